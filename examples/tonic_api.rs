@@ -1,0 +1,90 @@
+//! A gRPC service on tonic behind the layer, and a client that calls it with and without a key.
+//!
+//! ```text
+//! cargo run --features tonic --example tonic_api [serve]
+//! ```
+//!
+//! With `serve` it prints its address and the key, and goes on serving. The service is `grpc.health.v1.Health`, so that any
+//! gRPC client can call it.
+
+use std::error::Error;
+
+use tokio::net::TcpListener;
+use tokio_stream::{Empty, wrappers::TcpListenerStream};
+use tonic::{
+    Request, Response, Status,
+    metadata::MetadataValue,
+    transport::{Channel, Server},
+};
+use tonic_health::pb::{
+    HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus, health_client::HealthClient,
+    health_server::{Health, HealthServer},
+};
+use tower_api_key::{
+    AuthLayer,
+    credential::{Kind, TokenFormat},
+    secret::Secret,
+    store::{MemoryStore, Record},
+    tonic::RequestExt,
+};
+
+/// Tells callers how their own organization's services are.
+struct OwnHealth;
+
+#[tonic::async_trait]
+impl Health for OwnHealth {
+    async fn check(&self, request: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
+        let caller = request.principal()?;
+        println!("server: {} asks for {:?}", caller.credential_id(), caller.organization());
+        Ok(Response::new(HealthCheckResponse { status: ServingStatus::Serving.into() }))
+    }
+
+    type WatchStream = Empty<Result<HealthCheckResponse, Status>>;
+
+    async fn watch(&self, _: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        Err(Status::unimplemented("this example only checks"))
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let store = MemoryStore::new();
+    let key = mint(&store)?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let server = Server::builder()
+        .layer(AuthLayer::new(store))
+        .add_service(HealthServer::new(OwnHealth))
+        .serve_with_incoming(TcpListenerStream::new(listener));
+
+    if std::env::args().nth(1).as_deref() == Some("serve") {
+        println!("{address} {}", key.expose_secret());
+        return Ok(server.await?);
+    }
+    let server = tokio::spawn(server);
+    call(format!("http://{address}"), &key).await?;
+    server.abort();
+    Ok(())
+}
+
+async fn call(address: String, key: &Secret) -> Result<(), Box<dyn Error>> {
+    let channel = Channel::from_shared(address)?.connect().await?;
+    let mut client = HealthClient::new(channel);
+
+    let refused = client.check(HealthCheckRequest::default()).await.map(|_| ()).expect_err("without a credential");
+    println!("client: without a key: {:?}: {}", refused.code(), refused.message());
+
+    let mut request = Request::new(HealthCheckRequest::default());
+    let bearer = MetadataValue::try_from(format!("Bearer {}", key.expose_secret()))?;
+    request.metadata_mut().insert("authorization", bearer);
+    let status = client.check(request).await?.into_inner().status();
+    println!("client: with the key: {status:?}");
+    Ok(())
+}
+
+fn mint(store: &MemoryStore) -> Result<Secret, Box<dyn Error>> {
+    let key = TokenFormat::default().mint(Kind::OrgKey)?;
+    store.create_organization("org_demo", None)?;
+    store.insert(Record::org_key(&key.id, key.digest, "org_demo").with_role("viewer", store.catalogue())?)?;
+    Ok(key.secret)
+}

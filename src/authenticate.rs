@@ -1,0 +1,133 @@
+//! The decision. This page reads as the specification; each line can say no.
+//!
+//! ```text
+//! present:  one bearer header → a known prefix and a well-formed body → its digest
+//! lookup:   one question to the store, with the organization that a token names
+//! judge:    the right secret → still live → not from a browser → may act there → the principal
+//! ```
+//!
+//! Pure but for the store and the clock. The order is part of the protocol: a bad credential is told so before anything is
+//! said about organizations, and scopes come last, in [`require`](crate::require).
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::{HeaderMap, HeaderName, Method, Request, header};
+
+use crate::{
+    browser::BrowserGuard,
+    clock::Clock,
+    credential::{Kind, Presented, TokenFormat, bearer, org_header},
+    principal::Principal,
+    rejection::Cause,
+    secret::verify,
+    store::{Record, StoreError},
+};
+
+/// What a layer demands of a request, apart from the store.
+#[derive(Clone)]
+pub(crate) struct Policy {
+    pub(crate) format: TokenFormat,
+    pub(crate) organization_header: HeaderName,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) deadline: Duration,
+    /// Off on a route that belongs to a person and not to an organization.
+    pub(crate) needs_organization: bool,
+    /// Lets a request without any `Authorization` header pass, as nobody.
+    pub(crate) optional: bool,
+    pub(crate) preflight_passes: bool,
+    pub(crate) browser_guard: Option<BrowserGuard>,
+}
+
+/// A "no", with the record that it is about when one was found.
+#[derive(Debug)]
+pub(crate) struct Denial {
+    pub(crate) cause: Cause,
+    pub(crate) kind: Option<Kind>,
+    pub(crate) record: Option<Arc<Record>>,
+}
+
+impl Policy {
+    /// Whether the request passes without a credential being looked at.
+    pub(crate) fn passes_unseen<B>(&self, request: &Request<B>) -> bool {
+        (self.optional && !request.headers().contains_key(header::AUTHORIZATION))
+            || (self.preflight_passes && is_preflight(request))
+    }
+
+    /// Reads the credential. Decided without the store, and without allocation.
+    pub(crate) fn present<'h>(&self, headers: &'h HeaderMap) -> Result<Presented<'h>, Cause> {
+        let token = bearer::token(headers)?;
+        let token = self.format.classify(token)?;
+        Ok(Presented::new(&token))
+    }
+
+    /// The organization to ask the store about.
+    pub(crate) fn named_organization<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
+        self.needs_organization.then(|| org_header::read(headers, &self.organization_header).asked()).flatten()
+    }
+
+    /// Judges what the store found.
+    pub(crate) fn judge(
+        &self,
+        headers: &HeaderMap,
+        presented: &Presented<'_>,
+        found: Result<Option<Arc<Record>>, StoreError>,
+    ) -> Result<Principal, Denial> {
+        self.chain(headers, presented, found).map_err(|denial| Denial { kind: Some(presented.kind()), ..denial })
+    }
+
+    fn chain(
+        &self,
+        headers: &HeaderMap,
+        presented: &Presented<'_>,
+        found: Result<Option<Arc<Record>>, StoreError>,
+    ) -> Result<Principal, Denial> {
+        let verified = verify::check(presented, found?)?; // the same work when the id is unknown
+        let live = verified.live(&*self.clock)?;
+        if let Some(guard) = &self.browser_guard {
+            guard.check(headers, live.record())?;
+        }
+        let acting = match self.needs_organization {
+            true => live.in_organization(headers, &self.organization_header)?,
+            false => live.into_person()?,
+        };
+        Ok(Principal::new(acting))
+    }
+}
+
+/// All three marks of a CORS preflight (Fetch, "CORS-preflight request"); any two are not one.
+fn is_preflight<B>(request: &Request<B>) -> bool {
+    let has = |name| request.headers().contains_key(name);
+    request.method() == Method::OPTIONS && has(header::ORIGIN) && has(header::ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+impl Denial {
+    pub(crate) fn about(cause: Cause, record: Arc<Record>) -> Self {
+        Self { cause, kind: Some(record.kind()), record: Some(record) }
+    }
+}
+
+impl From<Cause> for Denial {
+    fn from(cause: Cause) -> Self {
+        Self { cause, kind: None, record: None }
+    }
+}
+
+impl From<StoreError> for Denial {
+    fn from(error: StoreError) -> Self {
+        Cause::from(error).into()
+    }
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("format", &self.format)
+            .field("organization_header", &self.organization_header)
+            .field("deadline", &self.deadline)
+            .field("needs_organization", &self.needs_organization)
+            .field("optional", &self.optional)
+            .field("preflight_passes", &self.preflight_passes)
+            .field("browser_guard", &self.browser_guard)
+            .finish_non_exhaustive()
+    }
+}

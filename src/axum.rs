@@ -1,0 +1,57 @@
+//! For axum 0.8: [`Principal`] as an extractor, [`Rejection`] as a response.
+//!
+//! `Principal` demands a caller: without an [`AuthLayer`](crate::AuthLayer) around the route it answers 500 and logs the
+//! fix, behind an optional or public layer without a credential 401. `Option<Principal>` takes nobody as `None`.
+
+use axum_core::{
+    body::Body,
+    extract::{FromRequestParts, OptionalFromRequestParts},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, request::Parts};
+
+use crate::{
+    Messages, Principal, Rejection,
+    authenticate::Denial,
+    observe,
+    rejection::{Cause, Presentation, RefusalBody},
+};
+
+impl RefusalBody for Body {
+    fn from_text(text: String) -> Self {
+        text.into()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Principal {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Rejection> {
+        Principal::of(&parts.extensions).cloned().map_err(refused)
+    }
+}
+
+impl<S: Sync> OptionalFromRequestParts<S> for Principal {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Rejection> {
+        match Principal::of(&parts.extensions) {
+            Ok(principal) => Ok(Some(principal.clone())),
+            Err(Cause::Anonymous) => Ok(None),
+            Err(cause) => Err(refused(cause)),
+        }
+    }
+}
+
+fn refused(cause: Cause) -> Rejection {
+    let rejection = Rejection::new(Denial::from(cause), &Messages::default());
+    observe::refused(&rejection, None);
+    rejection
+}
+
+/// Answers in the default form. A layer's own form is not known here; let the layer or a demand refuse where it matters.
+impl IntoResponse for Rejection {
+    fn into_response(self) -> Response {
+        Presentation::default().refuse(self, &HeaderMap::new())
+    }
+}

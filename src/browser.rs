@@ -1,0 +1,49 @@
+//! The browser guard: a credential that a browser sends is already lost.
+
+use std::{fmt, sync::Arc};
+
+use http::{HeaderMap, header::ORIGIN};
+
+use crate::{authenticate::Denial, credential::Kind, rejection::Cause, store::Record};
+
+/// A credential that was proven good and came from a browser: whoever can read the page has it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ExposedCredential {
+    /// The kind of credential.
+    pub kind: Kind,
+    /// Its public id, to revoke it by.
+    pub credential_id: String,
+    /// The `Origin` that the browser named (RFC 6454), when it is text; chosen by the page, so escape it.
+    pub origin: Option<String>,
+}
+
+/// Refuses credentials that come with a browser's marks, and reports them.
+#[derive(Clone)]
+pub(crate) struct BrowserGuard(Arc<dyn Fn(ExposedCredential) + Send + Sync>);
+
+impl BrowserGuard {
+    pub(crate) fn new(report: impl Fn(ExposedCredential) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(report))
+    }
+
+    /// Looks for an `Origin` or a `Sec-Fetch-Mode` header, which page scripts can neither set nor suppress (Fetch,
+    /// "forbidden request-header"). Only for live credentials, so that nobody can report a credential they do not hold.
+    pub(crate) fn check(&self, headers: &HeaderMap, record: &Arc<Record>) -> Result<(), Denial> {
+        if !headers.contains_key(ORIGIN) && !headers.contains_key("sec-fetch-mode") {
+            return Ok(());
+        }
+        (self.0)(ExposedCredential {
+            kind: record.kind(),
+            credential_id: record.id().to_owned(),
+            origin: headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).map(str::to_owned),
+        });
+        Err(Denial::about(Cause::SentByBrowser, Arc::clone(record)))
+    }
+}
+
+impl fmt::Debug for BrowserGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BrowserGuard(..)")
+    }
+}

@@ -1,0 +1,52 @@
+//! The wall clock, behind a trait: expiry is decided by it, and a test moves it by hand.
+//!
+//! Not for measuring how long something takes; that is the monotonic clock's.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// A moment: milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
+///
+/// The unit of `expires_at` and `created_at` on the wire (`1767225600000` is 2026-01-01). Negative before 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "a number with its unit and nothing else")]
+pub struct UnixMillis(pub i64);
+
+impl fmt::Display for UnixMillis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ms", self.0)
+    }
+}
+
+/// Tells the time of day.
+///
+/// Asked only for credentials that can expire. Give another than [`SystemClock`] with
+/// [`AuthLayer::with_clock`](crate::AuthLayer::with_clock).
+pub trait Clock: Send + Sync + 'static {
+    /// Returns the current moment.
+    fn now(&self) -> UnixMillis;
+}
+
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> UnixMillis {
+        (**self).now()
+    }
+}
+
+/// The operating system's clock.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> UnixMillis {
+        let millis = |d: std::time::Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
+        match SystemTime::now().duration_since(UNIX_EPOCH) {
+            Ok(since) => UnixMillis(millis(since)),
+            Err(before) => UnixMillis(-millis(before.duration())),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Exactly one `Authorization` header with the scheme `Bearer`.
+
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+
+use crate::rejection::Cause;
+
+/// Returns the bytes after `Bearer` and its blanks, as sent.
+///
+/// The scheme is compared without regard to case (RFC 9110, section 11.1) and ends at one or more spaces (RFC 6750,
+/// section 2.1). Two `Authorization` fields are refused even when they are equal: the field is a singleton (RFC 9110,
+/// section 5.3), and whoever joins or picks would disagree with the next proxy.
+pub(crate) fn token(headers: &HeaderMap) -> Result<&[u8], Cause> {
+    let value = sole_value(headers)?.as_bytes();
+    let (scheme, rest) = value.split_at_checked("Bearer".len()).ok_or(Cause::OtherScheme)?;
+    if !scheme.eq_ignore_ascii_case(b"Bearer") {
+        return Err(Cause::OtherScheme);
+    }
+    match rest {
+        [] => Err(Cause::EmptyBearer),
+        [b' ', ..] => match without_leading_spaces(rest) {
+            [] => Err(Cause::EmptyBearer),
+            token => Ok(token),
+        },
+        // A tab is not the space of the grammar, though the sender meant one: a malformed bearer, not another scheme.
+        [b'\t', ..] => Err(Cause::MalformedToken),
+        _ => Err(Cause::OtherScheme),
+    }
+}
+
+fn sole_value(headers: &HeaderMap) -> Result<&HeaderValue, Cause> {
+    let value = headers.get(AUTHORIZATION).ok_or(Cause::NoCredential)?;
+    // Equal counts mean that no field at all occurs twice; only otherwise is the field itself walked.
+    let repeated = headers.len() != headers.keys_len() && headers.get_all(AUTHORIZATION).iter().nth(1).is_some();
+    if repeated { Err(Cause::SeveralCredentials) } else { Ok(value) }
+}
+
+fn without_leading_spaces(value: &[u8]) -> &[u8] {
+    let spaces = value.iter().take_while(|byte| **byte == b' ').count();
+    value.get(spaces..).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(values: &[&[u8]]) -> Result<Vec<u8>, Cause> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, HeaderValue::from_bytes(value).unwrap());
+        }
+        token(&headers).map(<[u8]>::to_vec)
+    }
+
+    #[test]
+    fn table() {
+        let accepted: [(&str, &[u8], &[u8]); 5] = [
+            ("as documented", b"Bearer abc", b"abc"),
+            ("upper case", b"BEARER abc", b"abc"),
+            ("mixed case", b"bEaReR abc", b"abc"),
+            ("several spaces", b"Bearer    abc", b"abc"),
+            ("nothing is cut off behind", b"Bearer abc def\t", b"abc def\t"),
+        ];
+        for (name, value, token) in accepted {
+            assert_eq!(of(&[value]).unwrap(), token, "{name}");
+        }
+        let refused: [(&str, &[&[u8]], Cause); 14] = [
+            ("none", &[], Cause::NoCredential),
+            ("empty", &[b""], Cause::OtherScheme),
+            ("basic", &[b"Basic YTpi"], Cause::OtherScheme),
+            ("no scheme", &[b"ak_id.secret"], Cause::OtherScheme),
+            ("glued", &[b"Bearerak_id.secret"], Cause::OtherScheme),
+            ("longer scheme", &[b"BearerX abc"], Cause::OtherScheme),
+            ("equals sign", &[b"Bearer=abc"], Cause::OtherScheme),
+            ("non-breaking space", &[b"Bearer\xa0abc"], Cause::OtherScheme),
+            ("leading space", &[b" Bearer abc"], Cause::OtherScheme),
+            ("joined, first empty", &[b", Bearer abc"], Cause::OtherScheme),
+            ("scheme alone", &[b"Bearer"], Cause::EmptyBearer),
+            ("scheme and spaces", &[b"Bearer   "], Cause::EmptyBearer),
+            ("tab", &[b"Bearer\tabc"], Cause::MalformedToken),
+            ("twice the same", &[b"Bearer abc", b"Bearer abc"], Cause::SeveralCredentials),
+        ];
+        for (name, values, cause) in refused {
+            assert_eq!(of(values).unwrap_err().code(), cause.code(), "{name}");
+        }
+    }
+
+    #[test]
+    fn another_repeated_field_does_no_harm() {
+        let mut headers = HeaderMap::new();
+        headers.append("accept", HeaderValue::from_static("a"));
+        headers.append("accept", HeaderValue::from_static("b"));
+        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer abc"));
+        assert_eq!(token(&headers).unwrap(), b"abc");
+    }
+}

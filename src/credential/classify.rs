@@ -1,0 +1,252 @@
+//! The grammar of tokens: prefix, length, alphabet, parts. Without a look-up and without allocation.
+
+use std::borrow::Cow;
+
+use super::Kind;
+use crate::{error::ConfigError, rejection::Cause};
+
+/// How tokens look: what is minted, and what is refused before any look-up.
+///
+/// The default is the documented form: `ak_<id>.<secret>` and `pat_…`, at most 512 bytes, checksum not required.
+#[derive(Clone, Debug)]
+pub struct TokenFormat {
+    org_key: Cow<'static, str>,
+    personal_token: Cow<'static, str>,
+    max_len: usize,
+    checksum: bool,
+}
+
+/// A token that meets the grammar, still in the request's memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Token<'h> {
+    pub(crate) kind: Kind,
+    pub(crate) id: &'h str,
+    pub(crate) whole: &'h [u8],
+}
+
+/// The length of a minted token with the default prefixes.
+const MINTED_LEN: usize = 55;
+
+impl Default for TokenFormat {
+    fn default() -> Self {
+        Self { org_key: "ak_".into(), personal_token: "pat_".into(), max_len: 512, checksum: false }
+    }
+}
+
+impl TokenFormat {
+    /// Takes other prefixes than `ak_` and `pat_`. Both are matched exactly, case included.
+    ///
+    /// # Errors
+    /// [`ConfigError::InvalidPrefix`] for an empty prefix, one with characters other than letters, digits, `-` and `_`,
+    /// and for two of which one begins with the other.
+    pub fn with_prefixes(
+        mut self,
+        org_key: impl Into<Cow<'static, str>>,
+        personal_token: impl Into<Cow<'static, str>>,
+    ) -> Result<Self, ConfigError> {
+        (self.org_key, self.personal_token) = (org_key.into(), personal_token.into());
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        for (prefix, other) in [(&self.org_key, &self.personal_token), (&self.personal_token, &self.org_key)] {
+            if prefix.is_empty() || !prefix.bytes().all(plain) || other.starts_with(&**prefix) {
+                return Err(ConfigError::InvalidPrefix((&**prefix).into()));
+            }
+        }
+        Ok(self)
+    }
+
+    /// Refuses tokens over `bytes` (default 512), before they are hashed.
+    ///
+    /// # Errors
+    /// [`ConfigError::LengthCapTooSmall`] under 55 bytes, the length of a minted token with the default prefixes.
+    pub fn with_max_len(mut self, bytes: usize) -> Result<Self, ConfigError> {
+        if bytes < MINTED_LEN {
+            return Err(ConfigError::LengthCapTooSmall(bytes));
+        }
+        self.max_len = bytes;
+        Ok(self)
+    }
+
+    /// Refuses tokens whose last six characters are not the checksum of the rest, without asking the store.
+    ///
+    /// Off by default, so that tokens issued elsewhere work. Turn it on when every token was minted by
+    /// [`mint`](Self::mint): junk then costs no look-up at all.
+    #[must_use]
+    pub fn require_checksum(mut self) -> Self {
+        self.checksum = true;
+        self
+    }
+
+    /// Returns the prefix of organization keys.
+    #[must_use]
+    pub fn org_key_prefix(&self) -> &str {
+        &self.org_key
+    }
+
+    /// Returns the prefix of personal access tokens.
+    #[must_use]
+    pub fn personal_token_prefix(&self) -> &str {
+        &self.personal_token
+    }
+
+    /// Tells what `token` is. The prefix is judged first, so that a value that is neither kind is called unrecognized
+    /// whatever else is wrong with it.
+    pub(crate) fn classify<'h>(&self, token: &'h [u8]) -> Result<Token<'h>, Cause> {
+        let (kind, body) = if let Some(body) = token.strip_prefix(self.org_key.as_bytes()) {
+            (Kind::OrgKey, body)
+        } else if let Some(body) = token.strip_prefix(self.personal_token.as_bytes()) {
+            (Kind::PersonalToken, body)
+        } else {
+            return Err(Cause::UnknownPrefix);
+        };
+        if token.len() > self.max_len {
+            return Err(Cause::TokenTooLong);
+        }
+        let body = token68(body).ok_or(Cause::MalformedToken)?;
+        let id = match kind {
+            Kind::OrgKey => key_id(body).ok_or(Cause::MalformedToken)?,
+            Kind::PersonalToken => "",
+        };
+        if self.checksum && !Self::checksum_holds(token) {
+            return Err(Cause::WrongChecksum);
+        }
+        Ok(Token { kind, id, whole: token })
+    }
+}
+
+/// The part before the first dot, when there is something on both sides of it.
+fn key_id(body: &str) -> Option<&str> {
+    body.split_once('.').filter(|(id, secret)| !id.is_empty() && !secret.is_empty()).map(|(id, _)| id)
+}
+
+/// `token68` of RFC 9110, section 11.2: one or more of `ALPHA DIGIT - . _ ~ + /`, then any number of `=`.
+fn token68(body: &[u8]) -> Option<&str> {
+    let padding = body.iter().rev().take_while(|byte| **byte == b'=').count();
+    let (text, _) = body.split_at_checked(body.len() - padding)?;
+    let legal = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
+    if text.is_empty() || !text.iter().all(legal) {
+        return None;
+    }
+    std::str::from_utf8(body).ok()
+}
+
+/// Whether `id` can stand between a key's prefix and its dot.
+pub(crate) fn is_key_id(id: &str) -> bool {
+    !id.contains('.') && !id.ends_with('=') && token68(id.as_bytes()).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn classify(token: &[u8]) -> Result<(Kind, String), &'static str> {
+        let format = TokenFormat::default();
+        format.classify(token).map(|t| (t.kind, t.id.to_owned())).map_err(|cause| cause.code())
+    }
+
+    #[test]
+    fn table() {
+        let key = |id: &str| Ok((Kind::OrgKey, id.to_owned()));
+        let pat = Ok((Kind::PersonalToken, String::new()));
+        let unrecognized = Err(Cause::UnknownPrefix.code());
+        let malformed = Err(Cause::MalformedToken.code());
+        let cases: [(&[u8], _); 28] = [
+            (b"ak_id.secret", key("id")),
+            (b"ak_id.se.cret", key("id")),
+            (b"ak_a.b==", key("a")),
+            (b"ak_-_~+/.x", key("-_~+/")),
+            (b"pat_x", pat.clone()),
+            (b"pat_x==", pat.clone()),
+            (b"pat_pat_.", pat),
+            (b"", unrecognized.clone()),
+            (b"ak", unrecognized.clone()),
+            (b"pat", unrecognized.clone()),
+            (b"AK_id.secret", unrecognized.clone()),
+            (b"Pat_x", unrecognized.clone()),
+            (b" ak_id.secret", unrecognized.clone()),
+            (b"_ak_id.secret", unrecognized.clone()),
+            (b"$TOKEN", unrecognized),
+            (b"ak_", malformed.clone()),
+            (b"ak_.", malformed.clone()),
+            (b"ak_id", malformed.clone()),
+            (b"ak_id.", malformed.clone()),
+            (b"ak_.secret", malformed.clone()),
+            (b"ak_i=d.secret", malformed.clone()),
+            (b"ak_id.secret extra", malformed.clone()),
+            (b"ak_id.secret,", malformed.clone()),
+            (b"ak_id.secret\t", malformed.clone()),
+            (b"ak_id.secret\xc2\xa0", malformed.clone()),
+            (b"pat_", malformed.clone()),
+            (b"pat_==", malformed.clone()),
+            (b"pat_\"x", malformed),
+        ];
+        for (token, wanted) in cases {
+            assert_eq!(classify(token), wanted, "{:?}", String::from_utf8_lossy(token));
+        }
+    }
+
+    #[test]
+    fn the_cap_counts_the_whole_token() {
+        let cap = |len: usize| classify(format!("pat_{}", "A".repeat(len - 4)).as_bytes()).map(|_| ());
+        assert_eq!(cap(512), Ok(()));
+        assert_eq!(cap(513), Err(Cause::TokenTooLong.code()));
+        assert!(TokenFormat::default().with_max_len(54).is_err());
+    }
+
+    #[test]
+    fn a_required_checksum_lets_only_minted_tokens_through() {
+        let format = TokenFormat::default().require_checksum();
+        for kind in [Kind::OrgKey, Kind::PersonalToken] {
+            let minted = format.mint(kind).unwrap();
+            assert_eq!(format.classify(minted.secret.expose_secret().as_bytes()).map(|t| t.kind).ok(), Some(kind));
+        }
+        for junk in ["ak_id.secret", "pat_0000000000000"] {
+            assert_eq!(format.classify(junk.as_bytes()).err().map(|c| c.code()), Some(Cause::WrongChecksum.code()));
+        }
+    }
+
+    #[test]
+    fn prefixes_that_cannot_be_told_apart_are_refused() {
+        let with = |a: &'static str, b: &'static str| TokenFormat::default().with_prefixes(a, b);
+        assert!(with("sk_live_", "pt-").is_ok());
+        for (a, b) in [
+            ("", "pat_"),
+            ("ak_", ""),
+            ("k", "key_"),
+            ("same_", "same_"),
+            ("a.b", "pat_"),
+            ("a b", "pat_"),
+            ("é_", "pat_"),
+        ] {
+            assert!(with(a, b).is_err(), "{a:?} {b:?}");
+        }
+        let format = with("sk_live_", "pt-").unwrap();
+        assert_eq!(format.classify(b"sk_live_a.b").map(|t| t.id).ok(), Some("a"));
+        assert!(matches!(format.classify(b"ak_a.b"), Err(Cause::UnknownPrefix)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(token: Vec<u8>) {
+            let _ = classify(&token);
+        }
+
+        #[test]
+        fn what_passes_is_token68_and_keeps_every_byte(tail in proptest::collection::vec(any::<u8>(), 0..600), pat: bool) {
+            let token = [if pat { &b"pat_"[..] } else { b"ak_" }, &tail].concat();
+            if let Ok(parsed) = TokenFormat::default().classify(&token) {
+                prop_assert_eq!(parsed.whole, &token[..]);
+                let foreign = token.iter().find(|b| !b.is_ascii_graphic() || b",;\"\\()<>@[]{}?:".contains(b));
+                prop_assert_eq!(foreign, None);
+                prop_assert!(token.len() <= 512);
+            }
+        }
+
+        #[test]
+        fn every_well_formed_key_is_taken_apart_at_its_first_dot(id in "[0-9A-Za-z_~+/-]{1,40}", secret in "[0-9A-Za-z._~+/-]{1,80}={0,2}") {
+            let token = format!("ak_{id}.{secret}");
+            prop_assert_eq!(classify(token.as_bytes()), Ok((Kind::OrgKey, id)));
+        }
+    }
+}

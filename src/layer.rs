@@ -1,0 +1,194 @@
+//! [`AuthLayer`]: the settings, and the wrapping of a service.
+
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+
+use http::HeaderName;
+use tower_layer::Layer;
+
+use crate::{
+    authenticate::Policy,
+    browser::{BrowserGuard, ExposedCredential},
+    clock::{Clock, SystemClock},
+    credential::TokenFormat,
+    error::ConfigError,
+    rejection::{JsonResponder, Messages, Presentation},
+    service::AuthService,
+};
+
+/// Authenticates every request to the services that it wraps.
+///
+/// `S` is the [store](crate::store); `R` makes the HTTP body of refusals. The defaults are the documented protocol: an
+/// organization is needed, `ak_` and `pat_` prefixes, `X-Anyreach-Org`, `{"detail": …}`.
+///
+/// A clone is cheap and may be set up differently: one layer for routes of an organization and, from it,
+/// [`user_scoped`](Self::user_scoped) for routes of a person.
+///
+/// ```
+/// use tower::ServiceBuilder;
+/// use tower_api_key::{AuthLayer, store::MemoryStore};
+///
+/// # fn inner(_: http::Request<String>) -> std::future::Ready<Result<http::Response<String>, std::convert::Infallible>> {
+/// #     std::future::ready(Ok(http::Response::default()))
+/// # }
+/// let auth = AuthLayer::new(MemoryStore::new()).with_realm("my api")?;
+/// let service = ServiceBuilder::new().layer(auth).service_fn(inner);
+/// # Ok::<(), tower_api_key::ConfigError>(())
+/// ```
+pub struct AuthLayer<S, R = JsonResponder> {
+    store: Arc<S>,
+    policy: Policy,
+    presentation: Presentation<R>,
+}
+
+impl<S> AuthLayer<S> {
+    /// Makes a layer with the documented defaults over `store`.
+    #[must_use]
+    pub fn new(store: S) -> Self {
+        Self {
+            store: Arc::new(store),
+            policy: Policy {
+                format: TokenFormat::default(),
+                organization_header: HeaderName::from_static("x-anyreach-org"),
+                clock: Arc::new(SystemClock::default()),
+                deadline: Duration::from_secs(1),
+                needs_organization: true,
+                optional: false,
+                preflight_passes: false,
+                browser_guard: None,
+            },
+            presentation: Presentation::default(),
+        }
+    }
+
+    /// Answers refusals as `{"<key>": "<text>"}`; the default key is `detail`.
+    #[must_use]
+    pub fn with_body_key(self, key: impl Into<Cow<'static, str>>) -> Self {
+        self.with_responder(JsonResponder::with_key(key))
+    }
+}
+
+impl<S, R> AuthLayer<S, R> {
+    /// Sets what tokens look like.
+    #[must_use]
+    pub fn with_token_format(mut self, format: TokenFormat) -> Self {
+        self.policy.format = format;
+        self
+    }
+
+    /// Sets the header in which a personal token's organization is named.
+    #[must_use]
+    pub fn with_organization_header(mut self, name: HeaderName) -> Self {
+        self.policy.organization_header = name;
+        self
+    }
+
+    /// Sets the clock that expiry is judged by.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock) -> Self {
+        self.policy.clock = Arc::new(clock);
+        self
+    }
+
+    /// Sets how long a look-up may take, one second by default. After that the request is answered 503.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        self.policy.deadline = deadline;
+        self
+    }
+
+    /// Sets the realm of the challenge (RFC 9110, section 11.5); `api` by default. Quotes are escaped.
+    ///
+    /// # Errors
+    /// [`ConfigError::InvalidRealm`] for one with control characters.
+    pub fn with_realm(mut self, realm: &str) -> Result<Self, ConfigError> {
+        self.presentation = self.presentation.with_realm(realm)?;
+        Ok(self)
+    }
+
+    /// Sets the texts of refusals.
+    #[must_use]
+    pub fn with_messages(mut self, messages: Messages) -> Self {
+        self.presentation.messages = messages;
+        self
+    }
+
+    /// Sets who makes the HTTP responses of refusals: a closure, [`ProblemResponder`](crate::rejection::ProblemResponder)
+    /// or another [`Responder`](crate::rejection::Responder).
+    ///
+    /// ```
+    /// use http::Response;
+    /// use tower_api_key::{AuthLayer, Rejection, store::MemoryStore};
+    ///
+    /// let auth = AuthLayer::new(MemoryStore::new())
+    ///     .with_responder(|rejection: &Rejection| Response::new(format!("<h1>{rejection}</h1>")));
+    /// ```
+    #[must_use]
+    pub fn with_responder<R2>(self, responder: R2) -> AuthLayer<S, R2> {
+        let Self { store, policy, presentation } = self;
+        AuthLayer { store, policy, presentation: presentation.with_responder(responder) }
+    }
+
+    /// Serves routes that belong to a person: no organization is needed and the organization header is ignored. A key,
+    /// which has no person behind it, is refused with the 403 of a denied organization.
+    #[must_use]
+    pub fn user_scoped(mut self) -> Self {
+        self.policy.needs_organization = false;
+        self
+    }
+
+    /// Makes the credential optional: a request without an `Authorization` header passes as nobody.
+    ///
+    /// One with such a header is judged as ever. A bad credential never becomes nobody, and an outage is a 503.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.policy.optional = true;
+        self
+    }
+
+    /// Lets CORS preflights pass without a principal: `OPTIONS` with `Origin` and `Access-Control-Request-Method`.
+    ///
+    /// Better is a CORS layer outside of this one, which answers preflights itself.
+    #[must_use]
+    pub fn with_preflight_pass(mut self) -> Self {
+        self.policy.preflight_passes = true;
+        self
+    }
+
+    /// Refuses good credentials that come with `Origin` or `Sec-Fetch-Mode`, as browsers send, with a 403, and reports
+    /// them: a page that has a credential has published it.
+    ///
+    /// `report` is called during the request, so it should hand over and return. Some programs send `Sec-Fetch-Mode`
+    /// without being browsers (Node.js's `fetch` for one), which is why the guard is off by default.
+    #[must_use]
+    pub fn with_browser_guard(mut self, report: impl Fn(ExposedCredential) + Send + Sync + 'static) -> Self {
+        self.policy.browser_guard = Some(BrowserGuard::new(report));
+        self
+    }
+
+    /// Returns how refusals look, for demands that answer in the same form.
+    #[must_use]
+    pub fn presentation(&self) -> &Presentation<R> {
+        &self.presentation
+    }
+}
+
+impl<S, R: Clone, Inner> Layer<Inner> for AuthLayer<S, R> {
+    type Service = AuthService<Inner, S, R>;
+
+    fn layer(&self, inner: Inner) -> Self::Service {
+        AuthService::new(inner, Arc::clone(&self.store), self.policy.clone(), self.presentation.clone())
+    }
+}
+
+// By hand: a derived impl would ask for `S: Clone`.
+impl<S, R: Clone> Clone for AuthLayer<S, R> {
+    fn clone(&self) -> Self {
+        Self { store: Arc::clone(&self.store), policy: self.policy.clone(), presentation: self.presentation.clone() }
+    }
+}
+
+impl<S, R> fmt::Debug for AuthLayer<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuthLayer").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,64 @@
+//! Turns verdicts into `tracing` events.
+
+use std::{error::Error, time::Duration};
+
+use tracing::{Level, event};
+
+use super::TARGET;
+use crate::{Principal, Reason, Rejection, credential::Kind, rejection::Cause};
+
+pub(crate) fn accepted(principal: &Principal, latency: Option<Duration>) {
+    event!(
+        target: TARGET,
+        Level::DEBUG,
+        outcome = "accepted",
+        kind = principal.kind().as_str(),
+        credential_id = principal.credential_id(),
+        organization = principal.organization(),
+        user = principal.user(),
+        store_us = latency.map(micros),
+        "request accepted"
+    );
+}
+
+/// One event with every field; a macro because the level of an event is part of its call site.
+macro_rules! refused_at {
+    ($level:expr, $rejection:expr, $latency:expr, $($message:tt)+) => {
+        event!(
+            target: TARGET,
+            $level,
+            outcome = $rejection.reason().code(),
+            cause = $rejection.cause().code(),
+            kind = $rejection.kind().map(Kind::as_str),
+            credential_id = $rejection.credential_id(),
+            organization = $rejection.organization(),
+            user = $rejection.user(),
+            store_us = $latency.map(micros),
+            error = store_error($rejection.cause()),
+            $($message)+
+        )
+    };
+}
+
+pub(crate) fn refused(rejection: &Rejection, latency: Option<Duration>) {
+    match rejection.reason() {
+        Reason::Unavailable | Reason::Misconfigured => {
+            refused_at!(Level::ERROR, rejection, latency, "{}", rejection.cause());
+        }
+        Reason::ExposedCredential => {
+            refused_at!(Level::WARN, rejection, latency, "credential exposed in a browser: revoke it");
+        }
+        _ => refused_at!(Level::INFO, rejection, latency, "request refused"),
+    }
+}
+
+fn store_error(cause: &Cause) -> Option<&(dyn Error + 'static)> {
+    match cause {
+        Cause::Store(error) => Some(&**error),
+        _ => None,
+    }
+}
+
+fn micros(latency: Duration) -> u64 {
+    u64::try_from(latency.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,26 @@
+//! What the operator sees of each verdict: an event with its private cause, and never a secret.
+//!
+//! With the feature `tracing`, events go to the target `tower_api_key::verdict`: an accept at `DEBUG`, a refusal at
+//! `INFO`, an exposed credential at `WARN`, an outage or a wiring mistake at `ERROR`. Fields, each left out when it is
+//! not known:
+//!
+//! | field | |
+//! |---|---|
+//! | `outcome` | `accepted`, or the [code of the reason](crate::Reason::code) |
+//! | `cause` | the [code of the cause](crate::rejection::Cause::code), for a refusal |
+//! | `kind` | `org_key` or `pat` |
+//! | `credential_id` | the public id, when the store has such a credential |
+//! | `organization`, `user` | from the store's record, never from the request |
+//! | `store_us` | how long the look-up took, in microseconds, when it was not answered from memory |
+//! | `error` | what the store said, for an outage |
+//!
+//! Without the feature, all of it compiles to nothing.
+
+#[cfg_attr(feature = "tracing", path = "emit.rs")]
+#[cfg_attr(not(feature = "tracing"), path = "silent.rs")]
+mod sink;
+
+/// The target of the events.
+pub const TARGET: &str = "tower_api_key::verdict";
+
+pub(crate) use sink::{accepted, refused};

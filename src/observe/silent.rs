@@ -1,0 +1,9 @@
+//! Drops every verdict.
+
+use std::time::Duration;
+
+use crate::{Principal, Rejection};
+
+pub(crate) fn accepted(_: &Principal, _: Option<Duration>) {}
+
+pub(crate) fn refused(_: &Rejection, _: Option<Duration>) {}

@@ -1,0 +1,85 @@
+//! The last two proofs: the credential still counts, and it may act where the request wants to.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName};
+
+use crate::{
+    authenticate::Denial,
+    clock::Clock,
+    credential::{
+        Kind,
+        org_header::{self, Named},
+    },
+    rejection::Cause,
+    secret::verify::Verified,
+    store::{Record, Standing, StoreError},
+};
+
+/// A credential that was proven and still counts.
+#[derive(Debug)]
+pub(crate) struct Live(Arc<Record>);
+
+/// A live credential that may act in its record's organization, or in none where none is needed.
+#[derive(Debug)]
+pub(crate) struct Acting(Arc<Record>);
+
+impl Verified {
+    /// Checks standing and expiry. The clock is read only for a credential that can expire.
+    pub(crate) fn live(self, clock: &dyn Clock) -> Result<Live, Denial> {
+        let record = self.into_record();
+        let cause = match record.standing() {
+            Standing::Active if record.expires_at().is_some_and(|end| clock.now() >= end) => Cause::Expired,
+            Standing::Active => return Ok(Live(record)),
+            Standing::Deleted => Cause::Deleted,
+            Standing::Disabled => Cause::Disabled,
+            Standing::OwnerGone => Cause::OwnerGone,
+            Standing::OrganizationGone => Cause::OrganizationGone,
+        };
+        Err(Denial::about(cause, record))
+    }
+}
+
+impl Live {
+    pub(crate) fn record(&self) -> &Arc<Record> {
+        &self.0
+    }
+
+    /// Decides where the request acts. A key acts in its own organization and nowhere else, whatever the header says; a
+    /// token in the one organization that the header names, if the store found a membership there.
+    pub(crate) fn in_organization(self, headers: &HeaderMap, name: &HeaderName) -> Result<Acting, Denial> {
+        let record = self.0;
+        let cause = match (record.kind(), record.organization()) {
+            (Kind::OrgKey, Some(own)) if org_header::agrees(headers, name, own.as_str()) => None,
+            (Kind::OrgKey, Some(_)) => Some(Cause::OtherOrganization),
+            (Kind::OrgKey, None) => Some(StoreError::Mismatched.into()),
+            (Kind::PersonalToken, membership) => match (org_header::read(headers, name), membership) {
+                (Named::Nothing, _) => Some(Cause::NoOrganization),
+                (Named::Repeated, _) => Some(Cause::SeveralOrganizations),
+                (Named::Malformed, _) => Some(Cause::MalformedOrganization),
+                (Named::One(_), None) => Some(Cause::NotAMember),
+                (Named::One(asked), Some(found)) if asked == found.as_str() => None,
+                (Named::One(_), Some(_)) => Some(StoreError::Mismatched.into()),
+            },
+        };
+        match cause {
+            None => Ok(Acting(record)),
+            Some(cause) => Err(Denial::about(cause, record)),
+        }
+    }
+
+    /// Lets a person act outside of any organization. A key has no person behind it.
+    pub(crate) fn into_person(self) -> Result<Acting, Denial> {
+        match (self.0.kind(), self.0.organization()) {
+            (Kind::PersonalToken, None) => Ok(Acting(self.0)),
+            (Kind::PersonalToken, Some(_)) => Err(Denial::about(StoreError::Mismatched.into(), self.0)),
+            (Kind::OrgKey, _) => Err(Denial::about(Cause::KeyOnUserRoute, self.0)),
+        }
+    }
+}
+
+impl Acting {
+    pub(crate) fn into_record(self) -> Arc<Record> {
+        self.0
+    }
+}

@@ -1,0 +1,125 @@
+//! Who is calling: the outcome of an accepted request, and the words to say it in.
+//!
+//! A [`Principal`] is the end of a chain of proofs, `Record → Verified → Live → Principal`, in which each step consumes
+//! the one before: it cannot be made from anything that a client sent, and not without every check. The only other way is
+//! the feature `testing`.
+
+mod id;
+pub(crate) mod live;
+mod role;
+mod scope;
+
+use std::{fmt, sync::Arc};
+
+use http::Extensions;
+pub use id::{Credential, CredentialId, Id, OrgId, Organization, User, UserId};
+use live::Acting;
+pub use role::{Catalogue, CatalogueBuilder, DOCUMENTED_SCOPES};
+pub use scope::{AcceptedScopes, ScopeSet};
+
+use crate::{credential::Kind, rejection::Cause, store::Record};
+
+/// The caller of a request. Found in the request's extensions behind an [`AuthLayer`](crate::AuthLayer); a clone is a
+/// reference count.
+///
+/// ```
+/// # fn handler(request: http::Request<()>) {
+/// use tower_api_key::Principal;
+///
+/// if let Some(principal) = request.extensions().get::<Principal>() {
+///     println!("{} acts in {:?}", principal.credential_id(), principal.organization());
+/// }
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Principal(Arc<Record>);
+
+impl Principal {
+    pub(crate) fn new(acting: Acting) -> Self {
+        Self(acting.into_record())
+    }
+
+    /// Finds the caller of a request, or tells why there is none.
+    pub(crate) fn of(extensions: &Extensions) -> Result<&Self, Cause> {
+        match (extensions.get::<Self>(), extensions.get::<Anonymous>()) {
+            (Some(principal), _) => Ok(principal),
+            (None, Some(Anonymous)) => Err(Cause::Anonymous),
+            (None, None) => Err(Cause::NoAuthLayer),
+        }
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn unproven(record: Record) -> Self {
+        Self(Arc::new(record))
+    }
+
+    /// Returns the kind of credential that was presented.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.0.kind()
+    }
+
+    /// Returns the public id of the credential, safe to log.
+    #[must_use]
+    pub fn credential_id(&self) -> &str {
+        self.0.id()
+    }
+
+    /// Returns the organization that the request acts in; `None` on a user-scoped route.
+    #[must_use]
+    pub fn organization(&self) -> Option<&str> {
+        self.0.organization().map(OrgId::as_str)
+    }
+
+    /// Returns the person behind a personal token; `None` for a key.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.0.user().map(UserId::as_str)
+    }
+
+    /// Returns the role in that organization, when the scopes come from one.
+    #[must_use]
+    pub fn role(&self) -> Option<&str> {
+        self.0.role()
+    }
+
+    /// Returns what the caller may do in that organization.
+    #[must_use]
+    pub fn scopes(&self) -> &ScopeSet {
+        self.0.scopes()
+    }
+
+    /// Returns whether the caller holds `scope`.
+    #[must_use]
+    pub fn has(&self, scope: &str) -> bool {
+        self.scopes().contains(scope)
+    }
+
+    /// Returns whether the caller holds at least one of `scopes`; of none, never.
+    #[must_use]
+    pub fn has_any<'a>(&self, scopes: impl IntoIterator<Item = &'a str>) -> bool {
+        scopes.into_iter().any(|scope| self.has(scope))
+    }
+
+    pub(crate) fn record(&self) -> &Arc<Record> {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Principal")
+            .field("kind", &self.kind())
+            .field("credential_id", &self.credential_id())
+            .field("organization", &self.organization())
+            .field("user", &self.user())
+            .field("role", &self.role())
+            .field("scopes", &self.scopes())
+            .finish()
+    }
+}
+
+/// Left in a request's extensions where an authentication layer let it pass without a credential, so that a demand
+/// further in can tell "nobody" from "no layer".
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Anonymous;

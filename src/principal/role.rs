@@ -1,0 +1,185 @@
+//! Roles: names for sets of scopes, and which scope implies which.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::scope::{ScopeSet, is_scope_token};
+use crate::error::ConfigError;
+
+/// The scopes that the Anyreach documentation names, for roles that people can have.
+///
+/// `conversations:dial` is left out: it is documented as internal, so that no person's role carries it.
+pub const DOCUMENTED_SCOPES: [&str; 22] = [
+    "agents:manage",
+    "agents:read",
+    "billing:manage",
+    "campaigns:manage",
+    "campaigns:read",
+    "child_organizations:manage",
+    "concurrency:manage",
+    "concurrency:read",
+    "conversations:manage",
+    "conversations:read",
+    "conversations:read_sensitive",
+    "managed_accounts:manage",
+    "members:manage",
+    "members:read",
+    "organizations:manage",
+    "phone_numbers:manage",
+    "phone_numbers:read",
+    "resources:manage",
+    "trunks:manage",
+    "trunks:read",
+    "web_widgets:manage",
+    "web_widgets:read",
+];
+
+/// What each role may do. A clone shares the tables.
+///
+/// A store turns the role on a credential or a membership into scopes with it; the layer sees scopes alone.
+///
+/// ```
+/// use tower_api_key::principal::Catalogue;
+///
+/// let catalogue = Catalogue::builder()
+///     .role("editor", ["posts:write"])
+///     .implies("posts:write", "posts:read")
+///     .build()?;
+/// assert!(catalogue.scopes_of("editor").unwrap().contains("posts:read"));
+/// # Ok::<(), tower_api_key::ConfigError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Catalogue(Arc<Tables>);
+
+#[derive(Debug)]
+struct Tables {
+    roles: HashMap<Arc<str>, ScopeSet>,
+    implied: Vec<(Box<str>, Box<str>)>,
+}
+
+impl Catalogue {
+    /// Returns the documented catalogue: `admin` holds every scope, `viewer` those that end in `:read`, and
+    /// `members:manage` implies `members:read` (organizations/roles-and-permissions). Nothing else is implied.
+    #[must_use]
+    pub fn documented() -> Self {
+        let viewer = DOCUMENTED_SCOPES.into_iter().filter(|scope| scope.ends_with(":read"));
+        let roles = HashMap::from([
+            (Arc::from("admin"), DOCUMENTED_SCOPES.into_iter().collect()),
+            (Arc::from("viewer"), viewer.collect()),
+        ]);
+        Self(Arc::new(Tables { roles, implied: vec![("members:manage".into(), "members:read".into())] }))
+    }
+
+    /// Starts a catalogue of one's own, empty.
+    #[must_use]
+    pub fn builder() -> CatalogueBuilder {
+        CatalogueBuilder::default()
+    }
+
+    /// Returns what `role` may do, implied scopes included; `None` for a role that the catalogue does not have.
+    #[must_use]
+    pub fn scopes_of(&self, role: &str) -> Option<&ScopeSet> {
+        self.0.roles.get(role)
+    }
+
+    /// Returns `scopes` and everything that they imply.
+    #[must_use]
+    pub fn expand<T: Into<Box<str>>>(&self, scopes: impl IntoIterator<Item = T>) -> ScopeSet {
+        expand(&self.0.implied, scopes.into_iter().map(Into::into).collect())
+    }
+}
+
+/// Makes a [`Catalogue`].
+#[derive(Debug, Default)]
+pub struct CatalogueBuilder {
+    roles: Vec<(Arc<str>, Vec<Box<str>>)>,
+    implied: Vec<(Box<str>, Box<str>)>,
+}
+
+impl CatalogueBuilder {
+    /// Adds a role and its scopes.
+    #[must_use]
+    pub fn role<T: Into<Box<str>>>(mut self, role: &str, scopes: impl IntoIterator<Item = T>) -> Self {
+        self.roles.push((role.into(), scopes.into_iter().map(Into::into).collect()));
+        self
+    }
+
+    /// States that whoever holds `scope` also holds `implied`. Chains are followed.
+    #[must_use]
+    pub fn implies(mut self, scope: &str, implied: &str) -> Self {
+        self.implied.push((scope.into(), implied.into()));
+        self
+    }
+
+    /// Checks the parts and returns the catalogue.
+    ///
+    /// # Errors
+    /// [`ConfigError::InvalidScope`] for a name outside RFC 6749, section 3.3; [`ConfigError::DuplicateRole`].
+    pub fn build(self) -> Result<Catalogue, ConfigError> {
+        if let Some(name) = self.names().find(|name| !is_scope_token(name)) {
+            return Err(ConfigError::InvalidScope(name.into()));
+        }
+        let mut roles = HashMap::with_capacity(self.roles.len());
+        for (role, scopes) in self.roles {
+            if roles.insert(Arc::clone(&role), expand(&self.implied, scopes)).is_some() {
+                return Err(ConfigError::DuplicateRole((*role).into()));
+            }
+        }
+        Ok(Catalogue(Arc::new(Tables { roles, implied: self.implied })))
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let held = self.roles.iter().flat_map(|(_, scopes)| scopes);
+        held.chain(self.implied.iter().flat_map(|(scope, implied)| [scope, implied])).map(|name| &**name)
+    }
+}
+
+fn expand(implied: &[(Box<str>, Box<str>)], mut scopes: Vec<Box<str>>) -> ScopeSet {
+    let mut next = 0;
+    while let Some(scope) = scopes.get(next).cloned() {
+        let new = implied.iter().filter(|(from, to)| *from == scope && !scopes.contains(to));
+        let new: Vec<_> = new.map(|(_, to)| to.clone()).collect();
+        scopes.extend(new);
+        next += 1;
+    }
+    scopes.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_catalogue_implies_one_thing_only() {
+        let catalogue = Catalogue::documented();
+        let holds = |scope: &str| catalogue.expand([scope]);
+        assert!(holds("members:manage").contains("members:read"));
+        for scope in DOCUMENTED_SCOPES.into_iter().filter(|scope| *scope != "members:manage") {
+            assert_eq!(holds(scope).iter().collect::<Vec<_>>(), [scope]);
+        }
+    }
+
+    #[test]
+    fn viewer_reads_and_admin_holds_everything_documented() {
+        let catalogue = Catalogue::documented();
+        let viewer = catalogue.scopes_of("viewer").unwrap();
+        assert!(viewer.contains("agents:read") && !viewer.contains("agents:manage"));
+        assert!(!viewer.contains("conversations:read_sensitive"));
+        let admin = catalogue.scopes_of("admin").unwrap();
+        assert!(DOCUMENTED_SCOPES.iter().all(|scope| admin.contains(scope)));
+        assert!(!admin.contains("conversations:dial"));
+        assert!(catalogue.scopes_of("Admin").is_none());
+    }
+
+    #[test]
+    fn implications_are_followed_through_chains_and_rings() {
+        let ring = Catalogue::builder().implies("a", "b").implies("b", "c").implies("c", "a").build().unwrap();
+        assert_eq!(ring.expand(["b"]).iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_role_cannot_be_given_twice() {
+        let twice = Catalogue::builder().role("r", ["a"]).role("r", ["b"]).build();
+        assert_eq!(twice.unwrap_err(), ConfigError::DuplicateRole("r".into()));
+        assert!(matches!(Catalogue::builder().role("r", [""]).build(), Err(ConfigError::InvalidScope(_))));
+    }
+}

@@ -1,0 +1,165 @@
+//! What really happened: one line per way to be refused, with the reason that the client is given for it.
+
+use std::sync::Arc;
+
+use super::Reason;
+use crate::store::StoreError;
+
+/// What really happened, for logs and metrics. Never sent to a client.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// No `Authorization` header.
+    #[error("no Authorization header")]
+    NoCredential,
+    /// An `Authorization` header with another scheme than Bearer, or without one.
+    #[error("the Authorization header is not Bearer")]
+    OtherScheme,
+    /// `Bearer` and nothing behind it.
+    #[error("Bearer without a token")]
+    EmptyBearer,
+    /// More than one `Authorization` header.
+    #[error("several Authorization headers")]
+    SeveralCredentials,
+    /// A bearer value with neither prefix.
+    #[error("the token has an unknown prefix")]
+    UnknownPrefix,
+    /// A known prefix, and a body that is no token68 or lacks a part.
+    #[error("the token is malformed")]
+    MalformedToken,
+    /// A token over the length cap.
+    #[error("the token is too long")]
+    TokenTooLong,
+    /// A token whose checksum does not hold, where one is required.
+    #[error("the token's checksum does not hold")]
+    WrongChecksum,
+    /// The store has no such credential.
+    #[error("the credential is unknown")]
+    UnknownCredential,
+    /// The id is known and the secret is not the right one.
+    #[error("the secret is wrong")]
+    WrongSecret,
+    /// Deleted.
+    #[error("the credential is deleted")]
+    Deleted,
+    /// Switched off.
+    #[error("the credential is disabled")]
+    Disabled,
+    /// Past its expiry.
+    #[error("the credential is expired")]
+    Expired,
+    /// The person that it belongs to is gone or disabled.
+    #[error("the credential's owner is gone")]
+    OwnerGone,
+    /// The organization that it belongs to is gone.
+    #[error("the credential's organization is gone")]
+    OrganizationGone,
+    /// A personal token without the organization header, or with an empty one.
+    #[error("no organization is named")]
+    NoOrganization,
+    /// A personal token with more than one organization header.
+    #[error("several organization headers")]
+    SeveralOrganizations,
+    /// A personal token with an organization header that cannot be an id.
+    #[error("the organization header is malformed")]
+    MalformedOrganization,
+    /// A personal token whose owner is no member of the organization, or there is none such.
+    #[error("the owner is no member of the organization")]
+    NotAMember,
+    /// A key together with another organization than its own.
+    #[error("the organization header names another organization than the key's")]
+    OtherOrganization,
+    /// A key on a route that needs a person.
+    #[error("a key on a user-scoped route")]
+    KeyOnUserRoute,
+    /// None of the accepted scopes is held.
+    #[error("none of the accepted scopes is held")]
+    NoAcceptedScope,
+    /// The target is neither the acting organization nor below it.
+    #[error("the target organization is not the acting one nor below it")]
+    NotADescendant,
+    /// A credential that came from a browser.
+    #[error("the credential was sent by a browser")]
+    SentByBrowser,
+    /// Nobody is signed in where a demand needs somebody.
+    #[error("anonymous where a credential is demanded")]
+    Anonymous,
+    /// The store could not tell.
+    #[error("the store could not tell")]
+    Store(#[source] Arc<StoreError>),
+    /// A demand without an authentication layer outside of it.
+    #[error("no AuthLayer outside of this demand: put `.layer(AuthLayer::new(store))` around it")]
+    NoAuthLayer,
+}
+
+impl Cause {
+    /// Returns what the client is told.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::NoCredential | Self::OtherScheme | Self::EmptyBearer | Self::Anonymous => Reason::MissingCredential,
+            Self::UnknownPrefix => Reason::UnrecognizedToken,
+            Self::SeveralCredentials
+            | Self::MalformedToken
+            | Self::TokenTooLong
+            | Self::WrongChecksum
+            | Self::UnknownCredential
+            | Self::WrongSecret
+            | Self::Deleted
+            | Self::Disabled
+            | Self::Expired
+            | Self::OwnerGone
+            | Self::OrganizationGone => Reason::InvalidToken,
+            Self::NoOrganization | Self::SeveralOrganizations => Reason::MissingOrganization,
+            Self::MalformedOrganization
+            | Self::NotAMember
+            | Self::OtherOrganization
+            | Self::KeyOnUserRoute
+            | Self::NotADescendant => Reason::OrganizationDenied,
+            Self::NoAcceptedScope => Reason::InsufficientScope,
+            Self::SentByBrowser => Reason::ExposedCredential,
+            Self::Store(_) => Reason::Unavailable,
+            Self::NoAuthLayer => Reason::Misconfigured,
+        }
+    }
+
+    /// Returns a fixed word for logs and metrics.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoCredential => "no_credential",
+            Self::OtherScheme => "other_scheme",
+            Self::EmptyBearer => "empty_bearer",
+            Self::SeveralCredentials => "several_credentials",
+            Self::UnknownPrefix => "unknown_prefix",
+            Self::MalformedToken => "malformed_token",
+            Self::TokenTooLong => "token_too_long",
+            Self::WrongChecksum => "wrong_checksum",
+            Self::UnknownCredential => "unknown_credential",
+            Self::WrongSecret => "wrong_secret",
+            Self::Deleted => "deleted",
+            Self::Disabled => "disabled",
+            Self::Expired => "expired",
+            Self::OwnerGone => "owner_gone",
+            Self::OrganizationGone => "organization_gone",
+            Self::NoOrganization => "no_organization",
+            Self::SeveralOrganizations => "several_organizations",
+            Self::MalformedOrganization => "malformed_organization",
+            Self::NotAMember => "not_a_member",
+            Self::OtherOrganization => "other_organization",
+            Self::KeyOnUserRoute => "key_on_user_route",
+            Self::NoAcceptedScope => "no_accepted_scope",
+            Self::NotADescendant => "not_a_descendant",
+            Self::SentByBrowser => "sent_by_browser",
+            Self::Anonymous => "anonymous",
+            Self::Store(error) => error.code(),
+            Self::NoAuthLayer => "no_auth_layer",
+        }
+    }
+}
+
+impl From<StoreError> for Cause {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}

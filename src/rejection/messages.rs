@@ -1,0 +1,71 @@
+//! Every text that a client can see, in one table.
+
+use std::borrow::Cow;
+
+use super::Reason;
+
+/// The texts of refusals. The defaults are the documented ones, and ours where the documentation has none.
+///
+/// ```
+/// use tower_api_key::Messages;
+///
+/// let messages = Messages { missing_credential: "Please sign in".into(), ..Messages::default() };
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "made with `..Messages::default()`, which outlives new texts")]
+pub struct Messages {
+    /// For [`Reason::MissingCredential`] (documented: mcp/connecting-a-client).
+    pub missing_credential: Cow<'static, str>,
+    /// For [`Reason::UnrecognizedToken`] (documented: mcp/connecting-a-client). Names the default prefixes.
+    pub unrecognized_token: Cow<'static, str>,
+    /// For [`Reason::InvalidToken`].
+    pub invalid_token: Cow<'static, str>,
+    /// For [`Reason::MissingOrganization`] (documented: api-reference/errors).
+    pub missing_organization: Cow<'static, str>,
+    /// For [`Reason::OrganizationDenied`].
+    pub organization_denied: Cow<'static, str>,
+    /// For [`Reason::InsufficientScope`].
+    pub insufficient_scope: Cow<'static, str>,
+    /// For [`Reason::ExposedCredential`].
+    pub exposed_credential: Cow<'static, str>,
+    /// For [`Reason::Unavailable`].
+    pub unavailable: Cow<'static, str>,
+    /// For [`Reason::Misconfigured`].
+    pub misconfigured: Cow<'static, str>,
+}
+
+impl Default for Messages {
+    fn default() -> Self {
+        Self {
+            missing_credential: "Missing Bearer token".into(),
+            unrecognized_token: "Unrecognized token format. Expected a personal access token (pat_...) or \
+                                 organization API key (ak_...)."
+                .into(),
+            invalid_token: "Invalid or expired token".into(),
+            missing_organization: "Token is missing organization claim.".into(),
+            organization_denied: "Token does not grant access to this organization".into(),
+            insufficient_scope: "Token does not grant access to this action".into(),
+            exposed_credential: "Tokens must not be sent from a browser".into(),
+            unavailable: "Authentication is temporarily unavailable".into(),
+            misconfigured: "Internal server error".into(),
+        }
+    }
+}
+
+impl Messages {
+    /// Returns the text for `reason`.
+    #[must_use]
+    pub fn of(&self, reason: Reason) -> &Cow<'static, str> {
+        match reason {
+            Reason::MissingCredential => &self.missing_credential,
+            Reason::UnrecognizedToken => &self.unrecognized_token,
+            Reason::InvalidToken => &self.invalid_token,
+            Reason::MissingOrganization => &self.missing_organization,
+            Reason::OrganizationDenied => &self.organization_denied,
+            Reason::InsufficientScope => &self.insufficient_scope,
+            Reason::ExposedCredential => &self.exposed_credential,
+            Reason::Unavailable => &self.unavailable,
+            Reason::Misconfigured => &self.misconfigured,
+        }
+    }
+}

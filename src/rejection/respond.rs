@@ -1,0 +1,208 @@
+//! From a refusal to a response: the form by the request's content-type, the headers whatever the form.
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Response,
+    header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use http_body_util::{BodyExt, Full, combinators::BoxBody, combinators::UnsyncBoxBody};
+
+use super::{Messages, Reason, Rejection, grpc, json::JsonResponder};
+use crate::error::ConfigError;
+
+/// Makes the HTTP response to a refusal. Implemented by closures `Fn(&Rejection) -> Response<B>`.
+///
+/// Only the body and the headers of one's own are needed. What must not be forgotten is added afterwards, unless the
+/// response already has it: the challenge, `Cache-Control: no-store`, `Retry-After`; and a status under 400 is replaced
+/// by the refusal's. gRPC requests are answered without asking the responder.
+pub trait Responder<B>: Send + Sync + 'static {
+    /// Makes the response.
+    fn respond(&self, rejection: &Rejection) -> Response<B>;
+}
+
+impl<B, F: Fn(&Rejection) -> Response<B> + Send + Sync + 'static> Responder<B> for F {
+    fn respond(&self, rejection: &Rejection) -> Response<B> {
+        self(rejection)
+    }
+}
+
+/// A response body that a refusal can be written into.
+///
+/// The crate answers with the inner service's own body type instead of a wrapper around it, so that accepted requests
+/// cost nothing. `Default` is an empty body.
+pub trait RefusalBody: Default {
+    /// Makes a body of a text.
+    fn from_text(text: String) -> Self;
+}
+
+impl RefusalBody for String {
+    fn from_text(text: String) -> Self {
+        text
+    }
+}
+
+impl RefusalBody for Bytes {
+    fn from_text(text: String) -> Self {
+        text.into()
+    }
+}
+
+impl RefusalBody for Full<Bytes> {
+    fn from_text(text: String) -> Self {
+        Self::new(text.into())
+    }
+}
+
+impl<E> RefusalBody for BoxBody<Bytes, E>
+where
+    E: 'static,
+{
+    fn from_text(text: String) -> Self {
+        Full::<Bytes>::from(text).map_err(|never| match never {}).boxed()
+    }
+}
+
+impl<E> RefusalBody for UnsyncBoxBody<Bytes, E>
+where
+    E: 'static,
+{
+    fn from_text(text: String) -> Self {
+        Full::<Bytes>::from(text).map_err(|never| match never {}).boxed_unsync()
+    }
+}
+
+/// How refusals look: texts, realm, responder. Shared by a layer and the demands inside of it.
+#[derive(Clone, Debug)]
+pub struct Presentation<R = JsonResponder> {
+    pub(crate) messages: Messages,
+    challenges: Challenges,
+    responder: R,
+}
+
+/// The values of `WWW-Authenticate`, made once.
+#[derive(Clone, Debug)]
+struct Challenges {
+    bare: HeaderValue,
+    invalid_token: HeaderValue,
+    insufficient_scope: HeaderValue,
+}
+
+impl Default for Presentation {
+    fn default() -> Self {
+        Self {
+            messages: Messages::default(),
+            challenges: Challenges {
+                bare: HeaderValue::from_static(r#"Bearer realm="api""#),
+                invalid_token: HeaderValue::from_static(r#"Bearer realm="api", error="invalid_token""#),
+                insufficient_scope: HeaderValue::from_static(r#"Bearer realm="api", error="insufficient_scope""#),
+            },
+            responder: JsonResponder::default(),
+        }
+    }
+}
+
+impl<R> Presentation<R> {
+    pub(crate) fn with_realm(self, realm: &str) -> Result<Self, ConfigError> {
+        Ok(Self { challenges: Challenges::new(realm)?, ..self })
+    }
+
+    pub(crate) fn with_responder<R2>(self, responder: R2) -> Presentation<R2> {
+        Presentation { messages: self.messages, challenges: self.challenges, responder }
+    }
+
+    /// Makes the response to a refused request, of which only the content-type is looked at.
+    pub(crate) fn refuse<B: RefusalBody>(&self, rejection: Rejection, request: &HeaderMap) -> Response<B>
+    where
+        R: Responder<B>,
+    {
+        let mut response = match grpc::content_type(request) {
+            Some(content_type) => grpc::respond(&rejection, content_type),
+            None => self.http(&rejection),
+        };
+        response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        response.extensions_mut().insert(rejection);
+        response
+    }
+
+    fn http<B: RefusalBody>(&self, rejection: &Rejection) -> Response<B>
+    where
+        R: Responder<B>,
+    {
+        let mut response = self.responder.respond(rejection);
+        if !response.status().is_client_error() && !response.status().is_server_error() {
+            *response.status_mut() = rejection.status();
+        }
+        let headers = response.headers_mut();
+        if let Some(challenge) = self.challenges.to(rejection) {
+            headers.entry(WWW_AUTHENTICATE).or_insert(challenge);
+        }
+        if rejection.reason() == Reason::Unavailable {
+            headers.entry(RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
+        }
+        response
+    }
+}
+
+impl Challenges {
+    fn new(realm: &str) -> Result<Self, ConfigError> {
+        let bare = format!("Bearer realm={}", quoted(realm)?);
+        let value = |text: &str| HeaderValue::from_str(text).map_err(|_| ConfigError::InvalidRealm);
+        Ok(Self {
+            invalid_token: value(&format!(r#"{bare}, error="invalid_token""#))?,
+            insufficient_scope: value(&format!(r#"{bare}, error="insufficient_scope""#))?,
+            bare: value(&bare)?,
+        })
+    }
+
+    /// The challenge that goes with a refusal (RFC 6750, section 3).
+    ///
+    /// `invalid_token` only when a bearer credential was presented and is bad (section 3.1): a client throws a token away
+    /// that is called so. `scope` only when one scope alone is accepted, since several would read as all-of.
+    fn to(&self, rejection: &Rejection) -> Option<HeaderValue> {
+        match rejection.reason() {
+            Reason::MissingCredential | Reason::MissingOrganization => Some(self.bare.clone()),
+            Reason::UnrecognizedToken | Reason::InvalidToken => Some(self.invalid_token.clone()),
+            Reason::OrganizationDenied | Reason::InsufficientScope => {
+                let single = rejection.accepted_scopes().and_then(|accepted| accepted.single());
+                Some(single.and_then(|scope| self.with_scope(scope)).unwrap_or_else(|| self.insufficient_scope.clone()))
+            }
+            Reason::ExposedCredential | Reason::Unavailable | Reason::Misconfigured => None,
+        }
+    }
+
+    fn with_scope(&self, scope: &str) -> Option<HeaderValue> {
+        let mut value = self.insufficient_scope.as_bytes().to_vec();
+        value.extend_from_slice(format!(r#", scope="{scope}""#).as_bytes());
+        HeaderValue::from_bytes(&value).ok()
+    }
+}
+
+/// A quoted-string (RFC 9110, section 5.6.4).
+fn quoted(text: &str) -> Result<String, ConfigError> {
+    if text.chars().any(char::is_control) {
+        return Err(ConfigError::InvalidRealm);
+    }
+    Ok(format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\"")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_realm_cannot_break_out_of_its_quotes() {
+        let bare = |realm| Challenges::new(realm).map(|c| String::from_utf8(c.bare.as_bytes().to_vec()).unwrap());
+        assert_eq!(bare("my api").unwrap(), r#"Bearer realm="my api""#);
+        assert_eq!(bare(r#"a"b\c"#).unwrap(), r#"Bearer realm="a\"b\\c""#);
+        assert_eq!(bare("a\r\nX: y"), Err(ConfigError::InvalidRealm));
+        assert_eq!(bare("a\tb"), Err(ConfigError::InvalidRealm));
+    }
+
+    #[test]
+    fn the_default_realm_is_api() {
+        let (made, fixed) = (Challenges::new("api").unwrap(), Presentation::default().challenges);
+        assert_eq!(made.bare, fixed.bare);
+        assert_eq!(made.invalid_token, fixed.invalid_token);
+        assert_eq!(made.insufficient_scope, fixed.insufficient_scope);
+    }
+}

@@ -1,0 +1,29 @@
+//! [`RequireOrg`]: somebody who acts in an organization.
+
+use super::{Require, service::Demand};
+use crate::{
+    principal::Principal,
+    rejection::{Cause, JsonResponder},
+};
+
+/// Lets callers through who act in an organization; for routes behind a user-scoped or an optional layer. Answers others
+/// with the 401 of a missing organization, and nobody with that of a missing credential.
+pub type RequireOrg<R = JsonResponder> = Require<HasOrganization, R>;
+
+/// The demand of [`RequireOrg`].
+#[derive(Clone, Copy, Debug)]
+pub struct HasOrganization(());
+
+impl RequireOrg {
+    /// Demands an organization.
+    #[must_use]
+    pub fn any() -> Self {
+        Self::new(HasOrganization(()))
+    }
+}
+
+impl Demand for HasOrganization {
+    fn check(&self, principal: &Principal) -> Result<(), Cause> {
+        if principal.organization().is_some() { Ok(()) } else { Err(Cause::NoOrganization) }
+    }
+}

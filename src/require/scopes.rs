@@ -1,0 +1,38 @@
+//! [`RequireScopes`]: at least one of the accepted scopes.
+
+use std::sync::Arc;
+
+use super::{Require, service::Demand};
+use crate::{
+    error::ConfigError,
+    principal::{AcceptedScopes, Principal},
+    rejection::{Cause, JsonResponder},
+};
+
+/// Lets callers through who hold at least one of the accepted scopes (organizations/roles-and-permissions); answers
+/// others 403 with `error="insufficient_scope"` (RFC 6750, section 3.1).
+pub type RequireScopes<R = JsonResponder> = Require<HoldsAny, R>;
+
+/// The demand of [`RequireScopes`].
+#[derive(Clone, Debug)]
+pub struct HoldsAny(Arc<AcceptedScopes>);
+
+impl RequireScopes {
+    /// Accepts any of `scopes`.
+    ///
+    /// # Errors
+    /// [`ConfigError::NoScopes`] for an empty set, [`ConfigError::InvalidScope`] for a name that cannot be a scope.
+    pub fn any<T: Into<Box<str>>>(scopes: impl IntoIterator<Item = T>) -> Result<Self, ConfigError> {
+        Ok(Self::new(HoldsAny(Arc::new(AcceptedScopes::any(scopes)?))))
+    }
+}
+
+impl Demand for HoldsAny {
+    fn check(&self, principal: &Principal) -> Result<(), Cause> {
+        if self.0.met_by(principal.scopes()) { Ok(()) } else { Err(Cause::NoAcceptedScope) }
+    }
+
+    fn accepted(&self) -> Option<&Arc<AcceptedScopes>> {
+        Some(&self.0)
+    }
+}

@@ -1,0 +1,119 @@
+//! The layer and the service that check a demand at once.
+
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Extensions, Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    AuthLayer,
+    authenticate::Denial,
+    future::ResponseFuture,
+    observe,
+    principal::{AcceptedScopes, Principal},
+    rejection::{Cause, JsonResponder, Presentation, RefusalBody, Rejection, Responder},
+};
+
+/// A layer that lets only callers through who meet the demand `D`.
+///
+/// Used under its names [`RequireScopes`](super::RequireScopes) and [`RequireOrg`](super::RequireOrg).
+#[derive(Clone, Debug)]
+pub struct Require<D, R = JsonResponder> {
+    demand: D,
+    presentation: Arc<Presentation<R>>,
+}
+
+impl<D> Require<D> {
+    pub(super) fn new(demand: D) -> Self {
+        Self { demand, presentation: Arc::default() }
+    }
+}
+
+impl<D, R> Require<D, R> {
+    /// Answers refusals in the form in which `auth` does: its texts, its realm, its responder.
+    #[must_use]
+    pub fn like<S, R2: Clone>(self, auth: &AuthLayer<S, R2>) -> Require<D, R2> {
+        Require { demand: self.demand, presentation: Arc::new(auth.presentation().clone()) }
+    }
+}
+
+impl<D: Clone, R, Inner> Layer<Inner> for Require<D, R> {
+    type Service = RequireService<Inner, D, R>;
+
+    fn layer(&self, inner: Inner) -> Self::Service {
+        RequireService { inner, demand: self.demand.clone(), presentation: Arc::clone(&self.presentation) }
+    }
+}
+
+/// A service behind a [`Require`].
+#[derive(Debug)]
+pub struct RequireService<Inner, D, R> {
+    inner: Inner,
+    demand: D,
+    presentation: Arc<Presentation<R>>,
+}
+
+impl<Inner: Clone, D: Clone, R> Clone for RequireService<Inner, D, R> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), demand: self.demand.clone(), presentation: Arc::clone(&self.presentation) }
+    }
+}
+
+/// What a caller has to meet.
+pub(crate) trait Demand {
+    fn check(&self, principal: &Principal) -> Result<(), Cause>;
+
+    /// The scopes of which one would have been enough, for the challenge.
+    fn accepted(&self) -> Option<&Arc<AcceptedScopes>> {
+        None
+    }
+}
+
+impl<Inner, D, R, ReqB, ResB> Service<Request<ReqB>> for RequireService<Inner, D, R>
+where
+    Inner: Service<Request<ReqB>, Response = Response<ResB>> + Clone,
+    D: Demand,
+    R: Responder<ResB>,
+    ResB: RefusalBody,
+{
+    type Response = Response<ResB>;
+    type Error = Inner::Error;
+    type Future = ResponseFuture<Inner, ReqB, ResB>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+        match meets(&self.demand, request.extensions()) {
+            Ok(()) => ResponseFuture::forwarded(self.inner.call(request)),
+            Err(denial) => {
+                self.inner = self.inner.clone(); // the readiness that this call does not use goes back
+                ResponseFuture::refused(refuse(&self.presentation, denial, self.demand.accepted(), &request))
+            }
+        }
+    }
+}
+
+fn meets(demand: &impl Demand, extensions: &Extensions) -> Result<(), Denial> {
+    let principal = Principal::of(extensions)?;
+    demand.check(principal).map_err(|cause| Denial::about(cause, Arc::clone(principal.record())))
+}
+
+pub(super) fn refuse<R: Responder<ResB>, ReqB, ResB: RefusalBody>(
+    presentation: &Presentation<R>,
+    denial: Denial,
+    accepted: Option<&Arc<AcceptedScopes>>,
+    request: &Request<ReqB>,
+) -> Response<ResB> {
+    let mut rejection = Rejection::new(denial, &presentation.messages);
+    if let (Cause::NoAcceptedScope, Some(accepted)) = (rejection.cause(), accepted) {
+        rejection = rejection.accepting(Arc::clone(accepted));
+    }
+    observe::refused(&rejection, None);
+    presentation.refuse(rejection, request.headers())
+}

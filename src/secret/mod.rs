@@ -1,0 +1,36 @@
+//! Secrets: minted, digested, compared. Never shown.
+
+pub(crate) mod generate;
+mod hash;
+pub(crate) mod verify;
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+
+pub use generate::{MintError, Minted, SCANNER_REGEX};
+pub use hash::Digest;
+
+/// A whole token in plain text, to be shown to its owner once.
+///
+/// The text is wiped when the value is dropped. There is no `Display`, `Clone` or `PartialEq`; `Debug` shows `Secret(..)`.
+/// What wiping cannot promise: copies that [`expose_secret`](Self::expose_secret)'s caller makes.
+pub struct Secret(SecretString);
+
+impl Secret {
+    pub(crate) fn new(token: String) -> Self {
+        Self(token.into())
+    }
+
+    /// Returns the token, `ak_…` or `pat_…`.
+    #[must_use]
+    pub fn expose_secret(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}

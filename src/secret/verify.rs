@@ -1,0 +1,47 @@
+//! The comparison: the only room that can make a [`Verified`].
+
+use std::sync::Arc;
+
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::{
+    authenticate::Denial,
+    credential::{Kind, Presented},
+    rejection::Cause,
+    secret::Digest,
+    store::{Record, StoreError},
+};
+
+/// A record whose secret the caller has shown. Not yet known to be live.
+#[derive(Debug)]
+pub(crate) struct Verified(Arc<Record>);
+
+impl Verified {
+    pub(crate) fn into_record(self) -> Arc<Record> {
+        self.0
+    }
+}
+
+/// Compares what was presented with what is stored.
+///
+/// Without a record the comparison is made against a decoy, so that an unknown id and a wrong secret do the same work.
+pub(crate) fn check(presented: &Presented<'_>, found: Option<Arc<Record>>) -> Result<Verified, Denial> {
+    let decoy = Digest::from_bytes([0; 32]);
+    let stored = found.as_ref().map_or(&decoy, |record| record.digest());
+    let same = presented.digest().ct_eq(stored) & Choice::from(u8::from(found.is_some()));
+    match found {
+        None => Err(Denial::from(Cause::UnknownCredential)),
+        Some(record) if !asked_for(presented, &record) => Err(Denial::about(StoreError::Mismatched.into(), record)),
+        Some(record) if bool::from(same) => Ok(Verified(record)),
+        Some(record) => Err(Denial::about(Cause::WrongSecret, record)),
+    }
+}
+
+/// A store that answers for another credential than the one asked for is broken; its answer is no answer.
+fn asked_for(presented: &Presented<'_>, record: &Record) -> bool {
+    record.kind() == presented.kind()
+        && match presented.kind() {
+            Kind::OrgKey => record.id() == presented.id(),
+            Kind::PersonalToken => true, // asked for by digest, which is compared anyway
+        }
+}

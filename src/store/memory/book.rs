@@ -1,0 +1,120 @@
+//! What the records of a [`MemoryStore`](super::MemoryStore) follow from: organizations, people, memberships.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::MemoryStoreError::{self, Taken, UnknownOrganization, UnknownUser};
+use crate::{
+    principal::{Catalogue, CredentialId, OrgId, UserId},
+    store::{Record, Standing},
+};
+
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    organizations: HashMap<OrgId, Organization>,
+    pub(super) users: HashMap<UserId, User>,
+    pub(super) token_digests: HashMap<CredentialId, [u64; 4]>,
+}
+
+#[derive(Debug)]
+struct Organization {
+    parent: Option<OrgId>,
+    deleted: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct User {
+    pub(super) disabled: bool,
+    pub(super) roles: HashMap<OrgId, Arc<str>>,
+    pub(super) tokens: Vec<[u64; 4]>,
+}
+
+/// The finished records of a personal token: seen from nowhere, and from each organization of its owner.
+#[derive(Clone, Debug)]
+pub(super) struct TokenEntry {
+    pub(super) alone: Arc<Record>,
+    memberships: Box<[Arc<Record>]>,
+}
+
+impl TokenEntry {
+    pub(super) fn seen_from(&self, organization: Option<&str>) -> &Arc<Record> {
+        let there = |record: &&Arc<Record>| record.organization().map(OrgId::as_str) == organization;
+        self.memberships.iter().find(there).unwrap_or(&self.alone)
+    }
+
+    pub(super) fn deleted(&self) -> Self {
+        let record = Record::clone(&self.alone).with_standing(Standing::Deleted);
+        Self { alone: Arc::new(record), memberships: Box::default() }
+    }
+}
+
+impl Book {
+    pub(super) fn create_organization(&mut self, id: &str, parent: Option<&str>) -> Result<(), MemoryStoreError> {
+        let parent = parent.map(|parent| self.living(parent)).transpose()?;
+        if self.organizations.contains_key(id) {
+            return Err(Taken(id.into()));
+        }
+        self.organizations.insert(id.into(), Organization { parent, deleted: false });
+        Ok(())
+    }
+
+    pub(super) fn delete_organization(&mut self, id: &str) -> Result<OrgId, MemoryStoreError> {
+        let id = self.living(id)?;
+        if let Some(organization) = self.organizations.get_mut(&id) {
+            organization.deleted = true;
+        }
+        Ok(id)
+    }
+
+    pub(super) fn create_user(&mut self, id: &str) -> Result<(), MemoryStoreError> {
+        if self.users.contains_key(id) {
+            return Err(Taken(id.into()));
+        }
+        self.users.insert(id.into(), User::default());
+        Ok(())
+    }
+
+    /// Enters a token under its owner.
+    pub(super) fn add_token(&mut self, record: &Record) -> Result<(), MemoryStoreError> {
+        let owner = record.user().map_or("", UserId::as_str);
+        let user = self.users.get_mut(owner).ok_or_else(|| UnknownUser(owner.into()))?;
+        if self.token_digests.contains_key(record.id()) {
+            return Err(Taken(record.id().into()));
+        }
+        self.token_digests.insert(record.id().into(), record.digest().words());
+        user.tokens.push(record.digest().words());
+        Ok(())
+    }
+
+    pub(super) fn living(&self, organization: &str) -> Result<OrgId, MemoryStoreError> {
+        match self.organizations.get_key_value(organization) {
+            Some((id, entry)) if !entry.deleted => Ok(id.clone()),
+            _ => Err(UnknownOrganization(organization.into())),
+        }
+    }
+
+    pub(super) fn members(&self, organization: &OrgId) -> impl Iterator<Item = &User> {
+        self.users.values().filter(|user| user.roles.contains_key(organization))
+    }
+
+    /// Finishes the records of a token of `user`.
+    pub(super) fn entry(&self, token: &Record, user: &User, catalogue: &Catalogue) -> TokenEntry {
+        let standing = match token.standing() {
+            Standing::Active | Standing::OwnerGone if user.disabled => Standing::OwnerGone,
+            Standing::Active | Standing::OwnerGone => Standing::Active,
+            own => own,
+        };
+        let alone = token.clone().with_standing(standing);
+        let living = user.roles.iter().filter(|(organization, _)| self.living(organization.as_str()).is_ok());
+        let there = living.filter_map(|(organization, role)| {
+            alone.clone().in_organization(organization).with_role(role, catalogue).ok().map(Arc::new)
+        });
+        TokenEntry { memberships: there.collect(), alone: Arc::new(alone) }
+    }
+
+    /// Walks upwards. It ends: a parent exists before its children and is never changed.
+    pub(super) fn is_descendant_of(&self, organization: &str, ancestor: &str) -> bool {
+        let parent = |id: &str| self.organizations.get(id).and_then(|entry| entry.parent.as_ref());
+        let mut above = std::iter::successors(parent(organization), |id| parent(id.as_str()));
+        self.living(organization).is_ok() && above.any(|id| id.as_str() == ancestor)
+    }
+}

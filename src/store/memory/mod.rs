@@ -1,0 +1,297 @@
+//! Credentials in memory: the embedded default, gone with the process.
+//!
+//! Two maps without a lock on the reading side hold a finished record for every credential, and for every personal token
+//! one more per membership of its owner. What the records follow from (organizations, people, memberships) is kept in a
+//! book behind a lock that only writers take; a writer puts the changed records into the maps before it returns.
+
+mod book;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::{Credential, CredentialStore, Lookup, OrgTree, Peek, Record, Standing, StoreError};
+use crate::{
+    credential::{Kind, is_key_id},
+    principal::{Catalogue, CredentialId, OrgId},
+};
+use book::{Book, TokenEntry};
+
+type Map<K, V> = papaya::HashMap<K, V, foldhash::fast::RandomState>;
+
+/// A store in memory. Concurrent; every change shows in the next answer; everything is lost with the process.
+///
+/// Ids are created once: a taken one is refused, and a deleted credential keeps its id, so that it cannot come back as
+/// somebody else's.
+///
+/// ```
+/// use tower_api_key::{credential::{Kind, TokenFormat}, store::{MemoryStore, Record}};
+///
+/// let store = MemoryStore::new();
+/// store.create_organization("org_1", None)?;
+/// let minted = TokenFormat::default().mint(Kind::OrgKey)?;
+/// let key = Record::org_key(&minted.id, minted.digest, "org_1").with_role("admin", store.catalogue())?;
+/// store.insert(key)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct MemoryStore {
+    catalogue: Catalogue,
+    keys: Map<CredentialId, Arc<Record>>,
+    tokens: Map<[u64; 4], TokenEntry>,
+    book: Mutex<Book>,
+}
+
+/// Why a change was refused. Nothing was changed.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MemoryStoreError {
+    /// The id, or the digest of a personal token, is taken, perhaps by something deleted.
+    #[error("{0:?} is taken")]
+    Taken(Box<str>),
+    /// A key's id that could not stand in a token.
+    #[error("{0:?} cannot be the id of a key: letters, digits, `-`, `_`, `~`, `+`, `/`, at least one")]
+    InvalidId(Box<str>),
+    /// A personal token's record that names an organization, a role or scopes, which its owner's memberships decide.
+    #[error("what a personal token may do follows from memberships and cannot be set on it")]
+    GrantOnToken,
+    /// No such organization, or a deleted one.
+    #[error("there is no organization {0:?}")]
+    UnknownOrganization(Box<str>),
+    /// No such person.
+    #[error("there is no user {0:?}")]
+    UnknownUser(Box<str>),
+    /// No such credential, or one that was deleted before.
+    #[error("there is no credential {0:?}")]
+    UnknownCredential(Box<str>),
+    /// The catalogue has no such role.
+    #[error("the catalogue has no role {0:?}")]
+    UnknownRole(Box<str>),
+}
+
+use MemoryStoreError::{GrantOnToken, InvalidId, Taken, UnknownCredential, UnknownRole, UnknownUser};
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryStore {
+    /// Makes an empty store with the documented roles.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_catalogue(Catalogue::documented())
+    }
+
+    /// Makes an empty store with roles of one's own.
+    #[must_use]
+    pub fn with_catalogue(catalogue: Catalogue) -> Self {
+        Self { catalogue, keys: Map::default(), tokens: Map::default(), book: Mutex::default() }
+    }
+
+    /// Returns the roles.
+    #[must_use]
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// Creates an organization, at the top or below `parent`.
+    ///
+    /// # Errors
+    /// [`Taken`]; [`UnknownOrganization`] for the parent.
+    pub fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), MemoryStoreError> {
+        self.book().create_organization(id, parent)
+    }
+
+    /// Deletes an organization: its keys and every membership in it stop counting. Takes time in proportion to the
+    /// number of keys.
+    ///
+    /// # Errors
+    /// [`UnknownOrganization`].
+    pub fn delete_organization(&self, id: &str) -> Result<(), MemoryStoreError> {
+        let mut book = self.book();
+        let id = book.delete_organization(id)?;
+        for (key, record) in &self.keys.pin() {
+            if record.organization() == Some(&id) && record.standing() == Standing::Active {
+                self.replace_key(key, record, Standing::OrganizationGone);
+            }
+        }
+        for user in book.members(&id) {
+            self.refresh(&book, user);
+        }
+        Ok(())
+    }
+
+    /// Creates a person, a member of nothing.
+    ///
+    /// # Errors
+    /// [`Taken`].
+    pub fn create_user(&self, id: &str) -> Result<(), MemoryStoreError> {
+        self.book().create_user(id)
+    }
+
+    /// Switches a person off: none of their tokens counts.
+    ///
+    /// # Errors
+    /// [`UnknownUser`].
+    pub fn disable_user(&self, id: &str) -> Result<(), MemoryStoreError> {
+        self.change_user(id, |user| user.disabled = true)
+    }
+
+    /// Switches a person on again.
+    ///
+    /// # Errors
+    /// [`UnknownUser`].
+    pub fn enable_user(&self, id: &str) -> Result<(), MemoryStoreError> {
+        self.change_user(id, |user| user.disabled = false)
+    }
+
+    /// Makes a person a member of an organization, or changes the role of a member.
+    ///
+    /// # Errors
+    /// [`UnknownUser`], [`UnknownOrganization`], [`UnknownRole`].
+    pub fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), MemoryStoreError> {
+        if self.catalogue.scopes_of(role).is_none() {
+            return Err(UnknownRole(role.into()));
+        }
+        let organization = self.book().living(organization)?;
+        self.change_user(user, |user| drop(user.roles.insert(organization, role.into())))
+    }
+
+    /// Ends a membership; without one, changes nothing.
+    ///
+    /// # Errors
+    /// [`UnknownUser`].
+    pub fn remove_member(&self, user: &str, organization: &str) -> Result<(), MemoryStoreError> {
+        self.change_user(user, |user| drop(user.roles.remove(organization)))
+    }
+
+    /// Stores a new credential.
+    ///
+    /// # Errors
+    /// [`Taken`], [`InvalidId`], [`GrantOnToken`]; [`UnknownOrganization`] or [`UnknownUser`] for its owner.
+    pub fn insert(&self, record: Record) -> Result<(), MemoryStoreError> {
+        match record.kind() {
+            Kind::OrgKey => self.insert_key(record),
+            Kind::PersonalToken => self.insert_token(record),
+        }
+    }
+
+    /// Deletes a key, by its id.
+    ///
+    /// # Errors
+    /// [`UnknownCredential`].
+    pub fn delete_key(&self, id: &str) -> Result<(), MemoryStoreError> {
+        let _book = self.book();
+        let keys = self.keys.pin();
+        match keys.get_key_value(id) {
+            Some((key, record)) if record.standing() != Standing::Deleted => {
+                self.replace_key(key, record, Standing::Deleted);
+                Ok(())
+            }
+            _ => Err(UnknownCredential(id.into())),
+        }
+    }
+
+    /// Deletes a personal token, by its public id.
+    ///
+    /// # Errors
+    /// [`UnknownCredential`].
+    pub fn delete_token(&self, id: &str) -> Result<(), MemoryStoreError> {
+        let book = self.book();
+        let unknown = || UnknownCredential(id.into());
+        let digest = book.token_digests.get(id).ok_or_else(unknown)?;
+        let tokens = self.tokens.pin();
+        let entry =
+            tokens.get(digest).filter(|entry| entry.alone.standing() != Standing::Deleted).ok_or_else(unknown)?;
+        tokens.insert(*digest, entry.deleted());
+        Ok(())
+    }
+
+    fn insert_key(&self, record: Record) -> Result<(), MemoryStoreError> {
+        if !is_key_id(record.id()) {
+            return Err(InvalidId(record.id().into()));
+        }
+        let book = self.book();
+        book.living(record.organization().map_or("", OrgId::as_str))?;
+        let id = CredentialId::from(record.id());
+        self.keys
+            .pin()
+            .try_insert(id, Arc::new(record))
+            .map(drop)
+            .map_err(|taken| Taken(taken.not_inserted.id().into()))
+    }
+
+    fn insert_token(&self, record: Record) -> Result<(), MemoryStoreError> {
+        if record.organization().is_some() || record.role().is_some() || !record.scopes().is_empty() {
+            return Err(GrantOnToken);
+        }
+        let mut book = self.book();
+        let digest = record.digest().words();
+        let tokens = self.tokens.pin();
+        if tokens.contains_key(&digest) {
+            return Err(Taken(record.id().into()));
+        }
+        book.add_token(&record)?;
+        if let Some(user) = record.user().and_then(|owner| book.users.get(owner)) {
+            tokens.insert(digest, book.entry(&record, user, &self.catalogue));
+        }
+        Ok(())
+    }
+
+    /// Changes a person, and then the records of all their tokens.
+    fn change_user(&self, id: &str, change: impl FnOnce(&mut book::User)) -> Result<(), MemoryStoreError> {
+        let mut book = self.book();
+        change(book.users.get_mut(id).ok_or_else(|| UnknownUser(id.into()))?);
+        if let Some(user) = book.users.get(id) {
+            self.refresh(&book, user);
+        }
+        Ok(())
+    }
+
+    fn refresh(&self, book: &Book, user: &book::User) {
+        let tokens = self.tokens.pin();
+        for digest in &user.tokens {
+            if let Some(entry) = tokens.get(digest).filter(|entry| entry.alone.standing() != Standing::Deleted) {
+                tokens.insert(*digest, book.entry(&entry.alone, user, &self.catalogue));
+            }
+        }
+    }
+
+    fn replace_key(&self, key: &CredentialId, record: &Record, standing: Standing) {
+        self.keys.pin().insert(key.clone(), Arc::new(record.clone().with_standing(standing)));
+    }
+
+    /// A writer that panicked left the book as it was or with its change whole: every change is a single insert.
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl CredentialStore for MemoryStore {
+    fn peek(&self, lookup: &Lookup<'_>) -> Peek {
+        let found = match lookup.credential {
+            Credential::OrgKey { id } => self.keys.pin().get(id).map(Arc::clone),
+            Credential::PersonalToken { digest } => {
+                self.tokens.pin().get(&digest.words()).map(|entry| Arc::clone(entry.seen_from(lookup.organization)))
+            }
+        };
+        found.map_or(Peek::NotFound, Peek::Found)
+    }
+
+    async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        match self.peek(lookup) {
+            Peek::Found(record) => Ok(Some(record)),
+            Peek::NotFound | Peek::Ask => Ok(None),
+        }
+    }
+}
+
+#[async_trait]
+impl OrgTree for MemoryStore {
+    async fn is_descendant_of(&self, organization: &str, ancestor: &str) -> Result<bool, StoreError> {
+        Ok(self.book().is_descendant_of(organization, ancestor))
+    }
+}

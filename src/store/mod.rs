@@ -1,0 +1,180 @@
+//! Where credentials are kept: the trait, its contract, and the stores that come with the crate.
+//!
+//! # The contract
+//!
+//! A store is asked one question, "which record belongs to this credential, seen from this organization?", and has three
+//! answers:
+//!
+//! - `Ok(Some(record))`: there is such a credential. The layer decides what it is worth; the store does not look at
+//!   secrets, expiry or scopes. A credential that is deleted or whose owner is gone may be answered with its
+//!   [`Standing`], for the sake of the logs, or with `Ok(None)`.
+//! - `Ok(None)`: there is none. The store knows this for sure.
+//! - `Err(_)`: could not tell. It becomes a 503, never a 401, a 403 or an accept, and nobody caches it.
+//!
+//! A key is looked up by its id, a personal token by its digest, both compared byte for byte. For a personal token with
+//! [`organization`](Lookup::organization), the record says what its owner may do *there*: with
+//! [`in_organization`](Record::in_organization) and the role when the organization exists and the owner is a member of
+//! it, without them otherwise. A removed member or a changed role shows in the next answer.
+//!
+//! A store never sees a plain-text token.
+
+mod guard;
+mod memory;
+mod record;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+pub(crate) use guard::guarded;
+pub use memory::{MemoryStore, MemoryStoreError};
+pub use record::{Record, Standing};
+
+use crate::secret::Digest;
+
+/// Finds the record of a credential. See the [module](self) for the contract.
+///
+/// Object-safe: `Arc<dyn CredentialStore>` is a store too.
+#[async_trait]
+pub trait CredentialStore: Send + Sync + 'static {
+    /// Answers at once when the answer is in memory; [`Peek::Ask`], the default, sends the caller to
+    /// [`find`](Self::find).
+    ///
+    /// Must not block. An answer from here spares the request an allocation, a clone of the inner service and the
+    /// deadline.
+    fn peek(&self, lookup: &Lookup<'_>) -> Peek {
+        let _ = lookup;
+        Peek::Ask
+    }
+
+    /// Answers after whatever it takes. Dropped when the deadline passes or the client goes away.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store could not tell.
+    async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError>;
+}
+
+#[async_trait]
+impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
+    fn peek(&self, lookup: &Lookup<'_>) -> Peek {
+        (**self).peek(lookup)
+    }
+
+    async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        (**self).find(lookup).await
+    }
+}
+
+/// Tells who is below whom among organizations that form a tree.
+#[async_trait]
+pub trait OrgTree: Send + Sync + 'static {
+    /// Returns whether `organization` exists and has `ancestor` above it, at any distance. An organization is not its
+    /// own descendant.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the tree could not tell.
+    async fn is_descendant_of(&self, organization: &str, ancestor: &str) -> Result<bool, StoreError>;
+}
+
+#[async_trait]
+impl<T: OrgTree + ?Sized> OrgTree for Arc<T> {
+    async fn is_descendant_of(&self, organization: &str, ancestor: &str) -> Result<bool, StoreError> {
+        (**self).is_descendant_of(organization, ancestor).await
+    }
+}
+
+/// The question to a store.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Lookup<'a> {
+    /// The credential that was presented.
+    pub credential: Credential<'a>,
+    /// The organization that a personal token names; `None` for a key, and where no organization is needed.
+    pub organization: Option<&'a str>,
+}
+
+impl<'a> Lookup<'a> {
+    /// Makes a question, as the layer does; for the tests of a store.
+    #[must_use]
+    pub fn new(credential: Credential<'a>, organization: Option<&'a str>) -> Self {
+        Self { credential, organization }
+    }
+}
+
+/// How a credential is looked up.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a third kind has to be a compile error in every store")]
+pub enum Credential<'a> {
+    /// An organization key, by the part between its prefix and its dot.
+    OrgKey {
+        /// At least one character of token68, none of them a dot.
+        id: &'a str,
+    },
+    /// A personal token, by the digest of the whole token.
+    PersonalToken {
+        /// The digest that the presented token has.
+        digest: &'a Digest,
+    },
+}
+
+/// What a store says at once.
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "the three outcomes are the contract")]
+pub enum Peek {
+    /// There is such a credential.
+    Found(Arc<Record>),
+    /// There is none, for sure.
+    NotFound,
+    /// Not known without waiting: ask [`find`](CredentialStore::find).
+    Ask,
+}
+
+/// The store could not tell.
+///
+/// Its text and its source are for the operator. The client sees neither.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The store failed: no connection, no pool, a refused query.
+    #[error("the store failed")]
+    Unavailable(#[source] BoxError),
+    /// The credential's record is there and cannot be read.
+    #[error("the record is damaged")]
+    Corrupt(#[source] BoxError),
+    /// No answer before the deadline.
+    #[error("the store did not answer within {0:?}")]
+    TimedOut(Duration),
+    /// The store panicked.
+    #[error("the store panicked")]
+    Panicked,
+    /// The store answered for another credential or organization than the one asked for.
+    #[error("the store answered for another credential or organization")]
+    Mismatched,
+}
+
+/// Any error that can be sent between threads.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl StoreError {
+    /// The store failed, because of `source`.
+    pub fn unavailable(source: impl Into<BoxError>) -> Self {
+        Self::Unavailable(source.into())
+    }
+
+    /// The credential's record cannot be read, because of `source`.
+    pub fn corrupt(source: impl Into<BoxError>) -> Self {
+        Self::Corrupt(source.into())
+    }
+
+    /// Returns a fixed word for logs and metrics.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unavailable(_) => "store_unavailable",
+            Self::Corrupt(_) => "record_corrupt",
+            Self::TimedOut(_) => "store_timed_out",
+            Self::Panicked => "store_panicked",
+            Self::Mismatched => "store_mismatched",
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! For the tests of services that embed the crate: a caller made by hand, a clock moved by hand.
+//!
+//! Enable the feature in `[dev-dependencies]` only.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use crate::{
+    clock::{Clock, UnixMillis},
+    principal::Principal,
+    store::Record,
+};
+
+/// Makes a principal that nothing was proven of, to put into the extensions of a test's request.
+///
+/// ```
+/// use tower_api_key::{principal::Catalogue, secret::Digest, store::Record, testing};
+///
+/// let record = Record::personal_token("t1", Digest::of(b"unused"), "alice")
+///     .in_organization("org_1")
+///     .with_role("viewer", &Catalogue::documented())?;
+/// let mut request = http::Request::new(());
+/// request.extensions_mut().insert(testing::principal(record));
+/// # Ok::<(), tower_api_key::ConfigError>(())
+/// ```
+#[must_use]
+pub fn principal(record: Record) -> Principal {
+    Principal::unproven(record)
+}
+
+/// A clock that stands still until it is moved. Clones share the moment.
+#[derive(Clone, Debug)]
+pub struct ManualClock(Arc<AtomicI64>);
+
+impl ManualClock {
+    /// Makes a clock that shows `moment`.
+    #[must_use]
+    pub fn at(moment: UnixMillis) -> Self {
+        Self(Arc::new(AtomicI64::new(moment.0)))
+    }
+
+    /// Moves the clock by `millis`, backwards when negative.
+    pub fn advance_millis(&self, millis: i64) {
+        self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> UnixMillis {
+        UnixMillis(self.0.load(Ordering::SeqCst))
+    }
+}
