@@ -6,7 +6,10 @@
 
 use std::error::Error;
 
-use axum::{Json, Router, routing::{get, post}};
+use axum::{
+    Json, Router,
+    routing::{get, post},
+};
 use serde_json::{Value, json};
 use tower_api_key::{
     AuthLayer, Principal, PublicLayer, RequireScopes,

@@ -17,7 +17,9 @@ use tonic::{
     transport::{Channel, Server},
 };
 use tonic_health::pb::{
-    HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus, health_client::HealthClient,
+    HealthCheckRequest, HealthCheckResponse,
+    health_check_response::ServingStatus,
+    health_client::HealthClient,
     health_server::{Health, HealthServer},
 };
 use tower_api_key::{

@@ -1,4 +1,56 @@
 //! API keys and personal access tokens for axum, tonic and any other Tower service.
+//!
+//! ```text
+//! request ─▶ bearer ─▶ classify ─▶ digest ─▶ store ─▶ verify ─▶ live ─▶ organization ─▶ Principal ─▶ inner service
+//!              │          │                    │        │        │           │
+//!              └──────────┴───── Rejection ────┴────────┴────────┴───────────┘ ─▶ JSON, problem+json, gRPC
+//! ```
+//!
+//! An [`AuthLayer`] stands in front of a service. It takes `Authorization: Bearer ak_<id>.<secret>`, an organization's key,
+//! or `pat_…`, a person's token with the organization named in `X-Anyreach-Org`; asks a [`CredentialStore`]; and either
+//! puts a [`Principal`] into the request or refuses with a [`Rejection`].
+//!
+//! # Quick start
+//!
+//! ```
+//! use http::{Request, Response};
+//! use tower::{ServiceBuilder, ServiceExt};
+//! use tower_api_key::{AuthLayer, Principal, credential::*, store::*};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = MemoryStore::new();
+//! store.create_organization("org_1", None)?;
+//! let minted = TokenFormat::default().mint(Kind::OrgKey)?;
+//! store.insert(Record::org_key(&minted.id, minted.digest, "org_1").with_role("viewer", store.catalogue())?)?;
+//!
+//! let service = ServiceBuilder::new().layer(AuthLayer::new(store)).service_fn(async |request: Request<String>| {
+//!     let caller = request.extensions().get::<Principal>().map(|caller| caller.organization().map(str::to_owned));
+//!     Ok::<_, std::convert::Infallible>(Response::new(format!("{caller:?}")))
+//! });
+//! let bearer = format!("Bearer {}", minted.secret.expose_secret());
+//! let request = Request::builder().header("authorization", bearer).body(String::new())?;
+//! assert_eq!(service.oneshot(request).await?.into_body(), r#"Some(Some("org_1"))"#);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With axum or tonic, see the README and the modules of those names.
+//!
+//! # Where to read on
+//!
+//! - The [`guide`]: where to put the layer, what is refused how, writing a store, what is promised.
+//! - In the source: `authenticate.rs`, the decision on one page; `rejection/messages.rs`, every text; `store/mod.rs`, the
+//!   contract of stores.
+//!
+//! # Features
+//!
+//! | feature | what it brings |
+//! |---|---|
+//! | `axum` | `Principal` and `Option<Principal>` as extractors, `Rejection` as a response (axum 0.8) |
+//! | `tonic` | `request.principal()`, services keep their name behind the layers (tonic 0.14) |
+//! | `tracing` | an event for each verdict, with its private cause: [`observe`] |
+//! | `testing` | a principal and a clock made by hand, for your own tests |
 
 mod authenticate;
 #[cfg(feature = "axum")]
@@ -8,6 +60,7 @@ pub mod clock;
 pub mod credential;
 mod error;
 pub mod future;
+pub mod guide;
 mod layer;
 pub mod observe;
 pub mod principal;
@@ -22,6 +75,7 @@ pub mod testing;
 #[cfg(feature = "tonic")]
 pub mod tonic;
 
+#[doc(no_inline)]
 pub use async_trait::async_trait;
 pub use browser::ExposedCredential;
 pub use error::ConfigError;
@@ -32,3 +86,7 @@ pub use rejection::{Messages, Reason, Rejection};
 pub use require::{RequireDescendant, RequireOrg, RequireScopes};
 pub use service::AuthService;
 pub use store::CredentialStore;
+
+#[cfg(all(doctest, feature = "axum", feature = "tonic"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -99,7 +99,7 @@ impl MemoryStore {
     /// Creates an organization, at the top or below `parent`.
     ///
     /// # Errors
-    /// [`Taken`]; [`UnknownOrganization`] for the parent.
+    /// [`Taken`]; [`UnknownOrganization`](MemoryStoreError::UnknownOrganization) for the parent.
     pub fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), MemoryStoreError> {
         self.book().create_organization(id, parent)
     }
@@ -108,7 +108,7 @@ impl MemoryStore {
     /// number of keys.
     ///
     /// # Errors
-    /// [`UnknownOrganization`].
+    /// [`UnknownOrganization`](MemoryStoreError::UnknownOrganization).
     pub fn delete_organization(&self, id: &str) -> Result<(), MemoryStoreError> {
         let mut book = self.book();
         let id = book.delete_organization(id)?;
@@ -150,7 +150,7 @@ impl MemoryStore {
     /// Makes a person a member of an organization, or changes the role of a member.
     ///
     /// # Errors
-    /// [`UnknownUser`], [`UnknownOrganization`], [`UnknownRole`].
+    /// [`UnknownUser`], [`UnknownOrganization`](MemoryStoreError::UnknownOrganization), [`UnknownRole`].
     pub fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), MemoryStoreError> {
         if self.catalogue.scopes_of(role).is_none() {
             return Err(UnknownRole(role.into()));
@@ -170,7 +170,7 @@ impl MemoryStore {
     /// Stores a new credential.
     ///
     /// # Errors
-    /// [`Taken`], [`InvalidId`], [`GrantOnToken`]; [`UnknownOrganization`] or [`UnknownUser`] for its owner.
+    /// [`Taken`], [`InvalidId`], [`GrantOnToken`]; [`UnknownOrganization`](MemoryStoreError::UnknownOrganization) or [`UnknownUser`] for its owner.
     pub fn insert(&self, record: Record) -> Result<(), MemoryStoreError> {
         match record.kind() {
             Kind::OrgKey => self.insert_key(record),

@@ -1,0 +1,13 @@
+//! The guide: short chapters, each with examples that are tested.
+//!
+//! 1. [`placement`]: which layer goes outside of which, and what is public.
+//! 2. [`refusals`]: what a client sees, and how to change it.
+//! 3. [`organizations`]: keys, tokens, roles and scopes.
+//! 4. [`stores`]: writing a store.
+//! 5. [`promises`]: what holds whatever a client sends, and what does not.
+
+pub mod organizations;
+pub mod placement;
+pub mod promises;
+pub mod refusals;
+pub mod stores;

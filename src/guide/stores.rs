@@ -1,0 +1,35 @@
+//! Writing a store.
+//!
+//! Implement [`CredentialStore`](crate::CredentialStore): one question, three answers. The contract is in
+//! [`store`](crate::store). A store never sees a token, only a key's id or a token's digest:
+//!
+//! ```
+//! use std::{collections::HashMap, sync::Arc};
+//!
+//! use tower_api_key::store::{Credential, CredentialStore, Lookup, Record, StoreError};
+//!
+//! struct Keys(HashMap<String, Arc<Record>>);
+//!
+//! #[tower_api_key::async_trait]
+//! impl CredentialStore for Keys {
+//!     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+//!         match lookup.credential {
+//!             Credential::OrgKey { id } => Ok(self.0.get(id).cloned()),
+//!             Credential::PersonalToken { .. } => Ok(None),
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! - Say `Err` whenever you are not sure. A 401 for an outage logs every client out; a 503 lets them try again.
+//! - Compare ids byte for byte. A database column with a case-insensitive collation makes aliases.
+//! - Answer from memory through [`peek`](crate::CredentialStore::peek) where you can: the request then costs no
+//!   allocation and no clone of the inner service.
+//! - The look-up is dropped when its deadline passes or the client goes away, and a panic in it is a 503.
+//! - The layer needs tokio's timer for a look-up that is not answered by `peek`.
+//!
+//! # Moving in
+//!
+//! A token issued elsewhere works as it is: store [`Digest::of`](crate::secret::Digest::of) the whole token, or
+//! [`Digest::from_bytes`](crate::secret::Digest::from_bytes) if you already keep its SHA-256. Any body of token68 characters
+//! is accepted behind the prefixes, and the [prefixes](crate::credential::TokenFormat::with_prefixes) can be yours.
