@@ -37,7 +37,7 @@ fn record(line: &str) -> Result<(String, Arc<Record>), Box<dyn Error>> {
 #[tower_api_key::async_trait]
 impl CredentialStore for FileStore {
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
-        match lookup.credential {
+        match lookup.credential() {
             Credential::OrgKey { id } => Ok(self.0.get(id).cloned()),
             Credential::PersonalToken { .. } => Ok(None), // this service has none
         }

@@ -54,6 +54,7 @@ impl Policy {
     }
 
     /// Reads the credential. Decided without the store, and without allocation.
+    #[inline]
     pub(crate) fn present<'h>(&self, headers: &'h HeaderMap) -> Result<Presented<'h>, Cause> {
         let token = bearer::token(headers)?;
         let token = self.format.classify(token)?;
@@ -66,6 +67,7 @@ impl Policy {
     }
 
     /// Judges what the store found.
+    #[inline]
     pub(crate) fn judge(
         &self,
         headers: &HeaderMap,
@@ -75,6 +77,7 @@ impl Policy {
         self.chain(headers, presented, found).map_err(|denial| Denial { kind: Some(presented.kind()), ..denial })
     }
 
+    #[inline]
     fn chain(
         &self,
         headers: &HeaderMap,

@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 /// What is decided about a request once the answer that it waits for is there.
-pub(crate) type Verdict<ReqB, ResB> = Box<dyn FnOnce(Request<ReqB>) -> Result<Request<ReqB>, Response<ResB>> + Send>;
+pub(crate) type Verdict<ReqB, ResB> = Box<dyn FnOnce(&mut Request<ReqB>) -> Result<(), Response<ResB>> + Send>;
 
 /// An answer on its way. Holds nothing of the request, so that the request's body need not be `Send`.
 pub(crate) type Asking<ReqB, ResB> = Pin<Box<dyn Future<Output = Verdict<ReqB, ResB>> + Send>>;
@@ -83,11 +83,11 @@ where
                 StateProj::Waiting { waiting } => {
                     let Some(pending) = waiting else { return Poll::Pending };
                     let verdict = ready!(pending.asking.as_mut().poll(cx));
-                    let Some(Waiting { request, mut ready, .. }) = waiting.take().map(|boxed| *boxed) else {
+                    let Some(Waiting { mut request, mut ready, .. }) = waiting.take().map(|boxed| *boxed) else {
                         return Poll::Pending;
                     };
-                    match verdict(request) {
-                        Ok(request) => ready.call(request),
+                    match verdict(&mut request) {
+                        Ok(()) => ready.call(request),
                         Err(refusal) => return Poll::Ready(Ok(refusal)), // `ready` is dropped: its readiness goes back
                     }
                 }

@@ -50,7 +50,8 @@ impl<Inner: Service<Request<B>>, B> Service<Request<B>> for PublicService<Inner>
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        self.inner.call(pass(request))
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        pass(&mut request);
+        self.inner.call(request)
     }
 }

@@ -66,12 +66,16 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         match self.gate.open(&request) {
             Ok(Opening::Accept(principal)) => {
-                ResponseFuture::forwarded(self.inner.call(self.gate.admit(request, principal, None)))
+                admit(&mut request, principal, None);
+                ResponseFuture::forwarded(self.inner.call(request))
             }
-            Ok(Opening::Pass) => ResponseFuture::forwarded(self.inner.call(pass(request))),
+            Ok(Opening::Pass) => {
+                pass(&mut request);
+                ResponseFuture::forwarded(self.inner.call(request))
+            }
             Ok(Opening::Ask(presented)) => {
                 let asking = Arc::clone(&self.gate).ask(presented, request.headers());
                 ResponseFuture::waiting(asking, request, self.take_ready())
@@ -124,44 +128,33 @@ impl<S: CredentialStore, R> Gate<S, R> {
             .await;
             let latency = Some(asked_at.elapsed());
             let verdict: Verdict<ReqB, ResB> =
-                Box::new(move |request| self.conclude(request, &presented, found, latency));
+                Box::new(move |request: &mut Request<ReqB>| self.conclude(request, &presented, found, latency));
             verdict
         })
     }
 
     fn conclude<ReqB, ResB>(
         &self,
-        request: Request<ReqB>,
+        request: &mut Request<ReqB>,
         presented: &Presented<'_>,
         found: Result<Option<Arc<Record>>, StoreError>,
         latency: Option<Duration>,
-    ) -> Result<Request<ReqB>, Response<ResB>>
+    ) -> Result<(), Response<ResB>>
     where
         R: Responder<ResB>,
         ResB: RefusalBody,
     {
         match self.policy.judge(request.headers(), presented, found) {
-            Ok(principal) => Ok(self.admit(request, principal, latency)),
+            Ok(principal) => {
+                admit(request, principal, latency);
+                Ok(())
+            }
             Err(denial) => Err(self.refuse(denial, request.headers(), latency)),
         }
     }
 }
 
 impl<S, R> Gate<S, R> {
-    fn admit<ReqB>(
-        &self,
-        mut request: Request<ReqB>,
-        principal: Principal,
-        latency: Option<Duration>,
-    ) -> Request<ReqB> {
-        observe::accepted(&principal, latency);
-        if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
-            value.set_sensitive(true);
-        }
-        request.extensions_mut().insert(principal);
-        request
-    }
-
     fn refuse<ResB: RefusalBody>(
         &self,
         denial: Denial,
@@ -177,11 +170,18 @@ impl<S, R> Gate<S, R> {
     }
 }
 
+fn admit<ReqB>(request: &mut Request<ReqB>, principal: Principal, latency: Option<Duration>) {
+    observe::accepted(&principal, latency);
+    if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
+        value.set_sensitive(true);
+    }
+    request.extensions_mut().insert(principal);
+}
+
 /// Lets a request pass as nobody: whatever identity somebody put into its extensions before does not survive.
-pub(crate) fn pass<ReqB>(mut request: Request<ReqB>) -> Request<ReqB> {
+pub(crate) fn pass<ReqB>(request: &mut Request<ReqB>) {
     request.extensions_mut().remove::<Principal>();
     request.extensions_mut().insert(Anonymous);
-    request
 }
 
 impl<Inner: Clone, S, R> Clone for AuthService<Inner, S, R> {

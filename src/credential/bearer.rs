@@ -9,8 +9,14 @@ use crate::rejection::Cause;
 /// The scheme is compared without regard to case (RFC 9110, section 11.1) and ends at one or more spaces (RFC 6750,
 /// section 2.1). Two `Authorization` fields are refused even when they are equal: the field is a singleton (RFC 9110,
 /// section 5.3), and whoever joins or picks would disagree with the next proxy.
+#[inline]
 pub(crate) fn token(headers: &HeaderMap) -> Result<&[u8], Cause> {
     let value = sole_value(headers)?.as_bytes();
+    if let Some(token @ [first, ..]) = value.strip_prefix(b"Bearer ")
+        && *first != b' '
+    {
+        return Ok(token); // as nearly everybody writes it
+    }
     let (scheme, rest) = value.split_at_checked("Bearer".len()).ok_or(Cause::OtherScheme)?;
     if !scheme.eq_ignore_ascii_case(b"Bearer") {
         return Err(Cause::OtherScheme);
@@ -27,6 +33,7 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<&[u8], Cause> {
     }
 }
 
+#[inline]
 fn sole_value(headers: &HeaderMap) -> Result<&HeaderValue, Cause> {
     let value = headers.get(AUTHORIZATION).ok_or(Cause::NoCredential)?;
     // Equal counts mean that no field at all occurs twice; only otherwise is the field itself walked.

@@ -20,7 +20,7 @@ pub struct TokenFormat {
 #[derive(Clone, Copy)]
 pub(crate) struct Token<'h> {
     pub(crate) kind: Kind,
-    pub(crate) id: &'h str,
+    pub(crate) id: &'h [u8],
     pub(crate) whole: &'h [u8],
 }
 
@@ -90,6 +90,7 @@ impl TokenFormat {
 
     /// Tells what `token` is. The prefix is judged first, so that a value that is neither kind is called unrecognized
     /// whatever else is wrong with it.
+    #[inline]
     pub(crate) fn classify<'h>(&self, token: &'h [u8]) -> Result<Token<'h>, Cause> {
         let (kind, body) = if let Some(body) = token.strip_prefix(self.org_key.as_bytes()) {
             (Kind::OrgKey, body)
@@ -106,7 +107,7 @@ impl TokenFormat {
         }
         let id = match kind {
             Kind::OrgKey => key_id(body).ok_or(Cause::MalformedToken)?,
-            Kind::PersonalToken => "",
+            Kind::PersonalToken => &[],
         };
         if self.checksum && !Self::checksum_holds(token) {
             return Err(Cause::WrongChecksum);
@@ -116,14 +117,16 @@ impl TokenFormat {
 }
 
 /// The part before the first dot, when there is something on both sides of it.
-fn key_id(body: &[u8]) -> Option<&str> {
+#[inline]
+fn key_id(body: &[u8]) -> Option<&[u8]> {
     match body.split_at_checked(body.iter().position(|byte| *byte == b'.')?)? {
         ([], _) | (_, [b'.']) => None,
-        (id, _) => std::str::from_utf8(id).ok(),
+        (id, _) => Some(id),
     }
 }
 
 /// `token68` of RFC 9110, section 11.2: one or more of `ALPHA DIGIT - . _ ~ + /`, then any number of `=`.
+#[inline]
 fn is_token68(body: &[u8]) -> bool {
     let padding = body.iter().rev().take_while(|byte| **byte == b'=').count();
     let (text, _) = body.split_at(body.len() - padding);
@@ -163,7 +166,10 @@ mod tests {
 
     fn classify(token: &[u8]) -> Result<(Kind, String), &'static str> {
         let format = TokenFormat::default();
-        format.classify(token).map(|t| (t.kind, t.id.to_owned())).map_err(|cause| cause.code())
+        format
+            .classify(token)
+            .map(|t| (t.kind, String::from_utf8(t.id.to_vec()).unwrap()))
+            .map_err(|cause| cause.code())
     }
 
     #[test]
@@ -243,7 +249,7 @@ mod tests {
             assert!(with(a, b).is_err(), "{a:?} {b:?}");
         }
         let format = with("sk_live_", "pt-").unwrap();
-        assert_eq!(format.classify(b"sk_live_a.b").map(|t| t.id).ok(), Some("a"));
+        assert_eq!(format.classify(b"sk_live_a.b").map(|t| t.id).ok(), Some(&b"a"[..]));
         assert!(matches!(format.classify(b"ak_a.b"), Err(Cause::UnknownPrefix)));
     }
 

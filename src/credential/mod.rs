@@ -15,7 +15,7 @@ pub(crate) use classify::{Token, is_key_id};
 
 use crate::{
     secret::Digest,
-    store::{Credential, Lookup},
+    store::{Key, Lookup},
 };
 
 /// The two kinds of credential.
@@ -43,11 +43,12 @@ impl Kind {
 #[derive(Debug)]
 pub(crate) struct Presented<'h> {
     kind: Kind,
-    id: Cow<'h, str>, // empty for a personal token, which is found by its digest
+    id: Cow<'h, [u8]>, // empty for a personal token, which is found by its digest
     digest: Digest,
 }
 
 impl<'h> Presented<'h> {
+    #[inline]
     pub(crate) fn new(token: &Token<'h>) -> Self {
         Self { kind: token.kind, id: Cow::Borrowed(token.id), digest: Digest::of(token.whole) }
     }
@@ -56,7 +57,7 @@ impl<'h> Presented<'h> {
         self.kind
     }
 
-    pub(crate) fn id(&self) -> &str {
+    pub(crate) fn id(&self) -> &[u8] {
         &self.id
     }
 
@@ -65,10 +66,11 @@ impl<'h> Presented<'h> {
     }
 
     /// The question to the store. A key carries its organization, so that `organization` is asked for tokens alone.
+    #[inline]
     pub(crate) fn lookup<'a>(&'a self, organization: impl FnOnce() -> Option<&'a str>) -> Lookup<'a> {
         match self.kind {
-            Kind::OrgKey => Lookup::new(Credential::OrgKey { id: &self.id }, None),
-            Kind::PersonalToken => Lookup::new(Credential::PersonalToken { digest: &self.digest }, organization()),
+            Kind::OrgKey => Lookup::by(Key::Id(&self.id), None),
+            Kind::PersonalToken => Lookup::by(Key::Digest(&self.digest), organization()),
         }
     }
 

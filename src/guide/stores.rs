@@ -13,7 +13,7 @@
 //! #[tower_api_key::async_trait]
 //! impl CredentialStore for Keys {
 //!     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
-//!         match lookup.credential {
+//!         match lookup.credential() {
 //!             Credential::OrgKey { id } => Ok(self.0.get(id).cloned()),
 //!             Credential::PersonalToken { .. } => Ok(None),
 //!         }

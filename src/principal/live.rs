@@ -26,6 +26,7 @@ pub(crate) struct Acting(Arc<Record>);
 
 impl Verified {
     /// Checks standing and expiry. The clock is read only for a credential that can expire.
+    #[inline]
     pub(crate) fn live(self, clock: &dyn Clock) -> Result<Live, Denial> {
         let record = self.into_record();
         let cause = match record.standing() {
@@ -47,6 +48,7 @@ impl Live {
 
     /// Decides where the request acts. A key acts in its own organization and nowhere else, whatever the header says; a
     /// token in the one organization that the header names, if the store found a membership there.
+    #[inline]
     pub(crate) fn in_organization(self, headers: &HeaderMap, name: &HeaderName) -> Result<Acting, Denial> {
         let record = self.0;
         let cause = match (record.kind(), record.organization()) {

@@ -131,9 +131,9 @@ impl<R> Rule<R> {
     {
         Box::pin(async move {
             let below = self.is_below(&target, &principal).await;
-            let verdict: Verdict<ReqB, ResB> = Box::new(move |request| match below {
-                Ok(()) => Ok(request),
-                Err(denial) => Err(refuse(&self.presentation, denial, None, &request)),
+            let verdict: Verdict<ReqB, ResB> = Box::new(move |request: &mut Request<ReqB>| match below {
+                Ok(()) => Ok(()),
+                Err(denial) => Err(refuse(&self.presentation, denial, None, request)),
             });
             verdict
         })

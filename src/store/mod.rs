@@ -21,14 +21,16 @@
 mod guard;
 mod memory;
 mod record;
+mod write;
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
 pub(crate) use guard::guarded;
-pub use memory::{MemoryStore, MemoryStoreError};
+pub use memory::MemoryStore;
 pub use record::{Record, Standing};
+pub use write::WriteError;
 
 use crate::secret::Digest;
 
@@ -85,19 +87,50 @@ impl<T: OrgTree + ?Sized> OrgTree for Arc<T> {
 
 /// The question to a store.
 #[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
 pub struct Lookup<'a> {
-    /// The credential that was presented.
-    pub credential: Credential<'a>,
-    /// The organization that a personal token names; `None` for a key, and where no organization is needed.
-    pub organization: Option<&'a str>,
+    key: Key<'a>,
+    organization: Option<&'a str>,
+}
+
+/// What a credential is found by. The bytes of an id are token68; whoever wants text pays for the conversion.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Key<'a> {
+    Id(&'a [u8]),
+    Digest(&'a Digest),
 }
 
 impl<'a> Lookup<'a> {
     /// Makes a question, as the layer does; for the tests of a store.
     #[must_use]
     pub fn new(credential: Credential<'a>, organization: Option<&'a str>) -> Self {
-        Self { credential, organization }
+        let key = match credential {
+            Credential::OrgKey { id } => Key::Id(id.as_bytes()),
+            Credential::PersonalToken { digest } => Key::Digest(digest),
+        };
+        Self { key, organization }
+    }
+
+    pub(crate) fn by(key: Key<'a>, organization: Option<&'a str>) -> Self {
+        Self { key, organization }
+    }
+
+    pub(crate) fn key(&self) -> Key<'a> {
+        self.key
+    }
+
+    /// Returns the credential that was presented.
+    #[must_use]
+    pub fn credential(&self) -> Credential<'a> {
+        match self.key {
+            Key::Id(id) => Credential::OrgKey { id: std::str::from_utf8(id).unwrap_or_default() },
+            Key::Digest(digest) => Credential::PersonalToken { digest },
+        }
+    }
+
+    /// Returns the organization that a personal token names; `None` for a key, and where no organization is needed.
+    #[must_use]
+    pub fn organization(&self) -> Option<&'a str> {
+        self.organization
     }
 }
 

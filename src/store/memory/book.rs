@@ -2,10 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::MemoryStoreError::{self, Taken, UnknownOrganization, UnknownUser};
 use crate::{
     principal::{Catalogue, CredentialId, OrgId, UserId},
-    store::{Record, Standing},
+    store::{
+        Record, Standing,
+        WriteError::{self, Taken, UnknownOrganization, UnknownUser},
+    },
 };
 
 #[derive(Debug, Default)]
@@ -48,7 +50,7 @@ impl TokenEntry {
 }
 
 impl Book {
-    pub(super) fn create_organization(&mut self, id: &str, parent: Option<&str>) -> Result<(), MemoryStoreError> {
+    pub(super) fn create_organization(&mut self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
         let parent = parent.map(|parent| self.living(parent)).transpose()?;
         if self.organizations.contains_key(id) {
             return Err(Taken(id.into()));
@@ -57,7 +59,7 @@ impl Book {
         Ok(())
     }
 
-    pub(super) fn delete_organization(&mut self, id: &str) -> Result<OrgId, MemoryStoreError> {
+    pub(super) fn delete_organization(&mut self, id: &str) -> Result<OrgId, WriteError> {
         let id = self.living(id)?;
         if let Some(organization) = self.organizations.get_mut(&id) {
             organization.deleted = true;
@@ -65,7 +67,7 @@ impl Book {
         Ok(id)
     }
 
-    pub(super) fn create_user(&mut self, id: &str) -> Result<(), MemoryStoreError> {
+    pub(super) fn create_user(&mut self, id: &str) -> Result<(), WriteError> {
         if self.users.contains_key(id) {
             return Err(Taken(id.into()));
         }
@@ -74,7 +76,7 @@ impl Book {
     }
 
     /// Enters a token under its owner.
-    pub(super) fn add_token(&mut self, record: &Record) -> Result<(), MemoryStoreError> {
+    pub(super) fn add_token(&mut self, record: &Record) -> Result<(), WriteError> {
         let owner = record.user().map_or("", UserId::as_str);
         let user = self.users.get_mut(owner).ok_or_else(|| UnknownUser(owner.into()))?;
         if self.token_digests.contains_key(record.id()) {
@@ -85,7 +87,7 @@ impl Book {
         Ok(())
     }
 
-    pub(super) fn living(&self, organization: &str) -> Result<OrgId, MemoryStoreError> {
+    pub(super) fn living(&self, organization: &str) -> Result<OrgId, WriteError> {
         match self.organizations.get_key_value(organization) {
             Some((id, entry)) if !entry.deleted => Ok(id.clone()),
             _ => Err(UnknownOrganization(organization.into())),

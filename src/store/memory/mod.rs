@@ -6,11 +6,14 @@
 
 mod book;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    hash::{Hash, Hasher},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use async_trait::async_trait;
 
-use super::{Credential, CredentialStore, Lookup, OrgTree, Peek, Record, Standing, StoreError};
+use super::{CredentialStore, Key, Lookup, OrgTree, Peek, Record, Standing, StoreError, WriteError};
 use crate::{
     credential::{Kind, is_key_id},
     principal::{Catalogue, CredentialId, OrgId},
@@ -37,39 +40,37 @@ type Map<K, V> = papaya::HashMap<K, V, foldhash::fast::RandomState>;
 #[derive(Debug)]
 pub struct MemoryStore {
     catalogue: Catalogue,
-    keys: Map<CredentialId, Arc<Record>>,
+    keys: Map<KeyId, Arc<Record>>,
     tokens: Map<[u64; 4], TokenEntry>,
     book: Mutex<Book>,
 }
 
-/// Why a change was refused. Nothing was changed.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MemoryStoreError {
-    /// The id, or the digest of a personal token, is taken, perhaps by something deleted.
-    #[error("{0:?} is taken")]
-    Taken(Box<str>),
-    /// A key's id that could not stand in a token.
-    #[error("{0:?} cannot be the id of a key: letters, digits, `-`, `_`, `~`, `+`, `/`, at least one")]
-    InvalidId(Box<str>),
-    /// A personal token's record that names an organization, a role or scopes, which its owner's memberships decide.
-    #[error("what a personal token may do follows from memberships and cannot be set on it")]
-    GrantOnToken,
-    /// No such organization, or a deleted one.
-    #[error("there is no organization {0:?}")]
-    UnknownOrganization(Box<str>),
-    /// No such person.
-    #[error("there is no user {0:?}")]
-    UnknownUser(Box<str>),
-    /// No such credential, or one that was deleted before.
-    #[error("there is no credential {0:?}")]
-    UnknownCredential(Box<str>),
-    /// The catalogue has no such role.
-    #[error("the catalogue has no role {0:?}")]
-    UnknownRole(Box<str>),
+/// A key's id as the key of a map, hashed as bytes so that a request's need not be made text of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct KeyId(CredentialId);
+
+/// The same, borrowed from a request.
+struct ById<'a>(&'a [u8]);
+
+impl Hash for KeyId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        ById(self.0.as_str().as_bytes()).hash(state);
+    }
 }
 
-use MemoryStoreError::{GrantOnToken, InvalidId, Taken, UnknownCredential, UnknownRole, UnknownUser};
+impl Hash for ById<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.0);
+    }
+}
+
+impl papaya::Equivalent<KeyId> for ById<'_> {
+    fn equivalent(&self, key: &KeyId) -> bool {
+        self.0 == key.0.as_str().as_bytes()
+    }
+}
+
+use WriteError::{GrantOnToken, InvalidId, Taken, UnknownCredential, UnknownRole, UnknownUser};
 
 impl Default for MemoryStore {
     fn default() -> Self {
@@ -99,8 +100,8 @@ impl MemoryStore {
     /// Creates an organization, at the top or below `parent`.
     ///
     /// # Errors
-    /// [`Taken`]; [`UnknownOrganization`](MemoryStoreError::UnknownOrganization) for the parent.
-    pub fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), MemoryStoreError> {
+    /// [`Taken`]; [`UnknownOrganization`](WriteError::UnknownOrganization) for the parent.
+    pub fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
         self.book().create_organization(id, parent)
     }
 
@@ -108,8 +109,8 @@ impl MemoryStore {
     /// number of keys.
     ///
     /// # Errors
-    /// [`UnknownOrganization`](MemoryStoreError::UnknownOrganization).
-    pub fn delete_organization(&self, id: &str) -> Result<(), MemoryStoreError> {
+    /// [`UnknownOrganization`](WriteError::UnknownOrganization).
+    pub fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
         let mut book = self.book();
         let id = book.delete_organization(id)?;
         for (key, record) in &self.keys.pin() {
@@ -127,7 +128,7 @@ impl MemoryStore {
     ///
     /// # Errors
     /// [`Taken`].
-    pub fn create_user(&self, id: &str) -> Result<(), MemoryStoreError> {
+    pub fn create_user(&self, id: &str) -> Result<(), WriteError> {
         self.book().create_user(id)
     }
 
@@ -135,7 +136,7 @@ impl MemoryStore {
     ///
     /// # Errors
     /// [`UnknownUser`].
-    pub fn disable_user(&self, id: &str) -> Result<(), MemoryStoreError> {
+    pub fn disable_user(&self, id: &str) -> Result<(), WriteError> {
         self.change_user(id, |user| user.disabled = true)
     }
 
@@ -143,15 +144,15 @@ impl MemoryStore {
     ///
     /// # Errors
     /// [`UnknownUser`].
-    pub fn enable_user(&self, id: &str) -> Result<(), MemoryStoreError> {
+    pub fn enable_user(&self, id: &str) -> Result<(), WriteError> {
         self.change_user(id, |user| user.disabled = false)
     }
 
     /// Makes a person a member of an organization, or changes the role of a member.
     ///
     /// # Errors
-    /// [`UnknownUser`], [`UnknownOrganization`](MemoryStoreError::UnknownOrganization), [`UnknownRole`].
-    pub fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), MemoryStoreError> {
+    /// [`UnknownUser`], [`UnknownOrganization`](WriteError::UnknownOrganization), [`UnknownRole`].
+    pub fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), WriteError> {
         if self.catalogue.scopes_of(role).is_none() {
             return Err(UnknownRole(role.into()));
         }
@@ -163,15 +164,15 @@ impl MemoryStore {
     ///
     /// # Errors
     /// [`UnknownUser`].
-    pub fn remove_member(&self, user: &str, organization: &str) -> Result<(), MemoryStoreError> {
+    pub fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError> {
         self.change_user(user, |user| drop(user.roles.remove(organization)))
     }
 
     /// Stores a new credential.
     ///
     /// # Errors
-    /// [`Taken`], [`InvalidId`], [`GrantOnToken`]; [`UnknownOrganization`](MemoryStoreError::UnknownOrganization) or [`UnknownUser`] for its owner.
-    pub fn insert(&self, record: Record) -> Result<(), MemoryStoreError> {
+    /// [`Taken`], [`InvalidId`], [`GrantOnToken`]; [`UnknownOrganization`](WriteError::UnknownOrganization) or [`UnknownUser`] for its owner.
+    pub fn insert(&self, record: Record) -> Result<(), WriteError> {
         match record.kind() {
             Kind::OrgKey => self.insert_key(record),
             Kind::PersonalToken => self.insert_token(record),
@@ -182,10 +183,10 @@ impl MemoryStore {
     ///
     /// # Errors
     /// [`UnknownCredential`].
-    pub fn delete_key(&self, id: &str) -> Result<(), MemoryStoreError> {
+    pub fn delete_key(&self, id: &str) -> Result<(), WriteError> {
         let _book = self.book();
         let keys = self.keys.pin();
-        match keys.get_key_value(id) {
+        match keys.get_key_value(&ById(id.as_bytes())) {
             Some((key, record)) if record.standing() != Standing::Deleted => {
                 self.replace_key(key, record, Standing::Deleted);
                 Ok(())
@@ -198,7 +199,7 @@ impl MemoryStore {
     ///
     /// # Errors
     /// [`UnknownCredential`].
-    pub fn delete_token(&self, id: &str) -> Result<(), MemoryStoreError> {
+    pub fn delete_token(&self, id: &str) -> Result<(), WriteError> {
         let book = self.book();
         let unknown = || UnknownCredential(id.into());
         let digest = book.token_digests.get(id).ok_or_else(unknown)?;
@@ -209,13 +210,13 @@ impl MemoryStore {
         Ok(())
     }
 
-    fn insert_key(&self, record: Record) -> Result<(), MemoryStoreError> {
+    fn insert_key(&self, record: Record) -> Result<(), WriteError> {
         if !is_key_id(record.id()) {
             return Err(InvalidId(record.id().into()));
         }
         let book = self.book();
         book.living(record.organization().map_or("", OrgId::as_str))?;
-        let id = CredentialId::from(record.id());
+        let id = KeyId(record.id().into());
         self.keys
             .pin()
             .try_insert(id, Arc::new(record))
@@ -223,7 +224,7 @@ impl MemoryStore {
             .map_err(|taken| Taken(taken.not_inserted.id().into()))
     }
 
-    fn insert_token(&self, record: Record) -> Result<(), MemoryStoreError> {
+    fn insert_token(&self, record: Record) -> Result<(), WriteError> {
         if record.organization().is_some() || record.role().is_some() || !record.scopes().is_empty() {
             return Err(GrantOnToken);
         }
@@ -241,7 +242,7 @@ impl MemoryStore {
     }
 
     /// Changes a person, and then the records of all their tokens.
-    fn change_user(&self, id: &str, change: impl FnOnce(&mut book::User)) -> Result<(), MemoryStoreError> {
+    fn change_user(&self, id: &str, change: impl FnOnce(&mut book::User)) -> Result<(), WriteError> {
         let mut book = self.book();
         change(book.users.get_mut(id).ok_or_else(|| UnknownUser(id.into()))?);
         if let Some(user) = book.users.get(id) {
@@ -259,7 +260,7 @@ impl MemoryStore {
         }
     }
 
-    fn replace_key(&self, key: &CredentialId, record: &Record, standing: Standing) {
+    fn replace_key(&self, key: &KeyId, record: &Record, standing: Standing) {
         self.keys.pin().insert(key.clone(), Arc::new(record.clone().with_standing(standing)));
     }
 
@@ -272,10 +273,10 @@ impl MemoryStore {
 #[async_trait]
 impl CredentialStore for MemoryStore {
     fn peek(&self, lookup: &Lookup<'_>) -> Peek {
-        let found = match lookup.credential {
-            Credential::OrgKey { id } => self.keys.pin().get(id).map(Arc::clone),
-            Credential::PersonalToken { digest } => {
-                self.tokens.pin().get(&digest.words()).map(|entry| Arc::clone(entry.seen_from(lookup.organization)))
+        let found = match lookup.key() {
+            Key::Id(id) => self.keys.pin().get(&ById(id)).map(Arc::clone),
+            Key::Digest(digest) => {
+                self.tokens.pin().get(&digest.words()).map(|entry| Arc::clone(entry.seen_from(lookup.organization())))
             }
         };
         found.map_or(Peek::NotFound, Peek::Found)
