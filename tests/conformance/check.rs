@@ -1,0 +1,181 @@
+//! Holds an answer, and what the service and the store saw, against what a case expects.
+//!
+//! Every key under `expect` is either checked here or proved by the scenario's own test. One that is neither fails the
+//! case: a demand that was not understood is not met.
+
+mod demands;
+mod invariants;
+
+use serde_json::Value;
+
+use crate::case::{Case, PathKind};
+use crate::client::{Answer, Sent};
+
+/// What the parts behind the layer saw of one request.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seen {
+    /// The principal of every call of the inner service; `null` for none.
+    pub calls: Vec<Value>,
+    pub lookups: usize,
+}
+
+/// What is known about the server besides the answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setting<'a> {
+    /// The fixtures, for expectations that name a credential of theirs.
+    pub fixtures: &'a Value,
+    /// The deadline of a look-up, named `lookup_timeout` in the corpus.
+    pub lookup_timeout_ms: u64,
+    /// Keys and invariants that a scenario proves by its steps.
+    pub proved: &'a [&'a str],
+}
+
+/// The outcome of one case.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Verdict {
+    pub failures: Vec<String>,
+    pub deviations: Vec<String>,
+    /// Why the protocol asks for something else than the case.
+    pub disputed: Option<String>,
+}
+
+/// Why a demand is not met.
+enum Fault {
+    Failure(String),
+    /// Tolerated, and told apart.
+    Deviation(String),
+}
+
+type Met = Result<(), Fault>;
+
+/// One answer under examination.
+struct Check<'a> {
+    case: &'a Case,
+    setting: Setting<'a>,
+    answer: &'a Answer,
+    seen: &'a Seen,
+    /// The status is the wanted one, so that the wanted shape can be asked for.
+    exact: bool,
+    /// The protocol asks for another status, so that this one is no failure. Everything else still counts.
+    disputed: Option<String>,
+}
+
+/// Checks one exchange against its case.
+pub(crate) fn check(case: &Case, setting: Setting<'_>, sent: &Sent, seen: &Seen) -> Verdict {
+    let nothing = Answer::default();
+    let answer = if let Sent::Answered(answer) = sent { answer } else { &nothing };
+    let wanted = case.expect.get("status").and_then(Value::as_u64);
+    let exact = wanted.is_none_or(|status| status == u64::from(answer.status));
+    let check = Check { case, setting, answer, seen, exact, disputed: dispute(case, answer) };
+    let mut verdict = Verdict::default();
+    check.transport(sent, &mut verdict);
+    for (key, want) in &case.expect {
+        check.demand(key, want, matches!(sent, Sent::Answered(_)), &mut verdict);
+    }
+    verdict.disputed = check.disputed;
+    verdict
+}
+
+impl Check<'_> {
+    /// A request that got no answer passes only where the case says so, and never by silence.
+    fn transport(&self, sent: &Sent, verdict: &mut Verdict) {
+        match sent {
+            Sent::Answered(_) => {}
+            Sent::Rejected(_) if self.flag("transport_reject_ok") => {}
+            Sent::Rejected(_) if self.setting.proved.contains(&"client_disconnect") => {}
+            Sent::Rejected(how) => verdict.failures.push(format!("wanted an answer, got a closed connection: {how}")),
+            Sent::Silent => verdict.failures.push("wanted an answer, got silence".to_owned()),
+        }
+    }
+
+    /// Checks one key; without an answer only the demands on what was seen behind the layer count.
+    fn demand(&self, key: &str, want: &Value, answered: bool, verdict: &mut Verdict) {
+        if self.setting.proved.contains(&key) || (key == "status" && self.disputed.is_some()) {
+            return;
+        }
+        let on_seen = self.on_seen(key, want);
+        let is_on_seen = on_seen.is_some();
+        let met = on_seen
+            .or_else(|| self.on_status(key, want))
+            .or_else(|| self.on_fields(key, want))
+            .or_else(|| self.on_body(key, want))
+            .or_else(|| self.on_grpc(key, want));
+        // `null` asks for nothing, but for the principal, where it means that there is none.
+        let asks = !want.is_null() || matches!(key, "principal" | "detail_message");
+        match met {
+            None => verdict.failures.push(format!("unknown expectation `{key}`: {want}")),
+            Some(Err(Fault::Failure(why))) if asks && (answered || is_on_seen) => verdict.failures.push(why),
+            Some(Err(Fault::Deviation(why))) if asks && (answered || is_on_seen) => verdict.deviations.push(why),
+            Some(_) => {}
+        }
+    }
+
+    /// Another key of the same case, where two keys belong together.
+    fn also(&self, key: &str) -> Option<&Value> {
+        self.case.expect.get(key).filter(|value| !value.is_null())
+    }
+
+    fn flag(&self, key: &str) -> bool {
+        self.also(key).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// The answer has the shape of a refusal by the layer, not of the service behind it or the server before it.
+    fn refused_as_wanted(&self) -> bool {
+        self.exact && self.seen.calls.is_empty() && matches!(self.answer.status, 401 | 403 | 503)
+    }
+}
+
+/// The cases that the protocol answers in another way, by rule.
+///
+/// `members:manage` ⇒ `members:read` is the only implication that the protocol states. A case that wants a scope-gated
+/// route opened by any other one asks for more than it grants.
+fn dispute(case: &Case, answer: &Answer) -> Option<String> {
+    let scopes: Vec<&str> = case.setup.get("scopes")?.as_array()?.iter().filter_map(Value::as_str).collect();
+    let holds =
+        |scope: &str| scopes.contains(&scope) || (scope == "members:read" && scopes.contains(&"members:manage"));
+    let wanted = case.expect.get("status").and_then(Value::as_u64);
+    let tolerated = case.expect.get("acceptable_status").and_then(Value::as_array);
+    let refused = case.path_kind == PathKind::ScopeGated
+        && wanted == Some(200)
+        && answer.status == 403
+        && !tolerated.is_some_and(|statuses| statuses.contains(&answer.status.into()));
+    let accepted = case.requires_any.as_deref().unwrap_or_default();
+    if !refused || accepted.iter().any(|scope| holds(scope)) {
+        return None;
+    }
+    Some(format!("the protocol states no implication by which {scopes:?} would hold any of {accepted:?}"))
+}
+
+/// Turns a condition into a result, with the reason made only when it is needed.
+fn ensure(met: bool, why: impl FnOnce() -> String) -> Met {
+    if met { Ok(()) } else { Err(Fault::Failure(why())) }
+}
+
+/// As [`ensure`], for a demand that is asked for with `true` and left out with `false`.
+fn when(want: &Value, met: bool, why: impl FnOnce() -> String) -> Met {
+    let asked = want.as_bool().ok_or_else(|| unknown_form(want))?;
+    ensure(!asked || met, why)
+}
+
+fn unknown_form(want: &Value) -> Fault {
+    Fault::Failure(format!("an expectation of an unknown form: {want}"))
+}
+
+/// Reads a text or a list of them.
+fn texts(want: &Value) -> Result<Vec<&str>, Fault> {
+    let read = match want {
+        Value::String(text) => Some(vec![text.as_str()]),
+        Value::Array(items) => items.iter().map(Value::as_str).collect(),
+        _ => None,
+    };
+    read.ok_or_else(|| unknown_form(want))
+}
+
+/// Reads a number or a list of them.
+fn numbers(want: &Value) -> Result<Vec<u64>, Fault> {
+    let read = match want {
+        Value::Array(items) => items.iter().map(Value::as_u64).collect(),
+        single => single.as_u64().map(|number| vec![number]),
+    };
+    read.ok_or_else(|| unknown_form(want))
+}

@@ -1,0 +1,88 @@
+//! Scenarios in which the store fails, recovers or answers for somebody else, and what may be written about it.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use super::{Scenario, plainly};
+use crate::seen;
+
+#[tokio::test]
+async fn scenario_sto_015() {
+    let scenario = Scenario::start("STO-015").await;
+    scenario.set_fault("error");
+    scenario.expect_status(503).await;
+    scenario.set_fault("ok");
+    scenario.conclude().await;
+}
+
+#[tokio::test]
+async fn scenario_sto_016() {
+    let scenario = Scenario::start("STO-016").await;
+    scenario.expect_status(200).await;
+    scenario.set_fault("error");
+    scenario.conclude().await;
+    // Tolerated from a cache or not: never after a known delete.
+    scenario.server.records.delete_key("kAlphaTest0001").unwrap();
+    let after = super::answered(scenario.send().await).status;
+    assert!(matches!(after, 401 | 503), "a deleted key is answered {after}");
+}
+
+#[tokio::test]
+async fn scenario_sto_018() {
+    plainly("STO-018").await;
+}
+
+#[tokio::test]
+async fn scenario_sto_021() {
+    plainly("STO-021").await;
+}
+
+/// Everything that is written while it is the subscriber of this thread.
+#[derive(Debug, Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Captured {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(text);
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Captured {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// On a runtime of one thread, so that the server's tasks write to the same subscriber.
+#[tokio::test(flavor = "current_thread")]
+async fn scenario_rsp_019() {
+    let captured = Captured::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
+        .with_writer(captured.clone())
+        .finish();
+    let _subscribed = subscriber.set_default();
+    let scenario = Scenario::start("RSP-019").await;
+    let sent = scenario.send().await;
+    scenario.check(&sent, &seen(&scenario.server), &["logs_must_not_contain"]);
+    scenario.check_group(&sent).await;
+
+    let logs = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let secrets = scenario.case.expect["logs_must_not_contain"].as_array().unwrap();
+    assert!(!secrets.is_empty());
+    for secret in secrets {
+        assert!(!logs.contains(secret.as_str().unwrap()), "the logs hold a secret: {logs}");
+    }
+    assert!(!cfg!(feature = "tracing") || logs.contains("tower_api_key"), "nothing was captured: {logs}");
+}

@@ -1,0 +1,160 @@
+//! A store that counts its look-ups and fails as a case wants it to.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::sync::{Semaphore, watch};
+use tower_api_key::store::{Credential, CredentialStore, Lookup, MemoryStore, Peek, Record, StoreError};
+
+/// What is wrong with the store.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    Nothing,
+    /// Every look-up fails, with this text for the operator.
+    Error(String),
+    /// A look-up that would have to find a membership fails.
+    ErrorOnMembership,
+    /// No answer until the fault is another one.
+    Hang,
+    Panic,
+    Delay(Duration),
+    /// At most so many look-ups at a time; the others wait.
+    Concurrency(Arc<Semaphore>),
+    /// The record of another key is answered for this one.
+    Swap {
+        asked: String,
+        answered: String,
+    },
+}
+
+/// A [`MemoryStore`] behind a switch.
+#[derive(Debug)]
+pub(crate) struct FaultyStore {
+    records: Arc<MemoryStore>,
+    /// Keys whose record cannot be read, by id.
+    unreadable: HashSet<String>,
+    fault: watch::Sender<Fault>,
+    lookups: AtomicUsize,
+    waiting: watch::Sender<usize>,
+}
+
+impl Fault {
+    /// Reads the corpus's words for a fault; a form that is not known is an error.
+    pub(crate) fn read(text: &str, fixtures: &Value) -> Result<Self, String> {
+        let unknown = || format!("unknown store fault: {text}");
+        let id = |name: &str| Some(fixtures.get("keys")?.get(name)?.get("id")?.as_str()?.to_owned());
+        Ok(match text {
+            "ok" => Self::Nothing,
+            // The role or the scopes come with the record, so that they cannot fail without it.
+            "error" | "error on scopes" => Self::Error("the store is down".to_owned()),
+            "error on membership" => Self::ErrorOnMembership,
+            "hang" => Self::Hang,
+            "panic" => Self::Panic,
+            _ => match text.split(' ').collect::<Vec<_>>().as_slice() {
+                ["delay", millis, "ms"] => Self::Delay(Duration::from_millis(millis.parse().map_err(|_| unknown())?)),
+                ["concurrency", most] => {
+                    Self::Concurrency(Arc::new(Semaphore::new(most.parse().map_err(|_| unknown())?)))
+                }
+                ["returns", answered, "record", "for", asked, "id"] => {
+                    Self::Swap { asked: id(asked).ok_or_else(unknown)?, answered: id(answered).ok_or_else(unknown)? }
+                }
+                ["error", "with", "text", ..] => {
+                    Self::Error(text.split_once("text ").ok_or_else(unknown)?.1.trim_matches('\'').to_owned())
+                }
+                _ => return Err(unknown()),
+            },
+        })
+    }
+}
+
+impl FaultyStore {
+    pub(crate) fn new(records: Arc<MemoryStore>, unreadable: HashSet<String>, fault: Fault) -> Self {
+        let (fault, waiting) = (watch::Sender::new(fault), watch::Sender::new(0));
+        Self { records, unreadable, fault, lookups: AtomicUsize::new(0), waiting }
+    }
+
+    /// Changes the fault; what hangs goes on with the new one.
+    pub(crate) fn set(&self, fault: Fault) {
+        self.fault.send_replace(fault);
+    }
+
+    /// Takes the count of look-ups since the last time.
+    pub(crate) fn take_lookups(&self) -> usize {
+        self.lookups.swap(0, Ordering::SeqCst)
+    }
+
+    /// Waits until so many look-ups hang.
+    pub(crate) async fn until_waiting(&self, count: usize) {
+        let _ = self.waiting.subscribe().wait_for(|waiting| *waiting == count).await;
+    }
+
+    fn unreadable(&self, lookup: &Lookup<'_>) -> bool {
+        matches!(lookup.credential(), Credential::OrgKey { id } if self.unreadable.contains(id))
+    }
+
+    /// Waits while the store hangs, and gives the fault that it has then.
+    async fn fault_after_hanging(&self) -> Fault {
+        let mut faults = self.fault.subscribe();
+        self.waiting.send_modify(|waiting| *waiting += 1);
+        let _waits = Waits(&self.waiting);
+        let after = faults.wait_for(|fault| !matches!(fault, Fault::Hang)).await;
+        after.map_or(Fault::Nothing, |fault| fault.clone())
+    }
+}
+
+/// Counts a look-up out again, also when the caller gives it up.
+struct Waits<'a>(&'a watch::Sender<usize>);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|waiting| *waiting -= 1);
+    }
+}
+
+#[async_trait]
+impl CredentialStore for FaultyStore {
+    fn peek(&self, lookup: &Lookup<'_>) -> Peek {
+        if !matches!(*self.fault.borrow(), Fault::Nothing) || self.unreadable(lookup) {
+            return Peek::Ask;
+        }
+        let peeked = self.records.peek(lookup);
+        if !matches!(peeked, Peek::Ask) {
+            self.lookups.fetch_add(1, Ordering::SeqCst);
+        }
+        peeked
+    }
+
+    async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        self.lookups.fetch_add(1, Ordering::SeqCst);
+        let fault = self.fault_after_hanging().await;
+        match fault {
+            _ if self.unreadable(lookup) => return Err(StoreError::corrupt("the stored hash is no digest")),
+            Fault::Nothing | Fault::Hang => {}
+            Fault::Error(text) => return Err(StoreError::unavailable(text)),
+            Fault::ErrorOnMembership => {
+                if matches!(lookup.credential(), Credential::PersonalToken { .. }) && lookup.organization().is_some() {
+                    return Err(StoreError::unavailable("the memberships are down"));
+                }
+            }
+            #[allow(clippy::panic, reason = "a store that panics is what the case asks for")]
+            Fault::Panic => panic!("the store panics, as the case wants it to"),
+            Fault::Delay(time) => tokio::time::sleep(time).await,
+            Fault::Concurrency(most) => {
+                let _permit = most.acquire().await.map_err(StoreError::unavailable)?;
+                tokio::task::yield_now().await;
+                return self.records.find(lookup).await;
+            }
+            Fault::Swap { asked, answered } => {
+                if matches!(lookup.credential(), Credential::OrgKey { id } if id == asked) {
+                    let other = Lookup::new(Credential::OrgKey { id: &answered }, lookup.organization());
+                    return self.records.find(&other).await;
+                }
+            }
+        }
+        self.records.find(lookup).await
+    }
+}

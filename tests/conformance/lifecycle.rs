@@ -1,0 +1,110 @@
+//! Scenarios in which a credential, a membership or a role changes between two requests, or during one.
+
+use tower_api_key::secret::Digest;
+use tower_api_key::store::Record;
+
+use super::{Scenario, answered, plainly};
+use crate::client::http1::Connection;
+use crate::client::{self, patiently};
+use crate::seen;
+
+#[tokio::test]
+async fn scenario_base_010() {
+    let scenario = Scenario::start("BASE-010").await;
+    let mut connection = Connection::open(scenario.port()).await.unwrap();
+    let with = patiently(connection.exchange(&scenario.wire())).await;
+    scenario.check(&with, &seen(&scenario.server), &[]);
+
+    let without = answered(patiently(connection.exchange(&scenario.wire_with(None))).await);
+    assert_eq!(without.status, 401);
+    assert_eq!(without.body, br#"{"detail":"Missing Bearer token"}"#);
+    assert!(seen(&scenario.server).calls.is_empty());
+
+    let again = patiently(connection.exchange(&scenario.wire())).await;
+    scenario.check(&again, &seen(&scenario.server), &[]);
+}
+
+#[tokio::test]
+async fn scenario_life_019() {
+    let scenario = Scenario::start("LIFE-019").await;
+    scenario.expect_status(200).await;
+    scenario.server.clock.advance_millis(1);
+    scenario.conclude().await;
+}
+
+#[tokio::test]
+async fn scenario_life_020() {
+    let scenario = Scenario::start("LIFE-020").await;
+    scenario.expect_status(200).await;
+    scenario.server.records.disable_user("u_alice").unwrap();
+    scenario.conclude().await;
+}
+
+#[tokio::test]
+async fn scenario_life_023() {
+    let scenario = Scenario::start("LIFE-023").await;
+    scenario.expect_status(200).await;
+    scenario.server.records.remove_member("u_bob", "org_alpha01").unwrap();
+    scenario.conclude().await;
+}
+
+#[tokio::test]
+async fn scenario_life_024() {
+    let scenario = Scenario::start("LIFE-024").await;
+    scenario.expect_status(200).await;
+    scenario.server.records.set_member("u_alice", "org_alpha01", "viewer").unwrap();
+    scenario.conclude().await;
+}
+
+#[tokio::test]
+async fn scenario_life_025() {
+    let scenario = Scenario::start("LIFE-025").await;
+    scenario.expect_status(403).await;
+    scenario.server.records.set_member("u_bob", "org_alpha01", "admin").unwrap();
+    scenario.conclude().await;
+}
+
+#[tokio::test]
+async fn scenario_life_027() {
+    let scenario = Scenario::start("LIFE-027").await;
+    scenario.server.probe.hold(true);
+    let (wire, port) = (scenario.wire(), scenario.port());
+    let request = tokio::spawn(async move { client::send_wire(&wire, port).await });
+    scenario.server.probe.until_entered(1).await;
+    scenario.server.records.delete_key("kAlphaTest0001").unwrap();
+    scenario.server.probe.hold(false);
+    let sent = request.await.unwrap();
+    scenario.check(&sent, &seen(&scenario.server), &[]);
+    scenario.expect_status(401).await;
+}
+
+/// Keys have no name in the store: two of one name are two keys of one organization with ids of their own.
+#[tokio::test]
+async fn scenario_life_029() {
+    let scenario = Scenario::start("LIFE-029").await;
+    let records = &scenario.server.records;
+    let token = "ak_kSameName00001.made-for-this-test";
+    let key = Record::org_key("kSameName00001", Digest::of(token.as_bytes()), "org_alpha01");
+    records.insert(key.with_role("admin", records.catalogue()).unwrap()).unwrap();
+    let fresh = answered(client::send_wire(&scenario.wire_with(Some(token)), scenario.port()).await);
+    assert_eq!(fresh.status, 200);
+    scenario.conclude().await;
+}
+
+#[tokio::test]
+async fn scenario_cors_003() {
+    plainly("CORS-003").await;
+}
+
+#[tokio::test]
+async fn scenario_grpc_031() {
+    plainly("GRPC-031").await;
+}
+
+#[tokio::test]
+async fn scenario_rsp_017() {
+    let scenario = Scenario::start("RSP-017").await;
+    scenario.conclude().await;
+    let answer = answered(scenario.send().await);
+    assert!(answer.all("www-authenticate").is_empty(), "the inner service's refusal gets no challenge");
+}
