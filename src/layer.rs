@@ -172,7 +172,7 @@ impl<S, R> AuthLayer<S, R> {
     }
 }
 
-impl<S, R: Clone, Inner> Layer<Inner> for AuthLayer<S, R> {
+impl<S, R, Inner> Layer<Inner> for AuthLayer<S, R> {
     type Service = AuthService<Inner, S, R>;
 
     fn layer(&self, inner: Inner) -> Self::Service {
@@ -181,7 +181,7 @@ impl<S, R: Clone, Inner> Layer<Inner> for AuthLayer<S, R> {
 }
 
 // By hand: a derived impl would ask for `S: Clone`.
-impl<S, R: Clone> Clone for AuthLayer<S, R> {
+impl<S, R> Clone for AuthLayer<S, R> {
     fn clone(&self) -> Self {
         Self { store: Arc::clone(&self.store), policy: self.policy.clone(), presentation: self.presentation.clone() }
     }

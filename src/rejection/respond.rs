@@ -1,5 +1,7 @@
 //! From a refusal to a response: the form by the request's content-type, the headers whatever the form.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Response,
@@ -72,11 +74,22 @@ where
 }
 
 /// How refusals look: texts, realm, responder. Shared by a layer and the demands inside of it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Presentation<R = JsonResponder> {
     pub(crate) messages: Messages,
     challenges: Challenges,
-    responder: R,
+    responder: Arc<R>,
+}
+
+// By hand: a derived impl would ask for `R: Clone`.
+impl<R> Clone for Presentation<R> {
+    fn clone(&self) -> Self {
+        Self {
+            messages: self.messages.clone(),
+            challenges: self.challenges.clone(),
+            responder: Arc::clone(&self.responder),
+        }
+    }
 }
 
 /// The values of `WWW-Authenticate`, made once.
@@ -96,7 +109,7 @@ impl Default for Presentation {
                 invalid_token: HeaderValue::from_static(r#"Bearer realm="api", error="invalid_token""#),
                 insufficient_scope: HeaderValue::from_static(r#"Bearer realm="api", error="insufficient_scope""#),
             },
-            responder: JsonResponder::default(),
+            responder: Arc::default(),
         }
     }
 }
@@ -107,7 +120,7 @@ impl<R> Presentation<R> {
     }
 
     pub(crate) fn with_responder<R2>(self, responder: R2) -> Presentation<R2> {
-        Presentation { messages: self.messages, challenges: self.challenges, responder }
+        Presentation { messages: self.messages, challenges: self.challenges, responder: Arc::new(responder) }
     }
 
     /// Makes the response to a refused request, of which only the content-type is looked at.

@@ -66,7 +66,7 @@ impl RequireDescendant {
     }
 }
 
-impl<R: Clone> RequireDescendant<R> {
+impl<R> RequireDescendant<R> {
     /// Accepts other scopes than `child_organizations:manage`; any of them is enough.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl<R: Clone> RequireDescendant<R> {
 
     /// Answers refusals in the form in which `auth` does: its texts, its realm, its responder.
     #[must_use]
-    pub fn like<S, R2: Clone>(self, auth: &AuthLayer<S, R2>) -> RequireDescendant<R2> {
+    pub fn like<S, R2>(self, auth: &AuthLayer<S, R2>) -> RequireDescendant<R2> {
         RequireDescendant(Arc::new(self.0.parts(auth.presentation().clone())))
     }
 }

@@ -36,7 +36,7 @@ impl<D> Require<D> {
 impl<D, R> Require<D, R> {
     /// Answers refusals in the form in which `auth` does: its texts, its realm, its responder.
     #[must_use]
-    pub fn like<S, R2: Clone>(self, auth: &AuthLayer<S, R2>) -> Require<D, R2> {
+    pub fn like<S, R2>(self, auth: &AuthLayer<S, R2>) -> Require<D, R2> {
         Require { demand: self.demand, presentation: Arc::new(auth.presentation().clone()) }
     }
 }

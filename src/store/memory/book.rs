@@ -20,7 +20,14 @@ pub(super) struct Book {
 #[derive(Debug)]
 struct Organization {
     parent: Option<OrgId>,
-    deleted: bool,
+    state: OrganizationState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OrganizationState {
+    Live,
+    Disabled,
+    Deleted,
 }
 
 #[derive(Debug, Default)]
@@ -55,16 +62,16 @@ impl Book {
         if self.organizations.contains_key(id) {
             return Err(Taken(id.into()));
         }
-        self.organizations.insert(id.into(), Organization { parent, deleted: false });
+        self.organizations.insert(id.into(), Organization { parent, state: OrganizationState::Live });
         Ok(())
     }
 
-    pub(super) fn delete_organization(&mut self, id: &str) -> Result<OrgId, WriteError> {
-        let id = self.living(id)?;
-        if let Some(organization) = self.organizations.get_mut(&id) {
-            organization.deleted = true;
-        }
-        Ok(id)
+    /// Changes the state of an organization that is not deleted.
+    pub(super) fn set_organization(&mut self, id: &str, state: OrganizationState) -> Result<OrgId, WriteError> {
+        let unknown = || UnknownOrganization(id.into());
+        let organization = self.organizations.get_mut(id).filter(|found| found.state != OrganizationState::Deleted);
+        organization.ok_or_else(unknown)?.state = state;
+        Ok(id.into())
     }
 
     pub(super) fn create_user(&mut self, id: &str) -> Result<(), WriteError> {
@@ -89,7 +96,7 @@ impl Book {
 
     pub(super) fn living(&self, organization: &str) -> Result<OrgId, WriteError> {
         match self.organizations.get_key_value(organization) {
-            Some((id, entry)) if !entry.deleted => Ok(id.clone()),
+            Some((id, entry)) if entry.state == OrganizationState::Live => Ok(id.clone()),
             _ => Err(UnknownOrganization(organization.into())),
         }
     }

@@ -5,20 +5,19 @@
 //! book behind a lock that only writers take; a writer puts the changed records into the maps before it returns.
 
 mod book;
+mod key;
 
-use std::{
-    hash::{Hash, Hasher},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
 use super::{CredentialStore, Key, Lookup, OrgTree, Peek, Record, Standing, StoreError, WriteError};
 use crate::{
     credential::{Kind, is_key_id},
-    principal::{Catalogue, CredentialId, OrgId},
+    principal::{Catalogue, OrgId},
 };
-use book::{Book, TokenEntry};
+use book::{Book, OrganizationState, TokenEntry};
+use key::{ById, KeyId};
 
 type Map<K, V> = papaya::HashMap<K, V, foldhash::fast::RandomState>;
 
@@ -43,31 +42,6 @@ pub struct MemoryStore {
     keys: Map<KeyId, Arc<Record>>,
     tokens: Map<[u64; 4], TokenEntry>,
     book: Mutex<Book>,
-}
-
-/// A key's id as the key of a map, hashed as bytes so that a request's need not be made text of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct KeyId(CredentialId);
-
-/// The same, borrowed from a request.
-struct ById<'a>(&'a [u8]);
-
-impl Hash for KeyId {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        ById(self.0.as_str().as_bytes()).hash(state);
-    }
-}
-
-impl Hash for ById<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(self.0);
-    }
-}
-
-impl papaya::Equivalent<KeyId> for ById<'_> {
-    fn equivalent(&self, key: &KeyId) -> bool {
-        self.0 == key.0.as_str().as_bytes()
-    }
 }
 
 use WriteError::{GrantOnToken, InvalidId, Taken, UnknownCredential, UnknownRole, UnknownUser};
@@ -111,17 +85,23 @@ impl MemoryStore {
     /// # Errors
     /// [`UnknownOrganization`](WriteError::UnknownOrganization).
     pub fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
-        let mut book = self.book();
-        let id = book.delete_organization(id)?;
-        for (key, record) in &self.keys.pin() {
-            if record.organization() == Some(&id) && record.standing() == Standing::Active {
-                self.replace_key(key, record, Standing::OrganizationGone);
-            }
-        }
-        for user in book.members(&id) {
-            self.refresh(&book, user);
-        }
-        Ok(())
+        self.change_organization(id, OrganizationState::Deleted)
+    }
+
+    /// Switches an organization off: as if it were deleted, until it is enabled again.
+    ///
+    /// # Errors
+    /// [`UnknownOrganization`](WriteError::UnknownOrganization).
+    pub fn disable_organization(&self, id: &str) -> Result<(), WriteError> {
+        self.change_organization(id, OrganizationState::Disabled)
+    }
+
+    /// Switches an organization on again.
+    ///
+    /// # Errors
+    /// [`UnknownOrganization`](WriteError::UnknownOrganization).
+    pub fn enable_organization(&self, id: &str) -> Result<(), WriteError> {
+        self.change_organization(id, OrganizationState::Live)
     }
 
     /// Creates a person, a member of nothing.
@@ -216,7 +196,7 @@ impl MemoryStore {
         }
         let book = self.book();
         book.living(record.organization().map_or("", OrgId::as_str))?;
-        let id = KeyId(record.id().into());
+        let id = KeyId::new(record.id());
         self.keys
             .pin()
             .try_insert(id, Arc::new(record))
@@ -237,6 +217,25 @@ impl MemoryStore {
         book.add_token(&record)?;
         if let Some(user) = record.user().and_then(|owner| book.users.get(owner)) {
             tokens.insert(digest, book.entry(&record, user, &self.catalogue));
+        }
+        Ok(())
+    }
+
+    /// Changes an organization, and then the records of its keys and of its members' tokens.
+    fn change_organization(&self, id: &str, state: OrganizationState) -> Result<(), WriteError> {
+        let mut book = self.book();
+        let id = book.set_organization(id, state)?;
+        let (before, after) = match state {
+            OrganizationState::Live => (Standing::OrganizationGone, Standing::Active),
+            OrganizationState::Disabled | OrganizationState::Deleted => (Standing::Active, Standing::OrganizationGone),
+        };
+        for (key, record) in &self.keys.pin() {
+            if record.organization() == Some(&id) && record.standing() == before {
+                self.replace_key(key, record, after);
+            }
+        }
+        for user in book.members(&id) {
+            self.refresh(&book, user);
         }
         Ok(())
     }
