@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::task::JoinSet;
 
-use super::{Scenario, answered, principal};
+use super::{Scenario, alone, answered, principal};
 use crate::client::http1::Connection;
 use crate::client::http2::Session;
 use crate::client::{Sent, Wire, patiently, send_wire};
@@ -35,22 +35,13 @@ async fn scenario_con_002() {
 const UNKNOWN_KEYS: usize = 10_000;
 const GROWTH_MAX: usize = 16 << 20;
 
-/// Set for a process in which this scenario runs alone, as memory is counted per process.
-const ALONE: &str = "CONFORMANCE_ALONE";
-
+/// Alone, as memory is counted per process.
 #[test]
 fn scenario_con_005() {
-    if std::env::var_os(ALONE).is_some() {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        return runtime.block_on(flood_of_unknown_keys());
+    if alone("concurrency::scenario_con_005") {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        runtime.unwrap().block_on(flood_of_unknown_keys());
     }
-    let _quiet = QUIET.blocking_lock();
-    let program = std::env::current_exe().unwrap();
-    let name = format!("{}::scenario_con_005", module_path!().split_once("::").unwrap().1);
-    let child = std::process::Command::new(program).args(["--exact", &name, "--nocapture"]).env(ALONE, "1").output();
-    let output = child.unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}{}", String::from_utf8_lossy(&output.stderr));
 }
 
 async fn flood_of_unknown_keys() {

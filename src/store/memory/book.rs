@@ -10,14 +10,13 @@ use crate::{
     },
 };
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Book {
     organizations: HashMap<OrgId, Organization>,
     pub(super) users: HashMap<UserId, User>,
     pub(super) token_digests: HashMap<CredentialId, [u64; 4]>,
 }
 
-#[derive(Debug)]
 struct Organization {
     parent: Option<OrgId>,
     state: OrganizationState,
@@ -30,7 +29,7 @@ pub(super) enum OrganizationState {
     Deleted,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct User {
     pub(super) disabled: bool,
     pub(super) roles: HashMap<OrgId, Arc<str>>,
@@ -38,7 +37,7 @@ pub(super) struct User {
 }
 
 /// The finished records of a personal token: seen from nowhere, and from each organization of its owner.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct TokenEntry {
     pub(super) alone: Arc<Record>,
     memberships: Box<[Arc<Record>]>,
