@@ -1,8 +1,11 @@
 //! Roles: names for sets of scopes, and which scope implies which.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
-use super::scope::{ScopeSet, is_scope_token};
+use super::scope::{ScopeSet, Universe, is_scope_token};
 use crate::error::ConfigError;
 
 /// The scopes that the Anyreach documentation names, for roles that people can have.
@@ -54,6 +57,7 @@ pub struct Catalogue(Arc<Tables>);
 struct Tables {
     roles: HashMap<Arc<str>, ScopeSet>,
     implied: Vec<(Box<str>, Box<str>)>,
+    universe: Universe,
 }
 
 impl Catalogue {
@@ -62,11 +66,9 @@ impl Catalogue {
     #[must_use]
     pub fn documented() -> Self {
         let viewer = DOCUMENTED_SCOPES.into_iter().filter(|scope| scope.ends_with(":read"));
-        let roles = HashMap::from([
-            (Arc::from("admin"), DOCUMENTED_SCOPES.into_iter().collect()),
-            (Arc::from("viewer"), viewer.collect()),
-        ]);
-        Self(Arc::new(Tables { roles, implied: vec![("members:manage".into(), "members:read".into())] }))
+        let mut builder = Self::builder().role("admin", DOCUMENTED_SCOPES).role("viewer", viewer);
+        builder = builder.implies("members:manage", "members:read");
+        Self(Arc::new(builder.tables()))
     }
 
     /// Starts a catalogue of one's own, empty.
@@ -84,7 +86,7 @@ impl Catalogue {
     /// Returns `scopes` and everything that they imply.
     #[must_use]
     pub fn expand<T: Into<Box<str>>>(&self, scopes: impl IntoIterator<Item = T>) -> ScopeSet {
-        expand(&self.0.implied, scopes.into_iter().map(Into::into).collect())
+        expand(&self.0.implied, scopes.into_iter().map(Into::into).collect()).within(&self.0.universe)
     }
 }
 
@@ -118,13 +120,17 @@ impl CatalogueBuilder {
         if let Some(name) = self.names().find(|name| !is_scope_token(name)) {
             return Err(ConfigError::InvalidScope(name.into()));
         }
-        let mut roles = HashMap::with_capacity(self.roles.len());
-        for (role, scopes) in self.roles {
-            if roles.insert(Arc::clone(&role), expand(&self.implied, scopes)).is_some() {
-                return Err(ConfigError::DuplicateRole((*role).into()));
-            }
+        let mut known = HashSet::new();
+        if let Some((role, _)) = self.roles.iter().find(|(role, _)| !known.insert(role)) {
+            return Err(ConfigError::DuplicateRole((**role).into()));
         }
-        Ok(Catalogue(Arc::new(Tables { roles, implied: self.implied })))
+        Ok(Catalogue(Arc::new(self.tables())))
+    }
+
+    fn tables(self) -> Tables {
+        let universe: Universe = self.names().collect::<BTreeSet<_>>().into_iter().map(Box::from).collect();
+        let role = |(role, scopes)| (role, expand(&self.implied, scopes).within(&universe));
+        Tables { roles: self.roles.into_iter().map(role).collect(), universe, implied: self.implied }
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {

@@ -1,6 +1,9 @@
 //! Scopes: what a credential holds, and what a route accepts.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use crate::error::ConfigError;
 
@@ -8,38 +11,59 @@ use crate::error::ConfigError;
 ///
 /// Names are compared byte for byte and in full (RFC 6749, section 3.3: case-sensitive): `*`, a comma or an empty name
 /// has no meaning of its own and grants nothing.
-#[derive(Clone, PartialEq, Eq)]
-pub struct ScopeSet(Arc<[Box<str>]>);
+#[derive(Clone)]
+pub struct ScopeSet(Arc<Held>);
+
+struct Held {
+    names: Box<[Box<str>]>,
+    /// For a set whose names a catalogue knows: the same as bits over that catalogue's names.
+    bits: Option<(Universe, u128)>,
+}
+
+/// All the names that a catalogue knows, sorted; at most 128, one for each bit.
+pub(super) type Universe = Arc<[Box<str>]>;
 
 impl ScopeSet {
     /// Returns a set that grants nothing.
     #[must_use]
     pub fn empty() -> Self {
-        Self(Arc::from([]))
+        Self::from_iter([""; 0])
+    }
+
+    /// Adds the bits, if every name is in the universe.
+    pub(super) fn within(self, universe: &Universe) -> Self {
+        let bits = self.iter().try_fold(0, |bits, name| Some(bits | bit_of(universe, name)?));
+        let names = self.0.names.clone();
+        Self(Arc::new(Held { names, bits: bits.map(|bits| (Arc::clone(universe), bits)) }))
     }
 
     /// Returns whether `scope` is held.
     #[must_use]
     pub fn contains(&self, scope: &str) -> bool {
-        self.0.binary_search_by(|held| (**held).cmp(scope)).is_ok()
+        self.0.names.binary_search_by(|held| (**held).cmp(scope)).is_ok()
     }
 
     /// Yields the scopes in byte order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.0.iter().map(|scope| &**scope)
+        self.0.names.iter().map(|scope| &**scope)
     }
 
     /// Returns how many scopes are held.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.names.len()
     }
 
     /// Returns whether nothing is held.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.names.is_empty()
     }
+}
+
+fn bit_of(universe: &Universe, name: &str) -> Option<u128> {
+    let at = universe.binary_search_by(|known| (**known).cmp(name)).ok()?;
+    1_u128.checked_shl(u32::try_from(at).ok()?)
 }
 
 impl<T: Into<Box<str>>> FromIterator<T> for ScopeSet {
@@ -47,9 +71,17 @@ impl<T: Into<Box<str>>> FromIterator<T> for ScopeSet {
         let mut scopes: Vec<Box<str>> = scopes.into_iter().map(Into::into).collect();
         scopes.sort_unstable();
         scopes.dedup();
-        Self(scopes.into())
+        Self(Arc::new(Held { names: scopes.into(), bits: None }))
     }
 }
+
+impl PartialEq for ScopeSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.names == other.0.names
+    }
+}
+
+impl Eq for ScopeSet {}
 
 impl fmt::Debug for ScopeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,8 +90,12 @@ impl fmt::Debug for ScopeSet {
 }
 
 /// The scopes that a route accepts: holding any one of them is enough. Never empty.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AcceptedScopes(ScopeSet);
+#[derive(Clone)]
+pub struct AcceptedScopes {
+    names: ScopeSet,
+    /// The same as bits over the names of the first catalogue that was met, which as a rule is the only one.
+    bits: OnceLock<(Universe, u128)>,
+}
 
 impl AcceptedScopes {
     /// Makes the set that a route accepts.
@@ -68,40 +104,60 @@ impl AcceptedScopes {
     /// [`ConfigError::NoScopes`] for an empty set, which nobody could meet; [`ConfigError::InvalidScope`] for a name
     /// outside `scope-token` of RFC 6749, section 3.3.
     pub fn any<T: Into<Box<str>>>(scopes: impl IntoIterator<Item = T>) -> Result<Self, ConfigError> {
-        let scopes: ScopeSet = scopes.into_iter().collect();
-        if scopes.is_empty() {
+        let names: ScopeSet = scopes.into_iter().collect();
+        if names.is_empty() {
             return Err(ConfigError::NoScopes);
         }
-        if let Some(name) = scopes.iter().find(|name| !is_scope_token(name)) {
+        if let Some(name) = names.iter().find(|name| !is_scope_token(name)) {
             return Err(ConfigError::InvalidScope(name.into()));
         }
-        Ok(Self(scopes))
+        Ok(Self { names, bits: OnceLock::new() })
     }
 
     /// What the partner console's routes accept (organizations/partner-console).
     pub(crate) fn partner_console() -> Self {
-        Self(ScopeSet::from_iter(["child_organizations:manage"]))
+        Self { names: ScopeSet::from_iter(["child_organizations:manage"]), bits: OnceLock::new() }
     }
 
     /// Returns whether `held` has at least one of the accepted scopes.
     #[must_use]
     pub fn met_by(&self, held: &ScopeSet) -> bool {
-        self.0.iter().any(|scope| held.contains(scope))
+        if let Some((universe, held)) = &held.0.bits {
+            let (resolved, accepted) = self.bits.get_or_init(|| self.over(universe));
+            if Arc::ptr_eq(resolved, universe) {
+                return held & accepted != 0;
+            }
+        }
+        self.names.iter().any(|scope| held.contains(scope))
+    }
+
+    /// An accepted name that the universe does not have is no bit: no set within that universe holds it.
+    fn over(&self, universe: &Universe) -> (Universe, u128) {
+        let bits = self.names.iter().filter_map(|name| bit_of(universe, name)).fold(0, |bits, bit| bits | bit);
+        (Arc::clone(universe), bits)
     }
 
     /// Returns the only accepted scope, or `None` when there are several.
     #[must_use]
     pub fn single(&self) -> Option<&str> {
-        match &*self.0.0 {
+        match &*self.names.0.names {
             [only] => Some(only),
             _ => None,
         }
     }
 }
 
+impl PartialEq for AcceptedScopes {
+    fn eq(&self, other: &Self) -> bool {
+        self.names == other.names
+    }
+}
+
+impl Eq for AcceptedScopes {}
+
 impl fmt::Debug for AcceptedScopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&self.names, f)
     }
 }
 
@@ -137,5 +193,36 @@ mod tests {
     fn only_a_single_accepted_scope_can_be_named() {
         assert_eq!(AcceptedScopes::any(["a", "a"]).unwrap().single(), Some("a"));
         assert_eq!(AcceptedScopes::any(["a", "b"]).unwrap().single(), None);
+    }
+
+    #[test]
+    fn bits_and_names_agree_with_any_catalogue() {
+        let universe = |names: &[&str]| names.iter().map(|name| Box::from(*name)).collect::<Universe>();
+        let (small, other) = (universe(&["a", "b", "c"]), universe(&["b", "c", "d"]));
+        let sets = ["", "a", "b", "ab", "abc", "bc", "d", "cd", "x", "ax"];
+        let of = |names: &str| names.chars().map(|name| name.to_string()).collect::<ScopeSet>();
+        for accepted in &sets[1..] {
+            for first in [&small, &other] {
+                let demand = AcceptedScopes::any(accepted.chars().map(|name| name.to_string())).unwrap();
+                let _ = demand.met_by(&of("").within(first)); // resolves the demand over this catalogue
+                for held in sets {
+                    let wanted = held.chars().any(|name| accepted.contains(name));
+                    for (how, set) in
+                        [("names", of(held)), ("small", of(held).within(&small)), ("other", of(held).within(&other))]
+                    {
+                        assert_eq!(demand.met_by(&set), wanted, "{accepted:?} by {held:?} as {how}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_hundred_and_twenty_ninth_name_has_no_bit() {
+        let universe: Universe = (0..129).map(|i| format!("{i:03}").into()).collect();
+        assert_eq!(bit_of(&universe, "127"), Some(1 << 127));
+        assert_eq!(bit_of(&universe, "128"), None);
+        let held = ScopeSet::from_iter(["128"]).within(&universe);
+        assert!(AcceptedScopes::any(["128"]).unwrap().met_by(&held));
     }
 }
