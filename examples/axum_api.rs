@@ -4,6 +4,8 @@
 //! cargo run --features axum --example axum_api [ADDRESS]
 //! ```
 
+#![allow(clippy::print_stdout, reason = "an example talks to whoever started it")]
+
 use std::error::Error;
 
 use axum::{

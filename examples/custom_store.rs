@@ -4,6 +4,8 @@
 //! cargo run --example custom_store
 //! ```
 
+#![allow(clippy::print_stdout, reason = "an example talks to whoever started it")]
+
 use std::{collections::HashMap, error::Error, sync::Arc};
 
 use http::{Request, Response};

@@ -30,7 +30,7 @@ use tower::{Layer, Service, ServiceExt as _};
 use tower_api_key::clock::UnixMillis;
 use tower_api_key::store::MemoryStore;
 use tower_api_key::testing::ManualClock;
-use tower_api_key::{AuthLayer, Messages, PublicLayer, RequireScopes};
+use tower_api_key::{AuthLayer, ConfigError, Messages, PublicLayer, RequireScopes};
 
 pub(crate) use fault::{Fault, FaultyStore};
 pub(crate) use inner::Probe;
@@ -146,13 +146,21 @@ impl Server {
         let layer = layer(&environment.config, Arc::clone(&store), clock.clone());
         let require = option_layer(match &environment.requires_any {
             None => None,
-            Some(scopes) => Some(RequireScopes::any(scopes.iter().map(String::as_str))?.like(&layer)),
+            Some(scopes) => Some(demand(scopes)?.like(&layer)),
         });
         let mut listeners = JoinSet::new();
         let optional = matches!(environment.config.auth, Some(Mode::Optional));
         let http = listen(&mut listeners, routes(&layer, &require, optional, &probe)).await?;
         let grpc = listen(&mut listeners, grpc(&layer, &require, &probe)).await?;
         Ok(Self { ports: Ports { http, grpc }, records, store, clock, probe, _listeners: listeners })
+    }
+}
+
+/// An empty list accepts nothing. The crate refuses to build that, so a scope that nobody holds stands in for it.
+fn demand(scopes: &[String]) -> Result<RequireScopes, ConfigError> {
+    match scopes {
+        [] => RequireScopes::any(["held-by-nobody"]),
+        scopes => RequireScopes::any(scopes.iter().map(String::as_str)),
     }
 }
 
