@@ -1,8 +1,8 @@
 //! Turns verdicts into `tracing` events.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, fmt, time::Duration};
 
-use tracing::{Level, event};
+use tracing::{Level, event, field};
 
 use super::TARGET;
 use crate::{Principal, Reason, Rejection, credential::Kind, rejection::Cause};
@@ -34,7 +34,7 @@ macro_rules! refused_at {
             organization = $rejection.organization(),
             user = $rejection.user(),
             store_us = $latency.map(micros),
-            error = store_error($rejection.cause()),
+            error = store_error($rejection.cause()).map(field::display),
             $($message)+
         )
     };
@@ -52,10 +52,25 @@ pub(crate) fn refused(rejection: &Rejection, latency: Option<Duration>) {
     }
 }
 
-fn store_error(cause: &Cause) -> Option<&(dyn Error + 'static)> {
+fn store_error(cause: &Cause) -> Option<Chain<'_>> {
     match cause {
-        Cause::Store(error) => Some(&**error),
+        Cause::Store(error) => Some(Chain(&**error)),
         _ => None,
+    }
+}
+
+/// An error with its sources: what a formatter of events shows of an error by itself differs from one to the next.
+struct Chain<'a>(&'a (dyn Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@
 //! | `credential_id` | the public id, when the store has such a credential |
 //! | `organization`, `user` | from the store's record, never from the request |
 //! | `store_us` | how long the look-up took, in microseconds, when it was not answered from memory |
-//! | `error` | what the store said, for an outage |
+//! | `error` | what the store said, with its sources, for an outage |
 //!
 //! Without the feature, all of it compiles to nothing.
 
