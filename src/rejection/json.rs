@@ -10,13 +10,14 @@ use super::{Rejection, Responder, respond::RefusalBody};
 /// uses `error`.
 #[derive(Clone, Debug)]
 pub struct JsonResponder {
-    key: Cow<'static, str>,
+    /// `{"<key>":`, with the key escaped.
+    opening: String,
 }
 
 impl JsonResponder {
     /// Answers under another key.
     pub fn with_key(key: impl Into<Cow<'static, str>>) -> Self {
-        Self { key: key.into() }
+        Self { opening: format!("{{{}:", serde_json::Value::from(key.into())) }
     }
 }
 
@@ -28,17 +29,19 @@ impl Default for JsonResponder {
 
 impl<B: RefusalBody> Responder<B> for JsonResponder {
     fn respond(&self, rejection: &Rejection) -> Response<B> {
-        let body = serde_json::json!({ &*self.key: rejection.detail() });
-        json_response(rejection, "application/json", &body)
+        // Written by hand but for the text: refusals are many when somebody floods a service with junk.
+        let detail = serde_json::to_string(rejection.detail()).unwrap_or_default();
+        let body = [self.opening.as_str(), &detail, "}"].concat();
+        json_response(rejection, "application/json", body)
     }
 }
 
 pub(super) fn json_response<B: RefusalBody>(
     rejection: &Rejection,
     content_type: &'static str,
-    body: &serde_json::Value,
+    body: String,
 ) -> Response<B> {
-    let mut response = Response::new(B::from_text(body.to_string()));
+    let mut response = Response::new(B::from_text(body));
     *response.status_mut() = rejection.status();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response

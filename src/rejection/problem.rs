@@ -30,6 +30,6 @@ impl<B: RefusalBody> Responder<B> for ProblemResponder {
             "detail": rejection.detail(),
             "code": rejection.reason().code(),
         });
-        json_response(rejection, "application/problem+json", &body)
+        json_response(rejection, "application/problem+json", body.to_string())
     }
 }

@@ -1,0 +1,128 @@
+//! What `counted` counts, each case with its base.
+
+use std::{hint::black_box, sync::Arc};
+
+use http::{Request, Response};
+use tower_api_key::{AuthLayer, Rejection, secret::Digest, store::Record};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::support::{
+    door::{Echo, Extensions, Loop, call},
+    fixtures::{
+        Asking, Body, Empty, ORGANIZATION, One, bearing, bearing_for_organization, key, key_id, key_with_secret, reads,
+        store, token,
+    },
+    parts,
+    refusals::{self, Door, Refusal},
+};
+
+/// Something to count, and what to subtract from it.
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) base: Box<dyn FnMut(u32)>,
+    pub(crate) run: Box<dyn FnMut(u32)>,
+}
+
+/// Cases that differ in a position alone: how their names begin, and how many positions there are.
+pub(crate) const PROBES: [(&str, usize); 2] =
+    [("wrong secret at byte ", SECRET_LEN), ("stored digest differs at byte ", DIGEST_LEN)];
+
+const SECRET_LEN: usize = 40;
+const DIGEST_LEN: usize = 32;
+
+/// The probe of that name, `<beginning><position>`.
+pub(crate) fn probe(name: &str) -> Option<Case> {
+    let position = |(kind, _): &(&str, usize)| name.strip_prefix(kind)?.parse::<usize>().ok();
+    let [wrong, differing] = PROBES.each_ref().map(position);
+    wrong.map(wrong_secret).or_else(|| differing.map(differing_digest))
+}
+
+pub(crate) fn all() -> Vec<Case> {
+    let mut all = accepted();
+    all.extend(refusals::all().into_iter().map(refused));
+    all.extend(parsed());
+    let parts = parts::arms().into_iter();
+    all.extend(parts.map(|part| Case { name: format!("part: {}", part.name), base: Box::new(|_| ()), run: part.run }));
+    all
+}
+
+fn accepted() -> Vec<Case> {
+    let auth = AuthLayer::new(store());
+    let (key, token) = (bearing(&key("live")), bearing_for_organization(&token("live")));
+    let mortal = bearing(&self::key("mortal"));
+    let asking = AuthLayer::new(Asking(store()));
+    let mut cases = Vec::new();
+    for extensions in [Extensions::Empty, Extensions::Warm] {
+        cases.push(accept("key", auth.layer(Echo), &key, extensions));
+        cases.push(accept("key that can expire", auth.layer(Echo), &mortal, extensions));
+        cases.push(accept("personal token", auth.layer(Echo), &token, extensions));
+        cases.push(accept("key, scopes demanded", auth.layer(reads().layer(Echo)), &key, extensions));
+        cases.push(accept("key, store asked", asking.layer(Echo), &key, extensions));
+    }
+    cases
+}
+
+fn accept<S>(name: &str, service: S, request: &Request<Body>, extensions: Extensions) -> Case
+where
+    S: Service<Request<Body>, Response = Response<Body>> + 'static,
+{
+    let word = if extensions == Extensions::Warm { "warm" } else { "empty" };
+    let mut base = Loop::new(Echo, request.clone(), extensions);
+    let mut run = Loop::new(service, request.clone(), extensions);
+    Case {
+        name: format!("accept: {name}, {word} extensions"),
+        base: Box::new(move |times| base.times(times)),
+        run: Box::new(move |times| run.times(times)),
+    }
+}
+
+/// A refusal's base is to make its request and drop it; what is left is the check, the response and its end.
+fn refused(Refusal { code, request, door }: Refusal) -> Case {
+    refuse(format!("refuse: {code}"), request, door)
+}
+
+fn refuse(name: String, request: Request<Body>, mut door: Door) -> Case {
+    let again = request.clone();
+    Case {
+        name,
+        base: Box::new(move |times| (0..times).for_each(|_| drop(black_box(request.clone())))),
+        run: Box::new(move |times| (0..times).for_each(|_| drop(black_box(door(again.clone()))))),
+    }
+}
+
+/// As in the bench `parse`: a store without a credential, and a response as small as can be.
+fn parsed() -> Vec<Case> {
+    let longest = format!("ak_test.{}", "x".repeat(504));
+    let tokens = [("key", key("live")), ("personal token", token("live")), ("key of 512 bytes", longest)];
+    let case = |(name, token): (&str, String)| {
+        let layer = AuthLayer::new(Empty).with_responder(|_: &Rejection| Response::default());
+        refuse(format!("parse: {name}"), bearing(&token), door(layer.layer(Echo)))
+    };
+    tokens.into_iter().map(case).collect()
+}
+
+fn wrong_secret(position: usize) -> Case {
+    let right = format!("{:x<SECRET_LEN$}", "testsecret");
+    let mut wrong = right.clone().into_bytes();
+    wrong[position] = b'A';
+    let digest = Digest::of(key_with_secret("probe", &right).as_bytes());
+    let wrong = key_with_secret("probe", &String::from_utf8(wrong).unwrap());
+    one("wrong secret", digest, &wrong)
+}
+
+fn differing_digest(position: usize) -> Case {
+    let token = key("probe");
+    let mut digest = Digest::of(token.as_bytes()).to_bytes();
+    digest[position] ^= 0x55;
+    one("differing digest", Digest::from_bytes(digest), &token)
+}
+
+fn one(name: &str, digest: Digest, token: &str) -> Case {
+    let record = Record::org_key(key_id("probe"), digest, ORGANIZATION);
+    refuse(name.to_owned(), bearing(token), door(AuthLayer::new(One(Arc::new(record))).layer(Echo)))
+}
+
+fn door(mut service: impl Service<Request<Body>, Response = Response<Body>> + 'static) -> Door {
+    Box::new(move |request| call(&mut service, request))
+}

@@ -1,0 +1,88 @@
+//! The others: what one would put in front of a service instead. Each accepts one caller and leaves who it was in the
+//! request's extensions, as this crate does (but for the static bearer, which knows nobody).
+#![allow(dead_code, reason = "each bench takes a part of it")]
+
+pub(crate) mod checked;
+pub(crate) mod jwt;
+pub(crate) mod usual;
+
+use axum::{body::Body, middleware::from_fn_with_state};
+use http::{Request, Response};
+use tower_api_key::AuthLayer;
+use tower_http::auth::AsyncRequireAuthorizationLayer;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::support::{
+    door::{Echo, Extensions, Loop},
+    fixtures::{Asking, bearing, bearing_for_organization, key, reads, store, token},
+    slices::Arm,
+};
+use checked::{CheckedLayer, prefixed_api_key};
+use jwt::{Jwt, eddsa, hs256};
+
+/// Every arm. The first two are the service alone and a key hit, which the others are compared with.
+pub(crate) fn arms() -> Vec<Arm> {
+    let mut arms = ours();
+    arms.extend(others());
+    arms
+}
+
+/// The service alone, and this crate.
+fn ours() -> Vec<Arm> {
+    let auth = AuthLayer::new(store());
+    let (key, token) = (key("live"), token("live"));
+    let scoped = || auth.layer(reads().layer(Echo));
+    let asking = AuthLayer::new(Asking(store())).layer(Echo);
+    vec![
+        arm("no layer", Echo, bearing(&key)),
+        arm("**key**", auth.layer(Echo), bearing(&key)),
+        warm("key, warm", auth.layer(Echo), bearing(&key)),
+        arm("key that can expire: the clock is read", auth.layer(Echo), bearing(&self::key("mortal"))),
+        arm("personal token", auth.layer(Echo), bearing_for_organization(&token)),
+        warm("personal token, warm", auth.layer(Echo), bearing_for_organization(&token)),
+        arm("key, scopes demanded", scoped(), bearing(&key)),
+        arm("key, store asked (async)", asking, bearing(&key)),
+    ]
+}
+
+fn others() -> Vec<Arm> {
+    let key = key("live");
+    let closure = AsyncRequireAuthorizationLayer::new(usual::closure(&key)).layer(Echo);
+    let usual = from_fn_with_state(usual::known(&key), usual::from_fn_check);
+    let (prefixed, check) = prefixed_api_key();
+    let prefixed_layer = CheckedLayer::new(check);
+    let Jwt { token: hs256_token, check: hs256 } = hs256();
+    let Jwt { token: eddsa_token, check: eddsa } = eddsa();
+    vec![
+        arm("tower-http static bearer", static_bearer(&key), bearing(&key)),
+        arm("tower-http `AsyncRequireAuthorization`", closure, bearing(&key)),
+        arm("`prefixed-api-key` behind a small layer", prefixed_layer.layer(Echo), bearing(&prefixed)),
+        arm("axum `from_fn`, the usual way", usual.layer(Echo), bearing(&key)),
+        arm("JWT HS256 (`jsonwebtoken`)", CheckedLayer::new(hs256).layer(Echo), bearing(&hs256_token)),
+        arm("JWT EdDSA (`jsonwebtoken`)", CheckedLayer::new(eddsa).layer(Echo), bearing(&eddsa_token)),
+    ]
+}
+
+#[expect(deprecated, reason = "the simplest thing that is still used")]
+fn static_bearer(token: &str) -> impl Service<Request<Body>, Response = Response<Body>> + use<> {
+    tower_http::validate_request::ValidateRequestHeaderLayer::bearer(token).layer(Echo)
+}
+
+fn arm(
+    name: &str,
+    service: impl Service<Request<Body>, Response = Response<Body>> + 'static,
+    request: Request<Body>,
+) -> Arm {
+    let mut calls = Loop::new(service, request, Extensions::Empty);
+    Arm::new(name, move |times| calls.times(times))
+}
+
+fn warm(
+    name: &str,
+    service: impl Service<Request<Body>, Response = Response<Body>> + 'static,
+    request: Request<Body>,
+) -> Arm {
+    let mut calls = Loop::new(service, request, Extensions::Warm);
+    Arm::new(name, move |times| calls.times(times))
+}

@@ -1,0 +1,147 @@
+//! A small store of test credentials, and requests that present them.
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, header};
+use http_body_util::Full;
+use tower_api_key::{
+    RequireScopes,
+    clock::UnixMillis,
+    principal::ScopeSet,
+    secret::Digest,
+    store::{CredentialStore, Lookup, MemoryStore, Peek, Record, Standing, StoreError},
+};
+
+pub(crate) const ORGANIZATION: &str = "org_test";
+pub(crate) const ORGANIZATION_HEADER: HeaderName = HeaderName::from_static("x-anyreach-org");
+
+/// The body of requests and responses where no framework has a say.
+pub(crate) type Body = Full<Bytes>;
+
+/// A key of the length of minted ones (55 bytes): the id is `id` filled up to 11 characters.
+pub(crate) fn key(id: &str) -> String {
+    key_with_secret(id, &format!("{:x<40}", "testsecret"))
+}
+
+pub(crate) fn key_with_secret(id: &str, secret: &str) -> String {
+    format!("ak_{}.{secret}", key_id(id))
+}
+
+pub(crate) fn key_id(id: &str) -> String {
+    format!("{id:0>11}")
+}
+
+/// A personal token of the length of minted ones.
+pub(crate) fn token(name: &str) -> String {
+    format!("pat_{:x<51}", format!("testtoken{name}"))
+}
+
+/// Returns the store that all benches ask: one organization, one person, a key in each standing.
+pub(crate) fn store() -> Arc<MemoryStore> {
+    static STORE: OnceLock<Arc<MemoryStore>> = OnceLock::new();
+    Arc::clone(STORE.get_or_init(|| Arc::new(filled())))
+}
+
+fn filled() -> MemoryStore {
+    let store = MemoryStore::new();
+    store.create_organization(ORGANIZATION, None).unwrap();
+    store.create_user("user_test").unwrap();
+    store.set_member("user_test", ORGANIZATION, "viewer").unwrap();
+    let new_key = |id: &str| Record::org_key(key_id(id), Digest::of(key(id).as_bytes()), ORGANIZATION);
+    let viewer = |record: Record| record.with_role("viewer", store.catalogue()).unwrap();
+    for record in [
+        viewer(new_key("live")),
+        viewer(new_key("mortal")).expiring_at(UnixMillis(i64::MAX)),
+        new_key("admin").with_role("admin", store.catalogue()).unwrap(),
+        new_key("powerless").with_scopes(ScopeSet::empty()),
+        viewer(new_key("expired")).expiring_at(UnixMillis(0)),
+        viewer(new_key("deleted")).with_standing(Standing::Deleted),
+        viewer(new_key("disabled")).with_standing(Standing::Disabled),
+        viewer(new_key("ownergone")).with_standing(Standing::OwnerGone),
+        viewer(new_key("orggone")).with_standing(Standing::OrganizationGone),
+        Record::personal_token("test_token", Digest::of(token("live").as_bytes()), "user_test"),
+    ] {
+        store.insert(record).unwrap();
+    }
+    store
+}
+
+/// A demand that the viewer behind `key("live")` meets.
+pub(crate) fn reads() -> RequireScopes {
+    RequireScopes::any(["agents:read", "agents:manage"]).unwrap()
+}
+
+/// A request as a small HTTP client sends it, with `headers` besides.
+pub(crate) fn request<B: Default>(headers: &[(HeaderName, &str)]) -> Request<B> {
+    let mut request = Request::new(B::default());
+    let map = request.headers_mut();
+    map.insert(header::HOST, HeaderValue::from_static("api.example"));
+    map.insert(header::USER_AGENT, HeaderValue::from_static("bench/1.0"));
+    map.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    for (name, value) in headers {
+        map.append(name, HeaderValue::from_str(value).unwrap());
+    }
+    request
+}
+
+pub(crate) fn bearing<B: Default>(token: &str) -> Request<B> {
+    request(&[(header::AUTHORIZATION, &format!("Bearer {token}"))])
+}
+
+pub(crate) fn bearing_for_organization<B: Default>(token: &str) -> Request<B> {
+    request(&[(header::AUTHORIZATION, &format!("Bearer {token}")), (ORGANIZATION_HEADER, ORGANIZATION)])
+}
+
+/// A store that has to be waited for, though its answer is there at the first poll.
+#[derive(Debug)]
+pub(crate) struct Asking(pub(crate) Arc<MemoryStore>);
+
+#[async_trait]
+impl CredentialStore for Asking {
+    async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        self.0.find(lookup).await
+    }
+}
+
+/// A store that is down.
+#[derive(Debug)]
+pub(crate) struct Failing;
+
+#[async_trait]
+impl CredentialStore for Failing {
+    async fn find(&self, _: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        Err(StoreError::unavailable("down"))
+    }
+}
+
+/// A store without a single credential.
+#[derive(Debug)]
+pub(crate) struct Empty;
+
+#[async_trait]
+impl CredentialStore for Empty {
+    fn peek(&self, _: &Lookup<'_>) -> Peek {
+        Peek::NotFound
+    }
+
+    async fn find(&self, _: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        Ok(None)
+    }
+}
+
+/// A store that knows one record and looks for none, so that no map with a seed of its own is in a count.
+#[derive(Debug)]
+pub(crate) struct One(pub(crate) Arc<Record>);
+
+#[async_trait]
+impl CredentialStore for One {
+    fn peek(&self, _: &Lookup<'_>) -> Peek {
+        Peek::Found(Arc::clone(&self.0))
+    }
+
+    async fn find(&self, _: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        Ok(Some(Arc::clone(&self.0)))
+    }
+}

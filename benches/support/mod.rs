@@ -1,0 +1,14 @@
+//! What the benches share: the service behind every layer, credentials to present, and the measuring.
+#![allow(dead_code, reason = "each bench takes a part of it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a bench that measures the wrong thing must not print a figure"
+)]
+
+pub(crate) mod door;
+pub(crate) mod fixtures;
+pub(crate) mod parts;
+pub(crate) mod refusals;
+pub(crate) mod slices;
