@@ -72,6 +72,7 @@ where
 {
     type Output = Result<Response<ResB>, Inner::Error>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut state = self.project().state;
         loop {

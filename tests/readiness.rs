@@ -88,8 +88,10 @@ async fn a_refused_request_never_reaches_the_inner_service() {
     let (mut at_once, mut behind_at_once) = mock::spawn_layer::<Req, Res, _>(AuthLayer::new(memory()));
     for credential in credentials {
         assert!(ready(&mut waits).is_ready() && ready(&mut at_once).is_ready());
-        for response in [waits.call(bearer(credential)).await, at_once.call(bearer(credential)).await] {
-            assert!(response.unwrap().extensions().get::<Rejection>().is_some(), "{credential}");
+        // Polled once and not awaited: had the mock been called, nobody would answer.
+        for mut response in [Box::pin(waits.call(bearer(credential))), Box::pin(at_once.call(bearer(credential)))] {
+            let Poll::Ready(Ok(refusal)) = poll_once(response.as_mut()) else { panic!("{credential}: no refusal") };
+            assert!(refusal.extensions().get::<Rejection>().is_some(), "{credential}");
         }
         assert!(behind_waits.poll_request().is_pending(), "{credential}");
         assert!(behind_at_once.poll_request().is_pending(), "{credential}");

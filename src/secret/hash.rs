@@ -14,6 +14,9 @@ use subtle::{Choice, ConstantTimeEq};
 pub struct Digest([u64; 4]);
 
 impl Digest {
+    /// What an unknown credential is compared with, so that it costs what a wrong secret does.
+    pub(super) const DECOY: Self = Self([0; 4]);
+
     /// Returns the digest of `token`, the bytes as sent after `Bearer `.
     #[must_use]
     #[inline]
@@ -77,6 +80,7 @@ fn padded(message: &[u8]) -> Option<[u8; 64]> {
 }
 
 impl ConstantTimeEq for Digest {
+    #[inline]
     fn ct_eq(&self, other: &Self) -> Choice {
         self.0.ct_eq(&other.0)
     }

@@ -27,8 +27,7 @@ impl Verified {
 /// Without a record the comparison is made against a decoy, so that an unknown id and a wrong secret do the same work.
 #[inline]
 pub(crate) fn check(presented: &Presented<'_>, found: Option<Arc<Record>>) -> Result<Verified, Denial> {
-    let decoy = Digest::from_bytes([0; 32]);
-    let stored = found.as_ref().map_or(&decoy, |record| record.digest());
+    let stored = found.as_ref().map_or(&Digest::DECOY, |record| record.digest());
     let same = presented.digest().ct_eq(stored) & Choice::from(u8::from(found.is_some()));
     match found {
         None => Err(Denial::from(Cause::UnknownCredential)),
