@@ -1,6 +1,10 @@
 //! The browser guard: a credential that a browser sends is already lost.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use http::{HeaderMap, header::ORIGIN};
 
@@ -33,11 +37,13 @@ impl BrowserGuard {
         if !headers.contains_key(ORIGIN) && !headers.contains_key("sec-fetch-mode") {
             return Ok(());
         }
-        (self.0)(ExposedCredential {
+        let exposed = ExposedCredential {
             kind: record.kind(),
             credential_id: record.id().to_owned(),
             origin: headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).map(str::to_owned),
-        });
+        };
+        // A report that panics must not take the connection along; the request is refused and logged all the same.
+        let _ = catch_unwind(AssertUnwindSafe(|| (self.0)(exposed)));
         Err(Denial::about(Cause::SentByBrowser, Arc::clone(record)))
     }
 }

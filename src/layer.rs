@@ -90,6 +90,9 @@ impl<S, R> AuthLayer<S, R> {
     }
 
     /// Sets how long a look-up may take, one second by default. After that the request is answered 503.
+    ///
+    /// It is tokio's timer that tells: a look-up that `peek` does not answer needs a tokio runtime with time enabled, as
+    /// `#[tokio::main]` and `enable_all` make it, and panics without one.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;

@@ -11,7 +11,7 @@ use crate::service::pass;
 /// Stands where an [`AuthLayer`](crate::AuthLayer) would, on a route that takes calls without a credential.
 ///
 /// The credential is not looked at: no look-up, no principal, and the store may be down. A principal that somebody put
-/// into the request's extensions is taken out.
+/// into the request's extensions is taken out, and an `Authorization` value is marked sensitive.
 ///
 /// Leaving the authentication layer off does the same but for the last point. No pattern over paths is offered, since it
 /// would have to read a path exactly as the router does: each route says by itself that it is public.

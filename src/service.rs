@@ -172,16 +172,22 @@ impl<S, R> Gate<S, R> {
 
 fn admit<ReqB>(request: &mut Request<ReqB>, principal: Principal, latency: Option<Duration>) {
     observe::accepted(&principal, latency);
-    if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
-        value.set_sensitive(true);
-    }
+    mark_sensitive(request);
     request.extensions_mut().insert(principal);
 }
 
 /// Lets a request pass as nobody: whatever identity somebody put into its extensions before does not survive.
 pub(crate) fn pass<ReqB>(request: &mut Request<ReqB>) {
+    mark_sensitive(request);
     request.extensions_mut().remove::<Principal>();
     request.extensions_mut().insert(Anonymous);
+}
+
+/// Keeps whoever logs the request's headers further in from showing the credential.
+fn mark_sensitive<ReqB>(request: &mut Request<ReqB>) {
+    if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
+        value.set_sensitive(true);
+    }
 }
 
 impl<Inner: Clone, S, R> Clone for AuthService<Inner, S, R> {

@@ -14,6 +14,9 @@
 //! | `store_us` | how long the look-up took, in microseconds, when it was not answered from memory |
 //! | `error` | what the store said, with its sources, for an outage |
 //!
+//! A request that passes without its credential being looked at (public, preflight, optional and without one) is no
+//! verdict and leaves no event.
+//!
 //! Without the feature, all of it compiles to nothing.
 
 #[cfg_attr(feature = "tracing", path = "emit.rs")]

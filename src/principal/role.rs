@@ -83,6 +83,11 @@ impl Catalogue {
         self.0.roles.get(role)
     }
 
+    /// The role's name, shared, with what it may do.
+    pub(crate) fn role(&self, role: &str) -> Option<(&Arc<str>, &ScopeSet)> {
+        self.0.roles.get_key_value(role)
+    }
+
     /// Returns `scopes` and everything that they imply.
     #[must_use]
     pub fn expand<T: Into<Box<str>>>(&self, scopes: impl IntoIterator<Item = T>) -> ScopeSet {

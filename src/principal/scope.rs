@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    hash::{Hash, Hasher},
     sync::{Arc, OnceLock},
 };
 
@@ -77,11 +78,17 @@ impl<T: Into<Box<str>>> FromIterator<T> for ScopeSet {
 
 impl PartialEq for ScopeSet {
     fn eq(&self, other: &Self) -> bool {
-        self.0.names == other.0.names
+        Arc::ptr_eq(&self.0, &other.0) || self.0.names == other.0.names
     }
 }
 
 impl Eq for ScopeSet {}
+
+impl Hash for ScopeSet {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.names.hash(state);
+    }
+}
 
 impl fmt::Debug for ScopeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -15,8 +15,8 @@ use crate::error::ConfigError;
 /// Makes the HTTP response to a refusal. Implemented by closures `Fn(&Rejection) -> Response<B>`.
 ///
 /// Only the body and the headers of one's own are needed. What must not be forgotten is added afterwards, unless the
-/// response already has it: the challenge, `Cache-Control: no-store`, `Retry-After`; and a status under 400 is replaced
-/// by the refusal's. gRPC requests are answered without asking the responder.
+/// response already has it: the challenge, `Cache-Control: no-store`, `Retry-After`; and a status outside of the refusal's
+/// class (4xx, or 5xx for an outage) is replaced by the refusal's. gRPC requests are answered without asking the responder.
 pub trait Responder<B>: Send + Sync + 'static {
     /// Makes the response.
     fn respond(&self, rejection: &Rejection) -> Response<B>;
@@ -142,7 +142,12 @@ impl<R> Presentation<R> {
         R: Responder<B>,
     {
         let mut response = self.responder.respond(rejection);
-        if !response.status().is_client_error() && !response.status().is_server_error() {
+        // A responder chooses within its class: a refusal is never a success, an outage never the client's fault.
+        let same_class = match rejection.status().is_server_error() {
+            true => response.status().is_server_error(),
+            false => response.status().is_client_error(),
+        };
+        if !same_class {
             *response.status_mut() = rejection.status();
         }
         let headers = response.headers_mut();

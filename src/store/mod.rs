@@ -23,16 +23,17 @@ mod memory;
 mod record;
 mod write;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
 pub(crate) use guard::guarded;
 pub use memory::MemoryStore;
+pub(crate) use record::Grant;
 pub use record::{Record, Standing};
 pub use write::WriteError;
 
-use crate::secret::Digest;
+use crate::{credential::Kind, secret::Digest};
 
 /// Finds the record of a credential. See the [module](self) for the contract.
 ///
@@ -86,14 +87,17 @@ impl<T: OrgTree + ?Sized> OrgTree for Arc<T> {
 }
 
 /// The question to a store.
-#[derive(Clone, Copy, Debug)]
+///
+/// `Debug` leaves the presented id and digest out: whoever sends a token with its parts swapped has put the secret where
+/// the id belongs. Log the id of a record that was found instead.
+#[derive(Clone, Copy)]
 pub struct Lookup<'a> {
     key: Key<'a>,
     organization: Option<&'a str>,
 }
 
 /// What a credential is found by. The bytes of an id are token68; whoever wants text pays for the conversion.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) enum Key<'a> {
     Id(&'a [u8]),
     Digest(&'a Digest),
@@ -134,8 +138,18 @@ impl<'a> Lookup<'a> {
     }
 }
 
+impl fmt::Debug for Lookup<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.key {
+            Key::Id(_) => Kind::OrgKey,
+            Key::Digest(_) => Kind::PersonalToken,
+        };
+        f.debug_struct("Lookup").field("kind", &kind).finish_non_exhaustive()
+    }
+}
+
 /// How a credential is looked up.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[expect(clippy::exhaustive_enums, reason = "a third kind has to be a compile error in every store")]
 pub enum Credential<'a> {
     /// An organization key, by the part between its prefix and its dot.
@@ -148,6 +162,15 @@ pub enum Credential<'a> {
         /// The digest that the presented token has.
         digest: &'a Digest,
     },
+}
+
+impl fmt::Debug for Credential<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OrgKey { .. } => "OrgKey(..)",
+            Self::PersonalToken { .. } => "PersonalToken(..)",
+        })
+    }
 }
 
 /// What a store says at once.

@@ -25,11 +25,19 @@ use crate::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct Record {
+    id: Box<str>,
+    digest: Digest,
+    // In two fields, which are eight bytes smaller than an `Option`; stores keep millions of records.
+    expires_at: UnixMillis,
+    can_expire: bool,
     kind: Kind,
     standing: Standing,
-    id: CredentialId,
-    digest: Digest,
-    expires_at: Option<UnixMillis>,
+    grant: Arc<Grant>,
+}
+
+/// What a credential may do, and where and for whom. Shared by the records that may do the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Grant {
     organization: Option<OrgId>,
     user: Option<UserId>,
     role: Option<Arc<str>>,
@@ -59,34 +67,32 @@ impl Record {
     /// organization that it belongs to.
     #[must_use]
     pub fn org_key(id: impl Into<CredentialId>, digest: Digest, organization: impl Into<OrgId>) -> Self {
-        Self { organization: Some(organization.into()), ..Self::new(Kind::OrgKey, id.into(), digest) }
+        Self::new(Kind::OrgKey, &id.into(), digest, Some(organization.into()), None)
     }
 
     /// Makes the record of a personal access token: a public id for logs and lists, the digest of the whole token, and
     /// the person that it belongs to.
     #[must_use]
     pub fn personal_token(id: impl Into<CredentialId>, digest: Digest, user: impl Into<UserId>) -> Self {
-        Self { user: Some(user.into()), ..Self::new(Kind::PersonalToken, id.into(), digest) }
+        Self::new(Kind::PersonalToken, &id.into(), digest, None, Some(user.into()))
     }
 
-    fn new(kind: Kind, id: CredentialId, digest: Digest) -> Self {
+    fn new(kind: Kind, id: &CredentialId, digest: Digest, organization: Option<OrgId>, user: Option<UserId>) -> Self {
         Self {
+            id: id.as_str().into(),
+            digest,
+            expires_at: UnixMillis(0),
+            can_expire: false,
             kind,
             standing: Standing::Active,
-            id,
-            digest,
-            expires_at: None,
-            organization: None,
-            user: None,
-            role: None,
-            scopes: ScopeSet::empty(),
+            grant: Arc::new(Grant { organization, user, role: None, scopes: ScopeSet::empty() }),
         }
     }
 
     /// States that the person is a member of the organization that the look-up named.
     #[must_use]
     pub fn in_organization(self, organization: impl Into<OrgId>) -> Self {
-        Self { organization: Some(organization.into()), ..self }
+        self.regrant(|grant| grant.organization = Some(organization.into()))
     }
 
     /// Grants what `role` may do, and remembers the role.
@@ -94,20 +100,38 @@ impl Record {
     /// # Errors
     /// [`ConfigError::UnknownRole`] when the catalogue has no such role.
     pub fn with_role(self, role: &str, catalogue: &Catalogue) -> Result<Self, ConfigError> {
-        let scopes = catalogue.scopes_of(role).ok_or_else(|| ConfigError::UnknownRole(role.into()))?.clone();
-        Ok(Self { role: Some(role.into()), scopes, ..self })
+        let (role, scopes) = catalogue.role(role).ok_or_else(|| ConfigError::UnknownRole(role.into()))?;
+        Ok(self.regrant(|grant| {
+            grant.role = Some(Arc::clone(role));
+            grant.scopes = scopes.clone();
+        }))
     }
 
     /// Grants exactly `scopes`. What they imply is added by [`Catalogue::expand`].
     #[must_use]
     pub fn with_scopes(self, scopes: ScopeSet) -> Self {
-        Self { scopes, ..self }
+        self.regrant(|grant| grant.scopes = scopes)
+    }
+
+    fn regrant(mut self, change: impl FnOnce(&mut Grant)) -> Self {
+        change(Arc::make_mut(&mut self.grant));
+        self
+    }
+
+    /// Takes another grant, equal to its own, to share it.
+    pub(crate) fn sharing(self, grant: &Arc<Grant>) -> Self {
+        Self { grant: Arc::clone(grant), ..self }
+    }
+
+    pub(crate) fn grant(&self) -> &Arc<Grant> {
+        &self.grant
     }
 
     /// Sets the moment from which the credential no longer counts; `None`, the default, is never.
     #[must_use]
     pub fn expiring_at(self, moment: impl Into<Option<UnixMillis>>) -> Self {
-        Self { expires_at: moment.into(), ..self }
+        let moment = moment.into();
+        Self { can_expire: moment.is_some(), expires_at: moment.unwrap_or(UnixMillis(0)), ..self }
     }
 
     /// Sets the standing; [`Standing::Active`] by default.
@@ -125,7 +149,7 @@ impl Record {
     /// Returns the public id, safe to log.
     #[must_use]
     pub fn id(&self) -> &str {
-        self.id.as_str()
+        &self.id
     }
 
     /// Returns the digest of the whole token.
@@ -143,30 +167,30 @@ impl Record {
     /// Returns the moment from which the credential no longer counts.
     #[must_use]
     pub fn expires_at(&self) -> Option<UnixMillis> {
-        self.expires_at
+        self.can_expire.then_some(self.expires_at)
     }
 
     /// Returns the key's organization, or the one that the token's owner was found to be a member of.
     #[must_use]
     pub fn organization(&self) -> Option<&OrgId> {
-        self.organization.as_ref()
+        self.grant.organization.as_ref()
     }
 
     /// Returns the person that a token belongs to.
     #[must_use]
     pub fn user(&self) -> Option<&UserId> {
-        self.user.as_ref()
+        self.grant.user.as_ref()
     }
 
     /// Returns the role, when the scopes come from one.
     #[must_use]
     pub fn role(&self) -> Option<&str> {
-        self.role.as_deref()
+        self.grant.role.as_deref()
     }
 
     /// Returns what the credential may do in its organization.
     #[must_use]
     pub fn scopes(&self) -> &ScopeSet {
-        &self.scopes
+        &self.grant.scopes
     }
 }

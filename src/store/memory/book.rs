@@ -1,11 +1,14 @@
 //! What the records of a [`MemoryStore`](super::MemoryStore) follow from: organizations, people, memberships.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use crate::{
     principal::{Catalogue, CredentialId, OrgId, UserId},
     store::{
-        Record, Standing,
+        Grant, Record, Standing,
         WriteError::{self, Taken, UnknownOrganization, UnknownUser},
     },
 };
@@ -15,6 +18,8 @@ pub(super) struct Book {
     organizations: HashMap<OrgId, Organization>,
     pub(super) users: HashMap<UserId, User>,
     pub(super) token_digests: HashMap<CredentialId, [u64; 4]>,
+    /// What keys may do: one for all keys that may do the same.
+    grants: HashSet<Arc<Grant>>,
 }
 
 struct Organization {
@@ -91,6 +96,15 @@ impl Book {
         self.token_digests.insert(record.id().into(), record.digest().words());
         user.tokens.push(record.digest().words());
         Ok(())
+    }
+
+    /// Lets a key's record share its grant with the others that may do the same.
+    pub(super) fn share_grant(&mut self, key: Record) -> Record {
+        if let Some(shared) = self.grants.get(key.grant()) {
+            return key.sharing(shared);
+        }
+        self.grants.insert(Arc::clone(key.grant()));
+        key
     }
 
     pub(super) fn living(&self, organization: &str) -> Result<OrgId, WriteError> {

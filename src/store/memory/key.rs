@@ -1,27 +1,31 @@
-//! The key of the map of keys.
+//! Records of keys, found by their id.
 
-use std::hash::{Hash, Hasher};
+use std::{
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
-use crate::principal::CredentialId;
+use crate::store::Record;
 
-/// A key's id as the key of a map, hashed as bytes so that a request's need not be made text of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct KeyId(CredentialId);
+/// The record of a key, equal to another of the same id. Hashed as bytes, so that a request's need not be made text of.
+pub(super) struct KeyRecord(pub(super) Arc<Record>);
 
-/// The same, borrowed from a request.
+/// An id, borrowed from a request.
 pub(super) struct ById<'a>(pub(super) &'a [u8]);
 
-impl KeyId {
-    pub(super) fn new(id: &str) -> Self {
-        Self(id.into())
+impl Hash for KeyRecord {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        ById(self.0.id().as_bytes()).hash(state);
     }
 }
 
-impl Hash for KeyId {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        ById(self.0.as_str().as_bytes()).hash(state);
+impl PartialEq for KeyRecord {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id() == other.0.id()
     }
 }
+
+impl Eq for KeyRecord {}
 
 impl Hash for ById<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -29,8 +33,8 @@ impl Hash for ById<'_> {
     }
 }
 
-impl papaya::Equivalent<KeyId> for ById<'_> {
-    fn equivalent(&self, key: &KeyId) -> bool {
-        self.0 == key.0.as_str().as_bytes()
+impl papaya::Equivalent<KeyRecord> for ById<'_> {
+    fn equivalent(&self, key: &KeyRecord) -> bool {
+        self.0 == key.0.id().as_bytes()
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     principal::{Catalogue, OrgId},
 };
 use book::{Book, OrganizationState, TokenEntry};
-use key::{ById, KeyId};
+use key::{ById, KeyRecord};
 
 type Map<K, V> = papaya::HashMap<K, V, foldhash::fast::RandomState>;
 
@@ -41,7 +41,7 @@ type Map<K, V> = papaya::HashMap<K, V, foldhash::fast::RandomState>;
 /// ```
 pub struct MemoryStore {
     catalogue: Catalogue,
-    keys: Map<KeyId, Arc<Record>>,
+    keys: papaya::HashSet<KeyRecord, foldhash::fast::RandomState>,
     tokens: Map<[u64; 4], TokenEntry>,
     book: Mutex<Book>,
 }
@@ -74,7 +74,7 @@ impl MemoryStore {
     /// Makes an empty store with roles of one's own.
     #[must_use]
     pub fn with_catalogue(catalogue: Catalogue) -> Self {
-        Self { catalogue, keys: Map::default(), tokens: Map::default(), book: Mutex::default() }
+        Self { catalogue, keys: papaya::HashSet::default(), tokens: Map::default(), book: Mutex::default() }
     }
 
     /// Returns the roles.
@@ -178,13 +178,9 @@ impl MemoryStore {
     pub fn delete_key(&self, id: &str) -> Result<(), WriteError> {
         let _book = self.book();
         let keys = self.keys.pin();
-        match keys.get_key_value(&ById(id.as_bytes())) {
-            Some((key, record)) if record.standing() != Standing::Deleted => {
-                self.replace_key(key, record, Standing::Deleted);
-                Ok(())
-            }
-            _ => Err(UnknownCredential(id.into())),
-        }
+        let record = keys.get(&ById(id.as_bytes())).filter(|key| key.0.standing() != Standing::Deleted);
+        self.replace_key(record.ok_or_else(|| UnknownCredential(id.into()))?, Standing::Deleted);
+        Ok(())
     }
 
     /// Deletes a personal token, by its public id.
@@ -206,14 +202,15 @@ impl MemoryStore {
         if !is_key_id(record.id()) {
             return Err(InvalidId(record.id().into()));
         }
-        let book = self.book();
+        let mut book = self.book();
         book.living(record.organization().map_or("", OrgId::as_str))?;
-        let id = KeyId::new(record.id());
-        self.keys
-            .pin()
-            .try_insert(id, Arc::new(record))
-            .map(drop)
-            .map_err(|taken| Taken(taken.not_inserted.id().into()))
+        let keys = self.keys.pin();
+        if keys.contains(&ById(record.id().as_bytes())) {
+            return Err(Taken(record.id().into()));
+        }
+        let record = book.share_grant(record);
+        keys.insert(KeyRecord(Arc::new(record)));
+        Ok(())
     }
 
     fn insert_token(&self, record: Record) -> Result<(), WriteError> {
@@ -241,9 +238,9 @@ impl MemoryStore {
             OrganizationState::Live => (Standing::OrganizationGone, Standing::Active),
             OrganizationState::Disabled | OrganizationState::Deleted => (Standing::Active, Standing::OrganizationGone),
         };
-        for (key, record) in &self.keys.pin() {
-            if record.organization() == Some(&id) && record.standing() == before {
-                self.replace_key(key, record, after);
+        for key in &self.keys.pin() {
+            if key.0.organization() == Some(&id) && key.0.standing() == before {
+                self.replace_key(key, after);
             }
         }
         for user in book.members(&id) {
@@ -271,8 +268,13 @@ impl MemoryStore {
         }
     }
 
-    fn replace_key(&self, key: &KeyId, record: &Record, standing: Standing) {
-        self.keys.pin().insert(key.clone(), Arc::new(record.clone().with_standing(standing)));
+    /// Between the two steps the key is unknown. No standing follows another of which both are accepted, so that a request
+    /// that falls in between is refused as it would be before or after.
+    fn replace_key(&self, key: &KeyRecord, standing: Standing) {
+        let record = Record::clone(&key.0).with_standing(standing);
+        let keys = self.keys.pin();
+        keys.remove(key);
+        keys.insert(KeyRecord(Arc::new(record)));
     }
 
     /// A writer that panicked left the book as it was or with its change whole: every change is a single insert.
@@ -285,7 +287,7 @@ impl MemoryStore {
 impl CredentialStore for MemoryStore {
     fn peek(&self, lookup: &Lookup<'_>) -> Peek {
         let found = match lookup.key() {
-            Key::Id(id) => self.keys.pin().get(&ById(id)).map(Arc::clone),
+            Key::Id(id) => self.keys.pin().get(&ById(id)).map(|key| Arc::clone(&key.0)),
             Key::Digest(digest) => {
                 self.tokens.pin().get(&digest.words()).map(|entry| Arc::clone(entry.seen_from(lookup.organization())))
             }
