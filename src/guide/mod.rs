@@ -5,7 +5,9 @@
 //! 3. [`organizations`]: keys, tokens, roles and scopes.
 //! 4. [`stores`]: writing a store.
 //! 5. [`promises`]: what holds whatever a client sends, and what does not.
+//! 6. [`cost`]: what it costs, and what dominates.
 
+pub mod cost;
 pub mod organizations;
 pub mod placement;
 pub mod promises;

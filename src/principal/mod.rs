@@ -31,6 +31,17 @@ use crate::{credential::Kind, rejection::Cause, store::Record};
 /// }
 /// # }
 /// ```
+///
+/// Nobody else can make one, not even from a record:
+///
+/// ```compile_fail
+/// use std::sync::Arc;
+///
+/// use tower_api_key::{Principal, secret::Digest, store::Record};
+///
+/// let record = Arc::new(Record::org_key("id", Digest::of(b""), "org_1"));
+/// let forged = Principal(record);
+/// ```
 #[derive(Clone)]
 pub struct Principal(Arc<Record>);
 
