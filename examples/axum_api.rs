@@ -1,12 +1,13 @@
-//! An API on axum with credentials in memory: mints one key and one token, and prints `curl` lines to try them with.
+//! An API on axum with credentials in a SQLite file: mints one key and one token when the file is new, and prints `curl`
+//! lines to try them with. After a restart both still work.
 //!
 //! ```text
-//! cargo run --features axum --example axum_api [ADDRESS]
+//! cargo run --features axum,sqlite --example axum_api [ADDRESS [FILE]]
 //! ```
 
 #![allow(clippy::print_stdout, reason = "an example talks to whoever started it")]
 
-use std::error::Error;
+use std::{error::Error, path::PathBuf};
 
 use axum::{
     Json, Router,
@@ -16,22 +17,32 @@ use serde_json::{Value, json};
 use tower_api_key::{
     AuthLayer, Principal, PublicLayer, RequireScopes,
     credential::{Kind, TokenFormat},
+    principal::Catalogue,
     secret::Secret,
-    store::{MemoryStore, Record},
+    store::{Record, SqliteStore, StoreAdmin, WriteError},
 };
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+    let mut arguments = std::env::args().skip(1);
+    let address = arguments.next().unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+    let file = arguments.next().map_or_else(|| std::env::temp_dir().join("axum_api.db"), PathBuf::from);
     let listener = tokio::net::TcpListener::bind(&address).await?;
-    let store = MemoryStore::new();
-    let (key, token) = mint(&store)?;
-    print_curl_lines(&listener.local_addr()?.to_string(), key.expose_secret(), token.expose_secret());
+    let store = SqliteStore::open(&file, Catalogue::documented()).await?;
+    let address = listener.local_addr()?.to_string();
+    match mint(&store).await? {
+        Some((key, token)) => print_curl_lines(&address, key.expose_secret(), token.expose_secret()),
+        None => {
+            println!("# {} has its credentials from an earlier start; they work as before.", file.display());
+            println!("# A secret is shown once, when it is made. To start afresh: rm {}*", file.display());
+            print_curl_lines(&address, "<the key>", "<the token>");
+        }
+    }
     axum::serve(listener, router(store)?).await?;
     Ok(())
 }
 
-fn router(store: MemoryStore) -> Result<Router, Box<dyn Error>> {
+fn router(store: SqliteStore) -> Result<Router, Box<dyn Error>> {
     let auth = AuthLayer::new(store);
     let reads = RequireScopes::any(["agents:read", "agents:manage"])?.like(&auth);
     let manages = RequireScopes::any(["agents:manage"])?.like(&auth);
@@ -60,18 +71,21 @@ async fn status() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// An organization with an admin key, and a person who may only read there.
-fn mint(store: &MemoryStore) -> Result<(Secret, Secret), Box<dyn Error>> {
+/// An organization with an admin key, and a person who may only read there; `None` when the file has them already.
+async fn mint(store: &SqliteStore) -> Result<Option<(Secret, Secret)>, Box<dyn Error>> {
     let format = TokenFormat::default();
-    store.create_organization("org_demo", None)?;
+    match store.create_organization("org_demo", None).await {
+        Err(WriteError::Taken(_)) => return Ok(None),
+        created => created?,
+    }
     let key = format.mint(Kind::OrgKey)?;
-    store.insert(Record::org_key(&key.id, key.digest, "org_demo").with_role("admin", store.catalogue())?)?;
+    store.insert(Record::org_key(&key.id, key.digest, "org_demo").with_role("admin", store.catalogue())?).await?;
 
-    store.create_user("user_demo")?;
-    store.set_member("user_demo", "org_demo", "viewer")?;
+    store.create_user("user_demo").await?;
+    store.set_member("user_demo", "org_demo", "viewer").await?;
     let token = format.mint(Kind::PersonalToken)?;
-    store.insert(Record::personal_token(&token.id, token.digest, "user_demo"))?;
-    Ok((key.secret, token.secret))
+    store.insert(Record::personal_token(&token.id, token.digest, "user_demo")).await?;
+    Ok(Some((key.secret, token.secret)))
 }
 
 fn print_curl_lines(address: &str, key: &str, token: &str) {

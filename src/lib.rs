@@ -49,8 +49,11 @@
 //! |---|---|
 //! | `axum` | `Principal` and `Option<Principal>` as extractors, `Rejection` as a response (axum 0.8) |
 //! | `tonic` | `request.principal()`, services keep their name behind the layers (tonic 0.14) |
+//! | `sqlite` | `SqliteStore`: credentials in a file, several processes on it, and its change log |
+//! | `postgres` | `PostgresStore`: credentials in a database that many nodes share, and its change log |
 //! | `tracing` | an event for each verdict, with its private cause: [`observe`] |
-//! | `testing` | a principal and a clock made by hand, for your own tests |
+//! | `metrics` | counters and histograms: [`metrics`](mod@metrics) |
+//! | `testing` | a principal and a clock made by hand, and the contract of stores, for your own tests |
 
 mod authenticate;
 #[cfg(feature = "axum")]
@@ -62,6 +65,7 @@ mod error;
 pub mod future;
 pub mod guide;
 mod layer;
+pub mod metrics;
 pub mod observe;
 pub mod principal;
 mod public;

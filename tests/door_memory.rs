@@ -141,7 +141,7 @@ async fn an_organization_that_is_switched_on_again_brings_back_what_was_not_dele
     store.delete_organization(ORG).unwrap();
     assert_eq!(ask(&auth, bearer_in(TOKEN, ORG)).await.cause(), "not_a_member");
     for refused in [store.enable_organization(ORG), store.disable_organization(ORG)] {
-        assert_eq!(refused, Err(Refused::UnknownOrganization(ORG.into())), "deleted is for good");
+        assert_eq!(shown(refused), shown(Err(Refused::UnknownOrganization(ORG.into()))), "deleted is for good");
     }
 }
 
@@ -174,7 +174,7 @@ fn a_change_that_makes_no_sense_is_refused_by_name() {
         ("a token twice", s.delete_token("deleted"), unknown("deleted")),
         ("a key's id for a token's", s.delete_token("testkey"), unknown("testkey")),
     ] {
-        assert_eq!(outcome, Err(wanted), "{name}");
+        assert_eq!(shown(outcome), shown(Err(wanted)), "{name}");
     }
 }
 
@@ -206,7 +206,7 @@ fn a_credential_that_makes_no_sense_is_refused_by_name() {
         ("a token with a role", fresh().with_role("viewer", &catalogue).unwrap(), Refused::GrantOnToken),
         ("a token with scopes", fresh().with_scopes(scopes), Refused::GrantOnToken),
     ] {
-        assert_eq!(store.insert(record), Err(wanted), "{name}");
+        assert_eq!(shown(store.insert(record)), shown(Err(wanted)), "{name}");
     }
     // Nothing of what was refused has left a trace.
     store.insert(key_record("new", ORG)).unwrap();
@@ -226,4 +226,9 @@ async fn a_refused_insert_leaves_the_one_before_in_force() {
     let other_owner = Record::personal_token("another", Digest::of(TOKEN.as_bytes()), "user_gone");
     store.insert(other_owner).unwrap_err();
     assert_eq!(ask(&auth, bearer_in(TOKEN, ORG)).await.principal().unwrap().user(), Some(USER));
+}
+
+/// Write errors carry a store's own error, so that they cannot be compared themselves.
+fn shown(outcome: Result<(), Refused>) -> String {
+    format!("{outcome:?}")
 }

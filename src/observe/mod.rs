@@ -17,13 +17,27 @@
 //! A request that passes without its credential being looked at (public, preflight, optional and without one) is no
 //! verdict and leaves no event.
 //!
-//! Without the feature, all of it compiles to nothing.
+//! Without the feature, all of it compiles to nothing. What can be counted is in [`metrics`](mod@crate::metrics).
 
 #[cfg_attr(feature = "tracing", path = "emit.rs")]
 #[cfg_attr(not(feature = "tracing"), path = "silent.rs")]
 mod sink;
 
+use std::time::Duration;
+
+use crate::{Principal, Rejection, metrics};
+
 /// The target of the events.
 pub const TARGET: &str = "tower_api_key::verdict";
 
-pub(crate) use sink::{accepted, refused};
+/// A request was let pass. `latency` is that of the look-up, when there was one.
+pub(crate) fn accepted(principal: &Principal, latency: Option<Duration>) {
+    sink::accepted(principal, latency);
+    metrics::accepted(principal, latency);
+}
+
+/// A request was refused.
+pub(crate) fn refused(rejection: &Rejection, latency: Option<Duration>) {
+    sink::refused(rejection, latency);
+    metrics::refused(rejection, latency);
+}

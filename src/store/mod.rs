@@ -18,19 +18,33 @@
 //!
 //! A store never sees a plain-text token.
 
+mod admin;
+mod cached;
+mod feed;
 mod guard;
 mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod record;
+#[cfg(feature = "sqlite")]
+pub mod sqlite;
 mod write;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
+pub use admin::StoreAdmin;
+pub use cached::{Cached, Monotonic};
+pub use feed::{Change, Feed, FeedEvent};
 pub(crate) use guard::guarded;
 pub use memory::MemoryStore;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStore;
 pub(crate) use record::Grant;
 pub use record::{Record, Standing};
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
 pub use write::WriteError;
 
 use crate::{credential::Kind, secret::Digest};

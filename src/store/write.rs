@@ -1,7 +1,7 @@
 //! Why a store refuses a change.
 
 /// Why a change was refused. Nothing was changed.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
     /// The id, or the digest of a personal token, is taken, perhaps by something deleted.
@@ -25,4 +25,7 @@ pub enum WriteError {
     /// The catalogue has no such role.
     #[error("the catalogue has no role {0:?}")]
     UnknownRole(Box<str>),
+    /// The store could not do it. Whether the change was made is unknown only for a lost connection during the commit.
+    #[error(transparent)]
+    Store(#[from] super::StoreError),
 }

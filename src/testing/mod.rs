@@ -1,6 +1,9 @@
-//! For the tests of services that embed the crate: a caller made by hand, a clock moved by hand.
+//! For the tests of services that embed the crate: a caller made by hand, a clock moved by hand, and the
+//! [`contract`] of stores for those who write one.
 //!
 //! Enable the feature in `[dev-dependencies]` only.
+
+pub mod contract;
 
 use std::sync::{
     Arc,

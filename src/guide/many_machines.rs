@@ -1,0 +1,73 @@
+//! From one machine to many.
+//!
+//! | nodes | store | a revocation counts |
+//! |---|---|---|
+//! | one process | [`MemoryStore`](crate::store::MemoryStore), or a SQLite file | at once |
+//! | several processes, one machine | a SQLite file | with the next look-up; with a cache, when its feed has told |
+//! | several machines | PostgreSQL | the same |
+//!
+//! # Three steps
+//!
+//! 1. **The store.** `PostgresStore` takes the pool that the service already has. Each node calls `migrate()` when it starts;
+//!    they wait for each other, and the first one does the work. Without a cache every request is one look-up, and a
+//!    revocation counts as soon as it is acknowledged, on every node.
+//! 2. **The cache.** [`Cached`](crate::store::Cached) answers from memory. By itself it knows of the changes that were made
+//!    through it, and of others after its time to live (5 s).
+//! 3. **The feed.** `store.feed()` tells the cache of every change, whoever made it: another node, a tool, a person with `psql`.
+//!    The time to live is then only the last resort.
+//!
+#![cfg_attr(feature = "postgres", doc = "```no_run")]
+#![cfg_attr(not(feature = "postgres"), doc = "```ignore")]
+//! use std::{sync::Arc, time::Duration};
+//! use sqlx::PgPool;
+//! use tower_api_key::{AuthLayer, principal::Catalogue, store::{Cached, PostgresStore}};
+//!
+//! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+//! let pool = PgPool::connect("postgres://localhost/service").await?;
+//! let store = PostgresStore::new(pool, Catalogue::documented());
+//! store.migrate().await?;
+//! let feed = store.feed().await?;
+//! let cache = Arc::new(Cached::new(store).with_bound_after_loss(Duration::from_secs(5)));
+//! tokio::spawn(cache.follow(feed));
+//! let auth = AuthLayer::new(cache);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The bounds
+//!
+//! For how long another node can accept a credential after its revocation was acknowledged:
+//!
+//! | state | bound |
+//! |---|---|
+//! | the feed is connected | the time of a notification |
+//! | its connection broke | until it has caught up, at most the cache's bound after a loss (10 s; 5 s above) |
+//! | the server, or the way to it, has fallen silent | 4 s until that is noticed (2 s + 2 s, `with_keep_alive`), and then the same |
+//! | nobody follows | the time to live |
+//!
+//! So 4 s + 5 s above, and never more than the time to live where that is shorter. On the node that made the change through
+//! its cache the bound is nothing at all. Measure the first row on your own machines: the example `postgres_cluster` runs
+//! three nodes, and prints it with `--measure 1000`.
+//!
+//! # How a change reaches the caches
+//!
+//! Triggers append each change of an organization, a person, a membership or a credential to a log, in the transaction
+//! that makes it, and notify. The notification only wakes the listeners up; what changed is read from the log, so that
+//! lost notifications lose nothing:
+//!
+//! - On a lost connection the feed says so at once, connects again, *listens first*, and then reads what it missed. Only then
+//!   does the cache trust it again.
+//! - It reads exactly what its last snapshot of the database did not see. A transaction that began early and commits late is
+//!   not skipped, nobody's long transaction holds a revocation back, and writers do not wait for each other.
+//! - `TRUNCATE`, a log that was pruned past the reader, and a standby that took over empty the cache.
+//!
+//! # What to know
+//!
+//! - Call `prune` now and then, for example hourly with an age of a day: the log grows by a row for each change.
+//! - The feed has a connection of its own, with the pool's options, outside of the pool. It has to reach the server itself,
+//!   which can write: a pooler that gives connections to transactions (PgBouncer's transaction mode) passes no notifications
+//!   on, and a standby takes no listeners. Behind such a pooler a change is told after 2 s, by the keep-alive.
+//! - Look-ups may go to a standby. What it has not replayed yet is not revoked there; without a cache that is the bound, and
+//!   *with* one it is worse: an answer that is older than the change it was told of would be kept. Cache only what is read from
+//!   the server that is followed.
+//! - `ALTER TABLE … DISABLE TRIGGER` switches the log off, and with it the feed's promise.

@@ -1,0 +1,95 @@
+//! Counts with the crate `metrics`. Every label is a literal, so that counting allocates nothing and no label can be
+//! anything else.
+
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+
+use crate::{Principal, Rejection, credential::Kind, store::Change};
+
+pub(crate) fn accepted(principal: &Principal, latency: Option<Duration>) {
+    waited(latency);
+    match principal.kind() {
+        Kind::OrgKey => counter!("tower_api_key_accepted_total", "kind" => "org_key").increment(1),
+        Kind::PersonalToken => counter!("tower_api_key_accepted_total", "kind" => "pat").increment(1),
+    }
+}
+
+/// A counter per cause that there is; one that is missing here would be counted as `other`.
+macro_rules! refusal {
+    ($kind:literal, $cause:expr; $($known:literal)*) => {
+        match $cause {
+            $($known => counter!("tower_api_key_refused_total", "kind" => $kind, "cause" => $known),)*
+            _ => counter!("tower_api_key_refused_total", "kind" => $kind, "cause" => "other"),
+        }
+        .increment(1)
+    };
+    ($kind:literal, $cause:expr) => {
+        refusal!($kind, $cause;
+            "no_credential" "other_scheme" "empty_bearer" "several_credentials" "unknown_prefix"
+            "malformed_token" "token_too_long" "wrong_checksum" "unknown_credential" "wrong_secret" "deleted"
+            "disabled" "expired" "owner_gone" "organization_gone" "no_organization" "several_organizations"
+            "malformed_organization" "not_a_member" "other_organization" "key_on_user_route" "no_accepted_scope"
+            "not_a_descendant" "sent_by_browser" "anonymous" "no_auth_layer" "store_unavailable" "record_corrupt"
+            "store_timed_out" "store_panicked" "store_mismatched"
+        )
+    };
+}
+
+pub(crate) fn refused(rejection: &Rejection, latency: Option<Duration>) {
+    waited(latency);
+    let cause = rejection.cause().code();
+    match rejection.kind() {
+        Some(Kind::OrgKey) => refusal!("org_key", cause),
+        Some(Kind::PersonalToken) => refusal!("pat", cause),
+        None => refusal!("none", cause),
+    }
+}
+
+fn waited(latency: Option<Duration>) {
+    if let Some(latency) = latency {
+        histogram!("tower_api_key_store_seconds").record(latency);
+    }
+}
+
+pub(crate) fn hit(acceptable: bool) {
+    match acceptable {
+        true => counter!("tower_api_key_cache_hits_total").increment(1),
+        false => counter!("tower_api_key_cache_negative_hits_total").increment(1),
+    }
+}
+
+pub(crate) fn miss() {
+    counter!("tower_api_key_cache_misses_total").increment(1);
+}
+
+pub(crate) fn evicted(acceptable: bool) {
+    match acceptable {
+        true => counter!("tower_api_key_cache_evictions_total", "table" => "accepts").increment(1),
+        false => counter!("tower_api_key_cache_evictions_total", "table" => "refusals").increment(1),
+    }
+}
+
+pub(crate) fn stale() {
+    counter!("tower_api_key_cache_stale_total").increment(1);
+}
+
+pub(crate) fn applied(change: &Change) {
+    match change {
+        Change::Credential { .. } => counter!("tower_api_key_cache_changes_total", "subject" => "credential"),
+        Change::User(_) => counter!("tower_api_key_cache_changes_total", "subject" => "user"),
+        Change::Organization(_) => counter!("tower_api_key_cache_changes_total", "subject" => "organization"),
+        Change::Everything => counter!("tower_api_key_cache_changes_total", "subject" => "everything"),
+    }
+    .increment(1);
+}
+
+pub(crate) fn feed(up: bool) {
+    gauge!("tower_api_key_feed_up").set(if up { 1.0 } else { 0.0 });
+}
+
+/// A feed told a change that was made `lag` ago.
+#[allow(dead_code, reason = "for feeds that know when a change was made, each behind a feature of its own")]
+pub(crate) fn revocation_lag(lag: Duration) {
+    histogram!("tower_api_key_revocation_lag_seconds").record(lag);
+}

@@ -1,0 +1,30 @@
+//! What the operator counts. Never labelled with a secret, a digest or an id: each label has few values, all of them fixed.
+//!
+//! With the feature `metrics`, through the crate of that name and whatever recorder the service has installed:
+//!
+//! | name | sort | labels | |
+//! |---|---|---|---|
+//! | `tower_api_key_accepted_total` | counter | `kind` | requests that a layer let pass with a principal |
+//! | `tower_api_key_refused_total` | counter | `kind`, `cause` | refusals, with the [code of the cause](crate::rejection::Cause::code) |
+//! | `tower_api_key_store_seconds` | histogram | | how long a request waited for its look-up, where `peek` did not answer |
+//! | `tower_api_key_cache_hits_total` | counter | | acceptable answers from the cache |
+//! | `tower_api_key_cache_negative_hits_total` | counter | | other answers from the cache |
+//! | `tower_api_key_cache_misses_total` | counter | | questions that waited for the store |
+//! | `tower_api_key_cache_evictions_total` | counter | `table` | entries of use that had to go: `accepts` or `refusals` |
+//! | `tower_api_key_cache_stale_total` | counter | | accepts served past their time because the store erred |
+//! | `tower_api_key_cache_changes_total` | counter | `subject` | changes applied: `credential`, `user`, `organization`, `everything` |
+//! | `tower_api_key_revocation_lag_seconds` | histogram | | from a change, as the feed dates it, until it was told to the cache |
+//! | `tower_api_key_feed_up` | gauge | | 1 while the followed feed tells of every change, 0 while it is lost |
+//!
+//! `kind` is `org_key`, `pat`, or `none` when no well-formed credential was presented. An accept by the layer may be
+//! followed by a refusal of a demand, such as a scope: it then counts in both.
+//!
+//! Without the feature, all of it compiles to nothing.
+
+#[cfg_attr(feature = "metrics", path = "emit.rs")]
+#[cfg_attr(not(feature = "metrics"), path = "silent.rs")]
+mod sink;
+
+#[allow(unused_imports, reason = "for feeds that know when a change was made, each behind a feature of its own")]
+pub(crate) use sink::revocation_lag;
+pub(crate) use sink::{accepted, applied, evicted, feed, hit, miss, refused, stale};

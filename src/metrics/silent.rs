@@ -1,0 +1,24 @@
+//! Counts nothing.
+
+use std::time::Duration;
+
+use crate::{Principal, Rejection, store::Change};
+
+pub(crate) fn accepted(_: &Principal, _: Option<Duration>) {}
+
+pub(crate) fn refused(_: &Rejection, _: Option<Duration>) {}
+
+pub(crate) fn hit(_: bool) {}
+
+pub(crate) fn miss() {}
+
+pub(crate) fn evicted(_: bool) {}
+
+pub(crate) fn stale() {}
+
+pub(crate) fn applied(_: &Change) {}
+
+pub(crate) fn feed(_: bool) {}
+
+#[allow(dead_code, reason = "for feeds that know when a change was made, each behind a feature of its own")]
+pub(crate) fn revocation_lag(_: Duration) {}

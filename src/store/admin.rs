@@ -1,0 +1,99 @@
+//! The writing side that every store of the crate has.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{CredentialStore, Record, WriteError};
+use crate::credential::Kind;
+
+/// Creates, changes and deletes what a store answers from.
+///
+/// A change is durable and seen by every following look-up on the same store once its call has returned. A refused one has
+/// changed nothing.
+#[async_trait]
+pub trait StoreAdmin: CredentialStore {
+    /// Creates an organization, at the top or below `parent`.
+    ///
+    /// # Errors
+    /// [`WriteError::Taken`]; [`WriteError::UnknownOrganization`] for the parent.
+    async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError>;
+
+    /// Deletes an organization: its keys and every membership in it stop counting.
+    ///
+    /// # Errors
+    /// [`WriteError::UnknownOrganization`].
+    async fn delete_organization(&self, id: &str) -> Result<(), WriteError>;
+
+    /// Creates a person, a member of nothing.
+    ///
+    /// # Errors
+    /// [`WriteError::Taken`].
+    async fn create_user(&self, id: &str) -> Result<(), WriteError>;
+
+    /// Switches a person off or on again; of one who is off, no token counts.
+    ///
+    /// # Errors
+    /// [`WriteError::UnknownUser`].
+    async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError>;
+
+    /// Makes a person a member of an organization, or changes the role of a member.
+    ///
+    /// # Errors
+    /// [`WriteError::UnknownUser`], [`WriteError::UnknownOrganization`], [`WriteError::UnknownRole`].
+    async fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), WriteError>;
+
+    /// Ends a membership; without one, changes nothing.
+    ///
+    /// # Errors
+    /// [`WriteError::UnknownUser`].
+    async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError>;
+
+    /// Stores a new credential.
+    ///
+    /// # Errors
+    /// [`WriteError::Taken`], [`WriteError::InvalidId`], [`WriteError::GrantOnToken`];
+    /// [`WriteError::UnknownOrganization`] or [`WriteError::UnknownUser`] for its owner.
+    async fn insert(&self, record: Record) -> Result<(), WriteError>;
+
+    /// Deletes a credential, by its public id.
+    ///
+    /// # Errors
+    /// [`WriteError::UnknownCredential`].
+    async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError>;
+}
+
+#[async_trait]
+impl<S: StoreAdmin + ?Sized> StoreAdmin for Arc<S> {
+    async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
+        (**self).create_organization(id, parent).await
+    }
+
+    async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
+        (**self).delete_organization(id).await
+    }
+
+    async fn create_user(&self, id: &str) -> Result<(), WriteError> {
+        (**self).create_user(id).await
+    }
+
+    async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
+        (**self).set_user_enabled(id, enabled).await
+    }
+
+    async fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), WriteError> {
+        (**self).set_member(user, organization, role).await
+    }
+
+    async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError> {
+        (**self).remove_member(user, organization).await
+    }
+
+    async fn insert(&self, record: Record) -> Result<(), WriteError> {
+        (**self).insert(record).await
+    }
+
+    async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError> {
+        (**self).delete(kind, id).await
+    }
+}

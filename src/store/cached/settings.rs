@@ -1,0 +1,129 @@
+//! The settings of a cache.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{
+    Cached,
+    core::Core,
+    entry::Nanos,
+    time::{Monotonic, SystemMonotonic, nanos},
+};
+use crate::clock::{Clock, SystemClock};
+
+/// What can be set.
+pub(super) struct Settings {
+    pub(super) time_to_live: Nanos,
+    pub(super) negative_time_to_live: Nanos,
+    pub(super) bound_after_loss: Nanos,
+    pub(super) grace: Option<Nanos>,
+    pub(super) capacity: usize,
+    pub(super) negative_capacity: usize,
+}
+
+impl<S> Cached<S> {
+    /// Makes an empty cache in front of `store`.
+    ///
+    /// Accepts live for 5 seconds, 100 000 of them; other answers for 1 second, 10 000 of them.
+    #[must_use]
+    pub fn new(store: S) -> Self {
+        let settings = Settings {
+            time_to_live: nanos(Duration::from_secs(5)),
+            negative_time_to_live: nanos(Duration::from_secs(1)),
+            bound_after_loss: nanos(Duration::from_secs(10)),
+            grace: None,
+            capacity: 100_000,
+            negative_capacity: 10_000,
+        };
+        Self {
+            store,
+            core: Core::new(settings.capacity, settings.negative_capacity),
+            settings,
+            clock: Arc::new(SystemClock::default()),
+            monotonic: Arc::new(SystemMonotonic::start()),
+        }
+    }
+
+    /// Sets for how long an accept is answered from the cache after it was asked for, used or not; 5 seconds by default,
+    /// and never past the credential's own expiry. [`Duration::MAX`] is for ever, zero is never.
+    ///
+    /// It is the time after which a change shows that nobody told the cache of.
+    #[must_use]
+    pub fn with_time_to_live(mut self, life: Duration) -> Self {
+        self.settings.time_to_live = nanos(life);
+        self
+    }
+
+    /// Sets how many accepts are kept; 100 000 by default. The cache begins empty again.
+    #[must_use]
+    pub fn with_capacity(mut self, entries: usize) -> Self {
+        self.settings.capacity = entries;
+        self.emptied()
+    }
+
+    /// Sets for how long an answer that cannot be accepted is kept; 1 second by default.
+    ///
+    /// It is the time after which a creation shows that nobody told the cache of.
+    #[must_use]
+    pub fn with_negative_time_to_live(mut self, life: Duration) -> Self {
+        self.settings.negative_time_to_live = nanos(life);
+        self
+    }
+
+    /// Sets how many answers that cannot be accepted are kept; 10 000 by default. The cache begins empty again.
+    #[must_use]
+    pub fn with_negative_capacity(mut self, entries: usize) -> Self {
+        self.settings.negative_capacity = entries;
+        self.emptied()
+    }
+
+    /// Sets for how long what is cached still counts after a followed feed was lost; 10 seconds by default.
+    #[must_use]
+    pub fn with_bound_after_loss(mut self, bound: Duration) -> Self {
+        self.settings.bound_after_loss = nanos(bound);
+        self
+    }
+
+    /// Serves a good answer for up to `grace` past its time, when the store errs. Off by default.
+    ///
+    /// It weakens the promise of the time to live and that of the bound after a loss: meanwhile a credential that was
+    /// revoked elsewhere is accepted. Never served is what a change that the cache was told of has ended, what the
+    /// store has answered otherwise since, or an expired credential. Each is counted, see [`metrics`](crate::metrics).
+    /// A store that hangs has not erred: give its driver a time-out below the layer's deadline.
+    #[must_use]
+    pub fn danger_with_stale_accepts(mut self, grace: Duration) -> Self {
+        self.settings.grace = Some(nanos(grace));
+        self
+    }
+
+    /// Sets the clock that expiry is judged by.
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Sets the clock that times to live are measured by.
+    #[must_use]
+    pub fn with_monotonic(mut self, clock: impl Monotonic) -> Self {
+        self.monotonic = Arc::new(clock);
+        self.emptied() // moments of two clocks cannot be compared
+    }
+
+    fn emptied(mut self) -> Self {
+        self.core = Core::new(self.settings.capacity, self.settings.negative_capacity);
+        self
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("time_to_live", &Duration::from_nanos(self.time_to_live))
+            .field("capacity", &self.capacity)
+            .field("negative_time_to_live", &Duration::from_nanos(self.negative_time_to_live))
+            .field("negative_capacity", &self.negative_capacity)
+            .field("bound_after_loss", &Duration::from_nanos(self.bound_after_loss))
+            .field("stale_accepts", &self.grace.map(Duration::from_nanos))
+            .finish()
+    }
+}

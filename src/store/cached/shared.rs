@@ -1,0 +1,41 @@
+//! One failure, told to everybody who waited for the same look-up.
+
+use std::{error::Error, fmt, sync::Arc};
+
+use crate::store::StoreError;
+
+/// Makes an error that says the same, and has the same sources.
+pub(super) fn share(error: &Arc<StoreError>) -> StoreError {
+    match **error {
+        StoreError::Unavailable(_) => StoreError::unavailable(Shared(Arc::clone(error))),
+        StoreError::Corrupt(_) => StoreError::corrupt(Shared(Arc::clone(error))),
+        StoreError::TimedOut(deadline) => StoreError::TimedOut(deadline),
+        StoreError::Panicked => StoreError::Panicked,
+        StoreError::Mismatched => StoreError::Mismatched,
+    }
+}
+
+/// The source of an error that others have too.
+#[derive(Debug)]
+struct Shared(Arc<StoreError>);
+
+impl Shared {
+    fn original(&self) -> &(dyn Error + 'static) {
+        match &*self.0 {
+            StoreError::Unavailable(source) | StoreError::Corrupt(source) => &**source,
+            whole => whole,
+        }
+    }
+}
+
+impl fmt::Display for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.original(), f)
+    }
+}
+
+impl Error for Shared {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.original().source()
+    }
+}

@@ -1,0 +1,122 @@
+//! What an answer is about, and which change ends it.
+//!
+//! Every kept answer holds a [`Mark`] for each of its subjects, shared by all answers about that subject. A change wipes
+//! the mark out: one store to memory ends every answer about an organization, however many there are.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    key::{EntryKey, Name},
+    sync::{AtomicBool, AtomicU64, Ordering},
+};
+use crate::{
+    credential::Kind,
+    principal::{CredentialId, OrgId, UserId},
+    store::{Change, Record},
+};
+
+/// What a change can name.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum Subject {
+    Credential(Kind, CredentialId),
+    User(UserId),
+    Organization(OrgId),
+}
+
+impl Subject {
+    /// What `change` names; `None` for everything.
+    pub(super) fn of(change: &Change) -> Option<Self> {
+        match change {
+            Change::Credential { kind, id } => Some(Self::Credential(*kind, id.clone())),
+            Change::User(user) => Some(Self::User(user.clone())),
+            Change::Organization(organization) => Some(Self::Organization(organization.clone())),
+            Change::Everything => None,
+        }
+    }
+
+    /// What an answer is about: what was asked for, and what the record names.
+    pub(super) fn all(key: &EntryKey, record: Option<&Record>) -> impl Iterator<Item = Self> {
+        let asked = match &key.name {
+            Name::Id(id) => Some(Self::Credential(Kind::OrgKey, id.clone())),
+            Name::Digest(_) => None,
+        };
+        let credential = record.map(|record| Self::Credential(record.kind(), record.id().into()));
+        let user = record.and_then(Record::user).map(|user| Self::User(user.clone()));
+        let owner = record.and_then(Record::organization).map(|id| Self::Organization(id.clone()));
+        let seen_from = key.organization.as_ref().map(|id| Self::Organization(id.clone()));
+        let credential = credential.filter(|credential| Some(credential) != asked.as_ref());
+        let seen_from = seen_from.filter(|organization| Some(organization) != owner.as_ref());
+        [asked, credential, user, owner, seen_from].into_iter().flatten()
+    }
+}
+
+/// Whether `change` may concern a credential of `kind` of which nothing more is known: a look-up under way.
+pub(super) fn may_concern(change: &Change, kind: Kind) -> bool {
+    match change {
+        Change::Credential { kind: changed, .. } => *changed == kind,
+        Change::User(_) | Change::Organization(_) | Change::Everything => true,
+    }
+}
+
+/// Whether `change` may end the answer "there is none" for any credential of `kind`.
+///
+/// A token is asked for by its digest, which no change names, so that each change of a token may be its creation.
+pub(super) fn may_create(change: &Change, kind: Kind) -> bool {
+    match change {
+        Change::Credential { kind: changed, .. } => *changed == kind && kind == Kind::PersonalToken,
+        Change::User(_) | Change::Organization(_) | Change::Everything => true,
+    }
+}
+
+/// Whether `change` ends this answer.
+pub(super) fn concerns(change: &Change, key: &EntryKey, record: Option<&Record>) -> bool {
+    match Subject::of(change) {
+        None => true,
+        Some(subject) => {
+            Subject::all(key, record).any(|own| own == subject) || (record.is_none() && may_create(change, key.kind()))
+        }
+    }
+}
+
+/// Says whether what is known of a subject still holds. Read by every hit, written once in its life.
+pub(super) struct Mark {
+    subject: Subject,
+    wiped: AtomicBool,
+    holders: AtomicU64, // changed under the ledger's lock alone
+}
+
+impl Mark {
+    #[inline]
+    pub(super) fn stands(&self) -> bool {
+        !self.wiped.load(Ordering::Acquire)
+    }
+}
+
+/// The marks that stand, each while an answer holds it.
+#[derive(Default)]
+pub(super) struct Marks(HashMap<Subject, Arc<Mark>>);
+
+impl Marks {
+    pub(super) fn take(&mut self, subject: Subject) -> Arc<Mark> {
+        let mark = self.0.entry(subject).or_insert_with_key(|subject| {
+            let subject = subject.clone();
+            Arc::new(Mark { subject, wiped: AtomicBool::new(false), holders: AtomicU64::new(0) })
+        });
+        mark.holders.fetch_add(1, Ordering::Relaxed);
+        Arc::clone(mark)
+    }
+
+    /// Gives back what an answer held. A wiped mark is out of the table, and its subject may have a new one.
+    pub(super) fn give_back(&mut self, mark: &Mark) {
+        if mark.holders.fetch_sub(1, Ordering::Relaxed) == 1 && mark.stands() {
+            self.0.remove(&mark.subject);
+        }
+    }
+
+    /// Ends all answers about `subject`, for good: what is learnt of it later gets a mark of its own.
+    pub(super) fn wipe(&mut self, subject: &Subject) {
+        if let Some(mark) = self.0.remove(subject) {
+            mark.wiped.store(true, Ordering::Release);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What the concurrent core stands on. The model checker's test puts its own module in this one's place.
+
+pub(super) use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+use std::{hash::Hash, sync::PoisonError};
+
+pub(super) use papaya::Equivalent;
+
+/// A map that is read without a lock. Two readers of one key write to no memory that they share.
+pub(super) struct Map<K, V>(papaya::HashMap<K, V, foldhash::fast::RandomState>);
+
+impl<K: Hash + Eq, V> Map<K, V> {
+    pub(super) fn new() -> Self {
+        Self(papaya::HashMap::default())
+    }
+
+    /// Looks at a value, where it is.
+    #[inline]
+    pub(super) fn with<Q: Hash + Equivalent<K>, T>(&self, key: &Q, look: impl FnOnce(&V) -> T) -> Option<T> {
+        self.0.pin().get(key).map(look)
+    }
+
+    pub(super) fn insert(&self, key: K, value: V) {
+        self.0.pin().insert(key, value);
+    }
+
+    pub(super) fn remove(&self, key: &K) {
+        self.0.pin().remove(key);
+    }
+}
+
+/// Takes a lock. Nothing that is done under it can panic half-way, so that a poisoned one is as good as any.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

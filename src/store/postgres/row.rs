@@ -1,0 +1,84 @@
+//! The rows of a look-up become records.
+//!
+//! A row that makes no sense is [`StoreError::Corrupt`] for its own credential, and never a guess.
+
+use sqlx::{Row, postgres::PgRow};
+
+use crate::{
+    clock::UnixMillis,
+    principal::Catalogue,
+    secret::Digest,
+    store::{Record, Standing, StoreError},
+};
+
+/// Reads what `find_key` answers.
+pub(super) fn key(row: &PgRow, id: &str, catalogue: &Catalogue) -> Result<Record, StoreError> {
+    let organization: &str = get(row, "organization_id")?;
+    let standing = match (own_standing(row)?, get(row, "deleted")?) {
+        (Standing::Active, None | Some(true)) => Standing::OrganizationGone,
+        (own, _) => own,
+    };
+    let key = Record::org_key(id, digest(row)?, organization);
+    let key = key.with_standing(standing).expiring_at(expiry(row)?);
+    let key = match get::<Option<&str>>(row, "role")? {
+        Some(role) => key.with_role(role, catalogue).map_err(StoreError::corrupt)?,
+        None => key,
+    };
+    // Explicit scopes win over those of the role, as they do in a `Record`.
+    match get::<Option<Vec<String>>>(row, "scopes")? {
+        Some(scopes) => Ok(key.with_scopes(catalogue.expand(scopes))),
+        None => Ok(key),
+    }
+}
+
+/// Reads what `find_token` answers.
+pub(super) fn token(row: &PgRow, organization: Option<&str>, catalogue: &Catalogue) -> Result<Record, StoreError> {
+    let standing = match (own_standing(row)?, get(row, "disabled")?) {
+        (Standing::Active, None | Some(true)) => Standing::OwnerGone,
+        (own, _) => own,
+    };
+    let token = Record::personal_token(get::<&str>(row, "id")?, digest(row)?, get::<&str>(row, "user_id")?);
+    let token = token.with_standing(standing).expiring_at(expiry(row)?);
+    match (organization, get::<Option<&str>>(row, "role")?) {
+        (Some(organization), Some(role)) => {
+            token.in_organization(organization).with_role(role, catalogue).map_err(StoreError::corrupt)
+        }
+        _ => Ok(token),
+    }
+}
+
+fn digest(row: &PgRow) -> Result<Digest, StoreError> {
+    let bytes: &[u8] = get(row, "digest")?;
+    let bytes: [u8; 32] = bytes.try_into().map_err(|_| StoreError::corrupt("the digest does not have 32 bytes"))?;
+    Ok(Digest::from_bytes(bytes))
+}
+
+fn expiry(row: &PgRow) -> Result<Option<UnixMillis>, StoreError> {
+    Ok(get::<Option<i64>>(row, "expires_at")?.map(UnixMillis))
+}
+
+fn own_standing(row: &PgRow) -> Result<Standing, StoreError> {
+    match get(row, "standing")? {
+        "active" => Ok(Standing::Active),
+        "disabled" => Ok(Standing::Disabled),
+        "deleted" => Ok(Standing::Deleted),
+        _ => Err(StoreError::corrupt("unknown standing")),
+    }
+}
+
+fn get<'r, T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>>(
+    row: &'r PgRow,
+    column: &str,
+) -> Result<T, StoreError> {
+    row.try_get(column).map_err(StoreError::corrupt)
+}
+
+/// What the database says of a damaged page or value is about one record; all else is an outage.
+pub(super) fn failed(error: sqlx::Error) -> StoreError {
+    let damaged = |code: &str| code == "XX001" || code == "XX002"; // data_corrupted, index_corrupted
+    match &error {
+        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => StoreError::corrupt(error),
+        sqlx::Error::Database(told) if told.code().is_some_and(|code| damaged(&code)) => StoreError::corrupt(error),
+        _ => StoreError::unavailable(error),
+    }
+}

@@ -1,0 +1,173 @@
+//! Every statement, with the schema's name written into it once.
+
+use std::{fmt, sync::Arc};
+
+use sqlx::{AssertSqlSafe, Postgres, postgres::PgArguments, query::Query};
+
+/// The schema of a store: a name that needs no quotes.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Schema(Arc<str>);
+
+/// What the channel's name has behind the schema's; the triggers of the migration say the same.
+const CHANNEL_SUFFIX: &str = "_changes";
+
+/// PostgreSQL cuts names at 63 bytes, and two cut names could be one.
+const MAX_LEN: usize = 63 - CHANNEL_SUFFIX.len();
+
+impl Schema {
+    /// Small letters, digits and `_`, not beginning with a digit; names that begin with `pg_` are PostgreSQL's own.
+    pub(super) fn new(name: &str) -> Option<Self> {
+        let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        let begins = name.bytes().next().is_some_and(|b| !b.is_ascii_digit());
+        (plain && begins && name.len() <= MAX_LEN && !name.starts_with("pg_")).then(|| Self(name.into()))
+    }
+
+    /// The schema that a store has unless it is told another.
+    pub(super) fn standard() -> Self {
+        Self("tower_api_key".into())
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn channel(&self) -> String {
+        format!("{}{CHANNEL_SUFFIX}", self.0)
+    }
+
+    /// Takes `$$.` for the schema. Quoted all the same: a name could be a reserved word.
+    fn statement(&self, text: &str) -> Statement {
+        Statement(text.replace("$$.", &format!("\"{}\".", self.0)).into())
+    }
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// A statement, prepared once per connection by the driver.
+pub(super) struct Statement(Arc<str>);
+
+impl Statement {
+    /// Safe: the text is one of this file, and the only foreign thing in it is a [`Schema`].
+    pub(super) fn query(&self) -> Query<'static, Postgres, PgArguments> {
+        sqlx::query(AssertSqlSafe(Arc::clone(&self.0)))
+    }
+}
+
+macro_rules! statements {
+    ($($(#[doc = $doc:literal])* $name:ident = $text:literal;)+) => {
+        /// The statements of a store.
+        pub(super) struct Statements {
+            $($(#[doc = $doc])* pub(super) $name: Statement,)+
+        }
+
+        impl Statements {
+            pub(super) fn of(schema: &Schema) -> Self {
+                Self { $($name: schema.statement($text),)+ }
+            }
+        }
+    };
+}
+
+statements! {
+    /// A key with the state of its organization: $1 id.
+    find_key = "
+        SELECT c.digest, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes
+        FROM $$.credentials c LEFT JOIN $$.organizations o ON o.id = c.organization_id
+        WHERE c.kind = 'org_key' AND c.id = $1";
+    /// A token with the state of its owner and the membership in a living organization: $1 digest, $2 organization.
+    find_token = "
+        SELECT c.id, c.digest, c.standing, c.expires_at, c.user_id, u.disabled, m.role
+        FROM $$.credentials c
+        LEFT JOIN $$.users u ON u.id = c.user_id
+        LEFT JOIN $$.organizations o ON o.id = $2 AND NOT o.deleted
+        LEFT JOIN $$.memberships m ON m.user_id = c.user_id AND m.organization_id = o.id
+        WHERE c.kind = 'pat' AND c.digest = $1";
+    /// UNION drops what was seen before, so that it ends even when somebody wrote a ring of parents.
+    is_descendant = "
+        WITH RECURSIVE above (id) AS (
+            SELECT parent FROM $$.organizations WHERE id = $1 AND NOT deleted
+            UNION
+            SELECT o.parent FROM $$.organizations o JOIN above a ON o.id = a.id
+        )
+        SELECT EXISTS (SELECT 1 FROM above WHERE id = $2 AND id <> $1)";
+
+    /// Holds the organization as it is until the transaction ends.
+    living_organization = "SELECT 1 FROM $$.organizations WHERE id = $1 AND NOT deleted FOR SHARE";
+    /// Holds the person, who may be changed but not removed.
+    known_user = "SELECT 1 FROM $$.users WHERE id = $1 FOR KEY SHARE";
+    create_organization = "INSERT INTO $$.organizations (id, parent) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    delete_organization = "UPDATE $$.organizations SET deleted = true WHERE id = $1 AND NOT deleted";
+    create_user = "INSERT INTO $$.users (id) VALUES ($1) ON CONFLICT DO NOTHING";
+    set_user_disabled = "UPDATE $$.users SET disabled = $2 WHERE id = $1";
+    set_member = "
+        INSERT INTO $$.memberships (user_id, organization_id, role) VALUES ($1, $2, $3)
+        ON CONFLICT (user_id, organization_id) DO UPDATE SET role = excluded.role";
+    remove_member = "DELETE FROM $$.memberships WHERE user_id = $1 AND organization_id = $2";
+    insert = "
+        INSERT INTO $$.credentials (kind, id, digest, standing, expires_at, organization_id, user_id, role, scopes)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
+    delete = "UPDATE $$.credentials SET standing = 'deleted' WHERE kind = $1 AND id = $2 AND standing <> 'deleted'";
+
+    version = "SELECT max(version) FROM $$._migrations WHERE success";
+    /// Removes what is older than $1 milliseconds; a trigger moves the horizon.
+    prune = "DELETE FROM $$.changes WHERE at < clock_timestamp() - make_interval(secs => $1::float8 / 1000)";
+    /// Where the log ends now.
+    log_end = "SELECT pg_current_snapshot()::text, through::text FROM $$.horizon";
+    /// What the snapshot $1 did not see, at most $3 rows, beside the snapshot that this statement itself reads with.
+    /// The third column: since the horizon $2, rows were removed that $1 did not see, or may not have seen.
+    log_since = "
+        SELECT pg_current_snapshot()::text, h.through::text,
+            h.through <> $2::text::xid8 AND h.through >= pg_snapshot_xmin($1::text::pg_snapshot),
+            c.seq, c.subject, c.kind, c.id
+        FROM $$.horizon h LEFT JOIN LATERAL (
+            SELECT * FROM $$.changes
+            WHERE xid >= pg_snapshot_xmin($1::text::pg_snapshot)
+                AND NOT pg_visible_in_snapshot(xid, $1::text::pg_snapshot)
+            ORDER BY seq LIMIT $3
+        ) c ON true
+        ORDER BY c.seq";
+}
+
+impl fmt::Debug for Statements {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Statements(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_is_a_plain_name_that_leaves_room_for_the_channel() {
+        for (name, good) in [
+            ("tower_api_key", true),
+            ("_x9", true),
+            ("select", true),
+            (&*"a".repeat(55), true),
+            (&*"a".repeat(56), false),
+            ("", false),
+            ("9a", false),
+            ("Upper", false),
+            ("a-b", false),
+            ("a\"b", false),
+            ("a.b", false),
+            ("a b", false),
+            ("\u{e9}", false),
+            ("a\0", false),
+            ("pg_catalog", false),
+        ] {
+            assert_eq!(Schema::new(name).is_some(), good, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn every_table_is_looked_for_in_the_schema() {
+        let statement = Schema::new("select").unwrap().statement("SELECT 1 FROM $$.users u JOIN $$.memberships m");
+        assert_eq!(&*statement.0, "SELECT 1 FROM \"select\".users u JOIN \"select\".memberships m");
+    }
+}

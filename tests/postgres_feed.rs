@@ -1,0 +1,278 @@
+//! The feed of PostgreSQL tells every committed change, whoever made it and whatever happened to the connection.
+
+#![cfg(feature = "postgres")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+#[path = "support/pg.rs"]
+mod pg;
+
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Connection, Executor};
+use tokio::time::timeout;
+use tower_api_key::{
+    credential::Kind,
+    secret::Digest,
+    store::{Change, Feed, FeedEvent, PostgresStore, Record, StoreAdmin, postgres::PostgresFeed},
+};
+
+use FeedEvent::{Changed, Lost, Restored};
+
+/// Long enough to be no matter of speed, short enough to end a test that hangs.
+const EVER: Duration = Duration::from_secs(60);
+
+async fn store_in(cluster: &pg::Cluster) -> (PostgresStore, String) {
+    let schema = pg::fresh_schema();
+    let store = cluster.unmade_store(&schema);
+    store.migrate().await.unwrap();
+    store.create_organization("org_test", None).await.unwrap();
+    store.create_user("user_test").await.unwrap();
+    store.insert(key("k_test")).await.unwrap();
+    (store, schema)
+}
+
+fn key(id: &str) -> Record {
+    Record::org_key(id, Digest::of(id.as_bytes()), "org_test")
+}
+
+async fn next(feed: &mut PostgresFeed) -> FeedEvent {
+    timeout(EVER, feed.next()).await.expect("something is told").expect("the feed goes on")
+}
+
+/// What is told up to and without `last`.
+async fn until(feed: &mut PostgresFeed, last: &FeedEvent) -> Vec<FeedEvent> {
+    let mut told = Vec::new();
+    loop {
+        match next(feed).await {
+            event if event == *last => return told,
+            event => told.push(event),
+        }
+    }
+}
+
+/// What is told of everything that was committed before: up to a change that is made now.
+async fn told_so_far(store: &PostgresStore, feed: &mut PostgresFeed) -> Vec<FeedEvent> {
+    let mark = pg::fresh_schema();
+    store.create_user(&mark).await.unwrap();
+    until(feed, &user(&mark)).await
+}
+
+fn user(id: &str) -> FeedEvent {
+    Changed(Change::User(id.into()))
+}
+
+fn organization(id: &str) -> FeedEvent {
+    Changed(Change::Organization(id.into()))
+}
+
+fn credential(kind: Kind, id: &str) -> FeedEvent {
+    Changed(Change::Credential { kind, id: id.into() })
+}
+
+fn end_listeners(cluster: &pg::Cluster, schema: &str) {
+    let ended = cluster.psql(&format!(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = '{schema}_changes'"
+    ));
+    assert_eq!(ended, "1", "the feed was connected");
+}
+
+#[tokio::test]
+async fn whatever_a_person_at_a_terminal_changes_is_told() {
+    let Some(cluster) = pg::shared() else { return };
+    let (store, schema) = store_in(cluster).await;
+    let mut feed = store.feed().await.unwrap();
+    let digest = "repeat('ab', 32)";
+    let pat = credential(Kind::PersonalToken, "t");
+    let everything = Changed(Change::Everything);
+    let table = [
+        ("revoke", "UPDATE credentials SET standing = 'deleted'".into(), vec![credential(Kind::OrgKey, "k_test")]),
+        ("organization", "UPDATE organizations SET deleted = true".into(), vec![organization("org_test")]),
+        ("person", "UPDATE users SET disabled = true WHERE id = 'user_test'".into(), vec![user("user_test")]),
+        ("member", "INSERT INTO memberships VALUES ('user_test', 'org_test', 'admin')".into(), vec![user("user_test")]),
+        ("role", "UPDATE memberships SET role = 'viewer'".into(), vec![user("user_test")]),
+        ("removal", "DELETE FROM memberships".into(), vec![user("user_test")]),
+        (
+            "token",
+            format!(
+                "INSERT INTO credentials (kind, id, digest, user_id) VALUES ('pat', 't', decode({digest}, 'hex'), 'user_test')"
+            ),
+            vec![pat.clone()],
+        ),
+        (
+            "another id",
+            "UPDATE credentials SET id = 'u' WHERE id = 't'".into(),
+            vec![pat, credential(Kind::PersonalToken, "u")],
+        ),
+        ("row gone", "DELETE FROM credentials WHERE id = 'u'".into(), vec![credential(Kind::PersonalToken, "u")]),
+        ("nothing", "UPDATE users SET disabled = true WHERE id = 'nobody'".into(), vec![]),
+        ("rolled back", "BEGIN; UPDATE users SET disabled = false; ROLLBACK".into(), vec![]),
+        (
+            "without triggers' consent",
+            "SET session_replication_role = replica; UPDATE users SET disabled = true WHERE id = 'user_test'".into(),
+            vec![user("user_test")],
+        ),
+        ("emptied", "TRUNCATE credentials".into(), vec![everything.clone()]),
+        ("log emptied", "TRUNCATE changes".into(), vec![everything]),
+    ];
+    for (name, sql, expected) in table {
+        cluster.psql(&format!("SET search_path TO {schema}; {sql}"));
+        assert_eq!(told_so_far(&store, &mut feed).await, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_with_a_smaller_number_that_commits_later_is_told() {
+    let Some(cluster) = pg::shared() else { return };
+    let (store, schema) = store_in(cluster).await;
+    let mut feed = store.feed().await.unwrap();
+    let insert = |id| AssertSqlSafe(format!("INSERT INTO {schema}.users (id) VALUES ('{id}')"));
+    let (mut one, mut other) = (cluster.connection().await, cluster.connection().await);
+    let mut early = one.begin().await.unwrap();
+    early.execute(insert("early")).await.unwrap();
+    let mut late = other.begin().await.unwrap();
+    late.execute(insert("late")).await.unwrap();
+
+    late.commit().await.unwrap();
+    assert_eq!(next(&mut feed).await, user("late"), "nobody waits for the transaction that is still open");
+    early.commit().await.unwrap();
+    assert_eq!(next(&mut feed).await, user("early"));
+
+    let numbers =
+        format!("SELECT string_agg(id, ' ' ORDER BY seq) FROM {schema}.changes WHERE id IN ('early', 'late')");
+    assert_eq!(cluster.psql(&numbers), "early late", "the numbers were given out in the other order");
+    assert_eq!(told_so_far(&store, &mut feed).await, [], "nothing is told twice");
+}
+
+#[tokio::test]
+async fn all_that_happens_while_the_listener_is_lost_is_told_before_restored() {
+    let Some(cluster) = pg::shared() else { return };
+    let (store, schema) = store_in(cluster).await;
+    let ids: Vec<String> = (0..1000).map(|n| format!("k{n}")).collect();
+    for id in &ids {
+        store.insert(key(id)).await.unwrap();
+    }
+    let mut feed = store.feed().await.unwrap();
+    end_listeners(cluster, &schema);
+    assert_eq!(next(&mut feed).await, Lost);
+    for id in &ids {
+        store.delete(Kind::OrgKey, id).await.unwrap();
+    }
+    let told = until(&mut feed, &Restored).await;
+    assert_eq!(told, ids.iter().map(|id| credential(Kind::OrgKey, id)).collect::<Vec<_>>());
+    assert_eq!(told_so_far(&store, &mut feed).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_falls_between_the_loss_and_the_next_listening() {
+    let Some(cluster) = pg::shared() else { return };
+    let (store, schema) = store_in(cluster).await;
+    let mut feed = store.feed().await.unwrap();
+    let writer = tokio::spawn({
+        let (store, pool, schema) = (store.clone(), cluster.pool(), schema.clone());
+        async move {
+            let end = format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{schema}_changes'"
+            );
+            for n in 0..400 {
+                store.create_user(&n.to_string()).await.unwrap();
+                if n % 7 == 0 {
+                    pool.execute(AssertSqlSafe(end.clone())).await.unwrap();
+                }
+            }
+            store.create_user("last").await.unwrap();
+        }
+    });
+    let told = until(&mut feed, &user("last")).await;
+    writer.await.unwrap();
+    let lost = told.iter().filter(|event| **event == Lost).count();
+    assert!(lost > 0, "the listener was ended again and again");
+    let expected: Vec<_> = (0..400).map(|n| user(&n.to_string())).collect();
+    assert!(expected.iter().all(|event| told.contains(event)), "every one is told");
+}
+
+#[tokio::test]
+async fn a_follower_learns_that_the_log_was_pruned_past_it_and_only_then() {
+    let Some(cluster) = pg::shared() else { return };
+    let (store, schema) = store_in(cluster).await;
+    let mut feed = store.feed().await.unwrap();
+    store.create_user("a").await.unwrap();
+    assert_eq!(next(&mut feed).await, user("a"));
+    assert_eq!(told_so_far(&store, &mut feed).await, []);
+    assert!(store.prune(Duration::ZERO).await.unwrap() > 0);
+    assert_eq!(told_so_far(&store, &mut feed).await, [], "what it has read may go");
+    assert_eq!(store.prune(Duration::from_secs(3600)).await.unwrap(), 0, "what is young stays");
+
+    end_listeners(cluster, &schema);
+    assert_eq!(next(&mut feed).await, Lost);
+    store.create_user("b").await.unwrap();
+    store.prune(Duration::ZERO).await.unwrap();
+    store.create_user("c").await.unwrap();
+    assert_eq!(until(&mut feed, &Restored).await, [Changed(Change::Everything), user("c")]);
+    assert_eq!(told_so_far(&store, &mut feed).await, [], "once");
+}
+
+#[tokio::test]
+async fn very_many_changes_at_once_are_told_as_one_that_covers_all() {
+    let Some(cluster) = pg::shared() else { return };
+    let (store, schema) = store_in(cluster).await;
+    let mut feed = store.feed().await.unwrap();
+    cluster.psql(&format!("INSERT INTO {schema}.users SELECT 'u' || n FROM generate_series(1, 10001) n"));
+    assert_eq!(next(&mut feed).await, Changed(Change::Everything));
+    assert_eq!(told_so_far(&store, &mut feed).await, []);
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_counts_as_lost() {
+    let Some(cluster) = pg::Cluster::start() else { return };
+    let (store, _) = store_in(&cluster).await;
+    let short = Duration::from_millis(50);
+    let mut feed = store.feed().await.unwrap().with_keep_alive(short, Duration::from_secs(1));
+    let frozen = cluster.freeze();
+    assert_eq!(next(&mut feed).await, Lost);
+    drop(frozen);
+    assert_eq!(until(&mut feed, &Restored).await, []);
+    assert_eq!(told_so_far(&store, &mut feed).await, []);
+}
+
+#[tokio::test]
+async fn waiting_for_the_next_event_can_be_given_up_and_begun_again() {
+    let Some(cluster) = pg::shared() else { return };
+    let (store, _) = store_in(cluster).await;
+    let mut feed = store.feed().await.unwrap();
+    let mut told = Vec::new();
+    for n in 0..200 {
+        store.create_user(&n.to_string()).await.unwrap();
+        // Polled once each, so that it is dropped in the middle of whatever it does.
+        for _ in 0..n % 5 {
+            tokio::select! {
+                biased;
+                event = feed.next() => told.extend(event),
+                () = tokio::task::yield_now() => {}
+            }
+        }
+    }
+    store.create_user("last").await.unwrap();
+    told.extend(until(&mut feed, &user("last")).await);
+    assert_eq!(told, (0..200).map(|n| user(&n.to_string())).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_feed_can_be_dropped_outside_of_the_runtime() {
+    let Some(cluster) = pg::shared() else { return };
+    let (store, _) = store_in(cluster).await;
+    let feed = store.feed().await.unwrap();
+    std::thread::spawn(move || drop(feed)).join().unwrap();
+}
+
+#[tokio::test]
+async fn a_feed_cannot_begin_where_there_is_no_log() {
+    let Some(cluster) = pg::shared() else { return };
+    let error = cluster.unmade_store(&pg::fresh_schema()).feed().await.unwrap_err();
+    assert_eq!(error.code(), "store_unavailable");
+}

@@ -1,0 +1,259 @@
+//! The change log of a SQLite file tells every change, whoever makes it.
+#![cfg(feature = "sqlite")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+use std::{path::Path, time::Duration};
+
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use tower_api_key::{
+    credential::Kind,
+    principal::Catalogue,
+    secret::Digest,
+    store::{
+        Change, Feed,
+        FeedEvent::{self, Changed, Lost, Restored},
+        Record, SqliteStore, StoreAdmin,
+    },
+};
+
+fn digest(id: &str) -> Digest {
+    Digest::of(format!("feed-test-{id}").as_bytes())
+}
+
+fn key(id: &str) -> FeedEvent {
+    Changed(Change::Credential { kind: Kind::OrgKey, id: id.into() })
+}
+
+fn token(id: &str) -> FeedEvent {
+    Changed(Change::Credential { kind: Kind::PersonalToken, id: id.into() })
+}
+
+fn user(id: &str) -> FeedEvent {
+    Changed(Change::User(id.into()))
+}
+
+fn organization(id: &str) -> FeedEvent {
+    Changed(Change::Organization(id.into()))
+}
+
+async fn by_hand(path: &Path, sql: &str) {
+    let options = SqliteConnectOptions::new().filename(path).foreign_keys(false);
+    let mut db = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut db).await.unwrap();
+    db.close().await.unwrap();
+}
+
+/// What the feed says next. A feed that says nothing fails the test instead of hanging it.
+async fn next(feed: &mut impl Feed) -> FeedEvent {
+    tokio::time::timeout(Duration::from_secs(20), feed.next()).await.expect("the feed says nothing").unwrap()
+}
+
+async fn tells(feed: &mut impl Feed, wanted: &[FeedEvent]) {
+    for event in wanted {
+        assert_eq!(next(feed).await, *event, "of {wanted:?}");
+    }
+}
+
+/// Two organizations, a person in the first, a key and a token.
+async fn furnish(store: &SqliteStore) {
+    store.create_organization("org_1", None).await.unwrap();
+    store.create_organization("org_2", None).await.unwrap();
+    store.create_user("alice").await.unwrap();
+    store.set_member("alice", "org_1", "viewer").await.unwrap();
+    let viewer = |id: &str| Record::org_key(id, digest(id), "org_1").with_role("viewer", store.catalogue()).unwrap();
+    store.insert(viewer("k")).await.unwrap();
+    store.insert(Record::personal_token("t", digest("t"), "alice")).await.unwrap();
+}
+
+async fn file() -> (tempfile::TempDir, std::path::PathBuf, SqliteStore) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.db");
+    let store = SqliteStore::open(&path, Catalogue::documented()).await.unwrap();
+    (directory, path, store)
+}
+
+#[tokio::test]
+async fn every_change_through_the_store_is_told_in_order() {
+    let (_directory, _, in_file) = file().await;
+    let in_memory = SqliteStore::in_memory(Catalogue::documented()).await.unwrap();
+    for store in [in_file, in_memory] {
+        let mut feed = store.feed().await.unwrap();
+        furnish(&store).await;
+        store.set_member("alice", "org_1", "admin").await.unwrap();
+        store.remove_member("alice", "org_1").await.unwrap();
+        store.remove_member("alice", "org_2").await.unwrap(); // there is none: nothing to tell
+        store.set_user_enabled("alice", false).await.unwrap();
+        store.insert(Record::personal_token("t", digest("other"), "alice")).await.unwrap_err(); // refused
+        store.delete(Kind::OrgKey, "k").await.unwrap();
+        store.delete(Kind::PersonalToken, "t").await.unwrap();
+        store.delete_organization("org_2").await.unwrap();
+        let made = [organization("org_1"), organization("org_2"), user("alice"), user("alice"), key("k"), token("t")];
+        tells(&mut feed, &made).await;
+        let changed = [user("alice"), user("alice"), user("alice"), key("k"), token("t"), organization("org_2")];
+        tells(&mut feed, &changed).await;
+    }
+}
+
+#[tokio::test]
+async fn every_change_by_hand_is_told() {
+    let (_directory, path, store) = file().await;
+    furnish(&store).await;
+    let mut feed = store.feed().await.unwrap();
+    let cases: [(&str, &[FeedEvent]); 14] = [
+        ("UPDATE tower_api_key_credentials SET standing = 'disabled' WHERE id = 'k'", &[key("k")]),
+        ("UPDATE tower_api_key_credentials SET expires_at = 0", &[key("k"), token("t")]),
+        ("UPDATE tower_api_key_credentials SET id = 'k2' WHERE id = 'k'", &[key("k"), key("k2")]),
+        ("DELETE FROM tower_api_key_credentials WHERE kind = 'org_key'", &[key("k2")]),
+        (
+            "REPLACE INTO tower_api_key_credentials (kind, id, digest, user_id)
+                SELECT 'pat', 't2', digest, 'alice' FROM tower_api_key_credentials WHERE id = 't'",
+            &[token("t"), token("t2")],
+        ),
+        ("UPDATE tower_api_key_users SET enabled = 0", &[user("alice")]),
+        ("INSERT INTO tower_api_key_users (id) VALUES ('bob')", &[user("bob")]),
+        ("UPDATE tower_api_key_users SET id = 'rob' WHERE id = 'bob'", &[user("bob"), user("rob")]),
+        ("UPDATE tower_api_key_memberships SET role = 'admin'", &[user("alice")]),
+        ("UPDATE tower_api_key_memberships SET user_id = 'rob'", &[user("alice"), user("rob")]),
+        ("DELETE FROM tower_api_key_memberships", &[user("rob")]),
+        ("DELETE FROM tower_api_key_users WHERE id = 'rob'", &[user("rob")]),
+        ("UPDATE tower_api_key_organizations SET deleted = 1 WHERE id = 'org_1'", &[organization("org_1")]),
+        ("DELETE FROM tower_api_key_organizations", &[organization("org_1"), organization("org_2")]),
+    ];
+    for (sql, wanted) in cases {
+        by_hand(&path, sql).await;
+        tells(&mut feed, wanted).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_rolled_back_is_not_told() {
+    let (_directory, path, store) = file().await;
+    let mut feed = store.feed().await.unwrap();
+    by_hand(&path, "BEGIN; INSERT INTO tower_api_key_users (id) VALUES ('ghost'); ROLLBACK").await;
+    by_hand(&path, "INSERT INTO tower_api_key_users (id) VALUES ('real')").await;
+    tells(&mut feed, &[user("real")]).await;
+}
+
+#[tokio::test]
+async fn more_than_a_batch_is_told_whole() {
+    let (_directory, path, store) = file().await;
+    let mut feed = store.feed().await.unwrap();
+    let count = 3500;
+    by_hand(&path, &numbered(count)).await;
+    for number in 1..=count {
+        tells(&mut feed, &[user(&format!("u{number}"))]).await;
+    }
+}
+
+fn numbered(count: usize) -> String {
+    format!(
+        "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {count})
+        INSERT INTO tower_api_key_users (id) SELECT 'u' || n FROM n"
+    )
+}
+
+#[tokio::test]
+async fn the_log_is_bounded_and_whoever_missed_something_learns_so() {
+    let (_directory, path, store) = file().await;
+    let mut feed = store.feed().await.unwrap();
+    by_hand(&path, &numbered(10_001)).await;
+    tells(&mut feed, &[Changed(Change::Everything)]).await;
+    tells(&mut feed, &[user("u2")]).await;
+    let mut db = SqliteConnection::connect_with(&SqliteStore::options(&path)).await.unwrap();
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM tower_api_key_changes").fetch_one(&mut db).await.unwrap();
+    assert_eq!(kept, 10_000);
+}
+
+#[tokio::test]
+async fn a_log_that_was_emptied_cut_or_set_back_is_everything() {
+    for damage in [
+        "DELETE FROM tower_api_key_changes", // after the change, so that it cannot be read
+        "DELETE FROM tower_api_key_changes WHERE id = 'a'",
+        "DELETE FROM tower_api_key_changes; DELETE FROM sqlite_sequence",
+        "DELETE FROM tower_api_key_changes; UPDATE sqlite_sequence SET seq = 1",
+    ] {
+        let (_directory, path, store) = file().await;
+        furnish(&store).await;
+        let mut feed = store.feed().await.unwrap();
+        let change =
+            "INSERT INTO tower_api_key_users (id) VALUES ('a'); INSERT INTO tower_api_key_users (id) VALUES ('b')";
+        by_hand(&path, &format!("BEGIN; {change}; {damage}; COMMIT")).await;
+        assert_eq!(next(&mut feed).await, Changed(Change::Everything), "{damage}");
+        by_hand(&path, "INSERT INTO tower_api_key_users (id) VALUES ('c')").await;
+        while next(&mut feed).await != user("c") {}
+    }
+}
+
+#[tokio::test]
+async fn a_row_of_the_log_that_says_nothing_we_know_is_everything() {
+    let (_directory, path, store) = file().await;
+    let mut feed = store.feed().await.unwrap();
+    let sql = "INSERT INTO tower_api_key_changes (subject, kind, id) VALUES ('credential', 'cookie', 'x')";
+    by_hand(&path, sql).await;
+    tells(&mut feed, &[Changed(Change::Everything)]).await;
+}
+
+/// The file is locked for all, as by a back-up program that knows no better.
+#[tokio::test]
+async fn a_lost_feed_says_so_once_and_catches_up_before_it_is_restored() {
+    let (_directory, path, store) = file().await;
+    let mut feed = store.feed().await.unwrap();
+    store.create_user("before").await.unwrap();
+    tells(&mut feed, &[user("before")]).await;
+    // The log cannot be read while it has another name. SQLite renames it in the triggers too.
+    by_hand(&path, "ALTER TABLE tower_api_key_changes RENAME TO elsewhere").await;
+    tells(&mut feed, &[Lost]).await;
+    tokio::time::pause();
+    let more = tokio::time::timeout(Duration::from_secs(10), feed.next()).await;
+    assert!(more.is_err(), "{more:?}");
+    tokio::time::resume();
+    by_hand(&path, &numbered(2500)).await;
+    by_hand(&path, "ALTER TABLE elsewhere RENAME TO tower_api_key_changes").await;
+    for number in 1..=2500 {
+        tells(&mut feed, &[user(&format!("u{number}"))]).await;
+    }
+    tells(&mut feed, &[Restored]).await;
+    store.create_user("after").await.unwrap();
+    tells(&mut feed, &[user("after")]).await;
+}
+
+#[tokio::test]
+async fn a_follower_that_drops_its_wait_misses_nothing() {
+    let (_directory, path, store) = file().await;
+    let mut feed = store.feed().await.unwrap();
+    let mut told = Vec::new();
+    let writer = tokio::spawn({
+        let path = path.clone();
+        async move {
+            for number in 0..50 {
+                by_hand(&path, &format!("INSERT INTO tower_api_key_users (id) VALUES ('u{number}')")).await;
+            }
+        }
+    });
+    let mut polls = 0;
+    while told.len() < 50 {
+        polls = (polls + 1) % 7;
+        let mut left = polls;
+        let next = std::pin::pin!(feed.next());
+        let mut next = next;
+        let event = std::future::poll_fn(|cx| {
+            if left == 0 {
+                cx.waker().wake_by_ref();
+                return std::task::Poll::Ready(None);
+            }
+            left -= 1;
+            next.as_mut().poll(cx)
+        });
+        told.extend(event.await);
+        tokio::task::yield_now().await;
+    }
+    writer.await.unwrap();
+    let wanted: Vec<_> = (0..50).map(|number| user(&format!("u{number}"))).collect();
+    assert_eq!(told, wanted);
+}

@@ -1,0 +1,187 @@
+//! A throw-away PostgreSQL cluster: made from the installed binaries, on a unix socket in a directory of its own, gone
+//! with the process that made it, however that one ends.
+#![allow(dead_code, reason = "each of those who include this file uses a part of it")]
+#![allow(clippy::expect_used, reason = "a test stops at the first surprise")]
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use sqlx::{
+    Connection, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tower_api_key::{principal::Catalogue, store::PostgresStore};
+
+/// Makes the cluster, says so, waits for the end of its input, and takes the cluster away. The input ends with the
+/// process that holds the other end, so that a killed one leaves nothing behind. A stopped postmaster is woken first.
+const KEEPER: &str = r#"
+umask 077 && mkdir "$DIR" && cd "$DIR" || exit 1
+"$BIN/initdb" -D data -U postgres -A trust --encoding=UTF8 --locale=C --no-sync >initdb.log 2>&1 || { cat initdb.log >&2; exit 1; }
+printf 'local all locked scram-sha-256\nlocal all all trust\n' >data/pg_hba.conf
+"$BIN/pg_ctl" -D data -l log -w -o "-c listen_addresses= -c unix_socket_directories=$DIR $SETTINGS" start >/dev/null || { cat log >&2; exit 1; }
+head -n 1 data/postmaster.pid
+read -r _
+kill -CONT "$(head -n 1 data/postmaster.pid)" 2>/dev/null
+"$BIN/pg_ctl" -D data -m immediate -w stop >/dev/null 2>&1
+cd / && rm -rf "$DIR"
+"#;
+
+/// A running cluster. Stopped and removed when dropped.
+pub(crate) struct Cluster {
+    keeper: Child,
+    input: Option<ChildStdin>,
+    postmaster: u32,
+    dir: PathBuf,
+    bin: PathBuf,
+}
+
+/// The cluster that the tests of one binary share; `None`, said loudly, without PostgreSQL's binaries.
+pub(crate) fn shared() -> Option<&'static Cluster> {
+    static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
+    SHARED.get_or_init(Cluster::start).as_ref()
+}
+
+impl Cluster {
+    /// Starts a cluster; `None` without binaries, unless `REQUIRE_PG=1` makes that a failure.
+    pub(crate) fn start() -> Option<Self> {
+        Self::start_with("")
+    }
+
+    /// The same, with more options for the server, such as `-c max_connections=300`.
+    pub(crate) fn start_with(settings: &str) -> Option<Self> {
+        let Some(bin) = binaries() else {
+            assert!(std::env::var_os("REQUIRE_PG").is_none_or(|value| value != "1"), "no PostgreSQL binaries");
+            // Past the test harness, which would swallow what `eprintln!` says in a test that passes.
+            let _ = writeln!(std::io::stderr(), "SKIPPED: no PostgreSQL binaries");
+            return None;
+        };
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("tower-api-key-pg-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let dir = std::env::temp_dir().join(name);
+        let settings = format!("-c max_connections=200 {settings}");
+        let mut keeper = as_owner("sh")
+            .args(["-c", KEEPER])
+            .envs([("DIR", dir.as_os_str()), ("BIN", bin.as_os_str()), ("SETTINGS", settings.as_ref())])
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell starts");
+        let mut line = String::new();
+        BufReader::new(keeper.stdout.take().expect("is piped")).read_line(&mut line).expect("text");
+        let postmaster = line.trim().parse().expect("the cluster starts");
+        Some(Self { input: keeper.stdin.take(), keeper, postmaster, dir, bin })
+    }
+
+    /// How to connect as the owner of everything.
+    pub(crate) fn options(&self) -> PgConnectOptions {
+        PgConnectOptions::new_without_pgpass().socket(&self.dir).port(5432).username("postgres").database("postgres")
+    }
+
+    /// The same as a URL, for other processes.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://postgres@localhost:5432/postgres?host={}", self.dir.display())
+    }
+
+    pub(crate) fn pool(&self) -> PgPool {
+        PgPoolOptions::new().max_connections(8).connect_lazy_with(self.options())
+    }
+
+    /// An empty store in a schema that no other has.
+    pub(crate) async fn store(&self) -> PostgresStore {
+        let store = self.unmade_store(&fresh_schema());
+        store.migrate().await.expect("a fresh cluster can be migrated");
+        store
+    }
+
+    /// A store whose schema is not there yet.
+    pub(crate) fn unmade_store(&self, schema: &str) -> PostgresStore {
+        PostgresStore::new(self.pool(), Catalogue::documented()).with_schema(schema).expect("a plain name")
+    }
+
+    pub(crate) async fn connection(&self) -> PgConnection {
+        PgConnection::connect_with(&self.options()).await.expect("the cluster answers")
+    }
+
+    /// Runs a statement as a person at a terminal would, in a process of its own.
+    pub(crate) fn psql(&self, sql: &str) -> String {
+        let output = Command::new(self.bin.join("psql"))
+            .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h"])
+            .arg(&self.dir)
+            .args(["-c", sql, "postgres"])
+            .output()
+            .expect("psql starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Stops every process of the cluster, as a machine that hangs would. Goes on when the answer is dropped.
+    pub(crate) fn freeze(&self) -> Frozen {
+        // The postmaster first, so that it starts no more.
+        signal("STOP", &[self.postmaster]);
+        let frozen = Frozen(std::iter::once(self.postmaster).chain(children(self.postmaster)).collect());
+        signal("STOP", &frozen.0);
+        frozen
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.keeper.wait();
+    }
+}
+
+/// A name for a schema that no other test of this process uses.
+pub(crate) fn fresh_schema() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A cluster that is stopped.
+pub(crate) struct Frozen(Vec<u32>);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        signal("CONT", &self.0);
+    }
+}
+
+fn signal(name: &str, pids: &[u32]) {
+    let pids = pids.iter().map(u32::to_string);
+    let _ = Command::new("sh").args(["-c", "kill \"$@\"", "sh", &format!("-{name}")]).args(pids).status();
+}
+
+fn children(parent: u32) -> Vec<u32> {
+    let listed = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    listed.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// PostgreSQL refuses to run as root, so that root becomes `postgres`.
+fn as_owner(program: &str) -> Command {
+    if std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() != 0) {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--init-groups", "--", program]);
+    command
+}
+
+/// Where `initdb` and its companions are: in the path, or where Debian puts them, the newest first.
+fn binaries() -> Option<PathBuf> {
+    let has = |dir: &PathBuf| ["initdb", "pg_ctl", "psql"].iter().all(|name| dir.join(name).is_file());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut debian: Vec<PathBuf> = std::fs::read_dir(Path::new("/usr/lib/postgresql"))
+        .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())
+        .unwrap_or_default();
+    debian.sort();
+    std::env::split_paths(&path).find(|dir| has(dir)).or_else(|| debian.into_iter().rev().find(has))
+}
