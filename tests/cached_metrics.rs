@@ -200,7 +200,7 @@ fn the_table_of_names_is_the_code() {
     let listed: BTreeSet<_> = listed.into_iter().filter_map(|line| line.split('`').next()).collect();
     let counted: BTreeSet<_> = quoted(EMIT).filter_map(|name| name.strip_prefix("tower_api_key_")).collect();
     assert_eq!(listed, counted);
-    assert!(listed.len() > 10);
+    assert!(listed.len() >= 10);
 }
 
 #[test]

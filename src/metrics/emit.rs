@@ -87,9 +87,3 @@ pub(crate) fn applied(change: &Change) {
 pub(crate) fn feed(up: bool) {
     gauge!("tower_api_key_feed_up").set(if up { 1.0 } else { 0.0 });
 }
-
-/// A feed told a change that was made `lag` ago.
-#[allow(dead_code, reason = "for feeds that know when a change was made, each behind a feature of its own")]
-pub(crate) fn revocation_lag(lag: Duration) {
-    histogram!("tower_api_key_revocation_lag_seconds").record(lag);
-}

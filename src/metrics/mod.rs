@@ -13,7 +13,6 @@
 //! | `tower_api_key_cache_evictions_total` | counter | `table` | entries of use that had to go: `accepts` or `refusals` |
 //! | `tower_api_key_cache_stale_total` | counter | | accepts served past their time because the store erred |
 //! | `tower_api_key_cache_changes_total` | counter | `subject` | changes applied: `credential`, `user`, `organization`, `everything` |
-//! | `tower_api_key_revocation_lag_seconds` | histogram | | from a change, as the feed dates it, until it was told to the cache |
 //! | `tower_api_key_feed_up` | gauge | | 1 while the followed feed tells of every change, 0 while it is lost |
 //!
 //! `kind` is `org_key`, `pat`, or `none` when no well-formed credential was presented. An accept by the layer may be
@@ -25,6 +24,4 @@
 #[cfg_attr(not(feature = "metrics"), path = "silent.rs")]
 mod sink;
 
-#[allow(unused_imports, reason = "for feeds that know when a change was made, each behind a feature of its own")]
-pub(crate) use sink::revocation_lag;
 pub(crate) use sink::{accepted, applied, evicted, feed, hit, miss, refused, stale};

@@ -19,6 +19,3 @@ pub(crate) fn stale() {}
 pub(crate) fn applied(_: &Change) {}
 
 pub(crate) fn feed(_: bool) {}
-
-#[allow(dead_code, reason = "for feeds that know when a change was made, each behind a feature of its own")]
-pub(crate) fn revocation_lag(_: Duration) {}
