@@ -367,7 +367,7 @@ async fn after_a_loss_nothing_counts_past_the_bound_until_it_is_restored() {
     following.tell(FeedEvent::Lost).await;
     hand.advance(SECOND * 5);
     following.tell(FeedEvent::Lost).await; // said twice, it is lost since the first time
-    hand.advance(Duration::from_millis(4_999));
+    hand.advance(Duration::from_millis(999));
     assert!(k1.is_cached(cache));
     hand.advance(Duration::from_millis(1));
     assert!(!k1.is_cached(cache));

@@ -41,7 +41,7 @@
 //! | state | bound |
 //! |---|---|
 //! | the feed is connected | the time of a notification |
-//! | its connection broke | until it has caught up, at most the cache's bound after a loss (10 s; 5 s above) |
+//! | its connection broke | until it has caught up, at most the cache's bound after a loss (6 s; 5 s above) |
 //! | the server, or the way to it, has fallen silent | 4 s until that is noticed (2 s + 2 s, `with_keep_alive`), and then the same |
 //! | nobody follows | the time to live |
 //!

@@ -29,7 +29,7 @@ impl<S> Cached<S> {
         let settings = Settings {
             time_to_live: nanos(Duration::from_secs(5)),
             negative_time_to_live: nanos(Duration::from_secs(1)),
-            bound_after_loss: nanos(Duration::from_secs(10)),
+            bound_after_loss: nanos(Duration::from_secs(6)),
             grace: None,
             capacity: 100_000,
             negative_capacity: 10_000,
@@ -76,7 +76,8 @@ impl<S> Cached<S> {
         self.emptied()
     }
 
-    /// Sets for how long what is cached still counts after a followed feed was lost; 10 seconds by default.
+    /// Sets for how long what is cached still counts after a followed feed was lost; 6 seconds by default, so that with the
+    /// 4 in which a PostgreSQL feed notices a silent link no more than 10 pass.
     #[must_use]
     pub fn with_bound_after_loss(mut self, bound: Duration) -> Self {
         self.settings.bound_after_loss = nanos(bound);
