@@ -4,6 +4,7 @@
 //! one more per membership of its owner. What the records follow from (organizations, people, memberships) is kept in a
 //! book behind a lock that only writers take; a writer puts the changed records into the maps before it returns.
 
+mod admin;
 mod book;
 mod key;
 
@@ -14,7 +15,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{CredentialStore, Key, Lookup, OrgTree, Peek, Record, Standing, StoreAdmin, StoreError, WriteError};
+use super::{CredentialStore, Key, Lookup, OrgTree, Peek, Record, Standing, StoreError, WriteError};
 use crate::{
     credential::{Kind, is_key_id},
     principal::{Catalogue, OrgId},
@@ -307,43 +308,5 @@ impl CredentialStore for MemoryStore {
 impl OrgTree for MemoryStore {
     async fn is_descendant_of(&self, organization: &str, ancestor: &str) -> Result<bool, StoreError> {
         Ok(self.book().is_descendant_of(organization, ancestor))
-    }
-}
-
-#[async_trait]
-impl StoreAdmin for MemoryStore {
-    async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
-        self.create_organization(id, parent)
-    }
-
-    async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
-        self.delete_organization(id)
-    }
-
-    async fn create_user(&self, id: &str) -> Result<(), WriteError> {
-        self.create_user(id)
-    }
-
-    async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
-        if enabled { self.enable_user(id) } else { self.disable_user(id) }
-    }
-
-    async fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), WriteError> {
-        self.set_member(user, organization, role)
-    }
-
-    async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError> {
-        self.remove_member(user, organization)
-    }
-
-    async fn insert(&self, record: Record) -> Result<(), WriteError> {
-        self.insert(record)
-    }
-
-    async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError> {
-        match kind {
-            Kind::OrgKey => self.delete_key(id),
-            Kind::PersonalToken => self.delete_token(id),
-        }
     }
 }
