@@ -1,6 +1,6 @@
 //! How often each arm of the bench `peers` allocates, per call.
 //!
-//! `cargo bench --features axum --bench allocations` prints a table.
+//! `cargo bench --features axum,sqlite --bench allocations` prints a table.
 #![allow(clippy::print_stdout, reason = "prints its table")]
 #![allow(clippy::unwrap_used, reason = "a bench stops at the first surprise")]
 

@@ -1,6 +1,6 @@
 //! End to end: axum on loopback, keep-alive HTTP/1.1, bounded load, in slices of a second that go round the arms.
 //!
-//! `cargo bench --features axum --bench e2e [-- --quick]` prints a table. Two arms have no layer at all: what they differ
+//! `cargo bench --features axum,sqlite --bench e2e [-- --quick]` prints a table. Two arms have no layer at all: what they differ
 //! by is noise, and an effect that is no larger than that is called *not resolved*. Throughput is compared slice by slice
 //! with the first of the two in the same round; the table has the median over the rounds.
 #![allow(clippy::print_stdout, reason = "prints its table")]

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each bench takes a part of it")]
 
 pub(crate) mod checked;
+mod durable;
 pub(crate) mod jwt;
 pub(crate) mod usual;
 
@@ -19,6 +20,7 @@ use crate::support::{
     slices::Arm,
 };
 use checked::{CheckedLayer, prefixed_api_key};
+use durable::cached_sqlite;
 use jwt::{Jwt, eddsa, hs256};
 
 /// Every arm. The first two are the service alone and a key hit, which the others are compared with.
@@ -42,6 +44,7 @@ fn ours() -> Vec<Arm> {
         arm("personal token", auth.layer(Echo), bearing_for_organization(&token)),
         warm("personal token, warm", auth.layer(Echo), bearing_for_organization(&token)),
         arm("key, scopes demanded", scoped(), bearing(&key)),
+        arm("key, cached SQLite hit", AuthLayer::new(cached_sqlite()).layer(Echo), bearing(&key)),
         arm("key, store asked (async)", asking, bearing(&key)),
     ]
 }
