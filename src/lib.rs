@@ -65,6 +65,7 @@ mod error;
 pub mod future;
 pub mod guide;
 mod layer;
+pub mod manage;
 pub mod metrics;
 pub mod observe;
 pub mod principal;

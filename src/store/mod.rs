@@ -22,7 +22,10 @@ mod admin;
 mod cached;
 mod feed;
 mod guard;
+mod managed;
 mod memory;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod plain;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod record;
@@ -38,6 +41,7 @@ pub use admin::StoreAdmin;
 pub use cached::{Cached, Monotonic};
 pub use feed::{Change, Feed, FeedEvent};
 pub(crate) use guard::guarded;
+pub use managed::{Alteration, Commit, Insert, ListQuery, ManagedStore, USE_GRANULARITY_MILLIS, Use};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;

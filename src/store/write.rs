@@ -25,6 +25,12 @@ pub enum WriteError {
     /// The catalogue has no such role.
     #[error("the catalogue has no role {0:?}")]
     UnknownRole(Box<str>),
+    /// The owner has as many credentials as it may have.
+    #[error("the owner already has {0} credentials, which is the most")]
+    CapReached(u32),
+    /// A credential is not as it was read: somebody else changed it meanwhile.
+    #[error("the credential was changed by somebody else meanwhile")]
+    Changed,
     /// The store could not do it. Whether the change was made is unknown only for a lost connection during the commit.
     #[error(transparent)]
     Store(#[from] super::StoreError),

@@ -1,0 +1,151 @@
+//! What management knows of a credential. Never its secret, never its digest.
+
+use crate::{
+    clock::UnixMillis,
+    credential::Kind,
+    principal::{CredentialId, OrgId, UserId},
+    store::Standing,
+};
+
+/// Whose a credential is. Decides its kind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a third owner has to be a compile error in every store")]
+pub enum Owner {
+    /// An organization, whose credentials are organization keys.
+    Organization(OrgId),
+    /// A person, whose credentials are personal tokens.
+    User(UserId),
+}
+
+impl Owner {
+    /// Returns the kind of credential that such an owner has.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Organization(_) => Kind::OrgKey,
+            Self::User(_) => Kind::PersonalToken,
+        }
+    }
+
+    /// Returns the id of the organization or the person.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Organization(id) => id.as_str(),
+            Self::User(id) => id.as_str(),
+        }
+    }
+
+    /// Takes an owner of credentials of `kind` by its id.
+    #[must_use]
+    pub fn of(kind: Kind, id: &str) -> Self {
+        match kind {
+            Kind::OrgKey => Self::Organization(id.into()),
+            Kind::PersonalToken => Self::User(id.into()),
+        }
+    }
+}
+
+/// A credential as lists show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialInfo {
+    /// The public id, by which it is managed.
+    pub id: CredentialId,
+    /// Whose it is.
+    pub owner: Owner,
+    /// What its owner calls it; empty for one that was stored without management.
+    pub name: Box<str>,
+    /// The role of a key.
+    pub role: Option<Box<str>>,
+    /// The scopes of a key, without what they imply, when they are not those of its role.
+    pub scopes: Option<Box<[Box<str>]>>,
+    /// [`Active`](Standing::Active), [`Disabled`](Standing::Disabled) or [`Deleted`](Standing::Deleted), whatever its
+    /// owner's state is.
+    pub standing: Standing,
+    /// When it was created; 1970 when that is not known.
+    pub created_at: UnixMillis,
+    /// The moment from which it no longer counts; `None` is never.
+    pub expires_at: Option<UnixMillis>,
+    /// When it was last used, to a minute; `None` when never, or when nobody records it.
+    pub last_used_at: Option<UnixMillis>,
+    /// What it was issued in the place of.
+    pub rotated_from: Option<CredentialId>,
+    /// What was issued in its place.
+    pub rotated_to: Option<CredentialId>,
+    /// When that was.
+    pub rotated_at: Option<UnixMillis>,
+}
+
+/// How long a truncated key id is, beside its prefix.
+const SHOWN: usize = 12;
+
+impl CredentialInfo {
+    /// Returns the kind of credential.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.owner.kind()
+    }
+
+    /// Returns the truncated id for people to read: for a key with the prefix `ak_` the beginning of its token as far as
+    /// its dot, at most 12 characters of it; for a token the beginning of its public id, which is no part of the token.
+    #[must_use]
+    pub fn key_id(&self, prefix: &str) -> String {
+        let prefix = match self.kind() {
+            Kind::OrgKey => prefix,
+            Kind::PersonalToken => "",
+        };
+        let id = self.id.as_str();
+        match id.char_indices().nth(SHOWN) {
+            Some((end, _)) => format!("{prefix}{}…", id.get(..end).unwrap_or(id)),
+            None => format!("{prefix}{id}"),
+        }
+    }
+
+    /// Returns whether it counts at `now`, as far as that is its own doing, and if not, why.
+    #[must_use]
+    pub fn state(&self, now: UnixMillis) -> State {
+        match self.standing {
+            Standing::Deleted => State::Deleted,
+            Standing::Active if self.expires_at.is_some_and(|end| now >= end) => State::Expired,
+            Standing::Active => State::Active,
+            _ => State::Disabled,
+        }
+    }
+}
+
+/// The state of a credential, as lists are filtered by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a fifth has to be a compile error in every store")]
+pub enum State {
+    /// It counts.
+    Active,
+    /// It was switched off, and may have expired meanwhile.
+    Disabled,
+    /// Its time is over.
+    Expired,
+    /// It was deleted.
+    Deleted,
+}
+
+/// Which credentials a list shows. The default is all that are not deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Filter {
+    /// Those in this state.
+    pub state: Option<State>,
+    /// Those that expire before this moment, or have expired.
+    pub expiring_before: Option<UnixMillis>,
+    /// Those that were not used since this moment, and were created before it.
+    pub unused_since: Option<UnixMillis>,
+}
+
+impl Filter {
+    /// Returns whether `credential` is to be shown at `now`. For stores that do not filter by themselves.
+    #[must_use]
+    pub fn shows(&self, credential: &CredentialInfo, now: UnixMillis) -> bool {
+        let state = credential.state(now);
+        let used = credential.last_used_at.unwrap_or(credential.created_at);
+        self.state.map_or(state != State::Deleted, |wanted| wanted == state)
+            && self.expiring_before.is_none_or(|moment| credential.expires_at.is_some_and(|end| end < moment))
+            && self.unused_since.is_none_or(|moment| used < moment)
+    }
+}
