@@ -10,7 +10,7 @@ use crate::{
 
 /// Applies a change when it is dropped: after the store has answered, whatever it has answered, and also when nobody
 /// waits for the answer any more. The store may have made the change in each of these cases.
-struct AtTheEnd<'c, S> {
+pub(super) struct AtTheEnd<'c, S> {
     cache: &'c Cached<S>,
     change: Change,
 }
@@ -22,7 +22,7 @@ impl<S> Drop for AtTheEnd<'_, S> {
 }
 
 impl<S> Cached<S> {
-    fn at_the_end(&self, change: Change) -> AtTheEnd<'_, S> {
+    pub(super) fn at_the_end(&self, change: Change) -> AtTheEnd<'_, S> {
         AtTheEnd { cache: self, change }
     }
 }

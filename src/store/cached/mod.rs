@@ -13,6 +13,7 @@ mod flight;
 mod follow;
 mod key;
 mod ledger;
+mod managed;
 mod settings;
 mod shared;
 mod subject;

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use super::ledger::Ledger;
 use crate::{
     principal::{Catalogue, CredentialId, OrgId, UserId},
     store::{
@@ -20,6 +21,7 @@ pub(super) struct Book {
     pub(super) token_digests: HashMap<CredentialId, [u64; 4]>,
     /// What keys may do: one for all keys that may do the same.
     grants: HashSet<Arc<Grant>>,
+    pub(super) ledger: Ledger,
 }
 
 struct Organization {

@@ -7,7 +7,9 @@ use std::{
 
 use crate::store::Record;
 
-/// The record of a key, equal to another of the same id. Hashed as bytes, so that a request's need not be made text of.
+/// The record of a key. Found by its id, but equal only to itself: so a new record can stand beside the one that it replaces
+/// until that one is taken out, and a reader finds one of the two at any moment. Hashed as bytes, so that a request's
+/// need not be made text of.
 pub(super) struct KeyRecord(pub(super) Arc<Record>);
 
 /// An id, borrowed from a request.
@@ -21,7 +23,7 @@ impl Hash for KeyRecord {
 
 impl PartialEq for KeyRecord {
     fn eq(&self, other: &Self) -> bool {
-        self.0.id() == other.0.id()
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 

@@ -7,6 +7,8 @@
 mod admin;
 mod book;
 mod key;
+mod ledger;
+mod managed;
 
 use std::{
     fmt,
@@ -180,7 +182,8 @@ impl MemoryStore {
         let _book = self.book();
         let keys = self.keys.pin();
         let record = keys.get(&ById(id.as_bytes())).filter(|key| key.0.standing() != Standing::Deleted);
-        self.replace_key(record.ok_or_else(|| UnknownCredential(id.into()))?, Standing::Deleted);
+        let key = record.ok_or_else(|| UnknownCredential(id.into()))?;
+        self.replace_key(key, Record::clone(&key.0).with_standing(Standing::Deleted));
         Ok(())
     }
 
@@ -209,9 +212,14 @@ impl MemoryStore {
         if keys.contains(&ById(record.id().as_bytes())) {
             return Err(Taken(record.id().into()));
         }
-        let record = book.share_grant(record);
-        keys.insert(KeyRecord(Arc::new(record)));
+        drop(keys);
+        self.add_key(&mut book, record);
         Ok(())
+    }
+
+    fn add_key(&self, book: &mut Book, record: Record) {
+        let record = book.share_grant(record);
+        self.keys.pin().insert(KeyRecord(Arc::new(record)));
     }
 
     fn insert_token(&self, record: Record) -> Result<(), WriteError> {
@@ -219,14 +227,16 @@ impl MemoryStore {
             return Err(GrantOnToken);
         }
         let mut book = self.book();
-        let digest = record.digest().words();
-        let tokens = self.tokens.pin();
-        if tokens.contains_key(&digest) {
+        if self.tokens.pin().contains_key(&record.digest().words()) {
             return Err(Taken(record.id().into()));
         }
-        book.add_token(&record)?;
+        self.add_token(&mut book, &record)
+    }
+
+    fn add_token(&self, book: &mut Book, record: &Record) -> Result<(), WriteError> {
+        book.add_token(record)?;
         if let Some(user) = record.user().and_then(|owner| book.users.get(owner)) {
-            tokens.insert(digest, book.entry(&record, user, &self.catalogue));
+            self.tokens.pin().insert(record.digest().words(), book.entry(record, user, &self.catalogue));
         }
         Ok(())
     }
@@ -241,7 +251,7 @@ impl MemoryStore {
         };
         for key in &self.keys.pin() {
             if key.0.organization() == Some(&id) && key.0.standing() == before {
-                self.replace_key(key, after);
+                self.replace_key(key, Record::clone(&key.0).with_standing(after));
             }
         }
         for user in book.members(&id) {
@@ -269,13 +279,11 @@ impl MemoryStore {
         }
     }
 
-    /// Between the two steps the key is unknown. No standing follows another of which both are accepted, so that a request
-    /// that falls in between is refused as it would be before or after.
-    fn replace_key(&self, key: &KeyRecord, standing: Standing) {
-        let record = Record::clone(&key.0).with_standing(standing);
+    /// Between the two steps a reader finds the one or the other; after them, only the new one.
+    fn replace_key(&self, key: &KeyRecord, record: Record) {
         let keys = self.keys.pin();
-        keys.remove(key);
         keys.insert(KeyRecord(Arc::new(record)));
+        keys.remove(key);
     }
 
     /// A writer that panicked left the book as it was or with its change whole: every change is a single insert.

@@ -1,0 +1,45 @@
+//! Management through the cache: what a commit changes reaches the cache before the caller hears of it.
+
+use async_trait::async_trait;
+
+use super::Cached;
+use crate::{
+    manage::{CredentialInfo, Event, Owner},
+    principal::Catalogue,
+    store::{Change, Commit, ListQuery, ManagedStore, StoreError, Use, WriteError},
+};
+
+#[async_trait]
+impl<S: ManagedStore> ManagedStore for Cached<S> {
+    fn catalogue(&self) -> &Catalogue {
+        self.store.catalogue()
+    }
+
+    async fn credential(&self, owner: &Owner, id: &str) -> Result<Option<CredentialInfo>, StoreError> {
+        self.store.credential(owner, id).await
+    }
+
+    async fn issued_under(&self, owner: &Owner, key: &str) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
+        self.store.issued_under(owner, key).await
+    }
+
+    async fn credentials(&self, owner: &Owner, query: &ListQuery) -> Result<Vec<CredentialInfo>, StoreError> {
+        self.store.credentials(owner, query).await
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
+        let inserted = commit.insert.iter().map(|insert| &insert.info);
+        let touched = inserted.chain(commit.changes.iter().map(|change| &change.before));
+        let change = |info: &CredentialInfo| Change::Credential { kind: info.kind(), id: info.id.clone() };
+        let _applied: Vec<_> = touched.map(|info| self.at_the_end(change(info))).collect();
+        self.store.commit(commit).await
+    }
+
+    async fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Result<Vec<Event>, StoreError> {
+        self.store.events(owner, before, limit).await
+    }
+
+    async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
+        self.store.record_uses(uses).await // a use changes no answer
+    }
+}
