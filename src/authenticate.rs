@@ -17,6 +17,7 @@ use crate::{
     browser::BrowserGuard,
     clock::Clock,
     credential::{Kind, Presented, TokenFormat, bearer, org_header},
+    manage::LastUse,
     principal::Principal,
     rejection::Cause,
     secret::verify,
@@ -36,6 +37,7 @@ pub(crate) struct Policy {
     pub(crate) optional: bool,
     pub(crate) preflight_passes: bool,
     pub(crate) browser_guard: Option<BrowserGuard>,
+    pub(crate) last_use: Option<LastUse>,
 }
 
 /// A "no", with the record that it is about when one was found.
@@ -93,7 +95,11 @@ impl Policy {
             true => live.in_organization(headers, &self.organization_header)?,
             false => live.into_person()?,
         };
-        Ok(Principal::new(acting))
+        let principal = Principal::new(acting);
+        if let Some(uses) = &self.last_use {
+            uses.note(principal.record(), self.clock.now());
+        }
+        Ok(principal)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
     clock::{Clock, SystemClock},
     credential::TokenFormat,
     error::ConfigError,
+    manage::LastUse,
     rejection::{JsonResponder, Messages, Presentation},
     service::AuthService,
 };
@@ -55,6 +56,7 @@ impl<S> AuthLayer<S> {
                 optional: false,
                 preflight_passes: false,
                 browser_guard: None,
+                last_use: None,
             },
             presentation: Presentation::default(),
         }
@@ -165,6 +167,14 @@ impl<S, R> AuthLayer<S, R> {
     #[must_use]
     pub fn with_browser_guard(mut self, report: impl Fn(ExposedCredential) + Send + Sync + 'static) -> Self {
         self.policy.browser_guard = Some(BrowserGuard::new(report));
+        self
+    }
+
+    /// Notes when credentials are used, for [`Manager::keep_recording`](crate::manage::Manager::keep_recording) to write.
+    /// A credential counts as used when it was accepted here, whatever is demanded further in.
+    #[must_use]
+    pub fn with_last_use(mut self, uses: LastUse) -> Self {
+        self.policy.last_use = Some(uses);
         self
     }
 

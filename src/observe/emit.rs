@@ -5,7 +5,7 @@ use std::{error::Error, fmt, time::Duration};
 use tracing::{Level, event, field};
 
 use super::TARGET;
-use crate::{Principal, Reason, Rejection, credential::Kind, rejection::Cause};
+use crate::{Principal, Reason, Rejection, credential::Kind, manage::ManageError, rejection::Cause};
 
 pub(crate) fn accepted(principal: &Principal, latency: Option<Duration>) {
     event!(
@@ -50,6 +50,10 @@ pub(crate) fn refused(rejection: &Rejection, latency: Option<Duration>) {
         }
         _ => refused_at!(Level::INFO, rejection, latency, "request refused"),
     }
+}
+
+pub(crate) fn uses_not_written(error: &ManageError) {
+    event!(target: "tower_api_key::last_use", Level::WARN, error = %Chain(error), "last uses could not be written");
 }
 
 fn store_error(cause: &Cause) -> Option<Chain<'_>> {

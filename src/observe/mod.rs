@@ -17,6 +17,9 @@
 //! A request that passes without its credential being looked at (public, preflight, optional and without one) is no
 //! verdict and leaves no event.
 //!
+//! When the last uses of credentials could not be written ([`LastUse`](crate::manage::LastUse)), there is an event of the
+//! target `tower_api_key::last_use` at `WARN`, with the field `error`.
+//!
 //! Without the feature, all of it compiles to nothing. What can be counted is in [`metrics`](mod@crate::metrics).
 
 #[cfg_attr(feature = "tracing", path = "emit.rs")]
@@ -25,7 +28,7 @@ mod sink;
 
 use std::time::Duration;
 
-use crate::{Principal, Rejection, metrics};
+use crate::{Principal, Rejection, manage::ManageError, metrics};
 
 /// The target of the events.
 pub const TARGET: &str = "tower_api_key::verdict";
@@ -40,4 +43,9 @@ pub(crate) fn accepted(principal: &Principal, latency: Option<Duration>) {
 pub(crate) fn refused(rejection: &Rejection, latency: Option<Duration>) {
     sink::refused(rejection, latency);
     metrics::refused(rejection, latency);
+}
+
+/// The last uses of credentials could not be written.
+pub(crate) fn uses_not_written(error: &ManageError) {
+    sink::uses_not_written(error);
 }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{Principal, Rejection};
+use crate::{Principal, Rejection, manage::ManageError};
 
 pub(crate) fn accepted(_: &Principal, _: Option<Duration>) {}
 
 pub(crate) fn refused(_: &Rejection, _: Option<Duration>) {}
+
+pub(crate) fn uses_not_written(_: &ManageError) {}

@@ -88,6 +88,12 @@ impl Catalogue {
         self.0.roles.get_key_value(role)
     }
 
+    /// Returns whether some role holds `scope`, or an implication names it.
+    #[must_use]
+    pub fn knows(&self, scope: &str) -> bool {
+        self.0.universe.binary_search_by(|known| (**known).cmp(scope)).is_ok()
+    }
+
     /// Returns `scopes` and everything that they imply.
     #[must_use]
     pub fn expand<T: Into<Box<str>>>(&self, scopes: impl IntoIterator<Item = T>) -> ScopeSet {

@@ -126,6 +126,11 @@ impl AcceptedScopes {
         Self { names: ScopeSet::from_iter(["child_organizations:manage"]), bits: OnceLock::new() }
     }
 
+    /// What the management of an organization's keys takes, unless the service says otherwise.
+    pub(crate) fn key_management() -> Self {
+        Self { names: ScopeSet::from_iter(["organizations:manage"]), bits: OnceLock::new() }
+    }
+
     /// Returns whether `held` has at least one of the accepted scopes.
     #[must_use]
     pub fn met_by(&self, held: &ScopeSet) -> bool {

@@ -1,0 +1,71 @@
+//! Where the next page of a list begins, as a text that means something to the same list only.
+
+use std::{fmt, str::FromStr};
+
+use super::{CredentialInfo, Filter, ManageError, Owner};
+use crate::{clock::UnixMillis, principal::CredentialId, secret::Digest};
+
+/// The place behind a page of a list. Give it to clients as text and take it back by [`FromStr`].
+///
+/// Says nothing that the page before has not said, and reaches nothing but its owner's list: it is no secret and needs no
+/// protection. It stays good when credentials are created or deleted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Cursor {
+    created_at: UnixMillis,
+    id: CredentialId,
+    list: [u8; 8],
+}
+
+impl Cursor {
+    pub(super) fn behind(last: &CredentialInfo, filter: &Filter) -> Self {
+        Self { created_at: last.created_at, id: last.id.clone(), list: list(&last.owner, filter) }
+    }
+
+    /// The place, if the cursor is from the same list.
+    pub(super) fn place(&self, owner: &Owner, filter: &Filter) -> Result<(UnixMillis, CredentialId), ManageError> {
+        if self.list == list(owner, filter) {
+            Ok((self.created_at, self.id.clone()))
+        } else {
+            Err(ManageError::StaleCursor)
+        }
+    }
+}
+
+/// Tells one list from another.
+fn list(owner: &Owner, filter: &Filter) -> [u8; 8] {
+    let text = format!("{}\0{}\0{filter:?}", owner.kind().as_str(), owner.id());
+    let [a, b, c, d, e, f, g, h, ..] = Digest::of(text.as_bytes()).to_bytes();
+    [a, b, c, d, e, f, g, h]
+}
+
+impl fmt::Display for Cursor {
+    /// Writes letters, digits, `-` and `.` only: it goes into a query as it is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}.{}.", u64::from_be_bytes(self.list), self.created_at.0)?;
+        self.id.as_str().bytes().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = ManageError;
+
+    fn from_str(text: &str) -> Result<Self, ManageError> {
+        let parsed = || {
+            let (list, rest) = text.split_once('.')?;
+            let (created_at, id) = rest.split_once('.')?;
+            let digits = id.as_bytes().as_chunks::<2>();
+            let bytes = digits.0.iter().map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+            let id = String::from_utf8(bytes.collect::<Option<_>>()?).ok()?;
+            let list = u64::from_str_radix(list, 16).ok()?.to_be_bytes();
+            let created_at = UnixMillis(created_at.parse().ok()?);
+            digits.1.is_empty().then(|| Self { created_at, id: id.into(), list })
+        };
+        parsed().ok_or(ManageError::StaleCursor)
+    }
+}
+
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cursor({self})")
+    }
+}

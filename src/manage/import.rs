@@ -1,0 +1,99 @@
+//! Taking credentials over from another system, by their digests: nobody needs a new one.
+
+use super::{
+    Action, Actor, CredentialInfo, ManageError, Manager,
+    rules::{check_grant, check_name},
+};
+use crate::{
+    clock::UnixMillis,
+    credential::Kind,
+    principal::CredentialId,
+    secret::Digest,
+    store::{Commit, Insert, ManagedStore, Standing},
+};
+
+/// A credential of another system: its id, the SHA-256 digest of the whole of it, and what is known beside.
+///
+/// For a key the id is the part of its token between prefix and dot. Without a role and scopes a key may do nothing.
+#[derive(Clone, Debug)]
+pub struct Import {
+    id: CredentialId,
+    digest: Digest,
+    name: Box<str>,
+    role: Option<Box<str>>,
+    scopes: Option<Box<[Box<str>]>>,
+    created_at: Option<UnixMillis>,
+    expires_at: Option<UnixMillis>,
+}
+
+impl Import {
+    /// Makes the import of a credential by its id, digest and name.
+    #[must_use]
+    pub fn new(id: impl Into<CredentialId>, digest: Digest, name: &str) -> Self {
+        let (id, name) = (id.into(), name.into());
+        Self { id, digest, name, role: None, scopes: None, created_at: None, expires_at: None }
+    }
+
+    /// Gives a key what a role may do.
+    #[must_use]
+    pub fn with_role(self, role: &str) -> Self {
+        Self { role: Some(role.into()), scopes: None, ..self }
+    }
+
+    /// Gives a key exactly these scopes and what they imply.
+    #[must_use]
+    pub fn with_scopes<T: Into<Box<str>>>(self, scopes: impl IntoIterator<Item = T>) -> Self {
+        Self { role: None, scopes: Some(scopes.into_iter().map(Into::into).collect()), ..self }
+    }
+
+    /// Sets when it was created; now by default.
+    #[must_use]
+    pub fn created_at(self, moment: UnixMillis) -> Self {
+        Self { created_at: Some(moment), ..self }
+    }
+
+    /// Sets the moment from which it no longer counts; `None`, the default, is never. It may be past.
+    #[must_use]
+    pub fn expiring_at(self, moment: impl Into<Option<UnixMillis>>) -> Self {
+        Self { expires_at: moment.into(), ..self }
+    }
+}
+
+impl<S: ManagedStore> Manager<S> {
+    /// Takes a credential over, for the owner whom an [operator](Actor::operator) acts for: a key for an organization, a
+    /// token for a person. Neither the cap nor the longest life count for it.
+    ///
+    /// # Errors
+    /// [`ManageError::NotAllowed`] for everybody but an operator, and for a token with a role or scopes;
+    /// [`ManageError::InvalidId`] for an id or a digest that is there already; [`ManageError::InvalidName`],
+    /// [`ManageError::UnknownRole`], [`ManageError::UnknownScope`], [`ManageError::UnknownOwner`], [`ManageError::Store`].
+    pub async fn import(&self, actor: &Actor, kind: Kind, import: Import) -> Result<CredentialInfo, ManageError> {
+        let owner = self.owner(actor, kind)?;
+        let granted = import.role.is_some() || import.scopes.is_some();
+        if !actor.is_operator() || (kind == Kind::PersonalToken && granted) {
+            return Err(ManageError::NotAllowed);
+        }
+        check_name(&import.name)?;
+        check_grant(actor, import.role.as_deref(), import.scopes.as_deref(), self.store.catalogue())?;
+        let now = self.clock.now();
+        let nothing = || Some(Box::default()).filter(|_| kind == Kind::OrgKey && import.role.is_none());
+        let info = CredentialInfo {
+            scopes: import.scopes.clone().or_else(nothing),
+            id: import.id,
+            owner: owner.clone(),
+            name: import.name,
+            role: import.role,
+            standing: Standing::Active,
+            created_at: import.created_at.unwrap_or(now),
+            expires_at: import.expires_at,
+            last_used_at: None,
+            rotated_from: None,
+            rotated_to: None,
+            rotated_at: None,
+        };
+        let events = vec![actor.event(now, Action::Imported, &info)];
+        let insert = Insert { info: info.clone(), digest: import.digest, idempotency: None, cap: None };
+        self.commit(&Commit { owner, insert: Some(insert), changes: Vec::new(), events }).await?;
+        Ok(info)
+    }
+}

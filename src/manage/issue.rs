@@ -1,0 +1,249 @@
+//! Making credentials. The secret leaves in [`Issued`] and nowhere else.
+
+use serde_json::json;
+
+use super::{
+    Action, Actor, CredentialInfo, ManageError, Manager, Owner, TRIES,
+    rules::{check_expiry, check_grant, check_idempotency_key, check_name},
+};
+use crate::{
+    clock::UnixMillis,
+    credential::Kind,
+    principal::CredentialId,
+    secret::{Digest, Secret},
+    store::{Commit, Insert, ManagedStore, Standing, WriteError},
+};
+
+/// An organization key to issue. Without a role and scopes it may do nothing; without an expiry it lasts for ever.
+#[derive(Clone, Debug)]
+pub struct NewKey(pub(super) Wish);
+
+/// A personal token to issue. What it may do follows from its owner's memberships; without an expiry it lasts for ever.
+#[derive(Clone, Debug)]
+pub struct NewToken(pub(super) Wish);
+
+/// What somebody wants to be issued.
+#[derive(Clone, Debug)]
+pub(super) struct Wish {
+    pub(super) name: Box<str>,
+    pub(super) role: Option<Box<str>>,
+    pub(super) scopes: Option<Box<[Box<str>]>>,
+    pub(super) expires_at: Option<UnixMillis>,
+    idempotency_key: Option<Box<str>>,
+}
+
+impl Wish {
+    fn named(name: &str, scopes: Option<Box<[Box<str>]>>) -> Self {
+        Self { name: name.into(), role: None, scopes, expires_at: None, idempotency_key: None }
+    }
+
+    /// Tells a request from another of the same idempotency key.
+    fn fingerprint(&self, kind: Kind) -> [u8; 32] {
+        let body = json!([kind.as_str(), self.name, self.role, self.scopes, self.expires_at.map(|moment| moment.0)]);
+        Digest::of(body.to_string().as_bytes()).to_bytes()
+    }
+}
+
+macro_rules! common {
+    ($($new:ident)+) => {$(
+        impl $new {
+            /// Sets the moment from which it no longer counts; `None`, the default, is never.
+            #[must_use]
+            pub fn expiring_at(mut self, moment: impl Into<Option<UnixMillis>>) -> Self {
+                self.0.expires_at = moment.into();
+                self
+            }
+
+            /// Makes it safe to ask again: the owner's next request under the same key, if it is otherwise the same, is answered
+            /// with what this one has made, without its secret. Keys are remembered for ever.
+            #[must_use]
+            pub fn with_idempotency_key(mut self, key: &str) -> Self {
+                self.0.idempotency_key = Some(key.into());
+                self
+            }
+        }
+    )+};
+}
+
+common!(NewKey NewToken);
+
+impl NewKey {
+    /// Makes a request for a key of this name: 1 to 100 characters.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self(Wish::named(name, Some(Box::default())))
+    }
+
+    /// Gives it what a role may do, now and when the catalogue changes; takes the place of scopes given before.
+    #[must_use]
+    pub fn with_role(self, role: &str) -> Self {
+        Self(Wish { role: Some(role.into()), scopes: None, ..self.0 })
+    }
+
+    /// Gives it exactly these scopes and what they imply; takes the place of a role given before.
+    #[must_use]
+    pub fn with_scopes<T: Into<Box<str>>>(self, scopes: impl IntoIterator<Item = T>) -> Self {
+        let scopes = scopes.into_iter().map(Into::into).collect();
+        Self(Wish { role: None, scopes: Some(scopes), ..self.0 })
+    }
+}
+
+impl NewToken {
+    /// Makes a request for a token of this name: 1 to 100 characters.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self(Wish::named(name, None))
+    }
+}
+
+/// A credential that was just made, with its secret. The only way to the secret, and one way only: there is no `Clone` and
+/// no `Debug`, so that it is not kept or logged by accident.
+///
+/// ```compile_fail
+/// fn keep(issued: &tower_api_key::manage::Issued) -> tower_api_key::manage::Issued {
+///     issued.clone()
+/// }
+/// ```
+///
+/// ```compile_fail
+/// fn log(issued: &tower_api_key::manage::Issued) {
+///     println!("{issued:?}");
+/// }
+/// ```
+#[expect(missing_debug_implementations, reason = "nobody needs to print what holds a secret")]
+pub struct Issued {
+    info: CredentialInfo,
+    secret: Option<Secret>,
+}
+
+impl Issued {
+    /// Returns what is known of the credential from now on.
+    #[must_use]
+    pub fn info(&self) -> &CredentialInfo {
+        &self.info
+    }
+
+    /// Hands the secret out, to be shown once; `None` for the answer to a repeated request, whose secret was handed out
+    /// before.
+    #[must_use]
+    pub fn into_secret(self) -> Option<Secret> {
+        self.secret
+    }
+
+    /// Hands out both.
+    #[must_use]
+    pub fn into_parts(self) -> (CredentialInfo, Option<Secret>) {
+        (self.info, self.secret)
+    }
+}
+
+impl<S: ManagedStore> Manager<S> {
+    /// Issues a key of the actor's organization.
+    ///
+    /// # Errors
+    /// [`ManageError`]; for what the key may do [`UnknownRole`](ManageError::UnknownRole),
+    /// [`UnknownScope`](ManageError::UnknownScope) and [`ScopeNotHeld`](ManageError::ScopeNotHeld).
+    pub async fn issue_key(&self, actor: &Actor, new: NewKey) -> Result<Issued, ManageError> {
+        self.issue(actor, Kind::OrgKey, new.0).await
+    }
+
+    /// Issues a personal token of the actor.
+    ///
+    /// # Errors
+    /// [`ManageError`].
+    pub async fn issue_token(&self, actor: &Actor, new: NewToken) -> Result<Issued, ManageError> {
+        self.issue(actor, Kind::PersonalToken, new.0).await
+    }
+
+    async fn issue(&self, actor: &Actor, kind: Kind, wish: Wish) -> Result<Issued, ManageError> {
+        let owner = self.owner(actor, kind)?;
+        let idempotency = match &wish.idempotency_key {
+            Some(key) => {
+                check_idempotency_key(key)?;
+                Some((key.clone(), wish.fingerprint(kind)))
+            }
+            None => None,
+        };
+        if let Some(issued) = self.issued_before(&owner, idempotency.as_ref()).await? {
+            return Ok(issued);
+        }
+        let now = self.clock.now();
+        check_name(&wish.name)?;
+        check_expiry(actor, wish.expires_at, now, self.max_life)?;
+        check_grant(actor, wish.role.as_deref(), wish.scopes.as_deref(), self.store.catalogue())?;
+        for _ in 0..TRIES {
+            let (insert, secret) = self.mint(&owner, &wish, None, now)?;
+            let insert = Insert { idempotency: idempotency.clone(), cap: Some(self.cap), ..insert };
+            let info = insert.info.clone();
+            let events = vec![actor.event(now, Action::Issued, &info)];
+            let commit = Commit { owner: owner.clone(), insert: Some(insert), changes: Vec::new(), events };
+            match self.commit(&commit).await {
+                Ok(()) => return Ok(Issued { info, secret: Some(secret) }),
+                Err(WriteError::Taken(_)) => {} // the idempotency key by a request at the same time, or the id by chance
+                Err(error) => return Err(error.into()),
+            }
+            if let Some(issued) = self.issued_before(&owner, idempotency.as_ref()).await? {
+                return Ok(issued);
+            }
+        }
+        Err(ManageError::Busy)
+    }
+
+    /// Mints a credential as it is wished for; the caller has checked the wish.
+    pub(super) fn mint(
+        &self,
+        owner: &Owner,
+        wish: &Wish,
+        rotated_from: Option<CredentialId>,
+        now: UnixMillis,
+    ) -> Result<(Insert, Secret), ManageError> {
+        let minted = self.format.mint(owner.kind())?;
+        let info = CredentialInfo {
+            id: minted.id,
+            owner: owner.clone(),
+            name: wish.name.clone(),
+            role: wish.role.clone(),
+            scopes: wish.scopes.clone(),
+            standing: Standing::Active,
+            created_at: now,
+            expires_at: wish.expires_at,
+            last_used_at: None,
+            rotated_from,
+            rotated_to: None,
+            rotated_at: None,
+        };
+        Ok((Insert { info, digest: minted.digest, idempotency: None, cap: None }, minted.secret))
+    }
+
+    async fn issued_before(
+        &self,
+        owner: &Owner,
+        idempotency: Option<&(Box<str>, [u8; 32])>,
+    ) -> Result<Option<Issued>, ManageError> {
+        let Some((key, request)) = idempotency else { return Ok(None) };
+        match self.store.issued_under(owner, key).await? {
+            Some((info, same)) if same == *request => Ok(Some(Issued { info, secret: None })),
+            Some(_) => Err(ManageError::IdempotencyConflict),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Wish {
+    /// The wish for another of the same.
+    pub(super) fn like(credential: &CredentialInfo, expires_at: Option<UnixMillis>) -> Self {
+        Self {
+            name: credential.name.clone(),
+            role: credential.role.clone(),
+            scopes: credential.scopes.clone(),
+            expires_at,
+            idempotency_key: None,
+        }
+    }
+}
+
+impl Issued {
+    pub(super) fn new(info: CredentialInfo, secret: Secret) -> Self {
+        Self { info, secret: Some(secret) }
+    }
+}

@@ -1,0 +1,184 @@
+//! When credentials were last used: noted in memory by the layers, written to the store by a task of its own.
+
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use super::{ManageError, Manager};
+use crate::{
+    clock::UnixMillis,
+    credential::Kind,
+    observe,
+    principal::CredentialId,
+    store::{ManagedStore, Record, USE_GRANULARITY_MILLIS, Use},
+};
+
+/// The uses of credentials that were not written yet. A clone shares them: give one to each layer and one to
+/// [`Manager::keep_recording`].
+///
+/// Noting a use takes no lock and, but for the first one of a credential in a while, no allocation. There is an entry for each
+/// credential that was accepted since the last writing or the one before, so that nobody without a good credential can
+/// make it grow.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use tower_api_key::{AuthLayer, manage::{LastUse, Manager}, store::MemoryStore};
+///
+/// # async fn serve() {
+/// let store = Arc::new(MemoryStore::new());
+/// let uses = LastUse::new();
+/// let auth = AuthLayer::new(store.clone()).with_last_use(uses.clone());
+/// tokio::spawn(Manager::new(store).keep_recording(uses));
+/// # }
+/// ```
+#[derive(Clone, Default)]
+pub struct LastUse(Arc<Slots>);
+
+type Slots = papaya::HashMap<Name, Slot, foldhash::fast::RandomState>;
+
+struct Name {
+    kind: Kind,
+    id: CredentialId,
+}
+
+/// A name, borrowed from a record.
+struct Borrowed<'a>(Kind, &'a str);
+
+/// The last use, and the last one that was written.
+struct Slot {
+    at: AtomicI64,
+    written: AtomicI64,
+}
+
+/// Stands for the last use in a slot that is being taken out.
+const RETIRED: i64 = i64::MIN;
+
+/// Uses of one credential that are closer together are one, so that cores need not write the same line for each request.
+const RESOLUTION_MILLIS: i64 = 1000;
+
+impl LastUse {
+    /// Makes an empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn note(&self, record: &Record, now: UnixMillis) {
+        let slots = self.0.pin();
+        let noted = slots.get(&Borrowed(record.kind(), record.id())).is_some_and(|slot| slot.touch(now.0));
+        if !noted {
+            let slot = Slot { at: AtomicI64::new(now.0), written: AtomicI64::new(RETIRED) };
+            slots.insert(Name { kind: record.kind(), id: record.id().into() }, slot);
+        }
+    }
+
+    fn unwritten(&self) -> Vec<Use> {
+        let slots = self.0.pin();
+        let fresh = slots.iter().filter_map(|(name, slot)| {
+            let at = slot.at.load(Relaxed);
+            let fresh = at != RETIRED && at != slot.written.load(Relaxed);
+            fresh.then(|| Use { kind: name.kind, id: name.id.clone(), at: UnixMillis(at) })
+        });
+        fresh.collect()
+    }
+
+    /// Remembers what was written, and takes out what was not used since it was last written.
+    fn wrote(&self, uses: &[Use]) {
+        let slots = self.0.pin();
+        for (name, slot) in &slots {
+            let written = slot.written.load(Relaxed);
+            if slot.at.compare_exchange(written, RETIRED, Relaxed, Relaxed).is_ok() {
+                // Unless somebody has noted a use meanwhile, who has put another slot there.
+                let _ = slots.remove_if(name, |_, slot| slot.at.load(Relaxed) == RETIRED);
+            }
+        }
+        for used in uses {
+            if let Some(slot) = slots.get(&Borrowed(used.kind, used.id.as_str())) {
+                slot.written.store(used.at.0, Relaxed);
+            }
+        }
+    }
+}
+
+impl Slot {
+    /// Moves the last use on; false when the slot does not count any more.
+    fn touch(&self, now: i64) -> bool {
+        let mut last = self.at.load(Relaxed);
+        while last != RETIRED && now >= last.saturating_add(RESOLUTION_MILLIS) {
+            match self.at.compare_exchange_weak(last, now, Relaxed, Relaxed) {
+                Ok(_) => return true,
+                Err(other) => last = other,
+            }
+        }
+        last != RETIRED
+    }
+}
+
+impl<S: ManagedStore> Manager<S> {
+    /// Writes the uses that were noted since the last time, once a minute, for ever. For a task of its own.
+    ///
+    /// A store that fails, such as a database that is read-only, costs no request anything: the uses are kept for the next
+    /// minute, and the failure is told to [`observe`](mod@crate::observe).
+    pub async fn keep_recording(self, uses: LastUse) {
+        loop {
+            tokio::time::sleep(Duration::from_millis(USE_GRANULARITY_MILLIS.unsigned_abs())).await;
+            if let Err(error) = self.record_uses(&uses).await {
+                observe::uses_not_written(&error);
+            }
+        }
+    }
+
+    /// Writes the uses that were noted since the last time, and returns of how many credentials these were; before the
+    /// service stops, say. What is written of one credential is a minute apart.
+    ///
+    /// # Errors
+    /// [`ManageError::Store`]; the uses are kept.
+    pub async fn record_uses(&self, uses: &LastUse) -> Result<usize, ManageError> {
+        let unwritten = uses.unwritten();
+        if !unwritten.is_empty() {
+            let events = self.store.record_uses(&unwritten).await?;
+            events.iter().for_each(|event| (self.hook)(event));
+        }
+        uses.wrote(&unwritten);
+        Ok(unwritten.len())
+    }
+}
+
+impl Hash for Borrowed<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+        self.1.hash(state);
+    }
+}
+
+impl Hash for Name {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Borrowed(self.kind, self.id.as_str()).hash(state);
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.id == other.id
+    }
+}
+
+impl Eq for Name {}
+
+impl papaya::Equivalent<Name> for Borrowed<'_> {
+    fn equivalent(&self, name: &Name) -> bool {
+        self.0 == name.kind && self.1 == name.id.as_str()
+    }
+}
+
+impl fmt::Debug for LastUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LastUse").field("credentials", &self.0.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,61 @@
+//! Reading: lists of credentials, and the audit trail.
+
+use super::{Actor, CredentialInfo, Cursor, Event, Filter, ManageError, Manager};
+use crate::{
+    credential::Kind,
+    store::{ListQuery, ManagedStore},
+};
+
+/// The most that one page holds.
+const MAX_PAGE: u32 = 200;
+
+/// A part of a list.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// What it shows.
+    pub items: Vec<T>,
+    /// Where the next page begins; `None` behind the last one.
+    pub next: Option<Cursor>,
+}
+
+impl<S: ManagedStore> Manager<S> {
+    /// Lists the actor's credentials of `kind`, the newest first: those that `filter` shows, behind `cursor`, at most `limit`
+    /// (1 to 200; what is beyond counts as the nearest of these).
+    ///
+    /// # Errors
+    /// [`ManageError::NotAllowed`], [`ManageError::StaleCursor`], [`ManageError::Store`].
+    pub async fn list(
+        &self,
+        actor: &Actor,
+        kind: Kind,
+        filter: &Filter,
+        cursor: Option<&Cursor>,
+        limit: u32,
+    ) -> Result<Page<CredentialInfo>, ManageError> {
+        let owner = self.owner(actor, kind)?;
+        let after = cursor.map(|cursor| cursor.place(&owner, filter)).transpose()?;
+        let limit = limit.clamp(1, MAX_PAGE);
+        let query = ListQuery { filter: *filter, after, limit: limit + 1, now: self.clock.now() };
+        let mut items = self.store.credentials(&owner, &query).await?;
+        let more = items.len() > limit as usize;
+        items.truncate(limit as usize);
+        let next = items.last().filter(|_| more).map(|last| Cursor::behind(last, filter));
+        Ok(Page { items, next })
+    }
+
+    /// Lists what happened to the actor's credentials of `kind`, the newest first: at most `limit` (1 to 200) events with a
+    /// number below `before`, such as that of the last event of the page before.
+    ///
+    /// # Errors
+    /// [`ManageError::NotAllowed`], [`ManageError::Store`].
+    pub async fn events(
+        &self,
+        actor: &Actor,
+        kind: Kind,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Event>, ManageError> {
+        let owner = self.owner(actor, kind)?;
+        Ok(self.store.events(&owner, before, limit.clamp(1, MAX_PAGE)).await?)
+    }
+}

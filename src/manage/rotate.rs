@@ -1,0 +1,132 @@
+//! Rotation: another credential in the place of one, with or without an overlap in which both count.
+
+use std::time::Duration;
+
+use super::{
+    Action, Actor, CredentialInfo, Event, Issued, ManageError, Manager, TRIES,
+    issue::Wish,
+    rules::{check_expiry, check_handing_out, later},
+};
+use crate::{
+    clock::UnixMillis,
+    credential::Kind,
+    secret::Secret,
+    store::{Alteration, Commit, ManagedStore, Standing, WriteError},
+};
+
+/// How a credential is rotated. By default the old one ends at once, and the new one expires when the old one would have.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rotation {
+    overlap: Duration,
+    expires_at: Option<Option<UnixMillis>>,
+}
+
+impl Rotation {
+    /// Lets the old credential count for a while longer, unless it expires before that.
+    #[must_use]
+    pub fn with_overlap(self, overlap: Duration) -> Self {
+        Self { overlap, ..self }
+    }
+
+    /// Sets when the new credential expires; `None` is never.
+    #[must_use]
+    pub fn expiring_at(self, moment: impl Into<Option<UnixMillis>>) -> Self {
+        Self { expires_at: Some(moment.into()), ..self }
+    }
+}
+
+impl<S: ManagedStore> Manager<S> {
+    /// Issues a credential in the place of another: of the same name and rights, with a secret of its own. Takes an actor who
+    /// holds what it may do.
+    ///
+    /// Of one line of credentials at most two count at a time: when the old one was itself issued in the place of a
+    /// credential that still counts, that one ends now.
+    ///
+    /// # Errors
+    /// As for [`delete`](Self::delete); [`ManageError::AlreadyRotated`], [`ManageError::Disabled`],
+    /// [`ManageError::OverlapTooLong`], [`ManageError::ScopeNotHeld`]; for the new expiry, which is the old one unless it is
+    /// set, [`ManageError::ExpiryInPast`], [`ManageError::ExpiryBeyondPolicy`], [`ManageError::ExpiryBeyondCreator`].
+    pub async fn rotate(&self, actor: &Actor, kind: Kind, id: &str, rotation: Rotation) -> Result<Issued, ManageError> {
+        let owner = self.owner(actor, kind)?;
+        if rotation.overlap > self.max_overlap {
+            return Err(ManageError::OverlapTooLong(self.max_overlap));
+        }
+        for _ in 0..TRIES {
+            let old = self.find(&owner, id).await?;
+            let now = self.clock.now();
+            let expires_at = rotation.expires_at.unwrap_or(old.expires_at);
+            self.may_rotate(actor, &old, expires_at, now)?;
+            let (mut commit, secret) = self.succession(actor, &old, rotation.overlap, expires_at, now)?;
+            self.end_predecessor(actor, &old, &mut commit, now).await?;
+            let Some(insert) = &commit.insert else { return Err(ManageError::Busy) };
+            let info = insert.info.clone();
+            match self.commit(&commit).await {
+                Ok(()) => return Ok(Issued::new(info, secret)),
+                Err(WriteError::Changed | WriteError::Taken(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(ManageError::Busy)
+    }
+
+    fn may_rotate(
+        &self,
+        actor: &Actor,
+        old: &CredentialInfo,
+        expires_at: Option<UnixMillis>,
+        now: UnixMillis,
+    ) -> Result<(), ManageError> {
+        match old.standing {
+            Standing::Active if old.rotated_to.is_some() => return Err(ManageError::AlreadyRotated),
+            Standing::Active => {}
+            Standing::Deleted => return Err(ManageError::Deleted),
+            _ => return Err(ManageError::Disabled),
+        }
+        check_handing_out(actor, old, self.store.catalogue())?;
+        check_expiry(actor, expires_at, now, self.max_life)
+    }
+
+    /// The new one, the end of the old one, and what to tell of both.
+    fn succession(
+        &self,
+        actor: &Actor,
+        old: &CredentialInfo,
+        overlap: Duration,
+        expires_at: Option<UnixMillis>,
+        now: UnixMillis,
+    ) -> Result<(Commit, Secret), ManageError> {
+        let wish = Wish::like(old, expires_at);
+        let (insert, secret) = self.mint(&old.owner, &wish, Some(old.id.clone()), now)?;
+        let new = &insert.info;
+        let mut after = CredentialInfo { rotated_to: Some(new.id.clone()), rotated_at: Some(now), ..old.clone() };
+        if overlap.is_zero() {
+            after.standing = Standing::Deleted;
+        } else {
+            let end = later(now, overlap);
+            after.expires_at = Some(old.expires_at.map_or(end, |own| own.min(end)));
+        }
+        let events = vec![
+            Event { related: Some(new.id.clone()), ..actor.event(now, Action::Rotated, old) },
+            Event { related: Some(old.id.clone()), ..actor.event(now, Action::Issued, new) },
+        ];
+        let changes = vec![Alteration { before: old.clone(), after }];
+        Ok((Commit { owner: old.owner.clone(), insert: Some(insert), changes, events }, secret))
+    }
+
+    async fn end_predecessor(
+        &self,
+        actor: &Actor,
+        old: &CredentialInfo,
+        commit: &mut Commit,
+        now: UnixMillis,
+    ) -> Result<(), ManageError> {
+        let Some(id) = &old.rotated_from else { return Ok(()) };
+        let Some(before) = self.store.credential(&old.owner, id.as_str()).await? else { return Ok(()) };
+        if before.standing != Standing::Deleted && before.expires_at.is_none_or(|end| now < end) {
+            commit.events.push(actor.event(now, Action::Deleted, &before));
+            let after = CredentialInfo { standing: Standing::Deleted, ..before.clone() };
+            commit.changes.push(Alteration { before, after });
+        }
+        Ok(())
+    }
+}
