@@ -21,6 +21,11 @@ async fn memory() {
     contract::run(|| async { MemoryStore::new() }).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_managed() {
+    contract::run_managed(|| async { MemoryStore::new() }).await;
+}
+
 #[tokio::test]
 async fn memory_through_a_trait_object() {
     contract::run(|| async { Arc::new(MemoryStore::new()) as Arc<dyn StoreAdmin> }).await;
@@ -120,6 +125,15 @@ mod cached {
             cache.with_negative_time_to_live(Duration::MAX)
         };
         contract::run(make).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn memory_managed() {
+        let make = || async {
+            let cache = Cached::new(MemoryStore::new()).with_time_to_live(Duration::MAX);
+            cache.with_negative_time_to_live(Duration::MAX)
+        };
+        contract::run_managed(make).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]

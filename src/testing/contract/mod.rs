@@ -13,6 +13,7 @@
 
 mod changes;
 mod lookups;
+mod managed;
 mod races;
 mod refusals;
 
@@ -26,6 +27,7 @@ use crate::{
 };
 
 pub use lookups::records;
+pub use managed::run_managed;
 
 /// What is wrong with the store, in words.
 #[derive(Debug)]
@@ -110,6 +112,12 @@ const USER: &str = "user_test";
 impl From<WriteError> for Breach {
     fn from(error: WriteError) -> Self {
         Self(format!("a change that has to succeed was refused: {error} ({error:?})"))
+    }
+}
+
+impl From<crate::secret::MintError> for Breach {
+    fn from(error: crate::secret::MintError) -> Self {
+        Self(error.to_string())
     }
 }
 

@@ -1,0 +1,144 @@
+//! Claims about the audit trail and the last use.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Breach, Claim, ORG, OTHER_ORG, Site, USER, both, caller, claim, org};
+use crate::{
+    credential::Kind,
+    manage::{Action, Actor, Event, LastUse, NewKey, Owner, Rotation, Who},
+    principal::CredentialId,
+    secret::Digest,
+    store::{CredentialStore, ManagedStore, Record},
+    testing::principal,
+};
+
+pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<S: ManagedStore>(site: &Site<S>) -> Claim {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let ear = Arc::clone(&heard);
+    let hook = move |event: &Event| ear.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
+    let manager = site.manager.clone().with_hook(hook);
+    let key = caller(&["organizations:manage"], None);
+    let holder = Record::personal_token("t", Digest::of(b"t"), USER).in_organization(ORG);
+    let holder = holder.with_scopes(["organizations:manage"].into_iter().collect());
+    let person = Actor::person(USER).acting_in(ORG, ["organizations:manage"].into_iter().collect());
+    let by_token = Who::Token { id: "t".into(), user: USER.into() };
+
+    let (info, secret) = both(manager.issue_key(&key.with_origin("192.0.2.1"), NewKey::named("key")).await?)?;
+    let id = info.id.as_str();
+    manager.rename(&Actor::principal(&principal(holder)), Kind::OrgKey, id, "name").await?;
+    manager.disable(&person, Kind::OrgKey, id).await?;
+    manager.enable(&org(ORG), Kind::OrgKey, id).await?;
+    site.clock.advance_millis(7);
+    manager.revoke_presented(secret.expose_secret(), Some("scanner")).await?;
+
+    let wanted = [
+        (Action::Issued, Who::Key("caller".into()), Some("192.0.2.1"), 0),
+        (Action::Renamed, by_token, None, 0),
+        (Action::Disabled, Who::Person(USER.into()), None, 0),
+        (Action::Enabled, Who::Operator("test".into()), None, 0),
+        (Action::Revoked, Who::Holder, Some("scanner"), 7),
+    ];
+    let wanted = wanted.map(|(action, by, origin, after)| Event {
+        number: 0,
+        at: crate::clock::UnixMillis(super::NOW.0 + after),
+        action,
+        owner: Owner::Organization(ORG.into()),
+        credential: info.id.clone(),
+        related: None,
+        by,
+        origin: origin.map(Into::into),
+    });
+    let mut stored = manager.events(&org(ORG), Kind::OrgKey, None, 200).await?;
+    stored.reverse();
+    let numbers: Vec<_> = stored.iter().map(|event| event.number).collect();
+    claim(numbers.is_sorted_by(|one, next| one < next), format!("{numbers:?} are not in order"))?;
+    let stored: Vec<_> = stored.into_iter().map(|event| Event { number: 0, ..event }).collect();
+    claim(stored == wanted, format!("stored {stored:?}, and it has to be {wanted:?}"))?;
+    let heard = heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    claim(heard == wanted, format!("heard {heard:?}, and it has to be {wanted:?}"))?;
+    let elsewhere = site.all(&org(OTHER_ORG), Kind::OrgKey).await?.1;
+    claim(elsewhere.is_empty(), format!("another owner reads {elsewhere:?}"))
+}
+
+pub(super) async fn events_are_read_by_page<S: ManagedStore>(site: &Site<S>) -> Claim {
+    for number in 0..11 {
+        site.manager.issue_key(&org(ORG), NewKey::named(&number.to_string())).await?;
+        site.manager.issue_key(&org(OTHER_ORG), NewKey::named("other")).await?;
+    }
+    let whole = site.manager.events(&org(ORG), Kind::OrgKey, None, 200).await?;
+    claim(whole.len() == 11, format!("{} of 11", whole.len()))?;
+    for limit in [1, 3, 11] {
+        let (mut seen, mut before) = (Vec::new(), None);
+        loop {
+            let page = site.manager.events(&org(ORG), Kind::OrgKey, before, limit).await?;
+            claim(page.len() <= limit as usize, "a page is longer than it was asked to be")?;
+            let Some(last) = page.last() else { break };
+            before = Some(last.number);
+            seen.extend(page);
+        }
+        claim(seen == whole, format!("by {limit}: {seen:?}"))?;
+    }
+    Ok(())
+}
+
+async fn last_use<S: ManagedStore>(site: &Site<S>, id: &CredentialId) -> Result<Option<i64>, Breach> {
+    let info = site.manager.get(&org(ORG), Kind::OrgKey, id.as_str()).await?;
+    Ok(info.last_used_at.map(|at| at.0 - super::NOW.0))
+}
+
+async fn record_of<S: ManagedStore>(site: &Site<S>, id: &CredentialId) -> Result<Arc<Record>, Breach> {
+    let lookup = crate::store::Lookup::new(crate::store::Credential::OrgKey { id: id.as_str() }, None);
+    site.store.find(&lookup).await?.ok_or_else(|| Breach("a key is gone".into()))
+}
+
+pub(super) async fn a_use_is_written_at_most_once_a_minute<S: ManagedStore>(site: &Site<S>) -> Claim {
+    let (info, _) = both(site.key("key").await?)?;
+    let record = record_of(site, &info.id).await?;
+    let uses = LastUse::new();
+    claim(last_use(site, &info.id).await?.is_none(), "a key was used before anybody has")?;
+    // Used at each of these moments and then flushed; what is recorded after that.
+    for (at, recorded) in [(0, 0), (30_000, 0), (59_000, 0), (60_000, 60_000), (61_000, 60_000), (200_000, 200_000)] {
+        let moment = crate::clock::UnixMillis(super::NOW.0 + at);
+        uses.note(&record, moment);
+        site.manager.record_uses(&uses).await?;
+        let found = last_use(site, &info.id).await?;
+        claim(found == Some(recorded), format!("used at {at}, recorded {found:?}"))?;
+    }
+    let idle = site.manager.record_uses(&uses).await?;
+    claim(idle == 0, "without a use there is something to write")?;
+    let unknown = Record::org_key("nobody", Digest::of(b"test"), ORG);
+    uses.note(&unknown, super::NOW);
+    site.manager.record_uses(&uses).await?;
+    let found = site.store.credential(&Owner::Organization(ORG.into()), "nobody").await?;
+    claim(found.is_none(), "a use has made a credential")
+}
+
+pub(super) async fn the_first_use_after_a_rotation_is_an_event<S: ManagedStore>(site: &Site<S>) -> Claim {
+    let (old, _) = both(site.key("key").await?)?;
+    let record = record_of(site, &old.id).await?;
+    let uses = LastUse::new();
+    uses.note(&record, site.later(0));
+    site.manager.record_uses(&uses).await?;
+    site.clock.advance_millis(10_000);
+    let overlap = Rotation::default().with_overlap(std::time::Duration::from_secs(3600));
+    let (new, _) = both(site.manager.rotate(&org(ORG), Kind::OrgKey, old.id.as_str(), overlap).await?)?;
+    let told = || async {
+        let events = site.manager.events(&org(ORG), Kind::OrgKey, None, 200).await?;
+        Ok::<_, Breach>(
+            events.into_iter().filter(|event| event.action == Action::UsedAfterRotation).collect::<Vec<_>>(),
+        )
+    };
+    claim(told().await?.is_empty(), "the use before the rotation was told")?;
+    // Within a minute of the recorded use, and told all the same; then not again.
+    for seconds in [2, 20, 90, 200] {
+        uses.note(&record, site.later(seconds * 1000));
+        site.manager.record_uses(&uses).await?;
+        let events = told().await?;
+        let [event] = &events[..] else { return Err(Breach(format!("{} events", events.len()))) };
+        let good = event.credential == old.id && event.related.as_ref() == Some(&new.id) && event.by == Who::Holder;
+        claim(good && event.at == site.later(2000), format!("{event:?}"))?;
+    }
+    uses.note(&*record_of(site, &new.id).await?, site.later(0));
+    site.manager.record_uses(&uses).await?;
+    claim(told().await?.len() == 1, "a use of the new one was told")
+}
