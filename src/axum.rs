@@ -1,4 +1,4 @@
-//! For axum 0.8: [`Principal`] as an extractor, [`Rejection`] as a response.
+//! For axum 0.8: [`Principal`] as an extractor, [`Rejection`] and [`ManageError`] as responses.
 //!
 //! `Principal` demands a caller: without an [`AuthLayer`](crate::AuthLayer) around the route it answers 500 and logs the
 //! fix, behind an optional or public layer without a credential 401. `Option<Principal>` takes nobody as `None`.
@@ -8,11 +8,16 @@ use axum_core::{
     extract::{FromRequestParts, OptionalFromRequestParts},
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, request::Parts};
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+    request::Parts,
+};
 
 use crate::{
     Messages, Principal, Rejection,
     authenticate::Denial,
+    manage::ManageError,
     observe,
     rejection::{Cause, Presentation, RefusalBody},
 };
@@ -53,5 +58,23 @@ fn refused(cause: Cause) -> Rejection {
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         Presentation::default().refuse(self, &HeaderMap::new())
+    }
+}
+
+/// `{"detail": "<text>"}` with the error's [status](ManageError::status) (api-reference/errors). A failure of the store is
+/// also told to [`observe`](mod@crate::observe).
+impl IntoResponse for ManageError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let body = serde_json::json!({ "detail": self.to_string() }).to_string();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            observe::management_failed(&self);
+        }
+        response
     }
 }

@@ -129,7 +129,7 @@ impl<S: ManagedStore> Manager<S> {
         loop {
             tokio::time::sleep(Duration::from_millis(USE_GRANULARITY_MILLIS.unsigned_abs())).await;
             if let Err(error) = self.record_uses(&uses).await {
-                observe::uses_not_written(&error);
+                observe::management_failed(&error);
             }
         }
     }

@@ -52,8 +52,8 @@ pub(crate) fn refused(rejection: &Rejection, latency: Option<Duration>) {
     }
 }
 
-pub(crate) fn uses_not_written(error: &ManageError) {
-    event!(target: "tower_api_key::last_use", Level::WARN, error = %Chain(error), "last uses could not be written");
+pub(crate) fn management_failed(error: &ManageError) {
+    event!(target: "tower_api_key::manage", Level::ERROR, error = %Chain(error), "management failed");
 }
 
 fn store_error(cause: &Cause) -> Option<Chain<'_>> {

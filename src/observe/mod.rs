@@ -17,8 +17,9 @@
 //! A request that passes without its credential being looked at (public, preflight, optional and without one) is no
 //! verdict and leaves no event.
 //!
-//! When the last uses of credentials could not be written ([`LastUse`](crate::manage::LastUse)), there is an event of the
-//! target `tower_api_key::last_use` at `WARN`, with the field `error`.
+//! When management fails and not because of what was asked for (a store that is down), there is an event of the target
+//! `tower_api_key::manage` at `ERROR`, with the field `error`: where last uses could not be written, and where a
+//! [`ManageError`] becomes a response.
 //!
 //! Without the feature, all of it compiles to nothing. What can be counted is in [`metrics`](mod@crate::metrics).
 
@@ -30,7 +31,7 @@ use std::time::Duration;
 
 use crate::{Principal, Rejection, manage::ManageError, metrics};
 
-/// The target of the events.
+/// The target of the events about verdicts.
 pub const TARGET: &str = "tower_api_key::verdict";
 
 /// A request was let pass. `latency` is that of the look-up, when there was one.
@@ -45,7 +46,7 @@ pub(crate) fn refused(rejection: &Rejection, latency: Option<Duration>) {
     metrics::refused(rejection, latency);
 }
 
-/// The last uses of credentials could not be written.
-pub(crate) fn uses_not_written(error: &ManageError) {
-    sink::uses_not_written(error);
+/// Management failed, for a reason that is not in what was asked for.
+pub(crate) fn management_failed(error: &ManageError) {
+    sink::management_failed(error);
 }

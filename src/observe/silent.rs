@@ -8,4 +8,4 @@ pub(crate) fn accepted(_: &Principal, _: Option<Duration>) {}
 
 pub(crate) fn refused(_: &Rejection, _: Option<Duration>) {}
 
-pub(crate) fn uses_not_written(_: &ManageError) {}
+pub(crate) fn management_failed(_: &ManageError) {}

@@ -9,6 +9,9 @@ use crate::credential::Kind;
 
 /// Creates, changes and deletes what a store answers from.
 ///
+/// No rules stand in front of it, and it leaves no trail: credentials are better managed with a
+/// [`Manager`](crate::manage::Manager). This is for setting up organizations, people and memberships, and for tools and tests.
+///
 /// A change is durable and seen by every following look-up on the same store once its call has returned. A refused one has
 /// changed nothing.
 #[async_trait]

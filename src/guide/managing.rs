@@ -1,0 +1,80 @@
+//! Managing credentials: who may, what it leaves behind, and how to move over from another system.
+//!
+//! A [`Manager`](crate::manage::Manager) over the same store as the layers, cache and all, is the one place that writes
+//! credentials. What it does by itself need not be written again, and cannot be forgotten.
+//!
+//! # Who asks
+//!
+//! | [`Actor`](crate::manage::Actor) | reaches | hands out at most |
+//! |---|---|---|
+//! | `principal(&caller)`, the caller of a request | the keys of the organization that the request acts in, if the caller holds `organizations:manage`; with a personal token also its owner's tokens | what the presented credential holds, for as long as it lasts |
+//! | `person(user)`, whom the service itself has authenticated, such as by a session | that person's tokens; with `acting_in` also that organization's keys, on the same condition | the scopes that were stated |
+//! | `operator(name, owner)`, a command or a job | the credentials of that owner | everything |
+//!
+//! A request's body has no say in it: it can give a name, an expiry, scopes, and never an owner. Which scopes open the
+//! keys of an organization is set with [`with_key_scopes`](crate::manage::Manager::with_key_scopes).
+//!
+//! # Endpoints
+//!
+//! The example `axum_api` has them: `POST /admin/organization-pats` (organizations/api-keys-and-tokens) answers with the
+//! whole key once, in `pat_key`; lists show the truncated `key_id`. With the feature `axum` a
+//! [`ManageError`](crate::manage::ManageError) is a response, `{"detail": "<text>"}` with its status:
+//!
+//! | status | errors |
+//! |---|---|
+//! | 403 | `not_allowed`, `scope_not_held`, `expiry_beyond_creator` |
+//! | 404 | `unknown_credential`, `unknown_owner`: also for what belongs to somebody else |
+//! | 409 | `deleted`, `disabled`, `already_rotated`, `idempotency_conflict`, `cap_reached`, `invalid_id`, `busy` |
+//! | 422 | `invalid_name`, `expiry_in_past`, `expiry_beyond_policy`, `unknown_role`, `unknown_scope`, `stale_cursor`, `invalid_idempotency_key`, `overlap_too_long` |
+//! | 503 | a failure of the store |
+//!
+//! A client that did not see the answer to a request asks again with the same idempotency key, and is told what was made, but
+//! not its secret: that was in the answer that got lost. Delete the credential, or rotate it.
+//!
+//! # Rotation
+//!
+//! [`rotate`](crate::manage::Manager::rotate) issues a credential in the place of another, with the same rights. Without an
+//! overlap the old one ends at once. With one, both count until its moment, and not a request longer: the layer judges the
+//! expiry on every request, whatever is cached. The first use of the old one after the rotation is an event, so that
+//! whoever has not changed over is found before the moment. Of one line two count at most.
+//!
+//! # When a secret has leaked
+//!
+//! [`revoke_presented`](crate::manage::Manager::revoke_presented) takes the leaked token itself, as secret scanners report
+//! it, and ends it, on no other authority. [`revoke_all`](crate::manage::Manager::revoke_all) ends everything of an owner.
+//!
+//! # The audit trail
+//!
+//! Each change is an [`Event`](crate::manage::Event), written in the same transaction: who, what, which credential, when,
+//! from where as the service has stated it. [`events`](crate::manage::Manager::events) reads them by page, and a
+//! [hook](crate::manage::Manager::with_hook) hears of each. Changes that are made to the store by other means, such as
+//! [`StoreAdmin`](crate::store::StoreAdmin) or by hand, leave no event.
+//!
+//! # The last use
+//!
+//! Give one [`LastUse`](crate::manage::LastUse) to the layers
+//! ([`with_last_use`](crate::AuthLayer::with_last_use)) and run
+//! [`keep_recording`](crate::manage::Manager::keep_recording) in a task. Requests note their use in memory; the task writes once a
+//! minute, and of each credential what is at least a minute apart, whichever nodes saw it. A database that cannot be written costs
+//! no request anything.
+//!
+//! # Moving over
+//!
+//! Nobody needs a new credential: [`import`](crate::manage::Manager::import) takes the SHA-256 digest of a whole token, as the
+//! other system has stored it. Set the [prefixes](crate::credential::TokenFormat::with_prefixes) to those of its tokens. A key's id
+//! is what stands between prefix and dot.
+//!
+//! ```
+//! use tower_api_key::{credential::Kind, manage::*, secret::Digest, store::*};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let manager = Manager::new(MemoryStore::new());
+//! manager.store().create_organization("org_1", None)?;
+//! let operator = Actor::operator("move", Owner::Organization("org_1".into()));
+//! let digest = Digest::of(b"ak_old-id.test-secret"); // or the bytes that the other system has kept
+//! let key = Import::new("old-id", digest, "billing export").with_role("viewer");
+//! manager.import(&operator, Kind::OrgKey, key).await?;
+//! # Ok(())
+//! # }
+//! ```
