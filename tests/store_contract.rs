@@ -52,6 +52,11 @@ mod sqlite {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn managed() {
+        contract::run_managed(|| async { SqliteStore::in_memory(Catalogue::documented()).await.expect("opens") }).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn in_a_file() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let next = AtomicU32::new(0);

@@ -91,16 +91,17 @@ impl Actor {
         Self { who, origin: None, organization, user, holds: Holds::Everything, expires_at: None }
     }
 
-    /// States from where they act, for the audit trail: a client's address, a host, a request's id.
+    /// States from where they act, for the audit trail: a client's address, a host, a request's id. What is beyond 200
+    /// characters is left out, and so are control characters.
     #[must_use]
     pub fn with_origin(self, origin: impl fmt::Display) -> Self {
-        Self { origin: Some(origin.to_string().into()), ..self }
+        Self { origin: Some(storable(&origin.to_string())), ..self }
     }
 
     /// Whoever has shown a credential of `owner`; for nothing but ending that one.
     pub(super) fn holder(owner: Owner, origin: Option<&str>) -> Self {
         let operator = Self::operator("", owner);
-        Self { who: Who::Holder, origin: origin.map(Into::into), ..operator }
+        Self { who: Who::Holder, origin: origin.map(storable), ..operator }
     }
 
     /// Returns whose credentials of `kind` they manage, if any: an organization's keys only by holding one of `accepted`.
@@ -133,6 +134,11 @@ impl Actor {
     pub(super) fn lasts_until(&self, end: Option<UnixMillis>) -> bool {
         self.expires_at.is_none_or(|own| end.is_some_and(|end| end <= own))
     }
+}
+
+/// It may be what a client has sent.
+fn storable(origin: &str) -> Box<str> {
+    origin.chars().filter(|c| !c.is_control()).take(200).collect::<String>().into()
 }
 
 impl From<&Principal> for Actor {

@@ -127,6 +127,19 @@ pub enum State {
     Deleted,
 }
 
+impl State {
+    /// Returns a fixed word, for queries and clients.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Disabled => "disabled",
+            Self::Expired => "expired",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
 /// Which credentials a list shows. The default is all that are not deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Filter {

@@ -33,7 +33,7 @@
 //!
 //! In the source: `issue` makes credentials, by the `rules`; `change` renames, disables, enables and deletes; `rotate`,
 //! `revoke`, `import` and `list` do what they say. What a store has to do for it is
-//! [`ManagedStore`](crate::store::ManagedStore).
+//! [`ManagedStore`].
 
 mod actor;
 mod change;

@@ -11,7 +11,7 @@ use super::{StoreAdmin, StoreError, WriteError};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
-    manage::{CredentialInfo, Event, Filter, Owner},
+    manage::{Action, CredentialInfo, Event, Filter, Owner, Who},
     principal::{Catalogue, CredentialId},
     secret::Digest,
 };
@@ -133,6 +133,34 @@ pub struct Use {
     pub id: CredentialId,
     /// The last time.
     pub at: UnixMillis,
+}
+
+/// What is known of a credential that was used.
+pub(crate) struct Used {
+    pub(crate) owner: Owner,
+    pub(crate) recorded: Option<UnixMillis>,
+    /// What was issued in its place, and when.
+    pub(crate) rotated: Option<(CredentialId, UnixMillis)>,
+}
+
+impl Use {
+    /// Decides whether it is to be written, and which event it is, if it is one.
+    pub(crate) fn judge(&self, known: Used) -> (bool, Option<Event>) {
+        let Used { owner, recorded, rotated } = known;
+        let due = recorded.is_none_or(|last| self.at.0 >= last.0.saturating_add(USE_GRANULARITY_MILLIS));
+        let first = rotated.filter(|(_, moment)| self.at >= *moment && recorded.is_none_or(|last| last < *moment));
+        let event = first.map(|(successor, _)| Event {
+            number: 0,
+            at: self.at,
+            action: Action::UsedAfterRotation,
+            owner,
+            credential: self.id.clone(),
+            related: Some(successor),
+            by: Who::Holder,
+            origin: None,
+        });
+        (due || event.is_some(), event)
+    }
 }
 
 #[async_trait]

@@ -5,9 +5,9 @@ use std::collections::{HashMap, VecDeque};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
-    manage::{Action, CredentialInfo, Event, Owner, Who},
+    manage::{CredentialInfo, Event, Owner},
     principal::CredentialId,
-    store::{USE_GRANULARITY_MILLIS, Use},
+    store::{Use, managed::Used},
 };
 
 /// How many events are kept. Memory is no place for an audit trail that has to last.
@@ -66,25 +66,12 @@ impl Ledger {
     }
 
     /// Records a use; returns the event that it is, if it is one.
-    pub(super) fn record_use(&mut self, used: &Use, credential: &CredentialInfo) -> Option<Event> {
-        let recorded = credential.last_used_at;
-        let rotated_at = credential.rotated_at.filter(|_| credential.rotated_to.is_some());
-        let tells = rotated_at.is_some_and(|moment| used.at >= moment && recorded.is_none_or(|last| last < moment));
-        let due = recorded.is_none_or(|last| used.at.0 >= last.0.saturating_add(USE_GRANULARITY_MILLIS));
-        if tells || due {
+    pub(super) fn record_use(&mut self, used: &Use, credential: CredentialInfo) -> Option<Event> {
+        let (recorded, rotated) = (credential.last_used_at, credential.rotated_to.zip(credential.rotated_at));
+        let (due, event) = used.judge(Used { owner: credential.owner, recorded, rotated });
+        if due {
             self.uses.insert((used.kind, used.id.clone()), used.at);
         }
-        tells.then(|| {
-            self.tell(&Event {
-                number: 0,
-                at: used.at,
-                action: Action::UsedAfterRotation,
-                owner: credential.owner.clone(),
-                credential: credential.id.clone(),
-                related: credential.rotated_to.clone(),
-                by: Who::Holder,
-                origin: None,
-            })
-        })
+        event.map(|event| self.tell(&event))
     }
 }

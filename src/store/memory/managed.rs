@@ -255,7 +255,7 @@ impl ManagedStore for MemoryStore {
         for used in uses {
             let owner = self.owner_of(&book, used);
             if let Some(credential) = owner.and_then(|owner| self.known(&book, &owner, used.id.as_str())) {
-                told.extend(book.ledger.record_use(used, &credential));
+                told.extend(book.ledger.record_use(used, credential));
             }
         }
         Ok(told)

@@ -9,15 +9,14 @@ use async_trait::async_trait;
 use sqlx::{Connection, Sqlite, SqliteConnection, pool::PoolConnection};
 use tokio::time::timeout;
 
-use super::{SqliteStore, row::failed};
+use super::{SqliteStore, managed, row::failed};
 use crate::{
-    credential::{Kind, is_key_id},
-    principal::{Catalogue, OrgId, ScopeSet, UserId},
+    credential::Kind,
+    manage::Event,
+    principal::Catalogue,
     store::{
-        Record, Standing, StoreAdmin, StoreError,
-        WriteError::{
-            self, GrantOnToken, InvalidId, Taken, UnknownCredential, UnknownOrganization, UnknownRole, UnknownUser,
-        },
+        Commit, Record, StoreAdmin, StoreError, Use,
+        WriteError::{self, Taken, UnknownCredential, UnknownOrganization, UnknownRole, UnknownUser},
     },
 };
 
@@ -28,19 +27,20 @@ const QUEUE: Duration = Duration::from_secs(5);
 #[error("the changes before this one did not end within {QUEUE:?}")]
 struct QueueTooLong;
 
-enum Write<'a> {
+pub(super) enum Write<'a> {
     CreateOrganization { id: &'a str, parent: Option<&'a str> },
     DeleteOrganization(&'a str),
     CreateUser(&'a str),
     SetUserEnabled { id: &'a str, enabled: bool },
     SetMember { user: &'a str, organization: &'a str, role: &'a str },
     RemoveMember { user: &'a str, organization: &'a str },
-    Insert(&'a Record),
+    Commit(&'a Commit),
+    Record(&'a [Use], &'a mut Vec<Event>),
     Delete { kind: Kind, id: &'a str },
 }
 
 impl SqliteStore {
-    async fn write(&self, write: Write<'_>) -> Result<(), WriteError> {
+    pub(super) async fn write(&self, write: Write<'_>) -> Result<(), WriteError> {
         let turn = timeout(QUEUE, self.turn.acquire()).await.map_err(|_| StoreError::unavailable(QueueTooLong))?;
         let _turn = turn.map_err(StoreError::unavailable)?;
         let mut connection = self.acquire().await?;
@@ -71,10 +71,11 @@ impl Write<'_> {
                 set_member(db, user, organization, role).await
             }
             Self::RemoveMember { user, organization } => remove_member(db, user, organization).await,
-            Self::Insert(record) => match record.kind() {
-                Kind::OrgKey => insert_key(db, record, catalogue).await,
-                Kind::PersonalToken => insert_token(db, record).await,
-            },
+            Self::Commit(commit) => managed::commit(db, commit).await,
+            Self::Record(uses, told) => {
+                *told = managed::record(db, uses).await?;
+                Ok(())
+            }
             Self::Delete { kind, id } => delete(db, kind, id).await,
         }
     }
@@ -126,74 +127,25 @@ async fn remove_member(db: &mut SqliteConnection, user: &str, organization: &str
     Ok(())
 }
 
-async fn insert_key(db: &mut SqliteConnection, record: &Record, catalogue: &Catalogue) -> Result<(), WriteError> {
-    if !is_key_id(record.id()) {
-        return Err(InvalidId(record.id().into()));
-    }
-    let organization = record.organization().map_or("", OrgId::as_str);
-    living_organization(db, organization).await?;
-    let scopes = own_scopes(record, catalogue)?.map(|scopes| scopes.iter().collect::<serde_json::Value>().to_string());
-    let sql = "INSERT INTO tower_api_key_credentials
-        (kind, id, digest, standing, expires_at, organization_id, role, scopes)
-        VALUES ('org_key', ?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
-    let digest = record.digest().to_bytes().to_vec();
-    let expires_at = record.expires_at().map(|moment| moment.0);
-    let (id, standing, role) = (record.id(), standing_word(record), record.role());
-    one(changed!(db, sql, id, digest, standing, expires_at, organization, role, scopes), || Taken(id.into()))
-}
-
-async fn insert_token(db: &mut SqliteConnection, record: &Record) -> Result<(), WriteError> {
-    if record.organization().is_some() || record.role().is_some() || !record.scopes().is_empty() {
-        return Err(GrantOnToken);
-    }
-    let user = record.user().map_or("", UserId::as_str);
-    known_user(db, user).await?;
-    let sql = "INSERT INTO tower_api_key_credentials (kind, id, digest, standing, expires_at, user_id)
-        VALUES ('pat', ?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING";
-    let digest = record.digest().to_bytes().to_vec();
-    let expires_at = record.expires_at().map(|moment| moment.0);
-    let (id, standing) = (record.id(), standing_word(record));
-    one(changed!(db, sql, id, digest, standing, expires_at, user), || Taken(id.into()))
-}
-
 async fn delete(db: &mut SqliteConnection, kind: Kind, id: &str) -> Result<(), WriteError> {
     let sql = "UPDATE tower_api_key_credentials SET standing = 'deleted'
         WHERE kind = ?1 AND id = ?2 AND standing <> 'deleted'";
     one(changed!(db, sql, kind.as_str(), id), || UnknownCredential(id.into()))
 }
 
-/// What has to be stored besides the role: nothing when the scopes are the role's, so that they follow the catalogue.
-fn own_scopes<'r>(record: &'r Record, catalogue: &Catalogue) -> Result<Option<&'r ScopeSet>, WriteError> {
-    let of_role = match record.role() {
-        Some(role) => Some(catalogue.scopes_of(role).ok_or_else(|| UnknownRole(role.into()))?),
-        None => None,
-    };
-    Ok(Some(record.scopes()).filter(|scopes| of_role != Some(*scopes)))
-}
-
-/// Whether an owner is gone follows from the owner. A record that says so by itself does not count, and must not begin
-/// to.
-fn standing_word(record: &Record) -> &'static str {
-    match record.standing() {
-        Standing::Active => "active",
-        Standing::Deleted => "deleted",
-        Standing::Disabled | Standing::OwnerGone | Standing::OrganizationGone => "disabled",
-    }
-}
-
-async fn living_organization(db: &mut SqliteConnection, id: &str) -> Result<(), WriteError> {
+pub(super) async fn living_organization(db: &mut SqliteConnection, id: &str) -> Result<(), WriteError> {
     let sql = "SELECT 1 FROM tower_api_key_organizations WHERE id = ?1 AND deleted = 0";
     let found = sqlx::query(sql).bind(id).fetch_optional(db).await.map_err(failed)?;
     found.map(drop).ok_or_else(|| UnknownOrganization(id.into()))
 }
 
-async fn known_user(db: &mut SqliteConnection, id: &str) -> Result<(), WriteError> {
+pub(super) async fn known_user(db: &mut SqliteConnection, id: &str) -> Result<(), WriteError> {
     let sql = "SELECT 1 FROM tower_api_key_users WHERE id = ?1";
     let found = sqlx::query(sql).bind(id).fetch_optional(db).await.map_err(failed)?;
     found.map(drop).ok_or_else(|| UnknownUser(id.into()))
 }
 
-fn one(changed: u64, otherwise: impl FnOnce() -> WriteError) -> Result<(), WriteError> {
+pub(super) fn one(changed: u64, otherwise: impl FnOnce() -> WriteError) -> Result<(), WriteError> {
     if changed == 0 { Err(otherwise()) } else { Ok(()) }
 }
 
@@ -224,7 +176,7 @@ impl StoreAdmin for SqliteStore {
     }
 
     async fn insert(&self, record: Record) -> Result<(), WriteError> {
-        self.write(Write::Insert(&record)).await
+        self.write(Write::Commit(&Commit::inserting(&record, &self.catalogue)?)).await
     }
 
     async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError> {

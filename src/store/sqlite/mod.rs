@@ -14,10 +14,12 @@
 //!
 //! ```sql
 #![doc = include_str!("../../../migrations/sqlite/0001_credentials.sql")]
+#![doc = include_str!("../../../migrations/sqlite/0004_management.sql")]
 //! ```
 
 mod admin;
 mod feed;
+mod managed;
 mod open;
 mod row;
 

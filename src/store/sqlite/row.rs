@@ -116,7 +116,7 @@ fn there(name: Option<String>) -> Result<String, StoreError> {
     name.ok_or_else(|| StoreError::corrupt("a name is missing"))
 }
 
-fn own_standing(word: &str) -> Result<Standing, StoreError> {
+pub(super) fn own_standing(word: &str) -> Result<Standing, StoreError> {
     match word {
         "active" => Ok(Standing::Active),
         "disabled" => Ok(Standing::Disabled),
