@@ -100,6 +100,18 @@ mod postgres {
         contract::run(|| cluster.store()).await;
     }
 
+    #[tokio::test(flavor = "multi_thread")]
+    async fn managed() {
+        let Some(cluster) = pg::shared() else { return };
+        contract::run_managed(|| cluster.store()).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn managed_behind_a_cache() {
+        let Some(cluster) = pg::shared() else { return };
+        contract::run_managed(|| async { Cached::new(cluster.store().await) }).await;
+    }
+
     #[tokio::test]
     async fn behind_a_cache() {
         let Some(cluster) = pg::shared() else { return };
@@ -156,5 +168,6 @@ mod cached {
             Cached::new(store).with_time_to_live(Duration::MAX)
         };
         contract::run(make).await;
+        contract::run_managed(make).await;
     }
 }

@@ -1,7 +1,7 @@
-//! A record that is stored without management, as what a database keeps.
+//! What the databases keep of records and owners.
 
 use super::{
-    Commit, Insert, Record, Standing,
+    Commit, Insert, Record, Standing, StoreError,
     WriteError::{self, GrantOnToken, InvalidId, UnknownRole},
 };
 use crate::{
@@ -14,8 +14,7 @@ use crate::{
 impl Commit {
     /// Makes what [`StoreAdmin::insert`] asks for: a credential and nothing else, created now.
     ///
-    /// The scopes are left out when they are the role's, so that they follow the catalogue. Whether an owner is gone follows
-    /// from the owner: a record that says so by itself does not count, and must not begin to.
+    /// The scopes are left out when they are the role's, so that they follow the catalogue.
     pub(crate) fn inserting(record: &Record, catalogue: &Catalogue) -> Result<Self, WriteError> {
         let owner = match record.kind() {
             Kind::OrgKey if !is_key_id(record.id()) => return Err(InvalidId(record.id().into())),
@@ -34,11 +33,7 @@ impl Commit {
             name: "".into(),
             role: record.role().map(Into::into),
             scopes: scopes.map(|scopes| scopes.iter().map(Into::into).collect()),
-            standing: match record.standing() {
-                Standing::Active => Standing::Active,
-                Standing::Deleted => Standing::Deleted,
-                Standing::Disabled | Standing::OwnerGone | Standing::OrganizationGone => Standing::Disabled,
-            },
+            standing: record.standing(),
             created_at: SystemClock.now(),
             expires_at: record.expires_at(),
             last_used_at: None,
@@ -54,4 +49,35 @@ impl Commit {
 /// What a token may do follows from memberships.
 fn has_grant(token: &Record) -> bool {
     token.organization().is_some() || token.role().is_some() || !token.scopes().is_empty()
+}
+
+impl Standing {
+    /// The word that is kept. Whether an owner is gone follows from the owner: a record that says so by itself does not count,
+    /// and must not begin to.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Deleted => "deleted",
+            Self::Disabled | Self::OwnerGone | Self::OrganizationGone => "disabled",
+        }
+    }
+
+    pub(super) fn of_word(word: &str) -> Result<Self, StoreError> {
+        match word {
+            "active" => Ok(Self::Active),
+            "disabled" => Ok(Self::Disabled),
+            "deleted" => Ok(Self::Deleted),
+            _ => Err(StoreError::corrupt("unknown standing")),
+        }
+    }
+}
+
+impl Owner {
+    /// The columns of an organization and of a person, of which one is taken.
+    pub(super) fn columns(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Self::Organization(id) => (Some(id.as_str()), None),
+            Self::User(id) => (None, Some(id.as_str())),
+        }
+    }
 }

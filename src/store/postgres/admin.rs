@@ -12,19 +12,16 @@ use super::{
     sql::{Statement, Statements},
 };
 use crate::{
-    credential::{Kind, is_key_id},
-    principal::{OrgId, ScopeSet, UserId},
+    credential::Kind,
     store::{
-        Record, Standing, StoreAdmin, StoreError,
-        WriteError::{
-            self, GrantOnToken, InvalidId, Taken, UnknownCredential, UnknownOrganization, UnknownRole, UnknownUser,
-        },
+        Commit, ManagedStore, Record, StoreAdmin, StoreError,
+        WriteError::{self, Taken, UnknownCredential, UnknownOrganization, UnknownRole, UnknownUser},
     },
 };
 
 #[derive(Debug, thiserror::Error)]
-#[error("PostgreSQL cannot store an id that contains NUL")]
-struct NulInId;
+#[error("PostgreSQL cannot store a text that contains NUL")]
+struct NulInText;
 
 impl PostgresStore {
     /// Runs one statement, which is a transaction of its own, and returns how many rows it changed.
@@ -33,70 +30,20 @@ impl PostgresStore {
     }
 
     /// Runs statements as one transaction; an error rolls it back.
-    async fn transact(
+    pub(super) async fn transact<T>(
         &self,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<(), WriteError>,
-    ) -> Result<(), WriteError> {
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, WriteError>,
+    ) -> Result<T, WriteError> {
         let mut transaction = self.pool.begin_with(super::BEGIN).await.map_err(failed)?;
-        work(&mut transaction).await?;
-        Ok(transaction.commit().await.map_err(failed)?)
-    }
-
-    async fn insert_key(&self, record: &Record) -> Result<(), WriteError> {
-        if !is_key_id(record.id()) {
-            return Err(InvalidId(record.id().into()));
-        }
-        let organization = record.organization().map_or("", OrgId::as_str);
-        let scopes = self.own_scopes(record)?.map(|scopes| scopes.iter().map(str::to_owned).collect::<Vec<_>>());
-        self.insert_owned(record, &self.statements.living_organization, organization, scopes).await
-    }
-
-    async fn insert_token(&self, record: &Record) -> Result<(), WriteError> {
-        if record.organization().is_some() || record.role().is_some() || !record.scopes().is_empty() {
-            return Err(GrantOnToken);
-        }
-        let user = record.user().map_or("", UserId::as_str);
-        self.insert_owned(record, &self.statements.known_user, user, None).await
-    }
-
-    async fn insert_owned(
-        &self,
-        record: &Record,
-        owner_is_there: &Statement,
-        owner: &str,
-        scopes: Option<Vec<String>>,
-    ) -> Result<(), WriteError> {
-        let unknown = match record.kind() {
-            Kind::OrgKey => UnknownOrganization,
-            Kind::PersonalToken => UnknownUser,
-        };
-        let insert = self.statements.insert.query();
-        let insert = insert.bind(record.kind().as_str()).bind(record.id()).bind(record.digest().to_bytes().to_vec());
-        let insert = insert.bind(standing_word(record)).bind(record.expires_at().map(|moment| moment.0));
-        let insert = insert.bind(record.organization().map(OrgId::as_str)).bind(record.user().map(UserId::as_str));
-        let insert = insert.bind(record.role()).bind(scopes);
-        self.transact(async |db| {
-            there(db, owner_is_there, owner, unknown).await?;
-            storable(record.id())?;
-            let inserted = insert.execute(&mut *db).await.map_err(failed)?;
-            one(inserted.rows_affected(), || Taken(record.id().into()))
-        })
-        .await
-    }
-
-    /// What has to be stored besides the role: nothing when the scopes are the role's, so that they follow the catalogue.
-    fn own_scopes<'r>(&self, record: &'r Record) -> Result<Option<&'r ScopeSet>, WriteError> {
-        let of_role = match record.role() {
-            Some(role) => Some(self.catalogue.scopes_of(role).ok_or_else(|| UnknownRole(role.into()))?),
-            None => None,
-        };
-        Ok(Some(record.scopes()).filter(|scopes| of_role != Some(*scopes)))
+        let done = work(&mut transaction).await?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(done)
     }
 }
 
 /// Makes sure that an owner or a parent is there, and keeps it there. PostgreSQL's text holds no NUL, so that nothing that
 /// has one is known.
-async fn there(
+pub(super) async fn there(
     db: &mut PgConnection,
     statement: &Statement,
     id: &str,
@@ -110,22 +57,12 @@ async fn there(
 }
 
 /// Refuses what the database would refuse in words of its own.
-fn storable(id: &str) -> Result<(), WriteError> {
-    if id.contains('\0') { Err(StoreError::unavailable(NulInId).into()) } else { Ok(()) }
+pub(super) fn storable(id: &str) -> Result<(), WriteError> {
+    if id.contains('\0') { Err(StoreError::unavailable(NulInText).into()) } else { Ok(()) }
 }
 
-fn one(changed: u64, otherwise: impl FnOnce() -> WriteError) -> Result<(), WriteError> {
+pub(super) fn one(changed: u64, otherwise: impl FnOnce() -> WriteError) -> Result<(), WriteError> {
     if changed == 0 { Err(otherwise()) } else { Ok(()) }
-}
-
-/// Whether an owner is gone follows from the owner. A record that says so by itself does not count, and must not begin
-/// to.
-fn standing_word(record: &Record) -> &'static str {
-    match record.standing() {
-        Standing::Active => "active",
-        Standing::Deleted => "deleted",
-        Standing::Disabled | Standing::OwnerGone | Standing::OrganizationGone => "disabled",
-    }
 }
 
 #[async_trait]
@@ -186,10 +123,7 @@ impl StoreAdmin for PostgresStore {
     }
 
     async fn insert(&self, record: Record) -> Result<(), WriteError> {
-        match record.kind() {
-            Kind::OrgKey => self.insert_key(&record).await,
-            Kind::PersonalToken => self.insert_token(&record).await,
-        }
+        self.commit(&Commit::inserting(&record, &self.catalogue)?).await
     }
 
     async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError> {

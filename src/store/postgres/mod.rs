@@ -9,14 +9,17 @@
 //!
 //! ```sql
 #![doc = include_str!("../../../migrations/postgres/0001_credentials.sql")]
+#![doc = include_str!("../../../migrations/postgres/0003_management.sql")]
 //! ```
 //!
 //! A service that may not create anything needs `USAGE` on the schema; `SELECT` on all tables for look-ups and the feed;
-//! for changes also `INSERT` and `UPDATE` on `organizations`, `users`, `memberships`, `credentials` and `DELETE` on
-//! `memberships`; for [`prune`](PostgresStore::prune) `DELETE` on `changes`.
+//! for changes also `INSERT` and `UPDATE` on `organizations`, `users`, `memberships`, `credentials`, `INSERT` on `events`
+//! and `DELETE` on `memberships`; for last uses `INSERT` and `UPDATE` on `uses` and `INSERT` on `events`; for
+//! [`prune`](PostgresStore::prune) `DELETE` on `changes`.
 
 mod admin;
 mod feed;
+mod managed;
 mod row;
 mod setup;
 mod sql;

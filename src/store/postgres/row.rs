@@ -57,16 +57,11 @@ fn expiry(row: &PgRow) -> Result<Option<UnixMillis>, StoreError> {
     Ok(get::<Option<i64>>(row, "expires_at")?.map(UnixMillis))
 }
 
-fn own_standing(row: &PgRow) -> Result<Standing, StoreError> {
-    match get(row, "standing")? {
-        "active" => Ok(Standing::Active),
-        "disabled" => Ok(Standing::Disabled),
-        "deleted" => Ok(Standing::Deleted),
-        _ => Err(StoreError::corrupt("unknown standing")),
-    }
+pub(super) fn own_standing(row: &PgRow) -> Result<Standing, StoreError> {
+    Standing::of_word(get(row, "standing")?)
 }
 
-fn get<'r, T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>>(
+pub(super) fn get<'r, T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>>(
     row: &'r PgRow,
     column: &str,
 ) -> Result<T, StoreError> {

@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc};
 
 use sqlx::{AssertSqlSafe, Postgres, postgres::PgArguments, query::Query};
 
+use super::managed::Managed;
+
 /// The schema of a store: a name that needs no quotes.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Schema(Arc<str>);
@@ -36,7 +38,7 @@ impl Schema {
     }
 
     /// Takes `$$.` for the schema. Quoted all the same: a name could be a reserved word.
-    fn statement(&self, text: &str) -> Statement {
+    pub(super) fn statement(&self, text: &str) -> Statement {
         Statement(text.replace("$$.", &format!("\"{}\".", self.0)).into())
     }
 }
@@ -62,11 +64,12 @@ macro_rules! statements {
         /// The statements of a store.
         pub(super) struct Statements {
             $($(#[doc = $doc])* pub(super) $name: Statement,)+
+            pub(super) managed: Managed,
         }
 
         impl Statements {
             pub(super) fn of(schema: &Schema) -> Self {
-                Self { $($name: schema.statement($text),)+ }
+                Self { $($name: schema.statement($text),)+ managed: Managed::of(schema) }
             }
         }
     };
@@ -108,8 +111,9 @@ statements! {
         ON CONFLICT (user_id, organization_id) DO UPDATE SET role = excluded.role";
     remove_member = "DELETE FROM $$.memberships WHERE user_id = $1 AND organization_id = $2";
     insert = "
-        INSERT INTO $$.credentials (kind, id, digest, standing, expires_at, organization_id, user_id, role, scopes)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
+        INSERT INTO $$.credentials (kind, id, digest, standing, expires_at, organization_id, user_id, role, scopes,
+            name, created_at, rotated_from, idempotency_key, request)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING";
     delete = "UPDATE $$.credentials SET standing = 'deleted' WHERE kind = $1 AND id = $2 AND standing <> 'deleted'";
 
     version = "SELECT max(version) FROM $$._migrations WHERE success";

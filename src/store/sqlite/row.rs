@@ -48,7 +48,7 @@ pub(super) async fn key(
     let Ok(id) = std::str::from_utf8(id) else { return Ok(None) };
     let row: Option<KeyRow> = sqlx::query_as(KEY).bind(id).fetch_optional(connection).await.map_err(failed)?;
     let Some((digest, standing, expires_at, organization, deleted, role, scopes)) = row else { return Ok(None) };
-    let standing = match (own_standing(&standing)?, deleted) {
+    let standing = match (Standing::of_word(&standing)?, deleted) {
         (Standing::Active, None | Some(1..)) => Standing::OrganizationGone,
         (own, _) => own,
     };
@@ -68,7 +68,7 @@ pub(super) async fn token(
     let query = sqlx::query_as(TOKEN).bind(digest.to_bytes().to_vec()).bind(organization);
     let row: Option<TokenRow> = query.fetch_optional(connection).await.map_err(failed)?;
     let Some((id, standing, expires_at, user, enabled, role)) = row else { return Ok(None) };
-    let standing = match (own_standing(&standing)?, enabled) {
+    let standing = match (Standing::of_word(&standing)?, enabled) {
         (Standing::Active, None | Some(0)) => Standing::OwnerGone,
         (own, _) => own,
     };
@@ -114,15 +114,6 @@ fn granted(
 
 fn there(name: Option<String>) -> Result<String, StoreError> {
     name.ok_or_else(|| StoreError::corrupt("a name is missing"))
-}
-
-pub(super) fn own_standing(word: &str) -> Result<Standing, StoreError> {
-    match word {
-        "active" => Ok(Standing::Active),
-        "disabled" => Ok(Standing::Disabled),
-        "deleted" => Ok(Standing::Deleted),
-        _ => Err(StoreError::corrupt("unknown standing")),
-    }
 }
 
 /// What a value says that cannot be read is a damaged record; all else is an outage.

@@ -2,11 +2,10 @@
 //!
 //! A row that makes no sense is [`StoreError::Corrupt`] for the question that meets it, and never a guess.
 
-use super::super::row::own_standing;
 use crate::{
     clock::UnixMillis,
     manage::{Action, CredentialInfo, Event, Owner, Who},
-    store::StoreError,
+    store::{Standing, StoreError},
 };
 
 macro_rules! select {
@@ -75,7 +74,7 @@ pub(super) fn info(owner: &Owner, row: InfoRow) -> Result<CredentialInfo, StoreE
         name: name.into(),
         role: role.map(Into::into),
         scopes: scopes.map(Into::into),
-        standing: own_standing(&standing)?,
+        standing: Standing::of_word(&standing)?,
         created_at: UnixMillis(created_at),
         expires_at: expires_at.map(UnixMillis),
         last_used_at: used_at.map(UnixMillis),

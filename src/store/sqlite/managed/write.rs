@@ -14,7 +14,7 @@ use crate::{
     credential::{Kind, is_key_id},
     manage::{Event, Owner},
     store::{
-        Alteration, Commit, Insert, Standing, StoreError, Use,
+        Alteration, Commit, Insert, StoreError, Use,
         WriteError::{self, CapReached, Changed, InvalidId, Taken},
         managed::Used,
     },
@@ -49,14 +49,6 @@ const USED: &str = "SELECT c.organization_id, c.user_id, c.rotated_to, c.rotated
 const USE: &str = "INSERT INTO tower_api_key_uses (kind, id, at) VALUES (?1, ?2, ?3)
     ON CONFLICT (kind, id) DO UPDATE SET at = excluded.at";
 
-/// The owner in the columns of an organization and of a person.
-fn columns(owner: &Owner) -> (Option<&str>, Option<&str>) {
-    match owner {
-        Owner::Organization(id) => (Some(id.as_str()), None),
-        Owner::User(id) => (None, Some(id.as_str())),
-    }
-}
-
 /// Does what a commit asks for.
 pub(in super::super) async fn commit(db: &mut SqliteConnection, commit: &Commit) -> Result<(), WriteError> {
     if let Some(insert) = &commit.insert {
@@ -85,11 +77,11 @@ async fn add(db: &mut SqliteConnection, insert: &Insert) -> Result<(), WriteErro
             return Err(CapReached(cap));
         }
     }
-    let (organization, user) = columns(&info.owner);
+    let (organization, user) = info.owner.columns();
     let scopes = info.scopes.as_ref().map(|scopes| serde_json::json!(scopes).to_string());
     let (key, request) = idempotency.as_ref().map(|(key, request)| (&**key, request.to_vec())).unzip();
     let query = sqlx::query(INSERT).bind(kind).bind(id).bind(digest.to_bytes().to_vec());
-    let query = query.bind(standing_word(info.standing)).bind(info.expires_at.map(|end| end.0));
+    let query = query.bind(info.standing.word()).bind(info.expires_at.map(|end| end.0));
     let query = query.bind(organization).bind(user).bind(info.role.as_deref()).bind(scopes);
     let query = query.bind(&*info.name).bind(info.created_at.0);
     let query = query.bind(info.rotated_from.as_ref().map(|from| from.as_str())).bind(key).bind(request);
@@ -107,15 +99,15 @@ async fn there(db: &mut SqliteConnection, owner: &Owner) -> Result<(), WriteErro
 async fn alter(db: &mut SqliteConnection, owner: &Owner, change: &Alteration) -> Result<(), WriteError> {
     let Alteration { before, after } = change;
     let query = sqlx::query(of(owner, ALTER)).bind(owner.kind().as_str()).bind(owner.id()).bind(before.id.as_str());
-    let query = query.bind(&*after.name).bind(standing_word(after.standing)).bind(after.expires_at.map(|end| end.0));
+    let query = query.bind(&*after.name).bind(after.standing.word()).bind(after.expires_at.map(|end| end.0));
     let query = query.bind(after.rotated_to.as_ref().map(|to| to.as_str())).bind(after.rotated_at.map(|at| at.0));
-    let query = query.bind(&*before.name).bind(standing_word(before.standing));
+    let query = query.bind(&*before.name).bind(before.standing.word());
     let query = query.bind(before.expires_at.map(|end| end.0)).bind(before.rotated_to.as_ref().map(|to| to.as_str()));
     one(query.execute(db).await.map_err(failed)?.rows_affected(), || Changed)
 }
 
 async fn tell(db: &mut SqliteConnection, event: &Event) -> Result<i64, StoreError> {
-    let (organization, user) = columns(&event.owner);
+    let (organization, user) = event.owner.columns();
     let (sort, id, person) = event.by.columns();
     let query = sqlx::query_scalar(TELL).bind(event.at.0).bind(event.action.as_str()).bind(organization).bind(user);
     let query = query.bind(event.credential.as_str()).bind(event.related.as_ref().map(|id| id.as_str()));
@@ -147,12 +139,4 @@ pub(in super::super) async fn record(db: &mut SqliteConnection, uses: &[Use]) ->
         }
     }
     Ok(told)
-}
-
-fn standing_word(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Active => "active",
-        Standing::Deleted => "deleted",
-        _ => "disabled",
-    }
 }
