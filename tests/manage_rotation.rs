@@ -21,7 +21,7 @@ use std::{
 };
 
 use http::{Request, Response, StatusCode};
-use tokio::sync::RwLock;
+use tokio::{sync::RwLock, task::JoinHandle};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_api_key::{
     AuthLayer,
@@ -88,9 +88,10 @@ async fn client<S: ManagedStore>(
 }
 
 /// Waits until each of the clients may have come round.
-async fn until_more(counter: &AtomicU64) {
+async fn until_more(counter: &AtomicU64, clients: &[JoinHandle<()>]) {
     let wanted = counter.load(Ordering::Relaxed) + 2 * CLIENTS as u64;
     while counter.load(Ordering::Relaxed) < wanted {
+        assert!(!clients.iter().any(JoinHandle::is_finished), "a client was answered wrongly");
         tokio::task::yield_now().await;
     }
 }
@@ -122,11 +123,11 @@ async fn rotate_under_load<S: ManagedStore>(store: S) {
         let new_secret = new_secret.unwrap().expose_secret().to_owned();
         *known.write().await = Known { new: new_secret.clone(), old: Some((secret, end)) };
         (id, secret) = (new.id, new_secret);
-        until_more(&tally.old_in_time).await;
+        until_more(&tally.old_in_time, &clients).await;
         clock.advance_millis(OVERLAP - 1); // its last millisecond
-        until_more(&tally.old_in_time).await;
+        until_more(&tally.old_in_time, &clients).await;
         clock.advance_millis(1);
-        until_more(&tally.old_too_late).await;
+        until_more(&tally.old_too_late, &clients).await;
     }
     stop.store(true, Ordering::Release);
     for client in clients {
@@ -148,4 +149,24 @@ async fn in_memory() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn behind_a_cache_that_never_forgets() {
     rotate_under_load(Cached::new(MemoryStore::new()).with_time_to_live(Duration::MAX)).await;
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn in_a_file_behind_a_cache_that_never_forgets() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalogue = tower_api_key::principal::Catalogue::documented();
+    let store = tower_api_key::store::SqliteStore::open(directory.path().join("test.db"), catalogue).await.unwrap();
+    rotate_under_load(Cached::new(store).with_time_to_live(Duration::MAX)).await;
+}
+
+#[cfg(feature = "postgres")]
+#[path = "support/pg.rs"]
+mod pg;
+
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn in_a_database_behind_a_cache_that_never_forgets() {
+    let Some(cluster) = pg::shared() else { return };
+    rotate_under_load(Cached::new(cluster.store().await).with_time_to_live(Duration::MAX)).await;
 }

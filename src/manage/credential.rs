@@ -162,3 +162,75 @@ impl Filter {
             && self.unused_since.is_none_or(|moment| used < moment)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credential(standing: Standing, expires_at: Option<i64>, last_used_at: Option<i64>) -> CredentialInfo {
+        CredentialInfo {
+            id: "id".into(),
+            owner: Owner::Organization("org_test".into()),
+            name: "name".into(),
+            role: None,
+            scopes: None,
+            standing,
+            created_at: UnixMillis(10),
+            expires_at: expires_at.map(UnixMillis),
+            last_used_at: last_used_at.map(UnixMillis),
+            rotated_from: None,
+            rotated_to: None,
+            rotated_at: None,
+        }
+    }
+
+    #[test]
+    fn a_state_is_what_ended_the_credential_for_good() {
+        use Standing::{Active, Deleted, Disabled};
+        for (standing, expires_at, state) in [
+            (Active, None, State::Active),
+            (Active, Some(101), State::Active),
+            (Active, Some(100), State::Expired),
+            (Disabled, None, State::Disabled),
+            (Disabled, Some(100), State::Disabled),
+            (Deleted, None, State::Deleted),
+            (Deleted, Some(100), State::Deleted),
+        ] {
+            assert_eq!(
+                credential(standing, expires_at, None).state(UnixMillis(100)),
+                state,
+                "{standing:?} {expires_at:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_filter_is_exact_to_the_millisecond() {
+        let shows = |filter: Filter, expires_at, used_at| {
+            filter.shows(&credential(Standing::Active, expires_at, used_at), UnixMillis(0))
+        };
+        let expiring = Filter { expiring_before: Some(UnixMillis(50)), ..Filter::default() };
+        for (expires_at, shown) in [(None, false), (Some(49), true), (Some(50), false)] {
+            assert_eq!(shows(expiring, expires_at, None), shown, "expires at {expires_at:?}");
+        }
+        let unused = |since| Filter { unused_since: Some(UnixMillis(since)), ..Filter::default() };
+        for (used_at, since, shown) in
+            [(None, 10, false), (None, 11, true), (Some(20), 20, false), (Some(20), 21, true), (Some(20), 15, false)]
+        {
+            assert_eq!(shows(unused(since), None, used_at), shown, "used at {used_at:?}, since {since}");
+        }
+    }
+
+    #[test]
+    fn a_key_id_is_the_beginning_of_a_key_and_no_part_of_a_token() {
+        let mut one = credential(Standing::Active, None, None);
+        for (id, shown) in
+            [("short", "ak_short"), ("123456789012", "ak_123456789012"), ("1234567890123", "ak_123456789012…")]
+        {
+            one.id = id.into();
+            assert_eq!(one.key_id("ak_"), shown);
+        }
+        one.owner = Owner::User("alice".into());
+        assert_eq!(one.key_id("ak_"), "123456789012…");
+    }
+}

@@ -207,6 +207,14 @@ pub(super) async fn a_foreign_digest_is_accepted_as_it_is<S: ManagedStore>(site:
     let digest_again = Import::new("t-2", of(token), "thief");
     site.refuses("the digest again", "invalid_id", manager.import(&user(USER), Kind::PersonalToken, digest_again))
         .await?;
+    let nameless = Import::new("t-3", digest.clone(), " ");
+    site.refuses("no name", "invalid_name", manager.import(&user(USER), Kind::PersonalToken, nameless)).await?;
+    for (what, import, code) in [
+        ("an unknown role", other("x").with_role("owner"), "unknown_role"),
+        ("an unknown scope", other("x").with_scopes(["agents:fly"]), "unknown_scope"),
+    ] {
+        site.refuses(what, code, manager.import(&org(ORG), Kind::OrgKey, import)).await?;
+    }
     let granted = old_token.with_role("viewer");
     site.refuses("a token's role", "not_allowed", manager.import(&user(USER), Kind::PersonalToken, granted)).await
 }

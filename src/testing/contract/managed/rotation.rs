@@ -68,6 +68,10 @@ pub(super) async fn a_line_has_two_that_count_at_most<S: ManagedStore>(site: &Si
     let again = manager.rotate(&actor, Kind::OrgKey, first.id.as_str(), rotation);
     site.refuses("the first again", "already_rotated", again).await?;
     let (_, third_secret) = both(manager.rotate(&org(ORG), Kind::OrgKey, second.id.as_str(), rotation).await?)?;
+    // Of the two that count now, the cap counts the one that stays.
+    let wider = manager.clone().with_cap(2);
+    wider.issue_key(&actor, NewKey::named("another")).await?;
+    site.refuses("a third", "cap_reached", wider.issue_key(&actor, NewKey::named("third"))).await?;
     claim(!site.accepts(&first_secret).await?, "three of one line are accepted")?;
     claim(site.accepts(&second_secret).await? && site.accepts(&third_secret).await?, "the last two are not accepted")
 }
