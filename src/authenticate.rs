@@ -20,7 +20,7 @@ use crate::{
     manage::LastUse,
     principal::Principal,
     rejection::Cause,
-    secret::verify,
+    secret::{Pepper, verify},
     store::{Record, StoreError},
 };
 
@@ -68,15 +68,16 @@ impl Policy {
         self.needs_organization.then(|| org_header::read(headers, &self.organization_header).asked()).flatten()
     }
 
-    /// Judges what the store found.
+    /// Judges what the store found. `decoy` is its [pepper](crate::CredentialStore::decoy).
     #[inline]
     pub(crate) fn judge(
         &self,
         headers: &HeaderMap,
         presented: &Presented<'_>,
         found: Result<Option<Arc<Record>>, StoreError>,
+        decoy: Option<&Pepper>,
     ) -> Result<Principal, Denial> {
-        self.chain(headers, presented, found).map_err(|denial| Denial { kind: Some(presented.kind()), ..denial })
+        self.chain(headers, presented, found, decoy).map_err(|denial| Denial { kind: Some(presented.kind()), ..denial })
     }
 
     #[inline]
@@ -85,8 +86,9 @@ impl Policy {
         headers: &HeaderMap,
         presented: &Presented<'_>,
         found: Result<Option<Arc<Record>>, StoreError>,
+        decoy: Option<&Pepper>,
     ) -> Result<Principal, Denial> {
-        let verified = verify::check(presented, found?)?; // the same work when the id is unknown
+        let verified = verify::check(presented, found?, decoy)?; // the same work when the id is unknown
         let live = verified.live(&*self.clock)?;
         if let Some(guard) = &self.browser_guard {
             guard.check(headers, live.record())?;
@@ -97,7 +99,7 @@ impl Policy {
         };
         let principal = Principal::new(acting);
         if let Some(uses) = &self.last_use {
-            uses.note(principal.record(), self.clock.now());
+            uses.note(principal.record(), presented.digest(), self.clock.now());
         }
         Ok(principal)
     }

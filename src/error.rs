@@ -22,6 +22,15 @@ pub enum ConfigError {
     /// A realm with control characters, which no header can carry.
     #[error("the realm must not have control characters")]
     InvalidRealm,
+    /// A pepper's name that could not stand beside its digests.
+    #[error("{0:?} is no name of a pepper: 1 to 64 letters, digits, `-`, `_`, `.`")]
+    InvalidPepperName(Box<str>),
+    /// A pepper with a secret of so few bytes.
+    #[error("a pepper needs a secret of at least 32 bytes, and this one has {0}")]
+    PepperTooShort(usize),
+    /// A pepper's name was given twice.
+    #[error("there already is a pepper {0:?}")]
+    DuplicatePepper(Box<str>),
     /// A length cap below the tokens that the crate mints.
     #[error("a length cap of {0} bytes would refuse every minted token")]
     LengthCapTooSmall(usize),

@@ -110,7 +110,7 @@ impl<S: CredentialStore, R> Gate<S, R> {
             Ok(Peek::Ask) => return Ok(Opening::Ask(presented.into_owned())),
             Err(_) => Err(StoreError::Panicked),
         };
-        self.policy.judge(headers, &presented, found).map(Opening::Accept)
+        self.policy.judge(headers, &presented, found, self.store.decoy()).map(Opening::Accept)
     }
 
     fn ask<ReqB, ResB>(self: Arc<Self>, presented: Presented<'static>, headers: &HeaderMap) -> Asking<ReqB, ResB>
@@ -144,7 +144,7 @@ impl<S: CredentialStore, R> Gate<S, R> {
         R: Responder<ResB>,
         ResB: RefusalBody,
     {
-        match self.policy.judge(request.headers(), presented, found) {
+        match self.policy.judge(request.headers(), presented, found, self.store.decoy()) {
             Ok(principal) => {
                 admit(request, principal, latency);
                 Ok(())

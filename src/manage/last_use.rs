@@ -16,6 +16,7 @@ use crate::{
     credential::Kind,
     observe,
     principal::CredentialId,
+    secret::Digest,
     store::{ManagedStore, Record, USE_GRANULARITY_MILLIS, Use},
 };
 
@@ -38,10 +39,16 @@ use crate::{
 /// # }
 /// ```
 #[derive(Clone, Default)]
-pub struct LastUse(Arc<Slots>);
+pub struct LastUse(Arc<Noted>);
 
-type Slots = papaya::HashMap<Name, Slot, foldhash::fast::RandomState>;
+#[derive(Default)]
+struct Noted {
+    slots: papaya::HashMap<Name, Slot, foldhash::fast::RandomState>,
+    /// What is to be made anew, and from what: digests of tokens that were presented.
+    outdated: papaya::HashMap<Name, Digest, foldhash::fast::RandomState>,
+}
 
+#[derive(Clone)]
 struct Name {
     kind: Kind,
     id: CredentialId,
@@ -69,8 +76,12 @@ impl LastUse {
         Self::default()
     }
 
-    pub(crate) fn note(&self, record: &Record, now: UnixMillis) {
-        let slots = self.0.pin();
+    pub(crate) fn note(&self, record: &Record, presented: &Digest, now: UnixMillis) {
+        if record.is_outdated() {
+            let name = Name { kind: record.kind(), id: record.id().into() };
+            self.0.outdated.pin().insert(name, presented.clone());
+        }
+        let slots = self.0.slots.pin();
         let noted = slots.get(&Borrowed(record.kind(), record.id())).is_some_and(|slot| slot.touch(now.0));
         if !noted {
             let slot = Slot { at: AtomicI64::new(now.0), written: AtomicI64::new(RETIRED) };
@@ -79,7 +90,7 @@ impl LastUse {
     }
 
     fn unwritten(&self) -> Vec<Use> {
-        let slots = self.0.pin();
+        let slots = self.0.slots.pin();
         let fresh = slots.iter().filter_map(|(name, slot)| {
             let at = slot.at.load(Relaxed);
             let fresh = at != RETIRED && at != slot.written.load(Relaxed);
@@ -90,7 +101,7 @@ impl LastUse {
 
     /// Remembers what was written, and takes out what was not used since it was last written.
     fn wrote(&self, uses: &[Use]) {
-        let slots = self.0.pin();
+        let slots = self.0.slots.pin();
         for (name, slot) in &slots {
             let written = slot.written.load(Relaxed);
             if slot.at.compare_exchange(written, RETIRED, Relaxed, Relaxed).is_ok() {
@@ -135,7 +146,8 @@ impl<S: ManagedStore> Manager<S> {
     }
 
     /// Writes the uses that were noted since the last time, and returns of how many credentials these were; before the
-    /// service stops, say. What is written of one credential is a minute apart.
+    /// service stops, say. What is written of one credential is a minute apart. Of the credentials that were used, those
+    /// whose digest was made without the store's current [pepper](crate::secret::Peppers) get another.
     ///
     /// # Errors
     /// [`ManageError::Store`]; the uses are kept.
@@ -146,7 +158,20 @@ impl<S: ManagedStore> Manager<S> {
             events.iter().for_each(|event| (self.hook)(event));
         }
         uses.wrote(&unwritten);
+        self.rehash(uses).await?;
         Ok(unwritten.len())
+    }
+
+    async fn rehash(&self, uses: &LastUse) -> Result<(), ManageError> {
+        let outdated: Vec<_> = {
+            let outdated = uses.0.outdated.pin();
+            outdated.iter().map(|(name, presented)| (name.clone(), presented.clone())).collect()
+        };
+        for (name, presented) in outdated {
+            self.store.rehash(name.kind, name.id.as_str(), &presented).await?;
+            uses.0.outdated.pin().remove(&name);
+        }
+        Ok(())
     }
 }
 
@@ -179,6 +204,6 @@ impl papaya::Equivalent<Name> for Borrowed<'_> {
 
 impl fmt::Debug for LastUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LastUse").field("credentials", &self.0.len()).finish_non_exhaustive()
+        f.debug_struct("LastUse").field("credentials", &self.0.slots.len()).finish_non_exhaustive()
     }
 }

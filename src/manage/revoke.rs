@@ -23,7 +23,7 @@ impl<S: ManagedStore> Manager<S> {
         let token = self.format.classify(token.as_bytes()).map_err(|_| ManageError::UnknownCredential)?;
         let presented = Presented::new(&token);
         let found = self.store.find(&presented.lookup(|| None)).await?;
-        let verified = verify::check(&presented, found).map_err(|denial| match denial.cause {
+        let verified = verify::check(&presented, found, self.store.decoy()).map_err(|denial| match denial.cause {
             Cause::Store(_) => StoreError::Mismatched.into(),
             _ => ManageError::UnknownCredential,
         })?;

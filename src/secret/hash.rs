@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding};
 use sha2::{Digest as _, Sha256, block_api::compress256};
 use subtle::{Choice, ConstantTimeEq};
 
@@ -44,6 +45,34 @@ impl Digest {
         Self(digest)
     }
 
+    /// Reads a digest that another system has kept as 64 hexadecimal digits, in either case.
+    ///
+    /// # Errors
+    /// [`ParseDigestError`].
+    pub fn from_hex(text: &str) -> Result<Self, ParseDigestError> {
+        let mut bytes = [0; 32];
+        match base16ct::mixed::decode(text, &mut bytes) {
+            Ok([_, ..]) if text.len() == 64 => Ok(Self::from_bytes(bytes)),
+            _ => Err(ParseDigestError),
+        }
+    }
+
+    /// Reads a digest that another system has kept in Base64 (RFC 4648): the standard or the URL-safe alphabet, with or
+    /// without padding.
+    ///
+    /// # Errors
+    /// [`ParseDigestError`].
+    pub fn from_base64(text: &str) -> Result<Self, ParseDigestError> {
+        let text = text.strip_suffix('=').unwrap_or(text);
+        let mut bytes = [0; 32];
+        let read = Base64Unpadded::decode(text, &mut bytes).is_ok_and(|read| read.len() == 32);
+        if read || Base64UrlUnpadded::decode(text, &mut bytes).is_ok_and(|read| read.len() == 32) {
+            Ok(Self::from_bytes(bytes))
+        } else {
+            Err(ParseDigestError)
+        }
+    }
+
     /// Returns the 32 bytes, for a store to keep.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; 32] {
@@ -61,6 +90,11 @@ impl Digest {
         self.0
     }
 }
+
+/// A text that is no digest. Does not repeat the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a SHA-256 digest: 64 hexadecimal digits, or 32 bytes in Base64")]
+pub struct ParseDigestError;
 
 /// The initial hash value (FIPS 180-4, section 5.3.3).
 const INITIAL: [u32; 8] =
@@ -116,6 +150,29 @@ mod tests {
     fn bytes_survive_the_round_trip() {
         let bytes: [u8; 32] = std::array::from_fn(|i| i as u8);
         assert_eq!(Digest::from_bytes(bytes).to_bytes(), bytes);
+    }
+
+    #[test]
+    fn hex_and_base64_are_read_whole_or_not_at_all() {
+        let bytes: [u8; 32] = std::array::from_fn(|i| (i * 37 + 200) as u8);
+        let hex = hex::encode(bytes);
+        for text in [hex.clone(), hex.to_uppercase()] {
+            assert_eq!(Digest::from_hex(&text).unwrap().to_bytes(), bytes, "{text}");
+        }
+        let standard = Base64Unpadded::encode_string(&bytes);
+        let url = Base64UrlUnpadded::encode_string(&bytes);
+        assert_ne!(standard, url);
+        for text in [standard.clone(), url.clone(), format!("{standard}="), format!("{url}=")] {
+            assert_eq!(Digest::from_base64(&text).unwrap().to_bytes(), bytes, "{text}");
+        }
+        let bad = |text: &str| Digest::from_hex(text).is_err() && Digest::from_base64(text).is_err();
+        for text in ["", "=", "00", &hex[1..], &format!("{hex}0"), &format!("{hex}00"), &format!(" {hex}"), "zz"] {
+            assert!(bad(text), "{text:?}");
+        }
+        for text in [&standard[1..], &format!("{standard}=="), &format!("{standard}A"), &format!("{}!", &standard[1..])]
+        {
+            assert!(bad(text), "{text:?}");
+        }
     }
 
     #[test]

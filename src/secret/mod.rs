@@ -2,6 +2,7 @@
 
 pub(crate) mod generate;
 mod hash;
+pub(crate) mod pepper;
 pub(crate) mod verify;
 
 use std::fmt;
@@ -9,7 +10,8 @@ use std::fmt;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use generate::{MintError, Minted, SCANNER_REGEX};
-pub use hash::Digest;
+pub use hash::{Digest, ParseDigestError};
+pub use pepper::{Pepper, Peppers};
 
 /// A whole token in plain text, to be shown to its owner once.
 ///

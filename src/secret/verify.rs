@@ -1,6 +1,6 @@
 //! The comparison: the only room that can make a [`Verified`].
 
-use std::sync::Arc;
+use std::{hint::black_box, sync::Arc};
 
 use subtle::{Choice, ConstantTimeEq};
 
@@ -8,7 +8,7 @@ use crate::{
     authenticate::Denial,
     credential::{Kind, Presented},
     rejection::Cause,
-    secret::Digest,
+    secret::{Digest, Pepper},
     store::{Record, StoreError},
 };
 
@@ -24,11 +24,19 @@ impl Verified {
 
 /// Compares what was presented with what is stored.
 ///
-/// Without a record the comparison is made against a decoy, so that an unknown id and a wrong secret do the same work.
+/// Without a record the comparison is made against a decoy, so that an unknown id and a wrong secret do the same work. Where
+/// there are peppers (`decoy` is one), a digest under one is made in any case.
 #[inline]
-pub(crate) fn check(presented: &Presented<'_>, found: Option<Arc<Record>>) -> Result<Verified, Denial> {
+pub(crate) fn check(
+    presented: &Presented<'_>,
+    found: Option<Arc<Record>>,
+    decoy: Option<&Pepper>,
+) -> Result<Verified, Denial> {
     let stored = found.as_ref().map_or(&Digest::DECOY, |record| record.digest());
-    let same = presented.digest().ct_eq(stored) & Choice::from(u8::from(found.is_some()));
+    let own = found.as_ref().and_then(|record| record.pepper());
+    let peppered = black_box(own.or(decoy).map(|pepper| pepper.digest(presented.digest())));
+    let shown = peppered.as_ref().filter(|_| own.is_some()).unwrap_or(presented.digest());
+    let same = shown.ct_eq(stored) & Choice::from(u8::from(found.is_some()));
     match found {
         None => Err(Denial::from(Cause::UnknownCredential)),
         Some(record) if !asked_for(presented, &record) => Err(Denial::about(StoreError::Mismatched.into(), record)),

@@ -67,6 +67,16 @@ pub trait ManagedStore: StoreAdmin {
     /// # Errors
     /// [`StoreError`]; then nothing was recorded.
     async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError>;
+
+    /// Makes the digest of a credential anew, as the store makes digests now, if it was made otherwise and `presented` is
+    /// the plain digest of its token; returns whether it did. By default there is nothing to make anew.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
+        let _ = (kind, id, presented);
+        Ok(false)
+    }
 }
 
 /// The least time between two recorded uses of one credential, in milliseconds.
@@ -191,5 +201,9 @@ impl<S: ManagedStore + ?Sized> ManagedStore for Arc<S> {
 
     async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
         (**self).record_uses(uses).await
+    }
+
+    async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
+        (**self).rehash(kind, id, presented).await
     }
 }

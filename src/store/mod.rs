@@ -51,7 +51,10 @@ pub use record::{Record, Standing};
 pub use sqlite::SqliteStore;
 pub use write::WriteError;
 
-use crate::{credential::Kind, secret::Digest};
+use crate::{
+    credential::Kind,
+    secret::{Digest, Pepper},
+};
 
 /// Finds the record of a credential. See the [module](self) for the contract.
 ///
@@ -68,6 +71,12 @@ pub trait CredentialStore: Send + Sync + 'static {
         Peek::Ask
     }
 
+    /// Returns a pepper under which a digest is made for a credential that is not known, so that it costs what a known one
+    /// does; `None`, the default, where no digest is made under a pepper.
+    fn decoy(&self) -> Option<&Pepper> {
+        None
+    }
+
     /// Answers after whatever it takes. Dropped when the deadline passes or the client goes away.
     ///
     /// # Errors
@@ -79,6 +88,10 @@ pub trait CredentialStore: Send + Sync + 'static {
 impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
     fn peek(&self, lookup: &Lookup<'_>) -> Peek {
         (**self).peek(lookup)
+    }
+
+    fn decoy(&self) -> Option<&Pepper> {
+        (**self).decoy()
     }
 
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
@@ -218,6 +231,10 @@ pub enum StoreError {
     /// No answer before the deadline.
     #[error("the store did not answer within {0:?}")]
     TimedOut(Duration),
+    /// The record's digest was made under a pepper that the store was not given, or (the empty name) without one where that
+    /// is not accepted.
+    #[error("the digest was made under the pepper {0:?}, which the store does not accept")]
+    UnknownPepper(Box<str>),
     /// The store panicked.
     #[error("the store panicked")]
     Panicked,
@@ -247,6 +264,7 @@ impl StoreError {
             Self::Unavailable(_) => "store_unavailable",
             Self::Corrupt(_) => "record_corrupt",
             Self::TimedOut(_) => "store_timed_out",
+            Self::UnknownPepper(_) => "unknown_pepper",
             Self::Panicked => "store_panicked",
             Self::Mismatched => "store_mismatched",
         }

@@ -1,5 +1,9 @@
 //! What the databases keep of records and owners.
 
+use std::sync::Arc;
+
+use subtle::ConstantTimeEq;
+
 use super::{
     Commit, Insert, Record, Standing, StoreError,
     WriteError::{self, GrantOnToken, InvalidId, UnknownRole},
@@ -9,6 +13,7 @@ use crate::{
     credential::{Kind, is_key_id},
     manage::{CredentialInfo, Owner},
     principal::Catalogue,
+    secret::{Digest, Pepper, Peppers},
 };
 
 impl Commit {
@@ -49,6 +54,51 @@ impl Commit {
 /// What a token may do follows from memberships.
 fn has_grant(token: &Record) -> bool {
     token.organization().is_some() || token.role().is_some() || !token.scopes().is_empty()
+}
+
+impl Peppers {
+    /// What is kept of a credential with the digest `plain`: its digest under the current pepper, and that one's name.
+    pub(super) fn keep<'p>(peppers: Option<&'p Self>, plain: &Digest) -> (Digest, Option<&'p str>) {
+        match peppers.map(Self::current) {
+            Some(pepper) => (pepper.digest(plain), Some(pepper.name())),
+            None => (plain.clone(), None),
+        }
+    }
+
+    /// Every digest that a credential with the digest `plain` may be kept by, the likeliest first.
+    pub(super) fn candidates(peppers: Option<&Self>, plain: &Digest) -> Vec<Digest> {
+        let peppered = peppers.into_iter().flat_map(Self::all).map(|pepper| pepper.digest(plain));
+        peppered.chain(peppers.is_none_or(Self::accepts_plain).then(|| plain.clone())).collect()
+    }
+
+    /// Finds the pepper that a row names.
+    pub(super) fn of_row(peppers: Option<&Self>, name: Option<&str>) -> Result<Option<Arc<Pepper>>, StoreError> {
+        match name {
+            None if peppers.is_none_or(Self::accepts_plain) => Ok(None),
+            None => Err(StoreError::UnknownPepper("".into())),
+            Some(name) => {
+                let pepper = peppers.and_then(|peppers| peppers.named(name)).cloned();
+                pepper.map(Some).ok_or_else(|| StoreError::UnknownPepper(name.into()))
+            }
+        }
+    }
+
+    /// Whether a row's digest, made under the pepper that it names, is of the token with the digest `presented`.
+    pub(super) fn verifies(
+        peppers: Option<&Self>,
+        stored: &Digest,
+        name: Option<&str>,
+        presented: &Digest,
+    ) -> Result<bool, StoreError> {
+        let pepper = Self::of_row(peppers, name)?;
+        let shown = pepper.map_or_else(|| presented.clone(), |pepper| pepper.digest(presented));
+        Ok(shown.ct_eq(stored).into())
+    }
+
+    /// Whether digests are not made any more as the one of a row was.
+    pub(super) fn is_outdated(peppers: Option<&Self>, name: Option<&str>) -> bool {
+        peppers.is_some_and(|peppers| name != Some(peppers.current().name()))
+    }
 }
 
 impl Standing {

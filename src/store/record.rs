@@ -7,7 +7,7 @@ use crate::{
     credential::Kind,
     error::ConfigError,
     principal::{Catalogue, CredentialId, OrgId, ScopeSet, UserId},
-    secret::Digest,
+    secret::{Digest, Pepper},
 };
 
 /// A credential as a store knows it, without its secret.
@@ -35,13 +35,18 @@ pub struct Record {
     grant: Arc<Grant>,
 }
 
-/// What a credential may do, and where and for whom. Shared by the records that may do the same.
+/// What a credential may do, where and for whom, and how its digest was made. Shared by the records of which all of it is the
+/// same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Grant {
     organization: Option<OrgId>,
     user: Option<UserId>,
     role: Option<Arc<str>>,
     scopes: ScopeSet,
+    /// What the digest was made under.
+    pepper: Option<Arc<Pepper>>,
+    /// The digest is to be made anew, when somebody presents the token.
+    outdated: bool,
 }
 
 /// Whether a credential still counts, apart from its expiry.
@@ -85,7 +90,14 @@ impl Record {
             can_expire: false,
             kind,
             standing: Standing::Active,
-            grant: Arc::new(Grant { organization, user, role: None, scopes: ScopeSet::empty() }),
+            grant: Arc::new(Grant {
+                organization,
+                user,
+                role: None,
+                scopes: ScopeSet::empty(),
+                pepper: None,
+                outdated: false,
+            }),
         }
     }
 
@@ -116,6 +128,26 @@ impl Record {
     fn regrant(mut self, change: impl FnOnce(&mut Grant)) -> Self {
         change(Arc::make_mut(&mut self.grant));
         self
+    }
+
+    /// States what the digest was made under. Without it, it is the SHA-256 digest of the whole token.
+    #[must_use]
+    pub fn under(self, pepper: Option<Arc<Pepper>>) -> Self {
+        if pepper.is_none() { self } else { self.regrant(|grant| grant.pepper = pepper) }
+    }
+
+    /// States that the digest was made otherwise than its store would make it now.
+    #[must_use]
+    pub fn outdated(self, outdated: bool) -> Self {
+        if outdated { self.regrant(|grant| grant.outdated = true) } else { self }
+    }
+
+    pub(crate) fn pepper(&self) -> Option<&Pepper> {
+        self.grant.pepper.as_deref()
+    }
+
+    pub(crate) fn is_outdated(&self) -> bool {
+        self.grant.outdated
     }
 
     /// Takes another grant, equal to its own, to share it.

@@ -4,8 +4,10 @@ use async_trait::async_trait;
 
 use super::Cached;
 use crate::{
+    credential::Kind,
     manage::{CredentialInfo, Event, Owner},
     principal::Catalogue,
+    secret::Digest,
     store::{Change, Commit, ListQuery, ManagedStore, StoreError, Use, WriteError},
 };
 
@@ -41,5 +43,10 @@ impl<S: ManagedStore> ManagedStore for Cached<S> {
 
     async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
         self.store.record_uses(uses).await // a use changes no answer
+    }
+
+    async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
+        let _applied = self.at_the_end(Change::Credential { kind, id: id.into() });
+        self.store.rehash(kind, id, presented).await
     }
 }

@@ -36,7 +36,7 @@ use self::{
     time::nanos,
 };
 use super::{Change, CredentialStore, Key, Lookup, OrgTree, Peek, Record, Standing, StoreError};
-use crate::{clock::Clock, metrics};
+use crate::{clock::Clock, metrics, secret::Pepper};
 
 /// Remembers what a store has answered.
 ///
@@ -176,6 +176,10 @@ impl<S: CredentialStore> CredentialStore for Cached<S> {
             Some(None) => Peek::NotFound,
             None => Peek::Ask,
         }
+    }
+
+    fn decoy(&self) -> Option<&Pepper> {
+        self.store.decoy()
     }
 
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {

@@ -6,10 +6,11 @@ use crate::store::StoreError;
 
 /// Makes an error that says the same, and has the same sources.
 pub(super) fn share(error: &Arc<StoreError>) -> StoreError {
-    match **error {
+    match &**error {
         StoreError::Unavailable(_) => StoreError::unavailable(Shared(Arc::clone(error))),
         StoreError::Corrupt(_) => StoreError::corrupt(Shared(Arc::clone(error))),
-        StoreError::TimedOut(deadline) => StoreError::TimedOut(deadline),
+        StoreError::TimedOut(deadline) => StoreError::TimedOut(*deadline),
+        StoreError::UnknownPepper(name) => StoreError::UnknownPepper(name.clone()),
         StoreError::Panicked => StoreError::Panicked,
         StoreError::Mismatched => StoreError::Mismatched,
     }

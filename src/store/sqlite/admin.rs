@@ -13,7 +13,7 @@ use super::{SqliteStore, managed, row::failed};
 use crate::{
     credential::Kind,
     manage::Event,
-    principal::Catalogue,
+    secret::Digest,
     store::{
         Commit, Record, StoreAdmin, StoreError, Use,
         WriteError::{self, Taken, UnknownCredential, UnknownOrganization, UnknownRole, UnknownUser},
@@ -36,6 +36,7 @@ pub(super) enum Write<'a> {
     RemoveMember { user: &'a str, organization: &'a str },
     Commit(&'a Commit),
     Record(&'a [Use], &'a mut Vec<Event>),
+    Rehash { kind: Kind, id: &'a str, presented: &'a Digest, done: &'a mut bool },
     Delete { kind: Kind, id: &'a str },
 }
 
@@ -54,26 +55,30 @@ impl SqliteStore {
 
     async fn transact(&self, connection: &mut PoolConnection<Sqlite>, write: Write<'_>) -> Result<(), WriteError> {
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        write.run(&mut transaction, &self.catalogue).await?;
+        write.run(&mut transaction, self).await?;
         Ok(transaction.commit().await.map_err(failed)?)
     }
 }
 
 impl Write<'_> {
-    async fn run(self, db: &mut SqliteConnection, catalogue: &Catalogue) -> Result<(), WriteError> {
+    async fn run(self, db: &mut SqliteConnection, store: &SqliteStore) -> Result<(), WriteError> {
         match self {
             Self::CreateOrganization { id, parent } => create_organization(db, id, parent).await,
             Self::DeleteOrganization(id) => delete_organization(db, id).await,
             Self::CreateUser(id) => create_user(db, id).await,
             Self::SetUserEnabled { id, enabled } => set_user_enabled(db, id, enabled).await,
             Self::SetMember { user, organization, role } => {
-                catalogue.scopes_of(role).ok_or_else(|| UnknownRole(role.into()))?;
+                store.catalogue.scopes_of(role).ok_or_else(|| UnknownRole(role.into()))?;
                 set_member(db, user, organization, role).await
             }
             Self::RemoveMember { user, organization } => remove_member(db, user, organization).await,
-            Self::Commit(commit) => managed::commit(db, commit).await,
+            Self::Commit(commit) => managed::commit(db, commit, store.peppers.as_ref()).await,
             Self::Record(uses, told) => {
                 *told = managed::record(db, uses).await?;
+                Ok(())
+            }
+            Self::Rehash { kind, id, presented, done } => {
+                *done = managed::rehash(db, kind, id, presented, store.peppers.as_ref()).await?;
                 Ok(())
             }
             Self::Delete { kind, id } => delete(db, kind, id).await,

@@ -14,7 +14,7 @@
 //!
 //! ```sql
 #![doc = include_str!("../../../migrations/sqlite/0001_credentials.sql")]
-#![doc = include_str!("../../../migrations/sqlite/0004_management.sql")]
+#![doc = include_str!("../../../migrations/sqlite/0002_management.sql")]
 //! ```
 
 mod admin;
@@ -34,7 +34,10 @@ use sqlx::{
 use tokio::{sync::Semaphore, time::timeout};
 
 use super::{CredentialStore, Key, Lookup, OrgTree, Record, StoreError};
-use crate::principal::Catalogue;
+use crate::{
+    principal::Catalogue,
+    secret::{Pepper, Peppers},
+};
 
 pub use feed::SqliteFeed;
 pub use open::{MINIMAL_SQLITE, OpenError};
@@ -75,6 +78,9 @@ const CONNECTIONS: u32 = 8;
 pub struct SqliteStore {
     pool: SqlitePool,
     catalogue: Catalogue,
+    peppers: Option<Peppers>,
+    /// What finds a token: with as many candidates for its digest as there are peppers and one.
+    find_token: Arc<str>,
     /// One writer at a time, in the order of their arrival: writers that queue inside of SQLite would each hold a
     /// connection that readers need.
     turn: Arc<Semaphore>,
@@ -129,7 +135,16 @@ impl SqliteStore {
         keeper: Option<Arc<std::sync::Mutex<SqliteConnection>>>,
     ) -> Result<Self, OpenError> {
         open::prepare(&pool).await?;
-        Ok(Self { pool, catalogue, turn: Arc::new(Semaphore::new(1)), _keeper: keeper })
+        let turn = Arc::new(Semaphore::new(1));
+        Ok(Self { pool, catalogue, peppers: None, find_token: row::find_token(1).into(), turn, _keeper: keeper })
+    }
+
+    /// Keeps the digests of new credentials under a pepper, and verifies those under others. Every store over the same file
+    /// has to be given the same.
+    #[must_use]
+    pub fn with_peppers(self, peppers: Peppers) -> Self {
+        let candidates = peppers.all().count() + usize::from(peppers.accepts_plain());
+        Self { peppers: Some(peppers), find_token: row::find_token(candidates).into(), ..self }
     }
 
     /// Returns the roles.
@@ -171,10 +186,14 @@ impl CredentialStore for SqliteStore {
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
         let mut connection = self.acquire().await?;
         let found = match lookup.key() {
-            Key::Id(id) => row::key(&mut connection, id, &self.catalogue).await,
-            Key::Digest(digest) => row::token(&mut connection, digest, lookup.organization(), &self.catalogue).await,
+            Key::Id(id) => self.key(&mut connection, id).await,
+            Key::Digest(digest) => self.token(&mut connection, digest, lookup.organization()).await,
         };
         Ok(found?.map(Arc::new))
+    }
+
+    fn decoy(&self) -> Option<&Pepper> {
+        self.peppers.as_ref().map(Peppers::current)
     }
 }
 

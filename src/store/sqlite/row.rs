@@ -2,29 +2,37 @@
 //!
 //! A row that makes no sense is [`StoreError::Corrupt`] for its own credential, and never a guess.
 
-use sqlx::SqliteConnection;
+use std::sync::Arc;
 
+use sqlx::{AssertSqlSafe, SqliteConnection};
+
+use super::SqliteStore;
 use crate::{
     clock::UnixMillis,
     principal::Catalogue,
-    secret::Digest,
+    secret::{Digest, Peppers},
     store::{Record, Standing, StoreError},
 };
 
 const KEY: &str = "
-    SELECT c.digest, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes
+    SELECT c.digest, c.pepper, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes
     FROM tower_api_key_credentials c
     LEFT JOIN tower_api_key_organizations o ON o.id = c.organization_id
     WHERE c.kind = 'org_key' AND c.id = ?1";
 
-/// The membership counts only in an organization that lives.
-const TOKEN: &str = "
-    SELECT c.id, c.standing, c.expires_at, c.user_id, u.enabled, m.role
-    FROM tower_api_key_credentials c
-    LEFT JOIN tower_api_key_users u ON u.id = c.user_id
-    LEFT JOIN tower_api_key_organizations o ON o.id = ?2 AND o.deleted = 0
-    LEFT JOIN tower_api_key_memberships m ON m.user_id = c.user_id AND m.organization_id = o.id
-    WHERE c.kind = 'pat' AND c.digest = ?1";
+/// What finds a token by one of several digests, `?2` and those behind it; `?1` is the organization. The membership counts only
+/// in an organization that lives.
+pub(super) fn find_token(digests: usize) -> String {
+    let digests = (0..digests).map(|number| format!("?{}", number + 2)).collect::<Vec<_>>().join(", ");
+    format!(
+        "SELECT c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.enabled, m.role
+        FROM tower_api_key_credentials c
+        LEFT JOIN tower_api_key_users u ON u.id = c.user_id
+        LEFT JOIN tower_api_key_organizations o ON o.id = ?1 AND o.deleted = 0
+        LEFT JOIN tower_api_key_memberships m ON m.user_id = c.user_id AND m.organization_id = o.id
+        WHERE c.kind = 'pat' AND c.digest IN ({digests})"
+    )
+}
 
 /// UNION drops what was seen before, so that it ends even when somebody wrote a ring of parents.
 const DESCENDANT: &str = "
@@ -36,50 +44,63 @@ const DESCENDANT: &str = "
     SELECT EXISTS (SELECT 1 FROM above WHERE id = ?2 AND id <> ?1)";
 
 // Names are optional although the schema says that they are there: the driver reads NULL into a `String` as "".
-type KeyRow = (Vec<u8>, String, Option<i64>, Option<String>, Option<i64>, Option<String>, Option<String>);
-type TokenRow = (Option<String>, String, Option<i64>, Option<String>, Option<i64>, Option<String>);
+type KeyRow =
+    (Vec<u8>, Option<String>, String, Option<i64>, Option<String>, Option<i64>, Option<String>, Option<String>);
+type TokenRow = (Option<String>, Option<String>, String, Option<i64>, Option<String>, Option<i64>, Option<String>);
 
-/// Finds a key, with the state of its organization.
-pub(super) async fn key(
-    connection: &mut SqliteConnection,
-    id: &[u8],
-    catalogue: &Catalogue,
-) -> Result<Option<Record>, StoreError> {
-    let Ok(id) = std::str::from_utf8(id) else { return Ok(None) };
-    let row: Option<KeyRow> = sqlx::query_as(KEY).bind(id).fetch_optional(connection).await.map_err(failed)?;
-    let Some((digest, standing, expires_at, organization, deleted, role, scopes)) = row else { return Ok(None) };
-    let standing = match (Standing::of_word(&standing)?, deleted) {
-        (Standing::Active, None | Some(1..)) => Standing::OrganizationGone,
-        (own, _) => own,
-    };
-    let digest: [u8; 32] = digest.try_into().map_err(|_| StoreError::corrupt("the digest does not have 32 bytes"))?;
-    let key = Record::org_key(id, Digest::from_bytes(digest), there(organization)?);
-    let key = key.with_standing(standing).expiring_at(expires_at.map(UnixMillis));
-    granted(key, role.as_deref(), scopes.as_deref(), catalogue).map(Some)
+impl SqliteStore {
+    /// Finds a key, with the state of its organization.
+    pub(super) async fn key(&self, db: &mut SqliteConnection, id: &[u8]) -> Result<Option<Record>, StoreError> {
+        let Ok(id) = std::str::from_utf8(id) else { return Ok(None) };
+        let row: Option<KeyRow> = sqlx::query_as(KEY).bind(id).fetch_optional(db).await.map_err(failed)?;
+        let Some((digest, pepper, standing, expires_at, organization, deleted, role, scopes)) = row else {
+            return Ok(None);
+        };
+        let standing = match (Standing::of_word(&standing)?, deleted) {
+            (Standing::Active, None | Some(1..)) => Standing::OrganizationGone,
+            (own, _) => own,
+        };
+        let (peppers, name) = (self.peppers.as_ref(), pepper.as_deref());
+        let key = Record::org_key(id, stored_digest(digest)?, there(organization)?);
+        let key = key.under(Peppers::of_row(peppers, name)?).outdated(Peppers::is_outdated(peppers, name));
+        let key = key.with_standing(standing).expiring_at(expires_at.map(UnixMillis));
+        granted(key, role.as_deref(), scopes.as_deref(), &self.catalogue).map(Some)
+    }
+
+    /// Finds a token, with the state of its owner and the owner's membership in `organization`.
+    pub(super) async fn token(
+        &self,
+        db: &mut SqliteConnection,
+        digest: &Digest,
+        organization: Option<&str>,
+    ) -> Result<Option<Record>, StoreError> {
+        let peppers = self.peppers.as_ref();
+        let mut query = sqlx::query_as(AssertSqlSafe(Arc::clone(&self.find_token))).bind(organization);
+        for candidate in Peppers::candidates(peppers, digest) {
+            query = query.bind(candidate.to_bytes().to_vec());
+        }
+        let row: Option<TokenRow> = query.fetch_optional(db).await.map_err(failed)?;
+        let Some((id, pepper, standing, expires_at, user, enabled, role)) = row else { return Ok(None) };
+        let standing = match (Standing::of_word(&standing)?, enabled) {
+            (Standing::Active, None | Some(0)) => Standing::OwnerGone,
+            (own, _) => own,
+        };
+        // It was found by its digest, which says that it is the token; so the record has the plain one.
+        let token = Record::personal_token(there(id)?, digest.clone(), there(user)?);
+        let token = token.outdated(Peppers::is_outdated(peppers, pepper.as_deref()));
+        let token = token.with_standing(standing).expiring_at(expires_at.map(UnixMillis));
+        match (organization, role) {
+            (Some(organization), Some(role)) => {
+                granted(token.in_organization(organization), Some(&role), None, &self.catalogue).map(Some)
+            }
+            _ => Ok(Some(token)),
+        }
+    }
 }
 
-/// Finds a token, with the state of its owner and the owner's membership in `organization`.
-pub(super) async fn token(
-    connection: &mut SqliteConnection,
-    digest: &Digest,
-    organization: Option<&str>,
-    catalogue: &Catalogue,
-) -> Result<Option<Record>, StoreError> {
-    let query = sqlx::query_as(TOKEN).bind(digest.to_bytes().to_vec()).bind(organization);
-    let row: Option<TokenRow> = query.fetch_optional(connection).await.map_err(failed)?;
-    let Some((id, standing, expires_at, user, enabled, role)) = row else { return Ok(None) };
-    let standing = match (Standing::of_word(&standing)?, enabled) {
-        (Standing::Active, None | Some(0)) => Standing::OwnerGone,
-        (own, _) => own,
-    };
-    let token = Record::personal_token(there(id)?, digest.clone(), there(user)?);
-    let token = token.with_standing(standing).expiring_at(expires_at.map(UnixMillis));
-    match (organization, role) {
-        (Some(organization), Some(role)) => {
-            granted(token.in_organization(organization), Some(&role), None, catalogue).map(Some)
-        }
-        _ => Ok(Some(token)),
-    }
+pub(super) fn stored_digest(bytes: Vec<u8>) -> Result<Digest, StoreError> {
+    let bytes = bytes.try_into().map_err(|_| StoreError::corrupt("the digest does not have 32 bytes"))?;
+    Ok(Digest::from_bytes(bytes))
 }
 
 /// Tells whether `ancestor` is above a living `organization`.

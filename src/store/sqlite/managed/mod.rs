@@ -8,12 +8,14 @@ use async_trait::async_trait;
 use self::read::{BY_ID, BY_IDEMPOTENCY_KEY, EVENTS, EventRow, InfoRow, LIST, event, info};
 use super::{SqliteStore, admin::Write, row::failed};
 use crate::{
+    credential::Kind,
     manage::{CredentialInfo, Event, Owner, State},
     principal::Catalogue,
+    secret::Digest,
     store::{Commit, ListQuery, ManagedStore, StoreError, Use, WriteError},
 };
 
-pub(super) use self::write::{commit, record};
+pub(super) use self::write::{commit, record, rehash};
 
 /// A statement about the credentials of one owner, for an organization and for a person: each has its index. `?1` is the kind,
 /// `?2` the owner.
@@ -29,6 +31,14 @@ fn of(owner: &Owner, [key, token]: [&'static str; 2]) -> &'static str {
     match owner {
         Owner::Organization(_) => key,
         Owner::User(_) => token,
+    }
+}
+
+/// What can fail where there is nothing to refuse.
+fn of_store(error: WriteError) -> StoreError {
+    match error {
+        WriteError::Store(error) => error,
+        other => StoreError::unavailable(other),
     }
 }
 
@@ -82,10 +92,13 @@ impl ManagedStore for SqliteStore {
 
     async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
         let mut told = Vec::new();
-        match self.write(Write::Record(uses, &mut told)).await {
-            Ok(()) => Ok(told),
-            Err(WriteError::Store(error)) => Err(error),
-            Err(other) => Err(StoreError::unavailable(other)),
-        }
+        self.write(Write::Record(uses, &mut told)).await.map_err(of_store)?;
+        Ok(told)
+    }
+
+    async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
+        let mut done = false;
+        self.write(Write::Rehash { kind, id, presented, done: &mut done }).await.map_err(of_store)?;
+        Ok(done)
     }
 }

@@ -5,7 +5,7 @@ use sqlx::SqliteConnection;
 use super::{
     super::{
         admin::{known_user, living_organization, one},
-        row::failed,
+        row::{failed, stored_digest},
     },
     of, of_owner,
 };
@@ -13,6 +13,7 @@ use crate::{
     clock::UnixMillis,
     credential::{Kind, is_key_id},
     manage::{Event, Owner},
+    secret::{Digest, Peppers},
     store::{
         Alteration, Commit, Insert, StoreError, Use,
         WriteError::{self, CapReached, Changed, InvalidId, Taken},
@@ -27,8 +28,8 @@ const COUNT: [&str; 2] = of_owner!(
 
 const INSERT: &str = "INSERT INTO tower_api_key_credentials
         (kind, id, digest, standing, expires_at, organization_id, user_id, role, scopes,
-            name, created_at, rotated_from, idempotency_key, request)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT DO NOTHING";
+            name, created_at, rotated_from, idempotency_key, request, pepper)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT DO NOTHING";
 
 /// Set if it still is as it was read, whoever writes meanwhile.
 const ALTER: [&str; 2] = of_owner!(
@@ -42,6 +43,12 @@ const TELL: &str = "INSERT INTO tower_api_key_events
         (at, action, organization_id, user_id, credential_id, related_id, by_sort, by_id, by_user, origin)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING number";
 
+const BY_DIGEST: &str = "SELECT 1 FROM tower_api_key_credentials WHERE kind = 'pat' AND digest = ?1";
+
+const DIGEST: &str = "SELECT digest, pepper FROM tower_api_key_credentials WHERE kind = ?1 AND id = ?2";
+
+const REHASH: &str = "UPDATE tower_api_key_credentials SET digest = ?3, pepper = ?4 WHERE kind = ?1 AND id = ?2";
+
 const USED: &str = "SELECT c.organization_id, c.user_id, c.rotated_to, c.rotated_at, u.at
     FROM tower_api_key_credentials c LEFT JOIN tower_api_key_uses u ON u.kind = c.kind AND u.id = c.id
     WHERE c.kind = ?1 AND c.id = ?2";
@@ -50,9 +57,13 @@ const USE: &str = "INSERT INTO tower_api_key_uses (kind, id, at) VALUES (?1, ?2,
     ON CONFLICT (kind, id) DO UPDATE SET at = excluded.at";
 
 /// Does what a commit asks for.
-pub(in super::super) async fn commit(db: &mut SqliteConnection, commit: &Commit) -> Result<(), WriteError> {
+pub(in super::super) async fn commit(
+    db: &mut SqliteConnection,
+    commit: &Commit,
+    peppers: Option<&Peppers>,
+) -> Result<(), WriteError> {
     if let Some(insert) = &commit.insert {
-        add(db, insert).await?;
+        add(db, insert, peppers).await?;
     }
     for change in &commit.changes {
         alter(db, &commit.owner, change).await?;
@@ -63,7 +74,7 @@ pub(in super::super) async fn commit(db: &mut SqliteConnection, commit: &Commit)
     Ok(())
 }
 
-async fn add(db: &mut SqliteConnection, insert: &Insert) -> Result<(), WriteError> {
+async fn add(db: &mut SqliteConnection, insert: &Insert, peppers: Option<&Peppers>) -> Result<(), WriteError> {
     let Insert { info, digest, idempotency, cap } = insert;
     let (id, kind) = (info.id.as_str(), info.kind().as_str());
     if info.kind() == Kind::OrgKey && !is_key_id(id) {
@@ -77,15 +88,30 @@ async fn add(db: &mut SqliteConnection, insert: &Insert) -> Result<(), WriteErro
             return Err(CapReached(cap));
         }
     }
+    if info.kind() == Kind::PersonalToken && is_kept(db, digest, peppers).await? {
+        return Err(Taken(id.into()));
+    }
+    let (kept, pepper) = Peppers::keep(peppers, digest);
     let (organization, user) = info.owner.columns();
     let scopes = info.scopes.as_ref().map(|scopes| serde_json::json!(scopes).to_string());
     let (key, request) = idempotency.as_ref().map(|(key, request)| (&**key, request.to_vec())).unzip();
-    let query = sqlx::query(INSERT).bind(kind).bind(id).bind(digest.to_bytes().to_vec());
+    let query = sqlx::query(INSERT).bind(kind).bind(id).bind(kept.to_bytes().to_vec());
     let query = query.bind(info.standing.word()).bind(info.expires_at.map(|end| end.0));
     let query = query.bind(organization).bind(user).bind(info.role.as_deref()).bind(scopes);
     let query = query.bind(&*info.name).bind(info.created_at.0);
-    let query = query.bind(info.rotated_from.as_ref().map(|from| from.as_str())).bind(key).bind(request);
+    let query = query.bind(info.rotated_from.as_ref().map(|from| from.as_str())).bind(key).bind(request).bind(pepper);
     one(query.execute(db).await.map_err(failed)?.rows_affected(), || Taken(id.into()))
+}
+
+/// Whether a token is there already, also under another pepper than it would be now.
+async fn is_kept(db: &mut SqliteConnection, digest: &Digest, peppers: Option<&Peppers>) -> Result<bool, StoreError> {
+    for candidate in Peppers::candidates(peppers, digest) {
+        let query = sqlx::query(BY_DIGEST).bind(candidate.to_bytes().to_vec());
+        if query.fetch_optional(&mut *db).await.map_err(failed)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Makes sure that an owner is there.
@@ -139,4 +165,25 @@ pub(in super::super) async fn record(db: &mut SqliteConnection, uses: &[Use]) ->
         }
     }
     Ok(told)
+}
+
+/// Makes a digest anew under the current pepper; returns whether there was something to make anew.
+pub(in super::super) async fn rehash(
+    db: &mut SqliteConnection,
+    kind: Kind,
+    id: &str,
+    presented: &Digest,
+    peppers: Option<&Peppers>,
+) -> Result<bool, StoreError> {
+    let row = sqlx::query_as(DIGEST).bind(kind.as_str()).bind(id).fetch_optional(&mut *db).await;
+    let row: Option<(Vec<u8>, Option<String>)> = row.map_err(failed)?;
+    let Some((stored, pepper)) = row else { return Ok(false) };
+    let verified = Peppers::verifies(peppers, &stored_digest(stored)?, pepper.as_deref(), presented)?;
+    if !verified || !Peppers::is_outdated(peppers, pepper.as_deref()) {
+        return Ok(false);
+    }
+    let (kept, pepper) = Peppers::keep(peppers, presented);
+    let query = sqlx::query(REHASH).bind(kind.as_str()).bind(id).bind(kept.to_bytes().to_vec()).bind(pepper);
+    query.execute(db).await.map_err(failed)?;
+    Ok(true)
 }

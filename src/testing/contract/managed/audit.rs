@@ -94,12 +94,12 @@ async fn record_of<S: ManagedStore>(site: &Site<S>, id: &CredentialId) -> Result
 pub(super) async fn a_use_is_written_at_most_once_a_minute<S: ManagedStore>(site: &Site<S>) -> Claim {
     let (info, _) = both(site.key("key").await?)?;
     let record = record_of(site, &info.id).await?;
-    let uses = LastUse::new();
+    let (uses, presented) = (LastUse::new(), Digest::of(b"test"));
     claim(last_use(site, &info.id).await?.is_none(), "a key was used before anybody has")?;
     // Used at each of these moments and then flushed; what is recorded after that.
     for (at, recorded) in [(0, 0), (30_000, 0), (59_000, 0), (60_000, 60_000), (61_000, 60_000), (200_000, 200_000)] {
         let moment = crate::clock::UnixMillis(super::NOW.0 + at);
-        uses.note(&record, moment);
+        uses.note(&record, &presented, moment);
         site.manager.record_uses(&uses).await?;
         let found = last_use(site, &info.id).await?;
         claim(found == Some(recorded), format!("used at {at}, recorded {found:?}"))?;
@@ -107,7 +107,7 @@ pub(super) async fn a_use_is_written_at_most_once_a_minute<S: ManagedStore>(site
     let idle = site.manager.record_uses(&uses).await?;
     claim(idle == 0, "without a use there is something to write")?;
     let unknown = Record::org_key("nobody", Digest::of(b"test"), ORG);
-    uses.note(&unknown, super::NOW);
+    uses.note(&unknown, &presented, super::NOW);
     site.manager.record_uses(&uses).await?;
     let found = site.store.credential(&Owner::Organization(ORG.into()), "nobody").await?;
     claim(found.is_none(), "a use has made a credential")
@@ -116,8 +116,8 @@ pub(super) async fn a_use_is_written_at_most_once_a_minute<S: ManagedStore>(site
 pub(super) async fn the_first_use_after_a_rotation_is_an_event<S: ManagedStore>(site: &Site<S>) -> Claim {
     let (old, _) = both(site.key("key").await?)?;
     let record = record_of(site, &old.id).await?;
-    let uses = LastUse::new();
-    uses.note(&record, site.later(0));
+    let (uses, presented) = (LastUse::new(), Digest::of(b"test"));
+    uses.note(&record, &presented, site.later(0));
     site.manager.record_uses(&uses).await?;
     site.clock.advance_millis(10_000);
     let overlap = Rotation::default().with_overlap(std::time::Duration::from_secs(3600));
@@ -131,14 +131,14 @@ pub(super) async fn the_first_use_after_a_rotation_is_an_event<S: ManagedStore>(
     claim(told().await?.is_empty(), "the use before the rotation was told")?;
     // Within a minute of the recorded use, and told all the same; then not again.
     for seconds in [2, 20, 90, 200] {
-        uses.note(&record, site.later(seconds * 1000));
+        uses.note(&record, &presented, site.later(seconds * 1000));
         site.manager.record_uses(&uses).await?;
         let events = told().await?;
         let [event] = &events[..] else { return Err(Breach(format!("{} events", events.len()))) };
         let good = event.credential == old.id && event.related.as_ref() == Some(&new.id) && event.by == Who::Holder;
         claim(good && event.at == site.later(2000), format!("{event:?}"))?;
     }
-    uses.note(&*record_of(site, &new.id).await?, site.later(0));
+    uses.note(&*record_of(site, &new.id).await?, &presented, site.later(0));
     site.manager.record_uses(&uses).await?;
     claim(told().await?.len() == 1, "a use of the new one was told")
 }

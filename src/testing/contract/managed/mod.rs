@@ -112,7 +112,7 @@ impl<S: ManagedStore> Site<S> {
         let token = format.classify(secret.expose_secret().as_bytes()).map_err(|cause| Breach(cause.to_string()))?;
         let presented = Presented::new(&token);
         let found = self.store.find(&presented.lookup(|| None)).await?;
-        Ok(verify::check(&presented, found).and_then(|verified| verified.live(&self.clock)).is_ok())
+        Ok(verify::check(&presented, found, self.store.decoy()).and_then(|verified| verified.live(&self.clock)).is_ok())
     }
 
     /// Everything that the store knows of the credentials of `owner`.

@@ -1,5 +1,9 @@
--- What the management of credentials keeps beside what a look-up needs.
---
+-- Peppers, and what the management of credentials keeps beside what a look-up needs.
+
+-- The name of the pepper under which the digest was made: HMAC-SHA-256 of the SHA-256 of the whole token. Null: the SHA-256
+-- itself.
+ALTER TABLE credentials ADD COLUMN pepper text COLLATE "C";
+
 -- Times are in milliseconds since 1970. `rotated_to` is the id of the credential that was issued in the place of this one,
 -- `rotated_from` that in whose place this one was issued. `request` is the SHA-256 of the request that an idempotency key
 -- came with.

@@ -1,5 +1,9 @@
--- What the management of credentials keeps beside what a look-up needs.
---
+-- Peppers, what the management of credentials keeps beside what a look-up needs, and when a change was logged.
+
+-- The name of the pepper under which the digest was made: HMAC-SHA-256 of the SHA-256 of the whole token. NULL: the SHA-256
+-- itself.
+ALTER TABLE tower_api_key_credentials ADD COLUMN pepper TEXT;
+
 -- Times are in milliseconds since 1970. `created_at` is 0 where it is not known. `rotated_to` is the id of the credential
 -- that was issued in the place of this one, `rotated_from` that in whose place this one was issued. `request` is the
 -- SHA-256 of the request that an idempotency key came with.
@@ -51,3 +55,11 @@ CREATE TABLE tower_api_key_events (
 CREATE INDEX tower_api_key_events_of_organization ON tower_api_key_events (organization_id, number)
     WHERE organization_id IS NOT NULL;
 CREATE INDEX tower_api_key_events_of_user ON tower_api_key_events (user_id, number) WHERE user_id IS NOT NULL;
+
+-- When a change was logged. By a trigger, since a column that is added cannot have a computed default.
+ALTER TABLE tower_api_key_changes ADD COLUMN at INTEGER;
+DROP TRIGGER tower_api_key_changes_pruned;
+CREATE TRIGGER tower_api_key_changes_pruned AFTER INSERT ON tower_api_key_changes BEGIN
+    UPDATE tower_api_key_changes SET at = CAST(unixepoch('subsec') * 1000 AS INTEGER) WHERE seq = NEW.seq;
+    DELETE FROM tower_api_key_changes WHERE seq <= NEW.seq - 10000;
+END;
