@@ -84,6 +84,12 @@ pub(crate) fn applied(change: &Change) {
     .increment(1);
 }
 
+/// A clock that was set back makes no sample below nothing.
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) fn lagged(seconds: f64) {
+    histogram!("tower_api_key_revocation_lag_seconds").record(seconds.max(0.0));
+}
+
 pub(crate) fn feed(up: bool) {
     gauge!("tower_api_key_feed_up").set(if up { 1.0 } else { 0.0 });
 }

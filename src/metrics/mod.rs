@@ -13,6 +13,7 @@
 //! | `tower_api_key_cache_evictions_total` | counter | `table` | entries of use that had to go: `accepts` or `refusals` |
 //! | `tower_api_key_cache_stale_total` | counter | | accepts served past their time because the store erred |
 //! | `tower_api_key_cache_changes_total` | counter | `subject` | changes applied: `credential`, `user`, `organization`, `everything` |
+//! | `tower_api_key_revocation_lag_seconds` | histogram | | from the writing of a change in a database to its being read from the change log |
 //! | `tower_api_key_feed_up` | gauge | | 1 while the followed feed tells of every change, 0 while it is lost |
 //!
 //! `kind` is `org_key`, `pat`, or `none` when no well-formed credential was presented. An accept by the layer may be
@@ -24,4 +25,6 @@
 #[cfg_attr(not(feature = "metrics"), path = "silent.rs")]
 mod sink;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) use sink::lagged;
 pub(crate) use sink::{accepted, applied, evicted, feed, hit, miss, refused, stale};

@@ -18,4 +18,7 @@ pub(crate) fn stale() {}
 
 pub(crate) fn applied(_: &Change) {}
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) fn lagged(_: f64) {}
+
 pub(crate) fn feed(_: bool) {}

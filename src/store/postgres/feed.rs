@@ -21,6 +21,7 @@ use tokio::{
 use super::{PostgresStore, sql::Statements};
 use crate::{
     credential::Kind,
+    metrics,
     store::{Change, Feed, FeedEvent, StoreError},
 };
 
@@ -76,7 +77,7 @@ struct Position {
     timeline: Option<String>,
 }
 
-type LogRow = (Option<String>, Option<String>, Option<String>);
+type LogRow = (Option<String>, Option<String>, Option<String>, Option<f64>);
 
 /// What one reading found.
 struct Found {
@@ -154,6 +155,7 @@ impl PostgresFeed {
 
     fn tell(&mut self, found: Found) {
         let too_many = found.rows.len() >= BATCH;
+        found.rows.iter().filter_map(|(.., lag)| *lag).for_each(metrics::lagged);
         if found.pruned || too_many {
             self.told.push_back(FeedEvent::Changed(Change::Everything));
         }
@@ -265,13 +267,13 @@ async fn timeline(listener: &mut PgListener) -> Result<Option<String>, sqlx::Err
 /// `None` for the row that stands there when nothing is new.
 fn log_row(row: &PgRow) -> Result<Option<LogRow>, sqlx::Error> {
     match row.try_get::<Option<i64>, _>(3)? {
-        Some(_) => Ok(Some((row.try_get(4)?, row.try_get(5)?, row.try_get(6)?))),
+        Some(_) => Ok(Some((row.try_get(4)?, row.try_get(5)?, row.try_get(6)?, row.try_get(7)?))),
         None => Ok(None),
     }
 }
 
 /// A row that none of our triggers wrote may mean anything.
-fn change((subject, kind, id): LogRow) -> Change {
+fn change((subject, kind, id, _): LogRow) -> Change {
     match (subject.as_deref(), kind.as_deref(), id) {
         (Some("credential"), Some("org_key"), Some(id)) => Change::Credential { kind: Kind::OrgKey, id: id.into() },
         (Some("credential"), Some("pat"), Some(id)) => Change::Credential { kind: Kind::PersonalToken, id: id.into() },

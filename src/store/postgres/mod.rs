@@ -9,7 +9,7 @@
 //!
 //! ```sql
 #![doc = include_str!("../../../migrations/postgres/0001_credentials.sql")]
-#![doc = include_str!("../../../migrations/postgres/0003_management.sql")]
+#![doc = include_str!("../../../migrations/postgres/0002_management.sql")]
 //! ```
 //!
 //! A service that may not create anything needs `USAGE` on the schema; `SELECT` on all tables for look-ups and the feed;
@@ -30,7 +30,10 @@ use async_trait::async_trait;
 use sqlx::{PgPool, Row};
 
 use super::{Credential, CredentialStore, Lookup, OrgTree, Record, StoreError};
-use crate::principal::Catalogue;
+use crate::{
+    principal::Catalogue,
+    secret::{Digest, Pepper, Peppers},
+};
 use row::failed;
 use sql::{Schema, Statements};
 
@@ -67,6 +70,7 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 pub struct PostgresStore {
     pool: PgPool,
     catalogue: Catalogue,
+    peppers: Option<Peppers>,
     schema: Schema,
     statements: Arc<Statements>,
 }
@@ -77,7 +81,7 @@ impl PostgresStore {
     #[must_use]
     pub fn new(pool: PgPool, catalogue: Catalogue) -> Self {
         let schema = Schema::standard();
-        Self { pool, catalogue, statements: Arc::new(Statements::of(&schema)), schema }
+        Self { pool, catalogue, peppers: None, statements: Arc::new(Statements::of(&schema)), schema }
     }
 
     /// Takes another schema.
@@ -88,6 +92,13 @@ impl PostgresStore {
     pub fn with_schema(self, name: &str) -> Result<Self, SetupError> {
         let schema = Schema::new(name).ok_or_else(|| SetupError::InvalidSchema(name.into()))?;
         Ok(Self { statements: Arc::new(Statements::of(&schema)), schema, ..self })
+    }
+
+    /// Keeps the digests of new credentials under a pepper, and verifies those under others. Every node has to be given the
+    /// same.
+    #[must_use]
+    pub fn with_peppers(self, peppers: Peppers) -> Self {
+        Self { peppers: Some(peppers), ..self }
     }
 
     /// Returns the roles.
@@ -130,16 +141,28 @@ impl CredentialStore for PostgresStore {
             Credential::OrgKey { id } if !storable(id) => None,
             Credential::OrgKey { id } => {
                 let row = self.statements.find_key.query().bind(id).fetch_optional(&self.pool).await.map_err(failed)?;
-                row.map(|row| row::key(&row, id, &self.catalogue)).transpose()?
+                row.map(|row| self.key(&row, id)).transpose()?
             }
             Credential::PersonalToken { digest } => {
                 let organization = lookup.organization().filter(|id| storable(id));
-                let query = self.statements.find_token.query().bind(digest.to_bytes().to_vec()).bind(organization);
-                let row = query.fetch_optional(&self.pool).await.map_err(failed)?;
-                row.map(|row| row::token(&row, organization, &self.catalogue)).transpose()?
+                let bytes = |digest: &Digest| digest.to_bytes().to_vec();
+                let query = match &self.peppers {
+                    None => self.statements.find_token.query().bind(bytes(digest)),
+                    peppers => {
+                        let candidates = Peppers::candidates(peppers.as_ref(), digest);
+                        let candidates = candidates.iter().map(bytes).collect::<Vec<_>>();
+                        self.statements.find_peppered_token.query().bind(candidates)
+                    }
+                };
+                let row = query.bind(organization).fetch_optional(&self.pool).await.map_err(failed)?;
+                row.map(|row| self.token(&row, digest, organization)).transpose()?
             }
         };
         Ok(record.map(Arc::new))
+    }
+
+    fn decoy(&self) -> Option<&Pepper> {
+        self.peppers.as_ref().map(Peppers::current)
     }
 }
 

@@ -4,50 +4,61 @@
 
 use sqlx::{Row, postgres::PgRow};
 
+use super::PostgresStore;
 use crate::{
     clock::UnixMillis,
-    principal::Catalogue,
-    secret::Digest,
+    secret::{Digest, Peppers},
     store::{Record, Standing, StoreError},
 };
 
-/// Reads what `find_key` answers.
-pub(super) fn key(row: &PgRow, id: &str, catalogue: &Catalogue) -> Result<Record, StoreError> {
-    let organization: &str = get(row, "organization_id")?;
-    let standing = match (own_standing(row)?, get(row, "deleted")?) {
-        (Standing::Active, None | Some(true)) => Standing::OrganizationGone,
-        (own, _) => own,
-    };
-    let key = Record::org_key(id, digest(row)?, organization);
-    let key = key.with_standing(standing).expiring_at(expiry(row)?);
-    let key = match get::<Option<&str>>(row, "role")? {
-        Some(role) => key.with_role(role, catalogue).map_err(StoreError::corrupt)?,
-        None => key,
-    };
-    // Explicit scopes win over those of the role, as they do in a `Record`.
-    match get::<Option<Vec<String>>>(row, "scopes")? {
-        Some(scopes) => Ok(key.with_scopes(catalogue.expand(scopes))),
-        None => Ok(key),
-    }
-}
-
-/// Reads what `find_token` answers.
-pub(super) fn token(row: &PgRow, organization: Option<&str>, catalogue: &Catalogue) -> Result<Record, StoreError> {
-    let standing = match (own_standing(row)?, get(row, "disabled")?) {
-        (Standing::Active, None | Some(true)) => Standing::OwnerGone,
-        (own, _) => own,
-    };
-    let token = Record::personal_token(get::<&str>(row, "id")?, digest(row)?, get::<&str>(row, "user_id")?);
-    let token = token.with_standing(standing).expiring_at(expiry(row)?);
-    match (organization, get::<Option<&str>>(row, "role")?) {
-        (Some(organization), Some(role)) => {
-            token.in_organization(organization).with_role(role, catalogue).map_err(StoreError::corrupt)
+impl PostgresStore {
+    /// Reads what `find_key` answers.
+    pub(super) fn key(&self, row: &PgRow, id: &str) -> Result<Record, StoreError> {
+        let organization: &str = get(row, "organization_id")?;
+        let standing = match (own_standing(row)?, get(row, "deleted")?) {
+            (Standing::Active, None | Some(true)) => Standing::OrganizationGone,
+            (own, _) => own,
+        };
+        let (peppers, pepper) = (self.peppers.as_ref(), get(row, "pepper")?);
+        let key = Record::org_key(id, digest(row)?, organization);
+        let key = key.under(Peppers::of_row(peppers, pepper)?).outdated(Peppers::is_outdated(peppers, pepper));
+        let key = key.with_standing(standing).expiring_at(expiry(row)?);
+        let key = match get::<Option<&str>>(row, "role")? {
+            Some(role) => key.with_role(role, &self.catalogue).map_err(StoreError::corrupt)?,
+            None => key,
+        };
+        // Explicit scopes win over those of the role, as they do in a `Record`.
+        match get::<Option<Vec<String>>>(row, "scopes")? {
+            Some(scopes) => Ok(key.with_scopes(self.catalogue.expand(scopes))),
+            None => Ok(key),
         }
-        _ => Ok(token),
+    }
+
+    /// Reads what `find_token` answers about the token with the digest `presented`.
+    pub(super) fn token(
+        &self,
+        row: &PgRow,
+        presented: &Digest,
+        organization: Option<&str>,
+    ) -> Result<Record, StoreError> {
+        let standing = match (own_standing(row)?, get(row, "disabled")?) {
+            (Standing::Active, None | Some(true)) => Standing::OwnerGone,
+            (own, _) => own,
+        };
+        // It was found by its digest, which says that it is the token; so the record has the plain one.
+        let token = Record::personal_token(get::<&str>(row, "id")?, presented.clone(), get::<&str>(row, "user_id")?);
+        let token = token.outdated(Peppers::is_outdated(self.peppers.as_ref(), get(row, "pepper")?));
+        let token = token.with_standing(standing).expiring_at(expiry(row)?);
+        match (organization, get::<Option<&str>>(row, "role")?) {
+            (Some(organization), Some(role)) => {
+                token.in_organization(organization).with_role(role, &self.catalogue).map_err(StoreError::corrupt)
+            }
+            _ => Ok(token),
+        }
     }
 }
 
-fn digest(row: &PgRow) -> Result<Digest, StoreError> {
+pub(super) fn digest(row: &PgRow) -> Result<Digest, StoreError> {
     let bytes: &[u8] = get(row, "digest")?;
     let bytes: [u8; 32] = bytes.try_into().map_err(|_| StoreError::corrupt("the digest does not have 32 bytes"))?;
     Ok(Digest::from_bytes(bytes))

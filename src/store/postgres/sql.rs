@@ -78,17 +78,25 @@ macro_rules! statements {
 statements! {
     /// A key with the state of its organization: $1 id.
     find_key = "
-        SELECT c.digest, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes
+        SELECT c.digest, c.pepper, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes
         FROM $$.credentials c LEFT JOIN $$.organizations o ON o.id = c.organization_id
         WHERE c.kind = 'org_key' AND c.id = $1";
     /// A token with the state of its owner and the membership in a living organization: $1 digest, $2 organization.
     find_token = "
-        SELECT c.id, c.digest, c.standing, c.expires_at, c.user_id, u.disabled, m.role
+        SELECT c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.disabled, m.role
         FROM $$.credentials c
         LEFT JOIN $$.users u ON u.id = c.user_id
         LEFT JOIN $$.organizations o ON o.id = $2 AND NOT o.deleted
         LEFT JOIN $$.memberships m ON m.user_id = c.user_id AND m.organization_id = o.id
         WHERE c.kind = 'pat' AND c.digest = $1";
+    /// The same by one of several digests: $1 digests, $2 organization.
+    find_peppered_token = "
+        SELECT c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.disabled, m.role
+        FROM $$.credentials c
+        LEFT JOIN $$.users u ON u.id = c.user_id
+        LEFT JOIN $$.organizations o ON o.id = $2 AND NOT o.deleted
+        LEFT JOIN $$.memberships m ON m.user_id = c.user_id AND m.organization_id = o.id
+        WHERE c.kind = 'pat' AND c.digest = ANY($1)";
     /// UNION drops what was seen before, so that it ends even when somebody wrote a ring of parents.
     is_descendant = "
         WITH RECURSIVE above (id) AS (
@@ -112,8 +120,8 @@ statements! {
     remove_member = "DELETE FROM $$.memberships WHERE user_id = $1 AND organization_id = $2";
     insert = "
         INSERT INTO $$.credentials (kind, id, digest, standing, expires_at, organization_id, user_id, role, scopes,
-            name, created_at, rotated_from, idempotency_key, request)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING";
+            name, created_at, rotated_from, idempotency_key, request, pepper)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING";
     delete = "UPDATE $$.credentials SET standing = 'deleted' WHERE kind = $1 AND id = $2 AND standing <> 'deleted'";
 
     version = "SELECT max(version) FROM $$._migrations WHERE success";
@@ -126,7 +134,8 @@ statements! {
     log_since = "
         SELECT pg_current_snapshot()::text, h.through::text,
             h.through <> $2::text::xid8 AND h.through >= pg_snapshot_xmin($1::text::pg_snapshot),
-            c.seq, c.subject, c.kind, c.id
+            c.seq, c.subject, c.kind, c.id,
+            extract(epoch FROM clock_timestamp() - c.at)::float8
         FROM $$.horizon h LEFT JOIN LATERAL (
             SELECT * FROM $$.changes
             WHERE xid >= pg_snapshot_xmin($1::text::pg_snapshot)

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::{
     credential::Kind,
+    metrics,
     store::{Change, Feed, FeedEvent, StoreError},
 };
 
@@ -29,12 +30,12 @@ const BATCH: usize = 1000;
 
 /// The newest number, and what comes after `?1`, seen at one moment.
 const LOG: &str = "
-    SELECT n.newest, c.seq, c.subject, c.kind, c.id
+    SELECT n.newest, c.seq, c.subject, c.kind, c.id, CAST(unixepoch('subsec') * 1000 AS INTEGER) - c.at
     FROM (SELECT coalesce(max(seq), 0) AS newest FROM sqlite_sequence WHERE name = 'tower_api_key_changes') n
     LEFT JOIN tower_api_key_changes c ON c.seq > ?1
     ORDER BY c.seq LIMIT ?2";
 
-type LogRow = (i64, Option<i64>, Option<String>, Option<String>, Option<String>);
+type LogRow = (i64, Option<i64>, Option<String>, Option<String>, Option<String>, Option<i64>);
 
 /// The changes of a SQLite file, whoever made them. Made by [`SqliteStore::feed`](super::SqliteStore::feed).
 ///
@@ -97,7 +98,7 @@ impl SqliteFeed {
         let rows = followed.read(self.seen).await?;
         followed.read_at = (rows.len() < BATCH).then_some(version);
         let caught_up = followed.read_at.is_some();
-        for (newest, seq, subject, kind, id) in rows {
+        for (newest, seq, subject, kind, id, lag) in rows {
             let seq = seq.unwrap_or(newest);
             if seq == self.seen {
                 continue; // the row that says that there is nothing new
@@ -106,6 +107,7 @@ impl SqliteFeed {
                 self.told.push_back(FeedEvent::Changed(Change::Everything)); // something in between is gone
             }
             self.seen = seq;
+            lag.map(|millis| millis as f64 / 1000.0).into_iter().for_each(metrics::lagged);
             self.told.extend(id.map(|id| FeedEvent::Changed(change(subject.as_deref(), kind.as_deref(), id))));
         }
         if self.lost && caught_up {

@@ -10,10 +10,20 @@ use self::row::{event, info, request};
 pub(super) use self::sql::Managed;
 use super::{PostgresStore, row::failed, storable};
 use crate::{
+    credential::Kind,
     manage::{CredentialInfo, Event, Owner, State},
     principal::Catalogue,
+    secret::Digest,
     store::{Commit, ListQuery, ManagedStore, StoreError, Use, WriteError},
 };
+
+/// What can fail where there is nothing to refuse.
+fn of_store(error: WriteError) -> StoreError {
+    match error {
+        WriteError::Store(error) => error,
+        other => StoreError::unavailable(other),
+    }
+}
 
 #[async_trait]
 impl ManagedStore for PostgresStore {
@@ -57,7 +67,7 @@ impl ManagedStore for PostgresStore {
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
-        self.transact(async |db| write::commit(db, &self.statements, commit).await).await
+        self.transact(async |db| write::commit(db, self, commit).await).await
     }
 
     async fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Result<Vec<Event>, StoreError> {
@@ -72,9 +82,10 @@ impl ManagedStore for PostgresStore {
 
     async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
         let told = self.transact(async |db| Ok(write::record(db, &self.statements, uses).await?)).await;
-        told.map_err(|error| match error {
-            WriteError::Store(error) => error,
-            other => StoreError::unavailable(other),
-        })
+        told.map_err(of_store)
+    }
+
+    async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
+        self.transact(async |db| Ok(write::rehash(db, self, kind, id, presented).await?)).await.map_err(of_store)
     }
 }

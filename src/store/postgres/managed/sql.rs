@@ -68,6 +68,13 @@ const TELL: &str = "
 const LOCK_ORGANIZATION: &str = "SELECT 1 FROM $$.organizations WHERE id = $1 AND NOT deleted FOR NO KEY UPDATE";
 const LOCK_USER: &str = "SELECT 1 FROM $$.users WHERE id = $1 FOR NO KEY UPDATE";
 
+const BY_DIGEST: &str = "SELECT 1 FROM $$.credentials WHERE kind = 'pat' AND digest = ANY($1)";
+
+/// Holds the row until its digest is made anew.
+const DIGEST: &str = "SELECT digest, pepper FROM $$.credentials WHERE kind = $1 AND id = $2 FOR NO KEY UPDATE";
+
+const REHASH: &str = "UPDATE $$.credentials SET digest = $3, pepper = $4 WHERE kind = $1 AND id = $2";
+
 /// Nodes record one after the other, so that each sees what the others have recorded.
 const RECORD_ALONE: &str = "SELECT pg_advisory_xact_lock('$$.uses'::regclass::oid::bigint)";
 
@@ -92,6 +99,9 @@ pub(in super::super) struct Managed {
     pub(super) tell: Statement,
     pub(super) lock_organization: Statement,
     pub(super) lock_user: Statement,
+    pub(super) by_digest: Statement,
+    pub(super) digest: Statement,
+    pub(super) rehash: Statement,
     pub(super) record_alone: Statement,
     pub(super) used: Statement,
     pub(super) set_used: Statement,
@@ -110,6 +120,9 @@ impl Managed {
             tell: schema.statement(TELL),
             lock_organization: schema.statement(LOCK_ORGANIZATION),
             lock_user: schema.statement(LOCK_USER),
+            by_digest: schema.statement(BY_DIGEST),
+            digest: schema.statement(DIGEST),
+            rehash: schema.statement(REHASH),
             record_alone: schema.statement(RECORD_ALONE),
             used: schema.statement(USED),
             set_used: schema.statement(USE),

@@ -6,8 +6,9 @@ use sqlx::PgConnection;
 
 use super::{
     super::{
+        PostgresStore,
         admin::{one, storable, there},
-        row::failed,
+        row::{digest, failed, get},
         sql::Statements,
     },
     row::{number, used},
@@ -15,6 +16,7 @@ use super::{
 use crate::{
     credential::{Kind, is_key_id},
     manage::{Event, Owner},
+    secret::{Digest, Peppers},
     store::{
         Alteration, Commit, Insert, StoreError, Use,
         WriteError::{self, CapReached, Changed, InvalidId, Taken, UnknownOrganization, UnknownUser},
@@ -24,28 +26,28 @@ use crate::{
 /// Does what a commit asks for.
 pub(in super::super) async fn commit(
     db: &mut PgConnection,
-    statements: &Statements,
+    store: &PostgresStore,
     commit: &Commit,
 ) -> Result<(), WriteError> {
     if let Some(insert) = &commit.insert {
-        add(db, statements, insert).await?;
+        add(db, store, insert).await?;
     }
     for change in &commit.changes {
-        alter(db, statements, &commit.owner, change).await?;
+        alter(db, &store.statements, &commit.owner, change).await?;
     }
     for event in &commit.events {
-        tell(db, statements, event).await?;
+        tell(db, &store.statements, event).await?;
     }
     Ok(())
 }
 
-async fn add(db: &mut PgConnection, statements: &Statements, insert: &Insert) -> Result<(), WriteError> {
+async fn add(db: &mut PgConnection, store: &PostgresStore, insert: &Insert) -> Result<(), WriteError> {
     let Insert { info, digest, idempotency, cap } = insert;
     let (id, kind, owner) = (info.id.as_str(), info.kind().as_str(), info.owner.id());
     if info.kind() == Kind::OrgKey && !is_key_id(id) {
         return Err(InvalidId(id.into()));
     }
-    let managed = &statements.managed;
+    let (statements, managed) = (&store.statements, &store.statements.managed);
     match (&info.owner, cap) {
         (Owner::Organization(_), None) => {
             there(db, &statements.living_organization, owner, UnknownOrganization).await?
@@ -62,14 +64,24 @@ async fn add(db: &mut PgConnection, statements: &Statements, insert: &Insert) ->
             return Err(CapReached(cap));
         }
     }
+    let peppers = store.peppers.as_ref();
+    if info.kind() == Kind::PersonalToken && peppers.is_some() {
+        let candidates = Peppers::candidates(peppers, digest);
+        let candidates = candidates.iter().map(|digest| digest.to_bytes().to_vec()).collect::<Vec<_>>();
+        let query = managed.by_digest.query().bind(candidates);
+        if query.fetch_optional(&mut *db).await.map_err(failed)?.is_some() {
+            return Err(Taken(id.into()));
+        }
+    }
+    let (kept, pepper) = Peppers::keep(peppers, digest);
     let (organization, user) = info.owner.columns();
     let scopes = info.scopes.as_ref().map(|scopes| scopes.iter().map(|scope| scope.to_string()).collect::<Vec<_>>());
     let (key, request) = idempotency.as_ref().map(|(key, request)| (&**key, request.to_vec())).unzip();
-    let query = statements.insert.query().bind(kind).bind(id).bind(digest.to_bytes().to_vec());
+    let query = statements.insert.query().bind(kind).bind(id).bind(kept.to_bytes().to_vec());
     let query = query.bind(info.standing.word()).bind(info.expires_at.map(|end| end.0));
     let query = query.bind(organization).bind(user).bind(info.role.as_deref()).bind(scopes);
     let query = query.bind(&*info.name).bind(info.created_at.0);
-    let query = query.bind(info.rotated_from.as_ref().map(|from| from.as_str())).bind(key).bind(request);
+    let query = query.bind(info.rotated_from.as_ref().map(|from| from.as_str())).bind(key).bind(request).bind(pepper);
     one(query.execute(db).await.map_err(failed)?.rows_affected(), || Taken(id.into()))
 }
 
@@ -130,6 +142,27 @@ pub(in super::super) async fn record(
     let query = statements.managed.set_used.query().bind(kinds).bind(ids).bind(moments);
     query.execute(db).await.map_err(failed)?;
     Ok(told)
+}
+
+/// Makes a digest anew under the current pepper; returns whether there was something to make anew.
+pub(super) async fn rehash(
+    db: &mut PgConnection,
+    store: &PostgresStore,
+    kind: Kind,
+    id: &str,
+    presented: &Digest,
+) -> Result<bool, StoreError> {
+    let (managed, peppers) = (&store.statements.managed, store.peppers.as_ref());
+    let query = managed.digest.query().bind(kind.as_str()).bind(id);
+    let Some(row) = query.fetch_optional(&mut *db).await.map_err(failed)? else { return Ok(false) };
+    let pepper = get(&row, "pepper")?;
+    if !Peppers::verifies(peppers, &digest(&row)?, pepper, presented)? || !Peppers::is_outdated(peppers, pepper) {
+        return Ok(false);
+    }
+    let (kept, pepper) = Peppers::keep(peppers, presented);
+    let query = managed.rehash.query().bind(kind.as_str()).bind(id).bind(kept.to_bytes().to_vec()).bind(pepper);
+    query.execute(db).await.map_err(failed)?;
+    Ok(true)
 }
 
 fn arrays<'u>(uses: impl Iterator<Item = &'u Use>) -> (Vec<String>, Vec<String>, Vec<i64>) {

@@ -4,8 +4,8 @@ use super::{Claim, ORG, OTHER_ORG, Site, USER, both, caller, claim, org, user};
 use crate::{
     credential::{Kind, TokenFormat},
     manage::{CredentialInfo, NewKey, Rotation, State},
-    secret::Secret,
-    store::{ManagedStore, Standing},
+    secret::{Digest, Secret},
+    store::{Alteration, Commit, Insert, ManagedStore, Standing, WriteError},
 };
 
 pub(super) async fn a_name_changes_and_nothing_else<S: ManagedStore>(site: &Site<S>) -> Claim {
@@ -88,6 +88,39 @@ pub(super) async fn whoever_has_a_credential_can_end_it_and_nobody_else<S: Manag
         let ended = site.manager.revoke_presented(whole, Some("scanner")).await?;
         claim(ended.id == info.id && ended.standing == Standing::Deleted, format!("{ended:?}"))?;
         claim(!site.accepts(&secret).await?, "ended, it is accepted")?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_commit_changes_what_was_read_or_nothing<S: ManagedStore>(site: &Site<S>) -> Claim {
+    for (actor, kind, read, _) in site.one_of_each().await? {
+        let owner = read.owner.clone();
+        let changed = |change: fn(&mut CredentialInfo)| {
+            let mut other = read.clone();
+            change(&mut other);
+            other
+        };
+        let event = site.manager.events(&actor, kind, None, 1).await?;
+        let fresh = changed(|info| info.id = "fresh".into());
+        let insert = Insert { info: fresh, digest: Digest::of(b"fresh"), idempotency: None, cap: None };
+        let gone = || changed(|info| info.standing = Standing::Deleted);
+        let otherwise = [
+            ("name", changed(|info| info.name = "other".into())),
+            ("standing", changed(|info| info.standing = Standing::Disabled)),
+            ("expiry", changed(|info| info.expires_at = Some(super::NOW))),
+            ("successor", changed(|info| info.rotated_to = Some("other".into()))),
+            ("id", changed(|info| info.id = "nobody".into())),
+        ];
+        for (what, before) in otherwise {
+            let all = site.everything().await?;
+            let changes = vec![Alteration { before, after: gone() }];
+            let commit = Commit { owner: owner.clone(), insert: Some(insert.clone()), changes, events: event.clone() };
+            let told = site.store.commit(&commit).await;
+            claim(matches!(told, Err(WriteError::Changed)), format!("another {what} is answered {told:?}"))?;
+            claim(site.everything().await? == all, format!("another {what} has left a trace"))?;
+        }
+        let changes = vec![Alteration { before: read.clone(), after: gone() }];
+        site.store.commit(&Commit { owner, insert: Some(insert), changes, events: event }).await?;
     }
     Ok(())
 }
