@@ -24,7 +24,7 @@ use tower_api_key::{
     },
 };
 
-const TABLES: &str = "organizations, users, memberships, credentials, changes, horizon, _migrations";
+const TABLES: &str = "organizations, users, memberships, credentials, uses, events, changes, horizon, _migrations";
 
 fn store_with(options: PgConnectOptions, schema: &str) -> PostgresStore {
     let pool = PgPoolOptions::new().acquire_timeout(Duration::from_secs(1)).connect_lazy_with(options);

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     clock::UnixMillis,
-    credential::Kind,
+    credential::{Kind, is_key_id},
     principal::CredentialId,
     secret::Digest,
     store::{Commit, Insert, ManagedStore, Standing},
@@ -72,6 +72,9 @@ impl<S: ManagedStore> Manager<S> {
         let granted = import.role.is_some() || import.scopes.is_some();
         if !actor.is_operator() || (kind == Kind::PersonalToken && granted) {
             return Err(ManageError::NotAllowed);
+        }
+        if kind == Kind::OrgKey && !is_key_id(import.id.as_str()) {
+            return Err(ManageError::InvalidId(import.id.as_str().into()));
         }
         check_name(&import.name)?;
         check_grant(actor, import.role.as_deref(), import.scopes.as_deref(), self.store.catalogue())?;

@@ -9,12 +9,12 @@ use async_trait::async_trait;
 use super::{MemoryStore, book::Book, key::ById};
 use crate::{
     clock::UnixMillis,
-    credential::{Kind, is_key_id},
+    credential::Kind,
     manage::{CredentialInfo, Event, Owner},
     principal::{Catalogue, CredentialId, UserId},
     store::{
         Alteration, Commit, Insert, ListQuery, ManagedStore, Record, Standing, StoreError, Use,
-        WriteError::{self, CapReached, Changed, InvalidId, Taken, UnknownRole, UnknownUser},
+        WriteError::{self, CapReached, Changed, Taken, UnknownRole, UnknownUser},
     },
 };
 
@@ -218,9 +218,6 @@ impl ManagedStore for MemoryStore {
     async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
         let mut book = self.book();
         let inserted = match &commit.insert {
-            Some(insert) if insert.info.kind() == Kind::OrgKey && !is_key_id(insert.info.id.as_str()) => {
-                return Err(InvalidId(insert.info.id.as_str().into()));
-            }
             Some(insert) => {
                 self.may_insert(&book, insert)?;
                 Some((insert, self.record(insert)?))

@@ -20,8 +20,8 @@ use crate::{
 };
 
 #[derive(Debug, thiserror::Error)]
-#[error("PostgreSQL cannot store a text that contains NUL")]
-struct NulInText;
+#[error("PostgreSQL cannot store an id that contains NUL")]
+struct NulInId;
 
 impl PostgresStore {
     /// Runs one statement, which is a transaction of its own, and returns how many rows it changed.
@@ -30,10 +30,10 @@ impl PostgresStore {
     }
 
     /// Runs statements as one transaction; an error rolls it back.
-    pub(super) async fn transact<T>(
+    pub(super) async fn transact<T, E: From<StoreError>>(
         &self,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, WriteError>,
-    ) -> Result<T, WriteError> {
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
         let mut transaction = self.pool.begin_with(super::BEGIN).await.map_err(failed)?;
         let done = work(&mut transaction).await?;
         transaction.commit().await.map_err(failed)?;
@@ -43,7 +43,7 @@ impl PostgresStore {
 
 /// Makes sure that an owner or a parent is there, and keeps it there. PostgreSQL's text holds no NUL, so that nothing that
 /// has one is known.
-pub(super) async fn there(
+async fn there(
     db: &mut PgConnection,
     statement: &Statement,
     id: &str,
@@ -58,7 +58,7 @@ pub(super) async fn there(
 
 /// Refuses what the database would refuse in words of its own.
 pub(super) fn storable(id: &str) -> Result<(), WriteError> {
-    if id.contains('\0') { Err(StoreError::unavailable(NulInText).into()) } else { Ok(()) }
+    if id.contains('\0') { Err(StoreError::unavailable(NulInId).into()) } else { Ok(()) }
 }
 
 pub(super) fn one(changed: u64, otherwise: impl FnOnce() -> WriteError) -> Result<(), WriteError> {

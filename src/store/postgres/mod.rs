@@ -1,7 +1,8 @@
 //! Credentials in a PostgreSQL database that many nodes share.
 //!
-//! A look-up is one statement (`sql`, read in `row`). Changes are transactions (`admin`). The schema writes its own
-//! change log, by triggers, which every node follows (`feed`). `setup` makes the schema and tries it.
+//! A look-up is one statement (`sql`, read in `row`). Changes are transactions (`admin`), also those of management
+//! (`managed`). The schema writes its own change log, by triggers, which every node follows (`feed`). `setup` makes the schema
+//! and tries it.
 //!
 //! # The schema
 //!
@@ -9,6 +10,7 @@
 //!
 //! ```sql
 #![doc = include_str!("../../../migrations/postgres/0001_credentials.sql")]
+#![doc = ""]
 #![doc = include_str!("../../../migrations/postgres/0002_management.sql")]
 //! ```
 //!
@@ -34,6 +36,7 @@ use crate::{
     principal::Catalogue,
     secret::{Digest, Pepper, Peppers},
 };
+use managed::ByOwner;
 use row::failed;
 use sql::{Schema, Statements};
 
@@ -52,7 +55,7 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// Waits for a connection as long as the pool says ([`acquire_timeout`](sqlx::pool::PoolOptions::acquire_timeout), 30 s by
 /// default); the layer's deadline ends the wait of a request before that.
 ///
-/// An id that contains NUL cannot be stored: [`WriteError::Store`](super::WriteError::Store). Ids of up to 2000 bytes can.
+/// An id that contains NUL cannot be stored: [`WriteError::Store`](super::WriteError::Store). Ids of up to 1300 bytes can.
 ///
 /// ```no_run
 /// use sqlx::PgPool;
@@ -73,6 +76,7 @@ pub struct PostgresStore {
     peppers: Option<Peppers>,
     schema: Schema,
     statements: Arc<Statements>,
+    by_owner: Arc<ByOwner>,
 }
 
 impl PostgresStore {
@@ -80,8 +84,12 @@ impl PostgresStore {
     /// [`check`](Self::check).
     #[must_use]
     pub fn new(pool: PgPool, catalogue: Catalogue) -> Self {
-        let schema = Schema::standard();
-        Self { pool, catalogue, peppers: None, statements: Arc::new(Statements::of(&schema)), schema }
+        Self::over(pool, catalogue, None, Schema::standard())
+    }
+
+    fn over(pool: PgPool, catalogue: Catalogue, peppers: Option<Peppers>, schema: Schema) -> Self {
+        let statements = Arc::new(Statements::of(|text| schema.statement(text)));
+        Self { pool, catalogue, peppers, statements, by_owner: Arc::new(ByOwner::of(&schema)), schema }
     }
 
     /// Takes another schema.
@@ -91,7 +99,7 @@ impl PostgresStore {
     /// `pg_`, of at most 55 bytes.
     pub fn with_schema(self, name: &str) -> Result<Self, SetupError> {
         let schema = Schema::new(name).ok_or_else(|| SetupError::InvalidSchema(name.into()))?;
-        Ok(Self { statements: Arc::new(Statements::of(&schema)), schema, ..self })
+        Ok(Self::over(self.pool, self.catalogue, self.peppers, schema))
     }
 
     /// Keeps the digests of new credentials under a pepper, and verifies those under others. Every node has to be given the

@@ -64,7 +64,7 @@ pub(super) fn digest(row: &PgRow) -> Result<Digest, StoreError> {
     Ok(Digest::from_bytes(bytes))
 }
 
-fn expiry(row: &PgRow) -> Result<Option<UnixMillis>, StoreError> {
+pub(super) fn expiry(row: &PgRow) -> Result<Option<UnixMillis>, StoreError> {
     Ok(get::<Option<i64>>(row, "expires_at")?.map(UnixMillis))
 }
 

@@ -6,7 +6,7 @@ use sqlx::{
 };
 
 use super::PostgresStore;
-use crate::store::BoxError;
+use crate::{credential::Kind, store::BoxError};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
 
@@ -107,7 +107,10 @@ impl PostgresStore {
         let token = sql.find_token.query().bind(&b""[..]).bind("");
         let tree = sql.is_descendant.query().bind("").bind("");
         let log = sql.log_since.query().bind("1:1:").bind("1").bind(1_i64);
-        for query in [key, token, tree, log] {
+        let keys = self.by_owner.of_kind(Kind::OrgKey);
+        let issued = keys.issued_under.query().bind("").bind("");
+        let events = keys.events.query().bind("").bind(0_i64).bind(1_i64);
+        for query in [key, token, tree, log, issued, events] {
             query.fetch_optional(&self.pool).await.map_err(SetupError::of)?;
         }
         Ok(())

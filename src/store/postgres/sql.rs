@@ -4,8 +4,6 @@ use std::{fmt, sync::Arc};
 
 use sqlx::{AssertSqlSafe, Postgres, postgres::PgArguments, query::Query};
 
-use super::managed::Managed;
-
 /// The schema of a store: a name that needs no quotes.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Schema(Arc<str>);
@@ -60,22 +58,26 @@ impl Statement {
 }
 
 macro_rules! statements {
-    ($($(#[doc = $doc:literal])* $name:ident = $text:literal;)+) => {
-        /// The statements of a store.
-        pub(super) struct Statements {
-            $($(#[doc = $doc])* pub(super) $name: Statement,)+
-            pub(super) managed: Managed,
+    ($(#[doc = $about:literal])+ $of:ident: $($(#[doc = $doc:literal])* $name:ident = $text:expr;)+) => {
+        $(#[doc = $about])+
+        pub(in crate::store::postgres) struct $of {
+            $($(#[doc = $doc])* pub(in crate::store::postgres) $name: Statement,)+
         }
 
-        impl Statements {
-            pub(super) fn of(schema: &Schema) -> Self {
-                Self { $($name: schema.statement($text),)+ managed: Managed::of(schema) }
+        impl $of {
+            pub(in crate::store::postgres) fn of(statement: impl Fn(&str) -> Statement) -> Self {
+                Self { $($name: statement($text),)+ }
             }
         }
     };
 }
 
+pub(super) use statements;
+
 statements! {
+    /// The statements of a store.
+    Statements:
+
     /// A key with the state of its organization: $1 id.
     find_key = "
         SELECT c.digest, c.pepper, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes
@@ -119,10 +121,49 @@ statements! {
         ON CONFLICT (user_id, organization_id) DO UPDATE SET role = excluded.role";
     remove_member = "DELETE FROM $$.memberships WHERE user_id = $1 AND organization_id = $2";
     insert = "
-        INSERT INTO $$.credentials (kind, id, digest, standing, expires_at, organization_id, user_id, role, scopes,
-            name, created_at, rotated_from, idempotency_key, request, pepper)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING";
+        INSERT INTO $$.credentials (kind, id, digest, standing, expires_at, organization_id, user_id, role, scopes, name,
+            created_at, rotated_from, rotated_to, rotated_at, idempotency_key, request, pepper)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING";
     delete = "UPDATE $$.credentials SET standing = 'deleted' WHERE kind = $1 AND id = $2 AND standing <> 'deleted'";
+
+    /// Holds the digest of a credential until it is made anew.
+    hold_digest = "SELECT digest, pepper FROM $$.credentials WHERE kind = $1 AND id = $2 FOR NO KEY UPDATE";
+    rehash = "UPDATE $$.credentials SET digest = $3, pepper = $4 WHERE kind = $1 AND id = $2";
+
+    /// Events, numbered in their order.
+    tell = "
+        INSERT INTO $$.events (at, action, organization_id, user_id, credential_id, related_id, by_sort, by_id, by_user,
+            origin)
+        SELECT e.at, e.action, e.organization_id, e.user_id, e.credential_id, e.related_id, e.by_sort, e.by_id, e.by_user,
+            e.origin
+        FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
+                $9::text[], $10::text[]) WITH ORDINALITY
+            AS e (at, action, organization_id, user_id, credential_id, related_id, by_sort, by_id, by_user, origin, place)
+        ORDER BY e.place
+        RETURNING number";
+    /// A row for each credential that has none, with the least moment that there is.
+    begin_uses = "
+        INSERT INTO $$.uses (kind, id, at)
+        SELECT c.kind, c.id, (-9223372036854775808)::bigint
+        FROM unnest($1::text[], $2::text[]) AS n (kind, id) JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id
+        ORDER BY c.kind, c.id ON CONFLICT DO NOTHING";
+    /// The uses at $3 that are to be written: $4 is a minute before. What is asked of `u` is asked again once the row is
+    /// locked.
+    lock_due_uses = "
+        SELECT u.kind, u.id, n.at, c.organization_id, c.user_id, c.rotated_to,
+            coalesce(c.rotated_to IS NOT NULL AND u.at < c.rotated_at AND n.at >= c.rotated_at, false) AS first
+        FROM (
+            SELECT kind, id, max(at) AS at, max(minute_before) AS minute_before
+            FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS n (kind, id, at, minute_before)
+            GROUP BY kind, id
+        ) n
+        JOIN $$.uses u ON u.kind = n.kind AND u.id = n.id
+        JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id
+        WHERE u.at <= n.minute_before OR c.rotated_to IS NOT NULL AND u.at < c.rotated_at AND n.at >= c.rotated_at
+        ORDER BY u.kind, u.id FOR UPDATE OF u";
+    write_uses = "
+        UPDATE $$.uses u SET at = n.at FROM unnest($1::text[], $2::text[], $3::bigint[]) AS n (kind, id, at)
+        WHERE u.kind = n.kind AND u.id = n.id";
 
     version = "SELECT max(version) FROM $$._migrations WHERE success";
     /// Removes what is older than $1 milliseconds; a trigger moves the horizon.

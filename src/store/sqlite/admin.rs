@@ -6,16 +6,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{Connection, Sqlite, SqliteConnection, pool::PoolConnection};
+use sqlx::{Connection, SqliteConnection};
 use tokio::time::timeout;
 
-use super::{SqliteStore, managed, row::failed};
+use super::{SqliteStore, row::failed};
 use crate::{
     credential::Kind,
-    manage::Event,
-    secret::Digest,
     store::{
-        Commit, Record, StoreAdmin, StoreError, Use,
+        Commit, ManagedStore, Record, StoreAdmin, StoreError,
         WriteError::{self, Taken, UnknownCredential, UnknownOrganization, UnknownRole, UnknownUser},
     },
 };
@@ -27,63 +25,49 @@ const QUEUE: Duration = Duration::from_secs(5);
 #[error("the changes before this one did not end within {QUEUE:?}")]
 struct QueueTooLong;
 
-pub(super) enum Write<'a> {
-    CreateOrganization { id: &'a str, parent: Option<&'a str> },
-    DeleteOrganization(&'a str),
-    CreateUser(&'a str),
-    SetUserEnabled { id: &'a str, enabled: bool },
-    SetMember { user: &'a str, organization: &'a str, role: &'a str },
-    RemoveMember { user: &'a str, organization: &'a str },
-    Commit(&'a Commit),
-    Record(&'a [Use], &'a mut Vec<Event>),
-    Rehash { kind: Kind, id: &'a str, presented: &'a Digest, done: &'a mut bool },
-    Delete { kind: Kind, id: &'a str },
-}
-
 impl SqliteStore {
-    pub(super) async fn write(&self, write: Write<'_>) -> Result<(), WriteError> {
+    /// Runs `work` as one transaction; an error leaves nothing of it.
+    pub(super) async fn write<T, E: From<StoreError> + Refusal>(
+        &self,
+        work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
         let turn = timeout(QUEUE, self.turn.acquire()).await.map_err(|_| StoreError::unavailable(QueueTooLong))?;
         let _turn = turn.map_err(StoreError::unavailable)?;
         let mut connection = self.acquire().await?;
-        let outcome = self.transact(&mut connection, write).await;
-        if matches!(outcome, Err(WriteError::Store(_))) {
+        let outcome = transact(&mut connection, work).await;
+        if outcome.as_ref().is_err_and(|error| !error.is_refusal()) {
             // Some errors make SQLite end the transaction by itself, which the driver does not notice.
             connection.close_on_drop();
         }
         outcome
     }
+}
 
-    async fn transact(&self, connection: &mut PoolConnection<Sqlite>, write: Write<'_>) -> Result<(), WriteError> {
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-        write.run(&mut transaction, self).await?;
-        Ok(transaction.commit().await.map_err(failed)?)
+/// An error of a change: refused by us, or failed in the database.
+pub(super) trait Refusal {
+    fn is_refusal(&self) -> bool;
+}
+
+impl Refusal for WriteError {
+    fn is_refusal(&self) -> bool {
+        !matches!(self, Self::Store(_))
     }
 }
 
-impl Write<'_> {
-    async fn run(self, db: &mut SqliteConnection, store: &SqliteStore) -> Result<(), WriteError> {
-        match self {
-            Self::CreateOrganization { id, parent } => create_organization(db, id, parent).await,
-            Self::DeleteOrganization(id) => delete_organization(db, id).await,
-            Self::CreateUser(id) => create_user(db, id).await,
-            Self::SetUserEnabled { id, enabled } => set_user_enabled(db, id, enabled).await,
-            Self::SetMember { user, organization, role } => {
-                store.catalogue.scopes_of(role).ok_or_else(|| UnknownRole(role.into()))?;
-                set_member(db, user, organization, role).await
-            }
-            Self::RemoveMember { user, organization } => remove_member(db, user, organization).await,
-            Self::Commit(commit) => managed::commit(db, commit, store.peppers.as_ref()).await,
-            Self::Record(uses, told) => {
-                *told = managed::record(db, uses).await?;
-                Ok(())
-            }
-            Self::Rehash { kind, id, presented, done } => {
-                *done = managed::rehash(db, kind, id, presented, store.peppers.as_ref()).await?;
-                Ok(())
-            }
-            Self::Delete { kind, id } => delete(db, kind, id).await,
-        }
+impl Refusal for StoreError {
+    fn is_refusal(&self) -> bool {
+        false
     }
+}
+
+async fn transact<T, E: From<StoreError>>(
+    connection: &mut SqliteConnection,
+    work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    let done = work(&mut transaction).await?;
+    transaction.commit().await.map_err(failed)?;
+    Ok(done)
 }
 
 /// Binds the values and returns how many rows the statement changed, those of triggers not counted.
@@ -157,34 +141,35 @@ pub(super) fn one(changed: u64, otherwise: impl FnOnce() -> WriteError) -> Resul
 #[async_trait]
 impl StoreAdmin for SqliteStore {
     async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
-        self.write(Write::CreateOrganization { id, parent }).await
+        self.write(async |db| create_organization(db, id, parent).await).await
     }
 
     async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
-        self.write(Write::DeleteOrganization(id)).await
+        self.write(async |db| delete_organization(db, id).await).await
     }
 
     async fn create_user(&self, id: &str) -> Result<(), WriteError> {
-        self.write(Write::CreateUser(id)).await
+        self.write(async |db| create_user(db, id).await).await
     }
 
     async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
-        self.write(Write::SetUserEnabled { id, enabled }).await
+        self.write(async |db| set_user_enabled(db, id, enabled).await).await
     }
 
     async fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), WriteError> {
-        self.write(Write::SetMember { user, organization, role }).await
+        self.catalogue.scopes_of(role).ok_or_else(|| UnknownRole(role.into()))?;
+        self.write(async |db| set_member(db, user, organization, role).await).await
     }
 
     async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError> {
-        self.write(Write::RemoveMember { user, organization }).await
+        self.write(async |db| remove_member(db, user, organization).await).await
     }
 
     async fn insert(&self, record: Record) -> Result<(), WriteError> {
-        self.write(Write::Commit(&Commit::inserting(&record, &self.catalogue)?)).await
+        self.commit(&Commit::inserting(&record, &self.catalogue)?).await
     }
 
     async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError> {
-        self.write(Write::Delete { kind, id }).await
+        self.write(async |db| delete(db, kind, id).await).await
     }
 }

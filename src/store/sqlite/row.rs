@@ -133,7 +133,7 @@ fn granted(
     }
 }
 
-fn there(name: Option<String>) -> Result<String, StoreError> {
+pub(super) fn there(name: Option<String>) -> Result<String, StoreError> {
     name.ok_or_else(|| StoreError::corrupt("a name is missing"))
 }
 

@@ -1,21 +1,20 @@
-//! The rows of management.
-//!
-//! A row that makes no sense is [`StoreError::Corrupt`] for the question that meets it, and never a guess.
+//! The rows of management, in both directions. A row that makes no sense is [`StoreError::Corrupt`], and never a guess.
 
-use sqlx::{Row, postgres::PgRow};
+use sqlx::postgres::PgRow;
 
-use super::super::row::{get, own_standing};
 use crate::{
     clock::UnixMillis,
-    credential::Kind,
     manage::{Action, CredentialInfo, Event, Owner, Who},
-    principal::CredentialId,
-    store::{StoreError, Use, managed::Used},
+    store::{
+        StoreError,
+        postgres::row::{expiry, get, own_standing},
+    },
 };
 
-pub(super) fn info(owner: &Owner, row: &PgRow) -> Result<CredentialInfo, StoreError> {
-    let id_in = |column| Ok::<_, StoreError>(get::<Option<&str>>(row, column)?.map(CredentialId::from));
-    let moment_in = |column| Ok::<_, StoreError>(get::<Option<i64>>(row, column)?.map(UnixMillis));
+/// Reads a credential of `owner`.
+pub(super) fn info(row: &PgRow, owner: &Owner) -> Result<CredentialInfo, StoreError> {
+    let moment = |column| Ok::<_, StoreError>(get::<Option<i64>>(row, column)?.map(UnixMillis));
+    let id = |column| Ok::<_, StoreError>(get::<Option<&str>>(row, column)?.map(Into::into));
     let scopes: Option<Vec<String>> = get(row, "scopes")?;
     Ok(CredentialInfo {
         id: get::<&str>(row, "id")?.into(),
@@ -25,22 +24,16 @@ pub(super) fn info(owner: &Owner, row: &PgRow) -> Result<CredentialInfo, StoreEr
         scopes: scopes.map(|scopes| scopes.into_iter().map(Into::into).collect()),
         standing: own_standing(row)?,
         created_at: UnixMillis(get(row, "created_at")?),
-        expires_at: moment_in("expires_at")?,
-        last_used_at: moment_in("used_at")?,
-        rotated_from: id_in("rotated_from")?,
-        rotated_to: id_in("rotated_to")?,
-        rotated_at: moment_in("rotated_at")?,
+        expires_at: expiry(row)?,
+        last_used_at: moment("last_used_at")?,
+        rotated_from: id("rotated_from")?,
+        rotated_to: id("rotated_to")?,
+        rotated_at: moment("rotated_at")?,
     })
 }
 
-/// The fingerprint of the request that an idempotency key came with.
-pub(super) fn request(row: &PgRow) -> Result<[u8; 32], StoreError> {
-    let bytes: Option<&[u8]> = get(row, "request")?;
-    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| StoreError::corrupt("the fingerprint does not have 32 bytes"))
-}
-
-pub(super) fn event(owner: &Owner, row: &PgRow) -> Result<Event, StoreError> {
+/// Reads an event about a credential of `owner`.
+pub(super) fn event(row: &PgRow, owner: &Owner) -> Result<Event, StoreError> {
     let by = Who::from_columns(get(row, "by_sort")?, get(row, "by_id")?, get(row, "by_user")?);
     Ok(Event {
         number: get(row, "number")?,
@@ -49,27 +42,16 @@ pub(super) fn event(owner: &Owner, row: &PgRow) -> Result<Event, StoreError> {
         owner: owner.clone(),
         credential: get::<&str>(row, "credential_id")?.into(),
         related: get::<Option<&str>>(row, "related_id")?.map(Into::into),
-        by: by.ok_or_else(|| StoreError::corrupt("unknown actor"))?,
+        by: by.ok_or_else(|| StoreError::corrupt("unknown kind of doer"))?,
         origin: get::<Option<&str>>(row, "origin")?.map(Into::into),
     })
 }
 
-/// A use, and what is known of the credential.
-pub(super) fn used(row: &PgRow) -> Result<(Use, Used), StoreError> {
-    let (kind, owner) = match get::<&str>(row, "kind")? {
-        "org_key" => (Kind::OrgKey, "organization_id"),
-        _ => (Kind::PersonalToken, "user_id"),
-    };
-    let rotated_to = get::<Option<&str>>(row, "rotated_to")?.map(CredentialId::from);
-    let known = Used {
-        owner: Owner::of(kind, get(row, owner)?),
-        recorded: get::<Option<i64>>(row, "recorded")?.map(UnixMillis),
-        rotated: rotated_to.zip(get::<Option<i64>>(row, "rotated_at")?.map(UnixMillis)),
-    };
-    Ok((Use { kind, id: get::<&str>(row, "id")?.into(), at: UnixMillis(get(row, "at")?) }, known))
-}
-
-/// Reads the only column of the only row.
-pub(super) fn number(row: &PgRow) -> Result<i64, StoreError> {
-    row.try_get(0).map_err(super::super::row::failed)
+/// Reads what [`Owner::columns`] gave.
+pub(super) fn owner(row: &PgRow) -> Result<Owner, StoreError> {
+    match (get::<Option<&str>>(row, "organization_id")?, get::<Option<&str>>(row, "user_id")?) {
+        (Some(id), None) => Ok(Owner::Organization(id.into())),
+        (None, Some(id)) => Ok(Owner::User(id.into())),
+        _ => Err(StoreError::corrupt("not one owner")),
+    }
 }

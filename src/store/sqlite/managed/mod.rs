@@ -1,46 +1,51 @@
-//! Management over a file.
+//! What management asks: questions in `read`, changes in `write`, what was used in `uses`, the audit trail in `events`.
+//!
+//! Every statement names its owner, so that another owner's credential is no row of it.
 
+mod events;
 mod read;
+mod rehash;
+mod uses;
 mod write;
 
 use async_trait::async_trait;
 
-use self::read::{BY_ID, BY_IDEMPOTENCY_KEY, EVENTS, EventRow, InfoRow, LIST, event, info};
-use super::{SqliteStore, admin::Write, row::failed};
+use super::SqliteStore;
 use crate::{
     credential::Kind,
-    manage::{CredentialInfo, Event, Owner, State},
+    manage::{CredentialInfo, Event, Owner},
     principal::Catalogue,
     secret::Digest,
     store::{Commit, ListQuery, ManagedStore, StoreError, Use, WriteError},
 };
 
-pub(super) use self::write::{commit, record, rehash};
+/// A statement in two forms: about keys of an organization, and about tokens of a person.
+struct ByOwner {
+    organization: &'static str,
+    user: &'static str,
+}
 
-/// A statement about the credentials of one owner, for an organization and for a person: each has its index. `?1` is the kind,
-/// `?2` the owner.
+impl ByOwner {
+    fn of(&self, owner: &Owner) -> &'static str {
+        match owner {
+            Owner::Organization(_) => self.organization,
+            Owner::User(_) => self.user,
+        }
+    }
+}
+
+/// Puts the owner, who is `?1`, between the two parts of a statement about the credentials `c`.
+///
+/// The plus keeps SQLite from reading all credentials of the kind, which it takes for the better index.
 macro_rules! of_owner {
-    ($before:literal, $after:literal) => {
-        [concat!($before, " c.organization_id = ?2 ", $after), concat!($before, " c.user_id = ?2 ", $after)]
+    ($before:expr, $after:expr) => {
+        ByOwner {
+            organization: concat!($before, " c.organization_id = ?1 AND +c.kind = 'org_key' ", $after),
+            user: concat!($before, " c.user_id = ?1 AND +c.kind = 'pat' ", $after),
+        }
     };
 }
-
 use of_owner;
-
-fn of(owner: &Owner, [key, token]: [&'static str; 2]) -> &'static str {
-    match owner {
-        Owner::Organization(_) => key,
-        Owner::User(_) => token,
-    }
-}
-
-/// What can fail where there is nothing to refuse.
-fn of_store(error: WriteError) -> StoreError {
-    match error {
-        WriteError::Store(error) => error,
-        other => StoreError::unavailable(other),
-    }
-}
 
 #[async_trait]
 impl ManagedStore for SqliteStore {
@@ -49,56 +54,54 @@ impl ManagedStore for SqliteStore {
     }
 
     async fn credential(&self, owner: &Owner, id: &str) -> Result<Option<CredentialInfo>, StoreError> {
-        let mut connection = self.acquire().await?;
-        let query = sqlx::query_as(of(owner, BY_ID)).bind(owner.kind().as_str()).bind(owner.id()).bind(id);
-        let row = query.fetch_optional(&mut *connection).await.map_err(failed)?;
-        row.map(|row| info(owner, row)).transpose()
+        read::credential(&mut *self.acquire().await?, owner, id).await
     }
 
     async fn issued_under(&self, owner: &Owner, key: &str) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
-        let mut connection = self.acquire().await?;
-        let query = sqlx::query_as(of(owner, BY_IDEMPOTENCY_KEY));
-        let query = query.bind(owner.kind().as_str()).bind(owner.id()).bind(key);
-        let row: Option<InfoRow> = query.fetch_optional(&mut *connection).await.map_err(failed)?;
-        let Some(mut row) = row else { return Ok(None) };
-        let request = row.11.take().and_then(|request| request.try_into().ok());
-        let request = request.ok_or_else(|| StoreError::corrupt("the fingerprint does not have 32 bytes"))?;
-        Ok(Some((info(owner, row)?, request)))
+        read::issued_under(&mut *self.acquire().await?, owner, key).await
     }
 
     async fn credentials(&self, owner: &Owner, query: &ListQuery) -> Result<Vec<CredentialInfo>, StoreError> {
-        let mut connection = self.acquire().await?;
-        let ListQuery { filter, after, limit, now } = query;
-        let (created_at, id) = after.as_ref().map(|(at, id)| (at.0, id.as_str())).unzip();
-        let query = sqlx::query_as(of(owner, LIST)).bind(owner.kind().as_str()).bind(owner.id());
-        let query = query.bind(filter.state.map(State::as_str)).bind(now.0);
-        let query = query.bind(filter.expiring_before.map(|at| at.0)).bind(filter.unused_since.map(|at| at.0));
-        let query = query.bind(created_at).bind(id).bind(i64::from(*limit));
-        let rows: Vec<InfoRow> = query.fetch_all(&mut *connection).await.map_err(failed)?;
-        rows.into_iter().map(|row| info(owner, row)).collect()
+        read::credentials(&mut *self.acquire().await?, owner, query).await
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
-        self.write(Write::Commit(commit)).await
+        let peppers = self.peppers.as_ref();
+        self.write(async |db| write::commit(db, commit, peppers).await).await
     }
 
     async fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Result<Vec<Event>, StoreError> {
-        let mut connection = self.acquire().await?;
-        let query = sqlx::query_as(of(owner, EVENTS)).bind(owner.id());
-        let rows: Vec<EventRow> =
-            query.bind(before).bind(i64::from(limit)).fetch_all(&mut *connection).await.map_err(failed)?;
-        rows.into_iter().map(|row| event(owner, row)).collect()
+        events::of(&mut *self.acquire().await?, owner, before, limit).await
     }
 
     async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
-        let mut told = Vec::new();
-        self.write(Write::Record(uses, &mut told)).await.map_err(of_store)?;
-        Ok(told)
+        self.write(async |db| uses::record(db, uses).await).await
     }
 
     async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
-        let mut done = false;
-        self.write(Write::Rehash { kind, id, presented, done: &mut done }).await.map_err(of_store)?;
-        Ok(done)
+        let peppers = self.peppers.as_ref();
+        self.write(async |db| rehash::rehash(db, kind, id, presented, peppers).await).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Row};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_statement_reads_what_is_not_its_owners_or_sorts() {
+        let store = SqliteStore::in_memory(Catalogue::documented()).await.unwrap();
+        let by_owner =
+            [("issued", read::ISSUED), ("page", read::PAGE), ("counting", write::COUNTING), ("events", events::PAGE)];
+        let by_owner = by_owner.into_iter().flat_map(|(name, sql)| [(name, sql.organization), (name, sql.user)]);
+        for (name, sql) in by_owner.chain([("one", read::ONE), ("alter", write::ALTER), ("known", uses::KNOWN)]) {
+            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let plan = sqlx::query(explain).fetch_all(&store.pool).await.unwrap();
+            let steps: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+            let narrow = ["(organization_id=?", "(user_id=?", "(kind=? AND id=?"];
+            assert!(steps.iter().all(|step| narrow.iter().any(|key| step.contains(key))), "{name}: {steps:#?}");
+        }
     }
 }

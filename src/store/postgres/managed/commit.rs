@@ -1,0 +1,149 @@
+//! A change with everything that belongs to it, as one transaction.
+
+use sqlx::{PgConnection, Row};
+
+use super::sql::Owned;
+use crate::{
+    clock::UnixMillis,
+    credential::Kind,
+    manage::{Event, Owner},
+    principal::CredentialId,
+    secret::{Digest, Peppers},
+    store::{
+        Alteration, Commit, Insert, StoreError,
+        WriteError::{self, CapReached, Changed, Taken, UnknownOrganization, UnknownUser},
+        postgres::{
+            PostgresStore, admin,
+            row::{failed, get},
+            sql::Statement,
+            storable,
+        },
+    },
+};
+
+impl PostgresStore {
+    /// The owner first, alone in a statement: what is counted afterwards is seen as it is once those before have
+    /// committed.
+    pub(super) async fn do_all_of(&self, commit: &Commit) -> Result<(), WriteError> {
+        let Commit { owner, insert: new, changes, events } = commit;
+        let sql = self.by_owner.of_kind(owner.kind());
+        self.transact(async |db| {
+            let living = hold(db, &sql.hold, vec![owner.id()]).await?;
+            if let Some(new) = new {
+                if living == 0 {
+                    return Err(unknown(owner));
+                }
+                below_cap(db, sql, owner, new).await?;
+                self.insert(db, owner, new).await?;
+            }
+            alter(db, sql, owner, changes).await?;
+            tell(db, &self.statements.tell, events).await?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn insert(&self, db: &mut PgConnection, owner: &Owner, new: &Insert) -> Result<(), WriteError> {
+        let info = &new.info;
+        admin::storable(info.id.as_str())?;
+        if self.is_kept(db, owner, &new.digest).await? {
+            return Err(Taken(info.id.as_str().into()));
+        }
+        let (kept, pepper) = Peppers::keep(self.peppers.as_ref(), &new.digest);
+        let (organization, user) = owner.columns();
+        let scopes = info.scopes.as_ref().map(|scopes| scopes.iter().map(|scope| &**scope).collect::<Vec<_>>());
+        let (key, request) = new.idempotency.as_ref().map(|(key, request)| (&**key, request.to_vec())).unzip();
+        let insert = self.statements.insert.query().bind(owner.kind().as_str()).bind(info.id.as_str());
+        let insert = insert.bind(kept.to_bytes().to_vec()).bind(info.standing.word());
+        let insert = insert.bind(millis(info.expires_at)).bind(organization).bind(user);
+        let insert = insert.bind(info.role.as_deref()).bind(scopes).bind(&*info.name).bind(info.created_at.0);
+        let insert = insert.bind(text(&info.rotated_from)).bind(text(&info.rotated_to)).bind(millis(info.rotated_at));
+        let inserted = insert.bind(key).bind(request).bind(pepper).execute(db).await.map_err(failed)?;
+        admin::one(inserted.rows_affected(), || Taken(info.id.as_str().into()))
+    }
+
+    /// Whether a token is there already under another pepper than it would be kept under now; the index sees the rest.
+    async fn is_kept(&self, db: &mut PgConnection, owner: &Owner, digest: &Digest) -> Result<bool, StoreError> {
+        if owner.kind() == Kind::OrgKey || self.peppers.is_none() {
+            return Ok(false);
+        }
+        let candidates = Peppers::candidates(self.peppers.as_ref(), digest);
+        let candidates = candidates.iter().map(|digest| digest.to_bytes().to_vec()).collect::<Vec<_>>();
+        let query = self.statements.find_peppered_token.query().bind(candidates).bind(None::<&str>);
+        Ok(query.fetch_optional(db).await.map_err(failed)?.is_some())
+    }
+}
+
+/// Holds the owners as they are until the transaction ends, and returns how many of them are there and not deleted.
+pub(super) async fn hold(db: &mut PgConnection, hold: &Statement, mut owners: Vec<&str>) -> Result<usize, StoreError> {
+    owners.retain(|id| storable(id));
+    if owners.is_empty() {
+        return Ok(0);
+    }
+    let held = hold.query().bind(owners).fetch_all(db).await.map_err(failed)?;
+    let gone = held.iter().map(|row| get::<bool>(row, "gone")).collect::<Result<Vec<_>, _>>()?;
+    Ok(gone.iter().filter(|gone| !**gone).count())
+}
+
+fn unknown(owner: &Owner) -> WriteError {
+    match owner {
+        Owner::Organization(id) => UnknownOrganization(id.as_str().into()),
+        Owner::User(id) => UnknownUser(id.as_str().into()),
+    }
+}
+
+async fn below_cap(db: &mut PgConnection, sql: &Owned, owner: &Owner, new: &Insert) -> Result<(), WriteError> {
+    let Some(cap) = new.cap else { return Ok(()) };
+    let counting = sql.counting.query().bind(owner.id()).bind(new.info.created_at.0).bind(i64::from(cap));
+    let counted: i64 = counting.fetch_one(db).await.and_then(|row| row.try_get(0)).map_err(failed)?;
+    if counted < i64::from(cap) { Ok(()) } else { Err(CapReached(cap)) }
+}
+
+async fn alter(db: &mut PgConnection, sql: &Owned, owner: &Owner, changes: &[Alteration]) -> Result<(), WriteError> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let before = || changes.iter().map(|change| &change.before);
+    let after = || changes.iter().map(|change| &change.after);
+    let alter = sql.alter.query().bind(owner.id()).bind(before().map(|old| old.id.as_str()).collect::<Vec<_>>());
+    let alter = alter.bind(before().map(|old| &*old.name).collect::<Vec<_>>());
+    let alter = alter.bind(before().map(|old| old.standing.word()).collect::<Vec<_>>());
+    let alter = alter.bind(before().map(|old| millis(old.expires_at)).collect::<Vec<_>>());
+    let alter = alter.bind(before().map(|old| text(&old.rotated_to)).collect::<Vec<_>>());
+    let alter = alter.bind(after().map(|new| &*new.name).collect::<Vec<_>>());
+    let alter = alter.bind(after().map(|new| new.standing.word()).collect::<Vec<_>>());
+    let alter = alter.bind(after().map(|new| millis(new.expires_at)).collect::<Vec<_>>());
+    let alter = alter.bind(after().map(|new| text(&new.rotated_to)).collect::<Vec<_>>());
+    let alter = alter.bind(after().map(|new| millis(new.rotated_at)).collect::<Vec<_>>());
+    let altered = alter.execute(db).await.map_err(failed)?.rows_affected();
+    if altered == changes.len() as u64 { Ok(()) } else { Err(Changed) }
+}
+
+/// Writes events, in their order, and returns the numbers that they were given.
+pub(super) async fn tell(db: &mut PgConnection, tell: &Statement, events: &[Event]) -> Result<Vec<i64>, StoreError> {
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let owners = || events.iter().map(|event| event.owner.columns());
+    let doers = || events.iter().map(|event| event.by.columns());
+    let tell = tell.query().bind(events.iter().map(|event| event.at.0).collect::<Vec<_>>());
+    let tell = tell.bind(events.iter().map(|event| event.action.as_str()).collect::<Vec<_>>());
+    let tell = tell.bind(owners().map(|(organization, _)| organization).collect::<Vec<_>>());
+    let tell = tell.bind(owners().map(|(_, user)| user).collect::<Vec<_>>());
+    let tell = tell.bind(events.iter().map(|event| event.credential.as_str()).collect::<Vec<_>>());
+    let tell = tell.bind(events.iter().map(|event| text(&event.related)).collect::<Vec<_>>());
+    let tell = tell.bind(doers().map(|(sort, _, _)| sort).collect::<Vec<_>>());
+    let tell = tell.bind(doers().map(|(_, id, _)| id).collect::<Vec<_>>());
+    let tell = tell.bind(doers().map(|(_, _, user)| user).collect::<Vec<_>>());
+    let tell = tell.bind(events.iter().map(|event| event.origin.as_deref()).collect::<Vec<_>>());
+    let rows = tell.fetch_all(db).await.map_err(failed)?;
+    rows.iter().map(|row| get(row, "number")).collect()
+}
+
+fn millis(moment: Option<UnixMillis>) -> Option<i64> {
+    moment.map(|moment| moment.0)
+}
+
+fn text(id: &Option<CredentialId>) -> Option<&str> {
+    id.as_ref().map(CredentialId::as_str)
+}

@@ -1,0 +1,101 @@
+//! When credentials were last used: as one transaction of a few statements, however many there are.
+//!
+//! Rows are locked in the order of their names, so that two nodes that tell of the same credentials wait for each other
+//! and never in a circle; and what is written is decided on a locked row, so that of two that tell of a first use one is
+//! the first.
+
+use sqlx::{PgConnection, postgres::PgRow};
+
+use super::{
+    commit::{hold, tell},
+    row,
+};
+use crate::{
+    clock::UnixMillis,
+    credential::Kind,
+    manage::{Action, Event, Owner, Who},
+    store::{
+        StoreError, USE_GRANULARITY_MILLIS, Use,
+        postgres::{
+            PostgresStore,
+            row::{failed, get},
+            storable,
+        },
+    },
+};
+
+/// What is to be written, and what to tell of it.
+#[derive(Default)]
+struct Due {
+    kinds: Vec<String>,
+    ids: Vec<String>,
+    at: Vec<i64>,
+    first: Vec<Event>,
+}
+
+impl PostgresStore {
+    pub(super) async fn note(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
+        let uses: Vec<&Use> = uses.iter().filter(|used| storable(used.id.as_str())).collect();
+        if uses.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.transact(async |db| {
+            let due = self.lock_due(db, &uses).await?;
+            let write = self.statements.write_uses.query().bind(due.kinds).bind(due.ids).bind(due.at);
+            write.execute(&mut *db).await.map_err(failed)?;
+            self.tell_of(db, due.first).await
+        })
+        .await
+    }
+
+    /// Makes a row for each credential that has none, and locks what is to be written.
+    async fn lock_due(&self, db: &mut PgConnection, uses: &[&Use]) -> Result<Due, StoreError> {
+        let kinds: Vec<_> = uses.iter().map(|used| used.kind.as_str()).collect();
+        let ids: Vec<_> = uses.iter().map(|used| used.id.as_str()).collect();
+        let at: Vec<_> = uses.iter().map(|used| used.at.0).collect();
+        let minute_before: Vec<_> = at.iter().map(|at| at.saturating_sub(USE_GRANULARITY_MILLIS)).collect();
+        let begin = self.statements.begin_uses.query().bind(&kinds).bind(&ids);
+        begin.execute(&mut *db).await.map_err(failed)?;
+        let lock = self.statements.lock_due_uses.query().bind(kinds).bind(ids).bind(at).bind(minute_before);
+        let mut due = Due::default();
+        for row in lock.fetch_all(db).await.map_err(failed)? {
+            due.add(&row)?;
+        }
+        Ok(due)
+    }
+
+    /// Writes the events, each owner's in its turn, and numbers them.
+    async fn tell_of(&self, db: &mut PgConnection, mut events: Vec<Event>) -> Result<Vec<Event>, StoreError> {
+        for kind in [Kind::OrgKey, Kind::PersonalToken] {
+            let owners = events.iter().map(|event| &event.owner).filter(|owner| owner.kind() == kind);
+            hold(db, &self.by_owner.of_kind(kind).hold, owners.map(Owner::id).collect()).await?;
+        }
+        let numbers = tell(db, &self.statements.tell, &events).await?;
+        for (event, number) in events.iter_mut().zip(numbers) {
+            event.number = number;
+        }
+        Ok(events)
+    }
+}
+
+impl Due {
+    fn add(&mut self, row: &PgRow) -> Result<(), StoreError> {
+        let (id, at): (String, i64) = (get(row, "id")?, get(row, "at")?);
+        if get(row, "first")? {
+            self.first.push(Event {
+                number: 0,
+                at: UnixMillis(at),
+                action: Action::UsedAfterRotation,
+                owner: row::owner(row)?,
+                credential: id.as_str().into(),
+                related: get::<Option<&str>>(row, "rotated_to")?.map(Into::into),
+                by: Who::Holder,
+                origin: None,
+            });
+        }
+        self.kinds.push(get(row, "kind")?);
+        self.ids.push(id);
+        self.at.push(at);
+        Ok(())
+    }
+}

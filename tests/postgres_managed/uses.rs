@@ -1,0 +1,202 @@
+//! Last use: at most once a minute, unless it is the first use of what was replaced.
+
+use std::collections::BTreeSet;
+
+use tower_api_key::{
+    clock::UnixMillis,
+    manage::{Action, Event, Owner, Who},
+    store::{ManagedStore, Use},
+};
+
+use super::{Fixture, info, owners};
+
+fn used(owner: &Owner, id: &str, at: i64) -> Use {
+    Use { kind: owner.kind(), id: id.into(), at: UnixMillis(at) }
+}
+
+impl Fixture {
+    async fn last_use(&self, owner: &Owner, id: &str) -> Option<i64> {
+        self.get(owner, id).await.last_used_at.map(|at| at.0)
+    }
+
+    /// Tells of uses, and returns the events of it.
+    async fn tell(&self, uses: &[Use]) -> Vec<Event> {
+        self.store.record_uses(uses).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_use_is_written_at_most_once_a_minute() {
+    let Some(fixture) = Fixture::make().await else { return };
+    let table = [
+        ("the first", 1_000_000, 1_000_000),
+        ("again", 1_000_000, 1_000_000),
+        ("within a minute", 1_059_999, 1_000_000),
+        ("before it", 1, 1_000_000),
+        ("long before it", i64::MIN, 1_000_000),
+        ("a minute later", 1_060_000, 1_060_000),
+        ("the end of time", i64::MAX, i64::MAX),
+    ];
+    for (owner, _) in owners() {
+        for id in ["k", "other", "never"] {
+            fixture.insert(info(&owner, id)).await;
+        }
+        let log = "SELECT count(*) FROM changes";
+        let changes = fixture.psql(log);
+        assert_eq!(fixture.last_use(&owner, "k").await, None);
+        for (name, at, recorded) in table {
+            // Of a batch, each by itself.
+            let batch = [used(&owner, "k", at), used(&owner, "other", i64::MIN), used(&owner, "nobody", at)];
+            assert_eq!(fixture.tell(&batch).await, [], "{name}");
+            assert_eq!(fixture.last_use(&owner, "k").await, Some(recorded), "{name}");
+        }
+        assert_eq!(fixture.last_use(&owner, "other").await, Some(i64::MIN));
+        assert_eq!(fixture.last_use(&owner, "never").await, None);
+        assert_eq!(fixture.psql(log), changes, "a use is no change");
+    }
+    assert_eq!(fixture.psql("SELECT count(*) FROM uses"), "4", "and nobody is none");
+    assert_eq!(fixture.tell(&[]).await, []);
+}
+
+#[tokio::test]
+async fn of_several_uses_in_one_batch_the_last_counts() {
+    let Some(fixture) = Fixture::make().await else { return };
+    for (owner, _) in owners() {
+        fixture.insert(info(&owner, "k")).await;
+        let batch = [200_000, 300_000, 100_000].map(|at| used(&owner, "k", at));
+        assert_eq!(fixture.tell(&batch).await, []);
+        assert_eq!(fixture.last_use(&owner, "k").await, Some(300_000));
+    }
+}
+
+#[tokio::test]
+async fn the_first_use_after_a_rotation_is_written_and_is_an_event() {
+    let Some(fixture) = Fixture::make().await else { return };
+    let at = 1_000_000; // of the rotation
+    let table = [
+        ("never used", None, at, true),
+        ("never used, and long after", None, at + 900_000, true),
+        ("used just before", Some(at - 1), at, true),
+        ("used just before, and before again", Some(at - 2), at - 1, false),
+        ("never used, and before", None, at - 1, false),
+        ("used since", Some(at), at + 1, false),
+        ("used since, and much later", Some(at), at + 60_000, false),
+        ("used long before", Some(at - 900_000), at + 5, true),
+    ];
+    for (owner, other) in owners() {
+        for (number, (name, recorded, now, is_event)) in table.into_iter().enumerate() {
+            let owner = if number % 2 == 0 { &owner } else { &other };
+            let id = format!("k{number}");
+            let mut old = info(owner, &id);
+            (old.rotated_to, old.rotated_at) = (Some("new".into()), Some(UnixMillis(at)));
+            fixture.insert(old).await;
+            if let Some(before) = recorded {
+                fixture.psql(&format!("INSERT INTO uses VALUES ('{}', '{id}', {before})", owner.kind().as_str()));
+            }
+            let events = fixture.tell(&[used(owner, &id, now)]).await;
+            assert_eq!(events.len(), usize::from(is_event), "{name}");
+            let written = is_event || recorded.is_none_or(|before| now >= before + 60_000);
+            assert_eq!(fixture.last_use(owner, &id).await, if written { Some(now) } else { recorded }, "{name}");
+            if is_event {
+                let expected = Event {
+                    number: events[0].number,
+                    at: UnixMillis(now),
+                    action: Action::UsedAfterRotation,
+                    owner: owner.clone(),
+                    credential: id.as_str().into(),
+                    related: Some("new".into()),
+                    by: Who::Holder,
+                    origin: None,
+                };
+                assert_eq!(events, [expected], "{name}");
+                assert_eq!(fixture.store.events(owner, None, 1).await.unwrap(), events, "{name}");
+            }
+            assert_eq!(fixture.tell(&[used(owner, &id, now + 60_000)]).await.len(), usize::from(now < at), "{name}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_nodes_that_tell_of_one_first_use_make_one_event() {
+    let Some(fixture) = Fixture::make().await else { return };
+    let owners = owners();
+    for round in 0..5 {
+        let mut batch = Vec::new();
+        for (owner, other) in &owners {
+            for (number, owner) in [owner, other, owner].into_iter().enumerate() {
+                let id = format!("k{round}-{number}");
+                let mut old = info(owner, &id);
+                (old.rotated_to, old.rotated_at) = (Some("new".into()), Some(UnixMillis(2_000)));
+                fixture.insert(old).await;
+                batch.push(used(owner, &id, 3_000));
+            }
+        }
+        if round % 2 == 0 {
+            fixture.psql("INSERT INTO uses SELECT kind, id, 1000 FROM credentials ON CONFLICT DO NOTHING");
+        }
+        let nodes = (0..16).map(|node| {
+            let (store, mut batch) = (fixture.store.clone(), batch.clone());
+            batch.rotate_left(node % 6);
+            tokio::spawn(async move { store.record_uses(&batch).await.unwrap() })
+        });
+        let mut told = Vec::new();
+        for node in nodes.collect::<Vec<_>>() {
+            told.extend(node.await.unwrap());
+        }
+        let of: BTreeSet<_> = told.iter().map(|event| (event.owner.id(), event.credential.as_str())).collect();
+        assert_eq!((told.len(), of.len()), (6, 6));
+        for (owner, other) in &owners {
+            for owner in [owner, other] {
+                let stored = fixture.store.events(owner, None, 100).await.unwrap();
+                let told: Vec<_> = told.iter().filter(|event| event.owner == *owner).collect();
+                assert!(told.iter().all(|event| stored.contains(event)), "as they were told");
+            }
+        }
+        assert_eq!(fixture.psql("SELECT count(*) FROM events"), ((round + 1) * 6).to_string());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_that_tell_of_the_same_in_another_order_wait_and_do_not_fail() {
+    let Some(fixture) = Fixture::make().await else { return };
+    let (owner, _) = &owners()[0];
+    fixture.psql(
+        "INSERT INTO credentials (kind, id, digest, organization_id)
+        SELECT 'org_key', 'k' || n, decode(repeat('ab', 32), 'hex'), 'org_test' FROM generate_series(1, 300) n",
+    );
+    for round in 1..=10 {
+        let nodes = (0..8).map(|node| {
+            let mut batch: Vec<_> =
+                (1..=300).map(|n| used(owner, &format!("k{n}"), round * 1_000_000 + node)).collect();
+            batch.sort_by_key(|used| {
+                used.id.as_str().bytes().fold(node as u64, |hash, b| hash * 31 ^ u64::from(b)) % 97
+            });
+            let store = fixture.store.clone();
+            tokio::spawn(async move { store.record_uses(&batch).await })
+        });
+        for node in nodes.collect::<Vec<_>>() {
+            assert_eq!(node.await.unwrap().unwrap(), []);
+        }
+    }
+    assert_eq!(fixture.psql("SELECT count(*) FROM uses WHERE at >= 10000000"), "300");
+}
+
+#[tokio::test]
+async fn a_use_that_cannot_be_written_records_nothing() {
+    let Some(fixture) = Fixture::make().await else { return };
+    let (owner, _) = &owners()[0];
+    for (id, rotated) in [("k1", true), ("k2", false)] {
+        let mut old = info(owner, id);
+        if rotated {
+            (old.rotated_to, old.rotated_at) = (Some("new".into()), Some(UnixMillis(2_000)));
+        }
+        fixture.insert(old).await;
+    }
+    fixture.psql("ALTER TABLE events ADD CONSTRAINT test CHECK (action <> 'used_after_rotation')");
+    let before = fixture.everything();
+    let batch = [used(owner, "k1", 3_000), used(owner, "k2", 3_000)];
+    fixture.store.record_uses(&batch).await.unwrap_err();
+    assert_eq!(fixture.everything(), before);
+    fixture.psql("ALTER TABLE events DROP CONSTRAINT test");
+    assert_eq!(fixture.tell(&batch).await.len(), 1);
+}

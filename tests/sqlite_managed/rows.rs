@@ -1,0 +1,220 @@
+//! Rows: what is written comes back, what is older is read, what is damaged is told.
+
+use std::borrow::Cow;
+
+use sqlx::{Connection, SqliteConnection, migrate::Migrator};
+use tower_api_key::{
+    clock::{Clock, SystemClock, UnixMillis},
+    credential::Kind,
+    manage::{Action, CredentialInfo, Event, Owner, Who},
+    principal::{Catalogue, ScopeSet},
+    secret::Digest,
+    store::{
+        Commit, Credential, CredentialStore, Insert, Lookup, ManagedStore, Record, SqliteStore, Standing, StoreAdmin,
+        StoreError,
+    },
+};
+
+use super::{File, NOW, add, adding, altering, event, info, insert, lists, organization, user};
+
+#[tokio::test]
+async fn everything_comes_back_as_it_was_written() {
+    let file = File::new().await;
+    let store = file.open().await;
+    for owner in [organization("alpha"), user("alpha")] {
+        let is_key = owner.kind() == Kind::OrgKey;
+        let whole = CredentialInfo {
+            name: "na\0me \u{1f511} ' \" \\".into(),
+            scopes: is_key.then(|| ["agents:read".into(), "a\0\"b".into()].into()),
+            standing: Standing::Disabled,
+            created_at: UnixMillis(-1),
+            expires_at: Some(UnixMillis(i64::MAX)),
+            rotated_from: Some("before".into()),
+            rotated_to: Some("after".into()),
+            rotated_at: Some(UnixMillis(i64::MIN)),
+            ..info(&owner, "whole")
+        };
+        let none = CredentialInfo { scopes: is_key.then(|| [].into()), ..info(&owner, "none") };
+        for wanted in [&whole, &none] {
+            let key = format!("key of {}", wanted.id);
+            let idempotency = Some((key.clone().into(), [0xfe; 32]));
+            let commit = adding(Insert { idempotency, ..insert(wanted.clone()) });
+            store.commit(&commit).await.unwrap();
+            let found = store.credential(&owner, wanted.id.as_str()).await.unwrap().unwrap();
+            assert_eq!(found, *wanted);
+            assert_eq!(store.issued_under(&owner, &key).await.unwrap(), Some((found, [0xfe; 32])));
+        }
+        let changed = CredentialInfo {
+            name: "".into(),
+            standing: Standing::Active,
+            expires_at: None,
+            rotated_to: None,
+            rotated_at: None,
+            ..whole.clone()
+        };
+        store.commit(&altering(&whole, |info| *info = changed.clone())).await.unwrap();
+        assert_eq!(store.credential(&owner, "whole").await.unwrap(), Some(changed));
+        assert_eq!(store.credentials(&owner, &lists::all()).await.unwrap().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn every_event_comes_back_as_it_was_written() {
+    let file = File::new().await;
+    let store = file.open().await;
+    for owner in [organization("alpha"), user("alpha")] {
+        let one = info(&owner, "one");
+        let sorts = [
+            Who::Key("k".into()),
+            Who::Token { id: "t".into(), user: "alice".into() },
+            Who::Person("alice".into()),
+            Who::Operator("".into()),
+            Who::Holder,
+        ];
+        let mut events: Vec<_> = sorts.map(|by| Event { by, ..event(&one, Action::Revoked) }).into();
+        events.push(Event {
+            at: UnixMillis(i64::MIN),
+            related: Some("an\0other".into()),
+            origin: Some("\u{1f511}".into()),
+            ..event(&one, Action::Imported)
+        });
+        store
+            .commit(&Commit { owner: owner.clone(), insert: None, changes: vec![], events: events.clone() })
+            .await
+            .unwrap();
+        let mut found = store.events(&owner, None, 100).await.unwrap();
+        found.reverse();
+        for event in &mut found {
+            assert!(std::mem::take(&mut event.number) > 0);
+        }
+        assert_eq!(found, events);
+    }
+}
+
+#[tokio::test]
+async fn what_is_issued_is_found_and_what_is_inserted_is_managed() {
+    let file = File::new().await;
+    let store = file.open().await;
+    let alpha = organization("alpha");
+    add(&store, info(&alpha, "issued")).await;
+    let found = store.find(&Lookup::new(Credential::OrgKey { id: "issued" }, None)).await.unwrap().unwrap();
+    assert_eq!((found.role(), found.standing()), (Some("viewer"), Standing::Active));
+    add(&store, info(&user("alpha"), "issued token")).await;
+    let digest = Digest::of(b"test issued token");
+    let found = store.find(&Lookup::new(Credential::PersonalToken { digest: &digest }, None)).await.unwrap().unwrap();
+    assert_eq!((found.id(), found.user().unwrap().as_str()), ("issued token", "alpha"));
+
+    let began = SystemClock::default().now();
+    let key = Record::org_key("inserted", Digest::of(b"test"), "alpha");
+    store.insert(key.with_scopes(ScopeSet::from_iter(["agents:read"])).expiring_at(UnixMillis(NOW))).await.unwrap();
+    let found = store.credential(&alpha, "inserted").await.unwrap().unwrap();
+    assert!(began <= found.created_at && found.created_at <= SystemClock::default().now(), "{found:?}");
+    let wanted = CredentialInfo {
+        name: "".into(),
+        role: None,
+        scopes: Some(["agents:read".into()].into()),
+        created_at: found.created_at,
+        expires_at: Some(UnixMillis(NOW)),
+        ..info(&alpha, "inserted")
+    };
+    assert_eq!(found, wanted);
+    let with_role = Record::org_key("role", Digest::of(b"test"), "alpha");
+    store.insert(with_role.with_role("viewer", &Catalogue::documented()).unwrap()).await.unwrap();
+    assert_eq!(store.credential(&alpha, "role").await.unwrap().unwrap().scopes, None, "they follow the catalogue");
+}
+
+/// What was stored before there was management has no name, and was created nobody knows when.
+#[tokio::test]
+async fn rows_of_older_schemas_are_managed() {
+    let directory = tempfile::tempdir().unwrap();
+    let older = directory.path().join("migrations");
+    std::fs::create_dir(&older).unwrap();
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite")).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name().to_str().unwrap() < "0004" {
+            std::fs::copy(entry.path(), older.join(entry.file_name())).unwrap();
+        }
+    }
+    let path = directory.path().join("keys.db");
+    let mut db = SqliteConnection::connect_with(&SqliteStore::options(&path)).await.unwrap();
+    let mut migrator = Migrator::new(older).await.unwrap();
+    migrator.table_name = Cow::Borrowed("tower_api_key_migrations");
+    migrator.run_direct(None, &mut db, false).await.unwrap();
+    let rows = "INSERT INTO tower_api_key_organizations (id) VALUES ('alpha');
+        INSERT INTO tower_api_key_users (id) VALUES ('alpha');
+        INSERT INTO tower_api_key_credentials (kind, id, digest, organization_id, role)
+            VALUES ('org_key', 'one', zeroblob(32), 'alpha', 'viewer');
+        INSERT INTO tower_api_key_credentials (kind, id, digest, user_id, expires_at)
+            VALUES ('pat', 'one', zeroblob(32), 'alpha', 5)";
+    sqlx::raw_sql(rows).execute(&mut db).await.unwrap();
+    db.close().await.unwrap();
+
+    let store = SqliteStore::open(&path, Catalogue::documented()).await.unwrap();
+    for (owner, expires_at) in [(organization("alpha"), None), (user("alpha"), Some(UnixMillis(5)))] {
+        let old = CredentialInfo { name: "".into(), created_at: UnixMillis(0), expires_at, ..info(&owner, "one") };
+        assert_eq!(store.credential(&owner, "one").await.unwrap(), Some(old.clone()));
+        assert_eq!(store.credentials(&owner, &lists::all()).await.unwrap(), [old.clone()]);
+        store.commit(&altering(&old, |info| info.name = "named".into())).await.unwrap();
+        assert_eq!(&*store.credential(&owner, "one").await.unwrap().unwrap().name, "named");
+        assert_eq!(store.events(&owner, None, 10).await.unwrap().len(), 1);
+    }
+}
+
+fn is_corrupt<T>(answer: &Result<T, StoreError>) -> bool {
+    matches!(answer, Err(StoreError::Corrupt(_)))
+}
+
+async fn damaged(file: &File, table: &str, damage: &str) {
+    file.by_hand(&format!("UPDATE tower_api_key_{table} SET {damage}")).await;
+}
+
+/// A person with `sqlite3` can switch off the checks that keep a row readable.
+#[tokio::test]
+async fn a_damaged_row_is_told_where_it_is_asked_for_and_nowhere_else() {
+    let beta: [Owner; 2] = [organization("beta"), user("beta")];
+    for damage in
+        ["standing = 'maybe'", "scopes = '['", "scopes = '[1]'", "scopes = '{}'", "name = CAST(x'ff' AS TEXT)"]
+    {
+        let file = File::new().await;
+        let store = file.open().await;
+        let alpha = organization("alpha");
+        add(&store, info(&alpha, "one")).await;
+        damaged(&file, "credentials", damage).await;
+        for owner in &beta {
+            add(&store, info(owner, "other")).await;
+        }
+        assert!(is_corrupt(&store.credential(&alpha, "one").await), "{damage}");
+        assert!(is_corrupt(&store.credentials(&alpha, &lists::all()).await), "{damage}");
+        let mut active = lists::all();
+        active.filter.state = Some(tower_api_key::manage::State::Active);
+        assert!(is_corrupt(&store.credentials(&alpha, &active).await), "{damage}");
+        for owner in &beta {
+            assert_eq!(store.credentials(owner, &lists::all()).await.unwrap(), [info(owner, "other")], "{damage}");
+        }
+        assert_eq!(store.credential(&alpha, "none").await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_request_or_event_is_told() {
+    let alpha = organization("alpha");
+    for damage in ["request = NULL", "request = x'00'"] {
+        let file = File::new().await;
+        let store = file.open().await;
+        let keyed = Insert { idempotency: Some(("key".into(), [1; 32])), ..insert(info(&alpha, "one")) };
+        store.commit(&adding(keyed)).await.unwrap();
+        damaged(&file, "credentials", damage).await;
+        assert!(is_corrupt(&store.issued_under(&alpha, "key").await), "{damage}");
+        assert!(store.credential(&alpha, "one").await.unwrap().is_some(), "{damage}");
+    }
+    for damage in
+        ["action = 'guessed'", "by_sort = 'somebody'", "by_id = NULL", "by_user = 'x'", "origin = CAST(x'ff' AS TEXT)"]
+    {
+        let file = File::new().await;
+        let store = file.open().await;
+        add(&store, info(&alpha, "one")).await;
+        damaged(&file, "events", damage).await;
+        assert!(is_corrupt(&store.events(&alpha, None, 10).await), "{damage}");
+        assert_eq!(store.events(&organization("beta"), None, 10).await.unwrap(), []);
+    }
+}
