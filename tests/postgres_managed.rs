@@ -289,7 +289,8 @@ async fn a_cap_counts_what_counts_or_could() {
     let Some(fixture) = Fixture::make().await else { return };
     for (owner, other) in owners() {
         fixture.insert(info(&other, "others")).await;
-        let table: [(&str, bool, fn(&mut CredentialInfo)); 6] = [
+        type Row = (&'static str, bool, fn(&mut CredentialInfo));
+        let table: [Row; 6] = [
             ("active", true, |_| {}),
             ("disabled", true, |old| old.standing = Standing::Disabled),
             ("deleted", false, |old| old.standing = Standing::Deleted),

@@ -11,7 +11,7 @@ use super::{Fixture, all, altering, event, info, owners};
 
 fn sorted(mut list: Vec<CredentialInfo>) -> Vec<CredentialInfo> {
     let place = |info: &CredentialInfo| (info.created_at, info.id.as_str().to_owned());
-    list.sort_by(|one, other| place(other).cmp(&place(one)));
+    list.sort_by_key(|info| std::cmp::Reverse(place(info)));
     list
 }
 

@@ -169,7 +169,7 @@ async fn nodes_that_tell_of_the_same_in_another_order_wait_and_do_not_fail() {
             let mut batch: Vec<_> =
                 (1..=300).map(|n| used(owner, &format!("k{n}"), round * 1_000_000 + node)).collect();
             batch.sort_by_key(|used| {
-                used.id.as_str().bytes().fold(node as u64, |hash, b| hash * 31 ^ u64::from(b)) % 97
+                used.id.as_str().bytes().fold(node as u64, |hash, b| (hash * 31) ^ u64::from(b)) % 97
             });
             let store = fixture.store.clone();
             tokio::spawn(async move { store.record_uses(&batch).await })

@@ -43,7 +43,7 @@ async fn a_commit_that_is_refused_leaves_nothing() {
         ("an id", adding(insert(info(&alpha, "there"))), "Taken(\"there\")"),
         (
             "an id, before a change",
-            with_changes(adding(insert(info(&alpha, "there"))), &[bad.clone()]),
+            with_changes(adding(insert(info(&alpha, "there"))), std::slice::from_ref(&bad)),
             "Taken(\"there\")",
         ),
         ("a token's digest", adding(digest), "Taken(\"new\")"),
@@ -118,7 +118,8 @@ async fn the_cap_counts_what_counts_or_could() {
         for other in owners().iter().filter(|other| **other != owner) {
             add(&store, info(other, &format!("another's, {}, {}", other.id(), other.kind().as_str()))).await;
         }
-        let counts: [(&str, bool, fn(&mut super::CredentialInfo)); 6] = [
+        type Row = (&'static str, bool, fn(&mut super::CredentialInfo));
+        let counts: [Row; 6] = [
             ("deleted", false, |info| info.standing = Standing::Deleted),
             ("expired at that moment", false, |info| info.expires_at = Some(info.created_at)),
             ("rotated", false, |info| info.rotated_to = Some("another".into())),

@@ -153,7 +153,7 @@ async fn rows_of_older_schemas_are_managed() {
     for (owner, expires_at) in [(organization("alpha"), None), (user("alpha"), Some(UnixMillis(5)))] {
         let old = CredentialInfo { name: "".into(), created_at: UnixMillis(0), expires_at, ..info(&owner, "one") };
         assert_eq!(store.credential(&owner, "one").await.unwrap(), Some(old.clone()));
-        assert_eq!(store.credentials(&owner, &lists::all()).await.unwrap(), [old.clone()]);
+        assert_eq!(store.credentials(&owner, &lists::all()).await.unwrap(), std::slice::from_ref(&old));
         store.commit(&altering(&old, |info| info.name = "named".into())).await.unwrap();
         assert_eq!(&*store.credential(&owner, "one").await.unwrap().unwrap().name, "named");
         assert_eq!(store.events(&owner, None, 10).await.unwrap().len(), 1);
