@@ -35,11 +35,12 @@
 //! # }
 //! ```
 //!
-//! With axum or tonic, see the README and the modules of those names.
+//! With axum or tonic, see the README and the modules of those names. To issue, list, rotate and revoke credentials, see
+//! [`manage`].
 //!
 //! # Where to read on
 //!
-//! - The [`guide`]: where to put the layer, what is refused how, writing a store, what is promised.
+//! - The [`guide`]: where to put the layer, what is refused how, managing credentials, writing a store, what is promised.
 //! - In the source: `authenticate.rs`, the decision on one page; `rejection/messages.rs`, every text; `store/mod.rs`, the
 //!   contract of stores.
 //!

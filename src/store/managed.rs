@@ -62,7 +62,7 @@ pub trait ManagedStore: StoreAdmin {
     /// written.
     ///
     /// Of a credential that was rotated, the first use since then is an event too
-    /// ([`Action::UsedAfterRotation`](crate::manage::Action::UsedAfterRotation)); returns those events.
+    /// ([`Action::UsedAfterRotation`]); returns those events.
     ///
     /// # Errors
     /// [`StoreError`]; then nothing was recorded.

@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Commit {
-    /// Makes what [`StoreAdmin::insert`] asks for: a credential and nothing else, created now.
+    /// Makes what [`StoreAdmin::insert`](super::StoreAdmin::insert) asks for: a credential and nothing else, created now.
     ///
     /// The scopes are left out when they are the role's, so that they follow the catalogue.
     pub(crate) fn inserting(record: &Record, catalogue: &Catalogue) -> Result<Self, WriteError> {
