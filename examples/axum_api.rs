@@ -168,7 +168,9 @@ fn shown(key: &CredentialInfo) -> Value {
 fn shown_once(issued: Issued) -> Json<Value> {
     let (key, secret) = issued.into_parts();
     let mut body = shown(&key);
-    body["pat_key"] = json!(secret.as_ref().map(Secret::expose_secret));
+    if let Some(fields) = body.as_object_mut() {
+        fields.insert("pat_key".into(), json!(secret.as_ref().map(Secret::expose_secret)));
+    }
     Json(body)
 }
 

@@ -8,6 +8,7 @@
     clippy::indexing_slicing,
     reason = "a test stops at the first surprise"
 )]
+#![allow(clippy::print_stdout, reason = "says what it has counted")]
 
 use std::{convert::Infallible, future::ready, path::Path, sync::Arc, time::Duration};
 

@@ -9,6 +9,7 @@
     clippy::indexing_slicing,
     reason = "a test stops at the first surprise"
 )]
+#![allow(clippy::print_stdout, reason = "says what it has counted")]
 
 use std::{
     convert::Infallible,

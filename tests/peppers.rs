@@ -8,6 +8,7 @@
     clippy::indexing_slicing,
     reason = "a test stops at the first surprise"
 )]
+#![allow(clippy::print_stdout, reason = "says what it has counted")]
 
 use std::{convert::Infallible, future::ready, pin::Pin, sync::Arc};
 
@@ -22,12 +23,13 @@ use tower_api_key::{
 };
 
 type Store = Arc<dyn ManagedStore>;
+type Done = Pin<Box<dyn Future<Output = ()>>>;
 
 /// One database, seen by stores with other peppers, and by a person.
 struct Site {
     open: Box<dyn Fn(Option<Peppers>) -> Store>,
     /// Runs a statement in which `$credentials` is the table.
-    sql: Box<dyn Fn(String) -> Pin<Box<dyn Future<Output = ()>>>>,
+    sql: Box<dyn Fn(String) -> Done>,
 }
 
 const SECRETS: [[u8; 32]; 3] = [[b'a'; 32], [b'b'; 32], [b'c'; 32]];
@@ -238,7 +240,7 @@ mod sqlite {
             Box::pin(async move {
                 let sql = AssertSqlSafe(sql.replace("$credentials", "tower_api_key_credentials"));
                 sqlx::raw_sql(sql).execute(&mut options.connect().await.unwrap()).await.unwrap();
-            }) as Pin<Box<dyn Future<Output = ()>>>
+            }) as Done
         };
         Site { open: Box::new(open), sql: Box::new(sql) }
     }
@@ -274,7 +276,7 @@ mod postgres {
         };
         let sql = move |sql: String| {
             cluster.psql(&sql.replace("$credentials", &format!("{schema}.credentials")));
-            Box::pin(ready(())) as Pin<Box<dyn Future<Output = ()>>>
+            Box::pin(ready(())) as Done
         };
         Site { open: Box::new(open), sql: Box::new(sql) }
     }

@@ -13,7 +13,7 @@ use sqlx::migrate::Migrator;
 use tower_api_key::{
     manage::{Filter, Owner, State},
     secret::Digest,
-    store::{Credential, CredentialStore, ListQuery, Lookup, ManagedStore, Standing},
+    store::{Credential, ListQuery, Lookup, ManagedStore, Standing},
 };
 
 /// The first migrations of a directory, as a version that knew no more had them.

@@ -31,7 +31,10 @@ impl<B: RefusalBody> Responder<B> for JsonResponder {
     fn respond(&self, rejection: &Rejection) -> Response<B> {
         // Written by hand but for the text: refusals are many when somebody floods a service with junk.
         let detail = serde_json::to_string(rejection.detail()).unwrap_or_default();
-        let body = [self.opening.as_str(), &detail, "}"].concat();
+        let mut body = String::with_capacity(self.opening.len() + detail.len() + 1);
+        body.push_str(&self.opening);
+        body.push_str(&detail);
+        body.push('}');
         json_response(rejection, "application/json", body)
     }
 }

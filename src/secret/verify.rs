@@ -32,17 +32,26 @@ pub(crate) fn check(
     found: Option<Arc<Record>>,
     decoy: Option<&Pepper>,
 ) -> Result<Verified, Denial> {
-    let stored = found.as_ref().map_or(&Digest::DECOY, |record| record.digest());
     let own = found.as_ref().and_then(|record| record.pepper());
-    let peppered = black_box(own.or(decoy).map(|pepper| pepper.digest(presented.digest())));
-    let shown = peppered.as_ref().filter(|_| own.is_some()).unwrap_or(presented.digest());
-    let same = shown.ct_eq(stored) & Choice::from(u8::from(found.is_some()));
+    let same = match own.or(decoy) {
+        None => matches(presented.digest(), found.as_deref()),
+        Some(pepper) => {
+            let peppered = black_box(pepper.digest(presented.digest()));
+            matches(if own.is_some() { &peppered } else { presented.digest() }, found.as_deref())
+        }
+    };
     match found {
         None => Err(Denial::from(Cause::UnknownCredential)),
         Some(record) if !asked_for(presented, &record) => Err(Denial::about(StoreError::Mismatched.into(), record)),
         Some(record) if bool::from(same) => Ok(Verified(record)),
         Some(record) => Err(Denial::about(Cause::WrongSecret, record)),
     }
+}
+
+#[inline]
+fn matches(shown: &Digest, found: Option<&Record>) -> Choice {
+    let stored = found.map_or(&Digest::DECOY, Record::digest);
+    shown.ct_eq(stored) & Choice::from(u8::from(found.is_some()))
 }
 
 /// A store that answers for another credential than the one asked for is broken; its answer is no answer.
