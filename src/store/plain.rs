@@ -19,8 +19,13 @@ use crate::{
 impl Commit {
     /// Makes what [`StoreAdmin::insert`](super::StoreAdmin::insert) asks for: a credential and nothing else, created now.
     ///
-    /// The scopes are left out when they are the role's, so that they follow the catalogue.
+    /// The scopes are left out when they are the role's, so that they follow the catalogue. A record that was read from a
+    /// store with peppers is refused: its digest is one of that store.
     pub(crate) fn inserting(record: &Record, catalogue: &Catalogue) -> Result<Self, WriteError> {
+        if let Some(pepper) = record.pepper() {
+            // It would be kept under two, which no token verifies.
+            return Err(StoreError::UnknownPepper(pepper.name().into()).into());
+        }
         let owner = match record.kind() {
             Kind::OrgKey if !is_key_id(record.id()) => return Err(InvalidId(record.id().into())),
             Kind::OrgKey => Owner::Organization(record.organization().map_or_else(|| "".into(), Into::into)),
@@ -83,6 +88,19 @@ impl Peppers {
         }
     }
 
+    /// Makes sure that a token that was found by its digest is kept under the pepper that its row names.
+    pub(super) fn confirm(
+        peppers: Option<&Self>,
+        stored: &Digest,
+        name: Option<&str>,
+        presented: &Digest,
+    ) -> Result<(), StoreError> {
+        match Self::verifies(peppers, stored, name, presented)? {
+            true => Ok(()),
+            false => Err(StoreError::corrupt("the digest was not made under the pepper that the row names")),
+        }
+    }
+
     /// Whether a row's digest, made under the pepper that it names, is of the token with the digest `presented`.
     pub(super) fn verifies(
         peppers: Option<&Self>,
@@ -98,6 +116,18 @@ impl Peppers {
     /// Whether digests are not made any more as the one of a row was.
     pub(super) fn is_outdated(peppers: Option<&Self>, name: Option<&str>) -> bool {
         peppers.is_some_and(|peppers| name != Some(peppers.current().name()))
+    }
+}
+
+impl Record {
+    /// States what the digest of a key is kept under. A deleted key is refused whatever is presented, so that the pepper of
+    /// one need not be known: it never moves to another.
+    pub(super) fn kept_under(self, peppers: Option<&Peppers>, name: Option<&str>) -> Result<Self, StoreError> {
+        let pepper = match Peppers::of_row(peppers, name) {
+            Err(_) if self.standing() == Standing::Deleted => None,
+            pepper => pepper?,
+        };
+        Ok(self.under(pepper).outdated(Peppers::is_outdated(peppers, name)))
     }
 }
 

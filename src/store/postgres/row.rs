@@ -19,10 +19,8 @@ impl PostgresStore {
             (Standing::Active, None | Some(true)) => Standing::OrganizationGone,
             (own, _) => own,
         };
-        let (peppers, pepper) = (self.peppers.as_ref(), get(row, "pepper")?);
-        let key = Record::org_key(id, digest(row)?, organization);
-        let key = key.under(Peppers::of_row(peppers, pepper)?).outdated(Peppers::is_outdated(peppers, pepper));
-        let key = key.with_standing(standing).expiring_at(expiry(row)?);
+        let key = Record::org_key(id, digest(row)?, organization).with_standing(standing);
+        let key = key.kept_under(self.peppers.as_ref(), get(row, "pepper")?)?.expiring_at(expiry(row)?);
         let key = match get::<Option<&str>>(row, "role")? {
             Some(role) => key.with_role(role, &self.catalogue).map_err(StoreError::corrupt)?,
             None => key,
@@ -45,9 +43,11 @@ impl PostgresStore {
             (Standing::Active, None | Some(true)) => Standing::OwnerGone,
             (own, _) => own,
         };
+        let (peppers, pepper) = (self.peppers.as_ref(), get(row, "pepper")?);
+        Peppers::confirm(peppers, &digest(row)?, pepper, presented)?;
         // It was found by its digest, which says that it is the token; so the record has the plain one.
         let token = Record::personal_token(get::<&str>(row, "id")?, presented.clone(), get::<&str>(row, "user_id")?);
-        let token = token.outdated(Peppers::is_outdated(self.peppers.as_ref(), get(row, "pepper")?));
+        let token = token.outdated(Peppers::is_outdated(peppers, pepper));
         let token = token.with_standing(standing).expiring_at(expiry(row)?);
         match (organization, get::<Option<&str>>(row, "role")?) {
             (Some(organization), Some(role)) => {

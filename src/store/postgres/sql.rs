@@ -85,7 +85,7 @@ statements! {
         WHERE c.kind = 'org_key' AND c.id = $1";
     /// A token with the state of its owner and the membership in a living organization: $1 digest, $2 organization.
     find_token = "
-        SELECT c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.disabled, m.role
+        SELECT c.digest, c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.disabled, m.role
         FROM $$.credentials c
         LEFT JOIN $$.users u ON u.id = c.user_id
         LEFT JOIN $$.organizations o ON o.id = $2 AND NOT o.deleted
@@ -93,7 +93,7 @@ statements! {
         WHERE c.kind = 'pat' AND c.digest = $1";
     /// The same by one of several digests: $1 digests, $2 organization.
     find_peppered_token = "
-        SELECT c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.disabled, m.role
+        SELECT c.digest, c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.disabled, m.role
         FROM $$.credentials c
         LEFT JOIN $$.users u ON u.id = c.user_id
         LEFT JOIN $$.organizations o ON o.id = $2 AND NOT o.deleted

@@ -25,7 +25,7 @@ const KEY: &str = "
 pub(super) fn find_token(digests: usize) -> String {
     let digests = (0..digests).map(|number| format!("?{}", number + 2)).collect::<Vec<_>>().join(", ");
     format!(
-        "SELECT c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.enabled, m.role
+        "SELECT c.digest, c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.enabled, m.role
         FROM tower_api_key_credentials c
         LEFT JOIN tower_api_key_users u ON u.id = c.user_id
         LEFT JOIN tower_api_key_organizations o ON o.id = ?1 AND o.deleted = 0
@@ -46,7 +46,8 @@ const DESCENDANT: &str = "
 // Names are optional although the schema says that they are there: the driver reads NULL into a `String` as "".
 type KeyRow =
     (Vec<u8>, Option<String>, String, Option<i64>, Option<String>, Option<i64>, Option<String>, Option<String>);
-type TokenRow = (Option<String>, Option<String>, String, Option<i64>, Option<String>, Option<i64>, Option<String>);
+type TokenRow =
+    (Vec<u8>, Option<String>, Option<String>, String, Option<i64>, Option<String>, Option<i64>, Option<String>);
 
 impl SqliteStore {
     /// Finds a key, with the state of its organization.
@@ -60,10 +61,9 @@ impl SqliteStore {
             (Standing::Active, None | Some(1..)) => Standing::OrganizationGone,
             (own, _) => own,
         };
-        let (peppers, name) = (self.peppers.as_ref(), pepper.as_deref());
-        let key = Record::org_key(id, stored_digest(digest)?, there(organization)?);
-        let key = key.under(Peppers::of_row(peppers, name)?).outdated(Peppers::is_outdated(peppers, name));
-        let key = key.with_standing(standing).expiring_at(expires_at.map(UnixMillis));
+        let key = Record::org_key(id, stored_digest(digest)?, there(organization)?).with_standing(standing);
+        let key = key.kept_under(self.peppers.as_ref(), pepper.as_deref())?;
+        let key = key.expiring_at(expires_at.map(UnixMillis));
         granted(key, role.as_deref(), scopes.as_deref(), &self.catalogue).map(Some)
     }
 
@@ -80,7 +80,8 @@ impl SqliteStore {
             query = query.bind(candidate.to_bytes().to_vec());
         }
         let row: Option<TokenRow> = query.fetch_optional(db).await.map_err(failed)?;
-        let Some((id, pepper, standing, expires_at, user, enabled, role)) = row else { return Ok(None) };
+        let Some((kept, id, pepper, standing, expires_at, user, enabled, role)) = row else { return Ok(None) };
+        Peppers::confirm(peppers, &stored_digest(kept)?, pepper.as_deref(), digest)?;
         let standing = match (Standing::of_word(&standing)?, enabled) {
             (Standing::Active, None | Some(0)) => Standing::OwnerGone,
             (own, _) => own,
