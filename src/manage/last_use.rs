@@ -17,7 +17,7 @@ use crate::{
     observe,
     principal::CredentialId,
     secret::Digest,
-    store::{ManagedStore, Record, USE_GRANULARITY_MILLIS, Use},
+    store::{ManagedStore, Record, StoreError, USE_GRANULARITY_MILLIS, Use},
 };
 
 /// The uses of credentials that were not written yet. A clone shares them: give one to each layer and one to
@@ -168,8 +168,13 @@ impl<S: ManagedStore> Manager<S> {
             outdated.iter().map(|(name, presented)| (name.clone(), presented.clone())).collect()
         };
         for (name, presented) in outdated {
-            self.store.rehash(name.kind, name.id.as_str(), &presented).await?;
-            uses.0.outdated.pin().remove(&name);
+            match self.store.rehash(name.kind, name.id.as_str(), &presented).await {
+                // What is wrong with one row must not keep the others where they are.
+                Ok(_) | Err(StoreError::UnknownPepper(_) | StoreError::Corrupt(_)) => {
+                    uses.0.outdated.pin().remove(&name);
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     }
