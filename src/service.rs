@@ -18,6 +18,7 @@ use crate::{
     observe,
     principal::{Anonymous, Principal},
     rejection::{Presentation, RefusalBody, Rejection, Responder},
+    secret::Pepper,
     store::{CredentialStore, Peek, Record, StoreError, guarded},
 };
 
@@ -110,7 +111,7 @@ impl<S: CredentialStore, R> Gate<S, R> {
             Ok(Peek::Ask) => return Ok(Opening::Ask(presented.into_owned())),
             Err(_) => Err(StoreError::Panicked),
         };
-        self.policy.judge(headers, &presented, found, self.store.decoy()).map(Opening::Accept)
+        self.policy.judge(headers, &presented, found, self.decoy()).map(Opening::Accept)
     }
 
     fn ask<ReqB, ResB>(self: Arc<Self>, presented: Presented<'static>, headers: &HeaderMap) -> Asking<ReqB, ResB>
@@ -133,6 +134,11 @@ impl<S: CredentialStore, R> Gate<S, R> {
         })
     }
 
+    /// A store that panics here costs the likeness of unknown and known, and no request.
+    fn decoy(&self) -> Option<&Pepper> {
+        catch_unwind(AssertUnwindSafe(|| self.store.decoy())).unwrap_or(None)
+    }
+
     fn conclude<ReqB, ResB>(
         &self,
         request: &mut Request<ReqB>,
@@ -144,7 +150,7 @@ impl<S: CredentialStore, R> Gate<S, R> {
         R: Responder<ResB>,
         ResB: RefusalBody,
     {
-        match self.policy.judge(request.headers(), presented, found, self.store.decoy()) {
+        match self.policy.judge(request.headers(), presented, found, self.decoy()) {
             Ok(principal) => {
                 admit(request, principal, latency);
                 Ok(())

@@ -22,7 +22,7 @@ use tower_api_key::{
     AuthLayer, CredentialStore, Reason,
     clock::{Clock, UnixMillis},
     credential::{Kind, TokenFormat},
-    secret::Digest,
+    secret::{Digest, Pepper},
     store::{Lookup, MemoryStore, Peek, Record, StoreError},
 };
 
@@ -106,6 +106,39 @@ async fn a_damaged_record_and_a_panic_at_once_are_outages() {
         assert_eq!((answer.status, answer.cause()), (503, cause));
         assert_eq!(answer.header("retry-after"), Some("1"), "{cause}");
         assert!(!format!("{:?}", answer.wire()).contains(OUTAGE), "{cause}");
+    }
+}
+
+/// Answers as a store in memory does, and panics when it is asked for a decoy.
+struct WithoutDecoy {
+    store: MemoryStore,
+    at_once: bool,
+}
+
+#[async_trait]
+impl CredentialStore for WithoutDecoy {
+    fn peek(&self, lookup: &Lookup<'_>) -> Peek {
+        if self.at_once { self.store.peek(lookup) } else { Peek::Ask }
+    }
+
+    fn decoy(&self) -> Option<&Pepper> {
+        panic!("a panic that the test asked for")
+    }
+
+    async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        self.store.find(lookup).await
+    }
+}
+
+#[tokio::test]
+async fn a_panic_over_the_decoy_costs_no_request() {
+    for at_once in [true, false] {
+        let store = MemoryStore::new();
+        store.create_organization(ORG, None).unwrap();
+        store.insert(key_record("testkey", ORG)).unwrap();
+        let auth = AuthLayer::new(WithoutDecoy { store, at_once });
+        assert_eq!(ask(&auth, bearer(KEY)).await.status, 200, "at once: {at_once}");
+        assert_eq!(ask(&auth, bearer(key("unknown"))).await.cause(), "unknown_credential", "at once: {at_once}");
     }
 }
 
