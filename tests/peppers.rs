@@ -19,7 +19,7 @@ use tower_api_key::{
     credential::Kind,
     manage::{Actor, Import, LastUse, Manager, NewKey, NewToken, Owner},
     secret::{Digest, Peppers},
-    store::{Cached, ManagedStore},
+    store::{Cached, Credential, Lookup, ManagedStore, Record, StoreError, WriteError},
 };
 
 type Store = Arc<dyn ManagedStore>;
@@ -127,6 +127,49 @@ async fn a_digest_is_of_no_use_elsewhere(site: &Site) {
     assert_eq!(status(&store, &token).await, 200);
 }
 
+/// A row whose pepper is not the one of its digest is damaged, also when its token finds it; the others go on.
+async fn a_row_that_names_another_pepper_is_told_for_itself_alone(site: &Site) {
+    let store = (site.open)(Some(two_and_one()));
+    for name in ["'one'", "'nobody'", "NULL"] {
+        let [_, (_, renamed, renamed_secret)] = issue(&store).await;
+        let [_, (.., good)] = issue(&store).await;
+        (site.sql)(format!("UPDATE $credentials SET pepper = {name} WHERE id = '{renamed}'")).await;
+        assert_eq!(status(&store, &renamed_secret).await, 503, "{name}");
+        assert_eq!(status(&store, &good).await, 200, "beside {name}");
+    }
+    let plain = (site.open)(None);
+    let [_, (_, renamed, secret)] = issue(&plain).await;
+    (site.sql)(format!("UPDATE $credentials SET pepper = 'one' WHERE id = '{renamed}'")).await;
+    for (name, store) in site.stores().await {
+        assert_ne!(status(&store, &secret).await, 200, "a plain digest called a peppered one, seen by {name}");
+    }
+}
+
+/// What was deleted under a pepper stays under it, and must not turn from a 401 into a 503 when the pepper is dropped.
+async fn what_was_deleted_is_refused_whatever_it_was_under(site: &Site) {
+    for peppers in [None, Some(one()), Some(two())] {
+        let store = (site.open)(peppers);
+        for (kind, id, secret) in issue(&store).await {
+            store.delete(kind, &id).await.unwrap();
+            for (name, store) in site.stores().await {
+                assert_eq!(status(&store, &secret).await, 401, "a deleted {kind:?}, seen by {name}");
+            }
+        }
+    }
+}
+
+/// A digest under two peppers would be of no token.
+async fn a_record_that_is_under_a_pepper_is_not_taken_under_another(site: &Site) {
+    let store = (site.open)(Some(one()));
+    let [(_, id, _), ..] = issue(&store).await;
+    let found = store.find(&Lookup::new(Credential::OrgKey { id: &id }, None)).await.unwrap().unwrap();
+    for (name, store) in site.stores().await {
+        let refused = store.insert(Record::clone(&found)).await.unwrap_err();
+        let WriteError::Store(StoreError::UnknownPepper(pepper)) = refused else { panic!("{name}: {refused}") };
+        assert_eq!(&*pepper, "one", "{name}");
+    }
+}
+
 /// The same 401 for all that is not good, whatever the peppers.
 async fn what_is_not_good_is_refused_alike(site: &Site) {
     for (name, store) in site.stores().await {
@@ -166,6 +209,28 @@ async fn a_use_moves_a_digest_to_the_current_pepper(site: &Site) {
     }
 }
 
+/// A row that was damaged since its credential was used keeps no other from moving.
+async fn what_cannot_be_moved_holds_up_no_other(site: &Site) {
+    let store = (site.open)(Some(two_and_one()));
+    let uses = LastUse::new();
+    let auth = AuthLayer::new(Arc::clone(&store)).with_last_use(uses.clone());
+    let mut made = Vec::new();
+    for _ in 0..4 {
+        made.extend(issue(&(site.open)(Some(one()))).await);
+    }
+    for (.., secret) in &made {
+        assert_eq!(status_of(&auth, secret).await, 200);
+    }
+    let ((_, _, good), damaged) = made.split_last().unwrap();
+    for (_, id, _) in damaged {
+        (site.sql)(format!("UPDATE $credentials SET pepper = 'nobody' WHERE id = '{id}'")).await;
+    }
+    for _ in 0..2 {
+        Manager::new(Arc::clone(&store)).record_uses(&uses).await.unwrap();
+    }
+    assert_eq!(status(&(site.open)(Some(two().refusing_plain())), good).await, 200);
+}
+
 /// A token is issued once, whatever the pepper that it is kept under.
 async fn a_tokens_digest_is_taken_under_any_pepper(site: &Site) {
     let digest = Digest::of(b"pat_test-of-another-system");
@@ -182,8 +247,12 @@ async fn all(site: Site) {
     let site = site.furnished().await;
     each_is_verified_under_the_peppers_that_are_known(&site).await;
     a_digest_is_of_no_use_elsewhere(&site).await;
+    a_row_that_names_another_pepper_is_told_for_itself_alone(&site).await;
+    what_was_deleted_is_refused_whatever_it_was_under(&site).await;
+    a_record_that_is_under_a_pepper_is_not_taken_under_another(&site).await;
     what_is_not_good_is_refused_alike(&site).await;
     a_use_moves_a_digest_to_the_current_pepper(&site).await;
+    what_cannot_be_moved_holds_up_no_other(&site).await;
     a_tokens_digest_is_taken_under_any_pepper(&site).await;
 }
 
