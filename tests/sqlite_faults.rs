@@ -8,9 +8,13 @@
     reason = "a test stops at the first surprise"
 )]
 
+#[path = "support/polled.rs"]
+mod polled;
+
 use std::{convert::Infallible, path::Path, time::Duration};
 
 use http::{Request, Response, StatusCode, header::RETRY_AFTER};
+use polled::{End, polled};
 use sqlx::{Connection, SqliteConnection, SqlitePool, sqlite::SqlitePoolOptions};
 use tokio::time::Instant;
 use tower::{ServiceBuilder, ServiceExt};
@@ -195,7 +199,7 @@ async fn a_change_that_is_dropped_half_way_is_whole_or_not_there() {
     let (store, pool) = store(&directory.path().join("keys.db"), 4).await;
     for polls in 0..40 {
         let id = format!("k{polls}");
-        let mut change = polled(store.insert(key(&id)), polls).await;
+        let mut change = polled(store.insert(key(&id)), polls, End::Woken).await;
         if let Some(done) = change.take() {
             done.unwrap();
             assert!(is_there(&store, &id).await);
@@ -205,19 +209,6 @@ async fn a_change_that_is_dropped_half_way_is_whole_or_not_there() {
     let log = "SELECT (SELECT count(*) FROM tower_api_key_changes WHERE subject = 'credential')
         - (SELECT count(*) FROM tower_api_key_credentials)";
     assert_eq!(sqlx::query_scalar::<_, i64>(log).fetch_one(&pool).await.unwrap(), 0, "each is in the log once");
-}
-
-/// Polls a future at most `polls` times, as it wakes, and drops it.
-async fn polled<T>(future: impl Future<Output = T>, mut polls: usize) -> Option<T> {
-    let mut future = std::pin::pin!(future);
-    std::future::poll_fn(|cx| {
-        if polls == 0 {
-            return std::task::Poll::Ready(None);
-        }
-        polls -= 1;
-        future.as_mut().poll(cx).map(Some)
-    })
-    .await
 }
 
 #[tokio::test]

@@ -8,8 +8,12 @@
     reason = "a test stops at the first surprise"
 )]
 
+#[path = "support/polled.rs"]
+mod polled;
+
 use std::{path::Path, time::Duration};
 
+use polled::{End, told_at_last};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tower_api_key::{
     credential::Kind,
@@ -194,12 +198,21 @@ async fn a_log_that_was_emptied_cut_or_set_back_is_everything() {
 async fn a_row_of_the_log_that_says_nothing_we_know_is_everything() {
     let (_directory, path, store) = file().await;
     let mut feed = store.feed().await.unwrap();
-    let sql = "INSERT INTO tower_api_key_changes (subject, kind, id) VALUES ('credential', 'cookie', 'x')";
-    by_hand(&path, sql).await;
-    tells(&mut feed, &[Changed(Change::Everything)]).await;
+    for (name, sql) in [
+        ("unknown kind", "INSERT INTO tower_api_key_changes (subject, kind, id) VALUES ('credential', 'cookie', 'x')"),
+        ("id of no UTF-8", "INSERT INTO tower_api_key_users (id) VALUES (CAST(x'ff' AS TEXT))"),
+        (
+            "kind of no UTF-8",
+            "INSERT INTO tower_api_key_changes (subject, kind, id) VALUES ('credential', CAST(x'ff' AS TEXT), 'x')",
+        ),
+    ] {
+        by_hand(&path, sql).await;
+        assert_eq!(next(&mut feed).await, Changed(Change::Everything), "{name}");
+        store.create_user(name).await.unwrap();
+        assert_eq!(next(&mut feed).await, user(name), "it goes on after {name}");
+    }
 }
 
-/// The file is locked for all, as by a back-up program that knows no better.
 #[tokio::test]
 async fn a_lost_feed_says_so_once_and_catches_up_before_it_is_restored() {
     let (_directory, path, store) = file().await;
@@ -225,35 +238,20 @@ async fn a_lost_feed_says_so_once_and_catches_up_before_it_is_restored() {
 
 #[tokio::test]
 async fn a_follower_that_drops_its_wait_misses_nothing() {
-    let (_directory, path, store) = file().await;
-    let mut feed = store.feed().await.unwrap();
-    let mut told = Vec::new();
-    let writer = tokio::spawn({
-        let path = path.clone();
-        async move {
-            for number in 0..50 {
-                by_hand(&path, &format!("INSERT INTO tower_api_key_users (id) VALUES ('u{number}')")).await;
-            }
+    for end in [End::Waiting, End::Woken] {
+        let (_directory, path, store) = file().await;
+        let mut feed = store.feed().await.unwrap().every(Duration::ZERO);
+        for number in 0..10 {
+            let id = format!("u{number}");
+            store.create_user(&id).await.unwrap();
+            assert_eq!(told_at_last(&mut feed, end).await, user(&id), "given up {end:?}");
         }
-    });
-    let mut polls = 0;
-    while told.len() < 50 {
-        polls = (polls + 1) % 7;
-        let mut left = polls;
-        let next = std::pin::pin!(feed.next());
-        let mut next = next;
-        let event = std::future::poll_fn(|cx| {
-            if left == 0 {
-                cx.waker().wake_by_ref();
-                return std::task::Poll::Ready(None);
-            }
-            left -= 1;
-            next.as_mut().poll(cx)
-        });
-        told.extend(event.await);
-        tokio::task::yield_now().await;
+        by_hand(&path, "ALTER TABLE tower_api_key_changes RENAME TO elsewhere").await;
+        assert_eq!(told_at_last(&mut feed, end).await, Lost, "given up {end:?}");
+        by_hand(&path, "INSERT INTO tower_api_key_users (id) VALUES ('meanwhile')").await;
+        by_hand(&path, "ALTER TABLE elsewhere RENAME TO tower_api_key_changes").await;
+        for wanted in [user("meanwhile"), Restored] {
+            assert_eq!(told_at_last(&mut feed, end).await, wanted, "given up {end:?}");
+        }
     }
-    writer.await.unwrap();
-    let wanted: Vec<_> = (0..50).map(|number| user(&format!("u{number}"))).collect();
-    assert_eq!(told, wanted);
 }

@@ -7,7 +7,10 @@
 use std::{collections::VecDeque, time::Duration};
 
 use async_trait::async_trait;
-use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    ConnectOptions, Row, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteRow},
+};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::{
@@ -28,19 +31,18 @@ const RETRY: Duration = Duration::from_millis(100);
 /// How many changes are read at once.
 const BATCH: usize = 1000;
 
-/// The newest number, and what comes after `?1`, seen at one moment.
+/// The newest number, and what comes after `?1`, seen at one moment, with its age in milliseconds.
 const LOG: &str = "
     SELECT n.newest, c.seq, c.subject, c.kind, c.id, CAST(unixepoch('subsec') * 1000 AS INTEGER) - c.at
     FROM (SELECT coalesce(max(seq), 0) AS newest FROM sqlite_sequence WHERE name = 'tower_api_key_changes') n
     LEFT JOIN tower_api_key_changes c ON c.seq > ?1
     ORDER BY c.seq LIMIT ?2";
 
-type LogRow = (i64, Option<i64>, Option<String>, Option<String>, Option<String>, Option<i64>);
-
 /// The changes of a SQLite file, whoever made them. Made by [`SqliteStore::feed`](super::SqliteStore::feed).
 ///
-/// The future of [`next`](Feed::next) may be dropped and made again. Tells [`Change::Everything`] when changes were removed from the log before it read them, which keeps the last 10 000.
-/// A file that is replaced by another one under its name is not noticed: stop the service to restore a backup.
+/// The future of [`next`](Feed::next) may be dropped and made again. Tells [`Change::Everything`] when changes were removed
+/// from the log before it read them; the log keeps the last 10 000. A file that is replaced by another one under its name
+/// is not noticed: stop the service to restore a backup.
 #[derive(Debug)]
 pub struct SqliteFeed {
     options: SqliteConnectOptions,
@@ -59,13 +61,26 @@ struct Followed {
     read_at: Option<i64>,
 }
 
+struct LogRow {
+    newest: i64,
+    /// `None` in the row that stands there when nothing is new.
+    logged: Option<Logged>,
+}
+
+struct Logged {
+    seq: i64,
+    change: Change,
+    /// `None` for what was logged before the log had dates.
+    age_millis: Option<i64>,
+}
+
 impl SqliteFeed {
     pub(super) async fn start(options: &SqliteConnectOptions) -> Result<Self, StoreError> {
         // A locked file is an outage to tell, not to wait for; a file that is gone must not be made anew.
         let options = options.clone().busy_timeout(PATIENCE / 2).create_if_missing(false);
         let mut followed = Followed::connect(&options).await?;
         let rows = followed.read(i64::MAX).await?;
-        let seen = rows.first().map_or(0, |(newest, ..)| *newest);
+        let seen = rows.first().map_or(0, |row| row.newest);
         Ok(Self {
             options,
             connection: Some(followed),
@@ -98,23 +113,27 @@ impl SqliteFeed {
         let rows = followed.read(self.seen).await?;
         followed.read_at = (rows.len() < BATCH).then_some(version);
         let caught_up = followed.read_at.is_some();
-        for (newest, seq, subject, kind, id, lag) in rows {
-            let seq = seq.unwrap_or(newest);
-            if seq == self.seen {
-                continue; // the row that says that there is nothing new
-            }
-            if seq != self.seen.wrapping_add(1) || id.is_none() {
-                self.told.push_back(FeedEvent::Changed(Change::Everything)); // something in between is gone
-            }
-            self.seen = seq;
-            lag.map(|millis| millis as f64 / 1000.0).into_iter().for_each(metrics::lagged);
-            self.told.extend(id.map(|id| FeedEvent::Changed(change(subject.as_deref(), kind.as_deref(), id))));
-        }
+        rows.into_iter().for_each(|row| self.tell(row));
         if self.lost && caught_up {
             self.lost = false;
             self.told.push_back(FeedEvent::Restored);
         }
         Ok(())
+    }
+
+    fn tell(&mut self, LogRow { newest, logged }: LogRow) {
+        let seq = logged.as_ref().map_or(newest, |logged| logged.seq);
+        if logged.is_none() && seq == self.seen {
+            return;
+        }
+        if logged.is_none() || seq != self.seen.wrapping_add(1) {
+            self.told.push_back(FeedEvent::Changed(Change::Everything)); // something in between is gone
+        }
+        self.seen = seq;
+        if let Some(Logged { change, age_millis, .. }) = logged {
+            age_millis.into_iter().for_each(|age| metrics::lagged(age as f64 / 1000.0));
+            self.told.push_back(FeedEvent::Changed(change));
+        }
     }
 
     fn lose(&mut self) {
@@ -161,18 +180,29 @@ impl Followed {
     }
 
     async fn read(&mut self, after: i64) -> Result<Vec<LogRow>, StoreError> {
-        let query = sqlx::query_as(LOG).bind(after).bind(BATCH as i64);
-        query.fetch_all(&mut self.db).await.map_err(StoreError::unavailable)
+        let rows = sqlx::query(LOG).bind(after).bind(BATCH as i64).fetch_all(&mut self.db).await;
+        rows.and_then(|rows| rows.iter().map(log_row).collect()).map_err(StoreError::unavailable)
     }
 }
 
+/// A word that is no UTF-8, which a person with `sqlite3` can write, counts as none: were it an error, the feed would stay
+/// lost for as long as the log has that row.
+fn log_row(row: &SqliteRow) -> Result<LogRow, sqlx::Error> {
+    let word = |column| row.try_get::<Option<String>, _>(column).unwrap_or_default();
+    let logged = match row.try_get(1)? {
+        Some(seq) => Some(Logged { seq, change: change(word(2), word(3), word(4)), age_millis: row.try_get(5)? }),
+        None => None,
+    };
+    Ok(LogRow { newest: row.try_get(0)?, logged })
+}
+
 /// A row that nobody of us wrote may mean anything.
-fn change(subject: Option<&str>, kind: Option<&str>, id: String) -> Change {
-    match (subject, kind) {
-        (Some("credential"), Some("org_key")) => Change::Credential { kind: Kind::OrgKey, id: id.into() },
-        (Some("credential"), Some("pat")) => Change::Credential { kind: Kind::PersonalToken, id: id.into() },
-        (Some("user"), _) => Change::User(id.into()),
-        (Some("organization"), _) => Change::Organization(id.into()),
+fn change(subject: Option<String>, kind: Option<String>, id: Option<String>) -> Change {
+    match (subject.as_deref(), kind.as_deref(), id) {
+        (Some("credential"), Some("org_key"), Some(id)) => Change::Credential { kind: Kind::OrgKey, id: id.into() },
+        (Some("credential"), Some("pat"), Some(id)) => Change::Credential { kind: Kind::PersonalToken, id: id.into() },
+        (Some("user"), _, Some(id)) => Change::User(id.into()),
+        (Some("organization"), _, Some(id)) => Change::Organization(id.into()),
         _ => Change::Everything,
     }
 }
