@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tower_api_key::{
+    credential::Kind,
     principal::Catalogue,
     secret::Digest,
     store::{
@@ -170,11 +171,56 @@ async fn a_read_only_database_is_read_and_changes_nothing() {
         ("organization", store.create_organization("org_2", None).await),
         ("person", store.create_user("u").await),
         ("key", store.insert(key("k2")).await),
-        ("deletion", store.delete(tower_api_key::credential::Kind::OrgKey, "k_test").await),
+        ("deletion", store.delete(Kind::OrgKey, "k_test").await),
     ] {
         assert!(matches!(refused, Err(WriteError::Store(_))), "{name}: {refused:?}");
     }
     assert_eq!(cluster.psql(&format!("SELECT count(*) FROM {schema}.changes")), "2");
+}
+
+/// PostgreSQL's text cannot hold it, and says so with an error that would read as an outage.
+#[tokio::test]
+async fn an_id_with_nul_is_unknown_to_look_ups_and_an_error_to_whoever_creates_it() {
+    let Some(cluster) = pg::shared() else { return };
+    let store = cluster.store().await;
+    store.create_organization("org_test", None).await.unwrap();
+    store.create_user("u").await.unwrap();
+    store.set_member("u", "org_test", "viewer").await.unwrap();
+    store.insert(key("k")).await.unwrap();
+    store.insert(Record::personal_token("t", Digest::of(b"t"), "u")).await.unwrap();
+
+    assert!(!finds(&store, "k\0").await && !finds(&store, "\0").await);
+    let token = Credential::PersonalToken { digest: &Digest::of(b"t") };
+    let seen = store.find(&Lookup::new(token, Some("org_test\0"))).await.unwrap().unwrap();
+    assert_eq!((seen.organization(), seen.role()), (None, None));
+
+    let token = |id: &str, user: &str| Record::personal_token(id, Digest::of(b"new"), user);
+    type Expected = fn(&WriteError) -> bool;
+    let cannot: Expected = |e| matches!(e, WriteError::Store(_));
+    let no_organization: Expected = |e| matches!(e, WriteError::UnknownOrganization(_));
+    let no_user: Expected = |e| matches!(e, WriteError::UnknownUser(_));
+    let no_credential: Expected = |e| matches!(e, WriteError::UnknownCredential(_));
+    for (name, refused, expected) in [
+        ("organization", store.create_organization("o\0", None).await, cannot),
+        ("parent", store.create_organization("o", Some("org_test\0")).await, no_organization),
+        ("deleted organization", store.delete_organization("org_test\0").await, no_organization),
+        ("person", store.create_user("u\0").await, cannot),
+        ("switched person", store.set_user_enabled("u\0", false).await, no_user),
+        ("member", store.set_member("u\0", "org_test", "viewer").await, no_user),
+        ("place of a member", store.set_member("u", "org_test\0", "viewer").await, no_organization),
+        ("former member", store.remove_member("u\0", "org_test").await, no_user),
+        ("key", store.insert(key("k\0")).await, |e| matches!(e, WriteError::InvalidId(_))),
+        ("owner of a key", store.insert(Record::org_key("n", Digest::of(b"n"), "org_test\0")).await, no_organization),
+        ("token", store.insert(token("t\0", "u")).await, cannot),
+        ("owner of a token", store.insert(token("n", "u\0")).await, no_user),
+        ("deleted key", store.delete(Kind::OrgKey, "k\0").await, no_credential),
+        ("deleted token", store.delete(Kind::PersonalToken, "t\0").await, no_credential),
+    ] {
+        let error = refused.expect_err(name);
+        assert!(expected(&error), "{name}: {error:?}");
+    }
+    store.remove_member("u", "org_test\0").await.unwrap(); // there is no such membership
+    assert!(finds(&store, "k").await && !finds(&store, "n").await);
 }
 
 #[tokio::test]

@@ -17,14 +17,15 @@ mod pg;
 use std::{convert::Infallible, future::ready, time::Duration};
 
 use http::{Request, Response, StatusCode, header::RETRY_AFTER};
-use sqlx::postgres::PgPoolOptions;
+use sqlx::{AssertSqlSafe, Executor, postgres::PgPoolOptions};
 use tokio::time::Instant;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_api_key::{
     AuthLayer,
+    credential::Kind,
     principal::Catalogue,
     secret::Digest,
-    store::{PostgresStore, Record, StoreAdmin},
+    store::{PostgresStore, Record, StoreAdmin, StoreError, WriteError, postgres::SetupError},
 };
 
 const DEADLINE: Duration = Duration::from_millis(300);
@@ -44,14 +45,15 @@ async fn filled(cluster: &pg::Cluster) -> (PostgresStore, String) {
     store.create_user("user_test").await.unwrap();
     store.set_member("user_test", "org_test", "viewer").await.unwrap();
     for id in ["k1", "k2", "k3", "k4"] {
-        let digest = Digest::of(format!("ak_{id}.test-secret").as_bytes());
-        store
-            .insert(Record::org_key(id, digest, "org_test").with_role("viewer", store.catalogue()).unwrap())
-            .await
-            .unwrap();
+        store.insert(key(id)).await.unwrap();
     }
     store.insert(Record::personal_token("t", Digest::of(b"pat_test-token"), "user_test")).await.unwrap();
     (store, schema)
+}
+
+fn key(id: &str) -> Record {
+    let digest = Digest::of(format!("ak_{id}.test-secret").as_bytes());
+    Record::org_key(id, digest, "org_test").with_role("viewer", &Catalogue::documented()).unwrap()
 }
 
 async fn ask(store: &PostgresStore, token: &str) -> Response<String> {
@@ -164,6 +166,95 @@ async fn a_table_or_schema_that_is_gone_is_an_outage() {
         cluster.psql(&sql.replace('$', &schema));
         all_is_out(&store, name).await;
     }
+}
+
+#[tokio::test]
+async fn a_schema_that_was_never_made_is_an_outage() {
+    let Some(cluster) = pg::shared() else { return };
+    let store = cluster.unmade_store(&pg::fresh_schema());
+    all_is_out(&store, "never made").await;
+    let refused = store.create_user("u").await;
+    assert!(matches!(refused, Err(WriteError::Store(StoreError::Unavailable(_)))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_standby_answers_as_it_has_replayed_and_takes_no_change() {
+    let Some(primary) = pg::Cluster::start() else { return };
+    let (store, schema) = filled(&primary).await;
+    let standby = primary.standby();
+    primary.is_replayed_by(&standby);
+    let there = standby.unmade_store(&schema);
+    there.migrate().await.unwrap();
+    all_is_well(&there).await;
+    let before = primary.psql(&format!("SELECT count(*) FROM {schema}.changes"));
+    for (name, refused) in [
+        ("organization", there.create_organization("org_2", None).await),
+        ("person", there.create_user("u").await),
+        ("key", there.insert(key("k5")).await),
+        ("deletion", there.delete(Kind::OrgKey, "k1").await),
+    ] {
+        assert!(matches!(refused, Err(WriteError::Store(StoreError::Unavailable(_)))), "{name}: {refused:?}");
+    }
+    assert_eq!(there.feed().await.unwrap_err().code(), "store_unavailable", "a standby takes no listeners");
+    let none = standby.unmade_store(&pg::fresh_schema()).migrate().await.unwrap_err();
+    assert!(matches!(none, SetupError::ReadOnly(_)), "{none:?}");
+    assert_eq!(primary.psql(&format!("SELECT count(*) FROM {schema}.changes")), before);
+    all_is_well(&there).await;
+
+    store.delete(Kind::OrgKey, "k1").await.unwrap();
+    primary.is_replayed_by(&standby);
+    assert_eq!(status(&there, "ak_k1.test-secret").await, StatusCode::UNAUTHORIZED);
+}
+
+/// Stores keys until the table has no room for another: large ones, then small ones between them, at last one by one.
+async fn fill(cluster: &pg::Cluster, schema: &str) {
+    let (pool, mut stored) = (cluster.pool(), 0);
+    for (at_once, scope) in [(200, 1800), (200, 1), (1, 1)] {
+        let more = |from: u32| {
+            format!(
+                "INSERT INTO {schema}.credentials (kind, id, digest, organization_id, scopes)
+                 SELECT 'org_key', 'fill-' || n, sha256('test'), 'org_test', ARRAY[repeat('x', {scope})]
+                 FROM generate_series({from} + 1, {from} + {at_once}) n"
+            )
+        };
+        let refused = loop {
+            match pool.execute(AssertSqlSafe(more(stored))).await {
+                Ok(_) => stored += at_once,
+                Err(refused) => break refused.to_string(),
+            }
+            assert!(stored < 20_000, "the disk is never full");
+        };
+        assert!(refused.contains("could not extend file"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_the_change_and_loses_nothing() {
+    let Some(cluster) = pg::Cluster::start_cramped() else { return };
+    let (store, schema) = filled(&cluster).await;
+    fill(&cluster, &schema).await;
+    let mut stored = Vec::new();
+    let refused = loop {
+        let id = format!("late-{}", stored.len());
+        match store.insert(key(&id)).await {
+            Ok(()) => stored.push(id),
+            Err(WriteError::Store(StoreError::Unavailable(_))) => break id,
+            Err(other) => panic!("{other:?}"),
+        }
+        assert!(stored.len() < 1000, "the disk is never full");
+    };
+    all_is_well(&store).await;
+    for id in &stored {
+        assert_eq!(status(&store, &format!("ak_{id}.test-secret")).await, StatusCode::OK, "{id}");
+    }
+    let left = format!("SELECT count(*) FROM {schema}.changes WHERE id = '{refused}'");
+    assert_eq!(cluster.psql(&left), "0", "nothing is left of what was refused");
+
+    cluster.psql(&format!("DELETE FROM {schema}.credentials WHERE id LIKE 'fill-%'"));
+    cluster.psql(&format!("VACUUM {schema}.credentials"));
+    store.insert(key(&refused)).await.unwrap();
+    assert_eq!(status(&store, &format!("ak_{refused}.test-secret")).await, StatusCode::OK);
+    all_is_well(&store).await;
 }
 
 #[tokio::test]

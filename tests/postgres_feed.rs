@@ -11,13 +11,17 @@
 
 #[path = "support/pg.rs"]
 mod pg;
+#[path = "support/polled.rs"]
+mod polled;
 
 use std::time::Duration;
 
+use polled::{End, told_at_last};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tokio::time::timeout;
 use tower_api_key::{
     credential::Kind,
+    principal::Catalogue,
     secret::Digest,
     store::{Change, Feed, FeedEvent, PostgresStore, Record, StoreAdmin, postgres::PostgresFeed},
 };
@@ -243,23 +247,47 @@ async fn a_server_that_falls_silent_counts_as_lost() {
 #[tokio::test]
 async fn waiting_for_the_next_event_can_be_given_up_and_begun_again() {
     let Some(cluster) = pg::shared() else { return };
-    let (store, _) = store_in(cluster).await;
-    let mut feed = store.feed().await.unwrap();
-    let mut told = Vec::new();
-    for n in 0..200 {
-        store.create_user(&n.to_string()).await.unwrap();
-        // Polled once each, so that it is dropped in the middle of whatever it does.
-        for _ in 0..n % 5 {
-            tokio::select! {
-                biased;
-                event = feed.next() => told.extend(event),
-                () = tokio::task::yield_now() => {}
-            }
+    for end in [End::Waiting, End::Woken] {
+        let (store, schema) = store_in(cluster).await;
+        let mut feed = store.feed().await.unwrap();
+        for number in 0..10 {
+            let id = format!("u{number}");
+            store.create_user(&id).await.unwrap();
+            assert_eq!(told_at_last(&mut feed, end).await, user(&id), "given up {end:?}");
         }
+        end_listeners(cluster, &schema);
+        assert_eq!(told_at_last(&mut feed, end).await, Lost, "given up {end:?}");
+        store.create_user("meanwhile").await.unwrap();
+        for wanted in [user("meanwhile"), Restored] {
+            assert_eq!(told_at_last(&mut feed, end).await, wanted, "given up {end:?}");
+        }
+        assert_eq!(told_so_far(&store, &mut feed).await, [], "nothing is told twice, given up {end:?}");
     }
-    store.create_user("last").await.unwrap();
-    told.extend(until(&mut feed, &user("last")).await);
-    assert_eq!(told, (0..200).map(|n| user(&n.to_string())).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_standby_that_takes_over_is_everything() {
+    let Some(primary) = pg::Cluster::start() else { return };
+    let schema = pg::fresh_schema();
+    let pool = primary.pool();
+    let store = PostgresStore::new(pool.clone(), Catalogue::documented()).with_schema(&schema).unwrap();
+    store.migrate().await.unwrap();
+    let mut feed = store.feed().await.unwrap();
+    let standby = primary.standby();
+    store.create_user("replicated").await.unwrap();
+    assert_eq!(next(&mut feed).await, user("replicated"));
+    primary.is_replayed_by(&standby);
+
+    pool.set_connect_options(standby.options());
+    drop(primary);
+    assert_eq!(next(&mut feed).await, Lost);
+    standby.psql("SELECT pg_promote()");
+    let there = standby.unmade_store(&schema);
+    there.create_user("meanwhile").await.unwrap();
+    let told = until(&mut feed, &Restored).await;
+    assert_eq!(told.first(), Some(&Changed(Change::Everything)), "{told:?}");
+    assert!(told.contains(&user("meanwhile")), "{told:?}");
+    assert_eq!(told_so_far(&there, &mut feed).await, []);
 }
 
 #[tokio::test]

@@ -24,8 +24,13 @@ use tower_api_key::{principal::Catalogue, store::PostgresStore};
 /// process that holds the other end, so that a killed one leaves nothing behind. A stopped postmaster is woken first.
 const KEEPER: &str = r#"
 umask 077 && mkdir "$DIR" && cd "$DIR" || exit 1
-"$BIN/initdb" -D data -U postgres -A trust --encoding=UTF8 --locale=C --no-sync >initdb.log 2>&1 || { cat initdb.log >&2; exit 1; }
-printf 'local all locked scram-sha-256\nlocal all all trust\n' >data/pg_hba.conf
+if [ -n "$PRIMARY" ]; then
+  "$BIN/pg_basebackup" -h "$PRIMARY" -U postgres -D data -R -X stream -c fast --no-sync >&2 || exit 1
+else
+  "$BIN/initdb" -D data -U postgres -A trust --encoding=UTF8 --locale=C --no-sync >initdb.log 2>&1 || { cat initdb.log >&2; exit 1; }
+  printf 'local all locked scram-sha-256\nlocal all all trust\nlocal replication all trust\n' >data/pg_hba.conf
+fi
+ulimit -f "$BLOCKS" || exit 1
 "$BIN/pg_ctl" -D data -l log -w -o "-c listen_addresses= -c unix_socket_directories=$DIR $SETTINGS" start >/dev/null || { cat log >&2; exit 1; }
 head -n 1 data/postmaster.pid
 read -r _
@@ -57,6 +62,23 @@ impl Cluster {
 
     /// The same, with more options for the server, such as `-c max_connections=300`.
     pub(crate) fn start_with(settings: &str) -> Option<Self> {
+        Self::launch(settings, Path::new(""), "unlimited")
+    }
+
+    /// The same, where no file grows past 16 MiB, the size of the files of the write-ahead log. To the tables that is a disk
+    /// that is full. What is removed frees its space only when it is vacuumed.
+    pub(crate) fn start_cramped() -> Option<Self> {
+        Self::launch("-c autovacuum=off", Path::new(""), "32768")
+    }
+
+    /// Starts a standby of this cluster, which follows it by streaming replication.
+    pub(crate) fn standby(&self) -> Self {
+        Self::launch("", &self.dir, "unlimited").expect("the binaries are there")
+    }
+
+    /// Starts a cluster: a standby of the one in `primary`, unless that is empty. No file may have more than `blocks` of 512
+    /// bytes.
+    fn launch(settings: &str, primary: &Path, blocks: &str) -> Option<Self> {
         let Some(bin) = binaries() else {
             assert!(std::env::var_os("REQUIRE_PG").is_none_or(|value| value != "1"), "no PostgreSQL binaries");
             // Past the test harness, which would swallow what `eprintln!` says in a test that passes.
@@ -70,6 +92,7 @@ impl Cluster {
         let mut keeper = as_owner("sh")
             .args(["-c", KEEPER])
             .envs([("DIR", dir.as_os_str()), ("BIN", bin.as_os_str()), ("SETTINGS", settings.as_ref())])
+            .envs([("PRIMARY", primary.as_os_str()), ("BLOCKS", blocks.as_ref())])
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -121,6 +144,12 @@ impl Cluster {
             .expect("psql starts");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Waits until `standby` has replayed everything that is committed here.
+    pub(crate) fn is_replayed_by(&self, standby: &Self) {
+        let end = self.psql("SELECT pg_current_wal_flush_lsn()");
+        while standby.psql(&format!("SELECT pg_last_wal_replay_lsn() >= '{end}'")) != "t" {}
     }
 
     /// Stops every process of the cluster, as a machine that hangs would. Goes on when the answer is dropped.
