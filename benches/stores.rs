@@ -80,8 +80,9 @@ struct SqliteDatabase(SqlitePool);
 
 impl Database for SqliteDatabase {
     async fn bare(&self, id: &str) -> bool {
-        type Row = (Vec<u8>, String, Option<i64>, Option<String>, Option<i64>, Option<String>, Option<String>);
-        let sql = "SELECT c.digest, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes
+        type Name = Option<String>;
+        type Row = (Vec<u8>, Name, String, Option<i64>, Name, Option<i64>, Name, Name);
+        let sql = "SELECT c.digest, c.pepper, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes
             FROM tower_api_key_credentials c
             LEFT JOIN tower_api_key_organizations o ON o.id = c.organization_id
             WHERE c.kind = 'org_key' AND c.id = ?1";

@@ -24,10 +24,11 @@ struct PostgresDatabase(PgPool);
 
 impl Database for PostgresDatabase {
     async fn bare(&self, id: &str) -> bool {
-        let sql = "SELECT c.digest, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes
+        let sql = "SELECT c.digest, c.pepper, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes
             FROM tower_api_key.credentials c LEFT JOIN tower_api_key.organizations o ON o.id = c.organization_id
             WHERE c.kind = 'org_key' AND c.id = $1";
-        type Taken = (Vec<u8>, String, Option<i64>, Option<String>, Option<bool>, Option<String>, Option<Vec<String>>);
+        type Name = Option<String>;
+        type Taken = (Vec<u8>, Name, String, Option<i64>, Name, Option<bool>, Name, Option<Vec<String>>);
         let row: Option<Taken> = sqlx::query_as(sql).bind(id).fetch_optional(&self.0).await.unwrap();
         row.is_some()
     }
