@@ -21,12 +21,13 @@ const KEY: &str = "
     WHERE c.kind = 'org_key' AND c.id = ?1";
 
 /// What finds a token by one of several digests, `?2` and those behind it; `?1` is the organization. The membership counts only
-/// in an organization that lives.
+/// in an organization that lives. The index is named, since without statistics SQLite would rather walk through all tokens than
+/// look for three digests.
 pub(super) fn find_token(digests: usize) -> String {
     let digests = (0..digests).map(|number| format!("?{}", number + 2)).collect::<Vec<_>>().join(", ");
     format!(
         "SELECT c.digest, c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.enabled, m.role
-        FROM tower_api_key_credentials c
+        FROM tower_api_key_credentials c INDEXED BY tower_api_key_tokens_by_digest
         LEFT JOIN tower_api_key_users u ON u.id = c.user_id
         LEFT JOIN tower_api_key_organizations o ON o.id = ?1 AND o.deleted = 0
         LEFT JOIN tower_api_key_memberships m ON m.user_id = c.user_id AND m.organization_id = o.id
@@ -143,5 +144,25 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
     match error {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => StoreError::corrupt(error),
         _ => StoreError::unavailable(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Row;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_token_is_found_by_the_index_of_digests_however_many_it_may_have() {
+        let store = SqliteStore::in_memory(Catalogue::documented()).await.unwrap();
+        for digests in 1..=4 {
+            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", find_token(digests)));
+            let plan = sqlx::query(explain).fetch_all(&store.pool).await.unwrap();
+            let steps: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+            let by_index = "SEARCH c USING INDEX tower_api_key_tokens_by_digest (digest=?";
+            assert!(steps.iter().any(|step| step.starts_with(by_index)), "{digests}: {steps:#?}");
+            assert!(!steps.iter().any(|step| step.starts_with("SCAN")), "{digests}: {steps:#?}");
+        }
     }
 }
