@@ -184,7 +184,8 @@ impl Record {
         &self.id
     }
 
-    /// Returns the digest of the whole token.
+    /// Returns the digest of the whole token: of a key that was read from a store with
+    /// [peppers](crate::secret::Peppers), the one under its pepper.
     #[must_use]
     pub fn digest(&self) -> &Digest {
         &self.digest
@@ -224,5 +225,17 @@ impl Record {
     #[must_use]
     pub fn scopes(&self) -> &ScopeSet {
         &self.grant.scopes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_takes_72_bytes_whatever_its_digest_was_made_under() {
+        if cfg!(target_pointer_width = "64") {
+            assert_eq!(size_of::<Record>(), 72, "a store in memory keeps millions of them");
+        }
     }
 }
