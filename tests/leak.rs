@@ -11,6 +11,9 @@
 
 #[path = "leak/canary.rs"]
 mod canary;
+#[cfg(feature = "sqlite")]
+#[path = "leak/peppers.rs"]
+mod peppers;
 mod support;
 
 use std::{error::Error, fmt::Write as _, sync::Arc};
