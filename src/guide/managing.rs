@@ -58,28 +58,12 @@
 //! minute, and of each credential what is at least a minute apart, whichever nodes saw it. A database that cannot be written costs
 //! no request anything.
 //!
-//! # Peppers
-//!
-//! A copied database is of no use to whoever has it: minted secrets cannot be guessed from their digests. Whoever can *write* to it
-//! could plant the digest of a token of their own. [`Peppers`](crate::secret::Peppers) are keys that are kept elsewhere:
-//! with them the SQL stores keep HMAC-SHA-256 of the digest, which nobody makes without the key.
-//!
-//! 1. Give every store over the database the same `with_peppers`, and every layer a `LastUse`. New credentials are kept under the
-//!    pepper at once; others move to it when they are used, by the same task that writes the last uses.
-//! 2. When none is left without (`SELECT count(*) FROM credentials WHERE pepper IS NULL AND standing <> 'deleted'`, in
-//!    SQLite of `tower_api_key_credentials`), call
-//!    [`refusing_plain`](crate::secret::Peppers::refusing_plain). Only from then on a planted digest is of no use.
-//! 3. To change to another pepper, make it the current one and [accept](crate::secret::Peppers::accepting) the one before, until
-//!    none is left under that.
-//!
-//! A key under a pepper that the store was not given is answered 503, and told in the events; a token under one cannot be
-//! found, and is answered as unknown. The memory store has no peppers: nothing of it is at rest.
-//!
 //! # Moving over
 //!
 //! Nobody needs a new credential: [`import`](crate::manage::Manager::import) takes the SHA-256 digest of a whole token, as the
-//! other system has stored it. Set the [prefixes](crate::credential::TokenFormat::with_prefixes) to those of its tokens. A key's id
-//! is what stands between prefix and dot.
+//! other system has stored it, in [hex](crate::secret::Digest::from_hex) or
+//! [Base64](crate::secret::Digest::from_base64) say. Set the [prefixes](crate::credential::TokenFormat::with_prefixes) to those of
+//! its tokens. A key's id is what stands between prefix and dot.
 //!
 //! ```
 //! use tower_api_key::{credential::Kind, manage::*, secret::Digest, store::*};

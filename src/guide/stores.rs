@@ -31,5 +31,6 @@
 //! # Moving in
 //!
 //! A token issued elsewhere works as it is: store [`Digest::of`](crate::secret::Digest::of) the whole token, or
-//! [`Digest::from_bytes`](crate::secret::Digest::from_bytes) if you already keep its SHA-256. Any body of token68 characters
+//! [`Digest::from_bytes`](crate::secret::Digest::from_bytes), [`from_hex`](crate::secret::Digest::from_hex) or
+//! [`from_base64`](crate::secret::Digest::from_base64) if you already keep its SHA-256. Any body of token68 characters
 //! is accepted behind the prefixes, and the [prefixes](crate::credential::TokenFormat::with_prefixes) can be yours.

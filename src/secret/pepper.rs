@@ -77,9 +77,10 @@ impl fmt::Debug for Pepper {
 
 /// The peppers of a store: one under which digests are made, and older ones under which they may still be kept.
 ///
-/// Keep the secrets outside of the database. To change to another: make it the current one and accept the one before; digests
-/// are made anew when their credentials are used ([`LastUse`](crate::manage::LastUse)); when none is left under the old one,
-/// stop accepting it. What is still under it then cannot be verified any more.
+/// For [`SqliteStore`](crate::store::SqliteStore::with_peppers) and
+/// [`PostgresStore`](crate::store::PostgresStore::with_peppers); a [`MemoryStore`](crate::store::MemoryStore) keeps nothing
+/// that could be copied at rest. Keep the secrets outside of the database. What they are good for, and how one takes the place
+/// of another, is in the [guide](crate::guide::peppers).
 ///
 /// ```
 /// use tower_api_key::secret::Peppers;

@@ -29,6 +29,9 @@ type Map<K, V> = papaya::HashMap<K, V, foldhash::fast::RandomState>;
 
 /// A store in memory. Concurrent; every change shows in the next answer; everything is lost with the process.
 ///
+/// Has no [peppers](crate::secret::Peppers), since nothing of it is at rest. A record that was read from a store that has
+/// brings its own.
+///
 /// Ids are created once: a taken one is refused, and a deleted credential keeps its id, so that it cannot come back as
 /// somebody else's.
 ///
