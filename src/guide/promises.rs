@@ -11,8 +11,8 @@
 //!   `Proxy-Authorization`; not from the first or the last of two.
 //! - Malformed tokens cost no look-up and no allocation before the response; tokens over the cap are refused before they
 //!   are hashed.
-//! - Neither tokens nor digests nor [peppers](super::peppers) are shown by `Debug`, errors, events or responses. The inner service sees the
-//!   `Authorization` value marked sensitive.
+//! - Neither tokens nor digests nor [peppers](super::peppers) are shown by `Debug`, errors, events or responses. The inner
+//!   service sees the `Authorization` value marked sensitive.
 //!
 //! What does not hold:
 //!
