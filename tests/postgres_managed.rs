@@ -18,8 +18,10 @@ mod setup;
 #[path = "postgres_managed/uses.rs"]
 mod uses;
 
+use std::time::Duration;
+
 use sqlx::{AssertSqlSafe, Connection, Executor};
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 use tower_api_key::{
     clock::UnixMillis,
     manage::{Action, CredentialInfo, Event, Owner, Who},
@@ -453,7 +455,8 @@ async fn commits_of_one_owner_take_turns() {
         let store = fixture.store.clone();
         let second = tokio::spawn(async move { store.commit(&commit).await });
         // Another owner's does not wait.
-        fixture.insert(info(&other, "another")).await;
+        let others = fixture.insert(info(&other, "another"));
+        timeout(Duration::from_secs(60), others).await.expect("it goes on");
         fixture.has_to_wait(&second).await;
         assert_eq!(fixture.get(&owner, "k").await.name, info(&owner, "k").name);
         first.rollback().await.unwrap();

@@ -2,11 +2,11 @@
 
 use tower_api_key::{
     clock::UnixMillis,
-    manage::{Action, Owner},
+    manage::{Action, CredentialInfo, Owner},
     store::{Commit, Insert, ManagedStore, SqliteStore, Standing, StoreAdmin, WriteError},
 };
 
-use super::{File, add, adding, altering, info, insert, organization, owners, user};
+use super::{File, add, adding, altering, in_memory, info, insert, organization, owners, user};
 
 #[tokio::test]
 async fn a_commit_that_is_refused_leaves_nothing() {
@@ -21,7 +21,7 @@ async fn a_commit_that_is_refused_leaves_nothing() {
 
     let mut stale = there.clone();
     stale.name = "another name".into();
-    let with_changes = |commit: Commit, of: &[Commit]| {
+    let with_changes = |commit: Commit, of: &[&Commit]| {
         let changes = of.iter().flat_map(|commit| commit.changes.clone()).collect();
         Commit { changes, ..commit }
     };
@@ -41,16 +41,12 @@ async fn a_commit_that_is_refused_leaves_nothing() {
         ("no such person", adding(insert(info(&user("nobody"), "new"))), "UnknownUser"),
         ("the cap comes before what is taken", adding(capped), "CapReached(1)"),
         ("an id", adding(insert(info(&alpha, "there"))), "Taken(\"there\")"),
-        (
-            "an id, before a change",
-            with_changes(adding(insert(info(&alpha, "there"))), std::slice::from_ref(&bad)),
-            "Taken(\"there\")",
-        ),
+        ("an id, before a change", with_changes(adding(insert(info(&alpha, "there"))), &[&bad]), "Taken(\"there\")"),
         ("a token's digest", adding(digest), "Taken(\"new\")"),
         ("an idempotency key", adding(key), "Taken(\"new\")"),
-        ("a change of what is not as it was read", with_changes(new(), &[good.clone(), bad]), "Changed"),
-        ("a change of what does not exist", with_changes(new(), &[good.clone(), unknown]), "Changed"),
-        ("twice the same change", with_changes(new(), &[good.clone(), good]), "Changed"),
+        ("a change of what is not as it was read", with_changes(new(), &[&good, &bad]), "Changed"),
+        ("a change of what does not exist", with_changes(new(), &[&good, &unknown]), "Changed"),
+        ("twice the same change", with_changes(new(), &[&good, &good]), "Changed"),
         ("an id with NUL", adding(nul), "Store(Unavailable("),
     ] {
         let refused = format!("{:?}", store.commit(&commit).await.expect_err(name));
@@ -113,13 +109,12 @@ async fn the_cap_is_exact_when_many_insert_at_once() {
 #[tokio::test]
 async fn the_cap_counts_what_counts_or_could() {
     for owner in owners() {
-        let file = File::new().await;
-        let store = file.open().await;
+        let store = in_memory().await;
         for other in owners().iter().filter(|other| **other != owner) {
             add(&store, info(other, &format!("another's, {}, {}", other.id(), other.kind().as_str()))).await;
         }
-        type Row = (&'static str, bool, fn(&mut super::CredentialInfo));
-        let counts: [Row; 6] = [
+        type Case = (&'static str, bool, fn(&mut CredentialInfo));
+        let cases: [Case; 6] = [
             ("deleted", false, |info| info.standing = Standing::Deleted),
             ("expired at that moment", false, |info| info.expires_at = Some(info.created_at)),
             ("rotated", false, |info| info.rotated_to = Some("another".into())),
@@ -128,7 +123,7 @@ async fn the_cap_counts_what_counts_or_could() {
             ("active", true, |_| {}),
         ];
         let mut count = 0;
-        for (name, does, change) in counts {
+        for (name, does, change) in cases {
             let mut new = info(&owner, name);
             change(&mut new);
             add(&store, new).await;
@@ -203,8 +198,8 @@ async fn what_somebody_else_wrote_since_it_was_read_is_not_overwritten() {
             "standing = 'disabled'",
             "expires_at = NULL",
             "expires_at = 1",
-            "name = ''",
             "name = 'name of ONE'",
+            "name = ''",
             "rotated_to = ''",
             "rotated_to = NULL",
         ] {

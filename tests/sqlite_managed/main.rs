@@ -27,7 +27,7 @@ use tower_api_key::{
 
 const NOW: i64 = 1_767_225_600_000;
 
-/// A file with two organizations and two people, of which each has the same name as one of the others.
+/// A file with the owners.
 struct File {
     path: PathBuf,
     _directory: TempDir,
@@ -37,11 +37,7 @@ impl File {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = Self { path: directory.path().join("keys.db"), _directory: directory };
-        let store = file.open().await;
-        for id in ["alpha", "beta"] {
-            store.create_organization(id, None).await.unwrap();
-            store.create_user(id).await.unwrap();
-        }
+        furnish(&file.open().await).await;
         file
     }
 
@@ -68,6 +64,21 @@ impl File {
             ORDER BY 1";
         sqlx::query_scalar(sql).fetch_all(&mut raw(&self.path).await).await.unwrap()
     }
+}
+
+/// Makes two organizations, and two people with the same names.
+async fn furnish(store: &SqliteStore) {
+    for id in ["alpha", "beta"] {
+        store.create_organization(id, None).await.unwrap();
+        store.create_user(id).await.unwrap();
+    }
+}
+
+/// A store with the owners, where nobody else writes.
+async fn in_memory() -> SqliteStore {
+    let store = SqliteStore::in_memory(Catalogue::documented()).await.unwrap();
+    furnish(&store).await;
+    store
 }
 
 async fn raw(path: &Path) -> SqliteConnection {

@@ -15,12 +15,11 @@ use tower_api_key::{
     },
 };
 
-use super::{File, NOW, add, adding, altering, event, info, insert, lists, organization, user};
+use super::{File, NOW, add, adding, altering, event, in_memory, info, insert, lists, organization, user};
 
 #[tokio::test]
 async fn everything_comes_back_as_it_was_written() {
-    let file = File::new().await;
-    let store = file.open().await;
+    let store = in_memory().await;
     for owner in [organization("alpha"), user("alpha")] {
         let is_key = owner.kind() == Kind::OrgKey;
         let whole = CredentialInfo {
@@ -60,8 +59,7 @@ async fn everything_comes_back_as_it_was_written() {
 
 #[tokio::test]
 async fn every_event_comes_back_as_it_was_written() {
-    let file = File::new().await;
-    let store = file.open().await;
+    let store = in_memory().await;
     for owner in [organization("alpha"), user("alpha")] {
         let one = info(&owner, "one");
         let sorts = [
@@ -93,8 +91,7 @@ async fn every_event_comes_back_as_it_was_written() {
 
 #[tokio::test]
 async fn what_is_issued_is_found_and_what_is_inserted_is_managed() {
-    let file = File::new().await;
-    let store = file.open().await;
+    let store = in_memory().await;
     let alpha = organization("alpha");
     add(&store, info(&alpha, "issued")).await;
     let found = store.find(&Lookup::new(Credential::OrgKey { id: "issued" }, None)).await.unwrap().unwrap();

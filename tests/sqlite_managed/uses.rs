@@ -7,7 +7,7 @@ use tower_api_key::{
     store::{ManagedStore, SqliteStore, Use},
 };
 
-use super::{File, NOW, add, altering, info, organization, user};
+use super::{File, NOW, add, altering, in_memory, info, organization, user};
 
 fn used(kind: Kind, id: &str, at: i64) -> Use {
     Use { kind, id: id.into(), at: UnixMillis(at) }
@@ -15,8 +15,7 @@ fn used(kind: Kind, id: &str, at: i64) -> Use {
 
 #[tokio::test]
 async fn a_use_is_written_at_most_once_a_minute() {
-    let file = File::new().await;
-    let store = file.open().await;
+    let store = in_memory().await;
     for owner in [organization("alpha"), user("alpha")] {
         let kind = owner.kind();
         add(&store, info(&owner, "one")).await;
@@ -86,8 +85,7 @@ async fn the_first_use_since_a_rotation_is_one_event() {
             ("a minute later again", &[NOW + 1, NOW + 60_001], Some(NOW + 1), NOW + 60_001),
         ] {
             for at_once in [true, false] {
-                let file = File::new().await;
-                let store = file.open().await;
+                let store = in_memory().await;
                 rotated(&store, &owner, "old").await;
                 add(&store, info(&owner, "not rotated")).await;
                 let uses: Vec<_> = uses.iter().map(|at| used(owner.kind(), "old", *at)).collect();
