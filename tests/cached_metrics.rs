@@ -11,103 +11,20 @@
 
 #[path = "cached/shelf.rs"]
 mod shelf;
+#[path = "support/tally.rs"]
+mod tally;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use http::{Request, Response};
-use metrics::{
-    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
-};
 use shelf::{Hand, Mood, Question, Shelf, key};
+use tally::Tally;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_api_key::{
     AuthLayer, async_trait,
     credential::Kind,
     store::{Cached, Feed, FeedEvent, StoreAdmin},
 };
-
-/// A recorder that remembers sums, under the name and the labels.
-#[derive(Clone, Default)]
-struct Tally(Arc<Mutex<BTreeMap<String, f64>>>);
-
-struct Cell(Tally, String);
-
-impl Tally {
-    fn cell(&self, key: &Key) -> Arc<Cell> {
-        let labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
-        Arc::new(Cell(self.clone(), format!("{}{{{}}}", key.name(), labels.join(","))))
-    }
-
-    fn of(&self, name: &str) -> f64 {
-        self.0.lock().unwrap().get(&format!("tower_api_key_{name}")).copied().unwrap_or(0.0)
-    }
-
-    fn all(&self) -> Vec<String> {
-        self.0.lock().unwrap().keys().cloned().collect()
-    }
-}
-
-impl Cell {
-    fn change(&self, change: impl FnOnce(f64) -> f64) {
-        let mut sums = (self.0).0.lock().unwrap();
-        let sum = sums.entry(self.1.clone()).or_default();
-        *sum = change(*sum);
-    }
-}
-
-impl CounterFn for Cell {
-    fn increment(&self, by: u64) {
-        self.change(|sum| sum + by as f64);
-    }
-
-    fn absolute(&self, to: u64) {
-        self.change(|_| to as f64);
-    }
-}
-
-impl GaugeFn for Cell {
-    fn increment(&self, by: f64) {
-        self.change(|sum| sum + by);
-    }
-
-    fn decrement(&self, by: f64) {
-        self.change(|sum| sum - by);
-    }
-
-    fn set(&self, to: f64) {
-        self.change(|_| to);
-    }
-}
-
-impl HistogramFn for Cell {
-    fn record(&self, _: f64) {
-        self.change(|count| count + 1.0);
-    }
-}
-
-impl Recorder for Tally {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
-
-    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        Counter::from_arc(self.cell(key))
-    }
-
-    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::from_arc(self.cell(key))
-    }
-
-    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
-        Histogram::from_arc(self.cell(key))
-    }
-}
 
 /// A feed that is restored and ends.
 struct Short(Vec<FeedEvent>);
@@ -170,7 +87,7 @@ async fn each_thing_is_counted_once() {
         ("cache_changes_total{subject=credential}", 1.0),
         ("feed_up{}", 0.0),
     ] {
-        assert_eq!(tally.of(name), expected, "{name}: {:?}", tally.0.lock().unwrap());
+        assert_eq!(tally.of(name), expected, "{name}: {tally:?}");
     }
 }
 
