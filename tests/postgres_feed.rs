@@ -249,7 +249,8 @@ async fn waiting_for_the_next_event_can_be_given_up_and_begun_again() {
     let Some(cluster) = pg::shared() else { return };
     for end in [End::Waiting, End::Woken] {
         let (store, schema) = store_in(cluster).await;
-        let mut feed = store.feed().await.unwrap();
+        // Nothing but the notification tells that there is something to read.
+        let mut feed = store.feed().await.unwrap().with_keep_alive(Duration::from_secs(3600), EVER);
         for number in 0..10 {
             let id = format!("u{number}");
             store.create_user(&id).await.unwrap();

@@ -5,8 +5,10 @@ use std::{
     future::poll_fn,
     pin::pin,
     task::Poll::{Pending, Ready},
+    time::Duration,
 };
 
+use tokio::time::timeout;
 use tower_api_key::store::{Feed, FeedEvent};
 
 /// When a future is given up.
@@ -35,12 +37,17 @@ pub(crate) async fn polled<T>(future: impl Future<Output = T>, mut polls: usize,
     .await
 }
 
-/// What a feed says next, to a follower that gives its wait up after each number of polls before it lets one end.
+/// What a feed says next, to a follower that gives its wait up after each number of polls before it lets one end. A feed
+/// that says nothing fails the test instead of hanging it.
 pub(crate) async fn told_at_last(feed: &mut impl Feed, end: End) -> FeedEvent {
-    for polls in 0.. {
-        if let Some(event) = polled(feed.next(), polls, end).await {
-            return event.expect("the feed goes on");
+    let told = async {
+        let mut polls = 0;
+        loop {
+            match polled(feed.next(), polls, end).await {
+                Some(event) => return event.expect("the feed goes on"),
+                None => polls += 1,
+            }
         }
-    }
-    unreachable!()
+    };
+    timeout(Duration::from_secs(60), told).await.expect("the feed says nothing")
 }
