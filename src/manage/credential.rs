@@ -80,6 +80,26 @@ pub struct CredentialInfo {
 const SHOWN: usize = 12;
 
 impl CredentialInfo {
+    /// Makes that of an active credential without a name and without rights, created in 1970, never used, and expiring
+    /// never: set what is known besides.
+    #[must_use]
+    pub fn new(id: impl Into<CredentialId>, owner: Owner) -> Self {
+        Self {
+            id: id.into(),
+            owner,
+            name: "".into(),
+            role: None,
+            scopes: None,
+            standing: Standing::Active,
+            created_at: UnixMillis(0),
+            expires_at: None,
+            last_used_at: None,
+            rotated_from: None,
+            rotated_to: None,
+            rotated_at: None,
+        }
+    }
+
     /// Returns the kind of credential.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -169,18 +189,11 @@ mod tests {
 
     fn credential(standing: Standing, expires_at: Option<i64>, last_used_at: Option<i64>) -> CredentialInfo {
         CredentialInfo {
-            id: "id".into(),
-            owner: Owner::Organization("org_test".into()),
-            name: "name".into(),
-            role: None,
-            scopes: None,
             standing,
             created_at: UnixMillis(10),
             expires_at: expires_at.map(UnixMillis),
             last_used_at: last_used_at.map(UnixMillis),
-            rotated_from: None,
-            rotated_to: None,
-            rotated_at: None,
+            ..CredentialInfo::new("id", Owner::Organization("org_test".into()))
         }
     }
 

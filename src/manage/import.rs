@@ -9,7 +9,7 @@ use crate::{
     credential::{Kind, is_key_id},
     principal::CredentialId,
     secret::Digest,
-    store::{Commit, Insert, ManagedStore, Standing},
+    store::{Commit, Insert, ManagedStore},
 };
 
 /// A credential of another system: its id, the SHA-256 digest of the whole of it, and what is known beside.
@@ -82,17 +82,11 @@ impl<S: ManagedStore> Manager<S> {
         let nothing = || Some(Box::default()).filter(|_| kind == Kind::OrgKey && import.role.is_none());
         let info = CredentialInfo {
             scopes: import.scopes.clone().or_else(nothing),
-            id: import.id,
-            owner: owner.clone(),
             name: import.name,
             role: import.role,
-            standing: Standing::Active,
             created_at: import.created_at.unwrap_or(now),
             expires_at: import.expires_at,
-            last_used_at: None,
-            rotated_from: None,
-            rotated_to: None,
-            rotated_at: None,
+            ..CredentialInfo::new(import.id, owner.clone())
         };
         let events = vec![actor.event(now, Action::Imported, &info)];
         let insert = Insert { info: info.clone(), digest: import.digest, idempotency: None, cap: None };

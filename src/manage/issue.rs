@@ -11,7 +11,7 @@ use crate::{
     credential::Kind,
     principal::CredentialId,
     secret::{Digest, Secret},
-    store::{Commit, Insert, ManagedStore, Standing, WriteError},
+    store::{Commit, Insert, ManagedStore, WriteError},
 };
 
 /// An organization key to issue. Without a role and scopes it may do nothing; without an expiry it lasts for ever.
@@ -199,18 +199,13 @@ impl<S: ManagedStore> Manager<S> {
     ) -> Result<(Insert, Secret), ManageError> {
         let minted = self.format.mint(owner.kind())?;
         let info = CredentialInfo {
-            id: minted.id,
-            owner: owner.clone(),
             name: wish.name.clone(),
             role: wish.role.clone(),
             scopes: wish.scopes.clone(),
-            standing: Standing::Active,
             created_at: now,
             expires_at: wish.expires_at,
-            last_used_at: None,
             rotated_from,
-            rotated_to: None,
-            rotated_at: None,
+            ..CredentialInfo::new(minted.id, owner.clone())
         };
         Ok((Insert { info, digest: minted.digest, idempotency: None, cap: None }, minted.secret))
     }

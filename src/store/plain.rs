@@ -38,18 +38,12 @@ impl Commit {
         };
         let scopes = Some(record.scopes()).filter(|scopes| record.kind() == Kind::OrgKey && of_role != Some(*scopes));
         let info = CredentialInfo {
-            id: record.id().into(),
-            owner: owner.clone(),
-            name: "".into(),
             role: record.role().map(Into::into),
             scopes: scopes.map(|scopes| scopes.iter().map(Into::into).collect()),
             standing: record.standing(),
             created_at: SystemClock.now(),
             expires_at: record.expires_at(),
-            last_used_at: None,
-            rotated_from: None,
-            rotated_to: None,
-            rotated_at: None,
+            ..CredentialInfo::new(record.id(), owner.clone())
         };
         let insert = Insert { info, digest: record.digest().clone(), idempotency: None, cap: None };
         Ok(Self { owner, insert: Some(insert), changes: Vec::new(), events: Vec::new() })

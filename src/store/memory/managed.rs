@@ -66,21 +66,14 @@ impl MemoryStore {
         let of_role = record.role().and_then(|role| self.catalogue.scopes_of(role));
         let own = Some(record.scopes()).filter(|scopes| record.kind() == Kind::OrgKey && of_role != Some(*scopes));
         CredentialInfo {
-            id: record.id().into(),
-            owner: owner.clone(),
-            name: "".into(),
             role: record.role().map(Into::into),
             scopes: own.map(|scopes| scopes.iter().map(Into::into).collect()),
             standing: match record.standing() {
                 Standing::OwnerGone | Standing::OrganizationGone => Standing::Active,
                 own => own,
             },
-            created_at: UnixMillis(0),
             expires_at: record.expires_at(),
-            last_used_at: None,
-            rotated_from: None,
-            rotated_to: None,
-            rotated_at: None,
+            ..CredentialInfo::new(record.id(), owner.clone())
         }
     }
 

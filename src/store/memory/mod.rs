@@ -6,6 +6,7 @@
 
 mod admin;
 mod book;
+mod insert;
 mod key;
 mod ledger;
 mod managed;
@@ -18,10 +19,7 @@ use std::{
 use async_trait::async_trait;
 
 use super::{CredentialStore, Key, Lookup, OrgTree, Peek, Record, Standing, StoreError, WriteError};
-use crate::{
-    credential::{Kind, is_key_id},
-    principal::{Catalogue, OrgId},
-};
+use crate::{credential::Kind, principal::Catalogue};
 use book::{Book, OrganizationState, TokenEntry};
 use key::{ById, KeyRecord};
 
@@ -52,7 +50,7 @@ pub struct MemoryStore {
     book: Mutex<Book>,
 }
 
-use WriteError::{GrantOnToken, InvalidId, Taken, UnknownCredential, UnknownRole, UnknownUser};
+use WriteError::{UnknownCredential, UnknownRole, UnknownUser};
 
 impl Default for MemoryStore {
     fn default() -> Self {
@@ -92,7 +90,7 @@ impl MemoryStore {
     /// Creates an organization, at the top or below `parent`.
     ///
     /// # Errors
-    /// [`Taken`]; [`UnknownOrganization`](WriteError::UnknownOrganization) for the parent.
+    /// [`WriteError::Taken`]; [`UnknownOrganization`](WriteError::UnknownOrganization) for the parent.
     pub fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
         self.book().create_organization(id, parent)
     }
@@ -125,7 +123,7 @@ impl MemoryStore {
     /// Creates a person, a member of nothing.
     ///
     /// # Errors
-    /// [`Taken`].
+    /// [`WriteError::Taken`].
     pub fn create_user(&self, id: &str) -> Result<(), WriteError> {
         self.book().create_user(id)
     }
@@ -169,7 +167,8 @@ impl MemoryStore {
     /// Stores a new credential.
     ///
     /// # Errors
-    /// [`Taken`], [`InvalidId`], [`GrantOnToken`]; [`UnknownOrganization`](WriteError::UnknownOrganization) or [`UnknownUser`] for its owner.
+    /// [`WriteError::Taken`], [`WriteError::InvalidId`], [`WriteError::GrantOnToken`];
+    /// [`WriteError::UnknownOrganization`] or [`UnknownUser`] for its owner.
     pub fn insert(&self, record: Record) -> Result<(), WriteError> {
         match record.kind() {
             Kind::OrgKey => self.insert_key(record),
@@ -202,45 +201,6 @@ impl MemoryStore {
         let entry =
             tokens.get(digest).filter(|entry| entry.alone.standing() != Standing::Deleted).ok_or_else(unknown)?;
         tokens.insert(*digest, entry.deleted());
-        Ok(())
-    }
-
-    fn insert_key(&self, record: Record) -> Result<(), WriteError> {
-        if !is_key_id(record.id()) {
-            return Err(InvalidId(record.id().into()));
-        }
-        let mut book = self.book();
-        book.living(record.organization().map_or("", OrgId::as_str))?;
-        let keys = self.keys.pin();
-        if keys.contains(&ById(record.id().as_bytes())) {
-            return Err(Taken(record.id().into()));
-        }
-        drop(keys);
-        self.add_key(&mut book, record);
-        Ok(())
-    }
-
-    fn add_key(&self, book: &mut Book, record: Record) {
-        let record = book.share_grant(record);
-        self.keys.pin().insert(KeyRecord(Arc::new(record)));
-    }
-
-    fn insert_token(&self, record: Record) -> Result<(), WriteError> {
-        if record.organization().is_some() || record.role().is_some() || !record.scopes().is_empty() {
-            return Err(GrantOnToken);
-        }
-        let mut book = self.book();
-        if self.tokens.pin().contains_key(&record.digest().words()) {
-            return Err(Taken(record.id().into()));
-        }
-        self.add_token(&mut book, &record)
-    }
-
-    fn add_token(&self, book: &mut Book, record: &Record) -> Result<(), WriteError> {
-        book.add_token(record)?;
-        if let Some(user) = record.user().and_then(|owner| book.users.get(owner)) {
-            self.tokens.pin().insert(record.digest().words(), book.entry(record, user, &self.catalogue));
-        }
         Ok(())
     }
 

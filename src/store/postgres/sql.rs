@@ -74,6 +74,20 @@ macro_rules! statements {
 
 pub(super) use statements;
 
+macro_rules! token {
+    ($by:literal) => {
+        concat!(
+            "SELECT c.digest, c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.disabled, m.role
+            FROM $$.credentials c
+            LEFT JOIN $$.users u ON u.id = c.user_id
+            LEFT JOIN $$.organizations o ON o.id = $2 AND NOT o.deleted
+            LEFT JOIN $$.memberships m ON m.user_id = c.user_id AND m.organization_id = o.id
+            WHERE c.kind = 'pat' AND ",
+            $by
+        )
+    };
+}
+
 statements! {
     /// The statements of a store.
     Statements:
@@ -84,21 +98,9 @@ statements! {
         FROM $$.credentials c LEFT JOIN $$.organizations o ON o.id = c.organization_id
         WHERE c.kind = 'org_key' AND c.id = $1";
     /// A token with the state of its owner and the membership in a living organization: $1 digest, $2 organization.
-    find_token = "
-        SELECT c.digest, c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.disabled, m.role
-        FROM $$.credentials c
-        LEFT JOIN $$.users u ON u.id = c.user_id
-        LEFT JOIN $$.organizations o ON o.id = $2 AND NOT o.deleted
-        LEFT JOIN $$.memberships m ON m.user_id = c.user_id AND m.organization_id = o.id
-        WHERE c.kind = 'pat' AND c.digest = $1";
+    find_token = token!("c.digest = $1");
     /// The same by one of several digests: $1 digests, $2 organization.
-    find_peppered_token = "
-        SELECT c.digest, c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.disabled, m.role
-        FROM $$.credentials c
-        LEFT JOIN $$.users u ON u.id = c.user_id
-        LEFT JOIN $$.organizations o ON o.id = $2 AND NOT o.deleted
-        LEFT JOIN $$.memberships m ON m.user_id = c.user_id AND m.organization_id = o.id
-        WHERE c.kind = 'pat' AND c.digest = ANY($1)";
+    find_peppered_token = token!("c.digest = ANY($1)");
     /// UNION drops what was seen before, so that it ends even when somebody wrote a ring of parents.
     is_descendant = "
         WITH RECURSIVE above (id) AS (

@@ -21,7 +21,6 @@ pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<S: Man
     let holder = Record::personal_token("t", Digest::of(b"t"), USER).in_organization(ORG);
     let holder = holder.with_scopes(["organizations:manage"].into_iter().collect());
     let person = Actor::person(USER).acting_in(ORG, ["organizations:manage"].into_iter().collect());
-    let by_token = Who::Token { id: "t".into(), user: USER.into() };
 
     let (info, secret) = both(manager.issue_key(&key.with_origin("192.0.2.1"), NewKey::named("key")).await?)?;
     let id = info.id.as_str();
@@ -31,23 +30,7 @@ pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<S: Man
     site.clock.advance_millis(7);
     manager.revoke_presented(secret.expose_secret(), Some("scanner")).await?;
 
-    let wanted = [
-        (Action::Issued, Who::Key("caller".into()), Some("192.0.2.1"), 0),
-        (Action::Renamed, by_token, None, 0),
-        (Action::Disabled, Who::Person(USER.into()), None, 0),
-        (Action::Enabled, Who::Operator("test".into()), None, 0),
-        (Action::Revoked, Who::Holder, Some("scanner"), 7),
-    ];
-    let wanted = wanted.map(|(action, by, origin, after)| Event {
-        number: 0,
-        at: crate::clock::UnixMillis(super::NOW.0 + after),
-        action,
-        owner: Owner::Organization(ORG.into()),
-        credential: info.id.clone(),
-        related: None,
-        by,
-        origin: origin.map(Into::into),
-    });
+    let wanted = told_of(&info.id);
     let mut stored = manager.events(&org(ORG), Kind::OrgKey, None, 200).await?;
     stored.reverse();
     let numbers: Vec<_> = stored.iter().map(|event| event.number).collect();
@@ -58,6 +41,27 @@ pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<S: Man
     claim(heard == wanted, format!("heard {heard:?}, and it has to be {wanted:?}"))?;
     let elsewhere = site.all(&org(OTHER_ORG), Kind::OrgKey).await?.1;
     claim(elsewhere.is_empty(), format!("another owner reads {elsewhere:?}"))
+}
+
+/// What the claim above does, as events.
+fn told_of(id: &CredentialId) -> [Event; 5] {
+    let wanted = [
+        (Action::Issued, Who::Key("caller".into()), Some("192.0.2.1"), 0),
+        (Action::Renamed, Who::Token { id: "t".into(), user: USER.into() }, None, 0),
+        (Action::Disabled, Who::Person(USER.into()), None, 0),
+        (Action::Enabled, Who::Operator("test".into()), None, 0),
+        (Action::Revoked, Who::Holder, Some("scanner"), 7),
+    ];
+    wanted.map(|(action, by, origin, after)| Event {
+        number: 0,
+        at: crate::clock::UnixMillis(super::NOW.0 + after),
+        action,
+        owner: Owner::Organization(ORG.into()),
+        credential: id.clone(),
+        related: None,
+        by,
+        origin: origin.map(Into::into),
+    })
 }
 
 pub(super) async fn events_are_read_by_page<S: ManagedStore>(site: &Site<S>) -> Claim {
