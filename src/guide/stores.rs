@@ -27,6 +27,10 @@
 //!   allocation and no clone of the inner service.
 //! - The look-up is dropped when its deadline passes or the client goes away, and a panic in it is a 503.
 //! - The layer needs tokio's timer for a look-up that is not answered by `peek`.
+//! - A cache in front asks you again about a credential when its [feed](crate::store::Feed) tells
+//!   [`Change::Credential`](crate::store::Change::Credential) of it, or tells of the organization or the person that the
+//!   record names. What the record does not name it cannot know: a store that ties keys to whoever created them has to
+//!   tell `Change::Credential` for each of those keys when the creator goes.
 //!
 //! # Moving in
 //!

@@ -56,7 +56,8 @@ pub trait StoreAdmin: CredentialStore {
     ///
     /// # Errors
     /// [`WriteError::Taken`], [`WriteError::InvalidId`], [`WriteError::GrantOnToken`];
-    /// [`WriteError::UnknownOrganization`] or [`WriteError::UnknownUser`] for its owner.
+    /// [`WriteError::UnknownOrganization`] or [`WriteError::UnknownUser`] for its owner; [`WriteError::UnknownRole`] for a role
+    /// that the record has from another catalogue than the store's.
     async fn insert(&self, record: Record) -> Result<(), WriteError>;
 
     /// Deletes a credential, by its public id.
