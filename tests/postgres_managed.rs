@@ -74,14 +74,14 @@ impl Fixture {
         self.store.credential(owner, id).await.unwrap().unwrap()
     }
 
-    /// Waits until a statement about this store waits for a lock, which that of `change` has to.
-    async fn has_to_wait(&self, change: &JoinHandle<Result<(), WriteError>>) {
+    /// Waits until so many statements about this store wait for a lock, which that of `change` has to.
+    async fn has_to_wait<T>(&self, many: usize, change: &JoinHandle<T>) {
         let mut connection = self.cluster.connection().await;
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, $1) > 0";
         loop {
             let waiting: i64 =
                 sqlx::query_scalar(sql).bind(format!("\"{}\".", self.schema)).fetch_one(&mut connection).await.unwrap();
-            if waiting > 0 {
+            if waiting as usize >= many {
                 return;
             }
             assert!(!change.is_finished(), "it did not wait");
@@ -432,7 +432,7 @@ async fn a_rename_that_is_about_to_be_committed_is_waited_for() {
         theirs.execute(AssertSqlSafe(sql)).await.unwrap();
         let store = fixture.store.clone();
         let ours = tokio::spawn(async move { store.commit(&commit).await });
-        fixture.has_to_wait(&ours).await;
+        fixture.has_to_wait(1, &ours).await;
         theirs.commit().await.unwrap();
         assert_eq!(code(&ours.await.unwrap()), "changed");
         let kept = fixture.get(&owner, "k").await;
@@ -457,7 +457,7 @@ async fn commits_of_one_owner_take_turns() {
         // Another owner's does not wait.
         let others = fixture.insert(info(&other, "another"));
         timeout(Duration::from_secs(60), others).await.expect("it goes on");
-        fixture.has_to_wait(&second).await;
+        fixture.has_to_wait(1, &second).await;
         assert_eq!(fixture.get(&owner, "k").await.name, info(&owner, "k").name);
         first.rollback().await.unwrap();
         second.await.unwrap().unwrap();
