@@ -228,6 +228,30 @@ async fn a_membership_with_an_unknown_role_is_damage_there_and_nowhere_else() {
     assert!(store.find(&ask(None)).await.unwrap().is_some());
 }
 
+#[tokio::test]
+async fn an_owner_in_no_state_that_there_is_is_damage_and_not_good() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.db");
+    let store = open(&path).await;
+    store.create_organization("org_1", None).await.unwrap();
+    store.create_user("alice").await.unwrap();
+    store.set_member("alice", "org_1", "viewer").await.unwrap();
+    store.insert(key("a")).await.unwrap();
+    store.insert(Record::personal_token("t", digest("t"), "alice")).await.unwrap();
+    let mut db = raw(&path).await;
+    sqlx::raw_sql("PRAGMA ignore_check_constraints = ON").execute(&mut db).await.unwrap();
+    for state in [-1, 2] {
+        let sql = format!(
+            "UPDATE tower_api_key_organizations SET deleted = {state}; UPDATE tower_api_key_users SET enabled = {state}"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut db).await.unwrap();
+        assert!(matches!(find(&store, "a").await, Err(StoreError::Corrupt(_))), "deleted = {state}");
+        let token = Credential::PersonalToken { digest: &digest("t") };
+        let found = store.find(&Lookup::new(token, None)).await;
+        assert!(matches!(found, Err(StoreError::Corrupt(_))), "enabled = {state}: {found:?}");
+    }
+}
+
 /// Foreign keys are off in the `sqlite3` program.
 #[tokio::test]
 async fn an_owner_removed_by_hand_is_gone() {

@@ -59,8 +59,9 @@ impl SqliteStore {
             return Ok(None);
         };
         let standing = match (Standing::of_word(&standing)?, deleted) {
-            (Standing::Active, None | Some(1..)) => Standing::OrganizationGone,
-            (own, _) => own,
+            (Standing::Active, None | Some(1)) => Standing::OrganizationGone,
+            (own, None | Some(0 | 1)) => own,
+            _ => return Err(StoreError::corrupt("`deleted` is neither 0 nor 1")),
         };
         let key = Record::org_key(id, stored_digest(digest)?, there(organization)?).with_standing(standing);
         let key = key.kept_under(self.peppers.as_ref(), pepper.as_deref())?;
@@ -85,7 +86,8 @@ impl SqliteStore {
         Peppers::confirm(peppers, &stored_digest(kept)?, pepper.as_deref(), digest)?;
         let standing = match (Standing::of_word(&standing)?, enabled) {
             (Standing::Active, None | Some(0)) => Standing::OwnerGone,
-            (own, _) => own,
+            (own, None | Some(0 | 1)) => own,
+            _ => return Err(StoreError::corrupt("`enabled` is neither 0 nor 1")),
         };
         // It was found by its digest, which says that it is the token; so the record has the plain one.
         let token = Record::personal_token(there(id)?, digest.clone(), there(user)?);
