@@ -11,11 +11,11 @@
 #[path = "support/polled.rs"]
 mod polled;
 
-use std::{convert::Infallible, path::Path, time::Duration};
+use std::{collections::BTreeMap, convert::Infallible, error::Error as _, path::Path, time::Duration};
 
 use http::{Request, Response, StatusCode, header::RETRY_AFTER};
 use polled::{End, polled};
-use sqlx::{Connection, SqliteConnection, SqlitePool, sqlite::SqlitePoolOptions};
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection, SqlitePool, sqlite::SqlitePoolOptions};
 use tokio::time::Instant;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_api_key::{
@@ -23,7 +23,9 @@ use tower_api_key::{
     credential::Kind,
     principal::Catalogue,
     secret::Digest,
-    store::{Credential, CredentialStore, Lookup, Record, SqliteStore, StoreAdmin, StoreError, WriteError},
+    store::{
+        Credential, CredentialStore, Lookup, Record, SqliteStore, StoreAdmin, StoreError, WriteError, sqlite::OpenError,
+    },
 };
 
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -34,12 +36,15 @@ fn key(id: &str) -> Record {
     Record::org_key(id, digest, "org_1").with_role("viewer", &Catalogue::documented()).unwrap()
 }
 
-/// A store with one key over a pool of `connections`.
+/// A store with a key and a token over a pool of `connections`.
 async fn store(path: &Path, connections: u32) -> (SqliteStore, SqlitePool) {
     let pool = SqlitePoolOptions::new().max_connections(connections).connect_lazy_with(SqliteStore::options(path));
     let store = SqliteStore::from_pool(pool.clone(), Catalogue::documented()).await.unwrap();
     store.create_organization("org_1", None).await.unwrap();
     store.insert(key("a")).await.unwrap();
+    store.create_user("owner").await.unwrap();
+    store.set_member("owner", "org_1", "viewer").await.unwrap();
+    store.insert(Record::personal_token("t", Digest::of(b"pat_test"), "owner")).await.unwrap();
     (store, pool)
 }
 
@@ -48,11 +53,15 @@ async fn is_there(store: &SqliteStore, id: &str) -> bool {
 }
 
 async fn ask(store: &SqliteStore) -> Response<String> {
+    present(store, "ak_a.test").await
+}
+
+async fn present(store: &SqliteStore, bearer: &str) -> Response<String> {
     let service = ServiceBuilder::new()
         .layer(AuthLayer::new(store.clone()).with_deadline(DEADLINE))
         .service_fn(async |_: Request<String>| Ok::<_, Infallible>(Response::new(String::new())));
-    let request = Request::builder().header("authorization", "Bearer ak_a.test").body(String::new()).unwrap();
-    service.oneshot(request).await.unwrap()
+    let request = Request::builder().header("authorization", format!("Bearer {bearer}"));
+    service.oneshot(request.header("x-anyreach-org", "org_1").body(String::new()).unwrap()).await.unwrap()
 }
 
 async fn pages(pool: &SqlitePool) -> i64 {
@@ -96,6 +105,86 @@ async fn a_full_disk_refuses_the_change_and_loses_nothing() {
     assert!(is_there(&full, &refused.0).await);
     let check: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&pool).await.unwrap();
     assert_eq!(check, "ok");
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_at_the_start_is_told_and_the_file_is_left_as_it_was() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.db");
+    let full = SqliteStore::options(&path).pragma("max_page_count", "4");
+    let pool = SqlitePoolOptions::new().connect_lazy_with(full);
+    let refused = SqliteStore::from_pool(pool, Catalogue::documented()).await.unwrap_err();
+    assert!(matches!(refused, OpenError::Migration(_)), "{refused:?}");
+    assert!(refused.source().unwrap().to_string().contains("full"), "{refused:?}");
+    let (store, _) = store(&path, 1).await;
+    assert!(is_there(&store, "a").await, "with room it opens");
+}
+
+#[tokio::test]
+async fn a_table_that_is_gone_is_an_outage_and_ends_with_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, pool) = store(&directory.path().join("keys.db"), 2).await;
+    for table in ["credentials", "organizations", "users", "memberships"] {
+        let rename = |from, to| AssertSqlSafe(format!("ALTER TABLE tower_api_key_{from} RENAME TO tower_api_key_{to}"));
+        sqlx::raw_sql(rename(table, "elsewhere")).execute(&pool).await.unwrap();
+        let bearers: &[&str] = match table {
+            "credentials" => &["ak_a.test", "ak_nobody.test", "pat_test", "pat_nobody"],
+            "organizations" => &["ak_a.test", "ak_nobody.test"],
+            _ => &["pat_test", "pat_nobody"],
+        };
+        for bearer in bearers {
+            assert_eq!(
+                present(&store, bearer).await.status(),
+                StatusCode::SERVICE_UNAVAILABLE,
+                "{bearer} without {table}"
+            );
+        }
+        sqlx::raw_sql(rename("elsewhere", table)).execute(&pool).await.unwrap();
+        for (bearer, wanted) in
+            [("ak_a.test", StatusCode::OK), ("pat_test", StatusCode::OK), ("ak_nobody.test", StatusCode::UNAUTHORIZED)]
+        {
+            assert_eq!(present(&store, bearer).await.status(), wanted, "{bearer} with {table} again");
+        }
+    }
+}
+
+/// As a disk that loses a block does. Whatever SQLite cannot find for that reason must not look like what is not there.
+#[tokio::test]
+async fn a_page_of_zeros_is_an_error_at_the_start_or_an_outage_and_never_a_refusal() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.db");
+    let (whole, pool) = store(&path, 1).await;
+    let pages = pages(&pool).await;
+    whole.close().await;
+    let good = std::fs::read(&path).unwrap();
+    let mut outcomes = BTreeMap::new();
+    let size = good.len() / usize::try_from(pages).unwrap();
+    for page in 0..good.len() / size {
+        let path = directory.path().join(format!("without-{page}.db"));
+        let mut bytes = good.clone();
+        bytes[page * size..][..size].fill(0);
+        std::fs::write(&path, bytes).unwrap();
+        let outcome = match SqliteStore::open(&path, Catalogue::documented()).await {
+            Err(error) => {
+                assert!(matches!(error, OpenError::NotADatabase(_) | OpenError::Migration(_)), "{page}: {error:?}");
+                vec!["error at the start"]
+            }
+            Ok(store) => {
+                let mut told = Vec::new();
+                for bearer in ["ak_a.test", "pat_test"] {
+                    told.push(match present(&store, bearer).await.status() {
+                        StatusCode::OK => "accepted",
+                        StatusCode::SERVICE_UNAVAILABLE => "outage",
+                        other => panic!("{bearer} without page {page}: {other}"),
+                    });
+                }
+                told
+            }
+        };
+        *outcomes.entry(outcome).or_insert(0) += 1;
+    }
+    let seen = |outcome: &[&str]| outcomes.contains_key(outcome);
+    assert!(seen(&["error at the start"]) && seen(&["outage", "outage"]), "{outcomes:?}");
 }
 
 /// As after some I/O errors; the driver would go on as if the transaction were still open.
