@@ -30,7 +30,7 @@ else
   "$BIN/initdb" -D data -U postgres -A trust --encoding=UTF8 --locale=C --no-sync >initdb.log 2>&1 || { cat initdb.log >&2; exit 1; }
   printf 'local all locked scram-sha-256\nlocal all all trust\nlocal replication all trust\n' >data/pg_hba.conf
 fi
-ulimit -f "$BLOCKS" || exit 1
+[ -z "$BLOCKS" ] || ulimit -f "$BLOCKS" || exit 1
 "$BIN/pg_ctl" -D data -l log -w -o "-c listen_addresses= -c unix_socket_directories=$DIR $SETTINGS" start >/dev/null || { cat log >&2; exit 1; }
 head -n 1 data/postmaster.pid
 read -r _
@@ -62,7 +62,7 @@ impl Cluster {
 
     /// The same, with more options for the server, such as `-c max_connections=300`.
     pub(crate) fn start_with(settings: &str) -> Option<Self> {
-        Self::launch(settings, Path::new(""), "unlimited")
+        Self::launch(settings, Path::new(""), "")
     }
 
     /// The same, where no file grows past 16 MiB, the size of the files of the write-ahead log. To the tables that is a disk
@@ -73,11 +73,11 @@ impl Cluster {
 
     /// Starts a standby of this cluster, which follows it by streaming replication.
     pub(crate) fn standby(&self) -> Self {
-        Self::launch("", &self.dir, "unlimited").expect("the binaries are there")
+        Self::launch("", &self.dir, "").expect("the binaries are there")
     }
 
     /// Starts a cluster: a standby of the one in `primary`, unless that is empty. No file may have more than `blocks` of 512
-    /// bytes.
+    /// bytes, unless that is empty.
     fn launch(settings: &str, primary: &Path, blocks: &str) -> Option<Self> {
         let Some(bin) = binaries() else {
             assert!(std::env::var_os("REQUIRE_PG").is_none_or(|value| value != "1"), "no PostgreSQL binaries");
