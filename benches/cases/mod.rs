@@ -3,15 +3,19 @@
 use std::{hint::black_box, sync::Arc};
 
 use http::{Request, Response};
-use tower_api_key::{AuthLayer, Rejection, secret::Digest, store::Record};
+use tower_api_key::{
+    AuthLayer, Rejection,
+    secret::{Digest, Peppers},
+    store::Record,
+};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::support::{
     door::{Echo, Extensions, Loop, call},
     fixtures::{
-        Asking, Body, Empty, ORGANIZATION, One, bearing, bearing_for_organization, key, key_id, key_with_secret, reads,
-        store, token,
+        Asking, Body, Empty, ORGANIZATION, One, Peppered, bearing, bearing_for_organization, key, key_id,
+        key_with_secret, reads, store, token,
     },
     parts,
     refusals::{self, Door, Refusal},
@@ -42,6 +46,7 @@ pub(crate) fn all() -> Vec<Case> {
     let mut all = accepted();
     all.extend(refusals::all().into_iter().map(refused));
     all.extend(parsed());
+    all.extend(peppered());
     let parts = parts::arms().into_iter();
     all.extend(parts.map(|part| Case { name: format!("part: {}", part.name), base: Box::new(|_| ()), run: part.run }));
     all
@@ -100,6 +105,24 @@ fn parsed() -> Vec<Case> {
         refuse(format!("parse: {name}"), bearing(&token), door(layer.layer(Echo)))
     };
     tokens.into_iter().map(case).collect()
+}
+
+/// How the names of those begin that must cost the same, so that nobody learns which ids there are.
+pub(crate) const ALIKE: &str = "with a pepper: ";
+
+/// Where there is a pepper: an unknown id, and a wrong secret for a digest that is under it and for one that is not.
+fn peppered() -> Vec<Case> {
+    let peppers = Peppers::new("test", &[b't'; 32]).unwrap();
+    let plain = Digest::of(key_with_secret("probe", "another").as_bytes());
+    let under = Record::org_key(key_id("probe"), peppers.current().digest(&plain), ORGANIZATION);
+    let under = under.under(peppers.named("test").cloned());
+    let plain = Record::org_key(key_id("probe"), plain, ORGANIZATION);
+    let records = [("unknown id", None), ("wrong secret", Some(under)), ("wrong secret, plain digest", Some(plain))];
+    let case = |(name, record): (&str, Option<Record>)| {
+        let store = Peppered(peppers.clone(), record.map(Arc::new));
+        refuse(format!("{ALIKE}{name}"), bearing(&key("probe")), door(AuthLayer::new(store).layer(Echo)))
+    };
+    records.into_iter().map(case).collect()
 }
 
 fn wrong_secret(position: usize) -> Case {

@@ -10,7 +10,7 @@ use tower_api_key::{
     RequireScopes,
     clock::UnixMillis,
     principal::ScopeSet,
-    secret::Digest,
+    secret::{Digest, Pepper, Peppers},
     store::{CredentialStore, Lookup, MemoryStore, Peek, Record, Standing, StoreError},
 };
 
@@ -128,6 +128,25 @@ impl CredentialStore for Empty {
 
     async fn find(&self, _: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
         Ok(None)
+    }
+}
+
+/// A store with a pepper, and at most one record.
+#[derive(Debug)]
+pub(crate) struct Peppered(pub(crate) Peppers, pub(crate) Option<Arc<Record>>);
+
+#[async_trait]
+impl CredentialStore for Peppered {
+    fn peek(&self, _: &Lookup<'_>) -> Peek {
+        self.1.as_ref().map_or(Peek::NotFound, |record| Peek::Found(Arc::clone(record)))
+    }
+
+    fn decoy(&self) -> Option<&Pepper> {
+        Some(self.0.current())
+    }
+
+    async fn find(&self, _: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        Ok(self.1.clone())
     }
 }
 
