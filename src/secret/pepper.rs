@@ -77,10 +77,9 @@ impl fmt::Debug for Pepper {
 
 /// The peppers of a store: one under which digests are made, and older ones under which they may still be kept.
 ///
-/// For [`SqliteStore`](crate::store::SqliteStore::with_peppers) and
-/// [`PostgresStore`](crate::store::PostgresStore::with_peppers); a [`MemoryStore`](crate::store::MemoryStore) keeps nothing
-/// that could be copied at rest. Keep the secrets outside of the database. What they are good for, and how one takes the place
-/// of another, is in the [guide](crate::guide::peppers).
+/// For `SqliteStore::with_peppers` and `PostgresStore::with_peppers`; a [`MemoryStore`](crate::store::MemoryStore) keeps
+/// nothing that could be copied at rest. Keep the secrets outside of the database. What they are good for, and how one takes
+/// the place of another, is in the [guide](crate::guide::peppers).
 ///
 /// ```
 /// use tower_api_key::secret::Peppers;
