@@ -177,13 +177,17 @@ impl<S: ManagedStore> Manager<S> {
             let info = insert.info.clone();
             let events = vec![actor.event(now, Action::Issued, &info)];
             let commit = Commit { owner: owner.clone(), insert: Some(insert), changes: Vec::new(), events };
-            match self.commit(&commit).await {
+            let refusal = match self.commit(&commit).await {
                 Ok(()) => return Ok(Issued { info, secret: Some(secret) }),
-                Err(WriteError::Taken(_)) => {} // the idempotency key by a request at the same time, or the id by chance
+                Err(error @ (WriteError::Taken(_) | WriteError::CapReached(_))) => error,
                 Err(error) => return Err(error.into()),
-            }
+            };
+            // A request at the same time may have used the idempotency key, or the last place below the cap for it.
             if let Some(issued) = self.issued_before(&owner, idempotency.as_ref()).await? {
                 return Ok(issued);
+            }
+            if let WriteError::CapReached(cap) = refusal {
+                return Err(ManageError::CapReached(cap));
             }
         }
         Err(ManageError::Busy)

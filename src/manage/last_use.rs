@@ -66,6 +66,9 @@ struct Slot {
 /// Stands for the last use in a slot that is being taken out.
 const RETIRED: i64 = i64::MIN;
 
+/// How many uses one transaction writes at most, so that a revocation need not wait long for its turn.
+const BATCH: usize = 1000;
+
 /// Uses of one credential that are closer together are one, so that cores need not write the same line for each request.
 const RESOLUTION_MILLIS: i64 = 1000;
 
@@ -99,8 +102,8 @@ impl LastUse {
         fresh.collect()
     }
 
-    /// Remembers what was written, and takes out what was not used since it was last written.
-    fn wrote(&self, uses: &[Use]) {
+    /// Takes out what was not used since it was last written.
+    fn forget_idle(&self) {
         let slots = self.0.slots.pin();
         for (name, slot) in &slots {
             let written = slot.written.load(Relaxed);
@@ -109,6 +112,10 @@ impl LastUse {
                 let _ = slots.remove_if(name, |_, slot| slot.at.load(Relaxed) == RETIRED);
             }
         }
+    }
+
+    fn wrote(&self, uses: &[Use]) {
+        let slots = self.0.slots.pin();
         for used in uses {
             if let Some(slot) = slots.get(&Borrowed(used.kind, used.id.as_str())) {
                 slot.written.store(used.at.0, Relaxed);
@@ -150,14 +157,15 @@ impl<S: ManagedStore> Manager<S> {
     /// whose digest was made without the store's current [pepper](crate::secret::Peppers) get another.
     ///
     /// # Errors
-    /// [`ManageError::Store`]; the uses are kept.
+    /// [`ManageError::Store`]; what was not written is kept.
     pub async fn record_uses(&self, uses: &LastUse) -> Result<usize, ManageError> {
+        uses.forget_idle();
         let unwritten = uses.unwritten();
-        if !unwritten.is_empty() {
-            let events = self.store.record_uses(&unwritten).await?;
+        for some in unwritten.chunks(BATCH) {
+            let events = self.store.record_uses(some).await?;
             events.iter().for_each(|event| (self.hook)(event));
+            uses.wrote(some);
         }
-        uses.wrote(&unwritten);
         self.rehash(uses).await?;
         Ok(unwritten.len())
     }

@@ -140,7 +140,7 @@ pub(super) async fn an_idempotency_key_is_answered_with_what_it_has_made<S: Mana
 
 pub(super) async fn of_many_under_one_idempotency_key_one_makes_a_credential<S: ManagedStore>(site: &Site<S>) -> Claim {
     let tasks = (0..8).map(|_| {
-        let manager = site.manager.clone();
+        let manager = site.manager.clone().with_cap(1); // which the first of them reaches
         let wish = NewToken::named("one").with_idempotency_key("once");
         tokio::spawn(async move { manager.issue_token(&user(USER), wish).await })
     });
