@@ -291,8 +291,8 @@ async fn a_cap_counts_what_counts_or_could() {
     let Some(fixture) = Fixture::make().await else { return };
     for (owner, other) in owners() {
         fixture.insert(info(&other, "others")).await;
-        type Row = (&'static str, bool, fn(&mut CredentialInfo));
-        let table: [Row; 6] = [
+        type Make = fn(&mut CredentialInfo);
+        let table: [(&str, bool, Make); 6] = [
             ("active", true, |_| {}),
             ("disabled", true, |old| old.standing = Standing::Disabled),
             ("deleted", false, |old| old.standing = Standing::Deleted),

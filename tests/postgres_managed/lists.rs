@@ -1,5 +1,7 @@
 //! Lists: complete, in order, and filtered as the reference says.
 
+use std::cmp::Reverse;
+
 use tower_api_key::{
     clock::UnixMillis,
     manage::{Action, CredentialInfo, Event, Filter, Owner, State, Who},
@@ -11,7 +13,7 @@ use super::{Fixture, all, altering, event, info, owners};
 
 fn sorted(mut list: Vec<CredentialInfo>) -> Vec<CredentialInfo> {
     let place = |info: &CredentialInfo| (info.created_at, info.id.as_str().to_owned());
-    list.sort_by_key(|info| std::cmp::Reverse(place(info)));
+    list.sort_by_key(|info| Reverse(place(info)));
     list
 }
 

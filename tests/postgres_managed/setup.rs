@@ -126,6 +126,32 @@ async fn what_contains_nul_is_unknown_and_cannot_be_written() {
     }
 }
 
+/// PostgreSQL compresses what repeats itself, so that only a text that does not can be too long for an index.
+fn long(salt: u64) -> String {
+    let next = |state: &mut u64| {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        Some(char::from(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"[(*state >> 58) as usize]))
+    };
+    std::iter::repeat_n((), 1_300).scan(salt, |state, ()| next(state)).collect()
+}
+
+#[tokio::test]
+async fn ids_may_be_as_long_as_documented() {
+    let Some(fixture) = Fixture::make().await else { return };
+    let store = &fixture.store;
+    let (organization, user) = (long(1), long(2));
+    store.create_organization(&organization, None).await.unwrap();
+    store.create_user(&user).await.unwrap();
+    store.set_member(&user, &organization, "viewer").await.unwrap();
+    for owner in [Owner::Organization(organization.as_str().into()), Owner::User(user.as_str().into())] {
+        let mut issue = inserting(info(&owner, &long(3)));
+        issue.insert.as_mut().unwrap().idempotency = Some((long(4).into(), [1; 32]));
+        issue.events.push(event(&owner, &long(3), Action::Issued));
+        store.commit(&issue).await.unwrap();
+        assert_eq!(store.credentials(&owner, &all()).await.unwrap().len(), 1);
+    }
+}
+
 /// The list is the one in the module's documentation.
 #[tokio::test]
 async fn the_documented_rights_are_enough_for_management() {
