@@ -4,7 +4,7 @@ use crate::{
     clock::UnixMillis,
     credential::Kind,
     principal::{CredentialId, OrgId, UserId},
-    store::Standing,
+    store::{Record, Standing},
 };
 
 /// Whose a credential is. Decides its kind.
@@ -33,6 +33,14 @@ impl Owner {
         match self {
             Self::Organization(id) => id.as_str(),
             Self::User(id) => id.as_str(),
+        }
+    }
+
+    /// The owner that a record names.
+    pub(crate) fn of_record(record: &Record) -> Option<Self> {
+        match record.kind() {
+            Kind::OrgKey => record.organization().cloned().map(Self::Organization),
+            Kind::PersonalToken => record.user().cloned().map(Self::User),
         }
     }
 

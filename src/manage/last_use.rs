@@ -80,15 +80,14 @@ impl LastUse {
     }
 
     pub(crate) fn note(&self, record: &Record, presented: &Digest, now: UnixMillis) {
-        if record.is_outdated() {
-            let name = Name { kind: record.kind(), id: record.id().into() };
-            self.0.outdated.pin().insert(name, presented.clone());
+        let name = Borrowed(record.kind(), record.id());
+        if record.is_outdated() && !self.0.outdated.pin().contains_key(&name) {
+            self.0.outdated.pin().insert(name.to_name(), presented.clone());
         }
         let slots = self.0.slots.pin();
-        let noted = slots.get(&Borrowed(record.kind(), record.id())).is_some_and(|slot| slot.touch(now.0));
-        if !noted {
+        if !slots.get(&name).is_some_and(|slot| slot.touch(now.0)) {
             let slot = Slot { at: AtomicI64::new(now.0), written: AtomicI64::new(RETIRED) };
-            slots.insert(Name { kind: record.kind(), id: record.id().into() }, slot);
+            slots.insert(name.to_name(), slot);
         }
     }
 
@@ -185,6 +184,12 @@ impl<S: ManagedStore> Manager<S> {
             }
         }
         Ok(())
+    }
+}
+
+impl Borrowed<'_> {
+    fn to_name(&self) -> Name {
+        Name { kind: self.0, id: self.1.into() }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     principal::CredentialId,
     rejection::Cause,
     secret::verify,
-    store::{Alteration, Commit, ListQuery, ManagedStore, Record, Standing, StoreError, WriteError},
+    store::{Alteration, Commit, ListQuery, ManagedStore, Standing, StoreError, WriteError},
 };
 
 /// How many credentials one transaction of [`Manager::revoke_all`] deletes at most.
@@ -28,7 +28,7 @@ impl<S: ManagedStore> Manager<S> {
             _ => ManageError::UnknownCredential,
         })?;
         let record = verified.into_record();
-        let owner = owner_of(&record).ok_or(ManageError::UnknownCredential)?;
+        let owner = Owner::of_record(&record).ok_or(ManageError::UnknownCredential)?;
         let holder = Actor::holder(owner, origin);
         let gone = |before| Ok(CredentialInfo { standing: Standing::Deleted, ..before });
         self.change(&holder, record.kind(), record.id(), Action::Revoked, gone).await
@@ -67,12 +67,5 @@ impl<S: ManagedStore> Manager<S> {
             }
         }
         Err(ManageError::Busy)
-    }
-}
-
-fn owner_of(record: &Record) -> Option<Owner> {
-    match record.kind() {
-        Kind::OrgKey => record.organization().cloned().map(Owner::Organization),
-        Kind::PersonalToken => record.user().cloned().map(Owner::User),
     }
 }

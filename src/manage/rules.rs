@@ -50,12 +50,7 @@ pub(super) fn check_grant(
     if let Some(unknown) = scopes.unwrap_or_default().iter().find(|scope| !catalogue.knows(scope)) {
         return Err(ManageError::UnknownScope(unknown.clone()));
     }
-    let given = match (scopes, role) {
-        (Some(scopes), _) => catalogue.expand(scopes.iter().cloned()),
-        (None, Some(role)) => catalogue.scopes_of(role).ok_or_else(|| ManageError::UnknownRole(role.into()))?.clone(),
-        (None, None) => ScopeSet::empty(),
-    };
-    actor.lacks(&given).map_or(Ok(()), |scope| Err(ManageError::ScopeNotHeld(scope.into())))
+    check_held(actor, role, scopes, catalogue)
 }
 
 /// A credential that exists is handed out again by whoever rotates or enables it: they have to hold what it does.

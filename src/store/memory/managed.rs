@@ -19,16 +19,19 @@ use crate::{
 };
 
 impl MemoryStore {
+    fn record_of(&self, book: &Book, kind: Kind, id: &str) -> Option<Arc<Record>> {
+        match kind {
+            Kind::OrgKey => self.keys.pin().get(&ById(id.as_bytes())).map(|key| Arc::clone(&key.0)),
+            Kind::PersonalToken => {
+                self.tokens.pin().get(book.token_digests.get(id)?).map(|entry| Arc::clone(&entry.alone))
+            }
+        }
+    }
+
     /// What the maps and the book know of a credential of `owner`.
     fn known(&self, book: &Book, owner: &Owner, id: &str) -> Option<CredentialInfo> {
-        let record = match owner {
-            Owner::Organization(_) => self.keys.pin().get(&ById(id.as_bytes())).map(|key| Arc::clone(&key.0)),
-            Owner::User(_) => book
-                .token_digests
-                .get(id)
-                .and_then(|digest| self.tokens.pin().get(digest).map(|entry| Arc::clone(&entry.alone))),
-        };
-        record.filter(|record| belongs(record, owner)).map(|record| book.ledger.complete(self.told_by(&record, owner)))
+        let record = self.record_of(book, owner.kind(), id).filter(|record| belongs(record, owner))?;
+        Some(book.ledger.complete(self.told_by(&record, owner)))
     }
 
     fn all(&self, book: &Book, owner: &Owner) -> Vec<CredentialInfo> {
@@ -42,21 +45,6 @@ impl MemoryStore {
                 let tokens = self.tokens.pin();
                 let digests = book.users.get(user).into_iter().flat_map(|user| &user.tokens);
                 digests.filter_map(|digest| tokens.get(digest)).map(|entry| complete(&entry.alone)).collect()
-            }
-        }
-    }
-
-    fn owner_of(&self, book: &Book, used: &Use) -> Option<Owner> {
-        match used.kind {
-            Kind::OrgKey => {
-                let keys = self.keys.pin();
-                let organization = keys.get(&ById(used.id.as_str().as_bytes()))?.0.organization()?;
-                Some(Owner::Organization(organization.clone()))
-            }
-            Kind::PersonalToken => {
-                let tokens = self.tokens.pin();
-                let user = tokens.get(book.token_digests.get(&used.id)?)?.alone.user()?;
-                Some(Owner::User(user.clone()))
             }
         }
     }
@@ -106,7 +94,7 @@ impl MemoryStore {
         if taken || repeated { Err(Taken(id.into())) } else { Ok(()) }
     }
 
-    fn record(&self, insert: &Insert) -> Result<Record, WriteError> {
+    fn new_record(&self, insert: &Insert) -> Result<Record, WriteError> {
         let info = &insert.info;
         let record = match &info.owner {
             Owner::Organization(organization) => Record::org_key(&info.id, insert.digest.clone(), organization),
@@ -213,7 +201,7 @@ impl ManagedStore for MemoryStore {
         let inserted = match &commit.insert {
             Some(insert) => {
                 self.may_insert(&book, insert)?;
-                Some((insert, self.record(insert)?))
+                Some((insert, self.new_record(insert)?))
             }
             None => None,
         };
@@ -243,7 +231,8 @@ impl ManagedStore for MemoryStore {
         let mut book = self.book();
         let mut told = Vec::new();
         for used in uses {
-            let owner = self.owner_of(&book, used);
+            let record = self.record_of(&book, used.kind, used.id.as_str());
+            let owner = record.and_then(|record| Owner::of_record(&record));
             if let Some(credential) = owner.and_then(|owner| self.known(&book, &owner, used.id.as_str())) {
                 told.extend(book.ledger.record_use(used, credential));
             }
