@@ -61,13 +61,15 @@ struct Tables {
 }
 
 impl Catalogue {
-    /// Returns the documented catalogue: `admin` holds every scope, `viewer` those that end in `:read`, and
-    /// `members:manage` implies `members:read` (organizations/roles-and-permissions). Nothing else is implied.
+    /// Returns the documented catalogue: `admin` holds every scope, `viewer` those that end in `:read`;
+    /// `members:manage` implies `members:read` (organizations/roles-and-permissions), and `conversations:read_sensitive`
+    /// implies `conversations:read` (conversations/permissions-and-data-access). Nothing else is implied.
     #[must_use]
     pub fn documented() -> Self {
         let viewer = DOCUMENTED_SCOPES.into_iter().filter(|scope| scope.ends_with(":read"));
         let mut builder = Self::builder().role("admin", DOCUMENTED_SCOPES).role("viewer", viewer);
         builder = builder.implies("members:manage", "members:read");
+        builder = builder.implies("conversations:read_sensitive", "conversations:read");
         Self(Arc::new(builder.tables()))
     }
 
@@ -166,12 +168,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_documented_catalogue_implies_one_thing_only() {
+    fn the_documented_catalogue_implies_two_things_only() {
         let catalogue = Catalogue::documented();
-        let holds = |scope: &str| catalogue.expand([scope]);
-        assert!(holds("members:manage").contains("members:read"));
-        for scope in DOCUMENTED_SCOPES.into_iter().filter(|scope| *scope != "members:manage") {
-            assert_eq!(holds(scope).iter().collect::<Vec<_>>(), [scope]);
+        let implied = [
+            ("members:manage", vec!["members:manage", "members:read"]),
+            ("conversations:read_sensitive", vec!["conversations:read", "conversations:read_sensitive"]),
+        ];
+        for scope in DOCUMENTED_SCOPES {
+            let held = implied.iter().find(|(from, _)| *from == scope).map_or(vec![scope], |(_, held)| held.clone());
+            assert_eq!(catalogue.expand([scope]).iter().collect::<Vec<_>>(), held);
         }
     }
 

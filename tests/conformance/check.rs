@@ -127,12 +127,13 @@ impl Check<'_> {
 
 /// The cases that the protocol answers in another way, by rule.
 ///
-/// `members:manage` ⇒ `members:read` is the only implication that the protocol states. A case that wants a scope-gated
-/// route opened by any other one asks for more than it grants.
+/// `members:manage` ⇒ `members:read` and `conversations:read_sensitive` ⇒ `conversations:read` are the implications that the
+/// protocol states. A case that wants a scope-gated route opened by any other one asks for more than it grants.
 fn dispute(case: &Case, answer: &Answer) -> Option<String> {
     let scopes: Vec<&str> = case.setup.get("scopes")?.as_array()?.iter().filter_map(Value::as_str).collect();
-    let holds =
-        |scope: &str| scopes.contains(&scope) || (scope == "members:read" && scopes.contains(&"members:manage"));
+    let implies = [("members:manage", "members:read"), ("conversations:read_sensitive", "conversations:read")];
+    let implied = |scope: &str| implies.iter().any(|(from, to)| *to == scope && scopes.contains(from));
+    let holds = |scope: &str| scopes.contains(&scope) || implied(scope);
     let wanted = case.expect.get("status").and_then(Value::as_u64);
     let tolerated = case.expect.get("acceptable_status").and_then(Value::as_array);
     let refused = case.path_kind == PathKind::ScopeGated

@@ -47,9 +47,11 @@ pub(super) fn unreadable(fixtures: &Value) -> HashSet<String> {
     damaged.filter_map(|key| key.get("id")?.as_str()).map(str::to_owned).collect()
 }
 
-/// The roles of the fixtures, with the one implication that the protocol states.
+/// The roles of the fixtures, with the two implications that the protocol states.
 fn catalogue(fixtures: &Value) -> Result<Catalogue, BoxError> {
-    let mut builder = Catalogue::builder().implies("members:manage", "members:read");
+    let mut builder = Catalogue::builder()
+        .implies("members:manage", "members:read")
+        .implies("conversations:read_sensitive", "conversations:read");
     for (role, scopes) in members(fixtures, "roles")? {
         let scopes = scopes.as_array().ok_or("a role is not a list of scopes")?;
         builder = builder.role(role, scopes.iter().filter_map(Value::as_str));
