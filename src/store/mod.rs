@@ -102,8 +102,11 @@ impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
 /// Tells who is below whom among organizations that form a tree.
 #[async_trait]
 pub trait OrgTree: Send + Sync + 'static {
-    /// Returns whether `organization` exists and has `ancestor` above it, at any distance. An organization is not its
-    /// own descendant.
+    /// Returns whether `organization` has `ancestor` above it, at any distance, and all organizations from the one to the
+    /// other, both included, are live. An organization is not its own descendant.
+    ///
+    /// Below a deleted or disabled organization nothing can be reached from above: whoever ends an organization expects
+    /// that nobody reaches through it any longer.
     ///
     /// # Errors
     /// [`StoreError`] when the tree could not tell.

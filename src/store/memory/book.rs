@@ -135,10 +135,11 @@ impl Book {
         TokenEntry { memberships: there.collect(), alone: Arc::new(alone) }
     }
 
-    /// Walks upwards. It ends: a parent exists before its children and is never changed.
+    /// Walks upwards through living organizations. It ends: a parent exists before its children and is never changed.
     pub(super) fn is_descendant_of(&self, organization: &str, ancestor: &str) -> bool {
-        let parent = |id: &str| self.organizations.get(id).and_then(|entry| entry.parent.as_ref());
-        let mut above = std::iter::successors(parent(organization), |id| parent(id.as_str()));
-        self.living(organization).is_ok() && above.any(|id| id.as_str() == ancestor)
+        let live = |id: &str| self.organizations.get(id).filter(|entry| entry.state == OrganizationState::Live);
+        let live_parent = |id: &str| live(id)?.parent.as_ref().filter(|parent| live(parent.as_str()).is_some());
+        let mut above = std::iter::successors(live_parent(organization), |id| live_parent(id.as_str()));
+        above.any(|id| id.as_str() == ancestor)
     }
 }
