@@ -35,7 +35,9 @@ pub(crate) struct Policy {
     pub(crate) needs_organization: bool,
     /// Lets a request without any `Authorization` header pass, as nobody.
     pub(crate) optional: bool,
-    pub(crate) preflight_passes: bool,
+    pub(crate) answers_preflights: bool,
+    /// Takes the `Authorization` header out of requests that are accepted.
+    pub(crate) removes_authorization: bool,
     pub(crate) browser_guard: Option<BrowserGuard>,
     pub(crate) last_use: Option<LastUse>,
 }
@@ -49,10 +51,14 @@ pub(crate) struct Denial {
 }
 
 impl Policy {
-    /// Whether the request passes without a credential being looked at.
-    pub(crate) fn passes_unseen<B>(&self, request: &Request<B>) -> bool {
-        (self.optional && !request.headers().contains_key(header::AUTHORIZATION))
-            || (self.preflight_passes && is_preflight(request))
+    /// Whether the request passes as nobody.
+    pub(crate) fn is_anonymous<B>(&self, request: &Request<B>) -> bool {
+        self.optional && !request.headers().contains_key(header::AUTHORIZATION)
+    }
+
+    /// Whether the layer answers the request itself, without looking at a credential.
+    pub(crate) fn is_answered_preflight<B>(&self, request: &Request<B>) -> bool {
+        self.answers_preflights && is_preflight(request)
     }
 
     /// Reads the credential. Decided without the store, and without allocation.
@@ -106,6 +112,7 @@ impl Policy {
 }
 
 /// All three marks of a CORS preflight (Fetch, "CORS-preflight request"); any two are not one.
+#[cold]
 fn is_preflight<B>(request: &Request<B>) -> bool {
     let has = |name| request.headers().contains_key(name);
     request.method() == Method::OPTIONS && has(header::ORIGIN) && has(header::ACCESS_CONTROL_REQUEST_METHOD)
@@ -137,7 +144,8 @@ impl fmt::Debug for Policy {
             .field("deadline", &self.deadline)
             .field("needs_organization", &self.needs_organization)
             .field("optional", &self.optional)
-            .field("preflight_passes", &self.preflight_passes)
+            .field("answers_preflights", &self.answers_preflights)
+            .field("removes_authorization", &self.removes_authorization)
             .field("browser_guard", &self.browser_guard)
             .finish_non_exhaustive()
     }

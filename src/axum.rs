@@ -3,13 +3,19 @@
 //! `Principal` demands a caller: without an [`AuthLayer`](crate::AuthLayer) around the route it answers 500 and logs the
 //! fix, behind an optional or public layer without a credential 401. `Option<Principal>` takes nobody as `None`.
 
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
 use axum_core::{
     body::Body,
     extract::{FromRequestParts, OptionalFromRequestParts},
     response::{IntoResponse, Response},
 };
 use http::{
-    HeaderMap, HeaderValue, StatusCode,
+    HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
     request::Parts,
 };
@@ -19,6 +25,7 @@ use crate::{
     authenticate::Denial,
     manage::ManageError,
     observe,
+    principal::OrgId,
     rejection::{Cause, Presentation, RefusalBody},
 };
 
@@ -48,6 +55,42 @@ impl<S: Sync> OptionalFromRequestParts<S> for Principal {
     }
 }
 
+/// Finds the target of a [`RequireDescendant`](crate::RequireDescendant) with an extractor, so that the layer and the
+/// handler read the same organization: `Path` gives the parameter that the router matched, percent-decoded, also under
+/// `nest`, where the URI that a layer sees lacks the prefix.
+///
+/// Takes extractors that answer at once, as `Path`, `Query` and `Extension` do. Where extraction fails or waits there is no
+/// target, and the request is refused.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use axum::{Router, extract::Path, routing::get};
+/// use tower_api_key::{AuthLayer, RequireDescendant, store::MemoryStore};
+///
+/// let store = Arc::new(MemoryStore::new());
+/// let auth = AuthLayer::new(Arc::clone(&store));
+/// let target = tower_api_key::axum::target(|Path(organization): Path<String>| organization.into());
+/// let below = RequireDescendant::new(store, target).like(&auth);
+/// let console = Router::new().route("/{organization}", get(|| async {}).layer(below));
+/// let app: Router = Router::new().nest("/admin/partner-console", console).layer(auth);
+/// ```
+pub fn target<E>(
+    find: impl Fn(E) -> OrgId + Send + Sync + 'static,
+) -> impl Fn(&Parts) -> Option<OrgId> + Send + Sync + 'static
+where
+    E: FromRequestParts<()> + 'static,
+{
+    move |parts| {
+        let mut parts = parts.clone();
+        let extraction = pin!(E::from_request_parts(&mut parts, &()));
+        match extraction.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(extracted) => extracted.ok().map(&find),
+            Poll::Pending => None,
+        }
+    }
+}
+
 fn refused(cause: Cause) -> Rejection {
     let rejection = Rejection::new(Denial::from(cause), &Messages::default());
     observe::refused(&rejection, None);
@@ -57,7 +100,7 @@ fn refused(cause: Cause) -> Rejection {
 /// Answers in the default form. A layer's own form is not known here; let the layer or a demand refuse where it matters.
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        Presentation::default().refuse(self, &HeaderMap::new())
+        Presentation::default().refuse_in(self, None)
     }
 }
 

@@ -1,4 +1,4 @@
-//! [`ResponseFuture`]: forwarded, refused, or still asking.
+//! [`ResponseFuture`]: forwarded, answered by the layer itself, or still waiting for a verdict.
 
 use std::{
     fmt,
@@ -7,9 +7,11 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response, header::VARY};
 use pin_project_lite::pin_project;
 use tower_service::Service;
+
+use crate::every_route::Decided;
 
 /// What is decided about a request once the answer that it waits for is there.
 pub(crate) type Verdict<ReqB, ResB> = Box<dyn FnOnce(&mut Request<ReqB>) -> Result<(), Response<ResB>> + Send>;
@@ -17,16 +19,38 @@ pub(crate) type Verdict<ReqB, ResB> = Box<dyn FnOnce(&mut Request<ReqB>) -> Resu
 /// An answer on its way. Holds nothing of the request, so that the request's body need not be `Send`.
 pub(crate) type Asking<ReqB, ResB> = Pin<Box<dyn Future<Output = Verdict<ReqB, ResB>> + Send>>;
 
+/// What a layer adds to every response that it lets out.
+#[derive(Debug)]
+pub(crate) struct Additions {
+    pub(crate) decided: Option<Decided>,
+    pub(crate) vary: Option<HeaderValue>,
+}
+
+fn added<B>(mut response: Response<B>, additions: Option<Box<Additions>>) -> Response<B> {
+    let Some(additions) = additions else { return response };
+    if let Some(decided) = additions.decided {
+        response.extensions_mut().insert(decided);
+    }
+    if let Some(vary) = additions.vary {
+        response.headers_mut().append(VARY, vary);
+    }
+    response
+}
+
 pin_project! {
     /// The response of a service behind a check.
     ///
-    /// Dropping it drops the look-up and the inner service's readiness with it.
+    /// While the check waits for a store, nothing of the inner service is held. Once the request is accepted, a clone of
+    /// the inner service is polled ready and called; an error of that `poll_ready` is returned as the inner service's own.
+    /// Dropping the future drops the lookup.
     pub struct ResponseFuture<Inner, ReqB, ResB>
     where
         Inner: Service<Request<ReqB>>,
     {
         #[pin]
         state: State<Inner, ReqB, ResB>,
+        // `None` but for optional layers and under an `EveryRouteDecidesLayer`.
+        additions: Option<Box<Additions>>,
     }
 }
 
@@ -37,32 +61,60 @@ pin_project! {
         Inner: Service<Request<ReqB>>,
     {
         Forwarded { #[pin] future: Inner::Future },
-        Refused { response: Option<Response<ResB>> },
+        Answered { response: Option<Response<ResB>> },
         Waiting { waiting: Option<Box<Waiting<Inner, ReqB, ResB>>> },
     }
 }
 
-/// A request that waits for its verdict, and the ready service that takes it then.
+/// A request that waits: first for its verdict, then for the service to be ready.
 struct Waiting<Inner, ReqB, ResB> {
-    asking: Asking<ReqB, ResB>,
+    /// `None` once the request is accepted.
+    asking: Option<Asking<ReqB, ResB>>,
     request: Request<ReqB>,
-    ready: Inner,
+    /// Not polled before the request is accepted, so that it holds no permit of a limit.
+    service: Inner,
+}
+
+impl<Inner, ReqB, ResB> Waiting<Inner, ReqB, ResB>
+where
+    Inner: Service<Request<ReqB>, Response = Response<ResB>>,
+{
+    /// Resolves to a refusal, or to `None` when the request is accepted and the service is ready for it.
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Response<ResB>>, Inner::Error>> {
+        if let Some(asking) = &mut self.asking {
+            let verdict = ready!(asking.as_mut().poll(cx));
+            self.asking = None;
+            if let Err(refusal) = verdict(&mut self.request) {
+                return Poll::Ready(Ok(Some(refusal)));
+            }
+        }
+        self.service.poll_ready(cx).map_ok(|()| None)
+    }
 }
 
 impl<Inner, ReqB, ResB> ResponseFuture<Inner, ReqB, ResB>
 where
     Inner: Service<Request<ReqB>>,
 {
-    pub(crate) fn forwarded(future: Inner::Future) -> Self {
-        Self { state: State::Forwarded { future } }
+    #[inline]
+    pub(crate) fn forwarded(future: Inner::Future, additions: Option<Box<Additions>>) -> Self {
+        Self { state: State::Forwarded { future }, additions }
     }
 
-    pub(crate) fn refused(response: Response<ResB>) -> Self {
-        Self { state: State::Refused { response: Some(response) } }
+    #[inline]
+    pub(crate) fn answered(response: Response<ResB>, additions: Option<Box<Additions>>) -> Self {
+        Self { state: State::Answered { response: Some(response) }, additions }
     }
 
-    pub(crate) fn waiting(asking: Asking<ReqB, ResB>, request: Request<ReqB>, ready: Inner) -> Self {
-        Self { state: State::Waiting { waiting: Some(Box::new(Waiting { asking, request, ready })) } }
+    /// `service` is a clone that was not polled ready.
+    pub(crate) fn waiting(
+        asking: Asking<ReqB, ResB>,
+        request: Request<ReqB>,
+        service: Inner,
+        additions: Option<Box<Additions>>,
+    ) -> Self {
+        let waiting = Some(Box::new(Waiting { asking: Some(asking), request, service }));
+        Self { state: State::Waiting { waiting }, additions }
     }
 }
 
@@ -74,27 +126,39 @@ where
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
-        loop {
-            let future = match state.as_mut().project() {
-                StateProj::Forwarded { future } => return future.poll(cx),
-                StateProj::Refused { response } => {
-                    return response.take().map_or(Poll::Pending, |r| Poll::Ready(Ok(r)));
-                }
-                StateProj::Waiting { waiting } => {
-                    let Some(pending) = waiting else { return Poll::Pending };
-                    let verdict = ready!(pending.asking.as_mut().poll(cx));
-                    let Some(Waiting { mut request, mut ready, .. }) = waiting.take().map(|boxed| *boxed) else {
-                        return Poll::Pending;
-                    };
-                    match verdict(&mut request) {
-                        Ok(()) => ready.call(request),
-                        Err(refusal) => return Poll::Ready(Ok(refusal)), // `ready` is dropped: its readiness goes back
-                    }
-                }
-            };
-            state.set(State::Forwarded { future });
+        let mut this = self.project();
+        if let (StateProj::Forwarded { future }, None) = (this.state.as_mut().project(), &this.additions) {
+            return future.poll(cx); // nearly every request: the response is not even moved
         }
+        poll_state(this.state, cx).map_ok(|response| added(response, this.additions.take()))
+    }
+}
+
+fn poll_state<Inner, ReqB, ResB>(
+    mut state: Pin<&mut State<Inner, ReqB, ResB>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Response<ResB>, Inner::Error>>
+where
+    Inner: Service<Request<ReqB>, Response = Response<ResB>>,
+{
+    loop {
+        let future = match state.as_mut().project() {
+            StateProj::Forwarded { future } => return future.poll(cx),
+            StateProj::Answered { response } => {
+                return response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
+            }
+            StateProj::Waiting { waiting } => {
+                let Some(pending) = waiting else { return Poll::Pending };
+                let admitted = ready!(pending.poll_ready(cx));
+                let Some(mut waited) = waiting.take() else { return Poll::Pending };
+                match admitted {
+                    Ok(None) => waited.service.call(waited.request),
+                    Ok(Some(refusal)) => return Poll::Ready(Ok(refusal)),
+                    Err(error) => return Poll::Ready(Err(error)),
+                }
+            }
+        };
+        state.set(State::Forwarded { future });
     }
 }
 
@@ -105,9 +169,41 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match self.state {
             State::Forwarded { .. } => "Forwarded",
-            State::Refused { .. } => "Refused",
+            State::Answered { .. } => "Answered",
             State::Waiting { .. } => "Waiting",
         };
         f.debug_struct("ResponseFuture").field("state", &state).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The response of a service behind a [`PublicLayer`](crate::PublicLayer).
+    #[derive(Debug)]
+    pub struct PublicFuture<F> {
+        #[pin]
+        future: F,
+        decided: Option<Decided>,
+    }
+}
+
+impl<F> PublicFuture<F> {
+    pub(crate) fn new(future: F, decided: Option<Decided>) -> Self {
+        Self { future, decided }
+    }
+}
+
+impl<F, B, E> Future for PublicFuture<F>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let mut outcome = ready!(this.future.poll(cx));
+        if let (Ok(response), Some(decided)) = (&mut outcome, this.decided.take()) {
+            response.extensions_mut().insert(decided);
+        }
+        Poll::Ready(outcome)
     }
 }

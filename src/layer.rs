@@ -54,7 +54,8 @@ impl<S> AuthLayer<S> {
                 deadline: Duration::from_secs(1),
                 needs_organization: true,
                 optional: false,
-                preflight_passes: false,
+                answers_preflights: false,
+                removes_authorization: false,
                 browser_guard: None,
                 last_use: None,
             },
@@ -144,18 +145,45 @@ impl<S, R> AuthLayer<S, R> {
     /// Makes the credential optional: a request without an `Authorization` header passes as nobody.
     ///
     /// One with such a header is judged as ever. A bad credential never becomes nobody, and an outage is a 503.
+    /// Responses get `Vary: Authorization` and the organization header, so that no cache gives one caller's to another.
     #[must_use]
     pub fn optional(mut self) -> Self {
         self.policy.optional = true;
         self
     }
 
-    /// Lets CORS preflights pass without a principal: `OPTIONS` with `Origin` and `Access-Control-Request-Method`.
+    /// Answers CORS preflights with 200 and no body instead of 401: `OPTIONS` with `Origin` and
+    /// `Access-Control-Request-Method` (Fetch, "CORS-preflight request"). The inner service is not called.
     ///
-    /// Better is a CORS layer outside of this one, which answers preflights itself.
+    /// The answer grants nothing: it has no `Access-Control-Allow-…` field. Use it behind a gateway that adds these fields
+    /// to responses but leaves the status alone. Otherwise put a CORS layer outside of this one, which answers preflights
+    /// itself. Do not use it behind a gateway that asks this service whether it may forward a request and keeps the
+    /// method: it would take the 200 for a yes.
     #[must_use]
     pub fn with_preflight_pass(mut self) -> Self {
-        self.policy.preflight_passes = true;
+        self.policy.answers_preflights = true;
+        self
+    }
+
+    /// Removes the `Authorization` header from accepted requests before the inner service sees them.
+    ///
+    /// Use it where the inner service forwards requests to others, as a reverse proxy does: they would receive a
+    /// credential that works here. The [`Principal`](crate::Principal) is in the extensions as ever. Handlers that read
+    /// the token itself, to revoke it for example, do not find it.
+    #[must_use]
+    pub fn with_authorization_removed(mut self) -> Self {
+        self.policy.removes_authorization = true;
+        self
+    }
+
+    /// States that the services behind this layer speak gRPC, so that gRPC calls are refused in gRPC's own form.
+    ///
+    /// Services that answer with tonic's body type state it by that type. Others have to say it here: tonic services in
+    /// an axum router (`Routes::into_axum_router`), and gRPC services written by hand. Do not say it for a service
+    /// that speaks plain HTTP alone: see the [guide](crate::guide::refusals#grpc).
+    #[must_use]
+    pub fn with_grpc(mut self) -> Self {
+        self.presentation = self.presentation.with_grpc();
         self
     }
 

@@ -2,28 +2,43 @@
 
 use std::task::{Context, Poll};
 
-use http::Request;
+use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::service::pass;
+use crate::{
+    every_route::Decided,
+    future::PublicFuture,
+    service::{pass, remove_credential},
+};
 
 /// Stands where an [`AuthLayer`](crate::AuthLayer) would, on a route that takes calls without a credential.
 ///
 /// The credential is not looked at: no look-up, no principal, and the store may be down. A principal that somebody put
-/// into the request's extensions is taken out, and an `Authorization` value is marked sensitive.
+/// into the request's extensions is taken out, and every `Authorization` value is marked sensitive. Under an
+/// [`EveryRouteDecidesLayer`](crate::EveryRouteDecidesLayer) the response is marked as decided.
 ///
-/// Leaving the authentication layer off does the same but for the last point. No pattern over paths is offered, since it
-/// would have to read a path exactly as the router does: each route says by itself that it is public.
+/// No pattern over paths is offered, since it would have to read a path exactly as the router does: each route says by
+/// itself that it is public.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
-pub struct PublicLayer;
+pub struct PublicLayer {
+    removes_authorization: bool,
+}
 
 impl PublicLayer {
     /// Makes the layer.
     #[must_use]
     pub fn new() -> Self {
-        Self
+        Self::default()
+    }
+
+    /// Removes the `Authorization` header from the request, for an inner service that forwards requests to others; see
+    /// [`AuthLayer::with_authorization_removed`](crate::AuthLayer::with_authorization_removed).
+    #[must_use]
+    pub fn with_authorization_removed(mut self) -> Self {
+        self.removes_authorization = true;
+        self
     }
 }
 
@@ -31,7 +46,7 @@ impl<Inner> Layer<Inner> for PublicLayer {
     type Service = PublicService<Inner>;
 
     fn layer(&self, inner: Inner) -> Self::Service {
-        PublicService { inner }
+        PublicService { inner, layer: *self }
     }
 }
 
@@ -39,19 +54,27 @@ impl<Inner> Layer<Inner> for PublicLayer {
 #[derive(Clone, Copy, Debug)]
 pub struct PublicService<Inner> {
     inner: Inner,
+    layer: PublicLayer,
 }
 
-impl<Inner: Service<Request<B>>, B> Service<Request<B>> for PublicService<Inner> {
-    type Response = Inner::Response;
+impl<Inner, ReqB, ResB> Service<Request<ReqB>> for PublicService<Inner>
+where
+    Inner: Service<Request<ReqB>, Response = Response<ResB>>,
+{
+    type Response = Response<ResB>;
     type Error = Inner::Error;
-    type Future = Inner::Future;
+    type Future = PublicFuture<Inner::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
+        let decided = Decided::asked_for(request.extensions());
         pass(&mut request);
-        self.inner.call(request)
+        if self.layer.removes_authorization {
+            remove_credential(&mut request);
+        }
+        PublicFuture::new(self.inner.call(request), decided)
     }
 }

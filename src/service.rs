@@ -8,13 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response,
+    header::{AUTHORIZATION, CACHE_CONTROL},
+};
 use tower_service::Service;
 
 use crate::{
     authenticate::{Denial, Policy},
     credential::Presented,
-    future::{Asking, ResponseFuture, Verdict},
+    every_route::Decided,
+    future::{Additions, Asking, ResponseFuture, Verdict},
     observe,
     principal::{Anonymous, Principal},
     rejection::{Presentation, RefusalBody, Rejection, Responder},
@@ -26,6 +30,9 @@ use crate::{
 ///
 /// Answers with the inner service's own response type. The inner service sees a request only once it is accepted, with a
 /// [`Principal`] in its extensions and its `Authorization` value marked sensitive, so that it is not logged.
+///
+/// A request that is decided at once is given to the inner service that was polled ready. While a store is asked, nothing
+/// of the inner service is held: its readiness is given back, and polled for again once the request is accepted.
 pub struct AuthService<Inner, S, R> {
     inner: Inner,
     gate: Arc<Gate<S, R>>,
@@ -36,18 +43,22 @@ struct Gate<S, R> {
     store: Arc<S>,
     policy: Policy,
     presentation: Presentation<R>,
+    /// The value of `Vary`, where the credential is optional.
+    vary: Option<HeaderValue>,
 }
 
 /// What can be said about a request at once.
 enum Opening {
-    Pass,
+    Preflight,
+    Anonymous,
     Accept(Principal),
     Ask(Presented<'static>),
 }
 
 impl<Inner, S, R> AuthService<Inner, S, R> {
     pub(crate) fn new(inner: Inner, store: Arc<S>, policy: Policy, presentation: Presentation<R>) -> Self {
-        Self { inner, gate: Arc::new(Gate { store, policy, presentation }) }
+        let vary = policy.optional.then(|| vary_on(&policy.organization_header)).flatten();
+        Self { inner, gate: Arc::new(Gate { store, policy, presentation, vary }) }
     }
 }
 
@@ -68,39 +79,47 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
+        let additions = self.gate.additions(&request);
         match self.gate.open(&request) {
             Ok(Opening::Accept(principal)) => {
-                admit(&mut request, principal, None);
-                ResponseFuture::forwarded(self.inner.call(request))
+                self.gate.admit(&mut request, principal, None);
+                ResponseFuture::forwarded(self.inner.call(request), additions)
             }
-            Ok(Opening::Pass) => {
+            Ok(Opening::Anonymous) => {
                 pass(&mut request);
-                ResponseFuture::forwarded(self.inner.call(request))
+                ResponseFuture::forwarded(self.inner.call(request), additions)
+            }
+            Ok(Opening::Preflight) => {
+                self.give_readiness_back();
+                ResponseFuture::answered(preflight_answer(), additions)
             }
             Ok(Opening::Ask(presented)) => {
+                self.give_readiness_back();
                 let asking = Arc::clone(&self.gate).ask(presented, request.headers());
-                ResponseFuture::waiting(asking, request, self.take_ready())
+                ResponseFuture::waiting(asking, request, self.inner.clone(), additions)
             }
             Err(denial) => {
-                drop(self.take_ready()); // the readiness that this call does not use goes back
-                ResponseFuture::refused(self.gate.refuse(denial, request.headers(), None))
+                self.give_readiness_back();
+                ResponseFuture::answered(self.gate.refuse(denial, &request, None), additions)
             }
         }
     }
 }
 
 impl<Inner: Clone, S, R> AuthService<Inner, S, R> {
-    /// Takes the service that was polled ready and leaves a clone, which has to be polled before its first call.
-    fn take_ready(&mut self) -> Inner {
-        let clone = self.inner.clone();
-        std::mem::replace(&mut self.inner, clone)
+    /// Drops the service that was polled ready, which this call does not use. A clone stays, which is not ready.
+    fn give_readiness_back(&mut self) {
+        self.inner = self.inner.clone();
     }
 }
 
 impl<S: CredentialStore, R> Gate<S, R> {
     fn open<ReqB>(&self, request: &Request<ReqB>) -> Result<Opening, Denial> {
-        if self.policy.passes_unseen(request) {
-            return Ok(Opening::Pass);
+        if self.policy.is_answered_preflight(request) {
+            return Ok(Opening::Preflight);
+        }
+        if self.policy.is_anonymous(request) {
+            return Ok(Opening::Anonymous);
         }
         let headers = request.headers();
         let presented = self.policy.present(headers)?;
@@ -152,19 +171,42 @@ impl<S: CredentialStore, R> Gate<S, R> {
     {
         match self.policy.judge(request.headers(), presented, found, self.decoy()) {
             Ok(principal) => {
-                admit(request, principal, latency);
+                self.admit(request, principal, latency);
                 Ok(())
             }
-            Err(denial) => Err(self.refuse(denial, request.headers(), latency)),
+            Err(denial) => Err(self.refuse(denial, request, latency)),
         }
     }
 }
 
 impl<S, R> Gate<S, R> {
-    fn refuse<ResB: RefusalBody>(
+    /// What is added to the response, whichever it is.
+    #[inline]
+    fn additions<ReqB>(&self, request: &Request<ReqB>) -> Option<Box<Additions>> {
+        let decided = Decided::asked_for(request.extensions());
+        if decided.is_none() && self.vary.is_none() { None } else { Some(self.adding(decided)) }
+    }
+
+    #[cold]
+    fn adding(&self, decided: Option<Decided>) -> Box<Additions> {
+        Box::new(Additions { decided, vary: self.vary.clone() })
+    }
+
+    #[inline]
+    fn admit<ReqB>(&self, request: &mut Request<ReqB>, principal: Principal, latency: Option<Duration>) {
+        observe::accepted(&principal, latency);
+        if self.policy.removes_authorization {
+            remove_credential(request);
+        } else if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
+            value.set_sensitive(true); // an accepted request has one
+        }
+        request.extensions_mut().insert(principal);
+    }
+
+    fn refuse<ReqB, ResB: RefusalBody>(
         &self,
         denial: Denial,
-        headers: &HeaderMap,
+        request: &Request<ReqB>,
         latency: Option<Duration>,
     ) -> Response<ResB>
     where
@@ -172,14 +214,27 @@ impl<S, R> Gate<S, R> {
     {
         let rejection = Rejection::new(denial, &self.presentation.messages);
         observe::refused(&rejection, latency);
-        self.presentation.refuse(rejection, headers)
+        self.presentation.refuse(rejection, request)
     }
 }
 
-fn admit<ReqB>(request: &mut Request<ReqB>, principal: Principal, latency: Option<Duration>) {
-    observe::accepted(&principal, latency);
-    mark_sensitive(request);
-    request.extensions_mut().insert(principal);
+/// The answer to a CORS preflight: 200 without any permission. Whoever grants permissions adds them further out.
+#[cold]
+fn preflight_answer<ResB: RefusalBody>() -> Response<ResB> {
+    let mut response = Response::new(ResB::empty());
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// `Authorization, X-Anyreach-Org`: what the response of an optional route depends on (RFC 9110, section 12.5.5).
+fn vary_on(organization_header: &HeaderName) -> Option<HeaderValue> {
+    let mut at_start = true;
+    let capitalized = |letter: char| {
+        let start = std::mem::replace(&mut at_start, letter == '-');
+        if start { letter.to_ascii_uppercase() } else { letter }
+    };
+    let name: String = organization_header.as_str().chars().map(capitalized).collect();
+    HeaderValue::try_from(format!("Authorization, {name}")).ok()
 }
 
 /// Lets a request pass as nobody: whatever identity somebody put into its extensions before does not survive.
@@ -189,11 +244,16 @@ pub(crate) fn pass<ReqB>(request: &mut Request<ReqB>) {
     request.extensions_mut().insert(Anonymous);
 }
 
-/// Keeps whoever logs the request's headers further in from showing the credential.
-fn mark_sensitive<ReqB>(request: &mut Request<ReqB>) {
-    if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
-        value.set_sensitive(true);
-    }
+/// Keeps whoever logs the request's headers further in from showing a credential, however many there are.
+pub(crate) fn mark_sensitive<ReqB>(request: &mut Request<ReqB>) {
+    let credentials = request.headers_mut().iter_mut().filter(|(name, _)| *name == AUTHORIZATION);
+    credentials.for_each(|(_, value)| value.set_sensitive(true));
+}
+
+/// Keeps the credential from services that the inner service forwards requests to.
+#[cold]
+pub(crate) fn remove_credential<ReqB>(request: &mut Request<ReqB>) {
+    request.headers_mut().remove(AUTHORIZATION);
 }
 
 impl<Inner: Clone, S, R> Clone for AuthService<Inner, S, R> {

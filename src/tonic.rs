@@ -1,10 +1,24 @@
 //! For tonic 0.14: a service behind a layer keeps its name, and a request tells its [`Principal`].
 
-use tonic::{Code, Request, Status, body::Body, server::NamedService};
+use std::{
+    convert::Infallible,
+    future::{Future, Ready, ready},
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use tonic::{
+    Code, Request, Status,
+    body::Body,
+    server::NamedService,
+    service::interceptor::{InterceptedService, ResponseBody},
+};
+use tower_service::Service;
 
 use crate::{
     Messages, Principal, Rejection,
     authenticate::Denial,
+    every_route::EveryRouteDecides,
     observe,
     public::PublicService,
     rejection::RefusalBody,
@@ -13,8 +27,53 @@ use crate::{
 };
 
 impl RefusalBody for Body {
+    const SPEAKS_GRPC: bool = true;
+
     fn from_text(text: String) -> Self {
         Self::new(http_body_util::Full::<bytes::Bytes>::from(text))
+    }
+}
+
+/// The body of a service with an interceptor, `MyServer::with_interceptor`.
+impl<B: RefusalBody> RefusalBody for ResponseBody<B> {
+    const SPEAKS_GRPC: bool = B::SPEAKS_GRPC;
+
+    fn from_text(text: String) -> Self {
+        wrap(B::from_text(text))
+    }
+
+    fn empty() -> Self {
+        wrap(B::empty())
+    }
+}
+
+/// Only an [`InterceptedService`] makes this body, so the body passes through one. Nothing in it waits.
+fn wrap<B: RefusalBody>(body: B) -> ResponseBody<B> {
+    let interceptor = |request: Request<()>| Ok::<_, Status>(request);
+    let mut response = pin!(InterceptedService::new(Given(Some(body)), interceptor).call(http::Request::new(())));
+    loop {
+        match response.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(response)) => return response.into_body(),
+            Poll::Ready(Err(never)) => match never {},
+            Poll::Pending => {}
+        }
+    }
+}
+
+/// Answers with the body that it was given.
+struct Given<B>(Option<B>);
+
+impl<B: RefusalBody> Service<http::Request<()>> for Given<B> {
+    type Response = http::Response<B>;
+    type Error = Infallible;
+    type Future = Ready<Result<http::Response<B>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: http::Request<()>) -> Self::Future {
+        ready(Ok(http::Response::new(self.0.take().unwrap_or_else(B::empty))))
     }
 }
 
@@ -23,6 +82,10 @@ impl<Inner: NamedService, S, R> NamedService for AuthService<Inner, S, R> {
 }
 
 impl<Inner: NamedService> NamedService for PublicService<Inner> {
+    const NAME: &'static str = Inner::NAME;
+}
+
+impl<Inner: NamedService, R> NamedService for EveryRouteDecides<Inner, R> {
     const NAME: &'static str = Inner::NAME;
 }
 

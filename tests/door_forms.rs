@@ -12,12 +12,12 @@ mod support;
 
 use std::sync::Arc;
 
-use http::{Request, Response, StatusCode};
+use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use support::{
     Answer, KEY, ORG, ORG_HEADER, OTHER_ORG, TOKEN, ask, bearer, bearer_in,
     distant::{Distant, Mood},
-    memory, request, with,
+    grpc_call, memory, request, with,
 };
 use tower_api_key::{
     AuthLayer, Messages, Reason, Rejection,
@@ -181,22 +181,23 @@ async fn problem_documents_are_those_of_rfc_9457() {
     }
 }
 
-fn grpc(request: Request<String>, content_type: &str) -> Request<String> {
-    with(request, "content-type", content_type)
+/// A layer around services that speak gRPC.
+fn grpc_auth() -> AuthLayer<Arc<MemoryStore>> {
+    auth().with_grpc()
 }
 
 #[tokio::test]
 async fn grpc_is_refused_in_headers_alone_whatever_the_responder() {
-    let down = AuthLayer::new(Distant::new(memory(), Mood::Fails));
+    let down = AuthLayer::new(Distant::new(memory(), Mood::Fails)).with_grpc();
     for (name, answer, status) in [
-        ("nobody", ask(&auth(), grpc(request(), "application/grpc")).await, "16"),
-        ("bad", ask(&auth(), grpc(bearer("x"), "application/grpc+proto")).await, "16"),
-        ("no organization", ask(&auth(), grpc(bearer(TOKEN), "application/grpc;q=1")).await, "16"),
-        ("denied", ask(&auth(), grpc(bearer_in(KEY, OTHER_ORG), "application/grpc")).await, "7"),
-        ("outage", ask(&down, grpc(bearer(KEY), "application/grpc")).await, "14"),
+        ("nobody", ask(&grpc_auth(), grpc_call(request(), "application/grpc")).await, "16"),
+        ("bad", ask(&grpc_auth(), grpc_call(bearer("x"), "application/grpc+proto")).await, "16"),
+        ("no organization", ask(&grpc_auth(), grpc_call(bearer(TOKEN), "application/grpc;q=1")).await, "16"),
+        ("denied", ask(&grpc_auth(), grpc_call(bearer_in(KEY, OTHER_ORG), "application/grpc")).await, "7"),
+        ("outage", ask(&down, grpc_call(bearer(KEY), "application/grpc")).await, "14"),
         (
             "problem",
-            ask(&auth().with_responder(ProblemResponder::new()), grpc(request(), "application/grpc")).await,
+            ask(&grpc_auth().with_responder(ProblemResponder::new()), grpc_call(request(), "application/grpc")).await,
             "16",
         ),
     ] {
@@ -217,20 +218,20 @@ async fn grpc_web_is_refused_in_the_callers_own_content_type() {
         ("application/grpc-web-text", "application/grpc-web-text"),
         ("application/grpc-web-text+proto; charset=utf-8", "application/grpc-web-text+proto"),
     ] {
-        let answer = ask(&auth(), grpc(bearer("x"), asked)).await;
+        let answer = ask(&grpc_auth(), grpc_call(bearer("x"), asked)).await;
         assert_eq!((answer.status, &*answer.body), (200, ""), "{asked}");
         assert_eq!(answer.header("content-type"), Some(answered), "{asked}");
         assert_eq!(answer.header("grpc-status"), Some("16"), "{asked}");
     }
     for asked in ["application/json", "application/grpcx", "application/grpc-webx", "text/plain; application/grpc", ""]
     {
-        assert_eq!(ask(&auth(), grpc(bearer("x"), asked)).await.status, 401, "{asked}");
+        assert_eq!(ask(&grpc_auth(), grpc_call(bearer("x"), asked)).await.status, 401, "{asked}");
     }
 }
 
 #[tokio::test]
 async fn a_grpc_message_escapes_what_a_header_cannot_carry() {
     let messages = Messages { missing_credential: "50 % é\r\n~ \"x\"".into(), ..Messages::default() };
-    let answer = ask(&auth().with_messages(messages), grpc(request(), "application/grpc")).await;
+    let answer = ask(&grpc_auth().with_messages(messages), grpc_call(request(), "application/grpc")).await;
     assert_eq!(answer.header("grpc-message"), Some("50 %25 %C3%A9%0D%0A~ \"x\""));
 }

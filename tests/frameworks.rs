@@ -36,8 +36,8 @@ use tonic::{
 };
 use tower::{Layer, ServiceExt as _};
 use tower_api_key::{
-    AuthLayer, Principal, PublicLayer, Rejection, RequireDescendant, RequireOrg, RequireScopes, observe::TARGET,
-    tonic::RequestExt as _,
+    AuthLayer, EveryRouteDecidesLayer, Principal, PublicLayer, Rejection, RequireDescendant, RequireOrg, RequireScopes,
+    observe::TARGET, tonic::RequestExt as _,
 };
 
 async fn who(principal: Principal) -> String {
@@ -155,8 +155,9 @@ fn a_service_behind_any_layer_keeps_its_name() {
         name_behind(&scopes),
         name_behind(&RequireOrg::any()),
         name_behind(&RequireDescendant::new(memory(), |_| None)),
+        name_behind(&EveryRouteDecidesLayer::new()),
     ];
-    assert_eq!(names, ["grpc.health.v1.Health"; 5]);
+    assert_eq!(names, ["grpc.health.v1.Health"; 6]);
 }
 
 /// Serves the greeter behind a door until the set is dropped.
@@ -206,7 +207,8 @@ async fn get_over_http(address: SocketAddr, path: &str, token: &str) -> (u16, By
 async fn axum_and_tonic_share_a_port_and_a_door() {
     let (listener, address) = listen().await;
     let grpc = Routes::new(greeter()).into_axum_router();
-    let both = grpc.merge(router()).layer(AuthLayer::new(Distant::new(memory(), Mood::Answers)));
+    let auth = AuthLayer::new(Distant::new(memory(), Mood::Answers)).with_grpc();
+    let both = grpc.merge(router()).layer(auth);
     let mut server = JoinSet::new();
     server.spawn(async move { axum::serve(listener, both).await.unwrap() });
     assert_eq!(get_over_http(address, "/who", KEY).await, (200, "testkey".into()));
@@ -216,4 +218,49 @@ async fn axum_and_tonic_share_a_port_and_a_door() {
     assert_eq!(call(address, &[("authorization", &format!("Bearer {KEY}"))]).await.unwrap(), "testkey");
     let status = call(address, &[]).await.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::Unauthenticated, "Missing Bearer token"));
+}
+
+#[tokio::test]
+async fn a_service_with_an_interceptor_stands_behind_every_layer() {
+    let store = memory();
+    store.create_organization("org_child", Some(ORG)).unwrap();
+    let auth = AuthLayer::new(Distant::new(Arc::clone(&store), Mood::Answers));
+    let scopes = RequireScopes::any(["agents:read"]).unwrap().like(&auth);
+    let below = RequireDescendant::new(store, |_| Some("org_child".into())).like(&auth);
+    let interceptor = |request: tonic::Request<()>| match request.metadata().get("x-test-stop") {
+        Some(_) => Err(tonic::Status::aborted("stopped by the interceptor")),
+        None => Ok(request),
+    };
+    let layers = tower::ServiceBuilder::new()
+        .layer(EveryRouteDecidesLayer::new().like(&auth))
+        .layer(auth)
+        .layer(RequireOrg::any())
+        .layer(scopes)
+        .layer(below);
+    let service =
+        layers.service(tonic_health::pb::health_server::HealthServer::with_interceptor(greeter::Greeter, interceptor));
+    let (listener, address) = listen().await;
+    let serving = Server::builder().add_service(service).serve_with_incoming(TcpIncoming::from(listener));
+    let mut server = JoinSet::new();
+    server.spawn(async move { serving.await.unwrap() });
+
+    let good = format!("Bearer {KEY}");
+    assert_eq!(call(address, &[("authorization", &good)]).await.unwrap(), "testkey");
+    for (metadata, code, message) in [
+        (&[][..], Code::Unauthenticated, "Missing Bearer token"),
+        (&[("authorization", &*good), ("x-test-stop", "1")], Code::Aborted, "stopped by the interceptor"),
+    ] {
+        let status = call(address, metadata).await.unwrap_err();
+        assert_eq!((status.code(), status.message()), (code, message));
+    }
+}
+
+#[tokio::test]
+async fn in_an_axum_router_a_grpc_service_is_not_taken_for_one_unless_it_is_said() {
+    let (listener, address) = listen().await;
+    let grpc = Routes::new(greeter()).into_axum_router().layer(AuthLayer::new(memory()));
+    let mut server = JoinSet::new();
+    server.spawn(async move { axum::serve(listener, grpc).await.unwrap() });
+    let status = call(address, &[]).await.unwrap_err();
+    assert_ne!(status.message(), "Missing Bearer token", "a client cannot read it, so `with_grpc` is needed here");
 }

@@ -23,7 +23,7 @@ use http::Request;
 use support::{
     Answer, KEY, ORG, ORG_HEADER, TOKEN, USER, ask, authorization, bearer, bearer_in,
     distant::{Distant, Mood},
-    logs, memory, request, with,
+    grpc_call, logs, memory, request, with,
 };
 use tower::{Layer, ServiceBuilder};
 use tower_api_key::{
@@ -82,8 +82,8 @@ fn ways(token: &str) -> Vec<(&'static str, Request<String>)> {
         ("cut off", bearer(&token[..token.len() - 1])),
         ("swapped", bearer(swapped)),
         ("from a browser", with(bearer_in(token, ORG), "origin", "https://page.test")),
-        ("over gRPC", with(bearer_in(token, ORG), "content-type", "application/grpc")),
-        ("over gRPC, without organization", with(bearer(token), "content-type", "application/grpc")),
+        ("over gRPC", grpc_call(bearer_in(token, ORG), "application/grpc")),
+        ("over gRPC, without organization", grpc_call(bearer(token), "application/grpc")),
         ("as the organization of a token", bearer_in(TOKEN, token)),
         ("as the organization of a key", bearer_in(KEY, token)),
         ("as the organization of nobody", with(request(), ORG_HEADER, token)),
@@ -102,6 +102,7 @@ fn doors(store: &Arc<MemoryStore>) -> Vec<(&'static str, Door)> {
         ("user-scoped", here.clone().user_scoped()),
         ("optional", here.clone().optional()),
         ("guarded", here.clone().with_browser_guard(|_| {})),
+        ("with gRPC", here.clone().with_grpc()),
         ("with checksums", here.with_token_format(TokenFormat::default().require_checksum())),
         ("away", away(Mood::Answers)),
         ("failing", away(Mood::Fails)),

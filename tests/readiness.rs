@@ -19,8 +19,12 @@ use support::{
     key, memory, poll_once,
 };
 use tokio::time::{Instant, advance};
-use tower::{Layer, Service, limit::ConcurrencyLimit};
-use tower_api_key::{AuthLayer, AuthService, CredentialStore, Rejection, rejection::JsonResponder};
+use tower::{Layer, Service, ServiceExt as _, buffer::Buffer, limit::ConcurrencyLimit};
+use tower_api_key::{
+    AuthLayer, AuthService, CredentialStore, Rejection, async_trait,
+    rejection::JsonResponder,
+    store::{Lookup, MemoryStore, Peek, Record, StoreError},
+};
 use tower_test::mock::{self, Handle, Mock, Spawn};
 
 type Req = Request<String>;
@@ -99,20 +103,147 @@ async fn a_refused_request_never_reaches_the_inner_service() {
 }
 
 #[tokio::test]
-async fn the_service_that_was_ready_is_the_one_that_is_called() {
+async fn nothing_of_the_inner_service_is_held_while_the_store_is_asked() {
+    for mood in [Mood::Waits, Mood::Hangs] {
+        let ([mut one, mut other], mut inner) = two_for_one(Distant::new(memory(), mood));
+        assert!(ready(&mut one).is_ready());
+        assert!(ready(&mut other).is_pending());
+        let mut response = Box::pin(one.call(bearer(KEY)));
+        assert!(other.is_woken(), "{mood:?}: given back by `call`");
+        assert!(ready(&mut other).is_ready(), "{mood:?}");
+        assert!(ready(&mut one).is_pending(), "{mood:?}: what stays behind is a clone, which is not ready");
+        assert!(poll_once(response.as_mut()).is_pending());
+        assert!(inner.poll_request().is_pending());
+    }
+}
+
+#[tokio::test]
+async fn an_accepted_request_waits_for_the_inner_service_to_be_ready_again() {
     let store = Distant::new(memory(), Mood::Waits);
-    let ([mut service, _], mut inner) = two_for_one(Arc::clone(&store));
+    let ([mut one, mut other], mut inner) = two_for_one(Arc::clone(&store));
+    assert!(ready(&mut one).is_ready());
+    let mut response = Box::pin(one.call(bearer(KEY)));
+    assert!(poll_once(response.as_mut()).is_pending());
+    assert!(ready(&mut other).is_ready(), "somebody else takes the only place meanwhile");
+    store.open();
+    assert!(poll_once(response.as_mut()).is_pending());
+    assert!(inner.poll_request().is_pending(), "accepted, and not called: the mock would panic if it were");
+    drop(other);
+    assert!(poll_once(response.as_mut()).is_pending());
+    let Poll::Ready(Some((_, answer))) = inner.poll_request() else { panic!("called once there is a place") };
+    answer.send_response(Response::default());
+    assert!(matches!(poll_once(response.as_mut()), Poll::Ready(Ok(_))));
+    assert_eq!(store.calls(), 1, "the store is not asked again");
+    drop(response);
+    assert!(ready(&mut one).is_ready());
+}
+
+#[tokio::test]
+async fn an_accepted_request_that_goes_away_while_it_waits_leaves_no_place_taken() {
+    let store = Distant::new(memory(), Mood::Answers);
+    let ([mut one, mut other], mut inner) = two_for_one(Arc::clone(&store));
+    assert!(ready(&mut one).is_ready());
+    let mut response = Box::pin(one.call(bearer(KEY)));
+    assert!(ready(&mut other).is_ready());
+    assert!(poll_once(response.as_mut()).is_pending());
+    drop((response, other));
+    assert!(ready(&mut one).is_ready());
+    assert!(inner.poll_request().is_pending());
+}
+
+#[tokio::test]
+async fn an_error_on_becoming_ready_again_is_the_inner_services_own() {
+    let store = Distant::new(memory(), Mood::Waits);
+    let (mut service, mut inner) = mock::spawn_layer::<Req, Res, _>(AuthLayer::new(Arc::clone(&store)));
     assert!(ready(&mut service).is_ready());
     let mut response = Box::pin(service.call(bearer(KEY)));
     assert!(poll_once(response.as_mut()).is_pending());
-    assert!(ready(&mut service).is_pending(), "what stays is a clone, and the only place is taken by the request");
+    inner.send_error("test: broken meanwhile");
+    assert!(poll_once(response.as_mut()).is_pending(), "the verdict comes first");
     store.open();
-    // The mock panics when it is called without having been polled ready.
-    assert!(poll_once(response.as_mut()).is_pending());
-    let Poll::Ready(Some((_, answer))) = inner.poll_request() else { panic!("called") };
+    let Poll::Ready(Err(error)) = poll_once(response.as_mut()) else { panic!("the service is broken") };
+    assert_eq!(error.to_string(), "test: broken meanwhile");
+}
+
+#[tokio::test]
+async fn a_refusal_does_not_wait_for_the_inner_service() {
+    let store = Distant::new(memory(), Mood::Waits);
+    let ([mut one, mut other], _inner) = two_for_one(Arc::clone(&store));
+    assert!(ready(&mut one).is_ready());
+    let mut refused = Box::pin(one.call(bearer(BAD)));
+    assert!(poll_once(refused.as_mut()).is_pending());
+    assert!(ready(&mut other).is_ready());
+    store.open();
+    let Poll::Ready(Ok(refusal)) = poll_once(refused.as_mut()) else { panic!("refused") };
+    assert_eq!(refusal.status(), 401);
+}
+
+#[tokio::test]
+async fn strangers_do_not_take_the_places_of_those_who_are_known() {
+    let store = HalfKnown::default();
+    let (mock, mut inner) = mock::pair::<Req, Res>();
+    let service = AuthLayer::new(store).layer(ConcurrencyLimit::new(mock, 8));
+    let mut strangers = Vec::new();
+    for _ in 0..100 {
+        let mut stranger = Spawn::new(service.clone());
+        assert!(ready(&mut stranger).is_ready());
+        let mut response = Box::pin(stranger.call(bearer(key("unknown"))));
+        assert!(poll_once(response.as_mut()).is_pending());
+        strangers.push(response);
+    }
+    let mut known = Vec::new();
+    for _ in 0..8 {
+        let mut service = Spawn::new(service.clone());
+        assert!(ready(&mut service).is_ready());
+        known.push(service.call(bearer(KEY)));
+        assert!(inner.poll_request().is_ready());
+    }
+}
+
+#[tokio::test]
+async fn a_buffer_inside_has_its_places_for_accepted_requests() {
+    let store = Distant::new(memory(), Mood::Hangs);
+    let (mock, mut inner) = mock::pair::<Req, Res>();
+    let (buffer, worker) = Buffer::pair(mock, 1);
+    let _worker = tokio::spawn(worker);
+    let service = AuthLayer::new(Arc::clone(&store)).layer(buffer.clone());
+    let mut waiting = Vec::new();
+    for _ in 0..3 {
+        let mut stranger = Spawn::new(service.clone());
+        assert!(ready(&mut stranger).is_ready());
+        let mut response = Box::pin(stranger.call(bearer(KEY)));
+        assert!(poll_once(response.as_mut()).is_pending());
+        waiting.push(response);
+    }
+    let mut known = AuthLayer::new(memory()).layer(buffer);
+    let response = tokio::spawn(known.ready().await.unwrap().call(bearer(KEY)));
+    let (_, answer) = inner.next_request().await.unwrap();
     answer.send_response(Response::default());
-    response.await.unwrap();
-    assert!(service.is_woken() && ready(&mut service).is_ready());
+    assert_eq!(response.await.unwrap().unwrap().status(), 200);
+}
+
+/// Knows [`KEY`] at once and never answers about anything else, as a cache before a store that hangs.
+#[derive(Debug)]
+struct HalfKnown(Arc<MemoryStore>);
+
+impl Default for HalfKnown {
+    fn default() -> Self {
+        Self(memory())
+    }
+}
+
+#[async_trait]
+impl CredentialStore for HalfKnown {
+    fn peek(&self, lookup: &Lookup<'_>) -> Peek {
+        match self.0.peek(lookup) {
+            Peek::NotFound => Peek::Ask,
+            known => known,
+        }
+    }
+
+    async fn find(&self, _: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        std::future::pending().await
+    }
 }
 
 #[tokio::test]
@@ -131,18 +262,6 @@ async fn a_refusal_at_once_gives_readiness_back_at_once() {
 }
 
 #[tokio::test]
-async fn a_refusal_after_a_wait_gives_readiness_back_with_its_answer() {
-    for mood in [Mood::Answers, Mood::Fails, Mood::Panics] {
-        let ([mut one, mut other], _inner) = two_for_one(Distant::new(memory(), mood));
-        assert!(ready(&mut one).is_ready());
-        let mut refused = pin!(one.call(bearer(BAD)));
-        assert!(ready(&mut other).is_pending(), "{mood:?}: kept for the request as long as it may be accepted");
-        assert!(poll_once(refused.as_mut()).is_ready());
-        assert!(ready(&mut other).is_ready(), "{mood:?}: though the future is still there");
-    }
-}
-
-#[tokio::test]
 async fn a_client_that_goes_away_takes_its_look_up_along() {
     let store = Distant::new(memory(), Mood::Hangs);
     let ([mut one, mut other], mut inner) = two_for_one(Arc::clone(&store));
@@ -150,10 +269,9 @@ async fn a_client_that_goes_away_takes_its_look_up_along() {
     let mut response = Box::pin(one.call(bearer(KEY)));
     assert!(poll_once(response.as_mut()).is_pending());
     assert_eq!((store.calls(), store.given_up()), (1, 0));
-    assert!(ready(&mut other).is_pending());
     drop(response);
     assert_eq!(store.given_up(), 1, "the look-up is dropped");
-    assert!(other.is_woken() && ready(&mut other).is_ready(), "readiness went back");
+    assert!(ready(&mut other).is_ready());
     assert!(inner.poll_request().is_pending());
 }
 

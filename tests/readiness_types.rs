@@ -81,7 +81,7 @@ async fn refused_with<B>() -> Response<B>
 where
     B: tower_api_key::rejection::RefusalBody + 'static,
 {
-    let inner = tower::service_fn(|_: Request<()>| async { Ok::<_, Infallible>(Response::new(B::default())) });
+    let inner = tower::service_fn(|_: Request<()>| async { Ok::<_, Infallible>(Response::new(B::empty())) });
     AuthLayer::new(memory()).layer(inner).oneshot(Request::new(())).await.unwrap()
 }
 

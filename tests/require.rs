@@ -16,7 +16,7 @@ use proptest::prelude::*;
 use support::{
     KEY, ORG, OTHER_ORG, TOKEN, ask, bearer, bearer_in,
     distant::{Distant, Mood},
-    key, key_record, memory, request, with,
+    grpc_call, key, key_record, memory, request,
 };
 use tower::ServiceBuilder;
 use tower_api_key::{
@@ -126,12 +126,16 @@ async fn a_demand_like_a_door_answers_in_its_form() {
     assert_eq!(answer.body, r#"{"error":"test scope"}"#);
     let challenge = r#"Bearer realm="r", error="insufficient_scope", scope="nobody:holds""#;
     assert_eq!(answer.header("www-authenticate"), Some(challenge));
-    let grpc = with(bearer(KEY), "content-type", "application/grpc");
-    let answer = ask(&ServiceBuilder::new().layer(auth.clone()).layer(demand), grpc).await;
-    assert_eq!(
-        (answer.status, answer.header("grpc-status"), answer.header("grpc-message")),
-        (200, Some("7"), Some("test scope"))
-    );
+    let grpc = || grpc_call(bearer(KEY), "application/grpc");
+    let stack = |demand: RequireScopes| ServiceBuilder::new().layer(auth.clone()).layer(demand);
+    assert_eq!(ask(&stack(demand.clone()), grpc()).await.status, 403, "the service does not say that it speaks gRPC");
+    for demand in [demand.with_grpc(), accepting(&["nobody:holds"]).like(&auth.clone().with_grpc())] {
+        let answer = ask(&stack(demand), grpc()).await;
+        assert_eq!(
+            (answer.status, answer.header("grpc-status"), answer.header("grpc-message")),
+            (200, Some("7"), Some("test scope"))
+        );
+    }
     let problems = auth.with_responder(ProblemResponder::new());
     let demand = accepting(&["nobody:holds"]).like(&problems);
     let answer = ask(&ServiceBuilder::new().layer(problems).layer(demand), bearer(KEY)).await;

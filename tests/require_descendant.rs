@@ -16,7 +16,7 @@ use http::{Request, request::Parts};
 use support::{
     Answer, KEY, ORG, TOKEN, USER, ask, bearer, bearer_in,
     distant::{Distant, Mood, OUTAGE},
-    key, key_record, memory, request, with,
+    grpc_call, key, key_record, memory, request, with,
 };
 use tower::ServiceBuilder;
 use tower_api_key::{
@@ -76,6 +76,7 @@ async fn the_acting_organization_and_what_is_below_it_can_be_managed_and_nothing
         ("a stranger", ORG, "not_a_descendant"),
         ("an unknown one", "org_no", "not_a_descendant"),
         ("a deleted child", "org_a_gone", "not_a_descendant"),
+        ("a living one below a deleted one", "org_a_gone_x", "not_a_descendant"),
         ("a child in capitals", "ORG_A_1", "not_a_descendant"),
         ("the beginning of its name", "org_", "not_a_descendant"),
         ("an empty name", "", "not_a_descendant"),
@@ -137,7 +138,7 @@ async fn a_target_outside_is_answered_alike_whether_it_exists_or_not() {
     let unknown = ask_about("org_no").await;
     assert_eq!((unknown.status, unknown.reason()), (403, Some(Reason::OrganizationDenied)));
     assert_eq!(unknown.body, r#"{"detail":"Token does not grant access to this organization"}"#);
-    for organization in ["org_b", "org_top", ORG, "org_a_gone"] {
+    for organization in ["org_b", "org_top", ORG, "org_a_gone", "org_a_gone_x"] {
         assert_eq!(ask_about(organization).await.wire(), unknown.wire(), "{organization}");
     }
     let no_target = through(Arc::clone(&store), Arc::clone(&store), bearer(key("partner"))).await;
@@ -210,7 +211,105 @@ async fn refusals_take_the_form_of_the_door() {
     let stack = ServiceBuilder::new().layer(auth.clone()).layer(RequireDescendant::new(tree(), target).like(&auth));
     let answer = ask(&stack, about(bearer(key("partner")), "org_b")).await;
     assert_eq!(answer.body, r#"{"error":"test denied"}"#);
-    let grpc = with(about(bearer(key("partner")), "org_b"), "content-type", "application/grpc");
-    let answer = ask(&stack, grpc).await;
-    assert_eq!((answer.header("grpc-status"), answer.header("grpc-message")), (Some("7"), Some("test denied")));
+    let grpc = || grpc_call(about(bearer(key("partner")), "org_b"), "application/grpc");
+    assert_eq!(ask(&stack, grpc()).await.status, 403, "the service does not say that it speaks gRPC");
+    let demand = RequireDescendant::new(tree(), target).like(&auth).with_grpc();
+    for demand in [demand, RequireDescendant::new(tree(), target).like(&auth.clone().with_grpc())] {
+        let answer = ask(&ServiceBuilder::new().layer(auth.clone()).layer(demand), grpc()).await;
+        assert_eq!((answer.header("grpc-status"), answer.header("grpc-message")), (Some("7"), Some("test denied")));
+    }
+}
+
+#[cfg(feature = "axum")]
+mod in_axum {
+    use axum::{
+        Router,
+        body::Body,
+        extract::{Path, Query},
+        routing::get,
+    };
+    use http::Request;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    /// The console under a prefix, once with the handler's own extractor as target and once with a closure over the URI.
+    fn console(by_extractor: bool) -> Router {
+        let store = tree();
+        for (id, parent) in [("org_a/1", "org_a"), ("org_a%5F1", "org_b"), ("org_ä", "org_a")] {
+            store.create_organization(id, Some(parent)).unwrap();
+        }
+        let auth = AuthLayer::new(Arc::clone(&store));
+        let handler = get(async |Path(organization): Path<String>| organization);
+        let handler = match by_extractor {
+            true => {
+                let target = tower_api_key::axum::target(|Path(organization): Path<String>| organization.into());
+                handler.layer(RequireDescendant::new(store, target).like(&auth))
+            }
+            false => {
+                let prefix = "/admin/partner-console/";
+                let target = move |parts: &Parts| parts.uri.path().strip_prefix(prefix).map(OrgId::from);
+                handler.layer(RequireDescendant::new(store, target).like(&auth))
+            }
+        };
+        Router::new()
+            .nest("/admin", Router::new().nest("/partner-console", Router::new().route("/{id}", handler)))
+            .layer(auth)
+    }
+
+    async fn send(app: &Router, path: &str) -> (u16, String) {
+        let request = Request::get(format!("/admin/partner-console/{path}"));
+        let request = request.header("authorization", format!("Bearer {}", key("partner")));
+        let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
+        (status, String::from_utf8_lossy(&body).into_owned())
+    }
+
+    #[tokio::test]
+    async fn the_layer_and_the_handler_read_the_same_organization() {
+        let app = console(true);
+        for (path, organization) in [
+            ("org_a", "org_a"),
+            ("org_a_1", "org_a_1"),
+            ("org%5Fa%5f1", "org_a_1"),
+            ("org_a_1?id=org_b", "org_a_1"),
+            ("org_a%2F1", "org_a/1"),
+            ("org_%C3%A4", "org_ä"),
+        ] {
+            assert_eq!(send(&app, path).await, (200, organization.to_owned()), "{path}");
+        }
+        for path in ["org_b", "org%5Fb", "org_a%255F1", "org_a_gone", "org_a_gone_x", "org_no", "%FF", "org_a_1%00"] {
+            let (status, body) = send(&app, path).await;
+            assert_eq!((status, body.contains("organization")), (403, true), "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closure_over_the_uri_refuses_under_nest_and_opens_nothing() {
+        let app = console(false);
+        for path in ["org_a", "org_a_1", "org%5Fa", "org_b", "/admin/partner-console/org_a"] {
+            assert_ne!(send(&app, path).await.0, 200, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_target_that_cannot_be_extracted_is_refused() {
+        let store = tree();
+        let auth = AuthLayer::new(Arc::clone(&store));
+        let target = tower_api_key::axum::target(|Query(query): Query<std::collections::HashMap<String, String>>| {
+            query.get("id").map_or_else(|| "".into(), |id| OrgId::from(&**id))
+        });
+        let no_path = tower_api_key::axum::target(|Path(organization): Path<String>| organization.into());
+        let by_query = RequireDescendant::new(Arc::clone(&store), target).like(&auth);
+        let by_path = RequireDescendant::new(store, no_path).like(&auth);
+        let app = Router::new()
+            .route("/admin/partner-console/query", get(|| async {}).layer(by_query))
+            .route("/admin/partner-console/path", get(|| async {}).layer(by_path))
+            .layer(auth);
+        assert_eq!(send(&app, "query?id=org_a_1").await.0, 200);
+        for path in ["query?id=org_b", "query?id=%FF", "query", "path"] {
+            assert_eq!(send(&app, path).await.0, 403, "{path}");
+        }
+    }
 }

@@ -14,13 +14,14 @@
 //!
 //! A [`Catalogue`](crate::principal::Catalogue) says which scopes a role has; a store uses it to put scopes on a record, and
 //! the layer sees scopes alone. [`Catalogue::documented`](crate::principal::Catalogue::documented) has the roles `admin` and
-//! `viewer`. Scopes are compared by their whole name; the only implication there is `members:manage` ⇒ `members:read`, since
-//! it is the only one documented. A route that several scopes should open lists them:
+//! `viewer`. Scopes are compared by their whole name. It has the two implications that are documented: `members:manage` ⇒
+//! `members:read` and `conversations:read_sensitive` ⇒ `conversations:read`. A route that other scopes should open too lists
+//! them:
 //!
 //! ```
 //! use tower_api_key::RequireScopes;
 //!
-//! let reads = RequireScopes::any(["conversations:read", "conversations:read_sensitive", "conversations:manage"])?;
+//! let reads = RequireScopes::any(["conversations:read", "conversations:manage"])?;
 //! # Ok::<(), tower_api_key::ConfigError>(())
 //! ```
 //!
@@ -37,3 +38,27 @@
 //!
 //! Being a member of an organization says nothing of those below it. Routes that act on children demand
 //! [`RequireDescendant`](crate::RequireDescendant).
+//!
+//! The way from the target up to the acting organization has to be live throughout: a living organization below a deleted or
+//! disabled one cannot be reached from above.
+//!
+//! The layer and the handler have to read the same target. A closure over the URI sees it percent-encoded and, under
+//! axum's `nest`, without the prefix. It then finds no target or an unknown one, and refuses. With the feature `axum`,
+//! `tower_api_key::axum::target` reads it with the handler's own extractor:
+//!
+//! ```
+//! # #[cfg(feature = "axum")]
+//! # fn app() -> axum::Router {
+//! use std::sync::Arc;
+//!
+//! use axum::{Router, extract::Path, routing::get};
+//! use tower_api_key::{AuthLayer, RequireDescendant, store::MemoryStore};
+//!
+//! let store = Arc::new(MemoryStore::new());
+//! let auth = AuthLayer::new(Arc::clone(&store));
+//! let target = tower_api_key::axum::target(|Path(organization): Path<String>| organization.into());
+//! let below = RequireDescendant::new(store, target).like(&auth);
+//! let console = Router::new().route("/{organization}", get(|| async {}).layer(below));
+//! Router::new().nest("/admin/partner-console", console).layer(auth)
+//! # }
+//! ```

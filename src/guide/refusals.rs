@@ -18,7 +18,8 @@
 //!
 //! [`with_responder`](crate::AuthLayer::with_responder) takes
 //! [`ProblemResponder`](crate::rejection::ProblemResponder) (RFC 9457) or a closure. A closure makes the body and may set
-//! headers; the challenge, `Cache-Control: no-store`, `Retry-After` and a failing status are added if it has not:
+//! headers; the challenge, `Retry-After` and a failing status are added if it has not. `Cache-Control: no-store` replaces
+//! whatever it says to caches:
 //!
 //! ```
 //! use http::Response;
@@ -31,9 +32,19 @@
 //!
 //! # gRPC
 //!
-//! A request with `content-type: application/grpc` is answered in gRPC's form, and one of gRPC-Web in its own: HTTP 200, an
-//! empty body, `grpc-status` and a percent-encoded `grpc-message` in the headers. The request decides, so one layer serves
-//! both on one port.
+//! A refused gRPC call is answered in gRPC's form, and one of gRPC-Web in its own: HTTP 200, an empty body, `grpc-status`
+//! and a percent-encoded `grpc-message` in the headers. Two things have to come together:
+//!
+//! - The service says that it speaks gRPC: by its response body type ([`RefusalBody::SPEAKS_GRPC`], as tonic's own server
+//!   and services do), or by [`with_grpc`](crate::AuthLayer::with_grpc) on the layer. Demands take it over with `like`.
+//! - The request is a call: `POST` over HTTP/2 with `content-type: application/grpc` (also with `+…` or `;…`), or for
+//!   gRPC-Web `POST` over any version. A request with several content-types is none.
+//!
+//! Everything else gets an ordinary refusal with its HTTP status, so that a client cannot choose to be counted, cached or
+//! let through as a success: gateways, load balancers and health checks judge by the status. One layer serves both on one
+//! port.
+//!
+//! [`RefusalBody::SPEAKS_GRPC`]: crate::rejection::RefusalBody::SPEAKS_GRPC
 //!
 //! # Challenges
 //!

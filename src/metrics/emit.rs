@@ -30,7 +30,7 @@ macro_rules! refusal {
             "malformed_token" "token_too_long" "wrong_checksum" "unknown_credential" "wrong_secret" "deleted"
             "disabled" "expired" "owner_gone" "organization_gone" "no_organization" "several_organizations"
             "malformed_organization" "not_a_member" "other_organization" "key_on_user_route" "no_accepted_scope"
-            "not_a_descendant" "sent_by_browser" "anonymous" "no_auth_layer" "store_unavailable" "record_corrupt"
+            "not_a_descendant" "sent_by_browser" "anonymous" "no_auth_layer" "undecided" "store_unavailable" "record_corrupt"
             "store_timed_out" "unknown_pepper" "store_panicked" "store_mismatched"
         )
     };

@@ -70,12 +70,15 @@ impl Live {
         }
     }
 
-    /// Lets a person act outside of any organization. A key has no person behind it.
+    /// Lets a person act outside of any organization. A key has no person behind it. Rights belong to a membership, so
+    /// a record with an organization, a role or scopes does not answer the question that was asked.
     pub(crate) fn into_person(self) -> Result<Acting, Denial> {
-        match (self.0.kind(), self.0.organization()) {
-            (Kind::PersonalToken, None) => Ok(Acting(self.0)),
-            (Kind::PersonalToken, Some(_)) => Err(Denial::about(StoreError::Mismatched.into(), self.0)),
-            (Kind::OrgKey, _) => Err(Denial::about(Cause::KeyOnUserRoute, self.0)),
+        let record = &self.0;
+        let bare = record.organization().is_none() && record.role().is_none() && record.scopes().is_empty();
+        match record.kind() {
+            Kind::PersonalToken if bare => Ok(Acting(self.0)),
+            Kind::PersonalToken => Err(Denial::about(StoreError::Mismatched.into(), self.0)),
+            Kind::OrgKey => Err(Denial::about(Cause::KeyOnUserRoute, self.0)),
         }
     }
 }

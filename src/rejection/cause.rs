@@ -90,6 +90,9 @@ pub enum Cause {
     /// A demand without an authentication layer outside of it.
     #[error("no AuthLayer outside of this demand: put `.layer(AuthLayer::new(store))` around it")]
     NoAuthLayer,
+    /// A response that neither an `AuthLayer` nor a `PublicLayer` decided, under an `EveryRouteDecidesLayer`.
+    #[error("no layer decided this request: put an AuthLayer or a PublicLayer around its route")]
+    Undecided,
 }
 
 impl Cause {
@@ -119,7 +122,7 @@ impl Cause {
             Self::NoAcceptedScope => Reason::InsufficientScope,
             Self::SentByBrowser => Reason::ExposedCredential,
             Self::Store(_) => Reason::Unavailable,
-            Self::NoAuthLayer => Reason::Misconfigured,
+            Self::NoAuthLayer | Self::Undecided => Reason::Misconfigured,
         }
     }
 
@@ -154,6 +157,7 @@ impl Cause {
             Self::Anonymous => "anonymous",
             Self::Store(error) => error.code(),
             Self::NoAuthLayer => "no_auth_layer",
+            Self::Undecided => "undecided",
         }
     }
 }

@@ -4,10 +4,10 @@
 //! ("Trailers-Only", gRPC over HTTP/2). gRPC-Web: the same under the caller's own content-type, an empty body behind it
 //! (PROTOCOL-WEB: a response without a message may carry its status in the headers).
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header::CONTENT_TYPE};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::Rejection;
+use super::{Rejection, respond::RefusalBody};
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
@@ -15,9 +15,18 @@ const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 /// What `grpc-message` has to escape: everything but space and `%x21-24 / %x26-7E` (gRPC over HTTP/2, "Responses").
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
 
-/// Returns the content-type that a gRPC refusal to this request has, or `None` when the request is not gRPC.
-pub(super) fn content_type(request: &HeaderMap) -> Option<HeaderValue> {
-    let asked = request.get(CONTENT_TYPE)?;
+/// Returns the content-type that a gRPC refusal to this request has, or `None` when the request is no gRPC call.
+///
+/// A call is a `POST` with one content-type: over HTTP/2 for gRPC (gRPC over HTTP/2, "Requests"), over any version for
+/// gRPC-Web.
+pub(super) fn content_type<B>(request: &Request<B>) -> Option<HeaderValue> {
+    if request.method() != Method::POST {
+        return None;
+    }
+    let mut asked = request.headers().get_all(CONTENT_TYPE).iter();
+    let (Some(asked), None) = (asked.next(), asked.next()) else {
+        return None;
+    };
     let essence = essence(asked.as_bytes());
     let (flavour, codec) = match essence.iter().position(|byte| *byte == b'+') {
         Some(plus) => essence.split_at_checked(plus)?,
@@ -25,7 +34,7 @@ pub(super) fn content_type(request: &HeaderMap) -> Option<HeaderValue> {
     };
     let named = |name: &str| flavour.eq_ignore_ascii_case(name.as_bytes());
     if named("application/grpc") {
-        return Some(HeaderValue::from_static("application/grpc"));
+        return (request.version() == Version::HTTP_2).then(|| HeaderValue::from_static("application/grpc"));
     }
     let web = ["application/grpc-web", "application/grpc-web-text"].into_iter().find(|name| named(name))?;
     let plain = codec.iter().skip(1).all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
@@ -38,8 +47,8 @@ fn essence(content_type: &[u8]) -> &[u8] {
     content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
 }
 
-pub(super) fn respond<B: Default>(rejection: &Rejection, content_type: HeaderValue) -> Response<B> {
-    let mut response = Response::new(B::default());
+pub(super) fn respond<B: RefusalBody>(rejection: &Rejection, content_type: HeaderValue) -> Response<B> {
+    let mut response = Response::new(B::empty());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(rejection.reason().grpc_code())));
@@ -54,32 +63,56 @@ pub(super) fn respond<B: Default>(rejection: &Rejection, content_type: HeaderVal
 mod tests {
     use super::*;
 
+    fn answered(method: Method, version: Version, content_types: &[&'static str]) -> Option<String> {
+        let mut request = Request::new(());
+        *request.method_mut() = method;
+        *request.version_mut() = version;
+        for content_type in content_types {
+            request.headers_mut().append(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        content_type(&request).map(|value| value.to_str().unwrap().to_owned())
+    }
+
     #[test]
-    fn the_request_decides_the_form() {
-        let cases = [
-            (None, None),
-            (Some(""), None),
-            (Some("application/json"), None),
-            (Some("application/grpcx"), None),
-            (Some("text/application/grpc"), None),
-            (Some("application/grpc"), Some("application/grpc")),
-            (Some("Application/gRPC"), Some("application/grpc")),
-            (Some("application/grpc+proto"), Some("application/grpc")),
-            (Some("application/grpc;charset=utf-8"), Some("application/grpc")),
-            (Some("application/grpc ; x"), Some("application/grpc")),
-            (Some("application/grpc-web"), Some("application/grpc-web")),
-            (Some("application/grpc-web+proto"), Some("application/grpc-web+proto")),
-            (Some("application/grpc-web-text+proto; x=<img>"), Some("application/grpc-web-text+proto")),
-            (Some("application/grpc-web+<img>"), Some("application/grpc-web")),
-            (Some("application/grpc-web-other"), None),
-        ];
-        for (asked, answered) in cases {
-            let mut headers = HeaderMap::new();
-            if let Some(asked) = asked {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static(asked));
+    fn the_content_type_of_a_call_decides_the_form() {
+        for (asked, wanted) in [
+            ("", None),
+            ("application/json", None),
+            ("application/grpcx", None),
+            ("text/application/grpc", None),
+            ("application/grpc", Some("application/grpc")),
+            ("Application/gRPC", Some("application/grpc")),
+            ("application/grpc+proto", Some("application/grpc")),
+            ("application/grpc;charset=utf-8", Some("application/grpc")),
+            ("application/grpc ; x", Some("application/grpc")),
+            ("application/grpc-web", Some("application/grpc-web")),
+            ("application/grpc-web+proto", Some("application/grpc-web+proto")),
+            ("application/grpc-web-text+proto; x=<img>", Some("application/grpc-web-text+proto")),
+            ("application/grpc-web+<img>", Some("application/grpc-web")),
+            ("application/grpc-web-other", None),
+        ] {
+            assert_eq!(answered(Method::POST, Version::HTTP_2, &[asked]).as_deref(), wanted, "{asked:?}");
+        }
+        assert_eq!(answered(Method::POST, Version::HTTP_2, &[]), None);
+    }
+
+    #[test]
+    fn what_is_no_call_is_not_answered_as_one() {
+        let methods = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "post", "PROPFIND"];
+        let versions = [Version::HTTP_09, Version::HTTP_10, Version::HTTP_11, Version::HTTP_2, Version::HTTP_3];
+        for version in versions {
+            for method in methods {
+                for asked in ["application/grpc", "application/grpc-web", "application/grpc-web-text+proto"] {
+                    let method = Method::from_bytes(method.as_bytes()).unwrap();
+                    assert_eq!(answered(method.clone(), version, &[asked]), None, "{method} {version:?} {asked}");
+                }
             }
-            let got = content_type(&headers);
-            assert_eq!(got.as_ref().map(|value| value.to_str().unwrap()), answered, "{asked:?}");
+            let grpc = answered(Method::POST, version, &["application/grpc"]);
+            assert_eq!(grpc.is_some(), version == Version::HTTP_2, "{version:?}");
+            assert!(answered(Method::POST, version, &["application/grpc-web"]).is_some(), "{version:?}");
+        }
+        for several in [["application/grpc", "application/json"], ["application/json", "application/grpc"]] {
+            assert_eq!(answered(Method::POST, Version::HTTP_2, &several), None, "{several:?}");
         }
     }
 }

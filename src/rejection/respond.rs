@@ -1,10 +1,10 @@
-//! From a refusal to a response: the form by the request's content-type, the headers whatever the form.
+//! From a refusal to a response: the form by what the service speaks and the request is, the headers whatever the form.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Response,
+    HeaderMap, HeaderName, HeaderValue, Request, Response,
     header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use http_body_util::{BodyExt, Full, combinators::BoxBody, combinators::UnsyncBoxBody};
@@ -14,9 +14,10 @@ use crate::error::ConfigError;
 
 /// Makes the HTTP response to a refusal. Implemented by closures `Fn(&Rejection) -> Response<B>`.
 ///
-/// Only the body and the headers of one's own are needed. What must not be forgotten is added afterwards, unless the
-/// response already has it: the challenge, `Cache-Control: no-store`, `Retry-After`; and a status outside of the refusal's
-/// class (4xx, or 5xx for an outage) is replaced by the refusal's. gRPC requests are answered without asking the responder.
+/// You only need to set the body and your own headers. The rest is added afterwards: the challenge and `Retry-After`
+/// unless the response already has them, and `Cache-Control: no-store` always, in place of every other instruction to
+/// caches. A status outside of the refusal's class (4xx, or 5xx for an outage) is replaced by the refusal's. gRPC calls
+/// are answered without asking the responder.
 pub trait Responder<B>: Send + Sync + 'static {
     /// Makes the response.
     fn respond(&self, rejection: &Rejection) -> Response<B>;
@@ -31,10 +32,20 @@ impl<B, F: Fn(&Rejection) -> Response<B> + Send + Sync + 'static> Responder<B> f
 /// A response body that a refusal can be written into.
 ///
 /// The crate answers with the inner service's own body type instead of a wrapper around it, so that accepted requests
-/// cost nothing. `Default` is an empty body.
-pub trait RefusalBody: Default {
-    /// Makes a body of a text.
+/// cost nothing.
+pub trait RefusalBody: Sized {
+    /// Whether services that answer with this body speak gRPC, so that gRPC calls are refused in gRPC's form without
+    /// [`with_grpc`](crate::AuthLayer::with_grpc). `false` unless the type is used for gRPC alone, as tonic's body is.
+    const SPEAKS_GRPC: bool = false;
+
+    /// Creates a body from `text`.
     fn from_text(text: String) -> Self;
+
+    /// Creates an empty body.
+    #[must_use]
+    fn empty() -> Self {
+        Self::from_text(String::new())
+    }
 }
 
 impl RefusalBody for String {
@@ -79,6 +90,8 @@ pub struct Presentation<R = JsonResponder> {
     pub(crate) messages: Messages,
     challenges: Challenges,
     responder: Arc<R>,
+    /// The service says that it speaks gRPC, whatever its body type.
+    grpc: bool,
 }
 
 // By hand: a derived impl would ask for `R: Clone`.
@@ -88,6 +101,7 @@ impl<R> Clone for Presentation<R> {
             messages: self.messages.clone(),
             challenges: self.challenges.clone(),
             responder: Arc::clone(&self.responder),
+            grpc: self.grpc,
         }
     }
 }
@@ -110,6 +124,7 @@ impl Default for Presentation {
                 insufficient_scope: HeaderValue::from_static(r#"Bearer realm="api", error="insufficient_scope""#),
             },
             responder: Arc::default(),
+            grpc: false,
         }
     }
 }
@@ -120,19 +135,40 @@ impl<R> Presentation<R> {
     }
 
     pub(crate) fn with_responder<R2>(self, responder: R2) -> Presentation<R2> {
-        Presentation { messages: self.messages, challenges: self.challenges, responder: Arc::new(responder) }
+        let Self { messages, challenges, grpc, .. } = self;
+        Presentation { messages, challenges, responder: Arc::new(responder), grpc }
     }
 
-    /// Makes the response to a refused request, of which only the content-type is looked at.
-    pub(crate) fn refuse<B: RefusalBody>(&self, rejection: Rejection, request: &HeaderMap) -> Response<B>
+    pub(crate) fn with_grpc(self) -> Self {
+        Self { grpc: true, ..self }
+    }
+
+    /// Makes the response to a refused request, of which method, version and content-type are looked at.
+    pub(crate) fn refuse<B: RefusalBody, ReqB>(&self, rejection: Rejection, request: &Request<ReqB>) -> Response<B>
     where
         R: Responder<B>,
     {
-        let mut response = match grpc::content_type(request) {
+        self.refuse_in(rejection, self.grpc_content_type::<B, _>(request))
+    }
+
+    /// The content-type of a gRPC refusal to the request; `None` where the refusal is an ordinary HTTP response.
+    ///
+    /// A gRPC refusal has the HTTP status 200, and gateways, counters and health checks judge by the status. A client
+    /// must not be able to choose that, so the service has to say that it speaks gRPC before the request is looked at.
+    pub(crate) fn grpc_content_type<B: RefusalBody, ReqB>(&self, request: &Request<ReqB>) -> Option<HeaderValue> {
+        (B::SPEAKS_GRPC || self.grpc).then(|| grpc::content_type(request)).flatten()
+    }
+
+    /// Makes the response in the form that [`grpc_content_type`](Self::grpc_content_type) returned.
+    pub(crate) fn refuse_in<B: RefusalBody>(&self, rejection: Rejection, grpc: Option<HeaderValue>) -> Response<B>
+    where
+        R: Responder<B>,
+    {
+        let mut response = match grpc {
             Some(content_type) => grpc::respond(&rejection, content_type),
             None => self.http(&rejection),
         };
-        response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response.extensions_mut().insert(rejection);
         response
     }
@@ -142,6 +178,7 @@ impl<R> Presentation<R> {
         R: Responder<B>,
     {
         let mut response = self.responder.respond(rejection);
+        remove_targeted_cache_controls(response.headers_mut());
         // A responder chooses within its class: a refusal is never a success, an outage never the client's fault.
         let same_class = match rejection.status().is_server_error() {
             true => response.status().is_server_error(),
@@ -159,6 +196,19 @@ impl<R> Presentation<R> {
         }
         response
     }
+}
+
+/// `Cache-Control: no-store`, which every refusal gets, beats `Expires` (RFC 9111, section 5.3), but not the fields that
+/// address one kind of cache: `CDN-Cache-Control` and its like (RFC 9213), `Surrogate-Control`.
+fn remove_targeted_cache_controls(headers: &mut HeaderMap) {
+    while let Some(targeted) = headers.keys().find(|name| is_targeted_cache_control(name)).cloned() {
+        headers.remove(targeted);
+    }
+}
+
+fn is_targeted_cache_control(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.ends_with("-cache-control") || name == "surrogate-control"
 }
 
 impl Challenges {

@@ -26,7 +26,12 @@ use crate::{
 /// one below it (organizations/partner-console). Membership in the target is not needed.
 ///
 /// The checks run in that order. A target outside is answered with the uniform 403 of a denied organization, whether it
-/// exists or not, and so is a request in which no target can be found. An outage of the tree is a 503.
+/// exists or not, and so is a request in which no target can be found. An outage of the tree is a 503. Below a deleted or
+/// disabled organization nothing can be reached.
+///
+/// The target must be the organization that the handler acts on. A closure over the URI reads it as this layer sees it:
+/// percent-encoded, and under axum's `nest` without the prefix. Both lead to a refusal, not to an opening, as long as no
+/// id contains a `%`. In axum, use `tower_api_key::axum::target` with the handler's own `Path`.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -86,6 +91,13 @@ impl<R> RequireDescendant<R> {
     #[must_use]
     pub fn like<S, R2>(self, auth: &AuthLayer<S, R2>) -> RequireDescendant<R2> {
         RequireDescendant(Arc::new(self.0.parts(auth.presentation().clone())))
+    }
+
+    /// States that the services behind this layer speak gRPC; see [`AuthLayer::with_grpc`]. [`like`](Self::like) takes it
+    /// over from the other layer.
+    #[must_use]
+    pub fn with_grpc(self) -> Self {
+        Self(Arc::new(self.0.parts(self.0.presentation.clone().with_grpc())))
     }
 }
 
@@ -194,16 +206,16 @@ where
         let opened = rule.open(&parts);
         let request = Request::from_parts(parts, body);
         match opened {
-            Ok((_, None)) => ResponseFuture::forwarded(self.inner.call(request)),
+            Ok((_, None)) => ResponseFuture::forwarded(self.inner.call(request), None),
             Ok((principal, Some(target))) => {
                 let asking = Arc::clone(rule).ask(target, principal);
-                let clone = self.inner.clone();
-                ResponseFuture::waiting(asking, request, std::mem::replace(&mut self.inner, clone))
+                self.inner = self.inner.clone(); // nothing is held while the tree is asked
+                ResponseFuture::waiting(asking, request, self.inner.clone(), None)
             }
             Err(denial) => {
                 let refusal = refuse(&rule.presentation, denial, Some(&rule.accepted), &request);
                 self.inner = self.inner.clone(); // the readiness that this call does not use goes back
-                ResponseFuture::refused(refusal)
+                ResponseFuture::answered(refusal, None)
             }
         }
     }

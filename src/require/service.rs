@@ -39,6 +39,14 @@ impl<D, R> Require<D, R> {
     pub fn like<S, R2>(self, auth: &AuthLayer<S, R2>) -> Require<D, R2> {
         Require { demand: self.demand, presentation: Arc::new(auth.presentation().clone()) }
     }
+
+    /// States that the services behind this layer speak gRPC; see [`AuthLayer::with_grpc`]. [`like`](Self::like) takes it
+    /// over from the other layer.
+    #[must_use]
+    pub fn with_grpc(self) -> Self {
+        let presentation = Presentation::clone(&self.presentation).with_grpc();
+        Self { presentation: Arc::new(presentation), ..self }
+    }
 }
 
 impl<D: Clone, R, Inner> Layer<Inner> for Require<D, R> {
@@ -90,10 +98,10 @@ where
 
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
         match meets(&self.demand, request.extensions()) {
-            Ok(()) => ResponseFuture::forwarded(self.inner.call(request)),
+            Ok(()) => ResponseFuture::forwarded(self.inner.call(request), None),
             Err(denial) => {
                 self.inner = self.inner.clone(); // the readiness that this call does not use goes back
-                ResponseFuture::refused(refuse(&self.presentation, denial, self.demand.accepted(), &request))
+                ResponseFuture::answered(refuse(&self.presentation, denial, self.demand.accepted(), &request), None)
             }
         }
     }
@@ -115,5 +123,5 @@ pub(super) fn refuse<R: Responder<ResB>, ReqB, ResB: RefusalBody>(
         rejection = rejection.accepting(Arc::clone(accepted));
     }
     observe::refused(&rejection, None);
-    presentation.refuse(rejection, request.headers())
+    presentation.refuse(rejection, request)
 }

@@ -1,0 +1,196 @@
+//! [`EveryRouteDecidesLayer`]: makes a route without a layer loud.
+//!
+//! Forgetting a layer on a route leaves the route open, and nothing shows it: routes that are merged after `.layer(auth)`,
+//! a nested fallback that `route_layer` does not cover, a file service beside the API. This layer goes around all of them.
+//! It asks, through the request's extensions, that whichever [`AuthLayer`] or
+//! [`PublicLayer`](crate::PublicLayer) decides about the request marks the response. An unmarked response is withheld.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use http::{Extensions, HeaderValue, Request, Response};
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{
+    AuthLayer, observe,
+    rejection::{Cause, JsonResponder, Presentation, RefusalBody, Rejection, Responder},
+    service::mark_sensitive,
+};
+
+/// Asks for the mark. In the request's extensions, from the outermost layer to the one that decides.
+#[derive(Clone, Debug)]
+struct DecisionRequired(Arc<()>);
+
+/// The mark. In the response's extensions, where no client, no proxied service and no handler can put it.
+///
+/// It belongs to one request, so that a response kept from an earlier one, by a cache for example, does not carry it over.
+#[derive(Clone, Debug)]
+pub(crate) struct Decided(Arc<()>);
+
+impl Decided {
+    /// The mark for the response to a request, if one is asked for.
+    #[inline]
+    pub(crate) fn asked_for(request: &Extensions) -> Option<Self> {
+        request.get::<DecisionRequired>().map(|required| Self(Arc::clone(&required.0)))
+    }
+}
+
+impl DecisionRequired {
+    fn met_by(&self, response: &Extensions) -> bool {
+        response.get::<Decided>().is_some_and(|decided| Arc::ptr_eq(&decided.0, &self.0))
+    }
+}
+
+/// Replaces every response that neither an [`AuthLayer`] nor a [`PublicLayer`](crate::PublicLayer) decided with a 500.
+///
+/// Put it around everything that answers requests, as the last layer of the whole router, or use it in a test that sends
+/// a request to every route. The refusal is [`Reason::Misconfigured`](crate::Reason::Misconfigured) with the cause
+/// `undecided`, and is reported as any other ([`observe`](mod@crate::observe)).
+///
+/// What answers by itself goes outside of it: CORS, timeouts, rate limits, a layer that catches panics. Their responses
+/// never reach a route, so no route decided them. The layer does not replace authentication: the handler of an undecided
+/// route has run by the time its response is withheld.
+///
+/// ```
+/// # #[cfg(feature = "axum")]
+/// # fn app() -> axum::Router {
+/// use axum::{Router, routing::get};
+/// use tower_api_key::{AuthLayer, EveryRouteDecidesLayer, PublicLayer, store::MemoryStore};
+///
+/// let auth = AuthLayer::new(MemoryStore::new());
+/// let private = Router::new().route("/agents", get(|| async {})).layer(auth.clone());
+/// let public = Router::new().route("/status", get(|| async {})).layer(PublicLayer::new());
+/// private.merge(public).layer(EveryRouteDecidesLayer::new().like(&auth))
+/// # }
+/// ```
+pub struct EveryRouteDecidesLayer<R = JsonResponder> {
+    presentation: Arc<Presentation<R>>,
+}
+
+impl EveryRouteDecidesLayer {
+    /// Creates the layer.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { presentation: Arc::default() }
+    }
+}
+
+impl Default for EveryRouteDecidesLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<R> EveryRouteDecidesLayer<R> {
+    /// Answers in the form in which `auth` does: its texts, its responder, its gRPC form.
+    #[must_use]
+    pub fn like<S, R2>(self, auth: &AuthLayer<S, R2>) -> EveryRouteDecidesLayer<R2> {
+        EveryRouteDecidesLayer { presentation: Arc::new(auth.presentation().clone()) }
+    }
+}
+
+impl<R> Clone for EveryRouteDecidesLayer<R> {
+    fn clone(&self) -> Self {
+        Self { presentation: Arc::clone(&self.presentation) }
+    }
+}
+
+impl<R> fmt::Debug for EveryRouteDecidesLayer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EveryRouteDecidesLayer")
+    }
+}
+
+impl<R, Inner> Layer<Inner> for EveryRouteDecidesLayer<R> {
+    type Service = EveryRouteDecides<Inner, R>;
+
+    fn layer(&self, inner: Inner) -> Self::Service {
+        EveryRouteDecides { inner, presentation: Arc::clone(&self.presentation) }
+    }
+}
+
+/// A service behind an [`EveryRouteDecidesLayer`].
+pub struct EveryRouteDecides<Inner, R = JsonResponder> {
+    inner: Inner,
+    presentation: Arc<Presentation<R>>,
+}
+
+impl<Inner: Clone, R> Clone for EveryRouteDecides<Inner, R> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), presentation: Arc::clone(&self.presentation) }
+    }
+}
+
+impl<Inner: fmt::Debug, R> fmt::Debug for EveryRouteDecides<Inner, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EveryRouteDecides").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl<Inner, R, ReqB, ResB> Service<Request<ReqB>> for EveryRouteDecides<Inner, R>
+where
+    Inner: Service<Request<ReqB>, Response = Response<ResB>>,
+    R: Responder<ResB>,
+    ResB: RefusalBody,
+{
+    type Response = Response<ResB>;
+    type Error = Inner::Error;
+    type Future = EveryRouteDecidesFuture<Inner::Future, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
+        let required = DecisionRequired(Arc::new(()));
+        let grpc = self.presentation.grpc_content_type::<ResB, _>(&request);
+        mark_sensitive(&mut request);
+        request.extensions_mut().insert(required.clone());
+        let future = self.inner.call(request);
+        EveryRouteDecidesFuture { future, required, grpc, presentation: Arc::clone(&self.presentation) }
+    }
+}
+
+pin_project! {
+    /// The response of a service behind an [`EveryRouteDecidesLayer`].
+    pub struct EveryRouteDecidesFuture<F, R> {
+        #[pin]
+        future: F,
+        required: DecisionRequired,
+        grpc: Option<HeaderValue>,
+        presentation: Arc<Presentation<R>>,
+    }
+}
+
+impl<F, R, B, E> Future for EveryRouteDecidesFuture<F, R>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    R: Responder<B>,
+    B: RefusalBody,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let response = ready!(this.future.poll(cx))?;
+        if this.required.met_by(response.extensions()) {
+            return Poll::Ready(Ok(response));
+        }
+        let rejection = Rejection::new(Cause::Undecided.into(), &this.presentation.messages);
+        observe::refused(&rejection, None);
+        Poll::Ready(Ok(this.presentation.refuse_in(rejection, this.grpc.take())))
+    }
+}
+
+impl<F, R> fmt::Debug for EveryRouteDecidesFuture<F, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EveryRouteDecidesFuture").finish_non_exhaustive()
+    }
+}
