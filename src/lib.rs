@@ -54,7 +54,7 @@
 //! | `postgres` | `PostgresStore`: credentials in a database that many nodes share, and its change log |
 //! | `tracing` | an event for each verdict, with its private cause: [`observe`] |
 //! | `metrics` | counters and histograms: [`metrics`](mod@metrics) |
-//! | `testing` | a principal and a clock made by hand, and the contract of stores, for your own tests |
+//! | `testing` | a principal and a clock made by hand, and the contract of stores, for your own tests: see [`TESTING_ENABLED`] |
 
 mod authenticate;
 #[cfg(feature = "axum")]
@@ -94,6 +94,19 @@ pub use rejection::{Messages, Reason, Rejection};
 pub use require::{RequireDescendant, RequireOrg, RequireScopes};
 pub use service::AuthService;
 pub use store::CredentialStore;
+
+/// Whether the feature `testing` is compiled in, with which any code in the program can forge a [`Principal`].
+///
+/// Cargo unites features, so that a dependency can switch it on. To keep it out of release builds, put this into the
+/// program's `main.rs`:
+///
+/// ```
+/// const _: () = assert!(cfg!(debug_assertions) || !tower_api_key::TESTING_ENABLED, "feature `testing` is on");
+/// ```
+///
+/// With the feature, the first verdict of a process leaves an event at `WARN`, and so does the first forged principal;
+/// see [`observe`](mod@observe).
+pub const TESTING_ENABLED: bool = cfg!(feature = "testing");
 
 #[cfg(all(doctest, feature = "axum", feature = "tonic"))]
 #[doc = include_str!("../README.md")]

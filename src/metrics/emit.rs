@@ -90,6 +90,11 @@ pub(crate) fn lagged(seconds: f64) {
     histogram!("tower_api_key_revocation_lag_seconds").record(seconds.max(0.0));
 }
 
+#[cfg(feature = "testing")]
+pub(crate) fn forged() {
+    counter!("tower_api_key_forged_principals_total").increment(1);
+}
+
 pub(crate) fn feed(up: bool) {
     gauge!("tower_api_key_feed_up").set(if up { 1.0 } else { 0.0 });
 }

@@ -21,4 +21,7 @@ pub(crate) fn applied(_: &Change) {}
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn lagged(_: f64) {}
 
+#[cfg(feature = "testing")]
+pub(crate) fn forged() {}
+
 pub(crate) fn feed(_: bool) {}

@@ -52,6 +52,11 @@ pub(crate) fn refused(rejection: &Rejection, latency: Option<Duration>) {
     }
 }
 
+#[cfg(feature = "testing")]
+pub(crate) fn test_double_used(message: &str) {
+    event!(target: "tower_api_key::testing", Level::WARN, "{message}");
+}
+
 pub(crate) fn management_failed(error: &ManageError) {
     event!(target: "tower_api_key::manage", Level::ERROR, error = %Chain(error), "management failed");
 }

@@ -21,13 +21,23 @@
 //! `tower_api_key::manage` at `ERROR`, with the field `error`: where last uses could not be written, and where a
 //! [`ManageError`] becomes a response.
 //!
+//! With the feature `testing`, the target `tower_api_key::testing` has events at `WARN`, each once for a process: at the
+//! first verdict, which says that the feature is compiled in, at the first forged principal and at the first manual
+//! clock. They belong in tests; alarm on them in production.
+//!
 //! Without the feature, all of it compiles to nothing. What can be counted is in [`metrics`](mod@crate::metrics).
 
 #[cfg_attr(feature = "tracing", path = "emit.rs")]
 #[cfg_attr(not(feature = "tracing"), path = "silent.rs")]
 mod sink;
 
+#[cfg(feature = "testing")]
+mod test_double;
+
 use std::time::Duration;
+
+#[cfg(feature = "testing")]
+pub(crate) use test_double::{TestDouble, used as test_double_used};
 
 use crate::{Principal, Rejection, manage::ManageError, metrics};
 
@@ -36,12 +46,16 @@ pub const TARGET: &str = "tower_api_key::verdict";
 
 /// A request was let pass. `latency` is that of the look-up, when there was one.
 pub(crate) fn accepted(principal: &Principal, latency: Option<Duration>) {
+    #[cfg(feature = "testing")]
+    test_double::used(TestDouble::Feature);
     sink::accepted(principal, latency);
     metrics::accepted(principal, latency);
 }
 
 /// A request was refused.
 pub(crate) fn refused(rejection: &Rejection, latency: Option<Duration>) {
+    #[cfg(feature = "testing")]
+    test_double::used(TestDouble::Feature);
     sink::refused(rejection, latency);
     metrics::refused(rejection, latency);
 }

@@ -8,4 +8,7 @@ pub(crate) fn accepted(_: &Principal, _: Option<Duration>) {}
 
 pub(crate) fn refused(_: &Rejection, _: Option<Duration>) {}
 
+#[cfg(feature = "testing")]
+pub(crate) fn test_double_used(_: &str) {}
+
 pub(crate) fn management_failed(_: &ManageError) {}

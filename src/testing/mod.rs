@@ -1,7 +1,8 @@
 //! For the tests of services that embed the crate: a caller made by hand, a clock moved by hand, and the
 //! [`contract`] of stores for those who write one.
 //!
-//! Enable the feature in `[dev-dependencies]` only.
+//! Enable the feature in `[dev-dependencies]` only. Any code in a program that has it can forge a principal, so its use is
+//! reported: see [`TESTING_ENABLED`](crate::TESTING_ENABLED) and [`observe`](mod@crate::observe).
 
 pub mod contract;
 
@@ -12,11 +13,15 @@ use std::sync::{
 
 use crate::{
     clock::{Clock, UnixMillis},
+    observe::{self, TestDouble},
     principal::Principal,
     store::Record,
 };
 
 /// Makes a principal that nothing was proven of, to put into the extensions of a test's request.
+///
+/// The first one of a process leaves an event at `WARN`, and each is counted
+/// ([`metrics`](mod@crate::metrics)), so that it shows in production.
 ///
 /// ```
 /// use tower_api_key::{principal::Catalogue, secret::Digest, store::Record, testing};
@@ -30,10 +35,13 @@ use crate::{
 /// ```
 #[must_use]
 pub fn principal(record: Record) -> Principal {
+    observe::test_double_used(TestDouble::Principal);
     Principal::unproven(record)
 }
 
 /// A clock that stands still until it is moved. Clones share the moment.
+///
+/// The first one of a process leaves an event at `WARN`: a clock that stands still lets nothing expire.
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<AtomicI64>);
 
@@ -41,6 +49,7 @@ impl ManualClock {
     /// Makes a clock that shows `moment`.
     #[must_use]
     pub fn at(moment: UnixMillis) -> Self {
+        observe::test_double_used(TestDouble::Clock);
         Self(Arc::new(AtomicI64::new(moment.0)))
     }
 
