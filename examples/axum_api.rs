@@ -5,6 +5,9 @@
 //! ```text
 //! cargo run --features axum,sqlite --example axum_api [ADDRESS [FILE]]
 //! ```
+//!
+//! `RUST_LOG=debug` shows each request with its headers, but never the credential. Ctrl-C and SIGTERM end it: requests
+//! under way are answered, and the last uses of credentials are written.
 
 #![allow(clippy::print_stdout, reason = "an example talks to whoever started it")]
 
@@ -12,14 +15,19 @@ use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
-    extract::{Path, Query, State},
-    http::StatusCode,
+    extract::{
+        FromRequest, FromRequestParts, State,
+        rejection::{JsonRejection, PathRejection, QueryRejection},
+    },
+    http::{StatusCode, header::AUTHORIZATION},
+    response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tower::ServiceBuilder;
 use tower_api_key::{
-    AuthLayer, Principal, PublicLayer, RequireScopes,
+    AuthLayer, EveryRouteDecidesLayer, Principal, PublicLayer, RequireScopes,
     clock::UnixMillis,
     credential::Kind,
     manage::{
@@ -29,6 +37,11 @@ use tower_api_key::{
     secret::Secret,
     store::{Cached, SqliteStore, StoreAdmin, WriteError},
 };
+use tower_http::{
+    sensitive_headers::SetSensitiveRequestHeadersLayer,
+    trace::{DefaultMakeSpan, TraceLayer},
+};
+use tracing_subscriber::EnvFilter;
 
 /// The store that the layers ask and the manager writes to: one cache, so that a deleted key is refused at once.
 type Store = Arc<Cached<SqliteStore>>;
@@ -36,6 +49,7 @@ type Keys = State<Manager<Store>>;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).init();
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:3000".to_owned());
     let file = arguments.next().map_or_else(|| std::env::temp_dir().join("axum_api.db"), PathBuf::from);
@@ -56,17 +70,46 @@ async fn main() -> Result<(), Box<dyn Error>> {
             print_curl_lines(&address, "<the key>", "<the token>");
         }
     }
-    axum::serve(listener, router(manager, uses)?).await?;
+    let app = router(manager.clone(), uses.clone())?;
+    let server = axum::serve(listener, app).with_graceful_shutdown(shutdown_requested());
+    tokio::select! {
+        ended = server => ended?,
+        () = grace_period_over() => {}
+    }
+    manager.record_uses(&uses).await?; // those since the last time that `keep_recording` wrote
     Ok(())
 }
 
+/// Waits for Ctrl-C or, as orchestrators send it, SIGTERM.
+async fn shutdown_requested() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// Waits until requests under way have had ten seconds to end.
+async fn grace_period_over() {
+    shutdown_requested().await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+}
+
+/// `.layer(…)` is the last call on each router: it covers the fallbacks as well, which `route_layer` leaves open.
 fn router(manager: Manager<Store>, uses: LastUse) -> Result<Router, Box<dyn Error>> {
     let auth = AuthLayer::new(Arc::clone(manager.store())).with_last_use(uses);
     let reads = RequireScopes::any(["agents:read", "agents:manage"])?.like(&auth);
     let manages = RequireScopes::any(["agents:manage"])?.like(&auth);
 
     // A layer on a method router wraps every method that it has so far, so each method brings its own.
-    let agents = get(list_agents).route_layer(reads).merge(post(create_agent).route_layer(manages));
+    let agents = get(list_agents).layer(reads).merge(post(create_agent).layer(manages));
     // Who may manage keys is the manager's to say.
     let keys = Router::new()
         .route("/admin/organization-pats", post(create_key).get(list_keys))
@@ -74,10 +117,61 @@ fn router(manager: Manager<Store>, uses: LastUse) -> Result<Router, Box<dyn Erro
         .route("/admin/organization-pats/{id}/rotate", post(rotate_key))
         .with_state(manager);
     let scopes = Router::new().route("/admin/members/me/scopes", get(my_scopes));
-    let organization = Router::new().route("/agents", agents).merge(keys).merge(scopes).route_layer(auth.clone());
-    let person = Router::new().route("/me", get(whoami)).route_layer(auth.user_scoped());
-    let public = Router::new().route("/status", get(status)).route_layer(PublicLayer::new());
-    Ok(organization.merge(person).merge(public))
+    // Without a credential nobody learns which paths exist, so that the fallback is behind the layer too.
+    let organization = Router::new().route("/agents", agents).merge(keys).merge(scopes).fallback(not_found);
+    let organization = organization.method_not_allowed_fallback(not_allowed).layer(auth.clone());
+    let person = Router::new().route("/me", get(whoami)).method_not_allowed_fallback(not_allowed);
+    let public = Router::new().route("/status", get(status)).method_not_allowed_fallback(not_allowed);
+    let person = person.layer(auth.clone().user_scoped());
+    let app = organization.merge(person).merge(public.layer(PublicLayer::new()));
+    // From the outside in. A route that was forgotten above would be a 500.
+    let outermost = ServiceBuilder::new()
+        .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
+        .layer(TraceLayer::new_for_http().make_span_with(DefaultMakeSpan::new().include_headers(true)))
+        .layer(EveryRouteDecidesLayer::new().like(&auth));
+    Ok(app.layer(outermost))
+}
+
+/// The example's own errors have the form of the crate's: `{"detail": "<text>"}`.
+struct Fault(StatusCode, String);
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        (self.0, Json(json!({ "detail": self.1 }))).into_response()
+    }
+}
+
+macro_rules! fault_from {
+    ($($rejection:ty)+) => {
+        $(impl From<$rejection> for Fault {
+            fn from(rejection: $rejection) -> Self {
+                Self(rejection.status(), rejection.body_text())
+            }
+        })+
+    };
+}
+
+fault_from!(JsonRejection PathRejection QueryRejection);
+
+/// A JSON body; anything else is a 400, 413, 415 or 422 with a `detail`.
+#[derive(FromRequest)]
+#[from_request(via(axum::Json), rejection(Fault))]
+struct Body<T>(T);
+
+#[derive(FromRequestParts)]
+#[from_request(via(axum::extract::Path), rejection(Fault))]
+struct Path<T>(T);
+
+#[derive(FromRequestParts)]
+#[from_request(via(axum::extract::Query), rejection(Fault))]
+struct Query<T>(T);
+
+async fn not_found() -> Fault {
+    Fault(StatusCode::NOT_FOUND, "Not Found".to_owned())
+}
+
+async fn not_allowed() -> Fault {
+    Fault(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed".to_owned())
 }
 
 async fn list_agents(caller: Principal) -> Json<Value> {
@@ -106,7 +200,7 @@ struct CreateKey {
 async fn create_key(
     State(manager): Keys,
     caller: Principal,
-    Json(body): Json<CreateKey>,
+    Body(body): Body<CreateKey>,
 ) -> Result<(StatusCode, Json<Value>), ManageError> {
     let new =
         NewKey::named(&body.name).with_scopes(caller.scopes().iter()).expiring_at(body.expires_at.map(UnixMillis));

@@ -11,6 +11,7 @@
 
 use std::error::Error;
 
+use http::header::AUTHORIZATION;
 use tokio::net::TcpListener;
 use tokio_stream::{Empty, wrappers::TcpListenerStream};
 use tonic::{
@@ -31,6 +32,7 @@ use tower_api_key::{
     store::{MemoryStore, Record},
     tonic::RequestExt,
 };
+use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 
 /// Tells callers how their own organization's services are.
 struct OwnHealth;
@@ -57,9 +59,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let server = Server::builder()
+        .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION])) // outside of whatever logs headers
         .layer(AuthLayer::new(store))
         .add_service(HealthServer::new(OwnHealth))
-        .serve_with_incoming(TcpListenerStream::new(listener));
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
+            let _ = tokio::signal::ctrl_c().await; // calls under way are answered
+        });
 
     if std::env::args().nth(1).as_deref() == Some("serve") {
         println!("{address} {}", key.expose_secret());
