@@ -105,8 +105,8 @@ pub trait OrgTree: Send + Sync + 'static {
     /// Returns whether `organization` has `ancestor` above it, at any distance, and all organizations from the one to the
     /// other, both included, are live. An organization is not its own descendant.
     ///
-    /// Below a deleted or disabled organization nothing can be reached from above: whoever ends an organization expects
-    /// that nobody reaches through it any longer.
+    /// Nothing below a deleted or disabled organization can be reached from above it: ending an organization ends all
+    /// access through it.
     ///
     /// # Errors
     /// [`StoreError`] when the tree could not tell.
