@@ -12,7 +12,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tower_api_key::{
-    store::{Cached, ManagedStore, MemoryStore, StoreAdmin},
+    store::{Cached, ManagedStore, MemoryStore, OrgTree, StoreAdmin},
     testing::contract,
 };
 
@@ -27,6 +27,11 @@ macro_rules! keeps_the_contract {
         #[tokio::test(flavor = "multi_thread")]
         async fn managed() {
             contract::run_managed($make).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn as_a_tree() {
+            contract::run_tree($make).await;
         }
 
         #[tokio::test]
@@ -53,10 +58,11 @@ macro_rules! keeps_the_contract {
 }
 
 /// A cache keeps the contract of the store behind it, for what is changed through it.
-async fn cached<S: StoreAdmin + ManagedStore, F: Future<Output = S>>(make: impl Fn() -> F, life: Duration) {
+async fn cached<S: StoreAdmin + ManagedStore + OrgTree, F: Future<Output = S>>(make: impl Fn() -> F, life: Duration) {
     let make = || async { Cached::new(make().await).with_time_to_live(life).with_negative_time_to_live(life) };
     contract::run(make).await;
     contract::run_managed(make).await;
+    contract::run_tree(make).await;
 }
 
 mod memory {

@@ -104,9 +104,12 @@ statements! {
     /// UNION drops what was seen before, so that it ends even when somebody wrote a ring of parents.
     is_descendant = "
         WITH RECURSIVE above (id) AS (
-            SELECT parent FROM $$.organizations WHERE id = $1 AND NOT deleted
+            SELECT p.id FROM $$.organizations o JOIN $$.organizations p ON p.id = o.parent
+            WHERE o.id = $1 AND NOT o.deleted AND NOT p.deleted
             UNION
-            SELECT o.parent FROM $$.organizations o JOIN above a ON o.id = a.id
+            SELECT p.id FROM above a JOIN $$.organizations o ON o.id = a.id
+                JOIN $$.organizations p ON p.id = o.parent
+            WHERE NOT p.deleted
         )
         SELECT EXISTS (SELECT 1 FROM above WHERE id = $2 AND id <> $1)";
 

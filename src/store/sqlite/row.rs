@@ -35,12 +35,17 @@ pub(super) fn find_token(digests: usize) -> String {
     )
 }
 
-/// UNION drops what was seen before, so that it ends even when somebody wrote a ring of parents.
+/// Walks upwards through living organizations. UNION drops what was seen before, so that it ends
+/// even when somebody wrote a ring of parents.
 const DESCENDANT: &str = "
     WITH RECURSIVE above (id) AS (
-        SELECT parent_id FROM tower_api_key_organizations WHERE id = ?1 AND deleted = 0
+        SELECT p.id FROM tower_api_key_organizations o
+            JOIN tower_api_key_organizations p ON p.id = o.parent_id
+        WHERE o.id = ?1 AND o.deleted = 0 AND p.deleted = 0
         UNION
-        SELECT o.parent_id FROM tower_api_key_organizations o JOIN above a ON o.id = a.id
+        SELECT p.id FROM above a JOIN tower_api_key_organizations o ON o.id = a.id
+            JOIN tower_api_key_organizations p ON p.id = o.parent_id
+        WHERE p.deleted = 0
     )
     SELECT EXISTS (SELECT 1 FROM above WHERE id = ?2 AND id <> ?1)";
 

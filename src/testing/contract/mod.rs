@@ -16,6 +16,7 @@ mod lookups;
 mod managed;
 mod races;
 mod refusals;
+mod tree;
 
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ use crate::{
     credential::Kind,
     principal::{Catalogue, OrgId, UserId},
     secret::Digest,
-    store::{Credential, CredentialStore, Lookup, Peek, Record, Standing, StoreAdmin, StoreError, WriteError},
+    store::{Credential, CredentialStore, Lookup, OrgTree, Peek, Record, Standing, StoreAdmin, StoreError, WriteError},
 };
 
 pub use lookups::records;
@@ -78,6 +79,25 @@ where
         races::of_many_who_insert_one_id_exactly_one_wins
         races::a_look_up_during_changes_never_sees_a_half_made_record
         races::a_credential_deleted_during_look_ups_stays_dead
+    }
+}
+
+/// Holds a store that is an [`OrgTree`] to the claims about who is below whom, each on a fresh, empty store that `make`
+/// returns.
+///
+/// # Panics
+/// When the store breaks a claim, with the claim's name.
+pub async fn run_tree<S, F>(make: impl Fn() -> F)
+where
+    S: StoreAdmin + OrgTree,
+    F: Future<Output = S>,
+{
+    macro_rules! claims {
+        ($($claim:ident)+) => { $(report(stringify!($claim), tree::$claim(&Arc::new(make().await)).await);)+ };
+    }
+    claims! {
+        an_organization_is_below_those_above_it_and_no_others
+        nothing_is_reached_through_a_deleted_organization
     }
 }
 
