@@ -16,8 +16,8 @@ use std::{
     time::Duration,
 };
 
-use shelf::{Hand, Mood, Question, Shelf, for_ever, key};
-use tokio::sync::mpsc;
+use shelf::{Hand, Mood, Question, Shelf, Timers, for_ever, key};
+use tokio::{sync::mpsc, time::sleep};
 use tower_api_key::{
     async_trait,
     clock::{Clock, UnixMillis},
@@ -107,17 +107,47 @@ async fn a_refusal_lives_for_one_second_and_creation_ends_it() {
     assert!(!k3.is_cached(&cache));
 }
 
-#[tokio::test]
-async fn an_error_is_told_and_never_kept() {
+#[tokio::test(start_paused = true)]
+async fn a_failure_is_kept_for_some_milliseconds_and_never_as_an_answer() {
     let shelf = Shelf::new();
     let cache = for_ever(&shelf);
     let k1 = Question::key("k1");
     shelf.become_(Mood::Broken);
-    let error = k1.asked(&cache).await.unwrap_err();
-    assert!(matches!(&error, StoreError::Unavailable(source) if source.to_string() == "test outage"), "{error:?}");
-    assert!(!k1.is_cached(&cache));
+    for _ in 0..3 {
+        let error = k1.asked(&cache).await.unwrap_err();
+        assert!(matches!(&error, StoreError::Unavailable(source) if source.to_string() == "test outage"), "{error:?}");
+        assert!(!k1.is_cached(&cache));
+    }
+    assert_eq!(shelf.look_ups(), 1);
     shelf.become_(Mood::Well);
+    tokio::time::sleep(shelf::FAILURE_LIFE).await;
     assert!(k1.accepted(&cache).await);
+    assert_eq!(shelf.look_ups(), 2);
+}
+
+#[tokio::test]
+async fn a_failure_does_not_outlive_a_change_of_what_was_asked_for() {
+    let credential = |kind, id: &str| Change::Credential { kind, id: id.into() };
+    let (k1, t1) = (Question::key("k1"), Question::token("t1", Some("org_1")));
+    for (question, change, ended) in [
+        (&k1, credential(Kind::OrgKey, "k1"), true),
+        (&k1, credential(Kind::OrgKey, "k2"), false),
+        (&k1, Change::Everything, true),
+        (&t1, Change::Organization("org_1".into()), true),
+        (&t1, Change::Organization("org_2".into()), false),
+        (&t1, credential(Kind::PersonalToken, "t2"), false),
+    ] {
+        let shelf = Shelf::new();
+        let cache = for_ever(&shelf);
+        shelf.become_(Mood::Broken);
+        for _ in 0..2 {
+            question.asked(&cache).await.unwrap_err();
+        }
+        assert_eq!(shelf.look_ups(), 1);
+        shelf.become_(Mood::Well);
+        cache.apply(&change);
+        assert_eq!(question.asked(&cache).await.is_ok(), ended, "{question:?} {change:?}");
+    }
 }
 
 #[tokio::test]
@@ -323,7 +353,7 @@ impl Feed for Told {
 
 struct Following {
     cache: Arc<shelf::Cache>,
-    hand: Hand,
+    timers: Timers,
     shelf: Arc<Shelf>,
     tell: Option<mpsc::Sender<FeedEvent>>,
     task: tokio::task::JoinHandle<()>,
@@ -331,11 +361,11 @@ struct Following {
 
 impl Following {
     fn start() -> Self {
-        let (shelf, hand) = (Shelf::new(), Hand::default());
-        let cache = Arc::new(for_ever(&shelf).with_monotonic(hand.clone()));
+        let (shelf, timers) = (Shelf::new(), Timers::start());
+        let cache = Arc::new(for_ever(&shelf).with_monotonic(timers.clone()));
         let (tell, told) = mpsc::channel(1);
         let task = tokio::spawn(cache.follow(Told(told)));
-        Self { cache, hand, shelf, tell: Some(tell), task }
+        Self { cache, timers, shelf, tell: Some(tell), task }
     }
 
     /// Tells an event and returns once it was acted upon: the second of two equal ones has been received.
@@ -349,7 +379,7 @@ impl Following {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_change_that_the_feed_tells_is_applied() {
     let following = Following::start();
     let k1 = Question::key("k1");
@@ -359,17 +389,17 @@ async fn a_change_that_the_feed_tells_is_applied() {
     assert!(!k1.accepted(&*following.cache).await);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn after_a_loss_nothing_counts_past_the_bound_until_it_is_restored() {
     let following = Following::start();
-    let (cache, hand, k1) = (&*following.cache, &following.hand, Question::key("k1"));
+    let (cache, k1) = (&*following.cache, Question::key("k1"));
     assert!(k1.accepted(cache).await);
     following.tell(FeedEvent::Lost).await;
-    hand.advance(SECOND * 5);
+    sleep(SECOND * 5).await;
     following.tell(FeedEvent::Lost).await; // said twice, it is lost since the first time
-    hand.advance(Duration::from_millis(999));
+    sleep(Duration::from_millis(999)).await;
     assert!(k1.is_cached(cache));
-    hand.advance(Duration::from_millis(1));
+    sleep(Duration::from_millis(1)).await;
     assert!(!k1.is_cached(cache));
     assert!(k1.accepted(cache).await);
     assert!(!k1.is_cached(cache), "what was read while lost is not trusted either");
@@ -377,11 +407,11 @@ async fn after_a_loss_nothing_counts_past_the_bound_until_it_is_restored() {
     following.tell(FeedEvent::Restored).await;
     assert!(!k1.is_cached(cache), "what was read before the restoration is not trusted");
     assert!(k1.accepted(cache).await);
-    hand.advance(SECOND * 1_000);
+    sleep(SECOND * 1_000).await;
     assert!(k1.is_cached(cache));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_end_of_the_feed_or_of_its_follower_is_a_loss() {
     for end in ["the feed ends", "the follower is dropped"] {
         let mut following = Following::start();
@@ -392,12 +422,12 @@ async fn the_end_of_the_feed_or_of_its_follower_is_a_loss() {
             _ => following.task.abort(),
         }
         let _ = following.task.await;
-        following.hand.advance(SECOND * 10);
+        sleep(SECOND * 10).await;
         assert!(!k1.is_cached(&*following.cache), "{end}");
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_new_feed_takes_the_place_of_the_old_one() {
     let mut following = Following::start();
     let k1 = Question::key("k1");
@@ -408,9 +438,110 @@ async fn a_new_feed_takes_the_place_of_the_old_one() {
     drop(following.tell.take());
     following.task.await.unwrap();
     assert!(k1.accepted(&*following.cache).await);
-    following.hand.advance(SECOND * 1_000);
+    sleep(SECOND * 1_000).await;
     assert!(k1.is_cached(&*following.cache), "the old feed has no say any more");
     again.abort();
+}
+
+const NIGHT: Duration = Duration::from_secs(8 * 3_600);
+
+#[tokio::test(start_paused = true)]
+async fn after_a_suspend_nothing_is_answered_from_before_it() {
+    for is_followed in [true, false] {
+        let following = Following::start();
+        let k1 = Question::key("k1");
+        let alone = Cached::new(Arc::clone(&following.shelf)).with_monotonic(following.timers.clone());
+        let cache = if is_followed { &*following.cache } else { &alone };
+        assert!(k1.accepted(cache).await && k1.is_cached(cache));
+        following.shelf.memory.delete_key("k1").unwrap(); // elsewhere, while the machine sleeps
+        following.timers.suspend(NIGHT);
+        assert!(!k1.is_cached(cache), "followed: {is_followed}");
+        assert!(!k1.accepted(cache).await);
+        sleep(SECOND * 5).await; // the follower trusts its feed again, and nothing that was cached before
+        assert!(!k1.accepted(cache).await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_short_suspend_nothing_from_before_it_outlives_the_next_heartbeat() {
+    let following = Following::start();
+    let k1 = Question::key("k1");
+    sleep(SECOND / 2).await;
+    assert!(k1.accepted(&*following.cache).await && k1.is_cached(&*following.cache));
+    following.timers.suspend(SECOND * 3);
+    sleep(SECOND).await;
+    assert!(!k1.is_cached(&*following.cache));
+    assert!(k1.accepted(&*following.cache).await);
+    sleep(SECOND * 1_000).await;
+    assert!(k1.is_cached(&*following.cache), "what was read after the suspend is trusted");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_that_does_not_run_is_a_feed_that_is_silent() {
+    let (shelf, timers) = (Shelf::new(), Timers::start());
+    let cache = Arc::new(for_ever(&shelf).with_monotonic(timers));
+    let (_tell, told) = mpsc::channel(1);
+    let mut idle = Box::pin(cache.follow(Told(told)));
+    assert!(shelf::polled_once(idle.as_mut()).await.is_pending());
+    let k1 = Question::key("k1");
+    assert!(k1.accepted(&*cache).await);
+    sleep(Duration::from_millis(9_990)).await;
+    assert!(k1.is_cached(&*cache));
+    sleep(Duration::from_millis(20)).await;
+    assert!(!k1.is_cached(&*cache), "4 s and the bound of 6 s after its last run");
+    assert!(shelf::polled_once(idle.as_mut()).await.is_pending());
+    assert!(!k1.is_cached(&*cache), "it has not applied the changes of the meantime");
+    assert!(k1.accepted(&*cache).await && k1.is_cached(&*cache));
+}
+
+/// A wall clock that a test sets.
+#[derive(Clone, Default)]
+struct Wall(Arc<std::sync::atomic::AtomicI64>);
+
+impl Wall {
+    fn set(&self, millis: i64) {
+        self.0.store(millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Wall {
+    fn now(&self) -> UnixMillis {
+        UnixMillis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_step_of_the_wall_clock_extends_a_bound_or_revives_anything() {
+    for step in [-3_600_000, 3_600_000] {
+        let (shelf, hand, wall) = (Shelf::new(), Hand::default(), Wall::default());
+        shelf.memory.insert(key("short").expiring_at(UnixMillis(7_000))).unwrap();
+        let cache = Cached::new(Arc::clone(&shelf)).with_monotonic(hand.clone()).with_clock(wall.clone());
+        let cache = cache.danger_with_stale_accepts(SECOND * 100);
+        let (k1, short, unknown) = (Question::key("k1"), Question::key("short"), Question::key("unknown"));
+        assert!(k1.accepted(&cache).await && short.accepted(&cache).await && !unknown.accepted(&cache).await);
+        wall.set(step);
+        hand.advance(Duration::from_millis(999));
+        assert!(unknown.is_cached(&cache));
+        hand.advance(Duration::from_millis(1));
+        assert!(!unknown.is_cached(&cache), "{step}");
+        hand.advance(SECOND * 4);
+        assert!(!k1.is_cached(&cache) && !short.is_cached(&cache), "{step}");
+        hand.advance(SECOND * 3); // past the expiry of the one, whatever the wall clock says
+        shelf.become_(Mood::Broken);
+        assert!(k1.accepted(&cache).await, "stale, {step}");
+        assert!(short.asked(&cache).await.is_err(), "{step}");
+    }
+}
+
+#[tokio::test]
+async fn the_store_behind_the_cache_is_there_to_be_read() {
+    let shelf = Shelf::new();
+    let cache = for_ever(&shelf);
+    let k1 = Question::key("k1");
+    assert!(k1.accepted(&cache).await);
+    shelf.memory.delete_key("k1").unwrap(); // elsewhere, with no feed
+    assert!(k1.accepted(&cache).await);
+    assert!(!k1.accepted(&cache.store()).await);
 }
 
 #[tokio::test]

@@ -24,19 +24,26 @@ mod principal {
 mod feed;
 mod store {
     pub(crate) use crate::feed::Change;
-    pub(crate) use tower_api_key::store::Record;
+    pub(crate) use tower_api_key::store::{Record, StoreError};
 }
+
+#[path = "../src/store/cached/changes.rs"]
+mod changes;
 
 #[path = "../src/store/cached/core.rs"]
 mod core;
 #[path = "../src/store/cached/entry.rs"]
 mod entry;
-#[path = "../src/store/cached/flight.rs"]
-mod flight;
+#[path = "../src/store/cached/in_flight.rs"]
+mod in_flight;
+#[path = "../src/store/cached/keep.rs"]
+mod keep;
 #[path = "../src/store/cached/key.rs"]
 mod key;
 #[path = "../src/store/cached/ledger.rs"]
 mod ledger;
+#[path = "../src/store/cached/limit.rs"]
+mod limit;
 #[path = "../src/store/cached/subject.rs"]
 mod subject;
 
@@ -83,37 +90,86 @@ mod sync {
 }
 
 use self::{
-    core::{Core, Fill},
-    entry::NEVER,
-    flight::Joined,
+    core::{Bounds, Core, Fill},
+    entry::{Answer, Moment, NEVER},
+    in_flight::{Joined, ResultCell},
     key::{Asked, AskedName},
     ledger::Sort,
     sync::{AtomicBool, Mutex, Ordering, lock},
 };
 use credential::Kind;
-use loom::{model::Builder, sync::Arc, thread};
-use store::{Change, Record};
+use loom::{
+    model::Builder,
+    sync::{Arc, Condvar},
+    thread,
+};
+use store::{Change, Record, StoreError};
 use tower_api_key::secret::Digest;
 
-/// Where riders meet: the first to take the lock leads, as in the cell of the real cache.
-struct Landing(Mutex<Option<bool>>);
+/// Where those who wait for a lookup get its result.
+struct Blocking(Mutex<Option<Answer>>, Condvar);
 
-impl Default for Landing {
+impl Default for Blocking {
     fn default() -> Self {
-        Self(Mutex::new(None))
+        Self(Mutex::new(None), Condvar::new())
+    }
+}
+
+impl ResultCell for Blocking {
+    fn set(&self, answer: Answer) {
+        *lock(&self.0) = Some(answer);
+        self.1.notify_all();
+    }
+
+    fn abort(&self) {}
+}
+
+impl Blocking {
+    fn wait(&self) -> Answer {
+        let mut result = lock(&self.0);
+        loop {
+            match &*result {
+                Some(answer) => return answer.clone(),
+                None => result = self.1.wait(result).unwrap(),
+            }
+        }
     }
 }
 
 /// A cache in front of a store of one credential.
 struct World {
-    core: Core<Landing>,
+    core: std::sync::Arc<Core<Blocking>>,
     live: AtomicBool,
+    failing: AtomicBool,
     kind: Kind,
+}
+
+/// No time passes.
+const AT: Moment = Moment { now: 0, timer: 0 };
+
+/// What a caller is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Accept,
+    Refusal,
+    Failure,
+}
+
+impl From<&Answer> for Told {
+    fn from(answer: &Answer) -> Self {
+        match answer {
+            Answer::Found(_) => Self::Accept,
+            Answer::Unknown => Self::Refusal,
+            Answer::Failed(_) => Self::Failure,
+        }
+    }
 }
 
 impl World {
     fn new(kind: Kind, live: bool) -> Arc<Self> {
-        Arc::new(Self { core: Core::new(4, 4), live: AtomicBool::new(live), kind })
+        let bounds = Bounds { accepts: 4, refusals: 4, deadline: 1_000_000_000, miss_rate: None };
+        let core = std::sync::Arc::new(Core::new(&bounds));
+        Arc::new(Self { core, live: AtomicBool::new(live), failing: AtomicBool::new(false), kind })
     }
 
     fn asked(&self) -> Asked<'static> {
@@ -131,25 +187,46 @@ impl World {
         })
     }
 
-    /// Asks as `Cached` does; whether the answer is an accept.
-    fn accepts(&self) -> bool {
+    fn read(&self) -> Fill {
+        if self.failing.load(Ordering::SeqCst) {
+            return Fill::failed(std::sync::Arc::new(StoreError::unavailable("test outage")));
+        }
+        let live = self.live.load(Ordering::SeqCst);
+        let (sort, answer) = match live {
+            true => (Sort::Accept, Answer::Found(self.record())),
+            false => (Sort::Refusal, Answer::Unknown),
+        };
+        Fill { sort, answer, valid_until: NEVER, expires: NEVER }
+    }
+
+    /// Asks as `Cached` does.
+    fn ask(&self) -> Told {
         let asked = self.asked();
         if let Some(known) = self.core.get(&asked, || 0) {
-            return known.sort == Sort::Accept;
+            return if known.sort == Sort::Accept { Told::Accept } else { Told::Refusal };
         }
-        match self.core.join(asked.to_key().unwrap(), 0) {
-            Joined::Known(known) => known.sort == Sort::Accept,
-            Joined::Flying(ticket) => {
-                let mut landing = lock(&ticket.flight.landing.0);
-                *landing.get_or_insert_with(|| {
-                    let live = self.live.load(Ordering::SeqCst);
-                    let sort = if live { Sort::Accept } else { Sort::Refusal };
-                    let record = live.then(|| self.record());
-                    ticket.finish(Some(Fill { sort, record, valid_until: NEVER }), 0, 0);
-                    live
-                })
+        let key = asked.to_key().unwrap();
+        loop {
+            let waiter = match self.core.join(&key, AT) {
+                Joined::Known(known) if known.sort == Sort::Accept => return Told::Accept,
+                Joined::Known(_) => return Told::Refusal,
+                Joined::Failed(_) => return Told::Failure,
+                Joined::Limited => unreachable!("there is no limit"),
+                Joined::Waiting(waiter) => waiter,
+                Joined::Leading(leader, waiter) => {
+                    leader.finish(self.read(), AT, 0);
+                    waiter
+                }
+            };
+            let answer = waiter.result().wait();
+            if waiter.accepts(&answer) {
+                return Told::from(&answer);
             }
         }
+    }
+
+    fn accepts(&self) -> bool {
+        self.ask() == Told::Accept
     }
 
     fn change(&self) -> Change {
@@ -253,14 +330,70 @@ fn two_revocations_at_once_beat_a_fill() {
 fn a_restored_feed_leaves_nothing_from_before() {
     explore(|| {
         let world = World::new(Kind::OrgKey, true);
-        let follower = world.core.follow();
+        let follower = world.core.follow(NEVER);
         let early = asking(&world);
         world.core.lose(follower, 0);
         world.live.store(false, Ordering::SeqCst); // told to nobody
         world.accepts(); // may share the look-up from before
-        world.core.restore(follower);
+        world.core.restore(follower, NEVER);
         assert!(!world.accepts());
         early.join().unwrap();
         assert!(!world.accepts());
+    });
+}
+
+#[test]
+fn a_revocation_beats_two_lookups_in_flight() {
+    for kind in [Kind::OrgKey, Kind::PersonalToken] {
+        explore(move || {
+            let world = World::new(kind, true);
+            let early = asking(&world);
+            world.core.apply(&Change::Organization("org_1".into()));
+            let second = asking(&world);
+            world.live.store(false, Ordering::SeqCst);
+            world.core.apply(&world.change());
+            assert!(!world.accepts(), "accepted after the revocation"); // may have waited for one of the others
+            early.join().unwrap();
+            second.join().unwrap();
+            assert!(!world.accepts(), "accepted once the lookups were over");
+        });
+    }
+}
+
+#[test]
+fn a_failure_does_not_outlive_a_change_and_is_never_an_answer() {
+    for live in [true, false] {
+        explore(move || {
+            let world = World::new(Kind::OrgKey, live);
+            world.failing.store(true, Ordering::SeqCst);
+            let early = {
+                let world = Arc::clone(&world);
+                thread::spawn(move || world.ask())
+            };
+            world.failing.store(false, Ordering::SeqCst);
+            world.core.apply(&world.change());
+            let expected = if live { Told::Accept } else { Told::Refusal };
+            assert_eq!(world.ask(), expected, "the failure of before the change");
+            let told = early.join().unwrap();
+            assert!(told == expected || told == Told::Failure, "{told:?}");
+            assert_eq!(world.ask(), expected, "the failure was kept");
+        });
+    }
+}
+
+#[test]
+fn a_lookup_that_is_aborted_leaves_nobody_waiting() {
+    explore(|| {
+        let world = World::new(Kind::OrgKey, true);
+        let key = world.asked().to_key().unwrap();
+        let Joined::Leading(leader, waiter) = world.core.join(&key, AT) else { panic!("the first to ask") };
+        drop(waiter);
+        let other = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || world.ask())
+        };
+        drop(leader);
+        assert_ne!(other.join().unwrap(), Told::Refusal);
+        assert_eq!(world.ask(), Told::Accept);
     });
 }

@@ -63,6 +63,14 @@ pub(crate) fn miss() {
     counter!("tower_api_key_cache_misses_total").increment(1);
 }
 
+pub(crate) fn kept_failure() {
+    counter!("tower_api_key_cache_kept_failures_total").increment(1);
+}
+
+pub(crate) fn limited() {
+    counter!("tower_api_key_cache_limited_total").increment(1);
+}
+
 pub(crate) fn evicted(acceptable: bool) {
     match acceptable {
         true => counter!("tower_api_key_cache_evictions_total", "table" => "accepts").increment(1),

@@ -10,6 +10,8 @@
 //! | `tower_api_key_cache_hits_total` | counter | | acceptable answers from the cache |
 //! | `tower_api_key_cache_negative_hits_total` | counter | | other answers from the cache |
 //! | `tower_api_key_cache_misses_total` | counter | | questions that waited for the store |
+//! | `tower_api_key_cache_kept_failures_total` | counter | | questions answered with a failure of a moment ago, without a call of the store |
+//! | `tower_api_key_cache_limited_total` | counter | | questions refused by the limit of misses |
 //! | `tower_api_key_cache_evictions_total` | counter | `table` | entries of use that had to go: `accepts` or `refusals` |
 //! | `tower_api_key_cache_stale_total` | counter | | accepts served past their time because the store erred |
 //! | `tower_api_key_cache_changes_total` | counter | `subject` | changes applied: `credential`, `user`, `organization`, `everything` |
@@ -30,4 +32,4 @@ mod sink;
 pub(crate) use sink::forged;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use sink::lagged;
-pub(crate) use sink::{accepted, applied, evicted, feed, hit, miss, refused, stale};
+pub(crate) use sink::{accepted, applied, evicted, feed, hit, kept_failure, limited, miss, refused, stale};

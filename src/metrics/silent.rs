@@ -12,6 +12,10 @@ pub(crate) fn hit(_: bool) {}
 
 pub(crate) fn miss() {}
 
+pub(crate) fn kept_failure() {}
+
+pub(crate) fn limited() {}
+
 pub(crate) fn evicted(_: bool) {}
 
 pub(crate) fn stale() {}

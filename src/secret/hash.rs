@@ -89,6 +89,10 @@ impl Digest {
     pub(crate) fn words(&self) -> [u64; 4] {
         self.0
     }
+
+    pub(crate) fn from_words(words: [u64; 4]) -> Self {
+        Self(words)
+    }
 }
 
 /// A text that is no digest. Does not repeat the text.

@@ -38,7 +38,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 pub use admin::StoreAdmin;
-pub use cached::{Cached, Monotonic};
+pub use cached::{Cached, Monotonic, StoreReader};
 pub use feed::{Change, Feed, FeedEvent};
 pub(crate) use guard::guarded;
 pub use managed::{Alteration, Commit, Insert, ListQuery, ManagedStore, USE_GRANULARITY_MILLIS, Use};

@@ -175,6 +175,33 @@ impl Monotonic for Hand {
     }
 }
 
+/// A monotonic clock in step with tokio's timers, which a test with a paused clock advances.
+#[derive(Clone, Debug)]
+pub(crate) struct Timers {
+    since: tokio::time::Instant,
+    slept: Hand,
+}
+
+impl Timers {
+    pub(crate) fn start() -> Self {
+        Self { since: tokio::time::Instant::now(), slept: Hand::default() }
+    }
+
+    /// Suspends the machine: this clock goes on, and the timers do not.
+    pub(crate) fn suspend(&self, time: Duration) {
+        self.slept.advance(time);
+    }
+}
+
+impl Monotonic for Timers {
+    fn elapsed(&self) -> Duration {
+        self.since.elapsed() + self.slept.elapsed()
+    }
+}
+
+/// For how long a first failure is kept.
+pub(crate) const FAILURE_LIFE: Duration = Duration::from_millis(20);
+
 pub(crate) type Cache = Cached<Arc<Shelf>>;
 
 /// A cache that keeps what it is told for ever.

@@ -1,30 +1,44 @@
-//! The concurrent core: what is kept, which look-ups are under way, and how a change beats both.
+//! The concurrent core: what is kept, which lookups are in flight, and how a change beats both.
 //!
-//! Readers take no lock. Writers (a look-up that begins or ends, a change) take one, the *ledger*, for about a
+//! Readers take no lock. Writers (a lookup that begins or ends, a change) take one, the *ledger*, for about a
 //! microsecond. Changes are numbered; that number is the *epoch*.
 //!
-//! - A look-up notes the epoch when it begins. When it ends, its answer is kept only if no change since then concerns it:
-//!   a change beats a look-up under way, also one about something that was never kept.
-//! - Nobody joins a look-up that began before a change that may concern it.
+//! - A lookup notes the epoch when it begins. When it ends, its answer is kept only if no change since then concerns it:
+//!   a change beats a lookup in flight, also one about something that was never kept.
+//! - Who asks after a change that may concern a lookup in flight begins a second one. With two in flight everybody joins the
+//!   newer one, and asks again if its answer turns out to be outdated for them.
 //! - A change ends what is kept by wiping out the mark of its subject, which every reader looks at. It does so before
 //!   [`Core::apply`] returns.
+//! - The store is asked about a key that it does not find, or fails to look up, at most twice in the time that a lookup may
+//!   take: the second failure is kept for the rest of it. So is the second "there is none", unless a change names the key.
 //!
-//! Generic over `W`, where those who wait for one look-up meet, so that a model checker can run all of it.
+//! Generic over `W`, where those who wait for one lookup get its result, so that a model checker can run all of it.
 
 use std::sync::Arc;
 
 use super::{
-    entry::{Entry, NEVER, Nanos, Table},
-    flight::{Boarding, Flight, Joined, Ticket},
+    entry::{Answer, Attempts, Entry, Moment, NEVER, Nanos, Table},
+    in_flight::{InFlight, Joined, Leader, ResultCell, Waiter},
     key::{Asked, EntryKey},
     ledger::{Ledger, Sort},
-    subject::{Subject, may_concern, may_create},
-    sync::{AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering, lock},
+    subject::Subject,
+    sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock},
 };
 use crate::{
     credential::Kind,
-    store::{Change, Record},
+    store::{Change, Record, StoreError},
 };
+
+/// What a core may hold and do.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) accepts: usize,
+    pub(super) refusals: usize,
+    /// How long a lookup may take.
+    pub(super) deadline: Nanos,
+    /// How many lookups a second may miss, of each kind; `None` is no limit.
+    pub(super) miss_rate: Option<u32>,
+}
 
 pub(super) struct Core<W> {
     accepts: Table,
@@ -35,14 +49,16 @@ pub(super) struct Core<W> {
     none_floors: [AtomicU64; 2],
     /// When nothing that is kept is to be trusted any more, since changes may not be told.
     cutoff: AtomicU64,
+    pub(super) deadline: Nanos,
     pub(super) ledger: Mutex<Ledger<W>>,
 }
 
-/// An answer to keep.
+/// An answer to keep, and where. Of a failure the core decides for how long.
 pub(super) struct Fill {
     pub(super) sort: Sort,
-    pub(super) record: Option<Arc<Record>>,
+    pub(super) answer: Answer,
     pub(super) valid_until: Nanos,
+    pub(super) expires: Nanos,
 }
 
 /// What is known at once.
@@ -51,15 +67,22 @@ pub(super) struct Known {
     pub(super) record: Option<Arc<Record>>,
 }
 
-impl<W: Default> Core<W> {
-    pub(super) fn new(accepts: usize, refusals: usize) -> Self {
+impl Fill {
+    pub(super) fn failed(error: Arc<StoreError>) -> Self {
+        Self { sort: Sort::Refusal, answer: Answer::Failed(error), valid_until: NEVER, expires: NEVER }
+    }
+}
+
+impl<W> Core<W> {
+    pub(super) fn new(bounds: &Bounds) -> Self {
         Self {
             accepts: Table::new(),
             refusals: Table::new(),
             floor: AtomicU64::new(0),
             none_floors: [AtomicU64::new(0), AtomicU64::new(0)],
             cutoff: AtomicU64::new(NEVER),
-            ledger: Mutex::new(Ledger::new(accepts, refusals)),
+            deadline: bounds.deadline,
+            ledger: Mutex::new(Ledger::new(bounds)),
         }
     }
 
@@ -67,11 +90,16 @@ impl<W: Default> Core<W> {
     #[inline]
     pub(super) fn get(&self, asked: &Asked<'_>, now: impl Fn() -> Nanos) -> Option<Known> {
         let look = |entry: &Entry, sort| {
+            let record = match &entry.answer {
+                Answer::Found(record) => Some(record),
+                Answer::Unknown => None,
+                Answer::Failed(_) => return None,
+            };
             let until = self.trusted_until(entry);
             let good = self.stands(entry) && (until == NEVER || now() < until);
             good.then(|| {
                 entry.touch();
-                Known { sort, record: entry.record.clone() }
+                Known { sort, record: record.cloned() }
             })
         };
         let accept = self.accepts.with(asked, |entry| look(entry, Sort::Accept)).flatten();
@@ -81,31 +109,12 @@ impl<W: Default> Core<W> {
     /// Returns an accept that is past its time by less than `grace`, and that no change has ended.
     pub(super) fn get_stale(&self, asked: &Asked<'_>, grace: Nanos, now: Nanos) -> Option<Arc<Record>> {
         let look = |entry: &Entry| {
-            let until = self.trusted_until(entry).saturating_add(grace);
-            (self.stands(entry) && now < until).then(|| entry.record.clone()).flatten()
+            let until = self.trusted_until(entry).saturating_add(grace).min(entry.expires);
+            (self.stands(entry) && now < until).then(|| entry.answer.record().cloned()).flatten()
         };
         self.accepts.with(asked, look).flatten()
     }
 
-    /// Joins the look-up for `key` that is under way, or begins one.
-    pub(super) fn join(&self, key: EntryKey, now: Nanos) -> Joined<'_, W> {
-        let mut ledger = lock(&self.ledger);
-        // Once more, under the lock: the look-up may have ended since the caller looked.
-        if let Some(known) = self.get(&key.borrowed(), || now) {
-            return Joined::Known(known);
-        }
-        let horizon = ledger.horizon(key.kind());
-        if let Some(boarding) = ledger.flights.get_mut(&key).filter(|boarding| boarding.flight.epoch >= horizon) {
-            boarding.riders += 1;
-            return Joined::Flying(Ticket { core: self, flight: Arc::clone(&boarding.flight) });
-        }
-        let flight = Arc::new(Flight { key: key.clone(), epoch: ledger.epoch, landing: W::default() });
-        ledger.flights.insert(key, Boarding { flight: Arc::clone(&flight), riders: 1 });
-        Joined::Flying(Ticket { core: self, flight })
-    }
-}
-
-impl<W> Core<W> {
     #[inline]
     pub(super) fn trusted_until(&self, entry: &Entry) -> Nanos {
         entry.valid_until.min(self.cutoff.load(Ordering::Acquire))
@@ -114,32 +123,37 @@ impl<W> Core<W> {
     /// Whether no change has ended the entry.
     #[inline]
     pub(super) fn stands(&self, entry: &Entry) -> bool {
-        let none_floor = match (&entry.record, &self.none_floors) {
-            (Some(_), _) => 0,
-            (None, [of_keys, of_tokens]) => match entry.key.kind() {
-                Kind::OrgKey => of_keys.load(Ordering::Acquire),
-                Kind::PersonalToken => of_tokens.load(Ordering::Acquire),
-            },
+        let none_floor = match &entry.answer {
+            Answer::Unknown if !entry.settled => self.none_floor(entry.key.kind()).load(Ordering::Acquire),
+            _ => 0,
         };
-        let floor = self.floor.load(Ordering::Acquire).max(none_floor);
-        entry.epoch >= floor && entry.marks.iter().all(|mark| mark.stands())
+        entry.epoch >= none_floor && self.is_unnamed(entry)
     }
 
-    /// Ends every kept answer that `change` concerns, and outdates the look-ups under way that it may concern.
+    /// Whether no change has named what the entry is about.
+    #[inline]
+    fn is_unnamed(&self, entry: &Entry) -> bool {
+        entry.epoch >= self.floor.load(Ordering::Acquire) && entry.marks.iter().all(|mark| mark.stands())
+    }
+
+    fn none_floor(&self, kind: Kind) -> &AtomicU64 {
+        let [of_keys, of_tokens] = &self.none_floors;
+        match kind {
+            Kind::OrgKey => of_keys,
+            Kind::PersonalToken => of_tokens,
+        }
+    }
+
+    /// Ends every kept answer that `change` concerns, and outdates the lookups in flight that it may concern.
     pub(super) fn apply(&self, change: &Change) {
         self.note(&mut lock(&self.ledger), change);
     }
 
     fn note(&self, ledger: &mut Ledger<W>, change: &Change) {
         let epoch = ledger.record(change);
-        for (kind, (horizon, floor)) in
-            [Kind::OrgKey, Kind::PersonalToken].into_iter().zip(ledger.horizons.iter_mut().zip(&self.none_floors))
-        {
-            if may_concern(change, kind) {
-                *horizon = epoch;
-            }
-            if may_create(change, kind) {
-                floor.store(epoch, Ordering::Release);
+        for kind in [Kind::OrgKey, Kind::PersonalToken] {
+            if ledger.changes.may_create(kind) == epoch {
+                self.none_floor(kind).store(epoch, Ordering::Release);
             }
         }
         match Subject::of(change) {
@@ -149,12 +163,17 @@ impl<W> Core<W> {
     }
 
     /// Begins to follow a feed, in place of any other. What was kept before is not trusted: nobody told of its changes.
-    pub(super) fn follow(&self) -> u64 {
+    pub(super) fn follow(&self, trusted_until: Nanos) -> u64 {
         let mut ledger = lock(&self.ledger);
         ledger.follower += 1;
         self.note(&mut ledger, &Change::Everything);
-        self.cutoff.store(NEVER, Ordering::Release);
+        self.cutoff.store(trusted_until, Ordering::Release);
         ledger.follower
+    }
+
+    /// Goes on trusting what is kept. Returns whether `follower` had a say.
+    pub(super) fn trust(&self, follower: u64, until: Nanos) -> bool {
+        self.as_follower(follower, |_| self.cutoff.store(until, Ordering::Release))
     }
 
     /// Stops trusting what is kept, from `cutoff` on. Returns whether `follower` had a say.
@@ -166,10 +185,10 @@ impl<W> Core<W> {
     }
 
     /// Trusts what is kept from now on, and nothing from before. Returns whether `follower` had a say.
-    pub(super) fn restore(&self, follower: u64) -> bool {
+    pub(super) fn restore(&self, follower: u64, trusted_until: Nanos) -> bool {
         self.as_follower(follower, |ledger| {
             self.note(ledger, &Change::Everything);
-            self.cutoff.store(NEVER, Ordering::Release);
+            self.cutoff.store(trusted_until, Ordering::Release);
         })
     }
 
@@ -182,60 +201,52 @@ impl<W> Core<W> {
         current
     }
 
-    /// Keeps an answer in place of what is kept for the same key. Returns the sort of an entry of use that had to go.
-    pub(super) fn keep(
-        &self,
-        ledger: &mut Ledger<W>,
-        flight: &Flight<W>,
-        fill: Fill,
-        now: Nanos,
-        useless: impl Fn(&Entry) -> bool,
-    ) -> Option<Sort> {
-        let sorts = [Sort::Accept, Sort::Refusal];
-        let old = sorts.map(|sort| self.table(sort).get(&flight.key));
-        if old.iter().flatten().any(|entry| entry.epoch > flight.epoch) {
-            return None; // a look-up that began later has answered sooner
-        }
-        // Also when the new answer is not kept: what the store no longer says is not served, stale or otherwise.
-        for (sort, entry) in sorts.into_iter().zip(old) {
-            self.evict(ledger, sort, entry.as_deref());
-        }
-        if fill.valid_until <= now {
-            return None;
-        }
-        let (slot, evicted) = ledger.places(fill.sort).claim(&useless)?;
-        let lost = evicted.as_ref().is_some_and(|entry| !useless(entry)).then_some(fill.sort);
-        if let Some(evicted) = evicted {
-            self.table(fill.sort).remove(&evicted);
-            ledger.give_back(&evicted);
-        }
-        let marks = Subject::all(&flight.key, fill.record.as_deref()).map(|subject| ledger.marks.take(subject));
-        let entry = Arc::new(Entry {
-            key: flight.key.clone(),
-            marks: marks.collect(),
-            record: fill.record,
-            epoch: flight.epoch,
-            valid_until: fill.valid_until,
-            used: AtomicBool::new(false),
-            slot,
-        });
-        ledger.places(fill.sort).put(Arc::clone(&entry));
-        self.table(fill.sort).insert(entry);
-        lost
-    }
-
-    fn evict(&self, ledger: &mut Ledger<W>, sort: Sort, entry: Option<&Entry>) {
-        if let Some(entry) = entry {
-            self.table(sort).remove(entry);
-            ledger.places(sort).vacate(entry.slot);
-            ledger.give_back(entry);
-        }
-    }
-
-    fn table(&self, sort: Sort) -> &Table {
+    pub(super) fn table(&self, sort: Sort) -> &Table {
         match sort {
             Sort::Accept => &self.accepts,
             Sort::Refusal => &self.refusals,
         }
+    }
+}
+
+impl<W: ResultCell> Core<W> {
+    /// Joins the lookup of `key` that is in flight, or begins one.
+    pub(super) fn join(self: &Arc<Self>, key: &EntryKey, at: Moment) -> Joined<W> {
+        let mut ledger = lock(&self.ledger);
+        // Once more, under the lock: a lookup may have ended since the caller looked.
+        if let Some(known) = self.get(&key.borrowed(), || at.now) {
+            return Joined::Known(known);
+        }
+        let refusal = self.refusals.get(key).filter(|entry| self.is_unnamed(entry));
+        if let Some(error) = refusal.as_ref().and_then(|entry| entry.failure(at.timer)) {
+            return Joined::Failed(error);
+        }
+        let epoch = ledger.epoch;
+        let newest = ledger.lookups.newest(key).filter(|lookup| self.is_alive(lookup, at));
+        if let Some(lookup) = newest {
+            let may_be_outdated = lookup.epoch < ledger.changes.may_concern(key);
+            let are_many = ledger.lookups.are_many(key) || self.may_not_repeat(lookup, at);
+            if !may_be_outdated || are_many {
+                let lookup = Arc::clone(lookup);
+                ledger.lookups.join(&lookup);
+                return Joined::Waiting(Waiter::new(Arc::clone(self), lookup, epoch));
+            }
+        }
+        let earlier = [newest.map(|lookup| lookup.attempts), refusal.map(|entry| entry.attempts)];
+        let attempts = Attempts::again(earlier.into_iter().flatten().max(), at.timer);
+        let limited = self.accepts.get(key).is_none(); // what was accepted before is known
+        if limited && !ledger.limit(key.kind()).take(at.now) {
+            return Joined::Limited;
+        }
+        let (key, result) = (key.clone(), W::default());
+        let lookup = Arc::new(InFlight { key, epoch, started: at.timer, attempts, limited, result });
+        ledger.lookups.begin(Arc::clone(&lookup));
+        let waiter = Waiter::new(Arc::clone(self), Arc::clone(&lookup), epoch);
+        Joined::Leading(Leader::new(Arc::clone(self), lookup), waiter)
+    }
+
+    /// Whether a lookup may still end: one of a runtime that does not run any more never does.
+    fn is_alive(&self, lookup: &InFlight<W>, at: Moment) -> bool {
+        at.timer < lookup.started.saturating_add(self.deadline.saturating_mul(2))
     }
 }

@@ -7,10 +7,46 @@ use super::{
     subject::Mark,
     sync::{AtomicBool, Map, Ordering},
 };
-use crate::store::Record;
+use crate::store::{Record, StoreError};
 
 /// A moment of the monotonic clock, in nanoseconds.
 pub(super) type Nanos = u64;
+
+/// One moment, as two clocks show it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    /// The cache's clock, which times to live are measured by. Counts the time that the machine sleeps.
+    pub(super) now: Nanos,
+    /// The clock of the timers, which deadlines are measured by.
+    pub(super) timer: Nanos,
+}
+
+/// What the store said of a key, or that it could not tell.
+#[derive(Clone)]
+pub(super) enum Answer {
+    Found(Arc<Record>),
+    Unknown,
+    Failed(Arc<StoreError>),
+}
+
+/// When the last two calls of the store for a key began that has not been found, on the clock of the timers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Attempts {
+    last: Nanos,
+    before: Option<Nanos>,
+}
+
+impl Attempts {
+    /// Notes one more call, after those before.
+    pub(super) fn again(earlier: Option<Self>, timer: Nanos) -> Self {
+        Self { last: timer, before: earlier.map(|earlier| earlier.last) }
+    }
+
+    /// When the next call may begin, so that no more than two do within a deadline.
+    pub(super) fn next_at(self, deadline: Nanos) -> Nanos {
+        self.before.map_or(0, |before| before.saturating_add(deadline))
+    }
+}
 
 /// The moment that never comes.
 pub(super) const NEVER: Nanos = Nanos::MAX;
@@ -21,16 +57,40 @@ const MERCY: usize = 64;
 /// A kept answer.
 pub(super) struct Entry {
     pub(super) key: EntryKey,
-    pub(super) record: Option<Arc<Record>>,
+    pub(super) answer: Answer,
     /// The number of changes that had been told when the look-up began.
     pub(super) epoch: u64,
     pub(super) valid_until: Nanos,
+    /// When the credential itself expires, on the monotonic clock: setting the time of day back does not revive it.
+    pub(super) expires: Nanos,
+    pub(super) attempts: Attempts,
+    /// No further call may begin while the entry is valid: "there is none" stays unless a change names the key.
+    pub(super) settled: bool,
+    /// When a failure may be tried again, on the clock of the timers.
+    pub(super) retry_at: Nanos,
     pub(super) marks: Box<[Arc<Mark>]>,
     pub(super) used: AtomicBool,
     pub(super) slot: usize,
 }
 
+impl Answer {
+    pub(super) fn record(&self) -> Option<&Arc<Record>> {
+        match self {
+            Self::Found(record) => Some(record),
+            Self::Unknown | Self::Failed(_) => None,
+        }
+    }
+}
+
 impl Entry {
+    /// Returns the failure that is kept, if it is not to be tried again yet.
+    pub(super) fn failure(&self, timer: Nanos) -> Option<Arc<StoreError>> {
+        match &self.answer {
+            Answer::Failed(error) if timer < self.retry_at => Some(Arc::clone(error)),
+            _ => None,
+        }
+    }
+
     /// Notes a use. Writes once between two rounds of the hand, so that hot entries are read only.
     #[inline]
     pub(super) fn touch(&self) {

@@ -2,53 +2,69 @@
 //!
 //! ```text
 //! peek ─▶ core: an entry that stands and is fresh? ─▶ the answer, without a lock or an allocation
-//!   └▶ find ─▶ core: join the look-up under way, or lead one ─▶ the store ─▶ keep, unless a change came in between
+//!   └▶ find ─▶ core: join the lookup in flight, or begin one ─▶ wait for its result
+//!                └▶ fetch, to its end whoever waits ─▶ the store ─▶ keep, unless a change came in between
 //! apply, StoreAdmin, follow ─▶ core: number the change, end what it concerns
 //! ```
 
 mod admin;
+mod changes;
 mod core;
 mod entry;
-mod flight;
+mod fetch;
 mod follow;
+mod in_flight;
+mod keep;
 mod key;
 mod ledger;
+mod limit;
 mod managed;
+mod reader;
 mod settings;
 mod shared;
 mod subject;
 mod sync;
 mod time;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+pub use reader::StoreReader;
 pub use time::Monotonic;
-use tokio::sync::OnceCell;
 
 use self::{
-    core::{Core, Fill, Known},
-    entry::{NEVER, Nanos},
-    flight::{Joined, Ticket},
-    key::{Asked, AskedName},
+    core::{Core, Known},
+    entry::{Answer, Nanos},
+    fetch::{Clocks, SharedResult},
+    in_flight::{Joined, Waiter},
+    key::{Asked, AskedName, EntryKey},
     ledger::Sort,
     settings::Settings,
-    time::nanos,
 };
-use super::{Change, CredentialStore, Key, Lookup, OrgTree, Peek, Record, Standing, StoreError};
-use crate::{clock::Clock, metrics, secret::Pepper};
+use super::{Change, CredentialStore, Key, Lookup, OrgTree, Peek, Record, StoreError};
+use crate::{metrics, secret::Pepper};
 
 /// Remembers what a store has answered.
 ///
 /// - A **revocation** counts at once, with any time to live: when [`apply`](Self::apply) or a change made through the
-///   cache ([`StoreAdmin`](super::StoreAdmin)) has returned, nothing that was read from the store before is answered any
-///   more, not even by a look-up that was under way. Changes made elsewhere come through [`follow`](Self::follow); without
-///   a feed they show after the time to live.
-/// - **One look-up** at a time and question: who asks meanwhile waits for its answer, unless a change came in between.
-///   When the one who asks goes away, one of the others goes on. An error is told to all of them and kept for nobody. So
-///   an answer is, also with a time to live of zero, as old as the look-up at most, whose deadline is the layer's.
+///   cache ([`StoreAdmin`](super::StoreAdmin)) has returned, no lookup that begins afterwards is answered with what was read
+///   from the store before, not even by a lookup that was in flight. A request whose credential was looked up before that, or
+///   whose lookup was in flight, is one that came before the revocation: it is answered, however long its handler takes.
+///   Changes made elsewhere come through [`follow`](Self::follow); without a feed they show after the time to live.
+/// - **Single flight**: concurrent lookups of the same credential share one call of the store, unless a change that may
+///   concern it came in between. The lookup is a task of its own, which ends with the answer or at
+///   [its deadline](Self::with_lookup_deadline), whoever goes away meanwhile.
+/// - A **failure** is shared by all who wait for the lookup. It is neither an accept nor a denial. It is kept for 20
+///   milliseconds, and a second one for the rest of the lookup's deadline since the first lookup began: in an outage a
+///   credential costs at most two calls of the store in that time, however many ask. After an outage it is asked for again
+///   once this is over, or a change names it. The same holds for "there is none" while changes come in that may be the
+///   credential's creation and do not name it, such as changes of other tokens.
 /// - What cannot be accepted (unknown, deleted, disabled, expired, no member) has a **table of its own**, of a short life,
-///   so that a flood of it costs a bounded memory and evicts nothing good.
+///   so that a flood of it costs a bounded memory and evicts nothing good. Each unknown id is a lookup, once in the
+///   negative time to live and without a bound on all of them together, unless
+///   [a limit is set](Self::with_miss_rate_limit).
+/// - **Times** are measured by a clock that goes on while the machine sleeps. While a feed is followed, nothing is answered
+///   from before a suspend.
 ///
 /// The layer judges expiry on every request, whatever is cached. Put it into an [`Arc`] to give it to a layer, to change
 /// things through it, and to follow a feed.
@@ -61,30 +77,20 @@ use crate::{clock::Clock, metrics, secret::Pepper};
 /// # async fn main() -> Result<(), WriteError> {
 /// let store = Arc::new(Cached::new(MemoryStore::new()).with_time_to_live(Duration::from_secs(60)));
 /// let auth = AuthLayer::new(Arc::clone(&store));
-/// # store.store().create_organization("org_1", None)?;
+/// # store.create_organization("org_1", None).await?;
 /// # store.insert(tower_api_key::store::Record::org_key("example", tower_api_key::secret::Digest::of(b"test"), "org_1")).await?;
 /// store.delete(Kind::OrgKey, "example").await?; // from here on the layer refuses it
 /// # Ok(())
 /// # }
 /// ```
 pub struct Cached<S> {
-    store: S,
+    store: Arc<S>,
     settings: Settings,
-    core: Core<Landing>,
-    clock: Arc<dyn Clock>,
-    monotonic: Arc<dyn Monotonic>,
+    core: Arc<Core<SharedResult>>,
+    clocks: Clocks,
 }
 
-/// Where those who wait for a look-up meet. Passes the lead on when the leader is dropped.
-type Landing = OnceCell<Result<Option<Arc<Record>>, Arc<StoreError>>>;
-
 impl<S> Cached<S> {
-    /// Returns the store behind the cache. A change made there directly is none that the cache hears of.
-    #[must_use]
-    pub fn store(&self) -> &S {
-        &self.store
-    }
-
     /// Ends every cached answer that `change` concerns, and returns when no later [`peek`](CredentialStore::peek) or
     /// [`find`](CredentialStore::find) can give an answer that was read from the store before this call.
     ///
@@ -95,7 +101,7 @@ impl<S> Cached<S> {
     }
 
     fn now(&self) -> Nanos {
-        nanos(self.monotonic.elapsed())
+        self.clocks.now()
     }
 
     fn get(&self, asked: &Asked<'_>) -> Option<Option<Arc<Record>>> {
@@ -104,56 +110,69 @@ impl<S> Cached<S> {
         Some(record)
     }
 
-    fn expired(&self, record: &Record) -> bool {
-        record.expires_at().is_some_and(|end| self.clock.now() >= end)
-    }
-
-    /// Decides where an answer that was asked for at `asked_at` is kept, and until when.
-    fn fill(&self, ticket: &Ticket<'_, Landing>, record: Option<&Arc<Record>>, asked_at: Nanos) -> Fill {
-        let seen_from = ticket.flight.organization();
-        let acceptable = |record: &&Arc<Record>| {
-            record.standing() == Standing::Active
-                && !self.expired(record)
-                && (seen_from.is_none() || record.organization() == seen_from)
-        };
-        let (sort, life) = match record.filter(acceptable) {
-            Some(record) => (Sort::Accept, self.settings.time_to_live.min(self.left(record))),
-            None => (Sort::Refusal, self.settings.negative_time_to_live),
-        };
-        Fill { sort, record: record.cloned(), valid_until: asked_at.saturating_add(life) }
-    }
-
-    /// The time until a credential expires.
-    fn left(&self, record: &Record) -> Nanos {
-        record.expires_at().map_or(NEVER, |end| {
-            let millis = end.0.saturating_sub(self.clock.now().0);
-            u64::try_from(millis).unwrap_or(0).saturating_mul(1_000_000)
-        })
-    }
-
     /// What was good when it was last read, where the embedding service allows it.
     fn stale(&self, asked: &Asked<'_>) -> Option<Arc<Record>> {
         let grace = self.settings.grace?;
-        let record = self.core.get_stale(asked, grace, self.now()).filter(|record| !self.expired(record))?;
+        let record = self.core.get_stale(asked, grace, self.now());
+        let record = record.filter(|record| !self.clocks.is_expired(record))?;
         metrics::stale();
         Some(record)
     }
+
+    /// The answer when the store could not tell.
+    fn failed(&self, asked: &Asked<'_>, error: &Arc<StoreError>) -> Result<Option<Arc<Record>>, StoreError> {
+        self.stale(asked).map(Some).ok_or_else(|| shared::share(error))
+    }
 }
 
+/// The limit of misses is reached.
+#[derive(Debug, thiserror::Error)]
+#[error("the limit of lookups of credentials that are not cached is reached")]
+struct Limited;
+
 impl<S: CredentialStore> Cached<S> {
-    /// Asks the store, on behalf of all who ride along.
-    async fn lead(
-        &self,
-        lookup: &Lookup<'_>,
-        ticket: &Ticket<'_, Landing>,
-    ) -> Result<Option<Arc<Record>>, Arc<StoreError>> {
-        let asked_at = self.now();
-        let answer = self.store.find(lookup).await.map_err(Arc::new);
-        let fill = answer.as_ref().ok().map(|record| self.fill(ticket, record.as_ref(), asked_at));
-        if let Some(sort) = ticket.finish(fill, self.now(), self.settings.grace.unwrap_or(0)) {
-            metrics::evicted(sort == Sort::Accept);
+    /// Joins the lookup of `key` that is in flight, or begins one; the answer where none is needed.
+    async fn join(&self, key: &EntryKey) -> Result<Answer, Waiter<SharedResult>> {
+        let waiter = match self.core.join(key, self.clocks.moment()) {
+            Joined::Known(Known { sort, record }) => {
+                metrics::hit(sort == Sort::Accept);
+                return Ok(record.map_or(Answer::Unknown, Answer::Found));
+            }
+            Joined::Failed(error) => {
+                metrics::kept_failure();
+                return Ok(Answer::Failed(error));
+            }
+            Joined::Limited => {
+                metrics::limited();
+                return Ok(Answer::Failed(Arc::new(StoreError::unavailable(Limited))));
+            }
+            Joined::Waiting(waiter) => waiter,
+            Joined::Leading(leader, waiter) => {
+                self.fetch(leader, &waiter).await;
+                waiter
+            }
+        };
+        metrics::miss();
+        Err(waiter)
+    }
+
+    /// Waits for an answer that counts for this caller.
+    async fn look_up(&self, key: &EntryKey) -> Answer {
+        let deadline = self.clocks.moment().timer.saturating_add(self.settings.lookup_deadline);
+        loop {
+            let waiter = match self.join(key).await {
+                Ok(answer) => return answer,
+                Err(waiter) => waiter,
+            };
+            let answer = waiter.result().wait().await;
+            if waiter.accepts(&answer) {
+                return answer;
+            }
+            if self.clocks.moment().timer >= deadline {
+                let deadline = Duration::from_nanos(self.settings.lookup_deadline);
+                return Answer::Failed(Arc::new(StoreError::TimedOut(deadline)));
+            }
         }
-        answer
     }
 }
 
@@ -190,17 +209,10 @@ impl<S: CredentialStore> CredentialStore for Cached<S> {
         let Some(key) = asked.to_key() else {
             return self.store.find(lookup).await;
         };
-        let ticket = match self.core.join(key, self.now()) {
-            Joined::Known(Known { sort, record }) => {
-                metrics::hit(sort == Sort::Accept);
-                return Ok(record);
-            }
-            Joined::Flying(ticket) => ticket,
-        };
-        metrics::miss();
-        match ticket.flight.landing.get_or_init(|| self.lead(lookup, &ticket)).await {
-            Ok(record) => Ok(record.clone()),
-            Err(error) => self.stale(&asked).map(Some).ok_or_else(|| shared::share(error)),
+        match self.look_up(&key).await {
+            Answer::Found(record) => Ok(Some(record)),
+            Answer::Unknown => Ok(None),
+            Answer::Failed(error) => self.failed(&asked, &error),
         }
     }
 }

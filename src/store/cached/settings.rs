@@ -4,13 +4,18 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     Cached,
-    core::Core,
+    core::{Bounds, Core},
     entry::Nanos,
+    fetch::Clocks,
     time::{Monotonic, SystemMonotonic, nanos},
 };
-use crate::clock::{Clock, SystemClock};
+use crate::{
+    clock::{Clock, SystemClock},
+    store::guard::DEFAULT_DEADLINE,
+};
 
 /// What can be set.
+#[derive(Clone, Copy)]
 pub(super) struct Settings {
     pub(super) time_to_live: Nanos,
     pub(super) negative_time_to_live: Nanos,
@@ -18,6 +23,19 @@ pub(super) struct Settings {
     pub(super) grace: Option<Nanos>,
     pub(super) capacity: usize,
     pub(super) negative_capacity: usize,
+    pub(super) lookup_deadline: Nanos,
+    pub(super) miss_rate: Option<u32>,
+}
+
+impl Settings {
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            accepts: self.capacity,
+            refusals: self.negative_capacity,
+            deadline: self.lookup_deadline,
+            miss_rate: self.miss_rate,
+        }
+    }
 }
 
 impl<S> Cached<S> {
@@ -33,14 +51,15 @@ impl<S> Cached<S> {
             grace: None,
             capacity: 100_000,
             negative_capacity: 10_000,
+            lookup_deadline: nanos(DEFAULT_DEADLINE),
+            miss_rate: None,
         };
-        Self {
-            store,
-            core: Core::new(settings.capacity, settings.negative_capacity),
-            settings,
-            clock: Arc::new(SystemClock::default()),
+        let clocks = Clocks {
+            wall: Arc::new(SystemClock::default()),
             monotonic: Arc::new(SystemMonotonic::start()),
-        }
+            timers_since: tokio::time::Instant::now(),
+        };
+        Self { store: Arc::new(store), core: Arc::new(Core::new(&settings.bounds())), settings, clocks }
     }
 
     /// Sets for how long an accept is answered from the cache after it was asked for, used or not; 5 seconds by default,
@@ -84,6 +103,34 @@ impl<S> Cached<S> {
         self
     }
 
+    /// Sets how long a lookup may take, one second by default, as the
+    /// [layer's deadline](crate::AuthLayer::with_deadline). Then it fails for all who wait for it. The cache begins empty
+    /// again.
+    ///
+    /// It is the time in which a key that the store fails to look up costs at most two calls of the store.
+    #[must_use]
+    pub fn with_lookup_deadline(mut self, deadline: Duration) -> Self {
+        self.settings.lookup_deadline = nanos(deadline);
+        self.emptied()
+    }
+
+    /// Limits the lookups of keys, and those of tokens, that the cache has never accepted to `per_second` each; as many may
+    /// come at once after a second without any. Off by default: each unknown id is a lookup. The cache begins empty again.
+    ///
+    /// Beyond the limit the answer is [`StoreError::Unavailable`](crate::store::StoreError), a 503: whether the credential is
+    /// good is not known. A lookup that finds a credential does not count, so that a busy service needs no higher limit than
+    /// a quiet one. What is cached, and what was accepted before and not evicted since, is not limited.
+    ///
+    /// It protects the store, at a price. Somebody who sends more unknown ids than the limit takes the permits from
+    /// good credentials that the cache does not hold, such as all of them after a restart: these are answered 503 until they
+    /// get a permit. Set it to what the store can bear beside its other work, and keep floods away with a rate limit by
+    /// client address in front.
+    #[must_use]
+    pub fn with_miss_rate_limit(mut self, per_second: u32) -> Self {
+        self.settings.miss_rate = Some(per_second);
+        self.emptied()
+    }
+
     /// Serves a good answer for up to `grace` past its time, when the store errs. Off by default.
     ///
     /// It weakens the promise of the time to live and that of the bound after a loss: meanwhile a credential that was
@@ -99,19 +146,19 @@ impl<S> Cached<S> {
     /// Sets the clock that expiry is judged by.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.clocks.wall = Arc::new(clock);
         self
     }
 
     /// Sets the clock that times to live are measured by.
     #[must_use]
     pub fn with_monotonic(mut self, clock: impl Monotonic) -> Self {
-        self.monotonic = Arc::new(clock);
+        self.clocks.monotonic = Arc::new(clock);
         self.emptied() // moments of two clocks cannot be compared
     }
 
     fn emptied(mut self) -> Self {
-        self.core = Core::new(self.settings.capacity, self.settings.negative_capacity);
+        self.core = Arc::new(Core::new(&self.settings.bounds()));
         self
     }
 }
@@ -124,6 +171,8 @@ impl fmt::Debug for Settings {
             .field("negative_time_to_live", &Duration::from_nanos(self.negative_time_to_live))
             .field("negative_capacity", &self.negative_capacity)
             .field("bound_after_loss", &Duration::from_nanos(self.bound_after_loss))
+            .field("lookup_deadline", &Duration::from_nanos(self.lookup_deadline))
+            .field("miss_rate_limit", &self.miss_rate)
             .field("stale_accepts", &self.grace.map(Duration::from_nanos))
             .finish()
     }

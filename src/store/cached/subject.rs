@@ -50,34 +50,6 @@ impl Subject {
     }
 }
 
-/// Whether `change` may concern a credential of `kind` of which nothing more is known: a look-up under way.
-pub(super) fn may_concern(change: &Change, kind: Kind) -> bool {
-    match change {
-        Change::Credential { kind: changed, .. } => *changed == kind,
-        Change::User(_) | Change::Organization(_) | Change::Everything => true,
-    }
-}
-
-/// Whether `change` may end the answer "there is none" for any credential of `kind`.
-///
-/// A token is asked for by its digest, which no change names, so that each change of a token may be its creation.
-pub(super) fn may_create(change: &Change, kind: Kind) -> bool {
-    match change {
-        Change::Credential { kind: changed, .. } => *changed == kind && kind == Kind::PersonalToken,
-        Change::User(_) | Change::Organization(_) | Change::Everything => true,
-    }
-}
-
-/// Whether `change` ends this answer.
-pub(super) fn concerns(change: &Change, key: &EntryKey, record: Option<&Record>) -> bool {
-    match Subject::of(change) {
-        None => true,
-        Some(subject) => {
-            Subject::all(key, record).any(|own| own == subject) || (record.is_none() && may_create(change, key.kind()))
-        }
-    }
-}
-
 /// Says whether what is known of a subject still holds. Read by every hit, written once in its life.
 pub(super) struct Mark {
     subject: Subject,

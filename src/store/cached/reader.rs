@@ -1,0 +1,61 @@
+//! The store behind a cache, to read from.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+
+use super::Cached;
+use crate::{
+    secret::Pepper,
+    store::{CredentialStore, Lookup, OrgTree, Peek, Record, StoreError},
+};
+
+/// Reads from the store behind a [`Cached`], past the cache. Made by [`Cached::store`].
+///
+/// It does not write: a change has to go through the cache, or the cache has to hear of it.
+pub struct StoreReader<S>(Arc<S>);
+
+impl<S> Cached<S> {
+    /// Returns the store behind the cache, to read from: to compare what is cached with what is stored, for example.
+    ///
+    /// Changes go through the cache itself, which is a [`StoreAdmin`](crate::store::StoreAdmin) and a
+    /// [`ManagedStore`](crate::store::ManagedStore) where the store is.
+    #[must_use]
+    pub fn store(&self) -> StoreReader<S> {
+        StoreReader(Arc::clone(&self.store))
+    }
+}
+
+#[async_trait]
+impl<S: CredentialStore> CredentialStore for StoreReader<S> {
+    fn peek(&self, lookup: &Lookup<'_>) -> Peek {
+        self.0.peek(lookup)
+    }
+
+    fn decoy(&self) -> Option<&Pepper> {
+        self.0.decoy()
+    }
+
+    async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        self.0.find(lookup).await
+    }
+}
+
+#[async_trait]
+impl<S: OrgTree> OrgTree for StoreReader<S> {
+    async fn is_descendant_of(&self, organization: &str, ancestor: &str) -> Result<bool, StoreError> {
+        self.0.is_descendant_of(organization, ancestor).await
+    }
+}
+
+impl<S> Clone for StoreReader<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<S> fmt::Debug for StoreReader<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreReader").finish_non_exhaustive()
+    }
+}
