@@ -148,7 +148,7 @@ async fn a_late_old_answer_does_not_displace_a_newer_one() {
     assert!(!k1.accepted(&cache).await);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn ten_thousand_callers_on_one_cold_key_are_one_look_up() {
     let shelf = Shelf::new();
     let cache = Arc::new(for_ever(&shelf));

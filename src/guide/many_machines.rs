@@ -43,7 +43,16 @@
 //! | the feed is connected | the time of a notification |
 //! | its connection broke | until it has caught up, at most the cache's bound after a loss (6 s; 5 s above) |
 //! | the server, or the way to it, has fallen silent | 4 s until that is noticed (2 s + 2 s, `with_keep_alive`), and then the same |
+//! | the machine, or the task that follows, stood still | as if the server had fallen silent |
 //! | nobody follows | the time to live |
+//!
+//! The bounds are times of the clock on the wall, on Linux, Android, Apple's systems and Windows: the time that a machine sleeps
+//! counts, and after it a cache that follows looks everything up again. A *virtual* machine that is stopped from outside is
+//! another matter: its clocks stand still too, so that its bounds go on where they stopped. Restart the service after
+//! such a stop.
+//!
+//! A bound is one for requests that come after it. A request whose credential was looked up before the revocation is
+//! answered, however long its handler takes; one that must not outlive its credential, such as a stream, has to look again.
 //!
 //! So 4 s + 5 s above, and never more than the time to live where that is shorter. On the node that made the change through
 //! its cache the bound is nothing at all. Measure the first row on your own machines: the example `postgres_cluster` runs

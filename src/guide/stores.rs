@@ -25,7 +25,12 @@
 //! - Compare ids byte for byte. A database column with a case-insensitive collation makes aliases.
 //! - Answer from memory through [`peek`](crate::CredentialStore::peek) where you can: the request then costs no
 //!   allocation and no clone of the inner service.
-//! - The look-up is dropped when its deadline passes or the client goes away, and a panic in it is a 503.
+//! - The look-up is dropped when its deadline passes or the client goes away, and a panic in it is a 503. With a
+//!   [cache](crate::store::Cached) in front it goes on when the client goes away, to the cache's
+//!   [deadline](crate::store::Cached::with_lookup_deadline), for the next one who asks.
+//! - A failing store is not asked more often than it can bear: a cache in front asks at most twice for one credential in the time
+//!   that a lookup may take, however many requests come. Each *unknown* id is a lookup of its own, unless
+//!   [a limit is set](crate::store::Cached::with_miss_rate_limit).
 //! - The layer needs tokio's timer for a look-up that is not answered by `peek`.
 //! - A cache in front asks you again about a credential when its [feed](crate::store::Feed) tells
 //!   [`Change::Credential`](crate::store::Change::Credential) of it, or tells of the organization or the person that the

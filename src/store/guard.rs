@@ -29,9 +29,11 @@ pub(crate) async fn within<T>(
     tokio::time::timeout(deadline, answer).await.unwrap_or(Err(StoreError::TimedOut(deadline)))
 }
 
-/// Awaits `answer` and catches its panic, so that one bad row does not take its connection's other requests along.
+/// Awaits `answer` and catches its panic, so that one bad row does not take its connection's other
+/// requests along.
 ///
-/// Asserting unwind safety is sound for us: after a panic the future is dropped and never polled again.
+/// Asserting unwind safety is sound for us: after a panic the future is dropped and never polled
+/// again.
 pub(crate) async fn caught<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let mut answer = pin!(answer);
     poll_fn(|cx| {

@@ -77,7 +77,8 @@ pub trait CredentialStore: Send + Sync + 'static {
         None
     }
 
-    /// Answers after whatever it takes. Dropped when the deadline passes or the client goes away.
+    /// Answers after whatever it takes. Dropped when the deadline passes or the client goes away; called by a [`Cached`],
+    /// when the cache's deadline passes.
     ///
     /// # Errors
     /// [`StoreError`] when the store could not tell.

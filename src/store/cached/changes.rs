@@ -54,7 +54,8 @@ impl Changes {
         }
     }
 
-    /// Returns whether a change after `epoch` concerns this answer. Forgotten changes count as ones that do.
+    /// Returns whether a change after `epoch` concerns this answer. Forgotten changes count as ones
+    /// that do.
     pub(super) fn concern(&self, epoch: u64, key: &EntryKey, record: Option<&Record>) -> bool {
         self.everything.max(self.forgotten) > epoch
             || Subject::all(key, record).any(|subject| self.last_of(&subject) > epoch)
@@ -70,10 +71,12 @@ impl Changes {
         named.max(unnamed).max(self.everything).max(self.forgotten)
     }
 
-    /// Returns the last change that may end "there is none" for a credential of `kind` that it does not name.
+    /// Returns the last change that may end "there is none" for a credential of `kind` that it does
+    /// not name.
     ///
-    /// A token is asked for by its digest, which no change names, so that each change of a token may be its creation. A store
-    /// may answer "there is none" while the organization or the person is gone.
+    /// A token is asked for by its digest, which no change names, so that each change of a token
+    /// may be its creation. A store may answer "there is none" while the organization or the person
+    /// is gone.
     pub(super) fn may_create(&self, kind: Kind) -> u64 {
         match kind {
             Kind::OrgKey => self.organization,

@@ -1,18 +1,22 @@
 //! The concurrent core: what is kept, which lookups are in flight, and how a change beats both.
 //!
-//! Readers take no lock. Writers (a lookup that begins or ends, a change) take one, the *ledger*, for about a
-//! microsecond. Changes are numbered; that number is the *epoch*.
+//! Readers take no lock. Writers (a lookup that begins or ends, a change) take one, the *ledger*,
+//! for about a microsecond. Changes are numbered; that number is the *epoch*.
 //!
-//! - A lookup notes the epoch when it begins. When it ends, its answer is kept only if no change since then concerns it:
-//!   a change beats a lookup in flight, also one about something that was never kept.
-//! - Who asks after a change that may concern a lookup in flight begins a second one. With two in flight everybody joins the
-//!   newer one, and asks again if its answer turns out to be outdated for them.
-//! - A change ends what is kept by wiping out the mark of its subject, which every reader looks at. It does so before
-//!   [`Core::apply`] returns.
-//! - The store is asked about a key that it does not find, or fails to look up, at most twice in the time that a lookup may
-//!   take: the second failure is kept for the rest of it. So is the second "there is none", unless a change names the key.
+//! - A lookup notes the epoch when it begins. When it ends, its answer is kept only if no change
+//!   since then concerns it: a change beats a lookup in flight, also one about something that was
+//!   never kept.
+//! - Who asks after a change that may concern a lookup in flight begins a second one. With two in
+//!   flight everybody joins the newer one, and asks again if its answer turns out to be outdated
+//!   for them.
+//! - A change ends what is kept by wiping out the mark of its subject, which every reader looks at.
+//!   It does so before [`Core::apply`] returns.
+//! - The store is asked about a key that it does not find, or fails to look up, at most twice in
+//!   the time that a lookup may take: the second failure is kept for the rest of it. So is the
+//!   second "there is none", unless a change names the key.
 //!
-//! Generic over `W`, where those who wait for one lookup get its result, so that a model checker can run all of it.
+//! Generic over `W`, where those who wait for one lookup get its result, so that a model checker
+//! can run all of it.
 
 use std::sync::Arc;
 
@@ -86,7 +90,8 @@ impl<W> Core<W> {
         }
     }
 
-    /// Answers from what is kept, without a lock and without allocation. The time is asked for only when it matters.
+    /// Answers from what is kept, without a lock and without allocation. The time is asked for only
+    /// when it matters.
     #[inline]
     pub(super) fn get(&self, asked: &Asked<'_>, now: impl Fn() -> Nanos) -> Option<Known> {
         let look = |entry: &Entry, sort| {
@@ -144,7 +149,8 @@ impl<W> Core<W> {
         }
     }
 
-    /// Ends every kept answer that `change` concerns, and outdates the lookups in flight that it may concern.
+    /// Ends every kept answer that `change` concerns, and outdates the lookups in flight that it
+    /// may concern.
     pub(super) fn apply(&self, change: &Change) {
         self.note(&mut lock(&self.ledger), change);
     }
@@ -162,7 +168,8 @@ impl<W> Core<W> {
         }
     }
 
-    /// Begins to follow a feed, in place of any other. What was kept before is not trusted: nobody told of its changes.
+    /// Begins to follow a feed, in place of any other. What was kept before is not trusted: nobody
+    /// told of its changes.
     pub(super) fn follow(&self, trusted_until: Nanos) -> u64 {
         let mut ledger = lock(&self.ledger);
         ledger.follower += 1;
@@ -184,7 +191,8 @@ impl<W> Core<W> {
         })
     }
 
-    /// Trusts what is kept from now on, and nothing from before. Returns whether `follower` had a say.
+    /// Trusts what is kept from now on, and nothing from before. Returns whether `follower` had a
+    /// say.
     pub(super) fn restore(&self, follower: u64, trusted_until: Nanos) -> bool {
         self.as_follower(follower, |ledger| {
             self.note(ledger, &Change::Everything);
@@ -245,8 +253,9 @@ impl<W: ResultCell> Core<W> {
         Joined::Leading(Leader::new(Arc::clone(self), lookup), waiter)
     }
 
-    /// Whether a lookup may still end: one of a runtime that does not run any more never does.
+    /// Whether a lookup may still end, at its deadline or somewhat later where much else is to be
+    /// done. One of a runtime that does not run any more never does.
     fn is_alive(&self, lookup: &InFlight<W>, at: Moment) -> bool {
-        at.timer < lookup.started.saturating_add(self.deadline.saturating_mul(2))
+        at.timer < lookup.started.saturating_add(self.deadline.saturating_mul(10))
     }
 }

@@ -1,4 +1,5 @@
-//! The lookup itself. It goes on until the store has answered or the deadline has passed, whoever waits for it.
+//! The lookup itself. It goes on until the store has answered or the deadline has passed, whoever
+//! waits for it.
 
 use std::{
     future::poll_fn,
@@ -96,8 +97,8 @@ struct Fetch {
 }
 
 impl<S: CredentialStore> Cached<S> {
-    /// Asks the store on behalf of all who want the answer. Returns once the lookup has ended or has become a task of its
-    /// own, which the caller's going away does not end.
+    /// Asks the store on behalf of all who want the answer. Returns once the lookup has ended or
+    /// has become a task of its own, which the caller's going away does not end.
     pub(super) async fn fetch(&self, leader: Leader<SharedResult>, waiter: &Waiter<SharedResult>) {
         let (settings, clocks, asked_at) = (self.settings, self.clocks.clone(), self.clocks.now());
         let answer = ask(Arc::clone(&self.store), leader.key().clone());

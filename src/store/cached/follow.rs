@@ -17,12 +17,12 @@ use crate::{
 /// How often a follower shows that it is running.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// For how long a feed may be silent before it says that it is lost: what the PostgreSQL feed takes. A follower that does
-/// not run is a feed that is silent.
+/// For how long a feed may be silent before it says that it is lost: what the PostgreSQL feed
+/// takes. A follower that does not run is a feed that is silent.
 const SILENCE: Duration = Duration::from_secs(4);
 
-/// By how much more the cache's clock may advance between two heartbeats than the timers do. They stand still while the machine
-/// sleeps.
+/// By how much more the cache's clock may advance between two heartbeats than the timers do. They
+/// stand still while the machine sleeps.
 const SLEEP: Duration = Duration::from_secs(1);
 
 /// Whoever follows. When it goes, for whatever reason, the feed is lost.
@@ -34,18 +34,20 @@ struct Follower<S> {
 }
 
 impl<S> Cached<S> {
-    /// Follows `feed`: the future ends with it, and has to be polled all the time, as a task, in a tokio runtime with time
-    /// enabled.
+    /// Follows `feed`: the future ends with it, and has to be polled all the time, as a task, in a
+    /// tokio runtime with time enabled.
     ///
-    /// From this call on the feed is trusted to tell of every change, until it says that it is lost. Then what is cached
-    /// counts for [the stated bound](Self::with_bound_after_loss) longer and no more, until the feed is restored. What
-    /// was cached before this call, or before a restoration, does not count any more. The end of the feed, or of
-    /// the future, is a loss.
+    /// From this call on the feed is trusted to tell of every change, until it says that it is
+    /// lost. Then what is cached counts for [the stated bound](Self::with_bound_after_loss) longer
+    /// and no more, until the feed is restored. What was cached before this call, or before a
+    /// restoration, does not count any more. The end of the feed, or of the future, is a loss.
     ///
-    /// A follower that does not run hears of nothing: what is cached counts for 4 seconds and the stated bound after its last
-    /// run at most, in time that includes a suspend. After a suspend everything is looked up again.
+    /// A follower that does not run hears of nothing: what is cached counts for 4 seconds and the
+    /// stated bound after its last run at most, in time that includes a suspend. After a suspend
+    /// everything is looked up again.
     ///
-    /// To follow again takes the place of the feed followed before: that one's changes still count, its losses do not.
+    /// To follow again takes the place of the feed followed before: that one's changes still count,
+    /// its losses do not.
     ///
     /// ```no_run
     /// # use std::sync::Arc;
@@ -97,8 +99,9 @@ impl<S> Follower<S> {
         }
     }
 
-    /// Goes on trusting the feed. After a suspend it may have been cut off without knowing, and after a time in which the
-    /// follower did not run there are changes that were not applied: what is cached from before does not count any more.
+    /// Goes on trusting the feed. After a suspend it may have been cut off without knowing, and
+    /// after a time in which the follower did not run there are changes that were not applied: what
+    /// is cached from before does not count any more.
     fn beat(&mut self) {
         let at = self.cache.clocks.moment();
         let passed = at.now.saturating_sub(self.last_beat.now);

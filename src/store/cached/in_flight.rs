@@ -11,7 +11,8 @@ use super::{
 };
 use crate::store::StoreError;
 
-/// How many lookups go on that nobody waits for any more. It bounds what callers cost who ask and go away at once.
+/// How many lookups go on that nobody waits for any more. It bounds what callers cost who ask and
+/// go away at once.
 pub(super) const MAX_ABANDONED: usize = 1024;
 
 /// Where those who wait for a lookup get its result.
@@ -35,8 +36,8 @@ pub(super) struct InFlight<W> {
     pub(super) result: W,
 }
 
-/// The lookups in flight: at most two of one key, so that a change makes nobody wait for what it has outdated, and many
-/// changes do not make many lookups.
+/// The lookups in flight: at most two of one key, so that a change makes nobody wait for what it
+/// has outdated, and many changes do not make many lookups.
 pub(super) struct Lookups<W> {
     by_key: HashMap<EntryKey, Pair<W>>,
     abandoned: usize,
@@ -111,7 +112,8 @@ impl<W> Lookups<W> {
         }
     }
 
-    /// Takes a waiter away. Returns whether the lookup has to end, since too many go on without one.
+    /// Takes a waiter away. Returns whether the lookup has to end, since too many go on without
+    /// one.
     fn leave(&mut self, lookup: &Arc<InFlight<W>>) -> bool {
         let Some(shared) = self.get_mut(lookup) else { return false };
         shared.waiters -= 1;
@@ -160,8 +162,8 @@ impl<W: ResultCell> Waiter<W> {
         &self.lookup.result
     }
 
-    /// Whether the answer counts for this caller: no change between the beginning of the lookup and the caller's question
-    /// concerns it. A failure counts for everybody.
+    /// Whether the answer counts for this caller: no change between the beginning of the lookup and
+    /// the caller's question concerns it. A failure counts for everybody.
     pub(super) fn accepts(&self, answer: &Answer) -> bool {
         let (epoch, key) = (self.lookup.epoch, &self.lookup.key);
         if self.arrived == epoch {
@@ -185,7 +187,8 @@ impl<W: ResultCell> Leader<W> {
         &self.lookup.key
     }
 
-    /// Ends the lookup with an answer, which is kept unless it is outdated. Returns the table of an entry that had to go.
+    /// Ends the lookup with an answer, which is kept unless it is outdated. Returns the table of an
+    /// entry that had to go.
     ///
     /// `grace` is how long an entry is of use past its time.
     pub(super) fn finish(mut self, fill: Fill, at: Moment, grace: Nanos) -> Option<Sort> {

@@ -51,7 +51,8 @@ impl<W> Core<W> {
         at.timer.saturating_add(FAILURE_LIFE).max(lookup.attempts.next_at(self.deadline))
     }
 
-    /// Keeps an answer in place of what is kept for the same key. Returns the table of an entry of use that had to go.
+    /// Keeps an answer in place of what is kept for the same key. Returns the table of an entry of
+    /// use that had to go.
     fn keep(
         &self,
         ledger: &mut Ledger<W>,
@@ -65,8 +66,8 @@ impl<W> Core<W> {
         if old.iter().flatten().any(|entry| entry.epoch > lookup.epoch) {
             return None; // a lookup that began later has answered sooner
         }
-        // Also when the new answer is not kept: what the store no longer says is not served, stale or otherwise. A failure
-        // says nothing of what was accepted.
+        // Also when the new answer is not kept: what the store no longer says is not served, stale
+        // or otherwise. A failure says nothing of what was accepted.
         let failed = matches!(fill.answer, Answer::Failed(_));
         for (sort, entry) in sorts.into_iter().zip(old).filter(|(sort, _)| !failed || *sort == Sort::Refusal) {
             self.evict(ledger, sort, entry.as_deref());

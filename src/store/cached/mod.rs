@@ -46,28 +46,32 @@ use crate::{metrics, secret::Pepper};
 
 /// Remembers what a store has answered.
 ///
-/// - A **revocation** counts at once, with any time to live: when [`apply`](Self::apply) or a change made through the
-///   cache ([`StoreAdmin`](super::StoreAdmin)) has returned, no lookup that begins afterwards is answered with what was read
-///   from the store before, not even by a lookup that was in flight. A request whose credential was looked up before that, or
-///   whose lookup was in flight, is one that came before the revocation: it is answered, however long its handler takes.
-///   Changes made elsewhere come through [`follow`](Self::follow); without a feed they show after the time to live.
-/// - **Single flight**: concurrent lookups of the same credential share one call of the store, unless a change that may
-///   concern it came in between. The lookup is a task of its own, which ends with the answer or at
-///   [its deadline](Self::with_lookup_deadline), whoever goes away meanwhile.
-/// - A **failure** is shared by all who wait for the lookup. It is neither an accept nor a denial. It is kept for 20
-///   milliseconds, and a second one for the rest of the lookup's deadline since the first lookup began: in an outage a
-///   credential costs at most two calls of the store in that time, however many ask. After an outage it is asked for again
-///   once this is over, or a change names it. The same holds for "there is none" while changes come in that may be the
+/// - A **revocation** counts at once, with any time to live: when [`apply`](Self::apply) or a
+///   change made through the cache ([`StoreAdmin`](super::StoreAdmin)) has returned, no lookup that
+///   begins afterwards is answered with what was read from the store before, not even by a lookup
+///   that was in flight. A request whose credential was looked up before that, or whose lookup was
+///   in flight, is one that came before the revocation: it is answered, however long its handler
+///   takes. Changes made elsewhere come through [`follow`](Self::follow); without a feed they show
+///   after the time to live.
+/// - **Single flight**: concurrent lookups of the same credential share one call of the store,
+///   unless a change that may concern it came in between. The lookup is a task of its own, which
+///   ends with the answer or at [its deadline](Self::with_lookup_deadline), whoever goes away
+///   meanwhile.
+/// - A **failure** is shared by all who wait for the lookup. It is neither an accept nor a denial.
+///   It is kept for 20 milliseconds, and a second one for the rest of the lookup's deadline since
+///   the first lookup began: in an outage a credential costs at most two calls of the store in that
+///   time, however many ask. After an outage it is asked for again once this is over, or a change
+///   names it. The same holds for "there is none" while changes come in that may be the
 ///   credential's creation and do not name it, such as changes of other tokens.
-/// - What cannot be accepted (unknown, deleted, disabled, expired, no member) has a **table of its own**, of a short life,
-///   so that a flood of it costs a bounded memory and evicts nothing good. Each unknown id is a lookup, once in the
-///   negative time to live and without a bound on all of them together, unless
-///   [a limit is set](Self::with_miss_rate_limit).
-/// - **Times** are measured by a clock that goes on while the machine sleeps. While a feed is followed, nothing is answered
-///   from before a suspend.
+/// - What cannot be accepted (unknown, deleted, disabled, expired, no member) has a **table of its
+///   own**, of a short life, so that a flood of it costs a bounded memory and evicts nothing good.
+///   Each unknown id is a lookup, once in the negative time to live and without a bound on all of
+///   them together, unless [a limit is set](Self::with_miss_rate_limit).
+/// - **Times** are measured by a clock that goes on while the machine sleeps. Where a feed is
+///   followed, what was cached before a suspend ends a second after it at the latest.
 ///
-/// The layer judges expiry on every request, whatever is cached. Put it into an [`Arc`] to give it to a layer, to change
-/// things through it, and to follow a feed.
+/// The layer judges expiry on every request, whatever is cached. Put it into an [`Arc`] to give it
+/// to a layer, to change things through it, and to follow a feed.
 ///
 /// ```
 /// use std::{sync::Arc, time::Duration};
@@ -91,10 +95,12 @@ pub struct Cached<S> {
 }
 
 impl<S> Cached<S> {
-    /// Ends every cached answer that `change` concerns, and returns when no later [`peek`](CredentialStore::peek) or
-    /// [`find`](CredentialStore::find) can give an answer that was read from the store before this call.
+    /// Ends every cached answer that `change` concerns, and returns when no later
+    /// [`peek`](CredentialStore::peek) or [`find`](CredentialStore::find) can give an answer that
+    /// was read from the store before this call.
     ///
-    /// Call it once the change is made in the store. Takes about a microsecond, whatever the number of entries.
+    /// Call it once the change is made in the store. Takes about a microsecond, whatever the number
+    /// of entries.
     pub fn apply(&self, change: &Change) {
         self.core.apply(change);
         metrics::applied(change);

@@ -16,10 +16,11 @@ use crate::{
 pub struct StoreReader<S>(Arc<S>);
 
 impl<S> Cached<S> {
-    /// Returns the store behind the cache, to read from: to compare what is cached with what is stored, for example.
+    /// Returns the store behind the cache, to read from: to compare what is cached with what is
+    /// stored, for example.
     ///
-    /// Changes go through the cache itself, which is a [`StoreAdmin`](crate::store::StoreAdmin) and a
-    /// [`ManagedStore`](crate::store::ManagedStore) where the store is.
+    /// Changes go through the cache itself, which is a [`StoreAdmin`](crate::store::StoreAdmin) and
+    /// a [`ManagedStore`](crate::store::ManagedStore) where the store is.
     #[must_use]
     pub fn store(&self) -> StoreReader<S> {
         StoreReader(Arc::clone(&self.store))

@@ -62,8 +62,9 @@ impl<S> Cached<S> {
         Self { store: Arc::new(store), core: Arc::new(Core::new(&settings.bounds())), settings, clocks }
     }
 
-    /// Sets for how long an accept is answered from the cache after it was asked for, used or not; 5 seconds by default,
-    /// and never past the credential's own expiry. [`Duration::MAX`] is for ever, zero is never.
+    /// Sets for how long an accept is answered from the cache after it was asked for, used or not;
+    /// 5 seconds by default, and never past the credential's own expiry. [`Duration::MAX`] is for
+    /// ever, zero is never.
     ///
     /// It is the time after which a change shows that nobody told the cache of.
     #[must_use]
@@ -88,43 +89,48 @@ impl<S> Cached<S> {
         self
     }
 
-    /// Sets how many answers that cannot be accepted are kept; 10 000 by default. The cache begins empty again.
+    /// Sets how many answers that cannot be accepted are kept; 10 000 by default. The cache begins
+    /// empty again.
     #[must_use]
     pub fn with_negative_capacity(mut self, entries: usize) -> Self {
         self.settings.negative_capacity = entries;
         self.emptied()
     }
 
-    /// Sets for how long what is cached still counts after a followed feed was lost; 6 seconds by default, so that with the
-    /// 4 in which a PostgreSQL feed notices a silent link no more than 10 pass.
+    /// Sets for how long what is cached still counts after a followed feed was lost; 6 seconds by
+    /// default, so that with the 4 in which a PostgreSQL feed notices a silent link no more than 10
+    /// pass.
     #[must_use]
     pub fn with_bound_after_loss(mut self, bound: Duration) -> Self {
         self.settings.bound_after_loss = nanos(bound);
         self
     }
 
-    /// Sets how long a lookup may take, one second by default, as the
-    /// [layer's deadline](crate::AuthLayer::with_deadline). Then it fails for all who wait for it. The cache begins empty
-    /// again.
+    /// Sets how long a lookup may take, one second by default, as the [layer's
+    /// deadline](crate::AuthLayer::with_deadline). Then it fails for all who wait for it. The cache
+    /// begins empty again.
     ///
-    /// It is the time in which a key that the store fails to look up costs at most two calls of the store.
+    /// It is the time in which a key that the store fails to look up costs at most two calls of the
+    /// store.
     #[must_use]
     pub fn with_lookup_deadline(mut self, deadline: Duration) -> Self {
         self.settings.lookup_deadline = nanos(deadline);
         self.emptied()
     }
 
-    /// Limits the lookups of keys, and those of tokens, that the cache has never accepted to `per_second` each; as many may
-    /// come at once after a second without any. Off by default: each unknown id is a lookup. The cache begins empty again.
+    /// Limits the lookups of keys, and those of tokens, that the cache has never accepted to
+    /// `per_second` each; as many may come at once after a second without any. Off by default: each
+    /// unknown id is a lookup. The cache begins empty again.
     ///
-    /// Beyond the limit the answer is [`StoreError::Unavailable`](crate::store::StoreError), a 503: whether the credential is
-    /// good is not known. A lookup that finds a credential does not count, so that a busy service needs no higher limit than
-    /// a quiet one. What is cached, and what was accepted before and not evicted since, is not limited.
+    /// Beyond the limit the answer is [`StoreError::Unavailable`](crate::store::StoreError), a 503:
+    /// whether the credential is good is not known. A lookup that finds a credential does not
+    /// count, so that a busy service needs no higher limit than a quiet one. What is cached, and
+    /// what was accepted before and not evicted since, is not limited.
     ///
-    /// It protects the store, at a price. Somebody who sends more unknown ids than the limit takes the permits from
-    /// good credentials that the cache does not hold, such as all of them after a restart: these are answered 503 until they
-    /// get a permit. Set it to what the store can bear beside its other work, and keep floods away with a rate limit by
-    /// client address in front.
+    /// It protects the store, at a price. Somebody who sends more unknown ids than the limit takes
+    /// the permits from good credentials that the cache does not hold, such as all of them after a
+    /// restart: these are answered 503 until they get a permit. Set it to what the store can bear
+    /// beside its other work, and keep floods away with a rate limit by client address in front.
     #[must_use]
     pub fn with_miss_rate_limit(mut self, per_second: u32) -> Self {
         self.settings.miss_rate = Some(per_second);
@@ -133,10 +139,11 @@ impl<S> Cached<S> {
 
     /// Serves a good answer for up to `grace` past its time, when the store errs. Off by default.
     ///
-    /// It weakens the promise of the time to live and that of the bound after a loss: meanwhile a credential that was
-    /// revoked elsewhere is accepted. Never served is what a change that the cache was told of has ended, what the
-    /// store has answered otherwise since, or an expired credential. Each is counted, see [`metrics`](crate::metrics).
-    /// A store that hangs has not erred: give its driver a time-out below the layer's deadline.
+    /// It weakens the promise of the time to live and that of the bound after a loss: meanwhile a
+    /// credential that was revoked elsewhere is accepted. Never served is what a change that the
+    /// cache was told of has ended, what the store has answered otherwise since, or an expired
+    /// credential. Each is counted, see [`metrics`](crate::metrics). A store that hangs has not
+    /// erred: give its driver a time-out below the layer's deadline.
     #[must_use]
     pub fn danger_with_stale_accepts(mut self, grace: Duration) -> Self {
         self.settings.grace = Some(nanos(grace));

@@ -12,9 +12,10 @@ use super::entry::Nanos;
 
 /// Tells how much time has passed, whatever is done to the time of day.
 ///
-/// It has to count the time that the machine sleeps, as the default does on Linux, Android, Apple's systems and Windows:
-/// otherwise a time to live is one of the machine's waking hours, and a key that was revoked elsewhere meanwhile is
-/// accepted after the suspend. `std::time::Instant` does not count it on Linux and Apple's systems.
+/// It has to count the time that the machine sleeps, as the default does on Linux, Android, Apple's
+/// systems and Windows: otherwise a time to live is one of the machine's waking hours, and a key
+/// that was revoked elsewhere meanwhile is accepted after the suspend. `std::time::Instant` does
+/// not count it on Linux and Apple's systems.
 pub trait Monotonic: Send + Sync + 'static {
     /// Returns the time since some fixed moment. Never less than it has returned before.
     fn elapsed(&self) -> Duration;

@@ -1,4 +1,5 @@
-//! The clock of the standard library. On Windows it goes on while the machine sleeps (`QueryPerformanceCounter`).
+//! The clock of the standard library. On Windows it goes on while the machine sleeps
+//! (`QueryPerformanceCounter`).
 
 use std::time::{Duration, Instant};
 

@@ -1,9 +1,11 @@
-//! The system's clock that goes on while the machine sleeps, and that no step of the time of day moves.
+//! The system's clock that goes on while the machine sleeps, and that no step of the time of day
+//! moves.
 
 use std::time::Duration;
 
-// `clock_gettime(2)` of Linux: "identical to CLOCK_MONOTONIC, except that it also includes any time that the system is
-// suspended". Apple's manual says of its CLOCK_MONOTONIC that it "will continue to increment while the system is asleep".
+// `clock_gettime(2)` of Linux: "identical to CLOCK_MONOTONIC, except that it also includes any time
+// that the system is suspended". Apple's manual says of its CLOCK_MONOTONIC that it "will continue
+// to increment while the system is asleep".
 #[cfg(not(target_vendor = "apple"))]
 use rustix::time::ClockId::Boottime as CLOCK;
 #[cfg(target_vendor = "apple")]
