@@ -3,7 +3,7 @@
 use std::{
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
+    pin::{Pin, pin},
     task::Poll,
     time::Duration,
 };
@@ -18,15 +18,8 @@ pub(crate) async fn guarded<T>(
     deadline: Duration,
     answer: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    within(deadline, caught(answer)).await
-}
-
-/// Awaits `answer`, at most for `deadline`.
-pub(crate) async fn within<T>(
-    deadline: Duration,
-    answer: impl Future<Output = Result<T, StoreError>>,
-) -> Result<T, StoreError> {
-    tokio::time::timeout(deadline, answer).await.unwrap_or(Err(StoreError::TimedOut(deadline)))
+    let mut answer = pin!(answer);
+    tokio::time::timeout(deadline, caught(answer.as_mut())).await.unwrap_or(Err(StoreError::TimedOut(deadline)))
 }
 
 /// Awaits `answer` and catches its panic, so that one bad row does not take its connection's other
@@ -34,10 +27,11 @@ pub(crate) async fn within<T>(
 ///
 /// Asserting unwind safety is sound for us: after a panic the future is dropped and never polled
 /// again.
-pub(crate) async fn caught<T>(answer: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    let mut answer = pin!(answer);
-    poll_fn(|cx| {
-        catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))).unwrap_or(Poll::Ready(Err(StoreError::Panicked)))
+pub(crate) fn caught<T>(
+    mut answer: impl Future<Output = Result<T, StoreError>> + Unpin,
+) -> impl Future<Output = Result<T, StoreError>> + Unpin {
+    poll_fn(move |cx| {
+        catch_unwind(AssertUnwindSafe(|| Pin::new(&mut answer).poll(cx)))
+            .unwrap_or(Poll::Ready(Err(StoreError::Panicked)))
     })
-    .await
 }

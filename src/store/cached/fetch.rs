@@ -2,7 +2,8 @@
 //! waits for it.
 
 use std::{
-    future::poll_fn,
+    future::{Future, poll_fn},
+    pin::Pin,
     sync::{Arc, OnceLock},
     task::Poll,
     time::Duration,
@@ -24,7 +25,7 @@ use crate::{
     clock::Clock,
     metrics,
     secret::Digest,
-    store::{CredentialStore, Key, Lookup, Record, Standing, StoreError, guard::caught, guard::within},
+    store::{CredentialStore, Key, Lookup, Record, Standing, StoreError, guard::caught, guarded},
 };
 
 /// Where those who wait for a lookup get its result.
@@ -103,14 +104,14 @@ impl<S: CredentialStore> Cached<S> {
         let (settings, clocks, asked_at) = (self.settings, self.clocks.clone(), self.clocks.now());
         let answer = ask(Arc::clone(&self.store), leader.key().clone());
         let fetch = Fetch { leader, settings, clocks, asked_at };
-        let mut answer = Box::pin(caught(answer));
+        let mut answer = caught(Box::pin(answer));
         // A store that answers from memory needs no task.
-        let first = poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await;
+        let first = poll_fn(|cx| Poll::Ready(Pin::new(&mut answer).poll(cx))).await;
         match (first, Handle::try_current()) {
             (Poll::Ready(answer), _) => fetch.end(answer),
             (Poll::Pending, Ok(runtime)) => {
                 let deadline = Duration::from_nanos(settings.lookup_deadline);
-                let task = runtime.spawn(async move { fetch.end(within(deadline, answer).await) });
+                let task = runtime.spawn(async move { fetch.end(guarded(deadline, answer).await) });
                 let _ = waiter.result().task.set(task.abort_handle());
             }
             (Poll::Pending, Err(missing)) => fetch.end(Err(StoreError::unavailable(missing))),
