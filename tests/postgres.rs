@@ -41,7 +41,7 @@ fn key(id: &str) -> Record {
 }
 
 /// How many there are.
-const MIGRATIONS: &str = "2";
+const MIGRATIONS: &str = "3";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_nodes_migrate_at_once_and_one_does_the_work() {
@@ -122,7 +122,7 @@ async fn what_is_wrong_at_the_start_is_told_apart() {
         assert!(expected(&error), "{name}: {error:?}");
     }
     let missing = cluster.unmade_store(&none).check().await.unwrap_err();
-    assert!(matches!(missing, SetupError::MissingMigration { found: None, needed: 2 }), "{missing:?}");
+    assert!(matches!(missing, SetupError::MissingMigration { found: None, needed: 3 }), "{missing:?}");
 }
 
 #[tokio::test]

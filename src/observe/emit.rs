@@ -61,6 +61,11 @@ pub(crate) fn management_failed(error: &ManageError) {
     event!(target: "tower_api_key::manage", Level::ERROR, error = %Chain(error), "management failed");
 }
 
+#[cfg(feature = "postgres")]
+pub(crate) fn feed_lost(error: &crate::store::StoreError) {
+    event!(target: "tower_api_key::feed", Level::WARN, error = %Chain(error), "the feed is lost");
+}
+
 fn store_error(cause: &Cause) -> Option<Chain<'_>> {
     match cause {
         Cause::Store(error) => Some(Chain(&**error)),

@@ -25,6 +25,9 @@
 //! first verdict, which says that the feature is compiled in, at the first forged principal and at the first manual
 //! clock. They belong in tests; alarm on them in production.
 //!
+//! While the feed of a PostgreSQL store is lost, there is an event of the target `tower_api_key::feed` at `WARN` for each reason, with
+//! the field `error`.
+//!
 //! Without the feature, all of it compiles to nothing. What can be counted is in [`metrics`](mod@crate::metrics).
 
 #[cfg_attr(feature = "tracing", path = "emit.rs")]
@@ -43,6 +46,12 @@ use crate::{Principal, Rejection, manage::ManageError, metrics};
 
 /// The target of the events about verdicts.
 pub const TARGET: &str = "tower_api_key::verdict";
+
+/// A feed of changes is lost, because of `error`.
+#[cfg(feature = "postgres")]
+pub(crate) fn feed_lost(error: &crate::store::StoreError) {
+    sink::feed_lost(error);
+}
 
 /// A request was let pass. `latency` is that of the look-up, when there was one.
 pub(crate) fn accepted(principal: &Principal, latency: Option<Duration>) {

@@ -12,3 +12,6 @@ pub(crate) fn refused(_: &Rejection, _: Option<Duration>) {}
 pub(crate) fn test_double_used(_: &str) {}
 
 pub(crate) fn management_failed(_: &ManageError) {}
+
+#[cfg(feature = "postgres")]
+pub(crate) fn feed_lost(_: &crate::store::StoreError) {}

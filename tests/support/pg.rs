@@ -136,14 +136,24 @@ impl Cluster {
 
     /// Runs a statement as a person at a terminal would, in a process of its own.
     pub(crate) fn psql(&self, sql: &str) -> String {
-        let output = Command::new(self.bin.join("psql"))
-            .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "postgres", "-h"])
-            .arg(&self.dir)
-            .args(["-c", sql, "postgres"])
-            .output()
-            .expect("psql starts");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        self.psql_as("postgres", sql).unwrap_or_else(|refusal| panic!("{refusal}"))
+    }
+
+    /// The same as another role; what the server says when it refuses.
+    pub(crate) fn psql_as(&self, role: &str, sql: &str) -> Result<String, String> {
+        let output = self.tool("psql", role).args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql, "postgres"]).output();
+        let output = output.expect("psql starts");
+        match output.status.success() {
+            true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
+    }
+
+    /// One of PostgreSQL's programs, told how to connect.
+    pub(crate) fn tool(&self, name: &str, role: &str) -> Command {
+        let mut command = Command::new(self.bin.join(name));
+        command.arg("-U").arg(role).arg("-h").arg(&self.dir);
+        command
     }
 
     /// Waits until `standby` has replayed everything that is committed here.

@@ -6,22 +6,18 @@
 //! that appends take turns at lets one long import do so. So the reader asks for exactly the rows whose transaction its
 //! last snapshot did not see: each is told once, as soon as it can be seen, and no writer waits.
 
-use std::{collections::VecDeque, fmt, time::Duration};
+use std::{collections::VecDeque, error::Error, fmt, time::Duration};
 
 use async_trait::async_trait;
-use sqlx::{
-    PgPool, Row,
-    postgres::{PgListener, PgPoolOptions, PgRow},
-};
-use tokio::{
-    runtime::Handle,
-    time::{Instant, sleep_until, timeout, timeout_at},
-};
+use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{PostgresStore, sql::Statements};
+use super::{
+    PostgresStore,
+    log::{Batch, Connection, LogRow, Position},
+};
 use crate::{
     credential::Kind,
-    metrics,
+    metrics, observe,
     store::{Change, Feed, FeedEvent, StoreError},
 };
 
@@ -34,83 +30,49 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The pauses between attempts to connect again: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// More changes than this at once are told as [`Change::Everything`].
-const BATCH: usize = 10_000;
-
 /// The changes of a database, whoever makes them. Made by [`PostgresStore::feed`].
 ///
-/// Listens on a connection of its own, outside of the service's pool, which an exhausted pool cannot take from it. A lost
-/// connection is told at once. One that has fallen silent (a stopped server, a dead link) is noticed by reading the log:
-/// every 2 s, with 2 s for the answer, so that at most 4 s pass. Then it connects again, listens again *first*, reads
-/// what it missed, and says [`FeedEvent::Restored`] after the last of that.
+/// Listens on a connection of its own, outside of the service's pool, which an exhausted pool cannot take from it; what the pool
+/// does in `after_connect` is not done there. A lost connection is told at once. One that has fallen silent (a stopped server, a
+/// dead link, a machine that was suspended) is noticed by reading the log: every 2 s, with 2 s for the answer, so that at most 4 s
+/// pass while the machine runs. Then it connects again, listens again *first*, says [`Change::Everything`], then what it finds that
+/// it has missed, and [`FeedEvent::Restored`] after the last of that. A connection that was lost proves nothing about what
+/// happened: after a crash or a restore, transactions can have numbers that others had before.
 ///
-/// Says [`Change::Everything`] when rows that it had not read were removed from the log, when more than 10 000 are new at
-/// once, and when it finds itself on another timeline (a standby took over, a backup was restored).
+/// Says [`Change::Everything`] also when rows that it had not read were removed from the log or altered, when more than
+/// 10 000 are new at once, and when the log's tables or triggers were made anew or altered, as a restore of a dump does.
+///
+/// Every 2 s it makes sure that the log's triggers do their work and that no row is hidden from it. While that is not so it is
+/// [lost](FeedEvent::Lost); [`fault`](Self::fault) names the reason, and so does an event of the feature `tracing`.
+///
+/// Anybody who may connect to the database can notify its listeners. A notification without a change costs a reading of the log, and
+/// the next reading waits for 20 ms, so that there are at most 50 of these in a second.
 ///
 /// The future of [`next`](Feed::next) may be dropped and made again.
 pub struct PostgresFeed {
     store: PostgresStore,
-    channel: String,
-    tail: Option<Tail>,
+    connection: Option<Connection>,
     position: Position,
     keep_alive: Duration,
     patience: Duration,
-    lost: bool,
+    fault: Option<StoreError>,
     retry: (Instant, Duration),
-    told: VecDeque<FeedEvent>,
-}
-
-/// A connection that listens.
-struct Tail {
-    listener: PgListener,
-    runtime: Handle,
-    /// Something was heard, or may have been, and the log was not read since.
-    due: bool,
-    read_at: Instant,
-}
-
-/// Where the reader is in the log, and in which history.
-#[derive(Clone)]
-struct Position {
-    snapshot: String,
-    horizon: String,
-    timeline: Option<String>,
-}
-
-type LogRow = (Option<String>, Option<String>, Option<String>, Option<f64>);
-
-/// What one reading found.
-struct Found {
-    snapshot: String,
-    horizon: String,
-    pruned: bool,
-    rows: Vec<LogRow>,
+    pending: VecDeque<FeedEvent>,
 }
 
 impl PostgresFeed {
     pub(super) async fn start(store: PostgresStore) -> Result<Self, StoreError> {
-        let channel = store.schema.channel();
-        let first = async {
-            let mut listener = listen(&store.pool, &channel).await?;
-            let timeline = timeline(&mut listener).await?;
-            let row = store.statements.log_end.query().fetch_one(&mut listener).await?;
-            let position = Position { snapshot: row.try_get(0)?, horizon: row.try_get(1)?, timeline };
-            Ok::<_, sqlx::Error>((Tail::new(listener), position))
-        };
-        let (tail, position) = timeout(PATIENCE, first)
-            .await
-            .map_err(|_| StoreError::TimedOut(PATIENCE))?
-            .map_err(StoreError::unavailable)?;
+        let first = Connection::begin(&store);
+        let (connection, position) = timeout(PATIENCE, first).await.map_err(|_| StoreError::TimedOut(PATIENCE))??;
         Ok(Self {
             store,
-            channel,
-            tail: Some(tail),
+            connection: Some(connection),
             position,
             keep_alive: KEEP_ALIVE,
             patience: PATIENCE,
-            lost: false,
+            fault: None,
             retry: (Instant::now(), RETRY.0),
-            told: VecDeque::new(),
+            pending: VecDeque::new(),
         })
     }
 
@@ -122,59 +84,65 @@ impl PostgresFeed {
         self
     }
 
+    /// Returns why the feed is lost; `None` while it is not. The [source](Error::source) of [`StoreError::Unavailable`] is what the
+    /// driver says, or a [`BrokenAssumption`](super::BrokenAssumption).
+    #[must_use]
+    pub fn fault(&self) -> Option<&StoreError> {
+        self.fault.as_ref()
+    }
+
     /// Waits until the log is to be read, and reads it. Dropped half-way, it reads again the next time.
-    async fn follow(&mut self) -> Result<(), sqlx::Error> {
-        let Some(tail) = &mut self.tail else { return Ok(()) };
-        if !tail.due {
-            tail.hear(self.keep_alive).await?;
-        }
-        let reading = tail.read(&self.store.statements, &self.position);
-        let found = timeout(self.patience, reading).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
-        tail.due = false;
-        tail.read_at = Instant::now();
-        self.tell(found);
+    async fn follow(&mut self) -> Result<(), StoreError> {
+        let Some(connection) = &mut self.connection else { return Ok(()) };
+        connection.wait(self.keep_alive).await?;
+        let reading = connection.read(&self.store, &self.position, self.keep_alive);
+        let batch = timeout(self.patience, reading).await.map_err(|_| StoreError::TimedOut(self.patience))??;
+        connection.note(&batch);
+        let is_elsewhere = batch.fingerprint.as_ref().is_some_and(|seen| *seen != self.position.fingerprint);
+        self.emit(batch, is_elsewhere);
         Ok(())
     }
 
     /// Connects again. To listen comes first: what is committed after that is heard, what was before is in the log.
-    async fn reconnect(&mut self) -> Result<(), sqlx::Error> {
-        let mut tail = Tail::new(listen(&self.store.pool, &self.channel).await?);
-        let timeline = timeline(&mut tail.listener).await?;
-        let found = tail.read(&self.store.statements, &self.position).await?;
-        if timeline.is_none() || timeline != self.position.timeline {
-            self.position.timeline = timeline;
-            self.told.push_back(FeedEvent::Changed(Change::Everything));
-        }
-        tail.due = false;
-        self.tail = Some(tail);
-        self.tell(found);
-        self.lost = false;
-        self.told.push_back(FeedEvent::Restored);
+    async fn reconnect(&mut self) -> Result<(), StoreError> {
+        let mut connection = Connection::open(&self.store).await?;
+        let batch = connection.read(&self.store, &self.position, Duration::ZERO).await?;
+        connection.note(&batch);
+        self.connection = Some(connection);
+        self.emit(batch, true);
+        self.fault = None;
+        self.pending.push_back(FeedEvent::Restored);
         Ok(())
     }
 
-    fn tell(&mut self, found: Found) {
-        let too_many = found.rows.len() >= BATCH;
-        found.rows.iter().filter_map(|(.., lag)| *lag).for_each(metrics::lagged);
-        if found.pruned || too_many {
-            self.told.push_back(FeedEvent::Changed(Change::Everything));
+    fn emit(&mut self, batch: Batch, everything: bool) {
+        batch.rows.iter().filter_map(|(.., lag)| *lag).for_each(metrics::lagged);
+        if everything || batch.missed || batch.is_cut() {
+            self.pending.push_back(FeedEvent::Changed(Change::Everything));
         }
-        if !too_many {
-            self.told.extend(found.rows.into_iter().map(|row| FeedEvent::Changed(change(row))));
+        if !batch.is_cut() {
+            self.pending.extend(batch.rows.into_iter().map(|row| FeedEvent::Changed(change(row))));
         }
-        (self.position.snapshot, self.position.horizon) = (found.snapshot, found.horizon);
-    }
-
-    fn lose(&mut self) {
-        self.tail = None;
-        if !self.lost {
-            self.lost = true;
-            self.retry = (Instant::now(), RETRY.0);
-            self.told.push_back(FeedEvent::Lost);
+        self.position.snapshot = batch.snapshot;
+        self.position.prunes = batch.prunes;
+        if let Some(fingerprint) = batch.fingerprint {
+            self.position.fingerprint = fingerprint;
         }
     }
 
-    fn back_off(&mut self) {
+    fn lose(&mut self, fault: StoreError) {
+        observe::feed_lost(&fault);
+        self.connection = None;
+        self.fault = Some(fault);
+        self.retry = (Instant::now(), RETRY.0);
+        self.pending.push_back(FeedEvent::Lost);
+    }
+
+    fn back_off(&mut self, fault: StoreError) {
+        if self.fault.as_ref().is_none_or(|last| text(last) != text(&fault)) {
+            observe::feed_lost(&fault);
+        }
+        self.fault = Some(fault);
         let pause = self.retry.1;
         self.retry = (Instant::now() + pause, (pause * 2).min(RETRY.1));
     }
@@ -184,92 +152,37 @@ impl PostgresFeed {
 impl Feed for PostgresFeed {
     async fn next(&mut self) -> Option<FeedEvent> {
         loop {
-            if let Some(event) = self.told.pop_front() {
+            if let Some(event) = self.pending.pop_front() {
                 return Some(event);
             }
-            if self.tail.is_some() {
-                if self.follow().await.is_err() {
-                    self.lose();
+            if self.connection.is_some() {
+                if let Err(fault) = self.follow().await {
+                    self.lose(fault);
                 }
                 continue;
             }
             sleep_until(self.retry.0).await;
-            if !matches!(timeout(self.patience, self.reconnect()).await, Ok(Ok(()))) {
-                self.back_off();
+            let patience = self.patience;
+            let again = timeout(patience, self.reconnect()).await;
+            if let Err(fault) = again.unwrap_or(Err(StoreError::TimedOut(patience))) {
+                self.back_off(fault);
             }
         }
-    }
-}
-
-impl Tail {
-    fn new(listener: PgListener) -> Self {
-        Self { listener, runtime: Handle::current(), due: true, read_at: Instant::now() }
-    }
-
-    /// Waits for a notification, or until the log was not read for `keep_alive`.
-    async fn hear(&mut self, keep_alive: Duration) -> Result<(), sqlx::Error> {
-        match timeout_at(self.read_at + keep_alive, self.listener.try_recv()).await {
-            Ok(Ok(None)) => return Err(sqlx::Error::PoolClosed), // the connection is gone
-            Ok(heard) => drop(heard?),
-            Err(_) => {}
-        }
-        while self.listener.next_buffered().is_some() {}
-        self.due = true;
-        Ok(())
-    }
-
-    async fn read(&mut self, statements: &Statements, from: &Position) -> Result<Found, sqlx::Error> {
-        let query = statements.log_since.query().bind(from.snapshot.clone()).bind(from.horizon.clone());
-        let rows = query.bind(BATCH as i64).fetch_all(&mut self.listener).await?;
-        let first = rows.first().ok_or(sqlx::Error::RowNotFound)?; // the horizon has one row, always
-        Ok(Found {
-            snapshot: first.try_get(0)?,
-            horizon: first.try_get(1)?,
-            pruned: first.try_get(2)?,
-            rows: rows.iter().map(log_row).filter_map(Result::transpose).collect::<Result<_, _>>()?,
-        })
     }
 }
 
 // A listener says farewell in a task that it spawns when it is dropped, which needs a runtime.
 impl Drop for PostgresFeed {
     fn drop(&mut self) {
-        if let Some(tail) = self.tail.take() {
-            let runtime = tail.runtime.clone();
-            let _entered = runtime.enter();
-            drop(tail);
+        if let Some(connection) = self.connection.take() {
+            connection.close();
         }
     }
 }
 
-/// A pool of one, since a listener wants a pool: with the options that the service's pool has now.
-async fn listen(pool: &PgPool, channel: &str) -> Result<PgListener, sqlx::Error> {
-    let options = (*pool.connect_options()).clone().application_name(channel);
-    let own = PgPoolOptions::new().max_connections(1).test_before_acquire(false).connect_lazy_with(options);
-    let mut listener = PgListener::connect_with(&own).await?;
-    listener.eager_reconnect(false); // to notice is our work
-    listener.listen(channel).await?;
-    Ok(listener)
-}
-
-/// Which history the server writes: a cluster has a number, and each promotion or recovery begins another timeline, in which
-/// numbers of transactions may come again. `None` where the server does not say.
-async fn timeline(listener: &mut PgListener) -> Result<Option<String>, sqlx::Error> {
-    let sql = "SELECT system_identifier::text || ':' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
-        FROM pg_control_system()";
-    match sqlx::query_scalar(sql).fetch_one(listener).await {
-        Ok(name) => Ok(Some(name)),
-        Err(sqlx::Error::Database(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// `None` for the row that stands there when nothing is new.
-fn log_row(row: &PgRow) -> Result<Option<LogRow>, sqlx::Error> {
-    match row.try_get::<Option<i64>, _>(3)? {
-        Some(_) => Ok(Some((row.try_get(4)?, row.try_get(5)?, row.try_get(6)?, row.try_get(7)?))),
-        None => Ok(None),
-    }
+/// The error with its source.
+fn text(error: &StoreError) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
 /// A row that none of our triggers wrote may mean anything.
@@ -285,6 +198,7 @@ fn change((subject, kind, id, _): LogRow) -> Change {
 
 impl fmt::Debug for PostgresFeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresFeed").field("channel", &self.channel).field("lost", &self.lost).finish_non_exhaustive()
+        let channel = self.store.schema.channel();
+        f.debug_struct("PostgresFeed").field("channel", &channel).field("fault", &self.fault).finish_non_exhaustive()
     }
 }

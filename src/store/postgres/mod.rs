@@ -1,8 +1,78 @@
 //! Credentials in a PostgreSQL database that many nodes share.
 //!
 //! A look-up is one statement (`sql`, read in `row`). Changes are transactions (`admin`), also those of management
-//! (`managed`). The schema writes its own change log, by triggers, which every node follows (`feed`). `setup` makes the schema
-//! and tries it.
+//! (`managed`). The schema writes its own change log, by triggers, which every node follows (`feed`, over the connection in `log`).
+//! `setup` makes the schema and tries it; `check` and `pooler` find out whether what the store relies on holds.
+//!
+//! # Who may do what
+//!
+//! | role | may | needs |
+//! |---|---|---|
+//! | owner of the schema | run [`migrate`](PostgresStore::migrate), and everything else | to own the schema, or `CREATE` on the database |
+//! | service | verify, follow the log, manage credentials, [`prune`](PostgresStore::prune) | the first group of statements below |
+//! | reader | verify and follow the log; on a standby only verify, which takes no listeners | the second group |
+//! | PUBLIC | nothing: `migrate` revokes what PostgreSQL grants by default | |
+//!
+//! One role can be owner and service. Two are safer: the service then cannot disable the log or rewrite the audit trail.
+//!
+//! ```sql
+#![doc = include_str!("rights.sql")]
+//! ```
+//!
+//! Nobody else should have a right in the schema. In particular `TRIGGER` and `REFERENCES` on a table let a role run code as
+//! whoever writes to it, and `CREATE` on the schema lets it plant objects: `migrate` and [`check`](PostgresStore::check) refuse a
+//! schema where others may create, one with objects of others, and one of another owner if the connection's role may itself create
+//! schemas in the database. A role that may not has to trust the owner of the schema, so give `CREATE` on the database to nobody
+//! whom you do not trust. Whoever may connect to the database can notify the log's channel; that costs each
+//! follower at most 50 readings of the log per second, and changes nothing else.
+//!
+//! # What the store relies on
+//!
+//! `check`, `migrate`, and the feed when it starts and at each keep-alive, find out whether the following holds, and name what
+//! does not, as [`BrokenAssumption`]s.
+//!
+//! | assumption | otherwise | what to do |
+//! |---|---|---|
+//! | the encoding is UTF8 | ids that it cannot express would be outages | create the database with `ENCODING 'UTF8'` |
+//! | no row-level security on any table | a good key could be unknown, the feed silent | disable it |
+//! | every trigger of the log is there and `ENABLE ALWAYS` | changes would not be logged; the feed is lost until then | the statement in the error. `pg_restore --disable-triggers` leaves them otherwise |
+//! | `fsync` and `full_page_writes` are on | a crash could undo a revocation | switch them on, or [`danger_allow_lost_commits`](PostgresStore::danger_allow_lost_commits) |
+//! | one server process for each connection | prepared statements fail, notifications are lost | a pooler's session mode |
+//! | the log is one of this cluster | each prune would empty every cache | `migrate` as the owner empties it |
+//!
+//! `synchronous_commit = off` needs no care: the log's triggers switch it on for the transaction.
+//!
+//! # Poolers
+//!
+//! | PgBouncer's `pool_mode` | |
+//! |---|---|
+//! | `session` | works, with `ignore_startup_parameters = extra_float_digits`; each feed holds a server connection |
+//! | `transaction`, `statement` | refused: sqlx prepares its statements on the connection, and the next transaction may run on another one, where the name is unknown or means another statement. Notifications do not arrive either |
+//!
+//! # Transport encryption
+//!
+//! This crate switches no TLS on in sqlx. Over a network, add sqlx to your own dependencies with one of its features `tls-rustls-ring`,
+//! `tls-rustls-aws-lc-rs` or `tls-native-tls`, and connect with
+//! `sslmode=verify-full`. Without such a feature sqlx connects unencrypted unless `sslmode` demands otherwise.
+//!
+//! # Crashes, standbys, dumps
+//!
+//! - A standby that is promoted without having received everything (asynchronous replication) has lost the last commits, with
+//!   acknowledged revocations among them: `synchronous_standby_names` prevents that. The feed says
+//!   [`Change::Everything`](super::Change::Everything) after each reconnect, so that the caches agree with what is left.
+//! - `pg_restore --clean` into a running system is noticed: the feed is lost while tables or triggers are missing, and says
+//!   `Everything` afterwards. What was revoked after the dump was made is valid again, as its rows say.
+//! - A dump restored into another cluster has transaction numbers that mean nothing there. `migrate` as the owner empties the log;
+//!   until then each prune makes each follower say `Everything`.
+//! - `PREPARE TRANSACTION` fails after a notification. A transaction that is to be prepared begins with
+//!   `SET LOCAL tower_api_key.notify = 'off'`; followers then find its changes when they next read the log, 2 s after the last time.
+//!
+//! # Older and newer nodes
+//!
+//! A node works with a schema that is newer than itself if each migration that it does not know says so, by a row in the table
+//! `compatibility`. So in a rolling deployment, and after rolling back to the version before, older nodes keep
+//! running; they neither change the schema nor verify the functions in it. A migration that older nodes cannot run with has no such
+//! row, and they refuse it at their start: run the newer version, or restore the backup from before the migration.
 //!
 //! # The schema
 //!
@@ -12,16 +82,16 @@
 #![doc = include_str!("../../../migrations/postgres/0001_credentials.sql")]
 #![doc = ""]
 #![doc = include_str!("../../../migrations/postgres/0002_management.sql")]
+#![doc = ""]
+#![doc = include_str!("../../../migrations/postgres/0003_log_rights.sql")]
 //! ```
-//!
-//! A service that may not create anything needs `USAGE` on the schema; `SELECT` on all tables for look-ups and the feed;
-//! for changes also `INSERT` and `UPDATE` on `organizations`, `users`, `memberships`, `credentials`, `INSERT` on `events`
-//! and `DELETE` on `memberships`; for last uses `INSERT` and `UPDATE` on `uses` and `INSERT` on `events`; for
-//! [`prune`](PostgresStore::prune) `DELETE` on `changes`.
 
 mod admin;
+mod check;
 mod feed;
+mod log;
 mod managed;
+mod pooler;
 mod row;
 mod setup;
 mod sql;
@@ -40,6 +110,7 @@ use managed::ByOwner;
 use row::failed;
 use sql::{Schema, Statements};
 
+pub use check::{BrokenAssumption, TriggerProblem};
 pub use feed::PostgresFeed;
 pub use setup::SetupError;
 
@@ -77,6 +148,7 @@ pub struct PostgresStore {
     schema: Schema,
     statements: Arc<Statements>,
     by_owner: Arc<ByOwner>,
+    lost_commits_allowed: bool,
 }
 
 impl PostgresStore {
@@ -84,12 +156,13 @@ impl PostgresStore {
     /// [`check`](Self::check).
     #[must_use]
     pub fn new(pool: PgPool, catalogue: Catalogue) -> Self {
-        Self::over(pool, catalogue, None, Schema::standard())
+        Self::over(pool, catalogue, Schema::standard())
     }
 
-    fn over(pool: PgPool, catalogue: Catalogue, peppers: Option<Peppers>, schema: Schema) -> Self {
+    fn over(pool: PgPool, catalogue: Catalogue, schema: Schema) -> Self {
         let statements = Arc::new(Statements::of(|text| schema.statement(text)));
-        Self { pool, catalogue, peppers, statements, by_owner: Arc::new(ByOwner::of(&schema)), schema }
+        let by_owner = Arc::new(ByOwner::of(&schema));
+        Self { pool, catalogue, peppers: None, statements, by_owner, schema, lost_commits_allowed: false }
     }
 
     /// Takes another schema.
@@ -99,7 +172,17 @@ impl PostgresStore {
     /// `pg_`, of at most 55 bytes.
     pub fn with_schema(self, name: &str) -> Result<Self, SetupError> {
         let schema = Schema::new(name).ok_or_else(|| SetupError::InvalidSchema(name.into()))?;
-        Ok(Self::over(self.pool, self.catalogue, self.peppers, schema))
+        let Self { pool, catalogue, peppers, lost_commits_allowed, .. } = self;
+        Ok(Self { peppers, lost_commits_allowed, ..Self::over(pool, catalogue, schema) })
+    }
+
+    /// Accepts a server with `fsync` or `full_page_writes` off, which [`check`](Self::check) otherwise
+    /// refuses: a crash of the server can then undo a revocation, or damage the database.
+    ///
+    /// For the throw-away databases of tests, and for file systems that write pages atomically.
+    #[must_use]
+    pub fn danger_allow_lost_commits(self) -> Self {
+        Self { lost_commits_allowed: true, ..self }
     }
 
     /// Keeps the digests of new credentials under a pepper, and verifies those under others. Every node has to be given the
@@ -126,14 +209,15 @@ impl PostgresStore {
     /// Removes what is older than `age` from the change log, and returns how many rows that were. To be called now and then,
     /// by any node, also by several at once.
     ///
-    /// A follower that has not read what is removed is told so, and tells [`Change::Everything`](super::Change::Everything).
+    /// A follower that has not read what is removed notices, and says [`Change::Everything`](super::Change::Everything). One that
+    /// has is not disturbed.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn prune(&self, age: Duration) -> Result<u64, StoreError> {
-        let millis = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-        let pruned = self.statements.prune.query().bind(millis).execute(&self.pool).await;
-        pruned.map(|done| done.rows_affected()).map_err(failed)
+        const OLDEST: f64 = 1e11; // seconds: 3000 years, which PostgreSQL's timestamps reach back
+        let prune = self.statements.prune.query().bind(age.as_secs_f64().min(OLDEST));
+        self.transact(async |db| Ok(prune.execute(db).await.map_err(failed)?.rows_affected())).await
     }
 }
 

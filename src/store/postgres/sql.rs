@@ -171,21 +171,40 @@ statements! {
         WHERE u.kind = n.kind AND u.id = n.id";
 
     version = "SELECT max(version) FROM $$._migrations WHERE success";
-    /// Removes what is older than $1 milliseconds; a trigger moves the horizon.
-    prune = "DELETE FROM $$.changes WHERE at < clock_timestamp() - make_interval(secs => $1::float8 / 1000)";
+    /// Whether a version that knows the migrations up to $1 can use the schema with those after it.
+    is_compatible = "
+        SELECT NOT EXISTS (
+            SELECT FROM $$._migrations m LEFT JOIN $$.compatibility c ON c.migration = m.version
+            WHERE m.version > $1 AND (c.oldest IS NULL OR c.oldest > $1)
+        )";
+    assumptions = include_str!("assumptions.sql");
+    /// How many rows the horizon has, and whether transactions are in the log that this cluster has not had yet.
+    log_facts = "
+        SELECT count(*), coalesce(bool_or(through >= pg_snapshot_xmax(pg_current_snapshot())), false)
+            OR EXISTS (SELECT FROM $$.changes WHERE xid >= pg_snapshot_xmax(pg_current_snapshot()))
+        FROM $$.horizon";
+    empty_log = "TRUNCATE $$.changes";
+    /// Removes what is older than $1 seconds; a trigger counts it as a prune.
+    prune = "DELETE FROM $$.changes WHERE at < clock_timestamp() - make_interval(secs => $1::float8)";
     /// Where the log ends now.
-    log_end = "SELECT pg_current_snapshot()::text, through::text FROM $$.horizon";
+    log_end = "SELECT pg_current_snapshot()::text, prunes FROM $$.horizon";
     /// What the snapshot $1 did not see, at most $3 rows, beside the snapshot that this statement itself reads with.
-    /// The third column: since the horizon $2, rows were removed that $1 did not see, or may not have seen.
+    /// The third column: rows were removed since there were $2 prunes, and $1 may not have seen all of them. It has seen those of
+    /// the transactions before it, and a transaction that was under way then can only have lost rows when it is over now.
+    /// Rows of transactions that are yet to come were restored from a dump of another cluster.
     log_since = "
-        SELECT pg_current_snapshot()::text, h.through::text,
-            h.through <> $2::text::xid8 AND h.through >= pg_snapshot_xmin($1::text::pg_snapshot),
+        SELECT pg_current_snapshot()::text, h.prunes,
+            h.prunes <> $2 AND (h.through >= pg_snapshot_xmax($1::text::pg_snapshot) OR EXISTS (
+                SELECT FROM pg_snapshot_xip($1::text::pg_snapshot) AS x
+                WHERE x <= h.through AND pg_visible_in_snapshot(x, pg_current_snapshot())
+            )),
             c.seq, c.subject, c.kind, c.id,
             extract(epoch FROM clock_timestamp() - c.at)::float8
         FROM $$.horizon h LEFT JOIN LATERAL (
             SELECT * FROM $$.changes
             WHERE xid >= pg_snapshot_xmin($1::text::pg_snapshot)
                 AND NOT pg_visible_in_snapshot(xid, $1::text::pg_snapshot)
+                AND xid < pg_snapshot_xmax(pg_current_snapshot())
             ORDER BY seq LIMIT $3
         ) c ON true
         ORDER BY c.seq";

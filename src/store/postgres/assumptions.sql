@@ -1,0 +1,98 @@
+-- What the catalogs say of the schema $1: each row has a name for what it says, and up to three texts.
+--
+-- Functions are qualified and the operands of operators have exactly the operators' types, so that nothing that a stranger
+-- creates in another schema of the search path can be a better match.
+WITH me AS (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user),
+ours AS (SELECT oid, nspowner, nspacl FROM pg_catalog.pg_namespace WHERE nspname = $1),
+class AS (
+    SELECT c.oid, c.relname::text AS name, c.relowner AS owner, c.relkind, c.relacl, c.relrowsecurity, n.nspowner
+    FROM pg_catalog.pg_class c JOIN ours n ON n.oid = c.relnamespace
+),
+proc AS (
+    SELECT p.*, n.nspowner FROM pg_catalog.pg_proc p JOIN ours n ON n.oid = p.pronamespace
+),
+owned (catalog, oid, owner, namespace) AS (
+    SELECT 'pg_catalog.pg_class'::pg_catalog.regclass, oid, relowner, relnamespace FROM pg_catalog.pg_class
+    UNION ALL SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass, oid, proowner, pronamespace FROM pg_catalog.pg_proc
+    UNION ALL SELECT 'pg_catalog.pg_type'::pg_catalog.regclass, oid, typowner, typnamespace FROM pg_catalog.pg_type
+    UNION ALL SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass, oid, oprowner, oprnamespace
+        FROM pg_catalog.pg_operator
+    UNION ALL SELECT 'pg_catalog.pg_opclass'::pg_catalog.regclass, oid, opcowner, opcnamespace
+        FROM pg_catalog.pg_opclass
+    UNION ALL SELECT 'pg_catalog.pg_opfamily'::pg_catalog.regclass, oid, opfowner, opfnamespace
+        FROM pg_catalog.pg_opfamily
+    UNION ALL SELECT 'pg_catalog.pg_collation'::pg_catalog.regclass, oid, collowner, collnamespace
+        FROM pg_catalog.pg_collation
+    UNION ALL SELECT 'pg_catalog.pg_conversion'::pg_catalog.regclass, oid, conowner, connamespace
+        FROM pg_catalog.pg_conversion
+    UNION ALL SELECT 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, oid, stxowner, stxnamespace
+        FROM pg_catalog.pg_statistic_ext
+),
+expected (name, trigger, function, type, gone) AS (VALUES
+    ('organizations', 'logged', 'log_change', 29, NULL),
+    ('users', 'logged', 'log_change', 29, NULL),
+    ('memberships', 'logged', 'log_change', 29, NULL),
+    ('credentials', 'logged', 'log_change', 29, NULL),
+    ('organizations', 'truncated', 'log_truncation', 32, NULL),
+    ('users', 'truncated', 'log_truncation', 32, NULL),
+    ('memberships', 'truncated', 'log_truncation', 32, NULL),
+    ('credentials', 'truncated', 'log_truncation', 32, NULL),
+    ('changes', 'pruned', 'move_horizon', 8, 'gone'),
+    ('changes', 'altered', 'move_horizon', 16, 'gone'),
+    ('changes', 'truncated', 'move_horizon', 32, NULL)
+),
+trigger AS (
+    SELECT t.oid, t.xmin, t.tgenabled::text AS state, c.name, t.tgname::text AS trigger, c.nspowner, p.proowner,
+        p.pronamespace, p.proname::text AS function, t.tgtype, t.tgoldtable::text AS gone,
+        t.tgqual IS NULL AND t.tgnargs = 0 AND t.tgnewtable IS NULL AND t.tgattr::text = '' AS plain
+    FROM pg_catalog.pg_trigger t JOIN class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+    WHERE NOT t.tgisinternal
+)
+SELECT 'fingerprint', pg_catalog.concat_ws(' ',
+    (SELECT pg_catalog.string_agg(oid::text, ' ' ORDER BY name) FROM class WHERE name IN ('changes', 'horizon')),
+    (SELECT pg_catalog.string_agg(pg_catalog.concat(oid, ':', xmin), ' ' ORDER BY oid) FROM trigger)),
+    pg_catalog.pg_backend_pid()::text, NULL
+UNION ALL SELECT 'encoding', pg_catalog.current_setting('server_encoding'), NULL, NULL
+    WHERE pg_catalog.current_setting('server_encoding') <> 'UTF8'
+UNION ALL SELECT 'durability', name, NULL, NULL FROM pg_catalog.pg_settings
+    WHERE name IN ('fsync', 'full_page_writes') AND setting <> 'on'
+UNION ALL SELECT 'owner', pg_catalog.pg_get_userbyid(n.nspowner)::text,
+    pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')::text, NULL
+    FROM ours n, me WHERE n.nspowner <> me.oid
+UNION ALL SELECT DISTINCT 'create', CASE a.grantee WHEN 0::pg_catalog.oid THEN 'PUBLIC'
+        ELSE pg_catalog.pg_get_userbyid(a.grantee)::text END, NULL, NULL
+    FROM ours n, pg_catalog.aclexplode(n.nspacl) a WHERE a.privilege_type = 'CREATE' AND a.grantee <> n.nspowner
+UNION ALL SELECT 'object', pg_catalog.pg_describe_object(o.catalog, o.oid, 0),
+    pg_catalog.pg_get_userbyid(o.owner)::text, NULL
+    FROM owned o JOIN ours n ON n.oid = o.namespace WHERE o.owner <> n.nspowner
+UNION ALL SELECT 'public', pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, c.oid, 0),
+    a.privilege_type, NULL
+    FROM class c, pg_catalog.aclexplode(c.relacl) a
+    WHERE a.grantee = 0::pg_catalog.oid AND a.privilege_type <> 'SELECT'
+UNION ALL SELECT 'public',
+    pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, c.oid, t.attnum::int), a.privilege_type, NULL
+    FROM class c JOIN pg_catalog.pg_attribute t ON t.attrelid = c.oid, pg_catalog.aclexplode(t.attacl) a
+    WHERE a.grantee = 0::pg_catalog.oid AND a.privilege_type <> 'SELECT'
+UNION ALL SELECT 'public', pg_catalog.pg_describe_object('pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, 0),
+    a.privilege_type, NULL
+    FROM proc p, pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
+    WHERE a.grantee = 0::pg_catalog.oid
+UNION ALL SELECT 'row security', name, NULL, NULL FROM class WHERE relrowsecurity
+UNION ALL SELECT 'function', e.function, (
+        SELECT CASE WHEN p.prosecdef OR e.function = 'announce' THEN p.prosrc END FROM proc p
+        WHERE p.proname = e.function
+            AND pg_catalog.array_to_string(p.proconfig, ';') =
+                pg_catalog.concat('search_path=pg_catalog, ', pg_catalog.quote_ident($1), ', pg_temp')
+        LIMIT 1
+    ), NULL
+    FROM (SELECT DISTINCT function FROM expected UNION SELECT 'announce') e (function) WHERE EXISTS (SELECT FROM ours)
+UNION ALL SELECT 'foreign trigger', t.name, t.trigger, pg_catalog.pg_get_userbyid(t.proowner)::text FROM trigger t
+    WHERE t.proowner <> t.nspowner AND t.proowner <> 10::pg_catalog.oid
+UNION ALL SELECT 'trigger', e.name, e.trigger, CASE
+        WHEN t.oid IS NULL THEN 'missing'
+        WHEN t.function <> e.function OR t.tgtype <> e.type OR NOT t.plain OR t.gone IS DISTINCT FROM e.gone
+            OR t.pronamespace <> n.oid THEN 'replaced'
+        ELSE t.state END
+    FROM ours n, expected e LEFT JOIN trigger t ON t.name = e.name AND t.trigger = e.trigger
+    WHERE t.oid IS NULL OR t.function <> e.function OR t.tgtype <> e.type OR NOT t.plain
+        OR t.gone IS DISTINCT FROM e.gone OR t.pronamespace <> n.oid OR t.state <> 'A'

@@ -1,0 +1,13 @@
+-- Run these as the owner of the schema, after migrate(), and again after a migration that adds a table.
+
+-- A service that verifies, follows the log, manages credentials and prunes the log.
+GRANT USAGE ON SCHEMA tower_api_key TO api_key_service;
+GRANT SELECT ON ALL TABLES IN SCHEMA tower_api_key TO api_key_service;
+GRANT INSERT, UPDATE ON tower_api_key.organizations, tower_api_key.users, tower_api_key.memberships,
+    tower_api_key.credentials, tower_api_key.uses TO api_key_service;
+GRANT DELETE ON tower_api_key.memberships, tower_api_key.changes TO api_key_service;
+GRANT INSERT ON tower_api_key.events TO api_key_service;
+
+-- A service that verifies and follows the log.
+GRANT USAGE ON SCHEMA tower_api_key TO api_key_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA tower_api_key TO api_key_reader;

@@ -1,0 +1,339 @@
+//! Who may do what in the schema of the PostgreSQL store: the documented rights are enough, and nothing more is possible with
+//! them.
+
+#![cfg(feature = "postgres")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+#[path = "support/pg.rs"]
+mod pg;
+
+use sqlx::postgres::PgPoolOptions;
+use tower_api_key::{
+    principal::Catalogue,
+    secret::Digest,
+    store::{
+        Credential, CredentialStore, Lookup, PostgresStore, Record, StoreAdmin,
+        postgres::{BrokenAssumption, SetupError},
+    },
+};
+
+/// The statements of the documentation.
+const RIGHTS: &str = include_str!("../src/store/postgres/rights.sql");
+
+/// A schema with an owner, a service and a reader, who are roles without any other right.
+struct Fixture {
+    cluster: &'static pg::Cluster,
+    schema: String,
+}
+
+impl Fixture {
+    async fn make() -> Option<Self> {
+        let fixture = Self::empty()?;
+        fixture.store("owner").migrate().await.unwrap();
+        fixture.grant();
+        Some(fixture)
+    }
+
+    /// The schema is there, and nothing in it.
+    fn empty() -> Option<Self> {
+        let cluster = pg::shared()?;
+        let fixture = Self { cluster, schema: pg::fresh_schema() };
+        for role in ["owner", "service", "reader"] {
+            cluster.psql(&format!("CREATE ROLE {} LOGIN", fixture.role(role)));
+        }
+        let (schema, owner) = (&fixture.schema, fixture.role("owner"));
+        cluster.psql(&format!("CREATE SCHEMA {schema} AUTHORIZATION {owner}"));
+        Some(fixture)
+    }
+
+    fn role(&self, name: &str) -> String {
+        format!("{}_{name}", self.schema)
+    }
+
+    fn store(&self, role: &str) -> PostgresStore {
+        let options = self.cluster.options().username(&self.role(role));
+        let pool = PgPoolOptions::new().max_connections(8).connect_lazy_with(options);
+        PostgresStore::new(pool, Catalogue::documented()).with_schema(&self.schema).unwrap()
+    }
+
+    fn grant(&self) {
+        let rights = RIGHTS.replace("tower_api_key", &self.schema);
+        let rights = rights.replace("api_key_service", &self.role("service"));
+        self.psql("owner", &rights.replace("api_key_reader", &self.role("reader"))).unwrap();
+    }
+
+    /// Runs statements as a role, where `@` is the schema.
+    fn psql(&self, role: &str, sql: &str) -> Result<String, String> {
+        self.cluster.psql_as(&self.role(role), &sql.replace('@', &self.schema))
+    }
+
+    /// Every row of the schema, and who may do what with it.
+    fn everything(&self) -> String {
+        let tables = self.cluster.psql(&format!(
+            "SELECT string_agg(format('SELECT t::text FROM %I.%I t', nspname, relname), ' UNION ALL ' ORDER BY relname) || ' ORDER BY 1'
+            FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = '{}' AND relkind = 'r'",
+            self.schema
+        ));
+        let objects = format!(
+            "SELECT relname, relacl FROM pg_class WHERE relnamespace = '{0}'::regnamespace ORDER BY 1;
+            SELECT proname, proacl FROM pg_proc WHERE pronamespace = '{0}'::regnamespace ORDER BY 1;
+            SELECT tgname, relname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
+            WHERE relnamespace = '{0}'::regnamespace ORDER BY 1, 2",
+            self.schema
+        );
+        self.cluster.psql(&tables) + &self.cluster.psql(&objects)
+    }
+}
+
+/// Functions of the log, and a type whose conversions are functions of whoever runs this.
+const BAIT: &str = "
+    CREATE TYPE pg_temp.bait_type AS ENUM ('x');
+    CREATE FUNCTION pg_temp.run(pg_temp.bait_type) RETURNS json LANGUAGE plpgsql AS $f$ BEGIN
+        INSERT INTO @.users (id) VALUES ('written as ' || current_user);
+        RETURN '1';
+    END $f$;
+    CREATE FUNCTION pg_temp.run_text(pg_temp.bait_type) RETURNS text LANGUAGE plpgsql AS $f$ BEGIN
+        INSERT INTO @.users (id) VALUES ('written as ' || current_user);
+        RETURN '1';
+    END $f$;
+    CREATE CAST (pg_temp.bait_type AS json) WITH FUNCTION pg_temp.run(pg_temp.bait_type);
+    CREATE CAST (pg_temp.bait_type AS text) WITH FUNCTION pg_temp.run_text(pg_temp.bait_type) AS IMPLICIT;
+    CREATE TEMP TABLE users (id pg_temp.bait_type, kind pg_temp.bait_type, user_id pg_temp.bait_type, xid xid8);
+    INSERT INTO pg_temp.users VALUES ('x', 'x', 'x', '99999999999');";
+
+/// What hangs each function of the log on the table of a stranger, in each way.
+fn baits() -> Vec<String> {
+    let mut baits = Vec::new();
+    for function in ["log_change()", "log_change('everything', 'id')", "log_truncation()", "move_horizon()"] {
+        for (trigger, act) in [
+            ("AFTER INSERT ON pg_temp.users FOR EACH ROW", "INSERT INTO pg_temp.users VALUES ('x', 'x', 'x', '1')"),
+            ("BEFORE UPDATE ON pg_temp.users FOR EACH ROW", "UPDATE pg_temp.users SET kind = 'x'"),
+            ("AFTER DELETE ON pg_temp.users REFERENCING OLD TABLE AS gone", "DELETE FROM pg_temp.users"),
+            ("AFTER TRUNCATE ON pg_temp.users", "TRUNCATE pg_temp.users"),
+        ] {
+            baits.push(format!("{BAIT} CREATE TRIGGER t {trigger} EXECUTE FUNCTION @.{function}; {act}"));
+        }
+    }
+    baits
+}
+
+#[tokio::test]
+async fn a_reader_reads_and_does_nothing_else() {
+    let Some(fixture) = Fixture::make().await else { return };
+    let owner = fixture.store("owner");
+    owner.create_organization("org_test", None).await.unwrap();
+    owner.insert(Record::org_key("k_test", Digest::of(b"k"), "org_test")).await.unwrap();
+    let mut attacks = baits();
+    let tables = "organizations users memberships credentials uses events changes horizon compatibility _migrations";
+    for table in tables.split(' ') {
+        for attack in [
+            "INSERT INTO @.% SELECT * FROM @.%",
+            "DELETE FROM @.%",
+            "TRUNCATE @.%",
+            "SELECT * FROM @.% FOR SHARE",
+            "LOCK TABLE @.% IN ROW EXCLUSIVE MODE",
+            "ALTER TABLE @.% ADD COLUMN more int",
+            "ALTER TABLE @.% DISABLE ROW LEVEL SECURITY",
+            "CREATE INDEX ON @.% ((1))",
+            "CREATE TRIGGER t BEFORE INSERT ON @.% EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            "CREATE RULE r AS ON INSERT TO @.% DO INSTEAD NOTHING",
+            "CREATE STATISTICS s ON ctid, xmin FROM @.%",
+            "CREATE TEMP TABLE t (kept @.%)",
+            "COMMENT ON TABLE @.% IS 'x'",
+            "DROP TABLE @.%",
+        ] {
+            attacks.push(attack.replace('%', table));
+        }
+    }
+    attacks.extend(
+        [
+            "UPDATE @.credentials SET standing = 'active'",
+            "UPDATE @.horizon SET through = '99999999999', prunes = 99",
+            "CREATE TEMP TABLE t (id text REFERENCES @.users)",
+            "SELECT @.announce('x')",
+            "SELECT @.log_change()",
+            "SELECT nextval('@.changes_seq_seq')",
+            "SELECT setval('@.events_number_seq', 1)",
+            "CREATE TABLE @.t (id int)",
+            "CREATE FUNCTION @.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "CREATE TYPE @.t AS ENUM ('x')",
+            "CREATE OPERATOR @.= (FUNCTION = texteq, LEFTARG = text, RIGHTARG = text)",
+            "CREATE OR REPLACE FUNCTION @.announce(channel text) RETURNS void LANGUAGE sql AS ''",
+            "ALTER FUNCTION @.log_change() RESET ALL",
+            "ALTER SCHEMA @ RENAME TO stolen",
+        ]
+        .map(String::from),
+    );
+    let before = fixture.everything();
+    for attack in attacks {
+        let done = fixture.psql("reader", &attack);
+        assert!(done.is_err(), "done: {attack}");
+    }
+    assert_eq!(fixture.everything(), before);
+    let reader = fixture.store("reader");
+    reader.migrate().await.unwrap();
+    reader.feed().await.unwrap();
+    let key = Lookup::new(Credential::OrgKey { id: "k_test" }, None);
+    assert!(reader.find(&key).await.unwrap().is_some());
+}
+
+/// The second wall: the owner may have granted the first one away.
+#[tokio::test]
+async fn a_function_of_the_log_works_on_the_tables_of_its_schema_only() {
+    let Some(fixture) = Fixture::make().await else { return };
+    fixture
+        .psql("owner", &format!("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA @ TO {}", fixture.role("reader")))
+        .unwrap();
+    let before = fixture.everything();
+    for bait in baits() {
+        let refused = fixture.psql("reader", &bait).unwrap_err();
+        assert!(refused.contains("is for its own triggers"), "{bait}: {refused}");
+    }
+    assert_eq!(fixture.everything(), before);
+}
+
+#[tokio::test]
+async fn a_service_may_remove_from_the_log_and_write_nothing_into_it() {
+    let Some(fixture) = Fixture::make().await else { return };
+    let service = fixture.store("service");
+    service.migrate().await.unwrap();
+    service.create_user("u").await.unwrap();
+    let before = fixture.everything();
+    for attack in baits().into_iter().chain(
+        [
+            "INSERT INTO @.changes (subject) VALUES ('everything')",
+            "UPDATE @.changes SET id = 'x'",
+            "UPDATE @.horizon SET prunes = 0",
+            "DELETE FROM @.credentials",
+            "DELETE FROM @.events",
+            "UPDATE @.events SET at = 0",
+            "TRUNCATE @.changes",
+            "ALTER TABLE @.credentials DISABLE TRIGGER ALL",
+            "INSERT INTO @._migrations SELECT 9999, '', now(), true, '', 0",
+        ]
+        .map(String::from),
+    ) {
+        assert!(fixture.psql("service", &attack).is_err(), "done: {attack}");
+    }
+    assert_eq!(fixture.everything(), before);
+    assert_eq!(service.prune(std::time::Duration::ZERO).await.unwrap(), 1);
+}
+
+/// Everything that management does, as the role that the documentation gives it.
+#[cfg(feature = "testing")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documented_rights_of_a_service_are_enough() {
+    if pg::shared().is_none() {
+        return;
+    }
+    let make = || async { Fixture::make().await.unwrap().store("service") };
+    tower_api_key::testing::contract::run(make).await;
+    tower_api_key::testing::contract::run_managed(make).await;
+}
+
+#[tokio::test]
+async fn public_has_no_right_whatever_the_default_privileges_are() {
+    let Some(fixture) = Fixture::empty() else { return };
+    for kind in ["TABLES", "SEQUENCES", "FUNCTIONS", "TYPES"] {
+        fixture.psql("owner", &format!("ALTER DEFAULT PRIVILEGES GRANT ALL ON {kind} TO PUBLIC")).unwrap();
+    }
+    fixture.store("owner").migrate().await.unwrap();
+    let open = |catalog, acl, owner, namespace, kind| {
+        format!(
+            "SELECT count(*) FROM {catalog} c, aclexplode(coalesce({acl}, acldefault('{kind}', {owner}))) a
+            WHERE {namespace} = '{}'::regnamespace AND a.grantee = 0",
+            fixture.schema
+        )
+    };
+    for sql in [
+        open("pg_class", "relacl", "relowner", "relnamespace", "r"),
+        open("pg_proc", "proacl", "proowner", "pronamespace", "f"),
+        open("(SELECT * FROM pg_type WHERE typelem = 0)", "typacl", "typowner", "typnamespace", "T"),
+    ] {
+        assert_eq!(fixture.cluster.psql(&sql), "0", "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_trigger_that_was_planted_before_the_upgrade_does_nothing_afterwards() {
+    let Some(fixture) = Fixture::empty() else { return };
+    let path = "SET search_path TO @, pg_temp;";
+    for old in [
+        include_str!("../migrations/postgres/0001_credentials.sql"),
+        include_str!("../migrations/postgres/0002_management.sql"),
+    ] {
+        // Not by `replace` of `psql`: the functions' bodies are in dollars.
+        let sql = format!("{}{old}", path.replace('@', &fixture.schema));
+        fixture.cluster.psql_as(&fixture.role("owner"), &sql).unwrap();
+    }
+    let (schema, reader) = (&fixture.schema, fixture.role("reader"));
+    fixture.cluster.psql(&format!(
+        "GRANT USAGE ON SCHEMA {schema} TO {reader}; CREATE SCHEMA AUTHORIZATION {reader};
+        SET ROLE {reader}; CREATE TABLE {reader}.planted (id text, kind text);
+        CREATE TRIGGER t AFTER INSERT ON {reader}.planted FOR EACH ROW EXECUTE FUNCTION {schema}.log_change('x', 'id')"
+    ));
+    let act = format!("INSERT INTO {reader}.planted VALUES ('a', 'b')");
+    fixture.psql("reader", &act).unwrap();
+    assert_eq!(fixture.cluster.psql(&format!("SELECT count(*) FROM {schema}.changes")), "1", "the hole is there");
+
+    let new = include_str!("../migrations/postgres/0003_log_rights.sql");
+    let sql = format!("BEGIN; {}{new}; COMMIT", path.replace('@', &fixture.schema));
+    fixture.cluster.psql_as(&fixture.role("owner"), &sql).unwrap();
+    assert!(fixture.psql("reader", &act).unwrap_err().contains("is for its own triggers"));
+    assert_eq!(fixture.cluster.psql(&format!("SELECT count(*) FROM {schema}.changes")), "1");
+}
+
+/// A stranger made the schema, or something in it, before the owner came.
+#[tokio::test]
+async fn a_schema_that_a_stranger_has_a_hand_in_is_refused_before_anything_in_it_is_touched() {
+    type Named = fn(&BrokenAssumption) -> bool;
+    let foreign_object: Named = |broken| matches!(broken, BrokenAssumption::ForeignObject { .. });
+    let others: Named = |broken| matches!(broken, BrokenAssumption::OthersMayCreate { .. });
+    let owner: Named = |broken| matches!(broken, BrokenAssumption::ForeignOwner { .. });
+    let planted = |what: &str| {
+        format!("GRANT ALL ON SCHEMA @ TO %; SET ROLE %; {what}; RESET ROLE; REVOKE ALL ON SCHEMA @ FROM %")
+    };
+    let mut table: Vec<(String, Named)> = vec![
+        ("ALTER SCHEMA @ OWNER TO %".into(), owner),
+        ("GRANT CREATE ON SCHEMA @ TO %".into(), others),
+        ("GRANT CREATE ON SCHEMA @ TO PUBLIC".into(), others),
+    ];
+    for what in [
+        "CREATE TABLE @.t (id int)",
+        "CREATE FUNCTION @.f(text) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE OPERATOR @.<> (FUNCTION = textne, LEFTARG = text, RIGHTARG = text)",
+        "CREATE TYPE @.text AS ENUM ('x')",
+        "CREATE COLLATION @.c FROM \"C\"",
+        "CREATE SEQUENCE @.s",
+        "CREATE VIEW @._migrations AS SELECT 1 AS version, true AS success",
+    ] {
+        table.push((planted(what), foreign_object));
+    }
+    for made in [false, true] {
+        for (sql, named) in &table {
+            let Some(fixture) = Fixture::empty() else { return };
+            // Whoever may create schemas in the database, and so could have made this one.
+            fixture.cluster.psql(&format!("GRANT CREATE ON DATABASE postgres TO {}", fixture.role("owner")));
+            if made {
+                fixture.store("owner").migrate().await.unwrap();
+            }
+            if made && sql.contains("_migrations") {
+                continue;
+            }
+            fixture.cluster.psql(&sql.replace('@', &fixture.schema).replace('%', &fixture.role("reader")));
+            let store = fixture.store("owner");
+            for refused in [store.migrate().await, store.check().await] {
+                let Err(SetupError::BrokenAssumptions(broken)) = refused else { panic!("{sql}: {refused:?}") };
+                assert!(broken.iter().any(named), "{sql}: {broken:?}");
+            }
+            let log = format!("SELECT to_regclass('{}.changes') IS NOT NULL", fixture.schema);
+            assert_eq!(fixture.cluster.psql(&log), if made { "t" } else { "f" }, "{sql}");
+        }
+    }
+}
