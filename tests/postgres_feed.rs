@@ -9,6 +9,8 @@
     reason = "a test stops at the first surprise"
 )]
 
+#[path = "support/feeds.rs"]
+mod feeds;
 #[path = "support/pg.rs"]
 mod pg;
 #[path = "support/polled.rs"]
@@ -16,75 +18,16 @@ mod polled;
 
 use std::time::Duration;
 
+use feeds::{EVER, credential, end_listeners, key, next, organization, store_in, told_so_far, until, user};
 use polled::{End, told_at_last};
 use sqlx::{AssertSqlSafe, Connection, Executor};
-use tokio::time::timeout;
 use tower_api_key::{
     credential::Kind,
     principal::Catalogue,
-    secret::Digest,
-    store::{Change, Feed, FeedEvent, PostgresStore, Record, StoreAdmin, postgres::PostgresFeed},
+    store::{Change, FeedEvent, PostgresStore, StoreAdmin},
 };
 
 use FeedEvent::{Changed, Lost, Restored};
-
-/// Long enough to be no matter of speed, short enough to end a test that hangs.
-const EVER: Duration = Duration::from_secs(60);
-
-async fn store_in(cluster: &pg::Cluster) -> (PostgresStore, String) {
-    let schema = pg::fresh_schema();
-    let store = cluster.unmade_store(&schema);
-    store.migrate().await.unwrap();
-    store.create_organization("org_test", None).await.unwrap();
-    store.create_user("user_test").await.unwrap();
-    store.insert(key("k_test")).await.unwrap();
-    (store, schema)
-}
-
-fn key(id: &str) -> Record {
-    Record::org_key(id, Digest::of(id.as_bytes()), "org_test")
-}
-
-async fn next(feed: &mut PostgresFeed) -> FeedEvent {
-    timeout(EVER, feed.next()).await.expect("something is told").expect("the feed goes on")
-}
-
-/// What is told up to and without `last`.
-async fn until(feed: &mut PostgresFeed, last: &FeedEvent) -> Vec<FeedEvent> {
-    let mut told = Vec::new();
-    loop {
-        match next(feed).await {
-            event if event == *last => return told,
-            event => told.push(event),
-        }
-    }
-}
-
-/// What is told of everything that was committed before: up to a change that is made now.
-async fn told_so_far(store: &PostgresStore, feed: &mut PostgresFeed) -> Vec<FeedEvent> {
-    let mark = pg::fresh_schema();
-    store.create_user(&mark).await.unwrap();
-    until(feed, &user(&mark)).await
-}
-
-fn user(id: &str) -> FeedEvent {
-    Changed(Change::User(id.into()))
-}
-
-fn organization(id: &str) -> FeedEvent {
-    Changed(Change::Organization(id.into()))
-}
-
-fn credential(kind: Kind, id: &str) -> FeedEvent {
-    Changed(Change::Credential { kind, id: id.into() })
-}
-
-fn end_listeners(cluster: &pg::Cluster, schema: &str) {
-    let ended = cluster.psql(&format!(
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = '{schema}_changes'"
-    ));
-    assert_eq!(ended, "1", "the feed was connected");
-}
 
 #[tokio::test]
 async fn whatever_a_person_at_a_terminal_changes_is_told() {
