@@ -149,6 +149,21 @@ impl Cluster {
         }
     }
 
+    /// A dump as SQL, which `psql` can run.
+    pub(crate) fn dump(&self, options: &[&str]) -> String {
+        let output = self
+            .tool("pg_dump", "postgres")
+            .arg("--inserts")
+            .args(options)
+            .arg("postgres")
+            .output()
+            .expect("pg_dump starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        // Commands to psql itself, which newer versions write around a dump.
+        let sql = String::from_utf8_lossy(&output.stdout).into_owned();
+        sql.lines().filter(|line| !line.starts_with('\\')).map(|line| format!("{line}\n")).collect()
+    }
+
     /// One of PostgreSQL's programs, told how to connect.
     pub(crate) fn tool(&self, name: &str, role: &str) -> Command {
         let mut command = Command::new(self.bin.join(name));
