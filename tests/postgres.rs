@@ -20,8 +20,9 @@ use tower_api_key::{
     principal::Catalogue,
     secret::Digest,
     store::{
-        Credential, CredentialStore, Lookup, OrgTree, PostgresStore, Record, StoreAdmin, WriteError,
-        postgres::SetupError,
+        Change, Credential, CredentialStore, Feed, FeedEvent, Lookup, OrgTree, PostgresStore, Record, StoreAdmin,
+        WriteError,
+        postgres::{BrokenAssumption, SetupError},
     },
 };
 
@@ -221,6 +222,60 @@ async fn an_id_with_nul_is_unknown_to_look_ups_and_an_error_to_whoever_creates_i
     }
     store.remove_member("u", "org_test\0").await.unwrap(); // there is no such membership
     assert!(finds(&store, "k").await && !finds(&store, "n").await);
+}
+
+/// The other mode has no server process for each connection: statements are lost, and so are notifications.
+#[tokio::test]
+async fn a_pooler_that_shares_connections_is_refused_and_one_that_does_not_is_not() {
+    let Some(cluster) = pg::shared() else { return };
+    for (mode, works) in [("session", true), ("transaction", false), ("statement", false)] {
+        let Some(pooler) = cluster.pooler(mode) else { return };
+        let schema = pg::fresh_schema();
+        cluster.unmade_store(&schema).migrate().await.unwrap();
+        for size in [1, 4] {
+            let pool = PgPoolOptions::new().max_connections(size).connect_lazy_with(pooler.options.clone());
+            let store = PostgresStore::new(pool, Catalogue::documented()).with_schema(&schema).unwrap();
+            for outcome in [store.check().await, store.migrate().await] {
+                match outcome {
+                    Ok(()) => assert!(works, "{mode}, {size}"),
+                    Err(SetupError::BrokenAssumptions(broken)) => {
+                        assert!(
+                            !works && broken == [BrokenAssumption::TransactionPooler],
+                            "{mode}, {size}: {broken:?}"
+                        );
+                    }
+                    Err(other) => panic!("{mode}, {size}: {other:?}"),
+                }
+            }
+            let feed = store.feed().await;
+            assert_eq!(feed.is_ok(), works, "{mode}, {size}: {feed:?}");
+            if let Err(error) = feed {
+                let named = std::error::Error::source(&error).unwrap().to_string();
+                assert!(named.contains("session mode"), "{mode}, {size}: {named}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_can_be_prepared_if_it_says_so_and_is_told_when_it_is_committed() {
+    let Some(cluster) = pg::Cluster::start_with("-c max_prepared_transactions=4") else { return };
+    let schema = pg::fresh_schema();
+    let store = cluster.unmade_store(&schema);
+    store.migrate().await.unwrap();
+    store.create_organization("org_test", None).await.unwrap();
+    store.insert(key("k_test")).await.unwrap();
+    let revoke = format!("UPDATE {schema}.credentials SET standing = 'deleted'; PREPARE TRANSACTION 'two'");
+    let refused = cluster.psql_as("postgres", &format!("BEGIN; {revoke}")).unwrap_err();
+    assert!(refused.contains("NOTIFY"), "{refused}");
+
+    let mut feed = store.feed().await.unwrap().with_keep_alive(Duration::from_millis(1), Duration::from_secs(60));
+    cluster.psql(&format!("BEGIN; SET LOCAL tower_api_key.notify = 'off'; {revoke}"));
+    store.create_user("after").await.unwrap();
+    assert_eq!(feed.next().await, Some(FeedEvent::Changed(Change::User("after".into()))), "it waits for nobody");
+    cluster.psql("COMMIT PREPARED 'two'");
+    let change = Change::Credential { kind: Kind::OrgKey, id: "k_test".into() };
+    assert_eq!(feed.next().await, Some(FeedEvent::Changed(change)));
 }
 
 #[tokio::test]

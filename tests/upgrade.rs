@@ -96,6 +96,70 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
 #[path = "support/pg.rs"]
 mod pg;
 
+/// A node that rolled back, or that is not updated yet, with the schema of a version that is to come.
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn an_older_node_works_with_a_newer_schema_that_says_so_and_refuses_others() {
+    use tower_api_key::store::{Feed, StoreAdmin, postgres::SetupError};
+
+    let Some(cluster) = pg::shared() else { return };
+    let known = sqlx::migrate!("migrations/postgres").iter().map(|migration| migration.version).max().unwrap();
+    let (next, later) = (known + 1, known + 2);
+    for (name, compatible, works) in [
+        ("says so", format!("({next}, {known}), ({later}, 1)"), true),
+        ("one of two cannot", format!("({next}, {next}), ({later}, 1)"), false),
+        ("the other of two cannot", format!("({next}, 1), ({later}, {next})"), false),
+        ("one of two says nothing", format!("({later}, {known})"), false),
+    ] {
+        let schema = pg::fresh_schema();
+        let store = cluster.unmade_store(&schema);
+        store.migrate().await.unwrap();
+        cluster.psql(&format!(
+            "SET search_path TO {schema};
+            INSERT INTO _migrations SELECT n, 'newer', now(), true, '', 0 FROM generate_series({next}, {later}) n;
+            INSERT INTO compatibility VALUES {compatible};
+            ALTER TABLE credentials ADD COLUMN newer text;
+            CREATE OR REPLACE FUNCTION announce(channel text) RETURNS void LANGUAGE sql SET search_path = pg_catalog
+                AS 'SELECT pg_notify(channel, current_user)'"
+        ));
+        let migrations = || cluster.psql(&format!("SELECT string_agg(m::text, ' ') FROM {schema}._migrations m"));
+        let before = migrations();
+        for outcome in [store.migrate().await, store.check().await] {
+            match outcome {
+                Ok(()) => assert!(works, "{name}"),
+                Err(SetupError::UnknownSchema(source)) => {
+                    let text = source.to_string();
+                    assert!(!works && text.contains("run the newer version on this node"), "{name}: {text}");
+                }
+                Err(other) => panic!("{name}: {other:?}"),
+            }
+        }
+        assert_eq!(migrations(), before, "{name}: an older node changes nothing");
+        if works {
+            let mut feed = store.feed().await.unwrap();
+            store.create_user("u").await.unwrap();
+            assert!(format!("{:?}", feed.next().await).contains("User"), "{name}");
+        }
+    }
+}
+
+/// The databases that are out there were made by exactly these, to the byte.
+#[cfg(feature = "postgres")]
+#[test]
+fn the_migrations_of_postgresql_stay_as_they_are() {
+    let pinned = [
+        (1, "f057293edfb365c79c6e745b2c174c3bf623b539dc7e2b5760c5949bc4a6021bf1819e86d9e22a75a7ec02a2322e0c61"),
+        (2, "f76f9e7293d4c8ef98ab13d1cf5fe118710807771f15ecfffc7a185eee97b896cf69b3df1657f35cd69ddaedd2701f3f"),
+        (3, "cdddbfd5f1689a0aedc48e99f57d4e44913387d6e25be06d1883e9ef9ac6436cb14d49c1c0189f2514b796a04c7ab436"),
+    ];
+    let migrations = sqlx::migrate!("migrations/postgres");
+    for (migration, (version, checksum)) in migrations.iter().zip(pinned) {
+        assert!(!migration.sql.as_str().contains('\r'), "{version} was checked out with other line ends");
+        assert_eq!((migration.version, &*hex::encode(&migration.checksum)), (version, checksum));
+    }
+    assert_eq!(migrations.iter().count(), pinned.len(), "the new one is to be pinned");
+}
+
 #[cfg(feature = "postgres")]
 #[tokio::test]
 async fn a_schema_of_the_first_version_is_brought_up_to_date() {

@@ -171,6 +171,33 @@ impl Cluster {
         command
     }
 
+    /// Starts PgBouncer in front of the cluster; `None`, said loudly, where it is not installed, unless
+    /// `REQUIRE_PGBOUNCER=1` makes that a failure.
+    pub(crate) fn pooler(&self, mode: &str) -> Option<Pooler> {
+        let Some(program) = pgbouncer() else {
+            let required = std::env::var_os("REQUIRE_PGBOUNCER").is_some_and(|value| value == "1");
+            assert!(!required, "no pgbouncer");
+            let _ = writeln!(std::io::stderr(), "SKIPPED: no pgbouncer");
+            return None;
+        };
+        static NEXT: AtomicU32 = AtomicU32::new(6000);
+        let (port, dir) = (NEXT.fetch_add(1, Ordering::Relaxed) as u16, self.dir.display());
+        let settings = format!(
+            "[databases]\npostgres = host={dir} port=5432 user=postgres\n[pgbouncer]\nlisten_port = {port}\n\
+             unix_socket_dir = {dir}\nauth_type = any\npool_mode = {mode}\ndefault_pool_size = 50\n\
+             ignore_startup_parameters = extra_float_digits\n"
+        );
+        let file = self.dir.join(format!("{port}.ini"));
+        std::fs::write(&file, settings).expect("the directory is there");
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        std::fs::set_permissions(&file, open).expect("the file is ours");
+        let mut process = as_owner(&program.to_string_lossy()).arg("-q").arg(&file).spawn().expect("pgbouncer starts");
+        while !self.dir.join(format!(".s.PGSQL.{port}")).exists() {
+            assert!(process.try_wait().expect("a child").is_none(), "pgbouncer ended");
+        }
+        Some(Pooler { process, options: self.options().port(port) })
+    }
+
     /// Waits until `standby` has replayed everything that is committed here.
     pub(crate) fn is_replayed_by(&self, standby: &Self) {
         let end = self.psql("SELECT pg_current_wal_flush_lsn()");
@@ -185,6 +212,25 @@ impl Cluster {
         signal("STOP", &frozen.0);
         frozen
     }
+}
+
+/// A running PgBouncer. Ended when dropped.
+pub(crate) struct Pooler {
+    process: Child,
+    pub(crate) options: PgConnectOptions,
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn pgbouncer() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    dirs.map(|dir| dir.join("pgbouncer")).find(|program| program.is_file())
 }
 
 impl Drop for Cluster {
