@@ -224,7 +224,8 @@ async fn an_id_with_nul_is_unknown_to_look_ups_and_an_error_to_whoever_creates_i
     assert!(finds(&store, "k").await && !finds(&store, "n").await);
 }
 
-/// The other mode has no server process for each connection: statements are lost, and so are notifications.
+/// The other mode has no server process for each connection: statements are lost, and so are
+/// notifications.
 #[tokio::test]
 async fn a_pooler_that_shares_connections_is_refused_and_one_that_does_not_is_not() {
     let Some(cluster) = pg::shared() else { return };

@@ -1,4 +1,5 @@
-//! No removal from the log of the PostgreSQL store goes unnoticed by a follower that had not read what was removed.
+//! No removal from the log of the PostgreSQL store goes unnoticed by a follower that had not read
+//! what was removed.
 
 #![cfg(feature = "postgres")]
 #![allow(
@@ -52,8 +53,8 @@ async fn a_revocation_that_is_pruned_after_a_later_change_is_noticed() {
     }
 }
 
-/// Three writers, prunes and readings in an order that a seed decides. Each change has to be told after its commit, by itself or as
-/// everything.
+/// Three writers, prunes and readings in an order that a seed decides. Each change has to be told
+/// after its commit, by itself or as everything.
 #[tokio::test(flavor = "multi_thread")]
 async fn in_any_order_of_commits_prunes_and_readings_every_change_is_told() {
     let Some(cluster) = pg::shared() else { return };
@@ -71,7 +72,8 @@ async fn in_any_order_of_commits_prunes_and_readings_every_change_is_told() {
         for step in 0..25 {
             let writer = below(3) as usize;
             match below(4) {
-                // Without a change of its own, which the next prune would remove as the newest. To read less changes nothing.
+                // Without a change of its own, which the next prune would remove as the newest. To
+                // read less changes nothing.
                 0 => {
                     while let Ok(Some(told)) = tokio::time::timeout(Duration::from_millis(20), feed.next()).await {
                         untold.retain(|id| told != EVERYTHING && told != user(id));
@@ -153,7 +155,8 @@ async fn a_prune_that_commits_between_two_readings_is_noticed() {
     assert_eq!(cluster.psql(&row), "2", "each is counted");
 }
 
-/// A unit of what was not read is removed or altered in the way named, and the follower has to notice.
+/// A unit of what was not read is removed or altered in the way named, and the follower has to
+/// notice.
 #[tokio::test]
 async fn whatever_is_done_to_the_log_by_hand_is_noticed() {
     let Some(cluster) = pg::shared() else { return };
@@ -176,7 +179,7 @@ async fn whatever_is_done_to_the_log_by_hand_is_noticed() {
             "BEGIN; CREATE TABLE copy (LIKE changes INCLUDING ALL); DROP TABLE changes;
             ALTER TABLE copy RENAME TO changes;
             CREATE TRIGGER pruned AFTER DELETE ON changes REFERENCING OLD TABLE AS gone EXECUTE FUNCTION move_horizon();
-            CREATE TRIGGER altered AFTER UPDATE ON changes REFERENCING OLD TABLE AS gone EXECUTE FUNCTION move_horizon();
+            CREATE TRIGGER altered AFTER UPDATE ON changes REFERENCING OLD TABLE AS gone NEW TABLE AS come EXECUTE FUNCTION move_horizon();
             CREATE TRIGGER truncated AFTER TRUNCATE ON changes EXECUTE FUNCTION move_horizon();
             ALTER TABLE changes ENABLE ALWAYS TRIGGER pruned, ENABLE ALWAYS TRIGGER altered,
             ENABLE ALWAYS TRIGGER truncated; COMMIT",

@@ -1,5 +1,5 @@
-//! Who may do what in the schema of the PostgreSQL store: the documented rights are enough, and nothing more is possible with
-//! them.
+//! Who may do what in the schema of the PostgreSQL store: the documented rights are enough, and
+//! nothing more is possible with them.
 
 #![cfg(feature = "postgres")]
 #![allow(

@@ -150,7 +150,7 @@ fn the_migrations_of_postgresql_stay_as_they_are() {
     let pinned = [
         (1, "f057293edfb365c79c6e745b2c174c3bf623b539dc7e2b5760c5949bc4a6021bf1819e86d9e22a75a7ec02a2322e0c61"),
         (2, "f76f9e7293d4c8ef98ab13d1cf5fe118710807771f15ecfffc7a185eee97b896cf69b3df1657f35cd69ddaedd2701f3f"),
-        (3, "cdddbfd5f1689a0aedc48e99f57d4e44913387d6e25be06d1883e9ef9ac6436cb14d49c1c0189f2514b796a04c7ab436"),
+        (3, "b88a2cb5fc11d91d7e261abcf8cf85a5e90b85f533867e748bf9b01905c17ff8e972e3e41b137d0fca9f824d7b7451b2"),
     ];
     let migrations = sqlx::migrate!("migrations/postgres");
     for (migration, (version, checksum)) in migrations.iter().zip(pinned) {

@@ -1,19 +1,20 @@
 -- Nobody but the owner runs the log's functions, and no follower can miss a prune.
 
--- Counts the removals from the log, so that each of them shows. `through` is the newest transaction of which rows were ever
--- removed.
+-- Counts the removals from the log, so that each of them shows. `through` is the newest transaction
+-- of which rows were ever removed.
 ALTER TABLE horizon ADD COLUMN prunes bigint NOT NULL DEFAULT 0;
 
--- The migrations that an older version can run on: one that knows migration `oldest` need not know `migration`. A migration that
--- older versions can run on inserts its row; without one they refuse the schema.
+-- The migrations that an older version can run on: one that knows migration `oldest` need not know
+-- `migration`. A migration that older versions can run on inserts its row; without one they refuse
+-- the schema.
 CREATE TABLE compatibility (
     migration bigint PRIMARY KEY,
     oldest    bigint NOT NULL CHECK (oldest <= migration)
 );
 
--- Makes the commit durable, whatever the role or the database says of `synchronous_commit`, and wakes the followers. A
--- transaction that is to be prepared (PREPARE TRANSACTION) cannot notify: it sets `tower_api_key.notify` to off, and followers find
--- its rows when they next read the log.
+-- Makes the commit durable, whatever the role or the database says of `synchronous_commit`, and
+-- wakes the followers. A transaction that is to be prepared (PREPARE TRANSACTION) cannot notify: it
+-- sets `tower_api_key.notify` to off, and followers find its rows when they next read the log.
 CREATE FUNCTION announce(channel text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF current_setting('synchronous_commit') = 'off' THEN
@@ -25,8 +26,9 @@ BEGIN
 END
 $$;
 
--- The log's functions run as their owner, so each refuses to be the trigger of anything but the tables of its own schema before
--- it looks at a row: a column of a stranger's table may have a type whose conversions are the stranger's functions.
+-- The log's functions run as their owner, so each refuses to be the trigger of anything but the
+-- tables of its own schema before it looks at a row: a column of a stranger's table may have a type
+-- whose conversions are the stranger's functions.
 CREATE OR REPLACE FUNCTION log_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     what     text;
@@ -82,8 +84,9 @@ BEGIN
 END
 $$;
 
--- Rows of the log were removed or altered. A truncation also corrects what a dump of another cluster brought along, where
--- transactions have other numbers: whoever has not seen the truncation itself has missed something.
+-- Rows of the log were removed or altered. A truncation also corrects what a dump of another
+-- cluster brought along, where transactions have other numbers: whoever has not seen the truncation
+-- itself has missed something.
 CREATE OR REPLACE FUNCTION move_horizon() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     newest xid8;
@@ -94,7 +97,14 @@ BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         UPDATE horizon SET prunes = prunes + 1, through = pg_current_xact_id();
     ELSE
-        SELECT xid INTO newest FROM gone ORDER BY xid DESC LIMIT 1;
+        IF TG_OP = 'DELETE' THEN
+            SELECT xid INTO newest FROM gone ORDER BY xid DESC LIMIT 1;
+        ELSE
+            -- The time of a row is no part of what it tells.
+            SELECT xid INTO newest FROM (
+                SELECT seq, xid, subject, kind, id FROM gone EXCEPT SELECT seq, xid, subject, kind, id FROM come
+            ) altered ORDER BY xid DESC LIMIT 1;
+        END IF;
         IF newest IS NULL THEN
             RETURN NULL;
         END IF;
@@ -105,7 +115,8 @@ BEGIN
 END
 $$;
 
--- Built-in functions and operators come first, temporary tables last. Only the owner may make triggers of them.
+-- Built-in functions and operators come first, temporary tables last. Only the owner may make
+-- triggers of them.
 DO $$
 DECLARE
     signature text;
@@ -138,7 +149,8 @@ CREATE TRIGGER truncated AFTER TRUNCATE ON credentials EXECUTE FUNCTION log_trun
 DROP TRIGGER IF EXISTS pruned ON changes;
 DROP TRIGGER IF EXISTS truncated ON changes;
 CREATE TRIGGER pruned AFTER DELETE ON changes REFERENCING OLD TABLE AS gone EXECUTE FUNCTION move_horizon();
-CREATE TRIGGER altered AFTER UPDATE ON changes REFERENCING OLD TABLE AS gone EXECUTE FUNCTION move_horizon();
+CREATE TRIGGER altered AFTER UPDATE ON changes REFERENCING OLD TABLE AS gone NEW TABLE AS come
+    EXECUTE FUNCTION move_horizon();
 CREATE TRIGGER truncated AFTER TRUNCATE ON changes EXECUTE FUNCTION move_horizon();
 
 -- Whoever applies rows by replication or restores data without triggers fires these all the same.

@@ -41,7 +41,7 @@
 //! | state | bound |
 //! |---|---|
 //! | the feed is connected | the time of a notification |
-//! | its connection broke | until it has caught up, at most the cache's bound after a loss (6 s; 5 s above) |
+//! | its connection broke, or the log does not do its work | until it has caught up, at most the cache's bound after a loss (6 s; 5 s above) |
 //! | the server, or the way to it, has fallen silent | 4 s until that is noticed (2 s + 2 s, `with_keep_alive`), and then the same |
 //! | the machine, or the task that follows, stood still | as if the server had fallen silent |
 //! | nobody follows | the time to live |
@@ -65,19 +65,31 @@
 //! that makes it, and notify. The notification only wakes the listeners up; what changed is read from the log, so that
 //! lost notifications lose nothing:
 //!
-//! - On a lost connection the feed says so at once, connects again, *listens first*, and then reads what it missed. Only then
-//!   does the cache trust it again.
+//! - On a lost connection the feed says so at once, connects again, *listens first*, says
+//!   `Everything`, and then what it finds that it missed. Only then does the cache trust it again,
+//!   empty: after a crash or a restore nothing that was read before is certain.
 //! - It reads exactly what its last snapshot of the database did not see. A transaction that began early and commits late is
 //!   not skipped, nobody's long transaction holds a revocation back, and writers do not wait for each other.
-//! - `TRUNCATE`, a log that was pruned past the reader, and a standby that took over empty the cache.
+//! - `TRUNCATE`, any removal from the log of what the reader had not read, a restored dump, and a
+//!   standby that took over empty the cache. A prune of what it has read does not.
+//! - A disabled trigger, or row-level security on the log, is noticed within 2 s and counts as a
+//!   lost feed until it is put right.
 //!
 //! # What to know
 //!
 //! - Call `prune` now and then, for example hourly with an age of a day: the log grows by a row for each change.
-//! - The feed has a connection of its own, with the pool's options, outside of the pool. It has to reach the server itself,
-//!   which can write: a pooler that gives connections to transactions (PgBouncer's transaction mode) passes no notifications
-//!   on, and a standby takes no listeners. Behind such a pooler a change is told after 2 s, by the keep-alive.
+//! - The feed has a connection of its own, with the pool's options, outside of the pool; the pool's
+//!   `after_connect` does not run for it. So what a connection needs to reach the schema (a role, a
+//!   setting) belongs into the connect options, such as `options([("role", "api_key_service")])`.
+//!   It has to reach the server that can write: a standby takes no listeners.
+//! - A pooler that shares connections (PgBouncer's transaction and statement modes) loses prepared
+//!   statements and notifications. `check`, `migrate` and `feed` refuse it; its session mode works.
+//! - While a machine is suspended nothing is read, and the time does not count. When it wakes up, a
+//!   connection that has died meanwhile is noticed within 4 s, as any other.
+//! - Who needs which rights, what the store relies on, TLS, dumps, and older nodes with a newer
+//!   schema: see the module of the store (`store::postgres`).
 //! - Look-ups may go to a standby. What it has not replayed yet is not revoked there; without a cache that is the bound, and
 //!   *with* one it is worse: an answer that is older than the change it was told of would be kept. Cache only what is read from
 //!   the server that is followed.
-//! - `ALTER TABLE … DISABLE TRIGGER` switches the log off, and with it the feed's promise.
+//! - Nobody with the rights of a service or a reader can switch the log off. The owner can: what is
+//!   changed while a trigger is disabled is told as `Everything` once the feed is restored.

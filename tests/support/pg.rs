@@ -136,7 +136,7 @@ impl Cluster {
 
     /// Runs a statement as a person at a terminal would, in a process of its own.
     pub(crate) fn psql(&self, sql: &str) -> String {
-        self.psql_as("postgres", sql).unwrap_or_else(|refusal| panic!("{refusal}"))
+        self.psql_as("postgres", sql).expect("the server agrees")
     }
 
     /// The same as another role; what the server says when it refuses.
@@ -171,8 +171,8 @@ impl Cluster {
         command
     }
 
-    /// Starts PgBouncer in front of the cluster; `None`, said loudly, where it is not installed, unless
-    /// `REQUIRE_PGBOUNCER=1` makes that a failure.
+    /// Starts PgBouncer in front of the cluster; `None`, said loudly, where it is not installed,
+    /// unless `REQUIRE_PGBOUNCER=1` makes that a failure.
     pub(crate) fn pooler(&self, mode: &str) -> Option<Pooler> {
         let Some(program) = pgbouncer() else {
             let required = std::env::var_os("REQUIRE_PGBOUNCER").is_some_and(|value| value == "1");

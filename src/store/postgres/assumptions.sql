@@ -28,23 +28,23 @@ owned (catalog, oid, owner, namespace) AS (
     UNION ALL SELECT 'pg_catalog.pg_statistic_ext'::pg_catalog.regclass, oid, stxowner, stxnamespace
         FROM pg_catalog.pg_statistic_ext
 ),
-expected (name, trigger, function, type, gone) AS (VALUES
-    ('organizations', 'logged', 'log_change', 29, NULL),
-    ('users', 'logged', 'log_change', 29, NULL),
-    ('memberships', 'logged', 'log_change', 29, NULL),
-    ('credentials', 'logged', 'log_change', 29, NULL),
-    ('organizations', 'truncated', 'log_truncation', 32, NULL),
-    ('users', 'truncated', 'log_truncation', 32, NULL),
-    ('memberships', 'truncated', 'log_truncation', 32, NULL),
-    ('credentials', 'truncated', 'log_truncation', 32, NULL),
-    ('changes', 'pruned', 'move_horizon', 8, 'gone'),
-    ('changes', 'altered', 'move_horizon', 16, 'gone'),
-    ('changes', 'truncated', 'move_horizon', 32, NULL)
+expected (name, trigger, function, type, gone, come) AS (VALUES
+    ('organizations', 'logged', 'log_change', 29, NULL, NULL),
+    ('users', 'logged', 'log_change', 29, NULL, NULL),
+    ('memberships', 'logged', 'log_change', 29, NULL, NULL),
+    ('credentials', 'logged', 'log_change', 29, NULL, NULL),
+    ('organizations', 'truncated', 'log_truncation', 32, NULL, NULL),
+    ('users', 'truncated', 'log_truncation', 32, NULL, NULL),
+    ('memberships', 'truncated', 'log_truncation', 32, NULL, NULL),
+    ('credentials', 'truncated', 'log_truncation', 32, NULL, NULL),
+    ('changes', 'pruned', 'move_horizon', 8, 'gone', NULL),
+    ('changes', 'altered', 'move_horizon', 16, 'gone', 'come'),
+    ('changes', 'truncated', 'move_horizon', 32, NULL, NULL)
 ),
 trigger AS (
     SELECT t.oid, t.xmin, t.tgenabled::text AS state, c.name, t.tgname::text AS trigger, c.nspowner, p.proowner,
-        p.pronamespace, p.proname::text AS function, t.tgtype, t.tgoldtable::text AS gone,
-        t.tgqual IS NULL AND t.tgnargs = 0 AND t.tgnewtable IS NULL AND t.tgattr::text = '' AS plain
+        p.pronamespace, p.proname::text AS function, t.tgtype, t.tgoldtable::text AS gone, t.tgnewtable::text AS come,
+        t.tgqual IS NULL AND t.tgnargs = 0 AND t.tgattr::text = '' AS plain
     FROM pg_catalog.pg_trigger t JOIN class c ON c.oid = t.tgrelid JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
     WHERE NOT t.tgisinternal
 )
@@ -90,9 +90,9 @@ UNION ALL SELECT 'foreign trigger', t.name, t.trigger, pg_catalog.pg_get_userbyi
     WHERE t.proowner <> t.nspowner AND t.proowner <> 10::pg_catalog.oid
 UNION ALL SELECT 'trigger', e.name, e.trigger, CASE
         WHEN t.oid IS NULL THEN 'missing'
-        WHEN t.function <> e.function OR t.tgtype <> e.type OR NOT t.plain OR t.gone IS DISTINCT FROM e.gone
+        WHEN t.function <> e.function OR t.tgtype <> e.type OR NOT t.plain OR t.gone IS DISTINCT FROM e.gone OR t.come IS DISTINCT FROM e.come
             OR t.pronamespace <> n.oid THEN 'replaced'
         ELSE t.state END
     FROM ours n, expected e LEFT JOIN trigger t ON t.name = e.name AND t.trigger = e.trigger
     WHERE t.oid IS NULL OR t.function <> e.function OR t.tgtype <> e.type OR NOT t.plain
-        OR t.gone IS DISTINCT FROM e.gone OR t.pronamespace <> n.oid OR t.state <> 'A'
+        OR t.gone IS DISTINCT FROM e.gone OR t.come IS DISTINCT FROM e.come OR t.pronamespace <> n.oid OR t.state <> 'A'

@@ -23,7 +23,8 @@ pub enum BrokenAssumption {
         /// The encoding, as the server names it.
         encoding: Box<str>,
     },
-    /// The schema belongs to another role, which can read and change everything in it, and whose code would run.
+    /// The schema belongs to another role, which can read and change everything in it, and whose
+    /// code would run.
     #[error(
         "the schema belongs to the role {owner:?}: connect as that role, or drop the schema if it \
          is not yours"
@@ -87,7 +88,8 @@ pub enum BrokenAssumption {
         /// The function.
         name: Box<str>,
     },
-    /// The function of a trigger on a table of the store belongs to a role other than the owner of the schema.
+    /// The function of a trigger on a table of the store belongs to a role other than the owner of
+    /// the schema.
     #[error("the trigger {trigger:?} on {table} runs a function of the role {owner:?}: drop the trigger")]
     ForeignTrigger {
         /// The table.
@@ -138,7 +140,8 @@ pub enum TriggerProblem {
     /// It is disabled.
     #[error("is disabled")]
     Disabled,
-    /// It does not fire for what replication or a restore applies, as `pg_restore --disable-triggers` leaves it.
+    /// It does not fire for what replication or a restore applies, as `pg_restore
+    /// --disable-triggers` leaves it.
     #[error("does not fire always")]
     NotAlways,
     /// It is not the one that the migrations create.

@@ -32,21 +32,26 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 
 /// The changes of a database, whoever makes them. Made by [`PostgresStore::feed`].
 ///
-/// Listens on a connection of its own, outside of the service's pool, which an exhausted pool cannot take from it; what the pool
-/// does in `after_connect` is not done there. A lost connection is told at once. One that has fallen silent (a stopped server, a
-/// dead link, a machine that was suspended) is noticed by reading the log: every 2 s, with 2 s for the answer, so that at most 4 s
-/// pass while the machine runs. Then it connects again, listens again *first*, says [`Change::Everything`], then what it finds that
-/// it has missed, and [`FeedEvent::Restored`] after the last of that. A connection that was lost proves nothing about what
-/// happened: after a crash or a restore, transactions can have numbers that others had before.
+/// Listens on a connection of its own, outside of the service's pool, which an exhausted pool
+/// cannot take from it; what the pool does in `after_connect` is not done there. A lost connection
+/// is told at once. One that has fallen silent (a stopped server, a dead link, a machine that was
+/// suspended) is noticed by reading the log: every 2 s, with 2 s for the answer, so that at most 4
+/// s pass while the machine runs. Then it connects again, listens again *first*, says
+/// [`Change::Everything`], then what it finds that it has missed, and [`FeedEvent::Restored`] after
+/// the last of that. A connection that was lost proves nothing about what happened: after a crash
+/// or a restore, transactions can have numbers that others had before.
 ///
-/// Says [`Change::Everything`] also when rows that it had not read were removed from the log or altered, when more than
-/// 10 000 are new at once, and when the log's tables or triggers were made anew or altered, as a restore of a dump does.
+/// Says [`Change::Everything`] also when rows that it had not read were removed from the log or
+/// altered, when more than 10 000 are new at once, and when the log's tables or triggers were made
+/// anew or altered, as a restore of a dump does.
 ///
-/// Every 2 s it makes sure that the log's triggers do their work and that no row is hidden from it. While that is not so it is
-/// [lost](FeedEvent::Lost); [`fault`](Self::fault) names the reason, and so does an event of the feature `tracing`.
+/// Every 2 s it makes sure that the log's triggers do their work and that no row is hidden from it.
+/// While that is not so it is [lost](FeedEvent::Lost); [`fault`](Self::fault) names the reason, and
+/// so does an event of the feature `tracing`.
 ///
-/// Anybody who may connect to the database can notify its listeners. A notification without a change costs a reading of the log, and
-/// the next reading waits for 20 ms, so that there are at most 50 of these in a second.
+/// Anybody who may connect to the database can notify its listeners. A notification without a
+/// change costs a reading of the log, and the next reading waits for 20 ms, so that there are at
+/// most 50 of these in a second.
 ///
 /// The future of [`next`](Feed::next) may be dropped and made again.
 pub struct PostgresFeed {
@@ -84,8 +89,9 @@ impl PostgresFeed {
         self
     }
 
-    /// Returns why the feed is lost; `None` while it is not. The [source](Error::source) of [`StoreError::Unavailable`] is what the
-    /// driver says, or a [`BrokenAssumption`](super::BrokenAssumption).
+    /// Returns why the feed is lost; `None` while it is not. The [source](Error::source) of
+    /// [`StoreError::Unavailable`] is what the driver says, or a
+    /// [`BrokenAssumption`](super::BrokenAssumption).
     #[must_use]
     pub fn fault(&self) -> Option<&StoreError> {
         self.fault.as_ref()

@@ -88,7 +88,8 @@ impl Connection {
         Ok(Self { listener, runtime, needs_read: true, checked_at: None, quiet_until, backend: None })
     }
 
-    /// Waits for a notification, or until `keep_alive` after the last check. May be dropped half-way.
+    /// Waits for a notification, or until `keep_alive` after the last check. May be dropped
+    /// half-way.
     pub(super) async fn wait(&mut self, keep_alive: Duration) -> Result<(), StoreError> {
         if !self.needs_read {
             let until = self.checked_at.unwrap_or_else(Instant::now) + keep_alive;
@@ -140,7 +141,8 @@ impl Connection {
         drop(self);
     }
 
-    /// Returns the fingerprint of the log's tables and triggers, if they do what the feed relies on.
+    /// Returns the fingerprint of the log's tables and triggers, if they do what the feed relies
+    /// on.
     async fn check(&mut self, store: &PostgresStore) -> Result<String, StoreError> {
         let report = store.report(&mut self.listener).await.map_err(unavailable)?;
         let Report { fingerprint, backend, broken, .. } = report;

@@ -1,8 +1,9 @@
 //! Credentials in a PostgreSQL database that many nodes share.
 //!
-//! A look-up is one statement (`sql`, read in `row`). Changes are transactions (`admin`), also those of management
-//! (`managed`). The schema writes its own change log, by triggers, which every node follows (`feed`, over the connection in `log`).
-//! `setup` makes the schema and tries it; `check` and `pooler` find out whether what the store relies on holds.
+//! A look-up is one statement (`sql`, read in `row`). Changes are transactions (`admin`), also
+//! those of management (`managed`). The schema writes its own change log, by triggers, which every
+//! node follows (`feed`, over the connection in `log`). `setup` makes the schema and tries it;
+//! `check` and `pooler` find out whether what the store relies on holds.
 //!
 //! # Who may do what
 //!
@@ -13,23 +14,26 @@
 //! | reader | verify and follow the log; on a standby only verify, which takes no listeners | the second group |
 //! | PUBLIC | nothing: `migrate` revokes what PostgreSQL grants by default | |
 //!
-//! One role can be owner and service. Two are safer: the service then cannot disable the log or rewrite the audit trail.
+//! One role can be owner and service. Two are safer: the service then cannot disable the log or
+//! rewrite the audit trail.
 //!
 //! ```sql
 #![doc = include_str!("rights.sql")]
 //! ```
 //!
-//! Nobody else should have a right in the schema. In particular `TRIGGER` and `REFERENCES` on a table let a role run code as
-//! whoever writes to it, and `CREATE` on the schema lets it plant objects: `migrate` and [`check`](PostgresStore::check) refuse a
-//! schema where others may create, one with objects of others, and one of another owner if the connection's role may itself create
-//! schemas in the database. A role that may not has to trust the owner of the schema, so give `CREATE` on the database to nobody
-//! whom you do not trust. Whoever may connect to the database can notify the log's channel; that costs each
-//! follower at most 50 readings of the log per second, and changes nothing else.
+//! Nobody else should have a right in the schema. In particular `TRIGGER` and `REFERENCES` on a
+//! table let a role run code as whoever writes to it, and `CREATE` on the schema lets it plant
+//! objects: `migrate` and [`check`](PostgresStore::check) refuse a schema where others may create,
+//! one with objects of others, and one of another owner if the connection's role may itself create
+//! schemas in the database. A role that may not has to trust the owner of the schema, so give
+//! `CREATE` on the database to nobody whom you do not trust. Whoever may connect to the database
+//! can notify the log's channel; that costs each follower at most 50 readings of the log per
+//! second, and changes nothing else.
 //!
 //! # What the store relies on
 //!
-//! `check`, `migrate`, and the feed when it starts and at each keep-alive, find out whether the following holds, and name what
-//! does not, as [`BrokenAssumption`]s.
+//! `check`, `migrate`, and the feed when it starts and at each keep-alive, find out whether the
+//! following holds, and name what does not, as [`BrokenAssumption`]s.
 //!
 //! | assumption | otherwise | what to do |
 //! |---|---|---|
@@ -51,28 +55,35 @@
 //!
 //! # Transport encryption
 //!
-//! This crate switches no TLS on in sqlx. Over a network, add sqlx to your own dependencies with one of its features `tls-rustls-ring`,
-//! `tls-rustls-aws-lc-rs` or `tls-native-tls`, and connect with
-//! `sslmode=verify-full`. Without such a feature sqlx connects unencrypted unless `sslmode` demands otherwise.
+//! This crate switches no TLS on in sqlx. Over a network, add sqlx to your own dependencies with
+//! one of its features `tls-rustls-ring`, `tls-rustls-aws-lc-rs` or `tls-native-tls`, and connect
+//! with `sslmode=verify-full`. Without such a feature sqlx connects unencrypted unless `sslmode`
+//! demands otherwise.
 //!
 //! # Crashes, standbys, dumps
 //!
-//! - A standby that is promoted without having received everything (asynchronous replication) has lost the last commits, with
-//!   acknowledged revocations among them: `synchronous_standby_names` prevents that. The feed says
-//!   [`Change::Everything`](super::Change::Everything) after each reconnect, so that the caches agree with what is left.
-//! - `pg_restore --clean` into a running system is noticed: the feed is lost while tables or triggers are missing, and says
-//!   `Everything` afterwards. What was revoked after the dump was made is valid again, as its rows say.
-//! - A dump restored into another cluster has transaction numbers that mean nothing there. `migrate` as the owner empties the log;
-//!   until then each prune makes each follower say `Everything`.
-//! - `PREPARE TRANSACTION` fails after a notification. A transaction that is to be prepared begins with
-//!   `SET LOCAL tower_api_key.notify = 'off'`; followers then find its changes when they next read the log, 2 s after the last time.
+//! - A standby that is promoted without having received everything (asynchronous replication) has
+//!   lost the last commits, with acknowledged revocations among them: `synchronous_standby_names`
+//!   prevents that. The feed says [`Change::Everything`](super::Change::Everything) after each
+//!   reconnect, so that the caches agree with what is left.
+//! - `pg_restore --clean` into a running system is noticed: the feed is lost while tables or
+//!   triggers are missing, and says `Everything` afterwards. What was revoked after the dump was
+//!   made is valid again, as its rows say.
+//! - A dump restored into another cluster has transaction numbers that mean nothing there.
+//!   `migrate` as the owner empties the log; until then each prune makes each follower say
+//!   `Everything`.
+//! - `PREPARE TRANSACTION` fails after a notification. A transaction that is to be prepared begins
+//!   with `SET LOCAL tower_api_key.notify = 'off'`; followers then find its changes when they next
+//!   read the log, 2 s after the last time.
 //!
 //! # Older and newer nodes
 //!
-//! A node works with a schema that is newer than itself if each migration that it does not know says so, by a row in the table
-//! `compatibility`. So in a rolling deployment, and after rolling back to the version before, older nodes keep
-//! running; they neither change the schema nor verify the functions in it. A migration that older nodes cannot run with has no such
-//! row, and they refuse it at their start: run the newer version, or restore the backup from before the migration.
+//! A node works with a schema that is newer than itself if each migration that it does not know
+//! says so, by a row in the table `compatibility`. So in a rolling deployment, and after rolling
+//! back to the version before, older nodes keep running; they neither change the schema nor verify
+//! the functions in it. A migration that older nodes cannot run with has no such row, and they
+//! refuse it at their start: run the newer version, or restore the backup from before the
+//! migration.
 //!
 //! # The schema
 //!
@@ -176,8 +187,8 @@ impl PostgresStore {
         Ok(Self { peppers, lost_commits_allowed, ..Self::over(pool, catalogue, schema) })
     }
 
-    /// Accepts a server with `fsync` or `full_page_writes` off, which [`check`](Self::check) otherwise
-    /// refuses: a crash of the server can then undo a revocation, or damage the database.
+    /// Accepts a server with `fsync` or `full_page_writes` off, which [`check`](Self::check)
+    /// otherwise refuses: a crash of the server can then undo a revocation, or damage the database.
     ///
     /// For the throw-away databases of tests, and for file systems that write pages atomically.
     #[must_use]
@@ -209,8 +220,8 @@ impl PostgresStore {
     /// Removes what is older than `age` from the change log, and returns how many rows that were. To be called now and then,
     /// by any node, also by several at once.
     ///
-    /// A follower that has not read what is removed notices, and says [`Change::Everything`](super::Change::Everything). One that
-    /// has is not disturbed.
+    /// A follower that has not read what is removed notices, and says
+    /// [`Change::Everything`](super::Change::Everything). One that has is not disturbed.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].

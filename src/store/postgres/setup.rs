@@ -102,9 +102,9 @@ impl PostgresStore {
     /// does the work. Where nothing is to be done, nothing is written, so that a role without the right to create is enough
     /// and so is a standby. A schema that a newer version made stays as it is.
     ///
-    /// All of it is one transaction. The migrations' own table is in the schema too, as `_migrations`. The schema has to belong to
-    /// the role of the connection, and so has everything in it; nobody else may create anything there. What PUBLIC could do by
-    /// default is revoked.
+    /// All of it is one transaction. The migrations' own table is in the schema too, as
+    /// `_migrations`. The schema has to belong to the role of the connection, and so has everything
+    /// in it; nobody else may create anything there. What PUBLIC could do by default is revoked.
     ///
     /// A change log that a dump brought along from another cluster is emptied, if the role owns it.
     ///
@@ -122,9 +122,10 @@ impl PostgresStore {
         self.prove(report).await
     }
 
-    /// Makes sure, without changing anything, that the schema is the one that this version needs, that the role may ask
-    /// what requests will ask and follow the log, and that what the store relies on holds: whose the schema is, that rows are not
-    /// hidden, that the log's triggers do their work, the encoding, the durability of commits, and that no pooler shares the
+    /// Makes sure, without changing anything, that the schema is the one that this version needs,
+    /// that the role may ask what requests will ask and follow the log, and that what the store
+    /// relies on holds: whose the schema is, that rows are not hidden, that the log's triggers do
+    /// their work, the encoding, the durability of commits, and that no pooler shares the
     /// connections. Opens a connection beside the pool for the last one.
     ///
     /// # Errors
@@ -152,7 +153,8 @@ impl PostgresStore {
         if broken.is_empty() { Ok(()) } else { Err(SetupError::BrokenAssumptions(broken)) }
     }
 
-    /// Refuses a schema that is older than what this version needs, or newer and not compatible. Returns whether it is newer.
+    /// Refuses a schema that is older than what this version needs, or newer and not compatible.
+    /// Returns whether it is newer.
     async fn is_newer(&self) -> Result<bool, SetupError> {
         let known = newest();
         match self.version().await? {
@@ -229,7 +231,8 @@ impl PostgresStore {
         if let Some(owner) = report.other_owner {
             return Err(SetupError::BrokenAssumptions(vec![BrokenAssumption::ForeignOwner { owner }]));
         }
-        // The migrations name no schema. Temporary tables come last: they must not stand in front of ours.
+        // The migrations name no schema. Temporary tables come last: they must not stand in front
+        // of ours.
         let path = AssertSqlSafe(format!("SET LOCAL search_path TO \"{schema}\", pg_temp"));
         sqlx::raw_sql(path).execute(&mut *transaction).await.map_err(SetupError::of)?;
         migrator.run_direct(None, &mut *transaction, false).await.map_err(SetupError::of_migration)?;
@@ -238,8 +241,8 @@ impl PostgresStore {
     }
 }
 
-/// What PUBLIC has by default, or by the owner's default privileges. A stranger who may use the type of a row can keep its table from
-/// being altered.
+/// What PUBLIC has by default, or by the owner's default privileges. A stranger who may use the
+/// type of a row can keep its table from being altered.
 const REVOKE: &str = "DO $$
     DECLARE
         item text;

@@ -178,7 +178,8 @@ statements! {
             WHERE m.version > $1 AND (c.oldest IS NULL OR c.oldest > $1)
         )";
     assumptions = include_str!("assumptions.sql");
-    /// How many rows the horizon has, and whether transactions are in the log that this cluster has not had yet.
+    /// How many rows the horizon has, and whether transactions are in the log that this cluster has
+    /// not had yet.
     log_facts = "
         SELECT count(*), coalesce(bool_or(through >= pg_snapshot_xmax(pg_current_snapshot())), false)
             OR EXISTS (SELECT FROM $$.changes WHERE xid >= pg_snapshot_xmax(pg_current_snapshot()))
@@ -188,10 +189,11 @@ statements! {
     prune = "DELETE FROM $$.changes WHERE at < clock_timestamp() - make_interval(secs => $1::float8)";
     /// Where the log ends now.
     log_end = "SELECT pg_current_snapshot()::text, prunes FROM $$.horizon";
-    /// What the snapshot $1 did not see, at most $3 rows, beside the snapshot that this statement itself reads with.
-    /// The third column: rows were removed since there were $2 prunes, and $1 may not have seen all of them. It has seen those of
-    /// the transactions before it, and a transaction that was under way then can only have lost rows when it is over now.
-    /// Rows of transactions that are yet to come were restored from a dump of another cluster.
+    /// What the snapshot $1 did not see, at most $3 rows, beside the snapshot that this statement
+    /// itself reads with. The third column: rows were removed since there were $2 prunes, and $1
+    /// may not have seen all of them. It has seen those of the transactions before it, and a
+    /// transaction that was under way then can only have lost rows when it is over now. Rows of
+    /// transactions that are yet to come were restored from a dump of another cluster.
     log_since = "
         SELECT pg_current_snapshot()::text, h.prunes,
             h.prunes <> $2 AND (h.through >= pg_snapshot_xmax($1::text::pg_snapshot) OR EXISTS (
