@@ -196,14 +196,18 @@ struct CreateKey {
     expires_at: Option<i64>,
 }
 
-/// The new key may do what its creator may.
+/// The new key may do what its creator may. A creator with a role gives the role and not a copy of its scopes, so that
+/// the key follows when the catalogue changes.
 async fn create_key(
     State(manager): Keys,
     caller: Principal,
     Body(body): Body<CreateKey>,
 ) -> Result<(StatusCode, Json<Value>), ManageError> {
-    let new =
-        NewKey::named(&body.name).with_scopes(caller.scopes().iter()).expiring_at(body.expires_at.map(UnixMillis));
+    let new = NewKey::named(&body.name).expiring_at(body.expires_at.map(UnixMillis));
+    let new = match caller.role() {
+        Some(role) => new.with_role(role),
+        None => new.with_scopes(caller.scopes().iter()),
+    };
     Ok((StatusCode::CREATED, shown_once(manager.issue_key(&Actor::principal(&caller), new).await?)))
 }
 

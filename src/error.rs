@@ -13,6 +13,9 @@ pub enum ConfigError {
     /// A role that the catalogue does not have.
     #[error("the catalogue has no role {0:?}")]
     UnknownRole(Box<str>),
+    /// A role's name that is empty or has control characters.
+    #[error("invalid role name {0:?}: use at least one character, without control characters")]
+    InvalidRole(Box<str>),
     /// A role was given twice.
     #[error("the catalogue already has a role {0:?}")]
     DuplicateRole(Box<str>),

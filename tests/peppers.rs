@@ -239,7 +239,7 @@ async fn a_tokens_digest_is_taken_under_any_pepper(site: &Site) {
     for (at, peppers) in [Some(one()), Some(two_and_one())].into_iter().enumerate() {
         let store = (site.open)(peppers);
         let again = Manager::new(store).import(&user, Kind::PersonalToken, import(&format!("t{at}"))).await;
-        assert_eq!(again.map_err(|error| error.code()).err(), (at > 0).then_some("invalid_id"), "{at}");
+        assert_eq!(again.map_err(|error| error.code()).err(), (at > 0).then_some("taken"), "{at}");
     }
 }
 

@@ -26,7 +26,8 @@ use tower_api_key::{
     },
 };
 
-const TABLES: &str = "organizations, users, memberships, credentials, uses, events, changes, horizon, _migrations";
+const TABLES: &str =
+    "organizations, users, memberships, credentials, owner_turns, uses, events, changes, horizon, _migrations";
 
 fn store_with(options: PgConnectOptions, schema: &str) -> PostgresStore {
     let pool = PgPoolOptions::new().acquire_timeout(Duration::from_secs(1)).connect_lazy_with(options);
@@ -42,7 +43,7 @@ fn key(id: &str) -> Record {
 }
 
 /// How many there are.
-const MIGRATIONS: &str = "3";
+const MIGRATIONS: &str = "4";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_nodes_migrate_at_once_and_one_does_the_work() {
@@ -123,7 +124,7 @@ async fn what_is_wrong_at_the_start_is_told_apart() {
         assert!(expected(&error), "{name}: {error:?}");
     }
     let missing = cluster.unmade_store(&none).check().await.unwrap_err();
-    assert!(matches!(missing, SetupError::MissingMigration { found: None, needed: 3 }), "{missing:?}");
+    assert!(matches!(missing, SetupError::MissingMigration { found: None, needed: 4 }), "{missing:?}");
 }
 
 #[tokio::test]
@@ -197,22 +198,22 @@ async fn an_id_with_nul_is_unknown_to_look_ups_and_an_error_to_whoever_creates_i
 
     let token = |id: &str, user: &str| Record::personal_token(id, Digest::of(b"new"), user);
     type Expected = fn(&WriteError) -> bool;
-    let cannot: Expected = |e| matches!(e, WriteError::Store(_));
+    let invalid: Expected = |e| matches!(e, WriteError::InvalidId(_));
     let no_organization: Expected = |e| matches!(e, WriteError::UnknownOrganization(_));
     let no_user: Expected = |e| matches!(e, WriteError::UnknownUser(_));
     let no_credential: Expected = |e| matches!(e, WriteError::UnknownCredential(_));
     for (name, refused, expected) in [
-        ("organization", store.create_organization("o\0", None).await, cannot),
+        ("organization", store.create_organization("o\0", None).await, invalid),
         ("parent", store.create_organization("o", Some("org_test\0")).await, no_organization),
         ("deleted organization", store.delete_organization("org_test\0").await, no_organization),
-        ("person", store.create_user("u\0").await, cannot),
+        ("person", store.create_user("u\0").await, invalid),
         ("switched person", store.set_user_enabled("u\0", false).await, no_user),
         ("member", store.set_member("u\0", "org_test", "viewer").await, no_user),
         ("place of a member", store.set_member("u", "org_test\0", "viewer").await, no_organization),
         ("former member", store.remove_member("u\0", "org_test").await, no_user),
-        ("key", store.insert(key("k\0")).await, |e| matches!(e, WriteError::InvalidId(_))),
+        ("key", store.insert(key("k\0")).await, invalid),
         ("owner of a key", store.insert(Record::org_key("n", Digest::of(b"n"), "org_test\0")).await, no_organization),
-        ("token", store.insert(token("t\0", "u")).await, cannot),
+        ("token", store.insert(token("t\0", "u")).await, invalid),
         ("owner of a token", store.insert(token("n", "u\0")).await, no_user),
         ("deleted key", store.delete(Kind::OrgKey, "k\0").await, no_credential),
         ("deleted token", store.delete(Kind::PersonalToken, "t\0").await, no_credential),

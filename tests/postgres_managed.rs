@@ -9,6 +9,10 @@
     reason = "a test stops at the first surprise"
 )]
 
+#[path = "postgres_managed/dead_rows.rs"]
+mod dead_rows;
+#[path = "postgres_managed/erase.rs"]
+mod erase;
 #[path = "postgres_managed/lists.rs"]
 mod lists;
 #[path = "support/pg.rs"]
@@ -17,6 +21,8 @@ mod pg;
 mod setup;
 #[path = "postgres_managed/uses.rs"]
 mod uses;
+#[path = "postgres_managed/waiting.rs"]
+mod waiting;
 
 use std::time::Duration;
 
@@ -24,9 +30,13 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use tokio::{task::JoinHandle, time::timeout};
 use tower_api_key::{
     clock::UnixMillis,
+    credential::Kind,
     manage::{Action, CredentialInfo, Event, Owner, Who},
     secret::Digest,
-    store::{Alteration, Commit, Insert, ListQuery, ManagedStore, PostgresStore, Standing, WriteError},
+    store::{
+        Alteration, Authority, Cap, Commit, Insert, ListQuery, ManagedStore, PostgresStore, Requirements, Standing,
+        WriteError,
+    },
 };
 
 const ORG: &str = "org_test";
@@ -125,6 +135,7 @@ fn info(owner: &Owner, id: &str) -> CredentialInfo {
         rotated_from: None,
         rotated_to: None,
         rotated_at: None,
+        damaged: false,
     }
 }
 
@@ -135,15 +146,15 @@ fn digest(owner: &Owner, id: &str) -> Digest {
 fn inserting(info: CredentialInfo) -> Commit {
     let owner = info.owner.clone();
     let digest = digest(&owner, info.id.as_str());
-    let insert = Some(Insert { info, digest, idempotency: None, cap: None });
-    Commit { owner, insert, changes: Vec::new(), events: Vec::new() }
+    let insert = Some(Insert { info, digest, idempotency: None });
+    Commit { insert, ..Commit::new(owner, Authority::Unconditional) }
 }
 
 fn altering(before: &CredentialInfo, change: impl FnOnce(&mut CredentialInfo)) -> Commit {
     let mut after = before.clone();
     change(&mut after);
     let changes = vec![Alteration { before: before.clone(), after }];
-    Commit { owner: before.owner.clone(), insert: None, changes, events: Vec::new() }
+    Commit { changes, ..Commit::new(before.owner.clone(), Authority::Unconditional) }
 }
 
 fn event(owner: &Owner, id: &str, action: Action) -> Event {
@@ -166,6 +177,8 @@ fn code(outcome: &Result<(), WriteError>) -> &'static str {
         Err(WriteError::CapReached(_)) => "cap reached",
         Err(WriteError::Taken(_)) => "taken",
         Err(WriteError::Changed) => "changed",
+        Err(WriteError::InvalidId(_)) => "invalid id",
+        Err(WriteError::NotPermitted) => "not permitted",
         Err(WriteError::Store(_)) => "store",
         Err(_) => "another",
     }
@@ -195,7 +208,7 @@ async fn a_commit_happens_as_a_whole_or_not_at_all() {
         let table: [(&str, Break, &str); 10] = [
             ("no such owner", |commit, _| commit.owner = Owner::of(commit.owner.kind(), "nobody"), "unknown owner"),
             ("no such owner, ever", |commit, _| commit.owner = Owner::of(commit.owner.kind(), "a\0"), "unknown owner"),
-            ("cap", |_, new| new.cap = Some(2), "cap reached"),
+            ("cap", |commit, _| commit.cap = Some(Cap::new(2, UnixMillis(1_000))), "cap reached"),
             ("taken id", |_, new| new.info.id = "old".into(), "taken"),
             ("taken key", |_, new| new.idempotency = Some(("taken-test".into(), [8; 32])), "taken"),
             ("one is not as it was read", |commit, _| commit.changes[1].before.name = "another".into(), "changed"),
@@ -230,18 +243,29 @@ async fn the_first_of_several_reasons_is_told() {
     let Some(fixture) = Fixture::make().await else { return };
     for (owner, _) in owners() {
         let mut commit = large_commit(&fixture, &owner).await;
+        commit.authority = nobody();
         commit.owner = Owner::of(owner.kind(), "nobody");
         commit.changes[0].before.name = "another".into();
-        let insert = commit.insert.as_mut().unwrap();
-        (insert.cap, insert.info.id) = (Some(2), "old".into());
+        commit.insert.as_mut().unwrap().info.id = "old".into();
+        commit.cap = Some(Cap::new(2, UnixMillis(1_000)));
+        assert_eq!(code(&fixture.store.commit(&commit).await), "not permitted");
+        commit.authority = Authority::Unconditional;
         assert_eq!(code(&fixture.store.commit(&commit).await), "unknown owner");
         commit.owner = owner;
-        assert_eq!(code(&fixture.store.commit(&commit).await), "cap reached");
-        commit.insert.as_mut().unwrap().cap = Some(3);
         assert_eq!(code(&fixture.store.commit(&commit).await), "taken");
         commit.insert.as_mut().unwrap().info.id = "new".into();
         assert_eq!(code(&fixture.store.commit(&commit).await), "changed");
+        commit.changes[0].before.name = "name of old".into();
+        assert_eq!(code(&fixture.store.commit(&commit).await), "cap reached");
+        commit.cap = Some(Cap::new(3, UnixMillis(1_000)));
+        assert_eq!(code(&fixture.store.commit(&commit).await), "done");
     }
+}
+
+/// A key that is not there.
+fn nobody() -> Authority {
+    let requirements = Requirements::new(UnixMillis(1_000));
+    Authority::Credential { kind: Kind::OrgKey, id: "nobody".into(), requirements }
 }
 
 #[tokio::test]
@@ -278,7 +302,7 @@ async fn a_cap_is_exact_when_sixteen_come_at_once() {
         for round in 0..5 {
             let commits = (0..16).map(|number| {
                 let mut commit = inserting(info(&owner, &format!("round{round}-{number}")));
-                commit.insert.as_mut().unwrap().cap = Some((round + 1) * 5);
+                commit.cap = Some(Cap::new((round + 1) * 5, UnixMillis(1_000)));
                 commit
             });
             assert_eq!(race(&fixture, commits, "cap reached").await, (5, 11));
@@ -287,19 +311,23 @@ async fn a_cap_is_exact_when_sixteen_come_at_once() {
 }
 
 #[tokio::test]
-async fn a_cap_counts_what_counts_or_could() {
+async fn a_cap_counts_what_is_accepted() {
     let Some(fixture) = Fixture::make().await else { return };
     for (owner, other) in owners() {
         fixture.insert(info(&other, "others")).await;
         type Make = fn(&mut CredentialInfo);
-        let table: [(&str, bool, Make); 6] = [
+        let table: [(&str, bool, Make); 7] = [
             ("active", true, |_| {}),
-            ("disabled", true, |old| old.standing = Standing::Disabled),
+            ("disabled", false, |old| old.standing = Standing::Disabled),
             ("deleted", false, |old| old.standing = Standing::Deleted),
             ("expires-then", false, |old| old.expires_at = Some(UnixMillis(5_000))),
             ("expires-later", true, |old| old.expires_at = Some(UnixMillis(5_001))),
-            ("rotated", false, |old| old.rotated_to = Some("active".into())),
+            ("rotated", true, |old| old.rotated_to = Some("active".into())),
+            ("rotated-and-over", false, |old| {
+                (old.rotated_to, old.expires_at) = (Some("active".into()), Some(UnixMillis(4_000)));
+            }),
         ];
+        let at = UnixMillis(5_000);
         let mut counted = 0;
         for (name, counts, make) in table {
             let mut old = info(&owner, name);
@@ -307,20 +335,22 @@ async fn a_cap_counts_what_counts_or_could() {
             fixture.insert(old).await;
             counted += u32::from(counts);
             let mut new = inserting(info(&owner, &format!("after-{name}")));
-            let insert = new.insert.as_mut().unwrap();
-            insert.info.created_at = UnixMillis(5_000);
-            insert.cap = Some(counted);
+            new.cap = Some(Cap::new(counted, at));
             assert_eq!(code(&fixture.store.commit(&new).await), "cap reached", "{name}");
-            new.insert.as_mut().unwrap().cap = Some(counted + 1);
-            new.changes = vec![Alteration { before: info(&owner, "nobody"), after: info(&owner, "nobody") }];
-            assert_eq!(
-                code(&fixture.store.commit(&new).await),
-                "changed",
-                "{name}: one more than counts is below the cap"
-            );
+            // What the same commit ends makes room.
+            let active = fixture.get(&owner, "active").await;
+            new.changes = altering(&active, |after| after.standing = Standing::Deleted).changes;
+            new.events = vec![Event { origin: Some("a\0".into()), ..event(&owner, "active", Action::Issued) }];
+            assert_eq!(code(&fixture.store.commit(&new).await), "store", "{name}: it is below the cap");
         }
+        let disabled = fixture.get(&owner, "disabled").await;
+        let mut enabling = altering(&disabled, |after| after.standing = Standing::Active);
+        enabling.cap = Some(Cap::new(counted, at));
+        assert_eq!(code(&fixture.store.commit(&enabling).await), "cap reached", "enabling is held to it");
+        enabling.cap = Some(Cap::new(counted + 1, at));
+        assert_eq!(code(&fixture.store.commit(&enabling).await), "done");
         let mut none = inserting(info(&other, "none"));
-        none.insert.as_mut().unwrap().cap = Some(0);
+        none.cap = Some(Cap::new(0, at));
         assert_eq!(code(&fixture.store.commit(&none).await), "cap reached", "of nothing, not even one");
     }
 }
@@ -444,11 +474,16 @@ async fn a_rename_that_is_about_to_be_committed_is_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn commits_of_one_owner_take_turns() {
     let Some(fixture) = Fixture::make().await else { return };
-    for ((owner, other), table) in owners().into_iter().zip(["organizations", "users"]) {
+    for (owner, other) in owners() {
         fixture.insert(info(&owner, "k")).await;
         let mut first = fixture.cluster.connection().await;
         let mut first = first.begin().await.unwrap();
-        let sql = format!("SELECT FROM {}.{table} WHERE id = '{}' FOR NO KEY UPDATE", fixture.schema, owner.id());
+        let sql = format!(
+            "SELECT FROM {}.owner_turns WHERE kind = '{}' AND id = '{}' FOR NO KEY UPDATE",
+            fixture.schema,
+            owner.kind().as_str(),
+            owner.id()
+        );
         first.execute(AssertSqlSafe(sql)).await.unwrap();
         let mut commit = altering(&info(&owner, "k"), |after| after.name = "renamed".into());
         commit.events.push(event(&owner, "k", Action::Renamed));

@@ -44,7 +44,7 @@ impl Fixture {
     fn empty() -> Option<Self> {
         let cluster = pg::shared()?;
         let fixture = Self { cluster, schema: pg::fresh_schema() };
-        for role in ["owner", "service", "reader"] {
+        for role in ["owner", "service", "eraser", "reader"] {
             cluster.psql(&format!("CREATE ROLE {} LOGIN", fixture.role(role)));
         }
         let (schema, owner) = (&fixture.schema, fixture.role("owner"));
@@ -65,6 +65,7 @@ impl Fixture {
     fn grant(&self) {
         let rights = RIGHTS.replace("tower_api_key", &self.schema);
         let rights = rights.replace("api_key_service", &self.role("service"));
+        let rights = rights.replace("api_key_eraser", &self.role("eraser"));
         self.psql("owner", &rights.replace("api_key_reader", &self.role("reader"))).unwrap();
     }
 
@@ -232,7 +233,12 @@ async fn the_documented_rights_of_a_service_are_enough() {
     if pg::shared().is_none() {
         return;
     }
-    let make = || async { Fixture::make().await.unwrap().store("service") };
+    let make = || async {
+        let fixture = Fixture::make().await.unwrap();
+        // The suite also removes users.
+        fixture.cluster.psql(&format!("GRANT {} TO {}", fixture.role("eraser"), fixture.role("service")));
+        fixture.store("service")
+    };
     tower_api_key::testing::contract::run(make).await;
     tower_api_key::testing::contract::run_managed(make).await;
 }

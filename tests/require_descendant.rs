@@ -236,7 +236,7 @@ mod in_axum {
     /// The console under a prefix, once with the handler's own extractor as target and once with a closure over the URI.
     fn console(by_extractor: bool) -> Router {
         let store = tree();
-        for (id, parent) in [("org_a/1", "org_a"), ("org_a%5F1", "org_b"), ("org_ä", "org_a")] {
+        for (id, parent) in [("org_a/1", "org_a"), ("org_a%5F1", "org_b"), ("org_(1", "org_a")] {
             store.create_organization(id, Some(parent)).unwrap();
         }
         let auth = AuthLayer::new(Arc::clone(&store));
@@ -275,7 +275,7 @@ mod in_axum {
             ("org%5Fa%5f1", "org_a_1"),
             ("org_a_1?id=org_b", "org_a_1"),
             ("org_a%2F1", "org_a/1"),
-            ("org_%C3%A4", "org_ä"),
+            ("org_%281", "org_(1"),
         ] {
             assert_eq!(send(&app, path).await, (200, organization.to_owned()), "{path}");
         }

@@ -252,9 +252,9 @@ async fn an_owner_in_no_state_that_there_is_is_damage_and_not_good() {
     }
 }
 
-/// Foreign keys are off in the `sqlite3` program.
+/// A person with `sqlite3` can drop what keeps the row of an owner.
 #[tokio::test]
-async fn an_owner_removed_by_hand_is_gone() {
+async fn an_owner_removed_by_hand_is_gone_and_its_id_is_not_given_out_again() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
     let store = open(&path).await;
@@ -262,12 +262,73 @@ async fn an_owner_removed_by_hand_is_gone() {
     store.create_user("alice").await.unwrap();
     store.insert(key("a")).await.unwrap();
     store.insert(Record::personal_token("t", digest("t"), "alice")).await.unwrap();
-    let sql = "PRAGMA foreign_keys = OFF; DELETE FROM tower_api_key_organizations; DELETE FROM tower_api_key_users";
+    let sql =
+        "PRAGMA foreign_keys = OFF; DROP TRIGGER tower_api_key_organization_kept; DROP TRIGGER tower_api_key_user_kept;
+        DELETE FROM tower_api_key_organizations; DELETE FROM tower_api_key_users";
     sqlx::raw_sql(sql).execute(&mut raw(&path).await).await.unwrap();
     assert_eq!(find(&store, "a").await.unwrap(), Some(Standing::OrganizationGone));
     let token = Credential::PersonalToken { digest: &digest("t") };
     let found = store.find(&Lookup::new(token, None)).await.unwrap().unwrap();
     assert_eq!(found.standing(), Standing::OwnerGone);
+    assert!(matches!(store.create_organization("org_1", None).await, Err(WriteError::Taken(_))));
+    assert!(matches!(store.create_user("alice").await, Err(WriteError::Taken(_))));
+    let unsound = store.check().await.unwrap_err().to_string();
+    for named in ["organization_kept", "user_kept", "tower_api_key_credentials refers to owners without a row"] {
+        assert!(unsound.contains(named), "{named}: {unsound}");
+    }
+}
+
+/// Foreign keys are off in the `sqlite3` program, and REPLACE fires no trigger of a deletion.
+#[tokio::test]
+async fn an_owner_that_is_referred_to_keeps_its_row() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.db");
+    let store = open(&path).await;
+    for organization in ["keys", "dead", "members", "parent", "trail", "free"] {
+        store.create_organization(organization, None).await.unwrap();
+    }
+    for user in ["tokens", "dead", "members", "trail", "free"] {
+        store.create_user(user).await.unwrap();
+    }
+    let key = |id: &str, organization: &str| {
+        Record::org_key(id, digest(id), organization).with_role("viewer", &Catalogue::documented()).unwrap()
+    };
+    store.insert(key("a", "keys")).await.unwrap();
+    store.insert(key("b", "dead")).await.unwrap();
+    store.delete(Kind::OrgKey, "b").await.unwrap();
+    store.insert(Record::personal_token("a", digest("a"), "tokens")).await.unwrap();
+    store.insert(Record::personal_token("b", digest("b"), "dead")).await.unwrap();
+    store.delete(Kind::PersonalToken, "b").await.unwrap();
+    store.set_member("members", "members", "viewer").await.unwrap();
+    store.create_organization("child", Some("parent")).await.unwrap();
+    let mut db = raw(&path).await;
+    let trail = "PRAGMA foreign_keys = OFF;
+        INSERT INTO tower_api_key_events (at, action, organization_id, credential_id, by_sort) VALUES (0, 'issued', 'trail', 'x', 'holder');
+        INSERT INTO tower_api_key_events (at, action, user_id, credential_id, by_sort) VALUES (0, 'issued', 'trail', 'x', 'holder')";
+    sqlx::raw_sql(trail).execute(&mut db).await.unwrap();
+    let organizations = ["keys", "dead", "members", "parent", "trail"].map(|id| ("organizations", id));
+    let users = ["tokens", "dead", "members", "trail"].map(|id| ("users", id));
+    for (table, id) in organizations.into_iter().chain(users) {
+        for sql in [
+            format!("DELETE FROM tower_api_key_{table} WHERE id = '{id}'"),
+            format!("REPLACE INTO tower_api_key_{table} (id) VALUES ('{id}')"),
+            format!("UPDATE tower_api_key_{table} SET id = 'elsewhere' WHERE id = '{id}'"),
+            format!("UPDATE OR REPLACE tower_api_key_{table} SET id = '{id}' WHERE id = 'free'"),
+        ] {
+            let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.clone())).execute(&mut db).await.unwrap_err();
+            assert!(refused.to_string().contains("still referred to"), "{sql}: {refused}");
+        }
+        let nothing = format!("INSERT OR IGNORE INTO tower_api_key_{table} (id) VALUES ('{id}')");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(nothing)).execute(&mut db).await.unwrap();
+    }
+    for table in ["organizations", "users"] {
+        let free = format!(
+            "UPDATE tower_api_key_{table} SET id = 'freed' WHERE id = 'free';
+             REPLACE INTO tower_api_key_{table} (id) VALUES ('freed'); DELETE FROM tower_api_key_{table} WHERE id = 'freed';
+             INSERT INTO tower_api_key_{table} (id) VALUES ('free')"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(free)).execute(&mut db).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -91,6 +91,46 @@ async fn a_schema_of_a_newer_version_is_told_and_left_alone() {
     SqliteStore::open(&path, Catalogue::documented()).await.unwrap();
 }
 
+/// A rolling deployment runs two versions on one file.
+#[tokio::test]
+async fn a_later_schema_that_says_that_this_version_can_work_with_it_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.db");
+    SqliteStore::open(&path, Catalogue::documented()).await.unwrap().close().await;
+    let mut db = database(&path).await;
+    let newest: i64 =
+        sqlx::query_scalar("SELECT max(version) FROM tower_api_key_migrations").fetch_one(&mut db).await.unwrap();
+    let later = "INSERT INTO tower_api_key_migrations (version, description, success, checksum, execution_time)
+        VALUES (9998, 'later', 1, x'00', 0), (9999, 'latest', 1, x'00', 0)";
+    sqlx::query(later).execute(&mut db).await.unwrap();
+    let states = [
+        ("neither says so", None, None, false),
+        ("one does not say so", Some(newest), None, false),
+        ("the other does not say so", None, Some(newest), false),
+        ("one says that it is not so", Some(newest), Some(newest + 1), false),
+        ("both say so", Some(newest), Some(1), true),
+    ];
+    for (name, first, second, opens) in states {
+        sqlx::query("DELETE FROM tower_api_key_compatibility").execute(&mut db).await.unwrap();
+        for (version, oldest) in [(9998, first), (9999, second)] {
+            let Some(oldest) = oldest else { continue };
+            let sql = "INSERT INTO tower_api_key_compatibility (version, oldest) VALUES (?1, ?2)";
+            sqlx::query(sql).bind(version).bind(oldest).execute(&mut db).await.unwrap();
+        }
+        let opened = SqliteStore::open(&path, Catalogue::documented()).await.map(drop);
+        match opens {
+            true => assert!(opened.is_ok(), "{name}: {opened:?}"),
+            false => assert!(matches!(opened, Err(OpenError::UnknownSchema(_))), "{name}: {opened:?}"),
+        }
+    }
+    // What this version knows is compared all the same.
+    sqlx::query("UPDATE tower_api_key_migrations SET checksum = x'00' WHERE version = 1")
+        .execute(&mut db)
+        .await
+        .unwrap();
+    assert!(matches!(refusal(&path).await, OpenError::UnknownSchema(_)));
+}
+
 #[tokio::test]
 async fn a_schema_that_somebody_changed_is_told() {
     let directory = tempfile::tempdir().unwrap();

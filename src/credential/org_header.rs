@@ -2,8 +2,7 @@
 
 use http::{HeaderMap, HeaderName};
 
-/// The longest organization id that is passed on to a store, in bytes. Longer ones name nothing.
-const MAX_LEN: usize = 256;
+use crate::principal::is_visible_id;
 
 /// What the organization header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +37,7 @@ pub(crate) fn read<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Named<'h> {
     }
     match value.as_bytes().trim_ascii() {
         [] => Named::Nothing,
-        id if id.len() <= MAX_LEN && id.iter().all(u8::is_ascii_graphic) => {
-            std::str::from_utf8(id).map_or(Named::Malformed, Named::One)
-        }
+        id if is_visible_id(id) => std::str::from_utf8(id).map_or(Named::Malformed, Named::One),
         _ => Named::Malformed,
     }
 }
@@ -74,7 +71,7 @@ mod tests {
 
     #[test]
     fn table() {
-        let long = [b'o'; MAX_LEN + 1];
+        let long = [b'o'; 257];
         let cases: [(&[&[u8]], Named<'_>); 11] = [
             (&[], Named::Nothing),
             (&[b""], Named::Nothing),

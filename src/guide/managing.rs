@@ -8,11 +8,34 @@
 //! | [`Actor`](crate::manage::Actor) | reaches | hands out at most |
 //! |---|---|---|
 //! | `principal(&caller)`, the caller of a request | the keys of the organization that the request acts in, if the caller holds `organizations:manage`; with a personal token also its owner's tokens | what the presented credential holds, for as long as it lasts |
-//! | `person(user)`, whom the service itself has authenticated, such as by a session | that person's tokens; with `acting_in` also that organization's keys, on the same condition | the scopes that were stated |
+//! | `person(user)`, whom the service itself has authenticated, such as by a session | that person's tokens; with `acting_in` also that organization's keys, on the same condition | the scopes that were stated, and what they imply in the store's catalogue |
 //! | `operator(name, owner)`, a command or a job | the credentials of that owner | everything |
 //!
 //! A request's body has no say in it: it can give a name, an expiry, scopes, and never an owner. Which scopes open the
 //! keys of an organization is set with [`with_key_scopes`](crate::manage::Manager::with_key_scopes).
+//!
+//! The decision holds when the change is made: in its transaction the store reads the actor again. A caller whose
+//! credential was deleted, disabled, rotated away or has expired meanwhile, who is no longer a member, whose role was
+//! narrowed or who is disabled gets `not_allowed`, and nothing is written, however long the request took.
+//!
+//! # What may be given
+//!
+//! - **Names** have 1 to 100 characters that can be seen. Refused are Unicode's default-ignorable and bidi control characters,
+//!   format characters that show nothing, control characters, line and paragraph separators, private-use characters,
+//!   noncharacters, and names of blanks alone. Names of operators and origins lose these characters.
+//! - **`expires_at`** is in milliseconds since 1970-01-01T00:00:00Z, in the future, and not after 2200-01-01: what is later was
+//!   counted in microseconds or nanoseconds.
+//! - **Ids** of organizations, users and credentials to create are 1 to 256 bytes of visible ASCII, which is what the
+//!   organization header can carry; those of keys only what a token can. The functions beside
+//!   [`check_organization_id`](crate::store::check_organization_id) are the rule, and every store applies them. What exists
+//!   already under another id can still be read, disabled and deleted.
+//!
+//! # Roles, or scopes one by one
+//!
+//! A key with a role follows the catalogue: when a deployment narrows the role, the key can do less from the start of
+//! the first node with the new catalogue. Scopes that were given one by one stay as they are when a role is narrowed; they
+//! lose only what the catalogue no longer knows at all, and a rotation hands on only what it knows. Give keys the role of
+//! their creator where the two should stay together, as the example does.
 //!
 //! # Endpoints
 //!
@@ -24,30 +47,45 @@
 //! |---|---|
 //! | 403 | `not_allowed`, `scope_not_held`, `expiry_beyond_creator` |
 //! | 404 | `unknown_credential`, `unknown_owner`: also for what belongs to somebody else |
-//! | 409 | `deleted`, `disabled`, `already_rotated`, `idempotency_conflict`, `cap_reached`, `invalid_id`, `busy` |
-//! | 422 | `invalid_name`, `expiry_in_past`, `expiry_beyond_policy`, `unknown_role`, `unknown_scope`, `stale_cursor`, `invalid_idempotency_key`, `overlap_too_long` |
-//! | 503 | a failure of the store |
+//! | 409 | `deleted`, `disabled`, `already_rotated`, `idempotency_conflict`, `issued_inactive`, `cap_reached`, `taken`, `busy` |
+//! | 422 | `invalid_name`, `invalid_id`, `expiry_in_past`, `expiry_too_far`, `expiry_beyond_policy`, `unknown_role`, `unknown_scope`, `stale_cursor`, `invalid_idempotency_key`, `overlap_too_long` |
+//! | 503 | [`Unavailable`](crate::manage::ManageError::Unavailable): the store failed, or did not answer in time |
 //!
-//! A client that did not see the answer to a request asks again with the same idempotency key, and is told what was made, but
-//! not its secret: that was in the answer that got lost. Delete the credential, or rotate it.
+//! A client that did not see the answer to a request asks again with the same idempotency key. The answer is what was
+//! made, without its secret: that was in the answer that got lost. Delete the credential, or rotate it. When the credential is
+//! disabled, expired or deleted by then, the answer is `issued_inactive`.
+//!
+//! # When the store fails
+//!
+//! A call takes at most five seconds as a whole ([`with_deadline`](crate::manage::Manager::with_deadline)). When the store
+//! fails, panics or has not answered by then, the call returns `Unavailable` with the cause as its source, and as a rule
+//! nothing was written. The exception is a connection that was lost, or a deadline that passed, while the store was
+//! committing: the change was then made as a whole or not at all. Repeat the call. To end, rename or enable twice does no
+//! harm; to issue needs an idempotency key so that the second call makes no second credential.
 //!
 //! # Rotation
 //!
 //! [`rotate`](crate::manage::Manager::rotate) issues a credential in the place of another, with the same rights. Without an
 //! overlap the old one ends at once. With one, both count until its moment, and not a request longer: the layer judges the
 //! expiry on every request, whatever is cached. The first use of the old one after the rotation is an event, so that
-//! whoever has not changed over is found before the moment. Of one line two count at most.
+//! whoever has not changed over is found before the moment. Of one line two count at most, and both count against the
+//! owner's [cap](crate::manage::Manager::with_cap) while they are accepted.
 //!
 //! # When a secret has leaked
 //!
 //! [`revoke_presented`](crate::manage::Manager::revoke_presented) takes the leaked token itself, as secret scanners report
 //! it, and ends it, on no other authority. [`revoke_all`](crate::manage::Manager::revoke_all) ends everything of an owner.
 //!
+//! Ending does not depend on what the holder does: `delete`, `disable`, `revoke_presented` and `revoke_all` compare nothing
+//! with what was read before and succeed at the first call, however often the holder renames, rotates or enables the
+//! credential at the same time. What a revoked credential issues afterwards is refused.
+//!
 //! # The audit trail
 //!
 //! Each change is an [`Event`](crate::manage::Event), written in the same transaction: who, what, which credential, when,
 //! from where as the service has stated it. [`events`](crate::manage::Manager::events) reads them by page, and a
-//! [hook](crate::manage::Manager::with_hook) hears of each. Changes that are made to the store by other means, such as
+//! [hook](crate::manage::Manager::with_hook) is called with each. A hook that panics does not undo the change or lose a
+//! secret: the panic is counted and reported, and the next event is passed to it. Changes that are made to the store by other means, such as
 //! [`StoreAdmin`](crate::store::StoreAdmin) or by hand, leave no event.
 //!
 //! # The last use

@@ -34,6 +34,11 @@
 //! # }
 //! ```
 //!
+//! # The pool
+//!
+//! Lookups and management share the pool. Management takes at most half of its connections, and keeps one of these for
+//! revocations: give the pool four connections or more. A call of management gives up within 10 s, and may be repeated.
+//!
 //! # The bounds
 //!
 //! For how long another node can accept a credential after its revocation was acknowledged:

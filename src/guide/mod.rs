@@ -5,7 +5,7 @@
 //! 3. [`organizations`]: keys, tokens, roles and scopes.
 //! 4. [`managing`]: issuing, rotating and revoking credentials, and what it leaves behind.
 //! 5. [`peppers`]: digests that are of no use without a key that is kept elsewhere.
-//! 6. [`stores`]: writing a store.
+//! 6. [`stores`]: writing a store, and SQLite in operation.
 //! 7. [`many_machines`]: one file, one database, many nodes, and how long a revocation takes.
 //! 8. [`promises`]: what holds whatever a client sends, and what does not.
 //! 9. [`cost`]: what it costs, and what dominates.

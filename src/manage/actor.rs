@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use super::{Owner, Who};
+use super::{ManageError, Owner, Who, text::visible};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
-    principal::{AcceptedScopes, OrgId, Principal, ScopeSet, UserId},
+    principal::{AcceptedScopes, Catalogue, OrgId, Principal, ScopeSet, UserId},
+    store::{Authority, Requirements},
 };
 
 /// Somebody who manages credentials: who they are, whose credentials they reach, and the most that they can hand out.
@@ -57,8 +58,8 @@ impl Actor {
         }
     }
 
-    /// A person whom the service has authenticated by itself, as with a session. Reaches their own tokens. The service answers
-    /// for what it states here.
+    /// A person whom the service has authenticated by itself, as with a session. Reaches their own tokens. The store must know
+    /// them, and refuses their changes while they are disabled.
     #[must_use]
     pub fn person(user: impl Into<UserId>) -> Self {
         let user = user.into();
@@ -68,7 +69,8 @@ impl Actor {
     }
 
     /// States for a [`person`](Self::person) that they act in an organization, and what they may do there. Reaches its keys
-    /// too.
+    /// too. The store refuses their changes unless they are a member of it, in a role that holds all of `scopes`: state
+    /// what their role holds, or less. What the scopes imply in the store's catalogue need not be stated.
     ///
     /// For somebody else it changes nothing: their organization is part of who they are.
     #[must_use]
@@ -80,41 +82,69 @@ impl Actor {
     }
 
     /// The service itself, or whoever runs it, under a name of their own for the audit trail. Reaches the credentials of
-    /// `owner` and may hand out everything there: for commands, jobs and the first key of an organization.
+    /// `owner` and may hand out everything there: for commands, jobs and the first key of an organization. Of the
+    /// name the same is left out as of an [origin](Self::with_origin).
     #[must_use]
     pub fn operator(name: &str, owner: Owner) -> Self {
         let (organization, user) = match owner {
             Owner::Organization(id) => (Some(id), None),
             Owner::User(id) => (None, Some(id)),
         };
-        let who = Who::Operator(name.into());
+        let who = Who::Operator(visible(name));
         Self { who, origin: None, organization, user, holds: Holds::Everything, expires_at: None }
     }
 
-    /// States from where they act, for the audit trail: a client's address, a host, a request's id. What is beyond 200
-    /// characters is left out, and so are control characters.
+    /// States from where they act, for the audit trail: a client's address, a host, a request's id. Characters
+    /// that cannot be seen or that reorder others are left out, and so is what is beyond 200 characters.
     #[must_use]
     pub fn with_origin(self, origin: impl fmt::Display) -> Self {
-        Self { origin: Some(storable(&origin.to_string())), ..self }
+        Self { origin: Some(visible(&origin.to_string())), ..self }
     }
 
     /// Whoever has shown a credential of `owner`; for nothing but ending that one.
     pub(super) fn holder(owner: Owner, origin: Option<&str>) -> Self {
         let operator = Self::operator("", owner);
-        Self { who: Who::Holder, origin: origin.map(storable), ..operator }
+        Self { who: Who::Holder, origin: origin.map(visible), ..operator }
+    }
+
+    /// Refuses ids that the service has stated and that no store can keep. Those of a principal come from the store.
+    pub(super) fn check_ids(&self) -> Result<(), ManageError> {
+        if !matches!(self.who, Who::Person(_) | Who::Operator(_)) {
+            return Ok(());
+        }
+        let organization = self.organization.as_ref().map(OrgId::as_str);
+        let ids = organization.into_iter().chain(self.user.as_ref().map(UserId::as_str));
+        match ids.into_iter().find(|id| id.chars().any(char::is_control)) {
+            Some(id) => Err(ManageError::InvalidId(id.into())),
+            None => Ok(()),
+        }
     }
 
     /// Returns whose credentials of `kind` they manage, if any: an organization's keys only by holding one of `accepted`.
-    pub(super) fn owner(&self, kind: Kind, accepted: &AcceptedScopes) -> Option<Owner> {
+    pub(super) fn owner(&self, kind: Kind, accepted: &AcceptedScopes, catalogue: &Catalogue) -> Option<Owner> {
         match kind {
             Kind::OrgKey => {
-                let allowed = match &self.holds {
-                    Holds::Everything => true,
-                    Holds::Only(scopes) => accepted.met_by(scopes),
-                };
+                let allowed = self.held(catalogue).is_none_or(|held| accepted.met_by(&held));
                 self.organization.clone().filter(|_| allowed).map(Owner::Organization)
             }
             Kind::PersonalToken => self.user.clone().map(Owner::User),
+        }
+    }
+
+    /// Returns what has to be true of them still when a change that is decided at `at` is made.
+    pub(crate) fn authority(&self, at: UnixMillis) -> Authority {
+        let Holds::Only(scopes) = &self.holds else { return Authority::Unconditional };
+        let requirements = Requirements {
+            organization: self.organization.clone(),
+            scopes: scopes.clone(),
+            expires_at: self.expires_at,
+            ..Requirements::new(at)
+        };
+        match &self.who {
+            Who::Key(id) => Authority::Credential { kind: Kind::OrgKey, id: id.clone(), requirements },
+            Who::Token { id, .. } => Authority::Credential { kind: Kind::PersonalToken, id: id.clone(), requirements },
+            Who::Person(id) => Authority::User { id: id.clone(), requirements },
+            Who::Operator(_) | Who::Holder => Authority::Unconditional,
         }
     }
 
@@ -123,22 +153,24 @@ impl Actor {
     }
 
     /// The first of `scopes` that they do not hold themselves.
-    pub(super) fn lacks<'s>(&self, scopes: &'s ScopeSet) -> Option<&'s str> {
+    pub(super) fn lacks<'s>(&self, scopes: &'s ScopeSet, catalogue: &Catalogue) -> Option<&'s str> {
+        let held = self.held(catalogue)?;
+        scopes.iter().find(|scope| !held.contains(scope))
+    }
+
+    /// What they hold, with what it implies; `None` for everything. The scopes of [`acting_in`](Self::acting_in) come as
+    /// the service has stated them, and only the store's catalogue says what they imply.
+    fn held(&self, catalogue: &Catalogue) -> Option<ScopeSet> {
         match &self.holds {
             Holds::Everything => None,
-            Holds::Only(held) => scopes.iter().find(|scope| !held.contains(scope)),
+            Holds::Only(scopes) => Some(catalogue.expand(scopes.iter())),
         }
     }
 
-    /// Returns whether they count for as long as something that ends at `end`.
+    /// Returns whether they last at least as long as something that ends at `end`.
     pub(super) fn lasts_until(&self, end: Option<UnixMillis>) -> bool {
         self.expires_at.is_none_or(|own| end.is_some_and(|end| end <= own))
     }
-}
-
-/// It may be what a client has sent.
-fn storable(origin: &str) -> Box<str> {
-    origin.chars().filter(|c| !c.is_control()).take(200).collect::<String>().into()
 }
 
 impl From<&Principal> for Actor {

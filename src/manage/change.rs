@@ -1,22 +1,25 @@
 //! Small changes: rename, disable, enable, delete.
 
 use super::{
-    Action, Actor, CredentialInfo, ManageError, Manager, TRIES,
-    rules::{check_handing_out, check_name},
+    Action, Actor, CredentialInfo, ManageError, Manager, Owner, State, TRIES,
+    deadline::Deadline,
+    rules::{check_name, check_regrant},
 };
 use crate::{
+    clock::UnixMillis,
     credential::Kind,
-    store::{Alteration, Commit, ManagedStore, Standing, WriteError},
+    principal::CredentialId,
+    store::{Alteration, Commit, EndStatus, EndTarget, Ending, ManagedStore, Standing, WriteError},
 };
 
 impl<S: ManagedStore> Manager<S> {
     /// Finds a credential, also a deleted one.
     ///
     /// # Errors
-    /// [`ManageError::NotAllowed`], [`ManageError::UnknownCredential`], [`ManageError::Store`].
+    /// [`ManageError::NotAllowed`], [`ManageError::UnknownCredential`], [`ManageError::Unavailable`].
     pub async fn get(&self, actor: &Actor, kind: Kind, id: &str) -> Result<CredentialInfo, ManageError> {
         let owner = self.owner(actor, kind)?;
-        self.find(&owner, id).await
+        self.within_deadline(self.find(&owner, id)).await
     }
 
     /// Gives a credential another name.
@@ -26,42 +29,89 @@ impl<S: ManagedStore> Manager<S> {
     pub async fn rename(&self, actor: &Actor, kind: Kind, id: &str, name: &str) -> Result<CredentialInfo, ManageError> {
         self.owner(actor, kind)?;
         check_name(name)?;
-        self.change(actor, kind, id, Action::Renamed, |before| Ok(CredentialInfo { name: name.into(), ..before })).await
+        let rename = |before| Ok(CredentialInfo { name: name.into(), ..before });
+        self.within_deadline(self.change(actor, kind, id, Action::Renamed, rename)).await
     }
 
-    /// Switches a credential off, until it is [enabled](Self::enable). One that is off already stays as it is.
+    /// Disables a credential, until it is [enabled](Self::enable). One that is disabled already stays as it is.
+    ///
+    /// Does not depend on what else changes the credential at the same time; see [`delete`](Self::delete).
     ///
     /// # Errors
     /// As for [`delete`](Self::delete).
     pub async fn disable(&self, actor: &Actor, kind: Kind, id: &str) -> Result<CredentialInfo, ManageError> {
-        let off = |before| Ok(CredentialInfo { standing: Standing::Disabled, ..before });
-        self.change(actor, kind, id, Action::Disabled, off).await
+        self.end_one(self.deadline(), actor, kind, id, EndStatus::Disabled, Action::Disabled).await
     }
 
-    /// Switches a credential on again. Takes an actor who holds what it may do.
+    /// Enables a disabled credential again. Takes an actor who holds what it may do and lasts as long, and counts against the
+    /// owner's [cap](Self::with_cap) like a new one.
     ///
     /// # Errors
-    /// As for [`delete`](Self::delete), and [`ManageError::ScopeNotHeld`].
+    /// As for [`delete`](Self::delete), and [`ManageError::ScopeNotHeld`], [`ManageError::ExpiryBeyondCreator`],
+    /// [`ManageError::CapReached`], [`ManageError::Busy`].
     pub async fn enable(&self, actor: &Actor, kind: Kind, id: &str) -> Result<CredentialInfo, ManageError> {
-        let on = |before| {
-            check_handing_out(actor, &before, self.store.catalogue())?;
+        let enable = |before| {
+            check_regrant(actor, &before, self.store.catalogue())?;
             Ok(CredentialInfo { standing: Standing::Active, ..before })
         };
-        self.change(actor, kind, id, Action::Enabled, on).await
+        self.within_deadline(self.change(actor, kind, id, Action::Enabled, enable)).await
     }
 
     /// Deletes a credential: it is refused from the next request on, and never comes back.
     ///
+    /// One statement ends it, and compares nothing with what was read before: whoever holds the credential cannot delay
+    /// it by renaming, rotating or enabling it.
+    ///
     /// # Errors
     /// [`ManageError::NotAllowed`], [`ManageError::UnknownCredential`], [`ManageError::Deleted`] for one that was deleted
-    /// before, [`ManageError::Busy`], [`ManageError::Store`].
+    /// before, [`ManageError::Unavailable`].
     pub async fn delete(&self, actor: &Actor, kind: Kind, id: &str) -> Result<CredentialInfo, ManageError> {
-        let gone = |before| Ok(CredentialInfo { standing: Standing::Deleted, ..before });
-        self.change(actor, kind, id, Action::Deleted, gone).await
+        self.end_one(self.deadline(), actor, kind, id, EndStatus::Deleted, Action::Deleted).await
     }
 
-    /// Reads, decides, and commits what was decided if nothing has changed meanwhile; else once more.
-    pub(super) async fn change(
+    pub(super) async fn end_one(
+        &self,
+        deadline: Deadline,
+        actor: &Actor,
+        kind: Kind,
+        id: &str,
+        to: EndStatus,
+        action: Action,
+    ) -> Result<CredentialInfo, ManageError> {
+        let owner = self.owner(actor, kind)?;
+        let id = CredentialId::from(id);
+        let end = self.end(actor, &owner, EndTarget::One(id.clone()), to, action);
+        let ended = deadline.hold(end).await?;
+        if ended.is_empty() {
+            let info = deadline.hold(self.find(&owner, id.as_str())).await?;
+            return if info.standing == Standing::Deleted { Err(ManageError::Deleted) } else { Ok(info) };
+        }
+        // It is done: not being able to read it afterwards must not look like a failure.
+        let known = deadline.hold(self.find(&owner, id.as_str())).await;
+        let info = known.unwrap_or_else(|_| CredentialInfo { damaged: true, ..CredentialInfo::new(id, owner) });
+        Ok(CredentialInfo { standing: to.standing(), ..info })
+    }
+
+    /// Ends credentials in one act, whatever their present state, and passes the audit events on to the hook.
+    pub(super) async fn end(
+        &self,
+        actor: &Actor,
+        owner: &Owner,
+        target: EndTarget,
+        to: EndStatus,
+        action: Action,
+    ) -> Result<Vec<CredentialId>, ManageError> {
+        let at = self.clock.now();
+        let (by, origin) = (actor.who.clone(), actor.origin.clone());
+        let ending =
+            Ending { owner: owner.clone(), target, to, authority: actor.authority(at), at, action, by, origin };
+        let ended = self.store.end(&ending).await?;
+        ended.iter().for_each(|id| self.notify(&ending.event(id.clone())));
+        Ok(ended)
+    }
+
+    /// Reads, decides, and commits what was decided if nothing has changed meanwhile; otherwise tries again.
+    async fn change(
         &self,
         actor: &Actor,
         kind: Kind,
@@ -75,13 +125,20 @@ impl<S: ManagedStore> Manager<S> {
             if before.standing == Standing::Deleted {
                 return Err(ManageError::Deleted);
             }
+            if before.damaged {
+                return Err(ManageError::Damaged);
+            }
             let after = decide(before.clone())?;
             if after == before {
                 return Ok(after);
             }
-            let events = vec![actor.event(self.clock.now(), action, &after)];
-            let changes = vec![Alteration { before, after: after.clone() }];
-            let commit = Commit { owner: owner.clone(), insert: None, changes, events };
+            let now = self.clock.now();
+            let commit = Commit {
+                events: vec![actor.event(now, action, &after)],
+                cap: self.cap_of(now).filter(|_| becomes_accepted(&before, &after, now)),
+                changes: vec![Alteration { before, after: after.clone() }],
+                ..Commit::new(owner.clone(), actor.authority(now))
+            };
             match self.commit(&commit).await {
                 Ok(()) => return Ok(after),
                 Err(WriteError::Changed) => {}
@@ -90,4 +147,8 @@ impl<S: ManagedStore> Manager<S> {
         }
         Err(ManageError::Busy)
     }
+}
+
+fn becomes_accepted(before: &CredentialInfo, after: &CredentialInfo, now: UnixMillis) -> bool {
+    before.state(now) != State::Active && after.state(now) == State::Active
 }

@@ -82,6 +82,9 @@ pub struct CredentialInfo {
     pub rotated_to: Option<CredentialId>,
     /// When that was.
     pub rotated_at: Option<UnixMillis>,
+    /// Whether a part of what is stored could not be read. Such a part is empty here; the credential may be refused with
+    /// an outage, and it can be ended like any other.
+    pub damaged: bool,
 }
 
 /// How long a truncated key id is, beside its prefix.
@@ -105,6 +108,7 @@ impl CredentialInfo {
             rotated_from: None,
             rotated_to: None,
             rotated_at: None,
+            damaged: false,
         }
     }
 
@@ -184,7 +188,8 @@ impl Filter {
     #[must_use]
     pub fn shows(&self, credential: &CredentialInfo, now: UnixMillis) -> bool {
         let state = credential.state(now);
-        let used = credential.last_used_at.unwrap_or(credential.created_at);
+        let created = credential.created_at;
+        let used = credential.last_used_at.map_or(created, |used| used.max(created));
         self.state.map_or(state != State::Deleted, |wanted| wanted == state)
             && self.expiring_before.is_none_or(|moment| credential.expires_at.is_some_and(|end| end < moment))
             && self.unused_since.is_none_or(|moment| used < moment)

@@ -4,13 +4,17 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::{State, text::MAX_NAME};
 use crate::{
+    clock::UnixMillis,
     secret::MintError,
     store::{StoreError, WriteError},
 };
 
-/// Why something was refused. Nothing was changed, but for [`Busy`](Self::Busy) of
-/// [`revoke_all`](super::Manager::revoke_all), which says so.
+/// Why something was refused. Nothing was changed; only after [`Unavailable`](Self::Unavailable) the outcome may be unknown.
+///
+/// An endpoint answers with [`status`](Self::status) and the text, a program tells the reasons apart by
+/// [`code`](Self::code).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManageError {
@@ -18,7 +22,7 @@ pub enum ManageError {
     #[error("not allowed to manage these credentials")]
     NotAllowed,
     /// No such credential of this owner. Also what another owner's id is answered with.
-    #[error("there is no such credential")]
+    #[error("no such credential")]
     UnknownCredential,
     /// It was deleted.
     #[error("the credential is deleted")]
@@ -26,64 +30,91 @@ pub enum ManageError {
     /// It is switched off.
     #[error("the credential is disabled")]
     Disabled,
+    /// Part of what is stored about it cannot be read, so that nothing of it can be handed on.
+    #[error("the stored credential is damaged; delete it and issue another")]
+    Damaged,
     /// Another was issued in its place before.
-    #[error("the credential was rotated before: rotate the one that took its place")]
+    #[error("the credential has already been rotated; rotate its successor")]
     AlreadyRotated,
-    /// A name that is empty, too long, or has control characters.
-    #[error("a name has 1 to {MAX_NAME} characters, not only blanks and no control characters")]
+    /// A name that is empty, blank or too long, or has a character that cannot be seen or that reorders others:
+    /// Unicode's `Default_Ignorable_Code_Point`, `Bidi_Control`, `Cc`, `Cf` (but visible ones), `Zl`, `Zp`, `Co`, and
+    /// noncharacters.
+    #[error("a name must be 1 to {MAX_NAME} characters long, not blank, without invisible or reordering characters")]
     InvalidName,
     /// An expiry that is not in the future.
-    #[error("the expiry is not in the future")]
+    #[error("the expiry is not in the future; it is in milliseconds since 1970-01-01T00:00:00Z")]
     ExpiryInPast,
+    /// An expiry after 2200-01-01T00:00:00Z, as microseconds and nanoseconds would be.
+    #[error("expiry {} is after the year 2199: use milliseconds since 1970-01-01T00:00:00Z", .0.0)]
+    ExpiryTooFar(UnixMillis),
     /// An expiry, or none, that lasts longer than the policy allows.
-    #[error("a credential has to expire within {} s", .0.as_secs())]
+    #[error("a credential must expire within {} s", .0.as_secs())]
     ExpiryBeyondPolicy(Duration),
     /// An expiry, or none, beyond that of the credential that asks.
     #[error("a credential cannot outlive the one that creates it")]
     ExpiryBeyondCreator,
     /// The catalogue has no such role.
-    #[error("there is no role {0:?}")]
+    #[error("unknown role {0:?}")]
     UnknownRole(Box<str>),
     /// The catalogue has no such scope.
-    #[error("there is no scope {0:?}")]
+    #[error("unknown scope {0:?}")]
     UnknownScope(Box<str>),
     /// A scope that whoever asks does not hold, by itself or in a role.
-    #[error("{0:?} cannot be given by somebody without it")]
+    #[error("you cannot grant {0:?} because you do not hold it")]
     ScopeNotHeld(Box<str>),
     /// A cursor that is damaged, or from a list of another owner or with another filter.
-    #[error("the cursor does not belong to this list: begin anew")]
+    #[error("the cursor belongs to another list; start from the first page")]
     StaleCursor,
     /// An idempotency key that is empty, too long, or not of visible ASCII.
-    #[error("an idempotency key has 1 to {MAX_IDEMPOTENCY_KEY} visible ASCII characters")]
+    #[error("an idempotency key must be 1 to {MAX_IDEMPOTENCY_KEY} visible ASCII characters long")]
     InvalidIdempotencyKey,
     /// An idempotency key that came with another request before.
     #[error("the idempotency key was used for another request")]
     IdempotencyConflict,
+    /// A repeated request whose idempotency key led to a credential that is disabled, expired or deleted by now.
+    #[error("the credential issued under this idempotency key is {}; use another key", .0.as_str())]
+    IssuedInactive(State),
     /// An overlap that is longer than the policy allows.
-    #[error("the overlap of a rotation is at most {} s", .0.as_secs())]
+    #[error("the overlap of a rotation must be at most {} s", .0.as_secs())]
     OverlapTooLong(Duration),
     /// The owner has as many credentials as it may have.
-    #[error("there are {0} credentials already, which is the most: delete one")]
+    #[error("limit of {0} credentials reached; delete one first")]
     CapReached(u32),
     /// The organization or the person whose credentials these are is not there.
-    #[error("there is no such owner")]
+    #[error("no such organization or user")]
     UnknownOwner,
-    /// An id that is taken, or cannot be one; only for an import.
-    #[error("{0:?} is taken or cannot be the id of a credential")]
+    /// The id, or the digest of a personal token, is taken, perhaps by something deleted; only for an import.
+    #[error("the id {0:?}, or the token's digest, is already taken")]
+    Taken(Box<str>),
+    /// An id that no header or token could name: of a credential to import, or of whoever asks.
+    #[error(
+        "invalid id {0:?}: use 1 to 256 visible ASCII characters, \
+         for a key only letters, digits, `-`, `_`, `~`, `+` and `/`"
+    )]
     InvalidId(Box<str>),
     /// Others change the same credential again and again.
-    #[error("the credential is being changed by others: try again")]
+    #[error("the credential is being changed by others; try again")]
     Busy,
     /// No randomness to mint from.
     #[error(transparent)]
     Mint(#[from] MintError),
-    /// The store failed; whether the change was made is unknown only for a lost connection during the commit.
-    #[error("the store failed")]
-    Store(#[from] StoreError),
+    /// The store failed, or did not answer before the [deadline](super::Manager::with_deadline). The source says why.
+    ///
+    /// As a rule nothing was written. The one exception: the connection was lost, or the deadline passed, while the store
+    /// was committing; then the change was made as a whole or not at all. To repeat the call is safe:
+    ///
+    /// - to end credentials, to rename and to enable: what was done already is done, and `delete` and
+    ///   `revoke_presented` then return [`Deleted`](Self::Deleted);
+    /// - to issue with an [idempotency key](super::NewKey::with_idempotency_key): no second credential is made. Without the
+    ///   secret of the first, delete or rotate it;
+    /// - to rotate: a rotation that was made is [`AlreadyRotated`](Self::AlreadyRotated) or
+    ///   [`Deleted`](Self::Deleted);
+    /// - to import: an import that was made is [`Taken`](Self::Taken).
+    ///
+    /// To issue without an idempotency key may make a second credential.
+    #[error("the credential store is unavailable; try again")]
+    Unavailable(#[from] StoreError),
 }
-
-/// How long a name may be, in characters.
-pub(super) const MAX_NAME: usize = 100;
 
 /// How long an idempotency key may be, in bytes.
 pub(super) const MAX_IDEMPOTENCY_KEY: usize = 255;
@@ -96,13 +127,15 @@ impl ManageError {
             Self::NotAllowed | Self::ScopeNotHeld(_) | Self::ExpiryBeyondCreator => StatusCode::FORBIDDEN,
             Self::UnknownCredential | Self::UnknownOwner => StatusCode::NOT_FOUND,
             Self::Deleted
+            | Self::Damaged
             | Self::Disabled
             | Self::AlreadyRotated
             | Self::IdempotencyConflict
+            | Self::IssuedInactive(_)
             | Self::CapReached(_)
-            | Self::InvalidId(_)
+            | Self::Taken(_)
             | Self::Busy => StatusCode::CONFLICT,
-            Self::Mint(_) | Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Mint(_) | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::UNPROCESSABLE_ENTITY,
         }
     }
@@ -115,9 +148,11 @@ impl ManageError {
             Self::UnknownCredential => "unknown_credential",
             Self::Deleted => "deleted",
             Self::Disabled => "disabled",
+            Self::Damaged => "damaged",
             Self::AlreadyRotated => "already_rotated",
             Self::InvalidName => "invalid_name",
             Self::ExpiryInPast => "expiry_in_past",
+            Self::ExpiryTooFar(_) => "expiry_too_far",
             Self::ExpiryBeyondPolicy(_) => "expiry_beyond_policy",
             Self::ExpiryBeyondCreator => "expiry_beyond_creator",
             Self::UnknownRole(_) => "unknown_role",
@@ -126,13 +161,15 @@ impl ManageError {
             Self::StaleCursor => "stale_cursor",
             Self::InvalidIdempotencyKey => "invalid_idempotency_key",
             Self::IdempotencyConflict => "idempotency_conflict",
+            Self::IssuedInactive(_) => "issued_inactive",
             Self::OverlapTooLong(_) => "overlap_too_long",
             Self::CapReached(_) => "cap_reached",
             Self::UnknownOwner => "unknown_owner",
+            Self::Taken(_) => "taken",
             Self::InvalidId(_) => "invalid_id",
             Self::Busy => "busy",
             Self::Mint(_) => "no_randomness",
-            Self::Store(error) => error.code(),
+            Self::Unavailable(error) => error.code(),
         }
     }
 }
@@ -143,11 +180,12 @@ impl From<WriteError> for ManageError {
             WriteError::UnknownOrganization(_) | WriteError::UnknownUser(_) => Self::UnknownOwner,
             WriteError::UnknownCredential(_) => Self::UnknownCredential,
             WriteError::UnknownRole(role) => Self::UnknownRole(role),
-            WriteError::Taken(id) | WriteError::InvalidId(id) => Self::InvalidId(id),
+            WriteError::Taken(id) => Self::Taken(id),
+            WriteError::InvalidId(id) => Self::InvalidId(id),
             WriteError::CapReached(cap) => Self::CapReached(cap),
             WriteError::Changed => Self::Busy,
-            WriteError::GrantOnToken => Self::NotAllowed,
-            WriteError::Store(error) => Self::Store(error),
+            WriteError::GrantOnToken | WriteError::NotPermitted => Self::NotAllowed,
+            WriteError::Store(error) => Self::Unavailable(error),
         }
     }
 }

@@ -28,6 +28,26 @@ pub struct Event {
     pub origin: Option<Box<str>>,
 }
 
+impl Event {
+    /// Removes a user: another name takes the place of their id, and where they acted from is forgotten.
+    pub(crate) fn erase(&mut self, user: &UserId, pseudonym: &UserId) {
+        let owned = matches!(&self.owner, Owner::User(id) if id == user);
+        let by = match &mut self.by {
+            Who::Token { user: id, .. } | Who::Person(id) if id == user => {
+                *id = pseudonym.clone();
+                true
+            }
+            _ => false,
+        };
+        if owned {
+            self.owner = Owner::User(pseudonym.clone());
+        }
+        if owned || by {
+            self.origin = None;
+        }
+    }
+}
+
 macro_rules! actions {
     ($($(#[doc = $doc:literal])+ $name:ident = $word:literal;)+) => {
         /// What happened.

@@ -2,14 +2,14 @@
 
 use super::{
     Action, Actor, CredentialInfo, ManageError, Manager,
-    rules::{check_grant, check_name},
+    rules::{check_grant, check_name, check_unit},
 };
 use crate::{
     clock::UnixMillis,
-    credential::{Kind, is_key_id},
+    credential::Kind,
     principal::CredentialId,
     secret::Digest,
-    store::{Commit, Insert, ManagedStore},
+    store::{Commit, Insert, ManagedStore, check_credential_id},
 };
 
 /// A credential of another system: its id, the SHA-256 digest of the whole of it, and what is known beside.
@@ -65,18 +65,18 @@ impl<S: ManagedStore> Manager<S> {
     ///
     /// # Errors
     /// [`ManageError::NotAllowed`] for everybody but an operator, and for a token with a role or scopes;
-    /// [`ManageError::InvalidId`] for an id or a digest that is there already; [`ManageError::InvalidName`],
-    /// [`ManageError::UnknownRole`], [`ManageError::UnknownScope`], [`ManageError::UnknownOwner`], [`ManageError::Store`].
+    /// [`ManageError::InvalidId`]; [`ManageError::Taken`] for an id or a digest that is there already; [`ManageError::InvalidName`],
+    /// [`ManageError::ExpiryTooFar`],
+    /// [`ManageError::UnknownRole`], [`ManageError::UnknownScope`], [`ManageError::UnknownOwner`], [`ManageError::Unavailable`].
     pub async fn import(&self, actor: &Actor, kind: Kind, import: Import) -> Result<CredentialInfo, ManageError> {
         let owner = self.owner(actor, kind)?;
         let granted = import.role.is_some() || import.scopes.is_some();
         if !actor.is_operator() || (kind == Kind::PersonalToken && granted) {
             return Err(ManageError::NotAllowed);
         }
-        if kind == Kind::OrgKey && !is_key_id(import.id.as_str()) {
-            return Err(ManageError::InvalidId(import.id.as_str().into()));
-        }
+        check_credential_id(kind, import.id.as_str())?;
         check_name(&import.name)?;
+        check_unit(import.expires_at)?;
         check_grant(actor, import.role.as_deref(), import.scopes.as_deref(), self.store.catalogue())?;
         let now = self.clock.now();
         let nothing = || Some(Box::default()).filter(|_| kind == Kind::OrgKey && import.role.is_none());
@@ -89,8 +89,9 @@ impl<S: ManagedStore> Manager<S> {
             ..CredentialInfo::new(import.id, owner.clone())
         };
         let events = vec![actor.event(now, Action::Imported, &info)];
-        let insert = Insert { info: info.clone(), digest: import.digest, idempotency: None, cap: None };
-        self.commit(&Commit { owner, insert: Some(insert), changes: Vec::new(), events }).await?;
+        let insert = Some(Insert { info: info.clone(), digest: import.digest, idempotency: None });
+        let commit = Commit { insert, events, ..Commit::new(owner, actor.authority(now)) };
+        self.within_deadline(async { Ok(self.commit(&commit).await?) }).await?;
         Ok(info)
     }
 }

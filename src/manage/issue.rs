@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use super::{
-    Action, Actor, CredentialInfo, ManageError, Manager, Owner, TRIES,
+    Action, Actor, CredentialInfo, ManageError, Manager, Owner, State, TRIES,
     rules::{check_expiry, check_grant, check_idempotency_key, check_name},
 };
 use crate::{
     clock::UnixMillis,
     credential::Kind,
-    principal::CredentialId,
+    principal::{Catalogue, CredentialId},
     secret::{Digest, Secret},
     store::{Commit, Insert, ManagedStore, WriteError},
 };
@@ -55,7 +55,8 @@ macro_rules! common {
             }
 
             /// Makes it safe to ask again: the owner's next request under the same key, if it is otherwise the same, is answered
-            /// with what this one has made, without its secret. Keys are remembered for ever.
+            /// with what this one has made, without its secret, for as long as that is active; afterwards with
+            /// [`ManageError::IssuedInactive`]. Keys are remembered for ever.
             #[must_use]
             pub fn with_idempotency_key(mut self, key: &str) -> Self {
                 self.0.idempotency_key = Some(key.into());
@@ -144,7 +145,7 @@ impl<S: ManagedStore> Manager<S> {
     /// [`ManageError`]; for what the key may do [`UnknownRole`](ManageError::UnknownRole),
     /// [`UnknownScope`](ManageError::UnknownScope) and [`ScopeNotHeld`](ManageError::ScopeNotHeld).
     pub async fn issue_key(&self, actor: &Actor, new: NewKey) -> Result<Issued, ManageError> {
-        self.issue(actor, Kind::OrgKey, new.0).await
+        self.within_deadline(self.issue(actor, Kind::OrgKey, new.0)).await
     }
 
     /// Issues a personal token of the actor.
@@ -152,7 +153,7 @@ impl<S: ManagedStore> Manager<S> {
     /// # Errors
     /// [`ManageError`].
     pub async fn issue_token(&self, actor: &Actor, new: NewToken) -> Result<Issued, ManageError> {
-        self.issue(actor, Kind::PersonalToken, new.0).await
+        self.within_deadline(self.issue(actor, Kind::PersonalToken, new.0)).await
     }
 
     async fn issue(&self, actor: &Actor, kind: Kind, wish: Wish) -> Result<Issued, ManageError> {
@@ -173,10 +174,14 @@ impl<S: ManagedStore> Manager<S> {
         check_grant(actor, wish.role.as_deref(), wish.scopes.as_deref(), self.store.catalogue())?;
         for _ in 0..TRIES {
             let (insert, secret) = self.mint(&owner, &wish, None, now)?;
-            let insert = Insert { idempotency: idempotency.clone(), cap: Some(self.cap), ..insert };
+            let insert = Insert { idempotency: idempotency.clone(), ..insert };
             let info = insert.info.clone();
-            let events = vec![actor.event(now, Action::Issued, &info)];
-            let commit = Commit { owner: owner.clone(), insert: Some(insert), changes: Vec::new(), events };
+            let commit = Commit {
+                events: vec![actor.event(now, Action::Issued, &info)],
+                insert: Some(insert),
+                cap: self.cap_of(now),
+                ..Commit::new(owner.clone(), actor.authority(now))
+            };
             let refusal = match self.commit(&commit).await {
                 Ok(()) => return Ok(Issued { info, secret: Some(secret) }),
                 Err(error @ (WriteError::Taken(_) | WriteError::CapReached(_))) => error,
@@ -211,7 +216,7 @@ impl<S: ManagedStore> Manager<S> {
             rotated_from,
             ..CredentialInfo::new(minted.id, owner.clone())
         };
-        Ok((Insert { info, digest: minted.digest, idempotency: None, cap: None }, minted.secret))
+        Ok((Insert { info, digest: minted.digest, idempotency: None }, minted.secret))
     }
 
     async fn issued_before(
@@ -221,7 +226,10 @@ impl<S: ManagedStore> Manager<S> {
     ) -> Result<Option<Issued>, ManageError> {
         let Some((key, request)) = idempotency else { return Ok(None) };
         match self.store.issued_under(owner, key).await? {
-            Some((info, same)) if same == *request => Ok(Some(Issued { info, secret: None })),
+            Some((info, same)) if same == *request => match info.state(self.clock.now()) {
+                State::Active => Ok(Some(Issued { info, secret: None })),
+                ended => Err(ManageError::IssuedInactive(ended)),
+            },
             Some(_) => Err(ManageError::IdempotencyConflict),
             None => Ok(None),
         }
@@ -229,12 +237,15 @@ impl<S: ManagedStore> Manager<S> {
 }
 
 impl Wish {
-    /// The wish for another of the same.
-    pub(super) fn like(credential: &CredentialInfo, expires_at: Option<UnixMillis>) -> Self {
+    /// The wish for another of the same, with those of its scopes that the catalogue still knows.
+    pub(super) fn like(credential: &CredentialInfo, expires_at: Option<UnixMillis>, catalogue: &Catalogue) -> Self {
+        let known = |scopes: &[Box<str>]| -> Box<[Box<str>]> {
+            scopes.iter().filter(|scope| catalogue.knows(scope)).cloned().collect()
+        };
         Self {
             name: credential.name.clone(),
             role: credential.role.clone(),
-            scopes: credential.scopes.clone(),
+            scopes: credential.scopes.as_deref().map(known),
             expires_at,
             idempotency_key: None,
         }

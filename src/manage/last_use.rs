@@ -5,7 +5,7 @@ use std::{
     hash::{Hash, Hasher},
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -57,10 +57,11 @@ struct Name {
 /// A name, borrowed from a record.
 struct Borrowed<'a>(Kind, &'a str);
 
-/// The last use, and the last one that was written.
+/// The last use, the last one that was written, and whether one came after the credential was rotated.
 struct Slot {
     at: AtomicI64,
     written: AtomicI64,
+    after_rotation: AtomicBool,
 }
 
 /// Stands for the last use in a slot that is being taken out.
@@ -85,9 +86,8 @@ impl LastUse {
             self.0.outdated.pin().insert(name.to_name(), presented.clone());
         }
         let slots = self.0.slots.pin();
-        if !slots.get(&name).is_some_and(|slot| slot.touch(now.0)) {
-            let slot = Slot { at: AtomicI64::new(now.0), written: AtomicI64::new(RETIRED) };
-            slots.insert(name.to_name(), slot);
+        if !slots.get(&name).is_some_and(|slot| slot.touch(now.0, record.is_rotated())) {
+            slots.insert(name.to_name(), Slot::new(now.0, record.is_rotated()));
         }
     }
 
@@ -96,7 +96,8 @@ impl LastUse {
         let fresh = slots.iter().filter_map(|(name, slot)| {
             let at = slot.at.load(Relaxed);
             let fresh = at != RETIRED && at != slot.written.load(Relaxed);
-            fresh.then(|| Use { kind: name.kind, id: name.id.clone(), at: UnixMillis(at) })
+            let after_rotation = slot.after_rotation.load(Relaxed);
+            fresh.then(|| Use { kind: name.kind, id: name.id.clone(), at: UnixMillis(at), after_rotation })
         });
         fresh.collect()
     }
@@ -124,8 +125,16 @@ impl LastUse {
 }
 
 impl Slot {
-    /// Moves the last use on; false when the slot does not count any more.
-    fn touch(&self, now: i64) -> bool {
+    fn new(now: i64, after_rotation: bool) -> Self {
+        let (at, written) = (AtomicI64::new(now), AtomicI64::new(RETIRED));
+        Self { at, written, after_rotation: AtomicBool::new(after_rotation) }
+    }
+
+    /// Moves the last use on; false when the slot does not count any more, and has to be replaced.
+    fn touch(&self, now: i64, after_rotation: bool) -> bool {
+        if after_rotation && !self.after_rotation.load(Relaxed) {
+            return false; // the first such use is written, however soon it follows the one before
+        }
         let mut last = self.at.load(Relaxed);
         while last != RETIRED && now >= last.saturating_add(RESOLUTION_MILLIS) {
             match self.at.compare_exchange_weak(last, now, Relaxed, Relaxed) {
@@ -156,13 +165,14 @@ impl<S: ManagedStore> Manager<S> {
     /// whose digest was made without the store's current [pepper](crate::secret::Peppers) get another.
     ///
     /// # Errors
-    /// [`ManageError::Store`]; what was not written is kept.
+    /// [`ManageError::Unavailable`]; what was not written is kept.
     pub async fn record_uses(&self, uses: &LastUse) -> Result<usize, ManageError> {
         uses.forget_idle();
         let unwritten = uses.unwritten();
         for some in unwritten.chunks(BATCH) {
-            let events = self.store.record_uses(some).await?;
-            events.iter().for_each(|event| (self.hook)(event));
+            let record = async { Ok(self.store.record_uses(some).await?) };
+            let events = self.within_deadline(record).await?;
+            events.iter().for_each(|event| self.notify(event));
             uses.wrote(some);
         }
         self.rehash(uses).await?;
@@ -175,12 +185,13 @@ impl<S: ManagedStore> Manager<S> {
             outdated.iter().map(|(name, presented)| (name.clone(), presented.clone())).collect()
         };
         for (name, presented) in outdated {
-            match self.store.rehash(name.kind, name.id.as_str(), &presented).await {
+            let rehash = async { Ok(self.store.rehash(name.kind, name.id.as_str(), &presented).await?) };
+            match self.within_deadline(rehash).await {
                 // What is wrong with one row must not keep the others where they are.
-                Ok(_) | Err(StoreError::UnknownPepper(_) | StoreError::Corrupt(_)) => {
+                Ok(_) | Err(ManageError::Unavailable(StoreError::UnknownPepper(_) | StoreError::Corrupt(_))) => {
                     uses.0.outdated.pin().remove(&name);
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
         Ok(())

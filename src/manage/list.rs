@@ -23,7 +23,7 @@ impl<S: ManagedStore> Manager<S> {
     /// (1 to 200; what is beyond counts as the nearest of these).
     ///
     /// # Errors
-    /// [`ManageError::NotAllowed`], [`ManageError::StaleCursor`], [`ManageError::Store`].
+    /// [`ManageError::NotAllowed`], [`ManageError::StaleCursor`], [`ManageError::Unavailable`].
     pub async fn list(
         &self,
         actor: &Actor,
@@ -36,7 +36,7 @@ impl<S: ManagedStore> Manager<S> {
         let after = cursor.map(|cursor| cursor.place(&owner, filter)).transpose()?;
         let limit = limit.clamp(1, MAX_PAGE);
         let query = ListQuery { filter: *filter, after, limit: limit + 1, now: self.clock.now() };
-        let mut items = self.store.credentials(&owner, &query).await?;
+        let mut items = self.within_deadline(async { Ok(self.store.credentials(&owner, &query).await?) }).await?;
         let more = items.len() > limit as usize;
         items.truncate(limit as usize);
         let next = items.last().filter(|_| more).map(|last| Cursor::behind(last, filter));
@@ -47,7 +47,7 @@ impl<S: ManagedStore> Manager<S> {
     /// number below `before`, such as that of the last event of the page before.
     ///
     /// # Errors
-    /// [`ManageError::NotAllowed`], [`ManageError::Store`].
+    /// [`ManageError::NotAllowed`], [`ManageError::Unavailable`].
     pub async fn events(
         &self,
         actor: &Actor,
@@ -56,6 +56,7 @@ impl<S: ManagedStore> Manager<S> {
         limit: u32,
     ) -> Result<Vec<Event>, ManageError> {
         let owner = self.owner(actor, kind)?;
-        Ok(self.store.events(&owner, before, limit.clamp(1, MAX_PAGE)).await?)
+        let limit = limit.clamp(1, MAX_PAGE);
+        self.within_deadline(async { Ok(self.store.events(&owner, before, limit).await?) }).await
     }
 }

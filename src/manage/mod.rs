@@ -39,6 +39,7 @@ mod actor;
 mod change;
 mod credential;
 mod cursor;
+mod deadline;
 mod error;
 mod event;
 mod import;
@@ -48,8 +49,14 @@ mod list;
 mod revoke;
 mod rotate;
 mod rules;
+mod text;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 pub use actor::Actor;
 pub use credential::{CredentialInfo, Filter, Owner, State};
@@ -66,8 +73,9 @@ use crate::{
     ConfigError,
     clock::{Clock, SystemClock, UnixMillis},
     credential::{Kind, TokenFormat},
+    observe,
     principal::AcceptedScopes,
-    store::{Commit, ManagedStore, WriteError},
+    store::{Cap, Commit, ManagedStore, WriteError},
 };
 
 /// Issues, lists, rotates and revokes the credentials in a store. See the [module](self).
@@ -82,6 +90,7 @@ pub struct Manager<S> {
     cap: u32,
     max_life: Option<Duration>,
     max_overlap: Duration,
+    deadline: Duration,
     hook: Arc<dyn Fn(&Event) + Send + Sync>,
 }
 
@@ -90,7 +99,8 @@ const TRIES: usize = 8;
 
 impl<S> Manager<S> {
     /// Makes a manager over `store`: tokens of the default format, at most 100 credentials for an owner, any life, overlaps
-    /// of at most seven days; an organization's keys are managed by those who hold `organizations:manage`.
+    /// of at most seven days, five seconds for a call; an organization's keys are managed by those who hold
+    /// `organizations:manage`.
     #[must_use]
     pub fn new(store: S) -> Self {
         Self {
@@ -101,6 +111,7 @@ impl<S> Manager<S> {
             cap: 100,
             max_life: None,
             max_overlap: Duration::from_secs(7 * 24 * 3600),
+            deadline: Duration::from_secs(5),
             hook: Arc::new(|_| {}),
         }
     }
@@ -126,7 +137,9 @@ impl<S> Manager<S> {
         Ok(Self { accepted: AcceptedScopes::any(scopes)?, ..self })
     }
 
-    /// Sets how many credentials an owner may have that are not deleted, not expired and not rotated.
+    /// Sets how many credentials of one owner may be accepted at the same time: those that are active and not expired,
+    /// including ones that were rotated and still are in their overlap. Issuing, enabling, and rotating with an overlap
+    /// are refused beyond that.
     #[must_use]
     pub fn with_cap(self, cap: u32) -> Self {
         Self { cap, ..self }
@@ -144,8 +157,21 @@ impl<S> Manager<S> {
         Self { max_overlap: overlap, ..self }
     }
 
-    /// Sets who hears of every event once it is stored. Called within the request: hand over and return. The events' numbers
-    /// are not known yet, and 0.
+    /// Sets how long a call may take as a whole, 5 s by default; after that it is
+    /// [`ManageError::Unavailable`].
+    ///
+    /// The deadline uses tokio's timer. A call that has to wait for its store must run inside a tokio runtime with time
+    /// enabled, and panics otherwise.
+    #[must_use]
+    pub fn with_deadline(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// Sets the hook that is called with every event once it is stored. It runs within the request: hand over and return.
+    /// The events' numbers are not known yet, and 0.
+    ///
+    /// The change is made by then. If the hook panics, the call succeeds all the same, the panic is reported to
+    /// [`observe`](mod@crate::observe), and the remaining events are passed to the hook.
     #[must_use]
     pub fn with_hook(self, hook: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self { hook: Arc::new(hook), ..self }
@@ -157,16 +183,31 @@ impl<S> Manager<S> {
         &self.store
     }
 
-    /// Whose credentials of `kind` the actor manages: the first line of every call.
-    fn owner(&self, actor: &Actor, kind: Kind) -> Result<Owner, ManageError> {
-        actor.owner(kind, &self.accepted).ok_or(ManageError::NotAllowed)
+    fn cap_of(&self, at: UnixMillis) -> Option<Cap> {
+        Some(Cap::new(self.cap, at))
+    }
+
+    /// Passes an event that is stored to the hook. What is done is done: a panic of the hook must not take the secret of a
+    /// new credential along.
+    fn notify(&self, event: &Event) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (self.hook)(event))) {
+            observe::hook_panicked(event);
+            // A payload may panic when it is dropped.
+            std::mem::forget(panic);
+        }
     }
 }
 
 impl<S: ManagedStore> Manager<S> {
+    /// Whose credentials of `kind` the actor manages: the first line of every call.
+    fn owner(&self, actor: &Actor, kind: Kind) -> Result<Owner, ManageError> {
+        actor.check_ids()?;
+        actor.owner(kind, &self.accepted, self.store.catalogue()).ok_or(ManageError::NotAllowed)
+    }
+
     async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
         self.store.commit(commit).await?;
-        commit.events.iter().for_each(|event| (self.hook)(event));
+        commit.events.iter().for_each(|event| self.notify(event));
         Ok(())
     }
 
@@ -197,6 +238,7 @@ impl<S> fmt::Debug for Manager<S> {
             .field("cap", &self.cap)
             .field("max_life", &self.max_life)
             .field("max_overlap", &self.max_overlap)
+            .field("deadline", &self.deadline)
             .finish_non_exhaustive()
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Action, Actor, CredentialInfo, Event, Issued, ManageError, Manager, TRIES,
     issue::Wish,
-    rules::{check_expiry, check_handing_out, later},
+    rules::{check_expiry, check_rights, later},
 };
 use crate::{
     clock::UnixMillis,
@@ -36,17 +36,21 @@ impl Rotation {
 }
 
 impl<S: ManagedStore> Manager<S> {
-    /// Issues a credential in the place of another: of the same name and rights, with a secret of its own. Takes an actor who
-    /// holds what it may do.
+    /// Issues a credential in the place of another: of the same name and rights, with a secret of its own. Scopes that the
+    /// catalogue no longer knows are left out. Takes an actor who holds what the new one may do.
     ///
     /// Of one line of credentials at most two count at a time: when the old one was itself issued in the place of a
-    /// credential that still counts, that one ends now.
+    /// credential that still counts, that one ends now. In an overlap both count against the owner's [cap](Self::with_cap).
     ///
     /// # Errors
-    /// As for [`delete`](Self::delete); [`ManageError::AlreadyRotated`], [`ManageError::Disabled`],
+    /// As for [`delete`](Self::delete); [`ManageError::Busy`], [`ManageError::CapReached`], [`ManageError::AlreadyRotated`], [`ManageError::Disabled`],
     /// [`ManageError::OverlapTooLong`], [`ManageError::ScopeNotHeld`]; for the new expiry, which is the old one unless it is
     /// set, [`ManageError::ExpiryInPast`], [`ManageError::ExpiryBeyondPolicy`], [`ManageError::ExpiryBeyondCreator`].
     pub async fn rotate(&self, actor: &Actor, kind: Kind, id: &str, rotation: Rotation) -> Result<Issued, ManageError> {
+        self.within_deadline(self.replace(actor, kind, id, rotation)).await
+    }
+
+    async fn replace(&self, actor: &Actor, kind: Kind, id: &str, rotation: Rotation) -> Result<Issued, ManageError> {
         let owner = self.owner(actor, kind)?;
         if rotation.overlap > self.max_overlap {
             return Err(ManageError::OverlapTooLong(self.max_overlap));
@@ -77,12 +81,13 @@ impl<S: ManagedStore> Manager<S> {
         now: UnixMillis,
     ) -> Result<(), ManageError> {
         match old.standing {
+            Standing::Active if old.damaged => return Err(ManageError::Damaged),
             Standing::Active if old.rotated_to.is_some() => return Err(ManageError::AlreadyRotated),
             Standing::Active => {}
             Standing::Deleted => return Err(ManageError::Deleted),
             _ => return Err(ManageError::Disabled),
         }
-        check_handing_out(actor, old, self.store.catalogue())?;
+        check_rights(actor, old, self.store.catalogue())?;
         check_expiry(actor, expires_at, now, self.max_life)
     }
 
@@ -95,7 +100,7 @@ impl<S: ManagedStore> Manager<S> {
         expires_at: Option<UnixMillis>,
         now: UnixMillis,
     ) -> Result<(Commit, Secret), ManageError> {
-        let wish = Wish::like(old, expires_at);
+        let wish = Wish::like(old, expires_at, self.store.catalogue());
         let (insert, secret) = self.mint(&old.owner, &wish, Some(old.id.clone()), now)?;
         let new = &insert.info;
         let mut after = CredentialInfo { rotated_to: Some(new.id.clone()), rotated_at: Some(now), ..old.clone() };
@@ -110,7 +115,15 @@ impl<S: ManagedStore> Manager<S> {
             Event { related: Some(old.id.clone()), ..actor.event(now, Action::Issued, new) },
         ];
         let changes = vec![Alteration { before: old.clone(), after }];
-        Ok((Commit { owner: old.owner.clone(), insert: Some(insert), changes, events }, secret))
+        let cap = self.cap_of(now).filter(|_| !overlap.is_zero());
+        let commit = Commit {
+            insert: Some(insert),
+            changes,
+            events,
+            cap,
+            ..Commit::new(old.owner.clone(), actor.authority(now))
+        };
+        Ok((commit, secret))
     }
 
     async fn end_predecessor(

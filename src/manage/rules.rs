@@ -2,23 +2,30 @@
 
 use std::time::Duration;
 
-use super::{
-    Actor, CredentialInfo, ManageError,
-    error::{MAX_IDEMPOTENCY_KEY, MAX_NAME},
-};
+use super::{Actor, CredentialInfo, ManageError, error::MAX_IDEMPOTENCY_KEY, text::is_name};
 use crate::{
     clock::UnixMillis,
     principal::{Catalogue, ScopeSet},
 };
 
 pub(super) fn check_name(name: &str) -> Result<(), ManageError> {
-    let good = !name.trim().is_empty() && name.chars().count() <= MAX_NAME && !name.chars().any(char::is_control);
-    if good { Ok(()) } else { Err(ManageError::InvalidName) }
+    if is_name(name) { Ok(()) } else { Err(ManageError::InvalidName) }
 }
 
 pub(super) fn check_idempotency_key(key: &str) -> Result<(), ManageError> {
     let good = (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
     if good { Ok(()) } else { Err(ManageError::InvalidIdempotencyKey) }
+}
+
+/// The last moment that a credential may expire at, 2200-01-01T00:00:00Z. What is later was counted in another unit.
+const LATEST_EXPIRY: UnixMillis = UnixMillis(7_258_118_400_000);
+
+/// Refuses a moment that cannot be one of milliseconds.
+pub(super) fn check_unit(expires_at: Option<UnixMillis>) -> Result<(), ManageError> {
+    match expires_at {
+        Some(end) if end > LATEST_EXPIRY => Err(ManageError::ExpiryTooFar(end)),
+        _ => Ok(()),
+    }
 }
 
 /// In the future, within the policy, and within the life of whoever asks. `None` is never.
@@ -28,6 +35,7 @@ pub(super) fn check_expiry(
     now: UnixMillis,
     max_life: Option<Duration>,
 ) -> Result<(), ManageError> {
+    check_unit(expires_at)?;
     if expires_at.is_some_and(|end| end <= now) {
         return Err(ManageError::ExpiryInPast);
     }
@@ -37,6 +45,11 @@ pub(super) fn check_expiry(
             return Err(ManageError::ExpiryBeyondPolicy(max_life));
         }
     }
+    check_outlived(actor, expires_at)
+}
+
+/// Nothing that an actor hands out lasts longer than they do. `None` is never.
+fn check_outlived(actor: &Actor, expires_at: Option<UnixMillis>) -> Result<(), ManageError> {
     if actor.lasts_until(expires_at) { Ok(()) } else { Err(ManageError::ExpiryBeyondCreator) }
 }
 
@@ -53,8 +66,19 @@ pub(super) fn check_grant(
     check_held(actor, role, scopes, catalogue)
 }
 
-/// A credential that exists is handed out again by whoever rotates or enables it: they have to hold what it does.
-pub(super) fn check_handing_out(
+/// Whoever enables a credential hands it out once more: they must hold what it does, and last as long as it does.
+pub(super) fn check_regrant(
+    actor: &Actor,
+    credential: &CredentialInfo,
+    catalogue: &Catalogue,
+) -> Result<(), ManageError> {
+    check_rights(actor, credential, catalogue)?;
+    check_unit(credential.expires_at)?;
+    check_outlived(actor, credential.expires_at)
+}
+
+/// Whoever rotates a credential hands its rights out once more: they must hold them.
+pub(super) fn check_rights(
     actor: &Actor,
     credential: &CredentialInfo,
     catalogue: &Catalogue,
@@ -73,9 +97,11 @@ fn check_held(
         (None, Some(role)) => catalogue.scopes_of(role).ok_or_else(|| ManageError::UnknownRole(role.into()))?.clone(),
         (None, None) => ScopeSet::empty(),
     };
-    actor.lacks(&given).map_or(Ok(()), |scope| Err(ManageError::ScopeNotHeld(scope.into())))
+    actor.lacks(&given, catalogue).map_or(Ok(()), |scope| Err(ManageError::ScopeNotHeld(scope.into())))
 }
 
+/// Returns the moment `by` later, and the last possible one if that is beyond it.
 pub(super) fn later(moment: UnixMillis, by: Duration) -> UnixMillis {
-    UnixMillis(moment.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
+    let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+    UnixMillis(moment.0.saturating_add(by)).min(LATEST_EXPIRY)
 }

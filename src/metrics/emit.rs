@@ -92,6 +92,10 @@ pub(crate) fn applied(change: &Change) {
     .increment(1);
 }
 
+pub(crate) fn hook_panicked() {
+    counter!("tower_api_key_hook_panics_total").increment(1);
+}
+
 /// A clock that was set back makes no sample below nothing.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn lagged(seconds: f64) {

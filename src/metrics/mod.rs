@@ -17,6 +17,7 @@
 //! | `tower_api_key_cache_changes_total` | counter | `subject` | changes applied: `credential`, `user`, `organization`, `everything` |
 //! | `tower_api_key_revocation_lag_seconds` | histogram | | from the writing of a change in a database to its being read from the change log |
 //! | `tower_api_key_feed_up` | gauge | | 1 while the followed feed tells of every change, 0 while it is lost |
+//! | `tower_api_key_hook_panics_total` | counter | | panics of a manager's event hook; the changes were made |
 //! | `tower_api_key_forged_principals_total` | counter | | principals made with `testing::principal`; with the feature `testing` |
 //!
 //! `kind` is `org_key`, `pat`, or `none` when no well-formed credential was presented. An accept by the layer may be
@@ -32,4 +33,6 @@ mod sink;
 pub(crate) use sink::forged;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use sink::lagged;
-pub(crate) use sink::{accepted, applied, evicted, feed, hit, kept_failure, limited, miss, refused, stale};
+pub(crate) use sink::{
+    accepted, applied, evicted, feed, hit, hook_panicked, kept_failure, limited, miss, refused, stale,
+};

@@ -22,6 +22,8 @@ pub(crate) fn stale() {}
 
 pub(crate) fn applied(_: &Change) {}
 
+pub(crate) fn hook_panicked() {}
+
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) fn lagged(_: f64) {}
 

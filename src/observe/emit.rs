@@ -5,7 +5,12 @@ use std::{error::Error, fmt, time::Duration};
 use tracing::{Level, event, field};
 
 use super::TARGET;
-use crate::{Principal, Reason, Rejection, credential::Kind, manage::ManageError, rejection::Cause};
+use crate::{
+    Principal, Reason, Rejection,
+    credential::Kind,
+    manage::{Event, ManageError},
+    rejection::Cause,
+};
 
 pub(crate) fn accepted(principal: &Principal, latency: Option<Duration>) {
     event!(
@@ -59,6 +64,16 @@ pub(crate) fn test_double_used(message: &str) {
 
 pub(crate) fn management_failed(error: &ManageError) {
     event!(target: "tower_api_key::manage", Level::ERROR, error = %Chain(error), "management failed");
+}
+
+pub(crate) fn hook_panicked(of: &Event) {
+    event!(
+        target: "tower_api_key::manage",
+        Level::ERROR,
+        action = of.action.as_str(),
+        credential_id = of.credential.as_str(),
+        "the event hook panicked; the change was made"
+    );
 }
 
 #[cfg(feature = "postgres")]

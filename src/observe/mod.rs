@@ -19,14 +19,19 @@
 //!
 //! When management fails and not because of what was asked for (a store that is down), there is an event of the target
 //! `tower_api_key::manage` at `ERROR`, with the field `error`: where last uses could not be written, and where a
-//! [`ManageError`] becomes a response.
+//! [`ManageError`] becomes a response. A hook that panics is one too, with the fields `action` and `credential_id` of the
+//! event that it was called with.
+//!
+//! While the feed of a PostgreSQL store is lost, there is an event of the target
+//! `tower_api_key::feed` at `WARN` for each reason, with the field `error`.
 //!
 //! With the feature `testing`, the target `tower_api_key::testing` has events at `WARN`, each once for a process: at the
 //! first verdict, which says that the feature is compiled in, at the first forged principal and at the first manual
 //! clock. They belong in tests; alarm on them in production.
 //!
-//! While the feed of a PostgreSQL store is lost, there is an event of the target `tower_api_key::feed` at `WARN` for each reason, with
-//! the field `error`.
+//! With the feature `testing`, the target `tower_api_key::testing` has events at `WARN`, each once for a process: at the
+//! first verdict, which says that the feature is compiled in, at the first forged principal and at the first manual
+//! clock. They belong in tests; alarm on them in production.
 //!
 //! Without the feature, all of it compiles to nothing. What can be counted is in [`metrics`](mod@crate::metrics).
 
@@ -37,12 +42,19 @@ mod sink;
 #[cfg(feature = "testing")]
 mod test_double;
 
-use std::time::Duration;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 #[cfg(feature = "testing")]
 pub(crate) use test_double::{TestDouble, used as test_double_used};
 
-use crate::{Principal, Rejection, manage::ManageError, metrics};
+use crate::{
+    Principal, Rejection,
+    manage::{Event, ManageError},
+    metrics,
+};
 
 /// The target of the events about verdicts.
 pub const TARGET: &str = "tower_api_key::verdict";
@@ -57,19 +69,32 @@ pub(crate) fn feed_lost(error: &crate::store::StoreError) {
 pub(crate) fn accepted(principal: &Principal, latency: Option<Duration>) {
     #[cfg(feature = "testing")]
     test_double::used(TestDouble::Feature);
-    sink::accepted(principal, latency);
-    metrics::accepted(principal, latency);
+    shielded(|| sink::accepted(principal, latency));
+    shielded(|| metrics::accepted(principal, latency));
 }
 
 /// A request was refused.
 pub(crate) fn refused(rejection: &Rejection, latency: Option<Duration>) {
     #[cfg(feature = "testing")]
     test_double::used(TestDouble::Feature);
-    sink::refused(rejection, latency);
-    metrics::refused(rejection, latency);
+    shielded(|| sink::refused(rejection, latency));
+    shielded(|| metrics::refused(rejection, latency));
 }
 
 /// Management failed, for a reason that is not in what was asked for.
 pub(crate) fn management_failed(error: &ManageError) {
-    sink::management_failed(error);
+    shielded(|| sink::management_failed(error));
+}
+
+/// The hook of a [`Manager`](crate::manage::Manager) has panicked.
+pub(crate) fn hook_panicked(event: &Event) {
+    shielded(|| sink::hook_panicked(event));
+    shielded(metrics::hook_panicked);
+}
+
+/// Calls the service's subscriber or recorder. One that panics costs its event and nothing else.
+fn shielded(report: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(report)) {
+        std::mem::forget(panic); // it may panic when it is dropped
+    }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::{Principal, Rejection, manage::ManageError};
+use crate::{
+    Principal, Rejection,
+    manage::{Event, ManageError},
+};
 
 pub(crate) fn accepted(_: &Principal, _: Option<Duration>) {}
 
@@ -12,6 +15,8 @@ pub(crate) fn refused(_: &Rejection, _: Option<Duration>) {}
 pub(crate) fn test_double_used(_: &str) {}
 
 pub(crate) fn management_failed(_: &ManageError) {}
+
+pub(crate) fn hook_panicked(_: &Event) {}
 
 #[cfg(feature = "postgres")]
 pub(crate) fn feed_lost(_: &crate::store::StoreError) {}

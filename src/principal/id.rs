@@ -4,7 +4,8 @@ use std::{borrow::Borrow, fmt, hash, marker::PhantomData, sync::Arc};
 
 /// An identifier of one kind of thing. Compared byte for byte; a clone shares the text.
 ///
-/// Made from any text (`OrgId::from("org_1")`); which texts are sensible is the store's business.
+/// Made from any text (`OrgId::from("org_1")`); which ids can be created is decided by
+/// [`check_organization_id`](crate::store::check_organization_id) and the functions beside it.
 pub struct Id<K> {
     text: Arc<str>,
     kind: PhantomData<fn() -> K>,
@@ -29,6 +30,14 @@ pub enum User {}
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Credential {}
+
+/// The longest id that is created or passed on to a store, in bytes.
+const MAX_LEN: usize = 256;
+
+/// Returns whether `id` can be the value of a header: 1 to 256 bytes of visible ASCII, `VCHAR` of RFC 5234.
+pub(crate) fn is_visible_id(id: &[u8]) -> bool {
+    (1..=MAX_LEN).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+}
 
 impl<K> Id<K> {
     /// Returns the text of the id.

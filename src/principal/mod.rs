@@ -12,9 +12,12 @@ mod scope;
 use std::{fmt, sync::Arc};
 
 use http::Extensions;
+pub(crate) use id::is_visible_id;
 pub use id::{Credential, CredentialId, Id, OrgId, Organization, User, UserId};
 use live::Acting;
 pub use role::{Catalogue, CatalogueBuilder, DOCUMENTED_SCOPES};
+#[cfg(feature = "postgres")]
+pub(crate) use scope::is_scope_token;
 pub use scope::{AcceptedScopes, ScopeSet};
 
 use crate::{credential::Kind, rejection::Cause, store::Record};

@@ -96,10 +96,14 @@ impl Catalogue {
         self.0.universe.binary_search_by(|known| (**known).cmp(scope)).is_ok()
     }
 
-    /// Returns `scopes` and everything that they imply.
+    /// Returns those of `scopes` that the catalogue knows, and everything that they imply.
+    ///
+    /// A store applies it to the scopes that it has stored, so that a scope which the catalogue no longer has grants
+    /// nothing.
     #[must_use]
     pub fn expand<T: Into<Box<str>>>(&self, scopes: impl IntoIterator<Item = T>) -> ScopeSet {
-        expand(&self.0.implied, scopes.into_iter().map(Into::into).collect()).within(&self.0.universe)
+        let known = scopes.into_iter().map(Into::into).filter(|scope| self.knows(scope));
+        expand(&self.0.implied, known.collect()).within(&self.0.universe)
     }
 }
 
@@ -128,10 +132,14 @@ impl CatalogueBuilder {
     /// Checks the parts and returns the catalogue.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidScope`] for a name outside RFC 6749, section 3.3; [`ConfigError::DuplicateRole`].
+    /// [`ConfigError::InvalidScope`] for a name outside RFC 6749, section 3.3; [`ConfigError::InvalidRole`] for one that is
+    /// empty or has control characters; [`ConfigError::DuplicateRole`].
     pub fn build(self) -> Result<Catalogue, ConfigError> {
         if let Some(name) = self.names().find(|name| !is_scope_token(name)) {
             return Err(ConfigError::InvalidScope(name.into()));
+        }
+        if let Some((role, _)) = self.roles.iter().find(|(role, _)| !is_role_name(role)) {
+            return Err(ConfigError::InvalidRole((**role).into()));
         }
         let mut known = HashSet::new();
         if let Some((role, _)) = self.roles.iter().find(|(role, _)| !known.insert(role)) {
@@ -150,6 +158,11 @@ impl CatalogueBuilder {
         let held = self.roles.iter().flat_map(|(_, scopes)| scopes);
         held.chain(self.implied.iter().flat_map(|(scope, implied)| [scope, implied])).map(|name| &**name)
     }
+}
+
+/// PostgreSQL cannot store NUL, and no other control character can be read.
+fn is_role_name(name: &str) -> bool {
+    !name.is_empty() && !name.chars().any(char::is_control)
 }
 
 fn expand(implied: &[(Box<str>, Box<str>)], mut scopes: Vec<Box<str>>) -> ScopeSet {
@@ -196,6 +209,21 @@ mod tests {
     fn implications_are_followed_through_chains_and_rings() {
         let ring = Catalogue::builder().implies("a", "b").implies("b", "c").implies("c", "a").build().unwrap();
         assert_eq!(ring.expand(["b"]).iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn what_the_catalogue_does_not_know_grants_nothing() {
+        let catalogue = Catalogue::builder().role("r", ["a"]).implies("a", "b").build().unwrap();
+        assert_eq!(catalogue.expand(["a", "x", ""]).iter().collect::<Vec<_>>(), ["a", "b"]);
+        assert!(catalogue.expand(["A", "*", "a,b"]).is_empty());
+    }
+
+    #[test]
+    fn a_role_has_a_name_that_can_be_stored_and_read() {
+        for name in ["", "a\0", "a\nb"] {
+            let refused = Catalogue::builder().role(name, ["a"]).build();
+            assert_eq!(refused.unwrap_err(), ConfigError::InvalidRole(name.into()));
+        }
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{CredentialStore, Record, WriteError};
-use crate::credential::Kind;
+use super::{CredentialStore, Record, StoreError, WriteError};
+use crate::{credential::Kind, principal::UserId};
 
 /// Creates, changes and deletes what a store answers from.
 ///
@@ -19,6 +19,7 @@ pub trait StoreAdmin: CredentialStore {
     /// Creates an organization, at the top or below `parent`.
     ///
     /// # Errors
+    /// [`WriteError::InvalidId`] for an id that [`check_organization_id`](super::check_organization_id) refuses;
     /// [`WriteError::Taken`]; [`WriteError::UnknownOrganization`] for the parent.
     async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError>;
 
@@ -31,6 +32,7 @@ pub trait StoreAdmin: CredentialStore {
     /// Creates a person, a member of nothing.
     ///
     /// # Errors
+    /// [`WriteError::InvalidId`] for an id that [`check_user_id`](super::check_user_id) refuses;
     /// [`WriteError::Taken`].
     async fn create_user(&self, id: &str) -> Result<(), WriteError>;
 
@@ -39,6 +41,15 @@ pub trait StoreAdmin: CredentialStore {
     /// # Errors
     /// [`WriteError::UnknownUser`].
     async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError>;
+
+    /// Removes a user with everything that is stored about them: their tokens, memberships and last uses. Their tokens are
+    /// refused from the next request on. The audit trail stays, without their data: an opaque name, `erased-` and random
+    /// characters, takes the place of their id, and origins are removed. The id may be created again, and has nothing of
+    /// what the earlier user had.
+    ///
+    /// # Errors
+    /// [`WriteError::UnknownUser`].
+    async fn delete_user(&self, id: &str) -> Result<(), WriteError>;
 
     /// Makes a person a member of an organization, or changes the role of a member.
     ///
@@ -55,7 +66,8 @@ pub trait StoreAdmin: CredentialStore {
     /// Stores a new credential.
     ///
     /// # Errors
-    /// [`WriteError::Taken`], [`WriteError::InvalidId`], [`WriteError::GrantOnToken`];
+    /// [`WriteError::Taken`]; [`WriteError::InvalidId`] for an id that
+    /// [`check_credential_id`](super::check_credential_id) refuses; [`WriteError::GrantOnToken`];
     /// [`WriteError::UnknownOrganization`] or [`WriteError::UnknownUser`] for its owner; [`WriteError::UnknownRole`] for a role
     /// that the record has from another catalogue than the store's.
     async fn insert(&self, record: Record) -> Result<(), WriteError>;
@@ -65,6 +77,14 @@ pub trait StoreAdmin: CredentialStore {
     /// # Errors
     /// [`WriteError::UnknownCredential`].
     async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError>;
+}
+
+/// Returns a new name for a user who is removed: `erased-` and 128 random bits in hex.
+pub(crate) fn erased_user() -> Result<UserId, StoreError> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(StoreError::unavailable)?;
+    let hex = random.iter().fold(String::from("erased-"), |text, byte| text + &format!("{byte:02x}"));
+    Ok(hex.as_str().into())
 }
 
 #[async_trait]
@@ -83,6 +103,10 @@ impl<S: StoreAdmin + ?Sized> StoreAdmin for Arc<S> {
 
     async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
         (**self).set_user_enabled(id, enabled).await
+    }
+
+    async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
+        (**self).delete_user(id).await
     }
 
     async fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), WriteError> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{StoreAdmin, StoreError, WriteError};
+use super::{Authority, Standing, StoreAdmin, StoreError, WriteError};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
@@ -43,13 +43,31 @@ pub trait ManagedStore: StoreAdmin {
     /// [`StoreError`].
     async fn credentials(&self, owner: &Owner, query: &ListQuery) -> Result<Vec<CredentialInfo>, StoreError>;
 
-    /// Does all of `commit`, or nothing. Durable once it has returned.
+    /// Makes all of the changes in `commit`, or none. They are durable once it has returned.
     ///
     /// # Errors
-    /// In this order: [`WriteError::UnknownOrganization`] or [`WriteError::UnknownUser`] for an owner to whom something is
-    /// to be added; [`WriteError::CapReached`]; [`WriteError::Taken`] for an id, a token's digest or an idempotency key of
-    /// the owner that is there already; [`WriteError::Changed`] when a credential is not as it was read; [`WriteError::Store`].
+    /// In this order: [`WriteError::NotPermitted`] when the [`Authority`] does not permit the change any more;
+    /// [`WriteError::UnknownOrganization`] or [`WriteError::UnknownUser`] for an owner to whom something is to be added;
+    /// [`WriteError::Taken`] for an id, a token's digest or an idempotency key of the owner that exists already;
+    /// [`WriteError::Changed`] when a credential is not as it was read; [`WriteError::CapReached`];
+    /// [`WriteError::Store`].
     async fn commit(&self, commit: &Commit) -> Result<(), WriteError>;
+
+    /// Deletes or disables one credential of an owner, or all of them, and returns the ids of those that it changed.
+    /// Durable once it has returned.
+    ///
+    /// Unlike [`commit`](Self::commit) it compares nothing with what was read before: ending a credential must not depend
+    /// on what its holder does at the same time. It changes what is not deleted (to disable: what is active), whatever its
+    /// name, expiry and successor are, and also when the rest of the row is damaged. Each credential that it changed gets
+    /// an audit event in the same transaction.
+    ///
+    /// To end [all](EndTarget::All) is one act: what a credential of the owner issues at the same time is ended too, or is
+    /// refused as [`WriteError::NotPermitted`].
+    ///
+    /// # Errors
+    /// [`WriteError::NotPermitted`], [`WriteError::Store`]. A credential that does not exist, belongs to another owner or
+    /// has been ended before is no error; its id is not among those returned.
+    async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError>;
 
     /// Lists events about credentials of `owner`, the newest first: at most `limit`, only those with a number below
     /// `before`.
@@ -87,12 +105,123 @@ pub const USE_GRANULARITY_MILLIS: i64 = 60_000;
 pub struct Commit {
     /// Whose credentials these are.
     pub owner: Owner,
+    /// On whose behalf, checked again in the transaction of the change.
+    pub authority: Authority,
     /// A credential to add.
     pub insert: Option<Insert>,
     /// Credentials to change.
     pub changes: Vec<Alteration>,
-    /// What to tell of it.
+    /// The audit events to store with it.
     pub events: Vec<Event>,
+    /// The most credentials that may be accepted once the change is made; `None` for a change that adds none to them.
+    pub cap: Option<Cap>,
+}
+
+impl Commit {
+    /// Creates a commit that changes nothing yet.
+    #[must_use]
+    pub fn new(owner: Owner, authority: Authority) -> Self {
+        Self { owner, authority, insert: None, changes: Vec::new(), events: Vec::new(), cap: None }
+    }
+}
+
+/// A limit on how many credentials of one owner are accepted at the same time.
+///
+/// Counted are those that are active and not expired, among them the ones that were rotated and still are in their
+/// overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cap {
+    /// The most.
+    pub limit: u32,
+    /// The moment that decides what has expired.
+    pub at: UnixMillis,
+}
+
+impl Cap {
+    /// Creates a limit, for what is accepted at `at`.
+    #[must_use]
+    pub fn new(limit: u32, at: UnixMillis) -> Self {
+        Self { limit, at }
+    }
+}
+
+/// Credentials to delete or to disable, with what the audit trail says of it.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// Whose credentials these are.
+    pub owner: Owner,
+    /// Which of them.
+    pub target: EndTarget,
+    /// What becomes of them.
+    pub to: EndStatus,
+    /// On whose behalf, checked again in the transaction of the change.
+    pub authority: Authority,
+    /// When.
+    pub at: UnixMillis,
+    /// What the audit events say has happened.
+    pub action: Action,
+    /// Who did it.
+    pub by: Who,
+    /// From where, as the service has stated it.
+    pub origin: Option<Box<str>>,
+}
+
+/// Which credentials of an owner to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "every store has to handle each")]
+pub enum EndTarget {
+    /// The one with this public id.
+    One(CredentialId),
+    /// All of them.
+    All,
+}
+
+/// What becomes of credentials that are ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "every store has to handle each")]
+pub enum EndStatus {
+    /// They can be enabled again.
+    Disabled,
+    /// They never come back.
+    Deleted,
+}
+
+impl EndStatus {
+    /// Returns the standing that the credentials have afterwards.
+    #[must_use]
+    pub fn standing(self) -> Standing {
+        match self {
+            Self::Disabled => Standing::Disabled,
+            Self::Deleted => Standing::Deleted,
+        }
+    }
+
+    /// Returns whether a credential that stands as `standing` is changed.
+    #[must_use]
+    pub fn applies_to(self, standing: Standing) -> bool {
+        match self {
+            Self::Disabled => !matches!(standing, Standing::Disabled | Standing::Deleted),
+            Self::Deleted => standing != Standing::Deleted,
+        }
+    }
+}
+
+impl Ending {
+    /// Returns the audit event of one credential that was ended.
+    #[must_use]
+    pub fn event(&self, credential: CredentialId) -> Event {
+        Event {
+            number: 0,
+            at: self.at,
+            action: self.action,
+            owner: self.owner.clone(),
+            credential,
+            related: None,
+            by: self.by.clone(),
+            origin: self.origin.clone(),
+        }
+    }
 }
 
 /// A credential to add.
@@ -104,9 +233,6 @@ pub struct Insert {
     pub digest: Digest,
     /// The idempotency key that it is issued under, with the fingerprint of the request.
     pub idempotency: Option<(Box<str>, [u8; 32])>,
-    /// Refuses when the owner already has so many credentials that count, or could: not deleted, not expired at the
-    /// creation of the new one, and not rotated.
-    pub cap: Option<u32>,
 }
 
 /// A credential to change, if it still is as it was read.
@@ -143,22 +269,34 @@ pub struct Use {
     pub id: CredentialId,
     /// The last time.
     pub at: UnixMillis,
+    /// Whether it was accepted at least once by a lookup that knew of its rotation. Tells a use after the rotation from one
+    /// before it, whatever the clocks of the nodes say.
+    pub after_rotation: bool,
 }
 
 /// What is known of a credential that was used.
 pub(crate) struct Used {
     pub(crate) owner: Owner,
+    /// The last use that is recorded.
     pub(crate) recorded: Option<UnixMillis>,
-    /// What was issued in its place, and when.
+    /// The successor, and when it was issued.
     pub(crate) rotated: Option<(CredentialId, UnixMillis)>,
+    /// Whether [`Action::UsedAfterRotation`] has been recorded of it.
+    pub(crate) reported: bool,
 }
 
 impl Use {
-    /// Decides whether it is to be written, and which event it is, if it is one.
+    /// Returns the use as it is recorded: never later than `now` by the store's own clock, so that a node whose clock is
+    /// ahead cannot hide the uses that follow.
+    pub(crate) fn clipped(&self, now: UnixMillis) -> Self {
+        Self { at: UnixMillis(self.at.0.min(now.0)), ..self.clone() }
+    }
+
+    /// Decides whether it is to be recorded, and which event it is, if it is one.
     pub(crate) fn judge(&self, known: Used) -> (bool, Option<Event>) {
-        let Used { owner, recorded, rotated } = known;
+        let Used { owner, recorded, rotated, reported } = known;
         let due = recorded.is_none_or(|last| self.at.0 >= last.0.saturating_add(USE_GRANULARITY_MILLIS));
-        let first = rotated.filter(|(_, moment)| self.at >= *moment && recorded.is_none_or(|last| last < *moment));
+        let first = rotated.filter(|(_, moment)| !reported && (self.after_rotation || self.at >= *moment));
         let event = first.map(|(successor, _)| Event {
             number: 0,
             at: self.at,
@@ -193,6 +331,10 @@ impl<S: ManagedStore + ?Sized> ManagedStore for Arc<S> {
 
     async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
         (**self).commit(commit).await
+    }
+
+    async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
+        (**self).end(ending).await
     }
 
     async fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Result<Vec<Event>, StoreError> {

@@ -19,9 +19,11 @@
 //! A store never sees a plain-text token.
 
 mod admin;
+mod authority;
 mod cached;
 mod feed;
 mod guard;
+mod ids;
 mod managed;
 mod memory;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -38,10 +40,15 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 pub use admin::StoreAdmin;
+pub(crate) use admin::erased_user;
+pub use authority::{ActorState, Authority, Requirements};
 pub use cached::{Cached, Monotonic, StoreReader};
 pub use feed::{Change, Feed, FeedEvent};
 pub(crate) use guard::guarded;
-pub use managed::{Alteration, Commit, Insert, ListQuery, ManagedStore, USE_GRANULARITY_MILLIS, Use};
+pub use ids::{check_credential_id, check_organization_id, check_user_id};
+pub use managed::{
+    Alteration, Cap, Commit, EndStatus, EndTarget, Ending, Insert, ListQuery, ManagedStore, USE_GRANULARITY_MILLIS, Use,
+};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 use super::{
-    Commit, Insert, Record, Standing, StoreError,
-    WriteError::{self, GrantOnToken, InvalidId, UnknownRole},
+    Authority, Commit, Insert, Record, Standing, StoreError,
+    WriteError::{self, GrantOnToken, UnknownRole},
+    check_credential_id,
 };
 use crate::{
     clock::{Clock, SystemClock},
-    credential::{Kind, is_key_id},
+    credential::Kind,
     manage::{CredentialInfo, Owner},
     principal::Catalogue,
     secret::{Digest, Pepper, Peppers},
@@ -26,8 +27,8 @@ impl Commit {
             // It would be kept under two, which no token verifies.
             return Err(StoreError::UnknownPepper(pepper.name().into()).into());
         }
+        check_credential_id(record.kind(), record.id())?;
         let owner = match record.kind() {
-            Kind::OrgKey if !is_key_id(record.id()) => return Err(InvalidId(record.id().into())),
             Kind::OrgKey => Owner::Organization(record.organization().map_or_else(|| "".into(), Into::into)),
             Kind::PersonalToken if has_grant(record) => return Err(GrantOnToken),
             Kind::PersonalToken => Owner::User(record.user().map_or_else(|| "".into(), Into::into)),
@@ -45,8 +46,8 @@ impl Commit {
             expires_at: record.expires_at(),
             ..CredentialInfo::new(record.id(), owner.clone())
         };
-        let insert = Insert { info, digest: record.digest().clone(), idempotency: None, cap: None };
-        Ok(Self { owner, insert: Some(insert), changes: Vec::new(), events: Vec::new() })
+        let insert = Insert { info, digest: record.digest().clone(), idempotency: None };
+        Ok(Self { insert: Some(insert), ..Self::new(owner, Authority::Unconditional) })
     }
 }
 

@@ -30,6 +30,7 @@ pub struct Record {
     // In two fields, which are eight bytes smaller than an `Option`; stores keep millions of records.
     expires_at: UnixMillis,
     can_expire: bool,
+    rotated: bool,
     kind: Kind,
     standing: Standing,
     grant: Arc<Grant>,
@@ -88,6 +89,7 @@ impl Record {
             digest,
             expires_at: UnixMillis(0),
             can_expire: false,
+            rotated: false,
             kind,
             standing: Standing::Active,
             grant: Arc::new(Grant {
@@ -119,7 +121,8 @@ impl Record {
         }))
     }
 
-    /// Grants exactly `scopes`. What they imply is added by [`Catalogue::expand`].
+    /// Grants exactly `scopes`. A store makes them of stored ones with [`Catalogue::expand`], which adds what they imply and
+    /// leaves out what the catalogue does not know.
     #[must_use]
     pub fn with_scopes(self, scopes: ScopeSet) -> Self {
         self.regrant(|grant| grant.scopes = scopes)
@@ -164,6 +167,17 @@ impl Record {
     pub fn expiring_at(self, moment: impl Into<Option<UnixMillis>>) -> Self {
         let moment = moment.into();
         Self { can_expire: moment.is_some(), expires_at: moment.unwrap_or(UnixMillis(0)), ..self }
+    }
+
+    /// Sets whether another credential was issued in the place of this one. It counts until it expires; its uses are
+    /// reported to the audit trail.
+    #[must_use]
+    pub fn rotated(self, rotated: bool) -> Self {
+        Self { rotated, ..self }
+    }
+
+    pub(crate) fn is_rotated(&self) -> bool {
+        self.rotated
     }
 
     /// Sets the standing; [`Standing::Active`] by default.

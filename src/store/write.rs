@@ -5,10 +5,13 @@
 #[non_exhaustive]
 pub enum WriteError {
     /// The id, or the digest of a personal token, is taken, perhaps by something deleted.
-    #[error("{0:?} is taken")]
+    #[error("the id {0:?}, or the digest of a token, is already taken")]
     Taken(Box<str>),
-    /// A key's id that could not stand in a token.
-    #[error("{0:?} cannot be the id of a key: letters, digits, `-`, `_`, `~`, `+`, `/`, at least one")]
+    /// The id of an organization, a user or a credential that no header or token could name.
+    #[error(
+        "invalid id {0:?}: use 1 to 256 visible ASCII characters, \
+         for a key only letters, digits, `-`, `_`, `~`, `+` and `/`"
+    )]
     InvalidId(Box<str>),
     /// A personal token's record that names an organization, a role or scopes, which its owner's memberships decide.
     #[error("what a personal token may do follows from memberships and cannot be set on it")]
@@ -26,8 +29,12 @@ pub enum WriteError {
     #[error("the catalogue has no role {0:?}")]
     UnknownRole(Box<str>),
     /// The owner has as many credentials as it may have.
-    #[error("the owner already has {0} credentials, which is the most")]
+    #[error("the owner has reached the limit of {0} credentials")]
     CapReached(u32),
+    /// The actor may not make the change any more: it was revoked, has expired, or holds less than when the change was
+    /// decided.
+    #[error("the actor may no longer make this change")]
+    NotPermitted,
     /// A credential is not as it was read: somebody else changed it meanwhile.
     #[error("the credential was changed by somebody else meanwhile")]
     Changed,

@@ -137,6 +137,11 @@ impl StoreAdmin for Shelf {
         self.outcome()
     }
 
+    async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
+        StoreAdmin::delete_user(&self.memory, id).await?;
+        self.outcome()
+    }
+
     async fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), WriteError> {
         self.memory.set_member(user, organization, role)?;
         self.outcome()

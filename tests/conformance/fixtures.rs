@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 use tower_api_key::clock::UnixMillis;
-use tower_api_key::principal::{Catalogue, ScopeSet};
+use tower_api_key::principal::Catalogue;
 use tower_api_key::secret::Digest;
 use tower_api_key::store::{MemoryStore, Record};
 
@@ -12,7 +12,7 @@ use super::BoxError;
 
 /// Makes a store with everything in it; `scopes` go to the keys that take theirs from the case.
 pub(super) fn fill(fixtures: &Value, scopes: &[String]) -> Result<MemoryStore, BoxError> {
-    let store = MemoryStore::with_catalogue(catalogue(fixtures)?);
+    let store = MemoryStore::with_catalogue(catalogue(fixtures, scopes)?);
     create_organizations(&store, fixtures)?;
     create_users(&store, fixtures)?;
     for (name, key) in members(fixtures, "keys")? {
@@ -47,8 +47,9 @@ pub(super) fn unreadable(fixtures: &Value) -> HashSet<String> {
     damaged.filter_map(|key| key.get("id")?.as_str()).map(str::to_owned).collect()
 }
 
-/// The roles of the fixtures, with the two implications that the protocol states.
-fn catalogue(fixtures: &Value) -> Result<Catalogue, BoxError> {
+/// The roles of the fixtures, with the two implications that the protocol states, and a role that holds the scopes of the
+/// case, as far as they are scopes: what a catalogue does not know grants nothing.
+fn catalogue(fixtures: &Value, scopes: &[String]) -> Result<Catalogue, BoxError> {
     let mut builder = Catalogue::builder()
         .implies("members:manage", "members:read")
         .implies("conversations:read_sensitive", "conversations:read");
@@ -56,7 +57,9 @@ fn catalogue(fixtures: &Value) -> Result<Catalogue, BoxError> {
         let scopes = scopes.as_array().ok_or("a role is not a list of scopes")?;
         builder = builder.role(role, scopes.iter().filter_map(Value::as_str));
     }
-    Ok(builder.build()?)
+    let is_scope = |name: &String| Catalogue::builder().role("case", [name.as_str()]).build().is_ok();
+    let of_case = granted(scopes)?.into_iter().filter(is_scope);
+    Ok(builder.role("scopes of the case", of_case).build()?)
 }
 
 /// Creates parents before their children, in whatever order they lie in the file.
@@ -99,7 +102,7 @@ fn insert_key(store: &MemoryStore, key: &Value, scopes: &[String]) -> Result<(),
     let record = Record::org_key(id, digest, text(key, "org")?).expiring_at(expiry(key));
     let record = match key.get("role").and_then(Value::as_str) {
         Some(role) => record.with_role(role, store.catalogue())?,
-        None => record.with_scopes(granted(store.catalogue(), scopes)?),
+        None => record.with_scopes(store.catalogue().expand(granted(scopes)?)),
     };
     store.insert(record)?;
     if is(key, "deleted") {
@@ -108,8 +111,8 @@ fn insert_key(store: &MemoryStore, key: &Value, scopes: &[String]) -> Result<(),
     Ok(())
 }
 
-/// Expands `gen:<template with {N}> <count>`, and adds what the scopes imply.
-fn granted(catalogue: &Catalogue, scopes: &[String]) -> Result<ScopeSet, BoxError> {
+/// Expands `gen:<template with {N}> <count>`.
+fn granted(scopes: &[String]) -> Result<Vec<String>, BoxError> {
     let mut granted = Vec::new();
     for scope in scopes {
         let Some(generated) = scope.strip_prefix("gen:") else {
@@ -123,7 +126,7 @@ fn granted(catalogue: &Catalogue, scopes: &[String]) -> Result<ScopeSet, BoxErro
         let count: usize = count.parse()?;
         granted.extend((0..count).map(|number| template.replace("{N}", &number.to_string())));
     }
-    Ok(catalogue.expand(granted))
+    Ok(granted)
 }
 
 fn members<'a>(fixtures: &'a Value, name: &str) -> Result<&'a Map<String, Value>, BoxError> {

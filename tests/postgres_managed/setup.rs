@@ -4,9 +4,12 @@ use sqlx::{AssertSqlSafe, Connection, migrate::Migrator, postgres::PgPoolOptions
 use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
-    manage::{Action, Owner},
-    principal::Catalogue,
-    store::{Credential, CredentialStore, ListQuery, Lookup, ManagedStore, PostgresStore, StoreAdmin, StoreError, Use},
+    manage::{Action, Owner, Who},
+    principal::{Catalogue, CredentialId},
+    store::{
+        Authority, Cap, Credential, CredentialStore, EndStatus, EndTarget, Ending, ListQuery, Lookup, ManagedStore,
+        PostgresStore, StoreAdmin, StoreError, Use, postgres::SetupError,
+    },
 };
 
 use super::{Fixture, ORG, USER, all, altering, code, event, info, inserting, owners, pg};
@@ -53,40 +56,146 @@ async fn the_rows_of_older_versions_are_managed() {
     }
 }
 
+/// Requests wait behind a migration that waits.
+#[tokio::test]
+async fn a_migration_gives_up_on_a_table_that_somebody_has_locked() {
+    let Some(cluster) = pg::shared() else { return };
+    let schema = pg::fresh_schema();
+    make_first_version(cluster, &schema).await;
+    let mut connection = cluster.connection().await;
+    let mut reading = connection.begin().await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(format!("SELECT FROM {schema}.credentials"))).execute(&mut *reading).await.unwrap();
+    let store = cluster.unmade_store(&schema);
+    let refused = store.migrate().await;
+    assert!(matches!(refused, Err(SetupError::Failed(_))), "{refused:?}");
+    assert_eq!(cluster.psql(&format!("SELECT max(version) FROM {schema}._migrations")), "1");
+    reading.rollback().await.unwrap();
+    store.migrate().await.unwrap();
+}
+
 fn is_corrupt<T: std::fmt::Debug>(outcome: Result<T, StoreError>, name: &str) {
     assert!(matches!(outcome, Err(StoreError::Corrupt(_))), "{name}: {outcome:?}");
 }
 
+/// Removes every constraint that refuses damage.
+fn allow_damage(fixture: &Fixture) {
+    fixture.psql(
+        "DO $$ DECLARE one record; BEGIN
+            FOR one IN SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid = 'credentials'::regclass LOOP
+                EXECUTE format('ALTER TABLE credentials DROP CONSTRAINT %I', one.conname);
+            END LOOP;
+        END $$",
+    );
+}
+
+const DAMAGES: [&str; 8] = [
+    "scopes = ARRAY['agents:read', NULL]",
+    "scopes = ARRAY['']",
+    "scopes = ARRAY['agents:read', 'two words']",
+    "scopes = ARRAY[['agents:read'], ['agents:write']]",
+    "standing = 'odd'",
+    "standing = ''",
+    "standing = 'odd', scopes = ARRAY[NULL]::text[]",
+    "standing = 'ACTIVE'",
+];
+
 #[tokio::test]
-async fn a_row_that_cannot_be_read_is_an_error_for_its_own_question() {
+async fn a_damaged_row_is_marked_and_refused_and_ends_like_any_other() {
+    let Some(fixture) = Fixture::make().await else { return };
+    allow_damage(&fixture);
+    let (owner, _) = &owners()[0];
+    let store = &fixture.store;
+    fixture.insert(info(owner, "good")).await;
+    for (number, damage) in DAMAGES.iter().enumerate() {
+        for (status, ending) in [(EndStatus::Disabled, "disabled"), (EndStatus::Deleted, "deleted")] {
+            let id = format!("k{number}-{ending}");
+            fixture.insert(info(owner, &id)).await;
+            fixture.psql(&format!("UPDATE credentials SET {damage} WHERE id = '{id}'"));
+            is_corrupt(store.find(&Lookup::new(Credential::OrgKey { id: &id }, None)).await, damage);
+            let found = store.credential(owner, &id).await.unwrap().unwrap();
+            assert!(found.damaged, "{damage}: {found:?}");
+            let list = store.credentials(owner, &all()).await.unwrap();
+            assert!(list.contains(&found) && list.contains(&info(owner, "good")), "{damage}");
+            let one = ending_of(owner, EndTarget::One(id.as_str().into()), status);
+            assert_eq!(store.end(&one).await.unwrap(), [CredentialId::from(&*id)], "{damage}");
+            let stored = fixture.psql(&format!("SELECT standing FROM credentials WHERE id = '{id}'"));
+            assert_eq!(stored, ending, "{damage}");
+        }
+    }
+    for (number, damage) in DAMAGES.iter().enumerate() {
+        fixture.insert(info(owner, &format!("all{number}"))).await;
+        fixture.psql(&format!("UPDATE credentials SET {damage} WHERE id = 'all{number}'"));
+    }
+    let mut ended = store.end(&ending_of(owner, EndTarget::All, EndStatus::Deleted)).await.unwrap();
+    ended.retain(|id| id.as_str().starts_with("all") || id.as_str() == "good");
+    assert_eq!(ended.len(), DAMAGES.len() + 1);
+    assert_eq!(fixture.psql("SELECT count(*) FROM credentials WHERE standing <> 'deleted'"), "0");
+}
+
+#[tokio::test]
+async fn the_schema_refuses_what_no_writer_writes_and_takes_the_end_of_what_it_has() {
+    let Some(cluster) = pg::shared() else { return };
+    let schema = pg::fresh_schema();
+    make_first_version(cluster, &schema).await;
+    let in_schema = |sql: &str| cluster.psql(&format!("SET search_path TO {schema}; {sql}"));
+    in_schema(&format!("INSERT INTO organizations (id) VALUES ('{ORG}'); INSERT INTO users (id) VALUES ('{USER}')"));
+    let damages = &DAMAGES[..4];
+    for (number, damage) in damages.iter().enumerate() {
+        let scopes = damage.trim_start_matches("scopes = ");
+        in_schema(&format!(
+            "INSERT INTO credentials (kind, id, digest, organization_id, scopes)
+            VALUES ('org_key', 'old{number}', decode(repeat('ab', 32), 'hex'), '{ORG}', {scopes})"
+        ));
+    }
+    let store = cluster.unmade_store(&schema);
+    store.migrate().await.unwrap();
+    let (owner, _) = &owners()[0];
+    store.commit(&inserting(info(owner, "good"))).await.unwrap();
+    for damage in damages.iter().chain(&["name = E'a\\nb'", "role = ''", "pepper = ''", "idempotency_key = 'alone'"]) {
+        assert!(cluster.refuses(&format!("UPDATE {schema}.credentials SET {damage} WHERE id = 'good'")), "{damage}");
+    }
+    for sql in [
+        "INSERT INTO organizations (id) VALUES ('')",
+        "INSERT INTO organizations (id) VALUES (E' \\t')",
+        "INSERT INTO users (id) VALUES (' ')",
+        "INSERT INTO memberships VALUES ('user_test', 'org_test', '')",
+    ] {
+        assert!(cluster.refuses(&format!("SET search_path TO {schema}; {sql}")), "{sql}");
+    }
+    assert_eq!(store.credentials(owner, &all()).await.unwrap().len(), damages.len() + 1);
+    for (number, to) in
+        [EndStatus::Disabled, EndStatus::Deleted, EndStatus::Disabled, EndStatus::Deleted].iter().enumerate()
+    {
+        let id = CredentialId::from(format!("old{number}"));
+        let ended = store.end(&ending_of(owner, EndTarget::One(id.clone()), *to)).await.unwrap();
+        assert_eq!(ended, [id]);
+    }
+}
+
+fn ending_of(owner: &Owner, target: EndTarget, to: EndStatus) -> Ending {
+    Ending {
+        owner: owner.clone(),
+        target,
+        to,
+        authority: Authority::Unconditional,
+        at: UnixMillis(2_000),
+        action: Action::Deleted,
+        by: Who::Operator("operator-test".into()),
+        origin: None,
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_is_an_error_for_its_own_owner() {
     let Some(fixture) = Fixture::make().await else { return };
     let (owner, other) = &owners()[0];
     let mut damaged = inserting(info(owner, "damaged"));
     damaged.insert.as_mut().unwrap().idempotency = Some(("key-test".into(), [1; 32]));
     damaged.events.push(event(owner, "damaged", Action::Issued));
     fixture.store.commit(&damaged).await.unwrap();
-    fixture.insert(info(owner, "good")).await;
-    fixture.insert(info(other, "others")).await;
-    fixture.psql(
-        "ALTER TABLE credentials DROP CONSTRAINT standing_is_known;
-        UPDATE credentials SET standing = 'odd' WHERE id = 'damaged'",
-    );
-    is_corrupt(fixture.store.credential(owner, "damaged").await, "question");
-    is_corrupt(fixture.store.issued_under(owner, "key-test").await, "idempotency");
-    is_corrupt(fixture.store.credentials(owner, &all()).await, "list");
-    assert!(fixture.store.credential(owner, "good").await.unwrap().is_some());
-    assert_eq!(fixture.store.credentials(other, &all()).await.unwrap().len(), 1);
-
-    for (name, sql) in [
-        (
-            "scopes",
-            "UPDATE credentials SET standing = 'active', scopes = ARRAY['agents:read', NULL] WHERE id = 'damaged'",
-        ),
-        ("fingerprint", "UPDATE credentials SET scopes = NULL, request = NULL WHERE id = 'damaged'"),
-    ] {
-        fixture.psql(sql);
-        is_corrupt(fixture.store.issued_under(owner, "key-test").await, name);
-    }
+    allow_damage(&fixture);
+    fixture.psql("UPDATE credentials SET request = NULL WHERE id = 'damaged'");
+    is_corrupt(fixture.store.issued_under(owner, "key-test").await, "fingerprint");
     for (name, sql) in [
         ("action", "UPDATE events SET action = 'odd'"),
         ("doer", "UPDATE events SET action = 'issued', by_sort = 'odd'"),
@@ -114,9 +223,9 @@ async fn what_contains_nul_is_unknown_and_cannot_be_written() {
         let behind = ListQuery { after: Some((UnixMillis(9_000), "a\0".into())), ..all() };
         assert_eq!(store.credentials(&owner, &behind).await.unwrap(), []);
         assert_eq!(store.events(&nul, None, 10).await.unwrap(), []);
-        let used = Use { kind: owner.kind(), id: "a\0".into(), at: UnixMillis(9_000) };
+        let used = Use { kind: owner.kind(), id: "a\0".into(), at: UnixMillis(9_000), after_rotation: false };
         assert_eq!(store.record_uses(&[used]).await.unwrap(), []);
-        assert_eq!(code(&store.commit(&inserting(info(&owner, "b\0"))).await), "store");
+        assert_eq!(code(&store.commit(&inserting(info(&owner, "b\0"))).await), "invalid id");
         assert_eq!(code(&store.commit(&inserting(info(&nul, "b"))).await), "unknown owner");
         let mut keyed = inserting(info(&owner, "b"));
         keyed.insert.as_mut().unwrap().idempotency = Some(("key\0".into(), [1; 32]));
@@ -132,7 +241,7 @@ fn long(salt: u64) -> String {
         *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         Some(char::from(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"[(*state >> 58) as usize]))
     };
-    std::iter::repeat_n((), 1_300).scan(salt, |state, ()| next(state)).collect()
+    std::iter::repeat_n((), 256).scan(salt, |state, ()| next(state)).collect()
 }
 
 #[tokio::test]
@@ -159,7 +268,7 @@ async fn the_documented_rights_are_enough_for_management() {
     fixture.psql(&format!(
         "CREATE ROLE manager LOGIN; GRANT USAGE ON SCHEMA {schema} TO manager;
         GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO manager;
-        GRANT INSERT, UPDATE ON organizations, users, memberships, credentials, uses TO manager;
+        GRANT INSERT, UPDATE ON organizations, users, memberships, credentials, uses, owner_turns TO manager;
         GRANT DELETE ON memberships TO manager; GRANT INSERT ON events TO manager",
         schema = fixture.schema
     ));
@@ -168,18 +277,23 @@ async fn the_documented_rights_are_enough_for_management() {
     store.migrate().await.unwrap();
     for (owner, _) in owners() {
         let mut issue = inserting(info(&owner, "k"));
-        issue.insert.as_mut().unwrap().cap = Some(1);
+        issue.cap = Some(Cap::new(1, UnixMillis(1_000)));
         issue.events.push(event(&owner, "k", Action::Issued));
         store.commit(&issue).await.unwrap();
         let rotate = altering(&info(&owner, "k"), |after| {
             (after.rotated_to, after.rotated_at) = (Some("k2".into()), Some(UnixMillis(2_000)));
         });
         store.commit(&rotate).await.unwrap();
-        let used = Use { kind: owner.kind(), id: "k".into(), at: UnixMillis(9_000) };
+        let used = Use { kind: owner.kind(), id: "k".into(), at: UnixMillis(9_000), after_rotation: false };
         assert_eq!(store.record_uses(&[used]).await.unwrap().len(), 1);
         assert_eq!(store.events(&owner, None, 10).await.unwrap().len(), 2);
         store.delete(owner.kind(), "k").await.unwrap();
+        store.end(&ending_of(&owner, EndTarget::All, EndStatus::Disabled)).await.unwrap();
     }
+    let refused = store.delete_user(USER).await;
+    assert_eq!(code(&refused), "store", "{refused:?}");
+    fixture.psql("GRANT UPDATE ON events TO manager; GRANT DELETE ON users, credentials, uses, owner_turns TO manager");
+    store.delete_user(USER).await.unwrap();
 }
 
 #[tokio::test]
@@ -195,6 +309,6 @@ async fn a_role_without_the_audit_trail_is_told_at_the_start() {
             PgPoolOptions::new().connect_lazy_with(fixture.cluster.options().username(&format!("half_{number}")));
         let store = PostgresStore::new(pool, Catalogue::documented()).with_schema(&fixture.schema).unwrap();
         let refused = store.check().await;
-        assert!(matches!(refused, Err(tower_api_key::store::postgres::SetupError::Denied(_))), "{table}: {refused:?}");
+        assert!(matches!(refused, Err(SetupError::Denied(_))), "{table}: {refused:?}");
     }
 }

@@ -13,7 +13,7 @@ use tower_api_key::{
 use super::{Fixture, info, owners};
 
 fn used(owner: &Owner, id: &str, at: i64) -> Use {
-    Use { kind: owner.kind(), id: id.into(), at: UnixMillis(at) }
+    Use { kind: owner.kind(), id: id.into(), at: UnixMillis(at), after_rotation: false }
 }
 
 impl Fixture {
@@ -37,7 +37,6 @@ async fn a_use_is_written_at_most_once_a_minute() {
         ("before it", 1, 1_000_000),
         ("long before it", i64::MIN, 1_000_000),
         ("a minute later", 1_060_000, 1_060_000),
-        ("the end of time", i64::MAX, i64::MAX),
     ];
     for (owner, _) in owners() {
         for id in ["k", "other", "never"] {
@@ -53,6 +52,12 @@ async fn a_use_is_written_at_most_once_a_minute() {
             assert_eq!(fixture.last_use(&owner, "k").await, Some(recorded), "{name}");
         }
         assert_eq!(fixture.last_use(&owner, "other").await, Some(i64::MIN));
+        // A node whose clock is ahead cannot hide the uses that follow.
+        let clock = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)";
+        let before: i64 = fixture.psql(clock).parse().unwrap();
+        assert_eq!(fixture.tell(&[used(&owner, "k", i64::MAX)]).await, []);
+        let recorded = fixture.last_use(&owner, "k").await.unwrap();
+        assert!((before..=fixture.psql(clock).parse().unwrap()).contains(&recorded));
         assert_eq!(fixture.last_use(&owner, "never").await, None);
         assert_eq!(fixture.psql(log), changes, "a use is no change");
     }
@@ -76,29 +81,33 @@ async fn the_first_use_after_a_rotation_is_written_and_is_an_event() {
     let Some(fixture) = Fixture::make().await else { return };
     let at = 1_000_000; // of the rotation
     let table = [
-        ("never used", None, at, true),
-        ("never used, and long after", None, at + 900_000, true),
-        ("used just before", Some(at - 1), at, true),
-        ("used just before, and before again", Some(at - 2), at - 1, false),
-        ("never used, and before", None, at - 1, false),
-        ("used since", Some(at), at + 1, false),
-        ("used since, and much later", Some(at), at + 60_000, false),
-        ("used long before", Some(at - 900_000), at + 5, true),
+        ("never used", None, false, at, false, true),
+        ("never used, and long after", None, false, at + 900_000, false, true),
+        ("used just before", Some(at - 1), false, at, false, true),
+        ("used just before, and before again", Some(at - 2), false, at - 1, false, false),
+        ("never used, and before", None, false, at - 1, false, false),
+        ("used by a clock that was ahead", Some(at + 10_000), false, at + 1, false, true),
+        ("before by the clock of a node that knew of the rotation", Some(at - 2), false, at - 1, true, true),
+        ("reported", Some(at), true, at + 1, true, false),
+        ("reported, and much later", Some(at), true, at + 60_000, true, false),
+        ("used long before", Some(at - 900_000), false, at + 5, false, true),
     ];
     for (owner, other) in owners() {
-        for (number, (name, recorded, now, is_event)) in table.into_iter().enumerate() {
+        for (number, (name, recorded, reported, now, knew, is_event)) in table.into_iter().enumerate() {
             let owner = if number % 2 == 0 { &owner } else { &other };
             let id = format!("k{number}");
             let mut old = info(owner, &id);
             (old.rotated_to, old.rotated_at) = (Some("new".into()), Some(UnixMillis(at)));
             fixture.insert(old).await;
             if let Some(before) = recorded {
-                fixture.psql(&format!("INSERT INTO uses VALUES ('{}', '{id}', {before})", owner.kind().as_str()));
+                let kind = owner.kind().as_str();
+                fixture.psql(&format!("INSERT INTO uses VALUES ('{kind}', '{id}', {before}, {reported})"));
             }
-            let events = fixture.tell(&[used(owner, &id, now)]).await;
+            let events = fixture.tell(&[Use { after_rotation: knew, ..used(owner, &id, now) }]).await;
             assert_eq!(events.len(), usize::from(is_event), "{name}");
             let written = is_event || recorded.is_none_or(|before| now >= before + 60_000);
-            assert_eq!(fixture.last_use(owner, &id).await, if written { Some(now) } else { recorded }, "{name}");
+            let last = if written { recorded.max(Some(now)) } else { recorded };
+            assert_eq!(fixture.last_use(owner, &id).await, last, "{name}");
             if is_event {
                 let expected = Event {
                     number: events[0].number,
@@ -113,7 +122,8 @@ async fn the_first_use_after_a_rotation_is_written_and_is_an_event() {
                 assert_eq!(events, [expected], "{name}");
                 assert_eq!(fixture.store.events(owner, None, 1).await.unwrap(), events, "{name}");
             }
-            assert_eq!(fixture.tell(&[used(owner, &id, now + 60_000)]).await.len(), usize::from(now < at), "{name}");
+            let again = fixture.tell(&[used(owner, &id, now + 60_000)]).await.len();
+            assert_eq!(again, usize::from(!is_event && !reported), "{name}");
         }
     }
 }

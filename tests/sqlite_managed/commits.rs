@@ -3,10 +3,10 @@
 use tower_api_key::{
     clock::UnixMillis,
     manage::{Action, CredentialInfo, Owner},
-    store::{Commit, Insert, ManagedStore, SqliteStore, Standing, StoreAdmin, WriteError},
+    store::{Cap, Commit, Insert, ManagedStore, SqliteStore, Standing, StoreAdmin, WriteError},
 };
 
-use super::{File, add, adding, altering, in_memory, info, insert, organization, owners, user};
+use super::{File, add, adding, altering, capped, in_memory, info, insert, organization, owners, user};
 
 #[tokio::test]
 async fn a_commit_that_is_refused_leaves_nothing() {
@@ -29,7 +29,6 @@ async fn a_commit_that_is_refused_leaves_nothing() {
     let bad = altering(&stale, |info| info.standing = Standing::Deleted);
     let unknown = altering(&info(&alpha, "unknown"), |info| info.name = "new".into());
     let new = || adding(insert(info(&alpha, "new")));
-    let capped = Insert { cap: Some(1), ..insert(info(&alpha, "there")) };
     let digest = Insert { digest: token.digest.clone(), ..insert(info(&user("beta"), "new")) };
     let key = Insert { idempotency: token.idempotency.clone(), ..insert(info(&user("alpha"), "new")) };
     let nul = insert(info(&alpha, "a\0b"));
@@ -39,7 +38,13 @@ async fn a_commit_that_is_refused_leaves_nothing() {
         ("no such organization", adding(insert(info(&organization("nowhere"), "new"))), "UnknownOrganization"),
         ("a deleted organization", adding(insert(info(&organization("gone"), "new"))), "UnknownOrganization"),
         ("no such person", adding(insert(info(&user("nobody"), "new"))), "UnknownUser"),
-        ("the cap comes before what is taken", adding(capped), "CapReached(1)"),
+        ("the cap", capped(insert(info(&alpha, "new")), 1), "CapReached(1)"),
+        ("what is taken comes before the cap", capped(insert(info(&alpha, "there")), 1), "Taken(\"there\")"),
+        (
+            "what was changed comes before the cap",
+            with_changes(capped(insert(info(&alpha, "new")), 1), &[&bad]),
+            "Changed",
+        ),
         ("an id", adding(insert(info(&alpha, "there"))), "Taken(\"there\")"),
         ("an id, before a change", with_changes(adding(insert(info(&alpha, "there"))), &[&bad]), "Taken(\"there\")"),
         ("a token's digest", adding(digest), "Taken(\"new\")"),
@@ -47,7 +52,7 @@ async fn a_commit_that_is_refused_leaves_nothing() {
         ("a change of what is not as it was read", with_changes(new(), &[&good, &bad]), "Changed"),
         ("a change of what does not exist", with_changes(new(), &[&good, &unknown]), "Changed"),
         ("twice the same change", with_changes(new(), &[&good, &good]), "Changed"),
-        ("an id with NUL", adding(nul), "Store(Unavailable("),
+        ("an id with NUL", adding(nul), "InvalidId("),
     ] {
         let refused = format!("{:?}", store.commit(&commit).await.expect_err(name));
         assert!(refused.starts_with(wanted), "{name}: {refused}");
@@ -76,10 +81,10 @@ async fn a_commit_is_told_to_caches_and_its_events_are_numbered() {
 }
 
 /// Sixteen at once, from two pools as from two processes; returns the refusals.
-async fn sixteen(file: &File, insert_of: impl Fn(usize) -> Insert) -> Vec<WriteError> {
+async fn sixteen(file: &File, commit_of: impl Fn(usize) -> Commit) -> Vec<WriteError> {
     let stores = [file.open().await, file.open().await];
     let writers = (0..16).map(|number| {
-        let (store, commit): (SqliteStore, _) = (stores[number % 2].clone(), adding(insert_of(number)));
+        let (store, commit): (SqliteStore, _) = (stores[number % 2].clone(), commit_of(number));
         tokio::spawn(async move { store.commit(&commit).await })
     });
     let mut refused = Vec::new();
@@ -94,10 +99,8 @@ async fn the_cap_is_exact_when_many_insert_at_once() {
     let file = File::new().await;
     for owner in [organization("alpha"), user("alpha")] {
         add(&file.open().await, info(&owner, "first")).await;
-        let refused = sixteen(&file, |number| Insert {
-            cap: Some(5),
-            ..insert(info(&owner, &format!("k{number}-{}", owner.kind().as_str())))
-        });
+        let id = |number| format!("k{number}-{}", owner.kind().as_str());
+        let refused = sixteen(&file, |number| capped(insert(info(&owner, &id(number))), 5));
         let refused = refused.await;
         assert_eq!(refused.len(), 12, "{owner:?}: {refused:?}");
         assert!(refused.iter().all(|error| matches!(error, WriteError::CapReached(5))), "{refused:?}");
@@ -107,28 +110,36 @@ async fn the_cap_is_exact_when_many_insert_at_once() {
 }
 
 #[tokio::test]
-async fn the_cap_counts_what_counts_or_could() {
+async fn the_cap_counts_what_is_accepted() {
     for owner in owners() {
         let store = in_memory().await;
         for other in owners().iter().filter(|other| **other != owner) {
-            add(&store, info(other, &format!("another's, {}, {}", other.id(), other.kind().as_str()))).await;
+            add(&store, info(other, &format!("another-{}-{}", other.id(), other.kind().as_str()))).await;
         }
         type Case = (&'static str, bool, fn(&mut CredentialInfo));
-        let cases: [Case; 6] = [
+        let cases: [Case; 7] = [
             ("deleted", false, |info| info.standing = Standing::Deleted),
             ("expired at that moment", false, |info| info.expires_at = Some(info.created_at)),
-            ("rotated", false, |info| info.rotated_to = Some("another".into())),
+            ("rotated, in its overlap", true, |info| {
+                info.rotated_to = Some("another".into());
+                info.expires_at = Some(UnixMillis(info.created_at.0 + 1));
+            }),
+            ("rotated, after its overlap", false, |info| {
+                info.rotated_to = Some("another".into());
+                info.expires_at = Some(info.created_at);
+            }),
             ("expires a moment later", true, |info| info.expires_at = Some(UnixMillis(info.created_at.0 + 1))),
-            ("disabled", true, |info| info.standing = Standing::Disabled),
+            ("disabled", false, |info| info.standing = Standing::Disabled),
             ("active", true, |_| {}),
         ];
         let mut count = 0;
         for (name, does, change) in cases {
-            let mut new = info(&owner, name);
+            let id = name.replace([' ', ','], "-");
+            let mut new = info(&owner, &id);
             change(&mut new);
             add(&store, new).await;
             count += u32::from(does);
-            let at_most = |cap| adding(Insert { cap: Some(cap), ..insert(info(&owner, &format!("after {name}"))) });
+            let at_most = |cap| capped(insert(info(&owner, &format!("after-{id}"))), cap);
             let refused = store.commit(&at_most(count)).await;
             assert!(matches!(refused, Err(WriteError::CapReached(cap)) if cap == count), "{name}: {refused:?}");
             store.commit(&at_most(count + 1)).await.expect(name);
@@ -147,7 +158,7 @@ async fn an_idempotency_key_is_taken_once_by_each_owner() {
     let store = file.open().await;
     for owner in owners() {
         assert_eq!(store.issued_under(&owner, "key").await.unwrap(), None);
-        let refused = sixteen(&file, |number| keyed(&owner, number)).await;
+        let refused = sixteen(&file, |number| adding(keyed(&owner, number))).await;
         assert_eq!(refused.len(), 15, "{owner:?}: {refused:?}");
         assert!(refused.iter().all(|error| matches!(error, WriteError::Taken(_))), "{refused:?}");
         let (won, request) = store.issued_under(&owner, "key").await.unwrap().unwrap();
@@ -217,5 +228,33 @@ async fn what_somebody_else_wrote_since_it_was_read_is_not_overwritten() {
         let kept = store.credential(&owner, "one").await.unwrap().unwrap();
         assert_eq!(&*kept.name, "by another");
         file.by_hand("DELETE FROM tower_api_key_credentials").await;
+    }
+}
+
+/// The changes of a commit count as made: a rotation replaces, and enabling adds.
+#[tokio::test]
+async fn the_cap_holds_after_all_of_a_commit() {
+    for owner in [organization("alpha"), user("alpha")] {
+        let store = in_memory().await;
+        let old = add(&store, info(&owner, "old")).await;
+        let off = add(&store, CredentialInfo { standing: Standing::Disabled, ..info(&owner, "off") }).await;
+        let rotated = |id: &str, end: Standing| {
+            let changes = altering(&old, |info| {
+                info.rotated_to = Some(id.into());
+                info.standing = end;
+            });
+            Commit { changes: changes.changes, ..capped(insert(info(&owner, id)), 1) }
+        };
+        let enabled = Commit {
+            cap: Some(Cap::new(1, UnixMillis(super::NOW))),
+            ..altering(&off, |info| info.standing = Standing::Active)
+        };
+        for refused in [rotated("new", Standing::Active), enabled.clone()] {
+            assert!(matches!(store.commit(&refused).await, Err(WriteError::CapReached(1))), "{refused:?}");
+        }
+        store.commit(&rotated("new", Standing::Deleted)).await.unwrap();
+        assert!(matches!(store.commit(&enabled).await, Err(WriteError::CapReached(1))));
+        store.delete(owner.kind(), "new").await.unwrap();
+        store.commit(&enabled).await.unwrap();
     }
 }

@@ -9,6 +9,9 @@
 )]
 
 mod commits;
+mod damage;
+mod ending;
+mod erasure;
 mod lists;
 mod rows;
 mod uses;
@@ -22,7 +25,7 @@ use tower_api_key::{
     manage::{Action, CredentialInfo, Event, Owner, Who},
     principal::Catalogue,
     secret::Digest,
-    store::{Alteration, Commit, Insert, ManagedStore, SqliteStore, Standing, StoreAdmin},
+    store::{Alteration, Authority, Cap, Commit, Insert, ManagedStore, SqliteStore, Standing, StoreAdmin},
 };
 
 const NOW: i64 = 1_767_225_600_000;
@@ -112,6 +115,7 @@ fn info(owner: &Owner, id: &str) -> CredentialInfo {
         rotated_from: None,
         rotated_to: None,
         rotated_at: None,
+        damaged: false,
     }
 }
 
@@ -130,13 +134,19 @@ fn event(info: &CredentialInfo, action: Action) -> Event {
 
 fn insert(info: CredentialInfo) -> Insert {
     let digest = Digest::of(format!("test {}", info.id).as_bytes());
-    Insert { info, digest, idempotency: None, cap: None }
+    Insert { info, digest, idempotency: None }
 }
 
 /// A commit with an insert, and the event that tells of it.
 fn adding(insert: Insert) -> Commit {
     let events = vec![event(&insert.info, Action::Issued)];
-    Commit { owner: insert.info.owner.clone(), insert: Some(insert), changes: Vec::new(), events }
+    Commit { insert: Some(insert.clone()), events, ..Commit::new(insert.info.owner, Authority::Unconditional) }
+}
+
+/// The same under a cap.
+fn capped(insert: Insert, limit: u32) -> Commit {
+    let at = insert.info.created_at;
+    Commit { cap: Some(Cap::new(limit, at)), ..adding(insert) }
 }
 
 /// A commit with a change, and the event that tells of it.
@@ -145,7 +155,7 @@ fn altering(before: &CredentialInfo, change: impl FnOnce(&mut CredentialInfo)) -
     change(&mut after);
     let events = vec![event(before, Action::Renamed)];
     let changes = vec![Alteration { before: before.clone(), after }];
-    Commit { owner: before.owner.clone(), insert: None, changes, events }
+    Commit { changes, events, ..Commit::new(before.owner.clone(), Authority::Unconditional) }
 }
 
 async fn add(store: &SqliteStore, info: CredentialInfo) -> CredentialInfo {

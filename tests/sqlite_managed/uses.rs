@@ -1,7 +1,7 @@
 //! Uses: once a minute, only of what exists, unheard by caches; the first after a rotation is an event.
 
 use tower_api_key::{
-    clock::UnixMillis,
+    clock::{Clock, SystemClock, UnixMillis},
     credential::Kind,
     manage::{Action, Event, Who},
     store::{ManagedStore, SqliteStore, Use},
@@ -10,7 +10,7 @@ use tower_api_key::{
 use super::{File, NOW, add, altering, in_memory, info, organization, user};
 
 fn used(kind: Kind, id: &str, at: i64) -> Use {
-    Use { kind, id: id.into(), at: UnixMillis(at) }
+    Use { kind, id: id.into(), at: UnixMillis(at), after_rotation: false }
 }
 
 #[tokio::test]
@@ -27,13 +27,43 @@ async fn a_use_is_written_at_most_once_a_minute() {
             ("after a minute", &[NOW + 60_000], NOW + 60_000),
             ("within the next minute, twice at once", &[NOW + 60_001, NOW + 119_999], NOW + 60_000),
             ("several at once", &[NOW + 120_000, NOW + 179_999, NOW + 120_000], NOW + 120_000),
-            ("the end of time", &[i64::MAX], i64::MAX),
-            ("and nothing behind it", &[i64::MAX, NOW], i64::MAX),
         ] {
             let uses: Vec<_> = uses.iter().map(|at| used(kind, "one", *at)).collect();
             assert_eq!(store.record_uses(&uses).await.unwrap(), [], "{name}");
             let last = store.credential(&owner, "one").await.unwrap().unwrap().last_used_at;
             assert_eq!(last, Some(UnixMillis(recorded)), "{name}");
+        }
+    }
+}
+
+/// A node whose clock is ahead must not hide the uses that follow, neither by what it records now nor by what it recorded once.
+#[tokio::test]
+async fn a_use_to_come_is_one_of_now() {
+    let file = File::new().await;
+    let store = file.open().await;
+    let owner = organization("alpha");
+    add(&store, info(&owner, "one")).await;
+    let last = async || store.credential(&owner, "one").await.unwrap().unwrap().last_used_at.unwrap();
+    let began = SystemClock::default().now();
+    store.record_uses(&[used(Kind::OrgKey, "one", i64::MAX)]).await.unwrap();
+    assert!(began <= last().await && last().await <= SystemClock::default().now());
+    file.by_hand("UPDATE tower_api_key_uses SET at = 9223372036854775807").await;
+    store.record_uses(&[used(Kind::OrgKey, "one", NOW)]).await.unwrap();
+    assert_eq!(last().await, UnixMillis(NOW));
+}
+
+#[tokio::test]
+async fn a_use_after_a_rotation_is_told_whatever_the_clocks_say() {
+    for owner in [organization("alpha"), user("alpha")] {
+        let store = in_memory().await;
+        rotated(&store, &owner, "old").await;
+        // Before the rotation by the clock of its node, and a millisecond after a use that is recorded.
+        let late = Use { after_rotation: true, ..used(owner.kind(), "old", NOW - 1) };
+        assert_eq!(store.record_uses(&[used(owner.kind(), "old", NOW - 2)]).await.unwrap(), []);
+        let told = store.record_uses(std::slice::from_ref(&late)).await.unwrap();
+        assert_eq!(told.len(), 1, "{told:?}");
+        for again in [late.clone(), used(owner.kind(), "old", NOW + 100_000)] {
+            assert_eq!(store.record_uses(&[again]).await.unwrap(), [], "it is told once");
         }
     }
 }
@@ -87,11 +117,11 @@ async fn the_first_use_since_a_rotation_is_one_event() {
             for at_once in [true, false] {
                 let store = in_memory().await;
                 rotated(&store, &owner, "old").await;
-                add(&store, info(&owner, "not rotated")).await;
+                add(&store, info(&owner, "not-rotated")).await;
                 let uses: Vec<_> = uses.iter().map(|at| used(owner.kind(), "old", *at)).collect();
                 let mut events = Vec::new();
                 for batch in uses.chunks(if at_once { uses.len() } else { 1 }) {
-                    let batch = [batch, &[used(owner.kind(), "not rotated", NOW + 10)]].concat();
+                    let batch = [batch, &[used(owner.kind(), "not-rotated", NOW + 10)]].concat();
                     events.extend(store.record_uses(&batch).await.unwrap());
                 }
                 let stored = store.events(&owner, None, 100).await.unwrap();

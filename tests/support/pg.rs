@@ -198,6 +198,11 @@ impl Cluster {
         Some(Pooler { process, options: self.options().port(port) })
     }
 
+    /// Whether a statement fails.
+    pub(crate) fn refuses(&self, sql: &str) -> bool {
+        self.psql_as("postgres", sql).is_err()
+    }
+
     /// Waits until `standby` has replayed everything that is committed here.
     pub(crate) fn is_replayed_by(&self, standby: &Self) {
         let end = self.psql("SELECT pg_current_wal_flush_lsn()");

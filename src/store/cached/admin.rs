@@ -49,6 +49,11 @@ impl<S: StoreAdmin> StoreAdmin for Cached<S> {
         self.store.set_user_enabled(id, enabled).await
     }
 
+    async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
+        let _applied = self.at_the_end(Change::User(id.into()));
+        self.store.delete_user(id).await
+    }
+
     async fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), WriteError> {
         let _applied = self.at_the_end(Change::User(user.into()));
         self.store.set_member(user, organization, role).await

@@ -6,9 +6,9 @@ use super::Cached;
 use crate::{
     credential::Kind,
     manage::{CredentialInfo, Event, Owner},
-    principal::Catalogue,
+    principal::{Catalogue, CredentialId},
     secret::Digest,
-    store::{Change, Commit, ListQuery, ManagedStore, StoreError, Use, WriteError},
+    store::{Change, Commit, EndTarget, Ending, ListQuery, ManagedStore, StoreError, Use, WriteError},
 };
 
 #[async_trait]
@@ -35,6 +35,16 @@ impl<S: ManagedStore> ManagedStore for Cached<S> {
         let change = |info: &CredentialInfo| Change::Credential { kind: info.kind(), id: info.id.clone() };
         let _applied: Vec<_> = touched.map(|info| self.at_the_end(change(info))).collect();
         self.store.commit(commit).await
+    }
+
+    async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
+        let kind = ending.owner.kind();
+        let _applied = self.at_the_end(match (&ending.target, &ending.owner) {
+            (EndTarget::One(id), _) => Change::Credential { kind, id: id.clone() },
+            (EndTarget::All, Owner::Organization(id)) => Change::Organization(id.clone()),
+            (EndTarget::All, Owner::User(id)) => Change::User(id.clone()),
+        });
+        self.store.end(ending).await
     }
 
     async fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Result<Vec<Event>, StoreError> {

@@ -1,46 +1,47 @@
 //! New credentials: checked, entered in the book, and put into the maps.
 
-use std::sync::Arc;
-
-use super::{
-    MemoryStore,
-    book::Book,
-    key::{ById, KeyRecord},
-};
+use super::{MemoryStore, book::Book};
 use crate::{
-    credential::is_key_id,
     principal::OrgId,
     store::{
         Record,
-        WriteError::{self, GrantOnToken, InvalidId, Taken},
+        WriteError::{self, GrantOnToken, Taken},
+        check_credential_id,
     },
 };
 
 impl MemoryStore {
     pub(super) fn insert_key(&self, record: Record) -> Result<(), WriteError> {
-        if !is_key_id(record.id()) {
-            return Err(InvalidId(record.id().into()));
-        }
+        check_credential_id(record.kind(), record.id())?;
+        let record = self.restricted(record);
         let mut book = self.book();
         book.living(record.organization().map_or("", OrgId::as_str))?;
-        let keys = self.keys.pin();
-        if keys.contains(&ById(record.id().as_bytes())) {
+        if self.key(record.id()).is_some() {
             return Err(Taken(record.id().into()));
         }
-        drop(keys);
         self.add_key(&mut book, record);
         Ok(())
     }
 
+    /// Takes away the scopes that the catalogue does not know.
+    fn restricted(&self, record: Record) -> Record {
+        if record.scopes().iter().all(|scope| self.catalogue.knows(scope)) {
+            return record;
+        }
+        let known = self.catalogue.expand(record.scopes().iter());
+        record.with_scopes(known)
+    }
+
     pub(super) fn add_key(&self, book: &mut Book, record: Record) {
         let record = book.share_grant(record);
-        self.keys.pin().insert(KeyRecord(Arc::new(record)));
+        self.put_key(record);
     }
 
     pub(super) fn insert_token(&self, record: Record) -> Result<(), WriteError> {
         if record.organization().is_some() || record.role().is_some() || !record.scopes().is_empty() {
             return Err(GrantOnToken);
         }
+        check_credential_id(record.kind(), record.id())?;
         let mut book = self.book();
         if self.tokens.pin().contains_key(&record.digest().words()) {
             return Err(Taken(record.id().into()));

@@ -1,4 +1,4 @@
-//! Records of keys, found by their id.
+//! Keys of the map of organization keys: compared and hashed as the bytes of the credential's id.
 
 use std::{
     hash::{Hash, Hasher},
@@ -7,27 +7,38 @@ use std::{
 
 use crate::store::Record;
 
-/// The record of a key. Found by its id, but equal only to itself: so a new record can stand beside the one that it replaces
-/// until that one is taken out, and a reader finds one of the two at any moment. Hashed as bytes, so that a request's
-/// need not be made text of.
-pub(super) struct KeyRecord(pub(super) Arc<Record>);
+/// An id, held by the record that has it, so that it is not stored twice.
+///
+/// Two are equal exactly when their ids are. The map relies on that: while it grows, it looks for an entry in two
+/// tables and takes the first that is equal.
+pub(super) struct KeyId(Arc<Record>);
 
-/// An id, borrowed from a request.
+/// An id, borrowed from a request. A request's id is bytes, so that it need not be checked for UTF-8.
 pub(super) struct ById<'a>(pub(super) &'a [u8]);
 
-impl Hash for KeyRecord {
+impl KeyId {
+    pub(super) fn of(record: &Arc<Record>) -> Self {
+        Self(Arc::clone(record))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.0.id().as_bytes()
+    }
+}
+
+impl Hash for KeyId {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        ById(self.0.id().as_bytes()).hash(state);
+        ById(self.bytes()).hash(state);
     }
 }
 
-impl PartialEq for KeyRecord {
+impl PartialEq for KeyId {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        self.bytes() == other.bytes()
     }
 }
 
-impl Eq for KeyRecord {}
+impl Eq for KeyId {}
 
 impl Hash for ById<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -35,8 +46,8 @@ impl Hash for ById<'_> {
     }
 }
 
-impl papaya::Equivalent<KeyRecord> for ById<'_> {
-    fn equivalent(&self, key: &KeyRecord) -> bool {
-        self.0 == key.0.id().as_bytes()
+impl papaya::Equivalent<KeyId> for ById<'_> {
+    fn equivalent(&self, key: &KeyId) -> bool {
+        self.0 == key.bytes()
     }
 }

@@ -1,17 +1,17 @@
 //! What management keeps beside the records: names, lineage, idempotency keys, the audit trail, last uses.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{
     clock::UnixMillis,
     credential::Kind,
     manage::{CredentialInfo, Event, Owner},
-    principal::CredentialId,
+    principal::{CredentialId, UserId},
     store::{Use, managed::Used},
 };
 
-/// How many events are kept. Memory is no place for an audit trail that has to last.
-const EVENTS: usize = 10_000;
+/// How many events of one owner are kept. Memory is no place for an audit trail that has to last.
+const EVENTS_PER_OWNER: usize = 1000;
 
 #[derive(Default)]
 pub(super) struct Ledger {
@@ -19,8 +19,11 @@ pub(super) struct Ledger {
     infos: HashMap<(Kind, CredentialId), CredentialInfo>,
     issued: HashMap<(Owner, Box<str>), (CredentialId, [u8; 32])>,
     uses: HashMap<(Kind, CredentialId), UnixMillis>,
-    events: VecDeque<Event>,
+    /// Of each owner by itself, so that one tenant's changes do not push out another's.
+    events: HashMap<Owner, VecDeque<Event>>,
     last_number: i64,
+    /// Credentials whose first use after their rotation has been reported.
+    reported: HashSet<(Kind, CredentialId)>,
 }
 
 impl Ledger {
@@ -52,25 +55,47 @@ impl Ledger {
     pub(super) fn tell(&mut self, event: &Event) -> Event {
         self.last_number += 1;
         let event = Event { number: self.last_number, ..event.clone() };
-        if self.events.len() == EVENTS {
-            self.events.pop_front();
+        let of_owner = self.events.entry(event.owner.clone()).or_default();
+        if of_owner.len() == EVENTS_PER_OWNER {
+            of_owner.pop_front();
         }
-        self.events.push_back(event.clone());
+        of_owner.push_back(event.clone());
         event
     }
 
     pub(super) fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Vec<Event> {
-        let of_owner = self.events.iter().rev().filter(|event| event.owner == *owner);
+        let of_owner = self.events.get(owner).into_iter().flat_map(|events| events.iter().rev());
         let older = of_owner.filter(|event| before.is_none_or(|before| event.number < before));
         older.take(limit as usize).cloned().collect()
+    }
+
+    /// Forgets a user: what is kept of their tokens, and their name in the audit trail, which `pseudonym` replaces.
+    pub(super) fn erase(&mut self, user: &UserId, tokens: &HashSet<CredentialId>, pseudonym: &UserId) {
+        let theirs = |kind: Kind, id: &CredentialId| kind == Kind::PersonalToken && tokens.contains(id);
+        self.infos.retain(|(kind, id), _| !theirs(*kind, id));
+        self.uses.retain(|(kind, id), _| !theirs(*kind, id));
+        self.reported.retain(|(kind, id)| !theirs(*kind, id));
+        let owner = Owner::User(user.clone());
+        self.issued.retain(|(of, _), _| *of != owner);
+        if let Some(events) = self.events.remove(&owner) {
+            self.events.insert(Owner::User(pseudonym.clone()), events);
+        }
+        for event in self.events.values_mut().flatten() {
+            event.erase(user, pseudonym);
+        }
     }
 
     /// Records a use; returns the event that it is, if it is one.
     pub(super) fn record_use(&mut self, used: &Use, credential: CredentialInfo) -> Option<Event> {
         let (recorded, rotated) = (credential.last_used_at, credential.rotated_to.zip(credential.rotated_at));
-        let (due, event) = used.judge(Used { owner: credential.owner, recorded, rotated });
+        let name = (used.kind, used.id.clone());
+        let reported = self.reported.contains(&name);
+        let (due, event) = used.judge(Used { owner: credential.owner, recorded, rotated, reported });
+        if event.is_some() {
+            self.reported.insert(name.clone());
+        }
         if due {
-            self.uses.insert((used.kind, used.id.clone()), used.at);
+            self.uses.insert(name, used.at);
         }
         event.map(|event| self.tell(&event))
     }

@@ -6,22 +6,24 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{MemoryStore, book::Book, key::ById};
+use super::{MemoryStore, book::Book};
 use crate::{
-    clock::UnixMillis,
+    clock::{Clock, SystemClock, UnixMillis},
     credential::Kind,
-    manage::{CredentialInfo, Event, Owner},
-    principal::{Catalogue, CredentialId, UserId},
+    manage::{CredentialInfo, Event, Owner, State},
+    principal::{Catalogue, CredentialId, OrgId, UserId},
     store::{
-        Alteration, Commit, Insert, ListQuery, ManagedStore, Record, Standing, StoreError, Use,
-        WriteError::{self, CapReached, Changed, Taken, UnknownRole, UnknownUser},
+        ActorState, Alteration, Authority, Commit, EndTarget, Ending, Insert, ListQuery, ManagedStore, Record,
+        Standing, StoreError, Use,
+        WriteError::{self, CapReached, Changed, NotPermitted, Taken, UnknownRole, UnknownUser},
+        check_credential_id,
     },
 };
 
 impl MemoryStore {
     fn record_of(&self, book: &Book, kind: Kind, id: &str) -> Option<Arc<Record>> {
         match kind {
-            Kind::OrgKey => self.keys.pin().get(&ById(id.as_bytes())).map(|key| Arc::clone(&key.0)),
+            Kind::OrgKey => self.key(id),
             Kind::PersonalToken => {
                 self.tokens.pin().get(book.token_digests.get(id)?).map(|entry| Arc::clone(&entry.alone))
             }
@@ -39,7 +41,7 @@ impl MemoryStore {
         match owner {
             Owner::Organization(_) => {
                 let keys = self.keys.pin();
-                keys.iter().filter(|key| belongs(&key.0, owner)).map(|key| complete(&key.0)).collect()
+                keys.values().filter(|key| belongs(key, owner)).map(|key| complete(key)).collect()
             }
             Owner::User(user) => {
                 let tokens = self.tokens.pin();
@@ -67,24 +69,14 @@ impl MemoryStore {
 
     fn may_insert(&self, book: &Book, insert: &Insert) -> Result<(), WriteError> {
         let info = &insert.info;
+        check_credential_id(info.kind(), info.id.as_str())?;
         match &info.owner {
             Owner::Organization(id) => drop(book.living(id.as_str())?),
             Owner::User(id) => drop(book.users.get(id).ok_or_else(|| UnknownUser(id.as_str().into()))?),
         }
-        if let Some(cap) = insert.cap {
-            let now = info.created_at;
-            let counts = |one: &CredentialInfo| {
-                one.standing != Standing::Deleted
-                    && one.rotated_to.is_none()
-                    && one.expires_at.is_none_or(|end| now < end)
-            };
-            if self.all(book, &info.owner).iter().filter(|one| counts(one)).count() >= cap as usize {
-                return Err(CapReached(cap));
-            }
-        }
         let id = info.id.as_str();
         let taken = match info.kind() {
-            Kind::OrgKey => self.keys.pin().contains(&ById(id.as_bytes())),
+            Kind::OrgKey => self.key(id).is_some(),
             Kind::PersonalToken => {
                 book.token_digests.contains_key(id) || self.tokens.pin().contains_key(&insert.digest.words())
             }
@@ -92,6 +84,43 @@ impl MemoryStore {
         let repeated =
             insert.idempotency.as_ref().is_some_and(|(key, _)| book.ledger.issued_under(&info.owner, key).is_some());
         if taken || repeated { Err(Taken(id.into())) } else { Ok(()) }
+    }
+
+    /// Refuses what would bring the owner above its cap. `insert` and `changes` are not made yet.
+    fn check_cap(&self, book: &Book, commit: &Commit) -> Result<(), WriteError> {
+        let Some(cap) = commit.cap else { return Ok(()) };
+        let accepted = |one: &CredentialInfo| one.state(cap.at) == State::Active;
+        let untouched = |one: &CredentialInfo| commit.changes.iter().all(|change| change.before.id != one.id);
+        let kept = self.all(book, &commit.owner).iter().filter(|one| accepted(one) && untouched(one)).count();
+        let made = commit.insert.iter().map(|insert| &insert.info).chain(commit.changes.iter().map(|c| &c.after));
+        if kept + made.filter(|one| accepted(one)).count() <= cap.limit as usize {
+            Ok(())
+        } else {
+            Err(CapReached(cap.limit))
+        }
+    }
+
+    /// Makes sure that the actor still is what the decision took it for. The book is locked until the change is made.
+    fn check_authority(&self, book: &Book, authority: &Authority) -> Result<(), WriteError> {
+        let organization = authority.organization().map(OrgId::as_str);
+        let state = match authority {
+            Authority::Unconditional => None,
+            Authority::Credential { kind: Kind::OrgKey, id, .. } => {
+                self.key(id.as_str()).map(|record| ActorState::of_record(&record))
+            }
+            Authority::Credential { kind: Kind::PersonalToken, id, .. } => {
+                let tokens = self.tokens.pin();
+                let entry = book.token_digests.get(id).and_then(|digest| tokens.get(digest));
+                entry.map(|entry| ActorState::of_record(entry.seen_from(organization)))
+            }
+            Authority::User { id, .. } => book.users.get(id).map(|user| {
+                let living = organization.and_then(|id| book.living(id).ok());
+                let member = living.and_then(|org| user.roles.get(&org).map(|role| (org, role)));
+                let scopes = |role: &str| self.catalogue.scopes_of(role).cloned();
+                ActorState::user(!user.disabled, member.and_then(|(org, role)| Some((org, scopes(role)?))))
+            }),
+        };
+        if authority.permits(state.as_ref()) { Ok(()) } else { Err(NotPermitted) }
     }
 
     fn new_record(&self, insert: &Insert) -> Result<Record, WriteError> {
@@ -124,16 +153,16 @@ impl MemoryStore {
     }
 
     fn alter(&self, book: &mut Book, after: &CredentialInfo) {
-        let changed =
-            |record: &Record| Record::clone(record).with_standing(after.standing).expiring_at(after.expires_at);
+        let changed = |record: &Record| {
+            let record = Record::clone(record).with_standing(after.standing).expiring_at(after.expires_at);
+            record.rotated(after.rotated_to.is_some())
+        };
         match &after.owner {
             Owner::Organization(organization) => {
-                let keys = self.keys.pin();
-                if let Some(key) = keys.get(&ById(after.id.as_str().as_bytes())) {
-                    let record = changed(&key.0);
+                if let Some(key) = self.key(after.id.as_str()) {
+                    let record = changed(&key);
                     let gone = book.living(organization.as_str()).is_err() && record.standing() == Standing::Active;
-                    let record = if gone { record.with_standing(Standing::OrganizationGone) } else { record };
-                    self.replace_key(key, record);
+                    self.put_key(if gone { record.with_standing(Standing::OrganizationGone) } else { record });
                 }
             }
             Owner::User(user) => self.alter_token(book, user, after, changed),
@@ -198,6 +227,7 @@ impl ManagedStore for MemoryStore {
 
     async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
         let mut book = self.book();
+        self.check_authority(&book, &commit.authority)?;
         let inserted = match &commit.insert {
             Some(insert) => {
                 self.may_insert(&book, insert)?;
@@ -211,6 +241,7 @@ impl ManagedStore for MemoryStore {
                 return Err(Changed);
             }
         }
+        self.check_cap(&book, commit)?;
         if let Some((insert, record)) = inserted {
             self.add(&mut book, insert, record)?;
         }
@@ -223,18 +254,35 @@ impl ManagedStore for MemoryStore {
         Ok(())
     }
 
+    async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
+        let mut book = self.book();
+        self.check_authority(&book, &ending.authority)?;
+        let mut ended = match &ending.target {
+            EndTarget::One(id) => Vec::from_iter(self.known(&book, &ending.owner, id.as_str())),
+            EndTarget::All => self.all(&book, &ending.owner),
+        };
+        ended.retain(|info| ending.to.applies_to(info.standing));
+        for info in &mut ended {
+            info.standing = ending.to.standing();
+            self.alter(&mut book, info);
+            book.ledger.tell(&ending.event(info.id.clone()));
+        }
+        Ok(ended.into_iter().map(|info| info.id).collect())
+    }
+
     async fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Result<Vec<Event>, StoreError> {
         Ok(self.book().ledger.events(owner, before, limit))
     }
 
     async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
         let mut book = self.book();
+        let now = SystemClock.now();
         let mut told = Vec::new();
-        for used in uses {
+        for used in uses.iter().map(|used| used.clipped(now)) {
             let record = self.record_of(&book, used.kind, used.id.as_str());
             let owner = record.and_then(|record| Owner::of_record(&record));
             if let Some(credential) = owner.and_then(|owner| self.known(&book, &owner, used.id.as_str())) {
-                told.extend(book.ledger.record_use(used, credential));
+                told.extend(book.ledger.record_use(&used, credential));
             }
         }
         Ok(told)

@@ -12,16 +12,20 @@ mod ledger;
 mod managed;
 
 use std::{
+    collections::HashSet,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
 
-use super::{CredentialStore, Key, Lookup, OrgTree, Peek, Record, Standing, StoreError, WriteError};
+use super::{
+    CredentialStore, Key, Lookup, OrgTree, Peek, Record, Standing, StoreError, WriteError, check_organization_id,
+    check_user_id, erased_user,
+};
 use crate::{credential::Kind, principal::Catalogue};
 use book::{Book, OrganizationState, TokenEntry};
-use key::{ById, KeyRecord};
+use key::{ById, KeyId};
 
 type Map<K, V> = papaya::HashMap<K, V, foldhash::fast::RandomState>;
 
@@ -45,7 +49,7 @@ type Map<K, V> = papaya::HashMap<K, V, foldhash::fast::RandomState>;
 /// ```
 pub struct MemoryStore {
     catalogue: Catalogue,
-    keys: papaya::HashSet<KeyRecord, foldhash::fast::RandomState>,
+    keys: Map<KeyId, Arc<Record>>,
     tokens: Map<[u64; 4], TokenEntry>,
     book: Mutex<Book>,
 }
@@ -78,7 +82,7 @@ impl MemoryStore {
     /// Makes an empty store with roles of one's own.
     #[must_use]
     pub fn with_catalogue(catalogue: Catalogue) -> Self {
-        Self { catalogue, keys: papaya::HashSet::default(), tokens: Map::default(), book: Mutex::default() }
+        Self { catalogue, keys: Map::default(), tokens: Map::default(), book: Mutex::default() }
     }
 
     /// Returns the roles.
@@ -92,6 +96,7 @@ impl MemoryStore {
     /// # Errors
     /// [`WriteError::Taken`]; [`UnknownOrganization`](WriteError::UnknownOrganization) for the parent.
     pub fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
+        check_organization_id(id)?;
         self.book().create_organization(id, parent)
     }
 
@@ -125,6 +130,7 @@ impl MemoryStore {
     /// # Errors
     /// [`WriteError::Taken`].
     pub fn create_user(&self, id: &str) -> Result<(), WriteError> {
+        check_user_id(id)?;
         self.book().create_user(id)
     }
 
@@ -142,6 +148,25 @@ impl MemoryStore {
     /// [`UnknownUser`].
     pub fn enable_user(&self, id: &str) -> Result<(), WriteError> {
         self.change_user(id, |user| user.disabled = false)
+    }
+
+    /// Removes a user with their tokens and memberships; see
+    /// [`StoreAdmin::delete_user`](super::StoreAdmin::delete_user).
+    ///
+    /// # Errors
+    /// [`UnknownUser`]; [`WriteError::Store`] without randomness for a pseudonym.
+    pub fn delete_user(&self, id: &str) -> Result<(), WriteError> {
+        let pseudonym = erased_user()?;
+        let mut book = self.book();
+        let (user, removed) = book.users.remove_entry(id).ok_or_else(|| UnknownUser(id.into()))?;
+        let tokens = self.tokens.pin();
+        for digest in &removed.tokens {
+            tokens.remove(digest);
+        }
+        let digests: HashSet<_> = removed.tokens.into_iter().collect();
+        let ids = book.token_digests.extract_if(|_, digest| digests.contains(digest)).map(|(id, _)| id).collect();
+        book.ledger.erase(&user, &ids, &pseudonym);
+        Ok(())
     }
 
     /// Makes a person a member of an organization, or changes the role of a member.
@@ -182,10 +207,9 @@ impl MemoryStore {
     /// [`UnknownCredential`].
     pub fn delete_key(&self, id: &str) -> Result<(), WriteError> {
         let _book = self.book();
-        let keys = self.keys.pin();
-        let record = keys.get(&ById(id.as_bytes())).filter(|key| key.0.standing() != Standing::Deleted);
-        let key = record.ok_or_else(|| UnknownCredential(id.into()))?;
-        self.replace_key(key, Record::clone(&key.0).with_standing(Standing::Deleted));
+        let found = self.key(id).filter(|key| key.standing() != Standing::Deleted);
+        let key = found.ok_or_else(|| UnknownCredential(id.into()))?;
+        self.put_key(Record::clone(&key).with_standing(Standing::Deleted));
         Ok(())
     }
 
@@ -212,10 +236,10 @@ impl MemoryStore {
             OrganizationState::Live => (Standing::OrganizationGone, Standing::Active),
             OrganizationState::Disabled | OrganizationState::Deleted => (Standing::Active, Standing::OrganizationGone),
         };
-        for key in &self.keys.pin() {
-            if key.0.organization() == Some(&id) && key.0.standing() == before {
-                self.replace_key(key, Record::clone(&key.0).with_standing(after));
-            }
+        let keys = self.keys.pin();
+        let of_it = keys.values().filter(|key| key.organization() == Some(&id) && key.standing() == before);
+        for key in of_it.map(Arc::clone).collect::<Vec<_>>() {
+            self.put_key(Record::clone(&key).with_standing(after));
         }
         for user in book.members(&id) {
             self.refresh(&book, user);
@@ -242,11 +266,14 @@ impl MemoryStore {
         }
     }
 
-    /// Between the two steps a reader finds the one or the other; after them, only the new one.
-    fn replace_key(&self, key: &KeyRecord, record: Record) {
-        let keys = self.keys.pin();
-        keys.insert(KeyRecord(Arc::new(record)));
-        keys.remove(key);
+    fn key(&self, id: &str) -> Option<Arc<Record>> {
+        self.keys.pin().get(&ById(id.as_bytes())).map(Arc::clone)
+    }
+
+    /// Adds a key, or replaces the record of the same id: a reader finds either the old one or the new one.
+    fn put_key(&self, record: Record) {
+        let record = Arc::new(record);
+        self.keys.pin().insert(KeyId::of(&record), record);
     }
 
     /// A writer that panicked left the book as it was or with its change whole: every change is a single insert.
@@ -259,7 +286,7 @@ impl MemoryStore {
 impl CredentialStore for MemoryStore {
     fn peek(&self, lookup: &Lookup<'_>) -> Peek {
         let found = match lookup.key() {
-            Key::Id(id) => self.keys.pin().get(&ById(id)).map(|key| Arc::clone(&key.0)),
+            Key::Id(id) => self.keys.pin().get(&ById(id)).map(Arc::clone),
             Key::Digest(digest) => {
                 self.tokens.pin().get(&digest.words()).map(|entry| Arc::clone(entry.seen_from(lookup.organization())))
             }

@@ -8,36 +8,24 @@ use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
 
 use super::{
     PostgresStore,
+    pool::Purpose,
     row::failed,
     sql::{Statement, Statements},
 };
 use crate::{
     credential::Kind,
     store::{
-        Commit, ManagedStore, Record, StoreAdmin, StoreError,
+        Commit, ManagedStore, Record, StoreAdmin,
         WriteError::{self, Taken, UnknownCredential, UnknownOrganization, UnknownRole, UnknownUser},
+        check_organization_id, check_user_id,
     },
 };
 
-#[derive(Debug, thiserror::Error)]
-#[error("PostgreSQL cannot store an id that contains NUL")]
-struct NulInId;
-
 impl PostgresStore {
-    /// Runs one statement, which is a transaction of its own, and returns how many rows it changed.
-    async fn change(&self, query: Query<'_, Postgres, PgArguments>) -> Result<u64, WriteError> {
-        Ok(query.execute(&self.pool).await.map_err(failed)?.rows_affected())
-    }
-
-    /// Runs statements as one transaction; an error rolls it back.
-    pub(super) async fn transact<T, E: From<StoreError>>(
-        &self,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let mut transaction = self.pool.begin_with(super::BEGIN).await.map_err(failed)?;
-        let done = work(&mut transaction).await?;
-        transaction.commit().await.map_err(failed)?;
-        Ok(done)
+    /// Runs one statement, and returns how many rows it changed.
+    async fn change(&self, purpose: Purpose, query: Query<'_, Postgres, PgArguments>) -> Result<u64, WriteError> {
+        let run = async |db: &mut PgConnection| Ok::<_, WriteError>(query.execute(db).await.map_err(failed)?);
+        Ok(self.transact(purpose, run).await?.rows_affected())
     }
 }
 
@@ -58,7 +46,7 @@ async fn there(
 
 /// Refuses what the database would refuse in words of its own.
 pub(super) fn storable(id: &str) -> Result<(), WriteError> {
-    if id.contains('\0') { Err(StoreError::unavailable(NulInId).into()) } else { Ok(()) }
+    if id.contains('\0') { Err(WriteError::InvalidId(id.into())) } else { Ok(()) }
 }
 
 pub(super) fn one(changed: u64, otherwise: impl FnOnce() -> WriteError) -> Result<(), WriteError> {
@@ -68,12 +56,12 @@ pub(super) fn one(changed: u64, otherwise: impl FnOnce() -> WriteError) -> Resul
 #[async_trait]
 impl StoreAdmin for PostgresStore {
     async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
+        check_organization_id(id)?;
         let Statements { living_organization, create_organization, .. } = &*self.statements;
-        self.transact(async |db| {
+        self.transact(Purpose::Ordinary, async |db| {
             if let Some(parent) = parent {
                 there(db, living_organization, parent, UnknownOrganization).await?;
             }
-            storable(id)?;
             let created = create_organization.query().bind(id).bind(parent).execute(db).await.map_err(failed)?;
             one(created.rows_affected(), || Taken(id.into()))
         })
@@ -83,24 +71,29 @@ impl StoreAdmin for PostgresStore {
     async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
         let unknown = || UnknownOrganization(id.into());
         storable(id).map_err(|_| unknown())?;
-        one(self.change(self.statements.delete_organization.query().bind(id)).await?, unknown)
+        one(self.change(Purpose::Prompt, self.statements.delete_organization.query().bind(id)).await?, unknown)
     }
 
     async fn create_user(&self, id: &str) -> Result<(), WriteError> {
-        storable(id)?;
-        one(self.change(self.statements.create_user.query().bind(id)).await?, || Taken(id.into()))
+        check_user_id(id)?;
+        one(self.change(Purpose::Ordinary, self.statements.create_user.query().bind(id)).await?, || Taken(id.into()))
     }
 
     async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
         let unknown = || UnknownUser(id.into());
+        let purpose = if enabled { Purpose::Ordinary } else { Purpose::Prompt };
         storable(id).map_err(|_| unknown())?;
-        one(self.change(self.statements.set_user_disabled.query().bind(id).bind(!enabled)).await?, unknown)
+        one(self.change(purpose, self.statements.set_user_disabled.query().bind(id).bind(!enabled)).await?, unknown)
+    }
+
+    async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
+        self.erase_user(id).await
     }
 
     async fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), WriteError> {
         self.catalogue.scopes_of(role).ok_or_else(|| UnknownRole(role.into()))?;
         let Statements { living_organization, known_user, set_member, .. } = &*self.statements;
-        self.transact(async |db| {
+        self.transact(Purpose::Ordinary, async |db| {
             there(db, living_organization, organization, UnknownOrganization).await?;
             there(db, known_user, user, UnknownUser).await?;
             let set = set_member.query().bind(user).bind(organization).bind(role);
@@ -112,7 +105,7 @@ impl StoreAdmin for PostgresStore {
 
     async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError> {
         let Statements { known_user, remove_member, .. } = &*self.statements;
-        self.transact(async |db| {
+        self.transact(Purpose::Prompt, async |db| {
             there(db, known_user, user, UnknownUser).await?;
             if storable(organization).is_ok() {
                 remove_member.query().bind(user).bind(organization).execute(db).await.map_err(failed)?;
@@ -129,6 +122,6 @@ impl StoreAdmin for PostgresStore {
     async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError> {
         let unknown = || UnknownCredential(id.into());
         storable(id).map_err(|_| unknown())?;
-        one(self.change(self.statements.delete.query().bind(kind.as_str()).bind(id)).await?, unknown)
+        one(self.change(Purpose::Prompt, self.statements.delete.query().bind(kind.as_str()).bind(id)).await?, unknown)
     }
 }

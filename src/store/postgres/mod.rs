@@ -11,7 +11,8 @@
 //! |---|---|---|
 //! | owner of the schema | run [`migrate`](PostgresStore::migrate), and everything else | to own the schema, or `CREATE` on the database |
 //! | service | verify, follow the log, manage credentials, [`prune`](PostgresStore::prune) | the first group of statements below |
-//! | reader | verify and follow the log; on a standby only verify, which takes no listeners | the second group |
+//! | eraser, beside the service's rights | remove users with [`delete_user`](super::StoreAdmin::delete_user) | the second group |
+//! | reader | verify and follow the log; on a standby only verify, which takes no listeners | the third group |
 //! | PUBLIC | nothing: `migrate` revokes what PostgreSQL grants by default | |
 //!
 //! One role can be owner and service. Two are safer: the service then cannot disable the log or
@@ -95,13 +96,23 @@
 #![doc = include_str!("../../../migrations/postgres/0002_management.sql")]
 #![doc = ""]
 #![doc = include_str!("../../../migrations/postgres/0003_log_rights.sql")]
+#![doc = ""]
+#![doc = include_str!("../../../migrations/postgres/0004_management.sql")]
 //! ```
+//!
+//! # What waits for what
+//!
+//! Whatever issues or changes credentials of an owner locks the owner's row in `owner_turns`, so that a cap is exact. It also
+//! locks the rows of the actor, whose revocation therefore comes before or after it. To end credentials locks nothing but their
+//! own rows; to end all of an owner does so at once, and then once more in the owner's turn. An administrator's open
+//! transaction holds up what needs the same rows, for five seconds.
 
 mod admin;
 mod check;
 mod feed;
 mod log;
 mod managed;
+mod pool;
 mod pooler;
 mod row;
 mod setup;
@@ -110,7 +121,7 @@ mod sql;
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use sqlx::{PgPool, Row};
+use sqlx::{PgConnection, PgPool, Row};
 
 use super::{Credential, CredentialStore, Lookup, OrgTree, Record, StoreError};
 use crate::{
@@ -118,6 +129,7 @@ use crate::{
     secret::{Digest, Pepper, Peppers},
 };
 use managed::ByOwner;
+use pool::{Permits, Purpose};
 use row::failed;
 use sql::{Schema, Statements};
 
@@ -125,8 +137,22 @@ pub use check::{BrokenAssumption, TriggerProblem};
 pub use feed::PostgresFeed;
 pub use setup::SetupError;
 
-/// How a transaction begins, whatever the database's default is: a question must see what was committed while it waited.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+/// How a transaction begins, whatever the database's defaults are. A question must see what was committed while it waited,
+/// and neither a lock of somebody else's nor a statement of ours may hold up a call for ever.
+///
+/// Bitmaps read all that an owner has and sort it, which the planner prefers where it expects that to be little. Without them
+/// the rows come in the order of an index, and only as many as are asked for.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+    SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '8s'; SET LOCAL enable_bitmapscan = off";
+
+/// How a migration begins. It may take long, but waits for a lock on a table only as long as requests can wait behind it.
+const BEGIN_MIGRATION: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0";
+
+/// How many rows of the log one transaction removes.
+const PRUNED_AT_ONCE: i64 = 10_000;
+
+/// What a migration says once it is alone.
+const LIMIT_LOCKS: &str = "SET LOCAL lock_timeout = '3s'";
 
 /// A store in PostgreSQL (13 or newer), over the service's own pool. A clone shares the pool.
 ///
@@ -137,7 +163,13 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// Waits for a connection as long as the pool says ([`acquire_timeout`](sqlx::pool::PoolOptions::acquire_timeout), 30 s by
 /// default); the layer's deadline ends the wait of a request before that.
 ///
-/// An id that contains NUL cannot be stored: [`WriteError::Store`](super::WriteError::Store). Ids of up to 1300 bytes can.
+/// Management shares the pool. Its calls take at most half of the connections at once (at least one), and those that end
+/// nothing leave one of these free, so that lookups find a connection and a revocation does too. In a pool of less than
+/// four they may wait for each other. Stores that share a pool without being clones of each other each take as much.
+///
+/// A call of management gives up after 10 s, and before that when it has waited 5 s for a lock, or when one of its
+/// statements takes 8 s: [`StoreError::TimedOut`] or [`StoreError::Unavailable`]. It may be repeated: nothing was written,
+/// unless the answer to the commit itself was lost.
 ///
 /// ```no_run
 /// use sqlx::PgPool;
@@ -159,6 +191,7 @@ pub struct PostgresStore {
     schema: Schema,
     statements: Arc<Statements>,
     by_owner: Arc<ByOwner>,
+    permits: Permits,
     lost_commits_allowed: bool,
 }
 
@@ -172,8 +205,8 @@ impl PostgresStore {
 
     fn over(pool: PgPool, catalogue: Catalogue, schema: Schema) -> Self {
         let statements = Arc::new(Statements::of(|text| schema.statement(text)));
-        let by_owner = Arc::new(ByOwner::of(&schema));
-        Self { pool, catalogue, peppers: None, statements, by_owner, schema, lost_commits_allowed: false }
+        let (by_owner, permits) = (Arc::new(ByOwner::of(&schema)), Permits::of(&pool));
+        Self { pool, catalogue, peppers: None, statements, by_owner, permits, schema, lost_commits_allowed: false }
     }
 
     /// Takes another schema.
@@ -218,7 +251,7 @@ impl PostgresStore {
     }
 
     /// Removes what is older than `age` from the change log, and returns how many rows that were. To be called now and then,
-    /// by any node, also by several at once.
+    /// by any node, also by several at once. Each 10 000 rows are a transaction of their own.
     ///
     /// A follower that has not read what is removed notices, and says
     /// [`Change::Everything`](super::Change::Everything). One that has is not disturbed.
@@ -227,8 +260,16 @@ impl PostgresStore {
     /// [`StoreError::Unavailable`].
     pub async fn prune(&self, age: Duration) -> Result<u64, StoreError> {
         const OLDEST: f64 = 1e11; // seconds: 3000 years, which PostgreSQL's timestamps reach back
-        let prune = self.statements.prune.query().bind(age.as_secs_f64().min(OLDEST));
-        self.transact(async |db| Ok(prune.execute(db).await.map_err(failed)?.rows_affected())).await
+        let mut pruned = 0;
+        loop {
+            let prune = self.statements.prune.query().bind(age.as_secs_f64().min(OLDEST)).bind(PRUNED_AT_ONCE);
+            let run = async |db: &mut PgConnection| prune.execute(db).await.map_err(failed);
+            let removed = self.transact(Purpose::Ordinary, run).await?.rows_affected();
+            pruned += removed;
+            if removed < PRUNED_AT_ONCE.unsigned_abs() {
+                return Ok(pruned);
+            }
+        }
     }
 }
 

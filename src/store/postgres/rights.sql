@@ -4,9 +4,14 @@
 GRANT USAGE ON SCHEMA tower_api_key TO api_key_service;
 GRANT SELECT ON ALL TABLES IN SCHEMA tower_api_key TO api_key_service;
 GRANT INSERT, UPDATE ON tower_api_key.organizations, tower_api_key.users, tower_api_key.memberships,
-    tower_api_key.credentials, tower_api_key.uses TO api_key_service;
+    tower_api_key.credentials, tower_api_key.uses, tower_api_key.owner_turns TO api_key_service;
 GRANT DELETE ON tower_api_key.memberships, tower_api_key.changes TO api_key_service;
 GRANT INSERT ON tower_api_key.events TO api_key_service;
+
+-- Only where users are removed with delete_user(), which alters the audit trail.
+GRANT UPDATE ON tower_api_key.events TO api_key_eraser;
+GRANT DELETE ON tower_api_key.users, tower_api_key.credentials, tower_api_key.uses, tower_api_key.owner_turns
+    TO api_key_eraser;
 
 -- A service that verifies and follows the log.
 GRANT USAGE ON SCHEMA tower_api_key TO api_key_reader;

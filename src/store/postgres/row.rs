@@ -7,6 +7,7 @@ use sqlx::{Row, postgres::PgRow};
 use super::PostgresStore;
 use crate::{
     clock::UnixMillis,
+    principal::is_scope_token,
     secret::{Digest, Peppers},
     store::{Record, Standing, StoreError},
 };
@@ -21,12 +22,13 @@ impl PostgresStore {
         };
         let key = Record::org_key(id, digest(row)?, organization).with_standing(standing);
         let key = key.kept_under(self.peppers.as_ref(), get(row, "pepper")?)?.expiring_at(expiry(row)?);
+        let key = key.rotated(get(row, "rotated")?);
         let key = match get::<Option<&str>>(row, "role")? {
             Some(role) => key.with_role(role, &self.catalogue).map_err(StoreError::corrupt)?,
             None => key,
         };
         // Explicit scopes win over those of the role, as they do in a `Record`.
-        match get::<Option<Vec<String>>>(row, "scopes")? {
+        match scopes(row)? {
             Some(scopes) => Ok(key.with_scopes(self.catalogue.expand(scopes))),
             None => Ok(key),
         }
@@ -39,16 +41,25 @@ impl PostgresStore {
         presented: &Digest,
         organization: Option<&str>,
     ) -> Result<Record, StoreError> {
+        Peppers::confirm(self.peppers.as_ref(), &digest(row)?, get(row, "pepper")?, presented)?;
+        // It was found by its digest, which says that it is the token; so the record has the plain one.
+        self.token_of(row, presented.clone(), organization)
+    }
+
+    /// Reads a token, whatever it was found by.
+    pub(super) fn token_of(
+        &self,
+        row: &PgRow,
+        digest: Digest,
+        organization: Option<&str>,
+    ) -> Result<Record, StoreError> {
         let standing = match (own_standing(row)?, get(row, "disabled")?) {
             (Standing::Active, None | Some(true)) => Standing::OwnerGone,
             (own, _) => own,
         };
-        let (peppers, pepper) = (self.peppers.as_ref(), get(row, "pepper")?);
-        Peppers::confirm(peppers, &digest(row)?, pepper, presented)?;
-        // It was found by its digest, which says that it is the token; so the record has the plain one.
-        let token = Record::personal_token(get::<&str>(row, "id")?, presented.clone(), get::<&str>(row, "user_id")?);
-        let token = token.outdated(Peppers::is_outdated(peppers, pepper));
-        let token = token.with_standing(standing).expiring_at(expiry(row)?);
+        let token = Record::personal_token(get::<&str>(row, "id")?, digest, get::<&str>(row, "user_id")?);
+        let token = token.outdated(Peppers::is_outdated(self.peppers.as_ref(), get(row, "pepper")?));
+        let token = token.with_standing(standing).expiring_at(expiry(row)?).rotated(get(row, "rotated")?);
         match (organization, get::<Option<&str>>(row, "role")?) {
             (Some(organization), Some(role)) => {
                 token.in_organization(organization).with_role(role, &self.catalogue).map_err(StoreError::corrupt)
@@ -70,6 +81,15 @@ pub(super) fn expiry(row: &PgRow) -> Result<Option<UnixMillis>, StoreError> {
 
 pub(super) fn own_standing(row: &PgRow) -> Result<Standing, StoreError> {
     Standing::of_word(get(row, "standing")?)
+}
+
+/// Reads explicit scopes: what no writer of ours writes is damage, and grants nothing.
+pub(super) fn scopes(row: &PgRow) -> Result<Option<Vec<String>>, StoreError> {
+    let scopes: Option<Vec<String>> = get(row, "scopes")?;
+    match scopes.iter().flatten().any(|scope| !is_scope_token(scope)) {
+        true => Err(StoreError::corrupt("a scope is not one of RFC 6749, section 3.3")),
+        false => Ok(scopes),
+    }
 }
 
 pub(super) fn get<'r, T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>>(

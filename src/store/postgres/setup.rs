@@ -102,6 +102,8 @@ impl PostgresStore {
     /// does the work. Where nothing is to be done, nothing is written, so that a role without the right to create is enough
     /// and so is a standby. A schema that a newer version made stays as it is.
     ///
+    /// A table that somebody else has locked is waited for, for three seconds: requests would wait behind the migration.
+    ///
     /// All of it is one transaction. The migrations' own table is in the schema too, as
     /// `_migrations`. The schema has to belong to the role of the connection, and so has everything
     /// in it; nobody else may create anything there. What PUBLIC could do by default is revoked.
@@ -218,7 +220,7 @@ impl PostgresStore {
         let mut migrator = Migrator::with_migrations(MIGRATIONS.iter().cloned().collect());
         migrator.dangerous_set_table_name(format!("\"{schema}\"._migrations"));
         migrator.set_locking(false); // its lock would outlive a transaction that fails; ours goes with it
-        let mut transaction = self.pool.begin_with(super::BEGIN).await.map_err(SetupError::of)?;
+        let mut transaction = self.pool.begin_with(super::BEGIN_MIGRATION).await.map_err(SetupError::of)?;
         let lock = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
         sqlx::query(lock).bind(self.schema.channel()).execute(&mut *transaction).await.map_err(SetupError::of)?;
         // Not `IF NOT EXISTS` alone, which asks for the right to create before it looks.
@@ -233,7 +235,7 @@ impl PostgresStore {
         }
         // The migrations name no schema. Temporary tables come last: they must not stand in front
         // of ours.
-        let path = AssertSqlSafe(format!("SET LOCAL search_path TO \"{schema}\", pg_temp"));
+        let path = AssertSqlSafe(format!("SET LOCAL search_path TO \"{schema}\", pg_temp; {}", super::LIMIT_LOCKS));
         sqlx::raw_sql(path).execute(&mut *transaction).await.map_err(SetupError::of)?;
         migrator.run_direct(None, &mut *transaction, false).await.map_err(SetupError::of_migration)?;
         sqlx::raw_sql(REVOKE).execute(&mut *transaction).await.map_err(SetupError::of)?;

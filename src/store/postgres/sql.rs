@@ -77,7 +77,8 @@ pub(super) use statements;
 macro_rules! token {
     ($by:literal) => {
         concat!(
-            "SELECT c.digest, c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.disabled, m.role
+            "SELECT c.digest, c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.disabled, m.role,
+                c.rotated_to IS NOT NULL AS rotated
             FROM $$.credentials c
             LEFT JOIN $$.users u ON u.id = c.user_id
             LEFT JOIN $$.organizations o ON o.id = $2 AND NOT o.deleted
@@ -94,13 +95,23 @@ statements! {
 
     /// A key with the state of its organization: $1 id.
     find_key = "
-        SELECT c.digest, c.pepper, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes
+        SELECT c.digest, c.pepper, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes,
+            c.rotated_to IS NOT NULL AS rotated
         FROM $$.credentials c LEFT JOIN $$.organizations o ON o.id = c.organization_id
         WHERE c.kind = 'org_key' AND c.id = $1";
     /// A token with the state of its owner and the membership in a living organization: $1 digest, $2 organization.
     find_token = token!("c.digest = $1");
     /// The same by one of several digests: $1 digests, $2 organization.
     find_peppered_token = token!("c.digest = ANY($1)");
+    /// The same by its id: $1 id, $2 organization.
+    token_by_id = token!("c.id = $1");
+    /// A person and their role in a living organization: $1 person, $2 organization.
+    user_by_id = "
+        SELECT u.disabled, m.role
+        FROM $$.users u
+        LEFT JOIN $$.organizations o ON o.id = $2 AND NOT o.deleted
+        LEFT JOIN $$.memberships m ON m.user_id = u.id AND m.organization_id = o.id
+        WHERE u.id = $1";
     /// UNION drops what was seen before, so that it ends even when somebody wrote a ring of parents.
     is_descendant = "
         WITH RECURSIVE above (id) AS (
@@ -152,23 +163,60 @@ statements! {
         SELECT c.kind, c.id, (-9223372036854775808)::bigint
         FROM unnest($1::text[], $2::text[]) AS n (kind, id) JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id
         ORDER BY c.kind, c.id ON CONFLICT DO NOTHING";
-    /// The uses at $3 that are to be written: $4 is a minute before. What is asked of `u` is asked again once the row is
-    /// locked.
+    /// The uses to write, of those at $3 in milliseconds, $4 of which came after a rotation. None is later than now. What is
+    /// asked of `u` is asked again once the row is locked.
     lock_due_uses = "
         SELECT u.kind, u.id, n.at, c.organization_id, c.user_id, c.rotated_to,
-            coalesce(c.rotated_to IS NOT NULL AND u.at < c.rotated_at AND n.at >= c.rotated_at, false) AS first
+            coalesce(c.rotated_to IS NOT NULL AND NOT u.rotation_reported
+                AND (n.after_rotation OR n.at >= c.rotated_at), false) AS first
         FROM (
-            SELECT kind, id, max(at) AS at, max(minute_before) AS minute_before
-            FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[]) AS n (kind, id, at, minute_before)
+            SELECT kind, id, bool_or(after_rotation) AS after_rotation,
+                least(max(at), floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS at
+            FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bool[]) AS n (kind, id, at, after_rotation)
             GROUP BY kind, id
         ) n
         JOIN $$.uses u ON u.kind = n.kind AND u.id = n.id
         JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id
-        WHERE u.at <= n.minute_before OR c.rotated_to IS NOT NULL AND u.at < c.rotated_at AND n.at >= c.rotated_at
+        WHERE u.at <= greatest(n.at, -9223372036854715808) - 60000
+            OR c.rotated_to IS NOT NULL AND NOT u.rotation_reported
+                AND (n.after_rotation OR n.at >= c.rotated_at)
         ORDER BY u.kind, u.id FOR UPDATE OF u";
     write_uses = "
-        UPDATE $$.uses u SET at = n.at FROM unnest($1::text[], $2::text[], $3::bigint[]) AS n (kind, id, at)
+        UPDATE $$.uses u
+        SET at = greatest(u.at, n.at), rotation_reported = u.rotation_reported OR n.first
+        FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bool[]) AS n (kind, id, at, first)
         WHERE u.kind = n.kind AND u.id = n.id";
+
+    /// The last uses of a person's tokens. Locked in the order in which uses are recorded.
+    erase_uses = "
+        WITH held AS (
+            SELECT u.kind, u.id FROM $$.uses u JOIN $$.credentials c ON c.kind = u.kind AND c.id = u.id
+            WHERE c.user_id = $1 ORDER BY u.kind, u.id FOR UPDATE OF u
+        )
+        DELETE FROM $$.uses u USING held WHERE u.kind = held.kind AND u.id = held.id";
+    /// Those that came meanwhile. Whoever records one more just now is not waited for, which could wait for us.
+    erase_later_uses = "
+        WITH held AS (SELECT id FROM $$.uses WHERE kind = 'pat' AND id = ANY ($1) FOR UPDATE SKIP LOCKED)
+        DELETE FROM $$.uses u USING held WHERE u.kind = 'pat' AND u.id = held.id";
+    /// Keeps everybody else from referring to the person.
+    lock_user = "SELECT 1 FROM $$.users WHERE id = $1 FOR UPDATE";
+    erase_turn = "DELETE FROM $$.owner_turns WHERE kind = 'pat' AND id = $1";
+    erase_tokens = "
+        WITH held AS (SELECT id FROM $$.credentials WHERE user_id = $1 ORDER BY id FOR UPDATE)
+        DELETE FROM $$.credentials c USING held WHERE c.kind = 'pat' AND c.id = held.id RETURNING c.id";
+    /// The memberships go with the person.
+    erase_user = "DELETE FROM $$.users WHERE id = $1";
+    /// A row when there are more than $2 events of a person $1, or of what they did to others.
+    has_long_trail = "
+        SELECT 1 WHERE EXISTS (SELECT FROM $$.events WHERE user_id = $1 ORDER BY number OFFSET $2)
+            OR EXISTS (SELECT FROM $$.events WHERE by_user = $1 ORDER BY number OFFSET $2)";
+    /// Gives the events of a person $1 another name $2, and of what they did to others; at most $3 of them.
+    erase_owned_events = "
+        UPDATE $$.events SET user_id = $2, origin = NULL, by_user = CASE WHEN by_user = $1 THEN $2 ELSE by_user END
+        WHERE number IN (SELECT number FROM $$.events WHERE user_id = $1 ORDER BY number LIMIT $3)";
+    erase_caused_events = "
+        UPDATE $$.events SET by_user = $2, origin = NULL
+        WHERE number IN (SELECT number FROM $$.events WHERE by_user = $1 ORDER BY number LIMIT $3)";
 
     version = "SELECT max(version) FROM $$._migrations WHERE success";
     /// Whether a version that knows the migrations up to $1 can use the schema with those after it.
@@ -185,8 +233,12 @@ statements! {
             OR EXISTS (SELECT FROM $$.changes WHERE xid >= pg_snapshot_xmax(pg_current_snapshot()))
         FROM $$.horizon";
     empty_log = "TRUNCATE $$.changes";
-    /// Removes what is older than $1 seconds; a trigger counts it as a prune.
-    prune = "DELETE FROM $$.changes WHERE at < clock_timestamp() - make_interval(secs => $1::float8)";
+    /// Removes what is older than $1 seconds, at most $2 rows; a trigger counts it as a prune.
+    prune = "
+        DELETE FROM $$.changes WHERE seq IN (
+            SELECT seq FROM $$.changes WHERE at < clock_timestamp() - make_interval(secs => $1::float8)
+            ORDER BY seq LIMIT $2
+        )";
     /// Where the log ends now.
     log_end = "SELECT pg_current_snapshot()::text, prunes FROM $$.horizon";
     /// What the snapshot $1 did not see, at most $3 rows, beside the snapshot that this statement

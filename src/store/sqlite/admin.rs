@@ -3,72 +3,18 @@
 //! A transaction begins with SQLite's write lock, so that what it reads holds until it commits, whoever else writes to the
 //! file.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use sqlx::{Connection, SqliteConnection};
-use tokio::time::timeout;
+use sqlx::SqliteConnection;
 
 use super::{SqliteStore, row::failed};
 use crate::{
     credential::Kind,
     store::{
-        Commit, ManagedStore, Record, StoreAdmin, StoreError,
+        Commit, ManagedStore, Record, StoreAdmin,
         WriteError::{self, Taken, UnknownCredential, UnknownOrganization, UnknownRole, UnknownUser},
+        check_organization_id, check_user_id, erased_user,
     },
 };
-
-/// How long a change waits for those before it.
-const QUEUE: Duration = Duration::from_secs(5);
-
-#[derive(Debug, thiserror::Error)]
-#[error("the changes before this one did not end within {QUEUE:?}")]
-struct QueueTooLong;
-
-impl SqliteStore {
-    /// Runs `work` as one transaction; an error leaves nothing of it.
-    pub(super) async fn write<T, E: From<StoreError> + Refusal>(
-        &self,
-        work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let turn = timeout(QUEUE, self.turn.acquire()).await.map_err(|_| StoreError::unavailable(QueueTooLong))?;
-        let _turn = turn.map_err(StoreError::unavailable)?;
-        let mut connection = self.acquire().await?;
-        let outcome = transact(&mut connection, work).await;
-        if outcome.as_ref().is_err_and(|error| !error.is_refusal()) {
-            // Some errors make SQLite end the transaction by itself, which the driver does not notice.
-            connection.close_on_drop();
-        }
-        outcome
-    }
-}
-
-/// An error of a change: refused by us, or failed in the database.
-pub(super) trait Refusal {
-    fn is_refusal(&self) -> bool;
-}
-
-impl Refusal for WriteError {
-    fn is_refusal(&self) -> bool {
-        !matches!(self, Self::Store(_))
-    }
-}
-
-impl Refusal for StoreError {
-    fn is_refusal(&self) -> bool {
-        false
-    }
-}
-
-async fn transact<T, E: From<StoreError>>(
-    connection: &mut SqliteConnection,
-    work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, E>,
-) -> Result<T, E> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
-    let done = work(&mut transaction).await?;
-    transaction.commit().await.map_err(failed)?;
-    Ok(done)
-}
 
 /// Binds the values and returns how many rows the statement changed, those of triggers not counted.
 macro_rules! changed {
@@ -81,7 +27,9 @@ async fn create_organization(db: &mut SqliteConnection, id: &str, parent: Option
     if let Some(parent) = parent {
         living_organization(db, parent).await?;
     }
-    let sql = "INSERT INTO tower_api_key_organizations (id, parent_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO tower_api_key_organizations (id, parent_id)
+        SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM tower_api_key_organization_references WHERE id = ?1)
+        ON CONFLICT DO NOTHING";
     one(changed!(db, sql, id, parent), || Taken(id.into()))
 }
 
@@ -91,13 +39,40 @@ async fn delete_organization(db: &mut SqliteConnection, id: &str) -> Result<(), 
 }
 
 async fn create_user(db: &mut SqliteConnection, id: &str) -> Result<(), WriteError> {
-    let sql = "INSERT INTO tower_api_key_users (id) VALUES (?1) ON CONFLICT DO NOTHING";
+    let sql = "INSERT INTO tower_api_key_users (id)
+        SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM tower_api_key_user_references WHERE id = ?1)
+        ON CONFLICT DO NOTHING";
     one(changed!(db, sql, id), || Taken(id.into()))
 }
 
 async fn set_user_enabled(db: &mut SqliteConnection, id: &str, enabled: bool) -> Result<(), WriteError> {
     let sql = "UPDATE tower_api_key_users SET enabled = ?2 WHERE id = ?1";
     one(changed!(db, sql, id, i64::from(enabled)), || UnknownUser(id.into()))
+}
+
+/// Everything that is stored about a user, `?1`. What is deleted is looked for apart, as its indexes are.
+const ERASE: [&str; 4] = [
+    "DELETE FROM tower_api_key_uses WHERE kind = 'pat' AND id IN (
+        SELECT id FROM tower_api_key_credentials WHERE user_id = ?1 AND standing <> 'deleted'
+        UNION ALL SELECT id FROM tower_api_key_credentials WHERE user_id = ?1 AND standing = 'deleted')",
+    "DELETE FROM tower_api_key_credentials WHERE user_id = ?1 AND standing <> 'deleted'",
+    "DELETE FROM tower_api_key_credentials WHERE user_id = ?1 AND standing = 'deleted'",
+    "DELETE FROM tower_api_key_memberships WHERE user_id = ?1",
+];
+
+const PSEUDONYMS: [&str; 2] = [
+    "UPDATE tower_api_key_events SET user_id = ?2, origin = NULL WHERE user_id = ?1",
+    "UPDATE tower_api_key_events SET by_user = ?2, origin = NULL WHERE by_user = ?1",
+];
+
+async fn delete_user(db: &mut SqliteConnection, id: &str, pseudonym: &str) -> Result<(), WriteError> {
+    for sql in ERASE {
+        changed!(db, sql, id);
+    }
+    for sql in PSEUDONYMS {
+        changed!(db, sql, id, pseudonym);
+    }
+    one(changed!(db, "DELETE FROM tower_api_key_users WHERE id = ?1", id), || UnknownUser(id.into()))
 }
 
 async fn set_member(db: &mut SqliteConnection, user: &str, organization: &str, role: &str) -> Result<(), WriteError> {
@@ -141,6 +116,7 @@ pub(super) fn one(changed: u64, otherwise: impl FnOnce() -> WriteError) -> Resul
 #[async_trait]
 impl StoreAdmin for SqliteStore {
     async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
+        check_organization_id(id)?;
         self.write(async |db| create_organization(db, id, parent).await).await
     }
 
@@ -149,11 +125,17 @@ impl StoreAdmin for SqliteStore {
     }
 
     async fn create_user(&self, id: &str) -> Result<(), WriteError> {
+        check_user_id(id)?;
         self.write(async |db| create_user(db, id).await).await
     }
 
     async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
         self.write(async |db| set_user_enabled(db, id, enabled).await).await
+    }
+
+    async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
+        let pseudonym = erased_user()?;
+        self.write(async |db| delete_user(db, id, pseudonym.as_str()).await).await
     }
 
     async fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), WriteError> {

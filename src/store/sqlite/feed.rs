@@ -1,10 +1,13 @@
 //! Following the change log of a file.
 //!
-//! `PRAGMA data_version` costs no read of the log: it moves when *another* connection has committed, which is why the
-//! feed has one of its own that never writes. Numbers of committed rows have no gaps, so that the feed notices when the
-//! log was pruned past it, emptied, or when the file went back to an older state.
+//! `PRAGMA data_version` costs no read of the log: it moves when *another* connection has
+//! committed, which is why the feed has one of its own that never writes. Numbers of committed rows
+//! have no gaps, so that the feed notices when the log was pruned past it or emptied. It also
+//! compares the last row that it read, since a file that went back to an older state may have come
+//! to the same number by other changes. Whoever changes the schema may have switched triggers off
+//! for a while, so after that everything may have changed.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use sqlx::{
@@ -13,6 +16,11 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep_until, timeout};
 
+use super::{
+    check,
+    file::{self, DatabaseFile},
+    writer,
+};
 use crate::{
     credential::Kind,
     metrics,
@@ -31,39 +39,54 @@ const RETRY: Duration = Duration::from_millis(100);
 /// How many changes are read at once.
 const BATCH: usize = 1000;
 
-/// The newest number, and what comes after `?1`, seen at one moment, with its age in milliseconds.
+/// The newest number, and what comes after `?1`, seen at one moment, with its age in milliseconds;
+/// and before that the row `?1` itself, if it is there.
 const LOG: &str = "
-    SELECT n.newest, c.seq, c.subject, c.kind, c.id, CAST(unixepoch('subsec') * 1000 AS INTEGER) - c.at
+    SELECT n.newest, c.seq, c.subject, c.kind, c.id, CAST(unixepoch('subsec') * 1000 AS INTEGER) - c.at, c.at
     FROM (SELECT coalesce(max(seq), 0) AS newest FROM sqlite_sequence WHERE name = 'tower_api_key_changes') n
-    LEFT JOIN tower_api_key_changes c ON c.seq > ?1
+    LEFT JOIN tower_api_key_changes c ON c.seq >= ?1
     ORDER BY c.seq LIMIT ?2";
 
-/// The changes of a SQLite file, whoever made them. Made by [`SqliteStore::feed`](super::SqliteStore::feed).
+/// The changes of a SQLite file, whoever made them. Made by
+/// [`SqliteStore::feed`](super::SqliteStore::feed).
 ///
-/// The future of [`next`](Feed::next) may be dropped and made again. Tells [`Change::Everything`] when changes were removed
-/// from the log before it read them; the log keeps the last 10 000. A file that is replaced by another one under its name
-/// is not noticed: stop the service to restore a backup.
-#[derive(Debug)]
+/// The future of [`next`](Feed::next) may be dropped and made again. Tells [`Change::Everything`]
+/// when changes were removed from the log before it read them; the log keeps the last 10 000. Also
+/// when the schema was changed, or the file put back to an earlier state by SQLite's own means
+/// (`.restore` of `sqlite3`). A file that is replaced by another one under its name is
+/// [`FeedEvent::Lost`]: restart the service then.
 pub struct SqliteFeed {
     options: SqliteConnectOptions,
+    file: Option<Arc<DatabaseFile>>,
     connection: Option<Followed>,
     interval: Duration,
     next_poll: Instant,
-    seen: i64,
+    seen: Seen,
     lost: bool,
     told: VecDeque<FeedEvent>,
 }
 
-#[derive(Debug)]
+/// Up to where the log was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Seen {
+    seq: i64,
+    /// When that row was logged; `None` when that is not known.
+    at: Option<i64>,
+    /// What `schema_version` was.
+    schema: i64,
+}
+
 struct Followed {
     db: SqliteConnection,
     /// What `data_version` was before the log was last read to its end.
     read_at: Option<i64>,
+    /// The `schema_version` that was found to write the log.
+    checked: Option<i64>,
 }
 
 struct LogRow {
     newest: i64,
-    /// `None` in the row that stands there when nothing is new.
+    /// `None` in the row that stands there when the log has none from the position on.
     logged: Option<Logged>,
 }
 
@@ -72,24 +95,34 @@ struct Logged {
     change: Change,
     /// `None` for what was logged before the log had dates.
     age_millis: Option<i64>,
+    at: Option<i64>,
 }
 
 impl SqliteFeed {
-    pub(super) async fn start(options: &SqliteConnectOptions) -> Result<Self, StoreError> {
-        // A locked file is an outage to tell, not to wait for; a file that is gone must not be made anew.
-        let options = options.clone().busy_timeout(PATIENCE / 2).create_if_missing(false);
-        let mut followed = Followed::connect(&options).await?;
-        let rows = followed.read(i64::MAX).await?;
-        let seen = rows.first().map_or(0, |row| row.newest);
-        Ok(Self {
+    pub(super) async fn start(
+        options: &SqliteConnectOptions,
+        file: Option<Arc<DatabaseFile>>,
+    ) -> Result<Self, StoreError> {
+        // A locked file is an outage to tell, not to wait for; a file that is gone must not be made
+        // anew.
+        let options = writer::options(options).busy_timeout(PATIENCE / 2).create_if_missing(false);
+        let mut feed = Self {
             options,
-            connection: Some(followed),
+            file,
+            connection: None,
             interval: INTERVAL,
             next_poll: Instant::now(),
-            seen,
+            seen: Seen::default(),
             lost: false,
             told: VecDeque::new(),
-        })
+        };
+        let followed = feed.connect().await?;
+        let schema = followed.schema().await?;
+        let newest = followed.read(i64::MAX).await?.first().map_or(0, |row| row.newest);
+        let last = followed.read(newest).await?.into_iter().next().and_then(|row| row.logged);
+        // What came in between is told.
+        feed.seen = Seen { seq: newest, at: last.filter(|row| row.seq == newest).and_then(|row| row.at), schema };
+        Ok(feed)
     }
 
     /// Sets how often the file is asked, 10 ms by default.
@@ -98,22 +131,37 @@ impl SqliteFeed {
         Self { interval, ..self }
     }
 
+    /// Connects if there is no connection; never to another file than the store has.
+    async fn connect(&mut self) -> Result<&mut Followed, StoreError> {
+        if self.connection.is_none() {
+            self.verify_files()?;
+            let followed = Followed::connect(&self.options).await?;
+            self.connection = Some(followed);
+        }
+        self.verify_files()?;
+        self.connection.as_mut().ok_or_else(|| StoreError::unavailable(sqlx::Error::PoolClosed))
+    }
+
+    fn verify_files(&self) -> Result<(), StoreError> {
+        Ok(self.file.as_deref().map_or(Ok(()), DatabaseFile::verify_all)?)
+    }
+
     /// Asks once, and reads what is new, at most a batch.
     ///
-    /// Dropped half-way it has moved nothing: events and position change together, after the last wait.
+    /// Dropped half-way it has moved nothing: events and position change together, after the last
+    /// wait.
     async fn poll(&mut self) -> Result<(), StoreError> {
-        let followed = match &mut self.connection {
-            Some(followed) => followed,
-            none => none.insert(Followed::connect(&self.options).await?),
-        };
+        let seen = self.seen;
+        let followed = self.connect().await?;
         let version = followed.version().await?;
         if followed.read_at == Some(version) {
             return Ok(());
         }
-        let rows = followed.read(self.seen).await?;
+        let schema = followed.schema().await?;
+        let rows = followed.read(seen.seq).await?;
         followed.read_at = (rows.len() < BATCH).then_some(version);
         let caught_up = followed.read_at.is_some();
-        rows.into_iter().for_each(|row| self.tell(row));
+        self.tell_all(rows, schema);
         if self.lost && caught_up {
             self.lost = false;
             self.told.push_back(FeedEvent::Restored);
@@ -121,18 +169,37 @@ impl SqliteFeed {
         Ok(())
     }
 
-    fn tell(&mut self, LogRow { newest, logged }: LogRow) {
-        let seq = logged.as_ref().map_or(newest, |logged| logged.seq);
-        if logged.is_none() && seq == self.seen {
-            return;
+    fn tell_all(&mut self, rows: Vec<LogRow>, schema: i64) {
+        let newest = rows.first().map_or(0, |row| row.newest);
+        let logged = rows.into_iter().filter_map(|row| row.logged);
+        let (known, new): (Vec<_>, Vec<_>) = logged.partition(|row| row.seq == self.seen.seq);
+        let at = known.first().and_then(|row| row.at);
+        let other = at.zip(self.seen.at).is_some_and(|(now, then)| now != then);
+        let jumped = new.is_empty() && newest != self.seen.seq;
+        if other || jumped || schema != self.seen.schema {
+            self.told.push_back(FeedEvent::Changed(Change::Everything));
         }
-        if logged.is_none() || seq != self.seen.wrapping_add(1) {
+        self.seen = Seen { at: at.or(self.seen.at), schema, ..self.seen };
+        if jumped {
+            self.seen = Seen { seq: newest, at: None, ..self.seen };
+        }
+        new.into_iter().for_each(|row| self.tell(row));
+    }
+
+    fn tell(&mut self, Logged { seq, change, age_millis, at }: Logged) {
+        if seq != self.seen.seq.wrapping_add(1) {
             self.told.push_back(FeedEvent::Changed(Change::Everything)); // something in between is gone
         }
-        self.seen = seq;
-        if let Some(Logged { change, age_millis, .. }) = logged {
-            age_millis.into_iter().for_each(|age| metrics::lagged(age as f64 / 1000.0));
-            self.told.push_back(FeedEvent::Changed(change));
+        self.seen = Seen { seq, at, ..self.seen };
+        age_millis.into_iter().for_each(|age| metrics::lagged(age as f64 / 1000.0));
+        self.told.push_back(FeedEvent::Changed(change));
+    }
+
+    /// Leaves nothing beside the name that belongs to the file that had it.
+    async fn leave_file(&mut self) {
+        let has_left = self.file.as_deref().is_some_and(DatabaseFile::has_left_its_log);
+        if let Some(followed) = self.connection.as_mut().filter(|_| has_left) {
+            _ = timeout(PATIENCE, file::empty_log(&mut followed.db)).await;
         }
     }
 
@@ -162,6 +229,7 @@ impl Feed for SqliteFeed {
             }
             sleep_until(self.next_poll).await;
             if !matches!(timeout(PATIENCE, self.poll()).await, Ok(Ok(()))) {
+                self.leave_file().await;
                 self.lose();
             }
             self.next_poll = Instant::now() + self.pause();
@@ -169,14 +237,38 @@ impl Feed for SqliteFeed {
     }
 }
 
+impl fmt::Debug for SqliteFeed {
+    /// Without the options of the connection: a pragma may be the key of an encrypted file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, interval, seen, lost, .. } = self;
+        let mut debug = f.debug_struct("SqliteFeed");
+        debug.field("file", file).field("interval", interval).field("seen", &seen.seq).field("lost", lost);
+        debug.finish_non_exhaustive()
+    }
+}
+
 impl Followed {
     async fn connect(options: &SqliteConnectOptions) -> Result<Self, StoreError> {
         let db = options.connect().await.map_err(StoreError::unavailable)?;
-        Ok(Self { db, read_at: None })
+        Ok(Self { db, read_at: None, checked: None })
     }
 
     async fn version(&mut self) -> Result<i64, StoreError> {
         sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut self.db).await.map_err(StoreError::unavailable)
+    }
+
+    /// Makes sure that the schema writes the log, and returns its version.
+    async fn schema(&mut self) -> Result<i64, StoreError> {
+        let version = sqlx::query_scalar("PRAGMA schema_version").fetch_one(&mut self.db).await;
+        let version = version.map_err(StoreError::unavailable)?;
+        if self.checked != Some(version) {
+            let missing = check::missing_objects(&mut self.db).await.map_err(StoreError::unavailable)?;
+            if !missing.is_empty() {
+                return Err(StoreError::unavailable(SchemaIncomplete(missing.join(", "))));
+            }
+            self.checked = Some(version);
+        }
+        Ok(version)
     }
 
     async fn read(&mut self, after: i64) -> Result<Vec<LogRow>, StoreError> {
@@ -185,12 +277,21 @@ impl Followed {
     }
 }
 
-/// A word that is no UTF-8, which a person with `sqlite3` can write, counts as none: were it an error, the feed would stay
-/// lost for as long as the log has that row.
+#[derive(Debug, thiserror::Error)]
+#[error("missing in the schema: {0}")]
+struct SchemaIncomplete(String);
+
+/// A word that is no UTF-8, which a person with `sqlite3` can write, counts as none: were it an
+/// error, the feed would stay lost for as long as the log has that row.
 fn log_row(row: &SqliteRow) -> Result<LogRow, sqlx::Error> {
     let word = |column| row.try_get::<Option<String>, _>(column).unwrap_or_default();
     let logged = match row.try_get(1)? {
-        Some(seq) => Some(Logged { seq, change: change(word(2), word(3), word(4)), age_millis: row.try_get(5)? }),
+        Some(seq) => Some(Logged {
+            seq,
+            change: change(word(2), word(3), word(4)),
+            age_millis: row.try_get(5)?,
+            at: row.try_get(6)?,
+        }),
         None => None,
     };
     Ok(LogRow { newest: row.try_get(0)?, logged })

@@ -1,8 +1,9 @@
 //! Credentials in a SQLite file: the durable embedded default.
 //!
-//! Every look-up is one query. Changes are transactions that take SQLite's write lock before they read (`admin`). The
-//! schema writes its own change log, which `feed` follows. Rows become records in `row`; `open` makes sure of the
-//! library, the file and the schema.
+//! Every lookup is one query. Changes are transactions on a connection of their own (`writer`), which take SQLite's write lock
+//! before they read (`admin`, `managed`). The schema writes its own change log, which `feed` follows. Rows become records in
+//! `row`. `open` makes sure of the library, the file and the schema, `check` of what can go wrong with them later; `file` knows
+//! whether the file is still the one that was opened.
 //!
 //! Whoever can write the file can revoke, with any program; the next look-up sees it, and the change log tells it:
 //!
@@ -15,15 +16,27 @@
 //! ```sql
 #![doc = include_str!("../../../migrations/sqlite/0001_credentials.sql")]
 #![doc = include_str!("../../../migrations/sqlite/0002_management.sql")]
+#![doc = include_str!("../../../migrations/sqlite/0003_holes.sql")]
 //! ```
 
 mod admin;
+mod check;
 mod feed;
+mod file;
 mod managed;
 mod open;
 mod row;
+mod writer;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    path::Path,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use sqlx::{
@@ -38,6 +51,9 @@ use crate::{
     principal::Catalogue,
     secret::{Pepper, Peppers},
 };
+use file::DatabaseFile;
+use open::Opened;
+use writer::Writer;
 
 pub use feed::SqliteFeed;
 pub use open::{MINIMAL_SQLITE, OpenError};
@@ -45,6 +61,9 @@ pub use open::{MINIMAL_SQLITE, OpenError};
 /// How long a look-up waits for a connection of the pool. Half of the layer's default deadline, so that the operator
 /// reads "the pool is exhausted" and not "timed out".
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long a list waits for those before it.
+const MANAGEMENT_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Connections of the pool that [`SqliteStore::open`] makes. SQLite reads in parallel and writes one at a time.
 const CONNECTIONS: u32 = 8;
@@ -54,6 +73,9 @@ const CONNECTIONS: u32 = 8;
 /// Several processes may use one file, such as a server and a tool: a change of one shows in the next look-up of the
 /// other. An acknowledged change is on the disk (`synchronous = FULL`, write-ahead log) as far as SQLite promises that for
 /// the file system; network file systems are not for SQLite.
+///
+/// A file that is replaced, renamed or deleted while it is open is an outage. How to restore a backup, and what else to know
+/// in operation, is in [the guide](crate::guide::stores#sqlite-in-operation).
 ///
 /// An id that contains NUL is refused with [`WriteError::Store`](super::WriteError::Store).
 ///
@@ -74,30 +96,47 @@ const CONNECTIONS: u32 = 8;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SqliteStore {
     pool: SqlitePool,
     catalogue: Catalogue,
     peppers: Option<Peppers>,
     /// What finds a token: with as many candidates for its digest as there are peppers and one.
     find_token: Arc<str>,
-    /// One writer at a time, in the order of their arrival: writers that queue inside of SQLite would each hold a
-    /// connection that readers need.
-    turn: Arc<Semaphore>,
-    /// A database in memory lasts as long as a connection to it. Never locked: the mutex is there to make it `Sync`.
-    _keeper: Option<Arc<std::sync::Mutex<SqliteConnection>>>,
+    writer: Arc<Writer>,
+    /// `None` in memory.
+    file: Option<Arc<DatabaseFile>>,
+    /// How many connections of the pool management may use at once.
+    management: Arc<Semaphore>,
 }
 
 impl SqliteStore {
     /// Opens the file at `path`, or creates it; creates or updates the schema.
     ///
+    /// A file that is created can be read and written by the user of the process alone (mode 0600), and so can the files that
+    /// SQLite keeps beside it; the mode of a file that is there already is left as it is. Where a missing file is a
+    /// mistake, such as on a volume that may not be mounted, use [`open_existing`](Self::open_existing).
+    ///
     /// # Errors
     /// [`OpenError`], which tells a wrong path from a locked, a read-only or a foreign file and from a newer schema.
     pub async fn open(path: impl AsRef<Path>, catalogue: Catalogue) -> Result<Self, OpenError> {
-        let path = path.as_ref();
+        Self::open_file(path.as_ref(), catalogue, false).await
+    }
+
+    /// Opens the file at `path`, which a store has been made in before; updates the schema. Creates nothing.
+    ///
+    /// # Errors
+    /// [`OpenError::Missing`] when there is no file, or no store in it; otherwise as [`open`](Self::open).
+    pub async fn open_existing(path: impl AsRef<Path>, catalogue: Catalogue) -> Result<Self, OpenError> {
+        Self::open_file(path.as_ref(), catalogue, true).await
+    }
+
+    async fn open_file(path: &Path, catalogue: Catalogue, must_exist: bool) -> Result<Self, OpenError> {
         // SQLite reads `:memory:`, an empty name and `file:…` as something else than a file of that name.
         let path = std::path::absolute(path).map_err(|source| OpenError::CannotOpen(source.into()))?;
-        Self::make(pool(Self::options(path)), catalogue, None).await
+        let pool = pool(Self::options(path));
+        let opened = open::prepare(&pool, must_exist).await?;
+        Ok(Self::over(pool, opened, catalogue))
     }
 
     /// Makes a store in memory, with a database of its own that is gone with the last clone.
@@ -105,21 +144,29 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`].
     pub async fn in_memory(catalogue: Catalogue) -> Result<Self, OpenError> {
-        let options = open::in_memory();
-        let keeper = sqlx::ConnectOptions::connect(&options).await.map_err(OpenError::from_sqlx)?;
-        Self::make(pool(options), catalogue, Some(Arc::new(keeper.into()))).await
+        let pool = pool(open::in_memory());
+        let opened = open::prepare_in_memory(&pool).await?;
+        Ok(Self::over(pool, opened, catalogue))
     }
 
     /// Makes a store over the service's own pool; creates or updates the schema, whose names all begin with
     /// `tower_api_key_`.
     ///
-    /// What the pool's connections are set to counts: begin with [`options`](Self::options), or at least set
-    /// `synchronous` to `FULL` and leave `foreign_keys` on. A look-up waits 500 ms for a connection, whatever the pool says.
+    /// Lookups and lists use the pool; a lookup waits 500 ms for a connection, whatever the pool says. Changes use a connection of
+    /// their own, made with the pool's options, on which `synchronous` is `FULL` and `foreign_keys` is on. Where the pool's are
+    /// `query_only`, so is that one.
+    ///
+    /// If the options say so (as [`options`](Self::options) do) and there is no file yet, it is created as
+    /// [`open`](Self::open) does; a pool that has connected before this has created it in its own way. From then on the pool
+    /// creates no file any more.
     ///
     /// # Errors
-    /// [`OpenError`].
+    /// [`OpenError`]; [`OpenError::InMemory`] for a pool over a database in memory, or a temporary one.
     pub async fn from_pool(pool: SqlitePool, catalogue: Catalogue) -> Result<Self, OpenError> {
-        Self::make(pool, catalogue, None).await
+        let mut opened = open::prepare(&pool, false).await?;
+        let mut one = pool.acquire().await.map_err(OpenError::from_sqlx)?;
+        opened.refuse_what_is_refused_by(&mut one).await.map_err(OpenError::from_sqlx)?;
+        Ok(Self::over(pool, opened, catalogue))
     }
 
     /// Returns the options that [`open`](Self::open) connects with: create if missing, busy time-out 5 s, foreign keys,
@@ -129,14 +176,12 @@ impl SqliteStore {
         open::options().filename(path).create_if_missing(true)
     }
 
-    async fn make(
-        pool: SqlitePool,
-        catalogue: Catalogue,
-        keeper: Option<Arc<std::sync::Mutex<SqliteConnection>>>,
-    ) -> Result<Self, OpenError> {
-        open::prepare(&pool).await?;
-        let turn = Arc::new(Semaphore::new(1));
-        Ok(Self { pool, catalogue, peppers: None, find_token: row::find_token(1).into(), turn, _keeper: keeper })
+    fn over(pool: SqlitePool, opened: Opened, catalogue: Catalogue) -> Self {
+        let writer = Arc::new(Writer::new(opened.options, opened.connection));
+        let file = opened.file.map(Arc::new);
+        let management = Arc::new(Semaphore::new((pool.options().get_max_connections() as usize / 2).max(1)));
+        let find_token = row::find_token(1).into();
+        Self { pool, catalogue, peppers: None, find_token, writer, file, management }
     }
 
     /// Keeps the digests of new credentials under a pepper, and verifies those under others. Every store over the same file
@@ -157,19 +202,62 @@ impl SqliteStore {
     /// this has returned is told.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the log cannot be read.
+    /// [`StoreError::Unavailable`] when the log cannot be read, or the schema no longer writes it.
     pub async fn feed(&self) -> Result<SqliteFeed, StoreError> {
-        SqliteFeed::start(&self.pool.connect_options()).await
+        SqliteFeed::start(&self.pool.connect_options(), self.file.clone()).await
     }
 
-    /// Closes all connections, after what runs on them.
+    /// Closes all connections but those of feeds, after what runs on them.
     pub async fn close(&self) {
+        _ = self.verify_file().await; // what belongs to another file by now is put in order
         self.pool.close().await;
+        _ = self.writer.close().await; // it is dropped if not
     }
 
+    /// Takes a connection of the pool, which may have to open one.
     async fn acquire(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
+        if self.pool.num_idle() == 0 {
+            self.verify_file().await?;
+        }
         let connection = timeout(PATIENCE, self.pool.acquire()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         connection.map_err(StoreError::unavailable)
+    }
+
+    /// Answers from the file that was opened, as long as it is the one under its name: an answer of another one is none.
+    ///
+    /// The name is looked up while SQLite works, after the question was asked, so that it costs no time.
+    async fn read<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut connection = self.acquire().await?;
+        let mut answer = pin!(work(&mut connection));
+        let early = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
+        self.verify_file().await?;
+        match early {
+            Poll::Ready(answer) => answer,
+            Poll::Pending => answer.await,
+        }
+    }
+
+    /// The same for lists and the like, of which no more run at once than leave connections for lookups.
+    async fn read_for_management<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let permit = timeout(MANAGEMENT_PATIENCE, self.management.acquire()).await;
+        let _permit = permit.map_err(|_| StoreError::unavailable(sqlx::Error::PoolTimedOut))?;
+        self.read(work).await
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    /// Without the options of connections: a pragma may be the key of an encrypted file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pool, catalogue, peppers, file, .. } = self;
+        let mut debug = f.debug_struct("SqliteStore");
+        debug.field("catalogue", catalogue).field("peppers", peppers).field("file", file);
+        debug.field("connections", &pool.size()).finish_non_exhaustive()
     }
 }
 
@@ -184,12 +272,11 @@ fn pool(options: SqliteConnectOptions) -> SqlitePool {
 #[async_trait]
 impl CredentialStore for SqliteStore {
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
-        let mut connection = self.acquire().await?;
-        let found = match lookup.key() {
-            Key::Id(id) => self.key(&mut connection, id).await,
-            Key::Digest(digest) => self.token(&mut connection, digest, lookup.organization()).await,
+        let find = async |db: &mut SqliteConnection| match lookup.key() {
+            Key::Id(id) => self.key(db, id).await,
+            Key::Digest(digest) => self.token(db, digest, lookup.organization()).await,
         };
-        Ok(found?.map(Arc::new))
+        Ok(self.read(find).await?.map(Arc::new))
     }
 
     fn decoy(&self) -> Option<&Pepper> {
@@ -200,7 +287,6 @@ impl CredentialStore for SqliteStore {
 #[async_trait]
 impl OrgTree for SqliteStore {
     async fn is_descendant_of(&self, organization: &str, ancestor: &str) -> Result<bool, StoreError> {
-        let mut connection = self.acquire().await?;
-        row::is_descendant_of(&mut connection, organization, ancestor).await
+        self.read(async |db| row::is_descendant_of(db, organization, ancestor).await).await
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{
     borrow::Cow,
+    io::ErrorKind,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -13,20 +15,29 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep};
 
+use super::{
+    check,
+    file::{self, DatabaseFile},
+    writer,
+};
 use crate::store::BoxError;
 
-/// The oldest SQLite that a store works with: older ones can corrupt a file in write-ahead mode when two connections
-/// check-point and write at the same moment (SQLite's documentation of the write-ahead log, "The WAL-reset bug").
+/// The oldest SQLite that a store works with: older ones can corrupt a file in write-ahead mode
+/// when two connections check-point and write at the same moment (SQLite's documentation of the
+/// write-ahead log, "The WAL-reset bug").
 pub const MINIMAL_SQLITE: (u32, u32, u32) = (3, 51, 3);
 
 /// How long SQLite waits for another connection's lock.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
 
-static MIGRATIONS: Migrator = Migrator {
-    // The default table is the service's own, when it shares the file.
-    table_name: Cow::Borrowed("tower_api_key_migrations"),
-    ..sqlx::migrate!("migrations/sqlite")
-};
+fn migrations(ignore_missing: bool) -> Migrator {
+    Migrator {
+        // The default table is the service's own, when it shares the file.
+        table_name: Cow::Borrowed("tower_api_key_migrations"),
+        ignore_missing,
+        ..sqlx::migrate!("migrations/sqlite")
+    }
+}
 
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +49,16 @@ pub enum OpenError {
     /// No such directory, a directory instead of a file, no permission, or no connection.
     #[error("the database cannot be opened")]
     CannotOpen(#[source] BoxError),
+    /// There is no such file, or no store in it, and none was to be created.
+    #[error("there is no store at {0:?}: is its volume mounted?")]
+    Missing(PathBuf),
+    /// A database in memory, or a temporary one, which each connection of a pool would have for
+    /// itself: [`SqliteStore::in_memory`](super::SqliteStore::in_memory) makes a store in memory.
+    #[error("a pool over a database in memory loses it with its connections: use SqliteStore::in_memory")]
+    InMemory,
+    /// The database does not do what the store relies on.
+    #[error("the database cannot be relied on: {0}")]
+    Unsound(Box<str>),
     /// The file is something else than a SQLite database, or is damaged.
     #[error("the file is not a SQLite database, or is damaged")]
     NotADatabase(#[source] BoxError),
@@ -96,22 +117,114 @@ pub(super) fn options() -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-/// A database in memory that all connections of this process with these options share. SQLite's `memdb`, and not its
-/// shared cache: locking there is that of a file, so that nothing behaves otherwise than it does on disk.
+/// A database in memory that all connections of this process with these options share. SQLite's
+/// `memdb`, and not its shared cache: locking there is that of a file, so that nothing behaves
+/// otherwise than it does on disk.
 pub(super) fn in_memory() -> SqliteConnectOptions {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     options().vfs("memdb").filename(format!("/tower-api-key-{number}")).create_if_missing(true)
 }
 
-/// Makes sure of everything that a store relies on.
-pub(super) async fn prepare(pool: &SqlitePool) -> Result<(), OpenError> {
+/// A database that can be relied on.
+pub(super) struct Opened {
+    /// What was opened it with, and writes from now on.
+    pub(super) options: SqliteConnectOptions,
+    pub(super) connection: SqliteConnection,
+    /// `None` in memory.
+    pub(super) file: Option<DatabaseFile>,
+}
+
+/// Makes sure of everything that a store relies on, in a file that the pool's options name; creates
+/// one if they say so.
+pub(super) async fn prepare(pool: &SqlitePool, must_exist: bool) -> Result<Opened, OpenError> {
+    let options = pool.connect_options();
+    let name = plain_name(&options)?;
+    let given = name.as_deref().map(|path| find(path, !must_exist && creates(&options))).transpose()?;
+    let mut later = (*options).clone();
+    if let Some(path) = &name {
+        // Whoever changes the working directory changes nothing, and a file that is gone is not
+        // made anew.
+        later = later.filename(path).create_if_missing(false);
+        pool.set_connect_options(later.clone());
+    }
     // Not from the pool: its time-out would hide why a connection cannot be made.
-    let mut connection = pool.connect_options().connect().await.map_err(OpenError::from_sqlx)?;
-    check_version(&mut connection).await?;
-    use_write_ahead_log(&mut connection).await?;
-    migrate(&mut connection).await?;
-    connection.close().await.map_err(OpenError::from_sqlx)
+    let options = writer::options(&later);
+    let mut connection = options.connect().await.map_err(OpenError::from_sqlx)?;
+    let resolved = resolved(&mut connection).await?.ok_or(OpenError::InMemory)?;
+    let given = given.map_or_else(|| DatabaseFile::new(PathBuf::from(&resolved)), Ok);
+    let given = given.map_err(|error| OpenError::CannotOpen(error.into()))?;
+    given.verify().map_err(|error| OpenError::CannotOpen(error.into()))?;
+    if must_exist && !has_schema(&mut connection).await? {
+        return Err(OpenError::Missing(resolved.into()));
+    }
+    establish(&mut connection).await?;
+    check::at_opening(&mut connection, true).await?;
+    Ok(Opened { options, connection, file: Some(given.with_files_beside(&resolved)) })
+}
+
+/// The same for a database in memory that nobody else has.
+pub(super) async fn prepare_in_memory(pool: &SqlitePool) -> Result<Opened, OpenError> {
+    let options = writer::options(&pool.connect_options());
+    let mut connection = options.connect().await.map_err(OpenError::from_sqlx)?;
+    establish(&mut connection).await?;
+    check::at_opening(&mut connection, false).await?;
+    Ok(Opened { options, connection, file: None })
+}
+
+impl Opened {
+    /// A pool may set its connections up after they were made, which its options do not tell.
+    pub(super) async fn refuse_what_is_refused_by(&mut self, db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+        if sqlx::query_scalar::<_, bool>("PRAGMA query_only").fetch_one(db).await? {
+            self.options = self.options.clone().pragma("query_only", "ON");
+            sqlx::query("PRAGMA query_only = ON").execute(&mut self.connection).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn establish(connection: &mut SqliteConnection) -> Result<(), OpenError> {
+    check_version(connection).await?;
+    use_write_ahead_log(connection).await?;
+    migrate(connection).await
+}
+
+/// The path of the file, unless SQLite reads the name as something else.
+fn plain_name(options: &SqliteConnectOptions) -> Result<Option<PathBuf>, OpenError> {
+    let name = options.get_filename();
+    let text = name.to_string_lossy();
+    if text.is_empty() || text == ":memory:" || text.starts_with("file:") {
+        return Ok(None);
+    }
+    std::path::absolute(name).map(Some).map_err(|error| OpenError::CannotOpen(error.into()))
+}
+
+/// Whether a connection creates the file. The driver tells it only as a part of a URL.
+fn creates(options: &SqliteConnectOptions) -> bool {
+    let url = options.clone().filename("x").to_url_lossy();
+    url.query_pairs().any(|(key, value)| key == "mode" && value == "rwc")
+}
+
+fn find(path: &Path, create: bool) -> Result<DatabaseFile, OpenError> {
+    if create {
+        file::create(path).map_err(|error| OpenError::CannotOpen(error.into()))?;
+    }
+    DatabaseFile::new(path.to_owned()).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => OpenError::Missing(path.to_owned()),
+        _ => OpenError::CannotOpen(error.into()),
+    })
+}
+
+/// Where SQLite has found the file; `None` for a database in memory and for a temporary one.
+async fn resolved(connection: &mut SqliteConnection) -> Result<Option<String>, OpenError> {
+    let sql = "SELECT file FROM pragma_database_list WHERE name = 'main'";
+    let file: Option<String> = sqlx::query_scalar(sql).fetch_one(connection).await.map_err(OpenError::from_sqlx)?;
+    Ok(file.filter(|file| !file.is_empty()))
+}
+
+async fn has_schema(connection: &mut SqliteConnection) -> Result<bool, OpenError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'tower_api_key_migrations')";
+    sqlx::query_scalar(sql).fetch_one(connection).await.map_err(OpenError::from_sqlx)
 }
 
 async fn check_version(connection: &mut SqliteConnection) -> Result<(), OpenError> {
@@ -131,7 +244,8 @@ fn parsed(version: &str) -> Option<(u32, u32, u32)> {
 
 /// A property of the file, so not set on every connection. A database in memory keeps its own mode.
 ///
-/// When several change the mode of a fresh file at once, SQLite refuses all but one at once and does not let them wait.
+/// When several change the mode of a fresh file at once, SQLite refuses all but one at once and
+/// does not let them wait.
 async fn use_write_ahead_log(connection: &mut SqliteConnection) -> Result<(), OpenError> {
     let give_up = Instant::now() + BUSY;
     loop {
@@ -145,15 +259,39 @@ async fn use_write_ahead_log(connection: &mut SqliteConnection) -> Result<(), Op
     }
 }
 
-/// All pending migrations in one transaction that holds the write lock from its beginning: of several processes that
-/// open a fresh file at once, one migrates and the others then find it done.
+/// All pending migrations in one transaction that holds the write lock from its beginning: of
+/// several processes that open a fresh file at once, one migrates and the others then find it done.
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenError> {
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(OpenError::from_sqlx)?;
-    MIGRATIONS.run_direct(None, &mut *transaction, false).await.map_err(OpenError::from_migration)?;
+    let ignore_missing = works_with_later(&mut transaction).await?;
+    let run = migrations(ignore_missing).run_direct(None, &mut *transaction, false).await;
+    run.map_err(OpenError::from_migration)?;
     // With nothing to migrate, a read-only file would pass so far.
     let probe = sqlx::query("DELETE FROM tower_api_key_migrations WHERE FALSE").execute(&mut *transaction).await;
     probe.map_err(OpenError::from_sqlx)?;
     transaction.commit().await.map_err(OpenError::from_sqlx)
+}
+
+const COMPATIBILITY: &str = "
+    SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'tower_api_key_compatibility')";
+
+/// Later migrations each of which says that programs of this version can work with it.
+const INCOMPATIBLE: &str = "
+    SELECT EXISTS (
+        SELECT 1 FROM tower_api_key_migrations m LEFT JOIN tower_api_key_compatibility c ON c.version = m.version
+        WHERE m.version > ?1 AND (c.oldest IS NULL OR c.oldest > ?1)
+    )";
+
+/// Whether the schema was made by a later version that this one can work with nevertheless.
+async fn works_with_later(connection: &mut SqliteConnection) -> Result<bool, OpenError> {
+    let known: bool =
+        sqlx::query_scalar(COMPATIBILITY).fetch_one(&mut *connection).await.map_err(OpenError::from_sqlx)?;
+    if !known {
+        return Ok(false);
+    }
+    let newest = migrations(false).iter().map(|migration| migration.version).max();
+    let incompatible = sqlx::query_scalar(INCOMPATIBLE).bind(newest).fetch_one(connection).await;
+    incompatible.map(|incompatible: bool| !incompatible).map_err(OpenError::from_sqlx)
 }
 
 #[cfg(test)]

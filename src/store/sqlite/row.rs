@@ -15,25 +15,44 @@ use crate::{
 };
 
 const KEY: &str = "
-    SELECT c.digest, c.pepper, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes
+    SELECT c.digest, c.pepper, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes,
+        c.rotated_to IS NOT NULL,
+        c.name || ' ' || coalesce(c.rotated_from, '') || ' ' || coalesce(c.rotated_to, '')
     FROM tower_api_key_credentials c
     LEFT JOIN tower_api_key_organizations o ON o.id = c.organization_id
     WHERE c.kind = 'org_key' AND c.id = ?1";
 
-/// What finds a token by one of several digests, `?2` and those behind it; `?1` is the organization. The membership counts only
-/// in an organization that lives. The index is named, since without statistics SQLite would rather walk through all tokens than
-/// look for three digests.
+/// The membership counts only in an organization that lives, `?1`.
+macro_rules! token {
+    ($from:literal) => {
+        concat!(
+            "SELECT c.digest, c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.enabled, m.role,
+                c.rotated_to IS NOT NULL,
+                c.name || ' ' || coalesce(c.rotated_from, '') || ' ' || coalesce(c.rotated_to, '')
+            FROM tower_api_key_credentials c ",
+            $from,
+            " LEFT JOIN tower_api_key_users u ON u.id = c.user_id
+            LEFT JOIN tower_api_key_organizations o ON o.id = ?1 AND o.deleted = 0
+            LEFT JOIN tower_api_key_memberships m ON m.user_id = c.user_id AND m.organization_id = o.id
+            WHERE c.kind = 'pat'"
+        )
+    };
+}
+
+/// What finds a token by one of several digests, `?2` and those behind it. The index is named, since without statistics SQLite
+/// would rather walk through all tokens than look for three digests.
 pub(super) fn find_token(digests: usize) -> String {
     let digests = (0..digests).map(|number| format!("?{}", number + 2)).collect::<Vec<_>>().join(", ");
-    format!(
-        "SELECT c.digest, c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.enabled, m.role
-        FROM tower_api_key_credentials c INDEXED BY tower_api_key_tokens_by_digest
-        LEFT JOIN tower_api_key_users u ON u.id = c.user_id
-        LEFT JOIN tower_api_key_organizations o ON o.id = ?1 AND o.deleted = 0
-        LEFT JOIN tower_api_key_memberships m ON m.user_id = c.user_id AND m.organization_id = o.id
-        WHERE c.kind = 'pat' AND c.digest IN ({digests})"
-    )
+    format!("{} AND c.digest IN ({digests})", token!("INDEXED BY tower_api_key_tokens_by_digest"))
 }
+
+const TOKEN_BY_ID: &str = concat!(token!(""), " AND c.id = ?2");
+
+const USER: &str = "
+    SELECT u.enabled, m.role FROM tower_api_key_users u
+    LEFT JOIN tower_api_key_organizations o ON o.id = ?1 AND o.deleted = 0
+    LEFT JOIN tower_api_key_memberships m ON m.user_id = u.id AND m.organization_id = o.id
+    WHERE u.id = ?2";
 
 /// Walks upwards through living organizations. UNION drops what was seen before, so that it ends
 /// even when somebody wrote a ring of parents.
@@ -49,18 +68,41 @@ const DESCENDANT: &str = "
     )
     SELECT EXISTS (SELECT 1 FROM above WHERE id = ?2 AND id <> ?1)";
 
+/// Text that a lookup does not need. A credential of which it cannot be read is damaged, here as in lists.
+type Unneeded = String;
+
 // Names are optional although the schema says that they are there: the driver reads NULL into a `String` as "".
-type KeyRow =
-    (Vec<u8>, Option<String>, String, Option<i64>, Option<String>, Option<i64>, Option<String>, Option<String>);
-type TokenRow =
-    (Vec<u8>, Option<String>, Option<String>, String, Option<i64>, Option<String>, Option<i64>, Option<String>);
+type KeyRow = (
+    Vec<u8>,
+    Option<String>,
+    String,
+    Option<i64>,
+    Option<String>,
+    Option<i64>,
+    Option<String>,
+    Option<String>,
+    bool,
+    Unneeded,
+);
+type TokenRow = (
+    Vec<u8>,
+    Option<String>,
+    Option<String>,
+    String,
+    Option<i64>,
+    Option<String>,
+    Option<i64>,
+    Option<String>,
+    bool,
+    Unneeded,
+);
 
 impl SqliteStore {
     /// Finds a key, with the state of its organization.
     pub(super) async fn key(&self, db: &mut SqliteConnection, id: &[u8]) -> Result<Option<Record>, StoreError> {
         let Ok(id) = std::str::from_utf8(id) else { return Ok(None) };
         let row: Option<KeyRow> = sqlx::query_as(KEY).bind(id).fetch_optional(db).await.map_err(failed)?;
-        let Some((digest, pepper, standing, expires_at, organization, deleted, role, scopes)) = row else {
+        let Some((digest, pepper, standing, expires_at, organization, deleted, role, scopes, rotated, _)) = row else {
             return Ok(None);
         };
         let standing = match (Standing::of_word(&standing)?, deleted) {
@@ -69,7 +111,7 @@ impl SqliteStore {
             _ => return Err(StoreError::corrupt("`deleted` is neither 0 nor 1")),
         };
         let key = Record::org_key(id, stored_digest(digest)?, there(organization)?).with_standing(standing);
-        let key = key.kept_under(self.peppers.as_ref(), pepper.as_deref())?;
+        let key = key.kept_under(self.peppers.as_ref(), pepper.as_deref())?.rotated(rotated);
         let key = key.expiring_at(expires_at.map(UnixMillis));
         granted(key, role.as_deref(), scopes.as_deref(), &self.catalogue).map(Some)
     }
@@ -87,22 +129,58 @@ impl SqliteStore {
             query = query.bind(candidate.to_bytes().to_vec());
         }
         let row: Option<TokenRow> = query.fetch_optional(db).await.map_err(failed)?;
-        let Some((kept, id, pepper, standing, expires_at, user, enabled, role)) = row else { return Ok(None) };
-        Peppers::confirm(peppers, &stored_digest(kept)?, pepper.as_deref(), digest)?;
+        let Some(row) = row else { return Ok(None) };
+        let pepper = row.2.as_deref();
+        Peppers::confirm(peppers, &stored_digest(row.0.clone())?, pepper, digest)?;
+        // It was found by its digest, which says that it is the token; so the record has the plain one.
+        let outdated = Peppers::is_outdated(peppers, pepper);
+        Ok(Some(self.token_record(row, digest.clone(), organization)?.outdated(outdated)))
+    }
+
+    /// The same by its public id. The record is not one to verify a token by.
+    pub(super) async fn token_by_id(
+        &self,
+        db: &mut SqliteConnection,
+        id: &str,
+        organization: Option<&str>,
+    ) -> Result<Option<Record>, StoreError> {
+        let row = sqlx::query_as(TOKEN_BY_ID).bind(organization).bind(id).fetch_optional(db).await;
+        let Some(row) = row.map_err(failed)? else { return Ok(None) };
+        let row: TokenRow = row;
+        let digest = stored_digest(row.0.clone())?;
+        self.token_record(row, digest, organization).map(Some)
+    }
+
+    fn token_record(&self, row: TokenRow, digest: Digest, organization: Option<&str>) -> Result<Record, StoreError> {
+        let (_, id, _, standing, expires_at, user, enabled, role, rotated, _) = row;
         let standing = match (Standing::of_word(&standing)?, enabled) {
             (Standing::Active, None | Some(0)) => Standing::OwnerGone,
             (own, None | Some(0 | 1)) => own,
             _ => return Err(StoreError::corrupt("`enabled` is neither 0 nor 1")),
         };
-        // It was found by its digest, which says that it is the token; so the record has the plain one.
-        let token = Record::personal_token(there(id)?, digest.clone(), there(user)?);
-        let token = token.outdated(Peppers::is_outdated(peppers, pepper.as_deref()));
+        let token = Record::personal_token(there(id)?, digest, there(user)?).rotated(rotated);
         let token = token.with_standing(standing).expiring_at(expires_at.map(UnixMillis));
         match (organization, role) {
             (Some(organization), Some(role)) => {
-                granted(token.in_organization(organization), Some(&role), None, &self.catalogue).map(Some)
+                granted(token.in_organization(organization), Some(&role), None, &self.catalogue)
             }
-            _ => Ok(Some(token)),
+            _ => Ok(token),
+        }
+    }
+
+    /// Finds whether a user is enabled, and with which role they are a member of a living `organization`.
+    pub(super) async fn user(
+        &self,
+        db: &mut SqliteConnection,
+        id: &str,
+        organization: Option<&str>,
+    ) -> Result<Option<(bool, Option<String>)>, StoreError> {
+        let row = sqlx::query_as(USER).bind(organization).bind(id).fetch_optional(db).await;
+        let row: Option<(i64, Option<String>)> = row.map_err(failed)?;
+        match row {
+            Some((enabled @ (0 | 1), role)) => Ok(Some((enabled == 1, role))),
+            Some(_) => Err(StoreError::corrupt("`enabled` is neither 0 nor 1")),
+            None => Ok(None),
         }
     }
 }

@@ -26,7 +26,7 @@ pub fn records() -> Vec<Record> {
         viewer(plain("0")),
         viewer(plain("00")),
         viewer(plain("~+/_-")),
-        viewer(plain(&"long".repeat(100))),
+        viewer(plain(&"long".repeat(64))),
         expiring("ends-last", i64::MAX),
         expiring("ended-first", i64::MIN),
         expiring("ended-early", -1),
@@ -54,9 +54,18 @@ pub(super) async fn a_key_comes_back_as_it_was_stored(store: &impl CredentialSto
     for stored in records() {
         let found = key_of(store, stored.id()).await?;
         let found = found.ok_or_else(|| Breach(format!("{:?} was not found", stored.id())))?;
-        claim(same(&stored, &found), format!("stored {stored:?}, found {found:?}"))?;
+        // What the catalogue does not know grants nothing, however it was stored.
+        let known = Catalogue::documented().expand(stored.scopes().iter());
+        let wanted = stored.with_scopes(known);
+        claim(same(&wanted, &found), format!("wanted {wanted:?}, found {found:?}"))?;
     }
     Ok(())
+}
+
+pub(super) async fn what_the_catalogue_does_not_know_grants_nothing(store: &impl CredentialStore) -> Claim {
+    let found = key_of(store, "explicit").await?;
+    let held = found.as_ref().map(|record| record.scopes().iter().collect::<Vec<_>>());
+    claim(held.as_deref() == Some(&["agents:read"]), format!("the key holds {held:?}"))
 }
 
 pub(super) async fn ids_of_keys_have_no_aliases(store: &impl CredentialStore) -> Claim {
@@ -128,12 +137,7 @@ pub(super) async fn a_token_says_what_its_owner_may_do_where_it_is_asked<S: Stor
 /// A store may refuse such a name. It must not take it for another's.
 pub(super) async fn names_of_organizations_and_people_have_no_aliases<S: StoreAdmin>(store: &Arc<S>) -> Claim {
     furnish(store, "pat").await?;
-    let composed = "org_\u{e9}";
-    store.create_organization(composed, None).await?;
-    store.set_member(USER, composed, "admin").await?;
-    let here = token_of(store, "pat", Some(composed)).await?;
-    claim(role_of(&here) == Some("admin"), "no membership in an organization whose name is not ASCII")?;
-    for alias in ["ORG_TEST", "Org_test", "org_test ", " org_test", "org_test\0", "org_tes\u{21}", "org_e\u{301}"] {
+    for alias in ["ORG_TEST", "Org_test", "org_test ", " org_test", "org_test\0", "org_tes\u{21}", "org_te\u{17f}t"] {
         let before = token_of(store, "pat", Some(alias)).await?;
         claim(role_of(&before).is_none(), format!("{alias:?} is an alias of another organization"))?;
         if store.create_organization(alias, None).await.is_ok() {

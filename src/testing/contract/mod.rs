@@ -76,6 +76,7 @@ where
         refusals::a_tokens_digest_is_taken_once_even_after_deletion
         refusals::a_key_and_a_token_may_have_the_same_id
         refusals::every_refusal_is_told_apart_and_changes_nothing
+        refusals::an_id_that_no_request_can_name_is_refused
         races::of_many_who_insert_one_id_exactly_one_wins
         races::a_look_up_during_changes_never_sees_a_half_made_record
         races::a_credential_deleted_during_look_ups_stays_dead
@@ -103,7 +104,8 @@ where
 
 /// Holds a store that only answers to the claims about answers.
 ///
-/// The store has to hold exactly [`records`], and to know the [documented](Catalogue::documented) roles.
+/// The store has to hold exactly [`records`], and to know the [documented](Catalogue::documented) roles. One of the records
+/// has a scope that no catalogue knows: the store must leave it out, as [`Catalogue::expand`] does.
 ///
 /// # Panics
 /// When the store breaks a claim, with the claim's name.
@@ -114,6 +116,7 @@ pub async fn run_reading(store: &impl CredentialStore) {
     claims! {
         what_does_not_exist_is_not_found
         a_key_comes_back_as_it_was_stored
+        what_the_catalogue_does_not_know_grants_nothing
         ids_of_keys_have_no_aliases
     }
 }

@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, Row};
 
-use super::sql::Owned;
+use super::{authority::Turn, sql::Owned};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
@@ -10,42 +10,67 @@ use crate::{
     principal::CredentialId,
     secret::{Digest, Peppers},
     store::{
-        Alteration, Commit, Insert, StoreError,
+        Alteration, Cap, Commit, Insert, StoreError,
         WriteError::{self, CapReached, Changed, Taken, UnknownOrganization, UnknownUser},
+        check_credential_id,
         postgres::{
             PostgresStore, admin,
+            pool::Purpose,
             row::{failed, get},
             sql::Statement,
-            storable,
         },
     },
 };
 
+/// How often a commit is tried for an owner who cannot take turns yet.
+const TRIES: usize = 3;
+
 impl PostgresStore {
-    /// The owner first, alone in a statement: what is counted afterwards is seen as it is once those before have
-    /// committed.
     pub(super) async fn do_all_of(&self, commit: &Commit) -> Result<(), WriteError> {
-        let Commit { owner, insert: new, changes, events } = commit;
+        for _ in 0..TRIES {
+            if self.try_commit(commit).await? {
+                return Ok(());
+            }
+            self.make_turn(&commit.owner, Purpose::Ordinary).await?;
+        }
+        Err(Changed)
+    }
+
+    /// Returns false when the owner has to be made able to take turns first.
+    ///
+    /// All locks come first, alone in a statement: what is read afterwards is seen as it is once those before have
+    /// committed.
+    async fn try_commit(&self, commit: &Commit) -> Result<bool, WriteError> {
+        let Commit { owner, authority, insert: new, changes, events, cap } = commit;
         let sql = self.by_owner.of_kind(owner.kind());
-        self.transact(async |db| {
-            let living = hold(db, &sql.hold, vec![owner.id()]).await?;
+        self.transact(Purpose::Ordinary, async |db| {
+            if self.hold(db, commit).await? == Turn::Missing {
+                return Ok(false);
+            }
+            self.check_authority(db, authority).await?;
             if let Some(new) = new {
-                if living == 0 {
+                if !self.is_living(db, commit).await? {
                     return Err(unknown(owner));
                 }
-                below_cap(db, sql, owner, new).await?;
                 self.insert(db, owner, new).await?;
             }
             alter(db, sql, owner, changes).await?;
+            check_cap(db, sql, owner, *cap).await?;
             tell(db, &self.statements.tell, events).await?;
-            Ok(())
+            Ok(true)
         })
         .await
     }
 
+    /// Makes an owner who exists able to take turns.
+    pub(super) async fn make_turn(&self, owner: &Owner, purpose: Purpose) -> Result<(), WriteError> {
+        let make = self.by_owner.of_kind(owner.kind()).make_turns.query().bind(vec![owner.id()]);
+        self.transact(purpose, async |db| Ok(make.execute(db).await.map(drop).map_err(failed)?)).await
+    }
+
     async fn insert(&self, db: &mut PgConnection, owner: &Owner, new: &Insert) -> Result<(), WriteError> {
         let info = &new.info;
-        admin::storable(info.id.as_str())?;
+        check_credential_id(info.kind(), info.id.as_str())?;
         if self.is_kept(db, owner, &new.digest).await? {
             return Err(Taken(info.id.as_str().into()));
         }
@@ -74,15 +99,13 @@ impl PostgresStore {
     }
 }
 
-/// Holds the owners as they are until the transaction ends, and returns how many of them are there and not deleted.
-pub(super) async fn hold(db: &mut PgConnection, hold: &Statement, mut owners: Vec<&str>) -> Result<usize, StoreError> {
-    owners.retain(|id| storable(id));
+/// Makes the transactions of these owners take turns.
+pub(super) async fn take_turns(db: &mut PgConnection, sql: &Owned, owners: Vec<&str>) -> Result<(), StoreError> {
     if owners.is_empty() {
-        return Ok(0);
+        return Ok(());
     }
-    let held = hold.query().bind(owners).fetch_all(db).await.map_err(failed)?;
-    let gone = held.iter().map(|row| get::<bool>(row, "gone")).collect::<Result<Vec<_>, _>>()?;
-    Ok(gone.iter().filter(|gone| !**gone).count())
+    sql.make_turns.query().bind(owners.clone()).execute(&mut *db).await.map_err(failed)?;
+    sql.take_turns.query().bind(owners).execute(db).await.map(drop).map_err(failed)
 }
 
 fn unknown(owner: &Owner) -> WriteError {
@@ -92,11 +115,12 @@ fn unknown(owner: &Owner) -> WriteError {
     }
 }
 
-async fn below_cap(db: &mut PgConnection, sql: &Owned, owner: &Owner, new: &Insert) -> Result<(), WriteError> {
-    let Some(cap) = new.cap else { return Ok(()) };
-    let counting = sql.counting.query().bind(owner.id()).bind(new.info.created_at.0).bind(i64::from(cap));
+/// Counts what is accepted once everything else is done.
+async fn check_cap(db: &mut PgConnection, sql: &Owned, owner: &Owner, cap: Option<Cap>) -> Result<(), WriteError> {
+    let Some(Cap { limit, at }) = cap else { return Ok(()) };
+    let counting = sql.counting.query().bind(owner.id()).bind(at.0).bind(i64::from(limit) + 1);
     let counted: i64 = counting.fetch_one(db).await.and_then(|row| row.try_get(0)).map_err(failed)?;
-    if counted < i64::from(cap) { Ok(()) } else { Err(CapReached(cap)) }
+    if counted <= i64::from(limit) { Ok(()) } else { Err(CapReached(limit)) }
 }
 
 async fn alter(db: &mut PgConnection, sql: &Owned, owner: &Owner, changes: &[Alteration]) -> Result<(), WriteError> {

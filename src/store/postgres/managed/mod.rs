@@ -1,9 +1,14 @@
 //! What management asks and changes.
 //!
-//! Questions are single statements, about one owner (`sql`, read in `row`). A change is one transaction (`commit`), and so
-//! is what was used since (`uses`).
+//! Questions are single statements, about one owner (`sql`, read in `row`). A change is one transaction (`commit`), on
+//! behalf of an actor who may still make it (`authority`), and so are the end of credentials (`end`), what was used since
+//! (`uses`), and the removal of a person (`erase`).
 
+mod authority;
 mod commit;
+mod end;
+mod erase;
+mod list;
 mod rehash;
 mod row;
 mod sql;
@@ -13,17 +18,13 @@ use async_trait::async_trait;
 
 pub(super) use sql::ByOwner;
 
-use super::{
-    PostgresStore,
-    row::{failed, get},
-    storable,
-};
+use super::{PostgresStore, row::get, storable};
 use crate::{
     credential::Kind,
-    manage::{CredentialInfo, Event, Owner, State},
-    principal::Catalogue,
+    manage::{CredentialInfo, Event, Owner},
+    principal::{Catalogue, CredentialId},
     secret::Digest,
-    store::{Commit, ListQuery, ManagedStore, StoreError, Use, WriteError},
+    store::{Commit, Ending, ListQuery, ManagedStore, StoreError, Use, WriteError},
 };
 
 #[async_trait]
@@ -37,8 +38,7 @@ impl ManagedStore for PostgresStore {
             return Ok(None);
         }
         let query = self.by_owner.of_kind(owner.kind()).credential.query().bind(owner.id()).bind(id);
-        let row = query.fetch_optional(&self.pool).await.map_err(failed)?;
-        row.map(|row| row::info(&row, owner)).transpose()
+        self.read(query).await?.first().map(|row| row::info(row, owner)).transpose()
     }
 
     async fn issued_under(&self, owner: &Owner, key: &str) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
@@ -46,32 +46,28 @@ impl ManagedStore for PostgresStore {
             return Ok(None);
         }
         let query = self.by_owner.of_kind(owner.kind()).issued_under.query().bind(owner.id()).bind(key);
-        let Some(row) = query.fetch_optional(&self.pool).await.map_err(failed)? else { return Ok(None) };
-        let request = get::<&[u8]>(&row, "request")?.try_into();
+        let rows = self.read(query).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let request = get::<&[u8]>(row, "request")?.try_into();
         let request = request.map_err(|_| StoreError::corrupt("the fingerprint does not have 32 bytes"))?;
-        Ok(Some((row::info(&row, owner)?, request)))
+        Ok(Some((row::info(row, owner)?, request)))
     }
 
     async fn credentials(&self, owner: &Owner, query: &ListQuery) -> Result<Vec<CredentialInfo>, StoreError> {
-        let ListQuery { filter, after, limit, now } = query;
-        if !storable(owner.id()) || after.as_ref().is_some_and(|(_, id)| !storable(id.as_str())) {
+        if !storable(owner.id()) || query.after.as_ref().is_some_and(|(_, id)| !storable(id.as_str())) {
             return Ok(Vec::new());
         }
-        let sql = self.by_owner.of_kind(owner.kind());
-        let page = if after.is_some() { &sql.next_page } else { &sql.first_page };
-        let page = page.query().bind(owner.id()).bind(filter.state.map(State::as_str));
-        let page = page.bind(filter.expiring_before.map(|moment| moment.0));
-        let page = page.bind(filter.unused_since.map(|moment| moment.0)).bind(now.0).bind(i64::from(*limit));
-        let page = match after {
-            Some((created_at, id)) => page.bind(created_at.0).bind(id.as_str()),
-            None => page,
-        };
-        let rows = page.fetch_all(&self.pool).await.map_err(failed)?;
+        let page = self.by_owner.of_kind(owner.kind()).page.query();
+        let rows = self.scan(list::bind(page, owner, query)).await?;
         rows.iter().map(|row| row::info(row, owner)).collect()
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
         self.do_all_of(commit).await
+    }
+
+    async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
+        self.end_target(ending).await
     }
 
     async fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Result<Vec<Event>, StoreError> {
@@ -81,7 +77,7 @@ impl ManagedStore for PostgresStore {
         let through = before.map_or(i64::MAX, |number| number.saturating_sub(1));
         let query =
             self.by_owner.of_kind(owner.kind()).events.query().bind(owner.id()).bind(through).bind(i64::from(limit));
-        let rows = query.fetch_all(&self.pool).await.map_err(failed)?;
+        let rows = self.scan(query).await?;
         rows.iter().map(|row| row::event(row, owner)).collect()
     }
 

@@ -7,6 +7,7 @@ use crate::{
         StoreError,
         postgres::{
             PostgresStore,
+            pool::Purpose,
             row::{digest, failed, get},
             storable,
         },
@@ -20,7 +21,7 @@ impl PostgresStore {
             return Ok(false);
         }
         let (sql, peppers) = (&self.statements, self.peppers.as_ref());
-        self.transact(async |db| {
+        self.transact(Purpose::Ordinary, async |db| {
             let query = sql.hold_digest.query().bind(kind.as_str()).bind(id);
             let Some(row) = query.fetch_optional(&mut *db).await.map_err(failed)? else { return Ok(false) };
             let pepper = get(&row, "pepper")?;

@@ -1,4 +1,5 @@
-//! The rows of management, in both directions. A row that makes no sense is [`StoreError::Corrupt`], and never a guess.
+//! The rows of management. What cannot be read of a credential is marked; an event that makes no sense is
+//! [`StoreError::Corrupt`]. Neither is ever a guess.
 
 use sqlx::postgres::PgRow;
 
@@ -6,29 +7,47 @@ use crate::{
     clock::UnixMillis,
     manage::{Action, CredentialInfo, Event, Owner, Who},
     store::{
-        StoreError,
-        postgres::row::{expiry, get, own_standing},
+        Standing, StoreError,
+        postgres::row::{get, own_standing, scopes},
     },
 };
 
-/// Reads a credential of `owner`.
+/// Reads a credential of `owner`. What cannot be read of it is left out, and it is marked as damaged.
 pub(super) fn info(row: &PgRow, owner: &Owner) -> Result<CredentialInfo, StoreError> {
-    let moment = |column| Ok::<_, StoreError>(get::<Option<i64>>(row, column)?.map(UnixMillis));
-    let id = |column| Ok::<_, StoreError>(get::<Option<&str>>(row, column)?.map(Into::into));
-    let scopes: Option<Vec<String>> = get(row, "scopes")?;
+    let mut damaged = false;
+    let name = or_none(get::<&str>(row, "name").map(Some), &mut damaged);
+    let role = or_none(get::<Option<&str>>(row, "role"), &mut damaged);
+    let standing = or_none(own_standing(row).map(Some), &mut damaged);
+    let scopes = scopes(row).unwrap_or_else(|_| {
+        damaged = true;
+        Some(Vec::new()) // none at all, rather than those of the role
+    });
+    let mut moment = |column| or_none(get::<Option<i64>>(row, column), &mut damaged).map(UnixMillis);
+    let (created_at, expires_at) = (moment("created_at"), moment("expires_at"));
+    let (last_used_at, rotated_at) = (moment("last_used_at"), moment("rotated_at"));
+    let mut id = |column| or_none(get::<Option<&str>>(row, column), &mut damaged).map(Into::into);
+    let (rotated_from, rotated_to) = (id("rotated_from"), id("rotated_to"));
     Ok(CredentialInfo {
         id: get::<&str>(row, "id")?.into(),
         owner: owner.clone(),
-        name: get::<&str>(row, "name")?.into(),
-        role: get::<Option<&str>>(row, "role")?.map(Into::into),
+        name: name.unwrap_or_default().into(),
+        role: role.map(Into::into),
         scopes: scopes.map(|scopes| scopes.into_iter().map(Into::into).collect()),
-        standing: own_standing(row)?,
-        created_at: UnixMillis(get(row, "created_at")?),
-        expires_at: expiry(row)?,
-        last_used_at: moment("last_used_at")?,
-        rotated_from: id("rotated_from")?,
-        rotated_to: id("rotated_to")?,
-        rotated_at: moment("rotated_at")?,
+        standing: standing.unwrap_or(Standing::Disabled),
+        created_at: created_at.unwrap_or(UnixMillis(0)),
+        expires_at,
+        last_used_at,
+        rotated_from,
+        rotated_to,
+        rotated_at,
+        damaged,
+    })
+}
+
+fn or_none<T>(read: Result<Option<T>, StoreError>, damaged: &mut bool) -> Option<T> {
+    read.unwrap_or_else(|_| {
+        *damaged = true;
+        None
     })
 }
 

@@ -7,37 +7,53 @@ use crate::{
     store::postgres::sql::{Schema, Statement, statements},
 };
 
-/// What a list and a question for one credential select.
-macro_rules! select {
-    ($more:literal, $rest:expr) => {
-        concat!(
-            "SELECT c.id, c.name, c.role, c.scopes, c.standing, c.created_at, c.expires_at, c.rotated_from, c.rotated_to,
-                c.rotated_at, u.at AS last_used_at",
-            $more,
-            " FROM $$.credentials c LEFT JOIN $$.uses u ON u.kind = c.kind AND u.id = c.id
-            WHERE c.$owner = $1 AND c.kind = '$kind' AND ",
-            $rest
-        )
+/// The state that the indexes keep apart, as the migration writes it.
+macro_rules! state {
+    () => {
+        "CASE WHEN c.standing IN ('active', 'deleted') THEN c.standing ELSE 'disabled' END"
     };
 }
 
-/// A page of the list, which is read along its index: $1 owner, $2 state, $3 expiring before, $4 unused since, $5 now,
-/// $6 at most. As `Filter::shows` says it.
-macro_rules! page {
-    ($place:literal) => {
-        select!(
-            "",
-            concat!(
-                $place,
-                " AND (SELECT coalesce(state = $2, state <> 'deleted') FROM (SELECT CASE
-                    WHEN c.standing = 'deleted' THEN 'deleted'
-                    WHEN c.standing <> 'active' THEN 'disabled'
-                    WHEN c.expires_at <= $5 THEN 'expired'
-                    ELSE 'active' END) AS of_it (state))
-                AND ($3::bigint IS NULL OR c.expires_at < $3)
-                AND ($4::bigint IS NULL OR coalesce(u.at, c.created_at) < $4)
-                ORDER BY c.created_at DESC, c.id DESC LIMIT $6"
-            )
+/// The expiry of a credential; that of one without an end is the greatest number.
+macro_rules! expiry {
+    () => {
+        "coalesce(c.expires_at, 9223372036854775807)"
+    };
+}
+
+/// Those in one state, in the order of the list.
+macro_rules! by_age {
+    ($state:expr) => {
+        concat!("c.$owner = $1 AND ", state!(), " = ", $state)
+    };
+}
+
+/// Those in one state, in the order of their expiry.
+macro_rules! by_expiry {
+    ($state:expr) => {
+        concat!("(", state!(), ") || ':' || c.$owner = ", $state, " || ':' || $1")
+    };
+}
+
+/// When the credential was last used. Not a join, for which the planner might read and sort all that it joins.
+macro_rules! last_used_at {
+    () => {
+        "(SELECT u.at FROM $$.uses u WHERE u.kind = '$kind' AND u.id = c.id)"
+    };
+}
+
+/// A part of a page: those that `these` are, and that the rest of the question asks for.
+macro_rules! part {
+    ($these:expr) => {
+        concat!(
+            "(SELECT c.* FROM $$.credentials c
+            WHERE ",
+            $these,
+            " AND (c.created_at, c.id) < ($6, $7)
+                AND ($8::bigint IS NULL OR coalesce(",
+            last_used_at!(),
+            ", c.created_at) < $8)
+            ORDER BY c.created_at DESC, c.id DESC LIMIT $9)"
         )
     };
 }
@@ -46,25 +62,96 @@ statements! {
     /// The statements about one kind of owner.
     Owned:
 
-    /// Makes the commits for these owners take turns, so that a cap is exact and the numbers of an owner's events are in the
-    /// order in which they can be seen. Not `FOR UPDATE`, which would hold up those who only refer to the row.
-    hold = "SELECT $gone AS gone FROM $$.$owners WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
-    credential = select!("", "c.id = $2");
-    issued_under = select!(", c.request", "c.idempotency_key = $2");
-    first_page = page!("true");
-    /// What is behind $7 and $8 in the order of the list.
-    next_page = page!("(c.created_at, c.id) < ($7, $8)");
+    /// Takes all the locks of a commit, one after the other: $1 owner, $2 and $3 the organization and the person for whom the
+    /// actor acts, $4 the token that names the person instead, $5 and $6 credentials to change or to rely on.
+    ///
+    /// What the decision took for granted stays so until the commit. Not `FOR SHARE`, which others may share without end while
+    /// whoever wants to revoke waits.
+    hold = "
+        WITH actor AS MATERIALIZED (
+            SELECT coalesce($3, (SELECT user_id FROM $$.credentials WHERE kind = 'pat' AND id = $4)) AS user_id
+        )
+        SELECT
+            (SELECT true FROM $$.$owners WHERE id = $1 FOR KEY SHARE) AS known,
+            (SELECT true FROM $$.organizations WHERE id = $2 FOR NO KEY UPDATE),
+            (SELECT true FROM $$.users WHERE id = (SELECT user_id FROM actor) FOR NO KEY UPDATE),
+            (SELECT true FROM $$.memberships WHERE user_id = (SELECT user_id FROM actor) AND organization_id = $2
+                FOR NO KEY UPDATE),
+            (SELECT true FROM $$.owner_turns WHERE kind = '$kind' AND id = $1 FOR NO KEY UPDATE) AS turn,
+            ARRAY(SELECT c.id FROM unnest($5::text[], $6::text[]) AS n (kind, id)
+                JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id
+                ORDER BY c.kind, c.id FOR NO KEY UPDATE OF c)";
+    known = "SELECT $gone AS gone FROM $$.$owners WHERE id = $1";
+    /// Makes sure that the owners that there are can take turns: as a transaction of its own, or without other locks on
+    /// credentials.
+    make_turns = "
+        INSERT INTO $$.owner_turns (kind, id) SELECT '$kind', id FROM $$.$owners WHERE id = ANY ($1)
+        ORDER BY id ON CONFLICT DO NOTHING";
+    /// Makes the transactions of these owners take turns, so that a cap is exact and the numbers of an owner's events are in
+    /// the order in which they can be seen.
+    take_turns = "
+        SELECT id FROM $$.owner_turns WHERE kind = '$kind' AND id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
+    /// Ends the credential $3, whatever it is otherwise.
+    end_one = "
+        UPDATE $$.credentials c SET standing = $2
+        WHERE (c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = $3 AND c.standing NOT IN ($2, 'deleted')
+        RETURNING c.id";
+    /// Ends all of them, locked in the order in which a commit locks them.
+    end_all = concat!(
+        "WITH ending AS (
+            SELECT c.id FROM $$.credentials c
+            WHERE c.$owner = $1 AND ", state!(), " IN ('active', 'disabled') AND c.standing <> $2
+            ORDER BY c.id FOR NO KEY UPDATE
+        )
+        UPDATE $$.credentials c SET standing = $2 FROM ending
+        WHERE c.kind = '$kind' AND c.id = ending.id AND c.standing NOT IN ($2, 'deleted')
+        RETURNING c.id"
+    );
+    credential = "
+        SELECT c.id, c.name, c.role, c.scopes, c.standing, c.created_at, c.expires_at, c.rotated_from, c.rotated_to,
+            c.rotated_at, u.at AS last_used_at
+        FROM $$.credentials c LEFT JOIN $$.uses u ON u.kind = c.kind AND u.id = c.id
+        WHERE (c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = $2";
+    issued_under = "
+        SELECT c.id, c.name, c.role, c.scopes, c.standing, c.created_at, c.expires_at, c.rotated_from, c.rotated_to,
+            c.rotated_at, u.at AS last_used_at, c.request
+        FROM $$.credentials c LEFT JOIN $$.uses u ON u.kind = '$kind' AND u.id = c.id
+        WHERE c.$owner = $1 AND c.idempotency_key = $2";
+    /// A page of the list: $1 owner, $2 states, $3 to $4 expiry, $5 whether that leaves anything out, $6 and $7 what it is
+    /// behind, $8 unused since, $9 at most.
+    ///
+    /// Where the expiry counts, few are read by their expiry and sorted. Of many, every so often one fits, and they are
+    /// read in the order of the list.
+    page = concat!(
+        "SELECT c.id, c.name, c.role, c.scopes, c.standing, c.created_at, c.expires_at, c.rotated_from, c.rotated_to,
+            c.rotated_at, ", last_used_at!(), " AS last_used_at
+        FROM unnest($2::text[]) AS s (state) CROSS JOIN LATERAL (
+            SELECT count(*) AS found FROM (
+                SELECT FROM $$.credentials c
+                WHERE ", by_expiry!("s.state"), " AND ", expiry!(), " BETWEEN $3 AND $4
+                ORDER BY ", expiry!(), " LIMIT CASE WHEN $5 THEN 500 ELSE 0 END
+            ) AS counted
+        ) AS few CROSS JOIN LATERAL (
+            ",
+            part!(concat!("$5 AND few.found < 500 AND ", by_expiry!("s.state"), " AND ", expiry!(),
+                " BETWEEN $3 AND $4")),
+            " UNION ALL ",
+            part!(concat!("(NOT $5 OR few.found >= 500) AND ", by_age!("s.state"),
+                " AND coalesce(c.expires_at BETWEEN $3 AND $4, $4 = 9223372036854775807)")),
+        ") AS c
+        ORDER BY c.created_at DESC, c.id DESC LIMIT $9"
+    );
     events = "
         SELECT number, at, action, credential_id, related_id, by_sort, by_id, by_user, origin FROM $$.events
         WHERE $owner = $1 AND number <= $2 ORDER BY number DESC LIMIT $3";
-    /// How many count at $2, or could; not further than $3.
-    counting = "
-        SELECT count(*) FROM (
-            SELECT FROM $$.credentials
-            WHERE $owner = $1 AND kind = '$kind' AND standing <> 'deleted' AND rotated_to IS NULL
-                AND (expires_at IS NULL OR expires_at > $2)
-            LIMIT $3
-        ) AS counted";
+    /// How many are accepted at $2; not further than $3.
+    counting = concat!(
+        "SELECT count(*) FROM (
+            SELECT FROM $$.credentials c
+            WHERE ", by_expiry!("'active'"), " AND ", expiry!(), " > $2
+            ORDER BY ", expiry!(), " LIMIT $3
+        ) AS counted"
+    );
     /// Changes those that are as they were read.
     alter = "
         UPDATE $$.credentials c
@@ -74,7 +161,7 @@ statements! {
                 $10::text[], $11::bigint[])
             AS a (id, old_name, old_standing, old_expires_at, old_rotated_to, name, standing, expires_at, rotated_to,
                 rotated_at)
-        WHERE c.$owner = $1 AND c.kind = '$kind' AND c.id = a.id AND c.name = a.old_name AND c.standing = a.old_standing
+        WHERE (c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = a.id AND c.name = a.old_name AND c.standing = a.old_standing
             AND c.expires_at IS NOT DISTINCT FROM a.old_expires_at
             AND c.rotated_to IS NOT DISTINCT FROM a.old_rotated_to";
 }

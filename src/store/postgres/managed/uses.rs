@@ -7,7 +7,7 @@
 use sqlx::{PgConnection, postgres::PgRow};
 
 use super::{
-    commit::{hold, tell},
+    commit::{take_turns, tell},
     row,
 };
 use crate::{
@@ -15,9 +15,10 @@ use crate::{
     credential::Kind,
     manage::{Action, Event, Owner, Who},
     store::{
-        StoreError, USE_GRANULARITY_MILLIS, Use,
+        StoreError, Use,
         postgres::{
             PostgresStore,
+            pool::Purpose,
             row::{failed, get},
             storable,
         },
@@ -30,7 +31,8 @@ struct Due {
     kinds: Vec<String>,
     ids: Vec<String>,
     at: Vec<i64>,
-    first: Vec<Event>,
+    first: Vec<bool>,
+    events: Vec<Event>,
 }
 
 impl PostgresStore {
@@ -39,11 +41,11 @@ impl PostgresStore {
         if uses.is_empty() {
             return Ok(Vec::new());
         }
-        self.transact(async |db| {
+        self.transact(Purpose::Ordinary, async |db| {
             let due = self.lock_due(db, &uses).await?;
-            let write = self.statements.write_uses.query().bind(due.kinds).bind(due.ids).bind(due.at);
+            let write = self.statements.write_uses.query().bind(due.kinds).bind(due.ids).bind(due.at).bind(due.first);
             write.execute(&mut *db).await.map_err(failed)?;
-            self.tell_of(db, due.first).await
+            self.tell_of(db, due.events).await
         })
         .await
     }
@@ -53,10 +55,10 @@ impl PostgresStore {
         let kinds: Vec<_> = uses.iter().map(|used| used.kind.as_str()).collect();
         let ids: Vec<_> = uses.iter().map(|used| used.id.as_str()).collect();
         let at: Vec<_> = uses.iter().map(|used| used.at.0).collect();
-        let minute_before: Vec<_> = at.iter().map(|at| at.saturating_sub(USE_GRANULARITY_MILLIS)).collect();
+        let after_rotation: Vec<_> = uses.iter().map(|used| used.after_rotation).collect();
         let begin = self.statements.begin_uses.query().bind(&kinds).bind(&ids);
         begin.execute(&mut *db).await.map_err(failed)?;
-        let lock = self.statements.lock_due_uses.query().bind(kinds).bind(ids).bind(at).bind(minute_before);
+        let lock = self.statements.lock_due_uses.query().bind(kinds).bind(ids).bind(at).bind(after_rotation);
         let mut due = Due::default();
         for row in lock.fetch_all(db).await.map_err(failed)? {
             due.add(&row)?;
@@ -68,7 +70,7 @@ impl PostgresStore {
     async fn tell_of(&self, db: &mut PgConnection, mut events: Vec<Event>) -> Result<Vec<Event>, StoreError> {
         for kind in [Kind::OrgKey, Kind::PersonalToken] {
             let owners = events.iter().map(|event| &event.owner).filter(|owner| owner.kind() == kind);
-            hold(db, &self.by_owner.of_kind(kind).hold, owners.map(Owner::id).collect()).await?;
+            take_turns(db, self.by_owner.of_kind(kind), owners.map(Owner::id).collect()).await?;
         }
         let numbers = tell(db, &self.statements.tell, &events).await?;
         for (event, number) in events.iter_mut().zip(numbers) {
@@ -81,8 +83,9 @@ impl PostgresStore {
 impl Due {
     fn add(&mut self, row: &PgRow) -> Result<(), StoreError> {
         let (id, at): (String, i64) = (get(row, "id")?, get(row, "at")?);
-        if get(row, "first")? {
-            self.first.push(Event {
+        let first = get(row, "first")?;
+        if first {
+            self.events.push(Event {
                 number: 0,
                 at: UnixMillis(at),
                 action: Action::UsedAfterRotation,
@@ -93,6 +96,7 @@ impl Due {
                 origin: None,
             });
         }
+        self.first.push(first);
         self.kinds.push(get(row, "kind")?);
         self.ids.push(id);
         self.at.push(at);

@@ -1,8 +1,12 @@
-//! What management asks: questions in `read`, changes in `write`, what was used in `uses`, the audit trail in `events`.
+//! What management asks: questions in `read` and `list`, changes in `write` and `end`, what was
+//! used in `uses`, the audit trail in `events`.
 //!
 //! Every statement names its owner, so that another owner's credential is no row of it.
 
+mod authority;
+mod end;
 mod events;
+mod list;
 mod read;
 mod rehash;
 mod uses;
@@ -14,9 +18,9 @@ use super::SqliteStore;
 use crate::{
     credential::Kind,
     manage::{CredentialInfo, Event, Owner},
-    principal::Catalogue,
+    principal::{Catalogue, CredentialId},
     secret::Digest,
-    store::{Commit, ListQuery, ManagedStore, StoreError, Use, WriteError},
+    store::{Commit, Ending, ListQuery, ManagedStore, StoreError, Use, WriteError},
 };
 
 /// A statement in two forms: about keys of an organization, and about tokens of a person.
@@ -36,7 +40,8 @@ impl ByOwner {
 
 /// Puts the owner, who is `?1`, between the two parts of a statement about the credentials `c`.
 ///
-/// The plus keeps SQLite from reading all credentials of the kind, which it takes for the better index.
+/// The plus keeps SQLite from reading all credentials of the kind, which it takes for the better
+/// index.
 macro_rules! of_owner {
     ($before:expr, $after:expr) => {
         ByOwner {
@@ -54,24 +59,27 @@ impl ManagedStore for SqliteStore {
     }
 
     async fn credential(&self, owner: &Owner, id: &str) -> Result<Option<CredentialInfo>, StoreError> {
-        read::credential(&mut *self.acquire().await?, owner, id).await
+        self.read_for_management(async |db| read::credential(db, owner, id).await).await
     }
 
     async fn issued_under(&self, owner: &Owner, key: &str) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
-        read::issued_under(&mut *self.acquire().await?, owner, key).await
+        self.read_for_management(async |db| read::issued_under(db, owner, key).await).await
     }
 
     async fn credentials(&self, owner: &Owner, query: &ListQuery) -> Result<Vec<CredentialInfo>, StoreError> {
-        read::credentials(&mut *self.acquire().await?, owner, query).await
+        self.read_for_management(async |db| list::credentials(db, owner, query).await).await
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
-        let peppers = self.peppers.as_ref();
-        self.write(async |db| write::commit(db, commit, peppers).await).await
+        self.write(async |db| write::commit(self, db, commit).await).await
+    }
+
+    async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
+        self.write(async |db| end::end(self, db, ending).await).await
     }
 
     async fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Result<Vec<Event>, StoreError> {
-        events::of(&mut *self.acquire().await?, owner, before, limit).await
+        self.read_for_management(async |db| events::of(db, owner, before, limit).await).await
     }
 
     async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
@@ -90,18 +98,62 @@ mod tests {
 
     use super::*;
 
+    async fn plan(store: &SqliteStore, sql: &str) -> Vec<String> {
+        let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+        let plan = sqlx::query(explain).fetch_all(&store.pool).await.unwrap();
+        plan.iter().map(|step| step.get("detail")).collect()
+    }
+
+    fn of_both(statements: &[(&'static str, ByOwner)]) -> Vec<(&'static str, &'static str)> {
+        statements.iter().flat_map(|(name, sql)| [(*name, sql.organization), (*name, sql.user)]).collect()
+    }
+
+    /// What a list or a count is made of: all that a statement reads lies in one range of one
+    /// index.
     #[tokio::test]
     async fn no_statement_reads_what_is_not_its_owners_or_sorts() {
         let store = SqliteStore::in_memory(Catalogue::documented()).await.unwrap();
-        let by_owner =
-            [("issued", read::ISSUED), ("page", read::PAGE), ("counting", write::COUNTING), ("events", events::PAGE)];
-        let by_owner = by_owner.into_iter().flat_map(|(name, sql)| [(name, sql.organization), (name, sql.user)]);
-        for (name, sql) in by_owner.chain([("one", read::ONE), ("alter", write::ALTER), ("known", uses::KNOWN)]) {
-            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
-            let plan = sqlx::query(explain).fetch_all(&store.pool).await.unwrap();
-            let steps: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
+        let statements = of_both(&[
+            ("issued", read::ISSUED),
+            ("living", list::LIVING),
+            ("deleted", list::DELETED),
+            ("counting", write::COUNTING),
+            ("matching", list::MATCHING),
+            ("end one", end::ONE),
+            ("end all", end::ALL),
+            ("events", events::PAGE),
+        ]);
+        let single = [("one", read::ONE), ("alter", write::ALTER), ("known", uses::KNOWN)];
+        for (name, sql) in statements.into_iter().chain(single) {
+            let steps = plan(&store, sql).await;
             let narrow = ["(organization_id=?", "(user_id=?", "(kind=? AND id=?"];
-            assert!(steps.iter().all(|step| narrow.iter().any(|key| step.contains(key))), "{name}: {steps:#?}");
+            let bounded = |step: &String| {
+                // The rows of the inner statement, which are counted.
+                narrow.iter().any(|key| step.contains(key))
+                    || step.starts_with("CO-ROUTINE")
+                    || step == "SCAN (subquery-1)"
+            };
+            assert!(steps.iter().all(bounded), "{name}: {steps:#?}");
+        }
+    }
+
+    /// By age without deleted ones and as far as the window; by end nothing but one range of a
+    /// standing. Only what is in that range is sorted.
+    #[tokio::test]
+    async fn a_filtered_list_reads_a_window_or_the_range_of_what_it_shows() {
+        let store = SqliteStore::in_memory(Catalogue::documented()).await.unwrap();
+        for (name, sql) in of_both(&[("newest", list::NEWEST)]) {
+            let steps = plan(&store, sql).await;
+            assert!(
+                steps.iter().any(|step| step.contains("_living (") && step.contains("(created_at,id)<(?,?)")),
+                "{name}: {steps:#?}"
+            );
+            assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{name}: {steps:#?}");
+        }
+        for (name, sql) in of_both(&[("by end", list::BY_END)]) {
+            let steps = plan(&store, sql).await;
+            let range = "standing=? AND <expr>>? AND <expr><?)";
+            assert!(steps.iter().any(|step| step.contains("_by_end (") && step.contains(range)), "{name}: {steps:#?}");
         }
     }
 }

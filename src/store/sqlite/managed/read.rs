@@ -1,24 +1,33 @@
 //! One credential, the one that an idempotency key led to, and pages of them.
 
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
-use super::{
-    super::row::{failed, there},
-    ByOwner, of_owner,
-};
+use super::{super::row::failed, ByOwner, of_owner};
 use crate::{
     clock::UnixMillis,
-    manage::{CredentialInfo, Owner, State},
-    store::{ListQuery, Standing, StoreError},
+    manage::{CredentialInfo, Owner},
+    principal::CredentialId,
+    store::{Standing, StoreError},
 };
+
+/// The columns that [`info_of`] reads, from the credentials `c`.
+macro_rules! columns {
+    () => {
+        "c.id, c.name, c.role, c.scopes, c.standing, c.created_at, c.expires_at, u.at AS last_used_at,
+            c.rotated_from, c.rotated_to, c.rotated_at, c.request"
+    };
+}
+pub(super) use columns;
 
 macro_rules! infos {
     () => {
-        "SELECT c.id, c.name, c.role, c.scopes, c.standing, c.created_at, c.expires_at, u.at AS last_used_at,
-            c.rotated_from, c.rotated_to, c.rotated_at, c.request
-        FROM tower_api_key_credentials c
-        LEFT JOIN tower_api_key_uses u ON u.kind = c.kind AND u.id = c.id
-        WHERE"
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM tower_api_key_credentials c
+            LEFT JOIN tower_api_key_uses u ON u.kind = c.kind AND u.id = c.id
+            WHERE"
+        )
     };
 }
 
@@ -27,57 +36,72 @@ pub(super) const ONE: &str =
 
 pub(super) const ISSUED: ByOwner = of_owner!(infos!(), "AND c.idempotency_key = ?2");
 
-/// As [`Filter::shows`](crate::manage::Filter::shows) says. A standing that is none of ours is in every list, so that it
-/// is found out. Without a first one to leave behind, a moment and a blob stand for it, which come after everything.
-pub(super) const PAGE: ByOwner = of_owner!(
-    infos!(),
-    "AND CASE c.standing
-        WHEN 'active' THEN CASE WHEN c.expires_at <= ?2 THEN 'expired' ELSE 'active' END = ?3 OR ?3 IS NULL
-        WHEN 'disabled' THEN ?3 = 'disabled' OR ?3 IS NULL
-        WHEN 'deleted' THEN ?3 = 'deleted'
-        ELSE 1
-    END
-    AND (?4 IS NULL OR c.expires_at < ?4)
-    AND (?5 IS NULL OR coalesce(u.at, c.created_at) < ?5)
-    AND (c.created_at, c.id) < (coalesce(?6, 9223372036854775807), coalesce(?7, x''))
-    ORDER BY c.created_at DESC, c.id DESC LIMIT ?8"
-);
-
-// Names are optional although the schema says that they are there: the driver reads NULL into a `String` as "".
-#[derive(FromRow)]
-struct InfoRow {
-    id: Option<String>,
-    name: String,
-    role: Option<String>,
-    scopes: Option<String>,
-    standing: String,
-    created_at: i64,
-    expires_at: Option<i64>,
-    last_used_at: Option<i64>,
-    rotated_from: Option<String>,
-    rotated_to: Option<String>,
-    rotated_at: Option<i64>,
-    request: Option<Vec<u8>>,
+/// Reads columns of a row that may be damaged: what cannot be read is left out, and noted.
+struct Reader<'r> {
+    row: &'r SqliteRow,
+    damaged: bool,
 }
 
-impl InfoRow {
-    fn info(self, owner: &Owner) -> Result<CredentialInfo, StoreError> {
-        let scopes = self.scopes.as_deref().map(serde_json::from_str).transpose().map_err(StoreError::corrupt)?;
-        Ok(CredentialInfo {
-            id: there(self.id)?.into(),
-            owner: owner.clone(),
-            name: self.name.into(),
-            role: self.role.map(Into::into),
-            scopes,
-            standing: Standing::of_word(&self.standing)?,
-            created_at: UnixMillis(self.created_at),
-            expires_at: self.expires_at.map(UnixMillis),
-            last_used_at: self.last_used_at.map(UnixMillis),
-            rotated_from: self.rotated_from.map(Into::into),
-            rotated_to: self.rotated_to.map(Into::into),
-            rotated_at: self.rotated_at.map(UnixMillis),
-        })
+impl Reader<'_> {
+    fn text(&mut self, column: &str) -> Option<String> {
+        self.noted(self.row.try_get(column).ok()).flatten()
     }
+
+    fn moment(&mut self, column: &str) -> Option<UnixMillis> {
+        let millis: Option<i64> = self.noted(self.row.try_get(column).ok()).flatten();
+        millis.map(UnixMillis)
+    }
+
+    fn id(&mut self, column: &str) -> Option<CredentialId> {
+        self.text(column).map(Into::into)
+    }
+
+    fn scopes(&mut self) -> Option<Box<[Box<str>]>> {
+        let stored: Option<Option<String>> = self.noted(self.row.try_get("scopes").ok());
+        // What cannot be read is none at all, rather than those of the role.
+        let Some(stored) = stored else { return Some(Box::default()) };
+        self.noted(serde_json::from_str(&stored?).ok()).or_else(|| Some(Box::default()))
+    }
+
+    fn standing(&mut self) -> Standing {
+        let word = self.text("standing").unwrap_or_default();
+        // Whatever it is, it is not accepted.
+        self.noted(Standing::of_word(&word).ok()).unwrap_or(Standing::Disabled)
+    }
+
+    fn noted<T>(&mut self, read: Option<T>) -> Option<T> {
+        self.damaged |= read.is_none();
+        read
+    }
+}
+
+/// Reads the column `id`, and returns whether all of it could be read: one that is not UTF-8 can
+/// still be told.
+pub(super) fn id_of(row: &SqliteRow) -> Result<(CredentialId, bool), StoreError> {
+    if let Ok(Some(id)) = row.try_get::<Option<String>, _>("id") {
+        return Ok((id.into(), true));
+    }
+    let bytes: Vec<u8> = row.try_get("id").map_err(failed)?;
+    Ok((CredentialId::from(&*String::from_utf8_lossy(&bytes)), false))
+}
+
+pub(super) fn info_of(row: &SqliteRow, owner: &Owner) -> Result<CredentialInfo, StoreError> {
+    let (id, whole) = id_of(row)?;
+    let mut reader = Reader { row, damaged: !whole };
+    let info = CredentialInfo {
+        name: reader.text("name").unwrap_or_default().into(),
+        role: reader.text("role").map(Into::into),
+        scopes: reader.scopes(),
+        standing: reader.standing(),
+        created_at: reader.moment("created_at").unwrap_or(UnixMillis(0)),
+        expires_at: reader.moment("expires_at"),
+        last_used_at: reader.moment("last_used_at"),
+        rotated_from: reader.id("rotated_from"),
+        rotated_to: reader.id("rotated_to"),
+        rotated_at: reader.moment("rotated_at"),
+        ..CredentialInfo::new(id, owner.clone())
+    };
+    Ok(CredentialInfo { damaged: reader.damaged, ..info })
 }
 
 pub(super) async fn credential(
@@ -86,9 +110,9 @@ pub(super) async fn credential(
     id: &str,
 ) -> Result<Option<CredentialInfo>, StoreError> {
     let (organization, user) = owner.columns();
-    let query = sqlx::query_as(ONE).bind(owner.kind().as_str()).bind(id).bind(organization).bind(user);
-    let row: Option<InfoRow> = query.fetch_optional(db).await.map_err(failed)?;
-    row.map(|row| row.info(owner)).transpose()
+    let query = sqlx::query(ONE).bind(owner.kind().as_str()).bind(id).bind(organization).bind(user);
+    let row = query.fetch_optional(db).await.map_err(failed)?;
+    row.map(|row| info_of(&row, owner)).transpose()
 }
 
 pub(super) async fn issued_under(
@@ -96,25 +120,10 @@ pub(super) async fn issued_under(
     owner: &Owner,
     key: &str,
 ) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
-    let query = sqlx::query_as(ISSUED.of(owner)).bind(owner.id()).bind(key);
-    let row: Option<InfoRow> = query.fetch_optional(db).await.map_err(failed)?;
-    let Some(mut row) = row else { return Ok(None) };
-    let request = row.request.take().and_then(|bytes| bytes.try_into().ok());
+    let query = sqlx::query(ISSUED.of(owner)).bind(owner.id()).bind(key);
+    let Some(row) = query.fetch_optional(db).await.map_err(failed)? else { return Ok(None) };
+    let request: Option<Vec<u8>> = row.try_get("request").map_err(failed)?;
+    let request = request.and_then(|bytes| bytes.try_into().ok());
     let request = request.ok_or_else(|| StoreError::corrupt("the request does not have 32 bytes"))?;
-    Ok(Some((row.info(owner)?, request)))
-}
-
-pub(super) async fn credentials(
-    db: &mut SqliteConnection,
-    owner: &Owner,
-    query: &ListQuery,
-) -> Result<Vec<CredentialInfo>, StoreError> {
-    let state = query.filter.state.map(State::as_str);
-    let (created_at, id) = query.after.as_ref().map(|(created_at, id)| (created_at.0, id.as_str())).unzip();
-    let rows = sqlx::query_as(PAGE.of(owner)).bind(owner.id()).bind(query.now.0).bind(state);
-    let rows = rows.bind(query.filter.expiring_before.map(|moment| moment.0));
-    let rows = rows.bind(query.filter.unused_since.map(|moment| moment.0));
-    let rows = rows.bind(created_at).bind(id).bind(i64::from(query.limit));
-    let rows: Vec<InfoRow> = rows.fetch_all(db).await.map_err(failed)?;
-    rows.into_iter().map(|row| row.info(owner)).collect()
+    Ok(Some((info_of(&row, owner)?, request)))
 }

@@ -1,25 +1,44 @@
-//! The one change: a new credential, credentials that are as they were read, and what is told of them.
+//! The one change: a new credential, credentials that are as they were read, and what is told of
+//! them.
 
 use sqlx::SqliteConnection;
 
 use super::{
     super::{
+        SqliteStore,
         admin::{known_user, living_organization, one},
         row::failed,
     },
-    ByOwner, events, of_owner,
+    ByOwner, authority, events,
 };
 use crate::{
     credential::Kind,
     manage::Owner,
     secret::{Digest, Peppers},
-    store::{Alteration, Commit, Insert, StoreError, WriteError},
+    store::{Alteration, Cap, Commit, Insert, StoreError, WriteError, check_credential_id},
 };
 
-pub(super) const COUNTING: ByOwner = of_owner!(
-    "SELECT count(*) FROM tower_api_key_credentials c WHERE",
-    "AND c.standing <> 'deleted' AND c.rotated_to IS NULL AND (c.expires_at IS NULL OR c.expires_at > ?2)"
-);
+macro_rules! counting {
+    ($index:literal, $owned:literal) => {
+        concat!(
+            "SELECT count(*) FROM (
+                SELECT 1 FROM tower_api_key_credentials c INDEXED BY ",
+            $index,
+            " WHERE ",
+            $owned,
+            " AND c.standing <> 'deleted' AND c.standing = 'active'
+                    AND coalesce(c.expires_at, 9223372036854775807) > ?2
+                ORDER BY coalesce(c.expires_at, 9223372036854775807) LIMIT ?3
+            )"
+        )
+    };
+}
+
+/// What is accepted, at most `?3` of it.
+pub(super) const COUNTING: ByOwner = ByOwner {
+    organization: counting!("tower_api_key_keys_by_end", "c.organization_id = ?1 AND +c.kind = 'org_key'"),
+    user: counting!("tower_api_key_tokens_by_end", "c.user_id = ?1 AND +c.kind = 'pat'"),
+};
 
 const INSERT: &str = "
     INSERT INTO tower_api_key_credentials
@@ -36,34 +55,32 @@ pub(super) const ALTER: &str = "
     WHERE kind = ?6 AND id = ?7 AND organization_id IS ?8 AND user_id IS ?9
         AND name = ?10 AND standing = ?11 AND expires_at IS ?12 AND rotated_to IS ?13";
 
-pub(super) async fn commit(
-    db: &mut SqliteConnection,
-    commit: &Commit,
-    peppers: Option<&Peppers>,
-) -> Result<(), WriteError> {
+pub(super) async fn commit(store: &SqliteStore, db: &mut SqliteConnection, commit: &Commit) -> Result<(), WriteError> {
     let owner = &commit.owner;
+    authority::check(store, db, &commit.authority).await?;
     if let Some(insert) = &commit.insert {
         match owner {
             Owner::Organization(id) => living_organization(db, id.as_str()).await?,
             Owner::User(id) => known_user(db, id.as_str()).await?,
         }
-        has_room(db, owner, insert).await?;
-        add(db, owner, insert, peppers).await?;
+        add(db, owner, insert, store.peppers.as_ref()).await?;
     }
     for alteration in &commit.changes {
         alter(db, owner, alteration).await?;
     }
+    check_cap(db, owner, commit.cap).await?;
     for event in &commit.events {
         events::insert(db, event).await?;
     }
     Ok(())
 }
 
-async fn has_room(db: &mut SqliteConnection, owner: &Owner, insert: &Insert) -> Result<(), WriteError> {
-    let Some(cap) = insert.cap else { return Ok(()) };
-    let count = sqlx::query_scalar(COUNTING.of(owner)).bind(owner.id()).bind(insert.info.created_at.0);
+/// Refuses what has brought the owner above its cap.
+async fn check_cap(db: &mut SqliteConnection, owner: &Owner, cap: Option<Cap>) -> Result<(), WriteError> {
+    let Some(Cap { limit, at }) = cap else { return Ok(()) };
+    let count = sqlx::query_scalar(COUNTING.of(owner)).bind(owner.id()).bind(at.0).bind(i64::from(limit) + 1);
     let count: i64 = count.fetch_one(db).await.map_err(failed)?;
-    if count < i64::from(cap) { Ok(()) } else { Err(WriteError::CapReached(cap)) }
+    if count <= i64::from(limit) { Ok(()) } else { Err(WriteError::CapReached(limit)) }
 }
 
 async fn add(
@@ -72,7 +89,8 @@ async fn add(
     insert: &Insert,
     peppers: Option<&Peppers>,
 ) -> Result<(), WriteError> {
-    let Insert { info, digest, idempotency, .. } = insert;
+    let Insert { info, digest, idempotency } = insert;
+    check_credential_id(info.kind(), info.id.as_str())?;
     if is_kept(db, owner, digest, peppers).await? {
         return Err(WriteError::Taken(info.id.as_str().into()));
     }
@@ -91,7 +109,8 @@ async fn add(
     one(added, || WriteError::Taken(info.id.as_str().into()))
 }
 
-/// Whether a token is there already under another pepper than it would be kept under now; the index sees the rest.
+/// Whether a token is there already under another pepper than it would be kept under now; the index
+/// sees the rest.
 async fn is_kept(
     db: &mut SqliteConnection,
     owner: &Owner,

@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Breach, Claim, ORG, OTHER_ORG, Site, USER, both, caller, claim, org};
+use super::{Breach, Claim, NOW, ORG, OTHER_ORG, Site, USER, both, claim, org};
 use crate::{
     credential::Kind,
     manage::{Action, Actor, Event, LastUse, NewKey, Owner, Rotation, Who},
     principal::CredentialId,
     secret::Digest,
-    store::{CredentialStore, ManagedStore, Record},
+    store::{Authority, CredentialStore, ManagedStore, Record},
     testing::principal,
 };
 
@@ -17,8 +17,13 @@ pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<S: Man
     let ear = Arc::clone(&heard);
     let hook = move |event: &Event| ear.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
     let manager = site.manager.clone().with_hook(hook);
-    let key = caller(&["organizations:manage"], None);
-    let holder = Record::personal_token("t", Digest::of(b"t"), USER).in_organization(ORG);
+    let key = site.caller(&["organizations:manage"], None).await?;
+    let Authority::Credential { id: caller, .. } = key.authority(NOW) else {
+        return Err(Breach("a caller is a credential".into()));
+    };
+    site.store.set_member(USER, ORG, "admin").await?;
+    let token = site.token("token").await?.into_parts().0.id;
+    let holder = Record::personal_token(&token, Digest::of(b"test"), USER).in_organization(ORG);
     let holder = holder.with_scopes(["organizations:manage"].into_iter().collect());
     let person = Actor::person(USER).acting_in(ORG, ["organizations:manage"].into_iter().collect());
 
@@ -30,7 +35,7 @@ pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<S: Man
     site.clock.advance_millis(7);
     manager.revoke_presented(secret.expose_secret(), Some("scanner")).await?;
 
-    let wanted = told_of(&info.id);
+    let wanted = told_of(&info.id, caller, token);
     let mut stored = manager.events(&org(ORG), Kind::OrgKey, None, 200).await?;
     stored.reverse();
     let numbers: Vec<_> = stored.iter().map(|event| event.number).collect();
@@ -44,10 +49,10 @@ pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<S: Man
 }
 
 /// What the claim above does, as events.
-fn told_of(id: &CredentialId) -> [Event; 5] {
+fn told_of(id: &CredentialId, caller: CredentialId, token: CredentialId) -> [Event; 5] {
     let wanted = [
-        (Action::Issued, Who::Key("caller".into()), Some("192.0.2.1"), 0),
-        (Action::Renamed, Who::Token { id: "t".into(), user: USER.into() }, None, 0),
+        (Action::Issued, Who::Key(caller), Some("192.0.2.1"), 0),
+        (Action::Renamed, Who::Token { id: token, user: USER.into() }, None, 0),
         (Action::Disabled, Who::Person(USER.into()), None, 0),
         (Action::Enabled, Who::Operator("test".into()), None, 0),
         (Action::Revoked, Who::Holder, Some("scanner"), 7),

@@ -1,11 +1,11 @@
 //! Claims about small changes and the end of credentials.
 
-use super::{Claim, ORG, OTHER_ORG, Site, USER, both, caller, claim, org, user};
+use super::{Claim, ORG, OTHER_ORG, Site, USER, both, claim, org, user};
 use crate::{
     credential::{Kind, TokenFormat},
     manage::{CredentialInfo, NewKey, Rotation, State},
     secret::{Digest, Secret},
-    store::{Alteration, Commit, Insert, ManagedStore, Standing, WriteError},
+    store::{Alteration, Authority, Commit, Insert, ManagedStore, Standing, WriteError},
 };
 
 pub(super) async fn a_name_changes_and_nothing_else<S: ManagedStore>(site: &Site<S>) -> Claim {
@@ -102,7 +102,7 @@ pub(super) async fn a_commit_changes_what_was_read_or_nothing<S: ManagedStore>(s
         };
         let event = site.manager.events(&actor, kind, None, 1).await?;
         let fresh = changed(|info| info.id = "fresh".into());
-        let insert = Insert { info: fresh, digest: Digest::of(b"fresh"), idempotency: None, cap: None };
+        let insert = Insert { info: fresh, digest: Digest::of(b"fresh"), idempotency: None };
         let gone = || changed(|info| info.standing = Standing::Deleted);
         let otherwise = [
             ("name", changed(|info| info.name = "other".into())),
@@ -114,13 +114,19 @@ pub(super) async fn a_commit_changes_what_was_read_or_nothing<S: ManagedStore>(s
         for (what, before) in otherwise {
             let all = site.everything().await?;
             let changes = vec![Alteration { before, after: gone() }];
-            let commit = Commit { owner: owner.clone(), insert: Some(insert.clone()), changes, events: event.clone() };
+            let commit = Commit {
+                insert: Some(insert.clone()),
+                changes,
+                events: event.clone(),
+                ..Commit::new(owner.clone(), Authority::Unconditional)
+            };
             let told = site.store.commit(&commit).await;
             claim(matches!(told, Err(WriteError::Changed)), format!("another {what} is answered {told:?}"))?;
             claim(site.everything().await? == all, format!("another {what} has left a trace"))?;
         }
         let changes = vec![Alteration { before: read.clone(), after: gone() }];
-        site.store.commit(&Commit { owner, insert: Some(insert), changes, events: event }).await?;
+        let commit = Commit::new(owner, Authority::Unconditional);
+        site.store.commit(&Commit { insert: Some(insert), changes, events: event, ..commit }).await?;
     }
     Ok(())
 }
@@ -138,10 +144,10 @@ pub(super) async fn all_of_an_owner_is_revoked_and_nothing_of_another<S: Managed
     }
     let (_, other) = both(manager.issue_key(&org(OTHER_ORG), NewKey::named("other")).await?)?;
     let (_, token) = both(site.token("token").await?)?;
-    let caller = caller(&["agents:read"], None);
+    let caller = site.caller(&["agents:read"], None).await?;
     site.refuses("without the right", "not_allowed", manager.revoke_all(&caller, Kind::OrgKey)).await?;
     let revoked = manager.revoke_all(&org(ORG), Kind::OrgKey).await?;
-    claim(revoked.len() == 120, format!("{} of 120", revoked.len()))?;
+    claim(revoked.len() == 121, format!("{} of 121, the caller's among them", revoked.len()))?;
     for secret in &secrets {
         claim(!site.accepts(secret).await?, "one of the revoked is accepted")?;
     }

@@ -51,7 +51,7 @@ pub(super) async fn filters_show_what_they_say<S: ManagedStore>(site: &Site<S>) 
         }
     }
     site.clock.advance_millis(1000);
-    let used = |id: &CredentialId, at| Use { kind: Kind::OrgKey, id: id.clone(), at };
+    let used = |id: &CredentialId, at| Use { kind: Kind::OrgKey, id: id.clone(), at, after_rotation: false };
     let uses: Vec<_> = made.iter().step_by(2).map(|id| used(id, site.later(0))).collect();
     site.store.record_uses(&uses).await?;
     let (all, _) = site.all(&org(ORG), Kind::OrgKey).await?;

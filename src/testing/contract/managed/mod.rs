@@ -1,10 +1,15 @@
 //! Claims about management, over the store that a service would give to a [`Manager`].
 
 mod audit;
+mod authority;
+mod erasure;
+mod inputs;
+mod interposed;
 mod issuing;
 mod life;
 mod listing;
 mod rotation;
+mod storms;
 mod strangers;
 
 use std::sync::Arc;
@@ -14,8 +19,8 @@ use crate::{
     clock::{Clock, UnixMillis},
     credential::{Kind, Presented, TokenFormat},
     manage::{Actor, CredentialInfo, Event, Filter, Issued, ManageError, Manager, NewKey, NewToken, Owner, State},
-    principal::{Catalogue, OrgId, ScopeSet, UserId},
-    secret::{Digest, Secret, verify},
+    principal::{OrgId, UserId},
+    secret::{Secret, verify},
     store::{ManagedStore, Record},
     testing::{ManualClock, principal},
 };
@@ -27,7 +32,7 @@ const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
 
 /// Holds a store to every claim about management, each on a fresh, empty store that `make` returns.
 ///
-/// The store has to know the [documented](Catalogue::documented) roles, and to keep to [`run`](super::run) too.
+/// The store has to know the [documented](crate::principal::Catalogue::documented) roles, and to keep to [`run`](super::run) too.
 ///
 /// # Panics
 /// When the store breaks a claim, with the claim's name.
@@ -49,9 +54,15 @@ where
         issuing::nobody_hands_out_more_than_they_hold
         issuing::a_bad_request_is_told_apart_and_leaves_no_trace
         issuing::an_idempotency_key_is_answered_with_what_it_has_made
+        issuing::a_repeated_request_does_not_answer_with_what_has_ended
         issuing::of_many_under_one_idempotency_key_one_makes_a_credential
         issuing::the_cap_is_kept_among_many_at_once
         issuing::a_foreign_digest_is_accepted_as_it_is
+        inputs::names_that_cannot_be_read_are_refused
+        inputs::a_moment_in_another_unit_is_refused
+        inputs::an_actor_whose_id_no_store_can_keep_is_refused
+        inputs::extreme_moments_are_no_panic
+        inputs::the_audit_trail_keeps_what_can_be_read
         listing::pages_show_each_credential_once_and_the_newest_first
         listing::filters_show_what_they_say
         listing::a_cursor_belongs_to_its_list
@@ -64,7 +75,17 @@ where
         rotation::without_an_overlap_the_old_one_ends_at_once
         rotation::with_an_overlap_the_old_one_ends_at_its_moment
         rotation::a_line_has_two_that_count_at_most
+        rotation::the_cap_counts_what_is_accepted
+        rotation::nothing_is_enabled_beyond_its_enabler
         rotation::a_rotation_is_refused_like_an_issue
+        authority::what_is_decided_for_an_actor_in_good_standing_is_done
+        authority::nothing_is_written_for_an_actor_who_lost_their_standing
+        authority::nothing_is_written_for_a_credential_that_has_expired
+        storms::an_end_does_not_depend_on_what_the_holder_does
+        storms::what_revoked_callers_issue_at_the_same_time_ends_too
+        erasure::a_removed_user_leaves_the_audit_trail_and_nothing_else
+        erasure::the_id_of_a_removed_user_names_no_owner
+        erasure::a_use_is_never_later_than_the_stores_clock
         strangers::another_owners_ids_are_unknown_and_untouched
         audit::each_change_is_one_event_that_says_who_and_from_where
         audit::events_are_read_by_page
@@ -105,6 +126,15 @@ impl<S: ManagedStore> Site<S> {
         let (key, key_secret) = both(self.key("key").await?)?;
         let (token, token_secret) = both(self.token("token").await?)?;
         Ok([(org(ORG), Kind::OrgKey, key, key_secret), (user(USER), Kind::PersonalToken, token, token_secret)])
+    }
+
+    /// The caller of a request with a key of [`ORG`], which exists, holds `scopes` and ends at `expires_at`.
+    async fn caller(&self, scopes: &[&str], expires_at: Option<UnixMillis>) -> Result<Actor, Breach> {
+        let minted = TokenFormat::default().mint(Kind::OrgKey).map_err(|error| Breach(error.to_string()))?;
+        let scopes = self.store.catalogue().expand(scopes.iter().copied());
+        let record = Record::org_key(&minted.id, minted.digest, ORG).with_scopes(scopes).expiring_at(expires_at);
+        self.store.insert(record.clone()).await?;
+        Ok(Actor::principal(&principal(record)))
     }
 
     /// Whether a layer would let the credential pass now, wherever it may act.
@@ -154,13 +184,6 @@ fn org(id: &str) -> Actor {
 
 fn user(id: &str) -> Actor {
     Actor::operator("test", Owner::User(UserId::from(id)))
-}
-
-/// The caller of a request with a key of [`ORG`] that holds `scopes` until `expires_at`.
-fn caller(scopes: &[&str], expires_at: Option<UnixMillis>) -> Actor {
-    let record = Record::org_key("caller", Digest::of(b"test"), ORG);
-    let scopes: ScopeSet = Catalogue::documented().expand(scopes.iter().copied());
-    Actor::principal(&principal(record.with_scopes(scopes).expiring_at(expires_at)))
 }
 
 fn both(issued: Issued) -> Result<(CredentialInfo, Secret), Breach> {

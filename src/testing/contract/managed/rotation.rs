@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Claim, ORG, Site, both, caller, claim, org};
+use super::{Breach, Claim, ORG, Site, both, claim, org};
 use crate::{
     credential::Kind,
-    manage::{Action, NewKey, Rotation, State},
+    manage::{Action, Filter, NewKey, Rotation, State},
     store::ManagedStore,
 };
 
@@ -61,19 +61,70 @@ pub(super) async fn with_an_overlap_the_old_one_ends_at_its_moment<S: ManagedSto
 
 pub(super) async fn a_line_has_two_that_count_at_most<S: ManagedStore>(site: &Site<S>) -> Claim {
     let rotation = Rotation::default().with_overlap(OVERLAP);
-    let manager = site.manager.clone().with_cap(1);
+    let manager = site.manager.clone().with_cap(3);
     let (first, first_secret) = both(manager.issue_key(&org(ORG), NewKey::named("key")).await?)?;
     let (second, second_secret) = both(manager.rotate(&org(ORG), Kind::OrgKey, first.id.as_str(), rotation).await?)?;
     let actor = org(ORG);
     let again = manager.rotate(&actor, Kind::OrgKey, first.id.as_str(), rotation);
     site.refuses("the first again", "already_rotated", again).await?;
     let (_, third_secret) = both(manager.rotate(&org(ORG), Kind::OrgKey, second.id.as_str(), rotation).await?)?;
-    // Of the two that count now, the cap counts the one that stays.
-    let wider = manager.clone().with_cap(2);
-    wider.issue_key(&actor, NewKey::named("another")).await?;
-    site.refuses("a third", "cap_reached", wider.issue_key(&actor, NewKey::named("third"))).await?;
     claim(!site.accepts(&first_secret).await?, "three of one line are accepted")?;
     claim(site.accepts(&second_secret).await? && site.accepts(&third_secret).await?, "the last two are not accepted")
+}
+
+pub(super) async fn the_cap_counts_what_is_accepted<S: ManagedStore>(site: &Site<S>) -> Claim {
+    let (actor, kind, manager) = (org(ORG), Kind::OrgKey, site.manager.clone().with_cap(2));
+    let overlap = Rotation::default().with_overlap(OVERLAP);
+    let mut secrets = Vec::new();
+    for round in 0..10 {
+        // Whoever deletes the successor of each rotation must not gain a place with it.
+        let Ok(issued) = manager.issue_key(&actor, NewKey::named("key")).await else { break };
+        let (info, secret) = both(issued)?;
+        secrets.push(secret);
+        if let Ok(rotated) = manager.rotate(&actor, kind, info.id.as_str(), overlap).await {
+            let (successor, secret) = both(rotated)?;
+            secrets.push(secret);
+            manager.delete(&actor, kind, successor.id.as_str()).await?;
+        }
+        claim(round < 2, "a third key was issued under a cap of two")?;
+    }
+    let mut accepted = 0;
+    for secret in &secrets {
+        accepted += usize::from(site.accepts(secret).await?);
+    }
+    claim(accepted == 2, format!("{accepted} are accepted under a cap of two"))?;
+    // Enabling is held to it as well, and what makes room by its end is not.
+    let [first, second] = &manager.list(&actor, kind, &Filter::default(), None, 10).await?.items[..] else {
+        return Err(Breach("not two keys".into()));
+    };
+    manager.disable(&actor, kind, first.id.as_str()).await?;
+    let (third, _) = both(manager.issue_key(&actor, NewKey::named("third")).await?)?;
+    site.refuses("enabled beyond the cap", "cap_reached", manager.enable(&actor, kind, first.id.as_str())).await?;
+    site.refuses("an overlap", "cap_reached", manager.rotate(&actor, kind, third.id.as_str(), overlap)).await?;
+    manager.rotate(&actor, kind, third.id.as_str(), Rotation::default()).await?;
+    manager.delete(&actor, kind, second.id.as_str()).await?;
+    manager.enable(&actor, kind, first.id.as_str()).await?;
+    Ok(())
+}
+
+pub(super) async fn nothing_is_enabled_beyond_its_enabler<S: ManagedStore>(site: &Site<S>) -> Claim {
+    let (kind, manages) = (Kind::OrgKey, "organizations:manage");
+    let mortal = site.caller(&[manages, "agents:read"], Some(site.later(1000))).await?;
+    let until = |end| NewKey::named("key").with_scopes(["agents:read"]).expiring_at(end);
+    for (name, end, outcome) in [
+        ("for ever", None, Some("expiry_beyond_creator")),
+        ("a millisecond longer", Some(site.later(1001)), Some("expiry_beyond_creator")),
+        ("as long", Some(site.later(1000)), None),
+    ] {
+        let (info, _) = both(site.manager.issue_key(&org(ORG), until(end)).await?)?;
+        site.manager.disable(&mortal, kind, info.id.as_str()).await?;
+        let enabled = site.manager.enable(&mortal, kind, info.id.as_str());
+        match outcome {
+            Some(code) => site.refuses(name, code, enabled).await?,
+            None => drop(enabled.await?),
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn a_rotation_is_refused_like_an_issue<S: ManagedStore>(site: &Site<S>) -> Claim {
@@ -82,9 +133,9 @@ pub(super) async fn a_rotation_is_refused_like_an_issue<S: ManagedStore>(site: &
     let id = old.id.as_str();
     let plain = Rotation::default();
     let manages = "organizations:manage";
-    let weak = caller(&[manages], None);
-    let mortal = caller(&[manages, "agents:read"], Some(site.later(5)));
-    let strong = caller(&["organizations:manage"], None);
+    let weak = site.caller(&[manages], None).await?;
+    let mortal = site.caller(&[manages, "agents:read"], Some(site.later(5))).await?;
+    let strong = site.caller(&["organizations:manage"], None).await?;
     let week = plain.with_overlap(Duration::from_secs(7 * 24 * 3600 + 1));
     site.refuses("by somebody with less", "scope_not_held", manager.rotate(&weak, kind, id, plain)).await?;
     site.refuses("by somebody with less", "scope_not_held", manager.rotate(&mortal, kind, id, plain)).await?;

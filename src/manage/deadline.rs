@@ -1,0 +1,63 @@
+//! How long a call may take, and what becomes of a store that panics.
+
+use std::{
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{ManageError, Manager};
+use crate::store::StoreError;
+
+/// The end of one call. Several steps of the call share it.
+#[derive(Clone, Copy)]
+pub(super) struct Deadline {
+    allowed: Duration,
+    /// `None` for one that is too far away to be a moment.
+    end: Option<Instant>,
+}
+
+impl<S> Manager<S> {
+    /// Returns the end of a call that begins now.
+    pub(super) fn deadline(&self) -> Deadline {
+        Deadline { allowed: self.deadline, end: Instant::now().checked_add(self.deadline) }
+    }
+
+    /// Awaits a whole call.
+    pub(super) async fn within_deadline<T>(
+        &self,
+        call: impl Future<Output = Result<T, ManageError>>,
+    ) -> Result<T, ManageError> {
+        self.deadline().hold(call).await
+    }
+}
+
+impl Deadline {
+    /// Awaits `call` until the deadline, and turns a panic of it into an error. Afterwards `call` is dropped, which
+    /// rolls back what it has not committed.
+    ///
+    /// The timer is asked for only when there is something to wait for: a store in memory needs no runtime.
+    pub(super) async fn hold<T>(self, call: impl Future<Output = Result<T, ManageError>>) -> Result<T, ManageError> {
+        let mut call = pin!(call);
+        // After a panic the future is never polled again, so that nothing sees what it has left half done.
+        let mut caught = pin!(poll_fn(|cx| {
+            let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx)));
+            polled.unwrap_or_else(|panic| {
+                std::mem::forget(panic); // it may panic when it is dropped
+                Poll::Ready(Err(StoreError::Panicked.into()))
+            })
+        }));
+        let at_once = poll_fn(|cx| Poll::Ready(caught.as_mut().poll(cx))).await;
+        match (at_once, self.end) {
+            (Poll::Ready(done), _) => done,
+            (Poll::Pending, None) => caught.await,
+            (Poll::Pending, Some(end)) => {
+                timeout_at(end, caught).await.unwrap_or_else(|_| Err(StoreError::TimedOut(self.allowed).into()))
+            }
+        }
+    }
+}

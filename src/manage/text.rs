@@ -1,0 +1,169 @@
+//! Which characters may stand in texts that people read: names of credentials, operators, origins.
+//!
+//! A list of credentials is read by somebody who decides what to delete. A character that shows nothing, or that
+//! changes the order of those around it, makes one name look like another. Both are refused in names and left out
+//! of the other texts.
+
+/// How long a name may be, in characters.
+pub(super) const MAX_NAME: usize = 100;
+
+/// How long an operator's name or an origin is kept, in characters.
+const MAX_KEPT: usize = 200;
+
+/// Characters that show nothing by themselves or reorder others, as first and last of each range.
+///
+/// Of the Unicode Character Database: `Default_Ignorable_Code_Point` (which has all of `Bidi_Control`), the general
+/// categories `Cc`, `Cf` without `Prepended_Concatenation_Mark` (which is visible), `Zl`, `Zp` and `Co`. Noncharacters
+/// are computed. The test below compares it with the tables of `regex-syntax`, for every character that there is.
+const HIDDEN: [(char, char); 23] = [
+    ('\0', '\u{1f}'),
+    ('\u{7f}', '\u{9f}'),
+    ('\u{ad}', '\u{ad}'),
+    ('\u{34f}', '\u{34f}'),
+    ('\u{61c}', '\u{61c}'),
+    ('\u{115f}', '\u{1160}'),
+    ('\u{17b4}', '\u{17b5}'),
+    ('\u{180b}', '\u{180f}'),
+    ('\u{200b}', '\u{200f}'),
+    ('\u{2028}', '\u{202e}'),
+    ('\u{2060}', '\u{206f}'),
+    ('\u{3164}', '\u{3164}'),
+    ('\u{e000}', '\u{f8ff}'),
+    ('\u{fe00}', '\u{fe0f}'),
+    ('\u{feff}', '\u{feff}'),
+    ('\u{ffa0}', '\u{ffa0}'),
+    ('\u{fff0}', '\u{fffb}'),
+    ('\u{13430}', '\u{1343f}'),
+    ('\u{1bca0}', '\u{1bca3}'),
+    ('\u{1d173}', '\u{1d17a}'),
+    ('\u{e0000}', '\u{e0fff}'),
+    ('\u{f0000}', '\u{ffffd}'),
+    ('\u{100000}', '\u{10fffd}'),
+];
+
+/// Returns whether `name` has 1 to 100 characters, no hidden one, and one that is not blank.
+pub(super) fn is_name(name: &str) -> bool {
+    name.chars().nth(MAX_NAME).is_none() && !name.chars().any(is_hidden) && name.chars().any(|c| !is_blank(c))
+}
+
+/// Returns `text` without hidden characters, and without what is beyond 200 of the others.
+pub(super) fn visible(text: &str) -> Box<str> {
+    text.chars().filter(|c| !is_hidden(*c)).take(MAX_KEPT).collect::<String>().into()
+}
+
+fn is_hidden(c: char) -> bool {
+    let after = HIDDEN.partition_point(|(_, last)| *last < c);
+    HIDDEN.get(after).is_some_and(|(first, _)| *first <= c) || is_noncharacter(c)
+}
+
+/// The 66 code points that are never assigned (Unicode 16.0, section 23.7).
+fn is_noncharacter(c: char) -> bool {
+    matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe
+}
+
+/// White space, and the symbols that are drawn as a space of their script.
+fn is_blank(c: char) -> bool {
+    let drawn_blank = ['\u{2800}', '\u{13441}', '\u{13442}', '\u{16fe4}', '\u{1d159}'];
+    c.is_whitespace() || drawn_blank.contains(&c)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use regex_syntax::hir::{Class, HirKind};
+
+    use super::*;
+
+    /// The characters of a class as `regex-syntax` has them, by their code points.
+    fn class(pattern: &str) -> Vec<bool> {
+        let parsed = regex_syntax::parse(pattern).unwrap();
+        let HirKind::Class(Class::Unicode(class)) = parsed.kind() else { panic!("{parsed:?}") };
+        let mut members = vec![false; 0x11_0000];
+        for range in class.ranges() {
+            members[range.start() as usize..=range.end() as usize].fill(true);
+        }
+        members
+    }
+
+    #[test]
+    fn every_character_is_judged_as_the_unicode_database_says() {
+        let wanted = class(
+            r"[\p{Default_Ignorable_Code_Point}\p{Bidi_Control}\p{Zl}\p{Zp}\p{Cc}\p{Co}
+              \p{Noncharacter_Code_Point}[\p{Cf}--\p{Prepended_Concatenation_Mark}]]"
+                .replace(char::is_whitespace, "")
+                .as_str(),
+        );
+        for c in '\0'..=char::MAX {
+            assert_eq!(is_hidden(c), wanted[c as usize], "{c:?}");
+        }
+        let spaces = class(r"[\p{White_Space}]");
+        for c in ('\0'..=char::MAX).filter(|c| spaces[*c as usize]) {
+            assert!(!is_name(&c.to_string()), "{c:?} alone is taken for a name");
+        }
+    }
+
+    #[test]
+    fn the_table_is_sorted_and_without_overlaps() {
+        assert!(HIDDEN.iter().all(|(first, last)| first <= last));
+        assert!(HIDDEN.windows(2).all(|pair| pair[0].1 < pair[1].0));
+    }
+
+    #[test]
+    fn names_that_cannot_be_seen_or_reorder_are_refused() {
+        let long = "\u{e9}".repeat(101);
+        for name in [
+            "",
+            " ",
+            "\u{a0}\u{3000}",
+            "\u{2800}",
+            " \u{2800}\u{2003}",
+            "\u{200b}",
+            "\u{2060}",
+            "\u{feff}",
+            "\u{3164}",
+            "\u{ad}",
+            "\u{115f}",
+            "\u{ffa0}",
+            "a\u{202e}b",
+            "a\u{2066}b",
+            "a\u{61c}b",
+            "a\u{2028}b",
+            "a\u{2029}b",
+            "a\u{e0041}b",
+            "a\u{fe0f}",
+            "a\u{200d}b",
+            "a\u{e000}",
+            "a\u{10fffd}",
+            "a\u{fdd0}",
+            "a\u{10ffff}",
+            "a\u{fffe}",
+            "a\u{fff9}b",
+            "a\0",
+            "a\nb",
+            "a\u{85}b",
+            "\u{16fe4}",
+            &long,
+        ] {
+            assert!(!is_name(name), "{name:?} is taken for a name");
+        }
+        for name in ["a", "a b", "CI (main)", "\u{e9}", &long[2..], "\u{5e9}\u{5dc}", "\u{2801}\u{2800}\u{2801}"] {
+            assert!(is_name(name), "{name:?} is refused");
+        }
+    }
+
+    #[test]
+    fn other_texts_lose_what_is_hidden() {
+        assert_eq!(&*visible("a\0b\u{202e}c\u{200b}\nd \u{e9}"), "abcd \u{e9}");
+        assert_eq!(visible(&"\u{e9}\u{200b}".repeat(300)).chars().count(), 200);
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_has_something_to_see_and_nothing_hidden(text in "\\PC{0,3}.{0,120}") {
+            let short = text.chars().count() <= 100;
+            let seen = text.chars().any(|c| !c.is_whitespace() && !is_blank(c));
+            let hidden = visible(&text).chars().count() != text.chars().count().min(200);
+            prop_assert_eq!(is_name(&text), short && seen && !hidden);
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What a change relies on: that whoever makes it may still do so when it is made.
+
+use crate::{
+    clock::UnixMillis,
+    credential::Kind,
+    principal::{CredentialId, OrgId, ScopeSet, UserId},
+    store::{Record, Standing},
+};
+
+/// On whose behalf a change is made, and what must still be true of them.
+///
+/// Between the decision of a [`Manager`](crate::manage::Manager) and its commit, the actor may be revoked. A store
+/// therefore reads the actor's present [`ActorState`] in the transaction of the change, keeps it from changing until
+/// that transaction ends, and asks [`permits`](Self::permits).
+#[derive(Clone, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "a new actor has to be a compile error in every store")]
+pub enum Authority {
+    /// An operator, or the bearer of the very credential that is revoked: there is nothing to check.
+    Unconditional,
+    /// A credential that authenticated a request.
+    Credential {
+        /// Its kind.
+        kind: Kind,
+        /// Its public id.
+        id: CredentialId,
+        /// What must still be true of it.
+        requirements: Requirements,
+    },
+    /// A user whom the service has authenticated by itself.
+    User {
+        /// The user.
+        id: UserId,
+        /// What must still be true of them.
+        requirements: Requirements,
+    },
+}
+
+/// What a decision took for granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Requirements {
+    /// The organization in which the actor acts; for a token and a user, one in which the user is a member.
+    pub organization: Option<OrgId>,
+    /// The scopes that the actor was taken to hold there.
+    pub scopes: ScopeSet,
+    /// The expiry that the actor was taken to have; `None` is never.
+    pub expires_at: Option<UnixMillis>,
+    /// The moment of the decision.
+    pub at: UnixMillis,
+}
+
+/// An actor as a store knows it now.
+///
+/// Made by a store: [`of_record`](Self::of_record) for a credential, [`user`](Self::user) for a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActorState {
+    active: bool,
+    organization: Option<OrgId>,
+    scopes: ScopeSet,
+    expires_at: Option<UnixMillis>,
+}
+
+impl Authority {
+    /// Returns what must still be true; `None` when nothing has to be.
+    #[must_use]
+    pub fn requirements(&self) -> Option<&Requirements> {
+        match self {
+            Self::Unconditional => None,
+            Self::Credential { requirements, .. } | Self::User { requirements, .. } => Some(requirements),
+        }
+    }
+
+    /// Returns the organization as seen from which the actor is to be read.
+    #[must_use]
+    pub fn organization(&self) -> Option<&OrgId> {
+        self.requirements()?.organization.as_ref()
+    }
+
+    /// Returns whether the change may be made, given the actor as it is now; `None` for one that does not exist.
+    ///
+    /// The actor must be active and not expired, act in the same organization, hold every scope that it was taken to
+    /// hold, and last at least as long as it was taken to.
+    #[must_use]
+    pub fn permits(&self, now: Option<&ActorState>) -> bool {
+        let Some(needed) = self.requirements() else { return true };
+        now.is_some_and(|actor| {
+            actor.active
+                && actor.expires_at.is_none_or(|end| needed.at < end)
+                && actor.organization == needed.organization
+                && needed.scopes.iter().all(|scope| actor.scopes.contains(scope))
+                && actor.expires_at.is_none_or(|end| needed.expires_at.is_some_and(|taken| taken <= end))
+        })
+    }
+}
+
+impl Requirements {
+    /// Creates the requirements of an actor without an organization, scopes or an expiry, at the moment of the decision.
+    #[must_use]
+    pub fn new(at: UnixMillis) -> Self {
+        Self { organization: None, scopes: ScopeSet::empty(), expires_at: None, at }
+    }
+}
+
+impl ActorState {
+    /// Creates the state of a credential from the record that a lookup, made from the organization of the
+    /// [`Authority`], would return.
+    #[must_use]
+    pub fn of_record(record: &Record) -> Self {
+        Self {
+            active: record.standing() == Standing::Active,
+            organization: record.organization().cloned(),
+            scopes: record.scopes().clone(),
+            expires_at: record.expires_at(),
+        }
+    }
+
+    /// Creates the state of a user: whether they are enabled, and, where the authority names an organization that exists
+    /// and of which they are a member, that organization with the scopes of their role.
+    #[must_use]
+    pub fn user(enabled: bool, membership: Option<(OrgId, ScopeSet)>) -> Self {
+        let (organization, scopes) = membership.unzip();
+        Self { active: enabled, organization, scopes: scopes.unwrap_or_else(ScopeSet::empty), expires_at: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn authority(change: impl FnOnce(&mut Requirements)) -> Authority {
+        let mut requirements = Requirements::new(UnixMillis(1000));
+        requirements.organization = Some("org".into());
+        requirements.scopes = ScopeSet::from_iter(["a", "b"]);
+        requirements.expires_at = Some(UnixMillis(2000));
+        change(&mut requirements);
+        Authority::Credential { kind: Kind::OrgKey, id: "key".into(), requirements }
+    }
+
+    #[test]
+    fn an_actor_must_be_what_the_decision_took_it_for() {
+        let member = |scopes: &[&str]| Some(("org".into(), scopes.iter().copied().collect::<ScopeSet>()));
+        let ends = |state: ActorState, end: i64| ActorState { expires_at: Some(UnixMillis(end)), ..state };
+        let user = ActorState::user;
+        let cases = [
+            ("the same", Some(ends(user(true, member(&["a", "b"])), 2000)), true),
+            ("more scopes", Some(user(true, member(&["a", "b", "c"]))), true),
+            ("one scope less", Some(user(true, member(&["a"]))), false),
+            ("not active", Some(user(false, member(&["a", "b"]))), false),
+            ("no longer a member", Some(user(true, None)), false),
+            ("another organization", Some(user(true, Some(("other".into(), ScopeSet::from_iter(["a", "b"]))))), false),
+            ("expired", Some(ends(user(true, member(&["a", "b"])), 1000)), false),
+            ("a life cut short", Some(ends(user(true, member(&["a", "b"])), 1999)), false),
+            ("gone", None, false),
+        ];
+        for (name, state, permitted) in cases {
+            assert_eq!(authority(|_| {}).permits(state.as_ref()), permitted, "{name}");
+        }
+        assert!(Authority::Unconditional.permits(None));
+        let forever = authority(|needed| needed.expires_at = None);
+        assert!(forever.permits(Some(&user(true, member(&["a", "b"])))));
+        assert!(
+            !forever.permits(Some(&ends(user(true, member(&["a", "b"])), i64::MAX))),
+            "it was taken to last for ever"
+        );
+    }
+}

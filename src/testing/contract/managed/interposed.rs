@@ -1,0 +1,145 @@
+//! A store that holds changes back between a manager's decision and its commit.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+
+use crate::{
+    credential::Kind,
+    manage::{CredentialInfo, Event, Owner},
+    principal::{Catalogue, CredentialId},
+    secret::Digest,
+    store::{
+        Commit, CredentialStore, Ending, ListQuery, Lookup, ManagedStore, Peek, Record, StoreAdmin, StoreError, Use,
+        WriteError,
+    },
+};
+
+/// Answers as `S` does, and makes no change before it is [released](Self::release).
+pub(super) struct Interposed<S> {
+    store: Arc<S>,
+    /// A permit for each change that waits.
+    waiting: Semaphore,
+    released: Semaphore,
+}
+
+impl<S> Interposed<S> {
+    pub(super) fn new(store: Arc<S>) -> Self {
+        Self { store, waiting: Semaphore::new(0), released: Semaphore::new(0) }
+    }
+
+    /// Waits until `count` changes wait, or have ended before they came that far.
+    pub(super) async fn decided(&self, count: u32) {
+        if let Ok(permits) = self.waiting.acquire_many(count).await {
+            permits.forget();
+        }
+    }
+
+    /// Counts a call as decided that has ended without a change.
+    pub(super) fn ended(&self) {
+        self.waiting.add_permits(1);
+    }
+
+    /// Lets all changes pass from now on.
+    pub(super) fn release(&self) {
+        self.released.close();
+    }
+
+    async fn pass(&self) {
+        self.waiting.add_permits(1);
+        // An error says that it is closed, which is what is waited for.
+        let _ = self.released.acquire().await;
+    }
+}
+
+#[async_trait]
+impl<S: CredentialStore> CredentialStore for Interposed<S> {
+    fn peek(&self, lookup: &Lookup<'_>) -> Peek {
+        self.store.peek(lookup)
+    }
+
+    async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        self.store.find(lookup).await
+    }
+}
+
+#[async_trait]
+impl<S: StoreAdmin> StoreAdmin for Interposed<S> {
+    async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
+        self.store.create_organization(id, parent).await
+    }
+
+    async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
+        self.store.delete_organization(id).await
+    }
+
+    async fn create_user(&self, id: &str) -> Result<(), WriteError> {
+        self.store.create_user(id).await
+    }
+
+    async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
+        self.store.set_user_enabled(id, enabled).await
+    }
+
+    async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
+        self.store.delete_user(id).await
+    }
+
+    async fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), WriteError> {
+        self.store.set_member(user, organization, role).await
+    }
+
+    async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError> {
+        self.store.remove_member(user, organization).await
+    }
+
+    async fn insert(&self, record: Record) -> Result<(), WriteError> {
+        self.store.insert(record).await
+    }
+
+    async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError> {
+        self.store.delete(kind, id).await
+    }
+}
+
+#[async_trait]
+impl<S: ManagedStore> ManagedStore for Interposed<S> {
+    fn catalogue(&self) -> &Catalogue {
+        self.store.catalogue()
+    }
+
+    async fn credential(&self, owner: &Owner, id: &str) -> Result<Option<CredentialInfo>, StoreError> {
+        self.store.credential(owner, id).await
+    }
+
+    async fn issued_under(&self, owner: &Owner, key: &str) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
+        self.store.issued_under(owner, key).await
+    }
+
+    async fn credentials(&self, owner: &Owner, query: &ListQuery) -> Result<Vec<CredentialInfo>, StoreError> {
+        self.store.credentials(owner, query).await
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
+        self.pass().await;
+        self.store.commit(commit).await
+    }
+
+    async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
+        self.pass().await;
+        self.store.end(ending).await
+    }
+
+    async fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Result<Vec<Event>, StoreError> {
+        self.store.events(owner, before, limit).await
+    }
+
+    async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
+        self.store.record_uses(uses).await
+    }
+
+    async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
+        self.store.rehash(kind, id, presented).await
+    }
+}

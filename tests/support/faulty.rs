@@ -1,0 +1,163 @@
+//! A store in memory whose management can be made to fail, hang or panic, before or after the work is done.
+
+use std::{
+    future::pending,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use tower_api_key::{
+    credential::Kind,
+    manage::{CredentialInfo, Event, Owner},
+    principal::{Catalogue, CredentialId},
+    secret::Digest,
+    store::{
+        Commit, CredentialStore, Ending, ListQuery, Lookup, ManagedStore, MemoryStore, Record, StoreAdmin, StoreError,
+        Use, WriteError,
+    },
+};
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Behaviour {
+    Works,
+    Fails,
+    Hangs,
+    Panics,
+    /// Does the work, and does not say so.
+    HangsWhenDone,
+    /// Does the work, and says that it failed, as after a lost connection.
+    FailsWhenDone,
+    /// Makes changes, and cannot read.
+    ReadsFail,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct FaultyStore {
+    pub(crate) memory: Arc<MemoryStore>,
+    behaviour: Arc<Mutex<Behaviour>>,
+}
+
+impl FaultyStore {
+    pub(crate) fn new() -> Self {
+        let behaviour = Arc::new(Mutex::new(Behaviour::Works));
+        Self { memory: Arc::new(MemoryStore::new()), behaviour }
+    }
+
+    pub(crate) fn set(&self, behaviour: Behaviour) {
+        *self.behaviour.lock().unwrap() = behaviour;
+    }
+
+    async fn read<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let behaviour = *self.behaviour.lock().unwrap();
+        match behaviour {
+            Behaviour::HangsWhenDone | Behaviour::FailsWhenDone => work.await,
+            Behaviour::ReadsFail => Err(StoreError::unavailable("test outage")),
+            _ => self.run(work).await,
+        }
+    }
+
+    async fn run<T, E: From<StoreError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let behaviour = *self.behaviour.lock().unwrap();
+        let outage = || E::from(StoreError::unavailable("test outage"));
+        match behaviour {
+            Behaviour::Works | Behaviour::ReadsFail => work.await,
+            Behaviour::Fails => Err(outage()),
+            Behaviour::Hangs => pending().await,
+            Behaviour::Panics => panic!("test panic of the store"),
+            Behaviour::HangsWhenDone => {
+                let _ = work.await;
+                pending().await
+            }
+            Behaviour::FailsWhenDone => {
+                let _ = work.await;
+                Err(outage())
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl CredentialStore for FaultyStore {
+    async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        self.read(self.memory.find(lookup)).await
+    }
+}
+
+#[async_trait]
+impl StoreAdmin for FaultyStore {
+    async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
+        self.memory.create_organization(id, parent).await
+    }
+
+    async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
+        self.memory.delete_organization(id).await
+    }
+
+    async fn create_user(&self, id: &str) -> Result<(), WriteError> {
+        self.memory.create_user(id).await
+    }
+
+    async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
+        self.memory.set_user_enabled(id, enabled).await
+    }
+
+    async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
+        self.memory.delete_user(id).await
+    }
+
+    async fn set_member(&self, user: &str, org: &str, role: &str) -> Result<(), WriteError> {
+        self.memory.set_member(user, org, role).await
+    }
+
+    async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError> {
+        self.memory.remove_member(user, organization).await
+    }
+
+    async fn insert(&self, record: Record) -> Result<(), WriteError> {
+        self.memory.insert(record).await
+    }
+
+    async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError> {
+        self.memory.delete(kind, id).await
+    }
+}
+
+#[async_trait]
+impl ManagedStore for FaultyStore {
+    fn catalogue(&self) -> &Catalogue {
+        self.memory.catalogue()
+    }
+
+    async fn credential(&self, owner: &Owner, id: &str) -> Result<Option<CredentialInfo>, StoreError> {
+        self.read(self.memory.credential(owner, id)).await
+    }
+
+    async fn issued_under(&self, owner: &Owner, key: &str) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
+        self.read(self.memory.issued_under(owner, key)).await
+    }
+
+    async fn credentials(&self, owner: &Owner, query: &ListQuery) -> Result<Vec<CredentialInfo>, StoreError> {
+        self.read(self.memory.credentials(owner, query)).await
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
+        self.run(self.memory.commit(commit)).await
+    }
+
+    async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
+        self.run(self.memory.end(ending)).await
+    }
+
+    async fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Result<Vec<Event>, StoreError> {
+        self.read(self.memory.events(owner, before, limit)).await
+    }
+
+    async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
+        self.run(self.memory.record_uses(uses)).await
+    }
+
+    async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
+        self.run(self.memory.rehash(kind, id, presented)).await
+    }
+}
