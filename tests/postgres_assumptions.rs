@@ -274,8 +274,7 @@ async fn a_dump_restored_in_place_is_noticed_by_a_running_feed() {
         store.check().await.unwrap();
     }
     // Only the rows, which leaves triggers that do not fire always.
-    let tables =
-        "organizations, users, memberships, credentials, owner_turns, uses, events, changes, horizon, compatibility, \
+    let tables = "organizations, users, memberships, credentials, owner_turns, uses, events, changes, horizon, compatibility, \
          _migrations";
     cluster.psql(&format!("SET search_path TO {schema}; TRUNCATE {tables}; {data}"));
     let named = broken(store.check().await, "rows");

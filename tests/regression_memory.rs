@@ -56,7 +56,7 @@ fn grow_and_replace(mut check: impl FnMut(&MemoryStore, &[String])) -> usize {
             store.insert(key(&id)).unwrap();
             ids.push(id);
             // Around each power of two, where tables grow, after every insert; else now and then.
-            let near = (number as usize).next_power_of_two().abs_diff(number) < 4 || number % 37 == 0;
+            let near = number.next_power_of_two().abs_diff(number) < 4 || number % 37 == 0;
             if near || number + 1 == size {
                 store.disable_organization("org").unwrap();
                 store.enable_organization("org").unwrap();
