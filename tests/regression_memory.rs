@@ -47,7 +47,7 @@ fn is_taken(store: &MemoryStore, id: &str) -> bool {
 /// Fills a store key by key, and replaces every record each time the map may have begun to grow: all keys are switched
 /// off and on with their organization.
 fn grow_and_replace(mut check: impl FnMut(&MemoryStore, &[String])) -> usize {
-    let (mut replaced, mut size) = (0, 50);
+    let (mut replaced, mut size) = (0, 50_usize);
     while replaced < REPLACEMENTS {
         let store = store();
         let mut ids = Vec::new();
