@@ -89,6 +89,10 @@
 //!   It has to reach the server that can write: a standby takes no listeners.
 //! - A pooler that shares connections (PgBouncer's transaction and statement modes) loses prepared
 //!   statements and notifications. `check`, `migrate` and `feed` refuse it; its session mode works.
+//! - A role that a node's catalogue lacks is an outage there: credentials and members with it are
+//!   answered 503, since what they may do is not known. So deploy a catalogue with a new role to
+//!   every node before anybody is given the role, and move everybody off a role before you deploy a
+//!   catalogue without it.
 //! - While a machine is suspended nothing is read, and the time does not count. When it wakes up, a
 //!   connection that has died meanwhile is noticed within 4 s, as any other.
 //! - Who needs which rights, what the store relies on, TLS, dumps, and older nodes with a newer

@@ -144,7 +144,7 @@ impl Actor {
             Who::Key(id) => Authority::Credential { kind: Kind::OrgKey, id: id.clone(), requirements },
             Who::Token { id, .. } => Authority::Credential { kind: Kind::PersonalToken, id: id.clone(), requirements },
             Who::Person(id) => Authority::User { id: id.clone(), requirements },
-            Who::Operator(_) | Who::Holder => Authority::Unconditional,
+            Who::Operator(_) | Who::Holder | Who::Unknown => Authority::Unconditional,
         }
     }
 

@@ -92,6 +92,8 @@ actions! {
     Revoked = "revoked";
     /// It was used for the first time since another was issued in its place.
     UsedAfterRotation = "used_after_rotation";
+    /// What the store has kept cannot be read: it is damaged, or a newer version wrote it.
+    Unknown = "unknown";
 }
 
 /// Who did something.
@@ -113,6 +115,8 @@ pub enum Who {
     Operator(Box<str>),
     /// Whoever has the credential that it is about.
     Holder,
+    /// What the store has kept cannot be read: it is damaged, or a newer version wrote it.
+    Unknown,
 }
 
 impl Who {
@@ -125,6 +129,7 @@ impl Who {
             Self::Person(user) => ("person", None, Some(user.as_str())),
             Self::Operator(name) => ("operator", Some(name), None),
             Self::Holder => ("holder", None, None),
+            Self::Unknown => ("unknown", None, None),
         }
     }
 
@@ -137,6 +142,7 @@ impl Who {
             ("person", None, Some(user)) => Self::Person(user.into()),
             ("operator", Some(name), None) => Self::Operator(name.into()),
             ("holder", None, None) => Self::Holder,
+            ("unknown", None, None) => Self::Unknown,
             _ => return None,
         })
     }

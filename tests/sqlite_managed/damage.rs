@@ -4,7 +4,8 @@
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tower_api_key::{
     clock::UnixMillis,
-    manage::{Action, Filter, Owner, State, Who},
+    credential::Kind,
+    manage::{Action, Actor, Filter, ManageError, Manager, Owner, Rotation, State, Who},
     store::{
         Authority, Credential, CredentialStore, EndStatus, EndTarget, Ending, Lookup, ManagedStore, SqliteStore,
         Standing, StoreError,
@@ -72,6 +73,13 @@ async fn a_damaged_row_harms_the_use_of_its_own_credential_alone() {
                 let filter = Filter { state: Some(state), ..Filter::default() };
                 store.credentials(&alpha, &tower_api_key::store::ListQuery { filter, ..lists::all() }).await.unwrap();
             }
+
+            // Nothing is handed on that could not be read.
+            let (manager, actor) = (Manager::new(store.clone()), Actor::operator("test", alpha.clone()));
+            let renamed = manager.rename(&actor, Kind::OrgKey, "one", "name").await.unwrap_err();
+            assert!(matches!(renamed, ManageError::Damaged), "{damage}: {renamed:?}");
+            let rotated = manager.rotate(&actor, Kind::OrgKey, "one", Rotation::default()).await.err();
+            assert!(matches!(rotated, Some(ManageError::Damaged | ManageError::Disabled)), "{damage}: {rotated:?}");
 
             let ended = store.end(&ending(&alpha, EndTarget::One("one".into()), to)).await.unwrap();
             assert_eq!(ended, ["one".into()], "{damage}");

@@ -198,7 +198,7 @@ async fn damaged(file: &File, table: &str, damage: &str) {
 }
 
 #[tokio::test]
-async fn a_damaged_request_or_event_is_told() {
+async fn a_damaged_request_is_an_error_and_a_damaged_event_is_marked() {
     let alpha = organization("alpha");
     for damage in ["request = NULL", "request = x'00'"] {
         let file = File::new().await;
@@ -209,14 +209,23 @@ async fn a_damaged_request_or_event_is_told() {
         assert!(is_corrupt(&store.issued_under(&alpha, "key").await), "{damage}");
         assert!(store.credential(&alpha, "one").await.unwrap().is_some(), "{damage}");
     }
-    for damage in
-        ["action = 'guessed'", "by_sort = 'somebody'", "by_id = NULL", "by_user = 'x'", "origin = CAST(x'ff' AS TEXT)"]
-    {
+    let by = Who::Operator("test".into());
+    for (damage, action, by, origin) in [
+        ("action = 'guessed'", Action::Unknown, by.clone(), None),
+        ("action = CAST(x'ff' AS TEXT)", Action::Unknown, by.clone(), None),
+        ("by_sort = 'somebody'", Action::Issued, Who::Unknown, None),
+        ("by_id = NULL", Action::Issued, Who::Unknown, None),
+        ("by_user = 'x'", Action::Issued, Who::Unknown, None),
+        ("origin = CAST(x'ff' AS TEXT)", Action::Issued, by, Some("\u{fffd}")),
+    ] {
         let file = File::new().await;
         let store = file.open().await;
         add(&store, info(&alpha, "one")).await;
-        damaged(&file, "events", damage).await;
-        assert!(is_corrupt(&store.events(&alpha, None, 10).await), "{damage}");
+        add(&store, info(&alpha, "two")).await;
+        damaged(&file, "events", &format!("{damage} WHERE credential_id = 'one'")).await;
+        let [two, one] = &store.events(&alpha, None, 10).await.unwrap()[..] else { panic!("{damage}") };
+        assert_eq!((one.action, &one.by, one.origin.as_deref()), (action, &by, origin), "{damage}");
+        assert_eq!((two.action, two.credential.as_str()), (Action::Issued, "two"), "{damage}");
         assert_eq!(store.events(&organization("beta"), None, 10).await.unwrap(), []);
     }
 }

@@ -1,6 +1,6 @@
 //! The audit trail: written with the change that it tells, read by page.
 
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     super::row::{failed, there},
@@ -30,33 +30,32 @@ const INSERT: &str = "
         (at, action, organization_id, user_id, credential_id, related_id, by_sort, by_id, by_user, origin)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
-// Names are optional although the schema says that they are there: the driver reads NULL into a `String` as "".
-#[derive(FromRow)]
-struct EventRow {
-    number: i64,
-    at: i64,
-    action: String,
-    credential_id: Option<String>,
-    related_id: Option<String>,
-    by_sort: String,
-    by_id: Option<String>,
-    by_user: Option<String>,
-    origin: Option<String>,
+/// Reads an event about a credential of `owner`. Words that are none of ours, and text that is not UTF-8, leave the rest of
+/// it, and of the trail, readable.
+fn event(row: &SqliteRow, owner: &Owner) -> Result<Event, StoreError> {
+    let text = |column| text(row, column);
+    let (by, by_id, by_user) = (text("by_sort")?, text("by_id")?, text("by_user")?);
+    let by = Who::from_columns(&by.unwrap_or_default(), by_id.as_deref(), by_user.as_deref());
+    Ok(Event {
+        number: row.try_get("number").map_err(failed)?,
+        at: UnixMillis(row.try_get("at").map_err(failed)?),
+        action: text("action")?.and_then(|word| Action::parse(&word)).unwrap_or(Action::Unknown),
+        owner: owner.clone(),
+        credential: there(text("credential_id")?)?.into(),
+        related: text("related_id")?.map(Into::into),
+        by: by.unwrap_or(Who::Unknown),
+        origin: text("origin")?.map(Into::into),
+    })
 }
 
-impl EventRow {
-    fn event(self, owner: &Owner) -> Result<Event, StoreError> {
-        let by = Who::from_columns(&self.by_sort, self.by_id.as_deref(), self.by_user.as_deref());
-        Ok(Event {
-            number: self.number,
-            at: UnixMillis(self.at),
-            action: Action::parse(&self.action).ok_or_else(|| StoreError::corrupt("unknown action"))?,
-            owner: owner.clone(),
-            credential: there(self.credential_id)?.into(),
-            related: self.related_id.map(Into::into),
-            by: by.ok_or_else(|| StoreError::corrupt("nobody known did it"))?,
-            origin: self.origin.map(Into::into),
-        })
+/// Reads text, whatever its bytes are.
+fn text(row: &SqliteRow, column: &str) -> Result<Option<String>, StoreError> {
+    match row.try_get(column) {
+        Ok(text) => Ok(text),
+        Err(_) => {
+            let bytes: Vec<u8> = row.try_get(column).map_err(failed)?;
+            Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+        }
     }
 }
 
@@ -67,9 +66,8 @@ pub(super) async fn of(
     limit: u32,
 ) -> Result<Vec<Event>, StoreError> {
     let last = before.map_or(i64::MAX, |before| before.saturating_sub(1));
-    let rows = sqlx::query_as(PAGE.of(owner)).bind(owner.id()).bind(last).bind(i64::from(limit));
-    let rows: Vec<EventRow> = rows.fetch_all(db).await.map_err(failed)?;
-    rows.into_iter().map(|row| row.event(owner)).collect()
+    let rows = sqlx::query(PAGE.of(owner)).bind(owner.id()).bind(last).bind(i64::from(limit));
+    rows.fetch_all(db).await.map_err(failed)?.iter().map(|row| event(row, owner)).collect()
 }
 
 /// Writes an event and returns its number.
