@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use shelf::{Hand, Mood, Question, Shelf, Timers, for_ever, key};
+use shelf::{Hand, Mood, Question, Shelf, Timers, for_ever, key, polled_once};
 use tokio::{sync::mpsc, time::sleep};
 use tower_api_key::{
     async_trait,
@@ -554,4 +554,37 @@ async fn find_answers_from_the_cache_too() {
     }
     assert!(matches!(cache.peek(&k1.lookup()), Peek::Found(_)));
     assert_eq!(shelf.look_ups(), 1);
+}
+
+/// As SQLite's driver does: it carries out what was begun, though nobody waits for it any more.
+#[tokio::test]
+async fn a_change_whose_caller_goes_away_reaches_the_cache_when_it_is_made() {
+    let shelf = Shelf::new();
+    let cache = for_ever(&shelf);
+    let commits = Arc::new(tokio::sync::Notify::new());
+    *shelf.late.lock().unwrap() = Some(Arc::clone(&commits));
+    let mut deletion = Box::pin(cache.delete(Kind::OrgKey, "k1"));
+    assert!(polled_once(deletion.as_mut()).await.is_pending());
+    drop(deletion);
+    let key = Question::key("k1");
+    assert!(key.accepted(&cache).await, "it is not deleted yet");
+    assert!(key.is_cached(&cache));
+    commits.notify_one();
+    while shelf.memory.peek(&key.lookup()).is_active() {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!key.accepted(&cache).await, "a deleted key is accepted for ever");
+}
+
+trait PeekExt {
+    fn is_active(&self) -> bool;
+}
+
+impl PeekExt for tower_api_key::store::Peek {
+    fn is_active(&self) -> bool {
+        matches!(self, Self::Found(record) if record.standing() == tower_api_key::store::Standing::Active)
+    }
 }

@@ -100,6 +100,23 @@ async fn a_lookup_that_finds_does_not_count() {
 }
 
 #[tokio::test]
+async fn a_lookup_that_finds_what_is_not_accepted_counts() {
+    let (shelf, _, cache) = limited(10);
+    shelf.memory.delete_token("t1").unwrap();
+    const ORGANIZATIONS: [&str; 4] = ["org_1", "org_2", "org_3", "org_4"];
+    for i in 0..100 {
+        shelf.memory.insert(key(&format!("gone{i}"))).unwrap();
+        shelf.memory.delete_key(&format!("gone{i}")).unwrap();
+        let _ = Question::key(&format!("gone{i}")).asked(&cache).await;
+    }
+    assert_eq!(shelf.look_ups(), 10, "deleted keys");
+    for organization in ORGANIZATIONS.iter().cycle().take(100) {
+        let _ = Question::token("t1", Some(organization)).asked(&cache).await;
+    }
+    assert!(shelf.look_ups() <= 10 + ORGANIZATIONS.len(), "a deleted token, seen from anywhere");
+}
+
+#[tokio::test]
 async fn a_failing_lookup_counts() {
     let (shelf, _, cache) = limited(10);
     shelf.become_(Mood::Broken);

@@ -325,3 +325,22 @@ async fn changes_of_what_is_in_flight_make_no_third_lookup() {
         assert!(store.calls_per_deadline() <= 2, "{}", store.calls_per_deadline());
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn callers_who_go_away_at_once_make_no_further_calls() {
+    let store = FaultyStore::new(Behaviour::Hangs);
+    let cache = caching(&store);
+    // More lookups that nobody waits for than may go on.
+    for i in 0..1100 {
+        let id = format!("left{i}");
+        let question = Question::key(&id);
+        let _ = timeout(Duration::ZERO, question.asked(&*cache)).await;
+    }
+    let before = store.calls();
+    for _ in 0..2000 {
+        let _ = timeout(Duration::ZERO, Question::key("k1").asked(&*cache)).await;
+        tokio::task::yield_now().await;
+    }
+    let calls = store.calls() - before;
+    assert!(calls <= 2, "{calls} calls for one key");
+}

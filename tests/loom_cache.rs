@@ -397,7 +397,8 @@ fn a_lookup_that_is_aborted_leaves_nobody_waiting() {
             thread::spawn(move || world.ask())
         };
         drop(leader);
+        // It counts as a call of the store, so that its failure is kept for a moment like any other.
         assert_ne!(other.join().unwrap(), Told::Refusal);
-        assert_eq!(world.ask(), Told::Accept);
+        assert_ne!(world.ask(), Told::Refusal);
     });
 }

@@ -6,7 +6,7 @@ use std::{
     future::poll_fn,
     pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::Poll,
@@ -41,12 +41,15 @@ pub(crate) enum Mood {
 #[derive(Debug)]
 pub(crate) struct Shelf {
     pub(crate) memory: MemoryStore,
+    me: Weak<Self>,
     mood: Mutex<Mood>,
     looked_up: AtomicUsize,
     read: Notify,
     gate: Semaphore,
     /// Says of each write that its outcome is unknown, after having done it.
     pub(crate) writes_fail: AtomicBool,
+    /// Deletions are made by another task, whoever waits for them, and wait for this.
+    pub(crate) late: Mutex<Option<Arc<Notify>>>,
 }
 
 impl Shelf {
@@ -59,13 +62,15 @@ impl Shelf {
         memory.set_member("alice", "org_1", "viewer").unwrap();
         memory.insert(key("k1")).unwrap();
         memory.insert(Record::personal_token("t1", token_digest("t1"), "alice")).unwrap();
-        Arc::new(Self {
+        Arc::new_cyclic(|me| Self {
             memory,
+            me: Weak::clone(me),
             mood: Mutex::new(Mood::Well),
             looked_up: AtomicUsize::new(0),
             read: Notify::new(),
             gate: Semaphore::new(0),
             writes_fail: AtomicBool::new(false),
+            late: Mutex::default(),
         })
     }
 
@@ -158,6 +163,15 @@ impl StoreAdmin for Shelf {
     }
 
     async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError> {
+        let late = self.late.lock().unwrap().clone();
+        if let Some(late) = late {
+            let (shelf, id) = (self.me.upgrade().unwrap(), id.to_owned());
+            let deletion = tokio::spawn(async move {
+                late.notified().await;
+                StoreAdmin::delete(&shelf.memory, kind, &id).await
+            });
+            return deletion.await.unwrap();
+        }
         StoreAdmin::delete(&self.memory, kind, id).await?;
         tokio::task::yield_now().await; // so that a caller can go away between the change and the answer
         self.outcome()

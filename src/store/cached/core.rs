@@ -247,7 +247,7 @@ impl<W: ResultCell> Core<W> {
             return Joined::Limited;
         }
         let (key, result) = (key.clone(), W::default());
-        let lookup = Arc::new(InFlight { key, epoch, started: at.timer, attempts, limited, result });
+        let lookup = Arc::new(InFlight { key, epoch, started: at, attempts, limited, result });
         ledger.lookups.begin(Arc::clone(&lookup));
         let waiter = Waiter::new(Arc::clone(self), Arc::clone(&lookup), epoch);
         Joined::Leading(Leader::new(Arc::clone(self), lookup), waiter)
@@ -256,6 +256,6 @@ impl<W: ResultCell> Core<W> {
     /// Whether a lookup may still end, at its deadline or somewhat later where much else is to be
     /// done. One of a runtime that does not run any more never does.
     fn is_alive(&self, lookup: &InFlight<W>, at: Moment) -> bool {
-        at.timer < lookup.started.saturating_add(self.deadline.saturating_mul(10))
+        at.timer < lookup.started.timer.saturating_add(self.deadline.saturating_mul(10))
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct InFlight<W> {
     pub(super) key: EntryKey,
     /// The number of the last change before it began.
     pub(super) epoch: u64,
-    pub(super) started: Nanos,
+    pub(super) started: Moment,
     pub(super) attempts: Attempts,
     /// Whether it counts against the limit of misses.
     pub(super) limited: bool,
@@ -76,7 +76,7 @@ pub(super) struct Waiter<W: ResultCell> {
     arrived: u64,
 }
 
-/// The duty to end a lookup. Ends it as failed when it is dropped.
+/// The duty to end a lookup. Ends it as failed when it is dropped, which counts as a call of the store like any other.
 pub(super) struct Leader<W: ResultCell> {
     core: Arc<Core<W>>,
     lookup: Arc<InFlight<W>>,
@@ -212,9 +212,10 @@ impl<W: ResultCell> Drop for Waiter<W> {
 impl<W: ResultCell> Drop for Leader<W> {
     fn drop(&mut self) {
         if !self.ended {
-            lock(&self.core.ledger).lookups.end(&self.lookup);
-            let aborted = StoreError::unavailable("the lookup was aborted");
-            self.lookup.result.set(Answer::Failed(Arc::new(aborted)));
+            let aborted = Arc::new(StoreError::unavailable("the lookup was aborted"));
+            let (fill, at) = (Fill::failed(Arc::clone(&aborted)), self.lookup.started);
+            let _evicted = self.core.finish(&self.lookup, fill, at, 0);
+            self.lookup.result.set(Answer::Failed(aborted));
         }
     }
 }

@@ -20,7 +20,7 @@ impl<W> Core<W> {
         let mut ledger = lock(&self.ledger);
         ledger.lookups.end(lookup);
         let record = fill.answer.record().map(|record| &**record);
-        if lookup.limited && record.is_some() {
+        if lookup.limited && fill.sort == Sort::Accept {
             ledger.limit(lookup.key.kind()).give_back();
         }
         let outdated = ledger.changes.concern(lookup.epoch, &lookup.key, record);

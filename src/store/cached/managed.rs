@@ -1,5 +1,7 @@
 //! Management through the cache: what a commit changes reaches the cache before the caller hears of it.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
 use super::Cached;
@@ -33,18 +35,20 @@ impl<S: ManagedStore> ManagedStore for Cached<S> {
         let inserted = commit.insert.iter().map(|insert| &insert.info);
         let touched = inserted.chain(commit.changes.iter().map(|change| &change.before));
         let change = |info: &CredentialInfo| Change::Credential { kind: info.kind(), id: info.id.clone() };
-        let _applied: Vec<_> = touched.map(|info| self.at_the_end(change(info))).collect();
-        self.store.commit(commit).await
+        let changes = touched.map(change).collect();
+        let (store, commit) = (Arc::clone(&self.store), commit.clone());
+        self.write(changes, async move { store.commit(&commit).await }).await
     }
 
     async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
         let kind = ending.owner.kind();
-        let _applied = self.at_the_end(match (&ending.target, &ending.owner) {
+        let change = match (&ending.target, &ending.owner) {
             (EndTarget::One(id), _) => Change::Credential { kind, id: id.clone() },
             (EndTarget::All, Owner::Organization(id)) => Change::Organization(id.clone()),
             (EndTarget::All, Owner::User(id)) => Change::User(id.clone()),
-        });
-        self.store.end(ending).await
+        };
+        let (store, ending) = (Arc::clone(&self.store), ending.clone());
+        self.write(vec![change], async move { store.end(&ending).await }).await
     }
 
     async fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Result<Vec<Event>, StoreError> {
@@ -56,7 +60,8 @@ impl<S: ManagedStore> ManagedStore for Cached<S> {
     }
 
     async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
-        let _applied = self.at_the_end(Change::Credential { kind, id: id.into() });
-        self.store.rehash(kind, id, presented).await
+        let (store, id, presented) = (Arc::clone(&self.store), id.to_owned(), presented.clone());
+        let changes = vec![Change::Credential { kind, id: id.as_str().into() }];
+        self.write(changes, async move { store.rehash(kind, &id, &presented).await }).await
     }
 }

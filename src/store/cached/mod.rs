@@ -25,6 +25,7 @@ mod shared;
 mod subject;
 mod sync;
 mod time;
+mod write;
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -1,0 +1,70 @@
+//! Changes made through the cache: carried through to their end, and applied to the cache then.
+
+use std::{
+    future::{Future, poll_fn},
+    mem,
+    sync::Arc,
+    task::Poll,
+};
+
+use tokio::runtime::Handle;
+
+use super::{Cached, core::Core, fetch::SharedResult};
+use crate::{
+    metrics,
+    store::{Change, StoreError},
+};
+
+/// Applies changes when it is dropped: after the store has answered, whatever it has answered. The store may have made them
+/// in each of these cases.
+struct ApplyOnDrop {
+    core: Arc<Core<SharedResult>>,
+    changes: Vec<Change>,
+}
+
+impl Drop for ApplyOnDrop {
+    fn drop(&mut self) {
+        for change in &self.changes {
+            self.core.apply(change);
+            metrics::applied(change);
+        }
+    }
+}
+
+impl<S> Cached<S> {
+    /// Makes a change in the store, and applies `changes` to the cache before the caller hears of it.
+    ///
+    /// A caller who goes away does not end it: the store may commit what was begun, and the cache must not hear of it before
+    /// that. So what does not end at once becomes a task of its own.
+    pub(super) async fn write<T, E>(
+        &self,
+        changes: Vec<Change>,
+        write: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        // Once more if the caller goes away, since what was begun may be done already.
+        let mut early = ApplyOnDrop { core: Arc::clone(&self.core), changes: changes.clone() };
+        let applied = ApplyOnDrop { core: Arc::clone(&self.core), changes };
+        let mut write = Box::pin(async move {
+            let outcome = write.await;
+            drop(applied);
+            outcome
+        });
+        // A store in memory needs no task, and no runtime.
+        let first = poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx))).await;
+        let outcome = match (first, Handle::try_current()) {
+            (Poll::Ready(outcome), _) => outcome,
+            (Poll::Pending, Ok(runtime)) => runtime.spawn(write).await.unwrap_or_else(|error| {
+                let reason = if error.is_panic() { StoreError::Panicked } else { StoreError::unavailable("aborted") };
+                mem::forget(error); // a panic's payload may panic when it is dropped
+                Err(reason.into())
+            }),
+            (Poll::Pending, Err(_)) => write.await,
+        };
+        early.changes.clear();
+        outcome
+    }
+}
