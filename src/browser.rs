@@ -1,14 +1,10 @@
 //! The browser guard: a credential that a browser sends is already lost.
 
-use std::{
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::{fmt, sync::Arc};
 
 use http::{HeaderMap, header::ORIGIN};
 
-use crate::{authenticate::Denial, credential::Kind, rejection::Cause, store::Record};
+use crate::{authenticate::Denial, credential::Kind, panics::catch, rejection::Cause, store::Record};
 
 /// A credential that was proven good and came from a browser: whoever can read the page has it.
 #[derive(Clone, Debug)]
@@ -43,7 +39,7 @@ impl BrowserGuard {
             origin: headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).map(str::to_owned),
         };
         // A report that panics must not take the connection along; the request is refused and logged all the same.
-        let _ = catch_unwind(AssertUnwindSafe(|| (self.0)(exposed)));
+        let _ = catch(|| (self.0)(exposed));
         Err(Denial::about(Cause::SentByBrowser, Arc::clone(record)))
     }
 }

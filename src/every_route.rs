@@ -55,7 +55,7 @@ impl DecisionRequired {
 /// `undecided`, and is reported as any other ([`observe`](mod@crate::observe)).
 ///
 /// What answers by itself goes outside of it: CORS, timeouts, rate limits, a layer that catches panics. Their responses
-/// never reach a route, so no route decided them. The layer does not replace authentication: the handler of an undecided
+/// never reach a route, so no route decided them. Inside another layer of its kind it decides for both. It does not replace authentication: the handler of an undecided
 /// route has run by the time its response is withheld.
 ///
 /// ```
@@ -67,7 +67,7 @@ impl DecisionRequired {
 /// let auth = AuthLayer::new(MemoryStore::new());
 /// let private = Router::new().route("/agents", get(|| async {})).layer(auth.clone());
 /// let public = Router::new().route("/status", get(|| async {})).layer(PublicLayer::new());
-/// private.merge(public).layer(EveryRouteDecidesLayer::new().like(&auth))
+/// public.merge(private).layer(EveryRouteDecidesLayer::new().like(&auth))
 /// # }
 /// ```
 pub struct EveryRouteDecidesLayer<R = JsonResponder> {
@@ -150,11 +150,12 @@ where
 
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         let required = DecisionRequired(Arc::new(()));
+        let outer = request.extensions().get::<DecisionRequired>().cloned();
         let grpc = self.presentation.grpc_content_type::<ResB, _>(&request);
         mark_sensitive(&mut request);
         request.extensions_mut().insert(required.clone());
         let future = self.inner.call(request);
-        EveryRouteDecidesFuture { future, required, grpc, presentation: Arc::clone(&self.presentation) }
+        EveryRouteDecidesFuture { future, required, outer, grpc, presentation: Arc::clone(&self.presentation) }
     }
 }
 
@@ -164,6 +165,8 @@ pin_project! {
         #[pin]
         future: F,
         required: DecisionRequired,
+        // Of another such layer around this one.
+        outer: Option<DecisionRequired>,
         grpc: Option<HeaderValue>,
         presentation: Arc<Presentation<R>>,
     }
@@ -179,13 +182,16 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let response = ready!(this.future.poll(cx))?;
-        if this.required.met_by(response.extensions()) {
-            return Poll::Ready(Ok(response));
+        let mut response = ready!(this.future.poll(cx))?;
+        if !this.required.met_by(response.extensions()) {
+            let rejection = Rejection::new(Cause::Undecided.into(), &this.presentation.messages);
+            observe::refused(&rejection, None);
+            response = this.presentation.refuse_in(rejection, this.grpc.take());
         }
-        let rejection = Rejection::new(Cause::Undecided.into(), &this.presentation.messages);
-        observe::refused(&rejection, None);
-        Poll::Ready(Ok(this.presentation.refuse_in(rejection, this.grpc.take())))
+        if let Some(outer) = this.outer.take() {
+            response.extensions_mut().insert(Decided(outer.0));
+        }
+        Poll::Ready(Ok(response))
     }
 }
 

@@ -70,6 +70,7 @@ mod layer;
 pub mod manage;
 pub mod metrics;
 pub mod observe;
+mod panics;
 pub mod principal;
 mod public;
 pub mod rejection;

@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -20,6 +19,7 @@ use crate::{
     every_route::Decided,
     future::{Additions, Asking, ResponseFuture, Verdict},
     observe,
+    panics::catch,
     principal::{Anonymous, Principal},
     rejection::{Presentation, RefusalBody, Rejection, Responder},
     secret::Pepper,
@@ -124,11 +124,11 @@ impl<S: CredentialStore, R> Gate<S, R> {
         let headers = request.headers();
         let presented = self.policy.present(headers)?;
         let lookup = presented.lookup(|| self.policy.named_organization(headers));
-        let found = match catch_unwind(AssertUnwindSafe(|| self.store.peek(&lookup))) {
-            Ok(Peek::Found(record)) => Ok(Some(record)),
-            Ok(Peek::NotFound) => Ok(None),
-            Ok(Peek::Ask) => return Ok(Opening::Ask(presented.into_owned())),
-            Err(_) => Err(StoreError::Panicked),
+        let found = match catch(|| self.store.peek(&lookup)) {
+            Some(Peek::Found(record)) => Ok(Some(record)),
+            Some(Peek::NotFound) => Ok(None),
+            Some(Peek::Ask) => return Ok(Opening::Ask(presented.into_owned())),
+            None => Err(StoreError::Panicked),
         };
         self.policy.judge(headers, &presented, found, self.decoy()).map(Opening::Accept)
     }
@@ -155,7 +155,7 @@ impl<S: CredentialStore, R> Gate<S, R> {
 
     /// A store that panics here costs the likeness of unknown and known, and no request.
     fn decoy(&self) -> Option<&Pepper> {
-        catch_unwind(AssertUnwindSafe(|| self.store.decoy())).unwrap_or(None)
+        catch(|| self.store.decoy()).flatten()
     }
 
     fn conclude<ReqB, ResB>(

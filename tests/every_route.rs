@@ -157,6 +157,15 @@ async fn services_beside_the_routes_are_found() {
 }
 
 #[tokio::test]
+async fn a_layer_inside_of_another_decides_for_both() {
+    let inner = Router::new().route("/route", get(open)).layer(auth()).route("/late", get(open));
+    let app = Router::new().merge(inner.layer(EveryRouteDecidesLayer::new())).layer(EveryRouteDecidesLayer::new());
+    assert_eq!(send(&app, "GET", "/route").await.status(), 401);
+    let response = send(&app, "GET", "/late").await;
+    assert_eq!((response.status().as_u16(), causes(&response)), (500, Some("undecided")));
+}
+
+#[tokio::test]
 async fn every_kind_of_decision_passes() {
     let away = |mood| AuthLayer::new(Distant::new(memory(), mood) as Arc<dyn CredentialStore>);
     let here = || AuthLayer::new(memory() as Arc<dyn CredentialStore>);

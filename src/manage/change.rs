@@ -130,6 +130,7 @@ impl<S: ManagedStore> Manager<S> {
             }
             let after = decide(before.clone())?;
             if after == before {
+                self.confirm(actor, &owner).await?;
                 return Ok(after);
             }
             let now = self.clock.now();

@@ -1,17 +1,11 @@
 //! How long a call may take, and what becomes of a store that panics.
 
-use std::{
-    future::poll_fn,
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::pin,
-    task::Poll,
-    time::Duration,
-};
+use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 
 use super::{ManageError, Manager};
-use crate::store::StoreError;
+use crate::{panics::catch, store::StoreError};
 
 /// The end of one call. Several steps of the call share it.
 #[derive(Clone, Copy)]
@@ -45,11 +39,7 @@ impl Deadline {
         let mut call = pin!(call);
         // After a panic the future is never polled again, so that nothing sees what it has left half done.
         let mut caught = pin!(poll_fn(|cx| {
-            let polled = catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(cx)));
-            polled.unwrap_or_else(|panic| {
-                std::mem::forget(panic); // it may panic when it is dropped
-                Poll::Ready(Err(StoreError::Panicked.into()))
-            })
+            catch(|| call.as_mut().poll(cx)).unwrap_or_else(|| Poll::Ready(Err(StoreError::Panicked.into())))
         }));
         let at_once = poll_fn(|cx| Poll::Ready(caught.as_mut().poll(cx))).await;
         match (at_once, self.end) {

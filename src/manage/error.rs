@@ -39,7 +39,9 @@ pub enum ManageError {
     /// A name that is empty, blank or too long, or has a character that cannot be seen or that reorders others:
     /// Unicode's `Default_Ignorable_Code_Point`, `Bidi_Control`, `Cc`, `Cf` (but visible ones), `Zl`, `Zp`, `Co`, and
     /// noncharacters.
-    #[error("a name must be 1 to {MAX_NAME} characters long, not blank, without invisible or reordering characters")]
+    #[error(
+        "a name must be 1 to {MAX_NAME} characters long, without blanks around it, invisible or reordering characters"
+    )]
     InvalidName,
     /// An expiry that is not in the future.
     #[error("the expiry is not in the future; it is in milliseconds since 1970-01-01T00:00:00Z")]

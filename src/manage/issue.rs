@@ -166,6 +166,7 @@ impl<S: ManagedStore> Manager<S> {
             None => None,
         };
         if let Some(issued) = self.issued_before(&owner, idempotency.as_ref()).await? {
+            self.confirm(actor, &owner).await?;
             return Ok(issued);
         }
         let now = self.clock.now();
@@ -189,6 +190,7 @@ impl<S: ManagedStore> Manager<S> {
             };
             // A request at the same time may have used the idempotency key, or the last place below the cap for it.
             if let Some(issued) = self.issued_before(&owner, idempotency.as_ref()).await? {
+                self.confirm(actor, &owner).await?;
                 return Ok(issued);
             }
             if let WriteError::CapReached(cap) = refusal {

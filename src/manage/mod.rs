@@ -51,12 +51,7 @@ mod rotate;
 mod rules;
 mod text;
 
-use std::{
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 pub use actor::Actor;
 pub use credential::{CredentialInfo, Filter, Owner, State};
@@ -74,6 +69,7 @@ use crate::{
     clock::{Clock, SystemClock, UnixMillis},
     credential::{Kind, TokenFormat},
     observe,
+    panics::catch,
     principal::AcceptedScopes,
     store::{Cap, Commit, ManagedStore, WriteError},
 };
@@ -190,10 +186,8 @@ impl<S> Manager<S> {
     /// Passes an event that is stored to the hook. What is done is done: a panic of the hook must not take the secret of a
     /// new credential along.
     fn notify(&self, event: &Event) {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (self.hook)(event))) {
+        if catch(|| (self.hook)(event)).is_none() {
             observe::hook_panicked(event);
-            // A payload may panic when it is dropped.
-            std::mem::forget(panic);
         }
     }
 }
@@ -209,6 +203,15 @@ impl<S: ManagedStore> Manager<S> {
         self.store.commit(commit).await?;
         commit.events.iter().for_each(|event| self.notify(event));
         Ok(())
+    }
+
+    /// Makes sure that an actor still is what they were taken for, where nothing is to be changed.
+    async fn confirm(&self, actor: &Actor, owner: &Owner) -> Result<(), ManageError> {
+        let authority = actor.authority(self.clock.now());
+        match authority.requirements() {
+            Some(_) => Ok(self.store.commit(&Commit::new(owner.clone(), authority)).await?),
+            None => Ok(()),
+        }
     }
 
     async fn find(&self, owner: &Owner, id: &str) -> Result<CredentialInfo, ManageError> {

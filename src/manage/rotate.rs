@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Action, Actor, CredentialInfo, Event, Issued, ManageError, Manager, TRIES,
+    Action, Actor, CredentialInfo, Event, Issued, ManageError, Manager, State, TRIES,
     issue::Wish,
     rules::{check_expiry, check_rights, later},
 };
@@ -115,7 +115,9 @@ impl<S: ManagedStore> Manager<S> {
             Event { related: Some(old.id.clone()), ..actor.event(now, Action::Issued, new) },
         ];
         let changes = vec![Alteration { before: old.clone(), after }];
-        let cap = self.cap_of(now).filter(|_| !overlap.is_zero());
+        // Without an overlap the new one takes the place of the old one, if that had one.
+        let is_exchange = overlap.is_zero() && old.state(now) == State::Active;
+        let cap = self.cap_of(now).filter(|_| !is_exchange);
         let commit = Commit {
             insert: Some(insert),
             changes,
@@ -135,6 +137,10 @@ impl<S: ManagedStore> Manager<S> {
     ) -> Result<(), ManageError> {
         let Some(id) = &old.rotated_from else { return Ok(()) };
         let Some(before) = self.store.credential(&old.owner, id.as_str()).await? else { return Ok(()) };
+        // What cannot be read cannot be compared, and is not accepted either.
+        if before.damaged || before.id == old.id {
+            return Ok(());
+        }
         if before.standing != Standing::Deleted && before.expires_at.is_none_or(|end| now < end) {
             commit.events.push(actor.event(now, Action::Deleted, &before));
             let after = CredentialInfo { standing: Standing::Deleted, ..before.clone() };

@@ -41,9 +41,10 @@ const HIDDEN: [(char, char); 23] = [
     ('\u{100000}', '\u{10fffd}'),
 ];
 
-/// Returns whether `name` has 1 to 100 characters, no hidden one, and one that is not blank.
+/// Returns whether `name` has 1 to 100 characters, none of them hidden or drawn as a blank, and no white space around it.
 pub(super) fn is_name(name: &str) -> bool {
-    name.chars().nth(MAX_NAME).is_none() && !name.chars().any(is_hidden) && name.chars().any(|c| !is_blank(c))
+    let shows = |c| !is_hidden(c) && !is_drawn_blank(c);
+    !name.is_empty() && name.trim() == name && name.chars().nth(MAX_NAME).is_none() && name.chars().all(shows)
 }
 
 /// Returns `text` without hidden characters, and without what is beyond 200 of the others.
@@ -61,10 +62,12 @@ fn is_noncharacter(c: char) -> bool {
     matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe
 }
 
-/// White space, and the symbols that are drawn as a space of their script.
-fn is_blank(c: char) -> bool {
-    let drawn_blank = ['\u{2800}', '\u{13441}', '\u{13442}', '\u{16fe4}', '\u{1d159}'];
-    c.is_whitespace() || drawn_blank.contains(&c)
+/// Characters that are not white space and show nothing all the same: blanks of their script, and joiners without a shape.
+fn is_drawn_blank(c: char) -> bool {
+    matches!(
+        c,
+        '\u{2800}' | '\u{2d7f}' | '\u{fffc}' | '\u{1107f}' | '\u{13441}' | '\u{13442}' | '\u{16fe4}' | '\u{1d159}'
+    )
 }
 
 #[cfg(test)]
@@ -142,11 +145,18 @@ mod tests {
             "a\nb",
             "a\u{85}b",
             "\u{16fe4}",
+            "a\u{16fe4}",
+            "a\u{2800}b",
+            "a\u{2d7f}",
+            "ci ",
+            " ci",
+            "ci\u{a0}",
+            "\u{3000}ci",
             &long,
         ] {
             assert!(!is_name(name), "{name:?} is taken for a name");
         }
-        for name in ["a", "a b", "CI (main)", "\u{e9}", &long[2..], "\u{5e9}\u{5dc}", "\u{2801}\u{2800}\u{2801}"] {
+        for name in ["a", "a b", "CI (main)", "\u{e9}", &long[2..], "\u{5e9}\u{5dc}", "\u{2801}\u{2802}"] {
             assert!(is_name(name), "{name:?} is refused");
         }
     }
@@ -161,7 +171,7 @@ mod tests {
         #[test]
         fn a_name_has_something_to_see_and_nothing_hidden(text in "\\PC{0,3}.{0,120}") {
             let short = text.chars().count() <= 100;
-            let seen = text.chars().any(|c| !c.is_whitespace() && !is_blank(c));
+            let seen = !text.is_empty() && text.trim() == text && !text.chars().any(is_drawn_blank);
             let hidden = visible(&text).chars().count() != text.chars().count().min(200);
             prop_assert_eq!(is_name(&text), short && seen && !hidden);
         }

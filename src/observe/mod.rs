@@ -42,10 +42,7 @@ mod sink;
 #[cfg(feature = "testing")]
 mod test_double;
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
-};
+use std::time::Duration;
 
 #[cfg(feature = "testing")]
 pub(crate) use test_double::{TestDouble, used as test_double_used};
@@ -54,6 +51,7 @@ use crate::{
     Principal, Rejection,
     manage::{Event, ManageError},
     metrics,
+    panics::catch,
 };
 
 /// The target of the events about verdicts.
@@ -94,7 +92,5 @@ pub(crate) fn hook_panicked(event: &Event) {
 
 /// Calls the service's subscriber or recorder. One that panics costs its event and nothing else.
 fn shielded(report: impl FnOnce()) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(report)) {
-        std::mem::forget(panic); // it may panic when it is dropped
-    }
+    let _ = catch(report);
 }

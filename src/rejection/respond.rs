@@ -198,8 +198,9 @@ impl<R> Presentation<R> {
     }
 }
 
-/// `Cache-Control: no-store`, which every refusal gets, beats `Expires` (RFC 9111, section 5.3), but not the fields that
-/// address one kind of cache: `CDN-Cache-Control` and its like (RFC 9213), `Surrogate-Control`.
+/// Every refusal gets `Cache-Control: no-store`. It beats `Expires` (RFC 9111, section 5.3) and `Pragma` in caches that keep to
+/// the standard, but not the fields that address one kind of cache: `CDN-Cache-Control` and its like (RFC 9213),
+/// `Surrogate-Control`, Akamai's `Edge-Control`, nginx's `X-Accel-Expires`. All of them go.
 fn remove_targeted_cache_controls(headers: &mut HeaderMap) {
     while let Some(targeted) = headers.keys().find(|name| is_targeted_cache_control(name)).cloned() {
         headers.remove(targeted);
@@ -208,7 +209,8 @@ fn remove_targeted_cache_controls(headers: &mut HeaderMap) {
 
 fn is_targeted_cache_control(name: &HeaderName) -> bool {
     let name = name.as_str();
-    name.ends_with("-cache-control") || name == "surrogate-control"
+    let by_name = ["surrogate-control", "edge-control", "x-accel-expires", "expires", "pragma"];
+    name.ends_with("-cache-control") || by_name.contains(&name)
 }
 
 impl Challenges {

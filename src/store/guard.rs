@@ -2,13 +2,13 @@
 
 use std::{
     future::{Future, poll_fn},
-    panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     task::Poll,
     time::Duration,
 };
 
 use super::StoreError;
+use crate::panics::catch;
 
 /// How long a lookup may take unless it is set.
 pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(1);
@@ -25,13 +25,9 @@ pub(crate) async fn guarded<T>(
 /// Awaits `answer` and catches its panic, so that one bad row does not take its connection's other
 /// requests along.
 ///
-/// Asserting unwind safety is sound for us: after a panic the future is dropped and never polled
-/// again.
+/// After a panic the future is dropped and never polled again.
 pub(crate) fn caught<T>(
     mut answer: impl Future<Output = Result<T, StoreError>> + Unpin,
 ) -> impl Future<Output = Result<T, StoreError>> + Unpin {
-    poll_fn(move |cx| {
-        catch_unwind(AssertUnwindSafe(|| Pin::new(&mut answer).poll(cx)))
-            .unwrap_or(Poll::Ready(Err(StoreError::Panicked)))
-    })
+    poll_fn(move |cx| catch(|| Pin::new(&mut answer).poll(cx)).unwrap_or(Poll::Ready(Err(StoreError::Panicked))))
 }

@@ -91,8 +91,17 @@ impl Loss {
 }
 
 /// What they do.
-const CALLS: [&str; 8] =
-    ["issue", "rename", "disable", "enable", "rotate", "rotate with an overlap", "delete", "revoke all"];
+const CALLS: [&str; 9] = [
+    "issue",
+    "rename",
+    "rename to the same",
+    "disable",
+    "enable",
+    "rotate",
+    "rotate with an overlap",
+    "delete",
+    "revoke all",
+];
 
 const OVERLAP: Duration = Duration::from_secs(3600);
 
@@ -232,6 +241,10 @@ async fn call<S: ManagedStore>(
         ("issue", Kind::OrgKey) => manager.issue_key(actor, NewKey::named("new").with_role("viewer")).await.map(drop),
         ("issue", Kind::PersonalToken) => manager.issue_token(actor, NewToken::named("new")).await.map(drop),
         ("rename", _) => manager.rename(actor, kind, target, "renamed").await.map(drop),
+        ("rename to the same", _) => {
+            let name = manager.get(actor, kind, target).await?.name;
+            manager.rename(actor, kind, target, &name).await.map(drop)
+        }
         ("disable", _) => manager.disable(actor, kind, target).await.map(drop),
         ("enable", _) => manager.enable(actor, kind, disabled).await.map(drop),
         ("rotate", _) => manager.rotate(actor, kind, target, Rotation::default()).await.map(drop),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Breach, Claim, ORG, Site, both, claim, org};
+use super::{Breach, Claim, ORG, OTHER_ORG, Site, both, claim, org};
 use crate::{
     credential::Kind,
     manage::{Action, Filter, NewKey, Rotation, State},
@@ -104,7 +104,16 @@ pub(super) async fn the_cap_counts_what_is_accepted<S: ManagedStore>(site: &Site
     manager.rotate(&actor, kind, third.id.as_str(), Rotation::default()).await?;
     manager.delete(&actor, kind, second.id.as_str()).await?;
     manager.enable(&actor, kind, first.id.as_str()).await?;
-    Ok(())
+    // What has expired has no place that its successor could take.
+    let brief = || NewKey::named("brief").expiring_at(site.later(10));
+    let [one, two] = [OTHER_ORG, OTHER_ORG].map(org);
+    let (expired, _) = both(manager.issue_key(&one, brief()).await?)?;
+    site.clock.advance_millis(10);
+    for name in ["a", "b"] {
+        manager.issue_key(&two, NewKey::named(name)).await?;
+    }
+    let revived = manager.rotate(&one, kind, expired.id.as_str(), Rotation::default().expiring_at(None));
+    site.refuses("an expired one rotated beyond the cap", "cap_reached", revived).await
 }
 
 pub(super) async fn nothing_is_enabled_beyond_its_enabler<S: ManagedStore>(site: &Site<S>) -> Claim {
