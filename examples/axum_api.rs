@@ -62,11 +62,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let uses = LastUse::new();
     tokio::spawn(manager.clone().keep_recording(uses.clone()));
     let address = listener.local_addr()?.to_string();
+    println!("# the credentials are in {}", file.display());
     match first_credentials(&manager).await? {
         Some((key, token)) => print_curl_lines(&address, key.expose_secret(), token.expose_secret()),
         None => {
             println!("# {} has its credentials from an earlier start; they work as before.", file.display());
-            println!("# A secret is shown once, when it is made. To start afresh: rm {}*", file.display());
+            println!(
+                "# A secret is shown once, when it is made. To start afresh: stop this, and rm {}*",
+                file.display()
+            );
             print_curl_lines(&address, "<the key>", "<the token>");
         }
     }

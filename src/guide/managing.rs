@@ -60,15 +60,16 @@
 //! A call takes at most five seconds as a whole ([`with_deadline`](crate::manage::Manager::with_deadline)). When the store
 //! fails, panics or has not answered by then, the call returns `Unavailable` with the cause as its source, and as a rule
 //! nothing was written. The exception is a connection that was lost, or a deadline that passed, while the store was
-//! committing: the change was then made as a whole or not at all. Repeat the call. To end, rename or enable twice does no
-//! harm; to issue needs an idempotency key so that the second call makes no second credential.
+//! committing: the change was then made as a whole or not at all. Repeat the call. To disable, rename or enable twice does no
+//! harm; a second `delete` is answered `deleted` (409), which then means success; to issue needs an idempotency key so that the second call makes no second credential.
 //!
 //! # Rotation
 //!
 //! [`rotate`](crate::manage::Manager::rotate) issues a credential in the place of another, with the same rights. Without an
 //! overlap the old one ends at once. With one, both count until its moment, and not a request longer: the layer judges the
-//! expiry on every request, whatever is cached. The first use of the old one after the rotation is an event, so that
-//! whoever has not changed over is found before the moment. Of one line two count at most, and both count against the
+//! expiry on every request, whatever is cached. Where [last uses](#the-last-use) are
+//! recorded, the first use of the old one after the rotation is an event, within a minute, so that whoever has not changed
+//! over is found before the moment. Of one line two count at most, and both count against the
 //! owner's [cap](crate::manage::Manager::with_cap) while they are accepted.
 //!
 //! # When a secret has leaked
@@ -83,7 +84,8 @@
 //! # The audit trail
 //!
 //! Each change is an [`Event`](crate::manage::Event), written in the same transaction: who, what, which credential, when,
-//! from where as the service has stated it. [`events`](crate::manage::Manager::events) reads them by page, and a
+//! from where as the service has stated it. [`events`](crate::manage::Manager::events) reads them, the newest first, up to
+//! 200 at a time below a number; and a
 //! [hook](crate::manage::Manager::with_hook) is called with each. A hook that panics does not undo the change or lose a
 //! secret: the panic is counted and reported, and the next event is passed to it. Changes that are made to the store by other means, such as
 //! [`StoreAdmin`](crate::store::StoreAdmin) or by hand, leave no event.

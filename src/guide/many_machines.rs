@@ -9,7 +9,9 @@
 //! # Three steps
 //!
 //! 1. **The store.** `PostgresStore` takes the pool that the service already has. Each node calls `migrate()` when it starts;
-//!    they wait for each other, and the first one does the work. Without a cache every request is one look-up, and a
+//!    they wait for each other, and the first one does the work. Where the service's role may not create anything, the owner
+//!    of the schema runs `migrate()` first, from a small program of its own, and then the `GRANT`s of
+//!    [`store::postgres`](crate::store); a new version is deployed in the same order: migrate, grant, roll out the nodes. Without a cache every request is one look-up, and a
 //!    revocation counts as soon as it is acknowledged, on every node.
 //! 2. **The cache.** [`Cached`](crate::store::Cached) answers from memory. By itself it knows of the changes that were made
 //!    through it, and of others after its time to live (5 s).

@@ -31,8 +31,8 @@
 //!
 //! `route_layer` leaves every fallback open: with `nest("/api", …)` around a router that has a fallback, such as a file
 //! service or a proxy, `/api/unknown` is answered without a credential. `layer` also covers the default 404, so that
-//! strangers cannot tell which paths exist. Of the default 404s of merged routers the last one stays: set one fallback on
-//! the merged router if it matters.
+//! strangers cannot tell which paths exist. Of the default 404s of merged routers the last one stays: merge the public
+//! router first, or set one fallback on the merged router.
 //!
 //! A layer on a method router covers the methods that are there so far: give each method its own and merge them.
 //!
@@ -51,13 +51,13 @@
 //! let person = Router::new().route("/me", get(|| async {})).layer(auth.clone().user_scoped());
 //! let either = Router::new().route("/home", get(|| async {})).layer(auth.clone().optional());
 //! let public = Router::new().route("/hooks", post(|| async {})).layer(PublicLayer::new());
-//! let app = organization.merge(person).merge(either).merge(public);
+//! let app = public.merge(either).merge(person).merge(organization);
 //! Ok(app.layer(EveryRouteDecidesLayer::new().like(&auth)))
 //! # }
 //! ```
 //!
 //! The last line makes a forgotten layer loud: a response that no `AuthLayer` and no `PublicLayer` decided becomes a 500, and
-//! an event at `ERROR`. A test that sends a request to every route finds it before a client does.
+//! an event at `ERROR`. It is a net for mistakes and not authentication: the handler has run by then. A test that sends a request to every route finds it before a client does.
 //!
 //! # tonic
 //!
