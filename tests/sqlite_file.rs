@@ -23,11 +23,12 @@ use tower::{ServiceBuilder, ServiceExt};
 use tower_api_key::{
     AuthLayer,
     credential::Kind,
+    manage::{Actor, Filter, Manager, Owner},
     principal::Catalogue,
     secret::Digest,
     store::{
-        Credential, CredentialStore, Feed, FeedEvent, Lookup, OrgTree, Record, SqliteStore, StoreAdmin, StoreError,
-        WriteError, sqlite::OpenError,
+        Credential, CredentialStore, Feed, FeedEvent, Lookup, ManagedStore, OrgTree, Record, SqliteStore, StoreAdmin,
+        StoreError, WriteError, sqlite::OpenError,
     },
 };
 
@@ -212,27 +213,107 @@ async fn a_file_that_was_replaced_stays_an_outage_until_the_store_is_opened_agai
     assert_eq!(status(&open(&path).await, "good").await, StatusCode::OK);
 }
 
-/// Without it, connections that are opened later do not see what the others wrote.
+/// Without it, another program makes its own, and neither sees what the other writes.
 #[tokio::test]
-async fn a_log_that_is_deleted_or_replaced_refuses_changes_and_is_a_lost_feed() {
-    for suffix in ["-wal", "-shm"] {
-        for replaced in [false, true] {
-            let directory = tempfile::tempdir().unwrap();
-            let path = directory.path().join("keys.db");
-            made(&path, "good").await;
-            let store = open(&path).await;
-            let mut feed = store.feed().await.unwrap();
-            let file = beside(&path, suffix);
+async fn a_log_that_is_deleted_or_replaced_is_an_outage_until_the_store_is_opened_again() {
+    for (lost, replaced) in [
+        (vec!["-wal"], false),
+        (vec!["-shm"], false),
+        (vec!["-wal", "-shm"], false),
+        (vec!["-wal"], true),
+        (vec!["-shm"], true),
+        (vec!["-wal", "-shm"], true),
+    ] {
+        let case = format!("{lost:?}, replaced: {replaced}");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys.db");
+        made(&path, "good").await;
+        let store = open(&path).await;
+        let mut feed = store.feed().await.unwrap();
+        assert_eq!(status(&store, "good").await, StatusCode::OK);
+        for suffix in &lost {
+            fs::rename(beside(&path, suffix), beside(&path, &format!("{suffix}-moved"))).unwrap();
             if replaced {
-                fs::write(beside(&path, "-other"), "").unwrap();
-                fs::rename(beside(&path, "-other"), &file).unwrap();
-            } else {
-                fs::remove_file(&file).unwrap();
+                fs::write(beside(&path, suffix), "").unwrap();
             }
-            assert!(is_outage(store.delete(Kind::OrgKey, "good").await), "{suffix}, replaced: {replaced}");
-            assert_eq!(told(&mut feed).await, FeedEvent::Lost, "{suffix}, replaced: {replaced}");
+        }
+        for id in ["good", "unknown"] {
+            assert_eq!(status(&store, id).await, StatusCode::SERVICE_UNAVAILABLE, "{case}: {id}");
+        }
+        assert_no_answer(&store, &case).await;
+        assert_eq!(told(&mut feed).await, FeedEvent::Lost, "{case}");
+        // Another program may have written to another log in between.
+        for suffix in &lost {
+            fs::rename(beside(&path, &format!("{suffix}-moved")), beside(&path, suffix)).unwrap();
+        }
+        assert_eq!(status(&store, "good").await, StatusCode::SERVICE_UNAVAILABLE, "{case}: comes back");
+        store.close().await;
+        drop((store, feed));
+        assert_eq!(status(&open(&path).await, "good").await, StatusCode::OK, "{case}");
+    }
+}
+
+/// Neither a read nor a list, a check or a change.
+async fn assert_no_answer(store: &SqliteStore, case: &str) {
+    let owner = Owner::Organization("org_1".into());
+    assert!(store.is_descendant_of("org_1", "org_2").await.is_err(), "{case}: tree");
+    assert!(store.credential(&owner, "good").await.is_err(), "{case}: read");
+    let manager = Manager::new(store.clone());
+    let operator = Actor::operator("test", owner);
+    let list = manager.list(&operator, Kind::OrgKey, &Filter::default(), None, 5).await;
+    assert!(list.is_err(), "{case}: list");
+    assert!(store.check().await.is_err(), "{case}: check");
+    assert!(store.feed().await.is_err(), "{case}: feed");
+    assert!(is_outage(store.delete(Kind::OrgKey, "good").await), "{case}: change");
+}
+
+/// SQLite looks for the log beside the name that it was given.
+#[tokio::test]
+async fn a_file_with_two_names_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, other) = (directory.path().join("keys.db"), directory.path().join("other.db"));
+    made(&path, "good").await;
+    fs::hard_link(&path, &other).unwrap();
+    let link = directory.path().join("link.db");
+    symlink(&path, &link).unwrap();
+    for name in [&path, &other, &link] {
+        let pool = SqlitePool::connect_lazy_with(SqliteStore::options(name));
+        for opened in [
+            SqliteStore::open(name, Catalogue::documented()).await,
+            SqliteStore::open_existing(name, Catalogue::documented()).await,
+            SqliteStore::from_pool(pool, Catalogue::documented()).await,
+        ] {
+            let refused = opened.map(drop).unwrap_err();
+            assert!(
+                matches!(&refused, OpenError::Unsound(text) if text.contains("more than one name")),
+                "{name:?}: {refused:?}"
+            );
         }
     }
+    fs::remove_file(&other).unwrap();
+    assert_eq!(status(&open(&link).await, "good").await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_second_name_that_is_made_later_is_an_outage_until_the_store_is_opened_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, other) = (directory.path().join("keys.db"), directory.path().join("other.db"));
+    made(&path, "good").await;
+    let store = open(&path).await;
+    let mut feed = store.feed().await.unwrap();
+    store.insert(key("later")).await.unwrap();
+    fs::hard_link(&path, &other).unwrap();
+    for id in ["good", "unknown"] {
+        assert_eq!(status(&store, id).await, StatusCode::SERVICE_UNAVAILABLE, "{id}");
+    }
+    assert_no_answer(&store, "linked").await;
+    assert_eq!(told(&mut feed).await, FeedEvent::Lost);
+    // A program that has opened the other name may still write.
+    fs::remove_file(&other).unwrap();
+    assert_eq!(status(&store, "good").await, StatusCode::SERVICE_UNAVAILABLE);
+    store.close().await;
+    drop((store, feed));
+    assert_eq!(status(&open(&path).await, "later").await, StatusCode::OK);
 }
 
 #[tokio::test]

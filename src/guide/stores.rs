@@ -45,12 +45,24 @@
 //!   user alone (mode 0600). Where that would hide a mistake, such as a volume that is not mounted,
 //!   call `open_existing`, which returns an error.
 //! - **The file is replaced, renamed or deleted.** The store remembers the device and inode of the
-//!   file that it opened, and compares them with each answer, before and after each change, and
-//!   every 10 ms in its feed. Once they differ, every lookup is a 503 and every change an error,
-//!   the feed is lost, and nothing is written to the file that has the name now. A file that was
-//!   only renamed and comes back is used again. After a replacement, restart the service. On
-//!   systems other than Unix the standard library does not tell inodes: there only a missing file
-//!   is noticed.
+//!   file that it opened, and of the `-wal` and `-shm` beside it. It compares them with each
+//!   answer, before and after each change, and every 10 ms in its feed. Once they differ, every
+//!   lookup is a 503 and every change an error, the feed is lost, and nothing is written to the
+//!   file that has the name now. A database that was only renamed, or whose volume was away, is
+//!   used again when it comes back. After a replacement, restart the service. On systems other than
+//!   Unix the standard library does not tell inodes: there only a missing file is noticed.
+//! - **The `-wal` or `-shm` is removed.** Never do this while a program has the database open: the
+//!   next program makes new ones, and neither sees what the other writes, revocations included.
+//!   The store that was open is an outage from then on. One that is opened later cannot know that
+//!   another program still uses the old ones: it works, and a change that it acknowledges may be
+//!   lost when the other program ends. Stop every program that has the database open, then start
+//!   them again, and repeat the revocations of the time in between.
+//! - **One name.** SQLite looks for the `-wal` beside the name that it was given. A hard link, or a
+//!   bind mount of the file alone (`-v ./keys.db:/data/keys.db`), gives each program a log of its
+//!   own, and none sees what the others write. Make no hard links, and mount the directory, never
+//!   the file alone. A file with more than one hard link is refused when it is opened, and is an
+//!   outage until the store is opened again when the link is made later. Symbolic links are
+//!   followed and do no harm. A bind mount of the file alone is not noticed.
 //! - **Restoring a backup.** Stop the service. Move the database away together with its `-wal` and
 //!   `-shm`, put the backup in its place, and start the service. A `-wal` that is left beside
 //!   another database is taken for its own, and destroys it. Never copy over a file that is open

@@ -3,6 +3,7 @@
 use sqlx::{FromRow, SqliteConnection};
 
 use super::{SqliteStore, open::OpenError};
+use crate::store::StoreError;
 
 /// What the schema consists of, beside the tables, which every statement would miss. Whoever
 /// imports much may drop an index or a trigger and forget it: nothing fails, but changes are not
@@ -140,8 +141,8 @@ fn found(problems: Vec<String>) -> Result<(), OpenError> {
 }
 
 impl SqliteStore {
-    /// Looks for what would make the store answer wrongly without an error: another file under its
-    /// name, another encoding or journal mode, a missing trigger, index or view, a change log with
+    /// Looks for what would make the store answer wrongly without an error: other files under their
+    /// names, another name of the file, another encoding or journal mode, a missing trigger, index or view, a change log with
     /// gaps, rows whose owner has none. Opening a store looks for all but the last two.
     ///
     /// Reads all credentials, organizations and memberships once. It does not look for a damaged
@@ -152,9 +153,12 @@ impl SqliteStore {
     /// when nothing could be read.
     pub async fn check(&self) -> Result<(), OpenError> {
         let in_file = self.file.is_some();
-        self.verify_file().await.map_err(|error| OpenError::CannotOpen(error.into()))?;
-        let mut connection = self.acquire().await.map_err(|error| OpenError::CannotOpen(error.into()))?;
-        found(thorough(&mut connection, in_file).await.map_err(OpenError::from_sqlx)?)
+        let cannot_open = |error: StoreError| OpenError::CannotOpen(error.into());
+        self.verify_files().await.map_err(cannot_open)?;
+        let mut connection = self.acquire().await.map_err(cannot_open)?;
+        let problems = thorough(&mut connection, in_file).await;
+        self.verify_files().await.map_err(cannot_open)?;
+        found(problems.map_err(OpenError::from_sqlx)?)
     }
 }
 

@@ -143,7 +143,7 @@ impl SqliteFeed {
     }
 
     fn verify_files(&self) -> Result<(), StoreError> {
-        Ok(self.file.as_deref().map_or(Ok(()), DatabaseFile::verify_all)?)
+        Ok(self.file.as_deref().map_or(Ok(()), DatabaseFile::verify)?)
     }
 
     /// Asks once, and reads what is new, at most a batch.

@@ -4,12 +4,16 @@
 //! from what nobody else sees, and a new connection opens whatever has the name now, with a
 //! write-ahead log beside it that belongs to another file and destroys it. So a store remembers
 //! which files it opened, and answers only while their names lead to them.
+//!
+//! The same for the files beside it: who opens the database after its log or the log's index was
+//! removed makes another one, and neither sees any more what the other writes. A second name of the
+//! file has that effect too, because SQLite looks for the log beside the name that it was given.
 
 use std::{
     fs,
     io::{self, ErrorKind},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{Arc, OnceLock},
 };
 
 use sqlx::SqliteConnection;
@@ -22,12 +26,19 @@ use crate::store::StoreError;
 type Identity = (u64, u64);
 
 /// Why a store does not answer, though SQLite would.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum FileError {
     #[error("{0:?} cannot be found: is its volume mounted?")]
-    Gone(PathBuf, #[source] io::Error),
+    Gone(PathBuf, #[source] Arc<io::Error>),
     #[error("{0:?} was replaced by another file: restart the service, and stop it before a backup is restored")]
     Replaced(PathBuf),
+    #[error("{0:?} was removed or replaced while it was in use: restart every program that uses the database")]
+    LogLost(PathBuf),
+    #[error(
+        "more than one name (hard link) leads to {0:?}, and programs that use different names do not see each \
+         other's changes: remove the other names, then restart every program that uses the database"
+    )]
+    Linked(PathBuf),
 }
 
 /// The files of a database, as they were when it was opened.
@@ -37,8 +48,9 @@ pub(super) struct DatabaseFile {
     /// The write-ahead log and its index. They last as long as a connection is open, and the store
     /// keeps one open.
     beside: Vec<Part>,
-    /// Another file under the name may have been opened since then, by the owner of a shared pool.
-    replaced: AtomicBool,
+    /// What does not end when the names are as they were: another file may have been opened since
+    /// then by the owner of a shared pool, and another program may have written to another log.
+    lost: OnceLock<FileError>,
 }
 
 #[derive(Debug)]
@@ -50,31 +62,36 @@ struct Part {
 impl DatabaseFile {
     /// Remembers the file that has the name `path`, before it is opened.
     pub(super) fn new(path: PathBuf) -> io::Result<Self> {
-        Ok(Self { main: Part::new(path)?, beside: Vec::new(), replaced: AtomicBool::new(false) })
+        Ok(Self { main: Part::new(path)?, beside: Vec::new(), lost: OnceLock::new() })
     }
 
     /// Remembers the files beside it, once a connection has used them. `resolved` is where SQLite
     /// has found the file, behind symbolic links.
-    pub(super) fn with_files_beside(self, resolved: &str) -> Self {
+    pub(super) fn with_files_beside(self, resolved: &str) -> io::Result<Self> {
         let parts = ["-wal", "-shm"].map(|suffix| Part::new(format!("{resolved}{suffix}").into()));
-        Self { beside: parts.into_iter().flatten().collect(), ..self }
+        Ok(Self { beside: parts.into_iter().collect::<io::Result<_>>()?, ..self })
     }
 
-    /// Makes sure that the name leads to the file that was opened.
+    /// Makes sure that the names lead to the files that were opened, and no other name to the
+    /// database's own.
     pub(super) fn verify(&self) -> Result<(), FileError> {
-        if self.replaced.load(Ordering::Relaxed) {
-            return Err(FileError::Replaced(self.main.path.clone()));
-        }
-        self.main.verify().inspect_err(|error| {
-            let replaced = matches!(error, FileError::Replaced(_));
-            self.replaced.fetch_or(replaced, Ordering::Relaxed);
+        self.lost.get().map_or(Ok(()), |error| Err(error.clone()))?;
+        self.look().inspect_err(|error| {
+            if !matches!(error, FileError::Gone(..)) {
+                _ = self.lost.set(error.clone());
+            }
         })
     }
 
-    /// The same for the files beside it too.
-    pub(super) fn verify_all(&self) -> Result<(), FileError> {
-        self.verify()?;
-        self.beside.iter().try_for_each(Part::verify)
+    fn look(&self) -> Result<(), FileError> {
+        let main = self.main.verify()?;
+        if main.is_file() && names(&main) > 1 {
+            return Err(FileError::Linked(self.main.path.clone()));
+        }
+        let Some(lost) = self.beside.iter().find(|part| part.verify().is_err()) else { return Ok(()) };
+        // All may have gone in between, with their volume, and may come back.
+        self.main.verify()?;
+        Err(FileError::LogLost(lost.path.clone()))
     }
 
     /// Whether the log beside the name belongs to the file of another name, or of none, by now.
@@ -85,15 +102,15 @@ impl DatabaseFile {
 
 impl Part {
     fn new(path: PathBuf) -> io::Result<Self> {
-        let identity = identity(&path)?;
+        let identity = identity(&fs::metadata(&path)?);
         Ok(Self { path, identity })
     }
 
-    fn verify(&self) -> Result<(), FileError> {
-        match identity(&self.path) {
-            Ok(identity) if identity == self.identity => Ok(()),
+    fn verify(&self) -> Result<fs::Metadata, FileError> {
+        match fs::metadata(&self.path) {
+            Ok(metadata) if identity(&metadata) == self.identity => Ok(metadata),
             Ok(_) => Err(FileError::Replaced(self.path.clone())),
-            Err(error) => Err(FileError::Gone(self.path.clone(), error)),
+            Err(error) => Err(FileError::Gone(self.path.clone(), error.into())),
         }
     }
 }
@@ -105,14 +122,25 @@ impl From<FileError> for StoreError {
 }
 
 #[cfg(unix)]
-fn identity(path: &Path) -> io::Result<Identity> {
+fn identity(metadata: &fs::Metadata) -> Identity {
     use std::os::unix::fs::MetadataExt;
-    fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
+    (metadata.dev(), metadata.ino())
 }
 
 #[cfg(not(unix))]
-fn identity(path: &Path) -> io::Result<Identity> {
-    fs::metadata(path).map(|_| (0, 0))
+fn identity(_: &fs::Metadata) -> Identity {
+    (0, 0)
+}
+
+/// How many names (hard links) lead to a file. A directory has one for each directory in it too.
+#[cfg(unix)]
+fn names(metadata: &fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::nlink(metadata)
+}
+
+#[cfg(not(unix))]
+fn names(_: &fs::Metadata) -> u64 {
+    1
 }
 
 /// Creates an empty file, which is an empty database, if there is none. SQLite gives the files

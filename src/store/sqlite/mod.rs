@@ -74,7 +74,8 @@ const CONNECTIONS: u32 = 8;
 /// other. An acknowledged change is on the disk (`synchronous = FULL`, write-ahead log) as far as SQLite promises that for
 /// the file system; network file systems are not for SQLite.
 ///
-/// A file that is replaced, renamed or deleted while it is open is an outage. How to restore a backup, and what else to know
+/// A file that is replaced, renamed or deleted while it is open is an outage, and so is one whose `-wal` or `-shm` is, and one
+/// that more than one name (hard link) leads to, which is not opened either. How to restore a backup, and what else to know
 /// in operation, is in [the guide](crate::guide::stores#sqlite-in-operation).
 ///
 /// An id that contains NUL is refused with [`WriteError::Store`](super::WriteError::Store).
@@ -209,7 +210,7 @@ impl SqliteStore {
 
     /// Closes all connections but those of feeds, after what runs on them.
     pub async fn close(&self) {
-        _ = self.verify_file().await; // what belongs to another file by now is put in order
+        _ = self.verify_files().await; // what belongs to another file by now is put in order
         self.pool.close().await;
         _ = self.writer.close().await; // it is dropped if not
     }
@@ -217,15 +218,15 @@ impl SqliteStore {
     /// Takes a connection of the pool, which may have to open one.
     async fn acquire(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
         if self.pool.num_idle() == 0 {
-            self.verify_file().await?;
+            self.verify_files().await?;
         }
         let connection = timeout(PATIENCE, self.pool.acquire()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         connection.map_err(StoreError::unavailable)
     }
 
-    /// Answers from the file that was opened, as long as it is the one under its name: an answer of another one is none.
+    /// Answers from the files that were opened, as long as they are those under their names: an answer of others is none.
     ///
-    /// The name is looked up while SQLite works, after the question was asked, so that it costs no time.
+    /// The names are looked up while SQLite works, after the question was asked, so that it costs no time.
     async fn read<T>(
         &self,
         work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
@@ -233,7 +234,7 @@ impl SqliteStore {
         let mut connection = self.acquire().await?;
         let mut answer = pin!(work(&mut connection));
         let early = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
-        self.verify_file().await?;
+        self.verify_files().await?;
         match early {
             Poll::Ready(answer) => answer,
             Poll::Pending => answer.await,

@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     check,
-    file::{self, DatabaseFile},
+    file::{self, DatabaseFile, FileError},
     writer,
 };
 use crate::store::BoxError;
@@ -83,6 +83,13 @@ impl OpenError {
             Some(8) => Self::ReadOnly(error.into()),
             Some(11 | 26) => Self::NotADatabase(error.into()), // SQLITE_CORRUPT, SQLITE_NOTADB
             _ => Self::CannotOpen(error.into()),
+        }
+    }
+
+    fn from_file(error: FileError) -> Self {
+        match error {
+            FileError::Linked(_) => Self::Unsound(error.to_string().into()),
+            other => Self::CannotOpen(other.into()),
         }
     }
 
@@ -154,13 +161,15 @@ pub(super) async fn prepare(pool: &SqlitePool, must_exist: bool) -> Result<Opene
     let resolved = resolved(&mut connection).await?.ok_or(OpenError::InMemory)?;
     let given = given.map_or_else(|| DatabaseFile::new(PathBuf::from(&resolved)), Ok);
     let given = given.map_err(|error| OpenError::CannotOpen(error.into()))?;
-    given.verify().map_err(|error| OpenError::CannotOpen(error.into()))?;
+    given.verify().map_err(OpenError::from_file)?;
     if must_exist && !has_schema(&mut connection).await? {
         return Err(OpenError::Missing(resolved.into()));
     }
     establish(&mut connection).await?;
     check::at_opening(&mut connection, true).await?;
-    Ok(Opened { options, connection, file: Some(given.with_files_beside(&resolved)) })
+    let file = given.with_files_beside(&resolved).map_err(|error| OpenError::CannotOpen(error.into()))?;
+    file.verify().map_err(OpenError::from_file)?;
+    Ok(Opened { options, connection, file: Some(file) })
 }
 
 /// The same for a database in memory that nobody else has.
@@ -209,10 +218,12 @@ fn find(path: &Path, create: bool) -> Result<DatabaseFile, OpenError> {
     if create {
         file::create(path).map_err(|error| OpenError::CannotOpen(error.into()))?;
     }
-    DatabaseFile::new(path.to_owned()).map_err(|error| match error.kind() {
+    let file = DatabaseFile::new(path.to_owned()).map_err(|error| match error.kind() {
         ErrorKind::NotFound => OpenError::Missing(path.to_owned()),
         _ => OpenError::CannotOpen(error.into()),
-    })
+    })?;
+    file.verify().map_err(OpenError::from_file)?; // a log beside another name is not even touched
+    Ok(file)
 }
 
 /// Where SQLite has found the file; `None` for a database in memory and for a temporary one.

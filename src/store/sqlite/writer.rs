@@ -88,12 +88,12 @@ impl SqliteStore {
     ) -> Result<T, E> {
         let state = timeout(QUEUE_TIMEOUT, self.writer.state.lock()).await;
         let mut state = state.map_err(|_| StoreError::unavailable(QueueTimeout))?;
-        self.verify_files(&mut state).await?;
+        self.verify_files_of(&mut state).await?;
         let connection = self.write_connection(&mut state).await?;
         let outcome = transact(connection, work).await;
         state.suspect = outcome.as_ref().is_err_and(|error| !error.is_refusal());
         // What went into a file that nobody will open again is not done.
-        self.verify_files(&mut state).await?;
+        self.verify_files_of(&mut state).await?;
         outcome
     }
 
@@ -104,7 +104,7 @@ impl SqliteStore {
         }
         if state.suspect || state.connection.is_none() {
             let fresh = self.writer.options.connect().await.map_err(StoreError::unavailable)?;
-            self.verify_files(state).await?;
+            self.verify_files_of(state).await?;
             state.connection = Some(fresh);
         }
         state.suspect = true;
@@ -112,14 +112,14 @@ impl SqliteStore {
     }
 
     /// Makes sure that the database's files are those that were opened.
-    async fn verify_files(&self, state: &mut State) -> Result<(), StoreError> {
-        let Some(Err(error)) = self.file.as_deref().map(file::DatabaseFile::verify_all) else { return Ok(()) };
+    async fn verify_files_of(&self, state: &mut State) -> Result<(), StoreError> {
+        let Some(Err(error)) = self.file.as_deref().map(file::DatabaseFile::verify) else { return Ok(()) };
         self.rescue(state).await;
         Err(error.into())
     }
 
-    /// The same for what only reads, and only the database's own file.
-    pub(super) async fn verify_file(&self) -> Result<(), StoreError> {
+    /// The same for what only reads, and does not wait for the one that writes.
+    pub(super) async fn verify_files(&self) -> Result<(), StoreError> {
         let Some(Err(error)) = self.file.as_deref().map(file::DatabaseFile::verify) else { return Ok(()) };
         if let Ok(mut state) = self.writer.state.try_lock() {
             self.rescue(&mut state).await;
