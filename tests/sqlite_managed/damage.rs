@@ -15,8 +15,9 @@ use tower_api_key::{
 use super::{File, NOW, add, info, lists, organization, user};
 
 /// What somebody could have written before it was refused.
-const DAMAGES: [&str; 9] = [
+const DAMAGES: [&str; 10] = [
     "standing = 'maybe'",
+    "role = NULL, scopes = NULL",
     "scopes = '['",
     "scopes = '[1]'",
     "scopes = '[null]'",

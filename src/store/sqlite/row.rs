@@ -207,6 +207,9 @@ fn granted(
     scopes: Option<&str>,
     catalogue: &Catalogue,
 ) -> Result<Record, StoreError> {
+    if role.is_none() && scopes.is_none() {
+        return Err(StoreError::corrupt("a key has neither a role nor scopes"));
+    }
     let record = match role {
         Some(role) => record.with_role(role, catalogue).map_err(StoreError::corrupt)?,
         None => record,

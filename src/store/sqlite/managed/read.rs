@@ -5,6 +5,7 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use super::{super::row::failed, ByOwner, of_owner};
 use crate::{
     clock::UnixMillis,
+    credential::Kind,
     manage::{CredentialInfo, Owner},
     principal::CredentialId,
     store::{Standing, StoreError},
@@ -101,7 +102,9 @@ pub(super) fn info_of(row: &SqliteRow, owner: &Owner) -> Result<CredentialInfo, 
         rotated_at: reader.moment("rotated_at"),
         ..CredentialInfo::new(id, owner.clone())
     };
-    Ok(CredentialInfo { damaged: reader.damaged, ..info })
+    // The schema refuses it, and so it could not be written again.
+    let lacks_rights = info.kind() == Kind::OrgKey && info.role.is_none() && info.scopes.is_none();
+    Ok(CredentialInfo { damaged: reader.damaged || lacks_rights, ..info })
 }
 
 pub(super) async fn credential(
