@@ -13,12 +13,12 @@
 #[path = "support/pg.rs"]
 mod pg;
 
-use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection, PgConnection, postgres::PgPoolOptions};
 use tower_api_key::{
     principal::Catalogue,
     secret::Digest,
     store::{
-        Credential, CredentialStore, Lookup, PostgresStore, Record, StoreAdmin,
+        Change, Credential, CredentialStore, Feed, FeedEvent, Lookup, PostgresStore, Record, StoreAdmin,
         postgres::{BrokenAssumption, SetupError},
     },
 };
@@ -42,14 +42,17 @@ impl Fixture {
 
     /// The schema is there, and nothing in it.
     fn empty() -> Option<Self> {
-        let cluster = pg::shared()?;
+        Some(Self::empty_in(pg::shared()?))
+    }
+
+    fn empty_in(cluster: &'static pg::Cluster) -> Self {
         let fixture = Self { cluster, schema: pg::fresh_schema() };
         for role in ["owner", "service", "eraser", "reader"] {
             cluster.psql(&format!("CREATE ROLE {} LOGIN", fixture.role(role)));
         }
         let (schema, owner) = (&fixture.schema, fixture.role("owner"));
         cluster.psql(&format!("CREATE SCHEMA {schema} AUTHORIZATION {owner}"));
-        Some(fixture)
+        fixture
     }
 
     fn role(&self, name: &str) -> String {
@@ -342,4 +345,86 @@ async fn a_schema_that_a_stranger_has_a_hand_in_is_refused_before_anything_in_it
             assert_eq!(fixture.cluster.psql(&log), if made { "t" } else { "f" }, "{sql}");
         }
     }
+}
+
+/// What a stranger creates in `public`: functions and operators with the names that statements use, among them those for
+/// argument types that PostgreSQL's own have only after a conversion. Each of them fails.
+const PLANTED: &str = r"
+    DO $plant$
+    DECLARE
+        called text;
+        types  text[];
+    BEGIN
+        FOREACH called IN ARRAY regexp_split_to_array('unnest floor hashtextextended max count bool_or array_position
+            clock_timestamp make_interval pg_notify set_config current_setting pg_current_snapshot pg_snapshot_xmin
+            pg_snapshot_xmax pg_snapshot_xip pg_visible_in_snapshot pg_advisory_xact_lock pg_current_xact_id
+            pg_notification_queue_usage pg_backend_pid date_part format concat concat_ws string_agg array_to_string
+            has_database_privilege aclexplode acldefault pg_describe_object pg_get_userbyid', '\s+') LOOP
+            FOREACH types SLICE 1 IN ARRAY ARRAY[['', ''], ['text', ''], ['text[]', ''], ['bigint[]', ''], ['bool[]', ''],
+                ['numeric', ''], ['text', 'integer'], ['text', 'text'], ['bigint', 'integer']] LOOP
+                EXECUTE format('CREATE FUNCTION public.%s(%s) RETURNS SETOF text LANGUAGE plpgsql
+                    AS $f$ BEGIN RAISE ''planted''; END $f$', called, array_to_string(array_remove(types, ''), ','));
+            END LOOP;
+        END LOOP;
+        FOREACH types SLICE 1 IN ARRAY ARRAY[['numeric', 'integer'], ['bigint', 'integer'], ['smallint', 'bigint'],
+            ['text', 'text'], ['text', 'varchar'], ['varchar', 'text'], ['text', 'integer'], ['text', 'bigint'],
+            ['name', 'varchar'], ['xid8', 'bigint'], ['timestamptz', 'interval']] LOOP
+            EXECUTE format('CREATE FUNCTION public.planted(%s, %s) RETURNS numeric LANGUAGE plpgsql
+                AS $f$ BEGIN RAISE ''planted''; END $f$', types[1], types[2]);
+            FOREACH called IN ARRAY ARRAY['*', '-', '+', '=', '<>', '<', '<=', '>', '>=', '||'] LOOP
+                EXECUTE format('CREATE OPERATOR public.%s (FUNCTION = public.planted, LEFTARG = %s, RIGHTARG = %s)',
+                    called, types[1], types[2]);
+            END LOOP;
+        END LOOP;
+    END
+    $plant$";
+
+/// `public` is in everybody's search path, and up to PostgreSQL 14 everybody may create in it.
+#[cfg(feature = "testing")]
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_a_stranger_creates_in_public_is_called() {
+    let Some(cluster) = pg::Cluster::start() else { return };
+    let cluster: &'static pg::Cluster = Box::leak(Box::new(cluster));
+    cluster.psql("GRANT CREATE ON SCHEMA public TO PUBLIC; CREATE ROLE stranger LOGIN");
+    cluster.psql_as("stranger", PLANTED).unwrap();
+    assert!(cluster.psql_as("stranger", "SELECT floor(1.5) * 1000").unwrap_err().contains("planted"));
+    let make = || async {
+        let fixture = Fixture::empty_in(cluster);
+        fixture.store("owner").migrate().await.unwrap();
+        fixture.grant();
+        cluster.psql(&format!("GRANT {} TO {}", fixture.role("eraser"), fixture.role("service")));
+        fixture.store("service")
+    };
+    let service = make().await;
+    service.migrate().await.unwrap();
+    service.check().await.unwrap();
+    let mut feed = service.feed().await.unwrap();
+    service.create_organization("org_test", None).await.unwrap();
+    let told = FeedEvent::Changed(Change::Organization("org_test".into()));
+    assert_eq!(feed.next().await, Some(told));
+    service.prune(std::time::Duration::ZERO).await.unwrap();
+    tower_api_key::testing::contract::run(make).await;
+    tower_api_key::testing::contract::run_managed(make).await;
+}
+
+/// The lock of a migration is one that only the owner of the schema can take.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_advisory_lock_of_a_stranger_holds_up_a_migration() {
+    let Some(cluster) = pg::Cluster::start() else { return };
+    cluster.psql("CREATE ROLE stranger LOGIN");
+    let options = cluster.options().username("stranger");
+    let mut stranger = PgConnection::connect_with(&options).await.unwrap();
+    for schema in ["made_by_migrate", "made_before"] {
+        // Whatever an older version locked, or another tool that migrates.
+        let lock = "SELECT pg_advisory_lock(hashtextextended($1 || '_changes', 0))";
+        sqlx::query(lock).bind(schema).execute(&mut stranger).await.unwrap();
+    }
+    cluster.psql("CREATE SCHEMA made_before; COMMENT ON SCHEMA made_before IS 'it''s kept'");
+    for schema in ["made_by_migrate", "made_before"] {
+        let nodes = [cluster.unmade_store(schema), cluster.unmade_store(schema), cluster.unmade_store(schema)];
+        let [one, two, three] = nodes.each_ref().map(PostgresStore::migrate);
+        let all = async { tokio::try_join!(one, two, three) };
+        tokio::time::timeout(std::time::Duration::from_secs(30), all).await.expect("nothing is waited for").unwrap();
+    }
+    assert_eq!(cluster.psql("SELECT obj_description('made_before'::regnamespace, 'pg_namespace')"), "it's kept");
 }

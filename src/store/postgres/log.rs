@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::{
-    Connection as _, PgConnection, PgPool, Row,
+    Connection as _, Executor, PgConnection, PgPool, Row,
     postgres::{PgListener, PgPoolOptions, PgRow},
 };
 use tokio::{
@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    PostgresStore,
+    PostgresStore, SET_SEARCH_PATH,
     check::{BrokenAssumption, Report},
     pooler,
     setup::newest,
@@ -176,7 +176,10 @@ impl Connection {
 /// A pool of one, since a listener wants a pool: with the options that the service's pool has now.
 async fn listen(pool: &PgPool, channel: &str) -> Result<PgListener, sqlx::Error> {
     let options = (*pool.connect_options()).clone().application_name(channel);
-    let own = PgPoolOptions::new().max_connections(1).test_before_acquire(false).connect_lazy_with(options);
+    let own = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
+    let own =
+        own.after_connect(|connection, _| Box::pin(async move { connection.execute(SET_SEARCH_PATH).await.map(drop) }));
+    let own = own.connect_lazy_with(options);
     let mut listener = PgListener::connect_with(&own).await?;
     listener.eager_reconnect(false); // to notice is our work
     listener.listen(channel).await?;

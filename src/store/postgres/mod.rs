@@ -47,6 +47,16 @@
 //!
 //! `synchronous_commit = off` needs no care: the log's triggers switch it on for the transaction.
 //!
+//! # The search path
+//!
+//! The schema is written into every statement. Whatever else a statement names is PostgreSQL's own:
+//! transactions of the store, and the connection of a feed, set `search_path` to `pg_catalog`, so
+//! that nothing that a stranger creates in `public` is called. A lookup and
+//! [`is_descendant_of`](super::OrgTree::is_descendant_of) run outside of a transaction. They
+//! compare values whose types are exactly those of PostgreSQL's operators, which PostgreSQL prefers
+//! to those of other schemas unless the pool's `search_path` names such a schema before
+//! `pg_catalog`: do not do that.
+//!
 //! # Poolers
 //!
 //! | PgBouncer's `pool_mode` | |
@@ -142,11 +152,18 @@ pub use setup::SetupError;
 ///
 /// Bitmaps read all that an owner has and sort it, which the planner prefers where it expects that to be little. Without them
 /// the rows come in the order of an index, and only as many as are asked for.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+///
+/// Names without a schema are looked for in `pg_catalog` alone: in `public`, which is in the path of most roles, a stranger
+/// may have created a function or an operator whose argument types fit better.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = pg_catalog, pg_temp; \
     SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '8s'; SET LOCAL enable_bitmapscan = off";
 
-/// How a migration begins. It may take long, but waits for a lock on a table only as long as requests can wait behind it.
-const BEGIN_MIGRATION: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0";
+/// How a migration begins. It waits a minute for that of another node. It may take long itself, but waits for a lock on a table only as long as requests can wait behind it.
+const BEGIN_MIGRATION: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+    SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = 0";
+
+/// The same for a connection that nobody else uses.
+const SET_SEARCH_PATH: &str = "SET search_path = pg_catalog, pg_temp";
 
 /// How many rows of the log one transaction removes.
 const PRUNED_AT_ONCE: i64 = 10_000;

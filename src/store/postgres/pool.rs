@@ -112,13 +112,7 @@ impl PostgresStore {
 
     /// Reads what has a name of its own.
     pub(super) async fn read(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, StoreError> {
-        in_time(async {
-            let mut held = self.connection(Purpose::Prompt).await?;
-            let rows = query.fetch_all(held.connection()?).await.map_err(failed)?;
-            held.release();
-            Ok(rows)
-        })
-        .await
+        self.transact(Purpose::Prompt, async |db| query.fetch_all(db).await.map_err(failed)).await
     }
 
     async fn connection(&self, purpose: Purpose) -> Result<Held, StoreError> {

@@ -1,8 +1,10 @@
 //! Before any request: the schema is made, and everything that requests will need is tried once.
 
 use sqlx::{
-    AssertSqlSafe, Connection, PgConnection, PgExecutor, Row,
+    AssertSqlSafe, Connection, PgConnection, PgExecutor, Postgres, Row,
     migrate::{MigrateError, Migrator},
+    postgres::{PgArguments, PgRow},
+    query::Query,
 };
 
 use super::{
@@ -114,13 +116,14 @@ impl PostgresStore {
     /// [`SetupError`]; also what [`check`](Self::check) finds.
     pub async fn migrate(&self) -> Result<(), SetupError> {
         self.refuse_pooler().await?;
-        let report = self.trust(&self.pool).await?;
+        let report = self.trusted_report().await?;
         if self.version().await?.is_none_or(|found| found < newest()) {
             self.run_migrations().await?;
         } else if report.other_owner.is_none() && self.has_foreign_log().await? {
-            self.statements.empty_log.query().execute(&self.pool).await.map_err(SetupError::of)?;
+            let empty = self.statements.empty_log.query();
+            self.ask(async |db| empty.execute(db).await.map_err(SetupError::of)).await?;
         }
-        let report = self.trust(&self.pool).await?;
+        let report = self.trusted_report().await?;
         self.prove(report).await
     }
 
@@ -134,7 +137,7 @@ impl PostgresStore {
     /// [`SetupError`]; [`SetupError::BrokenAssumptions`] names all that do not hold.
     pub async fn check(&self) -> Result<(), SetupError> {
         self.refuse_pooler().await?;
-        let report = self.trust(&self.pool).await?;
+        let report = self.trusted_report().await?;
         self.prove(report).await
     }
 
@@ -144,7 +147,7 @@ impl PostgresStore {
         let mut broken = report.broken;
         // A newer version's functions may be other ones.
         broken.retain(|broken| !(newer && matches!(broken, BrokenAssumption::Function { .. })));
-        let row = self.statements.log_facts.query().fetch_one(&self.pool).await.map_err(SetupError::of)?;
+        let row = self.ask_one(self.statements.log_facts.query()).await?;
         match row.try_get(0).map_err(SetupError::of)? {
             1 => {}
             rows => broken.push(BrokenAssumption::Horizon { rows }),
@@ -163,7 +166,7 @@ impl PostgresStore {
             Some(found) if found == known => Ok(false),
             Some(found) if found > known => {
                 let query = self.statements.is_compatible.query().bind(known);
-                let row = query.fetch_one(&self.pool).await.map_err(SetupError::of)?;
+                let row = self.ask_one(query).await?;
                 let compatible: bool = row.try_get(0).map_err(SetupError::of)?;
                 if compatible { Ok(true) } else { Err(SetupError::UnknownSchema(NewerSchema { found, known }.into())) }
             }
@@ -181,15 +184,37 @@ impl PostgresStore {
         let keys = self.by_owner.of_kind(Kind::OrgKey);
         let issued = keys.issued_under.query().bind("").bind("");
         let events = keys.events.query().bind("").bind(0_i64).bind(1_i64);
-        for query in [key, token, tree, log, issued, events] {
-            query.fetch_optional(&self.pool).await.map_err(SetupError::of)?;
-        }
-        Ok(())
+        self.ask(async |db| {
+            for query in [key, token, tree, log, issued, events] {
+                query.fetch_optional(&mut *db).await.map_err(SetupError::of)?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn has_foreign_log(&self) -> Result<bool, SetupError> {
-        let row = self.statements.log_facts.query().fetch_one(&self.pool).await.map_err(SetupError::of)?;
+        let row = self.ask_one(self.statements.log_facts.query()).await?;
         row.try_get(1).map_err(SetupError::of)
+    }
+
+    /// Asks the database in a transaction that begins as all of the store do.
+    async fn ask<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, SetupError>,
+    ) -> Result<T, SetupError> {
+        let mut transaction = self.pool.begin_with(super::BEGIN).await.map_err(SetupError::of)?;
+        let done = work(&mut transaction).await?;
+        transaction.commit().await.map_err(SetupError::of)?;
+        Ok(done)
+    }
+
+    async fn ask_one(&self, query: Query<'_, Postgres, PgArguments>) -> Result<PgRow, SetupError> {
+        self.ask(async |db| query.fetch_one(db).await.map_err(SetupError::of)).await
+    }
+
+    async fn trusted_report(&self) -> Result<Report, SetupError> {
+        self.ask(async |db| self.trust(db).await).await
     }
 
     /// Before any prepared statement, which such a pooler may lose.
@@ -204,7 +229,7 @@ impl PostgresStore {
 
     /// The newest migration that was run; `None` without the table of migrations.
     async fn version(&self) -> Result<Option<i64>, SetupError> {
-        self.version_in(&self.pool).await
+        self.ask(async |db| self.version_in(db).await).await
     }
 
     pub(super) async fn version_in(&self, db: impl PgExecutor<'_>) -> Result<Option<i64>, SetupError> {
@@ -215,32 +240,62 @@ impl PostgresStore {
         }
     }
 
+    /// Makes the migrations of others wait until the transaction ends. Makes the schema if it is not there: another node
+    /// that does so at the same time waits for this one, and then finds that it has been made.
+    ///
+    /// Locks the schema itself, by a comment on it that stays as it is, which only its owner may do. An advisory lock
+    /// could be held by anybody.
+    async fn be_alone(&self, transaction: &mut PgConnection) -> Result<(), SetupError> {
+        let schema = self.schema.as_str();
+        // Not `IF NOT EXISTS` alone, which asks for the right to create before it looks.
+        let there = sqlx::query("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1").bind(schema);
+        if there.fetch_optional(&mut *transaction).await.map_err(SetupError::of)?.is_none() {
+            let create = AssertSqlSafe(format!("SAVEPOINT creation; CREATE SCHEMA \"{schema}\""));
+            match sqlx::raw_sql(create).execute(&mut *transaction).await {
+                Ok(_) => return Ok(()),
+                Err(error) if is_taken(&error) => {
+                    let undo = sqlx::raw_sql("ROLLBACK TO SAVEPOINT creation");
+                    undo.execute(&mut *transaction).await.map_err(SetupError::of)?;
+                }
+                Err(error) => return Err(SetupError::of(error)),
+            }
+        }
+        if let Some(owner) = self.trust(&mut *transaction).await?.other_owner {
+            return Err(SetupError::BrokenAssumptions(vec![BrokenAssumption::ForeignOwner { owner }]));
+        }
+        let lock = AssertSqlSafe(LOCK_SCHEMA.replace("$schema", schema));
+        sqlx::raw_sql(lock).execute(transaction).await.map(drop).map_err(SetupError::of)
+    }
+
     async fn run_migrations(&self) -> Result<(), SetupError> {
         let schema = self.schema.as_str();
         let mut migrator = Migrator::with_migrations(MIGRATIONS.iter().cloned().collect());
         migrator.dangerous_set_table_name(format!("\"{schema}\"._migrations"));
         migrator.set_locking(false); // its lock would outlive a transaction that fails; ours goes with it
         let mut transaction = self.pool.begin_with(super::BEGIN_MIGRATION).await.map_err(SetupError::of)?;
-        let lock = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
-        sqlx::query(lock).bind(self.schema.channel()).execute(&mut *transaction).await.map_err(SetupError::of)?;
-        // Not `IF NOT EXISTS` alone, which asks for the right to create before it looks.
-        let there = sqlx::query("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1").bind(schema);
-        if there.fetch_optional(&mut *transaction).await.map_err(SetupError::of)?.is_none() {
-            let create = AssertSqlSafe(format!("CREATE SCHEMA \"{schema}\""));
-            sqlx::raw_sql(create).execute(&mut *transaction).await.map_err(SetupError::of)?;
-        }
-        let report = self.trust(&mut *transaction).await?;
-        if let Some(owner) = report.other_owner {
-            return Err(SetupError::BrokenAssumptions(vec![BrokenAssumption::ForeignOwner { owner }]));
-        }
-        // The migrations name no schema. Temporary tables come last: they must not stand in front
-        // of ours.
+        self.be_alone(&mut transaction).await?;
+        // The migrations name no schema, and create what they create in the first one of the path. `pg_catalog` comes
+        // before it unless it is named. Temporary tables come last: they must not stand in front of ours.
         let path = AssertSqlSafe(format!("SET LOCAL search_path TO \"{schema}\", pg_temp; {}", super::LIMIT_LOCKS));
         sqlx::raw_sql(path).execute(&mut *transaction).await.map_err(SetupError::of)?;
         migrator.run_direct(None, &mut *transaction, false).await.map_err(SetupError::of_migration)?;
         sqlx::raw_sql(REVOKE).execute(&mut *transaction).await.map_err(SetupError::of)?;
         transaction.commit().await.map_err(SetupError::of)
     }
+}
+
+/// Says of the schema what is said of it already. A name of a schema needs no quotes in a string.
+const LOCK_SCHEMA: &str = "DO $$
+    BEGIN
+        EXECUTE format('COMMENT ON SCHEMA %I IS %L', '$schema',
+            obj_description(to_regnamespace('\"$schema\"'), 'pg_namespace'));
+    END
+    $$";
+
+/// Whether a schema of the name was made just now.
+fn is_taken(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|told| told.code());
+    matches!(code.as_deref(), Some("23505" | "42P06"))
 }
 
 /// What PUBLIC has by default, or by the owner's default privileges. A stranger who may use the
