@@ -250,3 +250,27 @@ async fn a_feed_cannot_begin_where_there_is_no_log() {
     let error = cluster.unmade_store(&pg::fresh_schema()).feed().await.unwrap_err();
     assert_eq!(error.code(), "store_unavailable");
 }
+
+/// Anybody who may connect can fill the server's queue of notifications, after which nothing that notifies can commit.
+#[tokio::test]
+async fn changes_are_committed_and_told_while_the_queue_of_notifications_is_nearly_full() {
+    let Some(cluster) = pg::Cluster::start() else { return };
+    let (store, schema) = store_in(&cluster).await;
+    let mut feed = store.feed().await.unwrap();
+    // What the server says when somebody has filled 6 of its 8 GB.
+    cluster.psql(
+        "CREATE OR REPLACE FUNCTION pg_catalog.pg_notification_queue_usage() RETURNS float8 LANGUAGE sql
+        AS 'SELECT 0.75::float8'",
+    );
+    let refused = store.check().await.unwrap_err();
+    assert!(refused.to_string().contains("queue of notifications"), "{refused}");
+    let mut listener = sqlx::postgres::PgListener::connect_with(&cluster.pool()).await.unwrap();
+    let channels: Vec<String> =
+        sqlx::query_scalar("SELECT nspname || '_changes' FROM pg_namespace").fetch_all(&cluster.pool()).await.unwrap();
+    listener.listen_all(channels.iter().map(String::as_str)).await.unwrap();
+    // Sessions that were there before may have planned with the old one.
+    cluster.psql(&format!("INSERT INTO {schema}.users (id) VALUES ('user_new')"));
+    sqlx::query("NOTIFY public_changes").execute(&cluster.pool()).await.unwrap();
+    assert_eq!(listener.recv().await.unwrap().channel(), "public_changes", "the first that is heard");
+    assert_eq!(next(&mut feed).await, user("user_new"));
+}

@@ -14,13 +14,16 @@ CREATE TABLE compatibility (
 
 -- Makes the commit durable, whatever the role or the database says of `synchronous_commit`, and
 -- wakes the followers. A transaction that is to be prepared (PREPARE TRANSACTION) cannot notify: it
--- sets `tower_api_key.notify` to off, and followers find its rows when they next read the log.
+-- sets `tower_api_key.notify` to off, and followers find its rows when they next read the log. So they
+-- do when the server's queue of notifications is more than half full: anybody who may connect can fill
+-- it, and no transaction that notifies can commit once it is full.
 CREATE FUNCTION announce(channel text) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF current_setting('synchronous_commit') = 'off' THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
-    IF current_setting('tower_api_key.notify', true) IS DISTINCT FROM 'off' THEN
+    IF current_setting('tower_api_key.notify', true) IS DISTINCT FROM 'off'
+        AND pg_notification_queue_usage() <= 0.5 THEN
         PERFORM pg_notify(channel, '');
     END IF;
 END

@@ -56,6 +56,7 @@ UNION ALL SELECT 'encoding', pg_catalog.current_setting('server_encoding'), NULL
     WHERE pg_catalog.current_setting('server_encoding') <> 'UTF8'
 UNION ALL SELECT 'durability', name, NULL, NULL FROM pg_catalog.pg_settings
     WHERE name IN ('fsync', 'full_page_writes') AND setting <> 'on'
+UNION ALL SELECT 'queue', NULL, NULL, NULL WHERE pg_catalog.pg_notification_queue_usage() > 0.5::pg_catalog.float8
 UNION ALL SELECT 'owner', pg_catalog.pg_get_userbyid(n.nspowner)::text,
     pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE')::text, NULL
     FROM ours n, me WHERE n.nspowner <> me.oid

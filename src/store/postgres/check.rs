@@ -121,6 +121,13 @@ pub enum BrokenAssumption {
         /// `fsync` or `full_page_writes`.
         setting: Box<str>,
     },
+    /// The server's queue of notifications is more than half full, because a session that listens has been in one
+    /// transaction for long. Changes are not notified until that is put right: followers read the log every 2 s.
+    #[error(
+        "the server's queue of notifications is more than half full: find who holds it up in the \
+         server's log, or the oldest transaction in pg_stat_activity, and end that session"
+    )]
+    NotificationQueue,
     /// A pooler assigns server connections per transaction or statement, as PgBouncer's transaction
     /// mode does. Prepared statements then fail at random, and notifications are lost.
     #[error(
@@ -226,6 +233,7 @@ impl Report {
             "public" => B::PublicRight { object: first, right: second },
             "row security" => B::RowSecurity { table: first },
             "encoding" => B::Encoding { encoding: first },
+            "queue" => B::NotificationQueue,
             "durability" => B::NotDurable { setting: first },
             "foreign trigger" => B::ForeignTrigger { table: first, trigger: second, owner: third },
             _ => trigger(schema, first, second, &third),

@@ -29,7 +29,10 @@
 //! schemas in the database. A role that may not has to trust the owner of the schema, so give
 //! `CREATE` on the database to nobody whom you do not trust. Whoever may connect to the database
 //! can notify the log's channel; that costs each follower at most 50 readings of the log per
-//! second, and changes nothing else.
+//! second. They can also fill the server's queue of notifications. Once it is more than half full,
+//! changes are no longer notified, so that they can be committed; followers find them when they
+//! next read the log, 2 s after the last time. A transaction of somebody else's that notifies
+//! cannot commit while the queue is full.
 //!
 //! # What the store relies on
 //!
@@ -42,6 +45,7 @@
 //! | no row-level security on any table | a good key could be unknown, the feed silent | disable it |
 //! | every trigger of the log is there and `ENABLE ALWAYS` | changes would not be logged; the feed is lost until then | the statement in the error. `pg_restore --disable-triggers` leaves them otherwise |
 //! | `fsync` and `full_page_writes` are on | a crash could undo a revocation | switch them on, or [`danger_allow_lost_commits`](PostgresStore::danger_allow_lost_commits) |
+//! | the server's queue of notifications is at most half full | followers hear of a change up to 2 s later | end the session that holds it up |
 //! | one server process for each connection | prepared statements fail, notifications are lost | a pooler's session mode |
 //! | the log is one of this cluster | each prune would empty every cache | `migrate` as the owner empties it |
 //!
