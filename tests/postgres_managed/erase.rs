@@ -3,6 +3,7 @@
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tower_api_key::{
     clock::UnixMillis,
+    credential::Kind,
     manage::{Action, Event, Owner, Who},
     store::{ManagedStore, StoreAdmin, StoreError, Use, WriteError},
 };
@@ -162,4 +163,33 @@ async fn a_removal_that_fails_has_changed_nothing() {
     assert_eq!(fixture.everything(), before);
     locked.rollback().await.unwrap();
     fixture.store.delete_user(USER).await.unwrap();
+}
+
+/// A use that is recorded at the same time comes before the removal, or finds nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_use_that_is_recorded_during_the_removal_outlives_the_person() {
+    let Some(fixture) = Fixture::make().await else { return };
+    let store = &fixture.store;
+    for round in 0..40 {
+        let person = format!("person-{round}");
+        store.create_user(&person).await.unwrap();
+        lived(&fixture, &person).await;
+        fixture.psql(&format!(
+            "DELETE FROM uses; DELETE FROM owner_turns; UPDATE credentials SET rotated_to = 'next', rotated_at = 1
+            WHERE user_id = '{person}'"
+        ));
+        let id = format!("token-of-{person}");
+        let used = [Use { kind: Kind::PersonalToken, id: id.as_str().into(), at: UnixMillis(9), after_rotation: true }];
+        let record = || async { store.record_uses(&used).await.map(drop) };
+        let (removed, one, two, three) = tokio::join!(store.delete_user(&person), record(), record(), record());
+        removed.unwrap();
+        for recorded in [one, two, three] {
+            recorded.unwrap();
+        }
+        let left = format!(
+            "SELECT (SELECT count(*) FROM uses) + (SELECT count(*) FROM owner_turns WHERE id = '{person}')
+                + (SELECT count(*) FROM events WHERE user_id = '{person}')"
+        );
+        assert_eq!(fixture.psql(&left), "0", "{person}");
+    }
 }

@@ -157,6 +157,12 @@ statements! {
             AS e (at, action, organization_id, user_id, credential_id, related_id, by_sort, by_id, by_user, origin, place)
         ORDER BY e.place
         RETURNING number";
+    /// Holds the people whose tokens these are, so that nobody is erased before what is written of them.
+    hold_users = "
+        SELECT u.id FROM $$.users u WHERE u.id IN (
+            SELECT c.user_id FROM unnest($1::text[], $2::text[]) AS n (kind, id)
+                JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id
+        ) ORDER BY u.id FOR KEY SHARE";
     /// A row for each credential that has none, with the least moment that there is.
     begin_uses = "
         INSERT INTO $$.uses (kind, id, at)
@@ -194,16 +200,12 @@ statements! {
             WHERE c.user_id = $1 ORDER BY u.kind, u.id FOR UPDATE OF u
         )
         DELETE FROM $$.uses u USING held WHERE u.kind = held.kind AND u.id = held.id";
-    /// Those that came meanwhile. Whoever records one more just now is not waited for, which could wait for us.
-    erase_later_uses = "
-        WITH held AS (SELECT id FROM $$.uses WHERE kind = 'pat' AND id = ANY ($1) FOR UPDATE SKIP LOCKED)
-        DELETE FROM $$.uses u USING held WHERE u.kind = 'pat' AND u.id = held.id";
     /// Keeps everybody else from referring to the person.
     lock_user = "SELECT 1 FROM $$.users WHERE id = $1 FOR UPDATE";
     erase_turn = "DELETE FROM $$.owner_turns WHERE kind = 'pat' AND id = $1";
     erase_tokens = "
         WITH held AS (SELECT id FROM $$.credentials WHERE user_id = $1 ORDER BY id FOR UPDATE)
-        DELETE FROM $$.credentials c USING held WHERE c.kind = 'pat' AND c.id = held.id RETURNING c.id";
+        DELETE FROM $$.credentials c USING held WHERE c.kind = 'pat' AND c.id = held.id";
     /// The memberships go with the person.
     erase_user = "DELETE FROM $$.users WHERE id = $1";
     /// A row when there are more than $2 events of a person $1, or of what they did to others.

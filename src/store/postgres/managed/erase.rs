@@ -11,7 +11,7 @@ use crate::{
         postgres::{
             PostgresStore,
             pool::Purpose,
-            row::{failed, get},
+            row::failed,
             storable,
         },
     },
@@ -31,13 +31,12 @@ impl PostgresStore {
         }
         self.transact(Purpose::Prompt, async |db| {
             let sql = &self.statements;
-            sql.erase_uses.query().bind(id).execute(&mut *db).await.map_err(failed)?;
+            // First: whoever writes of the person holds this row too, and has committed or finds nobody.
             let found = sql.lock_user.query().bind(id).fetch_optional(&mut *db).await.map_err(failed)?;
             found.ok_or_else(|| UnknownUser(id.into()))?;
+            sql.erase_uses.query().bind(id).execute(&mut *db).await.map_err(failed)?;
             sql.erase_turn.query().bind(id).execute(&mut *db).await.map_err(failed)?;
-            let tokens = sql.erase_tokens.query().bind(id).fetch_all(&mut *db).await.map_err(failed)?;
-            let tokens = tokens.iter().map(|row| get(row, "id")).collect::<Result<Vec<String>, _>>()?;
-            sql.erase_later_uses.query().bind(tokens).execute(&mut *db).await.map_err(failed)?;
+            sql.erase_tokens.query().bind(id).execute(&mut *db).await.map_err(failed)?;
             while self.erase_events(db, id, &pseudonym).await? > 0 {}
             sql.erase_user.query().bind(id).execute(db).await.map_err(failed)?;
             Ok(())

@@ -50,12 +50,14 @@ impl PostgresStore {
         .await
     }
 
-    /// Makes a row for each credential that has none, and locks what is to be written.
+    /// Holds the owners of tokens first, as whoever removes a person does. Makes a row for each credential that has none, and locks what is to be written.
     async fn lock_due(&self, db: &mut PgConnection, uses: &[&Use]) -> Result<Due, StoreError> {
         let kinds: Vec<_> = uses.iter().map(|used| used.kind.as_str()).collect();
         let ids: Vec<_> = uses.iter().map(|used| used.id.as_str()).collect();
         let at: Vec<_> = uses.iter().map(|used| used.at.0).collect();
         let after_rotation: Vec<_> = uses.iter().map(|used| used.after_rotation).collect();
+        let hold = self.statements.hold_users.query().bind(&kinds).bind(&ids);
+        hold.execute(&mut *db).await.map_err(failed)?;
         let begin = self.statements.begin_uses.query().bind(&kinds).bind(&ids);
         begin.execute(&mut *db).await.map_err(failed)?;
         let lock = self.statements.lock_due_uses.query().bind(kinds).bind(ids).bind(at).bind(after_rotation);
