@@ -450,3 +450,16 @@ async fn a_storm_of_changes_does_not_hold_up_a_revocation() {
         }
     }
 }
+
+/// What is ended is told to the caller, whoever holds the turn.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_are_ended_and_named_though_the_turn_cannot_be_had() {
+    let Some(fixture) = Fixture::make().await else { return };
+    for (owner, _) in owners() {
+        fixture.insert(info(&owner, "k")).await;
+        let locked = in_transaction(&fixture, "SELECT FROM owner_turns FOR UPDATE").await;
+        let ended = fixture.store.end(&ending(&owner, EndTarget::All)).await.unwrap();
+        assert_eq!(ended, [CredentialId::from("k")]);
+        finish(locked, "ROLLBACK").await;
+    }
+}

@@ -118,7 +118,7 @@
 //!
 //! Whatever issues or changes credentials of an owner locks the owner's row in `owner_turns`, so that a cap is exact. It also
 //! locks the rows of the actor, whose revocation therefore comes before or after it. To end credentials locks nothing but their
-//! own rows; to end all of an owner does so at once, and then once more in the owner's turn. An administrator's open
+//! own rows; to end all of an owner does so at once, and then once more in the owner's turn, or without it where it cannot be had. An administrator's open
 //! transaction holds up what needs the same rows, for five seconds.
 
 mod admin;

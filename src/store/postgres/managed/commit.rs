@@ -31,7 +31,7 @@ impl PostgresStore {
             if self.try_commit(commit).await? {
                 return Ok(());
             }
-            self.make_turn(&commit.owner, Purpose::Ordinary).await?;
+            self.make_turn(&commit.owner).await?;
         }
         Err(Changed)
     }
@@ -63,9 +63,9 @@ impl PostgresStore {
     }
 
     /// Makes an owner who exists able to take turns.
-    pub(super) async fn make_turn(&self, owner: &Owner, purpose: Purpose) -> Result<(), WriteError> {
+    async fn make_turn(&self, owner: &Owner) -> Result<(), WriteError> {
         let make = self.by_owner.of_kind(owner.kind()).make_turns.query().bind(vec![owner.id()]);
-        self.transact(purpose, async |db| Ok(make.execute(db).await.map(drop).map_err(failed)?)).await
+        self.transact(Purpose::Ordinary, async |db| Ok(make.execute(db).await.map(drop).map_err(failed)?)).await
     }
 
     async fn insert(&self, db: &mut PgConnection, owner: &Owner, new: &Insert) -> Result<(), WriteError> {

@@ -5,7 +5,7 @@
 
 use sqlx::{PgConnection, postgres::PgRow};
 
-use super::commit::tell;
+use super::commit::{take_turns, tell};
 use crate::{
     credential::Kind,
     principal::CredentialId,
@@ -29,26 +29,33 @@ impl PostgresStore {
     }
 
     /// At once what there is, whoever holds up the owner's turn. Then, in the owner's turn, what was issued by commits that
-    /// were under way; those that come later find their actor revoked.
+    /// were under way. Where the turn cannot be had: what those that were ended had issued, which is there now, since each
+    /// commit holds its actor. What others are issuing meanwhile comes after the end of all.
+    ///
+    /// Once the first sweep has happened, nothing that fails takes its ids from the caller.
     async fn end_all(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
         let mut ended = self.sweep(ending, None).await?;
-        if storable(ending.owner.id()) {
-            self.make_turn(&ending.owner, Purpose::Prompt).await?;
-            let later = self.transact(Purpose::Prompt, async |db| {
-                let owners = vec![ending.owner.id()];
-                self.by_owner
-                    .of_kind(ending.owner.kind())
-                    .take_turns
-                    .query()
-                    .bind(owners)
-                    .execute(&mut *db)
-                    .await
-                    .map_err(failed)?;
-                self.end_now(db, ending, None).await
-            });
-            ended.extend(later.await?);
-        }
+        let later = match self.sweep_in_turn(ending).await {
+            Ok(later) => later,
+            Err(_) => {
+                let again = self.transact(Purpose::Prompt, async |db| self.end_now(db, ending, None).await);
+                again.await.unwrap_or_default()
+            }
+        };
+        ended.extend(later);
         Ok(ended)
+    }
+
+    async fn sweep_in_turn(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
+        if !storable(ending.owner.id()) {
+            return Ok(Vec::new());
+        }
+        let sql = self.by_owner.of_kind(ending.owner.kind());
+        self.transact(Purpose::Prompt, async |db| {
+            take_turns(db, sql, vec![ending.owner.id()]).await?;
+            self.end_now(db, ending, None).await
+        })
+        .await
     }
 
     /// Ends one credential, or all that there are.
