@@ -8,12 +8,7 @@ use crate::{
         StoreError,
         WriteError::{self, UnknownUser},
         admin::erased_user,
-        postgres::{
-            PostgresStore,
-            pool::Purpose,
-            row::failed,
-            storable,
-        },
+        postgres::{PostgresStore, pool::Purpose, row::failed, storable},
     },
 };
 
