@@ -122,6 +122,7 @@ impl PostgresStore {
     }
 }
 
+/// On the heap: what a transaction keeps would otherwise be a part of each caller's future, and of theirs.
 async fn in_time<T, E: From<StoreError>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    timeout(DEADLINE, work).await.unwrap_or_else(|_| Err(StoreError::TimedOut(DEADLINE).into()))
+    timeout(DEADLINE, Box::pin(work)).await.unwrap_or_else(|_| Err(StoreError::TimedOut(DEADLINE).into()))
 }
