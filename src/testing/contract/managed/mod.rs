@@ -14,7 +14,7 @@ mod strangers;
 
 use std::sync::Arc;
 
-use super::{Breach, Claim, ORG, OTHER_ORG, USER, claim, report};
+use super::{Breach, Claim, ORG, OTHER_ORG, USER, claim, on_heap, report};
 use crate::{
     clock::{Clock, UnixMillis},
     credential::{Kind, Presented, TokenFormat},
@@ -43,8 +43,8 @@ where
 {
     macro_rules! claims {
         ($($room:ident :: $claim:ident)+) => {
-            $(report(stringify!($claim), match Site::furnish(make().await).await {
-                Ok(site) => $room::$claim(&site).await,
+            $(report(stringify!($claim), match on_heap(|| async { Site::furnish(make().await).await }).await {
+                Ok(site) => on_heap(|| $room::$claim(&site)).await,
                 Err(breach) => Err(breach),
             });)+
         };
