@@ -318,3 +318,51 @@ async fn a_strangers_notifications_cost_a_bounded_number_of_readings() {
     // The store itself has read the table at its start.
     assert!(readings <= most + 10, "{readings} readings, at most {most} were due");
 }
+
+#[tokio::test]
+async fn a_table_that_is_not_as_the_migrations_make_it_is_named() {
+    let Some(cluster) = pg::shared() else { return };
+    let (store, schema) = store_in(cluster).await;
+    let cases = [
+        ("rule", "changes", "CREATE RULE mute AS ON INSERT TO changes DO INSTEAD NOTHING", "DROP RULE mute ON changes"),
+        (
+            "rule",
+            "credentials",
+            "CREATE RULE mute AS ON UPDATE TO credentials DO INSTEAD NOTHING",
+            "DROP RULE mute ON credentials",
+        ),
+        ("UNLOGGED", "changes", "ALTER TABLE changes SET UNLOGGED", "ALTER TABLE changes SET LOGGED"),
+        ("UNLOGGED", "memberships", "ALTER TABLE memberships SET UNLOGGED", "ALTER TABLE memberships SET LOGGED"),
+        (
+            "trigger",
+            "changes",
+            "CREATE FUNCTION mute() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+             CREATE TRIGGER mute BEFORE INSERT ON changes FOR EACH ROW EXECUTE FUNCTION mute()",
+            "DROP FUNCTION mute() CASCADE",
+        ),
+        (
+            "default",
+            "changes",
+            "ALTER TABLE changes ALTER xid SET DEFAULT '3'",
+            "ALTER TABLE changes ALTER xid SET DEFAULT pg_current_xact_id()",
+        ),
+        (
+            "unique index",
+            "credentials",
+            "ALTER INDEX credentials_token_digest RENAME TO elsewhere",
+            "ALTER INDEX elsewhere RENAME TO credentials_token_digest",
+        ),
+    ];
+    for (what, table, harm, undo) in cases {
+        cluster.psql(&format!("SET search_path TO {schema}; {harm}"));
+        let named = broken(store.check().await, what);
+        let about = |broken: &BrokenAssumption| matches!(broken, BrokenAssumption::Altered { table: of, problem } if &**of == table && problem.contains(what));
+        assert!(named.iter().any(about), "{what} of {table}: {named:?}");
+        if table == "changes" {
+            assert!(store.feed().await.is_err(), "{what}: a feed that stays silent");
+        }
+        cluster.psql(&format!("SET search_path TO {schema}; {undo}"));
+        store.check().await.unwrap();
+    }
+    drop(store.feed().await.unwrap());
+}

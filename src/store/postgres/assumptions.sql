@@ -5,7 +5,8 @@
 WITH me AS (SELECT oid FROM pg_catalog.pg_roles WHERE rolname = current_user),
 ours AS (SELECT oid, nspowner, nspacl FROM pg_catalog.pg_namespace WHERE nspname = $1),
 class AS (
-    SELECT c.oid, c.relname::text AS name, c.relowner AS owner, c.relkind, c.relacl, c.relrowsecurity, n.nspowner
+    SELECT c.oid, c.relname::text AS name, c.relowner AS owner, c.relkind::text AS kind, c.relpersistence::text AS persistence,
+        c.relacl, c.relrowsecurity, n.nspowner
     FROM pg_catalog.pg_class c JOIN ours n ON n.oid = c.relnamespace
 ),
 proc AS (
@@ -40,6 +41,19 @@ expected (name, trigger, function, type, gone, come) AS (VALUES
     ('changes', 'pruned', 'move_horizon', 8, 'gone', NULL),
     ('changes', 'altered', 'move_horizon', 16, 'gone', 'come'),
     ('changes', 'truncated', 'move_horizon', 32, NULL, NULL)
+),
+required (name, index) AS (VALUES
+    ('organizations', 'organizations_pkey'),
+    ('users', 'users_pkey'),
+    ('memberships', 'memberships_pkey'),
+    ('credentials', 'credentials_pkey'),
+    ('credentials', 'credentials_token_digest'),
+    ('credentials', 'credentials_keys_by_idempotency'),
+    ('credentials', 'credentials_tokens_by_idempotency'),
+    ('owner_turns', 'owner_turns_pkey'),
+    ('uses', 'uses_pkey'),
+    ('changes', 'changes_pkey'),
+    ('horizon', 'horizon_pkey')
 ),
 trigger AS (
     SELECT t.oid, t.xmin, t.tgenabled::text AS state, c.name, t.tgname::text AS trigger, c.nspowner, p.proowner,
@@ -79,6 +93,20 @@ UNION ALL SELECT 'public', pg_catalog.pg_describe_object('pg_catalog.pg_proc'::p
     FROM proc p, pg_catalog.aclexplode(coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))) a
     WHERE a.grantee = 0::pg_catalog.oid
 UNION ALL SELECT 'row security', name, NULL, NULL FROM class WHERE relrowsecurity
+UNION ALL SELECT 'altered', c.name, pg_catalog.concat('has the rule ', r.rulename, ', which rewrites statements: drop it'), NULL
+    FROM pg_catalog.pg_rewrite r JOIN class c ON c.oid = r.ev_class WHERE c.kind = 'r'
+UNION ALL SELECT 'altered', name, 'is UNLOGGED, and empty after a crash: ALTER TABLE ... SET LOGGED', NULL
+    FROM class WHERE kind = 'r' AND persistence <> 'p'
+UNION ALL SELECT 'altered', c.name, 'has another default for xid: ALTER COLUMN xid SET DEFAULT pg_current_xact_id()', NULL
+    FROM class c JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attname::text = 'xid'
+        LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+    WHERE c.name = 'changes' AND pg_catalog.pg_get_expr(d.adbin, d.adrelid) IS DISTINCT FROM 'pg_current_xact_id()'
+UNION ALL SELECT 'altered', r.name, pg_catalog.concat('has no valid unique index ', r.index, ': create it as the migrations do'), NULL
+    FROM required r JOIN class c ON c.name = r.name AND c.kind = 'r'
+    WHERE NOT EXISTS (
+        SELECT FROM pg_catalog.pg_index i JOIN class x ON x.oid = i.indexrelid
+        WHERE i.indrelid = c.oid AND x.name = r.index AND i.indisunique AND i.indisvalid
+    )
 UNION ALL SELECT 'function', e.function, (
         SELECT CASE WHEN p.prosecdef OR e.function = 'announce' THEN p.prosrc END FROM proc p
         WHERE p.proname = e.function
@@ -97,3 +125,6 @@ UNION ALL SELECT 'trigger', e.name, e.trigger, CASE
     FROM ours n, expected e LEFT JOIN trigger t ON t.name = e.name AND t.trigger = e.trigger
     WHERE t.oid IS NULL OR t.function <> e.function OR t.tgtype <> e.type OR NOT t.plain
         OR t.gone IS DISTINCT FROM e.gone OR t.come IS DISTINCT FROM e.come OR t.pronamespace <> n.oid OR t.state <> 'A'
+UNION ALL SELECT 'altered', t.name, pg_catalog.concat('has the trigger ', t.trigger, ', which can keep the log silent: drop it'), NULL
+    FROM trigger t WHERE t.name IN ('changes', 'horizon')
+        AND NOT EXISTS (SELECT FROM expected e WHERE e.name = t.name AND e.trigger = t.trigger)

@@ -99,6 +99,15 @@ pub enum BrokenAssumption {
         /// The role that owns the function.
         owner: Box<str>,
     },
+    /// A table of the store is not as the migrations make it: it has a rule, is not logged, lacks a unique index, or the
+    /// change log has another trigger or another default.
+    #[error("the table {table} {problem}")]
+    Altered {
+        /// The table.
+        table: Box<str>,
+        /// What is wrong with it, and what to do.
+        problem: Box<str>,
+    },
     /// The table `horizon` does not have exactly one row.
     #[error(
         "the table horizon has {rows} rows instead of one: \
@@ -178,7 +187,7 @@ impl BrokenAssumption {
     pub(super) fn silences_feed(&self) -> bool {
         match self {
             Self::Trigger { .. } | Self::Function { .. } | Self::TransactionPooler => true,
-            Self::RowSecurity { table } => matches!(&**table, "changes" | "horizon"),
+            Self::RowSecurity { table } | Self::Altered { table, .. } => matches!(&**table, "changes" | "horizon"),
             _ => false,
         }
     }
@@ -232,6 +241,7 @@ impl Report {
             "object" => B::ForeignObject { object: first, owner: second },
             "public" => B::PublicRight { object: first, right: second },
             "row security" => B::RowSecurity { table: first },
+            "altered" => B::Altered { table: first, problem: second },
             "encoding" => B::Encoding { encoding: first },
             "queue" => B::NotificationQueue,
             "durability" => B::NotDurable { setting: first },
