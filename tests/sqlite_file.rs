@@ -177,7 +177,7 @@ async fn a_file_that_was_moved_away_is_whole() {
     fs::rename(&backup, &path).unwrap();
     assert_eq!(status(&store, "good").await, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(fs::metadata(beside(&path, "-wal")).unwrap().len(), 0, "nothing that destroys the backup is beside it");
-    drop(store);
+    store.close().await;
     assert_eq!(status(&open(&moved).await, "later").await, StatusCode::OK);
 }
 
