@@ -14,6 +14,7 @@ use crate::{
     manage::LastUse,
     rejection::{JsonResponder, Messages, Presentation},
     service::AuthService,
+    store::DEFAULT_DEADLINE,
 };
 
 /// Authenticates every request to the services that it wraps.
@@ -51,7 +52,7 @@ impl<S> AuthLayer<S> {
                 format: TokenFormat::default(),
                 organization_header: HeaderName::from_static("x-anyreach-org"),
                 clock: Arc::new(SystemClock::default()),
-                deadline: Duration::from_secs(1),
+                deadline: DEFAULT_DEADLINE,
                 needs_organization: true,
                 optional: false,
                 answers_preflights: false,

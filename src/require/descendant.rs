@@ -19,7 +19,7 @@ use crate::{
     future::{Asking, ResponseFuture, Verdict},
     principal::{AcceptedScopes, OrgId, Principal},
     rejection::{Cause, JsonResponder, Presentation, RefusalBody, Responder},
-    store::{OrgTree, StoreError, guarded},
+    store::{DEFAULT_DEADLINE, OrgTree, StoreError, guarded},
 };
 
 /// Lets callers through who hold `child_organizations:manage` and whose target is the organization that they act in, or
@@ -65,7 +65,7 @@ impl RequireDescendant {
             tree: Arc::new(tree),
             target: Arc::new(target),
             accepted: Arc::new(AcceptedScopes::partner_console()),
-            deadline: Duration::from_secs(1),
+            deadline: DEFAULT_DEADLINE,
             presentation: Presentation::default(),
         }))
     }

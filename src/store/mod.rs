@@ -21,6 +21,7 @@
 mod admin;
 mod authority;
 mod cached;
+mod ending;
 mod feed;
 mod guard;
 mod ids;
@@ -43,12 +44,11 @@ pub use admin::StoreAdmin;
 pub(crate) use admin::erased_user;
 pub use authority::{ActorState, Authority, Requirements};
 pub use cached::{Cached, Monotonic, StoreReader};
+pub use ending::{EndStatus, EndTarget, Ending};
 pub use feed::{Change, Feed, FeedEvent};
-pub(crate) use guard::guarded;
+pub(crate) use guard::{DEFAULT_DEADLINE, guarded};
 pub use ids::{check_credential_id, check_organization_id, check_user_id};
-pub use managed::{
-    Alteration, Cap, Commit, EndStatus, EndTarget, Ending, Insert, ListQuery, ManagedStore, USE_GRANULARITY_MILLIS, Use,
-};
+pub use managed::{Alteration, Cap, Commit, Insert, ListQuery, ManagedStore, USE_GRANULARITY_MILLIS, Use};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, SystemClock},
-    store::guard::DEFAULT_DEADLINE,
+    store::DEFAULT_DEADLINE,
 };
 
 /// What can be set.
