@@ -34,7 +34,7 @@ fn those_of_sqlite_are_as_they_were_released() {
         &[
             (1, "b69fc80baf0a646a0a89c9fa41f0b6b261b08eec85098b18408777138d1b5210953a7b25908743c4839c99b9b346f5dc"),
             (2, "9c06c54d267a6e9b1d6a55c7dd401eede180fb75014713badd35d4b2ed5c4eb1c246012871b15b0961bf67f6fd71e6e6"),
-            (3, "dfe166fbb3146564a046a141a0b7c1d6aeb56bdcd8daf55c11650a27636ada383ddded3762495c605adb08fa2b8cfe63"),
+            (3, "a50fa63bd7022411917327d9aa8d775b89f29b07ebb6edf6ee372c4eb83e618a9853bde7f42733b152732e14fa04d7b2"),
         ],
     );
 }

@@ -33,7 +33,8 @@ pub(crate) fn key(id: &str) -> Record {
 }
 
 pub(crate) async fn next(feed: &mut PostgresFeed) -> FeedEvent {
-    timeout(EVER, feed.next()).await.expect("something is told").expect("the feed goes on")
+    let Ok(event) = timeout(EVER, feed.next()).await else { panic!("nothing is told: {feed:?}") };
+    event.expect("the feed goes on")
 }
 
 /// What is told up to and without `last`.

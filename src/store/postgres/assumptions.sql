@@ -105,7 +105,8 @@ UNION ALL SELECT 'altered', r.name, pg_catalog.concat('has no valid unique index
     FROM required r JOIN class c ON c.name = r.name AND c.kind = 'r'
     WHERE NOT EXISTS (
         SELECT FROM pg_catalog.pg_index i JOIN class x ON x.oid = i.indexrelid
-        WHERE i.indrelid = c.oid AND x.name = r.index AND i.indisunique AND i.indisvalid
+        WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid
+            AND (x.name = r.index OR i.indisprimary AND r.index = pg_catalog.concat(r.name, '_pkey'))
     )
 UNION ALL SELECT 'function', e.function, (
         SELECT CASE WHEN p.prosecdef OR e.function = 'announce' THEN p.prosrc END FROM proc p

@@ -2,11 +2,12 @@
 //! shown.
 //!
 //! By age, deleted ones lie in an index of their own. A filter may leave out most of the others
-//! too. Where it shows few, the page is sorted from the index by what ends a credential, which
-//! holds nothing but what the page may show. Where it shows many, they are likely to be among the
-//! newest, of which [a few pages](PAGES) are looked through first.
+//! too, so there are two ways to its page: to pass by the newest that it leaves out, and to sort all
+//! that it shows, from the index by what ends a credential. The first costs what is passed, the
+//! second what is shown, and nobody knows beforehand which is less. So both are counted up to a
+//! [window](WINDOW), and up to one four times as large as long as neither fits in.
 
-use sqlx::SqliteConnection;
+use sqlx::{Row, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
 use super::{
     super::row::failed,
@@ -19,23 +20,27 @@ use crate::{
     store::{ListQuery, StoreError},
 };
 
-/// How many are sorted without looking at the newest first.
-const FEW: u32 = 500;
+/// How many pages are counted at first.
+const WINDOW: u32 = 3;
 
-/// How many pages of the newest are looked through otherwise.
-const PAGES: u32 = 4;
+/// How many times as many each further time.
+const GROWTH: u32 = 4;
 
 /// As [`Filter::shows`](crate::manage::Filter::shows) says. A standing that is none of ours is in
 /// the list of all, so that it is found out.
 macro_rules! shown {
-    () => {
-        "(?3 IS NULL OR CASE c.standing
-            WHEN 'active' THEN CASE WHEN c.expires_at <= ?2 THEN 'expired' ELSE 'active' END
-            WHEN 'disabled' THEN 'disabled'
-            WHEN 'deleted' THEN 'deleted'
-        END = ?3)
-        AND (?4 IS NULL OR (c.expires_at < ?4 AND c.standing IN ('active', 'disabled', 'deleted')))
-        AND (?5 IS NULL OR max(coalesce(u.at, c.created_at), c.created_at) < ?5)"
+    ($last_use:literal) => {
+        concat!(
+            "(?3 IS NULL OR CASE c.standing
+                WHEN 'active' THEN CASE WHEN c.expires_at <= ?2 THEN 'expired' ELSE 'active' END
+                WHEN 'disabled' THEN 'disabled'
+                WHEN 'deleted' THEN 'deleted'
+            END = ?3)
+            AND (?4 IS NULL OR (c.expires_at < ?4 AND c.standing IN ('active', 'disabled', 'deleted')))
+            AND (?5 IS NULL OR max(coalesce(",
+            $last_use,
+            ", c.created_at), c.created_at) < ?5)"
+        )
     };
 }
 
@@ -62,7 +67,7 @@ macro_rules! page {
             $from,
             " LEFT JOIN tower_api_key_uses u ON u.kind = c.kind AND u.id = c.id WHERE ",
             $where,
-            shown!(),
+            shown!("u.at"),
             ordered!()
         )
     };
@@ -77,19 +82,36 @@ macro_rules! by_age {
     };
 }
 
-macro_rules! newest {
-    ($index:literal, $owned:literal) => {
-        page!(
-            concat!(
-                "(SELECT c.* FROM tower_api_key_credentials c INDEXED BY ",
-                $index,
-                " WHERE ",
-                $owned,
-                " AND c.standing <> 'deleted' AND ",
-                behind!(),
-                " ORDER BY c.created_at DESC, c.id DESC LIMIT ?9) c"
-            ),
-            ""
+macro_rules! ending {
+    ($owned:literal) => {
+        concat!(
+            $owned,
+            " AND c.standing <> 'deleted' AND c.standing IN (?9, ?10)
+            AND coalesce(c.expires_at, 9223372036854775807) BETWEEN ?11 AND ?12"
+        )
+    };
+}
+
+/// How many of the newest `?13` the filter shows, and how many it shows at all, at most `?13`. All
+/// of it is in the indexes, which hold one kind each.
+macro_rules! counts {
+    ($by_age:literal, $by_end:literal, $owned:literal) => {
+        concat!(
+            "SELECT (SELECT count(*) FROM (
+                SELECT c.kind, c.id, c.standing, c.expires_at, c.created_at
+                FROM tower_api_key_credentials c INDEXED BY ",
+            $by_age,
+            " WHERE ",
+            $owned,
+            " AND c.standing <> 'deleted' AND ",
+            behind!(),
+            " ORDER BY c.created_at DESC, c.id DESC LIMIT ?13) c WHERE ",
+            shown!("(SELECT u.at FROM tower_api_key_uses u WHERE u.kind = c.kind AND u.id = c.id)"),
+            "), (SELECT count(*) FROM (SELECT 1 FROM tower_api_key_credentials c INDEXED BY ",
+            $by_end,
+            " WHERE ",
+            ending!($owned),
+            " LIMIT ?13))"
         )
     };
 }
@@ -98,30 +120,7 @@ macro_rules! by_end {
     ($index:literal, $owned:literal) => {
         page!(
             concat!("tower_api_key_credentials c INDEXED BY ", $index),
-            concat!(
-                $owned,
-                " AND c.standing <> 'deleted' AND c.standing IN (?9, ?10)
-                AND coalesce(c.expires_at, 9223372036854775807) BETWEEN ?11 AND ?12 AND ",
-                behind!(),
-                " AND "
-            )
-        )
-    };
-}
-
-/// How many there are, at most `?6`. All of it is in the index.
-macro_rules! matching {
-    ($index:literal, $owned:literal) => {
-        concat!(
-            "SELECT count(*) FROM (
-                SELECT 1 FROM tower_api_key_credentials c INDEXED BY ",
-            $index,
-            " WHERE ",
-            $owned,
-            " AND c.standing <> 'deleted' AND c.standing IN (?2, ?3)
-                    AND coalesce(c.expires_at, 9223372036854775807) BETWEEN ?4 AND ?5
-                LIMIT ?6
-            )"
+            concat!(ending!($owned), " AND ", behind!(), " AND ")
         )
     };
 }
@@ -143,18 +142,13 @@ pub(super) const DELETED: ByOwner = ByOwner {
     ),
     user: by_age!("tower_api_key_tokens_deleted", "c.user_id = ?1 AND +c.kind = 'pat'", "= 'deleted'"),
 };
-pub(super) const NEWEST: ByOwner = ByOwner {
-    organization: newest!("tower_api_key_keys_living", "c.organization_id = ?1 AND +c.kind = 'org_key'"),
-    user: newest!("tower_api_key_tokens_living", "c.user_id = ?1 AND +c.kind = 'pat'"),
-};
 pub(super) const BY_END: ByOwner = ByOwner {
     organization: by_end!("tower_api_key_keys_by_end", "c.organization_id = ?1 AND +c.kind = 'org_key'"),
     user: by_end!("tower_api_key_tokens_by_end", "c.user_id = ?1 AND +c.kind = 'pat'"),
 };
-
-pub(super) const MATCHING: ByOwner = ByOwner {
-    organization: matching!("tower_api_key_keys_by_end", "c.organization_id = ?1 AND +c.kind = 'org_key'"),
-    user: matching!("tower_api_key_tokens_by_end", "c.user_id = ?1 AND +c.kind = 'pat'"),
+pub(super) const COUNTS: ByOwner = ByOwner {
+    organization: counts!("tower_api_key_keys_living", "tower_api_key_keys_by_end", "c.organization_id = ?1"),
+    user: counts!("tower_api_key_tokens_living", "tower_api_key_tokens_by_end", "c.user_id = ?1"),
 };
 
 pub(super) async fn credentials(
@@ -162,33 +156,65 @@ pub(super) async fn credentials(
     owner: &Owner,
     query: &ListQuery,
 ) -> Result<Vec<CredentialInfo>, StoreError> {
-    match (query.filter.state, query.filter.expiring_before) {
-        (Some(State::Deleted), _) => page(db, &DELETED, owner, query, Narrowing::None).await,
-        (None, None) => page(db, &LIVING, owner, query, Narrowing::None).await,
-        _ => filtered(db, owner, query).await,
-    }
+    let statement = match (query.filter.state, query.filter.expiring_before) {
+        (Some(State::Deleted), _) => &DELETED,
+        (None, None) => &LIVING,
+        _ => cheaper(db, owner, query).await?,
+    };
+    let rows = bind(statement, owner, query, 0).fetch_all(db).await.map_err(failed)?;
+    rows.iter().map(|row| info_of(row, owner)).collect()
 }
 
-async fn filtered(
-    db: &mut SqliteConnection,
-    owner: &Owner,
-    query: &ListQuery,
-) -> Result<Vec<CredentialInfo>, StoreError> {
-    let ends = Ends::of(query);
-    if ends.are_many(db, owner).await? {
-        let newest = page(db, &NEWEST, owner, query, Narrowing::Newest).await?;
-        if newest.len() >= query.limit as usize {
-            return Ok(newest);
+/// Returns the statement that reads less.
+async fn cheaper(db: &mut SqliteConnection, owner: &Owner, query: &ListQuery) -> Result<&'static ByOwner, StoreError> {
+    let mut window = query.limit.saturating_mul(WINDOW);
+    loop {
+        let counts = bind(&COUNTS, owner, query, window).fetch_one(&mut *db).await.map_err(failed)?;
+        let newest: i64 = counts.try_get(0).map_err(failed)?;
+        let shown: i64 = counts.try_get(1).map_err(failed)?;
+        if newest >= i64::from(query.limit) {
+            return Ok(&LIVING);
         }
+        if shown < i64::from(window) {
+            return Ok(&BY_END);
+        }
+        window = window.saturating_mul(GROWTH);
     }
-    page(db, &BY_END, owner, query, Narrowing::Ends(ends)).await
 }
 
-/// What a statement needs besides the query.
-enum Narrowing {
-    None,
-    Newest,
-    Ends(Ends),
+/// Binds all that the statements ask, some of them not all of it.
+fn bind<'q>(
+    statement: &ByOwner,
+    owner: &'q Owner,
+    query: &'q ListQuery,
+    window: u32,
+) -> Query<'q, Sqlite, SqliteArguments> {
+    let (filter, ends) = (&query.filter, Ends::of(query));
+    let millis = |moment: UnixMillis| moment.0;
+    let (created_at, id) = behind(query).unzip();
+    let [one, other] = ends.standings;
+    sqlx::query(statement.of(owner))
+        .bind(owner.id())
+        .bind(query.now.0)
+        .bind(filter.state.map(State::as_str))
+        .bind(filter.expiring_before.map(millis))
+        .bind(filter.unused_since.map(millis))
+        .bind(created_at)
+        .bind(id)
+        .bind(i64::from(query.limit))
+        .bind(one)
+        .bind(other)
+        .bind(ends.first)
+        .bind(ends.last)
+        .bind(i64::from(window))
+}
+
+/// The place that a page is behind. What was created at a moment or later was not unused since
+/// then.
+fn behind(query: &ListQuery) -> Option<(i64, &str)> {
+    let after = query.after.as_ref().map(|(created_at, id)| (created_at.0, id.as_str()));
+    let unused = query.filter.unused_since.map(|moment| (moment.0, ""));
+    after.into_iter().chain(unused).min()
 }
 
 /// The standings that a filter shows, and the first and the last moment at which what it shows
@@ -211,37 +237,4 @@ impl Ends {
         };
         Self { standings, first, last }
     }
-
-    async fn are_many(&self, db: &mut SqliteConnection, owner: &Owner) -> Result<bool, StoreError> {
-        let [one, other] = self.standings;
-        let count = sqlx::query_scalar(MATCHING.of(owner)).bind(owner.id()).bind(one).bind(other);
-        let count = count.bind(self.first).bind(self.last).bind(i64::from(FEW) + 1);
-        let count: i64 = count.fetch_one(db).await.map_err(failed)?;
-        Ok(count > i64::from(FEW))
-    }
-}
-
-async fn page(
-    db: &mut SqliteConnection,
-    statement: &ByOwner,
-    owner: &Owner,
-    query: &ListQuery,
-    narrowing: Narrowing,
-) -> Result<Vec<CredentialInfo>, StoreError> {
-    let filter = &query.filter;
-    let millis = |moment: UnixMillis| moment.0;
-    let (created_at, id) = query.after.as_ref().map(|(created_at, id)| (created_at.0, id.as_str())).unzip();
-    let rows =
-        sqlx::query(statement.of(owner)).bind(owner.id()).bind(query.now.0).bind(filter.state.map(State::as_str));
-    let rows = rows.bind(filter.expiring_before.map(millis)).bind(filter.unused_since.map(millis));
-    let rows = rows.bind(created_at).bind(id).bind(i64::from(query.limit));
-    let rows = match narrowing {
-        Narrowing::None => rows,
-        Narrowing::Newest => rows.bind(i64::from(query.limit) * i64::from(PAGES)),
-        Narrowing::Ends(Ends { standings: [one, other], first, last }) => {
-            rows.bind(one).bind(other).bind(first).bind(last)
-        }
-    };
-    let rows = rows.fetch_all(db).await.map_err(failed)?;
-    rows.iter().map(|row| info_of(row, owner)).collect()
 }
