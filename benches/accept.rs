@@ -4,7 +4,9 @@
 
 use std::hint::black_box;
 
-use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime};
+use criterion::{
+    BenchmarkGroup, Criterion, criterion_group, criterion_main, measurement::WallTime,
+};
 use http::{Request, Response};
 use tower_api_key::AuthLayer;
 use tower_layer::Layer;
@@ -25,9 +27,24 @@ fn accept(c: &mut Criterion) {
     let asking = AuthLayer::new(Asking(store())).layer(Echo);
     case(&mut group, "no layer", Echo, bearing(&key));
     case(&mut group, "key", auth.layer(Echo), bearing(&key));
-    case(&mut group, "key and its organization", auth.layer(Echo), bearing_for_organization(&key));
-    case(&mut group, "personal token", auth.layer(Echo), bearing_for_organization(&token));
-    case(&mut group, "key, scopes demanded", auth.layer(reads.layer(Echo)), bearing(&key));
+    case(
+        &mut group,
+        "key and its organization",
+        auth.layer(Echo),
+        bearing_for_organization(&key),
+    );
+    case(
+        &mut group,
+        "personal token",
+        auth.layer(Echo),
+        bearing_for_organization(&token),
+    );
+    case(
+        &mut group,
+        "key, scopes demanded",
+        auth.layer(reads.layer(Echo)),
+        bearing(&key),
+    );
     with_timer(|| case(&mut group, "key, store asked", asking, bearing(&key)));
     group.finish();
 }
@@ -38,7 +55,9 @@ where
 {
     for (extensions, word) in [(Extensions::Empty, "empty"), (Extensions::Warm, "warm")] {
         let mut calls = Loop::new(service.clone(), request.clone(), extensions);
-        group.bench_function(format!("{name}, {word} extensions"), |b| b.iter(|| black_box(&mut calls).once()));
+        group.bench_function(format!("{name}, {word} extensions"), |b| {
+            b.iter(|| black_box(&mut calls).once())
+        });
     }
 }
 

@@ -16,7 +16,8 @@ fn main() {
     with_timer(|| {
         for mut arm in contestants::arms() {
             (arm.run)(3); // what the first call of a process sets up is not counted
-            let counted = allocation_counter::measure(|| (arm.run)(CALLS)).count_total as f64 / f64::from(CALLS);
+            let counted = allocation_counter::measure(|| (arm.run)(CALLS)).count_total as f64
+                / f64::from(CALLS);
             println!("| {} | {counted:.0} |", arm.name);
         }
     });

@@ -2,7 +2,11 @@
 //!
 //! `cargo bench --bench cached`
 
-#![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a benchmark stops at the first surprise"
+)]
 
 use std::{convert::Infallible, future::Ready, hint::black_box, time::Duration};
 
@@ -24,36 +28,73 @@ fn inner(_: Request<()>) -> Ready<Result<Response<String>, Infallible>> {
 fn store() -> (MemoryStore, String) {
     let store = MemoryStore::new();
     for organization in 0..100 {
-        store.create_organization(&format!("org_{organization}"), None).unwrap();
+        store
+            .create_organization(&format!("org_{organization}"), None)
+            .unwrap();
     }
-    let viewer =
-        |record: Record| record.with_role("viewer", &tower_api_key::principal::Catalogue::documented()).unwrap();
+    let viewer = |record: Record| {
+        record
+            .with_role("viewer", &tower_api_key::principal::Catalogue::documented())
+            .unwrap()
+    };
     for i in 0..100_000 {
         let (id, organization) = (format!("key{i}"), format!("org_{}", i % 100));
-        store.insert(viewer(Record::org_key(id.as_str(), Digest::of(id.as_bytes()), organization))).unwrap();
+        store
+            .insert(viewer(Record::org_key(
+                id.as_str(),
+                Digest::of(id.as_bytes()),
+                organization,
+            )))
+            .unwrap();
     }
     let minted = TokenFormat::default().mint(Kind::OrgKey).unwrap();
-    store.insert(viewer(Record::org_key(&minted.id, minted.digest, "org_1"))).unwrap();
+    store
+        .insert(viewer(Record::org_key(&minted.id, minted.digest, "org_1")))
+        .unwrap();
     (store, format!("Bearer {}", minted.secret.expose_secret()))
 }
 
 fn filled(store: MemoryStore, life: Duration) -> Cached<MemoryStore> {
-    let cache = Cached::new(store).with_time_to_live(life).with_capacity(200_000);
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let cache = Cached::new(store)
+        .with_time_to_live(life)
+        .with_capacity(200_000);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     for i in 0..100_000 {
         let id = format!("key{i}");
-        runtime.block_on(cache.find(&Lookup::new(Credential::OrgKey { id: &id }, None))).unwrap();
+        runtime
+            .block_on(cache.find(&Lookup::new(Credential::OrgKey { id: &id }, None)))
+            .unwrap();
     }
     cache
 }
 
 fn hit(c: &mut Criterion, name: &str, store: impl CredentialStore, bearer: &str) {
     let mut service = AuthLayer::new(store).layer(tower::service_fn(inner));
-    let request = || Request::builder().header("authorization", bearer).body(()).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    assert!(runtime.block_on(service.call(request())).unwrap().status().is_success());
+    let request = || {
+        Request::builder()
+            .header("authorization", bearer)
+            .body(())
+            .unwrap()
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    assert!(
+        runtime
+            .block_on(service.call(request()))
+            .unwrap()
+            .status()
+            .is_success()
+    );
     c.bench_function(name, |b| {
-        b.iter_batched(request, |request| black_box(service.call(request)), BatchSize::SmallInput);
+        b.iter_batched(
+            request,
+            |request| black_box(service.call(request)),
+            BatchSize::SmallInput,
+        );
     });
 }
 
@@ -61,19 +102,36 @@ fn hits(c: &mut Criterion) {
     let (memory, bearer) = store();
     hit(c, "layer, memory store", memory, &bearer);
     let (memory, bearer) = store();
-    hit(c, "layer, cache, for ever", filled(memory, Duration::MAX), &bearer);
+    hit(
+        c,
+        "layer, cache, for ever",
+        filled(memory, Duration::MAX),
+        &bearer,
+    );
     let (memory, bearer) = store();
-    hit(c, "layer, cache, one hour", filled(memory, Duration::from_secs(3_600)), &bearer);
+    hit(
+        c,
+        "layer, cache, one hour",
+        filled(memory, Duration::from_secs(3_600)),
+        &bearer,
+    );
 }
 
 /// Each revocation finds what it revokes: it is asked for again before, outside of the measurement.
 fn revocations(c: &mut Criterion) {
     let cache = filled(store().0, Duration::MAX);
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     let ask = |i: usize| {
         let id = format!("key{i}");
-        runtime.block_on(cache.find(&Lookup::new(Credential::OrgKey { id: &id }, None))).unwrap();
-        Change::Credential { kind: Kind::OrgKey, id: id.into() }
+        runtime
+            .block_on(cache.find(&Lookup::new(Credential::OrgKey { id: &id }, None)))
+            .unwrap();
+        Change::Credential {
+            kind: Kind::OrgKey,
+            id: id.into(),
+        }
     };
     let mut next = 0;
     c.bench_function("revoke one of 100 000", |b| {
@@ -88,7 +146,11 @@ fn revocations(c: &mut Criterion) {
             (0..1_000).for_each(|i| drop(ask(i * 100 + 1)));
             Change::Organization("org_1".into())
         };
-        b.iter_batched(again, |change| cache.apply(&change), BatchSize::PerIteration);
+        b.iter_batched(
+            again,
+            |change| cache.apply(&change),
+            BatchSize::PerIteration,
+        );
     });
 }
 

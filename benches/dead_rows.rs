@@ -59,7 +59,10 @@ trait Database {
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let only = |store: &str| arguments.iter().any(|argument| argument == store);
-    let mut sizes: Vec<u64> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
+    let mut sizes: Vec<u64> = arguments
+        .iter()
+        .filter_map(|argument| argument.parse().ok())
+        .collect();
     if sizes.is_empty() {
         sizes = vec![10_000];
     }
@@ -80,11 +83,16 @@ struct Sqlite(SqlitePool);
 
 impl Database for Sqlite {
     async fn run(&self, sql: &str) {
-        self.0.execute(AssertSqlSafe(sql.replace("$$", "tower_api_key_"))).await.unwrap();
+        self.0
+            .execute(AssertSqlSafe(sql.replace("$$", "tower_api_key_")))
+            .await
+            .unwrap();
     }
 
     fn numbers(last: u64) -> String {
-        format!("(WITH RECURSIVE s (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM s WHERE n < {last}) SELECT n FROM s)")
+        format!(
+            "(WITH RECURSIVE s (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM s WHERE n < {last}) SELECT n FROM s)"
+        )
     }
 
     fn digest(_of: &str) -> String {
@@ -99,9 +107,13 @@ impl Database for Sqlite {
 async fn sqlite(size: u64) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bench.db");
-    let pool = SqlitePoolOptions::new().max_connections(4).test_before_acquire(false);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(4)
+        .test_before_acquire(false);
     let pool = pool.connect_lazy_with(SqliteStore::options(&path));
-    let store = SqliteStore::from_pool(pool.clone(), Catalogue::documented()).await.unwrap();
+    let store = SqliteStore::from_pool(pool.clone(), Catalogue::documented())
+        .await
+        .unwrap();
     compare("SQLite", &store, &Sqlite(pool), size).await;
 }
 
@@ -116,7 +128,10 @@ mod postgres {
 
     impl Database for Postgres {
         async fn run(&self, sql: &str) {
-            self.0.execute(AssertSqlSafe(sql.replace("$$", "tower_api_key."))).await.unwrap();
+            self.0
+                .execute(AssertSqlSafe(sql.replace("$$", "tower_api_key.")))
+                .await
+                .unwrap();
         }
 
         fn numbers(last: u64) -> String {
@@ -133,8 +148,12 @@ mod postgres {
     }
 
     pub(super) async fn run(size: u64) {
-        let Some(cluster) = pg::Cluster::start() else { return };
-        let pool = PgPoolOptions::new().max_connections(4).test_before_acquire(false);
+        let Some(cluster) = pg::Cluster::start() else {
+            return;
+        };
+        let pool = PgPoolOptions::new()
+            .max_connections(4)
+            .test_before_acquire(false);
         let pool = pool.connect_lazy_with(cluster.options());
         let store = PostgresStore::new(pool.clone(), Catalogue::documented());
         store.migrate().await.unwrap();
@@ -153,18 +172,38 @@ async fn compare<D: Database>(name: &str, store: &impl ManagedStore, database: &
                 ("disabled", "'disabled'", "NULL"),
                 ("deleted", "'deleted'", "NULL"),
             ] {
-                fill(database, &owner, state, 60, [standing, expires_at, "NULL", "1400000000000"]).await;
+                fill(
+                    database,
+                    &owner,
+                    state,
+                    60,
+                    [standing, expires_at, "NULL", "1400000000000"],
+                )
+                .await;
             }
         }
-        fill(database, &format!("with-{kind}"), "dead", size, [standing, expires_at, successor, "1550000000000"]).await;
+        fill(
+            database,
+            &format!("with-{kind}"),
+            "dead",
+            size,
+            [standing, expires_at, successor, "1550000000000"],
+        )
+        .await;
     }
     database.settle().await;
     for (kind, ..) in KINDS {
         let owners = [format!("without-{kind}"), format!("with-{kind}")];
         let owners = owners.map(|id| Owner::Organization(id.as_str().into()));
-        report(name, kind, size, "issue", &owners, async |owner, turn| issue(store, owner, turn).await).await;
+        report(name, kind, size, "issue", &owners, async |owner, turn| {
+            issue(store, owner, turn).await
+        })
+        .await;
         for (call, filter) in filters() {
-            report(name, kind, size, call, &owners, async |owner, _| list(store, owner, filter).await).await;
+            report(name, kind, size, call, &owners, async |owner, _| {
+                list(store, owner, filter).await
+            })
+            .await;
         }
     }
 }
@@ -185,7 +224,10 @@ async fn fill<D: Database>(database: &D, owner: &str, name: &str, size: u64, col
 }
 
 fn filters() -> [(&'static str, Filter); 8] {
-    let of = |state| Filter { state: Some(state), ..Filter::default() };
+    let of = |state| Filter {
+        state: Some(state),
+        ..Filter::default()
+    };
     let soon = Some(UnixMillis(NOW + 100_000));
     [
         ("first page", Filter::default()),
@@ -193,15 +235,42 @@ fn filters() -> [(&'static str, Filter); 8] {
         ("expired", of(State::Expired)),
         ("disabled", of(State::Disabled)),
         ("deleted", of(State::Deleted)),
-        ("expiring", Filter { expiring_before: soon, ..Filter::default() }),
-        ("active, expiring", Filter { expiring_before: soon, ..of(State::Active) }),
-        ("active, unused", Filter { unused_since: Some(UnixMillis(NOW)), ..of(State::Active) }),
+        (
+            "expiring",
+            Filter {
+                expiring_before: soon,
+                ..Filter::default()
+            },
+        ),
+        (
+            "active, expiring",
+            Filter {
+                expiring_before: soon,
+                ..of(State::Active)
+            },
+        ),
+        (
+            "active, unused",
+            Filter {
+                unused_since: Some(UnixMillis(NOW)),
+                ..of(State::Active)
+            },
+        ),
     ]
 }
 
 async fn list(store: &impl ManagedStore, owner: &Owner, filter: Filter) {
-    let query = ListQuery { filter, after: None, limit: PAGE, now: UnixMillis(NOW) };
-    assert_eq!(store.credentials(owner, &query).await.unwrap().len(), PAGE as usize, "{filter:?}");
+    let query = ListQuery {
+        filter,
+        after: None,
+        limit: PAGE,
+        now: UnixMillis(NOW),
+    };
+    assert_eq!(
+        store.credentials(owner, &query).await.unwrap().len(),
+        PAGE as usize,
+        "{filter:?}"
+    );
 }
 
 async fn issue(store: &impl ManagedStore, owner: &Owner, turn: usize) {
@@ -211,7 +280,11 @@ async fn issue(store: &impl ManagedStore, owner: &Owner, turn: usize) {
         created_at: UnixMillis(NOW),
         ..CredentialInfo::new(&*id, owner.clone())
     };
-    let insert = Insert { info, digest: Digest::of(id.as_bytes()), idempotency: None };
+    let insert = Insert {
+        info,
+        digest: Digest::of(id.as_bytes()),
+        idempotency: None,
+    };
     let commit = Commit {
         insert: Some(insert),
         cap: Some(Cap::new(1_000, UnixMillis(NOW))),
@@ -221,10 +294,20 @@ async fn issue(store: &impl ManagedStore, owner: &Owner, turn: usize) {
 }
 
 /// Asks for both owners in turns, and prints what it took.
-async fn report(name: &str, kind: &str, size: u64, call: &str, owners: &[Owner; 2], ask: impl AsyncFn(&Owner, usize)) {
+async fn report(
+    name: &str,
+    kind: &str,
+    size: u64,
+    call: &str,
+    owners: &[Owner; 2],
+    ask: impl AsyncFn(&Owner, usize),
+) {
     let (mut without, mut with, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for turn in 0..TURNS {
-        let [one, other] = [time(ask(&owners[0], turn)).await, time(ask(&owners[1], turn)).await];
+        let [one, other] = [
+            time(ask(&owners[0], turn)).await,
+            time(ask(&owners[1], turn)).await,
+        ];
         without.push(one);
         with.push(other);
         ratios.push(other / one);

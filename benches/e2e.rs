@@ -4,7 +4,12 @@
 //! by is noise, and an effect that is no larger than that is called *not resolved*. Throughput is compared slice by slice
 //! with the first of the two in the same round; the table has the median over the rounds.
 #![allow(clippy::print_stdout, reason = "prints its table")]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a bench stops at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a bench stops at the first surprise"
+)]
 
 use std::{
     io::{Read, Write},
@@ -43,8 +48,16 @@ struct Slice {
 }
 
 fn main() {
-    let (slice, rounds) = if quick() { (Duration::from_millis(100), 3) } else { (Duration::from_secs(1), 15) };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (slice, rounds) = if quick() {
+        (Duration::from_millis(100), 3)
+    } else {
+        (Duration::from_secs(1), 15)
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
     let arms = arms(&runtime);
     let mut slices: Vec<Vec<Slice>> = arms.iter().map(|_| Vec::new()).collect();
     for arm in &arms {
@@ -69,9 +82,19 @@ fn arms(runtime: &tokio::runtime::Runtime) -> Vec<Arm> {
         serve(runtime, "no layer", hello(), &key),
         serve(runtime, "no layer, again", hello(), &key),
         serve(runtime, "**this crate, key**", ours, &key),
-        serve(runtime, "tower-http static bearer", static_bearer(hello(), &key), &key),
+        serve(
+            runtime,
+            "tower-http static bearer",
+            static_bearer(hello(), &key),
+            &key,
+        ),
         serve(runtime, "axum `from_fn`, the usual way", usual, &key),
-        serve(runtime, "JWT HS256 (`jsonwebtoken`)", hello().layer(CheckedLayer::new(check)), &token),
+        serve(
+            runtime,
+            "JWT HS256 (`jsonwebtoken`)",
+            hello().layer(CheckedLayer::new(check)),
+            &token,
+        ),
     ]
 }
 
@@ -80,7 +103,12 @@ fn static_bearer(router: Router, token: &str) -> Router {
     router.layer(tower_http::validate_request::ValidateRequestHeaderLayer::bearer(token))
 }
 
-fn serve(runtime: &tokio::runtime::Runtime, name: &'static str, router: Router, token: &str) -> Arm {
+fn serve(
+    runtime: &tokio::runtime::Runtime,
+    name: &'static str,
+    router: Router,
+    token: &str,
+) -> Arm {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let address = listener.local_addr().unwrap();
@@ -92,7 +120,11 @@ fn serve(runtime: &tokio::runtime::Runtime, name: &'static str, router: Router, 
         "GET /hello HTTP/1.1\r\nhost: {address}\r\nuser-agent: bench/1.0\r\naccept: */*\r\n\
          authorization: Bearer {token}\r\n\r\n"
     );
-    Arm { name, address, request: request.into_bytes() }
+    Arm {
+        name,
+        address,
+        request: request.into_bytes(),
+    }
 }
 
 /// Keeps a few connections busy, one request at a time on each.
@@ -100,16 +132,26 @@ fn load(arm: &Arm, slice: Duration) -> Slice {
     const CONNECTIONS: usize = 4;
     let start = Instant::now();
     let latencies: Vec<f64> = std::thread::scope(|scope| {
-        let clients: Vec<_> = (0..CONNECTIONS).map(|_| scope.spawn(|| client(arm, start + slice))).collect();
-        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+        let clients: Vec<_> = (0..CONNECTIONS)
+            .map(|_| scope.spawn(|| client(arm, start + slice)))
+            .collect();
+        clients
+            .into_iter()
+            .flat_map(|client| client.join().unwrap())
+            .collect()
     });
-    Slice { per_second: latencies.len() as f64 / start.elapsed().as_secs_f64(), latencies }
+    Slice {
+        per_second: latencies.len() as f64 / start.elapsed().as_secs_f64(),
+        latencies,
+    }
 }
 
 fn client(arm: &Arm, end: Instant) -> Vec<f64> {
     let mut stream = TcpStream::connect(arm.address).unwrap();
     stream.set_nodelay(true).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .unwrap();
     let mut latencies = Vec::new();
     let mut sent = Instant::now();
     while sent < end {
@@ -129,7 +171,10 @@ fn read_hello(stream: &mut TcpStream, arm: &str) {
     while !buffer[..filled].ends_with(b"\r\n\r\nhello") {
         let read = stream.read(&mut buffer[filled..]).unwrap();
         let text = String::from_utf8_lossy(&buffer[..filled + read]);
-        assert!(read > 0 && (filled + read < 12 || text.starts_with("HTTP/1.1 200")), "{arm}: {text}");
+        assert!(
+            read > 0 && (filled + read < 12 || text.starts_with("HTTP/1.1 200")),
+            "{arm}: {text}"
+        );
         filled += read;
     }
 }
@@ -138,7 +183,13 @@ fn print(arms: &[Arm], slices: Vec<Vec<Slice>>) {
     let bare: Vec<f64> = slices[0].iter().map(|slice| slice.per_second).collect();
     let ratios: Vec<Vec<f64>> = slices
         .iter()
-        .map(|slices| slices.iter().zip(&bare).map(|(slice, bare)| slice.per_second / bare).collect())
+        .map(|slices| {
+            slices
+                .iter()
+                .zip(&bare)
+                .map(|(slice, bare)| slice.per_second / bare)
+                .collect()
+        })
         .collect();
     let noise = spread(&ratios[1]);
     println!("| | requests/s | ratio | 10 % … 90 % of the slices | p50, µs | p99, µs | |");
@@ -146,14 +197,26 @@ fn print(arms: &[Arm], slices: Vec<Vec<Slice>>) {
     for ((arm, slices), ratios) in arms.iter().zip(slices).zip(&ratios) {
         let per_second = median(slices.iter().map(|slice| slice.per_second).collect());
         let ratio = median(ratios.clone());
-        let latencies: Vec<f64> = slices.into_iter().flat_map(|slice| slice.latencies).collect();
+        let latencies: Vec<f64> = slices
+            .into_iter()
+            .flat_map(|slice| slice.latencies)
+            .collect();
         let (p50, p99) = (quantile(latencies.clone(), 0.5), quantile(latencies, 0.99));
         let (low, high) = (quantile(ratios.clone(), 0.1), quantile(ratios.clone(), 0.9));
-        let verdict = if (1.0 - ratio).abs() <= noise { "not resolved" } else { "" };
+        let verdict = if (1.0 - ratio).abs() <= noise {
+            "not resolved"
+        } else {
+            ""
+        };
         let name = arm.name;
-        println!("| {name} | {per_second:.0} | {ratio:.3} | {low:.3} … {high:.3} | {p50:.0} | {p99:.0} | {verdict} |");
+        println!(
+            "| {name} | {per_second:.0} | {ratio:.3} | {low:.3} … {high:.3} | {p50:.0} | {p99:.0} | {verdict} |"
+        );
     }
-    println!("\nThe two arms without a layer differ by up to {:.1} % (middle half of the slices).", 100.0 * noise);
+    println!(
+        "\nThe two arms without a layer differ by up to {:.1} % (middle half of the slices).",
+        100.0 * noise
+    );
 }
 
 /// How far from 1 the middle half of the ratios reaches.

@@ -26,26 +26,45 @@ fn parse(c: &mut Criterion) {
         ("shortest key", Some("Bearer ak_a.b".to_owned())),
         ("key of 512 bytes", Some(format!("Bearer {longest}"))),
         ("key of 513 bytes", Some(format!("Bearer {longest}x"))),
-        ("1000 spaces", Some(format!("Bearer {}{key}", " ".repeat(1000)))),
+        (
+            "1000 spaces",
+            Some(format!("Bearer {}{key}", " ".repeat(1000))),
+        ),
         ("another scheme", Some(format!("Basic {key}"))),
         ("another prefix", Some(format!("Bearer x{key}"))),
         ("last byte illegal", Some(format!("Bearer {key}%"))),
         ("no dot", Some(format!("Bearer {}", key.replace('.', "-")))),
-        ("joined by a comma", Some(format!("Bearer {key}, Bearer {key}"))),
+        (
+            "joined by a comma",
+            Some(format!("Bearer {key}, Bearer {key}")),
+        ),
     ] {
-        let headers: Vec<_> = value.iter().map(|value| (header::AUTHORIZATION, value.as_str())).collect();
+        let headers: Vec<_> = value
+            .iter()
+            .map(|value| (header::AUTHORIZATION, value.as_str()))
+            .collect();
         let request: Request<Body> = request(&headers);
-        group.throughput(Throughput::Bytes(value.as_ref().map_or(0, String::len) as u64));
+        group.throughput(Throughput::Bytes(
+            value.as_ref().map_or(0, String::len) as u64
+        ));
         let mut service = layer().layer(Echo);
         group.bench_function(name, |b| {
-            b.iter_batched(|| request.clone(), |request| call(&mut service, request), BatchSize::SmallInput);
+            b.iter_batched(
+                || request.clone(),
+                |request| call(&mut service, request),
+                BatchSize::SmallInput,
+            );
         });
     }
     let checked = layer().with_token_format(TokenFormat::default().require_checksum());
     let request: Request<Body> = request(&[(header::AUTHORIZATION, &format!("Bearer {key}"))]);
     let mut service = checked.layer(Echo);
     group.bench_function("key, checksum required and wrong", |b| {
-        b.iter_batched(|| request.clone(), |request| call(&mut service, request), BatchSize::SmallInput);
+        b.iter_batched(
+            || request.clone(),
+            |request| call(&mut service, request),
+            BatchSize::SmallInput,
+        );
     });
     group.finish();
 }

@@ -3,7 +3,10 @@
 //! `cargo bench --bench parts [-- --quick]` prints a table. Whole calls are net of the service alone. The same by
 //! instructions is in `counted`, which noise does not touch.
 #![allow(clippy::print_stdout, reason = "prints its table")]
-#![allow(clippy::indexing_slicing, reason = "a bench stops at the first surprise")]
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a bench stops at the first surprise"
+)]
 
 use tower_api_key::AuthLayer;
 use tower_layer::Layer;
@@ -20,13 +23,25 @@ use support::{
 fn main() {
     let request = || bearing::<Body>(&key("live"));
     let mut bare = Loop::new(Echo, request(), Extensions::Empty);
-    let mut empty = Loop::new(AuthLayer::new(store()).layer(Echo), request(), Extensions::Empty);
-    let mut warm = Loop::new(AuthLayer::new(store()).layer(Echo), request(), Extensions::Warm);
+    let mut empty = Loop::new(
+        AuthLayer::new(store()).layer(Echo),
+        request(),
+        Extensions::Empty,
+    );
+    let mut warm = Loop::new(
+        AuthLayer::new(store()).layer(Echo),
+        request(),
+        Extensions::Warm,
+    );
     let mut arms = parts::arms();
     let parts = arms.len();
     arms.push(Arm::new("no layer", move |times| bare.times(times)));
-    arms.push(Arm::new("hit, empty extensions", move |times| empty.times(times)));
-    arms.push(Arm::new("hit, warm extensions", move |times| warm.times(times)));
+    arms.push(Arm::new("hit, empty extensions", move |times| {
+        empty.times(times)
+    }));
+    arms.push(Arm::new("hit, warm extensions", move |times| {
+        warm.times(times)
+    }));
     let nanos = measure(&mut arms);
 
     println!("| part | ns |\n|---|---:|");

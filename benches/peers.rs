@@ -5,7 +5,11 @@
 //! *ratio* compares the nets with that of a key hit. Extensions are empty but where the name says warm. How often each
 //! arm allocates is told by the bench `allocations`, whose counting allocator would be in the times.
 #![allow(clippy::print_stdout, reason = "prints its table")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench stops at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a bench stops at the first surprise"
+)]
 
 mod contestants;
 mod support;

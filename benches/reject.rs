@@ -14,8 +14,15 @@ use support::{
 fn reject(c: &mut Criterion) {
     let mut group = c.benchmark_group("reject");
     with_timer(|| {
-        for Refusal { code, request, mut door } in refusals::all() {
-            group.bench_function(code, |b| b.iter_batched(|| request.clone(), &mut door, BatchSize::SmallInput));
+        for Refusal {
+            code,
+            request,
+            mut door,
+        } in refusals::all()
+        {
+            group.bench_function(code, |b| {
+                b.iter_batched(|| request.clone(), &mut door, BatchSize::SmallInput)
+            });
         }
     });
     group.finish();

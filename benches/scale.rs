@@ -34,16 +34,26 @@ use support::{
 const KEYS_OF_AN_ORGANIZATION: u64 = 1000;
 
 fn main() {
-    let mut sizes: Vec<u64> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let mut sizes: Vec<u64> = std::env::args()
+        .filter_map(|argument| argument.parse().ok())
+        .collect();
     if sizes.is_empty() {
-        sizes = if quick() { vec![1_000, 100_000] } else { vec![1_000, 100_000, 1_000_000, 5_000_000] };
+        sizes = if quick() {
+            vec![1_000, 100_000]
+        } else {
+            vec![1_000, 100_000, 1_000_000, 5_000_000]
+        };
     }
-    println!("| credentials | loaded in, s | B each, asked | B each, resident | hot, ns | cold, ns | unknown, ns |");
+    println!(
+        "| credentials | loaded in, s | B each, asked | B each, resident | hot, ns | cold, ns | unknown, ns |"
+    );
     println!("|---:|---:|---:|---:|---:|---:|---:|");
     for size in sizes {
         row(size);
     }
-    println!("\n| keys that the threads share | one thread, M/s | two threads, M/s | ratio |\n|---|---:|---:|---:|");
+    println!(
+        "\n| keys that the threads share | one thread, M/s | two threads, M/s | ratio |\n|---|---:|---:|---:|"
+    );
     for (name, keys) in [("1", 1), ("64", 64)] {
         threads(name, keys);
     }
@@ -72,15 +82,21 @@ fn row(size: u64) {
 
 fn filled(size: u64) -> MemoryStore {
     let store = MemoryStore::new();
-    let viewer = Record::org_key("", Digest::from_bytes([0; 32]), "").with_role("viewer", store.catalogue()).unwrap();
+    let viewer = Record::org_key("", Digest::from_bytes([0; 32]), "")
+        .with_role("viewer", store.catalogue())
+        .unwrap();
     let mut organization = OrgId::from("");
     for number in 0..size {
         if number % KEYS_OF_AN_ORGANIZATION == 0 {
             organization = OrgId::from(format!("org_{number}"));
-            store.create_organization(organization.as_str(), None).unwrap();
+            store
+                .create_organization(organization.as_str(), None)
+                .unwrap();
         }
         let key = Record::org_key(id(number).as_str(), digest(number), &organization);
-        store.insert(key.with_scopes(viewer.scopes().clone())).unwrap();
+        store
+            .insert(key.with_scopes(viewer.scopes().clone()))
+            .unwrap();
     }
     store
 }
@@ -128,7 +144,10 @@ fn look_up(store: &MemoryStore, number: impl Fn(u64) -> u64, known: bool) -> f64
             let id = black_box(id(number(call)));
             if asks {
                 let found = store.peek(&Lookup::new(Credential::OrgKey { id: id.as_str() }, None));
-                assert_eq!(matches!(found, Peek::Found(record) if record.organization().is_some()), known);
+                assert_eq!(
+                    matches!(found, Peek::Found(record) if record.organization().is_some()),
+                    known
+                );
             }
         }
         start.elapsed().as_nanos() as f64 / calls as f64
@@ -140,7 +159,11 @@ fn look_up(store: &MemoryStore, number: impl Fn(u64) -> u64, known: bool) -> f64
 fn resident() -> u64 {
     const PAGE: u64 = 4096;
     let pages = fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    pages.split(' ').nth(1).and_then(|pages| pages.parse().ok()).map_or(0, |pages: u64| pages * PAGE)
+    pages
+        .split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse().ok())
+        .map_or(0, |pages: u64| pages * PAGE)
 }
 
 /// Whole accepted calls: one thread alone, then two at once, in turn.
@@ -149,29 +172,57 @@ fn threads(name: &str, keys: u64) {
     store.create_organization("org_test", None).unwrap();
     let names: Vec<String> = (0..keys).map(|number| format!("hot{number}")).collect();
     for name in &names {
-        store.insert(Record::org_key(key_id(name), Digest::of(key(name).as_bytes()), "org_test")).unwrap();
+        store
+            .insert(Record::org_key(
+                key_id(name),
+                Digest::of(key(name).as_bytes()),
+                "org_test",
+            ))
+            .unwrap();
     }
     let service = AuthLayer::new(store).layer(Echo);
-    let (slice, rounds) = if quick() { (Duration::from_millis(20), 5) } else { (Duration::from_millis(200), 21) };
+    let (slice, rounds) = if quick() {
+        (Duration::from_millis(20), 5)
+    } else {
+        (Duration::from_millis(200), 21)
+    };
     let measure = |count: usize| {
         let barrier = Barrier::new(count);
         std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..count).map(|_| scope.spawn(|| calls_in(slice, &barrier, &service, &names))).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).sum::<f64>()
+            let threads: Vec<_> = (0..count)
+                .map(|_| scope.spawn(|| calls_in(slice, &barrier, &service, &names)))
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .sum::<f64>()
         })
     };
     let pairs: Vec<_> = (0..rounds).map(|_| (measure(1), measure(2))).collect();
     let of = |pick: fn(&(f64, f64)) -> f64| median(pairs.iter().map(pick).collect());
-    let (one, two, ratio) = (of(|pair| pair.0), of(|pair| pair.1), of(|pair| pair.1 / pair.0));
-    println!("| {name} | {:.2} | {:.2} | {ratio:.2} |", one / 1e6, two / 1e6);
+    let (one, two, ratio) = (
+        of(|pair| pair.0),
+        of(|pair| pair.1),
+        of(|pair| pair.1 / pair.0),
+    );
+    println!(
+        "| {name} | {:.2} | {:.2} | {ratio:.2} |",
+        one / 1e6,
+        two / 1e6
+    );
 }
 
 type Service = AuthService<Echo, Arc<MemoryStore>, JsonResponder>;
 
 /// Accepted calls per second of one thread.
 fn calls_in(slice: Duration, barrier: &Barrier, service: &Service, names: &[String]) -> f64 {
-    let new = |name: &String| Loop::new(service.clone(), bearing::<Body>(&key(name)), Extensions::Warm);
+    let new = |name: &String| {
+        Loop::new(
+            service.clone(),
+            bearing::<Body>(&key(name)),
+            Extensions::Warm,
+        )
+    };
     let mut loops: Vec<_> = names.iter().map(new).collect();
     let mut calls = 0;
     let mut elapsed = Duration::ZERO;

@@ -52,9 +52,16 @@ trait Database: Send + Sync + 'static {
 async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let quick = arguments.iter().any(|argument| argument == "--quick");
-    let mut sizes: Vec<u64> = arguments.iter().filter_map(|argument| argument.parse().ok()).collect();
+    let mut sizes: Vec<u64> = arguments
+        .iter()
+        .filter_map(|argument| argument.parse().ok())
+        .collect();
     if sizes.is_empty() {
-        sizes = if quick { vec![1_000, 10_000] } else { vec![1_000, 1_000_000] };
+        sizes = if quick {
+            vec![1_000, 10_000]
+        } else {
+            vec![1_000, 1_000_000]
+        };
     }
     let turn = Duration::from_millis(if quick { 10 } else { 200 });
     println!(
@@ -69,7 +76,13 @@ async fn main() {
 
 /// The id of a credential: unique, and in an order that has nothing to do with that of creation, as minted ids are.
 fn id(number: u64) -> String {
-    format!("{:016x}", number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9))
+    format!(
+        "{:016x}",
+        number
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(29)
+            .wrapping_mul(0xbf58_476d_1ce4_e5b9)
+    )
 }
 
 fn token(id: &str) -> String {
@@ -81,12 +94,25 @@ struct SqliteDatabase(SqlitePool);
 impl Database for SqliteDatabase {
     async fn bare(&self, id: &str) -> bool {
         type Name = Option<String>;
-        type Row = (Vec<u8>, Name, String, Option<i64>, Name, Option<i64>, Name, Name);
+        type Row = (
+            Vec<u8>,
+            Name,
+            String,
+            Option<i64>,
+            Name,
+            Option<i64>,
+            Name,
+            Name,
+        );
         let sql = "SELECT c.digest, c.pepper, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes
             FROM tower_api_key_credentials c
             LEFT JOIN tower_api_key_organizations o ON o.id = c.organization_id
             WHERE c.kind = 'org_key' AND c.id = ?1";
-        let row: Option<Row> = sqlx::query_as(sql).bind(id).fetch_optional(&self.0).await.unwrap();
+        let row: Option<Row> = sqlx::query_as(sql)
+            .bind(id)
+            .fetch_optional(&self.0)
+            .await
+            .unwrap();
         row.is_some()
     }
 }
@@ -94,15 +120,22 @@ impl Database for SqliteDatabase {
 async fn sqlite(size: u64, turn: Duration) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bench.db");
-    let pool = SqlitePoolOptions::new().max_connections(8).test_before_acquire(false);
+    let pool = SqlitePoolOptions::new()
+        .max_connections(8)
+        .test_before_acquire(false);
     let pool = pool.connect_lazy_with(SqliteStore::options(&path));
-    let store = SqliteStore::from_pool(pool.clone(), Catalogue::documented()).await.unwrap();
+    let store = SqliteStore::from_pool(pool.clone(), Catalogue::documented())
+        .await
+        .unwrap();
     store.create_organization("org_test", None).await.unwrap();
 
     let started = Instant::now();
     load(&pool, size).await;
     let load = started.elapsed();
-    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&pool).await.unwrap();
+    sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+        .execute(&pool)
+        .await
+        .unwrap();
     let bytes = size_of(&path) as f64 / size as f64;
     let inserts = inserts(&store, size, turn).await;
     let database = Arc::new(SqliteDatabase(pool));
@@ -124,7 +157,11 @@ async fn load(pool: &SqlitePool, size: u64) {
         query.push_values(first..(first + CHUNK).min(size), |mut row, number| {
             let id = id(number);
             let digest = Digest::of(token(&id).as_bytes()).to_bytes().to_vec();
-            row.push_bind("org_key").push_bind(id).push_bind(digest).push_bind("org_test").push_bind("viewer");
+            row.push_bind("org_key")
+                .push_bind(id)
+                .push_bind(digest)
+                .push_bind("org_test")
+                .push_bind("viewer");
         });
         query.build().execute(&mut *transaction).await.unwrap();
     }
@@ -141,7 +178,14 @@ async fn inserts(store: &impl StoreAdmin, size: u64, turn: Duration) -> f64 {
     while started.elapsed() < turn {
         let id = id(size + done);
         let record = Record::org_key(&*id, Digest::of(token(&id).as_bytes()), "org_test");
-        store.insert(record.with_role("viewer", &Catalogue::documented()).unwrap()).await.unwrap();
+        store
+            .insert(
+                record
+                    .with_role("viewer", &Catalogue::documented())
+                    .unwrap(),
+            )
+            .await
+            .unwrap();
         done += 1;
     }
     done as f64 / started.elapsed().as_secs_f64()
@@ -165,7 +209,10 @@ async fn compare<D: Database>(
             let service = shared.clone();
             let bearer = format!("Bearer {}", token(&id));
             async move {
-                let request = Request::builder().header("authorization", bearer).body(String::new()).unwrap();
+                let request = Request::builder()
+                    .header("authorization", bearer)
+                    .body(String::new())
+                    .unwrap();
                 service.oneshot(request).await.unwrap().status() == StatusCode::OK
             }
         })
@@ -184,7 +231,12 @@ async fn compare<D: Database>(
 }
 
 /// Successes per second of `callers` tasks, each asking for one random credential after the other.
-async fn rate<F>(callers: u64, turn: Duration, size: u64, ask: impl Fn(String) -> F + Clone + Send + 'static) -> f64
+async fn rate<F>(
+    callers: u64,
+    turn: Duration,
+    size: u64,
+    ask: impl Fn(String) -> F + Clone + Send + 'static,
+) -> f64
 where
     F: Future<Output = bool> + Send,
 {
@@ -195,8 +247,13 @@ where
             tokio::spawn(async move {
                 let (mut done, mut state) = (0_u64, caller + 1);
                 while started.elapsed() < turn {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                    assert!(ask(id((state >> 33) % size)).await, "a credential that is there has to be found");
+                    state = state
+                        .wrapping_mul(6_364_136_223_846_793_005)
+                        .wrapping_add(1_442_695_040_888_963_407);
+                    assert!(
+                        ask(id((state >> 33) % size)).await,
+                        "a credential that is there has to be found"
+                    );
                     done += 1;
                 }
                 done

@@ -9,7 +9,10 @@
 //! `RUST_LOG=debug` shows each request with its headers, but never the credential. Ctrl-C and SIGTERM end it: requests
 //! under way are answered, and the last uses of credentials are written.
 
-#![allow(clippy::print_stdout, reason = "an example talks to whoever started it")]
+#![allow(
+    clippy::print_stdout,
+    reason = "an example talks to whoever started it"
+)]
 
 use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
 
@@ -31,7 +34,8 @@ use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
     manage::{
-        Actor, CredentialInfo, Cursor, Filter, Issued, LastUse, ManageError, Manager, NewKey, NewToken, Owner, Rotation,
+        Actor, CredentialInfo, Cursor, Filter, Issued, LastUse, ManageError, Manager, NewKey,
+        NewToken, Owner, Rotation,
     },
     principal::Catalogue,
     secret::Secret,
@@ -49,10 +53,16 @@ type Keys = State<Manager<Store>>;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::from_default_env())
+        .init();
     let mut arguments = std::env::args().skip(1);
-    let address = arguments.next().unwrap_or_else(|| "127.0.0.1:3000".to_owned());
-    let file = arguments.next().map_or_else(|| std::env::temp_dir().join("axum_api.db"), PathBuf::from);
+    let address = arguments
+        .next()
+        .unwrap_or_else(|| "127.0.0.1:3000".to_owned());
+    let file = arguments
+        .next()
+        .map_or_else(|| std::env::temp_dir().join("axum_api.db"), PathBuf::from);
     let listener = tokio::net::TcpListener::bind(&address).await?;
     let store = SqliteStore::open(&file, Catalogue::documented()).await?;
     let feed = store.feed().await?; // so that the cache hears of what other programs do to the file
@@ -64,9 +74,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = listener.local_addr()?.to_string();
     println!("# the credentials are in {}", file.display());
     match first_credentials(&manager).await? {
-        Some((key, token)) => print_curl_lines(&address, key.expose_secret(), token.expose_secret()),
+        Some((key, token)) => {
+            print_curl_lines(&address, key.expose_secret(), token.expose_secret())
+        }
         None => {
-            println!("# {} has its credentials from an earlier start; they work as before.", file.display());
+            println!(
+                "# {} has its credentials from an earlier start; they work as before.",
+                file.display()
+            );
             println!(
                 "# A secret is shown once, when it is made. To start afresh: stop this, and rm {}*",
                 file.display()
@@ -113,7 +128,9 @@ fn router(manager: Manager<Store>, uses: LastUse) -> Result<Router, Box<dyn Erro
     let manages = RequireScopes::any(["agents:manage"])?.like(&auth);
 
     // A layer on a method router wraps every method that it has so far, so each method brings its own.
-    let agents = get(list_agents).layer(reads).merge(post(create_agent).layer(manages));
+    let agents = get(list_agents)
+        .layer(reads)
+        .merge(post(create_agent).layer(manages));
     // Who may manage keys is the manager's to say.
     let keys = Router::new()
         .route("/admin/organization-pats", post(create_key).get(list_keys))
@@ -122,16 +139,30 @@ fn router(manager: Manager<Store>, uses: LastUse) -> Result<Router, Box<dyn Erro
         .with_state(manager);
     let scopes = Router::new().route("/admin/members/me/scopes", get(my_scopes));
     // Without a credential nobody learns which paths exist, so that the fallback is behind the layer too.
-    let organization = Router::new().route("/agents", agents).merge(keys).merge(scopes).fallback(not_found);
-    let organization = organization.method_not_allowed_fallback(not_allowed).layer(auth.clone());
-    let person = Router::new().route("/me", get(whoami)).method_not_allowed_fallback(not_allowed);
-    let public = Router::new().route("/status", get(status)).method_not_allowed_fallback(not_allowed);
+    let organization = Router::new()
+        .route("/agents", agents)
+        .merge(keys)
+        .merge(scopes)
+        .fallback(not_found);
+    let organization = organization
+        .method_not_allowed_fallback(not_allowed)
+        .layer(auth.clone());
+    let person = Router::new()
+        .route("/me", get(whoami))
+        .method_not_allowed_fallback(not_allowed);
+    let public = Router::new()
+        .route("/status", get(status))
+        .method_not_allowed_fallback(not_allowed);
     let person = person.layer(auth.clone().user_scoped());
-    let app = organization.merge(person).merge(public.layer(PublicLayer::new()));
+    let app = organization
+        .merge(person)
+        .merge(public.layer(PublicLayer::new()));
     // From the outside in. A route that was forgotten above would be a 500.
     let outermost = ServiceBuilder::new()
         .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
-        .layer(TraceLayer::new_for_http().make_span_with(DefaultMakeSpan::new().include_headers(true)))
+        .layer(
+            TraceLayer::new_for_http().make_span_with(DefaultMakeSpan::new().include_headers(true)),
+        )
         .layer(EveryRouteDecidesLayer::new().like(&auth));
     Ok(app.layer(outermost))
 }
@@ -175,7 +206,10 @@ async fn not_found() -> Fault {
 }
 
 async fn not_allowed() -> Fault {
-    Fault(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed".to_owned())
+    Fault(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "Method Not Allowed".to_owned(),
+    )
 }
 
 async fn list_agents(caller: Principal) -> Json<Value> {
@@ -212,7 +246,10 @@ async fn create_key(
         Some(role) => new.with_role(role),
         None => new.with_scopes(caller.scopes().iter()),
     };
-    Ok((StatusCode::CREATED, shown_once(manager.issue_key(&Actor::principal(&caller), new).await?)))
+    Ok((
+        StatusCode::CREATED,
+        shown_once(manager.issue_key(&Actor::principal(&caller), new).await?),
+    ))
 }
 
 #[derive(Deserialize)]
@@ -225,11 +262,24 @@ async fn list_keys(
     caller: Principal,
     Query(listing): Query<Listing>,
 ) -> Result<Json<Value>, ManageError> {
-    let cursor = listing.cursor.map(|text| text.parse::<Cursor>()).transpose()?;
+    let cursor = listing
+        .cursor
+        .map(|text| text.parse::<Cursor>())
+        .transpose()?;
     let actor = Actor::principal(&caller);
-    let page = manager.list(&actor, Kind::OrgKey, &Filter::default(), cursor.as_ref(), 50).await?;
+    let page = manager
+        .list(
+            &actor,
+            Kind::OrgKey,
+            &Filter::default(),
+            cursor.as_ref(),
+            50,
+        )
+        .await?;
     let keys = page.items.iter().map(shown).collect::<Vec<_>>();
-    Ok(Json(json!({ "keys": keys, "next": page.next.map(|next| next.to_string()) })))
+    Ok(Json(
+        json!({ "keys": keys, "next": page.next.map(|next| next.to_string()) }),
+    ))
 }
 
 async fn delete_key(
@@ -237,7 +287,9 @@ async fn delete_key(
     caller: Principal,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ManageError> {
-    manager.delete(&Actor::principal(&caller), Kind::OrgKey, &id).await?;
+    manager
+        .delete(&Actor::principal(&caller), Kind::OrgKey, &id)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -248,7 +300,9 @@ async fn rotate_key(
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<Value>), ManageError> {
     let overlap = Rotation::default().with_overlap(Duration::from_secs(60));
-    let new = manager.rotate(&Actor::principal(&caller), Kind::OrgKey, &id, overlap).await?;
+    let new = manager
+        .rotate(&Actor::principal(&caller), Kind::OrgKey, &id, overlap)
+        .await?;
     Ok((StatusCode::CREATED, shown_once(new)))
 }
 
@@ -271,13 +325,18 @@ fn shown_once(issued: Issued) -> Json<Value> {
     let (key, secret) = issued.into_parts();
     let mut body = shown(&key);
     if let Some(fields) = body.as_object_mut() {
-        fields.insert("pat_key".into(), json!(secret.as_ref().map(Secret::expose_secret)));
+        fields.insert(
+            "pat_key".into(),
+            json!(secret.as_ref().map(Secret::expose_secret)),
+        );
     }
     Json(body)
 }
 
 /// An organization with an admin key, and a person who may only read there; `None` when the file has them already.
-async fn first_credentials(manager: &Manager<Store>) -> Result<Option<(Secret, Secret)>, Box<dyn Error>> {
+async fn first_credentials(
+    manager: &Manager<Store>,
+) -> Result<Option<(Secret, Secret)>, Box<dyn Error>> {
     let store = manager.store();
     match store.create_organization("org_demo", None).await {
         Err(WriteError::Taken(_)) => return Ok(None),
@@ -286,23 +345,48 @@ async fn first_credentials(manager: &Manager<Store>) -> Result<Option<(Secret, S
     store.create_user("user_demo").await?;
     store.set_member("user_demo", "org_demo", "viewer").await?;
     let organization = Actor::operator("first start", Owner::Organization("org_demo".into()));
-    let key = manager.issue_key(&organization, NewKey::named("first key").with_role("admin")).await?;
+    let key = manager
+        .issue_key(&organization, NewKey::named("first key").with_role("admin"))
+        .await?;
     let person = Actor::operator("first start", Owner::User("user_demo".into()));
-    let token = manager.issue_token(&person, NewToken::named("first token")).await?;
+    let token = manager
+        .issue_token(&person, NewToken::named("first token"))
+        .await?;
     Ok(key.into_secret().zip(token.into_secret()))
 }
 
 fn print_curl_lines(address: &str, key: &str, token: &str) {
     let org = "-H 'X-Anyreach-Org: org_demo'";
     let lines = [
-        ("200, the key carries its organization", format!("-H 'Authorization: Bearer {key}' {address}/agents")),
-        ("200, the key may also write", format!("-X POST -H 'Authorization: Bearer {key}' {address}/agents")),
-        ("200, the token with an organization", format!("-H 'Authorization: Bearer {token}' {org} {address}/agents")),
-        ("200, the token where none is needed", format!("-H 'Authorization: Bearer {token}' {address}/me")),
+        (
+            "200, the key carries its organization",
+            format!("-H 'Authorization: Bearer {key}' {address}/agents"),
+        ),
+        (
+            "200, the key may also write",
+            format!("-X POST -H 'Authorization: Bearer {key}' {address}/agents"),
+        ),
+        (
+            "200, the token with an organization",
+            format!("-H 'Authorization: Bearer {token}' {org} {address}/agents"),
+        ),
+        (
+            "200, the token where none is needed",
+            format!("-H 'Authorization: Bearer {token}' {address}/me"),
+        ),
         ("401, no credential", format!("{address}/agents")),
-        ("401, neither kind of token", format!("-H 'Authorization: Bearer nonsense' {address}/agents")),
-        ("401, the token without an organization", format!("-H 'Authorization: Bearer {token}' {address}/agents")),
-        ("403, the token may only read", format!("-X POST -H 'Authorization: Bearer {token}' {org} {address}/agents")),
+        (
+            "401, neither kind of token",
+            format!("-H 'Authorization: Bearer nonsense' {address}/agents"),
+        ),
+        (
+            "401, the token without an organization",
+            format!("-H 'Authorization: Bearer {token}' {address}/agents"),
+        ),
+        (
+            "403, the token may only read",
+            format!("-X POST -H 'Authorization: Bearer {token}' {org} {address}/agents"),
+        ),
         ("200, a public route", format!("{address}/status")),
         (
             "201, another key, shown once",
@@ -311,7 +395,10 @@ fn print_curl_lines(address: &str, key: &str, token: &str) {
                  {address}/admin/organization-pats"
             ),
         ),
-        ("200, the keys", format!("-H 'Authorization: Bearer {key}' {address}/admin/organization-pats")),
+        (
+            "200, the keys",
+            format!("-H 'Authorization: Bearer {key}' {address}/admin/organization-pats"),
+        ),
         (
             "403, the token may not manage them",
             format!("-H 'Authorization: Bearer {token}' {org} {address}/admin/organization-pats"),

@@ -6,7 +6,10 @@
 //!
 //! Prints one line of JSON with its ports, such as `{"http":40001,"grpc":40002}`.
 
-#![allow(dead_code, reason = "the handles inside of the server are for the tests that start it in their own process")]
+#![allow(
+    dead_code,
+    reason = "the handles inside of the server are for the tests that start it in their own process"
+)]
 
 #[path = "../tests/conformance/server.rs"]
 mod server;

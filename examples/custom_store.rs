@@ -4,7 +4,10 @@
 //! cargo run --example custom_store
 //! ```
 
-#![allow(clippy::print_stdout, reason = "an example talks to whoever started it")]
+#![allow(
+    clippy::print_stdout,
+    reason = "an example talks to whoever started it"
+)]
 
 use std::{collections::HashMap, error::Error, sync::Arc};
 
@@ -30,9 +33,12 @@ fn record(line: &str) -> Result<(String, Arc<Record>), Box<dyn Error>> {
         return Err(format!("four words expected: {line:?}").into());
     };
     let byte = |at: usize| u8::from_str_radix(digest.get(at..at + 2).unwrap_or_default(), 16);
-    let bytes = (0..32).map(|i| byte(2 * i)).collect::<Result<Vec<_>, _>>()?;
+    let bytes = (0..32)
+        .map(|i| byte(2 * i))
+        .collect::<Result<Vec<_>, _>>()?;
     let digest = Digest::from_bytes(bytes.try_into().map_err(|_| "32 bytes expected")?);
-    let record = Record::org_key(id, digest, organization).with_role(role, &Catalogue::documented())?;
+    let record =
+        Record::org_key(id, digest, organization).with_role(role, &Catalogue::documented())?;
     Ok((id.to_owned(), Arc::new(record)))
 }
 
@@ -49,12 +55,18 @@ impl CredentialStore for FileStore {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     // `printf %s ak_test.not-a-real-secret | sha256sum`
-    let store = FileStore::parse("test 9436e65a7323d7ff4b85984af79b7c5cd708f663c0a1144586111e42952a2b53 org_1 viewer")?;
-    let service = ServiceBuilder::new().layer(AuthLayer::new(store)).service_fn(async |request: Request<String>| {
-        let caller = request.extensions().get::<Principal>();
-        Ok::<_, std::convert::Infallible>(Response::new(format!("{caller:?}")))
-    });
-    let request = Request::builder().header("authorization", "Bearer ak_test.not-a-real-secret").body(String::new())?;
+    let store = FileStore::parse(
+        "test 9436e65a7323d7ff4b85984af79b7c5cd708f663c0a1144586111e42952a2b53 org_1 viewer",
+    )?;
+    let service = ServiceBuilder::new()
+        .layer(AuthLayer::new(store))
+        .service_fn(async |request: Request<String>| {
+            let caller = request.extensions().get::<Principal>();
+            Ok::<_, std::convert::Infallible>(Response::new(format!("{caller:?}")))
+        });
+    let request = Request::builder()
+        .header("authorization", "Bearer ak_test.not-a-real-secret")
+        .body(String::new())?;
     println!("{}", service.oneshot(request).await?.into_body());
     Ok(())
 }

@@ -8,7 +8,11 @@
 //!
 //! Each node is a process of its own: this program again, with an axum server behind a cache that never forgets, told by
 //! the database alone. Without a URL a throw-away cluster is made from the installed binaries.
-#![allow(clippy::expect_used, clippy::print_stdout, reason = "an example that talks, and its cluster")]
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "an example that talks, and its cluster"
+)]
 
 #[path = "../tests/support/pg.rs"]
 mod pg;
@@ -70,8 +74,17 @@ async fn main() -> Result<()> {
     if let (true, Some(url)) = (options.node, &options.url) {
         return node(url).await;
     }
-    let cluster = if options.url.is_none() { pg::Cluster::start() } else { None };
-    let Some(url) = options.url.or_else(|| cluster.as_ref().map(pg::Cluster::url)) else { return Ok(()) };
+    let cluster = if options.url.is_none() {
+        pg::Cluster::start()
+    } else {
+        None
+    };
+    let Some(url) = options
+        .url
+        .or_else(|| cluster.as_ref().map(pg::Cluster::url))
+    else {
+        return Ok(());
+    };
     let pool = PgPool::connect(&url).await?;
     let store = PostgresStore::new(pool.clone(), Catalogue::documented()).with_schema(SCHEMA)?;
     store.migrate().await?;
@@ -81,7 +94,11 @@ async fn main() -> Result<()> {
     for _ in 0..NODES {
         nodes.push(Node::start(&url).await?);
     }
-    let admin = Admin { pool, store, organization };
+    let admin = Admin {
+        pool,
+        store,
+        organization,
+    };
     match (options.measure, options.listener_loss) {
         (Some(count), _) => measure(&admin, &mut nodes, count).await,
         (None, true) => listener_loss(&admin, &mut nodes).await,
@@ -91,14 +108,20 @@ async fn main() -> Result<()> {
 
 /// A node: serves, and does what it is told on its standard input, until that ends.
 async fn node(url: &str) -> Result<()> {
-    let store = PostgresStore::new(PgPool::connect(url).await?, Catalogue::documented()).with_schema(SCHEMA)?;
+    let store = PostgresStore::new(PgPool::connect(url).await?, Catalogue::documented())
+        .with_schema(SCHEMA)?;
     let feed = store.feed().await?;
-    let cache = Cached::new(store).with_time_to_live(Duration::MAX).with_bound_after_loss(AFTER_LOSS);
+    let cache = Cached::new(store)
+        .with_time_to_live(Duration::MAX)
+        .with_bound_after_loss(AFTER_LOSS);
     let cache = Arc::new(cache);
     tokio::spawn(cache.follow(feed));
 
-    let whoami = |caller: Principal| async move { caller.organization().unwrap_or_default().to_owned() };
-    let router = Router::new().route("/", get(whoami)).layer(AuthLayer::new(Arc::clone(&cache)));
+    let whoami =
+        |caller: Principal| async move { caller.organization().unwrap_or_default().to_owned() };
+    let router = Router::new()
+        .route("/", get(whoami))
+        .layer(AuthLayer::new(Arc::clone(&cache)));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -142,16 +165,29 @@ impl Node {
             .stdout(std::process::Stdio::piped())
             .kill_on_drop(true)
             .spawn()?;
-        let (commands, output) = (process.stdin.take().ok_or("piped")?, process.stdout.take().ok_or("piped")?);
+        let (commands, output) = (
+            process.stdin.take().ok_or("piped")?,
+            process.stdout.take().ok_or("piped")?,
+        );
         let mut answers = BufReader::new(output).lines();
         let address = answers.next_line().await?.ok_or("the node did not start")?;
-        let asker = Asker { client: Client::builder(TokioExecutor::new()).build_http(), address };
-        Ok(Self { _process: process, commands, answers, asker })
+        let asker = Asker {
+            client: Client::builder(TokioExecutor::new()).build_http(),
+            address,
+        };
+        Ok(Self {
+            _process: process,
+            commands,
+            answers,
+            asker,
+        })
     }
 
     /// Gives a command and waits for the answer.
     async fn tell(&mut self, command: &str, id: &str) -> Result<String> {
-        self.commands.write_all(format!("{command} {id}\n").as_bytes()).await?;
+        self.commands
+            .write_all(format!("{command} {id}\n").as_bytes())
+            .await?;
         Ok(self.answers.next_line().await?.ok_or("the node ended")?)
     }
 
@@ -171,9 +207,13 @@ impl Node {
 
 impl Asker {
     async fn ask(&self, token: &str) -> Result<StatusCode> {
-        let request =
-            Request::get(format!("http://{}/", self.address)).header("authorization", format!("Bearer {token}"));
-        Ok(self.client.request(request.body(Empty::new())?).await?.status())
+        let request = Request::get(format!("http://{}/", self.address))
+            .header("authorization", format!("Bearer {token}"));
+        Ok(self
+            .client
+            .request(request.body(Empty::new())?)
+            .await?
+            .status())
     }
 
     /// Asks until the key is refused. The answer counts, not the question.
@@ -203,8 +243,13 @@ impl Admin {
     async fn mint(&self) -> Result<Key> {
         let minted = TokenFormat::default().mint(Kind::OrgKey)?;
         let record = Record::org_key(&minted.id, minted.digest, &*self.organization);
-        self.store.insert(record.with_role("viewer", self.store.catalogue())?).await?;
-        Ok(Key { id: minted.id.as_str().to_owned(), token: minted.secret.expose_secret().to_owned() })
+        self.store
+            .insert(record.with_role("viewer", self.store.catalogue())?)
+            .await?;
+        Ok(Key {
+            id: minted.id.as_str().to_owned(),
+            token: minted.secret.expose_secret().to_owned(),
+        })
     }
 }
 
@@ -212,15 +257,23 @@ async fn show(admin: &Admin, nodes: &mut [Node]) -> Result<()> {
     let key = admin.mint().await?;
     for (number, node) in nodes.iter_mut().enumerate() {
         node.warm(&key).await?;
-        println!("node {number}: the key is accepted, from the cache, whose time to live is infinite");
+        println!(
+            "node {number}: the key is accepted, from the cache, whose time to live is infinite"
+        );
     }
     let (first, others) = nodes.split_first_mut().ok_or("nodes")?;
     first.tell("revoke", &key.id).await?;
     let revoked_at = Instant::now();
-    println!("node 0: the key is revoked; there it is now {}", first.asker.ask(&key.token).await?);
+    println!(
+        "node 0: the key is revoked; there it is now {}",
+        first.asker.ask(&key.token).await?
+    );
     for (number, node) in others.iter().enumerate() {
         let after = node.asker.refused_after(&key.token, revoked_at).await?;
-        println!("node {}: refused, {after:.1?} after the revocation was acknowledged", number + 1);
+        println!(
+            "node {}: refused, {after:.1?} after the revocation was acknowledged",
+            number + 1
+        );
     }
     Ok(())
 }
@@ -235,21 +288,42 @@ async fn measure(admin: &Admin, nodes: &mut [Node], count: usize) -> Result<()> 
         }
         let askers: Vec<_> = nodes.iter().map(|node| node.asker.clone()).collect();
         let by = round % NODES;
-        nodes.get_mut(by).ok_or("a node")?.tell("revoke", &key.id).await?;
+        nodes
+            .get_mut(by)
+            .ok_or("a node")?
+            .tell("revoke", &key.id)
+            .await?;
         let revoked_at = Instant::now();
         let key = Arc::new(key);
-        let watching = askers.into_iter().enumerate().filter(|(number, _)| *number != by).map(|(_, asker)| {
-            let key = Arc::clone(&key);
-            tokio::spawn(async move { asker.refused_after(&key.token, revoked_at).await })
-        });
+        let watching = askers
+            .into_iter()
+            .enumerate()
+            .filter(|(number, _)| *number != by)
+            .map(|(_, asker)| {
+                let key = Arc::clone(&key);
+                tokio::spawn(async move { asker.refused_after(&key.token, revoked_at).await })
+            });
         for watch in watching.collect::<Vec<_>>() {
             times.push(watch.await??);
         }
     }
     times.sort();
-    let at = |share: f64| times.get(((times.len() - 1) as f64 * share) as usize).copied().unwrap_or_default();
-    println!("{count} keys revoked on one of {NODES} nodes, time to live infinite; until every other node refused:");
-    println!("p50 {:.2?}, p99 {:.2?}, max {:.2?} ({} refusals timed)", at(0.5), at(0.99), at(1.0), times.len());
+    let at = |share: f64| {
+        times
+            .get(((times.len() - 1) as f64 * share) as usize)
+            .copied()
+            .unwrap_or_default()
+    };
+    println!(
+        "{count} keys revoked on one of {NODES} nodes, time to live infinite; until every other node refused:"
+    );
+    println!(
+        "p50 {:.2?}, p99 {:.2?}, max {:.2?} ({} refusals timed)",
+        at(0.5),
+        at(0.99),
+        at(1.0),
+        times.len()
+    );
     Ok(())
 }
 
@@ -265,9 +339,12 @@ async fn listener_loss(admin: &Admin, nodes: &mut [Node]) -> Result<()> {
         }
     }
     let revoked = Arc::new(Revoked::default());
-    let watches: Vec<_> =
-        nodes.iter().map(|node| tokio::spawn(watch(node.asker.clone(), Arc::clone(&revoked)))).collect();
-    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1";
+    let watches: Vec<_> = nodes
+        .iter()
+        .map(|node| tokio::spawn(watch(node.asker.clone(), Arc::clone(&revoked))))
+        .collect();
+    let end =
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = $1";
     let mut ended = 0;
     for (number, key) in keys.iter().enumerate() {
         if number % 5 == 0 {
@@ -288,11 +365,17 @@ async fn listener_loss(admin: &Admin, nodes: &mut [Node]) -> Result<()> {
             stale += usize::from(node.asker.ask(&key.token).await? != StatusCode::UNAUTHORIZED);
         }
     }
-    println!("1000 keys revoked, {ended} listening connections ended meanwhile, time to live infinite:");
+    println!(
+        "1000 keys revoked, {ended} listening connections ended meanwhile, time to live infinite:"
+    );
     println!(
         "longest accept of a revoked key {longest:.2?}, the bound is {BOUND:?}; accepts after the reconnect: {stale}"
     );
-    if stale == 0 && longest <= BOUND { Ok(()) } else { Err("a revoked key was accepted for too long".into()) }
+    if stale == 0 && longest <= BOUND {
+        Ok(())
+    } else {
+        Err("a revoked key was accepted for too long".into())
+    }
 }
 
 /// The keys revoked so far, with the moment of the acknowledgement.
@@ -304,11 +387,17 @@ struct Revoked {
 
 impl Revoked {
     fn add(&self, key: &Key) {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).insert(key.token.clone(), Instant::now());
+        self.keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key.token.clone(), Instant::now());
     }
 
     fn all(&self) -> HashMap<String, Instant> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.keys
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -317,7 +406,11 @@ async fn watch(asker: Asker, revoked: Arc<Revoked>) -> Result<Duration> {
     let (mut refused, mut longest) = (HashSet::new(), Duration::ZERO);
     loop {
         let complete = revoked.complete.load(SeqCst);
-        let open: Vec<_> = revoked.all().into_iter().filter(|(token, _)| !refused.contains(token)).collect();
+        let open: Vec<_> = revoked
+            .all()
+            .into_iter()
+            .filter(|(token, _)| !refused.contains(token))
+            .collect();
         if complete && open.is_empty() {
             return Ok(longest);
         }

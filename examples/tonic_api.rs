@@ -7,7 +7,10 @@
 //! With `serve` it prints its address and the key, and goes on serving. The service is `grpc.health.v1.Health`, so that any
 //! gRPC client can call it.
 
-#![allow(clippy::print_stdout, reason = "an example talks to whoever started it")]
+#![allow(
+    clippy::print_stdout,
+    reason = "an example talks to whoever started it"
+)]
 
 use std::error::Error;
 
@@ -39,15 +42,27 @@ struct OwnHealth;
 
 #[tonic::async_trait]
 impl Health for OwnHealth {
-    async fn check(&self, request: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
         let caller = request.principal()?;
-        println!("server: {} asks for {:?}", caller.credential_id(), caller.organization());
-        Ok(Response::new(HealthCheckResponse { status: ServingStatus::Serving.into() }))
+        println!(
+            "server: {} asks for {:?}",
+            caller.credential_id(),
+            caller.organization()
+        );
+        Ok(Response::new(HealthCheckResponse {
+            status: ServingStatus::Serving.into(),
+        }))
     }
 
     type WatchStream = Empty<Result<HealthCheckResponse, Status>>;
 
-    async fn watch(&self, _: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
+    async fn watch(
+        &self,
+        _: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
         Err(Status::unimplemented("this example only checks"))
     }
 }
@@ -81,7 +96,11 @@ async fn call(address: String, key: &Secret) -> Result<(), Box<dyn Error>> {
     let mut client = HealthClient::new(channel);
 
     if let Err(refused) = client.check(HealthCheckRequest::default()).await {
-        println!("client: without a key: {:?}: {}", refused.code(), refused.message());
+        println!(
+            "client: without a key: {:?}: {}",
+            refused.code(),
+            refused.message()
+        );
     }
 
     let mut request = Request::new(HealthCheckRequest::default());
@@ -95,6 +114,8 @@ async fn call(address: String, key: &Secret) -> Result<(), Box<dyn Error>> {
 fn mint(store: &MemoryStore) -> Result<Secret, Box<dyn Error>> {
     let key = TokenFormat::default().mint(Kind::OrgKey)?;
     store.create_organization("org_demo", None)?;
-    store.insert(Record::org_key(&key.id, key.digest, "org_demo").with_role("viewer", store.catalogue())?)?;
+    store.insert(
+        Record::org_key(&key.id, key.digest, "org_demo").with_role("viewer", store.catalogue())?,
+    )?;
     Ok(key.secret)
 }

@@ -71,7 +71,9 @@ impl Policy {
 
     /// The organization to ask the store about.
     pub(crate) fn named_organization<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
-        self.needs_organization.then(|| org_header::read(headers, &self.organization_header).asked()).flatten()
+        self.needs_organization
+            .then(|| org_header::read(headers, &self.organization_header).asked())
+            .flatten()
     }
 
     /// Judges what the store found. `decoy` is its [pepper](crate::CredentialStore::decoy).
@@ -83,7 +85,11 @@ impl Policy {
         found: Result<Option<Arc<Record>>, StoreError>,
         decoy: Option<&Pepper>,
     ) -> Result<Principal, Denial> {
-        self.chain(headers, presented, found, decoy).map_err(|denial| Denial { kind: Some(presented.kind()), ..denial })
+        self.chain(headers, presented, found, decoy)
+            .map_err(|denial| Denial {
+                kind: Some(presented.kind()),
+                ..denial
+            })
     }
 
     #[inline]
@@ -115,18 +121,28 @@ impl Policy {
 #[cold]
 fn is_preflight<B>(request: &Request<B>) -> bool {
     let has = |name| request.headers().contains_key(name);
-    request.method() == Method::OPTIONS && has(header::ORIGIN) && has(header::ACCESS_CONTROL_REQUEST_METHOD)
+    request.method() == Method::OPTIONS
+        && has(header::ORIGIN)
+        && has(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 impl Denial {
     pub(crate) fn about(cause: Cause, record: Arc<Record>) -> Self {
-        Self { cause, kind: Some(record.kind()), record: Some(record) }
+        Self {
+            cause,
+            kind: Some(record.kind()),
+            record: Some(record),
+        }
     }
 }
 
 impl From<Cause> for Denial {
     fn from(cause: Cause) -> Self {
-        Self { cause, kind: None, record: None }
+        Self {
+            cause,
+            kind: None,
+            record: None,
+        }
     }
 }
 

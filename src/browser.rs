@@ -4,7 +4,9 @@ use std::{fmt, sync::Arc};
 
 use http::{HeaderMap, header::ORIGIN};
 
-use crate::{authenticate::Denial, credential::Kind, panics::catch, rejection::Cause, store::Record};
+use crate::{
+    authenticate::Denial, credential::Kind, panics::catch, rejection::Cause, store::Record,
+};
 
 /// A credential that was proven good and came from a browser: whoever can read the page has it.
 #[derive(Clone, Debug)]
@@ -36,7 +38,10 @@ impl BrowserGuard {
         let exposed = ExposedCredential {
             kind: record.kind(),
             credential_id: record.id().to_owned(),
-            origin: headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()).map(str::to_owned),
+            origin: headers
+                .get(ORIGIN)
+                .and_then(|origin| origin.to_str().ok())
+                .map(str::to_owned),
         };
         // A report that panics must not take the connection along; the request is refused and logged all the same.
         let _ = catch(|| (self.0)(exposed));

@@ -12,7 +12,10 @@ use std::{
 ///
 /// The unit of `expires_at` and `created_at` on the wire (`1767225600000` is 2026-01-01). Negative before 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(clippy::exhaustive_structs, reason = "a number with its unit and nothing else")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a number with its unit and nothing else"
+)]
 pub struct UnixMillis(pub i64);
 
 impl fmt::Display for UnixMillis {

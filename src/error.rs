@@ -8,7 +8,9 @@ pub enum ConfigError {
     #[error("a route has to accept at least one scope; to deny everybody, remove the route")]
     NoScopes,
     /// A scope name that RFC 6749, section 3.3 does not allow.
-    #[error("{0:?} is no scope: printable ASCII without space, quote and backslash, at least one character")]
+    #[error(
+        "{0:?} is no scope: printable ASCII without space, quote and backslash, at least one character"
+    )]
     InvalidScope(Box<str>),
     /// A role that the catalogue does not have.
     #[error("the catalogue has no role {0:?}")]
@@ -20,7 +22,9 @@ pub enum ConfigError {
     #[error("the catalogue already has a role {0:?}")]
     DuplicateRole(Box<str>),
     /// A token prefix that cannot be told from a token's body, or from the other prefix.
-    #[error("{0:?} is no prefix: letters, digits, `-` and `_`, and neither prefix may begin with the other")]
+    #[error(
+        "{0:?} is no prefix: letters, digits, `-` and `_`, and neither prefix may begin with the other"
+    )]
     InvalidPrefix(Box<str>),
     /// A realm with control characters, which no header can carry.
     #[error("the realm must not have control characters")]

@@ -38,13 +38,17 @@ impl Decided {
     /// The mark for the response to a request, if one is asked for.
     #[inline]
     pub(crate) fn asked_for(request: &Extensions) -> Option<Self> {
-        request.get::<DecisionRequired>().map(|required| Self(Arc::clone(&required.0)))
+        request
+            .get::<DecisionRequired>()
+            .map(|required| Self(Arc::clone(&required.0)))
     }
 }
 
 impl DecisionRequired {
     fn met_by(&self, response: &Extensions) -> bool {
-        response.get::<Decided>().is_some_and(|decided| Arc::ptr_eq(&decided.0, &self.0))
+        response
+            .get::<Decided>()
+            .is_some_and(|decided| Arc::ptr_eq(&decided.0, &self.0))
     }
 }
 
@@ -78,7 +82,9 @@ impl EveryRouteDecidesLayer {
     /// Creates the layer.
     #[must_use]
     pub fn new() -> Self {
-        Self { presentation: Arc::default() }
+        Self {
+            presentation: Arc::default(),
+        }
     }
 }
 
@@ -92,13 +98,17 @@ impl<R> EveryRouteDecidesLayer<R> {
     /// Answers in the form in which `auth` does: its texts, its responder, its gRPC form.
     #[must_use]
     pub fn like<S, R2>(self, auth: &AuthLayer<S, R2>) -> EveryRouteDecidesLayer<R2> {
-        EveryRouteDecidesLayer { presentation: Arc::new(auth.presentation().clone()) }
+        EveryRouteDecidesLayer {
+            presentation: Arc::new(auth.presentation().clone()),
+        }
     }
 }
 
 impl<R> Clone for EveryRouteDecidesLayer<R> {
     fn clone(&self) -> Self {
-        Self { presentation: Arc::clone(&self.presentation) }
+        Self {
+            presentation: Arc::clone(&self.presentation),
+        }
     }
 }
 
@@ -112,7 +122,10 @@ impl<R, Inner> Layer<Inner> for EveryRouteDecidesLayer<R> {
     type Service = EveryRouteDecides<Inner, R>;
 
     fn layer(&self, inner: Inner) -> Self::Service {
-        EveryRouteDecides { inner, presentation: Arc::clone(&self.presentation) }
+        EveryRouteDecides {
+            inner,
+            presentation: Arc::clone(&self.presentation),
+        }
     }
 }
 
@@ -124,13 +137,18 @@ pub struct EveryRouteDecides<Inner, R = JsonResponder> {
 
 impl<Inner: Clone, R> Clone for EveryRouteDecides<Inner, R> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), presentation: Arc::clone(&self.presentation) }
+        Self {
+            inner: self.inner.clone(),
+            presentation: Arc::clone(&self.presentation),
+        }
     }
 }
 
 impl<Inner: fmt::Debug, R> fmt::Debug for EveryRouteDecides<Inner, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EveryRouteDecides").field("inner", &self.inner).finish_non_exhaustive()
+        f.debug_struct("EveryRouteDecides")
+            .field("inner", &self.inner)
+            .finish_non_exhaustive()
     }
 }
 
@@ -155,7 +173,13 @@ where
         mark_sensitive(&mut request);
         request.extensions_mut().insert(required.clone());
         let future = self.inner.call(request);
-        EveryRouteDecidesFuture { future, required, outer, grpc, presentation: Arc::clone(&self.presentation) }
+        EveryRouteDecidesFuture {
+            future,
+            required,
+            outer,
+            grpc,
+            presentation: Arc::clone(&self.presentation),
+        }
     }
 }
 
@@ -197,6 +221,7 @@ where
 
 impl<F, R> fmt::Debug for EveryRouteDecidesFuture<F, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EveryRouteDecidesFuture").finish_non_exhaustive()
+        f.debug_struct("EveryRouteDecidesFuture")
+            .finish_non_exhaustive()
     }
 }

@@ -14,7 +14,8 @@ use tower_service::Service;
 use crate::every_route::Decided;
 
 /// What is decided about a request once the answer that it waits for is there.
-pub(crate) type Verdict<ReqB, ResB> = Box<dyn FnOnce(&mut Request<ReqB>) -> Result<(), Response<ResB>> + Send>;
+pub(crate) type Verdict<ReqB, ResB> =
+    Box<dyn FnOnce(&mut Request<ReqB>) -> Result<(), Response<ResB>> + Send>;
 
 /// An answer on its way. Holds nothing of the request, so that the request's body need not be `Send`.
 pub(crate) type Asking<ReqB, ResB> = Pin<Box<dyn Future<Output = Verdict<ReqB, ResB>> + Send>>;
@@ -27,7 +28,9 @@ pub(crate) struct Additions {
 }
 
 fn added<B>(mut response: Response<B>, additions: Option<Box<Additions>>) -> Response<B> {
-    let Some(additions) = additions else { return response };
+    let Some(additions) = additions else {
+        return response;
+    };
     if let Some(decided) = additions.decided {
         response.extensions_mut().insert(decided);
     }
@@ -80,7 +83,10 @@ where
     Inner: Service<Request<ReqB>, Response = Response<ResB>>,
 {
     /// Resolves to a refusal, or to `None` when the request is accepted and the service is ready for it.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Response<ResB>>, Inner::Error>> {
+    fn poll_ready(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Response<ResB>>, Inner::Error>> {
         if let Some(asking) = &mut self.asking {
             let verdict = ready!(asking.as_mut().poll(cx));
             self.asking = None;
@@ -98,12 +104,20 @@ where
 {
     #[inline]
     pub(crate) fn forwarded(future: Inner::Future, additions: Option<Box<Additions>>) -> Self {
-        Self { state: State::Forwarded { future }, additions }
+        Self {
+            state: State::Forwarded { future },
+            additions,
+        }
     }
 
     #[inline]
     pub(crate) fn answered(response: Response<ResB>, additions: Option<Box<Additions>>) -> Self {
-        Self { state: State::Answered { response: Some(response) }, additions }
+        Self {
+            state: State::Answered {
+                response: Some(response),
+            },
+            additions,
+        }
     }
 
     /// `service` is a clone that was not polled ready.
@@ -113,8 +127,15 @@ where
         service: Inner,
         additions: Option<Box<Additions>>,
     ) -> Self {
-        let waiting = Some(Box::new(Waiting { asking: Some(asking), request, service }));
-        Self { state: State::Waiting { waiting }, additions }
+        let waiting = Some(Box::new(Waiting {
+            asking: Some(asking),
+            request,
+            service,
+        }));
+        Self {
+            state: State::Waiting { waiting },
+            additions,
+        }
     }
 }
 
@@ -127,7 +148,9 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let (StateProj::Forwarded { future }, None) = (this.state.as_mut().project(), &this.additions) {
+        if let (StateProj::Forwarded { future }, None) =
+            (this.state.as_mut().project(), &this.additions)
+        {
             return future.poll(cx); // nearly every request: the response is not even moved
         }
         poll_state(this.state, cx).map_ok(|response| added(response, this.additions.take()))
@@ -145,12 +168,18 @@ where
         let future = match state.as_mut().project() {
             StateProj::Forwarded { future } => return future.poll(cx),
             StateProj::Answered { response } => {
-                return response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
+                return response
+                    .take()
+                    .map_or(Poll::Pending, |response| Poll::Ready(Ok(response)));
             }
             StateProj::Waiting { waiting } => {
-                let Some(pending) = waiting else { return Poll::Pending };
+                let Some(pending) = waiting else {
+                    return Poll::Pending;
+                };
                 let admitted = ready!(pending.poll_ready(cx));
-                let Some(mut waited) = waiting.take() else { return Poll::Pending };
+                let Some(mut waited) = waiting.take() else {
+                    return Poll::Pending;
+                };
                 match admitted {
                     Ok(None) => waited.service.call(waited.request),
                     Ok(Some(refusal)) => return Poll::Ready(Ok(refusal)),
@@ -172,7 +201,9 @@ where
             State::Answered { .. } => "Answered",
             State::Waiting { .. } => "Waiting",
         };
-        f.debug_struct("ResponseFuture").field("state", &state).finish_non_exhaustive()
+        f.debug_struct("ResponseFuture")
+            .field("state", &state)
+            .finish_non_exhaustive()
     }
 }
 

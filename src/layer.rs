@@ -131,8 +131,16 @@ impl<S, R> AuthLayer<S, R> {
     /// ```
     #[must_use]
     pub fn with_responder<R2>(self, responder: R2) -> AuthLayer<S, R2> {
-        let Self { store, policy, presentation } = self;
-        AuthLayer { store, policy, presentation: presentation.with_responder(responder) }
+        let Self {
+            store,
+            policy,
+            presentation,
+        } = self;
+        AuthLayer {
+            store,
+            policy,
+            presentation: presentation.with_responder(responder),
+        }
     }
 
     /// Serves routes that belong to a person: no organization is needed and the organization header is ignored. A key,
@@ -194,7 +202,10 @@ impl<S, R> AuthLayer<S, R> {
     /// `report` is called during the request, so it should hand over and return. Some programs send `Sec-Fetch-Mode`
     /// without being browsers (Node.js's `fetch` for one), which is why the guard is off by default.
     #[must_use]
-    pub fn with_browser_guard(mut self, report: impl Fn(ExposedCredential) + Send + Sync + 'static) -> Self {
+    pub fn with_browser_guard(
+        mut self,
+        report: impl Fn(ExposedCredential) + Send + Sync + 'static,
+    ) -> Self {
         self.policy.browser_guard = Some(BrowserGuard::new(report));
         self
     }
@@ -218,19 +229,30 @@ impl<S, R, Inner> Layer<Inner> for AuthLayer<S, R> {
     type Service = AuthService<Inner, S, R>;
 
     fn layer(&self, inner: Inner) -> Self::Service {
-        AuthService::new(inner, Arc::clone(&self.store), self.policy.clone(), self.presentation.clone())
+        AuthService::new(
+            inner,
+            Arc::clone(&self.store),
+            self.policy.clone(),
+            self.presentation.clone(),
+        )
     }
 }
 
 // By hand: a derived impl would ask for `S: Clone`.
 impl<S, R> Clone for AuthLayer<S, R> {
     fn clone(&self) -> Self {
-        Self { store: Arc::clone(&self.store), policy: self.policy.clone(), presentation: self.presentation.clone() }
+        Self {
+            store: Arc::clone(&self.store),
+            policy: self.policy.clone(),
+            presentation: self.presentation.clone(),
+        }
     }
 }
 
 impl<S, R> fmt::Debug for AuthLayer<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuthLayer").field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("AuthLayer")
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
     }
 }

@@ -7,5 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// What it panicked with is leaked, since it may panic again when it is dropped. Whoever calls this does not look again
 /// at what `f` may have left half done.
 pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(f)).map_err(std::mem::forget).ok()
+    catch_unwind(AssertUnwindSafe(f))
+        .map_err(std::mem::forget)
+        .ok()
 }

@@ -46,7 +46,10 @@ impl<Inner> Layer<Inner> for PublicLayer {
     type Service = PublicService<Inner>;
 
     fn layer(&self, inner: Inner) -> Self::Service {
-        PublicService { inner, layer: *self }
+        PublicService {
+            inner,
+            layer: *self,
+        }
     }
 }
 

@@ -56,9 +56,25 @@ enum Opening {
 }
 
 impl<Inner, S, R> AuthService<Inner, S, R> {
-    pub(crate) fn new(inner: Inner, store: Arc<S>, policy: Policy, presentation: Presentation<R>) -> Self {
-        let vary = policy.optional.then(|| vary_on(&policy.organization_header)).flatten();
-        Self { inner, gate: Arc::new(Gate { store, policy, presentation, vary }) }
+    pub(crate) fn new(
+        inner: Inner,
+        store: Arc<S>,
+        policy: Policy,
+        presentation: Presentation<R>,
+    ) -> Self {
+        let vary = policy
+            .optional
+            .then(|| vary_on(&policy.organization_header))
+            .flatten();
+        Self {
+            inner,
+            gate: Arc::new(Gate {
+                store,
+                policy,
+                presentation,
+                vary,
+            }),
+        }
     }
 }
 
@@ -130,10 +146,16 @@ impl<S: CredentialStore, R> Gate<S, R> {
             Some(Peek::Ask) => return Ok(Opening::Ask(presented.into_owned())),
             None => Err(StoreError::Panicked),
         };
-        self.policy.judge(headers, &presented, found, self.decoy()).map(Opening::Accept)
+        self.policy
+            .judge(headers, &presented, found, self.decoy())
+            .map(Opening::Accept)
     }
 
-    fn ask<ReqB, ResB>(self: Arc<Self>, presented: Presented<'static>, headers: &HeaderMap) -> Asking<ReqB, ResB>
+    fn ask<ReqB, ResB>(
+        self: Arc<Self>,
+        presented: Presented<'static>,
+        headers: &HeaderMap,
+    ) -> Asking<ReqB, ResB>
     where
         R: Responder<ResB>,
         ReqB: 'static,
@@ -143,12 +165,15 @@ impl<S: CredentialStore, R> Gate<S, R> {
         Box::pin(async move {
             let asked_at = Instant::now();
             let found = guarded(self.policy.deadline, async {
-                self.store.find(&presented.lookup(|| organization.as_deref())).await
+                self.store
+                    .find(&presented.lookup(|| organization.as_deref()))
+                    .await
             })
             .await;
             let latency = Some(asked_at.elapsed());
-            let verdict: Verdict<ReqB, ResB> =
-                Box::new(move |request: &mut Request<ReqB>| self.conclude(request, &presented, found, latency));
+            let verdict: Verdict<ReqB, ResB> = Box::new(move |request: &mut Request<ReqB>| {
+                self.conclude(request, &presented, found, latency)
+            });
             verdict
         })
     }
@@ -169,7 +194,10 @@ impl<S: CredentialStore, R> Gate<S, R> {
         R: Responder<ResB>,
         ResB: RefusalBody,
     {
-        match self.policy.judge(request.headers(), presented, found, self.decoy()) {
+        match self
+            .policy
+            .judge(request.headers(), presented, found, self.decoy())
+        {
             Ok(principal) => {
                 self.admit(request, principal, latency);
                 Ok(())
@@ -184,16 +212,28 @@ impl<S, R> Gate<S, R> {
     #[inline]
     fn additions<ReqB>(&self, request: &Request<ReqB>) -> Option<Box<Additions>> {
         let decided = Decided::asked_for(request.extensions());
-        if decided.is_none() && self.vary.is_none() { None } else { Some(self.adding(decided)) }
+        if decided.is_none() && self.vary.is_none() {
+            None
+        } else {
+            Some(self.adding(decided))
+        }
     }
 
     #[cold]
     fn adding(&self, decided: Option<Decided>) -> Box<Additions> {
-        Box::new(Additions { decided, vary: self.vary.clone() })
+        Box::new(Additions {
+            decided,
+            vary: self.vary.clone(),
+        })
     }
 
     #[inline]
-    fn admit<ReqB>(&self, request: &mut Request<ReqB>, principal: Principal, latency: Option<Duration>) {
+    fn admit<ReqB>(
+        &self,
+        request: &mut Request<ReqB>,
+        principal: Principal,
+        latency: Option<Duration>,
+    ) {
         observe::accepted(&principal, latency);
         if self.policy.removes_authorization {
             remove_credential(request);
@@ -222,7 +262,9 @@ impl<S, R> Gate<S, R> {
 #[cold]
 fn preflight_answer<ResB: RefusalBody>() -> Response<ResB> {
     let mut response = Response::new(ResB::empty());
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
@@ -231,9 +273,17 @@ fn vary_on(organization_header: &HeaderName) -> Option<HeaderValue> {
     let mut at_start = true;
     let capitalized = |letter: char| {
         let start = std::mem::replace(&mut at_start, letter == '-');
-        if start { letter.to_ascii_uppercase() } else { letter }
+        if start {
+            letter.to_ascii_uppercase()
+        } else {
+            letter
+        }
     };
-    let name: String = organization_header.as_str().chars().map(capitalized).collect();
+    let name: String = organization_header
+        .as_str()
+        .chars()
+        .map(capitalized)
+        .collect();
     HeaderValue::try_from(format!("Authorization, {name}")).ok()
 }
 
@@ -246,7 +296,10 @@ pub(crate) fn pass<ReqB>(request: &mut Request<ReqB>) {
 
 /// Keeps whoever logs the request's headers further in from showing a credential, however many there are.
 pub(crate) fn mark_sensitive<ReqB>(request: &mut Request<ReqB>) {
-    let credentials = request.headers_mut().iter_mut().filter(|(name, _)| *name == AUTHORIZATION);
+    let credentials = request
+        .headers_mut()
+        .iter_mut()
+        .filter(|(name, _)| *name == AUTHORIZATION);
     credentials.for_each(|(_, value)| value.set_sensitive(true));
 }
 
@@ -258,7 +311,10 @@ pub(crate) fn remove_credential<ReqB>(request: &mut Request<ReqB>) {
 
 impl<Inner: Clone, S, R> Clone for AuthService<Inner, S, R> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), gate: Arc::clone(&self.gate) }
+        Self {
+            inner: self.inner.clone(),
+            gate: Arc::clone(&self.gate),
+        }
     }
 }
 

@@ -50,9 +50,13 @@ impl<B: RefusalBody> RefusalBody for ResponseBody<B> {
 /// Only an [`InterceptedService`] makes this body, so the body passes through one. Nothing in it waits.
 fn wrap<B: RefusalBody>(body: B) -> ResponseBody<B> {
     let interceptor = |request: Request<()>| Ok::<_, Status>(request);
-    let mut response = pin!(InterceptedService::new(Given(Some(body)), interceptor).call(http::Request::new(())));
+    let mut response =
+        pin!(InterceptedService::new(Given(Some(body)), interceptor).call(http::Request::new(())));
     loop {
-        match response.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        match response
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+        {
             Poll::Ready(Ok(response)) => return response.into_body(),
             Poll::Ready(Err(never)) => match never {},
             Poll::Pending => {}
@@ -73,7 +77,9 @@ impl<B: RefusalBody> Service<http::Request<()>> for Given<B> {
     }
 
     fn call(&mut self, _: http::Request<()>) -> Self::Future {
-        ready(Ok(http::Response::new(self.0.take().unwrap_or_else(B::empty))))
+        ready(Ok(http::Response::new(
+            self.0.take().unwrap_or_else(B::empty),
+        )))
     }
 }
 
@@ -120,6 +126,9 @@ impl<T> RequestExt for Request<T> {
 /// The reason's code and text; the cause stays behind.
 impl From<Rejection> for Status {
     fn from(rejection: Rejection) -> Self {
-        Self::new(Code::from(i32::from(rejection.reason().grpc_code())), rejection.detail())
+        Self::new(
+            Code::from(i32::from(rejection.reason().grpc_code())),
+            rejection.detail(),
+        )
     }
 }

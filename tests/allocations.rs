@@ -2,7 +2,12 @@
 //! that is refused by its looks, nothing before the response is made.
 //!
 //! `allocation-counter` brings the counting allocator, and counts for each thread apart.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test stops at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
 
 use std::{
     convert::Infallible,
@@ -31,8 +36,16 @@ fn store() -> MemoryStore {
     store.create_user("user_test").unwrap();
     store.set_member("user_test", "org_test", "viewer").unwrap();
     let key = Record::org_key("test0000001", Digest::of(KEY.as_bytes()), "org_test");
-    store.insert(key.with_role("viewer", store.catalogue()).unwrap()).unwrap();
-    store.insert(Record::personal_token("test_token", Digest::of(TOKEN.as_bytes()), "user_test")).unwrap();
+    store
+        .insert(key.with_role("viewer", store.catalogue()).unwrap())
+        .unwrap();
+    store
+        .insert(Record::personal_token(
+            "test_token",
+            Digest::of(TOKEN.as_bytes()),
+            "user_test",
+        ))
+        .unwrap();
     store
 }
 
@@ -46,7 +59,11 @@ fn echo(request: Request<String>) -> Ready<Result<Response<String>, Infallible>>
 }
 
 /// Calls once and counts; everything that the first call of a process or thread sets up has happened before.
-fn counted<S>(service: &mut S, request: &Request<String>, warm: bool) -> (AllocationInfo, Response<String>)
+fn counted<S>(
+    service: &mut S,
+    request: &Request<String>,
+    warm: bool,
+) -> (AllocationInfo, Response<String>)
 where
     S: Service<Request<String>, Response = Response<String>>,
 {
@@ -78,7 +95,9 @@ fn call<S: Service<Request<String>, Response = Response<String>>>(
 fn request(lines: &[(&'static str, &str)]) -> Request<String> {
     let mut request = Request::new(String::new());
     for (name, value) in lines {
-        request.headers_mut().append(*name, HeaderValue::from_str(value).unwrap());
+        request
+            .headers_mut()
+            .append(*name, HeaderValue::from_str(value).unwrap());
     }
     request
 }
@@ -101,7 +120,10 @@ fn insert(warm: bool) -> AllocationInfo {
 
 #[test]
 fn the_allocator_counts() {
-    assert_eq!(measure(|| drop(std::hint::black_box(Box::new(1)))).count_total, 1);
+    assert_eq!(
+        measure(|| drop(std::hint::black_box(Box::new(1)))).count_total,
+        1
+    );
     assert!(insert(false).count_total > insert(true).count_total);
     assert!(insert(true).count_total > 0);
 }
@@ -109,7 +131,9 @@ fn the_allocator_counts() {
 #[test]
 fn an_accepted_request_allocates_what_its_extensions_need_and_no_more() {
     let auth = AuthLayer::new(store());
-    let reads = RequireScopes::any(["agents:manage", "agents:read"]).unwrap().like(&auth);
+    let reads = RequireScopes::any(["agents:manage", "agents:read"])
+        .unwrap()
+        .like(&auth);
     let key = ("authorization", format!("Bearer {KEY}"));
     let token = ("authorization", format!("Bearer {TOKEN}"));
     let organization = ("x-anyreach-org", "org_test".to_owned());
@@ -119,15 +143,29 @@ fn an_accepted_request_allocates_what_its_extensions_need_and_no_more() {
         ("token and organization", vec![&token, &organization]),
     ];
     for (name, lines) in cases {
-        let lines: Vec<_> = lines.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let lines: Vec<_> = lines
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         let request = request(&lines);
         for warm in [false, true] {
             let (counts, response) = counted(&mut auth.layer(service_fn(echo)), &request, warm);
-            assert!(response.extensions().get::<Principal>().is_some(), "{name}: {response:?}");
+            assert!(
+                response.extensions().get::<Principal>().is_some(),
+                "{name}: {response:?}"
+            );
             assert_eq!(counts, insert(warm), "{name}, warm: {warm}");
-            let (counts, response) = counted(&mut auth.layer(reads.layer(service_fn(echo))), &request, warm);
+            let (counts, response) = counted(
+                &mut auth.layer(reads.layer(service_fn(echo))),
+                &request,
+                warm,
+            );
             assert!(response.status().is_success(), "{name}: {response:?}");
-            assert_eq!(counts, insert(warm), "{name}, scopes demanded, warm: {warm}");
+            assert_eq!(
+                counts,
+                insert(warm),
+                "{name}, scopes demanded, warm: {warm}"
+            );
         }
     }
 }
@@ -141,12 +179,27 @@ fn a_request_refused_by_its_looks_allocates_nothing_before_the_response() {
         ("no_credential", &[]),
         ("other_scheme", &[("authorization", "Basic dGVzdDp0ZXN0")]),
         ("empty_bearer", &[("authorization", "Bearer   ")]),
-        ("several_credentials", &[("authorization", &good), ("authorization", &good)]),
+        (
+            "several_credentials",
+            &[("authorization", &good), ("authorization", &good)],
+        ),
         ("several_credentials", &many),
-        ("unknown_prefix", &[("authorization", "Bearer sk_testsecret")]),
-        ("malformed_token", &[("authorization", "Bearer ak_testsecret")]),
-        ("malformed_token", &[("authorization", "Bearer pat_test%secret")]),
-        ("malformed_token", &[("authorization", &format!("{good}, {good}"))]),
+        (
+            "unknown_prefix",
+            &[("authorization", "Bearer sk_testsecret")],
+        ),
+        (
+            "malformed_token",
+            &[("authorization", "Bearer ak_testsecret")],
+        ),
+        (
+            "malformed_token",
+            &[("authorization", "Bearer pat_test%secret")],
+        ),
+        (
+            "malformed_token",
+            &[("authorization", &format!("{good}, {good}"))],
+        ),
         ("token_too_long", &[("authorization", &over_long)]),
         ("wrong_checksum", &[("authorization", &good)]),
     ];
@@ -163,13 +216,19 @@ fn a_request_refused_by_its_looks_allocates_nothing_before_the_response() {
 #[test]
 fn a_credential_that_does_not_count_allocates_nothing_before_the_response() {
     for (code, token) in [
-        ("unknown_credential", KEY.replace("test0000001", "nobody00001")),
+        (
+            "unknown_credential",
+            KEY.replace("test0000001", "nobody00001"),
+        ),
         ("unknown_credential", TOKEN.replace("test", "tset")),
         ("wrong_secret", KEY.replace("secret", "secreT")),
     ] {
         let line = format!("Bearer {token}");
         let request = request(&[("authorization", &line), ("x-anyreach-org", "org_test")]);
-        assert_eq!(counted_until_responder(AuthLayer::new(store()), &request), (code, 0));
+        assert_eq!(
+            counted_until_responder(AuthLayer::new(store()), &request),
+            (code, 0)
+        );
     }
 }
 
@@ -177,7 +236,10 @@ fn a_credential_that_does_not_count_allocates_nothing_before_the_response() {
 ///
 /// The responder unwinds out of the call, so that nothing after its entry is counted but the unwinding's own box, which
 /// is measured the same way and taken off.
-fn counted_until_responder(layer: AuthLayer<MemoryStore>, request: &Request<String>) -> (&'static str, u64) {
+fn counted_until_responder(
+    layer: AuthLayer<MemoryStore>,
+    request: &Request<String>,
+) -> (&'static str, u64) {
     let responder = |rejection: &Rejection| -> Response<String> { leave(rejection.cause().code()) };
     let mut service = layer.with_responder(responder).layer(service_fn(echo));
     let mut until_unwound = || {
@@ -193,7 +255,10 @@ fn counted_until_responder(layer: AuthLayer<MemoryStore>, request: &Request<Stri
 fn counted_until_unwound(unwinds: impl FnOnce()) -> (&'static str, u64) {
     let mut unwound = None;
     let counts = measure(|| unwound = catch_unwind(AssertUnwindSafe(unwinds)).err());
-    let code = unwound.expect("the responder was asked").downcast::<&'static str>().expect("its code");
+    let code = unwound
+        .expect("the responder was asked")
+        .downcast::<&'static str>()
+        .expect("its code");
     (*code, counts.count_total)
 }
 

@@ -22,7 +22,9 @@ use tower_api_key::{
     async_trait,
     clock::{Clock, UnixMillis},
     credential::Kind,
-    store::{Cached, Change, CredentialStore, Feed, FeedEvent, Peek, Record, StoreAdmin, StoreError},
+    store::{
+        Cached, Change, CredentialStore, Feed, FeedEvent, Peek, Record, StoreAdmin, StoreError,
+    },
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -66,8 +68,13 @@ async fn nothing_is_cached_past_its_own_expiry() {
         }
     }
     let (shelf, hand) = (Shelf::new(), Hand::default());
-    shelf.memory.insert(key("short").expiring_at(UnixMillis(12_000))).unwrap();
-    let cache = for_ever(&shelf).with_monotonic(hand.clone()).with_clock(At(10_000));
+    shelf
+        .memory
+        .insert(key("short").expiring_at(UnixMillis(12_000)))
+        .unwrap();
+    let cache = for_ever(&shelf)
+        .with_monotonic(hand.clone())
+        .with_clock(At(10_000));
     let short = Question::key("short");
     assert!(short.accepted(&cache).await);
     hand.advance(Duration::from_millis(1_999));
@@ -96,7 +103,14 @@ async fn a_refusal_lives_for_one_second_and_creation_ends_it() {
         assert!(question.is_cached(&cache));
     }
     cache.insert(key("k2")).await.unwrap();
-    cache.insert(Record::personal_token("t2", shelf::token_digest("t2"), "alice")).await.unwrap();
+    cache
+        .insert(Record::personal_token(
+            "t2",
+            shelf::token_digest("t2"),
+            "alice",
+        ))
+        .await
+        .unwrap();
     for question in [&k2, &t2] {
         assert!(!question.is_cached(&cache), "{question:?}");
         assert!(question.accepted(&cache).await, "{question:?}");
@@ -115,7 +129,10 @@ async fn a_failure_is_kept_for_some_milliseconds_and_never_as_an_answer() {
     shelf.become_(Mood::Broken);
     for _ in 0..3 {
         let error = k1.asked(&cache).await.unwrap_err();
-        assert!(matches!(&error, StoreError::Unavailable(source) if source.to_string() == "test outage"), "{error:?}");
+        assert!(
+            matches!(&error, StoreError::Unavailable(source) if source.to_string() == "test outage"),
+            "{error:?}"
+        );
         assert!(!k1.is_cached(&cache));
     }
     assert_eq!(shelf.look_ups(), 1);
@@ -127,7 +144,10 @@ async fn a_failure_is_kept_for_some_milliseconds_and_never_as_an_answer() {
 
 #[tokio::test]
 async fn a_failure_does_not_outlive_a_change_of_what_was_asked_for() {
-    let credential = |kind, id: &str| Change::Credential { kind, id: id.into() };
+    let credential = |kind, id: &str| Change::Credential {
+        kind,
+        id: id.into(),
+    };
     let (k1, t1) = (Question::key("k1"), Question::token("t1", Some("org_1")));
     for (question, change, ended) in [
         (&k1, credential(Kind::OrgKey, "k1"), true),
@@ -146,39 +166,87 @@ async fn a_failure_does_not_outlive_a_change_of_what_was_asked_for() {
         assert_eq!(shelf.look_ups(), 1);
         shelf.become_(Mood::Well);
         cache.apply(&change);
-        assert_eq!(question.asked(&cache).await.is_ok(), ended, "{question:?} {change:?}");
+        assert_eq!(
+            question.asked(&cache).await.is_ok(),
+            ended,
+            "{question:?} {change:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn each_change_ends_what_it_concerns_and_nothing_else() {
-    let credential = |kind, id: &str| Change::Credential { kind, id: id.into() };
+    let credential = |kind, id: &str| Change::Credential {
+        kind,
+        id: id.into(),
+    };
     let (k1, t1_in_1, t1_in_2, t1) = (0, 1, 2, 3);
     let cases = [
         ("a key", credential(Kind::OrgKey, "k1"), vec![k1]),
         ("another key", credential(Kind::OrgKey, "other"), vec![]),
-        ("a key with a token's id", credential(Kind::OrgKey, "t1"), vec![]),
-        ("a token", credential(Kind::PersonalToken, "t1"), vec![t1_in_1, t1_in_2, t1]),
-        ("another token", credential(Kind::PersonalToken, "k1"), vec![]),
-        ("a person", Change::User("alice".into()), vec![t1_in_1, t1_in_2, t1]),
+        (
+            "a key with a token's id",
+            credential(Kind::OrgKey, "t1"),
+            vec![],
+        ),
+        (
+            "a token",
+            credential(Kind::PersonalToken, "t1"),
+            vec![t1_in_1, t1_in_2, t1],
+        ),
+        (
+            "another token",
+            credential(Kind::PersonalToken, "k1"),
+            vec![],
+        ),
+        (
+            "a person",
+            Change::User("alice".into()),
+            vec![t1_in_1, t1_in_2, t1],
+        ),
         ("another person", Change::User("bob".into()), vec![]),
-        ("an organization", Change::Organization("org_1".into()), vec![k1, t1_in_1]),
-        ("one that was asked about", Change::Organization("org_2".into()), vec![t1_in_2]),
-        ("another organization", Change::Organization("org_3".into()), vec![]),
-        ("everything", Change::Everything, vec![k1, t1_in_1, t1_in_2, t1]),
+        (
+            "an organization",
+            Change::Organization("org_1".into()),
+            vec![k1, t1_in_1],
+        ),
+        (
+            "one that was asked about",
+            Change::Organization("org_2".into()),
+            vec![t1_in_2],
+        ),
+        (
+            "another organization",
+            Change::Organization("org_3".into()),
+            vec![],
+        ),
+        (
+            "everything",
+            Change::Everything,
+            vec![k1, t1_in_1, t1_in_2, t1],
+        ),
     ];
     for (name, change, ended) in cases {
         let shelf = Shelf::new();
         let cache = for_ever(&shelf);
         let in_org = |organization| Question::token("t1", organization);
-        let questions = [Question::key("k1"), in_org(Some("org_1")), in_org(Some("org_2")), in_org(None)];
+        let questions = [
+            Question::key("k1"),
+            in_org(Some("org_1")),
+            in_org(Some("org_2")),
+            in_org(None),
+        ];
         for question in &questions {
             question.accepted(&cache).await;
             assert!(question.is_cached(&cache));
         }
         cache.apply(&change);
         for (at, question) in questions.iter().enumerate() {
-            assert_eq!(question.is_cached(&cache), !ended.contains(&at), "{name}: {question:?}");
+            assert_eq!(
+                question.is_cached(&cache),
+                !ended.contains(&at),
+                "{name}: {question:?}"
+            );
         }
     }
 }
@@ -223,7 +291,10 @@ async fn a_change_whose_caller_went_away_ends_what_it_concerns() {
     let k1 = Question::key("k1");
     assert!(k1.accepted(&cache).await && k1.is_cached(&cache));
     let mut deleting = cache.delete(Kind::OrgKey, "k1");
-    assert!(shelf::polled_once(deleting.as_mut()).await.is_pending(), "the store has not answered yet");
+    assert!(
+        shelf::polled_once(deleting.as_mut()).await.is_pending(),
+        "the store has not answered yet"
+    );
     drop(deleting);
     assert!(!k1.accepted(&cache).await);
 }
@@ -240,7 +311,9 @@ async fn the_least_used_go_when_the_table_is_full() {
         assert!(Question::key(&id).accepted(&cache).await);
         assert!(k1.is_cached(&cache), "in use, after {i} others");
     }
-    let kept = (0..100).filter(|i| Question::key(&format!("more{i}")).is_cached(&cache)).count();
+    let kept = (0..100)
+        .filter(|i| Question::key(&format!("more{i}")).is_cached(&cache))
+        .count();
     assert_eq!(kept, 7);
 }
 
@@ -267,7 +340,11 @@ async fn what_cannot_be_accepted_evicts_nothing_good() {
         let dead = format!("dead{i}");
         shelf.memory.insert(key(&dead)).unwrap();
         shelf.memory.delete_key(&dead).unwrap();
-        let flood = [Question::key(&dead), Question::key(&i.to_string()), Question::token("t1", Some(organization))];
+        let flood = [
+            Question::key(&dead),
+            Question::key(&i.to_string()),
+            Question::token("t1", Some(organization)),
+        ];
         for bad in flood {
             assert!(!bad.accepted(&cache).await);
             assert!(bad.is_cached(&cache), "{bad:?}");
@@ -303,14 +380,18 @@ async fn what_was_revoked_or_refused_since_is_never_served_stale() {
     for (name, told) in [("told by a change", true), ("told by the store", false)] {
         for negative in [Duration::ZERO, SECOND] {
             let (shelf, hand) = (Shelf::new(), Hand::default());
-            let cache =
-                Cached::new(Arc::clone(&shelf)).with_monotonic(hand.clone()).with_negative_time_to_live(negative);
+            let cache = Cached::new(Arc::clone(&shelf))
+                .with_monotonic(hand.clone())
+                .with_negative_time_to_live(negative);
             let cache = cache.danger_with_stale_accepts(SECOND * 100);
             assert!(k1.accepted(&cache).await);
             shelf.memory.delete_key("k1").unwrap();
             hand.advance(SECOND * 6);
             match told {
-                true => cache.apply(&Change::Credential { kind: Kind::OrgKey, id: "k1".into() }),
+                true => cache.apply(&Change::Credential {
+                    kind: Kind::OrgKey,
+                    id: "k1".into(),
+                }),
                 false => assert!(!k1.accepted(&cache).await),
             }
             hand.advance(SECOND * 6);
@@ -330,9 +411,17 @@ async fn the_expired_is_never_served_stale() {
         }
     }
     let (shelf, hand) = (Shelf::new(), Hand::default());
-    shelf.memory.insert(key("short").expiring_at(UnixMillis(8_000))).unwrap();
-    let cache = Cached::new(Arc::clone(&shelf)).with_monotonic(hand.clone()).with_clock(Day(hand.clone()));
-    let (cache, short) = (cache.danger_with_stale_accepts(SECOND * 100), Question::key("short"));
+    shelf
+        .memory
+        .insert(key("short").expiring_at(UnixMillis(8_000)))
+        .unwrap();
+    let cache = Cached::new(Arc::clone(&shelf))
+        .with_monotonic(hand.clone())
+        .with_clock(Day(hand.clone()));
+    let (cache, short) = (
+        cache.danger_with_stale_accepts(SECOND * 100),
+        Question::key("short"),
+    );
     assert!(short.accepted(&cache).await);
     shelf.become_(Mood::Broken);
     hand.advance(SECOND * 7);
@@ -365,7 +454,13 @@ impl Following {
         let cache = Arc::new(for_ever(&shelf).with_monotonic(timers.clone()));
         let (tell, told) = mpsc::channel(1);
         let task = tokio::spawn(cache.follow(Told(told)));
-        Self { cache, timers, shelf, tell: Some(tell), task }
+        Self {
+            cache,
+            timers,
+            shelf,
+            tell: Some(tell),
+            task,
+        }
     }
 
     /// Tells an event and returns once it was acted upon: the second of two equal ones has been received.
@@ -385,7 +480,12 @@ async fn a_change_that_the_feed_tells_is_applied() {
     let k1 = Question::key("k1");
     assert!(k1.accepted(&*following.cache).await && k1.is_cached(&*following.cache));
     following.shelf.memory.delete_key("k1").unwrap();
-    following.tell(FeedEvent::Changed(Change::Credential { kind: Kind::OrgKey, id: "k1".into() })).await;
+    following
+        .tell(FeedEvent::Changed(Change::Credential {
+            kind: Kind::OrgKey,
+            id: "k1".into(),
+        }))
+        .await;
     assert!(!k1.accepted(&*following.cache).await);
 }
 
@@ -402,10 +502,16 @@ async fn after_a_loss_nothing_counts_past_the_bound_until_it_is_restored() {
     sleep(Duration::from_millis(1)).await;
     assert!(!k1.is_cached(cache));
     assert!(k1.accepted(cache).await);
-    assert!(!k1.is_cached(cache), "what was read while lost is not trusted either");
+    assert!(
+        !k1.is_cached(cache),
+        "what was read while lost is not trusted either"
+    );
 
     following.tell(FeedEvent::Restored).await;
-    assert!(!k1.is_cached(cache), "what was read before the restoration is not trusted");
+    assert!(
+        !k1.is_cached(cache),
+        "what was read before the restoration is not trusted"
+    );
     assert!(k1.accepted(cache).await);
     sleep(SECOND * 1_000).await;
     assert!(k1.is_cached(cache));
@@ -434,12 +540,18 @@ async fn a_new_feed_takes_the_place_of_the_old_one() {
     let (_tell, told) = mpsc::channel(1);
     assert!(k1.accepted(&*following.cache).await);
     let again = tokio::spawn(following.cache.follow(Told(told)));
-    assert!(!k1.is_cached(&*following.cache), "what was read before nobody vouches for");
+    assert!(
+        !k1.is_cached(&*following.cache),
+        "what was read before nobody vouches for"
+    );
     drop(following.tell.take());
     following.task.await.unwrap();
     assert!(k1.accepted(&*following.cache).await);
     sleep(SECOND * 1_000).await;
-    assert!(k1.is_cached(&*following.cache), "the old feed has no say any more");
+    assert!(
+        k1.is_cached(&*following.cache),
+        "the old feed has no say any more"
+    );
     again.abort();
 }
 
@@ -450,8 +562,13 @@ async fn after_a_suspend_nothing_is_answered_from_before_it() {
     for is_followed in [true, false] {
         let following = Following::start();
         let k1 = Question::key("k1");
-        let alone = Cached::new(Arc::clone(&following.shelf)).with_monotonic(following.timers.clone());
-        let cache = if is_followed { &*following.cache } else { &alone };
+        let alone =
+            Cached::new(Arc::clone(&following.shelf)).with_monotonic(following.timers.clone());
+        let cache = if is_followed {
+            &*following.cache
+        } else {
+            &alone
+        };
         assert!(k1.accepted(cache).await && k1.is_cached(cache));
         following.shelf.memory.delete_key("k1").unwrap(); // elsewhere, while the machine sleeps
         following.timers.suspend(NIGHT);
@@ -473,7 +590,10 @@ async fn after_a_short_suspend_nothing_from_before_it_outlives_the_next_heartbea
     assert!(!k1.is_cached(&*following.cache));
     assert!(k1.accepted(&*following.cache).await);
     sleep(SECOND * 1_000).await;
-    assert!(k1.is_cached(&*following.cache), "what was read after the suspend is trusted");
+    assert!(
+        k1.is_cached(&*following.cache),
+        "what was read after the suspend is trusted"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -488,9 +608,15 @@ async fn a_follower_that_does_not_run_is_a_feed_that_is_silent() {
     sleep(Duration::from_millis(9_990)).await;
     assert!(k1.is_cached(&*cache));
     sleep(Duration::from_millis(20)).await;
-    assert!(!k1.is_cached(&*cache), "4 s and the bound of 6 s after its last run");
+    assert!(
+        !k1.is_cached(&*cache),
+        "4 s and the bound of 6 s after its last run"
+    );
     assert!(shelf::polled_once(idle.as_mut()).await.is_pending());
-    assert!(!k1.is_cached(&*cache), "it has not applied the changes of the meantime");
+    assert!(
+        !k1.is_cached(&*cache),
+        "it has not applied the changes of the meantime"
+    );
     assert!(k1.accepted(&*cache).await && k1.is_cached(&*cache));
 }
 
@@ -514,11 +640,24 @@ impl Clock for Wall {
 async fn no_step_of_the_wall_clock_extends_a_bound_or_revives_anything() {
     for step in [-3_600_000, 3_600_000] {
         let (shelf, hand, wall) = (Shelf::new(), Hand::default(), Wall::default());
-        shelf.memory.insert(key("short").expiring_at(UnixMillis(7_000))).unwrap();
-        let cache = Cached::new(Arc::clone(&shelf)).with_monotonic(hand.clone()).with_clock(wall.clone());
+        shelf
+            .memory
+            .insert(key("short").expiring_at(UnixMillis(7_000)))
+            .unwrap();
+        let cache = Cached::new(Arc::clone(&shelf))
+            .with_monotonic(hand.clone())
+            .with_clock(wall.clone());
         let cache = cache.danger_with_stale_accepts(SECOND * 100);
-        let (k1, short, unknown) = (Question::key("k1"), Question::key("short"), Question::key("unknown"));
-        assert!(k1.accepted(&cache).await && short.accepted(&cache).await && !unknown.accepted(&cache).await);
+        let (k1, short, unknown) = (
+            Question::key("k1"),
+            Question::key("short"),
+            Question::key("unknown"),
+        );
+        assert!(
+            k1.accepted(&cache).await
+                && short.accepted(&cache).await
+                && !unknown.accepted(&cache).await
+        );
         wall.set(step);
         hand.advance(Duration::from_millis(999));
         assert!(unknown.is_cached(&cache));
@@ -576,7 +715,10 @@ async fn a_change_whose_caller_goes_away_reaches_the_cache_when_it_is_made() {
     for _ in 0..10 {
         tokio::task::yield_now().await;
     }
-    assert!(!key.accepted(&cache).await, "a deleted key is accepted for ever");
+    assert!(
+        !key.accepted(&cache).await,
+        "a deleted key is accepted for ever"
+    );
 }
 
 trait PeekExt {

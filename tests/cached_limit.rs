@@ -26,7 +26,9 @@ const SECOND: Duration = Duration::from_secs(1);
 fn limited(per_second: u32) -> (Arc<Shelf>, Hand, shelf::Cache) {
     let (shelf, hand) = (Shelf::new(), Hand::default());
     hand.advance(SECOND * 100);
-    let cache = Cached::new(Arc::clone(&shelf)).with_monotonic(hand.clone()).with_miss_rate_limit(per_second);
+    let cache = Cached::new(Arc::clone(&shelf))
+        .with_monotonic(hand.clone())
+        .with_miss_rate_limit(per_second);
     (shelf, hand, cache)
 }
 
@@ -43,17 +45,28 @@ async fn flood(cache: &shelf::Cache, shelf: &Shelf, ids: std::ops::Range<u32>) -
 }
 
 fn is_limit(error: &StoreError) -> bool {
-    error.code() == "store_unavailable" && error.source().is_some_and(|source| source.to_string().contains("limit"))
+    error.code() == "store_unavailable"
+        && error
+            .source()
+            .is_some_and(|source| source.to_string().contains("limit"))
 }
 
 #[tokio::test]
 async fn unknown_ids_reach_the_store_as_often_as_the_limit_says() {
     let (shelf, hand, cache) = limited(10);
-    assert_eq!(flood(&cache, &shelf, 0..100).await, 10, "a second's worth at once");
+    assert_eq!(
+        flood(&cache, &shelf, 0..100).await,
+        10,
+        "a second's worth at once"
+    );
     hand.advance(SECOND / 2);
     assert_eq!(flood(&cache, &shelf, 100..200).await, 5);
     hand.advance(SECOND * 60);
-    assert_eq!(flood(&cache, &shelf, 200..300).await, 10, "no more is saved up than a second's worth");
+    assert_eq!(
+        flood(&cache, &shelf, 200..300).await,
+        10,
+        "no more is saved up than a second's worth"
+    );
 }
 
 #[tokio::test]
@@ -77,7 +90,12 @@ async fn a_flood_of_unknown_ids_is_felt_by_no_key_that_was_accepted_before() {
             cache.apply(&Change::Everything);
         }
         assert!(!k1.is_cached(&cache));
-        flood(&cache, &shelf, 10_000 + round * 100..10_000 + round * 100 + 100).await;
+        flood(
+            &cache,
+            &shelf,
+            10_000 + round * 100..10_000 + round * 100 + 100,
+        )
+        .await;
         assert!(k1.accepted(&cache).await && t1.accepted(&cache).await);
     }
 }
@@ -111,9 +129,14 @@ async fn a_lookup_that_finds_what_is_not_accepted_counts() {
     }
     assert_eq!(shelf.look_ups(), 10, "deleted keys");
     for organization in ORGANIZATIONS.iter().cycle().take(100) {
-        let _ = Question::token("t1", Some(organization)).asked(&cache).await;
+        let _ = Question::token("t1", Some(organization))
+            .asked(&cache)
+            .await;
     }
-    assert!(shelf.look_ups() <= 10 + ORGANIZATIONS.len(), "a deleted token, seen from anywhere");
+    assert!(
+        shelf.look_ups() <= 10 + ORGANIZATIONS.len(),
+        "a deleted token, seen from anywhere"
+    );
 }
 
 #[tokio::test]
@@ -121,7 +144,10 @@ async fn a_failing_lookup_counts() {
     let (shelf, _, cache) = limited(10);
     shelf.become_(Mood::Broken);
     for i in 0..100 {
-        Question::key(&format!("cold{i}")).asked(&cache).await.unwrap_err();
+        Question::key(&format!("cold{i}"))
+            .asked(&cache)
+            .await
+            .unwrap_err();
     }
     assert_eq!(shelf.look_ups(), 10);
 }
@@ -140,14 +166,23 @@ async fn beyond_the_limit_a_good_key_is_told_503_and_not_401() {
     flood(&cache, &shelf, 0..100).await;
     let service = ServiceBuilder::new()
         .layer(AuthLayer::new(cache))
-        .service_fn(async |_: Request<()>| Ok::<_, std::convert::Infallible>(Response::new(String::new())));
+        .service_fn(async |_: Request<()>| {
+            Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+        });
     let answer = async || {
-        let request = Request::builder().header("authorization", "Bearer ak_k1.test-secret").body(()).unwrap();
+        let request = Request::builder()
+            .header("authorization", "Bearer ak_k1.test-secret")
+            .body(())
+            .unwrap();
         service.clone().oneshot(request).await.unwrap()
     };
     let response = answer().await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(response.headers().contains_key("retry-after"));
     hand.advance(SECOND);
-    assert_eq!(answer().await.status(), StatusCode::UNAUTHORIZED, "found, and the secret is another one");
+    assert_eq!(
+        answer().await.status(),
+        StatusCode::UNAUTHORIZED,
+        "found, and the secret is another one"
+    );
 }

@@ -28,13 +28,23 @@ fn cache() -> Cached<MemoryStore> {
     store.create_organization("org_1", None).unwrap();
     store.create_user("alice").unwrap();
     store.set_member("alice", "org_1", "viewer").unwrap();
-    store.insert(Record::personal_token("t1", Digest::of(b"pat_test"), "alice")).unwrap();
+    store
+        .insert(Record::personal_token(
+            "t1",
+            Digest::of(b"pat_test"),
+            "alice",
+        ))
+        .unwrap();
     for i in 0..1_000 {
         let id = format!("good{i}");
         let record = Record::org_key(id.as_str(), Digest::of(id.as_bytes()), "org_1");
-        store.insert(record.with_role("viewer", store.catalogue()).unwrap()).unwrap();
+        store
+            .insert(record.with_role("viewer", store.catalogue()).unwrap())
+            .unwrap();
     }
-    Cached::new(store).with_time_to_live(Duration::MAX).with_negative_time_to_live(Duration::MAX)
+    Cached::new(store)
+        .with_time_to_live(Duration::MAX)
+        .with_negative_time_to_live(Duration::MAX)
 }
 
 fn key(id: &str) -> Lookup<'_> {
@@ -48,15 +58,27 @@ fn ask<S: CredentialStore>(cache: &S, runtime: &tokio::runtime::Runtime, lookup:
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
 }
 
 #[test]
 fn a_hit_allocates_nothing() {
-    let (cache, runtime, digest) =
-        (cache().with_time_to_live(Duration::from_secs(600)), runtime(), Digest::of(b"pat_test"));
-    let token = |organization| Lookup::new(Credential::PersonalToken { digest: &digest }, organization);
-    let lookups = [key("good1"), key("unknown"), token(Some("org_1")), token(Some("org_2")), token(None)];
+    let (cache, runtime, digest) = (
+        cache().with_time_to_live(Duration::from_secs(600)),
+        runtime(),
+        Digest::of(b"pat_test"),
+    );
+    let token =
+        |organization| Lookup::new(Credential::PersonalToken { digest: &digest }, organization);
+    let lookups = [
+        key("good1"),
+        key("unknown"),
+        token(Some("org_1")),
+        token(Some("org_2")),
+        token(None),
+    ];
     for lookup in &lookups {
         ask(&cache, &runtime, lookup);
         drop(cache.peek(lookup)); // the first pin of a thread allocates
@@ -76,7 +98,10 @@ fn a_million_unknown_ids_cost_a_bounded_memory_and_nothing_good() {
         }
     });
     assert!(cost.bytes_max <= 16 * MIB, "{cost:?}");
-    assert!(good.iter().all(|id| matches!(cache.peek(&key(id)), Peek::Found(_))));
+    assert!(
+        good.iter()
+            .all(|id| matches!(cache.peek(&key(id)), Peek::Found(_)))
+    );
     println!("a million unknown ids of 400 bytes: {cost:?}");
 }
 
@@ -117,7 +142,11 @@ impl CredentialStore for Silent {
 
 #[test]
 fn lookups_that_all_have_left_cost_a_bounded_memory_until_their_deadline() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
     let cache = runtime.block_on(async { Cached::new(Silent) });
     let leave = |i: u32| {
         let id = i.to_string();

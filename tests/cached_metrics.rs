@@ -39,17 +39,34 @@ impl Feed for Short {
 /// Does everything once that is counted.
 async fn everything(tally: &Tally) -> Arc<shelf::Cache> {
     let (shelf, hand) = (Shelf::new(), Hand::default());
-    let cache = Cached::new(Arc::clone(&shelf)).with_monotonic(hand.clone()).with_capacity(2);
+    let cache = Cached::new(Arc::clone(&shelf))
+        .with_monotonic(hand.clone())
+        .with_capacity(2);
     let cache = Arc::new(cache.danger_with_stale_accepts(Duration::from_secs(60)));
     let service = ServiceBuilder::new()
         .layer(AuthLayer::new(Arc::clone(&cache)))
-        .service_fn(async |_: Request<()>| Ok::<_, std::convert::Infallible>(Response::new(String::new())));
-    for bearer in ["Bearer ak_k1.test-secret", "Bearer ak_canaryid.test-canarysecret", "Basic test"] {
-        let request = Request::builder().header("authorization", bearer).body(()).unwrap();
+        .service_fn(async |_: Request<()>| {
+            Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+        });
+    for bearer in [
+        "Bearer ak_k1.test-secret",
+        "Bearer ak_canaryid.test-canarysecret",
+        "Basic test",
+    ] {
+        let request = Request::builder()
+            .header("authorization", bearer)
+            .body(())
+            .unwrap();
         service.clone().oneshot(request).await.unwrap();
     }
-    let request = Request::builder().header("authorization", "Bearer pat_test_t1").header("x-anyreach-org", "org_1");
-    service.clone().oneshot(request.body(()).unwrap()).await.unwrap();
+    let request = Request::builder()
+        .header("authorization", "Bearer pat_test_t1")
+        .header("x-anyreach-org", "org_1");
+    service
+        .clone()
+        .oneshot(request.body(()).unwrap())
+        .await
+        .unwrap();
     assert_eq!(tally.of("accepted_total{kind=pat}"), 1.0);
     assert!(Question::key("canaryid").is_cached(&*cache)); // a negative hit
     assert!(Question::key("k1").is_cached(&*cache)); // a hit
@@ -113,9 +130,17 @@ fn quoted(source: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn the_table_of_names_is_the_code() {
-    let listed: BTreeSet<_> = DOCS.lines().filter_map(|line| line.strip_prefix("//! | `tower_api_key_")).collect();
-    let listed: BTreeSet<_> = listed.into_iter().filter_map(|line| line.split('`').next()).collect();
-    let counted: BTreeSet<_> = quoted(EMIT).filter_map(|name| name.strip_prefix("tower_api_key_")).collect();
+    let listed: BTreeSet<_> = DOCS
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | `tower_api_key_"))
+        .collect();
+    let listed: BTreeSet<_> = listed
+        .into_iter()
+        .filter_map(|line| line.split('`').next())
+        .collect();
+    let counted: BTreeSet<_> = quoted(EMIT)
+        .filter_map(|name| name.strip_prefix("tower_api_key_"))
+        .collect();
     assert_eq!(listed, counted);
     assert!(listed.len() >= 10);
 }
@@ -123,10 +148,22 @@ fn the_table_of_names_is_the_code() {
 #[test]
 fn every_cause_has_a_counter_of_its_own() {
     let counted: BTreeSet<_> = quoted(EMIT).collect();
-    let causes = [include_str!("../src/rejection/cause.rs"), include_str!("../src/store/mod.rs")];
-    let codes = causes.iter().flat_map(|source| source.lines()).filter_map(|line| line.split_once("=> \""));
-    let code = |text: &&str| text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    let codes: Vec<_> = codes.filter_map(|(_, rest)| rest.strip_suffix("\",")).filter(code).collect();
+    let causes = [
+        include_str!("../src/rejection/cause.rs"),
+        include_str!("../src/store/mod.rs"),
+    ];
+    let codes = causes
+        .iter()
+        .flat_map(|source| source.lines())
+        .filter_map(|line| line.split_once("=> \""));
+    let code = |text: &&str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    let codes: Vec<_> = codes
+        .filter_map(|(_, rest)| rest.strip_suffix("\","))
+        .filter(code)
+        .collect();
     assert!(codes.len() > 25, "{codes:?}");
     for code in codes {
         assert!(counted.contains(code), "{code}");

@@ -57,8 +57,18 @@ impl FaultyStore {
         memory.create_user("alice").unwrap();
         memory.set_member("alice", "org_1", "viewer").unwrap();
         memory.insert(key("k1")).unwrap();
-        memory.insert(Record::personal_token("t1", shelf::token_digest("t1"), "alice")).unwrap();
-        Arc::new(Self { memory, behaviour: Mutex::new(behaviour), calls: Mutex::default() })
+        memory
+            .insert(Record::personal_token(
+                "t1",
+                shelf::token_digest("t1"),
+                "alice",
+            ))
+            .unwrap();
+        Arc::new(Self {
+            memory,
+            behaviour: Mutex::new(behaviour),
+            calls: Mutex::default(),
+        })
     }
 
     fn set(&self, behaviour: Behaviour) {
@@ -78,7 +88,12 @@ impl FaultyStore {
     /// The most calls that began within one deadline.
     fn calls_per_deadline(&self) -> usize {
         let calls = self.calls.lock().unwrap();
-        let within = |start: &Instant| calls.iter().filter(|at| *at >= start && **at < *start + DEADLINE).count();
+        let within = |start: &Instant| {
+            calls
+                .iter()
+                .filter(|at| *at >= start && **at < *start + DEADLINE)
+                .count()
+        };
         calls.iter().map(within).max().unwrap_or(0)
     }
 }
@@ -130,8 +145,14 @@ fn changing<S: CredentialStore>(cache: &Arc<Cached<S>>) -> tokio::task::JoinHand
         for i in 0.. {
             let id = format!("other{i}");
             cache.apply(&match i % 4 {
-                0 => Change::Credential { kind: Kind::OrgKey, id: id.as_str().into() },
-                1 => Change::Credential { kind: Kind::PersonalToken, id: id.as_str().into() },
+                0 => Change::Credential {
+                    kind: Kind::OrgKey,
+                    id: id.as_str().into(),
+                },
+                1 => Change::Credential {
+                    kind: Kind::PersonalToken,
+                    id: id.as_str().into(),
+                },
                 2 => Change::User(id.as_str().into()),
                 _ => Change::Organization(id.as_str().into()),
             });
@@ -146,7 +167,9 @@ async fn ask<S: CredentialStore>(
     question: Question,
     patience: Duration,
 ) -> Option<Result<bool, StoreError>> {
-    timeout(patience.min(DEADLINE), question.asked(&*cache)).await.ok()
+    timeout(patience.min(DEADLINE), question.asked(&*cache))
+        .await
+        .ok()
 }
 
 /// Ten thousand callers within `time`: of three one goes away at once, one after a while, and one waits.
@@ -158,7 +181,11 @@ async fn crowd<S: CredentialStore>(
     let callers: Vec<_> = (0..CALLERS)
         .map(|i| {
             let (cache, question) = (Arc::clone(cache), question.clone());
-            let patience = [Duration::from_millis(1), Duration::from_millis(300), DEADLINE][i % 3];
+            let patience = [
+                Duration::from_millis(1),
+                Duration::from_millis(300),
+                DEADLINE,
+            ][i % 3];
             tokio::spawn(async move {
                 sleep(time.mul_f64(i as f64 / CALLERS as f64)).await;
                 ask(cache, question, patience).await
@@ -175,7 +202,13 @@ async fn crowd<S: CredentialStore>(
 #[tokio::test(start_paused = true)]
 async fn an_outage_costs_two_lookups_per_key_and_deadline() {
     let late = Behaviour::FailsAfter(Duration::from_millis(300));
-    for behaviour in [Behaviour::Hangs, Behaviour::Fails, late, Behaviour::Panics, Behaviour::Alternates] {
+    for behaviour in [
+        Behaviour::Hangs,
+        Behaviour::Fails,
+        late,
+        Behaviour::Panics,
+        Behaviour::Alternates,
+    ] {
         for question in questions() {
             for (time, changes) in [(Duration::ZERO, false), (Duration::from_secs(4), true)] {
                 let store = FaultyStore::new(behaviour);
@@ -185,10 +218,22 @@ async fn an_outage_costs_two_lookups_per_key_and_deadline() {
                 if let Some(task) = changing {
                     task.abort();
                 }
-                let name = format!("{behaviour:?}, {question:?}, over {time:?}, with changes: {changes}");
-                assert!(answers.iter().flatten().all(Result::is_err), "an outage is no answer: {name}");
-                assert!(store.calls_per_deadline() <= 2, "{:?}: {name}", store.offsets());
-                assert!(store.calls() <= 2 * (time.as_secs() as usize + 1), "{}: {name}", store.calls());
+                let name =
+                    format!("{behaviour:?}, {question:?}, over {time:?}, with changes: {changes}");
+                assert!(
+                    answers.iter().flatten().all(Result::is_err),
+                    "an outage is no answer: {name}"
+                );
+                assert!(
+                    store.calls_per_deadline() <= 2,
+                    "{:?}: {name}",
+                    store.offsets()
+                );
+                assert!(
+                    store.calls() <= 2 * (time.as_secs() as usize + 1),
+                    "{}: {name}",
+                    store.calls()
+                );
             }
         }
     }
@@ -196,7 +241,12 @@ async fn an_outage_costs_two_lookups_per_key_and_deadline() {
 
 #[tokio::test(start_paused = true)]
 async fn after_an_outage_a_key_is_accepted_within_a_deadline() {
-    for behaviour in [Behaviour::Hangs, Behaviour::Fails, Behaviour::Panics, Behaviour::Alternates] {
+    for behaviour in [
+        Behaviour::Hangs,
+        Behaviour::Fails,
+        Behaviour::Panics,
+        Behaviour::Alternates,
+    ] {
         let store = FaultyStore::new(behaviour);
         let cache = caching(&store);
         let k1 = Question::key("k1");
@@ -227,13 +277,25 @@ async fn who_joins_a_lookup_fails_at_its_deadline_and_not_later() {
     let cache = caching(&store);
     let k1 = Question::key("k1");
     let start = Instant::now();
-    let first = tokio::spawn(ask(Arc::clone(&cache), k1.clone(), Duration::from_millis(10)));
+    let first = tokio::spawn(ask(
+        Arc::clone(&cache),
+        k1.clone(),
+        Duration::from_millis(10),
+    ));
     sleep(Duration::from_millis(900)).await;
     assert!(first.await.unwrap().is_none(), "it went away");
-    let told = timeout(DEADLINE, k1.asked(&*cache)).await.expect("it fails before it is given up");
-    assert!(matches!(told, Err(StoreError::TimedOut(DEADLINE))), "{told:?}");
+    let told = timeout(DEADLINE, k1.asked(&*cache))
+        .await
+        .expect("it fails before it is given up");
+    assert!(
+        matches!(told, Err(StoreError::TimedOut(DEADLINE))),
+        "{told:?}"
+    );
     let waited = start.elapsed();
-    assert!(waited >= DEADLINE && waited < DEADLINE + Duration::from_millis(5), "{waited:?}");
+    assert!(
+        waited >= DEADLINE && waited < DEADLINE + Duration::from_millis(5),
+        "{waited:?}"
+    );
     assert_eq!(store.calls(), 1);
 }
 
@@ -253,7 +315,11 @@ async fn changes_of_something_else_leave_single_flight_alone() {
         let store = FaultyStore::new(Behaviour::AnswersAfter(Duration::from_millis(200)));
         let cache = caching(&store);
         let changing = changing(&cache);
-        for answer in crowd(&cache, &question, Duration::from_millis(400)).await.into_iter().flatten() {
+        for answer in crowd(&cache, &question, Duration::from_millis(400))
+            .await
+            .into_iter()
+            .flatten()
+        {
             answer.unwrap();
         }
         changing.abort();
@@ -263,15 +329,26 @@ async fn changes_of_something_else_leave_single_flight_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn changes_of_something_else_leave_the_negative_table_alone() {
-    for question in [Question::key("unknown"), Question::token("unknown", Some("org_1"))] {
+    for question in [
+        Question::key("unknown"),
+        Question::token("unknown", Some("org_1")),
+    ] {
         let store = FaultyStore::new(Behaviour::Answers);
         let cache = caching(&store);
         let changing = changing(&cache);
-        for answer in crowd(&cache, &question, Duration::from_secs(3)).await.into_iter().flatten() {
+        for answer in crowd(&cache, &question, Duration::from_secs(3))
+            .await
+            .into_iter()
+            .flatten()
+        {
             assert!(!answer.unwrap());
         }
         changing.abort();
-        assert!(store.calls_per_deadline() <= 2, "{}, {question:?}", store.calls_per_deadline());
+        assert!(
+            store.calls_per_deadline() <= 2,
+            "{}, {question:?}",
+            store.calls_per_deadline()
+        );
     }
 }
 
@@ -288,10 +365,23 @@ async fn a_creation_shows_in_a_storm_of_changes() {
         sleep(Duration::from_millis(2)).await;
     }
     store.memory.insert(key("new")).unwrap();
-    cache.apply(&Change::Credential { kind: Kind::OrgKey, id: "new".into() });
+    cache.apply(&Change::Credential {
+        kind: Kind::OrgKey,
+        id: "new".into(),
+    });
     assert!(new_key.accepted(&*cache).await);
-    store.memory.insert(Record::personal_token("new", shelf::token_digest("new"), "alice")).unwrap();
-    cache.apply(&Change::Credential { kind: Kind::PersonalToken, id: "new".into() });
+    store
+        .memory
+        .insert(Record::personal_token(
+            "new",
+            shelf::token_digest("new"),
+            "alice",
+        ))
+        .unwrap();
+    cache.apply(&Change::Credential {
+        kind: Kind::PersonalToken,
+        id: "new".into(),
+    });
     sleep(DEADLINE).await;
     assert!(new_token.accepted(&*cache).await);
     changing.abort();
@@ -299,13 +389,21 @@ async fn a_creation_shows_in_a_storm_of_changes() {
 
 fn shelf_for_ever(store: &Arc<FaultyStore>) -> Cached<Arc<FaultyStore>> {
     let cache = Cached::new(Arc::clone(store)).with_monotonic(shelf::Timers::start());
-    cache.with_time_to_live(Duration::MAX).with_negative_time_to_live(Duration::MAX)
+    cache
+        .with_time_to_live(Duration::MAX)
+        .with_negative_time_to_live(Duration::MAX)
 }
 
 /// Changes that concern what is in flight cost no more than two lookups at a time, and beat both of them.
 #[tokio::test(start_paused = true)]
 async fn changes_of_what_is_in_flight_make_no_third_lookup() {
-    for change in [Change::Credential { kind: Kind::OrgKey, id: "k1".into() }, Change::Everything] {
+    for change in [
+        Change::Credential {
+            kind: Kind::OrgKey,
+            id: "k1".into(),
+        },
+        Change::Everything,
+    ] {
         let store = FaultyStore::new(Behaviour::Hangs);
         let cache = caching(&store);
         let k1 = Question::key("k1");
@@ -322,7 +420,11 @@ async fn changes_of_what_is_in_flight_make_no_third_lookup() {
         for caller in callers {
             assert!(!matches!(caller.await.unwrap(), Some(Ok(_))));
         }
-        assert!(store.calls_per_deadline() <= 2, "{}", store.calls_per_deadline());
+        assert!(
+            store.calls_per_deadline() <= 2,
+            "{}",
+            store.calls_per_deadline()
+        );
     }
 }
 

@@ -26,11 +26,16 @@ use tower::{ServiceBuilder, ServiceExt};
 use tower_api_key::{
     AuthLayer,
     credential::{Kind, TokenFormat},
-    store::{Cached, Change, CredentialStore, ManagedStore, MemoryStore, Record, StoreAdmin, StoreError},
+    store::{
+        Cached, Change, CredentialStore, ManagedStore, MemoryStore, Record, StoreAdmin, StoreError,
+    },
 };
 
 fn change(kind: Kind, id: &str) -> Change {
-    Change::Credential { kind, id: id.into() }
+    Change::Credential {
+        kind,
+        id: id.into(),
+    }
 }
 
 /// What a change does to the store, before the cache hears of it.
@@ -38,21 +43,59 @@ type Write = fn(&MemoryStore);
 
 #[tokio::test]
 async fn a_change_beats_a_fill_in_flight() {
-    let (key, token) = (|| Question::key("k1"), || Question::token("t1", Some("org_1")));
+    let (key, token) = (
+        || Question::key("k1"),
+        || Question::token("t1", Some("org_1")),
+    );
     let cases: [(&str, Question, Write, Change); 8] = [
-        ("a key", key(), |s| s.delete_key("k1").unwrap(), change(Kind::OrgKey, "k1")),
+        (
+            "a key",
+            key(),
+            |s| s.delete_key("k1").unwrap(),
+            change(Kind::OrgKey, "k1"),
+        ),
         (
             "a key's organization",
             key(),
             |s| s.delete_organization("org_1").unwrap(),
             Change::Organization("org_1".into()),
         ),
-        ("a key and everything", key(), |s| s.delete_key("k1").unwrap(), Change::Everything),
-        ("a token", token(), |s| s.delete_token("t1").unwrap(), change(Kind::PersonalToken, "t1")),
-        ("a token's owner", token(), |s| s.disable_user("alice").unwrap(), Change::User("alice".into())),
-        ("a membership", token(), |s| s.remove_member("alice", "org_1").unwrap(), Change::User("alice".into())),
-        ("an organization", token(), |s| s.delete_organization("org_1").unwrap(), Change::Organization("org_1".into())),
-        ("a token and everything", token(), |s| s.delete_token("t1").unwrap(), Change::Everything),
+        (
+            "a key and everything",
+            key(),
+            |s| s.delete_key("k1").unwrap(),
+            Change::Everything,
+        ),
+        (
+            "a token",
+            token(),
+            |s| s.delete_token("t1").unwrap(),
+            change(Kind::PersonalToken, "t1"),
+        ),
+        (
+            "a token's owner",
+            token(),
+            |s| s.disable_user("alice").unwrap(),
+            Change::User("alice".into()),
+        ),
+        (
+            "a membership",
+            token(),
+            |s| s.remove_member("alice", "org_1").unwrap(),
+            Change::User("alice".into()),
+        ),
+        (
+            "an organization",
+            token(),
+            |s| s.delete_organization("org_1").unwrap(),
+            Change::Organization("org_1".into()),
+        ),
+        (
+            "a token and everything",
+            token(),
+            |s| s.delete_token("t1").unwrap(),
+            Change::Everything,
+        ),
     ];
     for (name, question, write, change) in cases {
         let shelf = Shelf::new();
@@ -67,10 +110,19 @@ async fn a_change_beats_a_fill_in_flight() {
         shelf.become_(Mood::Well);
         cache.apply(&change);
 
-        assert!(!question.accepted(&*cache).await, "{name}: joined a look-up from before the change");
+        assert!(
+            !question.accepted(&*cache).await,
+            "{name}: joined a look-up from before the change"
+        );
         shelf.let_go();
-        assert!(early.await.unwrap(), "{name}: it had the old answer in hand");
-        assert!(!question.accepted(&*cache).await, "{name}: the old answer was kept");
+        assert!(
+            early.await.unwrap(),
+            "{name}: it had the old answer in hand"
+        );
+        assert!(
+            !question.accepted(&*cache).await,
+            "{name}: the old answer was kept"
+        );
         assert_eq!(shelf.look_ups(), 2, "{name}");
     }
 }
@@ -105,7 +157,11 @@ async fn a_change_of_something_else_does_not_keep_a_fill_away() {
     shelf.become_(Mood::Held);
     let mut early = Box::pin(token.asked(&cache));
     assert!(polled_once(early.as_mut()).await.is_pending());
-    for other in [change(Kind::PersonalToken, "t2"), Change::User("bob".into()), Change::Organization("org_2".into())] {
+    for other in [
+        change(Kind::PersonalToken, "t2"),
+        Change::User("bob".into()),
+        Change::Organization("org_2".into()),
+    ] {
         cache.apply(&other);
     }
     shelf.let_go();
@@ -183,7 +239,9 @@ async fn an_answer_is_shared_also_when_it_is_not_kept() {
         for caller in callers {
             match (mood, caller.await) {
                 (Mood::Held, answer) => assert!(answer.unwrap()),
-                (_, Err(StoreError::Corrupt(source))) => assert_eq!(source.to_string(), "test damage"),
+                (_, Err(StoreError::Corrupt(source))) => {
+                    assert_eq!(source.to_string(), "test damage")
+                }
                 (_, other) => panic!("{name}: {other:?}"),
             }
         }
@@ -258,34 +316,62 @@ const REQUESTS: usize = 10_000;
 async fn no_stale_accept_in_640_000_requests_with_an_infinite_life() {
     let store = Arc::new(Cached::new(MemoryStore::new()).with_time_to_live(Duration::MAX));
     store.create_organization("org_1", None).await.unwrap();
-    let minted: Vec<_> = (0..TASKS).map(|_| TokenFormat::default().mint(Kind::OrgKey).unwrap()).collect();
+    let minted: Vec<_> = (0..TASKS)
+        .map(|_| TokenFormat::default().mint(Kind::OrgKey).unwrap())
+        .collect();
     for key in &minted {
         let record = Record::org_key(&key.id, key.digest.clone(), "org_1");
-        store.insert(record.with_role("viewer", store.catalogue()).unwrap()).await.unwrap();
+        store
+            .insert(record.with_role("viewer", store.catalogue()).unwrap())
+            .await
+            .unwrap();
         assert!(Question::key(&key.id.to_string()).accepted(&*store).await);
-        assert!(Question::key(&key.id.to_string()).is_cached(&*store), "the cached path has to be the one in use");
+        assert!(
+            Question::key(&key.id.to_string()).is_cached(&*store),
+            "the cached path has to be the one in use"
+        );
     }
-    let bearers: Arc<Vec<_>> =
-        Arc::new(minted.iter().map(|key| format!("Bearer {}", key.secret.expose_secret())).collect());
+    let bearers: Arc<Vec<_>> = Arc::new(
+        minted
+            .iter()
+            .map(|key| format!("Bearer {}", key.secret.expose_secret()))
+            .collect(),
+    );
     let revoked: Arc<Vec<_>> = Arc::new((0..TASKS).map(|_| AtomicBool::new(false)).collect());
-    let (done, accepted, refused) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(0), AtomicUsize::new(0));
+    let (done, accepted, refused) = (
+        Arc::new(AtomicUsize::new(0)),
+        AtomicUsize::new(0),
+        AtomicUsize::new(0),
+    );
     let (accepted, refused) = (Arc::new(accepted), Arc::new(refused));
     let service = ServiceBuilder::new()
         .layer(AuthLayer::new(Arc::clone(&store)))
-        .service_fn(async |_: Request<()>| Ok::<_, std::convert::Infallible>(Response::new(String::new())));
+        .service_fn(async |_: Request<()>| {
+            Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+        });
 
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
-            let (service, bearers, revoked) = (service.clone(), Arc::clone(&bearers), Arc::clone(&revoked));
-            let (done, accepted, refused) = (Arc::clone(&done), Arc::clone(&accepted), Arc::clone(&refused));
+            let (service, bearers, revoked) =
+                (service.clone(), Arc::clone(&bearers), Arc::clone(&revoked));
+            let (done, accepted, refused) = (
+                Arc::clone(&done),
+                Arc::clone(&accepted),
+                Arc::clone(&refused),
+            );
             tokio::spawn(async move {
                 for round in 0..REQUESTS {
                     let key = (task * 7 + round) % TASKS;
                     let dead = revoked[key].load(Ordering::SeqCst);
-                    let request = Request::builder().header("authorization", &bearers[key]).body(()).unwrap();
+                    let request = Request::builder()
+                        .header("authorization", &bearers[key])
+                        .body(())
+                        .unwrap();
                     let status = service.clone().oneshot(request).await.unwrap().status();
                     match (dead, status) {
-                        (true, StatusCode::OK) => panic!("key {key} was accepted after its revocation"),
+                        (true, StatusCode::OK) => {
+                            panic!("key {key} was accepted after its revocation")
+                        }
                         (true, _) => refused.fetch_add(1, Ordering::Relaxed),
                         (false, StatusCode::OK) => accepted.fetch_add(1, Ordering::Relaxed),
                         (false, _) => 0, // revoked, and about to be acknowledged
@@ -301,14 +387,23 @@ async fn no_stale_accept_in_640_000_requests_with_an_infinite_life() {
         while done.load(Ordering::SeqCst) < key * (TASKS * REQUESTS / TASKS) {
             yield_now().await;
         }
-        store.delete(Kind::OrgKey, &minted.id.to_string()).await.unwrap();
+        store
+            .delete(Kind::OrgKey, &minted.id.to_string())
+            .await
+            .unwrap();
         revoked[key].store(true, Ordering::SeqCst);
     }
     for task in tasks {
         task.await.unwrap();
     }
-    let counted = (accepted.load(Ordering::SeqCst), refused.load(Ordering::SeqCst));
-    assert!(counted.0 > TASKS * REQUESTS / 10 && counted.1 > TASKS * REQUESTS / 10, "{counted:?}");
+    let counted = (
+        accepted.load(Ordering::SeqCst),
+        refused.load(Ordering::SeqCst),
+    );
+    assert!(
+        counted.0 > TASKS * REQUESTS / 10 && counted.1 > TASKS * REQUESTS / 10,
+        "{counted:?}"
+    );
 }
 
 #[tokio::test]
@@ -318,8 +413,19 @@ async fn a_missing_answer_of_the_cache_is_a_503_of_the_layer() {
     let cache = Arc::new(for_ever(&shelf));
     let service = ServiceBuilder::new()
         .layer(AuthLayer::new(Arc::clone(&cache)))
-        .service_fn(async |_: Request<()>| Ok::<_, std::convert::Infallible>(Response::new(String::new())));
-    let request = Request::builder().header("authorization", "Bearer ak_k1.test-secret").body(()).unwrap();
-    assert_eq!(service.oneshot(request).await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert!(matches!(cache.peek(&Question::key("k1").lookup()), tower_api_key::store::Peek::Ask));
+        .service_fn(async |_: Request<()>| {
+            Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+        });
+    let request = Request::builder()
+        .header("authorization", "Bearer ak_k1.test-secret")
+        .body(())
+        .unwrap();
+    assert_eq!(
+        service.oneshot(request).await.unwrap().status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    assert!(matches!(
+        cache.peek(&Question::key("k1").lookup()),
+        tower_api_key::store::Peek::Ask
+    ));
 }

@@ -48,18 +48,26 @@ fn cases() -> Vec<Result<Case, (String, String)>> {
 }
 
 fn fixtures() -> Value {
-    serde_json::from_str(&corpus("CONFORMANCE_FIXTURES", "fixtures.json")).expect("the fixtures are JSON")
+    serde_json::from_str(&corpus("CONFORMANCE_FIXTURES", "fixtures.json"))
+        .expect("the fixtures are JSON")
 }
 
 /// What a check knows of the servers here.
 fn setting<'a>(fixtures: &'a Value, proved: &'a [&'a str]) -> Setting<'a> {
     let lookup_timeout_ms = u64::try_from(LOOKUP_TIMEOUT.as_millis()).expect("a short time");
-    Setting { fixtures, lookup_timeout_ms, proved }
+    Setting {
+        fixtures,
+        lookup_timeout_ms,
+        proved,
+    }
 }
 
 /// Takes what the parts behind the layer saw since the last time.
 fn seen(server: &Server) -> Seen {
-    Seen { calls: server.probe.take_calls(), lookups: server.store.take_lookups() }
+    Seen {
+        calls: server.probe.take_calls(),
+        lookups: server.store.take_lookups(),
+    }
 }
 
 /// Members of a group that are told apart by nobody: same group, method, version and shape of a refusal.
@@ -79,9 +87,16 @@ struct Runner {
 
 impl Runner {
     async fn run(&mut self, case: &Case) {
-        let verdict =
-            self.verdict(case).await.unwrap_or_else(|why| Verdict { failures: vec![why], ..Verdict::default() });
-        self.lines.extend(verdict.deviations.iter().map(|why| format!("DEVIATION {}: {why}", case.id)));
+        let verdict = self.verdict(case).await.unwrap_or_else(|why| Verdict {
+            failures: vec![why],
+            ..Verdict::default()
+        });
+        self.lines.extend(
+            verdict
+                .deviations
+                .iter()
+                .map(|why| format!("DEVIATION {}: {why}", case.id)),
+        );
         match verdict.disputed {
             Some(why) if verdict.failures.is_empty() => {
                 self.disputed += 1;
@@ -107,7 +122,9 @@ impl Runner {
             let started = start(&self.fixtures, &environment).await;
             self.servers.insert(environment.to_string(), started);
         }
-        let server = self.servers[&environment.to_string()].as_ref().map_err(Clone::clone)?;
+        let server = self.servers[&environment.to_string()]
+            .as_ref()
+            .map_err(Clone::clone)?;
         let sent = client::send(case, server.ports).await?;
         let mut verdict = check(case, setting(&self.fixtures, &[]), &sent, &seen(server));
         verdict.failures.extend(self.apart(case, &sent));
@@ -116,15 +133,29 @@ impl Runner {
 
     /// Compares an answer with that of the first member of its group, byte for byte.
     fn apart(&mut self, case: &Case, sent: &Sent) -> Option<String> {
-        let (group, Sent::Answered(answer)) = (case.expect.get("indistinguishable_group")?.as_str()?, sent) else {
+        let (group, Sent::Answered(answer)) =
+            (case.expect.get("indistinguishable_group")?.as_str()?, sent)
+        else {
             return None;
         };
-        let shape = format!("{:?} {}", case.content_type().filter(|kind| kind.contains("grpc")), case.body_key());
-        let key = (group.to_owned(), case.method.clone(), case.http_version, shape);
-        let (first, bytes) = self.groups.entry(key).or_insert_with(|| (case.id.clone(), answer.fingerprint()));
+        let shape = format!(
+            "{:?} {}",
+            case.content_type().filter(|kind| kind.contains("grpc")),
+            case.body_key()
+        );
+        let key = (
+            group.to_owned(),
+            case.method.clone(),
+            case.http_version,
+            shape,
+        );
+        let (first, bytes) = self
+            .groups
+            .entry(key)
+            .or_insert_with(|| (case.id.clone(), answer.fingerprint()));
         (*bytes != answer.fingerprint()).then(|| {
-            let [got, wanted] =
-                [&answer.fingerprint(), &*bytes].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            let [got, wanted] = [&answer.fingerprint(), &*bytes]
+                .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
             format!("wanted the bytes of {first} in group {group}: {wanted:?}, got {got:?}")
         })
     }
@@ -132,7 +163,9 @@ impl Runner {
 
 async fn start(fixtures: &Value, environment: &Value) -> Result<Server, String> {
     let environment = Environment::read(environment).map_err(|error| error.to_string())?;
-    Server::start(fixtures, &environment).await.map_err(|error| error.to_string())
+    Server::start(fixtures, &environment)
+        .await
+        .map_err(|error| error.to_string())
 }
 
 /// Writes to the standard output itself, as the harness keeps what `println!` writes when all is well.
@@ -158,8 +191,16 @@ async fn every_case() {
             Err((id, why)) => runner.fail(&id, &format!("not understood: {why}")),
         }
     }
-    let Runner { passed, failed, disputed, mut lines, .. } = runner;
-    lines.push(format!("{passed} passed, {failed} failed, {disputed} disputed"));
+    let Runner {
+        passed,
+        failed,
+        disputed,
+        mut lines,
+        ..
+    } = runner;
+    lines.push(format!(
+        "{passed} passed, {failed} failed, {disputed} disputed"
+    ));
     say(&lines.join("\n"));
     assert_eq!(failed, 0, "cases failed, see above");
 }

@@ -18,11 +18,14 @@ const MANIFEST: &str = include_str!("../Cargo.toml");
 
 /// The cells of the table whose header row begins with `| <first> |`.
 fn table(first: &str) -> Vec<Vec<String>> {
-    let mut lines = README.lines().skip_while(|line| !line.starts_with(&format!("| {first} |")));
+    let mut lines = README
+        .lines()
+        .skip_while(|line| !line.starts_with(&format!("| {first} |")));
     lines.next().expect("the table is in the README");
     let rows = lines.skip(1).take_while(|line| line.starts_with('|'));
     let cell = |cell: &str| cell.trim().trim_matches('`').to_owned();
-    rows.map(|row| row.trim_matches('|').split(" |").map(cell).collect()).collect()
+    rows.map(|row| row.trim_matches('|').split(" |").map(cell).collect())
+        .collect()
 }
 
 #[test]
@@ -51,7 +54,9 @@ async fn the_challenges_in_the_table_are_those_sent() {
             .service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(String::new()))));
         let mut request = Request::new(());
         if let Some(value) = authorization {
-            request.headers_mut().insert("authorization", value.parse().unwrap());
+            request
+                .headers_mut()
+                .insert("authorization", value.parse().unwrap());
         }
         let response = service.oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
@@ -61,8 +66,17 @@ async fn the_challenges_in_the_table_are_those_sent() {
 
 #[test]
 fn the_table_of_features_is_the_manifest() {
-    let section = MANIFEST.split("[features]").nth(1).unwrap().split("\n[").next().unwrap();
-    let declared = section.lines().filter_map(|line| line.split_once(" = ")).map(|(name, _)| name.to_owned());
+    let section = MANIFEST
+        .split("[features]")
+        .nth(1)
+        .unwrap()
+        .split("\n[")
+        .next()
+        .unwrap();
+    let declared = section
+        .lines()
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(name, _)| name.to_owned());
     let declared: Vec<_> = declared.filter(|name| name != "default").collect();
     let listed: Vec<_> = table("feature").iter().map(|row| row[0].clone()).collect();
     assert_eq!(listed, declared);
@@ -75,6 +89,10 @@ fn the_scanner_expression_is_the_constant() {
 
 #[test]
 fn the_minimal_rust_version_is_the_manifests() {
-    let version = MANIFEST.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap().trim_matches('"');
+    let version = MANIFEST
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = "))
+        .unwrap()
+        .trim_matches('"');
     assert!(README.contains(&format!("Rust {version} or newer")));
 }

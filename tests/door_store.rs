@@ -35,7 +35,11 @@ struct Stubborn {
 #[async_trait]
 impl CredentialStore for Stubborn {
     fn peek(&self, _: &Lookup<'_>) -> Peek {
-        if self.at_once { Peek::Found(Arc::clone(&self.record)) } else { Peek::Ask }
+        if self.at_once {
+            Peek::Found(Arc::clone(&self.record))
+        } else {
+            Peek::Ask
+        }
     }
 
     async fn find(&self, _: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
@@ -55,14 +59,36 @@ async fn an_answer_about_another_credential_or_organization_is_an_outage() {
     for (name, record, request, set_up) in [
         ("another id", foreign_id, bearer(KEY), as_is),
         ("a token for a key", foreign_kind, bearer(KEY), as_is),
-        ("a key for a token", key_for_a_token, bearer_in(TOKEN, ORG), as_is),
-        ("another organization", elsewhere, bearer_in(TOKEN, ORG), as_is),
-        ("an organization where none was named", nowhere_asked, bearer_in(TOKEN, ORG), AuthLayer::user_scoped),
+        (
+            "a key for a token",
+            key_for_a_token,
+            bearer_in(TOKEN, ORG),
+            as_is,
+        ),
+        (
+            "another organization",
+            elsewhere,
+            bearer_in(TOKEN, ORG),
+            as_is,
+        ),
+        (
+            "an organization where none was named",
+            nowhere_asked,
+            bearer_in(TOKEN, ORG),
+            AuthLayer::user_scoped,
+        ),
     ] {
         for at_once in [true, false] {
-            let auth = set_up(AuthLayer::new(Stubborn { record: Arc::new(record.clone()), at_once }));
+            let auth = set_up(AuthLayer::new(Stubborn {
+                record: Arc::new(record.clone()),
+                at_once,
+            }));
             let answer = ask(&auth, request.clone()).await;
-            assert_eq!((answer.status, answer.cause()), (503, "store_mismatched"), "{name}, at once: {at_once}");
+            assert_eq!(
+                (answer.status, answer.cause()),
+                (503, "store_mismatched"),
+                "{name}, at once: {at_once}"
+            );
             assert_eq!(answer.header("retry-after"), Some("1"), "{name}");
         }
     }
@@ -72,9 +98,16 @@ async fn an_answer_about_another_credential_or_organization_is_an_outage() {
 async fn a_digest_that_was_copied_to_another_row_opens_nothing() {
     let copied = Record::org_key("other", Digest::of(KEY.as_bytes()), OTHER_ORG);
     for at_once in [true, false] {
-        let auth = AuthLayer::new(Stubborn { record: Arc::new(copied.clone()), at_once });
+        let auth = AuthLayer::new(Stubborn {
+            record: Arc::new(copied.clone()),
+            at_once,
+        });
         for secret in ["ak_other.test-secret", "ak_other.testkey.test-secret"] {
-            assert_eq!(ask(&auth, bearer(secret)).await.cause(), "wrong_secret", "{secret}");
+            assert_eq!(
+                ask(&auth, bearer(secret)).await.cause(),
+                "wrong_secret",
+                "{secret}"
+            );
         }
     }
 }
@@ -101,7 +134,10 @@ impl CredentialStore for Broken {
 
 #[tokio::test]
 async fn a_damaged_record_and_a_panic_at_once_are_outages() {
-    for (store, cause) in [(Broken::Row, "record_corrupt"), (Broken::AtOnce, "store_panicked")] {
+    for (store, cause) in [
+        (Broken::Row, "record_corrupt"),
+        (Broken::AtOnce, "store_panicked"),
+    ] {
         let answer = ask(&AuthLayer::new(store), bearer(KEY)).await;
         assert_eq!((answer.status, answer.cause()), (503, cause));
         assert_eq!(answer.header("retry-after"), Some("1"), "{cause}");
@@ -118,7 +154,11 @@ struct WithoutDecoy {
 #[async_trait]
 impl CredentialStore for WithoutDecoy {
     fn peek(&self, lookup: &Lookup<'_>) -> Peek {
-        if self.at_once { self.store.peek(lookup) } else { Peek::Ask }
+        if self.at_once {
+            self.store.peek(lookup)
+        } else {
+            Peek::Ask
+        }
     }
 
     fn decoy(&self) -> Option<&Pepper> {
@@ -137,21 +177,40 @@ async fn a_panic_over_the_decoy_costs_no_request() {
         store.create_organization(ORG, None).unwrap();
         store.insert(key_record("testkey", ORG)).unwrap();
         let auth = AuthLayer::new(WithoutDecoy { store, at_once });
-        assert_eq!(ask(&auth, bearer(KEY)).await.status, 200, "at once: {at_once}");
-        assert_eq!(ask(&auth, bearer(key("unknown"))).await.cause(), "unknown_credential", "at once: {at_once}");
+        assert_eq!(
+            ask(&auth, bearer(KEY)).await.status,
+            200,
+            "at once: {at_once}"
+        );
+        assert_eq!(
+            ask(&auth, bearer(key("unknown"))).await.cause(),
+            "unknown_credential",
+            "at once: {at_once}"
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_503_with_retry_after_and_its_text_stays_inside() {
     let body = r#"{"detail":"Authentication is temporarily unavailable"}"#;
-    for (mood, cause) in
-        [(Mood::Fails, "store_unavailable"), (Mood::Panics, "store_panicked"), (Mood::Hangs, "store_timed_out")]
-    {
-        let door = AuthLayer::new(Distant::new(memory(), mood)).with_deadline(Duration::from_millis(50));
-        for request in [bearer(KEY), bearer(TOKEN), bearer_in(TOKEN, ORG), bearer(key("unknown"))] {
+    for (mood, cause) in [
+        (Mood::Fails, "store_unavailable"),
+        (Mood::Panics, "store_panicked"),
+        (Mood::Hangs, "store_timed_out"),
+    ] {
+        let door =
+            AuthLayer::new(Distant::new(memory(), mood)).with_deadline(Duration::from_millis(50));
+        for request in [
+            bearer(KEY),
+            bearer(TOKEN),
+            bearer_in(TOKEN, ORG),
+            bearer(key("unknown")),
+        ] {
             let answer = ask(&door, request).await;
-            assert_eq!((answer.status, answer.cause(), &*answer.body), (503, cause, body));
+            assert_eq!(
+                (answer.status, answer.cause(), &*answer.body),
+                (503, cause, body)
+            );
             assert_eq!(answer.header("retry-after"), Some("1"));
             assert_eq!(answer.header("cache-control"), Some("no-store"));
             assert_eq!(answer.header("www-authenticate"), None);
@@ -172,26 +231,55 @@ impl Clock for Fixed {
 #[tokio::test]
 async fn a_credential_is_expired_from_its_very_moment_on() {
     let store = memory();
-    store.insert(key_record("limited", ORG).expiring_at(UnixMillis(1_000))).unwrap();
-    store.insert(pat_record("limited", USER).expiring_at(UnixMillis(1_000))).unwrap();
-    for (now, cause) in
-        [(i64::MIN, "accepted"), (999, "accepted"), (1_000, "expired"), (1_001, "expired"), (i64::MAX, "expired")]
-    {
+    store
+        .insert(key_record("limited", ORG).expiring_at(UnixMillis(1_000)))
+        .unwrap();
+    store
+        .insert(pat_record("limited", USER).expiring_at(UnixMillis(1_000)))
+        .unwrap();
+    for (now, cause) in [
+        (i64::MIN, "accepted"),
+        (999, "accepted"),
+        (1_000, "expired"),
+        (1_001, "expired"),
+        (i64::MAX, "expired"),
+    ] {
         let at_once = AuthLayer::new(Arc::clone(&store)).with_clock(Fixed(now));
-        let waiting = AuthLayer::new(Distant::new(Arc::clone(&store), Mood::Answers)).with_clock(Fixed(now));
-        for request in [bearer(key("limited")), bearer_in(support::pat("limited"), ORG)] {
-            assert_eq!(ask(&at_once, request.clone()).await.cause(), cause, "at {now}");
-            assert_eq!(ask(&waiting, request).await.cause(), cause, "at {now}, after a wait");
+        let waiting =
+            AuthLayer::new(Distant::new(Arc::clone(&store), Mood::Answers)).with_clock(Fixed(now));
+        for request in [
+            bearer(key("limited")),
+            bearer_in(support::pat("limited"), ORG),
+        ] {
+            assert_eq!(
+                ask(&at_once, request.clone()).await.cause(),
+                cause,
+                "at {now}"
+            );
+            assert_eq!(
+                ask(&waiting, request).await.cause(),
+                cause,
+                "at {now}, after a wait"
+            );
         }
-        assert_eq!(ask(&at_once, bearer(KEY)).await.cause(), "accepted", "without expiry, at {now}");
+        assert_eq!(
+            ask(&at_once, bearer(KEY)).await.cause(),
+            "accepted",
+            "without expiry, at {now}"
+        );
     }
 }
 
 #[cfg(feature = "testing")]
 #[tokio::test]
 async fn expiry_is_judged_anew_for_each_request() {
-    let (store, clock) = (memory(), tower_api_key::testing::ManualClock::at(UnixMillis(999)));
-    store.insert(key_record("limited", ORG).expiring_at(UnixMillis(1_000))).unwrap();
+    let (store, clock) = (
+        memory(),
+        tower_api_key::testing::ManualClock::at(UnixMillis(999)),
+    );
+    store
+        .insert(key_record("limited", ORG).expiring_at(UnixMillis(1_000)))
+        .unwrap();
     let auth = AuthLayer::new(store).with_clock(clock.clone());
     assert_eq!(ask(&auth, bearer(key("limited"))).await.cause(), "accepted");
     clock.advance_millis(1);
@@ -205,12 +293,22 @@ async fn where_a_checksum_is_required_junk_never_reaches_the_store() {
     let format = TokenFormat::default().require_checksum();
     let memory = memory();
     let minted = format.mint(Kind::OrgKey).unwrap();
-    memory.insert(Record::org_key(&minted.id, minted.digest, ORG)).unwrap();
+    memory
+        .insert(Record::org_key(&minted.id, minted.digest, ORG))
+        .unwrap();
     let store = Distant::new(memory, Mood::Answers);
     let auth = AuthLayer::new(Arc::clone(&store)).with_token_format(format);
     let good = minted.secret.expose_secret();
-    for junk in [KEY.to_owned(), TOKEN.to_owned(), format!("{good}0"), good.replacen("ak_", "ak_0", 1)] {
-        assert_eq!(ask(&auth, bearer_in(junk, ORG)).await.reason(), Some(Reason::InvalidToken));
+    for junk in [
+        KEY.to_owned(),
+        TOKEN.to_owned(),
+        format!("{good}0"),
+        good.replacen("ak_", "ak_0", 1),
+    ] {
+        assert_eq!(
+            ask(&auth, bearer_in(junk, ORG)).await.reason(),
+            Some(Reason::InvalidToken)
+        );
     }
     assert_eq!(store.calls(), 0);
     assert_eq!(ask(&auth, bearer(good)).await.status, 200);
@@ -221,11 +319,16 @@ async fn where_a_checksum_is_required_junk_never_reaches_the_store() {
 async fn a_store_may_be_shared_and_of_a_kind_that_is_chosen_at_run_time() {
     let memory: Arc<MemoryStore> = memory();
     let distant = Distant::new(Arc::clone(&memory), Mood::Answers);
-    let chosen: [Arc<dyn CredentialStore>; 2] = [Arc::clone(&memory) as _, Arc::clone(&distant) as _];
+    let chosen: [Arc<dyn CredentialStore>; 2] =
+        [Arc::clone(&memory) as _, Arc::clone(&distant) as _];
     for (store, look_ups) in chosen.into_iter().zip([0, 1]) {
         let auth: AuthLayer<Arc<dyn CredentialStore>> = AuthLayer::new(store);
         assert_eq!(ask(&auth, bearer(KEY)).await.status, 200);
-        assert_eq!(distant.calls(), look_ups, "`peek` is passed on as well as `find`");
+        assert_eq!(
+            distant.calls(),
+            look_ups,
+            "`peek` is passed on as well as `find`"
+        );
     }
     memory.delete_key("testkey").unwrap();
     let auth: AuthLayer<Arc<dyn CredentialStore>> = AuthLayer::new(memory);

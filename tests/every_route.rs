@@ -32,8 +32,8 @@ use support::{
 };
 use tower::{Layer, ServiceBuilder, ServiceExt as _, service_fn};
 use tower_api_key::{
-    AuthLayer, CredentialStore, EveryRouteDecidesLayer, PublicLayer, Reason, Rejection, RequireScopes,
-    store::MemoryStore,
+    AuthLayer, CredentialStore, EveryRouteDecidesLayer, PublicLayer, Reason, Rejection,
+    RequireScopes, store::MemoryStore,
 };
 
 fn auth() -> AuthLayer<Arc<MemoryStore>> {
@@ -46,18 +46,29 @@ async fn open() -> &'static str {
 
 /// Sends a request without a credential.
 async fn send(app: &Router, method: &str, path: &str) -> Response {
-    let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .body(Body::empty())
+        .unwrap();
     app.clone().oneshot(request).await.unwrap()
 }
 
 fn causes(response: &Response) -> Option<&'static str> {
-    response.extensions().get::<Rejection>().map(|rejection| rejection.cause().code())
+    response
+        .extensions()
+        .get::<Rejection>()
+        .map(|rejection| rejection.cause().code())
 }
 
 /// The routes of the table. Merged or set after the layer: `/late` and, where it says so, the fallbacks.
 fn routes() -> Router {
     let nested = Router::new().route("/inner", get(open)).fallback(open);
-    Router::new().route("/route", get(open)).nest("/nested", nested).fallback(open).method_not_allowed_fallback(open)
+    Router::new()
+        .route("/route", get(open))
+        .nest("/nested", nested)
+        .fallback(open)
+        .method_not_allowed_fallback(open)
 }
 
 const PLACES: [(&str, &str, &str); 7] = [
@@ -75,7 +86,11 @@ fn forms() -> [(&'static str, Router, [bool; 7]); 4] {
     let late = || Router::new().route("/late", get(open));
     let own = || Router::new().route("/route", get(open)).layer(auth());
     [
-        ("`.layer(auth)`", routes().layer(auth()).merge(late()), [true, true, true, true, true, false, false]),
+        (
+            "`.layer(auth)`",
+            routes().layer(auth()).merge(late()),
+            [true, true, true, true, true, false, false],
+        ),
         (
             "`.route_layer(auth)`",
             routes().route_layer(auth()).merge(late()),
@@ -83,7 +98,10 @@ fn forms() -> [(&'static str, Router, [bool; 7]); 4] {
         ),
         (
             "`.layer(auth)`, fallbacks set afterwards",
-            own().fallback(open).method_not_allowed_fallback(open).merge(late()),
+            own()
+                .fallback(open)
+                .method_not_allowed_fallback(open)
+                .merge(late()),
             [true, false, false, false, false, false, false],
         ),
         (
@@ -99,7 +117,12 @@ async fn each_form_of_adding_a_layer_covers_what_the_guide_says() {
     for (form, app, covered) in forms() {
         for ((place, method, path), covered) in PLACES.into_iter().zip(covered) {
             let response = send(&app, method, path).await;
-            assert_eq!(causes(&response) == Some("no_credential"), covered, "{form}: {place}: {}", response.status());
+            assert_eq!(
+                causes(&response) == Some("no_credential"),
+                covered,
+                "{form}: {place}: {}",
+                response.status()
+            );
         }
     }
 }
@@ -110,7 +133,9 @@ fn the_table_in_the_guide_is_this_one() {
     let places = PLACES.map(|(place, _, _)| place).join(" | ");
     assert!(guide.contains(&format!("//! | | {places} |\n")), "{places}");
     for (form, _, covered) in forms() {
-        let marks = covered.map(|covered| if covered { "yes" } else { "**no**" }).join(" | ");
+        let marks = covered
+            .map(|covered| if covered { "yes" } else { "**no**" })
+            .join(" | ");
         let row = format!("//! | {form} | {marks} |\n");
         assert!(guide.contains(&row), "not in the guide: {row}");
     }
@@ -122,9 +147,21 @@ async fn what_no_layer_covers_is_withheld_by_the_outermost() {
         let app = app.layer(EveryRouteDecidesLayer::new());
         for ((place, method, path), covered) in PLACES.into_iter().zip(covered) {
             let response = send(&app, method, path).await;
-            let (status, cause) = if covered { (401, "no_credential") } else { (500, "undecided") };
-            assert_eq!((response.status().as_u16(), causes(&response)), (status, Some(cause)), "{form}: {place}");
-            assert_eq!(response.headers()["cache-control"], "no-store", "{form}: {place}");
+            let (status, cause) = if covered {
+                (401, "no_credential")
+            } else {
+                (500, "undecided")
+            };
+            assert_eq!(
+                (response.status().as_u16(), causes(&response)),
+                (status, Some(cause)),
+                "{form}: {place}"
+            );
+            assert_eq!(
+                response.headers()["cache-control"],
+                "no-store",
+                "{form}: {place}"
+            );
         }
     }
 }
@@ -139,30 +176,58 @@ async fn services_beside_the_routes_are_found() {
     }
     let private = || Router::new().route("/route", get(open)).layer(auth());
     for (name, app, path) in [
-        ("nested", private().nest_service("/files", service_fn(answer)), "/files/a"),
-        ("a route", private().route_service("/proxy", service_fn(answer)), "/proxy"),
-        ("the fallback", private().fallback_service(service_fn(answer)), "/anything"),
+        (
+            "nested",
+            private().nest_service("/files", service_fn(answer)),
+            "/files/a",
+        ),
+        (
+            "a route",
+            private().route_service("/proxy", service_fn(answer)),
+            "/proxy",
+        ),
+        (
+            "the fallback",
+            private().fallback_service(service_fn(answer)),
+            "/anything",
+        ),
         (
             "a fallback in a nested router",
             private().nest("/api", Router::new().fallback_service(service_fn(answer))),
             "/api/a",
         ),
     ] {
-        assert_eq!(send(&app, "GET", path).await.status(), 200, "{name}: open without the outermost layer");
+        assert_eq!(
+            send(&app, "GET", path).await.status(),
+            200,
+            "{name}: open without the outermost layer"
+        );
         let app = app.layer(EveryRouteDecidesLayer::new());
         let response = send(&app, "GET", path).await;
-        assert_eq!((response.status().as_u16(), causes(&response)), (500, Some("undecided")), "{name}");
+        assert_eq!(
+            (response.status().as_u16(), causes(&response)),
+            (500, Some("undecided")),
+            "{name}"
+        );
         assert_eq!(send(&app, "GET", "/route").await.status(), 401, "{name}");
     }
 }
 
 #[tokio::test]
 async fn a_layer_inside_of_another_decides_for_both() {
-    let inner = Router::new().route("/route", get(open)).layer(auth()).route("/late", get(open));
-    let app = Router::new().merge(inner.layer(EveryRouteDecidesLayer::new())).layer(EveryRouteDecidesLayer::new());
+    let inner = Router::new()
+        .route("/route", get(open))
+        .layer(auth())
+        .route("/late", get(open));
+    let app = Router::new()
+        .merge(inner.layer(EveryRouteDecidesLayer::new()))
+        .layer(EveryRouteDecidesLayer::new());
     assert_eq!(send(&app, "GET", "/route").await.status(), 401);
     let response = send(&app, "GET", "/late").await;
-    assert_eq!((response.status().as_u16(), causes(&response)), (500, Some("undecided")));
+    assert_eq!(
+        (response.status().as_u16(), causes(&response)),
+        (500, Some("undecided"))
+    );
 }
 
 #[tokio::test]
@@ -170,37 +235,77 @@ async fn every_kind_of_decision_passes() {
     let away = |mood| AuthLayer::new(Distant::new(memory(), mood) as Arc<dyn CredentialStore>);
     let here = || AuthLayer::new(memory() as Arc<dyn CredentialStore>);
     let scopes = RequireScopes::any(["nobody:holds"]).unwrap();
-    let gated = Router::new().route("/", get(open).layer(scopes)).layer(here());
+    let gated = Router::new()
+        .route("/", get(open).layer(scopes))
+        .layer(here());
     let reads = Router::new().route("/", get(open)).layer(here());
-    let plain = |auth: AuthLayer<Arc<dyn CredentialStore>>| Router::new().route("/", any(open)).layer(auth);
-    let public = Router::new().route("/", any(open)).layer(PublicLayer::new());
+    let plain =
+        |auth: AuthLayer<Arc<dyn CredentialStore>>| Router::new().route("/", any(open)).layer(auth);
+    let public = Router::new()
+        .route("/", any(open))
+        .layer(PublicLayer::new());
     for (name, app, token, method, status) in [
         ("accepted", plain(here()), Some(KEY), "GET", 200),
-        ("accepted after a wait", plain(away(Mood::Answers)), Some(KEY), "GET", 200),
-        ("accepted, and no such method", reads, Some(KEY), "POST", 405),
+        (
+            "accepted after a wait",
+            plain(away(Mood::Answers)),
+            Some(KEY),
+            "GET",
+            200,
+        ),
+        (
+            "accepted, and no such method",
+            reads,
+            Some(KEY),
+            "POST",
+            405,
+        ),
         ("refused", plain(here()), None, "GET", 401),
-        ("refused after a wait", plain(away(Mood::Answers)), Some("ak_testkey.test-wrong"), "GET", 401),
+        (
+            "refused after a wait",
+            plain(away(Mood::Answers)),
+            Some("ak_testkey.test-wrong"),
+            "GET",
+            401,
+        ),
         ("an outage", plain(away(Mood::Fails)), Some(KEY), "GET", 503),
         ("refused by a demand", gated, Some(KEY), "GET", 403),
         ("anonymous", plain(here().optional()), None, "GET", 200),
         ("public", public, Some(KEY), "GET", 200),
-        ("a preflight", plain(here().with_preflight_pass()), None, "OPTIONS", 200),
+        (
+            "a preflight",
+            plain(here().with_preflight_pass()),
+            None,
+            "OPTIONS",
+            200,
+        ),
         ("a HEAD", plain(here()), Some(KEY), "HEAD", 200),
     ] {
         let app = app.layer(EveryRouteDecidesLayer::new());
         let mut request = token.map_or_else(support::request, bearer).map(Body::from);
         *request.method_mut() = method.parse().unwrap();
         if request.method() == Method::OPTIONS {
-            request.headers_mut().insert("origin", "https://a.test".parse().unwrap());
-            request.headers_mut().insert("access-control-request-method", "GET".parse().unwrap());
+            request
+                .headers_mut()
+                .insert("origin", "https://a.test".parse().unwrap());
+            request
+                .headers_mut()
+                .insert("access-control-request-method", "GET".parse().unwrap());
         }
-        assert_eq!(app.oneshot(request).await.unwrap().status(), status, "{name}");
+        assert_eq!(
+            app.oneshot(request).await.unwrap().status(),
+            status,
+            "{name}"
+        );
     }
 }
 
 /// The extensions of a response that was decided, under another outermost layer.
 async fn of_another_response() -> Extensions {
-    let app = Router::new().route("/", get(open)).layer(PublicLayer::new()).layer(EveryRouteDecidesLayer::new());
+    let app = Router::new()
+        .route("/", get(open))
+        .layer(PublicLayer::new())
+        .layer(EveryRouteDecidesLayer::new());
     let response = send(&app, "GET", "/").await;
     assert_eq!(response.status(), 200);
     response.extensions().clone()
@@ -219,38 +324,67 @@ async fn a_mark_cannot_be_brought_along() {
             response
         }
     };
-    let app = Router::new().route("/", get(kept)).layer(EveryRouteDecidesLayer::new());
+    let app = Router::new()
+        .route("/", get(kept))
+        .layer(EveryRouteDecidesLayer::new());
     for header in ["decided", "x-decided", "x-tower-api-key-decided"] {
-        let request = Request::get("/").header(header, "1").body(Body::empty()).unwrap();
+        let request = Request::get("/")
+            .header(header, "1")
+            .body(Body::empty())
+            .unwrap();
         let response = app.clone().oneshot(request).await.unwrap();
-        assert_eq!((response.status().as_u16(), causes(&response)), (500, Some("undecided")), "{header}");
+        assert_eq!(
+            (response.status().as_u16(), causes(&response)),
+            (500, Some("undecided")),
+            "{header}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_refusal_that_a_handler_made_itself_is_no_decision() {
     let rejection: Arc<Mutex<Option<Rejection>>> = Arc::default();
-    *rejection.lock().unwrap() = send(&routes().layer(auth()), "GET", "/route").await.extensions().get().cloned();
+    *rejection.lock().unwrap() = send(&routes().layer(auth()), "GET", "/route")
+        .await
+        .extensions()
+        .get()
+        .cloned();
     let handler = move || {
         let rejection = rejection.lock().unwrap().clone().unwrap();
         async move { rejection }
     };
-    let app = Router::new().route("/", get(handler)).layer(EveryRouteDecidesLayer::new());
-    assert_eq!(send(&app, "GET", "/").await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let app = Router::new()
+        .route("/", get(handler))
+        .layer(EveryRouteDecidesLayer::new());
+    assert_eq!(
+        send(&app, "GET", "/").await.status(),
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
 }
 
 #[tokio::test]
 async fn the_refusal_has_the_form_of_the_layer_that_it_is_like() {
     let auth = auth().with_body_key("error").with_grpc();
-    let inner = service_fn(async |_: http::Request<String>| Ok::<_, Infallible>(http::Response::new(String::new())));
+    let inner = service_fn(async |_: http::Request<String>| {
+        Ok::<_, Infallible>(http::Response::new(String::new()))
+    });
     let service = EveryRouteDecidesLayer::new().like(&auth).layer(inner);
     let response = service.clone().oneshot(support::request()).await.unwrap();
-    assert_eq!((response.status().as_u16(), &**response.body()), (500, r#"{"error":"Internal server error"}"#));
+    assert_eq!(
+        (response.status().as_u16(), &**response.body()),
+        (500, r#"{"error":"Internal server error"}"#)
+    );
     let rejection = response.extensions().get::<Rejection>().unwrap();
     assert_eq!(rejection.reason(), Reason::Misconfigured);
     let call = support::grpc_call(support::request(), "application/grpc");
     let response = service.oneshot(call).await.unwrap();
-    assert_eq!((response.status().as_u16(), &response.headers()["grpc-status"]), (200, &"13".parse().unwrap()));
+    assert_eq!(
+        (
+            response.status().as_u16(),
+            &response.headers()["grpc-status"]
+        ),
+        (200, &"13".parse().unwrap())
+    );
 }
 
 #[tokio::test]
@@ -259,11 +393,18 @@ async fn credentials_are_marked_as_sensitive_from_the_outermost_layer_on() {
     let sink = Arc::clone(&seen);
     let inner = service_fn(move |request: http::Request<String>| {
         let values = request.headers().get_all("authorization").iter();
-        sink.lock().unwrap().extend(values.map(http::HeaderValue::is_sensitive));
+        sink.lock()
+            .unwrap()
+            .extend(values.map(http::HeaderValue::is_sensitive));
         async { Ok::<_, Infallible>(http::Response::new(String::new())) }
     });
-    let service = ServiceBuilder::new().layer(EveryRouteDecidesLayer::new()).service(inner);
-    service.oneshot(support::with(bearer(KEY), "authorization", "x")).await.unwrap();
+    let service = ServiceBuilder::new()
+        .layer(EveryRouteDecidesLayer::new())
+        .service(inner);
+    service
+        .oneshot(support::with(bearer(KEY), "authorization", "x"))
+        .await
+        .unwrap();
     assert_eq!(*seen.lock().unwrap(), [true, true]);
 }
 
@@ -275,7 +416,18 @@ async fn an_undecided_response_is_an_error_event_that_names_the_fix() {
     logs::start();
     send(&app, "GET", "/route").await;
     let events = logs::events(tower_api_key::observe::TARGET);
-    let [event] = &events[..] else { panic!("one event, not {events:?}") };
-    assert_eq!((&event["level"], &event["fields"]["cause"]), (&"ERROR".into(), &"undecided".into()));
-    assert!(event["fields"]["message"].as_str().unwrap().contains("AuthLayer or a PublicLayer"), "{event}");
+    let [event] = &events[..] else {
+        panic!("one event, not {events:?}")
+    };
+    assert_eq!(
+        (&event["level"], &event["fields"]["cause"]),
+        (&"ERROR".into(), &"undecided".into())
+    );
+    assert!(
+        event["fields"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("AuthLayer or a PublicLayer"),
+        "{event}"
+    );
 }

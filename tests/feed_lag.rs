@@ -17,15 +17,23 @@ use tower_api_key::store::{Change, Feed, FeedEvent};
 const LAG: &str = "revocation_lag_seconds{}";
 
 async fn tells(feed: &mut impl Feed, id: &str) {
-    assert_eq!(feed.next().await, Some(FeedEvent::Changed(Change::User(id.into()))));
+    assert_eq!(
+        feed.next().await,
+        Some(FeedEvent::Changed(Change::User(id.into())))
+    );
 }
 
 /// One sample for each change that was told, in seconds; the third change is dated an hour back.
 fn each_is_measured_once(tally: &Tally) {
     let samples = tally.samples(LAG);
-    let [first, second, third] = samples[..] else { panic!("three changes, {samples:?}") };
+    let [first, second, third] = samples[..] else {
+        panic!("three changes, {samples:?}")
+    };
     let hour = 3600.0;
-    assert!((0.0..hour).contains(&first) && (0.0..hour).contains(&second), "{samples:?}");
+    assert!(
+        (0.0..hour).contains(&first) && (0.0..hour).contains(&second),
+        "{samples:?}"
+    );
     assert!((hour..2.0 * hour).contains(&third), "{samples:?}");
 }
 
@@ -39,8 +47,12 @@ async fn the_lag_of_a_file_is_measured_for_each_change() {
     };
 
     let directory = tempfile::tempdir().unwrap();
-    let pool = SqlitePool::connect_with(SqliteStore::options(directory.path().join("keys.db"))).await.unwrap();
-    let store = SqliteStore::from_pool(pool.clone(), Catalogue::documented()).await.unwrap();
+    let pool = SqlitePool::connect_with(SqliteStore::options(directory.path().join("keys.db")))
+        .await
+        .unwrap();
+    let store = SqliteStore::from_pool(pool.clone(), Catalogue::documented())
+        .await
+        .unwrap();
     store.create_user("before").await.unwrap();
     let tally = Tally::default();
     let _local = metrics::set_default_local_recorder(&tally);
@@ -55,12 +67,18 @@ async fn the_lag_of_a_file_is_measured_for_each_change() {
     tells(&mut feed, "late").await;
     each_is_measured_once(&tally);
     // What was logged before the log had dates, and by a clock that was set back since.
-    for (id, at, samples) in [("undated", "NULL", 3), ("from-the-future", "at + 3600000", 4)] {
+    for (id, at, samples) in [
+        ("undated", "NULL", 3),
+        ("from-the-future", "at + 3600000", 4),
+    ] {
         let change = format!(
             "BEGIN IMMEDIATE; INSERT INTO tower_api_key_users (id) VALUES ('{id}');
             UPDATE tower_api_key_changes SET at = {at} WHERE id = '{id}'; COMMIT"
         );
-        sqlx::raw_sql(sqlx::AssertSqlSafe(change)).execute(&pool).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(change))
+            .execute(&pool)
+            .await
+            .unwrap();
         tells(&mut feed, id).await;
         assert_eq!(tally.samples(LAG).len(), samples, "{id}");
     }

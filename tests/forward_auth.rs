@@ -42,7 +42,9 @@ const CONTENT_TYPES: [&str; 8] = [
     "application/grpc-web-text",
 ];
 
-const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND"];
+const METHODS: [&str; 8] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND",
+];
 
 /// nginx, stopped when it is dropped.
 struct Nginx {
@@ -60,14 +62,25 @@ impl Drop for Nginx {
 
 /// Whether there is an nginx that knows `auth_request`; `Err` says why not.
 fn nginx_is_installed() -> Result<(), String> {
-    let version = Command::new("nginx").arg("-V").output().map_err(|error| format!("nginx does not start: {error}"))?;
+    let version = Command::new("nginx")
+        .arg("-V")
+        .output()
+        .map_err(|error| format!("nginx does not start: {error}"))?;
     let options = String::from_utf8_lossy(&version.stderr).into_owned();
     let known = options.contains("http_auth_request_module");
-    if known { Ok(()) } else { Err("this nginx lacks the module auth_request".to_owned()) }
+    if known {
+        Ok(())
+    } else {
+        Err("this nginx lacks the module auth_request".to_owned())
+    }
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// As nginx's manual shows it, and once with the request's own method, version 1.1 and body headers kept.
@@ -111,14 +124,29 @@ fn start(service: SocketAddr) -> (Nginx, u16) {
     let [http, http2] = [free_port(), free_port()];
     fs::create_dir(prefix.path().join("html")).unwrap();
     fs::write(prefix.path().join("html/index.html"), PAGE).unwrap();
-    fs::write(prefix.path().join("nginx.conf"), config(http, http2, service, prefix.path())).unwrap();
+    fs::write(
+        prefix.path().join("nginx.conf"),
+        config(http, http2, service, prefix.path()),
+    )
+    .unwrap();
     for path in [prefix.path().to_owned(), prefix.path().join("html")] {
         fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     }
     let mut nginx = Command::new("nginx");
-    nginx.arg("-p").arg(prefix.path()).args(["-c", "nginx.conf", "-e", "stderr"]);
-    let process = nginx.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let nginx = Nginx { process, http, _prefix: prefix };
+    nginx
+        .arg("-p")
+        .arg(prefix.path())
+        .args(["-c", "nginx.conf", "-e", "stderr"]);
+    let process = nginx
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let nginx = Nginx {
+        process,
+        http,
+        _prefix: prefix,
+    };
     let until = Instant::now() + Duration::from_secs(20);
     while TcpStream::connect((Ipv4Addr::LOCALHOST, nginx.http)).is_err() {
         assert!(Instant::now() < until, "nginx does not listen");
@@ -128,8 +156,12 @@ fn start(service: SocketAddr) -> (Nginx, u16) {
 }
 
 async fn service() -> SocketAddr {
-    let app = Router::new().route("/agents", any(|| async { "agents" })).layer(AuthLayer::new(memory()));
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let app = Router::new()
+        .route("/agents", any(|| async { "agents" }))
+        .layer(AuthLayer::new(memory()));
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     address
@@ -138,7 +170,9 @@ async fn service() -> SocketAddr {
 /// One request as written, up to the end of the connection.
 fn raw(port: u16, request: &str) -> String {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
@@ -147,9 +181,13 @@ fn raw(port: u16, request: &str) -> String {
 
 /// One request over HTTP/2 with prior knowledge: status and body.
 async fn over_http2(port: u16, request: http::Request<Empty<Bytes>>) -> (u16, String) {
-    let stream = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+    let stream = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+        .await
+        .unwrap();
     let io = TokioIo::new(stream);
-    let (mut client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    let (mut client, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
+        .await
+        .unwrap();
     let connection = tokio::spawn(connection);
     let response = client.send_request(request).await.unwrap();
     let status = response.status().as_u16();
@@ -166,7 +204,10 @@ fn credentials() -> [(Fields, Option<u16>); 4] {
     [
         (vec![], Some(401)),
         (vec![bearer("ak_testkey.test-wrong")], Some(401)),
-        (vec![bearer(KEY), ("x-anyreach-org", OTHER_ORG.to_owned())], Some(403)),
+        (
+            vec![bearer(KEY), ("x-anyreach-org", OTHER_ORG.to_owned())],
+            Some(403),
+        ),
         (vec![bearer(KEY)], None),
     ]
 }
@@ -178,21 +219,34 @@ fn judge(name: &str, status: u16, answer: &str, refused: Option<u16>, method: &s
             assert!(!answer.contains(PAGE), "{name}: the protected page");
         }
         // What nginx does with methods that a file does not know is its own business, as long as it was let through.
-        None => assert!(![401, 403].contains(&status) || !["GET", "HEAD"].contains(&method), "{name}: {status}"),
+        None => assert!(
+            ![401, 403].contains(&status) || !["GET", "HEAD"].contains(&method),
+            "{name}: {status}"
+        ),
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nginx_lets_nobody_through_whatever_a_client_sends() {
     if let Err(why) = nginx_is_installed() {
-        assert!(std::env::var_os("REQUIRE_NGINX").is_none(), "REQUIRE_NGINX is set, and {why}");
-        writeln!(std::io::stderr(), "SKIPPED: nginx_lets_nobody_through_whatever_a_client_sends: {why}").unwrap();
+        assert!(
+            std::env::var_os("REQUIRE_NGINX").is_none(),
+            "REQUIRE_NGINX is set, and {why}"
+        );
+        writeln!(
+            std::io::stderr(),
+            "SKIPPED: nginx_lets_nobody_through_whatever_a_client_sends: {why}"
+        )
+        .unwrap();
         return;
     }
     let (nginx, http2) = start(service().await);
     let mut passed = 0;
     for (fields, refused) in credentials() {
-        for (content_type, method) in CONTENT_TYPES.iter().flat_map(|kind| METHODS.map(|method| (*kind, method))) {
+        for (content_type, method) in CONTENT_TYPES
+            .iter()
+            .flat_map(|kind| METHODS.map(|method| (*kind, method)))
+        {
             for path in ["/", "/kept/"] {
                 let mut fields = fields.clone();
                 if !content_type.is_empty() {
@@ -200,21 +254,37 @@ async fn nginx_lets_nobody_through_whatever_a_client_sends() {
                 }
                 for version in ["HTTP/1.0", "HTTP/1.1"] {
                     let name = format!("{method} {path} {version} {fields:?}");
-                    let lines: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-                    let head = format!("{method} {path} {version}\r\nhost: a.test\r\nconnection: close\r\n{lines}\r\n");
+                    let lines: String = fields
+                        .iter()
+                        .map(|(name, value)| format!("{name}: {value}\r\n"))
+                        .collect();
+                    let head = format!(
+                        "{method} {path} {version}\r\nhost: a.test\r\nconnection: close\r\n{lines}\r\n"
+                    );
                     let answer = raw(nginx.http, &head);
                     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
                     judge(&name, status, &answer, refused, method);
                     passed += usize::from(refused.is_none() && answer.contains(PAGE));
                 }
-                let mut request = http::Request::builder().method(method).uri(format!("http://a.test{path}"));
+                let mut request = http::Request::builder()
+                    .method(method)
+                    .uri(format!("http://a.test{path}"));
                 for (name, value) in &fields {
                     request = request.header(*name, value);
                 }
                 let (status, body) = over_http2(http2, request.body(Empty::new()).unwrap()).await;
-                judge(&format!("{method} {path} HTTP/2 {fields:?}"), status, &body, refused, method);
+                judge(
+                    &format!("{method} {path} HTTP/2 {fields:?}"),
+                    status,
+                    &body,
+                    refused,
+                    method,
+                );
             }
         }
     }
-    assert!(passed >= CONTENT_TYPES.len(), "a good credential gets the page, or nothing was shown");
+    assert!(
+        passed >= CONTENT_TYPES.len(),
+        "a good credential gets the page, or nothing was shown"
+    );
 }

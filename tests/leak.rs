@@ -43,30 +43,49 @@ fn aviary() -> (Arc<MemoryStore>, Vec<Canary>) {
     let (store, format) = (memory(), TokenFormat::default());
     let mint = |kind| format.mint(kind).unwrap();
     let canary = |minted: &Minted| Canary::new(minted.secret.expose_secret());
-    let (good, deleted, expired, token) =
-        (mint(Kind::OrgKey), mint(Kind::OrgKey), mint(Kind::OrgKey), mint(Kind::PersonalToken));
-    let mut canaries: Vec<_> = [&good, &deleted, &expired, &token].into_iter().map(canary).collect();
+    let (good, deleted, expired, token) = (
+        mint(Kind::OrgKey),
+        mint(Kind::OrgKey),
+        mint(Kind::OrgKey),
+        mint(Kind::PersonalToken),
+    );
+    let mut canaries: Vec<_> = [&good, &deleted, &expired, &token]
+        .into_iter()
+        .map(canary)
+        .collect();
     canaries.extend([Kind::OrgKey, Kind::PersonalToken].map(|kind| canary(&mint(kind))));
     // A wrong secret for an id that there is.
-    canaries.push(Canary::new(&format!("ak_testkey.{}", canaries[0].token.split_once('.').unwrap().1)));
+    canaries.push(Canary::new(&format!(
+        "ak_testkey.{}",
+        canaries[0].token.split_once('.').unwrap().1
+    )));
     let key = |minted: &Minted| Record::org_key(&minted.id, minted.digest.clone(), ORG);
     let admin = |record: Record| record.with_role("admin", store.catalogue()).unwrap();
     store.insert(admin(key(&good))).unwrap();
     store.insert(admin(key(&deleted))).unwrap();
-    store.insert(key(&expired).expiring_at(UnixMillis(1))).unwrap();
-    store.insert(Record::personal_token(&token.id, token.digest, USER)).unwrap();
+    store
+        .insert(key(&expired).expiring_at(UnixMillis(1)))
+        .unwrap();
+    store
+        .insert(Record::personal_token(&token.id, token.digest, USER))
+        .unwrap();
     store.delete_key(deleted.id.as_str()).unwrap();
     (store, canaries)
 }
 
 /// All the ways in which a token can be sent, most of them wrong.
 fn ways(token: &str) -> Vec<(&'static str, Request<String>)> {
-    let swapped = match token.strip_prefix("ak_").and_then(|body| body.split_once('.')) {
+    let swapped = match token
+        .strip_prefix("ak_")
+        .and_then(|body| body.split_once('.'))
+    {
         Some((id, secret)) => format!("ak_{secret}.{id}"),
         None => format!("ak_{}.x", token.trim_start_matches("pat_")),
     };
     let value = format!("Bearer {token}");
-    let in_query = Request::get(format!("/?access_token={token}")).body(String::new()).unwrap();
+    let in_query = Request::get(format!("/?access_token={token}"))
+        .body(String::new())
+        .unwrap();
     vec![
         ("as it should be", bearer_in(token, ORG)),
         ("without organization", bearer(token)),
@@ -81,21 +100,40 @@ fn ways(token: &str) -> Vec<(&'static str, Request<String>)> {
         ("with junk behind it", bearer(format!("{token} test"))),
         ("cut off", bearer(&token[..token.len() - 1])),
         ("swapped", bearer(swapped)),
-        ("from a browser", with(bearer_in(token, ORG), "origin", "https://page.test")),
-        ("over gRPC", grpc_call(bearer_in(token, ORG), "application/grpc")),
-        ("over gRPC, without organization", grpc_call(bearer(token), "application/grpc")),
+        (
+            "from a browser",
+            with(bearer_in(token, ORG), "origin", "https://page.test"),
+        ),
+        (
+            "over gRPC",
+            grpc_call(bearer_in(token, ORG), "application/grpc"),
+        ),
+        (
+            "over gRPC, without organization",
+            grpc_call(bearer(token), "application/grpc"),
+        ),
         ("as the organization of a token", bearer_in(TOKEN, token)),
         ("as the organization of a key", bearer_in(KEY, token)),
-        ("as the organization of nobody", with(request(), ORG_HEADER, token)),
-        ("in a cookie", with(request(), "cookie", format!("token={token}"))),
-        ("under Proxy-Authorization", with(request(), "proxy-authorization", &value)),
+        (
+            "as the organization of nobody",
+            with(request(), ORG_HEADER, token),
+        ),
+        (
+            "in a cookie",
+            with(request(), "cookie", format!("token={token}")),
+        ),
+        (
+            "under Proxy-Authorization",
+            with(request(), "proxy-authorization", &value),
+        ),
         ("in the query", in_query),
     ]
 }
 
 /// Doors of every kind over a store that is at hand, away, or out of order.
 fn doors(store: &Arc<MemoryStore>) -> Vec<(&'static str, Door)> {
-    let away = |mood| AuthLayer::new(Distant::new(Arc::clone(store), mood) as Arc<dyn CredentialStore>);
+    let away =
+        |mood| AuthLayer::new(Distant::new(Arc::clone(store), mood) as Arc<dyn CredentialStore>);
     let here: Door = AuthLayer::new(Arc::clone(store) as _);
     vec![
         ("usual", here.clone()),
@@ -103,7 +141,10 @@ fn doors(store: &Arc<MemoryStore>) -> Vec<(&'static str, Door)> {
         ("optional", here.clone().optional()),
         ("guarded", here.clone().with_browser_guard(|_| {})),
         ("with gRPC", here.clone().with_grpc()),
-        ("with checksums", here.with_token_format(TokenFormat::default().require_checksum())),
+        (
+            "with checksums",
+            here.with_token_format(TokenFormat::default().require_checksum()),
+        ),
         ("away", away(Mood::Answers)),
         ("failing", away(Mood::Fails)),
         ("hanging", away(Mood::Hangs)),
@@ -115,7 +156,12 @@ fn doors(store: &Arc<MemoryStore>) -> Vec<(&'static str, Door)> {
 fn all_of(answer: &Answer) -> String {
     let mut text = format!("{:?} {:#?}", answer.wire(), answer.principal());
     if let Some(rejection) = &answer.rejection {
-        write!(text, "{rejection} {rejection:?} {rejection:#?} {:?}", rejection.cause()).unwrap();
+        write!(
+            text,
+            "{rejection} {rejection:?} {rejection:#?} {:?}",
+            rejection.cause()
+        )
+        .unwrap();
         let mut next: Option<&dyn Error> = Some(rejection);
         while let Some(error) = next {
             write!(text, "{error} {error:?}").unwrap();
@@ -123,7 +169,13 @@ fn all_of(answer: &Answer) -> String {
         }
     }
     if let Some(parts) = &answer.reached {
-        write!(text, "{:?} {:#?}", parts.extensions, parts.headers.get("authorization")).unwrap();
+        write!(
+            text,
+            "{:?} {:#?}",
+            parts.extensions,
+            parts.headers.get("authorization")
+        )
+        .unwrap();
     }
     text
 }
@@ -146,7 +198,10 @@ async fn no_secret_gets_out_whatever_is_done_with_it() {
             }
         }
     }
-    assert!(accepted > 50 && refused > 500, "the log was looked at: {accepted} accepted, {refused} refused");
+    assert!(
+        accepted > 50 && refused > 500,
+        "the log was looked at: {accepted} accepted, {refused} refused"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,13 +210,32 @@ async fn no_demand_and_no_responder_lets_a_secret_out() {
     let auth: AuthLayer<_, ProblemResponder> =
         AuthLayer::new(Arc::clone(&store)).with_responder(ProblemResponder::new());
     let scopes = RequireScopes::any(["nobody:holds"]).unwrap().like(&auth);
-    let target = |parts: &http::request::Parts| parts.headers.get(ORG_HEADER)?.to_str().ok().map(OrgId::from);
+    let target = |parts: &http::request::Parts| {
+        parts
+            .headers
+            .get(ORG_HEADER)?
+            .to_str()
+            .ok()
+            .map(OrgId::from)
+    };
     let below = RequireDescendant::new(Distant::new(store, Mood::Hangs), target).like(&auth);
     logs::start();
     for canary in &canaries {
         for (way, request) in ways(&canary.token) {
-            let by_scope = ask(&ServiceBuilder::new().layer(auth.clone()).layer(scopes.clone()), request.clone()).await;
-            let by_tree = ask(&ServiceBuilder::new().layer(auth.clone()).layer(below.clone()), request.clone()).await;
+            let by_scope = ask(
+                &ServiceBuilder::new()
+                    .layer(auth.clone())
+                    .layer(scopes.clone()),
+                request.clone(),
+            )
+            .await;
+            let by_tree = ask(
+                &ServiceBuilder::new()
+                    .layer(auth.clone())
+                    .layer(below.clone()),
+                request.clone(),
+            )
+            .await;
             let by_none = ask(&scopes, request).await;
             for answer in [&by_scope, &by_tree, &by_none] {
                 canary.absent_from(&all_of(answer), way);
@@ -183,18 +257,31 @@ async fn debug_of_what_is_on_the_way_shows_no_secret() {
             Kind::OrgKey => Record::org_key(&minted.id, minted.digest.clone(), ORG),
             Kind::PersonalToken => Record::personal_token(&minted.id, minted.digest.clone(), USER),
         };
-        canary.absent_from(&format!("{:?} {:?} {:?}", minted.secret, minted.digest, record), "Secret, Digest, Record");
-        canary.absent_from(&format!("{minted:?} {minted:#?} {record:#?}"), "Minted, Record");
+        canary.absent_from(
+            &format!("{:?} {:?} {:?}", minted.secret, minted.digest, record),
+            "Secret, Digest, Record",
+        );
+        canary.absent_from(
+            &format!("{minted:?} {minted:#?} {record:#?}"),
+            "Minted, Record",
+        );
     }
     let auth = AuthLayer::new(Arc::clone(&store)).with_browser_guard(|_| {});
     let mut service = auth.layer(support::Inner::default());
     for canary in &canaries {
         let future = tower::Service::call(&mut service, bearer_in(&canary.token, ORG));
-        canary.absent_from(&format!("{auth:?} {service:#?} {future:?}"), "AuthLayer, AuthService, ResponseFuture");
+        canary.absent_from(
+            &format!("{auth:?} {service:#?} {future:?}"),
+            "AuthLayer, AuthService, ResponseFuture",
+        );
     }
     let digest = Digest::of(b"test");
     assert_eq!(format!("{digest:?}"), "Digest(..)");
-    assert_eq!(StoreError::unavailable("test").to_string(), "the store failed", "the source is for `source`");
+    assert_eq!(
+        StoreError::unavailable("test").to_string(),
+        "the store failed",
+        "the source is for `source`"
+    );
 }
 
 #[test]

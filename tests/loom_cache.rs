@@ -64,12 +64,19 @@ mod sync {
             Self(Mutex::new(Vec::new()))
         }
 
-        pub(crate) fn with<Q: Equivalent<K>, T>(&self, key: &Q, look: impl FnOnce(&V) -> T) -> Option<T>
+        pub(crate) fn with<Q: Equivalent<K>, T>(
+            &self,
+            key: &Q,
+            look: impl FnOnce(&V) -> T,
+        ) -> Option<T>
         where
             V: Clone,
         {
             // Looked at outside of the lock, as a reader of the real map does.
-            let value = lock(&self.0).iter().find(|(own, _)| key.equivalent(own)).map(|(_, value)| value.clone());
+            let value = lock(&self.0)
+                .iter()
+                .find(|(own, _)| key.equivalent(own))
+                .map(|(_, value)| value.clone());
             value.as_ref().map(look)
         }
 
@@ -167,15 +174,31 @@ impl From<&Answer> for Told {
 
 impl World {
     fn new(kind: Kind, live: bool) -> Arc<Self> {
-        let bounds = Bounds { accepts: 4, refusals: 4, deadline: 1_000_000_000, miss_rate: None };
+        let bounds = Bounds {
+            accepts: 4,
+            refusals: 4,
+            deadline: 1_000_000_000,
+            miss_rate: None,
+        };
         let core = std::sync::Arc::new(Core::new(&bounds));
-        Arc::new(Self { core, live: AtomicBool::new(live), failing: AtomicBool::new(false), kind })
+        Arc::new(Self {
+            core,
+            live: AtomicBool::new(live),
+            failing: AtomicBool::new(false),
+            kind,
+        })
     }
 
     fn asked(&self) -> Asked<'static> {
         match self.kind {
-            Kind::OrgKey => Asked { name: AskedName::Id(b"k1"), organization: None },
-            Kind::PersonalToken => Asked { name: AskedName::Digest([7; 4]), organization: Some("org_1") },
+            Kind::OrgKey => Asked {
+                name: AskedName::Id(b"k1"),
+                organization: None,
+            },
+            Kind::PersonalToken => Asked {
+                name: AskedName::Digest([7; 4]),
+                organization: Some("org_1"),
+            },
         }
     }
 
@@ -183,7 +206,9 @@ impl World {
         let digest = Digest::from_bytes([0; 32]);
         std::sync::Arc::new(match self.kind {
             Kind::OrgKey => Record::org_key("k1", digest, "org_1"),
-            Kind::PersonalToken => Record::personal_token("t1", digest, "alice").in_organization("org_1"),
+            Kind::PersonalToken => {
+                Record::personal_token("t1", digest, "alice").in_organization("org_1")
+            }
         })
     }
 
@@ -196,14 +221,23 @@ impl World {
             true => (Sort::Accept, Answer::Found(self.record())),
             false => (Sort::Refusal, Answer::Unknown),
         };
-        Fill { sort, answer, valid_until: NEVER, expires: NEVER }
+        Fill {
+            sort,
+            answer,
+            valid_until: NEVER,
+            expires: NEVER,
+        }
     }
 
     /// Asks as `Cached` does.
     fn ask(&self) -> Told {
         let asked = self.asked();
         if let Some(known) = self.core.get(&asked, || 0) {
-            return if known.sort == Sort::Accept { Told::Accept } else { Told::Refusal };
+            return if known.sort == Sort::Accept {
+                Told::Accept
+            } else {
+                Told::Refusal
+            };
         }
         let key = asked.to_key().unwrap();
         loop {
@@ -231,7 +265,10 @@ impl World {
 
     fn change(&self) -> Change {
         match self.kind {
-            Kind::OrgKey => Change::Credential { kind: self.kind, id: "k1".into() },
+            Kind::OrgKey => Change::Credential {
+                kind: self.kind,
+                id: "k1".into(),
+            },
             Kind::PersonalToken => Change::User("alice".into()),
         }
     }
@@ -349,7 +386,9 @@ fn a_revocation_beats_two_lookups_in_flight() {
         explore(move || {
             let world = World::new(kind, true);
             let key = world.asked().to_key().unwrap();
-            let Joined::Leading(leader, waiter) = world.core.join(&key, AT) else { panic!("the first to ask") };
+            let Joined::Leading(leader, waiter) = world.core.join(&key, AT) else {
+                panic!("the first to ask")
+            };
             let old = world.read();
             world.core.apply(&Change::Organization("org_1".into()));
             let second = asking(&world);
@@ -357,7 +396,10 @@ fn a_revocation_beats_two_lookups_in_flight() {
             world.core.apply(&world.change());
             assert!(!world.accepts(), "accepted after the revocation");
             leader.finish(old, AT, 0);
-            assert!(waiter.accepts(&waiter.result().wait()), "it has asked before the changes");
+            assert!(
+                waiter.accepts(&waiter.result().wait()),
+                "it has asked before the changes"
+            );
             second.join().unwrap();
             assert!(!world.accepts(), "accepted once the lookups were over");
         });
@@ -390,7 +432,9 @@ fn a_lookup_that_is_aborted_leaves_nobody_waiting() {
     explore(|| {
         let world = World::new(Kind::OrgKey, true);
         let key = world.asked().to_key().unwrap();
-        let Joined::Leading(leader, waiter) = world.core.join(&key, AT) else { panic!("the first to ask") };
+        let Joined::Leading(leader, waiter) = world.core.join(&key, AT) else {
+            panic!("the first to ask")
+        };
         drop(waiter);
         let other = {
             let world = Arc::clone(&world);

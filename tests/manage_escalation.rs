@@ -71,7 +71,10 @@ fn creator() -> impl Strategy<Value = Grant> {
 }
 
 fn expiry() -> impl Strategy<Value = Option<UnixMillis>> {
-    prop_oneof![Just(None), (NOW.0 + 1..NOW.0 + 10).prop_map(|at| Some(UnixMillis(at)))]
+    prop_oneof![
+        Just(None),
+        (NOW.0 + 1..NOW.0 + 10).prop_map(|at| Some(UnixMillis(at)))
+    ]
 }
 
 fn wish() -> impl Strategy<Value = Wish> {
@@ -117,17 +120,32 @@ async fn run(
                 Grant::Role(role) => there.with_role(role),
                 Grant::Scopes(scopes) => there.with_scopes(scopes.iter().copied()),
             };
-            manager.import(&operator, Kind::OrgKey, there).await.unwrap();
+            manager
+                .import(&operator, Kind::OrgKey, there)
+                .await
+                .unwrap();
             if let Wish::Rotate(_) = wish {
                 let rotation = Rotation::default().expiring_at(end);
-                manager.rotate(&actor, Kind::OrgKey, "there", rotation).await?.info().id.clone()
+                manager
+                    .rotate(&actor, Kind::OrgKey, "there", rotation)
+                    .await?
+                    .info()
+                    .id
+                    .clone()
             } else {
-                manager.disable(&operator, Kind::OrgKey, "there").await.unwrap();
+                manager
+                    .disable(&operator, Kind::OrgKey, "there")
+                    .await
+                    .unwrap();
                 manager.enable(&actor, Kind::OrgKey, "there").await?.id
             }
         }
     };
-    Ok(store.find(&Lookup::new(Credential::OrgKey { id: id.as_str() }, None)).await.unwrap().unwrap())
+    Ok(store
+        .find(&Lookup::new(Credential::OrgKey { id: id.as_str() }, None))
+        .await
+        .unwrap()
+        .unwrap())
 }
 
 proptest! {

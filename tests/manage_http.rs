@@ -28,7 +28,10 @@ use tokio::{
 use tower_api_key::{
     AuthLayer, Principal,
     credential::Kind,
-    manage::{Actor, CredentialInfo, Filter, Issued, ManageError, Manager, NewKey, NewToken, Owner, Rotation},
+    manage::{
+        Actor, CredentialInfo, Filter, Issued, ManageError, Manager, NewKey, NewToken, Owner,
+        Rotation,
+    },
     principal::Catalogue,
     secret::Secret,
     store::{Cached, ManagedStore, MemoryStore, SqliteStore},
@@ -43,7 +46,10 @@ fn router<S: ManagedStore>(manager: Manager<Arc<S>>, accepted: UnboundedSender<(
     let auth = AuthLayer::new(Arc::clone(manager.store()));
     Router::new()
         .route(PATH, post(create::<S>))
-        .route("/admin/organization-pats/{id}", patch(rename::<S>).delete(delete::<S>))
+        .route(
+            "/admin/organization-pats/{id}",
+            patch(rename::<S>).delete(delete::<S>),
+        )
         .route("/admin/organization-pats/{id}/rotate", post(rotate::<S>))
         .route("/agents", get(async || "agents"))
         .with_state(manager)
@@ -52,7 +58,11 @@ fn router<S: ManagedStore>(manager: Manager<Arc<S>>, accepted: UnboundedSender<(
 }
 
 /// Says that a request has passed the layer; its body may still be under way.
-async fn tell(State(accepted): State<UnboundedSender<()>>, request: Request, next: Next) -> axum::response::Response {
+async fn tell(
+    State(accepted): State<UnboundedSender<()>>,
+    request: Request,
+    next: Next,
+) -> axum::response::Response {
     accepted.send(()).unwrap();
     next.run(request).await
 }
@@ -60,7 +70,10 @@ async fn tell(State(accepted): State<UnboundedSender<()>>, request: Request, nex
 fn shown(issued: Issued) -> (StatusCode, Json<Value>) {
     let (info, secret) = issued.into_parts();
     let key = secret.as_ref().map(Secret::expose_secret);
-    (StatusCode::CREATED, Json(json!({ "id": info.id.as_str(), "pat_key": key })))
+    (
+        StatusCode::CREATED,
+        Json(json!({ "id": info.id.as_str(), "pat_key": key })),
+    )
 }
 
 async fn create<S: ManagedStore>(
@@ -70,7 +83,10 @@ async fn create<S: ManagedStore>(
 ) -> Result<(StatusCode, Json<Value>), ManageError> {
     let new = NewKey::named(body["name"].as_str().unwrap_or_default());
     let new = new.with_scopes(caller.scopes().iter());
-    manager.issue_key(&Actor::principal(&caller), new).await.map(shown)
+    manager
+        .issue_key(&Actor::principal(&caller), new)
+        .await
+        .map(shown)
 }
 
 async fn rename<S: ManagedStore>(
@@ -80,7 +96,9 @@ async fn rename<S: ManagedStore>(
     Json(body): Json<Value>,
 ) -> Result<StatusCode, ManageError> {
     let name = body["name"].as_str().unwrap_or_default();
-    manager.rename(&Actor::principal(&caller), Kind::OrgKey, &id, name).await?;
+    manager
+        .rename(&Actor::principal(&caller), Kind::OrgKey, &id, name)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -91,7 +109,10 @@ async fn rotate<S: ManagedStore>(
     Json(_): Json<Value>,
 ) -> Result<(StatusCode, Json<Value>), ManageError> {
     let actor = Actor::principal(&caller);
-    manager.rotate(&actor, Kind::OrgKey, &id, Rotation::default()).await.map(shown)
+    manager
+        .rotate(&actor, Kind::OrgKey, &id, Rotation::default())
+        .await
+        .map(shown)
 }
 
 async fn delete<S: ManagedStore>(
@@ -99,7 +120,9 @@ async fn delete<S: ManagedStore>(
     caller: Principal,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ManageError> {
-    manager.delete(&Actor::principal(&caller), Kind::OrgKey, &id).await?;
+    manager
+        .delete(&Actor::principal(&caller), Kind::OrgKey, &id)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -120,26 +143,47 @@ impl<S: ManagedStore> Server<S> {
         let manager = Manager::new(Arc::new(store));
         let (sender, accepted) = unbounded_channel();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, router) = (listener.local_addr().unwrap(), router(manager.clone(), sender));
+        let (address, router) = (
+            listener.local_addr().unwrap(),
+            router(manager.clone(), sender),
+        );
         let mut task = tokio::task::JoinSet::new();
         task.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, manager, accepted, _task: task }
+        Self {
+            address,
+            manager,
+            accepted,
+            _task: task,
+        }
     }
 
     async fn key(&self, name: &str) -> (CredentialInfo, String) {
         let new = NewKey::named(name).with_role("admin");
-        let (info, secret) = self.manager.issue_key(&org(), new).await.unwrap().into_parts();
+        let (info, secret) = self
+            .manager
+            .issue_key(&org(), new)
+            .await
+            .unwrap()
+            .into_parts();
         (info, secret.unwrap().expose_secret().to_owned())
     }
 
     async fn token(&self) -> (CredentialInfo, String) {
-        let issued = self.manager.issue_token(&user(), NewToken::named("token")).await.unwrap();
+        let issued = self
+            .manager
+            .issue_token(&user(), NewToken::named("token"))
+            .await
+            .unwrap();
         let (info, secret) = issued.into_parts();
         (info, secret.unwrap().expose_secret().to_owned())
     }
 
     async fn keys(&self) -> Vec<CredentialInfo> {
-        self.manager.list(&org(), Kind::OrgKey, &Filter::default(), None, 200).await.unwrap().items
+        self.manager
+            .list(&org(), Kind::OrgKey, &Filter::default(), None, 200)
+            .await
+            .unwrap()
+            .items
     }
 }
 
@@ -165,14 +209,26 @@ fn head(method: &str, path: &str, token: &str, body: &str) -> String {
 async fn answer(mut stream: TcpStream) -> (u16, String) {
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();
-    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
+    let status = text
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok());
     let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body);
     (status.unwrap_or_else(|| panic!("{text}")), body.to_owned())
 }
 
-async fn send(address: SocketAddr, method: &str, path: &str, token: &str, body: &str) -> (u16, String) {
+async fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    token: &str,
+    body: &str,
+) -> (u16, String) {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all((head(method, path, token, body) + body).as_bytes()).await.unwrap();
+    stream
+        .write_all((head(method, path, token, body) + body).as_bytes())
+        .await
+        .unwrap();
     answer(stream).await
 }
 
@@ -198,7 +254,12 @@ async fn lose<S: ManagedStore>(server: &Server<S>, own: &CredentialInfo, token: 
     match how {
         "deleted" => drop(manager.delete(&owner, kind, id).await.unwrap()),
         "disabled" => drop(manager.disable(&owner, kind, id).await.unwrap()),
-        "rotated" => drop(manager.rotate(&owner, kind, id, Rotation::default()).await.unwrap()),
+        "rotated" => drop(
+            manager
+                .rotate(&owner, kind, id, Rotation::default())
+                .await
+                .unwrap(),
+        ),
         "all revoked" => drop(manager.revoke_all(&owner, kind).await.unwrap()),
         "presented" => drop(manager.revoke_presented(token, None).await.unwrap()),
         "organization deleted" => store.delete_organization(ORG).await.unwrap(),
@@ -210,13 +271,19 @@ async fn lose<S: ManagedStore>(server: &Server<S>, own: &CredentialInfo, token: 
     }
 }
 
-async fn a_caller_revoked_during_their_body_gets_nothing<S: ManagedStore, F: Future<Output = S>>(make: impl Fn() -> F) {
+async fn a_caller_revoked_during_their_body_gets_nothing<S: ManagedStore, F: Future<Output = S>>(
+    make: impl Fn() -> F,
+) {
     for (how, by_token) in LOSSES {
         for call in ["create", "rename", "rotate"] {
             let what = format!("{how}, {call}, by a token: {by_token}");
             let mut server = Server::start(make().await).await;
             let (target, _) = server.key("target").await;
-            let (own, token) = if by_token { server.token().await } else { server.key("own").await };
+            let (own, token) = if by_token {
+                server.token().await
+            } else {
+                server.key("own").await
+            };
             let (method, path) = match call {
                 "create" => ("POST", PATH.to_owned()),
                 "rename" => ("PATCH", format!("{PATH}/{}", target.id)),
@@ -250,7 +317,13 @@ async fn a_caller_revoked_during_their_body_gets_nothing_over_memory() {
 
 #[tokio::test]
 async fn a_caller_revoked_during_their_body_gets_nothing_over_sqlite() {
-    let make = async || Cached::new(SqliteStore::in_memory(Catalogue::documented()).await.unwrap());
+    let make = async || {
+        Cached::new(
+            SqliteStore::in_memory(Catalogue::documented())
+                .await
+                .unwrap(),
+        )
+    };
     a_caller_revoked_during_their_body_gets_nothing(make).await;
 }
 
@@ -258,7 +331,12 @@ async fn a_caller_revoked_during_their_body_gets_nothing_over_sqlite() {
 const CONNECTIONS: usize = 48;
 
 /// Renames the key over one connection after another, until it is refused.
-async fn rename_without_end(address: SocketAddr, token: String, id: String, number: usize) -> usize {
+async fn rename_without_end(
+    address: SocketAddr,
+    token: String,
+    id: String,
+    number: usize,
+) -> usize {
     for turn in 0.. {
         let body = json!({ "name": format!("{number}-{turn}") }).to_string();
         let (status, _) = send(address, "PATCH", &format!("{PATH}/{id}"), &token, &body).await;
@@ -279,13 +357,26 @@ async fn a_key_that_is_renamed_without_end_is_deleted_at_once<S: ManagedStore>(s
     for round in 0..3 {
         let (leaked, token) = server.key("leaked").await;
         let id = leaked.id.as_str().to_owned();
-        let storm = (0..CONNECTIONS)
-            .map(|number| tokio::spawn(rename_without_end(server.address, token.clone(), id.clone(), number)));
+        let storm = (0..CONNECTIONS).map(|number| {
+            tokio::spawn(rename_without_end(
+                server.address,
+                token.clone(),
+                id.clone(),
+                number,
+            ))
+        });
         let storm = storm.collect::<Vec<_>>();
         // Every connection has renamed it before it is deleted.
         let renamed = async || {
-            let events = server.manager.events(&org(), Kind::OrgKey, None, 200).await.unwrap();
-            events.iter().filter(|event| event.credential == leaked.id).count()
+            let events = server
+                .manager
+                .events(&org(), Kind::OrgKey, None, 200)
+                .await
+                .unwrap();
+            events
+                .iter()
+                .filter(|event| event.credential == leaked.id)
+                .count()
         };
         while renamed().await < CONNECTIONS {
             tokio::task::yield_now().await;

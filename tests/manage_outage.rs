@@ -23,7 +23,8 @@ use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
     manage::{
-        Actor, CredentialInfo, Event, Filter, Import, LastUse, ManageError, Manager, NewKey, NewToken, Owner, Rotation,
+        Actor, CredentialInfo, Event, Filter, Import, LastUse, ManageError, Manager, NewKey,
+        NewToken, Owner, Rotation,
     },
     principal::CredentialId,
     secret::Digest,
@@ -73,13 +74,29 @@ impl Fixture {
         let store = FaultyStore::new();
         store.memory.create_organization("org_test", None).unwrap();
         store.memory.create_user("user_test").unwrap();
-        let manager = Manager::new(store.clone()).with_clock(ManualClock::at(NOW)).with_deadline(DEADLINE);
+        let manager = Manager::new(store.clone())
+            .with_clock(ManualClock::at(NOW))
+            .with_deadline(DEADLINE);
         let key = NewKey::named("key").with_role("viewer");
         let (key, secret) = manager.issue_key(&org(), key).await.unwrap().into_parts();
-        let disabled = manager.issue_key(&org(), NewKey::named("disabled")).await.unwrap().info().clone();
-        manager.disable(&org(), Kind::OrgKey, disabled.id.as_str()).await.unwrap();
+        let disabled = manager
+            .issue_key(&org(), NewKey::named("disabled"))
+            .await
+            .unwrap()
+            .info()
+            .clone();
+        manager
+            .disable(&org(), Kind::OrgKey, disabled.id.as_str())
+            .await
+            .unwrap();
         let token = secret.unwrap().expose_secret().to_owned();
-        Self { store, manager, key, token, disabled }
+        Self {
+            store,
+            manager,
+            key,
+            token,
+            disabled,
+        }
     }
 
     /// Makes a call; the ids of what it has changed.
@@ -89,7 +106,10 @@ impl Fixture {
         match name {
             "issue_key" => {
                 let new = NewKey::named("new").with_idempotency_key("once");
-                manager.issue_key(&org(), new).await.map(|issued| vec![issued.info().id.clone()])
+                manager
+                    .issue_key(&org(), new)
+                    .await
+                    .map(|issued| vec![issued.info().id.clone()])
             }
             "issue_key again" => {
                 let issued = manager.issue_key(&org(), NewKey::named("new")).await;
@@ -97,11 +117,17 @@ impl Fixture {
             }
             "issue_token" => {
                 let new = NewToken::named("new").with_idempotency_key("once");
-                manager.issue_token(&user(), new).await.map(|issued| vec![issued.info().id.clone()])
+                manager
+                    .issue_token(&user(), new)
+                    .await
+                    .map(|issued| vec![issued.info().id.clone()])
             }
             "rename" => manager.rename(&org(), kind, id, "renamed").await.map(one),
             "disable" => manager.disable(&org(), kind, id).await.map(one),
-            "enable" => manager.enable(&org(), kind, self.disabled.id.as_str()).await.map(one),
+            "enable" => manager
+                .enable(&org(), kind, self.disabled.id.as_str())
+                .await
+                .map(one),
             "rotate" => {
                 let rotated = manager.rotate(&org(), kind, id, Rotation::default()).await;
                 rotated.map(|issued| vec![issued.info().id.clone()])
@@ -115,10 +141,15 @@ impl Fixture {
             "revoke_all" => manager.revoke_all(&org(), kind).await,
             "get" => manager.get(&org(), kind, id).await.map(one),
             "list" => {
-                let page = manager.list(&org(), kind, &Filter::default(), None, 50).await;
+                let page = manager
+                    .list(&org(), kind, &Filter::default(), None, 50)
+                    .await;
                 page.map(|page| page.items.into_iter().map(|info| info.id).collect())
             }
-            "events" => manager.events(&org(), kind, None, 50).await.map(|_| Vec::new()),
+            "events" => manager
+                .events(&org(), kind, None, 50)
+                .await
+                .map(|_| Vec::new()),
             other => panic!("{other}"),
         }
     }
@@ -128,8 +159,17 @@ impl Fixture {
         let (mut all, mut events) = (Vec::new(), Vec::new());
         for (actor, kind) in [(org(), Kind::OrgKey), (user(), Kind::PersonalToken)] {
             for state in [None, Some(tower_api_key::manage::State::Deleted)] {
-                let filter = Filter { state, ..Filter::default() };
-                all.extend(self.manager.list(&actor, kind, &filter, None, 200).await.unwrap().items);
+                let filter = Filter {
+                    state,
+                    ..Filter::default()
+                };
+                all.extend(
+                    self.manager
+                        .list(&actor, kind, &filter, None, 200)
+                        .await
+                        .unwrap()
+                        .items,
+                );
             }
             events.extend(self.manager.events(&actor, kind, None, 200).await.unwrap());
         }
@@ -152,9 +192,16 @@ async fn a_call_ends_in_time_and_has_written_nothing() {
             let error = fixture.call(name).await.expect_err(name);
             let what = format!("{name} of a store that {behaviour:?}: {error:?}");
             assert!(matches!(error, ManageError::Unavailable(_)), "{what}");
-            assert_eq!((error.code(), error.status()), (code, StatusCode::SERVICE_UNAVAILABLE), "{what}");
+            assert_eq!(
+                (error.code(), error.status()),
+                (code, StatusCode::SERVICE_UNAVAILABLE),
+                "{what}"
+            );
             let took = began.elapsed();
-            assert!(took >= takes && took < takes + Duration::from_millis(10), "{what}: {took:?}");
+            assert!(
+                took >= takes && took < takes + Duration::from_millis(10),
+                "{what}: {took:?}"
+            );
             fixture.store.set(Behaviour::Works);
             assert_eq!(fixture.everything().await, before, "{what}");
             fixture.call(name).await.expect(name); // and nothing is in the way of the next
@@ -186,11 +233,22 @@ async fn a_call_whose_outcome_is_unknown_can_be_repeated() {
             let wanted = twin.everything().await.0.len();
             fixture.store.set(behaviour);
             let unknown = fixture.call(name).await.expect_err(name);
-            assert!(matches!(unknown, ManageError::Unavailable(_)), "{name}: {unknown:?}");
+            assert!(
+                matches!(unknown, ManageError::Unavailable(_)),
+                "{name}: {unknown:?}"
+            );
             fixture.store.set(Behaviour::Works);
             let again = fixture.call(name).await;
-            assert_eq!(again.err().map(|error| error.code()), code, "{name} repeated");
-            assert_eq!(fixture.everything().await.0.len(), wanted, "{name} repeated");
+            assert_eq!(
+                again.err().map(|error| error.code()),
+                code,
+                "{name} repeated"
+            );
+            assert_eq!(
+                fixture.everything().await.0.len(),
+                wanted,
+                "{name} repeated"
+            );
         }
     }
 }
@@ -200,19 +258,28 @@ async fn what_is_ended_is_no_failure_when_it_cannot_be_read_afterwards() {
     for name in ["disable", "delete"] {
         let fixture = Fixture::new().await;
         fixture.store.set(Behaviour::ReadsFail);
-        assert_eq!(fixture.call(name).await.unwrap(), std::slice::from_ref(&fixture.key.id), "{name}");
+        assert_eq!(
+            fixture.call(name).await.unwrap(),
+            std::slice::from_ref(&fixture.key.id),
+            "{name}"
+        );
     }
 }
 
 /// A store in memory answers at once: no timer is asked for, and no runtime.
 #[test]
 fn a_store_in_memory_needs_no_timer() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let fixture = Fixture::new().await;
         for name in CALLS {
             let outcome = fixture.call(name).await;
-            assert!(!matches!(outcome, Err(ManageError::Unavailable(_))), "{name}: {outcome:?}");
+            assert!(
+                !matches!(outcome, Err(ManageError::Unavailable(_))),
+                "{name}: {outcome:?}"
+            );
         }
     });
 }
@@ -236,9 +303,15 @@ async fn recording_goes_on_after_an_outage() {
         let fixture = Fixture::new().await;
         let uses = LastUse::new();
         let auth = AuthLayer::new(fixture.store.clone()).with_last_use(uses.clone());
-        let inner = service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(String::new()))));
-        let request = Request::builder().header("authorization", format!("Bearer {}", fixture.token));
-        let answer = auth.layer(inner).oneshot(request.body(()).unwrap()).await.unwrap();
+        let inner =
+            service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(String::new()))));
+        let request =
+            Request::builder().header("authorization", format!("Bearer {}", fixture.token));
+        let answer = auth
+            .layer(inner)
+            .oneshot(request.body(()).unwrap())
+            .await
+            .unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         let task = tokio::spawn(fixture.manager.clone().keep_recording(uses));
         fixture.store.set(behaviour);
@@ -246,8 +319,15 @@ async fn recording_goes_on_after_an_outage() {
         assert!(!task.is_finished(), "{behaviour:?} has ended the task");
         fixture.store.set(Behaviour::Works);
         tokio::time::sleep(Duration::from_secs(70)).await;
-        let info = fixture.manager.get(&org(), Kind::OrgKey, fixture.key.id.as_str()).await.unwrap();
-        assert!(info.last_used_at.is_some(), "after {behaviour:?} the use was lost");
+        let info = fixture
+            .manager
+            .get(&org(), Kind::OrgKey, fixture.key.id.as_str())
+            .await
+            .unwrap();
+        assert!(
+            info.last_used_at.is_some(),
+            "after {behaviour:?} the use was lost"
+        );
         task.abort();
     }
 }

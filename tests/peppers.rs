@@ -51,22 +51,41 @@ async fn status(store: &Store, token: &str) -> u16 {
 }
 
 async fn status_of(auth: &AuthLayer<Arc<dyn ManagedStore>>, token: &str) -> u16 {
-    let inner = service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(String::new()))));
+    let inner =
+        service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(String::new()))));
     let request = Request::builder().header("authorization", format!("Bearer {token}"));
-    let request = request.header("x-anyreach-org", "org_test").body(()).unwrap();
-    auth.layer(inner).oneshot(request).await.unwrap().status().as_u16()
+    let request = request
+        .header("x-anyreach-org", "org_test")
+        .body(())
+        .unwrap();
+    auth.layer(inner)
+        .oneshot(request)
+        .await
+        .unwrap()
+        .status()
+        .as_u16()
 }
 
 /// Issues a key and a token.
 async fn issue(store: &Store) -> [(Kind, String, String); 2] {
     let manager = Manager::new(Arc::clone(store));
     let organization = Actor::operator("test", Owner::Organization("org_test".into()));
-    let key = manager.issue_key(&organization, NewKey::named("key").with_role("viewer")).await.unwrap();
+    let key = manager
+        .issue_key(&organization, NewKey::named("key").with_role("viewer"))
+        .await
+        .unwrap();
     let user = Actor::operator("test", Owner::User("user_test".into()));
-    let token = manager.issue_token(&user, NewToken::named("token")).await.unwrap();
+    let token = manager
+        .issue_token(&user, NewToken::named("token"))
+        .await
+        .unwrap();
     [(Kind::OrgKey, key), (Kind::PersonalToken, token)].map(|(kind, issued)| {
         let (info, secret) = issued.into_parts();
-        (kind, info.id.as_str().to_owned(), secret.unwrap().expose_secret().to_owned())
+        (
+            kind,
+            info.id.as_str().to_owned(),
+            secret.unwrap().expose_secret().to_owned(),
+        )
     })
 }
 
@@ -75,7 +94,10 @@ impl Site {
         let store = (self.open)(None);
         store.create_organization("org_test", None).await.unwrap();
         store.create_user("user_test").await.unwrap();
-        store.set_member("user_test", "org_test", "viewer").await.unwrap();
+        store
+            .set_member("user_test", "org_test", "viewer")
+            .await
+            .unwrap();
         self
     }
 
@@ -85,8 +107,14 @@ impl Site {
             ("one", (self.open)(Some(one()))),
             ("two", (self.open)(Some(two()))),
             ("two and one", (self.open)(Some(two_and_one()))),
-            ("one, nothing plain", (self.open)(Some(one().refusing_plain()))),
-            ("another named one", (self.open)(Some(Peppers::new("one", &SECRETS[2]).unwrap()))),
+            (
+                "one, nothing plain",
+                (self.open)(Some(one().refusing_plain())),
+            ),
+            (
+                "another named one",
+                (self.open)(Some(Peppers::new("one", &SECRETS[2]).unwrap())),
+            ),
         ]
     }
 }
@@ -96,15 +124,38 @@ impl Site {
 async fn each_is_verified_under_the_peppers_that_are_known(site: &Site) {
     type Row = (&'static str, Option<Peppers>, [u16; 6], [u16; 6]);
     let table: [Row; 3] = [
-        ("plain", None, [200, 200, 200, 200, 503, 200], [200, 200, 200, 200, 401, 200]),
-        ("one", Some(one()), [503, 200, 503, 200, 200, 401], [401, 200, 401, 200, 200, 401]),
-        ("two", Some(two_and_one()), [503, 503, 200, 200, 503, 503], [401, 401, 200, 200, 401, 401]),
+        (
+            "plain",
+            None,
+            [200, 200, 200, 200, 503, 200],
+            [200, 200, 200, 200, 401, 200],
+        ),
+        (
+            "one",
+            Some(one()),
+            [503, 200, 503, 200, 200, 401],
+            [401, 200, 401, 200, 200, 401],
+        ),
+        (
+            "two",
+            Some(two_and_one()),
+            [503, 503, 200, 200, 503, 503],
+            [401, 401, 200, 200, 401, 401],
+        ),
     ];
     for (name, peppers, key, token) in table {
         let [(.., key_secret), (.., token_secret)] = issue(&(site.open)(peppers)).await;
         for (at, (seen_by, store)) in site.stores().await.into_iter().enumerate() {
-            assert_eq!(status(&store, &key_secret).await, key[at], "a key made under {name}, seen by {seen_by}");
-            assert_eq!(status(&store, &token_secret).await, token[at], "a token made under {name}, seen by {seen_by}");
+            assert_eq!(
+                status(&store, &key_secret).await,
+                key[at],
+                "a key made under {name}, seen by {seen_by}"
+            );
+            assert_eq!(
+                status(&store, &token_secret).await,
+                token[at],
+                "a token made under {name}, seen by {seen_by}"
+            );
         }
     }
 }
@@ -122,8 +173,15 @@ async fn a_digest_is_of_no_use_elsewhere(site: &Site) {
     assert_eq!(status(&store, &other_secret).await, 401, "its own secret");
     let mixed = format!("ak_{other}.{}", good_secret.split_once('.').unwrap().1);
     assert_eq!(status(&store, &mixed).await, 401, "the other's secret");
-    (site.sql)(format!("UPDATE $credentials SET pepper = 'one' WHERE id = '{good}'")).await;
-    assert_eq!(status(&store, &good_secret).await, 401, "under another pepper's name");
+    (site.sql)(format!(
+        "UPDATE $credentials SET pepper = 'one' WHERE id = '{good}'"
+    ))
+    .await;
+    assert_eq!(
+        status(&store, &good_secret).await,
+        401,
+        "under another pepper's name"
+    );
     assert_eq!(status(&store, &token).await, 200);
 }
 
@@ -133,15 +191,25 @@ async fn a_row_that_names_another_pepper_is_told_for_itself_alone(site: &Site) {
     for name in ["'one'", "'nobody'", "NULL"] {
         let [_, (_, renamed, renamed_secret)] = issue(&store).await;
         let [_, (.., good)] = issue(&store).await;
-        (site.sql)(format!("UPDATE $credentials SET pepper = {name} WHERE id = '{renamed}'")).await;
+        (site.sql)(format!(
+            "UPDATE $credentials SET pepper = {name} WHERE id = '{renamed}'"
+        ))
+        .await;
         assert_eq!(status(&store, &renamed_secret).await, 503, "{name}");
         assert_eq!(status(&store, &good).await, 200, "beside {name}");
     }
     let plain = (site.open)(None);
     let [_, (_, renamed, secret)] = issue(&plain).await;
-    (site.sql)(format!("UPDATE $credentials SET pepper = 'one' WHERE id = '{renamed}'")).await;
+    (site.sql)(format!(
+        "UPDATE $credentials SET pepper = 'one' WHERE id = '{renamed}'"
+    ))
+    .await;
     for (name, store) in site.stores().await {
-        assert_ne!(status(&store, &secret).await, 200, "a plain digest called a peppered one, seen by {name}");
+        assert_ne!(
+            status(&store, &secret).await,
+            200,
+            "a plain digest called a peppered one, seen by {name}"
+        );
     }
 }
 
@@ -152,7 +220,11 @@ async fn what_was_deleted_is_refused_whatever_it_was_under(site: &Site) {
         for (kind, id, secret) in issue(&store).await {
             store.delete(kind, &id).await.unwrap();
             for (name, store) in site.stores().await {
-                assert_eq!(status(&store, &secret).await, 401, "a deleted {kind:?}, seen by {name}");
+                assert_eq!(
+                    status(&store, &secret).await,
+                    401,
+                    "a deleted {kind:?}, seen by {name}"
+                );
             }
         }
     }
@@ -162,10 +234,16 @@ async fn what_was_deleted_is_refused_whatever_it_was_under(site: &Site) {
 async fn a_record_that_is_under_a_pepper_is_not_taken_under_another(site: &Site) {
     let store = (site.open)(Some(one()));
     let [(_, id, _), ..] = issue(&store).await;
-    let found = store.find(&Lookup::new(Credential::OrgKey { id: &id }, None)).await.unwrap().unwrap();
+    let found = store
+        .find(&Lookup::new(Credential::OrgKey { id: &id }, None))
+        .await
+        .unwrap()
+        .unwrap();
     for (name, store) in site.stores().await {
         let refused = store.insert(Record::clone(&found)).await.unwrap_err();
-        let WriteError::Store(StoreError::UnknownPepper(pepper)) = refused else { panic!("{name}: {refused}") };
+        let WriteError::Store(StoreError::UnknownPepper(pepper)) = refused else {
+            panic!("{name}: {refused}")
+        };
         assert_eq!(&*pepper, "one", "{name}");
     }
 }
@@ -175,7 +253,12 @@ async fn what_is_not_good_is_refused_alike(site: &Site) {
     for (name, store) in site.stores().await {
         let [(.., key), (.., token)] = issue(&store).await;
         let last = |text: &str, c: char| format!("{}{c}", &text[..text.len() - 1]);
-        for text in [last(&key, '-'), last(&token, '-'), "ak_nobody.test".into(), "pat_nobody-test".into()] {
+        for text in [
+            last(&key, '-'),
+            last(&token, '-'),
+            "ak_nobody.test".into(),
+            "pat_nobody-test".into(),
+        ] {
             assert_eq!(status(&store, &text).await, 401, "{text} with {name}");
         }
     }
@@ -191,20 +274,45 @@ async fn a_use_moves_a_digest_to_the_current_pepper(site: &Site) {
         let auth = AuthLayer::new(Arc::clone(&cache)).with_last_use(uses.clone());
         let after = (site.open)(Some(two().refusing_plain()));
         for (kind, id, secret) in &made {
-            assert_ne!(status(&after, secret).await, 200, "{kind:?} from {from}, unused");
+            assert_ne!(
+                status(&after, secret).await,
+                200,
+                "{kind:?} from {from}, unused"
+            );
             let wrong = Digest::of(b"test");
-            assert!(!cache.rehash(*kind, id, &wrong).await.unwrap(), "made anew from another token");
+            assert!(
+                !cache.rehash(*kind, id, &wrong).await.unwrap(),
+                "made anew from another token"
+            );
             for _ in 0..3 {
                 assert_eq!(status_of(&auth, secret).await, 200, "{kind:?} from {from}");
             }
         }
-        Manager::new(Arc::clone(&cache)).record_uses(&uses).await.unwrap();
+        Manager::new(Arc::clone(&cache))
+            .record_uses(&uses)
+            .await
+            .unwrap();
         for (kind, id, secret) in &made {
-            assert_eq!(status(&after, secret).await, 200, "{kind:?} from {from}, used");
-            assert_eq!(status_of(&auth, secret).await, 200, "{kind:?} from {from}, behind the cache");
-            assert_ne!(status(&before, secret).await, 200, "{kind:?} from {from}: nothing is left of it");
+            assert_eq!(
+                status(&after, secret).await,
+                200,
+                "{kind:?} from {from}, used"
+            );
+            assert_eq!(
+                status_of(&auth, secret).await,
+                200,
+                "{kind:?} from {from}, behind the cache"
+            );
+            assert_ne!(
+                status(&before, secret).await,
+                200,
+                "{kind:?} from {from}: nothing is left of it"
+            );
             let presented = Digest::of(secret.as_bytes());
-            assert!(!cache.rehash(*kind, id, &presented).await.unwrap(), "{kind:?} was made anew twice");
+            assert!(
+                !cache.rehash(*kind, id, &presented).await.unwrap(),
+                "{kind:?} was made anew twice"
+            );
         }
     }
 }
@@ -223,12 +331,21 @@ async fn what_cannot_be_moved_holds_up_no_other(site: &Site) {
     }
     let ((_, _, good), damaged) = made.split_last().unwrap();
     for (_, id, _) in damaged {
-        (site.sql)(format!("UPDATE $credentials SET pepper = 'nobody' WHERE id = '{id}'")).await;
+        (site.sql)(format!(
+            "UPDATE $credentials SET pepper = 'nobody' WHERE id = '{id}'"
+        ))
+        .await;
     }
     for _ in 0..2 {
-        Manager::new(Arc::clone(&store)).record_uses(&uses).await.unwrap();
+        Manager::new(Arc::clone(&store))
+            .record_uses(&uses)
+            .await
+            .unwrap();
     }
-    assert_eq!(status(&(site.open)(Some(two().refusing_plain())), good).await, 200);
+    assert_eq!(
+        status(&(site.open)(Some(two().refusing_plain())), good).await,
+        200
+    );
 }
 
 /// A token is issued once, whatever the pepper that it is kept under.
@@ -238,8 +355,14 @@ async fn a_tokens_digest_is_taken_under_any_pepper(site: &Site) {
     let import = |id: &str| Import::new(id, digest.clone(), "old");
     for (at, peppers) in [Some(one()), Some(two_and_one())].into_iter().enumerate() {
         let store = (site.open)(peppers);
-        let again = Manager::new(store).import(&user, Kind::PersonalToken, import(&format!("t{at}"))).await;
-        assert_eq!(again.map_err(|error| error.code()).err(), (at > 0).then_some("taken"), "{at}");
+        let again = Manager::new(store)
+            .import(&user, Kind::PersonalToken, import(&format!("t{at}")))
+            .await;
+        assert_eq!(
+            again.map_err(|error| error.code()).err(),
+            (at > 0).then_some("taken"),
+            "{at}"
+        );
     }
 }
 
@@ -264,16 +387,27 @@ async fn rehearse(site: Site, count: usize) {
     let importing = Manager::new((site.open)(None));
     for at in 0..count {
         let text = hex::encode(Digest::of(token(at).as_bytes()).to_bytes()); // as the other system has kept it
-        let key = Import::new(format!("old-{at}"), Digest::from_hex(&text).unwrap(), "old").with_role("viewer");
-        importing.import(&organization, Kind::OrgKey, key).await.unwrap();
+        let key = Import::new(format!("old-{at}"), Digest::from_hex(&text).unwrap(), "old")
+            .with_role("viewer");
+        importing
+            .import(&organization, Kind::OrgKey, key)
+            .await
+            .unwrap();
     }
     let store = (site.open)(Some(one()));
     let uses = LastUse::new();
     let auth = AuthLayer::new(Arc::clone(&store)).with_last_use(uses.clone());
     for at in 0..count {
-        assert_eq!(status_of(&auth, &token(at)).await, 200, "{at} does not verify");
+        assert_eq!(
+            status_of(&auth, &token(at)).await,
+            200,
+            "{at} does not verify"
+        );
     }
-    let written = Manager::new(Arc::clone(&store)).record_uses(&uses).await.unwrap();
+    let written = Manager::new(Arc::clone(&store))
+        .record_uses(&uses)
+        .await
+        .unwrap();
     let strict = (site.open)(Some(one().refusing_plain()));
     let mut moved = 0;
     for at in 0..count {
@@ -299,7 +433,9 @@ mod sqlite {
 
     async fn site(directory: &tempfile::TempDir) -> Site {
         let path = directory.path().join("test.db");
-        let store = SqliteStore::open(&path, Catalogue::documented()).await.unwrap();
+        let store = SqliteStore::open(&path, Catalogue::documented())
+            .await
+            .unwrap();
         let open = move |peppers: Option<Peppers>| match peppers {
             Some(peppers) => Arc::new(store.clone().with_peppers(peppers)) as Store,
             None => Arc::new(store.clone()) as Store,
@@ -308,10 +444,16 @@ mod sqlite {
             let options = SqliteStore::options(&path);
             Box::pin(async move {
                 let sql = AssertSqlSafe(sql.replace("$credentials", "tower_api_key_credentials"));
-                sqlx::raw_sql(sql).execute(&mut options.connect().await.unwrap()).await.unwrap();
+                sqlx::raw_sql(sql)
+                    .execute(&mut options.connect().await.unwrap())
+                    .await
+                    .unwrap();
             }) as Done
         };
-        Site { open: Box::new(open), sql: Box::new(sql) }
+        Site {
+            open: Box::new(open),
+            sql: Box::new(sql),
+        }
     }
 
     #[tokio::test]
@@ -347,7 +489,10 @@ mod postgres {
             cluster.psql(&sql.replace("$credentials", &format!("{schema}.credentials")));
             Box::pin(ready(())) as Done
         };
-        Site { open: Box::new(open), sql: Box::new(sql) }
+        Site {
+            open: Box::new(open),
+            sql: Box::new(sql),
+        }
     }
 
     #[tokio::test]

@@ -52,11 +52,17 @@ fn switched() -> Vec<(String, String, String)> {
         ("changes", "truncated"),
     ] {
         let undo = format!("ALTER TABLE {of} ENABLE ALWAYS TRIGGER {trigger}");
-        for (switch, says) in
-            [("DISABLE", "is disabled"), ("ENABLE", "not fire always"), ("ENABLE REPLICA", "not fire always")]
-        {
+        for (switch, says) in [
+            ("DISABLE", "is disabled"),
+            ("ENABLE", "not fire always"),
+            ("ENABLE REPLICA", "not fire always"),
+        ] {
             let says = format!("{trigger:?} on {of} {}", says.replace("not", "does not"));
-            table.push((format!("ALTER TABLE {of} {switch} TRIGGER {trigger}"), undo.clone(), says));
+            table.push((
+                format!("ALTER TABLE {of} {switch} TRIGGER {trigger}"),
+                undo.clone(),
+                says,
+            ));
         }
         let renamed = format!("ALTER TRIGGER {trigger} ON {of} RENAME TO other");
         let back = format!("ALTER TRIGGER other ON {of} RENAME TO {trigger}");
@@ -90,26 +96,44 @@ async fn check_and_the_feed_name_a_log_that_does_not_do_its_work() {
     }
     for of in ["changes", "horizon"] {
         for sql in ["ENABLE", "ENABLE ROW LEVEL SECURITY, FORCE"] {
-            let undo = format!("ALTER TABLE {of} DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY");
+            let undo =
+                format!("ALTER TABLE {of} DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY");
             let says = format!("row-level security is enabled on {of}");
-            table.push((format!("ALTER TABLE {of} {sql} ROW LEVEL SECURITY"), undo, says));
+            table.push((
+                format!("ALTER TABLE {of} {sql} ROW LEVEL SECURITY"),
+                undo,
+                says,
+            ));
         }
     }
-    let mut feed = store.feed().await.unwrap().with_keep_alive(Duration::ZERO, EVER);
+    let mut feed = store
+        .feed()
+        .await
+        .unwrap()
+        .with_keep_alive(Duration::ZERO, EVER);
     for (sql, undo, says) in &table {
         psql(sql);
         let named = broken(store.check().await, sql);
-        assert!(named.iter().any(|broken| broken.to_string().contains(says)), "{sql}: {named:?}");
+        assert!(
+            named.iter().any(|broken| broken.to_string().contains(says)),
+            "{sql}: {named:?}"
+        );
         assert!(!broken(store.migrate().await, sql).is_empty());
         let refused = store.feed().await.unwrap_err();
-        assert!(refused.source().unwrap().to_string().contains(says), "{sql}: {refused:?}");
+        assert!(
+            refused.source().unwrap().to_string().contains(says),
+            "{sql}: {refused:?}"
+        );
         assert_eq!(next(&mut feed).await, Lost, "{sql}");
         let fault = feed.fault().unwrap().source().unwrap().to_string();
         assert!(fault.contains(says), "{sql}: {fault}");
         psql(undo);
         assert_eq!(next(&mut feed).await, EVERYTHING, "{sql}");
         until(&mut feed, &Restored).await;
-        store.check().await.unwrap_or_else(|refusal| panic!("{undo}: {refusal}"));
+        store
+            .check()
+            .await
+            .unwrap_or_else(|refusal| panic!("{undo}: {refusal}"));
         // The change of the trigger itself may be noticed once more.
         told_so_far(&store, &mut feed).await;
     }
@@ -124,11 +148,27 @@ async fn check_names_hidden_rows_and_strangers_rights() {
     let tables = "organizations users memberships credentials uses events changes horizon compatibility _migrations";
     let mut table = Vec::new();
     for of in tables.split(' ') {
-        let undo = format!("ALTER TABLE {of} DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY");
+        let undo =
+            format!("ALTER TABLE {of} DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY");
         let says = format!("row-level security is enabled on {of}");
-        table.push((format!("ALTER TABLE {of} ENABLE ROW LEVEL SECURITY"), undo.clone(), says.clone()));
-        table.push((format!("ALTER TABLE {of} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"), undo, says));
-        for right in ["INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"] {
+        table.push((
+            format!("ALTER TABLE {of} ENABLE ROW LEVEL SECURITY"),
+            undo.clone(),
+            says.clone(),
+        ));
+        table.push((
+            format!("ALTER TABLE {of} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"),
+            undo,
+            says,
+        ));
+        for right in [
+            "INSERT",
+            "UPDATE",
+            "DELETE",
+            "TRUNCATE",
+            "REFERENCES",
+            "TRIGGER",
+        ] {
             let undo = format!("REVOKE ALL ON {of} FROM PUBLIC");
             table.push((
                 format!("GRANT {right} ON {of} TO PUBLIC"),
@@ -162,9 +202,15 @@ async fn check_names_hidden_rows_and_strangers_rights() {
     for (sql, undo, says) in &table {
         psql(sql);
         let named = broken(store.check().await, sql);
-        assert!(named.iter().any(|broken| broken.to_string().contains(says)), "{sql}: {named:?}");
+        assert!(
+            named.iter().any(|broken| broken.to_string().contains(says)),
+            "{sql}: {named:?}"
+        );
         psql(&format!("SET client_min_messages = warning; {undo}"));
-        store.check().await.unwrap_or_else(|refusal| panic!("{undo}: {refusal}"));
+        store
+            .check()
+            .await
+            .unwrap_or_else(|refusal| panic!("{undo}: {refusal}"));
     }
 }
 
@@ -173,43 +219,87 @@ async fn a_database_that_cannot_store_every_id_is_refused() {
     let Some(cluster) = pg::shared() else { return };
     for encoding in ["LATIN1", "SQL_ASCII"] {
         let database = format!("{}_test", encoding.to_lowercase());
-        cluster.psql(&format!("CREATE DATABASE {database} ENCODING '{encoding}' TEMPLATE template0 LOCALE 'C'"));
+        cluster.psql(&format!(
+            "CREATE DATABASE {database} ENCODING '{encoding}' TEMPLATE template0 LOCALE 'C'"
+        ));
         let pool = PgPoolOptions::new().connect_lazy_with(cluster.options().database(&database));
         let store = PostgresStore::new(pool.clone(), Catalogue::documented());
         for refused in [store.migrate().await, store.check().await] {
             let named = broken(refused, encoding);
-            assert_eq!(named, [BrokenAssumption::Encoding { encoding: encoding.into() }]);
+            assert_eq!(
+                named,
+                [BrokenAssumption::Encoding {
+                    encoding: encoding.into()
+                }]
+            );
         }
         let made = sqlx::query("SELECT FROM pg_namespace WHERE nspname = 'tower_api_key'");
-        assert!(made.fetch_optional(&pool).await.unwrap().is_none(), "nothing is made");
+        assert!(
+            made.fetch_optional(&pool).await.unwrap().is_none(),
+            "nothing is made"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_server_that_can_lose_commits_is_refused_unless_that_is_said() {
     for setting in ["fsync", "full_page_writes"] {
-        let Some(cluster) = pg::Cluster::start_with(&format!("-c {setting}=off")) else { return };
+        let Some(cluster) = pg::Cluster::start_with(&format!("-c {setting}=off")) else {
+            return;
+        };
         let store = cluster.unmade_store(&pg::fresh_schema());
         let named = broken(store.migrate().await, setting);
-        assert_eq!(named, [BrokenAssumption::NotDurable { setting: setting.into() }]);
-        store.clone().danger_allow_lost_commits().check().await.unwrap();
-        store.danger_allow_lost_commits().with_schema("another").unwrap().migrate().await.unwrap();
+        assert_eq!(
+            named,
+            [BrokenAssumption::NotDurable {
+                setting: setting.into()
+            }]
+        );
+        store
+            .clone()
+            .danger_allow_lost_commits()
+            .check()
+            .await
+            .unwrap();
+        store
+            .danger_allow_lost_commits()
+            .with_schema("another")
+            .unwrap()
+            .migrate()
+            .await
+            .unwrap();
     }
 }
 
 /// Whatever the role or the database says: the commit has reached the disk when it is acknowledged.
 #[tokio::test]
 async fn a_change_is_durable_when_it_is_acknowledged() {
-    let Some(cluster) = pg::Cluster::start_with("-c wal_writer_delay=10000 -c autovacuum=off") else { return };
+    let Some(cluster) = pg::Cluster::start_with("-c wal_writer_delay=10000 -c autovacuum=off")
+    else {
+        return;
+    };
     let (_, schema) = store_in(&cluster).await;
     cluster.psql("ALTER DATABASE postgres SET synchronous_commit = off");
     let pool = PgPoolOptions::new().connect_lazy_with(cluster.options());
-    let store = PostgresStore::new(pool.clone(), Catalogue::documented()).with_schema(&schema).unwrap();
-    let setting: String = sqlx::query_scalar("SHOW synchronous_commit").fetch_one(&pool).await.unwrap();
+    let store = PostgresStore::new(pool.clone(), Catalogue::documented())
+        .with_schema(&schema)
+        .unwrap();
+    let setting: String = sqlx::query_scalar("SHOW synchronous_commit")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
     assert_eq!(setting, "off");
-    let position = |function: &str| cluster.psql(&format!("SELECT {function}() - '0/0'")).parse::<u64>().unwrap();
+    let position = |function: &str| {
+        cluster
+            .psql(&format!("SELECT {function}() - '0/0'"))
+            .parse::<u64>()
+            .unwrap()
+    };
     for (name, outcome) in [
-        ("organization", async { store.create_organization("o", None).await }.await),
+        (
+            "organization",
+            async { store.create_organization("o", None).await }.await,
+        ),
         ("key", async { store.insert(feeds::key("k2")).await }.await),
     ] {
         outcome.unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -226,36 +316,65 @@ async fn a_change_is_durable_when_it_is_acknowledged() {
     let kept = format!(
         "BEGIN; SET LOCAL synchronous_commit = remote_apply; UPDATE {schema}.users SET disabled = false; SHOW synchronous_commit; COMMIT"
     );
-    assert_eq!(cluster.psql(&kept), "remote_apply", "what is stronger stays");
+    assert_eq!(
+        cluster.psql(&kept),
+        "remote_apply",
+        "what is stronger stays"
+    );
 }
 
 #[tokio::test]
 async fn a_dump_of_an_older_cluster_is_named_made_harmless_and_put_right() {
-    let (Some(old), Some(young)) = (pg::Cluster::start(), pg::Cluster::start()) else { return };
-    old.psql("DO 'BEGIN FOR i IN 1..2000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END'");
+    let (Some(old), Some(young)) = (pg::Cluster::start(), pg::Cluster::start()) else {
+        return;
+    };
+    old.psql(
+        "DO 'BEGIN FOR i IN 1..2000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END'",
+    );
     let (store, schema) = store_in(&old).await;
     assert!(store.prune(Duration::ZERO).await.unwrap() > 0);
     store.create_user("late").await.unwrap();
     young.psql(&old.dump(&["-n", &schema]));
 
     let there = young.unmade_store(&schema);
-    assert_eq!(broken(there.check().await, "a dump"), [BrokenAssumption::ForeignLog]);
+    assert_eq!(
+        broken(there.check().await, "a dump"),
+        [BrokenAssumption::ForeignLog]
+    );
     let mut feed = there.feed().await.unwrap();
     there.delete(Kind::OrgKey, "k_test").await.unwrap();
-    assert_eq!(told_so_far(&there, &mut feed).await, [credential(Kind::OrgKey, "k_test")]);
-    assert_eq!(told_so_far(&there, &mut feed).await, [], "nothing is told twice");
+    assert_eq!(
+        told_so_far(&there, &mut feed).await,
+        [credential(Kind::OrgKey, "k_test")]
+    );
+    assert_eq!(
+        told_so_far(&there, &mut feed).await,
+        [],
+        "nothing is told twice"
+    );
     there.set_user_enabled("user_test", false).await.unwrap();
     assert!(there.prune(Duration::ZERO).await.unwrap() > 0);
-    assert_eq!(told_so_far(&there, &mut feed).await, [EVERYTHING], "a prune is noticed");
+    assert_eq!(
+        told_so_far(&there, &mut feed).await,
+        [EVERYTHING],
+        "a prune is noticed"
+    );
 
     young
         .psql(&format!("INSERT INTO {schema}.changes (xid, subject) OVERRIDING SYSTEM VALUE VALUES ('99999', 'user')"));
-    assert_eq!(broken(there.check().await, "a row"), [BrokenAssumption::ForeignLog]);
+    assert_eq!(
+        broken(there.check().await, "a row"),
+        [BrokenAssumption::ForeignLog]
+    );
     there.migrate().await.unwrap();
     there.check().await.unwrap();
     assert_eq!(told_so_far(&there, &mut feed).await, [EVERYTHING]);
     there.prune(Duration::ZERO).await.unwrap();
-    assert_eq!(told_so_far(&there, &mut feed).await, [], "a prune of what was read disturbs nobody again");
+    assert_eq!(
+        told_so_far(&there, &mut feed).await,
+        [],
+        "a prune of what was read disturbs nobody again"
+    );
 }
 
 #[tokio::test]
@@ -264,25 +383,45 @@ async fn a_dump_restored_in_place_is_noticed_by_a_running_feed() {
     let (store, schema) = store_in(cluster).await;
     let clean = cluster.dump(&["-n", &schema, "--clean", "--if-exists"]);
     let data = cluster.dump(&["-n", &schema, "--data-only", "--disable-triggers"]);
-    let mut feed = store.feed().await.unwrap().with_keep_alive(Duration::from_millis(1), EVER);
+    let mut feed = store
+        .feed()
+        .await
+        .unwrap()
+        .with_keep_alive(Duration::from_millis(1), EVER);
     for in_one_transaction in [true, false] {
         match in_one_transaction {
             true => cluster.psql(&clean),
-            false => clean.split_inclusive(";\n\n").map(|part| cluster.psql(part)).collect(),
+            false => clean
+                .split_inclusive(";\n\n")
+                .map(|part| cluster.psql(part))
+                .collect(),
         };
-        assert!(told_so_far(&store, &mut feed).await.contains(&EVERYTHING), "in one transaction: {in_one_transaction}");
+        assert!(
+            told_so_far(&store, &mut feed).await.contains(&EVERYTHING),
+            "in one transaction: {in_one_transaction}"
+        );
         store.check().await.unwrap();
     }
     // Only the rows, which leaves triggers that do not fire always.
     let tables = "organizations, users, memberships, credentials, owner_turns, uses, events, changes, horizon, compatibility, \
          _migrations";
-    cluster.psql(&format!("SET search_path TO {schema}; TRUNCATE {tables}; {data}"));
+    cluster.psql(&format!(
+        "SET search_path TO {schema}; TRUNCATE {tables}; {data}"
+    ));
     let named = broken(store.check().await, "rows");
-    assert!(named.iter().any(|broken| broken.to_string().contains("ENABLE ALWAYS TRIGGER")), "{named:?}");
+    assert!(
+        named
+            .iter()
+            .any(|broken| broken.to_string().contains("ENABLE ALWAYS TRIGGER")),
+        "{named:?}"
+    );
     until(&mut feed, &Lost).await;
     for broken in named {
-        let (_, remedy) =
-            broken.to_string().split_once(": ").map(|(says, todo)| (says.to_owned(), todo.to_owned())).unwrap();
+        let (_, remedy) = broken
+            .to_string()
+            .split_once(": ")
+            .map(|(says, todo)| (says.to_owned(), todo.to_owned()))
+            .unwrap();
         cluster.psql(&remedy);
     }
     assert!(until(&mut feed, &Restored).await.contains(&EVERYTHING));
@@ -297,13 +436,20 @@ async fn a_strangers_notifications_cost_a_bounded_number_of_readings() {
     let scans = format!(
         "SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables WHERE relid = '{schema}.horizon'::regclass"
     );
-    let mut feed = store.feed().await.unwrap().with_keep_alive(Duration::from_secs(3600), EVER);
+    let mut feed = store
+        .feed()
+        .await
+        .unwrap()
+        .with_keep_alive(Duration::from_secs(3600), EVER);
     let noisy = PgPoolOptions::new().connect_lazy_with(cluster.options().username("noisy_test"));
     let begin = std::time::Instant::now();
     let notify = format!("NOTIFY {schema}_changes, 'test'");
     let noise = async {
         for _ in 0..3000 {
-            noisy.execute(sqlx::AssertSqlSafe(notify.clone())).await.unwrap();
+            noisy
+                .execute(sqlx::AssertSqlSafe(notify.clone()))
+                .await
+                .unwrap();
         }
         store.create_user("last").await.unwrap();
     };
@@ -312,11 +458,16 @@ async fn a_strangers_notifications_cost_a_bounded_number_of_readings() {
     let most = begin.elapsed().as_millis() / 20 + 3;
     end_listeners(cluster, &schema);
     drop(feed); // The statistics of a connection are there when it has ended.
-    let alive = format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = '{schema}_changes'");
+    let alive = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = '{schema}_changes'"
+    );
     while cluster.psql(&alive) != "0" {}
     let readings: u128 = cluster.psql(&scans).parse().unwrap();
     // The store itself has read the table at its start.
-    assert!(readings <= most + 10, "{readings} readings, at most {most} were due");
+    assert!(
+        readings <= most + 10,
+        "{readings} readings, at most {most} were due"
+    );
 }
 
 #[tokio::test]
@@ -324,15 +475,30 @@ async fn a_table_that_is_not_as_the_migrations_make_it_is_named() {
     let Some(cluster) = pg::shared() else { return };
     let (store, schema) = store_in(cluster).await;
     let cases = [
-        ("rule", "changes", "CREATE RULE mute AS ON INSERT TO changes DO INSTEAD NOTHING", "DROP RULE mute ON changes"),
+        (
+            "rule",
+            "changes",
+            "CREATE RULE mute AS ON INSERT TO changes DO INSTEAD NOTHING",
+            "DROP RULE mute ON changes",
+        ),
         (
             "rule",
             "credentials",
             "CREATE RULE mute AS ON UPDATE TO credentials DO INSTEAD NOTHING",
             "DROP RULE mute ON credentials",
         ),
-        ("UNLOGGED", "changes", "ALTER TABLE changes SET UNLOGGED", "ALTER TABLE changes SET LOGGED"),
-        ("UNLOGGED", "memberships", "ALTER TABLE memberships SET UNLOGGED", "ALTER TABLE memberships SET LOGGED"),
+        (
+            "UNLOGGED",
+            "changes",
+            "ALTER TABLE changes SET UNLOGGED",
+            "ALTER TABLE changes SET LOGGED",
+        ),
+        (
+            "UNLOGGED",
+            "memberships",
+            "ALTER TABLE memberships SET UNLOGGED",
+            "ALTER TABLE memberships SET LOGGED",
+        ),
         (
             "trigger",
             "changes",
@@ -359,7 +525,10 @@ async fn a_table_that_is_not_as_the_migrations_make_it_is_named() {
         let about = |broken: &BrokenAssumption| matches!(broken, BrokenAssumption::Altered { table: of, problem } if &**of == table && problem.contains(what));
         assert!(named.iter().any(about), "{what} of {table}: {named:?}");
         if table == "changes" {
-            assert!(store.feed().await.is_err(), "{what}: a feed that stays silent");
+            assert!(
+                store.feed().await.is_err(),
+                "{what}: a feed that stays silent"
+            );
         }
         cluster.psql(&format!("SET search_path TO {schema}; {undo}"));
         store.check().await.unwrap();

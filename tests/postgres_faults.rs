@@ -43,17 +43,29 @@ async fn filled(cluster: &pg::Cluster) -> (PostgresStore, String) {
     store.migrate().await.unwrap();
     store.create_organization("org_test", None).await.unwrap();
     store.create_user("user_test").await.unwrap();
-    store.set_member("user_test", "org_test", "viewer").await.unwrap();
+    store
+        .set_member("user_test", "org_test", "viewer")
+        .await
+        .unwrap();
     for id in ["k1", "k2", "k3", "k4"] {
         store.insert(key(id)).await.unwrap();
     }
-    store.insert(Record::personal_token("t", Digest::of(b"pat_test-token"), "user_test")).await.unwrap();
+    store
+        .insert(Record::personal_token(
+            "t",
+            Digest::of(b"pat_test-token"),
+            "user_test",
+        ))
+        .await
+        .unwrap();
     (store, schema)
 }
 
 fn key(id: &str) -> Record {
     let digest = Digest::of(format!("ak_{id}.test-secret").as_bytes());
-    Record::org_key(id, digest, "org_test").with_role("viewer", &Catalogue::documented()).unwrap()
+    Record::org_key(id, digest, "org_test")
+        .with_role("viewer", &Catalogue::documented())
+        .unwrap()
 }
 
 async fn ask(store: &PostgresStore, token: &str) -> Response<String> {
@@ -61,8 +73,9 @@ async fn ask(store: &PostgresStore, token: &str) -> Response<String> {
     let service = ServiceBuilder::new()
         .layer(auth)
         .service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(String::new()))));
-    let request =
-        Request::builder().header("authorization", format!("Bearer {token}")).header("x-anyreach-org", "org_test");
+    let request = Request::builder()
+        .header("authorization", format!("Bearer {token}"))
+        .header("x-anyreach-org", "org_test");
     service.oneshot(request.body(()).unwrap()).await.unwrap()
 }
 
@@ -81,16 +94,33 @@ async fn all_is_out(store: &PostgresStore, name: &str) {
     for (token, _) in TOKENS {
         let asked_at = Instant::now();
         let answer = ask(store, token).await;
-        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{name} {token}");
+        assert_eq!(
+            answer.status(),
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{name} {token}"
+        );
         assert!(answer.headers().contains_key(RETRY_AFTER), "{name} {token}");
-        assert!(asked_at.elapsed() <= DEADLINE + Duration::from_millis(50), "{name} {token}: {:?}", asked_at.elapsed());
+        assert!(
+            asked_at.elapsed() <= DEADLINE + Duration::from_millis(50),
+            "{name} {token}: {:?}",
+            asked_at.elapsed()
+        );
     }
 }
 
 /// The store over a pool of one connection, which is open.
 async fn narrow(cluster: &pg::Cluster, schema: &str) -> (PostgresStore, sqlx::PgPool) {
-    let pool = PgPoolOptions::new().max_connections(1).connect_with(cluster.options()).await.unwrap();
-    (PostgresStore::new(pool.clone(), Catalogue::documented()).with_schema(schema).unwrap(), pool)
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_with(cluster.options())
+        .await
+        .unwrap();
+    (
+        PostgresStore::new(pool.clone(), Catalogue::documented())
+            .with_schema(schema)
+            .unwrap(),
+        pool,
+    )
 }
 
 #[tokio::test]
@@ -109,7 +139,9 @@ async fn an_exhausted_pool_is_an_outage_and_ends_with_it() {
 
 #[tokio::test]
 async fn a_stopped_server_is_an_outage_and_ends_with_it() {
-    let Some(cluster) = pg::Cluster::start() else { return };
+    let Some(cluster) = pg::Cluster::start() else {
+        return;
+    };
     let (store, schema) = filled(&cluster).await;
     let (checking, _) = narrow(&cluster, &schema).await;
     all_is_well(&store).await;
@@ -137,7 +169,9 @@ async fn recovers(store: &PostgresStore) {
 
 #[tokio::test]
 async fn connections_that_the_server_ended_are_replaced() {
-    let Some(cluster) = pg::Cluster::start() else { return };
+    let Some(cluster) = pg::Cluster::start() else {
+        return;
+    };
     let (store, _) = filled(&cluster).await;
     all_is_well(&store).await;
     cluster.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'");
@@ -146,7 +180,9 @@ async fn connections_that_the_server_ended_are_replaced() {
 
 #[tokio::test]
 async fn a_server_that_is_gone_is_an_outage() {
-    let Some(cluster) = pg::Cluster::start() else { return };
+    let Some(cluster) = pg::Cluster::start() else {
+        return;
+    };
     let (store, _) = filled(&cluster).await;
     drop(cluster);
     tokio::time::pause();
@@ -157,9 +193,15 @@ async fn a_server_that_is_gone_is_an_outage() {
 async fn a_table_or_schema_that_is_gone_is_an_outage() {
     let Some(cluster) = pg::shared() else { return };
     for (name, sql) in [
-        ("table renamed", "ALTER TABLE $.credentials RENAME TO elsewhere"),
+        (
+            "table renamed",
+            "ALTER TABLE $.credentials RENAME TO elsewhere",
+        ),
         ("schema renamed", "ALTER SCHEMA $ RENAME TO $_elsewhere"),
-        ("schema dropped", "SET client_min_messages = warning; DROP SCHEMA $ CASCADE"),
+        (
+            "schema dropped",
+            "SET client_min_messages = warning; DROP SCHEMA $ CASCADE",
+        ),
     ] {
         let (store, schema) = filled(cluster).await;
         all_is_well(&store).await;
@@ -174,12 +216,17 @@ async fn a_schema_that_was_never_made_is_an_outage() {
     let store = cluster.unmade_store(&pg::fresh_schema());
     all_is_out(&store, "never made").await;
     let refused = store.create_user("u").await;
-    assert!(matches!(refused, Err(WriteError::Store(StoreError::Unavailable(_)))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(WriteError::Store(StoreError::Unavailable(_)))),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_standby_answers_as_it_has_replayed_and_takes_no_change() {
-    let Some(primary) = pg::Cluster::start() else { return };
+    let Some(primary) = pg::Cluster::start() else {
+        return;
+    };
     let (store, schema) = filled(&primary).await;
     let standby = primary.standby();
     primary.is_replayed_by(&standby);
@@ -188,22 +235,42 @@ async fn a_standby_answers_as_it_has_replayed_and_takes_no_change() {
     all_is_well(&there).await;
     let before = primary.psql(&format!("SELECT count(*) FROM {schema}.changes"));
     for (name, refused) in [
-        ("organization", there.create_organization("org_2", None).await),
+        (
+            "organization",
+            there.create_organization("org_2", None).await,
+        ),
         ("person", there.create_user("u").await),
         ("key", there.insert(key("k5")).await),
         ("deletion", there.delete(Kind::OrgKey, "k1").await),
     ] {
-        assert!(matches!(refused, Err(WriteError::Store(StoreError::Unavailable(_)))), "{name}: {refused:?}");
+        assert!(
+            matches!(refused, Err(WriteError::Store(StoreError::Unavailable(_)))),
+            "{name}: {refused:?}"
+        );
     }
-    assert_eq!(there.feed().await.unwrap_err().code(), "store_unavailable", "a standby takes no listeners");
-    let none = standby.unmade_store(&pg::fresh_schema()).migrate().await.unwrap_err();
+    assert_eq!(
+        there.feed().await.unwrap_err().code(),
+        "store_unavailable",
+        "a standby takes no listeners"
+    );
+    let none = standby
+        .unmade_store(&pg::fresh_schema())
+        .migrate()
+        .await
+        .unwrap_err();
     assert!(matches!(none, SetupError::ReadOnly(_)), "{none:?}");
-    assert_eq!(primary.psql(&format!("SELECT count(*) FROM {schema}.changes")), before);
+    assert_eq!(
+        primary.psql(&format!("SELECT count(*) FROM {schema}.changes")),
+        before
+    );
     all_is_well(&there).await;
 
     store.delete(Kind::OrgKey, "k1").await.unwrap();
     primary.is_replayed_by(&standby);
-    assert_eq!(status(&there, "ak_k1.test-secret").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        status(&there, "ak_k1.test-secret").await,
+        StatusCode::UNAUTHORIZED
+    );
 }
 
 /// Stores keys until the table has no room for another: large ones, then small ones between them, at last one by one.
@@ -230,7 +297,9 @@ async fn fill(cluster: &pg::Cluster, schema: &str) {
 
 #[tokio::test]
 async fn a_full_disk_refuses_the_change_and_loses_nothing() {
-    let Some(cluster) = pg::Cluster::start_cramped() else { return };
+    let Some(cluster) = pg::Cluster::start_cramped() else {
+        return;
+    };
     let (store, schema) = filled(&cluster).await;
     fill(&cluster, &schema).await;
     let mut stored = Vec::new();
@@ -245,15 +314,28 @@ async fn a_full_disk_refuses_the_change_and_loses_nothing() {
     };
     all_is_well(&store).await;
     for id in &stored {
-        assert_eq!(status(&store, &format!("ak_{id}.test-secret")).await, StatusCode::OK, "{id}");
+        assert_eq!(
+            status(&store, &format!("ak_{id}.test-secret")).await,
+            StatusCode::OK,
+            "{id}"
+        );
     }
     let left = format!("SELECT count(*) FROM {schema}.changes WHERE id = '{refused}'");
-    assert_eq!(cluster.psql(&left), "0", "nothing is left of what was refused");
+    assert_eq!(
+        cluster.psql(&left),
+        "0",
+        "nothing is left of what was refused"
+    );
 
-    cluster.psql(&format!("DELETE FROM {schema}.credentials WHERE id LIKE 'fill-%'"));
+    cluster.psql(&format!(
+        "DELETE FROM {schema}.credentials WHERE id LIKE 'fill-%'"
+    ));
     cluster.psql(&format!("VACUUM {schema}.credentials"));
     store.insert(key(&refused)).await.unwrap();
-    assert_eq!(status(&store, &format!("ak_{refused}.test-secret")).await, StatusCode::OK);
+    assert_eq!(
+        status(&store, &format!("ak_{refused}.test-secret")).await,
+        StatusCode::OK
+    );
     all_is_well(&store).await;
 }
 
@@ -262,23 +344,58 @@ async fn a_row_that_cannot_be_read_is_503_for_it_alone() {
     let Some(cluster) = pg::shared() else { return };
     let (store, schema) = filled(cluster).await;
     let table = [
-        ("digest", "ak_k1.test-secret", "UPDATE credentials SET digest = '\\x00' WHERE id = 'k1'"),
-        ("standing", "ak_k2.test-secret", "UPDATE credentials SET standing = 'odd' WHERE id = 'k2'"),
-        ("role", "ak_k3.test-secret", "UPDATE credentials SET role = 'odd' WHERE id = 'k3'"),
-        ("scopes", "ak_k4.test-secret", "UPDATE credentials SET scopes = ARRAY['agents:read', NULL] WHERE id = 'k4'"),
-        ("membership", "pat_test-token", "UPDATE memberships SET role = 'odd'"),
+        (
+            "digest",
+            "ak_k1.test-secret",
+            "UPDATE credentials SET digest = '\\x00' WHERE id = 'k1'",
+        ),
+        (
+            "standing",
+            "ak_k2.test-secret",
+            "UPDATE credentials SET standing = 'odd' WHERE id = 'k2'",
+        ),
+        (
+            "role",
+            "ak_k3.test-secret",
+            "UPDATE credentials SET role = 'odd' WHERE id = 'k3'",
+        ),
+        (
+            "scopes",
+            "ak_k4.test-secret",
+            "UPDATE credentials SET scopes = ARRAY['agents:read', NULL] WHERE id = 'k4'",
+        ),
+        (
+            "membership",
+            "pat_test-token",
+            "UPDATE memberships SET role = 'odd'",
+        ),
     ];
     cluster.psql(&format!(
         "ALTER TABLE {schema}.credentials DROP CONSTRAINT digest_has_32_bytes, DROP CONSTRAINT standing_is_known,
             DROP CONSTRAINT scopes_are_scopes"
     ));
     for (at, (name, token, sql)) in table.iter().enumerate() {
-        assert_eq!(status(&store, token).await, StatusCode::OK, "{name}, before");
+        assert_eq!(
+            status(&store, token).await,
+            StatusCode::OK,
+            "{name}, before"
+        );
         cluster.psql(&format!("SET search_path TO {schema}; {sql}"));
-        assert_eq!(status(&store, token).await, StatusCode::SERVICE_UNAVAILABLE, "{name}");
+        assert_eq!(
+            status(&store, token).await,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{name}"
+        );
         for (_, other, _) in &table[at + 1..] {
-            assert_eq!(status(&store, other).await, StatusCode::OK, "{other} beside {name}");
+            assert_eq!(
+                status(&store, other).await,
+                StatusCode::OK,
+                "{other} beside {name}"
+            );
         }
     }
-    assert_eq!(status(&store, "ak_unknown.test-secret").await, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        status(&store, "ak_unknown.test-secret").await,
+        StatusCode::UNAUTHORIZED
+    );
 }

@@ -18,7 +18,9 @@ mod polled;
 
 use std::time::Duration;
 
-use feeds::{EVER, credential, end_listeners, key, next, organization, store_in, told_so_far, until, user};
+use feeds::{
+    EVER, credential, end_listeners, key, next, organization, store_in, told_so_far, until, user,
+};
 use polled::{End, told_at_last};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tower_api_key::{
@@ -86,14 +88,27 @@ async fn a_change_with_a_smaller_number_that_commits_later_is_told() {
     late.execute(insert("late")).await.unwrap();
 
     late.commit().await.unwrap();
-    assert_eq!(next(&mut feed).await, user("late"), "nobody waits for the transaction that is still open");
+    assert_eq!(
+        next(&mut feed).await,
+        user("late"),
+        "nobody waits for the transaction that is still open"
+    );
     early.commit().await.unwrap();
     assert_eq!(next(&mut feed).await, user("early"));
 
-    let numbers =
-        format!("SELECT string_agg(id, ' ' ORDER BY seq) FROM {schema}.changes WHERE id IN ('early', 'late')");
-    assert_eq!(cluster.psql(&numbers), "early late", "the numbers were given out in the other order");
-    assert_eq!(told_so_far(&store, &mut feed).await, [], "nothing is told twice");
+    let numbers = format!(
+        "SELECT string_agg(id, ' ' ORDER BY seq) FROM {schema}.changes WHERE id IN ('early', 'late')"
+    );
+    assert_eq!(
+        cluster.psql(&numbers),
+        "early late",
+        "the numbers were given out in the other order"
+    );
+    assert_eq!(
+        told_so_far(&store, &mut feed).await,
+        [],
+        "nothing is told twice"
+    );
 }
 
 #[tokio::test]
@@ -112,8 +127,18 @@ async fn all_that_happens_while_the_listener_is_lost_is_told_before_restored() {
     }
     let told = until(&mut feed, &Restored).await;
     let (everything, changes) = told.split_first().unwrap();
-    assert_eq!(*everything, Changed(Change::Everything), "a lost connection proves nothing");
-    assert!(changes.iter().cloned().eq(ids.iter().map(|id| credential(Kind::OrgKey, id))), "each change, in order");
+    assert_eq!(
+        *everything,
+        Changed(Change::Everything),
+        "a lost connection proves nothing"
+    );
+    assert!(
+        changes
+            .iter()
+            .cloned()
+            .eq(ids.iter().map(|id| credential(Kind::OrgKey, id))),
+        "each change, in order"
+    );
     assert_eq!(told_so_far(&store, &mut feed).await, []);
 }
 
@@ -142,7 +167,10 @@ async fn nothing_falls_between_the_loss_and_the_next_listening() {
     let lost = told.iter().filter(|event| **event == Lost).count();
     assert!(lost > 0, "the listener was ended again and again");
     let expected: Vec<_> = (0..400).map(|n| user(&n.to_string())).collect();
-    assert!(expected.iter().all(|event| told.contains(event)), "every one is told");
+    assert!(
+        expected.iter().all(|event| told.contains(event)),
+        "every one is told"
+    );
 }
 
 #[tokio::test]
@@ -154,15 +182,26 @@ async fn a_follower_learns_that_the_log_was_pruned_past_it_and_only_then() {
     assert_eq!(next(&mut feed).await, user("a"));
     assert_eq!(told_so_far(&store, &mut feed).await, []);
     assert!(store.prune(Duration::ZERO).await.unwrap() > 0);
-    assert_eq!(told_so_far(&store, &mut feed).await, [], "what it has read may go");
-    assert_eq!(store.prune(Duration::from_secs(3600)).await.unwrap(), 0, "what is young stays");
+    assert_eq!(
+        told_so_far(&store, &mut feed).await,
+        [],
+        "what it has read may go"
+    );
+    assert_eq!(
+        store.prune(Duration::from_secs(3600)).await.unwrap(),
+        0,
+        "what is young stays"
+    );
 
     end_listeners(cluster, &schema);
     assert_eq!(next(&mut feed).await, Lost);
     store.create_user("b").await.unwrap();
     store.prune(Duration::ZERO).await.unwrap();
     store.create_user("c").await.unwrap();
-    assert_eq!(until(&mut feed, &Restored).await, [Changed(Change::Everything), user("c")]);
+    assert_eq!(
+        until(&mut feed, &Restored).await,
+        [Changed(Change::Everything), user("c")]
+    );
     assert_eq!(told_so_far(&store, &mut feed).await, [], "once");
 }
 
@@ -171,21 +210,32 @@ async fn very_many_changes_at_once_are_told_as_one_that_covers_all() {
     let Some(cluster) = pg::shared() else { return };
     let (store, schema) = store_in(cluster).await;
     let mut feed = store.feed().await.unwrap();
-    cluster.psql(&format!("INSERT INTO {schema}.users SELECT 'u' || n FROM generate_series(1, 10001) n"));
+    cluster.psql(&format!(
+        "INSERT INTO {schema}.users SELECT 'u' || n FROM generate_series(1, 10001) n"
+    ));
     assert_eq!(next(&mut feed).await, Changed(Change::Everything));
     assert_eq!(told_so_far(&store, &mut feed).await, []);
 }
 
 #[tokio::test]
 async fn a_server_that_falls_silent_counts_as_lost() {
-    let Some(cluster) = pg::Cluster::start() else { return };
+    let Some(cluster) = pg::Cluster::start() else {
+        return;
+    };
     let (store, _) = store_in(&cluster).await;
     let short = Duration::from_millis(50);
-    let mut feed = store.feed().await.unwrap().with_keep_alive(short, Duration::from_secs(1));
+    let mut feed = store
+        .feed()
+        .await
+        .unwrap()
+        .with_keep_alive(short, Duration::from_secs(1));
     let frozen = cluster.freeze();
     assert_eq!(next(&mut feed).await, Lost);
     drop(frozen);
-    assert_eq!(until(&mut feed, &Restored).await, [Changed(Change::Everything)]);
+    assert_eq!(
+        until(&mut feed, &Restored).await,
+        [Changed(Change::Everything)]
+    );
     assert_eq!(told_so_far(&store, &mut feed).await, []);
 }
 
@@ -195,28 +245,48 @@ async fn waiting_for_the_next_event_can_be_given_up_and_begun_again() {
     for end in [End::Waiting, End::Woken] {
         let (store, schema) = store_in(cluster).await;
         // Nothing but the notification tells that there is something to read.
-        let mut feed = store.feed().await.unwrap().with_keep_alive(Duration::from_secs(3600), EVER);
+        let mut feed = store
+            .feed()
+            .await
+            .unwrap()
+            .with_keep_alive(Duration::from_secs(3600), EVER);
         for number in 0..10 {
             let id = format!("u{number}");
             store.create_user(&id).await.unwrap();
-            assert_eq!(told_at_last(&mut feed, end).await, user(&id), "given up {end:?}");
+            assert_eq!(
+                told_at_last(&mut feed, end).await,
+                user(&id),
+                "given up {end:?}"
+            );
         }
         end_listeners(cluster, &schema);
         assert_eq!(told_at_last(&mut feed, end).await, Lost, "given up {end:?}");
         store.create_user("meanwhile").await.unwrap();
         for wanted in [Changed(Change::Everything), user("meanwhile"), Restored] {
-            assert_eq!(told_at_last(&mut feed, end).await, wanted, "given up {end:?}");
+            assert_eq!(
+                told_at_last(&mut feed, end).await,
+                wanted,
+                "given up {end:?}"
+            );
         }
-        assert_eq!(told_so_far(&store, &mut feed).await, [], "nothing is told twice, given up {end:?}");
+        assert_eq!(
+            told_so_far(&store, &mut feed).await,
+            [],
+            "nothing is told twice, given up {end:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_standby_that_takes_over_is_everything() {
-    let Some(primary) = pg::Cluster::start() else { return };
+    let Some(primary) = pg::Cluster::start() else {
+        return;
+    };
     let schema = pg::fresh_schema();
     let pool = primary.pool();
-    let store = PostgresStore::new(pool.clone(), Catalogue::documented()).with_schema(&schema).unwrap();
+    let store = PostgresStore::new(pool.clone(), Catalogue::documented())
+        .with_schema(&schema)
+        .unwrap();
     store.migrate().await.unwrap();
     let mut feed = store.feed().await.unwrap();
     let standby = primary.standby();
@@ -247,14 +317,20 @@ async fn a_feed_can_be_dropped_outside_of_the_runtime() {
 #[tokio::test]
 async fn a_feed_cannot_begin_where_there_is_no_log() {
     let Some(cluster) = pg::shared() else { return };
-    let error = cluster.unmade_store(&pg::fresh_schema()).feed().await.unwrap_err();
+    let error = cluster
+        .unmade_store(&pg::fresh_schema())
+        .feed()
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), "store_unavailable");
 }
 
 /// Anybody who may connect can fill the server's queue of notifications, after which nothing that notifies can commit.
 #[tokio::test]
 async fn changes_are_committed_and_told_while_the_queue_of_notifications_is_nearly_full() {
-    let Some(cluster) = pg::Cluster::start() else { return };
+    let Some(cluster) = pg::Cluster::start() else {
+        return;
+    };
     let (store, schema) = store_in(&cluster).await;
     let mut feed = store.feed().await.unwrap();
     // What the server says when somebody has filled 6 of its 8 GB.
@@ -263,14 +339,34 @@ async fn changes_are_committed_and_told_while_the_queue_of_notifications_is_near
         AS 'SELECT 0.75::float8'",
     );
     let refused = store.check().await.unwrap_err();
-    assert!(refused.to_string().contains("queue of notifications"), "{refused}");
-    let mut listener = sqlx::postgres::PgListener::connect_with(&cluster.pool()).await.unwrap();
+    assert!(
+        refused.to_string().contains("queue of notifications"),
+        "{refused}"
+    );
+    let mut listener = sqlx::postgres::PgListener::connect_with(&cluster.pool())
+        .await
+        .unwrap();
     let channels: Vec<String> =
-        sqlx::query_scalar("SELECT nspname || '_changes' FROM pg_namespace").fetch_all(&cluster.pool()).await.unwrap();
-    listener.listen_all(channels.iter().map(String::as_str)).await.unwrap();
+        sqlx::query_scalar("SELECT nspname || '_changes' FROM pg_namespace")
+            .fetch_all(&cluster.pool())
+            .await
+            .unwrap();
+    listener
+        .listen_all(channels.iter().map(String::as_str))
+        .await
+        .unwrap();
     // Sessions that were there before may have planned with the old one.
-    cluster.psql(&format!("INSERT INTO {schema}.users (id) VALUES ('user_new')"));
-    sqlx::query("NOTIFY public_changes").execute(&cluster.pool()).await.unwrap();
-    assert_eq!(listener.recv().await.unwrap().channel(), "public_changes", "the first that is heard");
+    cluster.psql(&format!(
+        "INSERT INTO {schema}.users (id) VALUES ('user_new')"
+    ));
+    sqlx::query("NOTIFY public_changes")
+        .execute(&cluster.pool())
+        .await
+        .unwrap();
+    assert_eq!(
+        listener.recv().await.unwrap().channel(),
+        "public_changes",
+        "the first that is heard"
+    );
     assert_eq!(next(&mut feed).await, user("user_new"));
 }

@@ -34,13 +34,22 @@ const CHILD: &str = "TOWER_API_KEY_TEST_CHILD";
 /// Creates keys and deletes every other one, and says so after each acknowledgement. Never ends by itself.
 #[tokio::test]
 async fn child() {
-    let Ok(job) = std::env::var(CHILD) else { return };
-    let [url, schema, run] = job.split(' ').collect::<Vec<_>>()[..] else { panic!("three words") };
+    let Ok(job) = std::env::var(CHILD) else {
+        return;
+    };
+    let [url, schema, run] = job.split(' ').collect::<Vec<_>>()[..] else {
+        panic!("three words")
+    };
     let pool = PgPool::connect(url).await.unwrap();
-    let store = PostgresStore::new(pool, Catalogue::documented()).with_schema(schema).unwrap();
+    let store = PostgresStore::new(pool, Catalogue::documented())
+        .with_schema(schema)
+        .unwrap();
     for n in 0.. {
         let id = format!("r{run}n{n}");
-        store.insert(Record::org_key(&*id, Digest::of(id.as_bytes()), "org_test")).await.unwrap();
+        store
+            .insert(Record::org_key(&*id, Digest::of(id.as_bytes()), "org_test"))
+            .await
+            .unwrap();
         println!("\ncreated {id}");
         if n % 2 == 0 {
             store.delete(Kind::OrgKey, &id).await.unwrap();
@@ -61,23 +70,43 @@ async fn what_a_killed_client_was_told_is_so_and_nothing_is_half_made() {
     for run in 0..kills {
         // Another length each time, so that it is killed at another point of its work.
         let lines = 1 + run * 7 % 23;
-        told.extend(killed_after(lines, &format!("{} {schema} {run}", cluster.url())));
+        told.extend(killed_after(
+            lines,
+            &format!("{} {schema} {run}", cluster.url()),
+        ));
     }
     assert!(told.len() >= kills, "the children worked");
     for (id, expected) in &told {
         let lookup = Lookup::new(Credential::OrgKey { id }, None);
-        let record = store.find(&lookup).await.unwrap().unwrap_or_else(|| panic!("{id} is lost"));
-        assert!(record.standing() == *expected || *expected == Standing::Active, "{id} came back");
-        assert_eq!(record.digest().to_bytes(), Digest::of(id.as_bytes()).to_bytes());
+        let record = store
+            .find(&lookup)
+            .await
+            .unwrap()
+            .unwrap_or_else(|| panic!("{id} is lost"));
+        assert!(
+            record.standing() == *expected || *expected == Standing::Active,
+            "{id} came back"
+        );
+        assert_eq!(
+            record.digest().to_bytes(),
+            Digest::of(id.as_bytes()).to_bytes()
+        );
     }
     let unlogged = format!(
         "SELECT count(*) FROM {schema}.credentials c WHERE (SELECT count(*) FROM {schema}.changes l WHERE l.id = c.id)
          <> CASE standing WHEN 'deleted' THEN 2 ELSE 1 END"
     );
-    assert_eq!(cluster.psql(&unlogged), "0", "the log and the credentials agree");
+    assert_eq!(
+        cluster.psql(&unlogged),
+        "0",
+        "the log and the credentials agree"
+    );
     let strangers = format!("SELECT count(*) FROM {schema}.credentials");
     let stored: usize = cluster.psql(&strangers).parse().unwrap();
-    assert!(stored <= told.len() + kills, "at most the one operation of each run that was under way is more");
+    assert!(
+        stored <= told.len() + kills,
+        "at most the one operation of each run that was under way is more"
+    );
 }
 
 /// Runs a child, kills it after so many acknowledgements, and returns what it was told.

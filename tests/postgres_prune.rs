@@ -42,14 +42,28 @@ async fn a_revocation_that_is_pruned_after_a_later_change_is_noticed() {
         run(&mut early, "BEGIN").await;
         run(&mut early, &revoke(&schema, "k_test")).await;
         store.create_user("later").await.unwrap();
-        assert!(store.prune(Duration::ZERO).await.unwrap() > 0, "the later one");
+        assert!(
+            store.prune(Duration::ZERO).await.unwrap() > 0,
+            "the later one"
+        );
         if reads_in_between {
-            assert_eq!(feeds::next(&mut feed).await, EVERYTHING, "the later one was not read");
+            assert_eq!(
+                feeds::next(&mut feed).await,
+                EVERYTHING,
+                "the later one was not read"
+            );
         }
         run(&mut early, "COMMIT").await;
-        assert_eq!(store.prune(Duration::ZERO).await.unwrap(), 1, "the earlier one");
+        assert_eq!(
+            store.prune(Duration::ZERO).await.unwrap(),
+            1,
+            "the earlier one"
+        );
         let told = told_so_far(&store, &mut feed).await;
-        assert!(told.contains(&EVERYTHING), "reads in between: {reads_in_between}, {told:?}");
+        assert!(
+            told.contains(&EVERYTHING),
+            "reads in between: {reads_in_between}, {told:?}"
+        );
     }
 }
 
@@ -59,11 +73,17 @@ async fn a_revocation_that_is_pruned_after_a_later_change_is_noticed() {
 async fn in_any_order_of_commits_prunes_and_readings_every_change_is_told() {
     let Some(cluster) = pg::shared() else { return };
     let (store, schema) = store_in(cluster).await;
-    let mut writers = [cluster.connection().await, cluster.connection().await, cluster.connection().await];
+    let mut writers = [
+        cluster.connection().await,
+        cluster.connection().await,
+        cluster.connection().await,
+    ];
     for seed in 0..60_u64 {
         let mut random = seed;
         let mut below = |limit: u64| {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (random >> 33) % limit
         };
         let mut feed = store.feed().await.unwrap();
@@ -75,7 +95,9 @@ async fn in_any_order_of_commits_prunes_and_readings_every_change_is_told() {
                 // Without a change of its own, which the next prune would remove as the newest. To
                 // read less changes nothing.
                 0 => {
-                    while let Ok(Some(told)) = tokio::time::timeout(Duration::from_millis(20), feed.next()).await {
+                    while let Ok(Some(told)) =
+                        tokio::time::timeout(Duration::from_millis(20), feed.next()).await
+                    {
                         untold.retain(|id| told != EVERYTHING && told != user(id));
                     }
                 }
@@ -111,7 +133,9 @@ async fn in_any_order_of_commits_prunes_and_readings_every_change_is_told() {
 #[tokio::test]
 async fn prunes_of_what_was_read_disturb_nobody_not_even_beside_a_long_transaction() {
     // Of its own: transactions of other tests that end meanwhile could have lost rows too.
-    let Some(cluster) = pg::Cluster::start() else { return };
+    let Some(cluster) = pg::Cluster::start() else {
+        return;
+    };
     let (store, schema) = store_in(&cluster).await;
     let mut feed = store.feed().await.unwrap();
     let mut long = cluster.connection().await;
@@ -120,13 +144,27 @@ async fn prunes_of_what_was_read_disturb_nobody_not_even_beside_a_long_transacti
     for round in 0..5 {
         let id = format!("u{round}");
         store.create_user(&id).await.unwrap();
-        assert_eq!(told_so_far(&store, &mut feed).await, [user(&id)], "round {round}");
-        assert!(store.prune(Duration::ZERO).await.unwrap() > 0, "round {round}");
+        assert_eq!(
+            told_so_far(&store, &mut feed).await,
+            [user(&id)],
+            "round {round}"
+        );
+        assert!(
+            store.prune(Duration::ZERO).await.unwrap() > 0,
+            "round {round}"
+        );
         assert_eq!(told_so_far(&store, &mut feed).await, [], "round {round}");
     }
     run(&mut long, "COMMIT").await;
-    assert_eq!(told_so_far(&store, &mut feed).await, [credential(Kind::OrgKey, "k_test")]);
-    assert_eq!(store.prune(Duration::MAX).await.unwrap(), 0, "nothing is that old");
+    assert_eq!(
+        told_so_far(&store, &mut feed).await,
+        [credential(Kind::OrgKey, "k_test")]
+    );
+    assert_eq!(
+        store.prune(Duration::MAX).await.unwrap(),
+        0,
+        "nothing is that old"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -138,13 +176,22 @@ async fn a_prune_that_commits_between_two_readings_is_noticed() {
     let (mut one, mut other) = (cluster.connection().await, cluster.connection().await);
     let mut first = one.begin().await.unwrap();
     first.execute(AssertSqlSafe(prune.clone())).await.unwrap();
-    assert_eq!(told_so_far(&store, &mut feed).await, [], "a prune that is not committed");
+    assert_eq!(
+        told_so_far(&store, &mut feed).await,
+        [],
+        "a prune that is not committed"
+    );
     store.create_user("unread").await.unwrap();
     // The second one waits for the first, and removes what the first did not see.
-    let second =
-        tokio::spawn(async move { other.execute(AssertSqlSafe(prune)).await.map(|done| done.rows_affected()) });
-    let waits =
-        format!("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%{schema}.c%'");
+    let second = tokio::spawn(async move {
+        other
+            .execute(AssertSqlSafe(prune))
+            .await
+            .map(|done| done.rows_affected())
+    });
+    let waits = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%{schema}.c%'"
+    );
     while cluster.psql(&waits) != "1" {
         assert!(!second.is_finished(), "it did not wait");
     }

@@ -18,7 +18,8 @@ use tower_api_key::{
     principal::Catalogue,
     secret::Digest,
     store::{
-        Change, Credential, CredentialStore, Feed, FeedEvent, Lookup, PostgresStore, Record, StoreAdmin,
+        Change, Credential, CredentialStore, Feed, FeedEvent, Lookup, PostgresStore, Record,
+        StoreAdmin,
         postgres::{BrokenAssumption, SetupError},
     },
 };
@@ -46,7 +47,10 @@ impl Fixture {
     }
 
     fn empty_in(cluster: &'static pg::Cluster) -> Self {
-        let fixture = Self { cluster, schema: pg::fresh_schema() };
+        let fixture = Self {
+            cluster,
+            schema: pg::fresh_schema(),
+        };
         for role in ["owner", "service", "eraser", "reader"] {
             cluster.psql(&format!("CREATE ROLE {} LOGIN", fixture.role(role)));
         }
@@ -61,20 +65,29 @@ impl Fixture {
 
     fn store(&self, role: &str) -> PostgresStore {
         let options = self.cluster.options().username(&self.role(role));
-        let pool = PgPoolOptions::new().max_connections(8).connect_lazy_with(options);
-        PostgresStore::new(pool, Catalogue::documented()).with_schema(&self.schema).unwrap()
+        let pool = PgPoolOptions::new()
+            .max_connections(8)
+            .connect_lazy_with(options);
+        PostgresStore::new(pool, Catalogue::documented())
+            .with_schema(&self.schema)
+            .unwrap()
     }
 
     fn grant(&self) {
         let rights = RIGHTS.replace("tower_api_key", &self.schema);
         let rights = rights.replace("api_key_service", &self.role("service"));
         let rights = rights.replace("api_key_eraser", &self.role("eraser"));
-        self.psql("owner", &rights.replace("api_key_reader", &self.role("reader"))).unwrap();
+        self.psql(
+            "owner",
+            &rights.replace("api_key_reader", &self.role("reader")),
+        )
+        .unwrap();
     }
 
     /// Runs statements as a role, where `@` is the schema.
     fn psql(&self, role: &str, sql: &str) -> Result<String, String> {
-        self.cluster.psql_as(&self.role(role), &sql.replace('@', &self.schema))
+        self.cluster
+            .psql_as(&self.role(role), &sql.replace('@', &self.schema))
     }
 
     /// Every row of the schema, and who may do what with it.
@@ -114,14 +127,30 @@ const BAIT: &str = "
 /// What hangs each function of the log on the table of a stranger, in each way.
 fn baits() -> Vec<String> {
     let mut baits = Vec::new();
-    for function in ["log_change()", "log_change('everything', 'id')", "log_truncation()", "move_horizon()"] {
+    for function in [
+        "log_change()",
+        "log_change('everything', 'id')",
+        "log_truncation()",
+        "move_horizon()",
+    ] {
         for (trigger, act) in [
-            ("AFTER INSERT ON pg_temp.users FOR EACH ROW", "INSERT INTO pg_temp.users VALUES ('x', 'x', 'x', '1')"),
-            ("BEFORE UPDATE ON pg_temp.users FOR EACH ROW", "UPDATE pg_temp.users SET kind = 'x'"),
-            ("AFTER DELETE ON pg_temp.users REFERENCING OLD TABLE AS gone", "DELETE FROM pg_temp.users"),
+            (
+                "AFTER INSERT ON pg_temp.users FOR EACH ROW",
+                "INSERT INTO pg_temp.users VALUES ('x', 'x', 'x', '1')",
+            ),
+            (
+                "BEFORE UPDATE ON pg_temp.users FOR EACH ROW",
+                "UPDATE pg_temp.users SET kind = 'x'",
+            ),
+            (
+                "AFTER DELETE ON pg_temp.users REFERENCING OLD TABLE AS gone",
+                "DELETE FROM pg_temp.users",
+            ),
             ("AFTER TRUNCATE ON pg_temp.users", "TRUNCATE pg_temp.users"),
         ] {
-            baits.push(format!("{BAIT} CREATE TRIGGER t {trigger} EXECUTE FUNCTION @.{function}; {act}"));
+            baits.push(format!(
+                "{BAIT} CREATE TRIGGER t {trigger} EXECUTE FUNCTION @.{function}; {act}"
+            ));
         }
     }
     baits
@@ -129,10 +158,15 @@ fn baits() -> Vec<String> {
 
 #[tokio::test]
 async fn a_reader_reads_and_does_nothing_else() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     let owner = fixture.store("owner");
     owner.create_organization("org_test", None).await.unwrap();
-    owner.insert(Record::org_key("k_test", Digest::of(b"k"), "org_test")).await.unwrap();
+    owner
+        .insert(Record::org_key("k_test", Digest::of(b"k"), "org_test"))
+        .await
+        .unwrap();
     let mut attacks = baits();
     let tables = "organizations users memberships credentials uses events changes horizon compatibility _migrations";
     for table in tables.split(' ') {
@@ -190,21 +224,34 @@ async fn a_reader_reads_and_does_nothing_else() {
 /// The second wall: the owner may have granted the first one away.
 #[tokio::test]
 async fn a_function_of_the_log_works_on_the_tables_of_its_schema_only() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     fixture
-        .psql("owner", &format!("GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA @ TO {}", fixture.role("reader")))
+        .psql(
+            "owner",
+            &format!(
+                "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA @ TO {}",
+                fixture.role("reader")
+            ),
+        )
         .unwrap();
     let before = fixture.everything();
     for bait in baits() {
         let refused = fixture.psql("reader", &bait).unwrap_err();
-        assert!(refused.contains("is for its own triggers"), "{bait}: {refused}");
+        assert!(
+            refused.contains("is for its own triggers"),
+            "{bait}: {refused}"
+        );
     }
     assert_eq!(fixture.everything(), before);
 }
 
 #[tokio::test]
 async fn a_service_may_remove_from_the_log_and_write_nothing_into_it() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     let service = fixture.store("service");
     service.migrate().await.unwrap();
     service.create_user("u").await.unwrap();
@@ -239,7 +286,11 @@ async fn the_documented_rights_of_a_service_are_enough() {
     let make = || async {
         let fixture = Fixture::make().await.unwrap();
         // The suite also removes users.
-        fixture.cluster.psql(&format!("GRANT {} TO {}", fixture.role("eraser"), fixture.role("service")));
+        fixture.cluster.psql(&format!(
+            "GRANT {} TO {}",
+            fixture.role("eraser"),
+            fixture.role("service")
+        ));
         fixture.store("service")
     };
     tower_api_key::testing::contract::run(make).await;
@@ -248,9 +299,16 @@ async fn the_documented_rights_of_a_service_are_enough() {
 
 #[tokio::test]
 async fn public_has_no_right_whatever_the_default_privileges_are() {
-    let Some(fixture) = Fixture::empty() else { return };
+    let Some(fixture) = Fixture::empty() else {
+        return;
+    };
     for kind in ["TABLES", "SEQUENCES", "FUNCTIONS", "TYPES"] {
-        fixture.psql("owner", &format!("ALTER DEFAULT PRIVILEGES GRANT ALL ON {kind} TO PUBLIC")).unwrap();
+        fixture
+            .psql(
+                "owner",
+                &format!("ALTER DEFAULT PRIVILEGES GRANT ALL ON {kind} TO PUBLIC"),
+            )
+            .unwrap();
     }
     fixture.store("owner").migrate().await.unwrap();
     let open = |catalog, acl, owner, namespace, kind| {
@@ -263,7 +321,13 @@ async fn public_has_no_right_whatever_the_default_privileges_are() {
     for sql in [
         open("pg_class", "relacl", "relowner", "relnamespace", "r"),
         open("pg_proc", "proacl", "proowner", "pronamespace", "f"),
-        open("(SELECT * FROM pg_type WHERE typelem = 0)", "typacl", "typowner", "typnamespace", "T"),
+        open(
+            "(SELECT * FROM pg_type WHERE typelem = 0)",
+            "typacl",
+            "typowner",
+            "typnamespace",
+            "T",
+        ),
     ] {
         assert_eq!(fixture.cluster.psql(&sql), "0", "{sql}");
     }
@@ -271,7 +335,9 @@ async fn public_has_no_right_whatever_the_default_privileges_are() {
 
 #[tokio::test]
 async fn a_trigger_that_was_planted_before_the_upgrade_does_nothing_afterwards() {
-    let Some(fixture) = Fixture::empty() else { return };
+    let Some(fixture) = Fixture::empty() else {
+        return;
+    };
     let path = "SET search_path TO @, pg_temp;";
     for old in [
         include_str!("../migrations/postgres/0001_credentials.sql"),
@@ -279,7 +345,10 @@ async fn a_trigger_that_was_planted_before_the_upgrade_does_nothing_afterwards()
     ] {
         // Not by `replace` of `psql`: the functions' bodies are in dollars.
         let sql = format!("{}{old}", path.replace('@', &fixture.schema));
-        fixture.cluster.psql_as(&fixture.role("owner"), &sql).unwrap();
+        fixture
+            .cluster
+            .psql_as(&fixture.role("owner"), &sql)
+            .unwrap();
     }
     let (schema, reader) = (&fixture.schema, fixture.role("reader"));
     fixture.cluster.psql(&format!(
@@ -289,13 +358,32 @@ async fn a_trigger_that_was_planted_before_the_upgrade_does_nothing_afterwards()
     ));
     let act = format!("INSERT INTO {reader}.planted VALUES ('a', 'b')");
     fixture.psql("reader", &act).unwrap();
-    assert_eq!(fixture.cluster.psql(&format!("SELECT count(*) FROM {schema}.changes")), "1", "the hole is there");
+    assert_eq!(
+        fixture
+            .cluster
+            .psql(&format!("SELECT count(*) FROM {schema}.changes")),
+        "1",
+        "the hole is there"
+    );
 
     let new = include_str!("../migrations/postgres/0003_log_rights.sql");
     let sql = format!("BEGIN; {}{new}; COMMIT", path.replace('@', &fixture.schema));
-    fixture.cluster.psql_as(&fixture.role("owner"), &sql).unwrap();
-    assert!(fixture.psql("reader", &act).unwrap_err().contains("is for its own triggers"));
-    assert_eq!(fixture.cluster.psql(&format!("SELECT count(*) FROM {schema}.changes")), "1");
+    fixture
+        .cluster
+        .psql_as(&fixture.role("owner"), &sql)
+        .unwrap();
+    assert!(
+        fixture
+            .psql("reader", &act)
+            .unwrap_err()
+            .contains("is for its own triggers")
+    );
+    assert_eq!(
+        fixture
+            .cluster
+            .psql(&format!("SELECT count(*) FROM {schema}.changes")),
+        "1"
+    );
 }
 
 /// A stranger made the schema, or something in it, before the owner came.
@@ -306,7 +394,9 @@ async fn a_schema_that_a_stranger_has_a_hand_in_is_refused_before_anything_in_it
     let others: Named = |broken| matches!(broken, BrokenAssumption::OthersMayCreate { .. });
     let owner: Named = |broken| matches!(broken, BrokenAssumption::ForeignOwner { .. });
     let planted = |what: &str| {
-        format!("GRANT ALL ON SCHEMA @ TO %; SET ROLE %; {what}; RESET ROLE; REVOKE ALL ON SCHEMA @ FROM %")
+        format!(
+            "GRANT ALL ON SCHEMA @ TO %; SET ROLE %; {what}; RESET ROLE; REVOKE ALL ON SCHEMA @ FROM %"
+        )
     };
     let mut table: Vec<(String, Named)> = vec![
         ("ALTER SCHEMA @ OWNER TO %".into(), owner),
@@ -326,23 +416,40 @@ async fn a_schema_that_a_stranger_has_a_hand_in_is_refused_before_anything_in_it
     }
     for made in [false, true] {
         for (sql, named) in &table {
-            let Some(fixture) = Fixture::empty() else { return };
+            let Some(fixture) = Fixture::empty() else {
+                return;
+            };
             // Whoever may create schemas in the database, and so could have made this one.
-            fixture.cluster.psql(&format!("GRANT CREATE ON DATABASE postgres TO {}", fixture.role("owner")));
+            fixture.cluster.psql(&format!(
+                "GRANT CREATE ON DATABASE postgres TO {}",
+                fixture.role("owner")
+            ));
             if made {
                 fixture.store("owner").migrate().await.unwrap();
             }
             if made && sql.contains("_migrations") {
                 continue;
             }
-            fixture.cluster.psql(&sql.replace('@', &fixture.schema).replace('%', &fixture.role("reader")));
+            fixture.cluster.psql(
+                &sql.replace('@', &fixture.schema)
+                    .replace('%', &fixture.role("reader")),
+            );
             let store = fixture.store("owner");
             for refused in [store.migrate().await, store.check().await] {
-                let Err(SetupError::BrokenAssumptions(broken)) = refused else { panic!("{sql}: {refused:?}") };
+                let Err(SetupError::BrokenAssumptions(broken)) = refused else {
+                    panic!("{sql}: {refused:?}")
+                };
                 assert!(broken.iter().any(named), "{sql}: {broken:?}");
             }
-            let log = format!("SELECT to_regclass('{}.changes') IS NOT NULL", fixture.schema);
-            assert_eq!(fixture.cluster.psql(&log), if made { "t" } else { "f" }, "{sql}");
+            let log = format!(
+                "SELECT to_regclass('{}.changes') IS NOT NULL",
+                fixture.schema
+            );
+            assert_eq!(
+                fixture.cluster.psql(&log),
+                if made { "t" } else { "f" },
+                "{sql}"
+            );
         }
     }
 }
@@ -383,16 +490,27 @@ const PLANTED: &str = r"
 #[cfg(feature = "testing")]
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_that_a_stranger_creates_in_public_is_called() {
-    let Some(cluster) = pg::Cluster::start() else { return };
+    let Some(cluster) = pg::Cluster::start() else {
+        return;
+    };
     let cluster: &'static pg::Cluster = Box::leak(Box::new(cluster));
     cluster.psql("GRANT CREATE ON SCHEMA public TO PUBLIC; CREATE ROLE stranger LOGIN");
     cluster.psql_as("stranger", PLANTED).unwrap();
-    assert!(cluster.psql_as("stranger", "SELECT floor(1.5) * 1000").unwrap_err().contains("planted"));
+    assert!(
+        cluster
+            .psql_as("stranger", "SELECT floor(1.5) * 1000")
+            .unwrap_err()
+            .contains("planted")
+    );
     let make = || async {
         let fixture = Fixture::empty_in(cluster);
         fixture.store("owner").migrate().await.unwrap();
         fixture.grant();
-        cluster.psql(&format!("GRANT {} TO {}", fixture.role("eraser"), fixture.role("service")));
+        cluster.psql(&format!(
+            "GRANT {} TO {}",
+            fixture.role("eraser"),
+            fixture.role("service")
+        ));
         fixture.store("service")
     };
     let service = make().await;
@@ -410,21 +528,37 @@ async fn nothing_that_a_stranger_creates_in_public_is_called() {
 /// The lock of a migration is one that only the owner of the schema can take.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_advisory_lock_of_a_stranger_holds_up_a_migration() {
-    let Some(cluster) = pg::Cluster::start() else { return };
+    let Some(cluster) = pg::Cluster::start() else {
+        return;
+    };
     cluster.psql("CREATE ROLE stranger LOGIN");
     let options = cluster.options().username("stranger");
     let mut stranger = PgConnection::connect_with(&options).await.unwrap();
     for schema in ["made_by_migrate", "made_before"] {
         // Whatever an older version locked, or another tool that migrates.
         let lock = "SELECT pg_advisory_lock(hashtextextended($1 || '_changes', 0))";
-        sqlx::query(lock).bind(schema).execute(&mut stranger).await.unwrap();
+        sqlx::query(lock)
+            .bind(schema)
+            .execute(&mut stranger)
+            .await
+            .unwrap();
     }
     cluster.psql("CREATE SCHEMA made_before; COMMENT ON SCHEMA made_before IS 'it''s kept'");
     for schema in ["made_by_migrate", "made_before"] {
-        let nodes = [cluster.unmade_store(schema), cluster.unmade_store(schema), cluster.unmade_store(schema)];
+        let nodes = [
+            cluster.unmade_store(schema),
+            cluster.unmade_store(schema),
+            cluster.unmade_store(schema),
+        ];
         let [one, two, three] = nodes.each_ref().map(PostgresStore::migrate);
         let all = async { tokio::try_join!(one, two, three) };
-        tokio::time::timeout(std::time::Duration::from_secs(30), all).await.expect("nothing is waited for").unwrap();
+        tokio::time::timeout(std::time::Duration::from_secs(30), all)
+            .await
+            .expect("nothing is waited for")
+            .unwrap();
     }
-    assert_eq!(cluster.psql("SELECT obj_description('made_before'::regnamespace, 'pg_namespace')"), "it's kept");
+    assert_eq!(
+        cluster.psql("SELECT obj_description('made_before'::regnamespace, 'pg_namespace')"),
+        "it's kept"
+    );
 }

@@ -66,11 +66,16 @@ async fn the_inner_service_is_not_called_before_the_verdict() {
     let mut response = pin!(service.call(bearer(KEY)));
     assert!(inner.poll_request().is_pending(), "not by `call`");
     assert!(poll_once(response.as_mut()).is_pending());
-    assert!(inner.poll_request().is_pending(), "not while the store is asked");
+    assert!(
+        inner.poll_request().is_pending(),
+        "not while the store is asked"
+    );
     assert_eq!(store.calls(), 1);
     store.open();
     assert!(poll_once(response.as_mut()).is_pending());
-    let Poll::Ready(Some((request, answer))) = inner.poll_request() else { panic!("called once the verdict is there") };
+    let Poll::Ready(Some((request, answer))) = inner.poll_request() else {
+        panic!("called once the verdict is there")
+    };
     assert_eq!(request.headers()["authorization"], format!("Bearer {KEY}"));
     answer.send_response(Response::new("answer".to_owned()));
     assert_eq!(response.await.unwrap().into_body(), "answer");
@@ -87,15 +92,31 @@ async fn no_future_does_anything_before_it_is_polled() {
 
 #[tokio::test]
 async fn a_refused_request_never_reaches_the_inner_service() {
-    let credentials = [BAD, "x", "pat_", "pat_test-token", "ak_unknown.test", "ak_deleted.test-secret"];
+    let credentials = [
+        BAD,
+        "x",
+        "pat_",
+        "pat_test-token",
+        "ak_unknown.test",
+        "ak_deleted.test-secret",
+    ];
     let (_store, mut waits, mut behind_waits) = waiting(Mood::Answers);
-    let (mut at_once, mut behind_at_once) = mock::spawn_layer::<Req, Res, _>(AuthLayer::new(memory()));
+    let (mut at_once, mut behind_at_once) =
+        mock::spawn_layer::<Req, Res, _>(AuthLayer::new(memory()));
     for credential in credentials {
         assert!(ready(&mut waits).is_ready() && ready(&mut at_once).is_ready());
         // Polled once and not awaited: had the mock been called, nobody would answer.
-        for mut response in [Box::pin(waits.call(bearer(credential))), Box::pin(at_once.call(bearer(credential)))] {
-            let Poll::Ready(Ok(refusal)) = poll_once(response.as_mut()) else { panic!("{credential}: no refusal") };
-            assert!(refusal.extensions().get::<Rejection>().is_some(), "{credential}");
+        for mut response in [
+            Box::pin(waits.call(bearer(credential))),
+            Box::pin(at_once.call(bearer(credential))),
+        ] {
+            let Poll::Ready(Ok(refusal)) = poll_once(response.as_mut()) else {
+                panic!("{credential}: no refusal")
+            };
+            assert!(
+                refusal.extensions().get::<Rejection>().is_some(),
+                "{credential}"
+            );
         }
         assert!(behind_waits.poll_request().is_pending(), "{credential}");
         assert!(behind_at_once.poll_request().is_pending(), "{credential}");
@@ -111,7 +132,10 @@ async fn nothing_of_the_inner_service_is_held_while_the_store_is_asked() {
         let mut response = Box::pin(one.call(bearer(KEY)));
         assert!(other.is_woken(), "{mood:?}: given back by `call`");
         assert!(ready(&mut other).is_ready(), "{mood:?}");
-        assert!(ready(&mut one).is_pending(), "{mood:?}: what stays behind is a clone, which is not ready");
+        assert!(
+            ready(&mut one).is_pending(),
+            "{mood:?}: what stays behind is a clone, which is not ready"
+        );
         assert!(poll_once(response.as_mut()).is_pending());
         assert!(inner.poll_request().is_pending());
     }
@@ -124,13 +148,21 @@ async fn an_accepted_request_waits_for_the_inner_service_to_be_ready_again() {
     assert!(ready(&mut one).is_ready());
     let mut response = Box::pin(one.call(bearer(KEY)));
     assert!(poll_once(response.as_mut()).is_pending());
-    assert!(ready(&mut other).is_ready(), "somebody else takes the only place meanwhile");
+    assert!(
+        ready(&mut other).is_ready(),
+        "somebody else takes the only place meanwhile"
+    );
     store.open();
     assert!(poll_once(response.as_mut()).is_pending());
-    assert!(inner.poll_request().is_pending(), "accepted, and not called: the mock would panic if it were");
+    assert!(
+        inner.poll_request().is_pending(),
+        "accepted, and not called: the mock would panic if it were"
+    );
     drop(other);
     assert!(poll_once(response.as_mut()).is_pending());
-    let Poll::Ready(Some((_, answer))) = inner.poll_request() else { panic!("called once there is a place") };
+    let Poll::Ready(Some((_, answer))) = inner.poll_request() else {
+        panic!("called once there is a place")
+    };
     answer.send_response(Response::default());
     assert!(matches!(poll_once(response.as_mut()), Poll::Ready(Ok(_))));
     assert_eq!(store.calls(), 1, "the store is not asked again");
@@ -154,14 +186,20 @@ async fn an_accepted_request_that_goes_away_while_it_waits_leaves_no_place_taken
 #[tokio::test]
 async fn an_error_on_becoming_ready_again_is_the_inner_services_own() {
     let store = Distant::new(memory(), Mood::Waits);
-    let (mut service, mut inner) = mock::spawn_layer::<Req, Res, _>(AuthLayer::new(Arc::clone(&store)));
+    let (mut service, mut inner) =
+        mock::spawn_layer::<Req, Res, _>(AuthLayer::new(Arc::clone(&store)));
     assert!(ready(&mut service).is_ready());
     let mut response = Box::pin(service.call(bearer(KEY)));
     assert!(poll_once(response.as_mut()).is_pending());
     inner.send_error("test: broken meanwhile");
-    assert!(poll_once(response.as_mut()).is_pending(), "the verdict comes first");
+    assert!(
+        poll_once(response.as_mut()).is_pending(),
+        "the verdict comes first"
+    );
     store.open();
-    let Poll::Ready(Err(error)) = poll_once(response.as_mut()) else { panic!("the service is broken") };
+    let Poll::Ready(Err(error)) = poll_once(response.as_mut()) else {
+        panic!("the service is broken")
+    };
     assert_eq!(error.to_string(), "test: broken meanwhile");
 }
 
@@ -174,7 +212,9 @@ async fn a_refusal_does_not_wait_for_the_inner_service() {
     assert!(poll_once(refused.as_mut()).is_pending());
     assert!(ready(&mut other).is_ready());
     store.open();
-    let Poll::Ready(Ok(refusal)) = poll_once(refused.as_mut()) else { panic!("refused") };
+    let Poll::Ready(Ok(refusal)) = poll_once(refused.as_mut()) else {
+        panic!("refused")
+    };
     assert_eq!(refusal.status(), 401);
 }
 
@@ -253,7 +293,10 @@ async fn a_refusal_at_once_gives_readiness_back_at_once() {
         assert!(ready(&mut one).is_ready());
         assert!(ready(&mut other).is_pending());
         let refused = one.call(bearer(credential));
-        assert!(other.is_woken(), "{credential}: given back while the answer is on its way");
+        assert!(
+            other.is_woken(),
+            "{credential}: given back while the answer is on its way"
+        );
         assert!(ready(&mut other).is_ready(), "{credential}");
         refused.await.unwrap();
         drop(other);
@@ -280,7 +323,9 @@ async fn an_accept_at_once_uses_the_readiness_it_was_given() {
     let ([mut one, mut other], mut inner) = two_for_one(memory());
     assert!(ready(&mut one).is_ready());
     let mut response = Box::pin(one.call(bearer(KEY)));
-    let Poll::Ready(Some((_, answer))) = inner.poll_request() else { panic!("called by `call` itself") };
+    let Poll::Ready(Some((_, answer))) = inner.poll_request() else {
+        panic!("called by `call` itself")
+    };
     assert!(ready(&mut other).is_pending());
     answer.send_response(Response::default());
     assert!(poll_once(response.as_mut()).is_ready());
@@ -301,14 +346,25 @@ async fn an_inner_service_that_is_not_ready_keeps_its_callers_waiting() {
 async fn errors_of_the_inner_service_are_passed_on_as_they_are() {
     let (_store, mut waits, mut behind_waits) = waiting(Mood::Answers);
     behind_waits.send_error("test: not ready");
-    let Poll::Ready(Err(error)) = ready(&mut waits) else { panic!("an error while becoming ready") };
+    let Poll::Ready(Err(error)) = ready(&mut waits) else {
+        panic!("an error while becoming ready")
+    };
     assert_eq!(error.to_string(), "test: not ready");
-    let (mut at_once, mut behind_at_once) = mock::spawn_layer::<Req, Res, _>(AuthLayer::new(memory()));
+    let (mut at_once, mut behind_at_once) =
+        mock::spawn_layer::<Req, Res, _>(AuthLayer::new(memory()));
     assert!(ready(&mut waits).is_ready() && ready(&mut at_once).is_ready());
-    let mut responses = [Box::pin(waits.call(bearer(KEY))), Box::pin(at_once.call(bearer(KEY)))];
-    for (response, inner) in responses.iter_mut().zip([&mut behind_waits, &mut behind_at_once]) {
+    let mut responses = [
+        Box::pin(waits.call(bearer(KEY))),
+        Box::pin(at_once.call(bearer(KEY))),
+    ];
+    for (response, inner) in responses
+        .iter_mut()
+        .zip([&mut behind_waits, &mut behind_at_once])
+    {
         assert!(poll_once(response.as_mut()).is_pending());
-        let Poll::Ready(Some((_, answer))) = inner.poll_request() else { panic!("called") };
+        let Poll::Ready(Some((_, answer))) = inner.poll_request() else {
+            panic!("called")
+        };
         answer.send_error("test: broken");
         assert_eq!(response.await.unwrap_err().to_string(), "test: broken");
     }
@@ -316,20 +372,36 @@ async fn errors_of_the_inner_service_are_passed_on_as_they_are() {
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_hangs_is_an_outage_after_exactly_the_deadline() {
-    for deadline in [Duration::from_secs(1), Duration::from_millis(30), Duration::from_secs(60)] {
+    for deadline in [
+        Duration::from_secs(1),
+        Duration::from_millis(30),
+        Duration::from_secs(60),
+    ] {
         let store = Distant::new(memory(), Mood::Hangs);
-        let (mut service, mut inner) =
-            mock::spawn_layer::<Req, Res, _>(AuthLayer::new(Arc::clone(&store)).with_deadline(deadline));
+        let (mut service, mut inner) = mock::spawn_layer::<Req, Res, _>(
+            AuthLayer::new(Arc::clone(&store)).with_deadline(deadline),
+        );
         assert!(ready(&mut service).is_ready());
         let started = Instant::now();
         let mut response = pin!(service.call(bearer(KEY)));
         assert!(poll_once(response.as_mut()).is_pending());
         advance(deadline - Duration::from_millis(1)).await;
-        assert!(poll_once(response.as_mut()).is_pending(), "a millisecond before {deadline:?}");
+        assert!(
+            poll_once(response.as_mut()).is_pending(),
+            "a millisecond before {deadline:?}"
+        );
         advance(Duration::from_millis(1)).await;
-        let Poll::Ready(Ok(response)) = poll_once(response.as_mut()) else { panic!("after {deadline:?}") };
+        let Poll::Ready(Ok(response)) = poll_once(response.as_mut()) else {
+            panic!("after {deadline:?}")
+        };
         assert_eq!(started.elapsed(), deadline);
-        assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (503, &"1".parse().unwrap()));
+        assert_eq!(
+            (
+                response.status().as_u16(),
+                &response.headers()["retry-after"]
+            ),
+            (503, &"1".parse().unwrap())
+        );
         assert_eq!(store.given_up(), 1, "and nobody waits for it any longer");
         assert!(inner.poll_request().is_pending());
     }
@@ -370,7 +442,9 @@ async fn interleaved_requests_keep_their_own_verdicts() {
     assert!(poll_once(good.as_mut()).is_pending());
     assert!(inner.poll_request().is_ready());
     store.open();
-    let Poll::Ready(Ok(refusal)) = poll_once(bad.as_mut()) else { panic!("decided") };
+    let Poll::Ready(Ok(refusal)) = poll_once(bad.as_mut()) else {
+        panic!("decided")
+    };
     assert_eq!(refusal.status(), 401);
     assert!(inner.poll_request().is_pending());
 }

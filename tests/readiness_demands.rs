@@ -36,7 +36,10 @@ fn two_for_one<D: Layer<ConcurrencyLimit<Mock<Req, Res>>, Service: Clone>>(
 
 /// A request as the door passes it on, of an admin of [`ORG`].
 async fn accepted() -> Req {
-    let parts = ask(&AuthLayer::new(memory()), bearer(KEY)).await.reached.unwrap();
+    let parts = ask(&AuthLayer::new(memory()), bearer(KEY))
+        .await
+        .reached
+        .unwrap();
     Request::from_parts(parts, String::new())
 }
 
@@ -60,8 +63,16 @@ async fn a_demand_that_refuses_gives_readiness_back_at_once() {
     refusal_gives_readiness_back("scopes", scopes, accepted().await).await;
     let store = memory();
     let personal = AuthLayer::new(Arc::clone(&store)).user_scoped();
-    let parts = ask(&personal, bearer(support::TOKEN)).await.reached.unwrap();
-    refusal_gives_readiness_back("organization", RequireOrg::any(), Request::from_parts(parts, String::new())).await;
+    let parts = ask(&personal, bearer(support::TOKEN))
+        .await
+        .reached
+        .unwrap();
+    refusal_gives_readiness_back(
+        "organization",
+        RequireOrg::any(),
+        Request::from_parts(parts, String::new()),
+    )
+    .await;
     let nowhere = RequireDescendant::new(store, |_| None);
     refusal_gives_readiness_back("no target", nowhere, accepted().await).await;
 }
@@ -80,13 +91,21 @@ async fn the_inner_service_is_not_called_before_the_tree_has_answered() {
     let mut response = Box::pin(one.call(accepted().await));
     assert!(poll_once(response.as_mut()).is_pending());
     assert!(inner.poll_request().is_pending());
-    assert!(other.poll_ready::<Req>().is_ready(), "the place is not kept while the tree is asked");
+    assert!(
+        other.poll_ready::<Req>().is_ready(),
+        "the place is not kept while the tree is asked"
+    );
     tree.open();
     assert!(poll_once(response.as_mut()).is_pending());
-    assert!(inner.poll_request().is_pending(), "accepted, and there is no place");
+    assert!(
+        inner.poll_request().is_pending(),
+        "accepted, and there is no place"
+    );
     drop(other);
     assert!(poll_once(response.as_mut()).is_pending());
-    let Poll::Ready(Some((_, answer))) = inner.poll_request() else { panic!("called once the tree has answered") };
+    let Poll::Ready(Some((_, answer))) = inner.poll_request() else {
+        panic!("called once the tree has answered")
+    };
     answer.send_response(Response::default());
     response.await.unwrap();
     assert!(one.poll_ready::<Req>().is_ready());
@@ -99,7 +118,9 @@ async fn a_refusal_by_the_tree_does_not_wait_for_the_inner_service() {
     assert!(one.poll_ready::<Req>().is_ready());
     let mut refused = pin!(one.call(accepted().await));
     assert!(other.poll_ready::<Req>().is_ready());
-    let Poll::Ready(Ok(answer)) = poll_once(refused.as_mut()) else { panic!("refused") };
+    let Poll::Ready(Ok(answer)) = poll_once(refused.as_mut()) else {
+        panic!("refused")
+    };
     assert_eq!(answer.status(), 403);
     assert!(inner.poll_request().is_pending());
 }

@@ -40,12 +40,22 @@ async fn a_responder_cannot_blame_the_client_for_an_outage_nor_the_service_for_a
     };
     let down = || Distant::new(memory(), Mood::Fails);
     for (said, kept) in [(401, 503), (200, 503), (302, 503), (500, 500), (504, 504)] {
-        let auth = AuthLayer::new(down()).with_responder(saying(StatusCode::from_u16(said).unwrap()));
-        assert_eq!(ask(&auth, bearer(KEY)).await.status, kept, "an outage as {said}");
+        let auth =
+            AuthLayer::new(down()).with_responder(saying(StatusCode::from_u16(said).unwrap()));
+        assert_eq!(
+            ask(&auth, bearer(KEY)).await.status,
+            kept,
+            "an outage as {said}"
+        );
     }
     for (said, kept) in [(500, 401), (200, 401), (404, 404), (403, 403)] {
-        let auth = AuthLayer::new(memory()).with_responder(saying(StatusCode::from_u16(said).unwrap()));
-        assert_eq!(ask(&auth, bearer("x")).await.status, kept, "a bad credential as {said}");
+        let auth =
+            AuthLayer::new(memory()).with_responder(saying(StatusCode::from_u16(said).unwrap()));
+        assert_eq!(
+            ask(&auth, bearer("x")).await.status,
+            kept,
+            "a bad credential as {said}"
+        );
     }
 }
 
@@ -53,14 +63,25 @@ async fn a_responder_cannot_blame_the_client_for_an_outage_nor_the_service_for_a
 async fn a_report_that_panics_does_not_let_the_credential_through() {
     let auth = AuthLayer::new(memory()).with_browser_guard(|_| panic!("the report panics"));
     let answer = ask(&auth, with(bearer(KEY), "origin", "https://a.test")).await;
-    assert_eq!((answer.reason(), answer.reached.is_none()), (Some(Reason::ExposedCredential), true));
+    assert_eq!(
+        (answer.reason(), answer.reached.is_none()),
+        (Some(Reason::ExposedCredential), true)
+    );
 }
 
 #[test]
 fn a_logged_lookup_shows_nothing_that_was_presented() {
     let digest = Digest::of(b"pat_test-token");
-    let key = Lookup::new(Credential::OrgKey { id: "test-secret-in-the-wrong-place" }, None);
-    let token = Lookup::new(Credential::PersonalToken { digest: &digest }, Some("test-secret-in-the-wrong-place"));
+    let key = Lookup::new(
+        Credential::OrgKey {
+            id: "test-secret-in-the-wrong-place",
+        },
+        None,
+    );
+    let token = Lookup::new(
+        Credential::PersonalToken { digest: &digest },
+        Some("test-secret-in-the-wrong-place"),
+    );
     for lookup in [key, token] {
         let shown = format!("{lookup:?} {:?}", lookup.credential());
         assert!(!shown.contains("wrong-place"), "{shown}");

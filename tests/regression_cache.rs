@@ -35,7 +35,9 @@ const KEYS: usize = 500;
 const REPLACEMENTS: usize = 30_000;
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
 }
 
 fn id(i: usize) -> String {
@@ -48,13 +50,21 @@ fn cache() -> Cached<MemoryStore> {
     for i in 0..KEYS {
         store.insert(key(&id(i))).unwrap();
     }
-    Cached::new(store).with_time_to_live(Duration::MAX).with_negative_time_to_live(Duration::MAX)
+    Cached::new(store)
+        .with_time_to_live(Duration::MAX)
+        .with_negative_time_to_live(Duration::MAX)
 }
 
 /// Ends an answer and has it read again: the entry is replaced.
 fn replace(cache: &Cached<MemoryStore>, runtime: &tokio::runtime::Runtime, i: usize) {
-    cache.apply(&Change::Credential { kind: Kind::OrgKey, id: id(i).into() });
-    assert!(runtime.block_on(Question::key(&id(i)).accepted(cache)), "key {i}");
+    cache.apply(&Change::Credential {
+        kind: Kind::OrgKey,
+        id: id(i).into(),
+    });
+    assert!(
+        runtime.block_on(Question::key(&id(i)).accepted(cache)),
+        "key {i}"
+    );
 }
 
 /// The tables of the cache grow while their entries are replaced: none is lost, none is there twice.
@@ -69,8 +79,14 @@ fn entries_that_are_replaced_while_a_table_grows_are_found() {
         if size % 50 == 0 {
             for i in 0..size {
                 assert!(Question::key(&id(i)).is_cached(&cache), "key {i} of {size}");
-                cache.apply(&Change::Credential { kind: Kind::OrgKey, id: id(i).into() });
-                assert!(!Question::key(&id(i)).is_cached(&cache), "key {i} of {size} is there twice");
+                cache.apply(&Change::Credential {
+                    kind: Kind::OrgKey,
+                    id: id(i).into(),
+                });
+                assert!(
+                    !Question::key(&id(i)).is_cached(&cache),
+                    "key {i} of {size} is there twice"
+                );
                 replace(&cache, &runtime, i);
             }
         }
@@ -128,19 +144,34 @@ fn readers_of_entries_that_are_replaced_get_no_other_answer() {
 fn entries_of_one_token_in_many_organizations_stay_apart() {
     let store = MemoryStore::new();
     store.create_user("alice").unwrap();
-    store.insert(Record::personal_token("t1", shelf::token_digest("t1"), "alice")).unwrap();
-    let organizations: Vec<&'static str> = (0..KEYS).map(|i| &*String::leak(format!("org_{i}"))).collect();
+    store
+        .insert(Record::personal_token(
+            "t1",
+            shelf::token_digest("t1"),
+            "alice",
+        ))
+        .unwrap();
+    let organizations: Vec<&'static str> = (0..KEYS)
+        .map(|i| &*String::leak(format!("org_{i}")))
+        .collect();
     for (i, organization) in organizations.iter().enumerate() {
         store.create_organization(organization, None).unwrap();
         if i % 2 == 0 {
             store.set_member("alice", organization, "viewer").unwrap();
         }
     }
-    let (cache, runtime) = (Cached::new(store).with_time_to_live(Duration::MAX), runtime());
+    let (cache, runtime) = (
+        Cached::new(store).with_time_to_live(Duration::MAX),
+        runtime(),
+    );
     for round in 0..3 {
         for (i, organization) in organizations.iter().enumerate() {
             let question = Question::token("t1", Some(organization));
-            assert_eq!(runtime.block_on(question.accepted(&cache)), i % 2 == 0, "{organization}, round {round}");
+            assert_eq!(
+                runtime.block_on(question.accepted(&cache)),
+                i % 2 == 0,
+                "{organization}, round {round}"
+            );
         }
         cache.apply(&Change::User("alice".into()));
     }
@@ -159,25 +190,45 @@ impl Clock for Wall {
 /// The table of last uses grows while entries are retired and replaced: each use is written once.
 #[tokio::test]
 async fn no_last_use_is_lost_or_told_twice_while_its_table_grows() {
-    let (store, clock, uses) = (Arc::new(MemoryStore::new()), Wall::default(), LastUse::new());
+    let (store, clock, uses) = (
+        Arc::new(MemoryStore::new()),
+        Wall::default(),
+        LastUse::new(),
+    );
     store.create_organization("org_1", None).unwrap();
     let manager = Manager::new(Arc::clone(&store)).with_clock(clock.clone());
-    let auth = AuthLayer::new(Arc::clone(&store)).with_clock(clock.clone()).with_last_use(uses.clone());
-    let service =
-        auth.layer(service_fn(async |_: Request<()>| Ok::<_, std::convert::Infallible>(Response::new(String::new()))));
+    let auth = AuthLayer::new(Arc::clone(&store))
+        .with_clock(clock.clone())
+        .with_last_use(uses.clone());
+    let service = auth.layer(service_fn(async |_: Request<()>| {
+        Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+    }));
     let mut tokens = Vec::new();
     for round in 0..KEYS {
         let minted = TokenFormat::default().mint(Kind::OrgKey).unwrap();
         let record = Record::org_key(&minted.id, minted.digest, "org_1");
-        store.insert(record.with_role("viewer", store.catalogue()).unwrap()).unwrap();
+        store
+            .insert(record.with_role("viewer", store.catalogue()).unwrap())
+            .unwrap();
         tokens.push(format!("Bearer {}", minted.secret.expose_secret()));
         if round % 10 != 9 {
             continue;
         }
         clock.0.fetch_add(100_000, Ordering::SeqCst);
         for token in tokens.iter().skip(round % 3) {
-            let request = Request::builder().header("authorization", token).body(()).unwrap();
-            assert!(service.clone().oneshot(request).await.unwrap().status().is_success());
+            let request = Request::builder()
+                .header("authorization", token)
+                .body(())
+                .unwrap();
+            assert!(
+                service
+                    .clone()
+                    .oneshot(request)
+                    .await
+                    .unwrap()
+                    .status()
+                    .is_success()
+            );
         }
         let written = manager.record_uses(&uses).await.unwrap();
         assert_eq!(written, tokens.len() - round % 3, "{} keys", tokens.len());

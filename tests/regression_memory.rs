@@ -37,7 +37,10 @@ fn store() -> Arc<MemoryStore> {
 }
 
 fn is_found(store: &MemoryStore, id: &str) -> bool {
-    matches!(store.peek(&Lookup::new(Credential::OrgKey { id }, None)), Peek::Found(_))
+    matches!(
+        store.peek(&Lookup::new(Credential::OrgKey { id }, None)),
+        Peek::Found(_)
+    )
 }
 
 fn is_taken(store: &MemoryStore, id: &str) -> bool {
@@ -87,8 +90,12 @@ fn a_reader_finds_a_key_at_every_moment_of_its_replacement() {
         for _ in 0..2 {
             scope.spawn(|| {
                 while !done.load(Relaxed) {
-                    let Some((store, keys)) = shared.lock().unwrap().clone() else { continue };
-                    let missing = (0..keys).filter(|number| !is_found(&store, &format!("key-{number}"))).count();
+                    let Some((store, keys)) = shared.lock().unwrap().clone() else {
+                        continue;
+                    };
+                    let missing = (0..keys)
+                        .filter(|number| !is_found(&store, &format!("key-{number}")))
+                        .count();
                     lost.fetch_add(missing, Relaxed);
                 }
             });
@@ -125,17 +132,39 @@ async fn a_renamed_key_is_accepted_and_can_be_deleted() {
             let mut issued = vec![];
             for _ in 0..keys {
                 let new = NewKey::named("key").with_role("viewer");
-                let (info, secret) = manager.issue_key(&operator, new).await.unwrap().into_parts();
+                let (info, secret) = manager
+                    .issue_key(&operator, new)
+                    .await
+                    .unwrap()
+                    .into_parts();
                 issued.push((info.id, secret.unwrap()));
             }
             for (id, secret) in &issued {
-                manager.rename(&operator, Kind::OrgKey, id.as_str(), "renamed").await.unwrap();
-                assert_eq!(ask(&layer, bearer(secret.expose_secret())).await.status, 200, "renamed, of {keys}");
+                manager
+                    .rename(&operator, Kind::OrgKey, id.as_str(), "renamed")
+                    .await
+                    .unwrap();
+                assert_eq!(
+                    ask(&layer, bearer(secret.expose_secret())).await.status,
+                    200,
+                    "renamed, of {keys}"
+                );
             }
             for (id, secret) in &issued {
-                assert_eq!(ask(&layer, bearer(secret.expose_secret())).await.status, 200, "later, of {keys}");
-                manager.delete(&operator, Kind::OrgKey, id.as_str()).await.unwrap();
-                assert_eq!(ask(&layer, bearer(secret.expose_secret())).await.status, 401, "deleted, of {keys}");
+                assert_eq!(
+                    ask(&layer, bearer(secret.expose_secret())).await.status,
+                    200,
+                    "later, of {keys}"
+                );
+                manager
+                    .delete(&operator, Kind::OrgKey, id.as_str())
+                    .await
+                    .unwrap();
+                assert_eq!(
+                    ask(&layer, bearer(secret.expose_secret())).await.status,
+                    401,
+                    "deleted, of {keys}"
+                );
             }
         }
     }
@@ -148,18 +177,41 @@ async fn one_tenants_changes_do_not_push_out_anothers_audit_events() {
     let manager = Manager::new(store);
     let operator = |org: &str| Actor::operator("test", Owner::Organization(org.into()));
     let quiet = operator("org");
-    manager.issue_key(&quiet, NewKey::named("quiet")).await.unwrap();
-    let busy = manager.issue_key(&operator("busy"), NewKey::named("busy")).await.unwrap().info().id.clone();
+    manager
+        .issue_key(&quiet, NewKey::named("quiet"))
+        .await
+        .unwrap();
+    let busy = manager
+        .issue_key(&operator("busy"), NewKey::named("busy"))
+        .await
+        .unwrap()
+        .info()
+        .id
+        .clone();
     for number in 0..20_000 {
         let name = format!("name {number}");
-        manager.rename(&operator("busy"), Kind::OrgKey, busy.as_str(), &name).await.unwrap();
+        manager
+            .rename(&operator("busy"), Kind::OrgKey, busy.as_str(), &name)
+            .await
+            .unwrap();
     }
     let actions = |events: Vec<Event>| events.iter().map(|event| event.action).collect::<Vec<_>>();
-    assert_eq!(actions(manager.events(&quiet, Kind::OrgKey, None, 10).await.unwrap()), [Action::Issued]);
+    assert_eq!(
+        actions(
+            manager
+                .events(&quiet, Kind::OrgKey, None, 10)
+                .await
+                .unwrap()
+        ),
+        [Action::Issued]
+    );
     let mut kept = 0;
     let mut before = None;
     loop {
-        let page = manager.events(&operator("busy"), Kind::OrgKey, before, 200).await.unwrap();
+        let page = manager
+            .events(&operator("busy"), Kind::OrgKey, before, 200)
+            .await
+            .unwrap();
         let Some(last) = page.last() else { break };
         (kept, before) = (kept + page.len(), Some(last.number));
     }

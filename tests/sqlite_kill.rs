@@ -37,13 +37,17 @@ fn digest(id: &str) -> Digest {
 }
 
 async fn open(path: impl AsRef<Path>) -> SqliteStore {
-    SqliteStore::open(path, Catalogue::documented()).await.unwrap()
+    SqliteStore::open(path, Catalogue::documented())
+        .await
+        .unwrap()
 }
 
 /// Not a test of its own: the process that is killed. Says each change once it is acknowledged.
 #[tokio::test]
 async fn child() {
-    let Some(path) = std::env::var_os(CHILD) else { return };
+    let Some(path) = std::env::var_os(CHILD) else {
+        return;
+    };
     let round = std::env::var(ROUND).unwrap();
     let store = open(path).await;
     let say = |word: &str, id: &str| {
@@ -53,10 +57,15 @@ async fn child() {
     };
     for number in 0.. {
         let id = format!("{round}-{number}");
-        let key = Record::org_key(&*id, digest(&id), "org_1").with_role("viewer", store.catalogue()).unwrap();
+        let key = Record::org_key(&*id, digest(&id), "org_1")
+            .with_role("viewer", store.catalogue())
+            .unwrap();
         store.insert(key).await.unwrap();
         say("created", &id);
-        store.insert(Record::personal_token(&*id, digest(&id), "alice")).await.unwrap();
+        store
+            .insert(Record::personal_token(&*id, digest(&id), "alice"))
+            .await
+            .unwrap();
         say("created-token", &id);
         if number % 2 == 0 {
             store.delete(Kind::OrgKey, &id).await.unwrap();
@@ -78,11 +87,21 @@ async fn what_was_acknowledged_survives_kill_9_and_nothing_is_half_made() {
 
     let mut said = Vec::new();
     for round in 0..kills {
-        said.extend(killed_after(&path, round, 1 + random() % 40, random() % 2_000_000));
+        said.extend(killed_after(
+            &path,
+            round,
+            1 + random() % 40,
+            random() % 2_000_000,
+        ));
         verify(&path, &said).await;
     }
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{kills} kills, {} acknowledged changes, none lost, none half-made", said.len()).unwrap();
+    writeln!(
+        out,
+        "{kills} kills, {} acknowledged changes, none lost, none half-made",
+        said.len()
+    )
+    .unwrap();
 }
 
 /// Runs a child, kills it some time after it said `lines`, and returns everything it said.
@@ -101,12 +120,18 @@ fn killed_after(path: &Path, round: u32, lines: u64, spins: u64) -> Vec<(String,
             said.push((word.to_owned(), id.to_owned()));
         }
         if said.len() as u64 == lines {
-            assert_ne!((0..spins).fold(1, |sum, spin| std::hint::black_box(sum | spin)), 0);
+            assert_ne!(
+                (0..spins).fold(1, |sum, spin| std::hint::black_box(sum | spin)),
+                0
+            );
             child.kill().unwrap(); // SIGKILL, by the child's own process id
         }
     }
     let status = child.wait().unwrap();
-    assert!(!status.success() && said.len() as u64 >= lines, "the child ended by itself: {status}");
+    assert!(
+        !status.success() && said.len() as u64 >= lines,
+        "the child ended by itself: {status}"
+    );
     said
 }
 
@@ -117,31 +142,66 @@ async fn verify(path: &Path, said: &[(String, String)]) {
         match &**word {
             "created-token" => {
                 let digest = digest(id);
-                let lookup = Lookup::new(Credential::PersonalToken { digest: &digest }, Some("org_1"));
-                let found = store.find(&lookup).await.unwrap().expect("an acknowledged token is there");
-                assert_eq!((found.id(), found.standing(), found.role()), (&**id, Standing::Active, Some("viewer")));
+                let lookup =
+                    Lookup::new(Credential::PersonalToken { digest: &digest }, Some("org_1"));
+                let found = store
+                    .find(&lookup)
+                    .await
+                    .unwrap()
+                    .expect("an acknowledged token is there");
+                assert_eq!(
+                    (found.id(), found.standing(), found.role()),
+                    (&**id, Standing::Active, Some("viewer"))
+                );
             }
-            word => drop(keys.insert(id, if word == "created" { Standing::Active } else { Standing::Deleted })),
+            word => drop(keys.insert(
+                id,
+                if word == "created" {
+                    Standing::Active
+                } else {
+                    Standing::Deleted
+                },
+            )),
         }
     }
     for (id, standing) in keys {
-        let found = store.find(&Lookup::new(Credential::OrgKey { id }, None)).await.unwrap();
+        let found = store
+            .find(&Lookup::new(Credential::OrgKey { id }, None))
+            .await
+            .unwrap();
         let found = found.expect("an acknowledged key is there");
         assert_eq!(found.digest().to_bytes(), digest(id).to_bytes());
         // A deletion may have been done and not yet said.
-        assert!(found.standing() == standing || found.standing() == Standing::Deleted, "{id}: {found:?}");
-        assert_eq!((found.role(), found.organization().map(|o| o.as_str())), (Some("viewer"), Some("org_1")));
+        assert!(
+            found.standing() == standing || found.standing() == Standing::Deleted,
+            "{id}: {found:?}"
+        );
+        assert_eq!(
+            (found.role(), found.organization().map(|o| o.as_str())),
+            (Some("viewer"), Some("org_1"))
+        );
     }
     store.close().await;
-    let mut db = SqliteConnection::connect_with(&SqliteStore::options(path)).await.unwrap();
-    let check: String = sqlx::query_scalar("PRAGMA integrity_check").fetch_one(&mut db).await.unwrap();
+    let mut db = SqliteConnection::connect_with(&SqliteStore::options(path))
+        .await
+        .unwrap();
+    let check: String = sqlx::query_scalar("PRAGMA integrity_check")
+        .fetch_one(&mut db)
+        .await
+        .unwrap();
     assert_eq!(check, "ok");
     let unlogged = "SELECT count(*) FROM tower_api_key_credentials c
         LEFT JOIN (SELECT kind, id, count(*) AS times FROM tower_api_key_changes GROUP BY kind, id) l
             ON l.kind = c.kind AND l.id = c.id
         WHERE coalesce(l.times, 0) <> CASE c.standing WHEN 'deleted' THEN 2 ELSE 1 END";
-    let unlogged: i64 = sqlx::query_scalar(unlogged).fetch_one(&mut db).await.unwrap();
-    assert_eq!(unlogged, 0, "a change and its row in the log stand or fall together");
+    let unlogged: i64 = sqlx::query_scalar(unlogged)
+        .fetch_one(&mut db)
+        .await
+        .unwrap();
+    assert_eq!(
+        unlogged, 0,
+        "a change and its row in the log stand or fall together"
+    );
 }
 
 /// The standard library seeds every hasher afresh.

@@ -58,8 +58,15 @@ macro_rules! keeps_the_contract {
 }
 
 /// A cache keeps the contract of the store behind it, for what is changed through it.
-async fn cached<S: StoreAdmin + ManagedStore + OrgTree, F: Future<Output = S>>(make: impl Fn() -> F, life: Duration) {
-    let make = || async { Cached::new(make().await).with_time_to_live(life).with_negative_time_to_live(life) };
+async fn cached<S: StoreAdmin + ManagedStore + OrgTree, F: Future<Output = S>>(
+    make: impl Fn() -> F,
+    life: Duration,
+) {
+    let make = || async {
+        Cached::new(make().await)
+            .with_time_to_live(life)
+            .with_negative_time_to_live(life)
+    };
     contract::run(make).await;
     contract::run_managed(make).await;
     contract::run_tree(make).await;
@@ -72,7 +79,12 @@ mod memory {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn behind_the_smallest_cache() {
-        contract::run(|| async { Cached::new(MemoryStore::new()).with_capacity(1).with_negative_capacity(1) }).await;
+        contract::run(|| async {
+            Cached::new(MemoryStore::new())
+                .with_capacity(1)
+                .with_negative_capacity(1)
+        })
+        .await;
     }
 }
 
@@ -84,7 +96,11 @@ mod sqlite {
     mod in_memory {
         use super::{super::*, *};
 
-        keeps_the_contract!(|| async { SqliteStore::in_memory(Catalogue::documented()).await.expect("opens") });
+        keeps_the_contract!(|| async {
+            SqliteStore::in_memory(Catalogue::documented())
+                .await
+                .expect("opens")
+        });
     }
 
     mod in_a_file {
@@ -93,10 +109,19 @@ mod sqlite {
         use super::{super::*, *};
 
         keeps_the_contract!({
-            let (directory, next) = (tempfile::tempdir().expect("a temporary directory"), AtomicU32::new(0));
+            let (directory, next) = (
+                tempfile::tempdir().expect("a temporary directory"),
+                AtomicU32::new(0),
+            );
             move || {
-                let path = directory.path().join(next.fetch_add(1, Ordering::Relaxed).to_string());
-                async { SqliteStore::open(path, Catalogue::documented()).await.expect("opens") }
+                let path = directory
+                    .path()
+                    .join(next.fetch_add(1, Ordering::Relaxed).to_string());
+                async {
+                    SqliteStore::open(path, Catalogue::documented())
+                        .await
+                        .expect("opens")
+                }
             }
         });
     }

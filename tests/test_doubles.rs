@@ -17,8 +17,14 @@ use tower_api_key::{AuthLayer, clock::UnixMillis, testing};
 /// The messages at `WARN` of the target for test doubles.
 fn warnings() -> Vec<String> {
     let events = logs::events("tower_api_key::testing");
-    assert!(events.iter().all(|event| event["level"] == "WARN"), "{events:?}");
-    events.iter().map(|event| event["fields"]["message"].as_str().unwrap().to_owned()).collect()
+    assert!(
+        events.iter().all(|event| event["level"] == "WARN"),
+        "{events:?}"
+    );
+    events
+        .iter()
+        .map(|event| event["fields"]["message"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// One test, as each event comes once for a process.
@@ -27,15 +33,21 @@ async fn a_program_built_for_tests_says_so_once_for_each_kind() {
     const { assert!(tower_api_key::TESTING_ENABLED) };
     logs::start();
     ask(&AuthLayer::new(memory()), bearer(KEY)).await;
-    let [feature] = &warnings()[..] else { panic!("one event at the first verdict") };
+    let [feature] = &warnings()[..] else {
+        panic!("one event at the first verdict")
+    };
     assert!(feature.contains("[dev-dependencies]"), "{feature}");
 
     let _ = testing::principal(key_record("forged", support::ORG));
-    let [forged] = &warnings()[..] else { panic!("one event for the forged principal") };
+    let [forged] = &warnings()[..] else {
+        panic!("one event for the forged principal")
+    };
     assert!(forged.contains("forged"), "{forged}");
 
     let clock = testing::ManualClock::at(UnixMillis(0));
-    let [manual] = &warnings()[..] else { panic!("one event for the clock") };
+    let [manual] = &warnings()[..] else {
+        panic!("one event for the clock")
+    };
     assert!(manual.contains("ManualClock"), "{manual}");
 
     let _ = testing::principal(key_record("again", support::ORG));

@@ -31,22 +31,35 @@ where
 {
     logs::start();
     let service = layer.layer(support::Inner::default());
-    service.oneshot(with(bearer(KEY), "authorization", "Basic dGVzdDp0ZXN0")).await.unwrap();
+    service
+        .oneshot(with(bearer(KEY), "authorization", "Basic dGVzdDp0ZXN0"))
+        .await
+        .unwrap();
     logs::take()
 }
 
 #[tokio::test]
 async fn the_token_is_logged_outside_unless_the_header_is_marked_first() {
     let trace = || {
-        let span = DefaultMakeSpan::new().level(Level::INFO).include_headers(true);
+        let span = DefaultMakeSpan::new()
+            .level(Level::INFO)
+            .include_headers(true);
         let on_request = DefaultOnRequest::new().level(Level::INFO);
-        TraceLayer::new_for_http().make_span_with(span).on_request(on_request)
+        TraceLayer::new_for_http()
+            .make_span_with(span)
+            .on_request(on_request)
     };
     let auth = AuthLayer::new(memory());
     let plain = logged(ServiceBuilder::new().layer(trace()).layer(auth.clone())).await;
-    assert!(plain.contains("test-secret"), "the test would not see a credential: {plain}");
+    assert!(
+        plain.contains("test-secret"),
+        "the test would not see a credential: {plain}"
+    );
     let marked = ServiceBuilder::new().layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]));
     let marked = logged(marked.layer(trace()).layer(auth)).await;
     assert!(marked.contains("authorization"), "{marked}");
-    assert!(!marked.contains("test-secret") && !marked.contains("dGVzdDp0ZXN0"), "{marked}");
+    assert!(
+        !marked.contains("test-secret") && !marked.contains("dGVzdDp0ZXN0"),
+        "{marked}"
+    );
 }

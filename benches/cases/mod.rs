@@ -14,8 +14,8 @@ use tower_service::Service;
 use crate::support::{
     door::{Echo, Extensions, Loop, call},
     fixtures::{
-        Asking, Body, Empty, ORGANIZATION, One, Peppered, bearing, bearing_for_organization, key, key_id,
-        key_with_secret, reads, store, token,
+        Asking, Body, Empty, ORGANIZATION, One, Peppered, bearing, bearing_for_organization, key,
+        key_id, key_with_secret, reads, store, token,
     },
     parts,
     refusals::{self, Door, Refusal},
@@ -29,8 +29,10 @@ pub(crate) struct Case {
 }
 
 /// Cases that differ in a position alone: how their names begin, and how many positions there are.
-pub(crate) const PROBES: [(&str, usize); 2] =
-    [("wrong secret at byte ", SECRET_LEN), ("stored digest differs at byte ", DIGEST_LEN)];
+pub(crate) const PROBES: [(&str, usize); 2] = [
+    ("wrong secret at byte ", SECRET_LEN),
+    ("stored digest differs at byte ", DIGEST_LEN),
+];
 
 const SECRET_LEN: usize = 40;
 const DIGEST_LEN: usize = 32;
@@ -39,7 +41,9 @@ const DIGEST_LEN: usize = 32;
 pub(crate) fn probe(name: &str) -> Option<Case> {
     let position = |(kind, _): &(&str, usize)| name.strip_prefix(kind)?.parse::<usize>().ok();
     let [wrong, differing] = PROBES.each_ref().map(position);
-    wrong.map(wrong_secret).or_else(|| differing.map(differing_digest))
+    wrong
+        .map(wrong_secret)
+        .or_else(|| differing.map(differing_digest))
 }
 
 pub(crate) fn all() -> Vec<Case> {
@@ -48,22 +52,49 @@ pub(crate) fn all() -> Vec<Case> {
     all.extend(parsed());
     all.extend(peppered());
     let parts = parts::arms().into_iter();
-    all.extend(parts.map(|part| Case { name: format!("part: {}", part.name), base: Box::new(|_| ()), run: part.run }));
+    all.extend(parts.map(|part| Case {
+        name: format!("part: {}", part.name),
+        base: Box::new(|_| ()),
+        run: part.run,
+    }));
     all
 }
 
 fn accepted() -> Vec<Case> {
     let auth = AuthLayer::new(store());
-    let (key, token) = (bearing(&key("live")), bearing_for_organization(&token("live")));
+    let (key, token) = (
+        bearing(&key("live")),
+        bearing_for_organization(&token("live")),
+    );
     let mortal = bearing(&self::key("mortal"));
     let asking = AuthLayer::new(Asking(store()));
     let mut cases = Vec::new();
     for extensions in [Extensions::Empty, Extensions::Warm] {
         cases.push(accept("key", auth.layer(Echo), &key, extensions));
-        cases.push(accept("key that can expire", auth.layer(Echo), &mortal, extensions));
-        cases.push(accept("personal token", auth.layer(Echo), &token, extensions));
-        cases.push(accept("key, scopes demanded", auth.layer(reads().layer(Echo)), &key, extensions));
-        cases.push(accept("key, store asked", asking.layer(Echo), &key, extensions));
+        cases.push(accept(
+            "key that can expire",
+            auth.layer(Echo),
+            &mortal,
+            extensions,
+        ));
+        cases.push(accept(
+            "personal token",
+            auth.layer(Echo),
+            &token,
+            extensions,
+        ));
+        cases.push(accept(
+            "key, scopes demanded",
+            auth.layer(reads().layer(Echo)),
+            &key,
+            extensions,
+        ));
+        cases.push(accept(
+            "key, store asked",
+            asking.layer(Echo),
+            &key,
+            extensions,
+        ));
     }
     cases
 }
@@ -72,7 +103,11 @@ fn accept<S>(name: &str, service: S, request: &Request<Body>, extensions: Extens
 where
     S: Service<Request<Body>, Response = Response<Body>> + 'static,
 {
-    let word = if extensions == Extensions::Warm { "warm" } else { "empty" };
+    let word = if extensions == Extensions::Warm {
+        "warm"
+    } else {
+        "empty"
+    };
     let mut base = Loop::new(Echo, request.clone(), extensions);
     let mut run = Loop::new(service, request.clone(), extensions);
     Case {
@@ -83,7 +118,13 @@ where
 }
 
 /// A refusal's base is to make its request and drop it; what is left is the check, the response and its end.
-fn refused(Refusal { code, request, door }: Refusal) -> Case {
+fn refused(
+    Refusal {
+        code,
+        request,
+        door,
+    }: Refusal,
+) -> Case {
     refuse(format!("refuse: {code}"), request, door)
 }
 
@@ -99,10 +140,18 @@ fn refuse(name: String, request: Request<Body>, mut door: Door) -> Case {
 /// As in the bench `parse`: a store without a credential, and a response as small as can be.
 fn parsed() -> Vec<Case> {
     let longest = format!("ak_test.{}", "x".repeat(504));
-    let tokens = [("key", key("live")), ("personal token", token("live")), ("key of 512 bytes", longest)];
+    let tokens = [
+        ("key", key("live")),
+        ("personal token", token("live")),
+        ("key of 512 bytes", longest),
+    ];
     let case = |(name, token): (&str, String)| {
         let layer = AuthLayer::new(Empty).with_responder(|_: &Rejection| Response::default());
-        refuse(format!("parse: {name}"), bearing(&token), door(layer.layer(Echo)))
+        refuse(
+            format!("parse: {name}"),
+            bearing(&token),
+            door(layer.layer(Echo)),
+        )
     };
     tokens.into_iter().map(case).collect()
 }
@@ -114,13 +163,25 @@ pub(crate) const ALIKE: &str = "with a pepper: ";
 fn peppered() -> Vec<Case> {
     let peppers = Peppers::new("test", &[b't'; 32]).unwrap();
     let plain = Digest::of(key_with_secret("probe", "another").as_bytes());
-    let under = Record::org_key(key_id("probe"), peppers.current().digest(&plain), ORGANIZATION);
+    let under = Record::org_key(
+        key_id("probe"),
+        peppers.current().digest(&plain),
+        ORGANIZATION,
+    );
     let under = under.under(peppers.named("test").cloned());
     let plain = Record::org_key(key_id("probe"), plain, ORGANIZATION);
-    let records = [("unknown id", None), ("wrong secret", Some(under)), ("wrong secret, plain digest", Some(plain))];
+    let records = [
+        ("unknown id", None),
+        ("wrong secret", Some(under)),
+        ("wrong secret, plain digest", Some(plain)),
+    ];
     let case = |(name, record): (&str, Option<Record>)| {
         let store = Peppered(peppers.clone(), record.map(Arc::new));
-        refuse(format!("{ALIKE}{name}"), bearing(&key("probe")), door(AuthLayer::new(store).layer(Echo)))
+        refuse(
+            format!("{ALIKE}{name}"),
+            bearing(&key("probe")),
+            door(AuthLayer::new(store).layer(Echo)),
+        )
     };
     records.into_iter().map(case).collect()
 }
@@ -143,7 +204,11 @@ fn differing_digest(position: usize) -> Case {
 
 fn one(name: &str, digest: Digest, token: &str) -> Case {
     let record = Record::org_key(key_id("probe"), digest, ORGANIZATION);
-    refuse(name.to_owned(), bearing(token), door(AuthLayer::new(One(Arc::new(record))).layer(Echo)))
+    refuse(
+        name.to_owned(),
+        bearing(token),
+        door(AuthLayer::new(One(Arc::new(record))).layer(Echo)),
+    )
 }
 
 fn door(mut service: impl Service<Request<Body>, Response = Response<Body>> + 'static) -> Door {

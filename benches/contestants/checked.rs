@@ -34,7 +34,10 @@ impl<S, F> Layer<S> for CheckedLayer<F> {
     type Service = Checked<S, F>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Checked { inner, check: Arc::clone(&self.0) }
+        Checked {
+            inner,
+            check: Arc::clone(&self.0),
+        }
     }
 }
 
@@ -46,7 +49,10 @@ pub(crate) struct Checked<S, F> {
 
 impl<S: Clone, F> Clone for Checked<S, F> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), check: Arc::clone(&self.check) }
+        Self {
+            inner: self.inner.clone(),
+            check: Arc::clone(&self.check),
+        }
     }
 }
 
@@ -69,19 +75,27 @@ where
         match bearer(request.headers()).and_then(|token| (self.check)(token)) {
             Some(caller) => {
                 request.extensions_mut().insert(caller);
-                Either::Accepted { future: self.inner.call(request) }
+                Either::Accepted {
+                    future: self.inner.call(request),
+                }
             }
             None => {
                 let mut response = Response::default();
                 *response.status_mut() = StatusCode::UNAUTHORIZED;
-                Either::Refused { future: ready(Ok(response)) }
+                Either::Refused {
+                    future: ready(Ok(response)),
+                }
             }
         }
     }
 }
 
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+    headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .strip_prefix("Bearer ")
 }
 
 pin_project! {
@@ -105,13 +119,22 @@ impl<A: Future<Output = T>, B: Future<Output = T>, T> Future for Either<A, B> {
 
 /// The crate `prefixed-api-key`: returns a key and a check that looks its hash up by the short token.
 pub(crate) fn prefixed_api_key() -> (String, impl Fn(&str) -> Option<Arc<str>> + Clone) {
-    let controller = PakControllerOsSha256::configure().prefix("test".to_owned()).seam_defaults().finalize().unwrap();
+    let controller = PakControllerOsSha256::configure()
+        .prefix("test".to_owned())
+        .seam_defaults()
+        .finalize()
+        .unwrap();
     let (key, hash) = controller.generate_key_and_hash();
-    let hashes = HashMap::from([(key.short_token().to_owned(), (hash, Arc::from("test_caller")))]);
+    let hashes = HashMap::from([(
+        key.short_token().to_owned(),
+        (hash, Arc::from("test_caller")),
+    )]);
     let check = move |token: &str| {
         let key = PrefixedApiKey::from_string(token).ok()?;
         let (hash, caller) = hashes.get(key.short_token())?;
-        controller.check_hash(&key, hash).then(|| Arc::clone(caller))
+        controller
+            .check_hash(&key, hash)
+            .then(|| Arc::clone(caller))
     };
     (key.to_string(), check)
 }

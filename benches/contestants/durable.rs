@@ -13,14 +13,35 @@ use crate::support::fixtures::{ORGANIZATION, key, key_id};
 /// A cache that has just read the key `live` from a database, and keeps it for longer than a bench runs. Its time to live
 /// is not infinite, so that each hit reads the monotonic clock, as it does in a service.
 pub(crate) fn cached_sqlite() -> Cached<SqliteStore> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
-        let store = SqliteStore::in_memory(Catalogue::documented()).await.unwrap();
+        let store = SqliteStore::in_memory(Catalogue::documented())
+            .await
+            .unwrap();
         store.create_organization(ORGANIZATION, None).await.unwrap();
-        let live = Record::org_key(key_id("live"), Digest::of(key("live").as_bytes()), ORGANIZATION);
-        store.insert(live.with_role("viewer", store.catalogue()).unwrap()).await.unwrap();
+        let live = Record::org_key(
+            key_id("live"),
+            Digest::of(key("live").as_bytes()),
+            ORGANIZATION,
+        );
+        store
+            .insert(live.with_role("viewer", store.catalogue()).unwrap())
+            .await
+            .unwrap();
         let cache = Cached::new(store).with_time_to_live(Duration::from_secs(3600));
-        cache.find(&Lookup::new(Credential::OrgKey { id: &key_id("live") }, None)).await.unwrap().unwrap();
+        cache
+            .find(&Lookup::new(
+                Credential::OrgKey {
+                    id: &key_id("live"),
+                },
+                None,
+            ))
+            .await
+            .unwrap()
+            .unwrap();
         cache
     })
 }

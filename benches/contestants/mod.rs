@@ -40,11 +40,27 @@ fn ours() -> Vec<Arm> {
         arm("no layer", Echo, bearing(&key)),
         arm("**key**", auth.layer(Echo), bearing(&key)),
         warm("key, warm", auth.layer(Echo), bearing(&key)),
-        arm("key that can expire: the clock is read", auth.layer(Echo), bearing(&self::key("mortal"))),
-        arm("personal token", auth.layer(Echo), bearing_for_organization(&token)),
-        warm("personal token, warm", auth.layer(Echo), bearing_for_organization(&token)),
+        arm(
+            "key that can expire: the clock is read",
+            auth.layer(Echo),
+            bearing(&self::key("mortal")),
+        ),
+        arm(
+            "personal token",
+            auth.layer(Echo),
+            bearing_for_organization(&token),
+        ),
+        warm(
+            "personal token, warm",
+            auth.layer(Echo),
+            bearing_for_organization(&token),
+        ),
         arm("key, scopes demanded", scoped(), bearing(&key)),
-        arm("key, cached SQLite hit", AuthLayer::new(cached_sqlite()).layer(Echo), bearing(&key)),
+        arm(
+            "key, cached SQLite hit",
+            AuthLayer::new(cached_sqlite()).layer(Echo),
+            bearing(&key),
+        ),
         arm("key, store asked (async)", asking, bearing(&key)),
     ]
 }
@@ -55,15 +71,45 @@ fn others() -> Vec<Arm> {
     let usual = from_fn_with_state(usual::known(&key), usual::from_fn_check);
     let (prefixed, check) = prefixed_api_key();
     let prefixed_layer = CheckedLayer::new(check);
-    let Jwt { token: hs256_token, check: hs256 } = hs256();
-    let Jwt { token: eddsa_token, check: eddsa } = eddsa();
+    let Jwt {
+        token: hs256_token,
+        check: hs256,
+    } = hs256();
+    let Jwt {
+        token: eddsa_token,
+        check: eddsa,
+    } = eddsa();
     vec![
-        arm("tower-http static bearer", static_bearer(&key), bearing(&key)),
-        arm("tower-http `AsyncRequireAuthorization`", closure, bearing(&key)),
-        arm("`prefixed-api-key` behind a small layer", prefixed_layer.layer(Echo), bearing(&prefixed)),
-        arm("axum `from_fn`, the usual way", usual.layer(Echo), bearing(&key)),
-        arm("JWT HS256 (`jsonwebtoken`)", CheckedLayer::new(hs256).layer(Echo), bearing(&hs256_token)),
-        arm("JWT EdDSA (`jsonwebtoken`)", CheckedLayer::new(eddsa).layer(Echo), bearing(&eddsa_token)),
+        arm(
+            "tower-http static bearer",
+            static_bearer(&key),
+            bearing(&key),
+        ),
+        arm(
+            "tower-http `AsyncRequireAuthorization`",
+            closure,
+            bearing(&key),
+        ),
+        arm(
+            "`prefixed-api-key` behind a small layer",
+            prefixed_layer.layer(Echo),
+            bearing(&prefixed),
+        ),
+        arm(
+            "axum `from_fn`, the usual way",
+            usual.layer(Echo),
+            bearing(&key),
+        ),
+        arm(
+            "JWT HS256 (`jsonwebtoken`)",
+            CheckedLayer::new(hs256).layer(Echo),
+            bearing(&hs256_token),
+        ),
+        arm(
+            "JWT EdDSA (`jsonwebtoken`)",
+            CheckedLayer::new(eddsa).layer(Echo),
+            bearing(&eddsa_token),
+        ),
     ]
 }
 

@@ -47,8 +47,15 @@ pub(crate) async fn from_fn_check(
     mut request: Request,
     next: Next,
 ) -> Result<Response, StatusCode> {
-    let token = bearer(request.headers()).ok_or(StatusCode::UNAUTHORIZED)?.to_string();
-    let caller = callers.read().await.get(&hex_digest(&token)).cloned().ok_or(StatusCode::UNAUTHORIZED)?;
+    let token = bearer(request.headers())
+        .ok_or(StatusCode::UNAUTHORIZED)?
+        .to_string();
+    let caller = callers
+        .read()
+        .await
+        .get(&hex_digest(&token))
+        .cloned()
+        .ok_or(StatusCode::UNAUTHORIZED)?;
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
@@ -58,11 +65,15 @@ pub(crate) fn closure(
     token: &str,
 ) -> impl AsyncAuthorizeRequest<Body, RequestBody = Body, ResponseBody = Body> + Clone + use<> {
     let caller: Arc<str> = Arc::from("test_caller");
-    let callers = Arc::new(HashMap::<[u8; 32], _>::from([(Sha256::digest(token).into(), caller)]));
+    let callers = Arc::new(HashMap::<[u8; 32], _>::from([(
+        Sha256::digest(token).into(),
+        caller,
+    )]));
     move |mut request: Request| {
         let callers = Arc::clone(&callers);
         async move {
-            let digest = bearer(request.headers()).map(|token| <[u8; 32]>::from(Sha256::digest(token)));
+            let digest =
+                bearer(request.headers()).map(|token| <[u8; 32]>::from(Sha256::digest(token)));
             let Some(caller) = digest.and_then(|digest| callers.get(&digest)) else {
                 return Err(StatusCode::UNAUTHORIZED.into_response());
             };

@@ -49,7 +49,9 @@ where
     S: Service<Request<B>, Response = Response<B>>,
 {
     let mut cx = Context::from_waker(Waker::noop());
-    let Poll::Ready(Ok(())) = service.poll_ready(&mut cx) else { panic!("the service is not ready") };
+    let Poll::Ready(Ok(())) = service.poll_ready(&mut cx) else {
+        panic!("the service is not ready")
+    };
     match pin!(service.call(request)).poll(&mut cx) {
         Poll::Ready(Ok(response)) => response,
         Poll::Ready(Err(_)) => panic!("the service failed"),
@@ -59,7 +61,10 @@ where
 
 /// Lets calls use the clock of a runtime, which a look-up's deadline needs.
 pub(crate) fn with_timer<T>(measure: impl FnOnce() -> T) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     let _entered = runtime.enter();
     measure()
 }
@@ -92,12 +97,21 @@ where
             request.extensions_mut().insert(extensions);
             request.extensions_mut().clear();
         }
-        Self { service, request: Some(request), extensions }
+        Self {
+            service,
+            request: Some(request),
+            extensions,
+        }
     }
 
     pub(crate) fn once(&mut self) {
         let response = call(&mut self.service, self.request.take().unwrap());
-        assert!(response.status().is_success(), "{} {:?}", response.status(), response.extensions());
+        assert!(
+            response.status().is_success(),
+            "{} {:?}",
+            response.status(),
+            response.extensions()
+        );
         self.request = Some(recycle(response, self.extensions));
     }
 

@@ -48,20 +48,29 @@ fn filled() -> MemoryStore {
     let store = MemoryStore::new();
     store.create_organization(ORGANIZATION, None).unwrap();
     store.create_user("user_test").unwrap();
-    store.set_member("user_test", ORGANIZATION, "viewer").unwrap();
-    let new_key = |id: &str| Record::org_key(key_id(id), Digest::of(key(id).as_bytes()), ORGANIZATION);
+    store
+        .set_member("user_test", ORGANIZATION, "viewer")
+        .unwrap();
+    let new_key =
+        |id: &str| Record::org_key(key_id(id), Digest::of(key(id).as_bytes()), ORGANIZATION);
     let viewer = |record: Record| record.with_role("viewer", store.catalogue()).unwrap();
     for record in [
         viewer(new_key("live")),
         viewer(new_key("mortal")).expiring_at(UnixMillis(i64::MAX)),
-        new_key("admin").with_role("admin", store.catalogue()).unwrap(),
+        new_key("admin")
+            .with_role("admin", store.catalogue())
+            .unwrap(),
         new_key("powerless").with_scopes(ScopeSet::empty()),
         viewer(new_key("expired")).expiring_at(UnixMillis(0)),
         viewer(new_key("deleted")).with_standing(Standing::Deleted),
         viewer(new_key("disabled")).with_standing(Standing::Disabled),
         viewer(new_key("ownergone")).with_standing(Standing::OwnerGone),
         viewer(new_key("orggone")).with_standing(Standing::OrganizationGone),
-        Record::personal_token("test_token", Digest::of(token("live").as_bytes()), "user_test"),
+        Record::personal_token(
+            "test_token",
+            Digest::of(token("live").as_bytes()),
+            "user_test",
+        ),
     ] {
         store.insert(record).unwrap();
     }
@@ -91,7 +100,10 @@ pub(crate) fn bearing<B: Default>(token: &str) -> Request<B> {
 }
 
 pub(crate) fn bearing_for_organization<B: Default>(token: &str) -> Request<B> {
-    request(&[(header::AUTHORIZATION, &format!("Bearer {token}")), (ORGANIZATION_HEADER, ORGANIZATION)])
+    request(&[
+        (header::AUTHORIZATION, &format!("Bearer {token}")),
+        (ORGANIZATION_HEADER, ORGANIZATION),
+    ])
 }
 
 /// A store that has to be waited for, though its answer is there at the first poll.
@@ -138,7 +150,9 @@ pub(crate) struct Peppered(pub(crate) Peppers, pub(crate) Option<Arc<Record>>);
 #[async_trait]
 impl CredentialStore for Peppered {
     fn peek(&self, _: &Lookup<'_>) -> Peek {
-        self.1.as_ref().map_or(Peek::NotFound, |record| Peek::Found(Arc::clone(record)))
+        self.1
+            .as_ref()
+            .map_or(Peek::NotFound, |record| Peek::Found(Arc::clone(record)))
     }
 
     fn decoy(&self) -> Option<&Pepper> {

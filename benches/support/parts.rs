@@ -16,7 +16,10 @@ pub(crate) fn arms() -> Vec<Arm> {
     vec![
         Arm::new("insert one word into empty extensions", insert_into_empty()),
         Arm::new("insert one word into warm extensions", insert_into_warm()),
-        Arm::new("header map: get authorization, miss the organization", headers()),
+        Arm::new(
+            "header map: get authorization, miss the organization",
+            headers(),
+        ),
         Arm::new("header map: mark authorization sensitive", mark()),
         Arm::new("scheme, prefix, alphabet, dot", parse()),
         Arm::new("SHA-256 of 55 bytes", hash()),
@@ -81,9 +84,16 @@ fn parse() -> impl FnMut(u32) {
     move |times| {
         for _ in 0..times {
             let value = black_box(value.as_bytes());
-            let scheme = value.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Bearer"));
-            let token = value.get(7..).and_then(|token| token.strip_prefix(b"ak_")).unwrap();
-            let plain = token.iter().fold(true, |so_far, byte| so_far & legal[usize::from(*byte)]);
+            let scheme = value
+                .get(..6)
+                .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"Bearer"));
+            let token = value
+                .get(7..)
+                .and_then(|token| token.strip_prefix(b"ak_"))
+                .unwrap();
+            let plain = token
+                .iter()
+                .fold(true, |so_far, byte| so_far & legal[usize::from(*byte)]);
             black_box((scheme, plain, token.iter().position(|byte| *byte == b'.')));
         }
     }

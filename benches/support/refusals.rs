@@ -14,7 +14,10 @@ use tower_service::Service;
 
 use super::{
     door::{Echo, call},
-    fixtures::{Body, Failing, ORGANIZATION, ORGANIZATION_HEADER as ORG, key, key_with_secret, request, store, token},
+    fixtures::{
+        Body, Failing, ORGANIZATION, ORGANIZATION_HEADER as ORG, key, key_with_secret, request,
+        store, token,
+    },
 };
 
 /// A service behind its layers.
@@ -32,9 +35,16 @@ impl Refusal {
     fn new(code: &'static str, mut door: Door, headers: &[(HeaderName, &str)]) -> Self {
         let request = request(headers);
         let response = door(request.clone());
-        let cause = response.extensions().get::<Rejection>().map(|rejection| rejection.cause().code());
+        let cause = response
+            .extensions()
+            .get::<Rejection>()
+            .map(|rejection| rejection.cause().code());
         assert_eq!(cause, Some(code), "the bench does not measure what it says");
-        Self { code, request, door }
+        Self {
+            code,
+            request,
+            door,
+        }
     }
 }
 
@@ -69,25 +79,50 @@ pub(crate) fn before_the_store() -> Vec<Refusal> {
     let good = format!("Bearer {}", key("live"));
     let new = Refusal::new;
     let over_long = format!("Bearer ak_test.{}", "x".repeat(506));
-    let checked = AuthLayer::new(store()).with_token_format(TokenFormat::default().require_checksum());
+    let checked =
+        AuthLayer::new(store()).with_token_format(TokenFormat::default().require_checksum());
     vec![
         new("no_credential", documented(), &[]),
-        new("other_scheme", documented(), &[(auth.clone(), "Basic dGVzdDp0ZXN0")]),
+        new(
+            "other_scheme",
+            documented(),
+            &[(auth.clone(), "Basic dGVzdDp0ZXN0")],
+        ),
         new("empty_bearer", documented(), &[(auth.clone(), "Bearer ")]),
-        new("several_credentials", documented(), &[(auth.clone(), &good), (auth.clone(), &good)]),
-        new("unknown_prefix", documented(), &[(auth.clone(), "Bearer sk_test_secretsecretsecretsecret")]),
-        new("malformed_token", documented(), &[(auth.clone(), &good.replace('.', "-"))]),
-        new("token_too_long", documented(), &[(auth.clone(), &over_long)]),
+        new(
+            "several_credentials",
+            documented(),
+            &[(auth.clone(), &good), (auth.clone(), &good)],
+        ),
+        new(
+            "unknown_prefix",
+            documented(),
+            &[(auth.clone(), "Bearer sk_test_secretsecretsecretsecret")],
+        ),
+        new(
+            "malformed_token",
+            documented(),
+            &[(auth.clone(), &good.replace('.', "-"))],
+        ),
+        new(
+            "token_too_long",
+            documented(),
+            &[(auth.clone(), &over_long)],
+        ),
         new("wrong_checksum", behind(checked), &[(auth, &good)]),
     ]
 }
 
 /// Refused after the look-up, as a credential that does not count.
 pub(crate) fn by_the_record() -> Vec<Refusal> {
-    let with = |code, token: String| Refusal::new(code, documented(), &[bearer(&token).as_header()]);
+    let with =
+        |code, token: String| Refusal::new(code, documented(), &[bearer(&token).as_header()]);
     vec![
         with("unknown_credential", key("nobody")),
-        with("wrong_secret", key_with_secret("live", &format!("{:y<40}", "testsecret"))),
+        with(
+            "wrong_secret",
+            key_with_secret("live", &format!("{:y<40}", "testsecret")),
+        ),
         with("deleted", key("deleted")),
         with("disabled", key("disabled")),
         with("expired", key("expired")),
@@ -101,11 +136,31 @@ fn by_the_organization() -> Vec<Refusal> {
     let new = Refusal::new;
     vec![
         new("no_organization", documented(), &[token.as_header()]),
-        new("several_organizations", documented(), &[token.as_header(), (ORG, ORGANIZATION), (ORG, ORGANIZATION)]),
-        new("malformed_organization", documented(), &[token.as_header(), (ORG, "org test")]),
-        new("not_a_member", documented(), &[token.as_header(), (ORG, "org_elsewhere")]),
-        new("other_organization", documented(), &[key.as_header(), (ORG, "org_elsewhere")]),
-        new("key_on_user_route", behind(auth().user_scoped()), &[key.as_header()]),
+        new(
+            "several_organizations",
+            documented(),
+            &[token.as_header(), (ORG, ORGANIZATION), (ORG, ORGANIZATION)],
+        ),
+        new(
+            "malformed_organization",
+            documented(),
+            &[token.as_header(), (ORG, "org test")],
+        ),
+        new(
+            "not_a_member",
+            documented(),
+            &[token.as_header(), (ORG, "org_elsewhere")],
+        ),
+        new(
+            "other_organization",
+            documented(),
+            &[key.as_header(), (ORG, "org_elsewhere")],
+        ),
+        new(
+            "key_on_user_route",
+            behind(auth().user_scoped()),
+            &[key.as_header()],
+        ),
     ]
 }
 
@@ -113,14 +168,39 @@ fn by_the_route() -> Vec<Refusal> {
     let (live, admin) = (bearer(&key("live")), bearer(&key("admin")));
     let new = Refusal::new;
     let manage = || RequireScopes::any(["agents:manage", "members:manage"]).unwrap();
-    let below = RequireDescendant::new(store(), |_: &http::request::Parts| Some(OrgId::from("org_elsewhere")));
+    let below = RequireDescendant::new(store(), |_: &http::request::Parts| {
+        Some(OrgId::from("org_elsewhere"))
+    });
     let guarded = behind(auth().with_browser_guard(drop));
     vec![
-        new("no_accepted_scope", door(auth().layer(manage().layer(Echo))), &[live.as_header()]),
-        new("not_a_descendant", door(auth().layer(below.layer(Echo))), &[admin.as_header()]),
-        new("sent_by_browser", guarded, &[live.as_header(), (header::ORIGIN, "https://browser.example")]),
-        new("anonymous", door(PublicLayer::new().layer(manage().layer(Echo))), &[]),
-        new("store_unavailable", behind(AuthLayer::new(Failing)), &[live.as_header()]),
+        new(
+            "no_accepted_scope",
+            door(auth().layer(manage().layer(Echo))),
+            &[live.as_header()],
+        ),
+        new(
+            "not_a_descendant",
+            door(auth().layer(below.layer(Echo))),
+            &[admin.as_header()],
+        ),
+        new(
+            "sent_by_browser",
+            guarded,
+            &[
+                live.as_header(),
+                (header::ORIGIN, "https://browser.example"),
+            ],
+        ),
+        new(
+            "anonymous",
+            door(PublicLayer::new().layer(manage().layer(Echo))),
+            &[],
+        ),
+        new(
+            "store_unavailable",
+            behind(AuthLayer::new(Failing)),
+            &[live.as_header()],
+        ),
         new("no_auth_layer", door(manage().layer(Echo)), &[]),
     ]
 }

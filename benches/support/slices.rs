@@ -11,19 +11,27 @@ pub(crate) struct Arm {
 impl Arm {
     /// An arm whose `run` does the thing so many times.
     pub(crate) fn new(name: impl Into<String>, run: impl FnMut(u32) + 'static) -> Self {
-        Self { name: name.into(), run: Box::new(run) }
+        Self {
+            name: name.into(),
+            run: Box::new(run),
+        }
     }
 }
 
 /// Whether to be content with rough figures: `--quick`, or when run as a test (`cargo bench` alone passes `--bench`).
 pub(crate) fn quick() -> bool {
     let mut arguments = std::env::args();
-    arguments.any(|argument| argument == "--quick") || !std::env::args().any(|argument| argument == "--bench")
+    arguments.any(|argument| argument == "--quick")
+        || !std::env::args().any(|argument| argument == "--bench")
 }
 
 /// Measures all arms in turn: nanoseconds for each call, the median over the slices.
 pub(crate) fn measure(arms: &mut [Arm]) -> Vec<f64> {
-    let (rounds, slice) = if quick() { (31, Duration::from_micros(100)) } else { (501, Duration::from_micros(250)) };
+    let (rounds, slice) = if quick() {
+        (31, Duration::from_micros(100))
+    } else {
+        (501, Duration::from_micros(250))
+    };
     let calls: Vec<u32> = arms.iter_mut().map(|arm| calls_for(slice, arm)).collect();
     let mut nanos = vec![Vec::with_capacity(rounds); arms.len()];
     for _ in 0..rounds {
@@ -57,5 +65,8 @@ pub(crate) fn median(values: Vec<f64>) -> f64 {
 pub(crate) fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     let last = values.len().saturating_sub(1);
-    values.get((last as f64 * share).round() as usize).copied().unwrap_or_default()
+    values
+        .get((last as f64 * share).round() as usize)
+        .copied()
+        .unwrap_or_default()
 }

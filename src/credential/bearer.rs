@@ -17,7 +17,9 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<&[u8], Cause> {
     {
         return Ok(token); // as nearly everybody writes it
     }
-    let (scheme, rest) = value.split_at_checked("Bearer".len()).ok_or(Cause::OtherScheme)?;
+    let (scheme, rest) = value
+        .split_at_checked("Bearer".len())
+        .ok_or(Cause::OtherScheme)?;
     if !scheme.eq_ignore_ascii_case(b"Bearer") {
         return Err(Cause::OtherScheme);
     }
@@ -37,8 +39,13 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<&[u8], Cause> {
 fn sole_value(headers: &HeaderMap) -> Result<&HeaderValue, Cause> {
     let value = headers.get(AUTHORIZATION).ok_or(Cause::NoCredential)?;
     // Equal counts mean that no field at all occurs twice; only otherwise is the field itself walked.
-    let repeated = headers.len() != headers.keys_len() && headers.get_all(AUTHORIZATION).iter().nth(1).is_some();
-    if repeated { Err(Cause::SeveralCredentials) } else { Ok(value) }
+    let repeated = headers.len() != headers.keys_len()
+        && headers.get_all(AUTHORIZATION).iter().nth(1).is_some();
+    if repeated {
+        Err(Cause::SeveralCredentials)
+    } else {
+        Ok(value)
+    }
 }
 
 fn without_leading_spaces(value: &[u8]) -> &[u8] {
@@ -65,7 +72,11 @@ mod tests {
             ("upper case", b"BEARER abc", b"abc"),
             ("mixed case", b"bEaReR abc", b"abc"),
             ("several spaces", b"Bearer    abc", b"abc"),
-            ("nothing is cut off behind", b"Bearer abc def\t", b"abc def\t"),
+            (
+                "nothing is cut off behind",
+                b"Bearer abc def\t",
+                b"abc def\t",
+            ),
         ];
         for (name, value, token) in accepted {
             assert_eq!(of(&[value]).unwrap(), token, "{name}");
@@ -78,13 +89,25 @@ mod tests {
             ("glued", &[b"Bearerak_id.secret"], Cause::OtherScheme),
             ("longer scheme", &[b"BearerX abc"], Cause::OtherScheme),
             ("equals sign", &[b"Bearer=abc"], Cause::OtherScheme),
-            ("non-breaking space", &[b"Bearer\xa0abc"], Cause::OtherScheme),
+            (
+                "non-breaking space",
+                &[b"Bearer\xa0abc"],
+                Cause::OtherScheme,
+            ),
             ("leading space", &[b" Bearer abc"], Cause::OtherScheme),
-            ("joined, first empty", &[b", Bearer abc"], Cause::OtherScheme),
+            (
+                "joined, first empty",
+                &[b", Bearer abc"],
+                Cause::OtherScheme,
+            ),
             ("scheme alone", &[b"Bearer"], Cause::EmptyBearer),
             ("scheme and spaces", &[b"Bearer   "], Cause::EmptyBearer),
             ("tab", &[b"Bearer\tabc"], Cause::MalformedToken),
-            ("twice the same", &[b"Bearer abc", b"Bearer abc"], Cause::SeveralCredentials),
+            (
+                "twice the same",
+                &[b"Bearer abc", b"Bearer abc"],
+                Cause::SeveralCredentials,
+            ),
         ];
         for (name, values, cause) in refused {
             assert_eq!(of(values).unwrap_err().code(), cause.code(), "{name}");

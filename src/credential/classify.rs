@@ -29,7 +29,12 @@ const MINTED_LEN: usize = 55;
 
 impl Default for TokenFormat {
     fn default() -> Self {
-        Self { org_key: "ak_".into(), personal_token: "pat_".into(), max_len: 512, checksum: false }
+        Self {
+            org_key: "ak_".into(),
+            personal_token: "pat_".into(),
+            max_len: 512,
+            checksum: false,
+        }
     }
 }
 
@@ -46,7 +51,10 @@ impl TokenFormat {
     ) -> Result<Self, ConfigError> {
         (self.org_key, self.personal_token) = (org_key.into(), personal_token.into());
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        for (prefix, other) in [(&self.org_key, &self.personal_token), (&self.personal_token, &self.org_key)] {
+        for (prefix, other) in [
+            (&self.org_key, &self.personal_token),
+            (&self.personal_token, &self.org_key),
+        ] {
             if prefix.is_empty() || !prefix.bytes().all(plain) || other.starts_with(&**prefix) {
                 return Err(ConfigError::InvalidPrefix((&**prefix).into()));
             }
@@ -112,7 +120,11 @@ impl TokenFormat {
         if self.checksum && !Self::checksum_holds(token) {
             return Err(Cause::WrongChecksum);
         }
-        Ok(Token { kind, id, whole: token })
+        Ok(Token {
+            kind,
+            id,
+            whole: token,
+        })
     }
 }
 
@@ -136,7 +148,9 @@ fn is_token68(body: &[u8]) -> bool {
     match text.last_chunk::<16>() {
         Some(last) => {
             let (chunks, _) = text.as_chunks::<16>();
-            chunks.iter().fold(all_legal(last), |legal, chunk| legal & all_legal(chunk))
+            chunks
+                .iter()
+                .fold(all_legal(last), |legal, chunk| legal & all_legal(chunk))
         }
         None => !text.is_empty() && all_legal(text),
     }
@@ -149,7 +163,9 @@ fn without_padding(body: &[u8]) -> &[u8] {
 
 #[inline]
 fn all_legal(bytes: &[u8]) -> bool {
-    bytes.iter().fold(true, |legal, byte| legal & is_legal(*byte))
+    bytes
+        .iter()
+        .fold(true, |legal, byte| legal & is_legal(*byte))
 }
 
 /// Without branches. `-`, `.`, `/` and the digits are neighbours in ASCII.
@@ -216,13 +232,19 @@ mod tests {
             (b"pat_\"x", malformed),
         ];
         for (token, wanted) in cases {
-            assert_eq!(classify(token), wanted, "{:?}", String::from_utf8_lossy(token));
+            assert_eq!(
+                classify(token),
+                wanted,
+                "{:?}",
+                String::from_utf8_lossy(token)
+            );
         }
     }
 
     #[test]
     fn the_cap_counts_the_whole_token() {
-        let cap = |len: usize| classify(format!("pat_{}", "A".repeat(len - 4)).as_bytes()).map(|_| ());
+        let cap =
+            |len: usize| classify(format!("pat_{}", "A".repeat(len - 4)).as_bytes()).map(|_| ());
         assert_eq!(cap(512), Ok(()));
         assert_eq!(cap(513), Err(Cause::TokenTooLong.code()));
         assert!(TokenFormat::default().with_max_len(54).is_err());
@@ -233,10 +255,19 @@ mod tests {
         let format = TokenFormat::default().require_checksum();
         for kind in [Kind::OrgKey, Kind::PersonalToken] {
             let minted = format.mint(kind).unwrap();
-            assert_eq!(format.classify(minted.secret.expose_secret().as_bytes()).map(|t| t.kind).ok(), Some(kind));
+            assert_eq!(
+                format
+                    .classify(minted.secret.expose_secret().as_bytes())
+                    .map(|t| t.kind)
+                    .ok(),
+                Some(kind)
+            );
         }
         for junk in ["ak_id.secret", "pat_0000000000000"] {
-            assert_eq!(format.classify(junk.as_bytes()).err().map(|c| c.code()), Some(Cause::WrongChecksum.code()));
+            assert_eq!(
+                format.classify(junk.as_bytes()).err().map(|c| c.code()),
+                Some(Cause::WrongChecksum.code())
+            );
         }
     }
 
@@ -256,19 +287,38 @@ mod tests {
             assert!(with(a, b).is_err(), "{a:?} {b:?}");
         }
         let format = with("sk_live_", "pt-").unwrap();
-        assert_eq!(format.classify(b"sk_live_a.b").map(|t| t.id).ok(), Some(&b"a"[..]));
-        assert!(matches!(format.classify(b"ak_a.b"), Err(Cause::UnknownPrefix)));
+        assert_eq!(
+            format.classify(b"sk_live_a.b").map(|t| t.id).ok(),
+            Some(&b"a"[..])
+        );
+        assert!(matches!(
+            format.classify(b"ak_a.b"),
+            Err(Cause::UnknownPrefix)
+        ));
     }
 
     #[test]
     fn every_byte_is_judged_by_the_grammar_wherever_it_stands() {
         for byte in 0..=u8::MAX {
             let legal = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
-            for (len, at) in [(1, 0), (15, 3), (16, 15), (17, 0), (17, 16), (40, 20), (51, 33), (51, 50)] {
+            for (len, at) in [
+                (1, 0),
+                (15, 3),
+                (16, 15),
+                (17, 0),
+                (17, 16),
+                (40, 20),
+                (51, 33),
+                (51, 50),
+            ] {
                 let mut text = vec![b'a'; len];
                 text[at] = byte;
                 let padding = byte == b'=' && at == len - 1 && len > 1;
-                assert_eq!(is_token68(&text), legal || padding, "{byte:#x} at {at} of {len}");
+                assert_eq!(
+                    is_token68(&text),
+                    legal || padding,
+                    "{byte:#x} at {at} of {len}"
+                );
             }
         }
     }

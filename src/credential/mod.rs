@@ -20,7 +20,10 @@ use crate::{
 
 /// The two kinds of credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "a third kind has to be a compile error in every store")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a third kind has to be a compile error in every store"
+)]
 pub enum Kind {
     /// `ak_<id>.<secret>`: belongs to one organization and carries it.
     OrgKey,
@@ -50,7 +53,11 @@ pub(crate) struct Presented<'h> {
 impl<'h> Presented<'h> {
     #[inline]
     pub(crate) fn new(token: &Token<'h>) -> Self {
-        Self { kind: token.kind, id: Cow::Borrowed(token.id), digest: Digest::of(token.whole) }
+        Self {
+            kind: token.kind,
+            id: Cow::Borrowed(token.id),
+            digest: Digest::of(token.whole),
+        }
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -67,7 +74,10 @@ impl<'h> Presented<'h> {
 
     /// The question to the store. A key carries its organization, so that `organization` is asked for tokens alone.
     #[inline]
-    pub(crate) fn lookup<'a>(&'a self, organization: impl FnOnce() -> Option<&'a str>) -> Lookup<'a> {
+    pub(crate) fn lookup<'a>(
+        &'a self,
+        organization: impl FnOnce() -> Option<&'a str>,
+    ) -> Lookup<'a> {
         match self.kind {
             Kind::OrgKey => Lookup::by(Key::Id(&self.id), None),
             Kind::PersonalToken => Lookup::by(Key::Digest(&self.digest), organization()),
@@ -76,6 +86,10 @@ impl<'h> Presented<'h> {
 
     /// Detaches the credential from the request, for a look-up that takes a while.
     pub(crate) fn into_owned(self) -> Presented<'static> {
-        Presented { kind: self.kind, id: Cow::Owned(self.id.into_owned()), digest: self.digest }
+        Presented {
+            kind: self.kind,
+            id: Cow::Owned(self.id.into_owned()),
+            digest: self.digest,
+        }
     }
 }

@@ -48,7 +48,11 @@ pub(crate) fn read<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Named<'h> {
 pub(crate) fn agrees(headers: &HeaderMap, name: &HeaderName, organization: &str) -> bool {
     let same = |value: &[u8]| value.is_empty() || value == organization.as_bytes();
     // Asked for once more only when it is there, which it need not be.
-    headers.get(name).is_none() || headers.get_all(name).iter().all(|value| same(value.as_bytes().trim_ascii()))
+    headers.get(name).is_none()
+        || headers
+            .get_all(name)
+            .iter()
+            .all(|value| same(value.as_bytes().trim_ascii()))
 }
 
 #[cfg(test)]
@@ -60,13 +64,13 @@ mod tests {
     const NAME: HeaderName = HeaderName::from_static("x-anyreach-org");
 
     fn headers(values: &[&[u8]]) -> HeaderMap {
-        values.iter().map(|value| (NAME, HeaderValue::from_bytes(value).unwrap())).fold(
-            HeaderMap::new(),
-            |mut map, (k, v)| {
+        values
+            .iter()
+            .map(|value| (NAME, HeaderValue::from_bytes(value).unwrap()))
+            .fold(HeaderMap::new(), |mut map, (k, v)| {
                 map.append(k, v);
                 map
-            },
-        )
+            })
     }
 
     #[test]
@@ -78,7 +82,10 @@ mod tests {
             (&[b"   "], Named::Nothing),
             (&[b"org_a"], Named::One("org_a")),
             (&[b"  org_a\t"], Named::One("org_a")),
-            (&[&long[1..]], Named::One(std::str::from_utf8(&long[1..]).unwrap())),
+            (
+                &[&long[1..]],
+                Named::One(std::str::from_utf8(&long[1..]).unwrap()),
+            ),
             (&[&long], Named::Malformed),
             (&[b"org a"], Named::Malformed),
             (&["org_\u{430}".as_bytes()], Named::Malformed),
@@ -103,7 +110,11 @@ mod tests {
             (&[&b"org_"[..]], false),
             (&[&b"org_a\xff"[..]], false),
         ] {
-            assert_eq!(agrees(&headers(values), &NAME, "org_a"), wanted, "{values:?}");
+            assert_eq!(
+                agrees(&headers(values), &NAME, "org_a"),
+                wanted,
+                "{values:?}"
+            );
         }
     }
 }

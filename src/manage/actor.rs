@@ -45,7 +45,10 @@ impl Actor {
     pub fn principal(principal: &Principal) -> Self {
         let record = principal.record();
         let who = match (principal.kind(), record.user()) {
-            (Kind::PersonalToken, Some(user)) => Who::Token { id: record.id().into(), user: user.clone() },
+            (Kind::PersonalToken, Some(user)) => Who::Token {
+                id: record.id().into(),
+                user: user.clone(),
+            },
             _ => Who::Key(record.id().into()),
         };
         Self {
@@ -65,7 +68,14 @@ impl Actor {
         let user = user.into();
         let (who, user) = (Who::Person(user.clone()), Some(user));
         let holds = Holds::Only(ScopeSet::empty());
-        Self { who, origin: None, organization: None, user, holds, expires_at: None }
+        Self {
+            who,
+            origin: None,
+            organization: None,
+            user,
+            holds,
+            expires_at: None,
+        }
     }
 
     /// States for a [`person`](Self::person) that they act in an organization, and what they may do there. Reaches its keys
@@ -76,7 +86,11 @@ impl Actor {
     #[must_use]
     pub fn acting_in(self, organization: impl Into<OrgId>, scopes: ScopeSet) -> Self {
         match self.who {
-            Who::Person(_) => Self { organization: Some(organization.into()), holds: Holds::Only(scopes), ..self },
+            Who::Person(_) => Self {
+                organization: Some(organization.into()),
+                holds: Holds::Only(scopes),
+                ..self
+            },
             _ => self,
         }
     }
@@ -91,20 +105,34 @@ impl Actor {
             Owner::User(id) => (None, Some(id)),
         };
         let who = Who::Operator(visible(name));
-        Self { who, origin: None, organization, user, holds: Holds::Everything, expires_at: None }
+        Self {
+            who,
+            origin: None,
+            organization,
+            user,
+            holds: Holds::Everything,
+            expires_at: None,
+        }
     }
 
     /// States from where they act, for the audit trail: a client's address, a host, a request's id. Characters
     /// that cannot be seen or that reorder others are left out, and so is what is beyond 200 characters.
     #[must_use]
     pub fn with_origin(self, origin: impl fmt::Display) -> Self {
-        Self { origin: Some(visible(&origin.to_string())), ..self }
+        Self {
+            origin: Some(visible(&origin.to_string())),
+            ..self
+        }
     }
 
     /// Whoever has shown a credential of `owner`; for nothing but ending that one.
     pub(super) fn holder(owner: Owner, origin: Option<&str>) -> Self {
         let operator = Self::operator("", owner);
-        Self { who: Who::Holder, origin: origin.map(visible), ..operator }
+        Self {
+            who: Who::Holder,
+            origin: origin.map(visible),
+            ..operator
+        }
     }
 
     /// Refuses ids that the service has stated and that no store can keep. Those of a principal come from the store.
@@ -113,7 +141,9 @@ impl Actor {
             return Ok(());
         }
         let organization = self.organization.as_ref().map(OrgId::as_str);
-        let ids = organization.into_iter().chain(self.user.as_ref().map(UserId::as_str));
+        let ids = organization
+            .into_iter()
+            .chain(self.user.as_ref().map(UserId::as_str));
         match ids.into_iter().find(|id| id.chars().any(char::is_control)) {
             Some(id) => Err(ManageError::InvalidId(id.into())),
             None => Ok(()),
@@ -121,11 +151,21 @@ impl Actor {
     }
 
     /// Returns whose credentials of `kind` they manage, if any: an organization's keys only by holding one of `accepted`.
-    pub(super) fn owner(&self, kind: Kind, accepted: &AcceptedScopes, catalogue: &Catalogue) -> Option<Owner> {
+    pub(super) fn owner(
+        &self,
+        kind: Kind,
+        accepted: &AcceptedScopes,
+        catalogue: &Catalogue,
+    ) -> Option<Owner> {
         match kind {
             Kind::OrgKey => {
-                let allowed = self.held(catalogue).is_none_or(|held| accepted.met_by(&held));
-                self.organization.clone().filter(|_| allowed).map(Owner::Organization)
+                let allowed = self
+                    .held(catalogue)
+                    .is_none_or(|held| accepted.met_by(&held));
+                self.organization
+                    .clone()
+                    .filter(|_| allowed)
+                    .map(Owner::Organization)
             }
             Kind::PersonalToken => self.user.clone().map(Owner::User),
         }
@@ -133,7 +173,9 @@ impl Actor {
 
     /// Returns what has to be true of them still when a change that is decided at `at` is made.
     pub(crate) fn authority(&self, at: UnixMillis) -> Authority {
-        let Holds::Only(scopes) = &self.holds else { return Authority::Unconditional };
+        let Holds::Only(scopes) = &self.holds else {
+            return Authority::Unconditional;
+        };
         let requirements = Requirements {
             organization: self.organization.clone(),
             scopes: scopes.clone(),
@@ -141,9 +183,20 @@ impl Actor {
             ..Requirements::new(at)
         };
         match &self.who {
-            Who::Key(id) => Authority::Credential { kind: Kind::OrgKey, id: id.clone(), requirements },
-            Who::Token { id, .. } => Authority::Credential { kind: Kind::PersonalToken, id: id.clone(), requirements },
-            Who::Person(id) => Authority::User { id: id.clone(), requirements },
+            Who::Key(id) => Authority::Credential {
+                kind: Kind::OrgKey,
+                id: id.clone(),
+                requirements,
+            },
+            Who::Token { id, .. } => Authority::Credential {
+                kind: Kind::PersonalToken,
+                id: id.clone(),
+                requirements,
+            },
+            Who::Person(id) => Authority::User {
+                id: id.clone(),
+                requirements,
+            },
             Who::Operator(_) | Who::Holder | Who::Unknown => Authority::Unconditional,
         }
     }
@@ -169,7 +222,8 @@ impl Actor {
 
     /// Returns whether they last at least as long as something that ends at `end`.
     pub(super) fn lasts_until(&self, end: Option<UnixMillis>) -> bool {
-        self.expires_at.is_none_or(|own| end.is_some_and(|end| end <= own))
+        self.expires_at
+            .is_none_or(|own| end.is_some_and(|end| end <= own))
     }
 }
 

@@ -17,7 +17,12 @@ impl<S: ManagedStore> Manager<S> {
     ///
     /// # Errors
     /// [`ManageError::NotAllowed`], [`ManageError::UnknownCredential`], [`ManageError::Unavailable`].
-    pub async fn get(&self, actor: &Actor, kind: Kind, id: &str) -> Result<CredentialInfo, ManageError> {
+    pub async fn get(
+        &self,
+        actor: &Actor,
+        kind: Kind,
+        id: &str,
+    ) -> Result<CredentialInfo, ManageError> {
         let owner = self.owner(actor, kind)?;
         self.within_deadline(self.find(&owner, id)).await
     }
@@ -26,11 +31,23 @@ impl<S: ManagedStore> Manager<S> {
     ///
     /// # Errors
     /// As for [`delete`](Self::delete), and [`ManageError::InvalidName`].
-    pub async fn rename(&self, actor: &Actor, kind: Kind, id: &str, name: &str) -> Result<CredentialInfo, ManageError> {
+    pub async fn rename(
+        &self,
+        actor: &Actor,
+        kind: Kind,
+        id: &str,
+        name: &str,
+    ) -> Result<CredentialInfo, ManageError> {
         self.owner(actor, kind)?;
         check_name(name)?;
-        let rename = |before| Ok(CredentialInfo { name: name.into(), ..before });
-        self.within_deadline(self.change(actor, kind, id, Action::Renamed, rename)).await
+        let rename = |before| {
+            Ok(CredentialInfo {
+                name: name.into(),
+                ..before
+            })
+        };
+        self.within_deadline(self.change(actor, kind, id, Action::Renamed, rename))
+            .await
     }
 
     /// Disables a credential, until it is [enabled](Self::enable). One that is disabled already stays as it is.
@@ -39,8 +56,21 @@ impl<S: ManagedStore> Manager<S> {
     ///
     /// # Errors
     /// As for [`delete`](Self::delete).
-    pub async fn disable(&self, actor: &Actor, kind: Kind, id: &str) -> Result<CredentialInfo, ManageError> {
-        self.end_one(self.deadline(), actor, kind, id, EndStatus::Disabled, Action::Disabled).await
+    pub async fn disable(
+        &self,
+        actor: &Actor,
+        kind: Kind,
+        id: &str,
+    ) -> Result<CredentialInfo, ManageError> {
+        self.end_one(
+            self.deadline(),
+            actor,
+            kind,
+            id,
+            EndStatus::Disabled,
+            Action::Disabled,
+        )
+        .await
     }
 
     /// Enables a disabled credential again. Takes an actor who holds what it may do and lasts as long, and counts against the
@@ -49,12 +79,21 @@ impl<S: ManagedStore> Manager<S> {
     /// # Errors
     /// As for [`delete`](Self::delete), and [`ManageError::ScopeNotHeld`], [`ManageError::ExpiryBeyondCreator`],
     /// [`ManageError::CapReached`], [`ManageError::Busy`].
-    pub async fn enable(&self, actor: &Actor, kind: Kind, id: &str) -> Result<CredentialInfo, ManageError> {
+    pub async fn enable(
+        &self,
+        actor: &Actor,
+        kind: Kind,
+        id: &str,
+    ) -> Result<CredentialInfo, ManageError> {
         let enable = |before| {
             check_regrant(actor, &before, self.store.catalogue())?;
-            Ok(CredentialInfo { standing: Standing::Active, ..before })
+            Ok(CredentialInfo {
+                standing: Standing::Active,
+                ..before
+            })
         };
-        self.within_deadline(self.change(actor, kind, id, Action::Enabled, enable)).await
+        self.within_deadline(self.change(actor, kind, id, Action::Enabled, enable))
+            .await
     }
 
     /// Deletes a credential: it is refused from the next request on, and never comes back.
@@ -65,8 +104,21 @@ impl<S: ManagedStore> Manager<S> {
     /// # Errors
     /// [`ManageError::NotAllowed`], [`ManageError::UnknownCredential`], [`ManageError::Deleted`] for one that was deleted
     /// before, [`ManageError::Unavailable`].
-    pub async fn delete(&self, actor: &Actor, kind: Kind, id: &str) -> Result<CredentialInfo, ManageError> {
-        self.end_one(self.deadline(), actor, kind, id, EndStatus::Deleted, Action::Deleted).await
+    pub async fn delete(
+        &self,
+        actor: &Actor,
+        kind: Kind,
+        id: &str,
+    ) -> Result<CredentialInfo, ManageError> {
+        self.end_one(
+            self.deadline(),
+            actor,
+            kind,
+            id,
+            EndStatus::Deleted,
+            Action::Deleted,
+        )
+        .await
     }
 
     pub(super) async fn end_one(
@@ -84,12 +136,22 @@ impl<S: ManagedStore> Manager<S> {
         let ended = deadline.hold(end).await?;
         if ended.is_empty() {
             let info = deadline.hold(self.find(&owner, id.as_str())).await?;
-            return if info.standing == Standing::Deleted { Err(ManageError::Deleted) } else { Ok(info) };
+            return if info.standing == Standing::Deleted {
+                Err(ManageError::Deleted)
+            } else {
+                Ok(info)
+            };
         }
         // It is done: not being able to read it afterwards must not look like a failure.
         let known = deadline.hold(self.find(&owner, id.as_str())).await;
-        let info = known.unwrap_or_else(|_| CredentialInfo { damaged: true, ..CredentialInfo::new(id, owner) });
-        Ok(CredentialInfo { standing: to.standing(), ..info })
+        let info = known.unwrap_or_else(|_| CredentialInfo {
+            damaged: true,
+            ..CredentialInfo::new(id, owner)
+        });
+        Ok(CredentialInfo {
+            standing: to.standing(),
+            ..info
+        })
     }
 
     /// Ends credentials in one act, whatever their present state, and passes the audit events on to the hook.
@@ -103,10 +165,20 @@ impl<S: ManagedStore> Manager<S> {
     ) -> Result<Vec<CredentialId>, ManageError> {
         let at = self.clock.now();
         let (by, origin) = (actor.who.clone(), actor.origin.clone());
-        let ending =
-            Ending { owner: owner.clone(), target, to, authority: actor.authority(at), at, action, by, origin };
+        let ending = Ending {
+            owner: owner.clone(),
+            target,
+            to,
+            authority: actor.authority(at),
+            at,
+            action,
+            by,
+            origin,
+        };
         let ended = self.store.end(&ending).await?;
-        ended.iter().for_each(|id| self.notify(&ending.event(id.clone())));
+        ended
+            .iter()
+            .for_each(|id| self.notify(&ending.event(id.clone())));
         Ok(ended)
     }
 
@@ -136,8 +208,13 @@ impl<S: ManagedStore> Manager<S> {
             let now = self.clock.now();
             let commit = Commit {
                 events: vec![actor.event(now, action, &after)],
-                cap: self.cap_of(now).filter(|_| becomes_accepted(&before, &after, now)),
-                changes: vec![Alteration { before, after: after.clone() }],
+                cap: self
+                    .cap_of(now)
+                    .filter(|_| becomes_accepted(&before, &after, now)),
+                changes: vec![Alteration {
+                    before,
+                    after: after.clone(),
+                }],
                 ..Commit::new(owner.clone(), actor.authority(now))
             };
             match self.commit(&commit).await {

@@ -9,7 +9,10 @@ use crate::{
 
 /// Whose a credential is. Decides its kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "a third owner has to be a compile error in every store")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a third owner has to be a compile error in every store"
+)]
 pub enum Owner {
     /// An organization, whose credentials are organization keys.
     Organization(OrgId),
@@ -147,7 +150,10 @@ impl CredentialInfo {
 
 /// The state of a credential, as lists are filtered by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "a fifth has to be a compile error in every store")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a fifth has to be a compile error in every store"
+)]
 pub enum State {
     /// It counts.
     Active,
@@ -189,9 +195,14 @@ impl Filter {
     pub fn shows(&self, credential: &CredentialInfo, now: UnixMillis) -> bool {
         let state = credential.state(now);
         let created = credential.created_at;
-        let used = credential.last_used_at.map_or(created, |used| used.max(created));
-        self.state.map_or(state != State::Deleted, |wanted| wanted == state)
-            && self.expiring_before.is_none_or(|moment| credential.expires_at.is_some_and(|end| end < moment))
+        let used = credential
+            .last_used_at
+            .map_or(created, |used| used.max(created));
+        self.state
+            .map_or(state != State::Deleted, |wanted| wanted == state)
+            && self
+                .expiring_before
+                .is_none_or(|moment| credential.expires_at.is_some_and(|end| end < moment))
             && self.unused_since.is_none_or(|moment| used < moment)
     }
 }
@@ -200,7 +211,11 @@ impl Filter {
 mod tests {
     use super::*;
 
-    fn credential(standing: Standing, expires_at: Option<i64>, last_used_at: Option<i64>) -> CredentialInfo {
+    fn credential(
+        standing: Standing,
+        expires_at: Option<i64>,
+        last_used_at: Option<i64>,
+    ) -> CredentialInfo {
         CredentialInfo {
             standing,
             created_at: UnixMillis(10),
@@ -233,26 +248,49 @@ mod tests {
     #[test]
     fn a_filter_is_exact_to_the_millisecond() {
         let shows = |filter: Filter, expires_at, used_at| {
-            filter.shows(&credential(Standing::Active, expires_at, used_at), UnixMillis(0))
+            filter.shows(
+                &credential(Standing::Active, expires_at, used_at),
+                UnixMillis(0),
+            )
         };
-        let expiring = Filter { expiring_before: Some(UnixMillis(50)), ..Filter::default() };
+        let expiring = Filter {
+            expiring_before: Some(UnixMillis(50)),
+            ..Filter::default()
+        };
         for (expires_at, shown) in [(None, false), (Some(49), true), (Some(50), false)] {
-            assert_eq!(shows(expiring, expires_at, None), shown, "expires at {expires_at:?}");
+            assert_eq!(
+                shows(expiring, expires_at, None),
+                shown,
+                "expires at {expires_at:?}"
+            );
         }
-        let unused = |since| Filter { unused_since: Some(UnixMillis(since)), ..Filter::default() };
-        for (used_at, since, shown) in
-            [(None, 10, false), (None, 11, true), (Some(20), 20, false), (Some(20), 21, true), (Some(20), 15, false)]
-        {
-            assert_eq!(shows(unused(since), None, used_at), shown, "used at {used_at:?}, since {since}");
+        let unused = |since| Filter {
+            unused_since: Some(UnixMillis(since)),
+            ..Filter::default()
+        };
+        for (used_at, since, shown) in [
+            (None, 10, false),
+            (None, 11, true),
+            (Some(20), 20, false),
+            (Some(20), 21, true),
+            (Some(20), 15, false),
+        ] {
+            assert_eq!(
+                shows(unused(since), None, used_at),
+                shown,
+                "used at {used_at:?}, since {since}"
+            );
         }
     }
 
     #[test]
     fn a_key_id_is_the_beginning_of_a_key_and_no_part_of_a_token() {
         let mut one = credential(Standing::Active, None, None);
-        for (id, shown) in
-            [("short", "ak_short"), ("123456789012", "ak_123456789012"), ("1234567890123", "ak_123456789012…")]
-        {
+        for (id, shown) in [
+            ("short", "ak_short"),
+            ("123456789012", "ak_123456789012"),
+            ("1234567890123", "ak_123456789012…"),
+        ] {
             one.id = id.into();
             assert_eq!(one.key_id("ak_"), shown);
         }

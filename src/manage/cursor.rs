@@ -18,11 +18,19 @@ pub struct Cursor {
 
 impl Cursor {
     pub(super) fn behind(last: &CredentialInfo, filter: &Filter) -> Self {
-        Self { created_at: last.created_at, id: last.id.clone(), list: list(&last.owner, filter) }
+        Self {
+            created_at: last.created_at,
+            id: last.id.clone(),
+            list: list(&last.owner, filter),
+        }
     }
 
     /// The place, if the cursor is from the same list.
-    pub(super) fn place(&self, owner: &Owner, filter: &Filter) -> Result<(UnixMillis, CredentialId), ManageError> {
+    pub(super) fn place(
+        &self,
+        owner: &Owner,
+        filter: &Filter,
+    ) -> Result<(UnixMillis, CredentialId), ManageError> {
         if self.list == list(owner, filter) {
             Ok((self.created_at, self.id.clone()))
         } else {
@@ -41,8 +49,16 @@ fn list(owner: &Owner, filter: &Filter) -> [u8; 8] {
 impl fmt::Display for Cursor {
     /// Writes letters, digits, `-` and `.` only: it goes into a query as it is.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}.{}.", u64::from_be_bytes(self.list), self.created_at.0)?;
-        self.id.as_str().bytes().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(
+            f,
+            "{:016x}.{}.",
+            u64::from_be_bytes(self.list),
+            self.created_at.0
+        )?;
+        self.id
+            .as_str()
+            .bytes()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -54,11 +70,18 @@ impl FromStr for Cursor {
             let (list, rest) = text.split_once('.')?;
             let (created_at, id) = rest.split_once('.')?;
             let digits = id.as_bytes().as_chunks::<2>();
-            let bytes = digits.0.iter().map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+            let bytes = digits
+                .0
+                .iter()
+                .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
             let id = String::from_utf8(bytes.collect::<Option<_>>()?).ok()?;
             let list = u64::from_str_radix(list, 16).ok()?.to_be_bytes();
             let created_at = UnixMillis(created_at.parse().ok()?);
-            digits.1.is_empty().then(|| Self { created_at, id: id.into(), list })
+            digits.1.is_empty().then(|| Self {
+                created_at,
+                id: id.into(),
+                list,
+            })
         };
         parsed().ok_or(ManageError::StaleCursor)
     }

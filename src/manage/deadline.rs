@@ -18,7 +18,10 @@ pub(super) struct Deadline {
 impl<S> Manager<S> {
     /// Returns the end of a call that begins now.
     pub(super) fn deadline(&self) -> Deadline {
-        Deadline { allowed: self.deadline, end: Instant::now().checked_add(self.deadline) }
+        Deadline {
+            allowed: self.deadline,
+            end: Instant::now().checked_add(self.deadline),
+        }
     }
 
     /// Awaits a whole call.
@@ -35,19 +38,23 @@ impl Deadline {
     /// rolls back what it has not committed.
     ///
     /// The timer is asked for only when there is something to wait for: a store in memory needs no runtime.
-    pub(super) async fn hold<T>(self, call: impl Future<Output = Result<T, ManageError>>) -> Result<T, ManageError> {
+    pub(super) async fn hold<T>(
+        self,
+        call: impl Future<Output = Result<T, ManageError>>,
+    ) -> Result<T, ManageError> {
         let mut call = pin!(call);
         // After a panic the future is never polled again, so that nothing sees what it has left half done.
         let mut caught = pin!(poll_fn(|cx| {
-            catch(|| call.as_mut().poll(cx)).unwrap_or_else(|| Poll::Ready(Err(StoreError::Panicked.into())))
+            catch(|| call.as_mut().poll(cx))
+                .unwrap_or_else(|| Poll::Ready(Err(StoreError::Panicked.into())))
         }));
         let at_once = poll_fn(|cx| Poll::Ready(caught.as_mut().poll(cx))).await;
         match (at_once, self.end) {
             (Poll::Ready(done), _) => done,
             (Poll::Pending, None) => caught.await,
-            (Poll::Pending, Some(end)) => {
-                timeout_at(end, caught).await.unwrap_or_else(|_| Err(StoreError::TimedOut(self.allowed).into()))
-            }
+            (Poll::Pending, Some(end)) => timeout_at(end, caught)
+                .await
+                .unwrap_or_else(|_| Err(StoreError::TimedOut(self.allowed).into())),
         }
     }
 }

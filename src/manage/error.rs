@@ -126,7 +126,9 @@ impl ManageError {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NotAllowed | Self::ScopeNotHeld(_) | Self::ExpiryBeyondCreator => StatusCode::FORBIDDEN,
+            Self::NotAllowed | Self::ScopeNotHeld(_) | Self::ExpiryBeyondCreator => {
+                StatusCode::FORBIDDEN
+            }
             Self::UnknownCredential | Self::UnknownOwner => StatusCode::NOT_FOUND,
             Self::Deleted
             | Self::Damaged

@@ -138,7 +138,10 @@ impl Who {
     pub fn from_columns(sort: &str, id: Option<&str>, user: Option<&str>) -> Option<Self> {
         Some(match (sort, id, user) {
             ("org_key", Some(id), None) => Self::Key(id.into()),
-            ("pat", Some(id), Some(user)) => Self::Token { id: id.into(), user: user.into() },
+            ("pat", Some(id), Some(user)) => Self::Token {
+                id: id.into(),
+                user: user.into(),
+            },
             ("person", None, Some(user)) => Self::Person(user.into()),
             ("operator", Some(name), None) => Self::Operator(name.into()),
             ("holder", None, None) => Self::Holder,

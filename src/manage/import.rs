@@ -31,31 +31,53 @@ impl Import {
     #[must_use]
     pub fn new(id: impl Into<CredentialId>, digest: Digest, name: &str) -> Self {
         let (id, name) = (id.into(), name.into());
-        Self { id, digest, name, role: None, scopes: None, created_at: None, expires_at: None }
+        Self {
+            id,
+            digest,
+            name,
+            role: None,
+            scopes: None,
+            created_at: None,
+            expires_at: None,
+        }
     }
 
     /// Gives a key what a role may do.
     #[must_use]
     pub fn with_role(self, role: &str) -> Self {
-        Self { role: Some(role.into()), scopes: None, ..self }
+        Self {
+            role: Some(role.into()),
+            scopes: None,
+            ..self
+        }
     }
 
     /// Gives a key exactly these scopes and what they imply.
     #[must_use]
     pub fn with_scopes<T: Into<Box<str>>>(self, scopes: impl IntoIterator<Item = T>) -> Self {
-        Self { role: None, scopes: Some(scopes.into_iter().map(Into::into).collect()), ..self }
+        Self {
+            role: None,
+            scopes: Some(scopes.into_iter().map(Into::into).collect()),
+            ..self
+        }
     }
 
     /// Sets when it was created; now by default.
     #[must_use]
     pub fn created_at(self, moment: UnixMillis) -> Self {
-        Self { created_at: Some(moment), ..self }
+        Self {
+            created_at: Some(moment),
+            ..self
+        }
     }
 
     /// Sets the moment from which it no longer counts; `None`, the default, is never. It may be past.
     #[must_use]
     pub fn expiring_at(self, moment: impl Into<Option<UnixMillis>>) -> Self {
-        Self { expires_at: moment.into(), ..self }
+        Self {
+            expires_at: moment.into(),
+            ..self
+        }
     }
 }
 
@@ -68,7 +90,12 @@ impl<S: ManagedStore> Manager<S> {
     /// [`ManageError::InvalidId`]; [`ManageError::Taken`] for an id or a digest that is there already; [`ManageError::InvalidName`],
     /// [`ManageError::ExpiryTooFar`],
     /// [`ManageError::UnknownRole`], [`ManageError::UnknownScope`], [`ManageError::UnknownOwner`], [`ManageError::Unavailable`].
-    pub async fn import(&self, actor: &Actor, kind: Kind, import: Import) -> Result<CredentialInfo, ManageError> {
+    pub async fn import(
+        &self,
+        actor: &Actor,
+        kind: Kind,
+        import: Import,
+    ) -> Result<CredentialInfo, ManageError> {
         let owner = self.owner(actor, kind)?;
         let granted = import.role.is_some() || import.scopes.is_some();
         if !actor.is_operator() || (kind == Kind::PersonalToken && granted) {
@@ -77,9 +104,15 @@ impl<S: ManagedStore> Manager<S> {
         check_credential_id(kind, import.id.as_str())?;
         check_name(&import.name)?;
         check_unit(import.expires_at)?;
-        check_grant(actor, import.role.as_deref(), import.scopes.as_deref(), self.store.catalogue())?;
+        check_grant(
+            actor,
+            import.role.as_deref(),
+            import.scopes.as_deref(),
+            self.store.catalogue(),
+        )?;
         let now = self.clock.now();
-        let nothing = || Some(Box::default()).filter(|_| kind == Kind::OrgKey && import.role.is_none());
+        let nothing =
+            || Some(Box::default()).filter(|_| kind == Kind::OrgKey && import.role.is_none());
         let info = CredentialInfo {
             scopes: import.scopes.clone().or_else(nothing),
             name: import.name,
@@ -89,9 +122,18 @@ impl<S: ManagedStore> Manager<S> {
             ..CredentialInfo::new(import.id, owner.clone())
         };
         let events = vec![actor.event(now, Action::Imported, &info)];
-        let insert = Some(Insert { info: info.clone(), digest: import.digest, idempotency: None });
-        let commit = Commit { insert, events, ..Commit::new(owner, actor.authority(now)) };
-        self.within_deadline(async { Ok(self.commit(&commit).await?) }).await?;
+        let insert = Some(Insert {
+            info: info.clone(),
+            digest: import.digest,
+            idempotency: None,
+        });
+        let commit = Commit {
+            insert,
+            events,
+            ..Commit::new(owner, actor.authority(now))
+        };
+        self.within_deadline(async { Ok(self.commit(&commit).await?) })
+            .await?;
         Ok(info)
     }
 }

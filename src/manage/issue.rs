@@ -34,12 +34,24 @@ pub(super) struct Wish {
 
 impl Wish {
     fn named(name: &str, scopes: Option<Box<[Box<str>]>>) -> Self {
-        Self { name: name.into(), role: None, scopes, expires_at: None, idempotency_key: None }
+        Self {
+            name: name.into(),
+            role: None,
+            scopes,
+            expires_at: None,
+            idempotency_key: None,
+        }
     }
 
     /// Tells a request from another of the same idempotency key.
     fn fingerprint(&self, kind: Kind) -> [u8; 32] {
-        let body = json!([kind.as_str(), self.name, self.role, self.scopes, self.expires_at.map(|moment| moment.0)]);
+        let body = json!([
+            kind.as_str(),
+            self.name,
+            self.role,
+            self.scopes,
+            self.expires_at.map(|moment| moment.0)
+        ]);
         Digest::of(body.to_string().as_bytes()).to_bytes()
     }
 }
@@ -78,14 +90,22 @@ impl NewKey {
     /// Gives it what a role may do, now and when the catalogue changes; takes the place of scopes given before.
     #[must_use]
     pub fn with_role(self, role: &str) -> Self {
-        Self(Wish { role: Some(role.into()), scopes: None, ..self.0 })
+        Self(Wish {
+            role: Some(role.into()),
+            scopes: None,
+            ..self.0
+        })
     }
 
     /// Gives it exactly these scopes and what they imply; takes the place of a role given before.
     #[must_use]
     pub fn with_scopes<T: Into<Box<str>>>(self, scopes: impl IntoIterator<Item = T>) -> Self {
         let scopes = scopes.into_iter().map(Into::into).collect();
-        Self(Wish { role: None, scopes: Some(scopes), ..self.0 })
+        Self(Wish {
+            role: None,
+            scopes: Some(scopes),
+            ..self.0
+        })
     }
 }
 
@@ -111,7 +131,10 @@ impl NewToken {
 ///     println!("{issued:?}");
 /// }
 /// ```
-#[expect(missing_debug_implementations, reason = "nobody needs to print what holds a secret")]
+#[expect(
+    missing_debug_implementations,
+    reason = "nobody needs to print what holds a secret"
+)]
 pub struct Issued {
     info: CredentialInfo,
     secret: Option<Secret>,
@@ -145,7 +168,8 @@ impl<S: ManagedStore> Manager<S> {
     /// [`ManageError`]; for what the key may do [`UnknownRole`](ManageError::UnknownRole),
     /// [`UnknownScope`](ManageError::UnknownScope) and [`ScopeNotHeld`](ManageError::ScopeNotHeld).
     pub async fn issue_key(&self, actor: &Actor, new: NewKey) -> Result<Issued, ManageError> {
-        self.within_deadline(self.issue(actor, Kind::OrgKey, new.0)).await
+        self.within_deadline(self.issue(actor, Kind::OrgKey, new.0))
+            .await
     }
 
     /// Issues a personal token of the actor.
@@ -153,7 +177,8 @@ impl<S: ManagedStore> Manager<S> {
     /// # Errors
     /// [`ManageError`].
     pub async fn issue_token(&self, actor: &Actor, new: NewToken) -> Result<Issued, ManageError> {
-        self.within_deadline(self.issue(actor, Kind::PersonalToken, new.0)).await
+        self.within_deadline(self.issue(actor, Kind::PersonalToken, new.0))
+            .await
     }
 
     async fn issue(&self, actor: &Actor, kind: Kind, wish: Wish) -> Result<Issued, ManageError> {
@@ -172,10 +197,18 @@ impl<S: ManagedStore> Manager<S> {
         let now = self.clock.now();
         check_name(&wish.name)?;
         check_expiry(actor, wish.expires_at, now, self.max_life)?;
-        check_grant(actor, wish.role.as_deref(), wish.scopes.as_deref(), self.store.catalogue())?;
+        check_grant(
+            actor,
+            wish.role.as_deref(),
+            wish.scopes.as_deref(),
+            self.store.catalogue(),
+        )?;
         for _ in 0..TRIES {
             let (insert, secret) = self.mint(&owner, &wish, None, now)?;
-            let insert = Insert { idempotency: idempotency.clone(), ..insert };
+            let insert = Insert {
+                idempotency: idempotency.clone(),
+                ..insert
+            };
             let info = insert.info.clone();
             let commit = Commit {
                 events: vec![actor.event(now, Action::Issued, &info)],
@@ -184,7 +217,12 @@ impl<S: ManagedStore> Manager<S> {
                 ..Commit::new(owner.clone(), actor.authority(now))
             };
             let refusal = match self.commit(&commit).await {
-                Ok(()) => return Ok(Issued { info, secret: Some(secret) }),
+                Ok(()) => {
+                    return Ok(Issued {
+                        info,
+                        secret: Some(secret),
+                    });
+                }
                 Err(error @ (WriteError::Taken(_) | WriteError::CapReached(_))) => error,
                 Err(error) => return Err(error.into()),
             };
@@ -218,7 +256,14 @@ impl<S: ManagedStore> Manager<S> {
             rotated_from,
             ..CredentialInfo::new(minted.id, owner.clone())
         };
-        Ok((Insert { info, digest: minted.digest, idempotency: None }, minted.secret))
+        Ok((
+            Insert {
+                info,
+                digest: minted.digest,
+                idempotency: None,
+            },
+            minted.secret,
+        ))
     }
 
     async fn issued_before(
@@ -226,7 +271,9 @@ impl<S: ManagedStore> Manager<S> {
         owner: &Owner,
         idempotency: Option<&(Box<str>, [u8; 32])>,
     ) -> Result<Option<Issued>, ManageError> {
-        let Some((key, request)) = idempotency else { return Ok(None) };
+        let Some((key, request)) = idempotency else {
+            return Ok(None);
+        };
         match self.store.issued_under(owner, key).await? {
             Some((info, same)) if same == *request => match info.state(self.clock.now()) {
                 State::Active => Ok(Some(Issued { info, secret: None })),
@@ -240,9 +287,17 @@ impl<S: ManagedStore> Manager<S> {
 
 impl Wish {
     /// The wish for another of the same, with those of its scopes that the catalogue still knows.
-    pub(super) fn like(credential: &CredentialInfo, expires_at: Option<UnixMillis>, catalogue: &Catalogue) -> Self {
+    pub(super) fn like(
+        credential: &CredentialInfo,
+        expires_at: Option<UnixMillis>,
+        catalogue: &Catalogue,
+    ) -> Self {
         let known = |scopes: &[Box<str>]| -> Box<[Box<str>]> {
-            scopes.iter().filter(|scope| catalogue.knows(scope)).cloned().collect()
+            scopes
+                .iter()
+                .filter(|scope| catalogue.knows(scope))
+                .cloned()
+                .collect()
         };
         Self {
             name: credential.name.clone(),
@@ -256,6 +311,9 @@ impl Wish {
 
 impl Issued {
     pub(super) fn new(info: CredentialInfo, secret: Secret) -> Self {
-        Self { info, secret: Some(secret) }
+        Self {
+            info,
+            secret: Some(secret),
+        }
     }
 }

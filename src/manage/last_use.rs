@@ -83,10 +83,16 @@ impl LastUse {
     pub(crate) fn note(&self, record: &Record, presented: &Digest, now: UnixMillis) {
         let name = Borrowed(record.kind(), record.id());
         if record.is_outdated() && !self.0.outdated.pin().contains_key(&name) {
-            self.0.outdated.pin().insert(name.to_name(), presented.clone());
+            self.0
+                .outdated
+                .pin()
+                .insert(name.to_name(), presented.clone());
         }
         let slots = self.0.slots.pin();
-        if !slots.get(&name).is_some_and(|slot| slot.touch(now.0, record.is_rotated())) {
+        if !slots
+            .get(&name)
+            .is_some_and(|slot| slot.touch(now.0, record.is_rotated()))
+        {
             slots.insert(name.to_name(), Slot::new(now.0, record.is_rotated()));
         }
     }
@@ -97,7 +103,12 @@ impl LastUse {
             let at = slot.at.load(Relaxed);
             let fresh = at != RETIRED && at != slot.written.load(Relaxed);
             let after_rotation = slot.after_rotation.load(Relaxed);
-            fresh.then(|| Use { kind: name.kind, id: name.id.clone(), at: UnixMillis(at), after_rotation })
+            fresh.then(|| Use {
+                kind: name.kind,
+                id: name.id.clone(),
+                at: UnixMillis(at),
+                after_rotation,
+            })
         });
         fresh.collect()
     }
@@ -107,7 +118,11 @@ impl LastUse {
         let slots = self.0.slots.pin();
         for (name, slot) in &slots {
             let written = slot.written.load(Relaxed);
-            if slot.at.compare_exchange(written, RETIRED, Relaxed, Relaxed).is_ok() {
+            if slot
+                .at
+                .compare_exchange(written, RETIRED, Relaxed, Relaxed)
+                .is_ok()
+            {
                 // Unless somebody has noted a use meanwhile, who has put another slot there.
                 let _ = slots.remove_if(name, |_, slot| slot.at.load(Relaxed) == RETIRED);
             }
@@ -127,7 +142,11 @@ impl LastUse {
 impl Slot {
     fn new(now: i64, after_rotation: bool) -> Self {
         let (at, written) = (AtomicI64::new(now), AtomicI64::new(RETIRED));
-        Self { at, written, after_rotation: AtomicBool::new(after_rotation) }
+        Self {
+            at,
+            written,
+            after_rotation: AtomicBool::new(after_rotation),
+        }
     }
 
     /// Moves the last use on; false when the slot does not count any more, and has to be replaced.
@@ -182,13 +201,24 @@ impl<S: ManagedStore> Manager<S> {
     async fn rehash(&self, uses: &LastUse) -> Result<(), ManageError> {
         let outdated: Vec<_> = {
             let outdated = uses.0.outdated.pin();
-            outdated.iter().map(|(name, presented)| (name.clone(), presented.clone())).collect()
+            outdated
+                .iter()
+                .map(|(name, presented)| (name.clone(), presented.clone()))
+                .collect()
         };
         for (name, presented) in outdated {
-            let rehash = async { Ok(self.store.rehash(name.kind, name.id.as_str(), &presented).await?) };
+            let rehash = async {
+                Ok(self
+                    .store
+                    .rehash(name.kind, name.id.as_str(), &presented)
+                    .await?)
+            };
             match self.within_deadline(rehash).await {
                 // What is wrong with one row must not keep the others where they are.
-                Ok(_) | Err(ManageError::Unavailable(StoreError::UnknownPepper(_) | StoreError::Corrupt(_))) => {
+                Ok(_)
+                | Err(ManageError::Unavailable(
+                    StoreError::UnknownPepper(_) | StoreError::Corrupt(_),
+                )) => {
                     uses.0.outdated.pin().remove(&name);
                 }
                 Err(error) => return Err(error),
@@ -200,7 +230,10 @@ impl<S: ManagedStore> Manager<S> {
 
 impl Borrowed<'_> {
     fn to_name(&self) -> Name {
-        Name { kind: self.0, id: self.1.into() }
+        Name {
+            kind: self.0,
+            id: self.1.into(),
+        }
     }
 }
 
@@ -233,6 +266,8 @@ impl papaya::Equivalent<Name> for Borrowed<'_> {
 
 impl fmt::Debug for LastUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LastUse").field("credentials", &self.0.slots.len()).finish_non_exhaustive()
+        f.debug_struct("LastUse")
+            .field("credentials", &self.0.slots.len())
+            .finish_non_exhaustive()
     }
 }

@@ -33,13 +33,25 @@ impl<S: ManagedStore> Manager<S> {
         limit: u32,
     ) -> Result<Page<CredentialInfo>, ManageError> {
         let owner = self.owner(actor, kind)?;
-        let after = cursor.map(|cursor| cursor.place(&owner, filter)).transpose()?;
+        let after = cursor
+            .map(|cursor| cursor.place(&owner, filter))
+            .transpose()?;
         let limit = limit.clamp(1, MAX_PAGE);
-        let query = ListQuery { filter: *filter, after, limit: limit + 1, now: self.clock.now() };
-        let mut items = self.within_deadline(async { Ok(self.store.credentials(&owner, &query).await?) }).await?;
+        let query = ListQuery {
+            filter: *filter,
+            after,
+            limit: limit + 1,
+            now: self.clock.now(),
+        };
+        let mut items = self
+            .within_deadline(async { Ok(self.store.credentials(&owner, &query).await?) })
+            .await?;
         let more = items.len() > limit as usize;
         items.truncate(limit as usize);
-        let next = items.last().filter(|_| more).map(|last| Cursor::behind(last, filter));
+        let next = items
+            .last()
+            .filter(|_| more)
+            .map(|last| Cursor::behind(last, filter));
         Ok(Page { items, next })
     }
 
@@ -57,6 +69,7 @@ impl<S: ManagedStore> Manager<S> {
     ) -> Result<Vec<Event>, ManageError> {
         let owner = self.owner(actor, kind)?;
         let limit = limit.clamp(1, MAX_PAGE);
-        self.within_deadline(async { Ok(self.store.events(&owner, before, limit).await?) }).await
+        self.within_deadline(async { Ok(self.store.events(&owner, before, limit).await?) })
+            .await
     }
 }

@@ -121,7 +121,10 @@ impl<S> Manager<S> {
     /// Sets the clock that expiries are judged by.
     #[must_use]
     pub fn with_clock(self, clock: impl Clock) -> Self {
-        Self { clock: Arc::new(clock), ..self }
+        Self {
+            clock: Arc::new(clock),
+            ..self
+        }
     }
 
     /// Sets the scopes of which any one is needed to manage the keys of an organization. Everybody manages their own
@@ -129,8 +132,14 @@ impl<S> Manager<S> {
     ///
     /// # Errors
     /// [`ConfigError::NoScopes`], [`ConfigError::InvalidScope`].
-    pub fn with_key_scopes<T: Into<Box<str>>>(self, scopes: impl IntoIterator<Item = T>) -> Result<Self, ConfigError> {
-        Ok(Self { accepted: AcceptedScopes::any(scopes)?, ..self })
+    pub fn with_key_scopes<T: Into<Box<str>>>(
+        self,
+        scopes: impl IntoIterator<Item = T>,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self {
+            accepted: AcceptedScopes::any(scopes)?,
+            ..self
+        })
     }
 
     /// Sets how many credentials of one owner may be accepted at the same time: those that are active and not expired,
@@ -144,13 +153,19 @@ impl<S> Manager<S> {
     /// Sets the longest life of a new credential; without one, which is the default, it may last for ever.
     #[must_use]
     pub fn with_longest_life(self, life: Duration) -> Self {
-        Self { max_life: Some(life), ..self }
+        Self {
+            max_life: Some(life),
+            ..self
+        }
     }
 
     /// Sets the longest overlap of a rotation.
     #[must_use]
     pub fn with_longest_overlap(self, overlap: Duration) -> Self {
-        Self { max_overlap: overlap, ..self }
+        Self {
+            max_overlap: overlap,
+            ..self
+        }
     }
 
     /// Sets how long a call may take as a whole, 5 s by default; after that it is
@@ -170,7 +185,10 @@ impl<S> Manager<S> {
     /// [`observe`](mod@crate::observe), and the remaining events are passed to the hook.
     #[must_use]
     pub fn with_hook(self, hook: impl Fn(&Event) + Send + Sync + 'static) -> Self {
-        Self { hook: Arc::new(hook), ..self }
+        Self {
+            hook: Arc::new(hook),
+            ..self
+        }
     }
 
     /// Returns the store.
@@ -196,7 +214,9 @@ impl<S: ManagedStore> Manager<S> {
     /// Whose credentials of `kind` the actor manages: the first line of every call.
     fn owner(&self, actor: &Actor, kind: Kind) -> Result<Owner, ManageError> {
         actor.check_ids()?;
-        actor.owner(kind, &self.accepted, self.store.catalogue()).ok_or(ManageError::NotAllowed)
+        actor
+            .owner(kind, &self.accepted, self.store.catalogue())
+            .ok_or(ManageError::NotAllowed)
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
@@ -209,13 +229,19 @@ impl<S: ManagedStore> Manager<S> {
     async fn confirm(&self, actor: &Actor, owner: &Owner) -> Result<(), ManageError> {
         let authority = actor.authority(self.clock.now());
         match authority.requirements() {
-            Some(_) => Ok(self.store.commit(&Commit::new(owner.clone(), authority)).await?),
+            Some(_) => Ok(self
+                .store
+                .commit(&Commit::new(owner.clone(), authority))
+                .await?),
             None => Ok(()),
         }
     }
 
     async fn find(&self, owner: &Owner, id: &str) -> Result<CredentialInfo, ManageError> {
-        self.store.credential(owner, id).await?.ok_or(ManageError::UnknownCredential)
+        self.store
+            .credential(owner, id)
+            .await?
+            .ok_or(ManageError::UnknownCredential)
     }
 }
 

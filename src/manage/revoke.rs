@@ -16,20 +16,40 @@ impl<S: ManagedStore> Manager<S> {
     /// # Errors
     /// [`ManageError::UnknownCredential`] for everything that is no credential here, however close;
     /// [`ManageError::Deleted`]; [`ManageError::Unavailable`].
-    pub async fn revoke_presented(&self, token: &str, origin: Option<&str>) -> Result<CredentialInfo, ManageError> {
-        let token = self.format.classify(token.as_bytes()).map_err(|_| ManageError::UnknownCredential)?;
+    pub async fn revoke_presented(
+        &self,
+        token: &str,
+        origin: Option<&str>,
+    ) -> Result<CredentialInfo, ManageError> {
+        let token = self
+            .format
+            .classify(token.as_bytes())
+            .map_err(|_| ManageError::UnknownCredential)?;
         let presented = Presented::new(&token);
         let deadline = self.deadline();
         let lookup = presented.lookup(|| None);
-        let found = deadline.hold(async { Ok(self.store.find(&lookup).await?) }).await?;
-        let verified = verify::check(&presented, found, self.store.decoy()).map_err(|denial| match denial.cause {
-            Cause::Store(_) => StoreError::Mismatched.into(),
-            _ => ManageError::UnknownCredential,
-        })?;
+        let found = deadline
+            .hold(async { Ok(self.store.find(&lookup).await?) })
+            .await?;
+        let verified =
+            verify::check(&presented, found, self.store.decoy()).map_err(|denial| match denial
+                .cause
+            {
+                Cause::Store(_) => StoreError::Mismatched.into(),
+                _ => ManageError::UnknownCredential,
+            })?;
         let record = verified.into_record();
         let owner = Owner::of_record(&record).ok_or(ManageError::UnknownCredential)?;
         let bearer = Actor::holder(owner, origin);
-        self.end_one(deadline, &bearer, record.kind(), record.id(), EndStatus::Deleted, Action::Revoked).await
+        self.end_one(
+            deadline,
+            &bearer,
+            record.kind(),
+            record.id(),
+            EndStatus::Deleted,
+            Action::Revoked,
+        )
+        .await
     }
 
     /// Deletes all of the actor's credentials of `kind` in one act, and returns their ids. What one of them issues at the
@@ -37,9 +57,19 @@ impl<S: ManagedStore> Manager<S> {
     ///
     /// # Errors
     /// [`ManageError::NotAllowed`], [`ManageError::Unavailable`].
-    pub async fn revoke_all(&self, actor: &Actor, kind: Kind) -> Result<Vec<CredentialId>, ManageError> {
+    pub async fn revoke_all(
+        &self,
+        actor: &Actor,
+        kind: Kind,
+    ) -> Result<Vec<CredentialId>, ManageError> {
         let owner = self.owner(actor, kind)?;
-        let end = self.end(actor, &owner, EndTarget::All, EndStatus::Deleted, Action::Deleted);
+        let end = self.end(
+            actor,
+            &owner,
+            EndTarget::All,
+            EndStatus::Deleted,
+            Action::Deleted,
+        );
         self.within_deadline(end).await
     }
 }

@@ -31,7 +31,10 @@ impl Rotation {
     /// Sets when the new credential expires; `None` is never.
     #[must_use]
     pub fn expiring_at(self, moment: impl Into<Option<UnixMillis>>) -> Self {
-        Self { expires_at: Some(moment.into()), ..self }
+        Self {
+            expires_at: Some(moment.into()),
+            ..self
+        }
     }
 }
 
@@ -46,11 +49,24 @@ impl<S: ManagedStore> Manager<S> {
     /// As for [`delete`](Self::delete); [`ManageError::Busy`], [`ManageError::CapReached`], [`ManageError::AlreadyRotated`], [`ManageError::Disabled`],
     /// [`ManageError::OverlapTooLong`], [`ManageError::ScopeNotHeld`]; for the new expiry, which is the old one unless it is
     /// set, [`ManageError::ExpiryInPast`], [`ManageError::ExpiryBeyondPolicy`], [`ManageError::ExpiryBeyondCreator`].
-    pub async fn rotate(&self, actor: &Actor, kind: Kind, id: &str, rotation: Rotation) -> Result<Issued, ManageError> {
-        self.within_deadline(self.replace(actor, kind, id, rotation)).await
+    pub async fn rotate(
+        &self,
+        actor: &Actor,
+        kind: Kind,
+        id: &str,
+        rotation: Rotation,
+    ) -> Result<Issued, ManageError> {
+        self.within_deadline(self.replace(actor, kind, id, rotation))
+            .await
     }
 
-    async fn replace(&self, actor: &Actor, kind: Kind, id: &str, rotation: Rotation) -> Result<Issued, ManageError> {
+    async fn replace(
+        &self,
+        actor: &Actor,
+        kind: Kind,
+        id: &str,
+        rotation: Rotation,
+    ) -> Result<Issued, ManageError> {
         let owner = self.owner(actor, kind)?;
         if rotation.overlap > self.max_overlap {
             return Err(ManageError::OverlapTooLong(self.max_overlap));
@@ -60,9 +76,12 @@ impl<S: ManagedStore> Manager<S> {
             let now = self.clock.now();
             let expires_at = rotation.expires_at.unwrap_or(old.expires_at);
             self.may_rotate(actor, &old, expires_at, now)?;
-            let (mut commit, secret) = self.succession(actor, &old, rotation.overlap, expires_at, now)?;
+            let (mut commit, secret) =
+                self.succession(actor, &old, rotation.overlap, expires_at, now)?;
             self.end_predecessor(actor, &old, &mut commit, now).await?;
-            let Some(insert) = &commit.insert else { return Err(ManageError::Busy) };
+            let Some(insert) = &commit.insert else {
+                return Err(ManageError::Busy);
+            };
             let info = insert.info.clone();
             match self.commit(&commit).await {
                 Ok(()) => return Ok(Issued::new(info, secret)),
@@ -82,7 +101,9 @@ impl<S: ManagedStore> Manager<S> {
     ) -> Result<(), ManageError> {
         match old.standing {
             Standing::Active if old.damaged => return Err(ManageError::Damaged),
-            Standing::Active if old.rotated_to.is_some() => return Err(ManageError::AlreadyRotated),
+            Standing::Active if old.rotated_to.is_some() => {
+                return Err(ManageError::AlreadyRotated);
+            }
             Standing::Active => {}
             Standing::Deleted => return Err(ManageError::Deleted),
             _ => return Err(ManageError::Disabled),
@@ -103,7 +124,11 @@ impl<S: ManagedStore> Manager<S> {
         let wish = Wish::like(old, expires_at, self.store.catalogue());
         let (insert, secret) = self.mint(&old.owner, &wish, Some(old.id.clone()), now)?;
         let new = &insert.info;
-        let mut after = CredentialInfo { rotated_to: Some(new.id.clone()), rotated_at: Some(now), ..old.clone() };
+        let mut after = CredentialInfo {
+            rotated_to: Some(new.id.clone()),
+            rotated_at: Some(now),
+            ..old.clone()
+        };
         if overlap.is_zero() {
             after.standing = Standing::Deleted;
         } else {
@@ -111,10 +136,19 @@ impl<S: ManagedStore> Manager<S> {
             after.expires_at = Some(old.expires_at.map_or(end, |own| own.min(end)));
         }
         let events = vec![
-            Event { related: Some(new.id.clone()), ..actor.event(now, Action::Rotated, old) },
-            Event { related: Some(old.id.clone()), ..actor.event(now, Action::Issued, new) },
+            Event {
+                related: Some(new.id.clone()),
+                ..actor.event(now, Action::Rotated, old)
+            },
+            Event {
+                related: Some(old.id.clone()),
+                ..actor.event(now, Action::Issued, new)
+            },
         ];
-        let changes = vec![Alteration { before: old.clone(), after }];
+        let changes = vec![Alteration {
+            before: old.clone(),
+            after,
+        }];
         // Without an overlap the new one takes the place of the old one, if that had one.
         let is_exchange = overlap.is_zero() && old.state(now) == State::Active;
         let cap = self.cap_of(now).filter(|_| !is_exchange);
@@ -135,15 +169,24 @@ impl<S: ManagedStore> Manager<S> {
         commit: &mut Commit,
         now: UnixMillis,
     ) -> Result<(), ManageError> {
-        let Some(id) = &old.rotated_from else { return Ok(()) };
-        let Some(before) = self.store.credential(&old.owner, id.as_str()).await? else { return Ok(()) };
+        let Some(id) = &old.rotated_from else {
+            return Ok(());
+        };
+        let Some(before) = self.store.credential(&old.owner, id.as_str()).await? else {
+            return Ok(());
+        };
         // What cannot be read cannot be compared, and is not accepted either.
         if before.damaged || before.id == old.id {
             return Ok(());
         }
         if before.standing != Standing::Deleted && before.expires_at.is_none_or(|end| now < end) {
-            commit.events.push(actor.event(now, Action::Deleted, &before));
-            let after = CredentialInfo { standing: Standing::Deleted, ..before.clone() };
+            commit
+                .events
+                .push(actor.event(now, Action::Deleted, &before));
+            let after = CredentialInfo {
+                standing: Standing::Deleted,
+                ..before.clone()
+            };
             commit.changes.push(Alteration { before, after });
         }
         Ok(())

@@ -9,12 +9,21 @@ use crate::{
 };
 
 pub(super) fn check_name(name: &str) -> Result<(), ManageError> {
-    if is_name(name) { Ok(()) } else { Err(ManageError::InvalidName) }
+    if is_name(name) {
+        Ok(())
+    } else {
+        Err(ManageError::InvalidName)
+    }
 }
 
 pub(super) fn check_idempotency_key(key: &str) -> Result<(), ManageError> {
-    let good = (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
-    if good { Ok(()) } else { Err(ManageError::InvalidIdempotencyKey) }
+    let good = (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len())
+        && key.bytes().all(|byte| byte.is_ascii_graphic());
+    if good {
+        Ok(())
+    } else {
+        Err(ManageError::InvalidIdempotencyKey)
+    }
 }
 
 /// The last moment that a credential may expire at, 2200-01-01T00:00:00Z. What is later was counted in another unit.
@@ -50,7 +59,11 @@ pub(super) fn check_expiry(
 
 /// Nothing that an actor hands out lasts longer than they do. `None` is never.
 fn check_outlived(actor: &Actor, expires_at: Option<UnixMillis>) -> Result<(), ManageError> {
-    if actor.lasts_until(expires_at) { Ok(()) } else { Err(ManageError::ExpiryBeyondCreator) }
+    if actor.lasts_until(expires_at) {
+        Ok(())
+    } else {
+        Err(ManageError::ExpiryBeyondCreator)
+    }
 }
 
 /// The role and the scopes exist, and the actor holds what they come to.
@@ -60,7 +73,11 @@ pub(super) fn check_grant(
     scopes: Option<&[Box<str>]>,
     catalogue: &Catalogue,
 ) -> Result<(), ManageError> {
-    if let Some(unknown) = scopes.unwrap_or_default().iter().find(|scope| !catalogue.knows(scope)) {
+    if let Some(unknown) = scopes
+        .unwrap_or_default()
+        .iter()
+        .find(|scope| !catalogue.knows(scope))
+    {
         return Err(ManageError::UnknownScope(unknown.clone()));
     }
     check_held(actor, role, scopes, catalogue)
@@ -83,7 +100,12 @@ pub(super) fn check_rights(
     credential: &CredentialInfo,
     catalogue: &Catalogue,
 ) -> Result<(), ManageError> {
-    check_held(actor, credential.role.as_deref(), credential.scopes.as_deref(), catalogue)
+    check_held(
+        actor,
+        credential.role.as_deref(),
+        credential.scopes.as_deref(),
+        catalogue,
+    )
 }
 
 fn check_held(
@@ -94,10 +116,15 @@ fn check_held(
 ) -> Result<(), ManageError> {
     let given = match (scopes, role) {
         (Some(scopes), _) => catalogue.expand(scopes.iter().cloned()),
-        (None, Some(role)) => catalogue.scopes_of(role).ok_or_else(|| ManageError::UnknownRole(role.into()))?.clone(),
+        (None, Some(role)) => catalogue
+            .scopes_of(role)
+            .ok_or_else(|| ManageError::UnknownRole(role.into()))?
+            .clone(),
         (None, None) => ScopeSet::empty(),
     };
-    actor.lacks(&given, catalogue).map_or(Ok(()), |scope| Err(ManageError::ScopeNotHeld(scope.into())))
+    actor
+        .lacks(&given, catalogue)
+        .map_or(Ok(()), |scope| Err(ManageError::ScopeNotHeld(scope.into())))
 }
 
 /// Returns the moment `by` later, and the last possible one if that is beyond it.

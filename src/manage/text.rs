@@ -44,12 +44,19 @@ const HIDDEN: [(char, char); 23] = [
 /// Returns whether `name` has 1 to 100 characters, none of them hidden or drawn as a blank, and no white space around it.
 pub(super) fn is_name(name: &str) -> bool {
     let shows = |c| !is_hidden(c) && !is_drawn_blank(c);
-    !name.is_empty() && name.trim() == name && name.chars().nth(MAX_NAME).is_none() && name.chars().all(shows)
+    !name.is_empty()
+        && name.trim() == name
+        && name.chars().nth(MAX_NAME).is_none()
+        && name.chars().all(shows)
 }
 
 /// Returns `text` without hidden characters, and without what is beyond 200 of the others.
 pub(super) fn visible(text: &str) -> Box<str> {
-    text.chars().filter(|c| !is_hidden(*c)).take(MAX_KEPT).collect::<String>().into()
+    text.chars()
+        .filter(|c| !is_hidden(*c))
+        .take(MAX_KEPT)
+        .collect::<String>()
+        .into()
 }
 
 fn is_hidden(c: char) -> bool {
@@ -66,7 +73,14 @@ fn is_noncharacter(c: char) -> bool {
 fn is_drawn_blank(c: char) -> bool {
     matches!(
         c,
-        '\u{2800}' | '\u{2d7f}' | '\u{fffc}' | '\u{1107f}' | '\u{13441}' | '\u{13442}' | '\u{16fe4}' | '\u{1d159}'
+        '\u{2800}'
+            | '\u{2d7f}'
+            | '\u{fffc}'
+            | '\u{1107f}'
+            | '\u{13441}'
+            | '\u{13442}'
+            | '\u{16fe4}'
+            | '\u{1d159}'
     )
 }
 
@@ -80,7 +94,9 @@ mod tests {
     /// The characters of a class as `regex-syntax` has them, by their code points.
     fn class(pattern: &str) -> Vec<bool> {
         let parsed = regex_syntax::parse(pattern).unwrap();
-        let HirKind::Class(Class::Unicode(class)) = parsed.kind() else { panic!("{parsed:?}") };
+        let HirKind::Class(Class::Unicode(class)) = parsed.kind() else {
+            panic!("{parsed:?}")
+        };
         let mut members = vec![false; 0x11_0000];
         for range in class.ranges() {
             members[range.start() as usize..=range.end() as usize].fill(true);
@@ -156,7 +172,15 @@ mod tests {
         ] {
             assert!(!is_name(name), "{name:?} is taken for a name");
         }
-        for name in ["a", "a b", "CI (main)", "\u{e9}", &long[2..], "\u{5e9}\u{5dc}", "\u{2801}\u{2802}"] {
+        for name in [
+            "a",
+            "a b",
+            "CI (main)",
+            "\u{e9}",
+            &long[2..],
+            "\u{5e9}\u{5dc}",
+            "\u{2801}\u{2802}",
+        ] {
             assert!(is_name(name), "{name:?} is refused");
         }
     }

@@ -11,7 +11,9 @@ pub(crate) fn accepted(principal: &Principal, latency: Option<Duration>) {
     waited(latency);
     match principal.kind() {
         Kind::OrgKey => counter!("tower_api_key_accepted_total", "kind" => "org_key").increment(1),
-        Kind::PersonalToken => counter!("tower_api_key_accepted_total", "kind" => "pat").increment(1),
+        Kind::PersonalToken => {
+            counter!("tower_api_key_accepted_total", "kind" => "pat").increment(1)
+        }
     }
 }
 
@@ -74,7 +76,9 @@ pub(crate) fn limited() {
 pub(crate) fn evicted(acceptable: bool) {
     match acceptable {
         true => counter!("tower_api_key_cache_evictions_total", "table" => "accepts").increment(1),
-        false => counter!("tower_api_key_cache_evictions_total", "table" => "refusals").increment(1),
+        false => {
+            counter!("tower_api_key_cache_evictions_total", "table" => "refusals").increment(1)
+        }
     }
 }
 
@@ -84,10 +88,16 @@ pub(crate) fn stale() {
 
 pub(crate) fn applied(change: &Change) {
     match change {
-        Change::Credential { .. } => counter!("tower_api_key_cache_changes_total", "subject" => "credential"),
+        Change::Credential { .. } => {
+            counter!("tower_api_key_cache_changes_total", "subject" => "credential")
+        }
         Change::User(_) => counter!("tower_api_key_cache_changes_total", "subject" => "user"),
-        Change::Organization(_) => counter!("tower_api_key_cache_changes_total", "subject" => "organization"),
-        Change::Everything => counter!("tower_api_key_cache_changes_total", "subject" => "everything"),
+        Change::Organization(_) => {
+            counter!("tower_api_key_cache_changes_total", "subject" => "organization")
+        }
+        Change::Everything => {
+            counter!("tower_api_key_cache_changes_total", "subject" => "everything")
+        }
     }
     .increment(1);
 }

@@ -34,5 +34,6 @@ pub(crate) use sink::forged;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub(crate) use sink::lagged;
 pub(crate) use sink::{
-    accepted, applied, evicted, feed, hit, hook_panicked, kept_failure, limited, miss, refused, stale,
+    accepted, applied, evicted, feed, hit, hook_panicked, kept_failure, limited, miss, refused,
+    stale,
 };

@@ -51,7 +51,12 @@ pub(crate) fn refused(rejection: &Rejection, latency: Option<Duration>) {
             refused_at!(Level::ERROR, rejection, latency, "{}", rejection.cause());
         }
         Reason::ExposedCredential => {
-            refused_at!(Level::WARN, rejection, latency, "credential exposed in a browser: revoke it");
+            refused_at!(
+                Level::WARN,
+                rejection,
+                latency,
+                "credential exposed in a browser: revoke it"
+            );
         }
         _ => refused_at!(Level::INFO, rejection, latency, "request refused"),
     }

@@ -35,8 +35,12 @@ impl TestDouble {
                 "built with the feature `testing`: any code in this program can forge a principal; \
                  enable it in [dev-dependencies] only"
             }
-            Self::Principal => "a principal was forged with `testing::principal`: nothing was proven of it",
-            Self::Clock => "a `testing::ManualClock` is in use: credentials do not expire unless it is moved",
+            Self::Principal => {
+                "a principal was forged with `testing::principal`: nothing was proven of it"
+            }
+            Self::Clock => {
+                "a `testing::ManualClock` is in use: credentials do not expire unless it is moved"
+            }
         }
     }
 }

@@ -49,13 +49,19 @@ impl<K> Id<K> {
 
 impl<K> From<&str> for Id<K> {
     fn from(text: &str) -> Self {
-        Self { text: text.into(), kind: PhantomData }
+        Self {
+            text: text.into(),
+            kind: PhantomData,
+        }
     }
 }
 
 impl<K> From<String> for Id<K> {
     fn from(text: String) -> Self {
-        Self { text: text.into(), kind: PhantomData }
+        Self {
+            text: text.into(),
+            kind: PhantomData,
+        }
     }
 }
 
@@ -67,7 +73,10 @@ impl<K> From<&Self> for Id<K> {
 
 impl<K> Clone for Id<K> {
     fn clone(&self) -> Self {
-        Self { text: Arc::clone(&self.text), kind: PhantomData }
+        Self {
+            text: Arc::clone(&self.text),
+            kind: PhantomData,
+        }
     }
 }
 

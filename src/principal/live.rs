@@ -30,7 +30,9 @@ impl Verified {
     pub(crate) fn live(self, clock: &dyn Clock) -> Result<Live, Denial> {
         let record = self.into_record();
         let cause = match record.standing() {
-            Standing::Active if record.expires_at().is_some_and(|end| clock.now() >= end) => Cause::Expired,
+            Standing::Active if record.expires_at().is_some_and(|end| clock.now() >= end) => {
+                Cause::Expired
+            }
             Standing::Active => return Ok(Live(record)),
             Standing::Deleted => Cause::Deleted,
             Standing::Disabled => Cause::Disabled,
@@ -49,20 +51,26 @@ impl Live {
     /// Decides where the request acts. A key acts in its own organization and nowhere else, whatever the header says; a
     /// token in the one organization that the header names, if the store found a membership there.
     #[inline]
-    pub(crate) fn in_organization(self, headers: &HeaderMap, name: &HeaderName) -> Result<Acting, Denial> {
+    pub(crate) fn in_organization(
+        self,
+        headers: &HeaderMap,
+        name: &HeaderName,
+    ) -> Result<Acting, Denial> {
         let record = self.0;
         let cause = match (record.kind(), record.organization()) {
             (Kind::OrgKey, Some(own)) if org_header::agrees(headers, name, own.as_str()) => None,
             (Kind::OrgKey, Some(_)) => Some(Cause::OtherOrganization),
             (Kind::OrgKey, None) => Some(StoreError::Mismatched.into()),
-            (Kind::PersonalToken, membership) => match (org_header::read(headers, name), membership) {
-                (Named::Nothing, _) => Some(Cause::NoOrganization),
-                (Named::Repeated, _) => Some(Cause::SeveralOrganizations),
-                (Named::Malformed, _) => Some(Cause::MalformedOrganization),
-                (Named::One(_), None) => Some(Cause::NotAMember),
-                (Named::One(asked), Some(found)) if asked == found.as_str() => None,
-                (Named::One(_), Some(_)) => Some(StoreError::Mismatched.into()),
-            },
+            (Kind::PersonalToken, membership) => {
+                match (org_header::read(headers, name), membership) {
+                    (Named::Nothing, _) => Some(Cause::NoOrganization),
+                    (Named::Repeated, _) => Some(Cause::SeveralOrganizations),
+                    (Named::Malformed, _) => Some(Cause::MalformedOrganization),
+                    (Named::One(_), None) => Some(Cause::NotAMember),
+                    (Named::One(asked), Some(found)) if asked == found.as_str() => None,
+                    (Named::One(_), Some(_)) => Some(StoreError::Mismatched.into()),
+                }
+            }
         };
         match cause {
             None => Ok(Acting(record)),
@@ -74,7 +82,9 @@ impl Live {
     /// a record with an organization, a role or scopes does not answer the question that was asked.
     pub(crate) fn into_person(self) -> Result<Acting, Denial> {
         let record = &self.0;
-        let bare = record.organization().is_none() && record.role().is_none() && record.scopes().is_empty();
+        let bare = record.organization().is_none()
+            && record.role().is_none()
+            && record.scopes().is_empty();
         match record.kind() {
             Kind::PersonalToken if bare => Ok(Acting(self.0)),
             Kind::PersonalToken => Err(Denial::about(StoreError::Mismatched.into(), self.0)),

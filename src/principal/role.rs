@@ -66,8 +66,12 @@ impl Catalogue {
     /// implies `conversations:read` (conversations/permissions-and-data-access). Nothing else is implied.
     #[must_use]
     pub fn documented() -> Self {
-        let viewer = DOCUMENTED_SCOPES.into_iter().filter(|scope| scope.ends_with(":read"));
-        let mut builder = Self::builder().role("admin", DOCUMENTED_SCOPES).role("viewer", viewer);
+        let viewer = DOCUMENTED_SCOPES
+            .into_iter()
+            .filter(|scope| scope.ends_with(":read"));
+        let mut builder = Self::builder()
+            .role("admin", DOCUMENTED_SCOPES)
+            .role("viewer", viewer);
         builder = builder.implies("members:manage", "members:read");
         builder = builder.implies("conversations:read_sensitive", "conversations:read");
         Self(Arc::new(builder.tables()))
@@ -93,7 +97,10 @@ impl Catalogue {
     /// Returns whether some role holds `scope`, or an implication names it.
     #[must_use]
     pub fn knows(&self, scope: &str) -> bool {
-        self.0.universe.binary_search_by(|known| (**known).cmp(scope)).is_ok()
+        self.0
+            .universe
+            .binary_search_by(|known| (**known).cmp(scope))
+            .is_ok()
     }
 
     /// Returns those of `scopes` that the catalogue knows, and everything that they imply.
@@ -102,7 +109,10 @@ impl Catalogue {
     /// nothing.
     #[must_use]
     pub fn expand<T: Into<Box<str>>>(&self, scopes: impl IntoIterator<Item = T>) -> ScopeSet {
-        let known = scopes.into_iter().map(Into::into).filter(|scope| self.knows(scope));
+        let known = scopes
+            .into_iter()
+            .map(Into::into)
+            .filter(|scope| self.knows(scope));
         expand(&self.0.implied, known.collect()).within(&self.0.universe)
     }
 }
@@ -117,8 +127,13 @@ pub struct CatalogueBuilder {
 impl CatalogueBuilder {
     /// Adds a role and its scopes.
     #[must_use]
-    pub fn role<T: Into<Box<str>>>(mut self, role: &str, scopes: impl IntoIterator<Item = T>) -> Self {
-        self.roles.push((role.into(), scopes.into_iter().map(Into::into).collect()));
+    pub fn role<T: Into<Box<str>>>(
+        mut self,
+        role: &str,
+        scopes: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.roles
+            .push((role.into(), scopes.into_iter().map(Into::into).collect()));
         self
     }
 
@@ -149,14 +164,28 @@ impl CatalogueBuilder {
     }
 
     fn tables(self) -> Tables {
-        let universe: Universe = self.names().collect::<BTreeSet<_>>().into_iter().map(Box::from).collect();
+        let universe: Universe = self
+            .names()
+            .collect::<BTreeSet<_>>()
+            .into_iter()
+            .map(Box::from)
+            .collect();
         let role = |(role, scopes)| (role, expand(&self.implied, scopes).within(&universe));
-        Tables { roles: self.roles.into_iter().map(role).collect(), universe, implied: self.implied }
+        Tables {
+            roles: self.roles.into_iter().map(role).collect(),
+            universe,
+            implied: self.implied,
+        }
     }
 
     fn names(&self) -> impl Iterator<Item = &str> {
         let held = self.roles.iter().flat_map(|(_, scopes)| scopes);
-        held.chain(self.implied.iter().flat_map(|(scope, implied)| [scope, implied])).map(|name| &**name)
+        held.chain(
+            self.implied
+                .iter()
+                .flat_map(|(scope, implied)| [scope, implied]),
+        )
+        .map(|name| &**name)
     }
 }
 
@@ -168,7 +197,9 @@ fn is_role_name(name: &str) -> bool {
 fn expand(implied: &[(Box<str>, Box<str>)], mut scopes: Vec<Box<str>>) -> ScopeSet {
     let mut next = 0;
     while let Some(scope) = scopes.get(next).cloned() {
-        let new = implied.iter().filter(|(from, to)| *from == scope && !scopes.contains(to));
+        let new = implied
+            .iter()
+            .filter(|(from, to)| *from == scope && !scopes.contains(to));
         let new: Vec<_> = new.map(|(_, to)| to.clone()).collect();
         scopes.extend(new);
         next += 1;
@@ -185,10 +216,16 @@ mod tests {
         let catalogue = Catalogue::documented();
         let implied = [
             ("members:manage", vec!["members:manage", "members:read"]),
-            ("conversations:read_sensitive", vec!["conversations:read", "conversations:read_sensitive"]),
+            (
+                "conversations:read_sensitive",
+                vec!["conversations:read", "conversations:read_sensitive"],
+            ),
         ];
         for scope in DOCUMENTED_SCOPES {
-            let held = implied.iter().find(|(from, _)| *from == scope).map_or(vec![scope], |(_, held)| held.clone());
+            let held = implied
+                .iter()
+                .find(|(from, _)| *from == scope)
+                .map_or(vec![scope], |(_, held)| held.clone());
             assert_eq!(catalogue.expand([scope]).iter().collect::<Vec<_>>(), held);
         }
     }
@@ -207,14 +244,29 @@ mod tests {
 
     #[test]
     fn implications_are_followed_through_chains_and_rings() {
-        let ring = Catalogue::builder().implies("a", "b").implies("b", "c").implies("c", "a").build().unwrap();
-        assert_eq!(ring.expand(["b"]).iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+        let ring = Catalogue::builder()
+            .implies("a", "b")
+            .implies("b", "c")
+            .implies("c", "a")
+            .build()
+            .unwrap();
+        assert_eq!(
+            ring.expand(["b"]).iter().collect::<Vec<_>>(),
+            ["a", "b", "c"]
+        );
     }
 
     #[test]
     fn what_the_catalogue_does_not_know_grants_nothing() {
-        let catalogue = Catalogue::builder().role("r", ["a"]).implies("a", "b").build().unwrap();
-        assert_eq!(catalogue.expand(["a", "x", ""]).iter().collect::<Vec<_>>(), ["a", "b"]);
+        let catalogue = Catalogue::builder()
+            .role("r", ["a"])
+            .implies("a", "b")
+            .build()
+            .unwrap();
+        assert_eq!(
+            catalogue.expand(["a", "x", ""]).iter().collect::<Vec<_>>(),
+            ["a", "b"]
+        );
         assert!(catalogue.expand(["A", "*", "a,b"]).is_empty());
     }
 
@@ -228,8 +280,14 @@ mod tests {
 
     #[test]
     fn a_role_cannot_be_given_twice() {
-        let twice = Catalogue::builder().role("r", ["a"]).role("r", ["b"]).build();
+        let twice = Catalogue::builder()
+            .role("r", ["a"])
+            .role("r", ["b"])
+            .build();
         assert_eq!(twice.unwrap_err(), ConfigError::DuplicateRole("r".into()));
-        assert!(matches!(Catalogue::builder().role("r", [""]).build(), Err(ConfigError::InvalidScope(_))));
+        assert!(matches!(
+            Catalogue::builder().role("r", [""]).build(),
+            Err(ConfigError::InvalidScope(_))
+        ));
     }
 }

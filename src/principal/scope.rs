@@ -33,15 +33,23 @@ impl ScopeSet {
 
     /// Adds the bits, if every name is in the universe.
     pub(super) fn within(self, universe: &Universe) -> Self {
-        let bits = self.iter().try_fold(0, |bits, name| Some(bits | bit_of(universe, name)?));
+        let bits = self
+            .iter()
+            .try_fold(0, |bits, name| Some(bits | bit_of(universe, name)?));
         let names = self.0.names.clone();
-        Self(Arc::new(Held { names, bits: bits.map(|bits| (Arc::clone(universe), bits)) }))
+        Self(Arc::new(Held {
+            names,
+            bits: bits.map(|bits| (Arc::clone(universe), bits)),
+        }))
     }
 
     /// Returns whether `scope` is held.
     #[must_use]
     pub fn contains(&self, scope: &str) -> bool {
-        self.0.names.binary_search_by(|held| (**held).cmp(scope)).is_ok()
+        self.0
+            .names
+            .binary_search_by(|held| (**held).cmp(scope))
+            .is_ok()
     }
 
     /// Yields the scopes in byte order.
@@ -63,7 +71,9 @@ impl ScopeSet {
 }
 
 fn bit_of(universe: &Universe, name: &str) -> Option<u128> {
-    let at = universe.binary_search_by(|known| (**known).cmp(name)).ok()?;
+    let at = universe
+        .binary_search_by(|known| (**known).cmp(name))
+        .ok()?;
     1_u128.checked_shl(u32::try_from(at).ok()?)
 }
 
@@ -72,7 +82,10 @@ impl<T: Into<Box<str>>> FromIterator<T> for ScopeSet {
         let mut scopes: Vec<Box<str>> = scopes.into_iter().map(Into::into).collect();
         scopes.sort_unstable();
         scopes.dedup();
-        Self(Arc::new(Held { names: scopes.into(), bits: None }))
+        Self(Arc::new(Held {
+            names: scopes.into(),
+            bits: None,
+        }))
     }
 }
 
@@ -110,7 +123,9 @@ impl AcceptedScopes {
     /// # Errors
     /// [`ConfigError::NoScopes`] for an empty set, which nobody could meet; [`ConfigError::InvalidScope`] for a name
     /// outside `scope-token` of RFC 6749, section 3.3.
-    pub fn any<T: Into<Box<str>>>(scopes: impl IntoIterator<Item = T>) -> Result<Self, ConfigError> {
+    pub fn any<T: Into<Box<str>>>(
+        scopes: impl IntoIterator<Item = T>,
+    ) -> Result<Self, ConfigError> {
         let names: ScopeSet = scopes.into_iter().collect();
         if names.is_empty() {
             return Err(ConfigError::NoScopes);
@@ -118,17 +133,26 @@ impl AcceptedScopes {
         if let Some(name) = names.iter().find(|name| !is_scope_token(name)) {
             return Err(ConfigError::InvalidScope(name.into()));
         }
-        Ok(Self { names, bits: OnceLock::new() })
+        Ok(Self {
+            names,
+            bits: OnceLock::new(),
+        })
     }
 
     /// What the partner console's routes accept (organizations/partner-console).
     pub(crate) fn partner_console() -> Self {
-        Self { names: ScopeSet::from_iter(["child_organizations:manage"]), bits: OnceLock::new() }
+        Self {
+            names: ScopeSet::from_iter(["child_organizations:manage"]),
+            bits: OnceLock::new(),
+        }
     }
 
     /// What the management of an organization's keys takes, unless the service says otherwise.
     pub(crate) fn key_management() -> Self {
-        Self { names: ScopeSet::from_iter(["organizations:manage"]), bits: OnceLock::new() }
+        Self {
+            names: ScopeSet::from_iter(["organizations:manage"]),
+            bits: OnceLock::new(),
+        }
     }
 
     /// Returns whether `held` has at least one of the accepted scopes.
@@ -145,7 +169,11 @@ impl AcceptedScopes {
 
     /// An accepted name that the universe does not have is no bit: no set within that universe holds it.
     fn over(&self, universe: &Universe) -> (Universe, u128) {
-        let bits = self.names.iter().filter_map(|name| bit_of(universe, name)).fold(0, |bits, bit| bits | bit);
+        let bits = self
+            .names
+            .iter()
+            .filter_map(|name| bit_of(universe, name))
+            .fold(0, |bits, bit| bits | bit);
         (Arc::clone(universe), bits)
     }
 
@@ -175,7 +203,10 @@ impl fmt::Debug for AcceptedScopes {
 
 /// `scope-token` of RFC 6749, section 3.3: printable ASCII without space, `"` and `\`.
 pub(crate) fn is_scope_token(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
 }
 
 #[cfg(test)]
@@ -188,16 +219,32 @@ mod tests {
         let held = |names: &[&str]| names.iter().copied().collect::<ScopeSet>();
         assert!(accepted.met_by(&held(&["agents:manage"])));
         assert!(accepted.met_by(&held(&["x", "agents:read"])));
-        for names in [&[][..], &[""], &["agents:*"], &["AGENTS:READ"], &["agents:read,agents:manage"], &["agents"]] {
+        for names in [
+            &[][..],
+            &[""],
+            &["agents:*"],
+            &["AGENTS:READ"],
+            &["agents:read,agents:manage"],
+            &["agents"],
+        ] {
             assert!(!accepted.met_by(&held(names)), "{names:?}");
         }
     }
 
     #[test]
     fn a_demand_that_nobody_can_meet_is_refused_when_it_is_built() {
-        assert!(matches!(AcceptedScopes::any([""; 0]), Err(ConfigError::NoScopes)));
+        assert!(matches!(
+            AcceptedScopes::any([""; 0]),
+            Err(ConfigError::NoScopes)
+        ));
         for name in ["", "a b", "a\"b", "a\\b", "a\tb", "é"] {
-            assert!(matches!(AcceptedScopes::any([name]), Err(ConfigError::InvalidScope(_))), "{name:?}");
+            assert!(
+                matches!(
+                    AcceptedScopes::any([name]),
+                    Err(ConfigError::InvalidScope(_))
+                ),
+                "{name:?}"
+            );
         }
     }
 
@@ -209,20 +256,37 @@ mod tests {
 
     #[test]
     fn bits_and_names_agree_with_any_catalogue() {
-        let universe = |names: &[&str]| names.iter().map(|name| Box::from(*name)).collect::<Universe>();
+        let universe = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| Box::from(*name))
+                .collect::<Universe>()
+        };
         let (small, other) = (universe(&["a", "b", "c"]), universe(&["b", "c", "d"]));
         let sets = ["", "a", "b", "ab", "abc", "bc", "d", "cd", "x", "ax"];
-        let of = |names: &str| names.chars().map(|name| name.to_string()).collect::<ScopeSet>();
+        let of = |names: &str| {
+            names
+                .chars()
+                .map(|name| name.to_string())
+                .collect::<ScopeSet>()
+        };
         for accepted in &sets[1..] {
             for first in [&small, &other] {
-                let demand = AcceptedScopes::any(accepted.chars().map(|name| name.to_string())).unwrap();
+                let demand =
+                    AcceptedScopes::any(accepted.chars().map(|name| name.to_string())).unwrap();
                 let _ = demand.met_by(&of("").within(first)); // resolves the demand over this catalogue
                 for held in sets {
                     let wanted = held.chars().any(|name| accepted.contains(name));
-                    for (how, set) in
-                        [("names", of(held)), ("small", of(held).within(&small)), ("other", of(held).within(&other))]
-                    {
-                        assert_eq!(demand.met_by(&set), wanted, "{accepted:?} by {held:?} as {how}");
+                    for (how, set) in [
+                        ("names", of(held)),
+                        ("small", of(held).within(&small)),
+                        ("other", of(held).within(&other)),
+                    ] {
+                        assert_eq!(
+                            demand.met_by(&set),
+                            wanted,
+                            "{accepted:?} by {held:?} as {how}"
+                        );
                     }
                 }
             }

@@ -100,7 +100,9 @@ impl Cause {
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
-            Self::NoCredential | Self::OtherScheme | Self::EmptyBearer | Self::Anonymous => Reason::MissingCredential,
+            Self::NoCredential | Self::OtherScheme | Self::EmptyBearer | Self::Anonymous => {
+                Reason::MissingCredential
+            }
             Self::UnknownPrefix => Reason::UnrecognizedToken,
             Self::SeveralCredentials
             | Self::MalformedToken

@@ -34,24 +34,40 @@ pub(super) fn content_type<B>(request: &Request<B>) -> Option<HeaderValue> {
     };
     let named = |name: &str| flavour.eq_ignore_ascii_case(name.as_bytes());
     if named("application/grpc") {
-        return (request.version() == Version::HTTP_2).then(|| HeaderValue::from_static("application/grpc"));
+        return (request.version() == Version::HTTP_2)
+            .then(|| HeaderValue::from_static("application/grpc"));
     }
-    let web = ["application/grpc-web", "application/grpc-web-text"].into_iter().find(|name| named(name))?;
-    let plain = codec.iter().skip(1).all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+    let web = ["application/grpc-web", "application/grpc-web-text"]
+        .into_iter()
+        .find(|name| named(name))?;
+    let plain = codec
+        .iter()
+        .skip(1)
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
     let echoed = HeaderValue::from_bytes(essence).ok().filter(|_| plain);
     Some(echoed.unwrap_or_else(|| HeaderValue::from_static(web)))
 }
 
 /// The media type without its parameters (RFC 9110, section 8.3.1).
 fn essence(content_type: &[u8]) -> &[u8] {
-    content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
+    content_type
+        .split(|byte| *byte == b';')
+        .next()
+        .unwrap_or_default()
+        .trim_ascii()
 }
 
-pub(super) fn respond<B: RefusalBody>(rejection: &Rejection, content_type: HeaderValue) -> Response<B> {
+pub(super) fn respond<B: RefusalBody>(
+    rejection: &Rejection,
+    content_type: HeaderValue,
+) -> Response<B> {
     let mut response = Response::new(B::empty());
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
-    headers.insert(GRPC_STATUS, HeaderValue::from(u16::from(rejection.reason().grpc_code())));
+    headers.insert(
+        GRPC_STATUS,
+        HeaderValue::from(u16::from(rejection.reason().grpc_code())),
+    );
     let message = utf8_percent_encode(rejection.detail(), ESCAPED).to_string();
     if let Ok(message) = HeaderValue::try_from(message) {
         headers.insert(GRPC_MESSAGE, message);
@@ -63,12 +79,18 @@ pub(super) fn respond<B: RefusalBody>(rejection: &Rejection, content_type: Heade
 mod tests {
     use super::*;
 
-    fn answered(method: Method, version: Version, content_types: &[&'static str]) -> Option<String> {
+    fn answered(
+        method: Method,
+        version: Version,
+        content_types: &[&'static str],
+    ) -> Option<String> {
         let mut request = Request::new(());
         *request.method_mut() = method;
         *request.version_mut() = version;
         for content_type in content_types {
-            request.headers_mut().append(CONTENT_TYPE, HeaderValue::from_static(content_type));
+            request
+                .headers_mut()
+                .append(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
         content_type(&request).map(|value| value.to_str().unwrap().to_owned())
     }
@@ -86,33 +108,69 @@ mod tests {
             ("application/grpc;charset=utf-8", Some("application/grpc")),
             ("application/grpc ; x", Some("application/grpc")),
             ("application/grpc-web", Some("application/grpc-web")),
-            ("application/grpc-web+proto", Some("application/grpc-web+proto")),
-            ("application/grpc-web-text+proto; x=<img>", Some("application/grpc-web-text+proto")),
+            (
+                "application/grpc-web+proto",
+                Some("application/grpc-web+proto"),
+            ),
+            (
+                "application/grpc-web-text+proto; x=<img>",
+                Some("application/grpc-web-text+proto"),
+            ),
             ("application/grpc-web+<img>", Some("application/grpc-web")),
             ("application/grpc-web-other", None),
         ] {
-            assert_eq!(answered(Method::POST, Version::HTTP_2, &[asked]).as_deref(), wanted, "{asked:?}");
+            assert_eq!(
+                answered(Method::POST, Version::HTTP_2, &[asked]).as_deref(),
+                wanted,
+                "{asked:?}"
+            );
         }
         assert_eq!(answered(Method::POST, Version::HTTP_2, &[]), None);
     }
 
     #[test]
     fn what_is_no_call_is_not_answered_as_one() {
-        let methods = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "post", "PROPFIND"];
-        let versions = [Version::HTTP_09, Version::HTTP_10, Version::HTTP_11, Version::HTTP_2, Version::HTTP_3];
+        let methods = [
+            "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "post", "PROPFIND",
+        ];
+        let versions = [
+            Version::HTTP_09,
+            Version::HTTP_10,
+            Version::HTTP_11,
+            Version::HTTP_2,
+            Version::HTTP_3,
+        ];
         for version in versions {
             for method in methods {
-                for asked in ["application/grpc", "application/grpc-web", "application/grpc-web-text+proto"] {
+                for asked in [
+                    "application/grpc",
+                    "application/grpc-web",
+                    "application/grpc-web-text+proto",
+                ] {
                     let method = Method::from_bytes(method.as_bytes()).unwrap();
-                    assert_eq!(answered(method.clone(), version, &[asked]), None, "{method} {version:?} {asked}");
+                    assert_eq!(
+                        answered(method.clone(), version, &[asked]),
+                        None,
+                        "{method} {version:?} {asked}"
+                    );
                 }
             }
             let grpc = answered(Method::POST, version, &["application/grpc"]);
             assert_eq!(grpc.is_some(), version == Version::HTTP_2, "{version:?}");
-            assert!(answered(Method::POST, version, &["application/grpc-web"]).is_some(), "{version:?}");
+            assert!(
+                answered(Method::POST, version, &["application/grpc-web"]).is_some(),
+                "{version:?}"
+            );
         }
-        for several in [["application/grpc", "application/json"], ["application/json", "application/grpc"]] {
-            assert_eq!(answered(Method::POST, Version::HTTP_2, &several), None, "{several:?}");
+        for several in [
+            ["application/grpc", "application/json"],
+            ["application/json", "application/grpc"],
+        ] {
+            assert_eq!(
+                answered(Method::POST, Version::HTTP_2, &several),
+                None,
+                "{several:?}"
+            );
         }
     }
 }

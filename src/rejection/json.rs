@@ -17,7 +17,9 @@ pub struct JsonResponder {
 impl JsonResponder {
     /// Answers under another key.
     pub fn with_key(key: impl Into<Cow<'static, str>>) -> Self {
-        Self { opening: format!("{{{}:", serde_json::Value::from(key.into())) }
+        Self {
+            opening: format!("{{{}:", serde_json::Value::from(key.into())),
+        }
     }
 }
 
@@ -46,6 +48,8 @@ pub(super) fn json_response<B: RefusalBody>(
 ) -> Response<B> {
     let mut response = Response::new(B::from_text(body));
     *response.status_mut() = rejection.status();
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

@@ -12,7 +12,10 @@ use super::Reason;
 /// let messages = Messages { missing_credential: "Please sign in".into(), ..Messages::default() };
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "made with `..Messages::default()`, which outlives new texts")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "made with `..Messages::default()`, which outlives new texts"
+)]
 pub struct Messages {
     /// For [`Reason::MissingCredential`] (documented: mcp/connecting-a-client).
     pub missing_credential: Cow<'static, str>,
@@ -38,9 +41,10 @@ impl Default for Messages {
     fn default() -> Self {
         Self {
             missing_credential: "Missing Bearer token".into(),
-            unrecognized_token: "Unrecognized token format. Expected a personal access token (pat_...) or \
+            unrecognized_token:
+                "Unrecognized token format. Expected a personal access token (pat_...) or \
                                  organization API key (ak_...)."
-                .into(),
+                    .into(),
             invalid_token: "Invalid or expired token".into(),
             missing_organization: "Token is missing organization claim.".into(),
             organization_denied: "Token does not grant access to this organization".into(),

@@ -65,10 +65,13 @@ impl Reason {
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
-            Self::MissingCredential | Self::UnrecognizedToken | Self::InvalidToken | Self::MissingOrganization => {
-                StatusCode::UNAUTHORIZED
+            Self::MissingCredential
+            | Self::UnrecognizedToken
+            | Self::InvalidToken
+            | Self::MissingOrganization => StatusCode::UNAUTHORIZED,
+            Self::OrganizationDenied | Self::InsufficientScope | Self::ExposedCredential => {
+                StatusCode::FORBIDDEN
             }
-            Self::OrganizationDenied | Self::InsufficientScope | Self::ExposedCredential => StatusCode::FORBIDDEN,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -121,11 +124,21 @@ impl Rejection {
     pub(crate) fn new(denial: Denial, messages: &Messages) -> Self {
         let reason = denial.cause.reason();
         let detail = messages.of(reason).clone();
-        Self { reason, cause: denial.cause, detail, accepted: None, kind: denial.kind, record: denial.record }
+        Self {
+            reason,
+            cause: denial.cause,
+            detail,
+            accepted: None,
+            kind: denial.kind,
+            record: denial.record,
+        }
     }
 
     pub(crate) fn accepting(self, accepted: Arc<AcceptedScopes>) -> Self {
-        Self { accepted: Some(accepted), ..self }
+        Self {
+            accepted: Some(accepted),
+            ..self
+        }
     }
 
     /// Returns the reason, as far as the client may know.
@@ -174,13 +187,19 @@ impl Rejection {
     /// Returns the organization of the credential that was named, if it has one.
     #[must_use]
     pub fn organization(&self) -> Option<&str> {
-        self.record.as_deref().and_then(Record::organization).map(OrgId::as_str)
+        self.record
+            .as_deref()
+            .and_then(Record::organization)
+            .map(OrgId::as_str)
     }
 
     /// Returns the person of the credential that was named, if it has one.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
-        self.record.as_deref().and_then(Record::user).map(UserId::as_str)
+        self.record
+            .as_deref()
+            .and_then(Record::user)
+            .map(UserId::as_str)
     }
 }
 

@@ -71,7 +71,9 @@ where
     E: 'static,
 {
     fn from_text(text: String) -> Self {
-        Full::<Bytes>::from(text).map_err(|never| match never {}).boxed()
+        Full::<Bytes>::from(text)
+            .map_err(|never| match never {})
+            .boxed()
     }
 }
 
@@ -80,7 +82,9 @@ where
     E: 'static,
 {
     fn from_text(text: String) -> Self {
-        Full::<Bytes>::from(text).map_err(|never| match never {}).boxed_unsync()
+        Full::<Bytes>::from(text)
+            .map_err(|never| match never {})
+            .boxed_unsync()
     }
 }
 
@@ -120,8 +124,12 @@ impl Default for Presentation {
             messages: Messages::default(),
             challenges: Challenges {
                 bare: HeaderValue::from_static(r#"Bearer realm="api""#),
-                invalid_token: HeaderValue::from_static(r#"Bearer realm="api", error="invalid_token""#),
-                insufficient_scope: HeaderValue::from_static(r#"Bearer realm="api", error="insufficient_scope""#),
+                invalid_token: HeaderValue::from_static(
+                    r#"Bearer realm="api", error="invalid_token""#,
+                ),
+                insufficient_scope: HeaderValue::from_static(
+                    r#"Bearer realm="api", error="insufficient_scope""#,
+                ),
             },
             responder: Arc::default(),
             grpc: false,
@@ -131,12 +139,25 @@ impl Default for Presentation {
 
 impl<R> Presentation<R> {
     pub(crate) fn with_realm(self, realm: &str) -> Result<Self, ConfigError> {
-        Ok(Self { challenges: Challenges::new(realm)?, ..self })
+        Ok(Self {
+            challenges: Challenges::new(realm)?,
+            ..self
+        })
     }
 
     pub(crate) fn with_responder<R2>(self, responder: R2) -> Presentation<R2> {
-        let Self { messages, challenges, grpc, .. } = self;
-        Presentation { messages, challenges, responder: Arc::new(responder), grpc }
+        let Self {
+            messages,
+            challenges,
+            grpc,
+            ..
+        } = self;
+        Presentation {
+            messages,
+            challenges,
+            responder: Arc::new(responder),
+            grpc,
+        }
     }
 
     pub(crate) fn with_grpc(self) -> Self {
@@ -144,7 +165,11 @@ impl<R> Presentation<R> {
     }
 
     /// Makes the response to a refused request, of which method, version and content-type are looked at.
-    pub(crate) fn refuse<B: RefusalBody, ReqB>(&self, rejection: Rejection, request: &Request<ReqB>) -> Response<B>
+    pub(crate) fn refuse<B: RefusalBody, ReqB>(
+        &self,
+        rejection: Rejection,
+        request: &Request<ReqB>,
+    ) -> Response<B>
     where
         R: Responder<B>,
     {
@@ -155,12 +180,21 @@ impl<R> Presentation<R> {
     ///
     /// A gRPC refusal has the HTTP status 200, and gateways, counters and health checks judge by the status. A client
     /// must not be able to choose that, so the service has to say that it speaks gRPC before the request is looked at.
-    pub(crate) fn grpc_content_type<B: RefusalBody, ReqB>(&self, request: &Request<ReqB>) -> Option<HeaderValue> {
-        (B::SPEAKS_GRPC || self.grpc).then(|| grpc::content_type(request)).flatten()
+    pub(crate) fn grpc_content_type<B: RefusalBody, ReqB>(
+        &self,
+        request: &Request<ReqB>,
+    ) -> Option<HeaderValue> {
+        (B::SPEAKS_GRPC || self.grpc)
+            .then(|| grpc::content_type(request))
+            .flatten()
     }
 
     /// Makes the response in the form that [`grpc_content_type`](Self::grpc_content_type) returned.
-    pub(crate) fn refuse_in<B: RefusalBody>(&self, rejection: Rejection, grpc: Option<HeaderValue>) -> Response<B>
+    pub(crate) fn refuse_in<B: RefusalBody>(
+        &self,
+        rejection: Rejection,
+        grpc: Option<HeaderValue>,
+    ) -> Response<B>
     where
         R: Responder<B>,
     {
@@ -168,7 +202,9 @@ impl<R> Presentation<R> {
             Some(content_type) => grpc::respond(&rejection, content_type),
             None => self.http(&rejection),
         };
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+            .headers_mut()
+            .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response.extensions_mut().insert(rejection);
         response
     }
@@ -192,7 +228,9 @@ impl<R> Presentation<R> {
             headers.entry(WWW_AUTHENTICATE).or_insert(challenge);
         }
         if rejection.reason() == Reason::Unavailable {
-            headers.entry(RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
+            headers
+                .entry(RETRY_AFTER)
+                .or_insert(HeaderValue::from_static("1"));
         }
         response
     }
@@ -202,14 +240,24 @@ impl<R> Presentation<R> {
 /// the standard, but not the fields that address one kind of cache: `CDN-Cache-Control` and its like (RFC 9213),
 /// `Surrogate-Control`, Akamai's `Edge-Control`, nginx's `X-Accel-Expires`. All of them go.
 fn remove_targeted_cache_controls(headers: &mut HeaderMap) {
-    while let Some(targeted) = headers.keys().find(|name| is_targeted_cache_control(name)).cloned() {
+    while let Some(targeted) = headers
+        .keys()
+        .find(|name| is_targeted_cache_control(name))
+        .cloned()
+    {
         headers.remove(targeted);
     }
 }
 
 fn is_targeted_cache_control(name: &HeaderName) -> bool {
     let name = name.as_str();
-    let by_name = ["surrogate-control", "edge-control", "x-accel-expires", "expires", "pragma"];
+    let by_name = [
+        "surrogate-control",
+        "edge-control",
+        "x-accel-expires",
+        "expires",
+        "pragma",
+    ];
     name.ends_with("-cache-control") || by_name.contains(&name)
 }
 
@@ -233,8 +281,14 @@ impl Challenges {
             Reason::MissingCredential | Reason::MissingOrganization => Some(self.bare.clone()),
             Reason::UnrecognizedToken | Reason::InvalidToken => Some(self.invalid_token.clone()),
             Reason::OrganizationDenied | Reason::InsufficientScope => {
-                let single = rejection.accepted_scopes().and_then(|accepted| accepted.single());
-                Some(single.and_then(|scope| self.with_scope(scope)).unwrap_or_else(|| self.insufficient_scope.clone()))
+                let single = rejection
+                    .accepted_scopes()
+                    .and_then(|accepted| accepted.single());
+                Some(
+                    single
+                        .and_then(|scope| self.with_scope(scope))
+                        .unwrap_or_else(|| self.insufficient_scope.clone()),
+                )
             }
             Reason::ExposedCredential | Reason::Unavailable | Reason::Misconfigured => None,
         }
@@ -252,7 +306,10 @@ fn quoted(text: &str) -> Result<String, ConfigError> {
     if text.chars().any(char::is_control) {
         return Err(ConfigError::InvalidRealm);
     }
-    Ok(format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\"")))
+    Ok(format!(
+        "\"{}\"",
+        text.replace('\\', r"\\").replace('"', "\\\"")
+    ))
 }
 
 #[cfg(test)]
@@ -261,7 +318,9 @@ mod tests {
 
     #[test]
     fn a_realm_cannot_break_out_of_its_quotes() {
-        let bare = |realm| Challenges::new(realm).map(|c| String::from_utf8(c.bare.as_bytes().to_vec()).unwrap());
+        let bare = |realm| {
+            Challenges::new(realm).map(|c| String::from_utf8(c.bare.as_bytes().to_vec()).unwrap())
+        };
         assert_eq!(bare("my api").unwrap(), r#"Bearer realm="my api""#);
         assert_eq!(bare(r#"a"b\c"#).unwrap(), r#"Bearer realm="a\"b\\c""#);
         assert_eq!(bare("a\r\nX: y"), Err(ConfigError::InvalidRealm));
@@ -270,7 +329,10 @@ mod tests {
 
     #[test]
     fn the_default_realm_is_api() {
-        let (made, fixed) = (Challenges::new("api").unwrap(), Presentation::default().challenges);
+        let (made, fixed) = (
+            Challenges::new("api").unwrap(),
+            Presentation::default().challenges,
+        );
         assert_eq!(made.bare, fixed.bare);
         assert_eq!(made.invalid_token, fixed.invalid_token);
         assert_eq!(made.insufficient_scope, fixed.insufficient_scope);

@@ -60,7 +60,10 @@ struct Rule<R> {
 
 impl RequireDescendant {
     /// Makes the demand: `tree` knows who is below whom, `target` finds the organization that a request is about.
-    pub fn new(tree: impl OrgTree, target: impl Fn(&Parts) -> Option<OrgId> + Send + Sync + 'static) -> Self {
+    pub fn new(
+        tree: impl OrgTree,
+        target: impl Fn(&Parts) -> Option<OrgId> + Send + Sync + 'static,
+    ) -> Self {
         Self(Arc::new(Rule {
             tree: Arc::new(tree),
             target: Arc::new(target),
@@ -76,15 +79,24 @@ impl<R> RequireDescendant<R> {
     ///
     /// # Errors
     /// As [`RequireScopes::any`](super::RequireScopes::any).
-    pub fn with_scopes<T: Into<Box<str>>>(self, scopes: impl IntoIterator<Item = T>) -> Result<Self, ConfigError> {
+    pub fn with_scopes<T: Into<Box<str>>>(
+        self,
+        scopes: impl IntoIterator<Item = T>,
+    ) -> Result<Self, ConfigError> {
         let accepted = Arc::new(AcceptedScopes::any(scopes)?);
-        Ok(Self(Arc::new(Rule { accepted, ..self.0.parts(self.0.presentation.clone()) })))
+        Ok(Self(Arc::new(Rule {
+            accepted,
+            ..self.0.parts(self.0.presentation.clone())
+        })))
     }
 
     /// Sets how long the tree may take, one second by default.
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
-        Self(Arc::new(Rule { deadline, ..self.0.parts(self.0.presentation.clone()) }))
+        Self(Arc::new(Rule {
+            deadline,
+            ..self.0.parts(self.0.presentation.clone())
+        }))
     }
 
     /// Answers refusals in the form in which `auth` does: its texts, its realm, its responder.
@@ -97,7 +109,9 @@ impl<R> RequireDescendant<R> {
     /// over from the other layer.
     #[must_use]
     pub fn with_grpc(self) -> Self {
-        Self(Arc::new(self.0.parts(self.0.presentation.clone().with_grpc())))
+        Self(Arc::new(
+            self.0.parts(self.0.presentation.clone().with_grpc()),
+        ))
     }
 }
 
@@ -116,17 +130,25 @@ impl<R> Rule<R> {
     fn open(&self, request: &Parts) -> Result<(Principal, Option<OrgId>), Denial> {
         let principal = Principal::of(&request.extensions)?;
         let deny = |cause| Denial::about(cause, Arc::clone(principal.record()));
-        let acting = principal.organization().ok_or_else(|| deny(Cause::NoOrganization))?;
+        let acting = principal
+            .organization()
+            .ok_or_else(|| deny(Cause::NoOrganization))?;
         if !self.accepted.met_by(principal.scopes()) {
             return Err(deny(Cause::NoAcceptedScope));
         }
         let target = (self.target)(request).ok_or_else(|| deny(Cause::NotADescendant))?;
-        Ok((principal.clone(), Some(target).filter(|target| target.as_str() != acting)))
+        Ok((
+            principal.clone(),
+            Some(target).filter(|target| target.as_str() != acting),
+        ))
     }
 
     async fn is_below(&self, target: &OrgId, principal: &Principal) -> Result<(), Denial> {
         let acting = principal.organization().unwrap_or_default();
-        let below = guarded(self.deadline, async { self.tree.is_descendant_of(target.as_str(), acting).await }).await;
+        let below = guarded(self.deadline, async {
+            self.tree.is_descendant_of(target.as_str(), acting).await
+        })
+        .await;
         let cause = match below {
             Ok(true) => return Ok(()),
             Ok(false) => Cause::NotADescendant,
@@ -143,10 +165,11 @@ impl<R> Rule<R> {
     {
         Box::pin(async move {
             let below = self.is_below(&target, &principal).await;
-            let verdict: Verdict<ReqB, ResB> = Box::new(move |request: &mut Request<ReqB>| match below {
-                Ok(()) => Ok(()),
-                Err(denial) => Err(refuse(&self.presentation, denial, None, request)),
-            });
+            let verdict: Verdict<ReqB, ResB> =
+                Box::new(move |request: &mut Request<ReqB>| match below {
+                    Ok(()) => Ok(()),
+                    Err(denial) => Err(refuse(&self.presentation, denial, None, request)),
+                });
             verdict
         })
     }
@@ -160,7 +183,9 @@ impl<R> Clone for RequireDescendant<R> {
 
 impl<R> fmt::Debug for RequireDescendant<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequireDescendant").field("accepted", &self.0.accepted).finish_non_exhaustive()
+        f.debug_struct("RequireDescendant")
+            .field("accepted", &self.0.accepted)
+            .finish_non_exhaustive()
     }
 }
 
@@ -168,7 +193,10 @@ impl<R, Inner> Layer<Inner> for RequireDescendant<R> {
     type Service = RequireDescendantService<Inner, R>;
 
     fn layer(&self, inner: Inner) -> Self::Service {
-        RequireDescendantService { inner, demand: self.clone() }
+        RequireDescendantService {
+            inner,
+            demand: self.clone(),
+        }
     }
 }
 
@@ -181,7 +209,10 @@ pub struct RequireDescendantService<Inner, R> {
 
 impl<Inner: Clone, R> Clone for RequireDescendantService<Inner, R> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), demand: self.demand.clone() }
+        Self {
+            inner: self.inner.clone(),
+            demand: self.demand.clone(),
+        }
     }
 }
 

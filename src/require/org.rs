@@ -24,6 +24,10 @@ impl RequireOrg {
 
 impl Demand for HasOrganization {
     fn check(&self, principal: &Principal) -> Result<(), Cause> {
-        if principal.organization().is_some() { Ok(()) } else { Err(Cause::NoOrganization) }
+        if principal.organization().is_some() {
+            Ok(())
+        } else {
+            Err(Cause::NoOrganization)
+        }
     }
 }

@@ -22,14 +22,20 @@ impl RequireScopes {
     ///
     /// # Errors
     /// [`ConfigError::NoScopes`] for an empty set, [`ConfigError::InvalidScope`] for a name that cannot be a scope.
-    pub fn any<T: Into<Box<str>>>(scopes: impl IntoIterator<Item = T>) -> Result<Self, ConfigError> {
+    pub fn any<T: Into<Box<str>>>(
+        scopes: impl IntoIterator<Item = T>,
+    ) -> Result<Self, ConfigError> {
         Ok(Self::new(HoldsAny(Arc::new(AcceptedScopes::any(scopes)?))))
     }
 }
 
 impl Demand for HoldsAny {
     fn check(&self, principal: &Principal) -> Result<(), Cause> {
-        if self.0.met_by(principal.scopes()) { Ok(()) } else { Err(Cause::NoAcceptedScope) }
+        if self.0.met_by(principal.scopes()) {
+            Ok(())
+        } else {
+            Err(Cause::NoAcceptedScope)
+        }
     }
 
     fn accepted(&self) -> Option<&Arc<AcceptedScopes>> {

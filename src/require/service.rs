@@ -29,7 +29,10 @@ pub struct Require<D, R = JsonResponder> {
 
 impl<D> Require<D> {
     pub(super) fn new(demand: D) -> Self {
-        Self { demand, presentation: Arc::default() }
+        Self {
+            demand,
+            presentation: Arc::default(),
+        }
     }
 }
 
@@ -37,7 +40,10 @@ impl<D, R> Require<D, R> {
     /// Answers refusals in the form in which `auth` does: its texts, its realm, its responder.
     #[must_use]
     pub fn like<S, R2>(self, auth: &AuthLayer<S, R2>) -> Require<D, R2> {
-        Require { demand: self.demand, presentation: Arc::new(auth.presentation().clone()) }
+        Require {
+            demand: self.demand,
+            presentation: Arc::new(auth.presentation().clone()),
+        }
     }
 
     /// States that the services behind this layer speak gRPC; see [`AuthLayer::with_grpc`]. [`like`](Self::like) takes it
@@ -45,7 +51,10 @@ impl<D, R> Require<D, R> {
     #[must_use]
     pub fn with_grpc(self) -> Self {
         let presentation = Presentation::clone(&self.presentation).with_grpc();
-        Self { presentation: Arc::new(presentation), ..self }
+        Self {
+            presentation: Arc::new(presentation),
+            ..self
+        }
     }
 }
 
@@ -53,7 +62,11 @@ impl<D: Clone, R, Inner> Layer<Inner> for Require<D, R> {
     type Service = RequireService<Inner, D, R>;
 
     fn layer(&self, inner: Inner) -> Self::Service {
-        RequireService { inner, demand: self.demand.clone(), presentation: Arc::clone(&self.presentation) }
+        RequireService {
+            inner,
+            demand: self.demand.clone(),
+            presentation: Arc::clone(&self.presentation),
+        }
     }
 }
 
@@ -67,7 +80,11 @@ pub struct RequireService<Inner, D, R> {
 
 impl<Inner: Clone, D: Clone, R> Clone for RequireService<Inner, D, R> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), demand: self.demand.clone(), presentation: Arc::clone(&self.presentation) }
+        Self {
+            inner: self.inner.clone(),
+            demand: self.demand.clone(),
+            presentation: Arc::clone(&self.presentation),
+        }
     }
 }
 
@@ -101,7 +118,10 @@ where
             Ok(()) => ResponseFuture::forwarded(self.inner.call(request), None),
             Err(denial) => {
                 self.inner = self.inner.clone(); // the readiness that this call does not use goes back
-                ResponseFuture::answered(refuse(&self.presentation, denial, self.demand.accepted(), &request), None)
+                ResponseFuture::answered(
+                    refuse(&self.presentation, denial, self.demand.accepted(), &request),
+                    None,
+                )
             }
         }
     }
@@ -109,7 +129,9 @@ where
 
 fn meets(demand: &impl Demand, extensions: &Extensions) -> Result<(), Denial> {
     let principal = Principal::of(extensions)?;
-    demand.check(principal).map_err(|cause| Denial::about(cause, Arc::clone(principal.record())))
+    demand
+        .check(principal)
+        .map_err(|cause| Denial::about(cause, Arc::clone(principal.record())))
 }
 
 pub(super) fn refuse<R: Responder<ResB>, ReqB, ResB: RefusalBody>(

@@ -47,11 +47,23 @@ impl TokenFormat {
     pub fn mint(&self, kind: Kind) -> Result<Minted, MintError> {
         let id = base62(ID_CHARS)?;
         let body = match kind {
-            Kind::OrgKey => format!("{}{id}.{}", self.org_key_prefix(), base62(KEY_SECRET_CHARS)?),
-            Kind::PersonalToken => format!("{}{}", self.personal_token_prefix(), base62(TOKEN_SECRET_CHARS)?),
+            Kind::OrgKey => format!(
+                "{}{id}.{}",
+                self.org_key_prefix(),
+                base62(KEY_SECRET_CHARS)?
+            ),
+            Kind::PersonalToken => format!(
+                "{}{}",
+                self.personal_token_prefix(),
+                base62(TOKEN_SECRET_CHARS)?
+            ),
         };
         let token = format!("{body}{}", checksum(body.as_bytes()));
-        Ok(Minted { id: id.into(), digest: Digest::of(token.as_bytes()), secret: Secret::new(token) })
+        Ok(Minted {
+            id: id.into(),
+            digest: Digest::of(token.as_bytes()),
+            secret: Secret::new(token),
+        })
     }
 
     /// Returns whether the last six bytes of `token` are the checksum of the bytes before them.
@@ -59,7 +71,9 @@ impl TokenFormat {
     /// True for every minted token; true by accident for one in 2³² others. Says nothing of validity.
     #[must_use]
     pub fn checksum_holds(token: &[u8]) -> bool {
-        token.split_last_chunk::<CHECKSUM_CHARS>().is_some_and(|(body, last)| checksum(body).as_bytes() == last)
+        token
+            .split_last_chunk::<CHECKSUM_CHARS>()
+            .is_some_and(|(body, last)| checksum(body).as_bytes() == last)
     }
 }
 
@@ -85,7 +99,9 @@ impl Checksum {
 
 impl std::fmt::Display for Checksum {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|digit| std::fmt::Write::write_char(f, char::from(*digit)))
+        self.0
+            .iter()
+            .try_for_each(|digit| std::fmt::Write::write_char(f, char::from(*digit)))
     }
 }
 
@@ -99,7 +115,10 @@ fn base62(length: usize) -> Result<String, MintError> {
     let mut bytes = [0; 64];
     while text.len() < length {
         getrandom::fill(&mut bytes).map_err(MintError)?;
-        let digits = bytes.iter().filter(|byte| **byte < 248).map(|byte| base62_digit(u32::from(*byte) % 62));
+        let digits = bytes
+            .iter()
+            .filter(|byte| **byte < 248)
+            .map(|byte| base62_digit(u32::from(*byte) % 62));
         text.extend(digits.take(length - text.len()).map(char::from));
     }
     Ok(text)
@@ -113,7 +132,12 @@ mod tests {
     use crate::credential::Kind::{OrgKey, PersonalToken};
 
     fn minted(kind: Kind) -> String {
-        TokenFormat::default().mint(kind).unwrap().secret.expose_secret().to_owned()
+        TokenFormat::default()
+            .mint(kind)
+            .unwrap()
+            .secret
+            .expose_secret()
+            .to_owned()
     }
 
     #[test]
@@ -126,7 +150,14 @@ mod tests {
     fn the_id_of_a_key_stands_in_its_token() {
         let minted = TokenFormat::default().mint(OrgKey).unwrap();
         let token = minted.secret.expose_secret();
-        assert_eq!(token.strip_prefix("ak_").and_then(|t| t.split_once('.')).unwrap().0, minted.id.as_str());
+        assert_eq!(
+            token
+                .strip_prefix("ak_")
+                .and_then(|t| t.split_once('.'))
+                .unwrap()
+                .0,
+            minted.id.as_str()
+        );
     }
 
     #[test]
@@ -166,7 +197,9 @@ mod tests {
 
     #[test]
     fn no_two_minted_tokens_are_alike() {
-        let tokens: HashSet<_> = (0..2000).flat_map(|_| [minted(OrgKey), minted(PersonalToken)]).collect();
+        let tokens: HashSet<_> = (0..2000)
+            .flat_map(|_| [minted(OrgKey), minted(PersonalToken)])
+            .collect();
         assert_eq!(tokens.len(), 4000);
     }
 
@@ -188,6 +221,9 @@ mod tests {
         let minted = TokenFormat::default().mint(OrgKey).unwrap();
         let secret = minted.secret.expose_secret().split_once('.').unwrap().1;
         let shown = format!("{minted:?}");
-        assert!(shown.contains(minted.id.as_str()) && !shown.contains(secret), "{shown}");
+        assert!(
+            shown.contains(minted.id.as_str()) && !shown.contains(secret),
+            "{shown}"
+        );
     }
 }

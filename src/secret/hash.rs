@@ -26,7 +26,9 @@ impl Digest {
             Some(block) => {
                 let mut state = INITIAL;
                 compress256(&mut state, &[block]);
-                let word = |high: u32, low: u32| u64::from(high.swap_bytes()) | u64::from(low.swap_bytes()) << 32;
+                let word = |high: u32, low: u32| {
+                    u64::from(high.swap_bytes()) | u64::from(low.swap_bytes()) << 32
+                };
                 let [a, b, c, d, e, f, g, h] = state;
                 Self([word(a, b), word(c, d), word(e, f), word(g, h)])
             }
@@ -101,8 +103,16 @@ impl Digest {
 pub struct ParseDigestError;
 
 /// The initial hash value (FIPS 180-4, section 5.3.3).
-const INITIAL: [u32; 8] =
-    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+const INITIAL: [u32; 8] = [
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
+    0x5be0_cd19,
+];
 
 /// The one block that a message of up to 55 bytes is padded to (FIPS 180-4, section 5.1.1): a bit set behind it, zeros,
 /// its length in bits. Every minted token is that short, and this spares the buffering of a general hasher.
@@ -146,7 +156,11 @@ mod tests {
     fn short_and_long_messages_meet_the_general_hasher() {
         for len in 0..200 {
             let message: Vec<u8> = (0..len).map(|i| (i * 7 + len) as u8).collect();
-            assert_eq!(Digest::of(&message).to_bytes(), <[u8; 32]>::from(Sha256::digest(&message)), "{len} bytes");
+            assert_eq!(
+                Digest::of(&message).to_bytes(),
+                <[u8; 32]>::from(Sha256::digest(&message)),
+                "{len} bytes"
+            );
         }
     }
 
@@ -166,15 +180,38 @@ mod tests {
         let standard = Base64Unpadded::encode_string(&bytes);
         let url = Base64UrlUnpadded::encode_string(&bytes);
         assert_ne!(standard, url);
-        for text in [standard.clone(), url.clone(), format!("{standard}="), format!("{url}=")] {
-            assert_eq!(Digest::from_base64(&text).unwrap().to_bytes(), bytes, "{text}");
+        for text in [
+            standard.clone(),
+            url.clone(),
+            format!("{standard}="),
+            format!("{url}="),
+        ] {
+            assert_eq!(
+                Digest::from_base64(&text).unwrap().to_bytes(),
+                bytes,
+                "{text}"
+            );
         }
-        let bad = |text: &str| Digest::from_hex(text).is_err() && Digest::from_base64(text).is_err();
-        for text in ["", "=", "00", &hex[1..], &format!("{hex}0"), &format!("{hex}00"), &format!(" {hex}"), "zz"] {
+        let bad =
+            |text: &str| Digest::from_hex(text).is_err() && Digest::from_base64(text).is_err();
+        for text in [
+            "",
+            "=",
+            "00",
+            &hex[1..],
+            &format!("{hex}0"),
+            &format!("{hex}00"),
+            &format!(" {hex}"),
+            "zz",
+        ] {
             assert!(bad(text), "{text:?}");
         }
-        for text in [&standard[1..], &format!("{standard}=="), &format!("{standard}A"), &format!("{}!", &standard[1..])]
-        {
+        for text in [
+            &standard[1..],
+            &format!("{standard}=="),
+            &format!("{standard}A"),
+            &format!("{}!", &standard[1..]),
+        ] {
             assert!(bad(text), "{text:?}");
         }
     }

@@ -36,8 +36,12 @@ impl Pepper {
         if secret.len() < MIN_SECRET {
             return Err(ConfigError::PepperTooShort(secret.len()));
         }
-        let key = Hmac::new_from_slice(secret).map_err(|_| ConfigError::PepperTooShort(secret.len()))?;
-        Ok(Self { name: name.into(), key })
+        let key =
+            Hmac::new_from_slice(secret).map_err(|_| ConfigError::PepperTooShort(secret.len()))?;
+        Ok(Self {
+            name: name.into(),
+            key,
+        })
     }
 
     /// Returns the name, which is kept beside each digest.
@@ -102,7 +106,11 @@ impl Peppers {
     /// # Errors
     /// [`ConfigError::InvalidPepperName`], [`ConfigError::PepperTooShort`].
     pub fn new(name: &str, secret: &[u8]) -> Result<Self, ConfigError> {
-        Ok(Self { current: Arc::new(Pepper::new(name, secret)?), older: Vec::new(), plain: true })
+        Ok(Self {
+            current: Arc::new(Pepper::new(name, secret)?),
+            older: Vec::new(),
+            plain: true,
+        })
     }
 
     /// Takes an older pepper, whose digests are still verified.
@@ -123,7 +131,10 @@ impl Peppers {
     /// own.
     #[must_use]
     pub fn refusing_plain(self) -> Self {
-        Self { plain: false, ..self }
+        Self {
+            plain: false,
+            ..self
+        }
     }
 
     /// Returns the one under which digests are made.
@@ -159,7 +170,11 @@ mod tests {
         // RFC 4231, test case 2, has the key "Jefe", which is too short here; so the definition of RFC 2104 by hand.
         let secret = [0x0b; 40];
         let plain = Digest::of(b"test");
-        let block = |pad: u8| -> Vec<u8> { (0..64).map(|i| secret.get(i).copied().unwrap_or(0) ^ pad).collect() };
+        let block = |pad: u8| -> Vec<u8> {
+            (0..64)
+                .map(|i| secret.get(i).copied().unwrap_or(0) ^ pad)
+                .collect()
+        };
         let inner = Digest::of(&[block(0x36), plain.to_bytes().to_vec()].concat());
         let outer = Digest::of(&[block(0x5c), inner.to_bytes().to_vec()].concat());
         let pepper = Pepper::new("test", &secret).unwrap();
@@ -168,19 +183,35 @@ mod tests {
 
     #[test]
     fn what_could_not_serve_is_refused() {
-        assert_eq!(Peppers::new("a", &[0; 31]).unwrap_err(), ConfigError::PepperTooShort(31));
+        assert_eq!(
+            Peppers::new("a", &[0; 31]).unwrap_err(),
+            ConfigError::PepperTooShort(31)
+        );
         for name in ["", "a b", "a\0", "\u{e9}", &"x".repeat(65)] {
-            assert_eq!(Peppers::new(name, &[0; 32]).unwrap_err(), ConfigError::InvalidPepperName(name.into()));
+            assert_eq!(
+                Peppers::new(name, &[0; 32]).unwrap_err(),
+                ConfigError::InvalidPepperName(name.into())
+            );
         }
-        let twice = Peppers::new("a", &[0; 32]).unwrap().accepting("b", &[1; 32]).unwrap().accepting("a", &[2; 32]);
+        let twice = Peppers::new("a", &[0; 32])
+            .unwrap()
+            .accepting("b", &[1; 32])
+            .unwrap()
+            .accepting("a", &[2; 32]);
         assert_eq!(twice.unwrap_err(), ConfigError::DuplicatePepper("a".into()));
     }
 
     #[test]
     fn debug_shows_names_alone() {
-        let peppers = Peppers::new("new", &[b'N'; 32]).unwrap().accepting("old", &[b'O'; 32]).unwrap();
+        let peppers = Peppers::new("new", &[b'N'; 32])
+            .unwrap()
+            .accepting("old", &[b'O'; 32])
+            .unwrap();
         let shown = format!("{peppers:?}");
         assert!(shown.contains("new") && shown.contains("old"));
-        assert!(!shown.contains("NN") && !shown.contains("78, 78") && !shown.contains("4e"), "{shown}");
+        assert!(
+            !shown.contains("NN") && !shown.contains("78, 78") && !shown.contains("4e"),
+            "{shown}"
+        );
     }
 }

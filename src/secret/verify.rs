@@ -37,12 +37,21 @@ pub(crate) fn check(
         None => matches(presented.digest(), found.as_deref()),
         Some(pepper) => {
             let peppered = black_box(pepper.digest(presented.digest()));
-            matches(if own.is_some() { &peppered } else { presented.digest() }, found.as_deref())
+            matches(
+                if own.is_some() {
+                    &peppered
+                } else {
+                    presented.digest()
+                },
+                found.as_deref(),
+            )
         }
     };
     match found {
         None => Err(Denial::from(Cause::UnknownCredential)),
-        Some(record) if !asked_for(presented, &record) => Err(Denial::about(StoreError::Mismatched.into(), record)),
+        Some(record) if !asked_for(presented, &record) => {
+            Err(Denial::about(StoreError::Mismatched.into(), record))
+        }
         Some(record) if bool::from(same) => Ok(Verified(record)),
         Some(record) => Err(Denial::about(Cause::WrongSecret, record)),
     }

@@ -55,7 +55,12 @@ pub trait StoreAdmin: CredentialStore {
     ///
     /// # Errors
     /// [`WriteError::UnknownUser`], [`WriteError::UnknownOrganization`], [`WriteError::UnknownRole`].
-    async fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), WriteError>;
+    async fn set_member(
+        &self,
+        user: &str,
+        organization: &str,
+        role: &str,
+    ) -> Result<(), WriteError>;
 
     /// Ends a membership; without one, changes nothing.
     ///
@@ -83,7 +88,9 @@ pub trait StoreAdmin: CredentialStore {
 pub(crate) fn erased_user() -> Result<UserId, StoreError> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(StoreError::unavailable)?;
-    let hex = random.iter().fold(String::from("erased-"), |text, byte| text + &format!("{byte:02x}"));
+    let hex = random.iter().fold(String::from("erased-"), |text, byte| {
+        text + &format!("{byte:02x}")
+    });
     Ok(hex.as_str().into())
 }
 
@@ -109,7 +116,12 @@ impl<S: StoreAdmin + ?Sized> StoreAdmin for Arc<S> {
         (**self).delete_user(id).await
     }
 
-    async fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), WriteError> {
+    async fn set_member(
+        &self,
+        user: &str,
+        organization: &str,
+        role: &str,
+    ) -> Result<(), WriteError> {
         (**self).set_member(user, organization, role).await
     }
 

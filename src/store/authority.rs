@@ -13,7 +13,10 @@ use crate::{
 /// therefore reads the actor's present [`ActorState`] in the transaction of the change, keeps it from changing until
 /// that transaction ends, and asks [`permits`](Self::permits).
 #[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "a new actor has to be a compile error in every store")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a new actor has to be a compile error in every store"
+)]
 pub enum Authority {
     /// An operator, or the bearer of the very credential that is revoked: there is nothing to check.
     Unconditional,
@@ -66,7 +69,9 @@ impl Authority {
     pub fn requirements(&self) -> Option<&Requirements> {
         match self {
             Self::Unconditional => None,
-            Self::Credential { requirements, .. } | Self::User { requirements, .. } => Some(requirements),
+            Self::Credential { requirements, .. } | Self::User { requirements, .. } => {
+                Some(requirements)
+            }
         }
     }
 
@@ -82,13 +87,20 @@ impl Authority {
     /// hold, and last at least as long as it was taken to.
     #[must_use]
     pub fn permits(&self, now: Option<&ActorState>) -> bool {
-        let Some(needed) = self.requirements() else { return true };
+        let Some(needed) = self.requirements() else {
+            return true;
+        };
         now.is_some_and(|actor| {
             actor.active
                 && actor.expires_at.is_none_or(|end| needed.at < end)
                 && actor.organization == needed.organization
-                && needed.scopes.iter().all(|scope| actor.scopes.contains(scope))
-                && actor.expires_at.is_none_or(|end| needed.expires_at.is_some_and(|taken| taken <= end))
+                && needed
+                    .scopes
+                    .iter()
+                    .all(|scope| actor.scopes.contains(scope))
+                && actor
+                    .expires_at
+                    .is_none_or(|end| needed.expires_at.is_some_and(|taken| taken <= end))
         })
     }
 }
@@ -97,7 +109,12 @@ impl Requirements {
     /// Creates the requirements of an actor without an organization, scopes or an expiry, at the moment of the decision.
     #[must_use]
     pub fn new(at: UnixMillis) -> Self {
-        Self { organization: None, scopes: ScopeSet::empty(), expires_at: None, at }
+        Self {
+            organization: None,
+            scopes: ScopeSet::empty(),
+            expires_at: None,
+            at,
+        }
     }
 }
 
@@ -119,7 +136,12 @@ impl ActorState {
     #[must_use]
     pub fn user(enabled: bool, membership: Option<(OrgId, ScopeSet)>) -> Self {
         let (organization, scopes) = membership.unzip();
-        Self { active: enabled, organization, scopes: scopes.unwrap_or_else(ScopeSet::empty), expires_at: None }
+        Self {
+            active: enabled,
+            organization,
+            scopes: scopes.unwrap_or_else(ScopeSet::empty),
+            expires_at: None,
+        }
     }
 }
 
@@ -133,27 +155,62 @@ mod tests {
         requirements.scopes = ScopeSet::from_iter(["a", "b"]);
         requirements.expires_at = Some(UnixMillis(2000));
         change(&mut requirements);
-        Authority::Credential { kind: Kind::OrgKey, id: "key".into(), requirements }
+        Authority::Credential {
+            kind: Kind::OrgKey,
+            id: "key".into(),
+            requirements,
+        }
     }
 
     #[test]
     fn an_actor_must_be_what_the_decision_took_it_for() {
-        let member = |scopes: &[&str]| Some(("org".into(), scopes.iter().copied().collect::<ScopeSet>()));
-        let ends = |state: ActorState, end: i64| ActorState { expires_at: Some(UnixMillis(end)), ..state };
+        let member =
+            |scopes: &[&str]| Some(("org".into(), scopes.iter().copied().collect::<ScopeSet>()));
+        let ends = |state: ActorState, end: i64| ActorState {
+            expires_at: Some(UnixMillis(end)),
+            ..state
+        };
         let user = ActorState::user;
         let cases = [
-            ("the same", Some(ends(user(true, member(&["a", "b"])), 2000)), true),
-            ("more scopes", Some(user(true, member(&["a", "b", "c"]))), true),
+            (
+                "the same",
+                Some(ends(user(true, member(&["a", "b"])), 2000)),
+                true,
+            ),
+            (
+                "more scopes",
+                Some(user(true, member(&["a", "b", "c"]))),
+                true,
+            ),
             ("one scope less", Some(user(true, member(&["a"]))), false),
             ("not active", Some(user(false, member(&["a", "b"]))), false),
             ("no longer a member", Some(user(true, None)), false),
-            ("another organization", Some(user(true, Some(("other".into(), ScopeSet::from_iter(["a", "b"]))))), false),
-            ("expired", Some(ends(user(true, member(&["a", "b"])), 1000)), false),
-            ("a life cut short", Some(ends(user(true, member(&["a", "b"])), 1999)), false),
+            (
+                "another organization",
+                Some(user(
+                    true,
+                    Some(("other".into(), ScopeSet::from_iter(["a", "b"]))),
+                )),
+                false,
+            ),
+            (
+                "expired",
+                Some(ends(user(true, member(&["a", "b"])), 1000)),
+                false,
+            ),
+            (
+                "a life cut short",
+                Some(ends(user(true, member(&["a", "b"])), 1999)),
+                false,
+            ),
             ("gone", None, false),
         ];
         for (name, state, permitted) in cases {
-            assert_eq!(authority(|_| {}).permits(state.as_ref()), permitted, "{name}");
+            assert_eq!(
+                authority(|_| {}).permits(state.as_ref()),
+                permitted,
+                "{name}"
+            );
         }
         assert!(Authority::Unconditional.permits(None));
         let forever = authority(|needed| needed.expires_at = None);

@@ -28,7 +28,10 @@ pub enum Change {
 
 /// What a feed has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "whoever follows has to handle each of them")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "whoever follows has to handle each of them"
+)]
 pub enum FeedEvent {
     /// Something changed.
     Changed(Change),

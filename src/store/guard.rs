@@ -19,7 +19,9 @@ pub(crate) async fn guarded<T>(
     answer: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
     let mut answer = pin!(answer);
-    tokio::time::timeout(deadline, caught(answer.as_mut())).await.unwrap_or(Err(StoreError::TimedOut(deadline)))
+    tokio::time::timeout(deadline, caught(answer.as_mut()))
+        .await
+        .unwrap_or(Err(StoreError::TimedOut(deadline)))
 }
 
 /// Awaits `answer` and catches its panic, so that one bad row does not take its connection's other
@@ -29,5 +31,7 @@ pub(crate) async fn guarded<T>(
 pub(crate) fn caught<T>(
     mut answer: impl Future<Output = Result<T, StoreError>> + Unpin,
 ) -> impl Future<Output = Result<T, StoreError>> + Unpin {
-    poll_fn(move |cx| catch(|| Pin::new(&mut answer).poll(cx)).unwrap_or(Poll::Ready(Err(StoreError::Panicked))))
+    poll_fn(move |cx| {
+        catch(|| Pin::new(&mut answer).poll(cx)).unwrap_or(Poll::Ready(Err(StoreError::Panicked)))
+    })
 }

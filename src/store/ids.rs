@@ -40,5 +40,9 @@ pub fn check_credential_id(kind: Kind, id: &str) -> Result<(), WriteError> {
 }
 
 fn valid(id: &str, valid: bool) -> Result<(), WriteError> {
-    if valid { Ok(()) } else { Err(WriteError::InvalidId(id.into())) }
+    if valid {
+        Ok(())
+    } else {
+        Err(WriteError::InvalidId(id.into()))
+    }
 }

@@ -28,20 +28,32 @@ pub trait ManagedStore: StoreAdmin {
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn credential(&self, owner: &Owner, id: &str) -> Result<Option<CredentialInfo>, StoreError>;
+    async fn credential(
+        &self,
+        owner: &Owner,
+        id: &str,
+    ) -> Result<Option<CredentialInfo>, StoreError>;
 
     /// Finds what was issued to `owner` under an idempotency key, with the fingerprint of the request.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn issued_under(&self, owner: &Owner, key: &str) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError>;
+    async fn issued_under(
+        &self,
+        owner: &Owner,
+        key: &str,
+    ) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError>;
 
     /// Lists credentials of `owner`, the newest first, and of those created in the same millisecond the one with the
     /// greatest id (by its bytes) first.
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn credentials(&self, owner: &Owner, query: &ListQuery) -> Result<Vec<CredentialInfo>, StoreError>;
+    async fn credentials(
+        &self,
+        owner: &Owner,
+        query: &ListQuery,
+    ) -> Result<Vec<CredentialInfo>, StoreError>;
 
     /// Makes all of the changes in `commit`, or none. They are durable once it has returned.
     ///
@@ -74,7 +86,12 @@ pub trait ManagedStore: StoreAdmin {
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Result<Vec<Event>, StoreError>;
+    async fn events(
+        &self,
+        owner: &Owner,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Event>, StoreError>;
 
     /// Records when credentials were last used. A use within a minute after the recorded one, or before it, is not
     /// written.
@@ -121,7 +138,14 @@ impl Commit {
     /// Creates a commit that changes nothing yet.
     #[must_use]
     pub fn new(owner: Owner, authority: Authority) -> Self {
-        Self { owner, authority, insert: None, changes: Vec::new(), events: Vec::new(), cap: None }
+        Self {
+            owner,
+            authority,
+            insert: None,
+            changes: Vec::new(),
+            events: Vec::new(),
+            cap: None,
+        }
     }
 }
 
@@ -211,14 +235,24 @@ impl Use {
     /// Returns the use as it is recorded: never later than `now` by the store's own clock, so that a node whose clock is
     /// ahead cannot hide the uses that follow.
     pub(crate) fn clipped(&self, now: UnixMillis) -> Self {
-        Self { at: UnixMillis(self.at.0.min(now.0)), ..self.clone() }
+        Self {
+            at: UnixMillis(self.at.0.min(now.0)),
+            ..self.clone()
+        }
     }
 
     /// Decides whether it is to be recorded, and which event it is, if it is one.
     pub(crate) fn judge(&self, known: Used) -> (bool, Option<Event>) {
-        let Used { owner, recorded, rotated, reported } = known;
-        let due = recorded.is_none_or(|last| self.at.0 >= last.0.saturating_add(USE_GRANULARITY_MILLIS));
-        let first = rotated.filter(|(_, moment)| !reported && (self.after_rotation || self.at >= *moment));
+        let Used {
+            owner,
+            recorded,
+            rotated,
+            reported,
+        } = known;
+        let due =
+            recorded.is_none_or(|last| self.at.0 >= last.0.saturating_add(USE_GRANULARITY_MILLIS));
+        let first =
+            rotated.filter(|(_, moment)| !reported && (self.after_rotation || self.at >= *moment));
         let event = first.map(|(successor, _)| Event {
             number: 0,
             at: self.at,
@@ -239,15 +273,27 @@ impl<S: ManagedStore + ?Sized> ManagedStore for Arc<S> {
         (**self).catalogue()
     }
 
-    async fn credential(&self, owner: &Owner, id: &str) -> Result<Option<CredentialInfo>, StoreError> {
+    async fn credential(
+        &self,
+        owner: &Owner,
+        id: &str,
+    ) -> Result<Option<CredentialInfo>, StoreError> {
         (**self).credential(owner, id).await
     }
 
-    async fn issued_under(&self, owner: &Owner, key: &str) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
+    async fn issued_under(
+        &self,
+        owner: &Owner,
+        key: &str,
+    ) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
         (**self).issued_under(owner, key).await
     }
 
-    async fn credentials(&self, owner: &Owner, query: &ListQuery) -> Result<Vec<CredentialInfo>, StoreError> {
+    async fn credentials(
+        &self,
+        owner: &Owner,
+        query: &ListQuery,
+    ) -> Result<Vec<CredentialInfo>, StoreError> {
         (**self).credentials(owner, query).await
     }
 
@@ -259,7 +305,12 @@ impl<S: ManagedStore + ?Sized> ManagedStore for Arc<S> {
         (**self).end(ending).await
     }
 
-    async fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Result<Vec<Event>, StoreError> {
+    async fn events(
+        &self,
+        owner: &Owner,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Event>, StoreError> {
         (**self).events(owner, before, limit).await
     }
 

@@ -48,7 +48,9 @@ pub use ending::{EndStatus, EndTarget, Ending};
 pub use feed::{Change, Feed, FeedEvent};
 pub(crate) use guard::{DEFAULT_DEADLINE, guarded};
 pub use ids::{check_credential_id, check_organization_id, check_user_id};
-pub use managed::{Alteration, Cap, Commit, Insert, ListQuery, ManagedStore, USE_GRANULARITY_MILLIS, Use};
+pub use managed::{
+    Alteration, Cap, Commit, Insert, ListQuery, ManagedStore, USE_GRANULARITY_MILLIS, Use,
+};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
@@ -118,12 +120,20 @@ pub trait OrgTree: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError`] when the tree could not tell.
-    async fn is_descendant_of(&self, organization: &str, ancestor: &str) -> Result<bool, StoreError>;
+    async fn is_descendant_of(
+        &self,
+        organization: &str,
+        ancestor: &str,
+    ) -> Result<bool, StoreError>;
 }
 
 #[async_trait]
 impl<T: OrgTree + ?Sized> OrgTree for Arc<T> {
-    async fn is_descendant_of(&self, organization: &str, ancestor: &str) -> Result<bool, StoreError> {
+    async fn is_descendant_of(
+        &self,
+        organization: &str,
+        ancestor: &str,
+    ) -> Result<bool, StoreError> {
         (**self).is_descendant_of(organization, ancestor).await
     }
 }
@@ -168,7 +178,9 @@ impl<'a> Lookup<'a> {
     #[must_use]
     pub fn credential(&self) -> Credential<'a> {
         match self.key {
-            Key::Id(id) => Credential::OrgKey { id: std::str::from_utf8(id).unwrap_or_default() },
+            Key::Id(id) => Credential::OrgKey {
+                id: std::str::from_utf8(id).unwrap_or_default(),
+            },
             Key::Digest(digest) => Credential::PersonalToken { digest },
         }
     }
@@ -186,13 +198,18 @@ impl fmt::Debug for Lookup<'_> {
             Key::Id(_) => Kind::OrgKey,
             Key::Digest(_) => Kind::PersonalToken,
         };
-        f.debug_struct("Lookup").field("kind", &kind).finish_non_exhaustive()
+        f.debug_struct("Lookup")
+            .field("kind", &kind)
+            .finish_non_exhaustive()
     }
 }
 
 /// How a credential is looked up.
 #[derive(Clone, Copy)]
-#[expect(clippy::exhaustive_enums, reason = "a third kind has to be a compile error in every store")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "a third kind has to be a compile error in every store"
+)]
 pub enum Credential<'a> {
     /// An organization key, by the part between its prefix and its dot.
     OrgKey {
@@ -217,7 +234,10 @@ impl fmt::Debug for Credential<'_> {
 
 /// What a store says at once.
 #[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "the three outcomes are the contract")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the three outcomes are the contract"
+)]
 pub enum Peek {
     /// There is such a credential.
     Found(Arc<Record>),

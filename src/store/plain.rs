@@ -29,15 +29,22 @@ impl Commit {
         }
         check_credential_id(record.kind(), record.id())?;
         let owner = match record.kind() {
-            Kind::OrgKey => Owner::Organization(record.organization().map_or_else(|| "".into(), Into::into)),
+            Kind::OrgKey => {
+                Owner::Organization(record.organization().map_or_else(|| "".into(), Into::into))
+            }
             Kind::PersonalToken if has_grant(record) => return Err(GrantOnToken),
             Kind::PersonalToken => Owner::User(record.user().map_or_else(|| "".into(), Into::into)),
         };
         let of_role = match record.role() {
-            Some(role) => Some(catalogue.scopes_of(role).ok_or_else(|| UnknownRole(role.into()))?),
+            Some(role) => Some(
+                catalogue
+                    .scopes_of(role)
+                    .ok_or_else(|| UnknownRole(role.into()))?,
+            ),
             None => None,
         };
-        let scopes = Some(record.scopes()).filter(|scopes| record.kind() == Kind::OrgKey && of_role != Some(*scopes));
+        let scopes = Some(record.scopes())
+            .filter(|scopes| record.kind() == Kind::OrgKey && of_role != Some(*scopes));
         let info = CredentialInfo {
             role: record.role().map(Into::into),
             scopes: scopes.map(|scopes| scopes.iter().map(Into::into).collect()),
@@ -46,8 +53,15 @@ impl Commit {
             expires_at: record.expires_at(),
             ..CredentialInfo::new(record.id(), owner.clone())
         };
-        let insert = Insert { info, digest: record.digest().clone(), idempotency: None };
-        Ok(Self { insert: Some(insert), ..Self::new(owner, Authority::Unconditional) })
+        let insert = Insert {
+            info,
+            digest: record.digest().clone(),
+            idempotency: None,
+        };
+        Ok(Self {
+            insert: Some(insert),
+            ..Self::new(owner, Authority::Unconditional)
+        })
     }
 }
 
@@ -67,18 +81,32 @@ impl Peppers {
 
     /// Every digest that a credential with the digest `plain` may be kept by, the likeliest first.
     pub(super) fn candidates(peppers: Option<&Self>, plain: &Digest) -> Vec<Digest> {
-        let peppered = peppers.into_iter().flat_map(Self::all).map(|pepper| pepper.digest(plain));
-        peppered.chain(peppers.is_none_or(Self::accepts_plain).then(|| plain.clone())).collect()
+        let peppered = peppers
+            .into_iter()
+            .flat_map(Self::all)
+            .map(|pepper| pepper.digest(plain));
+        peppered
+            .chain(
+                peppers
+                    .is_none_or(Self::accepts_plain)
+                    .then(|| plain.clone()),
+            )
+            .collect()
     }
 
     /// Finds the pepper that a row names.
-    pub(super) fn of_row(peppers: Option<&Self>, name: Option<&str>) -> Result<Option<Arc<Pepper>>, StoreError> {
+    pub(super) fn of_row(
+        peppers: Option<&Self>,
+        name: Option<&str>,
+    ) -> Result<Option<Arc<Pepper>>, StoreError> {
         match name {
             None if peppers.is_none_or(Self::accepts_plain) => Ok(None),
             None => Err(StoreError::UnknownPepper("".into())),
             Some(name) => {
                 let pepper = peppers.and_then(|peppers| peppers.named(name)).cloned();
-                pepper.map(Some).ok_or_else(|| StoreError::UnknownPepper(name.into()))
+                pepper
+                    .map(Some)
+                    .ok_or_else(|| StoreError::UnknownPepper(name.into()))
             }
         }
     }
@@ -92,7 +120,9 @@ impl Peppers {
     ) -> Result<(), StoreError> {
         match Self::verifies(peppers, stored, name, presented)? {
             true => Ok(()),
-            false => Err(StoreError::corrupt("the digest was not made under the pepper that the row names")),
+            false => Err(StoreError::corrupt(
+                "the digest was not made under the pepper that the row names",
+            )),
         }
     }
 
@@ -117,12 +147,18 @@ impl Peppers {
 impl Record {
     /// States what the digest of a key is kept under. A deleted key is refused whatever is presented, so that the pepper of
     /// one need not be known: it never moves to another.
-    pub(super) fn kept_under(self, peppers: Option<&Peppers>, name: Option<&str>) -> Result<Self, StoreError> {
+    pub(super) fn kept_under(
+        self,
+        peppers: Option<&Peppers>,
+        name: Option<&str>,
+    ) -> Result<Self, StoreError> {
         let pepper = match Peppers::of_row(peppers, name) {
             Err(_) if self.standing() == Standing::Deleted => None,
             pepper => pepper?,
         };
-        Ok(self.under(pepper).outdated(Peppers::is_outdated(peppers, name)))
+        Ok(self
+            .under(pepper)
+            .outdated(Peppers::is_outdated(peppers, name)))
     }
 }
 

@@ -72,18 +72,44 @@ impl Record {
     /// Makes the record of an organization key: its id (between prefix and dot), the digest of the whole token, and the
     /// organization that it belongs to.
     #[must_use]
-    pub fn org_key(id: impl Into<CredentialId>, digest: Digest, organization: impl Into<OrgId>) -> Self {
-        Self::new(Kind::OrgKey, &id.into(), digest, Some(organization.into()), None)
+    pub fn org_key(
+        id: impl Into<CredentialId>,
+        digest: Digest,
+        organization: impl Into<OrgId>,
+    ) -> Self {
+        Self::new(
+            Kind::OrgKey,
+            &id.into(),
+            digest,
+            Some(organization.into()),
+            None,
+        )
     }
 
     /// Makes the record of a personal access token: a public id for logs and lists, the digest of the whole token, and
     /// the person that it belongs to.
     #[must_use]
-    pub fn personal_token(id: impl Into<CredentialId>, digest: Digest, user: impl Into<UserId>) -> Self {
-        Self::new(Kind::PersonalToken, &id.into(), digest, None, Some(user.into()))
+    pub fn personal_token(
+        id: impl Into<CredentialId>,
+        digest: Digest,
+        user: impl Into<UserId>,
+    ) -> Self {
+        Self::new(
+            Kind::PersonalToken,
+            &id.into(),
+            digest,
+            None,
+            Some(user.into()),
+        )
     }
 
-    fn new(kind: Kind, id: &CredentialId, digest: Digest, organization: Option<OrgId>, user: Option<UserId>) -> Self {
+    fn new(
+        kind: Kind,
+        id: &CredentialId,
+        digest: Digest,
+        organization: Option<OrgId>,
+        user: Option<UserId>,
+    ) -> Self {
         Self {
             id: id.as_str().into(),
             digest,
@@ -114,7 +140,9 @@ impl Record {
     /// # Errors
     /// [`ConfigError::UnknownRole`] when the catalogue has no such role.
     pub fn with_role(self, role: &str, catalogue: &Catalogue) -> Result<Self, ConfigError> {
-        let (role, scopes) = catalogue.role(role).ok_or_else(|| ConfigError::UnknownRole(role.into()))?;
+        let (role, scopes) = catalogue
+            .role(role)
+            .ok_or_else(|| ConfigError::UnknownRole(role.into()))?;
         Ok(self.regrant(|grant| {
             grant.role = Some(Arc::clone(role));
             grant.scopes = scopes.clone();
@@ -136,13 +164,21 @@ impl Record {
     /// States what the digest was made under. Without it, it is the SHA-256 digest of the whole token.
     #[must_use]
     pub fn under(self, pepper: Option<Arc<Pepper>>) -> Self {
-        if pepper.is_none() { self } else { self.regrant(|grant| grant.pepper = pepper) }
+        if pepper.is_none() {
+            self
+        } else {
+            self.regrant(|grant| grant.pepper = pepper)
+        }
     }
 
     /// States that the digest was made otherwise than its store would make it now.
     #[must_use]
     pub fn outdated(self, outdated: bool) -> Self {
-        if outdated { self.regrant(|grant| grant.outdated = true) } else { self }
+        if outdated {
+            self.regrant(|grant| grant.outdated = true)
+        } else {
+            self
+        }
     }
 
     pub(crate) fn pepper(&self) -> Option<&Pepper> {
@@ -155,7 +191,10 @@ impl Record {
 
     /// Takes another grant, equal to its own, to share it.
     pub(crate) fn sharing(self, grant: &Arc<Grant>) -> Self {
-        Self { grant: Arc::clone(grant), ..self }
+        Self {
+            grant: Arc::clone(grant),
+            ..self
+        }
     }
 
     pub(crate) fn grant(&self) -> &Arc<Grant> {
@@ -166,7 +205,11 @@ impl Record {
     #[must_use]
     pub fn expiring_at(self, moment: impl Into<Option<UnixMillis>>) -> Self {
         let moment = moment.into();
-        Self { can_expire: moment.is_some(), expires_at: moment.unwrap_or(UnixMillis(0)), ..self }
+        Self {
+            can_expire: moment.is_some(),
+            expires_at: moment.unwrap_or(UnixMillis(0)),
+            ..self
+        }
     }
 
     /// Sets whether another credential was issued in the place of this one. It counts until it expires; its uses are
@@ -249,7 +292,11 @@ mod tests {
     #[test]
     fn a_record_takes_72_bytes_whatever_its_digest_was_made_under() {
         if cfg!(target_pointer_width = "64") {
-            assert_eq!(size_of::<Record>(), 72, "a store in memory keeps millions of them");
+            assert_eq!(
+                size_of::<Record>(),
+                72,
+                "a store in memory keeps millions of them"
+            );
         }
     }
 }

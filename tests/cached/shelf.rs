@@ -19,8 +19,8 @@ use tower_api_key::{
     credential::Kind,
     secret::Digest,
     store::{
-        Cached, Credential, CredentialStore, Lookup, MemoryStore, Monotonic, Peek, Record, StoreAdmin, StoreError,
-        WriteError,
+        Cached, Credential, CredentialStore, Lookup, MemoryStore, Monotonic, Peek, Record,
+        StoreAdmin, StoreError, WriteError,
     },
 };
 
@@ -61,7 +61,9 @@ impl Shelf {
         memory.create_user("alice").unwrap();
         memory.set_member("alice", "org_1", "viewer").unwrap();
         memory.insert(key("k1")).unwrap();
-        memory.insert(Record::personal_token("t1", token_digest("t1"), "alice")).unwrap();
+        memory
+            .insert(Record::personal_token("t1", token_digest("t1"), "alice"))
+            .unwrap();
         Arc::new_cyclic(|me| Self {
             memory,
             me: Weak::clone(me),
@@ -113,7 +115,11 @@ impl CredentialStore for Shelf {
                 self.read.notify_one();
                 let _passed = self.gate.acquire().await;
                 assert!(mood != Mood::Doomed, "test panic");
-                if mood == Mood::Failing { Err(StoreError::corrupt("test damage")) } else { answer }
+                if mood == Mood::Failing {
+                    Err(StoreError::corrupt("test damage"))
+                } else {
+                    answer
+                }
             }
             Mood::Broken => Err(StoreError::unavailable("test outage")),
         }
@@ -147,7 +153,12 @@ impl StoreAdmin for Shelf {
         self.outcome()
     }
 
-    async fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), WriteError> {
+    async fn set_member(
+        &self,
+        user: &str,
+        organization: &str,
+        role: &str,
+    ) -> Result<(), WriteError> {
         self.memory.set_member(user, organization, role)?;
         self.outcome()
     }
@@ -203,7 +214,10 @@ pub(crate) struct Timers {
 
 impl Timers {
     pub(crate) fn start() -> Self {
-        Self { since: tokio::time::Instant::now(), slept: Hand::default() }
+        Self {
+            since: tokio::time::Instant::now(),
+            slept: Hand::default(),
+        }
     }
 
     /// Suspends the machine: this clock goes on, and the timers do not.
@@ -225,12 +239,16 @@ pub(crate) type Cache = Cached<Arc<Shelf>>;
 
 /// A cache that keeps what it is told for ever.
 pub(crate) fn for_ever(shelf: &Arc<Shelf>) -> Cache {
-    Cached::new(Arc::clone(shelf)).with_time_to_live(Duration::MAX).with_negative_time_to_live(Duration::MAX)
+    Cached::new(Arc::clone(shelf))
+        .with_time_to_live(Duration::MAX)
+        .with_negative_time_to_live(Duration::MAX)
 }
 
 pub(crate) fn key(id: &str) -> Record {
     let memory = MemoryStore::new();
-    Record::org_key(id, Digest::of(id.as_bytes()), "org_1").with_role("viewer", memory.catalogue()).unwrap()
+    Record::org_key(id, Digest::of(id.as_bytes()), "org_1")
+        .with_role("viewer", memory.catalogue())
+        .unwrap()
 }
 
 pub(crate) fn token_digest(id: &str) -> Digest {
@@ -256,7 +274,9 @@ impl Question {
     pub(crate) fn lookup(&self) -> Lookup<'_> {
         match self {
             Self::Key(id) => Lookup::new(Credential::OrgKey { id }, None),
-            Self::Token(digest, organization) => Lookup::new(Credential::PersonalToken { digest }, *organization),
+            Self::Token(digest, organization) => {
+                Lookup::new(Credential::PersonalToken { digest }, *organization)
+            }
         }
     }
 

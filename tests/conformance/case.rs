@@ -98,7 +98,11 @@ impl Case {
         if let Some(members) = value.as_object_mut() {
             members.retain(|_, member| !member.is_null());
         }
-        let id = value.get("id").and_then(Value::as_str).unwrap_or("(no id)").to_owned();
+        let id = value
+            .get("id")
+            .and_then(Value::as_str)
+            .unwrap_or("(no id)")
+            .to_owned();
         serde_json::from_value(value).map_err(|error| (id, error.to_string()))
     }
 
@@ -123,12 +127,18 @@ impl Case {
 
     /// The member of the error body that carries the text.
     pub(crate) fn body_key(&self) -> &str {
-        self.config.get("error_body_key").and_then(Value::as_str).unwrap_or("detail")
+        self.config
+            .get("error_body_key")
+            .and_then(Value::as_str)
+            .unwrap_or("detail")
     }
 
     /// Whether the request says that it is gRPC or gRPC-Web, which decides the shape of a refusal.
     pub(crate) fn content_type(&self) -> Option<&str> {
-        let field = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let field = self
+            .headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         field.map(|(_, value)| value.as_str())
     }
 }
@@ -178,7 +188,10 @@ fn generate(template: &str) -> Result<Vec<u8>, String> {
 /// Reads `<char>*<count>}` and gives the run and what follows it.
 fn repeat(text: &str) -> Option<(String, &str)> {
     let unit = text.chars().next()?;
-    let (count, after) = text.strip_prefix(unit)?.strip_prefix('*')?.split_once('}')?;
+    let (count, after) = text
+        .strip_prefix(unit)?
+        .strip_prefix('*')?
+        .split_once('}')?;
     Some((unit.to_string().repeat(count_of(count)?), after))
 }
 
@@ -202,11 +215,21 @@ fn values_expand_to_the_bytes_that_they_stand_for() {
         ("gen:{\"k\": {o*2}}", "{\"k\": oo}"),
         ("hex:41ff", "A\u{0}"),
     ] {
-        let wanted = if value == "hex:41ff" { vec![0x41, 0xff] } else { bytes.as_bytes().to_vec() };
+        let wanted = if value == "hex:41ff" {
+            vec![0x41, 0xff]
+        } else {
+            bytes.as_bytes().to_vec()
+        };
         assert_eq!(expand(value).unwrap(), wanted, "{value}");
     }
-    assert_eq!(expand("gen:{A*MAX_TOKEN_LEN-4}").unwrap().len(), MAX_TOKEN_LEN - 4);
-    assert_eq!(expand("gen:{A*MAX_TOKEN_LEN + 1}").unwrap().len(), MAX_TOKEN_LEN + 1);
+    assert_eq!(
+        expand("gen:{A*MAX_TOKEN_LEN-4}").unwrap().len(),
+        MAX_TOKEN_LEN - 4
+    );
+    assert_eq!(
+        expand("gen:{A*MAX_TOKEN_LEN + 1}").unwrap().len(),
+        MAX_TOKEN_LEN + 1
+    );
     for broken in ["gen:nothing", "gen:{A*many}", "hex:4", "hex:zz"] {
         assert!(expand(broken).is_err(), "{broken}");
     }

@@ -63,10 +63,21 @@ struct Check<'a> {
 /// Checks one exchange against its case.
 pub(crate) fn check(case: &Case, setting: Setting<'_>, sent: &Sent, seen: &Seen) -> Verdict {
     let nothing = Answer::default();
-    let answer = if let Sent::Answered(answer) = sent { answer } else { &nothing };
+    let answer = if let Sent::Answered(answer) = sent {
+        answer
+    } else {
+        &nothing
+    };
     let wanted = case.expect.get("status").and_then(Value::as_u64);
     let exact = wanted.is_none_or(|status| status == u64::from(answer.status));
-    let check = Check { case, setting, answer, seen, exact, disputed: dispute(case, answer) };
+    let check = Check {
+        case,
+        setting,
+        answer,
+        seen,
+        exact,
+        disputed: dispute(case, answer),
+    };
     let mut verdict = Verdict::default();
     check.transport(sent, &mut verdict);
     for (key, want) in &case.expect {
@@ -83,8 +94,12 @@ impl Check<'_> {
             Sent::Answered(_) => {}
             Sent::Rejected(_) if self.flag("transport_reject_ok") => {}
             Sent::Rejected(_) if self.setting.proved.contains(&"client_disconnect") => {}
-            Sent::Rejected(how) => verdict.failures.push(format!("wanted an answer, got a closed connection: {how}")),
-            Sent::Silent => verdict.failures.push("wanted an answer, got silence".to_owned()),
+            Sent::Rejected(how) => verdict
+                .failures
+                .push(format!("wanted an answer, got a closed connection: {how}")),
+            Sent::Silent => verdict
+                .failures
+                .push("wanted an answer, got silence".to_owned()),
         }
     }
 
@@ -103,9 +118,15 @@ impl Check<'_> {
         // `null` asks for nothing, but for the principal, where it means that there is none.
         let asks = !want.is_null() || matches!(key, "principal" | "detail_message");
         match met {
-            None => verdict.failures.push(format!("unknown expectation `{key}`: {want}")),
-            Some(Err(Fault::Failure(why))) if asks && (answered || is_on_seen) => verdict.failures.push(why),
-            Some(Err(Fault::Deviation(why))) if asks && (answered || is_on_seen) => verdict.deviations.push(why),
+            None => verdict
+                .failures
+                .push(format!("unknown expectation `{key}`: {want}")),
+            Some(Err(Fault::Failure(why))) if asks && (answered || is_on_seen) => {
+                verdict.failures.push(why)
+            }
+            Some(Err(Fault::Deviation(why))) if asks && (answered || is_on_seen) => {
+                verdict.deviations.push(why)
+            }
             Some(_) => {}
         }
     }
@@ -130,12 +151,28 @@ impl Check<'_> {
 /// `members:manage` ⇒ `members:read` and `conversations:read_sensitive` ⇒ `conversations:read` are the implications that the
 /// protocol states. A case that wants a scope-gated route opened by any other one asks for more than it grants.
 fn dispute(case: &Case, answer: &Answer) -> Option<String> {
-    let scopes: Vec<&str> = case.setup.get("scopes")?.as_array()?.iter().filter_map(Value::as_str).collect();
-    let implies = [("members:manage", "members:read"), ("conversations:read_sensitive", "conversations:read")];
-    let implied = |scope: &str| implies.iter().any(|(from, to)| *to == scope && scopes.contains(from));
+    let scopes: Vec<&str> = case
+        .setup
+        .get("scopes")?
+        .as_array()?
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    let implies = [
+        ("members:manage", "members:read"),
+        ("conversations:read_sensitive", "conversations:read"),
+    ];
+    let implied = |scope: &str| {
+        implies
+            .iter()
+            .any(|(from, to)| *to == scope && scopes.contains(from))
+    };
     let holds = |scope: &str| scopes.contains(&scope) || implied(scope);
     let wanted = case.expect.get("status").and_then(Value::as_u64);
-    let tolerated = case.expect.get("acceptable_status").and_then(Value::as_array);
+    let tolerated = case
+        .expect
+        .get("acceptable_status")
+        .and_then(Value::as_array);
     let refused = case.path_kind == PathKind::ScopeGated
         && wanted == Some(200)
         && answer.status == 403
@@ -144,12 +181,18 @@ fn dispute(case: &Case, answer: &Answer) -> Option<String> {
     if !refused || accepted.iter().any(|scope| holds(scope)) {
         return None;
     }
-    Some(format!("the protocol states no implication by which {scopes:?} would hold any of {accepted:?}"))
+    Some(format!(
+        "the protocol states no implication by which {scopes:?} would hold any of {accepted:?}"
+    ))
 }
 
 /// Turns a condition into a result, with the reason made only when it is needed.
 fn ensure(met: bool, why: impl FnOnce() -> String) -> Met {
-    if met { Ok(()) } else { Err(Fault::Failure(why())) }
+    if met {
+        Ok(())
+    } else {
+        Err(Fault::Failure(why()))
+    }
 }
 
 /// As [`ensure`], for a demand that is asked for with `true` and left out with `false`.

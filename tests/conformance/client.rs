@@ -74,7 +74,9 @@ impl Wire {
 
     /// Whether a field of this name is sent.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.fields.iter().any(|(field, _)| field.eq_ignore_ascii_case(name.as_bytes()))
+        self.fields
+            .iter()
+            .any(|(field, _)| field.eq_ignore_ascii_case(name.as_bytes()))
     }
 }
 
@@ -87,12 +89,21 @@ impl Answer {
     /// The first field of this name, else the first trailer.
     pub(crate) fn field_or_trailer(&self, name: &str) -> Option<String> {
         let trailers = [self.trailers.clone(), self.web_trailers()].concat();
-        values(&self.fields, name).into_iter().chain(values(&trailers, name)).next()
+        values(&self.fields, name)
+            .into_iter()
+            .chain(values(&trailers, name))
+            .next()
     }
 
     /// Status line, fields, body and trailers in one piece, to search in.
     pub(crate) fn everything(&self) -> Vec<u8> {
-        let mut all = [self.status.to_string().as_bytes(), b" ", &self.reason, b"\n"].concat();
+        let mut all = [
+            self.status.to_string().as_bytes(),
+            b" ",
+            &self.reason,
+            b"\n",
+        ]
+        .concat();
         for (name, value) in self.fields.iter().chain(&self.trailers) {
             all.extend([name, b": ".as_slice(), value, b"\n"].concat());
         }
@@ -103,19 +114,30 @@ impl Answer {
     /// All that two answers must share to be told apart by nobody: everything but the date.
     pub(crate) fn fingerprint(&self) -> Vec<u8> {
         let mut bare = self.clone();
-        bare.fields.retain(|(name, _)| !name.eq_ignore_ascii_case(b"date"));
+        bare.fields
+            .retain(|(name, _)| !name.eq_ignore_ascii_case(b"date"));
         bare.everything()
     }
 
     /// The body, decoded when it is gRPC-Web's base64 text.
     pub(crate) fn binary_body(&self) -> Vec<u8> {
-        let text = self.all("content-type").iter().any(|kind| kind.starts_with("application/grpc-web-text"));
-        if text { unbase64(&self.body) } else { self.body.clone() }
+        let text = self
+            .all("content-type")
+            .iter()
+            .any(|kind| kind.starts_with("application/grpc-web-text"));
+        if text {
+            unbase64(&self.body)
+        } else {
+            self.body.clone()
+        }
     }
 
     /// The trailers that gRPC-Web sends as the last frame of the body.
     fn web_trailers(&self) -> Fields {
-        let web = self.all("content-type").iter().any(|kind| kind.starts_with("application/grpc-web"));
+        let web = self
+            .all("content-type")
+            .iter()
+            .any(|kind| kind.starts_with("application/grpc-web"));
         let body = if web { self.binary_body() } else { Vec::new() };
         let mut rest = body.as_slice();
         while let [flag, a, b, c, d, tail @ ..] = rest {
@@ -132,7 +154,11 @@ impl Answer {
 
 /// Sends one case on a connection of its own.
 pub(crate) async fn send(case: &Case, ports: Ports) -> Result<Sent, String> {
-    let port = if case.path_kind == PathKind::Grpc { ports.grpc } else { ports.http };
+    let port = if case.path_kind == PathKind::Grpc {
+        ports.grpc
+    } else {
+        ports.http
+    };
     Ok(send_wire(&Wire::of(case)?, port).await)
 }
 
@@ -151,14 +177,20 @@ pub(crate) async fn send_wire(wire: &Wire, port: u16) -> Sent {
 pub(crate) async fn patiently(exchange: impl Future<Output = std::io::Result<Answer>>) -> Sent {
     let begun = Instant::now();
     match tokio::time::timeout(PATIENCE, exchange).await {
-        Ok(Ok(answer)) => Sent::Answered(Answer { elapsed: begun.elapsed(), ..answer }),
+        Ok(Ok(answer)) => Sent::Answered(Answer {
+            elapsed: begun.elapsed(),
+            ..answer
+        }),
         Ok(Err(error)) => Sent::Rejected(error.to_string()),
         Err(_) => Sent::Silent,
     }
 }
 
 fn expand_fields(fields: &[(String, String)]) -> Result<Fields, String> {
-    fields.iter().map(|(name, value)| Ok((name.clone().into_bytes(), expand(value)?))).collect()
+    fields
+        .iter()
+        .map(|(name, value)| Ok((name.clone().into_bytes(), expand(value)?)))
+        .collect()
 }
 
 /// gRPC has no call without a message: the empty one, in the encoding that the content-type names.
@@ -171,8 +203,12 @@ fn empty_message(case: &Case) -> Vec<u8> {
 }
 
 fn values(fields: &Fields, name: &str) -> Vec<String> {
-    let named = fields.iter().filter(|(field, _)| field.eq_ignore_ascii_case(name.as_bytes()));
-    named.map(|(_, value)| String::from_utf8_lossy(value).into_owned()).collect()
+    let named = fields
+        .iter()
+        .filter(|(field, _)| field.eq_ignore_ascii_case(name.as_bytes()));
+    named
+        .map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+        .collect()
 }
 
 /// Decodes base64, in which gRPC-Web may pad every piece of a stream on its own.
@@ -183,7 +219,10 @@ fn unbase64(text: &[u8]) -> Vec<u8> {
         let sextets: Vec<usize> = four.iter().filter_map(sextet).collect();
         let bits = sextets.iter().fold(0, |bits, six| bits << 6 | six) << (6 * (4 - sextets.len()));
         let bytes = [bits >> 16, bits >> 8, bits].map(|byte| (byte & 0xff) as u8);
-        bytes.into_iter().take(sextets.len().saturating_sub(1)).collect::<Vec<u8>>()
+        bytes
+            .into_iter()
+            .take(sextets.len().saturating_sub(1))
+            .collect::<Vec<u8>>()
     };
     text.chunks(4).flat_map(quantum).collect()
 }
@@ -191,10 +230,22 @@ fn unbase64(text: &[u8]) -> Vec<u8> {
 #[test]
 fn grpc_web_trailers_are_found_behind_the_message() {
     let frame = b"grpc-status:7\r\ngrpc-message:no\r\n";
-    let mut body = [[0, 0, 0, 0, 1].as_slice(), b"x", &[0x80, 0, 0, 0, u8::try_from(frame.len()).unwrap()]].concat();
+    let mut body = [
+        [0, 0, 0, 0, 1].as_slice(),
+        b"x",
+        &[0x80, 0, 0, 0, u8::try_from(frame.len()).unwrap()],
+    ]
+    .concat();
     body.extend(frame);
-    let fields = vec![(b"content-type".to_vec(), b"application/grpc-web+proto".to_vec())];
-    let answer = Answer { body, fields, ..Answer::default() };
+    let fields = vec![(
+        b"content-type".to_vec(),
+        b"application/grpc-web+proto".to_vec(),
+    )];
+    let answer = Answer {
+        body,
+        fields,
+        ..Answer::default()
+    };
     assert_eq!(answer.field_or_trailer("grpc-status").as_deref(), Some("7"));
     assert_eq!(unbase64(b"AAAAAAA=aGk="), b"\0\0\0\0\0hi");
 }

@@ -22,14 +22,22 @@ async fn scenario_con_002() {
     scenario.server.store.until_waiting(0).await;
     let reset = Sent::Rejected("reset by the caller".to_owned());
     let other = "another stream on the connection -> 200 once the store answers";
-    scenario.check(&reset, &seen(&scenario.server), &["client_disconnect", other]);
+    scenario.check(
+        &reset,
+        &seen(&scenario.server),
+        &["client_disconnect", other],
+    );
 
     let second = session.start(&scenario.wire()).await.unwrap();
     scenario.server.store.until_waiting(1).await;
     scenario.set_fault("ok");
     let answer = answered(patiently(crate::client::http2::read(second)).await);
     assert_eq!(answer.status, 200);
-    assert_eq!(seen(&scenario.server).calls.len(), 1, "the stream that was reset never reaches the service");
+    assert_eq!(
+        seen(&scenario.server).calls.len(),
+        1,
+        "the stream that was reset never reaches the service"
+    );
 }
 
 const UNKNOWN_KEYS: usize = 10_000;
@@ -39,7 +47,10 @@ const GROWTH_MAX: usize = 16 << 20;
 #[test]
 fn scenario_con_005() {
     if alone("concurrency::scenario_con_005") {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build();
         runtime.unwrap().block_on(flood_of_unknown_keys());
     }
 }
@@ -55,10 +66,14 @@ async fn flood_of_unknown_keys() {
     let before = resident();
     let mut connection = Connection::open(scenario.port()).await.unwrap();
     for number in 0..UNKNOWN_KEYS {
-        let wire =
-            scenario.wire_with(Some(&format!("ak_kFlood{number:08}.ChTzReoN2X6gi1yNPXNHcLsEyC5o2naA2GxhtOzoQVp")));
+        let wire = scenario.wire_with(Some(&format!(
+            "ak_kFlood{number:08}.ChTzReoN2X6gi1yNPXNHcLsEyC5o2naA2GxhtOzoQVp"
+        )));
         let answer = answered(patiently(connection.exchange(&wire)).await);
-        assert_eq!(String::from_utf8_lossy(&answer.fingerprint()), String::from_utf8_lossy(&refused));
+        assert_eq!(
+            String::from_utf8_lossy(&answer.fingerprint()),
+            String::from_utf8_lossy(&refused)
+        );
     }
     let grown = resident().saturating_sub(before);
     assert!(grown < GROWTH_MAX, "resident memory grew by {grown} bytes");
@@ -69,9 +84,17 @@ async fn flood_of_unknown_keys() {
 
 /// Bytes of this process that are in memory. Without a `/proc` nothing can be said, and the scenario fails.
 fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").expect("this scenario reads memory from /proc");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line VmRSS");
-    line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number of kB") << 10
+    let status = std::fs::read_to_string("/proc/self/status")
+        .expect("this scenario reads memory from /proc");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .expect("a line VmRSS");
+    line.trim()
+        .trim_end_matches(" kB")
+        .parse::<usize>()
+        .expect("a number of kB")
+        << 10
 }
 
 const CALLERS: usize = 64;
@@ -80,19 +103,29 @@ const CALLERS: usize = 64;
 async fn scenario_con_006() {
     let _quiet = QUIET.lock().await;
     let scenario = Scenario::start("CON-006").await;
-    let (deleted, accepted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let (deleted, accepted) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicUsize::new(0)),
+    );
     let (ready, mut all_ready) = tokio::sync::mpsc::channel::<()>(CALLERS);
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
         let (wire, port) = (scenario.wire(), scenario.port());
-        let (deleted, accepted, mut ready) = (Arc::clone(&deleted), Arc::clone(&accepted), Some(ready.clone()));
+        let (deleted, accepted, mut ready) = (
+            Arc::clone(&deleted),
+            Arc::clone(&accepted),
+            Some(ready.clone()),
+        );
         callers.spawn(async move {
             let mut connection = Connection::open(port).await.unwrap();
             let mut after = 0;
             while after < 5 {
                 let begun_after = deleted.load(Ordering::SeqCst);
                 let status = answered(patiently(connection.exchange(&wire)).await).status;
-                assert!(status == 401 || (status == 200 && !begun_after), "answered {status}, deleted: {begun_after}");
+                assert!(
+                    status == 401 || (status == 200 && !begun_after),
+                    "answered {status}, deleted: {begun_after}"
+                );
                 accepted.fetch_add(usize::from(status == 200), Ordering::SeqCst);
                 after += usize::from(begun_after);
                 ready.take();
@@ -102,10 +135,17 @@ async fn scenario_con_006() {
     drop(ready);
     // Ends when every caller has been answered once.
     assert!(all_ready.recv().await.is_none());
-    scenario.server.records.delete_key("kAlphaTest0001").unwrap();
+    scenario
+        .server
+        .records
+        .delete_key("kAlphaTest0001")
+        .unwrap();
     deleted.store(true, Ordering::SeqCst);
     callers.join_all().await;
-    assert!(accepted.load(Ordering::SeqCst) >= CALLERS, "the key was good before");
+    assert!(
+        accepted.load(Ordering::SeqCst) >= CALLERS,
+        "the key was good before"
+    );
     scenario.conclude().await;
 }
 
@@ -133,8 +173,9 @@ async fn scenario_h2_007() {
         (None, 401, None),
         (Some(unknown.as_str()), 401, None),
     ];
-    let wires: Vec<(Wire, u16, Option<&str>)> =
-        wanted.map(|(token, status, organization)| (scenario.wire_with(token), status, organization)).into();
+    let wires: Vec<(Wire, u16, Option<&str>)> = wanted
+        .map(|(token, status, organization)| (scenario.wire_with(token), status, organization))
+        .into();
     let session = Arc::new(Session::open(scenario.port()).await.unwrap());
     let mut streams = JoinSet::new();
     for (wire, status, organization) in wires.iter().cycle().take(100) {

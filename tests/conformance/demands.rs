@@ -26,8 +26,11 @@ impl Check<'_> {
         Some(match key {
             "status" => self.status(want),
             "acceptable_status" => numbers(want).map(drop),
-            "never_status" => numbers(want)
-                .and_then(|never| ensure(!never.contains(&status), || format!("never {status}, got {status}"))),
+            "never_status" => numbers(want).and_then(|never| {
+                ensure(!never.contains(&status), || {
+                    format!("never {status}, got {status}")
+                })
+            }),
             "transport_reject_ok" => when(want, true, String::new),
             "indistinguishable_group" => texts(want).map(drop),
             "max_ms" => self.in_time(want),
@@ -63,14 +66,20 @@ impl Check<'_> {
             "detail_message" => self.detail(want),
             "detail_must_not_be" => texts(want).and_then(|never| {
                 let detail = self.detail_text().unwrap_or_default();
-                ensure(!never.contains(&detail.as_str()), || format!("the text must not be {detail:?}"))
+                ensure(!never.contains(&detail.as_str()), || {
+                    format!("the text must not be {detail:?}")
+                })
             }),
             "detail_may_be" => texts(want).map(drop),
             "detail_null_ok" => when(want, true, String::new),
-            "body_empty" => when(want, !self.exact || body.is_empty(), || format!("wanted no body, got {:?}", shown())),
+            "body_empty" => when(want, !self.exact || body.is_empty(), || {
+                format!("wanted no body, got {:?}", shown())
+            }),
             "body_json_equals" => self.body_json(want),
             "body_equals" => texts(want).and_then(|text| {
-                ensure(text.iter().any(|text| text.as_bytes() == body), || format!("wanted {want}, got {:?}", shown()))
+                ensure(text.iter().any(|text| text.as_bytes() == body), || {
+                    format!("wanted {want}, got {:?}", shown())
+                })
             }),
             "body_must_not_contain" => lacks(body, want),
             "body_must_not_be_hex" => self.body_is_not(want),
@@ -85,20 +94,32 @@ impl Check<'_> {
             "acceptable_grpc_status" => numbers(want).map(drop),
             "never_grpc_status" => numbers(want).and_then(|never| {
                 let got = self.grpc_status_got();
-                ensure(!got.is_some_and(|code| never.contains(&code)), || format!("never grpc-status {got:?}"))
+                ensure(!got.is_some_and(|code| never.contains(&code)), || {
+                    format!("never grpc-status {got:?}")
+                })
             }),
             "trailers_only" => {
-                let only = self.answer.ended_with_headers && !self.answer.all("grpc-status").is_empty();
-                when(want, !self.exact || only, || "wanted trailers only: nothing after the header block".to_owned())
+                let only =
+                    self.answer.ended_with_headers && !self.answer.all("grpc-status").is_empty();
+                when(want, !self.exact || only, || {
+                    "wanted trailers only: nothing after the header block".to_owned()
+                })
             }
-            "status_in_headers" => when(want, !self.exact || !self.answer.all("grpc-status").is_empty(), || {
-                "wanted grpc-status among the header fields".to_owned()
-            }),
+            "status_in_headers" => when(
+                want,
+                !self.exact || !self.answer.all("grpc-status").is_empty(),
+                || "wanted grpc-status among the header fields".to_owned(),
+            ),
             "grpc_message_percent_decode_before_compare" => when(want, true, String::new),
             "raw_grpc_message_ascii_only" => {
-                let raw = self.answer.field_or_trailer("grpc-message").unwrap_or_default();
+                let raw = self
+                    .answer
+                    .field_or_trailer("grpc-message")
+                    .unwrap_or_default();
                 let plain = raw.bytes().all(|byte| matches!(byte, 0x20..=0x7e));
-                when(want, plain, || format!("wanted grpc-message in printable ASCII, got {raw:?}"))
+                when(want, plain, || {
+                    format!("wanted grpc-message in printable ASCII, got {raw:?}")
+                })
             }
             _ => return None,
         })
@@ -107,13 +128,13 @@ impl Check<'_> {
     fn reaches_inner(&self, want: &Value) -> Met {
         let calls = self.seen.calls.len();
         match want.as_bool() {
-            Some(true) => {
-                ensure(calls == 0, || format!("the inner service must not be called, was called {calls} times"))
-            }
+            Some(true) => ensure(calls == 0, || {
+                format!("the inner service must not be called, was called {calls} times")
+            }),
             // Only a 200 says that the service itself answered.
-            Some(false) if self.exact && self.answer.status == 200 => {
-                ensure(calls == 1, || format!("wanted one call of the inner service, got {calls}"))
-            }
+            Some(false) if self.exact && self.answer.status == 200 => ensure(calls == 1, || {
+                format!("wanted one call of the inner service, got {calls}")
+            }),
             _ => when(want, true, String::new),
         }
     }
@@ -121,7 +142,9 @@ impl Check<'_> {
     fn principal(&self, want: &Value) -> Met {
         let Some(got) = self.seen.calls.last() else {
             let unseen = self.exact && want.is_object() && self.answer.status != 0;
-            return ensure(!unseen, || format!("wanted principal {want}, the inner service was not called"));
+            return ensure(!unseen, || {
+                format!("wanted principal {want}, the inner service was not called")
+            });
         };
         if !self.exact {
             return Ok(());
@@ -130,7 +153,10 @@ impl Check<'_> {
             return ensure(want == got, || format!("wanted no principal, got {got}"));
         };
         for (name, value) in members {
-            let any = self.also("principal_org_any_of").and_then(Value::as_array).filter(|_| name == "org");
+            let any = self
+                .also("principal_org_any_of")
+                .and_then(Value::as_array)
+                .filter(|_| name == "org");
             let member = got.get(name).unwrap_or(&Value::Null);
             let met = any.map_or(member == value, |any| any.contains(member));
             ensure(met, || format!("wanted principal {want}, got {got}"))?;
@@ -140,17 +166,28 @@ impl Check<'_> {
 
     fn lookups(&self, want: &Value) -> Met {
         let got = self.seen.lookups;
-        if numbers(want)?.first().is_some_and(|most| got as u64 <= *most) {
+        if numbers(want)?
+            .first()
+            .is_some_and(|most| got as u64 <= *most)
+        {
             return Ok(());
         }
         let why = format!("wanted at most {want} look-ups, got {got}");
-        Err(if self.case.undocumented { Fault::Deviation(why) } else { Fault::Failure(why) })
+        Err(if self.case.undocumented {
+            Fault::Deviation(why)
+        } else {
+            Fault::Failure(why)
+        })
     }
 
     fn status(&self, want: &Value) -> Met {
         let got = u64::from(self.answer.status);
         let why = format!("wanted status {want}, got {got}");
-        let acceptable = self.also("acceptable_status").map(numbers).transpose()?.unwrap_or_default();
+        let acceptable = self
+            .also("acceptable_status")
+            .map(numbers)
+            .transpose()?
+            .unwrap_or_default();
         match numbers(want)?.contains(&got) {
             true => Ok(()),
             false if acceptable.contains(&got) => Err(Fault::Deviation(why)),
@@ -168,35 +205,54 @@ impl Check<'_> {
             Value::String(sum) => sum.split('+').map(term).sum(),
             number => number.as_u64(),
         };
-        let most = most.ok_or_else(|| Fault::Failure(format!("a time of an unknown form: {want}")))?;
+        let most =
+            most.ok_or_else(|| Fault::Failure(format!("a time of an unknown form: {want}")))?;
         let took = self.answer.elapsed.as_millis();
-        ensure(took <= u128::from(most), || format!("wanted an answer within {most} ms, got it after {took} ms"))
+        ensure(took <= u128::from(most), || {
+            format!("wanted an answer within {most} ms, got it after {took} ms")
+        })
     }
 
     fn challenge_contains(&self, want: &Value) -> Met {
         let challenges = self.answer.all("www-authenticate");
-        let contains = texts(want)?.iter().all(|text| challenges.iter().any(|value| value.contains(text)));
+        let contains = texts(want)?
+            .iter()
+            .all(|text| challenges.iter().any(|value| value.contains(text)));
         let absent = challenges.is_empty() && self.flag("www_authenticate_optional");
-        ensure(!self.exact || absent || contains, || format!("wanted {want} in WWW-Authenticate, got {challenges:?}"))
+        ensure(!self.exact || absent || contains, || {
+            format!("wanted {want} in WWW-Authenticate, got {challenges:?}")
+        })
     }
 
     fn challenge_lacks(&self, want: &Value) -> Met {
         let challenges = self.answer.all("www-authenticate");
-        let lacks = texts(want)?.iter().all(|text| !challenges.iter().any(|value| value.contains(text)));
-        ensure(lacks, || format!("wanted no {want} in WWW-Authenticate, got {challenges:?}"))
+        let lacks = texts(want)?
+            .iter()
+            .all(|text| !challenges.iter().any(|value| value.contains(text)));
+        ensure(lacks, || {
+            format!("wanted no {want} in WWW-Authenticate, got {challenges:?}")
+        })
     }
 
     fn content_type(&self, want: &Value) -> Met {
         let got = self.answer.all("content-type");
-        let starts = texts(want)?.iter().all(|start| got.iter().any(|value| value.starts_with(start)));
-        ensure(!self.exact || starts, || format!("wanted content-type {want}…, got {got:?}"))
+        let starts = texts(want)?
+            .iter()
+            .all(|start| got.iter().any(|value| value.starts_with(start)));
+        ensure(!self.exact || starts, || {
+            format!("wanted content-type {want}…, got {got:?}")
+        })
     }
 
     fn fields_contain(&self, want: &Value) -> Met {
-        let members = want.as_object().ok_or_else(|| Fault::Failure(format!("not a map: {want}")))?;
+        let members = want
+            .as_object()
+            .ok_or_else(|| Fault::Failure(format!("not a map: {want}")))?;
         for (name, text) in members {
             let got = self.answer.all(name);
-            let found = texts(text)?.iter().all(|text| got.iter().any(|value| value.contains(text)));
+            let found = texts(text)?
+                .iter()
+                .all(|text| got.iter().any(|value| value.contains(text)));
             ensure(found, || format!("wanted {text} in {name}, got {got:?}"))?;
         }
         Ok(())
@@ -207,18 +263,32 @@ impl Check<'_> {
         let got = self.detail_text();
         let Some(text) = want.as_str() else {
             let wordless = self.refused_as_wanted() && self.case.method != "HEAD" && got.is_none();
-            return ensure(!wordless, || "wanted a text in the body, got none".to_owned());
+            return ensure(!wordless, || {
+                "wanted a text in the body, got none".to_owned()
+            });
         };
-        let may = self.also("detail_may_be").map(texts).transpose()?.unwrap_or_default();
-        let met = got.as_deref().is_some_and(|got| got == text || may.contains(&got));
+        let may = self
+            .also("detail_may_be")
+            .map(texts)
+            .transpose()?
+            .unwrap_or_default();
+        let met = got
+            .as_deref()
+            .is_some_and(|got| got == text || may.contains(&got));
         let loose = !self.exact || self.flag("detail_null_ok");
-        ensure(met || loose, || format!("wanted the text {text:?}, got {got:?}"))
+        ensure(met || loose, || {
+            format!("wanted the text {text:?}, got {got:?}")
+        })
     }
 
     /// The text for the caller: in gRPC's message, else under the key of the JSON body.
     fn detail_text(&self) -> Option<String> {
         if let Some(message) = self.answer.field_or_trailer("grpc-message") {
-            return Some(percent_decode_str(&message).decode_utf8_lossy().into_owned());
+            return Some(
+                percent_decode_str(&message)
+                    .decode_utf8_lossy()
+                    .into_owned(),
+            );
         }
         let body: Value = serde_json::from_slice(&self.answer.body).ok()?;
         Some(body.get(self.case.body_key())?.as_str()?.to_owned())
@@ -226,7 +296,10 @@ impl Check<'_> {
 
     /// Decoding is lenient, so that a `%` that was left bare would not show in the text.
     fn message_is_encoded(&self) -> Met {
-        let message = self.answer.field_or_trailer("grpc-message").unwrap_or_default();
+        let message = self
+            .answer
+            .field_or_trailer("grpc-message")
+            .unwrap_or_default();
         let digits = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
         ensure(message.split('%').skip(1).all(digits), || {
             format!("wanted grpc-message percent-encoded, got {message:?}")
@@ -235,20 +308,34 @@ impl Check<'_> {
 
     fn body_json(&self, want: &Value) -> Met {
         let body: Option<Value> = serde_json::from_slice(&self.answer.body).ok();
-        ensure(body.as_ref() == Some(want), || format!("wanted the body {want}, got {body:?}"))
+        ensure(body.as_ref() == Some(want), || {
+            format!("wanted the body {want}, got {body:?}")
+        })
     }
 
     fn body_is_not(&self, want: &Value) -> Met {
-        let hex = |body: &[u8]| body.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hex = |body: &[u8]| {
+            body.iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+        };
         let forms = [hex(&self.answer.body), hex(&self.answer.binary_body())];
-        let found = texts(want)?.into_iter().find(|never| forms.iter().any(|form| form.eq_ignore_ascii_case(never)));
-        ensure(found.is_none(), || format!("the body must not be {found:?}"))
+        let found = texts(want)?
+            .into_iter()
+            .find(|never| forms.iter().any(|form| form.eq_ignore_ascii_case(never)));
+        ensure(found.is_none(), || {
+            format!("the body must not be {found:?}")
+        })
     }
 
     fn grpc_status(&self, want: &Value) -> Met {
         let got = self.grpc_status_got();
         let why = format!("wanted grpc-status {want}, got {got:?}");
-        let acceptable = self.also("acceptable_grpc_status").map(numbers).transpose()?.unwrap_or_default();
+        let acceptable = self
+            .also("acceptable_grpc_status")
+            .map(numbers)
+            .transpose()?
+            .unwrap_or_default();
         match got {
             _ if !self.exact => Ok(()),
             Some(code) if numbers(want)?.contains(&code) => Ok(()),
@@ -265,5 +352,7 @@ impl Check<'_> {
 fn lacks(bytes: &[u8], want: &Value) -> Met {
     let text = String::from_utf8_lossy(bytes);
     let found = texts(want)?.into_iter().find(|never| text.contains(never));
-    ensure(found.is_none(), || format!("{found:?} must not be in the answer"))
+    ensure(found.is_none(), || {
+        format!("{found:?} must not be in the answer")
+    })
 }

@@ -25,9 +25,16 @@ async fn scenario_sto_016() {
     scenario.set_fault("error");
     scenario.conclude().await;
     // Tolerated from a cache or not: never after a known delete.
-    scenario.server.records.delete_key("kAlphaTest0001").unwrap();
+    scenario
+        .server
+        .records
+        .delete_key("kAlphaTest0001")
+        .unwrap();
     let after = super::answered(scenario.send().await).status;
-    assert!(matches!(after, 401 | 503), "a deleted key is answered {after}");
+    assert!(
+        matches!(after, 401 | 503),
+        "a deleted key is answered {after}"
+    );
 }
 
 #[tokio::test]
@@ -68,7 +75,9 @@ impl MakeWriter<'_> for Captured {
 #[test]
 fn scenario_rsp_019() {
     if alone("failure::scenario_rsp_019") {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
         runtime.unwrap().block_on(refusal_with_logs_captured());
     }
 }
@@ -87,10 +96,18 @@ async fn refusal_with_logs_captured() {
     scenario.check_group(&sent).await;
 
     let logs = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
-    let secrets = scenario.case.expect["logs_must_not_contain"].as_array().unwrap();
+    let secrets = scenario.case.expect["logs_must_not_contain"]
+        .as_array()
+        .unwrap();
     assert!(!secrets.is_empty());
     for secret in secrets {
-        assert!(!logs.contains(secret.as_str().unwrap()), "the logs hold a secret: {logs}");
+        assert!(
+            !logs.contains(secret.as_str().unwrap()),
+            "the logs hold a secret: {logs}"
+        );
     }
-    assert!(!cfg!(feature = "tracing") || logs.contains("tower_api_key"), "nothing was captured: {logs}");
+    assert!(
+        !cfg!(feature = "tracing") || logs.contains("tower_api_key"),
+        "nothing was captured: {logs}"
+    );
 }

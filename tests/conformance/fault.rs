@@ -8,7 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
-use tower_api_key::store::{Credential, CredentialStore, Lookup, MemoryStore, Peek, Record, StoreError};
+use tower_api_key::store::{
+    Credential, CredentialStore, Lookup, MemoryStore, Peek, Record, StoreError,
+};
 
 /// What is wrong with the store.
 #[derive(Debug, Clone)]
@@ -46,7 +48,16 @@ impl Fault {
     /// Reads the corpus's words for a fault; a form that is not known is an error.
     pub(crate) fn read(text: &str, fixtures: &Value) -> Result<Self, String> {
         let unknown = || format!("unknown store fault: {text}");
-        let id = |name: &str| Some(fixtures.get("keys")?.get(name)?.get("id")?.as_str()?.to_owned());
+        let id = |name: &str| {
+            Some(
+                fixtures
+                    .get("keys")?
+                    .get(name)?
+                    .get("id")?
+                    .as_str()?
+                    .to_owned(),
+            )
+        };
         Ok(match text {
             "ok" => Self::Nothing,
             // The role or the scopes come with the record, so that they cannot fail without it.
@@ -55,16 +66,23 @@ impl Fault {
             "hang" => Self::Hang,
             "panic" => Self::Panic,
             _ => match text.split(' ').collect::<Vec<_>>().as_slice() {
-                ["delay", millis, "ms"] => Self::Delay(Duration::from_millis(millis.parse().map_err(|_| unknown())?)),
-                ["concurrency", most] => {
-                    Self::Concurrency(Arc::new(Semaphore::new(most.parse().map_err(|_| unknown())?)))
-                }
-                ["returns", answered, "record", "for", asked, "id"] => {
-                    Self::Swap { asked: id(asked).ok_or_else(unknown)?, answered: id(answered).ok_or_else(unknown)? }
-                }
-                ["error", "with", "text", ..] => {
-                    Self::Error(text.split_once("text ").ok_or_else(unknown)?.1.trim_matches('\'').to_owned())
-                }
+                ["delay", millis, "ms"] => Self::Delay(Duration::from_millis(
+                    millis.parse().map_err(|_| unknown())?,
+                )),
+                ["concurrency", most] => Self::Concurrency(Arc::new(Semaphore::new(
+                    most.parse().map_err(|_| unknown())?,
+                ))),
+                ["returns", answered, "record", "for", asked, "id"] => Self::Swap {
+                    asked: id(asked).ok_or_else(unknown)?,
+                    answered: id(answered).ok_or_else(unknown)?,
+                },
+                ["error", "with", "text", ..] => Self::Error(
+                    text.split_once("text ")
+                        .ok_or_else(unknown)?
+                        .1
+                        .trim_matches('\'')
+                        .to_owned(),
+                ),
                 _ => return Err(unknown()),
             },
         })
@@ -72,9 +90,19 @@ impl Fault {
 }
 
 impl FaultyStore {
-    pub(crate) fn new(records: Arc<MemoryStore>, unreadable: HashSet<String>, fault: Fault) -> Self {
+    pub(crate) fn new(
+        records: Arc<MemoryStore>,
+        unreadable: HashSet<String>,
+        fault: Fault,
+    ) -> Self {
         let (fault, waiting) = (watch::Sender::new(fault), watch::Sender::new(0));
-        Self { records, unreadable, fault, lookups: AtomicUsize::new(0), waiting }
+        Self {
+            records,
+            unreadable,
+            fault,
+            lookups: AtomicUsize::new(0),
+            waiting,
+        }
     }
 
     /// Changes the fault; what hangs goes on with the new one.
@@ -89,7 +117,11 @@ impl FaultyStore {
 
     /// Waits until so many look-ups hang.
     pub(crate) async fn until_waiting(&self, count: usize) {
-        let _ = self.waiting.subscribe().wait_for(|waiting| *waiting == count).await;
+        let _ = self
+            .waiting
+            .subscribe()
+            .wait_for(|waiting| *waiting == count)
+            .await;
     }
 
     fn unreadable(&self, lookup: &Lookup<'_>) -> bool {
@@ -132,15 +164,22 @@ impl CredentialStore for FaultyStore {
         self.lookups.fetch_add(1, Ordering::SeqCst);
         let fault = self.fault_after_hanging().await;
         match fault {
-            _ if self.unreadable(lookup) => return Err(StoreError::corrupt("the stored hash is no digest")),
+            _ if self.unreadable(lookup) => {
+                return Err(StoreError::corrupt("the stored hash is no digest"));
+            }
             Fault::Nothing | Fault::Hang => {}
             Fault::Error(text) => return Err(StoreError::unavailable(text)),
             Fault::ErrorOnMembership => {
-                if matches!(lookup.credential(), Credential::PersonalToken { .. }) && lookup.organization().is_some() {
+                if matches!(lookup.credential(), Credential::PersonalToken { .. })
+                    && lookup.organization().is_some()
+                {
                     return Err(StoreError::unavailable("the memberships are down"));
                 }
             }
-            #[allow(clippy::panic, reason = "a store that panics is what the case asks for")]
+            #[allow(
+                clippy::panic,
+                reason = "a store that panics is what the case asks for"
+            )]
             Fault::Panic => panic!("the store panics, as the case wants it to"),
             Fault::Delay(time) => tokio::time::sleep(time).await,
             Fault::Concurrency(most) => {
@@ -150,7 +189,8 @@ impl CredentialStore for FaultyStore {
             }
             Fault::Swap { asked, answered } => {
                 if matches!(lookup.credential(), Credential::OrgKey { id } if id == asked) {
-                    let other = Lookup::new(Credential::OrgKey { id: &answered }, lookup.organization());
+                    let other =
+                        Lookup::new(Credential::OrgKey { id: &answered }, lookup.organization());
                     return self.records.find(&other).await;
                 }
             }

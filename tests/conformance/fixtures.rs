@@ -43,8 +43,14 @@ pub(super) fn fill(fixtures: &Value, scopes: &[String]) -> Result<MemoryStore, B
 /// The keys whose stored digest is none, by id.
 pub(super) fn unreadable(fixtures: &Value) -> HashSet<String> {
     let keys = fixtures.get("keys").and_then(Value::as_object);
-    let damaged = keys.into_iter().flat_map(Map::values).filter(|key| key.get("stored_hash").is_some());
-    damaged.filter_map(|key| key.get("id")?.as_str()).map(str::to_owned).collect()
+    let damaged = keys
+        .into_iter()
+        .flat_map(Map::values)
+        .filter(|key| key.get("stored_hash").is_some());
+    damaged
+        .filter_map(|key| key.get("id")?.as_str())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The roles of the fixtures, with the two implications that the protocol states, and a role that holds the scopes of the
@@ -57,7 +63,12 @@ fn catalogue(fixtures: &Value, scopes: &[String]) -> Result<Catalogue, BoxError>
         let scopes = scopes.as_array().ok_or("a role is not a list of scopes")?;
         builder = builder.role(role, scopes.iter().filter_map(Value::as_str));
     }
-    let is_scope = |name: &String| Catalogue::builder().role("case", [name.as_str()]).build().is_ok();
+    let is_scope = |name: &String| {
+        Catalogue::builder()
+            .role("case", [name.as_str()])
+            .build()
+            .is_ok()
+    };
     let of_case = granted(scopes)?.into_iter().filter(is_scope);
     Ok(builder.role("scopes of the case", of_case).build()?)
 }
@@ -70,7 +81,9 @@ fn create_organizations(store: &MemoryStore, fixtures: &Value) -> Result<(), Box
         let before = created.len();
         for (id, organization) in organizations {
             let parent = organization.get("parent").and_then(Value::as_str);
-            if !created.contains(id.as_str()) && parent.is_none_or(|parent| created.contains(parent)) {
+            if !created.contains(id.as_str())
+                && parent.is_none_or(|parent| created.contains(parent))
+            {
                 store.create_organization(id, parent)?;
                 created.insert(id.as_str());
             }
@@ -89,7 +102,11 @@ fn create_users(store: &MemoryStore, fixtures: &Value) -> Result<(), BoxError> {
         store.create_user(id)?;
         for (organization, role) in user.as_object().into_iter().flatten() {
             if organizations.contains_key(organization) {
-                store.set_member(id, organization, role.as_str().ok_or("a role that is no text")?)?;
+                store.set_member(
+                    id,
+                    organization,
+                    role.as_str().ok_or("a role that is no text")?,
+                )?;
             }
         }
     }
@@ -119,7 +136,9 @@ fn granted(scopes: &[String]) -> Result<Vec<String>, BoxError> {
             granted.push(scope.clone());
             continue;
         };
-        let (template, count) = generated.rsplit_once(' ').ok_or("a scope template without a count")?;
+        let (template, count) = generated
+            .rsplit_once(' ')
+            .ok_or("a scope template without a count")?;
         if !template.contains("{N}") {
             return Err(format!("a scope template without {{N}}: {scope}").into());
         }
@@ -130,15 +149,24 @@ fn granted(scopes: &[String]) -> Result<Vec<String>, BoxError> {
 }
 
 fn members<'a>(fixtures: &'a Value, name: &str) -> Result<&'a Map<String, Value>, BoxError> {
-    Ok(fixtures.get(name).and_then(Value::as_object).ok_or_else(|| format!("the fixtures have no `{name}`"))?)
+    Ok(fixtures
+        .get(name)
+        .and_then(Value::as_object)
+        .ok_or_else(|| format!("the fixtures have no `{name}`"))?)
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> Result<&'a str, BoxError> {
-    Ok(value.get(name).and_then(Value::as_str).ok_or_else(|| format!("a fixture without `{name}`"))?)
+    Ok(value
+        .get(name)
+        .and_then(Value::as_str)
+        .ok_or_else(|| format!("a fixture without `{name}`"))?)
 }
 
 fn expiry(value: &Value) -> Option<UnixMillis> {
-    value.get("expires_at").and_then(Value::as_i64).map(UnixMillis)
+    value
+        .get("expires_at")
+        .and_then(Value::as_i64)
+        .map(UnixMillis)
 }
 
 fn is(value: &Value, flag: &str) -> bool {

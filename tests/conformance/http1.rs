@@ -17,7 +17,10 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) async fn open(port: u16) -> io::Result<Self> {
-        Ok(Self { stream: TcpStream::connect(("127.0.0.1", port)).await?, buffer: Vec::new() })
+        Ok(Self {
+            stream: TcpStream::connect(("127.0.0.1", port)).await?,
+            buffer: Vec::new(),
+        })
     }
 
     /// Sends a request and reads its answer; an `Err` is a connection that was closed instead.
@@ -44,20 +47,37 @@ impl Connection {
 
     async fn read_head(&mut self) -> io::Result<Answer> {
         let head = self.take_through(b"\r\n\r\n").await?;
-        let line_end = head.windows(2).position(|pair| pair == b"\r\n").unwrap_or(head.len());
+        let line_end = head
+            .windows(2)
+            .position(|pair| pair == b"\r\n")
+            .unwrap_or(head.len());
         let (line, fields) = head.split_at(line_end);
         let mut words = line.splitn(3, |byte| *byte == b' ').skip(1);
-        let status = words.next().and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
+        let status = words
+            .next()
+            .and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
         let status = status.ok_or_else(|| io::Error::other("no status line"))?;
         let reason = words.next().unwrap_or_default().to_vec();
-        Ok(Answer { status, reason, fields: parse_fields(fields), ..Answer::default() })
+        Ok(Answer {
+            status,
+            reason,
+            fields: parse_fields(fields),
+            ..Answer::default()
+        })
     }
 
     async fn read_body(&mut self, answer: &mut Answer, head_only: bool) -> io::Result<()> {
-        let length = answer.all("content-length").first().and_then(|text| text.parse().ok());
+        let length = answer
+            .all("content-length")
+            .first()
+            .and_then(|text| text.parse().ok());
         if head_only || matches!(answer.status, 101 | 204 | 304) {
             answer.ended_with_headers = true;
-        } else if answer.all("transfer-encoding").iter().any(|coding| coding == "chunked") {
+        } else if answer
+            .all("transfer-encoding")
+            .iter()
+            .any(|coding| coding == "chunked")
+        {
             self.read_chunks(answer).await?;
         } else if let Some(length) = length {
             answer.body = self.take(length).await?;
@@ -93,7 +113,11 @@ impl Connection {
     /// Reads up to and including a mark.
     async fn take_through(&mut self, mark: &[u8]) -> io::Result<Vec<u8>> {
         loop {
-            if let Some(start) = self.buffer.windows(mark.len()).position(|window| window == mark) {
+            if let Some(start) = self
+                .buffer
+                .windows(mark.len())
+                .position(|window| window == mark)
+            {
                 return self.take(start + mark.len()).await;
             }
             self.fill().await?;
@@ -118,18 +142,33 @@ impl Connection {
 
 /// Splits a block of lines into fields, names as they were written.
 pub(crate) fn parse_fields(block: &[u8]) -> Fields {
-    let lines = block.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let lines = block
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let field = |line: &[u8]| {
         let colon = line.iter().position(|byte| *byte == b':')?;
-        Some((line.get(..colon)?.to_vec(), line.get(colon + 1..)?.trim_ascii().to_vec()))
+        Some((
+            line.get(..colon)?.to_vec(),
+            line.get(colon + 1..)?.trim_ascii().to_vec(),
+        ))
     };
     lines.filter_map(field).collect()
 }
 
 /// Request line and fields, with the few that a request cannot do without.
 fn head(wire: &Wire) -> Vec<u8> {
-    let version = if wire.version == Version::Http10 { " HTTP/1.0\r\n" } else { " HTTP/1.1\r\n" };
-    let mut head = [wire.method.as_bytes(), b" ", &wire.target, version.as_bytes()].concat();
+    let version = if wire.version == Version::Http10 {
+        " HTTP/1.0\r\n"
+    } else {
+        " HTTP/1.1\r\n"
+    };
+    let mut head = [
+        wire.method.as_bytes(),
+        b" ",
+        &wire.target,
+        version.as_bytes(),
+    ]
+    .concat();
     if !wire.has("host") {
         head.extend(b"Host: localhost\r\n");
     }

@@ -41,14 +41,24 @@ impl Session {
         driver.spawn(async move {
             let _ = connection.await;
         });
-        Ok(Self { requests, _driver: driver })
+        Ok(Self {
+            requests,
+            _driver: driver,
+        })
     }
 
     /// Opens a stream and sends the whole request on it; dropping what comes back resets the stream.
     pub(crate) async fn start(&self, wire: &Wire) -> io::Result<client::ResponseFuture> {
-        let mut requests = self.requests.clone().ready().await.map_err(io::Error::other)?;
+        let mut requests = self
+            .requests
+            .clone()
+            .ready()
+            .await
+            .map_err(io::Error::other)?;
         let bare = wire.body.is_empty() && wire.trailers.is_empty() && !promises_body(wire);
-        let (response, mut stream) = requests.send_request(request(wire)?, bare).map_err(io::Error::other)?;
+        let (response, mut stream) = requests
+            .send_request(request(wire)?, bare)
+            .map_err(io::Error::other)?;
         // A server may answer and end the stream before it has read everything, so a failed write is not yet a verdict.
         if !wire.body.is_empty() {
             let _ = stream.send_data(wire.body.clone().into(), wire.trailers.is_empty());
@@ -67,7 +77,8 @@ impl Session {
 
 /// Sends one request on a connection of its own, by hand where the case or the fields ask for it.
 pub(crate) async fn exchange_once(wire: &Wire, port: u16) -> io::Result<Answer> {
-    let sendable = request(wire).is_ok() && header_map(&wire.trailers).is_ok() && !connection_specific(wire);
+    let sendable =
+        request(wire).is_ok() && header_map(&wire.trailers).is_ok() && !connection_specific(wire);
     if !wire.raw && sendable {
         return Session::open(port).await?.exchange(wire).await;
     }
@@ -121,35 +132,63 @@ fn header_map(fields: &Fields) -> io::Result<HeaderMap> {
     let mut map = HeaderMap::new();
     for (name, value) in fields {
         let name = HeaderName::from_bytes(name).map_err(io::Error::other)?;
-        map.append(name, HeaderValue::from_bytes(value).map_err(io::Error::other)?);
+        map.append(
+            name,
+            HeaderValue::from_bytes(value).map_err(io::Error::other)?,
+        );
     }
     Ok(map)
 }
 
 fn plain_fields(map: &HeaderMap) -> Fields {
-    map.iter().map(|(name, value)| (name.as_str().into(), value.as_bytes().into())).collect()
+    map.iter()
+        .map(|(name, value)| (name.as_str().into(), value.as_bytes().into()))
+        .collect()
 }
 
 /// Whether a body is announced. One that is not sent leaves the stream open, as a caller does who waits for a 100.
 fn promises_body(wire: &Wire) -> bool {
-    wire.fields.iter().any(|(name, value)| name.eq_ignore_ascii_case(b"content-length") && value.as_slice() != b"0")
+    wire.fields.iter().any(|(name, value)| {
+        name.eq_ignore_ascii_case(b"content-length") && value.as_slice() != b"0"
+    })
 }
 
 /// Whether a field is one that HTTP/2 forbids (RFC 9113, 8.2.2), which the client would refuse to send.
 fn connection_specific(wire: &Wire) -> bool {
     let te = |value: &Vec<u8>| value.as_slice() != b"trailers";
-    ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade"].iter().any(|name| wire.has(name))
-        || wire.fields.iter().any(|(name, value)| name.eq_ignore_ascii_case(b"te") && te(value))
+    [
+        "connection",
+        "keep-alive",
+        "proxy-connection",
+        "transfer-encoding",
+        "upgrade",
+    ]
+    .iter()
+    .any(|name| wire.has(name))
+        || wire
+            .fields
+            .iter()
+            .any(|(name, value)| name.eq_ignore_ascii_case(b"te") && te(value))
 }
 
 /// The request that the client sends in a raw one's place: the same frames, harmless content.
 fn plain(wire: &Wire) -> Wire {
-    let trailers = wire.trailers.iter().map(|_| (b"x".to_vec(), b"x".to_vec())).collect();
+    let trailers = wire
+        .trailers
+        .iter()
+        .map(|_| (b"x".to_vec(), b"x".to_vec()))
+        .collect();
     // HEAD stays, as the client must know that no body will follow.
     let method = if wire.method == "HEAD" { "HEAD" } else { "GET" }.to_owned();
     let length = |(name, _): &&(Vec<u8>, Vec<u8>)| name.eq_ignore_ascii_case(b"content-length");
     let fields = wire.fields.iter().filter(length).cloned().collect();
-    Wire { method, target: b"/".to_vec(), fields, trailers, ..wire.clone() }
+    Wire {
+        method,
+        target: b"/".to_vec(),
+        fields,
+        trailers,
+        ..wire.clone()
+    }
 }
 
 /// A request's header block, names and values exactly as given.
@@ -211,8 +250,16 @@ async fn substitute(
         client.read_exact(&mut payload).await?;
         let own = if kind == HEADERS { blocks.next() } else { None };
         match own {
-            Some(own) => server.write_all(&header_frames(&own, flags & END_STREAM, stream)).await?,
-            None => server.write_all(&[head.as_slice(), &payload].concat()).await?,
+            Some(own) => {
+                server
+                    .write_all(&header_frames(&own, flags & END_STREAM, stream))
+                    .await?
+            }
+            None => {
+                server
+                    .write_all(&[head.as_slice(), &payload].concat())
+                    .await?
+            }
         }
     }
 }
@@ -224,7 +271,11 @@ fn header_frames(block: &[u8], end_stream: u8, stream: [u8; 4]) -> Vec<u8> {
     for (index, piece) in pieces.iter().enumerate() {
         let kind = if index == 0 { HEADERS } else { CONTINUATION };
         let first = if index == 0 { end_stream } else { 0 };
-        let last = if index + 1 == pieces.len() { END_HEADERS } else { 0 };
+        let last = if index + 1 == pieces.len() {
+            END_HEADERS
+        } else {
+            0
+        };
         let length = u32::try_from(piece.len()).unwrap_or_default().to_be_bytes();
         frames.extend(&length[1..]);
         frames.extend([kind, first | last]);
@@ -236,7 +287,11 @@ fn header_frames(block: &[u8], end_stream: u8, stream: [u8; 4]) -> Vec<u8> {
 
 #[test]
 fn lengths_are_written_as_hpack_wants_them() {
-    for (length, bytes) in [(5, vec![5]), (127, vec![0x7f, 0]), (1464, vec![0x7f, 0xb9, 0x0a])] {
+    for (length, bytes) in [
+        (5, vec![5]),
+        (127, vec![0x7f, 0]),
+        (1464, vec![0x7f, 0xb9, 0x0a]),
+    ] {
         let mut written = Vec::new();
         push_length(&mut written, length);
         assert_eq!(written, bytes, "{length}");

@@ -36,13 +36,19 @@ impl Probe {
             // It always does: see `Inner`.
             None | Some("panics when called before poll_ready") => None,
             Some(text) => {
-                let (status, body) =
-                    text.split_once(" with body ").ok_or_else(|| format!("unknown inner service: {text}"))?;
+                let (status, body) = text
+                    .split_once(" with body ")
+                    .ok_or_else(|| format!("unknown inner service: {text}"))?;
                 Some((status.parse()?, body.trim_matches('\'').to_owned()))
             }
         };
         let (entered, held) = (watch::Sender::new(0), watch::Sender::new(false));
-        Ok(Self { calls: Mutex::default(), answer, entered, held })
+        Ok(Self {
+            calls: Mutex::default(),
+            answer,
+            entered,
+            held,
+        })
     }
 
     /// Takes the principals of the calls since the last time.
@@ -57,11 +63,18 @@ impl Probe {
 
     /// Waits until so many calls have come.
     pub(crate) async fn until_entered(&self, count: usize) {
-        let _ = self.entered.subscribe().wait_for(|entered| *entered >= count).await;
+        let _ = self
+            .entered
+            .subscribe()
+            .wait_for(|entered| *entered >= count)
+            .await;
     }
 
     async fn enter(&self, principal: Value) {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(principal);
+        self.calls
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(principal);
         self.entered.send_modify(|entered| *entered += 1);
         let _ = self.held.subscribe().wait_for(|held| !held).await;
     }
@@ -96,7 +109,10 @@ pub(super) struct Inner {
 
 impl Inner {
     pub(super) fn new(probe: Arc<Probe>) -> Self {
-        Self { probe, ready: false }
+        Self {
+            probe,
+            ready: false,
+        }
     }
 }
 
@@ -117,12 +133,18 @@ impl<B> Service<Request<B>> for Inner {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        assert!(std::mem::take(&mut self.ready), "called before it was ready");
+        assert!(
+            std::mem::take(&mut self.ready),
+            "called before it was ready"
+        );
         let principal = describe(request.extensions());
         let probe = Arc::clone(&self.probe);
         Box::pin(async move {
             probe.enter(principal.clone()).await;
-            let (status, body) = probe.answer.clone().unwrap_or((StatusCode::OK, principal.to_string()));
+            let (status, body) = probe
+                .answer
+                .clone()
+                .unwrap_or((StatusCode::OK, principal.to_string()));
             let mut response = Response::new(Body::from(body));
             *response.status_mut() = status;
             if probe.answer.is_none() {
@@ -155,7 +177,10 @@ impl Service<Request<tonic::body::Body>> for Echo {
     }
 
     fn call(&mut self, request: Request<tonic::body::Body>) -> Self::Future {
-        assert!(std::mem::take(&mut self.0.ready), "called before it was ready");
+        assert!(
+            std::mem::take(&mut self.0.ready),
+            "called before it was ready"
+        );
         let call = Unary(Arc::clone(&self.0.probe));
         Box::pin(async move {
             let codec = ProstCodec::<String, ()>::default();
@@ -193,8 +218,14 @@ pub(super) struct PlainPath<P, Q> {
 
 impl<P, Q> Service<Request<Body>> for PlainPath<P, Q>
 where
-    P: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
-    Q: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    P: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    Q: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
 {
     type Response = Response<Body>;
     type Error = Infallible;
@@ -205,7 +236,8 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let segment = |part: &str| !part.starts_with('.') && !part.is_empty() && part.bytes().all(unreserved);
+        let segment =
+            |part: &str| !part.starts_with('.') && !part.is_empty() && part.bytes().all(unreserved);
         if request.uri().path().split('/').skip(1).all(segment) {
             Box::pin(self.plain.clone().oneshot(request))
         } else {

@@ -9,7 +9,9 @@ use super::{Check, Fault, Met, ensure, texts};
 
 /// Checks every sentence that the scenario does not prove itself.
 pub(super) fn hold(check: &Check<'_>, want: &Value) -> Met {
-    let own = texts(want)?.into_iter().filter(|sentence| !check.setting.proved.contains(sentence));
+    let own = texts(want)?
+        .into_iter()
+        .filter(|sentence| !check.setting.proved.contains(sentence));
     for sentence in own {
         hold_one(check, sentence.trim())?;
     }
@@ -17,17 +19,26 @@ pub(super) fn hold(check: &Check<'_>, want: &Value) -> Met {
 }
 
 fn hold_one(check: &Check<'_>, sentence: &str) -> Met {
-    if let Some((status, then)) = sentence.strip_prefix("if ").and_then(|rest| rest.split_once(" then ")) {
+    if let Some((status, then)) = sentence
+        .strip_prefix("if ")
+        .and_then(|rest| rest.split_once(" then "))
+    {
         let applies = status.trim().parse() == Ok(check.answer.status);
         // The sentence behind the condition is read in any case, so that one of an unknown form is found.
         let met = hold_one(check, then.trim());
-        return if applies || understood(check, then.trim()).is_none() { met } else { Ok(()) };
+        return if applies || understood(check, then.trim()).is_none() {
+            met
+        } else {
+            Ok(())
+        };
     }
     let Some(holds) = understood(check, sentence) else {
         return Err(Fault::Failure(format!("unknown invariant: {sentence}")));
     };
     let broken = check.seen.calls.iter().find(|principal| !holds(principal));
-    ensure(broken.is_none(), || format!("invariant broken: {sentence}; the inner service saw {broken:?}"))
+    ensure(broken.is_none(), || {
+        format!("invariant broken: {sentence}; the inner service saw {broken:?}")
+    })
 }
 
 /// A test of one principal.
@@ -37,27 +48,44 @@ fn understood(check: &Check<'_>, sentence: &str) -> Option<Holds> {
     if let Some(name) = sentence.strip_prefix("principal ==") {
         let wanted = fixture(check.setting.fixtures, name.trim())?;
         return Some(Box::new(move |principal| {
-            wanted
-                .as_object()
-                .is_some_and(|members| members.iter().all(|(key, value)| principal.get(key) == Some(value)))
+            wanted.as_object().is_some_and(|members| {
+                members
+                    .iter()
+                    .all(|(key, value)| principal.get(key) == Some(value))
+            })
         }));
     }
     let rest = sentence.strip_prefix("principal.")?;
-    let (member, value, equal) = [(" is never anything but ", true), (" == ", true), (" != ", false)]
-        .into_iter()
-        .find_map(|(word, equal)| rest.split_once(word).map(|(member, value)| (member, value, equal)))?;
+    let (member, value, equal) = [
+        (" is never anything but ", true),
+        (" == ", true),
+        (" != ", false),
+    ]
+    .into_iter()
+    .find_map(|(word, equal)| {
+        rest.split_once(word)
+            .map(|(member, value)| (member, value, equal))
+    })?;
     let (member, value) = (member.trim().to_owned(), literal(value.trim()));
-    Some(Box::new(move |principal| (principal.get(&member).unwrap_or(&Value::Null) == &value) == equal))
+    Some(Box::new(move |principal| {
+        (principal.get(&member).unwrap_or(&Value::Null) == &value) == equal
+    }))
 }
 
 fn literal(text: &str) -> Value {
-    if text == "null" { Value::Null } else { json!(text) }
+    if text == "null" {
+        Value::Null
+    } else {
+        json!(text)
+    }
 }
 
 /// What the inner service must see of a credential that the fixtures name.
 fn fixture(fixtures: &Value, name: &str) -> Option<Value> {
     if let Some(key) = fixtures.get("keys").and_then(|keys| keys.get(name)) {
-        return Some(json!({ "kind": "org_key", "credential_id": key.get("id")?, "org": key.get("org")? }));
+        return Some(
+            json!({ "kind": "org_key", "credential_id": key.get("id")?, "org": key.get("org")? }),
+        );
     }
     let token = fixtures.get("pats")?.get(name)?;
     Some(json!({ "kind": "pat", "user": token.get("user")? }))

@@ -44,7 +44,11 @@ async fn scenario_life_020() {
 async fn scenario_life_023() {
     let scenario = Scenario::start("LIFE-023").await;
     scenario.expect_status(200).await;
-    scenario.server.records.remove_member("u_bob", "org_alpha01").unwrap();
+    scenario
+        .server
+        .records
+        .remove_member("u_bob", "org_alpha01")
+        .unwrap();
     scenario.conclude().await;
 }
 
@@ -52,7 +56,11 @@ async fn scenario_life_023() {
 async fn scenario_life_024() {
     let scenario = Scenario::start("LIFE-024").await;
     scenario.expect_status(200).await;
-    scenario.server.records.set_member("u_alice", "org_alpha01", "viewer").unwrap();
+    scenario
+        .server
+        .records
+        .set_member("u_alice", "org_alpha01", "viewer")
+        .unwrap();
     scenario.conclude().await;
 }
 
@@ -60,7 +68,11 @@ async fn scenario_life_024() {
 async fn scenario_life_025() {
     let scenario = Scenario::start("LIFE-025").await;
     scenario.expect_status(403).await;
-    scenario.server.records.set_member("u_bob", "org_alpha01", "admin").unwrap();
+    scenario
+        .server
+        .records
+        .set_member("u_bob", "org_alpha01", "admin")
+        .unwrap();
     scenario.conclude().await;
 }
 
@@ -71,7 +83,11 @@ async fn scenario_life_027() {
     let (wire, port) = (scenario.wire(), scenario.port());
     let request = tokio::spawn(async move { client::send_wire(&wire, port).await });
     scenario.server.probe.until_entered(1).await;
-    scenario.server.records.delete_key("kAlphaTest0001").unwrap();
+    scenario
+        .server
+        .records
+        .delete_key("kAlphaTest0001")
+        .unwrap();
     scenario.server.probe.hold(false);
     let sent = request.await.unwrap();
     scenario.check(&sent, &seen(&scenario.server), &[]);
@@ -84,9 +100,16 @@ async fn scenario_life_029() {
     let scenario = Scenario::start("LIFE-029").await;
     let records = &scenario.server.records;
     let token = "ak_kSameName00001.made-for-this-test";
-    let key = Record::org_key("kSameName00001", Digest::of(token.as_bytes()), "org_alpha01");
-    records.insert(key.with_role("admin", records.catalogue()).unwrap()).unwrap();
-    let fresh = answered(client::send_wire(&scenario.wire_with(Some(token)), scenario.port()).await);
+    let key = Record::org_key(
+        "kSameName00001",
+        Digest::of(token.as_bytes()),
+        "org_alpha01",
+    );
+    records
+        .insert(key.with_role("admin", records.catalogue()).unwrap())
+        .unwrap();
+    let fresh =
+        answered(client::send_wire(&scenario.wire_with(Some(token)), scenario.port()).await);
     assert_eq!(fresh.status, 200);
     scenario.conclude().await;
 }
@@ -111,5 +134,8 @@ async fn scenario_rsp_017() {
     let scenario = Scenario::start("RSP-017").await;
     scenario.conclude().await;
     let answer = answered(scenario.send().await);
-    assert!(answer.all("www-authenticate").is_empty(), "the inner service's refusal gets no challenge");
+    assert!(
+        answer.all("www-authenticate").is_empty(),
+        "the inner service's refusal gets no challenge"
+    );
 }

@@ -27,10 +27,18 @@ impl Scenario {
         let (case, fixtures) = (scenario(id), fixtures());
         let steps = ["before", "during", "capture", "client", "no_clock_advance"];
         let mut environment = case.environment();
-        let setup = environment["setup"].as_object_mut().expect("a set-up is a map");
+        let setup = environment["setup"]
+            .as_object_mut()
+            .expect("a set-up is a map");
         setup.retain(|key, _| !steps.contains(&key.as_str()));
-        let server = start(&fixtures, &environment).await.expect("the server starts");
-        Self { case, fixtures, server }
+        let server = start(&fixtures, &environment)
+            .await
+            .expect("the server starts");
+        Self {
+            case,
+            fixtures,
+            server,
+        }
     }
 
     /// The scenario's own request.
@@ -41,35 +49,57 @@ impl Scenario {
     /// The scenario's request with another credential; `None` for none.
     fn wire_with(&self, token: Option<&str>) -> Wire {
         let mut wire = self.wire();
-        wire.fields.retain(|(name, _)| !name.eq_ignore_ascii_case(b"authorization"));
+        wire.fields
+            .retain(|(name, _)| !name.eq_ignore_ascii_case(b"authorization"));
         if let Some(token) = token {
-            wire.fields.push((b"authorization".to_vec(), format!("Bearer {token}").into_bytes()));
+            wire.fields.push((
+                b"authorization".to_vec(),
+                format!("Bearer {token}").into_bytes(),
+            ));
         }
         wire
     }
 
     /// A token of the fixtures, by its name.
     fn token(&self, name: &str) -> String {
-        let named = ["keys", "pats"].iter().find_map(|kind| self.fixtures[kind].get(name)?.get("token"));
-        let token = named.or_else(|| self.fixtures["unknown"].get(name)).and_then(Value::as_str);
-        token.unwrap_or_else(|| panic!("the fixtures have no {name}")).to_owned()
+        let named = ["keys", "pats"]
+            .iter()
+            .find_map(|kind| self.fixtures[kind].get(name)?.get("token"));
+        let token = named
+            .or_else(|| self.fixtures["unknown"].get(name))
+            .and_then(Value::as_str);
+        token
+            .unwrap_or_else(|| panic!("the fixtures have no {name}"))
+            .to_owned()
     }
 
     fn port(&self) -> u16 {
-        if self.case.path_kind == crate::case::PathKind::Grpc { self.server.ports.grpc } else { self.server.ports.http }
+        if self.case.path_kind == crate::case::PathKind::Grpc {
+            self.server.ports.grpc
+        } else {
+            self.server.ports.http
+        }
     }
 
     async fn send(&self) -> Sent {
-        client::send(&self.case, self.server.ports).await.expect("the case can be sent")
+        client::send(&self.case, self.server.ports)
+            .await
+            .expect("the case can be sent")
     }
 
     /// A step before: sends the scenario's request and wants this status.
     async fn expect_status(&self, status: u16) {
-        assert_eq!(answered(self.send().await).status, status, "a step before the scenario's request");
+        assert_eq!(
+            answered(self.send().await).status,
+            status,
+            "a step before the scenario's request"
+        );
     }
 
     fn set_fault(&self, text: &str) {
-        self.server.store.set(Fault::read(text, &self.fixtures).expect("a known fault"));
+        self.server
+            .store
+            .set(Fault::read(text, &self.fixtures).expect("a known fault"));
     }
 
     /// The last step: sends the scenario's request and holds the answer against what is expected.
@@ -83,26 +113,48 @@ impl Scenario {
     /// Holds an answer against what is expected, except for what the test itself proves.
     fn check(&self, sent: &Sent, seen: &Seen, proved: &[&str]) {
         let verdict = check(&self.case, setting(&self.fixtures, proved), sent, seen);
-        assert!(verdict.failures.is_empty(), "{}: {}", self.case.id, verdict.failures.join("; "));
+        assert!(
+            verdict.failures.is_empty(),
+            "{}: {}",
+            self.case.id,
+            verdict.failures.join("; ")
+        );
         if !verdict.deviations.is_empty() {
-            say(&format!("DEVIATION {}: {}", self.case.id, verdict.deviations.join("; ")));
+            say(&format!(
+                "DEVIATION {}: {}",
+                self.case.id,
+                verdict.deviations.join("; ")
+            ));
         }
     }
 
     /// Compares with a plain case of the same group, sent to the same server.
     async fn check_group(&self, sent: &Sent) {
         let alike = |other: &Case| {
-            other.expect.get("indistinguishable_group") == self.case.expect.get("indistinguishable_group")
-                && (&other.method, other.http_version) == (&self.case.method, self.case.http_version)
+            other.expect.get("indistinguishable_group")
+                == self.case.expect.get("indistinguishable_group")
+                && (&other.method, other.http_version)
+                    == (&self.case.method, self.case.http_version)
                 && other.environment() == json!({ "setup": {}, "config": {}, "requires_any": null })
         };
         if !self.case.expect.contains_key("indistinguishable_group") {
             return;
         }
-        let other = cases().into_iter().flatten().find(alike).expect("a case of the same group");
-        let reference = client::send(&other, self.server.ports).await.expect("the case can be sent");
+        let other = cases()
+            .into_iter()
+            .flatten()
+            .find(alike)
+            .expect("a case of the same group");
+        let reference = client::send(&other, self.server.ports)
+            .await
+            .expect("the case can be sent");
         let [own, reference] = [sent.clone(), reference].map(|sent| answered(sent).fingerprint());
-        assert_eq!(String::from_utf8_lossy(&own), String::from_utf8_lossy(&reference), "told apart from {}", other.id);
+        assert_eq!(
+            String::from_utf8_lossy(&own),
+            String::from_utf8_lossy(&reference),
+            "told apart from {}",
+            other.id
+        );
     }
 }
 
@@ -124,7 +176,11 @@ fn scenarios() -> Vec<Result<Case, (String, String)>> {
 }
 
 fn scenario(id: &str) -> Case {
-    scenarios().into_iter().flatten().find(|case| case.id == id).unwrap_or_else(|| panic!("no scenario {id}"))
+    scenarios()
+        .into_iter()
+        .flatten()
+        .find(|case| case.id == id)
+        .unwrap_or_else(|| panic!("no scenario {id}"))
 }
 
 /// Set for a process in which a single scenario runs.
@@ -138,9 +194,16 @@ fn alone(name: &str) -> bool {
     let _quiet = QUIET.blocking_lock();
     let program = std::env::current_exe().expect("the tests have a path");
     let arguments = ["--exact", &format!("scenarios::{name}"), "--nocapture"];
-    let output = std::process::Command::new(program).args(arguments).env(ALONE, "1").output().expect("it can be run");
+    let output = std::process::Command::new(program)
+        .args(arguments)
+        .env(ALONE, "1")
+        .output()
+        .expect("it can be run");
     let [out, error] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
-    assert!(output.status.success() && out.contains("1 passed"), "{out}{error}");
+    assert!(
+        output.status.success() && out.contains("1 passed"),
+        "{out}{error}"
+    );
     false
 }
 
@@ -152,10 +215,16 @@ async fn plainly(id: &str) {
 #[test]
 fn every_scenario_has_a_test() {
     let program = std::env::current_exe().expect("the tests have a path");
-    let listed = std::process::Command::new(program).arg("--list").output().expect("the tests can be listed");
+    let listed = std::process::Command::new(program)
+        .arg("--list")
+        .output()
+        .expect("the tests can be listed");
     let listed = String::from_utf8(listed.stdout).expect("a list is text");
     for scenario in scenarios() {
-        let id = scenario.map_or_else(|(id, why)| panic!("{id} is not understood: {why}"), |case| case.id);
+        let id = scenario.map_or_else(
+            |(id, why)| panic!("{id} is not understood: {why}"),
+            |case| case.id,
+        );
         let name = format!("::scenario_{}: test", id.to_lowercase().replace('-', "_"));
         assert!(listed.contains(&name), "{id} has no test");
     }
@@ -163,6 +232,9 @@ fn every_scenario_has_a_test() {
 
 #[test]
 fn values_of_scenarios_are_read_too() {
-    let all = scenarios().into_iter().flatten().flat_map(|case| case.headers);
+    let all = scenarios()
+        .into_iter()
+        .flatten()
+        .flat_map(|case| case.headers);
     assert!(all.into_iter().all(|(_, value)| expand(&value).is_ok()));
 }

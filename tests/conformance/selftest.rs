@@ -20,23 +20,54 @@ fn case(expect: &Value) -> Case {
 }
 
 fn judge(expect: &Value, answer: &Answer, calls: &[Value]) -> Verdict {
-    let fixtures = json!({ "keys": { "KEY": { "id": "k", "org": "o" } }, "pats": { "PAT": { "user": "u" } } });
-    let setting = Setting { fixtures: &fixtures, lookup_timeout_ms: 1000, proved: &[] };
-    check(&case(expect), setting, &Sent::Answered(answer.clone()), &Seen { calls: calls.to_vec(), lookups: 1 })
+    let fixtures =
+        json!({ "keys": { "KEY": { "id": "k", "org": "o" } }, "pats": { "PAT": { "user": "u" } } });
+    let setting = Setting {
+        fixtures: &fixtures,
+        lookup_timeout_ms: 1000,
+        proved: &[],
+    };
+    check(
+        &case(expect),
+        setting,
+        &Sent::Answered(answer.clone()),
+        &Seen {
+            calls: calls.to_vec(),
+            lookups: 1,
+        },
+    )
 }
 
 fn refused() -> Answer {
     let (fields, body) = (parse_fields(REFUSED), br#"{"detail":"No"}"#.to_vec());
-    Answer { status: 401, fields, body, elapsed: std::time::Duration::from_millis(1100), ..Answer::default() }
+    Answer {
+        status: 401,
+        fields,
+        body,
+        elapsed: std::time::Duration::from_millis(1100),
+        ..Answer::default()
+    }
 }
 
 fn grpc() -> Answer {
-    Answer { status: 200, fields: parse_fields(GRPC), ended_with_headers: true, ..Answer::default() }
+    Answer {
+        status: 200,
+        fields: parse_fields(GRPC),
+        ended_with_headers: true,
+        ..Answer::default()
+    }
 }
 
 fn accepted() -> (Answer, Vec<Value>) {
     let principal = json!({ "kind": "org_key", "credential_id": "k", "org": "o", "user": null });
-    (Answer { status: 200, body: b"inner".to_vec(), ..Answer::default() }, vec![principal])
+    (
+        Answer {
+            status: 200,
+            body: b"inner".to_vec(),
+            ..Answer::default()
+        },
+        vec![principal],
+    )
 }
 
 /// Runs a table of keys, each with a value that is met and one that is not.
@@ -46,7 +77,11 @@ fn table(rows: &[(&str, Value, Value)], status: u16, answer: &Answer, calls: &[V
             let mut expect = json!({ "status": status });
             expect[*key] = value.clone();
             let verdict = judge(&expect, answer, calls);
-            assert_eq!(!verdict.failures.is_empty(), failures_wanted, "{key}: {value}: {verdict:?}");
+            assert_eq!(
+                !verdict.failures.is_empty(),
+                failures_wanted,
+                "{key}: {value}: {verdict:?}"
+            );
         }
     }
 }
@@ -60,21 +95,57 @@ fn every_expectation_of_a_refusal_can_fail() {
         ("must_not_reach_inner", json!(true), json!("soon")),
         ("principal_org_any_of", json!(["o"]), json!("o")),
         ("store_lookups_max", json!(1), json!(0)),
-        ("invariants", json!(["principal.org != b"]), json!(["all is well"])),
-        ("invariants", json!(["if 200 then principal == KEY"]), json!(["if 200 then all is well"])),
-        ("www_authenticate_contains", json!("Bearer realm=\""), json!("error=")),
+        (
+            "invariants",
+            json!(["principal.org != b"]),
+            json!(["all is well"]),
+        ),
+        (
+            "invariants",
+            json!(["if 200 then principal == KEY"]),
+            json!(["if 200 then all is well"]),
+        ),
+        (
+            "www_authenticate_contains",
+            json!("Bearer realm=\""),
+            json!("error="),
+        ),
         ("www_authenticate_lacks", json!("error="), json!("Bearer")),
-        ("content_type_starts_with", json!("application/json"), json!("application/grpc")),
-        ("response_header_contains", json!({ "Cache-Control": "no-store" }), json!({ "cache-control": "public" })),
-        ("response_header_absent", json!(["set-cookie"]), json!(["Cache-Control"])),
-        ("response_must_not_contain", json!(["Yes"]), json!(["no-store"])),
+        (
+            "content_type_starts_with",
+            json!("application/json"),
+            json!("application/grpc"),
+        ),
+        (
+            "response_header_contains",
+            json!({ "Cache-Control": "no-store" }),
+            json!({ "cache-control": "public" }),
+        ),
+        (
+            "response_header_absent",
+            json!(["set-cookie"]),
+            json!(["Cache-Control"]),
+        ),
+        (
+            "response_must_not_contain",
+            json!(["Yes"]),
+            json!(["no-store"]),
+        ),
         ("detail_message", json!("No"), json!("no")),
         ("detail_must_not_be", json!(["Yes"]), json!(["No"])),
         ("body_empty", Value::Null, json!(true)),
-        ("body_json_equals", json!({ "detail": "No" }), json!({ "error": "No" })),
+        (
+            "body_json_equals",
+            json!({ "detail": "No" }),
+            json!({ "error": "No" }),
+        ),
         ("body_equals", json!(r#"{"detail":"No"}"#), json!("No")),
         ("body_must_not_contain", json!(["Yes"]), json!(["No"])),
-        ("body_must_not_be_hex", json!(["00"]), json!(["7B2264657461696C223A224E6F227D"])),
+        (
+            "body_must_not_be_hex",
+            json!(["00"]),
+            json!(["7B2264657461696C223A224E6F227D"]),
+        ),
         ("grpc_status", Value::Null, json!(16)),
         ("trailers_only", Value::Null, json!(true)),
         ("status_in_headers", Value::Null, json!(true)),
@@ -90,17 +161,32 @@ fn every_expectation_of_a_grpc_refusal_can_fail() {
         ("detail_message", json!("café"), json!("caf%C3%A9")),
     ];
     table(&rows, 200, &grpc(), &[]);
-    let later = Answer { ended_with_headers: false, ..grpc() };
-    assert!(!judge(&json!({ "trailers_only": true }), &later, &[]).failures.is_empty());
+    let later = Answer {
+        ended_with_headers: false,
+        ..grpc()
+    };
+    assert!(
+        !judge(&json!({ "trailers_only": true }), &later, &[])
+            .failures
+            .is_empty()
+    );
     for message in ["caf\u{e9}", "100%"] {
         let mut bare = grpc();
         bare.fields.pop();
-        bare.fields.push((b"grpc-message".to_vec(), message.as_bytes().to_vec()));
+        bare.fields
+            .push((b"grpc-message".to_vec(), message.as_bytes().to_vec()));
         let expect = json!({ "detail_message": message, "raw_grpc_message_ascii_only": true });
         assert!(!judge(&expect, &bare, &[]).failures.is_empty(), "{message}");
     }
-    let continued = Answer { interim: vec![100], ..grpc() };
-    assert!(!judge(&json!({ "no_interim_100": true }), &continued, &[]).failures.is_empty());
+    let continued = Answer {
+        interim: vec![100],
+        ..grpc()
+    };
+    assert!(
+        !judge(&json!({ "no_interim_100": true }), &continued, &[])
+            .failures
+            .is_empty()
+    );
 }
 
 #[test]
@@ -108,64 +194,151 @@ fn every_expectation_of_what_was_seen_can_fail() {
     let (answer, calls) = accepted();
     let rows = [
         ("must_not_reach_inner", json!(false), json!(true)),
-        ("principal", json!({ "org": "o", "user": null }), json!({ "org": "p" })),
+        (
+            "principal",
+            json!({ "org": "o", "user": null }),
+            json!({ "org": "p" }),
+        ),
         ("principal", json!({}), Value::Null),
         (
             "invariants",
             json!(["principal.org is never anything but o"]),
             json!(["principal.org is never anything but p"]),
         ),
-        ("invariants", json!(["principal.org != p"]), json!(["principal.org != o"])),
-        ("invariants", json!(["if 200 then principal == KEY"]), json!(["if 200 then principal == PAT"])),
+        (
+            "invariants",
+            json!(["principal.org != p"]),
+            json!(["principal.org != o"]),
+        ),
+        (
+            "invariants",
+            json!(["if 200 then principal == KEY"]),
+            json!(["if 200 then principal == PAT"]),
+        ),
         ("body_equals", json!("inner"), json!("other")),
     ];
     table(&rows, 200, &answer, &calls);
-    let unseen = json!({ "status": 200, "must_not_reach_inner": false, "principal": { "org": "o" } });
+    let unseen =
+        json!({ "status": 200, "must_not_reach_inner": false, "principal": { "org": "o" } });
     assert_eq!(judge(&unseen, &answer, &[]).failures.len(), 2);
-    let loose = json!({ "status": 200, "principal": { "org": null }, "principal_org_any_of": [null, "o"] });
+    let loose =
+        json!({ "status": 200, "principal": { "org": null }, "principal_org_any_of": [null, "o"] });
     assert!(judge(&loose, &answer, &calls).failures.is_empty());
 }
 
 #[test]
 fn what_is_tolerated_is_told_apart() {
-    let tolerated = judge(&json!({ "status": 400, "acceptable_status": [400, 401] }), &refused(), &[]);
+    let tolerated = judge(
+        &json!({ "status": 400, "acceptable_status": [400, 401] }),
+        &refused(),
+        &[],
+    );
     assert!(tolerated.failures.is_empty() && tolerated.deviations.len() == 1);
     let codes = json!({ "status": 200, "grpc_status": 14, "acceptable_grpc_status": [14, 16] });
     let tolerated = judge(&codes, &grpc(), &[]);
     assert!(tolerated.failures.is_empty() && tolerated.deviations.len() == 1);
     let text = json!({ "status": 401, "detail_message": "Yes", "detail_may_be": ["No"] });
     assert!(judge(&text, &refused(), &[]).failures.is_empty());
-    assert!(judge(&json!({ "detail_message": "Yes", "detail_null_ok": true }), &refused(), &[]).failures.is_empty());
+    assert!(
+        judge(
+            &json!({ "detail_message": "Yes", "detail_null_ok": true }),
+            &refused(),
+            &[]
+        )
+        .failures
+        .is_empty()
+    );
 }
 
 #[test]
 fn an_expectation_that_is_not_known_fails_whatever_it_asks() {
     for value in [json!(true), Value::Null] {
-        assert!(!judge(&json!({ "status": 401, "moon_phase": value }), &refused(), &[]).failures.is_empty());
+        assert!(
+            !judge(
+                &json!({ "status": 401, "moon_phase": value }),
+                &refused(),
+                &[]
+            )
+            .failures
+            .is_empty()
+        );
     }
 }
 
 #[test]
 fn a_closed_connection_passes_only_where_it_is_allowed() {
-    let setting = Setting { fixtures: &Value::Null, lookup_timeout_ms: 1000, proved: &[] };
+    let setting = Setting {
+        fixtures: &Value::Null,
+        lookup_timeout_ms: 1000,
+        proved: &[],
+    };
     let closed = Sent::Rejected("closed".to_owned());
-    let allowed = case(&json!({ "status": 400, "transport_reject_ok": true, "must_not_reach_inner": true }));
-    let called = Seen { calls: vec![Value::Null], lookups: 0 };
-    assert!(check(&allowed, setting, &closed, &Seen::default()).failures.is_empty());
-    assert!(!check(&allowed, setting, &closed, &called).failures.is_empty(), "the service was called all the same");
-    assert!(!check(&allowed, setting, &Sent::Silent, &Seen::default()).failures.is_empty());
-    assert!(!check(&case(&json!({ "status": 400 })), setting, &closed, &Seen::default()).failures.is_empty());
+    let allowed =
+        case(&json!({ "status": 400, "transport_reject_ok": true, "must_not_reach_inner": true }));
+    let called = Seen {
+        calls: vec![Value::Null],
+        lookups: 0,
+    };
+    assert!(
+        check(&allowed, setting, &closed, &Seen::default())
+            .failures
+            .is_empty()
+    );
+    assert!(
+        !check(&allowed, setting, &closed, &called)
+            .failures
+            .is_empty(),
+        "the service was called all the same"
+    );
+    assert!(
+        !check(&allowed, setting, &Sent::Silent, &Seen::default())
+            .failures
+            .is_empty()
+    );
+    assert!(
+        !check(
+            &case(&json!({ "status": 400 })),
+            setting,
+            &closed,
+            &Seen::default()
+        )
+        .failures
+        .is_empty()
+    );
 }
 
 /// A dispute takes the status out of the case and nothing else.
 #[test]
 fn only_an_implication_that_is_not_documented_is_disputed() {
-    let denied = Answer { status: 403, ..refused() };
+    let denied = Answer {
+        status: 403,
+        ..refused()
+    };
     let wanted = json!({ "status": 200, "principal": { "org": "o" } });
     let verdict = judge(&wanted, &denied, &[]);
     assert!(verdict.failures.is_empty() && verdict.disputed.is_some());
     assert!(judge(&wanted, &refused(), &[]).disputed.is_none());
-    assert!(judge(&json!({ "status": 200, "acceptable_status": [200, 403] }), &denied, &[]).disputed.is_none());
-    assert!(!judge(&json!({ "status": 200, "never_status": [403] }), &denied, &[]).failures.is_empty());
-    assert!(!judge(&json!({ "status": 200, "moon_phase": 1 }), &denied, &[]).failures.is_empty());
+    assert!(
+        judge(
+            &json!({ "status": 200, "acceptable_status": [200, 403] }),
+            &denied,
+            &[]
+        )
+        .disputed
+        .is_none()
+    );
+    assert!(
+        !judge(
+            &json!({ "status": 200, "never_status": [403] }),
+            &denied,
+            &[]
+        )
+        .failures
+        .is_empty()
+    );
+    assert!(
+        !judge(&json!({ "status": 200, "moon_phase": 1 }), &denied, &[])
+            .failures
+            .is_empty()
+    );
 }

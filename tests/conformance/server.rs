@@ -134,12 +134,25 @@ impl Environment {
 
 impl Server {
     /// Starts both services on ports that are free.
-    pub(crate) async fn start(fixtures: &Value, environment: &Environment) -> Result<Self, BoxError> {
+    pub(crate) async fn start(
+        fixtures: &Value,
+        environment: &Environment,
+    ) -> Result<Self, BoxError> {
         let setup = &environment.setup;
-        let records = Arc::new(fixtures::fill(fixtures, setup.scopes.as_deref().unwrap_or_default())?);
+        let records = Arc::new(fixtures::fill(
+            fixtures,
+            setup.scopes.as_deref().unwrap_or_default(),
+        )?);
         let fault = Fault::read(setup.store.as_deref().unwrap_or("ok"), fixtures)?;
-        let store = Arc::new(FaultyStore::new(Arc::clone(&records), fixtures::unreadable(fixtures), fault));
-        let now = fixtures.get("now_ms").and_then(Value::as_i64).ok_or("the fixtures have no `now_ms`")?;
+        let store = Arc::new(FaultyStore::new(
+            Arc::clone(&records),
+            fixtures::unreadable(fixtures),
+            fault,
+        ));
+        let now = fixtures
+            .get("now_ms")
+            .and_then(Value::as_i64)
+            .ok_or("the fixtures have no `now_ms`")?;
         let clock = ManualClock::at(UnixMillis(now));
         let probe = Arc::new(Probe::read(setup.inner.as_deref())?);
 
@@ -152,7 +165,14 @@ impl Server {
         let optional = matches!(environment.config.auth, Some(Mode::Optional));
         let http = listen(&mut listeners, routes(&layer, &require, optional, &probe)).await?;
         let grpc = listen(&mut listeners, grpc(&layer, &require, &probe)).await?;
-        Ok(Self { ports: Ports { http, grpc }, records, store, clock, probe, _listeners: listeners })
+        Ok(Self {
+            ports: Ports { http, grpc },
+            records,
+            store,
+            clock,
+            probe,
+            _listeners: listeners,
+        })
     }
 }
 
@@ -165,12 +185,17 @@ fn demand(scopes: &[String]) -> Result<RequireScopes, ConfigError> {
 }
 
 fn layer(config: &Config, store: Arc<FaultyStore>, clock: ManualClock) -> Auth {
-    let mut layer = AuthLayer::new(store).with_clock(clock).with_deadline(LOOKUP_TIMEOUT);
+    let mut layer = AuthLayer::new(store)
+        .with_clock(clock)
+        .with_deadline(LOOKUP_TIMEOUT);
     if let Some(key) = &config.error_body_key {
         layer = layer.with_body_key(key.clone());
     }
     if let Some(text) = &config.missing_message {
-        layer = layer.with_messages(Messages { missing_credential: text.clone().into(), ..Messages::default() });
+        layer = layer.with_messages(Messages {
+            missing_credential: text.clone().into(),
+            ..Messages::default()
+        });
     }
     if let Some(Preflight::Pass) = config.preflight {
         layer = layer.with_preflight_pass();
@@ -191,18 +216,31 @@ fn routes(layer: &Auth, require: &Require, optional: bool, probe: &Arc<Probe>) -
     let router = Router::new()
         .route("/org_scoped", protected.clone())
         .route("/core/agents", protected)
-        .route("/user_scoped", any_service(layer.clone().user_scoped().layer(inner.clone())))
+        .route(
+            "/user_scoped",
+            any_service(layer.clone().user_scoped().layer(inner.clone())),
+        )
         .route("/scope_gated", gated)
         .fallback_service(layer.layer(nowhere));
     let fallback = layer.layer(nowhere);
     if optional {
         let open = layer.clone().optional().layer(inner);
-        let rest = PlainPath { plain: open.clone(), other: fallback };
-        return router.route("/public", any_service(open)).route("/core/public/{*rest}", any_service(rest));
+        let rest = PlainPath {
+            plain: open.clone(),
+            other: fallback,
+        };
+        return router
+            .route("/public", any_service(open))
+            .route("/core/public/{*rest}", any_service(rest));
     }
     let open = PublicLayer::new().layer(inner);
-    let rest = PlainPath { plain: open.clone(), other: fallback };
-    router.route("/public", any_service(open)).route("/core/public/{*rest}", any_service(rest))
+    let rest = PlainPath {
+        plain: open.clone(),
+        other: fallback,
+    };
+    router
+        .route("/public", any_service(open))
+        .route("/core/public/{*rest}", any_service(rest))
 }
 
 /// One gRPC service that answers any path. gRPC-Web is translated behind the layer, as the layer knows both shapes.
@@ -210,8 +248,12 @@ fn grpc(
     layer: &Auth,
     require: &Require,
     probe: &Arc<Probe>,
-) -> impl Service<Request<Body>, Response = Response<tonic::body::Body>, Error = Infallible, Future: Send>
-+ Clone
+) -> impl Service<
+    Request<Body>,
+    Response = Response<tonic::body::Body>,
+    Error = Infallible,
+    Future: Send,
+> + Clone
 + Send
 + 'static {
     layer.layer(require.layer(GrpcWebLayer::new().layer(Echo::new(Arc::clone(probe)))))
@@ -220,17 +262,25 @@ fn grpc(
 /// Listens on a free port of this machine and serves every connection with a clone of the service.
 async fn listen<S, B>(listeners: &mut JoinSet<()>, service: S) -> Result<u16, BoxError>
 where
-    S: Service<Request<Body>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + 'static,
     B: http_body::Body<Data: Send, Error: Into<BoxError>> + Send + 'static,
 {
     let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
     let port = listener.local_addr()?.port();
     listeners.spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let service = service.clone().map_request(|request: Request<hyper::body::Incoming>| request.map(Body::new));
+            let service = service
+                .clone()
+                .map_request(|request: Request<hyper::body::Incoming>| request.map(Body::new));
             tokio::spawn(async move {
                 let _ = auto::Builder::new(TokioExecutor::new())
-                    .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(service))
+                    .serve_connection_with_upgrades(
+                        TokioIo::new(stream),
+                        TowerToHyperService::new(service),
+                    )
                     .await;
             });
         }

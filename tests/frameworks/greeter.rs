@@ -20,16 +20,24 @@ pub(crate) struct Greeter;
 
 #[tonic::async_trait]
 impl Health for Greeter {
-    async fn check(&self, request: Request<HealthCheckRequest>) -> Result<Response<HealthCheckResponse>, Status> {
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
         let caller = request.principal()?.credential_id().parse().unwrap();
-        let mut response = Response::new(HealthCheckResponse { status: ServingStatus::Serving.into() });
+        let mut response = Response::new(HealthCheckResponse {
+            status: ServingStatus::Serving.into(),
+        });
         response.metadata_mut().insert(CALLER, caller);
         Ok(response)
     }
 
     type WatchStream = BoxStream<HealthCheckResponse>;
 
-    async fn watch(&self, _: Request<HealthCheckRequest>) -> Result<Response<Self::WatchStream>, Status> {
+    async fn watch(
+        &self,
+        _: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
         Err(Status::unimplemented("not part of the test"))
     }
 }
@@ -46,12 +54,27 @@ pub(crate) async fn listen() -> (TcpListener, SocketAddr) {
 }
 
 /// Calls the greeter as a client would, and tells who it says that called.
-pub(crate) async fn call(address: SocketAddr, metadata: &[(&'static str, &str)]) -> Result<String, Status> {
-    let channel = Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-    let mut request = Request::new(HealthCheckRequest { service: String::new() });
+pub(crate) async fn call(
+    address: SocketAddr,
+    metadata: &[(&'static str, &str)],
+) -> Result<String, Status> {
+    let channel = Channel::from_shared(format!("http://{address}"))
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let mut request = Request::new(HealthCheckRequest {
+        service: String::new(),
+    });
     for (name, value) in metadata {
         request.metadata_mut().insert(*name, value.parse().unwrap());
     }
     let response = HealthClient::new(channel).check(request).await?;
-    Ok(response.metadata().get(CALLER).unwrap().to_str().unwrap().to_owned())
+    Ok(response
+        .metadata()
+        .get(CALLER)
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned())
 }

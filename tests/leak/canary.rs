@@ -11,12 +11,21 @@ pub(crate) struct Canary {
 impl Canary {
     /// Watches over a token `<prefix>[<id>.]<secret>`.
     pub(crate) fn new(token: &str) -> Self {
-        let secret = token.split_once('.').map_or_else(|| token.trim_start_matches("pat_"), |(_, secret)| secret);
+        let secret = token
+            .split_once('.')
+            .map_or_else(|| token.trim_start_matches("pat_"), |(_, secret)| secret);
         let digest = Digest::of(token.as_bytes());
         let bytes = digest.to_bytes();
         let words = bytes.as_chunks::<8>().0.iter();
-        let mut forms = vec![("the secret", secret.to_owned()), ("a part of it", secret[4..20].to_owned())];
-        for (name, bytes) in [("secret", secret.as_bytes()), ("token", token.as_bytes()), ("digest", &bytes)] {
+        let mut forms = vec![
+            ("the secret", secret.to_owned()),
+            ("a part of it", secret[4..20].to_owned()),
+        ];
+        for (name, bytes) in [
+            ("secret", secret.as_bytes()),
+            ("token", token.as_bytes()),
+            ("digest", &bytes),
+        ] {
             let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             forms.extend([(name, hex.to_uppercase()), (name, hex)]);
             for alphabet in ["+/", "-_"] {
@@ -26,10 +35,19 @@ impl Canary {
         }
         // As the numbers that a digest is kept as, either way round.
         for word in words {
-            forms.push(("a word of the digest", u64::from_le_bytes(*word).to_string()));
-            forms.push(("a word of the digest", u64::from_be_bytes(*word).to_string()));
+            forms.push((
+                "a word of the digest",
+                u64::from_le_bytes(*word).to_string(),
+            ));
+            forms.push((
+                "a word of the digest",
+                u64::from_be_bytes(*word).to_string(),
+            ));
         }
-        Self { token: token.to_owned(), forms }
+        Self {
+            token: token.to_owned(),
+            forms,
+        }
     }
 
     /// Fails when a line of `text` has any of the forms in it.
@@ -43,9 +61,15 @@ impl Canary {
 
 /// Base64 without padding (RFC 4648), so that padded text has it as its beginning; the last two digits are the given.
 fn base64(bytes: &[u8], last: &str) -> String {
-    let digits: Vec<char> = ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(last.chars()).collect();
+    let digits: Vec<char> = ('A'..='Z')
+        .chain('a'..='z')
+        .chain('0'..='9')
+        .chain(last.chars())
+        .collect();
     let group = |chunk: &[u8]| {
-        let bits = (0..3).fold(0_u32, |bits, at| bits << 8 | u32::from(chunk.get(at).copied().unwrap_or(0)));
+        let bits = (0..3).fold(0_u32, |bits, at| {
+            bits << 8 | u32::from(chunk.get(at).copied().unwrap_or(0))
+        });
         let digit = |at: usize| digits[(bits >> (18 - 6 * at) & 63) as usize];
         (0..=chunk.len()).map(digit).collect::<String>()
     };
@@ -57,7 +81,12 @@ fn the_watch_finds_what_it_is_made_for() {
     assert_eq!(base64(b"any carnal pleas", "+/"), "YW55IGNhcm5hbCBwbGVhcw");
     let canary = Canary::new("ak_id.test-secret-of-a-canary");
     let digest = Digest::of(b"ak_id.test-secret-of-a-canary").to_bytes();
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
     for leak in [
         "test-secret-of-a-canary".to_owned(),
         hex(b"test-secret-of-a-canary"),
@@ -66,7 +95,9 @@ fn the_watch_finds_what_it_is_made_for() {
         base64(&digest, "-_"),
         u64::from_le_bytes(*digest.first_chunk().unwrap()).to_string(),
     ] {
-        let found = std::panic::catch_unwind(|| canary.absent_from(&format!("before {leak} behind"), "here"));
+        let found = std::panic::catch_unwind(|| {
+            canary.absent_from(&format!("before {leak} behind"), "here")
+        });
         assert!(found.is_err(), "{leak}");
     }
     canary.absent_from("ak_id and all that may be known", "here");

@@ -28,14 +28,21 @@ fn canary() -> Canary {
 /// Fails when the text shows a digest, as a store keeps it.
 fn hides(digest: &Digest, text: &str) {
     let bytes = digest.to_bytes();
-    for form in [hex::encode(bytes), hex::encode_upper(bytes), format!("{bytes:?}")] {
+    for form in [
+        hex::encode(bytes),
+        hex::encode_upper(bytes),
+        format!("{bytes:?}"),
+    ] {
         assert!(!text.contains(&form), "{text}");
     }
 }
 
 async fn store(name: &str, secret: &str) -> SqliteStore {
     let peppers = Peppers::new(name, secret.as_bytes()).unwrap();
-    SqliteStore::in_memory(Catalogue::documented()).await.unwrap().with_peppers(peppers)
+    SqliteStore::in_memory(Catalogue::documented())
+        .await
+        .unwrap()
+        .with_peppers(peppers)
 }
 
 #[test]
@@ -56,12 +63,27 @@ async fn debug_of_whatever_has_a_pepper_shows_its_name_alone() {
     let store = store("visible", SECRET).await;
     let pepper = Peppers::new("visible", SECRET.as_bytes()).unwrap();
     store.create_organization(ORG, None).await.unwrap();
-    store.insert(Record::org_key("k", Digest::of(key("k").as_bytes()), ORG)).await.unwrap();
-    let found = store.find(&Lookup::new(Credential::OrgKey { id: "k" }, None)).await.unwrap().unwrap();
+    store
+        .insert(Record::org_key("k", Digest::of(key("k").as_bytes()), ORG))
+        .await
+        .unwrap();
+    let found = store
+        .find(&Lookup::new(Credential::OrgKey { id: "k" }, None))
+        .await
+        .unwrap()
+        .unwrap();
     let layer = AuthLayer::new(store.clone());
     let service = layer.layer(Inner::default());
-    let mut text = format!("{pepper:?} {pepper:#?} {:?} {:?}", pepper.current(), store.decoy());
-    write!(text, "{store:?} {store:#?} {found:?} {found:#?} {layer:?} {service:#?}").unwrap();
+    let mut text = format!(
+        "{pepper:?} {pepper:#?} {:?} {:?}",
+        pepper.current(),
+        store.decoy()
+    );
+    write!(
+        text,
+        "{store:?} {store:#?} {found:?} {found:#?} {layer:?} {service:#?}"
+    )
+    .unwrap();
     write!(text, "{:?}", Cached::new(store)).unwrap();
     assert!(text.contains("visible"), "{text}");
     canary().absent_from(&text, "Debug");
@@ -73,18 +95,35 @@ async fn debug_of_whatever_has_a_pepper_shows_its_name_alone() {
 async fn no_answer_and_no_log_shows_a_pepper_or_a_digest_under_one() {
     let before = store("before", SECRET).await;
     before.create_organization(ORG, None).await.unwrap();
-    before.insert(Record::org_key("k", Digest::of(key("k").as_bytes()), ORG)).await.unwrap();
-    let kept = before.find(&Lookup::new(Credential::OrgKey { id: "k" }, None)).await.unwrap().unwrap();
-    let after = before.clone().with_peppers(Peppers::new("after", SECRET.as_bytes()).unwrap());
+    before
+        .insert(Record::org_key("k", Digest::of(key("k").as_bytes()), ORG))
+        .await
+        .unwrap();
+    let kept = before
+        .find(&Lookup::new(Credential::OrgKey { id: "k" }, None))
+        .await
+        .unwrap()
+        .unwrap();
+    let after = before
+        .clone()
+        .with_peppers(Peppers::new("after", SECRET.as_bytes()).unwrap());
     logs::start();
     let (mut statuses, mut text) = (Vec::new(), String::new());
     for store in [before, after] {
         let door = AuthLayer::new(store);
-        for token in [key("k"), "ak_k.wrong".to_owned(), key("nobody"), "pat_test-nobody".to_owned()] {
+        for token in [
+            key("k"),
+            "ak_k.wrong".to_owned(),
+            key("nobody"),
+            "pat_test-nobody".to_owned(),
+        ] {
             let answer = ask(&door, bearer(&token)).await;
             statuses.push(answer.status);
             write!(text, "{:?} {:#?}", answer.wire(), answer.principal()).unwrap();
-            let mut next = answer.rejection.as_ref().map(|rejection| rejection as &dyn Error);
+            let mut next = answer
+                .rejection
+                .as_ref()
+                .map(|rejection| rejection as &dyn Error);
             while let Some(error) = next {
                 write!(text, "{error} {error:?}").unwrap();
                 next = error.source();
@@ -93,7 +132,10 @@ async fn no_answer_and_no_log_shows_a_pepper_or_a_digest_under_one() {
     }
     text += &logs::take();
     assert_eq!(statuses, [200, 401, 401, 401, 503, 503, 401, 401]);
-    assert!(text.contains("unknown_pepper") && text.contains("before"), "{text}");
+    assert!(
+        text.contains("unknown_pepper") && text.contains("before"),
+        "{text}"
+    );
     canary().absent_from(&text, "answers and logs");
     hides(kept.digest(), &text);
     hides(&Digest::of(key("k").as_bytes()), &text);

@@ -6,7 +6,10 @@ use tower_api_key::{
     clock::UnixMillis,
     manage::{Action, Filter, Owner, State, Who},
     principal::Catalogue,
-    store::{Authority, Cap, EndStatus, EndTarget, Ending, ListQuery, ManagedStore, PostgresStore, Standing, Use},
+    store::{
+        Authority, Cap, EndStatus, EndTarget, Ending, ListQuery, ManagedStore, PostgresStore,
+        Standing, Use,
+    },
 };
 
 use super::{Fixture, altering, event, info, inserting, owners};
@@ -19,8 +22,12 @@ const MOST: i64 = 3_000;
 const NOW: i64 = 1_000_000_000;
 
 /// How rows of one kind of death are written: their standing and expiry.
-const KINDS: [(&str, &str); 4] =
-    [("'deleted'", "NULL"), ("'active'", "500000000 + n"), ("'disabled'", "NULL"), ("'disabled'", "2000000000")];
+const KINDS: [(&str, &str); 4] = [
+    ("'deleted'", "NULL"),
+    ("'active'", "500000000 + n"),
+    ("'disabled'", "NULL"),
+    ("'disabled'", "2000000000"),
+];
 
 /// Many owners with little, so that statistics make the planner expect little of everybody; and one with much that is dead,
 /// and with sixty of each kind, the oldest, that is not.
@@ -29,7 +36,9 @@ fn load(fixture: &Fixture, owner: &Owner, (standing, expires_at): (&str, &str), 
         Owner::Organization(_) => ("org_key", "organization_id", "organizations"),
         Owner::User(_) => ("pat", "user_id", "users"),
     };
-    let credentials = format!("INSERT INTO credentials (kind, id, digest, {column}, standing, expires_at, created_at)");
+    let credentials = format!(
+        "INSERT INTO credentials (kind, id, digest, {column}, standing, expires_at, created_at)"
+    );
     let id = owner.id();
     fixture.psql(&format!(
         "ALTER TABLE credentials DISABLE TRIGGER ALL;
@@ -57,11 +66,21 @@ fn load(fixture: &Fixture, owner: &Owner, (standing, expires_at): (&str, &str), 
 /// How many rows and entries of indexes were read, by sessions that are over.
 async fn read_so_far(watcher: &mut PgConnection, schema: &str, session: &str) -> i64 {
     let over = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1";
-    while sqlx::query_scalar::<_, i64>(over).bind(session).fetch_one(&mut *watcher).await.unwrap() != 0 {}
+    while sqlx::query_scalar::<_, i64>(over)
+        .bind(session)
+        .fetch_one(&mut *watcher)
+        .await
+        .unwrap()
+        != 0
+    {}
     let read = "SELECT
         (SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables WHERE schemaname = $1)::bigint
         + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE schemaname = $1)::bigint";
-    sqlx::query_scalar(read).bind(schema).fetch_one(watcher).await.unwrap()
+    sqlx::query_scalar(read)
+        .bind(schema)
+        .fetch_one(watcher)
+        .await
+        .unwrap()
 }
 
 /// Runs calls in a session of their own, and holds them to what they may read.
@@ -73,10 +92,18 @@ async fn reads_little(
     call: impl AsyncFn(&PostgresStore),
 ) {
     let session = format!("{}_dead_rows", fixture.schema);
-    let options = fixture.cluster.options().application_name(&session).options([("plan_cache_mode", mode)]);
+    let options = fixture
+        .cluster
+        .options()
+        .application_name(&session)
+        .options([("plan_cache_mode", mode)]);
     let before = read_so_far(watcher, &fixture.schema, &session).await;
-    let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options);
-    let store = PostgresStore::new(pool.clone(), Catalogue::documented()).with_schema(&fixture.schema).unwrap();
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_lazy_with(options);
+    let store = PostgresStore::new(pool.clone(), Catalogue::documented())
+        .with_schema(&fixture.schema)
+        .unwrap();
     call(&store).await;
     pool.close().await;
     let read = read_so_far(watcher, &fixture.schema, &session).await - before;
@@ -84,12 +111,22 @@ async fn reads_little(
 }
 
 fn filters() -> Vec<Filter> {
-    let states = [None, Some(State::Active), Some(State::Disabled), Some(State::Expired), Some(State::Deleted)];
+    let states = [
+        None,
+        Some(State::Active),
+        Some(State::Disabled),
+        Some(State::Expired),
+        Some(State::Deleted),
+    ];
     let mut filters = Vec::new();
     for state in states {
         for expiring_before in [None, Some(UnixMillis(5_000)), Some(UnixMillis(NOW + 5_000))] {
             for unused_since in [None, Some(UnixMillis(NOW))] {
-                filters.push(Filter { state, expiring_before, unused_since });
+                filters.push(Filter {
+                    state,
+                    expiring_before,
+                    unused_since,
+                });
             }
         }
     }
@@ -97,7 +134,12 @@ fn filters() -> Vec<Filter> {
 }
 
 async fn lists(store: &PostgresStore, owner: &Owner, filter: Filter) {
-    let mut query = ListQuery { filter, after: None, limit: 50, now: UnixMillis(NOW) };
+    let mut query = ListQuery {
+        filter,
+        after: None,
+        limit: 50,
+        now: UnixMillis(NOW),
+    };
     let page = store.credentials(owner, &query).await.unwrap();
     if let Some(last) = page.last() {
         query.after = Some((last.created_at, last.id.clone()));
@@ -112,15 +154,28 @@ async fn everything_else(store: &PostgresStore, owner: &Owner, round: &str) {
     issue.insert.as_mut().unwrap().idempotency = Some((format!("key{round}").into(), [1; 32]));
     issue.events = vec![event(owner, "new", Action::Issued)];
     store.commit(&issue).await.unwrap();
-    store.issued_under(owner, &format!("key{round}")).await.unwrap().unwrap();
+    store
+        .issued_under(owner, &format!("key{round}"))
+        .await
+        .unwrap()
+        .unwrap();
     let mut rename = altering(&new, |after| after.name = "renamed".into());
     rename.cap = Some(Cap::new(200, UnixMillis(NOW)));
     store.commit(&rename).await.unwrap();
-    let renamed = store.credential(owner, new.id.as_str()).await.unwrap().unwrap();
+    let renamed = store
+        .credential(owner, new.id.as_str())
+        .await
+        .unwrap()
+        .unwrap();
     let mut rotation = inserting(info(owner, &format!("next{round}")));
     rotation.changes = altering(&renamed, |after| after.standing = Standing::Disabled).changes;
     store.commit(&rotation).await.unwrap();
-    let used = Use { kind: owner.kind(), id: new.id.clone(), at: UnixMillis(NOW), after_rotation: false };
+    let used = Use {
+        kind: owner.kind(),
+        id: new.id.clone(),
+        at: UnixMillis(NOW),
+        after_rotation: false,
+    };
     store.record_uses(&[used]).await.unwrap();
     store.events(owner, None, 50).await.unwrap();
     store.events(owner, Some(DEAD / 2), 50).await.unwrap();
@@ -141,7 +196,9 @@ async fn everything_else(store: &PostgresStore, owner: &Owner, round: &str) {
 async fn no_call_reads_in_proportion_to_what_is_dead() {
     for (number, kind) in KINDS.into_iter().enumerate() {
         for analyzed in [true, false] {
-            let Some(fixture) = Fixture::make().await else { return };
+            let Some(fixture) = Fixture::make().await else {
+                return;
+            };
             let owner = &owners()[number % 2].0;
             load(&fixture, owner, kind, analyzed);
             let watcher = &mut fixture.cluster.connection().await;

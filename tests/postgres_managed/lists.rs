@@ -27,7 +27,11 @@ async fn pages(
     let mut list: Vec<CredentialInfo> = Vec::new();
     for number in 0.. {
         let page = store.credentials(owner, &query).await.unwrap();
-        assert!(page.len() <= query.limit as usize && number < 500, "page {number} has {}", page.len());
+        assert!(
+            page.len() <= query.limit as usize && number < 500,
+            "page {number} has {}",
+            page.len()
+        );
         let Some(last) = page.last() else { break };
         query.after = Some((last.created_at, last.id.clone()));
         list.extend(page);
@@ -44,13 +48,19 @@ fn id(number: usize) -> String {
 
 #[tokio::test]
 async fn every_credential_is_on_exactly_one_page_while_others_come() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     for (owner, other) in owners() {
         let mut expected = Vec::new();
         for number in 0..250 {
             let mut new = info(&owner, &id(number));
             // A hundred of one moment, the rest by fives.
-            new.created_at = UnixMillis(if number < 100 { 50_000 } else { 40_000 + number as i64 / 5 * 1_000 });
+            new.created_at = UnixMillis(if number < 100 {
+                50_000
+            } else {
+                40_000 + number as i64 / 5 * 1_000
+            });
             fixture.insert(new.clone()).await;
             expected.push(new);
         }
@@ -67,7 +77,11 @@ async fn every_credential_is_on_exactly_one_page_while_others_come() {
                     }
                 }
             });
-            let list: Vec<_> = list.await.into_iter().filter(|info| !info.id.as_str().starts_with("new-")).collect();
+            let list: Vec<_> = list
+                .await
+                .into_iter()
+                .filter(|info| !info.id.as_str().starts_with("new-"))
+                .collect();
             assert_eq!(list, expected, "by {limit}");
         }
     }
@@ -75,7 +89,9 @@ async fn every_credential_is_on_exactly_one_page_while_others_come() {
 
 #[tokio::test]
 async fn a_list_begins_behind_any_place_whether_somebody_is_there_or_not() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     for (owner, _) in owners() {
         for (id, created_at) in [("a", i64::MIN), ("b", 0), ("d", 0), ("e", i64::MAX)] {
             let mut new = info(&owner, id);
@@ -91,16 +107,41 @@ async fn a_list_begins_behind_any_place_whether_somebody_is_there_or_not() {
             (0, "", "a"),
             (i64::MIN, "a", ""),
         ] {
-            let query = ListQuery { after: Some((UnixMillis(created_at), id.into())), ..all() };
+            let query = ListQuery {
+                after: Some((UnixMillis(created_at), id.into())),
+                ..all()
+            };
             let list = fixture.store.credentials(&owner, &query).await.unwrap();
             let ids: String = list.iter().map(|info| info.id.as_str()).collect();
             assert_eq!(ids, expected, "behind {created_at} {id:?}");
         }
-        let first = fixture.store.credentials(&owner, &ListQuery { limit: 1, ..all() }).await.unwrap();
+        let first = fixture
+            .store
+            .credentials(&owner, &ListQuery { limit: 1, ..all() })
+            .await
+            .unwrap();
         assert_eq!(first[0].id.as_str(), "e");
-        assert_eq!(fixture.store.credentials(&owner, &ListQuery { limit: 0, ..all() }).await.unwrap(), []);
-        let endless = ListQuery { limit: u32::MAX, ..all() };
-        assert_eq!(fixture.store.credentials(&owner, &endless).await.unwrap().len(), 4);
+        assert_eq!(
+            fixture
+                .store
+                .credentials(&owner, &ListQuery { limit: 0, ..all() })
+                .await
+                .unwrap(),
+            []
+        );
+        let endless = ListQuery {
+            limit: u32::MAX,
+            ..all()
+        };
+        assert_eq!(
+            fixture
+                .store
+                .credentials(&owner, &endless)
+                .await
+                .unwrap()
+                .len(),
+            4
+        );
     }
 }
 
@@ -116,8 +157,12 @@ async fn one_of_each(fixture: &Fixture, owner: &Owner) -> Vec<CredentialInfo> {
                 for last_used_at in [None, Some(1_999), Some(2_000)] {
                     let mut new = info(owner, &format!("k{}", list.len()));
                     (new.standing, new.created_at) = (standing, UnixMillis(created_at));
-                    (new.expires_at, new.last_used_at) = (expires_at.map(UnixMillis), last_used_at.map(UnixMillis));
-                    uses.extend(last_used_at.map(|at| format!("('{}', '{}', {at})", owner.kind().as_str(), new.id)));
+                    (new.expires_at, new.last_used_at) =
+                        (expires_at.map(UnixMillis), last_used_at.map(UnixMillis));
+                    uses.extend(
+                        last_used_at
+                            .map(|at| format!("('{}', '{}', {at})", owner.kind().as_str(), new.id)),
+                    );
                     fixture.insert(new.clone()).await;
                     list.push(new);
                 }
@@ -130,18 +175,46 @@ async fn one_of_each(fixture: &Fixture, owner: &Owner) -> Vec<CredentialInfo> {
 
 #[tokio::test]
 async fn a_filter_shows_what_the_reference_shows() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     for (owner, _) in owners() {
         let list = one_of_each(&fixture, &owner).await;
-        let states = [None, Some(State::Active), Some(State::Disabled), Some(State::Expired), Some(State::Deleted)];
-        let moments = |at: [i64; 3]| [None, Some(UnixMillis(at[0])), Some(UnixMillis(at[1])), Some(UnixMillis(at[2]))];
+        let states = [
+            None,
+            Some(State::Active),
+            Some(State::Disabled),
+            Some(State::Expired),
+            Some(State::Deleted),
+        ];
+        let moments = |at: [i64; 3]| {
+            [
+                None,
+                Some(UnixMillis(at[0])),
+                Some(UnixMillis(at[1])),
+                Some(UnixMillis(at[2])),
+            ]
+        };
         for state in states {
             for expiring_before in moments([NOW, NOW + 1, NOW + 2]) {
                 for unused_since in moments([1_999, 2_000, 2_001]) {
-                    let filter = Filter { state, expiring_before, unused_since };
+                    let filter = Filter {
+                        state,
+                        expiring_before,
+                        unused_since,
+                    };
                     let now = UnixMillis(NOW);
-                    let expected: Vec<_> = list.iter().filter(|info| filter.shows(info, now)).cloned().collect();
-                    let query = ListQuery { filter, after: None, limit: 7, now };
+                    let expected: Vec<_> = list
+                        .iter()
+                        .filter(|info| filter.shows(info, now))
+                        .cloned()
+                        .collect();
+                    let query = ListQuery {
+                        filter,
+                        after: None,
+                        limit: 7,
+                        now,
+                    };
                     let shown = pages(&fixture.store, &owner, query, async |_| {}).await;
                     assert_eq!(shown, expected, "{filter:?}");
                 }
@@ -152,7 +225,9 @@ async fn a_filter_shows_what_the_reference_shows() {
 
 #[tokio::test]
 async fn what_was_committed_is_read_back_whole() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     for (owner, _) in owners() {
         let mut new = info(&owner, "whole");
         new.expires_at = Some(UnixMillis(-1));
@@ -173,33 +248,56 @@ async fn what_was_committed_is_read_back_whole() {
 }
 
 fn all_events(owner: &Owner) -> Vec<Event> {
-    use Action::{Deleted, Disabled, Enabled, Imported, Issued, Renamed, Revoked, Rotated, UsedAfterRotation};
+    use Action::{
+        Deleted, Disabled, Enabled, Imported, Issued, Renamed, Revoked, Rotated, UsedAfterRotation,
+    };
 
     let doers = [
         Who::Key("key-test".into()),
-        Who::Token { id: "token-test".into(), user: "user_test".into() },
+        Who::Token {
+            id: "token-test".into(),
+            user: "user_test".into(),
+        },
         Who::Person("user_test".into()),
         Who::Operator("".into()),
         Who::Holder,
     ];
-    let actions = [Issued, Imported, Renamed, Disabled, Enabled, Rotated, Deleted, Revoked, UsedAfterRotation];
-    let events = actions.into_iter().enumerate().map(|(number, action)| Event {
-        at: UnixMillis(9_000 - number as i64),
-        related: (number % 2 == 0).then(|| CredentialId::from("related-test")),
-        by: doers[number % doers.len()].clone(),
-        origin: (number % 3 == 0).then(|| "2001:db8::1".into()),
-        ..event(owner, &format!("k{number}"), action)
-    });
+    let actions = [
+        Issued,
+        Imported,
+        Renamed,
+        Disabled,
+        Enabled,
+        Rotated,
+        Deleted,
+        Revoked,
+        UsedAfterRotation,
+    ];
+    let events = actions
+        .into_iter()
+        .enumerate()
+        .map(|(number, action)| Event {
+            at: UnixMillis(9_000 - number as i64),
+            related: (number % 2 == 0).then(|| CredentialId::from("related-test")),
+            by: doers[number % doers.len()].clone(),
+            origin: (number % 3 == 0).then(|| "2001:db8::1".into()),
+            ..event(owner, &format!("k{number}"), action)
+        });
     events.collect()
 }
 
 #[tokio::test]
 async fn events_are_read_back_by_page_and_each_owner_has_its_own() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     for (owner, other) in owners() {
         let mut told = Vec::new();
         for event in all_events(&owner) {
-            let others = Event { owner: other.clone(), ..event.clone() };
+            let others = Event {
+                owner: other.clone(),
+                ..event.clone()
+            };
             let mut commit = altering(&info(&owner, "none"), |_| {});
             commit.changes.clear();
             commit.events = vec![others, event.clone()];
@@ -208,7 +306,11 @@ async fn events_are_read_back_by_page_and_each_owner_has_its_own() {
         }
         let mut read: Vec<Event> = Vec::new();
         loop {
-            let page = fixture.store.events(&owner, read.last().map(|event| event.number), 2).await.unwrap();
+            let page = fixture
+                .store
+                .events(&owner, read.last().map(|event| event.number), 2)
+                .await
+                .unwrap();
             if page.is_empty() {
                 break;
             }
@@ -219,8 +321,22 @@ async fn events_are_read_back_by_page_and_each_owner_has_its_own() {
         let numbers: Vec<_> = read.iter().map(|event| event.number).collect();
         read.iter_mut().for_each(|event| event.number = 0);
         assert_eq!(read, told);
-        for (before, seen) in [(Some(i64::MIN), 0), (Some(numbers[8]), 0), (Some(numbers[0]), 8), (Some(i64::MAX), 9)] {
-            assert_eq!(fixture.store.events(&owner, before, 100).await.unwrap().len(), seen, "{before:?}");
+        for (before, seen) in [
+            (Some(i64::MIN), 0),
+            (Some(numbers[8]), 0),
+            (Some(numbers[0]), 8),
+            (Some(i64::MAX), 9),
+        ] {
+            assert_eq!(
+                fixture
+                    .store
+                    .events(&owner, before, 100)
+                    .await
+                    .unwrap()
+                    .len(),
+                seen,
+                "{before:?}"
+            );
         }
     }
 }

@@ -7,8 +7,8 @@ use tower_api_key::{
     manage::{Action, Owner, Who},
     principal::{Catalogue, CredentialId},
     store::{
-        Authority, Cap, Credential, CredentialStore, EndStatus, EndTarget, Ending, ListQuery, Lookup, ManagedStore,
-        PostgresStore, StoreAdmin, StoreError, Use, postgres::SetupError,
+        Authority, Cap, Credential, CredentialStore, EndStatus, EndTarget, Ending, ListQuery,
+        Lookup, ManagedStore, PostgresStore, StoreAdmin, StoreError, Use, postgres::SetupError,
     },
 };
 
@@ -19,13 +19,23 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
 /// Makes the schema as the first version of it was.
 async fn make_first_version(cluster: &pg::Cluster, schema: &str) {
     let mut connection = cluster.connection().await;
-    let first = MIGRATIONS.iter().filter(|migration| migration.version == 1).cloned().collect();
+    let first = MIGRATIONS
+        .iter()
+        .filter(|migration| migration.version == 1)
+        .cloned()
+        .collect();
     let mut migrator = Migrator::with_migrations(first);
     migrator.dangerous_set_table_name(format!("\"{schema}\"._migrations"));
     let mut transaction = connection.begin().await.unwrap();
     let sql = format!("CREATE SCHEMA {schema}; SET LOCAL search_path TO {schema}, pg_temp");
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction).await.unwrap();
-    migrator.run_direct(None, &mut *transaction, false).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql))
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    migrator
+        .run_direct(None, &mut *transaction, false)
+        .await
+        .unwrap();
     transaction.commit().await.unwrap();
 }
 
@@ -44,15 +54,27 @@ async fn the_rows_of_older_versions_are_managed() {
     ));
     let store = cluster.unmade_store(&schema);
     store.migrate().await.unwrap();
-    assert!(store.find(&Lookup::new(Credential::OrgKey { id: "k" }, None)).await.unwrap().is_some());
+    assert!(
+        store
+            .find(&Lookup::new(Credential::OrgKey { id: "k" }, None))
+            .await
+            .unwrap()
+            .is_some()
+    );
     for (owner, _) in owners() {
         let mut old = info(&owner, "k");
         (old.name, old.created_at, old.scopes) = ("".into(), UnixMillis(1234), None);
         old.role = (owner.kind() == Kind::OrgKey).then(|| "viewer".into());
-        assert_eq!(store.credentials(&owner, &all()).await.unwrap(), [old.clone()]);
+        assert_eq!(
+            store.credentials(&owner, &all()).await.unwrap(),
+            [old.clone()]
+        );
         let rename = altering(&old, |after| after.name = "renamed".into());
         store.commit(&rename).await.unwrap();
-        assert_eq!(store.credential(&owner, "k").await.unwrap().as_ref(), Some(&rename.changes[0].after));
+        assert_eq!(
+            store.credential(&owner, "k").await.unwrap().as_ref(),
+            Some(&rename.changes[0].after)
+        );
     }
 }
 
@@ -64,17 +86,26 @@ async fn a_migration_gives_up_on_a_table_that_somebody_has_locked() {
     make_first_version(cluster, &schema).await;
     let mut connection = cluster.connection().await;
     let mut reading = connection.begin().await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(format!("SELECT FROM {schema}.credentials"))).execute(&mut *reading).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(format!("SELECT FROM {schema}.credentials")))
+        .execute(&mut *reading)
+        .await
+        .unwrap();
     let store = cluster.unmade_store(&schema);
     let refused = store.migrate().await;
     assert!(matches!(refused, Err(SetupError::Failed(_))), "{refused:?}");
-    assert_eq!(cluster.psql(&format!("SELECT max(version) FROM {schema}._migrations")), "1");
+    assert_eq!(
+        cluster.psql(&format!("SELECT max(version) FROM {schema}._migrations")),
+        "1"
+    );
     reading.rollback().await.unwrap();
     store.migrate().await.unwrap();
 }
 
 fn is_corrupt<T: std::fmt::Debug>(outcome: Result<T, StoreError>, name: &str) {
-    assert!(matches!(outcome, Err(StoreError::Corrupt(_))), "{name}: {outcome:?}");
+    assert!(
+        matches!(outcome, Err(StoreError::Corrupt(_))),
+        "{name}: {outcome:?}"
+    );
 }
 
 /// Removes every constraint that refuses damage.
@@ -101,35 +132,64 @@ const DAMAGES: [&str; 8] = [
 
 #[tokio::test]
 async fn a_damaged_row_is_marked_and_refused_and_ends_like_any_other() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     allow_damage(&fixture);
     let (owner, _) = &owners()[0];
     let store = &fixture.store;
     fixture.insert(info(owner, "good")).await;
     for (number, damage) in DAMAGES.iter().enumerate() {
-        for (status, ending) in [(EndStatus::Disabled, "disabled"), (EndStatus::Deleted, "deleted")] {
+        for (status, ending) in [
+            (EndStatus::Disabled, "disabled"),
+            (EndStatus::Deleted, "deleted"),
+        ] {
             let id = format!("k{number}-{ending}");
             fixture.insert(info(owner, &id)).await;
-            fixture.psql(&format!("UPDATE credentials SET {damage} WHERE id = '{id}'"));
-            is_corrupt(store.find(&Lookup::new(Credential::OrgKey { id: &id }, None)).await, damage);
+            fixture.psql(&format!(
+                "UPDATE credentials SET {damage} WHERE id = '{id}'"
+            ));
+            is_corrupt(
+                store
+                    .find(&Lookup::new(Credential::OrgKey { id: &id }, None))
+                    .await,
+                damage,
+            );
             let found = store.credential(owner, &id).await.unwrap().unwrap();
             assert!(found.damaged, "{damage}: {found:?}");
             let list = store.credentials(owner, &all()).await.unwrap();
-            assert!(list.contains(&found) && list.contains(&info(owner, "good")), "{damage}");
+            assert!(
+                list.contains(&found) && list.contains(&info(owner, "good")),
+                "{damage}"
+            );
             let one = ending_of(owner, EndTarget::One(id.as_str().into()), status);
-            assert_eq!(store.end(&one).await.unwrap(), [CredentialId::from(&*id)], "{damage}");
-            let stored = fixture.psql(&format!("SELECT standing FROM credentials WHERE id = '{id}'"));
+            assert_eq!(
+                store.end(&one).await.unwrap(),
+                [CredentialId::from(&*id)],
+                "{damage}"
+            );
+            let stored = fixture.psql(&format!(
+                "SELECT standing FROM credentials WHERE id = '{id}'"
+            ));
             assert_eq!(stored, ending, "{damage}");
         }
     }
     for (number, damage) in DAMAGES.iter().enumerate() {
         fixture.insert(info(owner, &format!("all{number}"))).await;
-        fixture.psql(&format!("UPDATE credentials SET {damage} WHERE id = 'all{number}'"));
+        fixture.psql(&format!(
+            "UPDATE credentials SET {damage} WHERE id = 'all{number}'"
+        ));
     }
-    let mut ended = store.end(&ending_of(owner, EndTarget::All, EndStatus::Deleted)).await.unwrap();
+    let mut ended = store
+        .end(&ending_of(owner, EndTarget::All, EndStatus::Deleted))
+        .await
+        .unwrap();
     ended.retain(|id| id.as_str().starts_with("all") || id.as_str() == "good");
     assert_eq!(ended.len(), DAMAGES.len() + 1);
-    assert_eq!(fixture.psql("SELECT count(*) FROM credentials WHERE standing <> 'deleted'"), "0");
+    assert_eq!(
+        fixture.psql("SELECT count(*) FROM credentials WHERE standing <> 'deleted'"),
+        "0"
+    );
 }
 
 #[tokio::test]
@@ -138,7 +198,9 @@ async fn the_schema_refuses_what_no_writer_writes_and_takes_the_end_of_what_it_h
     let schema = pg::fresh_schema();
     make_first_version(cluster, &schema).await;
     let in_schema = |sql: &str| cluster.psql(&format!("SET search_path TO {schema}; {sql}"));
-    in_schema(&format!("INSERT INTO organizations (id) VALUES ('{ORG}'); INSERT INTO users (id) VALUES ('{USER}')"));
+    in_schema(&format!(
+        "INSERT INTO organizations (id) VALUES ('{ORG}'); INSERT INTO users (id) VALUES ('{USER}')"
+    ));
     let damages = &DAMAGES[..4];
     for (number, damage) in damages.iter().enumerate() {
         let scopes = damage.trim_start_matches("scopes = ");
@@ -151,8 +213,18 @@ async fn the_schema_refuses_what_no_writer_writes_and_takes_the_end_of_what_it_h
     store.migrate().await.unwrap();
     let (owner, _) = &owners()[0];
     store.commit(&inserting(info(owner, "good"))).await.unwrap();
-    for damage in damages.iter().chain(&["name = E'a\\nb'", "role = ''", "pepper = ''", "idempotency_key = 'alone'"]) {
-        assert!(cluster.refuses(&format!("UPDATE {schema}.credentials SET {damage} WHERE id = 'good'")), "{damage}");
+    for damage in damages.iter().chain(&[
+        "name = E'a\\nb'",
+        "role = ''",
+        "pepper = ''",
+        "idempotency_key = 'alone'",
+    ]) {
+        assert!(
+            cluster.refuses(&format!(
+                "UPDATE {schema}.credentials SET {damage} WHERE id = 'good'"
+            )),
+            "{damage}"
+        );
     }
     for sql in [
         "INSERT INTO organizations (id) VALUES ('')",
@@ -160,14 +232,29 @@ async fn the_schema_refuses_what_no_writer_writes_and_takes_the_end_of_what_it_h
         "INSERT INTO users (id) VALUES (' ')",
         "INSERT INTO memberships VALUES ('user_test', 'org_test', '')",
     ] {
-        assert!(cluster.refuses(&format!("SET search_path TO {schema}; {sql}")), "{sql}");
+        assert!(
+            cluster.refuses(&format!("SET search_path TO {schema}; {sql}")),
+            "{sql}"
+        );
     }
-    assert_eq!(store.credentials(owner, &all()).await.unwrap().len(), damages.len() + 1);
-    for (number, to) in
-        [EndStatus::Disabled, EndStatus::Deleted, EndStatus::Disabled, EndStatus::Deleted].iter().enumerate()
+    assert_eq!(
+        store.credentials(owner, &all()).await.unwrap().len(),
+        damages.len() + 1
+    );
+    for (number, to) in [
+        EndStatus::Disabled,
+        EndStatus::Deleted,
+        EndStatus::Disabled,
+        EndStatus::Deleted,
+    ]
+    .iter()
+    .enumerate()
     {
         let id = CredentialId::from(format!("old{number}"));
-        let ended = store.end(&ending_of(owner, EndTarget::One(id.clone()), *to)).await.unwrap();
+        let ended = store
+            .end(&ending_of(owner, EndTarget::One(id.clone()), *to))
+            .await
+            .unwrap();
         assert_eq!(ended, [id]);
     }
 }
@@ -187,7 +274,9 @@ fn ending_of(owner: &Owner, target: EndTarget, to: EndStatus) -> Ending {
 
 #[tokio::test]
 async fn an_event_that_cannot_be_read_is_marked() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     let (owner, other) = &owners()[0];
     let mut damaged = inserting(info(owner, "damaged"));
     damaged.insert.as_mut().unwrap().idempotency = Some(("key-test".into(), [1; 32]));
@@ -195,22 +284,41 @@ async fn an_event_that_cannot_be_read_is_marked() {
     fixture.store.commit(&damaged).await.unwrap();
     allow_damage(&fixture);
     fixture.psql("UPDATE credentials SET request = NULL WHERE id = 'damaged'");
-    is_corrupt(fixture.store.issued_under(owner, "key-test").await, "fingerprint");
+    is_corrupt(
+        fixture.store.issued_under(owner, "key-test").await,
+        "fingerprint",
+    );
     for (sql, action, known) in [
         ("UPDATE events SET action = 'odd'", Action::Unknown, true),
-        ("UPDATE events SET action = 'issued', by_sort = 'odd'", Action::Issued, false),
-        ("UPDATE events SET by_sort = 'operator', by_id = NULL", Action::Issued, false),
+        (
+            "UPDATE events SET action = 'issued', by_sort = 'odd'",
+            Action::Issued,
+            false,
+        ),
+        (
+            "UPDATE events SET by_sort = 'operator', by_id = NULL",
+            Action::Issued,
+            false,
+        ),
     ] {
         fixture.psql(sql);
-        let [read] = &fixture.store.events(owner, None, 10).await.unwrap()[..] else { panic!("{sql}") };
-        assert_eq!((read.action, read.by != Who::Unknown), (action, known), "{sql}");
+        let [read] = &fixture.store.events(owner, None, 10).await.unwrap()[..] else {
+            panic!("{sql}")
+        };
+        assert_eq!(
+            (read.action, read.by != Who::Unknown),
+            (action, known),
+            "{sql}"
+        );
     }
     assert_eq!(fixture.store.events(other, None, 10).await.unwrap(), []);
 }
 
 #[tokio::test]
 async fn what_contains_nul_is_unknown_and_cannot_be_written() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     for (owner, _) in owners() {
         let store = &fixture.store;
         let nul = Owner::of(owner.kind(), "a\0");
@@ -221,17 +329,34 @@ async fn what_contains_nul_is_unknown_and_cannot_be_written() {
             assert_eq!(store.issued_under(owner, id).await.unwrap(), None);
         }
         assert_eq!(store.credentials(&nul, &all()).await.unwrap(), []);
-        let behind = ListQuery { after: Some((UnixMillis(9_000), "a\0".into())), ..all() };
+        let behind = ListQuery {
+            after: Some((UnixMillis(9_000), "a\0".into())),
+            ..all()
+        };
         assert_eq!(store.credentials(&owner, &behind).await.unwrap(), []);
         assert_eq!(store.events(&nul, None, 10).await.unwrap(), []);
-        let used = Use { kind: owner.kind(), id: "a\0".into(), at: UnixMillis(9_000), after_rotation: false };
+        let used = Use {
+            kind: owner.kind(),
+            id: "a\0".into(),
+            at: UnixMillis(9_000),
+            after_rotation: false,
+        };
         assert_eq!(store.record_uses(&[used]).await.unwrap(), []);
-        assert_eq!(code(&store.commit(&inserting(info(&owner, "b\0"))).await), "invalid id");
-        assert_eq!(code(&store.commit(&inserting(info(&nul, "b"))).await), "unknown owner");
+        assert_eq!(
+            code(&store.commit(&inserting(info(&owner, "b\0"))).await),
+            "invalid id"
+        );
+        assert_eq!(
+            code(&store.commit(&inserting(info(&nul, "b"))).await),
+            "unknown owner"
+        );
         let mut keyed = inserting(info(&owner, "b"));
         keyed.insert.as_mut().unwrap().idempotency = Some(("key\0".into(), [1; 32]));
         assert_eq!(code(&store.commit(&keyed).await), "store");
-        assert_eq!(code(&store.commit(&altering(&info(&nul, "a"), |_| {})).await), "store");
+        assert_eq!(
+            code(&store.commit(&altering(&info(&nul, "a"), |_| {})).await),
+            "store"
+        );
         assert_eq!(fixture.everything(), before);
     }
 }
@@ -239,21 +364,39 @@ async fn what_contains_nul_is_unknown_and_cannot_be_written() {
 /// PostgreSQL compresses what repeats itself, so that only a text that does not can be too long for an index.
 fn long(salt: u64) -> String {
     let next = |state: &mut u64| {
-        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        Some(char::from(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"[(*state >> 58) as usize]))
+        *state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        Some(char::from(
+            b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
+                [(*state >> 58) as usize],
+        ))
     };
-    std::iter::repeat_n((), 256).scan(salt, |state, ()| next(state)).collect()
+    std::iter::repeat_n((), 256)
+        .scan(salt, |state, ()| next(state))
+        .collect()
 }
 
 #[tokio::test]
 async fn ids_may_be_as_long_as_documented() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     let store = &fixture.store;
     let (organization, user) = (long(1), long(2));
-    store.create_organization(&organization, None).await.unwrap();
+    store
+        .create_organization(&organization, None)
+        .await
+        .unwrap();
     store.create_user(&user).await.unwrap();
-    store.set_member(&user, &organization, "viewer").await.unwrap();
-    for owner in [Owner::Organization(organization.as_str().into()), Owner::User(user.as_str().into())] {
+    store
+        .set_member(&user, &organization, "viewer")
+        .await
+        .unwrap();
+    for owner in [
+        Owner::Organization(organization.as_str().into()),
+        Owner::User(user.as_str().into()),
+    ] {
         let mut issue = inserting(info(&owner, &long(3)));
         issue.insert.as_mut().unwrap().idempotency = Some((long(4).into(), [1; 32]));
         issue.events.push(event(&owner, &long(3), Action::Issued));
@@ -265,7 +408,9 @@ async fn ids_may_be_as_long_as_documented() {
 /// The list is the one in the module's documentation.
 #[tokio::test]
 async fn the_documented_rights_are_enough_for_management() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     fixture.psql(&format!(
         "CREATE ROLE manager LOGIN; GRANT USAGE ON SCHEMA {schema} TO manager;
         GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO manager;
@@ -273,8 +418,11 @@ async fn the_documented_rights_are_enough_for_management() {
         GRANT DELETE ON memberships TO manager; GRANT INSERT ON events TO manager",
         schema = fixture.schema
     ));
-    let pool = PgPoolOptions::new().connect_lazy_with(fixture.cluster.options().username("manager"));
-    let store = PostgresStore::new(pool, Catalogue::documented()).with_schema(&fixture.schema).unwrap();
+    let pool =
+        PgPoolOptions::new().connect_lazy_with(fixture.cluster.options().username("manager"));
+    let store = PostgresStore::new(pool, Catalogue::documented())
+        .with_schema(&fixture.schema)
+        .unwrap();
     store.migrate().await.unwrap();
     for (owner, _) in owners() {
         let mut issue = inserting(info(&owner, "k"));
@@ -285,11 +433,19 @@ async fn the_documented_rights_are_enough_for_management() {
             (after.rotated_to, after.rotated_at) = (Some("k2".into()), Some(UnixMillis(2_000)));
         });
         store.commit(&rotate).await.unwrap();
-        let used = Use { kind: owner.kind(), id: "k".into(), at: UnixMillis(9_000), after_rotation: false };
+        let used = Use {
+            kind: owner.kind(),
+            id: "k".into(),
+            at: UnixMillis(9_000),
+            after_rotation: false,
+        };
         assert_eq!(store.record_uses(&[used]).await.unwrap().len(), 1);
         assert_eq!(store.events(&owner, None, 10).await.unwrap().len(), 2);
         store.delete(owner.kind(), "k").await.unwrap();
-        store.end(&ending_of(&owner, EndTarget::All, EndStatus::Disabled)).await.unwrap();
+        store
+            .end(&ending_of(&owner, EndTarget::All, EndStatus::Disabled))
+            .await
+            .unwrap();
     }
     let refused = store.delete_user(USER).await;
     assert_eq!(code(&refused), "store", "{refused:?}");
@@ -299,17 +455,28 @@ async fn the_documented_rights_are_enough_for_management() {
 
 #[tokio::test]
 async fn a_role_without_the_audit_trail_is_told_at_the_start() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     for (number, table) in ["uses", "events"].into_iter().enumerate() {
         fixture.psql(&format!(
             "CREATE ROLE half_{number} LOGIN; GRANT USAGE ON SCHEMA {schema} TO half_{number};
             GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO half_{number}; REVOKE SELECT ON {table} FROM half_{number}",
             schema = fixture.schema
         ));
-        let pool =
-            PgPoolOptions::new().connect_lazy_with(fixture.cluster.options().username(&format!("half_{number}")));
-        let store = PostgresStore::new(pool, Catalogue::documented()).with_schema(&fixture.schema).unwrap();
+        let pool = PgPoolOptions::new().connect_lazy_with(
+            fixture
+                .cluster
+                .options()
+                .username(&format!("half_{number}")),
+        );
+        let store = PostgresStore::new(pool, Catalogue::documented())
+            .with_schema(&fixture.schema)
+            .unwrap();
         let refused = store.check().await;
-        assert!(matches!(refused, Err(SetupError::Denied(_))), "{table}: {refused:?}");
+        assert!(
+            matches!(refused, Err(SetupError::Denied(_))),
+            "{table}: {refused:?}"
+        );
     }
 }

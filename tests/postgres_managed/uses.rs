@@ -13,7 +13,12 @@ use tower_api_key::{
 use super::{Fixture, info, owners};
 
 fn used(owner: &Owner, id: &str, at: i64) -> Use {
-    Use { kind: owner.kind(), id: id.into(), at: UnixMillis(at), after_rotation: false }
+    Use {
+        kind: owner.kind(),
+        id: id.into(),
+        at: UnixMillis(at),
+        after_rotation: false,
+    }
 }
 
 impl Fixture {
@@ -29,7 +34,9 @@ impl Fixture {
 
 #[tokio::test]
 async fn a_use_is_written_at_most_once_a_minute() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     let table = [
         ("the first", 1_000_000, 1_000_000),
         ("again", 1_000_000, 1_000_000),
@@ -47,9 +54,17 @@ async fn a_use_is_written_at_most_once_a_minute() {
         assert_eq!(fixture.last_use(&owner, "k").await, None);
         for (name, at, recorded) in table {
             // Of a batch, each by itself.
-            let batch = [used(&owner, "k", at), used(&owner, "other", i64::MIN), used(&owner, "nobody", at)];
+            let batch = [
+                used(&owner, "k", at),
+                used(&owner, "other", i64::MIN),
+                used(&owner, "nobody", at),
+            ];
             assert_eq!(fixture.tell(&batch).await, [], "{name}");
-            assert_eq!(fixture.last_use(&owner, "k").await, Some(recorded), "{name}");
+            assert_eq!(
+                fixture.last_use(&owner, "k").await,
+                Some(recorded),
+                "{name}"
+            );
         }
         assert_eq!(fixture.last_use(&owner, "other").await, Some(i64::MIN));
         // A node whose clock is ahead cannot hide the uses that follow.
@@ -61,13 +76,19 @@ async fn a_use_is_written_at_most_once_a_minute() {
         assert_eq!(fixture.last_use(&owner, "never").await, None);
         assert_eq!(fixture.psql(log), changes, "a use is no change");
     }
-    assert_eq!(fixture.psql("SELECT count(*) FROM uses"), "4", "and nobody is none");
+    assert_eq!(
+        fixture.psql("SELECT count(*) FROM uses"),
+        "4",
+        "and nobody is none"
+    );
     assert_eq!(fixture.tell(&[]).await, []);
 }
 
 #[tokio::test]
 async fn of_several_uses_in_one_batch_the_last_counts() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     for (owner, _) in owners() {
         fixture.insert(info(&owner, "k")).await;
         let batch = [200_000, 300_000, 100_000].map(|at| used(&owner, "k", at));
@@ -78,22 +99,68 @@ async fn of_several_uses_in_one_batch_the_last_counts() {
 
 #[tokio::test]
 async fn the_first_use_after_a_rotation_is_written_and_is_an_event() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     let at = 1_000_000; // of the rotation
     let table = [
         ("never used", None, false, at, false, true),
-        ("never used, and long after", None, false, at + 900_000, false, true),
+        (
+            "never used, and long after",
+            None,
+            false,
+            at + 900_000,
+            false,
+            true,
+        ),
         ("used just before", Some(at - 1), false, at, false, true),
-        ("used just before, and before again", Some(at - 2), false, at - 1, false, false),
+        (
+            "used just before, and before again",
+            Some(at - 2),
+            false,
+            at - 1,
+            false,
+            false,
+        ),
         ("never used, and before", None, false, at - 1, false, false),
-        ("used by a clock that was ahead", Some(at + 10_000), false, at + 1, false, true),
-        ("before by the clock of a node that knew of the rotation", Some(at - 2), false, at - 1, true, true),
+        (
+            "used by a clock that was ahead",
+            Some(at + 10_000),
+            false,
+            at + 1,
+            false,
+            true,
+        ),
+        (
+            "before by the clock of a node that knew of the rotation",
+            Some(at - 2),
+            false,
+            at - 1,
+            true,
+            true,
+        ),
         ("reported", Some(at), true, at + 1, true, false),
-        ("reported, and much later", Some(at), true, at + 60_000, true, false),
-        ("used long before", Some(at - 900_000), false, at + 5, false, true),
+        (
+            "reported, and much later",
+            Some(at),
+            true,
+            at + 60_000,
+            true,
+            false,
+        ),
+        (
+            "used long before",
+            Some(at - 900_000),
+            false,
+            at + 5,
+            false,
+            true,
+        ),
     ];
     for (owner, other) in owners() {
-        for (number, (name, recorded, reported, now, knew, is_event)) in table.into_iter().enumerate() {
+        for (number, (name, recorded, reported, now, knew, is_event)) in
+            table.into_iter().enumerate()
+        {
             let owner = if number % 2 == 0 { &owner } else { &other };
             let id = format!("k{number}");
             let mut old = info(owner, &id);
@@ -101,12 +168,23 @@ async fn the_first_use_after_a_rotation_is_written_and_is_an_event() {
             fixture.insert(old).await;
             if let Some(before) = recorded {
                 let kind = owner.kind().as_str();
-                fixture.psql(&format!("INSERT INTO uses VALUES ('{kind}', '{id}', {before}, {reported})"));
+                fixture.psql(&format!(
+                    "INSERT INTO uses VALUES ('{kind}', '{id}', {before}, {reported})"
+                ));
             }
-            let events = fixture.tell(&[Use { after_rotation: knew, ..used(owner, &id, now) }]).await;
+            let events = fixture
+                .tell(&[Use {
+                    after_rotation: knew,
+                    ..used(owner, &id, now)
+                }])
+                .await;
             assert_eq!(events.len(), usize::from(is_event), "{name}");
             let written = is_event || recorded.is_none_or(|before| now >= before + 60_000);
-            let last = if written { recorded.max(Some(now)) } else { recorded };
+            let last = if written {
+                recorded.max(Some(now))
+            } else {
+                recorded
+            };
             assert_eq!(fixture.last_use(owner, &id).await, last, "{name}");
             if is_event {
                 let expected = Event {
@@ -120,7 +198,11 @@ async fn the_first_use_after_a_rotation_is_written_and_is_an_event() {
                     origin: None,
                 };
                 assert_eq!(events, [expected], "{name}");
-                assert_eq!(fixture.store.events(owner, None, 1).await.unwrap(), events, "{name}");
+                assert_eq!(
+                    fixture.store.events(owner, None, 1).await.unwrap(),
+                    events,
+                    "{name}"
+                );
             }
             let again = fixture.tell(&[used(owner, &id, now + 60_000)]).await.len();
             assert_eq!(again, usize::from(!is_event && !reported), "{name}");
@@ -130,7 +212,9 @@ async fn the_first_use_after_a_rotation_is_written_and_is_an_event() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_nodes_that_tell_of_one_first_use_make_one_event() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     let owners = owners();
     for round in 0..5 {
         let mut batch = Vec::new();
@@ -144,7 +228,9 @@ async fn many_nodes_that_tell_of_one_first_use_make_one_event() {
             }
         }
         if round % 2 == 0 {
-            fixture.psql("INSERT INTO uses SELECT kind, id, 1000 FROM credentials ON CONFLICT DO NOTHING");
+            fixture.psql(
+                "INSERT INTO uses SELECT kind, id, 1000 FROM credentials ON CONFLICT DO NOTHING",
+            );
         }
         let nodes = (0..16).map(|node| {
             let (store, mut batch) = (fixture.store.clone(), batch.clone());
@@ -155,16 +241,25 @@ async fn many_nodes_that_tell_of_one_first_use_make_one_event() {
         for node in nodes.collect::<Vec<_>>() {
             told.extend(node.await.unwrap());
         }
-        let of: BTreeSet<_> = told.iter().map(|event| (event.owner.id(), event.credential.as_str())).collect();
+        let of: BTreeSet<_> = told
+            .iter()
+            .map(|event| (event.owner.id(), event.credential.as_str()))
+            .collect();
         assert_eq!((told.len(), of.len()), (6, 6));
         for (owner, other) in &owners {
             for owner in [owner, other] {
                 let stored = fixture.store.events(owner, None, 100).await.unwrap();
                 let told: Vec<_> = told.iter().filter(|event| event.owner == *owner).collect();
-                assert!(told.iter().all(|event| stored.contains(event)), "as they were told");
+                assert!(
+                    told.iter().all(|event| stored.contains(event)),
+                    "as they were told"
+                );
             }
         }
-        assert_eq!(fixture.psql("SELECT count(*) FROM events"), ((round + 1) * 6).to_string());
+        assert_eq!(
+            fixture.psql("SELECT count(*) FROM events"),
+            ((round + 1) * 6).to_string()
+        );
     }
 }
 
@@ -172,16 +267,27 @@ async fn many_nodes_that_tell_of_one_first_use_make_one_event() {
 /// row, while the other does what it can.
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_that_tell_of_the_same_in_another_order_wait_and_do_not_fail() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     let (owner, _) = &owners()[0];
     fixture.psql(
         "INSERT INTO credentials (kind, id, digest, organization_id)
         SELECT 'org_key', 'k' || n, decode(repeat('ab', 32), 'hex'), 'org_test' FROM generate_series(100, 999) n",
     );
     let node = |avoided| {
-        let options = ["enable_hashjoin", "enable_mergejoin", "enable_seqscan", avoided].map(|way| (way, "off"));
-        let pool = PgPoolOptions::new().connect_lazy_with(fixture.cluster.options().options(options));
-        PostgresStore::new(pool, Catalogue::documented()).with_schema(&fixture.schema).unwrap()
+        let options = [
+            "enable_hashjoin",
+            "enable_mergejoin",
+            "enable_seqscan",
+            avoided,
+        ]
+        .map(|way| (way, "off"));
+        let pool =
+            PgPoolOptions::new().connect_lazy_with(fixture.cluster.options().options(options));
+        PostgresStore::new(pool, Catalogue::documented())
+            .with_schema(&fixture.schema)
+            .unwrap()
     };
     let (first, second) = (node("enable_hashagg"), node("enable_sort"));
     for (at, held) in [
@@ -191,8 +297,13 @@ async fn nodes_that_tell_of_the_same_in_another_order_wait_and_do_not_fail() {
         let mut connection = fixture.cluster.connection().await;
         let mut holding = connection.begin().await.unwrap();
         let sql = format!("SET LOCAL search_path TO {}; {held}", fixture.schema);
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *holding).await.unwrap();
-        let mut batch: Vec<_> = (100..=999).map(|n| used(owner, &format!("k{n}"), at)).collect();
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut *holding)
+            .await
+            .unwrap();
+        let mut batch: Vec<_> = (100..=999)
+            .map(|n| used(owner, &format!("k{n}"), at))
+            .collect();
         let mut tasks = Vec::new();
         for store in [&first, &second] {
             let (store, uses) = (store.clone(), batch.clone());
@@ -204,13 +315,18 @@ async fn nodes_that_tell_of_the_same_in_another_order_wait_and_do_not_fail() {
         for task in tasks {
             assert_eq!(task.await.unwrap().unwrap(), [], "{held}");
         }
-        assert_eq!(fixture.psql(&format!("SELECT count(*) FROM uses WHERE at = {at}")), "900");
+        assert_eq!(
+            fixture.psql(&format!("SELECT count(*) FROM uses WHERE at = {at}")),
+            "900"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_use_that_cannot_be_written_records_nothing() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     let (owner, _) = &owners()[0];
     for (id, rotated) in [("k1", true), ("k2", false)] {
         let mut old = info(owner, id);

@@ -16,8 +16,8 @@ use tower_api_key::{
     manage::{Action, Actor, Manager, NewKey, Owner, Who},
     principal::{Catalogue, CredentialId},
     store::{
-        Authority, Credential, CredentialStore, EndStatus, EndTarget, Ending, Lookup, ManagedStore, PostgresStore,
-        Requirements, Standing, StoreAdmin, StoreError, Use, WriteError,
+        Authority, Credential, CredentialStore, EndStatus, EndTarget, Ending, Lookup, ManagedStore,
+        PostgresStore, Requirements, Standing, StoreAdmin, StoreError, Use, WriteError,
     },
 };
 
@@ -28,8 +28,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A store over a pool of its own.
 fn with_pool(fixture: &Fixture, connections: u32) -> PostgresStore {
-    let pool = PgPoolOptions::new().max_connections(connections).connect_lazy_with(fixture.cluster.options());
-    PostgresStore::new(pool, Catalogue::documented()).with_schema(&fixture.schema).unwrap()
+    let pool = PgPoolOptions::new()
+        .max_connections(connections)
+        .connect_lazy_with(fixture.cluster.options());
+    PostgresStore::new(pool, Catalogue::documented())
+        .with_schema(&fixture.schema)
+        .unwrap()
 }
 
 /// A connection with a transaction that has run `sql`.
@@ -70,9 +74,16 @@ fn one(id: &str) -> EndTarget {
     EndTarget::One(id.into())
 }
 
-fn issues(store: &PostgresStore, owner: &Owner, prefix: &str) -> Vec<JoinHandle<Result<(), WriteError>>> {
+fn issues(
+    store: &PostgresStore,
+    owner: &Owner,
+    prefix: &str,
+) -> Vec<JoinHandle<Result<(), WriteError>>> {
     let issue = |number| {
-        let (store, commit) = (store.clone(), inserting(info(owner, &format!("{prefix}{number}"))));
+        let (store, commit) = (
+            store.clone(),
+            inserting(info(owner, &format!("{prefix}{number}"))),
+        );
         tokio::spawn(async move { store.commit(&commit).await })
     };
     (0..8).map(issue).collect()
@@ -80,14 +91,25 @@ fn issues(store: &PostgresStore, owner: &Owner, prefix: &str) -> Vec<JoinHandle<
 
 async fn finds(store: &PostgresStore, id: &str) -> bool {
     let lookup = Lookup::new(Credential::OrgKey { id }, None);
-    timeout(PATIENCE, store.find(&lookup)).await.expect("a connection is free").unwrap().is_some()
+    timeout(PATIENCE, store.find(&lookup))
+        .await
+        .expect("a connection is free")
+        .unwrap()
+        .is_some()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_owner_holds_up_neither_lookups_nor_revocations() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     let (owner, other) = &owners()[0];
-    for (owner, id) in [(owner, "k"), (owner, "second"), (owner, "third"), (other, "others")] {
+    for (owner, id) in [
+        (owner, "k"),
+        (owner, "second"),
+        (owner, "third"),
+        (other, "others"),
+    ] {
         fixture.insert(info(owner, id)).await;
     }
     let store = with_pool(&fixture, 4);
@@ -95,10 +117,18 @@ async fn a_locked_owner_holds_up_neither_lookups_nor_revocations() {
     let waiting = issues(&store, owner, "new");
     fixture.has_to_wait(1, &waiting[0]).await;
     assert!(finds(&store, "others").await && finds(&store, "k").await);
-    let ended = timeout(PATIENCE, store.end(&ending(owner, one("k")))).await.expect("it waits for nobody");
+    let ended = timeout(PATIENCE, store.end(&ending(owner, one("k"))))
+        .await
+        .expect("it waits for nobody");
     assert_eq!(ended.unwrap(), [CredentialId::from("k")]);
-    timeout(PATIENCE, store.delete(Kind::OrgKey, "second")).await.expect("it waits for nobody").unwrap();
-    let mut all = timeout(PATIENCE, store.end(&ending(owner, EndTarget::All))).await.expect("neither").unwrap();
+    timeout(PATIENCE, store.delete(Kind::OrgKey, "second"))
+        .await
+        .expect("it waits for nobody")
+        .unwrap();
+    let mut all = timeout(PATIENCE, store.end(&ending(owner, EndTarget::All)))
+        .await
+        .expect("neither")
+        .unwrap();
     all.retain(|id| id.as_str() == "third");
     assert_eq!(all.len(), 1);
     finish(locked, "ROLLBACK").await;
@@ -110,7 +140,9 @@ async fn a_locked_owner_holds_up_neither_lookups_nor_revocations() {
 /// As the clients of a service do that go away.
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_that_were_given_up_do_not_add_up_to_the_pool() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     let (owner, other) = &owners()[0];
     fixture.insert(info(other, "others")).await;
     let store = with_pool(&fixture, 4);
@@ -137,17 +169,24 @@ async fn calls_that_were_given_up_do_not_add_up_to_the_pool() {
     for issue in issues(&store, owner, "later") {
         issue.await.unwrap().unwrap();
     }
-    assert_eq!(fixture.psql("SELECT count(*) FROM credentials WHERE id LIKE 'round%'"), "0");
+    assert_eq!(
+        fixture.psql("SELECT count(*) FROM credentials WHERE id LIKE 'round%'"),
+        "0"
+    );
 }
 
 #[tokio::test]
 async fn a_call_that_waits_too_long_has_written_nothing_and_may_be_repeated() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     let store = &fixture.store;
     for (owner, _) in owners() {
         let kind = owner.kind().as_str();
         fixture.insert(info(&owner, "k")).await;
-        fixture.psql(&format!("INSERT INTO uses VALUES ('{kind}', 'k', 1) ON CONFLICT DO NOTHING"));
+        fixture.psql(&format!(
+            "INSERT INTO uses VALUES ('{kind}', 'k', 1) ON CONFLICT DO NOTHING"
+        ));
         let before = fixture.everything();
         let locked = in_transaction(&fixture, &lock(&owner)).await;
         let issue = inserting(info(&owner, "new"));
@@ -160,12 +199,27 @@ async fn a_call_that_waits_too_long_has_written_nothing_and_may_be_repeated() {
         )
         .await;
         let rename = altering(&info(&owner, "k"), |after| after.name = "renamed".into());
-        let used = [Use { kind: owner.kind(), id: "k".into(), at: UnixMillis(100_000), after_rotation: false }];
+        let used = [Use {
+            kind: owner.kind(),
+            id: "k".into(),
+            at: UnixMillis(100_000),
+            after_rotation: false,
+        }];
         let end = ending(&owner, one("k"));
-        let (renamed, ended, recorded) = tokio::join!(store.commit(&rename), store.end(&end), store.record_uses(&used));
+        let (renamed, ended, recorded) = tokio::join!(
+            store.commit(&rename),
+            store.end(&end),
+            store.record_uses(&used)
+        );
         assert_eq!(code(&renamed), "store");
-        assert!(matches!(ended, Err(WriteError::Store(StoreError::Unavailable(_)))), "{ended:?}");
-        assert!(matches!(recorded, Err(StoreError::Unavailable(_))), "{recorded:?}");
+        assert!(
+            matches!(ended, Err(WriteError::Store(StoreError::Unavailable(_)))),
+            "{ended:?}"
+        );
+        assert!(
+            matches!(recorded, Err(StoreError::Unavailable(_))),
+            "{recorded:?}"
+        );
         finish(locked, "ROLLBACK").await;
         assert_eq!(fixture.everything(), before);
 
@@ -177,33 +231,54 @@ async fn a_call_that_waits_too_long_has_written_nothing_and_may_be_repeated() {
 }
 
 fn timed_out<T: std::fmt::Debug>(name: &str, outcome: Result<T, StoreError>) {
-    assert!(matches!(outcome, Err(StoreError::TimedOut(_))), "{name}: {outcome:?}");
+    assert!(
+        matches!(outcome, Err(StoreError::TimedOut(_))),
+        "{name}: {outcome:?}"
+    );
 }
 
 fn in_vain<T: std::fmt::Debug>(name: &str, outcome: Result<T, WriteError>) {
-    assert!(matches!(outcome, Err(WriteError::Store(StoreError::TimedOut(_)))), "{name}: {outcome:?}");
+    assert!(
+        matches!(outcome, Err(WriteError::Store(StoreError::TimedOut(_)))),
+        "{name}: {outcome:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_stopped_server_holds_up_no_call_for_ever() {
-    let Some(cluster) = pg::Cluster::start() else { return };
+    let Some(cluster) = pg::Cluster::start() else {
+        return;
+    };
     let store = cluster.store().await;
     super::furnish(&store).await;
     let (owner, _) = &owners()[0];
     store.commit(&inserting(info(owner, "k"))).await.unwrap();
     let frozen = cluster.freeze();
     tokio::time::pause();
-    let used = Use { kind: owner.kind(), id: "k".into(), at: UnixMillis(1), after_rotation: false };
+    let used = Use {
+        kind: owner.kind(),
+        id: "k".into(),
+        at: UnixMillis(1),
+        after_rotation: false,
+    };
     timed_out("credential", store.credential(owner, "k").await);
     timed_out("issued_under", store.issued_under(owner, "k").await);
     timed_out("credentials", store.credentials(owner, &all()).await);
     timed_out("events", store.events(owner, None, 1).await);
     timed_out("record_uses", store.record_uses(&[used]).await);
-    timed_out("rehash", store.rehash(owner.kind(), "k", &super::digest(owner, "k")).await);
+    timed_out(
+        "rehash",
+        store
+            .rehash(owner.kind(), "k", &super::digest(owner, "k"))
+            .await,
+    );
     in_vain("commit", store.commit(&inserting(info(owner, "new"))).await);
     in_vain("end", store.end(&ending(owner, one("k"))).await);
     in_vain("end all", store.end(&ending(owner, EndTarget::All)).await);
-    in_vain("insert organization", store.create_organization("new", None).await);
+    in_vain(
+        "insert organization",
+        store.create_organization("new", None).await,
+    );
     in_vain("delete organization", store.delete_organization(ORG).await);
     in_vain("create user", store.create_user("new").await);
     in_vain("disable user", store.set_user_enabled(USER, false).await);
@@ -226,7 +301,9 @@ async fn a_stopped_server_holds_up_no_call_for_ever() {
 /// What a leaked key issues while everything of its owner is revoked does not survive.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_issued_during_the_revocation_of_all_is_revoked_too() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     for (owner, _) in owners() {
         let kind = owner.kind().as_str();
         for id in ["k", "second"] {
@@ -249,7 +326,10 @@ async fn what_is_issued_during_the_revocation_of_all_is_revoked_too() {
         let (store, end) = (fixture.store.clone(), ending(&owner, EndTarget::All));
         let revocation = tokio::spawn(async move { store.end(&end).await });
         fixture.has_to_wait(2, &revocation).await;
-        let standing = format!("SELECT DISTINCT standing FROM credentials WHERE {column} = '{}'", owner.id());
+        let standing = format!(
+            "SELECT DISTINCT standing FROM credentials WHERE {column} = '{}'",
+            owner.id()
+        );
         assert_eq!(fixture.psql(&standing), "deleted", "at once");
         finish(undecided, "ROLLBACK").await;
         issue.await.unwrap().unwrap();
@@ -257,7 +337,10 @@ async fn what_is_issued_during_the_revocation_of_all_is_revoked_too() {
         ended.sort_by_key(|id| id.as_str().to_owned());
         assert_eq!(ended, ["k", "new", "second"].map(CredentialId::from));
         assert_eq!(fixture.psql(&standing), "deleted");
-        assert_eq!(fixture.store.events(&owner, None, 10).await.unwrap().len(), 3);
+        assert_eq!(
+            fixture.store.events(&owner, None, 10).await.unwrap().len(),
+            3
+        );
     }
 }
 
@@ -290,13 +373,26 @@ fn actors() -> Vec<(Authority, Vec<&'static str>)> {
     ];
     let of = |kind: Kind, scope| {
         let requirements = requirements(Some(ORG), &[scope]);
-        Authority::Credential { kind, id: "actor".into(), requirements }
+        Authority::Credential {
+            kind,
+            id: "actor".into(),
+            requirements,
+        }
     };
     vec![
-        (of(Kind::OrgKey, "agents:read"), [&credential("org_key")[..], &key].concat()),
-        (of(Kind::PersonalToken, "billing:manage"), [&credential("pat")[..], &person].concat()),
         (
-            Authority::User { id: USER.into(), requirements: requirements(Some(ORG), &["billing:manage"]) },
+            of(Kind::OrgKey, "agents:read"),
+            [&credential("org_key")[..], &key].concat(),
+        ),
+        (
+            of(Kind::PersonalToken, "billing:manage"),
+            [&credential("pat")[..], &person].concat(),
+        ),
+        (
+            Authority::User {
+                id: USER.into(),
+                requirements: requirements(Some(ORG), &["billing:manage"]),
+            },
             person.to_vec(),
         ),
     ]
@@ -317,26 +413,47 @@ async fn with_actors() -> Option<Fixture> {
 async fn an_actor_who_is_being_revoked_is_waited_for_and_refused() {
     for (number, (authority, endings)) in actors().into_iter().enumerate() {
         for sql in endings {
-            let Some(fixture) = with_actors().await else { return };
+            let Some(fixture) = with_actors().await else {
+                return;
+            };
             for (owner, _) in owners() {
                 let mut issue = inserting(info(&owner, &format!("before{number}")));
                 issue.authority = authority.clone();
                 assert_eq!(code(&fixture.store.commit(&issue).await), "done", "{sql}");
             }
             let undecided = in_transaction(&fixture, sql).await;
-            let (store, mut issue) = (fixture.store.clone(), inserting(info(&owners()[0].0, "new")));
+            let (store, mut issue) = (
+                fixture.store.clone(),
+                inserting(info(&owners()[0].0, "new")),
+            );
             issue.authority = authority.clone();
             let issue = tokio::spawn(async move { store.commit(&issue).await });
             fixture.has_to_wait(1, &issue).await;
             finish(undecided, "COMMIT").await;
             assert_eq!(code(&issue.await.unwrap()), "not permitted", "{sql}");
-            let end = Ending { authority: authority.clone(), ..ending(&owners()[0].0, one("victim")) };
+            let end = Ending {
+                authority: authority.clone(),
+                ..ending(&owners()[0].0, one("victim"))
+            };
             let refused = fixture.store.end(&end).await;
-            assert!(matches!(refused, Err(WriteError::NotPermitted)), "{sql}: {refused:?}");
-            assert_eq!(fixture.get(&owners()[0].0, "victim").await.standing, Standing::Active, "{sql}");
-            let all = Ending { authority: authority.clone(), ..ending(&owners()[1].0, EndTarget::All) };
+            assert!(
+                matches!(refused, Err(WriteError::NotPermitted)),
+                "{sql}: {refused:?}"
+            );
+            assert_eq!(
+                fixture.get(&owners()[0].0, "victim").await.standing,
+                Standing::Active,
+                "{sql}"
+            );
+            let all = Ending {
+                authority: authority.clone(),
+                ..ending(&owners()[1].0, EndTarget::All)
+            };
             let refused = fixture.store.end(&all).await;
-            assert!(matches!(refused, Err(WriteError::NotPermitted)), "{sql}: {refused:?}");
+            assert!(
+                matches!(refused, Err(WriteError::NotPermitted)),
+                "{sql}: {refused:?}"
+            );
         }
     }
 }
@@ -346,7 +463,9 @@ async fn an_actor_who_is_being_revoked_is_waited_for_and_refused() {
 async fn a_revocation_waits_for_the_commit_that_relies_on_the_actor() {
     for (authority, endings) in actors() {
         for sql in endings {
-            let Some(fixture) = with_actors().await else { return };
+            let Some(fixture) = with_actors().await else {
+                return;
+            };
             let (organization, _) = &owners()[0];
             let undecided = in_transaction(
                 &fixture,
@@ -360,7 +479,9 @@ async fn a_revocation_waits_for_the_commit_that_relies_on_the_actor() {
             fixture.has_to_wait(1, &issue).await;
             let (cluster, schema) = (fixture.cluster, fixture.schema.clone());
             let revocation = tokio::task::spawn_blocking(move || {
-                cluster.psql(&format!("SET search_path TO {schema}; {sql} /* \"{schema}\". */"))
+                cluster.psql(&format!(
+                    "SET search_path TO {schema}; {sql} /* \"{schema}\". */"
+                ))
             });
             fixture.has_to_wait(2, &revocation).await;
             finish(undecided, "ROLLBACK").await;
@@ -372,12 +493,26 @@ async fn a_revocation_waits_for_the_commit_that_relies_on_the_actor() {
 
 #[tokio::test]
 async fn whoever_ends_themselves_may_and_is_then_refused() {
-    let Some(fixture) = with_actors().await else { return };
+    let Some(fixture) = with_actors().await else {
+        return;
+    };
     for (authority, _) in actors().into_iter().take(2) {
-        let Authority::Credential { kind, .. } = authority else { panic!("the first two are credentials") };
-        let owner = owners().into_iter().find(|(owner, _)| owner.kind() == kind).unwrap().0;
-        let end = Ending { authority, ..ending(&owner, one("actor")) };
-        assert_eq!(fixture.store.end(&end).await.unwrap(), [CredentialId::from("actor")]);
+        let Authority::Credential { kind, .. } = authority else {
+            panic!("the first two are credentials")
+        };
+        let owner = owners()
+            .into_iter()
+            .find(|(owner, _)| owner.kind() == kind)
+            .unwrap()
+            .0;
+        let end = Ending {
+            authority,
+            ..ending(&owner, one("actor"))
+        };
+        assert_eq!(
+            fixture.store.end(&end).await.unwrap(),
+            [CredentialId::from("actor")]
+        );
         let again = fixture.store.end(&end).await;
         assert!(matches!(again, Err(WriteError::NotPermitted)), "{again:?}");
     }
@@ -385,7 +520,9 @@ async fn whoever_ends_themselves_may_and_is_then_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_end_each_other_do_not_stand_still() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     let (owner, _) = &owners()[0];
     for round in 0..20 {
         let ids = [0, 1, 2, 3].map(|number| format!("k{round}-{number}"));
@@ -396,24 +533,50 @@ async fn keys_that_end_each_other_do_not_stand_still() {
             .map(|number| {
                 let (store, owner) = (fixture.store.clone(), owner.clone());
                 let requirements = requirements(Some(ORG), &["agents:read"]);
-                let authority =
-                    Authority::Credential { kind: Kind::OrgKey, id: ids[number].as_str().into(), requirements };
-                let target = if number == 3 { EndTarget::All } else { one(&ids[(number + 1) % 3]) };
-                tokio::spawn(async move { store.end(&Ending { authority, ..ending(&owner, target) }).await })
+                let authority = Authority::Credential {
+                    kind: Kind::OrgKey,
+                    id: ids[number].as_str().into(),
+                    requirements,
+                };
+                let target = if number == 3 {
+                    EndTarget::All
+                } else {
+                    one(&ids[(number + 1) % 3])
+                };
+                tokio::spawn(async move {
+                    store
+                        .end(&Ending {
+                            authority,
+                            ..ending(&owner, target)
+                        })
+                        .await
+                })
             })
             .collect();
         for task in tasks {
             let outcome = task.await.unwrap();
-            assert!(matches!(outcome, Ok(_) | Err(WriteError::NotPermitted)), "{outcome:?}");
+            assert!(
+                matches!(outcome, Ok(_) | Err(WriteError::NotPermitted)),
+                "{outcome:?}"
+            );
         }
     }
-    assert!(fixture.store.credential(&Owner::Organization(OTHER_ORG.into()), "k0-0").await.unwrap().is_none());
+    assert!(
+        fixture
+            .store
+            .credential(&Owner::Organization(OTHER_ORG.into()), "k0-0")
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 /// Those who hold a credential cannot keep it alive by changing it all the time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_storm_of_changes_does_not_hold_up_a_revocation() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     let manager = Arc::new(Manager::new(fixture.store.clone()).with_cap(10_000));
     let actor = Actor::operator("operator-test", Owner::Organization(ORG.into()));
     for round in 0..10 {
@@ -421,17 +584,24 @@ async fn a_storm_of_changes_does_not_hold_up_a_revocation() {
             let new = NewKey::named(name).with_scopes(["agents:read"]);
             manager.issue_key(&actor, new).await.unwrap().into_parts()
         };
-        let [(deleted, _), (disabled, _), (presented, secret), (all, _)] =
-            [issue("deleted").await, issue("disabled").await, issue("presented").await, issue("all").await];
+        let [(deleted, _), (disabled, _), (presented, secret), (all, _)] = [
+            issue("deleted").await,
+            issue("disabled").await,
+            issue("presented").await,
+            issue("all").await,
+        ];
         let ids = [deleted, disabled, presented, all].map(|info| info.id);
         let stop = Arc::new(AtomicBool::new(false));
         let storm: Vec<_> = (0..64)
             .map(|number| {
-                let (manager, actor, stop) = (Arc::clone(&manager), actor.clone(), Arc::clone(&stop));
+                let (manager, actor, stop) =
+                    (Arc::clone(&manager), actor.clone(), Arc::clone(&stop));
                 let (id, name) = (ids[number % 4].clone(), format!("n{number}"));
                 tokio::spawn(async move {
                     while !stop.load(Relaxed) {
-                        let _ = manager.rename(&actor, Kind::OrgKey, id.as_str(), &name).await;
+                        let _ = manager
+                            .rename(&actor, Kind::OrgKey, id.as_str(), &name)
+                            .await;
                         if number / 4 % 2 == 0 {
                             let _ = manager.enable(&actor, Kind::OrgKey, id.as_str()).await;
                         }
@@ -439,11 +609,31 @@ async fn a_storm_of_changes_does_not_hold_up_a_revocation() {
                 })
             })
             .collect();
-        manager.delete(&actor, Kind::OrgKey, ids[0].as_str()).await.unwrap();
-        manager.disable(&actor, Kind::OrgKey, ids[1].as_str()).await.unwrap();
-        manager.revoke_presented(secret.unwrap().expose_secret(), None).await.unwrap();
-        assert_eq!(manager.revoke_all(&actor, Kind::OrgKey).await.unwrap().len(), 2);
-        assert_eq!(fixture.psql("SELECT count(*) FROM credentials WHERE standing <> 'deleted'"), "0", "{round}");
+        manager
+            .delete(&actor, Kind::OrgKey, ids[0].as_str())
+            .await
+            .unwrap();
+        manager
+            .disable(&actor, Kind::OrgKey, ids[1].as_str())
+            .await
+            .unwrap();
+        manager
+            .revoke_presented(secret.unwrap().expose_secret(), None)
+            .await
+            .unwrap();
+        assert_eq!(
+            manager
+                .revoke_all(&actor, Kind::OrgKey)
+                .await
+                .unwrap()
+                .len(),
+            2
+        );
+        assert_eq!(
+            fixture.psql("SELECT count(*) FROM credentials WHERE standing <> 'deleted'"),
+            "0",
+            "{round}"
+        );
         stop.store(true, Relaxed);
         for task in storm {
             task.await.unwrap();
@@ -454,11 +644,17 @@ async fn a_storm_of_changes_does_not_hold_up_a_revocation() {
 /// What is ended is told to the caller, whoever holds the turn.
 #[tokio::test(flavor = "multi_thread")]
 async fn all_are_ended_and_named_though_the_turn_cannot_be_had() {
-    let Some(fixture) = Fixture::make().await else { return };
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
     for (owner, _) in owners() {
         fixture.insert(info(&owner, "k")).await;
         let locked = in_transaction(&fixture, "SELECT FROM owner_turns FOR UPDATE").await;
-        let ended = fixture.store.end(&ending(&owner, EndTarget::All)).await.unwrap();
+        let ended = fixture
+            .store
+            .end(&ending(&owner, EndTarget::All))
+            .await
+            .unwrap();
         assert_eq!(ended, [CredentialId::from("k")]);
         finish(locked, "ROLLBACK").await;
     }

@@ -7,8 +7,8 @@ use tower_api_key::{
     credential::Kind,
     manage::{Action, Actor, Filter, ManageError, Manager, Owner, Rotation, State, Who},
     store::{
-        Authority, Credential, CredentialStore, EndStatus, EndTarget, Ending, Lookup, ManagedStore, SqliteStore,
-        Standing, StoreError,
+        Authority, Credential, CredentialStore, EndStatus, EndTarget, Ending, Lookup, ManagedStore,
+        SqliteStore, Standing, StoreError,
     },
 };
 
@@ -42,7 +42,9 @@ fn ending(owner: &Owner, target: EndTarget, to: EndStatus) -> Ending {
 }
 
 async fn find(store: &SqliteStore, id: &str) -> Result<Option<Standing>, StoreError> {
-    let found = store.find(&Lookup::new(Credential::OrgKey { id }, None)).await?;
+    let found = store
+        .find(&Lookup::new(Credential::OrgKey { id }, None))
+        .await?;
     Ok(found.map(|record| record.standing()))
 }
 
@@ -62,36 +64,102 @@ async fn a_damaged_row_harms_the_use_of_its_own_credential_alone() {
                 "UPDATE tower_api_key_credentials SET {damage} WHERE kind = 'org_key' AND id = 'one'"
             ))
             .await;
-            assert!(matches!(find(&store, "one").await, Err(StoreError::Corrupt(_))), "{damage}");
-            assert_eq!(find(&store, "other").await.unwrap(), Some(Standing::Active), "{damage}");
+            assert!(
+                matches!(find(&store, "one").await, Err(StoreError::Corrupt(_))),
+                "{damage}"
+            );
+            assert_eq!(
+                find(&store, "other").await.unwrap(),
+                Some(Standing::Active),
+                "{damage}"
+            );
 
             let one = store.credential(&alpha, "one").await.unwrap().unwrap();
-            assert!(one.damaged && one.created_at == UnixMillis(NOW), "{damage}: {one:?}");
+            assert!(
+                one.damaged && one.created_at == UnixMillis(NOW),
+                "{damage}: {one:?}"
+            );
             let listed = store.credentials(&alpha, &lists::all()).await.unwrap();
-            let listed = listed.iter().map(|info| (info.id.as_str(), info.damaged)).collect::<Vec<_>>();
+            let listed = listed
+                .iter()
+                .map(|info| (info.id.as_str(), info.damaged))
+                .collect::<Vec<_>>();
             assert_eq!(listed, [("other", false), ("one", true)], "{damage}");
-            for state in [State::Active, State::Disabled, State::Expired, State::Deleted] {
-                let filter = Filter { state: Some(state), ..Filter::default() };
-                store.credentials(&alpha, &tower_api_key::store::ListQuery { filter, ..lists::all() }).await.unwrap();
+            for state in [
+                State::Active,
+                State::Disabled,
+                State::Expired,
+                State::Deleted,
+            ] {
+                let filter = Filter {
+                    state: Some(state),
+                    ..Filter::default()
+                };
+                store
+                    .credentials(
+                        &alpha,
+                        &tower_api_key::store::ListQuery {
+                            filter,
+                            ..lists::all()
+                        },
+                    )
+                    .await
+                    .unwrap();
             }
 
             // Nothing is handed on that could not be read.
-            let (manager, actor) = (Manager::new(store.clone()), Actor::operator("test", alpha.clone()));
-            let renamed = manager.rename(&actor, Kind::OrgKey, "one", "name").await.unwrap_err();
-            assert!(matches!(renamed, ManageError::Damaged), "{damage}: {renamed:?}");
-            let rotated = manager.rotate(&actor, Kind::OrgKey, "one", Rotation::default()).await.err();
-            assert!(matches!(rotated, Some(ManageError::Damaged | ManageError::Disabled)), "{damage}: {rotated:?}");
+            let (manager, actor) = (
+                Manager::new(store.clone()),
+                Actor::operator("test", alpha.clone()),
+            );
+            let renamed = manager
+                .rename(&actor, Kind::OrgKey, "one", "name")
+                .await
+                .unwrap_err();
+            assert!(
+                matches!(renamed, ManageError::Damaged),
+                "{damage}: {renamed:?}"
+            );
+            let rotated = manager
+                .rotate(&actor, Kind::OrgKey, "one", Rotation::default())
+                .await
+                .err();
+            assert!(
+                matches!(rotated, Some(ManageError::Damaged | ManageError::Disabled)),
+                "{damage}: {rotated:?}"
+            );
 
-            let ended = store.end(&ending(&alpha, EndTarget::One("one".into()), to)).await.unwrap();
+            let ended = store
+                .end(&ending(&alpha, EndTarget::One("one".into()), to))
+                .await
+                .unwrap();
             assert_eq!(ended, ["one".into()], "{damage}");
-            assert_ne!(find(&store, "one").await.ok(), Some(Some(Standing::Active)), "{damage}");
+            assert_ne!(
+                find(&store, "one").await.ok(),
+                Some(Some(Standing::Active)),
+                "{damage}"
+            );
             let events = store.events(&alpha, None, 10).await.unwrap();
-            assert_eq!((events[0].action, events[0].credential.as_str()), (Action::Deleted, "one"), "{damage}");
-            let again = store.end(&ending(&alpha, EndTarget::One("one".into()), to)).await.unwrap();
-            assert_eq!(again, [], "{damage}");
-            assert_eq!(find(&store, "another").await.unwrap(), Some(Standing::Active), "{damage}");
             assert_eq!(
-                file.number("SELECT count(*) FROM tower_api_key_credentials WHERE standing <> 'active'").await,
+                (events[0].action, events[0].credential.as_str()),
+                (Action::Deleted, "one"),
+                "{damage}"
+            );
+            let again = store
+                .end(&ending(&alpha, EndTarget::One("one".into()), to))
+                .await
+                .unwrap();
+            assert_eq!(again, [], "{damage}");
+            assert_eq!(
+                find(&store, "another").await.unwrap(),
+                Some(Standing::Active),
+                "{damage}"
+            );
+            assert_eq!(
+                file.number(
+                    "SELECT count(*) FROM tower_api_key_credentials WHERE standing <> 'active'"
+                )
+                .await,
                 1
             );
         }
@@ -113,17 +181,37 @@ async fn all_of_an_owner_are_ended_with_those_that_are_damaged() {
         for (number, damage) in damages.into_iter().enumerate() {
             let id = format!("k{number}");
             add(&store, info(&owner, &id)).await;
-            file.by_hand(&format!("UPDATE tower_api_key_credentials SET {damage} WHERE id = '{id}'")).await;
-            wanted.push(if damage.starts_with("id") { "A\u{fffd}".to_owned() } else { id });
+            file.by_hand(&format!(
+                "UPDATE tower_api_key_credentials SET {damage} WHERE id = '{id}'"
+            ))
+            .await;
+            wanted.push(if damage.starts_with("id") {
+                "A\u{fffd}".to_owned()
+            } else {
+                id
+            });
         }
         let listed = store.credentials(&owner, &lists::all()).await.unwrap();
-        assert_eq!(listed.iter().filter(|info| info.damaged).count(), 4, "{listed:?}");
-        let ended = store.end(&ending(&owner, EndTarget::All, EndStatus::Deleted)).await.unwrap();
+        assert_eq!(
+            listed.iter().filter(|info| info.damaged).count(),
+            4,
+            "{listed:?}"
+        );
+        let ended = store
+            .end(&ending(&owner, EndTarget::All, EndStatus::Deleted))
+            .await
+            .unwrap();
         let mut ended: Vec<_> = ended.iter().map(|id| id.as_str().to_owned()).collect();
         ended.sort();
         wanted.sort();
         assert_eq!(ended, wanted);
-        assert_eq!(file.number("SELECT count(*) FROM tower_api_key_credentials WHERE standing <> 'deleted'").await, 0);
+        assert_eq!(
+            file.number(
+                "SELECT count(*) FROM tower_api_key_credentials WHERE standing <> 'deleted'"
+            )
+            .await,
+            0
+        );
     }
 }
 
@@ -131,16 +219,40 @@ async fn all_of_an_owner_are_ended_with_those_that_are_damaged() {
 async fn a_damaged_token_is_an_outage_for_its_own_holder() {
     let owner = user("alpha");
     let digest = |id: &str| tower_api_key::secret::Digest::of(format!("test {id}").as_bytes());
-    for damage in ["name = CAST(x'ff' AS TEXT)", "rotated_to = CAST(x'ff' AS TEXT)", "standing = 'maybe'"] {
+    for damage in [
+        "name = CAST(x'ff' AS TEXT)",
+        "rotated_to = CAST(x'ff' AS TEXT)",
+        "standing = 'maybe'",
+    ] {
         let file = File::new().await;
         let store = file.open().await;
         add(&store, info(&owner, "one")).await;
         add(&store, info(&owner, "other")).await;
-        file.by_hand(&format!("UPDATE tower_api_key_credentials SET {damage} WHERE id = 'one'")).await;
+        file.by_hand(&format!(
+            "UPDATE tower_api_key_credentials SET {damage} WHERE id = 'one'"
+        ))
+        .await;
         let (one, other) = (digest("one"), digest("other"));
-        let one = store.find(&Lookup::new(Credential::PersonalToken { digest: &one }, None)).await;
-        assert!(matches!(one, Err(StoreError::Corrupt(_))), "{damage}: {one:?}");
-        assert!(store.find(&Lookup::new(Credential::PersonalToken { digest: &other }, None)).await.unwrap().is_some());
+        let one = store
+            .find(&Lookup::new(
+                Credential::PersonalToken { digest: &one },
+                None,
+            ))
+            .await;
+        assert!(
+            matches!(one, Err(StoreError::Corrupt(_))),
+            "{damage}: {one:?}"
+        );
+        assert!(
+            store
+                .find(&Lookup::new(
+                    Credential::PersonalToken { digest: &other },
+                    None
+                ))
+                .await
+                .unwrap()
+                .is_some()
+        );
     }
 }
 
@@ -150,7 +262,9 @@ async fn what_no_store_writes_is_refused() {
     let file = File::new().await;
     let store = file.open().await;
     add(&store, info(&organization("alpha"), "one")).await;
-    let mut db = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&file.path)).await.unwrap();
+    let mut db = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&file.path))
+        .await
+        .unwrap();
     let damages = [
         "scopes = '['",
         "scopes = '[1]'",
@@ -170,9 +284,14 @@ async fn what_no_store_writes_is_refused() {
     ];
     for damage in damages {
         let update = format!("UPDATE tower_api_key_credentials SET {damage}");
-        let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(update)).execute(&mut db).await;
+        let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(update))
+            .execute(&mut db)
+            .await;
         assert!(refused.is_err(), "{damage}");
-        let (columns, values): (Vec<_>, Vec<_>) = damage.split(", ").filter_map(|one| one.split_once(" = ")).unzip();
+        let (columns, values): (Vec<_>, Vec<_>) = damage
+            .split(", ")
+            .filter_map(|one| one.split_once(" = "))
+            .unzip();
         let (columns, values) = (columns.join(", "), values.join(", "));
         if damage.contains("null") || damage.starts_with("id ") || damage.starts_with("role") {
             continue; // cut in the wrong place, or there already
@@ -181,7 +300,9 @@ async fn what_no_store_writes_is_refused() {
             "INSERT INTO tower_api_key_credentials (kind, id, digest, organization_id, role, {columns})
              VALUES ('org_key', 'two', zeroblob(32), 'alpha', 'viewer', {values})"
         );
-        let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(insert)).execute(&mut db).await;
+        let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(insert))
+            .execute(&mut db)
+            .await;
         assert!(refused.is_err(), "{damage}");
     }
     let sound = [
@@ -192,6 +313,9 @@ async fn what_no_store_writes_is_refused() {
     ];
     for sound in sound {
         let update = format!("UPDATE tower_api_key_credentials SET {sound}");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(update)).execute(&mut db).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(update))
+            .execute(&mut db)
+            .await
+            .unwrap();
     }
 }

@@ -12,8 +12,8 @@ use tower_api_key::{
     manage::{Action, CredentialInfo, Owner, Who},
     principal::ScopeSet,
     store::{
-        Authority, Commit, EndStatus, EndTarget, Ending, ManagedStore, Requirements, SqliteStore, Standing, StoreAdmin,
-        WriteError,
+        Authority, Commit, EndStatus, EndTarget, Ending, ManagedStore, Requirements, SqliteStore,
+        Standing, StoreAdmin, WriteError,
     },
 };
 
@@ -61,19 +61,30 @@ async fn ending_succeeds_at_the_first_call_whatever_the_holder_does() {
         let holders: Vec<_> = holders.collect();
         let store = &stores[0];
         for number in 0..10 {
-            let ids = ["a", "b", "c"].map(|name| format!("{name}{number}-{}", owner.kind().as_str()));
+            let ids =
+                ["a", "b", "c"].map(|name| format!("{name}{number}-{}", owner.kind().as_str()));
             for id in &ids {
                 add(store, info(&owner, id)).await;
             }
             let one = EndTarget::One(ids[0].as_str().into());
             for to in [EndStatus::Disabled, EndStatus::Deleted] {
                 // They may have enabled it again: then it is disabled again. Never is it missed.
-                store.end(&ending(&owner, one.clone(), to, Authority::Unconditional)).await.unwrap();
+                store
+                    .end(&ending(&owner, one.clone(), to, Authority::Unconditional))
+                    .await
+                    .unwrap();
             }
             let deleted = store.credential(&owner, &ids[0]).await.unwrap().unwrap();
             assert_eq!(deleted.standing, Standing::Deleted);
-            let all =
-                store.end(&ending(&owner, EndTarget::All, EndStatus::Deleted, Authority::Unconditional)).await.unwrap();
+            let all = store
+                .end(&ending(
+                    &owner,
+                    EndTarget::All,
+                    EndStatus::Deleted,
+                    Authority::Unconditional,
+                ))
+                .await
+                .unwrap();
             assert_eq!(all.len(), 2, "{all:?}");
             assert_eq!(store.credentials(&owner, &lists::all()).await.unwrap(), []);
         }
@@ -91,7 +102,10 @@ async fn what_is_ended_is_told_with_it_and_nobody_elses_is_touched() {
         let store = file.open().await;
         for owner in super::owners() {
             for id in ["one", "two", "off", "dead"] {
-                let mut new = info(&owner, &format!("{id}-{}-{}", owner.id(), owner.kind().as_str()));
+                let mut new = info(
+                    &owner,
+                    &format!("{id}-{}-{}", owner.id(), owner.kind().as_str()),
+                );
                 match id {
                     "off" => new.standing = Standing::Disabled,
                     "dead" => new.standing = Standing::Deleted,
@@ -103,19 +117,44 @@ async fn what_is_ended_is_told_with_it_and_nobody_elses_is_touched() {
         let name = |id: &str| format!("{id}-{}-{}", owner.id(), owner.kind().as_str());
         for other in super::owners().into_iter().filter(|other| *other != owner) {
             let one = EndTarget::One(name("one").as_str().into());
-            let ended = store.end(&ending(&other, one, EndStatus::Deleted, Authority::Unconditional)).await.unwrap();
+            let ended = store
+                .end(&ending(
+                    &other,
+                    one,
+                    EndStatus::Deleted,
+                    Authority::Unconditional,
+                ))
+                .await
+                .unwrap();
             assert_eq!(ended, [], "{other:?} reaches what is {owner:?}'s");
         }
-        let disabled = ending(&owner, EndTarget::All, EndStatus::Disabled, Authority::Unconditional);
+        let disabled = ending(
+            &owner,
+            EndTarget::All,
+            EndStatus::Disabled,
+            Authority::Unconditional,
+        );
         let mut ended = store.end(&disabled).await.unwrap();
         ended.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-        assert_eq!(ended.iter().map(|id| id.as_str()).collect::<Vec<_>>(), [name("one"), name("two")]);
-        let deleted = ending(&owner, EndTarget::All, EndStatus::Deleted, Authority::Unconditional);
+        assert_eq!(
+            ended.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
+            [name("one"), name("two")]
+        );
+        let deleted = ending(
+            &owner,
+            EndTarget::All,
+            EndStatus::Deleted,
+            Authority::Unconditional,
+        );
         assert_eq!(store.end(&deleted).await.unwrap().len(), 3);
         assert_eq!(store.end(&deleted).await.unwrap(), []);
         let events = store.events(&owner, None, 100).await.unwrap();
         assert_eq!(events.len(), 4 + 2 + 3);
-        assert!(events[..5].iter().all(|event| event.origin.as_deref() == Some("origin") && event.number > 0));
+        assert!(
+            events[..5]
+                .iter()
+                .all(|event| event.origin.as_deref() == Some("origin") && event.number > 0)
+        );
         let living = "SELECT count(*) FROM tower_api_key_credentials WHERE standing = 'active'";
         assert_eq!(file.number(living).await, 3 * 2);
     }
@@ -142,9 +181,19 @@ async fn an_actor_who_was_changed_meanwhile_changes_nothing() {
             id: "token".into(),
             requirements: requirements(Some("alpha"), &["agents:read"]),
         },
-        Authority::User { id: "alpha".into(), requirements: requirements(Some("alpha"), &["agents:read"]) },
-        Authority::Credential { kind: Kind::PersonalToken, id: "token".into(), requirements: requirements(None, &[]) },
-        Authority::User { id: "alpha".into(), requirements: requirements(None, &[]) },
+        Authority::User {
+            id: "alpha".into(),
+            requirements: requirements(Some("alpha"), &["agents:read"]),
+        },
+        Authority::Credential {
+            kind: Kind::PersonalToken,
+            id: "token".into(),
+            requirements: requirements(None, &[]),
+        },
+        Authority::User {
+            id: "alpha".into(),
+            requirements: requirements(None, &[]),
+        },
     ];
     let changes: [(&str, &[usize]); 12] = [
         ("SELECT 1", &[]),
@@ -174,18 +223,31 @@ async fn an_actor_who_was_changed_meanwhile_changes_nothing() {
             let target = add(&store, info(&organization("beta"), "target")).await;
             file.by_hand(change).await;
             let before = file.rows().await;
-            let commit = |commit: Commit| Commit { authority: authority.clone(), ..commit };
+            let commit = |commit: Commit| Commit {
+                authority: authority.clone(),
+                ..commit
+            };
             let issuing = commit(adding(insert(info(&target.owner, "new"))));
-            let renaming = commit(altering(&target, |info: &mut CredentialInfo| info.name = "new".into()));
+            let renaming = commit(altering(&target, |info: &mut CredentialInfo| {
+                info.name = "new".into()
+            }));
             let one = EndTarget::One("target".into());
             let is_refused = refused.contains(&number);
             for ending in [
                 ending(&target.owner, one, EndStatus::Disabled, authority.clone()),
-                ending(&target.owner, EndTarget::All, EndStatus::Deleted, authority.clone()),
+                ending(
+                    &target.owner,
+                    EndTarget::All,
+                    EndStatus::Deleted,
+                    authority.clone(),
+                ),
             ] {
                 if is_refused {
                     let ended = store.end(&ending).await;
-                    assert!(matches!(ended, Err(WriteError::NotPermitted)), "{change}, {authority:?}: {ended:?}");
+                    assert!(
+                        matches!(ended, Err(WriteError::NotPermitted)),
+                        "{change}, {authority:?}: {ended:?}"
+                    );
                 }
             }
             for commit in [&issuing, &renaming] {

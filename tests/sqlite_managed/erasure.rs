@@ -5,8 +5,8 @@ use tower_api_key::{
     manage::{Action, Event, Owner, Who},
     secret::Digest,
     store::{
-        Authority, Change, Commit, Credential, CredentialStore, Feed, FeedEvent, Insert, Lookup, ManagedStore,
-        Standing, StoreAdmin, Use, WriteError,
+        Authority, Change, Commit, Credential, CredentialStore, Feed, FeedEvent, Insert, Lookup,
+        ManagedStore, Standing, StoreAdmin, Use, WriteError,
     },
 };
 
@@ -18,9 +18,19 @@ async fn a_user_who_is_removed_leaves_a_trail_without_them() {
     let store = file.open().await;
     let alice = user("alpha");
     store.set_member("alpha", "alpha", "viewer").await.unwrap();
-    let keyed = Insert { idempotency: Some(("key".into(), [1; 32])), ..insert(info(&alice, "living")) };
+    let keyed = Insert {
+        idempotency: Some(("key".into(), [1; 32])),
+        ..insert(info(&alice, "living"))
+    };
     store.commit(&adding(keyed)).await.unwrap();
-    add(&store, tower_api_key::manage::CredentialInfo { standing: Standing::Deleted, ..info(&alice, "dead") }).await;
+    add(
+        &store,
+        tower_api_key::manage::CredentialInfo {
+            standing: Standing::Deleted,
+            ..info(&alice, "dead")
+        },
+    )
+    .await;
     add(&store, info(&user("beta"), "other")).await;
     let used = |id: &str| Use {
         kind: Kind::PersonalToken,
@@ -28,15 +38,28 @@ async fn a_user_who_is_removed_leaves_a_trail_without_them() {
         at: tower_api_key::clock::UnixMillis(NOW),
         after_rotation: false,
     };
-    store.record_uses(&[used("living"), used("other")]).await.unwrap();
+    store
+        .record_uses(&[used("living"), used("other")])
+        .await
+        .unwrap();
     let key = add(&store, info(&organization("alpha"), "key")).await;
-    let by = |who: Who| Event { by: who, origin: Some("origin".into()), ..event(&key, Action::Renamed) };
+    let by = |who: Who| Event {
+        by: who,
+        origin: Some("origin".into()),
+        ..event(&key, Action::Renamed)
+    };
     let events = vec![
         by(Who::Person("alpha".into())),
-        by(Who::Token { id: "living".into(), user: "alpha".into() }),
+        by(Who::Token {
+            id: "living".into(),
+            user: "alpha".into(),
+        }),
         by(Who::Person("beta".into())),
     ];
-    let commit = Commit { events, ..Commit::new(key.owner.clone(), Authority::Unconditional) };
+    let commit = Commit {
+        events,
+        ..Commit::new(key.owner.clone(), Authority::Unconditional)
+    };
     store.commit(&commit).await.unwrap();
 
     let mut feed = store.feed().await.unwrap();
@@ -45,11 +68,29 @@ async fn a_user_who_is_removed_leaves_a_trail_without_them() {
     while !told.contains(&FeedEvent::Changed(Change::User("alpha".into()))) {
         told.push(feed.next().await.unwrap());
     }
-    let gone = Change::Credential { kind: Kind::PersonalToken, id: "living".into() };
+    let gone = Change::Credential {
+        kind: Kind::PersonalToken,
+        id: "living".into(),
+    };
     assert!(told.contains(&FeedEvent::Changed(gone)), "{told:?}");
     let digest = Digest::of(b"test living");
-    assert!(store.find(&Lookup::new(Credential::PersonalToken { digest: &digest }, None)).await.unwrap().is_none());
-    for (table, left) in [("credentials", 2), ("uses", 1), ("memberships", 0), ("users", 1), ("events", 7)] {
+    assert!(
+        store
+            .find(&Lookup::new(
+                Credential::PersonalToken { digest: &digest },
+                None
+            ))
+            .await
+            .unwrap()
+            .is_none()
+    );
+    for (table, left) in [
+        ("credentials", 2),
+        ("uses", 1),
+        ("memberships", 0),
+        ("users", 1),
+        ("events", 7),
+    ] {
         let sql = match table {
             "credentials" => "SELECT count(*) FROM tower_api_key_credentials",
             "uses" => "SELECT count(*) FROM tower_api_key_uses",
@@ -59,20 +100,35 @@ async fn a_user_who_is_removed_leaves_a_trail_without_them() {
         };
         assert_eq!(file.number(sql).await, left, "{table}");
     }
-    let theirs = "SELECT count(*) FROM tower_api_key_events WHERE user_id = 'alpha' OR by_user = 'alpha'";
+    let theirs =
+        "SELECT count(*) FROM tower_api_key_events WHERE user_id = 'alpha' OR by_user = 'alpha'";
     assert_eq!(file.number(theirs).await, 0);
     let erased =
         "SELECT count(*) FROM tower_api_key_events WHERE user_id GLOB 'erased-????????????????????????????????'
         OR by_user GLOB 'erased-*' AND origin IS NULL";
     assert_eq!(file.number(erased).await, 4);
     let trail = store.events(&key.owner, None, 10).await.unwrap();
-    assert_eq!((trail[0].by.clone(), trail[0].origin.as_deref()), (Who::Person("beta".into()), Some("origin")));
+    assert_eq!(
+        (trail[0].by.clone(), trail[0].origin.as_deref()),
+        (Who::Person("beta".into()), Some("origin"))
+    );
 
-    assert!(matches!(store.delete_user("alpha").await, Err(WriteError::UnknownUser(_))));
+    assert!(matches!(
+        store.delete_user("alpha").await,
+        Err(WriteError::UnknownUser(_))
+    ));
     store.create_user("alpha").await.unwrap();
     assert_eq!(store.credentials(&alice, &lists::all()).await.unwrap(), []);
     assert_eq!(store.events(&alice, None, 10).await.unwrap(), []);
     assert_eq!(store.issued_under(&alice, "key").await.unwrap(), None);
     add(&store, info(&Owner::User("alpha".into()), "living")).await;
-    assert_eq!(store.credential(&alice, "living").await.unwrap().unwrap().last_used_at, None);
+    assert_eq!(
+        store
+            .credential(&alice, "living")
+            .await
+            .unwrap()
+            .unwrap()
+            .last_used_at,
+        None
+    );
 }

@@ -10,7 +10,12 @@ use super::{Event, NOW, add, in_memory, info, organization, user};
 
 /// Asks for everything that is not deleted.
 pub(super) fn all() -> ListQuery {
-    ListQuery { filter: Filter::default(), after: None, limit: 10_000, now: UnixMillis(NOW) }
+    ListQuery {
+        filter: Filter::default(),
+        after: None,
+        limit: 10_000,
+        now: UnixMillis(NOW),
+    }
 }
 
 /// Created at one of few moments; ids that sort otherwise in other alphabets.
@@ -48,7 +53,12 @@ async fn pages_follow_each_other_while_others_are_inserted() {
             created(&store, &owner, format!("mid{number}"), number % 7).await;
         }
         let order = |info: &CredentialInfo| (info.created_at, info.id.as_str().to_owned());
-        assert!(pages.windows(2).all(|pair| order(&pair[0]) > order(&pair[1])), "out of order, or twice");
+        assert!(
+            pages
+                .windows(2)
+                .all(|pair| order(&pair[0]) > order(&pair[1])),
+            "out of order, or twice"
+        );
         pages.retain(|info| first.contains(info));
         assert_eq!(pages, first);
     }
@@ -65,18 +75,46 @@ async fn the_first_page_begins_at_the_end_of_time() {
         ids.push(add(&store, new).await.id);
     }
     let listed = store.credentials(&alpha, &all()).await.unwrap();
-    assert_eq!(listed.iter().map(|info| &info.id).collect::<Vec<_>>(), ids.iter().collect::<Vec<_>>());
-    let query = ListQuery { after: Some((UnixMillis(i64::MAX), "c".into())), limit: 1, ..all() };
-    assert_eq!(store.credentials(&alpha, &query).await.unwrap()[0].id, ids[1]);
-    assert_eq!(store.credentials(&alpha, &ListQuery { limit: 0, ..all() }).await.unwrap(), []);
+    assert_eq!(
+        listed.iter().map(|info| &info.id).collect::<Vec<_>>(),
+        ids.iter().collect::<Vec<_>>()
+    );
+    let query = ListQuery {
+        after: Some((UnixMillis(i64::MAX), "c".into())),
+        limit: 1,
+        ..all()
+    };
+    assert_eq!(
+        store.credentials(&alpha, &query).await.unwrap()[0].id,
+        ids[1]
+    );
+    assert_eq!(
+        store
+            .credentials(&alpha, &ListQuery { limit: 0, ..all() })
+            .await
+            .unwrap(),
+        []
+    );
 }
 
 /// Every standing, expiry, creation and last use.
 async fn furnish(store: &SqliteStore, owner: &Owner) -> Vec<CredentialInfo> {
     let mut all = Vec::new();
     for standing in [Standing::Active, Standing::Disabled, Standing::Deleted] {
-        for expires_at in [None, Some(NOW - 1), Some(NOW), Some(NOW + 1), Some(i64::MAX)] {
-            for (created_at, used_at) in [(0, None), (NOW, None), (0, Some(NOW - 1)), (0, Some(NOW)), (NOW, Some(0))] {
+        for expires_at in [
+            None,
+            Some(NOW - 1),
+            Some(NOW),
+            Some(NOW + 1),
+            Some(i64::MAX),
+        ] {
+            for (created_at, used_at) in [
+                (0, None),
+                (NOW, None),
+                (0, Some(NOW - 1)),
+                (0, Some(NOW)),
+                (NOW, Some(0)),
+            ] {
                 let mut new = info(owner, &format!("{}", all.len()));
                 new.standing = standing;
                 new.expires_at = expires_at.map(UnixMillis);
@@ -99,22 +137,45 @@ async fn furnish(store: &SqliteStore, owner: &Owner) -> Vec<CredentialInfo> {
 
 #[tokio::test]
 async fn each_filter_shows_what_the_reference_shows() {
-    let moments = [None, Some(NOW - 1), Some(NOW), Some(NOW + 1), Some(i64::MIN), Some(i64::MAX)];
-    let states = [None, Some(State::Active), Some(State::Disabled), Some(State::Expired), Some(State::Deleted)];
+    let moments = [
+        None,
+        Some(NOW - 1),
+        Some(NOW),
+        Some(NOW + 1),
+        Some(i64::MIN),
+        Some(i64::MAX),
+    ];
+    let states = [
+        None,
+        Some(State::Active),
+        Some(State::Disabled),
+        Some(State::Expired),
+        Some(State::Deleted),
+    ];
     for owner in [organization("alpha"), user("alpha")] {
         let store = in_memory().await;
         let credentials = furnish(&store, &owner).await;
         for state in states {
-            for (expiring_before, unused_since) in moments.iter().flat_map(|a| moments.iter().map(move |b| (*a, *b))) {
+            for (expiring_before, unused_since) in moments
+                .iter()
+                .flat_map(|a| moments.iter().map(move |b| (*a, *b)))
+            {
                 let filter = Filter {
                     state,
                     expiring_before: expiring_before.map(UnixMillis),
                     unused_since: unused_since.map(UnixMillis),
                 };
-                let mut wanted: Vec<_> =
-                    credentials.iter().filter(|info| filter.shows(info, UnixMillis(NOW))).collect();
-                wanted.sort_by(|a, b| (b.created_at, b.id.as_str()).cmp(&(a.created_at, a.id.as_str())));
-                let listed = store.credentials(&owner, &ListQuery { filter, ..all() }).await.unwrap();
+                let mut wanted: Vec<_> = credentials
+                    .iter()
+                    .filter(|info| filter.shows(info, UnixMillis(NOW)))
+                    .collect();
+                wanted.sort_by(|a, b| {
+                    (b.created_at, b.id.as_str()).cmp(&(a.created_at, a.id.as_str()))
+                });
+                let listed = store
+                    .credentials(&owner, &ListQuery { filter, ..all() })
+                    .await
+                    .unwrap();
                 assert_eq!(listed.iter().collect::<Vec<_>>(), wanted, "{filter:?}");
             }
         }
@@ -143,13 +204,28 @@ async fn what_lies_behind_many_others_is_shown() {
                 add(&store, new).await;
             }
         }
-        let filters = states.map(|state| Filter { state: Some(state), ..Filter::default() }).into_iter().chain(
-            [NOW, NOW + 1, i64::MAX].map(|end| Filter { expiring_before: Some(UnixMillis(end)), ..Filter::default() }),
-        );
+        let filters = states
+            .map(|state| Filter {
+                state: Some(state),
+                ..Filter::default()
+            })
+            .into_iter()
+            .chain([NOW, NOW + 1, i64::MAX].map(|end| Filter {
+                expiring_before: Some(UnixMillis(end)),
+                ..Filter::default()
+            }));
         for filter in filters {
-            let mut wanted: Vec<_> = rare.iter().filter(|info| filter.shows(info, UnixMillis(NOW))).collect();
-            wanted.sort_by(|a, b| (b.created_at, b.id.as_str()).cmp(&(a.created_at, a.id.as_str())));
-            let mut query = ListQuery { filter, limit: 7, ..all() };
+            let mut wanted: Vec<_> = rare
+                .iter()
+                .filter(|info| filter.shows(info, UnixMillis(NOW)))
+                .collect();
+            wanted
+                .sort_by(|a, b| (b.created_at, b.id.as_str()).cmp(&(a.created_at, a.id.as_str())));
+            let mut query = ListQuery {
+                filter,
+                limit: 7,
+                ..all()
+            };
             let mut listed = Vec::new();
             loop {
                 let page = store.credentials(&owner, &query).await.unwrap();
@@ -168,7 +244,14 @@ async fn events_come_by_page_the_newest_first() {
     let store = in_memory().await;
     for owner in super::owners() {
         for number in 0..10 {
-            add(&store, info(&owner, &format!("{number}-{}-{}", owner.id(), owner.kind().as_str()))).await;
+            add(
+                &store,
+                info(
+                    &owner,
+                    &format!("{number}-{}-{}", owner.id(), owner.kind().as_str()),
+                ),
+            )
+            .await;
         }
     }
     for owner in super::owners() {
@@ -177,7 +260,10 @@ async fn events_come_by_page_the_newest_first() {
         assert!(whole.windows(2).all(|pair| pair[0].number > pair[1].number));
         let mut pages: Vec<Event> = Vec::new();
         for wanted in [3, 3, 3, 1, 0] {
-            let page = store.events(&owner, pages.last().map(|event| event.number), 3).await.unwrap();
+            let page = store
+                .events(&owner, pages.last().map(|event| event.number), 3)
+                .await
+                .unwrap();
             assert_eq!(page.len(), wanted);
             pages.extend(page);
         }

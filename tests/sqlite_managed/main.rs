@@ -25,7 +25,9 @@ use tower_api_key::{
     manage::{Action, CredentialInfo, Event, Owner, Who},
     principal::Catalogue,
     secret::Digest,
-    store::{Alteration, Authority, Cap, Commit, Insert, ManagedStore, SqliteStore, Standing, StoreAdmin},
+    store::{
+        Alteration, Authority, Cap, Commit, Insert, ManagedStore, SqliteStore, Standing, StoreAdmin,
+    },
 };
 
 const NOW: i64 = 1_767_225_600_000;
@@ -39,22 +41,33 @@ struct File {
 impl File {
     async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let file = Self { path: directory.path().join("keys.db"), _directory: directory };
+        let file = Self {
+            path: directory.path().join("keys.db"),
+            _directory: directory,
+        };
         furnish(&file.open().await).await;
         file
     }
 
     /// Another pool each time, as another process has it.
     async fn open(&self) -> SqliteStore {
-        SqliteStore::open(&self.path, Catalogue::documented()).await.unwrap()
+        SqliteStore::open(&self.path, Catalogue::documented())
+            .await
+            .unwrap()
     }
 
     async fn by_hand(&self, sql: &str) {
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut raw(&self.path).await).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut raw(&self.path).await)
+            .await
+            .unwrap();
     }
 
     async fn number(&self, sql: &'static str) -> i64 {
-        sqlx::query_scalar(sql).fetch_one(&mut raw(&self.path).await).await.unwrap()
+        sqlx::query_scalar(sql)
+            .fetch_one(&mut raw(&self.path).await)
+            .await
+            .unwrap()
     }
 
     /// Everything that a commit could leave behind.
@@ -65,7 +78,10 @@ impl File {
             UNION ALL SELECT json_array('use', kind, id, at) FROM tower_api_key_uses
             UNION ALL SELECT json_array('change', seq, kind, id) FROM tower_api_key_changes
             ORDER BY 1";
-        sqlx::query_scalar(sql).fetch_all(&mut raw(&self.path).await).await.unwrap()
+        sqlx::query_scalar(sql)
+            .fetch_all(&mut raw(&self.path).await)
+            .await
+            .unwrap()
     }
 }
 
@@ -79,13 +95,17 @@ async fn furnish(store: &SqliteStore) {
 
 /// A store with the owners, where nobody else writes.
 async fn in_memory() -> SqliteStore {
-    let store = SqliteStore::in_memory(Catalogue::documented()).await.unwrap();
+    let store = SqliteStore::in_memory(Catalogue::documented())
+        .await
+        .unwrap();
     furnish(&store).await;
     store
 }
 
 async fn raw(path: &Path) -> SqliteConnection {
-    let options = SqliteConnectOptions::new().filename(path).pragma("ignore_check_constraints", "ON");
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .pragma("ignore_check_constraints", "ON");
     SqliteConnection::connect_with(&options).await.unwrap()
 }
 
@@ -98,7 +118,12 @@ fn user(id: &str) -> Owner {
 }
 
 fn owners() -> [Owner; 4] {
-    [organization("alpha"), user("alpha"), organization("beta"), user("beta")]
+    [
+        organization("alpha"),
+        user("alpha"),
+        organization("beta"),
+        user("beta"),
+    ]
 }
 
 fn info(owner: &Owner, id: &str) -> CredentialInfo {
@@ -134,19 +159,30 @@ fn event(info: &CredentialInfo, action: Action) -> Event {
 
 fn insert(info: CredentialInfo) -> Insert {
     let digest = Digest::of(format!("test {}", info.id).as_bytes());
-    Insert { info, digest, idempotency: None }
+    Insert {
+        info,
+        digest,
+        idempotency: None,
+    }
 }
 
 /// A commit with an insert, and the event that tells of it.
 fn adding(insert: Insert) -> Commit {
     let events = vec![event(&insert.info, Action::Issued)];
-    Commit { insert: Some(insert.clone()), events, ..Commit::new(insert.info.owner, Authority::Unconditional) }
+    Commit {
+        insert: Some(insert.clone()),
+        events,
+        ..Commit::new(insert.info.owner, Authority::Unconditional)
+    }
 }
 
 /// The same under a cap.
 fn capped(insert: Insert, limit: u32) -> Commit {
     let at = insert.info.created_at;
-    Commit { cap: Some(Cap::new(limit, at)), ..adding(insert) }
+    Commit {
+        cap: Some(Cap::new(limit, at)),
+        ..adding(insert)
+    }
 }
 
 /// A commit with a change, and the event that tells of it.
@@ -154,8 +190,15 @@ fn altering(before: &CredentialInfo, change: impl FnOnce(&mut CredentialInfo)) -
     let mut after = before.clone();
     change(&mut after);
     let events = vec![event(before, Action::Renamed)];
-    let changes = vec![Alteration { before: before.clone(), after }];
-    Commit { changes, events, ..Commit::new(before.owner.clone(), Authority::Unconditional) }
+    let changes = vec![Alteration {
+        before: before.clone(),
+        after,
+    }];
+    Commit {
+        changes,
+        events,
+        ..Commit::new(before.owner.clone(), Authority::Unconditional)
+    }
 }
 
 async fn add(store: &SqliteStore, info: CredentialInfo) -> CredentialInfo {

@@ -39,7 +39,13 @@ pub(crate) struct Distant {
 impl Distant {
     pub(crate) fn new(memory: Arc<MemoryStore>, mood: Mood) -> Arc<Self> {
         let (calls, given_up) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Arc::new(Self { memory, mood: Mutex::new(mood), gate: Notify::new(), calls, given_up })
+        Arc::new(Self {
+            memory,
+            mood: Mutex::new(mood),
+            gate: Notify::new(),
+            calls,
+            given_up,
+        })
     }
 
     pub(crate) fn set(&self, mood: Mood) {
@@ -99,7 +105,11 @@ impl CredentialStore for Distant {
 
 #[async_trait]
 impl OrgTree for Distant {
-    async fn is_descendant_of(&self, organization: &str, ancestor: &str) -> Result<bool, StoreError> {
+    async fn is_descendant_of(
+        &self,
+        organization: &str,
+        ancestor: &str,
+    ) -> Result<bool, StoreError> {
         self.arrive().await?;
         self.memory.is_descendant_of(organization, ancestor).await
     }

@@ -12,8 +12,8 @@ use tower_api_key::{
     principal::{Catalogue, CredentialId},
     secret::Digest,
     store::{
-        Commit, CredentialStore, Ending, ListQuery, Lookup, ManagedStore, MemoryStore, Record, StoreAdmin, StoreError,
-        Use, WriteError,
+        Commit, CredentialStore, Ending, ListQuery, Lookup, ManagedStore, MemoryStore, Record,
+        StoreAdmin, StoreError, Use, WriteError,
     },
 };
 
@@ -41,14 +41,20 @@ pub(crate) struct FaultyStore {
 impl FaultyStore {
     pub(crate) fn new() -> Self {
         let behaviour = Arc::new(Mutex::new(Behaviour::Works));
-        Self { memory: Arc::new(MemoryStore::new()), behaviour }
+        Self {
+            memory: Arc::new(MemoryStore::new()),
+            behaviour,
+        }
     }
 
     pub(crate) fn set(&self, behaviour: Behaviour) {
         *self.behaviour.lock().unwrap() = behaviour;
     }
 
-    async fn read<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    async fn read<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         let behaviour = *self.behaviour.lock().unwrap();
         match behaviour {
             Behaviour::HangsWhenDone | Behaviour::FailsWhenDone => work.await,
@@ -57,7 +63,10 @@ impl FaultyStore {
         }
     }
 
-    async fn run<T, E: From<StoreError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    async fn run<T, E: From<StoreError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let behaviour = *self.behaviour.lock().unwrap();
         let outage = || E::from(StoreError::unavailable("test outage"));
         match behaviour {
@@ -129,15 +138,27 @@ impl ManagedStore for FaultyStore {
         self.memory.catalogue()
     }
 
-    async fn credential(&self, owner: &Owner, id: &str) -> Result<Option<CredentialInfo>, StoreError> {
+    async fn credential(
+        &self,
+        owner: &Owner,
+        id: &str,
+    ) -> Result<Option<CredentialInfo>, StoreError> {
         self.read(self.memory.credential(owner, id)).await
     }
 
-    async fn issued_under(&self, owner: &Owner, key: &str) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
+    async fn issued_under(
+        &self,
+        owner: &Owner,
+        key: &str,
+    ) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
         self.read(self.memory.issued_under(owner, key)).await
     }
 
-    async fn credentials(&self, owner: &Owner, query: &ListQuery) -> Result<Vec<CredentialInfo>, StoreError> {
+    async fn credentials(
+        &self,
+        owner: &Owner,
+        query: &ListQuery,
+    ) -> Result<Vec<CredentialInfo>, StoreError> {
         self.read(self.memory.credentials(owner, query)).await
     }
 
@@ -149,7 +170,12 @@ impl ManagedStore for FaultyStore {
         self.run(self.memory.end(ending)).await
     }
 
-    async fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Result<Vec<Event>, StoreError> {
+    async fn events(
+        &self,
+        owner: &Owner,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Event>, StoreError> {
         self.read(self.memory.events(owner, before, limit)).await
     }
 

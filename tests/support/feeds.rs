@@ -1,5 +1,8 @@
 //! A PostgreSQL store with a feed, and what the feed says.
-#![allow(dead_code, reason = "each of those who include this file uses a part of it")]
+#![allow(
+    dead_code,
+    reason = "each of those who include this file uses a part of it"
+)]
 
 use std::time::Duration;
 
@@ -33,7 +36,9 @@ pub(crate) fn key(id: &str) -> Record {
 }
 
 pub(crate) async fn next(feed: &mut PostgresFeed) -> FeedEvent {
-    let Ok(event) = timeout(EVER, feed.next()).await else { panic!("nothing is told: {feed:?}") };
+    let Ok(event) = timeout(EVER, feed.next()).await else {
+        panic!("nothing is told: {feed:?}")
+    };
     event.expect("the feed goes on")
 }
 
@@ -64,7 +69,10 @@ pub(crate) fn organization(id: &str) -> FeedEvent {
 }
 
 pub(crate) fn credential(kind: Kind, id: &str) -> FeedEvent {
-    FeedEvent::Changed(Change::Credential { kind, id: id.into() })
+    FeedEvent::Changed(Change::Credential {
+        kind,
+        id: id.into(),
+    })
 }
 
 pub(crate) fn end_listeners(cluster: &pg::Cluster, schema: &str) {

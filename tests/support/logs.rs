@@ -28,7 +28,10 @@ impl io::Write for Buffer {
 pub(crate) fn start() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
-        let subscriber = tracing_subscriber::fmt().json().with_max_level(tracing::Level::TRACE).with_writer(|| Buffer);
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(|| Buffer);
         tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
         tracing::callsite::rebuild_interest_cache();
     });
@@ -43,6 +46,8 @@ pub(crate) fn take() -> String {
 /// Takes the events of a target, with all that is known of each.
 pub(crate) fn events(target: &str) -> Vec<Value> {
     let lines = take();
-    let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let events = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
     events.filter(|event| event["target"] == target).collect()
 }

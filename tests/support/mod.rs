@@ -72,7 +72,9 @@ pub(crate) fn memory() -> Arc<MemoryStore> {
         key_record("orphan", DELETED_ORG),
     ];
     for record in keys {
-        store.insert(record.with_role("admin", store.catalogue()).unwrap()).unwrap();
+        store
+            .insert(record.with_role("admin", store.catalogue()).unwrap())
+            .unwrap();
     }
     let tokens = [
         pat_record("token", USER),
@@ -97,9 +99,15 @@ pub(crate) fn request() -> Request<String> {
 }
 
 /// A request with one more value of a header.
-pub(crate) fn with(mut request: Request<String>, name: &str, value: impl AsRef<[u8]>) -> Request<String> {
+pub(crate) fn with(
+    mut request: Request<String>,
+    name: &str,
+    value: impl AsRef<[u8]>,
+) -> Request<String> {
     let name = HeaderName::try_from(name).unwrap();
-    request.headers_mut().append(name, HeaderValue::from_bytes(value.as_ref()).unwrap());
+    request
+        .headers_mut()
+        .append(name, HeaderValue::from_bytes(value.as_ref()).unwrap());
     request
 }
 
@@ -168,7 +176,10 @@ impl Answer {
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| &**value)
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| &**value)
     }
 
     pub(crate) fn reason(&self) -> Option<Reason> {
@@ -177,12 +188,16 @@ impl Answer {
 
     /// The code of the private cause; `accepted` when there is none.
     pub(crate) fn cause(&self) -> &'static str {
-        self.rejection.as_ref().map_or("accepted", |rejection| rejection.cause().code())
+        self.rejection
+            .as_ref()
+            .map_or("accepted", |rejection| rejection.cause().code())
     }
 
     /// The principal that the inner service saw.
     pub(crate) fn principal(&self) -> Option<&Principal> {
-        self.reached.as_ref().and_then(|parts| parts.extensions.get())
+        self.reached
+            .as_ref()
+            .and_then(|parts| parts.extensions.get())
     }
 }
 
@@ -193,14 +208,30 @@ where
     L::Service: Service<Request<String>, Response = Response<String>, Error = Infallible>,
 {
     let inner = Inner::default();
-    let (parts, body) = layer.layer(inner.clone()).oneshot(request).await.unwrap().into_parts();
+    let (parts, body) = layer
+        .layer(inner.clone())
+        .oneshot(request)
+        .await
+        .unwrap()
+        .into_parts();
     let mut reached = inner.take();
-    assert!(reached.len() <= 1, "one request, called {} times", reached.len());
-    assert!(reached.is_empty() || parts.extensions.get::<Rejection>().is_none(), "refused or reached, never both");
+    assert!(
+        reached.len() <= 1,
+        "one request, called {} times",
+        reached.len()
+    );
+    assert!(
+        reached.is_empty() || parts.extensions.get::<Rejection>().is_none(),
+        "refused or reached, never both"
+    );
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     Answer {
         status: parts.status.as_u16(),
-        headers: parts.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+        headers: parts
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), text(value)))
+            .collect(),
         body,
         rejection: parts.extensions.get().cloned(),
         reached: reached.pop(),

@@ -1,6 +1,9 @@
 //! A throw-away PostgreSQL cluster: made from the installed binaries, on a unix socket in a directory of its own, gone
 //! with the process that made it, however that one ends.
-#![allow(dead_code, reason = "each of those who include this file uses a part of it")]
+#![allow(
+    dead_code,
+    reason = "each of those who include this file uses a part of it"
+)]
 #![allow(clippy::expect_used, reason = "a test stops at the first surprise")]
 
 use std::{
@@ -80,58 +83,96 @@ impl Cluster {
     /// bytes, unless that is empty.
     fn launch(settings: &str, primary: &Path, blocks: &str) -> Option<Self> {
         let Some(bin) = binaries() else {
-            assert!(std::env::var_os("REQUIRE_PG").is_none_or(|value| value != "1"), "no PostgreSQL binaries");
+            assert!(
+                std::env::var_os("REQUIRE_PG").is_none_or(|value| value != "1"),
+                "no PostgreSQL binaries"
+            );
             // Past the test harness, which would swallow what `eprintln!` says in a test that passes.
             let _ = writeln!(std::io::stderr(), "SKIPPED: no PostgreSQL binaries");
             return None;
         };
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("tower-api-key-pg-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let name = format!(
+            "tower-api-key-pg-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
         let dir = std::env::temp_dir().join(name);
         let settings = format!("-c max_connections=200 {settings}");
         let mut keeper = as_owner("sh")
             .args(["-c", KEEPER])
-            .envs([("DIR", dir.as_os_str()), ("BIN", bin.as_os_str()), ("SETTINGS", settings.as_ref())])
-            .envs([("PRIMARY", primary.as_os_str()), ("BLOCKS", blocks.as_ref())])
+            .envs([
+                ("DIR", dir.as_os_str()),
+                ("BIN", bin.as_os_str()),
+                ("SETTINGS", settings.as_ref()),
+            ])
+            .envs([
+                ("PRIMARY", primary.as_os_str()),
+                ("BLOCKS", blocks.as_ref()),
+            ])
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("a shell starts");
         let mut line = String::new();
-        BufReader::new(keeper.stdout.take().expect("is piped")).read_line(&mut line).expect("text");
+        BufReader::new(keeper.stdout.take().expect("is piped"))
+            .read_line(&mut line)
+            .expect("text");
         let postmaster = line.trim().parse().expect("the cluster starts");
-        Some(Self { input: keeper.stdin.take(), keeper, postmaster, dir, bin })
+        Some(Self {
+            input: keeper.stdin.take(),
+            keeper,
+            postmaster,
+            dir,
+            bin,
+        })
     }
 
     /// How to connect as the owner of everything.
     pub(crate) fn options(&self) -> PgConnectOptions {
-        PgConnectOptions::new_without_pgpass().socket(&self.dir).port(5432).username("postgres").database("postgres")
+        PgConnectOptions::new_without_pgpass()
+            .socket(&self.dir)
+            .port(5432)
+            .username("postgres")
+            .database("postgres")
     }
 
     /// The same as a URL, for other processes.
     pub(crate) fn url(&self) -> String {
-        format!("postgres://postgres@localhost:5432/postgres?host={}", self.dir.display())
+        format!(
+            "postgres://postgres@localhost:5432/postgres?host={}",
+            self.dir.display()
+        )
     }
 
     pub(crate) fn pool(&self) -> PgPool {
-        PgPoolOptions::new().max_connections(8).connect_lazy_with(self.options())
+        PgPoolOptions::new()
+            .max_connections(8)
+            .connect_lazy_with(self.options())
     }
 
     /// An empty store in a schema that no other has.
     pub(crate) async fn store(&self) -> PostgresStore {
         let store = self.unmade_store(&fresh_schema());
-        store.migrate().await.expect("a fresh cluster can be migrated");
+        store
+            .migrate()
+            .await
+            .expect("a fresh cluster can be migrated");
         store
     }
 
     /// A store whose schema is not there yet.
     pub(crate) fn unmade_store(&self, schema: &str) -> PostgresStore {
-        PostgresStore::new(self.pool(), Catalogue::documented()).with_schema(schema).expect("a plain name")
+        PostgresStore::new(self.pool(), Catalogue::documented())
+            .with_schema(schema)
+            .expect("a plain name")
     }
 
     pub(crate) async fn connection(&self) -> PgConnection {
-        PgConnection::connect_with(&self.options()).await.expect("the cluster answers")
+        PgConnection::connect_with(&self.options())
+            .await
+            .expect("the cluster answers")
     }
 
     /// Runs a statement as a person at a terminal would, in a process of its own.
@@ -141,7 +182,10 @@ impl Cluster {
 
     /// The same as another role; what the server says when it refuses.
     pub(crate) fn psql_as(&self, role: &str, sql: &str) -> Result<String, String> {
-        let output = self.tool("psql", role).args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql, "postgres"]).output();
+        let output = self
+            .tool("psql", role)
+            .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql, "postgres"])
+            .output();
         let output = output.expect("psql starts");
         match output.status.success() {
             true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
@@ -158,10 +202,17 @@ impl Cluster {
             .arg("postgres")
             .output()
             .expect("pg_dump starts");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         // Commands to psql itself, which newer versions write around a dump.
         let sql = String::from_utf8_lossy(&output.stdout).into_owned();
-        sql.lines().filter(|line| !line.starts_with('\\')).map(|line| format!("{line}\n")).collect()
+        sql.lines()
+            .filter(|line| !line.starts_with('\\'))
+            .map(|line| format!("{line}\n"))
+            .collect()
     }
 
     /// One of PostgreSQL's programs, told how to connect.
@@ -181,7 +232,10 @@ impl Cluster {
             return None;
         };
         static NEXT: AtomicU32 = AtomicU32::new(6000);
-        let (port, dir) = (NEXT.fetch_add(1, Ordering::Relaxed) as u16, self.dir.display());
+        let (port, dir) = (
+            NEXT.fetch_add(1, Ordering::Relaxed) as u16,
+            self.dir.display(),
+        );
         let settings = format!(
             "[databases]\npostgres = host={dir} port=5432 user=postgres\n[pgbouncer]\nlisten_port = {port}\n\
              unix_socket_dir = {dir}\nauth_type = any\npool_mode = {mode}\ndefault_pool_size = 50\n\
@@ -191,11 +245,21 @@ impl Cluster {
         std::fs::write(&file, settings).expect("the directory is there");
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
         std::fs::set_permissions(&file, open).expect("the file is ours");
-        let mut process = as_owner(&program.to_string_lossy()).arg("-q").arg(&file).spawn().expect("pgbouncer starts");
+        let mut process = as_owner(&program.to_string_lossy())
+            .arg("-q")
+            .arg(&file)
+            .spawn()
+            .expect("pgbouncer starts");
         while !self.dir.join(format!(".s.PGSQL.{port}")).exists() {
-            assert!(process.try_wait().expect("a child").is_none(), "pgbouncer ended");
+            assert!(
+                process.try_wait().expect("a child").is_none(),
+                "pgbouncer ended"
+            );
         }
-        Some(Pooler { process, options: self.options().port(port) })
+        Some(Pooler {
+            process,
+            options: self.options().port(port),
+        })
     }
 
     /// Whether a statement fails.
@@ -213,7 +277,11 @@ impl Cluster {
     pub(crate) fn freeze(&self) -> Frozen {
         // The postmaster first, so that it starts no more.
         signal("STOP", &[self.postmaster]);
-        let frozen = Frozen(std::iter::once(self.postmaster).chain(children(self.postmaster)).collect());
+        let frozen = Frozen(
+            std::iter::once(self.postmaster)
+                .chain(children(self.postmaster))
+                .collect(),
+        );
         signal("STOP", &frozen.0);
         frozen
     }
@@ -235,7 +303,8 @@ impl Drop for Pooler {
 fn pgbouncer() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let dirs = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
-    dirs.map(|dir| dir.join("pgbouncer")).find(|program| program.is_file())
+    dirs.map(|dir| dir.join("pgbouncer"))
+        .find(|program| program.is_file())
 }
 
 impl Drop for Cluster {
@@ -262,12 +331,19 @@ impl Drop for Frozen {
 
 fn signal(name: &str, pids: &[u32]) {
     let pids = pids.iter().map(u32::to_string);
-    let _ = Command::new("sh").args(["-c", "kill \"$@\"", "sh", &format!("-{name}")]).args(pids).status();
+    let _ = Command::new("sh")
+        .args(["-c", "kill \"$@\"", "sh", &format!("-{name}")])
+        .args(pids)
+        .status();
 }
 
 fn children(parent: u32) -> Vec<u32> {
-    let listed = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
-    listed.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    let listed = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))
+        .unwrap_or_default();
+    listed
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
 }
 
 /// PostgreSQL refuses to run as root, so that root becomes `postgres`.
@@ -276,17 +352,34 @@ fn as_owner(program: &str) -> Command {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=postgres", "--regid=postgres", "--init-groups", "--", program]);
+    command.args([
+        "--reuid=postgres",
+        "--regid=postgres",
+        "--init-groups",
+        "--",
+        program,
+    ]);
     command
 }
 
 /// Where `initdb` and its companions are: in the path, or where Debian puts them, the newest first.
 fn binaries() -> Option<PathBuf> {
-    let has = |dir: &PathBuf| ["initdb", "pg_ctl", "psql"].iter().all(|name| dir.join(name).is_file());
+    let has = |dir: &PathBuf| {
+        ["initdb", "pg_ctl", "psql"]
+            .iter()
+            .all(|name| dir.join(name).is_file())
+    };
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut debian: Vec<PathBuf> = std::fs::read_dir(Path::new("/usr/lib/postgresql"))
-        .map(|versions| versions.flatten().map(|version| version.path().join("bin")).collect())
+        .map(|versions| {
+            versions
+                .flatten()
+                .map(|version| version.path().join("bin"))
+                .collect()
+        })
         .unwrap_or_default();
     debian.sort();
-    std::env::split_paths(&path).find(|dir| has(dir)).or_else(|| debian.into_iter().rev().find(has))
+    std::env::split_paths(&path)
+        .find(|dir| has(dir))
+        .or_else(|| debian.into_iter().rev().find(has))
 }

@@ -1,5 +1,8 @@
 //! Futures that are given up half-way, at each point where they can be.
-#![allow(dead_code, reason = "each of those who include this file uses a part of it")]
+#![allow(
+    dead_code,
+    reason = "each of those who include this file uses a part of it"
+)]
 
 use std::{
     future::poll_fn,
@@ -21,7 +24,11 @@ pub(crate) enum End {
 }
 
 /// Polls a future at most `polls` times, whenever it is woken, and drops it. `None` when it did not end by itself.
-pub(crate) async fn polled<T>(future: impl Future<Output = T>, mut polls: usize, end: End) -> Option<T> {
+pub(crate) async fn polled<T>(
+    future: impl Future<Output = T>,
+    mut polls: usize,
+    end: End,
+) -> Option<T> {
     let mut future = pin!(future);
     poll_fn(|cx| {
         if polls == 0 {
@@ -49,5 +56,7 @@ pub(crate) async fn told_at_last(feed: &mut impl Feed, end: End) -> FeedEvent {
             }
         }
     };
-    timeout(Duration::from_secs(60), told).await.expect("the feed says nothing")
+    timeout(Duration::from_secs(60), told)
+        .await
+        .expect("the feed says nothing")
 }

@@ -1,5 +1,8 @@
 //! A recorder of the crate `metrics` that remembers what was recorded.
-#![allow(dead_code, reason = "each of those who include this file uses a part of it")]
+#![allow(
+    dead_code,
+    reason = "each of those who include this file uses a part of it"
+)]
 
 use std::{
     collections::BTreeMap,
@@ -7,23 +10,38 @@ use std::{
 };
 
 use metrics::{
-    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
+    SharedString, Unit,
 };
 
 /// Remembers under the name and the labels: sums, of histograms how many samples, and each of those.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tally(Arc<Mutex<BTreeMap<String, f64>>>, Arc<Mutex<Vec<(String, f64)>>>);
+pub(crate) struct Tally(
+    Arc<Mutex<BTreeMap<String, f64>>>,
+    Arc<Mutex<Vec<(String, f64)>>>,
+);
 
 struct Cell(Tally, String);
 
 impl Tally {
     fn cell(&self, key: &Key) -> Arc<Cell> {
-        let labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
-        Arc::new(Cell(self.clone(), format!("{}{{{}}}", key.name(), labels.join(","))))
+        let labels: Vec<_> = key
+            .labels()
+            .map(|label| format!("{}={}", label.key(), label.value()))
+            .collect();
+        Arc::new(Cell(
+            self.clone(),
+            format!("{}{{{}}}", key.name(), labels.join(",")),
+        ))
     }
 
     pub(crate) fn of(&self, name: &str) -> f64 {
-        self.0.lock().unwrap().get(&format!("tower_api_key_{name}")).copied().unwrap_or(0.0)
+        self.0
+            .lock()
+            .unwrap()
+            .get(&format!("tower_api_key_{name}"))
+            .copied()
+            .unwrap_or(0.0)
     }
 
     pub(crate) fn all(&self) -> Vec<String> {
@@ -33,7 +51,9 @@ impl Tally {
     /// The samples of a histogram, in their order.
     pub(crate) fn samples(&self, name: &str) -> Vec<f64> {
         let samples = self.1.lock().unwrap();
-        let own = samples.iter().filter(|(key, _)| *key == format!("tower_api_key_{name}"));
+        let own = samples
+            .iter()
+            .filter(|(key, _)| *key == format!("tower_api_key_{name}"));
         own.map(|(_, value)| *value).collect()
     }
 }

@@ -13,53 +13,90 @@ use crate::{
 #[async_trait]
 impl<S: StoreAdmin> StoreAdmin for Cached<S> {
     async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
-        let (store, id, parent) = (Arc::clone(&self.store), id.to_owned(), parent.map(str::to_owned));
+        let (store, id, parent) = (
+            Arc::clone(&self.store),
+            id.to_owned(),
+            parent.map(str::to_owned),
+        );
         let changes = vec![Change::Organization(id.as_str().into())];
-        self.write(changes, async move { store.create_organization(&id, parent.as_deref()).await }).await
+        self.write(changes, async move {
+            store.create_organization(&id, parent.as_deref()).await
+        })
+        .await
     }
 
     async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
         let (store, id) = (Arc::clone(&self.store), id.to_owned());
         let changes = vec![Change::Organization(id.as_str().into())];
-        self.write(changes, async move { store.delete_organization(&id).await }).await
+        self.write(changes, async move { store.delete_organization(&id).await })
+            .await
     }
 
     async fn create_user(&self, id: &str) -> Result<(), WriteError> {
         let (store, id) = (Arc::clone(&self.store), id.to_owned());
-        self.write(of_user(&id), async move { store.create_user(&id).await }).await
+        self.write(of_user(&id), async move { store.create_user(&id).await })
+            .await
     }
 
     async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
         let (store, id) = (Arc::clone(&self.store), id.to_owned());
-        self.write(of_user(&id), async move { store.set_user_enabled(&id, enabled).await }).await
+        self.write(of_user(&id), async move {
+            store.set_user_enabled(&id, enabled).await
+        })
+        .await
     }
 
     async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
         let (store, id) = (Arc::clone(&self.store), id.to_owned());
-        self.write(of_user(&id), async move { store.delete_user(&id).await }).await
+        self.write(of_user(&id), async move { store.delete_user(&id).await })
+            .await
     }
 
-    async fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), WriteError> {
+    async fn set_member(
+        &self,
+        user: &str,
+        organization: &str,
+        role: &str,
+    ) -> Result<(), WriteError> {
         let store = Arc::clone(&self.store);
-        let (user, organization, role) = (user.to_owned(), organization.to_owned(), role.to_owned());
-        self.write(of_user(&user), async move { store.set_member(&user, &organization, &role).await }).await
+        let (user, organization, role) =
+            (user.to_owned(), organization.to_owned(), role.to_owned());
+        self.write(of_user(&user), async move {
+            store.set_member(&user, &organization, &role).await
+        })
+        .await
     }
 
     async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError> {
-        let (store, user, organization) = (Arc::clone(&self.store), user.to_owned(), organization.to_owned());
-        self.write(of_user(&user), async move { store.remove_member(&user, &organization).await }).await
+        let (store, user, organization) = (
+            Arc::clone(&self.store),
+            user.to_owned(),
+            organization.to_owned(),
+        );
+        self.write(of_user(&user), async move {
+            store.remove_member(&user, &organization).await
+        })
+        .await
     }
 
     async fn insert(&self, record: Record) -> Result<(), WriteError> {
         let store = Arc::clone(&self.store);
-        let changes = vec![Change::Credential { kind: record.kind(), id: record.id().into() }];
-        self.write(changes, async move { store.insert(record).await }).await
+        let changes = vec![Change::Credential {
+            kind: record.kind(),
+            id: record.id().into(),
+        }];
+        self.write(changes, async move { store.insert(record).await })
+            .await
     }
 
     async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError> {
         let (store, id) = (Arc::clone(&self.store), id.to_owned());
-        let changes = vec![Change::Credential { kind, id: id.as_str().into() }];
-        self.write(changes, async move { store.delete(kind, &id).await }).await
+        let changes = vec![Change::Credential {
+            kind,
+            id: id.as_str().into(),
+        }];
+        self.write(changes, async move { store.delete(kind, &id).await })
+            .await
     }
 }
 

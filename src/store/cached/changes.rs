@@ -30,8 +30,13 @@ pub(super) struct Changes {
 impl Changes {
     pub(super) fn record(&mut self, change: &Change, epoch: u64) {
         match change {
-            Change::Credential { kind: Kind::OrgKey, .. } => {}
-            Change::Credential { kind: Kind::PersonalToken, .. } => self.token = epoch,
+            Change::Credential {
+                kind: Kind::OrgKey, ..
+            } => {}
+            Change::Credential {
+                kind: Kind::PersonalToken,
+                ..
+            } => self.token = epoch,
             Change::User(_) => self.user = epoch,
             Change::Organization(_) => self.organization = epoch,
             Change::Everything => self.everything = epoch,
@@ -47,7 +52,9 @@ impl Changes {
         if self.order.len() < REMEMBERED {
             return;
         }
-        let Some((epoch, subject)) = self.order.pop_front() else { return };
+        let Some((epoch, subject)) = self.order.pop_front() else {
+            return;
+        };
         self.forgotten = epoch;
         if self.last.get(&subject) == Some(&epoch) {
             self.last.remove(&subject);
@@ -63,7 +70,10 @@ impl Changes {
 
     /// Returns the last change that may concern a lookup for `key` whose answer is not known yet.
     pub(super) fn may_concern(&self, key: &EntryKey) -> u64 {
-        let named = Subject::all(key, None).map(|subject| self.last_of(&subject)).max().unwrap_or(0);
+        let named = Subject::all(key, None)
+            .map(|subject| self.last_of(&subject))
+            .max()
+            .unwrap_or(0);
         let unnamed = match key.name {
             Name::Id(_) => self.organization,
             Name::Digest(_) => self.token.max(self.user),

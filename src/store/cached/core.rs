@@ -73,7 +73,12 @@ pub(super) struct Known {
 
 impl Fill {
     pub(super) fn failed(error: Arc<StoreError>) -> Self {
-        Self { sort: Sort::Refusal, answer: Answer::Failed(error), valid_until: NEVER, expires: NEVER }
+        Self {
+            sort: Sort::Refusal,
+            answer: Answer::Failed(error),
+            valid_until: NEVER,
+            expires: NEVER,
+        }
     }
 }
 
@@ -104,18 +109,38 @@ impl<W> Core<W> {
             let good = self.stands(entry) && (until == NEVER || now() < until);
             good.then(|| {
                 entry.touch();
-                Known { sort, record: record.cloned() }
+                Known {
+                    sort,
+                    record: record.cloned(),
+                }
             })
         };
-        let accept = self.accepts.with(asked, |entry| look(entry, Sort::Accept)).flatten();
-        accept.or_else(|| self.refusals.with(asked, |entry| look(entry, Sort::Refusal)).flatten())
+        let accept = self
+            .accepts
+            .with(asked, |entry| look(entry, Sort::Accept))
+            .flatten();
+        accept.or_else(|| {
+            self.refusals
+                .with(asked, |entry| look(entry, Sort::Refusal))
+                .flatten()
+        })
     }
 
     /// Returns an accept that is past its time by less than `grace`, and that no change has ended.
-    pub(super) fn get_stale(&self, asked: &Asked<'_>, grace: Nanos, now: Nanos) -> Option<Arc<Record>> {
+    pub(super) fn get_stale(
+        &self,
+        asked: &Asked<'_>,
+        grace: Nanos,
+        now: Nanos,
+    ) -> Option<Arc<Record>> {
         let look = |entry: &Entry| {
-            let until = self.trusted_until(entry).saturating_add(grace).min(entry.expires);
-            (self.stands(entry) && now < until).then(|| entry.answer.record().cloned()).flatten()
+            let until = self
+                .trusted_until(entry)
+                .saturating_add(grace)
+                .min(entry.expires);
+            (self.stands(entry) && now < until)
+                .then(|| entry.answer.record().cloned())
+                .flatten()
         };
         self.accepts.with(asked, look).flatten()
     }
@@ -129,7 +154,9 @@ impl<W> Core<W> {
     #[inline]
     pub(super) fn stands(&self, entry: &Entry) -> bool {
         let none_floor = match &entry.answer {
-            Answer::Unknown if !entry.settled => self.none_floor(entry.key.kind()).load(Ordering::Acquire),
+            Answer::Unknown if !entry.settled => {
+                self.none_floor(entry.key.kind()).load(Ordering::Acquire)
+            }
             _ => 0,
         };
         entry.epoch >= none_floor && self.is_unnamed(entry)
@@ -138,7 +165,8 @@ impl<W> Core<W> {
     /// Whether no change has named what the entry is about.
     #[inline]
     fn is_unnamed(&self, entry: &Entry) -> bool {
-        entry.epoch >= self.floor.load(Ordering::Acquire) && entry.marks.iter().all(|mark| mark.stands())
+        entry.epoch >= self.floor.load(Ordering::Acquire)
+            && entry.marks.iter().all(|mark| mark.stands())
     }
 
     fn none_floor(&self, kind: Kind) -> &AtomicU64 {
@@ -225,12 +253,18 @@ impl<W: ResultCell> Core<W> {
         if let Some(known) = self.get(&key.borrowed(), || at.now) {
             return Joined::Known(known);
         }
-        let refusal = self.refusals.get(key).filter(|entry| self.is_unnamed(entry));
+        let refusal = self
+            .refusals
+            .get(key)
+            .filter(|entry| self.is_unnamed(entry));
         if let Some(error) = refusal.as_ref().and_then(|entry| entry.failure(at.timer)) {
             return Joined::Failed(error);
         }
         let epoch = ledger.epoch;
-        let newest = ledger.lookups.newest(key).filter(|lookup| self.is_alive(lookup, at));
+        let newest = ledger
+            .lookups
+            .newest(key)
+            .filter(|lookup| self.is_alive(lookup, at));
         if let Some(lookup) = newest {
             let may_be_outdated = lookup.epoch < ledger.changes.may_concern(key);
             let are_many = ledger.lookups.are_many(key) || self.may_not_repeat(lookup, at);
@@ -240,14 +274,24 @@ impl<W: ResultCell> Core<W> {
                 return Joined::Waiting(Waiter::new(Arc::clone(self), lookup, epoch));
             }
         }
-        let earlier = [newest.map(|lookup| lookup.attempts), refusal.map(|entry| entry.attempts)];
+        let earlier = [
+            newest.map(|lookup| lookup.attempts),
+            refusal.map(|entry| entry.attempts),
+        ];
         let attempts = Attempts::again(earlier.into_iter().flatten().max(), at.timer);
         let limited = self.accepts.get(key).is_none(); // what was accepted before is known
         if limited && !ledger.limit(key.kind()).take(at.now) {
             return Joined::Limited;
         }
         let (key, result) = (key.clone(), W::default());
-        let lookup = Arc::new(InFlight { key, epoch, started: at, attempts, limited, result });
+        let lookup = Arc::new(InFlight {
+            key,
+            epoch,
+            started: at,
+            attempts,
+            limited,
+            result,
+        });
         ledger.lookups.begin(Arc::clone(&lookup));
         let waiter = Waiter::new(Arc::clone(self), Arc::clone(&lookup), epoch);
         Joined::Leading(Leader::new(Arc::clone(self), lookup), waiter)
@@ -256,6 +300,10 @@ impl<W: ResultCell> Core<W> {
     /// Whether a lookup may still end, at its deadline or somewhat later where much else is to be
     /// done. One of a runtime that does not run any more never does.
     fn is_alive(&self, lookup: &InFlight<W>, at: Moment) -> bool {
-        at.timer < lookup.started.timer.saturating_add(self.deadline.saturating_mul(10))
+        at.timer
+            < lookup
+                .started
+                .timer
+                .saturating_add(self.deadline.saturating_mul(10))
     }
 }

@@ -39,12 +39,16 @@ pub(super) struct Attempts {
 impl Attempts {
     /// Notes one more call, after those before.
     pub(super) fn again(earlier: Option<Self>, timer: Nanos) -> Self {
-        Self { last: timer, before: earlier.map(|earlier| earlier.last) }
+        Self {
+            last: timer,
+            before: earlier.map(|earlier| earlier.last),
+        }
     }
 
     /// When the next call may begin, so that no more than two do within a deadline.
     pub(super) fn next_at(self, deadline: Nanos) -> Nanos {
-        self.before.map_or(0, |before| before.saturating_add(deadline))
+        self.before
+            .map_or(0, |before| before.saturating_add(deadline))
     }
 }
 
@@ -137,13 +141,21 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { places: Vec::new(), free: Vec::new(), hand: 0, capacity }
+        Self {
+            places: Vec::new(),
+            free: Vec::new(),
+            hand: 0,
+            capacity,
+        }
     }
 
     /// Finds a place and who has to leave it; `None` when nothing may be kept at all.
     ///
     /// `worthless` says of an entry that it is of no use any more, used or not.
-    pub(super) fn claim(&mut self, worthless: impl Fn(&Entry) -> bool) -> Option<(usize, Option<Arc<Entry>>)> {
+    pub(super) fn claim(
+        &mut self,
+        worthless: impl Fn(&Entry) -> bool,
+    ) -> Option<(usize, Option<Arc<Entry>>)> {
         if let Some(free) = self.free.pop() {
             return Some((free, None));
         }
@@ -156,7 +168,8 @@ impl Places {
             let here = self.hand;
             self.hand = (here + 1).checked_rem(round)?;
             let entry = self.places.get_mut(here)?;
-            let spared = |entry: &Entry| entry.used.swap(false, Ordering::Relaxed) && !worthless(entry);
+            let spared =
+                |entry: &Entry| entry.used.swap(false, Ordering::Relaxed) && !worthless(entry);
             if mercy > 0 && entry.as_deref().is_some_and(spared) {
                 mercy -= 1;
                 continue;

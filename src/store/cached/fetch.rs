@@ -39,8 +39,11 @@ impl SharedResult {
     pub(super) async fn wait(&self) -> Answer {
         let mut result = self.result.subscribe();
         let set = result.wait_for(Option::is_some).await;
-        let aborted = || Answer::Failed(Arc::new(StoreError::unavailable("the lookup was aborted")));
-        set.ok().and_then(|answer| answer.clone()).unwrap_or_else(aborted)
+        let aborted =
+            || Answer::Failed(Arc::new(StoreError::unavailable("the lookup was aborted")));
+        set.ok()
+            .and_then(|answer| answer.clone())
+            .unwrap_or_else(aborted)
     }
 }
 
@@ -73,11 +76,16 @@ impl Clocks {
 
     pub(super) fn moment(&self) -> Moment {
         let timers = tokio::time::Instant::now().saturating_duration_since(self.timers_since);
-        Moment { now: self.now(), timer: nanos(timers) }
+        Moment {
+            now: self.now(),
+            timer: nanos(timers),
+        }
     }
 
     pub(super) fn is_expired(&self, record: &Record) -> bool {
-        record.expires_at().is_some_and(|end| self.wall.now() >= end)
+        record
+            .expires_at()
+            .is_some_and(|end| self.wall.now() >= end)
     }
 
     /// The time until a credential expires.
@@ -103,7 +111,12 @@ impl<S: CredentialStore> Cached<S> {
     pub(super) async fn fetch(&self, leader: Leader<SharedResult>, waiter: &Waiter<SharedResult>) {
         let (settings, clocks, asked_at) = (self.settings, self.clocks.clone(), self.clocks.now());
         let answer = ask(Arc::clone(&self.store), leader.key().clone());
-        let fetch = Fetch { leader, settings, clocks, asked_at };
+        let fetch = Fetch {
+            leader,
+            settings,
+            clocks,
+            asked_at,
+        };
         let mut answer = caught(Box::pin(answer));
         // A store that answers from memory needs no task.
         let first = poll_fn(|cx| Poll::Ready(Pin::new(&mut answer).poll(cx))).await;
@@ -119,13 +132,22 @@ impl<S: CredentialStore> Cached<S> {
     }
 }
 
-async fn ask<S: CredentialStore>(store: Arc<S>, key: EntryKey) -> Result<Option<Arc<Record>>, StoreError> {
+async fn ask<S: CredentialStore>(
+    store: Arc<S>,
+    key: EntryKey,
+) -> Result<Option<Arc<Record>>, StoreError> {
     let organization = key.organization.as_ref().map(|id| id.as_str());
     match &key.name {
-        Name::Id(id) => store.find(&Lookup::by(Key::Id(id.as_str().as_bytes()), organization)).await,
+        Name::Id(id) => {
+            store
+                .find(&Lookup::by(Key::Id(id.as_str().as_bytes()), organization))
+                .await
+        }
         Name::Digest(words) => {
             let digest = Digest::from_words(*words);
-            store.find(&Lookup::by(Key::Digest(&digest), organization)).await
+            store
+                .find(&Lookup::by(Key::Digest(&digest), organization))
+                .await
         }
     }
 }
@@ -150,13 +172,20 @@ impl Fetch {
                 && !self.clocks.is_expired(record)
                 && (seen_from.is_none() || record.organization() == seen_from)
         };
-        let left = record.as_deref().map_or(NEVER, |record| self.clocks.left(record));
+        let left = record
+            .as_deref()
+            .map_or(NEVER, |record| self.clocks.left(record));
         let (sort, life) = match record.as_ref().filter(acceptable) {
             Some(_) => (Sort::Accept, self.settings.time_to_live.min(left)),
             None => (Sort::Refusal, self.settings.negative_time_to_live),
         };
         let answer = record.map_or(Answer::Unknown, Answer::Found);
         let after = |life| self.asked_at.saturating_add(life);
-        Fill { sort, answer, valid_until: after(life), expires: after(left) }
+        Fill {
+            sort,
+            answer,
+            valid_until: after(life),
+            expires: after(left),
+        }
     }
 }

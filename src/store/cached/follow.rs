@@ -57,13 +57,21 @@ impl<S> Cached<S> {
     /// let following = tokio::spawn(cache.follow(feed));
     /// # }
     /// ```
-    pub fn follow<F: Feed>(self: &Arc<Self>, mut feed: F) -> impl Future<Output = ()> + Send + use<S, F>
+    pub fn follow<F: Feed>(
+        self: &Arc<Self>,
+        mut feed: F,
+    ) -> impl Future<Output = ()> + Send + use<S, F>
     where
         S: Send + Sync + 'static,
     {
         let last_beat = self.clocks.moment();
         let number = self.core.follow(self.trusted_until(last_beat));
-        let mut follower = Follower { cache: Arc::clone(self), number, lost: false, last_beat };
+        let mut follower = Follower {
+            cache: Arc::clone(self),
+            number,
+            lost: false,
+            last_beat,
+        };
         metrics::feed(true);
         async move {
             let mut heartbeat = interval(HEARTBEAT);
@@ -86,7 +94,9 @@ impl<S> Cached<S> {
 
     /// Until when a feed is trusted whose follower runs at this moment.
     fn trusted_until(&self, at: Moment) -> u64 {
-        at.now.saturating_add(nanos(SILENCE)).saturating_add(self.settings.bound_after_loss)
+        at.now
+            .saturating_add(nanos(SILENCE))
+            .saturating_add(self.settings.bound_after_loss)
     }
 }
 
@@ -113,7 +123,9 @@ impl<S> Follower<S> {
         if passed > nanos(SILENCE) || slept > nanos(SLEEP) {
             self.restore();
         } else {
-            self.cache.core.trust(self.number, self.cache.trusted_until(at));
+            self.cache
+                .core
+                .trust(self.number, self.cache.trusted_until(at));
         }
     }
 
@@ -127,7 +139,10 @@ impl<S> Follower<S> {
 
     fn lose(&mut self) {
         self.lost = true;
-        let cutoff = self.cache.now().saturating_add(self.cache.settings.bound_after_loss);
+        let cutoff = self
+            .cache
+            .now()
+            .saturating_add(self.cache.settings.bound_after_loss);
         if self.cache.core.lose(self.number, cutoff) {
             metrics::feed(false);
         }

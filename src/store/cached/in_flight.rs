@@ -90,17 +90,28 @@ impl<W> Lookups<W> {
 
     /// Whether no further lookup of `key` may begin.
     pub(super) fn are_many(&self, key: &EntryKey) -> bool {
-        self.by_key.get(key).is_some_and(|pair| pair.older.is_some())
+        self.by_key
+            .get(key)
+            .is_some_and(|pair| pair.older.is_some())
     }
 
     /// Adds a lookup with one waiter.
     pub(super) fn begin(&mut self, lookup: Arc<InFlight<W>>) {
         let before = self.by_key.remove(&lookup.key);
-        if let Some(Pair { older: Some(older), .. }) = &before {
+        if let Some(Pair {
+            older: Some(older), ..
+        }) = &before
+        {
             self.abandoned -= usize::from(older.is_abandoned());
         }
         let older = before.map(|pair| pair.newest);
-        self.by_key.insert(lookup.key.clone(), Pair { newest: Shared { lookup, waiters: 1 }, older });
+        self.by_key.insert(
+            lookup.key.clone(),
+            Pair {
+                newest: Shared { lookup, waiters: 1 },
+                older,
+            },
+        );
     }
 
     /// Adds a waiter.
@@ -115,7 +126,9 @@ impl<W> Lookups<W> {
     /// Takes a waiter away. Returns whether the lookup has to end, since too many go on without
     /// one.
     fn leave(&mut self, lookup: &Arc<InFlight<W>>) -> bool {
-        let Some(shared) = self.get_mut(lookup) else { return false };
+        let Some(shared) = self.get_mut(lookup) else {
+            return false;
+        };
         shared.waiters -= 1;
         let is_abandoned = shared.is_abandoned();
         self.abandoned += usize::from(is_abandoned);
@@ -123,10 +136,14 @@ impl<W> Lookups<W> {
     }
 
     pub(super) fn end(&mut self, lookup: &Arc<InFlight<W>>) {
-        let Some(ended) = self.get_mut(lookup) else { return };
+        let Some(ended) = self.get_mut(lookup) else {
+            return;
+        };
         let was_abandoned = ended.is_abandoned();
         self.abandoned -= usize::from(was_abandoned);
-        let Some(pair) = self.by_key.get_mut(&lookup.key) else { return };
+        let Some(pair) = self.by_key.get_mut(&lookup.key) else {
+            return;
+        };
         match pair.older.take() {
             Some(older) if Arc::ptr_eq(&pair.newest.lookup, lookup) => pair.newest = older,
             Some(_) => {}
@@ -137,7 +154,8 @@ impl<W> Lookups<W> {
     fn get_mut(&mut self, lookup: &Arc<InFlight<W>>) -> Option<&mut Shared<W>> {
         let pair = self.by_key.get_mut(&lookup.key)?;
         let both = std::iter::once(&mut pair.newest).chain(&mut pair.older);
-        both.into_iter().find(|shared| Arc::ptr_eq(&shared.lookup, lookup))
+        both.into_iter()
+            .find(|shared| Arc::ptr_eq(&shared.lookup, lookup))
     }
 }
 
@@ -149,13 +167,20 @@ impl<W> Shared<W> {
 
 impl<W> Default for Lookups<W> {
     fn default() -> Self {
-        Self { by_key: HashMap::new(), abandoned: 0 }
+        Self {
+            by_key: HashMap::new(),
+            abandoned: 0,
+        }
     }
 }
 
 impl<W: ResultCell> Waiter<W> {
     pub(super) fn new(core: Arc<Core<W>>, lookup: Arc<InFlight<W>>, arrived: u64) -> Self {
-        Self { core, lookup, arrived }
+        Self {
+            core,
+            lookup,
+            arrived,
+        }
     }
 
     pub(super) fn result(&self) -> &W {
@@ -172,7 +197,9 @@ impl<W: ResultCell> Waiter<W> {
         let changes = &lock(&self.core.ledger).changes;
         match answer {
             Answer::Found(record) => !changes.concern(epoch, key, Some(record)),
-            Answer::Unknown => !changes.concern(epoch, key, None) && changes.may_create(key.kind()) <= epoch,
+            Answer::Unknown => {
+                !changes.concern(epoch, key, None) && changes.may_create(key.kind()) <= epoch
+            }
             Answer::Failed(_) => true,
         }
     }
@@ -180,7 +207,11 @@ impl<W: ResultCell> Waiter<W> {
 
 impl<W: ResultCell> Leader<W> {
     pub(super) fn new(core: Arc<Core<W>>, lookup: Arc<InFlight<W>>) -> Self {
-        Self { core, lookup, ended: false }
+        Self {
+            core,
+            lookup,
+            ended: false,
+        }
     }
 
     pub(super) fn key(&self) -> &EntryKey {

@@ -16,7 +16,13 @@ const FAILURE_LIFE: Nanos = 20_000_000;
 
 impl<W> Core<W> {
     /// Ends a lookup. Returns the table of an entry of use that had to go.
-    pub(super) fn finish(&self, lookup: &Arc<InFlight<W>>, fill: Fill, at: Moment, grace: Nanos) -> Option<Sort> {
+    pub(super) fn finish(
+        &self,
+        lookup: &Arc<InFlight<W>>,
+        fill: Fill,
+        at: Moment,
+        grace: Nanos,
+    ) -> Option<Sort> {
         let mut ledger = lock(&self.ledger);
         ledger.lookups.end(lookup);
         let record = fill.answer.record().map(|record| &**record);
@@ -24,8 +30,17 @@ impl<W> Core<W> {
             ledger.limit(lookup.key.kind()).give_back();
         }
         let outdated = ledger.changes.concern(lookup.epoch, &lookup.key, record);
-        let fill = Fill { valid_until: if outdated { 0 } else { self.valid_until(lookup, &fill, at) }, ..fill };
-        let useless = |entry: &Entry| !self.stands(entry) || self.trusted_until(entry).saturating_add(grace) <= at.now;
+        let fill = Fill {
+            valid_until: if outdated {
+                0
+            } else {
+                self.valid_until(lookup, &fill, at)
+            },
+            ..fill
+        };
+        let useless = |entry: &Entry| {
+            !self.stands(entry) || self.trusted_until(entry).saturating_add(grace) <= at.now
+        };
         self.keep(&mut ledger, lookup, fill, at, useless)
     }
 
@@ -33,9 +48,9 @@ impl<W> Core<W> {
     fn valid_until(&self, lookup: &InFlight<W>, fill: &Fill, at: Moment) -> Nanos {
         let on_our_clock = |timer: Nanos| at.now.saturating_add(timer.saturating_sub(at.timer));
         match fill.answer {
-            Answer::Unknown if self.may_not_repeat(lookup, at) => {
-                fill.valid_until.min(on_our_clock(lookup.attempts.next_at(self.deadline)))
-            }
+            Answer::Unknown if self.may_not_repeat(lookup, at) => fill
+                .valid_until
+                .min(on_our_clock(lookup.attempts.next_at(self.deadline))),
             Answer::Found(_) | Answer::Unknown => fill.valid_until,
             Answer::Failed(_) => on_our_clock(self.retry_at(lookup, at)),
         }
@@ -48,7 +63,9 @@ impl<W> Core<W> {
 
     /// When a failure at this moment may be tried again, on the clock of the timers.
     fn retry_at(&self, lookup: &InFlight<W>, at: Moment) -> Nanos {
-        at.timer.saturating_add(FAILURE_LIFE).max(lookup.attempts.next_at(self.deadline))
+        at.timer
+            .saturating_add(FAILURE_LIFE)
+            .max(lookup.attempts.next_at(self.deadline))
     }
 
     /// Keeps an answer in place of what is kept for the same key. Returns the table of an entry of
@@ -69,14 +86,21 @@ impl<W> Core<W> {
         // Also when the new answer is not kept: what the store no longer says is not served, stale
         // or otherwise. A failure says nothing of what was accepted.
         let failed = matches!(fill.answer, Answer::Failed(_));
-        for (sort, entry) in sorts.into_iter().zip(old).filter(|(sort, _)| !failed || *sort == Sort::Refusal) {
+        for (sort, entry) in sorts
+            .into_iter()
+            .zip(old)
+            .filter(|(sort, _)| !failed || *sort == Sort::Refusal)
+        {
             self.evict(ledger, sort, entry.as_deref());
         }
         if fill.valid_until <= at.now {
             return None;
         }
         let (slot, evicted) = ledger.places(fill.sort).claim(&useless)?;
-        let lost = evicted.as_ref().is_some_and(|entry| !useless(entry)).then_some(fill.sort);
+        let lost = evicted
+            .as_ref()
+            .is_some_and(|entry| !useless(entry))
+            .then_some(fill.sort);
         if let Some(evicted) = evicted {
             self.table(fill.sort).remove(&evicted);
             ledger.give_back(&evicted);
@@ -85,9 +109,18 @@ impl<W> Core<W> {
         lost
     }
 
-    fn put(&self, ledger: &mut Ledger<W>, lookup: &InFlight<W>, fill: Fill, at: Moment, slot: usize) {
+    fn put(
+        &self,
+        ledger: &mut Ledger<W>,
+        lookup: &InFlight<W>,
+        fill: Fill,
+        at: Moment,
+        slot: usize,
+    ) {
         let record = fill.answer.record().map(|record| &**record);
-        let marks = Subject::all(&lookup.key, record).map(|subject| ledger.marks.take(subject)).collect();
+        let marks = Subject::all(&lookup.key, record)
+            .map(|subject| ledger.marks.take(subject))
+            .collect();
         let entry = Arc::new(Entry {
             key: lookup.key.clone(),
             marks,

@@ -62,7 +62,10 @@ impl Asked<'_> {
             AskedName::Id(id) => Name::Id(std::str::from_utf8(id).ok()?.into()),
             AskedName::Digest(words) => Name::Digest(words),
         };
-        Some(EntryKey { name, organization: self.organization.map(OrgId::from) })
+        Some(EntryKey {
+            name,
+            organization: self.organization.map(OrgId::from),
+        })
     }
 }
 

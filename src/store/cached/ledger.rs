@@ -39,7 +39,10 @@ impl<W> Ledger<W> {
             marks: Marks::default(),
             accepts: Places::new(bounds.accepts),
             refusals: Places::new(bounds.refusals),
-            limits: [RateLimit::new(bounds.miss_rate), RateLimit::new(bounds.miss_rate)],
+            limits: [
+                RateLimit::new(bounds.miss_rate),
+                RateLimit::new(bounds.miss_rate),
+            ],
             follower: 0,
         }
     }
@@ -67,6 +70,9 @@ impl<W> Ledger<W> {
     }
 
     pub(super) fn give_back(&mut self, entry: &Entry) {
-        entry.marks.iter().for_each(|mark| self.marks.give_back(mark));
+        entry
+            .marks
+            .iter()
+            .for_each(|mark| self.marks.give_back(mark));
     }
 }

@@ -15,12 +15,17 @@ pub(super) struct RateLimit {
 impl RateLimit {
     pub(super) fn new(per_second: Option<u32>) -> Self {
         let interval = per_second.map(|rate| SECOND.checked_div(rate.into()).unwrap_or(Nanos::MAX));
-        Self { interval, scheduled: 0 }
+        Self {
+            interval,
+            scheduled: 0,
+        }
     }
 
     /// Takes a permit, if there is one at `now`.
     pub(super) fn take(&mut self, now: Nanos) -> bool {
-        let Some(interval) = self.interval else { return true };
+        let Some(interval) = self.interval else {
+            return true;
+        };
         let scheduled = self.scheduled.max(now).saturating_add(interval);
         let permitted = scheduled <= now.saturating_add(SECOND);
         if permitted {

@@ -10,7 +10,9 @@ use crate::{
     manage::{CredentialInfo, Event, Owner},
     principal::{Catalogue, CredentialId},
     secret::Digest,
-    store::{Change, Commit, EndTarget, Ending, ListQuery, ManagedStore, StoreError, Use, WriteError},
+    store::{
+        Change, Commit, EndTarget, Ending, ListQuery, ManagedStore, StoreError, Use, WriteError,
+    },
 };
 
 #[async_trait]
@@ -19,39 +21,64 @@ impl<S: ManagedStore> ManagedStore for Cached<S> {
         self.store.catalogue()
     }
 
-    async fn credential(&self, owner: &Owner, id: &str) -> Result<Option<CredentialInfo>, StoreError> {
+    async fn credential(
+        &self,
+        owner: &Owner,
+        id: &str,
+    ) -> Result<Option<CredentialInfo>, StoreError> {
         self.store.credential(owner, id).await
     }
 
-    async fn issued_under(&self, owner: &Owner, key: &str) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
+    async fn issued_under(
+        &self,
+        owner: &Owner,
+        key: &str,
+    ) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
         self.store.issued_under(owner, key).await
     }
 
-    async fn credentials(&self, owner: &Owner, query: &ListQuery) -> Result<Vec<CredentialInfo>, StoreError> {
+    async fn credentials(
+        &self,
+        owner: &Owner,
+        query: &ListQuery,
+    ) -> Result<Vec<CredentialInfo>, StoreError> {
         self.store.credentials(owner, query).await
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
         let inserted = commit.insert.iter().map(|insert| &insert.info);
         let touched = inserted.chain(commit.changes.iter().map(|change| &change.before));
-        let change = |info: &CredentialInfo| Change::Credential { kind: info.kind(), id: info.id.clone() };
+        let change = |info: &CredentialInfo| Change::Credential {
+            kind: info.kind(),
+            id: info.id.clone(),
+        };
         let changes = touched.map(change).collect();
         let (store, commit) = (Arc::clone(&self.store), commit.clone());
-        self.write(changes, async move { store.commit(&commit).await }).await
+        self.write(changes, async move { store.commit(&commit).await })
+            .await
     }
 
     async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
         let kind = ending.owner.kind();
         let change = match (&ending.target, &ending.owner) {
-            (EndTarget::One(id), _) => Change::Credential { kind, id: id.clone() },
+            (EndTarget::One(id), _) => Change::Credential {
+                kind,
+                id: id.clone(),
+            },
             (EndTarget::All, Owner::Organization(id)) => Change::Organization(id.clone()),
             (EndTarget::All, Owner::User(id)) => Change::User(id.clone()),
         };
         let (store, ending) = (Arc::clone(&self.store), ending.clone());
-        self.write(vec![change], async move { store.end(&ending).await }).await
+        self.write(vec![change], async move { store.end(&ending).await })
+            .await
     }
 
-    async fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Result<Vec<Event>, StoreError> {
+    async fn events(
+        &self,
+        owner: &Owner,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Event>, StoreError> {
         self.store.events(owner, before, limit).await
     }
 
@@ -61,7 +88,14 @@ impl<S: ManagedStore> ManagedStore for Cached<S> {
 
     async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
         let (store, id, presented) = (Arc::clone(&self.store), id.to_owned(), presented.clone());
-        let changes = vec![Change::Credential { kind, id: id.as_str().into() }];
-        self.write(changes, async move { store.rehash(kind, &id, &presented).await }).await
+        let changes = vec![Change::Credential {
+            kind,
+            id: id.as_str().into(),
+        }];
+        self.write(
+            changes,
+            async move { store.rehash(kind, &id, &presented).await },
+        )
+        .await
     }
 }

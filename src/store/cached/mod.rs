@@ -127,8 +127,14 @@ impl<S> Cached<S> {
     }
 
     /// The answer when the store could not tell.
-    fn failed(&self, asked: &Asked<'_>, error: &Arc<StoreError>) -> Result<Option<Arc<Record>>, StoreError> {
-        self.stale(asked).map(Some).ok_or_else(|| shared::share(error))
+    fn failed(
+        &self,
+        asked: &Asked<'_>,
+        error: &Arc<StoreError>,
+    ) -> Result<Option<Arc<Record>>, StoreError> {
+        self.stale(asked)
+            .map(Some)
+            .ok_or_else(|| shared::share(error))
     }
 }
 
@@ -165,7 +171,11 @@ impl<S: CredentialStore> Cached<S> {
 
     /// Waits for an answer that counts for this caller.
     async fn look_up(&self, key: &EntryKey) -> Answer {
-        let deadline = self.clocks.moment().timer.saturating_add(self.settings.lookup_deadline);
+        let deadline = self
+            .clocks
+            .moment()
+            .timer
+            .saturating_add(self.settings.lookup_deadline);
         loop {
             let waiter = match self.join(key).await {
                 Ok(answer) => return answer,
@@ -190,7 +200,10 @@ impl<'a> Asked<'a> {
             Key::Id(id) => AskedName::Id(id),
             Key::Digest(digest) => AskedName::Digest(digest.words()),
         };
-        Self { name, organization: lookup.organization() }
+        Self {
+            name,
+            organization: lookup.organization(),
+        }
     }
 }
 
@@ -226,13 +239,19 @@ impl<S: CredentialStore> CredentialStore for Cached<S> {
 
 #[async_trait]
 impl<S: OrgTree> OrgTree for Cached<S> {
-    async fn is_descendant_of(&self, organization: &str, ancestor: &str) -> Result<bool, StoreError> {
+    async fn is_descendant_of(
+        &self,
+        organization: &str,
+        ancestor: &str,
+    ) -> Result<bool, StoreError> {
         self.store.is_descendant_of(organization, ancestor).await
     }
 }
 
 impl<S> fmt::Debug for Cached<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cached").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Cached")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
     }
 }

@@ -44,7 +44,11 @@ impl<S: CredentialStore> CredentialStore for StoreReader<S> {
 
 #[async_trait]
 impl<S: OrgTree> OrgTree for StoreReader<S> {
-    async fn is_descendant_of(&self, organization: &str, ancestor: &str) -> Result<bool, StoreError> {
+    async fn is_descendant_of(
+        &self,
+        organization: &str,
+        ancestor: &str,
+    ) -> Result<bool, StoreError> {
         self.0.is_descendant_of(organization, ancestor).await
     }
 }

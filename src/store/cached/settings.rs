@@ -59,7 +59,12 @@ impl<S> Cached<S> {
             monotonic: Arc::new(SystemMonotonic::start()),
             timers_since: tokio::time::Instant::now(),
         };
-        Self { store: Arc::new(store), core: Arc::new(Core::new(&settings.bounds())), settings, clocks }
+        Self {
+            store: Arc::new(store),
+            core: Arc::new(Core::new(&settings.bounds())),
+            settings,
+            clocks,
+        }
     }
 
     /// Sets for how long an accept is answered from the cache after it was asked for, used or not;
@@ -175,10 +180,19 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings")
             .field("time_to_live", &Duration::from_nanos(self.time_to_live))
             .field("capacity", &self.capacity)
-            .field("negative_time_to_live", &Duration::from_nanos(self.negative_time_to_live))
+            .field(
+                "negative_time_to_live",
+                &Duration::from_nanos(self.negative_time_to_live),
+            )
             .field("negative_capacity", &self.negative_capacity)
-            .field("bound_after_loss", &Duration::from_nanos(self.bound_after_loss))
-            .field("lookup_deadline", &Duration::from_nanos(self.lookup_deadline))
+            .field(
+                "bound_after_loss",
+                &Duration::from_nanos(self.bound_after_loss),
+            )
+            .field(
+                "lookup_deadline",
+                &Duration::from_nanos(self.lookup_deadline),
+            )
             .field("miss_rate_limit", &self.miss_rate)
             .field("stale_accepts", &self.grace.map(Duration::from_nanos))
             .finish()

@@ -41,12 +41,21 @@ impl Subject {
             Name::Digest(_) => None,
         };
         let credential = record.map(|record| Self::Credential(record.kind(), record.id().into()));
-        let user = record.and_then(Record::user).map(|user| Self::User(user.clone()));
-        let owner = record.and_then(Record::organization).map(|id| Self::Organization(id.clone()));
-        let seen_from = key.organization.as_ref().map(|id| Self::Organization(id.clone()));
+        let user = record
+            .and_then(Record::user)
+            .map(|user| Self::User(user.clone()));
+        let owner = record
+            .and_then(Record::organization)
+            .map(|id| Self::Organization(id.clone()));
+        let seen_from = key
+            .organization
+            .as_ref()
+            .map(|id| Self::Organization(id.clone()));
         let credential = credential.filter(|credential| Some(credential) != asked.as_ref());
         let seen_from = seen_from.filter(|organization| Some(organization) != owner.as_ref());
-        [asked, credential, user, owner, seen_from].into_iter().flatten()
+        [asked, credential, user, owner, seen_from]
+            .into_iter()
+            .flatten()
     }
 }
 
@@ -72,7 +81,11 @@ impl Marks {
     pub(super) fn take(&mut self, subject: Subject) -> Arc<Mark> {
         let mark = self.0.entry(subject).or_insert_with_key(|subject| {
             let subject = subject.clone();
-            Arc::new(Mark { subject, wiped: AtomicBool::new(false), holders: AtomicU64::new(0) })
+            Arc::new(Mark {
+                subject,
+                wiped: AtomicBool::new(false),
+                holders: AtomicU64::new(0),
+            })
         });
         mark.holders.fetch_add(1, Ordering::Relaxed);
         Arc::clone(mark)

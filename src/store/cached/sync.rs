@@ -18,7 +18,11 @@ impl<K: Hash + Eq, V> Map<K, V> {
 
     /// Looks at a value, where it is.
     #[inline]
-    pub(super) fn with<Q: Hash + Equivalent<K>, T>(&self, key: &Q, look: impl FnOnce(&V) -> T) -> Option<T> {
+    pub(super) fn with<Q: Hash + Equivalent<K>, T>(
+        &self,
+        key: &Q,
+        look: impl FnOnce(&V) -> T,
+    ) -> Option<T> {
         self.0.pin().get(key).map(look)
     }
 

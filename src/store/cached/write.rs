@@ -46,8 +46,14 @@ impl<S> Cached<S> {
         E: From<StoreError> + Send + 'static,
     {
         // Once more if the caller goes away, since what was begun may be done already.
-        let mut early = ApplyOnDrop { core: Arc::clone(&self.core), changes: changes.clone() };
-        let applied = ApplyOnDrop { core: Arc::clone(&self.core), changes };
+        let mut early = ApplyOnDrop {
+            core: Arc::clone(&self.core),
+            changes: changes.clone(),
+        };
+        let applied = ApplyOnDrop {
+            core: Arc::clone(&self.core),
+            changes,
+        };
         let mut write = Box::pin(async move {
             let outcome = write.await;
             drop(applied);
@@ -58,7 +64,11 @@ impl<S> Cached<S> {
         let outcome = match (first, Handle::try_current()) {
             (Poll::Ready(outcome), _) => outcome,
             (Poll::Pending, Ok(runtime)) => runtime.spawn(write).await.unwrap_or_else(|error| {
-                let reason = if error.is_panic() { StoreError::Panicked } else { StoreError::unavailable("aborted") };
+                let reason = if error.is_panic() {
+                    StoreError::Panicked
+                } else {
+                    StoreError::unavailable("aborted")
+                };
                 mem::forget(error); // a panic's payload may panic when it is dropped
                 Err(reason.into())
             }),

@@ -23,14 +23,23 @@ impl StoreAdmin for MemoryStore {
     }
 
     async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
-        if enabled { self.enable_user(id) } else { self.disable_user(id) }
+        if enabled {
+            self.enable_user(id)
+        } else {
+            self.disable_user(id)
+        }
     }
 
     async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
         self.delete_user(id)
     }
 
-    async fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), WriteError> {
+    async fn set_member(
+        &self,
+        user: &str,
+        organization: &str,
+        role: &str,
+    ) -> Result<(), WriteError> {
         self.set_member(user, organization, role)
     }
 

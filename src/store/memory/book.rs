@@ -52,30 +52,51 @@ pub(super) struct TokenEntry {
 
 impl TokenEntry {
     pub(super) fn seen_from(&self, organization: Option<&str>) -> &Arc<Record> {
-        let there = |record: &&Arc<Record>| record.organization().map(OrgId::as_str) == organization;
+        let there =
+            |record: &&Arc<Record>| record.organization().map(OrgId::as_str) == organization;
         self.memberships.iter().find(there).unwrap_or(&self.alone)
     }
 
     pub(super) fn deleted(&self) -> Self {
         let record = Record::clone(&self.alone).with_standing(Standing::Deleted);
-        Self { alone: Arc::new(record), memberships: Box::default() }
+        Self {
+            alone: Arc::new(record),
+            memberships: Box::default(),
+        }
     }
 }
 
 impl Book {
-    pub(super) fn create_organization(&mut self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
+    pub(super) fn create_organization(
+        &mut self,
+        id: &str,
+        parent: Option<&str>,
+    ) -> Result<(), WriteError> {
         let parent = parent.map(|parent| self.living(parent)).transpose()?;
         if self.organizations.contains_key(id) {
             return Err(Taken(id.into()));
         }
-        self.organizations.insert(id.into(), Organization { parent, state: OrganizationState::Live });
+        self.organizations.insert(
+            id.into(),
+            Organization {
+                parent,
+                state: OrganizationState::Live,
+            },
+        );
         Ok(())
     }
 
     /// Changes the state of an organization that is not deleted.
-    pub(super) fn set_organization(&mut self, id: &str, state: OrganizationState) -> Result<OrgId, WriteError> {
+    pub(super) fn set_organization(
+        &mut self,
+        id: &str,
+        state: OrganizationState,
+    ) -> Result<OrgId, WriteError> {
         let unknown = || UnknownOrganization(id.into());
-        let organization = self.organizations.get_mut(id).filter(|found| found.state != OrganizationState::Deleted);
+        let organization = self
+            .organizations
+            .get_mut(id)
+            .filter(|found| found.state != OrganizationState::Deleted);
         organization.ok_or_else(unknown)?.state = state;
         Ok(id.into())
     }
@@ -91,11 +112,15 @@ impl Book {
     /// Enters a token under its owner.
     pub(super) fn add_token(&mut self, record: &Record) -> Result<(), WriteError> {
         let owner = record.user().map_or("", UserId::as_str);
-        let user = self.users.get_mut(owner).ok_or_else(|| UnknownUser(owner.into()))?;
+        let user = self
+            .users
+            .get_mut(owner)
+            .ok_or_else(|| UnknownUser(owner.into()))?;
         if self.token_digests.contains_key(record.id()) {
             return Err(Taken(record.id().into()));
         }
-        self.token_digests.insert(record.id().into(), record.digest().words());
+        self.token_digests
+            .insert(record.id().into(), record.digest().words());
         user.tokens.push(record.digest().words());
         Ok(())
     }
@@ -117,7 +142,9 @@ impl Book {
     }
 
     pub(super) fn members(&self, organization: &OrgId) -> impl Iterator<Item = &User> {
-        self.users.values().filter(|user| user.roles.contains_key(organization))
+        self.users
+            .values()
+            .filter(|user| user.roles.contains_key(organization))
     }
 
     /// Finishes the records of a token of `user`.
@@ -128,18 +155,39 @@ impl Book {
             own => own,
         };
         let alone = token.clone().with_standing(standing);
-        let living = user.roles.iter().filter(|(organization, _)| self.living(organization.as_str()).is_ok());
+        let living = user
+            .roles
+            .iter()
+            .filter(|(organization, _)| self.living(organization.as_str()).is_ok());
         let there = living.filter_map(|(organization, role)| {
-            alone.clone().in_organization(organization).with_role(role, catalogue).ok().map(Arc::new)
+            alone
+                .clone()
+                .in_organization(organization)
+                .with_role(role, catalogue)
+                .ok()
+                .map(Arc::new)
         });
-        TokenEntry { memberships: there.collect(), alone: Arc::new(alone) }
+        TokenEntry {
+            memberships: there.collect(),
+            alone: Arc::new(alone),
+        }
     }
 
     /// Walks upwards through living organizations. It ends: a parent exists before its children and is never changed.
     pub(super) fn is_descendant_of(&self, organization: &str, ancestor: &str) -> bool {
-        let live = |id: &str| self.organizations.get(id).filter(|entry| entry.state == OrganizationState::Live);
-        let live_parent = |id: &str| live(id)?.parent.as_ref().filter(|parent| live(parent.as_str()).is_some());
-        let mut above = std::iter::successors(live_parent(organization), |id| live_parent(id.as_str()));
+        let live = |id: &str| {
+            self.organizations
+                .get(id)
+                .filter(|entry| entry.state == OrganizationState::Live)
+        };
+        let live_parent = |id: &str| {
+            live(id)?
+                .parent
+                .as_ref()
+                .filter(|parent| live(parent.as_str()).is_some())
+        };
+        let mut above =
+            std::iter::successors(live_parent(organization), |id| live_parent(id.as_str()));
         above.any(|id| id.as_str() == ancestor)
     }
 }

@@ -25,7 +25,11 @@ impl MemoryStore {
 
     /// Takes away the scopes that the catalogue does not know.
     fn restricted(&self, record: Record) -> Record {
-        if record.scopes().iter().all(|scope| self.catalogue.knows(scope)) {
+        if record
+            .scopes()
+            .iter()
+            .all(|scope| self.catalogue.knows(scope))
+        {
             return record;
         }
         let known = self.catalogue.expand(record.scopes().iter());
@@ -38,7 +42,8 @@ impl MemoryStore {
     }
 
     pub(super) fn insert_token(&self, record: Record) -> Result<(), WriteError> {
-        if record.organization().is_some() || record.role().is_some() || !record.scopes().is_empty() {
+        if record.organization().is_some() || record.role().is_some() || !record.scopes().is_empty()
+        {
             return Err(GrantOnToken);
         }
         check_credential_id(record.kind(), record.id())?;
@@ -52,7 +57,10 @@ impl MemoryStore {
     pub(super) fn add_token(&self, book: &mut Book, record: &Record) -> Result<(), WriteError> {
         book.add_token(record)?;
         if let Some(user) = record.user().and_then(|owner| book.users.get(owner)) {
-            self.tokens.pin().insert(record.digest().words(), book.entry(record, user, &self.catalogue));
+            self.tokens.pin().insert(
+                record.digest().words(),
+                book.entry(record, user, &self.catalogue),
+            );
         }
         Ok(())
     }

@@ -34,27 +34,50 @@ impl Ledger {
         match self.infos.get(&name) {
             Some(kept) => {
                 let (standing, expires_at) = (said.standing, said.expires_at);
-                CredentialInfo { standing, expires_at, last_used_at, ..kept.clone() }
+                CredentialInfo {
+                    standing,
+                    expires_at,
+                    last_used_at,
+                    ..kept.clone()
+                }
             }
-            None => CredentialInfo { last_used_at, ..said },
+            None => CredentialInfo {
+                last_used_at,
+                ..said
+            },
         }
     }
 
     pub(super) fn keep(&mut self, info: &CredentialInfo) {
-        self.infos.insert((info.kind(), info.id.clone()), info.clone());
+        self.infos
+            .insert((info.kind(), info.id.clone()), info.clone());
     }
 
-    pub(super) fn issued_under(&self, owner: &Owner, key: &str) -> Option<&(CredentialId, [u8; 32])> {
+    pub(super) fn issued_under(
+        &self,
+        owner: &Owner,
+        key: &str,
+    ) -> Option<&(CredentialId, [u8; 32])> {
         self.issued.get(&(owner.clone(), key.into()))
     }
 
-    pub(super) fn remember_key(&mut self, owner: &Owner, key: &str, id: &CredentialId, request: [u8; 32]) {
-        self.issued.insert((owner.clone(), key.into()), (id.clone(), request));
+    pub(super) fn remember_key(
+        &mut self,
+        owner: &Owner,
+        key: &str,
+        id: &CredentialId,
+        request: [u8; 32],
+    ) {
+        self.issued
+            .insert((owner.clone(), key.into()), (id.clone(), request));
     }
 
     pub(super) fn tell(&mut self, event: &Event) -> Event {
         self.last_number += 1;
-        let event = Event { number: self.last_number, ..event.clone() };
+        let event = Event {
+            number: self.last_number,
+            ..event.clone()
+        };
         let of_owner = self.events.entry(event.owner.clone()).or_default();
         if of_owner.len() == EVENTS_PER_OWNER {
             of_owner.pop_front();
@@ -64,14 +87,24 @@ impl Ledger {
     }
 
     pub(super) fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Vec<Event> {
-        let of_owner = self.events.get(owner).into_iter().flat_map(|events| events.iter().rev());
+        let of_owner = self
+            .events
+            .get(owner)
+            .into_iter()
+            .flat_map(|events| events.iter().rev());
         let older = of_owner.filter(|event| before.is_none_or(|before| event.number < before));
         older.take(limit as usize).cloned().collect()
     }
 
     /// Forgets a user: what is kept of their tokens, and their name in the audit trail, which `pseudonym` replaces.
-    pub(super) fn erase(&mut self, user: &UserId, tokens: &HashSet<CredentialId>, pseudonym: &UserId) {
-        let theirs = |kind: Kind, id: &CredentialId| kind == Kind::PersonalToken && tokens.contains(id);
+    pub(super) fn erase(
+        &mut self,
+        user: &UserId,
+        tokens: &HashSet<CredentialId>,
+        pseudonym: &UserId,
+    ) {
+        let theirs =
+            |kind: Kind, id: &CredentialId| kind == Kind::PersonalToken && tokens.contains(id);
         self.infos.retain(|(kind, id), _| !theirs(*kind, id));
         self.uses.retain(|(kind, id), _| !theirs(*kind, id));
         self.reported.retain(|(kind, id)| !theirs(*kind, id));
@@ -87,10 +120,18 @@ impl Ledger {
 
     /// Records a use; returns the event that it is, if it is one.
     pub(super) fn record_use(&mut self, used: &Use, credential: CredentialInfo) -> Option<Event> {
-        let (recorded, rotated) = (credential.last_used_at, credential.rotated_to.zip(credential.rotated_at));
+        let (recorded, rotated) = (
+            credential.last_used_at,
+            credential.rotated_to.zip(credential.rotated_at),
+        );
         let name = (used.kind, used.id.clone());
         let reported = self.reported.contains(&name);
-        let (due, event) = used.judge(Used { owner: credential.owner, recorded, rotated, reported });
+        let (due, event) = used.judge(Used {
+            owner: credential.owner,
+            recorded,
+            rotated,
+            reported,
+        });
         if event.is_some() {
             self.reported.insert(name.clone());
         }

@@ -13,8 +13,8 @@ use crate::{
     manage::{CredentialInfo, Event, Owner, State},
     principal::{Catalogue, CredentialId, OrgId, UserId},
     store::{
-        ActorState, Alteration, Authority, Commit, EndTarget, Ending, Insert, ListQuery, ManagedStore, Record,
-        Standing, StoreError, Use,
+        ActorState, Alteration, Authority, Commit, EndTarget, Ending, Insert, ListQuery,
+        ManagedStore, Record, Standing, StoreError, Use,
         WriteError::{self, CapReached, Changed, NotPermitted, Taken, UnknownRole, UnknownUser},
         check_credential_id,
     },
@@ -24,15 +24,19 @@ impl MemoryStore {
     fn record_of(&self, book: &Book, kind: Kind, id: &str) -> Option<Arc<Record>> {
         match kind {
             Kind::OrgKey => self.key(id),
-            Kind::PersonalToken => {
-                self.tokens.pin().get(book.token_digests.get(id)?).map(|entry| Arc::clone(&entry.alone))
-            }
+            Kind::PersonalToken => self
+                .tokens
+                .pin()
+                .get(book.token_digests.get(id)?)
+                .map(|entry| Arc::clone(&entry.alone)),
         }
     }
 
     /// What the maps and the book know of a credential of `owner`.
     fn known(&self, book: &Book, owner: &Owner, id: &str) -> Option<CredentialInfo> {
-        let record = self.record_of(book, owner.kind(), id).filter(|record| belongs(record, owner))?;
+        let record = self
+            .record_of(book, owner.kind(), id)
+            .filter(|record| belongs(record, owner))?;
         Some(book.ledger.complete(self.told_by(&record, owner)))
     }
 
@@ -41,20 +45,33 @@ impl MemoryStore {
         match owner {
             Owner::Organization(_) => {
                 let keys = self.keys.pin();
-                keys.values().filter(|key| belongs(key, owner)).map(|key| complete(key)).collect()
+                keys.values()
+                    .filter(|key| belongs(key, owner))
+                    .map(|key| complete(key))
+                    .collect()
             }
             Owner::User(user) => {
                 let tokens = self.tokens.pin();
-                let digests = book.users.get(user).into_iter().flat_map(|user| &user.tokens);
-                digests.filter_map(|digest| tokens.get(digest)).map(|entry| complete(&entry.alone)).collect()
+                let digests = book
+                    .users
+                    .get(user)
+                    .into_iter()
+                    .flat_map(|user| &user.tokens);
+                digests
+                    .filter_map(|digest| tokens.get(digest))
+                    .map(|entry| complete(&entry.alone))
+                    .collect()
             }
         }
     }
 
     /// What a record says by itself.
     fn told_by(&self, record: &Record, owner: &Owner) -> CredentialInfo {
-        let of_role = record.role().and_then(|role| self.catalogue.scopes_of(role));
-        let own = Some(record.scopes()).filter(|scopes| record.kind() == Kind::OrgKey && of_role != Some(*scopes));
+        let of_role = record
+            .role()
+            .and_then(|role| self.catalogue.scopes_of(role));
+        let own = Some(record.scopes())
+            .filter(|scopes| record.kind() == Kind::OrgKey && of_role != Some(*scopes));
         CredentialInfo {
             role: record.role().map(Into::into),
             scopes: own.map(|scopes| scopes.iter().map(Into::into).collect()),
@@ -72,27 +89,51 @@ impl MemoryStore {
         check_credential_id(info.kind(), info.id.as_str())?;
         match &info.owner {
             Owner::Organization(id) => drop(book.living(id.as_str())?),
-            Owner::User(id) => drop(book.users.get(id).ok_or_else(|| UnknownUser(id.as_str().into()))?),
+            Owner::User(id) => drop(
+                book.users
+                    .get(id)
+                    .ok_or_else(|| UnknownUser(id.as_str().into()))?,
+            ),
         }
         let id = info.id.as_str();
         let taken = match info.kind() {
             Kind::OrgKey => self.key(id).is_some(),
             Kind::PersonalToken => {
-                book.token_digests.contains_key(id) || self.tokens.pin().contains_key(&insert.digest.words())
+                book.token_digests.contains_key(id)
+                    || self.tokens.pin().contains_key(&insert.digest.words())
             }
         };
-        let repeated =
-            insert.idempotency.as_ref().is_some_and(|(key, _)| book.ledger.issued_under(&info.owner, key).is_some());
-        if taken || repeated { Err(Taken(id.into())) } else { Ok(()) }
+        let repeated = insert
+            .idempotency
+            .as_ref()
+            .is_some_and(|(key, _)| book.ledger.issued_under(&info.owner, key).is_some());
+        if taken || repeated {
+            Err(Taken(id.into()))
+        } else {
+            Ok(())
+        }
     }
 
     /// Refuses what would bring the owner above its cap. `insert` and `changes` are not made yet.
     fn check_cap(&self, book: &Book, commit: &Commit) -> Result<(), WriteError> {
         let Some(cap) = commit.cap else { return Ok(()) };
         let accepted = |one: &CredentialInfo| one.state(cap.at) == State::Active;
-        let untouched = |one: &CredentialInfo| commit.changes.iter().all(|change| change.before.id != one.id);
-        let kept = self.all(book, &commit.owner).iter().filter(|one| accepted(one) && untouched(one)).count();
-        let made = commit.insert.iter().map(|insert| &insert.info).chain(commit.changes.iter().map(|c| &c.after));
+        let untouched = |one: &CredentialInfo| {
+            commit
+                .changes
+                .iter()
+                .all(|change| change.before.id != one.id)
+        };
+        let kept = self
+            .all(book, &commit.owner)
+            .iter()
+            .filter(|one| accepted(one) && untouched(one))
+            .count();
+        let made = commit
+            .insert
+            .iter()
+            .map(|insert| &insert.info)
+            .chain(commit.changes.iter().map(|c| &c.after));
         if kept + made.filter(|one| accepted(one)).count() <= cap.limit as usize {
             Ok(())
         } else {
@@ -105,39 +146,63 @@ impl MemoryStore {
         let organization = authority.organization().map(OrgId::as_str);
         let state = match authority {
             Authority::Unconditional => None,
-            Authority::Credential { kind: Kind::OrgKey, id, .. } => {
-                self.key(id.as_str()).map(|record| ActorState::of_record(&record))
-            }
-            Authority::Credential { kind: Kind::PersonalToken, id, .. } => {
+            Authority::Credential {
+                kind: Kind::OrgKey,
+                id,
+                ..
+            } => self
+                .key(id.as_str())
+                .map(|record| ActorState::of_record(&record)),
+            Authority::Credential {
+                kind: Kind::PersonalToken,
+                id,
+                ..
+            } => {
                 let tokens = self.tokens.pin();
-                let entry = book.token_digests.get(id).and_then(|digest| tokens.get(digest));
+                let entry = book
+                    .token_digests
+                    .get(id)
+                    .and_then(|digest| tokens.get(digest));
                 entry.map(|entry| ActorState::of_record(entry.seen_from(organization)))
             }
             Authority::User { id, .. } => book.users.get(id).map(|user| {
                 let living = organization.and_then(|id| book.living(id).ok());
                 let member = living.and_then(|org| user.roles.get(&org).map(|role| (org, role)));
                 let scopes = |role: &str| self.catalogue.scopes_of(role).cloned();
-                ActorState::user(!user.disabled, member.and_then(|(org, role)| Some((org, scopes(role)?))))
+                ActorState::user(
+                    !user.disabled,
+                    member.and_then(|(org, role)| Some((org, scopes(role)?))),
+                )
             }),
         };
-        if authority.permits(state.as_ref()) { Ok(()) } else { Err(NotPermitted) }
+        if authority.permits(state.as_ref()) {
+            Ok(())
+        } else {
+            Err(NotPermitted)
+        }
     }
 
     fn new_record(&self, insert: &Insert) -> Result<Record, WriteError> {
         let info = &insert.info;
         let record = match &info.owner {
-            Owner::Organization(organization) => Record::org_key(&info.id, insert.digest.clone(), organization),
+            Owner::Organization(organization) => {
+                Record::org_key(&info.id, insert.digest.clone(), organization)
+            }
             Owner::User(user) => Record::personal_token(&info.id, insert.digest.clone(), user),
         };
         let record = match &info.role {
-            Some(role) => record.with_role(role, &self.catalogue).map_err(|_| UnknownRole(role.clone()))?,
+            Some(role) => record
+                .with_role(role, &self.catalogue)
+                .map_err(|_| UnknownRole(role.clone()))?,
             None => record,
         };
         let record = match &info.scopes {
             Some(scopes) => record.with_scopes(self.catalogue.expand(scopes.iter().cloned())),
             None => record,
         };
-        Ok(record.with_standing(info.standing).expiring_at(info.expires_at))
+        Ok(record
+            .with_standing(info.standing)
+            .expiring_at(info.expires_at))
     }
 
     fn add(&self, book: &mut Book, insert: &Insert, record: Record) -> Result<(), WriteError> {
@@ -147,22 +212,30 @@ impl MemoryStore {
         }
         book.ledger.keep(&insert.info);
         if let Some((key, request)) = &insert.idempotency {
-            book.ledger.remember_key(&insert.info.owner, key, &insert.info.id, *request);
+            book.ledger
+                .remember_key(&insert.info.owner, key, &insert.info.id, *request);
         }
         Ok(())
     }
 
     fn alter(&self, book: &mut Book, after: &CredentialInfo) {
         let changed = |record: &Record| {
-            let record = Record::clone(record).with_standing(after.standing).expiring_at(after.expires_at);
+            let record = Record::clone(record)
+                .with_standing(after.standing)
+                .expiring_at(after.expires_at);
             record.rotated(after.rotated_to.is_some())
         };
         match &after.owner {
             Owner::Organization(organization) => {
                 if let Some(key) = self.key(after.id.as_str()) {
                     let record = changed(&key);
-                    let gone = book.living(organization.as_str()).is_err() && record.standing() == Standing::Active;
-                    self.put_key(if gone { record.with_standing(Standing::OrganizationGone) } else { record });
+                    let gone = book.living(organization.as_str()).is_err()
+                        && record.standing() == Standing::Active;
+                    self.put_key(if gone {
+                        record.with_standing(Standing::OrganizationGone)
+                    } else {
+                        record
+                    });
                 }
             }
             Owner::User(user) => self.alter_token(book, user, after, changed),
@@ -170,11 +243,23 @@ impl MemoryStore {
         book.ledger.keep(after);
     }
 
-    fn alter_token(&self, book: &Book, user: &UserId, after: &CredentialInfo, changed: impl FnOnce(&Record) -> Record) {
+    fn alter_token(
+        &self,
+        book: &Book,
+        user: &UserId,
+        after: &CredentialInfo,
+        changed: impl FnOnce(&Record) -> Record,
+    ) {
         let tokens = self.tokens.pin();
-        let Some((digest, user)) = book.token_digests.get(&after.id).zip(book.users.get(user)) else { return };
+        let Some((digest, user)) = book.token_digests.get(&after.id).zip(book.users.get(user))
+        else {
+            return;
+        };
         if let Some(entry) = tokens.get(digest) {
-            tokens.insert(*digest, book.entry(&changed(&entry.alone), user, &self.catalogue));
+            tokens.insert(
+                *digest,
+                book.entry(&changed(&entry.alone), user, &self.catalogue),
+            );
         }
     }
 }
@@ -186,7 +271,9 @@ fn place(credential: &CredentialInfo) -> (UnixMillis, &str) {
 
 fn belongs(record: &Record, owner: &Owner) -> bool {
     match owner {
-        Owner::Organization(id) => record.kind() == Kind::OrgKey && record.organization() == Some(id),
+        Owner::Organization(id) => {
+            record.kind() == Kind::OrgKey && record.organization() == Some(id)
+        }
         Owner::User(id) => record.kind() == Kind::PersonalToken && record.user() == Some(id),
     }
 }
@@ -194,8 +281,12 @@ fn belongs(record: &Record, owner: &Owner) -> bool {
 /// Whether a credential still is as it was read, in what an alteration may change.
 fn unchanged(alteration: &Alteration, now: &CredentialInfo) -> bool {
     let before = &alteration.before;
-    (&before.name, before.standing, before.expires_at, &before.rotated_to)
-        == (&now.name, now.standing, now.expires_at, &now.rotated_to)
+    (
+        &before.name,
+        before.standing,
+        before.expires_at,
+        &before.rotated_to,
+    ) == (&now.name, now.standing, now.expires_at, &now.rotated_to)
 }
 
 #[async_trait]
@@ -204,17 +295,30 @@ impl ManagedStore for MemoryStore {
         &self.catalogue
     }
 
-    async fn credential(&self, owner: &Owner, id: &str) -> Result<Option<CredentialInfo>, StoreError> {
+    async fn credential(
+        &self,
+        owner: &Owner,
+        id: &str,
+    ) -> Result<Option<CredentialInfo>, StoreError> {
         Ok(self.known(&self.book(), owner, id))
     }
 
-    async fn issued_under(&self, owner: &Owner, key: &str) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
+    async fn issued_under(
+        &self,
+        owner: &Owner,
+        key: &str,
+    ) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
         let book = self.book();
         let issued = book.ledger.issued_under(owner, key);
-        Ok(issued.and_then(|(id, request)| Some((self.known(&book, owner, id.as_str())?, *request))))
+        Ok(issued
+            .and_then(|(id, request)| Some((self.known(&book, owner, id.as_str())?, *request))))
     }
 
-    async fn credentials(&self, owner: &Owner, query: &ListQuery) -> Result<Vec<CredentialInfo>, StoreError> {
+    async fn credentials(
+        &self,
+        owner: &Owner,
+        query: &ListQuery,
+    ) -> Result<Vec<CredentialInfo>, StoreError> {
         let mut all = self.all(&self.book(), owner);
         all.retain(|one| {
             let behind = |(at, id): &(UnixMillis, CredentialId)| place(one) < (*at, id.as_str());
@@ -270,7 +374,12 @@ impl ManagedStore for MemoryStore {
         Ok(ended.into_iter().map(|info| info.id).collect())
     }
 
-    async fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Result<Vec<Event>, StoreError> {
+    async fn events(
+        &self,
+        owner: &Owner,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Event>, StoreError> {
         Ok(self.book().ledger.events(owner, before, limit))
     }
 
@@ -281,7 +390,9 @@ impl ManagedStore for MemoryStore {
         for used in uses.iter().map(|used| used.clipped(now)) {
             let record = self.record_of(&book, used.kind, used.id.as_str());
             let owner = record.and_then(|record| Owner::of_record(&record));
-            if let Some(credential) = owner.and_then(|owner| self.known(&book, &owner, used.id.as_str())) {
+            if let Some(credential) =
+                owner.and_then(|owner| self.known(&book, &owner, used.id.as_str()))
+            {
                 told.extend(book.ledger.record_use(&used, credential));
             }
         }

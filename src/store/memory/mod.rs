@@ -20,8 +20,8 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    CredentialStore, Key, Lookup, OrgTree, Peek, Record, Standing, StoreError, WriteError, check_organization_id,
-    check_user_id, erased_user,
+    CredentialStore, Key, Lookup, OrgTree, Peek, Record, Standing, StoreError, WriteError,
+    check_organization_id, check_user_id, erased_user,
 };
 use crate::{credential::Kind, principal::Catalogue};
 use book::{Book, OrganizationState, TokenEntry};
@@ -82,7 +82,12 @@ impl MemoryStore {
     /// Makes an empty store with roles of one's own.
     #[must_use]
     pub fn with_catalogue(catalogue: Catalogue) -> Self {
-        Self { catalogue, keys: Map::default(), tokens: Map::default(), book: Mutex::default() }
+        Self {
+            catalogue,
+            keys: Map::default(),
+            tokens: Map::default(),
+            book: Mutex::default(),
+        }
     }
 
     /// Returns the roles.
@@ -158,13 +163,20 @@ impl MemoryStore {
     pub fn delete_user(&self, id: &str) -> Result<(), WriteError> {
         let pseudonym = erased_user()?;
         let mut book = self.book();
-        let (user, removed) = book.users.remove_entry(id).ok_or_else(|| UnknownUser(id.into()))?;
+        let (user, removed) = book
+            .users
+            .remove_entry(id)
+            .ok_or_else(|| UnknownUser(id.into()))?;
         let tokens = self.tokens.pin();
         for digest in &removed.tokens {
             tokens.remove(digest);
         }
         let digests: HashSet<_> = removed.tokens.into_iter().collect();
-        let ids = book.token_digests.extract_if(|_, digest| digests.contains(digest)).map(|(id, _)| id).collect();
+        let ids = book
+            .token_digests
+            .extract_if(|_, digest| digests.contains(digest))
+            .map(|(id, _)| id)
+            .collect();
         book.ledger.erase(&user, &ids, &pseudonym);
         Ok(())
     }
@@ -178,7 +190,9 @@ impl MemoryStore {
             return Err(UnknownRole(role.into()));
         }
         let organization = self.book().living(organization)?;
-        self.change_user(user, |user| drop(user.roles.insert(organization, role.into())))
+        self.change_user(user, |user| {
+            drop(user.roles.insert(organization, role.into()))
+        })
     }
 
     /// Ends a membership; without one, changes nothing.
@@ -207,7 +221,9 @@ impl MemoryStore {
     /// [`UnknownCredential`].
     pub fn delete_key(&self, id: &str) -> Result<(), WriteError> {
         let _book = self.book();
-        let found = self.key(id).filter(|key| key.standing() != Standing::Deleted);
+        let found = self
+            .key(id)
+            .filter(|key| key.standing() != Standing::Deleted);
         let key = found.ok_or_else(|| UnknownCredential(id.into()))?;
         self.put_key(Record::clone(&key).with_standing(Standing::Deleted));
         Ok(())
@@ -222,8 +238,10 @@ impl MemoryStore {
         let unknown = || UnknownCredential(id.into());
         let digest = book.token_digests.get(id).ok_or_else(unknown)?;
         let tokens = self.tokens.pin();
-        let entry =
-            tokens.get(digest).filter(|entry| entry.alone.standing() != Standing::Deleted).ok_or_else(unknown)?;
+        let entry = tokens
+            .get(digest)
+            .filter(|entry| entry.alone.standing() != Standing::Deleted)
+            .ok_or_else(unknown)?;
         tokens.insert(*digest, entry.deleted());
         Ok(())
     }
@@ -234,10 +252,14 @@ impl MemoryStore {
         let id = book.set_organization(id, state)?;
         let (before, after) = match state {
             OrganizationState::Live => (Standing::OrganizationGone, Standing::Active),
-            OrganizationState::Disabled | OrganizationState::Deleted => (Standing::Active, Standing::OrganizationGone),
+            OrganizationState::Disabled | OrganizationState::Deleted => {
+                (Standing::Active, Standing::OrganizationGone)
+            }
         };
         let keys = self.keys.pin();
-        let of_it = keys.values().filter(|key| key.organization() == Some(&id) && key.standing() == before);
+        let of_it = keys
+            .values()
+            .filter(|key| key.organization() == Some(&id) && key.standing() == before);
         for key in of_it.map(Arc::clone).collect::<Vec<_>>() {
             self.put_key(Record::clone(&key).with_standing(after));
         }
@@ -248,9 +270,17 @@ impl MemoryStore {
     }
 
     /// Changes a person, and then the records of all their tokens.
-    fn change_user(&self, id: &str, change: impl FnOnce(&mut book::User)) -> Result<(), WriteError> {
+    fn change_user(
+        &self,
+        id: &str,
+        change: impl FnOnce(&mut book::User),
+    ) -> Result<(), WriteError> {
         let mut book = self.book();
-        change(book.users.get_mut(id).ok_or_else(|| UnknownUser(id.into()))?);
+        change(
+            book.users
+                .get_mut(id)
+                .ok_or_else(|| UnknownUser(id.into()))?,
+        );
         if let Some(user) = book.users.get(id) {
             self.refresh(&book, user);
         }
@@ -260,7 +290,10 @@ impl MemoryStore {
     fn refresh(&self, book: &Book, user: &book::User) {
         let tokens = self.tokens.pin();
         for digest in &user.tokens {
-            if let Some(entry) = tokens.get(digest).filter(|entry| entry.alone.standing() != Standing::Deleted) {
+            if let Some(entry) = tokens
+                .get(digest)
+                .filter(|entry| entry.alone.standing() != Standing::Deleted)
+            {
                 tokens.insert(*digest, book.entry(&entry.alone, user, &self.catalogue));
             }
         }
@@ -287,9 +320,11 @@ impl CredentialStore for MemoryStore {
     fn peek(&self, lookup: &Lookup<'_>) -> Peek {
         let found = match lookup.key() {
             Key::Id(id) => self.keys.pin().get(&ById(id)).map(Arc::clone),
-            Key::Digest(digest) => {
-                self.tokens.pin().get(&digest.words()).map(|entry| Arc::clone(entry.seen_from(lookup.organization())))
-            }
+            Key::Digest(digest) => self
+                .tokens
+                .pin()
+                .get(&digest.words())
+                .map(|entry| Arc::clone(entry.seen_from(lookup.organization()))),
         };
         found.map_or(Peek::NotFound, Peek::Found)
     }
@@ -304,7 +339,11 @@ impl CredentialStore for MemoryStore {
 
 #[async_trait]
 impl OrgTree for MemoryStore {
-    async fn is_descendant_of(&self, organization: &str, ancestor: &str) -> Result<bool, StoreError> {
+    async fn is_descendant_of(
+        &self,
+        organization: &str,
+        ancestor: &str,
+    ) -> Result<bool, StoreError> {
         Ok(self.book().is_descendant_of(organization, ancestor))
     }
 }

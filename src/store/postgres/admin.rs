@@ -16,15 +16,23 @@ use crate::{
     credential::Kind,
     store::{
         Commit, ManagedStore, Record, StoreAdmin,
-        WriteError::{self, Taken, UnknownCredential, UnknownOrganization, UnknownRole, UnknownUser},
+        WriteError::{
+            self, Taken, UnknownCredential, UnknownOrganization, UnknownRole, UnknownUser,
+        },
         check_organization_id, check_user_id,
     },
 };
 
 impl PostgresStore {
     /// Runs one statement, and returns how many rows it changed.
-    async fn change(&self, purpose: Purpose, query: Query<'_, Postgres, PgArguments>) -> Result<u64, WriteError> {
-        let run = async |db: &mut PgConnection| Ok::<_, WriteError>(query.execute(db).await.map_err(failed)?);
+    async fn change(
+        &self,
+        purpose: Purpose,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<u64, WriteError> {
+        let run = async |db: &mut PgConnection| {
+            Ok::<_, WriteError>(query.execute(db).await.map_err(failed)?)
+        };
         Ok(self.transact(purpose, run).await?.rows_affected())
     }
 }
@@ -40,29 +48,52 @@ async fn there(
     if id.contains('\0') {
         return Err(unknown(id.into()));
     }
-    let found = statement.query().bind(id).fetch_optional(db).await.map_err(failed)?;
+    let found = statement
+        .query()
+        .bind(id)
+        .fetch_optional(db)
+        .await
+        .map_err(failed)?;
     found.map(drop).ok_or_else(|| unknown(id.into()))
 }
 
 /// Refuses what the database would refuse in words of its own.
 pub(super) fn storable(id: &str) -> Result<(), WriteError> {
-    if id.contains('\0') { Err(WriteError::InvalidId(id.into())) } else { Ok(()) }
+    if id.contains('\0') {
+        Err(WriteError::InvalidId(id.into()))
+    } else {
+        Ok(())
+    }
 }
 
 pub(super) fn one(changed: u64, otherwise: impl FnOnce() -> WriteError) -> Result<(), WriteError> {
-    if changed == 0 { Err(otherwise()) } else { Ok(()) }
+    if changed == 0 {
+        Err(otherwise())
+    } else {
+        Ok(())
+    }
 }
 
 #[async_trait]
 impl StoreAdmin for PostgresStore {
     async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
         check_organization_id(id)?;
-        let Statements { living_organization, create_organization, .. } = &*self.statements;
+        let Statements {
+            living_organization,
+            create_organization,
+            ..
+        } = &*self.statements;
         self.transact(Purpose::Ordinary, async |db| {
             if let Some(parent) = parent {
                 there(db, living_organization, parent, UnknownOrganization).await?;
             }
-            let created = create_organization.query().bind(id).bind(parent).execute(db).await.map_err(failed)?;
+            let created = create_organization
+                .query()
+                .bind(id)
+                .bind(parent)
+                .execute(db)
+                .await
+                .map_err(failed)?;
             one(created.rows_affected(), || Taken(id.into()))
         })
         .await
@@ -71,28 +102,69 @@ impl StoreAdmin for PostgresStore {
     async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
         let unknown = || UnknownOrganization(id.into());
         storable(id).map_err(|_| unknown())?;
-        one(self.change(Purpose::Prompt, self.statements.delete_organization.query().bind(id)).await?, unknown)
+        one(
+            self.change(
+                Purpose::Prompt,
+                self.statements.delete_organization.query().bind(id),
+            )
+            .await?,
+            unknown,
+        )
     }
 
     async fn create_user(&self, id: &str) -> Result<(), WriteError> {
         check_user_id(id)?;
-        one(self.change(Purpose::Ordinary, self.statements.create_user.query().bind(id)).await?, || Taken(id.into()))
+        one(
+            self.change(
+                Purpose::Ordinary,
+                self.statements.create_user.query().bind(id),
+            )
+            .await?,
+            || Taken(id.into()),
+        )
     }
 
     async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
         let unknown = || UnknownUser(id.into());
-        let purpose = if enabled { Purpose::Ordinary } else { Purpose::Prompt };
+        let purpose = if enabled {
+            Purpose::Ordinary
+        } else {
+            Purpose::Prompt
+        };
         storable(id).map_err(|_| unknown())?;
-        one(self.change(purpose, self.statements.set_user_disabled.query().bind(id).bind(!enabled)).await?, unknown)
+        one(
+            self.change(
+                purpose,
+                self.statements
+                    .set_user_disabled
+                    .query()
+                    .bind(id)
+                    .bind(!enabled),
+            )
+            .await?,
+            unknown,
+        )
     }
 
     async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
         self.erase_user(id).await
     }
 
-    async fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), WriteError> {
-        self.catalogue.scopes_of(role).ok_or_else(|| UnknownRole(role.into()))?;
-        let Statements { living_organization, known_user, set_member, .. } = &*self.statements;
+    async fn set_member(
+        &self,
+        user: &str,
+        organization: &str,
+        role: &str,
+    ) -> Result<(), WriteError> {
+        self.catalogue
+            .scopes_of(role)
+            .ok_or_else(|| UnknownRole(role.into()))?;
+        let Statements {
+            living_organization,
+            known_user,
+            set_member,
+            ..
+        } = &*self.statements;
         self.transact(Purpose::Ordinary, async |db| {
             there(db, living_organization, organization, UnknownOrganization).await?;
             there(db, known_user, user, UnknownUser).await?;
@@ -104,11 +176,21 @@ impl StoreAdmin for PostgresStore {
     }
 
     async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError> {
-        let Statements { known_user, remove_member, .. } = &*self.statements;
+        let Statements {
+            known_user,
+            remove_member,
+            ..
+        } = &*self.statements;
         self.transact(Purpose::Prompt, async |db| {
             there(db, known_user, user, UnknownUser).await?;
             if storable(organization).is_ok() {
-                remove_member.query().bind(user).bind(organization).execute(db).await.map_err(failed)?;
+                remove_member
+                    .query()
+                    .bind(user)
+                    .bind(organization)
+                    .execute(db)
+                    .await
+                    .map_err(failed)?;
             }
             Ok(())
         })
@@ -116,12 +198,20 @@ impl StoreAdmin for PostgresStore {
     }
 
     async fn insert(&self, record: Record) -> Result<(), WriteError> {
-        self.commit(&Commit::inserting(&record, &self.catalogue)?).await
+        self.commit(&Commit::inserting(&record, &self.catalogue)?)
+            .await
     }
 
     async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError> {
         let unknown = || UnknownCredential(id.into());
         storable(id).map_err(|_| unknown())?;
-        one(self.change(Purpose::Prompt, self.statements.delete.query().bind(kind.as_str()).bind(id)).await?, unknown)
+        one(
+            self.change(
+                Purpose::Prompt,
+                self.statements.delete.query().bind(kind.as_str()).bind(id),
+            )
+            .await?,
+            unknown,
+        )
     }
 }

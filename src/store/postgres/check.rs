@@ -90,7 +90,9 @@ pub enum BrokenAssumption {
     },
     /// The function of a trigger on a table of the store belongs to a role other than the owner of
     /// the schema.
-    #[error("the trigger {trigger:?} on {table} runs a function of the role {owner:?}: drop the trigger")]
+    #[error(
+        "the trigger {trigger:?} on {table} runs a function of the role {owner:?}: drop the trigger"
+    )]
     ForeignTrigger {
         /// The table.
         table: Box<str>,
@@ -125,7 +127,9 @@ pub enum BrokenAssumption {
     )]
     ForeignLog,
     /// A crash of the server can lose or damage what was committed.
-    #[error("the server's setting {setting} is off, so that a crash can undo a revocation: switch it on")]
+    #[error(
+        "the server's setting {setting} is off, so that a crash can undo a revocation: switch it on"
+    )]
     NotDurable {
         /// `fsync` or `full_page_writes`.
         setting: Box<str>,
@@ -180,14 +184,19 @@ impl BrokenAssumption {
     /// Whether nothing in the schema may be touched before it is put right.
     pub(super) fn forbids_use(&self) -> bool {
         use BrokenAssumption::{Encoding, ForeignObject, ForeignOwner, OthersMayCreate};
-        matches!(self, Encoding { .. } | ForeignOwner { .. } | OthersMayCreate { .. } | ForeignObject { .. })
+        matches!(
+            self,
+            Encoding { .. } | ForeignOwner { .. } | OthersMayCreate { .. } | ForeignObject { .. }
+        )
     }
 
     /// Whether a change may be committed of which a follower does not hear.
     pub(super) fn silences_feed(&self) -> bool {
         match self {
             Self::Trigger { .. } | Self::Function { .. } | Self::TransactionPooler => true,
-            Self::RowSecurity { table } | Self::Altered { table, .. } => matches!(&**table, "changes" | "horizon"),
+            Self::RowSecurity { table } | Self::Altered { table, .. } => {
+                matches!(&**table, "changes" | "horizon")
+            }
             _ => false,
         }
     }
@@ -196,13 +205,26 @@ impl BrokenAssumption {
 impl PostgresStore {
     /// Asks the catalogs, and nothing of the schema itself.
     pub(super) async fn report(&self, db: impl PgExecutor<'_>) -> Result<Report, sqlx::Error> {
-        let rows = self.statements.assumptions.query().bind(self.schema.as_str()).fetch_all(db).await?;
-        let mut report = Report { other_owner: None, fingerprint: String::new(), backend: 0, broken: Vec::new() };
+        let rows = self
+            .statements
+            .assumptions
+            .query()
+            .bind(self.schema.as_str())
+            .fetch_all(db)
+            .await?;
+        let mut report = Report {
+            other_owner: None,
+            fingerprint: String::new(),
+            backend: 0,
+            broken: Vec::new(),
+        };
         for row in &rows {
             report.add(row, &self.schema)?;
         }
         if self.lost_commits_allowed {
-            report.broken.retain(|broken| !matches!(broken, BrokenAssumption::NotDurable { .. }));
+            report
+                .broken
+                .retain(|broken| !matches!(broken, BrokenAssumption::NotDurable { .. }));
         }
         Ok(report)
     }
@@ -238,14 +260,27 @@ impl Report {
             "function" if is_ours(&first, &second) => return Ok(()),
             "function" => B::Function { name: first },
             "create" => B::OthersMayCreate { grantee: first },
-            "object" => B::ForeignObject { object: first, owner: second },
-            "public" => B::PublicRight { object: first, right: second },
+            "object" => B::ForeignObject {
+                object: first,
+                owner: second,
+            },
+            "public" => B::PublicRight {
+                object: first,
+                right: second,
+            },
             "row security" => B::RowSecurity { table: first },
-            "altered" => B::Altered { table: first, problem: second },
+            "altered" => B::Altered {
+                table: first,
+                problem: second,
+            },
             "encoding" => B::Encoding { encoding: first },
             "queue" => B::NotificationQueue,
             "durability" => B::NotDurable { setting: first },
-            "foreign trigger" => B::ForeignTrigger { table: first, trigger: second, owner: third },
+            "foreign trigger" => B::ForeignTrigger {
+                table: first,
+                trigger: second,
+                owner: third,
+            },
             _ => trigger(schema, first, second, &third),
         };
         self.broken.push(broken);
@@ -254,7 +289,10 @@ impl Report {
 }
 
 fn text(row: &PgRow, column: usize) -> Result<Box<str>, sqlx::Error> {
-    Ok(row.try_get::<Option<&str>, _>(column)?.unwrap_or_default().into())
+    Ok(row
+        .try_get::<Option<&str>, _>(column)?
+        .unwrap_or_default()
+        .into())
 }
 
 fn trigger(schema: &Schema, table: Box<str>, trigger: Box<str>, problem: &str) -> BrokenAssumption {
@@ -265,16 +303,38 @@ fn trigger(schema: &Schema, table: Box<str>, trigger: Box<str>, problem: &str) -
         _ => TriggerProblem::NotAlways,
     };
     let remedy = match problem {
-        TriggerProblem::Missing | TriggerProblem::Replaced => "create it as the last migration that has it does".into(),
-        _ => format!("ALTER TABLE {}.{table} ENABLE ALWAYS TRIGGER {trigger}", schema.as_str()).into(),
+        TriggerProblem::Missing | TriggerProblem::Replaced => {
+            "create it as the last migration that has it does".into()
+        }
+        _ => format!(
+            "ALTER TABLE {}.{table} ENABLE ALWAYS TRIGGER {trigger}",
+            schema.as_str()
+        )
+        .into(),
     };
-    BrokenAssumption::Trigger { table, trigger, problem, remedy }
+    BrokenAssumption::Trigger {
+        table,
+        trigger,
+        problem,
+        remedy,
+    }
 }
 
 /// Whether the function has the body that the last migration with it gives it.
 fn is_ours(name: &str, body: &str) -> bool {
-    let heads = [format!("CREATE FUNCTION {name}("), format!("CREATE OR REPLACE FUNCTION {name}(")];
-    let defines = |sql: &'static str| heads.iter().find_map(|head| sql.split_once(&**head)).map(|(_, rest)| rest);
-    let definition = MIGRATIONS.iter().rev().find_map(|migration| defines(migration.sql.as_str()));
+    let heads = [
+        format!("CREATE FUNCTION {name}("),
+        format!("CREATE OR REPLACE FUNCTION {name}("),
+    ];
+    let defines = |sql: &'static str| {
+        heads
+            .iter()
+            .find_map(|head| sql.split_once(&**head))
+            .map(|(_, rest)| rest)
+    };
+    let definition = MIGRATIONS
+        .iter()
+        .rev()
+        .find_map(|migration| defines(migration.sql.as_str()));
     definition.and_then(|rest| rest.split("$$").nth(1)) == Some(body)
 }

@@ -68,7 +68,9 @@ pub struct PostgresFeed {
 impl PostgresFeed {
     pub(super) async fn start(store: PostgresStore) -> Result<Self, StoreError> {
         let first = Connection::begin(&store);
-        let (connection, position) = timeout(PATIENCE, first).await.map_err(|_| StoreError::TimedOut(PATIENCE))??;
+        let (connection, position) = timeout(PATIENCE, first)
+            .await
+            .map_err(|_| StoreError::TimedOut(PATIENCE))??;
         Ok(Self {
             store,
             connection: Some(connection),
@@ -99,12 +101,19 @@ impl PostgresFeed {
 
     /// Waits until the log is to be read, and reads it. Dropped half-way, it reads again the next time.
     async fn follow(&mut self) -> Result<(), StoreError> {
-        let Some(connection) = &mut self.connection else { return Ok(()) };
+        let Some(connection) = &mut self.connection else {
+            return Ok(());
+        };
         connection.wait(self.keep_alive).await?;
         let reading = connection.read(&self.store, &self.position, self.keep_alive);
-        let batch = timeout(self.patience, reading).await.map_err(|_| StoreError::TimedOut(self.patience))??;
+        let batch = timeout(self.patience, reading)
+            .await
+            .map_err(|_| StoreError::TimedOut(self.patience))??;
         connection.note(&batch);
-        let is_elsewhere = batch.fingerprint.as_ref().is_some_and(|seen| *seen != self.position.fingerprint);
+        let is_elsewhere = batch
+            .fingerprint
+            .as_ref()
+            .is_some_and(|seen| *seen != self.position.fingerprint);
         self.emit(batch, is_elsewhere);
         Ok(())
     }
@@ -112,7 +121,9 @@ impl PostgresFeed {
     /// Connects again. To listen comes first: what is committed after that is heard, what was before is in the log.
     async fn reconnect(&mut self) -> Result<(), StoreError> {
         let mut connection = Connection::open(&self.store).await?;
-        let batch = connection.read(&self.store, &self.position, Duration::ZERO).await?;
+        let batch = connection
+            .read(&self.store, &self.position, Duration::ZERO)
+            .await?;
         connection.note(&batch);
         self.connection = Some(connection);
         self.emit(batch, true);
@@ -122,12 +133,22 @@ impl PostgresFeed {
     }
 
     fn emit(&mut self, batch: Batch, everything: bool) {
-        batch.rows.iter().filter_map(|(.., lag)| *lag).for_each(metrics::lagged);
+        batch
+            .rows
+            .iter()
+            .filter_map(|(.., lag)| *lag)
+            .for_each(metrics::lagged);
         if everything || batch.missed || batch.is_cut() {
-            self.pending.push_back(FeedEvent::Changed(Change::Everything));
+            self.pending
+                .push_back(FeedEvent::Changed(Change::Everything));
         }
         if !batch.is_cut() {
-            self.pending.extend(batch.rows.into_iter().map(|row| FeedEvent::Changed(change(row))));
+            self.pending.extend(
+                batch
+                    .rows
+                    .into_iter()
+                    .map(|row| FeedEvent::Changed(change(row))),
+            );
         }
         self.position.snapshot = batch.snapshot;
         self.position.prunes = batch.prunes;
@@ -145,7 +166,11 @@ impl PostgresFeed {
     }
 
     fn back_off(&mut self, fault: StoreError) {
-        if self.fault.as_ref().is_none_or(|last| text(last) != text(&fault)) {
+        if self
+            .fault
+            .as_ref()
+            .is_none_or(|last| text(last) != text(&fault))
+        {
             observe::feed_lost(&fault);
         }
         self.fault = Some(fault);
@@ -188,14 +213,22 @@ impl Drop for PostgresFeed {
 
 /// The error with its source.
 fn text(error: &StoreError) -> String {
-    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+    error
+        .source()
+        .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
 }
 
 /// A row that none of our triggers wrote may mean anything.
 fn change((subject, kind, id, _): LogRow) -> Change {
     match (subject.as_deref(), kind.as_deref(), id) {
-        (Some("credential"), Some("org_key"), Some(id)) => Change::Credential { kind: Kind::OrgKey, id: id.into() },
-        (Some("credential"), Some("pat"), Some(id)) => Change::Credential { kind: Kind::PersonalToken, id: id.into() },
+        (Some("credential"), Some("org_key"), Some(id)) => Change::Credential {
+            kind: Kind::OrgKey,
+            id: id.into(),
+        },
+        (Some("credential"), Some("pat"), Some(id)) => Change::Credential {
+            kind: Kind::PersonalToken,
+            id: id.into(),
+        },
         (Some("user"), _, Some(id)) => Change::User(id.into()),
         (Some("organization"), _, Some(id)) => Change::Organization(id.into()),
         _ => Change::Everything,
@@ -205,6 +238,9 @@ fn change((subject, kind, id, _): LogRow) -> Change {
 impl fmt::Debug for PostgresFeed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let channel = self.store.schema.channel();
-        f.debug_struct("PostgresFeed").field("channel", &channel).field("fault", &self.fault).finish_non_exhaustive()
+        f.debug_struct("PostgresFeed")
+            .field("channel", &channel)
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
     }
 }

@@ -76,16 +76,38 @@ impl Connection {
         connection.refuse_pooler(store).await?;
         let fingerprint = connection.check(store).await?;
         connection.checked_at = Some(Instant::now());
-        let end = store.statements.log_end.query().fetch_one(&mut connection.listener).await.map_err(unavailable)?;
+        let end = store
+            .statements
+            .log_end
+            .query()
+            .fetch_one(&mut connection.listener)
+            .await
+            .map_err(unavailable)?;
         let snapshot = end.try_get(0).map_err(unavailable)?;
         let prunes = end.try_get(1).map_err(unavailable)?;
-        Ok((connection, Position { snapshot, prunes, fingerprint }))
+        Ok((
+            connection,
+            Position {
+                snapshot,
+                prunes,
+                fingerprint,
+            },
+        ))
     }
 
     pub(super) async fn open(store: &PostgresStore) -> Result<Self, StoreError> {
-        let listener = listen(&store.pool, &store.schema.channel()).await.map_err(unavailable)?;
+        let listener = listen(&store.pool, &store.schema.channel())
+            .await
+            .map_err(unavailable)?;
         let (runtime, quiet_until) = (Handle::current(), Instant::now());
-        Ok(Self { listener, runtime, needs_read: true, checked_at: None, quiet_until, backend: None })
+        Ok(Self {
+            listener,
+            runtime,
+            needs_read: true,
+            checked_at: None,
+            quiet_until,
+            backend: None,
+        })
     }
 
     /// Waits for a notification, or until `keep_alive` after the last check. May be dropped
@@ -94,14 +116,18 @@ impl Connection {
         if !self.needs_read {
             let until = self.checked_at.unwrap_or_else(Instant::now) + keep_alive;
             if let Ok(heard) = timeout_at(until, self.listener.try_recv()).await {
-                heard.and_then(|heard| heard.ok_or(sqlx::Error::PoolClosed)).map_err(unavailable)?;
+                heard
+                    .and_then(|heard| heard.ok_or(sqlx::Error::PoolClosed))
+                    .map_err(unavailable)?;
             }
             self.needs_read = true;
         }
         // Receives on meanwhile, so that nothing piles up at the server.
         while Instant::now() < self.quiet_until {
             if let Ok(heard) = timeout_at(self.quiet_until, self.listener.try_recv()).await {
-                heard.and_then(|heard| heard.ok_or(sqlx::Error::PoolClosed)).map_err(unavailable)?;
+                heard
+                    .and_then(|heard| heard.ok_or(sqlx::Error::PoolClosed))
+                    .map_err(unavailable)?;
             }
         }
         while self.listener.next_buffered().is_some() {}
@@ -115,10 +141,25 @@ impl Connection {
         from: &Position,
         keep_alive: Duration,
     ) -> Result<Batch, StoreError> {
-        let is_due = self.checked_at.is_none_or(|checked| checked.elapsed() >= keep_alive);
-        let fingerprint = if is_due { Some(self.check(store).await?) } else { None };
-        let query = store.statements.log_since.query().bind(from.snapshot.clone()).bind(from.prunes);
-        let rows = query.bind(BATCH as i64).fetch_all(&mut self.listener).await.map_err(unavailable)?;
+        let is_due = self
+            .checked_at
+            .is_none_or(|checked| checked.elapsed() >= keep_alive);
+        let fingerprint = if is_due {
+            Some(self.check(store).await?)
+        } else {
+            None
+        };
+        let query = store
+            .statements
+            .log_since
+            .query()
+            .bind(from.snapshot.clone())
+            .bind(from.prunes);
+        let rows = query
+            .bind(BATCH as i64)
+            .fetch_all(&mut self.listener)
+            .await
+            .map_err(unavailable)?;
         batch(&rows, fingerprint).map_err(unavailable)
     }
 
@@ -144,8 +185,16 @@ impl Connection {
     /// Returns the fingerprint of the log's tables and triggers, if they do what the feed relies
     /// on.
     async fn check(&mut self, store: &PostgresStore) -> Result<String, StoreError> {
-        let report = store.report(&mut self.listener).await.map_err(unavailable)?;
-        let Report { fingerprint, backend, broken, .. } = report;
+        let report = store
+            .report(&mut self.listener)
+            .await
+            .map_err(unavailable)?;
+        let Report {
+            fingerprint,
+            backend,
+            broken,
+            ..
+        } = report;
         if *self.backend.get_or_insert(backend) != backend {
             return Err(StoreError::unavailable(BrokenAssumption::TransactionPooler));
         }
@@ -160,25 +209,37 @@ impl Connection {
 
     /// A newer version's functions may be other ones.
     async fn is_newer(&mut self, store: &PostgresStore) -> Result<bool, StoreError> {
-        let version = store.version_in(&mut self.listener).await.map_err(StoreError::unavailable)?;
+        let version = store
+            .version_in(&mut self.listener)
+            .await
+            .map_err(StoreError::unavailable)?;
         Ok(version > Some(newest()))
     }
 
     async fn refuse_pooler(&mut self, store: &PostgresStore) -> Result<(), StoreError> {
         let other = PgConnection::connect_with(&store.pool.connect_options()).await;
         let mut other = other.map_err(unavailable)?;
-        let shared = pooler::is_shared(&mut self.listener, &mut other).await.map_err(unavailable)?;
+        let shared = pooler::is_shared(&mut self.listener, &mut other)
+            .await
+            .map_err(unavailable)?;
         other.close().await.map_err(unavailable)?;
-        if shared { Err(StoreError::unavailable(BrokenAssumption::TransactionPooler)) } else { Ok(()) }
+        if shared {
+            Err(StoreError::unavailable(BrokenAssumption::TransactionPooler))
+        } else {
+            Ok(())
+        }
     }
 }
 
 /// A pool of one, since a listener wants a pool: with the options that the service's pool has now.
 async fn listen(pool: &PgPool, channel: &str) -> Result<PgListener, sqlx::Error> {
     let options = (*pool.connect_options()).clone().application_name(channel);
-    let own = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
-    let own =
-        own.after_connect(|connection, _| Box::pin(async move { connection.execute(SET_SEARCH_PATH).await.map(drop) }));
+    let own = PgPoolOptions::new()
+        .max_connections(1)
+        .test_before_acquire(false);
+    let own = own.after_connect(|connection, _| {
+        Box::pin(async move { connection.execute(SET_SEARCH_PATH).await.map(drop) })
+    });
     let own = own.connect_lazy_with(options);
     let mut listener = PgListener::connect_with(&own).await?;
     listener.eager_reconnect(false); // to notice is our work
@@ -192,7 +253,11 @@ fn batch(rows: &[PgRow], fingerprint: Option<String>) -> Result<Batch, sqlx::Err
         snapshot: first.try_get(0)?,
         prunes: first.try_get(1)?,
         missed: first.try_get(2)?,
-        rows: rows.iter().map(log_row).filter_map(Result::transpose).collect::<Result<_, _>>()?,
+        rows: rows
+            .iter()
+            .map(log_row)
+            .filter_map(Result::transpose)
+            .collect::<Result<_, _>>()?,
         fingerprint,
     })
 }
@@ -200,7 +265,12 @@ fn batch(rows: &[PgRow], fingerprint: Option<String>) -> Result<Batch, sqlx::Err
 /// `None` for the row that stands there when nothing is new.
 fn log_row(row: &PgRow) -> Result<Option<LogRow>, sqlx::Error> {
     match row.try_get::<Option<i64>, _>(3)? {
-        Some(_) => Ok(Some((row.try_get(4)?, row.try_get(5)?, row.try_get(6)?, row.try_get(7)?))),
+        Some(_) => Ok(Some((
+            row.try_get(4)?,
+            row.try_get(5)?,
+            row.try_get(6)?,
+            row.try_get(7)?,
+        ))),
         None => Ok(None),
     }
 }

@@ -228,7 +228,16 @@ impl PostgresStore {
     fn over(pool: PgPool, catalogue: Catalogue, schema: Schema) -> Self {
         let statements = Arc::new(Statements::of(|text| schema.statement(text)));
         let (by_owner, permits) = (Arc::new(ByOwner::of(&schema)), Permits::of(&pool));
-        Self { pool, catalogue, peppers: None, statements, by_owner, permits, schema, lost_commits_allowed: false }
+        Self {
+            pool,
+            catalogue,
+            peppers: None,
+            statements,
+            by_owner,
+            permits,
+            schema,
+            lost_commits_allowed: false,
+        }
     }
 
     /// Takes another schema.
@@ -238,8 +247,18 @@ impl PostgresStore {
     /// `pg_`, of at most 55 bytes.
     pub fn with_schema(self, name: &str) -> Result<Self, SetupError> {
         let schema = Schema::new(name).ok_or_else(|| SetupError::InvalidSchema(name.into()))?;
-        let Self { pool, catalogue, peppers, lost_commits_allowed, .. } = self;
-        Ok(Self { peppers, lost_commits_allowed, ..Self::over(pool, catalogue, schema) })
+        let Self {
+            pool,
+            catalogue,
+            peppers,
+            lost_commits_allowed,
+            ..
+        } = self;
+        Ok(Self {
+            peppers,
+            lost_commits_allowed,
+            ..Self::over(pool, catalogue, schema)
+        })
     }
 
     /// Accepts a server with `fsync` or `full_page_writes` off, which [`check`](Self::check)
@@ -248,14 +267,20 @@ impl PostgresStore {
     /// For the throw-away databases of tests, and for file systems that write pages atomically.
     #[must_use]
     pub fn danger_allow_lost_commits(self) -> Self {
-        Self { lost_commits_allowed: true, ..self }
+        Self {
+            lost_commits_allowed: true,
+            ..self
+        }
     }
 
     /// Keeps the digests of new credentials under a pepper, and verifies those under others. Every node has to be given the
     /// same.
     #[must_use]
     pub fn with_peppers(self, peppers: Peppers) -> Self {
-        Self { peppers: Some(peppers), ..self }
+        Self {
+            peppers: Some(peppers),
+            ..self
+        }
     }
 
     /// Returns the roles.
@@ -284,7 +309,12 @@ impl PostgresStore {
         const OLDEST: f64 = 1e11; // seconds: 3000 years, which PostgreSQL's timestamps reach back
         let mut pruned = 0;
         loop {
-            let prune = self.statements.prune.query().bind(age.as_secs_f64().min(OLDEST)).bind(PRUNED_AT_ONCE);
+            let prune = self
+                .statements
+                .prune
+                .query()
+                .bind(age.as_secs_f64().min(OLDEST))
+                .bind(PRUNED_AT_ONCE);
             let run = async |db: &mut PgConnection| prune.execute(db).await.map_err(failed);
             let removed = self.transact(Purpose::Ordinary, run).await?.rows_affected();
             pruned += removed;
@@ -306,7 +336,14 @@ impl CredentialStore for PostgresStore {
         let record = match lookup.credential() {
             Credential::OrgKey { id } if !storable(id) => None,
             Credential::OrgKey { id } => {
-                let row = self.statements.find_key.query().bind(id).fetch_optional(&self.pool).await.map_err(failed)?;
+                let row = self
+                    .statements
+                    .find_key
+                    .query()
+                    .bind(id)
+                    .fetch_optional(&self.pool)
+                    .await
+                    .map_err(failed)?;
                 row.map(|row| self.key(&row, id)).transpose()?
             }
             Credential::PersonalToken { digest } => {
@@ -320,8 +357,13 @@ impl CredentialStore for PostgresStore {
                         self.statements.find_peppered_token.query().bind(candidates)
                     }
                 };
-                let row = query.bind(organization).fetch_optional(&self.pool).await.map_err(failed)?;
-                row.map(|row| self.token(&row, digest, organization)).transpose()?
+                let row = query
+                    .bind(organization)
+                    .fetch_optional(&self.pool)
+                    .await
+                    .map_err(failed)?;
+                row.map(|row| self.token(&row, digest, organization))
+                    .transpose()?
             }
         };
         Ok(record.map(Arc::new))
@@ -334,17 +376,32 @@ impl CredentialStore for PostgresStore {
 
 #[async_trait]
 impl OrgTree for PostgresStore {
-    async fn is_descendant_of(&self, organization: &str, ancestor: &str) -> Result<bool, StoreError> {
+    async fn is_descendant_of(
+        &self,
+        organization: &str,
+        ancestor: &str,
+    ) -> Result<bool, StoreError> {
         if !storable(organization) || !storable(ancestor) {
             return Ok(false);
         }
-        let query = self.statements.is_descendant.query().bind(organization).bind(ancestor);
-        query.fetch_one(&self.pool).await.and_then(|row| row.try_get(0)).map_err(failed)
+        let query = self
+            .statements
+            .is_descendant
+            .query()
+            .bind(organization)
+            .bind(ancestor);
+        query
+            .fetch_one(&self.pool)
+            .await
+            .and_then(|row| row.try_get(0))
+            .map_err(failed)
     }
 }
 
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresStore").field("schema", &self.schema).finish_non_exhaustive()
+        f.debug_struct("PostgresStore")
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
     }
 }

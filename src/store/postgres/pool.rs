@@ -40,9 +40,14 @@ pub(super) struct Permits {
 
 impl Permits {
     pub(super) fn of(pool: &PgPool) -> Self {
-        let all = usize::try_from(pool.options().get_max_connections() / 2).unwrap_or(1).max(1);
+        let all = usize::try_from(pool.options().get_max_connections() / 2)
+            .unwrap_or(1)
+            .max(1);
         let ordinary = all.saturating_sub(1).max(1);
-        Self { all: Arc::new(Semaphore::new(all)), ordinary: Arc::new(Semaphore::new(ordinary)) }
+        Self {
+            all: Arc::new(Semaphore::new(all)),
+            ordinary: Arc::new(Semaphore::new(ordinary)),
+        }
     }
 
     async fn acquire(&self, purpose: Purpose) -> Result<Vec<OwnedSemaphorePermit>, AcquireError> {
@@ -64,7 +69,9 @@ struct Held {
 
 impl Held {
     fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
-        self.connection.as_deref_mut().ok_or_else(|| StoreError::unavailable(sqlx::Error::PoolClosed))
+        self.connection
+            .as_deref_mut()
+            .ok_or_else(|| StoreError::unavailable(sqlx::Error::PoolClosed))
     }
 
     /// Gives back a connection that waits for nothing.
@@ -75,7 +82,10 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let (Some(mut connection), Ok(runtime)) = (self.connection.take(), Handle::try_current()) else { return };
+        let (Some(mut connection), Ok(runtime)) = (self.connection.take(), Handle::try_current())
+        else {
+            return;
+        };
         let permits = mem::take(&mut self.permits);
         runtime.spawn(async move {
             // Waits for the end of what was begun, and rolls it back.
@@ -96,7 +106,11 @@ impl PostgresStore {
     ) -> Result<T, E> {
         in_time(async {
             let mut held = self.connection(purpose).await?;
-            let mut transaction = held.connection()?.begin_with(super::BEGIN).await.map_err(failed)?;
+            let mut transaction = held
+                .connection()?
+                .begin_with(super::BEGIN)
+                .await
+                .map_err(failed)?;
             let done = work(&mut transaction).await?;
             transaction.commit().await.map_err(failed)?;
             held.release();
@@ -106,23 +120,44 @@ impl PostgresStore {
     }
 
     /// Reads several rows in the order of an index, as [`BEGIN`](super::BEGIN) makes sure.
-    pub(super) async fn scan(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, StoreError> {
-        self.transact(Purpose::Ordinary, async |db| query.fetch_all(db).await.map_err(failed)).await
+    pub(super) async fn scan(
+        &self,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Vec<PgRow>, StoreError> {
+        self.transact(Purpose::Ordinary, async |db| {
+            query.fetch_all(db).await.map_err(failed)
+        })
+        .await
     }
 
     /// Reads what has a name of its own.
-    pub(super) async fn read(&self, query: Query<'_, Postgres, PgArguments>) -> Result<Vec<PgRow>, StoreError> {
-        self.transact(Purpose::Prompt, async |db| query.fetch_all(db).await.map_err(failed)).await
+    pub(super) async fn read(
+        &self,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Vec<PgRow>, StoreError> {
+        self.transact(Purpose::Prompt, async |db| {
+            query.fetch_all(db).await.map_err(failed)
+        })
+        .await
     }
 
     async fn connection(&self, purpose: Purpose) -> Result<Held, StoreError> {
-        let permits = self.permits.acquire(purpose).await.map_err(StoreError::unavailable)?;
+        let permits = self
+            .permits
+            .acquire(purpose)
+            .await
+            .map_err(StoreError::unavailable)?;
         let connection = self.pool.acquire().await.map_err(failed)?;
-        Ok(Held { connection: Some(connection), permits })
+        Ok(Held {
+            connection: Some(connection),
+            permits,
+        })
     }
 }
 
 /// On the heap: what a transaction keeps would otherwise be a part of each caller's future, and of theirs.
 async fn in_time<T, E: From<StoreError>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    timeout(DEADLINE, Box::pin(work)).await.unwrap_or_else(|_| Err(StoreError::TimedOut(DEADLINE).into()))
+    timeout(DEADLINE, Box::pin(work))
+        .await
+        .unwrap_or_else(|_| Err(StoreError::TimedOut(DEADLINE).into()))
 }

@@ -20,5 +20,8 @@ where
 
 /// Not a prepared statement: behind such a pooler one may not be found again.
 async fn backend(db: impl PgExecutor<'_>) -> Result<i32, sqlx::Error> {
-    sqlx::raw_sql("SELECT pg_catalog.pg_backend_pid()").fetch_one(db).await?.try_get(0)
+    sqlx::raw_sql("SELECT pg_catalog.pg_backend_pid()")
+        .fetch_one(db)
+        .await?
+        .try_get(0)
 }

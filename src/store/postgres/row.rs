@@ -21,10 +21,14 @@ impl PostgresStore {
             (own, _) => own,
         };
         let key = Record::org_key(id, digest(row)?, organization).with_standing(standing);
-        let key = key.kept_under(self.peppers.as_ref(), get(row, "pepper")?)?.expiring_at(expiry(row)?);
+        let key = key
+            .kept_under(self.peppers.as_ref(), get(row, "pepper")?)?
+            .expiring_at(expiry(row)?);
         let key = key.rotated(get(row, "rotated")?);
         let key = match get::<Option<&str>>(row, "role")? {
-            Some(role) => key.with_role(role, &self.catalogue).map_err(StoreError::corrupt)?,
+            Some(role) => key
+                .with_role(role, &self.catalogue)
+                .map_err(StoreError::corrupt)?,
             None => key,
         };
         // Explicit scopes win over those of the role, as they do in a `Record`.
@@ -41,7 +45,12 @@ impl PostgresStore {
         presented: &Digest,
         organization: Option<&str>,
     ) -> Result<Record, StoreError> {
-        Peppers::confirm(self.peppers.as_ref(), &digest(row)?, get(row, "pepper")?, presented)?;
+        Peppers::confirm(
+            self.peppers.as_ref(),
+            &digest(row)?,
+            get(row, "pepper")?,
+            presented,
+        )?;
         // It was found by its digest, which says that it is the token; so the record has the plain one.
         self.token_of(row, presented.clone(), organization)
     }
@@ -57,13 +66,24 @@ impl PostgresStore {
             (Standing::Active, None | Some(true)) => Standing::OwnerGone,
             (own, _) => own,
         };
-        let token = Record::personal_token(get::<&str>(row, "id")?, digest, get::<&str>(row, "user_id")?);
-        let token = token.outdated(Peppers::is_outdated(self.peppers.as_ref(), get(row, "pepper")?));
-        let token = token.with_standing(standing).expiring_at(expiry(row)?).rotated(get(row, "rotated")?);
+        let token = Record::personal_token(
+            get::<&str>(row, "id")?,
+            digest,
+            get::<&str>(row, "user_id")?,
+        );
+        let token = token.outdated(Peppers::is_outdated(
+            self.peppers.as_ref(),
+            get(row, "pepper")?,
+        ));
+        let token = token
+            .with_standing(standing)
+            .expiring_at(expiry(row)?)
+            .rotated(get(row, "rotated")?);
         match (organization, get::<Option<&str>>(row, "role")?) {
-            (Some(organization), Some(role)) => {
-                token.in_organization(organization).with_role(role, &self.catalogue).map_err(StoreError::corrupt)
-            }
+            (Some(organization), Some(role)) => token
+                .in_organization(organization)
+                .with_role(role, &self.catalogue)
+                .map_err(StoreError::corrupt),
             _ => Ok(token),
         }
     }
@@ -71,7 +91,9 @@ impl PostgresStore {
 
 pub(super) fn digest(row: &PgRow) -> Result<Digest, StoreError> {
     let bytes: &[u8] = get(row, "digest")?;
-    let bytes: [u8; 32] = bytes.try_into().map_err(|_| StoreError::corrupt("the digest does not have 32 bytes"))?;
+    let bytes: [u8; 32] = bytes
+        .try_into()
+        .map_err(|_| StoreError::corrupt("the digest does not have 32 bytes"))?;
     Ok(Digest::from_bytes(bytes))
 }
 
@@ -87,7 +109,9 @@ pub(super) fn own_standing(row: &PgRow) -> Result<Standing, StoreError> {
 pub(super) fn scopes(row: &PgRow) -> Result<Option<Vec<String>>, StoreError> {
     let scopes: Option<Vec<String>> = get(row, "scopes")?;
     match scopes.iter().flatten().any(|scope| !is_scope_token(scope)) {
-        true => Err(StoreError::corrupt("a scope is not one of RFC 6749, section 3.3")),
+        true => Err(StoreError::corrupt(
+            "a scope is not one of RFC 6749, section 3.3",
+        )),
         false => Ok(scopes),
     }
 }
@@ -104,7 +128,9 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
     let damaged = |code: &str| code == "XX001" || code == "XX002"; // data_corrupted, index_corrupted
     match &error {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => StoreError::corrupt(error),
-        sqlx::Error::Database(told) if told.code().is_some_and(|code| damaged(&code)) => StoreError::corrupt(error),
+        sqlx::Error::Database(told) if told.code().is_some_and(|code| damaged(&code)) => {
+            StoreError::corrupt(error)
+        }
         _ => StoreError::unavailable(error),
     }
 }

@@ -58,7 +58,11 @@ pub enum SetupError {
 }
 
 fn list(broken: &[BrokenAssumption]) -> String {
-    broken.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    broken
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// The schema is newer than this version, and no migration says that this version can use it.
@@ -93,7 +97,9 @@ impl SetupError {
 
     fn of_migration(error: MigrateError) -> Self {
         match error {
-            MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => Self::of(source),
+            MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => {
+                Self::of(source)
+            }
             other => Self::UnknownSchema(other.into()),
         }
     }
@@ -121,7 +127,8 @@ impl PostgresStore {
             self.run_migrations().await?;
         } else if report.other_owner.is_none() && self.has_foreign_log().await? {
             let empty = self.statements.empty_log.query();
-            self.ask(async |db| empty.execute(db).await.map_err(SetupError::of)).await?;
+            self.ask(async |db| empty.execute(db).await.map_err(SetupError::of))
+                .await?;
         }
         let report = self.trusted_report().await?;
         self.prove(report).await
@@ -155,7 +162,11 @@ impl PostgresStore {
         if row.try_get(1).map_err(SetupError::of)? {
             broken.push(BrokenAssumption::ForeignLog);
         }
-        if broken.is_empty() { Ok(()) } else { Err(SetupError::BrokenAssumptions(broken)) }
+        if broken.is_empty() {
+            Ok(())
+        } else {
+            Err(SetupError::BrokenAssumptions(broken))
+        }
     }
 
     /// Refuses a schema that is older than what this version needs, or newer and not compatible.
@@ -168,9 +179,18 @@ impl PostgresStore {
                 let query = self.statements.is_compatible.query().bind(known);
                 let row = self.ask_one(query).await?;
                 let compatible: bool = row.try_get(0).map_err(SetupError::of)?;
-                if compatible { Ok(true) } else { Err(SetupError::UnknownSchema(NewerSchema { found, known }.into())) }
+                if compatible {
+                    Ok(true)
+                } else {
+                    Err(SetupError::UnknownSchema(
+                        NewerSchema { found, known }.into(),
+                    ))
+                }
             }
-            found => Err(SetupError::MissingMigration { found, needed: known }),
+            found => Err(SetupError::MissingMigration {
+                found,
+                needed: known,
+            }),
         }
     }
 
@@ -186,7 +206,10 @@ impl PostgresStore {
         let events = keys.events.query().bind("").bind(0_i64).bind(1_i64);
         self.ask(async |db| {
             for query in [key, token, tree, log, issued, events] {
-                query.fetch_optional(&mut *db).await.map_err(SetupError::of)?;
+                query
+                    .fetch_optional(&mut *db)
+                    .await
+                    .map_err(SetupError::of)?;
             }
             Ok(())
         })
@@ -203,14 +226,19 @@ impl PostgresStore {
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, SetupError>,
     ) -> Result<T, SetupError> {
-        let mut transaction = self.pool.begin_with(super::BEGIN).await.map_err(SetupError::of)?;
+        let mut transaction = self
+            .pool
+            .begin_with(super::BEGIN)
+            .await
+            .map_err(SetupError::of)?;
         let done = work(&mut transaction).await?;
         transaction.commit().await.map_err(SetupError::of)?;
         Ok(done)
     }
 
     async fn ask_one(&self, query: Query<'_, Postgres, PgArguments>) -> Result<PgRow, SetupError> {
-        self.ask(async |db| query.fetch_one(db).await.map_err(SetupError::of)).await
+        self.ask(async |db| query.fetch_one(db).await.map_err(SetupError::of))
+            .await
     }
 
     async fn trusted_report(&self) -> Result<Report, SetupError> {
@@ -222,9 +250,17 @@ impl PostgresStore {
         let mut one = self.pool.acquire().await.map_err(SetupError::of)?;
         let other = PgConnection::connect_with(&self.pool.connect_options()).await;
         let mut other = other.map_err(SetupError::of)?;
-        let shared = pooler::is_shared(&mut *one, &mut other).await.map_err(SetupError::of)?;
+        let shared = pooler::is_shared(&mut *one, &mut other)
+            .await
+            .map_err(SetupError::of)?;
         other.close().await.map_err(SetupError::of)?;
-        if shared { Err(SetupError::BrokenAssumptions(vec![BrokenAssumption::TransactionPooler])) } else { Ok(()) }
+        if shared {
+            Err(SetupError::BrokenAssumptions(vec![
+                BrokenAssumption::TransactionPooler,
+            ]))
+        } else {
+            Ok(())
+        }
     }
 
     /// The newest migration that was run; `None` without the table of migrations.
@@ -232,10 +268,17 @@ impl PostgresStore {
         self.ask(async |db| self.version_in(db).await).await
     }
 
-    pub(super) async fn version_in(&self, db: impl PgExecutor<'_>) -> Result<Option<i64>, SetupError> {
+    pub(super) async fn version_in(
+        &self,
+        db: impl PgExecutor<'_>,
+    ) -> Result<Option<i64>, SetupError> {
         match self.statements.version.query().fetch_one(db).await {
             Ok(row) => row.try_get(0).map_err(SetupError::of),
-            Err(sqlx::Error::Database(told)) if matches!(told.code().as_deref(), Some("42P01" | "3F000")) => Ok(None),
+            Err(sqlx::Error::Database(told))
+                if matches!(told.code().as_deref(), Some("42P01" | "3F000")) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(SetupError::of(error)),
         }
     }
@@ -248,23 +291,37 @@ impl PostgresStore {
     async fn be_alone(&self, transaction: &mut PgConnection) -> Result<(), SetupError> {
         let schema = self.schema.as_str();
         // Not `IF NOT EXISTS` alone, which asks for the right to create before it looks.
-        let there = sqlx::query("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1").bind(schema);
-        if there.fetch_optional(&mut *transaction).await.map_err(SetupError::of)?.is_none() {
+        let there =
+            sqlx::query("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1").bind(schema);
+        if there
+            .fetch_optional(&mut *transaction)
+            .await
+            .map_err(SetupError::of)?
+            .is_none()
+        {
             let create = AssertSqlSafe(format!("SAVEPOINT creation; CREATE SCHEMA \"{schema}\""));
             match sqlx::raw_sql(create).execute(&mut *transaction).await {
                 Ok(_) => return Ok(()),
                 Err(error) if is_taken(&error) => {
                     let undo = sqlx::raw_sql("ROLLBACK TO SAVEPOINT creation");
-                    undo.execute(&mut *transaction).await.map_err(SetupError::of)?;
+                    undo.execute(&mut *transaction)
+                        .await
+                        .map_err(SetupError::of)?;
                 }
                 Err(error) => return Err(SetupError::of(error)),
             }
         }
         if let Some(owner) = self.trust(&mut *transaction).await?.other_owner {
-            return Err(SetupError::BrokenAssumptions(vec![BrokenAssumption::ForeignOwner { owner }]));
+            return Err(SetupError::BrokenAssumptions(vec![
+                BrokenAssumption::ForeignOwner { owner },
+            ]));
         }
         let lock = AssertSqlSafe(LOCK_SCHEMA.replace("$schema", schema));
-        sqlx::raw_sql(lock).execute(transaction).await.map(drop).map_err(SetupError::of)
+        sqlx::raw_sql(lock)
+            .execute(transaction)
+            .await
+            .map(drop)
+            .map_err(SetupError::of)
     }
 
     async fn run_migrations(&self) -> Result<(), SetupError> {
@@ -272,14 +329,30 @@ impl PostgresStore {
         let mut migrator = Migrator::with_migrations(MIGRATIONS.iter().cloned().collect());
         migrator.dangerous_set_table_name(format!("\"{schema}\"._migrations"));
         migrator.set_locking(false); // its lock would outlive a transaction that fails; ours goes with it
-        let mut transaction = self.pool.begin_with(super::BEGIN_MIGRATION).await.map_err(SetupError::of)?;
+        let mut transaction = self
+            .pool
+            .begin_with(super::BEGIN_MIGRATION)
+            .await
+            .map_err(SetupError::of)?;
         self.be_alone(&mut transaction).await?;
         // The migrations name no schema, and create what they create in the first one of the path. `pg_catalog` comes
         // before it unless it is named. Temporary tables come last: they must not stand in front of ours.
-        let path = AssertSqlSafe(format!("SET LOCAL search_path TO \"{schema}\", pg_temp; {}", super::LIMIT_LOCKS));
-        sqlx::raw_sql(path).execute(&mut *transaction).await.map_err(SetupError::of)?;
-        migrator.run_direct(None, &mut *transaction, false).await.map_err(SetupError::of_migration)?;
-        sqlx::raw_sql(REVOKE).execute(&mut *transaction).await.map_err(SetupError::of)?;
+        let path = AssertSqlSafe(format!(
+            "SET LOCAL search_path TO \"{schema}\", pg_temp; {}",
+            super::LIMIT_LOCKS
+        ));
+        sqlx::raw_sql(path)
+            .execute(&mut *transaction)
+            .await
+            .map_err(SetupError::of)?;
+        migrator
+            .run_direct(None, &mut *transaction, false)
+            .await
+            .map_err(SetupError::of_migration)?;
+        sqlx::raw_sql(REVOKE)
+            .execute(&mut *transaction)
+            .await
+            .map_err(SetupError::of)?;
         transaction.commit().await.map_err(SetupError::of)
     }
 }
@@ -314,5 +387,9 @@ const REVOKE: &str = "DO $$
     $$";
 
 pub(super) fn newest() -> i64 {
-    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
+    MIGRATIONS
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or_default()
 }

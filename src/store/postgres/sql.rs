@@ -17,9 +17,12 @@ const MAX_LEN: usize = 63 - CHANNEL_SUFFIX.len();
 impl Schema {
     /// Small letters, digits and `_`, not beginning with a digit; names that begin with `pg_` are PostgreSQL's own.
     pub(super) fn new(name: &str) -> Option<Self> {
-        let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        let plain = name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
         let begins = name.bytes().next().is_some_and(|b| !b.is_ascii_digit());
-        (plain && begins && name.len() <= MAX_LEN && !name.starts_with("pg_")).then(|| Self(name.into()))
+        (plain && begins && name.len() <= MAX_LEN && !name.starts_with("pg_"))
+            .then(|| Self(name.into()))
     }
 
     /// The schema that a store has unless it is told another.
@@ -301,7 +304,12 @@ mod tests {
 
     #[test]
     fn every_table_is_looked_for_in_the_schema() {
-        let statement = Schema::new("select").unwrap().statement("SELECT 1 FROM $$.users u JOIN $$.memberships m");
-        assert_eq!(&*statement.0, "SELECT 1 FROM \"select\".users u JOIN \"select\".memberships m");
+        let statement = Schema::new("select")
+            .unwrap()
+            .statement("SELECT 1 FROM $$.users u JOIN $$.memberships m");
+        assert_eq!(
+            &*statement.0,
+            "SELECT 1 FROM \"select\".users u JOIN \"select\".memberships m"
+        );
     }
 }

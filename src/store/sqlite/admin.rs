@@ -11,7 +11,9 @@ use crate::{
     credential::Kind,
     store::{
         Commit, ManagedStore, Record, StoreAdmin,
-        WriteError::{self, Taken, UnknownCredential, UnknownOrganization, UnknownRole, UnknownUser},
+        WriteError::{
+            self, Taken, UnknownCredential, UnknownOrganization, UnknownRole, UnknownUser,
+        },
         check_organization_id, check_user_id, erased_user,
     },
 };
@@ -23,7 +25,11 @@ macro_rules! changed {
     };
 }
 
-async fn create_organization(db: &mut SqliteConnection, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
+async fn create_organization(
+    db: &mut SqliteConnection,
+    id: &str,
+    parent: Option<&str>,
+) -> Result<(), WriteError> {
     if let Some(parent) = parent {
         living_organization(db, parent).await?;
     }
@@ -45,9 +51,15 @@ async fn create_user(db: &mut SqliteConnection, id: &str) -> Result<(), WriteErr
     one(changed!(db, sql, id), || Taken(id.into()))
 }
 
-async fn set_user_enabled(db: &mut SqliteConnection, id: &str, enabled: bool) -> Result<(), WriteError> {
+async fn set_user_enabled(
+    db: &mut SqliteConnection,
+    id: &str,
+    enabled: bool,
+) -> Result<(), WriteError> {
     let sql = "UPDATE tower_api_key_users SET enabled = ?2 WHERE id = ?1";
-    one(changed!(db, sql, id, i64::from(enabled)), || UnknownUser(id.into()))
+    one(changed!(db, sql, id, i64::from(enabled)), || {
+        UnknownUser(id.into())
+    })
 }
 
 /// Everything that is stored about a user, `?1`. What is deleted is looked for apart, as its indexes are.
@@ -65,26 +77,43 @@ const PSEUDONYMS: [&str; 2] = [
     "UPDATE tower_api_key_events SET by_user = ?2, origin = NULL WHERE by_user = ?1",
 ];
 
-async fn delete_user(db: &mut SqliteConnection, id: &str, pseudonym: &str) -> Result<(), WriteError> {
+async fn delete_user(
+    db: &mut SqliteConnection,
+    id: &str,
+    pseudonym: &str,
+) -> Result<(), WriteError> {
     for sql in ERASE {
         changed!(db, sql, id);
     }
     for sql in PSEUDONYMS {
         changed!(db, sql, id, pseudonym);
     }
-    one(changed!(db, "DELETE FROM tower_api_key_users WHERE id = ?1", id), || UnknownUser(id.into()))
+    one(
+        changed!(db, "DELETE FROM tower_api_key_users WHERE id = ?1", id),
+        || UnknownUser(id.into()),
+    )
 }
 
-async fn set_member(db: &mut SqliteConnection, user: &str, organization: &str, role: &str) -> Result<(), WriteError> {
+async fn set_member(
+    db: &mut SqliteConnection,
+    user: &str,
+    organization: &str,
+    role: &str,
+) -> Result<(), WriteError> {
     living_organization(db, organization).await?;
     known_user(db, user).await?;
-    let sql = "INSERT INTO tower_api_key_memberships (user_id, organization_id, role) VALUES (?1, ?2, ?3)
+    let sql =
+        "INSERT INTO tower_api_key_memberships (user_id, organization_id, role) VALUES (?1, ?2, ?3)
         ON CONFLICT (user_id, organization_id) DO UPDATE SET role = excluded.role";
     changed!(db, sql, user, organization, role);
     Ok(())
 }
 
-async fn remove_member(db: &mut SqliteConnection, user: &str, organization: &str) -> Result<(), WriteError> {
+async fn remove_member(
+    db: &mut SqliteConnection,
+    user: &str,
+    organization: &str,
+) -> Result<(), WriteError> {
     known_user(db, user).await?;
     let sql = "DELETE FROM tower_api_key_memberships WHERE user_id = ?1 AND organization_id = ?2";
     changed!(db, sql, user, organization);
@@ -94,34 +123,55 @@ async fn remove_member(db: &mut SqliteConnection, user: &str, organization: &str
 async fn delete(db: &mut SqliteConnection, kind: Kind, id: &str) -> Result<(), WriteError> {
     let sql = "UPDATE tower_api_key_credentials SET standing = 'deleted'
         WHERE kind = ?1 AND id = ?2 AND standing <> 'deleted'";
-    one(changed!(db, sql, kind.as_str(), id), || UnknownCredential(id.into()))
+    one(changed!(db, sql, kind.as_str(), id), || {
+        UnknownCredential(id.into())
+    })
 }
 
-pub(super) async fn living_organization(db: &mut SqliteConnection, id: &str) -> Result<(), WriteError> {
+pub(super) async fn living_organization(
+    db: &mut SqliteConnection,
+    id: &str,
+) -> Result<(), WriteError> {
     let sql = "SELECT 1 FROM tower_api_key_organizations WHERE id = ?1 AND deleted = 0";
-    let found = sqlx::query(sql).bind(id).fetch_optional(db).await.map_err(failed)?;
-    found.map(drop).ok_or_else(|| UnknownOrganization(id.into()))
+    let found = sqlx::query(sql)
+        .bind(id)
+        .fetch_optional(db)
+        .await
+        .map_err(failed)?;
+    found
+        .map(drop)
+        .ok_or_else(|| UnknownOrganization(id.into()))
 }
 
 pub(super) async fn known_user(db: &mut SqliteConnection, id: &str) -> Result<(), WriteError> {
     let sql = "SELECT 1 FROM tower_api_key_users WHERE id = ?1";
-    let found = sqlx::query(sql).bind(id).fetch_optional(db).await.map_err(failed)?;
+    let found = sqlx::query(sql)
+        .bind(id)
+        .fetch_optional(db)
+        .await
+        .map_err(failed)?;
     found.map(drop).ok_or_else(|| UnknownUser(id.into()))
 }
 
 pub(super) fn one(changed: u64, otherwise: impl FnOnce() -> WriteError) -> Result<(), WriteError> {
-    if changed == 0 { Err(otherwise()) } else { Ok(()) }
+    if changed == 0 {
+        Err(otherwise())
+    } else {
+        Ok(())
+    }
 }
 
 #[async_trait]
 impl StoreAdmin for SqliteStore {
     async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
         check_organization_id(id)?;
-        self.write(async |db| create_organization(db, id, parent).await).await
+        self.write(async |db| create_organization(db, id, parent).await)
+            .await
     }
 
     async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
-        self.write(async |db| delete_organization(db, id).await).await
+        self.write(async |db| delete_organization(db, id).await)
+            .await
     }
 
     async fn create_user(&self, id: &str) -> Result<(), WriteError> {
@@ -130,25 +180,37 @@ impl StoreAdmin for SqliteStore {
     }
 
     async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
-        self.write(async |db| set_user_enabled(db, id, enabled).await).await
+        self.write(async |db| set_user_enabled(db, id, enabled).await)
+            .await
     }
 
     async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
         let pseudonym = erased_user()?;
-        self.write(async |db| delete_user(db, id, pseudonym.as_str()).await).await
+        self.write(async |db| delete_user(db, id, pseudonym.as_str()).await)
+            .await
     }
 
-    async fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), WriteError> {
-        self.catalogue.scopes_of(role).ok_or_else(|| UnknownRole(role.into()))?;
-        self.write(async |db| set_member(db, user, organization, role).await).await
+    async fn set_member(
+        &self,
+        user: &str,
+        organization: &str,
+        role: &str,
+    ) -> Result<(), WriteError> {
+        self.catalogue
+            .scopes_of(role)
+            .ok_or_else(|| UnknownRole(role.into()))?;
+        self.write(async |db| set_member(db, user, organization, role).await)
+            .await
     }
 
     async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError> {
-        self.write(async |db| remove_member(db, user, organization).await).await
+        self.write(async |db| remove_member(db, user, organization).await)
+            .await
     }
 
     async fn insert(&self, record: Record) -> Result<(), WriteError> {
-        self.commit(&Commit::inserting(&record, &self.catalogue)?).await
+        self.commit(&Commit::inserting(&record, &self.catalogue)?)
+            .await
     }
 
     async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError> {

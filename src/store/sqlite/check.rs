@@ -85,7 +85,10 @@ async fn cheap(db: &mut SqliteConnection, in_file: bool) -> Result<Vec<String>, 
     let mut problems: Vec<String> = Vec::new();
     let pragmas: Pragmas = sqlx::query_as(PRAGMAS).fetch_one(&mut *db).await?;
     if pragmas.encoding != "UTF-8" {
-        problems.push(format!("the encoding is {}: create the database with UTF-8", pragmas.encoding));
+        problems.push(format!(
+            "the encoding is {}: create the database with UTF-8",
+            pragmas.encoding
+        ));
     }
     if in_file && pragmas.journal_mode != "wal" {
         let mode = pragmas.journal_mode;
@@ -96,7 +99,9 @@ async fn cheap(db: &mut SqliteConnection, in_file: bool) -> Result<Vec<String>, 
     let missing = missing_objects(db).await?;
     if !missing.is_empty() {
         let missing = missing.join(", ");
-        problems.push(format!("missing in the schema: {missing}; create it as the migrations do"));
+        problems.push(format!(
+            "missing in the schema: {missing}; create it as the migrations do"
+        ));
     }
     Ok(problems)
 }
@@ -124,20 +129,35 @@ const ORPHANS: [(&str, &str); 3] = [
 
 async fn thorough(db: &mut SqliteConnection, in_file: bool) -> Result<Vec<String>, sqlx::Error> {
     let mut problems = cheap(db, in_file).await?;
-    if sqlx::query_scalar::<_, i64>(LOG).fetch_one(&mut *db).await? != 0 {
-        problems.push("the change log has a gap, or numbers to come: restart what follows it".to_owned());
+    if sqlx::query_scalar::<_, i64>(LOG)
+        .fetch_one(&mut *db)
+        .await?
+        != 0
+    {
+        problems.push(
+            "the change log has a gap, or numbers to come: restart what follows it".to_owned(),
+        );
     }
     for (table, orphans) in ORPHANS {
-        if sqlx::query_scalar::<_, i64>(orphans).fetch_one(&mut *db).await? != 0 {
-            problems
-                .push(format!("{table} refers to owners without a row: create them, or delete what refers to them"));
+        if sqlx::query_scalar::<_, i64>(orphans)
+            .fetch_one(&mut *db)
+            .await?
+            != 0
+        {
+            problems.push(format!(
+                "{table} refers to owners without a row: create them, or delete what refers to them"
+            ));
         }
     }
     Ok(problems)
 }
 
 fn found(problems: Vec<String>) -> Result<(), OpenError> {
-    if problems.is_empty() { Ok(()) } else { Err(OpenError::Unsound(problems.join("; ").into())) }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(OpenError::Unsound(problems.join("; ").into()))
+    }
 }
 
 impl SqliteStore {
@@ -169,9 +189,14 @@ mod tests {
 
     #[tokio::test]
     async fn every_object_of_the_schema_is_looked_for() {
-        let store = SqliteStore::in_memory(Catalogue::documented()).await.unwrap();
+        let store = SqliteStore::in_memory(Catalogue::documented())
+            .await
+            .unwrap();
         let sql = "SELECT name FROM sqlite_schema WHERE type <> 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
-        let objects: Vec<String> = sqlx::query_scalar(sql).fetch_all(&store.pool).await.unwrap();
+        let objects: Vec<String> = sqlx::query_scalar(sql)
+            .fetch_all(&store.pool)
+            .await
+            .unwrap();
         assert_eq!(objects, OBJECTS);
     }
 }

@@ -105,7 +105,9 @@ impl SqliteFeed {
     ) -> Result<Self, StoreError> {
         // A locked file is an outage to tell, not to wait for; a file that is gone must not be made
         // anew.
-        let options = writer::options(options).busy_timeout(PATIENCE / 2).create_if_missing(false);
+        let options = writer::options(options)
+            .busy_timeout(PATIENCE / 2)
+            .create_if_missing(false);
         let mut feed = Self {
             options,
             file,
@@ -118,10 +120,23 @@ impl SqliteFeed {
         };
         let followed = feed.connect().await?;
         let schema = followed.schema().await?;
-        let newest = followed.read(i64::MAX).await?.first().map_or(0, |row| row.newest);
-        let last = followed.read(newest).await?.into_iter().next().and_then(|row| row.logged);
+        let newest = followed
+            .read(i64::MAX)
+            .await?
+            .first()
+            .map_or(0, |row| row.newest);
+        let last = followed
+            .read(newest)
+            .await?
+            .into_iter()
+            .next()
+            .and_then(|row| row.logged);
         // What came in between is told.
-        feed.seen = Seen { seq: newest, at: last.filter(|row| row.seq == newest).and_then(|row| row.at), schema };
+        feed.seen = Seen {
+            seq: newest,
+            at: last.filter(|row| row.seq == newest).and_then(|row| row.at),
+            schema,
+        };
         Ok(feed)
     }
 
@@ -139,7 +154,9 @@ impl SqliteFeed {
             self.connection = Some(followed);
         }
         self.verify_files()?;
-        self.connection.as_mut().ok_or_else(|| StoreError::unavailable(sqlx::Error::PoolClosed))
+        self.connection
+            .as_mut()
+            .ok_or_else(|| StoreError::unavailable(sqlx::Error::PoolClosed))
     }
 
     fn verify_files(&self) -> Result<(), StoreError> {
@@ -179,25 +196,50 @@ impl SqliteFeed {
         if other || jumped || schema != self.seen.schema {
             self.told.push_back(FeedEvent::Changed(Change::Everything));
         }
-        self.seen = Seen { at: at.or(self.seen.at), schema, ..self.seen };
+        self.seen = Seen {
+            at: at.or(self.seen.at),
+            schema,
+            ..self.seen
+        };
         if jumped {
-            self.seen = Seen { seq: newest, at: None, ..self.seen };
+            self.seen = Seen {
+                seq: newest,
+                at: None,
+                ..self.seen
+            };
         }
         new.into_iter().for_each(|row| self.tell(row));
     }
 
-    fn tell(&mut self, Logged { seq, change, age_millis, at }: Logged) {
+    fn tell(
+        &mut self,
+        Logged {
+            seq,
+            change,
+            age_millis,
+            at,
+        }: Logged,
+    ) {
         if seq != self.seen.seq.wrapping_add(1) {
             self.told.push_back(FeedEvent::Changed(Change::Everything)); // something in between is gone
         }
-        self.seen = Seen { seq, at, ..self.seen };
-        age_millis.into_iter().for_each(|age| metrics::lagged(age as f64 / 1000.0));
+        self.seen = Seen {
+            seq,
+            at,
+            ..self.seen
+        };
+        age_millis
+            .into_iter()
+            .for_each(|age| metrics::lagged(age as f64 / 1000.0));
         self.told.push_back(FeedEvent::Changed(change));
     }
 
     /// Leaves nothing beside the name that belongs to the file that had it.
     async fn leave_file(&mut self) {
-        let has_left = self.file.as_deref().is_some_and(DatabaseFile::has_left_its_log);
+        let has_left = self
+            .file
+            .as_deref()
+            .is_some_and(DatabaseFile::has_left_its_log);
         if let Some(followed) = self.connection.as_mut().filter(|_| has_left) {
             _ = timeout(PATIENCE, file::empty_log(&mut followed.db)).await;
         }
@@ -213,7 +255,9 @@ impl SqliteFeed {
 
     fn pause(&self) -> Duration {
         match &self.connection {
-            Some(Followed { read_at: Some(_), .. }) => self.interval,
+            Some(Followed {
+                read_at: Some(_), ..
+            }) => self.interval,
             Some(_) => Duration::ZERO, // there is more to read
             None => self.interval.max(RETRY),
         }
@@ -240,9 +284,19 @@ impl Feed for SqliteFeed {
 impl fmt::Debug for SqliteFeed {
     /// Without the options of the connection: a pragma may be the key of an encrypted file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, interval, seen, lost, .. } = self;
+        let Self {
+            file,
+            interval,
+            seen,
+            lost,
+            ..
+        } = self;
         let mut debug = f.debug_struct("SqliteFeed");
-        debug.field("file", file).field("interval", interval).field("seen", &seen.seq).field("lost", lost);
+        debug
+            .field("file", file)
+            .field("interval", interval)
+            .field("seen", &seen.seq)
+            .field("lost", lost);
         debug.finish_non_exhaustive()
     }
 }
@@ -250,21 +304,34 @@ impl fmt::Debug for SqliteFeed {
 impl Followed {
     async fn connect(options: &SqliteConnectOptions) -> Result<Self, StoreError> {
         let db = options.connect().await.map_err(StoreError::unavailable)?;
-        Ok(Self { db, read_at: None, checked: None })
+        Ok(Self {
+            db,
+            read_at: None,
+            checked: None,
+        })
     }
 
     async fn version(&mut self) -> Result<i64, StoreError> {
-        sqlx::query_scalar("PRAGMA data_version").fetch_one(&mut self.db).await.map_err(StoreError::unavailable)
+        sqlx::query_scalar("PRAGMA data_version")
+            .fetch_one(&mut self.db)
+            .await
+            .map_err(StoreError::unavailable)
     }
 
     /// Makes sure that the schema writes the log, and returns its version.
     async fn schema(&mut self) -> Result<i64, StoreError> {
-        let version = sqlx::query_scalar("PRAGMA schema_version").fetch_one(&mut self.db).await;
+        let version = sqlx::query_scalar("PRAGMA schema_version")
+            .fetch_one(&mut self.db)
+            .await;
         let version = version.map_err(StoreError::unavailable)?;
         if self.checked != Some(version) {
-            let missing = check::missing_objects(&mut self.db).await.map_err(StoreError::unavailable)?;
+            let missing = check::missing_objects(&mut self.db)
+                .await
+                .map_err(StoreError::unavailable)?;
             if !missing.is_empty() {
-                return Err(StoreError::unavailable(SchemaIncomplete(missing.join(", "))));
+                return Err(StoreError::unavailable(SchemaIncomplete(
+                    missing.join(", "),
+                )));
             }
             self.checked = Some(version);
         }
@@ -272,8 +339,13 @@ impl Followed {
     }
 
     async fn read(&mut self, after: i64) -> Result<Vec<LogRow>, StoreError> {
-        let rows = sqlx::query(LOG).bind(after).bind(BATCH as i64).fetch_all(&mut self.db).await;
-        rows.and_then(|rows| rows.iter().map(log_row).collect()).map_err(StoreError::unavailable)
+        let rows = sqlx::query(LOG)
+            .bind(after)
+            .bind(BATCH as i64)
+            .fetch_all(&mut self.db)
+            .await;
+        rows.and_then(|rows| rows.iter().map(log_row).collect())
+            .map_err(StoreError::unavailable)
     }
 }
 
@@ -294,14 +366,23 @@ fn log_row(row: &SqliteRow) -> Result<LogRow, sqlx::Error> {
         }),
         None => None,
     };
-    Ok(LogRow { newest: row.try_get(0)?, logged })
+    Ok(LogRow {
+        newest: row.try_get(0)?,
+        logged,
+    })
 }
 
 /// A row that nobody of us wrote may mean anything.
 fn change(subject: Option<String>, kind: Option<String>, id: Option<String>) -> Change {
     match (subject.as_deref(), kind.as_deref(), id) {
-        (Some("credential"), Some("org_key"), Some(id)) => Change::Credential { kind: Kind::OrgKey, id: id.into() },
-        (Some("credential"), Some("pat"), Some(id)) => Change::Credential { kind: Kind::PersonalToken, id: id.into() },
+        (Some("credential"), Some("org_key"), Some(id)) => Change::Credential {
+            kind: Kind::OrgKey,
+            id: id.into(),
+        },
+        (Some("credential"), Some("pat"), Some(id)) => Change::Credential {
+            kind: Kind::PersonalToken,
+            id: id.into(),
+        },
         (Some("user"), _, Some(id)) => Change::User(id.into()),
         (Some("organization"), _, Some(id)) => Change::Organization(id.into()),
         _ => Change::Everything,

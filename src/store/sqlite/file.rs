@@ -30,9 +30,13 @@ type Identity = (u64, u64);
 pub(super) enum FileError {
     #[error("{0:?} cannot be found: is its volume mounted?")]
     Gone(PathBuf, #[source] Arc<io::Error>),
-    #[error("{0:?} was replaced by another file: restart the service, and stop it before a backup is restored")]
+    #[error(
+        "{0:?} was replaced by another file: restart the service, and stop it before a backup is restored"
+    )]
     Replaced(PathBuf),
-    #[error("{0:?} was removed or replaced while it was in use: restart every program that uses the database")]
+    #[error(
+        "{0:?} was removed or replaced while it was in use: restart every program that uses the database"
+    )]
     LogLost(PathBuf),
     #[error(
         "more than one name (hard link) leads to {0:?}, and programs that use different names do not see each \
@@ -62,14 +66,21 @@ struct Part {
 impl DatabaseFile {
     /// Remembers the file that has the name `path`, before it is opened.
     pub(super) fn new(path: PathBuf) -> io::Result<Self> {
-        Ok(Self { main: Part::new(path)?, beside: Vec::new(), lost: OnceLock::new() })
+        Ok(Self {
+            main: Part::new(path)?,
+            beside: Vec::new(),
+            lost: OnceLock::new(),
+        })
     }
 
     /// Remembers the files beside it, once a connection has used them. `resolved` is where SQLite
     /// has found the file, behind symbolic links.
     pub(super) fn with_files_beside(self, resolved: &str) -> io::Result<Self> {
         let parts = ["-wal", "-shm"].map(|suffix| Part::new(format!("{resolved}{suffix}").into()));
-        Ok(Self { beside: parts.into_iter().collect::<io::Result<_>>()?, ..self })
+        Ok(Self {
+            beside: parts.into_iter().collect::<io::Result<_>>()?,
+            ..self
+        })
     }
 
     /// Makes sure that the names lead to the files that were opened, and no other name to the
@@ -88,7 +99,9 @@ impl DatabaseFile {
         if main.is_file() && names(&main) > 1 {
             return Err(FileError::Linked(self.main.path.clone()));
         }
-        let Some(lost) = self.beside.iter().find(|part| part.verify().is_err()) else { return Ok(()) };
+        let Some(lost) = self.beside.iter().find(|part| part.verify().is_err()) else {
+            return Ok(());
+        };
         // All may have gone in between, with their volume, and may come back.
         self.main.verify()?;
         Err(FileError::LogLost(lost.path.clone()))
@@ -160,5 +173,7 @@ pub(super) fn create(path: &Path) -> io::Result<()> {
 /// empties the log: SQLite would take it for the log of the file that has the name now.
 pub(super) async fn empty_log(db: &mut SqliteConnection) {
     // Nothing more can be done if it does not succeed.
-    _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(db).await;
+    _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+        .execute(db)
+        .await;
 }

@@ -128,13 +128,21 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`OpenError::Missing`] when there is no file, or no store in it; otherwise as [`open`](Self::open).
-    pub async fn open_existing(path: impl AsRef<Path>, catalogue: Catalogue) -> Result<Self, OpenError> {
+    pub async fn open_existing(
+        path: impl AsRef<Path>,
+        catalogue: Catalogue,
+    ) -> Result<Self, OpenError> {
         Self::open_file(path.as_ref(), catalogue, true).await
     }
 
-    async fn open_file(path: &Path, catalogue: Catalogue, must_exist: bool) -> Result<Self, OpenError> {
+    async fn open_file(
+        path: &Path,
+        catalogue: Catalogue,
+        must_exist: bool,
+    ) -> Result<Self, OpenError> {
         // SQLite reads `:memory:`, an empty name and `file:…` as something else than a file of that name.
-        let path = std::path::absolute(path).map_err(|source| OpenError::CannotOpen(source.into()))?;
+        let path =
+            std::path::absolute(path).map_err(|source| OpenError::CannotOpen(source.into()))?;
         let pool = pool(Self::options(path));
         let opened = open::prepare(&pool, must_exist).await?;
         Ok(Self::over(pool, opened, catalogue))
@@ -166,7 +174,10 @@ impl SqliteStore {
     pub async fn from_pool(pool: SqlitePool, catalogue: Catalogue) -> Result<Self, OpenError> {
         let mut opened = open::prepare(&pool, false).await?;
         let mut one = pool.acquire().await.map_err(OpenError::from_sqlx)?;
-        opened.refuse_what_is_refused_by(&mut one).await.map_err(OpenError::from_sqlx)?;
+        opened
+            .refuse_what_is_refused_by(&mut one)
+            .await
+            .map_err(OpenError::from_sqlx)?;
         Ok(Self::over(pool, opened, catalogue))
     }
 
@@ -180,9 +191,19 @@ impl SqliteStore {
     fn over(pool: SqlitePool, opened: Opened, catalogue: Catalogue) -> Self {
         let writer = Arc::new(Writer::new(opened.options, opened.connection));
         let file = opened.file.map(Arc::new);
-        let management = Arc::new(Semaphore::new((pool.options().get_max_connections() as usize / 2).max(1)));
+        let management = Arc::new(Semaphore::new(
+            (pool.options().get_max_connections() as usize / 2).max(1),
+        ));
         let find_token = row::find_token(1).into();
-        Self { pool, catalogue, peppers: None, find_token, writer, file, management }
+        Self {
+            pool,
+            catalogue,
+            peppers: None,
+            find_token,
+            writer,
+            file,
+            management,
+        }
     }
 
     /// Keeps the digests of new credentials under a pepper, and verifies those under others. Every store over the same file
@@ -190,7 +211,11 @@ impl SqliteStore {
     #[must_use]
     pub fn with_peppers(self, peppers: Peppers) -> Self {
         let candidates = peppers.all().count() + usize::from(peppers.accepts_plain());
-        Self { peppers: Some(peppers), find_token: row::find_token(candidates).into(), ..self }
+        Self {
+            peppers: Some(peppers),
+            find_token: row::find_token(candidates).into(),
+            ..self
+        }
     }
 
     /// Returns the roles.
@@ -220,7 +245,9 @@ impl SqliteStore {
         if self.pool.num_idle() == 0 {
             self.verify_files().await?;
         }
-        let connection = timeout(PATIENCE, self.pool.acquire()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        let connection = timeout(PATIENCE, self.pool.acquire())
+            .await
+            .unwrap_or(Err(sqlx::Error::PoolTimedOut));
         connection.map_err(StoreError::unavailable)
     }
 
@@ -255,10 +282,21 @@ impl SqliteStore {
 impl fmt::Debug for SqliteStore {
     /// Without the options of connections: a pragma may be the key of an encrypted file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pool, catalogue, peppers, file, .. } = self;
+        let Self {
+            pool,
+            catalogue,
+            peppers,
+            file,
+            ..
+        } = self;
         let mut debug = f.debug_struct("SqliteStore");
-        debug.field("catalogue", catalogue).field("peppers", peppers).field("file", file);
-        debug.field("connections", &pool.size()).finish_non_exhaustive()
+        debug
+            .field("catalogue", catalogue)
+            .field("peppers", peppers)
+            .field("file", file);
+        debug
+            .field("connections", &pool.size())
+            .finish_non_exhaustive()
     }
 }
 
@@ -287,7 +325,12 @@ impl CredentialStore for SqliteStore {
 
 #[async_trait]
 impl OrgTree for SqliteStore {
-    async fn is_descendant_of(&self, organization: &str, ancestor: &str) -> Result<bool, StoreError> {
-        self.read(async |db| row::is_descendant_of(db, organization, ancestor).await).await
+    async fn is_descendant_of(
+        &self,
+        organization: &str,
+        ancestor: &str,
+    ) -> Result<bool, StoreError> {
+        self.read(async |db| row::is_descendant_of(db, organization, ancestor).await)
+            .await
     }
 }

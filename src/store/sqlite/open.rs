@@ -54,7 +54,9 @@ pub enum OpenError {
     Missing(PathBuf),
     /// A database in memory, or a temporary one, which each connection of a pool would have for
     /// itself: [`SqliteStore::in_memory`](super::SqliteStore::in_memory) makes a store in memory.
-    #[error("a pool over a database in memory loses it with its connections: use SqliteStore::in_memory")]
+    #[error(
+        "a pool over a database in memory loses it with its connections: use SqliteStore::in_memory"
+    )]
     InMemory,
     /// The database does not do what the store relies on.
     #[error("the database cannot be relied on: {0}")]
@@ -95,9 +97,9 @@ impl OpenError {
 
     fn from_migration(error: MigrateError) -> Self {
         match error {
-            MigrateError::VersionMissing(_) | MigrateError::VersionMismatch(_) | MigrateError::Dirty(_) => {
-                Self::UnknownSchema(error.into())
-            }
+            MigrateError::VersionMissing(_)
+            | MigrateError::VersionMismatch(_)
+            | MigrateError::Dirty(_) => Self::UnknownSchema(error.into()),
             MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _)
                 if matches!(primary_code(&source), Some(5 | 6 | 8 | 11 | 26)) =>
             {
@@ -130,7 +132,10 @@ pub(super) fn options() -> SqliteConnectOptions {
 pub(super) fn in_memory() -> SqliteConnectOptions {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    options().vfs("memdb").filename(format!("/tower-api-key-{number}")).create_if_missing(true)
+    options()
+        .vfs("memdb")
+        .filename(format!("/tower-api-key-{number}"))
+        .create_if_missing(true)
 }
 
 /// A database that can be relied on.
@@ -147,7 +152,10 @@ pub(super) struct Opened {
 pub(super) async fn prepare(pool: &SqlitePool, must_exist: bool) -> Result<Opened, OpenError> {
     let options = pool.connect_options();
     let name = plain_name(&options)?;
-    let given = name.as_deref().map(|path| find(path, !must_exist && creates(&options))).transpose()?;
+    let given = name
+        .as_deref()
+        .map(|path| find(path, !must_exist && creates(&options)))
+        .transpose()?;
     let mut later = (*options).clone();
     if let Some(path) = &name {
         // Whoever changes the working directory changes nothing, and a file that is gone is not
@@ -158,7 +166,9 @@ pub(super) async fn prepare(pool: &SqlitePool, must_exist: bool) -> Result<Opene
     // Not from the pool: its time-out would hide why a connection cannot be made.
     let options = writer::options(&later);
     let mut connection = options.connect().await.map_err(OpenError::from_sqlx)?;
-    let resolved = resolved(&mut connection).await?.ok_or(OpenError::InMemory)?;
+    let resolved = resolved(&mut connection)
+        .await?
+        .ok_or(OpenError::InMemory)?;
     let given = given.map_or_else(|| DatabaseFile::new(PathBuf::from(&resolved)), Ok);
     let given = given.map_err(|error| OpenError::CannotOpen(error.into()))?;
     given.verify().map_err(OpenError::from_file)?;
@@ -167,9 +177,15 @@ pub(super) async fn prepare(pool: &SqlitePool, must_exist: bool) -> Result<Opene
     }
     establish(&mut connection).await?;
     check::at_opening(&mut connection, true).await?;
-    let file = given.with_files_beside(&resolved).map_err(|error| OpenError::CannotOpen(error.into()))?;
+    let file = given
+        .with_files_beside(&resolved)
+        .map_err(|error| OpenError::CannotOpen(error.into()))?;
     file.verify().map_err(OpenError::from_file)?;
-    Ok(Opened { options, connection, file: Some(file) })
+    Ok(Opened {
+        options,
+        connection,
+        file: Some(file),
+    })
 }
 
 /// The same for a database in memory that nobody else has.
@@ -178,15 +194,27 @@ pub(super) async fn prepare_in_memory(pool: &SqlitePool) -> Result<Opened, OpenE
     let mut connection = options.connect().await.map_err(OpenError::from_sqlx)?;
     establish(&mut connection).await?;
     check::at_opening(&mut connection, false).await?;
-    Ok(Opened { options, connection, file: None })
+    Ok(Opened {
+        options,
+        connection,
+        file: None,
+    })
 }
 
 impl Opened {
     /// A pool may set its connections up after they were made, which its options do not tell.
-    pub(super) async fn refuse_what_is_refused_by(&mut self, db: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-        if sqlx::query_scalar::<_, bool>("PRAGMA query_only").fetch_one(db).await? {
+    pub(super) async fn refuse_what_is_refused_by(
+        &mut self,
+        db: &mut SqliteConnection,
+    ) -> Result<(), sqlx::Error> {
+        if sqlx::query_scalar::<_, bool>("PRAGMA query_only")
+            .fetch_one(db)
+            .await?
+        {
             self.options = self.options.clone().pragma("query_only", "ON");
-            sqlx::query("PRAGMA query_only = ON").execute(&mut self.connection).await?;
+            sqlx::query("PRAGMA query_only = ON")
+                .execute(&mut self.connection)
+                .await?;
         }
         Ok(())
     }
@@ -205,13 +233,16 @@ fn plain_name(options: &SqliteConnectOptions) -> Result<Option<PathBuf>, OpenErr
     if text.is_empty() || text == ":memory:" || text.starts_with("file:") {
         return Ok(None);
     }
-    std::path::absolute(name).map(Some).map_err(|error| OpenError::CannotOpen(error.into()))
+    std::path::absolute(name)
+        .map(Some)
+        .map_err(|error| OpenError::CannotOpen(error.into()))
 }
 
 /// Whether a connection creates the file. The driver tells it only as a part of a URL.
 fn creates(options: &SqliteConnectOptions) -> bool {
     let url = options.clone().filename("x").to_url_lossy();
-    url.query_pairs().any(|(key, value)| key == "mode" && value == "rwc")
+    url.query_pairs()
+        .any(|(key, value)| key == "mode" && value == "rwc")
 }
 
 fn find(path: &Path, create: bool) -> Result<DatabaseFile, OpenError> {
@@ -229,18 +260,26 @@ fn find(path: &Path, create: bool) -> Result<DatabaseFile, OpenError> {
 /// Where SQLite has found the file; `None` for a database in memory and for a temporary one.
 async fn resolved(connection: &mut SqliteConnection) -> Result<Option<String>, OpenError> {
     let sql = "SELECT file FROM pragma_database_list WHERE name = 'main'";
-    let file: Option<String> = sqlx::query_scalar(sql).fetch_one(connection).await.map_err(OpenError::from_sqlx)?;
+    let file: Option<String> = sqlx::query_scalar(sql)
+        .fetch_one(connection)
+        .await
+        .map_err(OpenError::from_sqlx)?;
     Ok(file.filter(|file| !file.is_empty()))
 }
 
 async fn has_schema(connection: &mut SqliteConnection) -> Result<bool, OpenError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'tower_api_key_migrations')";
-    sqlx::query_scalar(sql).fetch_one(connection).await.map_err(OpenError::from_sqlx)
+    sqlx::query_scalar(sql)
+        .fetch_one(connection)
+        .await
+        .map_err(OpenError::from_sqlx)
 }
 
 async fn check_version(connection: &mut SqliteConnection) -> Result<(), OpenError> {
-    let version: String =
-        sqlx::query_scalar("SELECT sqlite_version()").fetch_one(connection).await.map_err(OpenError::from_sqlx)?;
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()")
+        .fetch_one(connection)
+        .await
+        .map_err(OpenError::from_sqlx)?;
     if parsed(&version).is_some_and(|version| version >= MINIMAL_SQLITE) {
         Ok(())
     } else {
@@ -260,9 +299,14 @@ fn parsed(version: &str) -> Option<(u32, u32, u32)> {
 async fn use_write_ahead_log(connection: &mut SqliteConnection) -> Result<(), OpenError> {
     let give_up = Instant::now() + BUSY;
     loop {
-        match sqlx::query("PRAGMA journal_mode = WAL").execute(&mut *connection).await {
+        match sqlx::query("PRAGMA journal_mode = WAL")
+            .execute(&mut *connection)
+            .await
+        {
             Ok(_) => return Ok(()),
-            Err(error) if matches!(primary_code(&error), Some(5 | 6)) && Instant::now() < give_up => {
+            Err(error)
+                if matches!(primary_code(&error), Some(5 | 6)) && Instant::now() < give_up =>
+            {
                 sleep(Duration::from_millis(10)).await;
             }
             Err(error) => return Err(OpenError::from_sqlx(error)),
@@ -273,12 +317,19 @@ async fn use_write_ahead_log(connection: &mut SqliteConnection) -> Result<(), Op
 /// All pending migrations in one transaction that holds the write lock from its beginning: of
 /// several processes that open a fresh file at once, one migrates and the others then find it done.
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenError> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(OpenError::from_sqlx)?;
+    let mut transaction = connection
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(OpenError::from_sqlx)?;
     let ignore_missing = works_with_later(&mut transaction).await?;
-    let run = migrations(ignore_missing).run_direct(None, &mut *transaction, false).await;
+    let run = migrations(ignore_missing)
+        .run_direct(None, &mut *transaction, false)
+        .await;
     run.map_err(OpenError::from_migration)?;
     // With nothing to migrate, a read-only file would pass so far.
-    let probe = sqlx::query("DELETE FROM tower_api_key_migrations WHERE FALSE").execute(&mut *transaction).await;
+    let probe = sqlx::query("DELETE FROM tower_api_key_migrations WHERE FALSE")
+        .execute(&mut *transaction)
+        .await;
     probe.map_err(OpenError::from_sqlx)?;
     transaction.commit().await.map_err(OpenError::from_sqlx)
 }
@@ -295,14 +346,24 @@ const INCOMPATIBLE: &str = "
 
 /// Whether the schema was made by a later version that this one can work with nevertheless.
 async fn works_with_later(connection: &mut SqliteConnection) -> Result<bool, OpenError> {
-    let known: bool =
-        sqlx::query_scalar(COMPATIBILITY).fetch_one(&mut *connection).await.map_err(OpenError::from_sqlx)?;
+    let known: bool = sqlx::query_scalar(COMPATIBILITY)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(OpenError::from_sqlx)?;
     if !known {
         return Ok(false);
     }
-    let newest = migrations(false).iter().map(|migration| migration.version).max();
-    let incompatible = sqlx::query_scalar(INCOMPATIBLE).bind(newest).fetch_one(connection).await;
-    incompatible.map(|incompatible: bool| !incompatible).map_err(OpenError::from_sqlx)
+    let newest = migrations(false)
+        .iter()
+        .map(|migration| migration.version)
+        .max();
+    let incompatible = sqlx::query_scalar(INCOMPATIBLE)
+        .bind(newest)
+        .fetch_one(connection)
+        .await;
+    incompatible
+        .map(|incompatible: bool| !incompatible)
+        .map_err(OpenError::from_sqlx)
 }
 
 #[cfg(test)]
@@ -321,7 +382,11 @@ mod tests {
             ("", false),
             ("x.y.z", false),
         ] {
-            assert_eq!(parsed(version).is_some_and(|v| v >= MINIMAL_SQLITE), good, "{version}");
+            assert_eq!(
+                parsed(version).is_some_and(|v| v >= MINIMAL_SQLITE),
+                good,
+                "{version}"
+            );
         }
     }
 }

@@ -42,8 +42,14 @@ macro_rules! token {
 /// What finds a token by one of several digests, `?2` and those behind it. The index is named, since without statistics SQLite
 /// would rather walk through all tokens than look for three digests.
 pub(super) fn find_token(digests: usize) -> String {
-    let digests = (0..digests).map(|number| format!("?{}", number + 2)).collect::<Vec<_>>().join(", ");
-    format!("{} AND c.digest IN ({digests})", token!("INDEXED BY tower_api_key_tokens_by_digest"))
+    let digests = (0..digests)
+        .map(|number| format!("?{}", number + 2))
+        .collect::<Vec<_>>()
+        .join(", ");
+    format!(
+        "{} AND c.digest IN ({digests})",
+        token!("INDEXED BY tower_api_key_tokens_by_digest")
+    )
 }
 
 const TOKEN_BY_ID: &str = concat!(token!(""), " AND c.id = ?2");
@@ -99,10 +105,32 @@ type TokenRow = (
 
 impl SqliteStore {
     /// Finds a key, with the state of its organization.
-    pub(super) async fn key(&self, db: &mut SqliteConnection, id: &[u8]) -> Result<Option<Record>, StoreError> {
-        let Ok(id) = std::str::from_utf8(id) else { return Ok(None) };
-        let row: Option<KeyRow> = sqlx::query_as(KEY).bind(id).fetch_optional(db).await.map_err(failed)?;
-        let Some((digest, pepper, standing, expires_at, organization, deleted, role, scopes, rotated, _)) = row else {
+    pub(super) async fn key(
+        &self,
+        db: &mut SqliteConnection,
+        id: &[u8],
+    ) -> Result<Option<Record>, StoreError> {
+        let Ok(id) = std::str::from_utf8(id) else {
+            return Ok(None);
+        };
+        let row: Option<KeyRow> = sqlx::query_as(KEY)
+            .bind(id)
+            .fetch_optional(db)
+            .await
+            .map_err(failed)?;
+        let Some((
+            digest,
+            pepper,
+            standing,
+            expires_at,
+            organization,
+            deleted,
+            role,
+            scopes,
+            rotated,
+            _,
+        )) = row
+        else {
             return Ok(None);
         };
         let standing = match (Standing::of_word(&standing)?, deleted) {
@@ -110,8 +138,11 @@ impl SqliteStore {
             (own, None | Some(0 | 1)) => own,
             _ => return Err(StoreError::corrupt("`deleted` is neither 0 nor 1")),
         };
-        let key = Record::org_key(id, stored_digest(digest)?, there(organization)?).with_standing(standing);
-        let key = key.kept_under(self.peppers.as_ref(), pepper.as_deref())?.rotated(rotated);
+        let key = Record::org_key(id, stored_digest(digest)?, there(organization)?)
+            .with_standing(standing);
+        let key = key
+            .kept_under(self.peppers.as_ref(), pepper.as_deref())?
+            .rotated(rotated);
         let key = key.expiring_at(expires_at.map(UnixMillis));
         granted(key, role.as_deref(), scopes.as_deref(), &self.catalogue).map(Some)
     }
@@ -124,7 +155,8 @@ impl SqliteStore {
         organization: Option<&str>,
     ) -> Result<Option<Record>, StoreError> {
         let peppers = self.peppers.as_ref();
-        let mut query = sqlx::query_as(AssertSqlSafe(Arc::clone(&self.find_token))).bind(organization);
+        let mut query =
+            sqlx::query_as(AssertSqlSafe(Arc::clone(&self.find_token))).bind(organization);
         for candidate in Peppers::candidates(peppers, digest) {
             query = query.bind(candidate.to_bytes().to_vec());
         }
@@ -134,7 +166,10 @@ impl SqliteStore {
         Peppers::confirm(peppers, &stored_digest(row.0.clone())?, pepper, digest)?;
         // It was found by its digest, which says that it is the token; so the record has the plain one.
         let outdated = Peppers::is_outdated(peppers, pepper);
-        Ok(Some(self.token_record(row, digest.clone(), organization)?.outdated(outdated)))
+        Ok(Some(
+            self.token_record(row, digest.clone(), organization)?
+                .outdated(outdated),
+        ))
     }
 
     /// The same by its public id. The record is not one to verify a token by.
@@ -144,14 +179,25 @@ impl SqliteStore {
         id: &str,
         organization: Option<&str>,
     ) -> Result<Option<Record>, StoreError> {
-        let row = sqlx::query_as(TOKEN_BY_ID).bind(organization).bind(id).fetch_optional(db).await;
-        let Some(row) = row.map_err(failed)? else { return Ok(None) };
+        let row = sqlx::query_as(TOKEN_BY_ID)
+            .bind(organization)
+            .bind(id)
+            .fetch_optional(db)
+            .await;
+        let Some(row) = row.map_err(failed)? else {
+            return Ok(None);
+        };
         let row: TokenRow = row;
         let digest = stored_digest(row.0.clone())?;
         self.token_record(row, digest, organization).map(Some)
     }
 
-    fn token_record(&self, row: TokenRow, digest: Digest, organization: Option<&str>) -> Result<Record, StoreError> {
+    fn token_record(
+        &self,
+        row: TokenRow,
+        digest: Digest,
+        organization: Option<&str>,
+    ) -> Result<Record, StoreError> {
         let (_, id, _, standing, expires_at, user, enabled, role, rotated, _) = row;
         let standing = match (Standing::of_word(&standing)?, enabled) {
             (Standing::Active, None | Some(0)) => Standing::OwnerGone,
@@ -159,11 +205,16 @@ impl SqliteStore {
             _ => return Err(StoreError::corrupt("`enabled` is neither 0 nor 1")),
         };
         let token = Record::personal_token(there(id)?, digest, there(user)?).rotated(rotated);
-        let token = token.with_standing(standing).expiring_at(expires_at.map(UnixMillis));
+        let token = token
+            .with_standing(standing)
+            .expiring_at(expires_at.map(UnixMillis));
         match (organization, role) {
-            (Some(organization), Some(role)) => {
-                granted(token.in_organization(organization), Some(&role), None, &self.catalogue)
-            }
+            (Some(organization), Some(role)) => granted(
+                token.in_organization(organization),
+                Some(&role),
+                None,
+                &self.catalogue,
+            ),
             _ => Ok(token),
         }
     }
@@ -175,7 +226,11 @@ impl SqliteStore {
         id: &str,
         organization: Option<&str>,
     ) -> Result<Option<(bool, Option<String>)>, StoreError> {
-        let row = sqlx::query_as(USER).bind(organization).bind(id).fetch_optional(db).await;
+        let row = sqlx::query_as(USER)
+            .bind(organization)
+            .bind(id)
+            .fetch_optional(db)
+            .await;
         let row: Option<(i64, Option<String>)> = row.map_err(failed)?;
         match row {
             Some((enabled @ (0 | 1), role)) => Ok(Some((enabled == 1, role))),
@@ -186,7 +241,9 @@ impl SqliteStore {
 }
 
 pub(super) fn stored_digest(bytes: Vec<u8>) -> Result<Digest, StoreError> {
-    let bytes = bytes.try_into().map_err(|_| StoreError::corrupt("the digest does not have 32 bytes"))?;
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| StoreError::corrupt("the digest does not have 32 bytes"))?;
     Ok(Digest::from_bytes(bytes))
 }
 
@@ -196,7 +253,9 @@ pub(super) async fn is_descendant_of(
     organization: &str,
     ancestor: &str,
 ) -> Result<bool, StoreError> {
-    let query = sqlx::query_scalar::<_, i64>(DESCENDANT).bind(organization).bind(ancestor);
+    let query = sqlx::query_scalar::<_, i64>(DESCENDANT)
+        .bind(organization)
+        .bind(ancestor);
     Ok(query.fetch_one(connection).await.map_err(failed)? != 0)
 }
 
@@ -211,7 +270,9 @@ fn granted(
         return Err(StoreError::corrupt("a key has neither a role nor scopes"));
     }
     let record = match role {
-        Some(role) => record.with_role(role, catalogue).map_err(StoreError::corrupt)?,
+        Some(role) => record
+            .with_role(role, catalogue)
+            .map_err(StoreError::corrupt)?,
         None => record,
     };
     match scopes {
@@ -243,14 +304,22 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_is_found_by_the_index_of_digests_however_many_it_may_have() {
-        let store = SqliteStore::in_memory(Catalogue::documented()).await.unwrap();
+        let store = SqliteStore::in_memory(Catalogue::documented())
+            .await
+            .unwrap();
         for digests in 1..=4 {
             let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", find_token(digests)));
             let plan = sqlx::query(explain).fetch_all(&store.pool).await.unwrap();
             let steps: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
             let by_index = "SEARCH c USING INDEX tower_api_key_tokens_by_digest (digest=?";
-            assert!(steps.iter().any(|step| step.starts_with(by_index)), "{digests}: {steps:#?}");
-            assert!(!steps.iter().any(|step| step.starts_with("SCAN")), "{digests}: {steps:#?}");
+            assert!(
+                steps.iter().any(|step| step.starts_with(by_index)),
+                "{digests}: {steps:#?}"
+            );
+            assert!(
+                !steps.iter().any(|step| step.starts_with("SCAN")),
+                "{digests}: {steps:#?}"
+            );
         }
     }
 }

@@ -27,8 +27,14 @@ struct QueueTimeout;
 
 /// What a connection of ours is set to, whatever the pool's are.
 pub(super) fn options(pool: &SqliteConnectOptions) -> SqliteConnectOptions {
-    let options = pool.clone().busy_timeout(LOCK_TIMEOUT).foreign_keys(true).synchronous(SqliteSynchronous::Full);
-    options.pragma("fullfsync", "ON").disable_statement_logging()
+    let options = pool
+        .clone()
+        .busy_timeout(LOCK_TIMEOUT)
+        .foreign_keys(true)
+        .synchronous(SqliteSynchronous::Full);
+    options
+        .pragma("fullfsync", "ON")
+        .disable_statement_logging()
 }
 
 pub(super) struct Writer {
@@ -45,7 +51,13 @@ struct State {
 
 impl Writer {
     pub(super) fn new(options: SqliteConnectOptions, connection: SqliteConnection) -> Self {
-        Self { options, state: Mutex::new(State { connection: Some(connection), suspect: false }) }
+        Self {
+            options,
+            state: Mutex::new(State {
+                connection: Some(connection),
+                suspect: false,
+            }),
+        }
     }
 
     pub(super) async fn close(&self) -> Result<(), sqlx::Error> {
@@ -98,29 +110,44 @@ impl SqliteStore {
     }
 
     /// Takes the connection, which counts as suspect until its change has ended well.
-    async fn write_connection<'s>(&self, state: &'s mut State) -> Result<&'s mut SqliteConnection, StoreError> {
+    async fn write_connection<'s>(
+        &self,
+        state: &'s mut State,
+    ) -> Result<&'s mut SqliteConnection, StoreError> {
         if self.pool.is_closed() {
             return Err(StoreError::unavailable(sqlx::Error::PoolClosed));
         }
         if state.suspect || state.connection.is_none() {
-            let fresh = self.writer.options.connect().await.map_err(StoreError::unavailable)?;
+            let fresh = self
+                .writer
+                .options
+                .connect()
+                .await
+                .map_err(StoreError::unavailable)?;
             self.verify_files_of(state).await?;
             state.connection = Some(fresh);
         }
         state.suspect = true;
-        state.connection.as_mut().ok_or_else(|| StoreError::unavailable(sqlx::Error::PoolClosed))
+        state
+            .connection
+            .as_mut()
+            .ok_or_else(|| StoreError::unavailable(sqlx::Error::PoolClosed))
     }
 
     /// Makes sure that the database's files are those that were opened.
     async fn verify_files_of(&self, state: &mut State) -> Result<(), StoreError> {
-        let Some(Err(error)) = self.file.as_deref().map(file::DatabaseFile::verify) else { return Ok(()) };
+        let Some(Err(error)) = self.file.as_deref().map(file::DatabaseFile::verify) else {
+            return Ok(());
+        };
         self.rescue(state).await;
         Err(error.into())
     }
 
     /// The same for what only reads, and does not wait for the one that writes.
     pub(super) async fn verify_files(&self) -> Result<(), StoreError> {
-        let Some(Err(error)) = self.file.as_deref().map(file::DatabaseFile::verify) else { return Ok(()) };
+        let Some(Err(error)) = self.file.as_deref().map(file::DatabaseFile::verify) else {
+            return Ok(());
+        };
         if let Ok(mut state) = self.writer.state.try_lock() {
             self.rescue(&mut state).await;
         }
@@ -128,7 +155,10 @@ impl SqliteStore {
     }
 
     async fn rescue(&self, state: &mut State) {
-        let has_left = self.file.as_deref().is_some_and(file::DatabaseFile::has_left_its_log);
+        let has_left = self
+            .file
+            .as_deref()
+            .is_some_and(file::DatabaseFile::has_left_its_log);
         if let Some(connection) = state.connection.as_mut().filter(|_| has_left) {
             file::empty_log(connection).await;
         }
@@ -139,7 +169,10 @@ async fn transact<T, E: From<StoreError>>(
     connection: &mut SqliteConnection,
     work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, E>,
 ) -> Result<T, E> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+    let mut transaction = connection
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(failed)?;
     let done = work(&mut transaction).await?;
     transaction.commit().await.map_err(failed)?;
     Ok(done)

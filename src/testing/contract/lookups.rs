@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Breach, Claim, ORG, OTHER_ORG, USER, claim, counts, digest, furnish, key, key_of, role_of, same, token, token_of,
+    Breach, Claim, ORG, OTHER_ORG, USER, claim, counts, digest, furnish, key, key_of, role_of,
+    same, token, token_of,
 };
 use crate::{
     clock::UnixMillis,
@@ -17,7 +18,12 @@ use crate::{
 #[must_use]
 pub fn records() -> Vec<Record> {
     let plain = |id: &str| Record::org_key(id, digest(id), ORG);
-    let viewer = |record: Record| record.clone().with_role("viewer", &Catalogue::documented()).unwrap_or(record);
+    let viewer = |record: Record| {
+        record
+            .clone()
+            .with_role("viewer", &Catalogue::documented())
+            .unwrap_or(record)
+    };
     let expiring = |id: &str, at| viewer(plain(id)).expiring_at(UnixMillis(at));
     vec![
         viewer(plain("Case")),
@@ -32,22 +38,44 @@ pub fn records() -> Vec<Record> {
         expiring("ended-early", -1),
         expiring("ended-at-0", 0),
         expiring("ends-2026", 1_767_225_600_000),
-        viewer(Record::org_key("digest-zeros", Digest::from_bytes([0; 32]), ORG)),
-        viewer(Record::org_key("digest-ones", Digest::from_bytes([0xff; 32]), ORG)),
+        viewer(Record::org_key(
+            "digest-zeros",
+            Digest::from_bytes([0; 32]),
+            ORG,
+        )),
+        viewer(Record::org_key(
+            "digest-ones",
+            Digest::from_bytes([0xff; 32]),
+            ORG,
+        )),
         plain("grants-nothing"),
-        plain("explicit").with_scopes(ScopeSet::from_iter(["agents:read", "unknown:to-the-catalogue"])),
-        plain("admin").with_role("admin", &Catalogue::documented()).unwrap_or_else(|_| plain("admin")),
+        plain("explicit").with_scopes(ScopeSet::from_iter([
+            "agents:read",
+            "unknown:to-the-catalogue",
+        ])),
+        plain("admin")
+            .with_role("admin", &Catalogue::documented())
+            .unwrap_or_else(|_| plain("admin")),
     ]
 }
 
 pub(super) async fn what_does_not_exist_is_not_found(store: &impl CredentialStore) -> Claim {
-    claim(key_of(store, "nobody").await?.is_none(), "a key that was never stored was found")?;
+    claim(
+        key_of(store, "nobody").await?.is_none(),
+        "a key that was never stored was found",
+    )?;
     for organization in [None, Some(ORG), Some("org_nowhere")] {
         let found = token_of(store, "nobody", organization).await?;
-        claim(found.is_none(), format!("a token that was never stored was found, seen from {organization:?}"))?;
+        claim(
+            found.is_none(),
+            format!("a token that was never stored was found, seen from {organization:?}"),
+        )?;
     }
     let keys_digest = token_of(store, "Case", Some(ORG)).await?;
-    claim(keys_digest.is_none(), "a key was found by its digest, as a token")
+    claim(
+        keys_digest.is_none(),
+        "a key was found by its digest, as a token",
+    )
 }
 
 pub(super) async fn a_key_comes_back_as_it_was_stored(store: &impl CredentialStore) -> Claim {
@@ -57,15 +85,25 @@ pub(super) async fn a_key_comes_back_as_it_was_stored(store: &impl CredentialSto
         // What the catalogue does not know grants nothing, however it was stored.
         let known = Catalogue::documented().expand(stored.scopes().iter());
         let wanted = stored.with_scopes(known);
-        claim(same(&wanted, &found), format!("wanted {wanted:?}, found {found:?}"))?;
+        claim(
+            same(&wanted, &found),
+            format!("wanted {wanted:?}, found {found:?}"),
+        )?;
     }
     Ok(())
 }
 
-pub(super) async fn what_the_catalogue_does_not_know_grants_nothing(store: &impl CredentialStore) -> Claim {
+pub(super) async fn what_the_catalogue_does_not_know_grants_nothing(
+    store: &impl CredentialStore,
+) -> Claim {
     let found = key_of(store, "explicit").await?;
-    let held = found.as_ref().map(|record| record.scopes().iter().collect::<Vec<_>>());
-    claim(held.as_deref() == Some(&["agents:read"]), format!("the key holds {held:?}"))
+    let held = found
+        .as_ref()
+        .map(|record| record.scopes().iter().collect::<Vec<_>>());
+    claim(
+        held.as_deref() == Some(&["agents:read"]),
+        format!("the key holds {held:?}"),
+    )
 }
 
 pub(super) async fn ids_of_keys_have_no_aliases(store: &impl CredentialStore) -> Claim {
@@ -109,7 +147,9 @@ pub(super) async fn ids_of_keys_have_no_aliases(store: &impl CredentialStore) ->
     Ok(())
 }
 
-pub(super) async fn a_token_says_what_its_owner_may_do_where_it_is_asked<S: StoreAdmin>(store: &Arc<S>) -> Claim {
+pub(super) async fn a_token_says_what_its_owner_may_do_where_it_is_asked<S: StoreAdmin>(
+    store: &Arc<S>,
+) -> Claim {
     furnish(store, "pat").await?;
     for (organization, role) in [
         (Some(ORG), Some("viewer")),
@@ -120,29 +160,62 @@ pub(super) async fn a_token_says_what_its_owner_may_do_where_it_is_asked<S: Stor
         (None, None),
     ] {
         let found = token_of(store, "pat", organization).await?;
-        claim(counts(&found), format!("a good token does not count, seen from {organization:?}"))?;
+        claim(
+            counts(&found),
+            format!("a good token does not count, seen from {organization:?}"),
+        )?;
         let Some(record) = &found else { continue };
         let owner = record.user().map(|user| user.as_str());
-        claim(owner == Some(USER) && record.id() == "pat", format!("another's token was found: {record:?}"))?;
-        claim(role_of(&found) == role, format!("seen from {organization:?}: {record:?}"))?;
-        let there = record.organization().map(|organization| organization.as_str());
-        claim(there == organization.filter(|_| role.is_some()), format!("seen from {organization:?}: {record:?}"))?;
+        claim(
+            owner == Some(USER) && record.id() == "pat",
+            format!("another's token was found: {record:?}"),
+        )?;
+        claim(
+            role_of(&found) == role,
+            format!("seen from {organization:?}: {record:?}"),
+        )?;
+        let there = record
+            .organization()
+            .map(|organization| organization.as_str());
+        claim(
+            there == organization.filter(|_| role.is_some()),
+            format!("seen from {organization:?}: {record:?}"),
+        )?;
         let scopes = role.and_then(|role| Catalogue::documented().scopes_of(role).cloned());
         let wanted = scopes.unwrap_or_else(ScopeSet::empty);
-        claim(*record.scopes() == wanted, format!("wrong scopes, seen from {organization:?}: {record:?}"))?;
+        claim(
+            *record.scopes() == wanted,
+            format!("wrong scopes, seen from {organization:?}: {record:?}"),
+        )?;
     }
     Ok(())
 }
 
 /// A store may refuse such a name. It must not take it for another's.
-pub(super) async fn names_of_organizations_and_people_have_no_aliases<S: StoreAdmin>(store: &Arc<S>) -> Claim {
+pub(super) async fn names_of_organizations_and_people_have_no_aliases<S: StoreAdmin>(
+    store: &Arc<S>,
+) -> Claim {
     furnish(store, "pat").await?;
-    for alias in ["ORG_TEST", "Org_test", "org_test ", " org_test", "org_test\0", "org_tes\u{21}", "org_te\u{17f}t"] {
+    for alias in [
+        "ORG_TEST",
+        "Org_test",
+        "org_test ",
+        " org_test",
+        "org_test\0",
+        "org_tes\u{21}",
+        "org_te\u{17f}t",
+    ] {
         let before = token_of(store, "pat", Some(alias)).await?;
-        claim(role_of(&before).is_none(), format!("{alias:?} is an alias of another organization"))?;
+        claim(
+            role_of(&before).is_none(),
+            format!("{alias:?} is an alias of another organization"),
+        )?;
         if store.create_organization(alias, None).await.is_ok() {
             let after = token_of(store, "pat", Some(alias)).await?;
-            claim(role_of(&after).is_none(), format!("{alias:?}, just created, has somebody else's members"))?;
+            claim(
+                role_of(&after).is_none(),
+                format!("{alias:?}, just created, has somebody else's members"),
+            )?;
         }
     }
     for alias in ["USER_TEST", "user_test ", "user_test\0"] {
@@ -150,7 +223,10 @@ pub(super) async fn names_of_organizations_and_people_have_no_aliases<S: StoreAd
             store.set_user_enabled(alias, false).await?;
         }
     }
-    claim(counts(&token_of(store, "pat", Some(ORG)).await?), "a person with a similar name was switched off instead")
+    claim(
+        counts(&token_of(store, "pat", Some(ORG)).await?),
+        "a person with a similar name was switched off instead",
+    )
 }
 
 pub(super) async fn what_was_stored_as_dead_does_not_count<S: StoreAdmin>(store: &Arc<S>) -> Claim {
@@ -158,10 +234,19 @@ pub(super) async fn what_was_stored_as_dead_does_not_count<S: StoreAdmin>(store:
     for (id, standing) in [("off", Standing::Disabled), ("gone", Standing::Deleted)] {
         store.insert(key(id)?.with_standing(standing)).await?;
         store.insert(token(id).with_standing(standing)).await?;
-        claim(!counts(&key_of(store, id).await?), format!("a key stored as {standing:?} counts"))?;
-        claim(!counts(&token_of(store, id, Some(ORG)).await?), format!("a token stored as {standing:?} counts"))?;
+        claim(
+            !counts(&key_of(store, id).await?),
+            format!("a key stored as {standing:?} counts"),
+        )?;
+        claim(
+            !counts(&token_of(store, id, Some(ORG)).await?),
+            format!("a token stored as {standing:?} counts"),
+        )?;
     }
     // Switching the owner on must not wake them.
     store.set_user_enabled(USER, true).await?;
-    claim(!counts(&token_of(store, "off", Some(ORG)).await?), "a disabled token woke up with its owner")
+    claim(
+        !counts(&token_of(store, "off", Some(ORG)).await?),
+        "a disabled token woke up with its owner",
+    )
 }

@@ -24,7 +24,10 @@ use crate::{
     credential::Kind,
     principal::{Catalogue, OrgId, UserId},
     secret::Digest,
-    store::{Credential, CredentialStore, Lookup, OrgTree, Peek, Record, Standing, StoreAdmin, StoreError, WriteError},
+    store::{
+        Credential, CredentialStore, Lookup, OrgTree, Peek, Record, Standing, StoreAdmin,
+        StoreError, WriteError,
+    },
 };
 
 pub use lookups::records;
@@ -50,10 +53,20 @@ where
     let filled = make().await;
     for record in records() {
         let id = record.id().to_owned();
-        if filled.create_organization(ORG, None).await.is_err_and(|error| !matches!(error, WriteError::Taken(_))) {
-            report("an_organization_can_be_created", Err(Breach("it was refused".into())));
+        if filled
+            .create_organization(ORG, None)
+            .await
+            .is_err_and(|error| !matches!(error, WriteError::Taken(_)))
+        {
+            report(
+                "an_organization_can_be_created",
+                Err(Breach("it was refused".into())),
+            );
         }
-        let stored = filled.insert(record).await.map_err(|error| Breach(format!("{id:?} was refused: {error}")));
+        let stored = filled
+            .insert(record)
+            .await
+            .map_err(|error| Breach(format!("{id:?} was refused: {error}")));
         report("every_id_of_token68_can_be_stored", stored);
     }
     run_reading(&filled).await;
@@ -143,7 +156,9 @@ const USER: &str = "user_test";
 
 impl From<WriteError> for Breach {
     fn from(error: WriteError) -> Self {
-        Self(format!("a change that has to succeed was refused: {error} ({error:?})"))
+        Self(format!(
+            "a change that has to succeed was refused: {error} ({error:?})"
+        ))
     }
 }
 
@@ -160,7 +175,11 @@ impl From<StoreError> for Breach {
 }
 
 fn claim(holds: bool, otherwise: impl Into<String>) -> Claim {
-    if holds { Ok(()) } else { Err(Breach(otherwise.into())) }
+    if holds {
+        Ok(())
+    } else {
+        Err(Breach(otherwise.into()))
+    }
 }
 
 fn digest(name: &str) -> Digest {
@@ -191,7 +210,10 @@ async fn furnish(store: &impl StoreAdmin, id: &str) -> Claim {
 }
 
 /// Looks up, and holds what the store says at once against what it says after a wait.
-async fn look_up(store: &impl CredentialStore, lookup: Lookup<'_>) -> Result<Option<Arc<Record>>, Breach> {
+async fn look_up(
+    store: &impl CredentialStore,
+    lookup: Lookup<'_>,
+) -> Result<Option<Arc<Record>>, Breach> {
     let at_once = store.peek(&lookup);
     let found = store.find(&lookup).await?;
     let agrees = match (&at_once, &found) {
@@ -199,7 +221,10 @@ async fn look_up(store: &impl CredentialStore, lookup: Lookup<'_>) -> Result<Opt
         (Peek::Found(one), Some(other)) => same(one, other),
         (Peek::Found(_), None) | (Peek::NotFound, Some(_)) => false,
     };
-    claim(agrees, format!("for {lookup:?}, `peek` says {at_once:?} and `find` says {found:?}"))?;
+    claim(
+        agrees,
+        format!("for {lookup:?}, `peek` says {at_once:?} and `find` says {found:?}"),
+    )?;
     Ok(found)
 }
 
@@ -212,16 +237,29 @@ async fn token_of(
     id: &str,
     organization: Option<&str>,
 ) -> Result<Option<Arc<Record>>, Breach> {
-    look_up(store, Lookup::new(Credential::PersonalToken { digest: &digest(id) }, organization)).await
+    look_up(
+        store,
+        Lookup::new(
+            Credential::PersonalToken {
+                digest: &digest(id),
+            },
+            organization,
+        ),
+    )
+    .await
 }
 
 fn counts(record: &Option<Arc<Record>>) -> bool {
-    record.as_ref().is_some_and(|record| record.standing() == Standing::Active)
+    record
+        .as_ref()
+        .is_some_and(|record| record.standing() == Standing::Active)
 }
 
 /// The role that a token has where it was asked for, if it counts there.
 fn role_of(record: &Option<Arc<Record>>) -> Option<&str> {
-    let record = record.as_ref().filter(|record| record.standing() == Standing::Active)?;
+    let record = record
+        .as_ref()
+        .filter(|record| record.standing() == Standing::Active)?;
     record.organization().and_then(|_| record.role())
 }
 
@@ -229,9 +267,18 @@ fn same(one: &Record, other: &Record) -> bool {
     fn facts(record: &Record) -> (Kind, &str, Standing, [u8; 32], Option<i64>, Option<&str>) {
         let expires_at = record.expires_at().map(|moment| moment.0);
         let digest = record.digest().to_bytes();
-        (record.kind(), record.id(), record.standing(), digest, expires_at, record.role())
+        (
+            record.kind(),
+            record.id(),
+            record.standing(),
+            digest,
+            expires_at,
+            record.role(),
+        )
     }
     let owners = |record: &Record| (record.organization().cloned(), record.user().cloned());
     let same_owners = |(a, b): (Option<OrgId>, Option<UserId>), (c, d)| a == c && b == d;
-    facts(one) == facts(other) && same_owners(owners(one), owners(other)) && one.scopes() == other.scopes()
+    facts(one) == facts(other)
+        && same_owners(owners(one), owners(other))
+        && one.scopes() == other.scopes()
 }

@@ -17,7 +17,9 @@ use crate::{
 const WRITERS: u8 = 64;
 const CHANGES: usize = 50;
 
-pub(super) async fn of_many_who_insert_one_id_exactly_one_wins<S: StoreAdmin>(store: &Arc<S>) -> Claim {
+pub(super) async fn of_many_who_insert_one_id_exactly_one_wins<S: StoreAdmin>(
+    store: &Arc<S>,
+) -> Claim {
     furnish(store, "other").await?;
     for kind in [Kind::OrgKey, Kind::PersonalToken] {
         let writers = (0..WRITERS).map(|number| {
@@ -37,30 +39,48 @@ pub(super) async fn of_many_who_insert_one_id_exactly_one_wins<S: StoreAdmin>(st
                 (_, Err(other)) => return Err(other.into()),
             }
         }
-        claim(won.len() == 1, format!("{} of {WRITERS} inserted one {}", won.len(), kind.as_str()))?;
+        claim(
+            won.len() == 1,
+            format!("{} of {WRITERS} inserted one {}", won.len(), kind.as_str()),
+        )?;
         for record in won {
             let lookup = match kind {
                 Kind::OrgKey => Lookup::new(Credential::OrgKey { id: "one" }, None),
-                Kind::PersonalToken => Lookup::new(Credential::PersonalToken { digest: record.digest() }, None),
+                Kind::PersonalToken => Lookup::new(
+                    Credential::PersonalToken {
+                        digest: record.digest(),
+                    },
+                    None,
+                ),
             };
             let found = store.find(&lookup).await?;
             let digest = found.map(|found| found.digest().to_bytes());
-            claim(digest == Some(record.digest().to_bytes()), "what was found is not what won")?;
+            claim(
+                digest == Some(record.digest().to_bytes()),
+                "what was found is not what won",
+            )?;
         }
     }
     Ok(())
 }
 
 /// A record is the membership before or the one after, whole: never a role without its organization or its scopes.
-pub(super) async fn a_look_up_during_changes_never_sees_a_half_made_record<S: StoreAdmin>(store: &Arc<S>) -> Claim {
+pub(super) async fn a_look_up_during_changes_never_sees_a_half_made_record<S: StoreAdmin>(
+    store: &Arc<S>,
+) -> Claim {
     furnish(store, "pat").await?;
     let readers = read_until_told(store, |record: &Record| {
-        let scopes = record.role().and_then(|role| Catalogue::documented().scopes_of(role).cloned());
+        let scopes = record
+            .role()
+            .and_then(|role| Catalogue::documented().scopes_of(role).cloned());
         let whole = match scopes {
             Some(scopes) => record.organization().is_some() && scopes == *record.scopes(),
             None => record.organization().is_none() && record.scopes().is_empty(),
         };
-        claim(whole && record.user().is_some(), format!("half a record: {record:?}"))
+        claim(
+            whole && record.user().is_some(),
+            format!("half a record: {record:?}"),
+        )
     });
     for turn in 0..CHANGES {
         match turn % 4 {
@@ -74,19 +94,30 @@ pub(super) async fn a_look_up_during_changes_never_sees_a_half_made_record<S: St
     readers.stop().await
 }
 
-pub(super) async fn a_credential_deleted_during_look_ups_stays_dead<S: StoreAdmin>(store: &Arc<S>) -> Claim {
+pub(super) async fn a_credential_deleted_during_look_ups_stays_dead<S: StoreAdmin>(
+    store: &Arc<S>,
+) -> Claim {
     furnish(store, "pat").await?;
     let readers = read_until_told(store, |_| Ok(()));
     for number in 0..CHANGES {
         let id = format!("key-{number}");
         store.insert(super::key(&id)?).await?;
-        claim(counts(&key_of(store, &id).await?), "a key does not count once it was made")?;
+        claim(
+            counts(&key_of(store, &id).await?),
+            "a key does not count once it was made",
+        )?;
         store.delete(Kind::OrgKey, &id).await?;
-        claim(!counts(&key_of(store, &id).await?), "a key counts after its deletion")?;
+        claim(
+            !counts(&key_of(store, &id).await?),
+            "a key counts after its deletion",
+        )?;
     }
     store.delete(Kind::PersonalToken, "pat").await?;
     let found = super::token_of(store, "pat", Some(ORG)).await?;
-    claim(role_of(&found).is_none() && !counts(&found), "a token that others look up counts after its deletion")?;
+    claim(
+        role_of(&found).is_none() && !counts(&found),
+        "a token that others look up counts after its deletion",
+    )?;
     readers.stop().await
 }
 
@@ -111,7 +142,10 @@ fn read_until_told<S: StoreAdmin>(store: &Arc<S>, check: fn(&Record) -> Claim) -
             Ok(())
         })
     });
-    Readers { tasks: tasks.collect(), told }
+    Readers {
+        tasks: tasks.collect(),
+        told,
+    }
 }
 
 impl Readers {
@@ -125,5 +159,6 @@ impl Readers {
 }
 
 async fn joined<T>(task: JoinHandle<T>) -> Result<T, Breach> {
-    task.await.map_err(|error| Breach(format!("the store panicked: {error}")))
+    task.await
+        .map_err(|error| Breach(format!("the store panicked: {error}")))
 }

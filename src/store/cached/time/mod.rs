@@ -1,7 +1,13 @@
 //! The clock that times to live are measured by.
 
-#[cfg_attr(any(target_os = "linux", target_os = "android", target_vendor = "apple"), path = "unix.rs")]
-#[cfg_attr(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")), path = "other.rs")]
+#[cfg_attr(
+    any(target_os = "linux", target_os = "android", target_vendor = "apple"),
+    path = "unix.rs"
+)]
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android", target_vendor = "apple")),
+    path = "other.rs"
+)]
 mod system;
 
 use std::time::Duration;

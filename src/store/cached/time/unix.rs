@@ -38,6 +38,9 @@ mod tests {
     fn the_clock_counts_since_the_machine_was_started_and_not_since_the_process_was() {
         let read = || Duration::try_from(clock_gettime(CLOCK)).unwrap_or(Duration::ZERO);
         let (before, told, after) = (read(), SystemMonotonic::start().elapsed(), read());
-        assert!(before <= told && told <= after, "{before:?} {told:?} {after:?}");
+        assert!(
+            before <= told && told <= after,
+            "{before:?} {told:?} {after:?}"
+        );
     }
 }

@@ -41,7 +41,14 @@ impl PostgresStore {
     /// All locks come first, alone in a statement: what is read afterwards is seen as it is once those before have
     /// committed.
     async fn try_commit(&self, commit: &Commit) -> Result<bool, WriteError> {
-        let Commit { owner, authority, insert: new, changes, events, cap } = commit;
+        let Commit {
+            owner,
+            authority,
+            insert: new,
+            changes,
+            events,
+            cap,
+        } = commit;
         let sql = self.by_owner.of_kind(owner.kind());
         self.transact(Purpose::Ordinary, async |db| {
             if self.hold(db, commit).await? == Turn::Missing {
@@ -64,11 +71,24 @@ impl PostgresStore {
 
     /// Makes an owner who exists able to take turns.
     async fn make_turn(&self, owner: &Owner) -> Result<(), WriteError> {
-        let make = self.by_owner.of_kind(owner.kind()).make_turns.query().bind(vec![owner.id()]);
-        self.transact(Purpose::Ordinary, async |db| Ok(make.execute(db).await.map(drop).map_err(failed)?)).await
+        let make = self
+            .by_owner
+            .of_kind(owner.kind())
+            .make_turns
+            .query()
+            .bind(vec![owner.id()]);
+        self.transact(Purpose::Ordinary, async |db| {
+            Ok(make.execute(db).await.map(drop).map_err(failed)?)
+        })
+        .await
     }
 
-    async fn insert(&self, db: &mut PgConnection, owner: &Owner, new: &Insert) -> Result<(), WriteError> {
+    async fn insert(
+        &self,
+        db: &mut PgConnection,
+        owner: &Owner,
+        new: &Insert,
+    ) -> Result<(), WriteError> {
         let info = &new.info;
         check_credential_id(info.kind(), info.id.as_str())?;
         if self.is_kept(db, owner, &new.digest).await? {
@@ -76,36 +96,94 @@ impl PostgresStore {
         }
         let (kept, pepper) = Peppers::keep(self.peppers.as_ref(), &new.digest);
         let (organization, user) = owner.columns();
-        let scopes = info.scopes.as_ref().map(|scopes| scopes.iter().map(|scope| &**scope).collect::<Vec<_>>());
-        let (key, request) = new.idempotency.as_ref().map(|(key, request)| (&**key, request.to_vec())).unzip();
-        let insert = self.statements.insert.query().bind(owner.kind().as_str()).bind(info.id.as_str());
-        let insert = insert.bind(kept.to_bytes().to_vec()).bind(info.standing.word());
-        let insert = insert.bind(millis(info.expires_at)).bind(organization).bind(user);
-        let insert = insert.bind(info.role.as_deref()).bind(scopes).bind(&*info.name).bind(info.created_at.0);
-        let insert = insert.bind(text(&info.rotated_from)).bind(text(&info.rotated_to)).bind(millis(info.rotated_at));
-        let inserted = insert.bind(key).bind(request).bind(pepper).execute(db).await.map_err(failed)?;
+        let scopes = info
+            .scopes
+            .as_ref()
+            .map(|scopes| scopes.iter().map(|scope| &**scope).collect::<Vec<_>>());
+        let (key, request) = new
+            .idempotency
+            .as_ref()
+            .map(|(key, request)| (&**key, request.to_vec()))
+            .unzip();
+        let insert = self
+            .statements
+            .insert
+            .query()
+            .bind(owner.kind().as_str())
+            .bind(info.id.as_str());
+        let insert = insert
+            .bind(kept.to_bytes().to_vec())
+            .bind(info.standing.word());
+        let insert = insert
+            .bind(millis(info.expires_at))
+            .bind(organization)
+            .bind(user);
+        let insert = insert
+            .bind(info.role.as_deref())
+            .bind(scopes)
+            .bind(&*info.name)
+            .bind(info.created_at.0);
+        let insert = insert
+            .bind(text(&info.rotated_from))
+            .bind(text(&info.rotated_to))
+            .bind(millis(info.rotated_at));
+        let inserted = insert
+            .bind(key)
+            .bind(request)
+            .bind(pepper)
+            .execute(db)
+            .await
+            .map_err(failed)?;
         admin::one(inserted.rows_affected(), || Taken(info.id.as_str().into()))
     }
 
     /// Whether a token is there already under another pepper than it would be kept under now; the index sees the rest.
-    async fn is_kept(&self, db: &mut PgConnection, owner: &Owner, digest: &Digest) -> Result<bool, StoreError> {
+    async fn is_kept(
+        &self,
+        db: &mut PgConnection,
+        owner: &Owner,
+        digest: &Digest,
+    ) -> Result<bool, StoreError> {
         if owner.kind() == Kind::OrgKey || self.peppers.is_none() {
             return Ok(false);
         }
         let candidates = Peppers::candidates(self.peppers.as_ref(), digest);
-        let candidates = candidates.iter().map(|digest| digest.to_bytes().to_vec()).collect::<Vec<_>>();
-        let query = self.statements.find_peppered_token.query().bind(candidates).bind(None::<&str>);
+        let candidates = candidates
+            .iter()
+            .map(|digest| digest.to_bytes().to_vec())
+            .collect::<Vec<_>>();
+        let query = self
+            .statements
+            .find_peppered_token
+            .query()
+            .bind(candidates)
+            .bind(None::<&str>);
         Ok(query.fetch_optional(db).await.map_err(failed)?.is_some())
     }
 }
 
 /// Makes the transactions of these owners take turns.
-pub(super) async fn take_turns(db: &mut PgConnection, sql: &Owned, owners: Vec<&str>) -> Result<(), StoreError> {
+pub(super) async fn take_turns(
+    db: &mut PgConnection,
+    sql: &Owned,
+    owners: Vec<&str>,
+) -> Result<(), StoreError> {
     if owners.is_empty() {
         return Ok(());
     }
-    sql.make_turns.query().bind(owners.clone()).execute(&mut *db).await.map_err(failed)?;
-    sql.take_turns.query().bind(owners).execute(db).await.map(drop).map_err(failed)
+    sql.make_turns
+        .query()
+        .bind(owners.clone())
+        .execute(&mut *db)
+        .await
+        .map_err(failed)?;
+    sql.take_turns
+        .query()
+        .bind(owners)
+        .execute(db)
+        .await
+        .map(drop)
+        .map_err(failed)
 }
 
 fn unknown(owner: &Owner) -> WriteError {
@@ -116,50 +194,129 @@ fn unknown(owner: &Owner) -> WriteError {
 }
 
 /// Counts what is accepted once everything else is done.
-async fn check_cap(db: &mut PgConnection, sql: &Owned, owner: &Owner, cap: Option<Cap>) -> Result<(), WriteError> {
-    let Some(Cap { limit, at }) = cap else { return Ok(()) };
-    let counting = sql.counting.query().bind(owner.id()).bind(at.0).bind(i64::from(limit) + 1);
-    let counted: i64 = counting.fetch_one(db).await.and_then(|row| row.try_get(0)).map_err(failed)?;
-    if counted <= i64::from(limit) { Ok(()) } else { Err(CapReached(limit)) }
+async fn check_cap(
+    db: &mut PgConnection,
+    sql: &Owned,
+    owner: &Owner,
+    cap: Option<Cap>,
+) -> Result<(), WriteError> {
+    let Some(Cap { limit, at }) = cap else {
+        return Ok(());
+    };
+    let counting = sql
+        .counting
+        .query()
+        .bind(owner.id())
+        .bind(at.0)
+        .bind(i64::from(limit) + 1);
+    let counted: i64 = counting
+        .fetch_one(db)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(failed)?;
+    if counted <= i64::from(limit) {
+        Ok(())
+    } else {
+        Err(CapReached(limit))
+    }
 }
 
-async fn alter(db: &mut PgConnection, sql: &Owned, owner: &Owner, changes: &[Alteration]) -> Result<(), WriteError> {
+async fn alter(
+    db: &mut PgConnection,
+    sql: &Owned,
+    owner: &Owner,
+    changes: &[Alteration],
+) -> Result<(), WriteError> {
     if changes.is_empty() {
         return Ok(());
     }
     let before = || changes.iter().map(|change| &change.before);
     let after = || changes.iter().map(|change| &change.after);
-    let alter = sql.alter.query().bind(owner.id()).bind(before().map(|old| old.id.as_str()).collect::<Vec<_>>());
+    let alter = sql
+        .alter
+        .query()
+        .bind(owner.id())
+        .bind(before().map(|old| old.id.as_str()).collect::<Vec<_>>());
     let alter = alter.bind(before().map(|old| &*old.name).collect::<Vec<_>>());
     let alter = alter.bind(before().map(|old| old.standing.word()).collect::<Vec<_>>());
-    let alter = alter.bind(before().map(|old| millis(old.expires_at)).collect::<Vec<_>>());
-    let alter = alter.bind(before().map(|old| text(&old.rotated_to)).collect::<Vec<_>>());
+    let alter = alter.bind(
+        before()
+            .map(|old| millis(old.expires_at))
+            .collect::<Vec<_>>(),
+    );
+    let alter = alter.bind(
+        before()
+            .map(|old| text(&old.rotated_to))
+            .collect::<Vec<_>>(),
+    );
     let alter = alter.bind(after().map(|new| &*new.name).collect::<Vec<_>>());
     let alter = alter.bind(after().map(|new| new.standing.word()).collect::<Vec<_>>());
-    let alter = alter.bind(after().map(|new| millis(new.expires_at)).collect::<Vec<_>>());
+    let alter = alter.bind(
+        after()
+            .map(|new| millis(new.expires_at))
+            .collect::<Vec<_>>(),
+    );
     let alter = alter.bind(after().map(|new| text(&new.rotated_to)).collect::<Vec<_>>());
-    let alter = alter.bind(after().map(|new| millis(new.rotated_at)).collect::<Vec<_>>());
+    let alter = alter.bind(
+        after()
+            .map(|new| millis(new.rotated_at))
+            .collect::<Vec<_>>(),
+    );
     let altered = alter.execute(db).await.map_err(failed)?.rows_affected();
-    if altered == changes.len() as u64 { Ok(()) } else { Err(Changed) }
+    if altered == changes.len() as u64 {
+        Ok(())
+    } else {
+        Err(Changed)
+    }
 }
 
 /// Writes events, in their order, and returns the numbers that they were given.
-pub(super) async fn tell(db: &mut PgConnection, tell: &Statement, events: &[Event]) -> Result<Vec<i64>, StoreError> {
+pub(super) async fn tell(
+    db: &mut PgConnection,
+    tell: &Statement,
+    events: &[Event],
+) -> Result<Vec<i64>, StoreError> {
     if events.is_empty() {
         return Ok(Vec::new());
     }
     let owners = || events.iter().map(|event| event.owner.columns());
     let doers = || events.iter().map(|event| event.by.columns());
-    let tell = tell.query().bind(events.iter().map(|event| event.at.0).collect::<Vec<_>>());
-    let tell = tell.bind(events.iter().map(|event| event.action.as_str()).collect::<Vec<_>>());
-    let tell = tell.bind(owners().map(|(organization, _)| organization).collect::<Vec<_>>());
+    let tell = tell
+        .query()
+        .bind(events.iter().map(|event| event.at.0).collect::<Vec<_>>());
+    let tell = tell.bind(
+        events
+            .iter()
+            .map(|event| event.action.as_str())
+            .collect::<Vec<_>>(),
+    );
+    let tell = tell.bind(
+        owners()
+            .map(|(organization, _)| organization)
+            .collect::<Vec<_>>(),
+    );
     let tell = tell.bind(owners().map(|(_, user)| user).collect::<Vec<_>>());
-    let tell = tell.bind(events.iter().map(|event| event.credential.as_str()).collect::<Vec<_>>());
-    let tell = tell.bind(events.iter().map(|event| text(&event.related)).collect::<Vec<_>>());
+    let tell = tell.bind(
+        events
+            .iter()
+            .map(|event| event.credential.as_str())
+            .collect::<Vec<_>>(),
+    );
+    let tell = tell.bind(
+        events
+            .iter()
+            .map(|event| text(&event.related))
+            .collect::<Vec<_>>(),
+    );
     let tell = tell.bind(doers().map(|(sort, _, _)| sort).collect::<Vec<_>>());
     let tell = tell.bind(doers().map(|(_, id, _)| id).collect::<Vec<_>>());
     let tell = tell.bind(doers().map(|(_, _, user)| user).collect::<Vec<_>>());
-    let tell = tell.bind(events.iter().map(|event| event.origin.as_deref()).collect::<Vec<_>>());
+    let tell = tell.bind(
+        events
+            .iter()
+            .map(|event| event.origin.as_deref())
+            .collect::<Vec<_>>(),
+    );
     let rows = tell.fetch_all(db).await.map_err(failed)?;
     rows.iter().map(|row| get(row, "number")).collect()
 }

@@ -21,7 +21,10 @@ use crate::{
 };
 
 impl PostgresStore {
-    pub(super) async fn end_target(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
+    pub(super) async fn end_target(
+        &self,
+        ending: &Ending,
+    ) -> Result<Vec<CredentialId>, WriteError> {
         match &ending.target {
             EndTarget::One(id) => self.sweep(ending, Some(id)).await,
             EndTarget::All => self.end_all(ending).await,
@@ -38,7 +41,9 @@ impl PostgresStore {
         let later = match self.sweep_in_turn(ending).await {
             Ok(later) => later,
             Err(_) => {
-                let again = self.transact(Purpose::Prompt, async |db| self.end_now(db, ending, None).await);
+                let again = self.transact(Purpose::Prompt, async |db| {
+                    self.end_now(db, ending, None).await
+                });
                 again.await.unwrap_or_default()
             }
         };
@@ -59,7 +64,11 @@ impl PostgresStore {
     }
 
     /// Ends one credential, or all that there are.
-    async fn sweep(&self, ending: &Ending, id: Option<&CredentialId>) -> Result<Vec<CredentialId>, WriteError> {
+    async fn sweep(
+        &self,
+        ending: &Ending,
+        id: Option<&CredentialId>,
+    ) -> Result<Vec<CredentialId>, WriteError> {
         self.transact(Purpose::Prompt, async |db| {
             self.check_authority(db, &ending.authority).await?;
             let ended = self.end_now(db, ending, id).await?;
@@ -83,12 +92,24 @@ impl PostgresStore {
         }
         let sql = self.by_owner.of_kind(owner.kind());
         let query = match id {
-            Some(id) => sql.end_one.query().bind(owner.id()).bind(to.standing().word()).bind(id.as_str()),
-            None => sql.end_all.query().bind(owner.id()).bind(to.standing().word()),
+            Some(id) => sql
+                .end_one
+                .query()
+                .bind(owner.id())
+                .bind(to.standing().word())
+                .bind(id.as_str()),
+            None => sql
+                .end_all
+                .query()
+                .bind(owner.id())
+                .bind(to.standing().word()),
         };
         let rows = query.fetch_all(&mut *db).await.map_err(failed)?;
         let id = |row: &PgRow| Ok(get::<&str>(row, "id")?.into());
-        let ended = rows.iter().map(id).collect::<Result<Vec<CredentialId>, StoreError>>()?;
+        let ended = rows
+            .iter()
+            .map(id)
+            .collect::<Result<Vec<CredentialId>, StoreError>>()?;
         let events: Vec<_> = ended.iter().map(|id| ending.event(id.clone())).collect();
         tell(db, &self.statements.tell, &events).await?;
         Ok(ended)

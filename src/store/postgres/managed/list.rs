@@ -15,15 +15,29 @@ struct Expiry {
     to: i64,
 }
 
-const ANY_EXPIRY: Expiry = Expiry { from: i64::MIN, to: i64::MAX };
+const ANY_EXPIRY: Expiry = Expiry {
+    from: i64::MIN,
+    to: i64::MAX,
+};
 
 impl Expiry {
     fn shown_by(filter: &Filter, now: UnixMillis) -> Self {
-        let before = filter.expiring_before.map_or(i64::MAX, |moment| moment.0.saturating_sub(1));
+        let before = filter
+            .expiring_before
+            .map_or(i64::MAX, |moment| moment.0.saturating_sub(1));
         match filter.state {
-            Some(State::Active) => Self { from: now.0.saturating_add(1), to: before },
-            Some(State::Expired) => Self { from: i64::MIN, to: before.min(now.0).min(i64::MAX - 1) },
-            None | Some(State::Disabled | State::Deleted) => Self { to: before, ..ANY_EXPIRY },
+            Some(State::Active) => Self {
+                from: now.0.saturating_add(1),
+                to: before,
+            },
+            Some(State::Expired) => Self {
+                from: i64::MIN,
+                to: before.min(now.0).min(i64::MAX - 1),
+            },
+            None | Some(State::Disabled | State::Deleted) => Self {
+                to: before,
+                ..ANY_EXPIRY
+            },
         }
     }
 }
@@ -59,6 +73,14 @@ pub(super) fn bind<'q>(
 
 /// The place that a page is behind. What was created at a moment or later was not unused since then.
 fn behind(query: &ListQuery) -> (i64, &str) {
-    let after = query.after.as_ref().map_or((i64::MAX, "\u{10ffff}"), |(created_at, id)| (created_at.0, id.as_str()));
-    query.filter.unused_since.map_or(after, |moment| after.min((moment.0, "")))
+    let after = query
+        .after
+        .as_ref()
+        .map_or((i64::MAX, "\u{10ffff}"), |(created_at, id)| {
+            (created_at.0, id.as_str())
+        });
+    query
+        .filter
+        .unused_since
+        .map_or(after, |moment| after.min((moment.0, "")))
 }

@@ -33,28 +33,64 @@ impl ManagedStore for PostgresStore {
         self.catalogue()
     }
 
-    async fn credential(&self, owner: &Owner, id: &str) -> Result<Option<CredentialInfo>, StoreError> {
+    async fn credential(
+        &self,
+        owner: &Owner,
+        id: &str,
+    ) -> Result<Option<CredentialInfo>, StoreError> {
         if !storable(owner.id()) || !storable(id) {
             return Ok(None);
         }
-        let query = self.by_owner.of_kind(owner.kind()).credential.query().bind(owner.id()).bind(id);
-        self.read(query).await?.first().map(|row| row::info(row, owner)).transpose()
+        let query = self
+            .by_owner
+            .of_kind(owner.kind())
+            .credential
+            .query()
+            .bind(owner.id())
+            .bind(id);
+        self.read(query)
+            .await?
+            .first()
+            .map(|row| row::info(row, owner))
+            .transpose()
     }
 
-    async fn issued_under(&self, owner: &Owner, key: &str) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
+    async fn issued_under(
+        &self,
+        owner: &Owner,
+        key: &str,
+    ) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
         if !storable(owner.id()) || !storable(key) {
             return Ok(None);
         }
-        let query = self.by_owner.of_kind(owner.kind()).issued_under.query().bind(owner.id()).bind(key);
+        let query = self
+            .by_owner
+            .of_kind(owner.kind())
+            .issued_under
+            .query()
+            .bind(owner.id())
+            .bind(key);
         let rows = self.read(query).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
         let request = get::<&[u8]>(row, "request")?.try_into();
-        let request = request.map_err(|_| StoreError::corrupt("the fingerprint does not have 32 bytes"))?;
+        let request =
+            request.map_err(|_| StoreError::corrupt("the fingerprint does not have 32 bytes"))?;
         Ok(Some((row::info(row, owner)?, request)))
     }
 
-    async fn credentials(&self, owner: &Owner, query: &ListQuery) -> Result<Vec<CredentialInfo>, StoreError> {
-        if !storable(owner.id()) || query.after.as_ref().is_some_and(|(_, id)| !storable(id.as_str())) {
+    async fn credentials(
+        &self,
+        owner: &Owner,
+        query: &ListQuery,
+    ) -> Result<Vec<CredentialInfo>, StoreError> {
+        if !storable(owner.id())
+            || query
+                .after
+                .as_ref()
+                .is_some_and(|(_, id)| !storable(id.as_str()))
+        {
             return Ok(Vec::new());
         }
         let page = self.by_owner.of_kind(owner.kind()).page.query();
@@ -70,13 +106,24 @@ impl ManagedStore for PostgresStore {
         self.end_target(ending).await
     }
 
-    async fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Result<Vec<Event>, StoreError> {
+    async fn events(
+        &self,
+        owner: &Owner,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Event>, StoreError> {
         if !storable(owner.id()) {
             return Ok(Vec::new());
         }
         let through = before.map_or(i64::MAX, |number| number.saturating_sub(1));
-        let query =
-            self.by_owner.of_kind(owner.kind()).events.query().bind(owner.id()).bind(through).bind(i64::from(limit));
+        let query = self
+            .by_owner
+            .of_kind(owner.kind())
+            .events
+            .query()
+            .bind(owner.id())
+            .bind(through)
+            .bind(i64::from(limit));
         let rows = self.scan(query).await?;
         rows.iter().map(|row| row::event(row, owner)).collect()
     }

@@ -16,21 +16,34 @@ use crate::{
 
 impl PostgresStore {
     /// Returns whether there was something to make anew.
-    pub(super) async fn make_anew(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
+    pub(super) async fn make_anew(
+        &self,
+        kind: Kind,
+        id: &str,
+        presented: &Digest,
+    ) -> Result<bool, StoreError> {
         if !storable(id) {
             return Ok(false);
         }
         let (sql, peppers) = (&self.statements, self.peppers.as_ref());
         self.transact(Purpose::Ordinary, async |db| {
             let query = sql.hold_digest.query().bind(kind.as_str()).bind(id);
-            let Some(row) = query.fetch_optional(&mut *db).await.map_err(failed)? else { return Ok(false) };
+            let Some(row) = query.fetch_optional(&mut *db).await.map_err(failed)? else {
+                return Ok(false);
+            };
             let pepper = get(&row, "pepper")?;
             let verified = Peppers::verifies(peppers, &digest(&row)?, pepper, presented)?;
             if !verified || !Peppers::is_outdated(peppers, pepper) {
                 return Ok(false);
             }
             let (kept, pepper) = Peppers::keep(peppers, presented);
-            let query = sql.rehash.query().bind(kind.as_str()).bind(id).bind(kept.to_bytes().to_vec()).bind(pepper);
+            let query = sql
+                .rehash
+                .query()
+                .bind(kind.as_str())
+                .bind(id)
+                .bind(kept.to_bytes().to_vec())
+                .bind(pepper);
             query.execute(db).await.map_err(failed)?;
             Ok(true)
         })

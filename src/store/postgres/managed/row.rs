@@ -22,7 +22,8 @@ pub(super) fn info(row: &PgRow, owner: &Owner) -> Result<CredentialInfo, StoreEr
         damaged = true;
         Some(Vec::new()) // none at all, rather than those of the role
     });
-    let mut moment = |column| or_none(get::<Option<i64>>(row, column), &mut damaged).map(UnixMillis);
+    let mut moment =
+        |column| or_none(get::<Option<i64>>(row, column), &mut damaged).map(UnixMillis);
     let (created_at, expires_at) = (moment("created_at"), moment("expires_at"));
     let (last_used_at, rotated_at) = (moment("last_used_at"), moment("rotated_at"));
     let mut id = |column| or_none(get::<Option<&str>>(row, column), &mut damaged).map(Into::into);
@@ -53,7 +54,11 @@ fn or_none<T>(read: Result<Option<T>, StoreError>, damaged: &mut bool) -> Option
 
 /// Reads an event about a credential of `owner`. Words that are none of ours leave the rest of it, and of the trail, readable.
 pub(super) fn event(row: &PgRow, owner: &Owner) -> Result<Event, StoreError> {
-    let by = Who::from_columns(get(row, "by_sort")?, get(row, "by_id")?, get(row, "by_user")?);
+    let by = Who::from_columns(
+        get(row, "by_sort")?,
+        get(row, "by_id")?,
+        get(row, "by_user")?,
+    );
     Ok(Event {
         number: get(row, "number")?,
         at: UnixMillis(get(row, "at")?),
@@ -68,7 +73,10 @@ pub(super) fn event(row: &PgRow, owner: &Owner) -> Result<Event, StoreError> {
 
 /// Reads what [`Owner::columns`] gave.
 pub(super) fn owner(row: &PgRow) -> Result<Owner, StoreError> {
-    match (get::<Option<&str>>(row, "organization_id")?, get::<Option<&str>>(row, "user_id")?) {
+    match (
+        get::<Option<&str>>(row, "organization_id")?,
+        get::<Option<&str>>(row, "user_id")?,
+    ) {
         (Some(id), None) => Ok(Owner::Organization(id.into())),
         (None, Some(id)) => Ok(Owner::User(id.into())),
         _ => Err(StoreError::corrupt("not one owner")),

@@ -31,7 +31,13 @@ macro_rules! by_age {
 /// Those in one state, in the order of their expiry.
 macro_rules! by_expiry {
     ($state:expr) => {
-        concat!("(", state!(), ") || ':' || c.$owner = ", $state, " || ':' || $1")
+        concat!(
+            "(",
+            state!(),
+            ") || ':' || c.$owner = ",
+            $state,
+            " || ':' || $1"
+        )
     };
 }
 

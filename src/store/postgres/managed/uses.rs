@@ -37,13 +37,23 @@ struct Due {
 
 impl PostgresStore {
     pub(super) async fn note(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
-        let uses: Vec<&Use> = uses.iter().filter(|used| storable(used.id.as_str())).collect();
+        let uses: Vec<&Use> = uses
+            .iter()
+            .filter(|used| storable(used.id.as_str()))
+            .collect();
         if uses.is_empty() {
             return Ok(Vec::new());
         }
         self.transact(Purpose::Ordinary, async |db| {
             let due = self.lock_due(db, &uses).await?;
-            let write = self.statements.write_uses.query().bind(due.kinds).bind(due.ids).bind(due.at).bind(due.first);
+            let write = self
+                .statements
+                .write_uses
+                .query()
+                .bind(due.kinds)
+                .bind(due.ids)
+                .bind(due.at)
+                .bind(due.first);
             write.execute(&mut *db).await.map_err(failed)?;
             self.tell_of(db, due.events).await
         })
@@ -60,7 +70,14 @@ impl PostgresStore {
         hold.execute(&mut *db).await.map_err(failed)?;
         let begin = self.statements.begin_uses.query().bind(&kinds).bind(&ids);
         begin.execute(&mut *db).await.map_err(failed)?;
-        let lock = self.statements.lock_due_uses.query().bind(kinds).bind(ids).bind(at).bind(after_rotation);
+        let lock = self
+            .statements
+            .lock_due_uses
+            .query()
+            .bind(kinds)
+            .bind(ids)
+            .bind(at)
+            .bind(after_rotation);
         let mut due = Due::default();
         for row in lock.fetch_all(db).await.map_err(failed)? {
             due.add(&row)?;
@@ -69,10 +86,22 @@ impl PostgresStore {
     }
 
     /// Writes the events, each owner's in its turn, and numbers them.
-    async fn tell_of(&self, db: &mut PgConnection, mut events: Vec<Event>) -> Result<Vec<Event>, StoreError> {
+    async fn tell_of(
+        &self,
+        db: &mut PgConnection,
+        mut events: Vec<Event>,
+    ) -> Result<Vec<Event>, StoreError> {
         for kind in [Kind::OrgKey, Kind::PersonalToken] {
-            let owners = events.iter().map(|event| &event.owner).filter(|owner| owner.kind() == kind);
-            take_turns(db, self.by_owner.of_kind(kind), owners.map(Owner::id).collect()).await?;
+            let owners = events
+                .iter()
+                .map(|event| &event.owner)
+                .filter(|owner| owner.kind() == kind);
+            take_turns(
+                db,
+                self.by_owner.of_kind(kind),
+                owners.map(Owner::id).collect(),
+            )
+            .await?;
         }
         let numbers = tell(db, &self.statements.tell, &events).await?;
         for (event, number) in events.iter_mut().zip(numbers) {

@@ -18,16 +18,29 @@ pub(super) async fn check(
     let organization = authority.organization().map(OrgId::as_str);
     let state = match authority {
         Authority::Unconditional => None,
-        Authority::Credential { kind: Kind::OrgKey, id, .. } => {
-            store.key(db, id.as_str().as_bytes()).await?.map(|record| ActorState::of_record(&record))
-        }
-        Authority::Credential { kind: Kind::PersonalToken, id, .. } => {
+        Authority::Credential {
+            kind: Kind::OrgKey,
+            id,
+            ..
+        } => store
+            .key(db, id.as_str().as_bytes())
+            .await?
+            .map(|record| ActorState::of_record(&record)),
+        Authority::Credential {
+            kind: Kind::PersonalToken,
+            id,
+            ..
+        } => {
             let token = store.token_by_id(db, id.as_str(), organization).await?;
             token.map(|record| ActorState::of_record(&record))
         }
         Authority::User { id, .. } => user_state(store, db, id.as_str(), organization).await?,
     };
-    if authority.permits(state.as_ref()) { Ok(()) } else { Err(WriteError::NotPermitted) }
+    if authority.permits(state.as_ref()) {
+        Ok(())
+    } else {
+        Err(WriteError::NotPermitted)
+    }
 }
 
 async fn user_state(
@@ -36,7 +49,15 @@ async fn user_state(
     id: &str,
     organization: Option<&str>,
 ) -> Result<Option<ActorState>, StoreError> {
-    let Some((enabled, role)) = store.user(db, id, organization).await? else { return Ok(None) };
-    let scopes = role.as_deref().and_then(|role| store.catalogue.scopes_of(role)).cloned();
-    Ok(Some(ActorState::user(enabled, organization.map(Into::into).zip(scopes))))
+    let Some((enabled, role)) = store.user(db, id, organization).await? else {
+        return Ok(None);
+    };
+    let scopes = role
+        .as_deref()
+        .and_then(|role| store.catalogue.scopes_of(role))
+        .cloned();
+    Ok(Some(ActorState::user(
+        enabled,
+        organization.map(Into::into).zip(scopes),
+    )))
 }

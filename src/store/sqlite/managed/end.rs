@@ -25,12 +25,21 @@ macro_rules! end {
 }
 
 pub(super) const ALL: ByOwner = ByOwner {
-    organization: end!("INDEXED BY tower_api_key_keys_living", "c.organization_id = ?1 AND +c.kind = 'org_key'"),
-    user: end!("INDEXED BY tower_api_key_tokens_living", "c.user_id = ?1 AND +c.kind = 'pat'"),
+    organization: end!(
+        "INDEXED BY tower_api_key_keys_living",
+        "c.organization_id = ?1 AND +c.kind = 'org_key'"
+    ),
+    user: end!(
+        "INDEXED BY tower_api_key_tokens_living",
+        "c.user_id = ?1 AND +c.kind = 'pat'"
+    ),
 };
 
 pub(super) const ONE: ByOwner = ByOwner {
-    organization: end!("", "c.kind = 'org_key' AND c.id = ?3 AND c.organization_id = ?1"),
+    organization: end!(
+        "",
+        "c.kind = 'org_key' AND c.id = ?3 AND c.organization_id = ?1"
+    ),
     user: end!("", "c.kind = 'pat' AND c.id = ?3 AND c.user_id = ?1"),
 };
 
@@ -52,21 +61,48 @@ pub(super) async fn end(
     Ok(ended)
 }
 
-async fn update(db: &mut SqliteConnection, ending: &Ending) -> Result<Vec<CredentialId>, StoreError> {
+async fn update(
+    db: &mut SqliteConnection,
+    ending: &Ending,
+) -> Result<Vec<CredentialId>, StoreError> {
     let (owner, standing) = (ending.owner.id(), ending.to.standing().word());
     let query = match &ending.target {
-        EndTarget::All => sqlx::query(ALL.of(&ending.owner)).bind(owner).bind(standing),
-        EndTarget::One(id) => sqlx::query(ONE.of(&ending.owner)).bind(owner).bind(standing).bind(id.as_str()),
+        EndTarget::All => sqlx::query(ALL.of(&ending.owner))
+            .bind(owner)
+            .bind(standing),
+        EndTarget::One(id) => sqlx::query(ONE.of(&ending.owner))
+            .bind(owner)
+            .bind(standing)
+            .bind(id.as_str()),
     };
     let rows: Vec<SqliteRow> = query.fetch_all(db).await.map_err(failed)?;
-    rows.iter().map(|row| id_of(row).map(|(id, _)| id)).collect()
+    rows.iter()
+        .map(|row| id_of(row).map(|(id, _)| id))
+        .collect()
 }
 
-async fn tell(db: &mut SqliteConnection, ending: &Ending, ended: &[CredentialId]) -> Result<(), StoreError> {
+async fn tell(
+    db: &mut SqliteConnection,
+    ending: &Ending,
+    ended: &[CredentialId],
+) -> Result<(), StoreError> {
     let (organization, user) = ending.owner.columns();
     let (by, by_id, by_user) = ending.by.columns();
-    let ids = ended.iter().map(CredentialId::as_str).collect::<serde_json::Value>().to_string();
-    let insert = sqlx::query(EVENTS).bind(ending.at.0).bind(ending.action.as_str()).bind(organization).bind(user);
-    let insert = insert.bind(by).bind(by_id).bind(by_user).bind(ending.origin.as_deref()).bind(ids);
+    let ids = ended
+        .iter()
+        .map(CredentialId::as_str)
+        .collect::<serde_json::Value>()
+        .to_string();
+    let insert = sqlx::query(EVENTS)
+        .bind(ending.at.0)
+        .bind(ending.action.as_str())
+        .bind(organization)
+        .bind(user);
+    let insert = insert
+        .bind(by)
+        .bind(by_id)
+        .bind(by_user)
+        .bind(ending.origin.as_deref())
+        .bind(ids);
     insert.execute(db).await.map(drop).map_err(failed)
 }

@@ -23,7 +23,10 @@ macro_rules! page {
     };
 }
 
-pub(super) const PAGE: ByOwner = ByOwner { organization: page!("organization_id"), user: page!("user_id") };
+pub(super) const PAGE: ByOwner = ByOwner {
+    organization: page!("organization_id"),
+    user: page!("user_id"),
+};
 
 const INSERT: &str = "
     INSERT INTO tower_api_key_events
@@ -35,11 +38,17 @@ const INSERT: &str = "
 fn event(row: &SqliteRow, owner: &Owner) -> Result<Event, StoreError> {
     let text = |column| text(row, column);
     let (by, by_id, by_user) = (text("by_sort")?, text("by_id")?, text("by_user")?);
-    let by = Who::from_columns(&by.unwrap_or_default(), by_id.as_deref(), by_user.as_deref());
+    let by = Who::from_columns(
+        &by.unwrap_or_default(),
+        by_id.as_deref(),
+        by_user.as_deref(),
+    );
     Ok(Event {
         number: row.try_get("number").map_err(failed)?,
         at: UnixMillis(row.try_get("at").map_err(failed)?),
-        action: text("action")?.and_then(|word| Action::parse(&word)).unwrap_or(Action::Unknown),
+        action: text("action")?
+            .and_then(|word| Action::parse(&word))
+            .unwrap_or(Action::Unknown),
         owner: owner.clone(),
         credential: there(text("credential_id")?)?.into(),
         related: text("related_id")?.map(Into::into),
@@ -66,16 +75,38 @@ pub(super) async fn of(
     limit: u32,
 ) -> Result<Vec<Event>, StoreError> {
     let last = before.map_or(i64::MAX, |before| before.saturating_sub(1));
-    let rows = sqlx::query(PAGE.of(owner)).bind(owner.id()).bind(last).bind(i64::from(limit));
-    rows.fetch_all(db).await.map_err(failed)?.iter().map(|row| event(row, owner)).collect()
+    let rows = sqlx::query(PAGE.of(owner))
+        .bind(owner.id())
+        .bind(last)
+        .bind(i64::from(limit));
+    rows.fetch_all(db)
+        .await
+        .map_err(failed)?
+        .iter()
+        .map(|row| event(row, owner))
+        .collect()
 }
 
 /// Writes an event and returns its number.
 pub(super) async fn insert(db: &mut SqliteConnection, event: &Event) -> Result<i64, StoreError> {
     let (organization, user) = event.owner.columns();
     let (by, by_id, by_user) = event.by.columns();
-    let insert = sqlx::query(INSERT).bind(event.at.0).bind(event.action.as_str()).bind(organization).bind(user);
-    let insert = insert.bind(event.credential.as_str()).bind(event.related.as_ref().map(|id| id.as_str()));
-    let insert = insert.bind(by).bind(by_id).bind(by_user).bind(event.origin.as_deref());
-    Ok(insert.execute(db).await.map_err(failed)?.last_insert_rowid())
+    let insert = sqlx::query(INSERT)
+        .bind(event.at.0)
+        .bind(event.action.as_str())
+        .bind(organization)
+        .bind(user);
+    let insert = insert
+        .bind(event.credential.as_str())
+        .bind(event.related.as_ref().map(|id| id.as_str()));
+    let insert = insert
+        .bind(by)
+        .bind(by_id)
+        .bind(by_user)
+        .bind(event.origin.as_deref());
+    Ok(insert
+        .execute(db)
+        .await
+        .map_err(failed)?
+        .last_insert_rowid())
 }

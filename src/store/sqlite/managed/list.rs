@@ -77,7 +77,14 @@ macro_rules! by_age {
     ($index:literal, $owned:literal, $standing:literal) => {
         page!(
             concat!("tower_api_key_credentials c INDEXED BY ", $index),
-            concat!($owned, " AND c.standing ", $standing, " AND ", behind!(), " AND ")
+            concat!(
+                $owned,
+                " AND c.standing ",
+                $standing,
+                " AND ",
+                behind!(),
+                " AND "
+            )
         )
     };
 }
@@ -132,7 +139,11 @@ pub(super) const LIVING: ByOwner = ByOwner {
         "c.organization_id = ?1 AND +c.kind = 'org_key'",
         "<> 'deleted'"
     ),
-    user: by_age!("tower_api_key_tokens_living", "c.user_id = ?1 AND +c.kind = 'pat'", "<> 'deleted'"),
+    user: by_age!(
+        "tower_api_key_tokens_living",
+        "c.user_id = ?1 AND +c.kind = 'pat'",
+        "<> 'deleted'"
+    ),
 };
 pub(super) const DELETED: ByOwner = ByOwner {
     organization: by_age!(
@@ -140,15 +151,33 @@ pub(super) const DELETED: ByOwner = ByOwner {
         "c.organization_id = ?1 AND +c.kind = 'org_key'",
         "= 'deleted'"
     ),
-    user: by_age!("tower_api_key_tokens_deleted", "c.user_id = ?1 AND +c.kind = 'pat'", "= 'deleted'"),
+    user: by_age!(
+        "tower_api_key_tokens_deleted",
+        "c.user_id = ?1 AND +c.kind = 'pat'",
+        "= 'deleted'"
+    ),
 };
 pub(super) const BY_END: ByOwner = ByOwner {
-    organization: by_end!("tower_api_key_keys_by_end", "c.organization_id = ?1 AND +c.kind = 'org_key'"),
-    user: by_end!("tower_api_key_tokens_by_end", "c.user_id = ?1 AND +c.kind = 'pat'"),
+    organization: by_end!(
+        "tower_api_key_keys_by_end",
+        "c.organization_id = ?1 AND +c.kind = 'org_key'"
+    ),
+    user: by_end!(
+        "tower_api_key_tokens_by_end",
+        "c.user_id = ?1 AND +c.kind = 'pat'"
+    ),
 };
 pub(super) const COUNTS: ByOwner = ByOwner {
-    organization: counts!("tower_api_key_keys_living", "tower_api_key_keys_by_end", "c.organization_id = ?1"),
-    user: counts!("tower_api_key_tokens_living", "tower_api_key_tokens_by_end", "c.user_id = ?1"),
+    organization: counts!(
+        "tower_api_key_keys_living",
+        "tower_api_key_keys_by_end",
+        "c.organization_id = ?1"
+    ),
+    user: counts!(
+        "tower_api_key_tokens_living",
+        "tower_api_key_tokens_by_end",
+        "c.user_id = ?1"
+    ),
 };
 
 pub(super) async fn credentials(
@@ -161,15 +190,25 @@ pub(super) async fn credentials(
         (None, None) => &LIVING,
         _ => cheaper(db, owner, query).await?,
     };
-    let rows = bind(statement, owner, query, 0).fetch_all(db).await.map_err(failed)?;
+    let rows = bind(statement, owner, query, 0)
+        .fetch_all(db)
+        .await
+        .map_err(failed)?;
     rows.iter().map(|row| info_of(row, owner)).collect()
 }
 
 /// Returns the statement that reads less.
-async fn cheaper(db: &mut SqliteConnection, owner: &Owner, query: &ListQuery) -> Result<&'static ByOwner, StoreError> {
+async fn cheaper(
+    db: &mut SqliteConnection,
+    owner: &Owner,
+    query: &ListQuery,
+) -> Result<&'static ByOwner, StoreError> {
     let mut window = query.limit.saturating_mul(WINDOW);
     loop {
-        let counts = bind(&COUNTS, owner, query, window).fetch_one(&mut *db).await.map_err(failed)?;
+        let counts = bind(&COUNTS, owner, query, window)
+            .fetch_one(&mut *db)
+            .await
+            .map_err(failed)?;
         let newest: i64 = counts.try_get(0).map_err(failed)?;
         let shown: i64 = counts.try_get(1).map_err(failed)?;
         if newest >= i64::from(query.limit) {
@@ -212,7 +251,10 @@ fn bind<'q>(
 /// The place that a page is behind. What was created at a moment or later was not unused since
 /// then.
 fn behind(query: &ListQuery) -> Option<(i64, &str)> {
-    let after = query.after.as_ref().map(|(created_at, id)| (created_at.0, id.as_str()));
+    let after = query
+        .after
+        .as_ref()
+        .map(|(created_at, id)| (created_at.0, id.as_str()));
     let unused = query.filter.unused_since.map(|moment| (moment.0, ""));
     after.into_iter().chain(unused).min()
 }
@@ -228,13 +270,20 @@ struct Ends {
 impl Ends {
     fn of(query: &ListQuery) -> Self {
         let now = query.now.0;
-        let last = query.filter.expiring_before.map_or(i64::MAX, |moment| moment.0.saturating_sub(1));
+        let last = query
+            .filter
+            .expiring_before
+            .map_or(i64::MAX, |moment| moment.0.saturating_sub(1));
         let (standings, first, last) = match query.filter.state {
             Some(State::Active) => (["active"; 2], now.saturating_add(1), last),
             Some(State::Expired) => (["active"; 2], i64::MIN, last.min(now)),
             Some(State::Disabled) => (["disabled"; 2], i64::MIN, last),
             Some(State::Deleted) | None => (["active", "disabled"], i64::MIN, last),
         };
-        Self { standings, first, last }
+        Self {
+            standings,
+            first,
+            last,
+        }
     }
 }

@@ -45,7 +45,11 @@ impl ByOwner {
 macro_rules! of_owner {
     ($before:expr, $after:expr) => {
         ByOwner {
-            organization: concat!($before, " c.organization_id = ?1 AND +c.kind = 'org_key' ", $after),
+            organization: concat!(
+                $before,
+                " c.organization_id = ?1 AND +c.kind = 'org_key' ",
+                $after
+            ),
             user: concat!($before, " c.user_id = ?1 AND +c.kind = 'pat' ", $after),
         }
     };
@@ -58,28 +62,51 @@ impl ManagedStore for SqliteStore {
         &self.catalogue
     }
 
-    async fn credential(&self, owner: &Owner, id: &str) -> Result<Option<CredentialInfo>, StoreError> {
-        self.read_for_management(async |db| read::credential(db, owner, id).await).await
+    async fn credential(
+        &self,
+        owner: &Owner,
+        id: &str,
+    ) -> Result<Option<CredentialInfo>, StoreError> {
+        self.read_for_management(async |db| read::credential(db, owner, id).await)
+            .await
     }
 
-    async fn issued_under(&self, owner: &Owner, key: &str) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
-        self.read_for_management(async |db| read::issued_under(db, owner, key).await).await
+    async fn issued_under(
+        &self,
+        owner: &Owner,
+        key: &str,
+    ) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
+        self.read_for_management(async |db| read::issued_under(db, owner, key).await)
+            .await
     }
 
-    async fn credentials(&self, owner: &Owner, query: &ListQuery) -> Result<Vec<CredentialInfo>, StoreError> {
-        self.read_for_management(async |db| list::credentials(db, owner, query).await).await
+    async fn credentials(
+        &self,
+        owner: &Owner,
+        query: &ListQuery,
+    ) -> Result<Vec<CredentialInfo>, StoreError> {
+        self.read_for_management(async |db| list::credentials(db, owner, query).await)
+            .await
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
-        self.write(async |db| write::commit(self, db, commit).await).await
+        self.write(async |db| write::commit(self, db, commit).await)
+            .await
     }
 
     async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
-        self.write(async |db| end::end(self, db, ending).await).await
+        self.write(async |db| end::end(self, db, ending).await)
+            .await
     }
 
-    async fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Result<Vec<Event>, StoreError> {
-        self.read_for_management(async |db| events::of(db, owner, before, limit).await).await
+    async fn events(
+        &self,
+        owner: &Owner,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Event>, StoreError> {
+        self.read_for_management(async |db| events::of(db, owner, before, limit).await)
+            .await
     }
 
     async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
@@ -88,7 +115,8 @@ impl ManagedStore for SqliteStore {
 
     async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
         let peppers = self.peppers.as_ref();
-        self.write(async |db| rehash::rehash(db, kind, id, presented, peppers).await).await
+        self.write(async |db| rehash::rehash(db, kind, id, presented, peppers).await)
+            .await
     }
 }
 
@@ -105,14 +133,19 @@ mod tests {
     }
 
     fn of_both(statements: &[(&'static str, ByOwner)]) -> Vec<(&'static str, &'static str)> {
-        statements.iter().flat_map(|(name, sql)| [(*name, sql.organization), (*name, sql.user)]).collect()
+        statements
+            .iter()
+            .flat_map(|(name, sql)| [(*name, sql.organization), (*name, sql.user)])
+            .collect()
     }
 
     /// What a list or a count is made of: all that a statement reads lies in one range of one
     /// index.
     #[tokio::test]
     async fn no_statement_reads_what_is_not_its_owners_or_sorts() {
-        let store = SqliteStore::in_memory(Catalogue::documented()).await.unwrap();
+        let store = SqliteStore::in_memory(Catalogue::documented())
+            .await
+            .unwrap();
         let statements = of_both(&[
             ("issued", read::ISSUED),
             ("living", list::LIVING),
@@ -122,7 +155,11 @@ mod tests {
             ("end all", end::ALL),
             ("events", events::PAGE),
         ]);
-        let single = [("one", read::ONE), ("alter", write::ALTER), ("known", uses::KNOWN)];
+        let single = [
+            ("one", read::ONE),
+            ("alter", write::ALTER),
+            ("known", uses::KNOWN),
+        ];
         for (name, sql) in statements.into_iter().chain(single) {
             let steps = plan(&store, sql).await;
             let narrow = ["(organization_id=?", "(user_id=?", "(kind=? AND id=?"];
@@ -140,19 +177,35 @@ mod tests {
     /// range of a standing is read, and only what is in that range is sorted.
     #[tokio::test]
     async fn a_filtered_list_counts_in_indexes_and_sorts_the_range_of_what_it_shows() {
-        let store = SqliteStore::in_memory(Catalogue::documented()).await.unwrap();
+        let store = SqliteStore::in_memory(Catalogue::documented())
+            .await
+            .unwrap();
         let range = "standing=? AND <expr>>? AND <expr><?)";
         for (name, sql) in of_both(&[("counts", list::COUNTS)]) {
             let steps = plan(&store, sql).await;
-            for (index, condition) in [("_living (", "(created_at,id)<(?,?)"), ("_by_end (", range)] {
+            for (index, condition) in [("_living (", "(created_at,id)<(?,?)"), ("_by_end (", range)]
+            {
                 let words = ["USING COVERING INDEX", index, condition];
-                assert!(steps.iter().any(|step| words.iter().all(|word| step.contains(word))), "{name}: {steps:#?}");
+                assert!(
+                    steps
+                        .iter()
+                        .any(|step| words.iter().all(|word| step.contains(word))),
+                    "{name}: {steps:#?}"
+                );
             }
-            assert!(!steps.iter().any(|step| step.contains("TEMP B-TREE")), "{name}: {steps:#?}");
+            assert!(
+                !steps.iter().any(|step| step.contains("TEMP B-TREE")),
+                "{name}: {steps:#?}"
+            );
         }
         for (name, sql) in of_both(&[("by end", list::BY_END)]) {
             let steps = plan(&store, sql).await;
-            assert!(steps.iter().any(|step| step.contains("_by_end (") && step.contains(range)), "{name}: {steps:#?}");
+            assert!(
+                steps
+                    .iter()
+                    .any(|step| step.contains("_by_end (") && step.contains(range)),
+                "{name}: {steps:#?}"
+            );
         }
     }
 }

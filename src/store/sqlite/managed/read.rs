@@ -32,8 +32,10 @@ macro_rules! infos {
     };
 }
 
-pub(super) const ONE: &str =
-    concat!(infos!(), " c.kind = ?1 AND c.id = ?2 AND c.organization_id IS ?3 AND c.user_id IS ?4");
+pub(super) const ONE: &str = concat!(
+    infos!(),
+    " c.kind = ?1 AND c.id = ?2 AND c.organization_id IS ?3 AND c.user_id IS ?4"
+);
 
 pub(super) const ISSUED: ByOwner = of_owner!(infos!(), "AND c.idempotency_key = ?2");
 
@@ -60,14 +62,18 @@ impl Reader<'_> {
     fn scopes(&mut self) -> Option<Box<[Box<str>]>> {
         let stored: Option<Option<String>> = self.noted(self.row.try_get("scopes").ok());
         // What cannot be read is none at all, rather than those of the role.
-        let Some(stored) = stored else { return Some(Box::default()) };
-        self.noted(serde_json::from_str(&stored?).ok()).or_else(|| Some(Box::default()))
+        let Some(stored) = stored else {
+            return Some(Box::default());
+        };
+        self.noted(serde_json::from_str(&stored?).ok())
+            .or_else(|| Some(Box::default()))
     }
 
     fn standing(&mut self) -> Standing {
         let word = self.text("standing").unwrap_or_default();
         // Whatever it is, it is not accepted.
-        self.noted(Standing::of_word(&word).ok()).unwrap_or(Standing::Disabled)
+        self.noted(Standing::of_word(&word).ok())
+            .unwrap_or(Standing::Disabled)
     }
 
     fn noted<T>(&mut self, read: Option<T>) -> Option<T> {
@@ -88,7 +94,10 @@ pub(super) fn id_of(row: &SqliteRow) -> Result<(CredentialId, bool), StoreError>
 
 pub(super) fn info_of(row: &SqliteRow, owner: &Owner) -> Result<CredentialInfo, StoreError> {
     let (id, whole) = id_of(row)?;
-    let mut reader = Reader { row, damaged: !whole };
+    let mut reader = Reader {
+        row,
+        damaged: !whole,
+    };
     let info = CredentialInfo {
         name: reader.text("name").unwrap_or_default().into(),
         role: reader.text("role").map(Into::into),
@@ -104,7 +113,10 @@ pub(super) fn info_of(row: &SqliteRow, owner: &Owner) -> Result<CredentialInfo, 
     };
     // The schema refuses it, and so it could not be written again.
     let lacks_rights = info.kind() == Kind::OrgKey && info.role.is_none() && info.scopes.is_none();
-    Ok(CredentialInfo { damaged: reader.damaged || lacks_rights, ..info })
+    Ok(CredentialInfo {
+        damaged: reader.damaged || lacks_rights,
+        ..info
+    })
 }
 
 pub(super) async fn credential(
@@ -113,7 +125,11 @@ pub(super) async fn credential(
     id: &str,
 ) -> Result<Option<CredentialInfo>, StoreError> {
     let (organization, user) = owner.columns();
-    let query = sqlx::query(ONE).bind(owner.kind().as_str()).bind(id).bind(organization).bind(user);
+    let query = sqlx::query(ONE)
+        .bind(owner.kind().as_str())
+        .bind(id)
+        .bind(organization)
+        .bind(user);
     let row = query.fetch_optional(db).await.map_err(failed)?;
     row.map(|row| info_of(&row, owner)).transpose()
 }
@@ -124,9 +140,12 @@ pub(super) async fn issued_under(
     key: &str,
 ) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
     let query = sqlx::query(ISSUED.of(owner)).bind(owner.id()).bind(key);
-    let Some(row) = query.fetch_optional(db).await.map_err(failed)? else { return Ok(None) };
+    let Some(row) = query.fetch_optional(db).await.map_err(failed)? else {
+        return Ok(None);
+    };
     let request: Option<Vec<u8>> = row.try_get("request").map_err(failed)?;
     let request = request.and_then(|bytes| bytes.try_into().ok());
-    let request = request.ok_or_else(|| StoreError::corrupt("the request does not have 32 bytes"))?;
+    let request =
+        request.ok_or_else(|| StoreError::corrupt("the request does not have 32 bytes"))?;
     Ok(Some((info_of(&row, owner)?, request)))
 }

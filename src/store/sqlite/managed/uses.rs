@@ -16,13 +16,22 @@ pub(super) const KNOWN: &str = "
     LEFT JOIN tower_api_key_uses u ON u.kind = c.kind AND u.id = c.id
     WHERE c.kind = ?1 AND c.id = ?2";
 
-type KnownRow = (Option<String>, Option<String>, Option<i64>, Option<i64>, bool);
+type KnownRow = (
+    Option<String>,
+    Option<String>,
+    Option<i64>,
+    Option<i64>,
+    bool,
+);
 
 const RECORD: &str = "
     INSERT INTO tower_api_key_uses (kind, id, at, reported) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT (kind, id) DO UPDATE SET at = excluded.at, reported = max(reported, excluded.reported)";
 
-pub(super) async fn record(db: &mut SqliteConnection, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
+pub(super) async fn record(
+    db: &mut SqliteConnection,
+    uses: &[Use],
+) -> Result<Vec<Event>, StoreError> {
     let now = SystemClock.now();
     let mut events = Vec::new();
     for used in uses {
@@ -31,22 +40,47 @@ pub(super) async fn record(db: &mut SqliteConnection, uses: &[Use]) -> Result<Ve
     Ok(events)
 }
 
-async fn record_one(db: &mut SqliteConnection, used: &Use, now: UnixMillis) -> Result<Option<Event>, StoreError> {
-    let query = sqlx::query_as(KNOWN).bind(used.kind.as_str()).bind(used.id.as_str());
+async fn record_one(
+    db: &mut SqliteConnection,
+    used: &Use,
+    now: UnixMillis,
+) -> Result<Option<Event>, StoreError> {
+    let query = sqlx::query_as(KNOWN)
+        .bind(used.kind.as_str())
+        .bind(used.id.as_str());
     let row: Option<KnownRow> = query.fetch_optional(&mut *db).await.map_err(failed)?;
-    let Some((owner, rotated_to, rotated_at, recorded, reported)) = row else { return Ok(None) };
-    let Some(owner) = owner else { return Err(StoreError::corrupt("an owner is missing")) };
+    let Some((owner, rotated_to, rotated_at, recorded, reported)) = row else {
+        return Ok(None);
+    };
+    let Some(owner) = owner else {
+        return Err(StoreError::corrupt("an owner is missing"));
+    };
     let rotated = rotated_to.map(Into::into).zip(rotated_at.map(UnixMillis));
     // A use to come was recorded by a node whose clock was ahead.
     let recorded = recorded.map(UnixMillis).filter(|at| *at <= now);
-    let (due, event) = used.judge(Used { owner: Owner::of(used.kind, &owner), recorded, rotated, reported });
+    let (due, event) = used.judge(Used {
+        owner: Owner::of(used.kind, &owner),
+        recorded,
+        rotated,
+        reported,
+    });
     if due {
         let at = recorded.map_or(used.at, |recorded| recorded.max(used.at));
-        let query = sqlx::query(RECORD).bind(used.kind.as_str()).bind(used.id.as_str()).bind(at.0);
-        query.bind(event.is_some()).execute(&mut *db).await.map_err(failed)?;
+        let query = sqlx::query(RECORD)
+            .bind(used.kind.as_str())
+            .bind(used.id.as_str())
+            .bind(at.0);
+        query
+            .bind(event.is_some())
+            .execute(&mut *db)
+            .await
+            .map_err(failed)?;
     }
     match event {
-        Some(event) => Ok(Some(Event { number: events::insert(db, &event).await?, ..event })),
+        Some(event) => Ok(Some(Event {
+            number: events::insert(db, &event).await?,
+            ..event
+        })),
         None => Ok(None),
     }
 }

@@ -36,8 +36,14 @@ macro_rules! counting {
 
 /// What is accepted, at most `?3` of it.
 pub(super) const COUNTING: ByOwner = ByOwner {
-    organization: counting!("tower_api_key_keys_by_end", "c.organization_id = ?1 AND +c.kind = 'org_key'"),
-    user: counting!("tower_api_key_tokens_by_end", "c.user_id = ?1 AND +c.kind = 'pat'"),
+    organization: counting!(
+        "tower_api_key_keys_by_end",
+        "c.organization_id = ?1 AND +c.kind = 'org_key'"
+    ),
+    user: counting!(
+        "tower_api_key_tokens_by_end",
+        "c.user_id = ?1 AND +c.kind = 'pat'"
+    ),
 };
 
 const INSERT: &str = "
@@ -47,7 +53,8 @@ const INSERT: &str = "
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
     ON CONFLICT DO NOTHING";
 
-const BY_DIGEST: &str = "SELECT 1 FROM tower_api_key_credentials WHERE kind = 'pat' AND digest = ?1";
+const BY_DIGEST: &str =
+    "SELECT 1 FROM tower_api_key_credentials WHERE kind = 'pat' AND digest = ?1";
 
 /// IS takes NULL for equal to NULL.
 pub(super) const ALTER: &str = "
@@ -55,7 +62,11 @@ pub(super) const ALTER: &str = "
     WHERE kind = ?6 AND id = ?7 AND organization_id IS ?8 AND user_id IS ?9
         AND name = ?10 AND standing = ?11 AND expires_at IS ?12 AND rotated_to IS ?13";
 
-pub(super) async fn commit(store: &SqliteStore, db: &mut SqliteConnection, commit: &Commit) -> Result<(), WriteError> {
+pub(super) async fn commit(
+    store: &SqliteStore,
+    db: &mut SqliteConnection,
+    commit: &Commit,
+) -> Result<(), WriteError> {
     let owner = &commit.owner;
     authority::check(store, db, &commit.authority).await?;
     if let Some(insert) = &commit.insert {
@@ -76,11 +87,24 @@ pub(super) async fn commit(store: &SqliteStore, db: &mut SqliteConnection, commi
 }
 
 /// Refuses what has brought the owner above its cap.
-async fn check_cap(db: &mut SqliteConnection, owner: &Owner, cap: Option<Cap>) -> Result<(), WriteError> {
-    let Some(Cap { limit, at }) = cap else { return Ok(()) };
-    let count = sqlx::query_scalar(COUNTING.of(owner)).bind(owner.id()).bind(at.0).bind(i64::from(limit) + 1);
+async fn check_cap(
+    db: &mut SqliteConnection,
+    owner: &Owner,
+    cap: Option<Cap>,
+) -> Result<(), WriteError> {
+    let Some(Cap { limit, at }) = cap else {
+        return Ok(());
+    };
+    let count = sqlx::query_scalar(COUNTING.of(owner))
+        .bind(owner.id())
+        .bind(at.0)
+        .bind(i64::from(limit) + 1);
     let count: i64 = count.fetch_one(db).await.map_err(failed)?;
-    if count <= i64::from(limit) { Ok(()) } else { Err(WriteError::CapReached(limit)) }
+    if count <= i64::from(limit) {
+        Ok(())
+    } else {
+        Err(WriteError::CapReached(limit))
+    }
 }
 
 async fn add(
@@ -89,22 +113,47 @@ async fn add(
     insert: &Insert,
     peppers: Option<&Peppers>,
 ) -> Result<(), WriteError> {
-    let Insert { info, digest, idempotency } = insert;
+    let Insert {
+        info,
+        digest,
+        idempotency,
+    } = insert;
     check_credential_id(info.kind(), info.id.as_str())?;
     if is_kept(db, owner, digest, peppers).await? {
         return Err(WriteError::Taken(info.id.as_str().into()));
     }
     let (kept, pepper) = Peppers::keep(peppers, digest);
     let (organization, user) = owner.columns();
-    let scopes = info.scopes.as_ref().map(|scopes| scopes.iter().map(|s| &**s).collect::<serde_json::Value>());
-    let (key, request) = idempotency.as_ref().map(|(key, request)| (&**key, request.to_vec())).unzip();
-    let query = sqlx::query(INSERT).bind(owner.kind().as_str()).bind(info.id.as_str()).bind(kept.to_bytes().to_vec());
-    let query = query.bind(organization).bind(user).bind(&*info.name).bind(info.role.as_deref());
-    let query = query.bind(scopes.map(|scopes| scopes.to_string())).bind(info.standing.word());
-    let query = query.bind(info.created_at.0).bind(info.expires_at.map(|moment| moment.0));
+    let scopes = info
+        .scopes
+        .as_ref()
+        .map(|scopes| scopes.iter().map(|s| &**s).collect::<serde_json::Value>());
+    let (key, request) = idempotency
+        .as_ref()
+        .map(|(key, request)| (&**key, request.to_vec()))
+        .unzip();
+    let query = sqlx::query(INSERT)
+        .bind(owner.kind().as_str())
+        .bind(info.id.as_str())
+        .bind(kept.to_bytes().to_vec());
+    let query = query
+        .bind(organization)
+        .bind(user)
+        .bind(&*info.name)
+        .bind(info.role.as_deref());
+    let query = query
+        .bind(scopes.map(|scopes| scopes.to_string()))
+        .bind(info.standing.word());
+    let query = query
+        .bind(info.created_at.0)
+        .bind(info.expires_at.map(|moment| moment.0));
     let query = query.bind(info.rotated_from.as_ref().map(|id| id.as_str()));
     let query = query.bind(info.rotated_to.as_ref().map(|id| id.as_str()));
-    let query = query.bind(info.rotated_at.map(|moment| moment.0)).bind(key).bind(request).bind(pepper);
+    let query = query
+        .bind(info.rotated_at.map(|moment| moment.0))
+        .bind(key)
+        .bind(request)
+        .bind(pepper);
     let added = query.execute(db).await.map_err(failed)?.rows_affected();
     one(added, || WriteError::Taken(info.id.as_str().into()))
 }
@@ -122,22 +171,43 @@ async fn is_kept(
     }
     for candidate in Peppers::candidates(peppers, digest).iter().skip(1) {
         let query = sqlx::query(BY_DIGEST).bind(candidate.to_bytes().to_vec());
-        if query.fetch_optional(&mut *db).await.map_err(failed)?.is_some() {
+        if query
+            .fetch_optional(&mut *db)
+            .await
+            .map_err(failed)?
+            .is_some()
+        {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-async fn alter(db: &mut SqliteConnection, owner: &Owner, change: &Alteration) -> Result<(), WriteError> {
+async fn alter(
+    db: &mut SqliteConnection,
+    owner: &Owner,
+    change: &Alteration,
+) -> Result<(), WriteError> {
     let Alteration { before, after } = change;
     let (organization, user) = owner.columns();
-    let query = sqlx::query(ALTER).bind(&*after.name).bind(after.standing.word());
+    let query = sqlx::query(ALTER)
+        .bind(&*after.name)
+        .bind(after.standing.word());
     let query = query.bind(after.expires_at.map(|moment| moment.0));
     let query = query.bind(after.rotated_to.as_ref().map(|id| id.as_str()));
     let query = query.bind(after.rotated_at.map(|moment| moment.0));
-    let query = query.bind(owner.kind().as_str()).bind(before.id.as_str()).bind(organization).bind(user);
-    let query = query.bind(&*before.name).bind(before.standing.word()).bind(before.expires_at.map(|moment| moment.0));
+    let query = query
+        .bind(owner.kind().as_str())
+        .bind(before.id.as_str())
+        .bind(organization)
+        .bind(user);
+    let query = query
+        .bind(&*before.name)
+        .bind(before.standing.word())
+        .bind(before.expires_at.map(|moment| moment.0));
     let query = query.bind(before.rotated_to.as_ref().map(|id| id.as_str()));
-    one(query.execute(db).await.map_err(failed)?.rows_affected(), || WriteError::Changed)
+    one(
+        query.execute(db).await.map_err(failed)?.rows_affected(),
+        || WriteError::Changed,
+    )
 }

@@ -12,10 +12,16 @@ use crate::{
     testing::principal,
 };
 
-pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let ear = Arc::clone(&heard);
-    let hook = move |event: &Event| ear.lock().unwrap_or_else(PoisonError::into_inner).push(event.clone());
+    let hook = move |event: &Event| {
+        ear.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(event.clone())
+    };
     let manager = site.manager.clone().with_hook(hook);
     let key = site.caller(&["organizations:manage"], None).await?;
     let Authority::Credential { id: caller, .. } = key.authority(NOW) else {
@@ -27,32 +33,68 @@ pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<S: Man
     let holder = holder.with_scopes(["organizations:manage"].into_iter().collect());
     let person = Actor::person(USER).acting_in(ORG, ["organizations:manage"].into_iter().collect());
 
-    let (info, secret) = both(manager.issue_key(&key.with_origin("192.0.2.1"), NewKey::named("key")).await?)?;
+    let (info, secret) = both(
+        manager
+            .issue_key(&key.with_origin("192.0.2.1"), NewKey::named("key"))
+            .await?,
+    )?;
     let id = info.id.as_str();
-    manager.rename(&Actor::principal(&principal(holder)), Kind::OrgKey, id, "name").await?;
+    manager
+        .rename(
+            &Actor::principal(&principal(holder)),
+            Kind::OrgKey,
+            id,
+            "name",
+        )
+        .await?;
     manager.disable(&person, Kind::OrgKey, id).await?;
     manager.enable(&org(ORG), Kind::OrgKey, id).await?;
     site.clock.advance_millis(7);
-    manager.revoke_presented(secret.expose_secret(), Some("scanner")).await?;
+    manager
+        .revoke_presented(secret.expose_secret(), Some("scanner"))
+        .await?;
 
     let wanted = told_of(&info.id, caller, token);
     let mut stored = manager.events(&org(ORG), Kind::OrgKey, None, 200).await?;
     stored.reverse();
     let numbers: Vec<_> = stored.iter().map(|event| event.number).collect();
-    claim(numbers.is_sorted_by(|one, next| one < next), format!("{numbers:?} are not in order"))?;
-    let stored: Vec<_> = stored.into_iter().map(|event| Event { number: 0, ..event }).collect();
-    claim(stored == wanted, format!("stored {stored:?}, and it has to be {wanted:?}"))?;
+    claim(
+        numbers.is_sorted_by(|one, next| one < next),
+        format!("{numbers:?} are not in order"),
+    )?;
+    let stored: Vec<_> = stored
+        .into_iter()
+        .map(|event| Event { number: 0, ..event })
+        .collect();
+    claim(
+        stored == wanted,
+        format!("stored {stored:?}, and it has to be {wanted:?}"),
+    )?;
     let heard = heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    claim(heard == wanted, format!("heard {heard:?}, and it has to be {wanted:?}"))?;
+    claim(
+        heard == wanted,
+        format!("heard {heard:?}, and it has to be {wanted:?}"),
+    )?;
     let elsewhere = site.all(&org(OTHER_ORG), Kind::OrgKey).await?.1;
-    claim(elsewhere.is_empty(), format!("another owner reads {elsewhere:?}"))
+    claim(
+        elsewhere.is_empty(),
+        format!("another owner reads {elsewhere:?}"),
+    )
 }
 
 /// What the claim above does, as events.
 fn told_of(id: &CredentialId, caller: CredentialId, token: CredentialId) -> [Event; 5] {
     let wanted = [
         (Action::Issued, Who::Key(caller), Some("192.0.2.1"), 0),
-        (Action::Renamed, Who::Token { id: token, user: USER.into() }, None, 0),
+        (
+            Action::Renamed,
+            Who::Token {
+                id: token,
+                user: USER.into(),
+            },
+            None,
+            0,
+        ),
         (Action::Disabled, Who::Person(USER.into()), None, 0),
         (Action::Enabled, Who::Operator("test".into()), None, 0),
         (Action::Revoked, Who::Holder, Some("scanner"), 7),
@@ -71,16 +113,29 @@ fn told_of(id: &CredentialId, caller: CredentialId, token: CredentialId) -> [Eve
 
 pub(super) async fn events_are_read_by_page<S: ManagedStore>(site: &Site<S>) -> Claim {
     for number in 0..11 {
-        site.manager.issue_key(&org(ORG), NewKey::named(&number.to_string())).await?;
-        site.manager.issue_key(&org(OTHER_ORG), NewKey::named("other")).await?;
+        site.manager
+            .issue_key(&org(ORG), NewKey::named(&number.to_string()))
+            .await?;
+        site.manager
+            .issue_key(&org(OTHER_ORG), NewKey::named("other"))
+            .await?;
     }
-    let whole = site.manager.events(&org(ORG), Kind::OrgKey, None, 200).await?;
+    let whole = site
+        .manager
+        .events(&org(ORG), Kind::OrgKey, None, 200)
+        .await?;
     claim(whole.len() == 11, format!("{} of 11", whole.len()))?;
     for limit in [1, 3, 11] {
         let (mut seen, mut before) = (Vec::new(), None);
         loop {
-            let page = site.manager.events(&org(ORG), Kind::OrgKey, before, limit).await?;
-            claim(page.len() <= limit as usize, "a page is longer than it was asked to be")?;
+            let page = site
+                .manager
+                .events(&org(ORG), Kind::OrgKey, before, limit)
+                .await?;
+            claim(
+                page.len() <= limit as usize,
+                "a page is longer than it was asked to be",
+            )?;
             let Some(last) = page.last() else { break };
             before = Some(last.number);
             seen.extend(page);
@@ -90,39 +145,72 @@ pub(super) async fn events_are_read_by_page<S: ManagedStore>(site: &Site<S>) -> 
     Ok(())
 }
 
-async fn last_use<S: ManagedStore>(site: &Site<S>, id: &CredentialId) -> Result<Option<i64>, Breach> {
-    let info = site.manager.get(&org(ORG), Kind::OrgKey, id.as_str()).await?;
+async fn last_use<S: ManagedStore>(
+    site: &Site<S>,
+    id: &CredentialId,
+) -> Result<Option<i64>, Breach> {
+    let info = site
+        .manager
+        .get(&org(ORG), Kind::OrgKey, id.as_str())
+        .await?;
     Ok(info.last_used_at.map(|at| at.0 - super::NOW.0))
 }
 
-async fn record_of<S: ManagedStore>(site: &Site<S>, id: &CredentialId) -> Result<Arc<Record>, Breach> {
-    let lookup = crate::store::Lookup::new(crate::store::Credential::OrgKey { id: id.as_str() }, None);
-    site.store.find(&lookup).await?.ok_or_else(|| Breach("a key is gone".into()))
+async fn record_of<S: ManagedStore>(
+    site: &Site<S>,
+    id: &CredentialId,
+) -> Result<Arc<Record>, Breach> {
+    let lookup =
+        crate::store::Lookup::new(crate::store::Credential::OrgKey { id: id.as_str() }, None);
+    site.store
+        .find(&lookup)
+        .await?
+        .ok_or_else(|| Breach("a key is gone".into()))
 }
 
-pub(super) async fn a_use_is_written_at_most_once_a_minute<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn a_use_is_written_at_most_once_a_minute<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     let (info, _) = both(site.key("key").await?)?;
     let record = record_of(site, &info.id).await?;
     let (uses, presented) = (LastUse::new(), Digest::of(b"test"));
-    claim(last_use(site, &info.id).await?.is_none(), "a key was used before anybody has")?;
+    claim(
+        last_use(site, &info.id).await?.is_none(),
+        "a key was used before anybody has",
+    )?;
     // Used at each of these moments and then flushed; what is recorded after that.
-    for (at, recorded) in [(0, 0), (30_000, 0), (59_000, 0), (60_000, 60_000), (61_000, 60_000), (200_000, 200_000)] {
+    for (at, recorded) in [
+        (0, 0),
+        (30_000, 0),
+        (59_000, 0),
+        (60_000, 60_000),
+        (61_000, 60_000),
+        (200_000, 200_000),
+    ] {
         let moment = crate::clock::UnixMillis(super::NOW.0 + at);
         uses.note(&record, &presented, moment);
         site.manager.record_uses(&uses).await?;
         let found = last_use(site, &info.id).await?;
-        claim(found == Some(recorded), format!("used at {at}, recorded {found:?}"))?;
+        claim(
+            found == Some(recorded),
+            format!("used at {at}, recorded {found:?}"),
+        )?;
     }
     let idle = site.manager.record_uses(&uses).await?;
     claim(idle == 0, "without a use there is something to write")?;
     let unknown = Record::org_key("nobody", Digest::of(b"test"), ORG);
     uses.note(&unknown, &presented, super::NOW);
     site.manager.record_uses(&uses).await?;
-    let found = site.store.credential(&Owner::Organization(ORG.into()), "nobody").await?;
+    let found = site
+        .store
+        .credential(&Owner::Organization(ORG.into()), "nobody")
+        .await?;
     claim(found.is_none(), "a use has made a credential")
 }
 
-pub(super) async fn the_first_use_after_a_rotation_is_an_event<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn the_first_use_after_a_rotation_is_an_event<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     let (old, _) = both(site.key("key").await?)?;
     let record = record_of(site, &old.id).await?;
     let (uses, presented) = (LastUse::new(), Digest::of(b"test"));
@@ -131,22 +219,39 @@ pub(super) async fn the_first_use_after_a_rotation_is_an_event<S: ManagedStore>(
     site.clock.advance_millis(10_000);
     uses.note(&record, &presented, site.later(-1)); // and written after the rotation
     let overlap = Rotation::default().with_overlap(std::time::Duration::from_secs(3600));
-    let (new, _) = both(site.manager.rotate(&org(ORG), Kind::OrgKey, old.id.as_str(), overlap).await?)?;
+    let (new, _) = both(
+        site.manager
+            .rotate(&org(ORG), Kind::OrgKey, old.id.as_str(), overlap)
+            .await?,
+    )?;
     let told = || async {
-        let events = site.manager.events(&org(ORG), Kind::OrgKey, None, 200).await?;
+        let events = site
+            .manager
+            .events(&org(ORG), Kind::OrgKey, None, 200)
+            .await?;
         Ok::<_, Breach>(
-            events.into_iter().filter(|event| event.action == Action::UsedAfterRotation).collect::<Vec<_>>(),
+            events
+                .into_iter()
+                .filter(|event| event.action == Action::UsedAfterRotation)
+                .collect::<Vec<_>>(),
         )
     };
     site.manager.record_uses(&uses).await?;
-    claim(told().await?.is_empty(), "a use before the rotation was told")?;
+    claim(
+        told().await?.is_empty(),
+        "a use before the rotation was told",
+    )?;
     // Within a minute of the recorded use, and told all the same; then not again.
     for seconds in [2, 20, 90, 200] {
         uses.note(&record, &presented, site.later(seconds * 1000));
         site.manager.record_uses(&uses).await?;
         let events = told().await?;
-        let [event] = &events[..] else { return Err(Breach(format!("{} events", events.len()))) };
-        let good = event.credential == old.id && event.related.as_ref() == Some(&new.id) && event.by == Who::Holder;
+        let [event] = &events[..] else {
+            return Err(Breach(format!("{} events", events.len())));
+        };
+        let good = event.credential == old.id
+            && event.related.as_ref() == Some(&new.id)
+            && event.by == Who::Holder;
         claim(good && event.at == site.later(2000), format!("{event:?}"))?;
     }
     uses.note(&*record_of(site, &new.id).await?, &presented, site.later(0));

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use super::{Breach, Claim, Site, claim, interposed::Interposed};
 use crate::{
     credential::Kind,
-    manage::{Actor, CredentialInfo, Event, Filter, ManageError, Manager, NewKey, NewToken, Owner, Rotation, State},
+    manage::{
+        Actor, CredentialInfo, Event, Filter, ManageError, Manager, NewKey, NewToken, Owner,
+        Rotation, State,
+    },
     principal::CredentialId,
     secret::Secret,
     store::{Credential, Lookup, ManagedStore, Record, Standing},
@@ -29,7 +32,14 @@ enum Who {
     UserAlone,
 }
 
-const ACTORS: [Who; 6] = [Who::Key, Who::Token, Who::TokenForTokens, Who::TokenAlone, Who::User, Who::UserAlone];
+const ACTORS: [Who; 6] = [
+    Who::Key,
+    Who::Token,
+    Who::TokenForTokens,
+    Who::TokenAlone,
+    Who::User,
+    Who::UserAlone,
+];
 
 impl Who {
     fn manages(self) -> Kind {
@@ -82,7 +92,9 @@ impl Loss {
     fn concerns(self, who: Who) -> bool {
         match self {
             Self::Deleted | Self::Disabled | Self::Rotated => who == Who::Key || who.is_token(),
-            Self::RotatedWithOverlap | Self::AllRevoked | Self::Presented => who == Who::Key || who.is_token(),
+            Self::RotatedWithOverlap | Self::AllRevoked | Self::Presented => {
+                who == Who::Key || who.is_token()
+            }
             Self::MembershipEnded | Self::RoleNarrowed => who.acts_as_member(),
             Self::UserDisabled | Self::UserDeleted => who != Who::Key,
             Self::OrganizationDeleted => who == Who::Key || who.acts_as_member(),
@@ -124,26 +136,54 @@ struct Scene<S> {
 impl<S: ManagedStore> Scene<S> {
     async fn new(site: &Site<S>, who: Who, number: usize) -> Result<Self, Breach> {
         let (store, manager) = (Arc::clone(&site.store), site.manager.clone());
-        let (organization, user) = (format!("org_scene_{number}"), format!("user_scene_{number}"));
+        let (organization, user) = (
+            format!("org_scene_{number}"),
+            format!("user_scene_{number}"),
+        );
         store.create_organization(&organization, None).await?;
         store.create_user(&user).await?;
         store.set_member(&user, &organization, "admin").await?;
         let issue = async |kind: Kind, name: &str| {
-            let owner = Actor::operator("test", Owner::of(kind, owner_of(kind, &organization, &user)));
+            let owner = Actor::operator(
+                "test",
+                Owner::of(kind, owner_of(kind, &organization, &user)),
+            );
             let issued = match kind {
-                Kind::OrgKey => manager.issue_key(&owner, NewKey::named(name).with_role("admin")).await,
+                Kind::OrgKey => {
+                    manager
+                        .issue_key(&owner, NewKey::named(name).with_role("admin"))
+                        .await
+                }
                 Kind::PersonalToken => manager.issue_token(&owner, NewToken::named(name)).await,
             };
             super::both(issued?)
         };
-        let kind = if who == Who::Key { Kind::OrgKey } else { Kind::PersonalToken };
+        let kind = if who == Who::Key {
+            Kind::OrgKey
+        } else {
+            Kind::PersonalToken
+        };
         let (own, secret) = issue(kind, "own").await?;
         let (target, _) = issue(who.manages(), "target").await?;
         let (disabled, _) = issue(who.manages(), "disabled").await?;
         let actor = actor_of(&*store, who, &organization, &user, &own, &secret).await?;
         let (target, disabled) = (target.id, disabled.id);
-        let scene = Self { store, manager, organization, user, who, actor, own, secret, target, disabled };
-        scene.manager.disable(&scene.operator(), who.manages(), scene.disabled.as_str()).await?;
+        let scene = Self {
+            store,
+            manager,
+            organization,
+            user,
+            who,
+            actor,
+            own,
+            secret,
+            target,
+            disabled,
+        };
+        scene
+            .manager
+            .disable(&scene.operator(), who.manages(), scene.disabled.as_str())
+            .await?;
         Ok(scene)
     }
 
@@ -164,11 +204,19 @@ impl<S: ManagedStore> Scene<S> {
         match loss {
             Loss::Deleted => drop(manager.delete(&owner, kind, id).await?),
             Loss::Disabled => drop(manager.disable(&owner, kind, id).await?),
-            Loss::Rotated => drop(manager.rotate(&owner, kind, id, Rotation::default()).await?),
+            Loss::Rotated => drop(
+                manager
+                    .rotate(&owner, kind, id, Rotation::default())
+                    .await?,
+            ),
             Loss::RotatedWithOverlap => drop(manager.rotate(&owner, kind, id, overlap).await?),
             Loss::AllRevoked => drop(manager.revoke_all(&owner, kind).await?),
             Loss::Presented => {
-                drop(manager.revoke_presented(self.secret.expose_secret(), None).await?);
+                drop(
+                    manager
+                        .revoke_presented(self.secret.expose_secret(), None)
+                        .await?,
+                );
             }
             Loss::MembershipEnded => store.remove_member(user, organization).await?,
             Loss::RoleNarrowed => store.set_member(user, organization, "viewer").await?,
@@ -185,8 +233,16 @@ impl<S: ManagedStore> Scene<S> {
         for kind in [Kind::OrgKey, Kind::PersonalToken] {
             let (owner, mut found) = (self.owner(kind), Vec::new());
             for state in [None, Some(State::Deleted)] {
-                let filter = Filter { state, ..Filter::default() };
-                found.extend(self.manager.list(&owner, kind, &filter, None, 200).await?.items);
+                let filter = Filter {
+                    state,
+                    ..Filter::default()
+                };
+                found.extend(
+                    self.manager
+                        .list(&owner, kind, &filter, None, 200)
+                        .await?
+                        .items,
+                );
             }
             all.push((found, self.manager.events(&owner, kind, None, 200).await?));
         }
@@ -214,17 +270,24 @@ async fn actor_of<S: ManagedStore>(
     let admin = admin.ok_or_else(|| Breach("the catalogue has no role admin".into()))?;
     let digest = crate::secret::Digest::of(secret.expose_secret().as_bytes());
     let lookup = match who {
-        Who::Key => Lookup::new(Credential::OrgKey { id: own.id.as_str() }, None),
-        Who::Token | Who::TokenForTokens => {
-            Lookup::new(Credential::PersonalToken { digest: &digest }, Some(organization))
-        }
+        Who::Key => Lookup::new(
+            Credential::OrgKey {
+                id: own.id.as_str(),
+            },
+            None,
+        ),
+        Who::Token | Who::TokenForTokens => Lookup::new(
+            Credential::PersonalToken { digest: &digest },
+            Some(organization),
+        ),
         Who::TokenAlone => Lookup::new(Credential::PersonalToken { digest: &digest }, None),
         Who::User => return Ok(Actor::person(user).acting_in(organization, admin)),
         Who::UserAlone => return Ok(Actor::person(user)),
     };
     let record = store.find(&lookup).await?;
     let record = record.filter(|record| record.standing() == Standing::Active);
-    let record = record.ok_or_else(|| Breach(format!("the credential of {who:?} does not count")))?;
+    let record =
+        record.ok_or_else(|| Breach(format!("the credential of {who:?} does not count")))?;
     Ok(Actor::principal(&principal(Record::clone(&record))))
 }
 
@@ -238,43 +301,81 @@ async fn call<S: ManagedStore>(
     let (target, disabled) = (scene.target.as_str(), scene.disabled.as_str());
     let overlap = Rotation::default().with_overlap(OVERLAP);
     match (call, kind) {
-        ("issue", Kind::OrgKey) => manager.issue_key(actor, NewKey::named("new").with_role("viewer")).await.map(drop),
-        ("issue", Kind::PersonalToken) => manager.issue_token(actor, NewToken::named("new")).await.map(drop),
-        ("rename", _) => manager.rename(actor, kind, target, "renamed").await.map(drop),
+        ("issue", Kind::OrgKey) => manager
+            .issue_key(actor, NewKey::named("new").with_role("viewer"))
+            .await
+            .map(drop),
+        ("issue", Kind::PersonalToken) => manager
+            .issue_token(actor, NewToken::named("new"))
+            .await
+            .map(drop),
+        ("rename", _) => manager
+            .rename(actor, kind, target, "renamed")
+            .await
+            .map(drop),
         ("rename to the same", _) => {
             let name = manager.get(actor, kind, target).await?.name;
             manager.rename(actor, kind, target, &name).await.map(drop)
         }
         ("disable", _) => manager.disable(actor, kind, target).await.map(drop),
         ("enable", _) => manager.enable(actor, kind, disabled).await.map(drop),
-        ("rotate", _) => manager.rotate(actor, kind, target, Rotation::default()).await.map(drop),
-        ("rotate with an overlap", _) => manager.rotate(actor, kind, target, overlap).await.map(drop),
+        ("rotate", _) => manager
+            .rotate(actor, kind, target, Rotation::default())
+            .await
+            .map(drop),
+        ("rotate with an overlap", _) => {
+            manager.rotate(actor, kind, target, overlap).await.map(drop)
+        }
         ("delete", _) => manager.delete(actor, kind, target).await.map(drop),
         _ => manager.revoke_all(actor, kind).await.map(drop),
     }
 }
 
-pub(super) async fn what_is_decided_for_an_actor_in_good_standing_is_done<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn what_is_decided_for_an_actor_in_good_standing_is_done<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     // Each of these finds something to change after those before it.
-    let orders: [&[&str]; 2] =
-        [&["issue", "rename", "rotate with an overlap", "enable", "disable", "delete", "revoke all"], &["rotate"]];
-    let cases = ACTORS.into_iter().flat_map(|who| orders.map(|calls| (who, calls)));
+    let orders: [&[&str]; 2] = [
+        &[
+            "issue",
+            "rename",
+            "rotate with an overlap",
+            "enable",
+            "disable",
+            "delete",
+            "revoke all",
+        ],
+        &["rotate"],
+    ];
+    let cases = ACTORS
+        .into_iter()
+        .flat_map(|who| orders.map(|calls| (who, calls)));
     for (number, (who, calls)) in cases.enumerate() {
         let scene = Scene::new(site, who, number).await?;
         for name in calls {
             let before = scene.snapshot().await?;
             let done = call(&scene.manager, &scene, name).await;
-            claim(done.is_ok(), format!("{who:?}, {name}: refused with {done:?}"))?;
+            claim(
+                done.is_ok(),
+                format!("{who:?}, {name}: refused with {done:?}"),
+            )?;
             let after = scene.snapshot().await?;
-            claim(after != before, format!("{who:?}, {name}: nothing happened"))?;
+            claim(
+                after != before,
+                format!("{who:?}, {name}: nothing happened"),
+            )?;
         }
     }
     Ok(())
 }
 
 /// All calls are decided, then the standing is lost, and then their changes reach the store.
-pub(super) async fn nothing_is_written_for_an_actor_who_lost_their_standing<S: ManagedStore>(site: &Site<S>) -> Claim {
-    let cases = ACTORS.into_iter().flat_map(|who| LOSSES.map(|loss| (who, loss)));
+pub(super) async fn nothing_is_written_for_an_actor_who_lost_their_standing<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
+    let cases = ACTORS
+        .into_iter()
+        .flat_map(|who| LOSSES.map(|loss| (who, loss)));
     let cases = cases.filter(|(who, loss)| loss.concerns(*who));
     for (number, (who, loss)) in cases.enumerate() {
         let scene = Arc::new(Scene::new(site, who, number).await?);
@@ -289,23 +390,33 @@ pub(super) async fn nothing_is_written_for_an_actor_who_lost_their_standing<S: M
                 outcome.err().map(|error| error.code())
             })
         });
-        store.decided(u32::try_from(CALLS.len()).unwrap_or(u32::MAX)).await;
+        store
+            .decided(u32::try_from(CALLS.len()).unwrap_or(u32::MAX))
+            .await;
         scene.lose(loss).await?;
         let before = scene.snapshot().await?;
         store.release();
         for (name, outcome) in CALLS.into_iter().zip(decided) {
             let refused = outcome.await.map_err(|error| Breach(error.to_string()))?;
             let told = refused == Some("not_allowed");
-            claim(told, format!("{who:?}, {loss:?}, {name}: answered with {refused:?}"))?;
+            claim(
+                told,
+                format!("{who:?}, {loss:?}, {name}: answered with {refused:?}"),
+            )?;
         }
         let after = scene.snapshot().await?;
-        claim(after == before, format!("{who:?}, {loss:?}: something was written: {after:?}"))?;
+        claim(
+            after == before,
+            format!("{who:?}, {loss:?}: something was written: {after:?}"),
+        )?;
     }
     Ok(())
 }
 
 /// As in a request that took so long that its credential has expired.
-pub(super) async fn nothing_is_written_for_a_credential_that_has_expired<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn nothing_is_written_for_a_credential_that_has_expired<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     let mut scene = Scene::new(site, Who::Key, 0).await?;
     let digest = super::super::digest("mortal");
     let mortal = Record::org_key("mortal", digest, scene.organization.as_str());
@@ -317,7 +428,10 @@ pub(super) async fn nothing_is_written_for_a_credential_that_has_expired<S: Mana
     let before = scene.snapshot().await?;
     site.clock.advance_millis(1000);
     for name in CALLS {
-        let refused = call(&scene.manager, &scene, name).await.err().map(|error| error.code());
+        let refused = call(&scene.manager, &scene, name)
+            .await
+            .err()
+            .map(|error| error.code());
         // What would outlive the caller is refused as that, before anything is asked of the store.
         let told = matches!(refused, Some("not_allowed" | "expiry_beyond_creator"));
         claim(told, format!("{name}: answered with {refused:?}"))?;

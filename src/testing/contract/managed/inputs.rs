@@ -29,7 +29,9 @@ const UNREADABLE: [&str; 16] = [
     "a\0",
 ];
 
-pub(super) async fn names_that_cannot_be_read_are_refused<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn names_that_cannot_be_read_are_refused<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     let [(_, _, key, _), (_, _, token, _)] = site.one_of_each().await?;
     let (manager, code) = (&site.manager, "invalid_name");
     let (org_actor, user_actor) = (org(ORG), user(USER));
@@ -39,7 +41,10 @@ pub(super) async fn names_that_cannot_be_read_are_refused<S: ManagedStore>(site:
         answered(&format!("a key named {name:?}"), code, issued.await)?;
         let issued = manager.issue_token(&user_actor, NewToken::named(name));
         answered(&format!("a token named {name:?}"), code, issued.await)?;
-        for (actor, kind, id) in [(&org_actor, Kind::OrgKey, &key.id), (&user_actor, Kind::PersonalToken, &token.id)] {
+        for (actor, kind, id) in [
+            (&org_actor, Kind::OrgKey, &key.id),
+            (&user_actor, Kind::PersonalToken, &token.id),
+        ] {
             let renamed = manager.rename(actor, kind, id.as_str(), name);
             answered(&format!("the new name {name:?}"), code, renamed.await)?;
             let import = Import::new("foreign", Digest::of(b"test foreign"), name);
@@ -47,16 +52,27 @@ pub(super) async fn names_that_cannot_be_read_are_refused<S: ManagedStore>(site:
             answered(&format!("an import named {name:?}"), code, imported.await)?;
         }
     }
-    claim(site.everything().await? == before, "a refusal has left a trace")
+    claim(
+        site.everything().await? == before,
+        "a refusal has left a trace",
+    )
 }
 
 fn answered<T>(what: &str, code: &str, outcome: Result<T, ManageError>) -> Claim {
     let told = outcome.err().map(|error| error.code());
-    claim(told == Some(code), format!("{what}: answered with {told:?}, and it has to be {code:?}"))
+    claim(
+        told == Some(code),
+        format!("{what}: answered with {told:?}, and it has to be {code:?}"),
+    )
 }
 
 /// Microseconds and nanoseconds of 2026, and the first millisecond that is refused.
-const TOO_FAR: [i64; 4] = [1_767_225_600_000_000, 1_767_225_600_000_000_000, 7_258_118_400_001, i64::MAX];
+const TOO_FAR: [i64; 4] = [
+    1_767_225_600_000_000,
+    1_767_225_600_000_000_000,
+    7_258_118_400_001,
+    i64::MAX,
+];
 
 pub(super) async fn a_moment_in_another_unit_is_refused<S: ManagedStore>(site: &Site<S>) -> Claim {
     let (manager, code) = (&site.manager, "expiry_too_far");
@@ -68,7 +84,10 @@ pub(super) async fn a_moment_in_another_unit_is_refused<S: ManagedStore>(site: &
         answered("a key", code, manager.issue_key(&org_actor, new).await)?;
         let new = NewToken::named("token").expiring_at(moment);
         answered("a token", code, manager.issue_token(&user_actor, new).await)?;
-        for (actor, kind, id) in [(&org_actor, Kind::OrgKey, &key.id), (&user_actor, Kind::PersonalToken, &token.id)] {
+        for (actor, kind, id) in [
+            (&org_actor, Kind::OrgKey, &key.id),
+            (&user_actor, Kind::PersonalToken, &token.id),
+        ] {
             let rotation = Rotation::default().expiring_at(moment);
             let rotated = manager.rotate(actor, kind, id.as_str(), rotation);
             answered("a rotation", code, rotated.await)?;
@@ -77,28 +96,47 @@ pub(super) async fn a_moment_in_another_unit_is_refused<S: ManagedStore>(site: &
             answered("an import", code, imported.await)?;
         }
     }
-    claim(site.everything().await? == before, "a refusal has left a trace")?;
+    claim(
+        site.everything().await? == before,
+        "a refusal has left a trace",
+    )?;
     let last = UnixMillis(7_258_118_400_000);
-    manager.issue_key(&org_actor, NewKey::named("last").expiring_at(last)).await?;
+    manager
+        .issue_key(&org_actor, NewKey::named("last").expiring_at(last))
+        .await?;
     // One that was stored by other means is not handed out again with the same expiry.
     let stored = Record::org_key("stored", Digest::of(b"test stored"), ORG);
-    site.store.insert(stored.expiring_at(Some(UnixMillis(i64::MAX)))).await?;
+    site.store
+        .insert(stored.expiring_at(Some(UnixMillis(i64::MAX))))
+        .await?;
     let rotated = manager.rotate(&org_actor, Kind::OrgKey, "stored", Rotation::default());
-    site.refuses("the rotation of a stored one", code, rotated).await?;
+    site.refuses("the rotation of a stored one", code, rotated)
+        .await?;
     manager.disable(&org_actor, Kind::OrgKey, "stored").await?;
     let enabled = manager.enable(&org_actor, Kind::OrgKey, "stored");
-    site.refuses("a stored one that is enabled", code, enabled).await
+    site.refuses("a stored one that is enabled", code, enabled)
+        .await
 }
 
-pub(super) async fn the_audit_trail_keeps_what_can_be_read<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn the_audit_trail_keeps_what_can_be_read<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     let owner = || Owner::Organization(ORG.into());
     let operator = Actor::operator("back\0o\u{202e}ffice\u{200b}", owner());
     let operator = operator.with_origin("192\0.0.2.1\u{2028}\n\u{2066}");
-    let issued = site.manager.issue_key(&operator, NewKey::named("key")).await?;
+    let issued = site
+        .manager
+        .issue_key(&operator, NewKey::named("key"))
+        .await?;
     let (_, secret) = both(issued)?;
     let token = secret.expose_secret();
-    site.manager.revoke_presented(token, Some("sc\0an\u{202e}ner")).await?;
-    let events = site.manager.events(&org(ORG), Kind::OrgKey, None, 200).await?;
+    site.manager
+        .revoke_presented(token, Some("sc\0an\u{202e}ner"))
+        .await?;
+    let events = site
+        .manager
+        .events(&org(ORG), Kind::OrgKey, None, 200)
+        .await?;
     let [revoked, issued] = &events[..] else {
         return Err(Breach(format!("two changes are {events:?}")));
     };
@@ -108,7 +146,9 @@ pub(super) async fn the_audit_trail_keeps_what_can_be_read<S: ManagedStore>(site
     claim(good, format!("kept {issued:?} and {revoked:?}"))
 }
 
-pub(super) async fn an_actor_whose_id_no_store_can_keep_is_refused<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn an_actor_whose_id_no_store_can_keep_is_refused<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     let (manager, code) = (&site.manager, "invalid_id");
     let [(_, _, key, _), _] = site.one_of_each().await?;
     let manages = || ["organizations:manage"].into_iter().collect();
@@ -127,13 +167,32 @@ pub(super) async fn an_actor_whose_id_no_store_can_keep_is_refused<S: ManagedSto
             let filter = Filter::default();
             let listed = manager.list(&actor, kind, &filter, None, 10).await;
             answered(&what("list"), code, listed)?;
-            answered(&what("events"), code, manager.events(&actor, kind, None, 10).await)?;
-            answered(&what("rename"), code, manager.rename(&actor, kind, id, "new").await)?;
-            answered(&what("delete"), code, manager.delete(&actor, kind, id).await)?;
-            answered(&what("revoke all"), code, manager.revoke_all(&actor, kind).await)?;
+            answered(
+                &what("events"),
+                code,
+                manager.events(&actor, kind, None, 10).await,
+            )?;
+            answered(
+                &what("rename"),
+                code,
+                manager.rename(&actor, kind, id, "new").await,
+            )?;
+            answered(
+                &what("delete"),
+                code,
+                manager.delete(&actor, kind, id).await,
+            )?;
+            answered(
+                &what("revoke all"),
+                code,
+                manager.revoke_all(&actor, kind).await,
+            )?;
         }
     }
-    claim(site.everything().await? == before, "a refusal has left a trace")
+    claim(
+        site.everything().await? == before,
+        "a refusal has left a trace",
+    )
 }
 
 /// The clock of a broken machine, and settings without a bound.
@@ -149,11 +208,17 @@ pub(super) async fn extreme_moments_are_no_panic<S: ManagedStore>(site: &Site<S>
         manager.rotate(&org(ORG), Kind::OrgKey, id, overlap).await?;
         let old = manager.get(&org(ORG), Kind::OrgKey, id).await?;
         let latest = UnixMillis(7_258_118_400_000);
-        claim(old.expires_at.is_some_and(|end| end <= latest), format!("{old:?} at {moment}"))?;
+        claim(
+            old.expires_at.is_some_and(|end| end <= latest),
+            format!("{old:?} at {moment}"),
+        )?;
         let limited = manager.with_longest_life(for_ever);
         let issued = limited.issue_key(&org(ORG), NewKey::named("key")).await;
         let refused = issued.err().map(|error| error.code());
-        claim(refused == Some("expiry_beyond_policy"), format!("for ever: {refused:?}"))?;
+        claim(
+            refused == Some("expiry_beyond_policy"),
+            format!("for ever: {refused:?}"),
+        )?;
     }
     Ok(())
 }

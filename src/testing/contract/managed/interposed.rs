@@ -11,8 +11,8 @@ use crate::{
     principal::{Catalogue, CredentialId},
     secret::Digest,
     store::{
-        Commit, CredentialStore, Ending, ListQuery, Lookup, ManagedStore, Peek, Record, StoreAdmin, StoreError, Use,
-        WriteError,
+        Commit, CredentialStore, Ending, ListQuery, Lookup, ManagedStore, Peek, Record, StoreAdmin,
+        StoreError, Use, WriteError,
     },
 };
 
@@ -26,7 +26,11 @@ pub(super) struct Interposed<S> {
 
 impl<S> Interposed<S> {
     pub(super) fn new(store: Arc<S>) -> Self {
-        Self { store, waiting: Semaphore::new(0), released: Semaphore::new(0) }
+        Self {
+            store,
+            waiting: Semaphore::new(0),
+            released: Semaphore::new(0),
+        }
     }
 
     /// Waits until `count` changes wait, or have ended before they came that far.
@@ -86,7 +90,12 @@ impl<S: StoreAdmin> StoreAdmin for Interposed<S> {
         self.store.delete_user(id).await
     }
 
-    async fn set_member(&self, user: &str, organization: &str, role: &str) -> Result<(), WriteError> {
+    async fn set_member(
+        &self,
+        user: &str,
+        organization: &str,
+        role: &str,
+    ) -> Result<(), WriteError> {
         self.store.set_member(user, organization, role).await
     }
 
@@ -109,15 +118,27 @@ impl<S: ManagedStore> ManagedStore for Interposed<S> {
         self.store.catalogue()
     }
 
-    async fn credential(&self, owner: &Owner, id: &str) -> Result<Option<CredentialInfo>, StoreError> {
+    async fn credential(
+        &self,
+        owner: &Owner,
+        id: &str,
+    ) -> Result<Option<CredentialInfo>, StoreError> {
         self.store.credential(owner, id).await
     }
 
-    async fn issued_under(&self, owner: &Owner, key: &str) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
+    async fn issued_under(
+        &self,
+        owner: &Owner,
+        key: &str,
+    ) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
         self.store.issued_under(owner, key).await
     }
 
-    async fn credentials(&self, owner: &Owner, query: &ListQuery) -> Result<Vec<CredentialInfo>, StoreError> {
+    async fn credentials(
+        &self,
+        owner: &Owner,
+        query: &ListQuery,
+    ) -> Result<Vec<CredentialInfo>, StoreError> {
         self.store.credentials(owner, query).await
     }
 
@@ -131,7 +152,12 @@ impl<S: ManagedStore> ManagedStore for Interposed<S> {
         self.store.end(ending).await
     }
 
-    async fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Result<Vec<Event>, StoreError> {
+    async fn events(
+        &self,
+        owner: &Owner,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<Event>, StoreError> {
         self.store.events(owner, before, limit).await
     }
 

@@ -9,39 +9,91 @@ use crate::{
     store::{Credential, CredentialStore, Lookup, ManagedStore},
 };
 
-pub(super) async fn what_is_issued_is_accepted_and_says_what_was_asked_for<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn what_is_issued_is_accepted_and_says_what_was_asked_for<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     let end = site.later(60_000);
     let wishes = [
-        (NewKey::named("role").with_role("viewer").expiring_at(end), Some("viewer"), Some(end), "agents:read"),
-        (NewKey::named("scopes").with_scopes(["members:manage"]), None, None, "members:read"),
-        (NewKey::named("nothing").with_scopes([""; 0]), None, None, ""),
+        (
+            NewKey::named("role").with_role("viewer").expiring_at(end),
+            Some("viewer"),
+            Some(end),
+            "agents:read",
+        ),
+        (
+            NewKey::named("scopes").with_scopes(["members:manage"]),
+            None,
+            None,
+            "members:read",
+        ),
+        (
+            NewKey::named("nothing").with_scopes([""; 0]),
+            None,
+            None,
+            "",
+        ),
         (NewKey::named("nothing asked for"), None, None, ""),
     ];
     for (wish, role, expires_at, scope) in wishes {
         let (info, secret) = both(site.manager.issue_key(&org(ORG), wish).await?)?;
-        claim(site.accepts(&secret).await?, format!("{info:?} is not accepted"))?;
-        let found = site.store.find(&Lookup::new(Credential::OrgKey { id: info.id.as_str() }, None)).await?;
+        claim(
+            site.accepts(&secret).await?,
+            format!("{info:?} is not accepted"),
+        )?;
+        let found = site
+            .store
+            .find(&Lookup::new(
+                Credential::OrgKey {
+                    id: info.id.as_str(),
+                },
+                None,
+            ))
+            .await?;
         let found = found.ok_or_else(|| Breach(format!("{info:?} is not found")))?;
         let good = found.role() == role
             && found.expires_at() == expires_at
-            && (if scope.is_empty() { found.scopes().is_empty() } else { found.scopes().contains(scope) });
+            && (if scope.is_empty() {
+                found.scopes().is_empty()
+            } else {
+                found.scopes().contains(scope)
+            });
         claim(good, format!("{info:?} is looked up as {found:?}"))?;
-        let read = site.manager.get(&org(ORG), Kind::OrgKey, info.id.as_str()).await?;
-        claim(read == info && read.created_at == NOW, format!("issued {info:?}, read {read:?}"))?;
+        let read = site
+            .manager
+            .get(&org(ORG), Kind::OrgKey, info.id.as_str())
+            .await?;
+        claim(
+            read == info && read.created_at == NOW,
+            format!("issued {info:?}, read {read:?}"),
+        )?;
     }
     let (info, secret) = both(site.token("laptop").await?)?;
     claim(site.accepts(&secret).await?, "a new token is not accepted")?;
-    claim(TokenFormat::checksum_holds(secret.expose_secret().as_bytes()), "a token without a good checksum")?;
-    let read = site.manager.get(&user(USER), Kind::PersonalToken, info.id.as_str()).await?;
-    claim(read == info && &*read.name == "laptop", format!("issued {info:?}, read {read:?}"))
+    claim(
+        TokenFormat::checksum_holds(secret.expose_secret().as_bytes()),
+        "a token without a good checksum",
+    )?;
+    let read = site
+        .manager
+        .get(&user(USER), Kind::PersonalToken, info.id.as_str())
+        .await?;
+    claim(
+        read == info && &*read.name == "laptop",
+        format!("issued {info:?}, read {read:?}"),
+    )
 }
 
 pub(super) async fn nobody_hands_out_more_than_they_hold<S: ManagedStore>(site: &Site<S>) -> Claim {
     let (soon, late) = (site.later(1000), site.later(2000));
     let manages = "organizations:manage";
-    let (some, mortal) =
-        (site.caller(&[manages, "agents:read"], None).await?, site.caller(&[manages], Some(soon)).await?);
-    let (reader, nothing) = (site.caller(&["agents:read"], None).await?, site.caller(&[], None).await?);
+    let (some, mortal) = (
+        site.caller(&[manages, "agents:read"], None).await?,
+        site.caller(&[manages], Some(soon)).await?,
+    );
+    let (reader, nothing) = (
+        site.caller(&["agents:read"], None).await?,
+        site.caller(&[], None).await?,
+    );
     let members = site.caller(&[manages, "members:manage"], None).await?;
     let key = || NewKey::named("child");
     site.store.set_member(USER, ORG, "admin").await?;
@@ -49,21 +101,58 @@ pub(super) async fn nobody_hands_out_more_than_they_hold<S: ManagedStore>(site: 
     let stated = [manages, "members:manage"].into_iter().collect();
     let person = Actor::person(USER).acting_in(ORG, stated);
     let refused = [
-        ("another scope", &some, key().with_scopes(["agents:manage"]), "scope_not_held"),
-        ("one too many", &some, key().with_scopes(["agents:read", "agents:manage"]), "scope_not_held"),
-        ("a role with more", &some, key().with_role("viewer"), "scope_not_held"),
-        ("a person with less", &person, key().with_scopes(["agents:read"]), "scope_not_held"),
+        (
+            "another scope",
+            &some,
+            key().with_scopes(["agents:manage"]),
+            "scope_not_held",
+        ),
+        (
+            "one too many",
+            &some,
+            key().with_scopes(["agents:read", "agents:manage"]),
+            "scope_not_held",
+        ),
+        (
+            "a role with more",
+            &some,
+            key().with_role("viewer"),
+            "scope_not_held",
+        ),
+        (
+            "a person with less",
+            &person,
+            key().with_scopes(["agents:read"]),
+            "scope_not_held",
+        ),
         ("without end", &mortal, key(), "expiry_beyond_creator"),
-        ("too late an end", &mortal, key().expiring_at(late), "expiry_beyond_creator"),
-        ("no right to manage", &reader, key().with_scopes(["agents:read"]), "not_allowed"),
+        (
+            "too late an end",
+            &mortal,
+            key().expiring_at(late),
+            "expiry_beyond_creator",
+        ),
+        (
+            "no right to manage",
+            &reader,
+            key().with_scopes(["agents:read"]),
+            "not_allowed",
+        ),
         ("no rights at all", &nothing, key(), "not_allowed"),
-        ("no organization", &Actor::person(USER), key(), "not_allowed"),
+        (
+            "no organization",
+            &Actor::person(USER),
+            key(),
+            "not_allowed",
+        ),
     ];
     for (what, actor, wish, code) in refused {
-        site.refuses(what, code, site.manager.issue_key(actor, wish)).await?;
+        site.refuses(what, code, site.manager.issue_key(actor, wish))
+            .await?;
     }
     let token = site.manager.issue_token(&some, NewToken::named("child"));
-    site.refuses("a token for a key, which is nobody", "not_allowed", token).await?;
+    site.refuses("a token for a key, which is nobody", "not_allowed", token)
+        .await?;
     for (actor, wish) in [
         (&some, key().with_scopes(["agents:read"])),
         (&some, key().with_scopes([manages])),
@@ -74,11 +163,15 @@ pub(super) async fn nobody_hands_out_more_than_they_hold<S: ManagedStore>(site: 
     ] {
         site.manager.issue_key(actor, wish).await?;
     }
-    site.manager.issue_token(&Actor::person(USER), NewToken::named("own")).await?;
+    site.manager
+        .issue_token(&Actor::person(USER), NewToken::named("own"))
+        .await?;
     Ok(())
 }
 
-pub(super) async fn a_bad_request_is_told_apart_and_leaves_no_trace<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn a_bad_request_is_told_apart_and_leaves_no_trace<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     let key = || NewKey::named("key");
     let (long, fits) = ("x".repeat(101), "\u{e9}".repeat(100));
     let requests = [
@@ -88,63 +181,156 @@ pub(super) async fn a_bad_request_is_told_apart_and_leaves_no_trace<S: ManagedSt
         ("a name of two lines", NewKey::named("a\nb"), "invalid_name"),
         ("a name with NUL", NewKey::named("a\0"), "invalid_name"),
         ("an expiry now", key().expiring_at(NOW), "expiry_in_past"),
-        ("an expiry long ago", key().expiring_at(UnixMillis(i64::MIN)), "expiry_in_past"),
-        ("an unknown scope", key().with_scopes(["agents:fly"]), "unknown_scope"),
+        (
+            "an expiry long ago",
+            key().expiring_at(UnixMillis(i64::MIN)),
+            "expiry_in_past",
+        ),
+        (
+            "an unknown scope",
+            key().with_scopes(["agents:fly"]),
+            "unknown_scope",
+        ),
         ("a wildcard", key().with_scopes(["*"]), "unknown_scope"),
         ("an empty scope", key().with_scopes([""]), "unknown_scope"),
         ("an unknown role", key().with_role("owner"), "unknown_role"),
-        ("a role in capitals", key().with_role("Admin"), "unknown_role"),
-        ("no idempotency key", key().with_idempotency_key(""), "invalid_idempotency_key"),
-        ("an over-long idempotency key", key().with_idempotency_key(&"k".repeat(256)), "invalid_idempotency_key"),
-        ("an idempotency key with a blank", key().with_idempotency_key("a b"), "invalid_idempotency_key"),
+        (
+            "a role in capitals",
+            key().with_role("Admin"),
+            "unknown_role",
+        ),
+        (
+            "no idempotency key",
+            key().with_idempotency_key(""),
+            "invalid_idempotency_key",
+        ),
+        (
+            "an over-long idempotency key",
+            key().with_idempotency_key(&"k".repeat(256)),
+            "invalid_idempotency_key",
+        ),
+        (
+            "an idempotency key with a blank",
+            key().with_idempotency_key("a b"),
+            "invalid_idempotency_key",
+        ),
     ];
     for (what, wish, code) in requests {
-        site.refuses(what, code, site.manager.issue_key(&org(ORG), wish)).await?;
+        site.refuses(what, code, site.manager.issue_key(&org(ORG), wish))
+            .await?;
     }
-    let limited = site.manager.clone().with_longest_life(std::time::Duration::from_secs(60));
-    for (what, end) in [("for ever", None), ("a millisecond too late", Some(site.later(60_001)))] {
+    let limited = site
+        .manager
+        .clone()
+        .with_longest_life(std::time::Duration::from_secs(60));
+    for (what, end) in [
+        ("for ever", None),
+        ("a millisecond too late", Some(site.later(60_001))),
+    ] {
         let wish = key().expiring_at(end);
-        site.refuses(what, "expiry_beyond_policy", limited.issue_key(&org(ORG), wish)).await?;
+        site.refuses(
+            what,
+            "expiry_beyond_policy",
+            limited.issue_key(&org(ORG), wish),
+        )
+        .await?;
     }
-    limited.issue_key(&org(ORG), key().expiring_at(site.later(60_000))).await?;
-    site.manager.issue_key(&org(ORG), NewKey::named(&fits).expiring_at(site.later(1))).await?;
+    limited
+        .issue_key(&org(ORG), key().expiring_at(site.later(60_000)))
+        .await?;
+    site.manager
+        .issue_key(&org(ORG), NewKey::named(&fits).expiring_at(site.later(1)))
+        .await?;
     let (nowhere, nobody) = (org("org_nowhere"), user("nobody"));
-    site.refuses("an unknown organization", "unknown_owner", site.manager.issue_key(&nowhere, key())).await?;
+    site.refuses(
+        "an unknown organization",
+        "unknown_owner",
+        site.manager.issue_key(&nowhere, key()),
+    )
+    .await?;
     let token = site.manager.issue_token(&nobody, NewToken::named("token"));
-    site.refuses("an unknown person", "unknown_owner", token).await?;
+    site.refuses("an unknown person", "unknown_owner", token)
+        .await?;
     site.store.delete_organization(OTHER_ORG).await?;
-    site.refuses("a deleted organization", "unknown_owner", site.manager.issue_key(&org(OTHER_ORG), key())).await
+    site.refuses(
+        "a deleted organization",
+        "unknown_owner",
+        site.manager.issue_key(&org(OTHER_ORG), key()),
+    )
+    .await
 }
 
-pub(super) async fn an_idempotency_key_is_answered_with_what_it_has_made<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn an_idempotency_key_is_answered_with_what_it_has_made<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     let end = site.later(10_000);
-    let wish = || NewKey::named("ci").with_role("viewer").expiring_at(end).with_idempotency_key("key-1");
+    let wish = || {
+        NewKey::named("ci")
+            .with_role("viewer")
+            .expiring_at(end)
+            .with_idempotency_key("key-1")
+    };
     let (info, secret) = both(site.manager.issue_key(&org(ORG), wish()).await?)?;
     site.clock.advance_millis(5000);
-    let (repeated, again) = site.manager.issue_key(&org(ORG), wish()).await?.into_parts();
+    let (repeated, again) = site
+        .manager
+        .issue_key(&org(ORG), wish())
+        .await?
+        .into_parts();
     claim(again.is_none(), "the secret was handed out twice")?;
-    claim(repeated == info, format!("made {info:?}, repeated {repeated:?}"))?;
+    claim(
+        repeated == info,
+        format!("made {info:?}, repeated {repeated:?}"),
+    )?;
     site.clock.advance_millis(-5000);
-    claim(site.accepts(&secret).await?, "the repetition has harmed the first")?;
+    claim(
+        site.accepts(&secret).await?,
+        "the repetition has harmed the first",
+    )?;
     let others = [
-        ("another name", NewKey::named("cd").with_role("viewer").expiring_at(end)),
-        ("another role", NewKey::named("ci").with_role("admin").expiring_at(end)),
-        ("scopes", NewKey::named("ci").with_scopes(["agents:read"]).expiring_at(end)),
+        (
+            "another name",
+            NewKey::named("cd").with_role("viewer").expiring_at(end),
+        ),
+        (
+            "another role",
+            NewKey::named("ci").with_role("admin").expiring_at(end),
+        ),
+        (
+            "scopes",
+            NewKey::named("ci")
+                .with_scopes(["agents:read"])
+                .expiring_at(end),
+        ),
         ("another end", NewKey::named("ci").with_role("viewer")),
     ];
     let actor = org(ORG);
     for (what, other) in others {
-        let call = site.manager.issue_key(&actor, other.with_idempotency_key("key-1"));
+        let call = site
+            .manager
+            .issue_key(&actor, other.with_idempotency_key("key-1"));
         site.refuses(what, "idempotency_conflict", call).await?;
     }
-    let elsewhere = site.manager.issue_key(&org(OTHER_ORG), wish()).await?.into_parts();
-    claim(elsewhere.1.is_some() && elsewhere.0.id != info.id, "another owner's idempotency key counted")?;
+    let elsewhere = site
+        .manager
+        .issue_key(&org(OTHER_ORG), wish())
+        .await?
+        .into_parts();
+    claim(
+        elsewhere.1.is_some() && elsewhere.0.id != info.id,
+        "another owner's idempotency key counted",
+    )?;
     Ok(())
 }
 
-pub(super) async fn a_repeated_request_does_not_answer_with_what_has_ended<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn a_repeated_request_does_not_answer_with_what_has_ended<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     let (manager, code) = (&site.manager, "issued_inactive");
-    for (what, (actor, kind)) in [("key", (org(ORG), Kind::OrgKey)), ("token", (user(USER), Kind::PersonalToken))] {
+    for (what, (actor, kind)) in [
+        ("key", (org(ORG), Kind::OrgKey)),
+        ("token", (user(USER), Kind::PersonalToken)),
+    ] {
         let issue = |how: &'static str| {
             let (actor, end) = (actor.clone(), UnixMillis(NOW.0 + 1000));
             async move {
@@ -170,26 +356,37 @@ pub(super) async fn a_repeated_request_does_not_answer_with_what_has_ended<S: Ma
         };
         manager.delete(&actor, kind, deleted.as_str()).await?;
         manager.disable(&actor, kind, disabled.as_str()).await?;
-        manager.rotate(&actor, kind, rotated.as_str(), Rotation::default()).await?;
+        manager
+            .rotate(&actor, kind, rotated.as_str(), Rotation::default())
+            .await?;
         for how in ["deleted", "disabled", "rotated"] {
-            site.refuses(&format!("a {how} {what}"), code, issue(how)).await?;
+            site.refuses(&format!("a {how} {what}"), code, issue(how))
+                .await?;
         }
         // It is accepted still, and says what took its place.
         let an_hour = Rotation::default().with_overlap(std::time::Duration::from_secs(3600));
-        manager.rotate(&actor, kind, overlap.as_str(), an_hour).await?;
+        manager
+            .rotate(&actor, kind, overlap.as_str(), an_hour)
+            .await?;
         let (info, _) = issue("overlap").await?.into_parts();
-        claim(info.rotated_to.is_some(), format!("in its overlap it is answered with {info:?}"))?;
+        claim(
+            info.rotated_to.is_some(),
+            format!("in its overlap it is answered with {info:?}"),
+        )?;
         manager.enable(&actor, kind, disabled.as_str()).await?;
         let (info, _) = issue("disabled").await?.into_parts();
         claim(&info.id == disabled, "enabled again, it is not the answer")?;
         site.clock.advance_millis(1000);
-        site.refuses(&format!("an expired {what}"), code, issue("expired")).await?;
+        site.refuses(&format!("an expired {what}"), code, issue("expired"))
+            .await?;
         site.clock.advance_millis(-1000);
     }
     Ok(())
 }
 
-pub(super) async fn of_many_under_one_idempotency_key_one_makes_a_credential<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn of_many_under_one_idempotency_key_one_makes_a_credential<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     let tasks = (0..8).map(|_| {
         let manager = site.manager.clone().with_cap(1); // which the first of them reaches
         let wish = NewToken::named("one").with_idempotency_key("once");
@@ -198,12 +395,18 @@ pub(super) async fn of_many_under_one_idempotency_key_one_makes_a_credential<S: 
     let mut ids = Vec::new();
     let mut secrets = 0;
     for task in tasks.collect::<Vec<_>>() {
-        let (info, secret) = task.await.map_err(|error| Breach(error.to_string()))??.into_parts();
+        let (info, secret) = task
+            .await
+            .map_err(|error| Breach(error.to_string()))??
+            .into_parts();
         secrets += usize::from(secret.is_some());
         ids.push(info.id);
     }
     ids.dedup();
-    claim(secrets == 1 && ids.len() == 1, format!("{secrets} secrets, {ids:?}"))
+    claim(
+        secrets == 1 && ids.len() == 1,
+        format!("{secrets} secrets, {ids:?}"),
+    )
 }
 
 pub(super) async fn the_cap_is_kept_among_many_at_once<S: ManagedStore>(site: &Site<S>) -> Claim {
@@ -225,46 +428,113 @@ pub(super) async fn the_cap_is_kept_among_many_at_once<S: ManagedStore>(site: &S
     };
     let made = fill().await?;
     claim(made.len() == 5, format!("{} of 5", made.len()))?;
-    site.refuses("the cap", "cap_reached", manager.issue_key(&org(ORG), NewKey::named("sixth"))).await?;
-    manager.issue_key(&org(OTHER_ORG), NewKey::named("elsewhere")).await?;
+    site.refuses(
+        "the cap",
+        "cap_reached",
+        manager.issue_key(&org(ORG), NewKey::named("sixth")),
+    )
+    .await?;
+    manager
+        .issue_key(&org(OTHER_ORG), NewKey::named("elsewhere"))
+        .await?;
     // What does not count any more leaves room: one deleted, one expired.
-    let [first, ..] = &made[..] else { return Err(Breach("nothing was made".into())) };
-    manager.delete(&org(ORG), Kind::OrgKey, first.id.as_str()).await?;
+    let [first, ..] = &made[..] else {
+        return Err(Breach("nothing was made".into()));
+    };
+    manager
+        .delete(&org(ORG), Kind::OrgKey, first.id.as_str())
+        .await?;
     let mortal = NewKey::named("mortal").expiring_at(site.later(10));
     manager.issue_key(&org(ORG), mortal).await?;
     site.clock.advance_millis(10);
     let again = fill().await?;
-    claim(again.len() == 1, format!("{} fitted where one had expired", again.len()))
+    claim(
+        again.len() == 1,
+        format!("{} fitted where one had expired", again.len()),
+    )
 }
 
-pub(super) async fn a_foreign_digest_is_accepted_as_it_is<S: ManagedStore>(site: &Site<S>) -> Claim {
-    let (key, token) = ("ak_foreign-id.test-secret-of-another-system", "pat_test-token-of-another-system");
+pub(super) async fn a_foreign_digest_is_accepted_as_it_is<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
+    let (key, token) = (
+        "ak_foreign-id.test-secret-of-another-system",
+        "pat_test-token-of-another-system",
+    );
     let of = |text: &str| Digest::of(text.as_bytes());
-    let import = || Import::new("foreign-id", of(key), "old key").with_role("viewer").created_at(UnixMillis(5));
-    let info = site.manager.import(&org(ORG), Kind::OrgKey, import()).await?;
+    let import = || {
+        Import::new("foreign-id", of(key), "old key")
+            .with_role("viewer")
+            .created_at(UnixMillis(5))
+    };
+    let info = site
+        .manager
+        .import(&org(ORG), Kind::OrgKey, import())
+        .await?;
     claim(info.created_at == UnixMillis(5), format!("{info:?}"))?;
     let old_token = Import::new("t-1", of(token), "old token");
-    site.manager.import(&user(USER), Kind::PersonalToken, old_token.clone()).await?;
+    site.manager
+        .import(&user(USER), Kind::PersonalToken, old_token.clone())
+        .await?;
     for text in [key, token] {
-        claim(site.accepts(&crate::secret::Secret::new(text.into())).await?, format!("{text} is not accepted"))?;
+        claim(
+            site.accepts(&crate::secret::Secret::new(text.into()))
+                .await?,
+            format!("{text} is not accepted"),
+        )?;
     }
     let everybody = site.caller(&["organizations:manage"], None).await?;
     let (manager, digest) = (&site.manager, of("ak_other.test"));
     let other = |id: &str| Import::new(id, digest.clone(), "other");
     let by_caller = manager.import(&everybody, Kind::OrgKey, other("x"));
-    site.refuses("an import by a caller", "not_allowed", by_caller).await?;
-    site.refuses("the id again", "taken", manager.import(&org(OTHER_ORG), Kind::OrgKey, import())).await?;
-    site.refuses("no id", "invalid_id", manager.import(&org(ORG), Kind::OrgKey, other("a.b"))).await?;
+    site.refuses("an import by a caller", "not_allowed", by_caller)
+        .await?;
+    site.refuses(
+        "the id again",
+        "taken",
+        manager.import(&org(OTHER_ORG), Kind::OrgKey, import()),
+    )
+    .await?;
+    site.refuses(
+        "no id",
+        "invalid_id",
+        manager.import(&org(ORG), Kind::OrgKey, other("a.b")),
+    )
+    .await?;
     let digest_again = Import::new("t-2", of(token), "thief");
-    site.refuses("the digest again", "taken", manager.import(&user(USER), Kind::PersonalToken, digest_again)).await?;
+    site.refuses(
+        "the digest again",
+        "taken",
+        manager.import(&user(USER), Kind::PersonalToken, digest_again),
+    )
+    .await?;
     let nameless = Import::new("t-3", digest.clone(), " ");
-    site.refuses("no name", "invalid_name", manager.import(&user(USER), Kind::PersonalToken, nameless)).await?;
+    site.refuses(
+        "no name",
+        "invalid_name",
+        manager.import(&user(USER), Kind::PersonalToken, nameless),
+    )
+    .await?;
     for (what, import, code) in [
-        ("an unknown role", other("x").with_role("owner"), "unknown_role"),
-        ("an unknown scope", other("x").with_scopes(["agents:fly"]), "unknown_scope"),
+        (
+            "an unknown role",
+            other("x").with_role("owner"),
+            "unknown_role",
+        ),
+        (
+            "an unknown scope",
+            other("x").with_scopes(["agents:fly"]),
+            "unknown_scope",
+        ),
     ] {
-        site.refuses(what, code, manager.import(&org(ORG), Kind::OrgKey, import)).await?;
+        site.refuses(what, code, manager.import(&org(ORG), Kind::OrgKey, import))
+            .await?;
     }
     let granted = old_token.with_role("viewer");
-    site.refuses("a token's role", "not_allowed", manager.import(&user(USER), Kind::PersonalToken, granted)).await
+    site.refuses(
+        "a token's role",
+        "not_allowed",
+        manager.import(&user(USER), Kind::PersonalToken, granted),
+    )
+    .await
 }

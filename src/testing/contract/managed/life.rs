@@ -11,19 +11,39 @@ use crate::{
 pub(super) async fn a_name_changes_and_nothing_else<S: ManagedStore>(site: &Site<S>) -> Claim {
     for (actor, kind, info, secret) in site.one_of_each().await? {
         let id = info.id.as_str();
-        let renamed = site.manager.rename(&actor, kind, id, "n\u{fc}w name").await?;
-        claim(renamed == CredentialInfo { name: "n\u{fc}w name".into(), ..info.clone() }, format!("{renamed:?}"))?;
+        let renamed = site
+            .manager
+            .rename(&actor, kind, id, "n\u{fc}w name")
+            .await?;
+        claim(
+            renamed
+                == CredentialInfo {
+                    name: "n\u{fc}w name".into(),
+                    ..info.clone()
+                },
+            format!("{renamed:?}"),
+        )?;
         let read = site.manager.get(&actor, kind, id).await?;
-        claim(read == renamed, format!("renamed {renamed:?}, read {read:?}"))?;
+        claim(
+            read == renamed,
+            format!("renamed {renamed:?}, read {read:?}"),
+        )?;
         claim(site.accepts(&secret).await?, "renamed, it is refused")?;
         for bad in ["", " ", "a\tb", &"x".repeat(101)] {
-            site.refuses("a bad name", "invalid_name", site.manager.rename(&actor, kind, id, bad)).await?;
+            site.refuses(
+                "a bad name",
+                "invalid_name",
+                site.manager.rename(&actor, kind, id, bad),
+            )
+            .await?;
         }
     }
     Ok(())
 }
 
-pub(super) async fn a_disabled_credential_is_refused_until_it_is_enabled<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn a_disabled_credential_is_refused_until_it_is_enabled<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     for (actor, kind, info, secret) in site.one_of_each().await? {
         let id = info.id.as_str();
         for _ in 0..2 {
@@ -36,7 +56,10 @@ pub(super) async fn a_disabled_credential_is_refused_until_it_is_enabled<S: Mana
             claim(site.accepts(&secret).await?, "enabled, it is refused")?;
         }
         let (_, events) = site.all(&actor, kind).await?;
-        claim(events.len() == 5, format!("four changes and the issue are {events:?}"))?;
+        claim(
+            events.len() == 5,
+            format!("four changes and the issue are {events:?}"),
+        )?;
         // Its organization or owner may go while it is off.
         site.manager.disable(&actor, kind, id).await?;
         match kind {
@@ -44,31 +67,54 @@ pub(super) async fn a_disabled_credential_is_refused_until_it_is_enabled<S: Mana
             Kind::PersonalToken => site.store.set_user_enabled(USER, false).await?,
         }
         site.manager.enable(&actor, kind, id).await?;
-        claim(!site.accepts(&secret).await?, "enabled after its owner was gone, it is accepted")?;
+        claim(
+            !site.accepts(&secret).await?,
+            "enabled after its owner was gone, it is accepted",
+        )?;
     }
     Ok(())
 }
 
-pub(super) async fn a_deleted_credential_is_refused_and_stays_as_it_is<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn a_deleted_credential_is_refused_and_stays_as_it_is<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     for (actor, kind, info, secret) in site.one_of_each().await? {
         let (manager, id) = (&site.manager, info.id.as_str());
         claim(site.accepts(&secret).await?, "a good credential is refused")?;
         manager.delete(&actor, kind, id).await?;
         claim(!site.accepts(&secret).await?, "deleted, it is accepted")?;
         let read = manager.get(&actor, kind, id).await?;
-        claim(read.state(site.later(0)) == State::Deleted, format!("deleted, it is read as {read:?}"))?;
-        site.refuses("delete", "deleted", manager.delete(&actor, kind, id)).await?;
-        site.refuses("rename", "deleted", manager.rename(&actor, kind, id, "name")).await?;
-        site.refuses("disable", "deleted", manager.disable(&actor, kind, id)).await?;
-        site.refuses("enable", "deleted", manager.enable(&actor, kind, id)).await?;
-        site.refuses("rotate", "deleted", manager.rotate(&actor, kind, id, Rotation::default())).await?;
+        claim(
+            read.state(site.later(0)) == State::Deleted,
+            format!("deleted, it is read as {read:?}"),
+        )?;
+        site.refuses("delete", "deleted", manager.delete(&actor, kind, id))
+            .await?;
+        site.refuses(
+            "rename",
+            "deleted",
+            manager.rename(&actor, kind, id, "name"),
+        )
+        .await?;
+        site.refuses("disable", "deleted", manager.disable(&actor, kind, id))
+            .await?;
+        site.refuses("enable", "deleted", manager.enable(&actor, kind, id))
+            .await?;
+        site.refuses(
+            "rotate",
+            "deleted",
+            manager.rotate(&actor, kind, id, Rotation::default()),
+        )
+        .await?;
         let presented = manager.revoke_presented(secret.expose_secret(), None);
         site.refuses("revoke", "deleted", presented).await?;
     }
     Ok(())
 }
 
-pub(super) async fn whoever_has_a_credential_can_end_it_and_nobody_else<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn whoever_has_a_credential_can_end_it_and_nobody_else<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     for (actor, kind, info, secret) in site.one_of_each().await? {
         let whole = secret.expose_secret();
         let foreign = TokenFormat::default().mint(kind)?.secret;
@@ -81,18 +127,31 @@ pub(super) async fn whoever_has_a_credential_can_end_it_and_nobody_else<S: Manag
             ("another end", &format!("{cut}-")),
             ("another credential", foreign.expose_secret()),
         ] {
-            site.refuses(what, "unknown_credential", site.manager.revoke_presented(text, None)).await?;
+            site.refuses(
+                what,
+                "unknown_credential",
+                site.manager.revoke_presented(text, None),
+            )
+            .await?;
         }
         // Also one that is switched off can still be ended.
         site.manager.disable(&actor, kind, info.id.as_str()).await?;
-        let ended = site.manager.revoke_presented(whole, Some("scanner")).await?;
-        claim(ended.id == info.id && ended.standing == Standing::Deleted, format!("{ended:?}"))?;
+        let ended = site
+            .manager
+            .revoke_presented(whole, Some("scanner"))
+            .await?;
+        claim(
+            ended.id == info.id && ended.standing == Standing::Deleted,
+            format!("{ended:?}"),
+        )?;
         claim(!site.accepts(&secret).await?, "ended, it is accepted")?;
     }
     Ok(())
 }
 
-pub(super) async fn a_commit_changes_what_was_read_or_nothing<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn a_commit_changes_what_was_read_or_nothing<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     for (actor, kind, read, _) in site.one_of_each().await? {
         let owner = read.owner.clone();
         let changed = |change: fn(&mut CredentialInfo)| {
@@ -102,18 +161,31 @@ pub(super) async fn a_commit_changes_what_was_read_or_nothing<S: ManagedStore>(s
         };
         let event = site.manager.events(&actor, kind, None, 1).await?;
         let fresh = changed(|info| info.id = "fresh".into());
-        let insert = Insert { info: fresh, digest: Digest::of(b"fresh"), idempotency: None };
+        let insert = Insert {
+            info: fresh,
+            digest: Digest::of(b"fresh"),
+            idempotency: None,
+        };
         let gone = || changed(|info| info.standing = Standing::Deleted);
         let otherwise = [
             ("name", changed(|info| info.name = "other".into())),
-            ("standing", changed(|info| info.standing = Standing::Disabled)),
+            (
+                "standing",
+                changed(|info| info.standing = Standing::Disabled),
+            ),
             ("expiry", changed(|info| info.expires_at = Some(super::NOW))),
-            ("successor", changed(|info| info.rotated_to = Some("other".into()))),
+            (
+                "successor",
+                changed(|info| info.rotated_to = Some("other".into())),
+            ),
             ("id", changed(|info| info.id = "nobody".into())),
         ];
         for (what, before) in otherwise {
             let all = site.everything().await?;
-            let changes = vec![Alteration { before, after: gone() }];
+            let changes = vec![Alteration {
+                before,
+                after: gone(),
+            }];
             let commit = Commit {
                 insert: Some(insert.clone()),
                 changes,
@@ -121,17 +193,35 @@ pub(super) async fn a_commit_changes_what_was_read_or_nothing<S: ManagedStore>(s
                 ..Commit::new(owner.clone(), Authority::Unconditional)
             };
             let told = site.store.commit(&commit).await;
-            claim(matches!(told, Err(WriteError::Changed)), format!("another {what} is answered {told:?}"))?;
-            claim(site.everything().await? == all, format!("another {what} has left a trace"))?;
+            claim(
+                matches!(told, Err(WriteError::Changed)),
+                format!("another {what} is answered {told:?}"),
+            )?;
+            claim(
+                site.everything().await? == all,
+                format!("another {what} has left a trace"),
+            )?;
         }
-        let changes = vec![Alteration { before: read.clone(), after: gone() }];
+        let changes = vec![Alteration {
+            before: read.clone(),
+            after: gone(),
+        }];
         let commit = Commit::new(owner, Authority::Unconditional);
-        site.store.commit(&Commit { insert: Some(insert), changes, events: event, ..commit }).await?;
+        site.store
+            .commit(&Commit {
+                insert: Some(insert),
+                changes,
+                events: event,
+                ..commit
+            })
+            .await?;
     }
     Ok(())
 }
 
-pub(super) async fn all_of_an_owner_is_revoked_and_nothing_of_another<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn all_of_an_owner_is_revoked_and_nothing_of_another<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     let manager = site.manager.clone().with_cap(1000);
     let mut secrets: Vec<Secret> = Vec::new();
     for number in 0..120 {
@@ -139,20 +229,53 @@ pub(super) async fn all_of_an_owner_is_revoked_and_nothing_of_another<S: Managed
         let (info, secret) = both(manager.issue_key(&org(ORG), name).await?)?;
         secrets.push(secret);
         if number % 10 == 0 {
-            manager.disable(&org(ORG), Kind::OrgKey, info.id.as_str()).await?;
+            manager
+                .disable(&org(ORG), Kind::OrgKey, info.id.as_str())
+                .await?;
         }
     }
-    let (_, other) = both(manager.issue_key(&org(OTHER_ORG), NewKey::named("other")).await?)?;
+    let (_, other) = both(
+        manager
+            .issue_key(&org(OTHER_ORG), NewKey::named("other"))
+            .await?,
+    )?;
     let (_, token) = both(site.token("token").await?)?;
     let caller = site.caller(&["agents:read"], None).await?;
-    site.refuses("without the right", "not_allowed", manager.revoke_all(&caller, Kind::OrgKey)).await?;
+    site.refuses(
+        "without the right",
+        "not_allowed",
+        manager.revoke_all(&caller, Kind::OrgKey),
+    )
+    .await?;
     let revoked = manager.revoke_all(&org(ORG), Kind::OrgKey).await?;
-    claim(revoked.len() == 121, format!("{} of 121, the caller's among them", revoked.len()))?;
+    claim(
+        revoked.len() == 121,
+        format!("{} of 121, the caller's among them", revoked.len()),
+    )?;
     for secret in &secrets {
-        claim(!site.accepts(secret).await?, "one of the revoked is accepted")?;
+        claim(
+            !site.accepts(secret).await?,
+            "one of the revoked is accepted",
+        )?;
     }
-    claim(site.accepts(&other).await?, "another organization's key went too")?;
+    claim(
+        site.accepts(&other).await?,
+        "another organization's key went too",
+    )?;
     claim(site.accepts(&token).await?, "a token went too")?;
-    claim(manager.revoke_all(&org(ORG), Kind::OrgKey).await?.is_empty(), "something was left")?;
-    claim(manager.revoke_all(&user(USER), Kind::PersonalToken).await?.len() == 1, "the token was not revoked")
+    claim(
+        manager
+            .revoke_all(&org(ORG), Kind::OrgKey)
+            .await?
+            .is_empty(),
+        "something was left",
+    )?;
+    claim(
+        manager
+            .revoke_all(&user(USER), Kind::PersonalToken)
+            .await?
+            .len()
+            == 1,
+        "the token was not revoked",
+    )
 }

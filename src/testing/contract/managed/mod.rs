@@ -18,7 +18,10 @@ use super::{Breach, Claim, ORG, OTHER_ORG, USER, claim, on_heap, report};
 use crate::{
     clock::{Clock, UnixMillis},
     credential::{Kind, Presented, TokenFormat},
-    manage::{Actor, CredentialInfo, Event, Filter, Issued, ManageError, Manager, NewKey, NewToken, Owner, State},
+    manage::{
+        Actor, CredentialInfo, Event, Filter, Issued, ManageError, Manager, NewKey, NewToken,
+        Owner, State,
+    },
     principal::{OrgId, UserId},
     secret::{Secret, verify},
     store::{ManagedStore, Record},
@@ -110,29 +113,50 @@ impl<S: ManagedStore> Site<S> {
         }
         let (store, clock) = (Arc::new(store), ManualClock::at(NOW));
         let manager = Manager::new(Arc::clone(&store)).with_clock(clock.clone());
-        Ok(Self { store, manager, clock })
+        Ok(Self {
+            store,
+            manager,
+            clock,
+        })
     }
 
     async fn key(&self, name: &str) -> Result<Issued, Breach> {
-        Ok(self.manager.issue_key(&org(ORG), NewKey::named(name).with_role("viewer")).await?)
+        Ok(self
+            .manager
+            .issue_key(&org(ORG), NewKey::named(name).with_role("viewer"))
+            .await?)
     }
 
     async fn token(&self, name: &str) -> Result<Issued, Breach> {
-        Ok(self.manager.issue_token(&user(USER), NewToken::named(name)).await?)
+        Ok(self
+            .manager
+            .issue_token(&user(USER), NewToken::named(name))
+            .await?)
     }
 
     /// A credential of each kind, with an actor who manages it.
     async fn one_of_each(&self) -> Result<[(Actor, Kind, CredentialInfo, Secret); 2], Breach> {
         let (key, key_secret) = both(self.key("key").await?)?;
         let (token, token_secret) = both(self.token("token").await?)?;
-        Ok([(org(ORG), Kind::OrgKey, key, key_secret), (user(USER), Kind::PersonalToken, token, token_secret)])
+        Ok([
+            (org(ORG), Kind::OrgKey, key, key_secret),
+            (user(USER), Kind::PersonalToken, token, token_secret),
+        ])
     }
 
     /// The caller of a request with a key of [`ORG`], which exists, holds `scopes` and ends at `expires_at`.
-    async fn caller(&self, scopes: &[&str], expires_at: Option<UnixMillis>) -> Result<Actor, Breach> {
-        let minted = TokenFormat::default().mint(Kind::OrgKey).map_err(|error| Breach(error.to_string()))?;
+    async fn caller(
+        &self,
+        scopes: &[&str],
+        expires_at: Option<UnixMillis>,
+    ) -> Result<Actor, Breach> {
+        let minted = TokenFormat::default()
+            .mint(Kind::OrgKey)
+            .map_err(|error| Breach(error.to_string()))?;
         let scopes = self.store.catalogue().expand(scopes.iter().copied());
-        let record = Record::org_key(&minted.id, minted.digest, ORG).with_scopes(scopes).expiring_at(expires_at);
+        let record = Record::org_key(&minted.id, minted.digest, ORG)
+            .with_scopes(scopes)
+            .expiring_at(expires_at);
         self.store.insert(record.clone()).await?;
         Ok(Actor::principal(&principal(record)))
     }
@@ -140,18 +164,34 @@ impl<S: ManagedStore> Site<S> {
     /// Whether a layer would let the credential pass now, wherever it may act.
     async fn accepts(&self, secret: &Secret) -> Result<bool, Breach> {
         let format = TokenFormat::default();
-        let token = format.classify(secret.expose_secret().as_bytes()).map_err(|cause| Breach(cause.to_string()))?;
+        let token = format
+            .classify(secret.expose_secret().as_bytes())
+            .map_err(|cause| Breach(cause.to_string()))?;
         let presented = Presented::new(&token);
         let found = self.store.find(&presented.lookup(|| None)).await?;
-        Ok(verify::check(&presented, found, self.store.decoy()).and_then(|verified| verified.live(&self.clock)).is_ok())
+        Ok(verify::check(&presented, found, self.store.decoy())
+            .and_then(|verified| verified.live(&self.clock))
+            .is_ok())
     }
 
     /// Everything that the store knows of the credentials of `owner`.
-    async fn all(&self, owner: &Actor, kind: Kind) -> Result<(Vec<CredentialInfo>, Vec<Event>), Breach> {
+    async fn all(
+        &self,
+        owner: &Actor,
+        kind: Kind,
+    ) -> Result<(Vec<CredentialInfo>, Vec<Event>), Breach> {
         let mut found = Vec::new();
         for state in [None, Some(State::Deleted)] {
-            let filter = Filter { state, ..Filter::default() };
-            found.extend(self.manager.list(owner, kind, &filter, None, 200).await?.items);
+            let filter = Filter {
+                state,
+                ..Filter::default()
+            };
+            found.extend(
+                self.manager
+                    .list(owner, kind, &filter, None, 200)
+                    .await?
+                    .items,
+            );
         }
         Ok((found, self.manager.events(owner, kind, None, 200).await?))
     }
@@ -166,11 +206,22 @@ impl<S: ManagedStore> Site<S> {
     }
 
     /// Takes a refusal of this code for granted, and that it leaves no trace.
-    async fn refuses<T>(&self, what: &str, code: &str, call: impl Future<Output = Result<T, ManageError>>) -> Claim {
+    async fn refuses<T>(
+        &self,
+        what: &str,
+        code: &str,
+        call: impl Future<Output = Result<T, ManageError>>,
+    ) -> Claim {
         let before = self.everything().await?;
         let told = call.await.err().map_or("nothing", |error| error.code());
-        claim(told == code, format!("{what}: refused with {told:?}, and it has to be {code:?}"))?;
-        claim(self.everything().await? == before, format!("{what}: the refusal has left a trace"))
+        claim(
+            told == code,
+            format!("{what}: refused with {told:?}, and it has to be {code:?}"),
+        )?;
+        claim(
+            self.everything().await? == before,
+            format!("{what}: the refusal has left a trace"),
+        )
     }
 
     fn later(&self, millis: i64) -> UnixMillis {
@@ -188,11 +239,16 @@ fn user(id: &str) -> Actor {
 
 fn both(issued: Issued) -> Result<(CredentialInfo, Secret), Breach> {
     let (info, secret) = issued.into_parts();
-    Ok((info, secret.ok_or_else(|| Breach("a new credential came without its secret".into()))?))
+    Ok((
+        info,
+        secret.ok_or_else(|| Breach("a new credential came without its secret".into()))?,
+    ))
 }
 
 impl From<ManageError> for Breach {
     fn from(error: ManageError) -> Self {
-        Self(format!("management refused what it has to do: {error} ({error:?})"))
+        Self(format!(
+            "management refused what it has to do: {error} ({error:?})"
+        ))
     }
 }

@@ -42,7 +42,11 @@ async fn resist<S: ManagedStore>(
         let id = id.as_str();
         // What becomes of it is of no interest: it may be refused at any time.
         match turn % 3 {
-            0 => drop(manager.rename(&actor, kind, id, &format!("name {turn}")).await),
+            0 => drop(
+                manager
+                    .rename(&actor, kind, id, &format!("name {turn}"))
+                    .await,
+            ),
             1 => drop(manager.enable(&actor, kind, id).await),
             _ => drop(manager.rotate(&actor, kind, id, overlap).await),
         }
@@ -62,24 +66,45 @@ async fn end<S: ManagedStore>(
     let standing = match how {
         "delete" => manager.delete(actor, kind, id).await?.standing,
         "disable" => manager.disable(actor, kind, id).await?.standing,
-        "revoke_presented" => manager.revoke_presented(secret.expose_secret(), None).await?.standing,
+        "revoke_presented" => {
+            manager
+                .revoke_presented(secret.expose_secret(), None)
+                .await?
+                .standing
+        }
         _ => {
             let ended = manager.revoke_all(actor, kind).await?;
-            claim(ended.contains(&info.id), format!("{how} has left it out: {ended:?}"))?;
+            claim(
+                ended.contains(&info.id),
+                format!("{how} has left it out: {ended:?}"),
+            )?;
             Standing::Deleted
         }
     };
-    let wanted = if how == "disable" { Standing::Disabled } else { Standing::Deleted };
-    claim(standing == wanted, format!("{how} says that it is {standing:?}"))
+    let wanted = if how == "disable" {
+        Standing::Disabled
+    } else {
+        Standing::Deleted
+    };
+    claim(
+        standing == wanted,
+        format!("{how} says that it is {standing:?}"),
+    )
 }
 
-pub(super) async fn an_end_does_not_depend_on_what_the_holder_does<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn an_end_does_not_depend_on_what_the_holder_does<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     let manager = site.manager.clone().with_cap(u32::MAX);
     for (actor, kind) in [(org(ORG), Kind::OrgKey), (user(USER), Kind::PersonalToken)] {
         for how in ENDS.into_iter().flat_map(|how| [how; ROUNDS]) {
             let issued = match kind {
                 Kind::OrgKey => manager.issue_key(&actor, NewKey::named("target")).await?,
-                Kind::PersonalToken => manager.issue_token(&actor, NewToken::named("target")).await?,
+                Kind::PersonalToken => {
+                    manager
+                        .issue_token(&actor, NewToken::named("target"))
+                        .await?
+                }
             };
             let (info, secret) = both(issued)?;
             let stop = Arc::new(AtomicBool::new(false));
@@ -96,23 +121,31 @@ pub(super) async fn an_end_does_not_depend_on_what_the_holder_does<S: ManagedSto
             }
             ended.map_err(|Breach(what)| Breach(format!("{how} of a {kind:?}: {what}")))?;
             if how != "disable" {
-                claim(!site.accepts(&secret).await?, format!("after {how} it is accepted"))?;
+                claim(
+                    !site.accepts(&secret).await?,
+                    format!("after {how} it is accepted"),
+                )?;
             }
         }
     }
     Ok(())
 }
 
-pub(super) async fn what_revoked_callers_issue_at_the_same_time_ends_too<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn what_revoked_callers_issue_at_the_same_time_ends_too<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
     let manager = site.manager.clone().with_cap(u32::MAX);
     for round in 0..ROUNDS {
-        let caller = site.caller(&["organizations:manage", "agents:read"], None).await?;
+        let caller = site
+            .caller(&["organizations:manage", "agents:read"], None)
+            .await?;
         let issuing = (0..4).map(|number| {
             let (manager, caller) = (manager.clone(), caller.clone());
             tokio::spawn(async move {
                 let mut made = Vec::new();
                 for turn in 0..1000 {
-                    let new = NewKey::named(&format!("{number}-{turn}")).with_scopes(["agents:read"]);
+                    let new =
+                        NewKey::named(&format!("{number}-{turn}")).with_scopes(["agents:read"]);
                     match manager.issue_key(&caller, new).await {
                         Ok(issued) => made.push(issued),
                         Err(error) => return (made, Some(error.code())),
@@ -125,18 +158,33 @@ pub(super) async fn what_revoked_callers_issue_at_the_same_time_ends_too<S: Mana
         let issuing = issuing.collect::<Vec<_>>();
         tokio::task::yield_now().await;
         let revoked = manager.revoke_all(&org(ORG), Kind::OrgKey).await?;
-        claim(!revoked.is_empty(), format!("in round {round} nothing was revoked"))?;
+        claim(
+            !revoked.is_empty(),
+            format!("in round {round} nothing was revoked"),
+        )?;
         for task in issuing {
             let (made, refused) = task.await.map_err(|error| Breach(error.to_string()))?;
             let told = refused.is_none() || refused == Some("not_allowed");
-            claim(told, format!("a revoked caller is refused with {refused:?}"))?;
+            claim(
+                told,
+                format!("a revoked caller is refused with {refused:?}"),
+            )?;
             for issued in made {
                 let (_, secret) = both(issued)?;
-                claim(!site.accepts(&secret).await?, "what a revoked caller has issued is accepted")?;
+                claim(
+                    !site.accepts(&secret).await?,
+                    "what a revoked caller has issued is accepted",
+                )?;
             }
         }
-        let left = manager.list(&org(ORG), Kind::OrgKey, &Filter::default(), None, 10).await?.items;
-        claim(left.is_empty(), format!("in round {round} there are left: {left:?}"))?;
+        let left = manager
+            .list(&org(ORG), Kind::OrgKey, &Filter::default(), None, 10)
+            .await?
+            .items;
+        claim(
+            left.is_empty(),
+            format!("in round {round} there are left: {left:?}"),
+        )?;
     }
     Ok(())
 }
