@@ -18,6 +18,34 @@
 //! credential was deleted, disabled, rotated away or has expired meanwhile, who is no longer a member, whose role was
 //! narrowed or who is disabled gets `not_allowed`, and nothing is written, however long the request took.
 //!
+//! # In code
+//!
+//! ```
+//! use tower_api_key::{
+//!     Principal, credential::Kind, manage::*, secret::Secret, store::ManagedStore,
+//! };
+//!
+//! async fn create_key(
+//!     manager: &Manager<impl ManagedStore>,
+//!     caller: &Principal,
+//! ) -> Result<Option<Secret>, ManageError> {
+//!     let actor = Actor::principal(caller).with_origin("192.0.2.1");
+//!     let new = NewKey::named("ci").with_scopes(["agents:read"]);
+//!     let issued = manager.issue_key(&actor, new).await?;
+//!     Ok(issued.into_secret()) // show it once
+//! }
+//!
+//! async fn delete_key(
+//!     manager: &Manager<impl ManagedStore>,
+//!     caller: &Principal,
+//!     id: &str,
+//! ) -> Result<(), ManageError> {
+//!     // Refused from the next request on.
+//!     manager.delete(&Actor::principal(caller), Kind::OrgKey, id).await?;
+//!     Ok(())
+//! }
+//! ```
+//!
 //! # What may be given
 //!
 //! - **Names** have 1 to 100 characters that can be seen. Refused are Unicode's default-ignorable and bidi control characters,
@@ -76,6 +104,15 @@
 //!
 //! [`revoke_presented`](crate::manage::Manager::revoke_presented) takes the leaked token itself, as secret scanners report
 //! it, and ends it, on no other authority. [`revoke_all`](crate::manage::Manager::revoke_all) ends everything of an owner.
+//!
+//! Minted tokens are 55 bytes long and end in a checksum (CRC-32 in base62), as secret scanners expect. They match
+//!
+//! ```text
+//! \b(?:ak_[0-9A-Za-z]{11}\.[0-9A-Za-z]{40}|pat_[0-9A-Za-z]{51})\b
+//! ```
+//!
+//! which is [`SCANNER_REGEX`](crate::secret::SCANNER_REGEX);
+//! [`checksum_holds`](crate::credential::TokenFormat::checksum_holds) confirms a match without asking anyone.
 //!
 //! Ending does not depend on what the holder does: `delete`, `disable`, `revoke_presented` and `revoke_all` compare nothing
 //! with what was read before and succeed at the first call, however often the holder renames, rotates or enables the

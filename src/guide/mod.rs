@@ -9,7 +9,9 @@
 //! 7. [`many_machines`]: one file, one database, many nodes, and how long a revocation takes.
 //! 8. [`promises`]: what holds whatever a client sends, and what does not.
 //! 9. [`cost`]: what it costs, and what dominates.
+//! 10. [`comparison`]: what other crates do.
 
+pub mod comparison;
 pub mod cost;
 pub mod managing;
 pub mod many_machines;

@@ -17,6 +17,11 @@
 //! - Compression has to be outside: a refusal is written into the inner service's own body type, see
 //!   [`RefusalBody`](crate::rejection::RefusalBody).
 //!
+//! - Demands ([`require`](crate::require)) have to be inside of an `AuthLayer`. Without one around them they answer 500 and
+//!   log the fix.
+//! - In front of a proxy, [`with_authorization_removed`](crate::AuthLayer::with_authorization_removed) keeps the credential
+//!   from the services that requests are forwarded to.
+//!
 //! # axum
 //!
 //! Give each kind of route a router of its own, call `.layer(…)` last on it, and merge the routers. What each form covers,

@@ -50,6 +50,7 @@
 //!
 //! `WWW-Authenticate` follows RFC 6750, section 3. `error="invalid_token"` is sent only for a credential that was
 //! presented and is bad: a client throws away what is called so, and a token that merely lacks its organization is good.
+//! `insufficient_scope` names `scope="…"` when exactly one scope is accepted. A 503 has `Retry-After`.
 //!
 //! # In middleware further out
 //!
