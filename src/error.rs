@@ -1,15 +1,15 @@
-//! Mistakes of set-up, told before any request is served.
+//! Configuration errors, returned before any request is served.
 
 /// Why a setting was refused.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// A route accepts no scope at all, so that nobody could ever pass.
-    #[error("a route has to accept at least one scope; to deny everybody, remove the route")]
+    /// A route accepts no scope at all, so no request could ever pass.
+    #[error("at least one scope is required; to deny everyone, remove the route")]
     NoScopes,
     /// A scope name that RFC 6749, section 3.3 does not allow.
     #[error(
-        "{0:?} is no scope: printable ASCII without space, quote and backslash, at least one character"
+        "invalid scope {0:?}: use one or more printable ASCII characters except space, `\"` and `\\`"
     )]
     InvalidScope(Box<str>),
     /// A role that the catalogue does not have.
@@ -21,19 +21,19 @@ pub enum ConfigError {
     /// A role was given twice.
     #[error("the catalogue already has a role {0:?}")]
     DuplicateRole(Box<str>),
-    /// A token prefix that cannot be told from a token's body, or from the other prefix.
+    /// A token prefix that cannot be distinguished from a token's body or from the other prefix.
     #[error(
-        "{0:?} is no prefix: letters, digits, `-` and `_`, and neither prefix may begin with the other"
+        "invalid token prefix {0:?}: use letters, digits, `-` or `_`; neither prefix may start with the other"
     )]
     InvalidPrefix(Box<str>),
     /// A realm with control characters, which no header can carry.
-    #[error("the realm must not have control characters")]
+    #[error("the realm must not contain control characters")]
     InvalidRealm,
-    /// A pepper's name that could not stand beside its digests.
-    #[error("{0:?} is no name of a pepper: 1 to 64 letters, digits, `-`, `_`, `.`")]
+    /// A pepper's name that cannot be stored beside its digests.
+    #[error("invalid pepper name {0:?}: 1 to 64 letters, digits, `-`, `_` or `.`")]
     InvalidPepperName(Box<str>),
-    /// A pepper with a secret of so few bytes.
-    #[error("a pepper needs a secret of at least 32 bytes, and this one has {0}")]
+    /// A pepper whose secret has too few bytes.
+    #[error("the pepper's secret has {0} bytes: use at least 32")]
     PepperTooShort(usize),
     /// A pepper's name was given twice.
     #[error("there already is a pepper {0:?}")]

@@ -216,7 +216,7 @@ async fn an_outage_is_an_error_with_what_the_store_said() {
         let error = fields.remove("error").unwrap();
         assert!(error.as_str().unwrap().starts_with(said), "{event}");
         let wanted = json!({
-            "message": "the store could not tell", "outcome": "unavailable", "cause": cause, "kind": "org_key",
+            "message": "the store could not answer", "outcome": "unavailable", "cause": cause, "kind": "org_key",
             "store_us": "µs",
         });
         assert_eq!(

@@ -63,8 +63,8 @@ pub enum Cause {
     /// A personal token with an organization header that cannot be an id.
     #[error("the organization header is malformed")]
     MalformedOrganization,
-    /// A personal token whose owner is no member of the organization, or there is none such.
-    #[error("the owner is no member of the organization")]
+    /// A personal token whose owner is not a member of the organization, or whose organization does not exist.
+    #[error("the owner is not a member of the organization")]
     NotAMember,
     /// A key together with another organization than its own.
     #[error("the organization header names another organization than the key's")]
@@ -76,19 +76,19 @@ pub enum Cause {
     #[error("none of the accepted scopes is held")]
     NoAcceptedScope,
     /// The target is neither the acting organization nor below it.
-    #[error("the target organization is not the acting one nor below it")]
+    #[error("the target organization is neither the acting one nor a descendant of it")]
     NotADescendant,
     /// A credential that came from a browser.
     #[error("the credential was sent by a browser")]
     SentByBrowser,
-    /// Nobody is signed in where a demand needs somebody.
-    #[error("anonymous where a credential is demanded")]
+    /// A request without a credential on a route that requires one.
+    #[error("no credential on a route that requires one")]
     Anonymous,
-    /// The store could not tell.
-    #[error("the store could not tell")]
+    /// The store could not answer.
+    #[error("the store could not answer")]
     Store(#[source] Arc<StoreError>),
-    /// A demand without an authentication layer outside of it.
-    #[error("no AuthLayer outside of this demand: put `.layer(AuthLayer::new(store))` around it")]
+    /// A `Require…` layer without an `AuthLayer` around it.
+    #[error("no AuthLayer wraps this route: add `.layer(AuthLayer::new(store))` around it")]
     NoAuthLayer,
     /// A response that neither an `AuthLayer` nor a `PublicLayer` decided, under an `EveryRouteDecidesLayer`.
     #[error("no layer decided this request: put an AuthLayer or a PublicLayer around its route")]

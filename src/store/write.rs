@@ -36,7 +36,7 @@ pub enum WriteError {
     #[error("the actor may no longer make this change")]
     NotPermitted,
     /// A credential is not as it was read: somebody else changed it meanwhile.
-    #[error("the credential was changed by somebody else meanwhile")]
+    #[error("the credential was changed by another request in the meantime")]
     Changed,
     /// The store could not do it. Whether the change was made is unknown only for a lost connection during the commit.
     #[error(transparent)]
