@@ -350,9 +350,9 @@ async fn a_row_that_cannot_be_read_is_503_for_it_alone() {
             "UPDATE credentials SET digest = '\\x00' WHERE id = 'k1'",
         ),
         (
-            "standing",
+            "status",
             "ak_k2.test-secret",
-            "UPDATE credentials SET standing = 'odd' WHERE id = 'k2'",
+            "UPDATE credentials SET status = 'odd' WHERE id = 'k2'",
         ),
         (
             "role",

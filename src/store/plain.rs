@@ -178,7 +178,7 @@ impl Standing {
             "active" => Ok(Self::Active),
             "disabled" => Ok(Self::Disabled),
             "deleted" => Ok(Self::Deleted),
-            _ => Err(StoreError::corrupt("unknown standing")),
+            _ => Err(StoreError::corrupt("unknown status")),
         }
     }
 }

@@ -106,13 +106,7 @@
 //! Made by [`PostgresStore::migrate`], in a schema of its own (`tower_api_key`, or another name):
 //!
 //! ```sql
-#![doc = include_str!("../../../migrations/postgres/0001_credentials.sql")]
-#![doc = ""]
-#![doc = include_str!("../../../migrations/postgres/0002_management.sql")]
-#![doc = ""]
-#![doc = include_str!("../../../migrations/postgres/0003_log_rights.sql")]
-#![doc = ""]
-#![doc = include_str!("../../../migrations/postgres/0004_management.sql")]
+#![doc = include_str!("../../../migrations/postgres/0001_initial.sql")]
 //! ```
 //!
 //! # What waits for what

@@ -62,8 +62,8 @@ impl PostgresStore {
         digest: Digest,
         organization: Option<&str>,
     ) -> Result<Record, StoreError> {
-        let standing = match (own_standing(row)?, get(row, "disabled")?) {
-            (Standing::Active, None | Some(true)) => Standing::OwnerGone,
+        let standing = match (own_standing(row)?, get(row, "enabled")?) {
+            (Standing::Active, None | Some(false)) => Standing::OwnerGone,
             (own, _) => own,
         };
         let token = Record::personal_token(
@@ -102,7 +102,7 @@ pub(super) fn expiry(row: &PgRow) -> Result<Option<UnixMillis>, StoreError> {
 }
 
 pub(super) fn own_standing(row: &PgRow) -> Result<Standing, StoreError> {
-    Standing::of_word(get(row, "standing")?)
+    Standing::of_word(get(row, "status")?)
 }
 
 /// Reads explicit scopes: what no writer of ours writes is damage, and grants nothing.

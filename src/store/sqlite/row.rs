@@ -15,7 +15,7 @@ use crate::{
 };
 
 const KEY: &str = "
-    SELECT c.digest, c.pepper, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes,
+    SELECT c.digest, c.pepper, c.status, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes,
         c.rotated_to IS NOT NULL,
         c.name || ' ' || coalesce(c.rotated_from, '') || ' ' || coalesce(c.rotated_to, '')
     FROM tower_api_key_credentials c
@@ -26,7 +26,7 @@ const KEY: &str = "
 macro_rules! token {
     ($from:literal) => {
         concat!(
-            "SELECT c.digest, c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.enabled, m.role,
+            "SELECT c.digest, c.id, c.pepper, c.status, c.expires_at, c.user_id, u.enabled, m.role,
                 c.rotated_to IS NOT NULL,
                 c.name || ' ' || coalesce(c.rotated_from, '') || ' ' || coalesce(c.rotated_to, '')
             FROM tower_api_key_credentials c ",

@@ -125,7 +125,7 @@ impl PostgresStore {
                     .and_then(|role| self.catalogue.scopes_of(role))
                     .cloned();
                 ActorState::user(
-                    !get::<bool>(&row, "disabled")?,
+                    get::<bool>(&row, "enabled")?,
                     organization.map(Into::into).zip(scopes),
                 )
             }

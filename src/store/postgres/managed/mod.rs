@@ -74,7 +74,7 @@ impl ManagedStore for PostgresStore {
         let Some(row) = rows.first() else {
             return Ok(None);
         };
-        let request = get::<&[u8]>(row, "request")?.try_into();
+        let request = get::<&[u8]>(row, "request_hash")?.try_into();
         let request =
             request.map_err(|_| StoreError::corrupt("the fingerprint does not have 32 bytes"))?;
         Ok(Some((row::info(row, owner)?, request)))

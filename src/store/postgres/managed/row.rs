@@ -55,9 +55,9 @@ fn or_none<T>(read: Result<Option<T>, StoreError>, damaged: &mut bool) -> Option
 /// Reads an event about a credential of `owner`. Words that are none of ours leave the rest of it, and of the trail, readable.
 pub(super) fn event(row: &PgRow, owner: &Owner) -> Result<Event, StoreError> {
     let by = Who::from_columns(
-        get(row, "by_sort")?,
-        get(row, "by_id")?,
-        get(row, "by_user")?,
+        get(row, "actor_kind")?,
+        get(row, "actor_id")?,
+        get(row, "actor_user_id")?,
     );
     Ok(Event {
         number: get(row, "number")?,

@@ -15,7 +15,8 @@ use crate::{
 macro_rules! page {
     ($owner:literal) => {
         concat!(
-            "SELECT number, at, action, credential_id, related_id, by_sort, by_id, by_user, origin
+            "SELECT number, at, action, credential_id, related_id, actor_kind, actor_id, actor_user_id,
+                origin
             FROM tower_api_key_events WHERE ",
             $owner,
             " = ?1 AND number <= ?2 ORDER BY number DESC LIMIT ?3"
@@ -30,19 +31,20 @@ pub(super) const PAGE: ByOwner = ByOwner {
 
 const INSERT: &str = "
     INSERT INTO tower_api_key_events
-        (at, action, organization_id, user_id, credential_id, related_id, by_sort, by_id, by_user, origin)
+        (at, action, organization_id, user_id, credential_id, related_id, actor_kind, actor_id,
+         actor_user_id, origin)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 
 /// Reads an event about a credential of `owner`. Words that are none of ours, and text that is not UTF-8, leave the rest of
 /// it, and of the trail, readable.
 fn event(row: &SqliteRow, owner: &Owner) -> Result<Event, StoreError> {
     let text = |column| text(row, column);
-    let (by, by_id, by_user) = (text("by_sort")?, text("by_id")?, text("by_user")?);
-    let by = Who::from_columns(
-        &by.unwrap_or_default(),
-        by_id.as_deref(),
-        by_user.as_deref(),
+    let (kind, id, user) = (
+        text("actor_kind")?,
+        text("actor_id")?,
+        text("actor_user_id")?,
     );
+    let by = Who::from_columns(&kind.unwrap_or_default(), id.as_deref(), user.as_deref());
     Ok(Event {
         number: row.try_get("number").map_err(failed)?,
         at: UnixMillis(row.try_get("at").map_err(failed)?),

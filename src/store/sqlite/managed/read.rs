@@ -14,8 +14,8 @@ use crate::{
 /// The columns that [`info_of`] reads, from the credentials `c`.
 macro_rules! columns {
     () => {
-        "c.id, c.name, c.role, c.scopes, c.standing, c.created_at, c.expires_at, u.at AS last_used_at,
-            c.rotated_from, c.rotated_to, c.rotated_at, c.request"
+        "c.id, c.name, c.role, c.scopes, c.status, c.created_at, c.expires_at, u.at AS last_used_at,
+            c.rotated_from, c.rotated_to, c.rotated_at, c.request_hash"
     };
 }
 pub(super) use columns;
@@ -70,7 +70,7 @@ impl Reader<'_> {
     }
 
     fn standing(&mut self) -> Standing {
-        let word = self.text("standing").unwrap_or_default();
+        let word = self.text("status").unwrap_or_default();
         // Whatever it is, it is not accepted.
         self.noted(Standing::of_word(&word).ok())
             .unwrap_or(Standing::Disabled)
@@ -143,7 +143,7 @@ pub(super) async fn issued_under(
     let Some(row) = query.fetch_optional(db).await.map_err(failed)? else {
         return Ok(None);
     };
-    let request: Option<Vec<u8>> = row.try_get("request").map_err(failed)?;
+    let request: Option<Vec<u8>> = row.try_get("request_hash").map_err(failed)?;
     let request = request.and_then(|bytes| bytes.try_into().ok());
     let request =
         request.ok_or_else(|| StoreError::corrupt("the request does not have 32 bytes"))?;
