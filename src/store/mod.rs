@@ -28,7 +28,7 @@ mod ids;
 mod managed;
 mod memory;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-mod plain;
+mod rows;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod record;
