@@ -1,21 +1,212 @@
-//! What the databases keep of records and owners.
-
-use std::sync::Arc;
-
-use subtle::ConstantTimeEq;
+//! What the databases store of records and owners, and how their rows are read.
+//!
+//! Both have the same columns, so a row becomes a value here, whichever driver returned it. A row
+//! that makes no sense is [`StoreError::Corrupt`] for its own credential, and never a guess.
 
 use super::{
-    Authority, Commit, Insert, Record, Standing, StoreError,
+    ActorState, Authority, Commit, Insert, Record, Standing, StoreError,
     WriteError::{self, GrantOnToken, UnknownRole},
     check_credential_id,
 };
 use crate::{
-    clock::{Clock, SystemClock},
+    clock::{Clock, SystemClock, UnixMillis},
     credential::Kind,
-    manage::{CredentialInfo, Owner},
-    principal::Catalogue,
-    secret::{Digest, Pepper, Peppers},
+    manage::{Action, CredentialInfo, Event, Owner, Who},
+    principal::{Catalogue, CredentialId},
+    secret::{Digest, Peppers},
 };
+
+/// The columns of a row. `None` is NULL; what cannot be read is [`StoreError::Corrupt`].
+pub(super) trait Columns {
+    fn text(&self, column: &str) -> Result<Option<String>, StoreError>;
+    fn number(&self, column: &str) -> Result<Option<i64>, StoreError>;
+    fn flag(&self, column: &str) -> Result<Option<bool>, StoreError>;
+    fn bytes(&self, column: &str) -> Result<Vec<u8>, StoreError>;
+    fn scopes(&self) -> Result<Option<Vec<String>>, StoreError>;
+
+    /// Reads text that may be replaced where it is not UTF-8: what it says decides nothing.
+    fn lossy_text(&self, column: &str) -> Result<Option<String>, StoreError> {
+        self.text(column)
+    }
+
+    fn required(&self, column: &str) -> Result<String, StoreError> {
+        present(self.text(column)?, column)
+    }
+
+    fn moment(&self, column: &str) -> Result<Option<UnixMillis>, StoreError> {
+        Ok(self.number(column)?.map(UnixMillis))
+    }
+
+    fn status(&self) -> Result<Standing, StoreError> {
+        Standing::of_word(&self.required("status")?)
+    }
+
+    fn digest(&self) -> Result<Digest, StoreError> {
+        digest_of(self.bytes("digest")?)
+    }
+}
+
+fn present(text: Option<String>, column: &str) -> Result<String, StoreError> {
+    text.ok_or_else(|| StoreError::corrupt(format!("`{column}` is missing")))
+}
+
+pub(super) fn digest_of(bytes: Vec<u8>) -> Result<Digest, StoreError> {
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| StoreError::corrupt("the digest does not have 32 bytes"))?;
+    Ok(Digest::from_bytes(bytes))
+}
+
+/// What a store needs to make a record of a row.
+#[derive(Clone, Copy)]
+pub(super) struct RecordReader<'s> {
+    pub(super) peppers: Option<&'s Peppers>,
+    pub(super) catalogue: &'s Catalogue,
+}
+
+impl RecordReader<'_> {
+    /// Reads a key with the state of its organization.
+    pub(super) fn key(self, row: &impl Columns, id: &str) -> Result<Record, StoreError> {
+        let standing = match (row.status()?, row.flag("deleted")?) {
+            (Standing::Active, None | Some(true)) => Standing::OrganizationGone,
+            (own, _) => own,
+        };
+        let key = Record::org_key(id, row.digest()?, row.required("organization_id")?)
+            .with_standing(standing)
+            .kept_under(self.peppers, row.text("pepper")?.as_deref())?
+            .expiring_at(row.moment("expires_at")?)
+            .rotated(row.flag("rotated")? == Some(true));
+        let key = match row.text("role")? {
+            Some(role) => key
+                .with_role(&role, self.catalogue)
+                .map_err(StoreError::corrupt)?,
+            None => key,
+        };
+        // Explicit scopes win over those of the role, as they do in a `Record`.
+        Ok(match row.scopes()? {
+            Some(scopes) => key.with_scopes(self.catalogue.expand(scopes)),
+            None => key,
+        })
+    }
+
+    /// Reads the token that was found by its digest `presented`.
+    pub(super) fn token(
+        self,
+        row: &impl Columns,
+        presented: &Digest,
+        organization: Option<&str>,
+    ) -> Result<Record, StoreError> {
+        let pepper = row.text("pepper")?;
+        Peppers::confirm(self.peppers, &row.digest()?, pepper.as_deref(), presented)?;
+        // The digest it was found by is the plain one, and so is the record's.
+        self.token_with(row, presented.clone(), organization)
+    }
+
+    /// Reads a token with the state of its owner and the owner's membership in `organization`,
+    /// whatever it was found by.
+    pub(super) fn token_with(
+        self,
+        row: &impl Columns,
+        digest: Digest,
+        organization: Option<&str>,
+    ) -> Result<Record, StoreError> {
+        let standing = match (row.status()?, row.flag("enabled")?) {
+            (Standing::Active, None | Some(false)) => Standing::OwnerGone,
+            (own, _) => own,
+        };
+        let pepper = row.text("pepper")?;
+        let token = Record::personal_token(row.required("id")?, digest, row.required("user_id")?)
+            .outdated(Peppers::is_outdated(self.peppers, pepper.as_deref()))
+            .with_standing(standing)
+            .expiring_at(row.moment("expires_at")?)
+            .rotated(row.flag("rotated")? == Some(true));
+        match (organization, row.text("role")?) {
+            (Some(organization), Some(role)) => token
+                .in_organization(organization)
+                .with_role(&role, self.catalogue)
+                .map_err(StoreError::corrupt),
+            _ => Ok(token),
+        }
+    }
+
+    /// Reads whether a user is enabled, and their rights in `organization`.
+    pub(super) fn user(
+        self,
+        row: &impl Columns,
+        organization: Option<&str>,
+    ) -> Result<ActorState, StoreError> {
+        let role = row.text("role")?;
+        let scopes = role.and_then(|role| self.catalogue.scopes_of(&role).cloned());
+        Ok(ActorState::user(
+            row.flag("enabled")? == Some(true),
+            organization.map(Into::into).zip(scopes),
+        ))
+    }
+}
+
+/// Reads a credential of `owner`. What cannot be read of it is left out, and it is marked as
+/// damaged.
+pub(super) fn info(row: &impl Columns, id: CredentialId, owner: &Owner) -> CredentialInfo {
+    let mut damaged = false;
+    let name = or_none(row.text("name"), &mut damaged);
+    let role = or_none(row.text("role"), &mut damaged);
+    let standing = or_none(row.status().map(Some), &mut damaged);
+    // If they cannot be read, there are none, rather than those of the role.
+    let scopes = row.scopes().unwrap_or_else(|_| {
+        damaged = true;
+        Some(Vec::new())
+    });
+    let mut moment = |column| or_none(row.moment(column), &mut damaged);
+    let (created_at, expires_at) = (moment("created_at"), moment("expires_at"));
+    let (last_used_at, rotated_at) = (moment("last_used_at"), moment("rotated_at"));
+    let mut other = |column| or_none(row.text(column), &mut damaged).map(Into::into);
+    let (rotated_from, rotated_to) = (other("rotated_from"), other("rotated_to"));
+    CredentialInfo {
+        id,
+        owner: owner.clone(),
+        name: name.unwrap_or_default().into(),
+        role: role.map(Into::into),
+        scopes: scopes.map(|scopes| scopes.into_iter().map(Into::into).collect()),
+        // Whatever it is, it is not accepted.
+        standing: standing.unwrap_or(Standing::Disabled),
+        created_at: created_at.unwrap_or(UnixMillis(0)),
+        expires_at,
+        last_used_at,
+        rotated_from,
+        rotated_to,
+        rotated_at,
+        damaged,
+    }
+}
+
+fn or_none<T>(read: Result<Option<T>, StoreError>, damaged: &mut bool) -> Option<T> {
+    read.unwrap_or_else(|_| {
+        *damaged = true;
+        None
+    })
+}
+
+/// Reads an event about a credential of `owner`. An unknown actor or action leaves the rest of it,
+/// and of the trail, readable.
+pub(super) fn event(row: &impl Columns, owner: &Owner) -> Result<Event, StoreError> {
+    let text = |column| row.lossy_text(column);
+    let by = Who::from_columns(
+        &text("actor_kind")?.unwrap_or_default(),
+        text("actor_id")?.as_deref(),
+        text("actor_user_id")?.as_deref(),
+    );
+    let action = text("action")?.and_then(|word| Action::parse(&word));
+    Ok(Event {
+        number: row.number("number")?.unwrap_or_default(),
+        at: row.moment("at")?.unwrap_or(UnixMillis(0)),
+        action: action.unwrap_or(Action::Unknown),
+        owner: owner.clone(),
+        credential: present(text("credential_id")?, "credential_id")?.into(),
+        related: text("related_id")?.map(Into::into),
+        by: by.unwrap_or(Who::Unknown),
+        origin: text("origin")?.map(Into::into),
+    })
+}
 
 impl Commit {
     /// Makes what [`StoreAdmin::insert`](super::StoreAdmin::insert) asks for: a credential and nothing else, created now.
@@ -68,98 +259,6 @@ impl Commit {
 /// What a token may do follows from memberships.
 fn has_grant(token: &Record) -> bool {
     token.organization().is_some() || token.role().is_some() || !token.scopes().is_empty()
-}
-
-impl Peppers {
-    /// What is kept of a credential with the digest `plain`: its digest under the current pepper, and that one's name.
-    pub(super) fn keep<'p>(peppers: Option<&'p Self>, plain: &Digest) -> (Digest, Option<&'p str>) {
-        match peppers.map(Self::current) {
-            Some(pepper) => (pepper.digest(plain), Some(pepper.name())),
-            None => (plain.clone(), None),
-        }
-    }
-
-    /// Every digest that a credential with the digest `plain` may be kept by, the likeliest first.
-    pub(super) fn candidates(peppers: Option<&Self>, plain: &Digest) -> Vec<Digest> {
-        let peppered = peppers
-            .into_iter()
-            .flat_map(Self::all)
-            .map(|pepper| pepper.digest(plain));
-        peppered
-            .chain(
-                peppers
-                    .is_none_or(Self::accepts_plain)
-                    .then(|| plain.clone()),
-            )
-            .collect()
-    }
-
-    /// Finds the pepper that a row names.
-    pub(super) fn of_row(
-        peppers: Option<&Self>,
-        name: Option<&str>,
-    ) -> Result<Option<Arc<Pepper>>, StoreError> {
-        match name {
-            None if peppers.is_none_or(Self::accepts_plain) => Ok(None),
-            None => Err(StoreError::UnknownPepper("".into())),
-            Some(name) => {
-                let pepper = peppers.and_then(|peppers| peppers.named(name)).cloned();
-                pepper
-                    .map(Some)
-                    .ok_or_else(|| StoreError::UnknownPepper(name.into()))
-            }
-        }
-    }
-
-    /// Makes sure that a token that was found by its digest is kept under the pepper that its row names.
-    pub(super) fn confirm(
-        peppers: Option<&Self>,
-        stored: &Digest,
-        name: Option<&str>,
-        presented: &Digest,
-    ) -> Result<(), StoreError> {
-        match Self::verifies(peppers, stored, name, presented)? {
-            true => Ok(()),
-            false => Err(StoreError::corrupt(
-                "the digest was not made under the pepper that the row names",
-            )),
-        }
-    }
-
-    /// Whether a row's digest, made under the pepper that it names, is of the token with the digest `presented`.
-    pub(super) fn verifies(
-        peppers: Option<&Self>,
-        stored: &Digest,
-        name: Option<&str>,
-        presented: &Digest,
-    ) -> Result<bool, StoreError> {
-        let pepper = Self::of_row(peppers, name)?;
-        let shown = pepper.map_or_else(|| presented.clone(), |pepper| pepper.digest(presented));
-        Ok(shown.ct_eq(stored).into())
-    }
-
-    /// Whether digests are not made any more as the one of a row was.
-    pub(super) fn is_outdated(peppers: Option<&Self>, name: Option<&str>) -> bool {
-        peppers.is_some_and(|peppers| name != Some(peppers.current().name()))
-    }
-}
-
-impl Record {
-    /// States what the digest of a key is kept under. A deleted key is refused whatever is presented, so that the pepper of
-    /// one need not be known: it never moves to another.
-    pub(super) fn kept_under(
-        self,
-        peppers: Option<&Peppers>,
-        name: Option<&str>,
-    ) -> Result<Self, StoreError> {
-        let pepper = match Peppers::of_row(peppers, name) {
-            Err(_) if self.standing() == Standing::Deleted => None,
-            pepper => pepper?,
-        };
-        Ok(self
-            .under(pepper)
-            .outdated(Peppers::is_outdated(peppers, name)))
-    }
 }
 
 impl Standing {

@@ -338,7 +338,7 @@ impl CredentialStore for PostgresStore {
                     .fetch_optional(&self.pool)
                     .await
                     .map_err(failed)?;
-                row.map(|row| self.key(&row, id)).transpose()?
+                row.map(|row| self.reader().key(&row, id)).transpose()?
             }
             Credential::PersonalToken { digest } => {
                 let organization = lookup.organization().filter(|id| storable(id));
@@ -356,7 +356,7 @@ impl CredentialStore for PostgresStore {
                     .fetch_optional(&self.pool)
                     .await
                     .map_err(failed)?;
-                row.map(|row| self.token(&row, digest, organization))
+                row.map(|row| self.reader().token(&row, digest, organization))
                     .transpose()?
             }
         };
