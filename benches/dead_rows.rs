@@ -213,7 +213,7 @@ async fn fill<D: Database>(database: &D, owner: &str, name: &str, size: u64, col
     let id = format!("'{owner}-{name}-' || n");
     let sql = format!(
         "INSERT INTO $$credentials
-            (kind, id, digest, organization_id, role, standing, expires_at, rotated_to, rotated_at, created_at)
+            (kind, id, digest, organization_id, role, status, expires_at, rotated_to, rotated_at, created_at)
         SELECT 'org_key', {id}, {}, '{owner}', 'viewer', {standing}, {expires_at}, {successor}, {}, {created_at} + n
         FROM {}",
         D::digest(&id),

@@ -104,7 +104,7 @@ impl Database for SqliteDatabase {
             Name,
             Name,
         );
-        let sql = "SELECT c.digest, c.pepper, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes
+        let sql = "SELECT c.digest, c.pepper, c.status, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes
             FROM tower_api_key_credentials c
             LEFT JOIN tower_api_key_organizations o ON o.id = c.organization_id
             WHERE c.kind = 'org_key' AND c.id = ?1";

@@ -50,7 +50,7 @@ fn key(id: &str) -> Record {
 }
 
 /// How many there are.
-const MIGRATIONS: &str = "4";
+const MIGRATIONS: &str = "1";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_nodes_migrate_at_once_and_one_does_the_work() {
@@ -113,7 +113,7 @@ async fn what_is_wrong_at_the_start_is_told_apart() {
     let altered = pg::fresh_schema();
     cluster.unmade_store(&altered).migrate().await.unwrap();
     cluster.psql(&format!(
-        "ALTER TABLE {altered}.credentials DROP COLUMN standing"
+        "ALTER TABLE {altered}.credentials DROP COLUMN status"
     ));
     cluster.psql(&format!(
         "CREATE ROLE locked LOGIN PASSWORD 'test'; CREATE ROLE stranger LOGIN; CREATE ROLE half LOGIN;
@@ -185,7 +185,7 @@ async fn what_is_wrong_at_the_start_is_told_apart() {
             missing,
             SetupError::MissingMigration {
                 found: None,
-                needed: 4
+                needed: 1
             }
         ),
         "{missing:?}"
@@ -427,7 +427,7 @@ async fn a_transaction_can_be_prepared_if_it_says_so_and_is_told_when_it_is_comm
     store.create_organization("org_test", None).await.unwrap();
     store.insert(key("k_test")).await.unwrap();
     let revoke =
-        format!("UPDATE {schema}.credentials SET standing = 'deleted'; PREPARE TRANSACTION 'two'");
+        format!("UPDATE {schema}.credentials SET status = 'deleted'; PREPARE TRANSACTION 'two'");
     let refused = cluster
         .psql_as("postgres", &format!("BEGIN; {revoke}"))
         .unwrap_err();
@@ -465,7 +465,7 @@ async fn a_ring_of_parents_ends() {
     store.create_organization("b", Some("a")).await.unwrap();
     store.create_organization("c", Some("b")).await.unwrap();
     cluster.psql(&format!(
-        "UPDATE {schema}.organizations SET parent = 'c' WHERE id = 'a'"
+        "UPDATE {schema}.organizations SET parent_id = 'c' WHERE id = 'a'"
     ));
     let table = [
         ("c", "a", true),

@@ -179,9 +179,9 @@ async fn check_names_hidden_rows_and_strangers_rights() {
     }
     for (sql, undo, says) in [
         (
-            "GRANT UPDATE (standing) ON credentials TO PUBLIC",
-            "REVOKE UPDATE (standing) ON credentials FROM PUBLIC",
-            "column standing",
+            "GRANT UPDATE (status) ON credentials TO PUBLIC",
+            "REVOKE UPDATE (status) ON credentials FROM PUBLIC",
+            "column status",
         ),
         (
             "GRANT EXECUTE ON FUNCTION log_change() TO PUBLIC",
@@ -195,7 +195,7 @@ async fn check_names_hidden_rows_and_strangers_rights() {
             "DROP FUNCTION public.theirs() CASCADE",
             "\"theirs\" on credentials runs a function of the role \"stranger_test\"",
         ),
-        ("DELETE FROM horizon", "INSERT INTO horizon (through) VALUES (pg_current_xact_id())", "horizon has 0 rows"),
+        ("DELETE FROM horizon", "INSERT INTO horizon (pruned_through) VALUES (pg_current_xact_id())", "horizon has 0 rows"),
     ] {
         table.push((sql.into(), undo.into(), says.into()));
     }
@@ -314,7 +314,7 @@ async fn a_change_is_durable_when_it_is_acknowledged() {
     cluster.psql(&format!("UPDATE {schema}.organizations SET deleted = true"));
     assert!(position("pg_current_wal_flush_lsn") > written, "by hand");
     let kept = format!(
-        "BEGIN; SET LOCAL synchronous_commit = remote_apply; UPDATE {schema}.users SET disabled = false; SHOW synchronous_commit; COMMIT"
+        "BEGIN; SET LOCAL synchronous_commit = remote_apply; UPDATE {schema}.users SET enabled = true; SHOW synchronous_commit; COMMIT"
     );
     assert_eq!(
         cluster.psql(&kept),

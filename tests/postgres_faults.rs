@@ -350,9 +350,9 @@ async fn a_row_that_cannot_be_read_is_503_for_it_alone() {
             "UPDATE credentials SET digest = '\\x00' WHERE id = 'k1'",
         ),
         (
-            "standing",
+            "status",
             "ak_k2.test-secret",
-            "UPDATE credentials SET standing = 'odd' WHERE id = 'k2'",
+            "UPDATE credentials SET status = 'odd' WHERE id = 'k2'",
         ),
         (
             "role",
@@ -371,7 +371,7 @@ async fn a_row_that_cannot_be_read_is_503_for_it_alone() {
         ),
     ];
     cluster.psql(&format!(
-        "ALTER TABLE {schema}.credentials DROP CONSTRAINT digest_has_32_bytes, DROP CONSTRAINT standing_is_known,
+        "ALTER TABLE {schema}.credentials DROP CONSTRAINT digest_has_32_bytes, DROP CONSTRAINT status_is_known,
             DROP CONSTRAINT scopes_are_scopes"
     ));
     for (at, (name, token, sql)) in table.iter().enumerate() {

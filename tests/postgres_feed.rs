@@ -40,9 +40,9 @@ async fn whatever_a_person_at_a_terminal_changes_is_told() {
     let pat = credential(Kind::PersonalToken, "t");
     let everything = Changed(Change::Everything);
     let table = [
-        ("revoke", "UPDATE credentials SET standing = 'deleted'".into(), vec![credential(Kind::OrgKey, "k_test")]),
+        ("revoke", "UPDATE credentials SET status = 'deleted'".into(), vec![credential(Kind::OrgKey, "k_test")]),
         ("organization", "UPDATE organizations SET deleted = true".into(), vec![organization("org_test")]),
-        ("person", "UPDATE users SET disabled = true WHERE id = 'user_test'".into(), vec![user("user_test")]),
+        ("person", "UPDATE users SET enabled = false WHERE id = 'user_test'".into(), vec![user("user_test")]),
         ("member", "INSERT INTO memberships VALUES ('user_test', 'org_test', 'admin')".into(), vec![user("user_test")]),
         ("role", "UPDATE memberships SET role = 'viewer'".into(), vec![user("user_test")]),
         ("removal", "DELETE FROM memberships".into(), vec![user("user_test")]),
@@ -59,11 +59,11 @@ async fn whatever_a_person_at_a_terminal_changes_is_told() {
             vec![pat, credential(Kind::PersonalToken, "u")],
         ),
         ("row gone", "DELETE FROM credentials WHERE id = 'u'".into(), vec![credential(Kind::PersonalToken, "u")]),
-        ("nothing", "UPDATE users SET disabled = true WHERE id = 'nobody'".into(), vec![]),
-        ("rolled back", "BEGIN; UPDATE users SET disabled = false; ROLLBACK".into(), vec![]),
+        ("nothing", "UPDATE users SET enabled = false WHERE id = 'nobody'".into(), vec![]),
+        ("rolled back", "BEGIN; UPDATE users SET enabled = true; ROLLBACK".into(), vec![]),
         (
             "without triggers' consent",
-            "SET session_replication_role = replica; UPDATE users SET disabled = true WHERE id = 'user_test'".into(),
+            "SET session_replication_role = replica; UPDATE users SET enabled = false WHERE id = 'user_test'".into(),
             vec![user("user_test")],
         ),
         ("emptied", "TRUNCATE credentials".into(), vec![everything.clone()]),

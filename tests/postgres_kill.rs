@@ -94,7 +94,7 @@ async fn what_a_killed_client_was_told_is_so_and_nothing_is_half_made() {
     }
     let unlogged = format!(
         "SELECT count(*) FROM {schema}.credentials c WHERE (SELECT count(*) FROM {schema}.changes l WHERE l.id = c.id)
-         <> CASE standing WHEN 'deleted' THEN 2 ELSE 1 END"
+         <> CASE status WHEN 'deleted' THEN 2 ELSE 1 END"
     );
     assert_eq!(
         cluster.psql(&unlogged),

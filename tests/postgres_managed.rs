@@ -582,8 +582,8 @@ async fn what_somebody_else_changed_meanwhile_is_not_overwritten() {
     };
     let table = [
         ("name", "name = 'theirs'"),
-        ("standing", "standing = 'disabled'"),
-        ("deletion", "standing = 'deleted'"),
+        ("status", "status = 'disabled'"),
+        ("deletion", "status = 'deleted'"),
         ("expiry, from never", "expires_at = 9000"),
         ("expiry, to never", "expires_at = NULL"),
         (

@@ -29,7 +29,7 @@ async fn run(connection: &mut PgConnection, sql: &str) {
 }
 
 fn revoke(schema: &str, id: &str) -> String {
-    format!("UPDATE {schema}.credentials SET standing = 'deleted' WHERE id = '{id}'")
+    format!("UPDATE {schema}.credentials SET status = 'deleted' WHERE id = '{id}'")
 }
 
 #[tokio::test]

@@ -241,7 +241,7 @@ async fn a_damaged_row_is_a_503_for_its_own_credential_only() {
         ("scopes_no_json", "scopes = '['"),
         ("scopes_no_texts", "scopes = '[1]'"),
         ("scopes_object", "scopes = '{}'"),
-        ("unknown_standing", "standing = 'maybe'"),
+        ("unknown_standing", "status = 'maybe'"),
         ("no_utf8", "role = CAST(x'ff' AS TEXT)"),
         ("no_owner", "organization_id = NULL"),
     ];
@@ -458,8 +458,8 @@ async fn an_owner_that_is_referred_to_keeps_its_row() {
         .unwrap();
     let mut db = raw(&path).await;
     let trail = "PRAGMA foreign_keys = OFF;
-        INSERT INTO tower_api_key_events (at, action, organization_id, credential_id, by_sort) VALUES (0, 'issued', 'trail', 'x', 'holder');
-        INSERT INTO tower_api_key_events (at, action, user_id, credential_id, by_sort) VALUES (0, 'issued', 'trail', 'x', 'holder')";
+        INSERT INTO tower_api_key_events (at, action, organization_id, credential_id, actor_kind) VALUES (0, 'issued', 'trail', 'x', 'holder');
+        INSERT INTO tower_api_key_events (at, action, user_id, credential_id, actor_kind) VALUES (0, 'issued', 'trail', 'x', 'holder')";
     sqlx::raw_sql(trail).execute(&mut db).await.unwrap();
     let organizations =
         ["keys", "dead", "members", "parent", "trail"].map(|id| ("organizations", id));

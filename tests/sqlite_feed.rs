@@ -153,7 +153,7 @@ async fn every_change_by_hand_is_told() {
     let mut feed = store.feed().await.unwrap();
     let cases: [(&str, &[FeedEvent]); 14] = [
         (
-            "UPDATE tower_api_key_credentials SET standing = 'disabled' WHERE id = 'k'",
+            "UPDATE tower_api_key_credentials SET status = 'disabled' WHERE id = 'k'",
             &[key("k")],
         ),
         (
@@ -448,7 +448,7 @@ async fn a_log_that_was_set_back_and_grew_to_the_same_length_is_everything() {
 #[tokio::test]
 async fn every_row_that_another_one_replaces_is_told() {
     const INSERT: &str = "INSERT OR REPLACE INTO tower_api_key_credentials
-        (kind, id, digest, organization_id, role, user_id, idempotency_key, request)";
+        (kind, id, digest, organization_id, role, user_id, idempotency_key, request_hash)";
     let (_directory, path, store) = file().await;
     furnish(&store).await;
     store
@@ -465,7 +465,7 @@ async fn every_row_that_another_one_replaces_is_told() {
         .unwrap();
     let mut feed = store.feed().await.unwrap();
     let keyed =
-        "UPDATE tower_api_key_credentials SET idempotency_key = 'x', request = zeroblob(32)";
+        "UPDATE tower_api_key_credentials SET idempotency_key = 'x', request_hash = zeroblob(32)";
     let mut cases: Vec<(String, Vec<FeedEvent>)> = Vec::new();
     for (kind, id, event) in [("org_key", "k", key("k")), ("pat", "t", token("t"))] {
         cases.push((
@@ -476,11 +476,11 @@ async fn every_row_that_another_one_replaces_is_told() {
     let others = "UPDATE OR REPLACE tower_api_key_credentials SET";
     cases.extend([
         (
-            format!("{others} idempotency_key = 'x', request = zeroblob(32) WHERE kind = 'org_key' AND id = 'other'"),
+            format!("{others} idempotency_key = 'x', request_hash = zeroblob(32) WHERE kind = 'org_key' AND id = 'other'"),
             vec![key("k"), key("other")],
         ),
         (
-            format!("{others} idempotency_key = 'x', request = zeroblob(32) WHERE kind = 'pat' AND id = 'other'"),
+            format!("{others} idempotency_key = 'x', request_hash = zeroblob(32) WHERE kind = 'pat' AND id = 'other'"),
             vec![token("t"), token("other")],
         ),
         (

@@ -166,7 +166,7 @@ async fn a_later_schema_that_says_that_this_version_can_work_with_it_is_opened()
             .unwrap();
         for (version, oldest) in [(9998, first), (9999, second)] {
             let Some(oldest) = oldest else { continue };
-            let sql = "INSERT INTO tower_api_key_compatibility (version, oldest) VALUES (?1, ?2)";
+            let sql = "INSERT INTO tower_api_key_compatibility (migration, oldest) VALUES (?1, ?2)";
             sqlx::query(sql)
                 .bind(version)
                 .bind(oldest)

@@ -24,7 +24,7 @@ struct PostgresDatabase(PgPool);
 
 impl Database for PostgresDatabase {
     async fn bare(&self, id: &str) -> bool {
-        let sql = "SELECT c.digest, c.pepper, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes
+        let sql = "SELECT c.digest, c.pepper, c.status, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes
             FROM tower_api_key.credentials c LEFT JOIN tower_api_key.organizations o ON o.id = c.organization_id
             WHERE c.kind = 'org_key' AND c.id = $1";
         type Name = Option<String>;

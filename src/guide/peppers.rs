@@ -40,7 +40,7 @@
 //! 4. Count what is left. In PostgreSQL the table is `tower_api_key.credentials`:
 //!
 //!    ```sql
-//!    SELECT kind, pepper, count(*) FROM tower_api_key_credentials WHERE standing <> 'deleted' GROUP BY kind, pepper;
+//!    SELECT kind, pepper, count(*) FROM tower_api_key_credentials WHERE status <> 'deleted' GROUP BY kind, pepper;
 //!    ```
 //!
 //! 5. When nothing is left under the old one, or nothing that is still of use, leave it out, and call

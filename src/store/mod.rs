@@ -28,10 +28,12 @@ mod ids;
 mod managed;
 mod memory;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
-mod plain;
+mod peppers;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 mod record;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod rows;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 mod write;

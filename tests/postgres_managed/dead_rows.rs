@@ -37,7 +37,7 @@ fn load(fixture: &Fixture, owner: &Owner, (standing, expires_at): (&str, &str), 
         Owner::User(_) => ("pat", "user_id", "users"),
     };
     let credentials = format!(
-        "INSERT INTO credentials (kind, id, digest, {column}, standing, expires_at, created_at)"
+        "INSERT INTO credentials (kind, id, digest, {column}, status, expires_at, created_at)"
     );
     let id = owner.id();
     fixture.psql(&format!(
@@ -53,7 +53,7 @@ fn load(fixture: &Fixture, owner: &Owner, (standing, expires_at): (&str, &str), 
             FROM generate_series(1, 60) n;
         {credentials} SELECT '{kind}', 'soon' || n, sha256(('{kind}soon' || n)::bytea), '{id}', 'active', {NOW} + 1000 + n, n
             FROM generate_series(1, 60) n;
-        INSERT INTO events (at, action, {column}, credential_id, by_sort) SELECT n, 'deleted', '{id}', 'dead' || n, 'holder'
+        INSERT INTO events (at, action, {column}, credential_id, actor_kind) SELECT n, 'deleted', '{id}', 'dead' || n, 'holder'
             FROM generate_series(1, {DEAD}) n;
         ALTER TABLE credentials ENABLE TRIGGER ALL;
         ALTER TABLE credentials ENABLE ALWAYS TRIGGER logged, ENABLE ALWAYS TRIGGER truncated"

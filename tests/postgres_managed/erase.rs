@@ -93,11 +93,12 @@ async fn of_a_removed_person_nothing_is_left_but_a_trail_without_a_name() {
     let owner = Owner::User(USER.into());
     assert_eq!(store.events(&owner, None, 10).await.unwrap(), []);
     assert_eq!(store.credentials(&owner, &all()).await.unwrap(), []);
-    let named = "SELECT count(*) FROM events WHERE user_id = 'user_test' OR by_user = 'user_test'";
+    let named =
+        "SELECT count(*) FROM events WHERE user_id = 'user_test' OR actor_user_id = 'user_test'";
     assert_eq!(fixture.psql(named), "0");
     let forgotten =
-        "SELECT count(*), count(DISTINCT coalesce(user_id, by_user)), count(origin) FROM events
-        WHERE user_id LIKE 'erased-%' OR by_user LIKE 'erased-%'";
+        "SELECT count(*), count(DISTINCT coalesce(user_id, actor_user_id)), count(origin) FROM events
+        WHERE user_id LIKE 'erased-%' OR actor_user_id LIKE 'erased-%'";
     assert_eq!(fixture.psql(forgotten), "5|1|0");
     for table in [
         "memberships WHERE user_id",
@@ -159,13 +160,13 @@ async fn a_long_trail_is_forgotten_too() {
         return;
     };
     fixture.psql(
-        "INSERT INTO events (at, action, user_id, credential_id, by_sort, by_user, origin)
+        "INSERT INTO events (at, action, user_id, credential_id, actor_kind, actor_user_id, origin)
             SELECT n, 'issued', 'user_test', 'k', 'person', 'user_test', '192.0.2.1' FROM generate_series(1, 25000) n;
-        INSERT INTO events (at, action, organization_id, credential_id, by_sort, by_user, origin)
+        INSERT INTO events (at, action, organization_id, credential_id, actor_kind, actor_user_id, origin)
             SELECT n, 'issued', 'org_test', 'k', 'person', 'user_test', '192.0.2.1' FROM generate_series(1, 25000) n",
     );
     fixture.store.delete_user(USER).await.unwrap();
-    let left = "SELECT count(*) FROM events WHERE user_id = 'user_test' OR by_user = 'user_test' OR origin IS NOT NULL";
+    let left = "SELECT count(*) FROM events WHERE user_id = 'user_test' OR actor_user_id = 'user_test' OR origin IS NOT NULL";
     assert_eq!(fixture.psql(left), "0");
     assert_eq!(fixture.psql("SELECT count(*) FROM events"), "50000");
 }
@@ -222,8 +223,9 @@ async fn a_person_is_removed_while_everybody_is_busy_with_them() {
             ("0", "0", "0"),
             "{counts:?}"
         );
-        let left =
-            format!("SELECT count(*) FROM events WHERE user_id = '{user}' OR by_user = '{user}'");
+        let left = format!(
+            "SELECT count(*) FROM events WHERE user_id = '{user}' OR actor_user_id = '{user}'"
+        );
         assert_eq!(fixture.psql(&left), "0");
     }
 }

@@ -327,7 +327,7 @@ async fn what_is_issued_during_the_revocation_of_all_is_revoked_too() {
         let revocation = tokio::spawn(async move { store.end(&end).await });
         fixture.has_to_wait(2, &revocation).await;
         let standing = format!(
-            "SELECT DISTINCT standing FROM credentials WHERE {column} = '{}'",
+            "SELECT DISTINCT status FROM credentials WHERE {column} = '{}'",
             owner.id()
         );
         assert_eq!(fixture.psql(&standing), "deleted", "at once");
@@ -354,16 +354,22 @@ fn requirements(organization: Option<&str>, scopes: &[&str]) -> Requirements {
 /// A key, a token and a person, who act in the organization, and what ends their right to.
 fn actors() -> Vec<(Authority, Vec<&'static str>)> {
     let person = [
-        "UPDATE users SET disabled = true WHERE id = 'user_test'",
+        "UPDATE users SET enabled = false WHERE id = 'user_test'",
         "DELETE FROM memberships",
         "UPDATE memberships SET role = 'viewer'",
         "UPDATE organizations SET deleted = true WHERE id = 'org_test'",
     ];
     let credential = |kind: &str| {
         [
-            format!("UPDATE credentials SET standing = 'deleted' WHERE kind = '{kind}' AND id = 'actor'"),
-            format!("UPDATE credentials SET standing = 'disabled' WHERE kind = '{kind}' AND id = 'actor'"),
-            format!("UPDATE credentials SET expires_at = 2999 WHERE kind = '{kind}' AND id = 'actor'"),
+            format!(
+                "UPDATE credentials SET status = 'deleted' WHERE kind = '{kind}' AND id = 'actor'"
+            ),
+            format!(
+                "UPDATE credentials SET status = 'disabled' WHERE kind = '{kind}' AND id = 'actor'"
+            ),
+            format!(
+                "UPDATE credentials SET expires_at = 2999 WHERE kind = '{kind}' AND id = 'actor'"
+            ),
         ]
         .map(|sql| &*sql.leak())
     };
@@ -630,7 +636,7 @@ async fn a_storm_of_changes_does_not_hold_up_a_revocation() {
             2
         );
         assert_eq!(
-            fixture.psql("SELECT count(*) FROM credentials WHERE standing <> 'deleted'"),
+            fixture.psql("SELECT count(*) FROM credentials WHERE status <> 'deleted'"),
             "0",
             "{round}"
         );

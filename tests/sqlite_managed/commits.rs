@@ -355,8 +355,8 @@ async fn what_somebody_else_wrote_since_it_was_read_is_not_overwritten() {
         new.expires_at = Some(UnixMillis(super::NOW + 1));
         let mut read = add(&store, new).await;
         for by_hand in [
-            "standing = 'deleted'",
-            "standing = 'disabled'",
+            "status = 'deleted'",
+            "status = 'disabled'",
             "expires_at = NULL",
             "expires_at = 1",
             "name = 'name of ONE'",

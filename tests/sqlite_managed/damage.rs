@@ -16,7 +16,7 @@ use super::{File, NOW, add, info, lists, organization, user};
 
 /// What somebody could have written before it was refused.
 const DAMAGES: [&str; 10] = [
-    "standing = 'maybe'",
+    "status = 'maybe'",
     "role = NULL, scopes = NULL",
     "scopes = '['",
     "scopes = '[1]'",
@@ -157,7 +157,7 @@ async fn a_damaged_row_harms_the_use_of_its_own_credential_alone() {
             );
             assert_eq!(
                 file.number(
-                    "SELECT count(*) FROM tower_api_key_credentials WHERE standing <> 'active'"
+                    "SELECT count(*) FROM tower_api_key_credentials WHERE status <> 'active'"
                 )
                 .await,
                 1
@@ -173,7 +173,7 @@ async fn all_of_an_owner_are_ended_with_those_that_are_damaged() {
         let store = file.open().await;
         let mut wanted = Vec::new();
         let damages = [
-            "standing = 'maybe'",
+            "status = 'maybe'",
             "name = CAST(x'ff' AS TEXT)",
             "rotated_to = CAST(x'80' AS TEXT)",
             "id = CAST(x'41ff' AS TEXT)",
@@ -206,10 +206,8 @@ async fn all_of_an_owner_are_ended_with_those_that_are_damaged() {
         wanted.sort();
         assert_eq!(ended, wanted);
         assert_eq!(
-            file.number(
-                "SELECT count(*) FROM tower_api_key_credentials WHERE standing <> 'deleted'"
-            )
-            .await,
+            file.number("SELECT count(*) FROM tower_api_key_credentials WHERE status <> 'deleted'")
+                .await,
             0
         );
     }
@@ -222,7 +220,7 @@ async fn a_damaged_token_is_an_outage_for_its_own_holder() {
     for damage in [
         "name = CAST(x'ff' AS TEXT)",
         "rotated_to = CAST(x'ff' AS TEXT)",
-        "standing = 'maybe'",
+        "status = 'maybe'",
     ] {
         let file = File::new().await;
         let store = file.open().await;
@@ -277,8 +275,8 @@ async fn what_no_store_writes_is_refused() {
         "rotated_from = CAST(x'80' AS TEXT)",
         "rotated_to = CAST(x'eda080' AS TEXT)",
         "idempotency_key = 'x'",
-        "request = zeroblob(32)",
-        "idempotency_key = CAST(x'ff' AS TEXT), request = zeroblob(32)",
+        "request_hash = zeroblob(32)",
+        "idempotency_key = CAST(x'ff' AS TEXT), request_hash = zeroblob(32)",
         "pepper = ''",
         "pepper = 'a b'",
     ];
@@ -308,7 +306,7 @@ async fn what_no_store_writes_is_refused() {
     let sound = [
         "name = 'na\u{ef}ve \u{1f511} \u{fffe}\u{ffff}\u{fffd}'",
         "scopes = '[\"a\", \"b\"]'",
-        "idempotency_key = 'x', request = zeroblob(32)",
+        "idempotency_key = 'x', request_hash = zeroblob(32)",
         "pepper = 'a-1_B.2'",
     ];
     for sound in sound {

@@ -155,7 +155,7 @@ async fn what_is_ended_is_told_with_it_and_nobody_elses_is_touched() {
                 .iter()
                 .all(|event| event.origin.as_deref() == Some("origin") && event.number > 0)
         );
-        let living = "SELECT count(*) FROM tower_api_key_credentials WHERE standing = 'active'";
+        let living = "SELECT count(*) FROM tower_api_key_credentials WHERE status = 'active'";
         assert_eq!(file.number(living).await, 3 * 2);
     }
 }
@@ -197,8 +197,8 @@ async fn an_actor_who_was_changed_meanwhile_changes_nothing() {
     ];
     let changes: [(&str, &[usize]); 12] = [
         ("SELECT 1", &[]),
-        ("UPDATE tower_api_key_credentials SET standing = 'deleted' WHERE id = 'key'", &[0]),
-        ("UPDATE tower_api_key_credentials SET standing = 'disabled' WHERE id = 'token'", &[1, 3]),
+        ("UPDATE tower_api_key_credentials SET status = 'deleted' WHERE id = 'key'", &[0]),
+        ("UPDATE tower_api_key_credentials SET status = 'disabled' WHERE id = 'token'", &[1, 3]),
         ("UPDATE tower_api_key_credentials SET expires_at = 1 WHERE id = 'token'", &[1, 3]),
         ("UPDATE tower_api_key_credentials SET expires_at = 9000000000000 WHERE id = 'key'", &[0]),
         ("UPDATE tower_api_key_credentials SET scopes = '[]' WHERE id = 'key'", &[0]),

@@ -100,12 +100,11 @@ async fn a_user_who_is_removed_leaves_a_trail_without_them() {
         };
         assert_eq!(file.number(sql).await, left, "{table}");
     }
-    let theirs =
-        "SELECT count(*) FROM tower_api_key_events WHERE user_id = 'alpha' OR by_user = 'alpha'";
+    let theirs = "SELECT count(*) FROM tower_api_key_events WHERE user_id = 'alpha' OR actor_user_id = 'alpha'";
     assert_eq!(file.number(theirs).await, 0);
     let erased =
         "SELECT count(*) FROM tower_api_key_events WHERE user_id GLOB 'erased-????????????????????????????????'
-        OR by_user GLOB 'erased-*' AND origin IS NULL";
+        OR actor_user_id GLOB 'erased-*' AND origin IS NULL";
     assert_eq!(file.number(erased).await, 4);
     let trail = store.events(&key.owner, None, 10).await.unwrap();
     assert_eq!(

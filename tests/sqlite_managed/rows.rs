@@ -1,8 +1,5 @@
-//! Rows: what is written comes back, what is older is read, what is damaged is told.
+//! Rows: what is written comes back, what is damaged is told.
 
-use std::borrow::Cow;
-
-use sqlx::{Connection, SqliteConnection, migrate::Migrator};
 use tower_api_key::{
     clock::{Clock, SystemClock, UnixMillis},
     credential::Kind,
@@ -11,7 +8,7 @@ use tower_api_key::{
     secret::Digest,
     store::{
         Authority, Commit, Credential, CredentialStore, Insert, Lookup, ManagedStore, Record,
-        SqliteStore, Standing, StoreAdmin, StoreError, WriteError,
+        Standing, StoreAdmin, StoreError,
     },
 };
 
@@ -201,127 +198,6 @@ async fn what_is_issued_is_found_and_what_is_inserted_is_managed() {
     );
 }
 
-/// A file `keys.db` that has the schema of migration `version`, and a connection to it that checks nothing.
-async fn older(version: i64) -> (tempfile::TempDir, SqliteConnection) {
-    let directory = tempfile::tempdir().unwrap();
-    let options = SqliteStore::options(directory.path().join("keys.db"));
-    let options = options
-        .pragma("ignore_check_constraints", "ON")
-        .foreign_keys(false);
-    let mut db = SqliteConnection::connect_with(&options).await.unwrap();
-    let known = sqlx::migrate!("migrations/sqlite");
-    let migrations = known
-        .iter()
-        .filter(|migration| migration.version <= version)
-        .cloned()
-        .collect::<Vec<_>>();
-    let table_name = Cow::Borrowed("tower_api_key_migrations");
-    let migrator = Migrator {
-        migrations: migrations.into(),
-        table_name,
-        ..known
-    };
-    migrator.run_direct(None, &mut db, false).await.unwrap();
-    (directory, db)
-}
-
-/// What a newer schema refuses may be there already.
-#[tokio::test]
-async fn a_damaged_file_is_brought_up_to_date() {
-    for version in [1, 2] {
-        let (directory, mut db) = older(version).await;
-        let rows = "INSERT INTO tower_api_key_organizations (id) VALUES ('alpha');
-            INSERT INTO tower_api_key_credentials (kind, id, digest, organization_id, role)
-                VALUES ('org_key', 'good', zeroblob(32), 'alpha', 'viewer'),
-                ('org_key', 'orphan', zeroblob(32), 'removed', 'viewer');
-            INSERT INTO tower_api_key_credentials (kind, id, digest, organization_id, scopes)
-                VALUES ('org_key', 'bad', zeroblob(32), 'alpha', '[1]');
-            INSERT INTO tower_api_key_credentials (kind, id, digest, user_id, standing)
-                VALUES ('pat', 'orphan', zeroblob(32), 'removed', 'active')";
-        sqlx::raw_sql(rows).execute(&mut db).await.unwrap();
-        if version > 1 {
-            // The second migration adds a column with a check, for which SQLite makes all checks of every row.
-            let maybe = "UPDATE tower_api_key_credentials SET standing = 'maybe', name = CAST(x'ff' AS TEXT)
-                WHERE kind = 'pat'";
-            sqlx::raw_sql(maybe).execute(&mut db).await.unwrap();
-        }
-        db.close().await.unwrap();
-        let store = SqliteStore::open(directory.path().join("keys.db"), Catalogue::documented())
-            .await
-            .unwrap();
-        let listed = store
-            .credentials(&organization("alpha"), &lists::all())
-            .await
-            .unwrap();
-        let listed = listed
-            .iter()
-            .map(|info| (info.id.as_str(), info.damaged))
-            .collect::<Vec<_>>();
-        assert_eq!(listed, [("good", false), ("bad", true)], "{version}");
-        assert!(
-            matches!(
-                store.create_organization("removed", None).await,
-                Err(WriteError::Taken(_))
-            ),
-            "{version}"
-        );
-        assert!(
-            matches!(
-                store.create_user("removed").await,
-                Err(WriteError::Taken(_))
-            ),
-            "{version}"
-        );
-    }
-}
-
-/// What was stored before there was management has no name, and was created nobody knows when.
-#[tokio::test]
-async fn rows_of_older_schemas_are_managed() {
-    let (directory, mut db) = older(2).await;
-    let path = directory.path().join("keys.db");
-    let rows = "INSERT INTO tower_api_key_organizations (id) VALUES ('alpha');
-        INSERT INTO tower_api_key_users (id) VALUES ('alpha');
-        INSERT INTO tower_api_key_credentials (kind, id, digest, organization_id, role)
-            VALUES ('org_key', 'one', zeroblob(32), 'alpha', 'viewer');
-        INSERT INTO tower_api_key_credentials (kind, id, digest, user_id, expires_at)
-            VALUES ('pat', 'one', zeroblob(32), 'alpha', 5)";
-    sqlx::raw_sql(rows).execute(&mut db).await.unwrap();
-    db.close().await.unwrap();
-
-    let store = SqliteStore::open(&path, Catalogue::documented())
-        .await
-        .unwrap();
-    for (owner, expires_at) in [
-        (organization("alpha"), None),
-        (user("alpha"), Some(UnixMillis(5))),
-    ] {
-        let old = CredentialInfo {
-            name: "".into(),
-            created_at: UnixMillis(0),
-            expires_at,
-            ..info(&owner, "one")
-        };
-        assert_eq!(
-            store.credential(&owner, "one").await.unwrap(),
-            Some(old.clone())
-        );
-        assert_eq!(
-            store.credentials(&owner, &lists::all()).await.unwrap(),
-            std::slice::from_ref(&old)
-        );
-        store
-            .commit(&altering(&old, |info| info.name = "named".into()))
-            .await
-            .unwrap();
-        assert_eq!(
-            &*store.credential(&owner, "one").await.unwrap().unwrap().name,
-            "named"
-        );
-        assert_eq!(store.events(&owner, None, 10).await.unwrap().len(), 1);
-    }
-}
-
 fn is_corrupt<T>(answer: &Result<T, StoreError>) -> bool {
     matches!(answer, Err(StoreError::Corrupt(_)))
 }
@@ -334,7 +210,7 @@ async fn damaged(file: &File, table: &str, damage: &str) {
 #[tokio::test]
 async fn a_damaged_request_is_an_error_and_a_damaged_event_is_marked() {
     let alpha = organization("alpha");
-    for damage in ["request = NULL", "request = x'00'"] {
+    for damage in ["request_hash = NULL", "request_hash = x'00'"] {
         let file = File::new().await;
         let store = file.open().await;
         let keyed = Insert {
@@ -362,9 +238,14 @@ async fn a_damaged_request_is_an_error_and_a_damaged_event_is_marked() {
             by.clone(),
             None,
         ),
-        ("by_sort = 'somebody'", Action::Issued, Who::Unknown, None),
-        ("by_id = NULL", Action::Issued, Who::Unknown, None),
-        ("by_user = 'x'", Action::Issued, Who::Unknown, None),
+        (
+            "actor_kind = 'somebody'",
+            Action::Issued,
+            Who::Unknown,
+            None,
+        ),
+        ("actor_id = NULL", Action::Issued, Who::Unknown, None),
+        ("actor_user_id = 'x'", Action::Issued, Who::Unknown, None),
         (
             "origin = CAST(x'ff' AS TEXT)",
             Action::Issued,

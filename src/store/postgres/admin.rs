@@ -136,10 +136,10 @@ impl StoreAdmin for PostgresStore {
             self.change(
                 purpose,
                 self.statements
-                    .set_user_disabled
+                    .set_user_enabled
                     .query()
                     .bind(id)
-                    .bind(!enabled),
+                    .bind(enabled),
             )
             .await?,
             unknown,

@@ -113,7 +113,7 @@ pub enum BrokenAssumption {
     /// The table `horizon` does not have exactly one row.
     #[error(
         "the table horizon has {rows} rows instead of one: \
-         INSERT INTO … horizon (through) VALUES (pg_current_xact_id())"
+         INSERT INTO … horizon (pruned_through) VALUES (pg_current_xact_id())"
     )]
     Horizon {
         /// How many rows it has.

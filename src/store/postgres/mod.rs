@@ -106,13 +106,7 @@
 //! Made by [`PostgresStore::migrate`], in a schema of its own (`tower_api_key`, or another name):
 //!
 //! ```sql
-#![doc = include_str!("../../../migrations/postgres/0001_credentials.sql")]
-#![doc = ""]
-#![doc = include_str!("../../../migrations/postgres/0002_management.sql")]
-#![doc = ""]
-#![doc = include_str!("../../../migrations/postgres/0003_log_rights.sql")]
-#![doc = ""]
-#![doc = include_str!("../../../migrations/postgres/0004_management.sql")]
+#![doc = include_str!("../../../migrations/postgres/0001_initial.sql")]
 //! ```
 //!
 //! # What waits for what
@@ -344,7 +338,7 @@ impl CredentialStore for PostgresStore {
                     .fetch_optional(&self.pool)
                     .await
                     .map_err(failed)?;
-                row.map(|row| self.key(&row, id)).transpose()?
+                row.map(|row| self.reader().key(&row, id)).transpose()?
             }
             Credential::PersonalToken { digest } => {
                 let organization = lookup.organization().filter(|id| storable(id));
@@ -362,7 +356,7 @@ impl CredentialStore for PostgresStore {
                     .fetch_optional(&self.pool)
                     .await
                     .map_err(failed)?;
-                row.map(|row| self.token(&row, digest, organization))
+                row.map(|row| self.reader().token(&row, digest, organization))
                     .transpose()?
             }
         };

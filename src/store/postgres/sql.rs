@@ -80,7 +80,7 @@ pub(super) use statements;
 macro_rules! token {
     ($by:literal) => {
         concat!(
-            "SELECT c.digest, c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.disabled, m.role,
+            "SELECT c.digest, c.id, c.pepper, c.status, c.expires_at, c.user_id, u.enabled, m.role,
                 c.rotated_to IS NOT NULL AS rotated
             FROM $$.credentials c
             LEFT JOIN $$.users u ON u.id = c.user_id
@@ -98,7 +98,7 @@ statements! {
 
     /// A key with the state of its organization: $1 id.
     find_key = "
-        SELECT c.digest, c.pepper, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes,
+        SELECT c.digest, c.pepper, c.status, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes,
             c.rotated_to IS NOT NULL AS rotated
         FROM $$.credentials c LEFT JOIN $$.organizations o ON o.id = c.organization_id
         WHERE c.kind = 'org_key' AND c.id = $1";
@@ -110,7 +110,7 @@ statements! {
     token_by_id = token!("c.id = $1");
     /// A person and their role in a living organization: $1 person, $2 organization.
     user_by_id = "
-        SELECT u.disabled, m.role
+        SELECT u.enabled, m.role
         FROM $$.users u
         LEFT JOIN $$.organizations o ON o.id = $2 AND NOT o.deleted
         LEFT JOIN $$.memberships m ON m.user_id = u.id AND m.organization_id = o.id
@@ -118,11 +118,11 @@ statements! {
     /// UNION drops what was seen before, so that it ends even when somebody wrote a ring of parents.
     is_descendant = "
         WITH RECURSIVE above (id) AS (
-            SELECT p.id FROM $$.organizations o JOIN $$.organizations p ON p.id = o.parent
+            SELECT p.id FROM $$.organizations o JOIN $$.organizations p ON p.id = o.parent_id
             WHERE o.id = $1 AND NOT o.deleted AND NOT p.deleted
             UNION
             SELECT p.id FROM above a JOIN $$.organizations o ON o.id = a.id
-                JOIN $$.organizations p ON p.id = o.parent
+                JOIN $$.organizations p ON p.id = o.parent_id
             WHERE NOT p.deleted
         )
         SELECT EXISTS (SELECT 1 FROM above WHERE id = $2 AND id <> $1)";
@@ -131,19 +131,20 @@ statements! {
     living_organization = "SELECT 1 FROM $$.organizations WHERE id = $1 AND NOT deleted FOR SHARE";
     /// Holds the person, who may be changed but not removed.
     known_user = "SELECT 1 FROM $$.users WHERE id = $1 FOR KEY SHARE";
-    create_organization = "INSERT INTO $$.organizations (id, parent) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    create_organization = "INSERT INTO $$.organizations (id, parent_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
     delete_organization = "UPDATE $$.organizations SET deleted = true WHERE id = $1 AND NOT deleted";
     create_user = "INSERT INTO $$.users (id) VALUES ($1) ON CONFLICT DO NOTHING";
-    set_user_disabled = "UPDATE $$.users SET disabled = $2 WHERE id = $1";
+    set_user_enabled = "UPDATE $$.users SET enabled = $2 WHERE id = $1";
     set_member = "
         INSERT INTO $$.memberships (user_id, organization_id, role) VALUES ($1, $2, $3)
         ON CONFLICT (user_id, organization_id) DO UPDATE SET role = excluded.role";
     remove_member = "DELETE FROM $$.memberships WHERE user_id = $1 AND organization_id = $2";
     insert = "
-        INSERT INTO $$.credentials (kind, id, digest, standing, expires_at, organization_id, user_id, role, scopes, name,
-            created_at, rotated_from, rotated_to, rotated_at, idempotency_key, request, pepper)
+        INSERT INTO $$.credentials (kind, id, digest, status, expires_at, organization_id, user_id, role,
+            scopes, name, created_at, rotated_from, rotated_to, rotated_at, idempotency_key, request_hash,
+            pepper)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING";
-    delete = "UPDATE $$.credentials SET standing = 'deleted' WHERE kind = $1 AND id = $2 AND standing <> 'deleted'";
+    delete = "UPDATE $$.credentials SET status = 'deleted' WHERE kind = $1 AND id = $2 AND status <> 'deleted'";
 
     /// Holds the digest of a credential until it is made anew.
     hold_digest = "SELECT digest, pepper FROM $$.credentials WHERE kind = $1 AND id = $2 FOR NO KEY UPDATE";
@@ -151,13 +152,14 @@ statements! {
 
     /// Events, numbered in their order.
     tell = "
-        INSERT INTO $$.events (at, action, organization_id, user_id, credential_id, related_id, by_sort, by_id, by_user,
-            origin)
-        SELECT e.at, e.action, e.organization_id, e.user_id, e.credential_id, e.related_id, e.by_sort, e.by_id, e.by_user,
-            e.origin
+        INSERT INTO $$.events (at, action, organization_id, user_id, credential_id, related_id,
+            actor_kind, actor_id, actor_user_id, origin)
+        SELECT e.at, e.action, e.organization_id, e.user_id, e.credential_id, e.related_id,
+            e.actor_kind, e.actor_id, e.actor_user_id, e.origin
         FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
                 $9::text[], $10::text[]) WITH ORDINALITY
-            AS e (at, action, organization_id, user_id, credential_id, related_id, by_sort, by_id, by_user, origin, place)
+            AS e (at, action, organization_id, user_id, credential_id, related_id,
+                actor_kind, actor_id, actor_user_id, origin, place)
         ORDER BY e.place
         RETURNING number";
     /// Holds the people whose tokens these are, so that nobody is erased before what is written of them.
@@ -214,14 +216,15 @@ statements! {
     /// A row when there are more than $2 events of a person $1, or of what they did to others.
     has_long_trail = "
         SELECT 1 WHERE EXISTS (SELECT FROM $$.events WHERE user_id = $1 ORDER BY number OFFSET $2)
-            OR EXISTS (SELECT FROM $$.events WHERE by_user = $1 ORDER BY number OFFSET $2)";
+            OR EXISTS (SELECT FROM $$.events WHERE actor_user_id = $1 ORDER BY number OFFSET $2)";
     /// Gives the events of a person $1 another name $2, and of what they did to others; at most $3 of them.
     erase_owned_events = "
-        UPDATE $$.events SET user_id = $2, origin = NULL, by_user = CASE WHEN by_user = $1 THEN $2 ELSE by_user END
+        UPDATE $$.events SET user_id = $2, origin = NULL,
+            actor_user_id = CASE WHEN actor_user_id = $1 THEN $2 ELSE actor_user_id END
         WHERE number IN (SELECT number FROM $$.events WHERE user_id = $1 ORDER BY number LIMIT $3)";
     erase_caused_events = "
-        UPDATE $$.events SET by_user = $2, origin = NULL
-        WHERE number IN (SELECT number FROM $$.events WHERE by_user = $1 ORDER BY number LIMIT $3)";
+        UPDATE $$.events SET actor_user_id = $2, origin = NULL
+        WHERE number IN (SELECT number FROM $$.events WHERE actor_user_id = $1 ORDER BY number LIMIT $3)";
 
     version = "SELECT max(version) FROM $$._migrations WHERE success";
     /// Whether a version that knows the migrations up to $1 can use the schema with those after it.
@@ -234,7 +237,7 @@ statements! {
     /// How many rows the horizon has, and whether transactions are in the log that this cluster has
     /// not had yet.
     log_facts = "
-        SELECT count(*), coalesce(bool_or(through >= pg_snapshot_xmax(pg_current_snapshot())), false)
+        SELECT count(*), coalesce(bool_or(pruned_through >= pg_snapshot_xmax(pg_current_snapshot())), false)
             OR EXISTS (SELECT FROM $$.changes WHERE xid >= pg_snapshot_xmax(pg_current_snapshot()))
         FROM $$.horizon";
     empty_log = "TRUNCATE $$.changes";
@@ -253,9 +256,9 @@ statements! {
     /// transactions that are yet to come were restored from a dump of another cluster.
     log_since = "
         SELECT pg_current_snapshot()::text, h.prunes,
-            h.prunes <> $2 AND (h.through >= pg_snapshot_xmax($1::text::pg_snapshot) OR EXISTS (
+            h.prunes <> $2 AND (h.pruned_through >= pg_snapshot_xmax($1::text::pg_snapshot) OR EXISTS (
                 SELECT FROM pg_snapshot_xip($1::text::pg_snapshot) AS x
-                WHERE x <= h.through AND pg_visible_in_snapshot(x, pg_current_snapshot())
+                WHERE x <= h.pruned_through AND pg_visible_in_snapshot(x, pg_current_snapshot())
             )),
             c.seq, c.subject, c.kind, c.id,
             extract(epoch FROM clock_timestamp() - c.at)::float8

@@ -65,16 +65,16 @@ async fn set_user_enabled(
 /// Everything that is stored about a user, `?1`. What is deleted is looked for apart, as its indexes are.
 const ERASE: [&str; 4] = [
     "DELETE FROM tower_api_key_uses WHERE kind = 'pat' AND id IN (
-        SELECT id FROM tower_api_key_credentials WHERE user_id = ?1 AND standing <> 'deleted'
-        UNION ALL SELECT id FROM tower_api_key_credentials WHERE user_id = ?1 AND standing = 'deleted')",
-    "DELETE FROM tower_api_key_credentials WHERE user_id = ?1 AND standing <> 'deleted'",
-    "DELETE FROM tower_api_key_credentials WHERE user_id = ?1 AND standing = 'deleted'",
+        SELECT id FROM tower_api_key_credentials WHERE user_id = ?1 AND status <> 'deleted'
+        UNION ALL SELECT id FROM tower_api_key_credentials WHERE user_id = ?1 AND status = 'deleted')",
+    "DELETE FROM tower_api_key_credentials WHERE user_id = ?1 AND status <> 'deleted'",
+    "DELETE FROM tower_api_key_credentials WHERE user_id = ?1 AND status = 'deleted'",
     "DELETE FROM tower_api_key_memberships WHERE user_id = ?1",
 ];
 
 const PSEUDONYMS: [&str; 2] = [
     "UPDATE tower_api_key_events SET user_id = ?2, origin = NULL WHERE user_id = ?1",
-    "UPDATE tower_api_key_events SET by_user = ?2, origin = NULL WHERE by_user = ?1",
+    "UPDATE tower_api_key_events SET actor_user_id = ?2, origin = NULL WHERE actor_user_id = ?1",
 ];
 
 async fn delete_user(
@@ -121,8 +121,8 @@ async fn remove_member(
 }
 
 async fn delete(db: &mut SqliteConnection, kind: Kind, id: &str) -> Result<(), WriteError> {
-    let sql = "UPDATE tower_api_key_credentials SET standing = 'deleted'
-        WHERE kind = ?1 AND id = ?2 AND standing <> 'deleted'";
+    let sql = "UPDATE tower_api_key_credentials SET status = 'deleted'
+        WHERE kind = ?1 AND id = ?2 AND status <> 'deleted'";
     one(changed!(db, sql, kind.as_str(), id), || {
         UnknownCredential(id.into())
     })

@@ -93,9 +93,8 @@ struct LogRow {
 struct Logged {
     seq: i64,
     change: Change,
-    /// `None` for what was logged before the log had dates.
-    age_millis: Option<i64>,
-    at: Option<i64>,
+    age_millis: i64,
+    at: i64,
 }
 
 impl SqliteFeed {
@@ -134,7 +133,7 @@ impl SqliteFeed {
         // What came in between is told.
         feed.seen = Seen {
             seq: newest,
-            at: last.filter(|row| row.seq == newest).and_then(|row| row.at),
+            at: last.filter(|row| row.seq == newest).map(|row| row.at),
             schema,
         };
         Ok(feed)
@@ -190,7 +189,7 @@ impl SqliteFeed {
         let newest = rows.first().map_or(0, |row| row.newest);
         let logged = rows.into_iter().filter_map(|row| row.logged);
         let (known, new): (Vec<_>, Vec<_>) = logged.partition(|row| row.seq == self.seen.seq);
-        let at = known.first().and_then(|row| row.at);
+        let at = known.first().map(|row| row.at);
         let other = at.zip(self.seen.at).is_some_and(|(now, then)| now != then);
         let jumped = new.is_empty() && newest != self.seen.seq;
         if other || jumped || schema != self.seen.schema {
@@ -225,12 +224,10 @@ impl SqliteFeed {
         }
         self.seen = Seen {
             seq,
-            at,
+            at: Some(at),
             ..self.seen
         };
-        age_millis
-            .into_iter()
-            .for_each(|age| metrics::lagged(age as f64 / 1000.0));
+        metrics::lagged(age_millis as f64 / 1000.0);
         self.told.push_back(FeedEvent::Changed(change));
     }
 

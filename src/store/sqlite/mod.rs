@@ -8,15 +8,13 @@
 //! Whoever can write the file can revoke, with any program; the next look-up sees it, and the change log tells it:
 //!
 //! ```sql
-//! UPDATE tower_api_key_credentials SET standing = 'deleted' WHERE kind = 'org_key' AND id = '…';
+//! UPDATE tower_api_key_credentials SET status = 'deleted' WHERE kind = 'org_key' AND id = '…';
 //! ```
 //!
 //! # Schema
 //!
 //! ```sql
-#![doc = include_str!("../../../migrations/sqlite/0001_credentials.sql")]
-#![doc = include_str!("../../../migrations/sqlite/0002_management.sql")]
-#![doc = include_str!("../../../migrations/sqlite/0003_holes.sql")]
+#![doc = include_str!("../../../migrations/sqlite/0001_initial.sql")]
 //! ```
 
 mod admin;

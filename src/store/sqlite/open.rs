@@ -340,7 +340,8 @@ const COMPATIBILITY: &str = "
 /// Later migrations each of which says that programs of this version can work with it.
 const INCOMPATIBLE: &str = "
     SELECT EXISTS (
-        SELECT 1 FROM tower_api_key_migrations m LEFT JOIN tower_api_key_compatibility c ON c.version = m.version
+        SELECT 1 FROM tower_api_key_migrations m
+            LEFT JOIN tower_api_key_compatibility c ON c.migration = m.version
         WHERE m.version > ?1 AND (c.oldest IS NULL OR c.oldest > ?1)
     )";
 

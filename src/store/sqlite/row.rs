@@ -1,23 +1,26 @@
-//! The questions of a look-up, and the rows that answer them.
-//!
-//! A row that makes no sense is [`StoreError::Corrupt`] for its own credential, and never a guess.
+//! The statements of a lookup, and the columns of a row.
 
 use std::sync::Arc;
 
-use sqlx::{AssertSqlSafe, SqliteConnection};
+use sqlx::{
+    AssertSqlSafe, Row, Sqlite, SqliteConnection,
+    query::Query,
+    sqlite::{SqliteArguments, SqliteRow},
+};
 
 use super::SqliteStore;
 use crate::{
-    clock::UnixMillis,
-    principal::Catalogue,
     secret::{Digest, Peppers},
-    store::{Record, Standing, StoreError},
+    store::{
+        ActorState, Record, StoreError,
+        rows::{Columns, RecordReader},
+    },
 };
 
 const KEY: &str = "
-    SELECT c.digest, c.pepper, c.standing, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes,
-        c.rotated_to IS NOT NULL,
-        c.name || ' ' || coalesce(c.rotated_from, '') || ' ' || coalesce(c.rotated_to, '')
+    SELECT c.digest, c.pepper, c.status, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes,
+        c.rotated_to IS NOT NULL AS rotated,
+        c.name || ' ' || coalesce(c.rotated_from, '') || ' ' || coalesce(c.rotated_to, '') AS rest
     FROM tower_api_key_credentials c
     LEFT JOIN tower_api_key_organizations o ON o.id = c.organization_id
     WHERE c.kind = 'org_key' AND c.id = ?1";
@@ -26,9 +29,9 @@ const KEY: &str = "
 macro_rules! token {
     ($from:literal) => {
         concat!(
-            "SELECT c.digest, c.id, c.pepper, c.standing, c.expires_at, c.user_id, u.enabled, m.role,
-                c.rotated_to IS NOT NULL,
-                c.name || ' ' || coalesce(c.rotated_from, '') || ' ' || coalesce(c.rotated_to, '')
+            "SELECT c.digest, c.id, c.pepper, c.status, c.expires_at, c.user_id, u.enabled, m.role,
+                c.rotated_to IS NOT NULL AS rotated,
+                c.name || ' ' || coalesce(c.rotated_from, '') || ' ' || coalesce(c.rotated_to, '') AS rest
             FROM tower_api_key_credentials c ",
             $from,
             " LEFT JOIN tower_api_key_users u ON u.id = c.user_id
@@ -74,36 +77,14 @@ const DESCENDANT: &str = "
     )
     SELECT EXISTS (SELECT 1 FROM above WHERE id = ?2 AND id <> ?1)";
 
-/// Text that a lookup does not need. A credential of which it cannot be read is damaged, here as in lists.
-type Unneeded = String;
-
-// Names are optional although the schema says that they are there: the driver reads NULL into a `String` as "".
-type KeyRow = (
-    Vec<u8>,
-    Option<String>,
-    String,
-    Option<i64>,
-    Option<String>,
-    Option<i64>,
-    Option<String>,
-    Option<String>,
-    bool,
-    Unneeded,
-);
-type TokenRow = (
-    Vec<u8>,
-    Option<String>,
-    Option<String>,
-    String,
-    Option<i64>,
-    Option<String>,
-    Option<i64>,
-    Option<String>,
-    bool,
-    Unneeded,
-);
-
 impl SqliteStore {
+    fn reader(&self) -> RecordReader<'_> {
+        RecordReader {
+            peppers: self.peppers.as_ref(),
+            catalogue: &self.catalogue,
+        }
+    }
+
     /// Finds a key, with the state of its organization.
     pub(super) async fn key(
         &self,
@@ -113,38 +94,13 @@ impl SqliteStore {
         let Ok(id) = std::str::from_utf8(id) else {
             return Ok(None);
         };
-        let row: Option<KeyRow> = sqlx::query_as(KEY)
-            .bind(id)
-            .fetch_optional(db)
-            .await
-            .map_err(failed)?;
-        let Some((
-            digest,
-            pepper,
-            standing,
-            expires_at,
-            organization,
-            deleted,
-            role,
-            scopes,
-            rotated,
-            _,
-        )) = row
-        else {
+        let Some(row) = fetch(sqlx::query(KEY).bind(id), db).await? else {
             return Ok(None);
         };
-        let standing = match (Standing::of_word(&standing)?, deleted) {
-            (Standing::Active, None | Some(1)) => Standing::OrganizationGone,
-            (own, None | Some(0 | 1)) => own,
-            _ => return Err(StoreError::corrupt("`deleted` is neither 0 nor 1")),
-        };
-        let key = Record::org_key(id, stored_digest(digest)?, there(organization)?)
-            .with_standing(standing);
-        let key = key
-            .kept_under(self.peppers.as_ref(), pepper.as_deref())?
-            .rotated(rotated);
-        let key = key.expiring_at(expires_at.map(UnixMillis));
-        granted(key, role.as_deref(), scopes.as_deref(), &self.catalogue).map(Some)
+        if row.text("role")?.is_none() && row.text("scopes")?.is_none() {
+            return Err(StoreError::corrupt("a key has neither a role nor scopes"));
+        }
+        self.reader().key(&row, id).map(Some)
     }
 
     /// Finds a token, with the state of its owner and the owner's membership in `organization`.
@@ -154,22 +110,13 @@ impl SqliteStore {
         digest: &Digest,
         organization: Option<&str>,
     ) -> Result<Option<Record>, StoreError> {
-        let peppers = self.peppers.as_ref();
-        let mut query =
-            sqlx::query_as(AssertSqlSafe(Arc::clone(&self.find_token))).bind(organization);
-        for candidate in Peppers::candidates(peppers, digest) {
+        let mut query = sqlx::query(AssertSqlSafe(Arc::clone(&self.find_token))).bind(organization);
+        for candidate in Peppers::candidates(self.peppers.as_ref(), digest) {
             query = query.bind(candidate.to_bytes().to_vec());
         }
-        let row: Option<TokenRow> = query.fetch_optional(db).await.map_err(failed)?;
-        let Some(row) = row else { return Ok(None) };
-        let pepper = row.2.as_deref();
-        Peppers::confirm(peppers, &stored_digest(row.0.clone())?, pepper, digest)?;
-        // It was found by its digest, which says that it is the token; so the record has the plain one.
-        let outdated = Peppers::is_outdated(peppers, pepper);
-        Ok(Some(
-            self.token_record(row, digest.clone(), organization)?
-                .outdated(outdated),
-        ))
+        let row = fetch(query, db).await?;
+        row.map(|row| self.reader().token(&row, digest, organization))
+            .transpose()
     }
 
     /// The same by its public id. The record is not one to verify a token by.
@@ -179,72 +126,37 @@ impl SqliteStore {
         id: &str,
         organization: Option<&str>,
     ) -> Result<Option<Record>, StoreError> {
-        let row = sqlx::query_as(TOKEN_BY_ID)
-            .bind(organization)
-            .bind(id)
-            .fetch_optional(db)
-            .await;
-        let Some(row) = row.map_err(failed)? else {
-            return Ok(None);
-        };
-        let row: TokenRow = row;
-        let digest = stored_digest(row.0.clone())?;
-        self.token_record(row, digest, organization).map(Some)
+        let query = sqlx::query(TOKEN_BY_ID).bind(organization).bind(id);
+        let row = fetch(query, db).await?;
+        row.map(|row| self.reader().token_with(&row, row.digest()?, organization))
+            .transpose()
     }
 
-    fn token_record(
-        &self,
-        row: TokenRow,
-        digest: Digest,
-        organization: Option<&str>,
-    ) -> Result<Record, StoreError> {
-        let (_, id, _, standing, expires_at, user, enabled, role, rotated, _) = row;
-        let standing = match (Standing::of_word(&standing)?, enabled) {
-            (Standing::Active, None | Some(0)) => Standing::OwnerGone,
-            (own, None | Some(0 | 1)) => own,
-            _ => return Err(StoreError::corrupt("`enabled` is neither 0 nor 1")),
-        };
-        let token = Record::personal_token(there(id)?, digest, there(user)?).rotated(rotated);
-        let token = token
-            .with_standing(standing)
-            .expiring_at(expires_at.map(UnixMillis));
-        match (organization, role) {
-            (Some(organization), Some(role)) => granted(
-                token.in_organization(organization),
-                Some(&role),
-                None,
-                &self.catalogue,
-            ),
-            _ => Ok(token),
-        }
-    }
-
-    /// Finds whether a user is enabled, and with which role they are a member of a living `organization`.
+    /// Finds a user, with their membership in a living `organization`.
     pub(super) async fn user(
         &self,
         db: &mut SqliteConnection,
         id: &str,
         organization: Option<&str>,
-    ) -> Result<Option<(bool, Option<String>)>, StoreError> {
-        let row = sqlx::query_as(USER)
-            .bind(organization)
-            .bind(id)
-            .fetch_optional(db)
-            .await;
-        let row: Option<(i64, Option<String>)> = row.map_err(failed)?;
-        match row {
-            Some((enabled @ (0 | 1), role)) => Ok(Some((enabled == 1, role))),
-            Some(_) => Err(StoreError::corrupt("`enabled` is neither 0 nor 1")),
-            None => Ok(None),
-        }
+    ) -> Result<Option<ActorState>, StoreError> {
+        let query = sqlx::query(USER).bind(organization).bind(id);
+        let row = query.fetch_optional(db).await.map_err(failed)?;
+        row.map(|row| self.reader().user(&row, organization))
+            .transpose()
     }
 }
 
-pub(super) fn stored_digest(bytes: Vec<u8>) -> Result<Digest, StoreError> {
-    let bytes = bytes
-        .try_into()
-        .map_err(|_| StoreError::corrupt("the digest does not have 32 bytes"))?;
-    Ok(Digest::from_bytes(bytes))
+/// Fetches the row of a credential. One with text that cannot be read is damaged, here as in lists,
+/// even where a lookup does not need that text.
+async fn fetch(
+    query: Query<'_, Sqlite, SqliteArguments>,
+    db: &mut SqliteConnection,
+) -> Result<Option<SqliteRow>, StoreError> {
+    let row = query.fetch_optional(db).await.map_err(failed)?;
+    if let Some(row) = &row {
+        row.text("rest")?;
+    }
+    Ok(row)
 }
 
 /// Tells whether `ancestor` is above a living `organization`.
@@ -259,33 +171,42 @@ pub(super) async fn is_descendant_of(
     Ok(query.fetch_one(connection).await.map_err(failed)? != 0)
 }
 
-/// Explicit scopes win over those of the role, as they do in a [`Record`].
-fn granted(
-    record: Record,
-    role: Option<&str>,
-    scopes: Option<&str>,
-    catalogue: &Catalogue,
-) -> Result<Record, StoreError> {
-    if role.is_none() && scopes.is_none() {
-        return Err(StoreError::corrupt("a key has neither a role nor scopes"));
+impl Columns for SqliteRow {
+    fn text(&self, column: &str) -> Result<Option<String>, StoreError> {
+        self.try_get(column).map_err(failed)
     }
-    let record = match role {
-        Some(role) => record
-            .with_role(role, catalogue)
-            .map_err(StoreError::corrupt)?,
-        None => record,
-    };
-    match scopes {
-        Some(scopes) => {
-            let scopes: Vec<String> = serde_json::from_str(scopes).map_err(StoreError::corrupt)?;
-            Ok(record.with_scopes(catalogue.expand(scopes)))
-        }
-        None => Ok(record),
-    }
-}
 
-pub(super) fn there(name: Option<String>) -> Result<String, StoreError> {
-    name.ok_or_else(|| StoreError::corrupt("a name is missing"))
+    fn number(&self, column: &str) -> Result<Option<i64>, StoreError> {
+        self.try_get(column).map_err(failed)
+    }
+
+    fn flag(&self, column: &str) -> Result<Option<bool>, StoreError> {
+        match self.number(column)? {
+            None => Ok(None),
+            Some(flag @ (0 | 1)) => Ok(Some(flag == 1)),
+            Some(_) => Err(StoreError::corrupt(format!(
+                "`{column}` is neither 0 nor 1"
+            ))),
+        }
+    }
+
+    fn bytes(&self, column: &str) -> Result<Vec<u8>, StoreError> {
+        self.try_get(column).map_err(failed)
+    }
+
+    fn scopes(&self) -> Result<Option<Vec<String>>, StoreError> {
+        let scopes = self.text("scopes")?;
+        scopes
+            .map(|scopes| serde_json::from_str(&scopes).map_err(StoreError::corrupt))
+            .transpose()
+    }
+
+    fn lossy_text(&self, column: &str) -> Result<Option<String>, StoreError> {
+        self.text(column).or_else(|_| {
+            let bytes = self.bytes(column)?;
+            Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+        })
+    }
 }
 
 /// What a value says that cannot be read is a damaged record; all else is an outage.
@@ -298,9 +219,8 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Row;
-
     use super::*;
+    use crate::principal::Catalogue;
 
     #[tokio::test]
     async fn a_token_is_found_by_the_index_of_digests_however_many_it_may_have() {

@@ -9,9 +9,10 @@ use crate::{
         ActorState, Authority, Commit, StoreError, WriteError,
         postgres::{
             PostgresStore,
-            row::{digest, failed, get},
+            row::{failed, get},
             storable,
         },
+        rows::Columns,
     },
 };
 
@@ -118,21 +119,13 @@ impl PostgresStore {
         let Some(row) = query.fetch_optional(db).await.map_err(failed)? else {
             return Ok(None);
         };
+        let reader = self.reader();
         let actor = match authority {
-            Authority::User { .. } => {
-                let role: Option<&str> = get(&row, "role")?;
-                let scopes = role
-                    .and_then(|role| self.catalogue.scopes_of(role))
-                    .cloned();
-                ActorState::user(
-                    !get::<bool>(&row, "disabled")?,
-                    organization.map(Into::into).zip(scopes),
-                )
-            }
+            Authority::User { .. } => reader.user(&row, organization)?,
             Authority::Credential {
                 kind: Kind::OrgKey, ..
-            } => ActorState::of_record(&self.key(&row, id)?),
-            _ => ActorState::of_record(&self.token_of(&row, digest(&row)?, organization)?),
+            } => ActorState::of_record(&reader.key(&row, id)?),
+            _ => ActorState::of_record(&reader.token_with(&row, row.digest()?, organization)?),
         };
         Ok(Some(actor))
     }

@@ -1,6 +1,6 @@
 //! What management asks and changes.
 //!
-//! Questions are single statements, about one owner (`sql`, read in `row`). A change is one transaction (`commit`), on
+//! Questions are single statements, about one owner (`sql`). A change is one transaction (`commit`), on
 //! behalf of an actor who may still make it (`authority`), and so are the end of credentials (`end`), what was used since
 //! (`uses`), and the removal of a person (`erase`).
 
@@ -10,11 +10,11 @@ mod end;
 mod erase;
 mod list;
 mod rehash;
-mod row;
 mod sql;
 mod uses;
 
 use async_trait::async_trait;
+use sqlx::postgres::PgRow;
 
 pub(super) use sql::ByOwner;
 
@@ -24,8 +24,15 @@ use crate::{
     manage::{CredentialInfo, Event, Owner},
     principal::{Catalogue, CredentialId},
     secret::Digest,
-    store::{Commit, Ending, ListQuery, ManagedStore, StoreError, Use, WriteError},
+    store::{
+        Commit, Ending, ListQuery, ManagedStore, StoreError, Use, WriteError,
+        rows::{self, Columns},
+    },
 };
+
+fn info(row: &PgRow, owner: &Owner) -> Result<CredentialInfo, StoreError> {
+    Ok(rows::info(row, row.required("id")?.into(), owner))
+}
 
 #[async_trait]
 impl ManagedStore for PostgresStore {
@@ -51,7 +58,7 @@ impl ManagedStore for PostgresStore {
         self.read(query)
             .await?
             .first()
-            .map(|row| row::info(row, owner))
+            .map(|row| info(row, owner))
             .transpose()
     }
 
@@ -74,10 +81,10 @@ impl ManagedStore for PostgresStore {
         let Some(row) = rows.first() else {
             return Ok(None);
         };
-        let request = get::<&[u8]>(row, "request")?.try_into();
+        let request = get::<&[u8]>(row, "request_hash")?.try_into();
         let request =
             request.map_err(|_| StoreError::corrupt("the fingerprint does not have 32 bytes"))?;
-        Ok(Some((row::info(row, owner)?, request)))
+        Ok(Some((info(row, owner)?, request)))
     }
 
     async fn credentials(
@@ -95,7 +102,7 @@ impl ManagedStore for PostgresStore {
         }
         let page = self.by_owner.of_kind(owner.kind()).page.query();
         let rows = self.scan(list::bind(page, owner, query)).await?;
-        rows.iter().map(|row| row::info(row, owner)).collect()
+        rows.iter().map(|row| info(row, owner)).collect()
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
@@ -125,7 +132,7 @@ impl ManagedStore for PostgresStore {
             .bind(through)
             .bind(i64::from(limit));
         let rows = self.scan(query).await?;
-        rows.iter().map(|row| row::event(row, owner)).collect()
+        rows.iter().map(|row| rows::event(row, owner)).collect()
     }
 
     async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {

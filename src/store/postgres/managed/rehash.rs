@@ -8,9 +8,10 @@ use crate::{
         postgres::{
             PostgresStore,
             pool::Purpose,
-            row::{digest, failed, get},
+            row::{failed, get},
             storable,
         },
+        rows::Columns,
     },
 };
 
@@ -32,7 +33,7 @@ impl PostgresStore {
                 return Ok(false);
             };
             let pepper = get(&row, "pepper")?;
-            let verified = Peppers::verifies(peppers, &digest(&row)?, pepper, presented)?;
+            let verified = Peppers::verifies(peppers, &row.digest()?, pepper, presented)?;
             if !verified || !Peppers::is_outdated(peppers, pepper) {
                 return Ok(false);
             }

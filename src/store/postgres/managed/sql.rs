@@ -10,7 +10,7 @@ use crate::{
 /// The state that the indexes keep apart, as the migration writes it.
 macro_rules! state {
     () => {
-        "CASE WHEN c.standing IN ('active', 'deleted') THEN c.standing ELSE 'disabled' END"
+        "CASE WHEN c.status IN ('active', 'deleted') THEN c.status ELSE 'disabled' END"
     };
 }
 
@@ -99,28 +99,28 @@ statements! {
         SELECT id FROM $$.owner_turns WHERE kind = '$kind' AND id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
     /// Ends the credential $3, whatever it is otherwise.
     end_one = "
-        UPDATE $$.credentials c SET standing = $2
-        WHERE (c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = $3 AND c.standing NOT IN ($2, 'deleted')
+        UPDATE $$.credentials c SET status = $2
+        WHERE (c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = $3 AND c.status NOT IN ($2, 'deleted')
         RETURNING c.id";
     /// Ends all of them, locked in the order in which a commit locks them.
     end_all = concat!(
         "WITH ending AS (
             SELECT c.id FROM $$.credentials c
-            WHERE c.$owner = $1 AND ", state!(), " IN ('active', 'disabled') AND c.standing <> $2
+            WHERE c.$owner = $1 AND ", state!(), " IN ('active', 'disabled') AND c.status <> $2
             ORDER BY c.id FOR NO KEY UPDATE
         )
-        UPDATE $$.credentials c SET standing = $2 FROM ending
-        WHERE c.kind = '$kind' AND c.id = ending.id AND c.standing NOT IN ($2, 'deleted')
+        UPDATE $$.credentials c SET status = $2 FROM ending
+        WHERE c.kind = '$kind' AND c.id = ending.id AND c.status NOT IN ($2, 'deleted')
         RETURNING c.id"
     );
     credential = "
-        SELECT c.id, c.name, c.role, c.scopes, c.standing, c.created_at, c.expires_at, c.rotated_from, c.rotated_to,
+        SELECT c.id, c.name, c.role, c.scopes, c.status, c.created_at, c.expires_at, c.rotated_from, c.rotated_to,
             c.rotated_at, u.at AS last_used_at
         FROM $$.credentials c LEFT JOIN $$.uses u ON u.kind = c.kind AND u.id = c.id
         WHERE (c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = $2";
     issued_under = "
-        SELECT c.id, c.name, c.role, c.scopes, c.standing, c.created_at, c.expires_at, c.rotated_from, c.rotated_to,
-            c.rotated_at, u.at AS last_used_at, c.request
+        SELECT c.id, c.name, c.role, c.scopes, c.status, c.created_at, c.expires_at, c.rotated_from, c.rotated_to,
+            c.rotated_at, u.at AS last_used_at, c.request_hash
         FROM $$.credentials c LEFT JOIN $$.uses u ON u.kind = '$kind' AND u.id = c.id
         WHERE c.$owner = $1 AND c.idempotency_key = $2";
     /// A page of the list: $1 owner, $2 states, $3 to $4 expiry, $5 whether that leaves anything out, $6 and $7 what it is
@@ -129,7 +129,7 @@ statements! {
     /// Where the expiry counts, few are read by their expiry and sorted. Of many, every so often one fits, and they are
     /// read in the order of the list.
     page = concat!(
-        "SELECT c.id, c.name, c.role, c.scopes, c.standing, c.created_at, c.expires_at, c.rotated_from, c.rotated_to,
+        "SELECT c.id, c.name, c.role, c.scopes, c.status, c.created_at, c.expires_at, c.rotated_from, c.rotated_to,
             c.rotated_at, ", last_used_at!(), " AS last_used_at
         FROM unnest($2::text[]) AS s (state) CROSS JOIN LATERAL (
             SELECT count(*) AS found FROM (
@@ -148,7 +148,7 @@ statements! {
         ORDER BY c.created_at DESC, c.id DESC LIMIT $9"
     );
     events = "
-        SELECT number, at, action, credential_id, related_id, by_sort, by_id, by_user, origin FROM $$.events
+        SELECT number, at, action, credential_id, related_id, actor_kind, actor_id, actor_user_id, origin FROM $$.events
         WHERE $owner = $1 AND number <= $2 ORDER BY number DESC LIMIT $3";
     /// How many are accepted at $2; not further than $3.
     counting = concat!(
@@ -161,13 +161,13 @@ statements! {
     /// Changes those that are as they were read.
     alter = "
         UPDATE $$.credentials c
-        SET name = a.name, standing = a.standing, expires_at = a.expires_at, rotated_to = a.rotated_to,
+        SET name = a.name, status = a.status, expires_at = a.expires_at, rotated_to = a.rotated_to,
             rotated_at = a.rotated_at
         FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::bigint[],
                 $10::text[], $11::bigint[])
-            AS a (id, old_name, old_standing, old_expires_at, old_rotated_to, name, standing, expires_at, rotated_to,
+            AS a (id, old_name, old_status, old_expires_at, old_rotated_to, name, status, expires_at, rotated_to,
                 rotated_at)
-        WHERE (c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = a.id AND c.name = a.old_name AND c.standing = a.old_standing
+        WHERE (c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = a.id AND c.name = a.old_name AND c.status = a.old_status
             AND c.expires_at IS NOT DISTINCT FROM a.old_expires_at
             AND c.rotated_to IS NOT DISTINCT FROM a.old_rotated_to";
 }

@@ -6,10 +6,7 @@
 
 use sqlx::{PgConnection, postgres::PgRow};
 
-use super::{
-    commit::{take_turns, tell},
-    row,
-};
+use super::commit::{take_turns, tell};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
@@ -120,7 +117,7 @@ impl Due {
                 number: 0,
                 at: UnixMillis(at),
                 action: Action::UsedAfterRotation,
-                owner: row::owner(row)?,
+                owner: owner_of(row)?,
                 credential: id.as_str().into(),
                 related: get::<Option<&str>>(row, "rotated_to")?.map(Into::into),
                 by: Who::Holder,
@@ -132,5 +129,17 @@ impl Due {
         self.ids.push(id);
         self.at.push(at);
         Ok(())
+    }
+}
+
+/// Reads what [`Owner::columns`] gave.
+fn owner_of(row: &PgRow) -> Result<Owner, StoreError> {
+    match (
+        get::<Option<&str>>(row, "organization_id")?,
+        get::<Option<&str>>(row, "user_id")?,
+    ) {
+        (Some(id), None) => Ok(Owner::Organization(id.into())),
+        (None, Some(id)) => Ok(Owner::User(id.into())),
+        _ => Err(StoreError::corrupt("not one owner")),
     }
 }

@@ -7,7 +7,7 @@ use super::super::SqliteStore;
 use crate::{
     credential::Kind,
     principal::OrgId,
-    store::{ActorState, Authority, StoreError, WriteError},
+    store::{ActorState, Authority, WriteError},
 };
 
 pub(super) async fn check(
@@ -34,30 +34,11 @@ pub(super) async fn check(
             let token = store.token_by_id(db, id.as_str(), organization).await?;
             token.map(|record| ActorState::of_record(&record))
         }
-        Authority::User { id, .. } => user_state(store, db, id.as_str(), organization).await?,
+        Authority::User { id, .. } => store.user(db, id.as_str(), organization).await?,
     };
     if authority.permits(state.as_ref()) {
         Ok(())
     } else {
         Err(WriteError::NotPermitted)
     }
-}
-
-async fn user_state(
-    store: &SqliteStore,
-    db: &mut SqliteConnection,
-    id: &str,
-    organization: Option<&str>,
-) -> Result<Option<ActorState>, StoreError> {
-    let Some((enabled, role)) = store.user(db, id, organization).await? else {
-        return Ok(None);
-    };
-    let scopes = role
-        .as_deref()
-        .and_then(|role| store.catalogue.scopes_of(role))
-        .cloned();
-    Ok(Some(ActorState::user(
-        enabled,
-        organization.map(Into::into).zip(scopes),
-    )))
 }

@@ -17,9 +17,9 @@ macro_rules! end {
         concat!(
             "UPDATE tower_api_key_credentials AS c ",
             $index,
-            " SET standing = ?2 WHERE ",
+            " SET status = ?2 WHERE ",
             $which,
-            " AND c.standing <> 'deleted' AND c.standing <> ?2 RETURNING id"
+            " AND c.status <> 'deleted' AND c.status <> ?2 RETURNING id"
         )
     };
 }
@@ -45,7 +45,8 @@ pub(super) const ONE: ByOwner = ByOwner {
 
 const EVENTS: &str = "
     INSERT INTO tower_api_key_events
-        (at, action, organization_id, user_id, by_sort, by_id, by_user, origin, credential_id)
+        (at, action, organization_id, user_id, actor_kind, actor_id, actor_user_id, origin,
+         credential_id)
     SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, value FROM json_each(?9)";
 
 pub(super) async fn end(

@@ -1,21 +1,18 @@
 //! The audit trail: written with the change that it tells, read by page.
 
-use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use sqlx::SqliteConnection;
 
-use super::{
-    super::row::{failed, there},
-    ByOwner,
-};
+use super::{super::row::failed, ByOwner};
 use crate::{
-    clock::UnixMillis,
-    manage::{Action, Event, Owner, Who},
-    store::StoreError,
+    manage::{Event, Owner},
+    store::{StoreError, rows},
 };
 
 macro_rules! page {
     ($owner:literal) => {
         concat!(
-            "SELECT number, at, action, credential_id, related_id, by_sort, by_id, by_user, origin
+            "SELECT number, at, action, credential_id, related_id, actor_kind, actor_id, actor_user_id,
+                origin
             FROM tower_api_key_events WHERE ",
             $owner,
             " = ?1 AND number <= ?2 ORDER BY number DESC LIMIT ?3"
@@ -30,43 +27,9 @@ pub(super) const PAGE: ByOwner = ByOwner {
 
 const INSERT: &str = "
     INSERT INTO tower_api_key_events
-        (at, action, organization_id, user_id, credential_id, related_id, by_sort, by_id, by_user, origin)
+        (at, action, organization_id, user_id, credential_id, related_id, actor_kind, actor_id,
+         actor_user_id, origin)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
-
-/// Reads an event about a credential of `owner`. Words that are none of ours, and text that is not UTF-8, leave the rest of
-/// it, and of the trail, readable.
-fn event(row: &SqliteRow, owner: &Owner) -> Result<Event, StoreError> {
-    let text = |column| text(row, column);
-    let (by, by_id, by_user) = (text("by_sort")?, text("by_id")?, text("by_user")?);
-    let by = Who::from_columns(
-        &by.unwrap_or_default(),
-        by_id.as_deref(),
-        by_user.as_deref(),
-    );
-    Ok(Event {
-        number: row.try_get("number").map_err(failed)?,
-        at: UnixMillis(row.try_get("at").map_err(failed)?),
-        action: text("action")?
-            .and_then(|word| Action::parse(&word))
-            .unwrap_or(Action::Unknown),
-        owner: owner.clone(),
-        credential: there(text("credential_id")?)?.into(),
-        related: text("related_id")?.map(Into::into),
-        by: by.unwrap_or(Who::Unknown),
-        origin: text("origin")?.map(Into::into),
-    })
-}
-
-/// Reads text, whatever its bytes are.
-fn text(row: &SqliteRow, column: &str) -> Result<Option<String>, StoreError> {
-    match row.try_get(column) {
-        Ok(text) => Ok(text),
-        Err(_) => {
-            let bytes: Vec<u8> = row.try_get(column).map_err(failed)?;
-            Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
-        }
-    }
-}
 
 pub(super) async fn of(
     db: &mut SqliteConnection,
@@ -75,15 +38,15 @@ pub(super) async fn of(
     limit: u32,
 ) -> Result<Vec<Event>, StoreError> {
     let last = before.map_or(i64::MAX, |before| before.saturating_sub(1));
-    let rows = sqlx::query(PAGE.of(owner))
+    let page = sqlx::query(PAGE.of(owner))
         .bind(owner.id())
         .bind(last)
         .bind(i64::from(limit));
-    rows.fetch_all(db)
+    page.fetch_all(db)
         .await
         .map_err(failed)?
         .iter()
-        .map(|row| event(row, owner))
+        .map(|row| rows::event(row, owner))
         .collect()
 }
 

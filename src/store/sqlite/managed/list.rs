@@ -31,12 +31,12 @@ const GROWTH: u32 = 4;
 macro_rules! shown {
     ($last_use:literal) => {
         concat!(
-            "(?3 IS NULL OR CASE c.standing
+            "(?3 IS NULL OR CASE c.status
                 WHEN 'active' THEN CASE WHEN c.expires_at <= ?2 THEN 'expired' ELSE 'active' END
                 WHEN 'disabled' THEN 'disabled'
                 WHEN 'deleted' THEN 'deleted'
             END = ?3)
-            AND (?4 IS NULL OR (c.expires_at < ?4 AND c.standing IN ('active', 'disabled', 'deleted')))
+            AND (?4 IS NULL OR (c.expires_at < ?4 AND c.status IN ('active', 'disabled', 'deleted')))
             AND (?5 IS NULL OR max(coalesce(",
             $last_use,
             ", c.created_at), c.created_at) < ?5)"
@@ -79,7 +79,7 @@ macro_rules! by_age {
             concat!("tower_api_key_credentials c INDEXED BY ", $index),
             concat!(
                 $owned,
-                " AND c.standing ",
+                " AND c.status ",
                 $standing,
                 " AND ",
                 behind!(),
@@ -93,7 +93,7 @@ macro_rules! ending {
     ($owned:literal) => {
         concat!(
             $owned,
-            " AND c.standing <> 'deleted' AND c.standing IN (?9, ?10)
+            " AND c.status <> 'deleted' AND c.status IN (?9, ?10)
             AND coalesce(c.expires_at, 9223372036854775807) BETWEEN ?11 AND ?12"
         )
     };
@@ -105,12 +105,12 @@ macro_rules! counts {
     ($by_age:literal, $by_end:literal, $owned:literal) => {
         concat!(
             "SELECT (SELECT count(*) FROM (
-                SELECT c.kind, c.id, c.standing, c.expires_at, c.created_at
+                SELECT c.kind, c.id, c.status, c.expires_at, c.created_at
                 FROM tower_api_key_credentials c INDEXED BY ",
             $by_age,
             " WHERE ",
             $owned,
-            " AND c.standing <> 'deleted' AND ",
+            " AND c.status <> 'deleted' AND ",
             behind!(),
             " ORDER BY c.created_at DESC, c.id DESC LIMIT ?13) c WHERE ",
             shown!("(SELECT u.at FROM tower_api_key_uses u WHERE u.kind = c.kind AND u.id = c.id)"),

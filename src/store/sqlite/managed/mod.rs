@@ -180,7 +180,7 @@ mod tests {
         let store = SqliteStore::in_memory(Catalogue::documented())
             .await
             .unwrap();
-        let range = "standing=? AND <expr>>? AND <expr><?)";
+        let range = "status=? AND <expr>>? AND <expr><?)";
         for (name, sql) in of_both(&[("counts", list::COUNTS)]) {
             let steps = plan(&store, sql).await;
             for (index, condition) in [("_living (", "(created_at,id)<(?,?)"), ("_by_end (", range)]

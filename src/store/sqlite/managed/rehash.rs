@@ -2,11 +2,11 @@
 
 use sqlx::SqliteConnection;
 
-use super::super::row::{failed, stored_digest};
+use super::super::row::failed;
 use crate::{
     credential::Kind,
     secret::{Digest, Peppers},
-    store::StoreError,
+    store::{StoreError, rows::digest_of},
 };
 
 const KEPT: &str =
@@ -32,7 +32,7 @@ pub(super) async fn rehash(
     let Some((kept, pepper)) = row else {
         return Ok(false);
     };
-    let verified = Peppers::verifies(peppers, &stored_digest(kept)?, pepper.as_deref(), presented)?;
+    let verified = Peppers::verifies(peppers, &digest_of(kept)?, pepper.as_deref(), presented)?;
     if !verified || !Peppers::is_outdated(peppers, pepper.as_deref()) {
         return Ok(false);
     }

@@ -11,7 +11,7 @@ use crate::{
 
 pub(super) const KNOWN: &str = "
     SELECT CASE c.kind WHEN 'org_key' THEN c.organization_id ELSE c.user_id END, c.rotated_to, c.rotated_at, u.at,
-        coalesce(u.reported, 0)
+        coalesce(u.rotation_reported, 0)
     FROM tower_api_key_credentials c
     LEFT JOIN tower_api_key_uses u ON u.kind = c.kind AND u.id = c.id
     WHERE c.kind = ?1 AND c.id = ?2";
@@ -25,8 +25,9 @@ type KnownRow = (
 );
 
 const RECORD: &str = "
-    INSERT INTO tower_api_key_uses (kind, id, at, reported) VALUES (?1, ?2, ?3, ?4)
-    ON CONFLICT (kind, id) DO UPDATE SET at = excluded.at, reported = max(reported, excluded.reported)";
+    INSERT INTO tower_api_key_uses (kind, id, at, rotation_reported) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (kind, id) DO UPDATE SET at = excluded.at,
+        rotation_reported = max(rotation_reported, excluded.rotation_reported)";
 
 pub(super) async fn record(
     db: &mut SqliteConnection,

@@ -26,7 +26,7 @@ macro_rules! counting {
             $index,
             " WHERE ",
             $owned,
-            " AND c.standing <> 'deleted' AND c.standing = 'active'
+            " AND c.status <> 'deleted' AND c.status = 'active'
                     AND coalesce(c.expires_at, 9223372036854775807) > ?2
                 ORDER BY coalesce(c.expires_at, 9223372036854775807) LIMIT ?3
             )"
@@ -48,8 +48,8 @@ pub(super) const COUNTING: ByOwner = ByOwner {
 
 const INSERT: &str = "
     INSERT INTO tower_api_key_credentials
-        (kind, id, digest, organization_id, user_id, name, role, scopes, standing, created_at, expires_at,
-         rotated_from, rotated_to, rotated_at, idempotency_key, request, pepper)
+        (kind, id, digest, organization_id, user_id, name, role, scopes, status, created_at, expires_at,
+         rotated_from, rotated_to, rotated_at, idempotency_key, request_hash, pepper)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
     ON CONFLICT DO NOTHING";
 
@@ -58,9 +58,9 @@ const BY_DIGEST: &str =
 
 /// IS takes NULL for equal to NULL.
 pub(super) const ALTER: &str = "
-    UPDATE tower_api_key_credentials SET name = ?1, standing = ?2, expires_at = ?3, rotated_to = ?4, rotated_at = ?5
+    UPDATE tower_api_key_credentials SET name = ?1, status = ?2, expires_at = ?3, rotated_to = ?4, rotated_at = ?5
     WHERE kind = ?6 AND id = ?7 AND organization_id IS ?8 AND user_id IS ?9
-        AND name = ?10 AND standing = ?11 AND expires_at IS ?12 AND rotated_to IS ?13";
+        AND name = ?10 AND status = ?11 AND expires_at IS ?12 AND rotated_to IS ?13";
 
 pub(super) async fn commit(
     store: &SqliteStore,

@@ -1,0 +1,100 @@
+//! What the databases store of a digest, with peppers and without.
+
+use std::sync::Arc;
+
+use subtle::ConstantTimeEq;
+
+use super::{Record, Standing, StoreError};
+use crate::secret::{Digest, Pepper, Peppers};
+
+impl Peppers {
+    /// What is kept of a credential with the digest `plain`: its digest under the current pepper, and that one's name.
+    pub(super) fn keep<'p>(peppers: Option<&'p Self>, plain: &Digest) -> (Digest, Option<&'p str>) {
+        match peppers.map(Self::current) {
+            Some(pepper) => (pepper.digest(plain), Some(pepper.name())),
+            None => (plain.clone(), None),
+        }
+    }
+
+    /// Every digest that a credential with the digest `plain` may be kept by, the likeliest first.
+    pub(super) fn candidates(peppers: Option<&Self>, plain: &Digest) -> Vec<Digest> {
+        let peppered = peppers
+            .into_iter()
+            .flat_map(Self::all)
+            .map(|pepper| pepper.digest(plain));
+        peppered
+            .chain(
+                peppers
+                    .is_none_or(Self::accepts_plain)
+                    .then(|| plain.clone()),
+            )
+            .collect()
+    }
+
+    /// Finds the pepper that a row names.
+    pub(super) fn of_row(
+        peppers: Option<&Self>,
+        name: Option<&str>,
+    ) -> Result<Option<Arc<Pepper>>, StoreError> {
+        match name {
+            None if peppers.is_none_or(Self::accepts_plain) => Ok(None),
+            None => Err(StoreError::UnknownPepper("".into())),
+            Some(name) => {
+                let pepper = peppers.and_then(|peppers| peppers.named(name)).cloned();
+                pepper
+                    .map(Some)
+                    .ok_or_else(|| StoreError::UnknownPepper(name.into()))
+            }
+        }
+    }
+
+    /// Makes sure that a token that was found by its digest is kept under the pepper that its row names.
+    pub(super) fn confirm(
+        peppers: Option<&Self>,
+        stored: &Digest,
+        name: Option<&str>,
+        presented: &Digest,
+    ) -> Result<(), StoreError> {
+        match Self::verifies(peppers, stored, name, presented)? {
+            true => Ok(()),
+            false => Err(StoreError::corrupt(
+                "the digest was not made under the pepper that the row names",
+            )),
+        }
+    }
+
+    /// Whether a row's digest, made under the pepper that it names, is of the token with the digest `presented`.
+    pub(super) fn verifies(
+        peppers: Option<&Self>,
+        stored: &Digest,
+        name: Option<&str>,
+        presented: &Digest,
+    ) -> Result<bool, StoreError> {
+        let pepper = Self::of_row(peppers, name)?;
+        let shown = pepper.map_or_else(|| presented.clone(), |pepper| pepper.digest(presented));
+        Ok(shown.ct_eq(stored).into())
+    }
+
+    /// Whether digests are not made any more as the one of a row was.
+    pub(super) fn is_outdated(peppers: Option<&Self>, name: Option<&str>) -> bool {
+        peppers.is_some_and(|peppers| name != Some(peppers.current().name()))
+    }
+}
+
+impl Record {
+    /// States what the digest of a key is kept under. A deleted key is refused whatever is presented, so that the pepper of
+    /// one need not be known: it never moves to another.
+    pub(super) fn kept_under(
+        self,
+        peppers: Option<&Peppers>,
+        name: Option<&str>,
+    ) -> Result<Self, StoreError> {
+        let pepper = match Peppers::of_row(peppers, name) {
+            Err(_) if self.standing() == Standing::Deleted => None,
+            pepper => pepper?,
+        };
+        Ok(self
+            .under(pepper)
+            .outdated(Peppers::is_outdated(peppers, name)))
+    }
+}

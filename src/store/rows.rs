@@ -1,0 +1,293 @@
+//! What the databases store of records and owners, and how their rows are read.
+//!
+//! Both have the same columns, so a row becomes a value here, whichever driver returned it. A row
+//! that makes no sense is [`StoreError::Corrupt`] for its own credential, and never a guess.
+
+use super::{
+    ActorState, Authority, Commit, Insert, Record, Standing, StoreError,
+    WriteError::{self, GrantOnToken, UnknownRole},
+    check_credential_id,
+};
+use crate::{
+    clock::{Clock, SystemClock, UnixMillis},
+    credential::Kind,
+    manage::{Action, CredentialInfo, Event, Owner, Who},
+    principal::{Catalogue, CredentialId},
+    secret::{Digest, Peppers},
+};
+
+/// The columns of a row. `None` is NULL; what cannot be read is [`StoreError::Corrupt`].
+pub(super) trait Columns {
+    fn text(&self, column: &str) -> Result<Option<String>, StoreError>;
+    fn number(&self, column: &str) -> Result<Option<i64>, StoreError>;
+    fn flag(&self, column: &str) -> Result<Option<bool>, StoreError>;
+    fn bytes(&self, column: &str) -> Result<Vec<u8>, StoreError>;
+    fn scopes(&self) -> Result<Option<Vec<String>>, StoreError>;
+
+    /// Reads text that may be replaced where it is not UTF-8: what it says decides nothing.
+    fn lossy_text(&self, column: &str) -> Result<Option<String>, StoreError> {
+        self.text(column)
+    }
+
+    fn required(&self, column: &str) -> Result<String, StoreError> {
+        present(self.text(column)?, column)
+    }
+
+    fn moment(&self, column: &str) -> Result<Option<UnixMillis>, StoreError> {
+        Ok(self.number(column)?.map(UnixMillis))
+    }
+
+    fn status(&self) -> Result<Standing, StoreError> {
+        Standing::of_word(&self.required("status")?)
+    }
+
+    fn digest(&self) -> Result<Digest, StoreError> {
+        digest_of(self.bytes("digest")?)
+    }
+}
+
+fn present(text: Option<String>, column: &str) -> Result<String, StoreError> {
+    text.ok_or_else(|| StoreError::corrupt(format!("`{column}` is missing")))
+}
+
+pub(super) fn digest_of(bytes: Vec<u8>) -> Result<Digest, StoreError> {
+    let bytes = bytes
+        .try_into()
+        .map_err(|_| StoreError::corrupt("the digest does not have 32 bytes"))?;
+    Ok(Digest::from_bytes(bytes))
+}
+
+/// What a store needs to make a record of a row.
+#[derive(Clone, Copy)]
+pub(super) struct RecordReader<'s> {
+    pub(super) peppers: Option<&'s Peppers>,
+    pub(super) catalogue: &'s Catalogue,
+}
+
+impl RecordReader<'_> {
+    /// Reads a key with the state of its organization.
+    pub(super) fn key(self, row: &impl Columns, id: &str) -> Result<Record, StoreError> {
+        let standing = match (row.status()?, row.flag("deleted")?) {
+            (Standing::Active, None | Some(true)) => Standing::OrganizationGone,
+            (own, _) => own,
+        };
+        let key = Record::org_key(id, row.digest()?, row.required("organization_id")?)
+            .with_standing(standing)
+            .kept_under(self.peppers, row.text("pepper")?.as_deref())?
+            .expiring_at(row.moment("expires_at")?)
+            .rotated(row.flag("rotated")? == Some(true));
+        let key = match row.text("role")? {
+            Some(role) => key
+                .with_role(&role, self.catalogue)
+                .map_err(StoreError::corrupt)?,
+            None => key,
+        };
+        // Explicit scopes win over those of the role, as they do in a `Record`.
+        Ok(match row.scopes()? {
+            Some(scopes) => key.with_scopes(self.catalogue.expand(scopes)),
+            None => key,
+        })
+    }
+
+    /// Reads the token that was found by its digest `presented`.
+    pub(super) fn token(
+        self,
+        row: &impl Columns,
+        presented: &Digest,
+        organization: Option<&str>,
+    ) -> Result<Record, StoreError> {
+        let pepper = row.text("pepper")?;
+        Peppers::confirm(self.peppers, &row.digest()?, pepper.as_deref(), presented)?;
+        // The digest it was found by is the plain one, and so is the record's.
+        self.token_with(row, presented.clone(), organization)
+    }
+
+    /// Reads a token with the state of its owner and the owner's membership in `organization`,
+    /// whatever it was found by.
+    pub(super) fn token_with(
+        self,
+        row: &impl Columns,
+        digest: Digest,
+        organization: Option<&str>,
+    ) -> Result<Record, StoreError> {
+        let standing = match (row.status()?, row.flag("enabled")?) {
+            (Standing::Active, None | Some(false)) => Standing::OwnerGone,
+            (own, _) => own,
+        };
+        let pepper = row.text("pepper")?;
+        let token = Record::personal_token(row.required("id")?, digest, row.required("user_id")?)
+            .outdated(Peppers::is_outdated(self.peppers, pepper.as_deref()))
+            .with_standing(standing)
+            .expiring_at(row.moment("expires_at")?)
+            .rotated(row.flag("rotated")? == Some(true));
+        match (organization, row.text("role")?) {
+            (Some(organization), Some(role)) => token
+                .in_organization(organization)
+                .with_role(&role, self.catalogue)
+                .map_err(StoreError::corrupt),
+            _ => Ok(token),
+        }
+    }
+
+    /// Reads whether a user is enabled, and their rights in `organization`.
+    pub(super) fn user(
+        self,
+        row: &impl Columns,
+        organization: Option<&str>,
+    ) -> Result<ActorState, StoreError> {
+        let role = row.text("role")?;
+        let scopes = role.and_then(|role| self.catalogue.scopes_of(&role).cloned());
+        Ok(ActorState::user(
+            row.flag("enabled")? == Some(true),
+            organization.map(Into::into).zip(scopes),
+        ))
+    }
+}
+
+/// Reads a credential of `owner`. What cannot be read of it is left out, and it is marked as
+/// damaged.
+pub(super) fn info(row: &impl Columns, id: CredentialId, owner: &Owner) -> CredentialInfo {
+    let mut damaged = false;
+    let name = or_none(row.text("name"), &mut damaged);
+    let role = or_none(row.text("role"), &mut damaged);
+    let standing = or_none(row.status().map(Some), &mut damaged);
+    // If they cannot be read, there are none, rather than those of the role.
+    let scopes = row.scopes().unwrap_or_else(|_| {
+        damaged = true;
+        Some(Vec::new())
+    });
+    let mut moment = |column| or_none(row.moment(column), &mut damaged);
+    let (created_at, expires_at) = (moment("created_at"), moment("expires_at"));
+    let (last_used_at, rotated_at) = (moment("last_used_at"), moment("rotated_at"));
+    let mut other = |column| or_none(row.text(column), &mut damaged).map(Into::into);
+    let (rotated_from, rotated_to) = (other("rotated_from"), other("rotated_to"));
+    CredentialInfo {
+        id,
+        owner: owner.clone(),
+        name: name.unwrap_or_default().into(),
+        role: role.map(Into::into),
+        scopes: scopes.map(|scopes| scopes.into_iter().map(Into::into).collect()),
+        // Whatever it is, it is not accepted.
+        standing: standing.unwrap_or(Standing::Disabled),
+        created_at: created_at.unwrap_or(UnixMillis(0)),
+        expires_at,
+        last_used_at,
+        rotated_from,
+        rotated_to,
+        rotated_at,
+        damaged,
+    }
+}
+
+fn or_none<T>(read: Result<Option<T>, StoreError>, damaged: &mut bool) -> Option<T> {
+    read.unwrap_or_else(|_| {
+        *damaged = true;
+        None
+    })
+}
+
+/// Reads an event about a credential of `owner`. An unknown actor or action leaves the rest of it,
+/// and of the trail, readable.
+pub(super) fn event(row: &impl Columns, owner: &Owner) -> Result<Event, StoreError> {
+    let text = |column| row.lossy_text(column);
+    let by = Who::from_columns(
+        &text("actor_kind")?.unwrap_or_default(),
+        text("actor_id")?.as_deref(),
+        text("actor_user_id")?.as_deref(),
+    );
+    let action = text("action")?.and_then(|word| Action::parse(&word));
+    Ok(Event {
+        number: row.number("number")?.unwrap_or_default(),
+        at: row.moment("at")?.unwrap_or(UnixMillis(0)),
+        action: action.unwrap_or(Action::Unknown),
+        owner: owner.clone(),
+        credential: present(text("credential_id")?, "credential_id")?.into(),
+        related: text("related_id")?.map(Into::into),
+        by: by.unwrap_or(Who::Unknown),
+        origin: text("origin")?.map(Into::into),
+    })
+}
+
+impl Commit {
+    /// Makes what [`StoreAdmin::insert`](super::StoreAdmin::insert) asks for: a credential and nothing else, created now.
+    ///
+    /// The scopes are left out when they are the role's, so that they follow the catalogue. A record that was read from a
+    /// store with peppers is refused: its digest is one of that store.
+    pub(crate) fn inserting(record: &Record, catalogue: &Catalogue) -> Result<Self, WriteError> {
+        if let Some(pepper) = record.pepper() {
+            // It would be kept under two, which no token verifies.
+            return Err(StoreError::UnknownPepper(pepper.name().into()).into());
+        }
+        check_credential_id(record.kind(), record.id())?;
+        let owner = match record.kind() {
+            Kind::OrgKey => {
+                Owner::Organization(record.organization().map_or_else(|| "".into(), Into::into))
+            }
+            Kind::PersonalToken if has_grant(record) => return Err(GrantOnToken),
+            Kind::PersonalToken => Owner::User(record.user().map_or_else(|| "".into(), Into::into)),
+        };
+        let of_role = match record.role() {
+            Some(role) => Some(
+                catalogue
+                    .scopes_of(role)
+                    .ok_or_else(|| UnknownRole(role.into()))?,
+            ),
+            None => None,
+        };
+        let scopes = Some(record.scopes())
+            .filter(|scopes| record.kind() == Kind::OrgKey && of_role != Some(*scopes));
+        let info = CredentialInfo {
+            role: record.role().map(Into::into),
+            scopes: scopes.map(|scopes| scopes.iter().map(Into::into).collect()),
+            standing: record.standing(),
+            created_at: SystemClock.now(),
+            expires_at: record.expires_at(),
+            ..CredentialInfo::new(record.id(), owner.clone())
+        };
+        let insert = Insert {
+            info,
+            digest: record.digest().clone(),
+            idempotency: None,
+        };
+        Ok(Self {
+            insert: Some(insert),
+            ..Self::new(owner, Authority::Unconditional)
+        })
+    }
+}
+
+/// What a token may do follows from memberships.
+fn has_grant(token: &Record) -> bool {
+    token.organization().is_some() || token.role().is_some() || !token.scopes().is_empty()
+}
+
+impl Standing {
+    /// The word that is kept. Whether an owner is gone follows from the owner: a record that says so by itself does not count,
+    /// and must not begin to.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Deleted => "deleted",
+            Self::Disabled | Self::OwnerGone | Self::OrganizationGone => "disabled",
+        }
+    }
+
+    pub(super) fn of_word(word: &str) -> Result<Self, StoreError> {
+        match word {
+            "active" => Ok(Self::Active),
+            "disabled" => Ok(Self::Disabled),
+            "deleted" => Ok(Self::Deleted),
+            _ => Err(StoreError::corrupt("unknown status")),
+        }
+    }
+}
+
+impl Owner {
+    /// The columns of an organization and of a person, of which one is taken.
+    pub(super) fn columns(&self) -> (Option<&str>, Option<&str>) {
+        match self {
+            Self::Organization(id) => (Some(id.as_str()), None),
+            Self::User(id) => (None, Some(id.as_str())),
+        }
+    }
+}
