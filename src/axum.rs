@@ -23,9 +23,9 @@ use http::{
 use crate::{
     Messages, Principal, Rejection,
     authenticate::Denial,
+    id::OrgId,
     manage::ManageError,
     observe,
-    principal::OrgId,
     rejection::{Cause, Presentation, RefusalBody},
 };
 

@@ -66,6 +66,7 @@ mod error;
 mod every_route;
 pub mod future;
 pub mod guide;
+pub mod id;
 mod layer;
 pub mod manage;
 pub mod metrics;

@@ -30,7 +30,7 @@ use tower_api_key::{
     AuthLayer, CredentialStore, RequireDescendant, RequireScopes,
     clock::UnixMillis,
     credential::{Kind, TokenFormat},
-    principal::OrgId,
+    id::OrgId,
     rejection::ProblemResponder,
     secret::{Digest, Minted},
     store::{MemoryStore, Record, StoreError},

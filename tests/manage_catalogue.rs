@@ -13,8 +13,9 @@ use std::path::Path;
 
 use tower_api_key::{
     credential::Kind,
+    id::CredentialId,
     manage::{Actor, Manager, NewKey, Owner, Rotation},
-    principal::{Catalogue, CredentialId},
+    principal::Catalogue,
     secret::Digest,
     store::{Credential, CredentialStore, Lookup, MemoryStore, Record, SqliteStore, StoreAdmin},
 };

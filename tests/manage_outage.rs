@@ -22,11 +22,11 @@ use tower_api_key::{
     AuthLayer,
     clock::UnixMillis,
     credential::Kind,
+    id::CredentialId,
     manage::{
         Actor, CredentialInfo, Event, Filter, Import, LastUse, ManageError, Manager, NewKey,
         NewToken, Owner, Rotation,
     },
-    principal::CredentialId,
     secret::Digest,
     testing::ManualClock,
 };

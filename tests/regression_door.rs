@@ -23,7 +23,8 @@ use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 use tower_api_key::{
     AuthLayer, CredentialStore, Principal, PublicLayer, Reason, Rejection, RequireDescendant,
     RequireScopes,
-    principal::{OrgId, ScopeSet},
+    id::OrgId,
+    principal::ScopeSet,
     store::{Lookup, Peek, Record, StoreError},
 };
 

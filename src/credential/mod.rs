@@ -10,10 +10,12 @@ pub(crate) mod org_header;
 
 use std::borrow::Cow;
 
+pub(crate) use classify::Token;
 pub use classify::TokenFormat;
-pub(crate) use classify::{Token, is_key_id};
+use classify::is_key_id;
 
 use crate::{
+    id::{InvalidId, check_visible},
     secret::Digest,
     store::{Key, Lookup},
 };
@@ -40,6 +42,18 @@ impl Kind {
             Self::PersonalToken => "pat",
         }
     }
+}
+
+/// Checks the public id of a credential to create: 1 to 256 bytes of visible ASCII, and for a key only what can stand
+/// between its prefix and its dot (`token68` of RFC 9110, section 11.2, without `.` and `=`).
+///
+/// # Errors
+/// [`InvalidId`].
+pub fn check_credential_id(kind: Kind, id: &str) -> Result<(), InvalidId> {
+    if kind == Kind::OrgKey && !is_key_id(id) {
+        return Err(id.into());
+    }
+    check_visible(id)
 }
 
 /// A well-formed credential: its id and its digest, the plain text left behind.

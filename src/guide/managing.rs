@@ -27,7 +27,7 @@
 //!   counted in microseconds or nanoseconds.
 //! - **Ids** of organizations, users and credentials to create are 1 to 256 bytes of visible ASCII, which is what the
 //!   organization header can carry; those of keys only what a token can. The functions beside
-//!   [`check_organization_id`](crate::store::check_organization_id) are the rule, and every store applies them. What exists
+//!   [`check_organization_id`](crate::id::check_organization_id) are the rule, and every store applies them. What exists
 //!   already under another id can still be read, disabled and deleted.
 //!
 //! # Roles, or scopes one by one

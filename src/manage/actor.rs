@@ -6,7 +6,8 @@ use super::{ManageError, Owner, Who, text::visible};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
-    principal::{AcceptedScopes, Catalogue, OrgId, Principal, ScopeSet, UserId},
+    id::{OrgId, UserId},
+    principal::{AcceptedScopes, Catalogue, Principal, ScopeSet},
     store::{Authority, Requirements},
 };
 

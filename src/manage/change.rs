@@ -8,7 +8,7 @@ use super::{
 use crate::{
     clock::UnixMillis,
     credential::Kind,
-    principal::CredentialId,
+    id::CredentialId,
     store::{Alteration, Commit, EndStatus, EndTarget, Ending, ManagedStore, Standing, WriteError},
 };
 

@@ -3,7 +3,7 @@
 use crate::{
     clock::UnixMillis,
     credential::Kind,
-    principal::{CredentialId, OrgId, UserId},
+    id::{CredentialId, OrgId, UserId},
     store::{Record, Standing},
 };
 

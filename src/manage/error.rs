@@ -7,6 +7,7 @@ use http::StatusCode;
 use super::{State, text::MAX_NAME};
 use crate::{
     clock::UnixMillis,
+    id::InvalidId,
     secret::MintError,
     store::{StoreError, WriteError},
 };
@@ -178,6 +179,12 @@ impl ManageError {
     }
 }
 
+impl From<InvalidId> for ManageError {
+    fn from(invalid: InvalidId) -> Self {
+        Self::InvalidId(invalid.id().into())
+    }
+}
+
 impl From<WriteError> for ManageError {
     fn from(error: WriteError) -> Self {
         match error {
@@ -185,7 +192,7 @@ impl From<WriteError> for ManageError {
             WriteError::UnknownCredential(_) => Self::UnknownCredential,
             WriteError::UnknownRole(role) => Self::UnknownRole(role),
             WriteError::Taken(id) => Self::Taken(id),
-            WriteError::InvalidId(id) => Self::InvalidId(id),
+            WriteError::InvalidId(id) => id.into(),
             WriteError::CapReached(cap) => Self::CapReached(cap),
             WriteError::Changed => Self::Busy,
             WriteError::GrantOnToken | WriteError::NotPermitted => Self::NotAllowed,

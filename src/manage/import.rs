@@ -6,10 +6,10 @@ use super::{
 };
 use crate::{
     clock::UnixMillis,
-    credential::Kind,
-    principal::CredentialId,
+    credential::{Kind, check_credential_id},
+    id::CredentialId,
     secret::Digest,
-    store::{Commit, Insert, ManagedStore, check_credential_id},
+    store::{Commit, Insert, ManagedStore},
 };
 
 /// A credential of another system: its id, the SHA-256 digest of the whole of it, and what is known beside.

@@ -9,7 +9,8 @@ use super::{
 use crate::{
     clock::UnixMillis,
     credential::Kind,
-    principal::{Catalogue, CredentialId},
+    id::CredentialId,
+    principal::Catalogue,
     secret::{Digest, Secret},
     store::{Commit, Insert, ManagedStore, WriteError},
 };

@@ -14,8 +14,8 @@ use super::{ManageError, Manager};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
+    id::CredentialId,
     observe,
-    principal::CredentialId,
     secret::Digest,
     store::{ManagedStore, Record, StoreError, USE_GRANULARITY_MILLIS, Use},
 };

@@ -3,7 +3,7 @@
 use super::{Action, Actor, CredentialInfo, ManageError, Manager, Owner};
 use crate::{
     credential::{Kind, Presented},
-    principal::CredentialId,
+    id::CredentialId,
     rejection::Cause,
     secret::verify,
     store::{EndStatus, EndTarget, ManagedStore, StoreError},

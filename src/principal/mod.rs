@@ -4,7 +4,6 @@
 //! the one before: it cannot be made from anything that a client sent, and not without every check. The only other way is
 //! the feature `testing`.
 
-mod id;
 pub(crate) mod live;
 mod role;
 mod scope;
@@ -12,15 +11,18 @@ mod scope;
 use std::{fmt, sync::Arc};
 
 use http::Extensions;
-pub(crate) use id::is_visible_id;
-pub use id::{Credential, CredentialId, Id, OrgId, Organization, User, UserId};
 use live::Acting;
 pub use role::{Catalogue, CatalogueBuilder, DOCUMENTED_SCOPES};
 #[cfg(feature = "postgres")]
 pub(crate) use scope::is_scope_token;
 pub use scope::{AcceptedScopes, ScopeSet};
 
-use crate::{credential::Kind, rejection::Cause, store::Record};
+use crate::{
+    credential::Kind,
+    id::{OrgId, UserId},
+    rejection::Cause,
+    store::Record,
+};
 
 /// The caller of a request. Found in the request's extensions behind an [`AuthLayer`](crate::AuthLayer); a clone is a
 /// reference count.

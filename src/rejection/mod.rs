@@ -19,7 +19,8 @@ pub use respond::{Presentation, RefusalBody, Responder};
 use crate::{
     authenticate::Denial,
     credential::Kind,
-    principal::{AcceptedScopes, OrgId, UserId},
+    id::{OrgId, UserId},
+    principal::AcceptedScopes,
     store::Record,
 };
 

@@ -17,7 +17,8 @@ use crate::{
     authenticate::Denial,
     error::ConfigError,
     future::{Asking, ResponseFuture, Verdict},
-    principal::{AcceptedScopes, OrgId, Principal},
+    id::OrgId,
+    principal::{AcceptedScopes, Principal},
     rejection::{Cause, JsonResponder, Presentation, RefusalBody, Responder},
     store::{DEFAULT_DEADLINE, OrgTree, StoreError, guarded},
 };
@@ -36,7 +37,7 @@ use crate::{
 /// ```
 /// use std::sync::Arc;
 ///
-/// use tower_api_key::{AuthLayer, RequireDescendant, principal::OrgId, store::MemoryStore};
+/// use tower_api_key::{AuthLayer, RequireDescendant, id::OrgId, store::MemoryStore};
 ///
 /// let store = Arc::new(MemoryStore::new());
 /// let auth = AuthLayer::new(Arc::clone(&store));

@@ -5,7 +5,7 @@
 
 use crate::{
     credential::{Kind, TokenFormat},
-    principal::CredentialId,
+    id::CredentialId,
     secret::{Digest, Secret},
 };
 

@@ -3,8 +3,8 @@
 use super::{Authority, Standing};
 use crate::{
     clock::UnixMillis,
+    id::CredentialId,
     manage::{Action, Event, Owner, Who},
-    principal::CredentialId,
 };
 
 /// Credentials to delete or to disable, with what the audit trail says of it.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::{
     credential::Kind,
-    principal::{CredentialId, OrgId, UserId},
+    id::{CredentialId, OrgId, UserId},
 };
 
 /// A change that makes cached answers wrong. Creations are told too: they end negative answers.

@@ -11,8 +11,9 @@ use super::{Authority, Ending, StoreAdmin, StoreError, WriteError};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
+    id::CredentialId,
     manage::{Action, CredentialInfo, Event, Filter, Owner, Who},
-    principal::{Catalogue, CredentialId},
+    principal::Catalogue,
     secret::Digest,
 };
 

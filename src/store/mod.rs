@@ -24,7 +24,6 @@ mod cached;
 mod ending;
 mod feed;
 mod guard;
-mod ids;
 mod managed;
 mod memory;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -47,7 +46,6 @@ pub use cached::{Cached, Monotonic, StoreReader};
 pub use ending::{EndStatus, EndTarget, Ending};
 pub use feed::{Change, Feed, FeedEvent};
 pub(crate) use guard::{DEFAULT_DEADLINE, guarded};
-pub use ids::{check_credential_id, check_organization_id, check_user_id};
 pub use managed::{
     Alteration, Cap, Commit, Insert, ListQuery, ManagedStore, USE_GRANULARITY_MILLIS, Use,
 };

@@ -7,11 +7,10 @@ use subtle::ConstantTimeEq;
 use super::{
     Authority, Commit, Insert, Record, Standing, StoreError,
     WriteError::{self, GrantOnToken, UnknownRole},
-    check_credential_id,
 };
 use crate::{
     clock::{Clock, SystemClock},
-    credential::Kind,
+    credential::{Kind, check_credential_id},
     manage::{CredentialInfo, Owner},
     principal::Catalogue,
     secret::{Digest, Pepper, Peppers},

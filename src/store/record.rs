@@ -6,7 +6,8 @@ use crate::{
     clock::UnixMillis,
     credential::Kind,
     error::ConfigError,
-    principal::{Catalogue, CredentialId, OrgId, ScopeSet, UserId},
+    id::{CredentialId, OrgId, UserId},
+    principal::{Catalogue, ScopeSet},
     secret::{Digest, Pepper},
 };
 

@@ -1,5 +1,7 @@
 //! Why a store refuses a change.
 
+use crate::id::InvalidId;
+
 /// Why a change was refused. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -8,11 +10,8 @@ pub enum WriteError {
     #[error("the id {0:?}, or the digest of a token, is already taken")]
     Taken(Box<str>),
     /// The id of an organization, a user or a credential that no header or token could name.
-    #[error(
-        "invalid id {0:?}: use 1 to 256 visible ASCII characters, \
-         for a key only letters, digits, `-`, `_`, `~`, `+` and `/`"
-    )]
-    InvalidId(Box<str>),
+    #[error(transparent)]
+    InvalidId(#[from] InvalidId),
     /// A personal token's record that names an organization, a role or scopes, which its owner's memberships decide.
     #[error("what a personal token may do follows from memberships and cannot be set on it")]
     GrantOnToken,

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 
 use tower_api_key::{
     clock::UnixMillis,
+    id::CredentialId,
     manage::{Action, CredentialInfo, Event, Filter, Owner, State, Who},
-    principal::CredentialId,
     store::{ListQuery, ManagedStore, PostgresStore, Standing},
 };
 

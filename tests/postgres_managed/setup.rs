@@ -4,8 +4,9 @@ use sqlx::{AssertSqlSafe, Connection, migrate::Migrator, postgres::PgPoolOptions
 use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
+    id::CredentialId,
     manage::{Action, Owner, Who},
-    principal::{Catalogue, CredentialId},
+    principal::Catalogue,
     store::{
         Authority, Cap, Credential, CredentialStore, EndStatus, EndTarget, Ending, ListQuery,
         Lookup, ManagedStore, PostgresStore, StoreAdmin, StoreError, Use, postgres::SetupError,

@@ -13,8 +13,9 @@ use tokio::{task::JoinHandle, time::timeout};
 use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
+    id::CredentialId,
     manage::{Action, Actor, Manager, NewKey, Owner, Who},
-    principal::{Catalogue, CredentialId},
+    principal::Catalogue,
     store::{
         Authority, Credential, CredentialStore, EndStatus, EndTarget, Ending, Lookup, ManagedStore,
         PostgresStore, Requirements, Standing, StoreAdmin, StoreError, Use, WriteError,

@@ -8,8 +8,9 @@ use std::{
 use async_trait::async_trait;
 use tower_api_key::{
     credential::Kind,
+    id::CredentialId,
     manage::{CredentialInfo, Event, Owner},
-    principal::{Catalogue, CredentialId},
+    principal::Catalogue,
     secret::Digest,
     store::{
         Commit, CredentialStore, Ending, ListQuery, Lookup, ManagedStore, MemoryStore, Record,

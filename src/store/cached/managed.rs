@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use super::Cached;
 use crate::{
     credential::Kind,
+    id::CredentialId,
     manage::{CredentialInfo, Event, Owner},
-    principal::{Catalogue, CredentialId},
+    principal::Catalogue,
     secret::Digest,
     store::{
         Change, Commit, EndTarget, Ending, ListQuery, ManagedStore, StoreError, Use, WriteError,

@@ -7,7 +7,8 @@ use std::{
 
 use super::ledger::Ledger;
 use crate::{
-    principal::{Catalogue, CredentialId, OrgId, UserId},
+    id::{CredentialId, OrgId, UserId},
+    principal::Catalogue,
     store::{
         Grant, Record, Standing,
         WriteError::{self, Taken, UnknownOrganization, UnknownUser},

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
+    id::{CredentialId, UserId},
     manage::{CredentialInfo, Event, Owner},
-    principal::{CredentialId, UserId},
     store::{Use, managed::Used},
 };
 

@@ -9,14 +9,14 @@ use async_trait::async_trait;
 use super::{MemoryStore, book::Book};
 use crate::{
     clock::{Clock, SystemClock, UnixMillis},
-    credential::Kind,
+    credential::{Kind, check_credential_id},
+    id::{CredentialId, OrgId, UserId},
     manage::{CredentialInfo, Event, Owner, State},
-    principal::{Catalogue, CredentialId, OrgId, UserId},
+    principal::Catalogue,
     store::{
         ActorState, Alteration, Authority, Commit, EndTarget, Ending, Insert, ListQuery,
         ManagedStore, Record, Standing, StoreError, Use,
         WriteError::{self, CapReached, Changed, NotPermitted, Taken, UnknownRole, UnknownUser},
-        check_credential_id,
     },
 };
 

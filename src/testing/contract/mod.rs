@@ -22,7 +22,8 @@ use std::{pin::Pin, sync::Arc};
 
 use crate::{
     credential::Kind,
-    principal::{Catalogue, OrgId, UserId},
+    id::{OrgId, UserId},
+    principal::Catalogue,
     secret::Digest,
     store::{
         Credential, CredentialStore, Lookup, OrgTree, Peek, Record, Standing, StoreAdmin,

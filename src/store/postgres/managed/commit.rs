@@ -5,14 +5,13 @@ use sqlx::{PgConnection, Row};
 use super::{authority::Turn, sql::Owned};
 use crate::{
     clock::UnixMillis,
-    credential::Kind,
+    credential::{Kind, check_credential_id},
+    id::CredentialId,
     manage::{Event, Owner},
-    principal::CredentialId,
     secret::{Digest, Peppers},
     store::{
         Alteration, Cap, Commit, Insert, StoreError,
         WriteError::{self, CapReached, Changed, Taken, UnknownOrganization, UnknownUser},
-        check_credential_id,
         postgres::{
             PostgresStore, admin,
             pool::Purpose,

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use crate::{
-    principal::UserId,
+    id::UserId,
     store::{
         StoreError,
         WriteError::{self, UnknownUser},

@@ -21,8 +21,9 @@ pub(super) use sql::ByOwner;
 use super::{PostgresStore, row::get, storable};
 use crate::{
     credential::Kind,
+    id::CredentialId,
     manage::{CredentialInfo, Event, Owner},
-    principal::{Catalogue, CredentialId},
+    principal::Catalogue,
     secret::Digest,
     store::{Commit, Ending, ListQuery, ManagedStore, StoreError, Use, WriteError},
 };

@@ -17,8 +17,9 @@ use async_trait::async_trait;
 use super::SqliteStore;
 use crate::{
     credential::Kind,
+    id::CredentialId,
     manage::{CredentialInfo, Event, Owner},
-    principal::{Catalogue, CredentialId},
+    principal::Catalogue,
     secret::Digest,
     store::{Commit, Ending, ListQuery, ManagedStore, StoreError, Use, WriteError},
 };

@@ -6,8 +6,8 @@ use super::{super::row::failed, ByOwner, of_owner};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
+    id::CredentialId,
     manage::{CredentialInfo, Owner},
-    principal::CredentialId,
     store::{Standing, StoreError},
 };
 

@@ -12,10 +12,10 @@ use super::{
     ByOwner, authority, events,
 };
 use crate::{
-    credential::Kind,
+    credential::{Kind, check_credential_id},
     manage::Owner,
     secret::{Digest, Peppers},
-    store::{Alteration, Cap, Commit, Insert, StoreError, WriteError, check_credential_id},
+    store::{Alteration, Cap, Commit, Insert, StoreError, WriteError},
 };
 
 macro_rules! counting {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Breach, Claim, NOW, ORG, OTHER_ORG, Site, USER, both, claim, org};
 use crate::{
     credential::Kind,
+    id::CredentialId,
     manage::{Action, Actor, Event, LastUse, NewKey, Owner, Rotation, Who},
-    principal::CredentialId,
     secret::Digest,
     store::{Authority, CredentialStore, ManagedStore, Record},
     testing::principal,

@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use super::{Breach, Claim, Site, claim, interposed::Interposed};
 use crate::{
     credential::Kind,
+    id::CredentialId,
     manage::{
         Actor, CredentialInfo, Event, Filter, ManageError, Manager, NewKey, NewToken, Owner,
         Rotation, State,
     },
-    principal::CredentialId,
     secret::Secret,
     store::{Credential, Lookup, ManagedStore, Record, Standing},
     testing::principal,

@@ -7,8 +7,9 @@ use tokio::sync::Semaphore;
 
 use crate::{
     credential::Kind,
+    id::CredentialId,
     manage::{CredentialInfo, Event, Owner},
-    principal::{Catalogue, CredentialId},
+    principal::Catalogue,
     secret::Digest,
     store::{
         Commit, CredentialStore, Ending, ListQuery, Lookup, ManagedStore, Peek, Record, StoreAdmin,

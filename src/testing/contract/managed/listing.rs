@@ -3,8 +3,8 @@
 use super::{Breach, Claim, NOW, ORG, OTHER_ORG, Site, USER, claim, org, user};
 use crate::{
     credential::Kind,
+    id::CredentialId,
     manage::{Cursor, Filter, NewKey, State},
-    principal::CredentialId,
     store::{ManagedStore, Use},
 };
 

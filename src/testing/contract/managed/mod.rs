@@ -18,11 +18,11 @@ use super::{Breach, Claim, ORG, OTHER_ORG, USER, claim, on_heap, report};
 use crate::{
     clock::{Clock, UnixMillis},
     credential::{Kind, Presented, TokenFormat},
+    id::{OrgId, UserId},
     manage::{
         Actor, CredentialInfo, Event, Filter, Issued, ManageError, Manager, NewKey, NewToken,
         Owner, State,
     },
-    principal::{OrgId, UserId},
     secret::{Secret, verify},
     store::{ManagedStore, Record},
     testing::{ManualClock, principal},

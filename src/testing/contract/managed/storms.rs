@@ -11,8 +11,8 @@ use std::{
 use super::{Breach, Claim, ORG, Site, USER, both, claim, org, user};
 use crate::{
     credential::Kind,
+    id::CredentialId,
     manage::{Actor, CredentialInfo, Filter, Manager, NewKey, NewToken, Rotation},
-    principal::CredentialId,
     secret::Secret,
     store::{ManagedStore, Standing},
 };
