@@ -37,7 +37,7 @@ use tower_api_key::{
         Actor, CredentialInfo, Cursor, Filter, Issued, LastUse, ManageError, Manager, NewKey,
         NewToken, Owner, Rotation,
     },
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Secret,
     store::{Cached, SqliteStore, StoreAdmin, WriteError},
 };

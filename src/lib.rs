@@ -76,6 +76,7 @@ pub mod principal;
 mod public;
 pub mod rejection;
 pub mod require;
+pub mod scope;
 pub mod secret;
 mod service;
 pub mod store;

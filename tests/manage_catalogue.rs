@@ -15,7 +15,7 @@ use tower_api_key::{
     credential::Kind,
     id::CredentialId,
     manage::{Actor, Manager, NewKey, Owner, Rotation},
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{Credential, CredentialStore, Lookup, MemoryStore, Record, SqliteStore, StoreAdmin},
 };

@@ -16,7 +16,7 @@ use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
     manage::{Actor, Import, ManageError, Manager, NewKey, Owner, Rotation},
-    principal::{Catalogue, DOCUMENTED_SCOPES, ScopeSet},
+    scope::{Catalogue, DOCUMENTED_SCOPES, ScopeSet},
     secret::Digest,
     store::{Credential, CredentialStore, Lookup, MemoryStore, Record},
     testing::{ManualClock, principal},

@@ -32,7 +32,7 @@ use tower_api_key::{
         Actor, CredentialInfo, Filter, Issued, ManageError, Manager, NewKey, NewToken, Owner,
         Rotation,
     },
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Secret,
     store::{Cached, ManagedStore, MemoryStore, SqliteStore},
 };

@@ -20,7 +20,7 @@ use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
     manage::{Actor, LastUse, Manager, NewKey, Owner},
-    principal::Catalogue,
+    scope::Catalogue,
     store::{Cached, MemoryStore, SqliteStore, StoreAdmin},
     testing::ManualClock,
 };

@@ -427,7 +427,7 @@ fn digests() -> usize {
 #[cfg(feature = "sqlite")]
 mod sqlite {
     use sqlx::{AssertSqlSafe, ConnectOptions};
-    use tower_api_key::{principal::Catalogue, store::SqliteStore};
+    use tower_api_key::{scope::Catalogue, store::SqliteStore};
 
     use super::*;
 

@@ -22,7 +22,7 @@ use tower::ServiceBuilder;
 use tower_api_key::{
     AuthLayer, CredentialStore, Messages, PublicLayer, Reason, RequireDescendant,
     id::OrgId,
-    principal::ScopeSet,
+    scope::ScopeSet,
     store::{MemoryStore, OrgTree},
 };
 

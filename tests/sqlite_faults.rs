@@ -24,7 +24,7 @@ use tower_api_key::{
     AuthLayer,
     credential::Kind,
     manage::Owner,
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{
         Credential, CredentialStore, Lookup, ManagedStore, Record, SqliteStore, StoreAdmin,

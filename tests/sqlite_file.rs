@@ -24,7 +24,7 @@ use tower_api_key::{
     AuthLayer,
     credential::Kind,
     manage::{Actor, Filter, Manager, Owner},
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{
         Credential, CredentialStore, Feed, FeedEvent, Lookup, ManagedStore, OrgTree, Record,

@@ -100,7 +100,7 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
     use sqlx::ConnectOptions;
     use tower_api_key::{
         credential::Kind,
-        principal::Catalogue,
+        scope::Catalogue,
         store::{Change, Feed, FeedEvent, SqliteStore, StoreAdmin},
     };
 

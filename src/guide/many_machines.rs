@@ -22,7 +22,7 @@
 #![cfg_attr(not(feature = "postgres"), doc = "```ignore")]
 //! use std::{sync::Arc, time::Duration};
 //! use sqlx::PgPool;
-//! use tower_api_key::{AuthLayer, principal::Catalogue, store::{Cached, PostgresStore}};
+//! use tower_api_key::{AuthLayer, scope::Catalogue, store::{Cached, PostgresStore}};
 //!
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 //! let pool = PgPool::connect("postgres://localhost/service").await?;

@@ -7,7 +7,7 @@
 //! # #[cfg(feature = "sqlite")]
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use tower_api_key::{principal::Catalogue, secret::Peppers, store::SqliteStore};
+//! use tower_api_key::{scope::Catalogue, secret::Peppers, store::SqliteStore};
 //!
 //! # let secret_from_the_environment = [b't'; 32];
 //! let peppers = Peppers::new("2026", &secret_from_the_environment)?;

@@ -7,7 +7,8 @@ use crate::{
     clock::UnixMillis,
     credential::Kind,
     id::{OrgId, UserId},
-    principal::{AcceptedScopes, Catalogue, Principal, ScopeSet},
+    principal::Principal,
+    scope::{AcceptedScopes, Catalogue, ScopeSet},
     store::{Authority, Requirements},
 };
 

@@ -10,7 +10,7 @@ use crate::{
     clock::UnixMillis,
     credential::Kind,
     id::CredentialId,
-    principal::Catalogue,
+    scope::Catalogue,
     secret::{Digest, Secret},
     store::{Commit, Insert, ManagedStore, WriteError},
 };

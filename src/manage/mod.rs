@@ -70,7 +70,7 @@ use crate::{
     credential::{Kind, TokenFormat},
     observe,
     panics::catch,
-    principal::AcceptedScopes,
+    scope::AcceptedScopes,
     store::{Cap, Commit, ManagedStore, WriteError},
 };
 

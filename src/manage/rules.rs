@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Actor, CredentialInfo, ManageError, error::MAX_IDEMPOTENCY_KEY, text::is_name};
 use crate::{
     clock::UnixMillis,
-    principal::{Catalogue, ScopeSet},
+    scope::{Catalogue, ScopeSet},
 };
 
 pub(super) fn check_name(name: &str) -> Result<(), ManageError> {

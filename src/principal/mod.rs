@@ -5,22 +5,17 @@
 //! the feature `testing`.
 
 pub(crate) mod live;
-mod role;
-mod scope;
 
 use std::{fmt, sync::Arc};
 
 use http::Extensions;
 use live::Acting;
-pub use role::{Catalogue, CatalogueBuilder, DOCUMENTED_SCOPES};
-#[cfg(feature = "postgres")]
-pub(crate) use scope::is_scope_token;
-pub use scope::{AcceptedScopes, ScopeSet};
 
 use crate::{
     credential::Kind,
     id::{OrgId, UserId},
     rejection::Cause,
+    scope::ScopeSet,
     store::Record,
 };
 

@@ -20,7 +20,7 @@ use crate::{
     authenticate::Denial,
     credential::Kind,
     id::{OrgId, UserId},
-    principal::AcceptedScopes,
+    scope::AcceptedScopes,
     store::Record,
 };
 

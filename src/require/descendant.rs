@@ -18,8 +18,9 @@ use crate::{
     error::ConfigError,
     future::{Asking, ResponseFuture, Verdict},
     id::OrgId,
-    principal::{AcceptedScopes, Principal},
+    principal::Principal,
     rejection::{Cause, JsonResponder, Presentation, RefusalBody, Responder},
+    scope::AcceptedScopes,
     store::{DEFAULT_DEADLINE, OrgTree, StoreError, guarded},
 };
 

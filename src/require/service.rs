@@ -14,8 +14,9 @@ use crate::{
     authenticate::Denial,
     future::ResponseFuture,
     observe,
-    principal::{AcceptedScopes, Principal},
+    principal::Principal,
     rejection::{Cause, JsonResponder, Presentation, RefusalBody, Rejection, Responder},
+    scope::AcceptedScopes,
 };
 
 /// A layer that lets only callers through who meet the demand `D`.

@@ -4,7 +4,7 @@ use crate::{
     clock::UnixMillis,
     credential::Kind,
     id::{CredentialId, OrgId, UserId},
-    principal::ScopeSet,
+    scope::ScopeSet,
     store::{Record, Standing},
 };
 

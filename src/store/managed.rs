@@ -13,7 +13,7 @@ use crate::{
     credential::Kind,
     id::CredentialId,
     manage::{Action, CredentialInfo, Event, Filter, Owner, Who},
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
 };
 

@@ -12,7 +12,7 @@ use crate::{
     clock::{Clock, SystemClock},
     credential::{Kind, check_credential_id},
     manage::{CredentialInfo, Owner},
-    principal::Catalogue,
+    scope::Catalogue,
     secret::{Digest, Pepper, Peppers},
 };
 

@@ -24,7 +24,7 @@ use crate::{
 /// ([`metrics`](mod@crate::metrics)), so that it shows in production.
 ///
 /// ```
-/// use tower_api_key::{principal::Catalogue, secret::Digest, store::Record, testing};
+/// use tower_api_key::{scope::Catalogue, secret::Digest, store::Record, testing};
 ///
 /// let record = Record::personal_token("t1", Digest::of(b"unused"), "alice")
 ///     .in_organization("org_1")

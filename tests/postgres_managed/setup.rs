@@ -6,7 +6,7 @@ use tower_api_key::{
     credential::Kind,
     id::CredentialId,
     manage::{Action, Owner, Who},
-    principal::Catalogue,
+    scope::Catalogue,
     store::{
         Authority, Cap, Credential, CredentialStore, EndStatus, EndTarget, Ending, ListQuery,
         Lookup, ManagedStore, PostgresStore, StoreAdmin, StoreError, Use, postgres::SetupError,

@@ -6,7 +6,7 @@ use sqlx::{AssertSqlSafe, Connection, postgres::PgPoolOptions};
 use tower_api_key::{
     clock::UnixMillis,
     manage::{Action, Event, Owner, Who},
-    principal::Catalogue,
+    scope::Catalogue,
     store::{ManagedStore, PostgresStore, Use},
 };
 

@@ -15,7 +15,7 @@ use tower_api_key::{
     credential::Kind,
     id::CredentialId,
     manage::{Action, Actor, Manager, NewKey, Owner, Who},
-    principal::Catalogue,
+    scope::Catalogue,
     store::{
         Authority, Credential, CredentialStore, EndStatus, EndTarget, Ending, Lookup, ManagedStore,
         PostgresStore, Requirements, Standing, StoreAdmin, StoreError, Use, WriteError,

@@ -10,7 +10,7 @@ use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
     manage::{Action, CredentialInfo, Owner, Who},
-    principal::ScopeSet,
+    scope::ScopeSet,
     store::{
         Authority, Commit, EndStatus, EndTarget, Ending, ManagedStore, Requirements, SqliteStore,
         Standing, StoreAdmin, WriteError,

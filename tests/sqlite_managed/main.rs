@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tower_api_key::{
     clock::UnixMillis,
     manage::{Action, CredentialInfo, Event, Owner, Who},
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{
         Alteration, Authority, Cap, Commit, Insert, ManagedStore, SqliteStore, Standing, StoreAdmin,

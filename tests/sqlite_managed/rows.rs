@@ -7,7 +7,7 @@ use tower_api_key::{
     clock::{Clock, SystemClock, UnixMillis},
     credential::Kind,
     manage::{Action, CredentialInfo, Event, Who},
-    principal::{Catalogue, ScopeSet},
+    scope::{Catalogue, ScopeSet},
     secret::Digest,
     store::{
         Authority, Commit, Credential, CredentialStore, Insert, Lookup, ManagedStore, Record,

@@ -10,7 +10,7 @@ use tower_api_key::{
     credential::Kind,
     id::CredentialId,
     manage::{CredentialInfo, Event, Owner},
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{
         Commit, CredentialStore, Ending, ListQuery, Lookup, ManagedStore, MemoryStore, Record,

@@ -9,7 +9,7 @@ use crate::{
     credential::Kind,
     id::CredentialId,
     manage::{CredentialInfo, Event, Owner},
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{
         Change, Commit, EndTarget, Ending, ListQuery, ManagedStore, StoreError, Use, WriteError,

@@ -8,7 +8,7 @@ use std::{
 use super::ledger::Ledger;
 use crate::{
     id::{CredentialId, OrgId, UserId},
-    principal::Catalogue,
+    scope::Catalogue,
     store::{
         Grant, Record, Standing,
         WriteError::{self, Taken, UnknownOrganization, UnknownUser},

@@ -12,7 +12,7 @@ use crate::{
     credential::{Kind, check_credential_id},
     id::{CredentialId, OrgId, UserId},
     manage::{CredentialInfo, Event, Owner, State},
-    principal::Catalogue,
+    scope::Catalogue,
     store::{
         ActorState, Alteration, Authority, Commit, EndTarget, Ending, Insert, ListQuery,
         ManagedStore, Record, Standing, StoreError, Use,

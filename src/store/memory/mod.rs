@@ -26,7 +26,7 @@ use super::{
 use crate::{
     credential::Kind,
     id::{check_organization_id, check_user_id},
-    principal::Catalogue,
+    scope::Catalogue,
 };
 use book::{Book, OrganizationState, TokenEntry};
 use key::{ById, KeyId};

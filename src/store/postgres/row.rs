@@ -7,7 +7,7 @@ use sqlx::{Row, postgres::PgRow};
 use super::PostgresStore;
 use crate::{
     clock::UnixMillis,
-    principal::is_scope_token,
+    scope::is_scope_token,
     secret::{Digest, Peppers},
     store::{Record, Standing, StoreError},
 };

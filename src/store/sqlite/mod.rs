@@ -48,7 +48,7 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use super::{CredentialStore, Key, Lookup, OrgTree, Record, StoreError};
 use crate::{
-    principal::Catalogue,
+    scope::Catalogue,
     secret::{Pepper, Peppers},
 };
 use file::DatabaseFile;
@@ -83,7 +83,7 @@ const CONNECTIONS: u32 = 8;
 /// ```
 /// use tower_api_key::{
 ///     credential::{Kind, TokenFormat},
-///     principal::Catalogue,
+///     scope::Catalogue,
 ///     store::{Record, SqliteStore, StoreAdmin},
 /// };
 ///

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use super::SqliteStore;
 use crate::{
     clock::UnixMillis,
-    principal::Catalogue,
+    scope::Catalogue,
     secret::{Digest, Peppers},
     store::{Record, Standing, StoreError},
 };

@@ -23,7 +23,7 @@ use std::{pin::Pin, sync::Arc};
 use crate::{
     credential::Kind,
     id::{OrgId, UserId},
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{
         Credential, CredentialStore, Lookup, OrgTree, Peek, Record, Standing, StoreAdmin,

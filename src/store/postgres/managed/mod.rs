@@ -23,7 +23,7 @@ use crate::{
     credential::Kind,
     id::CredentialId,
     manage::{CredentialInfo, Event, Owner},
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{Commit, Ending, ListQuery, ManagedStore, StoreError, Use, WriteError},
 };

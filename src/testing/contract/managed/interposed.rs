@@ -9,7 +9,7 @@ use crate::{
     credential::Kind,
     id::CredentialId,
     manage::{CredentialInfo, Event, Owner},
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{
         Commit, CredentialStore, Ending, ListQuery, Lookup, ManagedStore, Peek, Record, StoreAdmin,
