@@ -22,11 +22,10 @@ use http::{
 
 use crate::{
     Messages, Principal, Rejection,
-    authenticate::Denial,
     id::OrgId,
     manage::ManageError,
     observe,
-    rejection::{Cause, Presentation, RefusalBody},
+    rejection::{Cause, Denial, Presentation, RefusalBody},
 };
 
 impl RefusalBody for Body {

@@ -6,8 +6,7 @@ use http::HeaderName;
 use tower_layer::Layer;
 
 use crate::{
-    authenticate::Policy,
-    browser::{BrowserGuard, ExposedCredential},
+    authenticate::{BrowserGuard, ExposedCredential, Policy},
     clock::{Clock, SystemClock},
     credential::TokenFormat,
     error::ConfigError,

@@ -41,7 +41,7 @@
 //! # Where to read on
 //!
 //! - The [`guide`]: where to put the layer, what is refused how, managing credentials, writing a store, what is promised.
-//! - In the source: `authenticate.rs`, the decision on one page; `rejection/messages.rs`, every text; `store/mod.rs`, the
+//! - In the source: `authenticate/mod.rs`, the decision on one page; `rejection/messages.rs`, every text; `store/mod.rs`, the
 //!   contract of stores.
 //!
 //! # Features
@@ -59,9 +59,9 @@
 mod authenticate;
 #[cfg(feature = "axum")]
 pub mod axum;
-mod browser;
 pub mod clock;
 pub mod credential;
+mod decided;
 mod error;
 mod every_route;
 pub mod future;
@@ -72,7 +72,7 @@ pub mod manage;
 pub mod metrics;
 pub mod observe;
 mod panics;
-pub mod principal;
+mod principal;
 mod public;
 pub mod rejection;
 pub mod require;
@@ -87,7 +87,7 @@ pub mod tonic;
 
 #[doc(no_inline)]
 pub use async_trait::async_trait;
-pub use browser::ExposedCredential;
+pub use authenticate::ExposedCredential;
 pub use error::ConfigError;
 pub use every_route::{EveryRouteDecides, EveryRouteDecidesFuture, EveryRouteDecidesLayer};
 pub use layer::AuthLayer;

@@ -14,14 +14,13 @@ use http::{
 use tower_service::Service;
 
 use crate::{
-    authenticate::{Denial, Policy},
-    credential::Presented,
-    every_route::Decided,
+    authenticate::{Policy, Presented},
+    decided::Decided,
     future::{Additions, Asking, ResponseFuture, Verdict},
     observe,
     panics::catch,
     principal::{Anonymous, Principal},
-    rejection::{Presentation, RefusalBody, Rejection, Responder},
+    rejection::{Denial, Presentation, RefusalBody, Rejection, Responder},
     secret::Pepper,
     store::{CredentialStore, Peek, Record, StoreError, guarded},
 };

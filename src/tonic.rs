@@ -17,11 +17,10 @@ use tower_service::Service;
 
 use crate::{
     Messages, Principal, Rejection,
-    authenticate::Denial,
     every_route::EveryRouteDecides,
     observe,
     public::PublicService,
-    rejection::RefusalBody,
+    rejection::{Denial, RefusalBody},
     require::{RequireDescendantService, RequireService},
     service::AuthService,
 };

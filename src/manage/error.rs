@@ -7,8 +7,8 @@ use http::StatusCode;
 use super::{State, text::MAX_NAME};
 use crate::{
     clock::UnixMillis,
+    credential::MintError,
     id::InvalidId,
-    secret::MintError,
     store::{StoreError, WriteError},
 };
 

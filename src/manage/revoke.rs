@@ -2,10 +2,10 @@
 
 use super::{Action, Actor, CredentialInfo, ManageError, Manager, Owner};
 use crate::{
-    credential::{Kind, Presented},
+    authenticate::{Presented, verify},
+    credential::Kind,
     id::CredentialId,
     rejection::Cause,
-    secret::verify,
     store::{EndStatus, EndTarget, ManagedStore, StoreError},
 };
 

@@ -1,6 +1,7 @@
 //! How "no" is said: the public reason apart from the private cause, every text in one table, one form per protocol.
 
-pub(crate) mod cause;
+mod cause;
+mod denial;
 mod grpc;
 mod json;
 mod messages;
@@ -10,6 +11,7 @@ pub(crate) mod respond;
 use std::{borrow::Cow, fmt, sync::Arc};
 
 pub use cause::Cause;
+pub(crate) use denial::Denial;
 use http::StatusCode;
 pub use json::JsonResponder;
 pub use messages::Messages;
@@ -17,7 +19,6 @@ pub use problem::ProblemResponder;
 pub use respond::{Presentation, RefusalBody, Responder};
 
 use crate::{
-    authenticate::Denial,
     credential::Kind,
     id::{OrgId, UserId},
     scope::AcceptedScopes,

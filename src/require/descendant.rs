@@ -14,12 +14,11 @@ use tower_service::Service;
 use super::service::refuse;
 use crate::{
     AuthLayer,
-    authenticate::Denial,
     error::ConfigError,
     future::{Asking, ResponseFuture, Verdict},
     id::OrgId,
     principal::Principal,
-    rejection::{Cause, JsonResponder, Presentation, RefusalBody, Responder},
+    rejection::{Cause, Denial, JsonResponder, Presentation, RefusalBody, Responder},
     scope::AcceptedScopes,
     store::{DEFAULT_DEADLINE, OrgTree, StoreError, guarded},
 };

@@ -11,11 +11,10 @@ use tower_service::Service;
 
 use crate::{
     AuthLayer,
-    authenticate::Denial,
     future::ResponseFuture,
     observe,
     principal::Principal,
-    rejection::{Cause, JsonResponder, Presentation, RefusalBody, Rejection, Responder},
+    rejection::{Cause, Denial, JsonResponder, Presentation, RefusalBody, Rejection, Responder},
     scope::AcceptedScopes,
 };
 

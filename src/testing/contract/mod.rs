@@ -163,8 +163,8 @@ impl From<WriteError> for Breach {
     }
 }
 
-impl From<crate::secret::MintError> for Breach {
-    fn from(error: crate::secret::MintError) -> Self {
+impl From<crate::credential::MintError> for Breach {
+    fn from(error: crate::credential::MintError) -> Self {
         Self(error.to_string())
     }
 }

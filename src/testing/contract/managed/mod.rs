@@ -16,14 +16,15 @@ use std::sync::Arc;
 
 use super::{Breach, Claim, ORG, OTHER_ORG, USER, claim, on_heap, report};
 use crate::{
+    authenticate::{Presented, verify},
     clock::{Clock, UnixMillis},
-    credential::{Kind, Presented, TokenFormat},
+    credential::{Kind, TokenFormat},
     id::{OrgId, UserId},
     manage::{
         Actor, CredentialInfo, Event, Filter, Issued, ManageError, Manager, NewKey, NewToken,
         Owner, State,
     },
-    secret::{Secret, verify},
+    secret::Secret,
     store::{ManagedStore, Record},
     testing::{ManualClock, principal},
 };

@@ -4,14 +4,12 @@
 //! the one before: it cannot be made from anything that a client sent, and not without every check. The only other way is
 //! the feature `testing`.
 
-pub(crate) mod live;
-
 use std::{fmt, sync::Arc};
 
 use http::Extensions;
-use live::Acting;
 
 use crate::{
+    authenticate::Acting,
     credential::Kind,
     id::{OrgId, UserId},
     rejection::Cause,
