@@ -22,10 +22,12 @@ use std::time::Instant;
 use sqlx::{AssertSqlSafe, Executor, SqlitePool, sqlite::SqlitePoolOptions};
 use tower_api_key::{
     clock::UnixMillis,
-    manage::{CredentialInfo, Filter, Owner, State},
     scope::Catalogue,
     secret::Digest,
-    store::{Authority, Cap, Commit, Insert, ListQuery, ManagedStore, SqliteStore},
+    store::{
+        Authority, Cap, Commit, CredentialInfo, Filter, Insert, ListQuery, ManagedStore, Owner,
+        SqliteStore, State,
+    },
 };
 
 const TURNS: usize = 101;

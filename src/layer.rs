@@ -10,7 +10,7 @@ use crate::{
     clock::{Clock, SystemClock},
     credential::TokenFormat,
     error::ConfigError,
-    manage::LastUse,
+    last_use::LastUse,
     rejection::{JsonResponder, Messages, Presentation},
     service::AuthService,
     store::DEFAULT_DEADLINE,

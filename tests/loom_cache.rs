@@ -20,7 +20,7 @@ mod id {
 }
 // Its own, since outside of the crate nobody may match on a change without a default.
 #[allow(unfulfilled_lint_expectations, reason = "it is not public here")]
-#[path = "../src/store/feed.rs"]
+#[path = "../src/store/change.rs"]
 mod feed;
 mod store {
     pub(crate) use crate::feed::Change;

@@ -28,8 +28,8 @@ use tower_api_key::{
     AuthLayer,
     clock::{Clock, UnixMillis},
     credential::Kind,
-    manage::{Actor, Manager, NewKey, Owner, Rotation},
-    store::{Cached, ManagedStore, MemoryStore},
+    manage::{Actor, Manager, NewKey, Rotation},
+    store::{Cached, ManagedStore, MemoryStore, Owner},
     testing::ManualClock,
 };
 

@@ -11,9 +11,8 @@
 
 use sqlx::migrate::Migrator;
 use tower_api_key::{
-    manage::{Filter, Owner, State},
     secret::Digest,
-    store::{Credential, ListQuery, Lookup, ManagedStore, Standing},
+    store::{Credential, Filter, ListQuery, Lookup, ManagedStore, Owner, Standing, State},
 };
 
 /// The first migrations of a directory, as a version that knew no more had them.

@@ -27,7 +27,7 @@ pub(crate) use presented::Presented;
 use crate::{
     clock::Clock,
     credential::TokenFormat,
-    manage::LastUse,
+    last_use::LastUse,
     principal::Principal,
     rejection::{Cause, Denial},
     secret::Pepper,

@@ -83,7 +83,7 @@
 //!
 //! # The audit trail
 //!
-//! Each change is an [`Event`](crate::manage::Event), written in the same transaction: who, what, which credential, when,
+//! Each change is an [`Event`](crate::store::Event), written in the same transaction: who, what, which credential, when,
 //! from where as the service has stated it. [`events`](crate::manage::Manager::events) reads them, the newest first, up to
 //! 200 at a time below a number; and a
 //! [hook](crate::manage::Manager::with_hook) is called with each. A hook that panics does not undo the change or lose a
@@ -92,7 +92,7 @@
 //!
 //! # The last use
 //!
-//! Give one [`LastUse`](crate::manage::LastUse) to the layers
+//! Give one [`LastUse`](crate::LastUse) to the layers
 //! ([`with_last_use`](crate::AuthLayer::with_last_use)) and run
 //! [`keep_recording`](crate::manage::Manager::keep_recording) in a task. Requests note their use in memory; the task writes once a
 //! minute, and of each credential what is at least a minute apart, whichever nodes saw it. A database that cannot be written costs

@@ -35,7 +35,7 @@
 //!    know a pepper answers 503 for a key that is kept under it. A *token* that is kept under it cannot be found, and is
 //!    answered as an unknown one, 401.
 //! 2. Give every node both, the new one as the current one. From here on new digests are made under it.
-//! 3. Digests move when their credentials are used, with [`LastUse`](crate::manage::LastUse) in the layers. The first pepper
+//! 3. Digests move when their credentials are used, with [`LastUse`](crate::LastUse) in the layers. The first pepper
 //!    is no exception: digests without one move in the same way.
 //! 4. Count what is left. In PostgreSQL the table is `tower_api_key.credentials`:
 //!

@@ -1,7 +1,7 @@
 //! Small changes: rename, disable, enable, delete.
 
 use super::{
-    Action, Actor, CredentialInfo, ManageError, Manager, Owner, State, TRIES,
+    Actor, ManageError, Manager, TRIES,
     deadline::Deadline,
     rules::{check_name, check_regrant},
 };
@@ -9,7 +9,10 @@ use crate::{
     clock::UnixMillis,
     credential::Kind,
     id::CredentialId,
-    store::{Alteration, Commit, EndStatus, EndTarget, Ending, ManagedStore, Standing, WriteError},
+    store::{
+        Action, Alteration, Commit, CredentialInfo, EndStatus, EndTarget, Ending, ManagedStore,
+        Owner, Standing, State, WriteError,
+    },
 };
 
 impl<S: ManagedStore> Manager<S> {

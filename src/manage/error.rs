@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::{State, text::MAX_NAME};
+use super::text::MAX_NAME;
 use crate::{
     clock::UnixMillis,
     credential::MintError,
     id::InvalidId,
-    store::{StoreError, WriteError},
+    store::{State, StoreError, WriteError},
 };
 
 /// Why something was refused. Nothing was changed; only after [`Unavailable`](Self::Unavailable) the outcome may be unknown.

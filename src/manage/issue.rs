@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    Action, Actor, CredentialInfo, ManageError, Manager, Owner, State, TRIES,
+    Actor, ManageError, Manager, TRIES,
     rules::{check_expiry, check_grant, check_idempotency_key, check_name},
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     id::CredentialId,
     scope::Catalogue,
     secret::{Digest, Secret},
-    store::{Commit, Insert, ManagedStore, WriteError},
+    store::{Action, Commit, CredentialInfo, Insert, ManagedStore, Owner, State, WriteError},
 };
 
 /// An organization key to issue. Without a role and scopes it may do nothing; without an expiry it lasts for ever.

@@ -37,30 +37,25 @@
 
 mod actor;
 mod change;
-mod credential;
 mod cursor;
 mod deadline;
 mod error;
-mod event;
 mod import;
 mod issue;
-mod last_use;
 mod list;
 mod revoke;
 mod rotate;
 mod rules;
 mod text;
+mod usage;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 pub use actor::Actor;
-pub use credential::{CredentialInfo, Filter, Owner, State};
 pub use cursor::Cursor;
 pub use error::ManageError;
-pub use event::{Action, Event, Who};
 pub use import::Import;
 pub use issue::{Issued, NewKey, NewToken};
-pub use last_use::LastUse;
 pub use list::Page;
 pub use rotate::Rotation;
 
@@ -71,7 +66,7 @@ use crate::{
     observe,
     panics::catch,
     scope::AcceptedScopes,
-    store::{Cap, Commit, ManagedStore, WriteError},
+    store::{Action, Cap, Commit, CredentialInfo, Event, ManagedStore, Owner, WriteError},
 };
 
 /// Issues, lists, rotates and revokes the credentials in a store. See the [module](self).

@@ -6,10 +6,8 @@ use tracing::{Level, event, field};
 
 use super::TARGET;
 use crate::{
-    Principal, Reason, Rejection,
-    credential::Kind,
-    manage::{Event, ManageError},
-    rejection::Cause,
+    Principal, Reason, Rejection, credential::Kind, manage::ManageError, rejection::Cause,
+    store::Event,
 };
 
 pub(crate) fn accepted(principal: &Principal, latency: Option<Duration>) {

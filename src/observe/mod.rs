@@ -47,12 +47,7 @@ use std::time::Duration;
 #[cfg(feature = "testing")]
 pub(crate) use test_double::{TestDouble, used as test_double_used};
 
-use crate::{
-    Principal, Rejection,
-    manage::{Event, ManageError},
-    metrics,
-    panics::catch,
-};
+use crate::{Principal, Rejection, manage::ManageError, metrics, panics::catch, store::Event};
 
 /// The target of the events about verdicts.
 pub const TARGET: &str = "tower_api_key::verdict";

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{
-    Principal, Rejection,
-    manage::{Event, ManageError},
-};
+use crate::{Principal, Rejection, manage::ManageError, store::Event};
 
 pub(crate) fn accepted(_: &Principal, _: Option<Duration>) {}
 

@@ -11,9 +11,9 @@ use super::{
 use crate::{
     clock::{Clock, SystemClock},
     credential::{Kind, check_credential_id},
-    manage::{CredentialInfo, Owner},
     scope::Catalogue,
     secret::{Digest, Pepper, Peppers},
+    store::{CredentialInfo, Owner},
 };
 
 impl Commit {

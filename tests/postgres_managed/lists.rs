@@ -5,8 +5,10 @@ use std::cmp::Reverse;
 use tower_api_key::{
     clock::UnixMillis,
     id::CredentialId,
-    manage::{Action, CredentialInfo, Event, Filter, Owner, State, Who},
-    store::{ListQuery, ManagedStore, PostgresStore, Standing},
+    store::{
+        Action, CredentialInfo, Event, Filter, ListQuery, ManagedStore, Owner, PostgresStore,
+        Standing, State, Who,
+    },
 };
 
 use super::{Fixture, all, altering, event, info, owners};

@@ -5,11 +5,11 @@ use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
     id::CredentialId,
-    manage::{Action, Owner, Who},
     scope::Catalogue,
     store::{
-        Authority, Cap, Credential, CredentialStore, EndStatus, EndTarget, Ending, ListQuery,
-        Lookup, ManagedStore, PostgresStore, StoreAdmin, StoreError, Use, postgres::SetupError,
+        Action, Authority, Cap, Credential, CredentialStore, EndStatus, EndTarget, Ending,
+        ListQuery, Lookup, ManagedStore, Owner, PostgresStore, StoreAdmin, StoreError, Use, Who,
+        postgres::SetupError,
     },
 };
 

@@ -14,11 +14,12 @@ use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
     id::CredentialId,
-    manage::{Action, Actor, Manager, NewKey, Owner, Who},
+    manage::{Actor, Manager, NewKey},
     scope::Catalogue,
     store::{
-        Authority, Credential, CredentialStore, EndStatus, EndTarget, Ending, Lookup, ManagedStore,
-        PostgresStore, Requirements, Standing, StoreAdmin, StoreError, Use, WriteError,
+        Action, Authority, Credential, CredentialStore, EndStatus, EndTarget, Ending, Lookup,
+        ManagedStore, Owner, PostgresStore, Requirements, Standing, StoreAdmin, StoreError, Use,
+        Who, WriteError,
     },
 };
 

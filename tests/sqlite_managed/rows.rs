@@ -6,12 +6,12 @@ use sqlx::{Connection, SqliteConnection, migrate::Migrator};
 use tower_api_key::{
     clock::{Clock, SystemClock, UnixMillis},
     credential::Kind,
-    manage::{Action, CredentialInfo, Event, Who},
     scope::{Catalogue, ScopeSet},
     secret::Digest,
     store::{
-        Authority, Commit, Credential, CredentialStore, Insert, Lookup, ManagedStore, Record,
-        SqliteStore, Standing, StoreAdmin, StoreError, WriteError,
+        Action, Authority, Commit, Credential, CredentialInfo, CredentialStore, Event, Insert,
+        Lookup, ManagedStore, Record, SqliteStore, Standing, StoreAdmin, StoreError, Who,
+        WriteError,
     },
 };
 

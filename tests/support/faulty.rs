@@ -9,12 +9,11 @@ use async_trait::async_trait;
 use tower_api_key::{
     credential::Kind,
     id::CredentialId,
-    manage::{CredentialInfo, Event, Owner},
     scope::Catalogue,
     secret::Digest,
     store::{
-        Commit, CredentialStore, Ending, ListQuery, Lookup, ManagedStore, MemoryStore, Record,
-        StoreAdmin, StoreError, Use, WriteError,
+        Commit, CredentialInfo, CredentialStore, Ending, Event, ListQuery, Lookup, ManagedStore,
+        MemoryStore, Owner, Record, StoreAdmin, StoreError, Use, WriteError,
     },
 };
 

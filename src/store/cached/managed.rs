@@ -8,11 +8,11 @@ use super::Cached;
 use crate::{
     credential::Kind,
     id::CredentialId,
-    manage::{CredentialInfo, Event, Owner},
     scope::Catalogue,
     secret::Digest,
     store::{
-        Change, Commit, EndTarget, Ending, ListQuery, ManagedStore, StoreError, Use, WriteError,
+        Change, Commit, CredentialInfo, EndTarget, Ending, Event, ListQuery, ManagedStore, Owner,
+        StoreError, Use, WriteError,
     },
 };
 

@@ -6,8 +6,7 @@ use crate::{
     clock::UnixMillis,
     credential::Kind,
     id::{CredentialId, UserId},
-    manage::{CredentialInfo, Event, Owner},
-    store::{Use, managed::Used},
+    store::{CredentialInfo, Event, Owner, Use, Used},
 };
 
 /// How many events of one owner are kept. Memory is no place for an audit trail that has to last.

@@ -11,11 +11,10 @@ use crate::{
     clock::{Clock, SystemClock, UnixMillis},
     credential::{Kind, check_credential_id},
     id::{CredentialId, OrgId, UserId},
-    manage::{CredentialInfo, Event, Owner, State},
     scope::Catalogue,
     store::{
-        ActorState, Alteration, Authority, Commit, EndTarget, Ending, Insert, ListQuery,
-        ManagedStore, Record, Standing, StoreError, Use,
+        ActorState, Alteration, Authority, Commit, CredentialInfo, EndTarget, Ending, Event,
+        Insert, ListQuery, ManagedStore, Owner, Record, Standing, State, StoreError, Use,
         WriteError::{self, CapReached, Changed, NotPermitted, Taken, UnknownRole, UnknownUser},
     },
 };

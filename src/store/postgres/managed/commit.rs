@@ -7,10 +7,9 @@ use crate::{
     clock::UnixMillis,
     credential::{Kind, check_credential_id},
     id::CredentialId,
-    manage::{Event, Owner},
     secret::{Digest, Peppers},
     store::{
-        Alteration, Cap, Commit, Insert, StoreError,
+        Alteration, Cap, Commit, Event, Insert, Owner, StoreError,
         WriteError::{self, CapReached, Changed, Taken, UnknownOrganization, UnknownUser},
         postgres::{
             PostgresStore, admin,

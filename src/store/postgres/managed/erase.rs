@@ -7,7 +7,7 @@ use crate::{
     store::{
         StoreError,
         WriteError::{self, UnknownUser},
-        admin::erased_user,
+        erased_user,
         postgres::{PostgresStore, pool::Purpose, row::failed, storable},
     },
 };

@@ -22,10 +22,12 @@ use super::{PostgresStore, row::get, storable};
 use crate::{
     credential::Kind,
     id::CredentialId,
-    manage::{CredentialInfo, Event, Owner},
     scope::Catalogue,
     secret::Digest,
-    store::{Commit, Ending, ListQuery, ManagedStore, StoreError, Use, WriteError},
+    store::{
+        Commit, CredentialInfo, Ending, Event, ListQuery, ManagedStore, Owner, StoreError, Use,
+        WriteError,
+    },
 };
 
 #[async_trait]

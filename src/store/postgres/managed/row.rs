@@ -5,9 +5,8 @@ use sqlx::postgres::PgRow;
 
 use crate::{
     clock::UnixMillis,
-    manage::{Action, CredentialInfo, Event, Owner, Who},
     store::{
-        Standing, StoreError,
+        Action, CredentialInfo, Event, Owner, Standing, StoreError, Who,
         postgres::row::{get, own_standing, scopes},
     },
 };

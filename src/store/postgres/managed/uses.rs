@@ -13,9 +13,8 @@ use super::{
 use crate::{
     clock::UnixMillis,
     credential::Kind,
-    manage::{Action, Event, Owner, Who},
     store::{
-        StoreError, Use,
+        Action, Event, Owner, StoreError, Use, Who,
         postgres::{
             PostgresStore,
             pool::Purpose,

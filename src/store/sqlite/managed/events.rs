@@ -8,8 +8,7 @@ use super::{
 };
 use crate::{
     clock::UnixMillis,
-    manage::{Action, Event, Owner, Who},
-    store::StoreError,
+    store::{Action, Event, Owner, StoreError, Who},
 };
 
 macro_rules! page {

@@ -18,10 +18,12 @@ use super::SqliteStore;
 use crate::{
     credential::Kind,
     id::CredentialId,
-    manage::{CredentialInfo, Event, Owner},
     scope::Catalogue,
     secret::Digest,
-    store::{Commit, Ending, ListQuery, ManagedStore, StoreError, Use, WriteError},
+    store::{
+        Commit, CredentialInfo, Ending, Event, ListQuery, ManagedStore, Owner, StoreError, Use,
+        WriteError,
+    },
 };
 
 /// A statement in two forms: about keys of an organization, and about tokens of a person.

@@ -7,8 +7,7 @@ use crate::{
     clock::UnixMillis,
     credential::Kind,
     id::CredentialId,
-    manage::{CredentialInfo, Owner},
-    store::{Standing, StoreError},
+    store::{CredentialInfo, Owner, Standing, StoreError},
 };
 
 /// The columns that [`info_of`] reads, from the credentials `c`.

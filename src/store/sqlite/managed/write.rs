@@ -13,9 +13,8 @@ use super::{
 };
 use crate::{
     credential::{Kind, check_credential_id},
-    manage::Owner,
     secret::{Digest, Peppers},
-    store::{Alteration, Cap, Commit, Insert, StoreError, WriteError},
+    store::{Alteration, Cap, Commit, Insert, Owner, StoreError, WriteError},
 };
 
 macro_rules! counting {

@@ -6,9 +6,10 @@ use super::{Breach, Claim, NOW, ORG, OTHER_ORG, Site, USER, both, claim, org};
 use crate::{
     credential::Kind,
     id::CredentialId,
-    manage::{Action, Actor, Event, LastUse, NewKey, Owner, Rotation, Who},
+    last_use::LastUse,
+    manage::{Actor, NewKey, Rotation},
     secret::Digest,
-    store::{Authority, CredentialStore, ManagedStore, Record},
+    store::{Action, Authority, CredentialStore, Event, ManagedStore, Owner, Record, Who},
     testing::principal,
 };
 

@@ -6,12 +6,12 @@ use super::{Breach, Claim, Site, claim, interposed::Interposed};
 use crate::{
     credential::Kind,
     id::CredentialId,
-    manage::{
-        Actor, CredentialInfo, Event, Filter, ManageError, Manager, NewKey, NewToken, Owner,
-        Rotation, State,
-    },
+    manage::{Actor, ManageError, Manager, NewKey, NewToken, Rotation},
     secret::Secret,
-    store::{Credential, Lookup, ManagedStore, Record, Standing},
+    store::{
+        Credential, CredentialInfo, Event, Filter, Lookup, ManagedStore, Owner, Record, Standing,
+        State,
+    },
     testing::principal,
 };
 

@@ -8,12 +8,11 @@ use tokio::sync::Semaphore;
 use crate::{
     credential::Kind,
     id::CredentialId,
-    manage::{CredentialInfo, Event, Owner},
     scope::Catalogue,
     secret::Digest,
     store::{
-        Commit, CredentialStore, Ending, ListQuery, Lookup, ManagedStore, Peek, Record, StoreAdmin,
-        StoreError, Use, WriteError,
+        Commit, CredentialInfo, CredentialStore, Ending, Event, ListQuery, Lookup, ManagedStore,
+        Owner, Peek, Record, StoreAdmin, StoreError, Use, WriteError,
     },
 };
 

@@ -4,8 +4,8 @@ use super::{Breach, Claim, NOW, ORG, OTHER_ORG, Site, USER, claim, org, user};
 use crate::{
     credential::Kind,
     id::CredentialId,
-    manage::{Cursor, Filter, NewKey, State},
-    store::{ManagedStore, Use},
+    manage::{Cursor, NewKey},
+    store::{Filter, ManagedStore, State, Use},
 };
 
 pub(super) async fn pages_show_each_credential_once_and_the_newest_first<S: ManagedStore>(

@@ -20,12 +20,9 @@ use crate::{
     clock::{Clock, UnixMillis},
     credential::{Kind, TokenFormat},
     id::{OrgId, UserId},
-    manage::{
-        Actor, CredentialInfo, Event, Filter, Issued, ManageError, Manager, NewKey, NewToken,
-        Owner, State,
-    },
+    manage::{Actor, Issued, ManageError, Manager, NewKey, NewToken},
     secret::Secret,
-    store::{ManagedStore, Record},
+    store::{CredentialInfo, Event, Filter, ManagedStore, Owner, Record, State},
     testing::{ManualClock, principal},
 };
 

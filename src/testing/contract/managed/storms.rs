@@ -12,9 +12,9 @@ use super::{Breach, Claim, ORG, Site, USER, both, claim, org, user};
 use crate::{
     credential::Kind,
     id::CredentialId,
-    manage::{Actor, CredentialInfo, Filter, Manager, NewKey, NewToken, Rotation},
+    manage::{Actor, Manager, NewKey, NewToken, Rotation},
     secret::Secret,
-    store::{ManagedStore, Standing},
+    store::{CredentialInfo, Filter, ManagedStore, Standing},
 };
 
 /// How many tasks work against the end of a credential.

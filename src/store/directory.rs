@@ -1,4 +1,4 @@
-//! The writing side that every store of the crate has.
+//! Organizations, people and memberships: their writing, and who is below whom.
 
 use std::sync::Arc;
 
@@ -82,6 +82,35 @@ pub trait StoreAdmin: CredentialStore {
     /// # Errors
     /// [`WriteError::UnknownCredential`].
     async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError>;
+}
+
+/// Tells who is below whom among organizations that form a tree.
+#[async_trait]
+pub trait OrgTree: Send + Sync + 'static {
+    /// Returns whether `organization` has `ancestor` above it, at any distance, and all organizations from the one to the
+    /// other, both included, are live. An organization is not its own descendant.
+    ///
+    /// Nothing below a deleted or disabled organization can be reached from above it: ending an organization ends all
+    /// access through it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the tree could not tell.
+    async fn is_descendant_of(
+        &self,
+        organization: &str,
+        ancestor: &str,
+    ) -> Result<bool, StoreError>;
+}
+
+#[async_trait]
+impl<T: OrgTree + ?Sized> OrgTree for Arc<T> {
+    async fn is_descendant_of(
+        &self,
+        organization: &str,
+        ancestor: &str,
+    ) -> Result<bool, StoreError> {
+        (**self).is_descendant_of(organization, ancestor).await
+    }
 }
 
 /// Returns a new name for a user who is removed: `erased-` and 128 random bits in hex.
