@@ -19,9 +19,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    AuthLayer,
     decided::DecisionRequired,
-    observe,
+    layer::AuthLayer,
     rejection::{Cause, JsonResponder, Presentation, RefusalBody, Rejection, Responder},
     service::mark_sensitive,
 };
@@ -183,7 +182,7 @@ where
         let mut response = ready!(this.future.poll(cx))?;
         if !this.required.met_by(response.extensions()) {
             let rejection = Rejection::new(Cause::Undecided.into(), &this.presentation.messages);
-            observe::refused(&rejection, None);
+            rejection.report(None);
             response = this.presentation.refuse_in(rejection, this.grpc.take());
         }
         if let Some(outer) = this.outer.take() {

@@ -53,7 +53,7 @@
 //! | `sqlite` | `SqliteStore`: credentials in a file, several processes on it, and its change log |
 //! | `postgres` | `PostgresStore`: credentials in a database that many nodes share, and its change log |
 //! | `tracing` | an event for each verdict, with its private cause: [`observe`] |
-//! | `metrics` | counters and histograms: [`metrics`](mod@metrics) |
+//! | `metrics` | counters and histograms: [`observe`] |
 //! | `testing` | a principal and a clock made by hand, and the contract of stores, for your own tests: see [`TESTING_ENABLED`] |
 
 mod authenticate;
@@ -70,7 +70,6 @@ pub mod id;
 mod last_use;
 mod layer;
 pub mod manage;
-pub mod metrics;
 pub mod observe;
 mod panics;
 mod principal;

@@ -4,7 +4,7 @@
 //! the one before: it cannot be made from anything that a client sent, and not without every check. The only other way is
 //! the feature `testing`.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::Extensions;
 
@@ -12,6 +12,7 @@ use crate::{
     authenticate::Acting,
     credential::Kind,
     id::{OrgId, UserId},
+    observe::{self, Accepted},
     rejection::Cause,
     scope::ScopeSet,
     store::Record,
@@ -55,6 +56,18 @@ impl Principal {
             (None, Some(Anonymous)) => Err(Cause::Anonymous),
             (None, None) => Err(Cause::NoAuthLayer),
         }
+    }
+
+    /// Tells the operator. `latency` is that of the look-up, when there was one.
+    #[inline]
+    pub(crate) fn report(&self, latency: Option<Duration>) {
+        observe::accepted(&Accepted {
+            kind: self.kind(),
+            credential_id: self.credential_id(),
+            organization: self.organization(),
+            user: self.user(),
+            latency,
+        });
     }
 
     #[cfg(feature = "testing")]

@@ -17,7 +17,6 @@ use crate::{
     authenticate::{Policy, Presented},
     decided::Decided,
     future::{Additions, Asking, ResponseFuture, Verdict},
-    observe,
     panics::catch,
     principal::{Anonymous, Principal},
     rejection::{Denial, Presentation, RefusalBody, Rejection, Responder},
@@ -233,7 +232,7 @@ impl<S, R> Gate<S, R> {
         principal: Principal,
         latency: Option<Duration>,
     ) {
-        observe::accepted(&principal, latency);
+        principal.report(latency);
         if self.policy.removes_authorization {
             remove_credential(request);
         } else if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
@@ -252,7 +251,7 @@ impl<S, R> Gate<S, R> {
         R: Responder<ResB>,
     {
         let rejection = Rejection::new(denial, &self.presentation.messages);
-        observe::refused(&rejection, latency);
+        rejection.report(latency);
         self.presentation.refuse(rejection, request)
     }
 }

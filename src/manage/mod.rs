@@ -60,9 +60,9 @@ pub use list::Page;
 pub use rotate::Rotation;
 
 use crate::{
-    ConfigError,
     clock::{Clock, SystemClock, UnixMillis},
     credential::{Kind, TokenFormat},
+    error::ConfigError,
     observe,
     panics::catch,
     scope::AcceptedScopes,
@@ -200,7 +200,7 @@ impl<S> Manager<S> {
     /// new credential along.
     fn notify(&self, event: &Event) {
         if catch(|| (self.hook)(event)).is_none() {
-            observe::hook_panicked(event);
+            observe::hook_panicked(event.action.as_str(), event.credential.as_str());
         }
     }
 }

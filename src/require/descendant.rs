@@ -13,10 +13,10 @@ use tower_service::Service;
 
 use super::service::refuse;
 use crate::{
-    AuthLayer,
     error::ConfigError,
     future::{Asking, ResponseFuture, Verdict},
     id::OrgId,
+    layer::AuthLayer,
     principal::Principal,
     rejection::{Cause, Denial, JsonResponder, Presentation, RefusalBody, Responder},
     scope::AcceptedScopes,

@@ -10,9 +10,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    AuthLayer,
     future::ResponseFuture,
-    observe,
+    layer::AuthLayer,
     principal::Principal,
     rejection::{Cause, Denial, JsonResponder, Presentation, RefusalBody, Rejection, Responder},
     scope::AcceptedScopes,
@@ -144,6 +143,6 @@ pub(super) fn refuse<R: Responder<ResB>, ReqB, ResB: RefusalBody>(
     if let (Cause::NoAcceptedScope, Some(accepted)) = (rejection.cause(), accepted) {
         rejection = rejection.accepting(Arc::clone(accepted));
     }
-    observe::refused(&rejection, None);
+    rejection.report(None);
     presentation.refuse(rejection, request)
 }

@@ -26,6 +26,18 @@ pub enum Change {
     Everything,
 }
 
+impl Change {
+    /// What changed, as one of a few fixed words.
+    pub(crate) fn subject(&self) -> &'static str {
+        match self {
+            Self::Credential { .. } => "credential",
+            Self::User(_) => "user",
+            Self::Organization(_) => "organization",
+            Self::Everything => "everything",
+        }
+    }
+}
+
 /// What a feed has to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(

@@ -21,7 +21,7 @@ use crate::{
 /// Makes a principal that nothing was proven of, to put into the extensions of a test's request.
 ///
 /// The first one of a process leaves an event at `WARN`, and each is counted
-/// ([`metrics`](mod@crate::metrics)), so that it shows in production.
+/// ([`observe`](mod@crate::observe)), so that it shows in production.
 ///
 /// ```
 /// use tower_api_key::{scope::Catalogue, secret::Digest, store::Record, testing};

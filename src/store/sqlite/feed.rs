@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     credential::Kind,
-    metrics,
+    observe::counters,
     store::{Change, Feed, FeedEvent, StoreError},
 };
 
@@ -230,7 +230,7 @@ impl SqliteFeed {
         };
         age_millis
             .into_iter()
-            .for_each(|age| metrics::lagged(age as f64 / 1000.0));
+            .for_each(|age| counters::lagged(age as f64 / 1000.0));
         self.told.push_back(FeedEvent::Changed(change));
     }
 
