@@ -34,7 +34,7 @@ fn store() -> (MemoryStore, String) {
     }
     let viewer = |record: Record| {
         record
-            .with_role("viewer", &tower_api_key::principal::Catalogue::documented())
+            .with_role("viewer", &tower_api_key::scope::Catalogue::documented())
             .unwrap()
     };
     for i in 0..100_000 {

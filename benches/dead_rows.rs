@@ -22,10 +22,12 @@ use std::time::Instant;
 use sqlx::{AssertSqlSafe, Executor, SqlitePool, sqlite::SqlitePoolOptions};
 use tower_api_key::{
     clock::UnixMillis,
-    manage::{CredentialInfo, Filter, Owner, State},
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
-    store::{Authority, Cap, Commit, Insert, ListQuery, ManagedStore, SqliteStore},
+    store::{
+        Authority, Cap, Commit, CredentialInfo, Filter, Insert, ListQuery, ManagedStore, Owner,
+        SqliteStore, State,
+    },
 };
 
 const TURNS: usize = 101;
@@ -120,7 +122,7 @@ async fn sqlite(size: u64) {
 #[cfg(feature = "postgres")]
 mod postgres {
     use sqlx::{AssertSqlSafe, Executor, PgPool, postgres::PgPoolOptions};
-    use tower_api_key::{principal::Catalogue, store::PostgresStore};
+    use tower_api_key::{scope::Catalogue, store::PostgresStore};
 
     use super::{Database, compare, pg};
 

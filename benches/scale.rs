@@ -16,7 +16,7 @@ use std::{
 
 use tower_api_key::{
     AuthLayer, AuthService,
-    principal::OrgId,
+    id::OrgId,
     rejection::JsonResponder,
     secret::Digest,
     store::{Credential, CredentialStore, Lookup, MemoryStore, Peek, Record},

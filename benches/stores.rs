@@ -34,7 +34,7 @@ use sqlx::{QueryBuilder, Sqlite, SqlitePool, sqlite::SqlitePoolOptions};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_api_key::{
     AuthLayer,
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{CredentialStore, Record, SqliteStore, StoreAdmin},
 };

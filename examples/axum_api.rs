@@ -30,16 +30,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tower::ServiceBuilder;
 use tower_api_key::{
-    AuthLayer, EveryRouteDecidesLayer, Principal, PublicLayer, RequireScopes,
+    AuthLayer, EveryRouteDecidesLayer, LastUse, Principal, PublicLayer, RequireScopes,
     clock::UnixMillis,
     credential::Kind,
-    manage::{
-        Actor, CredentialInfo, Cursor, Filter, Issued, LastUse, ManageError, Manager, NewKey,
-        NewToken, Owner, Rotation,
-    },
-    principal::Catalogue,
+    manage::{Actor, Cursor, Issued, ManageError, Manager, NewKey, NewToken, Rotation},
+    scope::Catalogue,
     secret::Secret,
-    store::{Cached, SqliteStore, StoreAdmin, WriteError},
+    store::{Cached, CredentialInfo, Filter, Owner, SqliteStore, StoreAdmin, WriteError},
 };
 use tower_http::{
     sensitive_headers::SetSensitiveRequestHeadersLayer,

@@ -15,7 +15,7 @@ use http::{Request, Response};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_api_key::{
     AuthLayer, Principal,
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{Credential, CredentialStore, Lookup, Record, StoreError},
 };

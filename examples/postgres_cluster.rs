@@ -43,7 +43,7 @@ use tokio::{
 use tower_api_key::{
     AuthLayer, Principal,
     credential::{Kind, TokenFormat},
-    principal::Catalogue,
+    scope::Catalogue,
     store::{Cached, Credential, CredentialStore, Lookup, Peek, PostgresStore, Record, StoreAdmin},
 };
 

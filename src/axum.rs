@@ -21,12 +21,11 @@ use http::{
 };
 
 use crate::{
-    Messages, Principal, Rejection,
-    authenticate::Denial,
+    id::OrgId,
     manage::ManageError,
     observe,
-    principal::OrgId,
-    rejection::{Cause, Presentation, RefusalBody},
+    principal::Principal,
+    rejection::{Cause, Denial, Messages, Presentation, RefusalBody, Rejection},
 };
 
 impl RefusalBody for Body {
@@ -93,7 +92,7 @@ where
 
 fn refused(cause: Cause) -> Rejection {
     let rejection = Rejection::new(Denial::from(cause), &Messages::default());
-    observe::refused(&rejection, None);
+    rejection.report(None);
     rejection
 }
 

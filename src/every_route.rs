@@ -13,44 +13,17 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{Extensions, HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    AuthLayer, observe,
+    decided::DecisionRequired,
+    layer::AuthLayer,
     rejection::{Cause, JsonResponder, Presentation, RefusalBody, Rejection, Responder},
     service::mark_sensitive,
 };
-
-/// Asks for the mark. In the request's extensions, from the outermost layer to the one that decides.
-#[derive(Clone, Debug)]
-struct DecisionRequired(Arc<()>);
-
-/// The mark. In the response's extensions, where no client, no proxied service and no handler can put it.
-///
-/// It belongs to one request, so that a response kept from an earlier one, by a cache for example, does not carry it over.
-#[derive(Clone, Debug)]
-pub(crate) struct Decided(Arc<()>);
-
-impl Decided {
-    /// The mark for the response to a request, if one is asked for.
-    #[inline]
-    pub(crate) fn asked_for(request: &Extensions) -> Option<Self> {
-        request
-            .get::<DecisionRequired>()
-            .map(|required| Self(Arc::clone(&required.0)))
-    }
-}
-
-impl DecisionRequired {
-    fn met_by(&self, response: &Extensions) -> bool {
-        response
-            .get::<Decided>()
-            .is_some_and(|decided| Arc::ptr_eq(&decided.0, &self.0))
-    }
-}
 
 /// Replaces every response that neither an [`AuthLayer`] nor a [`PublicLayer`](crate::PublicLayer) decided with a 500.
 ///
@@ -167,7 +140,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
-        let required = DecisionRequired(Arc::new(()));
+        let required = DecisionRequired::new();
         let outer = request.extensions().get::<DecisionRequired>().cloned();
         let grpc = self.presentation.grpc_content_type::<ResB, _>(&request);
         mark_sensitive(&mut request);
@@ -209,11 +182,11 @@ where
         let mut response = ready!(this.future.poll(cx))?;
         if !this.required.met_by(response.extensions()) {
             let rejection = Rejection::new(Cause::Undecided.into(), &this.presentation.messages);
-            observe::refused(&rejection, None);
+            rejection.report(None);
             response = this.presentation.refuse_in(rejection, this.grpc.take());
         }
         if let Some(outer) = this.outer.take() {
-            response.extensions_mut().insert(Decided(outer.0));
+            response.extensions_mut().insert(outer.decided());
         }
         Poll::Ready(Ok(response))
     }

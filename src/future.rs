@@ -11,7 +11,7 @@ use http::{HeaderValue, Request, Response, header::VARY};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::every_route::Decided;
+use crate::decided::Decided;
 
 /// What is decided about a request once the answer that it waits for is there.
 pub(crate) type Verdict<ReqB, ResB> =

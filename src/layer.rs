@@ -6,12 +6,11 @@ use http::HeaderName;
 use tower_layer::Layer;
 
 use crate::{
-    authenticate::Policy,
-    browser::{BrowserGuard, ExposedCredential},
+    authenticate::{BrowserGuard, ExposedCredential, Policy},
     clock::{Clock, SystemClock},
     credential::TokenFormat,
     error::ConfigError,
-    manage::LastUse,
+    last_use::LastUse,
     rejection::{JsonResponder, Messages, Presentation},
     service::AuthService,
     store::DEFAULT_DEADLINE,

@@ -41,7 +41,7 @@
 //! # Where to read on
 //!
 //! - The [`guide`]: where to put the layer, what is refused how, managing credentials, writing a store, what is promised.
-//! - In the source: `authenticate.rs`, the decision on one page; `rejection/messages.rs`, every text; `store/mod.rs`, the
+//! - In the source: `authenticate/mod.rs`, the decision on one page; `rejection/messages.rs`, every text; `store/mod.rs`, the
 //!   contract of stores.
 //!
 //! # Features
@@ -53,28 +53,30 @@
 //! | `sqlite` | `SqliteStore`: credentials in a file, several processes on it, and its change log |
 //! | `postgres` | `PostgresStore`: credentials in a database that many nodes share, and its change log |
 //! | `tracing` | an event for each verdict, with its private cause: [`observe`] |
-//! | `metrics` | counters and histograms: [`metrics`](mod@metrics) |
+//! | `metrics` | counters and histograms: [`observe`] |
 //! | `testing` | a principal and a clock made by hand, and the contract of stores, for your own tests: see [`TESTING_ENABLED`] |
 
 mod authenticate;
 #[cfg(feature = "axum")]
 pub mod axum;
-mod browser;
 pub mod clock;
 pub mod credential;
+mod decided;
 mod error;
 mod every_route;
 pub mod future;
 pub mod guide;
+pub mod id;
+mod last_use;
 mod layer;
 pub mod manage;
-pub mod metrics;
 pub mod observe;
 mod panics;
-pub mod principal;
+mod principal;
 mod public;
 pub mod rejection;
 pub mod require;
+pub mod scope;
 pub mod secret;
 mod service;
 pub mod store;
@@ -85,9 +87,10 @@ pub mod tonic;
 
 #[doc(no_inline)]
 pub use async_trait::async_trait;
-pub use browser::ExposedCredential;
+pub use authenticate::ExposedCredential;
 pub use error::ConfigError;
 pub use every_route::{EveryRouteDecides, EveryRouteDecidesFuture, EveryRouteDecidesLayer};
+pub use last_use::LastUse;
 pub use layer::AuthLayer;
 pub use principal::Principal;
 pub use public::{PublicLayer, PublicService};

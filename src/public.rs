@@ -7,7 +7,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    every_route::Decided,
+    decided::Decided,
     future::PublicFuture,
     service::{pass, remove_credential},
 };

@@ -14,14 +14,12 @@ use http::{
 use tower_service::Service;
 
 use crate::{
-    authenticate::{Denial, Policy},
-    credential::Presented,
-    every_route::Decided,
+    authenticate::{Policy, Presented},
+    decided::Decided,
     future::{Additions, Asking, ResponseFuture, Verdict},
-    observe,
     panics::catch,
     principal::{Anonymous, Principal},
-    rejection::{Presentation, RefusalBody, Rejection, Responder},
+    rejection::{Denial, Presentation, RefusalBody, Rejection, Responder},
     secret::Pepper,
     store::{CredentialStore, Peek, Record, StoreError, guarded},
 };
@@ -234,7 +232,7 @@ impl<S, R> Gate<S, R> {
         principal: Principal,
         latency: Option<Duration>,
     ) {
-        observe::accepted(&principal, latency);
+        principal.report(latency);
         if self.policy.removes_authorization {
             remove_credential(request);
         } else if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
@@ -253,7 +251,7 @@ impl<S, R> Gate<S, R> {
         R: Responder<ResB>,
     {
         let rejection = Rejection::new(denial, &self.presentation.messages);
-        observe::refused(&rejection, latency);
+        rejection.report(latency);
         self.presentation.refuse(rejection, request)
     }
 }

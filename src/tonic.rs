@@ -16,12 +16,10 @@ use tonic::{
 use tower_service::Service;
 
 use crate::{
-    Messages, Principal, Rejection,
-    authenticate::Denial,
     every_route::EveryRouteDecides,
-    observe,
+    principal::Principal,
     public::PublicService,
-    rejection::RefusalBody,
+    rejection::{Denial, Messages, RefusalBody, Rejection},
     require::{RequireDescendantService, RequireService},
     service::AuthService,
 };
@@ -117,7 +115,7 @@ impl<T> RequestExt for Request<T> {
     fn principal(&self) -> Result<&Principal, Status> {
         Principal::of(self.extensions()).map_err(|cause| {
             let rejection = Rejection::new(Denial::from(cause), &Messages::default());
-            observe::refused(&rejection, None);
+            rejection.report(None);
             rejection.into()
         })
     }

@@ -120,8 +120,8 @@ async fn no_label_shows_what_was_sent_or_stored() {
     }
 }
 
-const DOCS: &str = include_str!("../src/metrics/mod.rs");
-const EMIT: &str = include_str!("../src/metrics/emit.rs");
+const DOCS: &str = include_str!("../src/observe/mod.rs");
+const EMIT: &str = include_str!("../src/observe/counters.rs");
 
 /// Every text in quotes.
 fn quoted(source: &str) -> impl Iterator<Item = &str> {
@@ -150,7 +150,7 @@ fn every_cause_has_a_counter_of_its_own() {
     let counted: BTreeSet<_> = quoted(EMIT).collect();
     let causes = [
         include_str!("../src/rejection/cause.rs"),
-        include_str!("../src/store/mod.rs"),
+        include_str!("../src/store/error.rs"),
     ];
     let codes = causes
         .iter()

@@ -84,7 +84,7 @@ fn the_table_of_features_is_the_manifest() {
 
 #[test]
 fn the_scanner_expression_is_the_constant() {
-    let line = format!("\n//! {}\n", tower_api_key::secret::SCANNER_REGEX);
+    let line = format!("\n//! {}\n", tower_api_key::credential::SCANNER_REGEX);
     assert!(include_str!("../src/guide/managing.rs").contains(&line));
 }
 

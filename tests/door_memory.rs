@@ -19,7 +19,7 @@ use support::{
 };
 use tower_api_key::{
     AuthLayer,
-    principal::{Catalogue, ScopeSet},
+    scope::{Catalogue, ScopeSet},
     secret::Digest,
     store::{MemoryStore, Record, WriteError as Refused},
 };

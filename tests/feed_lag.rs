@@ -42,7 +42,7 @@ fn each_is_measured_once(tally: &Tally) {
 async fn the_lag_of_a_file_is_measured_for_each_change() {
     use sqlx::SqlitePool;
     use tower_api_key::{
-        principal::Catalogue,
+        scope::Catalogue,
         store::{SqliteStore, StoreAdmin},
     };
 

@@ -29,10 +29,10 @@ use tower::{Layer, ServiceBuilder};
 use tower_api_key::{
     AuthLayer, CredentialStore, RequireDescendant, RequireScopes,
     clock::UnixMillis,
-    credential::{Kind, TokenFormat},
-    principal::OrgId,
+    credential::{Kind, Minted, TokenFormat},
+    id::OrgId,
     rejection::ProblemResponder,
-    secret::{Digest, Minted},
+    secret::Digest,
     store::{MemoryStore, Record, StoreError},
 };
 

@@ -15,12 +15,12 @@
 mod credential {
     pub(crate) use tower_api_key::credential::Kind;
 }
-mod principal {
-    pub(crate) use tower_api_key::principal::{CredentialId, OrgId, UserId};
+mod id {
+    pub(crate) use tower_api_key::id::{CredentialId, OrgId, UserId};
 }
 // Its own, since outside of the crate nobody may match on a change without a default.
 #[allow(unfulfilled_lint_expectations, reason = "it is not public here")]
-#[path = "../src/store/feed.rs"]
+#[path = "../src/store/change.rs"]
 mod feed;
 mod store {
     pub(crate) use crate::feed::Change;

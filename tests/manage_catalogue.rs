@@ -13,10 +13,13 @@ use std::path::Path;
 
 use tower_api_key::{
     credential::Kind,
-    manage::{Actor, Manager, NewKey, Owner, Rotation},
-    principal::{Catalogue, CredentialId},
+    id::CredentialId,
+    manage::{Actor, Manager, NewKey, Rotation},
+    scope::Catalogue,
     secret::Digest,
-    store::{Credential, CredentialStore, Lookup, MemoryStore, Record, SqliteStore, StoreAdmin},
+    store::{
+        Credential, CredentialStore, Lookup, MemoryStore, Owner, Record, SqliteStore, StoreAdmin,
+    },
 };
 
 /// The scopes that the role `editor` has in a catalogue, where `posts:write` implies `posts:read`.

@@ -15,10 +15,10 @@ use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
-    manage::{Actor, Import, ManageError, Manager, NewKey, Owner, Rotation},
-    principal::{Catalogue, DOCUMENTED_SCOPES, ScopeSet},
+    manage::{Actor, Import, ManageError, Manager, NewKey, Rotation},
+    scope::{Catalogue, DOCUMENTED_SCOPES, ScopeSet},
     secret::Digest,
-    store::{Credential, CredentialStore, Lookup, MemoryStore, Record},
+    store::{Credential, CredentialStore, Lookup, MemoryStore, Owner, Record},
     testing::{ManualClock, principal},
 };
 

@@ -27,12 +27,12 @@ use http::{Request, Response, StatusCode};
 use tally::Tally;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_api_key::{
-    AuthLayer,
+    AuthLayer, LastUse,
     clock::UnixMillis,
     credential::Kind,
-    manage::{Action, Actor, Import, LastUse, Manager, NewKey, Owner, Rotation},
+    manage::{Actor, Import, Manager, NewKey, Rotation},
     secret::Digest,
-    store::MemoryStore,
+    store::{Action, MemoryStore, Owner},
     testing::ManualClock,
 };
 

@@ -28,13 +28,10 @@ use tokio::{
 use tower_api_key::{
     AuthLayer, Principal,
     credential::Kind,
-    manage::{
-        Actor, CredentialInfo, Filter, Issued, ManageError, Manager, NewKey, NewToken, Owner,
-        Rotation,
-    },
-    principal::Catalogue,
+    manage::{Actor, Issued, ManageError, Manager, NewKey, NewToken, Rotation},
+    scope::Catalogue,
     secret::Secret,
-    store::{Cached, ManagedStore, MemoryStore, SqliteStore},
+    store::{Cached, CredentialInfo, Filter, ManagedStore, MemoryStore, Owner, SqliteStore},
 };
 
 const ORG: &str = "org_test";

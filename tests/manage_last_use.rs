@@ -16,12 +16,12 @@ use http::{Request, Response, StatusCode};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqlitePoolOptions};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_api_key::{
-    AuthLayer,
+    AuthLayer, LastUse,
     clock::UnixMillis,
     credential::Kind,
-    manage::{Actor, LastUse, Manager, NewKey, Owner},
-    principal::Catalogue,
-    store::{Cached, MemoryStore, SqliteStore, StoreAdmin},
+    manage::{Actor, Manager, NewKey},
+    scope::Catalogue,
+    store::{Cached, MemoryStore, Owner, SqliteStore, StoreAdmin},
     testing::ManualClock,
 };
 

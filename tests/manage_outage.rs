@@ -19,15 +19,13 @@ use http::{Request, Response, StatusCode};
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_api_key::{
-    AuthLayer,
+    AuthLayer, LastUse,
     clock::UnixMillis,
     credential::Kind,
-    manage::{
-        Actor, CredentialInfo, Event, Filter, Import, LastUse, ManageError, Manager, NewKey,
-        NewToken, Owner, Rotation,
-    },
-    principal::CredentialId,
+    id::CredentialId,
+    manage::{Actor, Import, ManageError, Manager, NewKey, NewToken, Rotation},
     secret::Digest,
+    store::{CredentialInfo, Event, Filter, Owner},
     testing::ManualClock,
 };
 
@@ -158,7 +156,7 @@ impl Fixture {
     async fn everything(&self) -> (Vec<CredentialInfo>, Vec<Event>) {
         let (mut all, mut events) = (Vec::new(), Vec::new());
         for (actor, kind) in [(org(), Kind::OrgKey), (user(), Kind::PersonalToken)] {
-            for state in [None, Some(tower_api_key::manage::State::Deleted)] {
+            for state in [None, Some(tower_api_key::store::State::Deleted)] {
                 let filter = Filter {
                     state,
                     ..Filter::default()

@@ -15,11 +15,11 @@ use std::{convert::Infallible, future::ready, pin::Pin, sync::Arc};
 use http::{Request, Response, StatusCode};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_api_key::{
-    AuthLayer,
+    AuthLayer, LastUse,
     credential::Kind,
-    manage::{Actor, Import, LastUse, Manager, NewKey, NewToken, Owner},
+    manage::{Actor, Import, Manager, NewKey, NewToken},
     secret::{Digest, Peppers},
-    store::{Cached, Credential, Lookup, ManagedStore, Record, StoreError, WriteError},
+    store::{Cached, Credential, Lookup, ManagedStore, Owner, Record, StoreError, WriteError},
 };
 
 type Store = Arc<dyn ManagedStore>;
@@ -427,7 +427,7 @@ fn digests() -> usize {
 #[cfg(feature = "sqlite")]
 mod sqlite {
     use sqlx::{AssertSqlSafe, ConnectOptions};
-    use tower_api_key::{principal::Catalogue, store::SqliteStore};
+    use tower_api_key::{scope::Catalogue, store::SqliteStore};
 
     use super::*;
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tower_api_key::{
     credential::Kind,
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{
         Change, Credential, CredentialStore, Feed, FeedEvent, Lookup, OrgTree, PostgresStore,

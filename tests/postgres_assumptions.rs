@@ -20,7 +20,7 @@ use feeds::{EVER, EVERYTHING, credential, end_listeners, next, store_in, told_so
 use sqlx::{Executor, postgres::PgPoolOptions};
 use tower_api_key::{
     credential::Kind,
-    principal::Catalogue,
+    scope::Catalogue,
     store::{
         FeedEvent::{Lost, Restored},
         PostgresStore, StoreAdmin,

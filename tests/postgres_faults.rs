@@ -23,7 +23,7 @@ use tower::{ServiceBuilder, ServiceExt};
 use tower_api_key::{
     AuthLayer,
     credential::Kind,
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{PostgresStore, Record, StoreAdmin, StoreError, WriteError, postgres::SetupError},
 };

@@ -25,7 +25,7 @@ use polled::{End, told_at_last};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tower_api_key::{
     credential::Kind,
-    principal::Catalogue,
+    scope::Catalogue,
     store::{Change, FeedEvent, PostgresStore, StoreAdmin},
 };
 

@@ -31,11 +31,10 @@ use tokio::{task::JoinHandle, time::timeout};
 use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
-    manage::{Action, CredentialInfo, Event, Owner, Who},
     secret::Digest,
     store::{
-        Alteration, Authority, Cap, Commit, Insert, ListQuery, ManagedStore, PostgresStore,
-        Requirements, Standing, WriteError,
+        Action, Alteration, Authority, Cap, Commit, CredentialInfo, Event, Insert, ListQuery,
+        ManagedStore, Owner, PostgresStore, Requirements, Standing, Who, WriteError,
     },
 };
 

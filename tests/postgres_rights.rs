@@ -15,7 +15,7 @@ mod pg;
 
 use sqlx::{Connection, PgConnection, postgres::PgPoolOptions};
 use tower_api_key::{
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{
         Change, Credential, CredentialStore, Feed, FeedEvent, Lookup, PostgresStore, Record,

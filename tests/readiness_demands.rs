@@ -19,7 +19,7 @@ use support::{
     memory, poll_once,
 };
 use tower::{Layer, Service, limit::ConcurrencyLimit};
-use tower_api_key::{AuthLayer, RequireDescendant, RequireOrg, RequireScopes, principal::OrgId};
+use tower_api_key::{AuthLayer, RequireDescendant, RequireOrg, RequireScopes, id::OrgId};
 use tower_test::mock::{self, Handle, Mock, Spawn};
 
 type Req = Request<String>;

@@ -24,10 +24,10 @@ use http::{Request, Response};
 use shelf::{Question, key};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_api_key::{
-    AuthLayer,
+    AuthLayer, LastUse,
     clock::{Clock, UnixMillis},
     credential::{Kind, TokenFormat},
-    manage::{LastUse, Manager},
+    manage::Manager,
     store::{Cached, Change, CredentialStore, MemoryStore, Peek, Record},
 };
 

@@ -23,7 +23,8 @@ use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 use tower_api_key::{
     AuthLayer, CredentialStore, Principal, PublicLayer, Reason, Rejection, RequireDescendant,
     RequireScopes,
-    principal::{OrgId, ScopeSet},
+    id::OrgId,
+    scope::ScopeSet,
     store::{Lookup, Peek, Record, StoreError},
 };
 
@@ -191,7 +192,7 @@ impl CredentialStore for Says {
 #[tokio::test]
 async fn rights_outside_of_an_organization_are_not_believed_on_a_user_scoped_route() {
     let scopes: ScopeSet = ["agents:manage"].into_iter().collect();
-    let catalogue = tower_api_key::principal::Catalogue::documented();
+    let catalogue = tower_api_key::scope::Catalogue::documented();
     for (name, record, cause) in [
         ("as asked for", pat_record("token", USER), "accepted"),
         (

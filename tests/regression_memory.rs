@@ -20,7 +20,10 @@ use tower_api_key::{
     credential::Kind,
     manage::*,
     secret::Digest,
-    store::{Credential, CredentialStore, Lookup, MemoryStore, Peek, Record, WriteError},
+    store::{
+        Action, Credential, CredentialStore, Event, Lookup, MemoryStore, Owner, Peek, Record,
+        WriteError,
+    },
 };
 
 /// How many records are replaced in all, by each of the two tests on the store itself.

@@ -21,8 +21,8 @@ use support::{
 use tower::ServiceBuilder;
 use tower_api_key::{
     AuthLayer, ConfigError, Messages, PublicLayer, Reason, RequireOrg, RequireScopes,
-    principal::{AcceptedScopes, ScopeSet},
     rejection::ProblemResponder,
+    scope::{AcceptedScopes, ScopeSet},
     store::MemoryStore,
 };
 

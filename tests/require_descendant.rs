@@ -21,7 +21,8 @@ use support::{
 use tower::ServiceBuilder;
 use tower_api_key::{
     AuthLayer, CredentialStore, Messages, PublicLayer, Reason, RequireDescendant,
-    principal::{OrgId, ScopeSet},
+    id::OrgId,
+    scope::ScopeSet,
     store::{MemoryStore, OrgTree},
 };
 

@@ -17,7 +17,7 @@ use tower_api_key::{
     AuthLayer,
     clock::UnixMillis,
     credential::Kind,
-    principal::{Catalogue, ScopeSet},
+    scope::{Catalogue, ScopeSet},
     secret::Digest,
     store::{
         Credential, CredentialStore, Lookup, OrgTree, Record, SqliteStore, Standing, StoreAdmin,

@@ -23,11 +23,10 @@ use tower::{ServiceBuilder, ServiceExt};
 use tower_api_key::{
     AuthLayer,
     credential::Kind,
-    manage::Owner,
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{
-        Credential, CredentialStore, Lookup, ManagedStore, Record, SqliteStore, StoreAdmin,
+        Credential, CredentialStore, Lookup, ManagedStore, Owner, Record, SqliteStore, StoreAdmin,
         StoreError, WriteError, sqlite::OpenError,
     },
 };

@@ -17,7 +17,7 @@ use polled::{End, told_at_last};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tower_api_key::{
     credential::Kind,
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{
         Change, Feed,

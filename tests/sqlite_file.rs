@@ -23,12 +23,12 @@ use tower::{ServiceBuilder, ServiceExt};
 use tower_api_key::{
     AuthLayer,
     credential::Kind,
-    manage::{Actor, Filter, Manager, Owner},
-    principal::Catalogue,
+    manage::{Actor, Manager},
+    scope::Catalogue,
     secret::Digest,
     store::{
-        Credential, CredentialStore, Feed, FeedEvent, Lookup, ManagedStore, OrgTree, Record,
-        SqliteStore, StoreAdmin, StoreError, WriteError, sqlite::OpenError,
+        Credential, CredentialStore, Feed, FeedEvent, Filter, Lookup, ManagedStore, OrgTree, Owner,
+        Record, SqliteStore, StoreAdmin, StoreError, WriteError, sqlite::OpenError,
     },
 };
 

@@ -23,7 +23,7 @@ use std::{
 use sqlx::{Connection, SqliteConnection};
 use tower_api_key::{
     credential::Kind,
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{Credential, CredentialStore, Lookup, Record, SqliteStore, Standing, StoreAdmin},
 };

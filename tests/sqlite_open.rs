@@ -12,7 +12,7 @@ use std::{error::Error as _, path::Path, time::Duration};
 
 use sqlx::{Connection, SqliteConnection, SqlitePool};
 use tower_api_key::{
-    principal::Catalogue,
+    scope::Catalogue,
     store::{SqliteStore, sqlite::OpenError},
 };
 

@@ -91,7 +91,7 @@ mod memory {
 /// A file and a database in memory are locked alike and written differently.
 #[cfg(feature = "sqlite")]
 mod sqlite {
-    use tower_api_key::{principal::Catalogue, store::SqliteStore};
+    use tower_api_key::{scope::Catalogue, store::SqliteStore};
 
     mod in_memory {
         use super::{super::*, *};

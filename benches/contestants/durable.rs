@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tower_api_key::{
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{Cached, Credential, CredentialStore, Lookup, Record, SqliteStore, StoreAdmin},
 };

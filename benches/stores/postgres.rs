@@ -10,7 +10,7 @@ use std::{
 
 use sqlx::{PgPool, Row, postgres::PgPoolOptions};
 use tower_api_key::{
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{PostgresStore, StoreAdmin},
 };

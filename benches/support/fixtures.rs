@@ -9,7 +9,7 @@ use http_body_util::Full;
 use tower_api_key::{
     RequireScopes,
     clock::UnixMillis,
-    principal::ScopeSet,
+    scope::ScopeSet,
     secret::{Digest, Pepper, Peppers},
     store::{CredentialStore, Lookup, MemoryStore, Peek, Record, Standing, StoreError},
 };

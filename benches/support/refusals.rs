@@ -6,7 +6,7 @@ use http::{HeaderName, Request, Response, header};
 use tower_api_key::{
     AuthLayer, PublicLayer, Rejection, RequireDescendant, RequireScopes,
     credential::TokenFormat,
-    principal::OrgId,
+    id::OrgId,
     store::{CredentialStore, MemoryStore},
 };
 use tower_layer::Layer;

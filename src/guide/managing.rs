@@ -55,7 +55,7 @@
 //!   counted in microseconds or nanoseconds.
 //! - **Ids** of organizations, users and credentials to create are 1 to 256 bytes of visible ASCII, which is what the
 //!   organization header can carry; those of keys only what a token can. The functions beside
-//!   [`check_organization_id`](crate::store::check_organization_id) are the rule, and every store applies them. What exists
+//!   [`check_organization_id`](crate::id::check_organization_id) are the rule, and every store applies them. What exists
 //!   already under another id can still be read, disabled and deleted.
 //!
 //! # Roles, or scopes one by one
@@ -120,7 +120,7 @@
 //!
 //! # The audit trail
 //!
-//! Each change is an [`Event`](crate::manage::Event), written in the same transaction: who, what, which credential, when,
+//! Each change is an [`Event`](crate::store::Event), written in the same transaction: who, what, which credential, when,
 //! from where as the service has stated it. [`events`](crate::manage::Manager::events) reads them, the newest first, up to
 //! 200 at a time below a number; and a
 //! [hook](crate::manage::Manager::with_hook) is called with each. A hook that panics does not undo the change or lose a
@@ -129,7 +129,7 @@
 //!
 //! # The last use
 //!
-//! Give one [`LastUse`](crate::manage::LastUse) to the layers
+//! Give one [`LastUse`](crate::LastUse) to the layers
 //! ([`with_last_use`](crate::AuthLayer::with_last_use)) and run
 //! [`keep_recording`](crate::manage::Manager::keep_recording) in a task. Requests note their use in memory; the task writes once a
 //! minute, and of each credential what is at least a minute apart, whichever nodes saw it. A database that cannot be written costs

@@ -22,7 +22,7 @@
 #![cfg_attr(not(feature = "postgres"), doc = "```ignore")]
 //! use std::{sync::Arc, time::Duration};
 //! use sqlx::PgPool;
-//! use tower_api_key::{AuthLayer, principal::Catalogue, store::{Cached, PostgresStore}};
+//! use tower_api_key::{AuthLayer, scope::Catalogue, store::{Cached, PostgresStore}};
 //!
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 //! let pool = PgPool::connect("postgres://localhost/service").await?;
@@ -64,7 +64,7 @@
 //! So 4 s + 5 s above, and never more than the time to live where that is shorter. On the node that made the change through
 //! its cache the bound is nothing at all. Measure the first row on your own machines: the example `postgres_cluster` runs
 //! three nodes, and prints it with `--measure 1000`; in production watch `tower_api_key_revocation_lag_seconds` and
-//! `tower_api_key_feed_up` (see [`metrics`](crate::metrics)).
+//! `tower_api_key_feed_up` (see [`observe`](mod@crate::observe)).
 //!
 //! # How a change reaches the caches
 //!

@@ -7,7 +7,7 @@
 //! # #[cfg(feature = "sqlite")]
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use tower_api_key::{principal::Catalogue, secret::Peppers, store::SqliteStore};
+//! use tower_api_key::{scope::Catalogue, secret::Peppers, store::SqliteStore};
 //!
 //! # let secret_from_the_environment = [b't'; 32];
 //! let peppers = Peppers::new("2026", &secret_from_the_environment)?;
@@ -35,7 +35,7 @@
 //!    know a pepper answers 503 for a key that is kept under it. A *token* that is kept under it cannot be found, and is
 //!    answered as an unknown one, 401.
 //! 2. Give every node both, the new one as the current one. From here on new digests are made under it.
-//! 3. Digests move when their credentials are used, with [`LastUse`](crate::manage::LastUse) in the layers. The first pepper
+//! 3. Digests move when their credentials are used, with [`LastUse`](crate::LastUse) in the layers. The first pepper
 //!    is no exception: digests without one move in the same way.
 //! 4. Count what is left. In PostgreSQL the table is `tower_api_key.credentials`:
 //!

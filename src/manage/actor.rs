@@ -2,18 +2,20 @@
 
 use std::fmt;
 
-use super::{ManageError, Owner, Who, text::visible};
+use super::{ManageError, text::visible};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
-    principal::{AcceptedScopes, Catalogue, OrgId, Principal, ScopeSet, UserId},
-    store::{Authority, Requirements},
+    id::{OrgId, UserId},
+    principal::Principal,
+    scope::{AcceptedScopes, Catalogue, ScopeSet},
+    store::{Authority, Owner, Requirements, Who},
 };
 
 /// Somebody who manages credentials: who they are, whose credentials they reach, and the most that they can hand out.
 ///
 /// ```
-/// use tower_api_key::manage::{Actor, Owner};
+/// use tower_api_key::{manage::Actor, store::Owner};
 ///
 /// # fn handler(caller: tower_api_key::Principal) {
 /// let by_request = Actor::principal(&caller).with_origin("192.0.2.1");

@@ -1,15 +1,18 @@
 //! Small changes: rename, disable, enable, delete.
 
 use super::{
-    Action, Actor, CredentialInfo, ManageError, Manager, Owner, State, TRIES,
+    Actor, ManageError, Manager, TRIES,
     deadline::Deadline,
     rules::{check_name, check_regrant},
 };
 use crate::{
     clock::UnixMillis,
     credential::Kind,
-    principal::CredentialId,
-    store::{Alteration, Commit, EndStatus, EndTarget, Ending, ManagedStore, Standing, WriteError},
+    id::CredentialId,
+    store::{
+        Action, Alteration, Commit, CredentialInfo, EndStatus, EndTarget, Ending, ManagedStore,
+        Owner, Standing, State, WriteError,
+    },
 };
 
 impl<S: ManagedStore> Manager<S> {

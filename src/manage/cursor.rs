@@ -2,8 +2,13 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{CredentialInfo, Filter, ManageError, Owner};
-use crate::{clock::UnixMillis, principal::CredentialId, secret::Digest};
+use super::ManageError;
+use crate::{
+    clock::UnixMillis,
+    id::CredentialId,
+    secret::Digest,
+    store::{CredentialInfo, Filter, Owner},
+};
 
 /// The place behind a page of a list. Give it to clients as text and take it back by [`FromStr`].
 ///

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::{State, text::MAX_NAME};
+use super::text::MAX_NAME;
 use crate::{
     clock::UnixMillis,
-    secret::MintError,
-    store::{StoreError, WriteError},
+    credential::MintError,
+    id::InvalidId,
+    store::{State, StoreError, WriteError},
 };
 
 /// Why something was refused. Nothing was changed; only after [`Unavailable`](Self::Unavailable) the outcome may be unknown.
@@ -178,6 +179,12 @@ impl ManageError {
     }
 }
 
+impl From<InvalidId> for ManageError {
+    fn from(invalid: InvalidId) -> Self {
+        Self::InvalidId(invalid.id().into())
+    }
+}
+
 impl From<WriteError> for ManageError {
     fn from(error: WriteError) -> Self {
         match error {
@@ -185,7 +192,7 @@ impl From<WriteError> for ManageError {
             WriteError::UnknownCredential(_) => Self::UnknownCredential,
             WriteError::UnknownRole(role) => Self::UnknownRole(role),
             WriteError::Taken(id) => Self::Taken(id),
-            WriteError::InvalidId(id) => Self::InvalidId(id),
+            WriteError::InvalidId(id) => id.into(),
             WriteError::CapReached(cap) => Self::CapReached(cap),
             WriteError::Changed => Self::Busy,
             WriteError::GrantOnToken | WriteError::NotPermitted => Self::NotAllowed,

@@ -1,15 +1,15 @@
 //! Taking credentials over from another system, by their digests: nobody needs a new one.
 
 use super::{
-    Action, Actor, CredentialInfo, ManageError, Manager,
+    Actor, ManageError, Manager,
     rules::{check_grant, check_name, check_unit},
 };
 use crate::{
     clock::UnixMillis,
-    credential::Kind,
-    principal::CredentialId,
+    credential::{Kind, check_credential_id},
+    id::CredentialId,
     secret::Digest,
-    store::{Commit, Insert, ManagedStore, check_credential_id},
+    store::{Action, Commit, CredentialInfo, Insert, ManagedStore},
 };
 
 /// A credential of another system: its id, the SHA-256 digest of the whole of it, and what is known beside.

@@ -3,15 +3,16 @@
 use serde_json::json;
 
 use super::{
-    Action, Actor, CredentialInfo, ManageError, Manager, Owner, State, TRIES,
+    Actor, ManageError, Manager, TRIES,
     rules::{check_expiry, check_grant, check_idempotency_key, check_name},
 };
 use crate::{
     clock::UnixMillis,
     credential::Kind,
-    principal::{Catalogue, CredentialId},
+    id::CredentialId,
+    scope::Catalogue,
     secret::{Digest, Secret},
-    store::{Commit, Insert, ManagedStore, WriteError},
+    store::{Action, Commit, CredentialInfo, Insert, ManagedStore, Owner, State, WriteError},
 };
 
 /// An organization key to issue. Without a role and scopes it may do nothing; without an expiry it lasts for ever.

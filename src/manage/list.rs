@@ -1,9 +1,9 @@
 //! Reading: lists of credentials, and the audit trail.
 
-use super::{Actor, CredentialInfo, Cursor, Event, Filter, ManageError, Manager};
+use super::{Actor, Cursor, ManageError, Manager};
 use crate::{
     credential::Kind,
-    store::{ListQuery, ManagedStore},
+    store::{CredentialInfo, Event, Filter, ListQuery, ManagedStore},
 };
 
 /// The most that one page holds.

@@ -37,41 +37,36 @@
 
 mod actor;
 mod change;
-mod credential;
 mod cursor;
 mod deadline;
 mod error;
-mod event;
 mod import;
 mod issue;
-mod last_use;
 mod list;
 mod revoke;
 mod rotate;
 mod rules;
 mod text;
+mod usage;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 pub use actor::Actor;
-pub use credential::{CredentialInfo, Filter, Owner, State};
 pub use cursor::Cursor;
 pub use error::ManageError;
-pub use event::{Action, Event, Who};
 pub use import::Import;
 pub use issue::{Issued, NewKey, NewToken};
-pub use last_use::LastUse;
 pub use list::Page;
 pub use rotate::Rotation;
 
 use crate::{
-    ConfigError,
     clock::{Clock, SystemClock, UnixMillis},
     credential::{Kind, TokenFormat},
+    error::ConfigError,
     observe,
     panics::catch,
-    principal::AcceptedScopes,
-    store::{Cap, Commit, ManagedStore, WriteError},
+    scope::AcceptedScopes,
+    store::{Action, Cap, Commit, CredentialInfo, Event, ManagedStore, Owner, WriteError},
 };
 
 /// Issues, lists, rotates and revokes the credentials in a store. See the [module](self).
@@ -205,7 +200,7 @@ impl<S> Manager<S> {
     /// new credential along.
     fn notify(&self, event: &Event) {
         if catch(|| (self.hook)(event)).is_none() {
-            observe::hook_panicked(event);
+            observe::hook_panicked(event.action.as_str(), event.credential.as_str());
         }
     }
 }

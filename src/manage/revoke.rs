@@ -1,12 +1,12 @@
 //! Revocation by those who hold no right to manage but the credential itself, and of everything at once.
 
-use super::{Action, Actor, CredentialInfo, ManageError, Manager, Owner};
+use super::{Actor, ManageError, Manager};
 use crate::{
-    credential::{Kind, Presented},
-    principal::CredentialId,
+    authenticate::{Presented, verify},
+    credential::Kind,
+    id::CredentialId,
     rejection::Cause,
-    secret::verify,
-    store::{EndStatus, EndTarget, ManagedStore, StoreError},
+    store::{Action, CredentialInfo, EndStatus, EndTarget, ManagedStore, Owner, StoreError},
 };
 
 impl<S: ManagedStore> Manager<S> {

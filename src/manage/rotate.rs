@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Action, Actor, CredentialInfo, Event, Issued, ManageError, Manager, State, TRIES,
+    Actor, Issued, ManageError, Manager, TRIES,
     issue::Wish,
     rules::{check_expiry, check_rights, later},
 };
@@ -11,7 +11,10 @@ use crate::{
     clock::UnixMillis,
     credential::Kind,
     secret::Secret,
-    store::{Alteration, Commit, ManagedStore, Standing, WriteError},
+    store::{
+        Action, Alteration, Commit, CredentialInfo, Event, ManagedStore, Standing, State,
+        WriteError,
+    },
 };
 
 /// How a credential is rotated. By default the old one ends at once, and the new one expires when the old one would have.

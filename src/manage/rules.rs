@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Actor, CredentialInfo, ManageError, error::MAX_IDEMPOTENCY_KEY, text::is_name};
+use super::{Actor, ManageError, error::MAX_IDEMPOTENCY_KEY, text::is_name};
 use crate::{
     clock::UnixMillis,
-    principal::{Catalogue, ScopeSet},
+    scope::{Catalogue, ScopeSet},
+    store::CredentialInfo,
 };
 
 pub(super) fn check_name(name: &str) -> Result<(), ManageError> {

@@ -2,8 +2,7 @@
 
 use std::sync::Once;
 
-use super::sink;
-use crate::metrics;
+use super::{counters, events};
 
 /// What the feature `testing` brings, and the feature itself.
 #[derive(Clone, Copy, Debug)]
@@ -20,12 +19,12 @@ pub(crate) fn used(double: TestDouble) {
     let once = match double {
         TestDouble::Feature => feature,
         TestDouble::Principal => {
-            metrics::forged();
+            counters::forged();
             principal
         }
         TestDouble::Clock => clock,
     };
-    once.call_once(|| sink::test_double_used(double.message()));
+    once.call_once(|| events::test_double_used(double.message()));
 }
 
 impl TestDouble {

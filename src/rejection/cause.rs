@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Reason;
-use crate::store::StoreError;
+use crate::{credential::FormatError, store::StoreError};
 
 /// What really happened, for logs and metrics. Never sent to a client.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -167,5 +167,16 @@ impl Cause {
 impl From<StoreError> for Cause {
     fn from(error: StoreError) -> Self {
         Self::Store(Arc::new(error))
+    }
+}
+
+impl From<FormatError> for Cause {
+    fn from(error: FormatError) -> Self {
+        match error {
+            FormatError::UnknownPrefix => Self::UnknownPrefix,
+            FormatError::TooLong => Self::TokenTooLong,
+            FormatError::Malformed => Self::MalformedToken,
+            FormatError::WrongChecksum => Self::WrongChecksum,
+        }
     }
 }

@@ -1,15 +1,17 @@
 //! How "no" is said: the public reason apart from the private cause, every text in one table, one form per protocol.
 
-pub(crate) mod cause;
+mod cause;
+mod denial;
 mod grpc;
 mod json;
 mod messages;
 mod problem;
 pub(crate) mod respond;
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
 pub use cause::Cause;
+pub(crate) use denial::Denial;
 use http::StatusCode;
 pub use json::JsonResponder;
 pub use messages::Messages;
@@ -17,9 +19,10 @@ pub use problem::ProblemResponder;
 pub use respond::{Presentation, RefusalBody, Responder};
 
 use crate::{
-    authenticate::Denial,
     credential::Kind,
-    principal::{AcceptedScopes, OrgId, UserId},
+    id::{OrgId, UserId},
+    observe::{self, Refused, Severity},
+    scope::AcceptedScopes,
     store::Record,
 };
 
@@ -141,6 +144,29 @@ impl Rejection {
         }
     }
 
+    /// Tells the operator. `latency` is that of the look-up, when there was one.
+    pub(crate) fn report(&self, latency: Option<Duration>) {
+        observe::refused(&Refused {
+            severity: match self.reason {
+                Reason::Unavailable | Reason::Misconfigured => Severity::Fault,
+                Reason::ExposedCredential => Severity::Exposed,
+                _ => Severity::Expected,
+            },
+            reason: self.reason.code(),
+            cause: self.cause.code(),
+            text: &self.cause,
+            error: match &self.cause {
+                Cause::Store(error) => Some(&**error),
+                _ => None,
+            },
+            kind: self.kind,
+            credential_id: self.credential_id(),
+            organization: self.organization(),
+            user: self.user(),
+            latency,
+        });
+    }
+
     /// Returns the reason, as far as the client may know.
     #[must_use]
     pub fn reason(&self) -> Reason {
@@ -219,8 +245,8 @@ impl fmt::Debug for Rejection {
     }
 }
 
-impl std::error::Error for Rejection {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl Error for Rejection {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.cause)
     }
 }

@@ -13,12 +13,13 @@ use tower_service::Service;
 
 use super::service::refuse;
 use crate::{
-    AuthLayer,
-    authenticate::Denial,
     error::ConfigError,
     future::{Asking, ResponseFuture, Verdict},
-    principal::{AcceptedScopes, OrgId, Principal},
-    rejection::{Cause, JsonResponder, Presentation, RefusalBody, Responder},
+    id::OrgId,
+    layer::AuthLayer,
+    principal::Principal,
+    rejection::{Cause, Denial, JsonResponder, Presentation, RefusalBody, Responder},
+    scope::AcceptedScopes,
     store::{DEFAULT_DEADLINE, OrgTree, StoreError, guarded},
 };
 
@@ -36,7 +37,7 @@ use crate::{
 /// ```
 /// use std::sync::Arc;
 ///
-/// use tower_api_key::{AuthLayer, RequireDescendant, principal::OrgId, store::MemoryStore};
+/// use tower_api_key::{AuthLayer, RequireDescendant, id::OrgId, store::MemoryStore};
 ///
 /// let store = Arc::new(MemoryStore::new());
 /// let auth = AuthLayer::new(Arc::clone(&store));

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::{Require, service::Demand};
 use crate::{
     error::ConfigError,
-    principal::{AcceptedScopes, Principal},
+    principal::Principal,
     rejection::{Cause, JsonResponder},
+    scope::AcceptedScopes,
 };
 
 /// Lets callers through who hold at least one of the accepted scopes (organizations/roles-and-permissions); answers

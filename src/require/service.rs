@@ -10,12 +10,11 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    AuthLayer,
-    authenticate::Denial,
     future::ResponseFuture,
-    observe,
-    principal::{AcceptedScopes, Principal},
-    rejection::{Cause, JsonResponder, Presentation, RefusalBody, Rejection, Responder},
+    layer::AuthLayer,
+    principal::Principal,
+    rejection::{Cause, Denial, JsonResponder, Presentation, RefusalBody, Rejection, Responder},
+    scope::AcceptedScopes,
 };
 
 /// A layer that lets only callers through who meet the demand `D`.
@@ -144,6 +143,6 @@ pub(super) fn refuse<R: Responder<ResB>, ReqB, ResB: RefusalBody>(
     if let (Cause::NoAcceptedScope, Some(accepted)) = (rejection.cause(), accepted) {
         rejection = rejection.accepting(Arc::clone(accepted));
     }
-    observe::refused(&rejection, None);
+    rejection.report(None);
     presentation.refuse(rejection, request)
 }

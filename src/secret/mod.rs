@@ -1,16 +1,13 @@
-//! Secrets: minted, digested, compared. Never shown.
+//! Secrets: digested, with or without a pepper. Never shown.
 
-pub(crate) mod generate;
-mod hash;
-pub(crate) mod pepper;
-pub(crate) mod verify;
+mod digest;
+mod pepper;
 
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
-pub use generate::{MintError, Minted, SCANNER_REGEX};
-pub use hash::{Digest, ParseDigestError};
+pub use digest::{Digest, ParseDigestError};
 pub use pepper::{Pepper, Peppers};
 
 /// A whole token in plain text, to be shown to its owner once.

@@ -18,14 +18,15 @@
 //!
 //! A store never sees a plain-text token.
 
-mod admin;
-mod authority;
+mod audit;
+mod backend;
 mod cached;
-mod ending;
-mod feed;
+mod change;
+mod directory;
+mod error;
 mod guard;
-mod ids;
-mod managed;
+mod info;
+mod lookup;
 mod memory;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod peppers;
@@ -36,23 +37,26 @@ mod record;
 mod rows;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
-mod write;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use admin::StoreAdmin;
-pub(crate) use admin::erased_user;
-pub use authority::{ActorState, Authority, Requirements};
-pub use cached::{Cached, Monotonic, StoreReader};
-pub use ending::{EndStatus, EndTarget, Ending};
-pub use feed::{Change, Feed, FeedEvent};
-pub(crate) use guard::{DEFAULT_DEADLINE, guarded};
-pub use ids::{check_credential_id, check_organization_id, check_user_id};
-pub use managed::{
-    Alteration, Cap, Commit, Insert, ListQuery, ManagedStore, USE_GRANULARITY_MILLIS, Use,
+pub use audit::{Action, Event, Who};
+pub(crate) use backend::Used;
+pub use backend::{
+    ActorState, Alteration, Authority, Cap, Commit, EndStatus, EndTarget, Ending, Insert,
+    ListQuery, ManagedStore, Requirements, USE_GRANULARITY_MILLIS, Use,
 };
+pub use cached::{Cached, Monotonic, StoreReader};
+pub use change::{Change, Feed, FeedEvent};
+pub(crate) use directory::erased_user;
+pub use directory::{OrgTree, StoreAdmin};
+pub use error::{BoxError, StoreError, WriteError};
+pub(crate) use guard::{DEFAULT_DEADLINE, guarded};
+pub use info::{CredentialInfo, Filter, Owner, State};
+pub(crate) use lookup::Key;
+pub use lookup::{Credential, Lookup, Peek};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
@@ -60,12 +64,8 @@ pub(crate) use record::Grant;
 pub use record::{Record, Standing};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
-pub use write::WriteError;
 
-use crate::{
-    credential::Kind,
-    secret::{Digest, Pepper},
-};
+use crate::secret::Pepper;
 
 /// Finds the record of a credential. See the [module](self) for the contract.
 ///
@@ -108,198 +108,5 @@ impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
 
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
         (**self).find(lookup).await
-    }
-}
-
-/// Tells who is below whom among organizations that form a tree.
-#[async_trait]
-pub trait OrgTree: Send + Sync + 'static {
-    /// Returns whether `organization` has `ancestor` above it, at any distance, and all organizations from the one to the
-    /// other, both included, are live. An organization is not its own descendant.
-    ///
-    /// Nothing below a deleted or disabled organization can be reached from above it: ending an organization ends all
-    /// access through it.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the tree could not tell.
-    async fn is_descendant_of(
-        &self,
-        organization: &str,
-        ancestor: &str,
-    ) -> Result<bool, StoreError>;
-}
-
-#[async_trait]
-impl<T: OrgTree + ?Sized> OrgTree for Arc<T> {
-    async fn is_descendant_of(
-        &self,
-        organization: &str,
-        ancestor: &str,
-    ) -> Result<bool, StoreError> {
-        (**self).is_descendant_of(organization, ancestor).await
-    }
-}
-
-/// The question to a store.
-///
-/// `Debug` leaves the presented id and digest out: whoever sends a token with its parts swapped has put the secret where
-/// the id belongs. Log the id of a record that was found instead.
-#[derive(Clone, Copy)]
-pub struct Lookup<'a> {
-    key: Key<'a>,
-    organization: Option<&'a str>,
-}
-
-/// What a credential is found by. The bytes of an id are token68; whoever wants text pays for the conversion.
-#[derive(Clone, Copy)]
-pub(crate) enum Key<'a> {
-    Id(&'a [u8]),
-    Digest(&'a Digest),
-}
-
-impl<'a> Lookup<'a> {
-    /// Makes a question, as the layer does; for the tests of a store.
-    #[must_use]
-    pub fn new(credential: Credential<'a>, organization: Option<&'a str>) -> Self {
-        let key = match credential {
-            Credential::OrgKey { id } => Key::Id(id.as_bytes()),
-            Credential::PersonalToken { digest } => Key::Digest(digest),
-        };
-        Self { key, organization }
-    }
-
-    pub(crate) fn by(key: Key<'a>, organization: Option<&'a str>) -> Self {
-        Self { key, organization }
-    }
-
-    pub(crate) fn key(&self) -> Key<'a> {
-        self.key
-    }
-
-    /// Returns the credential that was presented.
-    #[must_use]
-    pub fn credential(&self) -> Credential<'a> {
-        match self.key {
-            Key::Id(id) => Credential::OrgKey {
-                id: std::str::from_utf8(id).unwrap_or_default(),
-            },
-            Key::Digest(digest) => Credential::PersonalToken { digest },
-        }
-    }
-
-    /// Returns the organization that a personal token names; `None` for a key, and where no organization is needed.
-    #[must_use]
-    pub fn organization(&self) -> Option<&'a str> {
-        self.organization
-    }
-}
-
-impl fmt::Debug for Lookup<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self.key {
-            Key::Id(_) => Kind::OrgKey,
-            Key::Digest(_) => Kind::PersonalToken,
-        };
-        f.debug_struct("Lookup")
-            .field("kind", &kind)
-            .finish_non_exhaustive()
-    }
-}
-
-/// How a credential is looked up.
-#[derive(Clone, Copy)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "a third kind has to be a compile error in every store"
-)]
-pub enum Credential<'a> {
-    /// An organization key, by the part between its prefix and its dot.
-    OrgKey {
-        /// At least one character of token68, none of them a dot.
-        id: &'a str,
-    },
-    /// A personal token, by the digest of the whole token.
-    PersonalToken {
-        /// The digest that the presented token has.
-        digest: &'a Digest,
-    },
-}
-
-impl fmt::Debug for Credential<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OrgKey { .. } => "OrgKey(..)",
-            Self::PersonalToken { .. } => "PersonalToken(..)",
-        })
-    }
-}
-
-/// What a store says at once.
-#[derive(Clone, Debug)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "the three outcomes are the contract"
-)]
-pub enum Peek {
-    /// There is such a credential.
-    Found(Arc<Record>),
-    /// There is none, for sure.
-    NotFound,
-    /// Not known without waiting: ask [`find`](CredentialStore::find).
-    Ask,
-}
-
-/// The store could not tell.
-///
-/// Its text and its source are for the operator. The client sees neither.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// The store failed: no connection, no pool, a refused query.
-    #[error("the store failed")]
-    Unavailable(#[source] BoxError),
-    /// The credential's record is there and cannot be read.
-    #[error("the record is damaged")]
-    Corrupt(#[source] BoxError),
-    /// No answer before the deadline.
-    #[error("the store did not answer within {0:?}")]
-    TimedOut(Duration),
-    /// The record's digest was made under a pepper that the store was not given, or (the empty name) without one where that
-    /// is not accepted.
-    #[error("the digest was made under the pepper {0:?}, which the store does not accept")]
-    UnknownPepper(Box<str>),
-    /// The store panicked.
-    #[error("the store panicked")]
-    Panicked,
-    /// The store answered for another credential or organization than the one asked for.
-    #[error("the store answered for another credential or organization")]
-    Mismatched,
-}
-
-/// Any error that can be sent between threads.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
-impl StoreError {
-    /// The store failed, because of `source`.
-    pub fn unavailable(source: impl Into<BoxError>) -> Self {
-        Self::Unavailable(source.into())
-    }
-
-    /// The credential's record cannot be read, because of `source`.
-    pub fn corrupt(source: impl Into<BoxError>) -> Self {
-        Self::Corrupt(source.into())
-    }
-
-    /// Returns a fixed word for logs and metrics.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Unavailable(_) => "store_unavailable",
-            Self::Corrupt(_) => "record_corrupt",
-            Self::TimedOut(_) => "store_timed_out",
-            Self::UnknownPepper(_) => "unknown_pepper",
-            Self::Panicked => "store_panicked",
-            Self::Mismatched => "store_mismatched",
-        }
     }
 }

@@ -6,7 +6,8 @@ use crate::{
     clock::UnixMillis,
     credential::Kind,
     error::ConfigError,
-    principal::{Catalogue, CredentialId, OrgId, ScopeSet, UserId},
+    id::{CredentialId, OrgId, UserId},
+    scope::{Catalogue, ScopeSet},
     secret::{Digest, Pepper},
 };
 
@@ -16,7 +17,7 @@ use crate::{
 /// scopes.
 ///
 /// ```
-/// use tower_api_key::{principal::Catalogue, secret::Digest, store::Record};
+/// use tower_api_key::{scope::Catalogue, secret::Digest, store::Record};
 ///
 /// let digest = Digest::of(b"ak_example.test-secret");
 /// let key = Record::org_key("example", digest, "org_1").with_role("viewer", &Catalogue::documented())?;

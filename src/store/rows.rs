@@ -6,14 +6,14 @@
 use super::{
     ActorState, Authority, Commit, Insert, Record, Standing, StoreError,
     WriteError::{self, GrantOnToken, UnknownRole},
-    check_credential_id,
 };
 use crate::{
     clock::{Clock, SystemClock, UnixMillis},
-    credential::Kind,
-    manage::{Action, CredentialInfo, Event, Owner, Who},
-    principal::{Catalogue, CredentialId},
+    credential::{Kind, check_credential_id},
+    id::CredentialId,
+    scope::Catalogue,
     secret::{Digest, Peppers},
+    store::{Action, CredentialInfo, Event, Owner, Who},
 };
 
 /// The columns of a row. `None` is NULL; what cannot be read is [`StoreError::Corrupt`].

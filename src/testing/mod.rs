@@ -21,10 +21,10 @@ use crate::{
 /// Makes a principal that nothing was proven of, to put into the extensions of a test's request.
 ///
 /// The first one of a process leaves an event at `WARN`, and each is counted
-/// ([`metrics`](mod@crate::metrics)), so that it shows in production.
+/// ([`observe`](mod@crate::observe)), so that it shows in production.
 ///
 /// ```
-/// use tower_api_key::{principal::Catalogue, secret::Digest, store::Record, testing};
+/// use tower_api_key::{scope::Catalogue, secret::Digest, store::Record, testing};
 ///
 /// let record = Record::personal_token("t1", Digest::of(b"unused"), "alice")
 ///     .in_organization("org_1")

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 use tower_api_key::clock::UnixMillis;
-use tower_api_key::principal::Catalogue;
+use tower_api_key::scope::Catalogue;
 use tower_api_key::secret::Digest;
 use tower_api_key::store::{MemoryStore, Record};
 

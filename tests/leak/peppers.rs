@@ -5,7 +5,7 @@ use std::{error::Error, fmt::Write as _};
 use tower::Layer;
 use tower_api_key::{
     AuthLayer, ConfigError,
-    principal::Catalogue,
+    scope::Catalogue,
     secret::{Digest, Peppers},
     store::{Cached, Credential, CredentialStore, Lookup, Record, SqliteStore, StoreAdmin},
 };

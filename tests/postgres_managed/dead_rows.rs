@@ -4,11 +4,10 @@
 use sqlx::{PgConnection, postgres::PgPoolOptions};
 use tower_api_key::{
     clock::UnixMillis,
-    manage::{Action, Filter, Owner, State, Who},
-    principal::Catalogue,
+    scope::Catalogue,
     store::{
-        Authority, Cap, EndStatus, EndTarget, Ending, ListQuery, ManagedStore, PostgresStore,
-        Standing, Use,
+        Action, Authority, Cap, EndStatus, EndTarget, Ending, Filter, ListQuery, ManagedStore,
+        Owner, PostgresStore, Standing, State, Use, Who,
     },
 };
 

@@ -4,8 +4,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
-    manage::{Action, Event, Owner, Who},
-    store::{ManagedStore, StoreAdmin, StoreError, Use, WriteError},
+    store::{Action, Event, ManagedStore, Owner, StoreAdmin, StoreError, Use, Who, WriteError},
 };
 
 use super::{Fixture, ORG, OTHER_USER, USER, all, event, info, inserting, owners};

@@ -4,9 +4,11 @@ use std::cmp::Reverse;
 
 use tower_api_key::{
     clock::UnixMillis,
-    manage::{Action, CredentialInfo, Event, Filter, Owner, State, Who},
-    principal::CredentialId,
-    store::{ListQuery, ManagedStore, PostgresStore, Standing},
+    id::CredentialId,
+    store::{
+        Action, CredentialInfo, Event, Filter, ListQuery, ManagedStore, Owner, PostgresStore,
+        Standing, State, Who,
+    },
 };
 
 use super::{Fixture, all, altering, event, info, owners};

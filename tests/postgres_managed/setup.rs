@@ -3,11 +3,12 @@
 use sqlx::{AssertSqlSafe, Connection, postgres::PgPoolOptions};
 use tower_api_key::{
     clock::UnixMillis,
-    manage::{Action, Owner, Who},
-    principal::{Catalogue, CredentialId},
+    id::CredentialId,
+    scope::Catalogue,
     store::{
-        Authority, Cap, Credential, CredentialStore, EndStatus, EndTarget, Ending, ListQuery,
-        Lookup, ManagedStore, PostgresStore, StoreAdmin, StoreError, Use, postgres::SetupError,
+        Action, Authority, Cap, Credential, CredentialStore, EndStatus, EndTarget, Ending,
+        ListQuery, Lookup, ManagedStore, Owner, PostgresStore, StoreAdmin, StoreError, Use, Who,
+        postgres::SetupError,
     },
 };
 

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use sqlx::{AssertSqlSafe, Connection, postgres::PgPoolOptions};
 use tower_api_key::{
     clock::UnixMillis,
-    manage::{Action, Event, Owner, Who},
-    principal::Catalogue,
-    store::{ManagedStore, PostgresStore, Use},
+    scope::Catalogue,
+    store::{Action, Event, ManagedStore, Owner, PostgresStore, Use, Who},
 };
 
 use super::{Fixture, info, owners};

@@ -13,11 +13,13 @@ use tokio::{task::JoinHandle, time::timeout};
 use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
-    manage::{Action, Actor, Manager, NewKey, Owner, Who},
-    principal::{Catalogue, CredentialId},
+    id::CredentialId,
+    manage::{Actor, Manager, NewKey},
+    scope::Catalogue,
     store::{
-        Authority, Credential, CredentialStore, EndStatus, EndTarget, Ending, Lookup, ManagedStore,
-        PostgresStore, Requirements, Standing, StoreAdmin, StoreError, Use, WriteError,
+        Action, Authority, Credential, CredentialStore, EndStatus, EndTarget, Ending, Lookup,
+        ManagedStore, Owner, PostgresStore, Requirements, Standing, StoreAdmin, StoreError, Use,
+        Who, WriteError,
     },
 };
 

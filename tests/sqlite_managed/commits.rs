@@ -2,8 +2,10 @@
 
 use tower_api_key::{
     clock::UnixMillis,
-    manage::{Action, CredentialInfo, Owner},
-    store::{Cap, Commit, Insert, ManagedStore, SqliteStore, Standing, StoreAdmin, WriteError},
+    store::{
+        Action, Cap, Commit, CredentialInfo, Insert, ManagedStore, Owner, SqliteStore, Standing,
+        StoreAdmin, WriteError,
+    },
 };
 
 use super::{

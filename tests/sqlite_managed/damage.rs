@@ -5,10 +5,10 @@ use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
-    manage::{Action, Actor, Filter, ManageError, Manager, Owner, Rotation, State, Who},
+    manage::{Actor, ManageError, Manager, Rotation},
     store::{
-        Authority, Credential, CredentialStore, EndStatus, EndTarget, Ending, Lookup, ManagedStore,
-        SqliteStore, Standing, StoreError,
+        Action, Authority, Credential, CredentialStore, EndStatus, EndTarget, Ending, Filter,
+        Lookup, ManagedStore, Owner, SqliteStore, Standing, State, StoreError, Who,
     },
 };
 

@@ -9,11 +9,10 @@ use std::sync::{
 use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
-    manage::{Action, CredentialInfo, Owner, Who},
-    principal::ScopeSet,
+    scope::ScopeSet,
     store::{
-        Authority, Commit, EndStatus, EndTarget, Ending, ManagedStore, Requirements, SqliteStore,
-        Standing, StoreAdmin, WriteError,
+        Action, Authority, Commit, CredentialInfo, EndStatus, EndTarget, Ending, ManagedStore,
+        Owner, Requirements, SqliteStore, Standing, StoreAdmin, Who, WriteError,
     },
 };
 

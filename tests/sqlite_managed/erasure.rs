@@ -2,11 +2,10 @@
 
 use tower_api_key::{
     credential::Kind,
-    manage::{Action, Event, Owner, Who},
     secret::Digest,
     store::{
-        Authority, Change, Commit, Credential, CredentialStore, Feed, FeedEvent, Insert, Lookup,
-        ManagedStore, Standing, StoreAdmin, Use, WriteError,
+        Action, Authority, Change, Commit, Credential, CredentialStore, Event, Feed, FeedEvent,
+        Insert, Lookup, ManagedStore, Owner, Standing, StoreAdmin, Use, Who, WriteError,
     },
 };
 
@@ -25,7 +24,7 @@ async fn a_user_who_is_removed_leaves_a_trail_without_them() {
     store.commit(&adding(keyed)).await.unwrap();
     add(
         &store,
-        tower_api_key::manage::CredentialInfo {
+        tower_api_key::store::CredentialInfo {
             standing: Standing::Deleted,
             ..info(&alice, "dead")
         },

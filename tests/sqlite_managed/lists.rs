@@ -2,8 +2,9 @@
 
 use tower_api_key::{
     clock::UnixMillis,
-    manage::{CredentialInfo, Filter, Owner, State},
-    store::{ListQuery, ManagedStore, SqliteStore, Standing, Use},
+    store::{
+        CredentialInfo, Filter, ListQuery, ManagedStore, Owner, SqliteStore, Standing, State, Use,
+    },
 };
 
 use super::{Event, NOW, add, in_memory, info, organization, user};

@@ -22,11 +22,11 @@ use sqlx::{AssertSqlSafe, Connection, SqliteConnection, sqlite::SqliteConnectOpt
 use tempfile::TempDir;
 use tower_api_key::{
     clock::UnixMillis,
-    manage::{Action, CredentialInfo, Event, Owner, Who},
-    principal::Catalogue,
+    scope::Catalogue,
     secret::Digest,
     store::{
-        Alteration, Authority, Cap, Commit, Insert, ManagedStore, SqliteStore, Standing, StoreAdmin,
+        Action, Alteration, Authority, Cap, Commit, CredentialInfo, Event, Insert, ManagedStore,
+        Owner, SqliteStore, Standing, StoreAdmin, Who,
     },
 };
 

@@ -3,12 +3,11 @@
 use tower_api_key::{
     clock::{Clock, SystemClock, UnixMillis},
     credential::Kind,
-    manage::{Action, CredentialInfo, Event, Who},
-    principal::{Catalogue, ScopeSet},
+    scope::{Catalogue, ScopeSet},
     secret::Digest,
     store::{
-        Authority, Commit, Credential, CredentialStore, Insert, Lookup, ManagedStore, Record,
-        Standing, StoreAdmin, StoreError,
+        Action, Authority, Commit, Credential, CredentialInfo, CredentialStore, Event, Insert,
+        Lookup, ManagedStore, Record, Standing, StoreAdmin, StoreError, Who,
     },
 };
 

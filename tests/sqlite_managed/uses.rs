@@ -3,8 +3,7 @@
 use tower_api_key::{
     clock::{Clock, SystemClock, UnixMillis},
     credential::Kind,
-    manage::{Action, Event, Who},
-    store::{ManagedStore, SqliteStore, Use},
+    store::{Action, Event, ManagedStore, SqliteStore, Use, Who},
 };
 
 use super::{File, NOW, add, altering, in_memory, info, organization, user};

@@ -8,12 +8,12 @@ use std::{
 use async_trait::async_trait;
 use tower_api_key::{
     credential::Kind,
-    manage::{CredentialInfo, Event, Owner},
-    principal::{Catalogue, CredentialId},
+    id::CredentialId,
+    scope::Catalogue,
     secret::Digest,
     store::{
-        Commit, CredentialStore, Ending, ListQuery, Lookup, ManagedStore, MemoryStore, Record,
-        StoreAdmin, StoreError, Use, WriteError,
+        Commit, CredentialInfo, CredentialStore, Ending, Event, ListQuery, Lookup, ManagedStore,
+        MemoryStore, Owner, Record, StoreAdmin, StoreError, Use, WriteError,
     },
 };
 

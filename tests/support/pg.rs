@@ -21,7 +21,7 @@ use sqlx::{
     Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use tower_api_key::{principal::Catalogue, store::PostgresStore};
+use tower_api_key::{scope::Catalogue, store::PostgresStore};
 
 /// Makes the cluster, says so, waits for the end of its input, and takes the cluster away. The input ends with the
 /// process that holds the other end, so that a killed one leaves nothing behind. A stopped postmaster is woken first.

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    metrics,
+    observe::counters,
     secret::Digest,
     store::{CredentialStore, Key, Lookup, Record, Standing, StoreError, guard::caught, guarded},
 };
@@ -160,7 +160,7 @@ impl Fetch {
         };
         let grace = self.settings.grace.unwrap_or(0);
         if let Some(sort) = self.leader.finish(fill, self.clocks.moment(), grace) {
-            metrics::evicted(sort == Sort::Accept);
+            counters::evicted(sort == Sort::Accept);
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Cached, entry::Moment, time::nanos};
 use crate::{
-    metrics,
+    observe::counters,
     store::{Feed, FeedEvent},
 };
 
@@ -72,7 +72,7 @@ impl<S> Cached<S> {
             lost: false,
             last_beat,
         };
-        metrics::feed(true);
+        counters::feed(true);
         async move {
             let mut heartbeat = interval(HEARTBEAT);
             heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -133,7 +133,7 @@ impl<S> Follower<S> {
         self.lost = false;
         let until = self.cache.trusted_until(self.cache.clocks.moment());
         if self.cache.core.restore(self.number, until) {
-            metrics::feed(true);
+            counters::feed(true);
         }
     }
 
@@ -144,7 +144,7 @@ impl<S> Follower<S> {
             .now()
             .saturating_add(self.cache.settings.bound_after_loss);
         if self.cache.core.lose(self.number, cutoff) {
-            metrics::feed(false);
+            counters::feed(false);
         }
     }
 }

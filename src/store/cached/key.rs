@@ -5,7 +5,7 @@ use std::hash::{Hash, Hasher};
 use super::sync::Equivalent;
 use crate::{
     credential::Kind,
-    principal::{CredentialId, OrgId},
+    id::{CredentialId, OrgId},
 };
 
 /// The question, owned.

@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use super::Cached;
 use crate::{
     credential::Kind,
-    manage::{CredentialInfo, Event, Owner},
-    principal::{Catalogue, CredentialId},
+    id::CredentialId,
+    scope::Catalogue,
     secret::Digest,
     store::{
-        Change, Commit, EndTarget, Ending, ListQuery, ManagedStore, StoreError, Use, WriteError,
+        Change, Commit, CredentialInfo, EndTarget, Ending, Event, ListQuery, ManagedStore, Owner,
+        StoreError, Use, WriteError,
     },
 };
 

@@ -43,7 +43,7 @@ use self::{
     settings::Settings,
 };
 use super::{Change, CredentialStore, Key, Lookup, OrgTree, Peek, Record, StoreError};
-use crate::{metrics, secret::Pepper};
+use crate::{observe::counters, secret::Pepper};
 
 /// Remembers what a store has answered.
 ///
@@ -104,7 +104,7 @@ impl<S> Cached<S> {
     /// of entries.
     pub fn apply(&self, change: &Change) {
         self.core.apply(change);
-        metrics::applied(change);
+        counters::applied(change.subject());
     }
 
     fn now(&self) -> Nanos {
@@ -113,7 +113,7 @@ impl<S> Cached<S> {
 
     fn get(&self, asked: &Asked<'_>) -> Option<Option<Arc<Record>>> {
         let Known { sort, record } = self.core.get(asked, || self.now())?;
-        metrics::hit(sort == Sort::Accept);
+        counters::hit(sort == Sort::Accept);
         Some(record)
     }
 
@@ -122,7 +122,7 @@ impl<S> Cached<S> {
         let grace = self.settings.grace?;
         let record = self.core.get_stale(asked, grace, self.now());
         let record = record.filter(|record| !self.clocks.is_expired(record))?;
-        metrics::stale();
+        counters::stale();
         Some(record)
     }
 
@@ -148,15 +148,15 @@ impl<S: CredentialStore> Cached<S> {
     async fn join(&self, key: &EntryKey) -> Result<Answer, Waiter<SharedResult>> {
         let waiter = match self.core.join(key, self.clocks.moment()) {
             Joined::Known(Known { sort, record }) => {
-                metrics::hit(sort == Sort::Accept);
+                counters::hit(sort == Sort::Accept);
                 return Ok(record.map_or(Answer::Unknown, Answer::Found));
             }
             Joined::Failed(error) => {
-                metrics::kept_failure();
+                counters::kept_failure();
                 return Ok(Answer::Failed(error));
             }
             Joined::Limited => {
-                metrics::limited();
+                counters::limited();
                 return Ok(Answer::Failed(Arc::new(StoreError::unavailable(Limited))));
             }
             Joined::Waiting(waiter) => waiter,
@@ -165,7 +165,7 @@ impl<S: CredentialStore> Cached<S> {
                 waiter
             }
         };
-        metrics::miss();
+        counters::miss();
         Err(waiter)
     }
 

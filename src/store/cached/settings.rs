@@ -147,7 +147,7 @@ impl<S> Cached<S> {
     /// It weakens the promise of the time to live and that of the bound after a loss: meanwhile a
     /// credential that was revoked elsewhere is accepted. Never served is what a change that the
     /// cache was told of has ended, what the store has answered otherwise since, or an expired
-    /// credential. Each is counted, see [`metrics`](crate::metrics). A store that hangs has not
+    /// credential. Each is counted, see [`observe`](mod@crate::observe). A store that hangs has not
     /// erred: give its driver a time-out below the layer's deadline.
     #[must_use]
     pub fn danger_with_stale_accepts(mut self, grace: Duration) -> Self {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     credential::Kind,
-    principal::{CredentialId, OrgId, UserId},
+    id::{CredentialId, OrgId, UserId},
     store::{Change, Record},
 };
 

@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use super::{Cached, core::Core, fetch::SharedResult};
 use crate::{
-    metrics,
+    observe::counters,
     store::{Change, StoreError},
 };
 
@@ -26,7 +26,7 @@ impl Drop for ApplyOnDrop {
     fn drop(&mut self) {
         for change in &self.changes {
             self.core.apply(change);
-            metrics::applied(change);
+            counters::applied(change.subject());
         }
     }
 }

@@ -7,7 +7,8 @@ use std::{
 
 use super::ledger::Ledger;
 use crate::{
-    principal::{Catalogue, CredentialId, OrgId, UserId},
+    id::{CredentialId, OrgId, UserId},
+    scope::Catalogue,
     store::{
         Grant, Record, Standing,
         WriteError::{self, Taken, UnknownOrganization, UnknownUser},

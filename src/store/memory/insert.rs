@@ -2,11 +2,11 @@
 
 use super::{MemoryStore, book::Book};
 use crate::{
-    principal::OrgId,
+    credential::check_credential_id,
+    id::OrgId,
     store::{
         Record,
         WriteError::{self, GrantOnToken, Taken},
-        check_credential_id,
     },
 };
 

@@ -5,9 +5,8 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
-    manage::{CredentialInfo, Event, Owner},
-    principal::{CredentialId, UserId},
-    store::{Use, managed::Used},
+    id::{CredentialId, UserId},
+    store::{CredentialInfo, Event, Owner, Use, Used},
 };
 
 /// How many events of one owner are kept. Memory is no place for an audit trail that has to last.

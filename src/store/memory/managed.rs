@@ -9,14 +9,13 @@ use async_trait::async_trait;
 use super::{MemoryStore, book::Book};
 use crate::{
     clock::{Clock, SystemClock, UnixMillis},
-    credential::Kind,
-    manage::{CredentialInfo, Event, Owner, State},
-    principal::{Catalogue, CredentialId, OrgId, UserId},
+    credential::{Kind, check_credential_id},
+    id::{CredentialId, OrgId, UserId},
+    scope::Catalogue,
     store::{
-        ActorState, Alteration, Authority, Commit, EndTarget, Ending, Insert, ListQuery,
-        ManagedStore, Record, Standing, StoreError, Use,
+        ActorState, Alteration, Authority, Commit, CredentialInfo, EndTarget, Ending, Event,
+        Insert, ListQuery, ManagedStore, Owner, Record, Standing, State, StoreError, Use,
         WriteError::{self, CapReached, Changed, NotPermitted, Taken, UnknownRole, UnknownUser},
-        check_credential_id,
     },
 };
 

@@ -21,9 +21,13 @@ use async_trait::async_trait;
 
 use super::{
     CredentialStore, Key, Lookup, OrgTree, Peek, Record, Standing, StoreError, WriteError,
-    check_organization_id, check_user_id, erased_user,
+    erased_user,
 };
-use crate::{credential::Kind, principal::Catalogue};
+use crate::{
+    credential::Kind,
+    id::{check_organization_id, check_user_id},
+    scope::Catalogue,
+};
 use book::{Book, OrganizationState, TokenEntry};
 use key::{ById, KeyId};
 

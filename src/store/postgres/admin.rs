@@ -14,12 +14,12 @@ use super::{
 };
 use crate::{
     credential::Kind,
+    id::{check_organization_id, check_user_id},
     store::{
         Commit, ManagedStore, Record, StoreAdmin,
         WriteError::{
             self, Taken, UnknownCredential, UnknownOrganization, UnknownRole, UnknownUser,
         },
-        check_organization_id, check_user_id,
     },
 };
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     credential::Kind,
-    metrics, observe,
+    observe::{self, counters},
     store::{Change, Feed, FeedEvent, StoreError},
 };
 
@@ -137,7 +137,7 @@ impl PostgresFeed {
             .rows
             .iter()
             .filter_map(|(.., lag)| *lag)
-            .for_each(metrics::lagged);
+            .for_each(counters::lagged);
         if everything || batch.missed || batch.is_cut() {
             self.pending
                 .push_back(FeedEvent::Changed(Change::Everything));

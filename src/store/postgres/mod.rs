@@ -134,7 +134,7 @@ use sqlx::{PgConnection, PgPool, Row};
 
 use super::{Credential, CredentialStore, Lookup, OrgTree, Record, StoreError};
 use crate::{
-    principal::Catalogue,
+    scope::Catalogue,
     secret::{Digest, Pepper, Peppers},
 };
 use managed::ByOwner;
@@ -189,7 +189,7 @@ const LIMIT_LOCKS: &str = "SET LOCAL lock_timeout = '3s'";
 ///
 /// ```no_run
 /// use sqlx::PgPool;
-/// use tower_api_key::{principal::Catalogue, store::{PostgresStore, StoreAdmin}};
+/// use tower_api_key::{scope::Catalogue, store::{PostgresStore, StoreAdmin}};
 ///
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = PgPool::connect("postgres://localhost/service").await?;

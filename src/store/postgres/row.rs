@@ -4,7 +4,7 @@ use sqlx::{Row, postgres::PgRow};
 
 use super::PostgresStore;
 use crate::{
-    principal::is_scope_token,
+    scope::is_scope_token,
     store::{
         StoreError,
         rows::{Columns, RecordReader},

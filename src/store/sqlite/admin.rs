@@ -9,12 +9,13 @@ use sqlx::SqliteConnection;
 use super::{SqliteStore, row::failed};
 use crate::{
     credential::Kind,
+    id::{check_organization_id, check_user_id},
     store::{
         Commit, ManagedStore, Record, StoreAdmin,
         WriteError::{
             self, Taken, UnknownCredential, UnknownOrganization, UnknownRole, UnknownUser,
         },
-        check_organization_id, check_user_id, erased_user,
+        erased_user,
     },
 };
 

@@ -185,7 +185,7 @@ impl SqliteStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::principal::Catalogue;
+    use crate::scope::Catalogue;
 
     #[tokio::test]
     async fn every_object_of_the_schema_is_looked_for() {

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     credential::Kind,
-    metrics,
+    observe::counters,
     store::{Change, Feed, FeedEvent, StoreError},
 };
 
@@ -227,7 +227,7 @@ impl SqliteFeed {
             at: Some(at),
             ..self.seen
         };
-        metrics::lagged(age_millis as f64 / 1000.0);
+        counters::lagged(age_millis as f64 / 1000.0);
         self.told.push_back(FeedEvent::Changed(change));
     }
 

@@ -46,7 +46,7 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use super::{CredentialStore, Key, Lookup, OrgTree, Record, StoreError};
 use crate::{
-    principal::Catalogue,
+    scope::Catalogue,
     secret::{Pepper, Peppers},
 };
 use file::DatabaseFile;
@@ -81,7 +81,7 @@ const CONNECTIONS: u32 = 8;
 /// ```
 /// use tower_api_key::{
 ///     credential::{Kind, TokenFormat},
-///     principal::Catalogue,
+///     scope::Catalogue,
 ///     store::{Record, SqliteStore, StoreAdmin},
 /// };
 ///

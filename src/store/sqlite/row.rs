@@ -220,7 +220,7 @@ pub(super) fn failed(error: sqlx::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::principal::Catalogue;
+    use crate::scope::Catalogue;
 
     #[tokio::test]
     async fn a_token_is_found_by_the_index_of_digests_however_many_it_may_have() {

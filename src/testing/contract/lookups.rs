@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     clock::UnixMillis,
-    principal::{Catalogue, ScopeSet},
+    scope::{Catalogue, ScopeSet},
     secret::Digest,
     store::{CredentialStore, Record, Standing, StoreAdmin},
 };

@@ -22,7 +22,8 @@ use std::{pin::Pin, sync::Arc};
 
 use crate::{
     credential::Kind,
-    principal::{Catalogue, OrgId, UserId},
+    id::{OrgId, UserId},
+    scope::Catalogue,
     secret::Digest,
     store::{
         Credential, CredentialStore, Lookup, OrgTree, Peek, Record, Standing, StoreAdmin,
@@ -162,8 +163,8 @@ impl From<WriteError> for Breach {
     }
 }
 
-impl From<crate::secret::MintError> for Breach {
-    fn from(error: crate::secret::MintError) -> Self {
+impl From<crate::credential::MintError> for Breach {
+    fn from(error: crate::credential::MintError) -> Self {
         Self(error.to_string())
     }
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::{Breach, Claim, ORG, USER, claim, counts, digest, furnish, key_of, role_of};
 use crate::{
     credential::Kind,
-    principal::Catalogue,
+    scope::Catalogue,
     store::{Credential, Lookup, Record, StoreAdmin, WriteError},
 };
 

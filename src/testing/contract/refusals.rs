@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     credential::Kind,
-    principal::{Catalogue, ScopeSet},
+    scope::{Catalogue, ScopeSet},
     store::{Record, StoreAdmin, WriteError},
 };
 

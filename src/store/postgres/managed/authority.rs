@@ -4,7 +4,7 @@ use sqlx::{PgConnection, Row};
 
 use crate::{
     credential::Kind,
-    principal::OrgId,
+    id::OrgId,
     store::{
         ActorState, Authority, Commit, StoreError, WriteError,
         postgres::{

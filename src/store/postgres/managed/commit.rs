@@ -5,14 +5,12 @@ use sqlx::{PgConnection, Row};
 use super::{authority::Turn, sql::Owned};
 use crate::{
     clock::UnixMillis,
-    credential::Kind,
-    manage::{Event, Owner},
-    principal::CredentialId,
+    credential::{Kind, check_credential_id},
+    id::CredentialId,
     secret::{Digest, Peppers},
     store::{
-        Alteration, Cap, Commit, Insert, StoreError,
+        Alteration, Cap, Commit, Event, Insert, Owner, StoreError,
         WriteError::{self, CapReached, Changed, Taken, UnknownOrganization, UnknownUser},
-        check_credential_id,
         postgres::{
             PostgresStore, admin,
             pool::Purpose,

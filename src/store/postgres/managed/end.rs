@@ -8,7 +8,7 @@ use sqlx::{PgConnection, postgres::PgRow};
 use super::commit::{take_turns, tell};
 use crate::{
     credential::Kind,
-    principal::CredentialId,
+    id::CredentialId,
     store::{
         Authority, EndTarget, Ending, StoreError, WriteError,
         postgres::{

@@ -3,11 +3,11 @@
 use sqlx::PgConnection;
 
 use crate::{
-    principal::UserId,
+    id::UserId,
     store::{
         StoreError,
         WriteError::{self, UnknownUser},
-        admin::erased_user,
+        erased_user,
         postgres::{PostgresStore, pool::Purpose, row::failed, storable},
     },
 };

@@ -4,8 +4,7 @@ use sqlx::{Postgres, postgres::PgArguments, query::Query};
 
 use crate::{
     clock::UnixMillis,
-    manage::{Filter, Owner, State},
-    store::ListQuery,
+    store::{Filter, ListQuery, Owner, State},
 };
 
 /// The first and the last expiry that a list shows. The last number there is stands for never.

@@ -21,11 +21,12 @@ pub(super) use sql::ByOwner;
 use super::{PostgresStore, row::get, storable};
 use crate::{
     credential::Kind,
-    manage::{CredentialInfo, Event, Owner},
-    principal::{Catalogue, CredentialId},
+    id::CredentialId,
+    scope::Catalogue,
     secret::Digest,
     store::{
-        Commit, Ending, ListQuery, ManagedStore, StoreError, Use, WriteError,
+        Commit, CredentialInfo, Ending, Event, ListQuery, ManagedStore, Owner, StoreError, Use,
+        WriteError,
         rows::{self, Columns},
     },
 };

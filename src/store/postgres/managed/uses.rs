@@ -10,9 +10,8 @@ use super::commit::{take_turns, tell};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
-    manage::{Action, Event, Owner, Who},
     store::{
-        StoreError, Use,
+        Action, Event, Owner, StoreError, Use, Who,
         postgres::{
             PostgresStore,
             pool::Purpose,

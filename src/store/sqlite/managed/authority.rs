@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 use super::super::SqliteStore;
 use crate::{
     credential::Kind,
-    principal::OrgId,
+    id::OrgId,
     store::{ActorState, Authority, WriteError},
 };
 

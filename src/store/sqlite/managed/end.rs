@@ -8,7 +8,7 @@ use super::{
     read::id_of,
 };
 use crate::{
-    principal::CredentialId,
+    id::CredentialId,
     store::{EndTarget, Ending, StoreError, WriteError},
 };
 

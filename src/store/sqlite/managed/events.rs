@@ -3,10 +3,7 @@
 use sqlx::SqliteConnection;
 
 use super::{super::row::failed, ByOwner};
-use crate::{
-    manage::{Event, Owner},
-    store::{StoreError, rows},
-};
+use crate::store::{Event, Owner, StoreError, rows};
 
 macro_rules! page {
     ($owner:literal) => {

@@ -16,8 +16,7 @@ use super::{
 };
 use crate::{
     clock::UnixMillis,
-    manage::{CredentialInfo, Owner, State},
-    store::{ListQuery, StoreError},
+    store::{CredentialInfo, ListQuery, Owner, State, StoreError},
 };
 
 /// How many pages are counted at first.
@@ -26,7 +25,7 @@ const WINDOW: u32 = 3;
 /// How many times as many each further time.
 const GROWTH: u32 = 4;
 
-/// As [`Filter::shows`](crate::manage::Filter::shows) says. A standing that is none of ours is in
+/// As [`Filter::shows`](crate::store::Filter::shows) says. A standing that is none of ours is in
 /// the list of all, so that it is found out.
 macro_rules! shown {
     ($last_use:literal) => {

@@ -17,10 +17,13 @@ use async_trait::async_trait;
 use super::SqliteStore;
 use crate::{
     credential::Kind,
-    manage::{CredentialInfo, Event, Owner},
-    principal::{Catalogue, CredentialId},
+    id::CredentialId,
+    scope::Catalogue,
     secret::Digest,
-    store::{Commit, Ending, ListQuery, ManagedStore, StoreError, Use, WriteError},
+    store::{
+        Commit, CredentialInfo, Ending, Event, ListQuery, ManagedStore, Owner, StoreError, Use,
+        WriteError,
+    },
 };
 
 /// A statement in two forms: about keys of an organization, and about tokens of a person.

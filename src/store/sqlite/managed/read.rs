@@ -5,9 +5,8 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 use super::{super::row::failed, ByOwner, of_owner};
 use crate::{
     credential::Kind,
-    manage::{CredentialInfo, Owner},
-    principal::CredentialId,
-    store::{StoreError, rows},
+    id::CredentialId,
+    store::{CredentialInfo, Owner, StoreError, rows},
 };
 
 /// The columns that [`info_of`] reads, from the credentials `c`.

@@ -5,8 +5,7 @@ use sqlx::SqliteConnection;
 use super::{super::row::failed, events};
 use crate::{
     clock::{Clock, SystemClock, UnixMillis},
-    manage::{Event, Owner},
-    store::{StoreError, Use, managed::Used},
+    store::{Event, Owner, StoreError, Use, Used},
 };
 
 pub(super) const KNOWN: &str = "

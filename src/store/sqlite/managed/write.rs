@@ -12,10 +12,9 @@ use super::{
     ByOwner, authority, events,
 };
 use crate::{
-    credential::Kind,
-    manage::Owner,
+    credential::{Kind, check_credential_id},
     secret::{Digest, Peppers},
-    store::{Alteration, Cap, Commit, Insert, StoreError, WriteError, check_credential_id},
+    store::{Alteration, Cap, Commit, Insert, Owner, StoreError, WriteError},
 };
 
 macro_rules! counting {

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Breach, Claim, NOW, ORG, OTHER_ORG, Site, USER, both, claim, org};
 use crate::{
     credential::Kind,
-    manage::{Action, Actor, Event, LastUse, NewKey, Owner, Rotation, Who},
-    principal::CredentialId,
+    id::CredentialId,
+    last_use::LastUse,
+    manage::{Actor, NewKey, Rotation},
     secret::Digest,
-    store::{Authority, CredentialStore, ManagedStore, Record},
+    store::{Action, Authority, CredentialStore, Event, ManagedStore, Owner, Record, Who},
     testing::principal,
 };
 

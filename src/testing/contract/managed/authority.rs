@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use super::{Breach, Claim, Site, claim, interposed::Interposed};
 use crate::{
     credential::Kind,
-    manage::{
-        Actor, CredentialInfo, Event, Filter, ManageError, Manager, NewKey, NewToken, Owner,
-        Rotation, State,
-    },
-    principal::CredentialId,
+    id::CredentialId,
+    manage::{Actor, ManageError, Manager, NewKey, NewToken, Rotation},
     secret::Secret,
-    store::{Credential, Lookup, ManagedStore, Record, Standing},
+    store::{
+        Credential, CredentialInfo, Event, Filter, Lookup, ManagedStore, Owner, Record, Standing,
+        State,
+    },
     testing::principal,
 };
 

@@ -3,9 +3,10 @@
 use super::{Actor, Breach, Claim, ORG, OTHER_USER, Site, USER, both, claim, org, user};
 use crate::{
     credential::Kind,
-    manage::{Filter, LastUse, NewKey, NewToken, Owner, State, Who},
+    last_use::LastUse,
+    manage::{NewKey, NewToken},
     secret::Digest,
-    store::{Credential, Lookup, ManagedStore, Record, WriteError},
+    store::{Credential, Filter, Lookup, ManagedStore, Owner, Record, State, Who, WriteError},
 };
 
 pub(super) async fn a_removed_user_leaves_the_audit_trail_and_nothing_else<S: ManagedStore>(

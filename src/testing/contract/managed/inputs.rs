@@ -4,9 +4,9 @@ use super::{Actor, Breach, Claim, ORG, Site, USER, both, claim, org, user};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
-    manage::{Filter, Import, ManageError, NewKey, NewToken, Owner, Rotation, Who},
+    manage::{Import, ManageError, NewKey, NewToken, Rotation},
     secret::Digest,
-    store::{ManagedStore, Record},
+    store::{Filter, ManagedStore, Owner, Record, Who},
 };
 
 /// Names that show nothing, or show something else than they are.

@@ -7,12 +7,12 @@ use tokio::sync::Semaphore;
 
 use crate::{
     credential::Kind,
-    manage::{CredentialInfo, Event, Owner},
-    principal::{Catalogue, CredentialId},
+    id::CredentialId,
+    scope::Catalogue,
     secret::Digest,
     store::{
-        Commit, CredentialStore, Ending, ListQuery, Lookup, ManagedStore, Peek, Record, StoreAdmin,
-        StoreError, Use, WriteError,
+        Commit, CredentialInfo, CredentialStore, Ending, Event, ListQuery, Lookup, ManagedStore,
+        Owner, Peek, Record, StoreAdmin, StoreError, Use, WriteError,
     },
 };
 

@@ -3,9 +3,12 @@
 use super::{Claim, ORG, OTHER_ORG, Site, USER, both, claim, org, user};
 use crate::{
     credential::{Kind, TokenFormat},
-    manage::{CredentialInfo, NewKey, Rotation, State},
+    manage::{NewKey, Rotation},
     secret::{Digest, Secret},
-    store::{Alteration, Authority, Commit, Insert, ManagedStore, Standing, WriteError},
+    store::{
+        Alteration, Authority, Commit, CredentialInfo, Insert, ManagedStore, Standing, State,
+        WriteError,
+    },
 };
 
 pub(super) async fn a_name_changes_and_nothing_else<S: ManagedStore>(site: &Site<S>) -> Claim {

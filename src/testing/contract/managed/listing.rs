@@ -3,9 +3,9 @@
 use super::{Breach, Claim, NOW, ORG, OTHER_ORG, Site, USER, claim, org, user};
 use crate::{
     credential::Kind,
-    manage::{Cursor, Filter, NewKey, State},
-    principal::CredentialId,
-    store::{ManagedStore, Use},
+    id::CredentialId,
+    manage::{Cursor, NewKey},
+    store::{Filter, ManagedStore, State, Use},
 };
 
 pub(super) async fn pages_show_each_credential_once_and_the_newest_first<S: ManagedStore>(

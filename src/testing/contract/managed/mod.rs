@@ -16,15 +16,13 @@ use std::sync::Arc;
 
 use super::{Breach, Claim, ORG, OTHER_ORG, USER, claim, on_heap, report};
 use crate::{
+    authenticate::{Presented, verify},
     clock::{Clock, UnixMillis},
-    credential::{Kind, Presented, TokenFormat},
-    manage::{
-        Actor, CredentialInfo, Event, Filter, Issued, ManageError, Manager, NewKey, NewToken,
-        Owner, State,
-    },
-    principal::{OrgId, UserId},
-    secret::{Secret, verify},
-    store::{ManagedStore, Record},
+    credential::{Kind, TokenFormat},
+    id::{OrgId, UserId},
+    manage::{Actor, Issued, ManageError, Manager, NewKey, NewToken},
+    secret::Secret,
+    store::{CredentialInfo, Event, Filter, ManagedStore, Owner, Record, State},
     testing::{ManualClock, principal},
 };
 
@@ -35,7 +33,7 @@ const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
 
 /// Holds a store to every claim about management, each on a fresh, empty store that `make` returns.
 ///
-/// The store has to know the [documented](crate::principal::Catalogue::documented) roles, and to keep to [`run`](super::run) too.
+/// The store has to know the [documented](crate::scope::Catalogue::documented) roles, and to keep to [`run`](super::run) too.
 ///
 /// # Panics
 /// When the store breaks a claim, with the claim's name.

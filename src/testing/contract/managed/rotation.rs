@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{Breach, Claim, ORG, OTHER_ORG, Site, both, claim, org};
 use crate::{
     credential::Kind,
-    manage::{Action, Filter, NewKey, Rotation, State},
-    store::ManagedStore,
+    manage::{NewKey, Rotation},
+    store::{Action, Filter, ManagedStore, State},
 };
 
 const OVERLAP: Duration = Duration::from_secs(3600);

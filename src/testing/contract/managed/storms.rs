@@ -11,10 +11,10 @@ use std::{
 use super::{Breach, Claim, ORG, Site, USER, both, claim, org, user};
 use crate::{
     credential::Kind,
-    manage::{Actor, CredentialInfo, Filter, Manager, NewKey, NewToken, Rotation},
-    principal::CredentialId,
+    id::CredentialId,
+    manage::{Actor, Manager, NewKey, NewToken, Rotation},
     secret::Secret,
-    store::{ManagedStore, Standing},
+    store::{CredentialInfo, Filter, ManagedStore, Standing},
 };
 
 /// How many tasks work against the end of a credential.

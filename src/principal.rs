@@ -4,23 +4,19 @@
 //! the one before: it cannot be made from anything that a client sent, and not without every check. The only other way is
 //! the feature `testing`.
 
-mod id;
-pub(crate) mod live;
-mod role;
-mod scope;
-
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::Extensions;
-pub(crate) use id::is_visible_id;
-pub use id::{Credential, CredentialId, Id, OrgId, Organization, User, UserId};
-use live::Acting;
-pub use role::{Catalogue, CatalogueBuilder, DOCUMENTED_SCOPES};
-#[cfg(feature = "postgres")]
-pub(crate) use scope::is_scope_token;
-pub use scope::{AcceptedScopes, ScopeSet};
 
-use crate::{credential::Kind, rejection::Cause, store::Record};
+use crate::{
+    authenticate::Acting,
+    credential::Kind,
+    id::{OrgId, UserId},
+    observe::{self, Accepted},
+    rejection::Cause,
+    scope::ScopeSet,
+    store::Record,
+};
 
 /// The caller of a request. Found in the request's extensions behind an [`AuthLayer`](crate::AuthLayer); a clone is a
 /// reference count.
@@ -60,6 +56,18 @@ impl Principal {
             (None, Some(Anonymous)) => Err(Cause::Anonymous),
             (None, None) => Err(Cause::NoAuthLayer),
         }
+    }
+
+    /// Tells the operator. `latency` is that of the look-up, when there was one.
+    #[inline]
+    pub(crate) fn report(&self, latency: Option<Duration>) {
+        observe::accepted(&Accepted {
+            kind: self.kind(),
+            credential_id: self.credential_id(),
+            organization: self.organization(),
+            user: self.user(),
+            latency,
+        });
     }
 
     #[cfg(feature = "testing")]

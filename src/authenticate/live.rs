@@ -4,15 +4,14 @@ use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
 
+use super::{
+    org_header::{self, Named},
+    verify::Verified,
+};
 use crate::{
-    authenticate::Denial,
     clock::Clock,
-    credential::{
-        Kind,
-        org_header::{self, Named},
-    },
-    rejection::Cause,
-    secret::verify::Verified,
+    credential::Kind,
+    rejection::{Cause, Denial},
     store::{Record, Standing, StoreError},
 };
 

@@ -5,7 +5,10 @@ use std::{fmt, sync::Arc};
 use http::{HeaderMap, header::ORIGIN};
 
 use crate::{
-    authenticate::Denial, credential::Kind, panics::catch, rejection::Cause, store::Record,
+    credential::Kind,
+    panics::catch,
+    rejection::{Cause, Denial},
+    store::Record,
 };
 
 /// A credential that was proven good and came from a browser: whoever can read the page has it.

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 
 use crate::{
     credential::Kind,
-    principal::{CredentialId, OrgId, UserId},
+    id::{CredentialId, OrgId, UserId},
 };
 
 /// A change that makes cached answers wrong. Creations are told too: they end negative answers.
@@ -24,6 +24,18 @@ pub enum Change {
     Organization(OrgId),
     /// Anything may have changed.
     Everything,
+}
+
+impl Change {
+    /// What changed, as one of a few fixed words.
+    pub(crate) fn subject(&self) -> &'static str {
+        match self {
+            Self::Credential { .. } => "credential",
+            Self::User(_) => "user",
+            Self::Organization(_) => "organization",
+            Self::Everything => "everything",
+        }
+    }
 }
 
 /// What a feed has to say.

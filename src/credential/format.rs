@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Kind;
-use crate::{error::ConfigError, rejection::Cause};
+use crate::error::ConfigError;
 
 /// How tokens look: what is minted, and what is refused before any look-up.
 ///
@@ -22,6 +22,20 @@ pub(crate) struct Token<'h> {
     pub(crate) kind: Kind,
     pub(crate) id: &'h [u8],
     pub(crate) whole: &'h [u8],
+}
+
+/// Why a text is no token of this form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FormatError {
+    #[error("the token has an unknown prefix")]
+    UnknownPrefix,
+    #[error("the token is too long")]
+    TooLong,
+    /// A known prefix, and a body that is not token68 or lacks a part.
+    #[error("the token is malformed")]
+    Malformed,
+    #[error("the token's checksum does not hold")]
+    WrongChecksum,
 }
 
 /// The length of a minted token with the default prefixes.
@@ -99,26 +113,26 @@ impl TokenFormat {
     /// Tells what `token` is. The prefix is judged first, so that a value that is neither kind is called unrecognized
     /// whatever else is wrong with it.
     #[inline]
-    pub(crate) fn classify<'h>(&self, token: &'h [u8]) -> Result<Token<'h>, Cause> {
+    pub(crate) fn classify<'h>(&self, token: &'h [u8]) -> Result<Token<'h>, FormatError> {
         let (kind, body) = if let Some(body) = token.strip_prefix(self.org_key.as_bytes()) {
             (Kind::OrgKey, body)
         } else if let Some(body) = token.strip_prefix(self.personal_token.as_bytes()) {
             (Kind::PersonalToken, body)
         } else {
-            return Err(Cause::UnknownPrefix);
+            return Err(FormatError::UnknownPrefix);
         };
         if token.len() > self.max_len {
-            return Err(Cause::TokenTooLong);
+            return Err(FormatError::TooLong);
         }
         if !is_token68(body) {
-            return Err(Cause::MalformedToken);
+            return Err(FormatError::Malformed);
         }
         let id = match kind {
-            Kind::OrgKey => key_id(body).ok_or(Cause::MalformedToken)?,
+            Kind::OrgKey => key_id(body).ok_or(FormatError::Malformed)?,
             Kind::PersonalToken => &[],
         };
         if self.checksum && !Self::checksum_holds(token) {
-            return Err(Cause::WrongChecksum);
+            return Err(FormatError::WrongChecksum);
         }
         Ok(Token {
             kind,
@@ -187,20 +201,19 @@ mod tests {
 
     use super::*;
 
-    fn classify(token: &[u8]) -> Result<(Kind, String), &'static str> {
+    fn classify(token: &[u8]) -> Result<(Kind, String), FormatError> {
         let format = TokenFormat::default();
         format
             .classify(token)
             .map(|t| (t.kind, String::from_utf8(t.id.to_vec()).unwrap()))
-            .map_err(|cause| cause.code())
     }
 
     #[test]
     fn table() {
         let key = |id: &str| Ok((Kind::OrgKey, id.to_owned()));
         let pat = Ok((Kind::PersonalToken, String::new()));
-        let unrecognized = Err(Cause::UnknownPrefix.code());
-        let malformed = Err(Cause::MalformedToken.code());
+        let unrecognized = Err(FormatError::UnknownPrefix);
+        let malformed = Err(FormatError::Malformed);
         let cases: [(&[u8], _); 28] = [
             (b"ak_id.secret", key("id")),
             (b"ak_id.se.cret", key("id")),
@@ -246,7 +259,7 @@ mod tests {
         let cap =
             |len: usize| classify(format!("pat_{}", "A".repeat(len - 4)).as_bytes()).map(|_| ());
         assert_eq!(cap(512), Ok(()));
-        assert_eq!(cap(513), Err(Cause::TokenTooLong.code()));
+        assert_eq!(cap(513), Err(FormatError::TooLong));
         assert!(TokenFormat::default().with_max_len(54).is_err());
     }
 
@@ -265,8 +278,8 @@ mod tests {
         }
         for junk in ["ak_id.secret", "pat_0000000000000"] {
             assert_eq!(
-                format.classify(junk.as_bytes()).err().map(|c| c.code()),
-                Some(Cause::WrongChecksum.code())
+                format.classify(junk.as_bytes()).err(),
+                Some(FormatError::WrongChecksum)
             );
         }
     }
@@ -293,7 +306,7 @@ mod tests {
         );
         assert!(matches!(
             format.classify(b"ak_a.b"),
-            Err(Cause::UnknownPrefix)
+            Err(FormatError::UnknownPrefix)
         ));
     }
 

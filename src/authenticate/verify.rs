@@ -4,10 +4,10 @@ use std::{hint::black_box, sync::Arc};
 
 use subtle::{Choice, ConstantTimeEq};
 
+use super::Presented;
 use crate::{
-    authenticate::Denial,
-    credential::{Kind, Presented},
-    rejection::Cause,
+    credential::Kind,
+    rejection::{Cause, Denial},
     secret::{Digest, Pepper},
     store::{Record, StoreError},
 };

@@ -16,7 +16,7 @@ pub struct Digest([u64; 4]);
 
 impl Digest {
     /// What an unknown credential is compared with, so that it costs what a wrong secret does.
-    pub(super) const DECOY: Self = Self([0; 4]);
+    pub(crate) const DECOY: Self = Self([0; 4]);
 
     /// Returns the digest of `token`, the bytes as sent after `Bearer `.
     #[must_use]

@@ -3,9 +3,9 @@
 //! A minted token is 55 bytes, the most that one SHA-256 block holds beside its padding: `ak_` + 11 + `.` + 34 + 6 and
 //! `pat_` + 45 + 6 characters of base62, the last six a CRC-32 of everything before them.
 
+use super::{Kind, TokenFormat};
 use crate::{
-    credential::{Kind, TokenFormat},
-    principal::CredentialId,
+    id::CredentialId,
     secret::{Digest, Secret},
 };
 

@@ -3,7 +3,7 @@
 use super::Owner;
 use crate::{
     clock::UnixMillis,
-    principal::{CredentialId, UserId},
+    id::{CredentialId, UserId},
 };
 
 /// Something that happened to a credential. Written in the same transaction as the change.

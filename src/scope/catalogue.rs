@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use super::scope::{ScopeSet, Universe, is_scope_token};
+use super::{
+    is_scope_token,
+    set::{ScopeSet, Universe},
+};
 use crate::error::ConfigError;
 
 /// The scopes that the Anyreach documentation names, for roles that people can have.
@@ -41,7 +44,7 @@ pub const DOCUMENTED_SCOPES: [&str; 22] = [
 /// A store turns the role on a credential or a membership into scopes with it; the layer sees scopes alone.
 ///
 /// ```
-/// use tower_api_key::principal::Catalogue;
+/// use tower_api_key::scope::Catalogue;
 ///
 /// let catalogue = Catalogue::builder()
 ///     .role("editor", ["posts:write"])

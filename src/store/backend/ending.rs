@@ -1,10 +1,10 @@
 //! The end of credentials: which, what becomes of them, and what the audit trail says.
 
-use super::{Authority, Standing};
+use super::Authority;
 use crate::{
     clock::UnixMillis,
-    manage::{Action, Event, Owner, Who},
-    principal::CredentialId,
+    id::CredentialId,
+    store::{Action, Event, Owner, Standing, Who},
 };
 
 /// Credentials to delete or to disable, with what the audit trail says of it.

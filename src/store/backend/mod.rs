@@ -3,17 +3,21 @@
 //! The rules are [`manage`](crate::manage)'s. A store keeps them only together: everything in one [`Commit`] happens, or
 //! nothing does.
 
+mod authority;
+mod ending;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Authority, Ending, StoreAdmin, StoreError, WriteError};
+pub use authority::{ActorState, Authority, Requirements};
+pub use ending::{EndStatus, EndTarget, Ending};
+
+use super::{
+    Action, CredentialInfo, Event, Filter, Owner, StoreAdmin, StoreError, Who, WriteError,
+};
 use crate::{
-    clock::UnixMillis,
-    credential::Kind,
-    manage::{Action, CredentialInfo, Event, Filter, Owner, Who},
-    principal::{Catalogue, CredentialId},
-    secret::Digest,
+    clock::UnixMillis, credential::Kind, id::CredentialId, scope::Catalogue, secret::Digest,
 };
 
 /// A store whose credentials [`Manager`](crate::manage::Manager) can manage.
@@ -73,7 +77,7 @@ pub trait ManagedStore: StoreAdmin {
     /// name, expiry and successor are, and also when the rest of the row is damaged. Each credential that it changed gets
     /// an audit event in the same transaction.
     ///
-    /// To end [all](super::EndTarget::All) is one act: what a credential of the owner issues at the same time is ended too, or is
+    /// To end [all](EndTarget::All) is one act: what a credential of the owner issues at the same time is ended too, or is
     /// refused as [`WriteError::NotPermitted`].
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName};
 
-use crate::principal::is_visible_id;
+use crate::id::is_visible_id;
 
 /// What the organization header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! What management knows of a credential. Never its secret, never its digest.
 
+use super::{Record, Standing};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
-    principal::{CredentialId, OrgId, UserId},
-    store::{Record, Standing},
+    id::{CredentialId, OrgId, UserId},
 };
 
 /// Whose a credential is. Decides its kind.

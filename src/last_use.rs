@@ -1,4 +1,4 @@
-//! When credentials were last used: noted in memory by the layers, written to the store by a task of its own.
+//! When credentials were last used: noted in memory by the layers, for a task of its own to write to the store.
 
 use std::{
     fmt,
@@ -7,21 +7,18 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
     },
-    time::Duration,
 };
 
-use super::{ManageError, Manager};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
-    observe,
-    principal::CredentialId,
+    id::CredentialId,
     secret::Digest,
-    store::{ManagedStore, Record, StoreError, USE_GRANULARITY_MILLIS, Use},
+    store::{Record, Use},
 };
 
 /// The uses of credentials that were not written yet. A clone shares them: give one to each layer and one to
-/// [`Manager::keep_recording`].
+/// [`Manager::keep_recording`](crate::manage::Manager::keep_recording).
 ///
 /// Noting a use takes no lock and, but for the first one of a credential in a while, no allocation. There is an entry for each
 /// credential that was accepted since the last writing or the one before, so that nobody without a good credential can
@@ -29,7 +26,7 @@ use crate::{
 ///
 /// ```no_run
 /// use std::sync::Arc;
-/// use tower_api_key::{AuthLayer, manage::{LastUse, Manager}, store::MemoryStore};
+/// use tower_api_key::{AuthLayer, LastUse, manage::Manager, store::MemoryStore};
 ///
 /// # async fn serve() {
 /// let store = Arc::new(MemoryStore::new());
@@ -49,9 +46,9 @@ struct Noted {
 }
 
 #[derive(Clone)]
-struct Name {
-    kind: Kind,
-    id: CredentialId,
+pub(crate) struct Name {
+    pub(crate) kind: Kind,
+    pub(crate) id: CredentialId,
 }
 
 /// A name, borrowed from a record.
@@ -66,9 +63,6 @@ struct Slot {
 
 /// Stands for the last use in a slot that is being taken out.
 const RETIRED: i64 = i64::MIN;
-
-/// How many uses one transaction writes at most, so that a revocation need not wait long for its turn.
-const BATCH: usize = 1000;
 
 /// Uses of one credential that are closer together are one, so that cores need not write the same line for each request.
 const RESOLUTION_MILLIS: i64 = 1000;
@@ -97,7 +91,7 @@ impl LastUse {
         }
     }
 
-    fn unwritten(&self) -> Vec<Use> {
+    pub(crate) fn unwritten(&self) -> Vec<Use> {
         let slots = self.0.slots.pin();
         let fresh = slots.iter().filter_map(|(name, slot)| {
             let at = slot.at.load(Relaxed);
@@ -114,7 +108,7 @@ impl LastUse {
     }
 
     /// Takes out what was not used since it was last written.
-    fn forget_idle(&self) {
+    pub(crate) fn forget_idle(&self) {
         let slots = self.0.slots.pin();
         for (name, slot) in &slots {
             let written = slot.written.load(Relaxed);
@@ -129,13 +123,26 @@ impl LastUse {
         }
     }
 
-    fn wrote(&self, uses: &[Use]) {
+    pub(crate) fn wrote(&self, uses: &[Use]) {
         let slots = self.0.slots.pin();
         for used in uses {
             if let Some(slot) = slots.get(&Borrowed(used.kind, used.id.as_str())) {
                 slot.written.store(used.at.0, Relaxed);
             }
         }
+    }
+
+    /// The credentials whose digests are to be made anew, with what their digests are made from.
+    pub(crate) fn outdated(&self) -> Vec<(Name, Digest)> {
+        let outdated = self.0.outdated.pin();
+        let pairs = outdated.iter();
+        pairs
+            .map(|(name, presented)| (name.clone(), presented.clone()))
+            .collect()
+    }
+
+    pub(crate) fn forget_outdated(&self, name: &Name) {
+        self.0.outdated.pin().remove(name);
     }
 }
 
@@ -162,69 +169,6 @@ impl Slot {
             }
         }
         last != RETIRED
-    }
-}
-
-impl<S: ManagedStore> Manager<S> {
-    /// Writes the uses that were noted since the last time, once a minute, for ever. For a task of its own.
-    ///
-    /// A store that fails, such as a database that is read-only, costs no request anything: the uses are kept for the next
-    /// minute, and the failure is told to [`observe`](mod@crate::observe).
-    pub async fn keep_recording(self, uses: LastUse) {
-        loop {
-            tokio::time::sleep(Duration::from_millis(USE_GRANULARITY_MILLIS.unsigned_abs())).await;
-            if let Err(error) = self.record_uses(&uses).await {
-                observe::management_failed(&error);
-            }
-        }
-    }
-
-    /// Writes the uses that were noted since the last time, and returns of how many credentials these were; before the
-    /// service stops, say. What is written of one credential is a minute apart. Of the credentials that were used, those
-    /// whose digest was made without the store's current [pepper](crate::secret::Peppers) get another.
-    ///
-    /// # Errors
-    /// [`ManageError::Unavailable`]; what was not written is kept.
-    pub async fn record_uses(&self, uses: &LastUse) -> Result<usize, ManageError> {
-        uses.forget_idle();
-        let unwritten = uses.unwritten();
-        for some in unwritten.chunks(BATCH) {
-            let record = async { Ok(self.store.record_uses(some).await?) };
-            let events = self.within_deadline(record).await?;
-            events.iter().for_each(|event| self.notify(event));
-            uses.wrote(some);
-        }
-        self.rehash(uses).await?;
-        Ok(unwritten.len())
-    }
-
-    async fn rehash(&self, uses: &LastUse) -> Result<(), ManageError> {
-        let outdated: Vec<_> = {
-            let outdated = uses.0.outdated.pin();
-            outdated
-                .iter()
-                .map(|(name, presented)| (name.clone(), presented.clone()))
-                .collect()
-        };
-        for (name, presented) in outdated {
-            let rehash = async {
-                Ok(self
-                    .store
-                    .rehash(name.kind, name.id.as_str(), &presented)
-                    .await?)
-            };
-            match self.within_deadline(rehash).await {
-                // What is wrong with one row must not keep the others where they are.
-                Ok(_)
-                | Err(ManageError::Unavailable(
-                    StoreError::UnknownPepper(_) | StoreError::Corrupt(_),
-                )) => {
-                    uses.0.outdated.pin().remove(&name);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
     }
 }
 

@@ -1,113 +1,15 @@
-//! Scopes: what a credential holds, and what a route accepts.
+//! What a route accepts.
 
 use std::{
     fmt,
-    hash::{Hash, Hasher},
     sync::{Arc, OnceLock},
 };
 
+use super::{
+    is_scope_token,
+    set::{ScopeSet, Universe, bit_of},
+};
 use crate::error::ConfigError;
-
-/// The scopes that a credential holds, sorted, each once. A clone shares the list.
-///
-/// Names are compared byte for byte and in full (RFC 6749, section 3.3: case-sensitive): `*`, a comma or an empty name
-/// has no meaning of its own and grants nothing.
-#[derive(Clone)]
-pub struct ScopeSet(Arc<Held>);
-
-struct Held {
-    names: Box<[Box<str>]>,
-    /// For a set whose names a catalogue knows: the same as bits over that catalogue's names.
-    bits: Option<(Universe, u128)>,
-}
-
-/// All the names that a catalogue knows, sorted; at most 128, one for each bit.
-pub(super) type Universe = Arc<[Box<str>]>;
-
-impl ScopeSet {
-    /// Returns a set that grants nothing.
-    #[must_use]
-    pub fn empty() -> Self {
-        Self::from_iter([""; 0])
-    }
-
-    /// Adds the bits, if every name is in the universe.
-    pub(super) fn within(self, universe: &Universe) -> Self {
-        let bits = self
-            .iter()
-            .try_fold(0, |bits, name| Some(bits | bit_of(universe, name)?));
-        let names = self.0.names.clone();
-        Self(Arc::new(Held {
-            names,
-            bits: bits.map(|bits| (Arc::clone(universe), bits)),
-        }))
-    }
-
-    /// Returns whether `scope` is held.
-    #[must_use]
-    pub fn contains(&self, scope: &str) -> bool {
-        self.0
-            .names
-            .binary_search_by(|held| (**held).cmp(scope))
-            .is_ok()
-    }
-
-    /// Yields the scopes in byte order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.0.names.iter().map(|scope| &**scope)
-    }
-
-    /// Returns how many scopes are held.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.names.len()
-    }
-
-    /// Returns whether nothing is held.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.names.is_empty()
-    }
-}
-
-fn bit_of(universe: &Universe, name: &str) -> Option<u128> {
-    let at = universe
-        .binary_search_by(|known| (**known).cmp(name))
-        .ok()?;
-    1_u128.checked_shl(u32::try_from(at).ok()?)
-}
-
-impl<T: Into<Box<str>>> FromIterator<T> for ScopeSet {
-    fn from_iter<I: IntoIterator<Item = T>>(scopes: I) -> Self {
-        let mut scopes: Vec<Box<str>> = scopes.into_iter().map(Into::into).collect();
-        scopes.sort_unstable();
-        scopes.dedup();
-        Self(Arc::new(Held {
-            names: scopes.into(),
-            bits: None,
-        }))
-    }
-}
-
-impl PartialEq for ScopeSet {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0.names == other.0.names
-    }
-}
-
-impl Eq for ScopeSet {}
-
-impl Hash for ScopeSet {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.names.hash(state);
-    }
-}
-
-impl fmt::Debug for ScopeSet {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.iter()).finish()
-    }
-}
 
 /// The scopes that a route accepts: holding any one of them is enough. Never empty.
 #[derive(Clone)]
@@ -158,7 +60,7 @@ impl AcceptedScopes {
     /// Returns whether `held` has at least one of the accepted scopes.
     #[must_use]
     pub fn met_by(&self, held: &ScopeSet) -> bool {
-        if let Some((universe, held)) = &held.0.bits {
+        if let Some((universe, held)) = held.bits() {
             let (resolved, accepted) = self.bits.get_or_init(|| self.over(universe));
             if Arc::ptr_eq(resolved, universe) {
                 return held & accepted != 0;
@@ -180,10 +82,8 @@ impl AcceptedScopes {
     /// Returns the only accepted scope, or `None` when there are several.
     #[must_use]
     pub fn single(&self) -> Option<&str> {
-        match &*self.names.0.names {
-            [only] => Some(only),
-            _ => None,
-        }
+        let mut names = self.names.iter();
+        names.next().filter(|_| names.len() == 0)
     }
 }
 
@@ -199,14 +99,6 @@ impl fmt::Debug for AcceptedScopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.names, f)
     }
-}
-
-/// `scope-token` of RFC 6749, section 3.3: printable ASCII without space, `"` and `\`.
-pub(crate) fn is_scope_token(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\')
 }
 
 #[cfg(test)]

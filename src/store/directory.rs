@@ -1,11 +1,11 @@
-//! The writing side that every store of the crate has.
+//! Organizations, people and memberships: their writing, and who is below whom.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::{CredentialStore, Record, StoreError, WriteError};
-use crate::{credential::Kind, principal::UserId};
+use crate::{credential::Kind, id::UserId};
 
 /// Creates, changes and deletes what a store answers from.
 ///
@@ -19,7 +19,7 @@ pub trait StoreAdmin: CredentialStore {
     /// Creates an organization, at the top or below `parent`.
     ///
     /// # Errors
-    /// [`WriteError::InvalidId`] for an id that [`check_organization_id`](super::check_organization_id) refuses;
+    /// [`WriteError::InvalidId`] for an id that [`check_organization_id`](crate::id::check_organization_id) refuses;
     /// [`WriteError::Taken`]; [`WriteError::UnknownOrganization`] for the parent.
     async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError>;
 
@@ -32,7 +32,7 @@ pub trait StoreAdmin: CredentialStore {
     /// Creates a person, a member of nothing.
     ///
     /// # Errors
-    /// [`WriteError::InvalidId`] for an id that [`check_user_id`](super::check_user_id) refuses;
+    /// [`WriteError::InvalidId`] for an id that [`check_user_id`](crate::id::check_user_id) refuses;
     /// [`WriteError::Taken`].
     async fn create_user(&self, id: &str) -> Result<(), WriteError>;
 
@@ -72,7 +72,7 @@ pub trait StoreAdmin: CredentialStore {
     ///
     /// # Errors
     /// [`WriteError::Taken`]; [`WriteError::InvalidId`] for an id that
-    /// [`check_credential_id`](super::check_credential_id) refuses; [`WriteError::GrantOnToken`];
+    /// [`check_credential_id`](crate::credential::check_credential_id) refuses; [`WriteError::GrantOnToken`];
     /// [`WriteError::UnknownOrganization`] or [`WriteError::UnknownUser`] for its owner; [`WriteError::UnknownRole`] for a role
     /// that the record has from another catalogue than the store's.
     async fn insert(&self, record: Record) -> Result<(), WriteError>;
@@ -82,6 +82,35 @@ pub trait StoreAdmin: CredentialStore {
     /// # Errors
     /// [`WriteError::UnknownCredential`].
     async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError>;
+}
+
+/// Tells who is below whom among organizations that form a tree.
+#[async_trait]
+pub trait OrgTree: Send + Sync + 'static {
+    /// Returns whether `organization` has `ancestor` above it, at any distance, and all organizations from the one to the
+    /// other, both included, are live. An organization is not its own descendant.
+    ///
+    /// Nothing below a deleted or disabled organization can be reached from above it: ending an organization ends all
+    /// access through it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the tree could not tell.
+    async fn is_descendant_of(
+        &self,
+        organization: &str,
+        ancestor: &str,
+    ) -> Result<bool, StoreError>;
+}
+
+#[async_trait]
+impl<T: OrgTree + ?Sized> OrgTree for Arc<T> {
+    async fn is_descendant_of(
+        &self,
+        organization: &str,
+        ancestor: &str,
+    ) -> Result<bool, StoreError> {
+        (**self).is_descendant_of(organization, ancestor).await
+    }
 }
 
 /// Returns a new name for a user who is removed: `erased-` and 128 random bits in hex.

@@ -3,7 +3,8 @@
 use crate::{
     clock::UnixMillis,
     credential::Kind,
-    principal::{CredentialId, OrgId, ScopeSet, UserId},
+    id::{CredentialId, OrgId, UserId},
+    scope::ScopeSet,
     store::{Record, Standing},
 };
 

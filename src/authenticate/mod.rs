@@ -9,18 +9,28 @@
 //! Pure but for the store and the clock. The order is part of the protocol: a bad credential is told so before anything is
 //! said about organizations, and scopes come last, in [`require`](crate::require).
 
+mod bearer;
+mod browser;
+mod live;
+mod org_header;
+mod presented;
+pub(crate) mod verify;
+
 use std::{fmt, sync::Arc, time::Duration};
 
+pub(crate) use browser::BrowserGuard;
+pub use browser::ExposedCredential;
 use http::{HeaderMap, HeaderName, Method, Request, header};
+pub(crate) use live::Acting;
+pub(crate) use presented::Presented;
 
 use crate::{
-    browser::BrowserGuard,
     clock::Clock,
-    credential::{Kind, Presented, TokenFormat, bearer, org_header},
-    manage::LastUse,
+    credential::TokenFormat,
+    last_use::LastUse,
     principal::Principal,
-    rejection::Cause,
-    secret::{Pepper, verify},
+    rejection::{Cause, Denial},
+    secret::Pepper,
     store::{Record, StoreError},
 };
 
@@ -40,14 +50,6 @@ pub(crate) struct Policy {
     pub(crate) removes_authorization: bool,
     pub(crate) browser_guard: Option<BrowserGuard>,
     pub(crate) last_use: Option<LastUse>,
-}
-
-/// A "no", with the record that it is about when one was found.
-#[derive(Debug)]
-pub(crate) struct Denial {
-    pub(crate) cause: Cause,
-    pub(crate) kind: Option<Kind>,
-    pub(crate) record: Option<Arc<Record>>,
 }
 
 impl Policy {
@@ -124,32 +126,6 @@ fn is_preflight<B>(request: &Request<B>) -> bool {
     request.method() == Method::OPTIONS
         && has(header::ORIGIN)
         && has(header::ACCESS_CONTROL_REQUEST_METHOD)
-}
-
-impl Denial {
-    pub(crate) fn about(cause: Cause, record: Arc<Record>) -> Self {
-        Self {
-            cause,
-            kind: Some(record.kind()),
-            record: Some(record),
-        }
-    }
-}
-
-impl From<Cause> for Denial {
-    fn from(cause: Cause) -> Self {
-        Self {
-            cause,
-            kind: None,
-            record: None,
-        }
-    }
-}
-
-impl From<StoreError> for Denial {
-    fn from(error: StoreError) -> Self {
-        Cause::from(error).into()
-    }
 }
 
 impl fmt::Debug for Policy {

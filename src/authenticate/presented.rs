@@ -1,0 +1,61 @@
+//! What a request presents, the plain text left behind.
+
+use std::borrow::Cow;
+
+use crate::{
+    credential::{Kind, Token},
+    secret::Digest,
+    store::{Key, Lookup},
+};
+
+/// A well-formed credential: its id and its digest.
+#[derive(Debug)]
+pub(crate) struct Presented<'h> {
+    kind: Kind,
+    id: Cow<'h, [u8]>, // empty for a personal token, which is found by its digest
+    digest: Digest,
+}
+
+impl<'h> Presented<'h> {
+    #[inline]
+    pub(crate) fn new(token: &Token<'h>) -> Self {
+        Self {
+            kind: token.kind,
+            id: Cow::Borrowed(token.id),
+            digest: Digest::of(token.whole),
+        }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn id(&self) -> &[u8] {
+        &self.id
+    }
+
+    pub(crate) fn digest(&self) -> &Digest {
+        &self.digest
+    }
+
+    /// The question to the store. A key carries its organization, so that `organization` is asked for tokens alone.
+    #[inline]
+    pub(crate) fn lookup<'a>(
+        &'a self,
+        organization: impl FnOnce() -> Option<&'a str>,
+    ) -> Lookup<'a> {
+        match self.kind {
+            Kind::OrgKey => Lookup::by(Key::Id(&self.id), None),
+            Kind::PersonalToken => Lookup::by(Key::Digest(&self.digest), organization()),
+        }
+    }
+
+    /// Detaches the credential from the request, for a look-up that takes a while.
+    pub(crate) fn into_owned(self) -> Presented<'static> {
+        Presented {
+            kind: self.kind,
+            id: Cow::Owned(self.id.into_owned()),
+            digest: self.digest,
+        }
+    }
+}

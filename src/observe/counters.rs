@@ -1,0 +1,167 @@
+//! Counts, through the crate `metrics`; without the feature of that name, nothing.
+//!
+//! A label is a literal or one of a few fixed words, so that nothing that was sent can become one.
+
+pub(crate) use sink::*;
+
+#[cfg(feature = "metrics")]
+mod sink {
+    use std::time::Duration;
+
+    use metrics::{counter, gauge, histogram};
+
+    use crate::credential::Kind;
+
+    pub(crate) fn accepted(kind: Kind, latency: Option<Duration>) {
+        waited(latency);
+        match kind {
+            Kind::OrgKey => {
+                counter!("tower_api_key_accepted_total", "kind" => "org_key").increment(1)
+            }
+            Kind::PersonalToken => {
+                counter!("tower_api_key_accepted_total", "kind" => "pat").increment(1)
+            }
+        }
+    }
+
+    /// A counter per cause that there is; one that is missing here would be counted as `other`.
+    macro_rules! refusal {
+        ($kind:literal, $cause:expr; $($known:literal)*) => {
+            match $cause {
+                $($known => counter!("tower_api_key_refused_total", "kind" => $kind, "cause" => $known),)*
+                _ => counter!("tower_api_key_refused_total", "kind" => $kind, "cause" => "other"),
+            }
+            .increment(1)
+        };
+        ($kind:literal, $cause:expr) => {
+            refusal!($kind, $cause;
+                "no_credential" "other_scheme" "empty_bearer" "several_credentials" "unknown_prefix"
+                "malformed_token" "token_too_long" "wrong_checksum" "unknown_credential" "wrong_secret" "deleted"
+                "disabled" "expired" "owner_gone" "organization_gone" "no_organization" "several_organizations"
+                "malformed_organization" "not_a_member" "other_organization" "key_on_user_route" "no_accepted_scope"
+                "not_a_descendant" "sent_by_browser" "anonymous" "no_auth_layer" "undecided" "store_unavailable" "record_corrupt"
+                "store_timed_out" "unknown_pepper" "store_panicked" "store_mismatched"
+            )
+        };
+    }
+
+    pub(crate) fn refused(kind: Option<Kind>, cause: &'static str, latency: Option<Duration>) {
+        waited(latency);
+        match kind {
+            Some(Kind::OrgKey) => refusal!("org_key", cause),
+            Some(Kind::PersonalToken) => refusal!("pat", cause),
+            None => refusal!("none", cause),
+        }
+    }
+
+    fn waited(latency: Option<Duration>) {
+        if let Some(latency) = latency {
+            histogram!("tower_api_key_store_seconds").record(latency);
+        }
+    }
+
+    pub(crate) fn hit(acceptable: bool) {
+        match acceptable {
+            true => counter!("tower_api_key_cache_hits_total").increment(1),
+            false => counter!("tower_api_key_cache_negative_hits_total").increment(1),
+        }
+    }
+
+    pub(crate) fn miss() {
+        counter!("tower_api_key_cache_misses_total").increment(1);
+    }
+
+    pub(crate) fn kept_failure() {
+        counter!("tower_api_key_cache_kept_failures_total").increment(1);
+    }
+
+    pub(crate) fn limited() {
+        counter!("tower_api_key_cache_limited_total").increment(1);
+    }
+
+    pub(crate) fn evicted(acceptable: bool) {
+        match acceptable {
+            true => {
+                counter!("tower_api_key_cache_evictions_total", "table" => "accepts").increment(1)
+            }
+            false => {
+                counter!("tower_api_key_cache_evictions_total", "table" => "refusals").increment(1)
+            }
+        }
+    }
+
+    pub(crate) fn stale() {
+        counter!("tower_api_key_cache_stale_total").increment(1);
+    }
+
+    pub(crate) fn applied(subject: &'static str) {
+        counter!("tower_api_key_cache_changes_total", "subject" => subject).increment(1);
+    }
+
+    pub(crate) fn hook_panicked() {
+        counter!("tower_api_key_hook_panics_total").increment(1);
+    }
+
+    /// A clock that was set back makes no sample below nothing.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    pub(crate) fn lagged(seconds: f64) {
+        histogram!("tower_api_key_revocation_lag_seconds").record(seconds.max(0.0));
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn forged() {
+        counter!("tower_api_key_forged_principals_total").increment(1);
+    }
+
+    pub(crate) fn feed(up: bool) {
+        gauge!("tower_api_key_feed_up").set(if up { 1.0 } else { 0.0 });
+    }
+}
+
+#[cfg(not(feature = "metrics"))]
+mod sink {
+    use std::time::Duration;
+
+    use crate::credential::Kind;
+
+    #[inline]
+    pub(crate) fn accepted(_: Kind, _: Option<Duration>) {}
+
+    #[inline]
+    pub(crate) fn refused(_: Option<Kind>, _: &'static str, _: Option<Duration>) {}
+
+    #[inline]
+    pub(crate) fn hit(_: bool) {}
+
+    #[inline]
+    pub(crate) fn miss() {}
+
+    #[inline]
+    pub(crate) fn kept_failure() {}
+
+    #[inline]
+    pub(crate) fn limited() {}
+
+    #[inline]
+    pub(crate) fn evicted(_: bool) {}
+
+    #[inline]
+    pub(crate) fn stale() {}
+
+    #[inline]
+    pub(crate) fn applied(_: &'static str) {}
+
+    #[inline]
+    pub(crate) fn hook_panicked() {}
+
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
+    #[inline]
+    pub(crate) fn lagged(_: f64) {}
+
+    #[cfg(feature = "testing")]
+    #[inline]
+    pub(crate) fn forged() {}
+
+    #[inline]
+    pub(crate) fn feed(_: bool) {}
+}

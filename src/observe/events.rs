@@ -1,0 +1,132 @@
+//! Emits verdicts as events, through the crate `tracing`; without the feature of that name, nothing.
+
+pub(crate) use sink::*;
+
+#[cfg(feature = "tracing")]
+mod sink {
+    use std::{error::Error, fmt, time::Duration};
+
+    use tracing::{Level, event, field};
+
+    use crate::{
+        credential::Kind,
+        observe::{Accepted, Refused, Severity, TARGET},
+    };
+
+    pub(crate) fn accepted(request: &Accepted<'_>) {
+        event!(
+            target: TARGET,
+            Level::DEBUG,
+            outcome = "accepted",
+            kind = request.kind.as_str(),
+            credential_id = request.credential_id,
+            organization = request.organization,
+            user = request.user,
+            store_us = request.latency.map(micros),
+            "request accepted"
+        );
+    }
+
+    /// One event with every field; a macro because the level of an event is part of its call site.
+    macro_rules! refused_at {
+        ($level:expr, $request:expr, $($message:tt)+) => {
+            event!(
+                target: TARGET,
+                $level,
+                outcome = $request.reason,
+                cause = $request.cause,
+                kind = $request.kind.map(Kind::as_str),
+                credential_id = $request.credential_id,
+                organization = $request.organization,
+                user = $request.user,
+                store_us = $request.latency.map(micros),
+                error = $request.error.map(|error| field::display(Chain(error))),
+                $($message)+
+            )
+        };
+    }
+
+    pub(crate) fn refused(request: &Refused<'_>) {
+        match request.severity {
+            Severity::Fault => refused_at!(Level::ERROR, request, "{}", request.text),
+            Severity::Exposed => {
+                refused_at!(
+                    Level::WARN,
+                    request,
+                    "credential exposed in a browser: revoke it"
+                );
+            }
+            Severity::Expected => refused_at!(Level::INFO, request, "request refused"),
+        }
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn test_double_used(message: &str) {
+        event!(target: "tower_api_key::testing", Level::WARN, "{message}");
+    }
+
+    pub(crate) fn management_failed(error: &(dyn Error + 'static)) {
+        event!(target: "tower_api_key::manage", Level::ERROR, error = %Chain(error), "management failed");
+    }
+
+    pub(crate) fn hook_panicked(action: &'static str, credential: &str) {
+        event!(
+            target: "tower_api_key::manage",
+            Level::ERROR,
+            action,
+            credential_id = credential,
+            "the event hook panicked; the change was made"
+        );
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(crate) fn feed_lost(error: &(dyn Error + 'static)) {
+        event!(target: "tower_api_key::feed", Level::WARN, error = %Chain(error), "the feed is lost");
+    }
+
+    /// An error with its sources: what a formatter of events shows of an error by itself differs from one to the next.
+    struct Chain<'a>(&'a (dyn Error + 'static));
+
+    impl fmt::Display for Chain<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "{}", self.0)?;
+            let mut source = self.0.source();
+            while let Some(error) = source {
+                write!(f, ": {error}")?;
+                source = error.source();
+            }
+            Ok(())
+        }
+    }
+
+    fn micros(latency: Duration) -> u64 {
+        u64::try_from(latency.as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+mod sink {
+    use std::error::Error;
+
+    use crate::observe::{Accepted, Refused};
+
+    #[inline]
+    pub(crate) fn accepted(_: &Accepted<'_>) {}
+
+    #[inline]
+    pub(crate) fn refused(_: &Refused<'_>) {}
+
+    #[cfg(feature = "testing")]
+    #[inline]
+    pub(crate) fn test_double_used(_: &str) {}
+
+    #[inline]
+    pub(crate) fn management_failed(_: &(dyn Error + 'static)) {}
+
+    #[inline]
+    pub(crate) fn hook_panicked(_: &'static str, _: &str) {}
+
+    #[cfg(feature = "postgres")]
+    #[inline]
+    pub(crate) fn feed_lost(_: &(dyn Error + 'static)) {}
+}

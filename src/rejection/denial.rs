@@ -1,0 +1,43 @@
+//! A "no" before it has a text.
+
+use std::sync::Arc;
+
+use super::Cause;
+use crate::{
+    credential::Kind,
+    store::{Record, StoreError},
+};
+
+/// A "no", with the record that it is about when one was found.
+#[derive(Debug)]
+pub(crate) struct Denial {
+    pub(crate) cause: Cause,
+    pub(crate) kind: Option<Kind>,
+    pub(crate) record: Option<Arc<Record>>,
+}
+
+impl Denial {
+    pub(crate) fn about(cause: Cause, record: Arc<Record>) -> Self {
+        Self {
+            cause,
+            kind: Some(record.kind()),
+            record: Some(record),
+        }
+    }
+}
+
+impl From<Cause> for Denial {
+    fn from(cause: Cause) -> Self {
+        Self {
+            cause,
+            kind: None,
+            record: None,
+        }
+    }
+}
+
+impl From<StoreError> for Denial {
+    fn from(error: StoreError) -> Self {
+        Cause::from(error).into()
+    }
+}
