@@ -21,7 +21,7 @@ use http::{
 };
 
 use crate::{
-    Messages, Principal, Rejection,
+    Messages, Principal, Rejection, anyreach,
     authenticate::Denial,
     manage::ManageError,
     observe,
@@ -109,7 +109,7 @@ impl IntoResponse for Rejection {
 impl IntoResponse for ManageError {
     fn into_response(self) -> Response {
         let status = self.status();
-        let body = serde_json::json!({ "detail": self.to_string() }).to_string();
+        let body = serde_json::json!({ (anyreach::BODY_KEY): self.to_string() }).to_string();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -6,6 +6,7 @@ use http::HeaderName;
 use tower_layer::Layer;
 
 use crate::{
+    anyreach,
     authenticate::Policy,
     browser::{BrowserGuard, ExposedCredential},
     clock::{Clock, SystemClock},
@@ -50,7 +51,7 @@ impl<S> AuthLayer<S> {
             store: Arc::new(store),
             policy: Policy {
                 format: TokenFormat::default(),
-                organization_header: HeaderName::from_static("x-anyreach-org"),
+                organization_header: anyreach::ORGANIZATION_HEADER,
                 clock: Arc::new(SystemClock::default()),
                 deadline: DEFAULT_DEADLINE,
                 needs_organization: true,

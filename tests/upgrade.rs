@@ -130,7 +130,7 @@ async fn a_file_of_the_first_version_is_brought_up_to_date() {
         .unwrap();
     drop(db);
 
-    let store = SqliteStore::open(&path, Catalogue::documented())
+    let store = SqliteStore::open(&path, Catalogue::anyreach())
         .await
         .unwrap();
     nothing_is_lost(&store).await;

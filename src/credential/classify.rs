@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Kind;
-use crate::{error::ConfigError, rejection::Cause};
+use crate::{anyreach, error::ConfigError, rejection::Cause};
 
 /// How tokens look: what is minted, and what is refused before any look-up.
 ///
@@ -30,8 +30,8 @@ const MINTED_LEN: usize = 55;
 impl Default for TokenFormat {
     fn default() -> Self {
         Self {
-            org_key: "ak_".into(),
-            personal_token: "pat_".into(),
+            org_key: anyreach::ORG_KEY_PREFIX.into(),
+            personal_token: anyreach::PERSONAL_TOKEN_PREFIX.into(),
             max_len: 512,
             checksum: false,
         }

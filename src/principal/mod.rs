@@ -15,7 +15,7 @@ use http::Extensions;
 pub(crate) use id::is_visible_id;
 pub use id::{Credential, CredentialId, Id, OrgId, Organization, User, UserId};
 use live::Acting;
-pub use role::{Catalogue, CatalogueBuilder, DOCUMENTED_SCOPES};
+pub use role::{Catalogue, CatalogueBuilder};
 #[cfg(feature = "postgres")]
 pub(crate) use scope::is_scope_token;
 pub use scope::{AcceptedScopes, ScopeSet};

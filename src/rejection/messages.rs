@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Reason;
+use crate::anyreach;
 
 /// The texts of refusals. The defaults are the documented ones, and ours where the documentation has none.
 ///
@@ -40,13 +41,10 @@ pub struct Messages {
 impl Default for Messages {
     fn default() -> Self {
         Self {
-            missing_credential: "Missing Bearer token".into(),
-            unrecognized_token:
-                "Unrecognized token format. Expected a personal access token (pat_...) or \
-                                 organization API key (ak_...)."
-                    .into(),
+            missing_credential: anyreach::MISSING_CREDENTIAL.into(),
+            unrecognized_token: anyreach::UNRECOGNIZED_TOKEN.into(),
             invalid_token: "Invalid or expired token".into(),
-            missing_organization: "Token is missing organization claim.".into(),
+            missing_organization: anyreach::MISSING_ORGANIZATION.into(),
             organization_denied: "Token does not grant access to this organization".into(),
             insufficient_scope: "Token does not grant access to this action".into(),
             exposed_credential: "Tokens must not be sent from a browser".into(),

@@ -9,7 +9,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
-pub use generate::{MintError, Minted, SCANNER_REGEX};
+pub use generate::{MintError, Minted};
 pub use hash::{Digest, ParseDigestError};
 pub use pepper::{Pepper, Peppers};
 

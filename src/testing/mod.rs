@@ -28,7 +28,7 @@ use crate::{
 ///
 /// let record = Record::personal_token("t1", Digest::of(b"unused"), "alice")
 ///     .in_organization("org_1")
-///     .with_role("viewer", &Catalogue::documented())?;
+///     .with_role("viewer", &Catalogue::anyreach())?;
 /// let mut request = http::Request::new(());
 /// request.extensions_mut().insert(testing::principal(record));
 /// # Ok::<(), tower_api_key::ConfigError>(())

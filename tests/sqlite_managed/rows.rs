@@ -184,7 +184,7 @@ async fn what_is_issued_is_found_and_what_is_inserted_is_managed() {
     store
         .insert(
             with_role
-                .with_role("viewer", &Catalogue::documented())
+                .with_role("viewer", &Catalogue::anyreach())
                 .unwrap(),
         )
         .await
@@ -246,7 +246,7 @@ async fn a_damaged_file_is_brought_up_to_date() {
             sqlx::raw_sql(maybe).execute(&mut db).await.unwrap();
         }
         db.close().await.unwrap();
-        let store = SqliteStore::open(directory.path().join("keys.db"), Catalogue::documented())
+        let store = SqliteStore::open(directory.path().join("keys.db"), Catalogue::anyreach())
             .await
             .unwrap();
         let listed = store
@@ -289,7 +289,7 @@ async fn rows_of_older_schemas_are_managed() {
     sqlx::raw_sql(rows).execute(&mut db).await.unwrap();
     db.close().await.unwrap();
 
-    let store = SqliteStore::open(&path, Catalogue::documented())
+    let store = SqliteStore::open(&path, Catalogue::anyreach())
         .await
         .unwrap();
     for (owner, expires_at) in [

@@ -35,7 +35,7 @@ const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
 
 /// Holds a store to every claim about management, each on a fresh, empty store that `make` returns.
 ///
-/// The store has to know the [documented](crate::principal::Catalogue::documented) roles, and to keep to [`run`](super::run) too.
+/// The store has to know the [documented](crate::principal::Catalogue::anyreach) roles, and to keep to [`run`](super::run) too.
 ///
 /// # Panics
 /// When the store breaks a claim, with the claim's name.
