@@ -120,7 +120,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             "another product's key",
             bearer(foreign.secret.expose_secret())?,
             401,
-            "Unrecognized token format",
+            "(acme_user_...)",
         ),
         (
             "a token without a workspace",

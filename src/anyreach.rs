@@ -4,6 +4,8 @@
 //! [`TokenFormat`](crate::credential::TokenFormat) and [`Messages`](crate::Messages) take their defaults
 //! from here. Another product writes a file like this one: see `examples/another_product.rs`.
 
+use std::borrow::Cow;
+
 use http::HeaderName;
 
 use crate::principal::Catalogue;
@@ -24,6 +26,23 @@ pub(crate) const MISSING_CREDENTIAL: &str = "Missing Bearer token";
 /// [mcp/connecting-a-client]. Names both prefixes.
 pub(crate) const UNRECOGNIZED_TOKEN: &str = "Unrecognized token format. Expected a personal access \
      token (pat_...) or organization API key (ak_...).";
+
+/// Returns [`UNRECOGNIZED_TOKEN`] with other prefixes in it.
+pub(crate) fn unrecognized_token(personal_token: &str, org_key: &str) -> Cow<'static, str> {
+    if (personal_token, org_key) == (PERSONAL_TOKEN_PREFIX, ORG_KEY_PREFIX) {
+        return UNRECOGNIZED_TOKEN.into(); // without an allocation for each refusal
+    }
+    let parts = UNRECOGNIZED_TOKEN
+        .split_once(PERSONAL_TOKEN_PREFIX)
+        .and_then(|(start, rest)| Some((start, rest.split_once(ORG_KEY_PREFIX)?)));
+    match parts {
+        Some((start, (middle, end))) => [start, personal_token, middle, org_key, end]
+            .concat()
+            .into(),
+        None => UNRECOGNIZED_TOKEN.into(),
+    }
+}
+
 /// [api-reference/errors].
 pub(crate) const MISSING_ORGANIZATION: &str = "Token is missing organization claim.";
 

@@ -73,9 +73,11 @@ impl<S> AuthLayer<S> {
 }
 
 impl<S, R> AuthLayer<S, R> {
-    /// Sets what tokens look like.
+    /// Sets what tokens look like. The default text of refusals names the prefixes of `format`.
     #[must_use]
     pub fn with_token_format(mut self, format: TokenFormat) -> Self {
+        let messages = &mut self.presentation.messages;
+        messages.follow_prefixes(&self.policy.format, &format);
         self.policy.format = format;
         self
     }
@@ -115,7 +117,8 @@ impl<S, R> AuthLayer<S, R> {
 
     /// Sets the texts of refusals.
     #[must_use]
-    pub fn with_messages(mut self, messages: Messages) -> Self {
+    pub fn with_messages(mut self, mut messages: Messages) -> Self {
+        messages.follow_prefixes(&TokenFormat::default(), &self.policy.format);
         self.presentation.messages = messages;
         self
     }

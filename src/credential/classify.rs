@@ -96,6 +96,10 @@ impl TokenFormat {
         &self.personal_token
     }
 
+    pub(crate) fn max_len(&self) -> usize {
+        self.max_len
+    }
+
     /// Tells what `token` is. The prefix is judged first, so that a value that is neither kind is called unrecognized
     /// whatever else is wrong with it.
     #[inline]
@@ -174,6 +178,13 @@ fn is_legal(byte: u8) -> bool {
     let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
     let digit_or_neighbour = byte.wrapping_sub(b'-') < 13;
     letter | digit_or_neighbour | (byte == b'_') | (byte == b'~') | (byte == b'+')
+}
+
+/// Where the body of a token that is not token68 stops being so: for the one who stores it.
+pub(super) fn first_illegal(body: &[u8]) -> Option<usize> {
+    let text = without_padding(body);
+    let illegal = text.iter().position(|byte| !is_legal(*byte));
+    illegal.or_else(|| text.is_empty().then_some(0))
 }
 
 /// Whether `id` can stand between a key's prefix and its dot.

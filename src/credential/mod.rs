@@ -7,11 +7,13 @@
 pub(crate) mod bearer;
 mod classify;
 pub(crate) mod org_header;
+mod parsed;
 
 use std::borrow::Cow;
 
 pub use classify::TokenFormat;
 pub(crate) use classify::{Token, is_key_id};
+pub use parsed::{ParsedToken, TokenError};
 
 use crate::{
     secret::Digest,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Reason;
-use crate::anyreach;
+use crate::{anyreach, credential::TokenFormat};
 
 /// The texts of refusals. The defaults are the documented ones, and ours where the documentation has none.
 ///
@@ -20,7 +20,8 @@ use crate::anyreach;
 pub struct Messages {
     /// For [`Reason::MissingCredential`] (documented: mcp/connecting-a-client).
     pub missing_credential: Cow<'static, str>,
-    /// For [`Reason::UnrecognizedToken`] (documented: mcp/connecting-a-client). Names the default prefixes.
+    /// For [`Reason::UnrecognizedToken`] (documented: mcp/connecting-a-client). The default text
+    /// names the prefixes of the layer's [`TokenFormat`](crate::credential::TokenFormat).
     pub unrecognized_token: Cow<'static, str>,
     /// For [`Reason::InvalidToken`].
     pub invalid_token: Cow<'static, str>,
@@ -55,6 +56,16 @@ impl Default for Messages {
 }
 
 impl Messages {
+    /// Names the prefixes of `after` where the text is the default one, which names those of `before`.
+    pub(crate) fn follow_prefixes(&mut self, before: &TokenFormat, after: &TokenFormat) {
+        let text = |format: &TokenFormat| {
+            anyreach::unrecognized_token(format.personal_token_prefix(), format.org_key_prefix())
+        };
+        if self.unrecognized_token == text(before) {
+            self.unrecognized_token = text(after);
+        }
+    }
+
     /// Returns the text for `reason`.
     #[must_use]
     pub fn of(&self, reason: Reason) -> &Cow<'static, str> {

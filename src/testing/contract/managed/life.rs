@@ -3,7 +3,7 @@
 use super::{Claim, ORG, OTHER_ORG, Site, USER, both, claim, org, user};
 use crate::{
     credential::{Kind, TokenFormat},
-    manage::{CredentialInfo, NewKey, Rotation, State},
+    manage::{CredentialInfo, NewKey, Owner, Rotation, State},
     secret::{Digest, Secret},
     store::{Alteration, Authority, Commit, Insert, ManagedStore, Standing, WriteError},
 };
@@ -217,6 +217,35 @@ pub(super) async fn a_commit_changes_what_was_read_or_nothing<S: ManagedStore>(
             .await?;
     }
     Ok(())
+}
+
+pub(super) async fn a_commit_refuses_an_id_that_no_token_can_carry<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
+    let before = site.everything().await?;
+    for id in ["", "a.b", "a=", "a b", "a\n", "\u{e9}"] {
+        let insert = Insert {
+            info: CredentialInfo::new(id, Owner::Organization(ORG.into())),
+            digest: Digest::of(b"a digest of a test"),
+            idempotency: None,
+        };
+        let owner = Owner::Organization(ORG.into());
+        let told = site
+            .store
+            .commit(&Commit {
+                insert: Some(insert),
+                ..Commit::new(owner, Authority::Unconditional)
+            })
+            .await;
+        claim(
+            matches!(told, Err(WriteError::InvalidId(_))),
+            format!("a key called {id:?} is answered {told:?}"),
+        )?;
+    }
+    claim(
+        site.everything().await? == before,
+        "a refused commit has left a trace",
+    )
 }
 
 pub(super) async fn all_of_an_owner_is_revoked_and_nothing_of_another<S: ManagedStore>(

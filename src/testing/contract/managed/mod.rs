@@ -74,6 +74,7 @@ where
         life::a_deleted_credential_is_refused_and_stays_as_it_is
         life::whoever_has_a_credential_can_end_it_and_nobody_else
         life::a_commit_changes_what_was_read_or_nothing
+        life::a_commit_refuses_an_id_that_no_token_can_carry
         life::all_of_an_owner_is_revoked_and_nothing_of_another
         rotation::without_an_overlap_the_old_one_ends_at_once
         rotation::with_an_overlap_the_old_one_ends_at_its_moment
