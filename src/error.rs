@@ -9,7 +9,8 @@ pub enum ConfigError {
     NoScopes,
     /// A scope name that RFC 6749, section 3.3 does not allow.
     #[error(
-        "{0:?} is no scope: printable ASCII without space, quote and backslash, at least one character"
+        "invalid scope {0:?}: use at least one character of printable ASCII, without spaces, quotes \
+         and backslashes"
     )]
     InvalidScope(Box<str>),
     /// A role that the catalogue does not have.
@@ -23,14 +24,14 @@ pub enum ConfigError {
     DuplicateRole(Box<str>),
     /// A token prefix that cannot be told from a token's body, or from the other prefix.
     #[error(
-        "{0:?} is no prefix: letters, digits, `-` and `_`, and neither prefix may begin with the other"
+        "invalid prefix {0:?}: use letters, digits, `-` and `_`; neither prefix may begin with the other"
     )]
     InvalidPrefix(Box<str>),
     /// A realm with control characters, which no header can carry.
-    #[error("the realm must not have control characters")]
-    InvalidRealm,
+    #[error("invalid realm {0:?}: leave out control characters")]
+    InvalidRealm(Box<str>),
     /// A pepper's name that could not stand beside its digests.
-    #[error("{0:?} is no name of a pepper: 1 to 64 letters, digits, `-`, `_`, `.`")]
+    #[error("invalid pepper name {0:?}: use 1 to 64 letters, digits, `-`, `_` and `.`")]
     InvalidPepperName(Box<str>),
     /// A pepper with a secret of so few bytes.
     #[error("a pepper needs a secret of at least 32 bytes, and this one has {0}")]
@@ -39,6 +40,6 @@ pub enum ConfigError {
     #[error("there already is a pepper {0:?}")]
     DuplicatePepper(Box<str>),
     /// A length cap below the tokens that the crate mints.
-    #[error("a length cap of {0} bytes would refuse every minted token")]
+    #[error("invalid length cap {0}: use at least 55 bytes, the length of a minted token")]
     LengthCapTooSmall(usize),
 }

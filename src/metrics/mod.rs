@@ -23,11 +23,31 @@
 //! `kind` is `org_key`, `pat`, or `none` when no well-formed credential was presented. An accept by the layer may be
 //! followed by a refusal of a demand, such as a scope: it then counts in both.
 //!
+//! Call [`describe`] once, after the recorder is installed, to give it the unit and a text for each name.
+//!
 //! Without the feature, all of it compiles to nothing.
 
 #[cfg_attr(feature = "metrics", path = "emit.rs")]
 #[cfg_attr(not(feature = "metrics"), path = "silent.rs")]
 mod sink;
+
+#[cfg(feature = "metrics")]
+mod describe;
+
+/// Gives the installed recorder a text and a unit for each metric of the table, which exporters show.
+///
+/// The macros of the crate `metrics` send a description to the recorder that is there at that moment,
+/// so call this after you have installed it. A second call does no harm; without the feature
+/// `metrics` it does nothing.
+///
+/// ```
+/// // first: PrometheusBuilder::new().install()? or another recorder
+/// tower_api_key::metrics::describe();
+/// ```
+pub fn describe() {
+    #[cfg(feature = "metrics")]
+    describe::all();
+}
 
 #[cfg(feature = "testing")]
 pub(crate) use sink::forged;
