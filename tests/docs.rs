@@ -147,3 +147,16 @@ fn the_products_literals_are_in_one_file() {
     assert!(inside.len() >= literals.len());
     assert!(outside.is_empty(), "{outside:#?}");
 }
+
+#[test]
+fn dependencies_are_in_alphabetical_order() {
+    for section in ["\n[dependencies]\n", "\n[dev-dependencies]\n"] {
+        let listed = MANIFEST.split(section).nth(1).unwrap();
+        let listed = listed.split("\n\n").next().unwrap().lines();
+        let names: Vec<_> = listed.map(|line| line.split(' ').next().unwrap()).collect();
+        assert!(
+            names.len() > 10 && names.is_sorted(),
+            "{section}: {names:?}"
+        );
+    }
+}
