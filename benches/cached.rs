@@ -34,7 +34,7 @@ fn store() -> (MemoryStore, String) {
     }
     let viewer = |record: Record| {
         record
-            .with_role("viewer", &tower_api_key::scope::Catalogue::documented())
+            .with_role("viewer", &tower_api_key::scope::Catalogue::anyreach())
             .unwrap()
     };
     for i in 0..100_000 {

@@ -113,7 +113,7 @@ async fn sqlite(size: u64) {
         .max_connections(4)
         .test_before_acquire(false);
     let pool = pool.connect_lazy_with(SqliteStore::options(&path));
-    let store = SqliteStore::from_pool(pool.clone(), Catalogue::documented())
+    let store = SqliteStore::from_pool(pool.clone(), Catalogue::anyreach())
         .await
         .unwrap();
     compare("SQLite", &store, &Sqlite(pool), size).await;
@@ -157,7 +157,7 @@ mod postgres {
             .max_connections(4)
             .test_before_acquire(false);
         let pool = pool.connect_lazy_with(cluster.options());
-        let store = PostgresStore::new(pool.clone(), Catalogue::documented());
+        let store = PostgresStore::new(pool.clone(), Catalogue::anyreach());
         store.migrate().await.unwrap();
         compare("PostgreSQL", &store, &Postgres(pool), size).await;
     }

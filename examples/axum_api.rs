@@ -61,7 +61,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .next()
         .map_or_else(|| std::env::temp_dir().join("axum_api.db"), PathBuf::from);
     let listener = tokio::net::TcpListener::bind(&address).await?;
-    let store = SqliteStore::open(&file, Catalogue::documented()).await?;
+    let store = SqliteStore::open(&file, Catalogue::anyreach()).await?;
     let feed = store.feed().await?; // so that the cache hears of what other programs do to the file
     let store = Arc::new(Cached::new(store));
     tokio::spawn(store.follow(feed));

@@ -86,7 +86,7 @@ async fn main() -> Result<()> {
         return Ok(());
     };
     let pool = PgPool::connect(&url).await?;
-    let store = PostgresStore::new(pool.clone(), Catalogue::documented()).with_schema(SCHEMA)?;
+    let store = PostgresStore::new(pool.clone(), Catalogue::anyreach()).with_schema(SCHEMA)?;
     store.migrate().await?;
     let organization = format!("org_{}", TokenFormat::default().mint(Kind::OrgKey)?.id);
     store.create_organization(&organization, None).await?;
@@ -108,7 +108,7 @@ async fn main() -> Result<()> {
 
 /// A node: serves, and does what it is told on its standard input, until that ends.
 async fn node(url: &str) -> Result<()> {
-    let store = PostgresStore::new(PgPool::connect(url).await?, Catalogue::documented())
+    let store = PostgresStore::new(PgPool::connect(url).await?, Catalogue::anyreach())
         .with_schema(SCHEMA)?;
     let feed = store.feed().await?;
     let cache = Cached::new(store)

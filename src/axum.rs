@@ -2,6 +2,9 @@
 //!
 //! `Principal` demands a caller: without an [`AuthLayer`](crate::AuthLayer) around the route it answers 500 and logs the
 //! fix, behind an optional or public layer without a credential 401. `Option<Principal>` takes nobody as `None`.
+//!
+//! Without any layer `Option<Principal>` is a 500 too: a route that was forgotten must not answer as if
+//! its caller were nobody. For tests of handlers, see the module `testing` (feature `testing`).
 
 use std::{
     future::Future,
@@ -21,6 +24,7 @@ use http::{
 };
 
 use crate::{
+    anyreach,
     id::OrgId,
     manage::ManageError,
     observe,
@@ -108,7 +112,7 @@ impl IntoResponse for Rejection {
 impl IntoResponse for ManageError {
     fn into_response(self) -> Response {
         let status = self.status();
-        let body = serde_json::json!({ "detail": self.to_string() }).to_string();
+        let body = serde_json::json!({ (anyreach::BODY_KEY): self.to_string() }).to_string();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -27,10 +27,10 @@ pub enum ConfigError {
     )]
     InvalidPrefix(Box<str>),
     /// A realm with control characters, which no header can carry.
-    #[error("the realm must not contain control characters")]
-    InvalidRealm,
+    #[error("invalid realm {0:?}: leave out control characters")]
+    InvalidRealm(Box<str>),
     /// A pepper's name that cannot be stored beside its digests.
-    #[error("invalid pepper name {0:?}: 1 to 64 letters, digits, `-`, `_` or `.`")]
+    #[error("invalid pepper name {0:?}: use 1 to 64 letters, digits, `-`, `_` or `.`")]
     InvalidPepperName(Box<str>),
     /// A pepper whose secret has too few bytes.
     #[error("the pepper's secret has {0} bytes: use at least 32")]
@@ -39,6 +39,6 @@ pub enum ConfigError {
     #[error("there already is a pepper {0:?}")]
     DuplicatePepper(Box<str>),
     /// A length cap below the tokens that the crate mints.
-    #[error("a length cap of {0} bytes would refuse every minted token")]
+    #[error("invalid length cap {0}: use at least 55 bytes, the length of a minted token")]
     LengthCapTooSmall(usize),
 }

@@ -6,6 +6,7 @@ use http::HeaderName;
 use tower_layer::Layer;
 
 use crate::{
+    anyreach,
     authenticate::{BrowserGuard, ExposedCredential, Policy},
     clock::{Clock, SystemClock},
     credential::TokenFormat,
@@ -49,7 +50,7 @@ impl<S> AuthLayer<S> {
             store: Arc::new(store),
             policy: Policy {
                 format: TokenFormat::default(),
-                organization_header: HeaderName::from_static("x-anyreach-org"),
+                organization_header: anyreach::ORGANIZATION_HEADER,
                 clock: Arc::new(SystemClock::default()),
                 deadline: DEFAULT_DEADLINE,
                 needs_organization: true,
@@ -71,9 +72,11 @@ impl<S> AuthLayer<S> {
 }
 
 impl<S, R> AuthLayer<S, R> {
-    /// Sets what tokens look like.
+    /// Sets what tokens look like. The default text of refusals names the prefixes of `format`.
     #[must_use]
     pub fn with_token_format(mut self, format: TokenFormat) -> Self {
+        let messages = &mut self.presentation.messages;
+        messages.follow_prefixes(&self.policy.format, &format);
         self.policy.format = format;
         self
     }
@@ -113,7 +116,8 @@ impl<S, R> AuthLayer<S, R> {
 
     /// Sets the texts of refusals.
     #[must_use]
-    pub fn with_messages(mut self, messages: Messages) -> Self {
+    pub fn with_messages(mut self, mut messages: Messages) -> Self {
+        messages.follow_prefixes(&TokenFormat::default(), &self.policy.format);
         self.presentation.messages = messages;
         self
     }

@@ -56,6 +56,7 @@
 //! | `metrics` | counters and histograms: [`observe`] |
 //! | `testing` | a principal and a clock made by hand, and the contract of stores, for your own tests: see [`TESTING_ENABLED`] |
 
+mod anyreach;
 mod authenticate;
 #[cfg(feature = "axum")]
 pub mod axum;

@@ -129,6 +129,28 @@ fn quoted(source: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
+fn everything_in_the_table_is_described() {
+    let tally = Tally::default();
+    let _local = metrics::set_default_local_recorder(&tally);
+    tower_api_key::observe::describe();
+    let unit = |name: &str, sort: &str| match sort {
+        "counter" => Some(metrics::Unit::Count),
+        _ if name.ends_with("_seconds") => Some(metrics::Unit::Seconds),
+        _ => None,
+    };
+    let mut listed: Vec<_> = DOCS
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | `")?.split_once("` | "))
+        .map(|(name, rest)| (rest.split(' ').next().unwrap().to_owned(), name.to_owned()))
+        .map(|(sort, name)| (sort.clone(), name.clone(), unit(&name, &sort)))
+        .collect();
+    let mut described = tally.described();
+    listed.sort_by(|one, other| one.1.cmp(&other.1));
+    described.sort_by(|one, other| one.1.cmp(&other.1));
+    assert_eq!(described, listed);
+}
+
+#[test]
 fn the_table_of_names_is_the_code() {
     let listed: BTreeSet<_> = DOCS
         .lines()

@@ -7,11 +7,15 @@
     reason = "a test stops at the first surprise"
 )]
 
-use std::{convert::Infallible, future::ready};
+use std::{
+    convert::Infallible,
+    future::ready,
+    path::{Path, PathBuf},
+};
 
 use http::{Request, Response, StatusCode, header::WWW_AUTHENTICATE};
 use tower::{ServiceBuilder, ServiceExt};
-use tower_api_key::{AuthLayer, Messages, Reason, store::MemoryStore};
+use tower_api_key::{AuthLayer, Messages, Reason, credential::TokenFormat, store::MemoryStore};
 
 const README: &str = include_str!("../README.md");
 const MANIFEST: &str = include_str!("../Cargo.toml");
@@ -83,8 +87,8 @@ fn the_table_of_features_is_the_manifest() {
 }
 
 #[test]
-fn the_scanner_expression_is_the_constant() {
-    let line = format!("\n//! {}\n", tower_api_key::credential::SCANNER_REGEX);
+fn the_scanner_expression_is_the_codes() {
+    let line = format!("\n//! {}\n", TokenFormat::default().scanner_regex());
     assert!(include_str!("../src/guide/managing.rs").contains(&line));
 }
 
@@ -96,4 +100,63 @@ fn the_minimal_rust_version_is_the_manifests() {
         .unwrap()
         .trim_matches('"');
     assert!(README.contains(&format!("Rust {version} or newer")));
+}
+
+/// Every line of code in `folder`: without comments, and up to the first unit tests.
+fn code_in(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            code_in(&path, found);
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
+        let lines = code
+            .lines()
+            .map(str::trim_start)
+            .filter(|line| !line.starts_with("//"));
+        found.extend(lines.map(|line| (path.clone(), line.to_owned())));
+    }
+}
+
+#[test]
+fn the_products_literals_are_in_one_file() {
+    let mut code = Vec::new();
+    code_in(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),
+        &mut code,
+    );
+    let literals = [
+        "x-anyreach",
+        "\"ak_",
+        "\"pat_",
+        "ak_...",
+        "pat_...",
+        "conversations:",
+    ];
+    let holds = |line: &str| {
+        literals
+            .iter()
+            .any(|literal| line.to_lowercase().contains(literal))
+    };
+    let (inside, outside): (Vec<_>, Vec<_>) = code
+        .iter()
+        .filter(|(_, line)| holds(line))
+        .partition(|(path, _)| path.ends_with("src/anyreach.rs"));
+    assert!(inside.len() >= literals.len());
+    assert!(outside.is_empty(), "{outside:#?}");
+}
+
+#[test]
+fn dependencies_are_in_alphabetical_order() {
+    for section in ["\n[dependencies]\n", "\n[dev-dependencies]\n"] {
+        let listed = MANIFEST.split(section).nth(1).unwrap();
+        let listed = listed.split("\n\n").next().unwrap().lines();
+        let names: Vec<_> = listed.map(|line| line.split(' ').next().unwrap()).collect();
+        assert!(
+            names.len() > 10 && names.is_sorted(),
+            "{section}: {names:?}"
+        );
+    }
 }

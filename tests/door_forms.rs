@@ -146,6 +146,74 @@ async fn other_prefixes_replace_the_documented_ones() {
 }
 
 #[tokio::test]
+async fn the_default_text_names_the_prefixes_and_another_is_left_as_it_is() {
+    let format = |org_key, token| {
+        let format = TokenFormat::default().with_prefixes(org_key, token);
+        format.unwrap()
+    };
+    let default = Messages::default;
+    let own = || Messages {
+        unrecognized_token: "test, not pat_ or ak_".into(),
+        ..Messages::default()
+    };
+    let named = |token: &str, key: &str| {
+        format!(
+            "Unrecognized token format. Expected a personal access token ({token}...) or \
+             organization API key ({key}...)."
+        )
+    };
+    let auth = || grpc_auth().with_token_format(format("sk_live_", "pt-"));
+    for (name, auth, text) in [
+        ("the default", grpc_auth(), named("pat_", "ak_")),
+        ("others", auth(), named("pt-", "sk_live_")),
+        (
+            "texts after",
+            auth().with_messages(default()),
+            named("pt-", "sk_live_"),
+        ),
+        (
+            "texts before",
+            grpc_auth()
+                .with_messages(default())
+                .with_token_format(format("sk_live_", "pt-")),
+            named("pt-", "sk_live_"),
+        ),
+        (
+            "twice",
+            auth().with_token_format(format("a_", "b_")),
+            named("b_", "a_"),
+        ),
+        (
+            "swapped",
+            auth().with_token_format(format("pat_", "ak_")),
+            named("ak_", "pat_"),
+        ),
+        (
+            "back",
+            auth().with_token_format(TokenFormat::default()),
+            named("pat_", "ak_"),
+        ),
+        (
+            "one's own",
+            auth().with_messages(own()),
+            own().unrecognized_token.into(),
+        ),
+        (
+            "one's own before",
+            grpc_auth()
+                .with_messages(own())
+                .with_token_format(format("a_", "b_")),
+            own().unrecognized_token.into(),
+        ),
+    ] {
+        let http = ask(&auth, bearer("x")).await;
+        assert_eq!(body(&http), json!({ "detail": text }), "{name}");
+        let grpc = ask(&auth, grpc_call(bearer("x"), "application/grpc")).await;
+        assert_eq!(grpc.header("grpc-message"), Some(&*text), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn another_organization_header_replaces_the_documented_one() {
     let auth = auth().with_organization_header("x-tenant".parse().unwrap());
     assert_eq!(

@@ -16,7 +16,7 @@ use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
     manage::{Actor, Import, ManageError, Manager, NewKey, Rotation},
-    scope::{Catalogue, DOCUMENTED_SCOPES, ScopeSet},
+    scope::{Catalogue, ScopeSet},
     secret::Digest,
     store::{Credential, CredentialStore, Lookup, MemoryStore, Owner, Record},
     testing::{ManualClock, principal},
@@ -28,15 +28,15 @@ const NOW: UnixMillis = UnixMillis(1_000_000);
 #[derive(Clone, Debug)]
 enum Grant {
     Role(&'static str),
-    Scopes(Vec<&'static str>),
+    Scopes(Vec<String>),
 }
 
 impl Grant {
     fn scopes(&self) -> ScopeSet {
-        let catalogue = Catalogue::documented();
+        let catalogue = Catalogue::anyreach();
         match self {
             Self::Role(role) => catalogue.scopes_of(role).unwrap().clone(),
-            Self::Scopes(scopes) => catalogue.expand(scopes.iter().copied()),
+            Self::Scopes(scopes) => catalogue.expand(scopes.iter().map(String::as_str)),
         }
     }
 }
@@ -49,13 +49,22 @@ enum Wish {
     Enable(Grant),
 }
 
+/// What an administrator has, which is all there is.
+fn every_scope() -> Vec<String> {
+    let catalogue = Catalogue::anyreach();
+    let every = catalogue.scopes_of("admin").unwrap().iter();
+    every.map(str::to_owned).collect()
+}
+
 fn grant() -> impl Strategy<Value = Grant> {
-    let some = |most| proptest::sample::subsequence(DOCUMENTED_SCOPES.to_vec(), 0..=most);
+    let every = every_scope();
+    let most = every.len();
+    let some = move |most| proptest::sample::subsequence(every.clone(), 0..=most);
     prop_oneof![
         1 => Just(Grant::Role("viewer")),
         1 => Just(Grant::Role("admin")),
         4 => some(4).prop_map(Grant::Scopes),
-        2 => some(DOCUMENTED_SCOPES.len()).prop_map(Grant::Scopes),
+        2 => some(most).prop_map(Grant::Scopes),
     ]
 }
 
@@ -63,7 +72,7 @@ fn grant() -> impl Strategy<Value = Grant> {
 fn creator() -> impl Strategy<Value = Grant> {
     (grant(), proptest::bool::weighted(0.9)).prop_map(|(held, manages)| match held {
         Grant::Scopes(mut scopes) if manages => {
-            scopes.push("organizations:manage");
+            scopes.push("organizations:manage".to_owned());
             Grant::Scopes(scopes)
         }
         other => other,
@@ -109,7 +118,7 @@ async fn run(
             let key = NewKey::named("child").expiring_at(end);
             let key = match grant {
                 Grant::Role(role) => key.with_role(role),
-                Grant::Scopes(scopes) => key.with_scopes(scopes.iter().copied()),
+                Grant::Scopes(scopes) => key.with_scopes(scopes.iter().map(String::as_str)),
             };
             manager.issue_key(&actor, key).await?.info().id.clone()
         }
@@ -118,7 +127,7 @@ async fn run(
             let there = Import::new("there", Digest::of(b"test there"), "there");
             let there = match grant {
                 Grant::Role(role) => there.with_role(role),
-                Grant::Scopes(scopes) => there.with_scopes(scopes.iter().copied()),
+                Grant::Scopes(scopes) => there.with_scopes(scopes.iter().map(String::as_str)),
             };
             manager
                 .import(&operator, Kind::OrgKey, there)

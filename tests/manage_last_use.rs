@@ -104,7 +104,7 @@ async fn a_hundred_thousand_requests_write_once_a_minute() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("test.db");
     let site = Site::over(
-        SqliteStore::open(&path, Catalogue::documented())
+        SqliteStore::open(&path, Catalogue::anyreach())
             .await
             .unwrap(),
     )
@@ -207,7 +207,7 @@ async fn a_read_only_database_costs_no_request_and_loses_no_use() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("test.db");
     let first = Site::over(
-        SqliteStore::open(&path, Catalogue::documented())
+        SqliteStore::open(&path, Catalogue::anyreach())
             .await
             .unwrap(),
     )
@@ -223,7 +223,7 @@ async fn a_read_only_database_costs_no_request_and_loses_no_use() {
             })
         })
         .connect_lazy_with(SqliteStore::options(&path));
-    let store = SqliteStore::from_pool(pool, Catalogue::documented())
+    let store = SqliteStore::from_pool(pool, Catalogue::anyreach())
         .await
         .unwrap();
     let manager = Manager::new(Arc::new(Cached::new(store)));
@@ -245,7 +245,7 @@ async fn a_read_only_database_costs_no_request_and_loses_no_use() {
     assert_eq!(read_only.last_used_at().await, None);
     // The use waits until it can be written.
     let writable = Arc::new(Cached::new(
-        SqliteStore::open(&path, Catalogue::documented())
+        SqliteStore::open(&path, Catalogue::anyreach())
             .await
             .unwrap(),
     ));
@@ -261,12 +261,7 @@ async fn a_read_only_database_costs_no_request_and_loses_no_use() {
 
 #[tokio::test]
 async fn without_a_good_credential_nothing_is_noted() {
-    let site = Site::over(
-        SqliteStore::in_memory(Catalogue::documented())
-            .await
-            .unwrap(),
-    )
-    .await;
+    let site = Site::over(SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap()).await;
     let auth = AuthLayer::new(Arc::clone(&site.store)).with_last_use(site.uses.clone());
     let service = auth.layer(service_fn(|_: Request<()>| {
         ready(Ok::<_, Infallible>(Response::new(String::new())))

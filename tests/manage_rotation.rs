@@ -193,7 +193,7 @@ async fn behind_a_cache_that_never_forgets() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn in_a_file_behind_a_cache_that_never_forgets() {
     let directory = tempfile::tempdir().unwrap();
-    let catalogue = tower_api_key::scope::Catalogue::documented();
+    let catalogue = tower_api_key::scope::Catalogue::anyreach();
     let store =
         tower_api_key::store::SqliteStore::open(directory.path().join("test.db"), catalogue)
             .await

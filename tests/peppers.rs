@@ -433,7 +433,7 @@ mod sqlite {
 
     async fn site(directory: &tempfile::TempDir) -> Site {
         let path = directory.path().join("test.db");
-        let store = SqliteStore::open(&path, Catalogue::documented())
+        let store = SqliteStore::open(&path, Catalogue::anyreach())
             .await
             .unwrap();
         let open = move |peppers: Option<Peppers>| match peppers {

@@ -32,7 +32,7 @@ fn store_with(options: PgConnectOptions, schema: &str) -> PostgresStore {
     let pool = PgPoolOptions::new()
         .acquire_timeout(Duration::from_secs(1))
         .connect_lazy_with(options);
-    PostgresStore::new(pool, Catalogue::documented())
+    PostgresStore::new(pool, Catalogue::anyreach())
         .with_schema(schema)
         .unwrap()
 }
@@ -391,7 +391,7 @@ async fn a_pooler_that_shares_connections_is_refused_and_one_that_does_not_is_no
             let pool = PgPoolOptions::new()
                 .max_connections(size)
                 .connect_lazy_with(pooler.options.clone());
-            let store = PostgresStore::new(pool, Catalogue::documented())
+            let store = PostgresStore::new(pool, Catalogue::anyreach())
                 .with_schema(&schema)
                 .unwrap();
             for outcome in [store.check().await, store.migrate().await] {

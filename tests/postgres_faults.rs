@@ -64,7 +64,7 @@ async fn filled(cluster: &pg::Cluster) -> (PostgresStore, String) {
 fn key(id: &str) -> Record {
     let digest = Digest::of(format!("ak_{id}.test-secret").as_bytes());
     Record::org_key(id, digest, "org_test")
-        .with_role("viewer", &Catalogue::documented())
+        .with_role("viewer", &Catalogue::anyreach())
         .unwrap()
 }
 
@@ -116,7 +116,7 @@ async fn narrow(cluster: &pg::Cluster, schema: &str) -> (PostgresStore, sqlx::Pg
         .await
         .unwrap();
     (
-        PostgresStore::new(pool.clone(), Catalogue::documented())
+        PostgresStore::new(pool.clone(), Catalogue::anyreach())
             .with_schema(schema)
             .unwrap(),
         pool,

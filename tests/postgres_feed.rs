@@ -284,7 +284,7 @@ async fn a_standby_that_takes_over_is_everything() {
     };
     let schema = pg::fresh_schema();
     let pool = primary.pool();
-    let store = PostgresStore::new(pool.clone(), Catalogue::documented())
+    let store = PostgresStore::new(pool.clone(), Catalogue::anyreach())
         .with_schema(&schema)
         .unwrap();
     store.migrate().await.unwrap();

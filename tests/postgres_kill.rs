@@ -41,7 +41,7 @@ async fn child() {
         panic!("three words")
     };
     let pool = PgPool::connect(url).await.unwrap();
-    let store = PostgresStore::new(pool, Catalogue::documented())
+    let store = PostgresStore::new(pool, Catalogue::anyreach())
         .with_schema(schema)
         .unwrap();
     for n in 0.. {

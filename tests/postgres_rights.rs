@@ -68,7 +68,7 @@ impl Fixture {
         let pool = PgPoolOptions::new()
             .max_connections(8)
             .connect_lazy_with(options);
-        PostgresStore::new(pool, Catalogue::documented())
+        PostgresStore::new(pool, Catalogue::anyreach())
             .with_schema(&self.schema)
             .unwrap()
     }

@@ -31,12 +31,12 @@ fn digest(id: &str) -> Digest {
 
 fn key(id: &str) -> Record {
     Record::org_key(id, digest(id), "org_1")
-        .with_role("viewer", &Catalogue::documented())
+        .with_role("viewer", &Catalogue::anyreach())
         .unwrap()
 }
 
 async fn open(path: &Path) -> SqliteStore {
-    SqliteStore::open(path, Catalogue::documented())
+    SqliteStore::open(path, Catalogue::anyreach())
         .await
         .unwrap()
 }
@@ -127,7 +127,7 @@ async fn many_who_open_a_fresh_file_at_once_all_succeed() {
     for file in 0..40 {
         let path = directory.path().join(file.to_string());
         let openers =
-            (0..8).map(|_| tokio::spawn(SqliteStore::open(path.clone(), Catalogue::documented())));
+            (0..8).map(|_| tokio::spawn(SqliteStore::open(path.clone(), Catalogue::anyreach())));
         for opener in openers.collect::<Vec<_>>() {
             opener.await.unwrap().unwrap();
         }
@@ -157,12 +157,8 @@ async fn two_pools_that_write_at_once_wait_for_each_other() {
 
 #[tokio::test]
 async fn stores_in_memory_are_apart_and_clones_are_not() {
-    let one = SqliteStore::in_memory(Catalogue::documented())
-        .await
-        .unwrap();
-    let other = SqliteStore::in_memory(Catalogue::documented())
-        .await
-        .unwrap();
+    let one = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
+    let other = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
     one.create_organization("org_1", None).await.unwrap();
     one.clone().insert(key("a")).await.unwrap();
     assert_eq!(find(&one, "a").await.unwrap(), Some(Standing::Active));
@@ -212,7 +208,7 @@ async fn the_services_own_tables_and_migrations_stay_its_own() {
         .execute(&pool)
         .await
         .unwrap();
-    let store = SqliteStore::from_pool(pool.clone(), Catalogue::documented())
+    let store = SqliteStore::from_pool(pool.clone(), Catalogue::anyreach())
         .await
         .unwrap();
     store.create_organization("org_1", None).await.unwrap();
@@ -433,7 +429,7 @@ async fn an_owner_that_is_referred_to_keeps_its_row() {
     }
     let key = |id: &str, organization: &str| {
         Record::org_key(id, digest(id), organization)
-            .with_role("viewer", &Catalogue::documented())
+            .with_role("viewer", &Catalogue::anyreach())
             .unwrap()
     };
     store.insert(key("a", "keys")).await.unwrap();
@@ -501,7 +497,7 @@ async fn an_owner_that_is_referred_to_keeps_its_row() {
 
 #[tokio::test]
 async fn scopes_beside_a_role_and_implied_scopes_come_back() {
-    let catalogue = Catalogue::documented();
+    let catalogue = Catalogue::anyreach();
     let store = SqliteStore::in_memory(catalogue.clone()).await.unwrap();
     store.create_organization("org_1", None).await.unwrap();
     let narrowed = key("narrowed").with_scopes(ScopeSet::from_iter(["members:manage"]));

@@ -37,7 +37,7 @@ const SLACK: Duration = Duration::from_millis(50);
 fn key(id: &str) -> Record {
     let digest = Digest::of(format!("ak_{id}.test").as_bytes());
     Record::org_key(id, digest, "org_1")
-        .with_role("viewer", &Catalogue::documented())
+        .with_role("viewer", &Catalogue::anyreach())
         .unwrap()
 }
 
@@ -46,7 +46,7 @@ async fn store(path: &Path, connections: u32) -> (SqliteStore, SqlitePool) {
     let pool = SqlitePoolOptions::new()
         .max_connections(connections)
         .connect_lazy_with(SqliteStore::options(path));
-    let store = SqliteStore::from_pool(pool.clone(), Catalogue::documented())
+    let store = SqliteStore::from_pool(pool.clone(), Catalogue::anyreach())
         .await
         .unwrap();
     store.create_organization("org_1", None).await.unwrap();
@@ -109,7 +109,7 @@ async fn a_full_disk_refuses_the_change_and_loses_nothing() {
     let full = SqlitePoolOptions::new()
         .max_connections(1)
         .connect_lazy_with(options);
-    let full = SqliteStore::from_pool(full, Catalogue::documented())
+    let full = SqliteStore::from_pool(full, Catalogue::anyreach())
         .await
         .unwrap();
 
@@ -154,7 +154,7 @@ async fn a_disk_that_is_full_at_the_start_is_told_and_the_file_is_left_as_it_was
     let path = directory.path().join("keys.db");
     let full = SqliteStore::options(&path).pragma("max_page_count", "4");
     let pool = SqlitePoolOptions::new().connect_lazy_with(full);
-    let refused = SqliteStore::from_pool(pool, Catalogue::documented())
+    let refused = SqliteStore::from_pool(pool, Catalogue::anyreach())
         .await
         .unwrap_err();
     assert!(matches!(refused, OpenError::Migration(_)), "{refused:?}");
@@ -226,7 +226,7 @@ async fn a_page_of_zeros_is_an_error_at_the_start_or_an_outage_and_never_a_refus
         let mut bytes = good.clone();
         bytes[page * size..][..size].fill(0);
         std::fs::write(&path, bytes).unwrap();
-        let outcome = match SqliteStore::open(&path, Catalogue::documented()).await {
+        let outcome = match SqliteStore::open(&path, Catalogue::anyreach()).await {
             Err(error) => {
                 assert!(
                     matches!(error, OpenError::NotADatabase(_) | OpenError::Migration(_)),
@@ -320,7 +320,7 @@ async fn a_database_locked_by_somebody_else_is_told_at_the_start_and_cannot_be_l
     let impatient = || SqliteStore::options(&path).busy_timeout(Duration::ZERO);
     let mut other = SqliteConnection::connect_with(&impatient()).await.unwrap();
     sqlx::raw_sql(lock).execute(&mut other).await.unwrap();
-    let refused = SqliteStore::open(&path, Catalogue::documented())
+    let refused = SqliteStore::open(&path, Catalogue::anyreach())
         .await
         .unwrap_err();
     assert!(matches!(refused, OpenError::Locked(_)), "{refused:?}");
@@ -337,7 +337,7 @@ async fn reopened(path: &Path) -> (SqliteStore, SqlitePool) {
         .max_connections(1)
         .connect_lazy_with(SqliteStore::options(path));
     (
-        SqliteStore::from_pool(pool.clone(), Catalogue::documented())
+        SqliteStore::from_pool(pool.clone(), Catalogue::anyreach())
             .await
             .unwrap(),
         pool,

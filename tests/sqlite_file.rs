@@ -35,12 +35,12 @@ use tower_api_key::{
 fn key(id: &str) -> Record {
     let digest = Digest::of(format!("ak_{id}.test").as_bytes());
     Record::org_key(id, digest, "org_1")
-        .with_role("viewer", &Catalogue::documented())
+        .with_role("viewer", &Catalogue::anyreach())
         .unwrap()
 }
 
 async fn open(path: &Path) -> SqliteStore {
-    SqliteStore::open(path, Catalogue::documented())
+    SqliteStore::open(path, Catalogue::anyreach())
         .await
         .unwrap()
 }
@@ -133,7 +133,7 @@ async fn a_file_that_is_not_the_one_that_was_opened_is_an_outage() {
             made(&path, "good").await;
             let pool = SqlitePoolOptions::new().max_connections(connections);
             let pool = pool.connect_lazy_with(SqliteStore::options(&path));
-            let store = SqliteStore::from_pool(pool.clone(), Catalogue::documented())
+            let store = SqliteStore::from_pool(pool.clone(), Catalogue::anyreach())
                 .await
                 .unwrap();
             let mut feed = store.feed().await.unwrap();
@@ -386,9 +386,9 @@ async fn a_file_with_two_names_is_refused() {
     for name in [&path, &other, &link] {
         let pool = SqlitePool::connect_lazy_with(SqliteStore::options(name));
         for opened in [
-            SqliteStore::open(name, Catalogue::documented()).await,
-            SqliteStore::open_existing(name, Catalogue::documented()).await,
-            SqliteStore::from_pool(pool, Catalogue::documented()).await,
+            SqliteStore::open(name, Catalogue::anyreach()).await,
+            SqliteStore::open_existing(name, Catalogue::anyreach()).await,
+            SqliteStore::from_pool(pool, Catalogue::anyreach()).await,
         ] {
             let refused = opened.map(drop).unwrap_err();
             assert!(
@@ -459,7 +459,7 @@ async fn what_must_exist_is_not_created() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
     let existing = async || {
-        SqliteStore::open_existing(&path, Catalogue::documented())
+        SqliteStore::open_existing(&path, Catalogue::anyreach())
             .await
             .map(drop)
             .unwrap_err()
@@ -467,7 +467,7 @@ async fn what_must_exist_is_not_created() {
     assert!(matches!(existing().await, OpenError::Missing(missing) if missing == path));
     assert!(!path.exists());
     let pool = SqlitePool::connect_lazy_with(SqliteStore::options(&path).create_if_missing(false));
-    let refused = SqliteStore::from_pool(pool, Catalogue::documented())
+    let refused = SqliteStore::from_pool(pool, Catalogue::anyreach())
         .await
         .unwrap_err();
     assert!(matches!(refused, OpenError::Missing(_)), "{refused:?}");
@@ -480,7 +480,7 @@ async fn what_must_exist_is_not_created() {
     );
     assert_eq!(fs::metadata(&path).unwrap().len(), 0);
     made(&path, "good").await;
-    let store = SqliteStore::open_existing(&path, Catalogue::documented())
+    let store = SqliteStore::open_existing(&path, Catalogue::anyreach())
         .await
         .unwrap();
     assert_eq!(status(&store, "good").await, StatusCode::OK);
@@ -503,7 +503,7 @@ async fn files_are_readable_by_their_owner_alone_and_an_existing_mode_stays() {
             }
             let store = if pooled {
                 let pool = SqlitePool::connect_lazy_with(SqliteStore::options(&path));
-                SqliteStore::from_pool(pool, Catalogue::documented())
+                SqliteStore::from_pool(pool, Catalogue::anyreach())
                     .await
                     .unwrap()
             } else {
@@ -530,7 +530,7 @@ async fn a_pool_over_a_database_that_no_file_holds_is_refused() {
         "sqlite://",
     ] {
         let pool = SqlitePool::connect_lazy(url).unwrap();
-        let refused = SqliteStore::from_pool(pool, Catalogue::documented())
+        let refused = SqliteStore::from_pool(pool, Catalogue::anyreach())
             .await
             .unwrap_err();
         assert!(matches!(refused, OpenError::InMemory), "{url}: {refused:?}");
@@ -544,7 +544,7 @@ async fn a_pool_over_a_database_that_no_file_holds_is_refused() {
         "file:",
     ] {
         let pool = SqlitePool::connect_lazy_with(SqliteStore::options(name));
-        let refused = SqliteStore::from_pool(pool, Catalogue::documented())
+        let refused = SqliteStore::from_pool(pool, Catalogue::anyreach())
             .await
             .unwrap_err();
         assert!(
@@ -553,7 +553,7 @@ async fn a_pool_over_a_database_that_no_file_holds_is_refused() {
         );
     }
     let pool = SqlitePool::connect_lazy_with(SqliteStore::options("/x").vfs("memdb"));
-    let refused = SqliteStore::from_pool(pool, Catalogue::documented())
+    let refused = SqliteStore::from_pool(pool, Catalogue::anyreach())
         .await
         .unwrap_err();
     assert!(matches!(refused, OpenError::InMemory), "{refused:?}");
@@ -565,7 +565,7 @@ async fn what_makes_a_database_unreliable_is_told() {
     let path = directory.path().join("utf16.db");
     let pool =
         SqlitePool::connect_lazy_with(SqliteStore::options(&path).pragma("encoding", "'UTF-16'"));
-    let refused = SqliteStore::from_pool(pool, Catalogue::documented())
+    let refused = SqliteStore::from_pool(pool, Catalogue::anyreach())
         .await
         .unwrap_err();
     assert!(
@@ -612,7 +612,7 @@ async fn what_makes_a_database_unreliable_is_told() {
             None => assert_eq!(checked, Ok(()), "{sql}"),
         }
     }
-    let refused = SqliteStore::open(&path, Catalogue::documented())
+    let refused = SqliteStore::open(&path, Catalogue::anyreach())
         .await
         .unwrap_err();
     assert!(matches!(refused, OpenError::Unsound(_)), "{refused:?}");
@@ -627,7 +627,7 @@ async fn a_pool_of_weak_connections_makes_no_weak_change() {
     let pool = SqlitePoolOptions::new()
         .max_connections(1)
         .connect_lazy_with(weak);
-    let store = SqliteStore::from_pool(pool.clone(), Catalogue::documented())
+    let store = SqliteStore::from_pool(pool.clone(), Catalogue::anyreach())
         .await
         .unwrap();
     // What a change runs on can be asked by a trigger of ours alone.

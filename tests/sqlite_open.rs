@@ -17,7 +17,7 @@ use tower_api_key::{
 };
 
 async fn refusal(path: impl AsRef<Path>) -> OpenError {
-    SqliteStore::open(path, Catalogue::documented())
+    SqliteStore::open(path, Catalogue::anyreach())
         .await
         .expect_err("has to be refused")
 }
@@ -51,7 +51,7 @@ async fn a_name_that_means_something_else_to_sqlite_is_a_file_of_that_name() {
     let directory = tempfile::tempdir().unwrap();
     for name in [":memory:", "file:keys.db?mode=memory", "a?mode=ro#b"] {
         let path = directory.path().join(name);
-        SqliteStore::open(&path, Catalogue::documented())
+        SqliteStore::open(&path, Catalogue::anyreach())
             .await
             .unwrap();
         assert!(path.is_file(), "{name}");
@@ -77,7 +77,7 @@ async fn a_file_of_something_else_is_no_database() {
 async fn a_read_only_file_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
-    SqliteStore::open(&path, Catalogue::documented())
+    SqliteStore::open(&path, Catalogue::anyreach())
         .await
         .unwrap()
         .close()
@@ -85,7 +85,7 @@ async fn a_read_only_file_is_told() {
     let read_only = SqlitePool::connect_with(SqliteStore::options(&path).read_only(true))
         .await
         .unwrap();
-    let error = SqliteStore::from_pool(read_only, Catalogue::documented())
+    let error = SqliteStore::from_pool(read_only, Catalogue::anyreach())
         .await
         .unwrap_err();
     assert!(matches!(error, OpenError::ReadOnly(_)), "{error:?}");
@@ -104,7 +104,7 @@ async fn a_read_only_file_is_told() {
 async fn a_schema_of_a_newer_version_is_told_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
-    SqliteStore::open(&path, Catalogue::documented())
+    SqliteStore::open(&path, Catalogue::anyreach())
         .await
         .unwrap()
         .close()
@@ -124,7 +124,7 @@ async fn a_schema_of_a_newer_version_is_told_and_left_alone() {
         .execute(&mut db)
         .await
         .unwrap();
-    SqliteStore::open(&path, Catalogue::documented())
+    SqliteStore::open(&path, Catalogue::anyreach())
         .await
         .unwrap();
 }
@@ -134,7 +134,7 @@ async fn a_schema_of_a_newer_version_is_told_and_left_alone() {
 async fn a_later_schema_that_says_that_this_version_can_work_with_it_is_opened() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
-    SqliteStore::open(&path, Catalogue::documented())
+    SqliteStore::open(&path, Catalogue::anyreach())
         .await
         .unwrap()
         .close()
@@ -174,7 +174,7 @@ async fn a_later_schema_that_says_that_this_version_can_work_with_it_is_opened()
                 .await
                 .unwrap();
         }
-        let opened = SqliteStore::open(&path, Catalogue::documented())
+        let opened = SqliteStore::open(&path, Catalogue::anyreach())
             .await
             .map(drop);
         match opens {
@@ -197,7 +197,7 @@ async fn a_later_schema_that_says_that_this_version_can_work_with_it_is_opened()
 async fn a_schema_that_somebody_changed_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
-    SqliteStore::open(&path, Catalogue::documented())
+    SqliteStore::open(&path, Catalogue::anyreach())
         .await
         .unwrap()
         .close()
@@ -237,7 +237,7 @@ async fn a_file_that_another_program_is_reading_is_waited_for() {
         .execute(&mut other)
         .await
         .unwrap();
-    let mut opening = tokio::spawn(SqliteStore::open(path, Catalogue::documented()));
+    let mut opening = tokio::spawn(SqliteStore::open(path, Catalogue::anyreach()));
     let early = tokio::time::timeout(Duration::from_millis(100), &mut opening).await;
     assert!(early.is_err(), "the reader was not waited for: {early:?}");
     sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();

@@ -97,7 +97,7 @@ mod sqlite {
         use super::{super::*, *};
 
         keeps_the_contract!(|| async {
-            SqliteStore::in_memory(Catalogue::documented())
+            SqliteStore::in_memory(Catalogue::anyreach())
                 .await
                 .expect("opens")
         });
@@ -118,7 +118,7 @@ mod sqlite {
                     .path()
                     .join(next.fetch_add(1, Ordering::Relaxed).to_string());
                 async {
-                    SqliteStore::open(path, Catalogue::documented())
+                    SqliteStore::open(path, Catalogue::anyreach())
                         .await
                         .expect("opens")
                 }

@@ -18,9 +18,7 @@ pub(crate) fn cached_sqlite() -> Cached<SqliteStore> {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let store = SqliteStore::in_memory(Catalogue::documented())
-            .await
-            .unwrap();
+        let store = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
         store.create_organization(ORGANIZATION, None).await.unwrap();
         let live = Record::org_key(
             key_id("live"),

@@ -55,7 +55,7 @@ pub(crate) async fn run(size: u64, turn: Duration) {
         .max_connections(8)
         .test_before_acquire(false)
         .connect_lazy_with(cluster.options());
-    let store = PostgresStore::new(pool.clone(), Catalogue::documented());
+    let store = PostgresStore::new(pool.clone(), Catalogue::anyreach());
     store.migrate().await.unwrap();
     store.create_organization("org_test", None).await.unwrap();
 

@@ -60,8 +60,7 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-
-    const NAME: HeaderName = HeaderName::from_static("x-anyreach-org");
+    use crate::anyreach::ORGANIZATION_HEADER as NAME;
 
     fn headers(values: &[&[u8]]) -> HeaderMap {
         values

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Kind;
-use crate::error::ConfigError;
+use crate::{anyreach, error::ConfigError};
 
 /// How tokens look: what is minted, and what is refused before any look-up.
 ///
@@ -44,8 +44,8 @@ const MINTED_LEN: usize = 55;
 impl Default for TokenFormat {
     fn default() -> Self {
         Self {
-            org_key: "ak_".into(),
-            personal_token: "pat_".into(),
+            org_key: anyreach::ORG_KEY_PREFIX.into(),
+            personal_token: anyreach::PERSONAL_TOKEN_PREFIX.into(),
             max_len: 512,
             checksum: false,
         }
@@ -108,6 +108,10 @@ impl TokenFormat {
     #[must_use]
     pub fn personal_token_prefix(&self) -> &str {
         &self.personal_token
+    }
+
+    pub(crate) fn max_len(&self) -> usize {
+        self.max_len
     }
 
     /// Tells what `token` is. The prefix is judged first, so that a value that is neither kind is called unrecognized
@@ -188,6 +192,13 @@ fn is_legal(byte: u8) -> bool {
     let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
     let digit_or_neighbour = byte.wrapping_sub(b'-') < 13;
     letter | digit_or_neighbour | (byte == b'_') | (byte == b'~') | (byte == b'+')
+}
+
+/// Where the body of a token that is not token68 stops being so: for the one who stores it.
+pub(super) fn first_illegal(body: &[u8]) -> Option<usize> {
+    let text = without_padding(body);
+    let illegal = text.iter().position(|byte| !is_legal(*byte));
+    illegal.or_else(|| text.is_empty().then_some(0))
 }
 
 /// Whether `id` can stand between a key's prefix and its dot.

@@ -9,11 +9,6 @@ use crate::{
     secret::{Digest, Secret},
 };
 
-/// A regular expression that finds minted tokens with the default prefixes, for secret scanners (RE2 and PCRE syntax).
-///
-/// Confirm a match with [`TokenFormat::checksum_holds`].
-pub const SCANNER_REGEX: &str = r"\b(?:ak_[0-9A-Za-z]{11}\.[0-9A-Za-z]{40}|pat_[0-9A-Za-z]{51})\b";
-
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 const ID_CHARS: usize = 11; // 65 bits
@@ -64,6 +59,30 @@ impl TokenFormat {
             digest: Digest::of(token.as_bytes()),
             secret: Secret::new(token),
         })
+    }
+
+    /// Returns a regular expression that finds minted tokens, for secret scanners (RE2 and PCRE
+    /// syntax).
+    ///
+    /// Confirm a match with [`checksum_holds`](Self::checksum_holds).
+    ///
+    /// ```
+    /// use tower_api_key::credential::TokenFormat;
+    ///
+    /// let format = TokenFormat::default().with_prefixes("acme_k_", "acme_t_")?;
+    /// let expected = r"\b(?:acme_k_[0-9A-Za-z]{11}\.[0-9A-Za-z]{40}|acme_t_[0-9A-Za-z]{51})\b";
+    /// assert_eq!(format.scanner_regex(), expected);
+    /// # Ok::<(), tower_api_key::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn scanner_regex(&self) -> String {
+        let (key, token) = (self.org_key_prefix(), self.personal_token_prefix());
+        // A prefix is made of letters, digits, `-` and `_`, none of which is special out of brackets.
+        format!(
+            r"\b(?:{key}[0-9A-Za-z]{{{ID_CHARS}}}\.[0-9A-Za-z]{{{KEY}}}|{token}[0-9A-Za-z]{{{TOKEN}}})\b",
+            KEY = KEY_SECRET_CHARS + CHECKSUM_CHARS,
+            TOKEN = TOKEN_SECRET_CHARS + CHECKSUM_CHARS,
+        )
     }
 
     /// Returns whether the last six bytes of `token` are the checksum of the bytes before them.
@@ -152,7 +171,7 @@ mod tests {
         let token = minted.secret.expose_secret();
         assert_eq!(
             token
-                .strip_prefix("ak_")
+                .strip_prefix(TokenFormat::default().org_key_prefix())
                 .and_then(|t| t.split_once('.'))
                 .unwrap()
                 .0,

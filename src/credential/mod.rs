@@ -6,11 +6,14 @@
 
 mod format;
 mod mint;
+mod parsed;
 
 pub use format::TokenFormat;
 use format::is_key_id;
 pub(crate) use format::{FormatError, Token};
-pub use mint::{MintError, Minted, SCANNER_REGEX};
+pub use mint::{MintError, Minted};
+
+pub use parsed::{ParsedToken, TokenError};
 
 use crate::id::{InvalidId, check_visible};
 

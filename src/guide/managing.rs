@@ -111,7 +111,7 @@
 //! \b(?:ak_[0-9A-Za-z]{11}\.[0-9A-Za-z]{40}|pat_[0-9A-Za-z]{51})\b
 //! ```
 //!
-//! which is [`SCANNER_REGEX`](crate::secret::SCANNER_REGEX);
+//! which is [`scanner_regex`](crate::credential::TokenFormat::scanner_regex);
 //! [`checksum_holds`](crate::credential::TokenFormat::checksum_holds) confirms a match without asking anyone.
 //!
 //! Ending does not depend on what the holder does: `delete`, `disable`, `revoke_presented` and `revoke_all` compare nothing
@@ -140,7 +140,8 @@
 //! Nobody needs a new credential: [`import`](crate::manage::Manager::import) takes the SHA-256 digest of a whole token, as the
 //! other system has stored it, in [hex](crate::secret::Digest::from_hex) or
 //! [Base64](crate::secret::Digest::from_base64) say. Set the [prefixes](crate::credential::TokenFormat::with_prefixes) to those of
-//! its tokens. A key's id is what stands between prefix and dot.
+//! its tokens. A key's id is what stands between prefix and dot. If you have the tokens themselves, read them with
+//! [`TokenFormat::parse`](crate::credential::TokenFormat::parse), which returns an error for each that could never be accepted.
 //!
 //! ```
 //! use tower_api_key::{credential::Kind, manage::*, secret::Digest, store::*};

@@ -26,7 +26,7 @@
 //!
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 //! let pool = PgPool::connect("postgres://localhost/service").await?;
-//! let store = PostgresStore::new(pool, Catalogue::documented());
+//! let store = PostgresStore::new(pool, Catalogue::anyreach());
 //! store.migrate().await?;
 //! let feed = store.feed().await?;
 //! let cache = Arc::new(Cached::new(store).with_bound_after_loss(Duration::from_secs(5)));

@@ -13,7 +13,7 @@
 //! # Roles and scopes
 //!
 //! A [`Catalogue`](crate::scope::Catalogue) says which scopes a role has; a store uses it to put scopes on a record, and
-//! the layer sees scopes alone. [`Catalogue::documented`](crate::scope::Catalogue::documented) has the roles `admin` and
+//! the layer sees scopes alone. [`Catalogue::anyreach`](crate::scope::Catalogue::anyreach) has the roles `admin` and
 //! `viewer`. Scopes are compared by their whole name. It has the two implications that are documented: `members:manage` ⇒
 //! `members:read` and `conversations:read_sensitive` ⇒ `conversations:read`. A route that other scopes should open too lists
 //! them:

@@ -11,7 +11,7 @@
 //!
 //! # let secret_from_the_environment = [b't'; 32];
 //! let peppers = Peppers::new("2026", &secret_from_the_environment)?;
-//! let store = SqliteStore::in_memory(Catalogue::documented()).await?.with_peppers(peppers);
+//! let store = SqliteStore::in_memory(Catalogue::anyreach()).await?.with_peppers(peppers);
 //! # Ok(())
 //! # }
 //! # #[cfg(not(feature = "sqlite"))]

@@ -39,6 +39,11 @@
 //! [`from_base64`](crate::secret::Digest::from_base64) if you already keep its SHA-256. Any body of token68 characters
 //! is accepted behind the prefixes, and the [prefixes](crate::credential::TokenFormat::with_prefixes) can be yours.
 //!
+//! An id that no token can carry is refused when it is stored. A digest does not show what it was
+//! made of: if you have the tokens, read them with
+//! [`TokenFormat::parse`](crate::credential::TokenFormat::parse), which returns an error for each
+//! that could never be accepted, such as a key without a dot.
+//!
 //! # SQLite in operation
 //!
 //! - **Creating or not.** `SqliteStore::open` creates a file that does not exist, readable by its

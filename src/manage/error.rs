@@ -45,8 +45,8 @@ pub enum ManageError {
     )]
     InvalidName,
     /// An expiry that is not in the future.
-    #[error("the expiry is not in the future; it is in milliseconds since 1970-01-01T00:00:00Z")]
-    ExpiryInPast,
+    #[error("expiry {} is not in the future: use milliseconds since 1970-01-01T00:00:00Z", .0.0)]
+    ExpiryInPast(UnixMillis),
     /// An expiry after 2200-01-01T00:00:00Z, as microseconds and nanoseconds would be.
     #[error("expiry {} is after the year 2199: use milliseconds since 1970-01-01T00:00:00Z", .0.0)]
     ExpiryTooFar(UnixMillis),
@@ -156,7 +156,7 @@ impl ManageError {
             Self::Damaged => "damaged",
             Self::AlreadyRotated => "already_rotated",
             Self::InvalidName => "invalid_name",
-            Self::ExpiryInPast => "expiry_in_past",
+            Self::ExpiryInPast(_) => "expiry_in_past",
             Self::ExpiryTooFar(_) => "expiry_too_far",
             Self::ExpiryBeyondPolicy(_) => "expiry_beyond_policy",
             Self::ExpiryBeyondCreator => "expiry_beyond_creator",

@@ -46,8 +46,8 @@ pub(super) fn check_expiry(
     max_life: Option<Duration>,
 ) -> Result<(), ManageError> {
     check_unit(expires_at)?;
-    if expires_at.is_some_and(|end| end <= now) {
-        return Err(ManageError::ExpiryInPast);
+    if let Some(past) = expires_at.filter(|end| *end <= now) {
+        return Err(ManageError::ExpiryInPast(past));
     }
     if let Some(max_life) = max_life {
         let latest = later(now, max_life);

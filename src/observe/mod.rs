@@ -60,8 +60,12 @@
 //!
 //! `kind` is `org_key`, `pat`, or `none` when no well-formed credential was presented. An accept by the layer may be
 //! followed by a refusal of a demand, such as a scope: it then counts in both.
+//!
+//! Call [`describe`] once, after the recorder is installed, to give it the unit and a text for each name.
 
 pub(crate) mod counters;
+#[cfg(feature = "metrics")]
+mod describe;
 mod events;
 #[cfg(feature = "testing")]
 mod test_double;
@@ -72,6 +76,21 @@ use std::{error::Error, fmt, time::Duration};
 pub(crate) use test_double::{TestDouble, used as test_double_used};
 
 use crate::{credential::Kind, panics::catch};
+
+/// Gives the installed recorder a text and a unit for each metric of the table, which exporters show.
+///
+/// The macros of the crate `metrics` send a description to the recorder that is there at that moment,
+/// so call this after you have installed it. A second call does no harm; without the feature
+/// `metrics` it does nothing.
+///
+/// ```
+/// // first: PrometheusBuilder::new().install()? or another recorder
+/// tower_api_key::observe::describe();
+/// ```
+pub fn describe() {
+    #[cfg(feature = "metrics")]
+    describe::all();
+}
 
 /// The target of the events about verdicts.
 pub const TARGET: &str = "tower_api_key::verdict";

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use http::{HeaderValue, Response, header::CONTENT_TYPE};
 
 use super::{Rejection, Responder, respond::RefusalBody};
+use crate::anyreach;
 
 /// Answers `{"<key>": "<text>"}` as `application/json`. The default key is `detail` (api-reference/errors); the MCP edge
 /// uses `error`.
@@ -25,7 +26,7 @@ impl JsonResponder {
 
 impl Default for JsonResponder {
     fn default() -> Self {
-        Self::with_key("detail")
+        Self::with_key(anyreach::BODY_KEY)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::Reason;
+use crate::{anyreach, credential::TokenFormat};
 
 /// The texts of refusals. The defaults are the documented ones, and ours where the documentation has none.
 ///
@@ -19,7 +20,8 @@ use super::Reason;
 pub struct Messages {
     /// For [`Reason::MissingCredential`] (documented: mcp/connecting-a-client).
     pub missing_credential: Cow<'static, str>,
-    /// For [`Reason::UnrecognizedToken`] (documented: mcp/connecting-a-client). Names the default prefixes.
+    /// For [`Reason::UnrecognizedToken`] (documented: mcp/connecting-a-client). The default text
+    /// names the prefixes of the layer's [`TokenFormat`](crate::credential::TokenFormat).
     pub unrecognized_token: Cow<'static, str>,
     /// For [`Reason::InvalidToken`].
     pub invalid_token: Cow<'static, str>,
@@ -40,13 +42,10 @@ pub struct Messages {
 impl Default for Messages {
     fn default() -> Self {
         Self {
-            missing_credential: "Missing Bearer token".into(),
-            unrecognized_token:
-                "Unrecognized token format. Expected a personal access token (pat_...) or \
-                                 organization API key (ak_...)."
-                    .into(),
+            missing_credential: anyreach::MISSING_CREDENTIAL.into(),
+            unrecognized_token: anyreach::UNRECOGNIZED_TOKEN.into(),
             invalid_token: "Invalid or expired token".into(),
-            missing_organization: "Token is missing organization claim.".into(),
+            missing_organization: anyreach::MISSING_ORGANIZATION.into(),
             organization_denied: "Token does not grant access to this organization".into(),
             insufficient_scope: "Token does not grant access to this action".into(),
             exposed_credential: "Tokens must not be sent from a browser".into(),
@@ -57,6 +56,16 @@ impl Default for Messages {
 }
 
 impl Messages {
+    /// Names the prefixes of `after` where the text is the default one, which names those of `before`.
+    pub(crate) fn follow_prefixes(&mut self, before: &TokenFormat, after: &TokenFormat) {
+        let text = |format: &TokenFormat| {
+            anyreach::unrecognized_token(format.personal_token_prefix(), format.org_key_prefix())
+        };
+        if self.unrecognized_token == text(before) {
+            self.unrecognized_token = text(after);
+        }
+    }
+
     /// Returns the text for `reason`.
     #[must_use]
     pub fn of(&self, reason: Reason) -> &Cow<'static, str> {

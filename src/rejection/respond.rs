@@ -18,6 +18,14 @@ use crate::error::ConfigError;
 /// unless the response already has them, and `Cache-Control: no-store` always, in place of every other instruction to
 /// caches. A status outside of the refusal's class (4xx, or 5xx for an outage) is replaced by the refusal's. gRPC calls
 /// are answered without asking the responder.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot answer refusals with the response body `{B}`",
+    label = "the inner service answers with `{B}`",
+    note = "a closure has to be `Fn(&Rejection) -> Response<{B}>`; `JsonResponder` and `ProblemResponder` \
+            need `{B}: RefusalBody`",
+    note = "for the body of axum 0.8 enable the feature `axum` of `tower-api-key`, for the body of tonic \
+            0.14 the feature `tonic`"
+)]
 pub trait Responder<B>: Send + Sync + 'static {
     /// Makes the response.
     fn respond(&self, rejection: &Rejection) -> Response<B>;
@@ -33,6 +41,17 @@ impl<B, F: Fn(&Rejection) -> Response<B> + Send + Sync + 'static> Responder<B> f
 ///
 /// The crate answers with the inner service's own body type instead of a wrapper around it, so that accepted requests
 /// cost nothing.
+///
+/// Implemented for the body of axum 0.8 with the feature `axum`, for the bodies of tonic 0.14 with the
+/// feature `tonic`, and for `String`, `Bytes`, `Full<Bytes>` and the boxed bodies of `http-body-util`.
+#[diagnostic::on_unimplemented(
+    message = "a refusal cannot be written into the response body `{Self}`",
+    label = "the inner service answers with `{Self}`, which does not implement `RefusalBody`",
+    note = "for the body of axum 0.8 enable the feature `axum` of `tower-api-key`",
+    note = "for the body of tonic 0.14 enable the feature `tonic` of `tower-api-key`",
+    note = "other majors of axum and tonic have bodies of their own, which look the same in errors; \
+            implement `RefusalBody` for a body type of yours"
+)]
 pub trait RefusalBody: Sized {
     /// Whether services that answer with this body speak gRPC, so that gRPC calls are refused in gRPC's form without
     /// [`with_grpc`](crate::AuthLayer::with_grpc). `false` unless the type is used for gRPC alone, as tonic's body is.
@@ -264,7 +283,9 @@ fn is_targeted_cache_control(name: &HeaderName) -> bool {
 impl Challenges {
     fn new(realm: &str) -> Result<Self, ConfigError> {
         let bare = format!("Bearer realm={}", quoted(realm)?);
-        let value = |text: &str| HeaderValue::from_str(text).map_err(|_| ConfigError::InvalidRealm);
+        let value = |text: &str| {
+            HeaderValue::from_str(text).map_err(|_| ConfigError::InvalidRealm(realm.into()))
+        };
         Ok(Self {
             invalid_token: value(&format!(r#"{bare}, error="invalid_token""#))?,
             insufficient_scope: value(&format!(r#"{bare}, error="insufficient_scope""#))?,
@@ -304,7 +325,7 @@ impl Challenges {
 /// A quoted-string (RFC 9110, section 5.6.4).
 fn quoted(text: &str) -> Result<String, ConfigError> {
     if text.chars().any(char::is_control) {
-        return Err(ConfigError::InvalidRealm);
+        return Err(ConfigError::InvalidRealm(text.into()));
     }
     Ok(format!(
         "\"{}\"",
@@ -323,8 +344,11 @@ mod tests {
         };
         assert_eq!(bare("my api").unwrap(), r#"Bearer realm="my api""#);
         assert_eq!(bare(r#"a"b\c"#).unwrap(), r#"Bearer realm="a\"b\\c""#);
-        assert_eq!(bare("a\r\nX: y"), Err(ConfigError::InvalidRealm));
-        assert_eq!(bare("a\tb"), Err(ConfigError::InvalidRealm));
+        assert_eq!(
+            bare("a\r\nX: y"),
+            Err(ConfigError::InvalidRealm("a\r\nX: y".into()))
+        );
+        assert_eq!(bare("a\tb"), Err(ConfigError::InvalidRealm("a\tb".into())));
     }
 
     #[test]

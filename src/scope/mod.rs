@@ -6,7 +6,7 @@ mod catalogue;
 mod set;
 
 pub use accepted::AcceptedScopes;
-pub use catalogue::{Catalogue, CatalogueBuilder, DOCUMENTED_SCOPES};
+pub use catalogue::{Catalogue, CatalogueBuilder};
 pub use set::ScopeSet;
 
 /// `scope-token` of RFC 6749, section 3.3: printable ASCII without space, `"` and `\`.

@@ -86,6 +86,31 @@ impl Digest {
         bytes
     }
 
+    /// Returns 64 lower-case hexadecimal digits, for a store that keeps text.
+    ///
+    /// Handle it as you would a secret. It is not the token, but whoever reads it can recognize the
+    /// token, and whoever can write it into your database has a credential. This is why `Debug` shows
+    /// nothing and there is no `Display`: do not log it.
+    ///
+    /// ```
+    /// use tower_api_key::secret::Digest;
+    ///
+    /// let kept = Digest::of(b"ak_example.not-a-real-secret").to_hex();
+    /// assert_eq!(kept.len(), 64);
+    /// assert_eq!(Digest::from_hex(&kept)?.to_hex(), kept);
+    /// # Ok::<(), tower_api_key::secret::ParseDigestError>(())
+    /// ```
+    #[must_use]
+    pub fn to_hex(&self) -> String {
+        let mut hex = String::with_capacity(64);
+        for byte in self.to_bytes() {
+            for half in [byte >> 4, byte & 0xf] {
+                hex.extend(char::from_digit(half.into(), 16));
+            }
+        }
+        hex
+    }
+
     /// The words, as the key of a map. Looking a digest up in a map takes time that depends on the digest; nobody can
     /// steer a digest towards a stored one without inverting SHA-256.
     pub(crate) fn words(&self) -> [u64; 4] {
@@ -176,6 +201,7 @@ mod tests {
         let hex = hex::encode(bytes);
         for text in [hex.clone(), hex.to_uppercase()] {
             assert_eq!(Digest::from_hex(&text).unwrap().to_bytes(), bytes, "{text}");
+            assert_eq!(Digest::from_bytes(bytes).to_hex(), hex);
         }
         let standard = Base64Unpadded::encode_string(&bytes);
         let url = Base64UrlUnpadded::encode_string(&bytes);

@@ -70,6 +70,12 @@ use crate::secret::Pepper;
 /// Finds the record of a credential. See the [module](self) for the contract.
 ///
 /// Object-safe: `Arc<dyn CredentialStore>` is a store too.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a store of credentials",
+    note = "implement `CredentialStore` under `#[tower_api_key::async_trait]`, or pass a store by value \
+            or in an `Arc`: `MemoryStore`, `SqliteStore` (feature `sqlite`), `PostgresStore` \
+            (feature `postgres`)"
+)]
 #[async_trait]
 pub trait CredentialStore: Send + Sync + 'static {
     /// Answers at once when the answer is in memory; [`Peek::Ask`], the default, sends the caller to

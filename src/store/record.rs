@@ -20,7 +20,7 @@ use crate::{
 /// use tower_api_key::{scope::Catalogue, secret::Digest, store::Record};
 ///
 /// let digest = Digest::of(b"ak_example.test-secret");
-/// let key = Record::org_key("example", digest, "org_1").with_role("viewer", &Catalogue::documented())?;
+/// let key = Record::org_key("example", digest, "org_1").with_role("viewer", &Catalogue::anyreach())?;
 /// assert!(key.scopes().contains("agents:read"));
 /// # Ok::<(), tower_api_key::ConfigError>(())
 /// ```

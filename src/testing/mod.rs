@@ -1,14 +1,57 @@
 //! For the tests of services that embed the crate: a caller made by hand, a clock moved by hand, and the
 //! [`contract`] of stores for those who write one.
 //!
+//! # Testing a handler without a layer
+//!
+//! A handler that is called directly takes the caller as an argument: [`principal()`], or `None`.
+//!
+//! In a router, put the caller where an [`AuthLayer`](crate::AuthLayer) would. Nobody is a decision
+//! too: without any layer, extraction fails with 500, so that a route that was forgotten is noticed.
+//! A [`PublicLayer`](crate::PublicLayer) decides that the caller is nobody.
+//!
+//! ```
+//! # #[cfg(not(feature = "axum"))]
+//! # fn main() {}
+//! # #[cfg(feature = "axum")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use axum::{Extension, Router, body::Body, routing::get};
+//! use http::{Request, StatusCode};
+//! use tower::ServiceExt;
+//! use tower_api_key::{Principal, PublicLayer, secret::Digest, store::Record, testing};
+//!
+//! async fn greet(caller: Option<Principal>) -> String {
+//!     format!("hello {}", caller.as_ref().and_then(Principal::user).unwrap_or("nobody"))
+//! }
+//! let alice = testing::principal(Record::personal_token("t1", Digest::of(b"unused"), "alice"));
+//! assert_eq!(greet(Some(alice.clone())).await, "hello alice");
+//! assert_eq!(greet(None).await, "hello nobody");
+//!
+//! let app = Router::new().route("/", get(greet));
+//! let request = || Request::new(Body::empty());
+//! let answer = app.clone().layer(Extension(alice)).oneshot(request()).await?;
+//! assert_eq!(answer.status(), StatusCode::OK); // hello alice
+//! let answer = app.clone().layer(PublicLayer::new()).oneshot(request()).await?;
+//! assert_eq!(answer.status(), StatusCode::OK); // hello nobody
+//! let answer = app.oneshot(request()).await?;
+//! assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR); // no layer decided
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Not in production
+//!
 //! Enable the feature in `[dev-dependencies]` only. Any code in a program that has it can forge a principal, so its use is
 //! reported: see [`TESTING_ENABLED`](crate::TESTING_ENABLED) and [`observe`](mod@crate::observe).
 
 pub mod contract;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
 
 use crate::{
@@ -28,7 +71,7 @@ use crate::{
 ///
 /// let record = Record::personal_token("t1", Digest::of(b"unused"), "alice")
 ///     .in_organization("org_1")
-///     .with_role("viewer", &Catalogue::documented())?;
+///     .with_role("viewer", &Catalogue::anyreach())?;
 /// let mut request = http::Request::new(());
 /// request.extensions_mut().insert(testing::principal(record));
 /// # Ok::<(), tower_api_key::ConfigError>(())
@@ -51,6 +94,21 @@ impl ManualClock {
     pub fn at(moment: UnixMillis) -> Self {
         observe::test_double_used(TestDouble::Clock);
         Self(Arc::new(AtomicI64::new(moment.0)))
+    }
+
+    /// Moves the clock forward by `time`, in whole milliseconds; the rest is cut off.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use tower_api_key::{clock::{Clock, UnixMillis}, testing::ManualClock};
+    ///
+    /// let clock = ManualClock::at(UnixMillis(1_000));
+    /// clock.advance(Duration::from_secs(60));
+    /// assert_eq!(clock.now(), UnixMillis(61_000));
+    /// ```
+    pub fn advance(&self, time: Duration) {
+        self.advance_millis(i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
     }
 
     /// Moves the clock by `millis`, backwards when negative.

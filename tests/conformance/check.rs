@@ -8,7 +8,7 @@ mod invariants;
 
 use serde_json::Value;
 
-use crate::case::{Case, PathKind};
+use crate::case::Case;
 use crate::client::{Answer, Sent};
 
 /// What the parts behind the layer saw of one request.
@@ -35,8 +35,6 @@ pub(crate) struct Setting<'a> {
 pub(crate) struct Verdict {
     pub failures: Vec<String>,
     pub deviations: Vec<String>,
-    /// Why the protocol asks for something else than the case.
-    pub disputed: Option<String>,
 }
 
 /// Why a demand is not met.
@@ -56,8 +54,6 @@ struct Check<'a> {
     seen: &'a Seen,
     /// The status is the wanted one, so that the wanted shape can be asked for.
     exact: bool,
-    /// The protocol asks for another status, so that this one is no failure. Everything else still counts.
-    disputed: Option<String>,
 }
 
 /// Checks one exchange against its case.
@@ -76,14 +72,12 @@ pub(crate) fn check(case: &Case, setting: Setting<'_>, sent: &Sent, seen: &Seen)
         answer,
         seen,
         exact,
-        disputed: dispute(case, answer),
     };
     let mut verdict = Verdict::default();
     check.transport(sent, &mut verdict);
     for (key, want) in &case.expect {
         check.demand(key, want, matches!(sent, Sent::Answered(_)), &mut verdict);
     }
-    verdict.disputed = check.disputed;
     verdict
 }
 
@@ -105,7 +99,7 @@ impl Check<'_> {
 
     /// Checks one key; without an answer only the demands on what was seen behind the layer count.
     fn demand(&self, key: &str, want: &Value, answered: bool, verdict: &mut Verdict) {
-        if self.setting.proved.contains(&key) || (key == "status" && self.disputed.is_some()) {
+        if self.setting.proved.contains(&key) {
             return;
         }
         let on_seen = self.on_seen(key, want);
@@ -144,46 +138,6 @@ impl Check<'_> {
     fn refused_as_wanted(&self) -> bool {
         self.exact && self.seen.calls.is_empty() && matches!(self.answer.status, 401 | 403 | 503)
     }
-}
-
-/// The cases that the protocol answers in another way, by rule.
-///
-/// `members:manage` ⇒ `members:read` and `conversations:read_sensitive` ⇒ `conversations:read` are the implications that the
-/// protocol states. A case that wants a scope-gated route opened by any other one asks for more than it grants.
-fn dispute(case: &Case, answer: &Answer) -> Option<String> {
-    let scopes: Vec<&str> = case
-        .setup
-        .get("scopes")?
-        .as_array()?
-        .iter()
-        .filter_map(Value::as_str)
-        .collect();
-    let implies = [
-        ("members:manage", "members:read"),
-        ("conversations:read_sensitive", "conversations:read"),
-    ];
-    let implied = |scope: &str| {
-        implies
-            .iter()
-            .any(|(from, to)| *to == scope && scopes.contains(from))
-    };
-    let holds = |scope: &str| scopes.contains(&scope) || implied(scope);
-    let wanted = case.expect.get("status").and_then(Value::as_u64);
-    let tolerated = case
-        .expect
-        .get("acceptable_status")
-        .and_then(Value::as_array);
-    let refused = case.path_kind == PathKind::ScopeGated
-        && wanted == Some(200)
-        && answer.status == 403
-        && !tolerated.is_some_and(|statuses| statuses.contains(&answer.status.into()));
-    let accepted = case.requires_any.as_deref().unwrap_or_default();
-    if !refused || accepted.iter().any(|scope| holds(scope)) {
-        return None;
-    }
-    Some(format!(
-        "the protocol states no implication by which {scopes:?} would hold any of {accepted:?}"
-    ))
 }
 
 /// Turns a condition into a result, with the reason made only when it is needed.

@@ -306,39 +306,3 @@ fn a_closed_connection_passes_only_where_it_is_allowed() {
         .is_empty()
     );
 }
-
-/// A dispute takes the status out of the case and nothing else.
-#[test]
-fn only_an_implication_that_is_not_documented_is_disputed() {
-    let denied = Answer {
-        status: 403,
-        ..refused()
-    };
-    let wanted = json!({ "status": 200, "principal": { "org": "o" } });
-    let verdict = judge(&wanted, &denied, &[]);
-    assert!(verdict.failures.is_empty() && verdict.disputed.is_some());
-    assert!(judge(&wanted, &refused(), &[]).disputed.is_none());
-    assert!(
-        judge(
-            &json!({ "status": 200, "acceptable_status": [200, 403] }),
-            &denied,
-            &[]
-        )
-        .disputed
-        .is_none()
-    );
-    assert!(
-        !judge(
-            &json!({ "status": 200, "never_status": [403] }),
-            &denied,
-            &[]
-        )
-        .failures
-        .is_empty()
-    );
-    assert!(
-        !judge(&json!({ "status": 200, "moon_phase": 1 }), &denied, &[])
-            .failures
-            .is_empty()
-    );
-}

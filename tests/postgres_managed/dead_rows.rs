@@ -100,7 +100,7 @@ async fn reads_little(
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .connect_lazy_with(options);
-    let store = PostgresStore::new(pool.clone(), Catalogue::documented())
+    let store = PostgresStore::new(pool.clone(), Catalogue::anyreach())
         .with_schema(&fixture.schema)
         .unwrap();
     call(&store).await;

@@ -367,7 +367,7 @@ async fn the_documented_rights_are_enough_for_management() {
     ));
     let pool =
         PgPoolOptions::new().connect_lazy_with(fixture.cluster.options().username("manager"));
-    let store = PostgresStore::new(pool, Catalogue::documented())
+    let store = PostgresStore::new(pool, Catalogue::anyreach())
         .with_schema(&fixture.schema)
         .unwrap();
     store.migrate().await.unwrap();
@@ -417,7 +417,7 @@ async fn a_role_without_the_audit_trail_is_told_at_the_start() {
                 .options()
                 .username(&format!("half_{number}")),
         );
-        let store = PostgresStore::new(pool, Catalogue::documented())
+        let store = PostgresStore::new(pool, Catalogue::anyreach())
             .with_schema(&fixture.schema)
             .unwrap();
         let refused = store.check().await;

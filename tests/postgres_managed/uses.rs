@@ -284,7 +284,7 @@ async fn nodes_that_tell_of_the_same_in_another_order_wait_and_do_not_fail() {
         .map(|way| (way, "off"));
         let pool =
             PgPoolOptions::new().connect_lazy_with(fixture.cluster.options().options(options));
-        PostgresStore::new(pool, Catalogue::documented())
+        PostgresStore::new(pool, Catalogue::anyreach())
             .with_schema(&fixture.schema)
             .unwrap()
     };

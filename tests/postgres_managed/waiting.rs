@@ -33,7 +33,7 @@ fn with_pool(fixture: &Fixture, connections: u32) -> PostgresStore {
     let pool = PgPoolOptions::new()
         .max_connections(connections)
         .connect_lazy_with(fixture.cluster.options());
-    PostgresStore::new(pool, Catalogue::documented())
+    PostgresStore::new(pool, Catalogue::anyreach())
         .with_schema(&fixture.schema)
         .unwrap()
 }

@@ -51,7 +51,7 @@ impl File {
 
     /// Another pool each time, as another process has it.
     async fn open(&self) -> SqliteStore {
-        SqliteStore::open(&self.path, Catalogue::documented())
+        SqliteStore::open(&self.path, Catalogue::anyreach())
             .await
             .unwrap()
     }
@@ -95,9 +95,7 @@ async fn furnish(store: &SqliteStore) {
 
 /// A store with the owners, where nobody else writes.
 async fn in_memory() -> SqliteStore {
-    let store = SqliteStore::in_memory(Catalogue::documented())
-        .await
-        .unwrap();
+    let store = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
     furnish(&store).await;
     store
 }

@@ -180,7 +180,7 @@ async fn what_is_issued_is_found_and_what_is_inserted_is_managed() {
     store
         .insert(
             with_role
-                .with_role("viewer", &Catalogue::documented())
+                .with_role("viewer", &Catalogue::anyreach())
                 .unwrap(),
         )
         .await

@@ -164,7 +164,7 @@ impl Cluster {
 
     /// A store whose schema is not there yet.
     pub(crate) fn unmade_store(&self, schema: &str) -> PostgresStore {
-        PostgresStore::new(self.pool(), Catalogue::documented())
+        PostgresStore::new(self.pool(), Catalogue::anyreach())
             .with_schema(schema)
             .expect("a plain name")
     }

@@ -19,6 +19,7 @@ use metrics::{
 pub(crate) struct Tally(
     Arc<Mutex<BTreeMap<String, f64>>>,
     Arc<Mutex<Vec<(String, f64)>>>,
+    Arc<Mutex<Vec<(String, String, Option<Unit>)>>>,
 );
 
 struct Cell(Tally, String);
@@ -46,6 +47,17 @@ impl Tally {
 
     pub(crate) fn all(&self) -> Vec<String> {
         self.0.lock().unwrap().keys().cloned().collect()
+    }
+
+    fn describe(&self, sort: &str, name: &KeyName, unit: Option<Unit>, text: &str) {
+        assert!(!text.is_empty() && !text.ends_with('.'), "{text:?}");
+        let described = (sort.to_owned(), name.as_str().to_owned(), unit);
+        self.2.lock().unwrap().push(described);
+    }
+
+    /// What was described: its sort, its name, its unit.
+    pub(crate) fn described(&self) -> Vec<(String, String, Option<Unit>)> {
+        self.2.lock().unwrap().clone()
     }
 
     /// The samples of a histogram, in their order.
@@ -98,11 +110,17 @@ impl HistogramFn for Cell {
 }
 
 impl Recorder for Tally {
-    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_counter(&self, name: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.describe("counter", &name, unit, &text);
+    }
 
-    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, name: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.describe("gauge", &name, unit, &text);
+    }
 
-    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, name: KeyName, unit: Option<Unit>, text: SharedString) {
+        self.describe("histogram", &name, unit, &text);
+    }
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
         Counter::from_arc(self.cell(key))

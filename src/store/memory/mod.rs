@@ -80,7 +80,7 @@ impl MemoryStore {
     /// Makes an empty store with the documented roles.
     #[must_use]
     pub fn new() -> Self {
-        Self::with_catalogue(Catalogue::documented())
+        Self::with_catalogue(Catalogue::anyreach())
     }
 
     /// Makes an empty store with roles of one's own.

@@ -193,7 +193,7 @@ const LIMIT_LOCKS: &str = "SET LOCAL lock_timeout = '3s'";
 ///
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = PgPool::connect("postgres://localhost/service").await?;
-/// let store = PostgresStore::new(pool, Catalogue::documented());
+/// let store = PostgresStore::new(pool, Catalogue::anyreach());
 /// store.migrate().await?;
 /// store.create_organization("org_1", None).await?;
 /// # Ok(())

@@ -87,7 +87,7 @@ const CONNECTIONS: u32 = 8;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let store = SqliteStore::in_memory(Catalogue::documented()).await?; // or: open("credentials.db", …)
+/// let store = SqliteStore::in_memory(Catalogue::anyreach()).await?; // or: open("credentials.db", …)
 /// store.create_organization("org_1", None).await?;
 /// let minted = TokenFormat::default().mint(Kind::OrgKey)?;
 /// let key = Record::org_key(&minted.id, minted.digest, "org_1").with_role("admin", store.catalogue())?;

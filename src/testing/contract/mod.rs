@@ -42,7 +42,7 @@ type Claim = Result<(), Breach>;
 
 /// Holds a store to every claim of the contract, each on a fresh, empty store that `make` returns.
 ///
-/// The store has to know the [documented](Catalogue::documented) roles.
+/// The store has to know the [documented](Catalogue::anyreach) roles.
 ///
 /// # Panics
 /// When the store breaks a claim, with the claim's name.
@@ -121,7 +121,7 @@ where
 
 /// Holds a store that only answers to the claims about answers.
 ///
-/// The store has to hold exactly [`records`], and to know the [documented](Catalogue::documented) roles. One of the records
+/// The store has to hold exactly [`records`], and to know the [documented](Catalogue::anyreach) roles. One of the records
 /// has a scope that no catalogue knows: the store must leave it out, as [`Catalogue::expand`] does.
 ///
 /// # Panics
@@ -190,7 +190,7 @@ fn digest(name: &str) -> Digest {
 /// A key of [`ORG`] that may read.
 fn key(id: &str) -> Result<Record, Breach> {
     Record::org_key(id, digest(id), ORG)
-        .with_role("viewer", &Catalogue::documented())
+        .with_role("viewer", &Catalogue::anyreach())
         .map_err(|error| Breach(error.to_string()))
 }
 

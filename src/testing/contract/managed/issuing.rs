@@ -457,13 +457,18 @@ pub(super) async fn the_cap_is_kept_among_many_at_once<S: ManagedStore>(site: &S
 pub(super) async fn a_foreign_digest_is_accepted_as_it_is<S: ManagedStore>(
     site: &Site<S>,
 ) -> Claim {
-    let (key, token) = (
-        "ak_foreign-id.test-secret-of-another-system",
-        "pat_test-token-of-another-system",
+    let format = TokenFormat::default();
+    let key = format!(
+        "{}foreign-id.test-secret-of-another-system",
+        format.org_key_prefix()
+    );
+    let token = format!(
+        "{}test-token-of-another-system",
+        format.personal_token_prefix()
     );
     let of = |text: &str| Digest::of(text.as_bytes());
     let import = || {
-        Import::new("foreign-id", of(key), "old key")
+        Import::new("foreign-id", of(&key), "old key")
             .with_role("viewer")
             .created_at(UnixMillis(5))
     };
@@ -472,19 +477,19 @@ pub(super) async fn a_foreign_digest_is_accepted_as_it_is<S: ManagedStore>(
         .import(&org(ORG), Kind::OrgKey, import())
         .await?;
     claim(info.created_at == UnixMillis(5), format!("{info:?}"))?;
-    let old_token = Import::new("t-1", of(token), "old token");
+    let old_token = Import::new("t-1", of(&token), "old token");
     site.manager
         .import(&user(USER), Kind::PersonalToken, old_token.clone())
         .await?;
-    for text in [key, token] {
+    for text in [&key, &token] {
         claim(
-            site.accepts(&crate::secret::Secret::new(text.into()))
+            site.accepts(&crate::secret::Secret::new(text.clone()))
                 .await?,
             format!("{text} is not accepted"),
         )?;
     }
     let everybody = site.caller(&["organizations:manage"], None).await?;
-    let (manager, digest) = (&site.manager, of("ak_other.test"));
+    let (manager, digest) = (&site.manager, of("another secret"));
     let other = |id: &str| Import::new(id, digest.clone(), "other");
     let by_caller = manager.import(&everybody, Kind::OrgKey, other("x"));
     site.refuses("an import by a caller", "not_allowed", by_caller)
@@ -501,7 +506,7 @@ pub(super) async fn a_foreign_digest_is_accepted_as_it_is<S: ManagedStore>(
         manager.import(&org(ORG), Kind::OrgKey, other("a.b")),
     )
     .await?;
-    let digest_again = Import::new("t-2", of(token), "thief");
+    let digest_again = Import::new("t-2", of(&token), "thief");
     site.refuses(
         "the digest again",
         "taken",

@@ -6,8 +6,8 @@ use crate::{
     manage::{NewKey, Rotation},
     secret::{Digest, Secret},
     store::{
-        Alteration, Authority, Commit, CredentialInfo, Insert, ManagedStore, Standing, State,
-        WriteError,
+        Alteration, Authority, Commit, CredentialInfo, Insert, ManagedStore, Owner, Standing,
+        State, WriteError,
     },
 };
 
@@ -220,6 +220,35 @@ pub(super) async fn a_commit_changes_what_was_read_or_nothing<S: ManagedStore>(
             .await?;
     }
     Ok(())
+}
+
+pub(super) async fn a_commit_refuses_an_id_that_no_token_can_carry<S: ManagedStore>(
+    site: &Site<S>,
+) -> Claim {
+    let before = site.everything().await?;
+    for id in ["", "a.b", "a=", "a b", "a\n", "\u{e9}"] {
+        let insert = Insert {
+            info: CredentialInfo::new(id, Owner::Organization(ORG.into())),
+            digest: Digest::of(b"a digest of a test"),
+            idempotency: None,
+        };
+        let owner = Owner::Organization(ORG.into());
+        let told = site
+            .store
+            .commit(&Commit {
+                insert: Some(insert),
+                ..Commit::new(owner, Authority::Unconditional)
+            })
+            .await;
+        claim(
+            matches!(told, Err(WriteError::InvalidId(_))),
+            format!("a key called {id:?} is answered {told:?}"),
+        )?;
+    }
+    claim(
+        site.everything().await? == before,
+        "a refused commit has left a trace",
+    )
 }
 
 pub(super) async fn all_of_an_owner_is_revoked_and_nothing_of_another<S: ManagedStore>(

@@ -33,7 +33,7 @@ const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
 
 /// Holds a store to every claim about management, each on a fresh, empty store that `make` returns.
 ///
-/// The store has to know the [documented](crate::scope::Catalogue::documented) roles, and to keep to [`run`](super::run) too.
+/// The store has to know the [documented](crate::scope::Catalogue::anyreach) roles, and to keep to [`run`](super::run) too.
 ///
 /// # Panics
 /// When the store breaks a claim, with the claim's name.
@@ -72,6 +72,7 @@ where
         life::a_deleted_credential_is_refused_and_stays_as_it_is
         life::whoever_has_a_credential_can_end_it_and_nobody_else
         life::a_commit_changes_what_was_read_or_nothing
+        life::a_commit_refuses_an_id_that_no_token_can_carry
         life::all_of_an_owner_is_revoked_and_nothing_of_another
         rotation::without_an_overlap_the_old_one_ends_at_once
         rotation::with_an_overlap_the_old_one_ends_at_its_moment
