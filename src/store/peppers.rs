@@ -8,7 +8,8 @@ use super::{Record, Standing, StoreError};
 use crate::secret::{Digest, Pepper, Peppers};
 
 impl Peppers {
-    /// What is kept of a credential with the digest `plain`: its digest under the current pepper, and that one's name.
+    /// Returns what is stored of a credential with the digest `plain`: its digest under the current
+    /// pepper, and that pepper's name.
     pub(super) fn keep<'p>(peppers: Option<&'p Self>, plain: &Digest) -> (Digest, Option<&'p str>) {
         match peppers.map(Self::current) {
             Some(pepper) => (pepper.digest(plain), Some(pepper.name())),
@@ -16,7 +17,8 @@ impl Peppers {
         }
     }
 
-    /// Every digest that a credential with the digest `plain` may be kept by, the likeliest first.
+    /// Returns every digest that a credential with the digest `plain` may be stored under, the
+    /// likeliest first.
     pub(super) fn candidates(peppers: Option<&Self>, plain: &Digest) -> Vec<Digest> {
         let peppered = peppers
             .into_iter()
@@ -48,7 +50,8 @@ impl Peppers {
         }
     }
 
-    /// Makes sure that a token that was found by its digest is kept under the pepper that its row names.
+    /// Refuses a token that was found by its digest, but is not stored under the pepper that its
+    /// row names.
     pub(super) fn confirm(
         peppers: Option<&Self>,
         stored: &Digest,
@@ -63,7 +66,8 @@ impl Peppers {
         }
     }
 
-    /// Whether a row's digest, made under the pepper that it names, is of the token with the digest `presented`.
+    /// Returns whether a row's digest, computed with the pepper that it names, is of the token with
+    /// the digest `presented`.
     pub(super) fn verifies(
         peppers: Option<&Self>,
         stored: &Digest,
@@ -75,15 +79,15 @@ impl Peppers {
         Ok(shown.ct_eq(stored).into())
     }
 
-    /// Whether digests are not made any more as the one of a row was.
+    /// Returns whether a row's digest was computed otherwise than it would be now.
     pub(super) fn is_outdated(peppers: Option<&Self>, name: Option<&str>) -> bool {
         peppers.is_some_and(|peppers| name != Some(peppers.current().name()))
     }
 }
 
 impl Record {
-    /// States what the digest of a key is kept under. A deleted key is refused whatever is presented, so that the pepper of
-    /// one need not be known: it never moves to another.
+    /// Sets the pepper that a key's digest is stored under. The pepper of a deleted key need not be
+    /// known, since the key is refused anyway: it never moves to another pepper.
     pub(super) fn kept_under(
         self,
         peppers: Option<&Peppers>,

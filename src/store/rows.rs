@@ -209,10 +209,11 @@ pub(super) fn event(row: &impl Columns, owner: &Owner) -> Result<Event, StoreErr
 }
 
 impl Commit {
-    /// Makes what [`StoreAdmin::insert`](super::StoreAdmin::insert) asks for: a credential and nothing else, created now.
+    /// Creates the commit of [`StoreAdmin::insert`](super::StoreAdmin::insert): a credential that
+    /// is created now, and nothing else.
     ///
-    /// The scopes are left out when they are the role's, so that they follow the catalogue. A record that was read from a
-    /// store with peppers is refused: its digest is one of that store.
+    /// Scopes that are the role's are left out, so that they follow the catalogue. A record that
+    /// was read from a store with peppers is refused: its digest is of use in that store alone.
     pub(crate) fn inserting(record: &Record, catalogue: &Catalogue) -> Result<Self, WriteError> {
         if let Some(pepper) = record.pepper() {
             // It would be kept under two, which no token verifies.
@@ -262,8 +263,8 @@ fn has_grant(token: &Record) -> bool {
 }
 
 impl Standing {
-    /// The word that is kept. Whether an owner is gone follows from the owner: a record that says so by itself does not count,
-    /// and must not begin to.
+    /// Returns the word that is stored. Whether an owner is gone follows from the owner: a record
+    /// that says so by itself is not usable, and must not become so.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Active => "active",

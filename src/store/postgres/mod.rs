@@ -1,6 +1,6 @@
 //! Credentials in a PostgreSQL database that many nodes share.
 //!
-//! A look-up is one statement (`sql`, read in `row`). Changes are transactions (`admin`), also
+//! A lookup is one statement (`sql`). Changes are transactions (`admin`), also
 //! those of management (`managed`). The schema writes its own change log, by triggers, which every
 //! node follows (`feed`, over the connection in `log`). `setup` makes the schema and tries it;
 //! `check` and `pooler` find out whether what the store relies on holds.

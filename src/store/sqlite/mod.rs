@@ -1,11 +1,13 @@
 //! Credentials in a SQLite file: the durable embedded default.
 //!
-//! Every lookup is one query. Changes are transactions on a connection of their own (`writer`), which take SQLite's write lock
-//! before they read (`admin`, `managed`). The schema writes its own change log, which `feed` follows. Rows become records in
-//! `row`. `open` makes sure of the library, the file and the schema, `check` of what can go wrong with them later; `file` knows
-//! whether the file is still the one that was opened.
+//! Every lookup is one query (`row`). Changes are transactions on a connection of their own
+//! (`writer`), which take SQLite's write lock before they read (`admin`, `managed`). The schema
+//! writes its own change log, which `feed` follows. `open` verifies the library, the file and the
+//! schema, `check` what can go wrong with them later; `file` knows whether the file is still the one
+//! that was opened.
 //!
-//! Whoever can write the file can revoke, with any program; the next look-up sees it, and the change log tells it:
+//! Anyone who can write the file can revoke a credential, with any program. The next lookup sees
+//! the change, and the change log contains it:
 //!
 //! ```sql
 //! UPDATE tower_api_key_credentials SET status = 'deleted' WHERE kind = 'org_key' AND id = '…';

@@ -18,32 +18,35 @@ use crate::{
 };
 
 const KEY: &str = "
-    SELECT c.digest, c.pepper, c.status, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes,
-        c.rotated_to IS NOT NULL AS rotated,
+    SELECT c.digest, c.pepper, c.status, c.expires_at, c.organization_id, o.deleted, c.role,
+        c.scopes, c.rotated_to IS NOT NULL AS rotated,
         c.name || ' ' || coalesce(c.rotated_from, '') || ' ' || coalesce(c.rotated_to, '') AS rest
     FROM tower_api_key_credentials c
     LEFT JOIN tower_api_key_organizations o ON o.id = c.organization_id
     WHERE c.kind = 'org_key' AND c.id = ?1";
 
-/// The membership counts only in an organization that lives, `?1`.
+/// The membership counts only in a living organization, `?1`.
 macro_rules! token {
     ($from:literal) => {
         concat!(
             "SELECT c.digest, c.id, c.pepper, c.status, c.expires_at, c.user_id, u.enabled, m.role,
                 c.rotated_to IS NOT NULL AS rotated,
-                c.name || ' ' || coalesce(c.rotated_from, '') || ' ' || coalesce(c.rotated_to, '') AS rest
+                c.name || ' ' || coalesce(c.rotated_from, '') || ' ' || coalesce(c.rotated_to, '')
+                    AS rest
             FROM tower_api_key_credentials c ",
             $from,
             " LEFT JOIN tower_api_key_users u ON u.id = c.user_id
             LEFT JOIN tower_api_key_organizations o ON o.id = ?1 AND o.deleted = 0
-            LEFT JOIN tower_api_key_memberships m ON m.user_id = c.user_id AND m.organization_id = o.id
+            LEFT JOIN tower_api_key_memberships m
+                ON m.user_id = c.user_id AND m.organization_id = o.id
             WHERE c.kind = 'pat'"
         )
     };
 }
 
-/// What finds a token by one of several digests, `?2` and those behind it. The index is named, since without statistics SQLite
-/// would rather walk through all tokens than look for three digests.
+/// Returns the statement that finds a token by one of several digests, `?2` and those behind it. It
+/// names the index, since without statistics SQLite would rather scan all tokens than look up three
+/// digests.
 pub(super) fn find_token(digests: usize) -> String {
     let digests = (0..digests)
         .map(|number| format!("?{}", number + 2))

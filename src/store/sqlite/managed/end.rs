@@ -88,7 +88,7 @@ async fn tell(
     ended: &[CredentialId],
 ) -> Result<(), StoreError> {
     let (organization, user) = ending.owner.columns();
-    let (by, by_id, by_user) = ending.by.columns();
+    let (actor_kind, actor_id, actor_user) = ending.by.columns();
     let ids = ended
         .iter()
         .map(CredentialId::as_str)
@@ -100,9 +100,9 @@ async fn tell(
         .bind(organization)
         .bind(user);
     let insert = insert
-        .bind(by)
-        .bind(by_id)
-        .bind(by_user)
+        .bind(actor_kind)
+        .bind(actor_id)
+        .bind(actor_user)
         .bind(ending.origin.as_deref())
         .bind(ids);
     insert.execute(db).await.map(drop).map_err(failed)

@@ -50,7 +50,7 @@ pub(super) async fn of(
 /// Writes an event and returns its number.
 pub(super) async fn insert(db: &mut SqliteConnection, event: &Event) -> Result<i64, StoreError> {
     let (organization, user) = event.owner.columns();
-    let (by, by_id, by_user) = event.by.columns();
+    let (actor_kind, actor_id, actor_user) = event.by.columns();
     let insert = sqlx::query(INSERT)
         .bind(event.at.0)
         .bind(event.action.as_str())
@@ -60,9 +60,9 @@ pub(super) async fn insert(db: &mut SqliteConnection, event: &Event) -> Result<i
         .bind(event.credential.as_str())
         .bind(event.related.as_ref().map(|id| id.as_str()));
     let insert = insert
-        .bind(by)
-        .bind(by_id)
-        .bind(by_user)
+        .bind(actor_kind)
+        .bind(actor_id)
+        .bind(actor_user)
         .bind(event.origin.as_deref());
     Ok(insert
         .execute(db)
