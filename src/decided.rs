@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use http::Extensions;
 
-/// Asks for the mark. In the request's extensions, from the outermost layer to the one that decides.
+/// Asks for the mark. In the request's extensions, from the outermost layer to the one that
+/// decides.
 #[derive(Clone, Debug)]
 pub(crate) struct DecisionRequired(Arc<()>);
 
-/// The mark. In the response's extensions, where no client, no proxied service and no handler can put it.
+/// The mark. In the response's extensions, where no client, no proxied service and no handler can
+/// put it.
 ///
-/// It belongs to one request, so that a response kept from an earlier one, by a cache for example, does not carry it over.
+/// It belongs to one request, so that a response kept from an earlier one, by a cache for example,
+/// does not carry it over.
 #[derive(Clone, Debug)]
 pub(crate) struct Decided(Arc<()>);
 

@@ -1,10 +1,11 @@
 //! Ids of things, each of its own type, so that a user's id is never taken for an organization's.
 //!
-//! Which ids can be created is one rule for each kind of thing, which every store applies before it asks its database:
+//! Which ids can be created is one rule for each kind of thing, which every store applies before it
+//! asks its database:
 //! [`check_organization_id`], [`check_user_id`] and
 //! [`check_credential_id`](crate::credential::check_credential_id). An id that no request could name would be there for
-//! ever and reach nobody; one that differs from another by what cannot be seen would be taken for it. What is there
-//! already can still be read, changed and deleted.
+//! ever and reach nobody; one that differs from another by what cannot be seen would be taken for
+//! it. What is there already can still be read, changed and deleted.
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
@@ -67,7 +68,8 @@ ids! {
     OrgId;
     /// The id of a person.
     UserId;
-    /// The id of a credential: public, safe to log. For an organization key the part between prefix and dot.
+    /// The id of a credential: public, safe to log. For an organization key the part between prefix
+    /// and dot.
     CredentialId;
 }
 
@@ -96,13 +98,14 @@ impl From<&str> for InvalidId {
 /// The longest id that is created or passed on to a store, in bytes.
 const MAX_LEN: usize = 256;
 
-/// Returns whether `id` can be the value of a header: 1 to 256 bytes of visible ASCII, `VCHAR` of RFC 5234.
+/// Returns whether `id` can be the value of a header: 1 to 256 bytes of visible ASCII, `VCHAR` of
+/// RFC 5234.
 pub(crate) fn is_visible_id(id: &[u8]) -> bool {
     (1..=MAX_LEN).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
 }
 
-/// Checks the id of an organization to create: what the [organization header](crate::AuthLayer) can carry, 1 to 256
-/// bytes of visible ASCII.
+/// Checks the id of an organization to create: what the [organization header](crate::AuthLayer) can
+/// carry, 1 to 256 bytes of visible ASCII.
 ///
 /// # Errors
 /// [`InvalidId`].

@@ -38,7 +38,8 @@ impl<'h> Presented<'h> {
         &self.digest
     }
 
-    /// The question to the store. A key carries its organization, so that `organization` is asked for tokens alone.
+    /// The question to the store. A key carries its organization, so that `organization` is asked
+    /// for tokens alone.
     #[inline]
     pub(crate) fn lookup<'a>(
         &'a self,

@@ -1,13 +1,14 @@
-//! What the operator sees of each verdict: an event with its private cause, and what can be counted. Never a secret, a
-//! digest or a token.
+//! What the operator sees of each verdict: an event with its private cause, and what can be
+//! counted. Never a secret, a digest or a token.
 //!
-//! Each half has a feature of its own, `tracing` and `metrics`. Without it, that half compiles to nothing.
+//! Each half has a feature of its own, `tracing` and `metrics`. Without it, that half compiles to
+//! nothing.
 //!
 //! # Events
 //!
-//! With the feature `tracing`, events go to the target `tower_api_key::verdict`: an accept at `DEBUG`, a refusal at
-//! `INFO`, an exposed credential at `WARN`, an outage or a wiring mistake at `ERROR`. Fields, each left out when it is
-//! not known:
+//! With the feature `tracing`, events go to the target `tower_api_key::verdict`: an accept at
+//! `DEBUG`, a refusal at `INFO`, an exposed credential at `WARN`, an outage or a wiring mistake at
+//! `ERROR`. Fields, each left out when it is not known:
 //!
 //! | field | |
 //! |---|---|
@@ -19,26 +20,29 @@
 //! | `store_us` | how long the look-up took, in microseconds, when it was not answered from memory |
 //! | `error` | what the store said, with its sources, for an outage |
 //!
-//! A request that passes without its credential being looked at (public, preflight, optional and without one) is no
-//! verdict and leaves no event.
+//! A request that passes without its credential being looked at (public, preflight, optional and
+//! without one) is no verdict and leaves no event.
 //!
-//! When management fails and not because of what was asked for (a store that is down), there is an event of the target
-//! `tower_api_key::manage` at `ERROR`, with the field `error`: where last uses could not be written, and where a
+//! When management fails and not because of what was asked for (a store that is down), there is an
+//! event of the target `tower_api_key::manage` at `ERROR`, with the field `error`: where last uses
+//! could not be written, and where a
 //! [`ManageError`](crate::manage::ManageError) becomes a response. A hook that panics is one too, with the fields
 //! `action` and `credential_id` of the event that it was called with.
 //!
 //! While the feed of a PostgreSQL store is lost, there is an event of the target
 //! `tower_api_key::feed` at `WARN` for each reason, with the field `error`.
 //!
-//! With the feature `testing`, the target `tower_api_key::testing` has events at `WARN`, each once for a process: at the
-//! first verdict, which says that the feature is compiled in, at the first forged principal and at the first manual
-//! clock. They belong in tests; alarm on them in production.
+//! With the feature `testing`, the target `tower_api_key::testing` has events at `WARN`, each once
+//! for a process: at the first verdict, which says that the feature is compiled in, at the first
+//! forged principal and at the first manual clock. They belong in tests; alarm on them in
+//! production.
 //!
 //! # Counters
 //!
 //! Each label has few values, all of them fixed; none is an id.
 //!
-//! With the feature `metrics`, through the crate of that name and whatever recorder the service has installed:
+//! With the feature `metrics`, through the crate of that name and whatever recorder the service has
+//! installed:
 //!
 //! | name | sort | labels | |
 //! |---|---|---|---|
@@ -58,10 +62,11 @@
 //! | `tower_api_key_hook_panics_total` | counter | | panics of a manager's event hook; the changes were made |
 //! | `tower_api_key_forged_principals_total` | counter | | principals made with `testing::principal`; with the feature `testing` |
 //!
-//! `kind` is `org_key`, `pat`, or `none` when no well-formed credential was presented. An accept by the layer may be
-//! followed by a refusal of a demand, such as a scope: it then counts in both.
+//! `kind` is `org_key`, `pat`, or `none` when no well-formed credential was presented. An accept by
+//! the layer may be followed by a refusal of a demand, such as a scope: it then counts in both.
 //!
-//! Call [`describe`] once, after the recorder is installed, to give it the unit and a text for each name.
+//! Call [`describe`] once, after the recorder is installed, to give it the unit and a text for each
+//! name.
 
 pub(crate) mod counters;
 #[cfg(feature = "metrics")]
@@ -109,7 +114,8 @@ pub(crate) struct Accepted<'a> {
     pub(crate) latency: Option<Duration>,
 }
 
-/// A request that was refused: the codes of its reason and its cause, and whose credential it names.
+/// A request that was refused: the codes of its reason and its cause, and whose credential it
+/// names.
 #[cfg_attr(
     not(feature = "tracing"),
     expect(dead_code, reason = "only events say all of it")
@@ -168,7 +174,8 @@ pub(crate) fn management_failed(error: &(dyn Error + 'static)) {
     shielded(|| events::management_failed(error));
 }
 
-/// The hook of a [`Manager`](crate::manage::Manager) has panicked, when it was called with an `action` on `credential`.
+/// The hook of a [`Manager`](crate::manage::Manager) has panicked, when it was called with an
+/// `action` on `credential`.
 pub(crate) fn hook_panicked(action: &'static str, credential: &str) {
     shielded(|| events::hook_panicked(action, credential));
     shielded(counters::hook_panicked);
