@@ -14,12 +14,15 @@ use metrics::{
     SharedString, Unit,
 };
 
+/// The sort of a metric, its name, its unit.
+pub(crate) type Description = (String, String, Option<Unit>);
+
 /// Remembers under the name and the labels: sums, of histograms how many samples, and each of those.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally(
     Arc<Mutex<BTreeMap<String, f64>>>,
     Arc<Mutex<Vec<(String, f64)>>>,
-    Arc<Mutex<Vec<(String, String, Option<Unit>)>>>,
+    Arc<Mutex<Vec<Description>>>,
 );
 
 struct Cell(Tally, String);
@@ -55,8 +58,8 @@ impl Tally {
         self.2.lock().unwrap().push(described);
     }
 
-    /// What was described: its sort, its name, its unit.
-    pub(crate) fn described(&self) -> Vec<(String, String, Option<Unit>)> {
+    /// What was described, in its order.
+    pub(crate) fn described(&self) -> Vec<Description> {
         self.2.lock().unwrap().clone()
     }
 
