@@ -8,8 +8,6 @@ use std::borrow::Cow;
 
 use http::HeaderName;
 
-use crate::scope::Catalogue;
-
 /// Names the organization of a personal token [getting-started/authentication].
 pub(crate) const ORGANIZATION_HEADER: HeaderName = HeaderName::from_static("x-anyreach-org");
 
@@ -50,7 +48,7 @@ pub(crate) const MISSING_ORGANIZATION: &str = "Token is missing organization cla
 /// conversations/permissions-and-data-access].
 ///
 /// `conversations:dial` is left out: it is documented as internal, so no person's role has it.
-const SCOPES: [&str; 22] = [
+pub(crate) const SCOPES: [&str; 22] = [
     "agents:manage",
     "agents:read",
     "billing:manage",
@@ -75,58 +73,13 @@ const SCOPES: [&str; 22] = [
     "web_widgets:read",
 ];
 
-impl Catalogue {
-    /// Returns the catalogue that Anyreach documents, which is the default of the stores.
-    ///
-    /// The role `admin` has every scope, `viewer` those that end in `:read`. `members:manage` implies
-    /// `members:read` (organizations/roles-and-permissions), and `conversations:read_sensitive` implies
-    /// `conversations:read` (conversations/permissions-and-data-access). Nothing else is implied.
-    ///
-    /// For another product, make one with [`builder`](Self::builder).
-    #[must_use]
-    pub fn anyreach() -> Self {
-        let viewer = SCOPES.into_iter().filter(|scope| scope.ends_with(":read"));
-        Self::builder()
-            .role("admin", SCOPES)
-            .role("viewer", viewer)
-            .implies("members:manage", "members:read")
-            .implies("conversations:read_sensitive", "conversations:read")
-            .build_unchecked()
-    }
-}
+/// The role with every scope, and the one with those that end in `:read`
+/// [organizations/roles-and-permissions].
+pub(crate) const ROLES: [&str; 2] = ["admin", "viewer"];
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn two_implications_and_no_more() {
-        let catalogue = Catalogue::anyreach();
-        let implied = [
-            ("members:manage", vec!["members:manage", "members:read"]),
-            (
-                "conversations:read_sensitive",
-                vec!["conversations:read", "conversations:read_sensitive"],
-            ),
-        ];
-        for scope in SCOPES {
-            let held = implied
-                .iter()
-                .find(|(from, _)| *from == scope)
-                .map_or(vec![scope], |(_, held)| held.clone());
-            assert_eq!(catalogue.expand([scope]).iter().collect::<Vec<_>>(), held);
-        }
-    }
-
-    #[test]
-    fn viewer_reads_and_admin_has_everything() {
-        let catalogue = Catalogue::anyreach();
-        let viewer = catalogue.scopes_of("viewer").unwrap();
-        assert!(viewer.contains("agents:read") && !viewer.contains("agents:manage"));
-        assert!(!viewer.contains("conversations:read_sensitive"));
-        let admin = catalogue.scopes_of("admin").unwrap();
-        assert!(SCOPES.iter().all(|scope| admin.contains(scope)));
-        assert!(!admin.contains("conversations:dial"));
-        assert!(catalogue.scopes_of("Admin").is_none());
-    }
-}
+/// What holding a scope implies [organizations/roles-and-permissions,
+/// conversations/permissions-and-data-access]. Nothing else is implied.
+pub(crate) const IMPLICATIONS: [(&str, &str); 2] = [
+    ("members:manage", "members:read"),
+    ("conversations:read_sensitive", "conversations:read"),
+];

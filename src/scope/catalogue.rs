@@ -9,7 +9,7 @@ use super::{
     is_scope_token,
     set::{ScopeSet, Universe},
 };
-use crate::error::ConfigError;
+use crate::{anyreach, error::ConfigError};
 
 /// What each role may do. A clone shares the tables.
 ///
@@ -123,7 +123,7 @@ impl CatalogueBuilder {
     }
 
     /// For parts that a test has seen to be right.
-    pub(crate) fn build_unchecked(self) -> Catalogue {
+    fn build_unchecked(self) -> Catalogue {
         Catalogue(Arc::new(self.tables()))
     }
 
@@ -169,6 +169,32 @@ fn expand(implied: &[(Box<str>, Box<str>)], mut scopes: Vec<Box<str>>) -> ScopeS
         next += 1;
     }
     scopes.into_iter().collect()
+}
+
+impl Catalogue {
+    /// Returns the catalogue that Anyreach documents, which is the default of the stores.
+    ///
+    /// The role `admin` has every scope, `viewer` those that end in `:read`. `members:manage` implies
+    /// `members:read` (organizations/roles-and-permissions), and `conversations:read_sensitive` implies
+    /// `conversations:read` (conversations/permissions-and-data-access). Nothing else is implied.
+    ///
+    /// For another product, make one with [`builder`](Self::builder).
+    #[must_use]
+    pub fn anyreach() -> Self {
+        let [admin, viewer] = anyreach::ROLES;
+        let reads = anyreach::SCOPES
+            .into_iter()
+            .filter(|scope| scope.ends_with(":read"));
+        let roles = Self::builder()
+            .role(admin, anyreach::SCOPES)
+            .role(viewer, reads);
+        anyreach::IMPLICATIONS
+            .into_iter()
+            .fold(roles, |roles, (scope, implied)| {
+                roles.implies(scope, implied)
+            })
+            .build_unchecked()
+    }
 }
 
 #[cfg(test)]
@@ -222,5 +248,36 @@ mod tests {
             Catalogue::builder().role("r", [""]).build(),
             Err(ConfigError::InvalidScope(_))
         ));
+    }
+
+    #[test]
+    fn two_implications_and_no_more() {
+        let catalogue = Catalogue::anyreach();
+        let implied = [
+            ("members:manage", vec!["members:manage", "members:read"]),
+            (
+                "conversations:read_sensitive",
+                vec!["conversations:read", "conversations:read_sensitive"],
+            ),
+        ];
+        for scope in anyreach::SCOPES {
+            let held = implied
+                .iter()
+                .find(|(from, _)| *from == scope)
+                .map_or(vec![scope], |(_, held)| held.clone());
+            assert_eq!(catalogue.expand([scope]).iter().collect::<Vec<_>>(), held);
+        }
+    }
+
+    #[test]
+    fn viewer_reads_and_admin_has_everything() {
+        let catalogue = Catalogue::anyreach();
+        let viewer = catalogue.scopes_of("viewer").unwrap();
+        assert!(viewer.contains("agents:read") && !viewer.contains("agents:manage"));
+        assert!(!viewer.contains("conversations:read_sensitive"));
+        let admin = catalogue.scopes_of("admin").unwrap();
+        assert!(anyreach::SCOPES.iter().all(|scope| admin.contains(scope)));
+        assert!(!admin.contains("conversations:dial"));
+        assert!(catalogue.scopes_of("Admin").is_none());
     }
 }
