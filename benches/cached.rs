@@ -55,9 +55,7 @@ fn store() -> (MemoryStore, String) {
 }
 
 fn filled(store: MemoryStore, life: Duration) -> Cached<MemoryStore> {
-    let cache = Cached::new(store)
-        .with_time_to_live(life)
-        .with_capacity(200_000);
+    let cache = Cached::new(store).with_ttl(life).with_capacity(200_000);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();

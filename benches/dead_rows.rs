@@ -25,8 +25,8 @@ use tower_api_key::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        Authority, Cap, Commit, CredentialInfo, Filter, Insert, ListQuery, ManagedStore, Owner,
-        SqliteStore, State,
+        Authority, Cap, Commit, CredentialInfo, EffectiveStatus, Filter, ListQuery, ManageStore,
+        NewCredential, Owner, SqliteStore,
     },
 };
 
@@ -163,7 +163,7 @@ mod postgres {
     }
 }
 
-async fn compare<D: Database>(name: &str, store: &impl ManagedStore, database: &D, size: u64) {
+async fn compare<D: Database>(name: &str, store: &impl ManageStore, database: &D, size: u64) {
     for (kind, standing, expires_at, successor) in KINDS {
         for owner in [format!("without-{kind}"), format!("with-{kind}")] {
             store.create_organization(&owner, None).await.unwrap();
@@ -233,10 +233,10 @@ fn filters() -> [(&'static str, Filter); 8] {
     let soon = Some(UnixMillis(NOW + 100_000));
     [
         ("first page", Filter::default()),
-        ("active", of(State::Active)),
-        ("expired", of(State::Expired)),
-        ("disabled", of(State::Disabled)),
-        ("deleted", of(State::Deleted)),
+        ("active", of(EffectiveStatus::Active)),
+        ("expired", of(EffectiveStatus::Expired)),
+        ("disabled", of(EffectiveStatus::Disabled)),
+        ("deleted", of(EffectiveStatus::Deleted)),
         (
             "expiring",
             Filter {
@@ -248,20 +248,20 @@ fn filters() -> [(&'static str, Filter); 8] {
             "active, expiring",
             Filter {
                 expiring_before: soon,
-                ..of(State::Active)
+                ..of(EffectiveStatus::Active)
             },
         ),
         (
             "active, unused",
             Filter {
                 unused_since: Some(UnixMillis(NOW)),
-                ..of(State::Active)
+                ..of(EffectiveStatus::Active)
             },
         ),
     ]
 }
 
-async fn list(store: &impl ManagedStore, owner: &Owner, filter: Filter) {
+async fn list(store: &impl ManageStore, owner: &Owner, filter: Filter) {
     let query = ListQuery {
         filter,
         after: None,
@@ -275,14 +275,14 @@ async fn list(store: &impl ManagedStore, owner: &Owner, filter: Filter) {
     );
 }
 
-async fn issue(store: &impl ManagedStore, owner: &Owner, turn: usize) {
+async fn issue(store: &impl ManageStore, owner: &Owner, turn: usize) {
     let id = format!("{}-new-{turn}", owner.id());
     let info = CredentialInfo {
         role: Some("viewer".into()),
         created_at: UnixMillis(NOW),
         ..CredentialInfo::new(&*id, owner.clone())
     };
-    let insert = Insert {
+    let insert = NewCredential {
         info,
         digest: Digest::of(id.as_bytes()),
         idempotency: None,

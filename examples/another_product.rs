@@ -14,7 +14,7 @@ use std::{convert::Infallible, error::Error, sync::Arc};
 use http::{HeaderMap, Request, Response};
 use tower::{ServiceBuilder, ServiceExt};
 use tower_api_key::{
-    Principal, RequireScopes,
+    Principal, RequireScopesLayer,
     credential::{Kind, TokenFormat},
     store::{MemoryStore, Record},
 };
@@ -66,7 +66,7 @@ async fn answer(
     headers: HeaderMap,
 ) -> Result<(u16, String), Box<dyn Error>> {
     let auth = acme::auth(store.clone())?;
-    let demand = RequireScopes::any(["notes:write"])?.like(&auth);
+    let demand = RequireScopesLayer::any(["notes:write"])?.with_responses_of(&auth);
     let service = ServiceBuilder::new().layer(auth).layer(demand).service_fn(
         async |request: Request<String>| {
             let caller = request.extensions().get::<Principal>();

@@ -30,7 +30,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tower::ServiceBuilder;
 use tower_api_key::{
-    AuthLayer, EveryRouteDecidesLayer, LastUse, Principal, PublicLayer, RequireScopes,
+    AuthLayer, EveryRouteDecidesLayer, LastUse, Principal, PublicLayer, RequireScopesLayer,
     clock::UnixMillis,
     credential::Kind,
     manage::{Actor, Cursor, Issued, ManageError, Manager, NewKey, NewToken, Rotation},
@@ -67,7 +67,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     tokio::spawn(store.follow(feed));
     let manager = Manager::new(Arc::clone(&store));
     let uses = LastUse::new();
-    tokio::spawn(manager.clone().keep_recording(uses.clone()));
+    tokio::spawn(manager.clone().run_usage_recorder(uses.clone()));
     let address = listener.local_addr()?.to_string();
     println!("# the credentials are in {}", file.display());
     match first_credentials(&manager).await? {
@@ -92,7 +92,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ended = server => ended?,
         () = grace_period_over() => {}
     }
-    manager.record_uses(&uses).await?; // those since the last time that `keep_recording` wrote
+    manager.record_uses(&uses).await?; // those since the last time that `run_usage_recorder` wrote
     Ok(())
 }
 
@@ -121,14 +121,14 @@ async fn grace_period_over() {
 /// `.layer(…)` is the last call on each router: it covers the fallbacks as well, which `route_layer` leaves open.
 fn router(manager: Manager<Store>, uses: LastUse) -> Result<Router, Box<dyn Error>> {
     let auth = AuthLayer::new(Arc::clone(manager.store())).with_last_use(uses);
-    let reads = RequireScopes::any(["agents:read", "agents:manage"])?.like(&auth);
-    let manages = RequireScopes::any(["agents:manage"])?.like(&auth);
+    let reads = RequireScopesLayer::any(["agents:read", "agents:manage"])?.with_responses_of(&auth);
+    let manages = RequireScopesLayer::any(["agents:manage"])?.with_responses_of(&auth);
 
     // A layer on a method router wraps every method that it has so far, so each method brings its own.
     let agents = get(list_agents)
         .layer(reads)
         .merge(post(create_agent).layer(manages));
-    // Who may manage keys is the manager's to say.
+    // AuditActor may manage keys is the manager's to say.
     let keys = Router::new()
         .route("/admin/organization-pats", post(create_key).get(list_keys))
         .route("/admin/organization-pats/{id}", delete(delete_key))
@@ -160,7 +160,7 @@ fn router(manager: Manager<Store>, uses: LastUse) -> Result<Router, Box<dyn Erro
         .layer(
             TraceLayer::new_for_http().make_span_with(DefaultMakeSpan::new().include_headers(true)),
         )
-        .layer(EveryRouteDecidesLayer::new().like(&auth));
+        .layer(EveryRouteDecidesLayer::new().with_responses_of(&auth));
     Ok(app.layer(outermost))
 }
 
@@ -245,7 +245,11 @@ async fn create_key(
     };
     Ok((
         StatusCode::CREATED,
-        shown_once(manager.issue_key(&Actor::principal(&caller), new).await?),
+        shown_once(
+            manager
+                .issue_key(&Actor::from_principal(&caller), new)
+                .await?,
+        ),
     ))
 }
 
@@ -263,7 +267,7 @@ async fn list_keys(
         .cursor
         .map(|text| text.parse::<Cursor>())
         .transpose()?;
-    let actor = Actor::principal(&caller);
+    let actor = Actor::from_principal(&caller);
     let page = manager
         .list(
             &actor,
@@ -285,7 +289,7 @@ async fn delete_key(
     Path(id): Path<String>,
 ) -> Result<StatusCode, ManageError> {
     manager
-        .delete(&Actor::principal(&caller), Kind::OrgKey, &id)
+        .delete(&Actor::from_principal(&caller), Kind::OrgKey, &id)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -298,7 +302,7 @@ async fn rotate_key(
 ) -> Result<(StatusCode, Json<Value>), ManageError> {
     let overlap = Rotation::default().with_overlap(Duration::from_secs(60));
     let new = manager
-        .rotate(&Actor::principal(&caller), Kind::OrgKey, &id, overlap)
+        .rotate(&Actor::from_principal(&caller), Kind::OrgKey, &id, overlap)
         .await?;
     Ok((StatusCode::CREATED, shown_once(new)))
 }

@@ -112,8 +112,8 @@ async fn node(url: &str) -> Result<()> {
         .with_schema(SCHEMA)?;
     let feed = store.feed().await?;
     let cache = Cached::new(store)
-        .with_time_to_live(Duration::MAX)
-        .with_bound_after_loss(AFTER_LOSS);
+        .with_ttl(Duration::MAX)
+        .with_max_staleness_after_disconnect(AFTER_LOSS);
     let cache = Arc::new(cache);
     tokio::spawn(cache.follow(feed));
 

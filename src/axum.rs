@@ -58,7 +58,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for Principal {
     }
 }
 
-/// Finds the target of a [`RequireDescendant`](crate::RequireDescendant) with an extractor, so that the layer and the
+/// Finds the target of a [`RequireDescendantLayer`](crate::RequireDescendantLayer) with an extractor, so that the layer and the
 /// handler read the same organization: `Path` gives the parameter that the router matched, percent-decoded, also under
 /// `nest`, where the URI that a layer sees lacks the prefix.
 ///
@@ -69,12 +69,12 @@ impl<S: Sync> OptionalFromRequestParts<S> for Principal {
 /// use std::sync::Arc;
 ///
 /// use axum::{Router, extract::Path, routing::get};
-/// use tower_api_key::{AuthLayer, RequireDescendant, store::MemoryStore};
+/// use tower_api_key::{AuthLayer, RequireDescendantLayer, store::MemoryStore};
 ///
 /// let store = Arc::new(MemoryStore::new());
 /// let auth = AuthLayer::new(Arc::clone(&store));
 /// let target = tower_api_key::axum::target(|Path(organization): Path<String>| organization.into());
-/// let below = RequireDescendant::new(store, target).like(&auth);
+/// let below = RequireDescendantLayer::new(store, target).with_responses_of(&auth);
 /// let console = Router::new().route("/{organization}", get(|| async {}).layer(below));
 /// let app: Router = Router::new().nest("/admin/partner-console", console).layer(auth);
 /// ```

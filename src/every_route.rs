@@ -44,7 +44,7 @@ use crate::{
 /// let auth = AuthLayer::new(MemoryStore::new());
 /// let private = Router::new().route("/agents", get(|| async {})).layer(auth.clone());
 /// let public = Router::new().route("/status", get(|| async {})).layer(PublicLayer::new());
-/// public.merge(private).layer(EveryRouteDecidesLayer::new().like(&auth))
+/// public.merge(private).layer(EveryRouteDecidesLayer::new().with_responses_of(&auth))
 /// # }
 /// ```
 pub struct EveryRouteDecidesLayer<R = JsonResponder> {
@@ -70,7 +70,7 @@ impl Default for EveryRouteDecidesLayer {
 impl<R> EveryRouteDecidesLayer<R> {
     /// Answers in the form in which `auth` does: its texts, its responder, its gRPC form.
     #[must_use]
-    pub fn like<S, R2>(self, auth: &AuthLayer<S, R2>) -> EveryRouteDecidesLayer<R2> {
+    pub fn with_responses_of<S, R2>(self, auth: &AuthLayer<S, R2>) -> EveryRouteDecidesLayer<R2> {
         EveryRouteDecidesLayer {
             presentation: Arc::new(auth.presentation().clone()),
         }

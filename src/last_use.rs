@@ -14,11 +14,11 @@ use crate::{
     credential::Kind,
     id::CredentialId,
     secret::Digest,
-    store::{Record, Use},
+    store::{Record, Usage},
 };
 
 /// The uses of credentials that were not written yet. A clone shares them: give one to each layer and one to
-/// [`Manager::keep_recording`](crate::manage::Manager::keep_recording).
+/// [`Manager::run_usage_recorder`](crate::manage::Manager::run_usage_recorder).
 ///
 /// Noting a use takes no lock and, but for the first one of a credential in a while, no allocation. There is an entry for each
 /// credential that was accepted since the last writing or the one before, so that nobody without a good credential can
@@ -32,7 +32,7 @@ use crate::{
 /// let store = Arc::new(MemoryStore::new());
 /// let uses = LastUse::new();
 /// let auth = AuthLayer::new(store.clone()).with_last_use(uses.clone());
-/// tokio::spawn(Manager::new(store).keep_recording(uses));
+/// tokio::spawn(Manager::new(store).run_usage_recorder(uses));
 /// # }
 /// ```
 #[derive(Clone, Default)]
@@ -91,13 +91,13 @@ impl LastUse {
         }
     }
 
-    pub(crate) fn unwritten(&self) -> Vec<Use> {
+    pub(crate) fn unwritten(&self) -> Vec<Usage> {
         let slots = self.0.slots.pin();
         let fresh = slots.iter().filter_map(|(name, slot)| {
             let at = slot.at.load(Relaxed);
             let fresh = at != RETIRED && at != slot.written.load(Relaxed);
             let after_rotation = slot.after_rotation.load(Relaxed);
-            fresh.then(|| Use {
+            fresh.then(|| Usage {
                 kind: name.kind,
                 id: name.id.clone(),
                 at: UnixMillis(at),
@@ -123,7 +123,7 @@ impl LastUse {
         }
     }
 
-    pub(crate) fn wrote(&self, uses: &[Use]) {
+    pub(crate) fn wrote(&self, uses: &[Usage]) {
         let slots = self.0.slots.pin();
         for used in uses {
             if let Some(slot) = slots.get(&Borrowed(used.kind, used.id.as_str())) {

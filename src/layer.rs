@@ -213,7 +213,7 @@ impl<S, R> AuthLayer<S, R> {
         self
     }
 
-    /// Notes when credentials are used, for [`Manager::keep_recording`](crate::manage::Manager::keep_recording) to write.
+    /// Notes when credentials are used, for [`Manager::run_usage_recorder`](crate::manage::Manager::run_usage_recorder) to write.
     /// A credential counts as used when it was accepted here, whatever is demanded further in.
     #[must_use]
     pub fn with_last_use(mut self, uses: LastUse) -> Self {

@@ -96,7 +96,7 @@ pub use layer::AuthLayer;
 pub use principal::Principal;
 pub use public::{PublicLayer, PublicService};
 pub use rejection::{Messages, Reason, Rejection};
-pub use require::{RequireDescendant, RequireOrg, RequireScopes};
+pub use require::{RequireDescendantLayer, RequireOrganizationLayer, RequireScopesLayer};
 pub use service::AuthService;
 pub use store::CredentialStore;
 

@@ -1,4 +1,4 @@
-//! Who is calling: the outcome of an accepted request, and the words to say it in.
+//! AuditActor is calling: the outcome of an accepted request, and the words to say it in.
 //!
 //! A [`Principal`] is the end of a chain of proofs, `Record → Verified → Live → Principal`, in which each step consumes
 //! the one before: it cannot be made from anything that a client sent, and not without every check. The only other way is
@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::Extensions;
 
 use crate::{
-    authenticate::Acting,
+    authenticate::Authorized,
     credential::Kind,
     id::{OrgId, UserId},
     observe::{self, Accepted},
@@ -45,7 +45,7 @@ use crate::{
 pub struct Principal(Arc<Record>);
 
 impl Principal {
-    pub(crate) fn new(acting: Acting) -> Self {
+    pub(crate) fn new(acting: Authorized) -> Self {
         Self(acting.into_record())
     }
 

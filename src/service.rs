@@ -46,11 +46,11 @@ struct Gate<S, R> {
 }
 
 /// What can be said about a request at once.
-enum Opening {
-    Preflight,
-    Anonymous,
+enum Triage {
+    AnswerPreflight,
+    PassThrough,
     Accept(Principal),
-    Ask(Presented<'static>),
+    Lookup(Presented<'static>),
 }
 
 impl<Inner, S, R> AuthService<Inner, S, R> {
@@ -95,19 +95,19 @@ where
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         let additions = self.gate.additions(&request);
         match self.gate.open(&request) {
-            Ok(Opening::Accept(principal)) => {
+            Ok(Triage::Accept(principal)) => {
                 self.gate.admit(&mut request, principal, None);
                 ResponseFuture::forwarded(self.inner.call(request), additions)
             }
-            Ok(Opening::Anonymous) => {
+            Ok(Triage::PassThrough) => {
                 pass(&mut request);
                 ResponseFuture::forwarded(self.inner.call(request), additions)
             }
-            Ok(Opening::Preflight) => {
+            Ok(Triage::AnswerPreflight) => {
                 self.give_readiness_back();
                 ResponseFuture::answered(preflight_answer(), additions)
             }
-            Ok(Opening::Ask(presented)) => {
+            Ok(Triage::Lookup(presented)) => {
                 self.give_readiness_back();
                 let asking = Arc::clone(&self.gate).ask(presented, request.headers());
                 ResponseFuture::waiting(asking, request, self.inner.clone(), additions)
@@ -128,12 +128,12 @@ impl<Inner: Clone, S, R> AuthService<Inner, S, R> {
 }
 
 impl<S: CredentialStore, R> Gate<S, R> {
-    fn open<ReqB>(&self, request: &Request<ReqB>) -> Result<Opening, Denial> {
+    fn open<ReqB>(&self, request: &Request<ReqB>) -> Result<Triage, Denial> {
         if self.policy.is_answered_preflight(request) {
-            return Ok(Opening::Preflight);
+            return Ok(Triage::AnswerPreflight);
         }
         if self.policy.is_anonymous(request) {
-            return Ok(Opening::Anonymous);
+            return Ok(Triage::PassThrough);
         }
         let headers = request.headers();
         let presented = self.policy.present(headers)?;
@@ -141,12 +141,12 @@ impl<S: CredentialStore, R> Gate<S, R> {
         let found = match catch(|| self.store.peek(&lookup)) {
             Some(Peek::Found(record)) => Ok(Some(record)),
             Some(Peek::NotFound) => Ok(None),
-            Some(Peek::Ask) => return Ok(Opening::Ask(presented.into_owned())),
+            Some(Peek::Unknown) => return Ok(Triage::Lookup(presented.into_owned())),
             None => Err(StoreError::Panicked),
         };
         self.policy
-            .judge(headers, &presented, found, self.decoy())
-            .map(Opening::Accept)
+            .judge(headers, &presented, found, self.decoy_pepper())
+            .map(Triage::Accept)
     }
 
     fn ask<ReqB, ResB>(
@@ -177,8 +177,8 @@ impl<S: CredentialStore, R> Gate<S, R> {
     }
 
     /// A store that panics here costs the likeness of unknown and known, and no request.
-    fn decoy(&self) -> Option<&Pepper> {
-        catch(|| self.store.decoy()).flatten()
+    fn decoy_pepper(&self) -> Option<&Pepper> {
+        catch(|| self.store.decoy_pepper()).flatten()
     }
 
     fn conclude<ReqB, ResB>(
@@ -194,7 +194,7 @@ impl<S: CredentialStore, R> Gate<S, R> {
     {
         match self
             .policy
-            .judge(request.headers(), presented, found, self.decoy())
+            .judge(request.headers(), presented, found, self.decoy_pepper())
         {
             Ok(principal) => {
                 self.admit(request, principal, latency);

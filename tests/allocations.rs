@@ -21,7 +21,7 @@ use allocation_counter::{AllocationInfo, measure};
 use http::{HeaderValue, Request, Response};
 use tower::{Layer, Service, service_fn};
 use tower_api_key::{
-    AuthLayer, Principal, Rejection, RequireScopes,
+    AuthLayer, Principal, Rejection, RequireScopesLayer,
     credential::TokenFormat,
     secret::Digest,
     store::{MemoryStore, Record},
@@ -131,9 +131,9 @@ fn the_allocator_counts() {
 #[test]
 fn an_accepted_request_allocates_what_its_extensions_need_and_no_more() {
     let auth = AuthLayer::new(store());
-    let reads = RequireScopes::any(["agents:manage", "agents:read"])
+    let reads = RequireScopesLayer::any(["agents:manage", "agents:read"])
         .unwrap()
-        .like(&auth);
+        .with_responses_of(&auth);
     let key = ("authorization", format!("Bearer {KEY}"));
     let token = ("authorization", format!("Bearer {TOKEN}"));
     let organization = ("x-anyreach-org", "org_test".to_owned());

@@ -32,7 +32,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[tokio::test]
 async fn an_accept_lives_for_five_seconds_used_or_not() {
     let (shelf, hand) = (Shelf::new(), Hand::default());
-    let cache = Cached::new(Arc::clone(&shelf)).with_monotonic(hand.clone());
+    let cache = Cached::new(Arc::clone(&shelf)).with_monotonic_clock(hand.clone());
     let k1 = Question::key("k1");
     assert!(k1.accepted(&cache).await);
     for _ in 0..4 {
@@ -48,13 +48,13 @@ async fn an_accept_lives_for_five_seconds_used_or_not() {
 #[tokio::test]
 async fn for_ever_is_for_ever_and_zero_is_never() {
     let (shelf, hand) = (Shelf::new(), Hand::default());
-    let cache = for_ever(&shelf).with_monotonic(hand.clone());
+    let cache = for_ever(&shelf).with_monotonic_clock(hand.clone());
     let k1 = Question::key("k1");
     assert!(k1.accepted(&cache).await);
     hand.advance(SECOND * 1_000_000_000);
     assert!(k1.is_cached(&cache));
 
-    let cache = Cached::new(Arc::clone(&shelf)).with_time_to_live(Duration::ZERO);
+    let cache = Cached::new(Arc::clone(&shelf)).with_ttl(Duration::ZERO);
     assert!(k1.accepted(&cache).await);
     assert!(!k1.is_cached(&cache));
 }
@@ -73,7 +73,7 @@ async fn nothing_is_cached_past_its_own_expiry() {
         .insert(key("short").expiring_at(UnixMillis(12_000)))
         .unwrap();
     let cache = for_ever(&shelf)
-        .with_monotonic(hand.clone())
+        .with_monotonic_clock(hand.clone())
         .with_clock(At(10_000));
     let short = Question::key("short");
     assert!(short.accepted(&cache).await);
@@ -96,7 +96,7 @@ async fn the_same_token_seen_from_elsewhere_is_another_question() {
 #[tokio::test]
 async fn a_refusal_lives_for_one_second_and_creation_ends_it() {
     let (shelf, hand) = (Shelf::new(), Hand::default());
-    let cache = Cached::new(Arc::clone(&shelf)).with_monotonic(hand.clone());
+    let cache = Cached::new(Arc::clone(&shelf)).with_monotonic_clock(hand.clone());
     let (k2, t2) = (Question::key("k2"), Question::token("t2", Some("org_1")));
     for question in [&k2, &t2] {
         assert!(!question.accepted(&cache).await);
@@ -362,7 +362,7 @@ async fn stale_accepts_are_served_only_where_allowed_and_only_for_the_grace() {
         ("past the grace", Some(10), 15, false),
     ] {
         let (shelf, hand) = (Shelf::new(), Hand::default());
-        let mut cache = Cached::new(Arc::clone(&shelf)).with_monotonic(hand.clone());
+        let mut cache = Cached::new(Arc::clone(&shelf)).with_monotonic_clock(hand.clone());
         if let Some(grace) = grace {
             cache = cache.danger_with_stale_accepts(SECOND * grace);
         }
@@ -381,8 +381,8 @@ async fn what_was_revoked_or_refused_since_is_never_served_stale() {
         for negative in [Duration::ZERO, SECOND] {
             let (shelf, hand) = (Shelf::new(), Hand::default());
             let cache = Cached::new(Arc::clone(&shelf))
-                .with_monotonic(hand.clone())
-                .with_negative_time_to_live(negative);
+                .with_monotonic_clock(hand.clone())
+                .with_negative_ttl(negative);
             let cache = cache.danger_with_stale_accepts(SECOND * 100);
             assert!(k1.accepted(&cache).await);
             shelf.memory.delete_key("k1").unwrap();
@@ -407,7 +407,7 @@ async fn the_expired_is_never_served_stale() {
     struct Day(Hand);
     impl Clock for Day {
         fn now(&self) -> UnixMillis {
-            UnixMillis(tower_api_key::store::Monotonic::elapsed(&self.0).as_millis() as i64)
+            UnixMillis(tower_api_key::store::MonotonicClock::elapsed(&self.0).as_millis() as i64)
         }
     }
     let (shelf, hand) = (Shelf::new(), Hand::default());
@@ -416,7 +416,7 @@ async fn the_expired_is_never_served_stale() {
         .insert(key("short").expiring_at(UnixMillis(8_000)))
         .unwrap();
     let cache = Cached::new(Arc::clone(&shelf))
-        .with_monotonic(hand.clone())
+        .with_monotonic_clock(hand.clone())
         .with_clock(Day(hand.clone()));
     let (cache, short) = (
         cache.danger_with_stale_accepts(SECOND * 100),
@@ -451,7 +451,7 @@ struct Following {
 impl Following {
     fn start() -> Self {
         let (shelf, timers) = (Shelf::new(), Timers::start());
-        let cache = Arc::new(for_ever(&shelf).with_monotonic(timers.clone()));
+        let cache = Arc::new(for_ever(&shelf).with_monotonic_clock(timers.clone()));
         let (tell, told) = mpsc::channel(1);
         let task = tokio::spawn(cache.follow(Told(told)));
         Self {
@@ -562,8 +562,8 @@ async fn after_a_suspend_nothing_is_answered_from_before_it() {
     for is_followed in [true, false] {
         let following = Following::start();
         let k1 = Question::key("k1");
-        let alone =
-            Cached::new(Arc::clone(&following.shelf)).with_monotonic(following.timers.clone());
+        let alone = Cached::new(Arc::clone(&following.shelf))
+            .with_monotonic_clock(following.timers.clone());
         let cache = if is_followed {
             &*following.cache
         } else {
@@ -599,7 +599,7 @@ async fn after_a_short_suspend_nothing_from_before_it_outlives_the_next_heartbea
 #[tokio::test(start_paused = true)]
 async fn a_follower_that_does_not_run_is_a_feed_that_is_silent() {
     let (shelf, timers) = (Shelf::new(), Timers::start());
-    let cache = Arc::new(for_ever(&shelf).with_monotonic(timers));
+    let cache = Arc::new(for_ever(&shelf).with_monotonic_clock(timers));
     let (_tell, told) = mpsc::channel(1);
     let mut idle = Box::pin(cache.follow(Told(told)));
     assert!(shelf::polled_once(idle.as_mut()).await.is_pending());
@@ -645,7 +645,7 @@ async fn no_step_of_the_wall_clock_extends_a_bound_or_revives_anything() {
             .insert(key("short").expiring_at(UnixMillis(7_000)))
             .unwrap();
         let cache = Cached::new(Arc::clone(&shelf))
-            .with_monotonic(hand.clone())
+            .with_monotonic_clock(hand.clone())
             .with_clock(wall.clone());
         let cache = cache.danger_with_stale_accepts(SECOND * 100);
         let (k1, short, unknown) = (
@@ -727,6 +727,6 @@ trait PeekExt {
 
 impl PeekExt for tower_api_key::store::Peek {
     fn is_active(&self) -> bool {
-        matches!(self, Self::Found(record) if record.standing() == tower_api_key::store::Standing::Active)
+        matches!(self, Self::Found(record) if record.standing() == tower_api_key::store::Status::Active)
     }
 }

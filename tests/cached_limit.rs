@@ -27,7 +27,7 @@ fn limited(per_second: u32) -> (Arc<Shelf>, Hand, shelf::Cache) {
     let (shelf, hand) = (Shelf::new(), Hand::default());
     hand.advance(SECOND * 100);
     let cache = Cached::new(Arc::clone(&shelf))
-        .with_monotonic(hand.clone())
+        .with_monotonic_clock(hand.clone())
         .with_miss_rate_limit(per_second);
     (shelf, hand, cache)
 }

@@ -43,8 +43,8 @@ fn cache() -> Cached<MemoryStore> {
             .unwrap();
     }
     Cached::new(store)
-        .with_time_to_live(Duration::MAX)
-        .with_negative_time_to_live(Duration::MAX)
+        .with_ttl(Duration::MAX)
+        .with_negative_ttl(Duration::MAX)
 }
 
 fn key(id: &str) -> Lookup<'_> {
@@ -52,7 +52,7 @@ fn key(id: &str) -> Lookup<'_> {
 }
 
 fn ask<S: CredentialStore>(cache: &S, runtime: &tokio::runtime::Runtime, lookup: &Lookup<'_>) {
-    if matches!(cache.peek(lookup), Peek::Ask) {
+    if matches!(cache.peek(lookup), Peek::Unknown) {
         runtime.block_on(cache.find(lookup)).unwrap();
     }
 }
@@ -66,7 +66,7 @@ fn runtime() -> tokio::runtime::Runtime {
 #[test]
 fn a_hit_allocates_nothing() {
     let (cache, runtime, digest) = (
-        cache().with_time_to_live(Duration::from_secs(600)),
+        cache().with_ttl(Duration::from_secs(600)),
         runtime(),
         Digest::of(b"pat_test"),
     );
@@ -82,7 +82,7 @@ fn a_hit_allocates_nothing() {
     for lookup in &lookups {
         ask(&cache, &runtime, lookup);
         drop(cache.peek(lookup)); // the first pin of a thread allocates
-        let cost = measure(|| assert!(!matches!(cache.peek(lookup), Peek::Ask)));
+        let cost = measure(|| assert!(!matches!(cache.peek(lookup), Peek::Unknown)));
         assert_eq!(cost.count_total, 0, "{lookup:?}");
     }
 }

@@ -40,7 +40,7 @@ impl Feed for Short {
 async fn everything(tally: &Tally) -> Arc<shelf::Cache> {
     let (shelf, hand) = (Shelf::new(), Hand::default());
     let cache = Cached::new(Arc::clone(&shelf))
-        .with_monotonic(hand.clone())
+        .with_monotonic_clock(hand.clone())
         .with_capacity(2);
     let cache = Arc::new(cache.danger_with_stale_accepts(Duration::from_secs(60)));
     let service = ServiceBuilder::new()

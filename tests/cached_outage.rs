@@ -126,7 +126,7 @@ impl CredentialStore for FaultyStore {
 }
 
 fn caching(store: &Arc<FaultyStore>) -> Arc<Cached<Arc<FaultyStore>>> {
-    Arc::new(Cached::new(Arc::clone(store)).with_monotonic(shelf::Timers::start()))
+    Arc::new(Cached::new(Arc::clone(store)).with_monotonic_clock(shelf::Timers::start()))
 }
 
 fn questions() -> [Question; 4] {
@@ -388,10 +388,10 @@ async fn a_creation_shows_in_a_storm_of_changes() {
 }
 
 fn shelf_for_ever(store: &Arc<FaultyStore>) -> Cached<Arc<FaultyStore>> {
-    let cache = Cached::new(Arc::clone(store)).with_monotonic(shelf::Timers::start());
+    let cache = Cached::new(Arc::clone(store)).with_monotonic_clock(shelf::Timers::start());
     cache
-        .with_time_to_live(Duration::MAX)
-        .with_negative_time_to_live(Duration::MAX)
+        .with_ttl(Duration::MAX)
+        .with_negative_ttl(Duration::MAX)
 }
 
 /// Changes that concern what is in flight cost no more than two lookups at a time, and beat both of them.

@@ -38,7 +38,7 @@ impl CredentialStore for Stubborn {
         if self.at_once {
             Peek::Found(Arc::clone(&self.record))
         } else {
-            Peek::Ask
+            Peek::Unknown
         }
     }
 
@@ -122,7 +122,7 @@ enum Broken {
 impl CredentialStore for Broken {
     fn peek(&self, _: &Lookup<'_>) -> Peek {
         match self {
-            Self::Row => Peek::Ask,
+            Self::Row => Peek::Unknown,
             Self::AtOnce => panic!("a panic that the test asked for"),
         }
     }
@@ -157,11 +157,11 @@ impl CredentialStore for WithoutDecoy {
         if self.at_once {
             self.store.peek(lookup)
         } else {
-            Peek::Ask
+            Peek::Unknown
         }
     }
 
-    fn decoy(&self) -> Option<&Pepper> {
+    fn decoy_pepper(&self) -> Option<&Pepper> {
         panic!("a panic that the test asked for")
     }
 

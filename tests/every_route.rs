@@ -33,7 +33,7 @@ use support::{
 use tower::{Layer, ServiceBuilder, ServiceExt as _, service_fn};
 use tower_api_key::{
     AuthLayer, CredentialStore, EveryRouteDecidesLayer, PublicLayer, Reason, Rejection,
-    RequireScopes, store::MemoryStore,
+    RequireScopesLayer, store::MemoryStore,
 };
 
 fn auth() -> AuthLayer<Arc<MemoryStore>> {
@@ -234,7 +234,7 @@ async fn a_layer_inside_of_another_decides_for_both() {
 async fn every_kind_of_decision_passes() {
     let away = |mood| AuthLayer::new(Distant::new(memory(), mood) as Arc<dyn CredentialStore>);
     let here = || AuthLayer::new(memory() as Arc<dyn CredentialStore>);
-    let scopes = RequireScopes::any(["nobody:holds"]).unwrap();
+    let scopes = RequireScopesLayer::any(["nobody:holds"]).unwrap();
     let gated = Router::new()
         .route("/", get(open).layer(scopes))
         .layer(here());
@@ -368,7 +368,9 @@ async fn the_refusal_has_the_form_of_the_layer_that_it_is_like() {
     let inner = service_fn(async |_: http::Request<String>| {
         Ok::<_, Infallible>(http::Response::new(String::new()))
     });
-    let service = EveryRouteDecidesLayer::new().like(&auth).layer(inner);
+    let service = EveryRouteDecidesLayer::new()
+        .with_responses_of(&auth)
+        .layer(inner);
     let response = service.clone().oneshot(support::request()).await.unwrap();
     assert_eq!(
         (response.status().as_u16(), &**response.body()),

@@ -36,8 +36,8 @@ use tonic::{
 };
 use tower::{Layer, ServiceExt as _};
 use tower_api_key::{
-    AuthLayer, EveryRouteDecidesLayer, Principal, PublicLayer, Rejection, RequireDescendant,
-    RequireOrg, RequireScopes, observe::TARGET, tonic::RequestExt as _,
+    AuthLayer, EveryRouteDecidesLayer, Principal, PublicLayer, Rejection, RequireDescendantLayer,
+    RequireOrganizationLayer, RequireScopesLayer, observe::TARGET, tonic::RequestExt as _,
 };
 
 async fn who(principal: Principal) -> String {
@@ -189,7 +189,9 @@ async fn a_rejection_is_a_response_with_all_its_headers() {
 #[tokio::test]
 async fn an_axum_route_can_have_demands_of_its_own() {
     let auth = AuthLayer::new(memory());
-    let demand = RequireScopes::any(["nobody:holds"]).unwrap().like(&auth);
+    let demand = RequireScopesLayer::any(["nobody:holds"])
+        .unwrap()
+        .with_responses_of(&auth);
     let router = Router::new()
         .route("/gated", get(who).layer(demand))
         .merge(router())
@@ -240,13 +242,13 @@ fn a_service_behind_any_layer_keeps_its_name() {
     {
         <L::Service as NamedService>::NAME
     }
-    let scopes = RequireScopes::any(["a"]).unwrap();
+    let scopes = RequireScopesLayer::any(["a"]).unwrap();
     let names = [
         name_behind(&AuthLayer::new(memory())),
         name_behind(&PublicLayer::new()),
         name_behind(&scopes),
-        name_behind(&RequireOrg::any()),
-        name_behind(&RequireDescendant::new(memory(), |_| None)),
+        name_behind(&RequireOrganizationLayer::new()),
+        name_behind(&RequireDescendantLayer::new(memory(), |_| None)),
         name_behind(&EveryRouteDecidesLayer::new()),
     ];
     assert_eq!(names, ["grpc.health.v1.Health"; 6]);
@@ -370,16 +372,19 @@ async fn a_service_with_an_interceptor_stands_behind_every_layer() {
     let store = memory();
     store.create_organization("org_child", Some(ORG)).unwrap();
     let auth = AuthLayer::new(Distant::new(Arc::clone(&store), Mood::Answers));
-    let scopes = RequireScopes::any(["agents:read"]).unwrap().like(&auth);
-    let below = RequireDescendant::new(store, |_| Some("org_child".into())).like(&auth);
+    let scopes = RequireScopesLayer::any(["agents:read"])
+        .unwrap()
+        .with_responses_of(&auth);
+    let below =
+        RequireDescendantLayer::new(store, |_| Some("org_child".into())).with_responses_of(&auth);
     let interceptor = |request: tonic::Request<()>| match request.metadata().get("x-test-stop") {
         Some(_) => Err(tonic::Status::aborted("stopped by the interceptor")),
         None => Ok(request),
     };
     let layers = tower::ServiceBuilder::new()
-        .layer(EveryRouteDecidesLayer::new().like(&auth))
+        .layer(EveryRouteDecidesLayer::new().with_responses_of(&auth))
         .layer(auth)
-        .layer(RequireOrg::any())
+        .layer(RequireOrganizationLayer::new())
         .layer(scopes)
         .layer(below);
     let service = layers.service(

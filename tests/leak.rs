@@ -27,7 +27,7 @@ use support::{
 };
 use tower::{Layer, ServiceBuilder};
 use tower_api_key::{
-    AuthLayer, CredentialStore, RequireDescendant, RequireScopes,
+    AuthLayer, CredentialStore, RequireDescendantLayer, RequireScopesLayer,
     clock::UnixMillis,
     credential::{Kind, Minted, TokenFormat},
     id::OrgId,
@@ -209,7 +209,9 @@ async fn no_demand_and_no_responder_lets_a_secret_out() {
     let (store, canaries) = aviary();
     let auth: AuthLayer<_, ProblemResponder> =
         AuthLayer::new(Arc::clone(&store)).with_responder(ProblemResponder::new());
-    let scopes = RequireScopes::any(["nobody:holds"]).unwrap().like(&auth);
+    let scopes = RequireScopesLayer::any(["nobody:holds"])
+        .unwrap()
+        .with_responses_of(&auth);
     let target = |parts: &http::request::Parts| {
         parts
             .headers
@@ -218,7 +220,8 @@ async fn no_demand_and_no_responder_lets_a_secret_out() {
             .ok()
             .map(OrgId::from)
     };
-    let below = RequireDescendant::new(Distant::new(store, Mood::Hangs), target).like(&auth);
+    let below = RequireDescendantLayer::new(Distant::new(store, Mood::Hangs), target)
+        .with_responses_of(&auth);
     logs::start();
     for canary in &canaries {
         for (way, request) in ways(&canary.token) {

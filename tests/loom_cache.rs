@@ -40,12 +40,12 @@ mod in_flight;
 mod keep;
 #[path = "../src/store/cached/key.rs"]
 mod key;
-#[path = "../src/store/cached/ledger.rs"]
-mod ledger;
 #[path = "../src/store/cached/limit.rs"]
 mod limit;
 #[path = "../src/store/cached/subject.rs"]
 mod subject;
+#[path = "../src/store/cached/writer.rs"]
+mod writer;
 
 /// What the core stands on, as the model checker has it.
 mod sync {
@@ -101,8 +101,8 @@ use self::{
     entry::{Answer, Moment, NEVER},
     in_flight::{Joined, ResultCell},
     key::{Asked, AskedName},
-    ledger::Sort,
     sync::{AtomicBool, Mutex, Ordering, lock},
+    writer::EntryKind,
 };
 use credential::Kind;
 use loom::{
@@ -218,8 +218,8 @@ impl World {
         }
         let live = self.live.load(Ordering::SeqCst);
         let (sort, answer) = match live {
-            true => (Sort::Accept, Answer::Found(self.record())),
-            false => (Sort::Refusal, Answer::Unknown),
+            true => (EntryKind::Accept, Answer::Found(self.record())),
+            false => (EntryKind::Refusal, Answer::Unknown),
         };
         Fill {
             sort,
@@ -233,7 +233,7 @@ impl World {
     fn ask(&self) -> Told {
         let asked = self.asked();
         if let Some(known) = self.core.get(&asked, || 0) {
-            return if known.sort == Sort::Accept {
+            return if known.sort == EntryKind::Accept {
                 Told::Accept
             } else {
                 Told::Refusal
@@ -242,7 +242,7 @@ impl World {
         let key = asked.to_key().unwrap();
         loop {
             let waiter = match self.core.join(&key, AT) {
-                Joined::Known(known) if known.sort == Sort::Accept => return Told::Accept,
+                Joined::Known(known) if known.sort == EntryKind::Accept => return Told::Accept,
                 Joined::Known(_) => return Told::Refusal,
                 Joined::Failed(_) => return Told::Failure,
                 Joined::Limited => unreachable!("there is no limit"),

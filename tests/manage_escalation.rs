@@ -42,7 +42,7 @@ impl Grant {
 }
 
 #[derive(Clone, Debug)]
-enum Wish {
+enum IssueRequest {
     Issue(Grant),
     /// Of a key that was issued by somebody else.
     Rotate(Grant),
@@ -86,11 +86,11 @@ fn expiry() -> impl Strategy<Value = Option<UnixMillis>> {
     ]
 }
 
-fn wish() -> impl Strategy<Value = Wish> {
+fn wish() -> impl Strategy<Value = IssueRequest> {
     prop_oneof![
-        3 => grant().prop_map(Wish::Issue),
-        1 => grant().prop_map(Wish::Rotate),
-        1 => grant().prop_map(Wish::Enable),
+        3 => grant().prop_map(IssueRequest::Issue),
+        1 => grant().prop_map(IssueRequest::Rotate),
+        1 => grant().prop_map(IssueRequest::Enable),
     ]
 }
 
@@ -102,7 +102,7 @@ fn within(inner: &ScopeSet, outer: &ScopeSet) -> bool {
 async fn run(
     held: &Grant,
     own_end: Option<UnixMillis>,
-    wish: &Wish,
+    wish: &IssueRequest,
     end: Option<UnixMillis>,
 ) -> Result<Arc<Record>, ManageError> {
     let store = Arc::new(MemoryStore::new());
@@ -112,9 +112,9 @@ async fn run(
     let caller = Record::org_key("caller", Digest::of(b"test"), "org_own");
     let caller = caller.with_scopes(held.scopes()).expiring_at(own_end);
     store.insert(caller.clone()).unwrap();
-    let actor = Actor::principal(&principal(caller));
+    let actor = Actor::from_principal(&principal(caller));
     let id = match wish {
-        Wish::Issue(grant) => {
+        IssueRequest::Issue(grant) => {
             let key = NewKey::named("child").expiring_at(end);
             let key = match grant {
                 Grant::Role(role) => key.with_role(role),
@@ -122,7 +122,7 @@ async fn run(
             };
             manager.issue_key(&actor, key).await?.info().id.clone()
         }
-        Wish::Rotate(grant) | Wish::Enable(grant) => {
+        IssueRequest::Rotate(grant) | IssueRequest::Enable(grant) => {
             let operator = Actor::operator("test", Owner::Organization("org_own".into()));
             let there = Import::new("there", Digest::of(b"test there"), "there");
             let there = match grant {
@@ -133,7 +133,7 @@ async fn run(
                 .import(&operator, Kind::OrgKey, there)
                 .await
                 .unwrap();
-            if let Wish::Rotate(_) = wish {
+            if let IssueRequest::Rotate(_) = wish {
                 let rotation = Rotation::default().expiring_at(end);
                 manager
                     .rotate(&actor, Kind::OrgKey, "there", rotation)
@@ -172,10 +172,10 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let outcome = runtime.block_on(run(&held, own_end, &wish, end));
         let (creator, lasts) = (held.scopes(), |end: Option<UnixMillis>| own_end.is_none_or(|own| end.is_some_and(|end| end <= own)));
-        let (Wish::Issue(asked) | Wish::Rotate(asked) | Wish::Enable(asked)) = &wish;
+        let (IssueRequest::Issue(asked) | IssueRequest::Rotate(asked) | IssueRequest::Enable(asked)) = &wish;
         let allowed = creator.contains("organizations:manage")
             && within(&asked.scopes(), &creator)
-            && lasts(if matches!(wish, Wish::Enable(_)) { None } else { end });
+            && lasts(if matches!(wish, IssueRequest::Enable(_)) { None } else { end });
         prop_assert_eq!(outcome.is_ok(), allowed, "{:?}", outcome.as_ref().err());
         if let Ok(child) = outcome {
             prop_assert!(within(child.scopes(), &creator), "{:?} from {:?}", child.scopes(), creator);

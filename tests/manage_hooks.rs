@@ -32,7 +32,7 @@ use tower_api_key::{
     credential::Kind,
     manage::{Actor, Import, Manager, NewKey, Rotation},
     secret::Digest,
-    store::{Action, MemoryStore, Owner},
+    store::{AuditAction, MemoryStore, Owner},
     testing::ManualClock,
 };
 
@@ -52,7 +52,7 @@ fn org() -> Actor {
 }
 
 /// A manager whose hook notes each event and then panics.
-fn manager() -> (Manager<Store>, ManualClock, Arc<Mutex<Vec<Action>>>) {
+fn manager() -> (Manager<Store>, ManualClock, Arc<Mutex<Vec<AuditAction>>>) {
     let store = Arc::new(MemoryStore::new());
     store.create_organization("org_test", None).unwrap();
     let (clock, heard) = (
@@ -62,7 +62,7 @@ fn manager() -> (Manager<Store>, ManualClock, Arc<Mutex<Vec<Action>>>) {
     let noted = Arc::clone(&heard);
     let manager = Manager::new(store)
         .with_clock(clock.clone())
-        .with_hook(move |event| {
+        .on_event(move |event| {
             noted.lock().unwrap().push(event.action);
             panic_any(Spiteful);
         });
@@ -146,7 +146,7 @@ async fn a_hook_that_panics_does_not_end_the_recording_of_uses() {
         ready(Ok::<_, Infallible>(Response::new(String::new())))
     }));
     let bearer = format!("Bearer {}", secret.unwrap().expose_secret());
-    let task = tokio::spawn(manager.clone().keep_recording(uses));
+    let task = tokio::spawn(manager.clone().run_usage_recorder(uses));
     for minute in 1..4 {
         clock.advance_millis(61_000);
         let request = Request::builder()
@@ -168,7 +168,7 @@ async fn a_hook_that_panics_does_not_end_the_recording_of_uses() {
     }
     assert_eq!(
         heard.lock().unwrap().last(),
-        Some(&Action::UsedAfterRotation)
+        Some(&AuditAction::UsedAfterRotation)
     );
     task.abort();
 }

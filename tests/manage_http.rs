@@ -31,7 +31,7 @@ use tower_api_key::{
     manage::{Actor, Issued, ManageError, Manager, NewKey, NewToken, Rotation},
     scope::Catalogue,
     secret::Secret,
-    store::{Cached, CredentialInfo, Filter, ManagedStore, MemoryStore, Owner, SqliteStore},
+    store::{Cached, CredentialInfo, Filter, ManageStore, MemoryStore, Owner, SqliteStore},
 };
 
 const ORG: &str = "org_test";
@@ -39,7 +39,7 @@ const USER: &str = "user_test";
 const PATH: &str = "/admin/organization-pats";
 
 /// A service as the example has it, over any store.
-fn router<S: ManagedStore>(manager: Manager<Arc<S>>, accepted: UnboundedSender<()>) -> Router {
+fn router<S: ManageStore>(manager: Manager<Arc<S>>, accepted: UnboundedSender<()>) -> Router {
     let auth = AuthLayer::new(Arc::clone(manager.store()));
     Router::new()
         .route(PATH, post(create::<S>))
@@ -73,7 +73,7 @@ fn shown(issued: Issued) -> (StatusCode, Json<Value>) {
     )
 }
 
-async fn create<S: ManagedStore>(
+async fn create<S: ManageStore>(
     State(manager): State<Manager<Arc<S>>>,
     caller: Principal,
     Json(body): Json<Value>,
@@ -81,12 +81,12 @@ async fn create<S: ManagedStore>(
     let new = NewKey::named(body["name"].as_str().unwrap_or_default());
     let new = new.with_scopes(caller.scopes().iter());
     manager
-        .issue_key(&Actor::principal(&caller), new)
+        .issue_key(&Actor::from_principal(&caller), new)
         .await
         .map(shown)
 }
 
-async fn rename<S: ManagedStore>(
+async fn rename<S: ManageStore>(
     State(manager): State<Manager<Arc<S>>>,
     caller: Principal,
     Path(id): Path<String>,
@@ -94,31 +94,31 @@ async fn rename<S: ManagedStore>(
 ) -> Result<StatusCode, ManageError> {
     let name = body["name"].as_str().unwrap_or_default();
     manager
-        .rename(&Actor::principal(&caller), Kind::OrgKey, &id, name)
+        .rename(&Actor::from_principal(&caller), Kind::OrgKey, &id, name)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn rotate<S: ManagedStore>(
+async fn rotate<S: ManageStore>(
     State(manager): State<Manager<Arc<S>>>,
     caller: Principal,
     Path(id): Path<String>,
     Json(_): Json<Value>,
 ) -> Result<(StatusCode, Json<Value>), ManageError> {
-    let actor = Actor::principal(&caller);
+    let actor = Actor::from_principal(&caller);
     manager
         .rotate(&actor, Kind::OrgKey, &id, Rotation::default())
         .await
         .map(shown)
 }
 
-async fn delete<S: ManagedStore>(
+async fn delete<S: ManageStore>(
     State(manager): State<Manager<Arc<S>>>,
     caller: Principal,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ManageError> {
     manager
-        .delete(&Actor::principal(&caller), Kind::OrgKey, &id)
+        .delete(&Actor::from_principal(&caller), Kind::OrgKey, &id)
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -132,7 +132,7 @@ struct Server<S> {
     _task: tokio::task::JoinSet<()>,
 }
 
-impl<S: ManagedStore> Server<S> {
+impl<S: ManageStore> Server<S> {
     async fn start(store: S) -> Self {
         store.create_organization(ORG, None).await.unwrap();
         store.create_user(USER).await.unwrap();
@@ -244,7 +244,7 @@ const LOSSES: [(&str, bool); 11] = [
     ("user deleted", true),
 ];
 
-async fn lose<S: ManagedStore>(server: &Server<S>, own: &CredentialInfo, token: &str, how: &str) {
+async fn lose<S: ManageStore>(server: &Server<S>, own: &CredentialInfo, token: &str, how: &str) {
     let (manager, kind, id) = (&server.manager, own.kind(), own.id.as_str());
     let owner = Actor::operator("test", own.owner.clone());
     let store = manager.store();
@@ -268,7 +268,7 @@ async fn lose<S: ManagedStore>(server: &Server<S>, own: &CredentialInfo, token: 
     }
 }
 
-async fn a_caller_revoked_during_their_body_gets_nothing<S: ManagedStore, F: Future<Output = S>>(
+async fn a_caller_revoked_during_their_body_gets_nothing<S: ManageStore, F: Future<Output = S>>(
     make: impl Fn() -> F,
 ) {
     for (how, by_token) in LOSSES {
@@ -342,7 +342,7 @@ async fn rename_without_end(
     0
 }
 
-async fn a_key_that_is_renamed_without_end_is_deleted_at_once<S: ManagedStore>(store: S) {
+async fn a_key_that_is_renamed_without_end_is_deleted_at_once<S: ManageStore>(store: S) {
     let server = Server::start(store).await;
     let (_, admin) = server.key("admin").await;
     for round in 0..3 {

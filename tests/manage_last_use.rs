@@ -167,7 +167,7 @@ async fn the_task_writes_after_a_minute_and_every_minute() {
     let service = auth.layer(service_fn(|_: Request<()>| {
         ready(Ok::<_, Infallible>(Response::new(String::new())))
     }));
-    let task = tokio::spawn(manager.clone().keep_recording(uses));
+    let task = tokio::spawn(manager.clone().run_usage_recorder(uses));
     let mut recorded = Vec::new();
     for _ in 0..8 {
         let request = Request::builder()

@@ -25,7 +25,7 @@ use tower_api_key::{
     id::CredentialId,
     manage::{Actor, Import, ManageError, Manager, NewKey, NewToken, Rotation},
     secret::Digest,
-    store::{CredentialInfo, Event, Filter, Owner},
+    store::{AuditEvent, CredentialInfo, Filter, Owner},
     testing::ManualClock,
 };
 
@@ -153,10 +153,10 @@ impl Fixture {
     }
 
     /// Everything that the store knows of credentials, while it works.
-    async fn everything(&self) -> (Vec<CredentialInfo>, Vec<Event>) {
+    async fn everything(&self) -> (Vec<CredentialInfo>, Vec<AuditEvent>) {
         let (mut all, mut events) = (Vec::new(), Vec::new());
         for (actor, kind) in [(org(), Kind::OrgKey), (user(), Kind::PersonalToken)] {
-            for state in [None, Some(tower_api_key::store::State::Deleted)] {
+            for state in [None, Some(tower_api_key::store::EffectiveStatus::Deleted)] {
                 let filter = Filter {
                     state,
                     ..Filter::default()
@@ -311,7 +311,7 @@ async fn recording_goes_on_after_an_outage() {
             .await
             .unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
-        let task = tokio::spawn(fixture.manager.clone().keep_recording(uses));
+        let task = tokio::spawn(fixture.manager.clone().run_usage_recorder(uses));
         fixture.store.set(behaviour);
         tokio::time::sleep(Duration::from_secs(200)).await;
         assert!(!task.is_finished(), "{behaviour:?} has ended the task");

@@ -29,7 +29,7 @@ use tower_api_key::{
     clock::{Clock, UnixMillis},
     credential::Kind,
     manage::{Actor, Manager, NewKey, Rotation},
-    store::{Cached, ManagedStore, MemoryStore, Owner},
+    store::{Cached, ManageStore, MemoryStore, Owner},
     testing::ManualClock,
 };
 
@@ -51,7 +51,7 @@ struct Tally {
     old_too_late: AtomicU64,
 }
 
-async fn status(auth: &AuthLayer<Arc<impl ManagedStore>>, token: &str) -> StatusCode {
+async fn status(auth: &AuthLayer<Arc<impl ManageStore>>, token: &str) -> StatusCode {
     let inner =
         service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(String::new()))));
     let request = Request::builder()
@@ -62,7 +62,7 @@ async fn status(auth: &AuthLayer<Arc<impl ManagedStore>>, token: &str) -> Status
 }
 
 /// Sends requests with the new and the old one until told. Each answer is held against the clock before and after it.
-async fn client<S: ManagedStore>(
+async fn client<S: ManageStore>(
     auth: AuthLayer<Arc<S>>,
     clock: ManualClock,
     known: Arc<RwLock<Known>>,
@@ -116,7 +116,7 @@ async fn until_more(counter: &AtomicU64, clients: &[JoinHandle<()>]) {
     }
 }
 
-async fn rotate_under_load<S: ManagedStore>(store: S) {
+async fn rotate_under_load<S: ManageStore>(store: S) {
     let (store, clock) = (Arc::new(store), ManualClock::at(UnixMillis(1_000_000)));
     store.create_organization("org_test", None).await.unwrap();
     let manager = Manager::new(Arc::clone(&store)).with_clock(clock.clone());
@@ -186,7 +186,7 @@ async fn in_memory() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn behind_a_cache_that_never_forgets() {
-    rotate_under_load(Cached::new(MemoryStore::new()).with_time_to_live(Duration::MAX)).await;
+    rotate_under_load(Cached::new(MemoryStore::new()).with_ttl(Duration::MAX)).await;
 }
 
 #[cfg(feature = "sqlite")]
@@ -198,7 +198,7 @@ async fn in_a_file_behind_a_cache_that_never_forgets() {
         tower_api_key::store::SqliteStore::open(directory.path().join("test.db"), catalogue)
             .await
             .unwrap();
-    rotate_under_load(Cached::new(store).with_time_to_live(Duration::MAX)).await;
+    rotate_under_load(Cached::new(store).with_ttl(Duration::MAX)).await;
 }
 
 #[cfg(feature = "postgres")]
@@ -209,5 +209,5 @@ mod pg;
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn in_a_database_behind_a_cache_that_never_forgets() {
     let Some(cluster) = pg::shared() else { return };
-    rotate_under_load(Cached::new(cluster.store().await).with_time_to_live(Duration::MAX)).await;
+    rotate_under_load(Cached::new(cluster.store().await).with_ttl(Duration::MAX)).await;
 }

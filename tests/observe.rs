@@ -21,7 +21,7 @@ use support::{
     key, logs, memory, pat, request, with,
 };
 use tower::ServiceBuilder;
-use tower_api_key::{AuthLayer, CredentialStore, PublicLayer, RequireScopes, observe::TARGET};
+use tower_api_key::{AuthLayer, CredentialStore, PublicLayer, RequireScopesLayer, observe::TARGET};
 
 type Door = AuthLayer<Arc<dyn CredentialStore>>;
 
@@ -236,7 +236,7 @@ async fn an_outage_tells_the_operator_its_source() {
 #[tokio::test]
 async fn a_demand_says_who_was_refused_and_a_missing_door_is_an_error() {
     let auth = AuthLayer::new(memory());
-    let demand = RequireScopes::any(["nobody:holds"]).unwrap();
+    let demand = RequireScopesLayer::any(["nobody:holds"]).unwrap();
     logs::start();
     ask(
         &ServiceBuilder::new().layer(auth).layer(demand.clone()),

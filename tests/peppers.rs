@@ -19,10 +19,10 @@ use tower_api_key::{
     credential::Kind,
     manage::{Actor, Import, Manager, NewKey, NewToken},
     secret::{Digest, Peppers},
-    store::{Cached, Credential, Lookup, ManagedStore, Owner, Record, StoreError, WriteError},
+    store::{Cached, Credential, Lookup, ManageStore, Owner, Record, StoreError, WriteError},
 };
 
-type Store = Arc<dyn ManagedStore>;
+type Store = Arc<dyn ManageStore>;
 type Done = Pin<Box<dyn Future<Output = ()>>>;
 
 /// One database, seen by stores with other peppers, and by a person.
@@ -50,7 +50,7 @@ async fn status(store: &Store, token: &str) -> u16 {
     status_of(&AuthLayer::new(Arc::clone(store)), token).await
 }
 
-async fn status_of(auth: &AuthLayer<Arc<dyn ManagedStore>>, token: &str) -> u16 {
+async fn status_of(auth: &AuthLayer<Arc<dyn ManageStore>>, token: &str) -> u16 {
     let inner =
         service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(String::new()))));
     let request = Request::builder().header("authorization", format!("Bearer {token}"));

@@ -25,7 +25,7 @@ use tower_api_key::{
     credential::Kind,
     scope::Catalogue,
     secret::Digest,
-    store::{Credential, CredentialStore, Lookup, PostgresStore, Record, Standing, StoreAdmin},
+    store::{Credential, CredentialStore, Lookup, PostgresStore, Record, Status, StoreAdmin},
 };
 
 /// Set for the process that is to be killed: the URL, the schema, and the number of the run.
@@ -84,7 +84,7 @@ async fn what_a_killed_client_was_told_is_so_and_nothing_is_half_made() {
             .unwrap()
             .unwrap_or_else(|| panic!("{id} is lost"));
         assert!(
-            record.standing() == *expected || *expected == Standing::Active,
+            record.standing() == *expected || *expected == Status::Active,
             "{id} came back"
         );
         assert_eq!(
@@ -110,7 +110,7 @@ async fn what_a_killed_client_was_told_is_so_and_nothing_is_half_made() {
 }
 
 /// Runs a child, kills it after so many acknowledgements, and returns what it was told.
-fn killed_after(lines: usize, job: &str) -> Vec<(String, Standing)> {
+fn killed_after(lines: usize, job: &str) -> Vec<(String, Status)> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--nocapture"])
         .env(CHILD, job)
@@ -122,8 +122,8 @@ fn killed_after(lines: usize, job: &str) -> Vec<(String, Standing)> {
     for line in output.lines() {
         let line = line.unwrap();
         match line.split_once(' ') {
-            Some(("created", id)) => told.push((id.to_owned(), Standing::Active)),
-            Some(("deleted", id)) => told.push((id.to_owned(), Standing::Deleted)),
+            Some(("created", id)) => told.push((id.to_owned(), Status::Active)),
+            Some(("deleted", id)) => told.push((id.to_owned(), Status::Deleted)),
             _ => continue,
         }
         if told.len() == lines {

@@ -33,8 +33,8 @@ use tower_api_key::{
     credential::Kind,
     secret::Digest,
     store::{
-        Action, Alteration, Authority, Cap, Commit, CredentialInfo, Event, Insert, ListQuery,
-        ManagedStore, Owner, PostgresStore, Requirements, Standing, Who, WriteError,
+        AuditAction, AuditActor, AuditEvent, Authority, Cap, Commit, CredentialInfo, ListQuery,
+        ManageStore, NewCredential, Owner, PostgresStore, Requirements, Status, Update, WriteError,
     },
 };
 
@@ -138,7 +138,7 @@ fn info(owner: &Owner, id: &str) -> CredentialInfo {
             Owner::Organization(_) => Some(["agents:read".into()].into()),
             Owner::User(_) => None,
         },
-        standing: Standing::Active,
+        standing: Status::Active,
         created_at: UnixMillis(1_000),
         expires_at: None,
         last_used_at: None,
@@ -156,7 +156,7 @@ fn digest(owner: &Owner, id: &str) -> Digest {
 fn inserting(info: CredentialInfo) -> Commit {
     let owner = info.owner.clone();
     let digest = digest(&owner, info.id.as_str());
-    let insert = Some(Insert {
+    let insert = Some(NewCredential {
         info,
         digest,
         idempotency: None,
@@ -170,7 +170,7 @@ fn inserting(info: CredentialInfo) -> Commit {
 fn altering(before: &CredentialInfo, change: impl FnOnce(&mut CredentialInfo)) -> Commit {
     let mut after = before.clone();
     change(&mut after);
-    let changes = vec![Alteration {
+    let changes = vec![Update {
         before: before.clone(),
         after,
     }];
@@ -180,15 +180,15 @@ fn altering(before: &CredentialInfo, change: impl FnOnce(&mut CredentialInfo)) -
     }
 }
 
-fn event(owner: &Owner, id: &str, action: Action) -> Event {
-    Event {
+fn event(owner: &Owner, id: &str, action: AuditAction) -> AuditEvent {
+    AuditEvent {
         number: 0,
         at: UnixMillis(2_000),
         action,
         owner: owner.clone(),
         credential: id.into(),
         related: None,
-        by: Who::Operator("operator-test".into()),
+        by: AuditActor::Operator("operator-test".into()),
         origin: Some("192.0.2.1".into()),
     }
 }
@@ -221,8 +221,8 @@ async fn large_commit(fixture: &Fixture, owner: &Owner) -> Commit {
             .extend(altering(&before, |after| after.name = "renamed".into()).changes);
     }
     commit.events = vec![
-        event(owner, "new", Action::Issued),
-        event(owner, "old", Action::Renamed),
+        event(owner, "new", AuditAction::Issued),
+        event(owner, "old", AuditAction::Renamed),
     ];
     commit
 }
@@ -234,7 +234,7 @@ async fn a_commit_happens_as_a_whole_or_not_at_all() {
     };
     for (owner, _) in owners() {
         let good = large_commit(&fixture, &owner).await;
-        type Break = fn(&mut Commit, &mut Insert);
+        type Break = fn(&mut Commit, &mut NewCredential);
         let table: [(&str, Break, &str); 10] = [
             (
                 "no such owner",
@@ -306,7 +306,10 @@ async fn a_commit_happens_as_a_whole_or_not_at_all() {
             .iter()
             .map(|event| (event.credential.as_str(), event.action))
             .collect();
-        assert_eq!(told, [("old", Action::Renamed), ("new", Action::Issued)]);
+        assert_eq!(
+            told,
+            [("old", AuditAction::Renamed), ("new", AuditAction::Issued)]
+        );
     }
 }
 
@@ -406,8 +409,8 @@ async fn a_cap_counts_what_is_accepted() {
         type Make = fn(&mut CredentialInfo);
         let table: [(&str, bool, Make); 7] = [
             ("active", true, |_| {}),
-            ("disabled", false, |old| old.standing = Standing::Disabled),
-            ("deleted", false, |old| old.standing = Standing::Deleted),
+            ("disabled", false, |old| old.standing = Status::Disabled),
+            ("deleted", false, |old| old.standing = Status::Deleted),
             ("expires-then", false, |old| {
                 old.expires_at = Some(UnixMillis(5_000))
             }),
@@ -437,10 +440,10 @@ async fn a_cap_counts_what_is_accepted() {
             );
             // What the same commit ends makes room.
             let active = fixture.get(&owner, "active").await;
-            new.changes = altering(&active, |after| after.standing = Standing::Deleted).changes;
-            new.events = vec![Event {
+            new.changes = altering(&active, |after| after.standing = Status::Deleted).changes;
+            new.events = vec![AuditEvent {
                 origin: Some("a\0".into()),
-                ..event(&owner, "active", Action::Issued)
+                ..event(&owner, "active", AuditAction::Issued)
             }];
             assert_eq!(
                 code(&fixture.store.commit(&new).await),
@@ -449,7 +452,7 @@ async fn a_cap_counts_what_is_accepted() {
             );
         }
         let disabled = fixture.get(&owner, "disabled").await;
-        let mut enabling = altering(&disabled, |after| after.standing = Standing::Active);
+        let mut enabling = altering(&disabled, |after| after.standing = Status::Active);
         enabling.cap = Some(Cap::new(counted, at));
         assert_eq!(
             code(&fixture.store.commit(&enabling).await),
@@ -510,7 +513,9 @@ async fn what_another_has_is_unknown_and_stays_untouched() {
     for owner in [&organization, &user] {
         let mut commit = inserting(info(owner, "mine"));
         commit.insert.as_mut().unwrap().idempotency = Some(("key-test".into(), [1; 32]));
-        commit.events.push(event(owner, "mine", Action::Issued));
+        commit
+            .events
+            .push(event(owner, "mine", AuditAction::Issued));
         fixture.store.commit(&commit).await.unwrap();
     }
     // An organization and a person with the same id, too.
@@ -552,7 +557,7 @@ async fn what_another_has_is_unknown_and_stays_untouched() {
         );
         for owner in [&organization, &user] {
             let mut commit = altering(&fixture.get(owner, "mine").await, |after| {
-                after.standing = Standing::Deleted
+                after.standing = Status::Deleted
             });
             commit.owner = stranger.clone();
             assert_eq!(
@@ -601,7 +606,7 @@ async fn what_somebody_else_changed_meanwhile_is_not_overwritten() {
             }
             fixture.insert(old).await;
             let commit = altering(&fixture.get(&owner, &id).await, |after| {
-                (after.name, after.standing) = ("ours".into(), Standing::Disabled);
+                (after.name, after.standing) = ("ours".into(), Status::Disabled);
                 (after.rotated_to, after.rotated_at) =
                     (Some("ours".into()), Some(UnixMillis(5_000)));
             });
@@ -638,7 +643,7 @@ async fn a_rename_that_is_about_to_be_committed_is_waited_for() {
     for (owner, _) in owners() {
         fixture.insert(info(&owner, "k")).await;
         let commit = altering(&fixture.get(&owner, "k").await, |after| {
-            after.standing = Standing::Disabled
+            after.standing = Status::Disabled
         });
         let mut connection = fixture.cluster.connection().await;
         let mut theirs = connection.begin().await.unwrap();
@@ -653,7 +658,7 @@ async fn a_rename_that_is_about_to_be_committed_is_waited_for() {
         theirs.commit().await.unwrap();
         assert_eq!(code(&ours.await.unwrap()), "changed");
         let kept = fixture.get(&owner, "k").await;
-        assert_eq!((&*kept.name, kept.standing), ("theirs", Standing::Active));
+        assert_eq!((&*kept.name, kept.standing), ("theirs", Status::Active));
     }
 }
 
@@ -675,7 +680,7 @@ async fn commits_of_one_owner_take_turns() {
         );
         first.execute(AssertSqlSafe(sql)).await.unwrap();
         let mut commit = altering(&info(&owner, "k"), |after| after.name = "renamed".into());
-        commit.events.push(event(&owner, "k", Action::Renamed));
+        commit.events.push(event(&owner, "k", AuditAction::Renamed));
         let store = fixture.store.clone();
         let second = tokio::spawn(async move { store.commit(&commit).await });
         // Another owner's does not wait.
@@ -702,9 +707,7 @@ async fn what_a_deleted_organization_has_can_be_changed_and_not_added_to() {
         code(&fixture.store.commit(&inserting(info(owner, "new"))).await),
         "unknown owner"
     );
-    let deletion = altering(&info(owner, "k"), |after| {
-        after.standing = Standing::Deleted
-    });
+    let deletion = altering(&info(owner, "k"), |after| after.standing = Status::Deleted);
     fixture.store.commit(&deletion).await.unwrap();
-    assert_eq!(fixture.get(owner, "k").await.standing, Standing::Deleted);
+    assert_eq!(fixture.get(owner, "k").await.standing, Status::Deleted);
 }

@@ -1,4 +1,4 @@
-//! Who may do what in the schema of the PostgreSQL store: the documented rights are enough, and
+//! AuditActor may do what in the schema of the PostgreSQL store: the documented rights are enough, and
 //! nothing more is possible with them.
 
 #![cfg(feature = "postgres")]

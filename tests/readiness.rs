@@ -276,7 +276,7 @@ impl Default for HalfKnown {
 impl CredentialStore for HalfKnown {
     fn peek(&self, lookup: &Lookup<'_>) -> Peek {
         match self.0.peek(lookup) {
-            Peek::NotFound => Peek::Ask,
+            Peek::NotFound => Peek::Unknown,
             known => known,
         }
     }

@@ -19,7 +19,9 @@ use support::{
     memory, poll_once,
 };
 use tower::{Layer, Service, limit::ConcurrencyLimit};
-use tower_api_key::{AuthLayer, RequireDescendant, RequireOrg, RequireScopes, id::OrgId};
+use tower_api_key::{
+    AuthLayer, RequireDescendantLayer, RequireOrganizationLayer, RequireScopesLayer, id::OrgId,
+};
 use tower_test::mock::{self, Handle, Mock, Spawn};
 
 type Req = Request<String>;
@@ -59,7 +61,7 @@ where
 
 #[tokio::test]
 async fn a_demand_that_refuses_gives_readiness_back_at_once() {
-    let scopes = RequireScopes::any(["nobody:holds"]).unwrap();
+    let scopes = RequireScopesLayer::any(["nobody:holds"]).unwrap();
     refusal_gives_readiness_back("scopes", scopes, accepted().await).await;
     let store = memory();
     let personal = AuthLayer::new(Arc::clone(&store)).user_scoped();
@@ -69,16 +71,16 @@ async fn a_demand_that_refuses_gives_readiness_back_at_once() {
         .unwrap();
     refusal_gives_readiness_back(
         "organization",
-        RequireOrg::any(),
+        RequireOrganizationLayer::new(),
         Request::from_parts(parts, String::new()),
     )
     .await;
-    let nowhere = RequireDescendant::new(store, |_| None);
+    let nowhere = RequireDescendantLayer::new(store, |_| None);
     refusal_gives_readiness_back("no target", nowhere, accepted().await).await;
 }
 
-fn below(tree: &Arc<Distant>) -> RequireDescendant {
-    RequireDescendant::new(Arc::clone(tree), |_| Some(OrgId::from("org_child")))
+fn below(tree: &Arc<Distant>) -> RequireDescendantLayer {
+    RequireDescendantLayer::new(Arc::clone(tree), |_| Some(OrgId::from("org_child")))
 }
 
 #[tokio::test]

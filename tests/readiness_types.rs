@@ -19,7 +19,9 @@ use support::{
     memory,
 };
 use tower::{Layer, Service, ServiceExt as _, util::BoxCloneSyncService};
-use tower_api_key::{AuthLayer, PublicLayer, RequireDescendant, RequireOrg, RequireScopes};
+use tower_api_key::{
+    AuthLayer, PublicLayer, RequireDescendantLayer, RequireOrganizationLayer, RequireScopesLayer,
+};
 
 fn with_body<B>(body: B) -> Request<B> {
     bearer(KEY).map(|_| body)
@@ -34,13 +36,15 @@ where
     AuthLayer<S>: Layer<Inner>,
     S: tower_api_key::CredentialStore,
 {
-    let scopes = RequireScopes::any(["agents:read"]).unwrap().like(auth);
-    let below = RequireDescendant::new(tree, |_| None);
+    let scopes = RequireScopesLayer::any(["agents:read"])
+        .unwrap()
+        .with_responses_of(auth);
+    let below = RequireDescendantLayer::new(tree, |_| None);
     tower::ServiceBuilder::new()
         .layer(PublicLayer::new())
         .layer(auth.clone())
         .layer(scopes)
-        .layer(RequireOrg::any())
+        .layer(RequireOrganizationLayer::new())
         .layer(below)
         .into_inner()
 }

@@ -51,8 +51,8 @@ fn cache() -> Cached<MemoryStore> {
         store.insert(key(&id(i))).unwrap();
     }
     Cached::new(store)
-        .with_time_to_live(Duration::MAX)
-        .with_negative_time_to_live(Duration::MAX)
+        .with_ttl(Duration::MAX)
+        .with_negative_ttl(Duration::MAX)
 }
 
 /// Ends an answer and has it read again: the entry is replaced.
@@ -121,7 +121,7 @@ fn readers_of_entries_that_are_replaced_get_no_other_answer() {
                 for i in (0..KEYS).cycle() {
                     match cache.peek(&Question::key(&id(i)).lookup()) {
                         Peek::Found(record) if record.id() == id(i) => found += 1,
-                        Peek::Ask => {}
+                        Peek::Unknown => {}
                         other => panic!("key {i}: {other:?}"),
                     }
                     if done.load(Ordering::Relaxed) {
@@ -160,10 +160,7 @@ fn entries_of_one_token_in_many_organizations_stay_apart() {
             store.set_member("alice", organization, "viewer").unwrap();
         }
     }
-    let (cache, runtime) = (
-        Cached::new(store).with_time_to_live(Duration::MAX),
-        runtime(),
-    );
+    let (cache, runtime) = (Cached::new(store).with_ttl(Duration::MAX), runtime());
     for round in 0..3 {
         for (i, organization) in organizations.iter().enumerate() {
             let question = Question::token("t1", Some(organization));

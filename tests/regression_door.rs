@@ -21,8 +21,8 @@ use support::{
 };
 use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 use tower_api_key::{
-    AuthLayer, CredentialStore, Principal, PublicLayer, Reason, Rejection, RequireDescendant,
-    RequireScopes,
+    AuthLayer, CredentialStore, Principal, PublicLayer, Reason, Rejection, RequireDescendantLayer,
+    RequireScopesLayer,
     id::OrgId,
     scope::ScopeSet,
     store::{Lookup, Peek, Record, StoreError},
@@ -81,9 +81,9 @@ async fn no_request_makes_its_refusal_a_success_where_the_service_does_not_say_t
     let at_once = AuthLayer::new(memory());
     let waiting = AuthLayer::new(Distant::new(memory(), Mood::Answers));
     let down = AuthLayer::new(Distant::new(memory(), Mood::Fails));
-    let scopes = RequireScopes::any(["nobody:holds"]).unwrap();
+    let scopes = RequireScopesLayer::any(["nobody:holds"]).unwrap();
     let demand = ServiceBuilder::new().layer(at_once.clone()).layer(scopes);
-    let descendant = RequireDescendant::new(Distant::new(memory(), Mood::Answers), |_| {
+    let descendant = RequireDescendantLayer::new(Distant::new(memory(), Mood::Answers), |_| {
         Some(OrgId::from("org_x"))
     });
     let descendant = ServiceBuilder::new()
@@ -389,7 +389,7 @@ async fn reading_sensitive_conversations_covers_reading_them() {
     store
         .insert(support::key_record("analyst", ORG).with_scopes(scopes))
         .unwrap();
-    let demand = RequireScopes::any(["conversations:read"]).unwrap();
+    let demand = RequireScopesLayer::any(["conversations:read"]).unwrap();
     let stack = ServiceBuilder::new()
         .layer(AuthLayer::new(store))
         .layer(demand);

@@ -21,8 +21,8 @@ use tower_api_key::{
     manage::*,
     secret::Digest,
     store::{
-        Action, Credential, CredentialStore, Event, Lookup, MemoryStore, Owner, Peek, Record,
-        WriteError,
+        AuditAction, AuditEvent, Credential, CredentialStore, Lookup, MemoryStore, Owner, Peek,
+        Record, WriteError,
     },
 };
 
@@ -129,7 +129,7 @@ async fn a_renamed_key_is_accepted_and_can_be_deleted() {
     for keys in [110, 112, 114, 116, 117, 118, 119, 225, 230, 235] {
         for _ in 0..20 {
             let store = store();
-            let manager = Manager::new(store.clone()).with_cap(1_000_000);
+            let manager = Manager::new(store.clone()).with_max_credentials(1_000_000);
             let operator = Actor::operator("test", Owner::Organization("org".into()));
             let layer = AuthLayer::new(store.clone());
             let mut issued = vec![];
@@ -198,7 +198,8 @@ async fn one_tenants_changes_do_not_push_out_anothers_audit_events() {
             .await
             .unwrap();
     }
-    let actions = |events: Vec<Event>| events.iter().map(|event| event.action).collect::<Vec<_>>();
+    let actions =
+        |events: Vec<AuditEvent>| events.iter().map(|event| event.action).collect::<Vec<_>>();
     assert_eq!(
         actions(
             manager
@@ -206,7 +207,7 @@ async fn one_tenants_changes_do_not_push_out_anothers_audit_events() {
                 .await
                 .unwrap()
         ),
-        [Action::Issued]
+        [AuditAction::Issued]
     );
     let mut kept = 0;
     let mut before = None;

@@ -20,7 +20,8 @@ use support::{
 };
 use tower::ServiceBuilder;
 use tower_api_key::{
-    AuthLayer, ConfigError, Messages, PublicLayer, Reason, RequireOrg, RequireScopes,
+    AuthLayer, ConfigError, Messages, PublicLayer, Reason, RequireOrganizationLayer,
+    RequireScopesLayer,
     rejection::ProblemResponder,
     scope::{AcceptedScopes, ScopeSet},
     store::MemoryStore,
@@ -35,8 +36,8 @@ fn holding(scopes: &[&str]) -> Arc<MemoryStore> {
     store
 }
 
-fn accepting(scopes: &[&str]) -> RequireScopes {
-    RequireScopes::any(scopes.iter().copied()).unwrap()
+fn accepting(scopes: &[&str]) -> RequireScopesLayer {
+    RequireScopesLayer::any(scopes.iter().copied()).unwrap()
 }
 
 #[tokio::test]
@@ -81,7 +82,7 @@ async fn holding_any_one_of_the_accepted_scopes_is_enough() {
         let auth = AuthLayer::new(holding(held));
         let stack = ServiceBuilder::new()
             .layer(auth.clone())
-            .layer(accepting(accepted).like(&auth));
+            .layer(accepting(accepted).with_responses_of(&auth));
         let answer = ask(&stack, bearer(key("held"))).await;
         let wanted = if passes {
             (200, "accepted")
@@ -138,12 +139,12 @@ async fn a_missing_scope_is_named_only_when_exactly_one_is_accepted() {
 #[test]
 fn a_demand_that_nobody_can_meet_or_name_is_refused_when_it_is_made() {
     assert_eq!(
-        RequireScopes::any([""; 0]).unwrap_err(),
+        RequireScopesLayer::any([""; 0]).unwrap_err(),
         ConfigError::NoScopes
     );
     for name in ["", "a b", "a\"b", "a\\b", "é", "a\n"] {
         assert_eq!(
-            RequireScopes::any(["fine", name]).unwrap_err(),
+            RequireScopesLayer::any(["fine", name]).unwrap_err(),
             ConfigError::InvalidScope(name.into())
         );
     }
@@ -154,7 +155,7 @@ async fn the_scopes_are_those_of_the_organization_that_the_request_acts_in() {
     let auth = AuthLayer::new(memory());
     let stack = ServiceBuilder::new()
         .layer(auth.clone())
-        .layer(accepting(&["agents:manage"]).like(&auth));
+        .layer(accepting(&["agents:manage"]).with_responses_of(&auth));
     assert_eq!(
         ask(&stack, bearer_in(TOKEN, ORG)).await.cause(),
         "accepted",
@@ -172,7 +173,7 @@ async fn scopes_come_last() {
     let auth = AuthLayer::new(memory());
     let stack = ServiceBuilder::new()
         .layer(auth.clone())
-        .layer(accepting(&["nobody:holds"]).like(&auth));
+        .layer(accepting(&["nobody:holds"]).with_responses_of(&auth));
     for (request, cause) in [
         (request(), "no_credential"),
         (bearer("ak_testkey.test-wrong"), "wrong_secret"),
@@ -196,7 +197,7 @@ async fn a_demand_like_a_door_answers_in_its_form() {
         .unwrap()
         .with_messages(messages)
         .with_body_key("error");
-    let demand = accepting(&["nobody:holds"]).like(&auth);
+    let demand = accepting(&["nobody:holds"]).with_responses_of(&auth);
     let answer = ask(
         &ServiceBuilder::new()
             .layer(auth.clone())
@@ -208,7 +209,8 @@ async fn a_demand_like_a_door_answers_in_its_form() {
     let challenge = r#"Bearer realm="r", error="insufficient_scope", scope="nobody:holds""#;
     assert_eq!(answer.header("www-authenticate"), Some(challenge));
     let grpc = || grpc_call(bearer(KEY), "application/grpc");
-    let stack = |demand: RequireScopes| ServiceBuilder::new().layer(auth.clone()).layer(demand);
+    let stack =
+        |demand: RequireScopesLayer| ServiceBuilder::new().layer(auth.clone()).layer(demand);
     assert_eq!(
         ask(&stack(demand.clone()), grpc()).await.status,
         403,
@@ -216,7 +218,7 @@ async fn a_demand_like_a_door_answers_in_its_form() {
     );
     for demand in [
         demand.with_grpc(),
-        accepting(&["nobody:holds"]).like(&auth.clone().with_grpc()),
+        accepting(&["nobody:holds"]).with_responses_of(&auth.clone().with_grpc()),
     ] {
         let answer = ask(&stack(demand), grpc()).await;
         assert_eq!(
@@ -229,7 +231,7 @@ async fn a_demand_like_a_door_answers_in_its_form() {
         );
     }
     let problems = auth.with_responder(ProblemResponder::new());
-    let demand = accepting(&["nobody:holds"]).like(&problems);
+    let demand = accepting(&["nobody:holds"]).with_responses_of(&problems);
     let answer = ask(
         &ServiceBuilder::new().layer(problems).layer(demand),
         bearer(KEY),
@@ -244,7 +246,7 @@ async fn a_demand_like_a_door_answers_in_its_form() {
 #[tokio::test]
 async fn a_demand_for_an_organization_is_for_routes_that_need_none() {
     let auth = AuthLayer::new(memory());
-    let demand = || RequireOrg::any().like(&auth);
+    let demand = || RequireOrganizationLayer::new().with_responses_of(&auth);
     let personal = ServiceBuilder::new()
         .layer(auth.clone().user_scoped())
         .layer(demand());
@@ -273,7 +275,7 @@ async fn a_demand_for_an_organization_is_for_routes_that_need_none() {
 #[tokio::test]
 async fn nobody_is_asked_for_a_credential_where_a_demand_needs_somebody() {
     let auth = AuthLayer::new(memory());
-    let demand = || accepting(&["agents:read"]).like(&auth);
+    let demand = || accepting(&["agents:read"]).with_responses_of(&auth);
     let optional = ServiceBuilder::new()
         .layer(auth.clone().optional())
         .layer(demand());
@@ -321,7 +323,7 @@ async fn without_a_door_a_demand_is_a_mistake_of_the_service_and_not_of_the_clie
     let fix = "AuthLayer::new(store)";
     for answer in [
         ask(&accepting(&["agents:read"]), bearer(KEY)).await,
-        ask(&RequireOrg::any(), request()).await,
+        ask(&RequireOrganizationLayer::new(), request()).await,
     ] {
         assert_eq!((answer.status, answer.cause()), (500, "no_auth_layer"));
         assert_eq!(answer.body, r#"{"detail":"Internal server error"}"#);
@@ -370,7 +372,7 @@ async fn a_demand_waits_for_nothing_after_an_accept_that_had_to_wait() {
     let auth = AuthLayer::new(Arc::clone(&store));
     let stack = ServiceBuilder::new()
         .layer(auth.clone())
-        .layer(accepting(&["agents:read"]).like(&auth));
+        .layer(accepting(&["agents:read"]).with_responses_of(&auth));
     assert_eq!(ask(&stack, bearer(key("held"))).await.cause(), "accepted");
     assert_eq!(store.calls(), 1);
 }

@@ -20,7 +20,7 @@ use support::{
 };
 use tower::ServiceBuilder;
 use tower_api_key::{
-    AuthLayer, CredentialStore, Messages, PublicLayer, Reason, RequireDescendant,
+    AuthLayer, CredentialStore, Messages, PublicLayer, Reason, RequireDescendantLayer,
     id::OrgId,
     scope::ScopeSet,
     store::{MemoryStore, OrgTree},
@@ -72,7 +72,7 @@ async fn through(
     request: Request<String>,
 ) -> Answer {
     let auth = AuthLayer::new(store);
-    let demand = RequireDescendant::new(tree, target).like(&auth);
+    let demand = RequireDescendantLayer::new(tree, target).with_responses_of(&auth);
     ask(&ServiceBuilder::new().layer(auth).layer(demand), request).await
 }
 
@@ -226,7 +226,7 @@ async fn a_target_outside_is_answered_alike_whether_it_exists_or_not() {
 async fn the_missing_scope_is_named_in_the_challenge() {
     let store = tree();
     let auth = AuthLayer::new(Arc::clone(&store)).with_realm("r").unwrap();
-    let demand = RequireDescendant::new(store, target).like(&auth);
+    let demand = RequireDescendantLayer::new(store, target).with_responses_of(&auth);
     let stack = |demand| ServiceBuilder::new().layer(auth.clone()).layer(demand);
     let answer = ask(
         &stack(demand.clone()),
@@ -257,7 +257,7 @@ async fn the_missing_scope_is_named_in_the_challenge() {
         Some(r#"Bearer realm="r", error="insufficient_scope""#)
     );
     assert!(
-        RequireDescendant::new(tree(), target)
+        RequireDescendantLayer::new(tree(), target)
             .with_scopes([""; 0])
             .is_err()
     );
@@ -288,12 +288,12 @@ async fn a_tree_that_fails_hangs_or_panics_is_an_outage() {
 async fn the_deadline_of_the_tree_is_its_own() {
     let store = tree();
     let auth = AuthLayer::new(Arc::clone(&store)).with_deadline(Duration::from_secs(9));
-    let demand = RequireDescendant::new(Distant::new(store, Mood::Hangs), target)
+    let demand = RequireDescendantLayer::new(Distant::new(store, Mood::Hangs), target)
         .with_deadline(Duration::from_secs(2));
     let started = tokio::time::Instant::now();
     let stack = ServiceBuilder::new()
         .layer(auth.clone())
-        .layer(demand.like(&auth));
+        .layer(demand.with_responses_of(&auth));
     assert_eq!(
         ask(&stack, about(bearer(key("partner")), "org_a_1"))
             .await
@@ -306,7 +306,7 @@ async fn the_deadline_of_the_tree_is_its_own() {
 #[tokio::test]
 async fn without_somebody_in_an_organization_there_is_no_descent() {
     let (store, auth) = (tree(), AuthLayer::new(tree()));
-    let demand = RequireDescendant::new(Arc::clone(&store), target);
+    let demand = RequireDescendantLayer::new(Arc::clone(&store), target);
     let alone = ask(&demand, about(bearer(KEY), "org_a")).await;
     assert_eq!((alone.status, alone.cause()), (500, "no_auth_layer"));
     let public = ServiceBuilder::new()
@@ -336,7 +336,7 @@ async fn refusals_take_the_form_of_the_door() {
         .with_body_key("error");
     let stack = ServiceBuilder::new()
         .layer(auth.clone())
-        .layer(RequireDescendant::new(tree(), target).like(&auth));
+        .layer(RequireDescendantLayer::new(tree(), target).with_responses_of(&auth));
     let answer = ask(&stack, about(bearer(key("partner")), "org_b")).await;
     assert_eq!(answer.body, r#"{"error":"test denied"}"#);
     let grpc = || grpc_call(about(bearer(key("partner")), "org_b"), "application/grpc");
@@ -345,12 +345,12 @@ async fn refusals_take_the_form_of_the_door() {
         403,
         "the service does not say that it speaks gRPC"
     );
-    let demand = RequireDescendant::new(tree(), target)
-        .like(&auth)
+    let demand = RequireDescendantLayer::new(tree(), target)
+        .with_responses_of(&auth)
         .with_grpc();
     for demand in [
         demand,
-        RequireDescendant::new(tree(), target).like(&auth.clone().with_grpc()),
+        RequireDescendantLayer::new(tree(), target).with_responses_of(&auth.clone().with_grpc()),
     ] {
         let answer = ask(
             &ServiceBuilder::new().layer(auth.clone()).layer(demand),
@@ -394,13 +394,13 @@ mod in_axum {
                 let target = tower_api_key::axum::target(|Path(organization): Path<String>| {
                     organization.into()
                 });
-                handler.layer(RequireDescendant::new(store, target).like(&auth))
+                handler.layer(RequireDescendantLayer::new(store, target).with_responses_of(&auth))
             }
             false => {
                 let prefix = "/admin/partner-console/";
                 let target =
                     move |parts: &Parts| parts.uri.path().strip_prefix(prefix).map(OrgId::from);
-                handler.layer(RequireDescendant::new(store, target).like(&auth))
+                handler.layer(RequireDescendantLayer::new(store, target).with_responses_of(&auth))
             }
         };
         Router::new()
@@ -489,8 +489,9 @@ mod in_axum {
         );
         let no_path =
             tower_api_key::axum::target(|Path(organization): Path<String>| organization.into());
-        let by_query = RequireDescendant::new(Arc::clone(&store), target).like(&auth);
-        let by_path = RequireDescendant::new(store, no_path).like(&auth);
+        let by_query =
+            RequireDescendantLayer::new(Arc::clone(&store), target).with_responses_of(&auth);
+        let by_path = RequireDescendantLayer::new(store, no_path).with_responses_of(&auth);
         let app = Router::new()
             .route(
                 "/admin/partner-console/query",

@@ -20,7 +20,7 @@ use tower_api_key::{
     scope::{Catalogue, ScopeSet},
     secret::Digest,
     store::{
-        Credential, CredentialStore, Lookup, OrgTree, Record, SqliteStore, Standing, StoreAdmin,
+        Credential, CredentialStore, Lookup, OrgTree, Record, SqliteStore, Status, StoreAdmin,
         StoreError, WriteError, sqlite,
     },
 };
@@ -41,7 +41,7 @@ async fn open(path: &Path) -> SqliteStore {
         .unwrap()
 }
 
-async fn find(store: &impl CredentialStore, id: &str) -> Result<Option<Standing>, StoreError> {
+async fn find(store: &impl CredentialStore, id: &str) -> Result<Option<Status>, StoreError> {
     let found = store
         .find(&Lookup::new(Credential::OrgKey { id }, None))
         .await?;
@@ -78,8 +78,8 @@ async fn a_restart_finds_everything_again() {
     store.close().await;
 
     let store = open(&path).await;
-    assert_eq!(find(&store, "a").await.unwrap(), Some(Standing::Active));
-    assert_eq!(find(&store, "c").await.unwrap(), Some(Standing::Deleted));
+    assert_eq!(find(&store, "a").await.unwrap(), Some(Status::Active));
+    assert_eq!(find(&store, "c").await.unwrap(), Some(Status::Deleted));
     let found = store
         .find(&Lookup::new(Credential::OrgKey { id: "b" }, None))
         .await
@@ -109,13 +109,13 @@ async fn two_pools_on_one_file_see_each_others_changes_in_the_next_look_up() {
         tool.insert(key(&id)).await.unwrap();
         assert_eq!(
             find(&server, &id).await.unwrap(),
-            Some(Standing::Active),
+            Some(Status::Active),
             "{id}"
         );
         server.delete(Kind::OrgKey, &id).await.unwrap();
         assert_eq!(
             find(&tool, &id).await.unwrap(),
-            Some(Standing::Deleted),
+            Some(Status::Deleted),
             "{id}"
         );
     }
@@ -161,7 +161,7 @@ async fn stores_in_memory_are_apart_and_clones_are_not() {
     let other = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
     one.create_organization("org_1", None).await.unwrap();
     one.clone().insert(key("a")).await.unwrap();
-    assert_eq!(find(&one, "a").await.unwrap(), Some(Standing::Active));
+    assert_eq!(find(&one, "a").await.unwrap(), Some(Status::Active));
     assert_eq!(find(&other, "a").await.unwrap(), None);
 }
 
@@ -181,7 +181,7 @@ async fn the_linked_sqlite_is_new_enough_and_writes_are_durable() {
         .split('.')
         .map(|part| part.parse().unwrap())
         .collect();
-    let (major, minor, patch) = sqlite::MINIMAL_SQLITE;
+    let (major, minor, patch) = sqlite::MIN_SQLITE_VERSION;
     assert!(version >= vec![major, minor, patch], "{version:?}");
     let mode: String = sqlx::query_scalar("PRAGMA journal_mode")
         .fetch_one(&mut db)
@@ -386,7 +386,7 @@ async fn an_owner_removed_by_hand_is_gone_and_its_id_is_not_given_out_again() {
         .unwrap();
     assert_eq!(
         find(&store, "a").await.unwrap(),
-        Some(Standing::OrganizationGone)
+        Some(Status::OrganizationGone)
     );
     let token = Credential::PersonalToken {
         digest: &digest("t"),
@@ -396,7 +396,7 @@ async fn an_owner_removed_by_hand_is_gone_and_its_id_is_not_given_out_again() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(found.standing(), Standing::OwnerGone);
+    assert_eq!(found.standing(), Status::OwnerGone);
     assert!(matches!(
         store.create_organization("org_1", None).await,
         Err(WriteError::Taken(_))

@@ -26,8 +26,8 @@ use tower_api_key::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        Credential, CredentialStore, Lookup, ManagedStore, Owner, Record, SqliteStore, StoreAdmin,
-        StoreError, WriteError, sqlite::OpenError,
+        Credential, CredentialStore, Lookup, ManageStore, Owner, Record, SqliteStore, StoreAdmin,
+        StoreError, WriteError, sqlite::SetupError,
     },
 };
 
@@ -157,7 +157,7 @@ async fn a_disk_that_is_full_at_the_start_is_told_and_the_file_is_left_as_it_was
     let refused = SqliteStore::from_pool(pool, Catalogue::anyreach())
         .await
         .unwrap_err();
-    assert!(matches!(refused, OpenError::Migration(_)), "{refused:?}");
+    assert!(matches!(refused, SetupError::Migration(_)), "{refused:?}");
     assert!(
         refused.source().unwrap().to_string().contains("full"),
         "{refused:?}"
@@ -229,7 +229,10 @@ async fn a_page_of_zeros_is_an_error_at_the_start_or_an_outage_and_never_a_refus
         let outcome = match SqliteStore::open(&path, Catalogue::anyreach()).await {
             Err(error) => {
                 assert!(
-                    matches!(error, OpenError::NotADatabase(_) | OpenError::Migration(_)),
+                    matches!(
+                        error,
+                        SetupError::NotADatabase(_) | SetupError::Migration(_)
+                    ),
                     "{page}: {error:?}"
                 );
                 vec!["error at the start"]
@@ -323,7 +326,7 @@ async fn a_database_locked_by_somebody_else_is_told_at_the_start_and_cannot_be_l
     let refused = SqliteStore::open(&path, Catalogue::anyreach())
         .await
         .unwrap_err();
-    assert!(matches!(refused, OpenError::Locked(_)), "{refused:?}");
+    assert!(matches!(refused, SetupError::Locked(_)), "{refused:?}");
     other.close().await.unwrap();
 
     let (store, _pool) = reopened(&path).await;

@@ -27,8 +27,8 @@ use tower_api_key::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        Credential, CredentialStore, Feed, FeedEvent, Filter, Lookup, ManagedStore, OrgTree, Owner,
-        Record, SqliteStore, StoreAdmin, StoreError, WriteError, sqlite::OpenError,
+        Credential, CredentialStore, Feed, FeedEvent, Filter, Lookup, ManageStore, OrgTree, Owner,
+        Record, SqliteStore, StoreAdmin, StoreError, WriteError, sqlite::SetupError,
     },
 };
 
@@ -392,7 +392,7 @@ async fn a_file_with_two_names_is_refused() {
         ] {
             let refused = opened.map(drop).unwrap_err();
             assert!(
-                matches!(&refused, OpenError::Unsound(text) if text.contains("more than one name")),
+                matches!(&refused, SetupError::Unsound(text) if text.contains("more than one name")),
                 "{name:?}: {refused:?}"
             );
         }
@@ -464,18 +464,18 @@ async fn what_must_exist_is_not_created() {
             .map(drop)
             .unwrap_err()
     };
-    assert!(matches!(existing().await, OpenError::Missing(missing) if missing == path));
+    assert!(matches!(existing().await, SetupError::Missing(missing) if missing == path));
     assert!(!path.exists());
     let pool = SqlitePool::connect_lazy_with(SqliteStore::options(&path).create_if_missing(false));
     let refused = SqliteStore::from_pool(pool, Catalogue::anyreach())
         .await
         .unwrap_err();
-    assert!(matches!(refused, OpenError::Missing(_)), "{refused:?}");
+    assert!(matches!(refused, SetupError::Missing(_)), "{refused:?}");
     assert!(!path.exists());
 
     fs::write(&path, "").unwrap();
     assert!(
-        matches!(existing().await, OpenError::Missing(_)),
+        matches!(existing().await, SetupError::Missing(_)),
         "an empty file has no store"
     );
     assert_eq!(fs::metadata(&path).unwrap().len(), 0);
@@ -533,7 +533,10 @@ async fn a_pool_over_a_database_that_no_file_holds_is_refused() {
         let refused = SqliteStore::from_pool(pool, Catalogue::anyreach())
             .await
             .unwrap_err();
-        assert!(matches!(refused, OpenError::InMemory), "{url}: {refused:?}");
+        assert!(
+            matches!(refused, SetupError::InMemory),
+            "{url}: {refused:?}"
+        );
     }
     for name in [
         ":memory:",
@@ -548,7 +551,7 @@ async fn a_pool_over_a_database_that_no_file_holds_is_refused() {
             .await
             .unwrap_err();
         assert!(
-            matches!(refused, OpenError::InMemory),
+            matches!(refused, SetupError::InMemory),
             "{name}: {refused:?}"
         );
     }
@@ -556,7 +559,7 @@ async fn a_pool_over_a_database_that_no_file_holds_is_refused() {
     let refused = SqliteStore::from_pool(pool, Catalogue::anyreach())
         .await
         .unwrap_err();
-    assert!(matches!(refused, OpenError::InMemory), "{refused:?}");
+    assert!(matches!(refused, SetupError::InMemory), "{refused:?}");
 }
 
 #[tokio::test]
@@ -569,7 +572,7 @@ async fn what_makes_a_database_unreliable_is_told() {
         .await
         .unwrap_err();
     assert!(
-        matches!(&refused, OpenError::Unsound(text) if text.contains("UTF-16")),
+        matches!(&refused, SetupError::Unsound(text) if text.contains("UTF-16")),
         "{refused:?}"
     );
 
@@ -615,7 +618,7 @@ async fn what_makes_a_database_unreliable_is_told() {
     let refused = SqliteStore::open(&path, Catalogue::anyreach())
         .await
         .unwrap_err();
-    assert!(matches!(refused, OpenError::Unsound(_)), "{refused:?}");
+    assert!(matches!(refused, SetupError::Unsound(_)), "{refused:?}");
 }
 
 #[tokio::test]

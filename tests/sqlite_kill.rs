@@ -25,7 +25,7 @@ use tower_api_key::{
     credential::Kind,
     scope::Catalogue,
     secret::Digest,
-    store::{Credential, CredentialStore, Lookup, Record, SqliteStore, Standing, StoreAdmin},
+    store::{Credential, CredentialStore, Lookup, Record, SqliteStore, Status, StoreAdmin},
 };
 
 /// Set for the child alone, which without it does nothing.
@@ -151,15 +151,15 @@ async fn verify(path: &Path, said: &[(String, String)]) {
                     .expect("an acknowledged token is there");
                 assert_eq!(
                     (found.id(), found.standing(), found.role()),
-                    (&**id, Standing::Active, Some("viewer"))
+                    (&**id, Status::Active, Some("viewer"))
                 );
             }
             word => drop(keys.insert(
                 id,
                 if word == "created" {
-                    Standing::Active
+                    Status::Active
                 } else {
-                    Standing::Deleted
+                    Status::Deleted
                 },
             )),
         }
@@ -173,7 +173,7 @@ async fn verify(path: &Path, said: &[(String, String)]) {
         assert_eq!(found.digest().to_bytes(), digest(id).to_bytes());
         // A deletion may have been done and not yet said.
         assert!(
-            found.standing() == standing || found.standing() == Standing::Deleted,
+            found.standing() == standing || found.standing() == Status::Deleted,
             "{id}: {found:?}"
         );
         assert_eq!(

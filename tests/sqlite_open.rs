@@ -13,10 +13,10 @@ use std::{error::Error as _, path::Path, time::Duration};
 use sqlx::{Connection, SqliteConnection, SqlitePool};
 use tower_api_key::{
     scope::Catalogue,
-    store::{SqliteStore, sqlite::OpenError},
+    store::{SqliteStore, sqlite::SetupError},
 };
 
-async fn refusal(path: impl AsRef<Path>) -> OpenError {
+async fn refusal(path: impl AsRef<Path>) -> SetupError {
     SqliteStore::open(path, Catalogue::anyreach())
         .await
         .expect_err("has to be refused")
@@ -38,7 +38,7 @@ async fn a_wrong_path_or_a_directory_cannot_be_opened() {
     ] {
         let error = refusal(&path).await;
         assert!(
-            matches!(error, OpenError::CannotOpen(_)),
+            matches!(error, SetupError::CannotOpen(_)),
             "{path:?}: {error:?}"
         );
         assert!(error.source().is_some());
@@ -64,7 +64,7 @@ async fn a_file_of_something_else_is_no_database() {
     let path = directory.path().join("notes.txt");
     std::fs::write(&path, "not a database ".repeat(1000)).unwrap();
     let error = refusal(&path).await;
-    assert!(matches!(error, OpenError::NotADatabase(_)), "{error:?}");
+    assert!(matches!(error, SetupError::NotADatabase(_)), "{error:?}");
     assert!(
         std::fs::read_to_string(&path)
             .unwrap()
@@ -88,7 +88,7 @@ async fn a_read_only_file_is_told() {
     let error = SqliteStore::from_pool(read_only, Catalogue::anyreach())
         .await
         .unwrap_err();
-    assert!(matches!(error, OpenError::ReadOnly(_)), "{error:?}");
+    assert!(matches!(error, SetupError::ReadOnly(_)), "{error:?}");
 
     let mut permissions = std::fs::metadata(&path).unwrap().permissions();
     permissions.set_readonly(true);
@@ -96,7 +96,7 @@ async fn a_read_only_file_is_told() {
     if std::fs::OpenOptions::new().write(true).open(&path).is_err() {
         // Whoever may do everything, such as root, is not stopped by the file's mode.
         let error = refusal(&path).await;
-        assert!(matches!(error, OpenError::ReadOnly(_)), "{error:?}");
+        assert!(matches!(error, SetupError::ReadOnly(_)), "{error:?}");
     }
 }
 
@@ -114,7 +114,7 @@ async fn a_schema_of_a_newer_version_is_told_and_left_alone() {
     let mut db = database(&path).await;
     sqlx::query(sql).execute(&mut db).await.unwrap();
     let error = refusal(&path).await;
-    assert!(matches!(error, OpenError::UnknownSchema(_)), "{error:?}");
+    assert!(matches!(error, SetupError::UnknownSchema(_)), "{error:?}");
     assert!(
         error.source().unwrap().to_string().contains("9999"),
         "{error:?}"
@@ -180,7 +180,7 @@ async fn a_later_schema_that_says_that_this_version_can_work_with_it_is_opened()
         match opens {
             true => assert!(opened.is_ok(), "{name}: {opened:?}"),
             false => assert!(
-                matches!(opened, Err(OpenError::UnknownSchema(_))),
+                matches!(opened, Err(SetupError::UnknownSchema(_))),
                 "{name}: {opened:?}"
             ),
         }
@@ -190,7 +190,7 @@ async fn a_later_schema_that_says_that_this_version_can_work_with_it_is_opened()
         .execute(&mut db)
         .await
         .unwrap();
-    assert!(matches!(refusal(&path).await, OpenError::UnknownSchema(_)));
+    assert!(matches!(refusal(&path).await, SetupError::UnknownSchema(_)));
 }
 
 #[tokio::test]
@@ -207,7 +207,7 @@ async fn a_schema_that_somebody_changed_is_told() {
         .execute(&mut db)
         .await
         .unwrap();
-    assert!(matches!(refusal(&path).await, OpenError::UnknownSchema(_)));
+    assert!(matches!(refusal(&path).await, SetupError::UnknownSchema(_)));
 }
 
 /// A service that shares the file may have a table of that name by accident.
@@ -220,7 +220,7 @@ async fn a_migration_that_fails_leaves_nothing_behind() {
         .execute(&mut db)
         .await
         .unwrap();
-    assert!(matches!(refusal(&path).await, OpenError::Migration(_)));
+    assert!(matches!(refusal(&path).await, SetupError::Migration(_)));
     let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_schema")
         .fetch_all(&mut db)
         .await

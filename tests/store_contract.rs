@@ -12,7 +12,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tower_api_key::{
-    store::{Cached, ManagedStore, MemoryStore, OrgTree, StoreAdmin},
+    store::{Cached, ManageStore, MemoryStore, OrgTree, StoreAdmin},
     testing::contract,
 };
 
@@ -58,14 +58,14 @@ macro_rules! keeps_the_contract {
 }
 
 /// A cache keeps the contract of the store behind it, for what is changed through it.
-async fn cached<S: StoreAdmin + ManagedStore + OrgTree, F: Future<Output = S>>(
+async fn cached<S: StoreAdmin + ManageStore + OrgTree, F: Future<Output = S>>(
     make: impl Fn() -> F,
     life: Duration,
 ) {
     let make = || async {
         Cached::new(make().await)
-            .with_time_to_live(life)
-            .with_negative_time_to_live(life)
+            .with_ttl(life)
+            .with_negative_ttl(life)
     };
     contract::run(make).await;
     contract::run_managed(make).await;

@@ -29,7 +29,7 @@ pub(crate) fn cached_sqlite() -> Cached<SqliteStore> {
             .insert(live.with_role("viewer", store.catalogue()).unwrap())
             .await
             .unwrap();
-        let cache = Cached::new(store).with_time_to_live(Duration::from_secs(3600));
+        let cache = Cached::new(store).with_ttl(Duration::from_secs(3600));
         cache
             .find(&Lookup::new(
                 Credential::OrgKey {

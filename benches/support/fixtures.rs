@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, header};
 use http_body_util::Full;
 use tower_api_key::{
-    RequireScopes,
+    RequireScopesLayer,
     clock::UnixMillis,
     scope::ScopeSet,
     secret::{Digest, Pepper, Peppers},
-    store::{CredentialStore, Lookup, MemoryStore, Peek, Record, Standing, StoreError},
+    store::{CredentialStore, Lookup, MemoryStore, Peek, Record, Status, StoreError},
 };
 
 pub(crate) const ORGANIZATION: &str = "org_test";
@@ -62,10 +62,10 @@ fn filled() -> MemoryStore {
             .unwrap(),
         new_key("powerless").with_scopes(ScopeSet::empty()),
         viewer(new_key("expired")).expiring_at(UnixMillis(0)),
-        viewer(new_key("deleted")).with_standing(Standing::Deleted),
-        viewer(new_key("disabled")).with_standing(Standing::Disabled),
-        viewer(new_key("ownergone")).with_standing(Standing::OwnerGone),
-        viewer(new_key("orggone")).with_standing(Standing::OrganizationGone),
+        viewer(new_key("deleted")).with_standing(Status::Deleted),
+        viewer(new_key("disabled")).with_standing(Status::Disabled),
+        viewer(new_key("ownergone")).with_standing(Status::OwnerGone),
+        viewer(new_key("orggone")).with_standing(Status::OrganizationGone),
         Record::personal_token(
             "test_token",
             Digest::of(token("live").as_bytes()),
@@ -78,8 +78,8 @@ fn filled() -> MemoryStore {
 }
 
 /// A demand that the viewer behind `key("live")` meets.
-pub(crate) fn reads() -> RequireScopes {
-    RequireScopes::any(["agents:read", "agents:manage"]).unwrap()
+pub(crate) fn reads() -> RequireScopesLayer {
+    RequireScopesLayer::any(["agents:read", "agents:manage"]).unwrap()
 }
 
 /// A request as a small HTTP client sends it, with `headers` besides.
@@ -155,7 +155,7 @@ impl CredentialStore for Peppered {
             .map_or(Peek::NotFound, |record| Peek::Found(Arc::clone(record)))
     }
 
-    fn decoy(&self) -> Option<&Pepper> {
+    fn decoy_pepper(&self) -> Option<&Pepper> {
         Some(self.0.current())
     }
 

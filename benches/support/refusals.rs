@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, Request, Response, header};
 use tower_api_key::{
-    AuthLayer, PublicLayer, Rejection, RequireDescendant, RequireScopes,
+    AuthLayer, PublicLayer, Rejection, RequireDescendantLayer, RequireScopesLayer,
     credential::TokenFormat,
     id::OrgId,
     store::{CredentialStore, MemoryStore},
@@ -167,8 +167,8 @@ fn by_the_organization() -> Vec<Refusal> {
 fn by_the_route() -> Vec<Refusal> {
     let (live, admin) = (bearer(&key("live")), bearer(&key("admin")));
     let new = Refusal::new;
-    let manage = || RequireScopes::any(["agents:manage", "members:manage"]).unwrap();
-    let below = RequireDescendant::new(store(), |_: &http::request::Parts| {
+    let manage = || RequireScopesLayer::any(["agents:manage", "members:manage"]).unwrap();
+    let below = RequireDescendantLayer::new(store(), |_: &http::request::Parts| {
         Some(OrgId::from("org_elsewhere"))
     });
     let guarded = behind(auth().with_browser_guard(drop));

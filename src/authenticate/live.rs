@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     credential::Kind,
     rejection::{Cause, Denial},
-    store::{Record, Standing, StoreError},
+    store::{Record, Status, StoreError},
 };
 
 /// A credential that was proven and still counts.
@@ -21,7 +21,7 @@ pub(crate) struct Live(Arc<Record>);
 
 /// A live credential that may act in its record's organization, or in none where none is needed.
 #[derive(Debug)]
-pub(crate) struct Acting(Arc<Record>);
+pub(crate) struct Authorized(Arc<Record>);
 
 impl Verified {
     /// Checks standing and expiry. The clock is read only for a credential that can expire.
@@ -29,14 +29,14 @@ impl Verified {
     pub(crate) fn live(self, clock: &dyn Clock) -> Result<Live, Denial> {
         let record = self.into_record();
         let cause = match record.standing() {
-            Standing::Active if record.expires_at().is_some_and(|end| clock.now() >= end) => {
+            Status::Active if record.expires_at().is_some_and(|end| clock.now() >= end) => {
                 Cause::Expired
             }
-            Standing::Active => return Ok(Live(record)),
-            Standing::Deleted => Cause::Deleted,
-            Standing::Disabled => Cause::Disabled,
-            Standing::OwnerGone => Cause::OwnerGone,
-            Standing::OrganizationGone => Cause::OrganizationGone,
+            Status::Active => return Ok(Live(record)),
+            Status::Deleted => Cause::Deleted,
+            Status::Disabled => Cause::Disabled,
+            Status::OwnerGone => Cause::OwnerGone,
+            Status::OrganizationGone => Cause::OrganizationGone,
         };
         Err(Denial::about(cause, record))
     }
@@ -54,7 +54,7 @@ impl Live {
         self,
         headers: &HeaderMap,
         name: &HeaderName,
-    ) -> Result<Acting, Denial> {
+    ) -> Result<Authorized, Denial> {
         let record = self.0;
         let cause = match (record.kind(), record.organization()) {
             (Kind::OrgKey, Some(own)) if org_header::agrees(headers, name, own.as_str()) => None,
@@ -72,27 +72,27 @@ impl Live {
             }
         };
         match cause {
-            None => Ok(Acting(record)),
+            None => Ok(Authorized(record)),
             Some(cause) => Err(Denial::about(cause, record)),
         }
     }
 
     /// Lets a person act outside of any organization. A key has no person behind it. Rights belong to a membership, so
     /// a record with an organization, a role or scopes does not answer the question that was asked.
-    pub(crate) fn into_person(self) -> Result<Acting, Denial> {
+    pub(crate) fn into_person(self) -> Result<Authorized, Denial> {
         let record = &self.0;
         let bare = record.organization().is_none()
             && record.role().is_none()
             && record.scopes().is_empty();
         match record.kind() {
-            Kind::PersonalToken if bare => Ok(Acting(self.0)),
+            Kind::PersonalToken if bare => Ok(Authorized(self.0)),
             Kind::PersonalToken => Err(Denial::about(StoreError::Mismatched.into(), self.0)),
             Kind::OrgKey => Err(Denial::about(Cause::KeyOnUserRoute, self.0)),
         }
     }
 }
 
-impl Acting {
+impl Authorized {
     pub(crate) fn into_record(self) -> Arc<Record> {
         self.0
     }

@@ -21,7 +21,7 @@ use std::{fmt, sync::Arc, time::Duration};
 pub(crate) use browser::BrowserGuard;
 pub use browser::ExposedCredential;
 use http::{HeaderMap, HeaderName, Method, Request, header};
-pub(crate) use live::Acting;
+pub(crate) use live::Authorized;
 pub(crate) use presented::Presented;
 
 use crate::{
@@ -78,7 +78,7 @@ impl Policy {
             .flatten()
     }
 
-    /// Judges what the store found. `decoy` is its [pepper](crate::CredentialStore::decoy).
+    /// Judges what the store found. `decoy` is its [pepper](crate::CredentialStore::decoy_pepper).
     #[inline]
     pub(crate) fn judge(
         &self,

@@ -3,7 +3,7 @@
 //! A [`Manager`](crate::manage::Manager) over the same store as the layers, cache and all, is the one place that writes
 //! credentials. What it does by itself need not be written again, and cannot be forgotten.
 //!
-//! # Who asks
+//! # AuditActor asks
 //!
 //! | [`Actor`](crate::manage::Actor) | reaches | hands out at most |
 //! |---|---|---|
@@ -12,7 +12,7 @@
 //! | `operator(name, owner)`, a command or a job | the credentials of that owner | everything |
 //!
 //! A request's body has no say in it: it can give a name, an expiry, scopes, and never an owner. Which scopes open the
-//! keys of an organization is set with [`with_key_scopes`](crate::manage::Manager::with_key_scopes).
+//! keys of an organization is set with [`with_management_scopes`](crate::manage::Manager::with_management_scopes).
 //!
 //! The decision holds when the change is made: in its transaction the store reads the actor again. A caller whose
 //! credential was deleted, disabled, rotated away or has expired meanwhile, who is no longer a member, whose role was
@@ -22,26 +22,26 @@
 //!
 //! ```
 //! use tower_api_key::{
-//!     Principal, credential::Kind, manage::*, secret::Secret, store::ManagedStore,
+//!     Principal, credential::Kind, manage::*, secret::Secret, store::ManageStore,
 //! };
 //!
 //! async fn create_key(
-//!     manager: &Manager<impl ManagedStore>,
+//!     manager: &Manager<impl ManageStore>,
 //!     caller: &Principal,
 //! ) -> Result<Option<Secret>, ManageError> {
-//!     let actor = Actor::principal(caller).with_origin("192.0.2.1");
+//!     let actor = Actor::from_principal(caller).with_origin("192.0.2.1");
 //!     let new = NewKey::named("ci").with_scopes(["agents:read"]);
 //!     let issued = manager.issue_key(&actor, new).await?;
 //!     Ok(issued.into_secret()) // show it once
 //! }
 //!
 //! async fn delete_key(
-//!     manager: &Manager<impl ManagedStore>,
+//!     manager: &Manager<impl ManageStore>,
 //!     caller: &Principal,
 //!     id: &str,
 //! ) -> Result<(), ManageError> {
 //!     // Refused from the next request on.
-//!     manager.delete(&Actor::principal(caller), Kind::OrgKey, id).await?;
+//!     manager.delete(&Actor::from_principal(caller), Kind::OrgKey, id).await?;
 //!     Ok(())
 //! }
 //! ```
@@ -98,7 +98,7 @@
 //! expiry on every request, whatever is cached. Where [last uses](#the-last-use) are
 //! recorded, the first use of the old one after the rotation is an event, within a minute, so that whoever has not changed
 //! over is found before the moment. Of one line two count at most, and both count against the
-//! owner's [cap](crate::manage::Manager::with_cap) while they are accepted.
+//! owner's [cap](crate::manage::Manager::with_max_credentials) while they are accepted.
 //!
 //! # When a secret has leaked
 //!
@@ -120,10 +120,10 @@
 //!
 //! # The audit trail
 //!
-//! Each change is an [`Event`](crate::store::Event), written in the same transaction: who, what, which credential, when,
+//! Each change is an [`AuditEvent`](crate::store::AuditEvent), written in the same transaction: who, what, which credential, when,
 //! from where as the service has stated it. [`events`](crate::manage::Manager::events) reads them, the newest first, up to
 //! 200 at a time below a number; and a
-//! [hook](crate::manage::Manager::with_hook) is called with each. A hook that panics does not undo the change or lose a
+//! [hook](crate::manage::Manager::on_event) is called with each. A hook that panics does not undo the change or lose a
 //! secret: the panic is counted and reported, and the next event is passed to it. Changes that are made to the store by other means, such as
 //! [`StoreAdmin`](crate::store::StoreAdmin) or by hand, leave no event.
 //!
@@ -131,7 +131,7 @@
 //!
 //! Give one [`LastUse`](crate::LastUse) to the layers
 //! ([`with_last_use`](crate::AuthLayer::with_last_use)) and run
-//! [`keep_recording`](crate::manage::Manager::keep_recording) in a task. Requests note their use in memory; the task writes once a
+//! [`run_usage_recorder`](crate::manage::Manager::run_usage_recorder) in a task. Requests note their use in memory; the task writes once a
 //! minute, and of each credential what is at least a minute apart, whichever nodes saw it. A database that cannot be written costs
 //! no request anything.
 //!

@@ -8,7 +8,7 @@
 //! | on a user-scoped route | 403 | acts as the person, the header is ignored |
 //!
 //! What a key may do does not change when the person who created it leaves: it is the organization's. A store that wants
-//! it otherwise answers such a key with [`Standing::OwnerGone`](crate::store::Standing::OwnerGone).
+//! it otherwise answers such a key with [`Status::OwnerGone`](crate::store::Status::OwnerGone).
 //!
 //! # Roles and scopes
 //!
@@ -19,9 +19,9 @@
 //! them:
 //!
 //! ```
-//! use tower_api_key::RequireScopes;
+//! use tower_api_key::RequireScopesLayer;
 //!
-//! let reads = RequireScopes::any(["conversations:read", "conversations:manage"])?;
+//! let reads = RequireScopesLayer::any(["conversations:read", "conversations:manage"])?;
 //! # Ok::<(), tower_api_key::ConfigError>(())
 //! ```
 //!
@@ -37,7 +37,7 @@
 //! # Child organizations
 //!
 //! Being a member of an organization says nothing of those below it. Routes that act on children demand
-//! [`RequireDescendant`](crate::RequireDescendant).
+//! [`RequireDescendantLayer`](crate::RequireDescendantLayer).
 //!
 //! The way from the target up to the acting organization has to be live throughout: a living organization below a deleted or
 //! disabled one cannot be reached from above.
@@ -52,12 +52,12 @@
 //! use std::sync::Arc;
 //!
 //! use axum::{Router, extract::Path, routing::get};
-//! use tower_api_key::{AuthLayer, RequireDescendant, store::MemoryStore};
+//! use tower_api_key::{AuthLayer, RequireDescendantLayer, store::MemoryStore};
 //!
 //! let store = Arc::new(MemoryStore::new());
 //! let auth = AuthLayer::new(Arc::clone(&store));
 //! let target = tower_api_key::axum::target(|Path(organization): Path<String>| organization.into());
-//! let below = RequireDescendant::new(store, target).like(&auth);
+//! let below = RequireDescendantLayer::new(store, target).with_responses_of(&auth);
 //! let console = Router::new().route("/{organization}", get(|| async {}).layer(below));
 //! Router::new().nest("/admin/partner-console", console).layer(auth)
 //! # }

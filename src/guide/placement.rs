@@ -45,11 +45,11 @@
 //! # #[cfg(feature = "axum")]
 //! # fn app() -> Result<axum::Router, tower_api_key::ConfigError> {
 //! use axum::{Router, routing::{get, post}};
-//! use tower_api_key::{AuthLayer, EveryRouteDecidesLayer, PublicLayer, RequireScopes, store::MemoryStore};
+//! use tower_api_key::{AuthLayer, EveryRouteDecidesLayer, PublicLayer, RequireScopesLayer, store::MemoryStore};
 //!
 //! let auth = AuthLayer::new(MemoryStore::new());
-//! let reads = RequireScopes::any(["agents:read", "agents:manage"])?.like(&auth);
-//! let manages = RequireScopes::any(["agents:manage"])?.like(&auth);
+//! let reads = RequireScopesLayer::any(["agents:read", "agents:manage"])?.with_responses_of(&auth);
+//! let manages = RequireScopesLayer::any(["agents:manage"])?.with_responses_of(&auth);
 //!
 //! let agents = get(|| async {}).layer(reads).merge(post(|| async {}).layer(manages));
 //! let organization = Router::new().route("/agents", agents).layer(auth.clone());
@@ -57,7 +57,7 @@
 //! let either = Router::new().route("/home", get(|| async {})).layer(auth.clone().optional());
 //! let public = Router::new().route("/hooks", post(|| async {})).layer(PublicLayer::new());
 //! let app = public.merge(either).merge(person).merge(organization);
-//! Ok(app.layer(EveryRouteDecidesLayer::new().like(&auth)))
+//! Ok(app.layer(EveryRouteDecidesLayer::new().with_responses_of(&auth)))
 //! # }
 //! ```
 //!

@@ -36,7 +36,7 @@
 //! and a percent-encoded `grpc-message` in the headers. Two things have to come together:
 //!
 //! - The service says that it speaks gRPC: by its response body type ([`RefusalBody::SPEAKS_GRPC`], as tonic's own server
-//!   and services do), or by [`with_grpc`](crate::AuthLayer::with_grpc) on the layer. Demands take it over with `like`.
+//!   and services do), or by [`with_grpc`](crate::AuthLayer::with_grpc) on the layer. Demands take it over with `with_responses_of`.
 //! - The request is a call: `POST` over HTTP/2 with `content-type: application/grpc` (also with `+…` or `;…`), or for
 //!   gRPC-Web `POST` over any version. A request with several content-types is none.
 //!

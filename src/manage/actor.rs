@@ -1,4 +1,4 @@
-//! Who manages: what they are allowed follows from it, and never from a request's body.
+//! AuditActor manages: what they are allowed follows from it, and never from a request's body.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::{
     id::{OrgId, UserId},
     principal::Principal,
     scope::{AcceptedScopes, Catalogue, ScopeSet},
-    store::{Authority, Owner, Requirements, Who},
+    store::{AuditActor, Authority, Owner, Requirements},
 };
 
 /// Somebody who manages credentials: who they are, whose credentials they reach, and the most that they can hand out.
@@ -18,14 +18,14 @@ use crate::{
 /// use tower_api_key::{manage::Actor, store::Owner};
 ///
 /// # fn handler(caller: tower_api_key::Principal) {
-/// let by_request = Actor::principal(&caller).with_origin("192.0.2.1");
-/// let by_session = Actor::person("alice"); // whom the service itself has authenticated
+/// let by_request = Actor::from_principal(&caller).with_origin("192.0.2.1");
+/// let by_session = Actor::user("alice"); // whom the service itself has authenticated
 /// let by_command = Actor::operator("backoffice", Owner::Organization("org_1".into()));
 /// # }
 /// ```
 #[derive(Clone, Debug)]
 pub struct Actor {
-    pub(super) who: Who,
+    pub(super) who: AuditActor,
     pub(super) origin: Option<Box<str>>,
     organization: Option<OrgId>,
     user: Option<UserId>,
@@ -44,14 +44,14 @@ impl Actor {
     /// The caller of a request. Reaches the keys of the organization that the request acts in, and, with a personal token,
     /// its owner's tokens; hands out no more than the presented credential holds, and for no longer than it lasts.
     #[must_use]
-    pub fn principal(principal: &Principal) -> Self {
+    pub fn from_principal(principal: &Principal) -> Self {
         let record = principal.record();
         let who = match (principal.kind(), record.user()) {
-            (Kind::PersonalToken, Some(user)) => Who::Token {
+            (Kind::PersonalToken, Some(user)) => AuditActor::Token {
                 id: record.id().into(),
                 user: user.clone(),
             },
-            _ => Who::Key(record.id().into()),
+            _ => AuditActor::Key(record.id().into()),
         };
         Self {
             who,
@@ -66,9 +66,9 @@ impl Actor {
     /// A person whom the service has authenticated by itself, as with a session. Reaches their own tokens. The store must know
     /// them, and refuses their changes while they are disabled.
     #[must_use]
-    pub fn person(user: impl Into<UserId>) -> Self {
+    pub fn user(user: impl Into<UserId>) -> Self {
         let user = user.into();
-        let (who, user) = (Who::Person(user.clone()), Some(user));
+        let (who, user) = (AuditActor::Person(user.clone()), Some(user));
         let holds = Holds::Only(ScopeSet::empty());
         Self {
             who,
@@ -88,7 +88,7 @@ impl Actor {
     #[must_use]
     pub fn acting_in(self, organization: impl Into<OrgId>, scopes: ScopeSet) -> Self {
         match self.who {
-            Who::Person(_) => Self {
+            AuditActor::Person(_) => Self {
                 organization: Some(organization.into()),
                 holds: Holds::Only(scopes),
                 ..self
@@ -106,7 +106,7 @@ impl Actor {
             Owner::Organization(id) => (Some(id), None),
             Owner::User(id) => (None, Some(id)),
         };
-        let who = Who::Operator(visible(name));
+        let who = AuditActor::Operator(visible(name));
         Self {
             who,
             origin: None,
@@ -128,10 +128,10 @@ impl Actor {
     }
 
     /// Whoever has shown a credential of `owner`; for nothing but ending that one.
-    pub(super) fn holder(owner: Owner, origin: Option<&str>) -> Self {
+    pub(super) fn bearer(owner: Owner, origin: Option<&str>) -> Self {
         let operator = Self::operator("", owner);
         Self {
-            who: Who::Holder,
+            who: AuditActor::Holder,
             origin: origin.map(visible),
             ..operator
         }
@@ -139,7 +139,7 @@ impl Actor {
 
     /// Refuses ids that the service has stated and that no store can keep. Those of a principal come from the store.
     pub(super) fn check_ids(&self) -> Result<(), ManageError> {
-        if !matches!(self.who, Who::Person(_) | Who::Operator(_)) {
+        if !matches!(self.who, AuditActor::Person(_) | AuditActor::Operator(_)) {
             return Ok(());
         }
         let organization = self.organization.as_ref().map(OrgId::as_str);
@@ -185,21 +185,23 @@ impl Actor {
             ..Requirements::new(at)
         };
         match &self.who {
-            Who::Key(id) => Authority::Credential {
+            AuditActor::Key(id) => Authority::Credential {
                 kind: Kind::OrgKey,
                 id: id.clone(),
                 requirements,
             },
-            Who::Token { id, .. } => Authority::Credential {
+            AuditActor::Token { id, .. } => Authority::Credential {
                 kind: Kind::PersonalToken,
                 id: id.clone(),
                 requirements,
             },
-            Who::Person(id) => Authority::User {
+            AuditActor::Person(id) => Authority::User {
                 id: id.clone(),
                 requirements,
             },
-            Who::Operator(_) | Who::Holder | Who::Unknown => Authority::Unconditional,
+            AuditActor::Operator(_) | AuditActor::Holder | AuditActor::Unknown => {
+                Authority::Unconditional
+            }
         }
     }
 
@@ -231,6 +233,6 @@ impl Actor {
 
 impl From<&Principal> for Actor {
     fn from(principal: &Principal) -> Self {
-        Self::principal(principal)
+        Self::from_principal(principal)
     }
 }

@@ -1,7 +1,7 @@
 //! Small changes: rename, disable, enable, delete.
 
 use super::{
-    Actor, ManageError, Manager, TRIES,
+    Actor, MAX_ATTEMPTS, ManageError, Manager,
     deadline::Deadline,
     rules::{check_name, check_regrant},
 };
@@ -10,12 +10,12 @@ use crate::{
     credential::Kind,
     id::CredentialId,
     store::{
-        Action, Alteration, Commit, CredentialInfo, EndStatus, EndTarget, Ending, ManagedStore,
-        Owner, Standing, State, WriteError,
+        AuditAction, Commit, CredentialInfo, EffectiveStatus, EndStatus, EndTarget, Ending,
+        ManageStore, Owner, Status, Update, WriteError,
     },
 };
 
-impl<S: ManagedStore> Manager<S> {
+impl<S: ManageStore> Manager<S> {
     /// Finds a credential, also a deleted one.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl<S: ManagedStore> Manager<S> {
                 ..before
             })
         };
-        self.within_deadline(self.change(actor, kind, id, Action::Renamed, rename))
+        self.within_deadline(self.change(actor, kind, id, AuditAction::Renamed, rename))
             .await
     }
 
@@ -71,13 +71,13 @@ impl<S: ManagedStore> Manager<S> {
             kind,
             id,
             EndStatus::Disabled,
-            Action::Disabled,
+            AuditAction::Disabled,
         )
         .await
     }
 
     /// Enables a disabled credential again. Takes an actor who holds what it may do and lasts as long, and counts against the
-    /// owner's [cap](Self::with_cap) like a new one.
+    /// owner's [cap](Self::with_max_credentials) like a new one.
     ///
     /// # Errors
     /// As for [`delete`](Self::delete), and [`ManageError::ScopeNotHeld`], [`ManageError::ExpiryBeyondCreator`],
@@ -91,11 +91,11 @@ impl<S: ManagedStore> Manager<S> {
         let enable = |before| {
             check_regrant(actor, &before, self.store.catalogue())?;
             Ok(CredentialInfo {
-                standing: Standing::Active,
+                standing: Status::Active,
                 ..before
             })
         };
-        self.within_deadline(self.change(actor, kind, id, Action::Enabled, enable))
+        self.within_deadline(self.change(actor, kind, id, AuditAction::Enabled, enable))
             .await
     }
 
@@ -119,7 +119,7 @@ impl<S: ManagedStore> Manager<S> {
             kind,
             id,
             EndStatus::Deleted,
-            Action::Deleted,
+            AuditAction::Deleted,
         )
         .await
     }
@@ -131,7 +131,7 @@ impl<S: ManagedStore> Manager<S> {
         kind: Kind,
         id: &str,
         to: EndStatus,
-        action: Action,
+        action: AuditAction,
     ) -> Result<CredentialInfo, ManageError> {
         let owner = self.owner(actor, kind)?;
         let id = CredentialId::from(id);
@@ -139,7 +139,7 @@ impl<S: ManagedStore> Manager<S> {
         let ended = deadline.hold(end).await?;
         if ended.is_empty() {
             let info = deadline.hold(self.find(&owner, id.as_str())).await?;
-            return if info.standing == Standing::Deleted {
+            return if info.standing == Status::Deleted {
                 Err(ManageError::Deleted)
             } else {
                 Ok(info)
@@ -164,7 +164,7 @@ impl<S: ManagedStore> Manager<S> {
         owner: &Owner,
         target: EndTarget,
         to: EndStatus,
-        action: Action,
+        action: AuditAction,
     ) -> Result<Vec<CredentialId>, ManageError> {
         let at = self.clock.now();
         let (by, origin) = (actor.who.clone(), actor.origin.clone());
@@ -191,13 +191,13 @@ impl<S: ManagedStore> Manager<S> {
         actor: &Actor,
         kind: Kind,
         id: &str,
-        action: Action,
+        action: AuditAction,
         decide: impl Fn(CredentialInfo) -> Result<CredentialInfo, ManageError>,
     ) -> Result<CredentialInfo, ManageError> {
         let owner = self.owner(actor, kind)?;
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let before = self.find(&owner, id).await?;
-            if before.standing == Standing::Deleted {
+            if before.standing == Status::Deleted {
                 return Err(ManageError::Deleted);
             }
             if before.damaged {
@@ -214,7 +214,7 @@ impl<S: ManagedStore> Manager<S> {
                 cap: self
                     .cap_of(now)
                     .filter(|_| becomes_accepted(&before, &after, now)),
-                changes: vec![Alteration {
+                changes: vec![Update {
                     before,
                     after: after.clone(),
                 }],
@@ -231,5 +231,5 @@ impl<S: ManagedStore> Manager<S> {
 }
 
 fn becomes_accepted(before: &CredentialInfo, after: &CredentialInfo, now: UnixMillis) -> bool {
-    before.state(now) != State::Active && after.state(now) == State::Active
+    before.state(now) != EffectiveStatus::Active && after.state(now) == EffectiveStatus::Active
 }

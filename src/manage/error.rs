@@ -9,7 +9,7 @@ use crate::{
     clock::UnixMillis,
     credential::MintError,
     id::InvalidId,
-    store::{State, StoreError, WriteError},
+    store::{EffectiveStatus, StoreError, WriteError},
 };
 
 /// Why something was refused. Nothing was changed; only after [`Unavailable`](Self::Unavailable) the outcome may be unknown.
@@ -76,7 +76,7 @@ pub enum ManageError {
     IdempotencyConflict,
     /// A repeated request whose idempotency key led to a credential that is disabled, expired or deleted by now.
     #[error("the credential issued under this idempotency key is {}; use another key", .0.as_str())]
-    IssuedInactive(State),
+    IssuedInactive(EffectiveStatus),
     /// An overlap that is longer than the policy allows.
     #[error("the overlap of a rotation must be at most {} s", .0.as_secs())]
     OverlapTooLong(Duration),

@@ -9,7 +9,7 @@ use crate::{
     credential::{Kind, check_credential_id},
     id::CredentialId,
     secret::Digest,
-    store::{Action, Commit, CredentialInfo, Insert, ManagedStore},
+    store::{AuditAction, Commit, CredentialInfo, ManageStore, NewCredential},
 };
 
 /// A credential of another system: its id, the SHA-256 digest of the whole of it, and what is known beside.
@@ -81,7 +81,7 @@ impl Import {
     }
 }
 
-impl<S: ManagedStore> Manager<S> {
+impl<S: ManageStore> Manager<S> {
     /// Takes a credential over, for the owner whom an [operator](Actor::operator) acts for: a key for an organization, a
     /// token for a person. Neither the cap nor the longest life count for it.
     ///
@@ -121,8 +121,8 @@ impl<S: ManagedStore> Manager<S> {
             expires_at: import.expires_at,
             ..CredentialInfo::new(import.id, owner.clone())
         };
-        let events = vec![actor.event(now, Action::Imported, &info)];
-        let insert = Some(Insert {
+        let events = vec![actor.event(now, AuditAction::Imported, &info)];
+        let insert = Some(NewCredential {
             info: info.clone(),
             digest: import.digest,
             idempotency: None,

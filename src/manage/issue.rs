@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{
-    Actor, ManageError, Manager, TRIES,
+    Actor, MAX_ATTEMPTS, ManageError, Manager,
     rules::{check_expiry, check_grant, check_idempotency_key, check_name},
 };
 use crate::{
@@ -12,20 +12,23 @@ use crate::{
     id::CredentialId,
     scope::Catalogue,
     secret::{Digest, Secret},
-    store::{Action, Commit, CredentialInfo, Insert, ManagedStore, Owner, State, WriteError},
+    store::{
+        AuditAction, Commit, CredentialInfo, EffectiveStatus, ManageStore, NewCredential, Owner,
+        WriteError,
+    },
 };
 
 /// An organization key to issue. Without a role and scopes it may do nothing; without an expiry it lasts for ever.
 #[derive(Clone, Debug)]
-pub struct NewKey(pub(super) Wish);
+pub struct NewKey(pub(super) IssueRequest);
 
 /// A personal token to issue. What it may do follows from its owner's memberships; without an expiry it lasts for ever.
 #[derive(Clone, Debug)]
-pub struct NewToken(pub(super) Wish);
+pub struct NewToken(pub(super) IssueRequest);
 
 /// What somebody wants to be issued.
 #[derive(Clone, Debug)]
-pub(super) struct Wish {
+pub(super) struct IssueRequest {
     pub(super) name: Box<str>,
     pub(super) role: Option<Box<str>>,
     pub(super) scopes: Option<Box<[Box<str>]>>,
@@ -33,7 +36,7 @@ pub(super) struct Wish {
     idempotency_key: Option<Box<str>>,
 }
 
-impl Wish {
+impl IssueRequest {
     fn named(name: &str, scopes: Option<Box<[Box<str>]>>) -> Self {
         Self {
             name: name.into(),
@@ -85,13 +88,13 @@ impl NewKey {
     /// Makes a request for a key of this name: 1 to 100 characters.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        Self(Wish::named(name, Some(Box::default())))
+        Self(IssueRequest::named(name, Some(Box::default())))
     }
 
     /// Gives it what a role may do, now and when the catalogue changes; takes the place of scopes given before.
     #[must_use]
     pub fn with_role(self, role: &str) -> Self {
-        Self(Wish {
+        Self(IssueRequest {
             role: Some(role.into()),
             scopes: None,
             ..self.0
@@ -102,7 +105,7 @@ impl NewKey {
     #[must_use]
     pub fn with_scopes<T: Into<Box<str>>>(self, scopes: impl IntoIterator<Item = T>) -> Self {
         let scopes = scopes.into_iter().map(Into::into).collect();
-        Self(Wish {
+        Self(IssueRequest {
             role: None,
             scopes: Some(scopes),
             ..self.0
@@ -114,7 +117,7 @@ impl NewToken {
     /// Makes a request for a token of this name: 1 to 100 characters.
     #[must_use]
     pub fn named(name: &str) -> Self {
-        Self(Wish::named(name, None))
+        Self(IssueRequest::named(name, None))
     }
 }
 
@@ -162,7 +165,7 @@ impl Issued {
     }
 }
 
-impl<S: ManagedStore> Manager<S> {
+impl<S: ManageStore> Manager<S> {
     /// Issues a key of the actor's organization.
     ///
     /// # Errors
@@ -182,7 +185,12 @@ impl<S: ManagedStore> Manager<S> {
             .await
     }
 
-    async fn issue(&self, actor: &Actor, kind: Kind, wish: Wish) -> Result<Issued, ManageError> {
+    async fn issue(
+        &self,
+        actor: &Actor,
+        kind: Kind,
+        wish: IssueRequest,
+    ) -> Result<Issued, ManageError> {
         let owner = self.owner(actor, kind)?;
         let idempotency = match &wish.idempotency_key {
             Some(key) => {
@@ -204,15 +212,15 @@ impl<S: ManagedStore> Manager<S> {
             wish.scopes.as_deref(),
             self.store.catalogue(),
         )?;
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let (insert, secret) = self.mint(&owner, &wish, None, now)?;
-            let insert = Insert {
+            let insert = NewCredential {
                 idempotency: idempotency.clone(),
                 ..insert
             };
             let info = insert.info.clone();
             let commit = Commit {
-                events: vec![actor.event(now, Action::Issued, &info)],
+                events: vec![actor.event(now, AuditAction::Issued, &info)],
                 insert: Some(insert),
                 cap: self.cap_of(now),
                 ..Commit::new(owner.clone(), actor.authority(now))
@@ -243,10 +251,10 @@ impl<S: ManagedStore> Manager<S> {
     pub(super) fn mint(
         &self,
         owner: &Owner,
-        wish: &Wish,
+        wish: &IssueRequest,
         rotated_from: Option<CredentialId>,
         now: UnixMillis,
-    ) -> Result<(Insert, Secret), ManageError> {
+    ) -> Result<(NewCredential, Secret), ManageError> {
         let minted = self.format.mint(owner.kind())?;
         let info = CredentialInfo {
             name: wish.name.clone(),
@@ -258,7 +266,7 @@ impl<S: ManagedStore> Manager<S> {
             ..CredentialInfo::new(minted.id, owner.clone())
         };
         Ok((
-            Insert {
+            NewCredential {
                 info,
                 digest: minted.digest,
                 idempotency: None,
@@ -277,7 +285,7 @@ impl<S: ManagedStore> Manager<S> {
         };
         match self.store.issued_under(owner, key).await? {
             Some((info, same)) if same == *request => match info.state(self.clock.now()) {
-                State::Active => Ok(Some(Issued { info, secret: None })),
+                EffectiveStatus::Active => Ok(Some(Issued { info, secret: None })),
                 ended => Err(ManageError::IssuedInactive(ended)),
             },
             Some(_) => Err(ManageError::IdempotencyConflict),
@@ -286,7 +294,7 @@ impl<S: ManagedStore> Manager<S> {
     }
 }
 
-impl Wish {
+impl IssueRequest {
     /// The wish for another of the same, with those of its scopes that the catalogue still knows.
     pub(super) fn like(
         credential: &CredentialInfo,

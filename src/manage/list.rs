@@ -3,7 +3,7 @@
 use super::{Actor, Cursor, ManageError, Manager};
 use crate::{
     credential::Kind,
-    store::{CredentialInfo, Event, Filter, ListQuery, ManagedStore},
+    store::{AuditEvent, CredentialInfo, Filter, ListQuery, ManageStore},
 };
 
 /// The most that one page holds.
@@ -18,7 +18,7 @@ pub struct Page<T> {
     pub next: Option<Cursor>,
 }
 
-impl<S: ManagedStore> Manager<S> {
+impl<S: ManageStore> Manager<S> {
     /// Lists the actor's credentials of `kind`, the newest first: those that `filter` shows, behind `cursor`, at most `limit`
     /// (1 to 200; what is beyond counts as the nearest of these).
     ///
@@ -66,7 +66,7 @@ impl<S: ManagedStore> Manager<S> {
         kind: Kind,
         before: Option<i64>,
         limit: u32,
-    ) -> Result<Vec<Event>, ManageError> {
+    ) -> Result<Vec<AuditEvent>, ManageError> {
         let owner = self.owner(actor, kind)?;
         let limit = limit.clamp(1, MAX_PAGE);
         self.within_deadline(async { Ok(self.store.events(&owner, before, limit).await?) })

@@ -7,7 +7,7 @@
 //!   those of its creator. To rotate or to enable counts as handing out. No scopes mean no rights.
 //! - **Another owner's id is unknown.** The answer is that for an id that nobody has.
 //! - **The secret is handed out once**, in [`Issued`], and cannot be read again.
-//! - **Each change is an event**, in the same transaction ([`Event`]), and goes to the [hook](Manager::with_hook).
+//! - **Each change is an event**, in the same transaction ([`AuditEvent`]), and goes to the [hook](Manager::on_event).
 //! - **A refusal changes nothing**, and says why ([`ManageError`]).
 //!
 //! ```
@@ -33,7 +33,7 @@
 //!
 //! In the source: `issue` makes credentials, by the `rules`; `change` renames, disables, enables and deletes; `rotate`,
 //! `revoke`, `import` and `list` do what they say. What a store has to do for it is
-//! [`ManagedStore`].
+//! [`ManageStore`].
 
 mod actor;
 mod change;
@@ -66,7 +66,7 @@ use crate::{
     observe,
     panics::catch,
     scope::AcceptedScopes,
-    store::{Action, Cap, Commit, CredentialInfo, Event, ManagedStore, Owner, WriteError},
+    store::{AuditAction, AuditEvent, Cap, Commit, CredentialInfo, ManageStore, Owner, WriteError},
 };
 
 /// Issues, lists, rotates and revokes the credentials in a store. See the [module](self).
@@ -82,11 +82,11 @@ pub struct Manager<S> {
     max_life: Option<Duration>,
     max_overlap: Duration,
     deadline: Duration,
-    hook: Arc<dyn Fn(&Event) + Send + Sync>,
+    hook: Arc<dyn Fn(&AuditEvent) + Send + Sync>,
 }
 
 /// How often a change is tried again when somebody else changes the same credential.
-const TRIES: usize = 8;
+const MAX_ATTEMPTS: usize = 8;
 
 impl<S> Manager<S> {
     /// Makes a manager over `store`: tokens of the default format, at most 100 credentials for an owner, any life, overlaps
@@ -127,7 +127,7 @@ impl<S> Manager<S> {
     ///
     /// # Errors
     /// [`ConfigError::NoScopes`], [`ConfigError::InvalidScope`].
-    pub fn with_key_scopes<T: Into<Box<str>>>(
+    pub fn with_management_scopes<T: Into<Box<str>>>(
         self,
         scopes: impl IntoIterator<Item = T>,
     ) -> Result<Self, ConfigError> {
@@ -141,13 +141,13 @@ impl<S> Manager<S> {
     /// including ones that were rotated and still are in their overlap. Issuing, enabling, and rotating with an overlap
     /// are refused beyond that.
     #[must_use]
-    pub fn with_cap(self, cap: u32) -> Self {
+    pub fn with_max_credentials(self, cap: u32) -> Self {
         Self { cap, ..self }
     }
 
     /// Sets the longest life of a new credential; without one, which is the default, it may last for ever.
     #[must_use]
-    pub fn with_longest_life(self, life: Duration) -> Self {
+    pub fn with_max_lifetime(self, life: Duration) -> Self {
         Self {
             max_life: Some(life),
             ..self
@@ -156,7 +156,7 @@ impl<S> Manager<S> {
 
     /// Sets the longest overlap of a rotation.
     #[must_use]
-    pub fn with_longest_overlap(self, overlap: Duration) -> Self {
+    pub fn with_max_overlap(self, overlap: Duration) -> Self {
         Self {
             max_overlap: overlap,
             ..self
@@ -179,7 +179,7 @@ impl<S> Manager<S> {
     /// The change is made by then. If the hook panics, the call succeeds all the same, the panic is reported to
     /// [`observe`](mod@crate::observe), and the remaining events are passed to the hook.
     #[must_use]
-    pub fn with_hook(self, hook: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+    pub fn on_event(self, hook: impl Fn(&AuditEvent) + Send + Sync + 'static) -> Self {
         Self {
             hook: Arc::new(hook),
             ..self
@@ -198,14 +198,14 @@ impl<S> Manager<S> {
 
     /// Passes an event that is stored to the hook. What is done is done: a panic of the hook must not take the secret of a
     /// new credential along.
-    fn notify(&self, event: &Event) {
+    fn notify(&self, event: &AuditEvent) {
         if catch(|| (self.hook)(event)).is_none() {
             observe::hook_panicked(event.action.as_str(), event.credential.as_str());
         }
     }
 }
 
-impl<S: ManagedStore> Manager<S> {
+impl<S: ManageStore> Manager<S> {
     /// Whose credentials of `kind` the actor manages: the first line of every call.
     fn owner(&self, actor: &Actor, kind: Kind) -> Result<Owner, ManageError> {
         actor.check_ids()?;
@@ -241,8 +241,13 @@ impl<S: ManagedStore> Manager<S> {
 }
 
 impl Actor {
-    fn event(&self, at: UnixMillis, action: Action, credential: &CredentialInfo) -> Event {
-        Event {
+    fn event(
+        &self,
+        at: UnixMillis,
+        action: AuditAction,
+        credential: &CredentialInfo,
+    ) -> AuditEvent {
+        AuditEvent {
             number: 0,
             at,
             action,

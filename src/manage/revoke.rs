@@ -6,10 +6,10 @@ use crate::{
     credential::Kind,
     id::CredentialId,
     rejection::Cause,
-    store::{Action, CredentialInfo, EndStatus, EndTarget, ManagedStore, Owner, StoreError},
+    store::{AuditAction, CredentialInfo, EndStatus, EndTarget, ManageStore, Owner, StoreError},
 };
 
-impl<S: ManagedStore> Manager<S> {
+impl<S: ManageStore> Manager<S> {
     /// Deletes the credential that `token` is, whole and in plain text, for reports of leaked ones: whoever has it may end it,
     /// and nobody learns anything from one that is not good. `origin` is for the audit trail.
     ///
@@ -32,22 +32,22 @@ impl<S: ManagedStore> Manager<S> {
             .hold(async { Ok(self.store.find(&lookup).await?) })
             .await?;
         let verified =
-            verify::check(&presented, found, self.store.decoy()).map_err(|denial| match denial
-                .cause
-            {
-                Cause::Store(_) => StoreError::Mismatched.into(),
-                _ => ManageError::UnknownCredential,
+            verify::check(&presented, found, self.store.decoy_pepper()).map_err(|denial| {
+                match denial.cause {
+                    Cause::Store(_) => StoreError::Mismatched.into(),
+                    _ => ManageError::UnknownCredential,
+                }
             })?;
         let record = verified.into_record();
         let owner = Owner::of_record(&record).ok_or(ManageError::UnknownCredential)?;
-        let bearer = Actor::holder(owner, origin);
+        let bearer = Actor::bearer(owner, origin);
         self.end_one(
             deadline,
             &bearer,
             record.kind(),
             record.id(),
             EndStatus::Deleted,
-            Action::Revoked,
+            AuditAction::Revoked,
         )
         .await
     }
@@ -68,7 +68,7 @@ impl<S: ManagedStore> Manager<S> {
             &owner,
             EndTarget::All,
             EndStatus::Deleted,
-            Action::Deleted,
+            AuditAction::Deleted,
         );
         self.within_deadline(end).await
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Actor, Issued, ManageError, Manager, TRIES,
-    issue::Wish,
+    Actor, Issued, MAX_ATTEMPTS, ManageError, Manager,
+    issue::IssueRequest,
     rules::{check_expiry, check_rights, later},
 };
 use crate::{
@@ -12,8 +12,8 @@ use crate::{
     credential::Kind,
     secret::Secret,
     store::{
-        Action, Alteration, Commit, CredentialInfo, Event, ManagedStore, Standing, State,
-        WriteError,
+        AuditAction, AuditEvent, Commit, CredentialInfo, EffectiveStatus, ManageStore, Status,
+        Update, WriteError,
     },
 };
 
@@ -41,12 +41,12 @@ impl Rotation {
     }
 }
 
-impl<S: ManagedStore> Manager<S> {
+impl<S: ManageStore> Manager<S> {
     /// Issues a credential in the place of another: of the same name and rights, with a secret of its own. Scopes that the
     /// catalogue no longer knows are left out. Takes an actor who holds what the new one may do.
     ///
     /// Of one line of credentials at most two count at a time: when the old one was itself issued in the place of a
-    /// credential that still counts, that one ends now. In an overlap both count against the owner's [cap](Self::with_cap).
+    /// credential that still counts, that one ends now. In an overlap both count against the owner's [cap](Self::with_max_credentials).
     ///
     /// # Errors
     /// As for [`delete`](Self::delete); [`ManageError::Busy`], [`ManageError::CapReached`], [`ManageError::AlreadyRotated`], [`ManageError::Disabled`],
@@ -74,7 +74,7 @@ impl<S: ManagedStore> Manager<S> {
         if rotation.overlap > self.max_overlap {
             return Err(ManageError::OverlapTooLong(self.max_overlap));
         }
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let old = self.find(&owner, id).await?;
             let now = self.clock.now();
             let expires_at = rotation.expires_at.unwrap_or(old.expires_at);
@@ -103,12 +103,12 @@ impl<S: ManagedStore> Manager<S> {
         now: UnixMillis,
     ) -> Result<(), ManageError> {
         match old.standing {
-            Standing::Active if old.damaged => return Err(ManageError::Damaged),
-            Standing::Active if old.rotated_to.is_some() => {
+            Status::Active if old.damaged => return Err(ManageError::Damaged),
+            Status::Active if old.rotated_to.is_some() => {
                 return Err(ManageError::AlreadyRotated);
             }
-            Standing::Active => {}
-            Standing::Deleted => return Err(ManageError::Deleted),
+            Status::Active => {}
+            Status::Deleted => return Err(ManageError::Deleted),
             _ => return Err(ManageError::Disabled),
         }
         check_rights(actor, old, self.store.catalogue())?;
@@ -124,7 +124,7 @@ impl<S: ManagedStore> Manager<S> {
         expires_at: Option<UnixMillis>,
         now: UnixMillis,
     ) -> Result<(Commit, Secret), ManageError> {
-        let wish = Wish::like(old, expires_at, self.store.catalogue());
+        let wish = IssueRequest::like(old, expires_at, self.store.catalogue());
         let (insert, secret) = self.mint(&old.owner, &wish, Some(old.id.clone()), now)?;
         let new = &insert.info;
         let mut after = CredentialInfo {
@@ -133,27 +133,27 @@ impl<S: ManagedStore> Manager<S> {
             ..old.clone()
         };
         if overlap.is_zero() {
-            after.standing = Standing::Deleted;
+            after.standing = Status::Deleted;
         } else {
             let end = later(now, overlap);
             after.expires_at = Some(old.expires_at.map_or(end, |own| own.min(end)));
         }
         let events = vec![
-            Event {
+            AuditEvent {
                 related: Some(new.id.clone()),
-                ..actor.event(now, Action::Rotated, old)
+                ..actor.event(now, AuditAction::Rotated, old)
             },
-            Event {
+            AuditEvent {
                 related: Some(old.id.clone()),
-                ..actor.event(now, Action::Issued, new)
+                ..actor.event(now, AuditAction::Issued, new)
             },
         ];
-        let changes = vec![Alteration {
+        let changes = vec![Update {
             before: old.clone(),
             after,
         }];
         // Without an overlap the new one takes the place of the old one, if that had one.
-        let is_exchange = overlap.is_zero() && old.state(now) == State::Active;
+        let is_exchange = overlap.is_zero() && old.state(now) == EffectiveStatus::Active;
         let cap = self.cap_of(now).filter(|_| !is_exchange);
         let commit = Commit {
             insert: Some(insert),
@@ -182,15 +182,15 @@ impl<S: ManagedStore> Manager<S> {
         if before.damaged || before.id == old.id {
             return Ok(());
         }
-        if before.standing != Standing::Deleted && before.expires_at.is_none_or(|end| now < end) {
+        if before.standing != Status::Deleted && before.expires_at.is_none_or(|end| now < end) {
             commit
                 .events
-                .push(actor.event(now, Action::Deleted, &before));
+                .push(actor.event(now, AuditAction::Deleted, &before));
             let after = CredentialInfo {
-                standing: Standing::Deleted,
+                standing: Status::Deleted,
                 ..before.clone()
             };
-            commit.changes.push(Alteration { before, after });
+            commit.changes.push(Update { before, after });
         }
         Ok(())
     }

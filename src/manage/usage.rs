@@ -6,18 +6,18 @@ use super::{ManageError, Manager};
 use crate::{
     last_use::LastUse,
     observe,
-    store::{ManagedStore, StoreError, USE_GRANULARITY_MILLIS},
+    store::{ManageStore, StoreError, USE_GRANULARITY_MILLIS},
 };
 
 /// How many uses one transaction writes at most, so that a revocation need not wait long for its turn.
 const BATCH: usize = 1000;
 
-impl<S: ManagedStore> Manager<S> {
+impl<S: ManageStore> Manager<S> {
     /// Writes the uses that were noted since the last time, once a minute, for ever. For a task of its own.
     ///
     /// A store that fails, such as a database that is read-only, costs no request anything: the uses are kept for the next
     /// minute, and the failure is told to [`observe`](mod@crate::observe).
-    pub async fn keep_recording(self, uses: LastUse) {
+    pub async fn run_usage_recorder(self, uses: LastUse) {
         loop {
             tokio::time::sleep(Duration::from_millis(USE_GRANULARITY_MILLIS.unsigned_abs())).await;
             if let Err(error) = self.record_uses(&uses).await {

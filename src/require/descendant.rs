@@ -1,4 +1,4 @@
-//! [`RequireDescendant`]: the rule of the partner console.
+//! [`RequireDescendantLayer`]: the rule of the partner console.
 
 use std::{
     fmt,
@@ -37,16 +37,16 @@ use crate::{
 /// ```
 /// use std::sync::Arc;
 ///
-/// use tower_api_key::{AuthLayer, RequireDescendant, id::OrgId, store::MemoryStore};
+/// use tower_api_key::{AuthLayer, RequireDescendantLayer, id::OrgId, store::MemoryStore};
 ///
 /// let store = Arc::new(MemoryStore::new());
 /// let auth = AuthLayer::new(Arc::clone(&store));
-/// let below = RequireDescendant::new(store, |request: &http::request::Parts| {
+/// let below = RequireDescendantLayer::new(store, |request: &http::request::Parts| {
 ///     request.uri.path().strip_prefix("/admin/partner-console/").map(OrgId::from)
 /// })
-/// .like(&auth);
+/// .with_responses_of(&auth);
 /// ```
-pub struct RequireDescendant<R = JsonResponder>(Arc<Rule<R>>);
+pub struct RequireDescendantLayer<R = JsonResponder>(Arc<Rule<R>>);
 
 /// Finds the organization that a request is about.
 type Target = dyn Fn(&Parts) -> Option<OrgId> + Send + Sync;
@@ -59,7 +59,7 @@ struct Rule<R> {
     presentation: Presentation<R>,
 }
 
-impl RequireDescendant {
+impl RequireDescendantLayer {
     /// Makes the demand: `tree` knows who is below whom, `target` finds the organization that a request is about.
     pub fn new(
         tree: impl OrgTree,
@@ -75,11 +75,11 @@ impl RequireDescendant {
     }
 }
 
-impl<R> RequireDescendant<R> {
+impl<R> RequireDescendantLayer<R> {
     /// Accepts other scopes than `child_organizations:manage`; any of them is enough.
     ///
     /// # Errors
-    /// As [`RequireScopes::any`](super::RequireScopes::any).
+    /// As [`RequireScopesLayer::any`](super::RequireScopesLayer::any).
     pub fn with_scopes<T: Into<Box<str>>>(
         self,
         scopes: impl IntoIterator<Item = T>,
@@ -102,11 +102,11 @@ impl<R> RequireDescendant<R> {
 
     /// Answers refusals in the form in which `auth` does: its texts, its realm, its responder.
     #[must_use]
-    pub fn like<S, R2>(self, auth: &AuthLayer<S, R2>) -> RequireDescendant<R2> {
-        RequireDescendant(Arc::new(self.0.parts(auth.presentation().clone())))
+    pub fn with_responses_of<S, R2>(self, auth: &AuthLayer<S, R2>) -> RequireDescendantLayer<R2> {
+        RequireDescendantLayer(Arc::new(self.0.parts(auth.presentation().clone())))
     }
 
-    /// States that the services behind this layer speak gRPC; see [`AuthLayer::with_grpc`]. [`like`](Self::like) takes it
+    /// States that the services behind this layer speak gRPC; see [`AuthLayer::with_grpc`]. [`with_responses_of`](Self::with_responses_of) takes it
     /// over from the other layer.
     #[must_use]
     pub fn with_grpc(self) -> Self {
@@ -176,21 +176,21 @@ impl<R> Rule<R> {
     }
 }
 
-impl<R> Clone for RequireDescendant<R> {
+impl<R> Clone for RequireDescendantLayer<R> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<R> fmt::Debug for RequireDescendant<R> {
+impl<R> fmt::Debug for RequireDescendantLayer<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequireDescendant")
+        f.debug_struct("RequireDescendantLayer")
             .field("accepted", &self.0.accepted)
             .finish_non_exhaustive()
     }
 }
 
-impl<R, Inner> Layer<Inner> for RequireDescendant<R> {
+impl<R, Inner> Layer<Inner> for RequireDescendantLayer<R> {
     type Service = RequireDescendantService<Inner, R>;
 
     fn layer(&self, inner: Inner) -> Self::Service {
@@ -201,11 +201,11 @@ impl<R, Inner> Layer<Inner> for RequireDescendant<R> {
     }
 }
 
-/// A service behind a [`RequireDescendant`].
+/// A service behind a [`RequireDescendantLayer`].
 #[derive(Debug)]
 pub struct RequireDescendantService<Inner, R> {
     inner: Inner,
-    demand: RequireDescendant<R>,
+    demand: RequireDescendantLayer<R>,
 }
 
 impl<Inner: Clone, R> Clone for RequireDescendantService<Inner, R> {

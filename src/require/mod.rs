@@ -5,13 +5,13 @@
 //!
 //! ```
 //! use tower::ServiceBuilder;
-//! use tower_api_key::{AuthLayer, RequireScopes, store::MemoryStore};
+//! use tower_api_key::{AuthLayer, RequireScopesLayer, store::MemoryStore};
 //!
 //! # fn inner(_: http::Request<String>) -> std::future::Ready<Result<http::Response<String>, std::convert::Infallible>> {
 //! #     std::future::ready(Ok(http::Response::default()))
 //! # }
 //! let auth = AuthLayer::new(MemoryStore::new());
-//! let reads = RequireScopes::any(["agents:read", "agents:manage"])?.like(&auth);
+//! let reads = RequireScopesLayer::any(["agents:read", "agents:manage"])?.with_responses_of(&auth);
 //! let service = ServiceBuilder::new().layer(auth).layer(reads).service_fn(inner);
 //! # Ok::<(), tower_api_key::ConfigError>(())
 //! ```
@@ -21,7 +21,7 @@ mod org;
 mod scopes;
 mod service;
 
-pub use descendant::{RequireDescendant, RequireDescendantService};
-pub use org::{HasOrganization, RequireOrg};
-pub use scopes::{HoldsAny, RequireScopes};
+pub use descendant::{RequireDescendantLayer, RequireDescendantService};
+pub use org::{HasOrganization, RequireOrganizationLayer};
+pub use scopes::{HoldsAny, RequireScopesLayer};
 pub use service::{Require, RequireService};

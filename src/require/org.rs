@@ -1,4 +1,4 @@
-//! [`RequireOrg`]: somebody who acts in an organization.
+//! [`RequireOrganizationLayer`]: somebody who acts in an organization.
 
 use super::{Require, service::Demand};
 use crate::{
@@ -8,17 +8,23 @@ use crate::{
 
 /// Lets callers through who act in an organization; for routes behind a user-scoped or an optional layer. Answers others
 /// with the 401 of a missing organization, and nobody with that of a missing credential.
-pub type RequireOrg<R = JsonResponder> = Require<HasOrganization, R>;
+pub type RequireOrganizationLayer<R = JsonResponder> = Require<HasOrganization, R>;
 
-/// The demand of [`RequireOrg`].
+/// The demand of [`RequireOrganizationLayer`].
 #[derive(Clone, Copy, Debug)]
 pub struct HasOrganization(());
 
-impl RequireOrg {
+impl RequireOrganizationLayer {
     /// Demands an organization.
     #[must_use]
-    pub fn any() -> Self {
-        Self::new(HasOrganization(()))
+    pub fn new() -> Self {
+        Self::demanding(HasOrganization(()))
+    }
+}
+
+impl Default for RequireOrganizationLayer {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

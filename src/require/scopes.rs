@@ -1,4 +1,4 @@
-//! [`RequireScopes`]: at least one of the accepted scopes.
+//! [`RequireScopesLayer`]: at least one of the accepted scopes.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use crate::{
 
 /// Lets callers through who hold at least one of the accepted scopes (organizations/roles-and-permissions); answers
 /// others 403 with `error="insufficient_scope"` (RFC 6750, section 3.1).
-pub type RequireScopes<R = JsonResponder> = Require<HoldsAny, R>;
+pub type RequireScopesLayer<R = JsonResponder> = Require<HoldsAny, R>;
 
-/// The demand of [`RequireScopes`].
+/// The demand of [`RequireScopesLayer`].
 #[derive(Clone, Debug)]
 pub struct HoldsAny(Arc<AcceptedScopes>);
 
-impl RequireScopes {
+impl RequireScopesLayer {
     /// Accepts any of `scopes`.
     ///
     /// # Errors
@@ -26,7 +26,9 @@ impl RequireScopes {
     pub fn any<T: Into<Box<str>>>(
         scopes: impl IntoIterator<Item = T>,
     ) -> Result<Self, ConfigError> {
-        Ok(Self::new(HoldsAny(Arc::new(AcceptedScopes::any(scopes)?))))
+        Ok(Self::demanding(HoldsAny(Arc::new(AcceptedScopes::any(
+            scopes,
+        )?))))
     }
 }
 

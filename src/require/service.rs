@@ -19,7 +19,7 @@ use crate::{
 
 /// A layer that lets only callers through who meet the demand `D`.
 ///
-/// Used under its names [`RequireScopes`](super::RequireScopes) and [`RequireOrg`](super::RequireOrg).
+/// Used under its names [`RequireScopesLayer`](super::RequireScopesLayer) and [`RequireOrganizationLayer`](super::RequireOrganizationLayer).
 #[derive(Clone, Debug)]
 pub struct Require<D, R = JsonResponder> {
     demand: D,
@@ -27,7 +27,7 @@ pub struct Require<D, R = JsonResponder> {
 }
 
 impl<D> Require<D> {
-    pub(super) fn new(demand: D) -> Self {
+    pub(super) fn demanding(demand: D) -> Self {
         Self {
             demand,
             presentation: Arc::default(),
@@ -38,14 +38,14 @@ impl<D> Require<D> {
 impl<D, R> Require<D, R> {
     /// Answers refusals in the form in which `auth` does: its texts, its realm, its responder.
     #[must_use]
-    pub fn like<S, R2>(self, auth: &AuthLayer<S, R2>) -> Require<D, R2> {
+    pub fn with_responses_of<S, R2>(self, auth: &AuthLayer<S, R2>) -> Require<D, R2> {
         Require {
             demand: self.demand,
             presentation: Arc::new(auth.presentation().clone()),
         }
     }
 
-    /// States that the services behind this layer speak gRPC; see [`AuthLayer::with_grpc`]. [`like`](Self::like) takes it
+    /// States that the services behind this layer speak gRPC; see [`AuthLayer::with_grpc`]. [`with_responses_of`](Self::with_responses_of) takes it
     /// over from the other layer.
     #[must_use]
     pub fn with_grpc(self) -> Self {

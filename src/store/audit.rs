@@ -8,13 +8,13 @@ use crate::{
 
 /// Something that happened to a credential. Written in the same transaction as the change.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
+pub struct AuditEvent {
     /// Its number in the store, by which the later of two events about one owner is told; 0 before it is stored.
     pub number: i64,
     /// When.
     pub at: UnixMillis,
     /// What.
-    pub action: Action,
+    pub action: AuditAction,
     /// Whose credential.
     pub owner: Owner,
     /// Which credential.
@@ -22,18 +22,18 @@ pub struct Event {
     /// For [`Rotated`](Action::Rotated) the credential that took its place, for [`Issued`](Action::Issued) the one whose
     /// place it took.
     pub related: Option<CredentialId>,
-    /// Who.
-    pub by: Who,
+    /// AuditActor.
+    pub by: AuditActor,
     /// From where, as the service has stated it, such as the client's address.
     pub origin: Option<Box<str>>,
 }
 
-impl Event {
+impl AuditEvent {
     /// Removes a user: another name takes the place of their id, and where they acted from is forgotten.
     pub(crate) fn erase(&mut self, user: &UserId, pseudonym: &UserId) {
         let owned = matches!(&self.owner, Owner::User(id) if id == user);
         let by = match &mut self.by {
-            Who::Token { user: id, .. } | Who::Person(id) if id == user => {
+            AuditActor::Token { user: id, .. } | AuditActor::Person(id) if id == user => {
                 *id = pseudonym.clone();
                 true
             }
@@ -53,11 +53,11 @@ macro_rules! actions {
         /// What happened.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
-        pub enum Action {
+        pub enum AuditAction {
             $($(#[doc = $doc])+ $name,)+
         }
 
-        impl Action {
+        impl AuditAction {
             /// Returns a fixed word, as a store keeps it.
             #[must_use]
             pub fn as_str(self) -> &'static str {
@@ -96,10 +96,10 @@ actions! {
     Unknown = "unknown";
 }
 
-/// Who did something.
+/// AuditActor did something.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Who {
+pub enum AuditActor {
     /// An organization key.
     Key(CredentialId),
     /// A personal token of a person.
@@ -119,7 +119,7 @@ pub enum Who {
     Unknown,
 }
 
-impl Who {
+impl AuditActor {
     /// Returns what a store keeps: a fixed word, and the ids of the credential (or the name) and of the person.
     #[must_use]
     pub fn columns(&self) -> (&'static str, Option<&str>, Option<&str>) {

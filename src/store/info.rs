@@ -1,6 +1,6 @@
 //! What management knows of a credential. Never its secret, never its digest.
 
-use super::{Record, Standing};
+use super::{Record, Status};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
@@ -70,9 +70,9 @@ pub struct CredentialInfo {
     pub role: Option<Box<str>>,
     /// The scopes of a key, without what they imply, when they are not those of its role.
     pub scopes: Option<Box<[Box<str>]>>,
-    /// [`Active`](Standing::Active), [`Disabled`](Standing::Disabled) or [`Deleted`](Standing::Deleted), whatever its
+    /// [`Active`](Status::Active), [`Disabled`](Status::Disabled) or [`Deleted`](Status::Deleted), whatever its
     /// owner's state is.
-    pub standing: Standing,
+    pub standing: Status,
     /// When it was created; 1970 when that is not known.
     pub created_at: UnixMillis,
     /// The moment from which it no longer counts; `None` is never.
@@ -104,7 +104,7 @@ impl CredentialInfo {
             name: "".into(),
             role: None,
             scopes: None,
-            standing: Standing::Active,
+            standing: Status::Active,
             created_at: UnixMillis(0),
             expires_at: None,
             last_used_at: None,
@@ -138,12 +138,14 @@ impl CredentialInfo {
 
     /// Returns whether it counts at `now`, as far as that is its own doing, and if not, why.
     #[must_use]
-    pub fn state(&self, now: UnixMillis) -> State {
+    pub fn state(&self, now: UnixMillis) -> EffectiveStatus {
         match self.standing {
-            Standing::Deleted => State::Deleted,
-            Standing::Active if self.expires_at.is_some_and(|end| now >= end) => State::Expired,
-            Standing::Active => State::Active,
-            _ => State::Disabled,
+            Status::Deleted => EffectiveStatus::Deleted,
+            Status::Active if self.expires_at.is_some_and(|end| now >= end) => {
+                EffectiveStatus::Expired
+            }
+            Status::Active => EffectiveStatus::Active,
+            _ => EffectiveStatus::Disabled,
         }
     }
 }
@@ -154,7 +156,7 @@ impl CredentialInfo {
     clippy::exhaustive_enums,
     reason = "a fifth has to be a compile error in every store"
 )]
-pub enum State {
+pub enum EffectiveStatus {
     /// It counts.
     Active,
     /// It was switched off, and may have expired meanwhile.
@@ -165,7 +167,7 @@ pub enum State {
     Deleted,
 }
 
-impl State {
+impl EffectiveStatus {
     /// Returns a fixed word, for queries and clients.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -182,7 +184,7 @@ impl State {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// Those in this state.
-    pub state: Option<State>,
+    pub state: Option<EffectiveStatus>,
     /// Those that expire before this moment, or have expired.
     pub expiring_before: Option<UnixMillis>,
     /// Those that were not used since this moment, and were created before it.
@@ -199,7 +201,7 @@ impl Filter {
             .last_used_at
             .map_or(created, |used| used.max(created));
         self.state
-            .map_or(state != State::Deleted, |wanted| wanted == state)
+            .map_or(state != EffectiveStatus::Deleted, |wanted| wanted == state)
             && self
                 .expiring_before
                 .is_none_or(|moment| credential.expires_at.is_some_and(|end| end < moment))
@@ -212,7 +214,7 @@ mod tests {
     use super::*;
 
     fn credential(
-        standing: Standing,
+        standing: Status,
         expires_at: Option<i64>,
         last_used_at: Option<i64>,
     ) -> CredentialInfo {
@@ -227,15 +229,15 @@ mod tests {
 
     #[test]
     fn a_state_is_what_ended_the_credential_for_good() {
-        use Standing::{Active, Deleted, Disabled};
+        use Status::{Active, Deleted, Disabled};
         for (standing, expires_at, state) in [
-            (Active, None, State::Active),
-            (Active, Some(101), State::Active),
-            (Active, Some(100), State::Expired),
-            (Disabled, None, State::Disabled),
-            (Disabled, Some(100), State::Disabled),
-            (Deleted, None, State::Deleted),
-            (Deleted, Some(100), State::Deleted),
+            (Active, None, EffectiveStatus::Active),
+            (Active, Some(101), EffectiveStatus::Active),
+            (Active, Some(100), EffectiveStatus::Expired),
+            (Disabled, None, EffectiveStatus::Disabled),
+            (Disabled, Some(100), EffectiveStatus::Disabled),
+            (Deleted, None, EffectiveStatus::Deleted),
+            (Deleted, Some(100), EffectiveStatus::Deleted),
         ] {
             assert_eq!(
                 credential(standing, expires_at, None).state(UnixMillis(100)),
@@ -249,7 +251,7 @@ mod tests {
     fn a_filter_is_exact_to_the_millisecond() {
         let shows = |filter: Filter, expires_at, used_at| {
             filter.shows(
-                &credential(Standing::Active, expires_at, used_at),
+                &credential(Status::Active, expires_at, used_at),
                 UnixMillis(0),
             )
         };
@@ -285,7 +287,7 @@ mod tests {
 
     #[test]
     fn a_key_id_is_the_beginning_of_a_key_and_no_part_of_a_token() {
-        let mut one = credential(Standing::Active, None, None);
+        let mut one = credential(Status::Active, None, None);
         for (id, shown) in [
             ("short", "ak_short"),
             ("123456789012", "ak_123456789012"),

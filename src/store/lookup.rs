@@ -111,5 +111,5 @@ pub enum Peek {
     /// There is none, for sure.
     NotFound,
     /// Not known without waiting: ask [`find`](super::CredentialStore::find).
-    Ask,
+    Unknown,
 }

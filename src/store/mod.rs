@@ -7,7 +7,7 @@
 //!
 //! - `Ok(Some(record))`: there is such a credential. The layer decides what it is worth; the store does not look at
 //!   secrets, expiry or scopes. A credential that is deleted or whose owner is gone may be answered with its
-//!   [`Standing`], for the sake of the logs, or with `Ok(None)`.
+//!   [`Status`], for the sake of the logs, or with `Ok(None)`.
 //! - `Ok(None)`: there is none. The store knows this for sure.
 //! - `Err(_)`: could not tell. It becomes a 503, never a 401, a 403 or an accept, and nobody caches it.
 //!
@@ -42,26 +42,26 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use audit::{Action, Event, Who};
-pub(crate) use backend::Used;
+pub use audit::{AuditAction, AuditActor, AuditEvent};
+pub(crate) use backend::LastUsage;
 pub use backend::{
-    ActorState, Alteration, Authority, Cap, Commit, EndStatus, EndTarget, Ending, Insert,
-    ListQuery, ManagedStore, Requirements, USE_GRANULARITY_MILLIS, Use,
+    ActorState, Authority, Cap, Commit, EndStatus, EndTarget, Ending, ListQuery, ManageStore,
+    NewCredential, Requirements, USE_GRANULARITY_MILLIS, Update, Usage,
 };
-pub use cached::{Cached, Monotonic, StoreReader};
+pub use cached::{Cached, MonotonicClock, StoreReader};
 pub use change::{Change, Feed, FeedEvent};
 pub(crate) use directory::erased_user;
 pub use directory::{OrgTree, StoreAdmin};
 pub use error::{BoxError, StoreError, WriteError};
 pub(crate) use guard::{DEFAULT_DEADLINE, guarded};
-pub use info::{CredentialInfo, Filter, Owner, State};
+pub use info::{CredentialInfo, EffectiveStatus, Filter, Owner};
 pub(crate) use lookup::Key;
 pub use lookup::{Credential, Lookup, Peek};
 pub use memory::MemoryStore;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStore;
 pub(crate) use record::Grant;
-pub use record::{Record, Standing};
+pub use record::{Record, Status};
 #[cfg(feature = "sqlite")]
 pub use sqlite::SqliteStore;
 
@@ -78,19 +78,19 @@ use crate::secret::Pepper;
 )]
 #[async_trait]
 pub trait CredentialStore: Send + Sync + 'static {
-    /// Answers at once when the answer is in memory; [`Peek::Ask`], the default, sends the caller to
+    /// Answers at once when the answer is in memory; [`Peek::Unknown`], the default, sends the caller to
     /// [`find`](Self::find).
     ///
     /// Must not block. An answer from here spares the request an allocation, a clone of the inner service and the
     /// deadline.
     fn peek(&self, lookup: &Lookup<'_>) -> Peek {
         let _ = lookup;
-        Peek::Ask
+        Peek::Unknown
     }
 
     /// Returns a pepper under which a digest is made for a credential that is not known, so that it costs what a known one
     /// does; `None`, the default, where no digest is made under a pepper.
-    fn decoy(&self) -> Option<&Pepper> {
+    fn decoy_pepper(&self) -> Option<&Pepper> {
         None
     }
 
@@ -108,8 +108,8 @@ impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
         (**self).peek(lookup)
     }
 
-    fn decoy(&self) -> Option<&Pepper> {
-        (**self).decoy()
+    fn decoy_pepper(&self) -> Option<&Pepper> {
+        (**self).decoy_pepper()
     }
 
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
 
-use super::{Record, Standing, StoreError};
+use super::{Record, Status, StoreError};
 use crate::secret::{Digest, Pepper, Peppers};
 
 impl Peppers {
@@ -94,7 +94,7 @@ impl Record {
         name: Option<&str>,
     ) -> Result<Self, StoreError> {
         let pepper = match Peppers::of_row(peppers, name) {
-            Err(_) if self.standing() == Standing::Deleted => None,
+            Err(_) if self.standing() == Status::Deleted => None,
             pepper => pepper?,
         };
         Ok(self

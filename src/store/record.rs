@@ -33,7 +33,7 @@ pub struct Record {
     can_expire: bool,
     rotated: bool,
     kind: Kind,
-    standing: Standing,
+    standing: Status,
     grant: Arc<Grant>,
 }
 
@@ -56,7 +56,7 @@ pub(crate) struct Grant {
 /// All but [`Active`](Self::Active) are answered alike, as an unknown credential is; the difference is for the logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Standing {
+pub enum Status {
     /// It counts.
     Active,
     /// It was deleted.
@@ -118,7 +118,7 @@ impl Record {
             can_expire: false,
             rotated: false,
             kind,
-            standing: Standing::Active,
+            standing: Status::Active,
             grant: Arc::new(Grant {
                 organization,
                 user,
@@ -224,9 +224,9 @@ impl Record {
         self.rotated
     }
 
-    /// Sets the standing; [`Standing::Active`] by default.
+    /// Sets the standing; [`Status::Active`] by default.
     #[must_use]
-    pub fn with_standing(self, standing: Standing) -> Self {
+    pub fn with_standing(self, standing: Status) -> Self {
         Self { standing, ..self }
     }
 
@@ -251,7 +251,7 @@ impl Record {
 
     /// Returns the standing.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> Status {
         self.standing
     }
 

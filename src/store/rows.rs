@@ -4,7 +4,7 @@
 //! that makes no sense is [`StoreError::Corrupt`] for its own credential, and never a guess.
 
 use super::{
-    ActorState, Authority, Commit, Insert, Record, Standing, StoreError,
+    ActorState, Authority, Commit, NewCredential, Record, Status, StoreError,
     WriteError::{self, GrantOnToken, UnknownRole},
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     id::CredentialId,
     scope::Catalogue,
     secret::{Digest, Peppers},
-    store::{Action, CredentialInfo, Event, Owner, Who},
+    store::{AuditAction, AuditActor, AuditEvent, CredentialInfo, Owner},
 };
 
 /// The columns of a row. `None` is NULL; what cannot be read is [`StoreError::Corrupt`].
@@ -37,8 +37,8 @@ pub(super) trait Columns {
         Ok(self.number(column)?.map(UnixMillis))
     }
 
-    fn status(&self) -> Result<Standing, StoreError> {
-        Standing::of_word(&self.required("status")?)
+    fn status(&self) -> Result<Status, StoreError> {
+        Status::of_word(&self.required("status")?)
     }
 
     fn digest(&self) -> Result<Digest, StoreError> {
@@ -68,7 +68,7 @@ impl RecordReader<'_> {
     /// Reads a key with the state of its organization.
     pub(super) fn key(self, row: &impl Columns, id: &str) -> Result<Record, StoreError> {
         let standing = match (row.status()?, row.flag("deleted")?) {
-            (Standing::Active, None | Some(true)) => Standing::OrganizationGone,
+            (Status::Active, None | Some(true)) => Status::OrganizationGone,
             (own, _) => own,
         };
         let key = Record::org_key(id, row.digest()?, row.required("organization_id")?)
@@ -111,7 +111,7 @@ impl RecordReader<'_> {
         organization: Option<&str>,
     ) -> Result<Record, StoreError> {
         let standing = match (row.status()?, row.flag("enabled")?) {
-            (Standing::Active, None | Some(false)) => Standing::OwnerGone,
+            (Status::Active, None | Some(false)) => Status::OwnerGone,
             (own, _) => own,
         };
         let pepper = row.text("pepper")?;
@@ -168,7 +168,7 @@ pub(super) fn info(row: &impl Columns, id: CredentialId, owner: &Owner) -> Crede
         role: role.map(Into::into),
         scopes: scopes.map(|scopes| scopes.into_iter().map(Into::into).collect()),
         // Whatever it is, it is not accepted.
-        standing: standing.unwrap_or(Standing::Disabled),
+        standing: standing.unwrap_or(Status::Disabled),
         created_at: created_at.unwrap_or(UnixMillis(0)),
         expires_at,
         last_used_at,
@@ -188,22 +188,22 @@ fn or_none<T>(read: Result<Option<T>, StoreError>, damaged: &mut bool) -> Option
 
 /// Reads an event about a credential of `owner`. An unknown actor or action leaves the rest of it,
 /// and of the trail, readable.
-pub(super) fn event(row: &impl Columns, owner: &Owner) -> Result<Event, StoreError> {
+pub(super) fn event(row: &impl Columns, owner: &Owner) -> Result<AuditEvent, StoreError> {
     let text = |column| row.lossy_text(column);
-    let by = Who::from_columns(
+    let by = AuditActor::from_columns(
         &text("actor_kind")?.unwrap_or_default(),
         text("actor_id")?.as_deref(),
         text("actor_user_id")?.as_deref(),
     );
-    let action = text("action")?.and_then(|word| Action::parse(&word));
-    Ok(Event {
+    let action = text("action")?.and_then(|word| AuditAction::parse(&word));
+    Ok(AuditEvent {
         number: row.number("number")?.unwrap_or_default(),
         at: row.moment("at")?.unwrap_or(UnixMillis(0)),
-        action: action.unwrap_or(Action::Unknown),
+        action: action.unwrap_or(AuditAction::Unknown),
         owner: owner.clone(),
         credential: present(text("credential_id")?, "credential_id")?.into(),
         related: text("related_id")?.map(Into::into),
-        by: by.unwrap_or(Who::Unknown),
+        by: by.unwrap_or(AuditActor::Unknown),
         origin: text("origin")?.map(Into::into),
     })
 }
@@ -245,7 +245,7 @@ impl Commit {
             expires_at: record.expires_at(),
             ..CredentialInfo::new(record.id(), owner.clone())
         };
-        let insert = Insert {
+        let insert = NewCredential {
             info,
             digest: record.digest().clone(),
             idempotency: None,
@@ -262,7 +262,7 @@ fn has_grant(token: &Record) -> bool {
     token.organization().is_some() || token.role().is_some() || !token.scopes().is_empty()
 }
 
-impl Standing {
+impl Status {
     /// Returns the word that is stored. Whether an owner is gone follows from the owner: a record
     /// that says so by itself is not usable, and must not become so.
     pub(super) fn word(self) -> &'static str {

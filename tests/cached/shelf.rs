@@ -19,7 +19,7 @@ use tower_api_key::{
     credential::Kind,
     secret::Digest,
     store::{
-        Cached, Credential, CredentialStore, Lookup, MemoryStore, Monotonic, Peek, Record,
+        Cached, Credential, CredentialStore, Lookup, MemoryStore, MonotonicClock, Peek, Record,
         StoreAdmin, StoreError, WriteError,
     },
 };
@@ -199,7 +199,7 @@ impl Hand {
     }
 }
 
-impl Monotonic for Hand {
+impl MonotonicClock for Hand {
     fn elapsed(&self) -> Duration {
         Duration::from_millis(self.0.load(Ordering::SeqCst))
     }
@@ -226,7 +226,7 @@ impl Timers {
     }
 }
 
-impl Monotonic for Timers {
+impl MonotonicClock for Timers {
     fn elapsed(&self) -> Duration {
         self.since.elapsed() + self.slept.elapsed()
     }
@@ -240,8 +240,8 @@ pub(crate) type Cache = Cached<Arc<Shelf>>;
 /// A cache that keeps what it is told for ever.
 pub(crate) fn for_ever(shelf: &Arc<Shelf>) -> Cache {
     Cached::new(Arc::clone(shelf))
-        .with_time_to_live(Duration::MAX)
-        .with_negative_time_to_live(Duration::MAX)
+        .with_ttl(Duration::MAX)
+        .with_negative_ttl(Duration::MAX)
 }
 
 pub(crate) fn key(id: &str) -> Record {
@@ -286,11 +286,11 @@ impl Question {
         let found = match cache.peek(&lookup) {
             Peek::Found(record) => Some(record),
             Peek::NotFound => None,
-            Peek::Ask => cache.find(&lookup).await?,
+            Peek::Unknown => cache.find(&lookup).await?,
         };
         let wanted = lookup.organization();
         Ok(found.is_some_and(|record| {
-            record.standing() == tower_api_key::store::Standing::Active
+            record.standing() == tower_api_key::store::Status::Active
                 && (wanted.is_none() || record.organization().map(|own| own.as_str()) == wanted)
         }))
     }
@@ -301,7 +301,7 @@ impl Question {
 
     /// Whether it is answered without waiting.
     pub(crate) fn is_cached(&self, cache: &impl CredentialStore) -> bool {
-        !matches!(cache.peek(&self.lookup()), Peek::Ask)
+        !matches!(cache.peek(&self.lookup()), Peek::Unknown)
     }
 }
 

@@ -151,10 +151,10 @@ impl Drop for Waits<'_> {
 impl CredentialStore for FaultyStore {
     fn peek(&self, lookup: &Lookup<'_>) -> Peek {
         if !matches!(*self.fault.borrow(), Fault::Nothing) || self.unreadable(lookup) {
-            return Peek::Ask;
+            return Peek::Unknown;
         }
         let peeked = self.records.peek(lookup);
-        if !matches!(peeked, Peek::Ask) {
+        if !matches!(peeked, Peek::Unknown) {
             self.lookups.fetch_add(1, Ordering::SeqCst);
         }
         peeked

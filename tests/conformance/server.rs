@@ -30,7 +30,7 @@ use tower::{Layer, Service, ServiceExt as _};
 use tower_api_key::clock::UnixMillis;
 use tower_api_key::store::MemoryStore;
 use tower_api_key::testing::ManualClock;
-use tower_api_key::{AuthLayer, ConfigError, Messages, PublicLayer, RequireScopes};
+use tower_api_key::{AuthLayer, ConfigError, Messages, PublicLayer, RequireScopesLayer};
 
 pub(crate) use fault::{Fault, FaultyStore};
 pub(crate) use inner::Probe;
@@ -43,7 +43,7 @@ pub(crate) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 type Auth = AuthLayer<Arc<FaultyStore>>;
-type Require = Either<RequireScopes, tower::layer::util::Identity>;
+type Require = Either<RequireScopesLayer, tower::layer::util::Identity>;
 
 /// What a case says of its server. A key or a value that is not understood is an error.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -159,7 +159,7 @@ impl Server {
         let layer = layer(&environment.config, Arc::clone(&store), clock.clone());
         let require = option_layer(match &environment.requires_any {
             None => None,
-            Some(scopes) => Some(demand(scopes)?.like(&layer)),
+            Some(scopes) => Some(demand(scopes)?.with_responses_of(&layer)),
         });
         let mut listeners = JoinSet::new();
         let optional = matches!(environment.config.auth, Some(Mode::Optional));
@@ -177,10 +177,10 @@ impl Server {
 }
 
 /// An empty list accepts nothing. The crate refuses to build that, so a scope that nobody holds stands in for it.
-fn demand(scopes: &[String]) -> Result<RequireScopes, ConfigError> {
+fn demand(scopes: &[String]) -> Result<RequireScopesLayer, ConfigError> {
     match scopes {
-        [] => RequireScopes::any(["held-by-nobody"]),
-        scopes => RequireScopes::any(scopes.iter().map(String::as_str)),
+        [] => RequireScopesLayer::any(["held-by-nobody"]),
+        scopes => RequireScopesLayer::any(scopes.iter().map(String::as_str)),
     }
 }
 

@@ -77,7 +77,7 @@ async fn debug_of_whatever_has_a_pepper_shows_its_name_alone() {
     let mut text = format!(
         "{pepper:?} {pepper:#?} {:?} {:?}",
         pepper.current(),
-        store.decoy()
+        store.decoy_pepper()
     );
     write!(
         text,

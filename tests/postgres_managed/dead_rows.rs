@@ -6,8 +6,8 @@ use tower_api_key::{
     clock::UnixMillis,
     scope::Catalogue,
     store::{
-        Action, Authority, Cap, EndStatus, EndTarget, Ending, Filter, ListQuery, ManagedStore,
-        Owner, PostgresStore, Standing, State, Use, Who,
+        AuditAction, AuditActor, Authority, Cap, EffectiveStatus, EndStatus, EndTarget, Ending,
+        Filter, ListQuery, ManageStore, Owner, PostgresStore, Status, Usage,
     },
 };
 
@@ -112,10 +112,10 @@ async fn reads_little(
 fn filters() -> Vec<Filter> {
     let states = [
         None,
-        Some(State::Active),
-        Some(State::Disabled),
-        Some(State::Expired),
-        Some(State::Deleted),
+        Some(EffectiveStatus::Active),
+        Some(EffectiveStatus::Disabled),
+        Some(EffectiveStatus::Expired),
+        Some(EffectiveStatus::Deleted),
     ];
     let mut filters = Vec::new();
     for state in states {
@@ -151,7 +151,7 @@ async fn everything_else(store: &PostgresStore, owner: &Owner, round: &str) {
     let mut issue = inserting(new.clone());
     issue.cap = Some(Cap::new(200, UnixMillis(NOW)));
     issue.insert.as_mut().unwrap().idempotency = Some((format!("key{round}").into(), [1; 32]));
-    issue.events = vec![event(owner, "new", Action::Issued)];
+    issue.events = vec![event(owner, "new", AuditAction::Issued)];
     store.commit(&issue).await.unwrap();
     store
         .issued_under(owner, &format!("key{round}"))
@@ -167,9 +167,9 @@ async fn everything_else(store: &PostgresStore, owner: &Owner, round: &str) {
         .unwrap()
         .unwrap();
     let mut rotation = inserting(info(owner, &format!("next{round}")));
-    rotation.changes = altering(&renamed, |after| after.standing = Standing::Disabled).changes;
+    rotation.changes = altering(&renamed, |after| after.standing = Status::Disabled).changes;
     store.commit(&rotation).await.unwrap();
-    let used = Use {
+    let used = Usage {
         kind: owner.kind(),
         id: new.id.clone(),
         at: UnixMillis(NOW),
@@ -184,8 +184,8 @@ async fn everything_else(store: &PostgresStore, owner: &Owner, round: &str) {
         to: EndStatus::Deleted,
         authority: Authority::Unconditional,
         at: UnixMillis(NOW),
-        action: Action::Deleted,
-        by: Who::Holder,
+        action: AuditAction::Deleted,
+        by: AuditActor::Holder,
         origin: None,
     };
     store.end(&end).await.unwrap();

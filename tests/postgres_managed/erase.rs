@@ -4,7 +4,10 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
-    store::{Action, Event, ManagedStore, Owner, StoreAdmin, StoreError, Use, Who, WriteError},
+    store::{
+        AuditAction, AuditActor, AuditEvent, ManageStore, Owner, StoreAdmin, StoreError, Usage,
+        WriteError,
+    },
 };
 
 use super::{Fixture, ORG, OTHER_USER, USER, all, event, info, inserting, owners};
@@ -19,31 +22,31 @@ async fn lived(fixture: &Fixture, user: &str) {
     let mut issue = inserting(info(&owner, &token));
     issue.insert.as_mut().unwrap().idempotency = Some(("key-test".into(), [1; 32]));
     let by = [
-        Who::Person(user.into()),
-        Who::Token {
+        AuditActor::Person(user.into()),
+        AuditActor::Token {
             id: token.as_str().into(),
             user: user.into(),
         },
-        Who::Operator("operator-test".into()),
+        AuditActor::Operator("operator-test".into()),
     ];
     issue.events = by
         .iter()
-        .map(|by| Event {
+        .map(|by| AuditEvent {
             by: by.clone(),
-            ..event(&owner, &token, Action::Issued)
+            ..event(&owner, &token, AuditAction::Issued)
         })
         .collect();
     store.commit(&issue).await.unwrap();
     let mut others = inserting(info(&organization, &format!("key-by-{user}")));
     others.events = by
         .iter()
-        .map(|by| Event {
+        .map(|by| AuditEvent {
             by: by.clone(),
-            ..event(&organization, "k", Action::Issued)
+            ..event(&organization, "k", AuditAction::Issued)
         })
         .collect();
     store.commit(&others).await.unwrap();
-    let used = Use {
+    let used = Usage {
         kind: owner.kind(),
         id: token.as_str().into(),
         at: UnixMillis(9_000),
@@ -187,10 +190,10 @@ async fn a_person_is_removed_while_everybody_is_busy_with_them() {
             let id = format!("new-{user}-{number}");
             tasks.push(tokio::spawn(async move {
                 let mut issue = inserting(info(&owner, &id));
-                issue.events = vec![event(&owner, &id, Action::Issued)];
+                issue.events = vec![event(&owner, &id, AuditAction::Issued)];
                 let used = |id: &str| {
                     let (kind, at) = (owner.kind(), UnixMillis(1_000_000 + number));
-                    Use {
+                    Usage {
                         kind,
                         id: id.into(),
                         at,
@@ -269,7 +272,7 @@ async fn no_use_that_is_recorded_during_the_removal_outlives_the_person() {
             WHERE user_id = '{person}'"
         ));
         let id = format!("token-of-{person}");
-        let used = [Use {
+        let used = [Usage {
             kind: Kind::PersonalToken,
             id: id.as_str().into(),
             at: UnixMillis(9),

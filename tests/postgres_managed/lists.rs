@@ -6,8 +6,8 @@ use tower_api_key::{
     clock::UnixMillis,
     id::CredentialId,
     store::{
-        Action, CredentialInfo, Event, Filter, ListQuery, ManagedStore, Owner, PostgresStore,
-        Standing, State, Who,
+        AuditAction, AuditActor, AuditEvent, CredentialInfo, EffectiveStatus, Filter, ListQuery,
+        ManageStore, Owner, PostgresStore, Status,
     },
 };
 
@@ -153,7 +153,7 @@ const NOW: i64 = 5_000;
 async fn one_of_each(fixture: &Fixture, owner: &Owner) -> Vec<CredentialInfo> {
     let mut list = Vec::new();
     let mut uses = Vec::new();
-    for standing in [Standing::Active, Standing::Disabled, Standing::Deleted] {
+    for standing in [Status::Active, Status::Disabled, Status::Deleted] {
         for expires_at in [None, Some(NOW - 1), Some(NOW), Some(NOW + 1)] {
             for created_at in [1_000, 2_000] {
                 for last_used_at in [None, Some(1_999), Some(2_000)] {
@@ -184,10 +184,10 @@ async fn a_filter_shows_what_the_reference_shows() {
         let list = one_of_each(&fixture, &owner).await;
         let states = [
             None,
-            Some(State::Active),
-            Some(State::Disabled),
-            Some(State::Expired),
-            Some(State::Deleted),
+            Some(EffectiveStatus::Active),
+            Some(EffectiveStatus::Disabled),
+            Some(EffectiveStatus::Expired),
+            Some(EffectiveStatus::Deleted),
         ];
         let moments = |at: [i64; 3]| {
             [
@@ -241,7 +241,7 @@ async fn what_was_committed_is_read_back_whole() {
         fixture.insert(new.clone()).await;
         assert_eq!(fixture.get(&owner, "whole").await, new);
         let commit = altering(&new, |after| {
-            (after.name, after.standing, after.expires_at) = ("".into(), Standing::Disabled, None);
+            (after.name, after.standing, after.expires_at) = ("".into(), Status::Disabled, None);
             (after.rotated_to, after.rotated_at) = (None, None);
         });
         fixture.store.commit(&commit).await.unwrap();
@@ -249,20 +249,20 @@ async fn what_was_committed_is_read_back_whole() {
     }
 }
 
-fn all_events(owner: &Owner) -> Vec<Event> {
-    use Action::{
+fn all_events(owner: &Owner) -> Vec<AuditEvent> {
+    use AuditAction::{
         Deleted, Disabled, Enabled, Imported, Issued, Renamed, Revoked, Rotated, UsedAfterRotation,
     };
 
     let doers = [
-        Who::Key("key-test".into()),
-        Who::Token {
+        AuditActor::Key("key-test".into()),
+        AuditActor::Token {
             id: "token-test".into(),
             user: "user_test".into(),
         },
-        Who::Person("user_test".into()),
-        Who::Operator("".into()),
-        Who::Holder,
+        AuditActor::Person("user_test".into()),
+        AuditActor::Operator("".into()),
+        AuditActor::Holder,
     ];
     let actions = [
         Issued,
@@ -278,7 +278,7 @@ fn all_events(owner: &Owner) -> Vec<Event> {
     let events = actions
         .into_iter()
         .enumerate()
-        .map(|(number, action)| Event {
+        .map(|(number, action)| AuditEvent {
             at: UnixMillis(9_000 - number as i64),
             related: (number % 2 == 0).then(|| CredentialId::from("related-test")),
             by: doers[number % doers.len()].clone(),
@@ -296,7 +296,7 @@ async fn events_are_read_back_by_page_and_each_owner_has_its_own() {
     for (owner, other) in owners() {
         let mut told = Vec::new();
         for event in all_events(&owner) {
-            let others = Event {
+            let others = AuditEvent {
                 owner: other.clone(),
                 ..event.clone()
             };
@@ -306,7 +306,7 @@ async fn events_are_read_back_by_page_and_each_owner_has_its_own() {
             fixture.store.commit(&commit).await.unwrap();
             told.insert(0, event);
         }
-        let mut read: Vec<Event> = Vec::new();
+        let mut read: Vec<AuditEvent> = Vec::new();
         loop {
             let page = fixture
                 .store

@@ -6,9 +6,9 @@ use tower_api_key::{
     id::CredentialId,
     scope::Catalogue,
     store::{
-        Action, Authority, Cap, Credential, CredentialStore, EndStatus, EndTarget, Ending,
-        ListQuery, Lookup, ManagedStore, Owner, PostgresStore, StoreAdmin, StoreError, Use, Who,
-        postgres::SetupError,
+        AuditAction, AuditActor, Authority, Cap, Credential, CredentialStore, EndStatus, EndTarget,
+        Ending, ListQuery, Lookup, ManageStore, Owner, PostgresStore, StoreAdmin, StoreError,
+        Usage, postgres::SetupError,
     },
 };
 
@@ -213,8 +213,8 @@ fn ending_of(owner: &Owner, target: EndTarget, to: EndStatus) -> Ending {
         to,
         authority: Authority::Unconditional,
         at: UnixMillis(2_000),
-        action: Action::Deleted,
-        by: Who::Operator("operator-test".into()),
+        action: AuditAction::Deleted,
+        by: AuditActor::Operator("operator-test".into()),
         origin: None,
     }
 }
@@ -227,7 +227,9 @@ async fn an_event_that_cannot_be_read_is_marked() {
     let (owner, other) = &owners()[0];
     let mut damaged = inserting(info(owner, "damaged"));
     damaged.insert.as_mut().unwrap().idempotency = Some(("key-test".into(), [1; 32]));
-    damaged.events.push(event(owner, "damaged", Action::Issued));
+    damaged
+        .events
+        .push(event(owner, "damaged", AuditAction::Issued));
     fixture.store.commit(&damaged).await.unwrap();
     allow_damage(&fixture);
     fixture.psql("UPDATE credentials SET request_hash = NULL WHERE id = 'damaged'");
@@ -236,15 +238,19 @@ async fn an_event_that_cannot_be_read_is_marked() {
         "fingerprint",
     );
     for (sql, action, known) in [
-        ("UPDATE events SET action = 'odd'", Action::Unknown, true),
+        (
+            "UPDATE events SET action = 'odd'",
+            AuditAction::Unknown,
+            true,
+        ),
         (
             "UPDATE events SET action = 'issued', actor_kind = 'odd'",
-            Action::Issued,
+            AuditAction::Issued,
             false,
         ),
         (
             "UPDATE events SET actor_kind = 'operator', actor_id = NULL",
-            Action::Issued,
+            AuditAction::Issued,
             false,
         ),
     ] {
@@ -253,7 +259,7 @@ async fn an_event_that_cannot_be_read_is_marked() {
             panic!("{sql}")
         };
         assert_eq!(
-            (read.action, read.by != Who::Unknown),
+            (read.action, read.by != AuditActor::Unknown),
             (action, known),
             "{sql}"
         );
@@ -282,7 +288,7 @@ async fn what_contains_nul_is_unknown_and_cannot_be_written() {
         };
         assert_eq!(store.credentials(&owner, &behind).await.unwrap(), []);
         assert_eq!(store.events(&nul, None, 10).await.unwrap(), []);
-        let used = Use {
+        let used = Usage {
             kind: owner.kind(),
             id: "a\0".into(),
             at: UnixMillis(9_000),
@@ -346,7 +352,9 @@ async fn ids_may_be_as_long_as_documented() {
     ] {
         let mut issue = inserting(info(&owner, &long(3)));
         issue.insert.as_mut().unwrap().idempotency = Some((long(4).into(), [1; 32]));
-        issue.events.push(event(&owner, &long(3), Action::Issued));
+        issue
+            .events
+            .push(event(&owner, &long(3), AuditAction::Issued));
         store.commit(&issue).await.unwrap();
         assert_eq!(store.credentials(&owner, &all()).await.unwrap().len(), 1);
     }
@@ -374,13 +382,13 @@ async fn the_documented_rights_are_enough_for_management() {
     for (owner, _) in owners() {
         let mut issue = inserting(info(&owner, "k"));
         issue.cap = Some(Cap::new(1, UnixMillis(1_000)));
-        issue.events.push(event(&owner, "k", Action::Issued));
+        issue.events.push(event(&owner, "k", AuditAction::Issued));
         store.commit(&issue).await.unwrap();
         let rotate = altering(&info(&owner, "k"), |after| {
             (after.rotated_to, after.rotated_at) = (Some("k2".into()), Some(UnixMillis(2_000)));
         });
         store.commit(&rotate).await.unwrap();
-        let used = Use {
+        let used = Usage {
             kind: owner.kind(),
             id: "k".into(),
             at: UnixMillis(9_000),

@@ -6,13 +6,13 @@ use sqlx::{AssertSqlSafe, Connection, postgres::PgPoolOptions};
 use tower_api_key::{
     clock::UnixMillis,
     scope::Catalogue,
-    store::{Action, Event, ManagedStore, Owner, PostgresStore, Use, Who},
+    store::{AuditAction, AuditActor, AuditEvent, ManageStore, Owner, PostgresStore, Usage},
 };
 
 use super::{Fixture, info, owners};
 
-fn used(owner: &Owner, id: &str, at: i64) -> Use {
-    Use {
+fn used(owner: &Owner, id: &str, at: i64) -> Usage {
+    Usage {
         kind: owner.kind(),
         id: id.into(),
         at: UnixMillis(at),
@@ -26,7 +26,7 @@ impl Fixture {
     }
 
     /// Tells of uses, and returns the events of it.
-    async fn tell(&self, uses: &[Use]) -> Vec<Event> {
+    async fn tell(&self, uses: &[Usage]) -> Vec<AuditEvent> {
         self.store.record_uses(uses).await.unwrap()
     }
 }
@@ -172,7 +172,7 @@ async fn the_first_use_after_a_rotation_is_written_and_is_an_event() {
                 ));
             }
             let events = fixture
-                .tell(&[Use {
+                .tell(&[Usage {
                     after_rotation: knew,
                     ..used(owner, &id, now)
                 }])
@@ -186,14 +186,14 @@ async fn the_first_use_after_a_rotation_is_written_and_is_an_event() {
             };
             assert_eq!(fixture.last_use(owner, &id).await, last, "{name}");
             if is_event {
-                let expected = Event {
+                let expected = AuditEvent {
                     number: events[0].number,
                     at: UnixMillis(now),
-                    action: Action::UsedAfterRotation,
+                    action: AuditAction::UsedAfterRotation,
                     owner: owner.clone(),
                     credential: id.as_str().into(),
                     related: Some("new".into()),
-                    by: Who::Holder,
+                    by: AuditActor::Holder,
                     origin: None,
                 };
                 assert_eq!(events, [expected], "{name}");

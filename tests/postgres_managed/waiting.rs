@@ -17,9 +17,9 @@ use tower_api_key::{
     manage::{Actor, Manager, NewKey},
     scope::Catalogue,
     store::{
-        Action, Authority, Credential, CredentialStore, EndStatus, EndTarget, Ending, Lookup,
-        ManagedStore, Owner, PostgresStore, Requirements, Standing, StoreAdmin, StoreError, Use,
-        Who, WriteError,
+        AuditAction, AuditActor, Authority, Credential, CredentialStore, EndStatus, EndTarget,
+        Ending, Lookup, ManageStore, Owner, PostgresStore, Requirements, Status, StoreAdmin,
+        StoreError, Usage, WriteError,
     },
 };
 
@@ -66,8 +66,8 @@ fn ending(owner: &Owner, target: EndTarget) -> Ending {
         to: EndStatus::Deleted,
         authority: Authority::Unconditional,
         at: UnixMillis(2_000),
-        action: Action::Deleted,
-        by: Who::Operator("operator-test".into()),
+        action: AuditAction::Deleted,
+        by: AuditActor::Operator("operator-test".into()),
         origin: None,
     }
 }
@@ -201,7 +201,7 @@ async fn a_call_that_waits_too_long_has_written_nothing_and_may_be_repeated() {
         )
         .await;
         let rename = altering(&info(&owner, "k"), |after| after.name = "renamed".into());
-        let used = [Use {
+        let used = [Usage {
             kind: owner.kind(),
             id: "k".into(),
             at: UnixMillis(100_000),
@@ -257,7 +257,7 @@ async fn a_stopped_server_holds_up_no_call_for_ever() {
     store.commit(&inserting(info(owner, "k"))).await.unwrap();
     let frozen = cluster.freeze();
     tokio::time::pause();
-    let used = Use {
+    let used = Usage {
         kind: owner.kind(),
         id: "k".into(),
         at: UnixMillis(1),
@@ -450,7 +450,7 @@ async fn an_actor_who_is_being_revoked_is_waited_for_and_refused() {
             );
             assert_eq!(
                 fixture.get(&owners()[0].0, "victim").await.standing,
-                Standing::Active,
+                Status::Active,
                 "{sql}"
             );
             let all = Ending {
@@ -585,7 +585,7 @@ async fn a_storm_of_changes_does_not_hold_up_a_revocation() {
     let Some(fixture) = Fixture::make().await else {
         return;
     };
-    let manager = Arc::new(Manager::new(fixture.store.clone()).with_cap(10_000));
+    let manager = Arc::new(Manager::new(fixture.store.clone()).with_max_credentials(10_000));
     let actor = Actor::operator("operator-test", Owner::Organization(ORG.into()));
     for round in 0..10 {
         let issue = async |name: &str| {

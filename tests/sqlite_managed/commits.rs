@@ -3,8 +3,8 @@
 use tower_api_key::{
     clock::UnixMillis,
     store::{
-        Action, Cap, Commit, CredentialInfo, Insert, ManagedStore, Owner, SqliteStore, Standing,
-        StoreAdmin, WriteError,
+        AuditAction, Cap, Commit, CredentialInfo, ManageStore, NewCredential, Owner, SqliteStore,
+        Status, StoreAdmin, WriteError,
     },
 };
 
@@ -18,7 +18,7 @@ async fn a_commit_that_is_refused_leaves_nothing() {
     let store = file.open().await;
     let alpha = organization("alpha");
     let there = add(&store, info(&alpha, "there")).await;
-    let token = Insert {
+    let token = NewCredential {
         idempotency: Some(("key".into(), [1; 32])),
         ..insert(info(&user("alpha"), "token"))
     };
@@ -36,14 +36,14 @@ async fn a_commit_that_is_refused_leaves_nothing() {
         Commit { changes, ..commit }
     };
     let good = altering(&there, |info| info.name = "new".into());
-    let bad = altering(&stale, |info| info.standing = Standing::Deleted);
+    let bad = altering(&stale, |info| info.standing = Status::Deleted);
     let unknown = altering(&info(&alpha, "unknown"), |info| info.name = "new".into());
     let new = || adding(insert(info(&alpha, "new")));
-    let digest = Insert {
+    let digest = NewCredential {
         digest: token.digest.clone(),
         ..insert(info(&user("beta"), "new"))
     };
-    let key = Insert {
+    let key = NewCredential {
         idempotency: token.idempotency.clone(),
         ..insert(info(&user("alpha"), "new"))
     };
@@ -145,9 +145,9 @@ async fn a_commit_is_told_to_caches_and_its_events_are_numbered() {
     assert_eq!(
         told,
         [
-            (Action::Issued, "new"),
-            (Action::Renamed, "old"),
-            (Action::Issued, "old")
+            (AuditAction::Issued, "new"),
+            (AuditAction::Renamed, "old"),
+            (AuditAction::Issued, "old")
         ]
     );
     assert!(
@@ -216,7 +216,7 @@ async fn the_cap_counts_what_is_accepted() {
         }
         type Case = (&'static str, bool, fn(&mut CredentialInfo));
         let cases: [Case; 7] = [
-            ("deleted", false, |info| info.standing = Standing::Deleted),
+            ("deleted", false, |info| info.standing = Status::Deleted),
             ("expired at that moment", false, |info| {
                 info.expires_at = Some(info.created_at)
             }),
@@ -231,7 +231,7 @@ async fn the_cap_counts_what_is_accepted() {
             ("expires a moment later", true, |info| {
                 info.expires_at = Some(UnixMillis(info.created_at.0 + 1))
             }),
-            ("disabled", false, |info| info.standing = Standing::Disabled),
+            ("disabled", false, |info| info.standing = Status::Disabled),
             ("active", true, |_| {}),
         ];
         let mut count = 0;
@@ -256,7 +256,7 @@ async fn the_cap_counts_what_is_accepted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn an_idempotency_key_is_taken_once_by_each_owner() {
     let file = File::new().await;
-    let keyed = |owner: &Owner, number: usize| Insert {
+    let keyed = |owner: &Owner, number: usize| NewCredential {
         idempotency: Some(("key".into(), [u8::try_from(number).unwrap(); 32])),
         ..insert(info(
             owner,
@@ -277,7 +277,7 @@ async fn an_idempotency_key_is_taken_once_by_each_owner() {
         let (won, request) = store.issued_under(&owner, "key").await.unwrap().unwrap();
         assert_eq!(won, keyed(&owner, request[0].into()).info);
         store
-            .commit(&altering(&won, |info| info.standing = Standing::Deleted))
+            .commit(&altering(&won, |info| info.standing = Status::Deleted))
             .await
             .unwrap();
         let again = store.commit(&adding(keyed(&owner, 16))).await;
@@ -296,7 +296,7 @@ async fn another_owners_credential_is_unknown_and_untouched() {
     for owner in owners() {
         let id = format!("{}-{}", owner.id(), owner.kind().as_str());
         let mine = info(&owner, &id);
-        let keyed = Insert {
+        let keyed = NewCredential {
             idempotency: Some((id.into(), [1; 32])),
             ..insert(mine.clone())
         };
@@ -371,7 +371,7 @@ async fn what_somebody_else_wrote_since_it_was_read_is_not_overwritten() {
             ))
             .await;
             let before = file.rows().await;
-            let enabling = altering(&read, |info| info.standing = Standing::Active);
+            let enabling = altering(&read, |info| info.standing = Status::Active);
             assert!(
                 matches!(store.commit(&enabling).await, Err(WriteError::Changed)),
                 "{by_hand}"
@@ -401,12 +401,12 @@ async fn the_cap_holds_after_all_of_a_commit() {
         let off = add(
             &store,
             CredentialInfo {
-                standing: Standing::Disabled,
+                standing: Status::Disabled,
                 ..info(&owner, "off")
             },
         )
         .await;
-        let rotated = |id: &str, end: Standing| {
+        let rotated = |id: &str, end: Status| {
             let changes = altering(&old, |info| {
                 info.rotated_to = Some(id.into());
                 info.standing = end;
@@ -418,16 +418,16 @@ async fn the_cap_holds_after_all_of_a_commit() {
         };
         let enabled = Commit {
             cap: Some(Cap::new(1, UnixMillis(super::NOW))),
-            ..altering(&off, |info| info.standing = Standing::Active)
+            ..altering(&off, |info| info.standing = Status::Active)
         };
-        for refused in [rotated("new", Standing::Active), enabled.clone()] {
+        for refused in [rotated("new", Status::Active), enabled.clone()] {
             assert!(
                 matches!(store.commit(&refused).await, Err(WriteError::CapReached(1))),
                 "{refused:?}"
             );
         }
         store
-            .commit(&rotated("new", Standing::Deleted))
+            .commit(&rotated("new", Status::Deleted))
             .await
             .unwrap();
         assert!(matches!(

@@ -7,8 +7,9 @@ use tower_api_key::{
     credential::Kind,
     manage::{Actor, ManageError, Manager, Rotation},
     store::{
-        Action, Authority, Credential, CredentialStore, EndStatus, EndTarget, Ending, Filter,
-        Lookup, ManagedStore, Owner, SqliteStore, Standing, State, StoreError, Who,
+        AuditAction, AuditActor, Authority, Credential, CredentialStore, EffectiveStatus,
+        EndStatus, EndTarget, Ending, Filter, Lookup, ManageStore, Owner, SqliteStore, Status,
+        StoreError,
     },
 };
 
@@ -35,13 +36,13 @@ fn ending(owner: &Owner, target: EndTarget, to: EndStatus) -> Ending {
         to,
         authority: Authority::Unconditional,
         at: UnixMillis(NOW),
-        action: Action::Deleted,
-        by: Who::Operator("test".into()),
+        action: AuditAction::Deleted,
+        by: AuditActor::Operator("test".into()),
         origin: None,
     }
 }
 
-async fn find(store: &SqliteStore, id: &str) -> Result<Option<Standing>, StoreError> {
+async fn find(store: &SqliteStore, id: &str) -> Result<Option<Status>, StoreError> {
     let found = store
         .find(&Lookup::new(Credential::OrgKey { id }, None))
         .await?;
@@ -70,7 +71,7 @@ async fn a_damaged_row_harms_the_use_of_its_own_credential_alone() {
             );
             assert_eq!(
                 find(&store, "other").await.unwrap(),
-                Some(Standing::Active),
+                Some(Status::Active),
                 "{damage}"
             );
 
@@ -86,10 +87,10 @@ async fn a_damaged_row_harms_the_use_of_its_own_credential_alone() {
                 .collect::<Vec<_>>();
             assert_eq!(listed, [("other", false), ("one", true)], "{damage}");
             for state in [
-                State::Active,
-                State::Disabled,
-                State::Expired,
-                State::Deleted,
+                EffectiveStatus::Active,
+                EffectiveStatus::Disabled,
+                EffectiveStatus::Expired,
+                EffectiveStatus::Deleted,
             ] {
                 let filter = Filter {
                     state: Some(state),
@@ -136,13 +137,13 @@ async fn a_damaged_row_harms_the_use_of_its_own_credential_alone() {
             assert_eq!(ended, ["one".into()], "{damage}");
             assert_ne!(
                 find(&store, "one").await.ok(),
-                Some(Some(Standing::Active)),
+                Some(Some(Status::Active)),
                 "{damage}"
             );
             let events = store.events(&alpha, None, 10).await.unwrap();
             assert_eq!(
                 (events[0].action, events[0].credential.as_str()),
-                (Action::Deleted, "one"),
+                (AuditAction::Deleted, "one"),
                 "{damage}"
             );
             let again = store
@@ -152,7 +153,7 @@ async fn a_damaged_row_harms_the_use_of_its_own_credential_alone() {
             assert_eq!(again, [], "{damage}");
             assert_eq!(
                 find(&store, "another").await.unwrap(),
-                Some(Standing::Active),
+                Some(Status::Active),
                 "{damage}"
             );
             assert_eq!(

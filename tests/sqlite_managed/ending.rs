@@ -11,8 +11,8 @@ use tower_api_key::{
     credential::Kind,
     scope::ScopeSet,
     store::{
-        Action, Authority, Commit, CredentialInfo, EndStatus, EndTarget, Ending, ManagedStore,
-        Owner, Requirements, SqliteStore, Standing, StoreAdmin, Who, WriteError,
+        AuditAction, AuditActor, Authority, Commit, CredentialInfo, EndStatus, EndTarget, Ending,
+        ManageStore, Owner, Requirements, SqliteStore, Status, StoreAdmin, WriteError,
     },
 };
 
@@ -25,8 +25,8 @@ fn ending(owner: &Owner, target: EndTarget, to: EndStatus, authority: Authority)
         to,
         authority,
         at: UnixMillis(NOW),
-        action: Action::Deleted,
-        by: Who::Operator("test".into()),
+        action: AuditAction::Deleted,
+        by: AuditActor::Operator("test".into()),
         origin: Some("origin".into()),
     }
 }
@@ -40,7 +40,7 @@ async fn hold_on(store: SqliteStore, owner: Owner, done: Arc<AtomicBool>) {
         for before in store.credentials(&owner, &lists::all()).await.unwrap() {
             let change = altering(&before, |info| {
                 info.name = format!("{number}").into();
-                info.standing = Standing::Active;
+                info.standing = Status::Active;
             });
             _ = store.commit(&change).await; // others do the same
         }
@@ -74,7 +74,7 @@ async fn ending_succeeds_at_the_first_call_whatever_the_holder_does() {
                     .unwrap();
             }
             let deleted = store.credential(&owner, &ids[0]).await.unwrap().unwrap();
-            assert_eq!(deleted.standing, Standing::Deleted);
+            assert_eq!(deleted.standing, Status::Deleted);
             let all = store
                 .end(&ending(
                     &owner,
@@ -106,8 +106,8 @@ async fn what_is_ended_is_told_with_it_and_nobody_elses_is_touched() {
                     &format!("{id}-{}-{}", owner.id(), owner.kind().as_str()),
                 );
                 match id {
-                    "off" => new.standing = Standing::Disabled,
-                    "dead" => new.standing = Standing::Deleted,
+                    "off" => new.standing = Status::Disabled,
+                    "dead" => new.standing = Status::Deleted,
                     _ => {}
                 }
                 add(&store, new).await;

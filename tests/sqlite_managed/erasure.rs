@@ -4,8 +4,9 @@ use tower_api_key::{
     credential::Kind,
     secret::Digest,
     store::{
-        Action, Authority, Change, Commit, Credential, CredentialStore, Event, Feed, FeedEvent,
-        Insert, Lookup, ManagedStore, Owner, Standing, StoreAdmin, Use, Who, WriteError,
+        AuditAction, AuditActor, AuditEvent, Authority, Change, Commit, Credential,
+        CredentialStore, Feed, FeedEvent, Lookup, ManageStore, NewCredential, Owner, Status,
+        StoreAdmin, Usage, WriteError,
     },
 };
 
@@ -17,7 +18,7 @@ async fn a_user_who_is_removed_leaves_a_trail_without_them() {
     let store = file.open().await;
     let alice = user("alpha");
     store.set_member("alpha", "alpha", "viewer").await.unwrap();
-    let keyed = Insert {
+    let keyed = NewCredential {
         idempotency: Some(("key".into(), [1; 32])),
         ..insert(info(&alice, "living"))
     };
@@ -25,13 +26,13 @@ async fn a_user_who_is_removed_leaves_a_trail_without_them() {
     add(
         &store,
         tower_api_key::store::CredentialInfo {
-            standing: Standing::Deleted,
+            standing: Status::Deleted,
             ..info(&alice, "dead")
         },
     )
     .await;
     add(&store, info(&user("beta"), "other")).await;
-    let used = |id: &str| Use {
+    let used = |id: &str| Usage {
         kind: Kind::PersonalToken,
         id: id.into(),
         at: tower_api_key::clock::UnixMillis(NOW),
@@ -42,18 +43,18 @@ async fn a_user_who_is_removed_leaves_a_trail_without_them() {
         .await
         .unwrap();
     let key = add(&store, info(&organization("alpha"), "key")).await;
-    let by = |who: Who| Event {
+    let by = |who: AuditActor| AuditEvent {
         by: who,
         origin: Some("origin".into()),
-        ..event(&key, Action::Renamed)
+        ..event(&key, AuditAction::Renamed)
     };
     let events = vec![
-        by(Who::Person("alpha".into())),
-        by(Who::Token {
+        by(AuditActor::Person("alpha".into())),
+        by(AuditActor::Token {
             id: "living".into(),
             user: "alpha".into(),
         }),
-        by(Who::Person("beta".into())),
+        by(AuditActor::Person("beta".into())),
     ];
     let commit = Commit {
         events,
@@ -108,7 +109,7 @@ async fn a_user_who_is_removed_leaves_a_trail_without_them() {
     let trail = store.events(&key.owner, None, 10).await.unwrap();
     assert_eq!(
         (trail[0].by.clone(), trail[0].origin.as_deref()),
-        (Who::Person("beta".into()), Some("origin"))
+        (AuditActor::Person("beta".into()), Some("origin"))
     );
 
     assert!(matches!(

@@ -3,11 +3,12 @@
 use tower_api_key::{
     clock::UnixMillis,
     store::{
-        CredentialInfo, Filter, ListQuery, ManagedStore, Owner, SqliteStore, Standing, State, Use,
+        CredentialInfo, EffectiveStatus, Filter, ListQuery, ManageStore, Owner, SqliteStore,
+        Status, Usage,
     },
 };
 
-use super::{Event, NOW, add, in_memory, info, organization, user};
+use super::{AuditEvent, NOW, add, in_memory, info, organization, user};
 
 /// Asks for everything that is not deleted.
 pub(super) fn all() -> ListQuery {
@@ -101,7 +102,7 @@ async fn the_first_page_begins_at_the_end_of_time() {
 /// Every standing, expiry, creation and last use.
 async fn furnish(store: &SqliteStore, owner: &Owner) -> Vec<CredentialInfo> {
     let mut all = Vec::new();
-    for standing in [Standing::Active, Standing::Disabled, Standing::Deleted] {
+    for standing in [Status::Active, Status::Disabled, Status::Deleted] {
         for expires_at in [
             None,
             Some(NOW - 1),
@@ -122,7 +123,7 @@ async fn furnish(store: &SqliteStore, owner: &Owner) -> Vec<CredentialInfo> {
                 new.created_at = UnixMillis(created_at);
                 add(store, new.clone()).await;
                 new.last_used_at = used_at.map(UnixMillis);
-                let used = used_at.map(|at| Use {
+                let used = used_at.map(|at| Usage {
                     kind: owner.kind(),
                     id: new.id.clone(),
                     at: UnixMillis(at),
@@ -148,10 +149,10 @@ async fn each_filter_shows_what_the_reference_shows() {
     ];
     let states = [
         None,
-        Some(State::Active),
-        Some(State::Disabled),
-        Some(State::Expired),
-        Some(State::Deleted),
+        Some(EffectiveStatus::Active),
+        Some(EffectiveStatus::Disabled),
+        Some(EffectiveStatus::Expired),
+        Some(EffectiveStatus::Deleted),
     ];
     for owner in [organization("alpha"), user("alpha")] {
         let store = in_memory().await;
@@ -189,10 +190,14 @@ async fn what_lies_behind_many_others_is_shown() {
     for owner in [organization("alpha"), user("alpha")] {
         let store = in_memory().await;
         let rare = furnish(&store, &owner).await;
-        let states = [State::Active, State::Disabled, State::Expired];
+        let states = [
+            EffectiveStatus::Active,
+            EffectiveStatus::Disabled,
+            EffectiveStatus::Expired,
+        ];
         for (number, others) in [
             |info: &mut CredentialInfo| info.expires_at = Some(UnixMillis(NOW - 1000)),
-            |info: &mut CredentialInfo| info.standing = Standing::Disabled,
+            |info: &mut CredentialInfo| info.standing = Status::Disabled,
             |info: &mut CredentialInfo| info.expires_at = None,
         ]
         .into_iter()
@@ -259,7 +264,7 @@ async fn events_come_by_page_the_newest_first() {
         let whole = store.events(&owner, None, 100).await.unwrap();
         assert_eq!(whole.len(), 10);
         assert!(whole.windows(2).all(|pair| pair[0].number > pair[1].number));
-        let mut pages: Vec<Event> = Vec::new();
+        let mut pages: Vec<AuditEvent> = Vec::new();
         for wanted in [3, 3, 3, 1, 0] {
             let page = store
                 .events(&owner, pages.last().map(|event| event.number), 3)

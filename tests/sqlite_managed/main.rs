@@ -25,8 +25,8 @@ use tower_api_key::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        Action, Alteration, Authority, Cap, Commit, CredentialInfo, Event, Insert, ManagedStore,
-        Owner, SqliteStore, Standing, StoreAdmin, Who,
+        AuditAction, AuditActor, AuditEvent, Authority, Cap, Commit, CredentialInfo, ManageStore,
+        NewCredential, Owner, SqliteStore, Status, StoreAdmin, Update,
     },
 };
 
@@ -131,7 +131,7 @@ fn info(owner: &Owner, id: &str) -> CredentialInfo {
         name: format!("name of {id}").into(),
         role: matches!(owner, Owner::Organization(_)).then(|| "viewer".into()),
         scopes: None,
-        standing: Standing::Active,
+        standing: Status::Active,
         created_at: UnixMillis(NOW),
         expires_at: None,
         last_used_at: None,
@@ -142,22 +142,22 @@ fn info(owner: &Owner, id: &str) -> CredentialInfo {
     }
 }
 
-fn event(info: &CredentialInfo, action: Action) -> Event {
-    Event {
+fn event(info: &CredentialInfo, action: AuditAction) -> AuditEvent {
+    AuditEvent {
         number: 0,
         at: UnixMillis(NOW),
         action,
         owner: info.owner.clone(),
         credential: info.id.clone(),
         related: None,
-        by: Who::Operator("test".into()),
+        by: AuditActor::Operator("test".into()),
         origin: None,
     }
 }
 
-fn insert(info: CredentialInfo) -> Insert {
+fn insert(info: CredentialInfo) -> NewCredential {
     let digest = Digest::of(format!("test {}", info.id).as_bytes());
-    Insert {
+    NewCredential {
         info,
         digest,
         idempotency: None,
@@ -165,8 +165,8 @@ fn insert(info: CredentialInfo) -> Insert {
 }
 
 /// A commit with an insert, and the event that tells of it.
-fn adding(insert: Insert) -> Commit {
-    let events = vec![event(&insert.info, Action::Issued)];
+fn adding(insert: NewCredential) -> Commit {
+    let events = vec![event(&insert.info, AuditAction::Issued)];
     Commit {
         insert: Some(insert.clone()),
         events,
@@ -175,7 +175,7 @@ fn adding(insert: Insert) -> Commit {
 }
 
 /// The same under a cap.
-fn capped(insert: Insert, limit: u32) -> Commit {
+fn capped(insert: NewCredential, limit: u32) -> Commit {
     let at = insert.info.created_at;
     Commit {
         cap: Some(Cap::new(limit, at)),
@@ -187,8 +187,8 @@ fn capped(insert: Insert, limit: u32) -> Commit {
 fn altering(before: &CredentialInfo, change: impl FnOnce(&mut CredentialInfo)) -> Commit {
     let mut after = before.clone();
     change(&mut after);
-    let events = vec![event(before, Action::Renamed)];
-    let changes = vec![Alteration {
+    let events = vec![event(before, AuditAction::Renamed)];
+    let changes = vec![Update {
         before: before.clone(),
         after,
     }];

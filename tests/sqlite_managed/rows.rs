@@ -6,8 +6,9 @@ use tower_api_key::{
     scope::{Catalogue, ScopeSet},
     secret::Digest,
     store::{
-        Action, Authority, Commit, Credential, CredentialInfo, CredentialStore, Event, Insert,
-        Lookup, ManagedStore, Record, Standing, StoreAdmin, StoreError, Who,
+        AuditAction, AuditActor, AuditEvent, Authority, Commit, Credential, CredentialInfo,
+        CredentialStore, Lookup, ManageStore, NewCredential, Record, Status, StoreAdmin,
+        StoreError,
     },
 };
 
@@ -23,7 +24,7 @@ async fn everything_comes_back_as_it_was_written() {
         let whole = CredentialInfo {
             name: "na\0me \u{1f511} ' \" \\".into(),
             scopes: is_key.then(|| ["agents:read".into(), "a\0\"b".into()].into()),
-            standing: Standing::Disabled,
+            standing: Status::Disabled,
             created_at: UnixMillis(-1),
             expires_at: Some(UnixMillis(i64::MAX)),
             rotated_from: Some("before".into()),
@@ -38,7 +39,7 @@ async fn everything_comes_back_as_it_was_written() {
         for wanted in [&whole, &none] {
             let key = format!("key of {}", wanted.id);
             let idempotency = Some((key.clone().into(), [0xfe; 32]));
-            let commit = adding(Insert {
+            let commit = adding(NewCredential {
                 idempotency,
                 ..insert(wanted.clone())
             });
@@ -56,7 +57,7 @@ async fn everything_comes_back_as_it_was_written() {
         }
         let changed = CredentialInfo {
             name: "".into(),
-            standing: Standing::Active,
+            standing: Status::Active,
             expires_at: None,
             rotated_to: None,
             rotated_at: None,
@@ -87,26 +88,26 @@ async fn every_event_comes_back_as_it_was_written() {
     for owner in [organization("alpha"), user("alpha")] {
         let one = info(&owner, "one");
         let sorts = [
-            Who::Key("k".into()),
-            Who::Token {
+            AuditActor::Key("k".into()),
+            AuditActor::Token {
                 id: "t".into(),
                 user: "alice".into(),
             },
-            Who::Person("alice".into()),
-            Who::Operator("".into()),
-            Who::Holder,
+            AuditActor::Person("alice".into()),
+            AuditActor::Operator("".into()),
+            AuditActor::Holder,
         ];
         let mut events: Vec<_> = sorts
-            .map(|by| Event {
+            .map(|by| AuditEvent {
                 by,
-                ..event(&one, Action::Revoked)
+                ..event(&one, AuditAction::Revoked)
             })
             .into();
-        events.push(Event {
+        events.push(AuditEvent {
             at: UnixMillis(i64::MIN),
             related: Some("an\0other".into()),
             origin: Some("\u{1f511}".into()),
-            ..event(&one, Action::Imported)
+            ..event(&one, AuditAction::Imported)
         });
         store
             .commit(&Commit {
@@ -136,7 +137,7 @@ async fn what_is_issued_is_found_and_what_is_inserted_is_managed() {
         .unwrap();
     assert_eq!(
         (found.role(), found.standing()),
-        (Some("viewer"), Standing::Active)
+        (Some("viewer"), Status::Active)
     );
     add(&store, info(&user("alpha"), "issued-token")).await;
     let digest = Digest::of(b"test issued-token");
@@ -212,7 +213,7 @@ async fn a_damaged_request_is_an_error_and_a_damaged_event_is_marked() {
     for damage in ["request_hash = NULL", "request_hash = x'00'"] {
         let file = File::new().await;
         let store = file.open().await;
-        let keyed = Insert {
+        let keyed = NewCredential {
             idempotency: Some(("key".into(), [1; 32])),
             ..insert(info(&alpha, "one"))
         };
@@ -228,26 +229,36 @@ async fn a_damaged_request_is_an_error_and_a_damaged_event_is_marked() {
             "{damage}"
         );
     }
-    let by = Who::Operator("test".into());
+    let by = AuditActor::Operator("test".into());
     for (damage, action, by, origin) in [
-        ("action = 'guessed'", Action::Unknown, by.clone(), None),
+        ("action = 'guessed'", AuditAction::Unknown, by.clone(), None),
         (
             "action = CAST(x'ff' AS TEXT)",
-            Action::Unknown,
+            AuditAction::Unknown,
             by.clone(),
             None,
         ),
         (
             "actor_kind = 'somebody'",
-            Action::Issued,
-            Who::Unknown,
+            AuditAction::Issued,
+            AuditActor::Unknown,
             None,
         ),
-        ("actor_id = NULL", Action::Issued, Who::Unknown, None),
-        ("actor_user_id = 'x'", Action::Issued, Who::Unknown, None),
+        (
+            "actor_id = NULL",
+            AuditAction::Issued,
+            AuditActor::Unknown,
+            None,
+        ),
+        (
+            "actor_user_id = 'x'",
+            AuditAction::Issued,
+            AuditActor::Unknown,
+            None,
+        ),
         (
             "origin = CAST(x'ff' AS TEXT)",
-            Action::Issued,
+            AuditAction::Issued,
             by,
             Some("\u{fffd}"),
         ),
@@ -272,7 +283,7 @@ async fn a_damaged_request_is_an_error_and_a_damaged_event_is_marked() {
         );
         assert_eq!(
             (two.action, two.credential.as_str()),
-            (Action::Issued, "two"),
+            (AuditAction::Issued, "two"),
             "{damage}"
         );
         assert_eq!(

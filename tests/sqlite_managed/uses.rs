@@ -3,13 +3,13 @@
 use tower_api_key::{
     clock::{Clock, SystemClock, UnixMillis},
     credential::Kind,
-    store::{Action, Event, ManagedStore, SqliteStore, Use, Who},
+    store::{AuditAction, AuditActor, AuditEvent, ManageStore, SqliteStore, Usage},
 };
 
 use super::{File, NOW, add, altering, in_memory, info, organization, user};
 
-fn used(kind: Kind, id: &str, at: i64) -> Use {
-    Use {
+fn used(kind: Kind, id: &str, at: i64) -> Usage {
+    Usage {
         kind,
         id: id.into(),
         at: UnixMillis(at),
@@ -90,7 +90,7 @@ async fn a_use_after_a_rotation_is_told_whatever_the_clocks_say() {
         let store = in_memory().await;
         rotated(&store, &owner, "old").await;
         // Before the rotation by the clock of its node, and a millisecond after a use that is recorded.
-        let late = Use {
+        let late = Usage {
             after_rotation: true,
             ..used(owner.kind(), "old", NOW - 1)
         };
@@ -210,17 +210,17 @@ async fn the_first_use_since_a_rotation_is_one_event() {
                 let stored = store.events(&owner, None, 100).await.unwrap();
                 let stored: Vec<_> = stored
                     .into_iter()
-                    .filter(|e| e.action == Action::UsedAfterRotation)
+                    .filter(|e| e.action == AuditAction::UsedAfterRotation)
                     .collect();
                 assert_eq!(events, stored, "{name}");
-                let wanted = told.map(|at| Event {
+                let wanted = told.map(|at| AuditEvent {
                     number: events.first().map_or(0, |event| event.number),
                     at: UnixMillis(at),
-                    action: Action::UsedAfterRotation,
+                    action: AuditAction::UsedAfterRotation,
                     owner: owner.clone(),
                     credential: "old".into(),
                     related: Some("successor".into()),
-                    by: Who::Holder,
+                    by: AuditActor::Holder,
                     origin: None,
                 });
                 assert_eq!(events, Vec::from_iter(wanted), "{name}");

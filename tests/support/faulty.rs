@@ -12,8 +12,8 @@ use tower_api_key::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        Commit, CredentialInfo, CredentialStore, Ending, Event, ListQuery, Lookup, ManagedStore,
-        MemoryStore, Owner, Record, StoreAdmin, StoreError, Use, WriteError,
+        AuditEvent, Commit, CredentialInfo, CredentialStore, Ending, ListQuery, Lookup,
+        ManageStore, MemoryStore, Owner, Record, StoreAdmin, StoreError, Usage, WriteError,
     },
 };
 
@@ -133,7 +133,7 @@ impl StoreAdmin for FaultyStore {
 }
 
 #[async_trait]
-impl ManagedStore for FaultyStore {
+impl ManageStore for FaultyStore {
     fn catalogue(&self) -> &Catalogue {
         self.memory.catalogue()
     }
@@ -175,11 +175,11 @@ impl ManagedStore for FaultyStore {
         owner: &Owner,
         before: Option<i64>,
         limit: u32,
-    ) -> Result<Vec<Event>, StoreError> {
+    ) -> Result<Vec<AuditEvent>, StoreError> {
         self.read(self.memory.events(owner, before, limit)).await
     }
 
-    async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
+    async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
         self.run(self.memory.record_uses(uses)).await
     }
 

@@ -20,7 +20,7 @@ use tower_api_key::{
     Principal, Reason, Rejection,
     clock::UnixMillis,
     secret::Digest,
-    store::{MemoryStore, Record, Standing},
+    store::{MemoryStore, Record, Status},
 };
 
 pub(crate) const ORG_HEADER: &str = "x-anyreach-org";
@@ -68,7 +68,7 @@ pub(crate) fn memory() -> Arc<MemoryStore> {
         key_record("testkey", ORG),
         key_record("deleted", ORG),
         key_record("expired", ORG).expiring_at(past),
-        key_record("disabled", ORG).with_standing(Standing::Disabled),
+        key_record("disabled", ORG).with_standing(Status::Disabled),
         key_record("orphan", DELETED_ORG),
     ];
     for record in keys {
@@ -80,7 +80,7 @@ pub(crate) fn memory() -> Arc<MemoryStore> {
         pat_record("token", USER),
         pat_record("deleted", USER),
         pat_record("expired", USER).expiring_at(past),
-        pat_record("disabled", USER).with_standing(Standing::Disabled),
+        pat_record("disabled", USER).with_standing(Status::Disabled),
         pat_record("ownerless", "user_gone"),
     ];
     for record in tokens {

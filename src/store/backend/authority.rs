@@ -5,7 +5,7 @@ use crate::{
     credential::Kind,
     id::{CredentialId, OrgId, UserId},
     scope::ScopeSet,
-    store::{Record, Standing},
+    store::{Record, Status},
 };
 
 /// On whose behalf a change is made, and what must still be true of them.
@@ -125,7 +125,7 @@ impl ActorState {
     #[must_use]
     pub fn of_record(record: &Record) -> Self {
         Self {
-            active: record.standing() == Standing::Active,
+            active: record.standing() == Status::Active,
             organization: record.organization().cloned(),
             scopes: record.scopes().clone(),
             expires_at: record.expires_at(),

@@ -4,7 +4,7 @@ use super::Authority;
 use crate::{
     clock::UnixMillis,
     id::CredentialId,
-    store::{Action, Event, Owner, Standing, Who},
+    store::{AuditAction, AuditActor, AuditEvent, Owner, Status},
 };
 
 /// Credentials to delete or to disable, with what the audit trail says of it.
@@ -21,9 +21,9 @@ pub struct Ending {
     /// When.
     pub at: UnixMillis,
     /// What the audit events say has happened.
-    pub action: Action,
-    /// Who did it.
-    pub by: Who,
+    pub action: AuditAction,
+    /// AuditActor did it.
+    pub by: AuditActor,
     /// From where, as the service has stated it.
     pub origin: Option<Box<str>>,
 }
@@ -51,19 +51,19 @@ pub enum EndStatus {
 impl EndStatus {
     /// Returns the standing that the credentials have afterwards.
     #[must_use]
-    pub fn standing(self) -> Standing {
+    pub fn standing(self) -> Status {
         match self {
-            Self::Disabled => Standing::Disabled,
-            Self::Deleted => Standing::Deleted,
+            Self::Disabled => Status::Disabled,
+            Self::Deleted => Status::Deleted,
         }
     }
 
     /// Returns whether a credential that stands as `standing` is changed.
     #[must_use]
-    pub fn applies_to(self, standing: Standing) -> bool {
+    pub fn applies_to(self, standing: Status) -> bool {
         match self {
-            Self::Disabled => !matches!(standing, Standing::Disabled | Standing::Deleted),
-            Self::Deleted => standing != Standing::Deleted,
+            Self::Disabled => !matches!(standing, Status::Disabled | Status::Deleted),
+            Self::Deleted => standing != Status::Deleted,
         }
     }
 }
@@ -71,8 +71,8 @@ impl EndStatus {
 impl Ending {
     /// Returns the audit event of one credential that was ended.
     #[must_use]
-    pub fn event(&self, credential: CredentialId) -> Event {
-        Event {
+    pub fn event(&self, credential: CredentialId) -> AuditEvent {
+        AuditEvent {
             number: 0,
             at: self.at,
             action: self.action,

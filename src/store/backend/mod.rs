@@ -14,7 +14,8 @@ pub use authority::{ActorState, Authority, Requirements};
 pub use ending::{EndStatus, EndTarget, Ending};
 
 use super::{
-    Action, CredentialInfo, Event, Filter, Owner, StoreAdmin, StoreError, Who, WriteError,
+    AuditAction, AuditActor, AuditEvent, CredentialInfo, Filter, Owner, StoreAdmin, StoreError,
+    WriteError,
 };
 use crate::{
     clock::UnixMillis, credential::Kind, id::CredentialId, scope::Catalogue, secret::Digest,
@@ -24,7 +25,7 @@ use crate::{
 ///
 /// Every question and every change is about one owner. What belongs to another owner is answered as what does not exist.
 #[async_trait]
-pub trait ManagedStore: StoreAdmin {
+pub trait ManageStore: StoreAdmin {
     /// Returns the roles.
     fn catalogue(&self) -> &Catalogue;
 
@@ -95,17 +96,17 @@ pub trait ManagedStore: StoreAdmin {
         owner: &Owner,
         before: Option<i64>,
         limit: u32,
-    ) -> Result<Vec<Event>, StoreError>;
+    ) -> Result<Vec<AuditEvent>, StoreError>;
 
     /// Records when credentials were last used. A use within a minute after the recorded one, or before it, is not
     /// written.
     ///
     /// Of a credential that was rotated, the first use since then is an event too
-    /// ([`Action::UsedAfterRotation`]); returns those events.
+    /// ([`AuditAction::UsedAfterRotation`]); returns those events.
     ///
     /// # Errors
     /// [`StoreError`]; then nothing was recorded.
-    async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError>;
+    async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError>;
 
     /// Makes the digest of a credential anew, as the store makes digests now, if it was made otherwise and `presented` is
     /// the plain digest of its token; returns whether it did. By default there is nothing to make anew.
@@ -129,11 +130,11 @@ pub struct Commit {
     /// On whose behalf, checked again in the transaction of the change.
     pub authority: Authority,
     /// A credential to add.
-    pub insert: Option<Insert>,
+    pub insert: Option<NewCredential>,
     /// Credentials to change.
-    pub changes: Vec<Alteration>,
+    pub changes: Vec<Update>,
     /// The audit events to store with it.
-    pub events: Vec<Event>,
+    pub events: Vec<AuditEvent>,
     /// The most credentials that may be accepted once the change is made; `None` for a change that adds none to them.
     pub cap: Option<Cap>,
 }
@@ -176,7 +177,7 @@ impl Cap {
 
 /// A credential to add.
 #[derive(Clone, Debug)]
-pub struct Insert {
+pub struct NewCredential {
     /// What is known of it.
     pub info: CredentialInfo,
     /// The digest of the whole token.
@@ -190,7 +191,7 @@ pub struct Insert {
 /// Compared and set are its name, standing, expiry and successor; the moment of its rotation is set with the
 /// successor.
 #[derive(Clone, Debug)]
-pub struct Alteration {
+pub struct Update {
     /// As it was read.
     pub before: CredentialInfo,
     /// As it is to be.
@@ -212,7 +213,7 @@ pub struct ListQuery {
 
 /// A credential was used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Use {
+pub struct Usage {
     /// Its kind.
     pub kind: Kind,
     /// Its public id.
@@ -225,17 +226,17 @@ pub struct Use {
 }
 
 /// What is known of a credential that was used.
-pub(crate) struct Used {
+pub(crate) struct LastUsage {
     pub(crate) owner: Owner,
     /// The last use that is recorded.
     pub(crate) recorded: Option<UnixMillis>,
     /// The successor, and when it was issued.
     pub(crate) rotated: Option<(CredentialId, UnixMillis)>,
-    /// Whether [`Action::UsedAfterRotation`] has been recorded of it.
+    /// Whether [`AuditAction::UsedAfterRotation`] has been recorded of it.
     pub(crate) reported: bool,
 }
 
-impl Use {
+impl Usage {
     /// Returns the use as it is recorded: never later than `now` by the store's own clock, so that a node whose clock is
     /// ahead cannot hide the uses that follow.
     pub(crate) fn clipped(&self, now: UnixMillis) -> Self {
@@ -246,8 +247,8 @@ impl Use {
     }
 
     /// Decides whether it is to be recorded, and which event it is, if it is one.
-    pub(crate) fn judge(&self, known: Used) -> (bool, Option<Event>) {
-        let Used {
+    pub(crate) fn judge(&self, known: LastUsage) -> (bool, Option<AuditEvent>) {
+        let LastUsage {
             owner,
             recorded,
             rotated,
@@ -257,14 +258,14 @@ impl Use {
             recorded.is_none_or(|last| self.at.0 >= last.0.saturating_add(USE_GRANULARITY_MILLIS));
         let first =
             rotated.filter(|(_, moment)| !reported && (self.after_rotation || self.at >= *moment));
-        let event = first.map(|(successor, _)| Event {
+        let event = first.map(|(successor, _)| AuditEvent {
             number: 0,
             at: self.at,
-            action: Action::UsedAfterRotation,
+            action: AuditAction::UsedAfterRotation,
             owner,
             credential: self.id.clone(),
             related: Some(successor),
-            by: Who::Holder,
+            by: AuditActor::Holder,
             origin: None,
         });
         (due || event.is_some(), event)
@@ -272,7 +273,7 @@ impl Use {
 }
 
 #[async_trait]
-impl<S: ManagedStore + ?Sized> ManagedStore for Arc<S> {
+impl<S: ManageStore + ?Sized> ManageStore for Arc<S> {
     fn catalogue(&self) -> &Catalogue {
         (**self).catalogue()
     }
@@ -314,11 +315,11 @@ impl<S: ManagedStore + ?Sized> ManagedStore for Arc<S> {
         owner: &Owner,
         before: Option<i64>,
         limit: u32,
-    ) -> Result<Vec<Event>, StoreError> {
+    ) -> Result<Vec<AuditEvent>, StoreError> {
         (**self).events(owner, before, limit).await
     }
 
-    async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
+    async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
         (**self).record_uses(uses).await
     }
 

@@ -1,12 +1,12 @@
 //! The concurrent core: what is kept, which lookups are in flight, and how a change beats both.
 //!
-//! Readers take no lock. Writers (a lookup that begins or ends, a change) take one, the *ledger*,
+//! Readers take no lock. Writers (a lookup that begins or ends, a change) take one, the *writer*,
 //! for about a microsecond. Changes are numbered; that number is the *epoch*.
 //!
 //! - A lookup notes the epoch when it begins. When it ends, its answer is kept only if no change
 //!   since then concerns it: a change beats a lookup in flight, also one about something that was
 //!   never kept.
-//! - Who asks after a change that may concern a lookup in flight begins a second one. With two in
+//! - AuditActor asks after a change that may concern a lookup in flight begins a second one. With two in
 //!   flight everybody joins the newer one, and asks again if its answer turns out to be outdated
 //!   for them.
 //! - A change ends what is kept by wiping out the mark of its subject, which every reader looks at.
@@ -24,9 +24,9 @@ use super::{
     entry::{Answer, Attempts, Entry, Moment, NEVER, Nanos, Table},
     in_flight::{InFlight, Joined, Leader, ResultCell, Waiter},
     key::{Asked, EntryKey},
-    ledger::{Ledger, Sort},
     subject::Subject,
     sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock},
+    writer::{EntryKind, WriterState},
 };
 use crate::{
     credential::Kind,
@@ -50,16 +50,16 @@ pub(super) struct Core<W> {
     /// Entries of an earlier epoch do not count.
     floor: AtomicU64,
     /// The same, for "there is none": of keys, and of tokens.
-    none_floors: [AtomicU64; 2],
+    negative_floor_epochs: [AtomicU64; 2],
     /// When nothing that is kept is to be trusted any more, since changes may not be told.
     cutoff: AtomicU64,
     pub(super) deadline: Nanos,
-    pub(super) ledger: Mutex<Ledger<W>>,
+    pub(super) writer: Mutex<WriterState<W>>,
 }
 
 /// An answer to keep, and where. Of a failure the core decides for how long.
 pub(super) struct Fill {
-    pub(super) sort: Sort,
+    pub(super) sort: EntryKind,
     pub(super) answer: Answer,
     pub(super) valid_until: Nanos,
     pub(super) expires: Nanos,
@@ -67,14 +67,14 @@ pub(super) struct Fill {
 
 /// What is known at once.
 pub(super) struct Known {
-    pub(super) sort: Sort,
+    pub(super) sort: EntryKind,
     pub(super) record: Option<Arc<Record>>,
 }
 
 impl Fill {
     pub(super) fn failed(error: Arc<StoreError>) -> Self {
         Self {
-            sort: Sort::Refusal,
+            sort: EntryKind::Refusal,
             answer: Answer::Failed(error),
             valid_until: NEVER,
             expires: NEVER,
@@ -88,10 +88,10 @@ impl<W> Core<W> {
             accepts: Table::new(),
             refusals: Table::new(),
             floor: AtomicU64::new(0),
-            none_floors: [AtomicU64::new(0), AtomicU64::new(0)],
+            negative_floor_epochs: [AtomicU64::new(0), AtomicU64::new(0)],
             cutoff: AtomicU64::new(NEVER),
             deadline: bounds.deadline,
-            ledger: Mutex::new(Ledger::new(bounds)),
+            writer: Mutex::new(WriterState::new(bounds)),
         }
     }
 
@@ -106,7 +106,7 @@ impl<W> Core<W> {
                 Answer::Failed(_) => return None,
             };
             let until = self.trusted_until(entry);
-            let good = self.stands(entry) && (until == NEVER || now() < until);
+            let good = self.is_valid(entry) && (until == NEVER || now() < until);
             good.then(|| {
                 entry.touch();
                 Known {
@@ -117,11 +117,11 @@ impl<W> Core<W> {
         };
         let accept = self
             .accepts
-            .with(asked, |entry| look(entry, Sort::Accept))
+            .with(asked, |entry| look(entry, EntryKind::Accept))
             .flatten();
         accept.or_else(|| {
             self.refusals
-                .with(asked, |entry| look(entry, Sort::Refusal))
+                .with(asked, |entry| look(entry, EntryKind::Refusal))
                 .flatten()
         })
     }
@@ -138,7 +138,7 @@ impl<W> Core<W> {
                 .trusted_until(entry)
                 .saturating_add(grace)
                 .min(entry.expires);
-            (self.stands(entry) && now < until)
+            (self.is_valid(entry) && now < until)
                 .then(|| entry.answer.record().cloned())
                 .flatten()
         };
@@ -152,25 +152,25 @@ impl<W> Core<W> {
 
     /// Whether no change has ended the entry.
     #[inline]
-    pub(super) fn stands(&self, entry: &Entry) -> bool {
-        let none_floor = match &entry.answer {
-            Answer::Unknown if !entry.settled => {
-                self.none_floor(entry.key.kind()).load(Ordering::Acquire)
-            }
+    pub(super) fn is_valid(&self, entry: &Entry) -> bool {
+        let negative_floor_epoch = match &entry.answer {
+            Answer::Unknown if !entry.settled => self
+                .negative_floor_epoch(entry.key.kind())
+                .load(Ordering::Acquire),
             _ => 0,
         };
-        entry.epoch >= none_floor && self.is_unnamed(entry)
+        entry.epoch >= negative_floor_epoch && self.is_unnamed(entry)
     }
 
     /// Whether no change has named what the entry is about.
     #[inline]
     fn is_unnamed(&self, entry: &Entry) -> bool {
         entry.epoch >= self.floor.load(Ordering::Acquire)
-            && entry.marks.iter().all(|mark| mark.stands())
+            && entry.marks.iter().all(|mark| mark.is_valid())
     }
 
-    fn none_floor(&self, kind: Kind) -> &AtomicU64 {
-        let [of_keys, of_tokens] = &self.none_floors;
+    fn negative_floor_epoch(&self, kind: Kind) -> &AtomicU64 {
+        let [of_keys, of_tokens] = &self.negative_floor_epochs;
         match kind {
             Kind::OrgKey => of_keys,
             Kind::PersonalToken => of_tokens,
@@ -180,18 +180,19 @@ impl<W> Core<W> {
     /// Ends every kept answer that `change` concerns, and outdates the lookups in flight that it
     /// may concern.
     pub(super) fn apply(&self, change: &Change) {
-        self.note(&mut lock(&self.ledger), change);
+        self.note(&mut lock(&self.writer), change);
     }
 
-    fn note(&self, ledger: &mut Ledger<W>, change: &Change) {
-        let epoch = ledger.record(change);
+    fn note(&self, writer: &mut WriterState<W>, change: &Change) {
+        let epoch = writer.record(change);
         for kind in [Kind::OrgKey, Kind::PersonalToken] {
-            if ledger.changes.may_create(kind) == epoch {
-                self.none_floor(kind).store(epoch, Ordering::Release);
+            if writer.changes.may_create(kind) == epoch {
+                self.negative_floor_epoch(kind)
+                    .store(epoch, Ordering::Release);
             }
         }
         match Subject::of(change) {
-            Some(subject) => ledger.marks.wipe(&subject),
+            Some(subject) => writer.marks.invalidate(&subject),
             None => self.floor.store(epoch, Ordering::Release),
         }
     }
@@ -199,11 +200,11 @@ impl<W> Core<W> {
     /// Begins to follow a feed, in place of any other. What was kept before is not trusted: nobody
     /// told of its changes.
     pub(super) fn follow(&self, trusted_until: Nanos) -> u64 {
-        let mut ledger = lock(&self.ledger);
-        ledger.follower += 1;
-        self.note(&mut ledger, &Change::Everything);
+        let mut writer = lock(&self.writer);
+        writer.follower += 1;
+        self.note(&mut writer, &Change::Everything);
         self.cutoff.store(trusted_until, Ordering::Release);
-        ledger.follower
+        writer.follower
     }
 
     /// Goes on trusting what is kept. Returns whether `follower` had a say.
@@ -212,7 +213,7 @@ impl<W> Core<W> {
     }
 
     /// Stops trusting what is kept, from `cutoff` on. Returns whether `follower` had a say.
-    pub(super) fn lose(&self, follower: u64, cutoff: Nanos) -> bool {
+    pub(super) fn mark_lost(&self, follower: u64, cutoff: Nanos) -> bool {
         self.as_follower(follower, |_| {
             let earlier = self.cutoff.load(Ordering::Acquire);
             self.cutoff.store(cutoff.min(earlier), Ordering::Release);
@@ -222,25 +223,25 @@ impl<W> Core<W> {
     /// Trusts what is kept from now on, and nothing from before. Returns whether `follower` had a
     /// say.
     pub(super) fn restore(&self, follower: u64, trusted_until: Nanos) -> bool {
-        self.as_follower(follower, |ledger| {
-            self.note(ledger, &Change::Everything);
+        self.as_follower(follower, |writer| {
+            self.note(writer, &Change::Everything);
             self.cutoff.store(trusted_until, Ordering::Release);
         })
     }
 
-    fn as_follower(&self, follower: u64, act: impl FnOnce(&mut Ledger<W>)) -> bool {
-        let mut ledger: MutexGuard<'_, _> = lock(&self.ledger);
-        let current = ledger.follower == follower;
+    fn as_follower(&self, follower: u64, act: impl FnOnce(&mut WriterState<W>)) -> bool {
+        let mut writer: MutexGuard<'_, _> = lock(&self.writer);
+        let current = writer.follower == follower;
         if current {
-            act(&mut ledger);
+            act(&mut writer);
         }
         current
     }
 
-    pub(super) fn table(&self, sort: Sort) -> &Table {
+    pub(super) fn table(&self, sort: EntryKind) -> &Table {
         match sort {
-            Sort::Accept => &self.accepts,
-            Sort::Refusal => &self.refusals,
+            EntryKind::Accept => &self.accepts,
+            EntryKind::Refusal => &self.refusals,
         }
     }
 }
@@ -248,7 +249,7 @@ impl<W> Core<W> {
 impl<W: ResultCell> Core<W> {
     /// Joins the lookup of `key` that is in flight, or begins one.
     pub(super) fn join(self: &Arc<Self>, key: &EntryKey, at: Moment) -> Joined<W> {
-        let mut ledger = lock(&self.ledger);
+        let mut writer = lock(&self.writer);
         // Once more, under the lock: a lookup may have ended since the caller looked.
         if let Some(known) = self.get(&key.borrowed(), || at.now) {
             return Joined::Known(known);
@@ -260,17 +261,17 @@ impl<W: ResultCell> Core<W> {
         if let Some(error) = refusal.as_ref().and_then(|entry| entry.failure(at.timer)) {
             return Joined::Failed(error);
         }
-        let epoch = ledger.epoch;
-        let newest = ledger
+        let epoch = writer.epoch;
+        let newest = writer
             .lookups
             .newest(key)
             .filter(|lookup| self.is_alive(lookup, at));
         if let Some(lookup) = newest {
-            let may_be_outdated = lookup.epoch < ledger.changes.may_concern(key);
-            let are_many = ledger.lookups.are_many(key) || self.may_not_repeat(lookup, at);
+            let may_be_outdated = lookup.epoch < writer.changes.may_concern(key);
+            let are_many = writer.lookups.are_many(key) || self.may_not_repeat(lookup, at);
             if !may_be_outdated || are_many {
                 let lookup = Arc::clone(lookup);
-                ledger.lookups.join(&lookup);
+                writer.lookups.join(&lookup);
                 return Joined::Waiting(Waiter::new(Arc::clone(self), lookup, epoch));
             }
         }
@@ -280,7 +281,7 @@ impl<W: ResultCell> Core<W> {
         ];
         let attempts = Attempts::again(earlier.into_iter().flatten().max(), at.timer);
         let limited = self.accepts.get(key).is_none(); // what was accepted before is known
-        if limited && !ledger.limit(key.kind()).take(at.now) {
+        if limited && !writer.limit(key.kind()).take(at.now) {
             return Joined::Limited;
         }
         let (key, result) = (key.clone(), W::default());
@@ -292,7 +293,7 @@ impl<W: ResultCell> Core<W> {
             limited,
             result,
         });
-        ledger.lookups.begin(Arc::clone(&lookup));
+        writer.lookups.begin(Arc::clone(&lookup));
         let waiter = Waiter::new(Arc::clone(self), Arc::clone(&lookup), epoch);
         Joined::Leading(Leader::new(Arc::clone(self), lookup), waiter)
     }

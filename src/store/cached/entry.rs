@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     key::{Asked, EntryKey},
-    subject::Mark,
+    subject::Validity,
     sync::{AtomicBool, Map, Ordering},
 };
 use crate::store::{Record, StoreError};
@@ -56,7 +56,7 @@ impl Attempts {
 pub(super) const NEVER: Nanos = Nanos::MAX;
 
 /// How many entries in use are passed over before one of them has to go. Bounds the time under the lock.
-const MERCY: usize = 64;
+const MAX_SECOND_CHANCES: usize = 64;
 
 /// A kept answer.
 pub(super) struct Entry {
@@ -72,7 +72,7 @@ pub(super) struct Entry {
     pub(super) settled: bool,
     /// When a failure may be tried again, on the clock of the timers.
     pub(super) retry_at: Nanos,
-    pub(super) marks: Box<[Arc<Mark>]>,
+    pub(super) marks: Box<[Arc<Validity>]>,
     pub(super) used: AtomicBool,
     pub(super) slot: usize,
 }
@@ -132,14 +132,14 @@ impl Table {
 }
 
 /// The places for entries: a clock with a second chance (Corbató 1968). Held by writers, under the lock.
-pub(super) struct Places {
+pub(super) struct ClockRing {
     places: Vec<Option<Arc<Entry>>>,
     free: Vec<usize>,
     hand: usize,
     capacity: usize,
 }
 
-impl Places {
+impl ClockRing {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             places: Vec::new(),
@@ -163,7 +163,7 @@ impl Places {
             self.places.push(None);
             return Some((self.places.len() - 1, None));
         }
-        let (round, mut mercy) = (self.places.len(), MERCY);
+        let (round, mut mercy) = (self.places.len(), MAX_SECOND_CHANCES);
         loop {
             let here = self.hand;
             self.hand = (here + 1).checked_rem(round)?;
@@ -184,7 +184,7 @@ impl Places {
         }
     }
 
-    pub(super) fn vacate(&mut self, slot: usize) {
+    pub(super) fn free(&mut self, slot: usize) {
         if let Some(place) = self.places.get_mut(slot) {
             *place = None;
             self.free.push(slot);

@@ -17,15 +17,15 @@ use super::{
     entry::{Answer, Moment, NEVER, Nanos},
     in_flight::{Leader, ResultCell, Waiter},
     key::{EntryKey, Name},
-    ledger::Sort,
     settings::Settings,
-    time::{Monotonic, nanos},
+    time::{MonotonicClock, nanos},
+    writer::EntryKind,
 };
 use crate::{
     clock::Clock,
     observe::counters,
     secret::Digest,
-    store::{CredentialStore, Key, Lookup, Record, Standing, StoreError, guard::caught, guarded},
+    store::{CredentialStore, Key, Lookup, Record, Status, StoreError, guard::caught, guarded},
 };
 
 /// Where those who wait for a lookup get its result.
@@ -64,7 +64,7 @@ impl ResultCell for SharedResult {
 pub(super) struct Clocks {
     /// The time of day, by which credentials expire.
     pub(super) wall: Arc<dyn Clock>,
-    pub(super) monotonic: Arc<dyn Monotonic>,
+    pub(super) monotonic: Arc<dyn MonotonicClock>,
     pub(super) timers_since: tokio::time::Instant,
 }
 
@@ -160,7 +160,7 @@ impl Fetch {
         };
         let grace = self.settings.grace.unwrap_or(0);
         if let Some(sort) = self.leader.finish(fill, self.clocks.moment(), grace) {
-            counters::evicted(sort == Sort::Accept);
+            counters::evicted(sort == EntryKind::Accept);
         }
     }
 
@@ -168,7 +168,7 @@ impl Fetch {
     fn fill(&self, record: Option<Arc<Record>>) -> Fill {
         let seen_from = self.leader.key().organization.as_ref();
         let acceptable = |record: &&Arc<Record>| {
-            record.standing() == Standing::Active
+            record.standing() == Status::Active
                 && !self.clocks.is_expired(record)
                 && (seen_from.is_none() || record.organization() == seen_from)
         };
@@ -176,8 +176,8 @@ impl Fetch {
             .as_deref()
             .map_or(NEVER, |record| self.clocks.left(record));
         let (sort, life) = match record.as_ref().filter(acceptable) {
-            Some(_) => (Sort::Accept, self.settings.time_to_live.min(left)),
-            None => (Sort::Refusal, self.settings.negative_time_to_live),
+            Some(_) => (EntryKind::Accept, self.settings.time_to_live.min(left)),
+            None => (EntryKind::Refusal, self.settings.negative_time_to_live),
         };
         let answer = record.map_or(Answer::Unknown, Answer::Found);
         let after = |life| self.asked_at.saturating_add(life);

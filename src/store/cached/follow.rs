@@ -38,7 +38,7 @@ impl<S> Cached<S> {
     /// tokio runtime with time enabled.
     ///
     /// From this call on the feed is trusted to tell of every change, until it says that it is
-    /// lost. Then what is cached counts for [the stated bound](Self::with_bound_after_loss) longer
+    /// lost. Then what is cached counts for [the stated bound](Self::with_max_staleness_after_disconnect) longer
     /// and no more, until the feed is restored. What was cached before this call, or before a
     /// restoration, does not count any more. The end of the feed, or of the future, is a loss.
     ///
@@ -85,7 +85,7 @@ impl<S> Cached<S> {
                     next.as_mut().poll(cx)
                 });
                 match event.await {
-                    Some(event) => follower.heed(event),
+                    Some(event) => follower.apply_event(event),
                     None => return,
                 }
             }
@@ -101,10 +101,10 @@ impl<S> Cached<S> {
 }
 
 impl<S> Follower<S> {
-    fn heed(&mut self, event: FeedEvent) {
+    fn apply_event(&mut self, event: FeedEvent) {
         match event {
             FeedEvent::Changed(change) => self.cache.apply(&change),
-            FeedEvent::Lost => self.lose(),
+            FeedEvent::Lost => self.mark_lost(),
             FeedEvent::Restored => self.restore(),
         }
     }
@@ -137,13 +137,13 @@ impl<S> Follower<S> {
         }
     }
 
-    fn lose(&mut self) {
+    fn mark_lost(&mut self) {
         self.lost = true;
         let cutoff = self
             .cache
             .now()
             .saturating_add(self.cache.settings.bound_after_loss);
-        if self.cache.core.lose(self.number, cutoff) {
+        if self.cache.core.mark_lost(self.number, cutoff) {
             counters::feed(false);
         }
     }
@@ -151,6 +151,6 @@ impl<S> Follower<S> {
 
 impl<S> Drop for Follower<S> {
     fn drop(&mut self) {
-        self.lose();
+        self.mark_lost();
     }
 }

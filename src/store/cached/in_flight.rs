@@ -6,8 +6,8 @@ use super::{
     core::{Core, Fill, Known},
     entry::{Answer, Attempts, Moment, Nanos},
     key::EntryKey,
-    ledger::Sort,
     sync::lock,
+    writer::EntryKind,
 };
 use crate::store::StoreError;
 
@@ -68,7 +68,7 @@ pub(super) enum Joined<W: ResultCell> {
     Leading(Leader<W>, Waiter<W>),
 }
 
-/// A caller's share in a lookup.
+/// A caller's clone_error in a lookup.
 pub(super) struct Waiter<W: ResultCell> {
     core: Arc<Core<W>>,
     lookup: Arc<InFlight<W>>,
@@ -194,7 +194,7 @@ impl<W: ResultCell> Waiter<W> {
         if self.arrived == epoch {
             return true;
         }
-        let changes = &lock(&self.core.ledger).changes;
+        let changes = &lock(&self.core.writer).changes;
         match answer {
             Answer::Found(record) => !changes.concern(epoch, key, Some(record)),
             Answer::Unknown => {
@@ -222,7 +222,7 @@ impl<W: ResultCell> Leader<W> {
     /// entry that had to go.
     ///
     /// `grace` is how long an entry is of use past its time.
-    pub(super) fn finish(mut self, fill: Fill, at: Moment, grace: Nanos) -> Option<Sort> {
+    pub(super) fn finish(mut self, fill: Fill, at: Moment, grace: Nanos) -> Option<EntryKind> {
         self.ended = true;
         let answer = fill.answer.clone();
         let evicted = self.core.finish(&self.lookup, fill, at, grace);
@@ -233,7 +233,7 @@ impl<W: ResultCell> Leader<W> {
 
 impl<W: ResultCell> Drop for Waiter<W> {
     fn drop(&mut self) {
-        let abort = lock(&self.core.ledger).lookups.leave(&self.lookup);
+        let abort = lock(&self.core.writer).lookups.leave(&self.lookup);
         if abort {
             self.lookup.result.abort();
         }

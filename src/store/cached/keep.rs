@@ -6,9 +6,9 @@ use super::{
     core::{Core, Fill},
     entry::{Answer, Entry, Moment, Nanos},
     in_flight::InFlight,
-    ledger::{Ledger, Sort},
     subject::Subject,
     sync::{AtomicBool, lock},
+    writer::{EntryKind, WriterState},
 };
 
 /// For how long a first failure is kept, so that those who come in one burst make one lookup.
@@ -22,14 +22,14 @@ impl<W> Core<W> {
         fill: Fill,
         at: Moment,
         grace: Nanos,
-    ) -> Option<Sort> {
-        let mut ledger = lock(&self.ledger);
-        ledger.lookups.end(lookup);
+    ) -> Option<EntryKind> {
+        let mut writer = lock(&self.writer);
+        writer.lookups.end(lookup);
         let record = fill.answer.record().map(|record| &**record);
-        if lookup.limited && fill.sort == Sort::Accept {
-            ledger.limit(lookup.key.kind()).give_back();
+        if lookup.limited && fill.sort == EntryKind::Accept {
+            writer.limit(lookup.key.kind()).give_back();
         }
-        let outdated = ledger.changes.concern(lookup.epoch, &lookup.key, record);
+        let outdated = writer.changes.concern(lookup.epoch, &lookup.key, record);
         let fill = Fill {
             valid_until: if outdated {
                 0
@@ -39,9 +39,9 @@ impl<W> Core<W> {
             ..fill
         };
         let useless = |entry: &Entry| {
-            !self.stands(entry) || self.trusted_until(entry).saturating_add(grace) <= at.now
+            !self.is_valid(entry) || self.trusted_until(entry).saturating_add(grace) <= at.now
         };
-        self.keep(&mut ledger, lookup, fill, at, useless)
+        self.keep(&mut writer, lookup, fill, at, useless)
     }
 
     /// Until when an answer is kept that no change has outdated.
@@ -72,13 +72,13 @@ impl<W> Core<W> {
     /// use that had to go.
     fn keep(
         &self,
-        ledger: &mut Ledger<W>,
+        writer: &mut WriterState<W>,
         lookup: &InFlight<W>,
         fill: Fill,
         at: Moment,
         useless: impl Fn(&Entry) -> bool,
-    ) -> Option<Sort> {
-        let sorts = [Sort::Accept, Sort::Refusal];
+    ) -> Option<EntryKind> {
+        let sorts = [EntryKind::Accept, EntryKind::Refusal];
         let old = sorts.map(|sort| self.table(sort).get(&lookup.key));
         if old.iter().flatten().any(|entry| entry.epoch > lookup.epoch) {
             return None; // a lookup that began later has answered sooner
@@ -89,29 +89,29 @@ impl<W> Core<W> {
         for (sort, entry) in sorts
             .into_iter()
             .zip(old)
-            .filter(|(sort, _)| !failed || *sort == Sort::Refusal)
+            .filter(|(sort, _)| !failed || *sort == EntryKind::Refusal)
         {
-            self.evict(ledger, sort, entry.as_deref());
+            self.evict(writer, sort, entry.as_deref());
         }
         if fill.valid_until <= at.now {
             return None;
         }
-        let (slot, evicted) = ledger.places(fill.sort).claim(&useless)?;
+        let (slot, evicted) = writer.places(fill.sort).claim(&useless)?;
         let lost = evicted
             .as_ref()
             .is_some_and(|entry| !useless(entry))
             .then_some(fill.sort);
         if let Some(evicted) = evicted {
             self.table(fill.sort).remove(&evicted);
-            ledger.give_back(&evicted);
+            writer.give_back(&evicted);
         }
-        self.put(ledger, lookup, fill, at, slot);
+        self.put(writer, lookup, fill, at, slot);
         lost
     }
 
     fn put(
         &self,
-        ledger: &mut Ledger<W>,
+        writer: &mut WriterState<W>,
         lookup: &InFlight<W>,
         fill: Fill,
         at: Moment,
@@ -119,7 +119,7 @@ impl<W> Core<W> {
     ) {
         let record = fill.answer.record().map(|record| &**record);
         let marks = Subject::all(&lookup.key, record)
-            .map(|subject| ledger.marks.take(subject))
+            .map(|subject| writer.marks.take(subject))
             .collect();
         let entry = Arc::new(Entry {
             key: lookup.key.clone(),
@@ -134,15 +134,15 @@ impl<W> Core<W> {
             used: AtomicBool::new(false),
             slot,
         });
-        ledger.places(fill.sort).put(Arc::clone(&entry));
+        writer.places(fill.sort).put(Arc::clone(&entry));
         self.table(fill.sort).insert(entry);
     }
 
-    fn evict(&self, ledger: &mut Ledger<W>, sort: Sort, entry: Option<&Entry>) {
+    fn evict(&self, writer: &mut WriterState<W>, sort: EntryKind, entry: Option<&Entry>) {
         if let Some(entry) = entry {
             self.table(sort).remove(entry);
-            ledger.places(sort).vacate(entry.slot);
-            ledger.give_back(entry);
+            writer.places(sort).free(entry.slot);
+            writer.give_back(entry);
         }
     }
 }

@@ -11,13 +11,13 @@ use crate::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        Change, Commit, CredentialInfo, EndTarget, Ending, Event, ListQuery, ManagedStore, Owner,
-        StoreError, Use, WriteError,
+        AuditEvent, Change, Commit, CredentialInfo, EndTarget, Ending, ListQuery, ManageStore,
+        Owner, StoreError, Usage, WriteError,
     },
 };
 
 #[async_trait]
-impl<S: ManagedStore> ManagedStore for Cached<S> {
+impl<S: ManageStore> ManageStore for Cached<S> {
     fn catalogue(&self) -> &Catalogue {
         self.store.catalogue()
     }
@@ -79,11 +79,11 @@ impl<S: ManagedStore> ManagedStore for Cached<S> {
         owner: &Owner,
         before: Option<i64>,
         limit: u32,
-    ) -> Result<Vec<Event>, StoreError> {
+    ) -> Result<Vec<AuditEvent>, StoreError> {
         self.store.events(owner, before, limit).await
     }
 
-    async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
+    async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
         self.store.record_uses(uses).await // a use changes no answer
     }
 

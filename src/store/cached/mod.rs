@@ -1,7 +1,7 @@
 //! [`Cached`]: a store in front of a store.
 //!
 //! ```text
-//! peek ─▶ core: an entry that stands and is fresh? ─▶ the answer, without a lock or an allocation
+//! peek ─▶ core: an entry that is_valid and is fresh? ─▶ the answer, without a lock or an allocation
 //!   └▶ find ─▶ core: join the lookup in flight, or begin one ─▶ wait for its result
 //!                └▶ fetch, to its end whoever waits ─▶ the store ─▶ keep, unless a change came in between
 //! apply, StoreAdmin, follow ─▶ core: number the change, end what it concerns
@@ -16,22 +16,22 @@ mod follow;
 mod in_flight;
 mod keep;
 mod key;
-mod ledger;
 mod limit;
 mod managed;
 mod reader;
 mod settings;
-mod shared;
+mod shared_error;
 mod subject;
 mod sync;
 mod time;
 mod write;
+mod writer;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 pub use reader::StoreReader;
-pub use time::Monotonic;
+pub use time::MonotonicClock;
 
 use self::{
     core::{Core, Known},
@@ -39,8 +39,8 @@ use self::{
     fetch::{Clocks, SharedResult},
     in_flight::{Joined, Waiter},
     key::{Asked, AskedName, EntryKey},
-    ledger::Sort,
     settings::Settings,
+    writer::EntryKind,
 };
 use super::{Change, CredentialStore, Key, Lookup, OrgTree, Peek, Record, StoreError};
 use crate::{observe::counters, secret::Pepper};
@@ -54,7 +54,7 @@ use crate::{observe::counters, secret::Pepper};
 ///   in flight, is one that came before the revocation: it is answered, however long its handler
 ///   takes. Changes made elsewhere come through [`follow`](Self::follow); without a feed they show
 ///   after the time to live.
-/// - **Single flight**: concurrent lookups of the same credential share one call of the store,
+/// - **Single flight**: concurrent lookups of the same credential clone_error one call of the store,
 ///   unless a change that may concern it came in between. The lookup is a task of its own, which
 ///   ends with the answer or at [its deadline](Self::with_lookup_deadline), whoever goes away
 ///   meanwhile.
@@ -80,7 +80,7 @@ use crate::{observe::counters, secret::Pepper};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), WriteError> {
-/// let store = Arc::new(Cached::new(MemoryStore::new()).with_time_to_live(Duration::from_secs(60)));
+/// let store = Arc::new(Cached::new(MemoryStore::new()).with_ttl(Duration::from_secs(60)));
 /// let auth = AuthLayer::new(Arc::clone(&store));
 /// # store.create_organization("org_1", None).await?;
 /// # store.insert(tower_api_key::store::Record::org_key("example", tower_api_key::secret::Digest::of(b"test"), "org_1")).await?;
@@ -113,7 +113,7 @@ impl<S> Cached<S> {
 
     fn get(&self, asked: &Asked<'_>) -> Option<Option<Arc<Record>>> {
         let Known { sort, record } = self.core.get(asked, || self.now())?;
-        counters::hit(sort == Sort::Accept);
+        counters::hit(sort == EntryKind::Accept);
         Some(record)
     }
 
@@ -134,7 +134,7 @@ impl<S> Cached<S> {
     ) -> Result<Option<Arc<Record>>, StoreError> {
         self.stale(asked)
             .map(Some)
-            .ok_or_else(|| shared::share(error))
+            .ok_or_else(|| shared_error::clone_error(error))
     }
 }
 
@@ -148,7 +148,7 @@ impl<S: CredentialStore> Cached<S> {
     async fn join(&self, key: &EntryKey) -> Result<Answer, Waiter<SharedResult>> {
         let waiter = match self.core.join(key, self.clocks.moment()) {
             Joined::Known(Known { sort, record }) => {
-                counters::hit(sort == Sort::Accept);
+                counters::hit(sort == EntryKind::Accept);
                 return Ok(record.map_or(Answer::Unknown, Answer::Found));
             }
             Joined::Failed(error) => {
@@ -213,12 +213,12 @@ impl<S: CredentialStore> CredentialStore for Cached<S> {
         match self.get(&Asked::of(lookup)) {
             Some(Some(record)) => Peek::Found(record),
             Some(None) => Peek::NotFound,
-            None => Peek::Ask,
+            None => Peek::Unknown,
         }
     }
 
-    fn decoy(&self) -> Option<&Pepper> {
-        self.store.decoy()
+    fn decoy_pepper(&self) -> Option<&Pepper> {
+        self.store.decoy_pepper()
     }
 
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {

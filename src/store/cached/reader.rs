@@ -20,7 +20,7 @@ impl<S> Cached<S> {
     /// stored, for example.
     ///
     /// Changes go through the cache itself, which is a [`StoreAdmin`](crate::store::StoreAdmin) and
-    /// a [`ManagedStore`](crate::store::ManagedStore) where the store is.
+    /// a [`ManageStore`](crate::store::ManageStore) where the store is.
     #[must_use]
     pub fn store(&self) -> StoreReader<S> {
         StoreReader(Arc::clone(&self.store))
@@ -33,8 +33,8 @@ impl<S: CredentialStore> CredentialStore for StoreReader<S> {
         self.0.peek(lookup)
     }
 
-    fn decoy(&self) -> Option<&Pepper> {
-        self.0.decoy()
+    fn decoy_pepper(&self) -> Option<&Pepper> {
+        self.0.decoy_pepper()
     }
 
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {

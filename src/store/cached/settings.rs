@@ -7,7 +7,7 @@ use super::{
     core::{Bounds, Core},
     entry::Nanos,
     fetch::Clocks,
-    time::{Monotonic, SystemMonotonic, nanos},
+    time::{MonotonicClock, SystemMonotonic, nanos},
 };
 use crate::{
     clock::{Clock, SystemClock},
@@ -73,7 +73,7 @@ impl<S> Cached<S> {
     ///
     /// It is the time after which a change shows that nobody told the cache of.
     #[must_use]
-    pub fn with_time_to_live(mut self, life: Duration) -> Self {
+    pub fn with_ttl(mut self, life: Duration) -> Self {
         self.settings.time_to_live = nanos(life);
         self
     }
@@ -89,7 +89,7 @@ impl<S> Cached<S> {
     ///
     /// It is the time after which a creation shows that nobody told the cache of.
     #[must_use]
-    pub fn with_negative_time_to_live(mut self, life: Duration) -> Self {
+    pub fn with_negative_ttl(mut self, life: Duration) -> Self {
         self.settings.negative_time_to_live = nanos(life);
         self
     }
@@ -106,7 +106,7 @@ impl<S> Cached<S> {
     /// default, so that with the 4 in which a PostgreSQL feed notices a silent link no more than 10
     /// pass.
     #[must_use]
-    pub fn with_bound_after_loss(mut self, bound: Duration) -> Self {
+    pub fn with_max_staleness_after_disconnect(mut self, bound: Duration) -> Self {
         self.settings.bound_after_loss = nanos(bound);
         self
     }
@@ -164,7 +164,7 @@ impl<S> Cached<S> {
 
     /// Sets the clock that times to live are measured by.
     #[must_use]
-    pub fn with_monotonic(mut self, clock: impl Monotonic) -> Self {
+    pub fn with_monotonic_clock(mut self, clock: impl MonotonicClock) -> Self {
         self.clocks.monotonic = Arc::new(clock);
         self.emptied() // moments of two clocks cannot be compared
     }

@@ -1,6 +1,6 @@
 //! What an answer is about, and which change ends it.
 //!
-//! Every kept answer holds a [`Mark`] for each of its subjects, shared by all answers about that subject. A change wipes
+//! Every kept answer holds a [`Validity`] for each of its subjects, shared by all answers about that subject. A change wipes
 //! the mark out: one store to memory ends every answer about an organization, however many there are.
 
 use std::{collections::HashMap, sync::Arc};
@@ -60,28 +60,28 @@ impl Subject {
 }
 
 /// Says whether what is known of a subject still holds. Read by every hit, written once in its life.
-pub(super) struct Mark {
+pub(super) struct Validity {
     subject: Subject,
     wiped: AtomicBool,
-    holders: AtomicU64, // changed under the ledger's lock alone
+    holders: AtomicU64, // changed under the writer's lock alone
 }
 
-impl Mark {
+impl Validity {
     #[inline]
-    pub(super) fn stands(&self) -> bool {
+    pub(super) fn is_valid(&self) -> bool {
         !self.wiped.load(Ordering::Acquire)
     }
 }
 
 /// The marks that stand, each while an answer holds it.
 #[derive(Default)]
-pub(super) struct Marks(HashMap<Subject, Arc<Mark>>);
+pub(super) struct Validities(HashMap<Subject, Arc<Validity>>);
 
-impl Marks {
-    pub(super) fn take(&mut self, subject: Subject) -> Arc<Mark> {
+impl Validities {
+    pub(super) fn take(&mut self, subject: Subject) -> Arc<Validity> {
         let mark = self.0.entry(subject).or_insert_with_key(|subject| {
             let subject = subject.clone();
-            Arc::new(Mark {
+            Arc::new(Validity {
                 subject,
                 wiped: AtomicBool::new(false),
                 holders: AtomicU64::new(0),
@@ -92,14 +92,14 @@ impl Marks {
     }
 
     /// Gives back what an answer held. A wiped mark is out of the table, and its subject may have a new one.
-    pub(super) fn give_back(&mut self, mark: &Mark) {
-        if mark.holders.fetch_sub(1, Ordering::Relaxed) == 1 && mark.stands() {
+    pub(super) fn give_back(&mut self, mark: &Validity) {
+        if mark.holders.fetch_sub(1, Ordering::Relaxed) == 1 && mark.is_valid() {
             self.0.remove(&mark.subject);
         }
     }
 
     /// Ends all answers about `subject`, for good: what is learnt of it later gets a mark of its own.
-    pub(super) fn wipe(&mut self, subject: &Subject) {
+    pub(super) fn invalidate(&mut self, subject: &Subject) {
         if let Some(mark) = self.0.remove(subject) {
             mark.wiped.store(true, Ordering::Release);
         }

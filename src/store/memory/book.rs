@@ -10,7 +10,7 @@ use crate::{
     id::{CredentialId, OrgId, UserId},
     scope::Catalogue,
     store::{
-        Grant, Record, Standing,
+        Grant, Record, Status,
         WriteError::{self, Taken, UnknownOrganization, UnknownUser},
     },
 };
@@ -59,7 +59,7 @@ impl TokenEntry {
     }
 
     pub(super) fn deleted(&self) -> Self {
-        let record = Record::clone(&self.alone).with_standing(Standing::Deleted);
+        let record = Record::clone(&self.alone).with_standing(Status::Deleted);
         Self {
             alone: Arc::new(record),
             memberships: Box::default(),
@@ -151,8 +151,8 @@ impl Book {
     /// Finishes the records of a token of `user`.
     pub(super) fn entry(&self, token: &Record, user: &User, catalogue: &Catalogue) -> TokenEntry {
         let standing = match token.standing() {
-            Standing::Active | Standing::OwnerGone if user.disabled => Standing::OwnerGone,
-            Standing::Active | Standing::OwnerGone => Standing::Active,
+            Status::Active | Status::OwnerGone if user.disabled => Status::OwnerGone,
+            Status::Active | Status::OwnerGone => Status::Active,
             own => own,
         };
         let alone = token.clone().with_standing(standing);

@@ -6,7 +6,7 @@ use crate::{
     clock::UnixMillis,
     credential::Kind,
     id::{CredentialId, UserId},
-    store::{CredentialInfo, Event, Owner, Use, Used},
+    store::{AuditEvent, CredentialInfo, LastUsage, Owner, Usage},
 };
 
 /// How many events of one owner are kept. Memory is no place for an audit trail that has to last.
@@ -19,7 +19,7 @@ pub(super) struct Ledger {
     issued: HashMap<(Owner, Box<str>), (CredentialId, [u8; 32])>,
     uses: HashMap<(Kind, CredentialId), UnixMillis>,
     /// Of each owner by itself, so that one tenant's changes do not push out another's.
-    events: HashMap<Owner, VecDeque<Event>>,
+    events: HashMap<Owner, VecDeque<AuditEvent>>,
     last_number: i64,
     /// Credentials whose first use after their rotation has been reported.
     reported: HashSet<(Kind, CredentialId)>,
@@ -71,9 +71,9 @@ impl Ledger {
             .insert((owner.clone(), key.into()), (id.clone(), request));
     }
 
-    pub(super) fn tell(&mut self, event: &Event) -> Event {
+    pub(super) fn tell(&mut self, event: &AuditEvent) -> AuditEvent {
         self.last_number += 1;
-        let event = Event {
+        let event = AuditEvent {
             number: self.last_number,
             ..event.clone()
         };
@@ -85,7 +85,7 @@ impl Ledger {
         event
     }
 
-    pub(super) fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Vec<Event> {
+    pub(super) fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Vec<AuditEvent> {
         let of_owner = self
             .events
             .get(owner)
@@ -118,14 +118,18 @@ impl Ledger {
     }
 
     /// Records a use; returns the event that it is, if it is one.
-    pub(super) fn record_use(&mut self, used: &Use, credential: CredentialInfo) -> Option<Event> {
+    pub(super) fn record_use(
+        &mut self,
+        used: &Usage,
+        credential: CredentialInfo,
+    ) -> Option<AuditEvent> {
         let (recorded, rotated) = (
             credential.last_used_at,
             credential.rotated_to.zip(credential.rotated_at),
         );
         let name = (used.kind, used.id.clone());
         let reported = self.reported.contains(&name);
-        let (due, event) = used.judge(Used {
+        let (due, event) = used.judge(LastUsage {
             owner: credential.owner,
             recorded,
             rotated,

@@ -13,8 +13,9 @@ use crate::{
     id::{CredentialId, OrgId, UserId},
     scope::Catalogue,
     store::{
-        ActorState, Alteration, Authority, Commit, CredentialInfo, EndTarget, Ending, Event,
-        Insert, ListQuery, ManagedStore, Owner, Record, Standing, State, StoreError, Use,
+        ActorState, AuditEvent, Authority, Commit, CredentialInfo, EffectiveStatus, EndTarget,
+        Ending, ListQuery, ManageStore, NewCredential, Owner, Record, Status, StoreError, Update,
+        Usage,
         WriteError::{self, CapReached, Changed, NotPermitted, Taken, UnknownRole, UnknownUser},
     },
 };
@@ -75,7 +76,7 @@ impl MemoryStore {
             role: record.role().map(Into::into),
             scopes: own.map(|scopes| scopes.iter().map(Into::into).collect()),
             standing: match record.standing() {
-                Standing::OwnerGone | Standing::OrganizationGone => Standing::Active,
+                Status::OwnerGone | Status::OrganizationGone => Status::Active,
                 own => own,
             },
             expires_at: record.expires_at(),
@@ -83,7 +84,7 @@ impl MemoryStore {
         }
     }
 
-    fn may_insert(&self, book: &Book, insert: &Insert) -> Result<(), WriteError> {
+    fn may_insert(&self, book: &Book, insert: &NewCredential) -> Result<(), WriteError> {
         let info = &insert.info;
         check_credential_id(info.kind(), info.id.as_str())?;
         match &info.owner {
@@ -116,7 +117,7 @@ impl MemoryStore {
     /// Refuses what would bring the owner above its cap. `insert` and `changes` are not made yet.
     fn check_cap(&self, book: &Book, commit: &Commit) -> Result<(), WriteError> {
         let Some(cap) = commit.cap else { return Ok(()) };
-        let accepted = |one: &CredentialInfo| one.state(cap.at) == State::Active;
+        let accepted = |one: &CredentialInfo| one.state(cap.at) == EffectiveStatus::Active;
         let untouched = |one: &CredentialInfo| {
             commit
                 .changes
@@ -181,7 +182,7 @@ impl MemoryStore {
         }
     }
 
-    fn new_record(&self, insert: &Insert) -> Result<Record, WriteError> {
+    fn new_record(&self, insert: &NewCredential) -> Result<Record, WriteError> {
         let info = &insert.info;
         let record = match &info.owner {
             Owner::Organization(organization) => {
@@ -204,7 +205,12 @@ impl MemoryStore {
             .expiring_at(info.expires_at))
     }
 
-    fn add(&self, book: &mut Book, insert: &Insert, record: Record) -> Result<(), WriteError> {
+    fn add(
+        &self,
+        book: &mut Book,
+        insert: &NewCredential,
+        record: Record,
+    ) -> Result<(), WriteError> {
         match record.kind() {
             Kind::OrgKey => self.add_key(book, record),
             Kind::PersonalToken => self.add_token(book, &record)?,
@@ -229,9 +235,9 @@ impl MemoryStore {
                 if let Some(key) = self.key(after.id.as_str()) {
                     let record = changed(&key);
                     let gone = book.living(organization.as_str()).is_err()
-                        && record.standing() == Standing::Active;
+                        && record.standing() == Status::Active;
                     self.put_key(if gone {
-                        record.with_standing(Standing::OrganizationGone)
+                        record.with_standing(Status::OrganizationGone)
                     } else {
                         record
                     });
@@ -278,7 +284,7 @@ fn belongs(record: &Record, owner: &Owner) -> bool {
 }
 
 /// Whether a credential still is as it was read, in what an alteration may change.
-fn unchanged(alteration: &Alteration, now: &CredentialInfo) -> bool {
+fn unchanged(alteration: &Update, now: &CredentialInfo) -> bool {
     let before = &alteration.before;
     (
         &before.name,
@@ -289,7 +295,7 @@ fn unchanged(alteration: &Alteration, now: &CredentialInfo) -> bool {
 }
 
 #[async_trait]
-impl ManagedStore for MemoryStore {
+impl ManageStore for MemoryStore {
     fn catalogue(&self) -> &Catalogue {
         &self.catalogue
     }
@@ -378,11 +384,11 @@ impl ManagedStore for MemoryStore {
         owner: &Owner,
         before: Option<i64>,
         limit: u32,
-    ) -> Result<Vec<Event>, StoreError> {
+    ) -> Result<Vec<AuditEvent>, StoreError> {
         Ok(self.book().ledger.events(owner, before, limit))
     }
 
-    async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
+    async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
         let mut book = self.book();
         let now = SystemClock.now();
         let mut told = Vec::new();

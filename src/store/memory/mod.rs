@@ -20,7 +20,7 @@ use std::{
 use async_trait::async_trait;
 
 use super::{
-    CredentialStore, Key, Lookup, OrgTree, Peek, Record, Standing, StoreError, WriteError,
+    CredentialStore, Key, Lookup, OrgTree, Peek, Record, Status, StoreError, WriteError,
     erased_user,
 };
 use crate::{
@@ -225,11 +225,9 @@ impl MemoryStore {
     /// [`UnknownCredential`].
     pub fn delete_key(&self, id: &str) -> Result<(), WriteError> {
         let _book = self.book();
-        let found = self
-            .key(id)
-            .filter(|key| key.standing() != Standing::Deleted);
+        let found = self.key(id).filter(|key| key.standing() != Status::Deleted);
         let key = found.ok_or_else(|| UnknownCredential(id.into()))?;
-        self.put_key(Record::clone(&key).with_standing(Standing::Deleted));
+        self.put_key(Record::clone(&key).with_standing(Status::Deleted));
         Ok(())
     }
 
@@ -244,7 +242,7 @@ impl MemoryStore {
         let tokens = self.tokens.pin();
         let entry = tokens
             .get(digest)
-            .filter(|entry| entry.alone.standing() != Standing::Deleted)
+            .filter(|entry| entry.alone.standing() != Status::Deleted)
             .ok_or_else(unknown)?;
         tokens.insert(*digest, entry.deleted());
         Ok(())
@@ -255,9 +253,9 @@ impl MemoryStore {
         let mut book = self.book();
         let id = book.set_organization(id, state)?;
         let (before, after) = match state {
-            OrganizationState::Live => (Standing::OrganizationGone, Standing::Active),
+            OrganizationState::Live => (Status::OrganizationGone, Status::Active),
             OrganizationState::Disabled | OrganizationState::Deleted => {
-                (Standing::Active, Standing::OrganizationGone)
+                (Status::Active, Status::OrganizationGone)
             }
         };
         let keys = self.keys.pin();
@@ -296,7 +294,7 @@ impl MemoryStore {
         for digest in &user.tokens {
             if let Some(entry) = tokens
                 .get(digest)
-                .filter(|entry| entry.alone.standing() != Standing::Deleted)
+                .filter(|entry| entry.alone.standing() != Status::Deleted)
             {
                 tokens.insert(*digest, book.entry(&entry.alone, user, &self.catalogue));
             }
@@ -336,7 +334,7 @@ impl CredentialStore for MemoryStore {
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
         match self.peek(lookup) {
             Peek::Found(record) => Ok(Some(record)),
-            Peek::NotFound | Peek::Ask => Ok(None),
+            Peek::NotFound | Peek::Unknown => Ok(None),
         }
     }
 }

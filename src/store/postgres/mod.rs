@@ -5,7 +5,7 @@
 //! node follows (`feed`, over the connection in `log`). `setup` makes the schema and tries it;
 //! `check` and `pooler` find out whether what the store relies on holds.
 //!
-//! # Who may do what
+//! # AuditActor may do what
 //!
 //! | role | may | needs |
 //! |---|---|---|
@@ -363,7 +363,7 @@ impl CredentialStore for PostgresStore {
         Ok(record.map(Arc::new))
     }
 
-    fn decoy(&self) -> Option<&Pepper> {
+    fn decoy_pepper(&self) -> Option<&Pepper> {
         self.peppers.as_ref().map(Peppers::current)
     }
 }

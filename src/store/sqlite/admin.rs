@@ -11,7 +11,7 @@ use crate::{
     credential::Kind,
     id::{check_organization_id, check_user_id},
     store::{
-        Commit, ManagedStore, Record, StoreAdmin,
+        Commit, ManageStore, Record, StoreAdmin,
         WriteError::{
             self, Taken, UnknownCredential, UnknownOrganization, UnknownRole, UnknownUser,
         },

@@ -2,7 +2,7 @@
 
 use sqlx::{FromRow, SqliteConnection};
 
-use super::{SqliteStore, open::OpenError};
+use super::{SqliteStore, open::SetupError};
 use crate::store::StoreError;
 
 /// What the schema consists of, beside the tables, which every statement would miss. Whoever
@@ -77,8 +77,8 @@ struct Pragmas {
 
 /// Looks at what is cheap to look at. `in_file` is false for a database in memory, which has no
 /// write-ahead log.
-pub(super) async fn at_opening(db: &mut SqliteConnection, in_file: bool) -> Result<(), OpenError> {
-    found(cheap(db, in_file).await.map_err(OpenError::from_sqlx)?)
+pub(super) async fn at_opening(db: &mut SqliteConnection, in_file: bool) -> Result<(), SetupError> {
+    found(cheap(db, in_file).await.map_err(SetupError::from_sqlx)?)
 }
 
 async fn cheap(db: &mut SqliteConnection, in_file: bool) -> Result<Vec<String>, sqlx::Error> {
@@ -152,33 +152,33 @@ async fn thorough(db: &mut SqliteConnection, in_file: bool) -> Result<Vec<String
     Ok(problems)
 }
 
-fn found(problems: Vec<String>) -> Result<(), OpenError> {
+fn found(problems: Vec<String>) -> Result<(), SetupError> {
     if problems.is_empty() {
         Ok(())
     } else {
-        Err(OpenError::Unsound(problems.join("; ").into()))
+        Err(SetupError::Unsound(problems.join("; ").into()))
     }
 }
 
 impl SqliteStore {
     /// Looks for what would make the store answer wrongly without an error: other files under their
     /// names, another name of the file, another encoding or journal mode, a missing trigger, index or view, a change log with
-    /// gaps, rows whose owner has none. Opening a store looks for all but the last two.
+    /// gaps, rows whose owner has none. Triage a store looks for all but the last two.
     ///
     /// Reads all credentials, organizations and memberships once. It does not look for a damaged
     /// file: that is `PRAGMA integrity_check`.
     ///
     /// # Errors
-    /// [`OpenError::Unsound`], which names everything that was found; [`OpenError::CannotOpen`]
+    /// [`SetupError::Unsound`], which names everything that was found; [`SetupError::CannotOpen`]
     /// when nothing could be read.
-    pub async fn check(&self) -> Result<(), OpenError> {
+    pub async fn check(&self) -> Result<(), SetupError> {
         let in_file = self.file.is_some();
-        let cannot_open = |error: StoreError| OpenError::CannotOpen(error.into());
+        let cannot_open = |error: StoreError| SetupError::CannotOpen(error.into());
         self.verify_files().await.map_err(cannot_open)?;
         let mut connection = self.acquire().await.map_err(cannot_open)?;
         let problems = thorough(&mut connection, in_file).await;
         self.verify_files().await.map_err(cannot_open)?;
-        found(problems.map_err(OpenError::from_sqlx)?)
+        found(problems.map_err(SetupError::from_sqlx)?)
     }
 }
 

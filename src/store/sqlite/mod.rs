@@ -56,7 +56,7 @@ use open::Opened;
 use writer::Writer;
 
 pub use feed::SqliteFeed;
-pub use open::{MINIMAL_SQLITE, OpenError};
+pub use open::{MIN_SQLITE_VERSION, SetupError};
 
 /// How long a look-up waits for a connection of the pool. Half of the layer's default deadline, so that the operator
 /// reads "the pool is exhausted" and not "timed out".
@@ -119,19 +119,19 @@ impl SqliteStore {
     /// mistake, such as on a volume that may not be mounted, use [`open_existing`](Self::open_existing).
     ///
     /// # Errors
-    /// [`OpenError`], which tells a wrong path from a locked, a read-only or a foreign file and from a newer schema.
-    pub async fn open(path: impl AsRef<Path>, catalogue: Catalogue) -> Result<Self, OpenError> {
+    /// [`SetupError`], which tells a wrong path from a locked, a read-only or a foreign file and from a newer schema.
+    pub async fn open(path: impl AsRef<Path>, catalogue: Catalogue) -> Result<Self, SetupError> {
         Self::open_file(path.as_ref(), catalogue, false).await
     }
 
     /// Opens the file at `path`, which a store has been made in before; updates the schema. Creates nothing.
     ///
     /// # Errors
-    /// [`OpenError::Missing`] when there is no file, or no store in it; otherwise as [`open`](Self::open).
+    /// [`SetupError::Missing`] when there is no file, or no store in it; otherwise as [`open`](Self::open).
     pub async fn open_existing(
         path: impl AsRef<Path>,
         catalogue: Catalogue,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, SetupError> {
         Self::open_file(path.as_ref(), catalogue, true).await
     }
 
@@ -139,10 +139,10 @@ impl SqliteStore {
         path: &Path,
         catalogue: Catalogue,
         must_exist: bool,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, SetupError> {
         // SQLite reads `:memory:`, an empty name and `file:…` as something else than a file of that name.
         let path =
-            std::path::absolute(path).map_err(|source| OpenError::CannotOpen(source.into()))?;
+            std::path::absolute(path).map_err(|source| SetupError::CannotOpen(source.into()))?;
         let pool = pool(Self::options(path));
         let opened = open::prepare(&pool, must_exist).await?;
         Ok(Self::over(pool, opened, catalogue))
@@ -151,8 +151,8 @@ impl SqliteStore {
     /// Makes a store in memory, with a database of its own that is gone with the last clone.
     ///
     /// # Errors
-    /// [`OpenError`].
-    pub async fn in_memory(catalogue: Catalogue) -> Result<Self, OpenError> {
+    /// [`SetupError`].
+    pub async fn in_memory(catalogue: Catalogue) -> Result<Self, SetupError> {
         let pool = pool(open::in_memory());
         let opened = open::prepare_in_memory(&pool).await?;
         Ok(Self::over(pool, opened, catalogue))
@@ -170,14 +170,14 @@ impl SqliteStore {
     /// creates no file any more.
     ///
     /// # Errors
-    /// [`OpenError`]; [`OpenError::InMemory`] for a pool over a database in memory, or a temporary one.
-    pub async fn from_pool(pool: SqlitePool, catalogue: Catalogue) -> Result<Self, OpenError> {
+    /// [`SetupError`]; [`SetupError::InMemory`] for a pool over a database in memory, or a temporary one.
+    pub async fn from_pool(pool: SqlitePool, catalogue: Catalogue) -> Result<Self, SetupError> {
         let mut opened = open::prepare(&pool, false).await?;
-        let mut one = pool.acquire().await.map_err(OpenError::from_sqlx)?;
+        let mut one = pool.acquire().await.map_err(SetupError::from_sqlx)?;
         opened
             .refuse_what_is_refused_by(&mut one)
             .await
-            .map_err(OpenError::from_sqlx)?;
+            .map_err(SetupError::from_sqlx)?;
         Ok(Self::over(pool, opened, catalogue))
     }
 
@@ -318,7 +318,7 @@ impl CredentialStore for SqliteStore {
         Ok(self.read(find).await?.map(Arc::new))
     }
 
-    fn decoy(&self) -> Option<&Pepper> {
+    fn decoy_pepper(&self) -> Option<&Pepper> {
         self.peppers.as_ref().map(Peppers::current)
     }
 }

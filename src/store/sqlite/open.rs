@@ -1,4 +1,4 @@
-//! Opening: is the library new enough, is this our file, is its schema ours.
+//! Triage: is the library new enough, is this our file, is its schema ours.
 
 use std::{
     borrow::Cow,
@@ -25,7 +25,7 @@ use crate::store::BoxError;
 /// The oldest SQLite that a store works with: older ones can corrupt a file in write-ahead mode
 /// when two connections check-point and write at the same moment (SQLite's documentation of the
 /// write-ahead log, "The WAL-reset bug").
-pub const MINIMAL_SQLITE: (u32, u32, u32) = (3, 51, 3);
+pub const MIN_SQLITE_VERSION: (u32, u32, u32) = (3, 51, 3);
 
 /// How long SQLite waits for another connection's lock.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
@@ -42,7 +42,7 @@ fn migrations(ignore_missing: bool) -> Migrator {
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum OpenError {
+pub enum SetupError {
     /// The SQLite that the program is linked with is too old.
     #[error("SQLite {0} is too old: the store needs 3.51.3 or newer")]
     SqliteTooOld(Box<str>),
@@ -78,7 +78,7 @@ pub enum OpenError {
     Migration(#[source] BoxError),
 }
 
-impl OpenError {
+impl SetupError {
     pub(super) fn from_sqlx(error: sqlx::Error) -> Self {
         match primary_code(&error) {
             Some(5 | 6) => Self::Locked(error.into()), // SQLITE_BUSY, SQLITE_LOCKED
@@ -149,7 +149,7 @@ pub(super) struct Opened {
 
 /// Makes sure of everything that a store relies on, in a file that the pool's options name; creates
 /// one if they say so.
-pub(super) async fn prepare(pool: &SqlitePool, must_exist: bool) -> Result<Opened, OpenError> {
+pub(super) async fn prepare(pool: &SqlitePool, must_exist: bool) -> Result<Opened, SetupError> {
     let options = pool.connect_options();
     let name = plain_name(&options)?;
     let given = name
@@ -165,22 +165,22 @@ pub(super) async fn prepare(pool: &SqlitePool, must_exist: bool) -> Result<Opene
     }
     // Not from the pool: its time-out would hide why a connection cannot be made.
     let options = writer::options(&later);
-    let mut connection = options.connect().await.map_err(OpenError::from_sqlx)?;
+    let mut connection = options.connect().await.map_err(SetupError::from_sqlx)?;
     let resolved = resolved(&mut connection)
         .await?
-        .ok_or(OpenError::InMemory)?;
+        .ok_or(SetupError::InMemory)?;
     let given = given.map_or_else(|| DatabaseFile::new(PathBuf::from(&resolved)), Ok);
-    let given = given.map_err(|error| OpenError::CannotOpen(error.into()))?;
-    given.verify().map_err(OpenError::from_file)?;
+    let given = given.map_err(|error| SetupError::CannotOpen(error.into()))?;
+    given.verify().map_err(SetupError::from_file)?;
     if must_exist && !has_schema(&mut connection).await? {
-        return Err(OpenError::Missing(resolved.into()));
+        return Err(SetupError::Missing(resolved.into()));
     }
     establish(&mut connection).await?;
     check::at_opening(&mut connection, true).await?;
     let file = given
         .with_files_beside(&resolved)
-        .map_err(|error| OpenError::CannotOpen(error.into()))?;
-    file.verify().map_err(OpenError::from_file)?;
+        .map_err(|error| SetupError::CannotOpen(error.into()))?;
+    file.verify().map_err(SetupError::from_file)?;
     Ok(Opened {
         options,
         connection,
@@ -189,9 +189,9 @@ pub(super) async fn prepare(pool: &SqlitePool, must_exist: bool) -> Result<Opene
 }
 
 /// The same for a database in memory that nobody else has.
-pub(super) async fn prepare_in_memory(pool: &SqlitePool) -> Result<Opened, OpenError> {
+pub(super) async fn prepare_in_memory(pool: &SqlitePool) -> Result<Opened, SetupError> {
     let options = writer::options(&pool.connect_options());
-    let mut connection = options.connect().await.map_err(OpenError::from_sqlx)?;
+    let mut connection = options.connect().await.map_err(SetupError::from_sqlx)?;
     establish(&mut connection).await?;
     check::at_opening(&mut connection, false).await?;
     Ok(Opened {
@@ -220,14 +220,14 @@ impl Opened {
     }
 }
 
-async fn establish(connection: &mut SqliteConnection) -> Result<(), OpenError> {
+async fn establish(connection: &mut SqliteConnection) -> Result<(), SetupError> {
     check_version(connection).await?;
     use_write_ahead_log(connection).await?;
     migrate(connection).await
 }
 
 /// The path of the file, unless SQLite reads the name as something else.
-fn plain_name(options: &SqliteConnectOptions) -> Result<Option<PathBuf>, OpenError> {
+fn plain_name(options: &SqliteConnectOptions) -> Result<Option<PathBuf>, SetupError> {
     let name = options.get_filename();
     let text = name.to_string_lossy();
     if text.is_empty() || text == ":memory:" || text.starts_with("file:") {
@@ -235,7 +235,7 @@ fn plain_name(options: &SqliteConnectOptions) -> Result<Option<PathBuf>, OpenErr
     }
     std::path::absolute(name)
         .map(Some)
-        .map_err(|error| OpenError::CannotOpen(error.into()))
+        .map_err(|error| SetupError::CannotOpen(error.into()))
 }
 
 /// Whether a connection creates the file. The driver tells it only as a part of a URL.
@@ -245,45 +245,45 @@ fn creates(options: &SqliteConnectOptions) -> bool {
         .any(|(key, value)| key == "mode" && value == "rwc")
 }
 
-fn find(path: &Path, create: bool) -> Result<DatabaseFile, OpenError> {
+fn find(path: &Path, create: bool) -> Result<DatabaseFile, SetupError> {
     if create {
-        file::create(path).map_err(|error| OpenError::CannotOpen(error.into()))?;
+        file::create(path).map_err(|error| SetupError::CannotOpen(error.into()))?;
     }
     let file = DatabaseFile::new(path.to_owned()).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => OpenError::Missing(path.to_owned()),
-        _ => OpenError::CannotOpen(error.into()),
+        ErrorKind::NotFound => SetupError::Missing(path.to_owned()),
+        _ => SetupError::CannotOpen(error.into()),
     })?;
-    file.verify().map_err(OpenError::from_file)?; // a log beside another name is not even touched
+    file.verify().map_err(SetupError::from_file)?; // a log beside another name is not even touched
     Ok(file)
 }
 
 /// Where SQLite has found the file; `None` for a database in memory and for a temporary one.
-async fn resolved(connection: &mut SqliteConnection) -> Result<Option<String>, OpenError> {
+async fn resolved(connection: &mut SqliteConnection) -> Result<Option<String>, SetupError> {
     let sql = "SELECT file FROM pragma_database_list WHERE name = 'main'";
     let file: Option<String> = sqlx::query_scalar(sql)
         .fetch_one(connection)
         .await
-        .map_err(OpenError::from_sqlx)?;
+        .map_err(SetupError::from_sqlx)?;
     Ok(file.filter(|file| !file.is_empty()))
 }
 
-async fn has_schema(connection: &mut SqliteConnection) -> Result<bool, OpenError> {
+async fn has_schema(connection: &mut SqliteConnection) -> Result<bool, SetupError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'tower_api_key_migrations')";
     sqlx::query_scalar(sql)
         .fetch_one(connection)
         .await
-        .map_err(OpenError::from_sqlx)
+        .map_err(SetupError::from_sqlx)
 }
 
-async fn check_version(connection: &mut SqliteConnection) -> Result<(), OpenError> {
+async fn check_version(connection: &mut SqliteConnection) -> Result<(), SetupError> {
     let version: String = sqlx::query_scalar("SELECT sqlite_version()")
         .fetch_one(connection)
         .await
-        .map_err(OpenError::from_sqlx)?;
-    if parsed(&version).is_some_and(|version| version >= MINIMAL_SQLITE) {
+        .map_err(SetupError::from_sqlx)?;
+    if parsed(&version).is_some_and(|version| version >= MIN_SQLITE_VERSION) {
         Ok(())
     } else {
-        Err(OpenError::SqliteTooOld(version.into()))
+        Err(SetupError::SqliteTooOld(version.into()))
     }
 }
 
@@ -296,7 +296,7 @@ fn parsed(version: &str) -> Option<(u32, u32, u32)> {
 ///
 /// When several change the mode of a fresh file at once, SQLite refuses all but one at once and
 /// does not let them wait.
-async fn use_write_ahead_log(connection: &mut SqliteConnection) -> Result<(), OpenError> {
+async fn use_write_ahead_log(connection: &mut SqliteConnection) -> Result<(), SetupError> {
     let give_up = Instant::now() + BUSY;
     loop {
         match sqlx::query("PRAGMA journal_mode = WAL")
@@ -309,29 +309,29 @@ async fn use_write_ahead_log(connection: &mut SqliteConnection) -> Result<(), Op
             {
                 sleep(Duration::from_millis(10)).await;
             }
-            Err(error) => return Err(OpenError::from_sqlx(error)),
+            Err(error) => return Err(SetupError::from_sqlx(error)),
         }
     }
 }
 
 /// All pending migrations in one transaction that holds the write lock from its beginning: of
 /// several processes that open a fresh file at once, one migrates and the others then find it done.
-async fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenError> {
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), SetupError> {
     let mut transaction = connection
         .begin_with("BEGIN IMMEDIATE")
         .await
-        .map_err(OpenError::from_sqlx)?;
+        .map_err(SetupError::from_sqlx)?;
     let ignore_missing = works_with_later(&mut transaction).await?;
     let run = migrations(ignore_missing)
         .run_direct(None, &mut *transaction, false)
         .await;
-    run.map_err(OpenError::from_migration)?;
+    run.map_err(SetupError::from_migration)?;
     // With nothing to migrate, a read-only file would pass so far.
     let probe = sqlx::query("DELETE FROM tower_api_key_migrations WHERE FALSE")
         .execute(&mut *transaction)
         .await;
-    probe.map_err(OpenError::from_sqlx)?;
-    transaction.commit().await.map_err(OpenError::from_sqlx)
+    probe.map_err(SetupError::from_sqlx)?;
+    transaction.commit().await.map_err(SetupError::from_sqlx)
 }
 
 const COMPATIBILITY: &str = "
@@ -346,11 +346,11 @@ const INCOMPATIBLE: &str = "
     )";
 
 /// Whether the schema was made by a later version that this one can work with nevertheless.
-async fn works_with_later(connection: &mut SqliteConnection) -> Result<bool, OpenError> {
+async fn works_with_later(connection: &mut SqliteConnection) -> Result<bool, SetupError> {
     let known: bool = sqlx::query_scalar(COMPATIBILITY)
         .fetch_one(&mut *connection)
         .await
-        .map_err(OpenError::from_sqlx)?;
+        .map_err(SetupError::from_sqlx)?;
     if !known {
         return Ok(false);
     }
@@ -364,7 +364,7 @@ async fn works_with_later(connection: &mut SqliteConnection) -> Result<bool, Ope
         .await;
     incompatible
         .map(|incompatible: bool| !incompatible)
-        .map_err(OpenError::from_sqlx)
+        .map_err(SetupError::from_sqlx)
 }
 
 #[cfg(test)]
@@ -384,7 +384,7 @@ mod tests {
             ("x.y.z", false),
         ] {
             assert_eq!(
-                parsed(version).is_some_and(|v| v >= MINIMAL_SQLITE),
+                parsed(version).is_some_and(|v| v >= MIN_SQLITE_VERSION),
                 good,
                 "{version}"
             );

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     credential::Kind,
-    store::{Standing, StoreAdmin},
+    store::{Status, StoreAdmin},
 };
 
 pub(super) async fn a_deleted_credential_does_not_count_from_the_next_look_up_on<S: StoreAdmin>(
@@ -160,7 +160,7 @@ pub(super) async fn a_deleted_organization_takes_its_keys_and_memberships_along<
     let gone = key_of(store, "first").await?;
     let told = gone
         .as_ref()
-        .is_none_or(|record| record.standing() == Standing::OrganizationGone);
+        .is_none_or(|record| record.standing() == Status::OrganizationGone);
     claim(told, format!("a key of a deleted organization is {gone:?}"))?;
     let member = token_of(store, "first", Some(ORG)).await?;
     claim(

@@ -10,7 +10,7 @@ use crate::{
     clock::UnixMillis,
     scope::{Catalogue, ScopeSet},
     secret::Digest,
-    store::{CredentialStore, Record, Standing, StoreAdmin},
+    store::{CredentialStore, Record, Status, StoreAdmin},
 };
 
 /// The keys that a store has to hold for [`run_reading`](super::run_reading): of one organization, with every kind of
@@ -231,7 +231,7 @@ pub(super) async fn names_of_organizations_and_people_have_no_aliases<S: StoreAd
 
 pub(super) async fn what_was_stored_as_dead_does_not_count<S: StoreAdmin>(store: &Arc<S>) -> Claim {
     furnish(store, "good").await?;
-    for (id, standing) in [("off", Standing::Disabled), ("gone", Standing::Deleted)] {
+    for (id, standing) in [("off", Status::Disabled), ("gone", Status::Deleted)] {
         store.insert(key(id)?.with_standing(standing)).await?;
         store.insert(token(id).with_standing(standing)).await?;
         claim(

@@ -26,8 +26,8 @@ use crate::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        Credential, CredentialStore, Lookup, OrgTree, Peek, Record, Standing, StoreAdmin,
-        StoreError, WriteError,
+        Credential, CredentialStore, Lookup, OrgTree, Peek, Record, Status, StoreAdmin, StoreError,
+        WriteError,
     },
 };
 
@@ -218,7 +218,7 @@ async fn look_up(
     let at_once = store.peek(&lookup);
     let found = store.find(&lookup).await?;
     let agrees = match (&at_once, &found) {
-        (Peek::Ask, _) | (Peek::NotFound, None) => true,
+        (Peek::Unknown, _) | (Peek::NotFound, None) => true,
         (Peek::Found(one), Some(other)) => same(one, other),
         (Peek::Found(_), None) | (Peek::NotFound, Some(_)) => false,
     };
@@ -253,19 +253,19 @@ async fn token_of(
 fn counts(record: &Option<Arc<Record>>) -> bool {
     record
         .as_ref()
-        .is_some_and(|record| record.standing() == Standing::Active)
+        .is_some_and(|record| record.standing() == Status::Active)
 }
 
 /// The role that a token has where it was asked for, if it counts there.
 fn role_of(record: &Option<Arc<Record>>) -> Option<&str> {
     let record = record
         .as_ref()
-        .filter(|record| record.standing() == Standing::Active)?;
+        .filter(|record| record.standing() == Status::Active)?;
     record.organization().and_then(|_| record.role())
 }
 
 fn same(one: &Record, other: &Record) -> bool {
-    fn facts(record: &Record) -> (Kind, &str, Standing, [u8; 32], Option<i64>, Option<&str>) {
+    fn facts(record: &Record) -> (Kind, &str, Status, [u8; 32], Option<i64>, Option<&str>) {
         let expires_at = record.expires_at().map(|moment| moment.0);
         let digest = record.digest().to_bytes();
         (

@@ -22,7 +22,7 @@ use super::entry::Nanos;
 /// systems and Windows: otherwise a time to live is one of the machine's waking hours, and a key
 /// that was revoked elsewhere meanwhile is accepted after the suspend. `std::time::Instant` does
 /// not count it on Linux and Apple's systems.
-pub trait Monotonic: Send + Sync + 'static {
+pub trait MonotonicClock: Send + Sync + 'static {
     /// Returns the time since some fixed moment. Never less than it has returned before.
     fn elapsed(&self) -> Duration;
 }

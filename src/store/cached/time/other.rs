@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Monotonic;
+use super::MonotonicClock;
 
 /// Measures from a start.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,7 @@ impl SystemMonotonic {
     }
 }
 
-impl Monotonic for SystemMonotonic {
+impl MonotonicClock for SystemMonotonic {
     fn elapsed(&self) -> Duration {
         self.0.elapsed()
     }

@@ -9,10 +9,10 @@ use std::time::Duration;
 #[cfg(not(target_vendor = "apple"))]
 use rustix::time::ClockId::Boottime as CLOCK;
 #[cfg(target_vendor = "apple")]
-use rustix::time::ClockId::Monotonic as CLOCK;
+use rustix::time::ClockId::MonotonicClock as CLOCK;
 use rustix::time::clock_gettime;
 
-use super::Monotonic;
+use super::MonotonicClock;
 
 /// Reads the clock.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,7 @@ impl SystemMonotonic {
     }
 }
 
-impl Monotonic for SystemMonotonic {
+impl MonotonicClock for SystemMonotonic {
     fn elapsed(&self) -> Duration {
         Duration::try_from(clock_gettime(CLOCK)).unwrap_or(Duration::ZERO)
     }

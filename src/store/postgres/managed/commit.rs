@@ -9,7 +9,7 @@ use crate::{
     id::CredentialId,
     secret::{Digest, Peppers},
     store::{
-        Alteration, Cap, Commit, Event, Insert, Owner, StoreError,
+        AuditEvent, Cap, Commit, NewCredential, Owner, StoreError, Update,
         WriteError::{self, CapReached, Changed, Taken, UnknownOrganization, UnknownUser},
         postgres::{
             PostgresStore, admin,
@@ -21,11 +21,11 @@ use crate::{
 };
 
 /// How often a commit is tried for an owner who cannot take turns yet.
-const TRIES: usize = 3;
+const MAX_ATTEMPTS: usize = 3;
 
 impl PostgresStore {
     pub(super) async fn do_all_of(&self, commit: &Commit) -> Result<(), WriteError> {
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             if self.try_commit(commit).await? {
                 return Ok(());
             }
@@ -85,7 +85,7 @@ impl PostgresStore {
         &self,
         db: &mut PgConnection,
         owner: &Owner,
-        new: &Insert,
+        new: &NewCredential,
     ) -> Result<(), WriteError> {
         let info = &new.info;
         check_credential_id(info.kind(), info.id.as_str())?;
@@ -223,7 +223,7 @@ async fn alter(
     db: &mut PgConnection,
     sql: &Owned,
     owner: &Owner,
-    changes: &[Alteration],
+    changes: &[Update],
 ) -> Result<(), WriteError> {
     if changes.is_empty() {
         return Ok(());
@@ -272,7 +272,7 @@ async fn alter(
 pub(super) async fn tell(
     db: &mut PgConnection,
     tell: &Statement,
-    events: &[Event],
+    events: &[AuditEvent],
 ) -> Result<Vec<i64>, StoreError> {
     if events.is_empty() {
         return Ok(Vec::new());

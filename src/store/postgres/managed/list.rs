@@ -4,7 +4,7 @@ use sqlx::{Postgres, postgres::PgArguments, query::Query};
 
 use crate::{
     clock::UnixMillis,
-    store::{Filter, ListQuery, Owner, State},
+    store::{EffectiveStatus, Filter, ListQuery, Owner},
 };
 
 /// The first and the last expiry that a list shows. The last number there is stands for never.
@@ -25,15 +25,15 @@ impl Expiry {
             .expiring_before
             .map_or(i64::MAX, |moment| moment.0.saturating_sub(1));
         match filter.state {
-            Some(State::Active) => Self {
+            Some(EffectiveStatus::Active) => Self {
                 from: now.0.saturating_add(1),
                 to: before,
             },
-            Some(State::Expired) => Self {
+            Some(EffectiveStatus::Expired) => Self {
                 from: i64::MIN,
                 to: before.min(now.0).min(i64::MAX - 1),
             },
-            None | Some(State::Disabled | State::Deleted) => Self {
+            None | Some(EffectiveStatus::Disabled | EffectiveStatus::Deleted) => Self {
                 to: before,
                 ..ANY_EXPIRY
             },
@@ -42,12 +42,12 @@ impl Expiry {
 }
 
 /// The states in which the indexes keep what a list shows.
-fn states(state: Option<State>) -> &'static [&'static str] {
+fn states(state: Option<EffectiveStatus>) -> &'static [&'static str] {
     match state {
         None => &["active", "disabled"],
-        Some(State::Active | State::Expired) => &["active"],
-        Some(State::Disabled) => &["disabled"],
-        Some(State::Deleted) => &["deleted"],
+        Some(EffectiveStatus::Active | EffectiveStatus::Expired) => &["active"],
+        Some(EffectiveStatus::Disabled) => &["disabled"],
+        Some(EffectiveStatus::Deleted) => &["deleted"],
     }
 }
 

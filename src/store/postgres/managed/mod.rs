@@ -25,8 +25,8 @@ use crate::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        Commit, CredentialInfo, Ending, Event, ListQuery, ManagedStore, Owner, StoreError, Use,
-        WriteError,
+        AuditEvent, Commit, CredentialInfo, Ending, ListQuery, ManageStore, Owner, StoreError,
+        Usage, WriteError,
         rows::{self, Columns},
     },
 };
@@ -36,7 +36,7 @@ fn info(row: &PgRow, owner: &Owner) -> Result<CredentialInfo, StoreError> {
 }
 
 #[async_trait]
-impl ManagedStore for PostgresStore {
+impl ManageStore for PostgresStore {
     fn catalogue(&self) -> &Catalogue {
         self.catalogue()
     }
@@ -119,7 +119,7 @@ impl ManagedStore for PostgresStore {
         owner: &Owner,
         before: Option<i64>,
         limit: u32,
-    ) -> Result<Vec<Event>, StoreError> {
+    ) -> Result<Vec<AuditEvent>, StoreError> {
         if !storable(owner.id()) {
             return Ok(Vec::new());
         }
@@ -136,7 +136,7 @@ impl ManagedStore for PostgresStore {
         rows.iter().map(|row| rows::event(row, owner)).collect()
     }
 
-    async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
+    async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
         self.note(uses).await
     }
 

@@ -11,7 +11,7 @@ use crate::{
     clock::UnixMillis,
     credential::Kind,
     store::{
-        Action, Event, Owner, StoreError, Use, Who,
+        AuditAction, AuditActor, AuditEvent, Owner, StoreError, Usage,
         postgres::{
             PostgresStore,
             pool::Purpose,
@@ -28,12 +28,12 @@ struct Due {
     ids: Vec<String>,
     at: Vec<i64>,
     first: Vec<bool>,
-    events: Vec<Event>,
+    events: Vec<AuditEvent>,
 }
 
 impl PostgresStore {
-    pub(super) async fn note(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
-        let uses: Vec<&Use> = uses
+    pub(super) async fn note(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
+        let uses: Vec<&Usage> = uses
             .iter()
             .filter(|used| storable(used.id.as_str()))
             .collect();
@@ -57,7 +57,7 @@ impl PostgresStore {
     }
 
     /// Holds the owners of tokens first, as whoever removes a person does. Makes a row for each credential that has none, and locks what is to be written.
-    async fn lock_due(&self, db: &mut PgConnection, uses: &[&Use]) -> Result<Due, StoreError> {
+    async fn lock_due(&self, db: &mut PgConnection, uses: &[&Usage]) -> Result<Due, StoreError> {
         let kinds: Vec<_> = uses.iter().map(|used| used.kind.as_str()).collect();
         let ids: Vec<_> = uses.iter().map(|used| used.id.as_str()).collect();
         let at: Vec<_> = uses.iter().map(|used| used.at.0).collect();
@@ -85,8 +85,8 @@ impl PostgresStore {
     async fn tell_of(
         &self,
         db: &mut PgConnection,
-        mut events: Vec<Event>,
-    ) -> Result<Vec<Event>, StoreError> {
+        mut events: Vec<AuditEvent>,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
         for kind in [Kind::OrgKey, Kind::PersonalToken] {
             let owners = events
                 .iter()
@@ -112,14 +112,14 @@ impl Due {
         let (id, at): (String, i64) = (get(row, "id")?, get(row, "at")?);
         let first = get(row, "first")?;
         if first {
-            self.events.push(Event {
+            self.events.push(AuditEvent {
                 number: 0,
                 at: UnixMillis(at),
-                action: Action::UsedAfterRotation,
+                action: AuditAction::UsedAfterRotation,
                 owner: owner_of(row)?,
                 credential: id.as_str().into(),
                 related: get::<Option<&str>>(row, "rotated_to")?.map(Into::into),
-                by: Who::Holder,
+                by: AuditActor::Holder,
                 origin: None,
             });
         }

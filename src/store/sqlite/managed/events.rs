@@ -3,7 +3,7 @@
 use sqlx::SqliteConnection;
 
 use super::{super::row::failed, ByOwner};
-use crate::store::{Event, Owner, StoreError, rows};
+use crate::store::{AuditEvent, Owner, StoreError, rows};
 
 macro_rules! page {
     ($owner:literal) => {
@@ -33,7 +33,7 @@ pub(super) async fn of(
     owner: &Owner,
     before: Option<i64>,
     limit: u32,
-) -> Result<Vec<Event>, StoreError> {
+) -> Result<Vec<AuditEvent>, StoreError> {
     let last = before.map_or(i64::MAX, |before| before.saturating_sub(1));
     let page = sqlx::query(PAGE.of(owner))
         .bind(owner.id())
@@ -48,7 +48,10 @@ pub(super) async fn of(
 }
 
 /// Writes an event and returns its number.
-pub(super) async fn insert(db: &mut SqliteConnection, event: &Event) -> Result<i64, StoreError> {
+pub(super) async fn insert(
+    db: &mut SqliteConnection,
+    event: &AuditEvent,
+) -> Result<i64, StoreError> {
     let (organization, user) = event.owner.columns();
     let (actor_kind, actor_id, actor_user) = event.by.columns();
     let insert = sqlx::query(INSERT)

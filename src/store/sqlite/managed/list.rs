@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     clock::UnixMillis,
-    store::{CredentialInfo, ListQuery, Owner, State, StoreError},
+    store::{CredentialInfo, EffectiveStatus, ListQuery, Owner, StoreError},
 };
 
 /// How many pages are counted at first.
@@ -185,7 +185,7 @@ pub(super) async fn credentials(
     query: &ListQuery,
 ) -> Result<Vec<CredentialInfo>, StoreError> {
     let statement = match (query.filter.state, query.filter.expiring_before) {
-        (Some(State::Deleted), _) => &DELETED,
+        (Some(EffectiveStatus::Deleted), _) => &DELETED,
         (None, None) => &LIVING,
         _ => cheaper(db, owner, query).await?,
     };
@@ -234,7 +234,7 @@ fn bind<'q>(
     sqlx::query(statement.of(owner))
         .bind(owner.id())
         .bind(query.now.0)
-        .bind(filter.state.map(State::as_str))
+        .bind(filter.state.map(EffectiveStatus::as_str))
         .bind(filter.expiring_before.map(millis))
         .bind(filter.unused_since.map(millis))
         .bind(created_at)
@@ -274,10 +274,10 @@ impl Ends {
             .expiring_before
             .map_or(i64::MAX, |moment| moment.0.saturating_sub(1));
         let (standings, first, last) = match query.filter.state {
-            Some(State::Active) => (["active"; 2], now.saturating_add(1), last),
-            Some(State::Expired) => (["active"; 2], i64::MIN, last.min(now)),
-            Some(State::Disabled) => (["disabled"; 2], i64::MIN, last),
-            Some(State::Deleted) | None => (["active", "disabled"], i64::MIN, last),
+            Some(EffectiveStatus::Active) => (["active"; 2], now.saturating_add(1), last),
+            Some(EffectiveStatus::Expired) => (["active"; 2], i64::MIN, last.min(now)),
+            Some(EffectiveStatus::Disabled) => (["disabled"; 2], i64::MIN, last),
+            Some(EffectiveStatus::Deleted) | None => (["active", "disabled"], i64::MIN, last),
         };
         Self {
             standings,

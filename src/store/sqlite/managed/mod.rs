@@ -21,8 +21,8 @@ use crate::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        Commit, CredentialInfo, Ending, Event, ListQuery, ManagedStore, Owner, StoreError, Use,
-        WriteError,
+        AuditEvent, Commit, CredentialInfo, Ending, ListQuery, ManageStore, Owner, StoreError,
+        Usage, WriteError,
     },
 };
 
@@ -60,7 +60,7 @@ macro_rules! of_owner {
 use of_owner;
 
 #[async_trait]
-impl ManagedStore for SqliteStore {
+impl ManageStore for SqliteStore {
     fn catalogue(&self) -> &Catalogue {
         &self.catalogue
     }
@@ -107,12 +107,12 @@ impl ManagedStore for SqliteStore {
         owner: &Owner,
         before: Option<i64>,
         limit: u32,
-    ) -> Result<Vec<Event>, StoreError> {
+    ) -> Result<Vec<AuditEvent>, StoreError> {
         self.read_for_management(async |db| events::of(db, owner, before, limit).await)
             .await
     }
 
-    async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
+    async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
         self.write(async |db| uses::record(db, uses).await).await
     }
 

@@ -5,7 +5,7 @@ use sqlx::SqliteConnection;
 use super::{super::row::failed, events};
 use crate::{
     clock::{Clock, SystemClock, UnixMillis},
-    store::{Event, Owner, StoreError, Use, Used},
+    store::{AuditEvent, LastUsage, Owner, StoreError, Usage},
 };
 
 pub(super) const KNOWN: &str = "
@@ -30,8 +30,8 @@ const RECORD: &str = "
 
 pub(super) async fn record(
     db: &mut SqliteConnection,
-    uses: &[Use],
-) -> Result<Vec<Event>, StoreError> {
+    uses: &[Usage],
+) -> Result<Vec<AuditEvent>, StoreError> {
     let now = SystemClock.now();
     let mut events = Vec::new();
     for used in uses {
@@ -42,9 +42,9 @@ pub(super) async fn record(
 
 async fn record_one(
     db: &mut SqliteConnection,
-    used: &Use,
+    used: &Usage,
     now: UnixMillis,
-) -> Result<Option<Event>, StoreError> {
+) -> Result<Option<AuditEvent>, StoreError> {
     let query = sqlx::query_as(KNOWN)
         .bind(used.kind.as_str())
         .bind(used.id.as_str());
@@ -58,7 +58,7 @@ async fn record_one(
     let rotated = rotated_to.map(Into::into).zip(rotated_at.map(UnixMillis));
     // A use to come was recorded by a node whose clock was ahead.
     let recorded = recorded.map(UnixMillis).filter(|at| *at <= now);
-    let (due, event) = used.judge(Used {
+    let (due, event) = used.judge(LastUsage {
         owner: Owner::of(used.kind, &owner),
         recorded,
         rotated,
@@ -77,7 +77,7 @@ async fn record_one(
             .map_err(failed)?;
     }
     match event {
-        Some(event) => Ok(Some(Event {
+        Some(event) => Ok(Some(AuditEvent {
             number: events::insert(db, &event).await?,
             ..event
         })),

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     credential::{Kind, check_credential_id},
     secret::{Digest, Peppers},
-    store::{Alteration, Cap, Commit, Insert, Owner, StoreError, WriteError},
+    store::{Cap, Commit, NewCredential, Owner, StoreError, Update, WriteError},
 };
 
 macro_rules! counting {
@@ -109,10 +109,10 @@ async fn check_cap(
 async fn add(
     db: &mut SqliteConnection,
     owner: &Owner,
-    insert: &Insert,
+    insert: &NewCredential,
     peppers: Option<&Peppers>,
 ) -> Result<(), WriteError> {
-    let Insert {
+    let NewCredential {
         info,
         digest,
         idempotency,
@@ -185,9 +185,9 @@ async fn is_kept(
 async fn alter(
     db: &mut SqliteConnection,
     owner: &Owner,
-    change: &Alteration,
+    change: &Update,
 ) -> Result<(), WriteError> {
-    let Alteration { before, after } = change;
+    let Update { before, after } = change;
     let (organization, user) = owner.columns();
     let query = sqlx::query(ALTER)
         .bind(&*after.name)

@@ -9,21 +9,23 @@ use crate::{
     last_use::LastUse,
     manage::{Actor, NewKey, Rotation},
     secret::Digest,
-    store::{Action, Authority, CredentialStore, Event, ManagedStore, Owner, Record, Who},
+    store::{
+        AuditAction, AuditActor, AuditEvent, Authority, CredentialStore, ManageStore, Owner, Record,
+    },
     testing::principal,
 };
 
-pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<S: ManagedStore>(
+pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let ear = Arc::clone(&heard);
-    let hook = move |event: &Event| {
+    let hook = move |event: &AuditEvent| {
         ear.lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(event.clone())
     };
-    let manager = site.manager.clone().with_hook(hook);
+    let manager = site.manager.clone().on_event(hook);
     let key = site.caller(&["organizations:manage"], None).await?;
     let Authority::Credential { id: caller, .. } = key.authority(NOW) else {
         return Err(Breach("a caller is a credential".into()));
@@ -32,7 +34,7 @@ pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<S: Man
     let token = site.token("token").await?.into_parts().0.id;
     let holder = Record::personal_token(&token, Digest::of(b"test"), USER).in_organization(ORG);
     let holder = holder.with_scopes(["organizations:manage"].into_iter().collect());
-    let person = Actor::person(USER).acting_in(ORG, ["organizations:manage"].into_iter().collect());
+    let person = Actor::user(USER).acting_in(ORG, ["organizations:manage"].into_iter().collect());
 
     let (info, secret) = both(
         manager
@@ -42,7 +44,7 @@ pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<S: Man
     let id = info.id.as_str();
     manager
         .rename(
-            &Actor::principal(&principal(holder)),
+            &Actor::from_principal(&principal(holder)),
             Kind::OrgKey,
             id,
             "name",
@@ -65,7 +67,7 @@ pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<S: Man
     )?;
     let stored: Vec<_> = stored
         .into_iter()
-        .map(|event| Event { number: 0, ..event })
+        .map(|event| AuditEvent { number: 0, ..event })
         .collect();
     claim(
         stored == wanted,
@@ -84,23 +86,38 @@ pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<S: Man
 }
 
 /// What the claim above does, as events.
-fn told_of(id: &CredentialId, caller: CredentialId, token: CredentialId) -> [Event; 5] {
+fn told_of(id: &CredentialId, caller: CredentialId, token: CredentialId) -> [AuditEvent; 5] {
     let wanted = [
-        (Action::Issued, Who::Key(caller), Some("192.0.2.1"), 0),
         (
-            Action::Renamed,
-            Who::Token {
+            AuditAction::Issued,
+            AuditActor::Key(caller),
+            Some("192.0.2.1"),
+            0,
+        ),
+        (
+            AuditAction::Renamed,
+            AuditActor::Token {
                 id: token,
                 user: USER.into(),
             },
             None,
             0,
         ),
-        (Action::Disabled, Who::Person(USER.into()), None, 0),
-        (Action::Enabled, Who::Operator("test".into()), None, 0),
-        (Action::Revoked, Who::Holder, Some("scanner"), 7),
+        (
+            AuditAction::Disabled,
+            AuditActor::Person(USER.into()),
+            None,
+            0,
+        ),
+        (
+            AuditAction::Enabled,
+            AuditActor::Operator("test".into()),
+            None,
+            0,
+        ),
+        (AuditAction::Revoked, AuditActor::Holder, Some("scanner"), 7),
     ];
-    wanted.map(|(action, by, origin, after)| Event {
+    wanted.map(|(action, by, origin, after)| AuditEvent {
         number: 0,
         at: crate::clock::UnixMillis(super::NOW.0 + after),
         action,
@@ -112,7 +129,7 @@ fn told_of(id: &CredentialId, caller: CredentialId, token: CredentialId) -> [Eve
     })
 }
 
-pub(super) async fn events_are_read_by_page<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn events_are_read_by_page<S: ManageStore>(site: &Site<S>) -> Claim {
     for number in 0..11 {
         site.manager
             .issue_key(&org(ORG), NewKey::named(&number.to_string()))
@@ -146,7 +163,7 @@ pub(super) async fn events_are_read_by_page<S: ManagedStore>(site: &Site<S>) -> 
     Ok(())
 }
 
-async fn last_use<S: ManagedStore>(
+async fn last_use<S: ManageStore>(
     site: &Site<S>,
     id: &CredentialId,
 ) -> Result<Option<i64>, Breach> {
@@ -157,7 +174,7 @@ async fn last_use<S: ManagedStore>(
     Ok(info.last_used_at.map(|at| at.0 - super::NOW.0))
 }
 
-async fn record_of<S: ManagedStore>(
+async fn record_of<S: ManageStore>(
     site: &Site<S>,
     id: &CredentialId,
 ) -> Result<Arc<Record>, Breach> {
@@ -169,7 +186,7 @@ async fn record_of<S: ManagedStore>(
         .ok_or_else(|| Breach("a key is gone".into()))
 }
 
-pub(super) async fn a_use_is_written_at_most_once_a_minute<S: ManagedStore>(
+pub(super) async fn a_use_is_written_at_most_once_a_minute<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     let (info, _) = both(site.key("key").await?)?;
@@ -209,7 +226,7 @@ pub(super) async fn a_use_is_written_at_most_once_a_minute<S: ManagedStore>(
     claim(found.is_none(), "a use has made a credential")
 }
 
-pub(super) async fn the_first_use_after_a_rotation_is_an_event<S: ManagedStore>(
+pub(super) async fn the_first_use_after_a_rotation_is_an_event<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     let (old, _) = both(site.key("key").await?)?;
@@ -233,7 +250,7 @@ pub(super) async fn the_first_use_after_a_rotation_is_an_event<S: ManagedStore>(
         Ok::<_, Breach>(
             events
                 .into_iter()
-                .filter(|event| event.action == Action::UsedAfterRotation)
+                .filter(|event| event.action == AuditAction::UsedAfterRotation)
                 .collect::<Vec<_>>(),
         )
     };
@@ -252,7 +269,7 @@ pub(super) async fn the_first_use_after_a_rotation_is_an_event<S: ManagedStore>(
         };
         let good = event.credential == old.id
             && event.related.as_ref() == Some(&new.id)
-            && event.by == Who::Holder;
+            && event.by == AuditActor::Holder;
         claim(good && event.at == site.later(2000), format!("{event:?}"))?;
     }
     uses.note(&*record_of(site, &new.id).await?, &presented, site.later(0));

@@ -9,15 +9,15 @@ use crate::{
     manage::{Actor, ManageError, Manager, NewKey, NewToken, Rotation},
     secret::Secret,
     store::{
-        Credential, CredentialInfo, Event, Filter, Lookup, ManagedStore, Owner, Record, Standing,
-        State,
+        AuditEvent, Credential, CredentialInfo, EffectiveStatus, Filter, Lookup, ManageStore,
+        Owner, Record, Status,
     },
     testing::principal,
 };
 
-/// Who acts, and what they manage.
+/// AuditActor acts, and what they manage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Who {
+enum AuditActor {
     /// A key, its organization's keys.
     Key,
     /// A personal token in an organization, that organization's keys.
@@ -32,16 +32,16 @@ enum Who {
     UserAlone,
 }
 
-const ACTORS: [Who; 6] = [
-    Who::Key,
-    Who::Token,
-    Who::TokenForTokens,
-    Who::TokenAlone,
-    Who::User,
-    Who::UserAlone,
+const ACTORS: [AuditActor; 6] = [
+    AuditActor::Key,
+    AuditActor::Token,
+    AuditActor::TokenForTokens,
+    AuditActor::TokenAlone,
+    AuditActor::User,
+    AuditActor::UserAlone,
 ];
 
-impl Who {
+impl AuditActor {
     fn manages(self) -> Kind {
         match self {
             Self::Key | Self::Token | Self::User => Kind::OrgKey,
@@ -89,15 +89,17 @@ const LOSSES: [Loss; 11] = [
 ];
 
 impl Loss {
-    fn concerns(self, who: Who) -> bool {
+    fn concerns(self, who: AuditActor) -> bool {
         match self {
-            Self::Deleted | Self::Disabled | Self::Rotated => who == Who::Key || who.is_token(),
+            Self::Deleted | Self::Disabled | Self::Rotated => {
+                who == AuditActor::Key || who.is_token()
+            }
             Self::RotatedWithOverlap | Self::AllRevoked | Self::Presented => {
-                who == Who::Key || who.is_token()
+                who == AuditActor::Key || who.is_token()
             }
             Self::MembershipEnded | Self::RoleNarrowed => who.acts_as_member(),
-            Self::UserDisabled | Self::UserDeleted => who != Who::Key,
-            Self::OrganizationDeleted => who == Who::Key || who.acts_as_member(),
+            Self::UserDisabled | Self::UserDeleted => who != AuditActor::Key,
+            Self::OrganizationDeleted => who == AuditActor::Key || who.acts_as_member(),
         }
     }
 }
@@ -123,7 +125,7 @@ struct Scene<S> {
     manager: Manager<Arc<S>>,
     organization: String,
     user: String,
-    who: Who,
+    who: AuditActor,
     actor: Actor,
     /// The credential that authenticated them, and its token; there is one for a user too, which then plays no part.
     own: CredentialInfo,
@@ -133,8 +135,8 @@ struct Scene<S> {
     disabled: CredentialId,
 }
 
-impl<S: ManagedStore> Scene<S> {
-    async fn new(site: &Site<S>, who: Who, number: usize) -> Result<Self, Breach> {
+impl<S: ManageStore> Scene<S> {
+    async fn new(site: &Site<S>, who: AuditActor, number: usize) -> Result<Self, Breach> {
         let (store, manager) = (Arc::clone(&site.store), site.manager.clone());
         let (organization, user) = (
             format!("org_scene_{number}"),
@@ -158,7 +160,7 @@ impl<S: ManagedStore> Scene<S> {
             };
             super::both(issued?)
         };
-        let kind = if who == Who::Key {
+        let kind = if who == AuditActor::Key {
             Kind::OrgKey
         } else {
             Kind::PersonalToken
@@ -228,11 +230,11 @@ impl<S: ManagedStore> Scene<S> {
     }
 
     /// Everything that the store knows of the credentials of both owners.
-    async fn snapshot(&self) -> Result<Vec<(Vec<CredentialInfo>, Vec<Event>)>, Breach> {
+    async fn snapshot(&self) -> Result<Vec<(Vec<CredentialInfo>, Vec<AuditEvent>)>, Breach> {
         let mut all = Vec::new();
         for kind in [Kind::OrgKey, Kind::PersonalToken] {
             let (owner, mut found) = (self.owner(kind), Vec::new());
-            for state in [None, Some(State::Deleted)] {
+            for state in [None, Some(EffectiveStatus::Deleted)] {
                 let filter = Filter {
                     state,
                     ..Filter::default()
@@ -258,9 +260,9 @@ fn owner_of<'a>(kind: Kind, organization: &'a str, user: &'a str) -> &'a str {
 }
 
 /// The actor that a layer, or a service with sessions of its own, would make.
-async fn actor_of<S: ManagedStore>(
+async fn actor_of<S: ManageStore>(
     store: &S,
-    who: Who,
+    who: AuditActor,
     organization: &str,
     user: &str,
     own: &CredentialInfo,
@@ -270,30 +272,30 @@ async fn actor_of<S: ManagedStore>(
     let admin = admin.ok_or_else(|| Breach("the catalogue has no role admin".into()))?;
     let digest = crate::secret::Digest::of(secret.expose_secret().as_bytes());
     let lookup = match who {
-        Who::Key => Lookup::new(
+        AuditActor::Key => Lookup::new(
             Credential::OrgKey {
                 id: own.id.as_str(),
             },
             None,
         ),
-        Who::Token | Who::TokenForTokens => Lookup::new(
+        AuditActor::Token | AuditActor::TokenForTokens => Lookup::new(
             Credential::PersonalToken { digest: &digest },
             Some(organization),
         ),
-        Who::TokenAlone => Lookup::new(Credential::PersonalToken { digest: &digest }, None),
-        Who::User => return Ok(Actor::person(user).acting_in(organization, admin)),
-        Who::UserAlone => return Ok(Actor::person(user)),
+        AuditActor::TokenAlone => Lookup::new(Credential::PersonalToken { digest: &digest }, None),
+        AuditActor::User => return Ok(Actor::user(user).acting_in(organization, admin)),
+        AuditActor::UserAlone => return Ok(Actor::user(user)),
     };
     let record = store.find(&lookup).await?;
-    let record = record.filter(|record| record.standing() == Standing::Active);
+    let record = record.filter(|record| record.standing() == Status::Active);
     let record =
         record.ok_or_else(|| Breach(format!("the credential of {who:?} does not count")))?;
-    Ok(Actor::principal(&principal(Record::clone(&record))))
+    Ok(Actor::from_principal(&principal(Record::clone(&record))))
 }
 
 /// Makes a call as the actor of a scene.
-async fn call<S: ManagedStore>(
-    manager: &Manager<impl ManagedStore>,
+async fn call<S: ManageStore>(
+    manager: &Manager<impl ManageStore>,
     scene: &Scene<S>,
     call: &str,
 ) -> Result<(), ManageError> {
@@ -331,7 +333,7 @@ async fn call<S: ManagedStore>(
     }
 }
 
-pub(super) async fn what_is_decided_for_an_actor_in_good_standing_is_done<S: ManagedStore>(
+pub(super) async fn what_is_decided_for_an_actor_in_good_standing_is_done<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     // Each of these finds something to change after those before it.
@@ -370,7 +372,7 @@ pub(super) async fn what_is_decided_for_an_actor_in_good_standing_is_done<S: Man
 }
 
 /// All calls are decided, then the standing is lost, and then their changes reach the store.
-pub(super) async fn nothing_is_written_for_an_actor_who_lost_their_standing<S: ManagedStore>(
+pub(super) async fn nothing_is_written_for_an_actor_who_lost_their_standing<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     let cases = ACTORS
@@ -414,17 +416,17 @@ pub(super) async fn nothing_is_written_for_an_actor_who_lost_their_standing<S: M
 }
 
 /// As in a request that took so long that its credential has expired.
-pub(super) async fn nothing_is_written_for_a_credential_that_has_expired<S: ManagedStore>(
+pub(super) async fn nothing_is_written_for_a_credential_that_has_expired<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
-    let mut scene = Scene::new(site, Who::Key, 0).await?;
+    let mut scene = Scene::new(site, AuditActor::Key, 0).await?;
     let digest = super::super::digest("mortal");
     let mortal = Record::org_key("mortal", digest, scene.organization.as_str());
     let mortal = mortal.with_role("admin", site.store.catalogue());
     let mortal = mortal.map_err(|error| Breach(error.to_string()))?;
     let mortal = mortal.expiring_at(Some(site.later(1000)));
     site.store.insert(mortal.clone()).await?;
-    scene.actor = Actor::principal(&principal(mortal));
+    scene.actor = Actor::from_principal(&principal(mortal));
     let before = scene.snapshot().await?;
     site.clock.advance_millis(1000);
     for name in CALLS {

@@ -6,17 +6,20 @@ use crate::{
     last_use::LastUse,
     manage::{NewKey, NewToken},
     secret::Digest,
-    store::{Credential, Filter, Lookup, ManagedStore, Owner, Record, State, Who, WriteError},
+    store::{
+        AuditActor, Credential, EffectiveStatus, Filter, Lookup, ManageStore, Owner, Record,
+        WriteError,
+    },
 };
 
-pub(super) async fn a_removed_user_leaves_the_audit_trail_and_nothing_else<S: ManagedStore>(
+pub(super) async fn a_removed_user_leaves_the_audit_trail_and_nothing_else<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     let (store, manager) = (&site.store, &site.manager);
     store.set_member(USER, ORG, "admin").await?;
     let (token, secret) = both(
         manager
-            .issue_token(&Actor::person(USER), NewToken::named("own"))
+            .issue_token(&Actor::user(USER), NewToken::named("own"))
             .await?,
     )?;
     let digest = Digest::of(secret.expose_secret().as_bytes());
@@ -31,7 +34,7 @@ pub(super) async fn a_removed_user_leaves_the_audit_trail_and_nothing_else<S: Ma
     uses.note(&record, &digest, site.later(0));
     manager.record_uses(&uses).await?;
     let stated = ["organizations:manage"].into_iter().collect();
-    let person = Actor::person(USER)
+    let person = Actor::user(USER)
         .acting_in(ORG, stated)
         .with_origin("192.0.2.1");
     let key = manager
@@ -42,7 +45,7 @@ pub(super) async fn a_removed_user_leaves_the_audit_trail_and_nothing_else<S: Ma
         .clone();
     let with_token = Record::personal_token(&token.id, digest.clone(), USER).in_organization(ORG);
     let with_token = with_token.with_scopes(["organizations:manage"].into_iter().collect());
-    let with_token = Actor::principal(&crate::testing::principal(with_token));
+    let with_token = Actor::from_principal(&crate::testing::principal(with_token));
     manager
         .rename(
             &with_token.with_origin("192.0.2.2"),
@@ -86,8 +89,10 @@ pub(super) async fn a_removed_user_leaves_the_audit_trail_and_nothing_else<S: Ma
         trail.len() == 2 && named.is_none(),
         format!("the trail says {named:?}: {trail:?}"),
     )?;
-    let erased = |who: &Who| match who {
-        Who::Person(id) | Who::Token { user: id, .. } => id.as_str().starts_with("erased-"),
+    let erased = |who: &AuditActor| match who {
+        AuditActor::Person(id) | AuditActor::Token { user: id, .. } => {
+            id.as_str().starts_with("erased-")
+        }
         _ => false,
     };
     claim(
@@ -111,18 +116,18 @@ pub(super) async fn a_removed_user_leaves_the_audit_trail_and_nothing_else<S: Ma
         format!("inherited: {tokens:?} and {events:?}"),
     )?;
     let stated = ["organizations:manage"].into_iter().collect();
-    let heir = Actor::person(USER).acting_in(ORG, stated);
+    let heir = Actor::user(USER).acting_in(ORG, stated);
     let inherited = manager.issue_key(&heir, NewKey::named("inherited"));
     site.refuses("an inherited membership", "not_allowed", inherited)
         .await
 }
 
-pub(super) async fn a_use_is_never_later_than_the_stores_clock<S: ManagedStore>(
+pub(super) async fn a_use_is_never_later_than_the_stores_clock<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     use crate::clock::{Clock, SystemClock, UnixMillis};
     let (info, _) = both(site.key("key").await?)?;
-    let ahead = crate::store::Use {
+    let ahead = crate::store::Usage {
         kind: Kind::OrgKey,
         id: info.id.clone(),
         at: UnixMillis(i64::MAX),
@@ -145,7 +150,7 @@ pub(super) async fn a_use_is_never_later_than_the_stores_clock<S: ManagedStore>(
         .manager
         .rotate(&org(ORG), Kind::OrgKey, info.id.as_str(), overlap)
         .await?;
-    let again = crate::store::Use {
+    let again = crate::store::Usage {
         at: site.later(1),
         after_rotation: true,
         ..ahead
@@ -160,7 +165,7 @@ pub(super) async fn a_use_is_never_later_than_the_stores_clock<S: ManagedStore>(
     claim(told.is_empty(), format!("it was reported again: {told:?}"))
 }
 
-pub(super) async fn the_id_of_a_removed_user_names_no_owner<S: ManagedStore>(
+pub(super) async fn the_id_of_a_removed_user_names_no_owner<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     let (info, _) = both(site.token("token").await?)?;
@@ -169,7 +174,7 @@ pub(super) async fn the_id_of_a_removed_user_names_no_owner<S: ManagedStore>(
     let found = site.store.credential(&owner, info.id.as_str()).await?;
     claim(found.is_none(), format!("{found:?} is there still"))?;
     let filter = Filter {
-        state: Some(State::Deleted),
+        state: Some(EffectiveStatus::Deleted),
         ..Filter::default()
     };
     let page = site

@@ -6,7 +6,7 @@ use crate::{
     credential::Kind,
     manage::{Import, ManageError, NewKey, NewToken, Rotation},
     secret::Digest,
-    store::{Filter, ManagedStore, Owner, Record, Who},
+    store::{AuditActor, Filter, ManageStore, Owner, Record},
 };
 
 /// Names that show nothing, or show something else than they are.
@@ -29,9 +29,7 @@ const UNREADABLE: [&str; 16] = [
     "a\0",
 ];
 
-pub(super) async fn names_that_cannot_be_read_are_refused<S: ManagedStore>(
-    site: &Site<S>,
-) -> Claim {
+pub(super) async fn names_that_cannot_be_read_are_refused<S: ManageStore>(site: &Site<S>) -> Claim {
     let [(_, _, key, _), (_, _, token, _)] = site.one_of_each().await?;
     let (manager, code) = (&site.manager, "invalid_name");
     let (org_actor, user_actor) = (org(ORG), user(USER));
@@ -74,7 +72,7 @@ const TOO_FAR: [i64; 4] = [
     i64::MAX,
 ];
 
-pub(super) async fn a_moment_in_another_unit_is_refused<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn a_moment_in_another_unit_is_refused<S: ManageStore>(site: &Site<S>) -> Claim {
     let (manager, code) = (&site.manager, "expiry_too_far");
     let (org_actor, user_actor) = (org(ORG), user(USER));
     let [(_, _, key, _), (_, _, token, _)] = site.one_of_each().await?;
@@ -118,7 +116,7 @@ pub(super) async fn a_moment_in_another_unit_is_refused<S: ManagedStore>(site: &
         .await
 }
 
-pub(super) async fn the_audit_trail_keeps_what_can_be_read<S: ManagedStore>(
+pub(super) async fn the_audit_trail_keeps_what_can_be_read<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     let owner = || Owner::Organization(ORG.into());
@@ -140,13 +138,13 @@ pub(super) async fn the_audit_trail_keeps_what_can_be_read<S: ManagedStore>(
     let [revoked, issued] = &events[..] else {
         return Err(Breach(format!("two changes are {events:?}")));
     };
-    let good = issued.by == Who::Operator("backoffice".into())
+    let good = issued.by == AuditActor::Operator("backoffice".into())
         && issued.origin.as_deref() == Some("192.0.2.1")
         && revoked.origin.as_deref() == Some("scanner");
     claim(good, format!("kept {issued:?} and {revoked:?}"))
 }
 
-pub(super) async fn an_actor_whose_id_no_store_can_keep_is_refused<S: ManagedStore>(
+pub(super) async fn an_actor_whose_id_no_store_can_keep_is_refused<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     let (manager, code) = (&site.manager, "invalid_id");
@@ -156,9 +154,9 @@ pub(super) async fn an_actor_whose_id_no_store_can_keep_is_refused<S: ManagedSto
     for bad in ["a\0", "a\n", "\u{9f}"] {
         let of_user = Actor::operator("test", Owner::User(bad.into()));
         for (actor, kind) in [
-            (Actor::person(bad), Kind::PersonalToken),
-            (Actor::person(bad).acting_in(ORG, manages()), Kind::OrgKey),
-            (Actor::person(USER).acting_in(bad, manages()), Kind::OrgKey),
+            (Actor::user(bad), Kind::PersonalToken),
+            (Actor::user(bad).acting_in(ORG, manages()), Kind::OrgKey),
+            (Actor::user(USER).acting_in(bad, manages()), Kind::OrgKey),
             (org(bad), Kind::OrgKey),
             (of_user, Kind::PersonalToken),
         ] {
@@ -196,9 +194,9 @@ pub(super) async fn an_actor_whose_id_no_store_can_keep_is_refused<S: ManagedSto
 }
 
 /// The clock of a broken machine, and settings without a bound.
-pub(super) async fn extreme_moments_are_no_panic<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn extreme_moments_are_no_panic<S: ManageStore>(site: &Site<S>) -> Claim {
     let for_ever = std::time::Duration::MAX;
-    let endless = site.manager.clone().with_longest_overlap(for_ever);
+    let endless = site.manager.clone().with_max_overlap(for_ever);
     let overlap = Rotation::default().with_overlap(for_ever);
     for moment in [i64::MIN, -1, 0, i64::MAX] {
         let clock = crate::testing::ManualClock::at(UnixMillis(moment));
@@ -212,7 +210,7 @@ pub(super) async fn extreme_moments_are_no_panic<S: ManagedStore>(site: &Site<S>
             old.expires_at.is_some_and(|end| end <= latest),
             format!("{old:?} at {moment}"),
         )?;
-        let limited = manager.with_longest_life(for_ever);
+        let limited = manager.with_max_lifetime(for_ever);
         let issued = limited.issue_key(&org(ORG), NewKey::named("key")).await;
         let refused = issued.err().map(|error| error.code());
         claim(

@@ -11,8 +11,8 @@ use crate::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        Commit, CredentialInfo, CredentialStore, Ending, Event, ListQuery, Lookup, ManagedStore,
-        Owner, Peek, Record, StoreAdmin, StoreError, Use, WriteError,
+        AuditEvent, Commit, CredentialInfo, CredentialStore, Ending, ListQuery, Lookup,
+        ManageStore, Owner, Peek, Record, StoreAdmin, StoreError, Usage, WriteError,
     },
 };
 
@@ -113,7 +113,7 @@ impl<S: StoreAdmin> StoreAdmin for Interposed<S> {
 }
 
 #[async_trait]
-impl<S: ManagedStore> ManagedStore for Interposed<S> {
+impl<S: ManageStore> ManageStore for Interposed<S> {
     fn catalogue(&self) -> &Catalogue {
         self.store.catalogue()
     }
@@ -157,11 +157,11 @@ impl<S: ManagedStore> ManagedStore for Interposed<S> {
         owner: &Owner,
         before: Option<i64>,
         limit: u32,
-    ) -> Result<Vec<Event>, StoreError> {
+    ) -> Result<Vec<AuditEvent>, StoreError> {
         self.store.events(owner, before, limit).await
     }
 
-    async fn record_uses(&self, uses: &[Use]) -> Result<Vec<Event>, StoreError> {
+    async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
         self.store.record_uses(uses).await
     }
 

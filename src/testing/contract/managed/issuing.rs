@@ -6,10 +6,10 @@ use crate::{
     credential::{Kind, TokenFormat},
     manage::{Import, ManageError, NewKey, NewToken, Rotation},
     secret::Digest,
-    store::{Credential, CredentialStore, Lookup, ManagedStore},
+    store::{Credential, CredentialStore, Lookup, ManageStore},
 };
 
-pub(super) async fn what_is_issued_is_accepted_and_says_what_was_asked_for<S: ManagedStore>(
+pub(super) async fn what_is_issued_is_accepted_and_says_what_was_asked_for<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     let end = site.later(60_000);
@@ -83,7 +83,7 @@ pub(super) async fn what_is_issued_is_accepted_and_says_what_was_asked_for<S: Ma
     )
 }
 
-pub(super) async fn nobody_hands_out_more_than_they_hold<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn nobody_hands_out_more_than_they_hold<S: ManageStore>(site: &Site<S>) -> Claim {
     let (soon, late) = (site.later(1000), site.later(2000));
     let manages = "organizations:manage";
     let (some, mortal) = (
@@ -99,7 +99,7 @@ pub(super) async fn nobody_hands_out_more_than_they_hold<S: ManagedStore>(site: 
     site.store.set_member(USER, ORG, "admin").await?;
     // The service states the scopes as they are; what they imply is the catalogue's to say.
     let stated = [manages, "members:manage"].into_iter().collect();
-    let person = Actor::person(USER).acting_in(ORG, stated);
+    let person = Actor::user(USER).acting_in(ORG, stated);
     let refused = [
         (
             "another scope",
@@ -139,12 +139,7 @@ pub(super) async fn nobody_hands_out_more_than_they_hold<S: ManagedStore>(site: 
             "not_allowed",
         ),
         ("no rights at all", &nothing, key(), "not_allowed"),
-        (
-            "no organization",
-            &Actor::person(USER),
-            key(),
-            "not_allowed",
-        ),
+        ("no organization", &Actor::user(USER), key(), "not_allowed"),
     ];
     for (what, actor, wish, code) in refused {
         site.refuses(what, code, site.manager.issue_key(actor, wish))
@@ -164,12 +159,12 @@ pub(super) async fn nobody_hands_out_more_than_they_hold<S: ManagedStore>(site: 
         site.manager.issue_key(actor, wish).await?;
     }
     site.manager
-        .issue_token(&Actor::person(USER), NewToken::named("own"))
+        .issue_token(&Actor::user(USER), NewToken::named("own"))
         .await?;
     Ok(())
 }
 
-pub(super) async fn a_bad_request_is_told_apart_and_leaves_no_trace<S: ManagedStore>(
+pub(super) async fn a_bad_request_is_told_apart_and_leaves_no_trace<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     let key = || NewKey::named("key");
@@ -222,7 +217,7 @@ pub(super) async fn a_bad_request_is_told_apart_and_leaves_no_trace<S: ManagedSt
     let limited = site
         .manager
         .clone()
-        .with_longest_life(std::time::Duration::from_secs(60));
+        .with_max_lifetime(std::time::Duration::from_secs(60));
     for (what, end) in [
         ("for ever", None),
         ("a millisecond too late", Some(site.later(60_001))),
@@ -260,7 +255,7 @@ pub(super) async fn a_bad_request_is_told_apart_and_leaves_no_trace<S: ManagedSt
     .await
 }
 
-pub(super) async fn an_idempotency_key_is_answered_with_what_it_has_made<S: ManagedStore>(
+pub(super) async fn an_idempotency_key_is_answered_with_what_it_has_made<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     let end = site.later(10_000);
@@ -323,7 +318,7 @@ pub(super) async fn an_idempotency_key_is_answered_with_what_it_has_made<S: Mana
     Ok(())
 }
 
-pub(super) async fn a_repeated_request_does_not_answer_with_what_has_ended<S: ManagedStore>(
+pub(super) async fn a_repeated_request_does_not_answer_with_what_has_ended<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     let (manager, code) = (&site.manager, "issued_inactive");
@@ -384,11 +379,11 @@ pub(super) async fn a_repeated_request_does_not_answer_with_what_has_ended<S: Ma
     Ok(())
 }
 
-pub(super) async fn of_many_under_one_idempotency_key_one_makes_a_credential<S: ManagedStore>(
+pub(super) async fn of_many_under_one_idempotency_key_one_makes_a_credential<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     let tasks = (0..8).map(|_| {
-        let manager = site.manager.clone().with_cap(1); // which the first of them reaches
+        let manager = site.manager.clone().with_max_credentials(1); // which the first of them reaches
         let wish = NewToken::named("one").with_idempotency_key("once");
         tokio::spawn(async move { manager.issue_token(&user(USER), wish).await })
     });
@@ -409,8 +404,8 @@ pub(super) async fn of_many_under_one_idempotency_key_one_makes_a_credential<S: 
     )
 }
 
-pub(super) async fn the_cap_is_kept_among_many_at_once<S: ManagedStore>(site: &Site<S>) -> Claim {
-    let manager = site.manager.clone().with_cap(5);
+pub(super) async fn the_cap_is_kept_among_many_at_once<S: ManageStore>(site: &Site<S>) -> Claim {
+    let manager = site.manager.clone().with_max_credentials(5);
     let fill = || async {
         let tasks = (0..12).map(|_| {
             let manager = manager.clone();
@@ -454,9 +449,7 @@ pub(super) async fn the_cap_is_kept_among_many_at_once<S: ManagedStore>(site: &S
     )
 }
 
-pub(super) async fn a_foreign_digest_is_accepted_as_it_is<S: ManagedStore>(
-    site: &Site<S>,
-) -> Claim {
+pub(super) async fn a_foreign_digest_is_accepted_as_it_is<S: ManageStore>(site: &Site<S>) -> Claim {
     let format = TokenFormat::default();
     let key = format!(
         "{}foreign-id.test-secret-of-another-system",

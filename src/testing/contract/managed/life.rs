@@ -6,12 +6,12 @@ use crate::{
     manage::{NewKey, Rotation},
     secret::{Digest, Secret},
     store::{
-        Alteration, Authority, Commit, CredentialInfo, Insert, ManagedStore, Owner, Standing,
-        State, WriteError,
+        Authority, Commit, CredentialInfo, EffectiveStatus, ManageStore, NewCredential, Owner,
+        Status, Update, WriteError,
     },
 };
 
-pub(super) async fn a_name_changes_and_nothing_else<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn a_name_changes_and_nothing_else<S: ManageStore>(site: &Site<S>) -> Claim {
     for (actor, kind, info, secret) in site.one_of_each().await? {
         let id = info.id.as_str();
         let renamed = site
@@ -44,14 +44,14 @@ pub(super) async fn a_name_changes_and_nothing_else<S: ManagedStore>(site: &Site
     Ok(())
 }
 
-pub(super) async fn a_disabled_credential_is_refused_until_it_is_enabled<S: ManagedStore>(
+pub(super) async fn a_disabled_credential_is_refused_until_it_is_enabled<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     for (actor, kind, info, secret) in site.one_of_each().await? {
         let id = info.id.as_str();
         for _ in 0..2 {
             let off = site.manager.disable(&actor, kind, id).await?;
-            claim(off.standing == Standing::Disabled, format!("{off:?}"))?;
+            claim(off.standing == Status::Disabled, format!("{off:?}"))?;
             claim(!site.accepts(&secret).await?, "disabled, it is accepted")?;
             site.manager.disable(&actor, kind, id).await?; // changes nothing
             let on = site.manager.enable(&actor, kind, id).await?;
@@ -78,7 +78,7 @@ pub(super) async fn a_disabled_credential_is_refused_until_it_is_enabled<S: Mana
     Ok(())
 }
 
-pub(super) async fn a_deleted_credential_is_refused_and_stays_as_it_is<S: ManagedStore>(
+pub(super) async fn a_deleted_credential_is_refused_and_stays_as_it_is<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     for (actor, kind, info, secret) in site.one_of_each().await? {
@@ -88,7 +88,7 @@ pub(super) async fn a_deleted_credential_is_refused_and_stays_as_it_is<S: Manage
         claim(!site.accepts(&secret).await?, "deleted, it is accepted")?;
         let read = manager.get(&actor, kind, id).await?;
         claim(
-            read.state(site.later(0)) == State::Deleted,
+            read.state(site.later(0)) == EffectiveStatus::Deleted,
             format!("deleted, it is read as {read:?}"),
         )?;
         site.refuses("delete", "deleted", manager.delete(&actor, kind, id))
@@ -115,7 +115,7 @@ pub(super) async fn a_deleted_credential_is_refused_and_stays_as_it_is<S: Manage
     Ok(())
 }
 
-pub(super) async fn whoever_has_a_credential_can_end_it_and_nobody_else<S: ManagedStore>(
+pub(super) async fn whoever_has_a_credential_can_end_it_and_nobody_else<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     for (actor, kind, info, secret) in site.one_of_each().await? {
@@ -144,7 +144,7 @@ pub(super) async fn whoever_has_a_credential_can_end_it_and_nobody_else<S: Manag
             .revoke_presented(whole, Some("scanner"))
             .await?;
         claim(
-            ended.id == info.id && ended.standing == Standing::Deleted,
+            ended.id == info.id && ended.standing == Status::Deleted,
             format!("{ended:?}"),
         )?;
         claim(!site.accepts(&secret).await?, "ended, it is accepted")?;
@@ -152,7 +152,7 @@ pub(super) async fn whoever_has_a_credential_can_end_it_and_nobody_else<S: Manag
     Ok(())
 }
 
-pub(super) async fn a_commit_changes_what_was_read_or_nothing<S: ManagedStore>(
+pub(super) async fn a_commit_changes_what_was_read_or_nothing<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     for (actor, kind, read, _) in site.one_of_each().await? {
@@ -164,18 +164,15 @@ pub(super) async fn a_commit_changes_what_was_read_or_nothing<S: ManagedStore>(
         };
         let event = site.manager.events(&actor, kind, None, 1).await?;
         let fresh = changed(|info| info.id = "fresh".into());
-        let insert = Insert {
+        let insert = NewCredential {
             info: fresh,
             digest: Digest::of(b"fresh"),
             idempotency: None,
         };
-        let gone = || changed(|info| info.standing = Standing::Deleted);
+        let gone = || changed(|info| info.standing = Status::Deleted);
         let otherwise = [
             ("name", changed(|info| info.name = "other".into())),
-            (
-                "standing",
-                changed(|info| info.standing = Standing::Disabled),
-            ),
+            ("standing", changed(|info| info.standing = Status::Disabled)),
             ("expiry", changed(|info| info.expires_at = Some(super::NOW))),
             (
                 "successor",
@@ -185,7 +182,7 @@ pub(super) async fn a_commit_changes_what_was_read_or_nothing<S: ManagedStore>(
         ];
         for (what, before) in otherwise {
             let all = site.everything().await?;
-            let changes = vec![Alteration {
+            let changes = vec![Update {
                 before,
                 after: gone(),
             }];
@@ -205,7 +202,7 @@ pub(super) async fn a_commit_changes_what_was_read_or_nothing<S: ManagedStore>(
                 format!("another {what} has left a trace"),
             )?;
         }
-        let changes = vec![Alteration {
+        let changes = vec![Update {
             before: read.clone(),
             after: gone(),
         }];
@@ -222,12 +219,12 @@ pub(super) async fn a_commit_changes_what_was_read_or_nothing<S: ManagedStore>(
     Ok(())
 }
 
-pub(super) async fn a_commit_refuses_an_id_that_no_token_can_carry<S: ManagedStore>(
+pub(super) async fn a_commit_refuses_an_id_that_no_token_can_carry<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     let before = site.everything().await?;
     for id in ["", "a.b", "a=", "a b", "a\n", "\u{e9}"] {
-        let insert = Insert {
+        let insert = NewCredential {
             info: CredentialInfo::new(id, Owner::Organization(ORG.into())),
             digest: Digest::of(b"a digest of a test"),
             idempotency: None,
@@ -251,10 +248,10 @@ pub(super) async fn a_commit_refuses_an_id_that_no_token_can_carry<S: ManagedSto
     )
 }
 
-pub(super) async fn all_of_an_owner_is_revoked_and_nothing_of_another<S: ManagedStore>(
+pub(super) async fn all_of_an_owner_is_revoked_and_nothing_of_another<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
-    let manager = site.manager.clone().with_cap(1000);
+    let manager = site.manager.clone().with_max_credentials(1000);
     let mut secrets: Vec<Secret> = Vec::new();
     for number in 0..120 {
         let name = NewKey::named(&format!("key {number}"));

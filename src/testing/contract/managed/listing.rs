@@ -5,10 +5,10 @@ use crate::{
     credential::Kind,
     id::CredentialId,
     manage::{Cursor, NewKey},
-    store::{Filter, ManagedStore, State, Use},
+    store::{EffectiveStatus, Filter, ManageStore, Usage},
 };
 
-pub(super) async fn pages_show_each_credential_once_and_the_newest_first<S: ManagedStore>(
+pub(super) async fn pages_show_each_credential_once_and_the_newest_first<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     let mut made = Vec::new();
@@ -62,7 +62,7 @@ pub(super) async fn pages_show_each_credential_once_and_the_newest_first<S: Mana
     Ok(())
 }
 
-pub(super) async fn filters_show_what_they_say<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn filters_show_what_they_say<S: ManageStore>(site: &Site<S>) -> Claim {
     let manager = &site.manager;
     let mut made = Vec::new();
     for end in [None, Some(site.later(10)), Some(site.later(100_000))] {
@@ -83,7 +83,7 @@ pub(super) async fn filters_show_what_they_say<S: ManagedStore>(site: &Site<S>) 
         }
     }
     site.clock.advance_millis(1000);
-    let used = |id: &CredentialId, at| Use {
+    let used = |id: &CredentialId, at| Usage {
         kind: Kind::OrgKey,
         id: id.clone(),
         at,
@@ -115,10 +115,10 @@ pub(super) async fn filters_show_what_they_say<S: ManagedStore>(site: &Site<S>) 
     ];
     let states = [
         None,
-        Some(State::Active),
-        Some(State::Disabled),
-        Some(State::Expired),
-        Some(State::Deleted),
+        Some(EffectiveStatus::Active),
+        Some(EffectiveStatus::Disabled),
+        Some(EffectiveStatus::Expired),
+        Some(EffectiveStatus::Deleted),
     ];
     for state in states {
         for expiring_before in ends {
@@ -150,7 +150,7 @@ pub(super) async fn filters_show_what_they_say<S: ManagedStore>(site: &Site<S>) 
     Ok(())
 }
 
-pub(super) async fn a_cursor_belongs_to_its_list<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn a_cursor_belongs_to_its_list<S: ManageStore>(site: &Site<S>) -> Claim {
     for actor in [org(ORG), org(OTHER_ORG)] {
         for _ in 0..3 {
             site.manager.issue_key(&actor, NewKey::named("key")).await?;
@@ -159,7 +159,7 @@ pub(super) async fn a_cursor_belongs_to_its_list<S: ManagedStore>(site: &Site<S>
     site.token("token").await?;
     let all = Filter::default();
     let active = Filter {
-        state: Some(State::Active),
+        state: Some(EffectiveStatus::Active),
         ..all
     };
     let page = site

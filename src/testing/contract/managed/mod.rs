@@ -22,7 +22,7 @@ use crate::{
     id::{OrgId, UserId},
     manage::{Actor, Issued, ManageError, Manager, NewKey, NewToken},
     secret::Secret,
-    store::{CredentialInfo, Event, Filter, ManagedStore, Owner, Record, State},
+    store::{AuditEvent, CredentialInfo, EffectiveStatus, Filter, ManageStore, Owner, Record},
     testing::{ManualClock, principal},
 };
 
@@ -39,7 +39,7 @@ const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
 /// When the store breaks a claim, with the claim's name.
 pub async fn run_managed<S, F>(make: impl Fn() -> F)
 where
-    S: ManagedStore,
+    S: ManageStore,
     F: Future<Output = S>,
 {
     macro_rules! claims {
@@ -103,7 +103,7 @@ struct Site<S> {
     clock: ManualClock,
 }
 
-impl<S: ManagedStore> Site<S> {
+impl<S: ManageStore> Site<S> {
     async fn furnish(store: S) -> Result<Self, Breach> {
         store.create_organization(ORG, None).await?;
         store.create_organization(OTHER_ORG, None).await?;
@@ -157,7 +157,7 @@ impl<S: ManagedStore> Site<S> {
             .with_scopes(scopes)
             .expiring_at(expires_at);
         self.store.insert(record.clone()).await?;
-        Ok(Actor::principal(&principal(record)))
+        Ok(Actor::from_principal(&principal(record)))
     }
 
     /// Whether a layer would let the credential pass now, wherever it may act.
@@ -168,7 +168,7 @@ impl<S: ManagedStore> Site<S> {
             .map_err(|cause| Breach(cause.to_string()))?;
         let presented = Presented::new(&token);
         let found = self.store.find(&presented.lookup(|| None)).await?;
-        Ok(verify::check(&presented, found, self.store.decoy())
+        Ok(verify::check(&presented, found, self.store.decoy_pepper())
             .and_then(|verified| verified.live(&self.clock))
             .is_ok())
     }
@@ -178,9 +178,9 @@ impl<S: ManagedStore> Site<S> {
         &self,
         owner: &Actor,
         kind: Kind,
-    ) -> Result<(Vec<CredentialInfo>, Vec<Event>), Breach> {
+    ) -> Result<(Vec<CredentialInfo>, Vec<AuditEvent>), Breach> {
         let mut found = Vec::new();
-        for state in [None, Some(State::Deleted)] {
+        for state in [None, Some(EffectiveStatus::Deleted)] {
             let filter = Filter {
                 state,
                 ..Filter::default()
@@ -195,7 +195,7 @@ impl<S: ManagedStore> Site<S> {
         Ok((found, self.manager.events(owner, kind, None, 200).await?))
     }
 
-    async fn everything(&self) -> Result<Vec<(Vec<CredentialInfo>, Vec<Event>)>, Breach> {
+    async fn everything(&self) -> Result<Vec<(Vec<CredentialInfo>, Vec<AuditEvent>)>, Breach> {
         Ok(vec![
             self.all(&org(ORG), Kind::OrgKey).await?,
             self.all(&org(OTHER_ORG), Kind::OrgKey).await?,

@@ -6,12 +6,12 @@ use super::{Breach, Claim, ORG, OTHER_ORG, Site, both, claim, org};
 use crate::{
     credential::Kind,
     manage::{NewKey, Rotation},
-    store::{Action, Filter, ManagedStore, State},
+    store::{AuditAction, EffectiveStatus, Filter, ManageStore},
 };
 
 const OVERLAP: Duration = Duration::from_secs(3600);
 
-pub(super) async fn without_an_overlap_the_old_one_ends_at_once<S: ManagedStore>(
+pub(super) async fn without_an_overlap_the_old_one_ends_at_once<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     for (actor, kind, old, old_secret) in site.one_of_each().await? {
@@ -33,7 +33,7 @@ pub(super) async fn without_an_overlap_the_old_one_ends_at_once<S: ManagedStore>
         let lineage =
             read.rotated_to.as_ref() == Some(&new.id) && read.rotated_at == Some(site.later(0));
         claim(
-            lineage && read.state(site.later(0)) == State::Deleted,
+            lineage && read.state(site.later(0)) == EffectiveStatus::Deleted,
             format!("the old one is read as {read:?}"),
         )?;
         let (_, events) = site.all(&actor, kind).await?;
@@ -42,16 +42,16 @@ pub(super) async fn without_an_overlap_the_old_one_ends_at_once<S: ManagedStore>
             .map(|event| (event.action, &event.credential, event.related.as_ref()))
             .collect();
         let wanted = [
-            (Action::Issued, &new.id, Some(&old.id)),
-            (Action::Rotated, &old.id, Some(&new.id)),
-            (Action::Issued, &old.id, None),
+            (AuditAction::Issued, &new.id, Some(&old.id)),
+            (AuditAction::Rotated, &old.id, Some(&new.id)),
+            (AuditAction::Issued, &old.id, None),
         ];
         claim(told == wanted, format!("{told:?}"))?;
     }
     Ok(())
 }
 
-pub(super) async fn with_an_overlap_the_old_one_ends_at_its_moment<S: ManagedStore>(
+pub(super) async fn with_an_overlap_the_old_one_ends_at_its_moment<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
     let rotation = Rotation::default().with_overlap(OVERLAP);
@@ -93,9 +93,9 @@ pub(super) async fn with_an_overlap_the_old_one_ends_at_its_moment<S: ManagedSto
     )
 }
 
-pub(super) async fn a_line_has_two_that_count_at_most<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn a_line_has_two_that_count_at_most<S: ManageStore>(site: &Site<S>) -> Claim {
     let rotation = Rotation::default().with_overlap(OVERLAP);
-    let manager = site.manager.clone().with_cap(3);
+    let manager = site.manager.clone().with_max_credentials(3);
     let (first, first_secret) = both(manager.issue_key(&org(ORG), NewKey::named("key")).await?)?;
     let (second, second_secret) = both(
         manager
@@ -121,8 +121,12 @@ pub(super) async fn a_line_has_two_that_count_at_most<S: ManagedStore>(site: &Si
     )
 }
 
-pub(super) async fn the_cap_counts_what_is_accepted<S: ManagedStore>(site: &Site<S>) -> Claim {
-    let (actor, kind, manager) = (org(ORG), Kind::OrgKey, site.manager.clone().with_cap(2));
+pub(super) async fn the_cap_counts_what_is_accepted<S: ManageStore>(site: &Site<S>) -> Claim {
+    let (actor, kind, manager) = (
+        org(ORG),
+        Kind::OrgKey,
+        site.manager.clone().with_max_credentials(2),
+    );
     let overlap = Rotation::default().with_overlap(OVERLAP);
     let mut secrets = Vec::new();
     for round in 0..10 {
@@ -199,9 +203,7 @@ pub(super) async fn the_cap_counts_what_is_accepted<S: ManagedStore>(site: &Site
     .await
 }
 
-pub(super) async fn nothing_is_enabled_beyond_its_enabler<S: ManagedStore>(
-    site: &Site<S>,
-) -> Claim {
+pub(super) async fn nothing_is_enabled_beyond_its_enabler<S: ManageStore>(site: &Site<S>) -> Claim {
     let (kind, manages) = (Kind::OrgKey, "organizations:manage");
     let mortal = site
         .caller(&[manages, "agents:read"], Some(site.later(1000)))
@@ -233,7 +235,7 @@ pub(super) async fn nothing_is_enabled_beyond_its_enabler<S: ManagedStore>(
     Ok(())
 }
 
-pub(super) async fn a_rotation_is_refused_like_an_issue<S: ManagedStore>(site: &Site<S>) -> Claim {
+pub(super) async fn a_rotation_is_refused_like_an_issue<S: ManageStore>(site: &Site<S>) -> Claim {
     let (manager, kind) = (&site.manager, Kind::OrgKey);
     let (old, secret) = both(site.key("key").await?)?;
     let id = old.id.as_str();
@@ -270,7 +272,7 @@ pub(super) async fn a_rotation_is_refused_like_an_issue<S: ManagedStore>(site: &
         manager.rotate(&org(ORG), kind, id, past),
     )
     .await?;
-    let limited = manager.clone().with_longest_life(Duration::from_secs(60));
+    let limited = manager.clone().with_max_lifetime(Duration::from_secs(60));
     site.refuses(
         "for ever",
         "expiry_beyond_policy",

@@ -14,7 +14,7 @@ use crate::{
     id::CredentialId,
     manage::{Actor, Manager, NewKey, NewToken, Rotation},
     secret::Secret,
-    store::{CredentialInfo, Filter, ManagedStore, Standing},
+    store::{CredentialInfo, Filter, ManageStore, Status},
 };
 
 /// How many tasks work against the end of a credential.
@@ -27,7 +27,7 @@ const ROUNDS: usize = 2;
 const ENDS: [&str; 4] = ["delete", "disable", "revoke_presented", "revoke_all"];
 
 /// Renames, rotates and enables `id` until it is told to stop.
-async fn resist<S: ManagedStore>(
+async fn resist<S: ManageStore>(
     manager: Manager<Arc<S>>,
     actor: Actor,
     kind: Kind,
@@ -55,7 +55,7 @@ async fn resist<S: ManagedStore>(
 }
 
 /// Ends a credential once, and says what is wrong with how that went.
-async fn end<S: ManagedStore>(
+async fn end<S: ManageStore>(
     manager: &Manager<Arc<S>>,
     actor: &Actor,
     info: &CredentialInfo,
@@ -78,13 +78,13 @@ async fn end<S: ManagedStore>(
                 ended.contains(&info.id),
                 format!("{how} has left it out: {ended:?}"),
             )?;
-            Standing::Deleted
+            Status::Deleted
         }
     };
     let wanted = if how == "disable" {
-        Standing::Disabled
+        Status::Disabled
     } else {
-        Standing::Deleted
+        Status::Deleted
     };
     claim(
         standing == wanted,
@@ -92,10 +92,10 @@ async fn end<S: ManagedStore>(
     )
 }
 
-pub(super) async fn an_end_does_not_depend_on_what_the_holder_does<S: ManagedStore>(
+pub(super) async fn an_end_does_not_depend_on_what_the_holder_does<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
-    let manager = site.manager.clone().with_cap(u32::MAX);
+    let manager = site.manager.clone().with_max_credentials(u32::MAX);
     for (actor, kind) in [(org(ORG), Kind::OrgKey), (user(USER), Kind::PersonalToken)] {
         for how in ENDS.into_iter().flat_map(|how| [how; ROUNDS]) {
             let issued = match kind {
@@ -131,10 +131,10 @@ pub(super) async fn an_end_does_not_depend_on_what_the_holder_does<S: ManagedSto
     Ok(())
 }
 
-pub(super) async fn what_revoked_callers_issue_at_the_same_time_ends_too<S: ManagedStore>(
+pub(super) async fn what_revoked_callers_issue_at_the_same_time_ends_too<S: ManageStore>(
     site: &Site<S>,
 ) -> Claim {
-    let manager = site.manager.clone().with_cap(u32::MAX);
+    let manager = site.manager.clone().with_max_credentials(u32::MAX);
     for round in 0..ROUNDS {
         let caller = site
             .caller(&["organizations:manage", "agents:read"], None)

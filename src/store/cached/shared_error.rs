@@ -5,7 +5,7 @@ use std::{error::Error, fmt, sync::Arc};
 use crate::store::StoreError;
 
 /// Makes an error that says the same, and has the same sources.
-pub(super) fn share(error: &Arc<StoreError>) -> StoreError {
+pub(super) fn clone_error(error: &Arc<StoreError>) -> StoreError {
     match &**error {
         StoreError::Unavailable(_) => StoreError::unavailable(Shared(Arc::clone(error))),
         StoreError::Corrupt(_) => StoreError::corrupt(Shared(Arc::clone(error))),

@@ -1,44 +1,44 @@
-//! What writers share, under one lock: the changes, the lookups in flight, and the places in the tables.
+//! What writers clone_error, under one lock: the changes, the lookups in flight, and the places in the tables.
 
 use super::{
     changes::Changes,
     core::Bounds,
-    entry::{Entry, Places},
+    entry::{ClockRing, Entry},
     in_flight::Lookups,
     limit::RateLimit,
-    subject::Marks,
+    subject::Validities,
 };
 use crate::{credential::Kind, store::Change};
 
 /// The two tables. What cannot be accepted has its own, so that a flood of it evicts nothing good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sort {
+pub(super) enum EntryKind {
     Accept,
     Refusal,
 }
 
-/// What writers share.
-pub(super) struct Ledger<W> {
+/// What writers clone_error.
+pub(super) struct WriterState<W> {
     pub(super) epoch: u64,
     pub(super) changes: Changes,
     pub(super) lookups: Lookups<W>,
-    pub(super) marks: Marks,
-    accepts: Places,
-    refusals: Places,
+    pub(super) marks: Validities,
+    accepts: ClockRing,
+    refusals: ClockRing,
     /// The limits of misses: of keys, and of tokens.
     limits: [RateLimit; 2],
     pub(super) follower: u64,
 }
 
-impl<W> Ledger<W> {
+impl<W> WriterState<W> {
     pub(super) fn new(bounds: &Bounds) -> Self {
         Self {
             epoch: 0,
             changes: Changes::default(),
             lookups: Lookups::default(),
-            marks: Marks::default(),
-            accepts: Places::new(bounds.accepts),
-            refusals: Places::new(bounds.refusals),
+            marks: Validities::default(),
+            accepts: ClockRing::new(bounds.accepts),
+            refusals: ClockRing::new(bounds.refusals),
             limits: [
                 RateLimit::new(bounds.miss_rate),
                 RateLimit::new(bounds.miss_rate),
@@ -54,10 +54,10 @@ impl<W> Ledger<W> {
         self.epoch
     }
 
-    pub(super) fn places(&mut self, sort: Sort) -> &mut Places {
+    pub(super) fn places(&mut self, sort: EntryKind) -> &mut ClockRing {
         match sort {
-            Sort::Accept => &mut self.accepts,
-            Sort::Refusal => &mut self.refusals,
+            EntryKind::Accept => &mut self.accepts,
+            EntryKind::Refusal => &mut self.refusals,
         }
     }
 
