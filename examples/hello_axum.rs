@@ -4,6 +4,11 @@
 //! cargo run --features axum --example hello_axum
 //! ```
 
+#![allow(
+    clippy::print_stdout,
+    reason = "an example talks to whoever started it"
+)]
+
 use axum::{Router, routing::get};
 use tower_api_key::{AuthLayer, Principal, credential::*, store::*};
 
