@@ -14,7 +14,7 @@
 )]
 
 #[cfg(feature = "postgres")]
-#[path = "../tests/support/pg.rs"]
+#[path = "../tests/it/support/pg.rs"]
 mod pg;
 
 use std::time::Instant;

@@ -128,7 +128,7 @@ fn router(manager: Manager<Store>, uses: LastUse) -> Result<Router, Box<dyn Erro
     let agents = get(list_agents)
         .layer(reads)
         .merge(post(create_agent).layer(manages));
-    // AuditActor may manage keys is the manager's to say.
+    // Who may manage keys is the manager's to say.
     let keys = Router::new()
         .route("/admin/organization-pats", post(create_key).get(list_keys))
         .route("/admin/organization-pats/{id}", delete(delete_key))

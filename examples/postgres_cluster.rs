@@ -14,7 +14,7 @@
     reason = "an example that talks, and its cluster"
 )]
 
-#[path = "../tests/support/pg.rs"]
+#[path = "../tests/it/support/pg.rs"]
 mod pg;
 
 use std::{

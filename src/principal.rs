@@ -1,4 +1,4 @@
-//! AuditActor is calling: the outcome of an accepted request, and the words to say it in.
+//! Who is calling: the outcome of an accepted request, and the words to say it in.
 //!
 //! A [`Principal`] is the end of a chain of proofs, `Record → Verified → Live → Principal`, in which each step consumes
 //! the one before: it cannot be made from anything that a client sent, and not without every check. The only other way is

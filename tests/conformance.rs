@@ -1,6 +1,9 @@
 //! The protocol, case by case, over real sockets: `conformance/cases.json`, and a named test for every scenario.
 //!
 //! `CONFORMANCE_CASES`, `CONFORMANCE_SCENARIOS` and `CONFORMANCE_FIXTURES` name other files of the same form.
+//!
+//! A binary of its own: clients in other languages call it by its name, and what it measures, of time
+//! and memory, must not be another test's.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,6 +19,8 @@ mod case;
 mod check;
 #[path = "conformance/client.rs"]
 mod client;
+#[path = "it/support/alone.rs"]
+mod process;
 #[path = "conformance/scenarios.rs"]
 mod scenarios;
 #[path = "conformance/selftest.rs"]

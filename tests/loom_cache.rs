@@ -2,6 +2,11 @@
 //!
 //! The core is compiled a second time here, on the locks and atomics of the model checker. `LOOM_MAX_PREEMPTIONS` raises
 //! the bound: `LOOM_MAX_PREEMPTIONS=4 cargo test --release --test loom_cache`.
+//!
+//! A binary of its own, and not a module behind `cfg(loom)`: that flag holds for every crate of a
+//! build, tokio's too, which has no network under it, so that all would be built a second time and
+//! much of it not at all. The core names its surroundings from the root of its crate, which is this
+//! file.
 
 #![allow(
     clippy::unwrap_used,
@@ -369,7 +374,7 @@ fn a_restored_feed_leaves_nothing_from_before() {
         let world = World::new(Kind::OrgKey, true);
         let follower = world.core.follow(NEVER);
         let early = asking(&world);
-        world.core.lose(follower, 0);
+        world.core.mark_lost(follower, 0);
         world.live.store(false, Ordering::SeqCst); // told to nobody
         world.accepts(); // may share the look-up from before
         world.core.restore(follower, NEVER);

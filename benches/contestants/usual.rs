@@ -15,7 +15,7 @@ use tower_http::auth::AsyncAuthorizeRequest;
 
 use super::checked::bearer;
 
-/// AuditActor a key belongs to, by the hexadecimal digest of the key.
+/// Who a key belongs to, by the hexadecimal digest of the key.
 pub(crate) type Callers = Arc<RwLock<HashMap<String, Caller>>>;
 
 #[derive(Clone, Debug)]

@@ -1,6 +1,6 @@
 //! PostgreSQL, on a throw-away cluster over a unix socket, `fsync` on.
 
-#[path = "../../tests/support/pg.rs"]
+#[path = "../../tests/it/support/pg.rs"]
 mod pg;
 
 use std::{

@@ -3,7 +3,7 @@
 //! A [`Manager`](crate::manage::Manager) over the same store as the layers, cache and all, is the one place that writes
 //! credentials. What it does by itself need not be written again, and cannot be forgotten.
 //!
-//! # AuditActor asks
+//! # Who asks
 //!
 //! | [`Actor`](crate::manage::Actor) | reaches | hands out at most |
 //! |---|---|---|

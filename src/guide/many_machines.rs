@@ -97,7 +97,7 @@
 //!   catalogue without it.
 //! - While a machine is suspended nothing is read, and the time does not count. When it wakes up, a
 //!   connection that has died meanwhile is noticed within 4 s, as any other.
-//! - AuditActor needs which rights, what the store relies on, TLS, dumps, and older nodes with a newer
+//! - Who needs which rights, what the store relies on, TLS, dumps, and older nodes with a newer
 //!   schema: see the module of the store (`store::postgres`).
 //! - Look-ups may go to a standby. What it has not replayed yet is not revoked there; without a cache that is the bound, and
 //!   *with* one it is worse: an answer that is older than the change it was told of would be kept. Cache only what is read from

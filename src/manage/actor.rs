@@ -1,4 +1,4 @@
-//! AuditActor manages: what they are allowed follows from it, and never from a request's body.
+//! Who manages: what they are allowed follows from it, and never from a request's body.
 
 use std::fmt;
 

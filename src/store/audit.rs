@@ -22,7 +22,7 @@ pub struct AuditEvent {
     /// For [`Rotated`](Action::Rotated) the credential that took its place, for [`Issued`](Action::Issued) the one whose
     /// place it took.
     pub related: Option<CredentialId>,
-    /// AuditActor.
+    /// Who.
     pub by: AuditActor,
     /// From where, as the service has stated it, such as the client's address.
     pub origin: Option<Box<str>>,
@@ -96,7 +96,7 @@ actions! {
     Unknown = "unknown";
 }
 
-/// AuditActor did something.
+/// Who did something.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuditActor {

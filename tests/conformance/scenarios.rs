@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::case::{Case, expand};
 use crate::check::{Seen, check};
 use crate::client::{self, Answer, Sent, Wire};
+use crate::process;
 use crate::server::{Fault, Server};
 use crate::{QUIET, cases, corpus, fixtures, say, seen, setting, start};
 
@@ -183,28 +184,10 @@ fn scenario(id: &str) -> Case {
         .unwrap_or_else(|| panic!("no scenario {id}"))
 }
 
-/// Set for a process in which a single scenario runs.
-const ALONE: &str = "CONFORMANCE_ALONE";
-
 /// Runs a scenario in a process of its own and tells, in that process, that this is the one.
 fn alone(name: &str) -> bool {
-    if std::env::var_os(ALONE).is_some() {
-        return true;
-    }
     let _quiet = QUIET.blocking_lock();
-    let program = std::env::current_exe().expect("the tests have a path");
-    let arguments = ["--exact", &format!("scenarios::{name}"), "--nocapture"];
-    let output = std::process::Command::new(program)
-        .args(arguments)
-        .env(ALONE, "1")
-        .output()
-        .expect("it can be run");
-    let [out, error] = [&output.stdout, &output.stderr].map(|text| String::from_utf8_lossy(text));
-    assert!(
-        output.status.success() && out.contains("1 passed"),
-        "{out}{error}"
-    );
-    false
+    process::alone(&format!("scenarios::{name}"))
 }
 
 /// Sends a scenario that has no steps as the plain case that it is.

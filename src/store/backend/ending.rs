@@ -22,7 +22,7 @@ pub struct Ending {
     pub at: UnixMillis,
     /// What the audit events say has happened.
     pub action: AuditAction,
-    /// AuditActor did it.
+    /// Who did it.
     pub by: AuditActor,
     /// From where, as the service has stated it.
     pub origin: Option<Box<str>>,

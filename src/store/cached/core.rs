@@ -6,7 +6,7 @@
 //! - A lookup notes the epoch when it begins. When it ends, its answer is kept only if no change
 //!   since then concerns it: a change beats a lookup in flight, also one about something that was
 //!   never kept.
-//! - AuditActor asks after a change that may concern a lookup in flight begins a second one. With two in
+//! - Who asks after a change that may concern a lookup in flight begins a second one. With two in
 //!   flight everybody joins the newer one, and asks again if its answer turns out to be outdated
 //!   for them.
 //! - A change ends what is kept by wiping out the mark of its subject, which every reader looks at.

@@ -171,7 +171,7 @@ pub enum TriggerProblem {
 
 /// What the catalogs say of the schema.
 pub(super) struct Report {
-    /// AuditActor owns the schema, unless it is the role that asks.
+    /// Who owns the schema, unless it is the role that asks.
     pub(super) other_owner: Option<Box<str>>,
     /// Changes when a table of the log or a trigger is made anew or altered.
     pub(super) fingerprint: String,

@@ -5,7 +5,7 @@
 //! node follows (`feed`, over the connection in `log`). `setup` makes the schema and tries it;
 //! `check` and `pooler` find out whether what the store relies on holds.
 //!
-//! # AuditActor may do what
+//! # Who may do what
 //!
 //! | role | may | needs |
 //! |---|---|---|

@@ -15,7 +15,7 @@ use crate::{
     testing::principal,
 };
 
-/// AuditActor acts, and what they manage.
+/// Who acts, and what they manage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AuditActor {
     /// A key, its organization's keys.

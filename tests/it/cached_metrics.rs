@@ -1,0 +1,181 @@
+//! What is counted is what the table in the docs says, and nothing that was sent.
+
+use crate::support::{shelf, tally};
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use http::{Request, Response};
+use shelf::{Hand, Mood, Question, Shelf, key};
+use tally::Tally;
+use tower::{ServiceBuilder, ServiceExt};
+use tower_api_key::{
+    AuthLayer, async_trait,
+    credential::Kind,
+    store::{Cached, Feed, FeedEvent, StoreAdmin},
+};
+
+/// A feed that is restored and ends.
+struct Short(Vec<FeedEvent>);
+
+#[async_trait]
+impl Feed for Short {
+    async fn next(&mut self) -> Option<FeedEvent> {
+        self.0.pop()
+    }
+}
+
+/// Does everything once that is counted.
+async fn everything(tally: &Tally) -> Arc<shelf::Cache> {
+    let (shelf, hand) = (Shelf::new(), Hand::default());
+    let cache = Cached::new(Arc::clone(&shelf))
+        .with_monotonic_clock(hand.clone())
+        .with_capacity(2);
+    let cache = Arc::new(cache.danger_with_stale_accepts(Duration::from_secs(60)));
+    let service = ServiceBuilder::new()
+        .layer(AuthLayer::new(Arc::clone(&cache)))
+        .service_fn(async |_: Request<()>| {
+            Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+        });
+    for bearer in [
+        "Bearer ak_k1.test-secret",
+        "Bearer ak_canaryid.test-canarysecret",
+        "Basic test",
+    ] {
+        let request = Request::builder()
+            .header("authorization", bearer)
+            .body(())
+            .unwrap();
+        service.clone().oneshot(request).await.unwrap();
+    }
+    let request = Request::builder()
+        .header("authorization", "Bearer pat_test_t1")
+        .header("x-anyreach-org", "org_1");
+    service
+        .clone()
+        .oneshot(request.body(()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(tally.of("accepted_total{kind=pat}"), 1.0);
+    assert!(Question::key("canaryid").is_cached(&*cache)); // a negative hit
+    assert!(Question::key("k1").is_cached(&*cache)); // a hit
+    for id in ["more1", "more2"] {
+        shelf.memory.insert(key(id)).unwrap();
+        assert!(Question::key(id).accepted(&*cache).await);
+    }
+    shelf.become_(Mood::Broken);
+    hand.advance(Duration::from_secs(6));
+    assert!(Question::key("more2").accepted(&*cache).await); // stale
+    shelf.become_(Mood::Well);
+    cache.delete(Kind::OrgKey, "k1").await.unwrap();
+    let following = cache.follow(Short(Vec::new()));
+    assert_eq!(tally.of("feed_up{}"), 1.0);
+    following.await;
+    cache
+}
+
+#[tokio::test]
+async fn each_thing_is_counted_once() {
+    let tally = Tally::default();
+    let _local = metrics::set_default_local_recorder(&tally);
+    everything(&tally).await;
+    for (name, expected) in [
+        ("accepted_total{kind=pat}", 1.0),
+        ("refused_total{kind=org_key,cause=wrong_secret}", 1.0),
+        ("refused_total{kind=org_key,cause=unknown_credential}", 1.0),
+        ("refused_total{kind=none,cause=other_scheme}", 1.0),
+        ("store_seconds{}", 3.0),
+        ("cache_hits_total{}", 1.0),
+        ("cache_negative_hits_total{}", 1.0),
+        ("cache_misses_total{}", 6.0),
+        ("cache_evictions_total{table=accepts}", 2.0),
+        ("cache_stale_total{}", 1.0),
+        ("cache_changes_total{subject=credential}", 1.0),
+        ("feed_up{}", 0.0),
+    ] {
+        assert_eq!(tally.of(name), expected, "{name}: {tally:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_label_shows_what_was_sent_or_stored() {
+    let tally = Tally::default();
+    let _local = metrics::set_default_local_recorder(&tally);
+    everything(&tally).await;
+    for name in tally.all() {
+        for secret in ["canary", "test", "k1", "t1", "more", "org_1", "alice"] {
+            assert!(!name.contains(secret), "{name}");
+        }
+    }
+}
+
+const DOCS: &str = include_str!("../../src/observe/mod.rs");
+const EMIT: &str = include_str!("../../src/observe/counters.rs");
+
+/// Every text in quotes.
+fn quoted(source: &str) -> impl Iterator<Item = &str> {
+    source.split('"').skip(1).step_by(2)
+}
+
+#[test]
+fn everything_in_the_table_is_described() {
+    let tally = Tally::default();
+    let _local = metrics::set_default_local_recorder(&tally);
+    tower_api_key::observe::describe();
+    let unit = |name: &str, sort: &str| match sort {
+        "counter" => Some(metrics::Unit::Count),
+        _ if name.ends_with("_seconds") => Some(metrics::Unit::Seconds),
+        _ => None,
+    };
+    let mut listed: Vec<_> = DOCS
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | `")?.split_once("` | "))
+        .map(|(name, rest)| (rest.split(' ').next().unwrap().to_owned(), name.to_owned()))
+        .map(|(sort, name)| (sort.clone(), name.clone(), unit(&name, &sort)))
+        .collect();
+    let mut described = tally.described();
+    listed.sort_by(|one, other| one.1.cmp(&other.1));
+    described.sort_by(|one, other| one.1.cmp(&other.1));
+    assert_eq!(described, listed);
+}
+
+#[test]
+fn the_table_of_names_is_the_code() {
+    let listed: BTreeSet<_> = DOCS
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | `tower_api_key_"))
+        .collect();
+    let listed: BTreeSet<_> = listed
+        .into_iter()
+        .filter_map(|line| line.split('`').next())
+        .collect();
+    let counted: BTreeSet<_> = quoted(EMIT)
+        .filter_map(|name| name.strip_prefix("tower_api_key_"))
+        .collect();
+    assert_eq!(listed, counted);
+    assert!(listed.len() >= 10);
+}
+
+#[test]
+fn every_cause_has_a_counter_of_its_own() {
+    let counted: BTreeSet<_> = quoted(EMIT).collect();
+    let causes = [
+        include_str!("../../src/rejection/cause.rs"),
+        include_str!("../../src/store/error.rs"),
+    ];
+    let codes = causes
+        .iter()
+        .flat_map(|source| source.lines())
+        .filter_map(|line| line.split_once("=> \""));
+    let code = |text: &&str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+    };
+    let codes: Vec<_> = codes
+        .filter_map(|(_, rest)| rest.strip_suffix("\","))
+        .filter(code)
+        .collect();
+    assert!(codes.len() > 25, "{codes:?}");
+    for code in codes {
+        assert!(counted.contains(code), "{code}");
+    }
+}

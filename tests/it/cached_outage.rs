@@ -1,0 +1,439 @@
+//! What a store that does not answer is asked: at most two lookups per credential and deadline, however many ask.
+
+use crate::support::shelf;
+
+use std::{
+    future::pending,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use shelf::{Question, key};
+use tokio::time::{Instant, sleep, timeout};
+use tower_api_key::{
+    async_trait,
+    credential::Kind,
+    store::{Cached, Change, CredentialStore, Lookup, MemoryStore, Record, StoreError},
+};
+
+const CALLERS: usize = 10_000;
+
+/// The layer's, and the cache's.
+const DEADLINE: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Behaviour {
+    Answers,
+    AnswersAfter(Duration),
+    Fails,
+    FailsAfter(Duration),
+    Hangs,
+    Panics,
+    /// One after the other of those above that do not answer.
+    Alternates,
+}
+
+/// Notes when it is asked.
+#[derive(Debug)]
+struct FaultyStore {
+    memory: MemoryStore,
+    behaviour: Mutex<Behaviour>,
+    calls: Mutex<Vec<Instant>>,
+}
+
+impl FaultyStore {
+    fn new(behaviour: Behaviour) -> Arc<Self> {
+        let memory = MemoryStore::new();
+        memory.create_organization("org_1", None).unwrap();
+        memory.create_user("alice").unwrap();
+        memory.set_member("alice", "org_1", "viewer").unwrap();
+        memory.insert(key("k1")).unwrap();
+        memory
+            .insert(Record::personal_token(
+                "t1",
+                shelf::token_digest("t1"),
+                "alice",
+            ))
+            .unwrap();
+        Arc::new(Self {
+            memory,
+            behaviour: Mutex::new(behaviour),
+            calls: Mutex::default(),
+        })
+    }
+
+    fn set(&self, behaviour: Behaviour) {
+        *self.behaviour.lock().unwrap() = behaviour;
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.lock().unwrap().len()
+    }
+
+    /// When the calls began, after the first one.
+    fn offsets(&self) -> Vec<Duration> {
+        let calls = self.calls.lock().unwrap();
+        calls.iter().map(|at| *at - calls[0]).collect()
+    }
+
+    /// The most calls that began within one deadline.
+    fn calls_per_deadline(&self) -> usize {
+        let calls = self.calls.lock().unwrap();
+        let within = |start: &Instant| {
+            calls
+                .iter()
+                .filter(|at| *at >= start && **at < *start + DEADLINE)
+                .count()
+        };
+        calls.iter().map(within).max().unwrap_or(0)
+    }
+}
+
+#[async_trait]
+impl CredentialStore for FaultyStore {
+    async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        let number = {
+            let mut calls = self.calls.lock().unwrap();
+            calls.push(Instant::now());
+            calls.len()
+        };
+        let mut behaviour = *self.behaviour.lock().unwrap();
+        if behaviour == Behaviour::Alternates {
+            behaviour = [Behaviour::Fails, Behaviour::Hangs, Behaviour::Panics][number % 3];
+        }
+        match behaviour {
+            Behaviour::Answers | Behaviour::Alternates => {}
+            Behaviour::AnswersAfter(time) => sleep(time).await,
+            Behaviour::Fails => return Err(StoreError::unavailable("test outage")),
+            Behaviour::FailsAfter(time) => {
+                sleep(time).await;
+                return Err(StoreError::unavailable("test outage"));
+            }
+            Behaviour::Hangs => pending().await,
+            Behaviour::Panics => panic!("a panic that the test asked for"),
+        }
+        self.memory.find(lookup).await
+    }
+}
+
+fn caching(store: &Arc<FaultyStore>) -> Arc<Cached<Arc<FaultyStore>>> {
+    Arc::new(Cached::new(Arc::clone(store)).with_monotonic_clock(shelf::Timers::start()))
+}
+
+fn questions() -> [Question; 4] {
+    [
+        Question::key("k1"),
+        Question::key("unknown"),
+        Question::token("t1", Some("org_1")),
+        Question::token("unknown", Some("org_1")),
+    ]
+}
+
+/// Changes of what no test asks for, one each millisecond.
+fn changing<S: CredentialStore>(cache: &Arc<Cached<S>>) -> tokio::task::JoinHandle<()> {
+    let cache = Arc::clone(cache);
+    tokio::spawn(async move {
+        for i in 0.. {
+            let id = format!("other{i}");
+            cache.apply(&match i % 4 {
+                0 => Change::Credential {
+                    kind: Kind::OrgKey,
+                    id: id.as_str().into(),
+                },
+                1 => Change::Credential {
+                    kind: Kind::PersonalToken,
+                    id: id.as_str().into(),
+                },
+                2 => Change::User(id.as_str().into()),
+                _ => Change::Organization(id.as_str().into()),
+            });
+            sleep(Duration::from_millis(1)).await;
+        }
+    })
+}
+
+/// Asks as a layer does whose client is there for `patience`.
+async fn ask<S: CredentialStore>(
+    cache: Arc<Cached<S>>,
+    question: Question,
+    patience: Duration,
+) -> Option<Result<bool, StoreError>> {
+    timeout(patience.min(DEADLINE), question.asked(&*cache))
+        .await
+        .ok()
+}
+
+/// Ten thousand callers within `time`: of three one goes away at once, one after a while, and one waits.
+async fn crowd<S: CredentialStore>(
+    cache: &Arc<Cached<S>>,
+    question: &Question,
+    time: Duration,
+) -> Vec<Option<Result<bool, StoreError>>> {
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|i| {
+            let (cache, question) = (Arc::clone(cache), question.clone());
+            let patience = [
+                Duration::from_millis(1),
+                Duration::from_millis(300),
+                DEADLINE,
+            ][i % 3];
+            tokio::spawn(async move {
+                sleep(time.mul_f64(i as f64 / CALLERS as f64)).await;
+                ask(cache, question, patience).await
+            })
+        })
+        .collect();
+    let mut answers = Vec::new();
+    for caller in callers {
+        answers.push(caller.await.unwrap());
+    }
+    answers
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_costs_two_lookups_per_key_and_deadline() {
+    let late = Behaviour::FailsAfter(Duration::from_millis(300));
+    for behaviour in [
+        Behaviour::Hangs,
+        Behaviour::Fails,
+        late,
+        Behaviour::Panics,
+        Behaviour::Alternates,
+    ] {
+        for question in questions() {
+            for (time, changes) in [(Duration::ZERO, false), (Duration::from_secs(4), true)] {
+                let store = FaultyStore::new(behaviour);
+                let cache = caching(&store);
+                let changing = changes.then(|| changing(&cache));
+                let answers = crowd(&cache, &question, time).await;
+                if let Some(task) = changing {
+                    task.abort();
+                }
+                let name =
+                    format!("{behaviour:?}, {question:?}, over {time:?}, with changes: {changes}");
+                assert!(
+                    answers.iter().flatten().all(Result::is_err),
+                    "an outage is no answer: {name}"
+                );
+                assert!(
+                    store.calls_per_deadline() <= 2,
+                    "{:?}: {name}",
+                    store.offsets()
+                );
+                assert!(
+                    store.calls() <= 2 * (time.as_secs() as usize + 1),
+                    "{}: {name}",
+                    store.calls()
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_an_outage_a_key_is_accepted_within_a_deadline() {
+    for behaviour in [
+        Behaviour::Hangs,
+        Behaviour::Fails,
+        Behaviour::Panics,
+        Behaviour::Alternates,
+    ] {
+        let store = FaultyStore::new(behaviour);
+        let cache = caching(&store);
+        let k1 = Question::key("k1");
+        crowd(&cache, &k1, Duration::from_secs(3)).await;
+        store.set(Behaviour::Answers);
+        sleep(DEADLINE).await;
+        assert!(k1.accepted(&*cache).await, "{behaviour:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_failure_delays_the_next_lookup_by_20_milliseconds() {
+    for behaviour in [Behaviour::Fails, Behaviour::Panics] {
+        let store = FaultyStore::new(behaviour);
+        let cache = caching(&store);
+        let k1 = Question::key("k1");
+        k1.asked(&*cache).await.unwrap_err();
+        store.set(Behaviour::Answers);
+        k1.asked(&*cache).await.unwrap_err();
+        sleep(Duration::from_millis(20)).await;
+        assert!(k1.accepted(&*cache).await, "{behaviour:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_joins_a_lookup_fails_at_its_deadline_and_not_later() {
+    let store = FaultyStore::new(Behaviour::Hangs);
+    let cache = caching(&store);
+    let k1 = Question::key("k1");
+    let start = Instant::now();
+    let first = tokio::spawn(ask(
+        Arc::clone(&cache),
+        k1.clone(),
+        Duration::from_millis(10),
+    ));
+    sleep(Duration::from_millis(900)).await;
+    assert!(first.await.unwrap().is_none(), "it went away");
+    let told = timeout(DEADLINE, k1.asked(&*cache))
+        .await
+        .expect("it fails before it is given up");
+    assert!(
+        matches!(told, Err(StoreError::TimedOut(DEADLINE))),
+        "{told:?}"
+    );
+    let waited = start.elapsed();
+    assert!(
+        waited >= DEADLINE && waited < DEADLINE + Duration::from_millis(5),
+        "{waited:?}"
+    );
+    assert_eq!(store.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_of_a_lookup_can_be_set() {
+    let store = FaultyStore::new(Behaviour::Hangs);
+    let cache = Cached::new(Arc::clone(&store)).with_lookup_deadline(Duration::from_millis(250));
+    let start = Instant::now();
+    let error = Question::key("k1").asked(&cache).await.unwrap_err();
+    assert!(matches!(error, StoreError::TimedOut(_)), "{error:?}");
+    assert!(start.elapsed() < Duration::from_millis(255));
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_something_else_leave_single_flight_alone() {
+    for question in questions() {
+        let store = FaultyStore::new(Behaviour::AnswersAfter(Duration::from_millis(200)));
+        let cache = caching(&store);
+        let changing = changing(&cache);
+        for answer in crowd(&cache, &question, Duration::from_millis(400))
+            .await
+            .into_iter()
+            .flatten()
+        {
+            answer.unwrap();
+        }
+        changing.abort();
+        assert!(store.calls() <= 2, "{}: {question:?}", store.calls());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_something_else_leave_the_negative_table_alone() {
+    for question in [
+        Question::key("unknown"),
+        Question::token("unknown", Some("org_1")),
+    ] {
+        let store = FaultyStore::new(Behaviour::Answers);
+        let cache = caching(&store);
+        let changing = changing(&cache);
+        for answer in crowd(&cache, &question, Duration::from_secs(3))
+            .await
+            .into_iter()
+            .flatten()
+        {
+            assert!(!answer.unwrap());
+        }
+        changing.abort();
+        assert!(
+            store.calls_per_deadline() <= 2,
+            "{}, {question:?}",
+            store.calls_per_deadline()
+        );
+    }
+}
+
+/// In a storm of changes that do not name it, a creation shows a deadline later; one that names it, at once.
+#[tokio::test(start_paused = true)]
+async fn a_creation_shows_in_a_storm_of_changes() {
+    let store = FaultyStore::new(Behaviour::Answers);
+    let cache = Arc::new(shelf_for_ever(&store));
+    let changing = changing(&cache);
+    let (new_key, new_token) = (Question::key("new"), Question::token("new", Some("org_1")));
+    for _ in 0..50 {
+        assert!(!new_key.accepted(&*cache).await);
+        assert!(!new_token.accepted(&*cache).await);
+        sleep(Duration::from_millis(2)).await;
+    }
+    store.memory.insert(key("new")).unwrap();
+    cache.apply(&Change::Credential {
+        kind: Kind::OrgKey,
+        id: "new".into(),
+    });
+    assert!(new_key.accepted(&*cache).await);
+    store
+        .memory
+        .insert(Record::personal_token(
+            "new",
+            shelf::token_digest("new"),
+            "alice",
+        ))
+        .unwrap();
+    cache.apply(&Change::Credential {
+        kind: Kind::PersonalToken,
+        id: "new".into(),
+    });
+    sleep(DEADLINE).await;
+    assert!(new_token.accepted(&*cache).await);
+    changing.abort();
+}
+
+fn shelf_for_ever(store: &Arc<FaultyStore>) -> Cached<Arc<FaultyStore>> {
+    let cache = Cached::new(Arc::clone(store)).with_monotonic_clock(shelf::Timers::start());
+    cache
+        .with_ttl(Duration::MAX)
+        .with_negative_ttl(Duration::MAX)
+}
+
+/// Changes that concern what is in flight cost no more than two lookups at a time, and beat both of them.
+#[tokio::test(start_paused = true)]
+async fn changes_of_what_is_in_flight_make_no_third_lookup() {
+    for change in [
+        Change::Credential {
+            kind: Kind::OrgKey,
+            id: "k1".into(),
+        },
+        Change::Everything,
+    ] {
+        let store = FaultyStore::new(Behaviour::Hangs);
+        let cache = caching(&store);
+        let k1 = Question::key("k1");
+        let callers: Vec<_> = (0..1_000)
+            .map(|i| {
+                let (cache, k1, change) = (Arc::clone(&cache), k1.clone(), change.clone());
+                tokio::spawn(async move {
+                    sleep(Duration::from_millis(i)).await;
+                    cache.apply(&change);
+                    ask(cache, k1, DEADLINE).await
+                })
+            })
+            .collect();
+        for caller in callers {
+            assert!(!matches!(caller.await.unwrap(), Some(Ok(_))));
+        }
+        assert!(
+            store.calls_per_deadline() <= 2,
+            "{}",
+            store.calls_per_deadline()
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_who_go_away_at_once_make_no_further_calls() {
+    let store = FaultyStore::new(Behaviour::Hangs);
+    let cache = caching(&store);
+    // More lookups that nobody waits for than may go on.
+    for i in 0..1100 {
+        let id = format!("left{i}");
+        let question = Question::key(&id);
+        let _ = timeout(Duration::ZERO, question.asked(&*cache)).await;
+    }
+    let before = store.calls();
+    for _ in 0..2000 {
+        let _ = timeout(Duration::ZERO, Question::key("k1").asked(&*cache)).await;
+        tokio::task::yield_now().await;
+    }
+    let calls = store.calls() - before;
+    assert!(calls <= 2, "{calls} calls for one key");
+}

@@ -1,0 +1,422 @@
+//! A change beats the look-ups under way, and those who ask together ask once.
+
+use crate::support::shelf;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use http::{Request, Response, StatusCode};
+use shelf::{Mood, Question, Shelf, for_ever, key, polled_once};
+use tokio::task::yield_now;
+use tower::{ServiceBuilder, ServiceExt};
+use tower_api_key::{
+    AuthLayer,
+    credential::{Kind, TokenFormat},
+    store::{
+        Cached, Change, CredentialStore, ManageStore, MemoryStore, Record, StoreAdmin, StoreError,
+    },
+};
+
+fn change(kind: Kind, id: &str) -> Change {
+    Change::Credential {
+        kind,
+        id: id.into(),
+    }
+}
+
+/// What a change does to the store, before the cache hears of it.
+type Write = fn(&MemoryStore);
+
+#[tokio::test]
+async fn a_change_beats_a_fill_in_flight() {
+    let (key, token) = (
+        || Question::key("k1"),
+        || Question::token("t1", Some("org_1")),
+    );
+    let cases: [(&str, Question, Write, Change); 8] = [
+        (
+            "a key",
+            key(),
+            |s| s.delete_key("k1").unwrap(),
+            change(Kind::OrgKey, "k1"),
+        ),
+        (
+            "a key's organization",
+            key(),
+            |s| s.delete_organization("org_1").unwrap(),
+            Change::Organization("org_1".into()),
+        ),
+        (
+            "a key and everything",
+            key(),
+            |s| s.delete_key("k1").unwrap(),
+            Change::Everything,
+        ),
+        (
+            "a token",
+            token(),
+            |s| s.delete_token("t1").unwrap(),
+            change(Kind::PersonalToken, "t1"),
+        ),
+        (
+            "a token's owner",
+            token(),
+            |s| s.disable_user("alice").unwrap(),
+            Change::User("alice".into()),
+        ),
+        (
+            "a membership",
+            token(),
+            |s| s.remove_member("alice", "org_1").unwrap(),
+            Change::User("alice".into()),
+        ),
+        (
+            "an organization",
+            token(),
+            |s| s.delete_organization("org_1").unwrap(),
+            Change::Organization("org_1".into()),
+        ),
+        (
+            "a token and everything",
+            token(),
+            |s| s.delete_token("t1").unwrap(),
+            Change::Everything,
+        ),
+    ];
+    for (name, question, write, change) in cases {
+        let shelf = Shelf::new();
+        let cache = Arc::new(for_ever(&shelf));
+        shelf.become_(Mood::Held);
+        let early = tokio::spawn({
+            let (cache, question) = (Arc::clone(&cache), question.clone());
+            async move { question.accepted(&*cache).await }
+        });
+        shelf.has_read().await;
+        write(&shelf.memory);
+        shelf.become_(Mood::Well);
+        cache.apply(&change);
+
+        assert!(
+            !question.accepted(&*cache).await,
+            "{name}: joined a look-up from before the change"
+        );
+        shelf.let_go();
+        assert!(
+            early.await.unwrap(),
+            "{name}: it had the old answer in hand"
+        );
+        assert!(
+            !question.accepted(&*cache).await,
+            "{name}: the old answer was kept"
+        );
+        assert_eq!(shelf.look_ups(), 2, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_creation_beats_an_unknown_in_flight() {
+    for kind in [Kind::OrgKey, Kind::PersonalToken] {
+        let shelf = Shelf::new();
+        let cache = Arc::new(for_ever(&shelf));
+        let (question, record) = match kind {
+            Kind::OrgKey => (Question::key("new"), key("new")),
+            Kind::PersonalToken => (
+                Question::token("new", Some("org_1")),
+                Record::personal_token("new", shelf::token_digest("new"), "alice"),
+            ),
+        };
+        shelf.become_(Mood::Held);
+        let mut early = Box::pin(question.asked(&*cache));
+        assert!(polled_once(early.as_mut()).await.is_pending());
+        shelf.let_go();
+        cache.insert(record).await.unwrap();
+        assert!(!early.await.unwrap());
+        assert!(question.accepted(&*cache).await, "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_something_else_does_not_keep_a_fill_away() {
+    let shelf = Shelf::new();
+    let cache = for_ever(&shelf);
+    let token = Question::token("t1", Some("org_1"));
+    shelf.become_(Mood::Held);
+    let mut early = Box::pin(token.asked(&cache));
+    assert!(polled_once(early.as_mut()).await.is_pending());
+    for other in [
+        change(Kind::PersonalToken, "t2"),
+        Change::User("bob".into()),
+        Change::Organization("org_2".into()),
+    ] {
+        cache.apply(&other);
+    }
+    shelf.let_go();
+    assert!(early.await.unwrap());
+    assert!(token.is_cached(&cache));
+}
+
+#[tokio::test]
+async fn a_change_among_too_many_to_remember_beats_a_fill_in_flight() {
+    let shelf = Shelf::new();
+    let cache = for_ever(&shelf);
+    let k1 = Question::key("k1");
+    shelf.become_(Mood::Held);
+    let mut early = Box::pin(k1.asked(&cache));
+    assert!(polled_once(early.as_mut()).await.is_pending());
+    shelf.memory.delete_key("k1").unwrap();
+    cache.apply(&change(Kind::OrgKey, "k1"));
+    for i in 0..10_000 {
+        cache.apply(&change(Kind::PersonalToken, &i.to_string()));
+    }
+    shelf.let_go();
+    assert!(early.await.unwrap());
+    assert!(!k1.accepted(&cache).await);
+}
+
+#[tokio::test]
+async fn a_late_old_answer_does_not_displace_a_newer_one() {
+    let shelf = Shelf::new();
+    let cache = for_ever(&shelf);
+    let k1 = Question::key("k1");
+    shelf.become_(Mood::Held);
+    let mut early = Box::pin(k1.asked(&cache));
+    assert!(polled_once(early.as_mut()).await.is_pending());
+    shelf.become_(Mood::Well);
+    cache.apply(&Change::Organization("org_2".into())); // may concern k1: the next one does not join
+    shelf.memory.delete_key("k1").unwrap(); // nobody tells of it
+    assert!(!k1.accepted(&cache).await);
+    shelf.let_go();
+    assert!(early.await.unwrap());
+    assert!(!k1.accepted(&cache).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_callers_on_one_cold_key_are_one_look_up() {
+    let shelf = Shelf::new();
+    let cache = Arc::new(for_ever(&shelf));
+    shelf.become_(Mood::Held);
+    let callers: Vec<_> = (0..10_000)
+        .map(|_| {
+            let cache = Arc::clone(&cache);
+            tokio::spawn(async move { Question::key("k1").accepted(&*cache).await })
+        })
+        .collect();
+    shelf.has_read().await;
+    yield_now().await; // each of the tasks has been polled by now
+    shelf.let_go();
+    for caller in callers {
+        assert!(caller.await.unwrap());
+    }
+    assert_eq!(shelf.look_ups(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_is_shared_also_when_it_is_not_kept() {
+    for (name, mood) in [("an accept", Mood::Held), ("an error", Mood::Failing)] {
+        let shelf = Shelf::new();
+        let cache = for_ever(&shelf).with_ttl(Duration::ZERO);
+        let k1 = Question::key("k1");
+        shelf.become_(mood);
+        let mut callers: Vec<_> = (0..100).map(|_| Box::pin(k1.asked(&cache))).collect();
+        for caller in &mut callers {
+            assert!(polled_once(caller.as_mut()).await.is_pending());
+        }
+        shelf.let_go();
+        for caller in callers {
+            match (mood, caller.await) {
+                (Mood::Held, answer) => assert!(answer.unwrap()),
+                (_, Err(StoreError::Corrupt(source))) => {
+                    assert_eq!(source.to_string(), "test damage")
+                }
+                (_, other) => panic!("{name}: {other:?}"),
+            }
+        }
+        assert_eq!(shelf.look_ups(), 1, "{name}");
+        tokio::time::sleep(shelf::FAILURE_LIFE).await;
+        assert!(k1.accepted(&cache).await, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_lookup_goes_on_when_whoever_began_it_goes_away() {
+    let shelf = Shelf::new();
+    let cache = for_ever(&shelf);
+    let k1 = Question::key("k1");
+    shelf.become_(Mood::Held);
+    let mut leader = Box::pin(k1.asked(&cache));
+    assert!(polled_once(leader.as_mut()).await.is_pending());
+    let mut others: Vec<_> = (0..1_000).map(|_| Box::pin(k1.asked(&cache))).collect();
+    for other in &mut others {
+        assert!(polled_once(other.as_mut()).await.is_pending());
+    }
+    drop(leader);
+    shelf.let_go();
+    for other in others {
+        assert!(other.await.unwrap());
+    }
+    assert_eq!(shelf.look_ups(), 1);
+}
+
+#[tokio::test]
+async fn a_lookup_that_panics_fails_for_all_who_wait() {
+    let shelf = Shelf::new();
+    let cache = Arc::new(for_ever(&shelf));
+    shelf.become_(Mood::Doomed);
+    let ask = || {
+        let cache = Arc::clone(&cache);
+        tokio::spawn(async move { Question::key("k1").asked(&*cache).await })
+    };
+    let callers: Vec<_> = (0..100).map(|_| ask()).collect();
+    shelf.has_read().await;
+    yield_now().await;
+    shelf.let_go();
+    for caller in callers {
+        let answer = caller.await.unwrap();
+        assert!(matches!(answer, Err(StoreError::Panicked)), "{answer:?}");
+    }
+    assert_eq!(shelf.look_ups(), 1);
+}
+
+#[tokio::test]
+async fn a_lookup_that_all_have_left_goes_on_and_is_joined() {
+    let shelf = Shelf::new();
+    let cache = for_ever(&shelf);
+    let k1 = Question::key("k1");
+    shelf.become_(Mood::Held);
+    let mut gone = Box::pin(k1.asked(&cache));
+    assert!(polled_once(gone.as_mut()).await.is_pending());
+    drop(gone);
+    let mut other = Box::pin(k1.asked(&cache));
+    assert!(polled_once(other.as_mut()).await.is_pending());
+    shelf.let_go();
+    assert!(other.await.unwrap());
+    assert!(k1.is_cached(&cache));
+    assert_eq!(shelf.look_ups(), 1);
+}
+
+const TASKS: usize = 64;
+const REQUESTS: usize = 10_000;
+
+/// Keys whose revocation has been acknowledged are marked; who reads the mark before asking must be refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_stale_accept_in_640_000_requests_with_an_infinite_life() {
+    let store = Arc::new(Cached::new(MemoryStore::new()).with_ttl(Duration::MAX));
+    store.create_organization("org_1", None).await.unwrap();
+    let minted: Vec<_> = (0..TASKS)
+        .map(|_| TokenFormat::default().mint(Kind::OrgKey).unwrap())
+        .collect();
+    for key in &minted {
+        let record = Record::org_key(&key.id, key.digest.clone(), "org_1");
+        store
+            .insert(record.with_role("viewer", store.catalogue()).unwrap())
+            .await
+            .unwrap();
+        assert!(Question::key(&key.id.to_string()).accepted(&*store).await);
+        assert!(
+            Question::key(&key.id.to_string()).is_cached(&*store),
+            "the cached path has to be the one in use"
+        );
+    }
+    let bearers: Arc<Vec<_>> = Arc::new(
+        minted
+            .iter()
+            .map(|key| format!("Bearer {}", key.secret.expose_secret()))
+            .collect(),
+    );
+    let revoked: Arc<Vec<_>> = Arc::new((0..TASKS).map(|_| AtomicBool::new(false)).collect());
+    let (done, accepted, refused) = (
+        Arc::new(AtomicUsize::new(0)),
+        AtomicUsize::new(0),
+        AtomicUsize::new(0),
+    );
+    let (accepted, refused) = (Arc::new(accepted), Arc::new(refused));
+    let service = ServiceBuilder::new()
+        .layer(AuthLayer::new(Arc::clone(&store)))
+        .service_fn(async |_: Request<()>| {
+            Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+        });
+
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let (service, bearers, revoked) =
+                (service.clone(), Arc::clone(&bearers), Arc::clone(&revoked));
+            let (done, accepted, refused) = (
+                Arc::clone(&done),
+                Arc::clone(&accepted),
+                Arc::clone(&refused),
+            );
+            tokio::spawn(async move {
+                for round in 0..REQUESTS {
+                    let key = (task * 7 + round) % TASKS;
+                    let dead = revoked[key].load(Ordering::SeqCst);
+                    let request = Request::builder()
+                        .header("authorization", &bearers[key])
+                        .body(())
+                        .unwrap();
+                    let status = service.clone().oneshot(request).await.unwrap().status();
+                    match (dead, status) {
+                        (true, StatusCode::OK) => {
+                            panic!("key {key} was accepted after its revocation")
+                        }
+                        (true, _) => refused.fetch_add(1, Ordering::Relaxed),
+                        (false, StatusCode::OK) => accepted.fetch_add(1, Ordering::Relaxed),
+                        (false, _) => 0, // revoked, and about to be acknowledged
+                    };
+                    if done.fetch_add(1, Ordering::SeqCst) % 128 == 0 {
+                        yield_now().await;
+                    }
+                }
+            })
+        })
+        .collect();
+    for (key, minted) in minted.iter().enumerate().take(TASKS - 1) {
+        while done.load(Ordering::SeqCst) < key * (TASKS * REQUESTS / TASKS) {
+            yield_now().await;
+        }
+        store
+            .delete(Kind::OrgKey, &minted.id.to_string())
+            .await
+            .unwrap();
+        revoked[key].store(true, Ordering::SeqCst);
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let counted = (
+        accepted.load(Ordering::SeqCst),
+        refused.load(Ordering::SeqCst),
+    );
+    assert!(
+        counted.0 > TASKS * REQUESTS / 10 && counted.1 > TASKS * REQUESTS / 10,
+        "{counted:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_missing_answer_of_the_cache_is_a_503_of_the_layer() {
+    let shelf = Shelf::new();
+    shelf.become_(Mood::Broken);
+    let cache = Arc::new(for_ever(&shelf));
+    let service = ServiceBuilder::new()
+        .layer(AuthLayer::new(Arc::clone(&cache)))
+        .service_fn(async |_: Request<()>| {
+            Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+        });
+    let request = Request::builder()
+        .header("authorization", "Bearer ak_k1.test-secret")
+        .body(())
+        .unwrap();
+    assert_eq!(
+        service.oneshot(request).await.unwrap().status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    assert!(matches!(
+        cache.peek(&Question::key("k1").lookup()),
+        tower_api_key::store::Peek::Unknown
+    ));
+}

@@ -1,0 +1,576 @@
+//! Every way to be refused: what the client sees, what the operator sees, and that both kinds of store lead to the same.
+
+use crate::support;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use http::Request;
+use support::{
+    DELETED_ORG, KEY, ORG, ORG_HEADER, OTHER_ORG, TOKEN, USER, ask, authorization, bearer,
+    bearer_in,
+    distant::{Distant, Mood},
+    key, memory, pat, request, with,
+};
+use tower_api_key::{
+    AuthLayer, CredentialStore, Reason, Rejection, credential::TokenFormat, store::MemoryStore,
+};
+
+type Door = AuthLayer<Arc<dyn CredentialStore>>;
+
+/// One door that is answered at once and one that has to wait, over the same credentials.
+fn doors() -> [(&'static str, Door); 2] {
+    let store: Arc<MemoryStore> = memory();
+    let distant = Distant::new(Arc::clone(&store), Mood::Answers);
+    [
+        ("at once", AuthLayer::new(store as Arc<dyn CredentialStore>)),
+        ("after a wait", AuthLayer::new(distant)),
+    ]
+}
+
+/// What a client is told for a reason: status, text, challenge.
+fn published(reason: Reason) -> (u16, &'static str, Option<&'static str>) {
+    let bare = Some(r#"Bearer realm="api""#);
+    let invalid = Some(r#"Bearer realm="api", error="invalid_token""#);
+    let insufficient = Some(r#"Bearer realm="api", error="insufficient_scope""#);
+    match reason {
+        Reason::MissingCredential => (401, "Missing Bearer token", bare),
+        Reason::UnrecognizedToken => (
+            401,
+            "Unrecognized token format. Expected a personal access token (pat_...) or organization API key (ak_...).",
+            invalid,
+        ),
+        Reason::InvalidToken => (401, "Invalid or expired token", invalid),
+        Reason::MissingOrganization => (401, "Token is missing organization claim.", bare),
+        Reason::OrganizationDenied => (
+            403,
+            "Token does not grant access to this organization",
+            insufficient,
+        ),
+        Reason::ExposedCredential => (403, "Tokens must not be sent from a browser", None),
+        other => panic!("{other:?} is no answer of the door"),
+    }
+}
+
+struct Case {
+    name: &'static str,
+    request: Request<String>,
+    set_up: fn(Door) -> Door,
+    cause: &'static str,
+    reason: Reason,
+}
+
+fn case(name: &'static str, request: Request<String>, cause: &'static str, reason: Reason) -> Case {
+    Case {
+        name,
+        request,
+        set_up: |door| door,
+        cause,
+        reason,
+    }
+}
+
+fn unread() -> Vec<Case> {
+    use Reason::{
+        InvalidToken as Invalid, MissingCredential as Missing, UnrecognizedToken as Unrecognized,
+    };
+    let twice = with(bearer(KEY), "authorization", format!("Bearer {KEY}"));
+    let long = bearer(format!("pat_{}", "A".repeat(509)));
+    vec![
+        case("no header", request(), "no_credential", Missing),
+        case(
+            "a key under Proxy-Authorization",
+            with(request(), "proxy-authorization", bearer_of(KEY)),
+            "no_credential",
+            Missing,
+        ),
+        case(
+            "a key in a cookie",
+            with(request(), "cookie", format!("token={KEY}")),
+            "no_credential",
+            Missing,
+        ),
+        case(
+            "Basic",
+            authorization("Basic dGVzdDp0ZXN0"),
+            "other_scheme",
+            Missing,
+        ),
+        case(
+            "a key without a scheme",
+            authorization(KEY),
+            "other_scheme",
+            Missing,
+        ),
+        case(
+            "an empty header",
+            authorization(""),
+            "other_scheme",
+            Missing,
+        ),
+        case(
+            "a scheme alone",
+            authorization("Bearer "),
+            "empty_bearer",
+            Missing,
+        ),
+        case("the same key twice", twice, "several_credentials", Invalid),
+        case(
+            "a good and another header",
+            with(bearer(KEY), "authorization", "Basic x"),
+            "several_credentials",
+            Invalid,
+        ),
+        case(
+            "another prefix",
+            bearer("sk_test-token"),
+            "unknown_prefix",
+            Unrecognized,
+        ),
+        case(
+            "a prefix in capitals",
+            bearer("AK_testkey.test-secret"),
+            "unknown_prefix",
+            Unrecognized,
+        ),
+        case(
+            "a key without a dot",
+            bearer("ak_testkey"),
+            "malformed_token",
+            Invalid,
+        ),
+        case(
+            "two keys in one value",
+            bearer(format!("{KEY}, Bearer {KEY}")),
+            "malformed_token",
+            Invalid,
+        ),
+        case(
+            "junk behind a key",
+            bearer(format!("{KEY} x")),
+            "malformed_token",
+            Invalid,
+        ),
+        case(
+            "a tab behind the scheme",
+            authorization(format!("Bearer\t{KEY}")),
+            "malformed_token",
+            Invalid,
+        ),
+        case("513 bytes", long, "token_too_long", Invalid),
+        Case {
+            set_up: |door| door.with_token_format(TokenFormat::default().require_checksum()),
+            ..case(
+                "no checksum where one is required",
+                bearer(KEY),
+                "wrong_checksum",
+                Invalid,
+            )
+        },
+    ]
+}
+
+fn bearer_of(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+fn dead() -> Vec<Case> {
+    use Reason::InvalidToken as Invalid;
+    let wrong = bearer("ak_testkey.test-wrong");
+    vec![
+        case(
+            "an unknown key",
+            bearer(key("unknown")),
+            "unknown_credential",
+            Invalid,
+        ),
+        case(
+            "an unknown token",
+            bearer_in(pat("unknown"), ORG),
+            "unknown_credential",
+            Invalid,
+        ),
+        case("a wrong secret", wrong, "wrong_secret", Invalid),
+        case("a deleted key", bearer(key("deleted")), "deleted", Invalid),
+        case(
+            "a deleted token",
+            bearer_in(pat("deleted"), ORG),
+            "deleted",
+            Invalid,
+        ),
+        case("an expired key", bearer(key("expired")), "expired", Invalid),
+        case(
+            "an expired token",
+            bearer_in(pat("expired"), ORG),
+            "expired",
+            Invalid,
+        ),
+        case(
+            "a disabled key",
+            bearer(key("disabled")),
+            "disabled",
+            Invalid,
+        ),
+        case(
+            "a disabled token",
+            bearer_in(pat("disabled"), ORG),
+            "disabled",
+            Invalid,
+        ),
+        case(
+            "a token whose owner is gone",
+            bearer_in(pat("ownerless"), ORG),
+            "owner_gone",
+            Invalid,
+        ),
+        case(
+            "a key whose organization is gone",
+            bearer(key("orphan")),
+            "organization_gone",
+            Invalid,
+        ),
+    ]
+}
+
+fn misplaced() -> Vec<Case> {
+    use Reason::{MissingOrganization as Unnamed, OrganizationDenied as Denied};
+    let twice = with(bearer_in(TOKEN, ORG), ORG_HEADER, ORG);
+    let twice_for_key = with(bearer_in(KEY, ORG), ORG_HEADER, OTHER_ORG);
+    let browser = with(bearer(KEY), "origin", "https://page.test");
+    vec![
+        case("no organization", bearer(TOKEN), "no_organization", Unnamed),
+        case(
+            "an empty organization",
+            bearer_in(TOKEN, ""),
+            "no_organization",
+            Unnamed,
+        ),
+        case(
+            "a blank organization",
+            bearer_in(TOKEN, "  "),
+            "no_organization",
+            Unnamed,
+        ),
+        case(
+            "the organization twice",
+            twice,
+            "several_organizations",
+            Unnamed,
+        ),
+        case(
+            "two organizations joined",
+            bearer_in(TOKEN, "org_test, org_test"),
+            "malformed_organization",
+            Denied,
+        ),
+        case(
+            "an organization of 257 bytes",
+            bearer_in(TOKEN, &"o".repeat(257)),
+            "malformed_organization",
+            Denied,
+        ),
+        case(
+            "an organization of others",
+            bearer_in(pat("token"), "org_unknown"),
+            "not_a_member",
+            Denied,
+        ),
+        case(
+            "a deleted organization",
+            bearer_in(TOKEN, DELETED_ORG),
+            "not_a_member",
+            Denied,
+        ),
+        case(
+            "an organization in capitals",
+            bearer_in(TOKEN, "ORG_TEST"),
+            "not_a_member",
+            Denied,
+        ),
+        case(
+            "a key elsewhere",
+            bearer_in(KEY, OTHER_ORG),
+            "other_organization",
+            Denied,
+        ),
+        case(
+            "a key here and elsewhere",
+            twice_for_key,
+            "other_organization",
+            Denied,
+        ),
+        Case {
+            set_up: AuthLayer::user_scoped,
+            ..case(
+                "a key where a person is needed",
+                bearer(KEY),
+                "key_on_user_route",
+                Denied,
+            )
+        },
+        Case {
+            set_up: |door| door.with_browser_guard(|_| {}),
+            ..case(
+                "a key in a browser",
+                browser,
+                "sent_by_browser",
+                Reason::ExposedCredential,
+            )
+        },
+    ]
+}
+
+fn cases() -> Vec<Case> {
+    [unread(), dead(), misplaced()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+#[tokio::test]
+async fn every_cause_has_its_published_answer_with_either_kind_of_store() {
+    let doors = doors();
+    for Case {
+        name,
+        request,
+        set_up,
+        cause,
+        reason,
+    } in cases()
+    {
+        let (status, detail, challenge) = published(reason);
+        for (kind, door) in &doors {
+            let answer = ask(&set_up(door.clone()), request.clone()).await;
+            assert_eq!(
+                (answer.cause(), answer.reason()),
+                (cause, Some(reason)),
+                "{name}, {kind}"
+            );
+            assert_eq!(answer.status, status, "{name}, {kind}");
+            assert_eq!(
+                answer.body,
+                serde_json::json!({ "detail": detail }).to_string(),
+                "{name}, {kind}"
+            );
+            let mut headers = vec![
+                ("content-type", "application/json"),
+                ("cache-control", "no-store"),
+            ];
+            headers.extend(challenge.map(|challenge| ("www-authenticate", challenge)));
+            let seen: BTreeSet<_> = answer
+                .headers
+                .iter()
+                .map(|(name, value)| (&**name, &**value))
+                .collect();
+            assert_eq!(seen, BTreeSet::from_iter(headers), "{name}, {kind}");
+            assert_eq!(
+                answer.rejection.as_ref().map(Rejection::detail),
+                Some(detail),
+                "{name}, {kind}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_answers_at_once_and_one_that_does_not_refuse_byte_for_byte_alike() {
+    let [(_, at_once), (_, waiting)] = doors();
+    for Case {
+        name,
+        request,
+        set_up,
+        ..
+    } in cases()
+    {
+        let (one, other) = (
+            ask(&set_up(at_once.clone()), request.clone()).await,
+            ask(&set_up(waiting.clone()), request).await,
+        );
+        assert_eq!(one.wire(), other.wire(), "{name}");
+    }
+}
+
+#[test]
+fn the_cases_cover_every_cause_that_a_request_alone_can_have() {
+    let covered: BTreeSet<_> = cases().iter().map(|case| case.cause).collect();
+    let (_, code) = include_str!("../../src/rejection/cause.rs")
+        .split_once("fn code")
+        .unwrap();
+    let codes = code
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Self::")?.split('"').nth(1));
+    // What only other layers say.
+    let demands = [
+        "anonymous",
+        "no_accepted_scope",
+        "no_auth_layer",
+        "not_a_descendant",
+        "undecided",
+    ];
+    let wanted: BTreeSet<_> = codes.filter(|code| !demands.contains(code)).collect();
+    assert_eq!(covered, wanted);
+}
+
+#[tokio::test]
+async fn unknown_wrong_deleted_expired_and_orphaned_answer_alike_byte_for_byte() {
+    for (kind, door) in doors() {
+        let unknown = ask(&door, bearer(key("unknown"))).await;
+        for Case { name, request, .. } in dead() {
+            assert_eq!(
+                ask(&door, request).await.wire(),
+                unknown.wire(),
+                "{name}, {kind}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn good_credentials_reach_the_service_as_who_they_are() {
+    for (kind, door) in doors() {
+        for (name, request, id, organization, user, role) in [
+            ("a key", bearer(KEY), "testkey", ORG, None, "admin"),
+            (
+                "a key that names its own",
+                bearer_in(KEY, ORG),
+                "testkey",
+                ORG,
+                None,
+                "admin",
+            ),
+            (
+                "a key that names nothing",
+                bearer_in(KEY, ""),
+                "testkey",
+                ORG,
+                None,
+                "admin",
+            ),
+            (
+                "another case of the scheme",
+                authorization(format!("bEARER   {KEY}")),
+                "testkey",
+                ORG,
+                None,
+                "admin",
+            ),
+            (
+                "a token",
+                bearer_in(TOKEN, ORG),
+                "token",
+                ORG,
+                Some(USER),
+                "admin",
+            ),
+            (
+                "a token elsewhere",
+                bearer_in(TOKEN, OTHER_ORG),
+                "token",
+                OTHER_ORG,
+                Some(USER),
+                "viewer",
+            ),
+        ] {
+            let answer = ask(&door, request).await;
+            assert_eq!(
+                (answer.status, &*answer.body),
+                (200, "reached"),
+                "{name}, {kind}"
+            );
+            let principal = answer.principal().expect(name);
+            assert_eq!(principal.credential_id(), id, "{name}, {kind}");
+            assert_eq!(
+                principal.organization(),
+                Some(organization),
+                "{name}, {kind}"
+            );
+            assert_eq!(
+                (principal.user(), principal.role()),
+                (user, Some(role)),
+                "{name}, {kind}"
+            );
+            assert_eq!(
+                principal.has("agents:manage"),
+                role == "admin",
+                "{name}, {kind}"
+            );
+            assert!(principal.has("agents:read"), "{name}, {kind}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bad_credential_is_told_so_before_anything_is_said_of_organizations() {
+    for (kind, door) in doors() {
+        for (name, request, cause) in [
+            (
+                "an unknown token without organization",
+                bearer(pat("unknown")),
+                "unknown_credential",
+            ),
+            (
+                "an expired token without organization",
+                bearer(pat("expired")),
+                "expired",
+            ),
+            (
+                "an unknown token in a deleted organization",
+                bearer_in(pat("unknown"), DELETED_ORG),
+                "unknown_credential",
+            ),
+            (
+                "a malformed token with a malformed organization",
+                bearer_in("pat_", "a b"),
+                "malformed_token",
+            ),
+            (
+                "a wrong secret with another organization",
+                bearer_in("ak_testkey.test-wrong", OTHER_ORG),
+                "wrong_secret",
+            ),
+            (
+                "an expired key with another organization",
+                bearer_in(key("expired"), OTHER_ORG),
+                "expired",
+            ),
+        ] {
+            let answer = ask(&door, request).await;
+            assert_eq!(
+                (answer.reason(), answer.cause()),
+                (Some(Reason::InvalidToken), cause),
+                "{name}, {kind}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_decided_without_the_store_is_decided_during_an_outage() {
+    let store = Distant::new(memory(), Mood::Fails);
+    let door: Door = AuthLayer::new(Arc::clone(&store) as Arc<dyn CredentialStore>);
+    for Case {
+        name,
+        request,
+        set_up,
+        cause,
+        ..
+    } in unread()
+    {
+        assert_eq!(
+            ask(&set_up(door.clone()), request).await.cause(),
+            cause,
+            "{name}"
+        );
+    }
+    assert_eq!(store.calls(), 0);
+}
+
+#[tokio::test]
+async fn each_request_costs_one_look_up_at_most() {
+    let store = Distant::new(memory(), Mood::Answers);
+    let door = AuthLayer::new(Arc::clone(&store));
+    for Case { name, request, .. } in cases() {
+        let before = store.calls();
+        ask(&door, request).await;
+        assert!(store.calls() - before <= 1, "{name}");
+    }
+}

@@ -1,0 +1,328 @@
+//! What the door makes of its store: answers that are none, outages, expiry, and when it does not ask at all.
+
+use crate::support;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use support::{
+    KEY, ORG, OTHER_ORG, TOKEN, USER, ask, bearer, bearer_in,
+    distant::{Distant, Mood, OUTAGE},
+    key, key_record, memory, pat_record,
+};
+use tower_api_key::{
+    AuthLayer, CredentialStore, Reason,
+    clock::{Clock, UnixMillis},
+    credential::{Kind, TokenFormat},
+    secret::{Digest, Pepper},
+    store::{Lookup, MemoryStore, Peek, Record, StoreError},
+};
+
+/// A store with one answer for every question, at once or after a wait.
+struct Stubborn {
+    record: Arc<Record>,
+    at_once: bool,
+}
+
+#[async_trait]
+impl CredentialStore for Stubborn {
+    fn peek(&self, _: &Lookup<'_>) -> Peek {
+        if self.at_once {
+            Peek::Found(Arc::clone(&self.record))
+        } else {
+            Peek::Unknown
+        }
+    }
+
+    async fn find(&self, _: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        Ok(Some(Arc::clone(&self.record)))
+    }
+}
+
+#[tokio::test]
+async fn an_answer_about_another_credential_or_organization_is_an_outage() {
+    let digest = |token: &str| Digest::of(token.as_bytes());
+    let foreign_id = Record::org_key("other", digest(KEY), ORG);
+    let foreign_kind = Record::personal_token("testkey", digest(KEY), USER);
+    let key_for_a_token = Record::org_key("token", digest(TOKEN), ORG);
+    let elsewhere = pat_record("token", USER).in_organization(OTHER_ORG);
+    let nowhere_asked = pat_record("token", USER).in_organization(ORG);
+    let as_is: fn(AuthLayer<Stubborn>) -> AuthLayer<Stubborn> = |auth| auth;
+    for (name, record, request, set_up) in [
+        ("another id", foreign_id, bearer(KEY), as_is),
+        ("a token for a key", foreign_kind, bearer(KEY), as_is),
+        (
+            "a key for a token",
+            key_for_a_token,
+            bearer_in(TOKEN, ORG),
+            as_is,
+        ),
+        (
+            "another organization",
+            elsewhere,
+            bearer_in(TOKEN, ORG),
+            as_is,
+        ),
+        (
+            "an organization where none was named",
+            nowhere_asked,
+            bearer_in(TOKEN, ORG),
+            AuthLayer::user_scoped,
+        ),
+    ] {
+        for at_once in [true, false] {
+            let auth = set_up(AuthLayer::new(Stubborn {
+                record: Arc::new(record.clone()),
+                at_once,
+            }));
+            let answer = ask(&auth, request.clone()).await;
+            assert_eq!(
+                (answer.status, answer.cause()),
+                (503, "store_mismatched"),
+                "{name}, at once: {at_once}"
+            );
+            assert_eq!(answer.header("retry-after"), Some("1"), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_digest_that_was_copied_to_another_row_opens_nothing() {
+    let copied = Record::org_key("other", Digest::of(KEY.as_bytes()), OTHER_ORG);
+    for at_once in [true, false] {
+        let auth = AuthLayer::new(Stubborn {
+            record: Arc::new(copied.clone()),
+            at_once,
+        });
+        for secret in ["ak_other.test-secret", "ak_other.testkey.test-secret"] {
+            assert_eq!(
+                ask(&auth, bearer(secret)).await.cause(),
+                "wrong_secret",
+                "{secret}"
+            );
+        }
+    }
+}
+
+/// A store that cannot read its row, or panics where it must not even block.
+enum Broken {
+    Row,
+    AtOnce,
+}
+
+#[async_trait]
+impl CredentialStore for Broken {
+    fn peek(&self, _: &Lookup<'_>) -> Peek {
+        match self {
+            Self::Row => Peek::Unknown,
+            Self::AtOnce => panic!("a panic that the test asked for"),
+        }
+    }
+
+    async fn find(&self, _: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        Err(StoreError::corrupt(OUTAGE))
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_record_and_a_panic_at_once_are_outages() {
+    for (store, cause) in [
+        (Broken::Row, "record_corrupt"),
+        (Broken::AtOnce, "store_panicked"),
+    ] {
+        let answer = ask(&AuthLayer::new(store), bearer(KEY)).await;
+        assert_eq!((answer.status, answer.cause()), (503, cause));
+        assert_eq!(answer.header("retry-after"), Some("1"), "{cause}");
+        assert!(!format!("{:?}", answer.wire()).contains(OUTAGE), "{cause}");
+    }
+}
+
+/// Answers as a store in memory does, and panics when it is asked for a decoy.
+struct WithoutDecoy {
+    store: MemoryStore,
+    at_once: bool,
+}
+
+#[async_trait]
+impl CredentialStore for WithoutDecoy {
+    fn peek(&self, lookup: &Lookup<'_>) -> Peek {
+        if self.at_once {
+            self.store.peek(lookup)
+        } else {
+            Peek::Unknown
+        }
+    }
+
+    fn decoy_pepper(&self) -> Option<&Pepper> {
+        panic!("a panic that the test asked for")
+    }
+
+    async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        self.store.find(lookup).await
+    }
+}
+
+#[tokio::test]
+async fn a_panic_over_the_decoy_costs_no_request() {
+    for at_once in [true, false] {
+        let store = MemoryStore::new();
+        store.create_organization(ORG, None).unwrap();
+        store.insert(key_record("testkey", ORG)).unwrap();
+        let auth = AuthLayer::new(WithoutDecoy { store, at_once });
+        assert_eq!(
+            ask(&auth, bearer(KEY)).await.status,
+            200,
+            "at once: {at_once}"
+        );
+        assert_eq!(
+            ask(&auth, bearer(key("unknown"))).await.cause(),
+            "unknown_credential",
+            "at once: {at_once}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_503_with_retry_after_and_its_text_stays_inside() {
+    let body = r#"{"detail":"Authentication is temporarily unavailable"}"#;
+    for (mood, cause) in [
+        (Mood::Fails, "store_unavailable"),
+        (Mood::Panics, "store_panicked"),
+        (Mood::Hangs, "store_timed_out"),
+    ] {
+        let door =
+            AuthLayer::new(Distant::new(memory(), mood)).with_deadline(Duration::from_millis(50));
+        for request in [
+            bearer(KEY),
+            bearer(TOKEN),
+            bearer_in(TOKEN, ORG),
+            bearer(key("unknown")),
+        ] {
+            let answer = ask(&door, request).await;
+            assert_eq!(
+                (answer.status, answer.cause(), &*answer.body),
+                (503, cause, body)
+            );
+            assert_eq!(answer.header("retry-after"), Some("1"));
+            assert_eq!(answer.header("cache-control"), Some("no-store"));
+            assert_eq!(answer.header("www-authenticate"), None);
+            assert!(!format!("{:?}", answer.wire()).contains(OUTAGE));
+        }
+    }
+}
+
+/// A clock that shows what the test says.
+struct Fixed(i64);
+
+impl Clock for Fixed {
+    fn now(&self) -> UnixMillis {
+        UnixMillis(self.0)
+    }
+}
+
+#[tokio::test]
+async fn a_credential_is_expired_from_its_very_moment_on() {
+    let store = memory();
+    store
+        .insert(key_record("limited", ORG).expiring_at(UnixMillis(1_000)))
+        .unwrap();
+    store
+        .insert(pat_record("limited", USER).expiring_at(UnixMillis(1_000)))
+        .unwrap();
+    for (now, cause) in [
+        (i64::MIN, "accepted"),
+        (999, "accepted"),
+        (1_000, "expired"),
+        (1_001, "expired"),
+        (i64::MAX, "expired"),
+    ] {
+        let at_once = AuthLayer::new(Arc::clone(&store)).with_clock(Fixed(now));
+        let waiting =
+            AuthLayer::new(Distant::new(Arc::clone(&store), Mood::Answers)).with_clock(Fixed(now));
+        for request in [
+            bearer(key("limited")),
+            bearer_in(support::pat("limited"), ORG),
+        ] {
+            assert_eq!(
+                ask(&at_once, request.clone()).await.cause(),
+                cause,
+                "at {now}"
+            );
+            assert_eq!(
+                ask(&waiting, request).await.cause(),
+                cause,
+                "at {now}, after a wait"
+            );
+        }
+        assert_eq!(
+            ask(&at_once, bearer(KEY)).await.cause(),
+            "accepted",
+            "without expiry, at {now}"
+        );
+    }
+}
+
+#[cfg(feature = "testing")]
+#[tokio::test]
+async fn expiry_is_judged_anew_for_each_request() {
+    let (store, clock) = (
+        memory(),
+        tower_api_key::testing::ManualClock::at(UnixMillis(999)),
+    );
+    store
+        .insert(key_record("limited", ORG).expiring_at(UnixMillis(1_000)))
+        .unwrap();
+    let auth = AuthLayer::new(store).with_clock(clock.clone());
+    assert_eq!(ask(&auth, bearer(key("limited"))).await.cause(), "accepted");
+    clock.advance_millis(1);
+    assert_eq!(ask(&auth, bearer(key("limited"))).await.cause(), "expired");
+    clock.advance_millis(-1);
+    assert_eq!(ask(&auth, bearer(key("limited"))).await.cause(), "accepted");
+}
+
+#[tokio::test]
+async fn where_a_checksum_is_required_junk_never_reaches_the_store() {
+    let format = TokenFormat::default().require_checksum();
+    let memory = memory();
+    let minted = format.mint(Kind::OrgKey).unwrap();
+    memory
+        .insert(Record::org_key(&minted.id, minted.digest, ORG))
+        .unwrap();
+    let store = Distant::new(memory, Mood::Answers);
+    let auth = AuthLayer::new(Arc::clone(&store)).with_token_format(format);
+    let good = minted.secret.expose_secret();
+    for junk in [
+        KEY.to_owned(),
+        TOKEN.to_owned(),
+        format!("{good}0"),
+        good.replacen("ak_", "ak_0", 1),
+    ] {
+        assert_eq!(
+            ask(&auth, bearer_in(junk, ORG)).await.reason(),
+            Some(Reason::InvalidToken)
+        );
+    }
+    assert_eq!(store.calls(), 0);
+    assert_eq!(ask(&auth, bearer(good)).await.status, 200);
+    assert_eq!(store.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_store_may_be_shared_and_of_a_kind_that_is_chosen_at_run_time() {
+    let memory: Arc<MemoryStore> = memory();
+    let distant = Distant::new(Arc::clone(&memory), Mood::Answers);
+    let chosen: [Arc<dyn CredentialStore>; 2] =
+        [Arc::clone(&memory) as _, Arc::clone(&distant) as _];
+    for (store, look_ups) in chosen.into_iter().zip([0, 1]) {
+        let auth: AuthLayer<Arc<dyn CredentialStore>> = AuthLayer::new(store);
+        assert_eq!(ask(&auth, bearer(KEY)).await.status, 200);
+        assert_eq!(
+            distant.calls(),
+            look_ups,
+            "`peek` is passed on as well as `find`"
+        );
+    }
+    memory.delete_key("testkey").unwrap();
+    let auth: AuthLayer<Arc<dyn CredentialStore>> = AuthLayer::new(memory);
+    assert_eq!(ask(&auth, bearer(KEY)).await.cause(), "deleted");
+}

@@ -1,0 +1,426 @@
+//! axum and tonic: who calls is known to handlers, refusals arrive in each protocol's form, and both share one port.
+
+mod greeter;
+
+use crate::support;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{Router, body::Body, routing::get};
+use bytes::Bytes;
+use greeter::{call, greeter, listen};
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Empty};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use serde_json::Value;
+use support::{
+    KEY, ORG, OTHER_ORG, TOKEN, ask, bearer,
+    distant::{Distant, Mood},
+    key, logs, memory,
+};
+use tokio::task::JoinSet;
+use tonic::{
+    Code,
+    server::NamedService,
+    service::Routes,
+    transport::{Server, server::TcpIncoming},
+};
+use tower::{Layer, ServiceExt as _};
+use tower_api_key::{
+    AuthLayer, EveryRouteDecidesLayer, Principal, PublicLayer, Rejection, RequireDescendantLayer,
+    RequireOrganizationLayer, RequireScopesLayer, observe::TARGET, tonic::RequestExt as _,
+};
+
+async fn who(principal: Principal) -> String {
+    principal.credential_id().to_owned()
+}
+
+async fn perhaps(principal: Option<Principal>) -> String {
+    principal.map_or_else(
+        || "nobody".to_owned(),
+        |principal| principal.credential_id().to_owned(),
+    )
+}
+
+fn router() -> Router {
+    Router::new()
+        .route("/who", get(who))
+        .route("/perhaps", get(perhaps))
+}
+
+/// Asks a router in memory.
+async fn get_from(router: Router, path: &str, token: Option<&str>) -> (u16, String, Response<()>) {
+    let mut request = Request::get(path);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let (parts, body) = router
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap()
+        .into_parts();
+    let text = String::from_utf8(body.collect().await.unwrap().to_bytes().into()).unwrap();
+    (parts.status.as_u16(), text, Response::from_parts(parts, ()))
+}
+
+#[tokio::test]
+async fn axum_handlers_are_told_who_calls() {
+    let auth = AuthLayer::new(memory());
+    for (name, router, path, token, wanted) in [
+        (
+            "somebody",
+            router().layer(auth.clone()),
+            "/who",
+            Some(KEY),
+            (200, "testkey"),
+        ),
+        (
+            "perhaps somebody",
+            router().layer(auth.clone().optional()),
+            "/perhaps",
+            Some(KEY),
+            (200, "testkey"),
+        ),
+        (
+            "perhaps nobody",
+            router().layer(auth.clone().optional()),
+            "/perhaps",
+            None,
+            (200, "nobody"),
+        ),
+        (
+            "public",
+            router().layer(PublicLayer::new()),
+            "/perhaps",
+            Some(KEY),
+            (200, "nobody"),
+        ),
+        (
+            "missing",
+            router().layer(auth.clone()),
+            "/who",
+            None,
+            (401, r#"{"detail":"Missing Bearer token"}"#),
+        ),
+        (
+            "bad",
+            router().layer(auth.clone().optional()),
+            "/perhaps",
+            Some("x"),
+            (401, UNRECOGNIZED),
+        ),
+        (
+            "nobody",
+            router().layer(auth.optional()),
+            "/who",
+            None,
+            (401, r#"{"detail":"Missing Bearer token"}"#),
+        ),
+    ] {
+        let (status, text, _) = get_from(router, path, token).await;
+        assert_eq!((status, &*text), wanted, "{name}");
+    }
+}
+
+const UNRECOGNIZED: &str = concat!(
+    r#"{"detail":"Unrecognized token format. Expected a personal access token (pat_...) "#,
+    r#"or organization API key (ak_...)."}"#
+);
+
+#[tokio::test]
+async fn an_axum_handler_without_a_door_is_a_mistake_of_the_service_and_the_log_names_the_fix() {
+    for path in ["/who", "/perhaps"] {
+        logs::start();
+        let (status, text, response) = get_from(router(), path, Some(KEY)).await;
+        assert_eq!(
+            (status, &*text),
+            (500, r#"{"detail":"Internal server error"}"#),
+            "{path}"
+        );
+        assert_eq!(
+            response
+                .extensions()
+                .get::<Rejection>()
+                .map(|r| r.cause().code()),
+            Some("no_auth_layer")
+        );
+        let events = logs::events(TARGET);
+        let [event] = &events[..] else {
+            panic!("{path}: one event, not {events:?}")
+        };
+        assert_eq!(event["level"], "ERROR");
+        assert!(
+            event["fields"]["message"]
+                .as_str()
+                .unwrap()
+                .contains(".layer(AuthLayer::new(store))"),
+            "{event}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_rejection_is_a_response_with_all_its_headers() {
+    let rejection = ask(&AuthLayer::new(memory()), bearer("pat_"))
+        .await
+        .rejection
+        .unwrap();
+    let response = axum::response::IntoResponse::into_response(rejection);
+    assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        response.headers()["www-authenticate"],
+        r#"Bearer realm="api", error="invalid_token""#
+    );
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    assert!(response.extensions().get::<Rejection>().is_some());
+    let text = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(text, r#"{"detail":"Invalid or expired token"}"#);
+}
+
+#[tokio::test]
+async fn an_axum_route_can_have_demands_of_its_own() {
+    let auth = AuthLayer::new(memory());
+    let demand = RequireScopesLayer::any(["nobody:holds"])
+        .unwrap()
+        .with_responses_of(&auth);
+    let router = Router::new()
+        .route("/gated", get(who).layer(demand))
+        .merge(router())
+        .layer(auth);
+    assert_eq!(get_from(router.clone(), "/gated", Some(KEY)).await.0, 403);
+    assert_eq!(get_from(router, "/who", Some(KEY)).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_tonic_request_knows_who_calls_or_what_is_wrong() {
+    let as_tonic = |answer: support::Answer| {
+        let mut request = tonic::Request::new(());
+        *request.extensions_mut() = answer.reached.unwrap().extensions;
+        request
+    };
+    let auth = AuthLayer::new(memory());
+    let request = as_tonic(ask(&auth, bearer(KEY)).await);
+    assert_eq!(request.principal().unwrap().organization(), Some(ORG));
+    let nobody = as_tonic(ask(&auth.optional(), support::request()).await);
+    let status = nobody.principal().unwrap_err();
+    assert_eq!(
+        (status.code(), status.message()),
+        (Code::Unauthenticated, "Missing Bearer token")
+    );
+    logs::start();
+    let status = tonic::Request::new(()).principal().unwrap_err();
+    assert_eq!(
+        (status.code(), status.message()),
+        (Code::Internal, "Internal server error")
+    );
+    let events = logs::events(TARGET);
+    assert!(
+        events[0]["fields"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("AuthLayer::new(store)"),
+        "{events:?}"
+    );
+}
+
+#[test]
+fn a_service_behind_any_layer_keeps_its_name() {
+    fn name_behind<L: Layer<tonic_health::pb::health_server::HealthServer<greeter::Greeter>>>(
+        _: &L,
+    ) -> &'static str
+    where
+        L::Service: NamedService,
+    {
+        <L::Service as NamedService>::NAME
+    }
+    let scopes = RequireScopesLayer::any(["a"]).unwrap();
+    let names = [
+        name_behind(&AuthLayer::new(memory())),
+        name_behind(&PublicLayer::new()),
+        name_behind(&scopes),
+        name_behind(&RequireOrganizationLayer::new()),
+        name_behind(&RequireDescendantLayer::new(memory(), |_| None)),
+        name_behind(&EveryRouteDecidesLayer::new()),
+    ];
+    assert_eq!(names, ["grpc.health.v1.Health"; 6]);
+}
+
+/// Serves the greeter behind a door until the set is dropped.
+async fn serve_tonic<S: tower_api_key::CredentialStore>(
+    auth: AuthLayer<S>,
+) -> (JoinSet<()>, SocketAddr) {
+    let (listener, address) = listen().await;
+    let mut server = JoinSet::new();
+    let serving = Server::builder()
+        .layer(auth)
+        .add_service(greeter())
+        .serve_with_incoming(TcpIncoming::from(listener));
+    server.spawn(async move { serving.await.unwrap() });
+    (server, address)
+}
+
+#[tokio::test]
+async fn a_tonic_client_is_told_by_status_and_message() {
+    let store = Distant::new(memory(), Mood::Answers);
+    let (_server, address) = serve_tonic(AuthLayer::new(Arc::clone(&store))).await;
+    let auth = |token: &str| format!("Bearer {token}");
+    let (good, token, bad) = (auth(KEY), auth(TOKEN), auth(&key("unknown")));
+    assert_eq!(
+        call(address, &[("authorization", &good)]).await.unwrap(),
+        "testkey"
+    );
+    assert_eq!(
+        call(
+            address,
+            &[("authorization", &token), ("x-anyreach-org", ORG)]
+        )
+        .await
+        .unwrap(),
+        "token"
+    );
+    for (metadata, code, message) in [
+        (&[][..], Code::Unauthenticated, "Missing Bearer token"),
+        (
+            &[("authorization", &*bad)],
+            Code::Unauthenticated,
+            "Invalid or expired token",
+        ),
+        (
+            &[("authorization", &*token)],
+            Code::Unauthenticated,
+            "Token is missing organization claim.",
+        ),
+        (
+            &[("authorization", &*good), ("x-anyreach-org", OTHER_ORG)],
+            Code::PermissionDenied,
+            "Token does not grant access to this organization",
+        ),
+    ] {
+        let status = call(address, metadata).await.unwrap_err();
+        assert_eq!((status.code(), status.message()), (code, message));
+    }
+    store.set(Mood::Fails);
+    let status = call(address, &[("authorization", &good)])
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (status.code(), status.message()),
+        (
+            Code::Unavailable,
+            "Authentication is temporarily unavailable"
+        )
+    );
+}
+
+/// Asks over a socket, HTTP/1.1.
+async fn get_over_http(address: SocketAddr, path: &str, token: &str) -> (u16, Bytes) {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    let request = Request::get(format!("http://{address}{path}"))
+        .header("authorization", format!("Bearer {token}"));
+    let response = client
+        .request(request.body(Empty::new()).unwrap())
+        .await
+        .unwrap();
+    (
+        response.status().as_u16(),
+        response.into_body().collect().await.unwrap().to_bytes(),
+    )
+}
+
+#[tokio::test]
+async fn axum_and_tonic_share_a_port_and_a_door() {
+    let (listener, address) = listen().await;
+    let grpc = Routes::new(greeter()).into_axum_router();
+    let auth = AuthLayer::new(Distant::new(memory(), Mood::Answers)).with_grpc();
+    let both = grpc.merge(router()).layer(auth);
+    let mut server = JoinSet::new();
+    server.spawn(async move { axum::serve(listener, both).await.unwrap() });
+    assert_eq!(
+        get_over_http(address, "/who", KEY).await,
+        (200, "testkey".into())
+    );
+    let (status, body) = get_over_http(address, "/who", "pat_").await;
+    let detail: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(
+        (status, &detail["detail"]),
+        (401, &"Invalid or expired token".into())
+    );
+    assert_eq!(
+        call(address, &[("authorization", &format!("Bearer {KEY}"))])
+            .await
+            .unwrap(),
+        "testkey"
+    );
+    let status = call(address, &[]).await.unwrap_err();
+    assert_eq!(
+        (status.code(), status.message()),
+        (Code::Unauthenticated, "Missing Bearer token")
+    );
+}
+
+#[tokio::test]
+async fn a_service_with_an_interceptor_stands_behind_every_layer() {
+    let store = memory();
+    store.create_organization("org_child", Some(ORG)).unwrap();
+    let auth = AuthLayer::new(Distant::new(Arc::clone(&store), Mood::Answers));
+    let scopes = RequireScopesLayer::any(["agents:read"])
+        .unwrap()
+        .with_responses_of(&auth);
+    let below =
+        RequireDescendantLayer::new(store, |_| Some("org_child".into())).with_responses_of(&auth);
+    let interceptor = |request: tonic::Request<()>| match request.metadata().get("x-test-stop") {
+        Some(_) => Err(tonic::Status::aborted("stopped by the interceptor")),
+        None => Ok(request),
+    };
+    let layers = tower::ServiceBuilder::new()
+        .layer(EveryRouteDecidesLayer::new().with_responses_of(&auth))
+        .layer(auth)
+        .layer(RequireOrganizationLayer::new())
+        .layer(scopes)
+        .layer(below);
+    let service = layers.service(
+        tonic_health::pb::health_server::HealthServer::with_interceptor(
+            greeter::Greeter,
+            interceptor,
+        ),
+    );
+    let (listener, address) = listen().await;
+    let serving = Server::builder()
+        .add_service(service)
+        .serve_with_incoming(TcpIncoming::from(listener));
+    let mut server = JoinSet::new();
+    server.spawn(async move { serving.await.unwrap() });
+
+    let good = format!("Bearer {KEY}");
+    assert_eq!(
+        call(address, &[("authorization", &good)]).await.unwrap(),
+        "testkey"
+    );
+    for (metadata, code, message) in [
+        (&[][..], Code::Unauthenticated, "Missing Bearer token"),
+        (
+            &[("authorization", &*good), ("x-test-stop", "1")],
+            Code::Aborted,
+            "stopped by the interceptor",
+        ),
+    ] {
+        let status = call(address, metadata).await.unwrap_err();
+        assert_eq!((status.code(), status.message()), (code, message));
+    }
+}
+
+#[tokio::test]
+async fn in_an_axum_router_a_grpc_service_is_not_taken_for_one_unless_it_is_said() {
+    let (listener, address) = listen().await;
+    let grpc = Routes::new(greeter())
+        .into_axum_router()
+        .layer(AuthLayer::new(memory()));
+    let mut server = JoinSet::new();
+    server.spawn(async move { axum::serve(listener, grpc).await.unwrap() });
+    let status = call(address, &[]).await.unwrap_err();
+    assert_ne!(
+        status.message(),
+        "Missing Bearer token",
+        "a client cannot read it, so `with_grpc` is needed here"
+    );
+}

@@ -1,0 +1,119 @@
+//! The integration tests in one binary, a module for each subject. The cluster of PostgreSQL that
+//! most of them share is started once, and the crate is linked once.
+//!
+//! A binary of its own has only what needs a process that nothing else runs in, and says why in its
+//! head: `allocations`, `conformance` and `loom_cache`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+#![allow(clippy::print_stdout, reason = "some say what they have counted")]
+
+#[cfg_attr(
+    not(all(
+        feature = "axum",
+        feature = "metrics",
+        feature = "postgres",
+        feature = "sqlite",
+        feature = "testing",
+        feature = "tonic",
+        feature = "tracing"
+    )),
+    allow(dead_code, reason = "its users may be behind a feature")
+)]
+mod support;
+
+mod cached;
+mod cached_limit;
+#[cfg(feature = "metrics")]
+mod cached_metrics;
+mod cached_outage;
+mod cached_races;
+mod docs;
+mod door;
+mod door_forms;
+mod door_memory;
+mod door_modes;
+mod door_store;
+#[cfg(feature = "axum")]
+mod every_route;
+#[cfg(all(feature = "metrics", any(feature = "postgres", feature = "sqlite")))]
+mod feed_lag;
+#[cfg(all(feature = "axum", unix))]
+mod forward_auth;
+#[cfg(all(feature = "axum", feature = "tonic", feature = "tracing"))]
+mod frameworks;
+#[cfg(feature = "tracing")]
+mod leak;
+#[cfg(all(feature = "sqlite", feature = "testing"))]
+mod manage_catalogue;
+#[cfg(feature = "testing")]
+mod manage_escalation;
+#[cfg(all(feature = "testing", feature = "metrics", feature = "tracing"))]
+mod manage_hooks;
+#[cfg(all(feature = "axum", feature = "sqlite", feature = "testing"))]
+mod manage_http;
+#[cfg(all(feature = "sqlite", feature = "testing"))]
+mod manage_last_use;
+#[cfg(feature = "testing")]
+mod manage_outage;
+#[cfg(feature = "testing")]
+mod manage_rotation;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod migrations;
+#[cfg(feature = "tracing")]
+mod observe;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod peppers;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "postgres")]
+mod postgres_assumptions;
+#[cfg(feature = "postgres")]
+mod postgres_faults;
+#[cfg(feature = "postgres")]
+mod postgres_feed;
+#[cfg(feature = "postgres")]
+mod postgres_kill;
+#[cfg(feature = "postgres")]
+mod postgres_managed;
+#[cfg(feature = "postgres")]
+mod postgres_prune;
+#[cfg(feature = "postgres")]
+mod postgres_rights;
+mod readiness;
+mod readiness_demands;
+mod readiness_types;
+mod regression;
+mod regression_cache;
+mod regression_door;
+mod regression_memory;
+mod require;
+mod require_descendant;
+mod rooms;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(feature = "sqlite")]
+mod sqlite_faults;
+#[cfg(feature = "sqlite")]
+mod sqlite_feed;
+#[cfg(all(feature = "sqlite", unix))]
+mod sqlite_file;
+#[cfg(feature = "sqlite")]
+mod sqlite_kill;
+#[cfg(feature = "sqlite")]
+mod sqlite_managed;
+#[cfg(feature = "sqlite")]
+mod sqlite_open;
+#[cfg(feature = "testing")]
+mod store_contract;
+#[cfg(all(feature = "testing", feature = "tracing"))]
+mod test_doubles;
+#[cfg(feature = "tracing")]
+mod tracing_outside;
+#[cfg(feature = "postgres")]
+mod upgrade;

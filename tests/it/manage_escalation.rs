@@ -1,0 +1,179 @@
+//! Nobody gets more out of management than they brought: random creators ask for random credentials.
+
+use std::sync::Arc;
+
+use proptest::{prelude::*, test_runner::FileFailurePersistence};
+use tower_api_key::{
+    clock::UnixMillis,
+    credential::Kind,
+    manage::{Actor, Import, ManageError, Manager, NewKey, Rotation},
+    scope::{Catalogue, ScopeSet},
+    secret::Digest,
+    store::{Credential, CredentialStore, Lookup, MemoryStore, Owner, Record},
+    testing::{ManualClock, principal},
+};
+
+const NOW: UnixMillis = UnixMillis(1_000_000);
+
+/// What somebody holds, or asks for.
+#[derive(Clone, Debug)]
+enum Grant {
+    Role(&'static str),
+    Scopes(Vec<String>),
+}
+
+impl Grant {
+    fn scopes(&self) -> ScopeSet {
+        let catalogue = Catalogue::anyreach();
+        match self {
+            Self::Role(role) => catalogue.scopes_of(role).unwrap().clone(),
+            Self::Scopes(scopes) => catalogue.expand(scopes.iter().map(String::as_str)),
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum IssueRequest {
+    Issue(Grant),
+    /// Of a key that was issued by somebody else.
+    Rotate(Grant),
+    Enable(Grant),
+}
+
+/// What an administrator has, which is all there is.
+fn every_scope() -> Vec<String> {
+    let catalogue = Catalogue::anyreach();
+    let every = catalogue.scopes_of("admin").unwrap().iter();
+    every.map(str::to_owned).collect()
+}
+
+fn grant() -> impl Strategy<Value = Grant> {
+    let every = every_scope();
+    let most = every.len();
+    let some = move |most| proptest::sample::subsequence(every.clone(), 0..=most);
+    prop_oneof![
+        1 => Just(Grant::Role("viewer")),
+        1 => Just(Grant::Role("admin")),
+        4 => some(4).prop_map(Grant::Scopes),
+        2 => some(most).prop_map(Grant::Scopes),
+    ]
+}
+
+/// Most creators may manage, or nothing would ever be created.
+fn creator() -> impl Strategy<Value = Grant> {
+    (grant(), proptest::bool::weighted(0.9)).prop_map(|(held, manages)| match held {
+        Grant::Scopes(mut scopes) if manages => {
+            scopes.push("organizations:manage".to_owned());
+            Grant::Scopes(scopes)
+        }
+        other => other,
+    })
+}
+
+fn expiry() -> impl Strategy<Value = Option<UnixMillis>> {
+    prop_oneof![
+        Just(None),
+        (NOW.0 + 1..NOW.0 + 10).prop_map(|at| Some(UnixMillis(at)))
+    ]
+}
+
+fn wish() -> impl Strategy<Value = IssueRequest> {
+    prop_oneof![
+        3 => grant().prop_map(IssueRequest::Issue),
+        1 => grant().prop_map(IssueRequest::Rotate),
+        1 => grant().prop_map(IssueRequest::Enable),
+    ]
+}
+
+fn within(inner: &ScopeSet, outer: &ScopeSet) -> bool {
+    inner.iter().all(|scope| outer.contains(scope))
+}
+
+/// Runs one wish; returns the record of what was handed out.
+async fn run(
+    held: &Grant,
+    own_end: Option<UnixMillis>,
+    wish: &IssueRequest,
+    end: Option<UnixMillis>,
+) -> Result<Arc<Record>, ManageError> {
+    let store = Arc::new(MemoryStore::new());
+    store.create_organization("org_own", None).unwrap();
+    store.create_organization("org_other", None).unwrap();
+    let manager = Manager::new(Arc::clone(&store)).with_clock(ManualClock::at(NOW));
+    let caller = Record::org_key("caller", Digest::of(b"test"), "org_own");
+    let caller = caller.with_scopes(held.scopes()).expiring_at(own_end);
+    store.insert(caller.clone()).unwrap();
+    let actor = Actor::from_principal(&principal(caller));
+    let id = match wish {
+        IssueRequest::Issue(grant) => {
+            let key = NewKey::named("child").expiring_at(end);
+            let key = match grant {
+                Grant::Role(role) => key.with_role(role),
+                Grant::Scopes(scopes) => key.with_scopes(scopes.iter().map(String::as_str)),
+            };
+            manager.issue_key(&actor, key).await?.info().id.clone()
+        }
+        IssueRequest::Rotate(grant) | IssueRequest::Enable(grant) => {
+            let operator = Actor::operator("test", Owner::Organization("org_own".into()));
+            let there = Import::new("there", Digest::of(b"test there"), "there");
+            let there = match grant {
+                Grant::Role(role) => there.with_role(role),
+                Grant::Scopes(scopes) => there.with_scopes(scopes.iter().map(String::as_str)),
+            };
+            manager
+                .import(&operator, Kind::OrgKey, there)
+                .await
+                .unwrap();
+            if let IssueRequest::Rotate(_) = wish {
+                let rotation = Rotation::default().expiring_at(end);
+                manager
+                    .rotate(&actor, Kind::OrgKey, "there", rotation)
+                    .await?
+                    .info()
+                    .id
+                    .clone()
+            } else {
+                manager
+                    .disable(&operator, Kind::OrgKey, "there")
+                    .await
+                    .unwrap();
+                manager.enable(&actor, Kind::OrgKey, "there").await?.id
+            }
+        }
+    };
+    Ok(store
+        .find(&Lookup::new(Credential::OrgKey { id: id.as_str() }, None))
+        .await
+        .unwrap()
+        .unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 100_000,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
+        ..ProptestConfig::default()
+    })]
+
+    /// Whatever was handed out is within what its creator holds; and what is within that is handed out.
+    #[test]
+    fn a_child_never_holds_more_than_its_creator(
+        held in creator(), own_end in expiry(), wish in wish(), end in expiry(),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let outcome = runtime.block_on(run(&held, own_end, &wish, end));
+        let (creator, lasts) = (held.scopes(), |end: Option<UnixMillis>| own_end.is_none_or(|own| end.is_some_and(|end| end <= own)));
+        let (IssueRequest::Issue(asked) | IssueRequest::Rotate(asked) | IssueRequest::Enable(asked)) = &wish;
+        let allowed = creator.contains("organizations:manage")
+            && within(&asked.scopes(), &creator)
+            && lasts(if matches!(wish, IssueRequest::Enable(_)) { None } else { end });
+        prop_assert_eq!(outcome.is_ok(), allowed, "{:?}", outcome.as_ref().err());
+        if let Ok(child) = outcome {
+            prop_assert!(within(child.scopes(), &creator), "{:?} from {:?}", child.scopes(), creator);
+            prop_assert_eq!(child.scopes(), &asked.scopes());
+            prop_assert_eq!(child.organization().unwrap().as_str(), "org_own");
+            prop_assert!(lasts(child.expires_at()));
+            prop_assert!(!asked.scopes().is_empty() || child.scopes().is_empty());
+        }
+    }
+}

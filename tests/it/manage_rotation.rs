@@ -1,0 +1,202 @@
+//! A rotation with an overlap while requests come in: nobody who has the new one is refused, and the old one ends at its
+//! moment.
+
+use std::{
+    convert::Infallible,
+    future::ready,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use http::{Request, Response, StatusCode};
+use tokio::{sync::RwLock, task::JoinHandle};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_api_key::{
+    AuthLayer,
+    clock::{Clock, UnixMillis},
+    credential::Kind,
+    manage::{Actor, Manager, NewKey, Rotation},
+    store::{Cached, ManageStore, MemoryStore, Owner},
+    testing::ManualClock,
+};
+
+const OVERLAP: i64 = 1000;
+const ROTATIONS: usize = 50;
+const CLIENTS: usize = 4;
+
+/// What the clients use: the newest token, the one before it, and when that one ends.
+#[derive(Clone)]
+struct Known {
+    new: String,
+    old: Option<(String, UnixMillis)>,
+}
+
+#[derive(Default)]
+struct Tally {
+    new: AtomicU64,
+    old_in_time: AtomicU64,
+    old_too_late: AtomicU64,
+}
+
+async fn status(auth: &AuthLayer<Arc<impl ManageStore>>, token: &str) -> StatusCode {
+    let inner =
+        service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(String::new()))));
+    let request = Request::builder()
+        .header("authorization", format!("Bearer {token}"))
+        .body(())
+        .unwrap();
+    auth.layer(inner).oneshot(request).await.unwrap().status()
+}
+
+/// Sends requests with the new and the old one until told. Each answer is held against the clock before and after it.
+async fn client<S: ManageStore>(
+    auth: AuthLayer<Arc<S>>,
+    clock: ManualClock,
+    known: Arc<RwLock<Known>>,
+    tally: Arc<Tally>,
+    stop: Arc<AtomicBool>,
+) {
+    while !stop.load(Ordering::Acquire) {
+        // Held to the end of the round: the next rotation but one has to wait for it.
+        let round = known.read().await;
+        let Known { new, old } = &*round;
+        assert_eq!(
+            status(&auth, new).await,
+            StatusCode::OK,
+            "the newest was refused"
+        );
+        tally.new.fetch_add(1, Ordering::Relaxed);
+        if let Some((token, end)) = old {
+            let before = clock.now();
+            let answer = status(&auth, token).await;
+            let after = clock.now();
+            if before >= *end {
+                assert_eq!(
+                    answer,
+                    StatusCode::UNAUTHORIZED,
+                    "accepted at {before:?}, though it ended at {end:?}"
+                );
+                tally.old_too_late.fetch_add(1, Ordering::Relaxed);
+            } else if after < *end {
+                assert_eq!(
+                    answer,
+                    StatusCode::OK,
+                    "refused at {after:?}, though it ends at {end:?}"
+                );
+                tally.old_in_time.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        drop(round);
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits until each of the clients may have come round.
+async fn until_more(counter: &AtomicU64, clients: &[JoinHandle<()>]) {
+    let wanted = counter.load(Ordering::Relaxed) + 2 * CLIENTS as u64;
+    while counter.load(Ordering::Relaxed) < wanted {
+        assert!(
+            !clients.iter().any(JoinHandle::is_finished),
+            "a client was answered wrongly"
+        );
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn rotate_under_load<S: ManageStore>(store: S) {
+    let (store, clock) = (Arc::new(store), ManualClock::at(UnixMillis(1_000_000)));
+    store.create_organization("org_test", None).await.unwrap();
+    let manager = Manager::new(Arc::clone(&store)).with_clock(clock.clone());
+    let operator = Actor::operator("test", Owner::Organization("org_test".into()));
+    let first = manager
+        .issue_key(&operator, NewKey::named("key").with_role("viewer"))
+        .await
+        .unwrap();
+    let (info, secret) = first.into_parts();
+    let secret = secret.unwrap().expose_secret().to_owned();
+
+    let known = Arc::new(RwLock::new(Known {
+        new: secret.clone(),
+        old: None,
+    }));
+    let (tally, stop) = (Arc::new(Tally::default()), Arc::new(AtomicBool::new(false)));
+    let auth = AuthLayer::new(Arc::clone(&store)).with_clock(clock.clone());
+    let clients = (0..CLIENTS).map(|_| {
+        let parts = (
+            auth.clone(),
+            clock.clone(),
+            Arc::clone(&known),
+            Arc::clone(&tally),
+            Arc::clone(&stop),
+        );
+        tokio::spawn(client(parts.0, parts.1, parts.2, parts.3, parts.4))
+    });
+    let clients = clients.collect::<Vec<_>>();
+
+    let rotation = Rotation::default().with_overlap(Duration::from_millis(OVERLAP as u64));
+    let (mut id, mut secret) = (info.id, secret);
+    for _ in 0..ROTATIONS {
+        let new = manager
+            .rotate(&operator, Kind::OrgKey, id.as_str(), rotation)
+            .await
+            .unwrap();
+        let (new, new_secret) = new.into_parts();
+        let end = UnixMillis(clock.now().0 + OVERLAP);
+        let new_secret = new_secret.unwrap().expose_secret().to_owned();
+        *known.write().await = Known {
+            new: new_secret.clone(),
+            old: Some((secret, end)),
+        };
+        (id, secret) = (new.id, new_secret);
+        until_more(&tally.old_in_time, &clients).await;
+        clock.advance_millis(OVERLAP - 1); // its last millisecond
+        until_more(&tally.old_in_time, &clients).await;
+        clock.advance_millis(1);
+        until_more(&tally.old_too_late, &clients).await;
+    }
+    stop.store(true, Ordering::Release);
+    for client in clients {
+        client.await.unwrap();
+    }
+    let [new, in_time, late] = [&tally.new, &tally.old_in_time, &tally.old_too_late]
+        .map(|count| count.load(Ordering::Relaxed));
+    println!(
+        "{ROTATIONS} rotations: {new} requests with the new one and {in_time} with the old one in time, 0 refused; \
+         {late} with the old one after its moment, 0 accepted"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn in_memory() {
+    rotate_under_load(MemoryStore::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn behind_a_cache_that_never_forgets() {
+    rotate_under_load(Cached::new(MemoryStore::new()).with_ttl(Duration::MAX)).await;
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn in_a_file_behind_a_cache_that_never_forgets() {
+    let directory = tempfile::tempdir().unwrap();
+    let catalogue = tower_api_key::scope::Catalogue::anyreach();
+    let store =
+        tower_api_key::store::SqliteStore::open(directory.path().join("test.db"), catalogue)
+            .await
+            .unwrap();
+    rotate_under_load(Cached::new(store).with_ttl(Duration::MAX)).await;
+}
+
+#[cfg(feature = "postgres")]
+use crate::support::pg;
+
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn in_a_database_behind_a_cache_that_never_forgets() {
+    let Some(cluster) = pg::shared() else { return };
+    rotate_under_load(Cached::new(cluster.store().await).with_ttl(Duration::MAX)).await;
+}

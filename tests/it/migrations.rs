@@ -1,0 +1,67 @@
+//! A migration that was released never changes: its checksum is in the databases where it was run.
+//!
+//! To add one, write its file, run this test, and add the line that it prints. Never change a line:
+//! write another migration.
+
+use sqlx::migrate::Migrator;
+
+fn are_as_released(migrator: &Migrator, released: &[(i64, &str)]) {
+    let found: Vec<_> = migrator
+        .iter()
+        .map(|one| (one.version, hex::encode(&one.checksum)))
+        .collect();
+    for (version, checksum) in &found {
+        let known = released.iter().find(|(released, _)| released == version);
+        let line = format!("({version}, \"{checksum}\"),");
+        match known {
+            Some((_, wanted)) => assert_eq!(
+                checksum, wanted,
+                "migration {version} was changed, or its line endings"
+            ),
+            None => panic!("migration {version} is new: add {line}"),
+        }
+    }
+    assert_eq!(found.len(), released.len(), "a migration was removed");
+}
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn those_of_sqlite_are_as_they_were_released() {
+    are_as_released(
+        &sqlx::migrate!("migrations/sqlite"),
+        &[(
+            1,
+            "5001a206de9bb964560db5dbb9542cd9cca2c2632b0725aad2fe467f9a593cb3d14591c4ac9d01a91af68994c3405e7d",
+        )],
+    );
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn those_of_postgres_are_as_they_were_released() {
+    are_as_released(
+        &sqlx::migrate!("migrations/postgres"),
+        &[(
+            1,
+            "9a0636139c16bdd94a9dff70d60d40425209a81de75d26ee88d48e5de0bf706c11b22f2d5e31024b509e882ec13180ab",
+        )],
+    );
+}
+
+/// Git hands them out with the same bytes on every system.
+#[test]
+fn every_file_ends_its_lines_alike_and_git_leaves_them_alone() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let attributes = std::fs::read_to_string(root.join(".gitattributes")).unwrap();
+    assert!(
+        attributes.lines().any(|line| line == "*.sql -text"),
+        "{attributes}"
+    );
+    for directory in ["sqlite", "postgres"] {
+        for entry in std::fs::read_dir(root.join("migrations").join(directory)).unwrap() {
+            let path = entry.unwrap().path();
+            let bytes = std::fs::read(&path).unwrap();
+            assert!(!bytes.contains(&b'\r'), "{path:?}");
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! The documented events: target, level, outcome, fields. Nothing else is said, and nothing of it comes from the client.
+
+use crate::support;
+
+use std::sync::Arc;
+
+use http::Request;
+use serde_json::{Map, Value, json};
+use support::{
+    KEY, ORG, OTHER_ORG, TOKEN, USER, ask, bearer, bearer_in,
+    distant::{Distant, Mood, OUTAGE},
+    key, logs, memory, pat, request, with,
+};
+use tower::ServiceBuilder;
+use tower_api_key::{AuthLayer, CredentialStore, PublicLayer, RequireScopesLayer, observe::TARGET};
+
+type Door = AuthLayer<Arc<dyn CredentialStore>>;
+
+/// The one event that a request leaves.
+async fn event_of(door: &Door, request: Request<String>) -> Value {
+    logs::start();
+    ask(door, request).await;
+    one_event()
+}
+
+fn one_event() -> Value {
+    let mut events = logs::events(TARGET);
+    assert_eq!(events.len(), 1, "one event for each request: {events:?}");
+    events.pop().unwrap()
+}
+
+/// The fields of an event; how long the look-up took is checked to be a number and replaced by `"µs"`.
+fn fields(event: &Value) -> Map<String, Value> {
+    let mut fields = event["fields"].as_object().unwrap().clone();
+    if let Some(micros) = fields.get_mut("store_us") {
+        assert!(micros.is_u64(), "{event}");
+        *micros = json!("µs");
+    }
+    fields
+}
+
+struct Case {
+    name: &'static str,
+    request: Request<String>,
+    level: &'static str,
+    fields: Value,
+}
+
+fn cases() -> Vec<Case> {
+    let accepted = |fields| ("DEBUG", "request accepted", fields);
+    let refused = |fields| ("INFO", "request refused", fields);
+    let exposed = |fields| ("WARN", "credential exposed in a browser: revoke it", fields);
+    let key_known = json!({ "kind": "org_key", "credential_id": "testkey", "organization": ORG });
+    let with_outcome = |known: &Value, outcome: &str, cause: &str| {
+        let mut fields = known.clone();
+        fields["outcome"] = outcome.into();
+        if !cause.is_empty() {
+            fields["cause"] = cause.into();
+        }
+        fields
+    };
+    let token = json!({ "kind": "pat", "credential_id": "token", "user": USER });
+    let token_here =
+        json!({ "kind": "pat", "credential_id": "token", "user": USER, "organization": ORG });
+    let unknown_key = json!({ "kind": "org_key" });
+    let invalid = |known: &Value, cause: &str| refused(with_outcome(known, "invalid_token", cause));
+    let expired = json!({ "kind": "org_key", "credential_id": "expired", "organization": ORG });
+    let ownerless = json!({ "kind": "pat", "credential_id": "ownerless", "user": "user_gone" });
+    let rows = [
+        (
+            "a key",
+            bearer(KEY),
+            accepted(with_outcome(&key_known, "accepted", "")),
+        ),
+        (
+            "a token",
+            bearer_in(TOKEN, ORG),
+            accepted(with_outcome(&token_here, "accepted", "")),
+        ),
+        (
+            "nothing",
+            request(),
+            refused(json!({ "outcome": "missing_credential", "cause": "no_credential" })),
+        ),
+        (
+            "another prefix",
+            bearer("x"),
+            refused(json!({ "outcome": "unrecognized_token", "cause": "unknown_prefix" })),
+        ),
+        (
+            "malformed",
+            bearer("pat_"),
+            refused(json!({ "outcome": "invalid_token", "cause": "malformed_token" })),
+        ),
+        (
+            "unknown",
+            bearer(key("unknown")),
+            invalid(&unknown_key, "unknown_credential"),
+        ),
+        (
+            "a wrong secret",
+            bearer("ak_testkey.test-wrong"),
+            invalid(&key_known, "wrong_secret"),
+        ),
+        (
+            "expired",
+            bearer(key("expired")),
+            invalid(&expired, "expired"),
+        ),
+        (
+            "ownerless",
+            bearer_in(pat("ownerless"), "org_x"),
+            invalid(&ownerless, "owner_gone"),
+        ),
+        (
+            "no organization",
+            bearer(TOKEN),
+            refused(with_outcome(
+                &token,
+                "missing_organization",
+                "no_organization",
+            )),
+        ),
+        (
+            "a stranger",
+            bearer_in(TOKEN, "org_x"),
+            refused(with_outcome(&token, "organization_denied", "not_a_member")),
+        ),
+        (
+            "a key elsewhere",
+            bearer_in(KEY, OTHER_ORG),
+            refused(with_outcome(
+                &key_known,
+                "organization_denied",
+                "other_organization",
+            )),
+        ),
+        (
+            "a browser",
+            with(bearer(KEY), "origin", "https://page.test"),
+            exposed(with_outcome(
+                &key_known,
+                "exposed_credential",
+                "sent_by_browser",
+            )),
+        ),
+    ];
+    let case = |(name, request, (level, message, mut fields)): (_, _, (_, &str, Value))| {
+        fields["message"] = message.into();
+        Case {
+            name,
+            request,
+            level,
+            fields,
+        }
+    };
+    rows.into_iter().map(case).collect()
+}
+
+#[tokio::test]
+async fn each_verdict_is_one_event_with_the_documented_level_and_fields() {
+    let store = memory();
+    let at_once: Door = AuthLayer::new(Arc::clone(&store) as _).with_browser_guard(|_| {});
+    let waiting: Door =
+        AuthLayer::new(Distant::new(store, Mood::Answers) as _).with_browser_guard(|_| {});
+    for Case {
+        name,
+        request,
+        level,
+        fields: wanted,
+    } in cases()
+    {
+        let event = event_of(&at_once, request.clone()).await;
+        assert_eq!(
+            (&event["level"], &Value::from(fields(&event))),
+            (&level.into(), &wanted),
+            "{name}"
+        );
+        // The same after a wait, and how long it was: known when the store was asked, which is when the kind is known.
+        let mut wanted = wanted;
+        if wanted.get("kind").is_some() {
+            wanted["store_us"] = json!("µs");
+        }
+        let event = event_of(&waiting, request).await;
+        assert_eq!(
+            (&event["level"], &Value::from(fields(&event))),
+            (&level.into(), &wanted),
+            "{name}, after a wait"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_an_error_with_what_the_store_said() {
+    for (mood, cause, said) in [
+        (Mood::Fails, "store_unavailable", "the store failed"),
+        (
+            Mood::Hangs,
+            "store_timed_out",
+            "the store did not answer within 1s",
+        ),
+        (Mood::Panics, "store_panicked", "the store panicked"),
+    ] {
+        let door: Door = AuthLayer::new(Distant::new(memory(), mood) as _);
+        let event = event_of(&door, bearer(KEY)).await;
+        let mut fields = fields(&event);
+        let error = fields.remove("error").unwrap();
+        assert!(error.as_str().unwrap().starts_with(said), "{event}");
+        let wanted = json!({
+            "message": "the store could not answer", "outcome": "unavailable", "cause": cause, "kind": "org_key",
+            "store_us": "µs",
+        });
+        assert_eq!(
+            (&event["level"], &Value::from(fields)),
+            (&"ERROR".into(), &wanted)
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_outage_tells_the_operator_its_source() {
+    let door: Door = AuthLayer::new(Distant::new(memory(), Mood::Fails) as _);
+    let event = event_of(&door, bearer(KEY)).await;
+    assert!(event.to_string().contains(OUTAGE), "{event}");
+}
+
+#[tokio::test]
+async fn a_demand_says_who_was_refused_and_a_missing_door_is_an_error() {
+    let auth = AuthLayer::new(memory());
+    let demand = RequireScopesLayer::any(["nobody:holds"]).unwrap();
+    logs::start();
+    ask(
+        &ServiceBuilder::new().layer(auth).layer(demand.clone()),
+        bearer(KEY),
+    )
+    .await;
+    let events = logs::events(TARGET);
+    assert_eq!(
+        events.len(),
+        2,
+        "accepted by the door, refused by the demand: {events:?}"
+    );
+    let wanted = json!({
+        "message": "request refused", "outcome": "insufficient_scope", "cause": "no_accepted_scope",
+        "kind": "org_key", "credential_id": "testkey", "organization": ORG,
+    });
+    assert_eq!(
+        (&events[1]["level"], &Value::from(fields(&events[1]))),
+        (&"INFO".into(), &wanted)
+    );
+    ask(&demand, bearer(KEY)).await;
+    let event = one_event();
+    assert_eq!(
+        (&event["level"], &event["fields"]["outcome"]),
+        (&"ERROR".into(), &"misconfigured".into())
+    );
+}
+
+#[tokio::test]
+async fn who_is_let_through_unseen_leaves_no_event() {
+    logs::start();
+    assert_eq!(
+        ask(&AuthLayer::new(memory()).optional(), request())
+            .await
+            .status,
+        200
+    );
+    assert_eq!(ask(&PublicLayer::new(), bearer(KEY)).await.status, 200);
+    assert_eq!(logs::events(TARGET), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn nothing_that_a_client_names_is_repeated() {
+    let door: Door = AuthLayer::new(memory() as _);
+    for request in [
+        bearer_in(TOKEN, "named-by-the-client"),
+        bearer("ak_named-by-the-client.test-secret"),
+        bearer_in(KEY, "named-by-the-client"),
+        with(bearer("x"), "user-agent", "named-by-the-client"),
+    ] {
+        let event = event_of(&door, request).await;
+        assert!(
+            !event.to_string().contains("named-by-the-client"),
+            "{event}"
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! Tower's contract for the demands inside of the door: nobody is called early, and a refusal gives readiness back.
+
+use crate::support;
+
+use std::{pin::pin, sync::Arc, task::Poll};
+
+use http::{Request, Response};
+use support::{
+    Inner, KEY, ORG, ask, bearer,
+    distant::{Distant, Mood},
+    memory, poll_once,
+};
+use tower::{Layer, Service, limit::ConcurrencyLimit};
+use tower_api_key::{
+    AuthLayer, RequireDescendantLayer, RequireOrganizationLayer, RequireScopesLayer, id::OrgId,
+};
+use tower_test::mock::{self, Handle, Mock, Spawn};
+
+type Req = Request<String>;
+type Res = Response<String>;
+
+/// Two clones of a service behind `demand`, of which one at a time can be ready.
+fn two_for_one<D: Layer<ConcurrencyLimit<Mock<Req, Res>>, Service: Clone>>(
+    demand: &D,
+) -> ([Spawn<D::Service>; 2], Handle<Req, Res>) {
+    let (mock, handle) = mock::pair();
+    let service = demand.layer(ConcurrencyLimit::new(mock, 1));
+    ([Spawn::new(service.clone()), Spawn::new(service)], handle)
+}
+
+/// A request as the door passes it on, of an admin of [`ORG`].
+async fn accepted() -> Req {
+    let parts = ask(&AuthLayer::new(memory()), bearer(KEY))
+        .await
+        .reached
+        .unwrap();
+    Request::from_parts(parts, String::new())
+}
+
+async fn refusal_gives_readiness_back<D>(name: &str, demand: D, request: Req)
+where
+    D: Layer<ConcurrencyLimit<Mock<Req, Res>>, Service: Service<Req, Response = Res> + Clone>,
+    <D::Service as Service<Req>>::Error: std::fmt::Debug,
+{
+    let ([mut one, mut other], mut inner) = two_for_one(&demand);
+    assert!(one.poll_ready().is_ready(), "{name}");
+    assert!(other.poll_ready().is_pending(), "{name}");
+    let refused = one.call(request);
+    assert!(other.is_woken() && other.poll_ready().is_ready(), "{name}");
+    assert!(refused.await.unwrap().status().is_client_error(), "{name}");
+    assert!(inner.poll_request().is_pending(), "{name}");
+}
+
+#[tokio::test]
+async fn a_demand_that_refuses_gives_readiness_back_at_once() {
+    let scopes = RequireScopesLayer::any(["nobody:holds"]).unwrap();
+    refusal_gives_readiness_back("scopes", scopes, accepted().await).await;
+    let store = memory();
+    let personal = AuthLayer::new(Arc::clone(&store)).user_scoped();
+    let parts = ask(&personal, bearer(support::TOKEN))
+        .await
+        .reached
+        .unwrap();
+    refusal_gives_readiness_back(
+        "organization",
+        RequireOrganizationLayer::new(),
+        Request::from_parts(parts, String::new()),
+    )
+    .await;
+    let nowhere = RequireDescendantLayer::new(store, |_| None);
+    refusal_gives_readiness_back("no target", nowhere, accepted().await).await;
+}
+
+fn below(tree: &Arc<Distant>) -> RequireDescendantLayer {
+    RequireDescendantLayer::new(Arc::clone(tree), |_| Some(OrgId::from("org_child")))
+}
+
+#[tokio::test]
+async fn the_inner_service_is_not_called_before_the_tree_has_answered() {
+    let store = memory();
+    store.create_organization("org_child", Some(ORG)).unwrap();
+    let tree = Distant::new(store, Mood::Waits);
+    let ([mut one, mut other], mut inner) = two_for_one(&below(&tree));
+    assert!(one.poll_ready::<Req>().is_ready());
+    let mut response = Box::pin(one.call(accepted().await));
+    assert!(poll_once(response.as_mut()).is_pending());
+    assert!(inner.poll_request().is_pending());
+    assert!(
+        other.poll_ready::<Req>().is_ready(),
+        "the place is not kept while the tree is asked"
+    );
+    tree.open();
+    assert!(poll_once(response.as_mut()).is_pending());
+    assert!(
+        inner.poll_request().is_pending(),
+        "accepted, and there is no place"
+    );
+    drop(other);
+    assert!(poll_once(response.as_mut()).is_pending());
+    let Poll::Ready(Some((_, answer))) = inner.poll_request() else {
+        panic!("called once the tree has answered")
+    };
+    answer.send_response(Response::default());
+    response.await.unwrap();
+    assert!(one.poll_ready::<Req>().is_ready());
+}
+
+#[tokio::test]
+async fn a_refusal_by_the_tree_does_not_wait_for_the_inner_service() {
+    let tree = Distant::new(memory(), Mood::Answers);
+    let ([mut one, mut other], mut inner) = two_for_one(&below(&tree));
+    assert!(one.poll_ready::<Req>().is_ready());
+    let mut refused = pin!(one.call(accepted().await));
+    assert!(other.poll_ready::<Req>().is_ready());
+    let Poll::Ready(Ok(answer)) = poll_once(refused.as_mut()) else {
+        panic!("refused")
+    };
+    assert_eq!(answer.status(), 403);
+    assert!(inner.poll_request().is_pending());
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_takes_the_question_to_the_tree_along() {
+    let tree = Distant::new(memory(), Mood::Hangs);
+    let mut service = below(&tree).layer(Inner::default());
+    let mut response = Box::pin(service.call(accepted().await));
+    assert!(poll_once(response.as_mut()).is_pending());
+    assert_eq!((tree.calls(), tree.given_up()), (1, 0));
+    drop(response);
+    assert_eq!(tree.given_up(), 1);
+}

@@ -1,0 +1,159 @@
+//! What the compiler promises: services can be shared and sent, and a request's body may be of any kind.
+
+use crate::support;
+
+use std::{cell::Cell, convert::Infallible, rc::Rc, sync::Arc};
+
+use http::{Request, Response};
+use support::{
+    Inner, KEY, bearer,
+    distant::{Distant, Mood},
+    memory,
+};
+use tower::{Layer, Service, ServiceExt as _, util::BoxCloneSyncService};
+use tower_api_key::{
+    AuthLayer, PublicLayer, RequireDescendantLayer, RequireOrganizationLayer, RequireScopesLayer,
+};
+
+fn with_body<B>(body: B) -> Request<B> {
+    bearer(KEY).map(|_| body)
+}
+
+/// Every layer in one stack.
+fn stacked<S>(
+    auth: &AuthLayer<S>,
+    tree: Arc<Distant>,
+) -> impl Layer<Inner, Service: Clone + Send + Sync + 'static>
+where
+    AuthLayer<S>: Layer<Inner>,
+    S: tower_api_key::CredentialStore,
+{
+    let scopes = RequireScopesLayer::any(["agents:read"])
+        .unwrap()
+        .with_responses_of(auth);
+    let below = RequireDescendantLayer::new(tree, |_| None);
+    tower::ServiceBuilder::new()
+        .layer(PublicLayer::new())
+        .layer(auth.clone())
+        .layer(scopes)
+        .layer(RequireOrganizationLayer::new())
+        .layer(below)
+        .into_inner()
+}
+
+#[tokio::test]
+async fn services_are_clone_send_and_sync_and_can_be_boxed_with_a_body_that_is_not_sync() {
+    let store = Distant::new(memory(), Mood::Answers);
+    let _ = stacked(&AuthLayer::new(memory()), Arc::clone(&store));
+    let service = AuthLayer::new(store).layer(Inner::default());
+    let boxed: BoxCloneSyncService<Request<Cell<u8>>, Response<String>, Infallible> =
+        BoxCloneSyncService::new(service);
+    let answer = tokio::spawn(boxed.clone().oneshot(with_body(Cell::new(1))))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(answer.into_body(), "reached");
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_sent_works_where_the_executor_is_one_thread() {
+    for at_once in [true, false] {
+        let (body, store) = (Rc::new(1), memory());
+        let answer = if at_once {
+            AuthLayer::new(store)
+                .layer(Inner::default())
+                .oneshot(with_body(Rc::clone(&body)))
+                .await
+        } else {
+            let distant = Distant::new(store, Mood::Answers);
+            AuthLayer::new(distant)
+                .layer(Inner::default())
+                .oneshot(with_body(Rc::clone(&body)))
+                .await
+        };
+        assert_eq!(answer.unwrap().into_body(), "reached", "at once: {at_once}");
+        assert_eq!(Rc::strong_count(&body), 1, "the body goes with the request");
+    }
+}
+
+#[test]
+fn the_answer_can_be_sent_when_the_body_and_the_inner_answer_can() {
+    fn sent<F: Send + 'static>(_: F) {}
+    let mut service = AuthLayer::new(memory()).layer(Inner::default());
+    sent(service.call(with_body(Cell::new(1))));
+    let mut optional = AuthLayer::new(Distant::new(memory(), Mood::Answers))
+        .optional()
+        .layer(Inner::default());
+    sent(optional.call(with_body(Cell::new(1))));
+}
+
+/// Refuses in front of a service with the response body `B`.
+async fn refused_with<B>() -> Response<B>
+where
+    B: tower_api_key::rejection::RefusalBody + 'static,
+{
+    let inner = tower::service_fn(|_: Request<()>| async {
+        Ok::<_, Infallible>(Response::new(B::empty()))
+    });
+    AuthLayer::new(memory())
+        .layer(inner)
+        .oneshot(Request::new(()))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_refusal_can_be_written_into_the_usual_bodies() {
+    use bytes::Bytes;
+    use http_body_util::{
+        BodyExt as _, Full,
+        combinators::{BoxBody, UnsyncBoxBody},
+    };
+    let text = r#"{"detail":"Missing Bearer token"}"#;
+    assert_eq!(refused_with::<String>().await.into_body(), text);
+    assert_eq!(refused_with::<Bytes>().await.into_body(), text);
+    let full = refused_with::<Full<Bytes>>()
+        .await
+        .into_body()
+        .collect()
+        .await
+        .unwrap()
+        .to_bytes();
+    let boxed = refused_with::<BoxBody<Bytes, Infallible>>()
+        .await
+        .into_body()
+        .collect()
+        .await
+        .unwrap()
+        .to_bytes();
+    let unsync = refused_with::<UnsyncBoxBody<Bytes, Infallible>>()
+        .await
+        .into_body()
+        .collect()
+        .await
+        .unwrap()
+        .to_bytes();
+    assert_eq!([full, boxed, unsync], [text, text, text]);
+}
+
+#[cfg(all(feature = "axum", feature = "tonic"))]
+#[tokio::test]
+async fn a_refusal_can_be_written_into_the_bodies_of_the_frameworks() {
+    use http_body_util::BodyExt as _;
+    let text = r#"{"detail":"Missing Bearer token"}"#;
+    let axum = refused_with::<axum::body::Body>()
+        .await
+        .into_body()
+        .collect()
+        .await
+        .unwrap()
+        .to_bytes();
+    let tonic = refused_with::<tonic::body::Body>()
+        .await
+        .into_body()
+        .collect()
+        .await
+        .unwrap()
+        .to_bytes();
+    assert_eq!([axum, tonic], [text, text]);
+}

@@ -1,0 +1,227 @@
+//! One test for each hole that the cache had, where no other test of the cache is about it.
+
+use crate::support::shelf;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use http::{Request, Response};
+use shelf::{Question, key};
+use tower::{Layer, ServiceExt, service_fn};
+use tower_api_key::{
+    AuthLayer, LastUse,
+    clock::{Clock, UnixMillis},
+    credential::{Kind, TokenFormat},
+    manage::Manager,
+    store::{Cached, Change, CredentialStore, MemoryStore, Peek, Record},
+};
+
+const KEYS: usize = 500;
+const REPLACEMENTS: usize = 30_000;
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+}
+
+fn id(i: usize) -> String {
+    format!("key{i}")
+}
+
+fn cache() -> Cached<MemoryStore> {
+    let store = MemoryStore::new();
+    store.create_organization("org_1", None).unwrap();
+    for i in 0..KEYS {
+        store.insert(key(&id(i))).unwrap();
+    }
+    Cached::new(store)
+        .with_ttl(Duration::MAX)
+        .with_negative_ttl(Duration::MAX)
+}
+
+/// Ends an answer and has it read again: the entry is replaced.
+fn replace(cache: &Cached<MemoryStore>, runtime: &tokio::runtime::Runtime, i: usize) {
+    cache.apply(&Change::Credential {
+        kind: Kind::OrgKey,
+        id: id(i).into(),
+    });
+    assert!(
+        runtime.block_on(Question::key(&id(i)).accepted(cache)),
+        "key {i}"
+    );
+}
+
+/// The tables of the cache grow while their entries are replaced: none is lost, none is there twice.
+#[test]
+fn entries_that_are_replaced_while_a_table_grows_are_found() {
+    let (cache, runtime) = (cache(), runtime());
+    for size in 1..=KEYS {
+        replace(&cache, &runtime, size - 1);
+        for i in (0..size).rev().take(3).chain([size / 2]) {
+            replace(&cache, &runtime, i);
+        }
+        if size % 50 == 0 {
+            for i in 0..size {
+                assert!(Question::key(&id(i)).is_cached(&cache), "key {i} of {size}");
+                cache.apply(&Change::Credential {
+                    kind: Kind::OrgKey,
+                    id: id(i).into(),
+                });
+                assert!(
+                    !Question::key(&id(i)).is_cached(&cache),
+                    "key {i} of {size} is there twice"
+                );
+                replace(&cache, &runtime, i);
+            }
+        }
+    }
+}
+
+fn replace_often(cache: &Cached<MemoryStore>, times: usize) {
+    let runtime = runtime();
+    for round in 0..times {
+        replace(cache, &runtime, round * 7 % KEYS);
+    }
+}
+
+#[test]
+fn many_replacements_lose_no_entry() {
+    let cache = cache();
+    replace_often(&cache, REPLACEMENTS);
+    for i in 0..KEYS {
+        assert!(Question::key(&id(i)).is_cached(&cache), "key {i}");
+    }
+}
+
+/// Readers find the entry, or ask the store; they never get another answer.
+#[test]
+fn readers_of_entries_that_are_replaced_get_no_other_answer() {
+    let (cache, done) = (Arc::new(cache()), Arc::new(AtomicBool::new(false)));
+    let readers: Vec<_> = (0..2)
+        .map(|_| {
+            let (cache, done) = (Arc::clone(&cache), Arc::clone(&done));
+            thread::spawn(move || {
+                let mut found = 0_usize;
+                for i in (0..KEYS).cycle() {
+                    match cache.peek(&Question::key(&id(i)).lookup()) {
+                        Peek::Found(record) if record.id() == id(i) => found += 1,
+                        Peek::Unknown => {}
+                        other => panic!("key {i}: {other:?}"),
+                    }
+                    if done.load(Ordering::Relaxed) {
+                        return found;
+                    }
+                }
+                unreachable!("the cycle has no end")
+            })
+        })
+        .collect();
+    replace_often(&cache, REPLACEMENTS);
+    done.store(true, Ordering::Relaxed);
+    for reader in readers {
+        assert!(reader.join().unwrap() > 0);
+    }
+}
+
+/// The organization is a part of the question: the same token with another one is another entry, also while tables grow.
+#[test]
+fn entries_of_one_token_in_many_organizations_stay_apart() {
+    let store = MemoryStore::new();
+    store.create_user("alice").unwrap();
+    store
+        .insert(Record::personal_token(
+            "t1",
+            shelf::token_digest("t1"),
+            "alice",
+        ))
+        .unwrap();
+    let organizations: Vec<&'static str> = (0..KEYS)
+        .map(|i| &*String::leak(format!("org_{i}")))
+        .collect();
+    for (i, organization) in organizations.iter().enumerate() {
+        store.create_organization(organization, None).unwrap();
+        if i % 2 == 0 {
+            store.set_member("alice", organization, "viewer").unwrap();
+        }
+    }
+    let (cache, runtime) = (Cached::new(store).with_ttl(Duration::MAX), runtime());
+    for round in 0..3 {
+        for (i, organization) in organizations.iter().enumerate() {
+            let question = Question::token("t1", Some(organization));
+            assert_eq!(
+                runtime.block_on(question.accepted(&cache)),
+                i % 2 == 0,
+                "{organization}, round {round}"
+            );
+        }
+        cache.apply(&Change::User("alice".into()));
+    }
+}
+
+/// A wall clock that a test sets.
+#[derive(Clone, Default)]
+struct Wall(Arc<AtomicI64>);
+
+impl Clock for Wall {
+    fn now(&self) -> UnixMillis {
+        UnixMillis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// The table of last uses grows while entries are retired and replaced: each use is written once.
+#[tokio::test]
+async fn no_last_use_is_lost_or_told_twice_while_its_table_grows() {
+    let (store, clock, uses) = (
+        Arc::new(MemoryStore::new()),
+        Wall::default(),
+        LastUse::new(),
+    );
+    store.create_organization("org_1", None).unwrap();
+    let manager = Manager::new(Arc::clone(&store)).with_clock(clock.clone());
+    let auth = AuthLayer::new(Arc::clone(&store))
+        .with_clock(clock.clone())
+        .with_last_use(uses.clone());
+    let service = auth.layer(service_fn(async |_: Request<()>| {
+        Ok::<_, std::convert::Infallible>(Response::new(String::new()))
+    }));
+    let mut tokens = Vec::new();
+    for round in 0..KEYS {
+        let minted = TokenFormat::default().mint(Kind::OrgKey).unwrap();
+        let record = Record::org_key(&minted.id, minted.digest, "org_1");
+        store
+            .insert(record.with_role("viewer", store.catalogue()).unwrap())
+            .unwrap();
+        tokens.push(format!("Bearer {}", minted.secret.expose_secret()));
+        if round % 10 != 9 {
+            continue;
+        }
+        clock.0.fetch_add(100_000, Ordering::SeqCst);
+        for token in tokens.iter().skip(round % 3) {
+            let request = Request::builder()
+                .header("authorization", token)
+                .body(())
+                .unwrap();
+            assert!(
+                service
+                    .clone()
+                    .oneshot(request)
+                    .await
+                    .unwrap()
+                    .status()
+                    .is_success()
+            );
+        }
+        let written = manager.record_uses(&uses).await.unwrap();
+        assert_eq!(written, tokens.len() - round % 3, "{} keys", tokens.len());
+        if round % 4 == 1 {
+            assert_eq!(manager.record_uses(&uses).await.unwrap(), 0); // retires them all
+        }
+    }
+}

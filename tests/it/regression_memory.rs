@@ -1,0 +1,216 @@
+//! Records of the memory store that are replaced while its map grows.
+
+use crate::support;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+};
+
+use support::*;
+use tower_api_key::{
+    AuthLayer,
+    credential::Kind,
+    manage::*,
+    secret::Digest,
+    store::{
+        AuditAction, AuditEvent, Credential, CredentialStore, Lookup, MemoryStore, Owner, Peek,
+        Record, WriteError,
+    },
+};
+
+/// How many records are replaced in all, by each of the two tests on the store itself.
+const REPLACEMENTS: usize = 1_000_000;
+
+fn key(id: &str) -> Record {
+    Record::org_key(id, Digest::of(id.as_bytes()), "org")
+}
+
+fn store() -> Arc<MemoryStore> {
+    let store = MemoryStore::new();
+    store.create_organization("org", None).unwrap();
+    Arc::new(store)
+}
+
+fn is_found(store: &MemoryStore, id: &str) -> bool {
+    matches!(
+        store.peek(&Lookup::new(Credential::OrgKey { id }, None)),
+        Peek::Found(_)
+    )
+}
+
+fn is_taken(store: &MemoryStore, id: &str) -> bool {
+    matches!(store.insert(key(id)), Err(WriteError::Taken(_)))
+}
+
+/// Fills a store key by key, and replaces every record each time the map may have begun to grow: all keys are switched
+/// off and on with their organization.
+fn grow_and_replace(mut check: impl FnMut(&MemoryStore, &[String])) -> usize {
+    let (mut replaced, mut size) = (0, 50_usize);
+    while replaced < REPLACEMENTS {
+        let store = store();
+        let mut ids = Vec::new();
+        for number in 0..size {
+            let id = format!("key-{number}");
+            store.insert(key(&id)).unwrap();
+            ids.push(id);
+            // Around each power of two, where tables grow, after every insert; else now and then.
+            let near = number.next_power_of_two().abs_diff(number) < 4 || number % 37 == 0;
+            if near || number + 1 == size {
+                store.disable_organization("org").unwrap();
+                store.enable_organization("org").unwrap();
+                replaced += 2 * ids.len();
+                check(&store, &ids);
+            }
+        }
+        size = if size >= 500 { 50 } else { size + 1 };
+    }
+    replaced
+}
+
+#[test]
+fn a_replaced_key_is_found_at_every_size() {
+    grow_and_replace(|store, ids| {
+        let lost = ids.iter().filter(|id| !is_found(store, id)).count();
+        assert_eq!(lost, 0, "of {} keys", ids.len());
+        let free = ids.iter().filter(|id| !is_taken(store, id)).count();
+        assert_eq!(free, 0, "ids of {} became free", ids.len());
+    });
+}
+
+#[test]
+fn a_reader_finds_a_key_at_every_moment_of_its_replacement() {
+    let shared = Arc::new(std::sync::Mutex::new(None::<(Arc<MemoryStore>, usize)>));
+    let (done, lost) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    let Some((store, keys)) = shared.lock().unwrap().clone() else {
+                        continue;
+                    };
+                    let missing = (0..keys)
+                        .filter(|number| !is_found(&store, &format!("key-{number}")))
+                        .count();
+                    lost.fetch_add(missing, Relaxed);
+                }
+            });
+        }
+        let mut replaced = 0;
+        for round in 0.. {
+            let (store, size) = (store(), 50 + round % 450);
+            for number in 0..size {
+                store.insert(key(&format!("key-{number}"))).unwrap();
+                *shared.lock().unwrap() = Some((Arc::clone(&store), number + 1));
+                if number % 8 == 0 {
+                    store.disable_organization("org").unwrap();
+                    store.enable_organization("org").unwrap();
+                    replaced += 2 * (number + 1);
+                }
+            }
+            if replaced >= REPLACEMENTS {
+                break;
+            }
+        }
+        done.store(true, Relaxed);
+    });
+    assert_eq!(lost.into_inner(), 0);
+}
+
+#[tokio::test]
+async fn a_renamed_key_is_accepted_and_can_be_deleted() {
+    for keys in [110, 112, 114, 116, 117, 118, 119, 225, 230, 235] {
+        for _ in 0..20 {
+            let store = store();
+            let manager = Manager::new(store.clone()).with_max_credentials(1_000_000);
+            let operator = Actor::operator("test", Owner::Organization("org".into()));
+            let layer = AuthLayer::new(store.clone());
+            let mut issued = vec![];
+            for _ in 0..keys {
+                let new = NewKey::named("key").with_role("viewer");
+                let (info, secret) = manager
+                    .issue_key(&operator, new)
+                    .await
+                    .unwrap()
+                    .into_parts();
+                issued.push((info.id, secret.unwrap()));
+            }
+            for (id, secret) in &issued {
+                manager
+                    .rename(&operator, Kind::OrgKey, id.as_str(), "renamed")
+                    .await
+                    .unwrap();
+                assert_eq!(
+                    ask(&layer, bearer(secret.expose_secret())).await.status,
+                    200,
+                    "renamed, of {keys}"
+                );
+            }
+            for (id, secret) in &issued {
+                assert_eq!(
+                    ask(&layer, bearer(secret.expose_secret())).await.status,
+                    200,
+                    "later, of {keys}"
+                );
+                manager
+                    .delete(&operator, Kind::OrgKey, id.as_str())
+                    .await
+                    .unwrap();
+                assert_eq!(
+                    ask(&layer, bearer(secret.expose_secret())).await.status,
+                    401,
+                    "deleted, of {keys}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_tenants_changes_do_not_push_out_anothers_audit_events() {
+    let store = store();
+    store.create_organization("busy", None).unwrap();
+    let manager = Manager::new(store);
+    let operator = |org: &str| Actor::operator("test", Owner::Organization(org.into()));
+    let quiet = operator("org");
+    manager
+        .issue_key(&quiet, NewKey::named("quiet"))
+        .await
+        .unwrap();
+    let busy = manager
+        .issue_key(&operator("busy"), NewKey::named("busy"))
+        .await
+        .unwrap()
+        .info()
+        .id
+        .clone();
+    for number in 0..20_000 {
+        let name = format!("name {number}");
+        manager
+            .rename(&operator("busy"), Kind::OrgKey, busy.as_str(), &name)
+            .await
+            .unwrap();
+    }
+    let actions =
+        |events: Vec<AuditEvent>| events.iter().map(|event| event.action).collect::<Vec<_>>();
+    assert_eq!(
+        actions(
+            manager
+                .events(&quiet, Kind::OrgKey, None, 10)
+                .await
+                .unwrap()
+        ),
+        [AuditAction::Issued]
+    );
+    let mut kept = 0;
+    let mut before = None;
+    loop {
+        let page = manager
+            .events(&operator("busy"), Kind::OrgKey, before, 200)
+            .await
+            .unwrap();
+        let Some(last) = page.last() else { break };
+        (kept, before) = (kept + page.len(), Some(last.number));
+    }
+    assert_eq!(kept, 1000, "an owner's own events are bounded");
+}

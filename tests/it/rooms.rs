@@ -1,0 +1,287 @@
+//! Keeps the arrows between the rooms of the crate pointing down.
+//!
+//! A *room* is a module at the root of `src/`, with everything in its folder. An *arrow* goes from
+//! the room of a file to each room that the file names, in a `use` or in any other path that begins
+//! at the root of the crate. [`ROOMS`] lists the rooms from the front door to the ground: a file
+//! may name rooms further down the list, never one further up. So whoever reads from the top meets
+//! nothing that needs what is still to come, and there are no knots.
+//!
+//! When it fails, it names the file and the line. Move what is needed down to where both rooms can
+//! see it, or pass a plain value; [`EXCEPTIONS`] is for an arrow that has to point up, with the
+//! reason. What is in comments, and what a file's own `mod tests` names, does not count. Nobody
+//! names `lib.rs`, which only shows the rooms to users.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// From the front door to the ground.
+const ROOMS: &[&str] = &[
+    "lib",
+    "guide",
+    "testing", // above everything, since it tries every room
+    "axum",
+    "tonic",
+    "every_route", // takes its answers from an `AuthLayer`, as the demands do
+    "require",
+    "public",
+    "layer",
+    "service",
+    "future",
+    "decided",
+    "manage",
+    "authenticate",
+    "principal",
+    "last_use",
+    "rejection",
+    "store",
+    "observe", // takes plain values, so that every room above can report
+    "scope",
+    "credential",
+    "secret",
+    "anyreach",
+    "id",
+    "clock",
+    "error",
+    "panics",
+];
+
+/// Arrows that point up: from, to, why.
+const EXCEPTIONS: &[(&str, &str, &str)] = &[(
+    "principal",
+    "authenticate",
+    "a principal is made of the last proof alone, which only `authenticate` can make",
+)];
+
+/// A path that begins at the root of the crate.
+#[derive(Debug, PartialEq, Eq)]
+struct Named {
+    line: usize,
+    first: String,
+}
+
+#[test]
+fn arrows_between_rooms_point_down() {
+    let mut faults = Vec::new();
+    let mut arrows = BTreeSet::new();
+    for file in sources(&source_folder()) {
+        let module = module_of(&file);
+        let room = module.first().map_or("lib", String::as_str);
+        if rank(room).is_none() {
+            faults.push(format!("{}: `{room}` is not in ROOMS", file.display()));
+        } else if room != "lib" {
+            let text = fs::read_to_string(&file).unwrap();
+            for named in named_in(&text, module.len()) {
+                let place = format!("{}:{}", file.display(), named.line);
+                faults.extend(fault(room, &named.first).map(|fault| format!("{place}: {fault}")));
+                if room != named.first && rank(&named.first).is_some() {
+                    arrows.insert((room.to_owned(), named.first));
+                }
+            }
+        }
+    }
+    let up = |(from, to): &&(String, String)| rank(to) < rank(from);
+    let upward = arrows.iter().filter(up).count();
+    println!("{} arrows, {upward} of them upward", arrows.len());
+    assert!(arrows.len() > 50, "the scan has missed most of the crate");
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn every_exception_is_needed() {
+    let used = |from: &str, to: &str| {
+        sources(&source_folder()).iter().any(|file| {
+            let module = module_of(file);
+            let names = named_in(&fs::read_to_string(file).unwrap(), module.len());
+            module.first().is_some_and(|room| room == from)
+                && names.iter().any(|named| named.first == to)
+        })
+    };
+    for (from, to, _) in EXCEPTIONS {
+        assert!(rank(to) < rank(from), "{from} -> {to} points down");
+        assert!(used(from, to), "{from} -> {to} is not there any more");
+    }
+}
+
+#[test]
+fn every_spelling_of_a_path_is_found() {
+    let text = "\
+use crate::{
+    manage::{Actor, Manager},
+    Principal, store::Record,
+}; // crate::comment
+/// [link](crate::doc)
+pub(crate) fn f(of: &crate::layer::AuthLayer) -> super::super::service::X {
+    super::inner::g(super::super::{a::B, c});
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::X;
+}
+
+fn after() -> crate::error::E {}
+";
+    let found: Vec<_> = named_in(text, 2)
+        .into_iter()
+        .map(|named| format!("{}:{}", named.line, named.first))
+        .collect();
+    let wanted = [
+        "2:manage",
+        "3:Principal",
+        "3:store",
+        "6:layer",
+        "6:service",
+        "7:a",
+        "7:c",
+        "15:error",
+    ];
+    assert_eq!(found, wanted);
+    assert_eq!(fault("store", "store"), None);
+    assert_eq!(fault("manage", "store"), None);
+    assert!(fault("store", "manage").unwrap().contains("points up"));
+    assert!(fault("store", "Principal").unwrap().contains("lib.rs"));
+}
+
+fn fault(from: &str, to: &str) -> Option<String> {
+    let allowed = EXCEPTIONS.iter().any(|(a, b, _)| (*a, *b) == (from, to));
+    match rank(to) {
+        None => Some(format!(
+            "`crate::{to}` is not a room: nobody imports from lib.rs"
+        )),
+        Some(rank_of_to) if rank(from) > Some(rank_of_to) && !allowed => {
+            Some(format!("`{from}` -> `{to}` points up"))
+        }
+        Some(_) => None,
+    }
+}
+
+fn rank(room: &str) -> Option<usize> {
+    ROOMS.iter().position(|known| *known == room)
+}
+
+fn source_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// Every Rust file below `folder`.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let mut files: Vec<_> = entries
+        .flat_map(|entry| match entry.file_type().unwrap().is_dir() {
+            true => sources(&entry.path()),
+            false => vec![entry.path()],
+        })
+        .filter(|file| file.extension().is_some_and(|extension| extension == "rs"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// The path of the module that a file is; empty for `lib.rs`.
+fn module_of(file: &Path) -> Vec<String> {
+    let below = file
+        .strip_prefix(source_folder())
+        .unwrap()
+        .with_extension("");
+    below
+        .iter()
+        .map(|part| part.to_str().unwrap().to_owned())
+        .filter(|part| part != "mod" && part != "lib")
+        .collect()
+}
+
+/// The paths in the text of a module at `depth` that begin at the root of the crate.
+fn named_in(text: &str, depth: usize) -> Vec<Named> {
+    let code = code_of(text);
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(start) = at_next_word(&code, at) {
+        let word_end = end_of_word(&code, start);
+        let mut rest = &code[word_end..];
+        let to_root = match &code[start..word_end] {
+            "crate" => rest.starts_with("::"),
+            "super" => {
+                let mut supers = 1;
+                while rest.starts_with("::super") {
+                    supers += 1;
+                    rest = &rest["::super".len()..];
+                }
+                rest.starts_with("::") && supers >= depth
+            }
+            _ => false,
+        };
+        at = code.len() - rest.len();
+        if to_root {
+            found.extend(firsts(&code, at + 2));
+        }
+    }
+    found
+}
+
+/// The first names of a path, or of each path in a group.
+fn firsts(code: &str, start: usize) -> Vec<Named> {
+    let named = |at: usize| Named {
+        line: code[..at].matches('\n').count() + 1,
+        first: code[at..end_of_word(code, at)].to_owned(),
+    };
+    if !code[start..].starts_with('{') {
+        return vec![named(start)];
+    }
+    let mut found = Vec::new();
+    let mut depth = 0;
+    let mut expected = false;
+    for (offset, character) in code[start..].char_indices() {
+        match character {
+            '{' => {
+                depth += 1;
+                expected = depth == 1;
+            }
+            '}' if depth == 1 => break,
+            '}' => depth -= 1,
+            ',' if depth == 1 => expected = true,
+            _ if expected && is_of_word(character) => {
+                found.push(named(start + offset));
+                expected = false;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The text without comments and without a `mod tests`, line for line.
+fn code_of(text: &str) -> String {
+    let mut in_tests = false;
+    let mut before = "";
+    let mut code = String::new();
+    for line in text.lines() {
+        in_tests |= before == "#[cfg(test)]" && line.starts_with("mod ") && line.ends_with('{');
+        let comment = match line.trim_start().starts_with("//") {
+            true => Some(0),
+            false => line.find(" //"),
+        };
+        if !in_tests {
+            code.push_str(&line[..comment.unwrap_or(line.len())]);
+        }
+        code.push('\n');
+        in_tests &= line != "}";
+        before = line;
+    }
+    code
+}
+
+fn at_next_word(code: &str, from: usize) -> Option<usize> {
+    code[from..].find(is_of_word).map(|offset| from + offset)
+}
+
+fn end_of_word(code: &str, start: usize) -> usize {
+    let rest = &code[start..];
+    start + rest.find(|c| !is_of_word(c)).unwrap_or(rest.len())
+}
+
+fn is_of_word(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
+}

@@ -1,0 +1,133 @@
+//! Every store of the crate keeps the contract: by itself, behind a pointer, and behind a cache with any time to live.
+
+use std::{sync::Arc, time::Duration};
+
+use tower_api_key::{
+    store::{Cached, ManageStore, MemoryStore, OrgTree, StoreAdmin},
+    testing::contract,
+};
+
+/// The claims about a store, each a test; `$make` is a closure that makes an empty one.
+macro_rules! keeps_the_contract {
+    ($make:expr) => {
+        #[tokio::test(flavor = "multi_thread")]
+        async fn by_itself() {
+            contract::run($make).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn managed() {
+            contract::run_managed($make).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn as_a_tree() {
+            contract::run_tree($make).await;
+        }
+
+        #[tokio::test]
+        async fn through_a_trait_object() {
+            let make = $make;
+            contract::run(|| async { Arc::new(make().await) as Arc<dyn StoreAdmin> }).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn behind_a_cache_that_keeps_nothing() {
+            cached($make, Duration::ZERO).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn behind_a_cache_that_keeps_for_a_while() {
+            cached($make, Duration::from_secs(5)).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn behind_a_cache_that_keeps_for_ever() {
+            cached($make, Duration::MAX).await;
+        }
+    };
+}
+
+/// A cache keeps the contract of the store behind it, for what is changed through it.
+async fn cached<S: StoreAdmin + ManageStore + OrgTree, F: Future<Output = S>>(
+    make: impl Fn() -> F,
+    life: Duration,
+) {
+    let make = || async {
+        Cached::new(make().await)
+            .with_ttl(life)
+            .with_negative_ttl(life)
+    };
+    contract::run(make).await;
+    contract::run_managed(make).await;
+    contract::run_tree(make).await;
+}
+
+mod memory {
+    use super::*;
+
+    keeps_the_contract!(|| async { MemoryStore::new() });
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn behind_the_smallest_cache() {
+        contract::run(|| async {
+            Cached::new(MemoryStore::new())
+                .with_capacity(1)
+                .with_negative_capacity(1)
+        })
+        .await;
+    }
+}
+
+/// A file and a database in memory are locked alike and written differently.
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use tower_api_key::{scope::Catalogue, store::SqliteStore};
+
+    mod in_memory {
+        use super::{super::*, *};
+
+        keeps_the_contract!(|| async {
+            SqliteStore::in_memory(Catalogue::anyreach())
+                .await
+                .expect("opens")
+        });
+    }
+
+    mod in_a_file {
+        use std::sync::atomic::{AtomicU32, Ordering};
+
+        use super::{super::*, *};
+
+        keeps_the_contract!({
+            let (directory, next) = (
+                tempfile::tempdir().expect("a temporary directory"),
+                AtomicU32::new(0),
+            );
+            move || {
+                let path = directory
+                    .path()
+                    .join(next.fetch_add(1, Ordering::Relaxed).to_string());
+                async {
+                    SqliteStore::open(path, Catalogue::anyreach())
+                        .await
+                        .expect("opens")
+                }
+            }
+        });
+    }
+}
+
+#[cfg(feature = "postgres")]
+use crate::support::pg;
+
+/// A fresh schema for each claim, in one cluster.
+#[cfg(feature = "postgres")]
+mod postgres {
+    use super::*;
+
+    keeps_the_contract!({
+        let Some(cluster) = pg::shared() else { return };
+        || cluster.store()
+    });
+}

@@ -1,0 +1,254 @@
+//! What the behaviour tests share: a filled store, a store that is far away, an inner service that remembers, requests.
+
+pub(crate) mod alone;
+pub(crate) mod distant;
+#[cfg(feature = "testing")]
+pub(crate) mod faulty;
+#[cfg(feature = "postgres")]
+pub(crate) mod feeds;
+#[cfg(feature = "tracing")]
+pub(crate) mod logs;
+#[cfg(feature = "postgres")]
+pub(crate) mod pg;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub(crate) mod polled;
+pub(crate) mod shelf;
+#[cfg(feature = "metrics")]
+pub(crate) mod tally;
+
+use std::{
+    convert::Infallible,
+    future::{Future, Ready, ready},
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+};
+
+use http::{HeaderName, HeaderValue, Method, Request, Response, Version, request::Parts};
+use tower::{Layer, Service, ServiceExt as _};
+use tower_api_key::{
+    Principal, Reason, Rejection,
+    clock::UnixMillis,
+    secret::Digest,
+    store::{MemoryStore, Record, Status},
+};
+
+pub(crate) const ORG_HEADER: &str = "x-anyreach-org";
+pub(crate) const ORG: &str = "org_test";
+pub(crate) const OTHER_ORG: &str = "org_other";
+pub(crate) const DELETED_ORG: &str = "org_deleted";
+pub(crate) const USER: &str = "user_test";
+/// A key of [`ORG`] with the role `admin`.
+pub(crate) const KEY: &str = "ak_testkey.test-secret";
+/// A token of [`USER`], who is `admin` in [`ORG`] and `viewer` in [`OTHER_ORG`].
+pub(crate) const TOKEN: &str = "pat_test-token";
+
+/// The key that belongs to an id of [`memory`].
+pub(crate) fn key(id: &str) -> String {
+    format!("ak_{id}.test-secret")
+}
+
+/// The personal token that belongs to an id of [`memory`].
+pub(crate) fn pat(id: &str) -> String {
+    format!("pat_test-{id}")
+}
+
+pub(crate) fn key_record(id: &str, organization: &str) -> Record {
+    Record::org_key(id, Digest::of(key(id).as_bytes()), organization)
+}
+
+pub(crate) fn pat_record(id: &str, user: &str) -> Record {
+    Record::personal_token(id, Digest::of(pat(id).as_bytes()), user)
+}
+
+/// A store with one good credential of each kind and one for each way to be bad, called after it.
+pub(crate) fn memory() -> Arc<MemoryStore> {
+    let store = MemoryStore::new();
+    for organization in [ORG, OTHER_ORG, DELETED_ORG] {
+        store.create_organization(organization, None).unwrap();
+    }
+    for user in [USER, "user_gone"] {
+        store.create_user(user).unwrap();
+        store.set_member(user, ORG, "admin").unwrap();
+    }
+    store.set_member(USER, OTHER_ORG, "viewer").unwrap();
+    store.set_member(USER, DELETED_ORG, "viewer").unwrap();
+    let past = UnixMillis(1);
+    let keys = [
+        key_record("testkey", ORG),
+        key_record("deleted", ORG),
+        key_record("expired", ORG).expiring_at(past),
+        key_record("disabled", ORG).with_standing(Status::Disabled),
+        key_record("orphan", DELETED_ORG),
+    ];
+    for record in keys {
+        store
+            .insert(record.with_role("admin", store.catalogue()).unwrap())
+            .unwrap();
+    }
+    let tokens = [
+        pat_record("token", USER),
+        pat_record("deleted", USER),
+        pat_record("expired", USER).expiring_at(past),
+        pat_record("disabled", USER).with_standing(Status::Disabled),
+        pat_record("ownerless", "user_gone"),
+    ];
+    for record in tokens {
+        store.insert(record).unwrap();
+    }
+    store.delete_key("deleted").unwrap();
+    store.delete_token("deleted").unwrap();
+    store.disable_user("user_gone").unwrap();
+    store.delete_organization(DELETED_ORG).unwrap();
+    Arc::new(store)
+}
+
+/// A request without a credential.
+pub(crate) fn request() -> Request<String> {
+    Request::new(String::new())
+}
+
+/// A request with one more value of a header.
+pub(crate) fn with(
+    mut request: Request<String>,
+    name: &str,
+    value: impl AsRef<[u8]>,
+) -> Request<String> {
+    let name = HeaderName::try_from(name).unwrap();
+    request
+        .headers_mut()
+        .append(name, HeaderValue::from_bytes(value.as_ref()).unwrap());
+    request
+}
+
+pub(crate) fn authorization(value: impl AsRef<[u8]>) -> Request<String> {
+    with(request(), "authorization", value)
+}
+
+pub(crate) fn bearer(token: impl AsRef<str>) -> Request<String> {
+    authorization(format!("Bearer {}", token.as_ref()))
+}
+
+/// A request with a personal token in an organization.
+pub(crate) fn bearer_in(token: impl AsRef<str>, organization: &str) -> Request<String> {
+    with(bearer(token), ORG_HEADER, organization)
+}
+
+/// The request as a gRPC call: `POST` over HTTP/2 with the content-type.
+pub(crate) fn grpc_call(request: Request<String>, content_type: &str) -> Request<String> {
+    let mut request = with(request, "content-type", content_type);
+    *request.method_mut() = Method::POST;
+    *request.version_mut() = Version::HTTP_2;
+    request
+}
+
+/// A service that remembers what reached it and answers `reached`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Inner(Arc<Mutex<Vec<Parts>>>);
+
+impl Inner {
+    /// Takes what reached the service since the last time.
+    pub(crate) fn take(&self) -> Vec<Parts> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl<B> Service<Request<B>> for Inner {
+    type Response = Response<String>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<String>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        self.0.lock().unwrap().push(request.into_parts().0);
+        ready(Ok(Response::new("reached".to_owned())))
+    }
+}
+
+/// What came back, and what got through.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+    pub(crate) rejection: Option<Rejection>,
+    /// The request as the inner service saw it.
+    pub(crate) reached: Option<Parts>,
+}
+
+impl Answer {
+    /// All that a client sees.
+    pub(crate) fn wire(&self) -> (u16, &[(String, String)], &str) {
+        (self.status, &self.headers, &self.body)
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| &**value)
+    }
+
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        self.rejection.as_ref().map(Rejection::reason)
+    }
+
+    /// The code of the private cause; `accepted` when there is none.
+    pub(crate) fn cause(&self) -> &'static str {
+        self.rejection
+            .as_ref()
+            .map_or("accepted", |rejection| rejection.cause().code())
+    }
+
+    /// The principal that the inner service saw.
+    pub(crate) fn principal(&self) -> Option<&Principal> {
+        self.reached
+            .as_ref()
+            .and_then(|parts| parts.extensions.get())
+    }
+}
+
+/// Sends one request through `layer` and notes both sides. A refusal that reaches the inner service fails at once.
+pub(crate) async fn ask<L>(layer: &L, request: Request<String>) -> Answer
+where
+    L: Layer<Inner>,
+    L::Service: Service<Request<String>, Response = Response<String>, Error = Infallible>,
+{
+    let inner = Inner::default();
+    let (parts, body) = layer
+        .layer(inner.clone())
+        .oneshot(request)
+        .await
+        .unwrap()
+        .into_parts();
+    let mut reached = inner.take();
+    assert!(
+        reached.len() <= 1,
+        "one request, called {} times",
+        reached.len()
+    );
+    assert!(
+        reached.is_empty() || parts.extensions.get::<Rejection>().is_none(),
+        "refused or reached, never both"
+    );
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    Answer {
+        status: parts.status.as_u16(),
+        headers: parts
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), text(value)))
+            .collect(),
+        body,
+        rejection: parts.extensions.get().cloned(),
+        reached: reached.pop(),
+    }
+}
+
+/// Polls once, for tests that go poll by poll.
+pub(crate) fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}

@@ -1,0 +1,51 @@
+//! What the feature `testing` brings does not go unnoticed: each kind leaves one event for a process.
+
+use crate::support;
+
+use support::{KEY, alone::alone, ask, bearer, key_record, logs, memory};
+use tower_api_key::{AuthLayer, clock::UnixMillis, testing};
+
+/// The messages at `WARN` of the target for test doubles.
+fn warnings() -> Vec<String> {
+    let events = logs::events("tower_api_key::testing");
+    assert!(
+        events.iter().all(|event| event["level"] == "WARN"),
+        "{events:?}"
+    );
+    events
+        .iter()
+        .map(|event| event["fields"]["message"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// One test, and alone, as each event comes once for a process.
+#[tokio::test]
+async fn a_program_built_for_tests_says_so_once_for_each_kind() {
+    if !alone("test_doubles::a_program_built_for_tests_says_so_once_for_each_kind") {
+        return;
+    }
+    const { assert!(tower_api_key::TESTING_ENABLED) };
+    logs::start();
+    ask(&AuthLayer::new(memory()), bearer(KEY)).await;
+    let [feature] = &warnings()[..] else {
+        panic!("one event at the first verdict")
+    };
+    assert!(feature.contains("[dev-dependencies]"), "{feature}");
+
+    let _ = testing::principal(key_record("forged", support::ORG));
+    let [forged] = &warnings()[..] else {
+        panic!("one event for the forged principal")
+    };
+    assert!(forged.contains("forged"), "{forged}");
+
+    let clock = testing::ManualClock::at(UnixMillis(0));
+    let [manual] = &warnings()[..] else {
+        panic!("one event for the clock")
+    };
+    assert!(manual.contains("ManualClock"), "{manual}");
+
+    let _ = testing::principal(key_record("again", support::ORG));
+    let _ = testing::ManualClock::at(UnixMillis(1));
+    ask(&AuthLayer::new(memory()).with_clock(clock), bearer("x")).await;
+    assert_eq!(warnings(), [""; 0], "once for a process");
+}
