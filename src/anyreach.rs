@@ -1,8 +1,9 @@
-//! Every literal of the documented product, Anyreach: its header, prefixes, texts, scopes and roles.
+//! Every literal of the documented product, Anyreach: header, prefixes, texts, scopes and roles.
 //!
-//! The names in brackets are pages of the Anyreach documentation. [`AuthLayer::new`](crate::AuthLayer::new),
-//! [`TokenFormat`](crate::credential::TokenFormat) and [`Messages`](crate::Messages) take their defaults
-//! from here. Another product writes a file like this one: see `examples/another_product.rs`.
+//! The names in brackets are pages of the Anyreach documentation.
+//! [`AuthLayer::new`](crate::AuthLayer::new), [`TokenFormat`](crate::credential::TokenFormat) and
+//! [`Messages`](crate::Messages) take their defaults from here. Another product writes a file like
+//! this one: see `examples/another_product.rs`.
 
 use std::borrow::Cow;
 
@@ -78,9 +79,10 @@ const SCOPES: [&str; 22] = [
 impl Catalogue {
     /// Returns the catalogue that Anyreach documents, which is the default of the stores.
     ///
-    /// The role `admin` has every scope, `viewer` those that end in `:read`. `members:manage` implies
-    /// `members:read` (organizations/roles-and-permissions), and `conversations:read_sensitive` implies
-    /// `conversations:read` (conversations/permissions-and-data-access). Nothing else is implied.
+    /// The role `admin` has every scope, `viewer` those that end in `:read`. `members:manage`
+    /// implies `members:read` (organizations/roles-and-permissions), and
+    /// `conversations:read_sensitive` implies `conversations:read`
+    /// (conversations/permissions-and-data-access). Nothing else is implied.
     ///
     /// For another product, make one with [`builder`](Self::builder).
     #[must_use]

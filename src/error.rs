@@ -9,8 +9,8 @@ pub enum ConfigError {
     NoScopes,
     /// A scope name that RFC 6749, section 3.3 does not allow.
     #[error(
-        "invalid scope {0:?}: use at least one character of printable ASCII, without spaces, quotes \
-         and backslashes"
+        "invalid scope {0:?}: use at least one character of printable ASCII, without spaces, \
+         quotes and backslashes"
     )]
     InvalidScope(Box<str>),
     /// A role that the catalogue does not have.
@@ -24,7 +24,8 @@ pub enum ConfigError {
     DuplicateRole(Box<str>),
     /// A token prefix that cannot be told from a token's body, or from the other prefix.
     #[error(
-        "invalid prefix {0:?}: use letters, digits, `-` and `_`; neither prefix may begin with the other"
+        "invalid prefix {0:?}: use letters, digits, `-` and `_`; neither prefix may begin with the \
+         other"
     )]
     InvalidPrefix(Box<str>),
     /// A realm with control characters, which no header can carry.

@@ -23,7 +23,8 @@
 //! `kind` is `org_key`, `pat`, or `none` when no well-formed credential was presented. An accept by the layer may be
 //! followed by a refusal of a demand, such as a scope: it then counts in both.
 //!
-//! Call [`describe`] once, after the recorder is installed, to give it the unit and a text for each name.
+//! Call [`describe`] once, after the recorder is installed, to give it a unit and a text for each
+//! name.
 //!
 //! Without the feature, all of it compiles to nothing.
 
@@ -32,7 +33,7 @@
 mod sink;
 
 #[cfg(feature = "metrics")]
-mod describe;
+mod descriptions;
 
 /// Gives the installed recorder a text and a unit for each metric of the table, which exporters show.
 ///
@@ -46,7 +47,7 @@ mod describe;
 /// ```
 pub fn describe() {
     #[cfg(feature = "metrics")]
-    describe::all();
+    descriptions::send();
 }
 
 #[cfg(feature = "testing")]
