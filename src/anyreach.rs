@@ -1,8 +1,9 @@
-//! Every literal of the documented product, Anyreach: its header, prefixes, texts, scopes and roles.
+//! Every literal of the documented product, Anyreach: header, prefixes, texts, scopes and roles.
 //!
-//! The names in brackets are pages of the Anyreach documentation. [`AuthLayer::new`](crate::AuthLayer::new),
-//! [`TokenFormat`](crate::credential::TokenFormat) and [`Messages`](crate::Messages) take their defaults
-//! from here. Another product writes a file like this one: see `examples/another_product.rs`.
+//! The names in brackets are pages of the Anyreach documentation.
+//! [`AuthLayer::new`](crate::AuthLayer::new), [`TokenFormat`](crate::credential::TokenFormat) and
+//! [`Messages`](crate::Messages) take their defaults from here. Another product writes a file like
+//! this one: see `examples/another_product.rs`.
 
 use std::borrow::Cow;
 

@@ -3,8 +3,8 @@
 //! `Principal` demands a caller: without an [`AuthLayer`](crate::AuthLayer) around the route it answers 500 and logs the
 //! fix, behind an optional or public layer without a credential 401. `Option<Principal>` takes nobody as `None`.
 //!
-//! Without any layer `Option<Principal>` is a 500 too: a route that was forgotten must not answer as if
-//! its caller were nobody. For tests of handlers, see the module `testing` (feature `testing`).
+//! Without any layer `Option<Principal>` is a 500 too: a route that was forgotten must not answer as
+//! if its caller were nobody. For tests of handlers, see the module `testing` (feature `testing`).
 
 use std::{
     future::Future,

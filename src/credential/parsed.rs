@@ -171,7 +171,7 @@ mod tests {
     }
 
     proptest! {
-        /// The explanation ends in the step that is left, so it must not get there for another reason.
+        /// The explanation ends in the step that is left, which must not be reached otherwise.
         #[test]
         fn without_a_checksum_none_is_missed(token in "(ak_|pat_|)[a-z.=~ \u{e9}]{0,6}") {
             if let Err(error) = TokenFormat::default().parse(&token) {

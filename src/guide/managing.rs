@@ -140,8 +140,9 @@
 //! Nobody needs a new credential: [`import`](crate::manage::Manager::import) takes the SHA-256 digest of a whole token, as the
 //! other system has stored it, in [hex](crate::secret::Digest::from_hex) or
 //! [Base64](crate::secret::Digest::from_base64) say. Set the [prefixes](crate::credential::TokenFormat::with_prefixes) to those of
-//! its tokens. A key's id is what stands between prefix and dot. If you have the tokens themselves, read them with
-//! [`TokenFormat::parse`](crate::credential::TokenFormat::parse), which returns an error for each that could never be accepted.
+//! its tokens. A key's id is what stands between prefix and dot. If you have the tokens themselves, read
+//! them with [`TokenFormat::parse`](crate::credential::TokenFormat::parse), which returns an error
+//! for each that could never be accepted.
 //!
 //! ```
 //! use tower_api_key::{credential::Kind, manage::*, secret::Digest, store::*};

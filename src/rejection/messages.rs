@@ -21,7 +21,7 @@ pub struct Messages {
     /// For [`Reason::MissingCredential`] (documented: mcp/connecting-a-client).
     pub missing_credential: Cow<'static, str>,
     /// For [`Reason::UnrecognizedToken`] (documented: mcp/connecting-a-client). The default text
-    /// names the prefixes of the layer's [`TokenFormat`](crate::credential::TokenFormat).
+    /// names the prefixes of the layer's [`TokenFormat`].
     pub unrecognized_token: Cow<'static, str>,
     /// For [`Reason::InvalidToken`].
     pub invalid_token: Cow<'static, str>,
