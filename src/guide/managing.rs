@@ -7,8 +7,8 @@
 //!
 //! | [`Actor`](crate::manage::Actor) | reaches | hands out at most |
 //! |---|---|---|
-//! | `principal(&caller)`, the caller of a request | the keys of the organization that the request acts in, if the caller holds `organizations:manage`; with a personal token also its owner's tokens | what the presented credential holds, for as long as it lasts |
-//! | `person(user)`, whom the service itself has authenticated, such as by a session | that person's tokens; with `acting_in` also that organization's keys, on the same condition | the scopes that were stated, and what they imply in the store's catalogue |
+//! | `from_principal(&caller)`, the caller of a request | the keys of the organization that the request acts in, if the caller holds `organizations:manage`; with a personal token also its owner's tokens | what the presented credential holds, for as long as it lasts |
+//! | `user(id)`, whom the service itself has authenticated, such as by a session | that person's tokens; with `acting_in` also that organization's keys, on the same condition | the scopes that were stated, and what they imply in the store's catalogue |
 //! | `operator(name, owner)`, a command or a job | the credentials of that owner | everything |
 //!
 //! A request's body has no say in it: it can give a name, an expiry, scopes, and never an owner. Which scopes open the

@@ -80,7 +80,7 @@ impl Actor {
         }
     }
 
-    /// States for a [`person`](Self::person) that they act in an organization, and what they may do there. Reaches its keys
+    /// States for a [`user`](Self::user) that they act in an organization, and what they may do there. Reaches its keys
     /// too. The store refuses their changes unless they are a member of it, in a role that holds all of `scopes`: state
     /// what their role holds, or less. What the scopes imply in the store's catalogue need not be stated.
     ///

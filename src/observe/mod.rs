@@ -70,7 +70,7 @@
 
 pub(crate) mod counters;
 #[cfg(feature = "metrics")]
-mod describe;
+mod descriptions;
 mod events;
 #[cfg(feature = "testing")]
 mod test_double;
@@ -94,7 +94,7 @@ use crate::{credential::Kind, panics::catch};
 /// ```
 pub fn describe() {
     #[cfg(feature = "metrics")]
-    describe::all();
+    descriptions::send();
 }
 
 /// The target of the events about verdicts.

@@ -19,7 +19,7 @@ pub struct AuditEvent {
     pub owner: Owner,
     /// Which credential.
     pub credential: CredentialId,
-    /// For [`Rotated`](Action::Rotated) the credential that took its place, for [`Issued`](Action::Issued) the one whose
+    /// For [`Rotated`](AuditAction::Rotated) the credential that took its place, for [`Issued`](AuditAction::Issued) the one whose
     /// place it took.
     pub related: Option<CredentialId>,
     /// Who.

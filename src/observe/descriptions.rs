@@ -64,7 +64,7 @@ const SECONDS: [(&str, &str); 2] = [
     ),
 ];
 
-pub(super) fn all() {
+pub(super) fn send() {
     for (name, text) in COUNTERS {
         describe_counter!(name, Unit::Count, text);
     }
