@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How many pages are counted at first.
-const WINDOW: u32 = 3;
+const WINDOW: u32 = 5;
 
 /// How many times as many each further time.
 const GROWTH: u32 = 4;
@@ -98,12 +98,12 @@ macro_rules! ending {
     };
 }
 
-/// How many of the newest `?13` the filter shows, and how many it shows at all, at most `?13`. All
-/// of it is in the indexes, which hold one kind each.
+/// How many of the newest `?13` the filter shows, at most a page, and, if that is not a full one, how
+/// many it shows at all, at most `?13`. All of it is in the indexes, which hold one kind each.
 macro_rules! counts {
     ($by_age:literal, $by_end:literal, $owned:literal) => {
         concat!(
-            "SELECT (SELECT count(*) FROM (
+            "WITH newest (shown) AS MATERIALIZED (SELECT count(*) FROM (SELECT 1 FROM (
                 SELECT c.kind, c.id, c.status, c.expires_at, c.created_at
                 FROM tower_api_key_credentials c INDEXED BY ",
             $by_age,
@@ -113,11 +113,13 @@ macro_rules! counts {
             behind!(),
             " ORDER BY c.created_at DESC, c.id DESC LIMIT ?13) c WHERE ",
             shown!("(SELECT u.at FROM tower_api_key_uses u WHERE u.kind = c.kind AND u.id = c.id)"),
-            "), (SELECT count(*) FROM (SELECT 1 FROM tower_api_key_credentials c INDEXED BY ",
+            " LIMIT ?8))
+            SELECT shown, CASE WHEN shown < ?8 THEN (
+                SELECT count(*) FROM (SELECT 1 FROM tower_api_key_credentials c INDEXED BY ",
             $by_end,
             " WHERE ",
             ending!($owned),
-            " LIMIT ?13))"
+            " LIMIT ?13)) ELSE 0 END FROM newest"
         )
     };
 }
