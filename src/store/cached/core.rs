@@ -1,6 +1,6 @@
 //! The concurrent core: what is kept, which lookups are in flight, and how a change beats both.
 //!
-//! Readers take no lock. Writers (a lookup that begins or ends, a change) take one, the *writer*,
+//! Readers take no lock. Writers (a lookup that begins or ends, a change) take one, on the [`WriterState`],
 //! for about a microsecond. Changes are numbered; that number is the *epoch*.
 //!
 //! - A lookup notes the epoch when it begins. When it ends, its answer is kept only if no change
@@ -9,7 +9,7 @@
 //! - Who asks after a change that may concern a lookup in flight begins a second one. With two in
 //!   flight everybody joins the newer one, and asks again if its answer turns out to be outdated
 //!   for them.
-//! - A change ends what is kept by wiping out the mark of its subject, which every reader looks at.
+//! - A change ends what is kept by invalidating the mark of its subject, which every reader looks at.
 //!   It does so before [`Core::apply`] returns.
 //! - The store is asked about a key that it does not find, or fails to look up, at most twice in
 //!   the time that a lookup may take: the second failure is kept for the rest of it. So is the

@@ -68,7 +68,7 @@ pub(super) enum Joined<W: ResultCell> {
     Leading(Leader<W>, Waiter<W>),
 }
 
-/// A caller's clone_error in a lookup.
+/// A caller that waits for a lookup.
 pub(super) struct Waiter<W: ResultCell> {
     core: Arc<Core<W>>,
     lookup: Arc<InFlight<W>>,

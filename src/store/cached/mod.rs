@@ -1,7 +1,7 @@
 //! [`Cached`]: a store in front of a store.
 //!
 //! ```text
-//! peek ─▶ core: an entry that is_valid and is fresh? ─▶ the answer, without a lock or an allocation
+//! peek ─▶ core: an entry that is valid and fresh? ─▶ the answer, without a lock or an allocation
 //!   └▶ find ─▶ core: join the lookup in flight, or begin one ─▶ wait for its result
 //!                └▶ fetch, to its end whoever waits ─▶ the store ─▶ keep, unless a change came in between
 //! apply, StoreAdmin, follow ─▶ core: number the change, end what it concerns
@@ -54,7 +54,7 @@ use crate::{observe::counters, secret::Pepper};
 ///   in flight, is one that came before the revocation: it is answered, however long its handler
 ///   takes. Changes made elsewhere come through [`follow`](Self::follow); without a feed they show
 ///   after the time to live.
-/// - **Single flight**: concurrent lookups of the same credential clone_error one call of the store,
+/// - **Single flight**: concurrent lookups of the same credential share one call of the store,
 ///   unless a change that may concern it came in between. The lookup is a task of its own, which
 ///   ends with the answer or at [its deadline](Self::with_lookup_deadline), whoever goes away
 ///   meanwhile.

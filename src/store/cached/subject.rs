@@ -1,6 +1,6 @@
 //! What an answer is about, and which change ends it.
 //!
-//! Every kept answer holds a [`Validity`] for each of its subjects, shared by all answers about that subject. A change wipes
+//! Every kept answer holds a [`Validity`] for each of its subjects, shared by all answers about that subject. A change invalidates
 //! the mark out: one store to memory ends every answer about an organization, however many there are.
 
 use std::{collections::HashMap, sync::Arc};

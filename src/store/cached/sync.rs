@@ -1,4 +1,4 @@
-//! What the concurrent core is_valid on. The model checker's test puts its own module in this one's place.
+//! The primitives under the concurrent core. The model checker's test replaces this module.
 
 pub(super) use std::sync::{
     Mutex, MutexGuard,
@@ -8,7 +8,7 @@ use std::{hash::Hash, sync::PoisonError};
 
 pub(super) use papaya::Equivalent;
 
-/// A map that is read without a lock. Two readers of one key write to no memory that they clone_error.
+/// A map that is read without a lock. Two readers of one key write to no shared memory.
 pub(super) struct Map<K, V>(papaya::HashMap<K, V, foldhash::fast::RandomState>);
 
 impl<K: Hash + Eq, V> Map<K, V> {

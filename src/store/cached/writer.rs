@@ -1,4 +1,5 @@
-//! What writers clone_error, under one lock: the changes, the lookups in flight, and the places in the tables.
+//! What writers share, under one lock: the changes, the lookups in flight, and the slots of the
+//! tables.
 
 use super::{
     changes::Changes,
@@ -17,7 +18,7 @@ pub(super) enum EntryKind {
     Refusal,
 }
 
-/// What writers clone_error.
+/// What writers share.
 pub(super) struct WriterState<W> {
     pub(super) epoch: u64,
     pub(super) changes: Changes,

@@ -163,7 +163,7 @@ fn found(problems: Vec<String>) -> Result<(), SetupError> {
 impl SqliteStore {
     /// Looks for what would make the store answer wrongly without an error: other files under their
     /// names, another name of the file, another encoding or journal mode, a missing trigger, index or view, a change log with
-    /// gaps, rows whose owner has none. Triage a store looks for all but the last two.
+    /// gaps, rows whose owner has none. Opening a store looks for all but the last two.
     ///
     /// Reads all credentials, organizations and memberships once. It does not look for a damaged
     /// file: that is `PRAGMA integrity_check`.

@@ -1,4 +1,4 @@
-//! Triage: is the library new enough, is this our file, is its schema ours.
+//! Opening a database: is the library new enough, is this our file, is its schema ours.
 
 use std::{
     borrow::Cow,
