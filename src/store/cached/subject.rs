@@ -1,7 +1,8 @@
 //! What an answer is about, and which change ends it.
 //!
-//! Every kept answer holds a [`Validity`] for each of its subjects, shared by all answers about that subject. A change invalidates
-//! the mark out: one store to memory ends every answer about an organization, however many there are.
+//! Every kept answer holds a [`Validity`] for each of its subjects, shared by all answers about that
+//! subject. A change clears it: one store to memory ends every answer about an organization, however
+//! many there are.
 
 use std::{collections::HashMap, sync::Arc};
 
