@@ -1,14 +1,21 @@
 //! API keys and personal access tokens for axum, tonic and any other Tower service.
 //!
+//! If clients call your service with `Authorization: Bearer …`, this crate is the part you no
+//! longer write. One layer verifies the credential in constant time, tells the handler who is
+//! calling, and refuses everyone else with the right status, challenge and text, over HTTP and
+//! gRPC. The rest is included: stores in memory, SQLite and PostgreSQL, a cache whose revocation
+//! is immediate, and everything needed to issue, list, rotate and revoke credentials.
+//!
 //! ```text
-//! request ─▶ bearer ─▶ classify ─▶ digest ─▶ store ─▶ verify ─▶ live ─▶ organization ─▶ Principal ─▶ inner service
-//!              │          │                    │        │        │           │
-//!              └──────────┴───── Rejection ────┴────────┴────────┴───────────┘ ─▶ JSON, problem+json, gRPC
+//! request ─▶ bearer ─▶ digest ─▶ store ─▶ verify ─▶ organization ─▶ Principal ─▶ service
+//!              │                   │         │           │
+//!              └──── Rejection ────┴─────────┴───────────┘ ─▶ JSON, problem+json, gRPC
 //! ```
 //!
-//! An [`AuthLayer`] stands in front of a service. It takes `Authorization: Bearer ak_<id>.<secret>`, an organization's key,
-//! or `pat_…`, a person's token with the organization named in `X-Anyreach-Org`; asks a [`CredentialStore`]; and either
-//! puts a [`Principal`] into the request or refuses with a [`Rejection`].
+//! An [`AuthLayer`] wraps a service. It reads `ak_<id>.<secret>`, an organization's key, or
+//! `pat_…`, a person's token with the organization named in `X-Anyreach-Org`; asks a
+//! [`CredentialStore`]; and either puts a [`Principal`] into the request's extensions or refuses
+//! with a [`Rejection`].
 //!
 //! # Quick start
 //!
@@ -21,30 +28,37 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let store = MemoryStore::new();
 //! store.create_organization("org_1", None)?;
-//! let minted = TokenFormat::default().mint(Kind::OrgKey)?;
-//! store.insert(Record::org_key(&minted.id, minted.digest, "org_1").with_role("viewer", store.catalogue())?)?;
+//! let key = TokenFormat::default().mint(Kind::OrgKey)?;
+//! let record = Record::org_key(&key.id, key.digest, "org_1");
+//! store.insert(record.with_role("viewer", store.catalogue())?)?;
 //!
-//! let service = ServiceBuilder::new().layer(AuthLayer::new(store)).service_fn(async |request: Request<String>| {
-//!     let caller = request.extensions().get::<Principal>().map(|caller| caller.organization().map(str::to_owned));
-//!     Ok::<_, std::convert::Infallible>(Response::new(format!("{caller:?}")))
-//! });
-//! let bearer = format!("Bearer {}", minted.secret.expose_secret());
+//! async fn hello(request: Request<String>) -> Result<Response<String>, std::io::Error> {
+//!     let caller = request.extensions().get::<Principal>();
+//!     let organization = caller.and_then(Principal::organization).unwrap_or("nobody");
+//!     Ok(Response::new(format!("hello, {organization}")))
+//! }
+//!
+//! let service = ServiceBuilder::new().layer(AuthLayer::new(store)).service_fn(hello);
+//! let bearer = format!("Bearer {}", key.secret.expose_secret());
 //! let request = Request::builder().header("authorization", bearer).body(String::new())?;
-//! assert_eq!(service.oneshot(request).await?.into_body(), r#"Some(Some("org_1"))"#);
+//! assert_eq!(service.oneshot(request).await?.into_body(), "hello, org_1");
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! With axum or tonic, see the README and the modules of those names. To issue, list, rotate and revoke credentials, see
-//! [`manage`].
+//! For axum and tonic, see the README and the modules of those names. To issue, list, rotate and
+//! revoke credentials, see [`manage`].
 //!
 //! # Where to read on
 //!
-//! - The [`guide`]: where to put the layer, what is refused how, managing credentials, writing a store, what is promised.
-//! - In the source: `authenticate/mod.rs`, the decision on one page; `rejection/messages.rs`, every text; `store/mod.rs`, the
-//!   contract of stores.
+//! - The [`guide`]: where to put the layer, what is refused how, managing credentials, writing a
+//!   store, what is promised, what it costs.
+//! - In the source: `authenticate/mod.rs`, the decision on one page; `rejection/messages.rs`,
+//!   every text; `store/mod.rs`, the contract of stores.
 //!
 //! # Features
+//!
+//! None is on by default.
 //!
 //! | feature | what it brings |
 //! |---|---|
@@ -54,7 +68,7 @@
 //! | `postgres` | `PostgresStore`: credentials in a database that many nodes share, and its change log |
 //! | `tracing` | an event for each verdict, with its private cause: [`observe`] |
 //! | `metrics` | counters and histograms: [`observe`] |
-//! | `testing` | a principal and a clock made by hand, and the contract of stores, for your own tests: see [`TESTING_ENABLED`] |
+//! | `testing` | forged principals, a manual clock, and the contract suite for stores: [`TESTING_ENABLED`] |
 
 mod anyreach;
 mod authenticate;
