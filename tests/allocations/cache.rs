@@ -161,5 +161,6 @@ fn lookups_that_all_have_left_cost_a_bounded_memory_until_their_deadline() {
         (110_000..210_000).for_each(leave);
         expire();
     });
-    assert!(cost.bytes_current < 64 << 10, "{cost:?}");
+    // Less than a pointer for each lookup: the tables may be at another of their sizes.
+    assert!(cost.bytes_current < 100_000 * 8 / 2, "{cost:?}");
 }
