@@ -1,14 +1,14 @@
-//! The guide: short chapters, each with examples that are tested.
+//! The guide: short chapters with tested examples.
 //!
-//! 1. [`placement`]: which layer goes outside of which, and what is public.
+//! 1. [`placement`]: how to order the layers, and how to make a route public.
 //! 2. [`refusals`]: what a client sees, and how to change it.
 //! 3. [`organizations`]: keys, tokens, roles and scopes.
-//! 4. [`managing`]: issuing, rotating and revoking credentials, and what it leaves behind.
-//! 5. [`peppers`]: digests that are of no use without a key that is kept elsewhere.
-//! 6. [`stores`]: writing a store, and SQLite in operation.
+//! 4. [`managing`]: issuing, rotating and revoking credentials, and the audit trail.
+//! 5. [`peppers`]: digests that are useless without a key stored elsewhere.
+//! 6. [`stores`]: writing a store, and operating SQLite.
 //! 7. [`many_machines`]: one file, one database, many nodes, and how long a revocation takes.
 //! 8. [`promises`]: what holds whatever a client sends, and what does not.
-//! 9. [`cost`]: what it costs, and what dominates.
+//! 9. [`cost`]: what a request costs, and what dominates.
 //! 10. [`comparison`]: what other crates do.
 
 pub mod comparison;
