@@ -26,8 +26,8 @@ use crate::{
     service::mark_sensitive,
 };
 
-/// Replaces every response that neither an [`AuthLayer`] nor a [`PublicLayer`](crate::PublicLayer)
-/// decided with a 500.
+/// Withholds every response that neither an [`AuthLayer`] nor a
+/// [`PublicLayer`](crate::PublicLayer) decided, and answers 500 instead.
 ///
 /// Put it around everything that answers requests, as the last layer of the whole router, or use it
 /// in a test that sends a request to every route. The refusal is

@@ -215,7 +215,7 @@ impl<S, R> AuthLayer<S, R> {
     }
 
     /// Refuses good credentials that come from a browser, with a 403, and reports them: a page that
-    /// has a credential has published it. A request comes from a browser if it has an `Origin` or a
+    /// has a credential has published it. A request counts as a browser's if it has an `Origin` or a
     /// `Sec-Fetch-Mode` header.
     ///
     /// `report` is called during the request, so it should hand the work over and return. Some
