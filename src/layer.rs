@@ -215,8 +215,8 @@ impl<S, R> AuthLayer<S, R> {
     }
 
     /// Refuses good credentials that come from a browser, with a 403, and reports them: a page that
-    /// has a credential has published it. A request counts as a browser's if it has an `Origin` or a
-    /// `Sec-Fetch-Mode` header.
+    /// has a credential has published it. A request counts as a browser's if it has an `Origin` or
+    /// a `Sec-Fetch-Mode` header.
     ///
     /// `report` is called during the request, so it should hand the work over and return. Some
     /// programs send `Sec-Fetch-Mode` without being browsers (Node.js's `fetch` for one), so the
