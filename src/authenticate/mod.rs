@@ -4,7 +4,7 @@
 //! ```text
 //! present:  one bearer header → a known prefix and a well-formed body → its digest
 //! lookup:   one question to the store, with the organization that a token names
-//! judge:    the right secret → still live → not from a browser → may act there → the principal
+//! judge:    right secret → still live → not from a browser → may act there → principal
 //! ```
 //!
 //! Apart from the store and the clock it is pure. The order is part of the protocol: a bad
