@@ -1,10 +1,12 @@
-//! For axum 0.8: [`Principal`] as an extractor, [`Rejection`] and [`ManageError`] as responses.
+//! Support for axum 0.8: [`Principal`] as an extractor, [`Rejection`] and [`ManageError`] as
+//! responses.
 //!
-//! `Principal` demands a caller: without an [`AuthLayer`](crate::AuthLayer) around the route it answers 500 and logs the
-//! fix, behind an optional or public layer without a credential 401. `Option<Principal>` takes nobody as `None`.
+//! `Principal` requires an authenticated caller. Without an [`AuthLayer`](crate::AuthLayer) around
+//! the route it answers 500 and logs the fix. Behind an optional or public layer it answers 401 if
+//! the request is unauthenticated; `Option<Principal>` is then `None`.
 //!
-//! Without any layer `Option<Principal>` is a 500 too: a route that was forgotten must not answer as
-//! if its caller were nobody. For tests of handlers, see the module `testing` (feature `testing`).
+//! Without any layer, `Option<Principal>` is a 500 too: a route without a layer must not answer as
+//! if its caller were anonymous. To test handlers, see the module `testing` (feature `testing`).
 
 use std::{
     future::Future,
@@ -58,12 +60,13 @@ impl<S: Sync> OptionalFromRequestParts<S> for Principal {
     }
 }
 
-/// Finds the target of a [`RequireDescendantLayer`](crate::RequireDescendantLayer) with an extractor, so that the layer and the
-/// handler read the same organization: `Path` gives the parameter that the router matched, percent-decoded, also under
-/// `nest`, where the URI that a layer sees lacks the prefix.
+/// Finds the target of a [`RequireDescendantLayer`](crate::RequireDescendantLayer) with an
+/// extractor, so that the layer and the handler read the same organization. `Path` returns the
+/// parameter that the router matched, percent-decoded, also under `nest`, where the URI that a
+/// layer sees lacks the prefix.
 ///
-/// Takes extractors that answer at once, as `Path`, `Query` and `Extension` do. Where extraction fails or waits there is no
-/// target, and the request is refused.
+/// It takes extractors that return at once, such as `Path`, `Query` and `Extension`. If extraction
+/// fails or waits, there is no target, and the request is refused.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -73,9 +76,9 @@ impl<S: Sync> OptionalFromRequestParts<S> for Principal {
 ///
 /// let store = Arc::new(MemoryStore::new());
 /// let auth = AuthLayer::new(Arc::clone(&store));
-/// let target = tower_api_key::axum::target(|Path(organization): Path<String>| organization.into());
+/// let target = tower_api_key::axum::target(|Path(id): Path<String>| id.into());
 /// let below = RequireDescendantLayer::new(store, target).with_responses_of(&auth);
-/// let console = Router::new().route("/{organization}", get(|| async {}).layer(below));
+/// let console = Router::new().route("/{id}", get(|| async {}).layer(below));
 /// let app: Router = Router::new().nest("/admin/partner-console", console).layer(auth);
 /// ```
 pub fn target<E>(
@@ -100,15 +103,16 @@ fn refused(cause: Cause) -> Rejection {
     rejection
 }
 
-/// Answers in the default form. A layer's own form is not known here; let the layer or a demand refuse where it matters.
+/// Builds the default form. A layer's own form is not known here; where the form matters, let the
+/// layer or a `Require…` layer refuse.
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         Presentation::default().refuse_in(self, None)
     }
 }
 
-/// `{"detail": "<text>"}` with the error's [status](ManageError::status) (api-reference/errors). A failure of the store is
-/// also told to [`observe`](mod@crate::observe).
+/// Builds `{"detail": "<text>"}` with the error's [status](ManageError::status)
+/// (api-reference/errors). A store failure is also reported to [`observe`](mod@crate::observe).
 impl IntoResponse for ManageError {
     fn into_response(self) -> Response {
         let status = self.status();

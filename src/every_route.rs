@@ -1,9 +1,10 @@
-//! [`EveryRouteDecidesLayer`]: makes a route without a layer loud.
+//! [`EveryRouteDecidesLayer`]: catches routes that have no layer.
 //!
-//! Forgetting a layer on a route leaves the route open, and nothing shows it: routes that are merged after `.layer(auth)`,
-//! a nested fallback that `route_layer` does not cover, a file service beside the API. This layer goes around all of them.
-//! It asks, through the request's extensions, that whichever [`AuthLayer`] or
-//! [`PublicLayer`](crate::PublicLayer) decides about the request marks the response. An unmarked response is withheld.
+//! A route without a layer is open, and nothing shows it: routes merged after `.layer(auth)`, a
+//! nested fallback that `route_layer` does not cover, a file service beside the API. This layer
+//! goes around all of them. Through the request's extensions, it asks the [`AuthLayer`] or
+//! [`PublicLayer`](crate::PublicLayer) that decides the request to mark the response. An unmarked
+//! response is withheld.
 
 use std::{
     fmt,
@@ -25,15 +26,20 @@ use crate::{
     service::mark_sensitive,
 };
 
-/// Replaces every response that neither an [`AuthLayer`] nor a [`PublicLayer`](crate::PublicLayer) decided with a 500.
+/// Withholds every response that neither an [`AuthLayer`] nor a
+/// [`PublicLayer`](crate::PublicLayer) decided, and answers 500 instead.
 ///
-/// Put it around everything that answers requests, as the last layer of the whole router, or use it in a test that sends
-/// a request to every route. The refusal is [`Reason::Misconfigured`](crate::Reason::Misconfigured) with the cause
-/// `undecided`, and is reported as any other ([`observe`](mod@crate::observe)).
+/// Put it around everything that answers requests, as the last layer of the whole router, or use it
+/// in a test that sends a request to every route. The refusal is
+/// [`Reason::Misconfigured`](crate::Reason::Misconfigured) with the cause `undecided`, and is
+/// reported like any other ([`observe`](mod@crate::observe)).
 ///
-/// What answers by itself goes outside of it: CORS, timeouts, rate limits, a layer that catches panics. Their responses
-/// never reach a route, so no route decided them. Inside another layer of its kind it decides for both. It does not replace authentication: the handler of an undecided
-/// route has run by the time its response is withheld.
+/// Layers that answer by themselves go outside it: CORS, timeouts, rate limits, a layer that
+/// catches panics. Such responses never reach a route, so no route decided them. If one layer of
+/// this kind is inside another, the inner one decides for both.
+///
+/// It does not replace authentication: the handler of an undecided route has already run when its
+/// response is withheld.
 ///
 /// ```
 /// # #[cfg(feature = "axum")]
@@ -68,7 +74,7 @@ impl Default for EveryRouteDecidesLayer {
 }
 
 impl<R> EveryRouteDecidesLayer<R> {
-    /// Answers in the form in which `auth` does: its texts, its responder, its gRPC form.
+    /// Builds refusals as `auth` does: with its texts, its responder and its gRPC form.
     #[must_use]
     pub fn with_responses_of<S, R2>(self, auth: &AuthLayer<S, R2>) -> EveryRouteDecidesLayer<R2> {
         EveryRouteDecidesLayer {
@@ -162,7 +168,7 @@ pin_project! {
         #[pin]
         future: F,
         required: DecisionRequired,
-        // Of another such layer around this one.
+        // Set by another layer of this kind around this one.
         outer: Option<DecisionRequired>,
         grpc: Option<HeaderValue>,
         presentation: Arc<Presentation<R>>,

@@ -1,4 +1,4 @@
-//! [`AuthLayer`]: the settings, and the wrapping of a service.
+//! [`AuthLayer`]: the layer that authenticates requests, and its settings.
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
@@ -19,17 +19,20 @@ use crate::{
 
 /// Authenticates every request to the services that it wraps.
 ///
-/// `S` is the [store](crate::store); `R` makes the HTTP body of refusals. The defaults are the documented protocol: an
-/// organization is needed, `ak_` and `pat_` prefixes, `X-Anyreach-Org`, `{"detail": …}`.
+/// `S` is the [store](crate::store); `R` builds the HTTP body of refusals. The defaults are the
+/// documented protocol: an organization is required, the prefixes are `ak_` and `pat_`, the header
+/// is `X-Anyreach-Org`, the body is `{"detail": …}`.
 ///
-/// A clone is cheap and may be set up differently: one layer for routes of an organization and, from it,
-/// [`user_scoped`](Self::user_scoped) for routes of a person.
+/// A clone is cheap and may be configured differently. Use one layer for an organization's routes,
+/// and [`user_scoped`](Self::user_scoped) on a clone of it for a person's routes.
 ///
 /// ```
 /// use tower::ServiceBuilder;
 /// use tower_api_key::{AuthLayer, store::MemoryStore};
 ///
-/// # fn inner(_: http::Request<String>) -> std::future::Ready<Result<http::Response<String>, std::convert::Infallible>> {
+/// # fn inner(
+/// #     _: http::Request<String>,
+/// # ) -> std::future::Ready<Result<http::Response<String>, std::convert::Infallible>> {
 /// #     std::future::ready(Ok(http::Response::default()))
 /// # }
 /// let auth = AuthLayer::new(MemoryStore::new()).with_realm("my api")?;
@@ -43,7 +46,7 @@ pub struct AuthLayer<S, R = JsonResponder> {
 }
 
 impl<S> AuthLayer<S> {
-    /// Makes a layer with the documented defaults over `store`.
+    /// Creates a layer over `store` with the documented defaults.
     #[must_use]
     pub fn new(store: S) -> Self {
         Self {
@@ -72,7 +75,7 @@ impl<S> AuthLayer<S> {
 }
 
 impl<S, R> AuthLayer<S, R> {
-    /// Sets what tokens look like. The default text of refusals names the prefixes of `format`.
+    /// Sets the token format. The default text of refusals names the prefixes of `format`.
     #[must_use]
     pub fn with_token_format(mut self, format: TokenFormat) -> Self {
         let messages = &mut self.presentation.messages;
@@ -81,34 +84,36 @@ impl<S, R> AuthLayer<S, R> {
         self
     }
 
-    /// Sets the header in which a personal token's organization is named.
+    /// Sets the header that names the organization for a personal token.
     #[must_use]
     pub fn with_organization_header(mut self, name: HeaderName) -> Self {
         self.policy.organization_header = name;
         self
     }
 
-    /// Sets the clock that expiry is judged by.
+    /// Sets the clock that expiry is checked against.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.policy.clock = Arc::new(clock);
         self
     }
 
-    /// Sets how long a look-up may take, one second by default. After that the request is answered 503.
+    /// Sets how long a lookup may take; one second by default. A request whose lookup takes longer
+    /// is answered 503.
     ///
-    /// It is tokio's timer that tells: a look-up that `peek` does not answer needs a tokio runtime with time enabled, as
-    /// `#[tokio::main]` and `enable_all` make it, and panics without one.
+    /// The deadline uses tokio's timer: a lookup that `peek` cannot answer must run inside a tokio
+    /// runtime with time enabled (`#[tokio::main]` and `enable_all` do that) and panics otherwise.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
         self
     }
 
-    /// Sets the realm of the challenge (RFC 9110, section 11.5); `api` by default. Quotes are escaped.
+    /// Sets the realm of the challenge (RFC 9110, section 11.5); `api` by default. Quotes are
+    /// escaped.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidRealm`] for one with control characters.
+    /// [`ConfigError::InvalidRealm`] if `realm` contains control characters.
     pub fn with_realm(mut self, realm: &str) -> Result<Self, ConfigError> {
         self.presentation = self.presentation.with_realm(realm)?;
         Ok(self)
@@ -122,15 +127,17 @@ impl<S, R> AuthLayer<S, R> {
         self
     }
 
-    /// Sets who makes the HTTP responses of refusals: a closure, [`ProblemResponder`](crate::rejection::ProblemResponder)
-    /// or another [`Responder`](crate::rejection::Responder).
+    /// Sets the responder that builds HTTP refusals: a closure,
+    /// [`ProblemResponder`](crate::rejection::ProblemResponder) or another
+    /// [`Responder`](crate::rejection::Responder).
     ///
     /// ```
     /// use http::Response;
     /// use tower_api_key::{AuthLayer, Rejection, store::MemoryStore};
     ///
-    /// let auth = AuthLayer::new(MemoryStore::new())
-    ///     .with_responder(|rejection: &Rejection| Response::new(format!("<h1>{rejection}</h1>")));
+    /// let auth = AuthLayer::new(MemoryStore::new()).with_responder(|rejection: &Rejection| {
+    ///     Response::new(format!("<h1>{rejection}</h1>"))
+    /// });
     /// ```
     #[must_use]
     pub fn with_responder<R2>(self, responder: R2) -> AuthLayer<S, R2> {
@@ -146,18 +153,21 @@ impl<S, R> AuthLayer<S, R> {
         }
     }
 
-    /// Serves routes that belong to a person: no organization is needed and the organization header is ignored. A key,
-    /// which has no person behind it, is refused with the 403 of a denied organization.
+    /// Serves routes that belong to a person: no organization is required, and the organization
+    /// header is ignored. A key has no person behind it and is refused with the 403 of a denied
+    /// organization.
     #[must_use]
     pub fn user_scoped(mut self) -> Self {
         self.policy.needs_organization = false;
         self
     }
 
-    /// Makes the credential optional: a request without an `Authorization` header passes as nobody.
+    /// Makes the credential optional: a request without an `Authorization` header passes through
+    /// unauthenticated.
     ///
-    /// One with such a header is judged as ever. A bad credential never becomes nobody, and an outage is a 503.
-    /// Responses get `Vary: Authorization` and the organization header, so that no cache gives one caller's to another.
+    /// A request that sends one is authenticated as usual. A bad credential is never downgraded to
+    /// anonymous, and an outage is a 503. Responses get `Vary: Authorization` and the organization
+    /// header, so that no cache serves one caller's response to another.
     #[must_use]
     pub fn optional(mut self) -> Self {
         self.policy.optional = true;
@@ -165,45 +175,52 @@ impl<S, R> AuthLayer<S, R> {
     }
 
     /// Answers CORS preflights with 200 and no body instead of 401: `OPTIONS` with `Origin` and
-    /// `Access-Control-Request-Method` (Fetch, "CORS-preflight request"). The inner service is not called.
+    /// `Access-Control-Request-Method` (Fetch, "CORS-preflight request"). The inner service is not
+    /// called.
     ///
-    /// The answer grants nothing: it has no `Access-Control-Allow-…` field. Use it behind a gateway that adds these fields
-    /// to responses but leaves the status alone. Otherwise put a CORS layer outside of this one, which answers preflights
-    /// itself. Do not use it behind a gateway that asks this service whether it may forward a request and keeps the
-    /// method: it would take the 200 for a yes.
+    /// The response grants nothing: it has no `Access-Control-Allow-…` field. Use it behind a
+    /// gateway that adds these fields to responses but leaves the status alone. Otherwise put a
+    /// CORS layer outside this one, which answers preflights itself. Do not use it behind a gateway
+    /// that asks this service whether it may forward a request and passes the method on: the
+    /// gateway would take the 200 for permission.
     #[must_use]
     pub fn with_preflight_pass(mut self) -> Self {
         self.policy.answers_preflights = true;
         self
     }
 
-    /// Removes the `Authorization` header from accepted requests before the inner service sees them.
+    /// Removes the `Authorization` header from accepted requests, before the inner service.
     ///
-    /// Use it where the inner service forwards requests to others, as a reverse proxy does: they would receive a
-    /// credential that works here. The [`Principal`](crate::Principal) is in the extensions as ever. Handlers that read
-    /// the token itself, to revoke it for example, do not find it.
+    /// Use it where the inner service forwards requests to other services, as a reverse proxy does:
+    /// they would receive a credential that works here. The [`Principal`](crate::Principal) is
+    /// still in the extensions. Handlers that read the token itself, for example to revoke it, do
+    /// not find it.
     #[must_use]
     pub fn with_authorization_removed(mut self) -> Self {
         self.policy.removes_authorization = true;
         self
     }
 
-    /// States that the services behind this layer speak gRPC, so that gRPC calls are refused in gRPC's own form.
+    /// Declares that the services behind this layer speak gRPC, so that gRPC calls are refused in
+    /// gRPC's own form.
     ///
-    /// Services that answer with tonic's body type state it by that type. Others have to say it here: tonic services in
-    /// an axum router (`Routes::into_axum_router`), and gRPC services written by hand. Do not say it for a service
-    /// that speaks plain HTTP alone: see the [guide](crate::guide::refusals#grpc).
+    /// Services with tonic's response body type declare it by that type. Others must call this
+    /// method: tonic services in an axum router (`Routes::into_axum_router`), and gRPC services
+    /// written by hand. Do not call it for a service that speaks only plain HTTP: see the
+    /// [guide](crate::guide::refusals#grpc).
     #[must_use]
     pub fn with_grpc(mut self) -> Self {
         self.presentation = self.presentation.with_grpc();
         self
     }
 
-    /// Refuses good credentials that come with `Origin` or `Sec-Fetch-Mode`, as browsers send, with a 403, and reports
-    /// them: a page that has a credential has published it.
+    /// Refuses good credentials that come from a browser, with a 403, and reports them: a page that
+    /// has a credential has published it. A request counts as a browser's if it has an `Origin` or
+    /// a `Sec-Fetch-Mode` header.
     ///
-    /// `report` is called during the request, so it should hand over and return. Some programs send `Sec-Fetch-Mode`
-    /// without being browsers (Node.js's `fetch` for one), which is why the guard is off by default.
+    /// `report` is called during the request, so it should hand the work over and return. Some
+    /// programs send `Sec-Fetch-Mode` without being browsers (Node.js's `fetch` for one), so the
+    /// guard is off by default.
     #[must_use]
     pub fn with_browser_guard(
         mut self,
@@ -213,15 +230,17 @@ impl<S, R> AuthLayer<S, R> {
         self
     }
 
-    /// Notes when credentials are used, for [`Manager::run_usage_recorder`](crate::manage::Manager::run_usage_recorder) to write.
-    /// A credential counts as used when it was accepted here, whatever is demanded further in.
+    /// Records when credentials are used.
+    /// [`Manager::run_usage_recorder`](crate::manage::Manager::run_usage_recorder) writes this to
+    /// the store. A credential counts as used when this layer accepts it, even if an inner layer
+    /// then refuses the request.
     #[must_use]
     pub fn with_last_use(mut self, uses: LastUse) -> Self {
         self.policy.last_use = Some(uses);
         self
     }
 
-    /// Returns how refusals look, for demands that answer in the same form.
+    /// Returns the form of this layer's refusals, for `Require…` layers that use the same form.
     #[must_use]
     pub fn presentation(&self) -> &Presentation<R> {
         &self.presentation
@@ -241,7 +260,7 @@ impl<S, R, Inner> Layer<Inner> for AuthLayer<S, R> {
     }
 }
 
-// By hand: a derived impl would ask for `S: Clone`.
+// Written by hand: a derived impl would require `S: Clone`.
 impl<S, R> Clone for AuthLayer<S, R> {
     fn clone(&self) -> Self {
         Self {

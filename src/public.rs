@@ -1,4 +1,4 @@
-//! [`PublicLayer`]: a route's own mark that it is open to everybody.
+//! [`PublicLayer`]: marks a route as public.
 
 use std::task::{Context, Poll};
 
@@ -12,14 +12,16 @@ use crate::{
     service::{pass, remove_credential},
 };
 
-/// Stands where an [`AuthLayer`](crate::AuthLayer) would, on a route that takes calls without a credential.
+/// Takes the place of an [`AuthLayer`](crate::AuthLayer) on a route that accepts requests without a
+/// credential.
 ///
-/// The credential is not looked at: no look-up, no principal, and the store may be down. A principal that somebody put
-/// into the request's extensions is taken out, and every `Authorization` value is marked sensitive. Under an
-/// [`EveryRouteDecidesLayer`](crate::EveryRouteDecidesLayer) the response is marked as decided.
+/// The credential is not examined: there is no lookup and no principal, and the store may be down.
+/// A principal that is already in the request's extensions is removed, and every `Authorization`
+/// value is marked sensitive. Under an [`EveryRouteDecidesLayer`](crate::EveryRouteDecidesLayer)
+/// the response is marked as decided.
 ///
-/// No pattern over paths is offered, since it would have to read a path exactly as the router does: each route says by
-/// itself that it is public.
+/// There are no path patterns, since a pattern would have to read a path exactly as the router
+/// does. Instead, each route declares itself public.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct PublicLayer {
@@ -27,13 +29,14 @@ pub struct PublicLayer {
 }
 
 impl PublicLayer {
-    /// Makes the layer.
+    /// Creates the layer.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Removes the `Authorization` header from the request, for an inner service that forwards requests to others; see
+    /// Removes the `Authorization` header from the request, for an inner service that forwards
+    /// requests to other services; see
     /// [`AuthLayer::with_authorization_removed`](crate::AuthLayer::with_authorization_removed).
     #[must_use]
     pub fn with_authorization_removed(mut self) -> Self {

@@ -1,4 +1,5 @@
-//! For tonic 0.14: a service behind a layer keeps its name, and a request tells its [`Principal`].
+//! Support for tonic 0.14: wrapped services keep their name, and a request returns its
+//! [`Principal`].
 
 use std::{
     convert::Infallible,
@@ -32,7 +33,7 @@ impl RefusalBody for Body {
     }
 }
 
-/// The body of a service with an interceptor, `MyServer::with_interceptor`.
+/// The response body of a service with an interceptor, `MyServer::with_interceptor`.
 impl<B: RefusalBody> RefusalBody for ResponseBody<B> {
     const SPEAKS_GRPC: bool = B::SPEAKS_GRPC;
 
@@ -45,7 +46,8 @@ impl<B: RefusalBody> RefusalBody for ResponseBody<B> {
     }
 }
 
-/// Only an [`InterceptedService`] makes this body, so the body passes through one. Nothing in it waits.
+/// Only an [`InterceptedService`] can create this body, so `body` is passed through one. Nothing in
+/// it waits.
 fn wrap<B: RefusalBody>(body: B) -> ResponseBody<B> {
     let interceptor = |request: Request<()>| Ok::<_, Status>(request);
     let mut response =
@@ -62,7 +64,7 @@ fn wrap<B: RefusalBody>(body: B) -> ResponseBody<B> {
     }
 }
 
-/// Answers with the body that it was given.
+/// A service that answers with the body that it was created with.
 struct Given<B>(Option<B>);
 
 impl<B: RefusalBody> Service<http::Request<()>> for Given<B> {
@@ -101,13 +103,14 @@ impl<Inner: NamedService, R> NamedService for RequireDescendantService<Inner, R>
     const NAME: &'static str = Inner::NAME;
 }
 
-/// Tells who is calling, from a handler's request.
+/// Returns the caller from a handler's request.
 pub trait RequestExt {
     /// Returns the caller.
     ///
     /// # Errors
-    /// `UNAUTHENTICATED` behind an optional or public layer when nobody is signed in, `INTERNAL` when there is no
-    /// [`AuthLayer`](crate::AuthLayer) around the service; the fix is logged.
+    /// `UNAUTHENTICATED` behind an optional or public layer when the request is unauthenticated.
+    /// `INTERNAL` when there is no [`AuthLayer`](crate::AuthLayer) around the service; the fix is
+    /// logged.
     fn principal(&self) -> Result<&Principal, Status>;
 }
 
@@ -121,7 +124,7 @@ impl<T> RequestExt for Request<T> {
     }
 }
 
-/// The reason's code and text; the cause stays behind.
+/// Keeps the reason's code and text, and drops the cause.
 impl From<Rejection> for Status {
     fn from(rejection: Rejection) -> Self {
         Self::new(

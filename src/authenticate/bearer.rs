@@ -1,14 +1,15 @@
-//! Exactly one `Authorization` header with the scheme `Bearer`.
+//! Reads the token from exactly one `Authorization` header with the scheme `Bearer`.
 
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
 use crate::rejection::Cause;
 
-/// Returns the bytes after `Bearer` and its blanks, as sent.
+/// Returns the bytes after `Bearer` and its spaces, as sent.
 ///
-/// The scheme is compared without regard to case (RFC 9110, section 11.1) and ends at one or more spaces (RFC 6750,
-/// section 2.1). Two `Authorization` fields are refused even when they are equal: the field is a singleton (RFC 9110,
-/// section 5.3), and whoever joins or picks would disagree with the next proxy.
+/// The scheme is compared case-insensitively (RFC 9110, section 11.1) and ends at one or more
+/// spaces (RFC 6750, section 2.1). Two `Authorization` fields are refused even when they are equal:
+/// the field is a singleton (RFC 9110, section 5.3), and joining them or picking one would disagree
+/// with the next proxy.
 #[inline]
 pub(crate) fn token(headers: &HeaderMap) -> Result<&[u8], Cause> {
     let value = sole_value(headers)?.as_bytes();
@@ -29,7 +30,8 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<&[u8], Cause> {
             [] => Err(Cause::EmptyBearer),
             token => Ok(token),
         },
-        // A tab is not the space of the grammar, though the sender meant one: a malformed bearer, not another scheme.
+        // A tab is not the space of the grammar, but the client meant one: a malformed bearer, not
+        // another scheme.
         [b'\t', ..] => Err(Cause::MalformedToken),
         _ => Err(Cause::OtherScheme),
     }
@@ -38,7 +40,7 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<&[u8], Cause> {
 #[inline]
 fn sole_value(headers: &HeaderMap) -> Result<&HeaderValue, Cause> {
     let value = headers.get(AUTHORIZATION).ok_or(Cause::NoCredential)?;
-    // Equal counts mean that no field at all occurs twice; only otherwise is the field itself walked.
+    // Equal counts mean that no field occurs twice. Only otherwise is this field itself walked.
     let repeated = headers.len() != headers.keys_len()
         && headers.get_all(AUTHORIZATION).iter().nth(1).is_some();
     if repeated {

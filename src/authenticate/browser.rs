@@ -1,4 +1,5 @@
-//! The browser guard: a credential that a browser sends is already lost.
+//! The browser guard: refuses and reports credentials that a browser sends, since they are already
+//! exposed.
 
 use std::{fmt, sync::Arc};
 
@@ -11,19 +12,20 @@ use crate::{
     store::Record,
 };
 
-/// A credential that was proven good and came from a browser: whoever can read the page has it.
+/// A good credential that came from a browser: anyone who can read the page has it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ExposedCredential {
     /// The kind of credential.
     pub kind: Kind,
-    /// Its public id, to revoke it by.
+    /// The credential's public id, for revoking it.
     pub credential_id: String,
-    /// The `Origin` that the browser named (RFC 6454), when it is text; chosen by the page, so escape it.
+    /// The `Origin` that the browser sent (RFC 6454), if it is text. The page chooses it, so escape
+    /// it.
     pub origin: Option<String>,
 }
 
-/// Refuses credentials that come with a browser's marks, and reports them.
+/// Refuses credentials that come with a browser's headers, and reports them.
 #[derive(Clone)]
 pub(crate) struct BrowserGuard(Arc<dyn Fn(ExposedCredential) + Send + Sync>);
 
@@ -32,8 +34,9 @@ impl BrowserGuard {
         Self(Arc::new(report))
     }
 
-    /// Looks for an `Origin` or a `Sec-Fetch-Mode` header, which page scripts can neither set nor suppress (Fetch,
-    /// "forbidden request-header"). Only for live credentials, so that nobody can report a credential they do not hold.
+    /// Looks for an `Origin` or a `Sec-Fetch-Mode` header, which page scripts can neither set nor
+    /// suppress (Fetch, "forbidden request-header"). Call it only for live credentials, so that a
+    /// client cannot report a credential that it does not hold.
     pub(crate) fn check(&self, headers: &HeaderMap, record: &Arc<Record>) -> Result<(), Denial> {
         if !headers.contains_key(ORIGIN) && !headers.contains_key("sec-fetch-mode") {
             return Ok(());
@@ -46,7 +49,8 @@ impl BrowserGuard {
                 .and_then(|origin| origin.to_str().ok())
                 .map(str::to_owned),
         };
-        // A report that panics must not take the connection along; the request is refused and logged all the same.
+        // A report that panics must not end the connection; the request is still refused and
+        // logged.
         let _ = catch(|| (self.0)(exposed));
         Err(Denial::about(Cause::SentByBrowser, Arc::clone(record)))
     }

@@ -1,4 +1,4 @@
-//! The last two proofs: the credential still counts, and it may act where the request wants to.
+//! The last two checks: the credential is still valid, and it may act where the request wants to.
 
 use std::sync::Arc;
 
@@ -15,16 +15,16 @@ use crate::{
     store::{Record, Status, StoreError},
 };
 
-/// A credential that was proven and still counts.
+/// A credential whose secret was verified and that is still valid.
 #[derive(Debug)]
 pub(crate) struct Live(Arc<Record>);
 
-/// A live credential that may act in its record's organization, or in none where none is needed.
+/// A live credential that may act in its record's organization, or in none where none is required.
 #[derive(Debug)]
 pub(crate) struct Authorized(Arc<Record>);
 
 impl Verified {
-    /// Checks standing and expiry. The clock is read only for a credential that can expire.
+    /// Checks the status and expiry. The clock is read only for a credential that can expire.
     #[inline]
     pub(crate) fn live(self, clock: &dyn Clock) -> Result<Live, Denial> {
         let record = self.into_record();
@@ -47,8 +47,9 @@ impl Live {
         &self.0
     }
 
-    /// Decides where the request acts. A key acts in its own organization and nowhere else, whatever the header says; a
-    /// token in the one organization that the header names, if the store found a membership there.
+    /// Decides where the request acts. A key acts only in its own organization, whatever the header
+    /// names. A token acts only in the organization that the header names, if the store found a
+    /// membership there.
     #[inline]
     pub(crate) fn in_organization(
         self,
@@ -77,8 +78,9 @@ impl Live {
         }
     }
 
-    /// Lets a person act outside of any organization. A key has no person behind it. Rights belong to a membership, so
-    /// a record with an organization, a role or scopes does not answer the question that was asked.
+    /// Lets a person act outside any organization. A key has no person behind it. Rights belong to
+    /// a membership, so a record with an organization, a role or scopes does not answer the
+    /// question that was asked.
     pub(crate) fn into_person(self) -> Result<Authorized, Denial> {
         let record = &self.0;
         let bare = record.organization().is_none()

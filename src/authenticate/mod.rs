@@ -1,13 +1,15 @@
-//! The decision. This page reads as the specification; each line can say no.
+//! Decides whether a request is authenticated. This page reads as the specification; each line can
+//! refuse.
 //!
 //! ```text
 //! present:  one bearer header → a known prefix and a well-formed body → its digest
 //! lookup:   one question to the store, with the organization that a token names
-//! judge:    the right secret → still live → not from a browser → may act there → the principal
+//! judge:    right secret → still live → not from a browser → may act there → principal
 //! ```
 //!
-//! Pure but for the store and the clock. The order is part of the protocol: a bad credential is told so before anything is
-//! said about organizations, and scopes come last, in [`require`](crate::require).
+//! Apart from the store and the clock it is pure. The order is part of the protocol: a bad
+//! credential is refused before organizations are considered, and scopes come last, in
+//! [`require`](crate::require).
 
 mod bearer;
 mod browser;
@@ -34,36 +36,36 @@ use crate::{
     store::{Record, StoreError},
 };
 
-/// What a layer demands of a request, apart from the store.
+/// A layer's requirements and settings, apart from the store.
 #[derive(Clone)]
 pub(crate) struct Policy {
     pub(crate) format: TokenFormat,
     pub(crate) organization_header: HeaderName,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) deadline: Duration,
-    /// Off on a route that belongs to a person and not to an organization.
+    /// `false` on a route that belongs to a person and not to an organization.
     pub(crate) needs_organization: bool,
-    /// Lets a request without any `Authorization` header pass, as nobody.
+    /// Lets a request without any `Authorization` header pass through unauthenticated.
     pub(crate) optional: bool,
     pub(crate) answers_preflights: bool,
-    /// Takes the `Authorization` header out of requests that are accepted.
+    /// Removes the `Authorization` header from accepted requests.
     pub(crate) removes_authorization: bool,
     pub(crate) browser_guard: Option<BrowserGuard>,
     pub(crate) last_use: Option<LastUse>,
 }
 
 impl Policy {
-    /// Whether the request passes as nobody.
+    /// Returns whether the request passes through unauthenticated.
     pub(crate) fn is_anonymous<B>(&self, request: &Request<B>) -> bool {
         self.optional && !request.headers().contains_key(header::AUTHORIZATION)
     }
 
-    /// Whether the layer answers the request itself, without looking at a credential.
+    /// Returns whether the layer answers the request itself, without examining a credential.
     pub(crate) fn is_answered_preflight<B>(&self, request: &Request<B>) -> bool {
         self.answers_preflights && is_preflight(request)
     }
 
-    /// Reads the credential. Decided without the store, and without allocation.
+    /// Reads the credential, without the store and without allocation.
     #[inline]
     pub(crate) fn present<'h>(&self, headers: &'h HeaderMap) -> Result<Presented<'h>, Cause> {
         let token = bearer::token(headers)?;
@@ -71,14 +73,15 @@ impl Policy {
         Ok(Presented::new(&token))
     }
 
-    /// The organization to ask the store about.
+    /// Returns the organization for the store's lookup.
     pub(crate) fn named_organization<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
         self.needs_organization
             .then(|| org_header::read(headers, &self.organization_header).asked())
             .flatten()
     }
 
-    /// Judges what the store found. `decoy` is its [pepper](crate::CredentialStore::decoy_pepper).
+    /// Decides on what the store found. `decoy` is its
+    /// [pepper](crate::CredentialStore::decoy_pepper).
     #[inline]
     pub(crate) fn judge(
         &self,
@@ -119,7 +122,8 @@ impl Policy {
     }
 }
 
-/// All three marks of a CORS preflight (Fetch, "CORS-preflight request"); any two are not one.
+/// Returns whether the request has all three marks of a CORS preflight (Fetch, "CORS-preflight
+/// request"); two of them are not enough.
 #[cold]
 fn is_preflight<B>(request: &Request<B>) -> bool {
     let has = |name| request.headers().contains_key(name);

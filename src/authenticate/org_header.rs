@@ -1,24 +1,24 @@
-//! The organization that a request names.
+//! Reads the organization header of a request.
 
 use http::{HeaderMap, HeaderName};
 
 use crate::id::is_visible_id;
 
-/// What the organization header says.
+/// The content of the organization header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Named<'h> {
-    /// Absent, or there without a value.
+    /// The header is absent or has no value.
     Nothing,
     /// One value that can be an id.
     One(&'h str),
-    /// One value that cannot be an id: not visible ASCII, or over-long.
+    /// One value that cannot be an id: not visible ASCII, or too long.
     Malformed,
     /// More than one field, even if equal.
     Repeated,
 }
 
 impl<'h> Named<'h> {
-    /// The organization to ask the store about.
+    /// Returns the organization for the store's lookup.
     pub(crate) fn asked(self) -> Option<&'h str> {
         match self {
             Self::One(organization) => Some(organization),
@@ -27,7 +27,7 @@ impl<'h> Named<'h> {
     }
 }
 
-/// Reads the header. The blanks around a value are not part of it (RFC 9110, section 5.5).
+/// Reads the header. Whitespace around a value is not part of it (RFC 9110, section 5.5).
 pub(crate) fn read<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Named<'h> {
     let Some(value) = headers.get(name) else {
         return Named::Nothing;
@@ -42,12 +42,12 @@ pub(crate) fn read<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Named<'h> {
     }
 }
 
-/// Whether every value of the header is empty or exactly `organization`: what a key, which carries its organization,
-/// may be accompanied by.
+/// Returns whether every value of the header is empty or exactly `organization`. A key carries its
+/// organization, so no other value may accompany it.
 #[inline]
 pub(crate) fn agrees(headers: &HeaderMap, name: &HeaderName, organization: &str) -> bool {
     let same = |value: &[u8]| value.is_empty() || value == organization.as_bytes();
-    // Asked for once more only when it is there, which it need not be.
+    // The values are read only if the header is present, which it need not be.
     headers.get(name).is_none()
         || headers
             .get_all(name)

@@ -1,4 +1,4 @@
-//! What a request presents, the plain text left behind.
+//! The credential that a request presents, without its plain text.
 
 use std::borrow::Cow;
 
@@ -38,8 +38,8 @@ impl<'h> Presented<'h> {
         &self.digest
     }
 
-    /// The question to the store. A key carries its organization, so that `organization` is asked
-    /// for tokens alone.
+    /// Returns the question for the store. A key carries its organization, so `organization` is
+    /// sent only for tokens.
     #[inline]
     pub(crate) fn lookup<'a>(
         &'a self,
@@ -51,7 +51,7 @@ impl<'h> Presented<'h> {
         }
     }
 
-    /// Detaches the credential from the request, for a look-up that takes a while.
+    /// Detaches the credential from the request, for a lookup that takes a while.
     pub(crate) fn into_owned(self) -> Presented<'static> {
         Presented {
             kind: self.kind,

@@ -1,4 +1,4 @@
-//! The comparison: the only room that can make a [`Verified`].
+//! Compares the secret with the stored digest: the only module that can create a [`Verified`].
 
 use std::{hint::black_box, sync::Arc};
 
@@ -12,7 +12,7 @@ use crate::{
     store::{Record, StoreError},
 };
 
-/// A record whose secret the caller has shown. Not yet known to be live.
+/// A record whose secret the caller has presented. It is not yet known to be live.
 #[derive(Debug)]
 pub(crate) struct Verified(Arc<Record>);
 
@@ -22,10 +22,10 @@ impl Verified {
     }
 }
 
-/// Compares what was presented with what is stored.
+/// Compares the presented credential with the stored record.
 ///
-/// Without a record the comparison is made against a decoy, so that an unknown id and a wrong secret do the same work. Where
-/// there are peppers (`decoy` is one), a digest under one is made in any case.
+/// Without a record it compares with a decoy, so that an unknown id and a wrong secret do the same
+/// work. If there are peppers (`decoy` is one), it computes a digest with one in any case.
 #[inline]
 pub(crate) fn check(
     presented: &Presented<'_>,
@@ -63,7 +63,8 @@ fn matches(shown: &Digest, found: Option<&Record>) -> Choice {
     shown.ct_eq(stored) & Choice::from(u8::from(found.is_some()))
 }
 
-/// A store that answers for another credential than the one asked for is broken; its answer is no answer.
+/// Checks that the record is the one asked for. A store that returns another credential is broken,
+/// and its answer is not used.
 #[inline]
 fn asked_for(presented: &Presented<'_>, record: &Record) -> bool {
     record.kind() == presented.kind()

@@ -1,6 +1,7 @@
-//! How it compares with what else there is.
+//! How this crate compares with the alternatives.
 //!
-//! Facts read in the sources and documentation of the releases named. Y yes, p partly, c left to the caller, – no.
+//! The facts come from the sources and documentation of the releases named. Y: yes, p: partly, c:
+//! left to the caller, –: no.
 //!
 //! | | opaque keys | store trait | constant time | scopes | organization | optional mode | challenge | own body | gRPC refusal | outage is not 401 | ready service called |
 //! |---|---|---|---|---|---|---|---|---|---|---|---|
@@ -14,4 +15,5 @@
 //! | modo-rs apikey 0.11 | Y | Y | Y | exact | Y | p | – | p | – | Y | Y |
 //! | apikeys-rs 0.1 | header | Y | – | p | – | – | – | p | – | Y | – |
 //!
-//! In none of the others: a cache whose revocation is immediate, and rotation with an overlap.
+//! None of the others has a cache whose revocation is immediate, or rotation with an overlap
+//! window.

@@ -1,14 +1,16 @@
-//! What it costs, measured against its parts and against what one would use instead.
+//! What the crate costs, measured against its parts and against the alternatives.
 //!
-//! Every figure is from the command above it, on one virtual machine with two cores of an AMD EPYC with SHA extensions, Linux
-//! 6.18, Rust 1.95, other work going on beside. Absolute times drift from machine to machine and from hour to hour: the
-//! ratios within a table are what to hold against. All services stand around the same trivial one, in one process,
-//! measured in turn in slices of a quarter of a millisecond; a figure is the median over 501 slices.
+//! Each figure comes from the command above it, on one virtual machine with two cores of an AMD
+//! EPYC with SHA extensions, Linux 6.18, Rust 1.95, with other work running beside it. Absolute
+//! times drift between machines and from hour to hour, so compare the ratios within a table. All
+//! services wrap the same trivial one, in one process, and are measured in turn in slices of a
+//! quarter of a millisecond. A figure is the median over 501 slices.
 //!
 //! # An accepted request
 //!
-//! `cargo bench --features axum,sqlite --bench peers`; the last column is from `cargo bench --features axum,sqlite --bench allocations`.
-//! *Net* is what a layer adds to the service alone, *ratio* compares the nets with that of a key.
+//! Run `cargo bench --features axum,sqlite --bench peers`; the last column is from
+//! `cargo bench --features axum,sqlite --bench allocations`. *Net* is what a layer adds to the
+//! service alone; *ratio* compares its net with that of a key.
 //!
 //! | | ns | net ns | ratio | allocations |
 //! |---|---:|---:|---:|---:|
@@ -29,28 +31,32 @@
 //!
 //! # What dominates
 //!
-//! `cargo bench --bench parts` measures what no implementation can leave out, each on its own: the insert into the request's
-//! extensions (36.9 ns empty, 21.2 ns in use), one block of SHA-256 (49.9 ns), the map and a reference count (17.9 ns), two
-//! headers read (12.6 ns) and one marked (5.5 ns), the token's grammar (11.4 ns), the comparison (5.1 ns).
+//! `cargo bench --bench parts` measures, each on its own, the parts that no implementation can
+//! leave out: the insert into the request's extensions (36.9 ns empty, 21.2 ns in use), one block
+//! of SHA-256 (49.9 ns), the map and a reference count (17.9 ns), two headers read (12.6 ns) and
+//! one marked (5.5 ns), the token's grammar (11.4 ns), the comparison (5.1 ns).
 //!
 //! | extensions | sum of parts, ns | hit net, ns | net / sum |
 //! |---|---:|---:|---:|
 //! | empty | 139.4 | 144.5 | 1.04 |
 //! | in use | 123.6 | 128.0 | 1.04 |
 //!
-//! By instructions (`cargo bench --features axum --bench counted`, with a block of SHA-256 at the 231 instructions that it
-//! takes with the processor's extensions, which callgrind does not know) a hit takes 1.19 × its parts in empty extensions and 1.22 ×
-//! in used ones: the rest is moving the request, the response future around the inner one, and guarding against a store
-//! that panics. The same command fails when a count grows by more than 3 % over `benches/counted.limits`, or when the
-//! position at which a secret is wrong makes a difference of a single instruction.
+//! `cargo bench --features axum --bench counted` counts instructions. It counts a block of SHA-256
+//! as the 231 instructions that it takes with the processor's extensions, which callgrind does not
+//! know. A hit takes 1.19 × its parts in empty extensions and 1.22 × in used ones. The rest is
+//! moving the request, the response future around the inner one, and guarding against a store that
+//! panics. The same command fails when a count grows by more than 3 % over
+//! `benches/counted.limits`, or when the position at which a secret is wrong changes the count
+//! by a single instruction.
 //!
-//! An accepted request allocates what `http::Extensions` needs to take in one value, and nothing else; a refused one
-//! allocates nothing before its response (`cargo test --test allocations`).
+//! An accepted request allocates only what `http::Extensions` needs to store one value. A refused
+//! one allocates nothing before its response (`cargo test --test allocations`).
 //!
 //! # A refused request
 //!
-//! Most of a refusal is its response: headers, body, the typed rejection in the extensions. In callgrind's instructions,
-//! software SHA-256 included, from `cargo bench --features axum --bench counted`:
+//! Most of a refusal's cost is its response: headers, body, the typed rejection in the extensions.
+//! The figures are callgrind's instructions, software SHA-256 included, from
+//! `cargo bench --features axum --bench counted`:
 //!
 //! | | instructions |
 //! |---|---:|
@@ -63,9 +69,10 @@
 //!
 //! # Memory and scale
 //!
-//! `cargo bench --bench scale`: keys in a [`MemoryStore`](crate::store::MemoryStore), a thousand to an organization, beside
-//! the 11 bytes of their ids. *Asked* is what was asked of the allocator, *resident* what the process grew by. *Hot* is a
-//! look-up among 64 keys, *cold* one among all, which differ by the processor's caches alone.
+//! `cargo bench --bench scale` loads keys into a [`MemoryStore`](crate::store::MemoryStore), a
+//! thousand to an organization. The figures exclude the 11 bytes of each id. *Asked* is what was
+//! requested of the allocator, *resident* what the process grew by. *Hot* is a lookup among 64
+//! keys, *cold* one among all of them; only the processor's caches make them differ.
 //!
 //! | credentials | loaded in, s | bytes each, asked | resident | hot, ns | cold, ns |
 //! |---:|---:|---:|---:|---:|---:|
@@ -74,13 +81,15 @@
 //! | 1 000 000 | 0.70 | 134 | 171 | 33 | 420 |
 //! | 5 000 000 | 5.69 | 126 | 147 | 32 | 577 |
 //!
-//! Two threads against one, in requests through the layer, the second table of the same command in two runs: 1.63 × and
-//! 1.79 × on one and the same key, whose reference count they fight over, 1.89 × and 1.87 × on 64 keys.
+//! The second table of the same command compares two threads with one, in requests through the
+//! layer. In two runs it printed 1.63 × and 1.79 × on a single key, whose reference count the
+//! threads contend for, and 1.89 × and 1.87 × on 64 keys.
 //!
 //! # End to end
 //!
-//! `cargo bench --features axum,sqlite --bench e2e`: axum over loopback, one-second slices in turn, with a second server without a
-//! layer as control. What is within the control's spread is not resolved.
+//! `cargo bench --features axum,sqlite --bench e2e` runs axum over loopback, in one-second slices
+//! in turn, with a second server without a layer as control. A difference within the control's
+//! spread is not resolved.
 //!
 //! | | requests/s | ratio | 10 % … 90 % of the slices | p50, µs | p99, µs | |
 //! |---|---:|---:|---:|---:|---:|---|
@@ -91,4 +100,5 @@
 //! | axum `from_fn`, the usual way | 89832 | 0.944 | 0.895 … 1.023 | 45 | 92 | |
 //! | JWT HS256 (`jsonwebtoken`) | 85180 | 0.900 | 0.827 … 0.929 | 47 | 95 | |
 //!
-//! A second run printed 0.956 for this crate's key and 0.980 for the service without a layer against itself.
+//! A second run printed 0.956 for this crate's key, and 0.980 for the service without a layer
+//! against itself.

@@ -1,22 +1,24 @@
-//! Keys, tokens, roles and scopes.
+//! Keys, tokens, roles and scopes, and what each of them allows.
 //!
 //! | | organization key `ak_…` | personal token `pat_…` |
 //! |---|---|---|
-//! | belongs to | an organization, for ever | a person |
+//! | belongs to | an organization, permanently | a person |
 //! | acts in | that organization; another one in the header is a 403 | the one that the header names, if the person is a member |
-//! | may do | what the role or the scopes stored on it say | what the person's role there says |
+//! | may do | what the role or the scopes stored on it allow | what the person's role there allows |
 //! | on a user-scoped route | 403 | acts as the person, the header is ignored |
 //!
-//! What a key may do does not change when the person who created it leaves: it is the organization's. A store that wants
-//! it otherwise answers such a key with [`Status::OwnerGone`](crate::store::Status::OwnerGone).
+//! A key belongs to the organization, so its rights do not change when the person who created it
+//! leaves. A store that should behave otherwise returns
+//! [`Status::OwnerGone`](crate::store::Status::OwnerGone) for such a key.
 //!
 //! # Roles and scopes
 //!
-//! A [`Catalogue`](crate::scope::Catalogue) says which scopes a role has; a store uses it to put scopes on a record, and
-//! the layer sees scopes alone. [`Catalogue::anyreach`](crate::scope::Catalogue::anyreach) has the roles `admin` and
-//! `viewer`. Scopes are compared by their whole name. It has the two implications that are documented: `members:manage` ⇒
-//! `members:read` and `conversations:read_sensitive` ⇒ `conversations:read`. A route that other scopes should open too lists
-//! them:
+//! A [`Catalogue`](crate::scope::Catalogue) maps roles to scopes. A store uses it to put scopes on
+//! a record; the layer sees only scopes.
+//! [`Catalogue::anyreach`](crate::scope::Catalogue::anyreach) has the roles `admin` and `viewer`.
+//! Scopes are compared by their whole name. The catalogue has the two documented implications:
+//! `members:manage` ⇒ `members:read` and `conversations:read_sensitive` ⇒ `conversations:read`. If
+//! other scopes should open a route too, list them:
 //!
 //! ```
 //! use tower_api_key::RequireScopesLayer;
@@ -25,7 +27,7 @@
 //! # Ok::<(), tower_api_key::ConfigError>(())
 //! ```
 //!
-//! Fields that need more than the route, such as transcripts, are a question to the principal:
+//! For fields that need more than the route does, such as transcripts, check the principal:
 //!
 //! ```
 //! # fn fields(caller: &tower_api_key::Principal) -> bool {
@@ -36,15 +38,16 @@
 //!
 //! # Child organizations
 //!
-//! Being a member of an organization says nothing of those below it. Routes that act on children demand
-//! [`RequireDescendantLayer`](crate::RequireDescendantLayer).
+//! Membership in an organization grants nothing in the organizations below it. Put
+//! [`RequireDescendantLayer`](crate::RequireDescendantLayer) on routes that act on children.
 //!
-//! The way from the target up to the acting organization has to be live throughout: a living organization below a deleted or
-//! disabled one cannot be reached from above.
+//! Every organization on the path from the target up to the acting organization must be live: a
+//! live organization below a deleted or disabled one cannot be reached from above.
 //!
-//! The layer and the handler have to read the same target. A closure over the URI sees it percent-encoded and, under
-//! axum's `nest`, without the prefix. It then finds no target or an unknown one, and refuses. With the feature `axum`,
-//! `tower_api_key::axum::target` reads it with the handler's own extractor:
+//! The layer and the handler must read the same target. A closure over the URI sees the path
+//! percent-encoded and, under axum's `nest`, without the prefix. It then finds no target or an
+//! unknown one, and the request is refused. With the feature `axum`, `tower_api_key::axum::target`
+//! reads the target with the handler's own extractor:
 //!
 //! ```
 //! # #[cfg(feature = "axum")]
@@ -56,9 +59,9 @@
 //!
 //! let store = Arc::new(MemoryStore::new());
 //! let auth = AuthLayer::new(Arc::clone(&store));
-//! let target = tower_api_key::axum::target(|Path(organization): Path<String>| organization.into());
+//! let target = tower_api_key::axum::target(|Path(id): Path<String>| id.into());
 //! let below = RequireDescendantLayer::new(store, target).with_responses_of(&auth);
-//! let console = Router::new().route("/{organization}", get(|| async {}).layer(below));
+//! let console = Router::new().route("/{id}", get(|| async {}).layer(below));
 //! Router::new().nest("/admin/partner-console", console).layer(auth)
 //! # }
 //! ```

@@ -1,7 +1,8 @@
-//! Digests that are of no use without a key that is kept elsewhere.
+//! Peppers: make stored digests useless without a key that is kept outside the database.
 //!
-//! A database keeps the SHA-256 digest of a token. With a pepper it keeps HMAC-SHA-256 of that digest instead, under a key that
-//! is not in the database, and the key's name beside it:
+//! Without a pepper, the database holds a token's SHA-256 digest. With one, it holds the
+//! HMAC-SHA-256 of that digest, under a key that is not in the database, and the key's name
+//! beside it:
 //!
 //! ```
 //! # #[cfg(feature = "sqlite")]
@@ -18,38 +19,48 @@
 //! # fn main() {}
 //! ```
 //!
-//! # What it is good for
+//! # What a pepper protects against
 //!
-//! - Whoever has a copy of the database, from a backup or by an injection, cannot find out whether a token is one of it, and
-//!   cannot search for weak ones that came from [elsewhere](super::managing).
-//! - Whoever writes to the database cannot make the digest of a new token. This holds from
-//!   [`refusing_plain`](crate::secret::Peppers::refusing_plain) on: before that a digest without a pepper will do.
+//! - An attacker with a copy of the database, from a backup or an injection, cannot check whether
+//!   a token is in it, and cannot search for weak tokens that were issued
+//!   [elsewhere](super::managing).
+//! - An attacker who can write to the database cannot create the digest of a new token. This holds
+//!   once you call [`refusing_plain`](crate::secret::Peppers::refusing_plain); until then a digest
+//!   without a pepper is accepted.
 //!
-//! What it is not good for: who may write to the database and has *one* good credential can still change whose it is, what it
-//! may do and until when, and bring a deleted one back; who reads the memory of the service has the pepper. Minted tokens are
-//! safe in a copy without one, since nobody guesses 200 random bits.
+//! A pepper does not protect against everything. An attacker who can write to the database and
+//! holds *one* good credential can still change its owner, rights and expiry, and restore a
+//! deleted one. An attacker who reads the service's memory has the pepper. Minted tokens are safe
+//! in a copied database even without a pepper, since 200 random bits cannot be guessed.
 //!
-//! # From one to another
+//! # Changing the pepper
 //!
-//! 1. Give every node both, the old one as the current one: `Peppers::new("2025", …)?.accepting("2026", …)?`. A node that does not
-//!    know a pepper answers 503 for a key that is kept under it. A *token* that is kept under it cannot be found, and is
-//!    answered as an unknown one, 401.
-//! 2. Give every node both, the new one as the current one. From here on new digests are made under it.
-//! 3. Digests move when their credentials are used, with [`LastUse`](crate::LastUse) in the layers. The first pepper
-//!    is no exception: digests without one move in the same way.
+//! 1. Give every node both peppers, with the old one current:
+//!    `Peppers::new("2025", …)?.accepting("2026", …)?`. A node that does not know a pepper answers
+//!    503 for a key stored under it. A *token* stored under it cannot be found, and is answered
+//!    like an unknown one, 401.
+//! 2. Give every node both peppers, with the new one current. From here on new digests are
+//!    computed with it.
+//! 3. Digests are rehashed when their credentials are used, with [`LastUse`](crate::LastUse) in
+//!    the layers. This includes adding your first pepper: digests without one are rehashed in the
+//!    same way.
 //! 4. Count what is left. In PostgreSQL the table is `tower_api_key.credentials`:
 //!
 //!    ```sql
-//!    SELECT kind, pepper, count(*) FROM tower_api_key_credentials WHERE status <> 'deleted' GROUP BY kind, pepper;
+//!    SELECT kind, pepper, count(*)
+//!    FROM tower_api_key_credentials
+//!    WHERE status <> 'deleted'
+//!    GROUP BY kind, pepper;
 //!    ```
 //!
-//! 5. When nothing is left under the old one, or nothing that is still of use, leave it out, and call
-//!    [`refusing_plain`](crate::secret::Peppers::refusing_plain) when nothing is left without one. Deleted credentials never move and
-//!    need no pepper: they are refused whatever is presented. Delete what is left before, so that it is a 401 and not
-//!    a 503.
+//! 5. Remove the old pepper once no credential under it is left or still needed. Call
+//!    [`refusing_plain`](crate::secret::Peppers::refusing_plain) once no digest without a pepper
+//!    is left. Delete the remaining credentials first, so that they are answered 401 and not 503.
+//!    Deleted credentials are never rehashed and need no pepper: they are refused whatever is
+//!    presented.
 //!
-//! # What it costs
+//! # Cost
 //!
-//! One HMAC for each request that presents a well-formed credential, whether it is known or not and whether its digest has a
-//! pepper or not, so that these do the same work. A token that the database is asked for costs one more for each pepper, and
-//! one for its row; the look-up stays one statement.
+//! One HMAC for each request that presents a well-formed credential. Known and unknown
+//! credentials, with and without a pepper, do the same work. A token lookup in the database costs
+//! one more HMAC for each pepper, and one for its row; the lookup is still one statement.

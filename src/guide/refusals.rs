@@ -1,15 +1,19 @@
-//! What a client sees, and how to change it.
+//! What clients see when a request is refused, and how to change it.
 //!
-//! Every way to be refused is a [`Cause`](crate::rejection::Cause), for the operator; it has one
-//! [`Reason`](crate::Reason), for the client; that has a status, a gRPC code and a text in
-//! [`Messages`](crate::Messages). So a text is changed in one place:
+//! Every refusal has a [`Cause`](crate::rejection::Cause), which is for the operator. Each cause
+//! maps to one [`Reason`](crate::Reason), which is for the client. A reason has an HTTP status, a
+//! gRPC code and a text in [`Messages`](crate::Messages), so you change a text in one place:
 //!
 //! ```
 //! use tower_api_key::{AuthLayer, Messages, store::MemoryStore};
 //!
+//! let messages = Messages {
+//!     missing_credential: "Please send a key".into(),
+//!     ..Messages::default()
+//! };
 //! let auth = AuthLayer::new(MemoryStore::new())
 //!     .with_realm("my api")?
-//!     .with_messages(Messages { missing_credential: "Please send a key".into(), ..Messages::default() })
+//!     .with_messages(messages)
 //!     .with_body_key("error");
 //! # Ok::<(), tower_api_key::ConfigError>(())
 //! ```
@@ -17,9 +21,10 @@
 //! # Another body
 //!
 //! [`with_responder`](crate::AuthLayer::with_responder) takes
-//! [`ProblemResponder`](crate::rejection::ProblemResponder) (RFC 9457) or a closure. A closure makes the body and may set
-//! headers; the challenge, `Retry-After` and a failing status are added if it has not. `Cache-Control: no-store` replaces
-//! whatever it says to caches:
+//! [`ProblemResponder`](crate::rejection::ProblemResponder) (RFC 9457) or a closure. A closure
+//! builds the body and may set headers. The layer adds the challenge, `Retry-After` and a failing
+//! status if the closure did not set them. `Cache-Control: no-store` replaces any caching headers
+//! that it set:
 //!
 //! ```
 //! use http::Response;
@@ -32,27 +37,31 @@
 //!
 //! # gRPC
 //!
-//! A refused gRPC call is answered in gRPC's form, and one of gRPC-Web in its own: HTTP 200, an empty body, `grpc-status`
-//! and a percent-encoded `grpc-message` in the headers. Two things have to come together:
+//! A refused gRPC or gRPC-Web call is answered in its own protocol: HTTP 200, an empty body, and
+//! `grpc-status` and a percent-encoded `grpc-message` in the headers. Two conditions must hold:
 //!
-//! - The service says that it speaks gRPC: by its response body type ([`RefusalBody::SPEAKS_GRPC`], as tonic's own server
-//!   and services do), or by [`with_grpc`](crate::AuthLayer::with_grpc) on the layer. Demands take it over with `with_responses_of`.
-//! - The request is a call: `POST` over HTTP/2 with `content-type: application/grpc` (also with `+…` or `;…`), or for
-//!   gRPC-Web `POST` over any version. A request with several content-types is none.
+//! - The service declares that it speaks gRPC, either through its response body type
+//!   ([`RefusalBody::SPEAKS_GRPC`], as tonic's own server and services do) or through
+//!   [`with_grpc`](crate::AuthLayer::with_grpc) on the layer. `Require…` layers inherit this
+//!   through `with_responses_of`.
+//! - The request is a call: `POST` over HTTP/2 with `content-type: application/grpc` (also with
+//!   `+…` or `;…`), or, for gRPC-Web, `POST` over any version. A request with several
+//!   content-types is not a call.
 //!
-//! Everything else gets an ordinary refusal with its HTTP status, so that a client cannot choose to be counted, cached or
-//! let through as a success: gateways, load balancers and health checks judge by the status. One layer serves both on one
-//! port.
+//! Every other request gets an ordinary refusal with its HTTP status. Gateways, load balancers and
+//! health checks go by the status, so a client must not be able to have its refusal counted,
+//! cached or let through as a success. One layer serves both protocols on one port.
 //!
 //! [`RefusalBody::SPEAKS_GRPC`]: crate::rejection::RefusalBody::SPEAKS_GRPC
 //!
 //! # Challenges
 //!
-//! `WWW-Authenticate` follows RFC 6750, section 3. `error="invalid_token"` is sent only for a credential that was
-//! presented and is bad: a client throws away what is called so, and a token that merely lacks its organization is good.
-//! `insufficient_scope` names `scope="…"` when exactly one scope is accepted. A 503 has `Retry-After`.
+//! `WWW-Authenticate` follows RFC 6750, section 3. `error="invalid_token"` is sent only for a
+//! credential that was presented and is bad: clients discard a token when they see that error, and
+//! a token that merely lacks its organization is still good. `insufficient_scope` carries
+//! `scope="…"` when exactly one scope is accepted. A 503 has `Retry-After`.
 //!
-//! # In middleware further out
+//! # In outer middleware
 //!
-//! The typed [`Rejection`](crate::Rejection) is in the response's extensions, with its cause and the credential's public
-//! id.
+//! The response's extensions hold the typed [`Rejection`](crate::Rejection), with its cause and the
+//! credential's public id.

@@ -1,102 +1,104 @@
-//! What really happened: one line per way to be refused, with the reason that the client is given for it.
+//! Causes: why a request was really refused, and the reason that the client sees for each.
 
 use std::sync::Arc;
 
 use super::Reason;
 use crate::{credential::FormatError, store::StoreError};
 
-/// What really happened, for logs and metrics. Never sent to a client.
+/// The actual cause of a refusal, for logs and metrics. It is never sent to a client.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {
-    /// No `Authorization` header.
+    /// The request has no `Authorization` header.
     #[error("no Authorization header")]
     NoCredential,
-    /// An `Authorization` header with another scheme than Bearer, or without one.
+    /// The `Authorization` header has another scheme than Bearer, or none.
     #[error("the Authorization header is not Bearer")]
     OtherScheme,
-    /// `Bearer` and nothing behind it.
+    /// The header is `Bearer` with nothing after it.
     #[error("Bearer without a token")]
     EmptyBearer,
-    /// More than one `Authorization` header.
+    /// The request has more than one `Authorization` header.
     #[error("several Authorization headers")]
     SeveralCredentials,
-    /// A bearer value with neither prefix.
+    /// The bearer value has neither prefix.
     #[error("the token has an unknown prefix")]
     UnknownPrefix,
-    /// A known prefix, and a body that is no token68 or lacks a part.
+    /// The token has a known prefix, but its body is not token68 or lacks a part.
     #[error("the token is malformed")]
     MalformedToken,
-    /// A token over the length cap.
+    /// The token exceeds the length limit.
     #[error("the token is too long")]
     TokenTooLong,
-    /// A token whose checksum does not hold, where one is required.
+    /// The token's checksum is wrong, on a layer that requires one.
     #[error("the token's checksum does not hold")]
     WrongChecksum,
     /// The store has no such credential.
     #[error("the credential is unknown")]
     UnknownCredential,
-    /// The id is known and the secret is not the right one.
+    /// The id is known, but the secret is wrong.
     #[error("the secret is wrong")]
     WrongSecret,
-    /// Deleted.
+    /// The credential is deleted.
     #[error("the credential is deleted")]
     Deleted,
-    /// Switched off.
+    /// The credential is disabled.
     #[error("the credential is disabled")]
     Disabled,
-    /// Past its expiry.
+    /// The credential has expired.
     #[error("the credential is expired")]
     Expired,
-    /// The person that it belongs to is gone or disabled.
+    /// The person who owns the credential is gone or disabled.
     #[error("the credential's owner is gone")]
     OwnerGone,
-    /// The organization that it belongs to is gone.
+    /// The organization that owns the credential is gone.
     #[error("the credential's organization is gone")]
     OrganizationGone,
-    /// A personal token without the organization header, or with an empty one.
+    /// A personal token came without the organization header, or with an empty one.
     #[error("no organization is named")]
     NoOrganization,
-    /// A personal token with more than one organization header.
+    /// A personal token came with more than one organization header.
     #[error("several organization headers")]
     SeveralOrganizations,
-    /// A personal token with an organization header that cannot be an id.
+    /// A personal token came with an organization header that cannot be an id.
     #[error("the organization header is malformed")]
     MalformedOrganization,
-    /// A personal token whose owner is not a member of the organization, or whose organization does not exist.
+    /// The personal token's owner is not a member of the organization, or the organization does not
+    /// exist.
     #[error("the owner is not a member of the organization")]
     NotAMember,
-    /// A key together with another organization than its own.
+    /// A key came with another organization than its own.
     #[error("the organization header names another organization than the key's")]
     OtherOrganization,
-    /// A key on a route that needs a person.
+    /// A key was used on a route that needs a person.
     #[error("a key on a user-scoped route")]
     KeyOnUserRoute,
-    /// None of the accepted scopes is held.
+    /// The caller holds none of the accepted scopes.
     #[error("none of the accepted scopes is held")]
     NoAcceptedScope,
     /// The target is neither the acting organization nor below it.
     #[error("the target organization is neither the acting one nor a descendant of it")]
     NotADescendant,
-    /// A credential that came from a browser.
+    /// The credential came from a browser.
     #[error("the credential was sent by a browser")]
     SentByBrowser,
-    /// A request without a credential on a route that requires one.
+    /// The request has no credential, on a route that requires one.
     #[error("no credential on a route that requires one")]
     Anonymous,
     /// The store could not answer.
     #[error("the store could not answer")]
     Store(#[source] Arc<StoreError>),
-    /// A `Require…` layer without an `AuthLayer` around it.
+    /// No `AuthLayer` wraps a `Require…` layer.
     #[error("no AuthLayer wraps this route: add `.layer(AuthLayer::new(store))` around it")]
     NoAuthLayer,
-    /// A response that neither an `AuthLayer` nor a `PublicLayer` decided, under an `EveryRouteDecidesLayer`.
+    /// Neither an `AuthLayer` nor a `PublicLayer` decided the response, under an
+    /// `EveryRouteDecidesLayer`.
     #[error("no layer decided this request: put an AuthLayer or a PublicLayer around its route")]
     Undecided,
 }
 
 impl Cause {
-    /// Returns what the client is told.
+    /// Returns the reason that the client sees.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
@@ -128,7 +130,7 @@ impl Cause {
         }
     }
 
-    /// Returns a fixed word for logs and metrics.
+    /// Returns a fixed identifier for logs and metrics.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

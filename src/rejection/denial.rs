@@ -1,4 +1,4 @@
-//! A "no" before it has a text.
+//! Denials: refusals that have a cause but no text yet.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::{
     store::{Record, StoreError},
 };
 
-/// A "no", with the record that it is about when one was found.
+/// A refusal without its text, with the record that it concerns if one was found.
 #[derive(Debug)]
 pub(crate) struct Denial {
     pub(crate) cause: Cause,

@@ -1,8 +1,9 @@
-//! Refusals in the forms of gRPC and gRPC-Web.
+//! Builds refusals in the forms of gRPC and gRPC-Web.
 //!
-//! gRPC: HTTP 200 with the status in the only header block, which is how a server ends a call before any message
-//! ("Trailers-Only", gRPC over HTTP/2). gRPC-Web: the same under the caller's own content-type, an empty body behind it
-//! (PROTOCOL-WEB: a response without a message may carry its status in the headers).
+//! gRPC: HTTP 200 with the status in the only header block, which is how a server ends a call
+//! before any message ("Trailers-Only", gRPC over HTTP/2). gRPC-Web: the same with the client's own
+//! content-type and an empty body (PROTOCOL-WEB: a response without a message may carry its status
+//! in the headers).
 
 use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header::CONTENT_TYPE};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -12,13 +13,15 @@ use super::{Rejection, respond::RefusalBody};
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 
-/// What `grpc-message` has to escape: everything but space and `%x21-24 / %x26-7E` (gRPC over HTTP/2, "Responses").
+/// The bytes that `grpc-message` must escape: everything but space and `%x21-24 / %x26-7E` (gRPC
+/// over HTTP/2, "Responses").
 const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
 
-/// Returns the content-type that a gRPC refusal to this request has, or `None` when the request is no gRPC call.
+/// Returns the content-type of a gRPC refusal to this request, or `None` when the request is not a
+/// gRPC call.
 ///
-/// A call is a `POST` with one content-type: over HTTP/2 for gRPC (gRPC over HTTP/2, "Requests"), over any version for
-/// gRPC-Web.
+/// A call is a `POST` with one content-type: over HTTP/2 for gRPC (gRPC over HTTP/2, "Requests"),
+/// over any version for gRPC-Web.
 pub(super) fn content_type<B>(request: &Request<B>) -> Option<HeaderValue> {
     if request.method() != Method::POST {
         return None;
@@ -48,7 +51,7 @@ pub(super) fn content_type<B>(request: &Request<B>) -> Option<HeaderValue> {
     Some(echoed.unwrap_or_else(|| HeaderValue::from_static(web)))
 }
 
-/// The media type without its parameters (RFC 9110, section 8.3.1).
+/// Returns the media type without its parameters (RFC 9110, section 8.3.1).
 fn essence(content_type: &[u8]) -> &[u8] {
     content_type
         .split(|byte| *byte == b';')

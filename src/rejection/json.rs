@@ -1,4 +1,5 @@
-//! `{"detail": "<text>"}`, the documented form, or the same under another key.
+//! The default responder: `{"detail": "<text>"}`, the documented form, or the same under another
+//! key.
 
 use std::borrow::Cow;
 
@@ -7,8 +8,8 @@ use http::{HeaderValue, Response, header::CONTENT_TYPE};
 use super::{Rejection, Responder, respond::RefusalBody};
 use crate::anyreach;
 
-/// Answers `{"<key>": "<text>"}` as `application/json`. The default key is `detail` (api-reference/errors); the MCP edge
-/// uses `error`.
+/// Answers refusals with `{"<key>": "<text>"}` as `application/json`. The default key is `detail`
+/// (api-reference/errors); the MCP edge uses `error`.
 #[derive(Clone, Debug)]
 pub struct JsonResponder {
     /// `{"<key>":`, with the key escaped.
@@ -16,7 +17,7 @@ pub struct JsonResponder {
 }
 
 impl JsonResponder {
-    /// Answers under another key.
+    /// Creates a responder that uses another key.
     pub fn with_key(key: impl Into<Cow<'static, str>>) -> Self {
         Self {
             opening: format!("{{{}:", serde_json::Value::from(key.into())),
@@ -32,7 +33,8 @@ impl Default for JsonResponder {
 
 impl<B: RefusalBody> Responder<B> for JsonResponder {
     fn respond(&self, rejection: &Rejection) -> Response<B> {
-        // Written by hand but for the text: refusals are many when somebody floods a service with junk.
+        // Only the text is serialized by serde: a client that floods a service with junk causes
+        // many refusals.
         let detail = serde_json::to_string(rejection.detail()).unwrap_or_default();
         let mut body = String::with_capacity(self.opening.len() + detail.len() + 1);
         body.push_str(&self.opening);

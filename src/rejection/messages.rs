@@ -1,16 +1,20 @@
-//! Every text that a client can see, in one table.
+//! The texts that clients can see, in one table.
 
 use std::borrow::Cow;
 
 use super::Reason;
 use crate::{anyreach, credential::TokenFormat};
 
-/// The texts of refusals. The defaults are the documented ones, and ours where the documentation has none.
+/// The texts of refusals. The defaults are the documented texts, and this crate's own where the
+/// documentation has none.
 ///
 /// ```
 /// use tower_api_key::Messages;
 ///
-/// let messages = Messages { missing_credential: "Please sign in".into(), ..Messages::default() };
+/// let messages = Messages {
+///     missing_credential: "Please sign in".into(),
+///     ..Messages::default()
+/// };
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
@@ -18,24 +22,24 @@ use crate::{anyreach, credential::TokenFormat};
     reason = "made with `..Messages::default()`, which outlives new texts"
 )]
 pub struct Messages {
-    /// For [`Reason::MissingCredential`] (documented: mcp/connecting-a-client).
+    /// The text for [`Reason::MissingCredential`] (documented: mcp/connecting-a-client).
     pub missing_credential: Cow<'static, str>,
-    /// For [`Reason::UnrecognizedToken`] (documented: mcp/connecting-a-client). The default text
-    /// names the prefixes of the layer's [`TokenFormat`].
+    /// The text for [`Reason::UnrecognizedToken`] (documented: mcp/connecting-a-client). The
+    /// default names the prefixes of the layer's [`TokenFormat`].
     pub unrecognized_token: Cow<'static, str>,
-    /// For [`Reason::InvalidToken`].
+    /// The text for [`Reason::InvalidToken`].
     pub invalid_token: Cow<'static, str>,
-    /// For [`Reason::MissingOrganization`] (documented: api-reference/errors).
+    /// The text for [`Reason::MissingOrganization`] (documented: api-reference/errors).
     pub missing_organization: Cow<'static, str>,
-    /// For [`Reason::OrganizationDenied`].
+    /// The text for [`Reason::OrganizationDenied`].
     pub organization_denied: Cow<'static, str>,
-    /// For [`Reason::InsufficientScope`].
+    /// The text for [`Reason::InsufficientScope`].
     pub insufficient_scope: Cow<'static, str>,
-    /// For [`Reason::ExposedCredential`].
+    /// The text for [`Reason::ExposedCredential`].
     pub exposed_credential: Cow<'static, str>,
-    /// For [`Reason::Unavailable`].
+    /// The text for [`Reason::Unavailable`].
     pub unavailable: Cow<'static, str>,
-    /// For [`Reason::Misconfigured`].
+    /// The text for [`Reason::Misconfigured`].
     pub misconfigured: Cow<'static, str>,
 }
 
@@ -56,7 +60,8 @@ impl Default for Messages {
 }
 
 impl Messages {
-    /// Names the prefixes of `after` where the text is the default one, which names those of `before`.
+    /// Replaces the default text for the prefixes of `before` with that for `after`; keeps any
+    /// other text.
     pub(crate) fn follow_prefixes(&mut self, before: &TokenFormat, after: &TokenFormat) {
         let text = |format: &TokenFormat| {
             anyreach::unrecognized_token(format.personal_token_prefix(), format.org_key_prefix())

@@ -1,4 +1,5 @@
-//! How "no" is said: the public reason apart from the private cause, every text in one table, one form per protocol.
+//! Refusals: the public reason, the private cause, and their HTTP and gRPC forms. All texts are in
+//! one table.
 
 mod cause;
 mod denial;
@@ -26,32 +27,34 @@ use crate::{
     store::Record,
 };
 
-/// Why a request was refused, as far as the client may know.
+/// The reason for a refusal, as far as the client may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
     /// No bearer credential was presented.
     MissingCredential,
-    /// A bearer value that is neither kind of credential.
+    /// The bearer value is neither kind of credential.
     UnrecognizedToken,
-    /// A credential that does not count: unknown, wrong, broken, expired, deleted, its owner gone. Never said which.
+    /// The credential is not valid: unknown, wrong, malformed, expired, deleted, or its owner is
+    /// gone. The client never learns which.
     InvalidToken,
-    /// A good personal token that names no organization where one is needed.
+    /// The personal token is good, but the request names no organization where one is needed.
     MissingOrganization,
-    /// A good credential that may not act in the organization named. Whether that exists is not said.
+    /// The credential is good, but may not act in the organization named. The client does not learn
+    /// whether that organization exists.
     OrganizationDenied,
-    /// A good credential that holds none of the accepted scopes.
+    /// The credential is good, but holds none of the accepted scopes.
     InsufficientScope,
-    /// A good credential that came from a browser, where it must never be.
+    /// The credential is good, but came from a browser, where it must never be.
     ExposedCredential,
-    /// It could not be told whether the credential counts.
+    /// The service could not determine whether the credential is valid.
     Unavailable,
-    /// The service is put together wrongly.
+    /// The service is set up incorrectly.
     Misconfigured,
 }
 
 impl Reason {
-    /// Every reason, in the order in which they are checked.
+    /// All reasons, in the order in which they are checked.
     pub const ALL: [Self; 9] = [
         Self::MissingCredential,
         Self::UnrecognizedToken,
@@ -80,8 +83,8 @@ impl Reason {
         }
     }
 
-    /// Returns the gRPC status code: 16 not identified, 7 not allowed, 14 outage, 13 internal (gRPC, "Status codes and
-    /// their use").
+    /// Returns the gRPC status code: 16 unauthenticated, 7 permission denied, 14 unavailable,
+    /// 13 internal (gRPC, "Status codes and their use").
     #[must_use]
     pub fn grpc_code(self) -> u8 {
         match self.status() {
@@ -92,7 +95,7 @@ impl Reason {
         }
     }
 
-    /// Returns a fixed word, for programs.
+    /// Returns a fixed identifier, for programs.
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
@@ -109,10 +112,10 @@ impl Reason {
     }
 }
 
-/// A refusal. Also found in the extensions of the response that carries it.
+/// A refusal. The extensions of the response that carries it hold it too.
 ///
-/// `Display` and [`detail`](Self::detail) are what the client sees. [`cause`](Self::cause) and the ids are for the
-/// operator: do not send them.
+/// `Display` and [`detail`](Self::detail) are what the client sees. [`cause`](Self::cause) and the
+/// ids are for the operator: do not send them.
 #[derive(Clone)]
 pub struct Rejection {
     reason: Reason,
@@ -144,7 +147,7 @@ impl Rejection {
         }
     }
 
-    /// Tells the operator. `latency` is that of the look-up, when there was one.
+    /// Reports the refusal to the operator. `latency` is that of the lookup, if there was one.
     pub(crate) fn report(&self, latency: Option<Duration>) {
         observe::refused(&Refused {
             severity: match self.reason {
@@ -179,19 +182,19 @@ impl Rejection {
         self.reason.status()
     }
 
-    /// Returns the text for the client, from the [`Messages`] of the layer.
+    /// Returns the text for the client, from the layer's [`Messages`].
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
-    /// Returns what really happened, for the operator.
+    /// Returns the actual cause, for the operator.
     #[must_use]
     pub fn cause(&self) -> &Cause {
         &self.cause
     }
 
-    /// Returns the scopes of which one would have been enough, for [`Reason::InsufficientScope`].
+    /// Returns the accepted scopes, any one of which is enough, for [`Reason::InsufficientScope`].
     #[must_use]
     pub fn accepted_scopes(&self) -> Option<&AcceptedScopes> {
         self.accepted.as_deref()
@@ -203,14 +206,14 @@ impl Rejection {
         self.kind
     }
 
-    /// Returns the public id of the credential that was named, if there is such a one. Its secret need not have been
-    /// shown: see [`cause`](Self::cause).
+    /// Returns the public id of the credential that was named, if it exists. Its secret may not
+    /// have been presented: see [`cause`](Self::cause).
     #[must_use]
     pub fn credential_id(&self) -> Option<&str> {
         self.record.as_deref().map(Record::id)
     }
 
-    /// Returns the organization of the credential that was named, if it has one.
+    /// Returns the organization of the named credential, if it has one.
     #[must_use]
     pub fn organization(&self) -> Option<&str> {
         self.record
@@ -219,7 +222,7 @@ impl Rejection {
             .map(OrgId::as_str)
     }
 
-    /// Returns the person of the credential that was named, if it has one.
+    /// Returns the person of the named credential, if it has one.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.record

@@ -1,19 +1,19 @@
-//! Problem details (RFC 9457).
+//! The responder for problem details (RFC 9457).
 
 use http::Response;
 
 use super::{Rejection, Responder, json::json_response, respond::RefusalBody};
 
-/// Answers a problem document, `application/problem+json` (RFC 9457, section 3).
+/// Answers refusals with a problem document, `application/problem+json` (RFC 9457, section 3).
 ///
-/// `type` is `about:blank`, so that `title` is the status phrase (section 4.2.1); `code` is an extension member with
-/// [`Reason::code`](super::Reason::code).
+/// `type` is `about:blank`, so `title` is the status phrase (section 4.2.1). `code` is an extension
+/// member with [`Reason::code`](super::Reason::code).
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct ProblemResponder;
 
 impl ProblemResponder {
-    /// Makes the responder.
+    /// Creates the responder.
     #[must_use]
     pub fn new() -> Self {
         Self

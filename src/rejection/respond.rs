@@ -1,4 +1,5 @@
-//! From a refusal to a response: the form by what the service speaks and the request is, the headers whatever the form.
+//! Turns a refusal into a response: picks HTTP or gRPC by the service and the request, and sets the
+//! headers that both need.
 
 use std::sync::Arc;
 
@@ -12,12 +13,13 @@ use http_body_util::{BodyExt, Full, combinators::BoxBody, combinators::UnsyncBox
 use super::{Messages, Reason, Rejection, grpc, json::JsonResponder};
 use crate::error::ConfigError;
 
-/// Makes the HTTP response to a refusal. Implemented by closures `Fn(&Rejection) -> Response<B>`.
+/// Builds the HTTP response of a refusal. Closures `Fn(&Rejection) -> Response<B>` implement it.
 ///
-/// You only need to set the body and your own headers. The rest is added afterwards: the challenge and `Retry-After`
-/// unless the response already has them, and `Cache-Control: no-store` always, in place of every other instruction to
-/// caches. A status outside of the refusal's class (4xx, or 5xx for an outage) is replaced by the refusal's. gRPC calls
-/// are answered without asking the responder.
+/// You only need to set the body and your own headers. The rest is added afterwards: the challenge
+/// and `Retry-After` unless the response already has them, and `Cache-Control: no-store`, which
+/// always replaces every other caching header. A status outside the refusal's class (4xx, or 5xx
+/// for an outage) is replaced by the refusal's own. gRPC calls are answered without calling the
+/// responder.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot answer refusals with the response body `{B}`",
     label = "the inner service answers with `{B}`",
@@ -27,7 +29,7 @@ use crate::error::ConfigError;
             0.14 the feature `tonic`"
 )]
 pub trait Responder<B>: Send + Sync + 'static {
-    /// Makes the response.
+    /// Builds the response.
     fn respond(&self, rejection: &Rejection) -> Response<B>;
 }
 
@@ -39,11 +41,12 @@ impl<B, F: Fn(&Rejection) -> Response<B> + Send + Sync + 'static> Responder<B> f
 
 /// A response body that a refusal can be written into.
 ///
-/// The crate answers with the inner service's own body type instead of a wrapper around it, so that accepted requests
-/// cost nothing.
+/// Refusals use the inner service's own body type instead of a wrapper around it, so accepted
+/// requests cost nothing.
 ///
-/// Implemented for the body of axum 0.8 with the feature `axum`, for the bodies of tonic 0.14 with the
-/// feature `tonic`, and for `String`, `Bytes`, `Full<Bytes>` and the boxed bodies of `http-body-util`.
+/// It is implemented for axum 0.8's body with the feature `axum`, for tonic 0.14's bodies with the
+/// feature `tonic`, and for `String`, `Bytes`, `Full<Bytes>` and the boxed bodies of
+/// `http-body-util`.
 #[diagnostic::on_unimplemented(
     message = "a refusal cannot be written into the response body `{Self}`",
     label = "the inner service answers with `{Self}`, which does not implement `RefusalBody`",
@@ -53,8 +56,9 @@ impl<B, F: Fn(&Rejection) -> Response<B> + Send + Sync + 'static> Responder<B> f
             implement `RefusalBody` for a body type of yours"
 )]
 pub trait RefusalBody: Sized {
-    /// Whether services that answer with this body speak gRPC, so that gRPC calls are refused in gRPC's form without
-    /// [`with_grpc`](crate::AuthLayer::with_grpc). `false` unless the type is used for gRPC alone, as tonic's body is.
+    /// Whether services with this response body speak gRPC, so that gRPC calls are refused in
+    /// gRPC's form without [`with_grpc`](crate::AuthLayer::with_grpc). `false` unless the type is
+    /// used for gRPC alone, as tonic's body is.
     const SPEAKS_GRPC: bool = false;
 
     /// Creates a body from `text`.
@@ -107,17 +111,18 @@ where
     }
 }
 
-/// How refusals look: texts, realm, responder. Shared by a layer and the demands inside of it.
+/// The form of refusals: texts, realm, responder. A layer shares it with the `Require…` layers
+/// inside it.
 #[derive(Debug)]
 pub struct Presentation<R = JsonResponder> {
     pub(crate) messages: Messages,
     challenges: Challenges,
     responder: Arc<R>,
-    /// The service says that it speaks gRPC, whatever its body type.
+    /// Whether the service speaks gRPC whatever its body type.
     grpc: bool,
 }
 
-// By hand: a derived impl would ask for `R: Clone`.
+// Written by hand: a derived impl would require `R: Clone`.
 impl<R> Clone for Presentation<R> {
     fn clone(&self) -> Self {
         Self {
@@ -129,7 +134,7 @@ impl<R> Clone for Presentation<R> {
     }
 }
 
-/// The values of `WWW-Authenticate`, made once.
+/// The values of `WWW-Authenticate`, built once.
 #[derive(Clone, Debug)]
 struct Challenges {
     bare: HeaderValue,
@@ -183,7 +188,8 @@ impl<R> Presentation<R> {
         Self { grpc: true, ..self }
     }
 
-    /// Makes the response to a refused request, of which method, version and content-type are looked at.
+    /// Builds the response to a refused request, from the request's method, version and
+    /// content-type.
     pub(crate) fn refuse<B: RefusalBody, ReqB>(
         &self,
         rejection: Rejection,
@@ -195,10 +201,12 @@ impl<R> Presentation<R> {
         self.refuse_in(rejection, self.grpc_content_type::<B, _>(request))
     }
 
-    /// The content-type of a gRPC refusal to the request; `None` where the refusal is an ordinary HTTP response.
+    /// Returns the content-type of a gRPC refusal to the request, or `None` if the refusal is an
+    /// ordinary HTTP response.
     ///
-    /// A gRPC refusal has the HTTP status 200, and gateways, counters and health checks judge by the status. A client
-    /// must not be able to choose that, so the service has to say that it speaks gRPC before the request is looked at.
+    /// A gRPC refusal has the HTTP status 200, and gateways, counters and health checks go by the
+    /// status. A client must not be able to choose that, so the service declares that it speaks
+    /// gRPC before the request is examined.
     pub(crate) fn grpc_content_type<B: RefusalBody, ReqB>(
         &self,
         request: &Request<ReqB>,
@@ -208,7 +216,8 @@ impl<R> Presentation<R> {
             .flatten()
     }
 
-    /// Makes the response in the form that [`grpc_content_type`](Self::grpc_content_type) returned.
+    /// Builds the response in the form that [`grpc_content_type`](Self::grpc_content_type)
+    /// returned.
     pub(crate) fn refuse_in<B: RefusalBody>(
         &self,
         rejection: Rejection,
@@ -234,7 +243,8 @@ impl<R> Presentation<R> {
     {
         let mut response = self.responder.respond(rejection);
         remove_targeted_cache_controls(response.headers_mut());
-        // A responder chooses within its class: a refusal is never a success, an outage never the client's fault.
+        // A responder chooses within the class: a refusal is never a success, an outage never the
+        // client's fault.
         let same_class = match rejection.status().is_server_error() {
             true => response.status().is_server_error(),
             false => response.status().is_client_error(),
@@ -255,9 +265,12 @@ impl<R> Presentation<R> {
     }
 }
 
-/// Every refusal gets `Cache-Control: no-store`. It beats `Expires` (RFC 9111, section 5.3) and `Pragma` in caches that keep to
-/// the standard, but not the fields that address one kind of cache: `CDN-Cache-Control` and its like (RFC 9213),
-/// `Surrogate-Control`, Akamai's `Edge-Control`, nginx's `X-Accel-Expires`. All of them go.
+/// Removes every caching header that could override the `Cache-Control: no-store` of refusals.
+///
+/// `no-store` overrides `Expires` (RFC 9111, section 5.3) and `Pragma` in caches that follow the
+/// standard, but not the fields for one kind of cache: `CDN-Cache-Control` and its like (RFC 9213),
+/// `Surrogate-Control`, Akamai's `Edge-Control`, nginx's `X-Accel-Expires`. All of them are
+/// removed.
 fn remove_targeted_cache_controls(headers: &mut HeaderMap) {
     while let Some(targeted) = headers
         .keys()
@@ -293,10 +306,11 @@ impl Challenges {
         })
     }
 
-    /// The challenge that goes with a refusal (RFC 6750, section 3).
+    /// Returns the challenge for a refusal (RFC 6750, section 3).
     ///
-    /// `invalid_token` only when a bearer credential was presented and is bad (section 3.1): a client throws a token away
-    /// that is called so. `scope` only when one scope alone is accepted, since several would read as all-of.
+    /// `invalid_token` is sent only when a bearer credential was presented and is bad (section
+    /// 3.1): a client discards a token when it sees that error. `scope` is sent only when a single
+    /// scope is accepted, since a list would read as "all of these".
     fn to(&self, rejection: &Rejection) -> Option<HeaderValue> {
         match rejection.reason() {
             Reason::MissingCredential | Reason::MissingOrganization => Some(self.bare.clone()),
@@ -322,7 +336,7 @@ impl Challenges {
     }
 }
 
-/// A quoted-string (RFC 9110, section 5.6.4).
+/// Returns `text` as a quoted-string (RFC 9110, section 5.6.4).
 fn quoted(text: &str) -> Result<String, ConfigError> {
     if text.chars().any(char::is_control) {
         return Err(ConfigError::InvalidRealm(text.into()));

@@ -1,4 +1,5 @@
-//! [`RequireDescendantLayer`]: the rule of the partner console.
+//! [`RequireDescendantLayer`]: limits a route to the caller's own organization and those below it,
+//! as the partner console does.
 
 use std::{
     fmt,
@@ -23,16 +24,18 @@ use crate::{
     store::{DEFAULT_DEADLINE, OrgTree, StoreError, guarded},
 };
 
-/// Lets callers through who hold `child_organizations:manage` and whose target is the organization that they act in, or
-/// one below it (organizations/partner-console). Membership in the target is not needed.
+/// Lets callers through who hold `child_organizations:manage` and whose target is the organization
+/// that they act in, or one below it (organizations/partner-console). Membership in the target is
+/// not needed.
 ///
-/// The checks run in that order. A target outside is answered with the uniform 403 of a denied organization, whether it
-/// exists or not, and so is a request in which no target can be found. An outage of the tree is a 503. Below a deleted or
-/// disabled organization nothing can be reached.
+/// The checks run in that order. A target outside gets the uniform 403 of a denied organization,
+/// whether it exists or not. So does a request in which no target can be found. A failing tree is a
+/// 503. Nothing below a deleted or disabled organization can be reached.
 ///
-/// The target must be the organization that the handler acts on. A closure over the URI reads it as this layer sees it:
-/// percent-encoded, and under axum's `nest` without the prefix. Both lead to a refusal, not to an opening, as long as no
-/// id contains a `%`. In axum, use `tower_api_key::axum::target` with the handler's own `Path`.
+/// The target must be the organization that the handler acts on. A closure over the URI reads the
+/// path as this layer sees it: percent-encoded, and without the prefix under axum's `nest`. Both
+/// lead to a refusal, never to access, as long as no id contains a `%`. In axum, use
+/// `tower_api_key::axum::target` with the handler's own `Path`.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -60,7 +63,8 @@ struct Rule<R> {
 }
 
 impl RequireDescendantLayer {
-    /// Makes the demand: `tree` knows who is below whom, `target` finds the organization that a request is about.
+    /// Creates the layer: `tree` knows which organization is below which, `target` finds the
+    /// organization that a request is about.
     pub fn new(
         tree: impl OrgTree,
         target: impl Fn(&Parts) -> Option<OrgId> + Send + Sync + 'static,
@@ -76,10 +80,10 @@ impl RequireDescendantLayer {
 }
 
 impl<R> RequireDescendantLayer<R> {
-    /// Accepts other scopes than `child_organizations:manage`; any of them is enough.
+    /// Replaces `child_organizations:manage` with other scopes; any one of them is enough.
     ///
     /// # Errors
-    /// As [`RequireScopesLayer::any`](super::RequireScopesLayer::any).
+    /// The same as [`RequireScopesLayer::any`](super::RequireScopesLayer::any).
     pub fn with_scopes<T: Into<Box<str>>>(
         self,
         scopes: impl IntoIterator<Item = T>,
@@ -91,7 +95,7 @@ impl<R> RequireDescendantLayer<R> {
         })))
     }
 
-    /// Sets how long the tree may take, one second by default.
+    /// Sets how long a lookup in the tree may take; one second by default.
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         Self(Arc::new(Rule {
@@ -100,14 +104,14 @@ impl<R> RequireDescendantLayer<R> {
         }))
     }
 
-    /// Answers refusals in the form in which `auth` does: its texts, its realm, its responder.
+    /// Builds refusals as `auth` does: with its texts, its realm and its responder.
     #[must_use]
     pub fn with_responses_of<S, R2>(self, auth: &AuthLayer<S, R2>) -> RequireDescendantLayer<R2> {
         RequireDescendantLayer(Arc::new(self.0.parts(auth.presentation().clone())))
     }
 
-    /// States that the services behind this layer speak gRPC; see [`AuthLayer::with_grpc`]. [`with_responses_of`](Self::with_responses_of) takes it
-    /// over from the other layer.
+    /// Declares that the services behind this layer speak gRPC; see [`AuthLayer::with_grpc`].
+    /// [`with_responses_of`](Self::with_responses_of) copies this setting from the other layer.
     #[must_use]
     pub fn with_grpc(self) -> Self {
         Self(Arc::new(
@@ -127,7 +131,8 @@ impl<R> Rule<R> {
         }
     }
 
-    /// What is decided without the tree: the caller, and the target if it is another organization than the caller's.
+    /// Checks everything that does not need the tree. Returns the caller, and the target if it is
+    /// not the caller's own organization.
     fn open(&self, request: &Parts) -> Result<(Principal, Option<OrgId>), Denial> {
         let principal = Principal::of(&request.extensions)?;
         let deny = |cause| Denial::about(cause, Arc::clone(principal.record()));

@@ -1,17 +1,22 @@
-//! What a route demands of a caller that is already known: scopes, an organization, a place in the tree.
+//! Layers that limit a route to some authenticated callers: by scopes, by organization, or by a
+//! place in the organization tree.
 //!
-//! A demand is a layer inside of an [`AuthLayer`](crate::AuthLayer), on one route or on many. Without one outside of it,
-//! it answers 500 and logs the fix. Behind an optional or a public layer, a request without a principal is answered 401.
+//! Put a `Require…` layer inside an [`AuthLayer`](crate::AuthLayer), on one route or on many.
+//! Without an `AuthLayer` around it, it answers 500 and logs the fix. Behind an optional or a
+//! public layer, it answers 401 to a request without a principal.
 //!
 //! ```
 //! use tower::ServiceBuilder;
 //! use tower_api_key::{AuthLayer, RequireScopesLayer, store::MemoryStore};
 //!
-//! # fn inner(_: http::Request<String>) -> std::future::Ready<Result<http::Response<String>, std::convert::Infallible>> {
+//! # fn inner(
+//! #     _: http::Request<String>,
+//! # ) -> std::future::Ready<Result<http::Response<String>, std::convert::Infallible>> {
 //! #     std::future::ready(Ok(http::Response::default()))
 //! # }
 //! let auth = AuthLayer::new(MemoryStore::new());
-//! let reads = RequireScopesLayer::any(["agents:read", "agents:manage"])?.with_responses_of(&auth);
+//! let reads = RequireScopesLayer::any(["agents:read", "agents:manage"])?
+//!     .with_responses_of(&auth);
 //! let service = ServiceBuilder::new().layer(auth).layer(reads).service_fn(inner);
 //! # Ok::<(), tower_api_key::ConfigError>(())
 //! ```

@@ -1,4 +1,4 @@
-//! [`RequireOrganizationLayer`]: somebody who acts in an organization.
+//! [`RequireOrganizationLayer`]: limits a route to callers who act in an organization.
 
 use super::{Require, service::Demand};
 use crate::{
@@ -6,16 +6,17 @@ use crate::{
     rejection::{Cause, JsonResponder},
 };
 
-/// Lets callers through who act in an organization; for routes behind a user-scoped or an optional layer. Answers others
-/// with the 401 of a missing organization, and nobody with that of a missing credential.
+/// Lets callers through who act in an organization; for routes behind a user-scoped or an optional
+/// layer. Other callers get the 401 of a missing organization, unauthenticated ones that of a
+/// missing credential.
 pub type RequireOrganizationLayer<R = JsonResponder> = Require<HasOrganization, R>;
 
-/// The demand of [`RequireOrganizationLayer`].
+/// The requirement of [`RequireOrganizationLayer`].
 #[derive(Clone, Copy, Debug)]
 pub struct HasOrganization(());
 
 impl RequireOrganizationLayer {
-    /// Demands an organization.
+    /// Creates a layer that requires an organization.
     #[must_use]
     pub fn new() -> Self {
         Self::demanding(HasOrganization(()))

@@ -1,4 +1,4 @@
-//! [`RequireScopesLayer`]: at least one of the accepted scopes.
+//! [`RequireScopesLayer`]: limits a route to callers who hold one of the accepted scopes.
 
 use std::sync::Arc;
 
@@ -10,19 +10,21 @@ use crate::{
     scope::AcceptedScopes,
 };
 
-/// Lets callers through who hold at least one of the accepted scopes (organizations/roles-and-permissions); answers
-/// others 403 with `error="insufficient_scope"` (RFC 6750, section 3.1).
+/// Lets callers through who hold at least one of the accepted scopes
+/// (organizations/roles-and-permissions). Answers others 403 with `error="insufficient_scope"` (RFC
+/// 6750, section 3.1).
 pub type RequireScopesLayer<R = JsonResponder> = Require<HoldsAny, R>;
 
-/// The demand of [`RequireScopesLayer`].
+/// The requirement of [`RequireScopesLayer`].
 #[derive(Clone, Debug)]
 pub struct HoldsAny(Arc<AcceptedScopes>);
 
 impl RequireScopesLayer {
-    /// Accepts any of `scopes`.
+    /// Creates a layer that accepts any of `scopes`.
     ///
     /// # Errors
-    /// [`ConfigError::NoScopes`] for an empty set, [`ConfigError::InvalidScope`] for a name that cannot be a scope.
+    /// [`ConfigError::NoScopes`] for an empty set, [`ConfigError::InvalidScope`] for an invalid
+    /// scope name.
     pub fn any<T: Into<Box<str>>>(
         scopes: impl IntoIterator<Item = T>,
     ) -> Result<Self, ConfigError> {

@@ -1,4 +1,4 @@
-//! The layer and the service that check a demand at once.
+//! The layer and the service for requirements that need no lookup.
 
 use std::{
     sync::Arc,
@@ -17,9 +17,10 @@ use crate::{
     scope::AcceptedScopes,
 };
 
-/// A layer that lets only callers through who meet the demand `D`.
+/// A layer that lets only callers through who meet the requirement `D`.
 ///
-/// Used under its names [`RequireScopesLayer`](super::RequireScopesLayer) and [`RequireOrganizationLayer`](super::RequireOrganizationLayer).
+/// Use it as [`RequireScopesLayer`](super::RequireScopesLayer) or
+/// [`RequireOrganizationLayer`](super::RequireOrganizationLayer).
 #[derive(Clone, Debug)]
 pub struct Require<D, R = JsonResponder> {
     demand: D,
@@ -36,7 +37,7 @@ impl<D> Require<D> {
 }
 
 impl<D, R> Require<D, R> {
-    /// Answers refusals in the form in which `auth` does: its texts, its realm, its responder.
+    /// Builds refusals as `auth` does: with its texts, its realm and its responder.
     #[must_use]
     pub fn with_responses_of<S, R2>(self, auth: &AuthLayer<S, R2>) -> Require<D, R2> {
         Require {
@@ -45,8 +46,8 @@ impl<D, R> Require<D, R> {
         }
     }
 
-    /// States that the services behind this layer speak gRPC; see [`AuthLayer::with_grpc`]. [`with_responses_of`](Self::with_responses_of) takes it
-    /// over from the other layer.
+    /// Declares that the services behind this layer speak gRPC; see [`AuthLayer::with_grpc`].
+    /// [`with_responses_of`](Self::with_responses_of) copies this setting from the other layer.
     #[must_use]
     pub fn with_grpc(self) -> Self {
         let presentation = Presentation::clone(&self.presentation).with_grpc();
@@ -87,11 +88,11 @@ impl<Inner: Clone, D: Clone, R> Clone for RequireService<Inner, D, R> {
     }
 }
 
-/// What a caller has to meet.
+/// A requirement that a caller must meet.
 pub(crate) trait Demand {
     fn check(&self, principal: &Principal) -> Result<(), Cause>;
 
-    /// The scopes of which one would have been enough, for the challenge.
+    /// Returns the scopes of which any one is enough, for the challenge.
     fn accepted(&self) -> Option<&Arc<AcceptedScopes>> {
         None
     }
