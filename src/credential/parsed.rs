@@ -172,7 +172,7 @@ mod tests {
     }
 
     proptest! {
-        /// `explain` assumes that only the last step is left at its end; this checks that.
+        /// `explain` ends with the checksum, which must not be reached if none is required.
         #[test]
         fn without_a_checksum_none_is_missed(token in "(ak_|pat_|)[a-z.=~ \u{e9}]{0,6}") {
             if let Err(error) = TokenFormat::default().parse(&token) {

@@ -33,7 +33,7 @@ pub enum ManageError {
     /// The credential is disabled.
     #[error("the credential is disabled")]
     Disabled,
-    /// Part of the stored credential cannot be read, so it cannot be rotated or changed.
+    /// Part of the stored credential cannot be read, so it cannot be renamed, enabled or rotated.
     #[error("the stored credential is damaged; delete it and issue another")]
     Damaged,
     /// The credential has already been replaced by a successor.

@@ -131,7 +131,7 @@ fn check_held(
         .map_or(Ok(()), |scope| Err(ManageError::ScopeNotHeld(scope.into())))
 }
 
-/// Returns `moment` plus `by`, saturating at the last representable time.
+/// Returns `moment` plus `by`, but at most the latest allowed expiry.
 pub(super) fn later(moment: UnixMillis, by: Duration) -> UnixMillis {
     let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
     UnixMillis(moment.0.saturating_add(by)).min(LATEST_EXPIRY)

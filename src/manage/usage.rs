@@ -9,8 +9,7 @@ use crate::{
     store::{ManageStore, StoreError, USE_GRANULARITY_MILLIS},
 };
 
-/// Maximum number of uses per transaction, so that a revocation does not wait long for the write
-/// lock.
+/// Maximum number of uses per transaction, so that a revocation does not wait long behind it.
 const BATCH: usize = 1000;
 
 impl<S: ManageStore> Manager<S> {

@@ -15,10 +15,10 @@
 //! | `outcome` | `accepted`, or the [code of the reason](crate::Reason::code) |
 //! | `cause` | the [code of the cause](crate::rejection::Cause::code), for a refusal |
 //! | `kind` | `org_key` or `pat` |
-//! | `credential_id` | the public id, when the store has such a credential |
+//! | `credential_id` | the public id, if the store has such a credential |
 //! | `organization`, `user` | from the store's record, never from the request |
-//! | `store_us` | how long the look-up took, in microseconds, when it was not answered from memory |
-//! | `error` | what the store said, with its sources, for an outage |
+//! | `store_us` | how long the lookup took, in microseconds, if it was not answered from memory |
+//! | `error` | the store's error with its sources, for an outage |
 //!
 //! A request that passes without its credential being checked (on a public route, as a preflight,
 //! or without a credential where it is optional) has no verdict and emits no event.
@@ -48,17 +48,17 @@
 //! |---|---|---|---|
 //! | `tower_api_key_accepted_total` | counter | `kind` | requests that a layer let pass with a principal |
 //! | `tower_api_key_refused_total` | counter | `kind`, `cause` | refusals, with the [code of the cause](crate::rejection::Cause::code) |
-//! | `tower_api_key_store_seconds` | histogram | | how long a request waited for its look-up, where `peek` did not answer |
+//! | `tower_api_key_store_seconds` | histogram | | how long a request waited for its lookup, where `peek` did not answer |
 //! | `tower_api_key_cache_hits_total` | counter | | acceptable answers from the cache |
 //! | `tower_api_key_cache_negative_hits_total` | counter | | other answers from the cache |
-//! | `tower_api_key_cache_misses_total` | counter | | questions that waited for the store |
-//! | `tower_api_key_cache_kept_failures_total` | counter | | questions answered with a failure of a moment ago, without a call of the store |
-//! | `tower_api_key_cache_limited_total` | counter | | questions refused by the limit of misses |
-//! | `tower_api_key_cache_evictions_total` | counter | `table` | entries of use that had to go: `accepts` or `refusals` |
-//! | `tower_api_key_cache_stale_total` | counter | | accepts served past their time because the store erred |
+//! | `tower_api_key_cache_misses_total` | counter | | lookups that waited for the store |
+//! | `tower_api_key_cache_kept_failures_total` | counter | | lookups answered with a recent failure, without a call to the store |
+//! | `tower_api_key_cache_limited_total` | counter | | lookups refused by the miss rate limit |
+//! | `tower_api_key_cache_evictions_total` | counter | `table` | entries in use that were evicted: `accepts` or `refusals` |
+//! | `tower_api_key_cache_stale_total` | counter | | accepts served past their time because the store failed |
 //! | `tower_api_key_cache_changes_total` | counter | `subject` | changes applied: `credential`, `user`, `organization`, `everything` |
-//! | `tower_api_key_revocation_lag_seconds` | histogram | | from the writing of a change in a database to its being read from the change log |
-//! | `tower_api_key_feed_up` | gauge | | 1 while the followed feed tells of every change, 0 while it is lost |
+//! | `tower_api_key_revocation_lag_seconds` | histogram | | time between the writing of a change in a database and its being read from the change log |
+//! | `tower_api_key_feed_up` | gauge | | 1 while the followed feed delivers every change, 0 while it is lost |
 //! | `tower_api_key_hook_panics_total` | counter | | panics of a manager's event hook; the changes were made |
 //! | `tower_api_key_forged_principals_total` | counter | | principals made with `testing::principal`; with the feature `testing` |
 //!

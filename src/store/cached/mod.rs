@@ -1,9 +1,9 @@
 //! [`Cached`]: a cache in front of a store.
 //!
 //! ```text
-//! peek ─▶ core: an entry that is valid and fresh? ─▶ the answer, without a lock or an allocation
+//! peek ─▶ core: a valid, fresh entry? ─▶ the answer, without lock or allocation
 //!   └▶ find ─▶ core: join the lookup in flight, or begin one ─▶ wait for its result
-//!                └▶ fetch, to its end whoever waits ─▶ the store ─▶ keep, unless a change came in between
+//!                └▶ fetch, in its own task ─▶ store ─▶ keep, unless a change came
 //! apply, StoreAdmin, follow ─▶ core: number the change, end what it concerns
 //! ```
 
