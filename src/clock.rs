@@ -1,6 +1,6 @@
-//! The wall clock, behind a trait: expiry is decided by it, and a test moves it by hand.
+//! The wall clock, behind a trait: it decides expiry, and tests can set it by hand.
 //!
-//! Not for measuring how long something takes; that is the monotonic clock's.
+//! Do not use it to measure durations; the monotonic clock does that.
 
 use std::{
     fmt,
@@ -8,9 +8,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// A moment: milliseconds since 1970-01-01T00:00:00Z, without leap seconds.
+/// A point in time: milliseconds since 1970-01-01T00:00:00Z, without leap seconds. Negative before
+/// 1970.
 ///
-/// The unit of `expires_at` and `created_at` on the wire (`1767225600000` is 2026-01-01). Negative before 1970.
+/// This is the unit of `expires_at` and `created_at` on the wire (`1767225600000` is 2026-01-01).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(
     clippy::exhaustive_structs,
@@ -24,12 +25,12 @@ impl fmt::Display for UnixMillis {
     }
 }
 
-/// Tells the time of day.
+/// A source of the current time.
 ///
-/// Asked only for credentials that can expire. Give another than [`SystemClock`] with
+/// Called only for credentials that can expire. Replace the default [`SystemClock`] with
 /// [`AuthLayer::with_clock`](crate::AuthLayer::with_clock).
 pub trait Clock: Send + Sync + 'static {
-    /// Returns the current moment.
+    /// Returns the current time.
     fn now(&self) -> UnixMillis;
 }
 

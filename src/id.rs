@@ -1,11 +1,12 @@
-//! Ids of things, each of its own type, so that a user's id is never taken for an organization's.
+//! Ids, with one type for each kind of thing, so that a user's id cannot be mistaken for an
+//! organization's.
 //!
-//! Which ids can be created is one rule for each kind of thing, which every store applies before it
-//! asks its database:
-//! [`check_organization_id`], [`check_user_id`] and
-//! [`check_credential_id`](crate::credential::check_credential_id). An id that no request could name would be there for
-//! ever and reach nobody; one that differs from another by what cannot be seen would be taken for
-//! it. What is there already can still be read, changed and deleted.
+//! One rule for each kind decides which ids can be created. Every store applies it before it
+//! queries its database: [`check_organization_id`], [`check_user_id`] and
+//! [`check_credential_id`](crate::credential::check_credential_id). An id that no request could
+//! carry would exist forever without being reachable, and one that differs from another only in
+//! invisible characters would be mistaken for it. Existing ids can still be read, changed and
+//! deleted.
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
@@ -66,14 +67,14 @@ macro_rules! ids {
 ids! {
     /// The id of an organization, as sent in the organization header (`org_…`).
     OrgId;
-    /// The id of a person.
+    /// The id of a user.
     UserId;
-    /// The id of a credential: public, safe to log. For an organization key the part between prefix
-    /// and dot.
+    /// The id of a credential: public, safe to log. For an organization key it is the part between
+    /// prefix and dot.
     CredentialId;
 }
 
-/// An id that no header or token could name, so that nothing can be created under it.
+/// An id that no header or token could carry, so that nothing can be created under it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "invalid id {0:?}: use 1 to 256 visible ASCII characters, \
@@ -95,17 +96,17 @@ impl From<&str> for InvalidId {
     }
 }
 
-/// The longest id that is created or passed on to a store, in bytes.
+/// Maximum length of an id that is created or passed to a store, in bytes.
 const MAX_LEN: usize = 256;
 
-/// Returns whether `id` can be the value of a header: 1 to 256 bytes of visible ASCII, `VCHAR` of
-/// RFC 5234.
+/// Returns whether `id` can be a header's value: 1 to 256 bytes of visible ASCII, `VCHAR` of RFC
+/// 5234.
 pub(crate) fn is_visible_id(id: &[u8]) -> bool {
     (1..=MAX_LEN).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
 }
 
-/// Checks the id of an organization to create: what the [organization header](crate::AuthLayer) can
-/// carry, 1 to 256 bytes of visible ASCII.
+/// Checks the id of a new organization: what the [organization header](crate::AuthLayer) can carry,
+/// 1 to 256 bytes of visible ASCII.
 ///
 /// # Errors
 /// [`InvalidId`].
@@ -113,7 +114,7 @@ pub fn check_organization_id(id: &str) -> Result<(), InvalidId> {
     check_visible(id)
 }
 
-/// Checks the id of a user to create: 1 to 256 bytes of visible ASCII, as for an organization.
+/// Checks the id of a new user: 1 to 256 bytes of visible ASCII, as for an organization.
 ///
 /// # Errors
 /// [`InvalidId`].

@@ -1,4 +1,5 @@
-//! When credentials were last used: noted in memory by the layers, for a task of its own to write to the store.
+//! Last uses of credentials: the layers record them in memory, and a task of its own writes them to
+//! the store.
 
 use std::{
     fmt,
@@ -17,12 +18,12 @@ use crate::{
     store::{Record, Usage},
 };
 
-/// The uses of credentials that were not written yet. A clone shares them: give one to each layer and one to
-/// [`Manager::run_usage_recorder`](crate::manage::Manager::run_usage_recorder).
+/// The uses of credentials that are not yet written. Clones share them: give one to each layer and
+/// one to [`Manager::run_usage_recorder`](crate::manage::Manager::run_usage_recorder).
 ///
-/// Noting a use takes no lock and, but for the first one of a credential in a while, no allocation. There is an entry for each
-/// credential that was accepted since the last writing or the one before, so that nobody without a good credential can
-/// make it grow.
+/// Recording a use takes no lock and, except for a credential's first use in a while, no
+/// allocation. There is one entry for each credential that was accepted since the last write or the
+/// one before, so a client without a valid credential cannot make it grow.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -41,7 +42,7 @@ pub struct LastUse(Arc<Noted>);
 #[derive(Default)]
 struct Noted {
     slots: papaya::HashMap<Name, Slot, foldhash::fast::RandomState>,
-    /// What is to be made anew, and from what: digests of tokens that were presented.
+    /// The credentials to rehash, with the digests of the tokens that were presented.
     outdated: papaya::HashMap<Name, Digest, foldhash::fast::RandomState>,
 }
 
@@ -54,21 +55,22 @@ pub(crate) struct Name {
 /// A name, borrowed from a record.
 struct Borrowed<'a>(Kind, &'a str);
 
-/// The last use, the last one that was written, and whether one came after the credential was rotated.
+/// The last use, the last written use, and whether a use came after the credential was rotated.
 struct Slot {
     at: AtomicI64,
     written: AtomicI64,
     after_rotation: AtomicBool,
 }
 
-/// Stands for the last use in a slot that is being taken out.
+/// Replaces the last use in a slot that is being removed.
 const RETIRED: i64 = i64::MIN;
 
-/// Uses of one credential that are closer together are one, so that cores need not write the same line for each request.
+/// Uses of one credential that are closer together count as one, so that cores need not write the
+/// same cache line for each request.
 const RESOLUTION_MILLIS: i64 = 1000;
 
 impl LastUse {
-    /// Makes an empty one.
+    /// Creates an empty set of uses.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -107,7 +109,7 @@ impl LastUse {
         fresh.collect()
     }
 
-    /// Takes out what was not used since it was last written.
+    /// Removes the slots that were not used since they were last written.
     pub(crate) fn forget_idle(&self) {
         let slots = self.0.slots.pin();
         for (name, slot) in &slots {
@@ -117,7 +119,7 @@ impl LastUse {
                 .compare_exchange(written, RETIRED, Relaxed, Relaxed)
                 .is_ok()
             {
-                // Unless somebody has noted a use meanwhile, who has put another slot there.
+                // Unless another thread has recorded a use since, and put a new slot there.
                 let _ = slots.remove_if(name, |_, slot| slot.at.load(Relaxed) == RETIRED);
             }
         }
@@ -132,7 +134,7 @@ impl LastUse {
         }
     }
 
-    /// The credentials whose digests are to be made anew, with what their digests are made from.
+    /// Returns the credentials to rehash, with the digests of their tokens.
     pub(crate) fn outdated(&self) -> Vec<(Name, Digest)> {
         let outdated = self.0.outdated.pin();
         let pairs = outdated.iter();
@@ -156,7 +158,7 @@ impl Slot {
         }
     }
 
-    /// Moves the last use on; false when the slot does not count any more, and has to be replaced.
+    /// Updates the last use; returns false if the slot is retired and must be replaced.
     fn touch(&self, now: i64, after_rotation: bool) -> bool {
         if after_rotation && !self.after_rotation.load(Relaxed) {
             return false; // the first such use is written, however soon it follows the one before

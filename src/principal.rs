@@ -1,8 +1,8 @@
-//! Who is calling: the outcome of an accepted request, and the words to say it in.
+//! The caller of an accepted request.
 //!
-//! A [`Principal`] is the end of a chain of proofs, `Record → Verified → Live → Principal`, in which each step consumes
-//! the one before: it cannot be made from anything that a client sent, and not without every check. The only other way is
-//! the feature `testing`.
+//! A [`Principal`] is the end of a chain of proofs, `Record → Verified → Live → Principal`, in
+//! which each step consumes the one before: it cannot be created from anything that a client sent,
+//! nor without every check. The only other way is the feature `testing`.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -18,8 +18,8 @@ use crate::{
     store::Record,
 };
 
-/// The caller of a request. Found in the request's extensions behind an [`AuthLayer`](crate::AuthLayer); a clone is a
-/// reference count.
+/// The caller of a request. An [`AuthLayer`](crate::AuthLayer) adds it to the request's extensions.
+/// Cloning it only increments a reference count.
 ///
 /// ```
 /// # fn handler(request: http::Request<()>) {
@@ -31,7 +31,7 @@ use crate::{
 /// # }
 /// ```
 ///
-/// Nobody else can make one, not even from a record:
+/// No other code can create one, not even from a record:
 ///
 /// ```compile_fail
 /// use std::sync::Arc;
@@ -49,7 +49,7 @@ impl Principal {
         Self(acting.into_record())
     }
 
-    /// Finds the caller of a request, or tells why there is none.
+    /// Returns the caller of a request, or why there is none.
     pub(crate) fn of(extensions: &Extensions) -> Result<&Self, Cause> {
         match (extensions.get::<Self>(), extensions.get::<Anonymous>()) {
             (Some(principal), _) => Ok(principal),
@@ -58,7 +58,7 @@ impl Principal {
         }
     }
 
-    /// Tells the operator. `latency` is that of the look-up, when there was one.
+    /// Reports the accept to the operator. `latency` is that of the lookup, if there was one.
     #[inline]
     pub(crate) fn report(&self, latency: Option<Duration>) {
         observe::accepted(&Accepted {
@@ -93,13 +93,13 @@ impl Principal {
         self.0.organization().map(OrgId::as_str)
     }
 
-    /// Returns the person behind a personal token; `None` for a key.
+    /// Returns the user who owns a personal token; `None` for a key.
     #[must_use]
     pub fn user(&self) -> Option<&str> {
         self.0.user().map(UserId::as_str)
     }
 
-    /// Returns the role in that organization, when the scopes come from one.
+    /// Returns the role in that organization, if the scopes come from one.
     #[must_use]
     pub fn role(&self) -> Option<&str> {
         self.0.role()
@@ -117,7 +117,7 @@ impl Principal {
         self.scopes().contains(scope)
     }
 
-    /// Returns whether the caller holds at least one of `scopes`; of none, never.
+    /// Returns whether the caller holds at least one of `scopes`; false if `scopes` is empty.
     #[must_use]
     pub fn has_any<'a>(&self, scopes: impl IntoIterator<Item = &'a str>) -> bool {
         scopes.into_iter().any(|scope| self.has(scope))
@@ -141,7 +141,7 @@ impl fmt::Debug for Principal {
     }
 }
 
-/// Left in a request's extensions where an authentication layer let it pass without a credential, so that a demand
-/// further in can tell "nobody" from "no layer".
+/// Added to a request's extensions where an authentication layer lets it pass without a credential,
+/// so that an inner requirement can distinguish an anonymous request from a missing layer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Anonymous;

@@ -1,13 +1,15 @@
-//! The grammar of tokens: prefix, length, alphabet, parts. Without a look-up and without allocation.
+//! The grammar of tokens: prefix, length, alphabet, parts. Parsing needs no lookup and no
+//! allocation.
 
 use std::borrow::Cow;
 
 use super::Kind;
 use crate::{anyreach, error::ConfigError};
 
-/// How tokens look: what is minted, and what is refused before any look-up.
+/// The format of tokens: what is minted, and what is refused before any lookup.
 ///
-/// The default is the documented form: `ak_<id>.<secret>` and `pat_…`, at most 512 bytes, checksum not required.
+/// The default is the documented form: `ak_<id>.<secret>` and `pat_…`, at most 512 bytes, checksum
+/// not required.
 #[derive(Clone, Debug)]
 pub struct TokenFormat {
     org_key: Cow<'static, str>,
@@ -16,7 +18,7 @@ pub struct TokenFormat {
     checksum: bool,
 }
 
-/// A token that meets the grammar, still in the request's memory.
+/// A well-formed token, borrowed from the request.
 #[derive(Clone, Copy)]
 pub(crate) struct Token<'h> {
     pub(crate) kind: Kind,
@@ -24,14 +26,14 @@ pub(crate) struct Token<'h> {
     pub(crate) whole: &'h [u8],
 }
 
-/// Why a text is no token of this form.
+/// Why a text is not a token of this format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FormatError {
     #[error("the token has an unknown prefix")]
     UnknownPrefix,
     #[error("the token is too long")]
     TooLong,
-    /// A known prefix, and a body that is not token68 or lacks a part.
+    /// The prefix is known, but the body is not token68 or lacks a part.
     #[error("the token is malformed")]
     Malformed,
     #[error("the token's checksum does not hold")]
@@ -53,11 +55,11 @@ impl Default for TokenFormat {
 }
 
 impl TokenFormat {
-    /// Takes other prefixes than `ak_` and `pat_`. Both are matched exactly, case included.
+    /// Replaces the default prefixes `ak_` and `pat_`. Both are matched exactly, including case.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidPrefix`] for an empty prefix, one with characters other than letters, digits, `-` and `_`,
-    /// and for two of which one begins with the other.
+    /// [`ConfigError::InvalidPrefix`] for a prefix that is empty or has characters other than
+    /// letters, digits, `-` and `_`, and for two prefixes of which one begins with the other.
     pub fn with_prefixes(
         mut self,
         org_key: impl Into<Cow<'static, str>>,
@@ -76,10 +78,11 @@ impl TokenFormat {
         Ok(self)
     }
 
-    /// Refuses tokens over `bytes` (default 512), before they are hashed.
+    /// Refuses tokens longer than `bytes` (default 512) before they are hashed.
     ///
     /// # Errors
-    /// [`ConfigError::LengthCapTooSmall`] under 55 bytes, the length of a minted token with the default prefixes.
+    /// [`ConfigError::LengthCapTooSmall`] below 55 bytes, the length of a minted token with the
+    /// default prefixes.
     pub fn with_max_len(mut self, bytes: usize) -> Result<Self, ConfigError> {
         if bytes < MINTED_LEN {
             return Err(ConfigError::LengthCapTooSmall(bytes));
@@ -88,10 +91,10 @@ impl TokenFormat {
         Ok(self)
     }
 
-    /// Refuses tokens whose last six characters are not the checksum of the rest, without asking the store.
+    /// Refuses tokens whose last six characters are not the checksum of the rest, without a lookup.
     ///
-    /// Off by default, so that tokens issued elsewhere work. Turn it on when every token was minted by
-    /// [`mint`](Self::mint): junk then costs no look-up at all.
+    /// Off by default, so that tokens issued elsewhere work. Turn it on if every token was minted
+    /// by [`mint`](Self::mint): junk then costs no lookup at all.
     #[must_use]
     pub fn require_checksum(mut self) -> Self {
         self.checksum = true;
@@ -114,7 +117,7 @@ impl TokenFormat {
         self.max_len
     }
 
-    /// Tells what `token` is. The prefix is judged first, so that a value that is neither kind is called unrecognized
+    /// Classifies `token`. The prefix is checked first, so a value of neither kind is unrecognized,
     /// whatever else is wrong with it.
     #[inline]
     pub(crate) fn classify<'h>(&self, token: &'h [u8]) -> Result<Token<'h>, FormatError> {
@@ -146,7 +149,7 @@ impl TokenFormat {
     }
 }
 
-/// The part before the first dot, when there is something on both sides of it.
+/// Returns the part before the first dot, if there is something on both sides of it.
 #[inline]
 fn key_id(body: &[u8]) -> Option<&[u8]> {
     match body.split_at_checked(body.iter().position(|byte| *byte == b'.')?)? {
@@ -155,14 +158,16 @@ fn key_id(body: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// `token68` of RFC 9110, section 11.2: one or more of `ALPHA DIGIT - . _ ~ + /`, then any number of `=`.
+/// Returns whether a text is `token68` of RFC 9110, section 11.2: one or more of `ALPHA DIGIT - . _
+/// ~ + /`, then any number of `=`.
 #[inline]
 fn is_token68(body: &[u8]) -> bool {
     let text = match body {
         [.., b'='] => without_padding(body), // hardly ever
         text => text,
     };
-    // Sixteen at a time, the last sixteen perhaps twice: the compiler makes vector instructions of that.
+    // Sixteen at a time, the last sixteen perhaps twice: the compiler turns this into vector
+    // instructions.
     match text.last_chunk::<16>() {
         Some(last) => {
             let (chunks, _) = text.as_chunks::<16>();
@@ -186,7 +191,7 @@ fn all_legal(bytes: &[u8]) -> bool {
         .fold(true, |legal, byte| legal & is_legal(*byte))
 }
 
-/// Without branches. `-`, `.`, `/` and the digits are neighbours in ASCII.
+/// Has no branches. `-`, `.`, `/` and the digits are adjacent in ASCII.
 #[inline]
 fn is_legal(byte: u8) -> bool {
     let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
@@ -194,14 +199,14 @@ fn is_legal(byte: u8) -> bool {
     letter | digit_or_neighbour | (byte == b'_') | (byte == b'~') | (byte == b'+')
 }
 
-/// Where the body of a token that is not token68 stops being so: for the one who stores it.
+/// Returns where a token's body stops being token68, for the error of `parse`.
 pub(super) fn first_illegal(body: &[u8]) -> Option<usize> {
     let text = without_padding(body);
     let illegal = text.iter().position(|byte| !is_legal(*byte));
     illegal.or_else(|| text.is_empty().then_some(0))
 }
 
-/// Whether `id` can stand between a key's prefix and its dot.
+/// Returns whether `id` can stand between a key's prefix and its dot.
 pub(crate) fn is_key_id(id: &str) -> bool {
     !id.contains(['.', '=']) && is_token68(id.as_bytes())
 }

@@ -1,7 +1,8 @@
-//! Minting tokens, and the checksum that tells a minted token from junk without a look-up.
+//! Minting tokens, and the checksum that distinguishes a minted token from junk without a lookup.
 //!
-//! A minted token is 55 bytes, the most that one SHA-256 block holds beside its padding: `ak_` + 11 + `.` + 34 + 6 and
-//! `pat_` + 45 + 6 characters of base62, the last six a CRC-32 of everything before them.
+//! A minted token is 55 bytes, the most that fit into one SHA-256 block with its padding: `ak_` +
+//! 11 + `.` + 34 + 6 and `pat_` + 45 + 6 characters of base62, the last six of them a CRC-32 of
+//! everything before.
 
 use super::{Kind, TokenFormat};
 use crate::{
@@ -16,29 +17,30 @@ const KEY_SECRET_CHARS: usize = 34; // 202 bits
 const TOKEN_SECRET_CHARS: usize = 45; // 267 bits
 const CHECKSUM_CHARS: usize = 6; // 62^6 > 2^32
 
-/// A fresh credential. Show [`secret`](Self::secret) to its owner once; keep [`id`](Self::id) and
-/// [`digest`](Self::digest).
+/// A newly minted credential. Show [`secret`](Self::secret) to its owner once; store
+/// [`id`](Self::id) and [`digest`](Self::digest).
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Minted {
-    /// The public id: for a key the part between prefix and dot, for a personal token a random name of its own.
+    /// The public id: for a key the part between prefix and dot, for a personal token a random name
+    /// of its own.
     pub id: CredentialId,
     /// The whole token.
     pub secret: Secret,
-    /// What a store keeps.
+    /// The digest, for the store.
     pub digest: Digest,
 }
 
-/// The operating system gave no randomness.
+/// The operating system provided no randomness.
 #[derive(Debug, thiserror::Error)]
 #[error("the operating system gave no random bytes")]
 pub struct MintError(#[source] getrandom::Error);
 
 impl TokenFormat {
-    /// Mints a credential of `kind` from the operating system's generator.
+    /// Mints a credential of `kind` with the operating system's random generator.
     ///
     /// # Errors
-    /// [`MintError`] when that generator fails.
+    /// [`MintError`] if that generator fails.
     pub fn mint(&self, kind: Kind) -> Result<Minted, MintError> {
         let id = base62(ID_CHARS)?;
         let body = match kind {
@@ -77,7 +79,8 @@ impl TokenFormat {
     #[must_use]
     pub fn scanner_regex(&self) -> String {
         let (key, token) = (self.org_key_prefix(), self.personal_token_prefix());
-        // A prefix is made of letters, digits, `-` and `_`, none of which is special out of brackets.
+        // A prefix consists of letters, digits, `-` and `_`, none of which is special outside
+        // brackets.
         format!(
             r"\b(?:{key}[0-9A-Za-z]{{{ID_CHARS}}}\.[0-9A-Za-z]{{{KEY}}}|{token}[0-9A-Za-z]{{{TOKEN}}})\b",
             KEY = KEY_SECRET_CHARS + CHECKSUM_CHARS,
@@ -87,7 +90,8 @@ impl TokenFormat {
 
     /// Returns whether the last six bytes of `token` are the checksum of the bytes before them.
     ///
-    /// True for every minted token; true by accident for one in 2³² others. Says nothing of validity.
+    /// True for every minted token; true by chance for one in 2³² others. It does not mean that the
+    /// token is valid.
     #[must_use]
     pub fn checksum_holds(token: &[u8]) -> bool {
         token
@@ -96,8 +100,8 @@ impl TokenFormat {
     }
 }
 
-/// CRC-32 (ISO-HDLC) in base62, most significant digit first. On the stack: it runs for every request where
-/// checksums are required.
+/// Returns the CRC-32 (ISO-HDLC) in base62, most significant digit first. Stays on the stack,
+/// because it runs for every request where checksums are required.
 fn checksum(body: &[u8]) -> Checksum {
     let mut rest = crc32fast::hash(body);
     let mut digits = [b'0'; CHECKSUM_CHARS];
@@ -128,7 +132,8 @@ fn base62_digit(value: u32) -> u8 {
     BASE62.get(value as usize).copied().unwrap_or(b'0')
 }
 
-/// `length` characters, each of the 62 equally likely: a random byte counts only below 4 × 62.
+/// Returns `length` characters, each of the 62 equally likely: random bytes from 4 × 62 on are
+/// rejected.
 fn base62(length: usize) -> Result<String, MintError> {
     let mut text = String::with_capacity(length);
     let mut bytes = [0; 64];

@@ -1,8 +1,9 @@
-//! Credentials: their two kinds, how their tokens look, and how tokens are minted.
+//! Credentials: their two kinds, the format of their tokens, and minting.
 //!
-//! A request presents exactly one bearer token, told apart by its prefix, and perhaps an organization. Only the `Authorization` header and the organization header are read. A token in the query, a cookie, the body, the
-//! trailers or `Proxy-Authorization` is never looked at (RFC 9700, section 4.3.2; RFC 6750, sections 2.2 and 2.3, are
-//! not supported).
+//! A request presents exactly one bearer token, whose kind its prefix shows, and optionally an
+//! organization. Only the `Authorization` header and the organization header are read. A token in
+//! the query, a cookie, the body, the trailers or `Proxy-Authorization` is never read (RFC 9700,
+//! section 4.3.2; RFC 6750, sections 2.2 and 2.3, are not supported).
 
 mod format;
 mod mint;
@@ -24,9 +25,9 @@ use crate::id::{InvalidId, check_visible};
     reason = "a third kind has to be a compile error in every store"
 )]
 pub enum Kind {
-    /// `ak_<id>.<secret>`: belongs to one organization and carries it.
+    /// `ak_<id>.<secret>`: belongs to one organization and acts in it.
     OrgKey,
-    /// `pat_…`: belongs to a person; the organization comes with each request.
+    /// `pat_…`: belongs to a user; each request names the organization.
     PersonalToken,
 }
 
@@ -41,8 +42,9 @@ impl Kind {
     }
 }
 
-/// Checks the public id of a credential to create: 1 to 256 bytes of visible ASCII, and for a key only what can stand
-/// between its prefix and its dot (`token68` of RFC 9110, section 11.2, without `.` and `=`).
+/// Checks the public id of a new credential: 1 to 256 bytes of visible ASCII, and for a key only
+/// what can stand between its prefix and its dot (`token68` of RFC 9110, section 11.2, without `.`
+/// and `=`).
 ///
 /// # Errors
 /// [`InvalidId`].

@@ -1,21 +1,21 @@
-//! Reading a whole token before its digest is stored, to find out then whether it can be accepted.
+//! Parsing a whole token before its digest is stored, to check that it can be accepted.
 
 use super::{Kind, TokenFormat, format::first_illegal};
 use crate::{id::CredentialId, secret::Digest};
 
-/// What a store keeps of a token, read from the token itself by [`TokenFormat::parse`].
+/// What a store keeps of a token, parsed from the token itself by [`TokenFormat::parse`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ParsedToken {
     /// The kind of credential.
     pub kind: Kind,
-    /// The id of a key, between prefix and dot; `None` for a personal token, which has none in it.
+    /// The id of a key, between prefix and dot; `None` for a personal token, which contains none.
     pub id: Option<CredentialId>,
     /// The digest of the whole token.
     pub digest: Digest,
 }
 
-/// Why a token could never be accepted. Does not repeat the token.
+/// Why a token could never be accepted. The error does not contain the token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
@@ -32,32 +32,33 @@ pub enum TokenError {
     TooLong {
         /// The length in bytes.
         length: usize,
-        /// The most that is allowed.
+        /// The maximum length.
         max: usize,
     },
     /// Nothing follows the prefix.
     #[error("nothing follows the prefix of the token")]
     Empty,
-    /// A character that no bearer token can have (`token68` of RFC 9110, section 11.2).
+    /// The token has a character that no bearer token can have (`token68` of RFC 9110, section
+    /// 11.2).
     #[error(
         "invalid character at byte {0} of the token: use letters, digits, `-`, `.`, `_`, `~`, `+` \
          and `/`, and `=` at the end only"
     )]
     InvalidCharacter(usize),
-    /// An organization key without an id, a dot and a secret.
+    /// The organization key lacks an id, a dot or a secret.
     #[error("the key has no id and secret with a dot between them, after its prefix")]
     NoDot,
-    /// The format requires a checksum and the token does not end in it.
+    /// The format requires a checksum, and the token does not end in one.
     #[error("the token does not end in its checksum")]
     WrongChecksum,
 }
 
 impl TokenFormat {
-    /// Reads a whole token that is to be stored, and returns what a store keeps of it.
+    /// Parses a whole token that is to be stored, and returns what a store keeps of it.
     ///
-    /// Use it when you take tokens over from another system and have the tokens themselves. A store
-    /// receives an id and a digest, and a digest does not show what it was made of: a token outside
-    /// of the format would be stored, and refused with 401 whenever it is used.
+    /// Use it when you import tokens from another system and have the tokens themselves. A store
+    /// receives only an id and a digest, and a digest does not show what it was computed from: a
+    /// token outside the format would be stored, and refused with 401 whenever it is used.
     ///
     /// ```
     /// use tower_api_key::{credential::{TokenError, TokenFormat}, store::Record};
@@ -87,7 +88,7 @@ impl TokenFormat {
         })
     }
 
-    /// Says in which of its steps `classify` refused the token.
+    /// Returns the step in which `classify` refused the token.
     fn explain(&self, token: &str) -> TokenError {
         let (org_key, personal_token) = (self.org_key_prefix(), self.personal_token_prefix());
         let key = token.strip_prefix(org_key);
@@ -112,7 +113,7 @@ impl TokenFormat {
     }
 }
 
-/// Whether `body` is `<id>.<secret>`, as `classify` takes it.
+/// Returns whether `body` is `<id>.<secret>` as `classify` accepts it.
 fn has_id_and_secret(body: &str) -> bool {
     body.split_once('.')
         .is_some_and(|(id, secret)| !id.is_empty() && !secret.is_empty())
@@ -171,7 +172,7 @@ mod tests {
     }
 
     proptest! {
-        /// The explanation ends in the step that is left, which must not be reached otherwise.
+        /// `explain` ends with the checksum, which must not be reached if none is required.
         #[test]
         fn without_a_checksum_none_is_missed(token in "(ak_|pat_|)[a-z.=~ \u{e9}]{0,6}") {
             if let Err(error) = TokenFormat::default().parse(&token) {

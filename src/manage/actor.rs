@@ -1,4 +1,5 @@
-//! Who manages: what they are allowed follows from it, and never from a request's body.
+//! Actors: who performs a management call. What an actor may do follows from the actor itself,
+//! never from a request's body.
 
 use std::fmt;
 
@@ -12,7 +13,8 @@ use crate::{
     store::{AuditActor, Authority, Owner, Requirements},
 };
 
-/// Somebody who manages credentials: who they are, whose credentials they reach, and the most that they can hand out.
+/// The actor of a management call: who it is, whose credentials it manages, and the most it can
+/// grant.
 ///
 /// ```
 /// use tower_api_key::{manage::Actor, store::Owner};
@@ -33,7 +35,7 @@ pub struct Actor {
     expires_at: Option<UnixMillis>,
 }
 
-/// What somebody may do in their organization.
+/// What an actor may do in its organization.
 #[derive(Clone, Debug)]
 enum Holds {
     Everything,
@@ -41,8 +43,11 @@ enum Holds {
 }
 
 impl Actor {
-    /// The caller of a request. Reaches the keys of the organization that the request acts in, and, with a personal token,
-    /// its owner's tokens; hands out no more than the presented credential holds, and for no longer than it lasts.
+    /// Creates an actor from a request's principal.
+    ///
+    /// It manages the keys of the organization that the request acts in and, with a personal token,
+    /// its owner's tokens. It grants no more than the presented credential holds, and for no longer
+    /// than that credential lasts.
     #[must_use]
     pub fn from_principal(principal: &Principal) -> Self {
         let record = principal.record();
@@ -63,8 +68,11 @@ impl Actor {
         }
     }
 
-    /// A person whom the service has authenticated by itself, as with a session. Reaches their own tokens. The store must know
-    /// them, and refuses their changes while they are disabled.
+    /// Creates an actor for a user whom the service itself has authenticated, for example with a
+    /// session.
+    ///
+    /// It manages the user's own tokens. The user must exist in the store, which refuses their
+    /// changes while they are disabled.
     #[must_use]
     pub fn user(user: impl Into<UserId>) -> Self {
         let user = user.into();
@@ -80,11 +88,14 @@ impl Actor {
         }
     }
 
-    /// States for a [`user`](Self::user) that they act in an organization, and what they may do there. Reaches its keys
-    /// too. The store refuses their changes unless they are a member of it, in a role that holds all of `scopes`: state
-    /// what their role holds, or less. What the scopes imply in the store's catalogue need not be stated.
+    /// Sets the organization that a [`user`](Self::user) acts in, and what they may do there. The
+    /// user then manages its keys too.
     ///
-    /// For somebody else it changes nothing: their organization is part of who they are.
+    /// The store refuses their changes unless they are a member of the organization, in a role that
+    /// holds all of `scopes`: pass what their role holds, or less. You need not list scopes that
+    /// the store's catalogue implies.
+    ///
+    /// Has no effect on other actors: their organization is part of their identity.
     #[must_use]
     pub fn acting_in(self, organization: impl Into<OrgId>, scopes: ScopeSet) -> Self {
         match self.who {
@@ -97,9 +108,12 @@ impl Actor {
         }
     }
 
-    /// The service itself, or whoever runs it, under a name of their own for the audit trail. Reaches the credentials of
-    /// `owner` and may hand out everything there: for commands, jobs and the first key of an organization. Of the
-    /// name the same is left out as of an [origin](Self::with_origin).
+    /// Creates an actor for the service itself or for the person who operates it. `name` identifies
+    /// it in the audit trail.
+    ///
+    /// It manages the credentials of `owner` and may grant everything there. Use it for commands,
+    /// jobs and the first key of an organization. `name` is cleaned like an
+    /// [origin](Self::with_origin).
     #[must_use]
     pub fn operator(name: &str, owner: Owner) -> Self {
         let (organization, user) = match owner {
@@ -117,8 +131,9 @@ impl Actor {
         }
     }
 
-    /// States from where they act, for the audit trail: a client's address, a host, a request's id. Characters
-    /// that cannot be seen or that reorder others are left out, and so is what is beyond 200 characters.
+    /// Sets where the actor acts from, for the audit trail: a client's address, a host, a request
+    /// id. Invisible and reordering characters are removed, and so is everything beyond 200
+    /// characters.
     #[must_use]
     pub fn with_origin(self, origin: impl fmt::Display) -> Self {
         Self {
@@ -127,7 +142,7 @@ impl Actor {
         }
     }
 
-    /// Whoever has shown a credential of `owner`; for nothing but ending that one.
+    /// The bearer of a credential of `owner`, allowed only to revoke it.
     pub(super) fn bearer(owner: Owner, origin: Option<&str>) -> Self {
         let operator = Self::operator("", owner);
         Self {
@@ -137,7 +152,7 @@ impl Actor {
         }
     }
 
-    /// Refuses ids that the service has stated and that no store can keep. Those of a principal come from the store.
+    /// Refuses ids from the service that no store can keep. A principal's ids come from the store.
     pub(super) fn check_ids(&self) -> Result<(), ManageError> {
         if !matches!(self.who, AuditActor::Person(_) | AuditActor::Operator(_)) {
             return Ok(());
@@ -152,7 +167,8 @@ impl Actor {
         }
     }
 
-    /// Returns whose credentials of `kind` they manage, if any: an organization's keys only by holding one of `accepted`.
+    /// Returns the owner whose credentials of `kind` the actor manages, if any. Managing an
+    /// organization's keys requires one of the `accepted` scopes.
     pub(super) fn owner(
         &self,
         kind: Kind,
@@ -173,7 +189,7 @@ impl Actor {
         }
     }
 
-    /// Returns what has to be true of them still when a change that is decided at `at` is made.
+    /// Returns what must still be true of the actor when a change decided at `at` is committed.
     pub(crate) fn authority(&self, at: UnixMillis) -> Authority {
         let Holds::Only(scopes) = &self.holds else {
             return Authority::Unconditional;
@@ -209,14 +225,15 @@ impl Actor {
         matches!(self.holds, Holds::Everything)
     }
 
-    /// The first of `scopes` that they do not hold themselves.
+    /// Returns the first of `scopes` that the actor does not hold.
     pub(super) fn lacks<'s>(&self, scopes: &'s ScopeSet, catalogue: &Catalogue) -> Option<&'s str> {
         let held = self.held(catalogue)?;
         scopes.iter().find(|scope| !held.contains(scope))
     }
 
-    /// What they hold, with what it implies; `None` for everything. The scopes of [`acting_in`](Self::acting_in) come as
-    /// the service has stated them, and only the store's catalogue says what they imply.
+    /// Returns the held scopes with what they imply; `None` for everything. The scopes of
+    /// [`acting_in`](Self::acting_in) are those the service passed; only the store's catalogue
+    /// knows what they imply.
     fn held(&self, catalogue: &Catalogue) -> Option<ScopeSet> {
         match &self.holds {
             Holds::Everything => None,
@@ -224,7 +241,7 @@ impl Actor {
         }
     }
 
-    /// Returns whether they last at least as long as something that ends at `end`.
+    /// Returns whether the actor lasts at least as long as something that ends at `end`.
     pub(super) fn lasts_until(&self, end: Option<UnixMillis>) -> bool {
         self.expires_at
             .is_none_or(|own| end.is_some_and(|end| end <= own))

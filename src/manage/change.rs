@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl<S: ManageStore> Manager<S> {
-    /// Finds a credential, also a deleted one.
+    /// Returns a credential, including a deleted one.
     ///
     /// # Errors
     /// [`ManageError::NotAllowed`], [`ManageError::UnknownCredential`], [`ManageError::Unavailable`].
@@ -30,7 +30,7 @@ impl<S: ManageStore> Manager<S> {
         self.within_deadline(self.find(&owner, id)).await
     }
 
-    /// Gives a credential another name.
+    /// Renames a credential.
     ///
     /// # Errors
     /// As for [`delete`](Self::delete), and [`ManageError::InvalidName`].
@@ -53,9 +53,11 @@ impl<S: ManageStore> Manager<S> {
             .await
     }
 
-    /// Disables a credential, until it is [enabled](Self::enable). One that is disabled already stays as it is.
+    /// Disables a credential until it is [enabled](Self::enable) again. A credential that is
+    /// already disabled is left as it is.
     ///
-    /// Does not depend on what else changes the credential at the same time; see [`delete`](Self::delete).
+    /// Concurrent changes to the credential do not affect the outcome; see
+    /// [`delete`](Self::delete).
     ///
     /// # Errors
     /// As for [`delete`](Self::delete).
@@ -76,12 +78,14 @@ impl<S: ManageStore> Manager<S> {
         .await
     }
 
-    /// Enables a disabled credential again. Takes an actor who holds what it may do and lasts as long, and counts against the
-    /// owner's [cap](Self::with_max_credentials) like a new one.
+    /// Enables a disabled credential.
+    ///
+    /// The actor must hold what the credential may do and last as long as it does. The credential
+    /// counts against the owner's [cap](Self::with_max_credentials) like a new one.
     ///
     /// # Errors
-    /// As for [`delete`](Self::delete), and [`ManageError::ScopeNotHeld`], [`ManageError::ExpiryBeyondCreator`],
-    /// [`ManageError::CapReached`], [`ManageError::Busy`].
+    /// As for [`delete`](Self::delete), and [`ManageError::ScopeNotHeld`],
+    /// [`ManageError::ExpiryBeyondCreator`], [`ManageError::CapReached`], [`ManageError::Busy`].
     pub async fn enable(
         &self,
         actor: &Actor,
@@ -99,14 +103,14 @@ impl<S: ManageStore> Manager<S> {
             .await
     }
 
-    /// Deletes a credential: it is refused from the next request on, and never comes back.
+    /// Deletes a credential. It is refused from the next request on and can never be restored.
     ///
-    /// One statement ends it, and compares nothing with what was read before: whoever holds the credential cannot delay
-    /// it by renaming, rotating or enabling it.
+    /// A single statement deletes it, without comparing it with what was read before, so its bearer
+    /// cannot delay the deletion by renaming, rotating or enabling the credential.
     ///
     /// # Errors
-    /// [`ManageError::NotAllowed`], [`ManageError::UnknownCredential`], [`ManageError::Deleted`] for one that was deleted
-    /// before, [`ManageError::Unavailable`].
+    /// [`ManageError::NotAllowed`], [`ManageError::UnknownCredential`], [`ManageError::Deleted`] if
+    /// it is already deleted, [`ManageError::Unavailable`].
     pub async fn delete(
         &self,
         actor: &Actor,
@@ -145,7 +149,8 @@ impl<S: ManageStore> Manager<S> {
                 Ok(info)
             };
         }
-        // It is done: not being able to read it afterwards must not look like a failure.
+        // The change is made: a failure to read the credential afterwards must not look like one of
+        // it.
         let known = deadline.hold(self.find(&owner, id.as_str())).await;
         let info = known.unwrap_or_else(|_| CredentialInfo {
             damaged: true,
@@ -157,7 +162,8 @@ impl<S: ManageStore> Manager<S> {
         })
     }
 
-    /// Ends credentials in one act, whatever their present state, and passes the audit events on to the hook.
+    /// Ends credentials in one statement, whatever their state, and passes the audit events to the
+    /// hook.
     pub(super) async fn end(
         &self,
         actor: &Actor,
@@ -185,7 +191,7 @@ impl<S: ManageStore> Manager<S> {
         Ok(ended)
     }
 
-    /// Reads, decides, and commits what was decided if nothing has changed meanwhile; otherwise tries again.
+    /// Reads, decides, and commits the decision if nothing has changed since; otherwise retries.
     async fn change(
         &self,
         actor: &Actor,

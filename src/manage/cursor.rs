@@ -1,4 +1,4 @@
-//! Where the next page of a list begins, as a text that means something to the same list only.
+//! Cursors: where the next page of a list begins, as text that is valid for that list only.
 
 use std::{fmt, str::FromStr};
 
@@ -10,10 +10,12 @@ use crate::{
     store::{CredentialInfo, Filter, Owner},
 };
 
-/// The place behind a page of a list. Give it to clients as text and take it back by [`FromStr`].
+/// The position after a page of a list. Send it to clients as text, and parse it back with
+/// [`FromStr`].
 ///
-/// Says nothing that the page before has not said, and reaches nothing but its owner's list: it is no secret and needs no
-/// protection. It stays good when credentials are created or deleted.
+/// It contains nothing that the previous page did not show, and gives access to nothing but its
+/// owner's list: it is not a secret and needs no protection. It stays valid when credentials are
+/// created or deleted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Cursor {
     created_at: UnixMillis,
@@ -30,7 +32,7 @@ impl Cursor {
         }
     }
 
-    /// The place, if the cursor is from the same list.
+    /// Returns the position, if the cursor belongs to this list.
     pub(super) fn place(
         &self,
         owner: &Owner,
@@ -44,7 +46,7 @@ impl Cursor {
     }
 }
 
-/// Tells one list from another.
+/// Returns a fingerprint that distinguishes one list from another.
 fn list(owner: &Owner, filter: &Filter) -> [u8; 8] {
     let text = format!("{}\0{}\0{filter:?}", owner.kind().as_str(), owner.id());
     let [a, b, c, d, e, f, g, h, ..] = Digest::of(text.as_bytes()).to_bytes();
@@ -52,7 +54,7 @@ fn list(owner: &Owner, filter: &Filter) -> [u8; 8] {
 }
 
 impl fmt::Display for Cursor {
-    /// Writes letters, digits, `-` and `.` only: it goes into a query as it is.
+    /// Writes only letters, digits, `-` and `.`, so it needs no escaping in a query.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,

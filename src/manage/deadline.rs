@@ -1,4 +1,4 @@
-//! How long a call may take, and what becomes of a store that panics.
+//! Deadlines: limits how long a call may take, and turns a store's panic into an error.
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
@@ -7,16 +7,16 @@ use tokio::time::{Instant, timeout_at};
 use super::{ManageError, Manager};
 use crate::{panics::catch, store::StoreError};
 
-/// The end of one call. Several steps of the call share it.
+/// The deadline of one call, shared by all steps of the call.
 #[derive(Clone, Copy)]
 pub(super) struct Deadline {
     allowed: Duration,
-    /// `None` for one that is too far away to be a moment.
+    /// `None` if it is too far away to be represented.
     end: Option<Instant>,
 }
 
 impl<S> Manager<S> {
-    /// Returns the end of a call that begins now.
+    /// Returns the deadline of a call that begins now.
     pub(super) fn deadline(&self) -> Deadline {
         Deadline {
             allowed: self.deadline,
@@ -34,16 +34,17 @@ impl<S> Manager<S> {
 }
 
 impl Deadline {
-    /// Awaits `call` until the deadline, and turns a panic of it into an error. Afterwards `call` is dropped, which
-    /// rolls back what it has not committed.
+    /// Awaits `call` until the deadline, and turns a panic of it into an error. `call` is then
+    /// dropped, which rolls back what it has not committed.
     ///
-    /// The timer is asked for only when there is something to wait for: a store in memory needs no runtime.
+    /// The timer is used only if there is something to wait for: a store in memory needs no
+    /// runtime.
     pub(super) async fn hold<T>(
         self,
         call: impl Future<Output = Result<T, ManageError>>,
     ) -> Result<T, ManageError> {
         let mut call = pin!(call);
-        // After a panic the future is never polled again, so that nothing sees what it has left half done.
+        // After a panic the future is never polled again, so nothing sees its half-finished state.
         let mut caught = pin!(poll_fn(|cx| {
             catch(|| call.as_mut().poll(cx))
                 .unwrap_or_else(|| Poll::Ready(Err(StoreError::Panicked.into())))

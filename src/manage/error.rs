@@ -1,4 +1,4 @@
-//! Why management refuses: each reason with a text that may be shown to whoever asked.
+//! Errors of management calls. Each has a text that may be shown to the caller.
 
 use std::time::Duration;
 
@@ -12,48 +12,50 @@ use crate::{
     store::{EffectiveStatus, StoreError, WriteError},
 };
 
-/// Why something was refused. Nothing was changed; only after [`Unavailable`](Self::Unavailable) the outcome may be unknown.
+/// Why a management call was refused. Nothing was changed; only after
+/// [`Unavailable`](Self::Unavailable) may the outcome be unknown.
 ///
-/// An endpoint answers with [`status`](Self::status) and the text, a program tells the reasons apart by
-/// [`code`](Self::code).
+/// An endpoint responds with [`status`](Self::status) and the text; programs distinguish the
+/// reasons by [`code`](Self::code).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManageError {
-    /// The actor manages no such credentials: no organization, no person, or without a scope that it takes.
+    /// The actor may not manage such credentials: it has no organization or user, or lacks a
+    /// required scope.
     #[error("not allowed to manage these credentials")]
     NotAllowed,
-    /// No such credential of this owner. Also what another owner's id is answered with.
+    /// The owner has no such credential. Also returned for an id that belongs to another owner.
     #[error("no such credential")]
     UnknownCredential,
-    /// It was deleted.
+    /// The credential is deleted.
     #[error("the credential is deleted")]
     Deleted,
-    /// It is switched off.
+    /// The credential is disabled.
     #[error("the credential is disabled")]
     Disabled,
-    /// Part of what is stored about it cannot be read, so that nothing of it can be handed on.
+    /// Part of the stored credential cannot be read, so it cannot be renamed, enabled or rotated.
     #[error("the stored credential is damaged; delete it and issue another")]
     Damaged,
-    /// Another was issued in its place before.
+    /// The credential has already been replaced by a successor.
     #[error("the credential has already been rotated; rotate its successor")]
     AlreadyRotated,
-    /// A name that is empty, blank or too long, or has a character that cannot be seen or that reorders others:
-    /// Unicode's `Default_Ignorable_Code_Point`, `Bidi_Control`, `Cc`, `Cf` (but visible ones), `Zl`, `Zp`, `Co`, and
-    /// noncharacters.
+    /// The name is empty, blank or too long, or contains an invisible or reordering character:
+    /// Unicode's `Default_Ignorable_Code_Point`, `Bidi_Control`, `Cc`, `Cf` (except visible ones),
+    /// `Zl`, `Zp`, `Co`, and noncharacters.
     #[error(
         "a name must be 1 to {MAX_NAME} characters long, without blanks around it, invisible or reordering characters"
     )]
     InvalidName,
-    /// An expiry that is not in the future.
+    /// The expiry is not in the future.
     #[error("expiry {} is not in the future: use milliseconds since 1970-01-01T00:00:00Z", .0.0)]
     ExpiryInPast(UnixMillis),
-    /// An expiry after 2200-01-01T00:00:00Z, as microseconds and nanoseconds would be.
+    /// The expiry is after 2200-01-01T00:00:00Z, which suggests microseconds or nanoseconds.
     #[error("expiry {} is after the year 2199: use milliseconds since 1970-01-01T00:00:00Z", .0.0)]
     ExpiryTooFar(UnixMillis),
-    /// An expiry, or none, that lasts longer than the policy allows.
+    /// The expiry, or its absence, exceeds the lifetime that the policy allows.
     #[error("a credential must expire within {} s", .0.as_secs())]
     ExpiryBeyondPolicy(Duration),
-    /// An expiry, or none, beyond that of the credential that asks.
+    /// The expiry, or its absence, exceeds that of the actor's own credential.
     #[error("a credential cannot outlive the one that creates it")]
     ExpiryBeyondCreator,
     /// The catalogue has no such role.
@@ -62,64 +64,68 @@ pub enum ManageError {
     /// The catalogue has no such scope.
     #[error("unknown scope {0:?}")]
     UnknownScope(Box<str>),
-    /// A scope that whoever asks does not hold, by itself or in a role.
+    /// The actor does not hold this scope, which was requested by itself or through a role.
     #[error("you cannot grant {0:?} because you do not hold it")]
     ScopeNotHeld(Box<str>),
-    /// A cursor that is damaged, or from a list of another owner or with another filter.
+    /// The cursor is damaged, or belongs to a list of another owner or with another filter.
     #[error("the cursor belongs to another list; start from the first page")]
     StaleCursor,
-    /// An idempotency key that is empty, too long, or not of visible ASCII.
+    /// The idempotency key is empty, too long, or not visible ASCII.
     #[error("an idempotency key must be 1 to {MAX_IDEMPOTENCY_KEY} visible ASCII characters long")]
     InvalidIdempotencyKey,
-    /// An idempotency key that came with another request before.
+    /// The idempotency key was already used for a different request.
     #[error("the idempotency key was used for another request")]
     IdempotencyConflict,
-    /// A repeated request whose idempotency key led to a credential that is disabled, expired or deleted by now.
+    /// A repeated request's idempotency key belongs to a credential that is now disabled, expired
+    /// or deleted.
     #[error("the credential issued under this idempotency key is {}; use another key", .0.as_str())]
     IssuedInactive(EffectiveStatus),
-    /// An overlap that is longer than the policy allows.
+    /// The overlap is longer than the policy allows.
     #[error("the overlap of a rotation must be at most {} s", .0.as_secs())]
     OverlapTooLong(Duration),
-    /// The owner has as many credentials as it may have.
+    /// The owner has reached its limit of credentials.
     #[error("limit of {0} credentials reached; delete one first")]
     CapReached(u32),
-    /// The organization or the person whose credentials these are is not there.
+    /// The organization or user that should own the credentials does not exist.
     #[error("no such organization or user")]
     UnknownOwner,
-    /// The id, or the digest of a personal token, is taken, perhaps by something deleted; only for an import.
+    /// The id, or a personal token's digest, is already taken, perhaps by a deleted credential.
+    /// Only for imports.
     #[error("the id {0:?}, or the token's digest, is already taken")]
     Taken(Box<str>),
-    /// An id that no header or token could name: of a credential to import, or of whoever asks.
+    /// An id that no header or token could carry: of a credential to import, or of the actor.
     #[error(
         "invalid id {0:?}: use 1 to 256 visible ASCII characters, \
          for a key only letters, digits, `-`, `_`, `~`, `+` and `/`"
     )]
     InvalidId(Box<str>),
-    /// Others change the same credential again and again.
+    /// Concurrent changes to the same credential kept getting in first.
     #[error("the credential is being changed by others; try again")]
     Busy,
-    /// No randomness to mint from.
+    /// The operating system provided no randomness to mint from.
     #[error(transparent)]
     Mint(#[from] MintError),
-    /// The store failed, or did not answer before the [deadline](super::Manager::with_deadline). The source says why.
+    /// The store failed, or did not answer before the [deadline](super::Manager::with_deadline).
+    /// The source gives the cause.
     ///
-    /// As a rule nothing was written. The one exception: the connection was lost, or the deadline passed, while the store
-    /// was committing; then the change was made as a whole or not at all. To repeat the call is safe:
+    /// Normally nothing was written. The one exception: the connection was lost, or the deadline
+    /// passed, while the store was committing; then the change was made as a whole or not at all.
+    /// It is safe to repeat the call:
     ///
-    /// - to end credentials, to rename and to enable: what was done already is done, and `delete` and
-    ///   `revoke_presented` then return [`Deleted`](Self::Deleted);
-    /// - to issue with an [idempotency key](super::NewKey::with_idempotency_key): no second credential is made. Without the
-    ///   secret of the first, delete or rotate it;
-    /// - to rotate: a rotation that was made is [`AlreadyRotated`](Self::AlreadyRotated) or
+    /// - to end credentials, to rename and to enable: what is already done stays done, and `delete`
+    ///   and `revoke_presented` then return [`Deleted`](Self::Deleted);
+    /// - to issue with an [idempotency key](super::NewKey::with_idempotency_key): no second
+    ///   credential is created. If you do not have the first one's secret, delete or rotate it;
+    /// - to rotate: a rotation that was made returns [`AlreadyRotated`](Self::AlreadyRotated) or
     ///   [`Deleted`](Self::Deleted);
-    /// - to import: an import that was made is [`Taken`](Self::Taken).
+    /// - to import: an import that was made returns [`Taken`](Self::Taken).
     ///
-    /// To issue without an idempotency key may make a second credential.
+    /// Issuing again without an idempotency key may create a second credential.
     #[error("the credential store is unavailable; try again")]
     Unavailable(#[from] StoreError),
 }
 
-/// How long an idempotency key may be, in bytes.
+/// Maximum length of an idempotency key, in bytes.
 pub(super) const MAX_IDEMPOTENCY_KEY: usize = 255;
 
 impl ManageError {
@@ -145,7 +151,7 @@ impl ManageError {
         }
     }
 
-    /// Returns a fixed word for programs.
+    /// Returns a fixed code for programs.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Taking credentials over from another system, by their digests: nobody needs a new one.
+//! Importing credentials from another system by their digests, so that users keep their tokens.
 
 use super::{
     Actor, ManageError, Manager,
@@ -12,9 +12,11 @@ use crate::{
     store::{AuditAction, Commit, CredentialInfo, ManageStore, NewCredential},
 };
 
-/// A credential of another system: its id, the SHA-256 digest of the whole of it, and what is known beside.
+/// A credential of another system to import: its id, the SHA-256 digest of the whole token, and its
+/// other known properties.
 ///
-/// For a key the id is the part of its token between prefix and dot. Without a role and scopes a key may do nothing.
+/// A key's id is the part of its token between prefix and dot. A key without a role and scopes may
+/// do nothing.
 #[derive(Clone, Debug)]
 pub struct Import {
     id: CredentialId,
@@ -27,7 +29,7 @@ pub struct Import {
 }
 
 impl Import {
-    /// Makes the import of a credential by its id, digest and name.
+    /// Creates an import from a credential's id, digest and name.
     #[must_use]
     pub fn new(id: impl Into<CredentialId>, digest: Digest, name: &str) -> Self {
         let (id, name) = (id.into(), name.into());
@@ -42,7 +44,7 @@ impl Import {
         }
     }
 
-    /// Gives a key what a role may do.
+    /// Grants a key the rights of a role.
     #[must_use]
     pub fn with_role(self, role: &str) -> Self {
         Self {
@@ -52,7 +54,7 @@ impl Import {
         }
     }
 
-    /// Gives a key exactly these scopes and what they imply.
+    /// Grants a key exactly these scopes and what they imply.
     #[must_use]
     pub fn with_scopes<T: Into<Box<str>>>(self, scopes: impl IntoIterator<Item = T>) -> Self {
         Self {
@@ -62,7 +64,7 @@ impl Import {
         }
     }
 
-    /// Sets when it was created; now by default.
+    /// Sets when the credential was created; now by default.
     #[must_use]
     pub fn created_at(self, moment: UnixMillis) -> Self {
         Self {
@@ -71,7 +73,7 @@ impl Import {
         }
     }
 
-    /// Sets the moment from which it no longer counts; `None`, the default, is never. It may be past.
+    /// Sets when the credential expires; `None`, the default, means never. It may be in the past.
     #[must_use]
     pub fn expiring_at(self, moment: impl Into<Option<UnixMillis>>) -> Self {
         Self {
@@ -82,14 +84,15 @@ impl Import {
 }
 
 impl<S: ManageStore> Manager<S> {
-    /// Takes a credential over, for the owner whom an [operator](Actor::operator) acts for: a key for an organization, a
-    /// token for a person. Neither the cap nor the longest life count for it.
+    /// Imports a credential for the owner that an [operator](Actor::operator) acts for: a key for
+    /// an organization, a token for a user. The cap and the maximum lifetime do not apply.
     ///
     /// # Errors
-    /// [`ManageError::NotAllowed`] for everybody but an operator, and for a token with a role or scopes;
-    /// [`ManageError::InvalidId`]; [`ManageError::Taken`] for an id or a digest that is there already; [`ManageError::InvalidName`],
-    /// [`ManageError::ExpiryTooFar`],
-    /// [`ManageError::UnknownRole`], [`ManageError::UnknownScope`], [`ManageError::UnknownOwner`], [`ManageError::Unavailable`].
+    /// [`ManageError::NotAllowed`] for every actor except an operator, and for a token with a role
+    /// or scopes; [`ManageError::InvalidId`]; [`ManageError::Taken`] if the id or digest already
+    /// exists; [`ManageError::InvalidName`], [`ManageError::ExpiryTooFar`],
+    /// [`ManageError::UnknownRole`], [`ManageError::UnknownScope`], [`ManageError::UnknownOwner`],
+    /// [`ManageError::Unavailable`].
     pub async fn import(
         &self,
         actor: &Actor,

@@ -1,4 +1,4 @@
-//! Making credentials. The secret leaves in [`Issued`] and nowhere else.
+//! Issuing credentials. The secret is returned in [`Issued`] and nowhere else.
 
 use serde_json::json;
 
@@ -18,15 +18,17 @@ use crate::{
     },
 };
 
-/// An organization key to issue. Without a role and scopes it may do nothing; without an expiry it lasts for ever.
+/// An organization key to issue. Without a role and scopes it may do nothing; without an expiry it
+/// never expires.
 #[derive(Clone, Debug)]
 pub struct NewKey(pub(super) IssueRequest);
 
-/// A personal token to issue. What it may do follows from its owner's memberships; without an expiry it lasts for ever.
+/// A personal token to issue. Its rights follow from its owner's memberships; without an expiry it
+/// never expires.
 #[derive(Clone, Debug)]
 pub struct NewToken(pub(super) IssueRequest);
 
-/// What somebody wants to be issued.
+/// A request to issue a credential.
 #[derive(Clone, Debug)]
 pub(super) struct IssueRequest {
     pub(super) name: Box<str>,
@@ -47,7 +49,8 @@ impl IssueRequest {
         }
     }
 
-    /// Tells a request from another of the same idempotency key.
+    /// Returns a fingerprint that distinguishes this request from another with the same idempotency
+    /// key.
     fn fingerprint(&self, kind: Kind) -> [u8; 32] {
         let body = json!([
             kind.as_str(),
@@ -63,16 +66,18 @@ impl IssueRequest {
 macro_rules! common {
     ($($new:ident)+) => {$(
         impl $new {
-            /// Sets the moment from which it no longer counts; `None`, the default, is never.
+            /// Sets when the credential expires; `None`, the default, means never.
             #[must_use]
             pub fn expiring_at(mut self, moment: impl Into<Option<UnixMillis>>) -> Self {
                 self.0.expires_at = moment.into();
                 self
             }
 
-            /// Makes it safe to ask again: the owner's next request under the same key, if it is otherwise the same, is answered
-            /// with what this one has made, without its secret, for as long as that is active; afterwards with
-            /// [`ManageError::IssuedInactive`]. Keys are remembered for ever.
+            /// Makes it safe to repeat the request.
+            ///
+            /// While the credential that this request issued is active, the owner's next identical
+            /// request with the same key returns it again, without its secret; after that,
+            /// [`ManageError::IssuedInactive`]. Keys are remembered forever.
             #[must_use]
             pub fn with_idempotency_key(mut self, key: &str) -> Self {
                 self.0.idempotency_key = Some(key.into());
@@ -85,13 +90,14 @@ macro_rules! common {
 common!(NewKey NewToken);
 
 impl NewKey {
-    /// Makes a request for a key of this name: 1 to 100 characters.
+    /// Creates a request for a key with this name: 1 to 100 characters.
     #[must_use]
     pub fn named(name: &str) -> Self {
         Self(IssueRequest::named(name, Some(Box::default())))
     }
 
-    /// Gives it what a role may do, now and when the catalogue changes; takes the place of scopes given before.
+    /// Grants the key the rights of a role, following later changes of the catalogue. Replaces scopes
+    /// set before.
     #[must_use]
     pub fn with_role(self, role: &str) -> Self {
         Self(IssueRequest {
@@ -101,7 +107,7 @@ impl NewKey {
         })
     }
 
-    /// Gives it exactly these scopes and what they imply; takes the place of a role given before.
+    /// Grants the key exactly these scopes and what they imply. Replaces a role set before.
     #[must_use]
     pub fn with_scopes<T: Into<Box<str>>>(self, scopes: impl IntoIterator<Item = T>) -> Self {
         let scopes = scopes.into_iter().map(Into::into).collect();
@@ -114,15 +120,15 @@ impl NewKey {
 }
 
 impl NewToken {
-    /// Makes a request for a token of this name: 1 to 100 characters.
+    /// Creates a request for a token with this name: 1 to 100 characters.
     #[must_use]
     pub fn named(name: &str) -> Self {
         Self(IssueRequest::named(name, None))
     }
 }
 
-/// A credential that was just made, with its secret. The only way to the secret, and one way only: there is no `Clone` and
-/// no `Debug`, so that it is not kept or logged by accident.
+/// A newly issued credential with its secret, which is available nowhere else. It has neither
+/// `Clone` nor `Debug`, so that the secret is not kept or logged by accident.
 ///
 /// ```compile_fail
 /// fn keep(issued: &tower_api_key::manage::Issued) -> tower_api_key::manage::Issued {
@@ -145,20 +151,20 @@ pub struct Issued {
 }
 
 impl Issued {
-    /// Returns what is known of the credential from now on.
+    /// Returns the credential's info.
     #[must_use]
     pub fn info(&self) -> &CredentialInfo {
         &self.info
     }
 
-    /// Hands the secret out, to be shown once; `None` for the answer to a repeated request, whose secret was handed out
-    /// before.
+    /// Returns the secret, to be shown once; `None` in the response to a repeated request, whose
+    /// secret was already returned.
     #[must_use]
     pub fn into_secret(self) -> Option<Secret> {
         self.secret
     }
 
-    /// Hands out both.
+    /// Returns both.
     #[must_use]
     pub fn into_parts(self) -> (CredentialInfo, Option<Secret>) {
         (self.info, self.secret)
@@ -166,17 +172,17 @@ impl Issued {
 }
 
 impl<S: ManageStore> Manager<S> {
-    /// Issues a key of the actor's organization.
+    /// Issues a key for the actor's organization.
     ///
     /// # Errors
-    /// [`ManageError`]; for what the key may do [`UnknownRole`](ManageError::UnknownRole),
+    /// [`ManageError`]; for the key's rights [`UnknownRole`](ManageError::UnknownRole),
     /// [`UnknownScope`](ManageError::UnknownScope) and [`ScopeNotHeld`](ManageError::ScopeNotHeld).
     pub async fn issue_key(&self, actor: &Actor, new: NewKey) -> Result<Issued, ManageError> {
         self.within_deadline(self.issue(actor, Kind::OrgKey, new.0))
             .await
     }
 
-    /// Issues a personal token of the actor.
+    /// Issues a personal token for the actor.
     ///
     /// # Errors
     /// [`ManageError`].
@@ -235,7 +241,8 @@ impl<S: ManageStore> Manager<S> {
                 Err(error @ (WriteError::Taken(_) | WriteError::CapReached(_))) => error,
                 Err(error) => return Err(error.into()),
             };
-            // A request at the same time may have used the idempotency key, or the last place below the cap for it.
+            // A concurrent request may have used the idempotency key, or have taken the last place
+            // below the cap for it.
             if let Some(issued) = self.issued_before(&owner, idempotency.as_ref()).await? {
                 self.confirm(actor, &owner).await?;
                 return Ok(issued);
@@ -247,7 +254,7 @@ impl<S: ManageStore> Manager<S> {
         Err(ManageError::Busy)
     }
 
-    /// Mints a credential as it is wished for; the caller has checked the wish.
+    /// Mints a credential as requested; the caller has checked the request.
     pub(super) fn mint(
         &self,
         owner: &Owner,
@@ -295,7 +302,8 @@ impl<S: ManageStore> Manager<S> {
 }
 
 impl IssueRequest {
-    /// The wish for another of the same, with those of its scopes that the catalogue still knows.
+    /// Creates a request for another credential like this one, with those of its scopes that the
+    /// catalogue still has.
     pub(super) fn like(
         credential: &CredentialInfo,
         expires_at: Option<UnixMillis>,

@@ -6,21 +6,21 @@ use crate::{
     store::{AuditEvent, CredentialInfo, Filter, ListQuery, ManageStore},
 };
 
-/// The most that one page holds.
+/// Maximum page size.
 const MAX_PAGE: u32 = 200;
 
-/// A part of a list.
+/// One page of a list.
 #[derive(Clone, Debug)]
 pub struct Page<T> {
-    /// What it shows.
+    /// The items on this page.
     pub items: Vec<T>,
-    /// Where the next page begins; `None` behind the last one.
+    /// Where the next page begins; `None` on the last page.
     pub next: Option<Cursor>,
 }
 
 impl<S: ManageStore> Manager<S> {
-    /// Lists the actor's credentials of `kind`, the newest first: those that `filter` shows, behind `cursor`, at most `limit`
-    /// (1 to 200; what is beyond counts as the nearest of these).
+    /// Lists the actor's credentials of `kind`, newest first: those that match `filter`, after
+    /// `cursor`, at most `limit` (clamped to 1 to 200).
     ///
     /// # Errors
     /// [`ManageError::NotAllowed`], [`ManageError::StaleCursor`], [`ManageError::Unavailable`].
@@ -55,8 +55,8 @@ impl<S: ManageStore> Manager<S> {
         Ok(Page { items, next })
     }
 
-    /// Lists what happened to the actor's credentials of `kind`, the newest first: at most `limit` (1 to 200) events with a
-    /// number below `before`, such as that of the last event of the page before.
+    /// Lists audit events of the actor's credentials of `kind`, newest first: at most `limit` (1 to
+    /// 200) events with a number below `before`, such as that of the previous page's last event.
     ///
     /// # Errors
     /// [`ManageError::NotAllowed`], [`ManageError::Unavailable`].

@@ -1,14 +1,15 @@
-//! The life of a credential: issued, listed, rotated, revoked, with an audit trail.
+//! Managing credentials: issue, list, rotate and revoke them, with an audit trail.
 //!
-//! A [`Manager`] is the only writer that a service needs. It is asked by an [`Actor`], from whom it follows whose
-//! credentials these are; nothing that a request says can change that. What it keeps to:
+//! A [`Manager`] is the only writer that a service needs. Every call names an [`Actor`], which
+//! determines whose credentials are managed; nothing in a request can change that. The rules:
 //!
-//! - **Whoever creates hands out what they hold**, at most: scopes, organization and expiry of a new credential are within
-//!   those of its creator. To rotate or to enable counts as handing out. No scopes mean no rights.
-//! - **Another owner's id is unknown.** The answer is that for an id that nobody has.
-//! - **The secret is handed out once**, in [`Issued`], and cannot be read again.
-//! - **Each change is an event**, in the same transaction ([`AuditEvent`]), and goes to the [hook](Manager::on_event).
-//! - **A refusal changes nothing**, and says why ([`ManageError`]).
+//! - **An actor grants at most what it holds**: a new credential's scopes, organization and expiry
+//!   stay within its creator's. Rotating and enabling count as granting. No scopes mean no rights.
+//! - **Another owner's id is unknown.** The response is the same as for an id that does not exist.
+//! - **The secret is returned once**, in [`Issued`], and cannot be read again.
+//! - **Each change is an audit event**, stored in the same transaction ([`AuditEvent`]) and passed
+//!   to the [hook](Manager::on_event).
+//! - **A refusal changes nothing**, and gives the reason ([`ManageError`]).
 //!
 //! ```
 //! use tower_api_key::{credential::Kind, manage::*, store::*};
@@ -31,9 +32,9 @@
 //! # }
 //! ```
 //!
-//! In the source: `issue` makes credentials, by the `rules`; `change` renames, disables, enables and deletes; `rotate`,
-//! `revoke`, `import` and `list` do what they say. What a store has to do for it is
-//! [`ManageStore`].
+//! In the source: `issue` creates credentials, following the `rules`; `change` renames, disables,
+//! enables and deletes; `rotate`, `revoke`, `import` and `list` do what their names say.
+//! [`ManageStore`] is what a store has to implement.
 
 mod actor;
 mod change;
@@ -71,7 +72,8 @@ use crate::{
 
 /// Issues, lists, rotates and revokes the credentials in a store. See the [module](self).
 ///
-/// Give it the store that the layers have, cache and all, so that a revocation counts at once. A clone shares everything.
+/// Give it the same store as the layers, including its cache, so that a revocation takes effect at
+/// once. Clones share everything.
 #[derive(Clone)]
 pub struct Manager<S> {
     store: S,
@@ -85,13 +87,15 @@ pub struct Manager<S> {
     hook: Arc<dyn Fn(&AuditEvent) + Send + Sync>,
 }
 
-/// How often a change is tried again when somebody else changes the same credential.
+/// Number of attempts at a change while others change the same credential.
 const MAX_ATTEMPTS: usize = 8;
 
 impl<S> Manager<S> {
-    /// Makes a manager over `store`: tokens of the default format, at most 100 credentials for an owner, any life, overlaps
-    /// of at most seven days, five seconds for a call; an organization's keys are managed by those who hold
-    /// `organizations:manage`.
+    /// Creates a manager over `store`.
+    ///
+    /// Defaults: tokens of the default format, at most 100 credentials per owner, any lifetime,
+    /// overlaps of at most seven days, five seconds per call. Managing an organization's keys
+    /// requires `organizations:manage`.
     #[must_use]
     pub fn new(store: S) -> Self {
         Self {
@@ -107,13 +111,13 @@ impl<S> Manager<S> {
         }
     }
 
-    /// Sets what tokens look like; the layers have to be told the same.
+    /// Sets the token format. Give the layers the same one.
     #[must_use]
     pub fn with_token_format(self, format: TokenFormat) -> Self {
         Self { format, ..self }
     }
 
-    /// Sets the clock that expiries are judged by.
+    /// Sets the clock that decides expiry.
     #[must_use]
     pub fn with_clock(self, clock: impl Clock) -> Self {
         Self {
@@ -122,8 +126,8 @@ impl<S> Manager<S> {
         }
     }
 
-    /// Sets the scopes of which any one is needed to manage the keys of an organization. Everybody manages their own
-    /// personal tokens.
+    /// Sets the scopes of which any one is required to manage an organization's keys. All users
+    /// manage their own personal tokens.
     ///
     /// # Errors
     /// [`ConfigError::NoScopes`], [`ConfigError::InvalidScope`].
@@ -137,15 +141,16 @@ impl<S> Manager<S> {
         })
     }
 
-    /// Sets how many credentials of one owner may be accepted at the same time: those that are active and not expired,
-    /// including ones that were rotated and still are in their overlap. Issuing, enabling, and rotating with an overlap
-    /// are refused beyond that.
+    /// Sets how many credentials of one owner may be usable at the same time: those that are active
+    /// and not expired, including rotated ones that are still in their overlap. Beyond that,
+    /// issuing, enabling, and rotating with an overlap are refused.
     #[must_use]
     pub fn with_max_credentials(self, cap: u32) -> Self {
         Self { cap, ..self }
     }
 
-    /// Sets the longest life of a new credential; without one, which is the default, it may last for ever.
+    /// Sets the maximum lifetime of a new credential. There is none by default: a credential may
+    /// never expire.
     #[must_use]
     pub fn with_max_lifetime(self, life: Duration) -> Self {
         Self {
@@ -154,7 +159,7 @@ impl<S> Manager<S> {
         }
     }
 
-    /// Sets the longest overlap of a rotation.
+    /// Sets the maximum overlap of a rotation.
     #[must_use]
     pub fn with_max_overlap(self, overlap: Duration) -> Self {
         Self {
@@ -163,21 +168,22 @@ impl<S> Manager<S> {
         }
     }
 
-    /// Sets how long a call may take as a whole, 5 s by default; after that it is
+    /// Sets how long a call may take as a whole, 5 s by default; after that it fails with
     /// [`ManageError::Unavailable`].
     ///
-    /// The deadline uses tokio's timer. A call that has to wait for its store must run inside a tokio runtime with time
-    /// enabled, and panics otherwise.
+    /// The deadline uses tokio's timer. A call that has to wait for its store must run inside a
+    /// tokio runtime with time enabled, and panics otherwise.
     #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
     }
 
-    /// Sets the hook that is called with every event once it is stored. It runs within the request: hand over and return.
-    /// The events' numbers are not known yet, and 0.
+    /// Sets the hook that is called with every event once it is stored. It runs within the request,
+    /// so hand the event over and return. The events' numbers are not known yet and are 0.
     ///
-    /// The change is made by then. If the hook panics, the call succeeds all the same, the panic is reported to
-    /// [`observe`](mod@crate::observe), and the remaining events are passed to the hook.
+    /// The change is already made by then. If the hook panics, the call still succeeds, the panic
+    /// is reported to [`observe`](mod@crate::observe), and the remaining events are passed to the
+    /// hook.
     #[must_use]
     pub fn on_event(self, hook: impl Fn(&AuditEvent) + Send + Sync + 'static) -> Self {
         Self {
@@ -196,8 +202,8 @@ impl<S> Manager<S> {
         Some(Cap::new(self.cap, at))
     }
 
-    /// Passes an event that is stored to the hook. What is done is done: a panic of the hook must not take the secret of a
-    /// new credential along.
+    /// Passes a stored event to the hook. The change is made: a panicking hook must not lose a new
+    /// credential's secret.
     fn notify(&self, event: &AuditEvent) {
         if catch(|| (self.hook)(event)).is_none() {
             observe::hook_panicked(event.action.as_str(), event.credential.as_str());
@@ -206,7 +212,8 @@ impl<S> Manager<S> {
 }
 
 impl<S: ManageStore> Manager<S> {
-    /// Whose credentials of `kind` the actor manages: the first line of every call.
+    /// Returns the owner whose credentials of `kind` the actor manages: the first step of every
+    /// call.
     fn owner(&self, actor: &Actor, kind: Kind) -> Result<Owner, ManageError> {
         actor.check_ids()?;
         actor
@@ -220,7 +227,7 @@ impl<S: ManageStore> Manager<S> {
         Ok(())
     }
 
-    /// Makes sure that an actor still is what they were taken for, where nothing is to be changed.
+    /// Checks that an actor's authority still holds where nothing is to be changed.
     async fn confirm(&self, actor: &Actor, owner: &Owner) -> Result<(), ManageError> {
         let authority = actor.authority(self.clock.now());
         match authority.requirements() {

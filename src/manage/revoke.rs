@@ -1,4 +1,5 @@
-//! Revocation by those who hold no right to manage but the credential itself, and of everything at once.
+//! Revocation: by bearers who have no right beyond the credential itself, and of all credentials at
+//! once.
 
 use super::{Actor, ManageError, Manager};
 use crate::{
@@ -10,12 +11,13 @@ use crate::{
 };
 
 impl<S: ManageStore> Manager<S> {
-    /// Deletes the credential that `token` is, whole and in plain text, for reports of leaked ones: whoever has it may end it,
-    /// and nobody learns anything from one that is not good. `origin` is for the audit trail.
+    /// Deletes the credential with this whole plain-text `token`, for example when it is reported
+    /// as leaked. The bearer of a credential may revoke it; an invalid token reveals nothing.
+    /// `origin` is recorded in the audit trail.
     ///
     /// # Errors
-    /// [`ManageError::UnknownCredential`] for everything that is no credential here, however close;
-    /// [`ManageError::Deleted`]; [`ManageError::Unavailable`].
+    /// [`ManageError::UnknownCredential`] for everything that is not a credential here, however
+    /// close; [`ManageError::Deleted`]; [`ManageError::Unavailable`].
     pub async fn revoke_presented(
         &self,
         token: &str,
@@ -52,8 +54,8 @@ impl<S: ManageStore> Manager<S> {
         .await
     }
 
-    /// Deletes all of the actor's credentials of `kind` in one act, and returns their ids. What one of them issues at the
-    /// same time is deleted too, or refused.
+    /// Deletes all of the actor's credentials of `kind` in one transaction, and returns their ids.
+    /// A credential that one of them issues at the same time is deleted too, or refused.
     ///
     /// # Errors
     /// [`ManageError::NotAllowed`], [`ManageError::Unavailable`].

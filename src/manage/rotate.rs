@@ -1,4 +1,5 @@
-//! Rotation: another credential in the place of one, with or without an overlap in which both count.
+//! Rotation: replaces a credential with a new one, with or without an overlap in which both are
+//! valid.
 
 use std::time::Duration;
 
@@ -17,7 +18,8 @@ use crate::{
     },
 };
 
-/// How a credential is rotated. By default the old one ends at once, and the new one expires when the old one would have.
+/// How to rotate a credential. By default the old one ends at once, and the new one expires when
+/// the old one would have.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rotation {
     overlap: Duration,
@@ -25,13 +27,13 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// Lets the old credential count for a while longer, unless it expires before that.
+    /// Keeps the old credential valid for this long, unless it expires earlier.
     #[must_use]
     pub fn with_overlap(self, overlap: Duration) -> Self {
         Self { overlap, ..self }
     }
 
-    /// Sets when the new credential expires; `None` is never.
+    /// Sets when the new credential expires; `None` means never.
     #[must_use]
     pub fn expiring_at(self, moment: impl Into<Option<UnixMillis>>) -> Self {
         Self {
@@ -42,16 +44,20 @@ impl Rotation {
 }
 
 impl<S: ManageStore> Manager<S> {
-    /// Issues a credential in the place of another: of the same name and rights, with a secret of its own. Scopes that the
-    /// catalogue no longer knows are left out. Takes an actor who holds what the new one may do.
+    /// Replaces a credential with a new one that has the same name and rights and a secret of its
+    /// own. Scopes that the catalogue no longer has are dropped. The actor must hold what the new
+    /// credential may do.
     ///
-    /// Of one line of credentials at most two count at a time: when the old one was itself issued in the place of a
-    /// credential that still counts, that one ends now. In an overlap both count against the owner's [cap](Self::with_max_credentials).
+    /// At most two credentials of a rotation chain are valid at once: if the old one has itself
+    /// replaced a credential that is still valid, that one ends now. During an overlap both count
+    /// against the owner's [cap](Self::with_max_credentials).
     ///
     /// # Errors
-    /// As for [`delete`](Self::delete); [`ManageError::Busy`], [`ManageError::CapReached`], [`ManageError::AlreadyRotated`], [`ManageError::Disabled`],
-    /// [`ManageError::OverlapTooLong`], [`ManageError::ScopeNotHeld`]; for the new expiry, which is the old one unless it is
-    /// set, [`ManageError::ExpiryInPast`], [`ManageError::ExpiryBeyondPolicy`], [`ManageError::ExpiryBeyondCreator`].
+    /// As for [`delete`](Self::delete); [`ManageError::Busy`], [`ManageError::CapReached`],
+    /// [`ManageError::AlreadyRotated`], [`ManageError::Disabled`], [`ManageError::OverlapTooLong`],
+    /// [`ManageError::ScopeNotHeld`]; for the new expiry, which is the old one unless set,
+    /// [`ManageError::ExpiryInPast`], [`ManageError::ExpiryBeyondPolicy`],
+    /// [`ManageError::ExpiryBeyondCreator`].
     pub async fn rotate(
         &self,
         actor: &Actor,
@@ -115,7 +121,7 @@ impl<S: ManageStore> Manager<S> {
         check_expiry(actor, expires_at, now, self.max_life)
     }
 
-    /// The new one, the end of the old one, and what to tell of both.
+    /// Returns the successor, the end of its predecessor, and the events of both.
     fn succession(
         &self,
         actor: &Actor,
@@ -152,7 +158,8 @@ impl<S: ManageStore> Manager<S> {
             before: old.clone(),
             after,
         }];
-        // Without an overlap the new one takes the place of the old one, if that had one.
+        // Without an overlap the new credential takes the old one's slot under the cap, if it had
+        // one.
         let is_exchange = overlap.is_zero() && old.state(now) == EffectiveStatus::Active;
         let cap = self.cap_of(now).filter(|_| !is_exchange);
         let commit = Commit {
@@ -178,7 +185,7 @@ impl<S: ManageStore> Manager<S> {
         let Some(before) = self.store.credential(&old.owner, id.as_str()).await? else {
             return Ok(());
         };
-        // What cannot be read cannot be compared, and is not accepted either.
+        // A damaged credential cannot be compared, and is not accepted either.
         if before.damaged || before.id == old.id {
             return Ok(());
         }

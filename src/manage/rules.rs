@@ -1,4 +1,4 @@
-//! The rules about what may be created and handed out. Pure.
+//! The rules about what may be created and granted, as pure functions.
 
 use std::time::Duration;
 
@@ -27,10 +27,10 @@ pub(super) fn check_idempotency_key(key: &str) -> Result<(), ManageError> {
     }
 }
 
-/// The last moment that a credential may expire at, 2200-01-01T00:00:00Z. What is later was counted in another unit.
+/// Latest allowed expiry, 2200-01-01T00:00:00Z. Anything later was given in another unit.
 const LATEST_EXPIRY: UnixMillis = UnixMillis(7_258_118_400_000);
 
-/// Refuses a moment that cannot be one of milliseconds.
+/// Refuses a time that cannot be in milliseconds.
 pub(super) fn check_unit(expires_at: Option<UnixMillis>) -> Result<(), ManageError> {
     match expires_at {
         Some(end) if end > LATEST_EXPIRY => Err(ManageError::ExpiryTooFar(end)),
@@ -38,7 +38,8 @@ pub(super) fn check_unit(expires_at: Option<UnixMillis>) -> Result<(), ManageErr
     }
 }
 
-/// In the future, within the policy, and within the life of whoever asks. `None` is never.
+/// Checks that an expiry is in the future, within the policy, and within the actor's lifetime.
+/// `None` means never.
 pub(super) fn check_expiry(
     actor: &Actor,
     expires_at: Option<UnixMillis>,
@@ -58,7 +59,7 @@ pub(super) fn check_expiry(
     check_outlived(actor, expires_at)
 }
 
-/// Nothing that an actor hands out lasts longer than they do. `None` is never.
+/// Checks that nothing the actor grants outlives it. `None` means never.
 fn check_outlived(actor: &Actor, expires_at: Option<UnixMillis>) -> Result<(), ManageError> {
     if actor.lasts_until(expires_at) {
         Ok(())
@@ -67,7 +68,7 @@ fn check_outlived(actor: &Actor, expires_at: Option<UnixMillis>) -> Result<(), M
     }
 }
 
-/// The role and the scopes exist, and the actor holds what they come to.
+/// Checks that the role and the scopes exist, and that the actor holds what they grant.
 pub(super) fn check_grant(
     actor: &Actor,
     role: Option<&str>,
@@ -84,7 +85,8 @@ pub(super) fn check_grant(
     check_held(actor, role, scopes, catalogue)
 }
 
-/// Whoever enables a credential hands it out once more: they must hold what it does, and last as long as it does.
+/// Checks that the actor may enable a credential, which grants it again: the actor must hold what
+/// it may do and last as long.
 pub(super) fn check_regrant(
     actor: &Actor,
     credential: &CredentialInfo,
@@ -95,7 +97,8 @@ pub(super) fn check_regrant(
     check_outlived(actor, credential.expires_at)
 }
 
-/// Whoever rotates a credential hands its rights out once more: they must hold them.
+/// Checks that the actor may rotate a credential, which grants its rights again: the actor must
+/// hold them.
 pub(super) fn check_rights(
     actor: &Actor,
     credential: &CredentialInfo,
@@ -128,7 +131,7 @@ fn check_held(
         .map_or(Ok(()), |scope| Err(ManageError::ScopeNotHeld(scope.into())))
 }
 
-/// Returns the moment `by` later, and the last possible one if that is beyond it.
+/// Returns `moment` plus `by`, but at most the latest allowed expiry.
 pub(super) fn later(moment: UnixMillis, by: Duration) -> UnixMillis {
     let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
     UnixMillis(moment.0.saturating_add(by)).min(LATEST_EXPIRY)

@@ -1,20 +1,23 @@
-//! Which characters may stand in texts that people read: names of credentials, operators, origins.
+//! Which characters are allowed in texts that people read: names of credentials, operators,
+//! origins.
 //!
-//! A list of credentials is read by somebody who decides what to delete. A character that shows nothing, or that
-//! changes the order of those around it, makes one name look like another. Both are refused in names and left out
-//! of the other texts.
+//! People read a list of credentials to decide what to delete. A character that is invisible, or
+//! that reorders those around it, makes one name look like another. Names with either are refused;
+//! other texts have them removed.
 
-/// How long a name may be, in characters.
+/// Maximum length of a name, in characters.
 pub(super) const MAX_NAME: usize = 100;
 
-/// How long an operator's name or an origin is kept, in characters.
+/// Maximum stored length of an operator's name or an origin, in characters.
 const MAX_KEPT: usize = 200;
 
-/// Characters that show nothing by themselves or reorder others, as first and last of each range.
+/// Characters that are invisible by themselves or reorder others, as the first and last of each
+/// range.
 ///
-/// Of the Unicode Character Database: `Default_Ignorable_Code_Point` (which has all of `Bidi_Control`), the general
-/// categories `Cc`, `Cf` without `Prepended_Concatenation_Mark` (which is visible), `Zl`, `Zp` and `Co`. Noncharacters
-/// are computed. The test below compares it with the tables of `regex-syntax`, for every character that there is.
+/// From the Unicode Character Database: `Default_Ignorable_Code_Point` (which includes all of
+/// `Bidi_Control`), the general categories `Cc`, `Cf` without `Prepended_Concatenation_Mark` (which
+/// is visible), `Zl`, `Zp` and `Co`. Noncharacters are computed. The test below compares this table
+/// with those of `regex-syntax`, for every character.
 const HIDDEN: [(char, char); 23] = [
     ('\0', '\u{1f}'),
     ('\u{7f}', '\u{9f}'),
@@ -41,7 +44,8 @@ const HIDDEN: [(char, char); 23] = [
     ('\u{100000}', '\u{10fffd}'),
 ];
 
-/// Returns whether `name` has 1 to 100 characters, none of them hidden or drawn as a blank, and no white space around it.
+/// Returns whether `name` has 1 to 100 characters, none of them hidden or drawn as a blank, and no
+/// surrounding white space.
 pub(super) fn is_name(name: &str) -> bool {
     let shows = |c| !is_hidden(c) && !is_drawn_blank(c);
     !name.is_empty()
@@ -50,7 +54,7 @@ pub(super) fn is_name(name: &str) -> bool {
         && name.chars().all(shows)
 }
 
-/// Returns `text` without hidden characters, and without what is beyond 200 of the others.
+/// Returns `text` without hidden characters, cut after 200 of the others.
 pub(super) fn visible(text: &str) -> Box<str> {
     text.chars()
         .filter(|c| !is_hidden(*c))
@@ -69,7 +73,8 @@ fn is_noncharacter(c: char) -> bool {
     matches!(c, '\u{fdd0}'..='\u{fdef}') || u32::from(c) & 0xfffe == 0xfffe
 }
 
-/// Characters that are not white space and show nothing all the same: blanks of their script, and joiners without a shape.
+/// Characters that are not white space but still show nothing: blanks of their script, and joiners
+/// without a shape.
 fn is_drawn_blank(c: char) -> bool {
     matches!(
         c,
@@ -91,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    /// The characters of a class as `regex-syntax` has them, by their code points.
+    /// Returns the characters of a class of `regex-syntax`, indexed by code point.
     fn class(pattern: &str) -> Vec<bool> {
         let parsed = regex_syntax::parse(pattern).unwrap();
         let HirKind::Class(Class::Unicode(class)) = parsed.kind() else {

@@ -1,4 +1,4 @@
-//! The writing of what [`LastUse`] has noted.
+//! Writes the uses that [`LastUse`] has collected to the store.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use crate::{
     store::{ManageStore, StoreError, USE_GRANULARITY_MILLIS},
 };
 
-/// How many uses one transaction writes at most, so that a revocation need not wait long for its turn.
+/// Maximum number of uses per transaction, so that a revocation does not wait long behind it.
 const BATCH: usize = 1000;
 
 impl<S: ManageStore> Manager<S> {
-    /// Writes the uses that were noted since the last time, once a minute, for ever. For a task of its own.
+    /// Writes the collected uses once a minute, forever. Run it in a task of its own.
     ///
-    /// A store that fails, such as a database that is read-only, costs no request anything: the uses are kept for the next
-    /// minute, and the failure is told to [`observe`](mod@crate::observe).
+    /// A failing store, such as a read-only database, affects no request: the uses are kept for the
+    /// next minute, and the failure is reported to [`observe`](mod@crate::observe).
     pub async fn run_usage_recorder(self, uses: LastUse) {
         loop {
             tokio::time::sleep(Duration::from_millis(USE_GRANULARITY_MILLIS.unsigned_abs())).await;
@@ -26,9 +26,11 @@ impl<S: ManageStore> Manager<S> {
         }
     }
 
-    /// Writes the uses that were noted since the last time, and returns of how many credentials these were; before the
-    /// service stops, say. What is written of one credential is a minute apart. Of the credentials that were used, those
-    /// whose digest was made without the store's current [pepper](crate::secret::Peppers) get another.
+    /// Writes the uses collected since the last call, and returns how many credentials were
+    /// updated. Call it on shutdown.
+    ///
+    /// Writes per credential are at least a minute apart. Used credentials whose digest was not
+    /// computed with the store's current [pepper](crate::secret::Peppers) are rehashed.
     ///
     /// # Errors
     /// [`ManageError::Unavailable`]; what was not written is kept.
@@ -54,7 +56,7 @@ impl<S: ManageStore> Manager<S> {
                     .await?)
             };
             match self.within_deadline(rehash).await {
-                // What is wrong with one row must not keep the others where they are.
+                // One bad row must not hold back the others.
                 Ok(_)
                 | Err(ManageError::Unavailable(
                     StoreError::UnknownPepper(_) | StoreError::Corrupt(_),

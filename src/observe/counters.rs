@@ -1,6 +1,8 @@
-//! Counts, through the crate `metrics`; without the feature of that name, nothing.
+//! Metrics, recorded through the crate `metrics`; without the feature of that name, nothing is
+//! recorded.
 //!
-//! A label is a literal or one of a few fixed words, so that nothing that was sent can become one.
+//! A label is a literal or one of a few fixed words, so that nothing that a client sent can become
+//! one.
 
 pub(crate) use sink::*;
 
@@ -24,7 +26,7 @@ mod sink {
         }
     }
 
-    /// A counter per cause that there is; one that is missing here would be counted as `other`.
+    /// One counter per cause; a cause that is missing here would be counted as `other`.
     macro_rules! refusal {
         ($kind:literal, $cause:expr; $($known:literal)*) => {
             match $cause {
@@ -102,7 +104,7 @@ mod sink {
         counter!("tower_api_key_hook_panics_total").increment(1);
     }
 
-    /// A clock that was set back makes no sample below nothing.
+    /// If a clock was set back, the sample is zero rather than negative.
     #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn lagged(seconds: f64) {
         histogram!("tower_api_key_revocation_lag_seconds").record(seconds.max(0.0));

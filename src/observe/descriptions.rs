@@ -1,4 +1,4 @@
-//! What exporters say of each metric.
+//! The descriptions of the metrics, which exporters show.
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 

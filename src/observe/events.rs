@@ -1,4 +1,4 @@
-//! Emits verdicts as events, through the crate `tracing`; without the feature of that name, nothing.
+//! Emits verdicts as events through the crate `tracing`; without the feature of that name, none.
 
 pub(crate) use sink::*;
 
@@ -27,7 +27,7 @@ mod sink {
         );
     }
 
-    /// One event with every field; a macro because the level of an event is part of its call site.
+    /// Emits one event with every field; a macro because an event's level is part of its call site.
     macro_rules! refused_at {
         ($level:expr, $request:expr, $($message:tt)+) => {
             event!(
@@ -84,7 +84,7 @@ mod sink {
         event!(target: "tower_api_key::feed", Level::WARN, error = %Chain(error), "the feed is lost");
     }
 
-    /// An error with its sources: what a formatter of events shows of an error by itself differs from one to the next.
+    /// Displays an error with its sources: event formatters differ in what they show of an error.
     struct Chain<'a>(&'a (dyn Error + 'static));
 
     impl fmt::Display for Chain<'_> {

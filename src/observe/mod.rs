@@ -1,72 +1,73 @@
-//! What the operator sees of each verdict: an event with its private cause, and what can be
-//! counted. Never a secret, a digest or a token.
+//! Observability: an event for each verdict, with its private cause, and metrics. None contains a
+//! secret, a digest or a token.
 //!
-//! Each half has a feature of its own, `tracing` and `metrics`. Without it, that half compiles to
-//! nothing.
+//! Events and metrics each have a feature of their own, `tracing` and `metrics`. Without it, that
+//! half compiles to nothing.
 //!
 //! # Events
 //!
-//! With the feature `tracing`, events go to the target `tower_api_key::verdict`: an accept at
-//! `DEBUG`, a refusal at `INFO`, an exposed credential at `WARN`, an outage or a wiring mistake at
-//! `ERROR`. Fields, each left out when it is not known:
+//! With the feature `tracing`, events are emitted with the target `tower_api_key::verdict`: an
+//! accept at `DEBUG`, a refusal at `INFO`, an exposed credential at `WARN`, an outage or a wiring
+//! mistake at `ERROR`. The fields, each omitted if it is not known:
 //!
 //! | field | |
 //! |---|---|
 //! | `outcome` | `accepted`, or the [code of the reason](crate::Reason::code) |
 //! | `cause` | the [code of the cause](crate::rejection::Cause::code), for a refusal |
 //! | `kind` | `org_key` or `pat` |
-//! | `credential_id` | the public id, when the store has such a credential |
+//! | `credential_id` | the public id, if the store has such a credential |
 //! | `organization`, `user` | from the store's record, never from the request |
-//! | `store_us` | how long the look-up took, in microseconds, when it was not answered from memory |
-//! | `error` | what the store said, with its sources, for an outage |
+//! | `store_us` | how long the lookup took, in microseconds, if it was not answered from memory |
+//! | `error` | the store's error with its sources, for an outage |
 //!
-//! A request that passes without its credential being looked at (public, preflight, optional and
-//! without one) is no verdict and leaves no event.
+//! A request that passes without its credential being checked (on a public route, as a preflight,
+//! or without a credential where it is optional) has no verdict and emits no event.
 //!
-//! When management fails and not because of what was asked for (a store that is down), there is an
-//! event of the target `tower_api_key::manage` at `ERROR`, with the field `error`: where last uses
-//! could not be written, and where a
-//! [`ManageError`](crate::manage::ManageError) becomes a response. A hook that panics is one too, with the fields
-//! `action` and `credential_id` of the event that it was called with.
+//! If management fails for a reason other than its input, such as a store that is down, an event
+//! with the target `tower_api_key::manage` is emitted at `ERROR`, with the field `error`: where
+//! last uses could not be written, and where a [`ManageError`](crate::manage::ManageError) becomes
+//! a response. A hook that panics also emits one, with the fields `action` and `credential_id` of
+//! the audit event that it was called with.
 //!
-//! While the feed of a PostgreSQL store is lost, there is an event of the target
-//! `tower_api_key::feed` at `WARN` for each reason, with the field `error`.
+//! While a PostgreSQL store's feed is lost, an event with the target `tower_api_key::feed` is
+//! emitted at `WARN` for each reason, with the field `error`.
 //!
-//! With the feature `testing`, the target `tower_api_key::testing` has events at `WARN`, each once
-//! for a process: at the first verdict, which says that the feature is compiled in, at the first
-//! forged principal and at the first manual clock. They belong in tests; alarm on them in
-//! production.
+//! With the feature `testing`, events with the target `tower_api_key::testing` are emitted at
+//! `WARN`, each once per process: at the first verdict, which reports that the feature is compiled
+//! in, at the first forged principal and at the first manual clock. They belong in tests; alert on
+//! them in production.
 //!
 //! # Counters
 //!
 //! Each label has few values, all of them fixed; none is an id.
 //!
-//! With the feature `metrics`, through the crate of that name and whatever recorder the service has
-//! installed:
+//! With the feature `metrics`, these are recorded through the crate of that name, with whatever
+//! recorder the service has installed:
 //!
 //! | name | sort | labels | |
 //! |---|---|---|---|
 //! | `tower_api_key_accepted_total` | counter | `kind` | requests that a layer let pass with a principal |
 //! | `tower_api_key_refused_total` | counter | `kind`, `cause` | refusals, with the [code of the cause](crate::rejection::Cause::code) |
-//! | `tower_api_key_store_seconds` | histogram | | how long a request waited for its look-up, where `peek` did not answer |
+//! | `tower_api_key_store_seconds` | histogram | | how long a request waited for its lookup, where `peek` did not answer |
 //! | `tower_api_key_cache_hits_total` | counter | | acceptable answers from the cache |
 //! | `tower_api_key_cache_negative_hits_total` | counter | | other answers from the cache |
-//! | `tower_api_key_cache_misses_total` | counter | | questions that waited for the store |
-//! | `tower_api_key_cache_kept_failures_total` | counter | | questions answered with a failure of a moment ago, without a call of the store |
-//! | `tower_api_key_cache_limited_total` | counter | | questions refused by the limit of misses |
-//! | `tower_api_key_cache_evictions_total` | counter | `table` | entries of use that had to go: `accepts` or `refusals` |
-//! | `tower_api_key_cache_stale_total` | counter | | accepts served past their time because the store erred |
+//! | `tower_api_key_cache_misses_total` | counter | | lookups that waited for the store |
+//! | `tower_api_key_cache_kept_failures_total` | counter | | lookups answered with a recent failure, without a call to the store |
+//! | `tower_api_key_cache_limited_total` | counter | | lookups refused by the miss rate limit |
+//! | `tower_api_key_cache_evictions_total` | counter | `table` | entries in use that were evicted: `accepts` or `refusals` |
+//! | `tower_api_key_cache_stale_total` | counter | | accepts served past their time because the store failed |
 //! | `tower_api_key_cache_changes_total` | counter | `subject` | changes applied: `credential`, `user`, `organization`, `everything` |
-//! | `tower_api_key_revocation_lag_seconds` | histogram | | from the writing of a change in a database to its being read from the change log |
-//! | `tower_api_key_feed_up` | gauge | | 1 while the followed feed tells of every change, 0 while it is lost |
+//! | `tower_api_key_revocation_lag_seconds` | histogram | | time between the writing of a change in a database and its being read from the change log |
+//! | `tower_api_key_feed_up` | gauge | | 1 while the followed feed delivers every change, 0 while it is lost |
 //! | `tower_api_key_hook_panics_total` | counter | | panics of a manager's event hook; the changes were made |
 //! | `tower_api_key_forged_principals_total` | counter | | principals made with `testing::principal`; with the feature `testing` |
 //!
-//! `kind` is `org_key`, `pat`, or `none` when no well-formed credential was presented. An accept by
-//! the layer may be followed by a refusal of a demand, such as a scope: it then counts in both.
+//! `kind` is `org_key`, `pat`, or `none` if no well-formed credential was presented. A request that
+//! the layer accepts may still be refused by an inner requirement, such as a scope: it then counts
+//! in both.
 //!
-//! Call [`describe`] once, after the recorder is installed, to give it the unit and a text for each
-//! name.
+//! Call [`describe`] once, after installing the recorder, to give it the unit and description of
+//! each metric.
 
 pub(crate) mod counters;
 #[cfg(feature = "metrics")]
@@ -82,11 +83,12 @@ pub(crate) use test_double::{TestDouble, used as test_double_used};
 
 use crate::{credential::Kind, panics::catch};
 
-/// Gives the installed recorder a text and a unit for each metric of the table, which exporters show.
+/// Sends the unit and description of each metric in the table to the installed recorder, for
+/// exporters to show.
 ///
-/// The macros of the crate `metrics` send a description to the recorder that is there at that moment,
-/// so call this after you have installed it. A second call does no harm; without the feature
-/// `metrics` it does nothing.
+/// The macros of the crate `metrics` send a description to the recorder that is installed at that
+/// moment, so call this after you have installed it. Calling it again is harmless; without the
+/// feature `metrics` it does nothing.
 ///
 /// ```
 /// // first: PrometheusBuilder::new().install()? or another recorder
@@ -97,10 +99,10 @@ pub fn describe() {
     descriptions::send();
 }
 
-/// The target of the events about verdicts.
+/// The target of verdict events.
 pub const TARGET: &str = "tower_api_key::verdict";
 
-/// A request that was let pass. `latency` is that of the look-up, when there was one.
+/// An accepted request. `latency` is that of the lookup, if there was one.
 #[derive(Debug)]
 #[cfg_attr(
     not(feature = "tracing"),
@@ -114,8 +116,8 @@ pub(crate) struct Accepted<'a> {
     pub(crate) latency: Option<Duration>,
 }
 
-/// A request that was refused: the codes of its reason and its cause, and whose credential it
-/// names.
+/// A refused request: the codes of its reason and its cause, and the owner of the credential that
+/// it names.
 #[cfg_attr(
     not(feature = "tracing"),
     expect(dead_code, reason = "only events say all of it")
@@ -126,7 +128,7 @@ pub(crate) struct Refused<'a> {
     pub(crate) cause: &'static str,
     /// The cause as a text.
     pub(crate) text: &'a dyn fmt::Display,
-    /// What the store said, when it could not tell.
+    /// The store's error, if it could not answer.
     pub(crate) error: Option<&'a (dyn Error + 'static)>,
     pub(crate) kind: Option<Kind>,
     pub(crate) credential_id: Option<&'a str>,
@@ -138,15 +140,15 @@ pub(crate) struct Refused<'a> {
 /// How much a refusal matters to the operator.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Severity {
-    /// It is the client's affair.
+    /// The client's mistake.
     Expected,
-    /// Somebody has a credential who must not have it.
+    /// A credential is in the wrong hands.
     Exposed,
-    /// An outage, or a service that is put together wrongly.
+    /// An outage, or a service that is wired incorrectly.
     Fault,
 }
 
-/// Reports a request that was let pass.
+/// Reports an accepted request.
 #[inline]
 pub(crate) fn accepted(request: &Accepted<'_>) {
     #[cfg(feature = "testing")]
@@ -155,7 +157,7 @@ pub(crate) fn accepted(request: &Accepted<'_>) {
     shielded(|| counters::accepted(request.kind, request.latency));
 }
 
-/// Reports a request that was refused.
+/// Reports a refused request.
 pub(crate) fn refused(request: &Refused<'_>) {
     #[cfg(feature = "testing")]
     test_double::used(TestDouble::Feature);
@@ -163,25 +165,25 @@ pub(crate) fn refused(request: &Refused<'_>) {
     shielded(|| counters::refused(request.kind, request.cause, request.latency));
 }
 
-/// A feed of changes is lost, because of `error`.
+/// Reports that a feed of changes is lost because of `error`.
 #[cfg(feature = "postgres")]
 pub(crate) fn feed_lost(error: &(dyn Error + 'static)) {
     events::feed_lost(error);
 }
 
-/// Management failed, for a reason that is not in what was asked for.
+/// Reports that management failed for a reason other than its input.
 pub(crate) fn management_failed(error: &(dyn Error + 'static)) {
     shielded(|| events::management_failed(error));
 }
 
-/// The hook of a [`Manager`](crate::manage::Manager) has panicked, when it was called with an
-/// `action` on `credential`.
+/// Reports that a [`Manager`](crate::manage::Manager)'s hook panicked when called with an `action`
+/// on `credential`.
 pub(crate) fn hook_panicked(action: &'static str, credential: &str) {
     shielded(|| events::hook_panicked(action, credential));
     shielded(counters::hook_panicked);
 }
 
-/// Calls the service's subscriber or recorder. One that panics costs its event and nothing else.
+/// Calls the service's subscriber or recorder. If it panics, only its event is lost.
 #[inline]
 fn shielded(report: impl FnOnce()) {
     let _ = catch(report);

@@ -1,10 +1,10 @@
-//! Makes it loud that a program was built with what belongs in tests.
+//! Reports when a program was built with test doubles.
 
 use std::sync::Once;
 
 use super::{counters, events};
 
-/// What the feature `testing` brings, and the feature itself.
+/// The test doubles of the feature `testing`, and the feature itself.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum TestDouble {
     Feature,
@@ -12,7 +12,7 @@ pub(crate) enum TestDouble {
     Clock,
 }
 
-/// Reports a use: each kind in one event for a process, every forged principal in a counter.
+/// Reports a use: one event per kind and process, and every forged principal in a counter.
 pub(crate) fn used(double: TestDouble) {
     static ONCE: [Once; 3] = [const { Once::new() }; 3];
     let [feature, principal, clock] = &ONCE;

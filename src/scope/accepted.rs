@@ -1,4 +1,4 @@
-//! What a route accepts.
+//! The scopes that a route accepts.
 
 use std::{
     fmt,
@@ -11,20 +11,20 @@ use super::{
 };
 use crate::error::ConfigError;
 
-/// The scopes that a route accepts: holding any one of them is enough. Never empty.
+/// The scopes that a route accepts: any one of them is enough. Never empty.
 #[derive(Clone)]
 pub struct AcceptedScopes {
     names: ScopeSet,
-    /// The same as bits over the names of the first catalogue that was met, which as a rule is the only one.
+    /// The same as bits over the names of the first catalogue that was met, usually the only one.
     bits: OnceLock<(Universe, u128)>,
 }
 
 impl AcceptedScopes {
-    /// Makes the set that a route accepts.
+    /// Creates the set of scopes that a route accepts.
     ///
     /// # Errors
-    /// [`ConfigError::NoScopes`] for an empty set, which nobody could meet; [`ConfigError::InvalidScope`] for a name
-    /// outside `scope-token` of RFC 6749, section 3.3.
+    /// [`ConfigError::NoScopes`] for an empty set, which no caller could satisfy;
+    /// [`ConfigError::InvalidScope`] for a name outside `scope-token` of RFC 6749, section 3.3.
     pub fn any<T: Into<Box<str>>>(
         scopes: impl IntoIterator<Item = T>,
     ) -> Result<Self, ConfigError> {
@@ -41,7 +41,7 @@ impl AcceptedScopes {
         })
     }
 
-    /// What the partner console's routes accept (organizations/partner-console).
+    /// Returns what the partner console's routes accept (organizations/partner-console).
     pub(crate) fn partner_console() -> Self {
         Self {
             names: ScopeSet::from_iter(["child_organizations:manage"]),
@@ -49,7 +49,7 @@ impl AcceptedScopes {
         }
     }
 
-    /// What the management of an organization's keys takes, unless the service says otherwise.
+    /// Returns what managing an organization's keys requires by default.
     pub(crate) fn key_management() -> Self {
         Self {
             names: ScopeSet::from_iter(["organizations:manage"]),
@@ -69,7 +69,7 @@ impl AcceptedScopes {
         self.names.iter().any(|scope| held.contains(scope))
     }
 
-    /// An accepted name that the universe does not have is no bit: no set within that universe holds it.
+    /// An accepted name outside the universe has no bit: no set within that universe holds it.
     fn over(&self, universe: &Universe) -> (Universe, u128) {
         let bits = self
             .names
@@ -79,7 +79,7 @@ impl AcceptedScopes {
         (Arc::clone(universe), bits)
     }
 
-    /// Returns the only accepted scope, or `None` when there are several.
+    /// Returns the only accepted scope, or `None` if there are several.
     #[must_use]
     pub fn single(&self) -> Option<&str> {
         let mut names = self.names.iter();

@@ -11,9 +11,10 @@ use super::{
 };
 use crate::{anyreach, error::ConfigError};
 
-/// What each role may do. A clone shares the tables.
+/// The rights of each role. Clones share the tables.
 ///
-/// A store turns the role on a credential or a membership into scopes with it; the layer sees scopes alone.
+/// A store uses it to turn the role of a credential or membership into scopes; the layer sees only
+/// scopes.
 ///
 /// ```
 /// use tower_api_key::scope::Catalogue;
@@ -36,24 +37,25 @@ struct Tables {
 }
 
 impl Catalogue {
-    /// Starts a catalogue of one's own, empty.
+    /// Starts an empty catalogue of your own.
     #[must_use]
     pub fn builder() -> CatalogueBuilder {
         CatalogueBuilder::default()
     }
 
-    /// Returns what `role` may do, implied scopes included; `None` for a role that the catalogue does not have.
+    /// Returns what `role` may do, including implied scopes; `None` if the catalogue has no such
+    /// role.
     #[must_use]
     pub fn scopes_of(&self, role: &str) -> Option<&ScopeSet> {
         self.0.roles.get(role)
     }
 
-    /// The role's name, shared, with what it may do.
+    /// Returns the role's shared name and its scopes.
     pub(crate) fn role(&self, role: &str) -> Option<(&Arc<str>, &ScopeSet)> {
         self.0.roles.get_key_value(role)
     }
 
-    /// Returns whether some role holds `scope`, or an implication names it.
+    /// Returns whether any role holds `scope`, or an implication names it.
     #[must_use]
     pub fn knows(&self, scope: &str) -> bool {
         self.0
@@ -62,10 +64,10 @@ impl Catalogue {
             .is_ok()
     }
 
-    /// Returns those of `scopes` that the catalogue knows, and everything that they imply.
+    /// Returns those of `scopes` that the catalogue has, and everything they imply.
     ///
-    /// A store applies it to the scopes that it has stored, so that a scope which the catalogue no longer has grants
-    /// nothing.
+    /// A store applies it to stored scopes, so that a scope which is no longer in the catalogue
+    /// grants nothing.
     #[must_use]
     pub fn expand<T: Into<Box<str>>>(&self, scopes: impl IntoIterator<Item = T>) -> ScopeSet {
         let known = scopes
@@ -76,7 +78,7 @@ impl Catalogue {
     }
 }
 
-/// Makes a [`Catalogue`].
+/// Builds a [`Catalogue`].
 #[derive(Debug, Default)]
 pub struct CatalogueBuilder {
     roles: Vec<(Arc<str>, Vec<Box<str>>)>,
@@ -96,18 +98,20 @@ impl CatalogueBuilder {
         self
     }
 
-    /// States that whoever holds `scope` also holds `implied`. Chains are followed.
+    /// Makes `scope` imply `implied`: a credential with the first also holds the second. Chains are
+    /// followed.
     #[must_use]
     pub fn implies(mut self, scope: &str, implied: &str) -> Self {
         self.implied.push((scope.into(), implied.into()));
         self
     }
 
-    /// Checks the parts and returns the catalogue.
+    /// Validates the parts and returns the catalogue.
     ///
     /// # Errors
-    /// [`ConfigError::InvalidScope`] for a name outside RFC 6749, section 3.3; [`ConfigError::InvalidRole`] for one that is
-    /// empty or has control characters; [`ConfigError::DuplicateRole`].
+    /// [`ConfigError::InvalidScope`] for a name outside RFC 6749, section 3.3;
+    /// [`ConfigError::InvalidRole`] for a name that is empty or has control characters;
+    /// [`ConfigError::DuplicateRole`].
     pub fn build(self) -> Result<Catalogue, ConfigError> {
         if let Some(name) = self.names().find(|name| !is_scope_token(name)) {
             return Err(ConfigError::InvalidScope(name.into()));
@@ -122,7 +126,7 @@ impl CatalogueBuilder {
         Ok(self.build_unchecked())
     }
 
-    /// For parts that a test has seen to be right.
+    /// Builds from parts that a test has validated.
     fn build_unchecked(self) -> Catalogue {
         Catalogue(Arc::new(self.tables()))
     }
@@ -153,7 +157,7 @@ impl CatalogueBuilder {
     }
 }
 
-/// PostgreSQL cannot store NUL, and no other control character can be read.
+/// PostgreSQL cannot store NUL, and people cannot read other control characters.
 fn is_role_name(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(char::is_control)
 }
@@ -172,13 +176,14 @@ fn expand(implied: &[(Box<str>, Box<str>)], mut scopes: Vec<Box<str>>) -> ScopeS
 }
 
 impl Catalogue {
-    /// Returns the catalogue that Anyreach documents, which is the default of the stores.
+    /// Returns the catalogue that Anyreach documents, the default of the stores.
     ///
-    /// The role `admin` has every scope, `viewer` those that end in `:read`. `members:manage` implies
-    /// `members:read` (organizations/roles-and-permissions), and `conversations:read_sensitive` implies
-    /// `conversations:read` (conversations/permissions-and-data-access). Nothing else is implied.
+    /// The role `admin` has every scope, `viewer` those that end in `:read`. `members:manage`
+    /// implies `members:read` (organizations/roles-and-permissions), and
+    /// `conversations:read_sensitive` implies `conversations:read`
+    /// (conversations/permissions-and-data-access). Nothing else is implied.
     ///
-    /// For another product, make one with [`builder`](Self::builder).
+    /// For another product, build your own with [`builder`](Self::builder).
     #[must_use]
     pub fn anyreach() -> Self {
         let [admin, viewer] = anyreach::ROLES;

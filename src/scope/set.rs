@@ -1,4 +1,4 @@
-//! What a credential holds.
+//! The scopes that a credential holds.
 
 use std::{
     fmt,
@@ -6,20 +6,20 @@ use std::{
     sync::Arc,
 };
 
-/// The scopes that a credential holds, sorted, each once. A clone shares the list.
+/// The scopes that a credential holds, sorted and without duplicates. Clones share the list.
 ///
-/// Names are compared byte for byte and in full (RFC 6749, section 3.3: case-sensitive): `*`, a comma or an empty name
-/// has no meaning of its own and grants nothing.
+/// Names are compared byte for byte and in full (RFC 6749, section 3.3: case-sensitive): `*`, a
+/// comma or an empty name has no special meaning and grants nothing.
 #[derive(Clone)]
 pub struct ScopeSet(Arc<Held>);
 
 struct Held {
     names: Box<[Box<str>]>,
-    /// For a set whose names a catalogue knows: the same as bits over that catalogue's names.
+    /// The same as bits over a catalogue's names, if that catalogue has all names of this set.
     bits: Option<(Universe, u128)>,
 }
 
-/// All the names that a catalogue knows, sorted; at most 128, one for each bit.
+/// All names in a catalogue, sorted; at most 128, one for each bit.
 pub(super) type Universe = Arc<[Box<str>]>;
 
 impl ScopeSet {
@@ -29,7 +29,7 @@ impl ScopeSet {
         Self::from_iter([""; 0])
     }
 
-    /// Adds the bits, if every name is in the universe.
+    /// Adds the bits if every name is in the universe.
     pub(super) fn within(self, universe: &Universe) -> Self {
         let bits = self
             .iter()
@@ -41,7 +41,7 @@ impl ScopeSet {
         }))
     }
 
-    /// The bits, with the names that they stand for.
+    /// Returns the bits with the names that they stand for.
     pub(super) fn bits(&self) -> Option<&(Universe, u128)> {
         self.0.bits.as_ref()
     }

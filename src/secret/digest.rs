@@ -1,4 +1,4 @@
-//! What is stored instead of a token: the SHA-256 digest of the whole of it.
+//! Digests: the SHA-256 of a whole token, stored instead of the token.
 
 use std::fmt;
 
@@ -6,16 +6,17 @@ use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding};
 use sha2::{Digest as _, Sha256, block_api::compress256};
 use subtle::{Choice, ConstantTimeEq};
 
-/// The SHA-256 digest (FIPS 180-4) of a whole token, prefix and id included, so that a digest copied to another row is
-/// of no use there.
+/// The SHA-256 digest (FIPS 180-4) of a whole token. Prefix and id are included, so that a digest
+/// copied to another row is useless there.
 ///
-/// Held as four words, since they are compared faster than 32 bytes. Has no `PartialEq`: compare with
-/// [`ConstantTimeEq`]. `Debug` shows nothing.
+/// It is held as four words, which compare faster than 32 bytes. There is no `PartialEq`: compare
+/// with [`ConstantTimeEq`]. `Debug` shows nothing.
 #[derive(Clone)]
 pub struct Digest([u64; 4]);
 
 impl Digest {
-    /// What an unknown credential is compared with, so that it costs what a wrong secret does.
+    /// The digest that an unknown credential is compared with, so that it takes as long as a wrong
+    /// secret.
     pub(crate) const DECOY: Self = Self([0; 4]);
 
     /// Returns the digest of `token`, the bytes as sent after `Bearer `.
@@ -36,7 +37,7 @@ impl Digest {
         }
     }
 
-    /// Takes a digest from its 32 bytes, as a store keeps them.
+    /// Creates a digest from its 32 bytes, as a store keeps them.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         let (words, _) = bytes.as_chunks::<8>();
@@ -47,7 +48,7 @@ impl Digest {
         Self(digest)
     }
 
-    /// Reads a digest that another system has kept as 64 hexadecimal digits, in either case.
+    /// Parses a digest that another system stored as 64 hexadecimal digits, in either case.
     ///
     /// # Errors
     /// [`ParseDigestError`].
@@ -59,8 +60,8 @@ impl Digest {
         }
     }
 
-    /// Reads a digest that another system has kept in Base64 (RFC 4648): the standard or the URL-safe alphabet, with or
-    /// without padding.
+    /// Parses a digest that another system stored in Base64 (RFC 4648): the standard or the
+    /// URL-safe alphabet, with or without padding.
     ///
     /// # Errors
     /// [`ParseDigestError`].
@@ -88,9 +89,9 @@ impl Digest {
 
     /// Returns 64 lower-case hexadecimal digits, for a store that keeps text.
     ///
-    /// Handle it as you would a secret. It is not the token, but whoever reads it can recognize the
-    /// token, and whoever can write it into your database has a credential. This is why `Debug` shows
-    /// nothing and there is no `Display`: do not log it.
+    /// Handle it like a secret. It is not the token, but anyone who can read it can recognize the
+    /// token, and anyone who can write it into your database has a credential. This is why `Debug`
+    /// shows nothing and there is no `Display`: do not log it.
     ///
     /// ```
     /// use tower_api_key::secret::Digest;
@@ -111,8 +112,8 @@ impl Digest {
         hex
     }
 
-    /// The words, as the key of a map. Looking a digest up in a map takes time that depends on the digest; nobody can
-    /// steer a digest towards a stored one without inverting SHA-256.
+    /// Returns the words, as the key of a map. A map lookup takes time that depends on the digest,
+    /// but an attacker cannot steer a digest towards a stored one without inverting SHA-256.
     pub(crate) fn words(&self) -> [u64; 4] {
         self.0
     }
@@ -122,7 +123,7 @@ impl Digest {
     }
 }
 
-/// A text that is no digest. Does not repeat the text.
+/// The text is not a SHA-256 digest. The error does not contain the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a SHA-256 digest: 64 hexadecimal digits, or 32 bytes in Base64")]
 pub struct ParseDigestError;
@@ -139,8 +140,9 @@ const INITIAL: [u32; 8] = [
     0x5be0_cd19,
 ];
 
-/// The one block that a message of up to 55 bytes is padded to (FIPS 180-4, section 5.1.1): a bit set behind it, zeros,
-/// its length in bits. Every minted token is that short, and this spares the buffering of a general hasher.
+/// Returns the one block that a message of up to 55 bytes is padded to (FIPS 180-4, section 5.1.1):
+/// the message, a set bit, zeros, its length in bits. Every minted token is that short, and this
+/// avoids the buffering of a general hasher.
 #[inline]
 fn padded(message: &[u8]) -> Option<[u8; 64]> {
     let mut block = [0; 64];

@@ -1,4 +1,4 @@
-//! Secrets: digested, with or without a pepper. Never shown.
+//! Secrets: tokens, their digests, and peppers. They are never displayed.
 
 mod digest;
 mod pepper;
@@ -12,8 +12,9 @@ pub use pepper::{Pepper, Peppers};
 
 /// A whole token in plain text, to be shown to its owner once.
 ///
-/// The text is wiped when the value is dropped. There is no `Display`, `Clone` or `PartialEq`; `Debug` shows `Secret(..)`.
-/// What wiping cannot promise: copies that [`expose_secret`](Self::expose_secret)'s caller makes.
+/// The text is wiped when the value is dropped. There is no `Display`, `Clone` or `PartialEq`;
+/// `Debug` shows `Secret(..)`. Wiping does not cover copies made by the caller of
+/// [`expose_secret`](Self::expose_secret).
 pub struct Secret(SecretString);
 
 impl Secret {

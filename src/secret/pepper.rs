@@ -1,7 +1,8 @@
-//! Peppers: keys outside of the database without which its digests are of no use.
+//! Peppers: keys kept outside the database, without which its digests are useless.
 //!
-//! A peppered digest is HMAC-SHA-256 (RFC 2104, FIPS 198-1) of the SHA-256 digest of a token, and not of the token: so the
-//! plain text never leaves the door, and the digests of another system can be brought under a pepper too.
+//! A peppered digest is the HMAC-SHA-256 (RFC 2104, FIPS 198-1) of a token's SHA-256 digest, not of
+//! the token. The plain text therefore never leaves the layer, and another system's digests can be
+//! peppered too.
 
 use std::{
     fmt,
@@ -15,12 +16,12 @@ use sha2::Sha256;
 use super::Digest;
 use crate::error::ConfigError;
 
-/// The least length of a pepper's secret: that of the digest (RFC 2104, section 3).
+/// Minimum length of a pepper's secret: that of the digest (RFC 2104, section 3).
 const MIN_SECRET: usize = 32;
 
 const MAX_NAME: usize = 64;
 
-/// A key for digests, known by its name. `Debug` shows the name alone.
+/// A key for digests, identified by its name. `Debug` shows only the name.
 #[derive(Clone)]
 pub struct Pepper {
     name: Box<str>,
@@ -44,13 +45,13 @@ impl Pepper {
         })
     }
 
-    /// Returns the name, which is kept beside each digest.
+    /// Returns the name, which is stored with each digest.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Returns the digest under this pepper of what has the digest `plain` without one.
+    /// Returns the peppered digest of a token with the plain digest `plain`.
     #[must_use]
     pub fn digest(&self, plain: &Digest) -> Digest {
         let mut mac = self.key.clone();
@@ -79,11 +80,13 @@ impl fmt::Debug for Pepper {
     }
 }
 
-/// The peppers of a store: one under which digests are made, and older ones under which they may still be kept.
+/// The peppers of a store: the current one, with which digests are computed, and older ones with
+/// which stored digests may still have been computed.
 ///
-/// For `SqliteStore::with_peppers` and `PostgresStore::with_peppers`; a [`MemoryStore`](crate::store::MemoryStore) keeps
-/// nothing that could be copied at rest. Keep the secrets outside of the database. What they are good for, and how one takes
-/// the place of another, is in the [guide](crate::guide::peppers).
+/// Pass them to `SqliteStore::with_peppers` or `PostgresStore::with_peppers`; a
+/// [`MemoryStore`](crate::store::MemoryStore) stores nothing that could be copied at rest. Keep the
+/// secrets outside the database. The [guide](crate::guide::peppers) explains what peppers protect
+/// from and how to replace one.
 ///
 /// ```
 /// use tower_api_key::secret::Peppers;
@@ -100,8 +103,8 @@ pub struct Peppers {
 }
 
 impl Peppers {
-    /// Takes the current pepper: a name of 1 to 64 letters, digits, `-`, `_`, `.`, and a random secret of at least 32
-    /// bytes.
+    /// Creates the peppers of a store from the current one: a name of 1 to 64 letters, digits, `-`,
+    /// `_`, `.`, and a random secret of at least 32 bytes.
     ///
     /// # Errors
     /// [`ConfigError::InvalidPepperName`], [`ConfigError::PepperTooShort`].
@@ -113,10 +116,11 @@ impl Peppers {
         })
     }
 
-    /// Takes an older pepper, whose digests are still verified.
+    /// Adds an older pepper, whose digests are still verified.
     ///
     /// # Errors
-    /// As for [`new`](Self::new); [`ConfigError::DuplicatePepper`] for a name that is there already.
+    /// As for [`new`](Self::new); [`ConfigError::DuplicatePepper`] for a name that is already
+    /// there.
     pub fn accepting(mut self, name: &str, secret: &[u8]) -> Result<Self, ConfigError> {
         if self.named(name).is_some() {
             return Err(ConfigError::DuplicatePepper(name.into()));
@@ -125,10 +129,10 @@ impl Peppers {
         Ok(self)
     }
 
-    /// Stops accepting digests that were made without a pepper, which are accepted otherwise.
+    /// Stops accepting digests without a pepper, which are accepted by default.
     ///
-    /// To be called once none is left. Until then whoever can write to the database can plant the digest of a token of their
-    /// own.
+    /// Call this once no plain digest is left; until then anyone who can write to the database can
+    /// insert the digest of a token they chose.
     #[must_use]
     pub fn refusing_plain(self) -> Self {
         Self {
@@ -137,25 +141,25 @@ impl Peppers {
         }
     }
 
-    /// Returns the one under which digests are made.
+    /// Returns the pepper with which digests are computed.
     #[must_use]
     pub fn current(&self) -> &Pepper {
         &self.current
     }
 
-    /// Returns whether digests that were made without a pepper are accepted.
+    /// Returns whether digests without a pepper are accepted.
     #[must_use]
     pub fn accepts_plain(&self) -> bool {
         self.plain
     }
 
-    /// Finds one by its name.
+    /// Returns the pepper with this name.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&Arc<Pepper>> {
         self.all().find(|pepper| pepper.name() == name)
     }
 
-    /// Yields all of them, the current one first.
+    /// Returns all peppers, the current one first.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Pepper>> {
         std::iter::once(&self.current).chain(&self.older)
     }
@@ -167,7 +171,8 @@ mod tests {
 
     #[test]
     fn a_peppered_digest_is_hmac_sha_256_of_the_digest() {
-        // RFC 4231, test case 2, has the key "Jefe", which is too short here; so the definition of RFC 2104 by hand.
+        // RFC 4231, test case 2, uses the key "Jefe", which is too short here, so this computes the
+        // definition of RFC 2104 by hand.
         let secret = [0x0b; 40];
         let plain = Digest::of(b"test");
         let block = |pad: u8| -> Vec<u8> {

@@ -6,30 +6,31 @@ use crate::{
     id::{CredentialId, UserId},
 };
 
-/// Something that happened to a credential. Written in the same transaction as the change.
+/// An audit event: something that happened to a credential. Stored in the same transaction as the
+/// change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEvent {
-    /// Its number in the store, by which the later of two events about one owner is told; 0 before it is stored.
+    /// Sequence number assigned by the store, increasing per owner; 0 before the event is stored.
     pub number: i64,
-    /// When.
+    /// When it happened.
     pub at: UnixMillis,
-    /// What.
+    /// What happened.
     pub action: AuditAction,
-    /// Whose credential.
+    /// The credential's owner.
     pub owner: Owner,
-    /// Which credential.
+    /// The credential.
     pub credential: CredentialId,
-    /// For [`Rotated`](AuditAction::Rotated) the credential that took its place, for [`Issued`](AuditAction::Issued) the one whose
-    /// place it took.
+    /// For [`Rotated`](AuditAction::Rotated) the successor, for [`Issued`](AuditAction::Issued) the
+    /// credential that this one replaced.
     pub related: Option<CredentialId>,
-    /// Who.
+    /// Who did it.
     pub by: AuditActor,
-    /// From where, as the service has stated it, such as the client's address.
+    /// Where the actor acted from, as passed by the service, such as the client's address.
     pub origin: Option<Box<str>>,
 }
 
 impl AuditEvent {
-    /// Removes a user: another name takes the place of their id, and where they acted from is forgotten.
+    /// Erases a user: replaces their id with the pseudonym and removes the origin of their actions.
     pub(crate) fn erase(&mut self, user: &UserId, pseudonym: &UserId) {
         let owned = matches!(&self.owner, Owner::User(id) if id == user);
         let by = match &mut self.by {
@@ -58,13 +59,13 @@ macro_rules! actions {
         }
 
         impl AuditAction {
-            /// Returns a fixed word, as a store keeps it.
+            /// Returns the fixed word that a store keeps.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $word,)+ }
             }
 
-            /// Reads what [`as_str`](Self::as_str) gave.
+            /// Parses what [`as_str`](Self::as_str) returned.
             #[must_use]
             pub fn parse(word: &str) -> Option<Self> {
                 match word { $($word => Some(Self::$name),)+ _ => None }
@@ -74,25 +75,25 @@ macro_rules! actions {
 }
 
 actions! {
-    /// It was issued.
+    /// The credential was issued.
     Issued = "issued";
-    /// It was taken over from another system.
+    /// It was imported from another system.
     Imported = "imported";
-    /// It was given another name.
+    /// It was renamed.
     Renamed = "renamed";
-    /// It was switched off.
+    /// It was disabled.
     Disabled = "disabled";
-    /// It was switched on again.
+    /// It was enabled again.
     Enabled = "enabled";
-    /// Another was issued in its place.
+    /// A successor was issued.
     Rotated = "rotated";
     /// It was deleted.
     Deleted = "deleted";
-    /// It was deleted by somebody who presented it.
+    /// It was deleted by a bearer who presented it.
     Revoked = "revoked";
-    /// It was used for the first time since another was issued in its place.
+    /// It was used for the first time since its successor was issued.
     UsedAfterRotation = "used_after_rotation";
-    /// What the store has kept cannot be read: it is damaged, or a newer version wrote it.
+    /// The stored action cannot be read: it is damaged, or a newer version wrote it.
     Unknown = "unknown";
 }
 
@@ -102,25 +103,26 @@ actions! {
 pub enum AuditActor {
     /// An organization key.
     Key(CredentialId),
-    /// A personal token of a person.
+    /// A user's personal token.
     Token {
         /// The token.
         id: CredentialId,
-        /// The person.
+        /// The user.
         user: UserId,
     },
-    /// A person whom the service has authenticated by itself.
+    /// A user whom the service itself has authenticated.
     Person(UserId),
-    /// The service itself, or whoever runs it, by a name of their own.
+    /// The service itself or its operator, under a name that it chose.
     Operator(Box<str>),
-    /// Whoever has the credential that it is about.
+    /// The bearer of the credential that the event is about.
     Holder,
-    /// What the store has kept cannot be read: it is damaged, or a newer version wrote it.
+    /// The stored actor cannot be read: it is damaged, or a newer version wrote it.
     Unknown,
 }
 
 impl AuditActor {
-    /// Returns what a store keeps: a fixed word, and the ids of the credential (or the name) and of the person.
+    /// Returns what a store keeps: a fixed word, the credential's id (or the name), and the user's
+    /// id.
     #[must_use]
     pub fn columns(&self) -> (&'static str, Option<&str>, Option<&str>) {
         match self {
@@ -133,7 +135,7 @@ impl AuditActor {
         }
     }
 
-    /// Reads what [`columns`](Self::columns) gave.
+    /// Parses what [`columns`](Self::columns) returned.
     #[must_use]
     pub fn from_columns(sort: &str, id: Option<&str>, user: Option<&str>) -> Option<Self> {
         Some(match (sort, id, user) {

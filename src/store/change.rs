@@ -1,4 +1,4 @@
-//! What changed, told from the store to the caches in front of it.
+//! Changes, which a store sends to the caches in front of it.
 
 use async_trait::async_trait;
 
@@ -7,18 +7,18 @@ use crate::{
     id::{CredentialId, OrgId, UserId},
 };
 
-/// A change that makes cached answers wrong. Creations are told too: they end negative answers.
+/// A change that makes cached answers wrong. Creations are sent too: they end negative answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
     /// A credential was created, changed or deleted.
     Credential {
-        /// Its kind.
+        /// The credential's kind.
         kind: Kind,
-        /// Its public id.
+        /// The credential's public id.
         id: CredentialId,
     },
-    /// A person was changed, or any of their memberships was.
+    /// A user or any of their memberships was changed.
     User(UserId),
     /// An organization was changed or deleted.
     Organization(OrgId),
@@ -27,7 +27,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// What changed, as one of a few fixed words.
+    /// Returns what changed, as one of a few fixed words.
     pub(crate) fn subject(&self) -> &'static str {
         match self {
             Self::Credential { .. } => "credential",
@@ -38,7 +38,7 @@ impl Change {
     }
 }
 
-/// What a feed has to say.
+/// An event of a feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
@@ -47,15 +47,16 @@ impl Change {
 pub enum FeedEvent {
     /// Something changed.
     Changed(Change),
-    /// Changes may be happening that are not told. Nothing may be trusted for longer than the stated bound.
+    /// Changes may be missed. Cached answers are trusted only up to the configured bound.
     Lost,
-    /// Everything that happened while the feed was lost has been told before this.
+    /// The feed works again; everything that happened while it was lost has been sent before this.
     Restored,
 }
 
-/// A source of changes, in the order in which they happened for each subject.
+/// A feed of changes, in the order in which they happened for each subject.
 #[async_trait]
 pub trait Feed: Send + 'static {
-    /// Waits for the next event; `None` when there will never be one again, which counts as lost for good.
+    /// Waits for the next event; `None` if there will never be another, which counts as lost for
+    /// good.
     async fn next(&mut self) -> Option<FeedEvent>;
 }

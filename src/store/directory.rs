@@ -1,4 +1,4 @@
-//! Organizations, people and memberships: their writing, and who is below whom.
+//! Writing organizations, users and memberships, and the tree of organizations.
 
 use std::sync::Arc;
 
@@ -7,51 +7,55 @@ use async_trait::async_trait;
 use super::{CredentialStore, Record, StoreError, WriteError};
 use crate::{credential::Kind, id::UserId};
 
-/// Creates, changes and deletes what a store answers from.
+/// Creates, changes and deletes the data that a store answers from.
 ///
-/// No rules stand in front of it, and it leaves no trail: credentials are better managed with a
-/// [`Manager`](crate::manage::Manager). This is for setting up organizations, people and memberships, and for tools and tests.
+/// Use it to set up organizations, users and memberships, and for tools and tests. It bypasses all
+/// rules and leaves no audit trail: manage credentials with a [`Manager`](crate::manage::Manager)
+/// instead.
 ///
-/// A change is durable and seen by every following look-up on the same store once its call has returned. A refused one has
-/// changed nothing.
+/// Once a call has returned, its change is durable and visible to every later lookup on the same
+/// store. A refused change has changed nothing.
 #[async_trait]
 pub trait StoreAdmin: CredentialStore {
     /// Creates an organization, at the top or below `parent`.
     ///
     /// # Errors
-    /// [`WriteError::InvalidId`] for an id that [`check_organization_id`](crate::id::check_organization_id) refuses;
-    /// [`WriteError::Taken`]; [`WriteError::UnknownOrganization`] for the parent.
+    /// [`WriteError::InvalidId`] for an id that
+    /// [`check_organization_id`](crate::id::check_organization_id) refuses; [`WriteError::Taken`];
+    /// [`WriteError::UnknownOrganization`] for the parent.
     async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError>;
 
-    /// Deletes an organization: its keys and every membership in it stop counting.
+    /// Deletes an organization: its keys and every membership in it become invalid.
     ///
     /// # Errors
     /// [`WriteError::UnknownOrganization`].
     async fn delete_organization(&self, id: &str) -> Result<(), WriteError>;
 
-    /// Creates a person, a member of nothing.
+    /// Creates a user without memberships.
     ///
     /// # Errors
     /// [`WriteError::InvalidId`] for an id that [`check_user_id`](crate::id::check_user_id) refuses;
     /// [`WriteError::Taken`].
     async fn create_user(&self, id: &str) -> Result<(), WriteError>;
 
-    /// Switches a person off or on again; of one who is off, no token counts.
+    /// Enables or disables a user; tokens of a disabled user are refused.
     ///
     /// # Errors
     /// [`WriteError::UnknownUser`].
     async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError>;
 
-    /// Removes a user with everything that is stored about them: their tokens, memberships and last uses. Their tokens are
-    /// refused from the next request on. The audit trail stays, without their data: an opaque name, `erased-` and random
-    /// characters, takes the place of their id, and origins are removed. The id may be created again, and has nothing of
-    /// what the earlier user had.
+    /// Deletes a user with everything that is stored about them: their tokens, memberships and last
+    /// uses. Their tokens are refused from the next request on.
+    ///
+    /// The audit trail stays, without their data: a pseudonym, `erased-` and random characters,
+    /// replaces their id, and origins are removed. The id may be created again; the new user
+    /// inherits nothing from the earlier one.
     ///
     /// # Errors
     /// [`WriteError::UnknownUser`].
     async fn delete_user(&self, id: &str) -> Result<(), WriteError>;
 
-    /// Makes a person a member of an organization, or changes the role of a member.
+    /// Makes a user a member of an organization, or changes a member's role.
     ///
     /// # Errors
     /// [`WriteError::UnknownUser`], [`WriteError::UnknownOrganization`], [`WriteError::UnknownRole`].
@@ -62,7 +66,7 @@ pub trait StoreAdmin: CredentialStore {
         role: &str,
     ) -> Result<(), WriteError>;
 
-    /// Ends a membership; without one, changes nothing.
+    /// Removes a membership; does nothing if there is none.
     ///
     /// # Errors
     /// [`WriteError::UnknownUser`].
@@ -72,29 +76,30 @@ pub trait StoreAdmin: CredentialStore {
     ///
     /// # Errors
     /// [`WriteError::Taken`]; [`WriteError::InvalidId`] for an id that
-    /// [`check_credential_id`](crate::credential::check_credential_id) refuses; [`WriteError::GrantOnToken`];
-    /// [`WriteError::UnknownOrganization`] or [`WriteError::UnknownUser`] for its owner; [`WriteError::UnknownRole`] for a role
-    /// that the record has from another catalogue than the store's.
+    /// [`check_credential_id`](crate::credential::check_credential_id) refuses;
+    /// [`WriteError::GrantOnToken`]; [`WriteError::UnknownOrganization`] or
+    /// [`WriteError::UnknownUser`] for its owner; [`WriteError::UnknownRole`] if the record's role
+    /// comes from a catalogue other than the store's.
     async fn insert(&self, record: Record) -> Result<(), WriteError>;
 
-    /// Deletes a credential, by its public id.
+    /// Deletes a credential by its public id.
     ///
     /// # Errors
     /// [`WriteError::UnknownCredential`].
     async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError>;
 }
 
-/// Tells who is below whom among organizations that form a tree.
+/// Answers which organizations are below which, in a tree of organizations.
 #[async_trait]
 pub trait OrgTree: Send + Sync + 'static {
-    /// Returns whether `organization` has `ancestor` above it, at any distance, and all organizations from the one to the
-    /// other, both included, are live. An organization is not its own descendant.
+    /// Returns whether `organization` is below `ancestor`, at any distance, with all organizations
+    /// between them, both included, live. An organization is not its own descendant.
     ///
-    /// Nothing below a deleted or disabled organization can be reached from above it: ending an organization ends all
-    /// access through it.
+    /// Nothing below a deleted or disabled organization can be reached from above it: disabling or
+    /// deleting an organization ends all access through it.
     ///
     /// # Errors
-    /// [`StoreError`] when the tree could not tell.
+    /// [`StoreError`] if the store could not answer.
     async fn is_descendant_of(
         &self,
         organization: &str,
@@ -113,7 +118,7 @@ impl<T: OrgTree + ?Sized> OrgTree for Arc<T> {
     }
 }
 
-/// Returns a new name for a user who is removed: `erased-` and 128 random bits in hex.
+/// Returns a pseudonym for a deleted user: `erased-` and 128 random bits in hex.
 pub(crate) fn erased_user() -> Result<UserId, StoreError> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(StoreError::unavailable)?;

@@ -1,4 +1,4 @@
-//! What a store fails with: it could not tell, or it refuses a change.
+//! Errors of a store: it could not answer, or it refuses a change.
 
 use std::time::Duration;
 
@@ -8,43 +8,45 @@ use crate::id::InvalidId;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// The id, or the digest of a personal token, is taken, perhaps by something deleted.
+    /// The id, or a personal token's digest, is already taken, perhaps by a deleted credential.
     #[error("the id {0:?}, or the digest of a token, is already taken")]
     Taken(Box<str>),
-    /// The id of an organization, a user or a credential that no header or token could name.
+    /// An id of an organization, user or credential that no header or token could carry.
     #[error(transparent)]
     InvalidId(#[from] InvalidId),
-    /// A personal token's record that names an organization, a role or scopes, which its owner's memberships decide.
+    /// A personal token's record names an organization, a role or scopes; its owner's memberships
+    /// decide these.
     #[error("what a personal token may do follows from memberships and cannot be set on it")]
     GrantOnToken,
-    /// No such organization, or a deleted one.
+    /// The organization does not exist or is deleted.
     #[error("there is no organization {0:?}")]
     UnknownOrganization(Box<str>),
-    /// No such person.
+    /// The user does not exist.
     #[error("there is no user {0:?}")]
     UnknownUser(Box<str>),
-    /// No such credential, or one that was deleted before.
+    /// The credential does not exist or is already deleted.
     #[error("there is no credential {0:?}")]
     UnknownCredential(Box<str>),
     /// The catalogue has no such role.
     #[error("the catalogue has no role {0:?}")]
     UnknownRole(Box<str>),
-    /// The owner has as many credentials as it may have.
+    /// The owner has reached its limit of credentials.
     #[error("the owner has reached the limit of {0} credentials")]
     CapReached(u32),
-    /// The actor may not make the change any more: it was revoked, has expired, or holds less than when the change was
-    /// decided.
+    /// The actor may no longer make the change: it was revoked, has expired, or holds less than
+    /// when the change was decided.
     #[error("the actor may no longer make this change")]
     NotPermitted,
-    /// A credential is not as it was read: somebody else changed it meanwhile.
+    /// The credential was changed by another request since it was read.
     #[error("the credential was changed by another request in the meantime")]
     Changed,
-    /// The store could not do it. Whether the change was made is unknown only for a lost connection during the commit.
+    /// The store could not make the change. Only if the connection was lost during the commit is
+    /// the outcome unknown.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The store could not tell.
+/// The store could not answer.
 ///
 /// Its text and its source are for the operator. The client sees neither.
 #[derive(Debug, thiserror::Error)]
@@ -53,20 +55,20 @@ pub enum StoreError {
     /// The store failed: no connection, no pool, a refused query.
     #[error("the store failed")]
     Unavailable(#[source] BoxError),
-    /// The credential's record is there and cannot be read.
+    /// The credential's record exists but cannot be read.
     #[error("the record is damaged")]
     Corrupt(#[source] BoxError),
-    /// No answer before the deadline.
+    /// The store did not answer before the deadline.
     #[error("the store did not answer within {0:?}")]
     TimedOut(Duration),
-    /// The record's digest was made under a pepper that the store was not given, or (the empty name) without one where that
-    /// is not accepted.
+    /// The record's digest was computed with a pepper that the store does not have, or (the empty
+    /// name) without one where that is not accepted.
     #[error("the digest was made under the pepper {0:?}, which the store does not accept")]
     UnknownPepper(Box<str>),
     /// The store panicked.
     #[error("the store panicked")]
     Panicked,
-    /// The store answered for another credential or organization than the one asked for.
+    /// The store returned another credential or organization than the one asked for.
     #[error("the store answered for another credential or organization")]
     Mismatched,
 }
@@ -75,17 +77,17 @@ pub enum StoreError {
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 impl StoreError {
-    /// The store failed, because of `source`.
+    /// Creates an error for a store that failed because of `source`.
     pub fn unavailable(source: impl Into<BoxError>) -> Self {
         Self::Unavailable(source.into())
     }
 
-    /// The credential's record cannot be read, because of `source`.
+    /// Creates an error for a record that cannot be read because of `source`.
     pub fn corrupt(source: impl Into<BoxError>) -> Self {
         Self::Corrupt(source.into())
     }
 
-    /// Returns a fixed word for logs and metrics.
+    /// Returns a fixed code for logs and metrics.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

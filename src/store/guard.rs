@@ -1,4 +1,4 @@
-//! Holds a lookup to its deadline and turns a panic into an error.
+//! Limits a lookup to its deadline and turns a panic into an error.
 
 use std::{
     future::{Future, poll_fn},
@@ -10,10 +10,10 @@ use std::{
 use super::StoreError;
 use crate::panics::catch;
 
-/// How long a lookup may take unless it is set.
+/// Default time that a lookup may take.
 pub(crate) const DEFAULT_DEADLINE: Duration = Duration::from_secs(1);
 
-/// Awaits `answer`, at most for `deadline`, and catches its panic.
+/// Awaits `answer` for at most `deadline`, and catches its panic.
 pub(crate) async fn guarded<T>(
     deadline: Duration,
     answer: impl Future<Output = Result<T, StoreError>>,
@@ -24,8 +24,8 @@ pub(crate) async fn guarded<T>(
         .unwrap_or(Err(StoreError::TimedOut(deadline)))
 }
 
-/// Awaits `answer` and catches its panic, so that one bad row does not take its connection's other
-/// requests along.
+/// Awaits `answer` and catches its panic, so that one bad row does not take down the other requests
+/// on its connection.
 ///
 /// After a panic the future is dropped and never polled again.
 pub(crate) fn caught<T>(

@@ -1,4 +1,4 @@
-//! What management knows of a credential. Never its secret, never its digest.
+//! What management knows about a credential: never its secret or its digest.
 
 use super::{Record, Status};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     id::{CredentialId, OrgId, UserId},
 };
 
-/// Whose a credential is. Decides its kind.
+/// The owner of a credential. Determines the credential's kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_enums,
@@ -16,12 +16,12 @@ use crate::{
 pub enum Owner {
     /// An organization, whose credentials are organization keys.
     Organization(OrgId),
-    /// A person, whose credentials are personal tokens.
+    /// A user, whose credentials are personal tokens.
     User(UserId),
 }
 
 impl Owner {
-    /// Returns the kind of credential that such an owner has.
+    /// Returns the kind of this owner's credentials.
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
@@ -30,7 +30,7 @@ impl Owner {
         }
     }
 
-    /// Returns the id of the organization or the person.
+    /// Returns the id of the organization or the user.
     #[must_use]
     pub fn id(&self) -> &str {
         match self {
@@ -39,7 +39,7 @@ impl Owner {
         }
     }
 
-    /// The owner that a record names.
+    /// Returns the owner that a record names.
     pub(crate) fn of_record(record: &Record) -> Option<Self> {
         match record.kind() {
             Kind::OrgKey => record.organization().cloned().map(Self::Organization),
@@ -47,7 +47,7 @@ impl Owner {
         }
     }
 
-    /// Takes an owner of credentials of `kind` by its id.
+    /// Creates the owner of credentials of `kind` from its id.
     #[must_use]
     pub fn of(kind: Kind, id: &str) -> Self {
         match kind {
@@ -57,45 +57,45 @@ impl Owner {
     }
 }
 
-/// A credential as lists show it.
+/// A credential as shown in lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialInfo {
-    /// The public id, by which it is managed.
+    /// The public id, used to manage it.
     pub id: CredentialId,
-    /// Whose it is.
+    /// The owner.
     pub owner: Owner,
-    /// What its owner calls it; empty for one that was stored without management.
+    /// The name that its owner gave it; empty if it was stored without management.
     pub name: Box<str>,
     /// The role of a key.
     pub role: Option<Box<str>>,
-    /// The scopes of a key, without what they imply, when they are not those of its role.
+    /// The scopes of a key, without what they imply, unless they come from its role.
     pub scopes: Option<Box<[Box<str>]>>,
-    /// [`Active`](Status::Active), [`Disabled`](Status::Disabled) or [`Deleted`](Status::Deleted), whatever its
-    /// owner's state is.
+    /// [`Active`](Status::Active), [`Disabled`](Status::Disabled) or [`Deleted`](Status::Deleted),
+    /// regardless of its owner's state.
     pub standing: Status,
-    /// When it was created; 1970 when that is not known.
+    /// When it was created; 1970 if unknown.
     pub created_at: UnixMillis,
-    /// The moment from which it no longer counts; `None` is never.
+    /// When it expires; `None` means never.
     pub expires_at: Option<UnixMillis>,
-    /// When it was last used, to a minute; `None` when never, or when nobody records it.
+    /// When it was last used, to the minute; `None` if never, or if uses are not recorded.
     pub last_used_at: Option<UnixMillis>,
-    /// What it was issued in the place of.
+    /// The credential this one replaced.
     pub rotated_from: Option<CredentialId>,
-    /// What was issued in its place.
+    /// The credential that replaced this one.
     pub rotated_to: Option<CredentialId>,
-    /// When that was.
+    /// When it was rotated.
     pub rotated_at: Option<UnixMillis>,
-    /// Whether a part of what is stored could not be read. Such a part is empty here; the credential may be refused with
-    /// an outage, and it can be ended like any other.
+    /// Whether part of the stored data could not be read. That part is empty here. The credential
+    /// may be refused with a 503, and it can be ended like any other.
     pub damaged: bool,
 }
 
-/// How long a truncated key id is, beside its prefix.
+/// Length of a truncated key id, not counting its prefix.
 const SHOWN: usize = 12;
 
 impl CredentialInfo {
-    /// Makes that of an active credential without a name and without rights, created in 1970, never used, and expiring
-    /// never: set what is known besides.
+    /// Creates the info of an active credential without a name or rights, created in 1970, never
+    /// used and never expiring; set the remaining fields as needed.
     #[must_use]
     pub fn new(id: impl Into<CredentialId>, owner: Owner) -> Self {
         Self {
@@ -115,14 +115,15 @@ impl CredentialInfo {
         }
     }
 
-    /// Returns the kind of credential.
+    /// Returns the credential's kind.
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.owner.kind()
     }
 
-    /// Returns the truncated id for people to read: for a key with the prefix `ak_` the beginning of its token as far as
-    /// its dot, at most 12 characters of it; for a token the beginning of its public id, which is no part of the token.
+    /// Returns a truncated id for display. For a key with the prefix `ak_` it is the beginning of
+    /// its token up to the dot, at most 12 characters of it; for a token it is the beginning of its
+    /// public id, which is not part of the token.
     #[must_use]
     pub fn key_id(&self, prefix: &str) -> String {
         let prefix = match self.kind() {
@@ -136,7 +137,7 @@ impl CredentialInfo {
         }
     }
 
-    /// Returns whether it counts at `now`, as far as that is its own doing, and if not, why.
+    /// Returns the effective state at `now`, not considering the owner.
     #[must_use]
     pub fn state(&self, now: UnixMillis) -> EffectiveStatus {
         match self.standing {
@@ -150,20 +151,20 @@ impl CredentialInfo {
     }
 }
 
-/// The state of a credential, as lists are filtered by it.
+/// The effective state of a credential, used to filter lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "a fifth has to be a compile error in every store"
 )]
 pub enum EffectiveStatus {
-    /// It counts.
+    /// It is valid.
     Active,
-    /// It was switched off, and may have expired meanwhile.
+    /// It is disabled, and may also have expired.
     Disabled,
-    /// Its time is over.
+    /// It has expired.
     Expired,
-    /// It was deleted.
+    /// It is deleted.
     Deleted,
 }
 
@@ -180,19 +181,19 @@ impl EffectiveStatus {
     }
 }
 
-/// Which credentials a list shows. The default is all that are not deleted.
+/// Which credentials a list returns. The default is all that are not deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
-    /// Those in this state.
+    /// Only those in this state.
     pub state: Option<EffectiveStatus>,
-    /// Those that expire before this moment, or have expired.
+    /// Only those that expire before this time, including those already expired.
     pub expiring_before: Option<UnixMillis>,
-    /// Those that were not used since this moment, and were created before it.
+    /// Only those not used since this time and created before it.
     pub unused_since: Option<UnixMillis>,
 }
 
 impl Filter {
-    /// Returns whether `credential` is to be shown at `now`. For stores that do not filter by themselves.
+    /// Returns whether `credential` matches at `now`. For stores that do not filter by themselves.
     #[must_use]
     pub fn shows(&self, credential: &CredentialInfo, now: UnixMillis) -> bool {
         let state = credential.state(now);

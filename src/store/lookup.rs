@@ -1,21 +1,22 @@
-//! The question to a store, and what it can say at once.
+//! A lookup: which credential a store is asked for, and what it can answer at once.
 
 use std::{fmt, sync::Arc};
 
 use super::Record;
 use crate::{credential::Kind, secret::Digest};
 
-/// The question to a store.
+/// A lookup of one credential.
 ///
-/// `Debug` leaves the presented id and digest out: whoever sends a token with its parts swapped has put the secret where
-/// the id belongs. Log the id of a record that was found instead.
+/// `Debug` omits the presented id and digest: a client that swaps the parts of a token puts the
+/// secret where the id belongs. Log the id of the record that was found instead.
 #[derive(Clone, Copy)]
 pub struct Lookup<'a> {
     key: Key<'a>,
     organization: Option<&'a str>,
 }
 
-/// What a credential is found by. The bytes of an id are token68; whoever wants text pays for the conversion.
+/// What a credential is found by. The bytes of an id are token68; only callers that want text pay
+/// for the conversion.
 #[derive(Clone, Copy)]
 pub(crate) enum Key<'a> {
     Id(&'a [u8]),
@@ -23,7 +24,7 @@ pub(crate) enum Key<'a> {
 }
 
 impl<'a> Lookup<'a> {
-    /// Makes a question, as the layer does; for the tests of a store.
+    /// Creates a lookup as the layer does; for testing a store.
     #[must_use]
     pub fn new(credential: Credential<'a>, organization: Option<&'a str>) -> Self {
         let key = match credential {
@@ -52,7 +53,8 @@ impl<'a> Lookup<'a> {
         }
     }
 
-    /// Returns the organization that a personal token names; `None` for a key, and where no organization is needed.
+    /// Returns the organization in which a personal token is used; `None` for a key, and where no
+    /// organization is needed.
     #[must_use]
     pub fn organization(&self) -> Option<&'a str> {
         self.organization
@@ -78,14 +80,14 @@ impl fmt::Debug for Lookup<'_> {
     reason = "a third kind has to be a compile error in every store"
 )]
 pub enum Credential<'a> {
-    /// An organization key, by the part between its prefix and its dot.
+    /// An organization key, found by the part between its prefix and its dot.
     OrgKey {
-        /// At least one character of token68, none of them a dot.
+        /// One or more token68 characters, none of them a dot.
         id: &'a str,
     },
-    /// A personal token, by the digest of the whole token.
+    /// A personal token, found by the digest of the whole token.
     PersonalToken {
-        /// The digest that the presented token has.
+        /// The presented token's digest.
         digest: &'a Digest,
     },
 }
@@ -99,17 +101,17 @@ impl fmt::Debug for Credential<'_> {
     }
 }
 
-/// What a store says at once.
+/// What a store can answer at once.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "the three outcomes are the contract"
 )]
 pub enum Peek {
-    /// There is such a credential.
+    /// The credential exists.
     Found(Arc<Record>),
-    /// There is none, for sure.
+    /// There is no such credential, definitely.
     NotFound,
-    /// Not known without waiting: ask [`find`](super::CredentialStore::find).
+    /// Unknown without waiting: call [`find`](super::CredentialStore::find).
     Unknown,
 }

@@ -1,20 +1,23 @@
-//! Where credentials are kept: the trait, its contract, and the stores that come with the crate.
+//! Stores, which keep credentials: the trait, its contract, and the stores that come with the
+//! crate.
 //!
 //! # The contract
 //!
-//! A store is asked one question, "which record belongs to this credential, seen from this organization?", and has three
-//! answers:
+//! A store answers one question, "which record belongs to this credential, seen from this
+//! organization?", in one of three ways:
 //!
-//! - `Ok(Some(record))`: there is such a credential. The layer decides what it is worth; the store does not look at
-//!   secrets, expiry or scopes. A credential that is deleted or whose owner is gone may be answered with its
-//!   [`Status`], for the sake of the logs, or with `Ok(None)`.
-//! - `Ok(None)`: there is none. The store knows this for sure.
-//! - `Err(_)`: could not tell. It becomes a 503, never a 401, a 403 or an accept, and nobody caches it.
+//! - `Ok(Some(record))`: the credential exists. The layer decides whether to accept it; the store
+//!   does not check secrets, expiry or scopes. For a credential that is deleted or whose owner is
+//!   gone, return either a record with its [`Status`], for the sake of the logs, or `Ok(None)`.
+//! - `Ok(None)`: there is no such credential, definitely.
+//! - `Err(_)`: the store could not answer. It becomes a 503, never a 401, a 403 or an accept, and
+//!   is never cached.
 //!
-//! A key is looked up by its id, a personal token by its digest, both compared byte for byte. For a personal token with
-//! [`organization`](Lookup::organization), the record says what its owner may do *there*: with
-//! [`in_organization`](Record::in_organization) and the role when the organization exists and the owner is a member of
-//! it, without them otherwise. A removed member or a changed role shows in the next answer.
+//! A key is looked up by its id, a personal token by its digest, both compared byte for byte. For a
+//! personal token with an [`organization`](Lookup::organization), the record describes what its
+//! owner may do *there*: with [`in_organization`](Record::in_organization) and the role if the
+//! organization exists and the owner is a member of it, without them otherwise. A removed member or
+//! a changed role takes effect in the next answer.
 //!
 //! A store never sees a plain-text token.
 
@@ -67,7 +70,7 @@ pub use sqlite::SqliteStore;
 
 use crate::secret::Pepper;
 
-/// Finds the record of a credential. See the [module](self) for the contract.
+/// A store that finds the record of a credential. See the [module](self) for the contract.
 ///
 /// Object-safe: `Arc<dyn CredentialStore>` is a store too.
 #[diagnostic::on_unimplemented(
@@ -78,27 +81,27 @@ use crate::secret::Pepper;
 )]
 #[async_trait]
 pub trait CredentialStore: Send + Sync + 'static {
-    /// Answers at once when the answer is in memory; [`Peek::Unknown`], the default, sends the caller to
-    /// [`find`](Self::find).
+    /// Answers at once if the answer is in memory. The default, [`Peek::Unknown`], makes the caller
+    /// use [`find`](Self::find).
     ///
-    /// Must not block. An answer from here spares the request an allocation, a clone of the inner service and the
-    /// deadline.
+    /// Must not block. An answer from here saves the request an allocation, a clone of the inner
+    /// service and the deadline.
     fn peek(&self, lookup: &Lookup<'_>) -> Peek {
         let _ = lookup;
         Peek::Unknown
     }
 
-    /// Returns a pepper under which a digest is made for a credential that is not known, so that it costs what a known one
-    /// does; `None`, the default, where no digest is made under a pepper.
+    /// Returns the pepper to hash unknown credentials with, so that they take as long as known
+    /// ones; `None`, the default, if digests are not peppered.
     fn decoy_pepper(&self) -> Option<&Pepper> {
         None
     }
 
-    /// Answers after whatever it takes. Dropped when the deadline passes or the client goes away; called by a [`Cached`],
-    /// when the cache's deadline passes.
+    /// Answers, waiting as long as it takes. The future is dropped when the deadline passes or the
+    /// client disconnects; when called by a [`Cached`], only when the cache's deadline passes.
     ///
     /// # Errors
-    /// [`StoreError`] when the store could not tell.
+    /// [`StoreError`] if the store could not answer.
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError>;
 }
 

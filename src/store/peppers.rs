@@ -1,4 +1,4 @@
-//! What the databases store of a digest, with peppers and without.
+//! What the databases store of a digest, with and without peppers.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use super::{Record, Status, StoreError};
 use crate::secret::{Digest, Pepper, Peppers};
 
 impl Peppers {
-    /// Returns what is stored of a credential with the digest `plain`: its digest under the current
-    /// pepper, and that pepper's name.
+    /// Returns what is stored for a credential with the digest `plain`: its digest under the
+    /// current pepper, and that pepper's name.
     pub(super) fn keep<'p>(peppers: Option<&'p Self>, plain: &Digest) -> (Digest, Option<&'p str>) {
         match peppers.map(Self::current) {
             Some(pepper) => (pepper.digest(plain), Some(pepper.name())),
@@ -17,7 +17,7 @@ impl Peppers {
         }
     }
 
-    /// Returns every digest that a credential with the digest `plain` may be stored under, the
+    /// Returns every digest under which a credential with the digest `plain` may be stored,
     /// likeliest first.
     pub(super) fn candidates(peppers: Option<&Self>, plain: &Digest) -> Vec<Digest> {
         let peppered = peppers
@@ -33,7 +33,7 @@ impl Peppers {
             .collect()
     }
 
-    /// Finds the pepper that a row names.
+    /// Returns the pepper that a row names.
     pub(super) fn of_row(
         peppers: Option<&Self>,
         name: Option<&str>,
@@ -50,8 +50,8 @@ impl Peppers {
         }
     }
 
-    /// Refuses a token that was found by its digest, but is not stored under the pepper that its
-    /// row names.
+    /// Refuses a token that was found by its digest but is not stored under the pepper that its row
+    /// names.
     pub(super) fn confirm(
         peppers: Option<&Self>,
         stored: &Digest,
@@ -66,8 +66,8 @@ impl Peppers {
         }
     }
 
-    /// Returns whether a row's digest, computed with the pepper that it names, is of the token with
-    /// the digest `presented`.
+    /// Returns whether a row's digest, computed with the pepper that it names, belongs to the token
+    /// with the digest `presented`.
     pub(super) fn verifies(
         peppers: Option<&Self>,
         stored: &Digest,
@@ -79,14 +79,14 @@ impl Peppers {
         Ok(shown.ct_eq(stored).into())
     }
 
-    /// Returns whether a row's digest was computed otherwise than it would be now.
+    /// Returns whether a row's digest was computed differently than it would be now.
     pub(super) fn is_outdated(peppers: Option<&Self>, name: Option<&str>) -> bool {
         peppers.is_some_and(|peppers| name != Some(peppers.current().name()))
     }
 }
 
 impl Record {
-    /// Sets the pepper that a key's digest is stored under. The pepper of a deleted key need not be
+    /// Sets the pepper that a key's digest is stored under. A deleted key's pepper need not be
     /// known, since the key is refused anyway: it never moves to another pepper.
     pub(super) fn kept_under(
         self,

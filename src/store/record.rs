@@ -1,4 +1,4 @@
-//! What a store says of a credential.
+//! Records: what a store knows about a credential.
 
 use std::sync::Arc;
 
@@ -13,14 +13,15 @@ use crate::{
 
 /// A credential as a store knows it, without its secret.
 ///
-/// Made by a store, with one of the two constructors and what applies of the rest. Grants nothing until it has a role or
-/// scopes.
+/// A store creates it with one of the two constructors and the setters that apply. It grants
+/// nothing until it has a role or scopes.
 ///
 /// ```
 /// use tower_api_key::{scope::Catalogue, secret::Digest, store::Record};
 ///
 /// let digest = Digest::of(b"ak_example.test-secret");
-/// let key = Record::org_key("example", digest, "org_1").with_role("viewer", &Catalogue::anyreach())?;
+/// let key = Record::org_key("example", digest, "org_1")
+///     .with_role("viewer", &Catalogue::anyreach())?;
 /// assert!(key.scopes().contains("agents:read"));
 /// # Ok::<(), tower_api_key::ConfigError>(())
 /// ```
@@ -28,7 +29,8 @@ use crate::{
 pub struct Record {
     id: Box<str>,
     digest: Digest,
-    // In two fields, which are eight bytes smaller than an `Option`; stores keep millions of records.
+    // Two fields, because they are eight bytes smaller than an `Option`; stores keep millions of
+    // records.
     expires_at: UnixMillis,
     can_expire: bool,
     rotated: bool,
@@ -37,41 +39,42 @@ pub struct Record {
     grant: Arc<Grant>,
 }
 
-/// What a credential may do, where and for whom, and how its digest was made. Shared by the records of which all of it is the
-/// same.
+/// What a credential may do, where and for whom, and how its digest was computed. Records share it
+/// when all of it is the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Grant {
     organization: Option<OrgId>,
     user: Option<UserId>,
     role: Option<Arc<str>>,
     scopes: ScopeSet,
-    /// What the digest was made under.
+    /// The pepper the digest was computed with.
     pepper: Option<Arc<Pepper>>,
-    /// The digest is to be made anew, when somebody presents the token.
+    /// Whether to rehash the digest when the token is next presented.
     outdated: bool,
 }
 
-/// Whether a credential still counts, apart from its expiry.
+/// Whether a credential is valid, apart from its expiry.
 ///
-/// All but [`Active`](Self::Active) are answered alike, as an unknown credential is; the difference is for the logs.
+/// All states but [`Active`](Self::Active) get the same response as an unknown credential; the
+/// difference is for the logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Status {
-    /// It counts.
+    /// It is valid.
     Active,
-    /// It was deleted.
+    /// It is deleted.
     Deleted,
-    /// It was switched off and may be switched on again.
+    /// It is disabled and may be enabled again.
     Disabled,
-    /// The person that it belongs to is gone or disabled.
+    /// The user who owns it is deleted or disabled.
     OwnerGone,
-    /// The organization that a key belongs to is gone.
+    /// The organization that owns the key is gone.
     OrganizationGone,
 }
 
 impl Record {
-    /// Makes the record of an organization key: its id (between prefix and dot), the digest of the whole token, and the
-    /// organization that it belongs to.
+    /// Creates the record of an organization key: its id (between prefix and dot), the digest of
+    /// the whole token, and the organization that owns it.
     #[must_use]
     pub fn org_key(
         id: impl Into<CredentialId>,
@@ -87,8 +90,8 @@ impl Record {
         )
     }
 
-    /// Makes the record of a personal access token: a public id for logs and lists, the digest of the whole token, and
-    /// the person that it belongs to.
+    /// Creates the record of a personal access token: a public id for logs and lists, the digest of
+    /// the whole token, and the user who owns it.
     #[must_use]
     pub fn personal_token(
         id: impl Into<CredentialId>,
@@ -130,16 +133,16 @@ impl Record {
         }
     }
 
-    /// States that the person is a member of the organization that the look-up named.
+    /// Sets the organization that the lookup named, of which the user is a member.
     #[must_use]
     pub fn in_organization(self, organization: impl Into<OrgId>) -> Self {
         self.regrant(|grant| grant.organization = Some(organization.into()))
     }
 
-    /// Grants what `role` may do, and remembers the role.
+    /// Grants what `role` may do, and stores the role's name.
     ///
     /// # Errors
-    /// [`ConfigError::UnknownRole`] when the catalogue has no such role.
+    /// [`ConfigError::UnknownRole`] if the catalogue has no such role.
     pub fn with_role(self, role: &str, catalogue: &Catalogue) -> Result<Self, ConfigError> {
         let (role, scopes) = catalogue
             .role(role)
@@ -150,8 +153,8 @@ impl Record {
         }))
     }
 
-    /// Grants exactly `scopes`. A store makes them of stored ones with [`Catalogue::expand`], which adds what they imply and
-    /// leaves out what the catalogue does not know.
+    /// Grants exactly `scopes`. A store derives them from stored scopes with [`Catalogue::expand`],
+    /// which adds what they imply and drops what the catalogue does not have.
     #[must_use]
     pub fn with_scopes(self, scopes: ScopeSet) -> Self {
         self.regrant(|grant| grant.scopes = scopes)
@@ -162,7 +165,8 @@ impl Record {
         self
     }
 
-    /// States what the digest was made under. Without it, it is the SHA-256 digest of the whole token.
+    /// Sets the pepper the digest was computed with. Without it, the digest is the token's SHA-256
+    /// digest.
     #[must_use]
     pub fn under(self, pepper: Option<Arc<Pepper>>) -> Self {
         if pepper.is_none() {
@@ -172,7 +176,7 @@ impl Record {
         }
     }
 
-    /// States that the digest was made otherwise than its store would make it now.
+    /// Marks the digest for rehashing on next use.
     #[must_use]
     pub fn outdated(self, outdated: bool) -> Self {
         if outdated {
@@ -190,7 +194,7 @@ impl Record {
         self.grant.outdated
     }
 
-    /// Takes another grant, equal to its own, to share it.
+    /// Replaces the grant with an equal one, to share it.
     pub(crate) fn sharing(self, grant: &Arc<Grant>) -> Self {
         Self {
             grant: Arc::clone(grant),
@@ -202,7 +206,7 @@ impl Record {
         &self.grant
     }
 
-    /// Sets the moment from which the credential no longer counts; `None`, the default, is never.
+    /// Sets when the credential expires; `None`, the default, means never.
     #[must_use]
     pub fn expiring_at(self, moment: impl Into<Option<UnixMillis>>) -> Self {
         let moment = moment.into();
@@ -213,7 +217,7 @@ impl Record {
         }
     }
 
-    /// Sets whether another credential was issued in the place of this one. It counts until it expires; its uses are
+    /// Sets whether a successor was issued. The credential is valid until it expires; its uses are
     /// reported to the audit trail.
     #[must_use]
     pub fn rotated(self, rotated: bool) -> Self {
@@ -224,7 +228,7 @@ impl Record {
         self.rotated
     }
 
-    /// Sets the standing; [`Status::Active`] by default.
+    /// Sets the status; [`Status::Active`] by default.
     #[must_use]
     pub fn with_standing(self, standing: Status) -> Self {
         Self { standing, ..self }
@@ -242,44 +246,44 @@ impl Record {
         &self.id
     }
 
-    /// Returns the digest of the whole token: of a key that was read from a store with
-    /// [peppers](crate::secret::Peppers), the one under its pepper.
+    /// Returns the digest of the whole token; for a key from a store with
+    /// [peppers](crate::secret::Peppers), the digest under its pepper.
     #[must_use]
     pub fn digest(&self) -> &Digest {
         &self.digest
     }
 
-    /// Returns the standing.
+    /// Returns the status.
     #[must_use]
     pub fn standing(&self) -> Status {
         self.standing
     }
 
-    /// Returns the moment from which the credential no longer counts.
+    /// Returns when the credential expires.
     #[must_use]
     pub fn expires_at(&self) -> Option<UnixMillis> {
         self.can_expire.then_some(self.expires_at)
     }
 
-    /// Returns the key's organization, or the one that the token's owner was found to be a member of.
+    /// Returns the key's organization, or the one of which the token's owner is a member.
     #[must_use]
     pub fn organization(&self) -> Option<&OrgId> {
         self.grant.organization.as_ref()
     }
 
-    /// Returns the person that a token belongs to.
+    /// Returns the user who owns a token.
     #[must_use]
     pub fn user(&self) -> Option<&UserId> {
         self.grant.user.as_ref()
     }
 
-    /// Returns the role, when the scopes come from one.
+    /// Returns the role, if the scopes come from one.
     #[must_use]
     pub fn role(&self) -> Option<&str> {
         self.grant.role.as_deref()
     }
 
-    /// Returns what the credential may do in its organization.
+    /// Returns the scopes that the credential has in its organization.
     #[must_use]
     pub fn scopes(&self) -> &ScopeSet {
         &self.grant.scopes

@@ -1,7 +1,7 @@
 //! What the databases store of records and owners, and how their rows are read.
 //!
-//! Both have the same columns, so a row becomes a value here, whichever driver returned it. A row
-//! that makes no sense is [`StoreError::Corrupt`] for its own credential, and never a guess.
+//! Both databases have the same columns, so rows are converted here, whichever driver returned
+//! them. A malformed row is [`StoreError::Corrupt`] for its own credential, and never a guess.
 
 use super::{
     ActorState, Authority, Commit, NewCredential, Record, Status, StoreError,
@@ -16,7 +16,7 @@ use crate::{
     store::{AuditAction, AuditActor, AuditEvent, CredentialInfo, Owner},
 };
 
-/// The columns of a row. `None` is NULL; what cannot be read is [`StoreError::Corrupt`].
+/// The columns of a row. `None` is NULL; a value that cannot be read is [`StoreError::Corrupt`].
 pub(super) trait Columns {
     fn text(&self, column: &str) -> Result<Option<String>, StoreError>;
     fn number(&self, column: &str) -> Result<Option<i64>, StoreError>;
@@ -24,7 +24,7 @@ pub(super) trait Columns {
     fn bytes(&self, column: &str) -> Result<Vec<u8>, StoreError>;
     fn scopes(&self) -> Result<Option<Vec<String>>, StoreError>;
 
-    /// Reads text that may be replaced where it is not UTF-8: what it says decides nothing.
+    /// Reads text, replacing what is not UTF-8: nothing is decided by its content.
     fn lossy_text(&self, column: &str) -> Result<Option<String>, StoreError> {
         self.text(column)
     }
@@ -57,7 +57,7 @@ pub(super) fn digest_of(bytes: Vec<u8>) -> Result<Digest, StoreError> {
     Ok(Digest::from_bytes(bytes))
 }
 
-/// What a store needs to make a record of a row.
+/// What a store needs to build a record from a row.
 #[derive(Clone, Copy)]
 pub(super) struct RecordReader<'s> {
     pub(super) peppers: Option<&'s Peppers>,
@@ -65,7 +65,7 @@ pub(super) struct RecordReader<'s> {
 }
 
 impl RecordReader<'_> {
-    /// Reads a key with the state of its organization.
+    /// Reads a key with its organization's state.
     pub(super) fn key(self, row: &impl Columns, id: &str) -> Result<Record, StoreError> {
         let standing = match (row.status()?, row.flag("deleted")?) {
             (Status::Active, None | Some(true)) => Status::OrganizationGone,
@@ -102,8 +102,8 @@ impl RecordReader<'_> {
         self.token_with(row, presented.clone(), organization)
     }
 
-    /// Reads a token with the state of its owner and the owner's membership in `organization`,
-    /// whatever it was found by.
+    /// Reads a token with its owner's state and the owner's membership in `organization`, whatever
+    /// it was found by.
     pub(super) fn token_with(
         self,
         row: &impl Columns,
@@ -144,14 +144,14 @@ impl RecordReader<'_> {
     }
 }
 
-/// Reads a credential of `owner`. What cannot be read of it is left out, and it is marked as
-/// damaged.
+/// Reads a credential of `owner`. Parts that cannot be read are left out, and the credential is
+/// marked as damaged.
 pub(super) fn info(row: &impl Columns, id: CredentialId, owner: &Owner) -> CredentialInfo {
     let mut damaged = false;
     let name = or_none(row.text("name"), &mut damaged);
     let role = or_none(row.text("role"), &mut damaged);
     let standing = or_none(row.status().map(Some), &mut damaged);
-    // If they cannot be read, there are none, rather than those of the role.
+    // If they cannot be read, grant none, rather than those of the role.
     let scopes = row.scopes().unwrap_or_else(|_| {
         damaged = true;
         Some(Vec::new())
@@ -167,7 +167,7 @@ pub(super) fn info(row: &impl Columns, id: CredentialId, owner: &Owner) -> Crede
         name: name.unwrap_or_default().into(),
         role: role.map(Into::into),
         scopes: scopes.map(|scopes| scopes.into_iter().map(Into::into).collect()),
-        // Whatever it is, it is not accepted.
+        // Whatever the status is, the credential is not accepted.
         standing: standing.unwrap_or(Status::Disabled),
         created_at: created_at.unwrap_or(UnixMillis(0)),
         expires_at,
@@ -186,8 +186,8 @@ fn or_none<T>(read: Result<Option<T>, StoreError>, damaged: &mut bool) -> Option
     })
 }
 
-/// Reads an event about a credential of `owner`. An unknown actor or action leaves the rest of it,
-/// and of the trail, readable.
+/// Reads an audit event of a credential of `owner`. If its actor or action is unknown, the rest of
+/// the event, and of the trail, stays readable.
 pub(super) fn event(row: &impl Columns, owner: &Owner) -> Result<AuditEvent, StoreError> {
     let text = |column| row.lossy_text(column);
     let by = AuditActor::from_columns(
@@ -209,14 +209,14 @@ pub(super) fn event(row: &impl Columns, owner: &Owner) -> Result<AuditEvent, Sto
 }
 
 impl Commit {
-    /// Creates the commit of [`StoreAdmin::insert`](super::StoreAdmin::insert): a credential that
-    /// is created now, and nothing else.
+    /// Creates the commit of [`StoreAdmin::insert`](super::StoreAdmin::insert): a credential
+    /// created now, and nothing else.
     ///
-    /// Scopes that are the role's are left out, so that they follow the catalogue. A record that
-    /// was read from a store with peppers is refused: its digest is of use in that store alone.
+    /// Scopes that equal the role's are left out, so that they follow the catalogue. A record that
+    /// was read from a store with peppers is refused: its digest can only be used in that store.
     pub(crate) fn inserting(record: &Record, catalogue: &Catalogue) -> Result<Self, WriteError> {
         if let Some(pepper) = record.pepper() {
-            // It would be kept under two, which no token verifies.
+            // It would be stored under two peppers, which no token matches.
             return Err(StoreError::UnknownPepper(pepper.name().into()).into());
         }
         check_credential_id(record.kind(), record.id())?;
@@ -257,14 +257,14 @@ impl Commit {
     }
 }
 
-/// What a token may do follows from memberships.
+/// Returns whether a token's record has a grant of its own, which must come from memberships.
 fn has_grant(token: &Record) -> bool {
     token.organization().is_some() || token.role().is_some() || !token.scopes().is_empty()
 }
 
 impl Status {
-    /// Returns the word that is stored. Whether an owner is gone follows from the owner: a record
-    /// that says so by itself is not usable, and must not become so.
+    /// Returns the word that is stored. Whether an owner is gone is derived from the owner: a
+    /// record that says so by itself is not usable, and must not become so.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -284,7 +284,7 @@ impl Status {
 }
 
 impl Owner {
-    /// The columns of an organization and of a person, of which one is taken.
+    /// Returns the columns of an organization and of a user, of which one is set.
     pub(super) fn columns(&self) -> (Option<&str>, Option<&str>) {
         match self {
             Self::Organization(id) => (Some(id.as_str()), None),

@@ -1,4 +1,4 @@
-//! What a change relies on: that whoever makes it may still do so when it is made.
+//! The authority behind a change: that the actor may still make it when it is committed.
 
 use crate::{
     clock::UnixMillis,
@@ -8,54 +8,57 @@ use crate::{
     store::{Record, Status},
 };
 
-/// On whose behalf a change is made, and what must still be true of them.
+/// On whose behalf a change is made, and what must still be true of that actor.
 ///
-/// Between the decision of a [`Manager`](crate::manage::Manager) and its commit, the actor may be revoked. A store
-/// therefore reads the actor's present [`ActorState`] in the transaction of the change, keeps it from changing until
-/// that transaction ends, and asks [`permits`](Self::permits).
+/// Between a [`Manager`](crate::manage::Manager)'s decision and its commit, the actor may be
+/// revoked. A store therefore reads the actor's current [`ActorState`] in the change's transaction,
+/// prevents it from changing until that transaction ends, and calls [`permits`](Self::permits).
 #[derive(Clone, Debug)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "a new actor has to be a compile error in every store"
 )]
 pub enum Authority {
-    /// An operator, or the bearer of the very credential that is revoked: there is nothing to check.
+    /// An operator, or the bearer of the very credential that is revoked: there is nothing to
+    /// check.
     Unconditional,
     /// A credential that authenticated a request.
     Credential {
-        /// Its kind.
+        /// The credential's kind.
         kind: Kind,
-        /// Its public id.
+        /// The credential's public id.
         id: CredentialId,
         /// What must still be true of it.
         requirements: Requirements,
     },
-    /// A user whom the service has authenticated by itself.
+    /// A user whom the service itself has authenticated.
     User {
-        /// The user.
+        /// The user's id.
         id: UserId,
         /// What must still be true of them.
         requirements: Requirements,
     },
 }
 
-/// What a decision took for granted.
+/// What a decision assumed about its actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Requirements {
-    /// The organization in which the actor acts; for a token and a user, one in which the user is a member.
+    /// The organization in which the actor acts; for a token or a user, one in which the user is a
+    /// member.
     pub organization: Option<OrgId>,
-    /// The scopes that the actor was taken to hold there.
+    /// The scopes that the actor was assumed to hold there.
     pub scopes: ScopeSet,
-    /// The expiry that the actor was taken to have; `None` is never.
+    /// The expiry that the actor was assumed to have; `None` means never.
     pub expires_at: Option<UnixMillis>,
-    /// The moment of the decision.
+    /// When the decision was made.
     pub at: UnixMillis,
 }
 
-/// An actor as a store knows it now.
+/// The current state of an actor.
 ///
-/// Made by a store: [`of_record`](Self::of_record) for a credential, [`user`](Self::user) for a user.
+/// A store creates it: with [`of_record`](Self::of_record) for a credential, with
+/// [`user`](Self::user) for a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActorState {
     active: bool,
@@ -65,7 +68,7 @@ pub struct ActorState {
 }
 
 impl Authority {
-    /// Returns what must still be true; `None` when nothing has to be.
+    /// Returns what must still be true; `None` if nothing must be.
     #[must_use]
     pub fn requirements(&self) -> Option<&Requirements> {
         match self {
@@ -76,16 +79,17 @@ impl Authority {
         }
     }
 
-    /// Returns the organization as seen from which the actor is to be read.
+    /// Returns the organization from which the actor must be read.
     #[must_use]
     pub fn organization(&self) -> Option<&OrgId> {
         self.requirements()?.organization.as_ref()
     }
 
-    /// Returns whether the change may be made, given the actor as it is now; `None` for one that does not exist.
+    /// Returns whether the change may be made, given the actor's current state; `None` if the actor
+    /// does not exist.
     ///
-    /// The actor must be active and not expired, act in the same organization, hold every scope that it was taken to
-    /// hold, and last at least as long as it was taken to.
+    /// The actor must be active and not expired, act in the same organization, hold every scope
+    /// that it was assumed to hold, and last at least as long as assumed.
     #[must_use]
     pub fn permits(&self, now: Option<&ActorState>) -> bool {
         let Some(needed) = self.requirements() else {
@@ -107,7 +111,8 @@ impl Authority {
 }
 
 impl Requirements {
-    /// Creates the requirements of an actor without an organization, scopes or an expiry, at the moment of the decision.
+    /// Creates the requirements of an actor without an organization, scopes or an expiry, for a
+    /// decision made at `at`.
     #[must_use]
     pub fn new(at: UnixMillis) -> Self {
         Self {
@@ -120,8 +125,8 @@ impl Requirements {
 }
 
 impl ActorState {
-    /// Creates the state of a credential from the record that a lookup, made from the organization of the
-    /// [`Authority`], would return.
+    /// Creates the state of a credential from the record that a lookup in the organization of the
+    /// [`Authority`] would return.
     #[must_use]
     pub fn of_record(record: &Record) -> Self {
         Self {
@@ -132,8 +137,9 @@ impl ActorState {
         }
     }
 
-    /// Creates the state of a user: whether they are enabled, and, where the authority names an organization that exists
-    /// and of which they are a member, that organization with the scopes of their role.
+    /// Creates the state of a user: whether they are enabled, and, if the authority names an
+    /// existing organization of which they are a member, that organization with the scopes of their
+    /// role.
     #[must_use]
     pub fn user(enabled: bool, membership: Option<(OrgId, ScopeSet)>) -> Self {
         let (organization, scopes) = membership.unzip();

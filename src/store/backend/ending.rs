@@ -1,4 +1,4 @@
-//! The end of credentials: which, what becomes of them, and what the audit trail says.
+//! Ending credentials: which ones, their new status, and what the audit trail records.
 
 use super::Authority;
 use crate::{
@@ -7,24 +7,24 @@ use crate::{
     store::{AuditAction, AuditActor, AuditEvent, Owner, Status},
 };
 
-/// Credentials to delete or to disable, with what the audit trail says of it.
+/// Credentials to delete or to disable, with what the audit trail records.
 #[derive(Clone, Debug)]
 pub struct Ending {
-    /// Whose credentials these are.
+    /// The credentials' owner.
     pub owner: Owner,
     /// Which of them.
     pub target: EndTarget,
-    /// What becomes of them.
+    /// Their new status.
     pub to: EndStatus,
     /// On whose behalf, checked again in the transaction of the change.
     pub authority: Authority,
-    /// When.
+    /// When they are ended.
     pub at: UnixMillis,
-    /// What the audit events say has happened.
+    /// The action that the audit events record.
     pub action: AuditAction,
     /// Who did it.
     pub by: AuditActor,
-    /// From where, as the service has stated it.
+    /// Where the actor acted from, as passed by the service.
     pub origin: Option<Box<str>>,
 }
 
@@ -32,24 +32,24 @@ pub struct Ending {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "every store has to handle each")]
 pub enum EndTarget {
-    /// The one with this public id.
+    /// The credential with this public id.
     One(CredentialId),
     /// All of them.
     All,
 }
 
-/// What becomes of credentials that are ended.
+/// The new status of credentials that are ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "every store has to handle each")]
 pub enum EndStatus {
-    /// They can be enabled again.
+    /// Disabled: they can be enabled again.
     Disabled,
-    /// They never come back.
+    /// Deleted: they can never be restored.
     Deleted,
 }
 
 impl EndStatus {
-    /// Returns the standing that the credentials have afterwards.
+    /// Returns the status that the credentials have afterwards.
     #[must_use]
     pub fn standing(self) -> Status {
         match self {
@@ -58,7 +58,7 @@ impl EndStatus {
         }
     }
 
-    /// Returns whether a credential that stands as `standing` is changed.
+    /// Returns whether a credential with the status `standing` is changed.
     #[must_use]
     pub fn applies_to(self, standing: Status) -> bool {
         match self {
@@ -69,7 +69,7 @@ impl EndStatus {
 }
 
 impl Ending {
-    /// Returns the audit event of one credential that was ended.
+    /// Returns the audit event of one ended credential.
     #[must_use]
     pub fn event(&self, credential: CredentialId) -> AuditEvent {
         AuditEvent {

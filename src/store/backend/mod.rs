@@ -1,7 +1,7 @@
-//! What a store does for the management of credentials: it reads, and it commits.
+//! What a store does so that its credentials can be managed: it reads, and it commits.
 //!
-//! The rules are [`manage`](crate::manage)'s. A store keeps them only together: everything in one [`Commit`] happens, or
-//! nothing does.
+//! The rules are in [`manage`](crate::manage). A store only guarantees atomicity: everything in a
+//! [`Commit`] happens, or nothing does.
 
 mod authority;
 mod ending;
@@ -21,15 +21,16 @@ use crate::{
     clock::UnixMillis, credential::Kind, id::CredentialId, scope::Catalogue, secret::Digest,
 };
 
-/// A store whose credentials [`Manager`](crate::manage::Manager) can manage.
+/// A store whose credentials a [`Manager`](crate::manage::Manager) can manage.
 ///
-/// Every question and every change is about one owner. What belongs to another owner is answered as what does not exist.
+/// Every query and every change concerns one owner. For that owner, other owners' credentials do
+/// not exist.
 #[async_trait]
 pub trait ManageStore: StoreAdmin {
     /// Returns the roles.
     fn catalogue(&self) -> &Catalogue;
 
-    /// Finds a credential of `owner`, also a deleted one.
+    /// Returns a credential of `owner`, including a deleted one.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -39,7 +40,7 @@ pub trait ManageStore: StoreAdmin {
         id: &str,
     ) -> Result<Option<CredentialInfo>, StoreError>;
 
-    /// Finds what was issued to `owner` under an idempotency key, with the fingerprint of the request.
+    /// Returns what was issued to `owner` under an idempotency key, with the request's fingerprint.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -49,8 +50,8 @@ pub trait ManageStore: StoreAdmin {
         key: &str,
     ) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError>;
 
-    /// Lists credentials of `owner`, the newest first, and of those created in the same millisecond the one with the
-    /// greatest id (by its bytes) first.
+    /// Lists credentials of `owner`, newest first; among those created in the same millisecond, the
+    /// greatest id (by its bytes) comes first.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -60,34 +61,36 @@ pub trait ManageStore: StoreAdmin {
         query: &ListQuery,
     ) -> Result<Vec<CredentialInfo>, StoreError>;
 
-    /// Makes all of the changes in `commit`, or none. They are durable once it has returned.
+    /// Makes all changes in `commit`, or none. They are durable once the call has returned.
     ///
     /// # Errors
-    /// In this order: [`WriteError::NotPermitted`] when the [`Authority`] does not permit the change any more;
-    /// [`WriteError::UnknownOrganization`] or [`WriteError::UnknownUser`] for an owner to whom something is to be added;
-    /// [`WriteError::Taken`] for an id, a token's digest or an idempotency key of the owner that exists already;
-    /// [`WriteError::Changed`] when a credential is not as it was read; [`WriteError::CapReached`];
-    /// [`WriteError::Store`].
+    /// In this order: [`WriteError::NotPermitted`] if the [`Authority`] no longer permits the
+    /// change; [`WriteError::UnknownOrganization`] or [`WriteError::UnknownUser`] if something is
+    /// to be added to an owner that does not exist; [`WriteError::Taken`] if an id, a token's
+    /// digest or an idempotency key of the owner already exists; [`WriteError::Changed`] if a
+    /// credential is not as it was read; [`WriteError::CapReached`]; [`WriteError::Store`].
     async fn commit(&self, commit: &Commit) -> Result<(), WriteError>;
 
-    /// Deletes or disables one credential of an owner, or all of them, and returns the ids of those that it changed.
-    /// Durable once it has returned.
+    /// Deletes or disables one credential of an owner, or all of them, and returns the ids of those
+    /// that it changed. The change is durable once the call has returned.
     ///
-    /// Unlike [`commit`](Self::commit) it compares nothing with what was read before: ending a credential must not depend
-    /// on what its holder does at the same time. It changes what is not deleted (to disable: what is active), whatever its
-    /// name, expiry and successor are, and also when the rest of the row is damaged. Each credential that it changed gets
-    /// an audit event in the same transaction.
+    /// Unlike [`commit`](Self::commit) it compares nothing with what was read before: ending a
+    /// credential must not depend on what its bearer does at the same time. It changes credentials
+    /// that are not deleted (to disable: those that are active), whatever their name, expiry and
+    /// successor, even if the rest of the row is damaged. Each changed credential gets an audit
+    /// event in the same transaction.
     ///
-    /// To end [all](EndTarget::All) is one act: what a credential of the owner issues at the same time is ended too, or is
-    /// refused as [`WriteError::NotPermitted`].
+    /// Ending [all](EndTarget::All) is atomic: what a credential of the owner issues at the same
+    /// time is ended too, or is refused with [`WriteError::NotPermitted`].
     ///
     /// # Errors
-    /// [`WriteError::NotPermitted`], [`WriteError::Store`]. A credential that does not exist, belongs to another owner or
-    /// has been ended before is no error; its id is not among those returned.
+    /// [`WriteError::NotPermitted`], [`WriteError::Store`]. A credential that does not exist,
+    /// belongs to another owner or has already been ended is not an error; its id is not among
+    /// those returned.
     async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError>;
 
-    /// Lists events about credentials of `owner`, the newest first: at most `limit`, only those with a number below
-    /// `before`.
+    /// Lists audit events of credentials of `owner`, newest first: at most `limit`, and only those
+    /// with a number below `before`.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -98,18 +101,19 @@ pub trait ManageStore: StoreAdmin {
         limit: u32,
     ) -> Result<Vec<AuditEvent>, StoreError>;
 
-    /// Records when credentials were last used. A use within a minute after the recorded one, or before it, is not
-    /// written.
+    /// Records when credentials were last used. A use that is before the recorded one, or within a
+    /// minute after it, is not written.
     ///
-    /// Of a credential that was rotated, the first use since then is an event too
-    /// ([`AuditAction::UsedAfterRotation`]); returns those events.
+    /// The first use of a credential since its rotation is also an audit event
+    /// ([`AuditAction::UsedAfterRotation`]); these events are returned.
     ///
     /// # Errors
     /// [`StoreError`]; then nothing was recorded.
     async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError>;
 
-    /// Makes the digest of a credential anew, as the store makes digests now, if it was made otherwise and `presented` is
-    /// the plain digest of its token; returns whether it did. By default there is nothing to make anew.
+    /// Rehashes the credential's digest with the current pepper if it is out of date and
+    /// `presented` is the plain digest of its token; returns whether it did. By default there is
+    /// nothing to rehash.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -119,13 +123,13 @@ pub trait ManageStore: StoreAdmin {
     }
 }
 
-/// The least time between two recorded uses of one credential, in milliseconds.
+/// Minimum time between two recorded uses of one credential, in milliseconds.
 pub const USE_GRANULARITY_MILLIS: i64 = 60_000;
 
-/// A change with everything that belongs to it.
+/// A change and everything that is committed with it.
 #[derive(Clone, Debug)]
 pub struct Commit {
-    /// Whose credentials these are.
+    /// The credentials' owner.
     pub owner: Owner,
     /// On whose behalf, checked again in the transaction of the change.
     pub authority: Authority,
@@ -135,7 +139,7 @@ pub struct Commit {
     pub changes: Vec<Update>,
     /// The audit events to store with it.
     pub events: Vec<AuditEvent>,
-    /// The most credentials that may be accepted once the change is made; `None` for a change that adds none to them.
+    /// Limit on usable credentials after the change; `None` if the change does not add to them.
     pub cap: Option<Cap>,
 }
 
@@ -154,21 +158,21 @@ impl Commit {
     }
 }
 
-/// A limit on how many credentials of one owner are accepted at the same time.
+/// A limit on how many credentials of one owner are usable at the same time.
 ///
-/// Counted are those that are active and not expired, among them the ones that were rotated and still are in their
+/// Those that are active and not expired count, including rotated ones that are still in their
 /// overlap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cap {
-    /// The most.
+    /// Maximum number of usable credentials per owner.
     pub limit: u32,
-    /// The moment that decides what has expired.
+    /// The time that decides what has expired.
     pub at: UnixMillis,
 }
 
 impl Cap {
-    /// Creates a limit, for what is accepted at `at`.
+    /// Creates a limit on what is usable at `at`.
     #[must_use]
     pub fn new(limit: u32, at: UnixMillis) -> Self {
         Self { limit, at }
@@ -178,67 +182,67 @@ impl Cap {
 /// A credential to add.
 #[derive(Clone, Debug)]
 pub struct NewCredential {
-    /// What is known of it.
+    /// The credential's info.
     pub info: CredentialInfo,
     /// The digest of the whole token.
     pub digest: Digest,
-    /// The idempotency key that it is issued under, with the fingerprint of the request.
+    /// The idempotency key under which it is issued, with the request's fingerprint.
     pub idempotency: Option<(Box<str>, [u8; 32])>,
 }
 
-/// A credential to change, if it still is as it was read.
+/// A change of a credential, made only if the credential is still as it was read.
 ///
-/// Compared and set are its name, standing, expiry and successor; the moment of its rotation is set with the
-/// successor.
+/// Its name, status, expiry and successor are compared and set; the time of its rotation is set
+/// with the successor.
 #[derive(Clone, Debug)]
 pub struct Update {
-    /// As it was read.
+    /// The credential as it was read.
     pub before: CredentialInfo,
-    /// As it is to be.
+    /// The credential after the change.
     pub after: CredentialInfo,
 }
 
 /// Which credentials to list.
 #[derive(Clone, Debug)]
 pub struct ListQuery {
-    /// Those that meet this.
+    /// Only those that match this filter.
     pub filter: Filter,
-    /// Those behind this one in the order of the list: its creation and its id.
+    /// Only those after this one in the order of the list: its creation time and its id.
     pub after: Option<(UnixMillis, CredentialId)>,
-    /// At most so many.
+    /// Page size.
     pub limit: u32,
-    /// The moment that decides what has expired.
+    /// The time that decides what has expired.
     pub now: UnixMillis,
 }
 
-/// A credential was used.
+/// A use of a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Its kind.
+    /// The credential's kind.
     pub kind: Kind,
-    /// Its public id.
+    /// The credential's public id.
     pub id: CredentialId,
-    /// The last time.
+    /// When it was last used.
     pub at: UnixMillis,
-    /// Whether it was accepted at least once by a lookup that knew of its rotation. Tells a use after the rotation from one
-    /// before it, whatever the clocks of the nodes say.
+    /// Whether a lookup that knew of the rotation accepted the credential at least once.
+    /// Distinguishes a use after the rotation from one before it, whatever the nodes' clocks show.
     pub after_rotation: bool,
 }
 
-/// What is known of a credential that was used.
+/// What the store knows about the uses of a credential.
 pub(crate) struct LastUsage {
     pub(crate) owner: Owner,
-    /// The last use that is recorded.
+    /// The last recorded use.
     pub(crate) recorded: Option<UnixMillis>,
-    /// The successor, and when it was issued.
+    /// The successor and when it was issued.
     pub(crate) rotated: Option<(CredentialId, UnixMillis)>,
-    /// Whether [`AuditAction::UsedAfterRotation`] has been recorded of it.
+    /// Whether [`AuditAction::UsedAfterRotation`] has already been recorded.
     pub(crate) reported: bool,
 }
 
 impl Usage {
-    /// Returns the use as it is recorded: never later than `now` by the store's own clock, so that a node whose clock is
-    /// ahead cannot hide the uses that follow.
+    /// Returns the use as it is recorded: never later than `now` by the store's own clock, so that
+    /// a node whose clock is ahead cannot hide later uses.
     pub(crate) fn clipped(&self, now: UnixMillis) -> Self {
         Self {
             at: UnixMillis(self.at.0.min(now.0)),
@@ -246,7 +250,7 @@ impl Usage {
         }
     }
 
-    /// Decides whether it is to be recorded, and which event it is, if it is one.
+    /// Decides whether to record the use, and whether it is an audit event.
     pub(crate) fn judge(&self, known: LastUsage) -> (bool, Option<AuditEvent>) {
         let LastUsage {
             owner,

@@ -1,9 +1,9 @@
-//! [`Cached`]: a store in front of a store.
+//! [`Cached`]: a cache in front of a store.
 //!
 //! ```text
-//! peek ─▶ core: an entry that is valid and fresh? ─▶ the answer, without a lock or an allocation
+//! peek ─▶ core: a valid, fresh entry? ─▶ the answer, without lock or allocation
 //!   └▶ find ─▶ core: join the lookup in flight, or begin one ─▶ wait for its result
-//!                └▶ fetch, to its end whoever waits ─▶ the store ─▶ keep, unless a change came in between
+//!                └▶ fetch, in its own task ─▶ store ─▶ keep, unless a change came
 //! apply, StoreAdmin, follow ─▶ core: number the change, end what it concerns
 //! ```
 
@@ -45,45 +45,51 @@ use self::{
 use super::{Change, CredentialStore, Key, Lookup, OrgTree, Peek, Record, StoreError};
 use crate::{observe::counters, secret::Pepper};
 
-/// Remembers what a store has answered.
+/// A cache of a store's answers.
 ///
-/// - A **revocation** counts at once, with any time to live: when [`apply`](Self::apply) or a
+/// - A **revocation** takes effect at once, whatever the TTL: when [`apply`](Self::apply) or a
 ///   change made through the cache ([`StoreAdmin`](super::StoreAdmin)) has returned, no lookup that
 ///   begins afterwards is answered with what was read from the store before, not even by a lookup
 ///   that was in flight. A request whose credential was looked up before that, or whose lookup was
-///   in flight, is one that came before the revocation: it is answered, however long its handler
-///   takes. Changes made elsewhere come through [`follow`](Self::follow); without a feed they show
-///   after the time to live.
+///   in flight, counts as earlier than the revocation: it is answered, however long its handler
+///   takes. Changes made elsewhere arrive through [`follow`](Self::follow); without a feed they
+///   take effect after the TTL.
 /// - **Single flight**: concurrent lookups of the same credential share one call of the store,
-///   unless a change that may concern it came in between. The lookup is a task of its own, which
-///   ends with the answer or at [its deadline](Self::with_lookup_deadline), whoever goes away
-///   meanwhile.
-/// - A **failure** is shared by all who wait for the lookup. It is neither an accept nor a denial.
-///   It is kept for 20 milliseconds, and a second one for the rest of the lookup's deadline since
-///   the first lookup began: in an outage a credential costs at most two calls of the store in that
-///   time, however many ask. After an outage it is asked for again once this is over, or a change
-///   names it. The same holds for "there is none" while changes come in that may be the
-///   credential's creation and do not name it, such as changes of other tokens.
-/// - What cannot be accepted (unknown, deleted, disabled, expired, no member) has a **table of its
-///   own**, of a short life, so that a flood of it costs a bounded memory and evicts nothing good.
-///   Each unknown id is a lookup, once in the negative time to live and without a bound on all of
-///   them together, unless [a limit is set](Self::with_miss_rate_limit).
-/// - **Times** are measured by a clock that goes on while the machine sleeps. Where a feed is
-///   followed, what was cached before a suspend ends a second after it at the latest.
+///   unless a change that may concern it came in between. The lookup runs in its own task, which
+///   ends with the answer or at [its deadline](Self::with_lookup_deadline), whichever clients
+///   disconnect meanwhile.
+/// - A **failure** is shared by all requests that wait for the lookup. It is neither an accept nor
+///   a denial. It is kept for 20 milliseconds, and a second one for the rest of the lookup's
+///   deadline since the first lookup began: in an outage a credential costs at most two calls of
+///   the store in that time, however many requests present it. After an outage it is looked up
+///   again once this time is over, or when a change names it. The same holds for "there is none"
+///   while changes arrive that may be the credential's creation and do not name it, such as changes
+///   of other tokens.
+/// - What cannot be accepted (unknown, deleted, disabled, expired, not a member) has a **table of
+///   its own** with a short TTL, so that a flood of it uses bounded memory and evicts no accepted
+///   credential. Each unknown id is looked up once per negative TTL. The number of such lookups is
+///   unlimited unless you [set a limit](Self::with_miss_rate_limit).
+/// - **Times** are measured by a clock that continues while the machine sleeps. If a feed is
+///   followed, what was cached before a suspend expires at most one second after it.
 ///
-/// The layer judges expiry on every request, whatever is cached. Put it into an [`Arc`] to give it
-/// to a layer, to change things through it, and to follow a feed.
+/// The layer checks expiry on every request, whatever is cached. Put the cache into an [`Arc`] to
+/// give it to a layer, to make changes through it, and to follow a feed.
 ///
 /// ```
 /// use std::{sync::Arc, time::Duration};
-/// use tower_api_key::{AuthLayer, credential::Kind, store::{Cached, MemoryStore, StoreAdmin, WriteError}};
+/// use tower_api_key::{
+///     AuthLayer,
+///     credential::Kind,
+///     store::{Cached, MemoryStore, StoreAdmin, WriteError},
+/// };
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), WriteError> {
 /// let store = Arc::new(Cached::new(MemoryStore::new()).with_ttl(Duration::from_secs(60)));
 /// let auth = AuthLayer::new(Arc::clone(&store));
 /// # store.create_organization("org_1", None).await?;
-/// # store.insert(tower_api_key::store::Record::org_key("example", tower_api_key::secret::Digest::of(b"test"), "org_1")).await?;
+/// # let digest = tower_api_key::secret::Digest::of(b"test");
+/// # store.insert(tower_api_key::store::Record::org_key("example", digest, "org_1")).await?;
 /// store.delete(Kind::OrgKey, "example").await?; // from here on the layer refuses it
 /// # Ok(())
 /// # }
@@ -96,12 +102,12 @@ pub struct Cached<S> {
 }
 
 impl<S> Cached<S> {
-    /// Ends every cached answer that `change` concerns, and returns when no later
-    /// [`peek`](CredentialStore::peek) or [`find`](CredentialStore::find) can give an answer that
+    /// Invalidates every cached answer that `change` concerns. Once it has returned, no later
+    /// [`peek`](CredentialStore::peek) or [`find`](CredentialStore::find) can return an answer that
     /// was read from the store before this call.
     ///
-    /// Call it once the change is made in the store. Takes about a microsecond, whatever the number
-    /// of entries.
+    /// Call it after the change is made in the store. Takes about a microsecond, whatever the
+    /// number of entries.
     pub fn apply(&self, change: &Change) {
         self.core.apply(change);
         counters::applied(change.subject());
@@ -117,7 +123,7 @@ impl<S> Cached<S> {
         Some(record)
     }
 
-    /// What was good when it was last read, where the embedding service allows it.
+    /// Returns an expired accept, if serving stale accepts is enabled.
     fn stale(&self, asked: &Asked<'_>) -> Option<Arc<Record>> {
         let grace = self.settings.grace?;
         let record = self.core.get_stale(asked, grace, self.now());
@@ -126,7 +132,7 @@ impl<S> Cached<S> {
         Some(record)
     }
 
-    /// The answer when the store could not tell.
+    /// Returns the answer when the store could not answer.
     fn failed(
         &self,
         asked: &Asked<'_>,
@@ -138,13 +144,14 @@ impl<S> Cached<S> {
     }
 }
 
-/// The limit of misses is reached.
+/// The miss rate limit is reached.
 #[derive(Debug, thiserror::Error)]
 #[error("the limit of lookups of credentials that are not cached is reached")]
 struct Limited;
 
 impl<S: CredentialStore> Cached<S> {
-    /// Joins the lookup of `key` that is in flight, or begins one; the answer where none is needed.
+    /// Joins the lookup of `key` in flight, or begins one; returns the answer if no lookup is
+    /// needed.
     async fn join(&self, key: &EntryKey) -> Result<Answer, Waiter<SharedResult>> {
         let waiter = match self.core.join(key, self.clocks.moment()) {
             Joined::Known(Known { sort, record }) => {
@@ -169,7 +176,7 @@ impl<S: CredentialStore> Cached<S> {
         Err(waiter)
     }
 
-    /// Waits for an answer that counts for this caller.
+    /// Waits for an answer that is valid for this caller.
     async fn look_up(&self, key: &EntryKey) -> Answer {
         let deadline = self
             .clocks

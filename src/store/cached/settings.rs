@@ -14,7 +14,7 @@ use crate::{
     store::DEFAULT_DEADLINE,
 };
 
-/// What can be set.
+/// The settings.
 #[derive(Clone, Copy)]
 pub(super) struct Settings {
     pub(super) time_to_live: Nanos,
@@ -39,9 +39,10 @@ impl Settings {
 }
 
 impl<S> Cached<S> {
-    /// Makes an empty cache in front of `store`.
+    /// Creates an empty cache in front of `store`.
     ///
-    /// Accepts live for 5 seconds, 100 000 of them; other answers for 1 second, 10 000 of them.
+    /// By default accepts are cached for 5 seconds, up to 100 000 of them; other answers for 1
+    /// second, up to 10 000 of them.
     #[must_use]
     pub fn new(store: S) -> Self {
         let settings = Settings {
@@ -67,102 +68,102 @@ impl<S> Cached<S> {
         }
     }
 
-    /// Sets for how long an accept is answered from the cache after it was asked for, used or not;
-    /// 5 seconds by default, and never past the credential's own expiry. [`Duration::MAX`] is for
-    /// ever, zero is never.
+    /// Sets how long an accept is served from the cache after its lookup, used or not; 5 seconds by
+    /// default, and never past the credential's own expiry. [`Duration::MAX`] means forever, zero
+    /// means never.
     ///
-    /// It is the time after which a change shows that nobody told the cache of.
+    /// Upper bound on how long an unannounced change stays invisible.
     #[must_use]
     pub fn with_ttl(mut self, life: Duration) -> Self {
         self.settings.time_to_live = nanos(life);
         self
     }
 
-    /// Sets how many accepts are kept; 100 000 by default. The cache begins empty again.
+    /// Sets how many accepts are cached; 100 000 by default. Empties the cache.
     #[must_use]
     pub fn with_capacity(mut self, entries: usize) -> Self {
         self.settings.capacity = entries;
         self.emptied()
     }
 
-    /// Sets for how long an answer that cannot be accepted is kept; 1 second by default.
+    /// Sets how long an answer that cannot be accepted is cached; 1 second by default.
     ///
-    /// It is the time after which a creation shows that nobody told the cache of.
+    /// Upper bound on how long an unannounced creation stays invisible.
     #[must_use]
     pub fn with_negative_ttl(mut self, life: Duration) -> Self {
         self.settings.negative_time_to_live = nanos(life);
         self
     }
 
-    /// Sets how many answers that cannot be accepted are kept; 10 000 by default. The cache begins
-    /// empty again.
+    /// Sets how many answers that cannot be accepted are cached; 10 000 by default. Empties the
+    /// cache.
     #[must_use]
     pub fn with_negative_capacity(mut self, entries: usize) -> Self {
         self.settings.negative_capacity = entries;
         self.emptied()
     }
 
-    /// Sets for how long what is cached still counts after a followed feed was lost; 6 seconds by
-    /// default, so that with the 4 in which a PostgreSQL feed notices a silent link no more than 10
-    /// pass.
+    /// Sets how long cached answers stay valid after a followed feed is lost; 6 seconds by default.
+    /// Together with the 4 seconds that a PostgreSQL feed needs to notice a silent connection, this
+    /// makes at most 10.
     #[must_use]
     pub fn with_max_staleness_after_disconnect(mut self, bound: Duration) -> Self {
         self.settings.bound_after_loss = nanos(bound);
         self
     }
 
-    /// Sets how long a lookup may take, one second by default, as the [layer's
-    /// deadline](crate::AuthLayer::with_deadline). Then it fails for all who wait for it. The cache
-    /// begins empty again.
+    /// Sets how long a lookup may take, one second by default, like the [layer's
+    /// deadline](crate::AuthLayer::with_deadline). After that it fails for all requests that wait
+    /// for it. Empties the cache.
     ///
-    /// It is the time in which a key that the store fails to look up costs at most two calls of the
-    /// store.
+    /// During this time a key that the store fails to look up costs at most two calls of the store.
     #[must_use]
     pub fn with_lookup_deadline(mut self, deadline: Duration) -> Self {
         self.settings.lookup_deadline = nanos(deadline);
         self.emptied()
     }
 
-    /// Limits the lookups of keys, and those of tokens, that the cache has never accepted to
-    /// `per_second` each; as many may come at once after a second without any. Off by default: each
-    /// unknown id is a lookup. The cache begins empty again.
+    /// Limits lookups of credentials that the cache has never accepted to `per_second` for keys,
+    /// and to the same number for tokens; after a second without any, as many may come at once. Off
+    /// by default: each unknown id is a lookup. Empties the cache.
     ///
     /// Beyond the limit the answer is [`StoreError::Unavailable`](crate::store::StoreError), a 503:
     /// whether the credential is good is not known. A lookup that finds a credential does not
-    /// count, so that a busy service needs no higher limit than a quiet one. What is cached, and
-    /// what was accepted before and not evicted since, is not limited.
+    /// count, so a busy service needs no higher limit than a quiet one. What is cached, and what
+    /// was accepted before and not evicted since, is not limited.
     ///
-    /// It protects the store, at a price. Somebody who sends more unknown ids than the limit takes
-    /// the permits from good credentials that the cache does not hold, such as all of them after a
-    /// restart: these are answered 503 until they get a permit. Set it to what the store can bear
-    /// beside its other work, and keep floods away with a rate limit by client address in front.
+    /// The limit protects the store, at a price. A client that sends more unknown ids than the
+    /// limit takes the permits from good credentials that the cache does not hold, such as all of
+    /// them after a restart: these get a 503 until they get a permit. Set the limit to what the
+    /// store can bear beside its other work, and keep floods away with a rate limit by client
+    /// address in front of the service.
     #[must_use]
     pub fn with_miss_rate_limit(mut self, per_second: u32) -> Self {
         self.settings.miss_rate = Some(per_second);
         self.emptied()
     }
 
-    /// Serves a good answer for up to `grace` past its time, when the store errs. Off by default.
+    /// Serves expired accepts for up to `grace` while the store is failing. Off by default.
     ///
-    /// It weakens the promise of the time to live and that of the bound after a loss: meanwhile a
-    /// credential that was revoked elsewhere is accepted. Never served is what a change that the
-    /// cache was told of has ended, what the store has answered otherwise since, or an expired
-    /// credential. Each is counted, see [`observe`](mod@crate::observe). A store that hangs has not
-    /// erred: give its driver a time-out below the layer's deadline.
+    /// This weakens the guarantees of the TTL and of the bound after a lost feed: meanwhile a
+    /// credential that was revoked elsewhere is accepted. Entries invalidated by a change, entries
+    /// that the store has since answered differently, and expired credentials are never served.
+    /// Each stale answer is counted, see [`observe`](mod@crate::observe). A store that hangs has
+    /// not failed: give its driver a timeout below the layer's deadline.
     #[must_use]
     pub fn danger_with_stale_accepts(mut self, grace: Duration) -> Self {
         self.settings.grace = Some(nanos(grace));
         self
     }
 
-    /// Sets the clock that expiry is judged by.
+    /// Sets the clock that decides expiry.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.clocks.wall = Arc::new(clock);
         self
     }
 
-    /// Sets the clock that times to live are measured by.
+    /// Sets the clock that measures TTLs.
     #[must_use]
     pub fn with_monotonic_clock(mut self, clock: impl MonotonicClock) -> Self {
         self.clocks.monotonic = Arc::new(clock);

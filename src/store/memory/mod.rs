@@ -1,8 +1,9 @@
-//! Credentials in memory: the embedded default, gone with the process.
+//! A store in memory: the embedded default, lost when the process ends.
 //!
-//! Two maps without a lock on the reading side hold a finished record for every credential, and for every personal token
-//! one more per membership of its owner. What the records follow from (organizations, people, memberships) is kept in a
-//! book behind a lock that only writers take; a writer puts the changed records into the maps before it returns.
+//! Two maps that readers use without a lock hold a finished record for every credential, and for
+//! every personal token one more per membership of its owner. The data that records are derived
+//! from (organizations, users, memberships) is kept behind a lock that only writers take; a writer
+//! puts the changed records into the maps before it returns.
 
 mod admin;
 mod book;
@@ -33,21 +34,26 @@ use key::{ById, KeyId};
 
 type Map<K, V> = papaya::HashMap<K, V, foldhash::fast::RandomState>;
 
-/// A store in memory. Concurrent; every change shows in the next answer; everything is lost with the process.
+/// A store in memory. It is concurrent, every change takes effect in the next answer, and
+/// everything is lost when the process ends.
 ///
-/// Has no [peppers](crate::secret::Peppers), since nothing of it is at rest. A record that was read from a store that has
-/// brings its own.
+/// It has no [peppers](crate::secret::Peppers), since it stores nothing at rest. A record that was
+/// read from a store with peppers brings its own.
 ///
-/// Ids are created once: a taken one is refused, and a deleted credential keeps its id, so that it cannot come back as
-/// somebody else's.
+/// Ids are created once: an id that is taken is refused, and a deleted credential keeps its id, so
+/// that it cannot come back with another owner.
 ///
 /// ```
-/// use tower_api_key::{credential::{Kind, TokenFormat}, store::{MemoryStore, Record}};
+/// use tower_api_key::{
+///     credential::{Kind, TokenFormat},
+///     store::{MemoryStore, Record},
+/// };
 ///
 /// let store = MemoryStore::new();
 /// store.create_organization("org_1", None)?;
 /// let minted = TokenFormat::default().mint(Kind::OrgKey)?;
-/// let key = Record::org_key(&minted.id, minted.digest, "org_1").with_role("admin", store.catalogue())?;
+/// let key = Record::org_key(&minted.id, minted.digest, "org_1")
+///     .with_role("admin", store.catalogue())?;
 /// store.insert(key)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -66,7 +72,7 @@ impl Default for MemoryStore {
     }
 }
 
-// By hand: the maps are keyed by digests.
+// Written by hand because the maps are keyed by digests.
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore")
@@ -77,13 +83,13 @@ impl fmt::Debug for MemoryStore {
 }
 
 impl MemoryStore {
-    /// Makes an empty store with the documented roles.
+    /// Creates an empty store with the documented roles.
     #[must_use]
     pub fn new() -> Self {
         Self::with_catalogue(Catalogue::anyreach())
     }
 
-    /// Makes an empty store with roles of one's own.
+    /// Creates an empty store with your own roles.
     #[must_use]
     pub fn with_catalogue(catalogue: Catalogue) -> Self {
         Self {
@@ -109,8 +115,8 @@ impl MemoryStore {
         self.book().create_organization(id, parent)
     }
 
-    /// Deletes an organization: its keys and every membership in it stop counting. Takes time in proportion to the
-    /// number of keys.
+    /// Deletes an organization: its keys and every membership in it become invalid. Takes time
+    /// proportional to the number of keys.
     ///
     /// # Errors
     /// [`UnknownOrganization`](WriteError::UnknownOrganization).
@@ -118,7 +124,7 @@ impl MemoryStore {
         self.change_organization(id, OrganizationState::Deleted)
     }
 
-    /// Switches an organization off: as if it were deleted, until it is enabled again.
+    /// Disables an organization, which is then treated as deleted until it is enabled again.
     ///
     /// # Errors
     /// [`UnknownOrganization`](WriteError::UnknownOrganization).
@@ -126,7 +132,7 @@ impl MemoryStore {
         self.change_organization(id, OrganizationState::Disabled)
     }
 
-    /// Switches an organization on again.
+    /// Enables an organization again.
     ///
     /// # Errors
     /// [`UnknownOrganization`](WriteError::UnknownOrganization).
@@ -134,7 +140,7 @@ impl MemoryStore {
         self.change_organization(id, OrganizationState::Live)
     }
 
-    /// Creates a person, a member of nothing.
+    /// Creates a user without memberships.
     ///
     /// # Errors
     /// [`WriteError::Taken`].
@@ -143,7 +149,7 @@ impl MemoryStore {
         self.book().create_user(id)
     }
 
-    /// Switches a person off: none of their tokens counts.
+    /// Disables a user: all of their tokens are refused.
     ///
     /// # Errors
     /// [`UnknownUser`].
@@ -151,7 +157,7 @@ impl MemoryStore {
         self.change_user(id, |user| user.disabled = true)
     }
 
-    /// Switches a person on again.
+    /// Enables a user again.
     ///
     /// # Errors
     /// [`UnknownUser`].
@@ -159,11 +165,11 @@ impl MemoryStore {
         self.change_user(id, |user| user.disabled = false)
     }
 
-    /// Removes a user with their tokens and memberships; see
+    /// Deletes a user with their tokens and memberships; see
     /// [`StoreAdmin::delete_user`](super::StoreAdmin::delete_user).
     ///
     /// # Errors
-    /// [`UnknownUser`]; [`WriteError::Store`] without randomness for a pseudonym.
+    /// [`UnknownUser`]; [`WriteError::Store`] if there is no randomness for a pseudonym.
     pub fn delete_user(&self, id: &str) -> Result<(), WriteError> {
         let pseudonym = erased_user()?;
         let mut book = self.book();
@@ -185,7 +191,7 @@ impl MemoryStore {
         Ok(())
     }
 
-    /// Makes a person a member of an organization, or changes the role of a member.
+    /// Makes a user a member of an organization, or changes a member's role.
     ///
     /// # Errors
     /// [`UnknownUser`], [`UnknownOrganization`](WriteError::UnknownOrganization), [`UnknownRole`].
@@ -199,7 +205,7 @@ impl MemoryStore {
         })
     }
 
-    /// Ends a membership; without one, changes nothing.
+    /// Removes a membership; does nothing if there is none.
     ///
     /// # Errors
     /// [`UnknownUser`].
@@ -219,7 +225,7 @@ impl MemoryStore {
         }
     }
 
-    /// Deletes a key, by its id.
+    /// Deletes a key by its id.
     ///
     /// # Errors
     /// [`UnknownCredential`].
@@ -231,7 +237,7 @@ impl MemoryStore {
         Ok(())
     }
 
-    /// Deletes a personal token, by its public id.
+    /// Deletes a personal token by its public id.
     ///
     /// # Errors
     /// [`UnknownCredential`].
@@ -248,7 +254,7 @@ impl MemoryStore {
         Ok(())
     }
 
-    /// Changes an organization, and then the records of its keys and of its members' tokens.
+    /// Changes an organization, then the records of its keys and of its members' tokens.
     fn change_organization(&self, id: &str, state: OrganizationState) -> Result<(), WriteError> {
         let mut book = self.book();
         let id = book.set_organization(id, state)?;
@@ -271,7 +277,7 @@ impl MemoryStore {
         Ok(())
     }
 
-    /// Changes a person, and then the records of all their tokens.
+    /// Changes a user, then the records of all their tokens.
     fn change_user(
         &self,
         id: &str,
@@ -305,13 +311,15 @@ impl MemoryStore {
         self.keys.pin().get(&ById(id.as_bytes())).map(Arc::clone)
     }
 
-    /// Adds a key, or replaces the record of the same id: a reader finds either the old one or the new one.
+    /// Adds a key, or replaces the record with the same id: readers find either the old or the new
+    /// one.
     fn put_key(&self, record: Record) {
         let record = Arc::new(record);
         self.keys.pin().insert(KeyId::of(&record), record);
     }
 
-    /// A writer that panicked left the book as it was or with its change whole: every change is a single insert.
+    /// After a writer's panic the state is as before, or has its whole change: every change is a
+    /// single insert.
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
