@@ -50,7 +50,7 @@ CREATE TABLE tower_api_key_credentials (
     scopes          TEXT
                     CHECK (scopes IS NULL OR (json_valid(scopes) AND json_type(scopes) = 'array')),
     name            TEXT NOT NULL DEFAULT '',
-    created_at      INTEGER NOT NULL DEFAULT (CAST(unixepoch('subsec') * 1000 AS INTEGER)),
+    created_at      INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)),
     -- The ids of the credential that this one replaced and of the one that replaced it.
     rotated_from    TEXT,
     rotated_to      TEXT,
@@ -221,7 +221,7 @@ END;
 -- knows that it missed something.
 CREATE TABLE tower_api_key_changes (
     seq     INTEGER PRIMARY KEY AUTOINCREMENT,
-    at      INTEGER NOT NULL DEFAULT (CAST(unixepoch('subsec') * 1000 AS INTEGER)),
+    at      INTEGER NOT NULL DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)),
     subject TEXT NOT NULL CHECK (subject IN ('credential', 'user', 'organization')),
     kind    TEXT, -- of a credential
     id      TEXT NOT NULL
