@@ -43,6 +43,9 @@
 //! | `.layer(auth)`, fallbacks set afterwards | yes | **no** | **no** | **no** | **no** | **no** | **no** |
 //! | `.layer(auth)` as the last call | yes | yes | yes | yes | yes | yes | yes |
 //!
+//! In the last row the fallbacks are set and the other router is merged before the layer is added, so
+//! nothing is left outside.
+//!
 //! `route_layer` leaves every fallback open: with `nest("/api", …)` around a router that has a
 //! fallback, such as a file service or a proxy, `/api/unknown` is answered without a credential.
 //! `layer` also covers the default 404, so that unauthenticated clients cannot find out which paths

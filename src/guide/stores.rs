@@ -56,6 +56,28 @@
 //!
 //! # SQLite in operation
 //!
+//! Lookups that a cache answers cost no query; the feed tells it what other programs change in the
+//! file:
+//!
+#![cfg_attr(feature = "sqlite", doc = "```no_run")]
+#![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
+//! use std::sync::Arc;
+//! use tower_api_key::{
+//!     AuthLayer,
+//!     scope::Catalogue,
+//!     store::{Cached, SqliteStore},
+//! };
+//!
+//! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = SqliteStore::open("keys.db", Catalogue::anyreach()).await?;
+//! let feed = store.feed().await?;
+//! let store = Arc::new(Cached::new(store));
+//! tokio::spawn(store.follow(feed));
+//! let auth = AuthLayer::new(store);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! - **Creating the file.** `SqliteStore::open` creates a file that does not exist, readable by its
 //!   user alone (mode 0600). Where that would hide a mistake, such as a volume that is not mounted,
 //!   call `open_existing`, which returns an error.
@@ -85,7 +107,8 @@
 //!   the two. To restore without stopping, use SQLite's own command:
 //!   `sqlite3 keys.db ".restore backup.db"`; the feed then emits `Everything`. Either way, a
 //!   restore undoes the revocations made since the backup.
-//! - **Making a backup.** Use `sqlite3 keys.db ".backup copy.db"` or `VACUUM INTO`. A copy of the
+//! - **Making a backup.** Use `sqlite3 keys.db ".backup copy.db"` or `VACUUM INTO`, after
+//!   `umask 077`: the copy gets the permissions that your shell gives new files. A copy of the
 //!   `.db` file alone lacks what is still in the `-wal`, which may be the latest revocations.
 //! - **Erasing.** What `delete_user` removes may remain in free pages, in the `-wal` and in
 //!   backups. `PRAGMA secure_delete` and `VACUUM` clear the free pages.

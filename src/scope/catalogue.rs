@@ -183,6 +183,13 @@ impl Catalogue {
     /// `conversations:read_sensitive` implies `conversations:read`
     /// (conversations/permissions-and-data-access). Nothing else is implied.
     ///
+    /// The scopes are `agents:manage`, `agents:read`, `billing:manage`, `campaigns:manage`,
+    /// `campaigns:read`, `child_organizations:manage`, `concurrency:manage`, `concurrency:read`,
+    /// `conversations:manage`, `conversations:read`, `conversations:read_sensitive`,
+    /// `managed_accounts:manage`, `members:manage`, `members:read`, `organizations:manage`,
+    /// `phone_numbers:manage`, `phone_numbers:read`, `resources:manage`, `trunks:manage`,
+    /// `trunks:read`, `web_widgets:manage` and `web_widgets:read`.
+    ///
     /// For another product, build your own with [`builder`](Self::builder).
     #[must_use]
     pub fn anyreach() -> Self {

@@ -121,9 +121,8 @@ impl CredentialInfo {
         self.owner.kind()
     }
 
-    /// Returns a truncated id for display. For a key with the prefix `ak_` it is the beginning of
-    /// its token up to the dot, at most 12 characters of it; for a token it is the beginning of its
-    /// public id, which is not part of the token.
+    /// Returns a truncated id for display. For a key it is the prefix and at most 12 characters
+    /// of the id; for a token it is the beginning of its public id, which is not part of the token.
     #[must_use]
     pub fn key_id(&self, prefix: &str) -> String {
         let prefix = match self.kind() {
