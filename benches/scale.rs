@@ -1,4 +1,4 @@
-//! The memory store from a thousand credentials to millions: memory, look-ups, loading, and two threads against one.
+//! The memory store from a thousand credentials to millions: memory, lookups, loading, and two threads against one.
 //!
 //! `cargo bench --bench scale [-- 1000 100000 1000000 5000000] [-- --quick]` prints two tables. Keys are made from a
 //! counter, so that none has to be kept beside the store. Memory is said twice: as asked of the allocator (counted while
@@ -135,7 +135,7 @@ fn scatter(number: u64) -> u64 {
     number ^ (number >> 31)
 }
 
-/// Nanoseconds for a look-up and a glance at the record, net of making the id; the median over ten runs.
+/// Nanoseconds for a lookup and a glance at the record, net of making the id; the median over ten runs.
 fn look_up(store: &MemoryStore, number: impl Fn(u64) -> u64, known: bool) -> f64 {
     let calls = if quick() { 20_000 } else { 200_000 };
     let run = |first: u64, asks: bool| {

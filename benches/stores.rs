@@ -1,4 +1,4 @@
-//! What durable stores cost: loading, size, and cold look-ups through the layer against the bare query.
+//! What durable stores cost: loading, size, and cold lookups through the layer against the bare query.
 //!
 //! ```text
 //! cargo bench --features sqlite,postgres --bench stores -- [--quick] [SIZE …]     sizes in credentials, 1000 and 1000000 by default
@@ -187,7 +187,7 @@ async fn inserts(store: &impl StoreAdmin, size: u64, turn: Duration) -> f64 {
     done as f64 / started.elapsed().as_secs_f64()
 }
 
-/// Look-ups per second through the layer and bare, and the ratio of the two.
+/// Lookups per second through the layer and bare, and the ratio of the two.
 async fn compare<D: Database>(
     store: &(impl CredentialStore + Clone),
     database: &Arc<D>,

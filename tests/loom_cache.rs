@@ -1,4 +1,4 @@
-//! Every interleaving of a revocation with look-ups, up to three preemptions, over the core of the cache itself.
+//! Every interleaving of a revocation with lookups, up to three preemptions, over the core of the cache itself.
 //!
 //! The core is compiled a second time here, on the locks and atomics of the model checker. `LOOM_MAX_PREEMPTIONS` raises
 //! the bound: `LOOM_MAX_PREEMPTIONS=4 cargo test --release --test loom_cache`.
@@ -376,7 +376,7 @@ fn a_restored_feed_leaves_nothing_from_before() {
         let early = asking(&world);
         world.core.mark_lost(follower, 0);
         world.live.store(false, Ordering::SeqCst); // told to nobody
-        world.accepts(); // may share the look-up from before
+        world.accepts(); // may share the lookup from before
         world.core.restore(follower, NEVER);
         assert!(!world.accepts());
         early.join().unwrap();

@@ -59,7 +59,7 @@ where
     }
 }
 
-/// Lets calls use the clock of a runtime, which a look-up's deadline needs.
+/// Lets calls use the clock of a runtime, which a lookup's deadline needs.
 pub(crate) fn with_timer<T>(measure: impl FnOnce() -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()

@@ -73,7 +73,7 @@ pub(crate) fn all() -> Vec<Refusal> {
     all
 }
 
-/// Refused without a look-up.
+/// Refused without a lookup.
 pub(crate) fn before_the_store() -> Vec<Refusal> {
     let auth = header::AUTHORIZATION;
     let good = format!("Bearer {}", key("live"));
@@ -113,7 +113,7 @@ pub(crate) fn before_the_store() -> Vec<Refusal> {
     ]
 }
 
-/// Refused after the look-up, as a credential that does not count.
+/// Refused after the lookup, as a credential that does not count.
 pub(crate) fn by_the_record() -> Vec<Refusal> {
     let with =
         |code, token: String| Refusal::new(code, documented(), &[bearer(&token).as_header()]);

@@ -24,7 +24,7 @@ pub(crate) struct Seen {
 pub(crate) struct Setting<'a> {
     /// The fixtures, for expectations that name a credential of theirs.
     pub fixtures: &'a Value,
-    /// The deadline of a look-up, named `lookup_timeout` in the corpus.
+    /// The deadline of a lookup, named `lookup_timeout` in the corpus.
     pub lookup_timeout_ms: u64,
     /// Keys and invariants that a scenario proves by its steps.
     pub proved: &'a [&'a str],

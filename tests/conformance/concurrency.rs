@@ -18,7 +18,7 @@ async fn scenario_con_002() {
     let given_up = session.start(&scenario.wire()).await.unwrap();
     scenario.server.store.until_waiting(1).await;
     drop(given_up);
-    // The look-up of a stream that was reset is given up too.
+    // The lookup of a stream that was reset is given up too.
     scenario.server.store.until_waiting(0).await;
     let reset = Sent::Rejected("reset by the caller".to_owned());
     let other = "another stream on the connection -> 200 once the store answers";

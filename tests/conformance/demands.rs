@@ -172,7 +172,7 @@ impl Check<'_> {
         {
             return Ok(());
         }
-        let why = format!("wanted at most {want} look-ups, got {got}");
+        let why = format!("wanted at most {want} lookups, got {got}");
         Err(if self.case.undocumented {
             Fault::Deviation(why)
         } else {

@@ -1,4 +1,4 @@
-//! A store that counts its look-ups and fails as a case wants it to.
+//! A store that counts its lookups and fails as a case wants it to.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use tower_api_key::store::{
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
     Nothing,
-    /// Every look-up fails, with this text for the operator.
+    /// Every lookup fails, with this text for the operator.
     Error(String),
-    /// A look-up that would have to find a membership fails.
+    /// A lookup that would have to find a membership fails.
     ErrorOnMembership,
     /// No answer until the fault is another one.
     Hang,
     Panic,
     Delay(Duration),
-    /// At most so many look-ups at a time; the others wait.
+    /// At most so many lookups at a time; the others wait.
     Concurrency(Arc<Semaphore>),
     /// The record of another key is answered for this one.
     Swap {
@@ -110,12 +110,12 @@ impl FaultyStore {
         self.fault.send_replace(fault);
     }
 
-    /// Takes the count of look-ups since the last time.
+    /// Takes the count of lookups since the last time.
     pub(crate) fn take_lookups(&self) -> usize {
         self.lookups.swap(0, Ordering::SeqCst)
     }
 
-    /// Waits until so many look-ups hang.
+    /// Waits until so many lookups hang.
     pub(crate) async fn until_waiting(&self, count: usize) {
         let _ = self
             .waiting
@@ -138,7 +138,7 @@ impl FaultyStore {
     }
 }
 
-/// Counts a look-up out again, also when the caller gives it up.
+/// Counts a lookup out again, also when the caller gives it up.
 struct Waits<'a>(&'a watch::Sender<usize>);
 
 impl Drop for Waits<'_> {

@@ -36,7 +36,7 @@ pub(crate) use fault::{Fault, FaultyStore};
 pub(crate) use inner::Probe;
 use inner::{Echo, Inner, PlainPath};
 
-/// The deadline of a look-up, named `lookup_timeout` in the corpus.
+/// The deadline of a lookup, named `lookup_timeout` in the corpus.
 pub(crate) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Any error of set-up.

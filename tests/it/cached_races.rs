@@ -1,4 +1,4 @@
-//! A change beats the look-ups under way, and those who ask together ask once.
+//! A change beats the lookups under way, and those who ask together ask once.
 
 use crate::support::shelf;
 
@@ -103,7 +103,7 @@ async fn a_change_beats_a_fill_in_flight() {
 
         assert!(
             !question.accepted(&*cache).await,
-            "{name}: joined a look-up from before the change"
+            "{name}: joined a lookup from before the change"
         );
         shelf.let_go();
         assert!(

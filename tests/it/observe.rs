@@ -29,7 +29,7 @@ fn one_event() -> Value {
     events.pop().unwrap()
 }
 
-/// The fields of an event; how long the look-up took is checked to be a number and replaced by `"µs"`.
+/// The fields of an event; how long the lookup took is checked to be a number and replaced by `"µs"`.
 fn fields(event: &Value) -> Map<String, Value> {
     let mut fields = event["fields"].as_object().unwrap().clone();
     if let Some(micros) = fields.get_mut("store_us") {

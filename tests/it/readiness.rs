@@ -305,7 +305,7 @@ async fn a_client_that_goes_away_takes_its_look_up_along() {
     assert!(poll_once(response.as_mut()).is_pending());
     assert_eq!((store.calls(), store.given_up()), (1, 0));
     drop(response);
-    assert_eq!(store.given_up(), 1, "the look-up is dropped");
+    assert_eq!(store.given_up(), 1, "the lookup is dropped");
     assert!(ready(&mut other).is_ready());
     assert!(inner.poll_request().is_pending());
 }

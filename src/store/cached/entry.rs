@@ -62,7 +62,7 @@ const MAX_SECOND_CHANCES: usize = 64;
 pub(super) struct Entry {
     pub(super) key: EntryKey,
     pub(super) answer: Answer,
-    /// The number of changes that had been told when the look-up began.
+    /// The number of changes that had been told when the lookup began.
     pub(super) epoch: u64,
     pub(super) valid_until: Nanos,
     /// When the credential itself expires, on the monotonic clock: setting the time of day back does not revive it.

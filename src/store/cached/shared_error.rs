@@ -1,4 +1,4 @@
-//! One failure, told to everybody who waited for the same look-up.
+//! One failure, told to everybody who waited for the same lookup.
 
 use std::{error::Error, fmt, sync::Arc};
 

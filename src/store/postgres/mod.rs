@@ -172,7 +172,7 @@ const LIMIT_LOCKS: &str = "SET LOCAL lock_timeout = '3s'";
 
 /// A store in PostgreSQL (13 or newer), over the service's own pool. A clone shares the pool.
 ///
-/// Every look-up is one prepared statement, which also finds the state of the key's organization, or of the token's
+/// Every lookup is one prepared statement, which also finds the state of the key's organization, or of the token's
 /// owner and the membership. A pool checks an idle connection with a round trip of its own before it hands it out, unless
 /// [`test_before_acquire`](sqlx::pool::PoolOptions::test_before_acquire) is off.
 ///

@@ -6,8 +6,10 @@
 //! schema, `check` what can go wrong with them later; `file` knows whether the file is still the one
 //! that was opened.
 //!
-//! Anyone who can write the file can revoke a credential, with any program. The next lookup sees
-//! the change, and the change log contains it:
+//! Anyone who can write the file can revoke a credential, with any program that has SQLite 3.37 or
+//! newer. Prefer one with [3.51.3](MIN_SQLITE_VERSION) or newer while the service runs: older
+//! versions can corrupt a file in write-ahead mode. The next lookup sees the change, and the change
+//! log contains it:
 //!
 //! ```sql
 //! UPDATE tower_api_key_credentials SET status = 'deleted' WHERE kind = 'org_key' AND id = '…';
@@ -58,7 +60,7 @@ use writer::Writer;
 pub use feed::SqliteFeed;
 pub use open::{MIN_SQLITE_VERSION, SetupError};
 
-/// How long a look-up waits for a connection of the pool. Half of the layer's default deadline, so that the operator
+/// How long a lookup waits for a connection of the pool. Half of the layer's default deadline, so that the operator
 /// reads "the pool is exhausted" and not "timed out".
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -70,7 +72,7 @@ const CONNECTIONS: u32 = 8;
 
 /// A store in a SQLite file. A clone shares its connections.
 ///
-/// Several processes may use one file, such as a server and a tool: a change of one shows in the next look-up of the
+/// Several processes may use one file, such as a server and a tool: a change of one shows in the next lookup of the
 /// other. An acknowledged change is on the disk (`synchronous = FULL`, write-ahead log) as far as SQLite promises that for
 /// the file system; network file systems are not for SQLite.
 ///
@@ -181,7 +183,7 @@ impl SqliteStore {
         Ok(Self::over(pool, opened, catalogue))
     }
 
-    /// Returns the options that [`open`](Self::open) connects with: create if missing, busy time-out 5 s, foreign keys,
+    /// Returns the options that [`open`](Self::open) connects with: create if missing, busy timeout 5 s, foreign keys,
     /// `synchronous = FULL`. The write-ahead log is a property of the file and is set when a store is made.
     #[must_use]
     pub fn options(path: impl AsRef<Path>) -> SqliteConnectOptions {
@@ -304,7 +306,7 @@ fn pool(options: SqliteConnectOptions) -> SqlitePool {
     SqlitePoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(PATIENCE)
-        .test_before_acquire(false) // no network between: a look-up is spared a round trip to its connection's thread
+        .test_before_acquire(false) // no network between: a lookup is spared a round trip to its connection's thread
         .connect_lazy_with(options)
 }
 

@@ -23,7 +23,7 @@ use super::{
 use crate::store::BoxError;
 
 /// The oldest SQLite that a store works with: older ones can corrupt a file in write-ahead mode
-/// when two connections check-point and write at the same moment (SQLite's documentation of the
+/// when two connections checkpoint and write at the same moment (SQLite's documentation of the
 /// write-ahead log, "The WAL-reset bug").
 pub const MIN_SQLITE_VERSION: (u32, u32, u32) = (3, 51, 3);
 
@@ -163,7 +163,7 @@ pub(super) async fn prepare(pool: &SqlitePool, must_exist: bool) -> Result<Opene
         later = later.filename(path).create_if_missing(false);
         pool.set_connect_options(later.clone());
     }
-    // Not from the pool: its time-out would hide why a connection cannot be made.
+    // Not from the pool: its timeout would hide why a connection cannot be made.
     let options = writer::options(&later);
     let mut connection = options.connect().await.map_err(SetupError::from_sqlx)?;
     let resolved = resolved(&mut connection)

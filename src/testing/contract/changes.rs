@@ -1,4 +1,4 @@
-//! Claims about changes: each is seen by the next look-up, and by nobody whom it does not concern.
+//! Claims about changes: each is seen by the next lookup, and by nobody whom it does not concern.
 
 use std::sync::Arc;
 

@@ -19,7 +19,7 @@ pub(crate) enum Mood {
     Fails,
     Hangs,
     Panics,
-    /// Answers once [`Distant::open`] is called, one look-up per call.
+    /// Answers once [`Distant::open`] is called, one lookup per call.
     Waits,
 }
 
@@ -61,7 +61,7 @@ impl Distant {
         self.calls.load(SeqCst)
     }
 
-    /// How many look-ups were dropped before they had an answer.
+    /// How many lookups were dropped before they had an answer.
     pub(crate) fn given_up(&self) -> usize {
         self.given_up.load(SeqCst)
     }
@@ -86,7 +86,7 @@ impl Distant {
     }
 }
 
-/// Counts itself when it is dropped with its look-up.
+/// Counts itself when it is dropped with its lookup.
 struct Unanswered<'a>(&'a AtomicUsize);
 
 impl Drop for Unanswered<'_> {

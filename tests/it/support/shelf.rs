@@ -1,4 +1,4 @@
-//! A store that counts its look-ups and can be held, broken and made to panic, and a clock moved by hand.
+//! A store that counts its lookups and can be held, broken and made to panic, and a clock moved by hand.
 
 use std::{
     future::poll_fn,
@@ -22,7 +22,7 @@ use tower_api_key::{
     },
 };
 
-/// What a look-up does once it has read its answer.
+/// What a lookup does once it has read its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mood {
     Well,
@@ -82,12 +82,12 @@ impl Shelf {
         self.looked_up.load(Ordering::SeqCst)
     }
 
-    /// Waits until a look-up has its answer in hand.
+    /// Waits until a lookup has its answer in hand.
     pub(crate) async fn has_read(&self) {
         self.read.notified().await;
     }
 
-    /// Lets the held look-ups go, these and those to come.
+    /// Lets the held lookups go, these and those to come.
     pub(crate) fn let_go(&self) {
         self.become_(Mood::Well);
         self.gate.add_permits(1 << 20);
