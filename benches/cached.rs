@@ -8,17 +8,24 @@
     reason = "a benchmark stops at the first surprise"
 )]
 
-use std::{convert::Infallible, future::Ready, hint::black_box, time::Duration};
+#[path = "../tests/it/support/now.rs"]
+mod now;
 
-use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use http::{Request, Response};
-use tower::{Layer, Service};
+use crate::now::now;
+use std::{convert::Infallible, future::Ready, hint::black_box, time::Duration};
 use tower_api_key::{
     AuthLayer,
     credential::{Kind, TokenFormat},
     secret::Digest,
-    store::{Cached, Change, Credential, CredentialStore, Lookup, MemoryStore, Record},
+    store::{
+        Cached, Change, Credential, CredentialStore, Directory, Lookup, ManageStore, MemoryStore,
+        Record,
+    },
 };
+
+use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
+use http::{Request, Response};
+use tower::{Layer, Service};
 
 fn inner(_: Request<()>) -> Ready<Result<Response<String>, Infallible>> {
     std::future::ready(Ok(Response::default()))
@@ -28,9 +35,7 @@ fn inner(_: Request<()>) -> Ready<Result<Response<String>, Infallible>> {
 fn store() -> (MemoryStore, String) {
     let store = MemoryStore::new();
     for organization in 0..100 {
-        store
-            .create_organization(&format!("org_{organization}"), None)
-            .unwrap();
+        now(store.create_organization(&format!("org_{organization}"), None)).unwrap();
     }
     let viewer = |record: Record| {
         record
@@ -39,18 +44,15 @@ fn store() -> (MemoryStore, String) {
     };
     for i in 0..100_000 {
         let (id, organization) = (format!("key{i}"), format!("org_{}", i % 100));
-        store
-            .insert(viewer(Record::org_key(
-                id.as_str(),
-                Digest::of(id.as_bytes()),
-                organization,
-            )))
-            .unwrap();
+        now(store.insert(viewer(Record::org_key(
+            id.as_str(),
+            Digest::of(id.as_bytes()),
+            organization,
+        ))))
+        .unwrap();
     }
     let minted = TokenFormat::default().mint(Kind::OrgKey).unwrap();
-    store
-        .insert(viewer(Record::org_key(&minted.id, minted.digest, "org_1")))
-        .unwrap();
+    now(store.insert(viewer(Record::org_key(&minted.id, minted.digest, "org_1")))).unwrap();
     (store, format!("Bearer {}", minted.secret.expose_secret()))
 }
 

@@ -13,22 +13,22 @@
     reason = "a measurement that fails is no measurement"
 )]
 
-#[cfg(feature = "postgres")]
-#[path = "../tests/it/support/pg.rs"]
+#[path = "../crates/sqlx/tests/it/support/pg.rs"]
 mod pg;
 
 use std::time::Instant;
-
-use sqlx::{AssertSqlSafe, Executor, SqlitePool, sqlite::SqlitePoolOptions};
 use tower_api_key::{
     clock::UnixMillis,
     scope::Catalogue,
     secret::Digest,
     store::{
-        Authority, Cap, Commit, CredentialInfo, EffectiveStatus, Filter, ListQuery, ManageStore,
-        NewCredential, Owner, SqliteStore,
+        CredentialInfo, Directory, EffectiveStatus, Filter, ManageStore, Owner,
+        backend::{Authority, Cap, Commit, ListQuery, NewCredential},
     },
 };
+
+use sqlx::{AssertSqlSafe, Executor, SqlitePool, sqlite::SqlitePoolOptions};
+use tower_api_key_sqlx::SqliteStore;
 
 const TURNS: usize = 101;
 const PAGE: u32 = 51;
@@ -74,7 +74,6 @@ async fn main() {
         if !only("postgres") {
             sqlite(size).await;
         }
-        #[cfg(feature = "postgres")]
         if !only("sqlite") {
             postgres::run(size).await;
         }
@@ -119,10 +118,10 @@ async fn sqlite(size: u64) {
     compare("SQLite", &store, &Sqlite(pool), size).await;
 }
 
-#[cfg(feature = "postgres")]
 mod postgres {
     use sqlx::{AssertSqlSafe, Executor, PgPool, postgres::PgPoolOptions};
-    use tower_api_key::{scope::Catalogue, store::PostgresStore};
+    use tower_api_key::scope::Catalogue;
+    use tower_api_key_sqlx::PostgresStore;
 
     use super::{Database, compare, pg};
 
@@ -163,7 +162,12 @@ mod postgres {
     }
 }
 
-async fn compare<D: Database>(name: &str, store: &impl ManageStore, database: &D, size: u64) {
+async fn compare<D: Database>(
+    name: &str,
+    store: &(impl ManageStore + Directory),
+    database: &D,
+    size: u64,
+) {
     for (kind, standing, expires_at, successor) in KINDS {
         for owner in [format!("without-{kind}"), format!("with-{kind}")] {
             store.create_organization(&owner, None).await.unwrap();
@@ -261,7 +265,7 @@ fn filters() -> [(&'static str, Filter); 8] {
     ]
 }
 
-async fn list(store: &impl ManageStore, owner: &Owner, filter: Filter) {
+async fn list(store: &(impl ManageStore + Directory), owner: &Owner, filter: Filter) {
     let query = ListQuery {
         filter,
         after: None,
@@ -275,12 +279,12 @@ async fn list(store: &impl ManageStore, owner: &Owner, filter: Filter) {
     );
 }
 
-async fn issue(store: &impl ManageStore, owner: &Owner, turn: usize) {
+async fn issue(store: &(impl ManageStore + Directory), owner: &Owner, turn: usize) {
     let id = format!("{}-new-{turn}", owner.id());
     let info = CredentialInfo {
         role: Some("viewer".into()),
         created_at: UnixMillis(NOW),
-        ..CredentialInfo::new(&*id, owner.clone())
+        ..CredentialInfo::new(&*id, owner.clone(), UnixMillis(1_700_000_000_000))
     };
     let insert = NewCredential {
         info,

@@ -13,14 +13,16 @@ use std::{
     sync::{Arc, Barrier},
     time::{Duration, Instant},
 };
-
 use tower_api_key::{
     AuthLayer, AuthService,
     id::OrgId,
     rejection::JsonResponder,
     secret::Digest,
-    store::{Credential, CredentialStore, Lookup, MemoryStore, Peek, Record},
+    store::{
+        Credential, CredentialStore, Directory, Lookup, ManageStore, MemoryStore, Peek, Record,
+    },
 };
+
 use tower_layer::Layer;
 
 mod support;
@@ -28,6 +30,7 @@ mod support;
 use support::{
     door::{Echo, Extensions, Loop},
     fixtures::{Body, bearing, key, key_id},
+    now::now,
     slices::{median, quick},
 };
 
@@ -89,14 +92,10 @@ fn filled(size: u64) -> MemoryStore {
     for number in 0..size {
         if number % KEYS_OF_AN_ORGANIZATION == 0 {
             organization = OrgId::from(format!("org_{number}"));
-            store
-                .create_organization(organization.as_str(), None)
-                .unwrap();
+            now(store.create_organization(organization.as_str(), None)).unwrap();
         }
         let key = Record::org_key(id(number).as_str(), digest(number), &organization);
-        store
-            .insert(key.with_scopes(viewer.scopes().clone()))
-            .unwrap();
+        now(store.insert(key.with_scopes(viewer.scopes().clone()))).unwrap();
     }
     store
 }
@@ -168,17 +167,16 @@ fn resident() -> u64 {
 
 /// Whole accepted calls: one thread alone, then two at once, in turn.
 fn threads(name: &str, keys: u64) {
-    let store = Arc::new(MemoryStore::new());
-    store.create_organization("org_test", None).unwrap();
+    let store = MemoryStore::new();
+    now(store.create_organization("org_test", None)).unwrap();
     let names: Vec<String> = (0..keys).map(|number| format!("hot{number}")).collect();
     for name in &names {
-        store
-            .insert(Record::org_key(
-                key_id(name),
-                Digest::of(key(name).as_bytes()),
-                "org_test",
-            ))
-            .unwrap();
+        now(store.insert(Record::org_key(
+            key_id(name),
+            Digest::of(key(name).as_bytes()),
+            "org_test",
+        )))
+        .unwrap();
     }
     let service = AuthLayer::new(store).layer(Echo);
     let (slice, rounds) = if quick() {
@@ -212,7 +210,7 @@ fn threads(name: &str, keys: u64) {
     );
 }
 
-type Service = AuthService<Echo, Arc<MemoryStore>, JsonResponder>;
+type Service = AuthService<Echo, MemoryStore, JsonResponder>;
 
 /// Accepted calls per second of one thread.
 fn calls_in(slice: Duration, barrier: &Barrier, service: &Service, names: &[String]) -> f64 {

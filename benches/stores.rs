@@ -14,13 +14,8 @@
     reason = "a measurement that fails is no measurement"
 )]
 
-#[cfg(feature = "postgres")]
 #[path = "stores/postgres.rs"]
 mod postgres;
-#[cfg(not(feature = "postgres"))]
-mod postgres {
-    pub(crate) async fn run(_size: u64, _turn: std::time::Duration) {}
-}
 
 use std::{
     convert::Infallible,
@@ -36,8 +31,9 @@ use tower_api_key::{
     AuthLayer,
     scope::Catalogue,
     secret::Digest,
-    store::{CredentialStore, Record, SqliteStore, StoreAdmin},
+    store::{CredentialStore, Directory, ManageStore, Record},
 };
+use tower_api_key_sqlx::SqliteStore;
 
 /// Rows in one statement of the load.
 const CHUNK: u64 = 500;
@@ -173,7 +169,7 @@ fn size_of(path: &Path) -> u64 {
 }
 
 /// Durable inserts per second through the store, one after the other.
-async fn inserts(store: &impl StoreAdmin, size: u64, turn: Duration) -> f64 {
+async fn inserts(store: &(impl ManageStore + Directory), size: u64, turn: Duration) -> f64 {
     let (started, mut done) = (Instant::now(), 0);
     while started.elapsed() < turn {
         let id = id(size + done);

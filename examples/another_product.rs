@@ -10,14 +10,14 @@
 )]
 
 use std::{convert::Infallible, error::Error, sync::Arc};
-
-use http::{HeaderMap, Request, Response};
-use tower::{ServiceBuilder, ServiceExt};
 use tower_api_key::{
     Principal, RequireScopesLayer,
     credential::{Kind, TokenFormat},
-    store::{MemoryStore, Record},
+    store::{Directory, ManageStore, MemoryStore, Record},
 };
+
+use http::{HeaderMap, Request, Response};
+use tower::{ServiceBuilder, ServiceExt};
 
 /// Everything that is Acme's. In a service of your own this is a file beside `main.rs`.
 mod acme {
@@ -43,9 +43,7 @@ mod acme {
             .build()
     }
 
-    pub(crate) fn auth(
-        store: Arc<MemoryStore>,
-    ) -> Result<AuthLayer<Arc<MemoryStore>>, ConfigError> {
+    pub(crate) fn auth(store: MemoryStore) -> Result<AuthLayer<MemoryStore>, ConfigError> {
         let messages = Messages {
             missing_credential: "Send your Acme key as a bearer token".into(),
             missing_organization: "Name a workspace in Acme-Workspace".into(),
@@ -61,10 +59,7 @@ mod acme {
 }
 
 /// Sends a request with `headers` to a new service over `store`; returns status and body.
-async fn answer(
-    store: &Arc<MemoryStore>,
-    headers: HeaderMap,
-) -> Result<(u16, String), Box<dyn Error>> {
+async fn answer(store: &MemoryStore, headers: HeaderMap) -> Result<(u16, String), Box<dyn Error>> {
     let auth = acme::auth(store.clone())?;
     let demand = RequireScopesLayer::any(["notes:write"])?.with_responses_of(&auth);
     let service = ServiceBuilder::new().layer(auth).layer(demand).service_fn(
@@ -90,14 +85,18 @@ fn bearer(token: &str) -> Result<HeaderMap, Box<dyn Error>> {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let store = Arc::new(MemoryStore::with_catalogue(acme::roles()?));
-    store.create_organization("ws_1", None)?;
-    store.create_user("ada")?;
-    store.set_member("ada", "ws_1", "guest")?;
+    store.create_organization("ws_1", None).await?;
+    store.create_user("ada").await?;
+    store.set_member("ada", "ws_1", "guest").await?;
     let key = acme::format()?.mint(Kind::OrgKey)?;
     let record = Record::org_key(&key.id, key.digest, "ws_1");
-    store.insert(record.with_role("owner", store.catalogue())?)?;
+    store
+        .insert(record.with_role("owner", store.catalogue())?)
+        .await?;
     let token = acme::format()?.mint(Kind::PersonalToken)?;
-    store.insert(Record::personal_token(&token.id, token.digest, "ada"))?;
+    store
+        .insert(Record::personal_token(&token.id, token.digest, "ada"))
+        .await?;
     let foreign = TokenFormat::default().mint(Kind::OrgKey)?;
 
     let token = bearer(token.secret.expose_secret())?;

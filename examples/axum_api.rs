@@ -36,8 +36,9 @@ use tower_api_key::{
     manage::{Actor, Cursor, Issued, ManageError, Manager, NewKey, NewToken, Rotation},
     scope::Catalogue,
     secret::Secret,
-    store::{Cached, CredentialInfo, Filter, Owner, SqliteStore, StoreAdmin, WriteError},
+    store::{Cached, CredentialInfo, Directory, Filter, ManageStore, Owner, WriteError},
 };
+use tower_api_key_sqlx::SqliteStore;
 use tower_http::{
     sensitive_headers::SetSensitiveRequestHeadersLayer,
     trace::{DefaultMakeSpan, TraceLayer},

@@ -17,10 +17,12 @@ use tower_api_key::{AuthLayer, credential::*, store::*};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let store = MemoryStore::new();
-    store.create_organization("org_1", None)?;
+    store.create_organization("org_1", None).await?;
     let key = TokenFormat::default().mint(Kind::OrgKey)?;
     let record = Record::org_key(&key.id, key.digest, "org_1");
-    store.insert(record.with_role("viewer", store.catalogue())?)?;
+    store
+        .insert(record.with_role("viewer", store.catalogue())?)
+        .await?;
 
     let (_reporter, health) = tonic_health::server::health_reporter();
     let server = Server::builder()

@@ -14,7 +14,7 @@
     reason = "an example that talks, and its cluster"
 )]
 
-#[path = "../tests/it/support/pg.rs"]
+#[path = "../crates/sqlx/tests/it/support/pg.rs"]
 mod pg;
 
 use std::{
@@ -26,6 +26,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use tower_api_key::store::Owner;
 
 use axum::{Router, routing::get};
 use clap::Parser;
@@ -44,8 +45,9 @@ use tower_api_key::{
     AuthLayer, Principal,
     credential::{Kind, TokenFormat},
     scope::Catalogue,
-    store::{Cached, Credential, CredentialStore, Lookup, Peek, PostgresStore, Record, StoreAdmin},
+    store::{Cached, Credential, CredentialStore, Directory, Lookup, ManageStore, Peek, Record},
 };
+use tower_api_key_sqlx::PostgresStore;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -130,7 +132,7 @@ async fn node(url: &str) -> Result<()> {
     while let Some(line) = commands.next_line().await? {
         match line.split_once(' ') {
             Some(("revoke", id)) => {
-                cache.delete(Kind::OrgKey, id).await?;
+                cache.delete(&Owner::of(Kind::OrgKey, "org_1"), id).await?;
                 println!("revoked");
             }
             Some(("look", id)) => match cache.peek(&Lookup::new(Credential::OrgKey { id }, None)) {
@@ -351,7 +353,10 @@ async fn listener_loss(admin: &Admin, nodes: &mut [Node]) -> Result<()> {
             let query = sqlx::query_scalar::<_, i64>(end).bind(format!("{SCHEMA}_changes"));
             ended += query.fetch_one(&admin.pool).await?;
         }
-        admin.store.delete(Kind::OrgKey, &key.id).await?;
+        admin
+            .store
+            .delete(&Owner::of(Kind::OrgKey, "org_1"), &key.id)
+            .await?;
         revoked.add(key);
     }
     revoked.complete.store(true, SeqCst);

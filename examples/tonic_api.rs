@@ -13,6 +13,13 @@
 )]
 
 use std::error::Error;
+use tower_api_key::{
+    AuthLayer,
+    credential::{Kind, TokenFormat},
+    secret::Secret,
+    store::{Directory, ManageStore, MemoryStore, Record},
+    tonic::RequestExt,
+};
 
 use http::header::AUTHORIZATION;
 use tokio::net::TcpListener;
@@ -27,13 +34,6 @@ use tonic_health::pb::{
     health_check_response::ServingStatus,
     health_client::HealthClient,
     health_server::{Health, HealthServer},
-};
-use tower_api_key::{
-    AuthLayer,
-    credential::{Kind, TokenFormat},
-    secret::Secret,
-    store::{MemoryStore, Record},
-    tonic::RequestExt,
 };
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 
@@ -70,7 +70,7 @@ impl Health for OwnHealth {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let store = MemoryStore::new();
-    let key = mint(&store)?;
+    let key = mint(&store).await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let server = Server::builder()
@@ -111,11 +111,12 @@ async fn call(address: String, key: &Secret) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn mint(store: &MemoryStore) -> Result<Secret, Box<dyn Error>> {
+async fn mint(store: &MemoryStore) -> Result<Secret, Box<dyn Error>> {
     let key = TokenFormat::default().mint(Kind::OrgKey)?;
-    store.create_organization("org_demo", None)?;
-    store.insert(
-        Record::org_key(&key.id, key.digest, "org_demo").with_role("viewer", store.catalogue())?,
-    )?;
+    store.create_organization("org_demo", None).await?;
+    let record = Record::org_key(&key.id, key.digest, "org_demo");
+    store
+        .insert(record.with_role("viewer", store.catalogue())?)
+        .await?;
     Ok(key.secret)
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use tower_api_key::{
     scope::Catalogue,
     secret::Digest,
-    store::{Cached, Credential, CredentialStore, Lookup, Record, SqliteStore, StoreAdmin},
+    store::{Cached, Credential, CredentialStore, Directory, Lookup, ManageStore, Record},
 };
+use tower_api_key_sqlx::SqliteStore;
 
 use crate::support::fixtures::{ORGANIZATION, key, key_id};
 

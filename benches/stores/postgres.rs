@@ -1,6 +1,6 @@
 //! PostgreSQL, on a throw-away cluster over a unix socket, `fsync` on.
 
-#[path = "../../tests/it/support/pg.rs"]
+#[path = "../../crates/sqlx/tests/it/support/pg.rs"]
 mod pg;
 
 use std::{
@@ -12,8 +12,9 @@ use sqlx::{PgPool, Row, postgres::PgPoolOptions};
 use tower_api_key::{
     scope::Catalogue,
     secret::Digest,
-    store::{PostgresStore, StoreAdmin},
+    store::{Directory, ManageStore},
 };
+use tower_api_key_sqlx::PostgresStore;
 
 use super::{Database, compare, id, inserts, token};
 

@@ -1,18 +1,22 @@
 //! A small store of test credentials, and requests that present them.
 
 use std::sync::{Arc, OnceLock};
-
-use async_trait::async_trait;
-use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, header};
-use http_body_util::Full;
 use tower_api_key::{
     RequireScopesLayer,
     clock::UnixMillis,
     scope::ScopeSet,
     secret::{Digest, Pepper, Peppers},
-    store::{CredentialStore, Lookup, MemoryStore, Peek, Record, Status, StoreError},
+    store::{
+        CredentialStore, Directory, Lookup, ManageStore, MemoryStore, Peek, Record, Status,
+        StoreError,
+    },
 };
+
+use super::now::now;
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, header};
+use http_body_util::Full;
 
 pub(crate) const ORGANIZATION: &str = "org_test";
 pub(crate) const ORGANIZATION_HEADER: HeaderName = HeaderName::from_static("x-anyreach-org");
@@ -39,18 +43,16 @@ pub(crate) fn token(name: &str) -> String {
 }
 
 /// Returns the store that all benches ask: one organization, one person, a key in each standing.
-pub(crate) fn store() -> Arc<MemoryStore> {
-    static STORE: OnceLock<Arc<MemoryStore>> = OnceLock::new();
-    Arc::clone(STORE.get_or_init(|| Arc::new(filled())))
+pub(crate) fn store() -> MemoryStore {
+    static STORE: OnceLock<MemoryStore> = OnceLock::new();
+    STORE.get_or_init(filled).clone()
 }
 
 fn filled() -> MemoryStore {
     let store = MemoryStore::new();
-    store.create_organization(ORGANIZATION, None).unwrap();
-    store.create_user("user_test").unwrap();
-    store
-        .set_member("user_test", ORGANIZATION, "viewer")
-        .unwrap();
+    now(store.create_organization(ORGANIZATION, None)).unwrap();
+    now(store.create_user("user_test")).unwrap();
+    now(store.set_member("user_test", ORGANIZATION, "viewer")).unwrap();
     let new_key =
         |id: &str| Record::org_key(key_id(id), Digest::of(key(id).as_bytes()), ORGANIZATION);
     let viewer = |record: Record| record.with_role("viewer", store.catalogue()).unwrap();
@@ -72,7 +74,7 @@ fn filled() -> MemoryStore {
             "user_test",
         ),
     ] {
-        store.insert(record).unwrap();
+        now(store.insert(record)).unwrap();
     }
     store
 }
@@ -108,7 +110,7 @@ pub(crate) fn bearing_for_organization<B: Default>(token: &str) -> Request<B> {
 
 /// A store that has to be waited for, though its answer is there at the first poll.
 #[derive(Debug)]
-pub(crate) struct Asking(pub(crate) Arc<MemoryStore>);
+pub(crate) struct Asking(pub(crate) MemoryStore);
 
 #[async_trait]
 impl CredentialStore for Asking {

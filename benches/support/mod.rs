@@ -9,6 +9,8 @@
 
 pub(crate) mod door;
 pub(crate) mod fixtures;
+#[path = "../../tests/it/support/now.rs"]
+pub(crate) mod now;
 pub(crate) mod parts;
 pub(crate) mod refusals;
 pub(crate) mod slices;

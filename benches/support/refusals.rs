@@ -52,7 +52,7 @@ fn door(mut service: impl Service<Request<Body>, Response = Response<Body>> + 's
     Box::new(move |request| call(&mut service, request))
 }
 
-fn auth() -> AuthLayer<Arc<MemoryStore>> {
+fn auth() -> AuthLayer<MemoryStore> {
     AuthLayer::new(store())
 }
 

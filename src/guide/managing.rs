@@ -145,7 +145,7 @@
 //! a given number. A [hook](crate::manage::Manager::on_event) is called with each. A hook that
 //! panics does not undo the change or lose a secret: the panic is counted and reported, and the
 //! hook is called with the next event. Changes made to the store by other means, such as
-//! [`StoreAdmin`](crate::store::StoreAdmin) or by hand, leave no event.
+//! [`StoreAdmin`](crate::store::Directory) or by hand, leave no event.
 //!
 //! # The last use
 //!

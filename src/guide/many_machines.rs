@@ -20,8 +20,7 @@
 //! 3. **The feed.** `store.feed()` sends the cache every change, from any source: another node, a
 //!    tool, a person with `psql`. The time to live is then only the last resort.
 //!
-#![cfg_attr(feature = "postgres", doc = "```no_run")]
-#![cfg_attr(not(feature = "postgres"), doc = "```ignore")]
+//! ```no_run
 //! use std::{sync::Arc, time::Duration};
 //! use sqlx::PgPool;
 //! use tower_api_key::{AuthLayer, scope::Catalogue, store::{Cached, PostgresStore}};

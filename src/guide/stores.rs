@@ -59,8 +59,7 @@
 //! Lookups that a cache answers cost no query; the feed tells it what other programs change in the
 //! file:
 //!
-#![cfg_attr(feature = "sqlite", doc = "```no_run")]
-#![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
+//! ```no_run
 //! use std::sync::Arc;
 //! use tower_api_key::{
 //!     AuthLayer,

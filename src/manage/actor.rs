@@ -10,7 +10,10 @@ use crate::{
     id::{OrgId, UserId},
     principal::Principal,
     scope::{AcceptedScopes, Catalogue, ScopeSet},
-    store::{AuditActor, Authority, Owner, Requirements},
+    store::{
+        AuditActor, Owner,
+        backend::{Authority, Requirements},
+    },
 };
 
 /// The actor of a management call: who it is, whose credentials it manages, and the most it can

@@ -10,8 +10,8 @@ use crate::{
     credential::Kind,
     id::CredentialId,
     store::{
-        AuditAction, Commit, CredentialInfo, EffectiveStatus, EndStatus, EndTarget, Ending,
-        ManageStore, Owner, Status, Update, WriteError,
+        AuditAction, CredentialInfo, EffectiveStatus, ManageStore, Owner, Status, WriteError,
+        backend::{Commit, EndStatus, EndTarget, Ending, Update},
     },
 };
 
@@ -154,7 +154,7 @@ impl<S: ManageStore> Manager<S> {
         let known = deadline.hold(self.find(&owner, id.as_str())).await;
         let info = known.unwrap_or_else(|_| CredentialInfo {
             damaged: true,
-            ..CredentialInfo::new(id, owner)
+            ..CredentialInfo::new(id, owner, UnixMillis(0))
         });
         Ok(CredentialInfo {
             standing: to.standing(),

@@ -7,7 +7,7 @@ use crate::{
     clock::UnixMillis,
     id::CredentialId,
     secret::Digest,
-    store::{CredentialInfo, Filter, Owner},
+    store::{CredentialInfo, Filter, Owner, backend::Position},
 };
 
 /// The position after a page of a list. Send it to clients as text, and parse it back with
@@ -33,13 +33,9 @@ impl Cursor {
     }
 
     /// Returns the position, if the cursor belongs to this list.
-    pub(super) fn place(
-        &self,
-        owner: &Owner,
-        filter: &Filter,
-    ) -> Result<(UnixMillis, CredentialId), ManageError> {
+    pub(super) fn place(&self, owner: &Owner, filter: &Filter) -> Result<Position, ManageError> {
         if self.list == list(owner, filter) {
-            Ok((self.created_at, self.id.clone()))
+            Ok(Position::new(self.created_at, self.id.clone()))
         } else {
             Err(ManageError::StaleCursor)
         }

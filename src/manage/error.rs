@@ -203,6 +203,9 @@ impl From<WriteError> for ManageError {
             WriteError::Changed => Self::Busy,
             WriteError::GrantOnToken | WriteError::NotPermitted => Self::NotAllowed,
             WriteError::Store(error) => Self::Unavailable(error),
+            unsupported @ WriteError::Unsupported => {
+                Self::Unavailable(StoreError::unavailable(unsupported))
+            }
         }
     }
 }

@@ -9,7 +9,10 @@ use crate::{
     credential::{Kind, check_credential_id},
     id::CredentialId,
     secret::Digest,
-    store::{AuditAction, Commit, CredentialInfo, ManageStore, NewCredential},
+    store::{
+        AuditAction, CredentialInfo, ManageStore,
+        backend::{Commit, NewCredential},
+    },
 };
 
 /// A credential of another system to import: its id, the SHA-256 digest of the whole token, and its
@@ -120,9 +123,8 @@ impl<S: ManageStore> Manager<S> {
             scopes: import.scopes.clone().or_else(nothing),
             name: import.name,
             role: import.role,
-            created_at: import.created_at.unwrap_or(now),
             expires_at: import.expires_at,
-            ..CredentialInfo::new(import.id, owner.clone())
+            ..CredentialInfo::new(import.id, owner.clone(), import.created_at.unwrap_or(now))
         };
         let events = vec![actor.event(now, AuditAction::Imported, &info)];
         let insert = Some(NewCredential {

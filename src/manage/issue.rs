@@ -13,8 +13,8 @@ use crate::{
     scope::Catalogue,
     secret::{Digest, Secret},
     store::{
-        AuditAction, Commit, CredentialInfo, EffectiveStatus, ManageStore, NewCredential, Owner,
-        WriteError,
+        AuditAction, CredentialInfo, EffectiveStatus, ManageStore, Owner, WriteError,
+        backend::{Commit, EarlierIssue, Idempotency, NewCredential},
     },
 };
 
@@ -201,7 +201,7 @@ impl<S: ManageStore> Manager<S> {
         let idempotency = match &wish.idempotency_key {
             Some(key) => {
                 check_idempotency_key(key)?;
-                Some((key.clone(), wish.fingerprint(kind)))
+                Some(Idempotency::new(key.clone(), wish.fingerprint(kind)))
             }
             None => None,
         };
@@ -267,10 +267,9 @@ impl<S: ManageStore> Manager<S> {
             name: wish.name.clone(),
             role: wish.role.clone(),
             scopes: wish.scopes.clone(),
-            created_at: now,
             expires_at: wish.expires_at,
             rotated_from,
-            ..CredentialInfo::new(minted.id, owner.clone())
+            ..CredentialInfo::new(minted.id, owner.clone(), now)
         };
         Ok((
             NewCredential {
@@ -285,13 +284,16 @@ impl<S: ManageStore> Manager<S> {
     async fn issued_before(
         &self,
         owner: &Owner,
-        idempotency: Option<&(Box<str>, [u8; 32])>,
+        idempotency: Option<&Idempotency>,
     ) -> Result<Option<Issued>, ManageError> {
-        let Some((key, request)) = idempotency else {
+        let Some(Idempotency { key, fingerprint }) = idempotency else {
             return Ok(None);
         };
         match self.store.issued_under(owner, key).await? {
-            Some((info, same)) if same == *request => match info.state(self.clock.now()) {
+            Some(EarlierIssue {
+                info,
+                fingerprint: same,
+            }) if same == *fingerprint => match info.state(self.clock.now()) {
                 EffectiveStatus::Active => Ok(Some(Issued { info, secret: None })),
                 ended => Err(ManageError::IssuedInactive(ended)),
             },

@@ -3,7 +3,7 @@
 use super::{Actor, Cursor, ManageError, Manager};
 use crate::{
     credential::Kind,
-    store::{AuditEvent, CredentialInfo, Filter, ListQuery, ManageStore},
+    store::{AuditEvent, CredentialInfo, Filter, ManageStore, backend::ListQuery},
 };
 
 /// Maximum page size.

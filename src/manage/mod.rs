@@ -67,7 +67,10 @@ use crate::{
     observe,
     panics::catch,
     scope::AcceptedScopes,
-    store::{AuditAction, AuditEvent, Cap, Commit, CredentialInfo, ManageStore, Owner, WriteError},
+    store::{
+        AuditAction, AuditEvent, CredentialInfo, ManageStore, Owner, WriteError,
+        backend::{Cap, Commit},
+    },
 };
 
 /// Issues, lists, rotates and revokes the credentials in a store. See the [module](self).
@@ -255,7 +258,7 @@ impl Actor {
         credential: &CredentialInfo,
     ) -> AuditEvent {
         AuditEvent {
-            number: 0,
+            number: None,
             at,
             action,
             owner: credential.owner.clone(),

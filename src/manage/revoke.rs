@@ -7,7 +7,10 @@ use crate::{
     credential::Kind,
     id::CredentialId,
     rejection::Cause,
-    store::{AuditAction, CredentialInfo, EndStatus, EndTarget, ManageStore, Owner, StoreError},
+    store::{
+        AuditAction, CredentialInfo, ManageStore, Owner, StoreError,
+        backend::{EndStatus, EndTarget},
+    },
 };
 
 impl<S: ManageStore> Manager<S> {

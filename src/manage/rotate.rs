@@ -13,8 +13,8 @@ use crate::{
     credential::Kind,
     secret::Secret,
     store::{
-        AuditAction, AuditEvent, Commit, CredentialInfo, EffectiveStatus, ManageStore, Status,
-        Update, WriteError,
+        AuditAction, AuditEvent, CredentialInfo, EffectiveStatus, ManageStore, Status, WriteError,
+        backend::{Commit, Update},
     },
 };
 

@@ -6,7 +6,7 @@ use super::{ManageError, Manager};
 use crate::{
     last_use::LastUse,
     observe,
-    store::{ManageStore, StoreError, USE_GRANULARITY_MILLIS},
+    store::{ManageStore, StoreError, backend::USE_GRANULARITY_MILLIS},
 };
 
 /// Maximum number of uses per transaction, so that a revocation does not wait long behind it.

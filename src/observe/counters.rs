@@ -105,7 +105,6 @@ mod sink {
     }
 
     /// If a clock was set back, the sample is zero rather than negative.
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(crate) fn lagged(seconds: f64) {
         histogram!("tower_api_key_revocation_lag_seconds").record(seconds.max(0.0));
     }
@@ -156,7 +155,6 @@ mod sink {
     #[inline]
     pub(crate) fn hook_panicked() {}
 
-    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     #[inline]
     pub(crate) fn lagged(_: f64) {}
 

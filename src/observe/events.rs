@@ -79,7 +79,6 @@ mod sink {
         );
     }
 
-    #[cfg(feature = "postgres")]
     pub(crate) fn feed_lost(error: &(dyn Error + 'static)) {
         event!(target: "tower_api_key::feed", Level::WARN, error = %Chain(error), "the feed is lost");
     }
@@ -126,7 +125,6 @@ mod sink {
     #[inline]
     pub(crate) fn hook_panicked(_: &'static str, _: &str) {}
 
-    #[cfg(feature = "postgres")]
     #[inline]
     pub(crate) fn feed_lost(_: &(dyn Error + 'static)) {}
 }

@@ -166,7 +166,6 @@ pub(crate) fn refused(request: &Refused<'_>) {
 }
 
 /// Reports that a feed of changes is lost because of `error`.
-#[cfg(feature = "postgres")]
 pub(crate) fn feed_lost(error: &(dyn Error + 'static)) {
     events::feed_lost(error);
 }

@@ -21,7 +21,7 @@ use crate::{
     principal::Principal,
     rejection::{Cause, Denial, JsonResponder, Presentation, RefusalBody, Responder},
     scope::AcceptedScopes,
-    store::{DEFAULT_DEADLINE, OrgTree, StoreError, guarded},
+    store::{DEFAULT_DEADLINE, Directory, StoreError, guarded},
 };
 
 /// Lets callers through who hold `child_organizations:manage` and whose target is the organization
@@ -55,7 +55,7 @@ pub struct RequireDescendantLayer<R = JsonResponder>(Arc<Rule<R>>);
 type Target = dyn Fn(&Parts) -> Option<OrgId> + Send + Sync;
 
 struct Rule<R> {
-    tree: Arc<dyn OrgTree>,
+    tree: Arc<dyn Directory>,
     target: Arc<Target>,
     accepted: Arc<AcceptedScopes>,
     deadline: Duration,
@@ -66,7 +66,7 @@ impl RequireDescendantLayer {
     /// Creates the layer: `tree` knows which organization is below which, `target` finds the
     /// organization that a request is about.
     pub fn new(
-        tree: impl OrgTree,
+        tree: impl Directory,
         target: impl Fn(&Parts) -> Option<OrgId> + Send + Sync + 'static,
     ) -> Self {
         Self(Arc::new(Rule {

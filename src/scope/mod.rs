@@ -9,8 +9,10 @@ pub use accepted::AcceptedScopes;
 pub use catalogue::{Catalogue, CatalogueBuilder};
 pub use set::ScopeSet;
 
-/// `scope-token` of RFC 6749, section 3.3: printable ASCII without space, `"` and `\`.
-pub(crate) fn is_scope_token(name: &str) -> bool {
+/// Returns whether `name` is a `scope-token` of RFC 6749, section 3.3: one or more printable ASCII
+/// characters except space, `"` and `\`.
+#[must_use]
+pub fn is_scope_token(name: &str) -> bool {
     !name.is_empty()
         && name
             .bytes()

@@ -10,8 +10,8 @@ use crate::{
 /// change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEvent {
-    /// Sequence number assigned by the store, increasing per owner; 0 before the event is stored.
-    pub number: i64,
+    /// Sequence number assigned by the store, increasing per owner; `None` before the event is stored.
+    pub number: Option<i64>,
     /// When it happened.
     pub at: UnixMillis,
     /// What happened.

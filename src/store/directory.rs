@@ -1,48 +1,76 @@
-//! Writing organizations, users and memberships, and the tree of organizations.
+//! [`Directory`]: organizations, their tree, users and memberships.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{CredentialStore, Record, StoreError, WriteError};
-use crate::{credential::Kind, id::UserId};
+use super::{StoreError, WriteError};
 
-/// Creates, changes and deletes the data that a store answers from.
+/// Organizations, users and memberships, and which organization is below which.
 ///
-/// Use it to set up organizations, users and memberships, and for tools and tests. It bypasses all
-/// rules and leaves no audit trail: manage credentials with a [`Manager`](crate::manage::Manager)
-/// instead.
+/// The stores that come with the crate keep them beside the credentials. A service with tables of
+/// its own for users and organizations implements only
+/// [`is_descendant_of`](Self::is_descendant_of), and that only if it uses a
+/// [`RequireDescendantLayer`](crate::RequireDescendantLayer): the writers then refuse with
+/// [`WriteError::Unsupported`].
 ///
-/// Once a call has returned, its change is durable and visible to every later lookup on the same
-/// store. A refused change has changed nothing.
+/// The writers bypass all rules and leave no audit trail. Once a call has returned, its change is
+/// durable and visible to every later lookup on the same store. A refused change has changed
+/// nothing.
 #[async_trait]
-pub trait StoreAdmin: CredentialStore {
+pub trait Directory: Send + Sync + 'static {
+    /// Returns whether `organization` is below `ancestor`, at any distance, with all organizations
+    /// between them, both included, live. An organization is not its own descendant.
+    ///
+    /// Nothing below a deleted organization can be reached from above it: deleting an organization
+    /// ends all access through it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store could not answer.
+    async fn is_descendant_of(
+        &self,
+        organization: &str,
+        ancestor: &str,
+    ) -> Result<bool, StoreError>;
+
     /// Creates an organization, at the top or below `parent`.
     ///
     /// # Errors
     /// [`WriteError::InvalidId`] for an id that
     /// [`check_organization_id`](crate::id::check_organization_id) refuses; [`WriteError::Taken`];
     /// [`WriteError::UnknownOrganization`] for the parent.
-    async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError>;
+    async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
+        let _ = (id, parent);
+        Err(WriteError::Unsupported)
+    }
 
     /// Deletes an organization: its keys and every membership in it become invalid.
     ///
     /// # Errors
     /// [`WriteError::UnknownOrganization`].
-    async fn delete_organization(&self, id: &str) -> Result<(), WriteError>;
+    async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
+        let _ = id;
+        Err(WriteError::Unsupported)
+    }
 
     /// Creates a user without memberships.
     ///
     /// # Errors
     /// [`WriteError::InvalidId`] for an id that [`check_user_id`](crate::id::check_user_id) refuses;
     /// [`WriteError::Taken`].
-    async fn create_user(&self, id: &str) -> Result<(), WriteError>;
+    async fn create_user(&self, id: &str) -> Result<(), WriteError> {
+        let _ = id;
+        Err(WriteError::Unsupported)
+    }
 
     /// Enables or disables a user; tokens of a disabled user are refused.
     ///
     /// # Errors
     /// [`WriteError::UnknownUser`].
-    async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError>;
+    async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
+        let _ = (id, enabled);
+        Err(WriteError::Unsupported)
+    }
 
     /// Deletes a user with everything that is stored about them: their tokens, memberships and last
     /// uses. Their tokens are refused from the next request on.
@@ -53,7 +81,10 @@ pub trait StoreAdmin: CredentialStore {
     ///
     /// # Errors
     /// [`WriteError::UnknownUser`].
-    async fn delete_user(&self, id: &str) -> Result<(), WriteError>;
+    async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
+        let _ = id;
+        Err(WriteError::Unsupported)
+    }
 
     /// Makes a user a member of an organization, or changes a member's role.
     ///
@@ -64,51 +95,23 @@ pub trait StoreAdmin: CredentialStore {
         user: &str,
         organization: &str,
         role: &str,
-    ) -> Result<(), WriteError>;
+    ) -> Result<(), WriteError> {
+        let _ = (user, organization, role);
+        Err(WriteError::Unsupported)
+    }
 
     /// Removes a membership; does nothing if there is none.
     ///
     /// # Errors
     /// [`WriteError::UnknownUser`].
-    async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError>;
-
-    /// Stores a new credential.
-    ///
-    /// # Errors
-    /// [`WriteError::Taken`]; [`WriteError::InvalidId`] for an id that
-    /// [`check_credential_id`](crate::credential::check_credential_id) refuses;
-    /// [`WriteError::GrantOnToken`]; [`WriteError::UnknownOrganization`] or
-    /// [`WriteError::UnknownUser`] for its owner; [`WriteError::UnknownRole`] if the record's role
-    /// comes from a catalogue other than the store's.
-    async fn insert(&self, record: Record) -> Result<(), WriteError>;
-
-    /// Deletes a credential by its public id.
-    ///
-    /// # Errors
-    /// [`WriteError::UnknownCredential`].
-    async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError>;
-}
-
-/// Answers which organizations are below which, in a tree of organizations.
-#[async_trait]
-pub trait OrgTree: Send + Sync + 'static {
-    /// Returns whether `organization` is below `ancestor`, at any distance, with all organizations
-    /// between them, both included, live. An organization is not its own descendant.
-    ///
-    /// Nothing below a deleted or disabled organization can be reached from above it: disabling or
-    /// deleting an organization ends all access through it.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the store could not answer.
-    async fn is_descendant_of(
-        &self,
-        organization: &str,
-        ancestor: &str,
-    ) -> Result<bool, StoreError>;
+    async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError> {
+        let _ = (user, organization);
+        Err(WriteError::Unsupported)
+    }
 }
 
 #[async_trait]
-impl<T: OrgTree + ?Sized> OrgTree for Arc<T> {
+impl<S: Directory + ?Sized> Directory for Arc<S> {
     async fn is_descendant_of(
         &self,
         organization: &str,
@@ -116,20 +119,7 @@ impl<T: OrgTree + ?Sized> OrgTree for Arc<T> {
     ) -> Result<bool, StoreError> {
         (**self).is_descendant_of(organization, ancestor).await
     }
-}
 
-/// Returns a pseudonym for a deleted user: `erased-` and 128 random bits in hex.
-pub(crate) fn erased_user() -> Result<UserId, StoreError> {
-    let mut random = [0; 16];
-    getrandom::fill(&mut random).map_err(StoreError::unavailable)?;
-    let hex = random.iter().fold(String::from("erased-"), |text, byte| {
-        text + &format!("{byte:02x}")
-    });
-    Ok(hex.as_str().into())
-}
-
-#[async_trait]
-impl<S: StoreAdmin + ?Sized> StoreAdmin for Arc<S> {
     async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
         (**self).create_organization(id, parent).await
     }
@@ -161,13 +151,5 @@ impl<S: StoreAdmin + ?Sized> StoreAdmin for Arc<S> {
 
     async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError> {
         (**self).remove_member(user, organization).await
-    }
-
-    async fn insert(&self, record: Record) -> Result<(), WriteError> {
-        (**self).insert(record).await
-    }
-
-    async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError> {
-        (**self).delete(kind, id).await
     }
 }

@@ -40,6 +40,10 @@ pub enum WriteError {
     /// The credential was changed by another request since it was read.
     #[error("the credential was changed by another request in the meantime")]
     Changed,
+    /// The store does not manage this: its organizations, users and memberships are written
+    /// elsewhere.
+    #[error("this store does not manage organizations, users and memberships")]
+    Unsupported,
     /// The store could not make the change. Only if the connection was lost during the commit is
     /// the outcome unknown.
     #[error(transparent)]

@@ -39,6 +39,24 @@ impl Owner {
         }
     }
 
+    /// Returns the organization's id, if an organization is the owner.
+    #[must_use]
+    pub fn organization(&self) -> Option<&str> {
+        match self {
+            Self::Organization(id) => Some(id.as_str()),
+            Self::User(_) => None,
+        }
+    }
+
+    /// Returns the user's id, if a user is the owner.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        match self {
+            Self::Organization(_) => None,
+            Self::User(id) => Some(id.as_str()),
+        }
+    }
+
     /// Returns the owner that a record names.
     pub(crate) fn of_record(record: &Record) -> Option<Self> {
         match record.kind() {
@@ -73,7 +91,7 @@ pub struct CredentialInfo {
     /// [`Active`](Status::Active), [`Disabled`](Status::Disabled) or [`Deleted`](Status::Deleted),
     /// regardless of its owner's state.
     pub standing: Status,
-    /// When it was created; 1970 if unknown.
+    /// When it was created.
     pub created_at: UnixMillis,
     /// When it expires; `None` means never.
     pub expires_at: Option<UnixMillis>,
@@ -85,8 +103,8 @@ pub struct CredentialInfo {
     pub rotated_to: Option<CredentialId>,
     /// When it was rotated.
     pub rotated_at: Option<UnixMillis>,
-    /// Whether part of the stored data could not be read. That part is empty here. The credential
-    /// may be refused with a 503, and it can be ended like any other.
+    /// Whether part of the stored data could not be read. That part is empty here, a moment is 0,
+    /// and an unreadable status is [`Disabled`](Status::Disabled). The credential may be refused with a 503, and it can be ended like any other.
     pub damaged: bool,
 }
 
@@ -94,10 +112,10 @@ pub struct CredentialInfo {
 const SHOWN: usize = 12;
 
 impl CredentialInfo {
-    /// Creates the info of an active credential without a name or rights, created in 1970, never
-    /// used and never expiring; set the remaining fields as needed.
+    /// Creates the info of an active credential without a name or rights, never used and never
+    /// expiring; set the remaining fields as needed.
     #[must_use]
-    pub fn new(id: impl Into<CredentialId>, owner: Owner) -> Self {
+    pub fn new(id: impl Into<CredentialId>, owner: Owner, created_at: UnixMillis) -> Self {
         Self {
             id: id.into(),
             owner,
@@ -105,7 +123,7 @@ impl CredentialInfo {
             role: None,
             scopes: None,
             standing: Status::Active,
-            created_at: UnixMillis(0),
+            created_at,
             expires_at: None,
             last_used_at: None,
             rotated_from: None,
@@ -223,7 +241,7 @@ mod tests {
             created_at: UnixMillis(10),
             expires_at: expires_at.map(UnixMillis),
             last_used_at: last_used_at.map(UnixMillis),
-            ..CredentialInfo::new("id", Owner::Organization("org_test".into()))
+            ..CredentialInfo::new("id", Owner::Organization("org_test".into()), UnixMillis(0))
         }
     }
 

@@ -22,7 +22,7 @@
 //! A store never sees a plain-text token.
 
 mod audit;
-mod backend;
+pub mod backend;
 mod cached;
 mod change;
 mod directory;
@@ -31,42 +31,25 @@ mod guard;
 mod info;
 mod lookup;
 mod memory;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-mod peppers;
-#[cfg(feature = "postgres")]
-pub mod postgres;
 mod record;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-mod rows;
-#[cfg(feature = "sqlite")]
-pub mod sqlite;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 pub use audit::{AuditAction, AuditActor, AuditEvent};
-pub(crate) use backend::LastUsage;
-pub use backend::{
-    ActorState, Authority, Cap, Commit, EndStatus, EndTarget, Ending, ListQuery, ManageStore,
-    NewCredential, Requirements, USE_GRANULARITY_MILLIS, Update, Usage,
-};
+pub use backend::{ManageStore, Usage};
 pub use cached::{Cached, MonotonicClock, StoreReader};
 pub use change::{Change, Feed, FeedEvent};
-pub(crate) use directory::erased_user;
-pub use directory::{OrgTree, StoreAdmin};
+pub use directory::Directory;
 pub use error::{BoxError, StoreError, WriteError};
 pub(crate) use guard::{DEFAULT_DEADLINE, guarded};
 pub use info::{CredentialInfo, EffectiveStatus, Filter, Owner};
 pub(crate) use lookup::Key;
 pub use lookup::{Credential, Lookup, Peek};
 pub use memory::MemoryStore;
-#[cfg(feature = "postgres")]
-pub use postgres::PostgresStore;
 pub(crate) use record::Grant;
 pub use record::{Record, Status};
-#[cfg(feature = "sqlite")]
-pub use sqlite::SqliteStore;
 
 use crate::secret::Pepper;
 
@@ -75,9 +58,8 @@ use crate::secret::Pepper;
 /// Object-safe: `Arc<dyn CredentialStore>` is a store too.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a store of credentials",
-    note = "implement `CredentialStore` under `#[tower_api_key::async_trait]`, or pass a store by value \
-            or in an `Arc`: `MemoryStore`, `SqliteStore` (feature `sqlite`), `PostgresStore` \
-            (feature `postgres`)"
+    note = "implement `CredentialStore` under `#[tower_api_key::async_trait]`, or pass a store by value: \
+            `MemoryStore`, or `SqliteStore` and `PostgresStore` of the crate `tower-api-key-sqlx`"
 )]
 #[async_trait]
 pub trait CredentialStore: Send + Sync + 'static {

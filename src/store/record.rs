@@ -72,6 +72,30 @@ pub enum Status {
     OrganizationGone,
 }
 
+impl Status {
+    /// Returns the word that stores keep. Whether an owner is gone is derived from the owner: a
+    /// record that says so by itself is not usable, and must not become so.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Deleted => "deleted",
+            Self::Disabled | Self::OwnerGone | Self::OrganizationGone => "disabled",
+        }
+    }
+
+    /// Parses what [`as_str`](Self::as_str) returned.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "active" => Some(Self::Active),
+            "disabled" => Some(Self::Disabled),
+            "deleted" => Some(Self::Deleted),
+            _ => None,
+        }
+    }
+}
+
 impl Record {
     /// Creates the record of an organization key: its id (between prefix and dot), the digest of
     /// the whole token, and the organization that owns it.

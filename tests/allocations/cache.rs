@@ -1,34 +1,35 @@
 //! What a cache costs in memory: nothing for a hit, a bounded amount for whatever is asked.
 
+use crate::now::now;
 use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
-
-use allocation_counter::measure;
 use tower_api_key::{
     async_trait,
     secret::Digest,
-    store::{Cached, Credential, CredentialStore, Lookup, MemoryStore, Peek, Record, StoreError},
+    store::{
+        Cached, Credential, CredentialStore, Directory, Lookup, ManageStore, MemoryStore, Peek,
+        Record, StoreError,
+    },
 };
+
+use allocation_counter::measure;
 
 const MIB: u64 = 1 << 20;
 
 fn cache() -> Cached<MemoryStore> {
     let store = MemoryStore::new();
-    store.create_organization("org_1", None).unwrap();
-    store.create_user("alice").unwrap();
-    store.set_member("alice", "org_1", "viewer").unwrap();
-    store
-        .insert(Record::personal_token(
-            "t1",
-            Digest::of(b"pat_test"),
-            "alice",
-        ))
-        .unwrap();
+    now(store.create_organization("org_1", None)).unwrap();
+    now(store.create_user("alice")).unwrap();
+    now(store.set_member("alice", "org_1", "viewer")).unwrap();
+    now(store.insert(Record::personal_token(
+        "t1",
+        Digest::of(b"pat_test"),
+        "alice",
+    )))
+    .unwrap();
     for i in 0..1_000 {
         let id = format!("good{i}");
         let record = Record::org_key(id.as_str(), Digest::of(id.as_bytes()), "org_1");
-        store
-            .insert(record.with_role("viewer", store.catalogue()).unwrap())
-            .unwrap();
+        now(store.insert(record.with_role("viewer", store.catalogue()).unwrap())).unwrap();
     }
     Cached::new(store)
         .with_ttl(Duration::MAX)

@@ -3,6 +3,7 @@
 //!
 //! `allocation-counter` brings the counting allocator, and counts for each thread apart.
 
+use crate::now::now;
 use std::{
     convert::Infallible,
     future::{Future, Ready, ready},
@@ -10,36 +11,33 @@ use std::{
     pin::pin,
     task::{Context, Poll, Waker},
 };
-
-use allocation_counter::{AllocationInfo, measure};
-use http::{HeaderValue, Request, Response};
-use tower::{Layer, Service, service_fn};
 use tower_api_key::{
     AuthLayer, Principal, Rejection, RequireScopesLayer,
     credential::TokenFormat,
     secret::Digest,
-    store::{MemoryStore, Record},
+    store::{Directory, ManageStore, MemoryStore, Record},
 };
+
+use allocation_counter::{AllocationInfo, measure};
+use http::{HeaderValue, Request, Response};
+use tower::{Layer, Service, service_fn};
 
 const KEY: &str = "ak_test0000001.testsecret-testsecret-testsecret-test-se";
 const TOKEN: &str = "pat_testtoken-testtoken-testtoken-testtoken-testtoken-t";
 
 fn store() -> MemoryStore {
     let store = MemoryStore::new();
-    store.create_organization("org_test", None).unwrap();
-    store.create_user("user_test").unwrap();
-    store.set_member("user_test", "org_test", "viewer").unwrap();
+    now(store.create_organization("org_test", None)).unwrap();
+    now(store.create_user("user_test")).unwrap();
+    now(store.set_member("user_test", "org_test", "viewer")).unwrap();
     let key = Record::org_key("test0000001", Digest::of(KEY.as_bytes()), "org_test");
-    store
-        .insert(key.with_role("viewer", store.catalogue()).unwrap())
-        .unwrap();
-    store
-        .insert(Record::personal_token(
-            "test_token",
-            Digest::of(TOKEN.as_bytes()),
-            "user_test",
-        ))
-        .unwrap();
+    now(store.insert(key.with_role("viewer", store.catalogue()).unwrap())).unwrap();
+    now(store.insert(Record::personal_token(
+        "test_token",
+        Digest::of(TOKEN.as_bytes()),
+        "user_test",
+    )))
+    .unwrap();
     store
 }
 

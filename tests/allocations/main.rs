@@ -15,3 +15,5 @@
 
 mod cache;
 mod layer;
+#[path = "../it/support/now.rs"]
+mod now;

@@ -2,14 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tower_api_key::credential::Kind;
+use tower_api_key::store::ManageStore;
+use tower_api_key::store::Owner;
 
 use tokio::task::JoinSet;
 
 use super::{Scenario, alone, answered, principal};
-use crate::client::http1::Connection;
-use crate::client::http2::Session;
-use crate::client::{Sent, Wire, patiently, send_wire};
-use crate::{QUIET, seen};
+use crate::{
+    QUIET,
+    client::{Sent, Wire, http1::Connection, http2::Session, patiently, send_wire},
+    seen,
+};
 
 #[tokio::test]
 async fn scenario_con_002() {
@@ -138,7 +142,8 @@ async fn scenario_con_006() {
     scenario
         .server
         .records
-        .delete_key("kAlphaTest0001")
+        .delete(&Owner::of(Kind::OrgKey, "org_alpha01"), "kAlphaTest0001")
+        .await
         .unwrap();
     deleted.store(true, Ordering::SeqCst);
     callers.join_all().await;

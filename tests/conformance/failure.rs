@@ -2,6 +2,9 @@
 
 use std::io;
 use std::sync::{Arc, Mutex};
+use tower_api_key::credential::Kind;
+use tower_api_key::store::ManageStore;
+use tower_api_key::store::Owner;
 
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -28,7 +31,8 @@ async fn scenario_sto_016() {
     scenario
         .server
         .records
-        .delete_key("kAlphaTest0001")
+        .delete(&Owner::of(Kind::OrgKey, "org_alpha01"), "kAlphaTest0001")
+        .await
         .unwrap();
     let after = super::answered(scenario.send().await).status;
     assert!(

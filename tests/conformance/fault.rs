@@ -36,7 +36,7 @@ pub(crate) enum Fault {
 /// A [`MemoryStore`] behind a switch.
 #[derive(Debug)]
 pub(crate) struct FaultyStore {
-    records: Arc<MemoryStore>,
+    records: MemoryStore,
     /// Keys whose record cannot be read, by id.
     unreadable: HashSet<String>,
     fault: watch::Sender<Fault>,
@@ -90,11 +90,7 @@ impl Fault {
 }
 
 impl FaultyStore {
-    pub(crate) fn new(
-        records: Arc<MemoryStore>,
-        unreadable: HashSet<String>,
-        fault: Fault,
-    ) -> Self {
+    pub(crate) fn new(records: MemoryStore, unreadable: HashSet<String>, fault: Fault) -> Self {
         let (fault, waiting) = (watch::Sender::new(fault), watch::Sender::new(0));
         Self {
             records,

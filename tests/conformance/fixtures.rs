@@ -4,11 +4,16 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 use tower_api_key::clock::UnixMillis;
+use tower_api_key::credential::Kind;
 use tower_api_key::scope::Catalogue;
 use tower_api_key::secret::Digest;
-use tower_api_key::store::{MemoryStore, Record};
+use tower_api_key::store::{Directory, ManageStore, MemoryStore, Owner, Record};
 
 use super::BoxError;
+#[path = "../it/support/now.rs"]
+mod now;
+
+use now::now;
 
 /// Makes a store with everything in it; `scopes` go to the keys that take theirs from the case.
 pub(super) fn fill(fixtures: &Value, scopes: &[String]) -> Result<MemoryStore, BoxError> {
@@ -21,20 +26,20 @@ pub(super) fn fill(fixtures: &Value, scopes: &[String]) -> Result<MemoryStore, B
     for (name, token) in members(fixtures, "pats")? {
         let digest = Digest::of(text(token, "token")?.as_bytes());
         let record = Record::personal_token(name.as_str(), digest, text(token, "user")?);
-        store.insert(record.expiring_at(expiry(token)))?;
+        now(store.insert(record.expiring_at(expiry(token))))?;
         if is(token, "deleted") {
-            store.delete_token(name)?;
+            now(store.delete(&Owner::of(Kind::PersonalToken, text(token, "user")?), name))?;
         }
     }
     // Last, as nothing new can be created in what is gone.
     for (id, user) in members(fixtures, "users")? {
         if in_state(user, "disabled") {
-            store.disable_user(id)?;
+            now(store.set_user_enabled(id, false))?;
         }
     }
     for (id, organization) in members(fixtures, "orgs")? {
         if in_state(organization, "deleted") {
-            store.delete_organization(id)?;
+            now(store.delete_organization(id))?;
         }
     }
     Ok(store)
@@ -84,7 +89,7 @@ fn create_organizations(store: &MemoryStore, fixtures: &Value) -> Result<(), Box
             if !created.contains(id.as_str())
                 && parent.is_none_or(|parent| created.contains(parent))
             {
-                store.create_organization(id, parent)?;
+                now(store.create_organization(id, parent))?;
                 created.insert(id.as_str());
             }
         }
@@ -99,14 +104,14 @@ fn create_organizations(store: &MemoryStore, fixtures: &Value) -> Result<(), Box
 fn create_users(store: &MemoryStore, fixtures: &Value) -> Result<(), BoxError> {
     let organizations = members(fixtures, "orgs")?;
     for (id, user) in members(fixtures, "users")? {
-        store.create_user(id)?;
+        now(store.create_user(id))?;
         for (organization, role) in user.as_object().into_iter().flatten() {
             if organizations.contains_key(organization) {
-                store.set_member(
+                now(store.set_member(
                     id,
                     organization,
                     role.as_str().ok_or("a role that is no text")?,
-                )?;
+                ))?;
             }
         }
     }
@@ -121,9 +126,9 @@ fn insert_key(store: &MemoryStore, key: &Value, scopes: &[String]) -> Result<(),
         Some(role) => record.with_role(role, store.catalogue())?,
         None => record.with_scopes(store.catalogue().expand(granted(scopes)?)),
     };
-    store.insert(record)?;
+    now(store.insert(record))?;
     if is(key, "deleted") {
-        store.delete_key(id)?;
+        now(store.delete(&Owner::of(Kind::OrgKey, text(key, "org")?), id))?;
     }
     Ok(())
 }

@@ -1,12 +1,17 @@
 //! Scenarios in which a credential, a membership or a role changes between two requests, or during one.
 
-use tower_api_key::secret::Digest;
-use tower_api_key::store::Record;
+use tower_api_key::credential::Kind;
+use tower_api_key::store::Owner;
+use tower_api_key::{
+    secret::Digest,
+    store::{Directory, ManageStore, Record},
+};
 
 use super::{Scenario, answered, plainly, say};
-use crate::client::http1::Connection;
-use crate::client::{self, patiently};
-use crate::seen;
+use crate::{
+    client::{self, http1::Connection, patiently},
+    seen,
+};
 
 #[tokio::test]
 async fn scenario_base_010() {
@@ -36,7 +41,12 @@ async fn scenario_life_019() {
 async fn scenario_life_020() {
     let scenario = Scenario::start("LIFE-020").await;
     scenario.expect_status(200).await;
-    scenario.server.records.disable_user("u_alice").unwrap();
+    scenario
+        .server
+        .records
+        .set_user_enabled("u_alice", false)
+        .await
+        .unwrap();
     scenario.conclude().await;
 }
 
@@ -48,6 +58,7 @@ async fn scenario_life_023() {
         .server
         .records
         .remove_member("u_bob", "org_alpha01")
+        .await
         .unwrap();
     scenario.conclude().await;
 }
@@ -60,6 +71,7 @@ async fn scenario_life_024() {
         .server
         .records
         .set_member("u_alice", "org_alpha01", "viewer")
+        .await
         .unwrap();
     scenario.conclude().await;
 }
@@ -72,6 +84,7 @@ async fn scenario_life_025() {
         .server
         .records
         .set_member("u_bob", "org_alpha01", "admin")
+        .await
         .unwrap();
     scenario.conclude().await;
 }
@@ -86,7 +99,8 @@ async fn scenario_life_027() {
     scenario
         .server
         .records
-        .delete_key("kAlphaTest0001")
+        .delete(&Owner::of(Kind::OrgKey, "org_alpha01"), "kAlphaTest0001")
+        .await
         .unwrap();
     scenario.server.probe.hold(false);
     let sent = request.await.unwrap();
@@ -107,6 +121,7 @@ async fn scenario_life_029() {
     );
     records
         .insert(key.with_role("admin", records.catalogue()).unwrap())
+        .await
         .unwrap();
     let fresh =
         answered(client::send_wire(&scenario.wire_with(Some(token)), scenario.port()).await);

@@ -114,7 +114,7 @@ pub(crate) struct Ports {
 /// Both services, and the handles on what is inside them. Dropping it stops them.
 pub(crate) struct Server {
     pub ports: Ports,
-    pub records: Arc<MemoryStore>,
+    pub records: MemoryStore,
     pub store: Arc<FaultyStore>,
     pub clock: ManualClock,
     pub probe: Arc<Probe>,
@@ -139,13 +139,10 @@ impl Server {
         environment: &Environment,
     ) -> Result<Self, BoxError> {
         let setup = &environment.setup;
-        let records = Arc::new(fixtures::fill(
-            fixtures,
-            setup.scopes.as_deref().unwrap_or_default(),
-        )?);
+        let records = fixtures::fill(fixtures, setup.scopes.as_deref().unwrap_or_default())?;
         let fault = Fault::read(setup.store.as_deref().unwrap_or("ok"), fixtures)?;
         let store = Arc::new(FaultyStore::new(
-            Arc::clone(&records),
+            records.clone(),
             fixtures::unreadable(fixtures),
             fault,
         ));

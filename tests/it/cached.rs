@@ -1,6 +1,7 @@
 //! What a cache keeps, for how long, and what ends it.
 
-use crate::support::shelf;
+use crate::support::{now, shelf};
+use tower_api_key::store::Owner;
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -14,7 +15,8 @@ use tower_api_key::{
     clock::{Clock, UnixMillis},
     credential::Kind,
     store::{
-        Cached, Change, CredentialStore, Feed, FeedEvent, Peek, Record, StoreAdmin, StoreError,
+        Cached, Change, CredentialStore, Directory, Feed, FeedEvent, ManageStore, Peek, Record,
+        StoreError,
     },
 };
 
@@ -59,10 +61,10 @@ async fn nothing_is_cached_past_its_own_expiry() {
         }
     }
     let (shelf, hand) = (Shelf::new(), Hand::default());
-    shelf
+    now(shelf
         .memory
-        .insert(key("short").expiring_at(UnixMillis(12_000)))
-        .unwrap();
+        .insert(key("short").expiring_at(UnixMillis(12_000))))
+    .unwrap();
     let cache = for_ever(&shelf)
         .with_monotonic_clock(hand.clone())
         .with_clock(At(10_000));
@@ -257,7 +259,10 @@ async fn every_change_made_through_the_cache_shows_at_once() {
     assert!(!t1.accepted(&cache).await);
     cache.set_member("alice", "org_1", "viewer").await.unwrap();
     assert!(t1.accepted(&cache).await);
-    cache.delete(Kind::PersonalToken, "t1").await.unwrap();
+    cache
+        .delete(&Owner::of(Kind::PersonalToken, "alice"), "t1")
+        .await
+        .unwrap();
     assert!(!t1.accepted(&cache).await);
     assert!(k1.is_cached(&cache));
     cache.delete_organization("org_1").await.unwrap();
@@ -271,7 +276,10 @@ async fn a_change_of_unknown_outcome_ends_what_it_concerns() {
     let k1 = Question::key("k1");
     assert!(k1.accepted(&cache).await && k1.is_cached(&cache));
     shelf.writes_fail.store(true, Ordering::SeqCst);
-    cache.delete(Kind::OrgKey, "k1").await.unwrap_err();
+    cache
+        .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
+        .await
+        .unwrap_err();
     assert!(!k1.accepted(&cache).await);
 }
 
@@ -281,7 +289,8 @@ async fn a_change_whose_caller_went_away_ends_what_it_concerns() {
     let cache = for_ever(&shelf);
     let k1 = Question::key("k1");
     assert!(k1.accepted(&cache).await && k1.is_cached(&cache));
-    let mut deleting = cache.delete(Kind::OrgKey, "k1");
+    let owner = Owner::of(Kind::OrgKey, "org_1");
+    let mut deleting = cache.delete(&owner, "k1");
     assert!(
         shelf::polled_once(deleting.as_mut()).await.is_pending(),
         "the store has not answered yet"
@@ -298,7 +307,7 @@ async fn the_least_used_go_when_the_table_is_full() {
     assert!(k1.accepted(&cache).await);
     for i in 0..100 {
         let id = format!("more{i}");
-        shelf.memory.insert(key(&id)).unwrap();
+        shelf.memory.insert(key(&id)).await.unwrap();
         assert!(Question::key(&id).accepted(&cache).await);
         assert!(k1.is_cached(&cache), "in use, after {i} others");
     }
@@ -329,8 +338,12 @@ async fn what_cannot_be_accepted_evicts_nothing_good() {
     const ELSEWHERE: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
     for (i, organization) in ELSEWHERE.into_iter().enumerate() {
         let dead = format!("dead{i}");
-        shelf.memory.insert(key(&dead)).unwrap();
-        shelf.memory.delete_key(&dead).unwrap();
+        shelf.memory.insert(key(&dead)).await.unwrap();
+        shelf
+            .memory
+            .delete(&Owner::of(Kind::OrgKey, "org_1"), &dead)
+            .await
+            .unwrap();
         let flood = [
             Question::key(&dead),
             Question::key(&i.to_string()),
@@ -376,7 +389,11 @@ async fn what_was_revoked_or_refused_since_is_never_served_stale() {
                 .with_negative_ttl(negative);
             let cache = cache.danger_with_stale_accepts(SECOND * 100);
             assert!(k1.accepted(&cache).await);
-            shelf.memory.delete_key("k1").unwrap();
+            shelf
+                .memory
+                .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
+                .await
+                .unwrap();
             hand.advance(SECOND * 6);
             match told {
                 true => cache.apply(&Change::Credential {
@@ -402,10 +419,10 @@ async fn the_expired_is_never_served_stale() {
         }
     }
     let (shelf, hand) = (Shelf::new(), Hand::default());
-    shelf
+    now(shelf
         .memory
-        .insert(key("short").expiring_at(UnixMillis(8_000)))
-        .unwrap();
+        .insert(key("short").expiring_at(UnixMillis(8_000))))
+    .unwrap();
     let cache = Cached::new(Arc::clone(&shelf))
         .with_monotonic_clock(hand.clone())
         .with_clock(Day(hand.clone()));
@@ -470,7 +487,12 @@ async fn a_change_that_the_feed_tells_is_applied() {
     let following = Following::start();
     let k1 = Question::key("k1");
     assert!(k1.accepted(&*following.cache).await && k1.is_cached(&*following.cache));
-    following.shelf.memory.delete_key("k1").unwrap();
+    following
+        .shelf
+        .memory
+        .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
+        .await
+        .unwrap();
     following
         .tell(FeedEvent::Changed(Change::Credential {
             kind: Kind::OrgKey,
@@ -561,7 +583,12 @@ async fn after_a_suspend_nothing_is_answered_from_before_it() {
             &alone
         };
         assert!(k1.accepted(cache).await && k1.is_cached(cache));
-        following.shelf.memory.delete_key("k1").unwrap(); // elsewhere, while the machine sleeps
+        following
+            .shelf
+            .memory
+            .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
+            .await
+            .unwrap(); // elsewhere, while the machine sleeps
         following.timers.suspend(NIGHT);
         assert!(!k1.is_cached(cache), "followed: {is_followed}");
         assert!(!k1.accepted(cache).await);
@@ -634,6 +661,7 @@ async fn no_step_of_the_wall_clock_extends_a_bound_or_revives_anything() {
         shelf
             .memory
             .insert(key("short").expiring_at(UnixMillis(7_000)))
+            .await
             .unwrap();
         let cache = Cached::new(Arc::clone(&shelf))
             .with_monotonic_clock(hand.clone())
@@ -669,7 +697,11 @@ async fn the_store_behind_the_cache_is_there_to_be_read() {
     let cache = for_ever(&shelf);
     let k1 = Question::key("k1");
     assert!(k1.accepted(&cache).await);
-    shelf.memory.delete_key("k1").unwrap(); // elsewhere, with no feed
+    shelf
+        .memory
+        .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
+        .await
+        .unwrap(); // elsewhere, with no feed
     assert!(k1.accepted(&cache).await);
     assert!(!k1.accepted(&cache.store()).await);
 }
@@ -693,7 +725,8 @@ async fn a_change_whose_caller_goes_away_reaches_the_cache_when_it_is_made() {
     let cache = for_ever(&shelf);
     let commits = Arc::new(tokio::sync::Notify::new());
     *shelf.late.lock().unwrap() = Some(Arc::clone(&commits));
-    let mut deletion = Box::pin(cache.delete(Kind::OrgKey, "k1"));
+    let owner = Owner::of(Kind::OrgKey, "org_1");
+    let mut deletion = Box::pin(cache.delete(&owner, "k1"));
     assert!(polled_once(deletion.as_mut()).await.is_pending());
     drop(deletion);
     let key = Question::key("k1");

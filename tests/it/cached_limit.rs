@@ -1,16 +1,18 @@
 //! Unknown ids reach the store as often as the limit says, and what the cache knows is not limited.
 
 use crate::support::shelf;
+use tower_api_key::credential::Kind;
+use tower_api_key::store::Owner;
+use tower_api_key::{
+    AuthLayer,
+    store::{Cached, Change, ManageStore, StoreError},
+};
 
 use std::{error::Error, sync::Arc, time::Duration};
 
 use http::{Request, Response, StatusCode};
 use shelf::{Hand, Mood, Question, Shelf, key};
 use tower::{ServiceBuilder, ServiceExt};
-use tower_api_key::{
-    AuthLayer,
-    store::{Cached, Change, StoreError},
-};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -103,7 +105,7 @@ async fn a_lookup_that_finds_does_not_count() {
     let (shelf, _, cache) = limited(1);
     for i in 0..100 {
         let id = format!("good{i}");
-        shelf.memory.insert(key(&id)).unwrap();
+        shelf.memory.insert(key(&id)).await.unwrap();
         assert!(Question::key(&id).accepted(&cache).await);
     }
 }
@@ -111,11 +113,19 @@ async fn a_lookup_that_finds_does_not_count() {
 #[tokio::test]
 async fn a_lookup_that_finds_what_is_not_accepted_counts() {
     let (shelf, _, cache) = limited(10);
-    shelf.memory.delete_token("t1").unwrap();
+    shelf
+        .memory
+        .delete(&Owner::of(Kind::PersonalToken, "alice"), "t1")
+        .await
+        .unwrap();
     const ORGANIZATIONS: [&str; 4] = ["org_1", "org_2", "org_3", "org_4"];
     for i in 0..100 {
-        shelf.memory.insert(key(&format!("gone{i}"))).unwrap();
-        shelf.memory.delete_key(&format!("gone{i}")).unwrap();
+        shelf.memory.insert(key(&format!("gone{i}"))).await.unwrap();
+        shelf
+            .memory
+            .delete(&Owner::of(Kind::OrgKey, "org_1"), &format!("gone{i}"))
+            .await
+            .unwrap();
         let _ = Question::key(&format!("gone{i}")).asked(&cache).await;
     }
     assert_eq!(shelf.look_ups(), 10, "deleted keys");

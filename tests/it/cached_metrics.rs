@@ -1,6 +1,7 @@
 //! What is counted is what the table in the docs says, and nothing that was sent.
 
 use crate::support::{shelf, tally};
+use tower_api_key::store::Owner;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -11,7 +12,7 @@ use tower::{ServiceBuilder, ServiceExt};
 use tower_api_key::{
     AuthLayer, async_trait,
     credential::Kind,
-    store::{Cached, Feed, FeedEvent, StoreAdmin},
+    store::{Cached, Directory, Feed, FeedEvent, ManageStore},
 };
 
 /// A feed that is restored and ends.
@@ -59,14 +60,17 @@ async fn everything(tally: &Tally) -> Arc<shelf::Cache> {
     assert!(Question::key("canaryid").is_cached(&*cache)); // a negative hit
     assert!(Question::key("k1").is_cached(&*cache)); // a hit
     for id in ["more1", "more2"] {
-        shelf.memory.insert(key(id)).unwrap();
+        shelf.memory.insert(key(id)).await.unwrap();
         assert!(Question::key(id).accepted(&*cache).await);
     }
     shelf.become_(Mood::Broken);
     hand.advance(Duration::from_secs(6));
     assert!(Question::key("more2").accepted(&*cache).await); // stale
     shelf.become_(Mood::Well);
-    cache.delete(Kind::OrgKey, "k1").await.unwrap();
+    cache
+        .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
+        .await
+        .unwrap();
     let following = cache.follow(Short(Vec::new()));
     assert_eq!(tally.of("feed_up{}"), 1.0);
     following.await;

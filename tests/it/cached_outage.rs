@@ -1,6 +1,14 @@
 //! What a store that does not answer is asked: at most two lookups per credential and deadline, however many ask.
 
-use crate::support::shelf;
+use crate::support::{now, shelf};
+use tower_api_key::{
+    async_trait,
+    credential::Kind,
+    store::{
+        Cached, Change, CredentialStore, Directory, Lookup, ManageStore, MemoryStore, Record,
+        StoreError,
+    },
+};
 
 use std::{
     future::pending,
@@ -10,11 +18,6 @@ use std::{
 
 use shelf::{Question, key};
 use tokio::time::{Instant, sleep, timeout};
-use tower_api_key::{
-    async_trait,
-    credential::Kind,
-    store::{Cached, Change, CredentialStore, Lookup, MemoryStore, Record, StoreError},
-};
 
 const CALLERS: usize = 10_000;
 
@@ -44,17 +47,16 @@ struct FaultyStore {
 impl FaultyStore {
     fn new(behaviour: Behaviour) -> Arc<Self> {
         let memory = MemoryStore::new();
-        memory.create_organization("org_1", None).unwrap();
-        memory.create_user("alice").unwrap();
-        memory.set_member("alice", "org_1", "viewer").unwrap();
-        memory.insert(key("k1")).unwrap();
-        memory
-            .insert(Record::personal_token(
-                "t1",
-                shelf::token_digest("t1"),
-                "alice",
-            ))
-            .unwrap();
+        now(memory.create_organization("org_1", None)).unwrap();
+        now(memory.create_user("alice")).unwrap();
+        now(memory.set_member("alice", "org_1", "viewer")).unwrap();
+        now(memory.insert(key("k1"))).unwrap();
+        now(memory.insert(Record::personal_token(
+            "t1",
+            shelf::token_digest("t1"),
+            "alice",
+        )))
+        .unwrap();
         Arc::new(Self {
             memory,
             behaviour: Mutex::new(behaviour),
@@ -355,7 +357,7 @@ async fn a_creation_shows_in_a_storm_of_changes() {
         assert!(!new_token.accepted(&*cache).await);
         sleep(Duration::from_millis(2)).await;
     }
-    store.memory.insert(key("new")).unwrap();
+    store.memory.insert(key("new")).await.unwrap();
     cache.apply(&Change::Credential {
         kind: Kind::OrgKey,
         id: "new".into(),
@@ -368,6 +370,7 @@ async fn a_creation_shows_in_a_storm_of_changes() {
             shelf::token_digest("new"),
             "alice",
         ))
+        .await
         .unwrap();
     cache.apply(&Change::Credential {
         kind: Kind::PersonalToken,

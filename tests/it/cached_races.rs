@@ -1,6 +1,7 @@
 //! A change beats the lookups under way, and those who ask together ask once.
 
-use crate::support::shelf;
+use crate::support::{now, shelf};
+use tower_api_key::store::Owner;
 
 use std::{
     sync::{
@@ -18,7 +19,7 @@ use tower_api_key::{
     AuthLayer,
     credential::{Kind, TokenFormat},
     store::{
-        Cached, Change, CredentialStore, ManageStore, MemoryStore, Record, StoreAdmin, StoreError,
+        Cached, Change, CredentialStore, Directory, ManageStore, MemoryStore, Record, StoreError,
     },
 };
 
@@ -42,49 +43,49 @@ async fn a_change_beats_a_fill_in_flight() {
         (
             "a key",
             key(),
-            |s| s.delete_key("k1").unwrap(),
+            |s| now(s.delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")).unwrap(),
             change(Kind::OrgKey, "k1"),
         ),
         (
             "a key's organization",
             key(),
-            |s| s.delete_organization("org_1").unwrap(),
+            |s| now(s.delete_organization("org_1")).unwrap(),
             Change::Organization("org_1".into()),
         ),
         (
             "a key and everything",
             key(),
-            |s| s.delete_key("k1").unwrap(),
+            |s| now(s.delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")).unwrap(),
             Change::Everything,
         ),
         (
             "a token",
             token(),
-            |s| s.delete_token("t1").unwrap(),
+            |s| now(s.delete(&Owner::of(Kind::PersonalToken, "alice"), "t1")).unwrap(),
             change(Kind::PersonalToken, "t1"),
         ),
         (
             "a token's owner",
             token(),
-            |s| s.disable_user("alice").unwrap(),
+            |s| now(s.set_user_enabled("alice", false)).unwrap(),
             Change::User("alice".into()),
         ),
         (
             "a membership",
             token(),
-            |s| s.remove_member("alice", "org_1").unwrap(),
+            |s| now(s.remove_member("alice", "org_1")).unwrap(),
             Change::User("alice".into()),
         ),
         (
             "an organization",
             token(),
-            |s| s.delete_organization("org_1").unwrap(),
+            |s| now(s.delete_organization("org_1")).unwrap(),
             Change::Organization("org_1".into()),
         ),
         (
             "a token and everything",
             token(),
-            |s| s.delete_token("t1").unwrap(),
+            |s| now(s.delete(&Owner::of(Kind::PersonalToken, "alice"), "t1")).unwrap(),
             Change::Everything,
         ),
     ];
@@ -168,7 +169,11 @@ async fn a_change_among_too_many_to_remember_beats_a_fill_in_flight() {
     shelf.become_(Mood::Held);
     let mut early = Box::pin(k1.asked(&cache));
     assert!(polled_once(early.as_mut()).await.is_pending());
-    shelf.memory.delete_key("k1").unwrap();
+    shelf
+        .memory
+        .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
+        .await
+        .unwrap();
     cache.apply(&change(Kind::OrgKey, "k1"));
     for i in 0..10_000 {
         cache.apply(&change(Kind::PersonalToken, &i.to_string()));
@@ -188,7 +193,11 @@ async fn a_late_old_answer_does_not_displace_a_newer_one() {
     assert!(polled_once(early.as_mut()).await.is_pending());
     shelf.become_(Mood::Well);
     cache.apply(&Change::Organization("org_2".into())); // may concern k1: the next one does not join
-    shelf.memory.delete_key("k1").unwrap(); // nobody tells of it
+    shelf
+        .memory
+        .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
+        .await
+        .unwrap(); // nobody tells of it
     assert!(!k1.accepted(&cache).await);
     shelf.let_go();
     assert!(early.await.unwrap());
@@ -379,7 +388,7 @@ async fn no_stale_accept_in_640_000_requests_with_an_infinite_life() {
             yield_now().await;
         }
         store
-            .delete(Kind::OrgKey, &minted.id.to_string())
+            .delete(&Owner::of(Kind::OrgKey, "org_1"), &minted.id.to_string())
             .await
             .unwrap();
         revoked[key].store(true, Ordering::SeqCst);

@@ -19,10 +19,13 @@ type Door = AuthLayer<Arc<dyn CredentialStore>>;
 
 /// One door that is answered at once and one that has to wait, over the same credentials.
 fn doors() -> [(&'static str, Door); 2] {
-    let store: Arc<MemoryStore> = memory();
-    let distant = Distant::new(Arc::clone(&store), Mood::Answers);
+    let store: MemoryStore = memory();
+    let distant = Distant::new(store.clone(), Mood::Answers);
     [
-        ("at once", AuthLayer::new(store as Arc<dyn CredentialStore>)),
+        (
+            "at once",
+            AuthLayer::new(Arc::new(store) as Arc<dyn CredentialStore>),
+        ),
         ("after a wait", AuthLayer::new(distant)),
     ]
 }

@@ -1,6 +1,13 @@
 //! How refusals look, and what can be set: texts, key, realm, responders, prefixes, headers, gRPC and gRPC-Web.
 
 use crate::support;
+use tower_api_key::{
+    AuthLayer, Messages, Reason, Rejection,
+    credential::TokenFormat,
+    rejection::ProblemResponder,
+    secret::Digest,
+    store::{ManageStore, MemoryStore, Record},
+};
 
 use std::sync::Arc;
 
@@ -11,15 +18,8 @@ use support::{
     distant::{Distant, Mood},
     grpc_call, memory, request, with,
 };
-use tower_api_key::{
-    AuthLayer, Messages, Reason, Rejection,
-    credential::TokenFormat,
-    rejection::ProblemResponder,
-    secret::Digest,
-    store::{MemoryStore, Record},
-};
 
-fn auth() -> AuthLayer<Arc<MemoryStore>> {
+fn auth() -> AuthLayer<MemoryStore> {
     AuthLayer::new(memory())
 }
 
@@ -113,6 +113,7 @@ async fn other_prefixes_replace_the_documented_ones() {
             Digest::of(b"sk_live_a.test-secret"),
             ORG,
         ))
+        .await
         .unwrap();
     store
         .insert(Record::personal_token(
@@ -120,6 +121,7 @@ async fn other_prefixes_replace_the_documented_ones() {
             Digest::of(b"pt-test-token"),
             support::USER,
         ))
+        .await
         .unwrap();
     let auth = AuthLayer::new(store).with_token_format(format);
     for (token, cause) in [
@@ -355,7 +357,7 @@ async fn problem_documents_are_those_of_rfc_9457() {
 }
 
 /// A layer around services that speak gRPC.
-fn grpc_auth() -> AuthLayer<Arc<MemoryStore>> {
+fn grpc_auth() -> AuthLayer<MemoryStore> {
     auth().with_grpc()
 }
 

@@ -78,7 +78,7 @@ async fn where_a_credential_is_optional_an_outage_is_still_one() {
 #[tokio::test]
 async fn a_user_scoped_route_takes_people_and_ignores_the_organization() {
     let store = memory();
-    let waiting = AuthLayer::new(Distant::new(Arc::clone(&store), Mood::Answers)).user_scoped();
+    let waiting = AuthLayer::new(Distant::new(store.clone(), Mood::Answers)).user_scoped();
     let at_once = AuthLayer::new(store).user_scoped();
     for (name, request, cause) in [
         ("a token", bearer(TOKEN), "accepted"),
@@ -203,7 +203,7 @@ async fn only_all_three_marks_make_a_preflight_and_only_where_it_is_answered() {
 
 /// A door with the guard, and what it reports.
 fn guarded() -> (
-    AuthLayer<Arc<tower_api_key::store::MemoryStore>>,
+    AuthLayer<tower_api_key::store::MemoryStore>,
     Arc<Mutex<Vec<ExposedCredential>>>,
 ) {
     let reports = Arc::<Mutex<Vec<_>>>::default();

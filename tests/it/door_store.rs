@@ -1,6 +1,14 @@
 //! What the door makes of its store: answers that are none, outages, expiry, and when it does not ask at all.
 
 use crate::support;
+use tower_api_key::store::Owner;
+use tower_api_key::{
+    AuthLayer, CredentialStore, Reason,
+    clock::{Clock, UnixMillis},
+    credential::{Kind, TokenFormat},
+    secret::{Digest, Pepper},
+    store::{Directory, Lookup, ManageStore, MemoryStore, Peek, Record, StoreError},
+};
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,13 +17,6 @@ use support::{
     KEY, ORG, OTHER_ORG, TOKEN, USER, ask, bearer, bearer_in,
     distant::{Distant, Mood, OUTAGE},
     key, key_record, memory, pat_record,
-};
-use tower_api_key::{
-    AuthLayer, CredentialStore, Reason,
-    clock::{Clock, UnixMillis},
-    credential::{Kind, TokenFormat},
-    secret::{Digest, Pepper},
-    store::{Lookup, MemoryStore, Peek, Record, StoreError},
 };
 
 /// A store with one answer for every question, at once or after a wait.
@@ -166,8 +167,8 @@ impl CredentialStore for WithoutDecoy {
 async fn a_panic_over_the_decoy_costs_no_request() {
     for at_once in [true, false] {
         let store = MemoryStore::new();
-        store.create_organization(ORG, None).unwrap();
-        store.insert(key_record("testkey", ORG)).unwrap();
+        store.create_organization(ORG, None).await.unwrap();
+        store.insert(key_record("testkey", ORG)).await.unwrap();
         let auth = AuthLayer::new(WithoutDecoy { store, at_once });
         assert_eq!(
             ask(&auth, bearer(KEY)).await.status,
@@ -225,9 +226,11 @@ async fn a_credential_is_expired_from_its_very_moment_on() {
     let store = memory();
     store
         .insert(key_record("limited", ORG).expiring_at(UnixMillis(1_000)))
+        .await
         .unwrap();
     store
         .insert(pat_record("limited", USER).expiring_at(UnixMillis(1_000)))
+        .await
         .unwrap();
     for (now, cause) in [
         (i64::MIN, "accepted"),
@@ -236,9 +239,9 @@ async fn a_credential_is_expired_from_its_very_moment_on() {
         (1_001, "expired"),
         (i64::MAX, "expired"),
     ] {
-        let at_once = AuthLayer::new(Arc::clone(&store)).with_clock(Fixed(now));
+        let at_once = AuthLayer::new(store.clone()).with_clock(Fixed(now));
         let waiting =
-            AuthLayer::new(Distant::new(Arc::clone(&store), Mood::Answers)).with_clock(Fixed(now));
+            AuthLayer::new(Distant::new(store.clone(), Mood::Answers)).with_clock(Fixed(now));
         for request in [
             bearer(key("limited")),
             bearer_in(support::pat("limited"), ORG),
@@ -271,6 +274,7 @@ async fn expiry_is_judged_anew_for_each_request() {
     );
     store
         .insert(key_record("limited", ORG).expiring_at(UnixMillis(1_000)))
+        .await
         .unwrap();
     let auth = AuthLayer::new(store).with_clock(clock.clone());
     assert_eq!(ask(&auth, bearer(key("limited"))).await.cause(), "accepted");
@@ -287,6 +291,7 @@ async fn where_a_checksum_is_required_junk_never_reaches_the_store() {
     let minted = format.mint(Kind::OrgKey).unwrap();
     memory
         .insert(Record::org_key(&minted.id, minted.digest, ORG))
+        .await
         .unwrap();
     let store = Distant::new(memory, Mood::Answers);
     let auth = AuthLayer::new(Arc::clone(&store)).with_token_format(format);
@@ -309,10 +314,10 @@ async fn where_a_checksum_is_required_junk_never_reaches_the_store() {
 
 #[tokio::test]
 async fn a_store_may_be_shared_and_of_a_kind_that_is_chosen_at_run_time() {
-    let memory: Arc<MemoryStore> = memory();
-    let distant = Distant::new(Arc::clone(&memory), Mood::Answers);
+    let memory: MemoryStore = memory();
+    let distant = Distant::new(memory.clone(), Mood::Answers);
     let chosen: [Arc<dyn CredentialStore>; 2] =
-        [Arc::clone(&memory) as _, Arc::clone(&distant) as _];
+        [Arc::new(memory.clone()) as _, Arc::clone(&distant) as _];
     for (store, look_ups) in chosen.into_iter().zip([0, 1]) {
         let auth: AuthLayer<Arc<dyn CredentialStore>> = AuthLayer::new(store);
         assert_eq!(ask(&auth, bearer(KEY)).await.status, 200);
@@ -322,7 +327,10 @@ async fn a_store_may_be_shared_and_of_a_kind_that_is_chosen_at_run_time() {
             "`peek` is passed on as well as `find`"
         );
     }
-    memory.delete_key("testkey").unwrap();
-    let auth: AuthLayer<Arc<dyn CredentialStore>> = AuthLayer::new(memory);
+    memory
+        .delete(&Owner::of(Kind::OrgKey, ORG), "testkey")
+        .await
+        .unwrap();
+    let auth: AuthLayer<Arc<dyn CredentialStore>> = AuthLayer::new(Arc::new(memory));
     assert_eq!(ask(&auth, bearer(KEY)).await.cause(), "deleted");
 }

@@ -27,7 +27,7 @@ use tower_api_key::{
     RequireScopesLayer, store::MemoryStore,
 };
 
-fn auth() -> AuthLayer<Arc<MemoryStore>> {
+fn auth() -> AuthLayer<MemoryStore> {
     AuthLayer::new(memory())
 }
 
@@ -224,7 +224,7 @@ async fn a_layer_inside_of_another_decides_for_both() {
 #[tokio::test]
 async fn every_kind_of_decision_passes() {
     let away = |mood| AuthLayer::new(Distant::new(memory(), mood) as Arc<dyn CredentialStore>);
-    let here = || AuthLayer::new(memory() as Arc<dyn CredentialStore>);
+    let here = || AuthLayer::new(Arc::new(memory()) as Arc<dyn CredentialStore>);
     let scopes = RequireScopesLayer::any(["nobody:holds"]).unwrap();
     let gated = Router::new()
         .route("/", get(open).layer(scopes))

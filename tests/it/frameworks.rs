@@ -3,6 +3,11 @@
 mod greeter;
 
 use crate::support;
+use tower_api_key::{
+    AuthLayer, EveryRouteDecidesLayer, Principal, PublicLayer, Rejection, RequireDescendantLayer,
+    RequireOrganizationLayer, RequireScopesLayer, observe::TARGET, store::Directory,
+    tonic::RequestExt as _,
+};
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -26,10 +31,6 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 use tower::{Layer, ServiceExt as _};
-use tower_api_key::{
-    AuthLayer, EveryRouteDecidesLayer, Principal, PublicLayer, Rejection, RequireDescendantLayer,
-    RequireOrganizationLayer, RequireScopesLayer, observe::TARGET, tonic::RequestExt as _,
-};
 
 async fn who(principal: Principal) -> String {
     principal.credential_id().to_owned()
@@ -361,8 +362,11 @@ async fn axum_and_tonic_share_a_port_and_a_door() {
 #[tokio::test]
 async fn a_service_with_an_interceptor_stands_behind_every_layer() {
     let store = memory();
-    store.create_organization("org_child", Some(ORG)).unwrap();
-    let auth = AuthLayer::new(Distant::new(Arc::clone(&store), Mood::Answers));
+    store
+        .create_organization("org_child", Some(ORG))
+        .await
+        .unwrap();
+    let auth = AuthLayer::new(Distant::new(store.clone(), Mood::Answers));
     let scopes = RequireScopesLayer::any(["agents:read"])
         .unwrap()
         .with_responses_of(&auth);

@@ -1,10 +1,19 @@
 //! Secrets, sent in every way that goes wrong: found in no log down to TRACE, no `Debug`, no text and no answer.
 
 mod canary;
-#[cfg(feature = "sqlite")]
 mod peppers;
 
-use crate::support;
+use crate::support::{self, now};
+use tower_api_key::store::Owner;
+use tower_api_key::{
+    AuthLayer, CredentialStore, RequireDescendantLayer, RequireScopesLayer,
+    clock::UnixMillis,
+    credential::{Kind, Minted, TokenFormat},
+    id::OrgId,
+    rejection::ProblemResponder,
+    secret::Digest,
+    store::{ManageStore, MemoryStore, Record, StoreError},
+};
 
 use std::{error::Error, fmt::Write as _, sync::Arc};
 
@@ -16,20 +25,11 @@ use support::{
     grpc_call, logs, memory, request, with,
 };
 use tower::{Layer, ServiceBuilder};
-use tower_api_key::{
-    AuthLayer, CredentialStore, RequireDescendantLayer, RequireScopesLayer,
-    clock::UnixMillis,
-    credential::{Kind, Minted, TokenFormat},
-    id::OrgId,
-    rejection::ProblemResponder,
-    secret::Digest,
-    store::{MemoryStore, Record, StoreError},
-};
 
 type Door = AuthLayer<Arc<dyn CredentialStore>>;
 
 /// A store with freshly minted credentials, good and bad, and a watch over each of them.
-fn aviary() -> (Arc<MemoryStore>, Vec<Canary>) {
+fn aviary() -> (MemoryStore, Vec<Canary>) {
     let (store, format) = (memory(), TokenFormat::default());
     let mint = |kind| format.mint(kind).unwrap();
     let canary = |minted: &Minted| Canary::new(minted.secret.expose_secret());
@@ -51,15 +51,11 @@ fn aviary() -> (Arc<MemoryStore>, Vec<Canary>) {
     )));
     let key = |minted: &Minted| Record::org_key(&minted.id, minted.digest.clone(), ORG);
     let admin = |record: Record| record.with_role("admin", store.catalogue()).unwrap();
-    store.insert(admin(key(&good))).unwrap();
-    store.insert(admin(key(&deleted))).unwrap();
-    store
-        .insert(key(&expired).expiring_at(UnixMillis(1)))
-        .unwrap();
-    store
-        .insert(Record::personal_token(&token.id, token.digest, USER))
-        .unwrap();
-    store.delete_key(deleted.id.as_str()).unwrap();
+    now(store.insert(admin(key(&good)))).unwrap();
+    now(store.insert(admin(key(&deleted)))).unwrap();
+    now(store.insert(key(&expired).expiring_at(UnixMillis(1)))).unwrap();
+    now(store.insert(Record::personal_token(&token.id, token.digest, USER))).unwrap();
+    now(store.delete(&Owner::of(Kind::OrgKey, ORG), deleted.id.as_str())).unwrap();
     (store, canaries)
 }
 
@@ -121,10 +117,9 @@ fn ways(token: &str) -> Vec<(&'static str, Request<String>)> {
 }
 
 /// Doors of every kind over a store that is at hand, away, or out of order.
-fn doors(store: &Arc<MemoryStore>) -> Vec<(&'static str, Door)> {
-    let away =
-        |mood| AuthLayer::new(Distant::new(Arc::clone(store), mood) as Arc<dyn CredentialStore>);
-    let here: Door = AuthLayer::new(Arc::clone(store) as _);
+fn doors(store: &MemoryStore) -> Vec<(&'static str, Door)> {
+    let away = |mood| AuthLayer::new(Distant::new(store.clone(), mood) as Arc<dyn CredentialStore>);
+    let here: Door = AuthLayer::new(Arc::new(store.clone()));
     vec![
         ("usual", here.clone()),
         ("user-scoped", here.clone().user_scoped()),
@@ -198,7 +193,7 @@ async fn no_secret_gets_out_whatever_is_done_with_it() {
 async fn no_demand_and_no_responder_lets_a_secret_out() {
     let (store, canaries) = aviary();
     let auth: AuthLayer<_, ProblemResponder> =
-        AuthLayer::new(Arc::clone(&store)).with_responder(ProblemResponder::new());
+        AuthLayer::new(store.clone()).with_responder(ProblemResponder::new());
     let scopes = RequireScopesLayer::any(["nobody:holds"])
         .unwrap()
         .with_responses_of(&auth);
@@ -259,7 +254,7 @@ async fn debug_of_what_is_on_the_way_shows_no_secret() {
             "Minted, Record",
         );
     }
-    let auth = AuthLayer::new(Arc::clone(&store)).with_browser_guard(|_| {});
+    let auth = AuthLayer::new(store.clone()).with_browser_guard(|_| {});
     let mut service = auth.layer(support::Inner::default());
     for canary in &canaries {
         let future = tower::Service::call(&mut service, bearer_in(&canary.token, ORG));

@@ -17,8 +17,6 @@
     not(all(
         feature = "axum",
         feature = "metrics",
-        feature = "postgres",
-        feature = "sqlite",
         feature = "testing",
         feature = "tonic",
         feature = "tracing"
@@ -41,50 +39,24 @@ mod door_modes;
 mod door_store;
 #[cfg(feature = "axum")]
 mod every_route;
-#[cfg(all(feature = "metrics", any(feature = "postgres", feature = "sqlite")))]
-mod feed_lag;
 #[cfg(all(feature = "axum", unix))]
 mod forward_auth;
 #[cfg(all(feature = "axum", feature = "tonic", feature = "tracing"))]
 mod frameworks;
 #[cfg(feature = "tracing")]
 mod leak;
-#[cfg(all(feature = "sqlite", feature = "testing"))]
-mod manage_catalogue;
 #[cfg(feature = "testing")]
 mod manage_escalation;
 #[cfg(all(feature = "testing", feature = "metrics", feature = "tracing"))]
 mod manage_hooks;
-#[cfg(all(feature = "axum", feature = "sqlite", feature = "testing"))]
+#[cfg(all(feature = "axum", feature = "testing"))]
 mod manage_http;
-#[cfg(all(feature = "sqlite", feature = "testing"))]
-mod manage_last_use;
 #[cfg(feature = "testing")]
 mod manage_outage;
 #[cfg(feature = "testing")]
 mod manage_rotation;
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
-mod migrations;
 #[cfg(feature = "tracing")]
 mod observe;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-mod peppers;
-#[cfg(feature = "postgres")]
-mod postgres;
-#[cfg(feature = "postgres")]
-mod postgres_assumptions;
-#[cfg(feature = "postgres")]
-mod postgres_faults;
-#[cfg(feature = "postgres")]
-mod postgres_feed;
-#[cfg(feature = "postgres")]
-mod postgres_kill;
-#[cfg(feature = "postgres")]
-mod postgres_managed;
-#[cfg(feature = "postgres")]
-mod postgres_prune;
-#[cfg(feature = "postgres")]
-mod postgres_rights;
 mod readiness;
 mod readiness_demands;
 mod readiness_types;
@@ -95,25 +67,9 @@ mod regression_memory;
 mod require;
 mod require_descendant;
 mod rooms;
-#[cfg(feature = "sqlite")]
-mod sqlite;
-#[cfg(feature = "sqlite")]
-mod sqlite_faults;
-#[cfg(feature = "sqlite")]
-mod sqlite_feed;
-#[cfg(all(feature = "sqlite", unix))]
-mod sqlite_file;
-#[cfg(feature = "sqlite")]
-mod sqlite_kill;
-#[cfg(feature = "sqlite")]
-mod sqlite_managed;
-#[cfg(feature = "sqlite")]
-mod sqlite_open;
 #[cfg(feature = "testing")]
 mod store_contract;
 #[cfg(all(feature = "testing", feature = "tracing"))]
 mod test_doubles;
 #[cfg(feature = "tracing")]
 mod tracing_outside;
-#[cfg(feature = "postgres")]
-mod upgrade;

@@ -1,17 +1,19 @@
 //! Nobody gets more out of management than they brought: random creators ask for random credentials.
 
 use std::sync::Arc;
-
-use proptest::{prelude::*, test_runner::FileFailurePersistence};
 use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
     manage::{Actor, Import, ManageError, Manager, NewKey, Rotation},
     scope::{Catalogue, ScopeSet},
     secret::Digest,
-    store::{Credential, CredentialStore, Lookup, MemoryStore, Owner, Record},
+    store::{
+        Credential, CredentialStore, Directory, Lookup, ManageStore, MemoryStore, Owner, Record,
+    },
     testing::{ManualClock, principal},
 };
+
+use proptest::{prelude::*, test_runner::FileFailurePersistence};
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
 
@@ -96,13 +98,13 @@ async fn run(
     wish: &IssueRequest,
     end: Option<UnixMillis>,
 ) -> Result<Arc<Record>, ManageError> {
-    let store = Arc::new(MemoryStore::new());
-    store.create_organization("org_own", None).unwrap();
-    store.create_organization("org_other", None).unwrap();
-    let manager = Manager::new(Arc::clone(&store)).with_clock(ManualClock::at(NOW));
+    let store = MemoryStore::new();
+    store.create_organization("org_own", None).await.unwrap();
+    store.create_organization("org_other", None).await.unwrap();
+    let manager = Manager::new(store.clone()).with_clock(ManualClock::at(NOW));
     let caller = Record::org_key("caller", Digest::of(b"test"), "org_own");
     let caller = caller.with_scopes(held.scopes()).expiring_at(own_end);
-    store.insert(caller.clone()).unwrap();
+    store.insert(caller.clone()).await.unwrap();
     let actor = Actor::from_principal(&principal(caller));
     let id = match wish {
         IssueRequest::Issue(grant) => {

@@ -1,6 +1,15 @@
 //! A hook, a subscriber and a recorder that panic cost their own event: no secret, no change and no task.
 
-use crate::support::{logs, tally};
+use crate::support::{logs, now, tally};
+use tower_api_key::{
+    AuthLayer, LastUse,
+    clock::UnixMillis,
+    credential::Kind,
+    manage::{Actor, Import, Manager, NewKey, Rotation},
+    secret::Digest,
+    store::{AuditAction, Directory, MemoryStore, Owner},
+    testing::ManualClock,
+};
 
 use std::{
     convert::Infallible,
@@ -14,17 +23,8 @@ use ::metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, Sha
 use http::{Request, Response, StatusCode};
 use tally::Tally;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_api_key::{
-    AuthLayer, LastUse,
-    clock::UnixMillis,
-    credential::Kind,
-    manage::{Actor, Import, Manager, NewKey, Rotation},
-    secret::Digest,
-    store::{AuditAction, MemoryStore, Owner},
-    testing::ManualClock,
-};
 
-type Store = Arc<MemoryStore>;
+type Store = MemoryStore;
 
 /// Panics once more when it is dropped.
 struct Spiteful;
@@ -41,8 +41,8 @@ fn org() -> Actor {
 
 /// A manager whose hook notes each event and then panics.
 fn manager() -> (Manager<Store>, ManualClock, Arc<Mutex<Vec<AuditAction>>>) {
-    let store = Arc::new(MemoryStore::new());
-    store.create_organization("org_test", None).unwrap();
+    let store = MemoryStore::new();
+    now(store.create_organization("org_test", None)).unwrap();
     let (clock, heard) = (
         ManualClock::at(UnixMillis(1_000_000)),
         Arc::new(Mutex::new(Vec::new())),
@@ -128,7 +128,7 @@ async fn a_hook_that_panics_does_not_end_the_recording_of_uses() {
         .await
         .unwrap();
     let uses = LastUse::new();
-    let auth = AuthLayer::new(Arc::clone(manager.store())).with_clock(clock.clone());
+    let auth = AuthLayer::new(manager.store().clone()).with_clock(clock.clone());
     let auth = auth.with_last_use(uses.clone());
     let service = auth.layer(service_fn(|_: Request<()>| {
         ready(Ok::<_, Infallible>(Response::new(String::new())))
@@ -191,7 +191,7 @@ async fn a_recorder_that_panics_costs_no_request_and_no_secret() {
         .await
         .unwrap()
         .into_parts();
-    let auth = AuthLayer::new(Arc::clone(manager.store())).with_clock(clock);
+    let auth = AuthLayer::new(manager.store().clone()).with_clock(clock);
     let service = auth.layer(service_fn(|_: Request<()>| {
         ready(Ok::<_, Infallible>(Response::new(String::new())))
     }));

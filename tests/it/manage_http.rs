@@ -2,6 +2,14 @@
 //! who renames their credential without end while it is deleted.
 
 use std::{net::SocketAddr, sync::Arc};
+use tower_api_key::{
+    AuthLayer, Principal,
+    credential::Kind,
+    manage::{Actor, Issued, ManageError, Manager, NewKey, NewToken, Rotation},
+    scope::Catalogue,
+    secret::Secret,
+    store::{Cached, CredentialInfo, Directory, Filter, ManageStore, MemoryStore, Owner},
+};
 
 use axum::{
     Json, Router,
@@ -16,21 +24,17 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
-use tower_api_key::{
-    AuthLayer, Principal,
-    credential::Kind,
-    manage::{Actor, Issued, ManageError, Manager, NewKey, NewToken, Rotation},
-    scope::Catalogue,
-    secret::Secret,
-    store::{Cached, CredentialInfo, Filter, ManageStore, MemoryStore, Owner, SqliteStore},
-};
+use tower_api_key_sqlx::SqliteStore;
 
 const ORG: &str = "org_test";
 const USER: &str = "user_test";
 const PATH: &str = "/admin/organization-pats";
 
 /// A service as the example has it, over any store.
-fn router<S: ManageStore>(manager: Manager<Arc<S>>, accepted: UnboundedSender<()>) -> Router {
+fn router<S: ManageStore + Directory>(
+    manager: Manager<Arc<S>>,
+    accepted: UnboundedSender<()>,
+) -> Router {
     let auth = AuthLayer::new(Arc::clone(manager.store()));
     Router::new()
         .route(PATH, post(create::<S>))
@@ -64,7 +68,7 @@ fn shown(issued: Issued) -> (StatusCode, Json<Value>) {
     )
 }
 
-async fn create<S: ManageStore>(
+async fn create<S: ManageStore + Directory>(
     State(manager): State<Manager<Arc<S>>>,
     caller: Principal,
     Json(body): Json<Value>,
@@ -77,7 +81,7 @@ async fn create<S: ManageStore>(
         .map(shown)
 }
 
-async fn rename<S: ManageStore>(
+async fn rename<S: ManageStore + Directory>(
     State(manager): State<Manager<Arc<S>>>,
     caller: Principal,
     Path(id): Path<String>,
@@ -90,7 +94,7 @@ async fn rename<S: ManageStore>(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn rotate<S: ManageStore>(
+async fn rotate<S: ManageStore + Directory>(
     State(manager): State<Manager<Arc<S>>>,
     caller: Principal,
     Path(id): Path<String>,
@@ -103,7 +107,7 @@ async fn rotate<S: ManageStore>(
         .map(shown)
 }
 
-async fn delete<S: ManageStore>(
+async fn delete<S: ManageStore + Directory>(
     State(manager): State<Manager<Arc<S>>>,
     caller: Principal,
     Path(id): Path<String>,
@@ -123,7 +127,7 @@ struct Server<S> {
     _task: tokio::task::JoinSet<()>,
 }
 
-impl<S: ManageStore> Server<S> {
+impl<S: ManageStore + Directory> Server<S> {
     async fn start(store: S) -> Self {
         store.create_organization(ORG, None).await.unwrap();
         store.create_user(USER).await.unwrap();
@@ -235,7 +239,12 @@ const LOSSES: [(&str, bool); 11] = [
     ("user deleted", true),
 ];
 
-async fn lose<S: ManageStore>(server: &Server<S>, own: &CredentialInfo, token: &str, how: &str) {
+async fn lose<S: ManageStore + Directory>(
+    server: &Server<S>,
+    own: &CredentialInfo,
+    token: &str,
+    how: &str,
+) {
     let (manager, kind, id) = (&server.manager, own.kind(), own.id.as_str());
     let owner = Actor::operator("test", own.owner.clone());
     let store = manager.store();
@@ -259,7 +268,10 @@ async fn lose<S: ManageStore>(server: &Server<S>, own: &CredentialInfo, token: &
     }
 }
 
-async fn a_caller_revoked_during_their_body_gets_nothing<S: ManageStore, F: Future<Output = S>>(
+async fn a_caller_revoked_during_their_body_gets_nothing<
+    S: ManageStore + Directory,
+    F: Future<Output = S>,
+>(
     make: impl Fn() -> F,
 ) {
     for (how, by_token) in LOSSES {
@@ -333,7 +345,9 @@ async fn rename_without_end(
     0
 }
 
-async fn a_key_that_is_renamed_without_end_is_deleted_at_once<S: ManageStore>(store: S) {
+async fn a_key_that_is_renamed_without_end_is_deleted_at_once<S: ManageStore + Directory>(
+    store: S,
+) {
     let server = Server::start(store).await;
     let (_, admin) = server.key("admin").await;
     for round in 0..3 {

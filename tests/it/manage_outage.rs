@@ -1,13 +1,6 @@
 //! A store that fails, hangs or panics: every call of a manager ends in time, says so, and can be repeated.
 
 use crate::support::faulty;
-
-use std::{convert::Infallible, future::ready, time::Duration};
-
-use faulty::{Behaviour, FaultyStore};
-use http::{Request, Response, StatusCode};
-use tokio::time::Instant;
-use tower::{Layer, ServiceExt, service_fn};
 use tower_api_key::{
     AuthLayer, LastUse,
     clock::UnixMillis,
@@ -15,9 +8,16 @@ use tower_api_key::{
     id::CredentialId,
     manage::{Actor, Import, ManageError, Manager, NewKey, NewToken, Rotation},
     secret::Digest,
-    store::{AuditEvent, CredentialInfo, Filter, Owner},
+    store::{AuditEvent, CredentialInfo, Directory, Filter, Owner},
     testing::ManualClock,
 };
+
+use std::{convert::Infallible, future::ready, time::Duration};
+
+use faulty::{Behaviour, FaultyStore};
+use http::{Request, Response, StatusCode};
+use tokio::time::Instant;
+use tower::{Layer, ServiceExt, service_fn};
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -60,8 +60,12 @@ fn user() -> Actor {
 impl Fixture {
     async fn new() -> Self {
         let store = FaultyStore::new();
-        store.memory.create_organization("org_test", None).unwrap();
-        store.memory.create_user("user_test").unwrap();
+        store
+            .memory
+            .create_organization("org_test", None)
+            .await
+            .unwrap();
+        store.memory.create_user("user_test").await.unwrap();
         let manager = Manager::new(store.clone())
             .with_clock(ManualClock::at(NOW))
             .with_deadline(DEADLINE);

@@ -10,18 +10,18 @@ use std::{
     },
     time::Duration,
 };
-
-use http::{Request, Response, StatusCode};
-use tokio::{sync::RwLock, task::JoinHandle};
-use tower::{Layer, ServiceExt, service_fn};
 use tower_api_key::{
     AuthLayer,
     clock::{Clock, UnixMillis},
     credential::Kind,
     manage::{Actor, Manager, NewKey, Rotation},
-    store::{Cached, ManageStore, MemoryStore, Owner},
+    store::{Cached, Directory, ManageStore, MemoryStore, Owner},
     testing::ManualClock,
 };
+
+use http::{Request, Response, StatusCode};
+use tokio::{sync::RwLock, task::JoinHandle};
+use tower::{Layer, ServiceExt, service_fn};
 
 const OVERLAP: i64 = 1000;
 const ROTATIONS: usize = 50;
@@ -52,7 +52,7 @@ async fn status(auth: &AuthLayer<Arc<impl ManageStore>>, token: &str) -> StatusC
 }
 
 /// Sends requests with the new and the old one until told. Each answer is held against the clock before and after it.
-async fn client<S: ManageStore>(
+async fn client<S: ManageStore + Directory>(
     auth: AuthLayer<Arc<S>>,
     clock: ManualClock,
     known: Arc<RwLock<Known>>,
@@ -106,7 +106,7 @@ async fn until_more(counter: &AtomicU64, clients: &[JoinHandle<()>]) {
     }
 }
 
-async fn rotate_under_load<S: ManageStore>(store: S) {
+async fn rotate_under_load<S: ManageStore + Directory>(store: S) {
     let (store, clock) = (Arc::new(store), ManualClock::at(UnixMillis(1_000_000)));
     store.create_organization("org_test", None).await.unwrap();
     let manager = Manager::new(Arc::clone(&store)).with_clock(clock.clone());
@@ -179,22 +179,18 @@ async fn behind_a_cache_that_never_forgets() {
     rotate_under_load(Cached::new(MemoryStore::new()).with_ttl(Duration::MAX)).await;
 }
 
-#[cfg(feature = "sqlite")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn in_a_file_behind_a_cache_that_never_forgets() {
     let directory = tempfile::tempdir().unwrap();
     let catalogue = tower_api_key::scope::Catalogue::anyreach();
-    let store =
-        tower_api_key::store::SqliteStore::open(directory.path().join("test.db"), catalogue)
-            .await
-            .unwrap();
+    let store = tower_api_key_sqlx::SqliteStore::open(directory.path().join("test.db"), catalogue)
+        .await
+        .unwrap();
     rotate_under_load(Cached::new(store).with_ttl(Duration::MAX)).await;
 }
 
-#[cfg(feature = "postgres")]
 use crate::support::pg;
 
-#[cfg(feature = "postgres")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn in_a_database_behind_a_cache_that_never_forgets() {
     let Some(cluster) = pg::shared() else { return };

@@ -160,7 +160,7 @@ fn cases() -> Vec<Case> {
 #[tokio::test]
 async fn each_verdict_is_one_event_with_the_documented_level_and_fields() {
     let store = memory();
-    let at_once: Door = AuthLayer::new(Arc::clone(&store) as _).with_browser_guard(|_| {});
+    let at_once: Door = AuthLayer::new(Arc::new(store.clone()) as _).with_browser_guard(|_| {});
     let waiting: Door =
         AuthLayer::new(Distant::new(store, Mood::Answers) as _).with_browser_guard(|_| {});
     for Case {
@@ -271,7 +271,7 @@ async fn who_is_let_through_unseen_leaves_no_event() {
 
 #[tokio::test]
 async fn nothing_that_a_client_names_is_repeated() {
-    let door: Door = AuthLayer::new(memory() as _);
+    let door: Door = AuthLayer::new(Arc::new(memory()));
     for request in [
         bearer_in(TOKEN, "named-by-the-client"),
         bearer("ak_named-by-the-client.test-secret"),

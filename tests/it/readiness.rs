@@ -256,7 +256,7 @@ async fn a_buffer_inside_has_its_places_for_accepted_requests() {
 
 /// Knows [`KEY`] at once and never answers about anything else, as a cache before a store that hangs.
 #[derive(Debug)]
-struct HalfKnown(Arc<MemoryStore>);
+struct HalfKnown(MemoryStore);
 
 impl Default for HalfKnown {
     fn default() -> Self {

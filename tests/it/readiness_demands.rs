@@ -1,6 +1,10 @@
 //! Tower's contract for the demands inside of the door: nobody is called early, and a refusal gives readiness back.
 
 use crate::support;
+use tower_api_key::{
+    AuthLayer, RequireDescendantLayer, RequireOrganizationLayer, RequireScopesLayer, id::OrgId,
+    store::Directory,
+};
 
 use std::{pin::pin, sync::Arc, task::Poll};
 
@@ -11,9 +15,6 @@ use support::{
     memory, poll_once,
 };
 use tower::{Layer, Service, limit::ConcurrencyLimit};
-use tower_api_key::{
-    AuthLayer, RequireDescendantLayer, RequireOrganizationLayer, RequireScopesLayer, id::OrgId,
-};
 use tower_test::mock::{self, Handle, Mock, Spawn};
 
 type Req = Request<String>;
@@ -56,7 +57,7 @@ async fn a_demand_that_refuses_gives_readiness_back_at_once() {
     let scopes = RequireScopesLayer::any(["nobody:holds"]).unwrap();
     refusal_gives_readiness_back("scopes", scopes, accepted().await).await;
     let store = memory();
-    let personal = AuthLayer::new(Arc::clone(&store)).user_scoped();
+    let personal = AuthLayer::new(store.clone()).user_scoped();
     let parts = ask(&personal, bearer(support::TOKEN))
         .await
         .reached
@@ -78,7 +79,10 @@ fn below(tree: &Arc<Distant>) -> RequireDescendantLayer {
 #[tokio::test]
 async fn the_inner_service_is_not_called_before_the_tree_has_answered() {
     let store = memory();
-    store.create_organization("org_child", Some(ORG)).unwrap();
+    store
+        .create_organization("org_child", Some(ORG))
+        .await
+        .unwrap();
     let tree = Distant::new(store, Mood::Waits);
     let ([mut one, mut other], mut inner) = two_for_one(&below(&tree));
     assert!(one.poll_ready::<Req>().is_ready());

@@ -1,6 +1,13 @@
 //! One test for each hole that the cache had, where no other test of the cache is about it.
 
-use crate::support::shelf;
+use crate::support::{now, shelf};
+use tower_api_key::{
+    AuthLayer, LastUse,
+    clock::{Clock, UnixMillis},
+    credential::{Kind, TokenFormat},
+    manage::Manager,
+    store::{Cached, Change, CredentialStore, Directory, ManageStore, MemoryStore, Peek, Record},
+};
 
 use std::{
     sync::{
@@ -14,13 +21,6 @@ use std::{
 use http::{Request, Response};
 use shelf::{Question, key};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_api_key::{
-    AuthLayer, LastUse,
-    clock::{Clock, UnixMillis},
-    credential::{Kind, TokenFormat},
-    manage::Manager,
-    store::{Cached, Change, CredentialStore, MemoryStore, Peek, Record},
-};
 
 const KEYS: usize = 500;
 const REPLACEMENTS: usize = 30_000;
@@ -37,9 +37,9 @@ fn id(i: usize) -> String {
 
 fn cache() -> Cached<MemoryStore> {
     let store = MemoryStore::new();
-    store.create_organization("org_1", None).unwrap();
+    now(store.create_organization("org_1", None)).unwrap();
     for i in 0..KEYS {
-        store.insert(key(&id(i))).unwrap();
+        now(store.insert(key(&id(i)))).unwrap();
     }
     Cached::new(store)
         .with_ttl(Duration::MAX)
@@ -134,21 +134,20 @@ fn readers_of_entries_that_are_replaced_get_no_other_answer() {
 #[test]
 fn entries_of_one_token_in_many_organizations_stay_apart() {
     let store = MemoryStore::new();
-    store.create_user("alice").unwrap();
-    store
-        .insert(Record::personal_token(
-            "t1",
-            shelf::token_digest("t1"),
-            "alice",
-        ))
-        .unwrap();
+    now(store.create_user("alice")).unwrap();
+    now(store.insert(Record::personal_token(
+        "t1",
+        shelf::token_digest("t1"),
+        "alice",
+    )))
+    .unwrap();
     let organizations: Vec<&'static str> = (0..KEYS)
         .map(|i| &*String::leak(format!("org_{i}")))
         .collect();
     for (i, organization) in organizations.iter().enumerate() {
-        store.create_organization(organization, None).unwrap();
+        now(store.create_organization(organization, None)).unwrap();
         if i % 2 == 0 {
-            store.set_member("alice", organization, "viewer").unwrap();
+            now(store.set_member("alice", organization, "viewer")).unwrap();
         }
     }
     let (cache, runtime) = (Cached::new(store).with_ttl(Duration::MAX), runtime());
@@ -178,14 +177,10 @@ impl Clock for Wall {
 /// The table of last uses grows while entries are retired and replaced: each use is written once.
 #[tokio::test]
 async fn no_last_use_is_lost_or_told_twice_while_its_table_grows() {
-    let (store, clock, uses) = (
-        Arc::new(MemoryStore::new()),
-        Wall::default(),
-        LastUse::new(),
-    );
-    store.create_organization("org_1", None).unwrap();
-    let manager = Manager::new(Arc::clone(&store)).with_clock(clock.clone());
-    let auth = AuthLayer::new(Arc::clone(&store))
+    let (store, clock, uses) = (MemoryStore::new(), Wall::default(), LastUse::new());
+    store.create_organization("org_1", None).await.unwrap();
+    let manager = Manager::new(store.clone()).with_clock(clock.clone());
+    let auth = AuthLayer::new(store.clone())
         .with_clock(clock.clone())
         .with_last_use(uses.clone());
     let service = auth.layer(service_fn(async |_: Request<()>| {
@@ -197,6 +192,7 @@ async fn no_last_use_is_lost_or_told_twice_while_its_table_grows() {
         let record = Record::org_key(&minted.id, minted.digest, "org_1");
         store
             .insert(record.with_role("viewer", store.catalogue()).unwrap())
+            .await
             .unwrap();
         tokens.push(format!("Bearer {}", minted.secret.expose_secret()));
         if round % 10 != 9 {

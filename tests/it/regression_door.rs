@@ -1,6 +1,13 @@
 //! What was wrong once with the layers in front of a service, each with a test.
 
 use crate::support;
+use tower_api_key::{
+    AuthLayer, CredentialStore, Principal, PublicLayer, Reason, Rejection, RequireDescendantLayer,
+    RequireScopesLayer,
+    id::OrgId,
+    scope::ScopeSet,
+    store::{Lookup, ManageStore, Peek, Record, StoreError},
+};
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -11,13 +18,6 @@ use support::{
     key, memory, pat, pat_record, request, with,
 };
 use tower::{ServiceBuilder, ServiceExt as _, service_fn};
-use tower_api_key::{
-    AuthLayer, CredentialStore, Principal, PublicLayer, Reason, Rejection, RequireDescendantLayer,
-    RequireScopesLayer,
-    id::OrgId,
-    scope::ScopeSet,
-    store::{Lookup, Peek, Record, StoreError},
-};
 
 const GRPC_TYPES: [&str; 9] = [
     "application/grpc",
@@ -327,7 +327,7 @@ async fn responses_of_optional_routes_vary_on_what_they_depend_on() {
         values.map(|(_, value)| value.clone()).collect::<Vec<_>>()
     };
     for auth in [
-        AuthLayer::new(memory() as Arc<dyn CredentialStore>),
+        AuthLayer::new(Arc::new(memory()) as Arc<dyn CredentialStore>),
         AuthLayer::new(Distant::new(memory(), Mood::Answers) as _),
     ] {
         let optional = auth.clone().optional();
@@ -379,6 +379,7 @@ async fn reading_sensitive_conversations_covers_reading_them() {
     let scopes = store.catalogue().expand(["conversations:read_sensitive"]);
     store
         .insert(support::key_record("analyst", ORG).with_scopes(scopes))
+        .await
         .unwrap();
     let demand = RequireScopesLayer::any(["conversations:read"]).unwrap();
     let stack = ServiceBuilder::new()

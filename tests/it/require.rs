@@ -1,6 +1,13 @@
 //! Demands inside of the door: scopes, an organization; in the door's own form, and never without a door.
 
-use crate::support;
+use crate::support::{self, now};
+use tower_api_key::{
+    AuthLayer, ConfigError, Messages, PublicLayer, Reason, RequireOrganizationLayer,
+    RequireScopesLayer,
+    rejection::ProblemResponder,
+    scope::{AcceptedScopes, ScopeSet},
+    store::{ManageStore, MemoryStore},
+};
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -11,19 +18,11 @@ use support::{
     grpc_call, key, key_record, memory, request,
 };
 use tower::ServiceBuilder;
-use tower_api_key::{
-    AuthLayer, ConfigError, Messages, PublicLayer, Reason, RequireOrganizationLayer,
-    RequireScopesLayer,
-    rejection::ProblemResponder,
-    scope::{AcceptedScopes, ScopeSet},
-    store::MemoryStore,
-};
 
 /// A store with the key `held`, which holds exactly `scopes`.
-fn holding(scopes: &[&str]) -> Arc<MemoryStore> {
+fn holding(scopes: &[&str]) -> MemoryStore {
     let store = memory();
-    store
-        .insert(key_record("held", ORG).with_scopes(scopes.iter().copied().collect()))
+    now(store.insert(key_record("held", ORG).with_scopes(scopes.iter().copied().collect())))
         .unwrap();
     store
 }

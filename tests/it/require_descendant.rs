@@ -1,6 +1,12 @@
 //! The rule of the partner console: the acting organization or one below it, asked for in a fixed order.
 
-use crate::support;
+use crate::support::{self, now};
+use tower_api_key::{
+    AuthLayer, CredentialStore, Messages, PublicLayer, Reason, RequireDescendantLayer,
+    id::OrgId,
+    scope::ScopeSet,
+    store::{Directory, ManageStore, MemoryStore},
+};
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,17 +17,11 @@ use support::{
     grpc_call, key, key_record, memory, request, with,
 };
 use tower::ServiceBuilder;
-use tower_api_key::{
-    AuthLayer, CredentialStore, Messages, PublicLayer, Reason, RequireDescendantLayer,
-    id::OrgId,
-    scope::ScopeSet,
-    store::{MemoryStore, OrgTree},
-};
 
 const SCOPE: &str = "child_organizations:manage";
 
 /// `org_top` above `org_a` and `org_b`; below `org_a` one more, and one below that.
-fn tree() -> Arc<MemoryStore> {
+fn tree() -> MemoryStore {
     let store = memory();
     for (id, parent) in [
         ("org_top", None),
@@ -32,17 +32,13 @@ fn tree() -> Arc<MemoryStore> {
         ("org_a_gone", Some("org_a")),
         ("org_a_gone_x", Some("org_a_gone")),
     ] {
-        store.create_organization(id, parent).unwrap();
+        now(store.create_organization(id, parent)).unwrap();
     }
     let scopes = |scopes: &[&str]| scopes.iter().copied().collect::<ScopeSet>();
-    store
-        .insert(key_record("partner", "org_a").with_scopes(scopes(&[SCOPE])))
-        .unwrap();
-    store
-        .insert(key_record("plain", "org_a").with_scopes(scopes(&["agents:read"])))
-        .unwrap();
-    store.set_member(USER, "org_a", "admin").unwrap();
-    store.delete_organization("org_a_gone").unwrap();
+    now(store.insert(key_record("partner", "org_a").with_scopes(scopes(&[SCOPE])))).unwrap();
+    now(store.insert(key_record("plain", "org_a").with_scopes(scopes(&["agents:read"])))).unwrap();
+    now(store.set_member(USER, "org_a", "admin")).unwrap();
+    now(store.delete_organization("org_a_gone")).unwrap();
     store
 }
 
@@ -60,7 +56,7 @@ fn about(request: Request<String>, organization: &str) -> Request<String> {
 
 async fn through(
     store: impl CredentialStore,
-    tree: impl OrgTree,
+    tree: impl Directory,
     request: Request<String>,
 ) -> Answer {
     let auth = AuthLayer::new(store);
@@ -94,19 +90,19 @@ async fn the_acting_organization_and_what_is_below_it_can_be_managed_and_nothing
             let answer = match distant {
                 true => {
                     through(
-                        Arc::clone(&store),
-                        Distant::new(Arc::clone(&store), Mood::Answers),
+                        store.clone(),
+                        Distant::new(store.clone(), Mood::Answers),
                         request,
                     )
                     .await
                 }
-                false => through(Arc::clone(&store), Arc::clone(&store), request).await,
+                false => through(store.clone(), store.clone(), request).await,
             };
             assert_eq!(answer.cause(), cause, "{name}");
             assert_eq!(answer.reached.is_some(), cause == "accepted", "{name}");
         }
     }
-    let no_target = through(Arc::clone(&store), store, bearer(key("partner"))).await;
+    let no_target = through(store.clone(), store, bearer(key("partner"))).await;
     assert_eq!(no_target.cause(), "not_a_descendant", "no target");
 }
 
@@ -121,16 +117,14 @@ async fn a_token_acts_in_the_organization_of_the_header_which_is_not_the_target(
     ] {
         let request = about(bearer_in(TOKEN, acting), organization);
         assert_eq!(
-            through(Arc::clone(&store), Arc::clone(&store), request)
-                .await
-                .cause(),
+            through(store.clone(), store.clone(), request).await.cause(),
             cause,
             "{acting}"
         );
     }
     let unnamed = about(bearer(TOKEN), "org_a");
     assert_eq!(
-        through(Arc::clone(&store), store, unnamed).await.cause(),
+        through(store.clone(), store, unnamed).await.cause(),
         "no_organization"
     );
 }
@@ -138,7 +132,7 @@ async fn a_token_acts_in_the_organization_of_the_header_which_is_not_the_target(
 #[tokio::test]
 async fn who_is_asked_before_what_and_what_before_where() {
     let store = tree();
-    let down = Distant::new(Arc::clone(&store), Mood::Fails);
+    let down = Distant::new(store.clone(), Mood::Fails);
     for (name, request, cause) in [
         ("nobody", about(request(), "org_b"), "no_credential"),
         (
@@ -169,7 +163,7 @@ async fn who_is_asked_before_what_and_what_before_where() {
         ),
     ] {
         assert_eq!(
-            through(Arc::clone(&store), Arc::clone(&down), request)
+            through(store.clone(), Arc::clone(&down), request)
                 .await
                 .cause(),
             cause,
@@ -184,8 +178,8 @@ async fn a_target_outside_is_answered_alike_whether_it_exists_or_not() {
     let store = tree();
     let ask_about = |organization: &'static str| {
         through(
-            Arc::clone(&store),
-            Arc::clone(&store),
+            store.clone(),
+            store.clone(),
             about(bearer(key("partner")), organization),
         )
     };
@@ -205,19 +199,14 @@ async fn a_target_outside_is_answered_alike_whether_it_exists_or_not() {
             "{organization}"
         );
     }
-    let no_target = through(
-        Arc::clone(&store),
-        Arc::clone(&store),
-        bearer(key("partner")),
-    )
-    .await;
+    let no_target = through(store.clone(), store.clone(), bearer(key("partner"))).await;
     assert_eq!(no_target.wire(), unknown.wire());
 }
 
 #[tokio::test]
 async fn the_missing_scope_is_named_in_the_challenge() {
     let store = tree();
-    let auth = AuthLayer::new(Arc::clone(&store)).with_realm("r").unwrap();
+    let auth = AuthLayer::new(store.clone()).with_realm("r").unwrap();
     let demand = RequireDescendantLayer::new(store, target).with_responses_of(&auth);
     let stack = |demand| ServiceBuilder::new().layer(auth.clone()).layer(demand);
     let answer = ask(
@@ -263,11 +252,11 @@ async fn a_tree_that_fails_hangs_or_panics_is_an_outage() {
         (Mood::Panics, "store_panicked"),
     ] {
         let store = tree();
-        let down = Distant::new(Arc::clone(&store), mood);
+        let down = Distant::new(store.clone(), mood);
         for organization in ["org_a_1", "org_b", "org_no"] {
             let request = about(bearer(key("partner")), organization);
             let started = tokio::time::Instant::now();
-            let answer = through(Arc::clone(&store), Arc::clone(&down), request).await;
+            let answer = through(store.clone(), Arc::clone(&down), request).await;
             assert_eq!((answer.status, answer.cause()), (503, cause));
             assert_eq!(answer.header("retry-after"), Some("1"), "{cause}");
             assert!(!answer.body.contains(OUTAGE), "{cause}");
@@ -279,7 +268,7 @@ async fn a_tree_that_fails_hangs_or_panics_is_an_outage() {
 #[tokio::test(start_paused = true)]
 async fn the_deadline_of_the_tree_is_its_own() {
     let store = tree();
-    let auth = AuthLayer::new(Arc::clone(&store)).with_deadline(Duration::from_secs(9));
+    let auth = AuthLayer::new(store.clone()).with_deadline(Duration::from_secs(9));
     let demand = RequireDescendantLayer::new(Distant::new(store, Mood::Hangs), target)
         .with_deadline(Duration::from_secs(2));
     let started = tokio::time::Instant::now();
@@ -298,7 +287,7 @@ async fn the_deadline_of_the_tree_is_its_own() {
 #[tokio::test]
 async fn without_somebody_in_an_organization_there_is_no_descent() {
     let (store, auth) = (tree(), AuthLayer::new(tree()));
-    let demand = RequireDescendantLayer::new(Arc::clone(&store), target);
+    let demand = RequireDescendantLayer::new(store.clone(), target);
     let alone = ask(&demand, about(bearer(KEY), "org_a")).await;
     assert_eq!((alone.status, alone.cause()), (500, "no_auth_layer"));
     let public = ServiceBuilder::new()
@@ -377,9 +366,9 @@ mod in_axum {
             ("org_a%5F1", "org_b"),
             ("org_(1", "org_a"),
         ] {
-            store.create_organization(id, Some(parent)).unwrap();
+            now(store.create_organization(id, Some(parent))).unwrap();
         }
-        let auth = AuthLayer::new(Arc::clone(&store));
+        let auth = AuthLayer::new(store.clone());
         let handler = get(async |Path(organization): Path<String>| organization);
         let handler = match by_extractor {
             true => {
@@ -471,7 +460,7 @@ mod in_axum {
     #[tokio::test]
     async fn a_target_that_cannot_be_extracted_is_refused() {
         let store = tree();
-        let auth = AuthLayer::new(Arc::clone(&store));
+        let auth = AuthLayer::new(store.clone());
         let target = tower_api_key::axum::target(
             |Query(query): Query<std::collections::HashMap<String, String>>| {
                 query
@@ -481,8 +470,7 @@ mod in_axum {
         );
         let no_path =
             tower_api_key::axum::target(|Path(organization): Path<String>| organization.into());
-        let by_query =
-            RequireDescendantLayer::new(Arc::clone(&store), target).with_responses_of(&auth);
+        let by_query = RequireDescendantLayer::new(store.clone(), target).with_responses_of(&auth);
         let by_path = RequireDescendantLayer::new(store, no_path).with_responses_of(&auth);
         let app = Router::new()
             .route(

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tower_api_key::{
-    store::{Cached, ManageStore, MemoryStore, OrgTree, StoreAdmin},
+    store::{Cached, Directory, ManageStore, MemoryStore},
     testing::contract,
 };
 
@@ -28,7 +28,7 @@ macro_rules! keeps_the_contract {
         #[tokio::test]
         async fn through_a_trait_object() {
             let make = $make;
-            contract::run(|| async { Arc::new(make().await) as Arc<dyn StoreAdmin> }).await;
+            contract::run(|| async { Arc::new(make().await) as Arc<dyn Whole> }).await;
         }
 
         #[tokio::test(flavor = "multi_thread")]
@@ -48,8 +48,13 @@ macro_rules! keeps_the_contract {
     };
 }
 
+/// Everything that a store of the crate is.
+trait Whole: ManageStore + Directory {}
+
+impl<S: ManageStore + Directory> Whole for S {}
+
 /// A cache keeps the contract of the store behind it, for what is changed through it.
-async fn cached<S: StoreAdmin + ManageStore + OrgTree, F: Future<Output = S>>(
+async fn cached<S: ManageStore + Directory, F: Future<Output = S>>(
     make: impl Fn() -> F,
     life: Duration,
 ) {
@@ -80,9 +85,9 @@ mod memory {
 }
 
 /// A file and a database in memory are locked alike and written differently.
-#[cfg(feature = "sqlite")]
 mod sqlite {
-    use tower_api_key::{scope::Catalogue, store::SqliteStore};
+    use tower_api_key::scope::Catalogue;
+    use tower_api_key_sqlx::SqliteStore;
 
     mod in_memory {
         use super::{super::*, *};
@@ -118,11 +123,9 @@ mod sqlite {
     }
 }
 
-#[cfg(feature = "postgres")]
 use crate::support::pg;
 
 /// A fresh schema for each claim, in one cluster.
-#[cfg(feature = "postgres")]
 mod postgres {
     use super::*;
 

@@ -2,7 +2,7 @@
 
 use super::Authority;
 use crate::{
-    clock::UnixMillis,
+    clock::{Clock, SystemClock, UnixMillis},
     id::CredentialId,
     store::{AuditAction, AuditActor, AuditEvent, Owner, Status},
 };
@@ -69,11 +69,26 @@ impl EndStatus {
 }
 
 impl Ending {
+    /// Creates the ending of [`ManageStore::delete`](super::ManageStore::delete): one credential,
+    /// now, by the operator `store`.
+    pub(super) fn deleting(owner: Owner, id: CredentialId) -> Self {
+        Self {
+            owner,
+            target: EndTarget::One(id),
+            to: EndStatus::Deleted,
+            authority: Authority::Unconditional,
+            at: SystemClock.now(),
+            action: AuditAction::Deleted,
+            by: AuditActor::Operator("store".into()),
+            origin: None,
+        }
+    }
+
     /// Returns the audit event of one ended credential.
     #[must_use]
     pub fn event(&self, credential: CredentialId) -> AuditEvent {
         AuditEvent {
-            number: 0,
+            number: None,
             at: self.at,
             action: self.action,
             owner: self.owner.clone(),

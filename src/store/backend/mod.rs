@@ -1,10 +1,19 @@
-//! What a store does so that its credentials can be managed: it reads, and it commits.
+//! For authors of stores: what a store does so that its credentials can be managed, and the parts
+//! that stores in databases share.
 //!
-//! The rules are in [`manage`](crate::manage). A store only guarantees atomicity: everything in a
+//! Implement [`ManageStore`] to use a [`Manager`](crate::manage::Manager) with your own tables. The
+//! rules are in [`manage`](crate::manage). A store only guarantees atomicity: everything in a
 //! [`Commit`] happens, or nothing does.
+//!
+//! This module may change in any 0.x release, unlike [`CredentialStore`], which is all that a store
+//! needs to answer requests.
 
 mod authority;
 mod ending;
+mod observed;
+mod pseudonym;
+mod rows;
+mod stored_digest;
 
 use std::sync::Arc;
 
@@ -12,10 +21,14 @@ use async_trait::async_trait;
 
 pub use authority::{ActorState, Authority, Requirements};
 pub use ending::{EndStatus, EndTarget, Ending};
+pub use observed::{observe_revocation_lag, report_feed_lost};
+pub use pseudonym::pseudonym;
+pub use rows::{Columns, RecordReader, audit_event, credential_info, read_digest};
+pub use stored_digest::{DigestPolicy, StoredDigest};
 
 use super::{
-    AuditAction, AuditActor, AuditEvent, CredentialInfo, Filter, Owner, StoreAdmin, StoreError,
-    WriteError,
+    AuditAction, AuditActor, AuditEvent, CredentialInfo, CredentialStore, Filter, Owner, Record,
+    StoreError, WriteError,
 };
 use crate::{
     clock::UnixMillis, credential::Kind, id::CredentialId, scope::Catalogue, secret::Digest,
@@ -26,7 +39,7 @@ use crate::{
 /// Every query and every change concerns one owner. For that owner, other owners' credentials do
 /// not exist.
 #[async_trait]
-pub trait ManageStore: StoreAdmin {
+pub trait ManageStore: CredentialStore {
     /// Returns the roles.
     fn catalogue(&self) -> &Catalogue;
 
@@ -40,7 +53,7 @@ pub trait ManageStore: StoreAdmin {
         id: &str,
     ) -> Result<Option<CredentialInfo>, StoreError>;
 
-    /// Returns what was issued to `owner` under an idempotency key, with the request's fingerprint.
+    /// Returns what was issued to `owner` under an idempotency key.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -48,7 +61,7 @@ pub trait ManageStore: StoreAdmin {
         &self,
         owner: &Owner,
         key: &str,
-    ) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError>;
+    ) -> Result<Option<EarlierIssue>, StoreError>;
 
     /// Lists credentials of `owner`, newest first; among those created in the same millisecond, the
     /// greatest id (by its bytes) comes first.
@@ -110,6 +123,36 @@ pub trait ManageStore: StoreAdmin {
     /// # Errors
     /// [`StoreError`]; then nothing was recorded.
     async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError>;
+
+    /// Stores a credential as it is, with no rules applied and no audit event. Use it to set up a
+    /// store, and for tools and tests; issue credentials with a
+    /// [`Manager`](crate::manage::Manager) instead.
+    ///
+    /// # Errors
+    /// [`WriteError::Taken`]; [`WriteError::InvalidId`] for an id that
+    /// [`check_credential_id`](crate::credential::check_credential_id) refuses;
+    /// [`WriteError::GrantOnToken`]; [`WriteError::UnknownOrganization`] or
+    /// [`WriteError::UnknownUser`] for its owner; [`WriteError::UnknownRole`] if the record's role
+    /// comes from a catalogue other than the store's.
+    async fn insert(&self, record: Record) -> Result<(), WriteError> {
+        self.commit(&Commit::inserting(&record, self.catalogue())?)
+            .await
+    }
+
+    /// Deletes a credential of `owner` by its public id, without asking who does it; the audit event
+    /// names the operator `store`. Use it for tools and tests.
+    ///
+    /// # Errors
+    /// [`WriteError::UnknownCredential`] if there is none, or it is already deleted.
+    async fn delete(&self, owner: &Owner, id: &str) -> Result<(), WriteError> {
+        let ended = self
+            .end(&Ending::deleting(owner.clone(), id.into()))
+            .await?;
+        match ended.is_empty() {
+            true => Err(WriteError::UnknownCredential(id.into())),
+            false => Ok(()),
+        }
+    }
 
     /// Rehashes the credential's digest with the current pepper if it is out of date and
     /// `presented` is the plain digest of its token; returns whether it did. By default there is
@@ -186,8 +229,37 @@ pub struct NewCredential {
     pub info: CredentialInfo,
     /// The digest of the whole token.
     pub digest: Digest,
-    /// The idempotency key under which it is issued, with the request's fingerprint.
-    pub idempotency: Option<(Box<str>, [u8; 32])>,
+    /// The idempotency key under which it is issued.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// An idempotency key with the request that it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The key that the caller chose.
+    pub key: Box<str>,
+    /// The SHA-256 of the request, to tell a repetition from another request.
+    pub fingerprint: [u8; 32],
+}
+
+impl Idempotency {
+    /// Creates the pair of a key and the SHA-256 of its request.
+    #[must_use]
+    pub fn new(key: impl Into<Box<str>>, fingerprint: [u8; 32]) -> Self {
+        Self {
+            key: key.into(),
+            fingerprint,
+        }
+    }
+}
+
+/// What was issued under an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EarlierIssue {
+    /// The credential as it is now.
+    pub info: CredentialInfo,
+    /// The fingerprint of the request that issued it.
+    pub fingerprint: [u8; 32],
 }
 
 /// A change of a credential, made only if the credential is still as it was read.
@@ -207,12 +279,32 @@ pub struct Update {
 pub struct ListQuery {
     /// Only those that match this filter.
     pub filter: Filter,
-    /// Only those after this one in the order of the list: its creation time and its id.
-    pub after: Option<(UnixMillis, CredentialId)>,
+    /// Only those after this place in the order of the list.
+    pub after: Option<Position>,
     /// Page size.
     pub limit: u32,
     /// The time that decides what has expired.
     pub now: UnixMillis,
+}
+
+/// A credential's place in a list, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// When it was created.
+    pub created_at: UnixMillis,
+    /// Its id, which decides between those created in the same millisecond.
+    pub id: CredentialId,
+}
+
+impl Position {
+    /// Creates the place of a credential from its creation time and its id.
+    #[must_use]
+    pub fn new(created_at: UnixMillis, id: impl Into<CredentialId>) -> Self {
+        Self {
+            created_at,
+            id: id.into(),
+        }
+    }
 }
 
 /// A use of a credential.
@@ -230,20 +322,41 @@ pub struct Usage {
 }
 
 /// What the store knows about the uses of a credential.
-pub(crate) struct LastUsage {
-    pub(crate) owner: Owner,
+#[derive(Clone, Debug)]
+pub struct LastUsage {
+    /// The credential's owner.
+    pub owner: Owner,
     /// The last recorded use.
-    pub(crate) recorded: Option<UnixMillis>,
-    /// The successor and when it was issued.
-    pub(crate) rotated: Option<(CredentialId, UnixMillis)>,
+    pub recorded: Option<UnixMillis>,
+    /// The credential that replaced it.
+    pub successor: Option<Successor>,
     /// Whether [`AuditAction::UsedAfterRotation`] has already been recorded.
-    pub(crate) reported: bool,
+    pub reported: bool,
+}
+
+/// The credential that replaced another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Successor {
+    /// Its public id.
+    pub id: CredentialId,
+    /// When it was issued.
+    pub issued_at: UnixMillis,
+}
+
+/// What to store of a use.
+#[derive(Clone, Debug)]
+pub struct UsageDecision {
+    /// Whether to record the use.
+    pub record: bool,
+    /// The audit event to store with it, and to return.
+    pub event: Option<AuditEvent>,
 }
 
 impl Usage {
     /// Returns the use as it is recorded: never later than `now` by the store's own clock, so that
     /// a node whose clock is ahead cannot hide later uses.
-    pub(crate) fn clipped(&self, now: UnixMillis) -> Self {
+    #[must_use]
+    pub fn clipped(&self, now: UnixMillis) -> Self {
         Self {
             at: UnixMillis(self.at.0.min(now.0)),
             ..self.clone()
@@ -251,28 +364,33 @@ impl Usage {
     }
 
     /// Decides whether to record the use, and whether it is an audit event.
-    pub(crate) fn judge(&self, known: LastUsage) -> (bool, Option<AuditEvent>) {
+    #[must_use]
+    pub fn decide(&self, known: LastUsage) -> UsageDecision {
         let LastUsage {
             owner,
             recorded,
-            rotated,
+            successor,
             reported,
         } = known;
         let due =
             recorded.is_none_or(|last| self.at.0 >= last.0.saturating_add(USE_GRANULARITY_MILLIS));
-        let first =
-            rotated.filter(|(_, moment)| !reported && (self.after_rotation || self.at >= *moment));
-        let event = first.map(|(successor, _)| AuditEvent {
-            number: 0,
+        let first = successor.filter(|successor| {
+            !reported && (self.after_rotation || self.at >= successor.issued_at)
+        });
+        let event = first.map(|successor| AuditEvent {
+            number: None,
             at: self.at,
             action: AuditAction::UsedAfterRotation,
             owner,
             credential: self.id.clone(),
-            related: Some(successor),
+            related: Some(successor.id),
             by: AuditActor::Holder,
             origin: None,
         });
-        (due || event.is_some(), event)
+        UsageDecision {
+            record: due || event.is_some(),
+            event,
+        }
     }
 }
 
@@ -294,7 +412,7 @@ impl<S: ManageStore + ?Sized> ManageStore for Arc<S> {
         &self,
         owner: &Owner,
         key: &str,
-    ) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
+    ) -> Result<Option<EarlierIssue>, StoreError> {
         (**self).issued_under(owner, key).await
     }
 
@@ -325,6 +443,14 @@ impl<S: ManageStore + ?Sized> ManageStore for Arc<S> {
 
     async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
         (**self).record_uses(uses).await
+    }
+
+    async fn insert(&self, record: Record) -> Result<(), WriteError> {
+        (**self).insert(record).await
+    }
+
+    async fn delete(&self, owner: &Owner, id: &str) -> Result<(), WriteError> {
+        (**self).delete(owner, id).await
     }
 
     async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {

@@ -2,7 +2,6 @@
 
 use std::{
     future::{Future, poll_fn},
-    sync::Arc,
     time::Duration,
 };
 
@@ -27,7 +26,7 @@ const SLEEP: Duration = Duration::from_secs(1);
 
 /// Whoever follows. When it goes, for whatever reason, the feed is lost.
 struct Follower<S> {
-    cache: Arc<Cached<S>>,
+    cache: Cached<S>,
     number: u64,
     lost: bool,
     last_beat: Moment,
@@ -50,24 +49,20 @@ impl<S> Cached<S> {
     /// its losses do not.
     ///
     /// ```no_run
-    /// # use std::sync::Arc;
     /// # use tower_api_key::store::{Cached, Feed, MemoryStore};
     /// # async fn run(feed: impl Feed) {
-    /// let cache = Arc::new(Cached::new(MemoryStore::new()));
+    /// let cache = Cached::new(MemoryStore::new());
     /// let following = tokio::spawn(cache.follow(feed));
     /// # }
     /// ```
-    pub fn follow<F: Feed>(
-        self: &Arc<Self>,
-        mut feed: F,
-    ) -> impl Future<Output = ()> + Send + use<S, F>
+    pub fn follow<F: Feed>(&self, mut feed: F) -> impl Future<Output = ()> + Send + use<S, F>
     where
         S: Send + Sync + 'static,
     {
         let last_beat = self.clocks.moment();
         let number = self.core.follow(self.trusted_until(last_beat));
         let mut follower = Follower {
-            cache: Arc::clone(self),
+            cache: self.clone(),
             number,
             lost: false,
             last_beat,

@@ -11,8 +11,9 @@ use crate::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        AuditEvent, Change, Commit, CredentialInfo, EndTarget, Ending, ListQuery, ManageStore,
-        Owner, StoreError, Usage, WriteError,
+        AuditEvent, Change, CredentialInfo, ManageStore, Owner, Record, StoreError, Usage,
+        WriteError,
+        backend::{Commit, EarlierIssue, EndTarget, Ending, ListQuery},
     },
 };
 
@@ -34,7 +35,7 @@ impl<S: ManageStore> ManageStore for Cached<S> {
         &self,
         owner: &Owner,
         key: &str,
-    ) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
+    ) -> Result<Option<EarlierIssue>, StoreError> {
         self.store.issued_under(owner, key).await
     }
 
@@ -56,6 +57,16 @@ impl<S: ManageStore> ManageStore for Cached<S> {
         let changes = touched.map(change).collect();
         let (store, commit) = (Arc::clone(&self.store), commit.clone());
         self.write(changes, async move { store.commit(&commit).await })
+            .await
+    }
+
+    async fn insert(&self, record: Record) -> Result<(), WriteError> {
+        let store = Arc::clone(&self.store);
+        let changes = vec![Change::Credential {
+            kind: record.kind(),
+            id: record.id().into(),
+        }];
+        self.write(changes, async move { store.insert(record).await })
             .await
     }
 

@@ -7,9 +7,9 @@
 //! apply, StoreAdmin, follow ─▶ core: number the change, end what it concerns
 //! ```
 
-mod admin;
 mod changes;
 mod core;
+mod directory;
 mod entry;
 mod fetch;
 mod follow;
@@ -42,7 +42,7 @@ use self::{
     settings::Settings,
     writer::EntryKind,
 };
-use super::{Change, CredentialStore, Key, Lookup, OrgTree, Peek, Record, StoreError};
+use super::{Change, CredentialStore, Key, Lookup, Peek, Record, StoreError};
 use crate::{observe::counters, secret::Pepper};
 
 /// A cache of a store's answers.
@@ -72,25 +72,26 @@ use crate::{observe::counters, secret::Pepper};
 /// - **Times** are measured by a clock that continues while the machine sleeps. If a feed is
 ///   followed, what was cached before a suspend expires at most one second after it.
 ///
-/// The layer checks expiry on every request, whatever is cached. Put the cache into an [`Arc`] to
-/// give it to a layer, to make changes through it, and to follow a feed.
+/// The layer checks expiry on every request, whatever is cached. Clones share what is cached: give
+/// one to a layer, make changes through another, follow a feed with a third. Set it up before you
+/// clone it: a builder method changes the clone it is called on, and some start it empty.
 ///
 /// ```
-/// use std::{sync::Arc, time::Duration};
+/// use std::time::Duration;
 /// use tower_api_key::{
 ///     AuthLayer,
-///     credential::Kind,
-///     store::{Cached, MemoryStore, StoreAdmin, WriteError},
+///     store::{Cached, Directory, ManageStore, MemoryStore, Owner, WriteError},
 /// };
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), WriteError> {
-/// let store = Arc::new(Cached::new(MemoryStore::new()).with_ttl(Duration::from_secs(60)));
-/// let auth = AuthLayer::new(Arc::clone(&store));
+/// let store = Cached::new(MemoryStore::new()).with_ttl(Duration::from_secs(60));
+/// let auth = AuthLayer::new(store.clone());
 /// # store.create_organization("org_1", None).await?;
 /// # let digest = tower_api_key::secret::Digest::of(b"test");
 /// # store.insert(tower_api_key::store::Record::org_key("example", digest, "org_1")).await?;
-/// store.delete(Kind::OrgKey, "example").await?; // from here on the layer refuses it
+/// let owner = Owner::Organization("org_1".into());
+/// store.delete(&owner, "example").await?; // from here on the layer refuses it
 /// # Ok(())
 /// # }
 /// ```
@@ -244,14 +245,14 @@ impl<S: CredentialStore> CredentialStore for Cached<S> {
     }
 }
 
-#[async_trait]
-impl<S: OrgTree> OrgTree for Cached<S> {
-    async fn is_descendant_of(
-        &self,
-        organization: &str,
-        ancestor: &str,
-    ) -> Result<bool, StoreError> {
-        self.store.is_descendant_of(organization, ancestor).await
+impl<S> Clone for Cached<S> {
+    fn clone(&self) -> Self {
+        Self {
+            store: Arc::clone(&self.store),
+            settings: self.settings,
+            core: Arc::clone(&self.core),
+            clocks: self.clocks.clone(),
+        }
     }
 }
 

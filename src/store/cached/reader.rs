@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::Cached;
 use crate::{
     secret::Pepper,
-    store::{CredentialStore, Lookup, OrgTree, Peek, Record, StoreError},
+    store::{CredentialStore, Directory, Lookup, Peek, Record, StoreError},
 };
 
 /// Reads from the store behind a [`Cached`], past the cache. Made by [`Cached::store`].
@@ -19,8 +19,8 @@ impl<S> Cached<S> {
     /// Returns the store behind the cache, to read from: to compare what is cached with what is
     /// stored, for example.
     ///
-    /// Changes go through the cache itself, which is a [`StoreAdmin`](crate::store::StoreAdmin) and
-    /// a [`ManageStore`](crate::store::ManageStore) where the store is.
+    /// Changes go through the cache itself, which is a [`ManageStore`](crate::store::ManageStore) and
+    /// a [`Directory`](crate::store::Directory) where the store is.
     #[must_use]
     pub fn store(&self) -> StoreReader<S> {
         StoreReader(Arc::clone(&self.store))
@@ -43,7 +43,7 @@ impl<S: CredentialStore> CredentialStore for StoreReader<S> {
 }
 
 #[async_trait]
-impl<S: OrgTree> OrgTree for StoreReader<S> {
+impl<S: Directory> Directory for StoreReader<S> {
     async fn is_descendant_of(
         &self,
         organization: &str,

@@ -1,6 +1,6 @@
-//! New credentials: checked, entered in the book, and put into the maps.
+//! New credentials: checked, entered in the state, and put into the maps.
 
-use super::{MemoryStore, book::Book};
+use super::{MemoryStore, state::State};
 use crate::{
     credential::check_credential_id,
     id::OrgId,
@@ -14,12 +14,12 @@ impl MemoryStore {
     pub(super) fn insert_key(&self, record: Record) -> Result<(), WriteError> {
         check_credential_id(record.kind(), record.id())?;
         let record = self.restricted(record);
-        let mut book = self.book();
-        book.living(record.organization().map_or("", OrgId::as_str))?;
+        let mut state = self.lock();
+        state.living(record.organization().map_or("", OrgId::as_str))?;
         if self.key(record.id()).is_some() {
             return Err(Taken(record.id().into()));
         }
-        self.add_key(&mut book, record);
+        self.add_key(&mut state, record);
         Ok(())
     }
 
@@ -28,16 +28,16 @@ impl MemoryStore {
         if record
             .scopes()
             .iter()
-            .all(|scope| self.catalogue.knows(scope))
+            .all(|scope| self.0.catalogue.knows(scope))
         {
             return record;
         }
-        let known = self.catalogue.expand(record.scopes().iter());
+        let known = self.0.catalogue.expand(record.scopes().iter());
         record.with_scopes(known)
     }
 
-    pub(super) fn add_key(&self, book: &mut Book, record: Record) {
-        let record = book.share_grant(record);
+    pub(super) fn add_key(&self, state: &mut State, record: Record) {
+        let record = state.share_grant(record);
         self.put_key(record);
     }
 
@@ -47,19 +47,19 @@ impl MemoryStore {
             return Err(GrantOnToken);
         }
         check_credential_id(record.kind(), record.id())?;
-        let mut book = self.book();
-        if self.tokens.pin().contains_key(&record.digest().words()) {
+        let mut state = self.lock();
+        if self.0.tokens.pin().contains_key(&record.digest().words()) {
             return Err(Taken(record.id().into()));
         }
-        self.add_token(&mut book, &record)
+        self.add_token(&mut state, &record)
     }
 
-    pub(super) fn add_token(&self, book: &mut Book, record: &Record) -> Result<(), WriteError> {
-        book.add_token(record)?;
-        if let Some(user) = record.user().and_then(|owner| book.users.get(owner)) {
-            self.tokens.pin().insert(
+    pub(super) fn add_token(&self, state: &mut State, record: &Record) -> Result<(), WriteError> {
+        state.add_token(record)?;
+        if let Some(user) = record.user().and_then(|owner| state.users.get(owner)) {
+            self.0.tokens.pin().insert(
                 record.digest().words(),
-                book.entry(record, user, &self.catalogue),
+                state.entry(record, user, &self.0.catalogue),
             );
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Management: every change is checked and made under the lock of the book, so that all of it happens or nothing does.
+//! Management: every change is checked and made under the lock of the state, so that all of it happens or nothing does.
 //!
 //! The keys of an organization are found by looking at all keys: a list takes time in proportion to their number.
 
@@ -6,53 +6,57 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{MemoryStore, book::Book};
+use super::{MemoryStore, state::State};
 use crate::{
     clock::{Clock, SystemClock, UnixMillis},
     credential::{Kind, check_credential_id},
     id::{CredentialId, OrgId, UserId},
     scope::Catalogue,
     store::{
-        ActorState, AuditEvent, Authority, Commit, CredentialInfo, EffectiveStatus, EndTarget,
-        Ending, ListQuery, ManageStore, NewCredential, Owner, Record, Status, StoreError, Update,
-        Usage,
+        AuditEvent, CredentialInfo, EffectiveStatus, ManageStore, Owner, Record, Status,
+        StoreError, Usage,
         WriteError::{self, CapReached, Changed, NotPermitted, Taken, UnknownRole, UnknownUser},
+        backend::{
+            ActorState, Authority, Commit, EarlierIssue, EndTarget, Ending, ListQuery,
+            NewCredential, Position, Update,
+        },
     },
 };
 
 impl MemoryStore {
-    fn record_of(&self, book: &Book, kind: Kind, id: &str) -> Option<Arc<Record>> {
+    fn record_of(&self, state: &State, kind: Kind, id: &str) -> Option<Arc<Record>> {
         match kind {
             Kind::OrgKey => self.key(id),
             Kind::PersonalToken => self
+                .0
                 .tokens
                 .pin()
-                .get(book.token_digests.get(id)?)
+                .get(state.token_digests.get(id)?)
                 .map(|entry| Arc::clone(&entry.alone)),
         }
     }
 
-    /// What the maps and the book know of a credential of `owner`.
-    fn known(&self, book: &Book, owner: &Owner, id: &str) -> Option<CredentialInfo> {
+    /// What the maps and the state know of a credential of `owner`.
+    fn info(&self, state: &State, owner: &Owner, id: &str) -> Option<CredentialInfo> {
         let record = self
-            .record_of(book, owner.kind(), id)
+            .record_of(state, owner.kind(), id)
             .filter(|record| belongs(record, owner))?;
-        Some(book.ledger.complete(self.told_by(&record, owner)))
+        Some(state.metadata.complete(self.info_of(&record, owner)))
     }
 
-    fn all(&self, book: &Book, owner: &Owner) -> Vec<CredentialInfo> {
-        let complete = |record: &Record| book.ledger.complete(self.told_by(record, owner));
+    fn all(&self, state: &State, owner: &Owner) -> Vec<CredentialInfo> {
+        let complete = |record: &Record| state.metadata.complete(self.info_of(record, owner));
         match owner {
             Owner::Organization(_) => {
-                let keys = self.keys.pin();
+                let keys = self.0.keys.pin();
                 keys.values()
                     .filter(|key| belongs(key, owner))
                     .map(|key| complete(key))
                     .collect()
             }
             Owner::User(user) => {
-                let tokens = self.tokens.pin();
-                let digests = book
+                let tokens = self.0.tokens.pin();
+                let digests = state
                     .users
                     .get(user)
                     .into_iter()
@@ -66,10 +70,10 @@ impl MemoryStore {
     }
 
     /// What a record says by itself.
-    fn told_by(&self, record: &Record, owner: &Owner) -> CredentialInfo {
+    fn info_of(&self, record: &Record, owner: &Owner) -> CredentialInfo {
         let of_role = record
             .role()
-            .and_then(|role| self.catalogue.scopes_of(role));
+            .and_then(|role| self.0.catalogue.scopes_of(role));
         let own = Some(record.scopes())
             .filter(|scopes| record.kind() == Kind::OrgKey && of_role != Some(*scopes));
         CredentialInfo {
@@ -80,17 +84,18 @@ impl MemoryStore {
                 own => own,
             },
             expires_at: record.expires_at(),
-            ..CredentialInfo::new(record.id(), owner.clone())
+            ..CredentialInfo::new(record.id(), owner.clone(), self.0.created_at)
         }
     }
 
-    fn may_insert(&self, book: &Book, insert: &NewCredential) -> Result<(), WriteError> {
+    fn may_insert(&self, state: &State, insert: &NewCredential) -> Result<(), WriteError> {
         let info = &insert.info;
         check_credential_id(info.kind(), info.id.as_str())?;
         match &info.owner {
-            Owner::Organization(id) => drop(book.living(id.as_str())?),
+            Owner::Organization(id) => drop(state.living(id.as_str())?),
             Owner::User(id) => drop(
-                book.users
+                state
+                    .users
                     .get(id)
                     .ok_or_else(|| UnknownUser(id.as_str().into()))?,
             ),
@@ -99,14 +104,14 @@ impl MemoryStore {
         let taken = match info.kind() {
             Kind::OrgKey => self.key(id).is_some(),
             Kind::PersonalToken => {
-                book.token_digests.contains_key(id)
-                    || self.tokens.pin().contains_key(&insert.digest.words())
+                state.token_digests.contains_key(id)
+                    || self.0.tokens.pin().contains_key(&insert.digest.words())
             }
         };
         let repeated = insert
             .idempotency
             .as_ref()
-            .is_some_and(|(key, _)| book.ledger.issued_under(&info.owner, key).is_some());
+            .is_some_and(|it| state.metadata.issued_under(&info.owner, &it.key).is_some());
         if taken || repeated {
             Err(Taken(id.into()))
         } else {
@@ -115,7 +120,7 @@ impl MemoryStore {
     }
 
     /// Refuses what would bring the owner above its cap. `insert` and `changes` are not made yet.
-    fn check_cap(&self, book: &Book, commit: &Commit) -> Result<(), WriteError> {
+    fn check_cap(&self, state: &State, commit: &Commit) -> Result<(), WriteError> {
         let Some(cap) = commit.cap else { return Ok(()) };
         let accepted = |one: &CredentialInfo| one.state(cap.at) == EffectiveStatus::Active;
         let untouched = |one: &CredentialInfo| {
@@ -125,7 +130,7 @@ impl MemoryStore {
                 .all(|change| change.before.id != one.id)
         };
         let kept = self
-            .all(book, &commit.owner)
+            .all(state, &commit.owner)
             .iter()
             .filter(|one| accepted(one) && untouched(one))
             .count();
@@ -141,8 +146,8 @@ impl MemoryStore {
         }
     }
 
-    /// Makes sure that the actor still is what the decision took it for. The book is locked until the change is made.
-    fn check_authority(&self, book: &Book, authority: &Authority) -> Result<(), WriteError> {
+    /// Makes sure that the actor still is what the decision took it for. The state is locked until the change is made.
+    fn check_authority(&self, state: &State, authority: &Authority) -> Result<(), WriteError> {
         let organization = authority.organization().map(OrgId::as_str);
         let state = match authority {
             Authority::Unconditional => None,
@@ -158,17 +163,17 @@ impl MemoryStore {
                 id,
                 ..
             } => {
-                let tokens = self.tokens.pin();
-                let entry = book
+                let tokens = self.0.tokens.pin();
+                let entry = state
                     .token_digests
                     .get(id)
                     .and_then(|digest| tokens.get(digest));
                 entry.map(|entry| ActorState::of_record(entry.seen_from(organization)))
             }
-            Authority::User { id, .. } => book.users.get(id).map(|user| {
-                let living = organization.and_then(|id| book.living(id).ok());
+            Authority::User { id, .. } => state.users.get(id).map(|user| {
+                let living = organization.and_then(|id| state.living(id).ok());
                 let member = living.and_then(|org| user.roles.get(&org).map(|role| (org, role)));
-                let scopes = |role: &str| self.catalogue.scopes_of(role).cloned();
+                let scopes = |role: &str| self.0.catalogue.scopes_of(role).cloned();
                 ActorState::user(
                     !user.disabled,
                     member.and_then(|(org, role)| Some((org, scopes(role)?))),
@@ -192,12 +197,12 @@ impl MemoryStore {
         };
         let record = match &info.role {
             Some(role) => record
-                .with_role(role, &self.catalogue)
+                .with_role(role, &self.0.catalogue)
                 .map_err(|_| UnknownRole(role.clone()))?,
             None => record,
         };
         let record = match &info.scopes {
-            Some(scopes) => record.with_scopes(self.catalogue.expand(scopes.iter().cloned())),
+            Some(scopes) => record.with_scopes(self.0.catalogue.expand(scopes.iter().cloned())),
             None => record,
         };
         Ok(record
@@ -207,23 +212,22 @@ impl MemoryStore {
 
     fn add(
         &self,
-        book: &mut Book,
+        state: &mut State,
         insert: &NewCredential,
         record: Record,
     ) -> Result<(), WriteError> {
         match record.kind() {
-            Kind::OrgKey => self.add_key(book, record),
-            Kind::PersonalToken => self.add_token(book, &record)?,
+            Kind::OrgKey => self.add_key(state, record),
+            Kind::PersonalToken => self.add_token(state, &record)?,
         }
-        book.ledger.keep(&insert.info);
-        if let Some((key, request)) = &insert.idempotency {
-            book.ledger
-                .remember_key(&insert.info.owner, key, &insert.info.id, *request);
+        state.metadata.keep(&insert.info);
+        if let Some(idempotency) = &insert.idempotency {
+            state.metadata.remember_key(&insert.info, idempotency);
         }
         Ok(())
     }
 
-    fn alter(&self, book: &mut Book, after: &CredentialInfo) {
+    fn alter(&self, state: &mut State, after: &CredentialInfo) {
         let changed = |record: &Record| {
             let record = Record::clone(record)
                 .with_standing(after.standing)
@@ -234,7 +238,7 @@ impl MemoryStore {
             Owner::Organization(organization) => {
                 if let Some(key) = self.key(after.id.as_str()) {
                     let record = changed(&key);
-                    let gone = book.living(organization.as_str()).is_err()
+                    let gone = state.living(organization.as_str()).is_err()
                         && record.standing() == Status::Active;
                     self.put_key(if gone {
                         record.with_standing(Status::OrganizationGone)
@@ -243,27 +247,30 @@ impl MemoryStore {
                     });
                 }
             }
-            Owner::User(user) => self.alter_token(book, user, after, changed),
+            Owner::User(user) => self.alter_token(state, user, after, changed),
         }
-        book.ledger.keep(after);
+        state.metadata.keep(after);
     }
 
     fn alter_token(
         &self,
-        book: &Book,
+        state: &State,
         user: &UserId,
         after: &CredentialInfo,
         changed: impl FnOnce(&Record) -> Record,
     ) {
-        let tokens = self.tokens.pin();
-        let Some((digest, user)) = book.token_digests.get(&after.id).zip(book.users.get(user))
+        let tokens = self.0.tokens.pin();
+        let Some((digest, user)) = state
+            .token_digests
+            .get(&after.id)
+            .zip(state.users.get(user))
         else {
             return;
         };
         if let Some(entry) = tokens.get(digest) {
             tokens.insert(
                 *digest,
-                book.entry(&changed(&entry.alone), user, &self.catalogue),
+                state.entry(&changed(&entry.alone), user, &self.0.catalogue),
             );
         }
     }
@@ -297,7 +304,7 @@ fn unchanged(alteration: &Update, now: &CredentialInfo) -> bool {
 #[async_trait]
 impl ManageStore for MemoryStore {
     fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
+        &self.0.catalogue
     }
 
     async fn credential(
@@ -305,18 +312,22 @@ impl ManageStore for MemoryStore {
         owner: &Owner,
         id: &str,
     ) -> Result<Option<CredentialInfo>, StoreError> {
-        Ok(self.known(&self.book(), owner, id))
+        Ok(self.info(&self.lock(), owner, id))
     }
 
     async fn issued_under(
         &self,
         owner: &Owner,
         key: &str,
-    ) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
-        let book = self.book();
-        let issued = book.ledger.issued_under(owner, key);
-        Ok(issued
-            .and_then(|(id, request)| Some((self.known(&book, owner, id.as_str())?, *request))))
+    ) -> Result<Option<EarlierIssue>, StoreError> {
+        let state = self.lock();
+        let issued = state.metadata.issued_under(owner, key);
+        Ok(issued.and_then(|issued| {
+            Some(EarlierIssue {
+                info: self.info(&state, owner, issued.id.as_str())?,
+                fingerprint: issued.fingerprint,
+            })
+        }))
     }
 
     async fn credentials(
@@ -324,9 +335,9 @@ impl ManageStore for MemoryStore {
         owner: &Owner,
         query: &ListQuery,
     ) -> Result<Vec<CredentialInfo>, StoreError> {
-        let mut all = self.all(&self.book(), owner);
+        let mut all = self.all(&self.lock(), owner);
         all.retain(|one| {
-            let behind = |(at, id): &(UnixMillis, CredentialId)| place(one) < (*at, id.as_str());
+            let behind = |after: &Position| place(one) < (after.created_at, after.id.as_str());
             query.filter.shows(one, query.now) && query.after.as_ref().is_none_or(behind)
         });
         all.sort_unstable_by(|one, other| place(other).cmp(&place(one)));
@@ -335,46 +346,54 @@ impl ManageStore for MemoryStore {
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
-        let mut book = self.book();
-        self.check_authority(&book, &commit.authority)?;
+        let mut state = self.lock();
+        self.check_authority(&state, &commit.authority)?;
         let inserted = match &commit.insert {
             Some(insert) => {
-                self.may_insert(&book, insert)?;
+                self.may_insert(&state, insert)?;
                 Some((insert, self.new_record(insert)?))
             }
             None => None,
         };
         for change in &commit.changes {
-            let now = self.known(&book, &commit.owner, change.before.id.as_str());
+            let now = self.info(&state, &commit.owner, change.before.id.as_str());
             if !now.is_some_and(|now| unchanged(change, &now)) {
                 return Err(Changed);
             }
         }
-        self.check_cap(&book, commit)?;
+        self.check_cap(&state, commit)?;
         if let Some((insert, record)) = inserted {
-            self.add(&mut book, insert, record)?;
+            self.add(&mut state, insert, record)?;
         }
         for change in &commit.changes {
-            self.alter(&mut book, &change.after);
+            self.alter(&mut state, &change.after);
         }
         for event in &commit.events {
-            book.ledger.tell(event);
+            state.metadata.add_event(event);
         }
         Ok(())
     }
 
+    /// Keeps the record as it is: one that was read from a store with peppers brings its own.
+    async fn insert(&self, record: Record) -> Result<(), WriteError> {
+        match record.kind() {
+            Kind::OrgKey => self.insert_key(record),
+            Kind::PersonalToken => self.insert_token(record),
+        }
+    }
+
     async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
-        let mut book = self.book();
-        self.check_authority(&book, &ending.authority)?;
+        let mut state = self.lock();
+        self.check_authority(&state, &ending.authority)?;
         let mut ended = match &ending.target {
-            EndTarget::One(id) => Vec::from_iter(self.known(&book, &ending.owner, id.as_str())),
-            EndTarget::All => self.all(&book, &ending.owner),
+            EndTarget::One(id) => Vec::from_iter(self.info(&state, &ending.owner, id.as_str())),
+            EndTarget::All => self.all(&state, &ending.owner),
         };
         ended.retain(|info| ending.to.applies_to(info.standing));
         for info in &mut ended {
             info.standing = ending.to.standing();
-            self.alter(&mut book, info);
-            book.ledger.tell(&ending.event(info.id.clone()));
+            self.alter(&mut state, info);
+            state.metadata.add_event(&ending.event(info.id.clone()));
         }
         Ok(ended.into_iter().map(|info| info.id).collect())
     }
@@ -385,20 +404,20 @@ impl ManageStore for MemoryStore {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<AuditEvent>, StoreError> {
-        Ok(self.book().ledger.events(owner, before, limit))
+        Ok(self.lock().metadata.events(owner, before, limit))
     }
 
     async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
-        let mut book = self.book();
+        let mut state = self.lock();
         let now = SystemClock.now();
         let mut told = Vec::new();
         for used in uses.iter().map(|used| used.clipped(now)) {
-            let record = self.record_of(&book, used.kind, used.id.as_str());
+            let record = self.record_of(&state, used.kind, used.id.as_str());
             let owner = record.and_then(|record| Owner::of_record(&record));
             if let Some(credential) =
-                owner.and_then(|owner| self.known(&book, &owner, used.id.as_str()))
+                owner.and_then(|owner| self.info(&state, &owner, used.id.as_str()))
             {
-                told.extend(book.ledger.record_use(&used, credential));
+                told.extend(state.metadata.record_use(&used, credential));
             }
         }
         Ok(told)

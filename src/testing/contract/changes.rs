@@ -1,16 +1,19 @@
 //! Claims about changes: each is seen by the next lookup, and by nobody whom it does not concern.
 
+use crate::{
+    credential::Kind,
+    store::{Directory, ManageStore, Status},
+    testing::contract::owner,
+};
 use std::sync::Arc;
 
 use super::{
     Claim, ORG, OTHER_ORG, USER, claim, counts, furnish, key_of, role_of, token, token_of,
 };
-use crate::{
-    credential::Kind,
-    store::{Status, StoreAdmin},
-};
 
-pub(super) async fn a_deleted_credential_does_not_count_from_the_next_look_up_on<S: StoreAdmin>(
+pub(super) async fn a_deleted_credential_does_not_count_from_the_next_look_up_on<
+    S: ManageStore + Directory,
+>(
     store: &Arc<S>,
 ) -> Claim {
     furnish(store, "first").await?;
@@ -30,7 +33,7 @@ pub(super) async fn a_deleted_credential_does_not_count_from_the_next_look_up_on
         "a good token does not count",
     )?;
 
-    store.delete(Kind::OrgKey, "first").await?;
+    store.delete(&owner(Kind::OrgKey), "first").await?;
     claim(
         !counts(&key_of(store, "first").await?),
         "a deleted key counts",
@@ -39,7 +42,7 @@ pub(super) async fn a_deleted_credential_does_not_count_from_the_next_look_up_on
         counts(&token_of(store, "first", Some(ORG)).await?),
         "a token went with a key of the same name",
     )?;
-    store.delete(Kind::PersonalToken, "first").await?;
+    store.delete(&owner(Kind::PersonalToken), "first").await?;
     for organization in [None, Some(ORG)] {
         let found = token_of(store, "first", organization).await?;
         claim(
@@ -57,7 +60,9 @@ pub(super) async fn a_deleted_credential_does_not_count_from_the_next_look_up_on
     )
 }
 
-pub(super) async fn a_person_is_switched_off_and_on_again<S: StoreAdmin>(store: &Arc<S>) -> Claim {
+pub(super) async fn a_person_is_switched_off_and_on_again<S: ManageStore + Directory>(
+    store: &Arc<S>,
+) -> Claim {
     furnish(store, "pat").await?;
     store.insert(token("later")).await?;
     for on in [false, false, true, true, false, true] {
@@ -80,7 +85,7 @@ pub(super) async fn a_person_is_switched_off_and_on_again<S: StoreAdmin>(store: 
         !counts(&token_of(store, "while-off", Some(ORG)).await?),
         "a token made while its owner is off counts",
     )?;
-    store.delete(Kind::PersonalToken, "pat").await?;
+    store.delete(&owner(Kind::PersonalToken), "pat").await?;
     store.set_user_enabled(USER, true).await?;
     claim(
         counts(&token_of(store, "while-off", Some(ORG)).await?),
@@ -92,7 +97,9 @@ pub(super) async fn a_person_is_switched_off_and_on_again<S: StoreAdmin>(store: 
     )
 }
 
-pub(super) async fn a_membership_begins_changes_and_ends_with_the_next_look_up<S: StoreAdmin>(
+pub(super) async fn a_membership_begins_changes_and_ends_with_the_next_look_up<
+    S: ManageStore + Directory,
+>(
     store: &Arc<S>,
 ) -> Claim {
     furnish(store, "pat").await?;
@@ -123,7 +130,9 @@ pub(super) async fn a_membership_begins_changes_and_ends_with_the_next_look_up<S
     Ok(())
 }
 
-pub(super) async fn memberships_of_one_person_are_apart<S: StoreAdmin>(store: &Arc<S>) -> Claim {
+pub(super) async fn memberships_of_one_person_are_apart<S: ManageStore + Directory>(
+    store: &Arc<S>,
+) -> Claim {
     furnish(store, "pat").await?;
     store.create_user("user_second").await?;
     store.set_member("user_second", ORG, "admin").await?;
@@ -147,7 +156,9 @@ pub(super) async fn memberships_of_one_person_are_apart<S: StoreAdmin>(store: &A
     )
 }
 
-pub(super) async fn a_deleted_organization_takes_its_keys_and_memberships_along<S: StoreAdmin>(
+pub(super) async fn a_deleted_organization_takes_its_keys_and_memberships_along<
+    S: ManageStore + Directory,
+>(
     store: &Arc<S>,
 ) -> Claim {
     furnish(store, "first").await?;

@@ -10,7 +10,7 @@ use crate::{
     clock::UnixMillis,
     scope::{Catalogue, ScopeSet},
     secret::Digest,
-    store::{CredentialStore, Record, Status, StoreAdmin},
+    store::{CredentialStore, Directory, ManageStore, Record, Status},
 };
 
 /// The keys that a store has to hold for [`run_reading`](super::run_reading): of one organization, with every kind of
@@ -147,7 +147,9 @@ pub(super) async fn ids_of_keys_have_no_aliases(store: &impl CredentialStore) ->
     Ok(())
 }
 
-pub(super) async fn a_token_says_what_its_owner_may_do_where_it_is_asked<S: StoreAdmin>(
+pub(super) async fn a_token_says_what_its_owner_may_do_where_it_is_asked<
+    S: ManageStore + Directory,
+>(
     store: &Arc<S>,
 ) -> Claim {
     furnish(store, "pat").await?;
@@ -192,7 +194,9 @@ pub(super) async fn a_token_says_what_its_owner_may_do_where_it_is_asked<S: Stor
 }
 
 /// A store may refuse such a name. It must not take it for another's.
-pub(super) async fn names_of_organizations_and_people_have_no_aliases<S: StoreAdmin>(
+pub(super) async fn names_of_organizations_and_people_have_no_aliases<
+    S: ManageStore + Directory,
+>(
     store: &Arc<S>,
 ) -> Claim {
     furnish(store, "pat").await?;
@@ -229,7 +233,9 @@ pub(super) async fn names_of_organizations_and_people_have_no_aliases<S: StoreAd
     )
 }
 
-pub(super) async fn what_was_stored_as_dead_does_not_count<S: StoreAdmin>(store: &Arc<S>) -> Claim {
+pub(super) async fn what_was_stored_as_dead_does_not_count<S: ManageStore + Directory>(
+    store: &Arc<S>,
+) -> Claim {
     furnish(store, "good").await?;
     for (id, standing) in [("off", Status::Disabled), ("gone", Status::Deleted)] {
         store.insert(key(id)?.with_standing(standing)).await?;

@@ -18,18 +18,17 @@ mod races;
 mod refusals;
 mod tree;
 
-use std::{pin::Pin, sync::Arc};
-
 use crate::{
     credential::Kind,
     id::{OrgId, UserId},
     scope::Catalogue,
     secret::Digest,
     store::{
-        Credential, CredentialStore, Lookup, OrgTree, Peek, Record, Status, StoreAdmin, StoreError,
-        WriteError,
+        Credential, CredentialStore, Directory, Lookup, ManageStore, Owner, Peek, Record, Status,
+        StoreError, WriteError,
     },
 };
+use std::{pin::Pin, sync::Arc};
 
 pub use lookups::records;
 pub use managed::run_managed;
@@ -48,7 +47,7 @@ type Claim = Result<(), Breach>;
 /// When the store breaks a claim, with the claim's name.
 pub async fn run<S, F>(make: impl Fn() -> F)
 where
-    S: StoreAdmin,
+    S: ManageStore + Directory,
     F: Future<Output = S>,
 {
     let filled = make().await;
@@ -100,14 +99,14 @@ where
     }
 }
 
-/// Holds a store that is an [`OrgTree`] to the claims about who is below whom, each on a fresh, empty store that `make`
+/// Holds a [`Directory`] to the claims about who is below whom, each on a fresh, empty store that `make`
 /// returns.
 ///
 /// # Panics
 /// When the store breaks a claim, with the claim's name.
 pub async fn run_tree<S, F>(make: impl Fn() -> F)
 where
-    S: StoreAdmin + OrgTree,
+    S: ManageStore + Directory,
     F: Future<Output = S>,
 {
     macro_rules! claims {
@@ -183,6 +182,14 @@ fn claim(holds: bool, otherwise: impl Into<String>) -> Claim {
     }
 }
 
+/// The owner of the credentials of a kind that [`furnish`] makes.
+fn owner(kind: Kind) -> Owner {
+    match kind {
+        Kind::OrgKey => Owner::Organization(ORG.into()),
+        Kind::PersonalToken => Owner::User(USER.into()),
+    }
+}
+
 fn digest(name: &str) -> Digest {
     Digest::of(format!("contract-test-{name}").as_bytes())
 }
@@ -200,7 +207,7 @@ fn token(id: &str) -> Record {
 }
 
 /// An organization, a key in it, a person who may read there, and a token of theirs, named as the key is.
-async fn furnish(store: &impl StoreAdmin, id: &str) -> Claim {
+async fn furnish(store: &(impl ManageStore + Directory), id: &str) -> Claim {
     store.create_organization(ORG, None).await?;
     store.create_organization(OTHER_ORG, Some(ORG)).await?;
     store.create_user(USER).await?;

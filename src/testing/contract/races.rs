@@ -1,5 +1,11 @@
 //! Claims about what happens at the same time.
 
+use crate::{
+    credential::Kind,
+    scope::Catalogue,
+    store::{Credential, Directory, Lookup, ManageStore, Record, WriteError},
+    testing::contract::owner,
+};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -8,16 +14,11 @@ use std::sync::{
 use tokio::task::JoinHandle;
 
 use super::{Breach, Claim, ORG, USER, claim, counts, digest, furnish, key_of, role_of};
-use crate::{
-    credential::Kind,
-    scope::Catalogue,
-    store::{Credential, Lookup, Record, StoreAdmin, WriteError},
-};
 
 const WRITERS: u8 = 64;
 const CHANGES: usize = 50;
 
-pub(super) async fn of_many_who_insert_one_id_exactly_one_wins<S: StoreAdmin>(
+pub(super) async fn of_many_who_insert_one_id_exactly_one_wins<S: ManageStore + Directory>(
     store: &Arc<S>,
 ) -> Claim {
     furnish(store, "other").await?;
@@ -65,7 +66,9 @@ pub(super) async fn of_many_who_insert_one_id_exactly_one_wins<S: StoreAdmin>(
 }
 
 /// A record is the membership before or the one after, whole: never a role without its organization or its scopes.
-pub(super) async fn a_look_up_during_changes_never_sees_a_half_made_record<S: StoreAdmin>(
+pub(super) async fn a_look_up_during_changes_never_sees_a_half_made_record<
+    S: ManageStore + Directory,
+>(
     store: &Arc<S>,
 ) -> Claim {
     furnish(store, "pat").await?;
@@ -94,7 +97,7 @@ pub(super) async fn a_look_up_during_changes_never_sees_a_half_made_record<S: St
     readers.stop().await
 }
 
-pub(super) async fn a_credential_deleted_during_look_ups_stays_dead<S: StoreAdmin>(
+pub(super) async fn a_credential_deleted_during_look_ups_stays_dead<S: ManageStore + Directory>(
     store: &Arc<S>,
 ) -> Claim {
     furnish(store, "pat").await?;
@@ -106,13 +109,13 @@ pub(super) async fn a_credential_deleted_during_look_ups_stays_dead<S: StoreAdmi
             counts(&key_of(store, &id).await?),
             "a key does not count once it was made",
         )?;
-        store.delete(Kind::OrgKey, &id).await?;
+        store.delete(&owner(Kind::OrgKey), &id).await?;
         claim(
             !counts(&key_of(store, &id).await?),
             "a key counts after its deletion",
         )?;
     }
-    store.delete(Kind::PersonalToken, "pat").await?;
+    store.delete(&owner(Kind::PersonalToken), "pat").await?;
     let found = super::token_of(store, "pat", Some(ORG)).await?;
     claim(
         role_of(&found).is_none() && !counts(&found),
@@ -126,7 +129,10 @@ struct Readers {
     tasks: Vec<JoinHandle<Claim>>,
 }
 
-fn read_until_told<S: StoreAdmin>(store: &Arc<S>, check: fn(&Record) -> Claim) -> Readers {
+fn read_until_told<S: ManageStore + Directory>(
+    store: &Arc<S>,
+    check: fn(&Record) -> Claim,
+) -> Readers {
     let told = Arc::new(AtomicBool::new(false));
     let tasks = (0..4).map(|_| {
         let (store, told) = (Arc::clone(store), Arc::clone(&told));

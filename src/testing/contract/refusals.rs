@@ -1,15 +1,16 @@
 //! Claims about refused changes: told apart by type, and without a trace.
 
+use crate::{
+    credential::Kind,
+    scope::{Catalogue, ScopeSet},
+    store::{Directory, ManageStore, Record, WriteError},
+    testing::contract::owner,
+};
 use std::sync::Arc;
 
 use super::{
     Breach, Claim, ORG, OTHER_ORG, USER, claim, counts, digest, furnish, key, key_of, role_of,
     same, token, token_of,
-};
-use crate::{
-    credential::Kind,
-    scope::{Catalogue, ScopeSet},
-    store::{Record, StoreAdmin, WriteError},
 };
 
 /// Takes a refusal of the named variant for granted.
@@ -29,7 +30,7 @@ macro_rules! refused {
     };
 }
 
-pub(super) async fn an_id_is_given_once_even_after_deletion<S: StoreAdmin>(
+pub(super) async fn an_id_is_given_once_even_after_deletion<S: ManageStore + Directory>(
     store: &Arc<S>,
 ) -> Claim {
     furnish(store, "first").await?;
@@ -51,8 +52,8 @@ pub(super) async fn an_id_is_given_once_even_after_deletion<S: StoreAdmin>(
     let nobody = token_of(store, "another", None).await?;
     claim(nobody.is_none(), "a refused token can be found")?;
 
-    store.delete(Kind::OrgKey, "first").await?;
-    store.delete(Kind::PersonalToken, "first").await?;
+    store.delete(&owner(Kind::OrgKey), "first").await?;
+    store.delete(&owner(Kind::PersonalToken), "first").await?;
     refused!(store.insert(key("first")?), Taken);
     refused!(store.insert(other), Taken);
     refused!(store.insert(token("first")), Taken);
@@ -77,14 +78,16 @@ pub(super) async fn an_id_is_given_once_even_after_deletion<S: StoreAdmin>(
     Ok(())
 }
 
-pub(super) async fn a_tokens_digest_is_taken_once_even_after_deletion<S: StoreAdmin>(
+pub(super) async fn a_tokens_digest_is_taken_once_even_after_deletion<
+    S: ManageStore + Directory,
+>(
     store: &Arc<S>,
 ) -> Claim {
     furnish(store, "first").await?;
     store.create_user("user_second").await?;
     let thief = || Record::personal_token("second", digest("first"), "user_second");
     refused!(store.insert(thief()), Taken);
-    store.delete(Kind::PersonalToken, "first").await?;
+    store.delete(&owner(Kind::PersonalToken), "first").await?;
     refused!(store.insert(thief()), Taken);
     claim(
         !counts(&token_of(store, "first", None).await?),
@@ -92,23 +95,25 @@ pub(super) async fn a_tokens_digest_is_taken_once_even_after_deletion<S: StoreAd
     )
 }
 
-pub(super) async fn a_key_and_a_token_may_have_the_same_id<S: StoreAdmin>(store: &Arc<S>) -> Claim {
+pub(super) async fn a_key_and_a_token_may_have_the_same_id<S: ManageStore + Directory>(
+    store: &Arc<S>,
+) -> Claim {
     furnish(store, "both").await?; // makes one of each
-    store.delete(Kind::PersonalToken, "both").await?;
+    store.delete(&owner(Kind::PersonalToken), "both").await?;
     claim(
         counts(&key_of(store, "both").await?),
         "a key went with a token of the same name",
     )
 }
 
-pub(super) async fn every_refusal_is_told_apart_and_changes_nothing<S: StoreAdmin>(
+pub(super) async fn every_refusal_is_told_apart_and_changes_nothing<S: ManageStore + Directory>(
     store: &Arc<S>,
 ) -> Claim {
     furnish(store, "good").await?;
     store.create_organization("org_deleted", None).await?;
     store.delete_organization("org_deleted").await?;
     store.insert(key("deleted")?).await?;
-    store.delete(Kind::OrgKey, "deleted").await?;
+    store.delete(&owner(Kind::OrgKey), "deleted").await?;
     let documented = Catalogue::anyreach();
     let before = (
         key_of(store, "good").await?,
@@ -144,14 +149,26 @@ pub(super) async fn every_refusal_is_told_apart_and_changes_nothing<S: StoreAdmi
     refused!(store.set_member(USER, ORG, "no-such-role"), UnknownRole);
     refused!(store.set_member(USER, ORG, "Admin"), UnknownRole);
     refused!(store.remove_member("nobody", ORG), UnknownUser);
-    refused!(store.delete(Kind::OrgKey, "nobody"), UnknownCredential);
     refused!(
-        store.delete(Kind::PersonalToken, "nobody"),
+        store.delete(&owner(Kind::OrgKey), "nobody"),
         UnknownCredential
     );
-    refused!(store.delete(Kind::OrgKey, "deleted"), UnknownCredential);
-    refused!(store.delete(Kind::OrgKey, "GOOD"), UnknownCredential);
-    refused!(store.delete(Kind::OrgKey, "good "), UnknownCredential);
+    refused!(
+        store.delete(&owner(Kind::PersonalToken), "nobody"),
+        UnknownCredential
+    );
+    refused!(
+        store.delete(&owner(Kind::OrgKey), "deleted"),
+        UnknownCredential
+    );
+    refused!(
+        store.delete(&owner(Kind::OrgKey), "GOOD"),
+        UnknownCredential
+    );
+    refused!(
+        store.delete(&owner(Kind::OrgKey), "good "),
+        UnknownCredential
+    );
     refused!(
         store.insert(Record::org_key("new", digest("new"), "org_nowhere")),
         UnknownOrganization
@@ -232,7 +249,7 @@ const UNUSABLE: [&str; 12] = [
     "org_\u{7f}",
 ];
 
-pub(super) async fn an_id_that_no_request_can_name_is_refused<S: StoreAdmin>(
+pub(super) async fn an_id_that_no_request_can_name_is_refused<S: ManageStore + Directory>(
     store: &Arc<S>,
 ) -> Claim {
     furnish(store, "good").await?;
@@ -260,8 +277,11 @@ pub(super) async fn an_id_that_no_request_can_name_is_refused<S: StoreAdmin>(
         refused!(store.set_member(USER, id, "viewer"), UnknownOrganization);
         refused!(store.remove_member(id, ORG), UnknownUser);
         store.remove_member(USER, id).await?;
-        refused!(store.delete(Kind::OrgKey, id), UnknownCredential);
-        refused!(store.delete(Kind::PersonalToken, id), UnknownCredential);
+        refused!(store.delete(&owner(Kind::OrgKey), id), UnknownCredential);
+        refused!(
+            store.delete(&owner(Kind::PersonalToken), id),
+            UnknownCredential
+        );
         refused!(
             store.insert(Record::org_key("new", digest("new"), id)),
             UnknownOrganization

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{Claim, claim};
-use crate::store::{OrgTree, StoreAdmin};
+use crate::store::{Directory, ManageStore};
 
 /// `top` above `middle` and `aside`; `low` below `middle`, `lowest` below that; `apart` alone.
-async fn furnish<S: StoreAdmin>(store: &Arc<S>) -> Claim {
+async fn furnish<S: ManageStore + Directory>(store: &Arc<S>) -> Claim {
     let tree = [
         ("top", None),
         ("middle", Some("top")),
@@ -22,7 +22,7 @@ async fn furnish<S: StoreAdmin>(store: &Arc<S>) -> Claim {
     Ok(())
 }
 
-async fn is_below<S: OrgTree>(
+async fn is_below<S: Directory>(
     store: &Arc<S>,
     organization: &str,
     ancestor: &str,
@@ -39,7 +39,7 @@ pub(super) async fn an_organization_is_below_those_above_it_and_no_others<S>(
     store: &Arc<S>,
 ) -> Claim
 where
-    S: StoreAdmin + OrgTree,
+    S: ManageStore + Directory,
 {
     furnish(store).await?;
     for (organization, ancestor) in [
@@ -70,7 +70,7 @@ where
 
 pub(super) async fn nothing_is_reached_through_a_deleted_organization<S>(store: &Arc<S>) -> Claim
 where
-    S: StoreAdmin + OrgTree,
+    S: ManageStore + Directory,
 {
     furnish(store).await?;
     store.delete_organization("middle").await?;

@@ -7,8 +7,9 @@ use tower_api_key::{
     AuthLayer, ConfigError,
     scope::Catalogue,
     secret::{Digest, Peppers},
-    store::{Cached, Credential, CredentialStore, Lookup, Record, SqliteStore, StoreAdmin},
+    store::{Cached, Credential, CredentialStore, Directory, Lookup, ManageStore, Record},
 };
+use tower_api_key_sqlx::SqliteStore;
 
 use super::{
     ORG,

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use tower_api_key::store::{CredentialStore, Lookup, MemoryStore, OrgTree, Record, StoreError};
+use tower_api_key::store::{CredentialStore, Directory, Lookup, MemoryStore, Record, StoreError};
 
 /// What the store does when it is asked.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,7 @@ pub(crate) const OUTAGE: &str = "test outage of the store";
 /// Asks a [`MemoryStore`], but never at once.
 #[derive(Debug)]
 pub(crate) struct Distant {
-    memory: Arc<MemoryStore>,
+    memory: MemoryStore,
     mood: Mutex<Mood>,
     gate: Notify,
     calls: AtomicUsize,
@@ -37,7 +37,7 @@ pub(crate) struct Distant {
 }
 
 impl Distant {
-    pub(crate) fn new(memory: Arc<MemoryStore>, mood: Mood) -> Arc<Self> {
+    pub(crate) fn new(memory: MemoryStore, mood: Mood) -> Arc<Self> {
         let (calls, given_up) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Arc::new(Self {
             memory,
@@ -104,7 +104,7 @@ impl CredentialStore for Distant {
 }
 
 #[async_trait]
-impl OrgTree for Distant {
+impl Directory for Distant {
     async fn is_descendant_of(
         &self,
         organization: &str,

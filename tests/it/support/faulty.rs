@@ -4,18 +4,19 @@ use std::{
     future::pending,
     sync::{Arc, Mutex},
 };
-
-use async_trait::async_trait;
 use tower_api_key::{
     credential::Kind,
     id::CredentialId,
     scope::Catalogue,
     secret::Digest,
     store::{
-        AuditEvent, Commit, CredentialInfo, CredentialStore, Ending, ListQuery, Lookup,
-        ManageStore, MemoryStore, Owner, Record, StoreAdmin, StoreError, Usage, WriteError,
+        AuditEvent, CredentialInfo, CredentialStore, Directory, Lookup, ManageStore, MemoryStore,
+        Owner, Record, StoreError, Usage, WriteError,
+        backend::{Commit, EarlierIssue, Ending, ListQuery},
     },
 };
+
+use async_trait::async_trait;
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub(crate) enum Behaviour {
 
 #[derive(Clone, Debug)]
 pub(crate) struct FaultyStore {
-    pub(crate) memory: Arc<MemoryStore>,
+    pub(crate) memory: MemoryStore,
     behaviour: Arc<Mutex<Behaviour>>,
 }
 
@@ -42,7 +43,7 @@ impl FaultyStore {
     pub(crate) fn new() -> Self {
         let behaviour = Arc::new(Mutex::new(Behaviour::Works));
         Self {
-            memory: Arc::new(MemoryStore::new()),
+            memory: MemoryStore::new(),
             behaviour,
         }
     }
@@ -94,45 +95,6 @@ impl CredentialStore for FaultyStore {
 }
 
 #[async_trait]
-impl StoreAdmin for FaultyStore {
-    async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
-        self.memory.create_organization(id, parent).await
-    }
-
-    async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
-        self.memory.delete_organization(id).await
-    }
-
-    async fn create_user(&self, id: &str) -> Result<(), WriteError> {
-        self.memory.create_user(id).await
-    }
-
-    async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
-        self.memory.set_user_enabled(id, enabled).await
-    }
-
-    async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
-        self.memory.delete_user(id).await
-    }
-
-    async fn set_member(&self, user: &str, org: &str, role: &str) -> Result<(), WriteError> {
-        self.memory.set_member(user, org, role).await
-    }
-
-    async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError> {
-        self.memory.remove_member(user, organization).await
-    }
-
-    async fn insert(&self, record: Record) -> Result<(), WriteError> {
-        self.memory.insert(record).await
-    }
-
-    async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError> {
-        self.memory.delete(kind, id).await
-    }
-}
-
-#[async_trait]
 impl ManageStore for FaultyStore {
     fn catalogue(&self) -> &Catalogue {
         self.memory.catalogue()
@@ -150,7 +112,7 @@ impl ManageStore for FaultyStore {
         &self,
         owner: &Owner,
         key: &str,
-    ) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
+    ) -> Result<Option<EarlierIssue>, StoreError> {
         self.read(self.memory.issued_under(owner, key)).await
     }
 

@@ -4,14 +4,12 @@ pub(crate) mod alone;
 pub(crate) mod distant;
 #[cfg(feature = "testing")]
 pub(crate) mod faulty;
-#[cfg(feature = "postgres")]
-pub(crate) mod feeds;
 #[cfg(feature = "tracing")]
 pub(crate) mod logs;
-#[cfg(feature = "postgres")]
+mod now;
+#[cfg(feature = "testing")]
+#[path = "../../../crates/sqlx/tests/it/support/pg.rs"]
 pub(crate) mod pg;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub(crate) mod polled;
 pub(crate) mod shelf;
 #[cfg(feature = "metrics")]
 pub(crate) mod tally;
@@ -23,15 +21,19 @@ use std::{
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
 };
-
-use http::{HeaderName, HeaderValue, Method, Request, Response, Version, request::Parts};
-use tower::{Layer, Service, ServiceExt as _};
+use tower_api_key::credential::Kind;
+use tower_api_key::store::Owner;
 use tower_api_key::{
     Principal, Reason, Rejection,
     clock::UnixMillis,
     secret::Digest,
-    store::{MemoryStore, Record, Status},
+    store::{Directory, ManageStore, MemoryStore, Record, Status},
 };
+
+pub(crate) use now::now;
+
+use http::{HeaderName, HeaderValue, Method, Request, Response, Version, request::Parts};
+use tower::{Layer, Service, ServiceExt as _};
 
 pub(crate) const ORG_HEADER: &str = "x-anyreach-org";
 pub(crate) const ORG: &str = "org_test";
@@ -62,17 +64,17 @@ pub(crate) fn pat_record(id: &str, user: &str) -> Record {
 }
 
 /// A store with one good credential of each kind and one for each way to be bad, called after it.
-pub(crate) fn memory() -> Arc<MemoryStore> {
+pub(crate) fn memory() -> MemoryStore {
     let store = MemoryStore::new();
     for organization in [ORG, OTHER_ORG, DELETED_ORG] {
-        store.create_organization(organization, None).unwrap();
+        now(store.create_organization(organization, None)).unwrap();
     }
     for user in [USER, "user_gone"] {
-        store.create_user(user).unwrap();
-        store.set_member(user, ORG, "admin").unwrap();
+        now(store.create_user(user)).unwrap();
+        now(store.set_member(user, ORG, "admin")).unwrap();
     }
-    store.set_member(USER, OTHER_ORG, "viewer").unwrap();
-    store.set_member(USER, DELETED_ORG, "viewer").unwrap();
+    now(store.set_member(USER, OTHER_ORG, "viewer")).unwrap();
+    now(store.set_member(USER, DELETED_ORG, "viewer")).unwrap();
     let past = UnixMillis(1);
     let keys = [
         key_record("testkey", ORG),
@@ -82,9 +84,7 @@ pub(crate) fn memory() -> Arc<MemoryStore> {
         key_record("orphan", DELETED_ORG),
     ];
     for record in keys {
-        store
-            .insert(record.with_role("admin", store.catalogue()).unwrap())
-            .unwrap();
+        now(store.insert(record.with_role("admin", store.catalogue()).unwrap())).unwrap();
     }
     let tokens = [
         pat_record("token", USER),
@@ -94,13 +94,13 @@ pub(crate) fn memory() -> Arc<MemoryStore> {
         pat_record("ownerless", "user_gone"),
     ];
     for record in tokens {
-        store.insert(record).unwrap();
+        now(store.insert(record)).unwrap();
     }
-    store.delete_key("deleted").unwrap();
-    store.delete_token("deleted").unwrap();
-    store.disable_user("user_gone").unwrap();
-    store.delete_organization(DELETED_ORG).unwrap();
-    Arc::new(store)
+    now(store.delete(&Owner::of(Kind::OrgKey, ORG), "deleted")).unwrap();
+    now(store.delete(&Owner::of(Kind::PersonalToken, USER), "deleted")).unwrap();
+    now(store.set_user_enabled("user_gone", false)).unwrap();
+    now(store.delete_organization(DELETED_ORG)).unwrap();
+    store
 }
 
 /// A request without a credential.

@@ -1,5 +1,6 @@
 //! A store that counts its lookups and can be held, broken and made to panic, and a clock moved by hand.
 
+use crate::support::now;
 use std::{
     future::poll_fn,
     pin::Pin,
@@ -10,17 +11,21 @@ use std::{
     task::Poll,
     time::Duration,
 };
-
-use tokio::sync::{Notify, Semaphore};
 use tower_api_key::{
     async_trait,
     credential::Kind,
+    id::CredentialId,
+    scope::Catalogue,
     secret::Digest,
     store::{
-        Cached, Credential, CredentialStore, Lookup, MemoryStore, MonotonicClock, Peek, Record,
-        StoreAdmin, StoreError, WriteError,
+        AuditEvent, Cached, Credential, CredentialInfo, CredentialStore, Directory, Lookup,
+        ManageStore, MemoryStore, MonotonicClock, Owner, Peek, Record, StoreError, Usage,
+        WriteError,
+        backend::{Commit, EarlierIssue, Ending, ListQuery},
     },
 };
+
+use tokio::sync::{Notify, Semaphore};
 
 /// What a lookup does once it has read its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,14 +59,12 @@ impl Shelf {
     pub(crate) fn new() -> Arc<Self> {
         let memory = MemoryStore::new();
         for organization in ["org_1", "org_2"] {
-            memory.create_organization(organization, None).unwrap();
+            now(memory.create_organization(organization, None)).unwrap();
         }
-        memory.create_user("alice").unwrap();
-        memory.set_member("alice", "org_1", "viewer").unwrap();
-        memory.insert(key("k1")).unwrap();
-        memory
-            .insert(Record::personal_token("t1", token_digest("t1"), "alice"))
-            .unwrap();
+        now(memory.create_user("alice")).unwrap();
+        now(memory.set_member("alice", "org_1", "viewer")).unwrap();
+        now(memory.insert(key("k1"))).unwrap();
+        now(memory.insert(Record::personal_token("t1", token_digest("t1"), "alice"))).unwrap();
         Arc::new_cyclic(|me| Self {
             memory,
             me: Weak::clone(me),
@@ -125,29 +128,37 @@ impl CredentialStore for Shelf {
 }
 
 #[async_trait]
-impl StoreAdmin for Shelf {
+impl Directory for Shelf {
+    async fn is_descendant_of(
+        &self,
+        organization: &str,
+        ancestor: &str,
+    ) -> Result<bool, StoreError> {
+        self.memory.is_descendant_of(organization, ancestor).await
+    }
+
     async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
-        self.memory.create_organization(id, parent)?;
+        self.memory.create_organization(id, parent).await?;
         self.outcome()
     }
 
     async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
-        self.memory.delete_organization(id)?;
+        self.memory.delete_organization(id).await?;
         self.outcome()
     }
 
     async fn create_user(&self, id: &str) -> Result<(), WriteError> {
-        self.memory.create_user(id)?;
+        self.memory.create_user(id).await?;
         self.outcome()
     }
 
     async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
-        StoreAdmin::set_user_enabled(&self.memory, id, enabled).await?;
+        self.memory.set_user_enabled(id, enabled).await?;
         self.outcome()
     }
 
     async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
-        StoreAdmin::delete_user(&self.memory, id).await?;
+        self.memory.delete_user(id).await?;
         self.outcome()
     }
 
@@ -157,33 +168,78 @@ impl StoreAdmin for Shelf {
         organization: &str,
         role: &str,
     ) -> Result<(), WriteError> {
-        self.memory.set_member(user, organization, role)?;
+        self.memory.set_member(user, organization, role).await?;
         self.outcome()
     }
 
     async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError> {
-        self.memory.remove_member(user, organization)?;
+        self.memory.remove_member(user, organization).await?;
+        self.outcome()
+    }
+}
+
+#[async_trait]
+impl ManageStore for Shelf {
+    fn catalogue(&self) -> &Catalogue {
+        self.memory.catalogue()
+    }
+
+    async fn credential(
+        &self,
+        owner: &Owner,
+        id: &str,
+    ) -> Result<Option<CredentialInfo>, StoreError> {
+        self.memory.credential(owner, id).await
+    }
+
+    async fn issued_under(
+        &self,
+        owner: &Owner,
+        key: &str,
+    ) -> Result<Option<EarlierIssue>, StoreError> {
+        self.memory.issued_under(owner, key).await
+    }
+
+    async fn credentials(
+        &self,
+        owner: &Owner,
+        query: &ListQuery,
+    ) -> Result<Vec<CredentialInfo>, StoreError> {
+        self.memory.credentials(owner, query).await
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
+        self.memory.commit(commit).await?;
         self.outcome()
     }
 
-    async fn insert(&self, record: Record) -> Result<(), WriteError> {
-        self.memory.insert(record)?;
-        self.outcome()
-    }
-
-    async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError> {
+    async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
         let late = self.late.lock().unwrap().clone();
         if let Some(late) = late {
-            let (shelf, id) = (self.me.upgrade().unwrap(), id.to_owned());
+            let (shelf, ending) = (self.me.upgrade().unwrap(), ending.clone());
             let deletion = tokio::spawn(async move {
                 late.notified().await;
-                StoreAdmin::delete(&shelf.memory, kind, &id).await
+                shelf.memory.end(&ending).await
             });
             return deletion.await.unwrap();
         }
-        StoreAdmin::delete(&self.memory, kind, id).await?;
+        let ended = self.memory.end(ending).await?;
         tokio::task::yield_now().await; // so that a caller can go away between the change and the answer
-        self.outcome()
+        self.outcome()?;
+        Ok(ended)
+    }
+
+    async fn events(
+        &self,
+        owner: &Owner,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        self.memory.events(owner, before, limit).await
+    }
+
+    async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
+        self.memory.record_uses(uses).await
     }
 }
 

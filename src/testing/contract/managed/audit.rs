@@ -1,8 +1,5 @@
 //! Claims about the audit trail and the last use.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
-use super::{Breach, Claim, NOW, ORG, OTHER_ORG, Site, USER, both, claim, org};
 use crate::{
     credential::Kind,
     id::CredentialId,
@@ -10,12 +7,18 @@ use crate::{
     manage::{Actor, NewKey, Rotation},
     secret::Digest,
     store::{
-        AuditAction, AuditActor, AuditEvent, Authority, CredentialStore, ManageStore, Owner, Record,
+        AuditAction, AuditActor, AuditEvent, CredentialStore, ManageStore, Owner, Record,
+        backend::Authority,
     },
-    testing::principal,
+    testing::{contract::Directory, principal},
 };
+use std::sync::{Arc, Mutex, PoisonError};
 
-pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<S: ManageStore>(
+use super::{Breach, Claim, NOW, ORG, OTHER_ORG, Site, USER, both, claim, org};
+
+pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<
+    S: ManageStore + Directory,
+>(
     site: &Site<S>,
 ) -> Claim {
     let heard = Arc::new(Mutex::new(Vec::new()));
@@ -67,7 +70,10 @@ pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<S: Man
     )?;
     let stored: Vec<_> = stored
         .into_iter()
-        .map(|event| AuditEvent { number: 0, ..event })
+        .map(|event| AuditEvent {
+            number: None,
+            ..event
+        })
         .collect();
     claim(
         stored == wanted,
@@ -118,7 +124,7 @@ fn told_of(id: &CredentialId, caller: CredentialId, token: CredentialId) -> [Aud
         (AuditAction::Revoked, AuditActor::Holder, Some("scanner"), 7),
     ];
     wanted.map(|(action, by, origin, after)| AuditEvent {
-        number: 0,
+        number: None,
         at: crate::clock::UnixMillis(super::NOW.0 + after),
         action,
         owner: Owner::Organization(ORG.into()),
@@ -129,7 +135,7 @@ fn told_of(id: &CredentialId, caller: CredentialId, token: CredentialId) -> [Aud
     })
 }
 
-pub(super) async fn events_are_read_by_page<S: ManageStore>(site: &Site<S>) -> Claim {
+pub(super) async fn events_are_read_by_page<S: ManageStore + Directory>(site: &Site<S>) -> Claim {
     for number in 0..11 {
         site.manager
             .issue_key(&org(ORG), NewKey::named(&number.to_string()))
@@ -155,7 +161,7 @@ pub(super) async fn events_are_read_by_page<S: ManageStore>(site: &Site<S>) -> C
                 "a page is longer than it was asked to be",
             )?;
             let Some(last) = page.last() else { break };
-            before = Some(last.number);
+            before = last.number;
             seen.extend(page);
         }
         claim(seen == whole, format!("by {limit}: {seen:?}"))?;
@@ -163,7 +169,7 @@ pub(super) async fn events_are_read_by_page<S: ManageStore>(site: &Site<S>) -> C
     Ok(())
 }
 
-async fn last_use<S: ManageStore>(
+async fn last_use<S: ManageStore + Directory>(
     site: &Site<S>,
     id: &CredentialId,
 ) -> Result<Option<i64>, Breach> {
@@ -174,7 +180,7 @@ async fn last_use<S: ManageStore>(
     Ok(info.last_used_at.map(|at| at.0 - super::NOW.0))
 }
 
-async fn record_of<S: ManageStore>(
+async fn record_of<S: ManageStore + Directory>(
     site: &Site<S>,
     id: &CredentialId,
 ) -> Result<Arc<Record>, Breach> {
@@ -186,7 +192,7 @@ async fn record_of<S: ManageStore>(
         .ok_or_else(|| Breach("a key is gone".into()))
 }
 
-pub(super) async fn a_use_is_written_at_most_once_a_minute<S: ManageStore>(
+pub(super) async fn a_use_is_written_at_most_once_a_minute<S: ManageStore + Directory>(
     site: &Site<S>,
 ) -> Claim {
     let (info, _) = both(site.key("key").await?)?;
@@ -226,7 +232,7 @@ pub(super) async fn a_use_is_written_at_most_once_a_minute<S: ManageStore>(
     claim(found.is_none(), "a use has made a credential")
 }
 
-pub(super) async fn the_first_use_after_a_rotation_is_an_event<S: ManageStore>(
+pub(super) async fn the_first_use_after_a_rotation_is_an_event<S: ManageStore + Directory>(
     site: &Site<S>,
 ) -> Claim {
     let (old, _) = both(site.key("key").await?)?;

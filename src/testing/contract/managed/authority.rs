@@ -1,8 +1,5 @@
 //! Claims about actors who lose their standing between a decision and its commit: nothing is written.
 
-use std::{sync::Arc, time::Duration};
-
-use super::{Breach, Claim, Site, claim, interposed::Interposed};
 use crate::{
     credential::Kind,
     id::CredentialId,
@@ -12,8 +9,11 @@ use crate::{
         AuditEvent, Credential, CredentialInfo, EffectiveStatus, Filter, Lookup, ManageStore,
         Owner, Record, Status,
     },
-    testing::principal,
+    testing::{contract::Directory, principal},
 };
+use std::{sync::Arc, time::Duration};
+
+use super::{Breach, Claim, Site, claim, interposed::Interposed};
 
 /// Who acts, and what they manage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +135,7 @@ struct Scene<S> {
     disabled: CredentialId,
 }
 
-impl<S: ManageStore> Scene<S> {
+impl<S: ManageStore + Directory> Scene<S> {
     async fn new(site: &Site<S>, who: AuditActor, number: usize) -> Result<Self, Breach> {
         let (store, manager) = (Arc::clone(&site.store), site.manager.clone());
         let (organization, user) = (
@@ -260,7 +260,7 @@ fn owner_of<'a>(kind: Kind, organization: &'a str, user: &'a str) -> &'a str {
 }
 
 /// The actor that a layer, or a service with sessions of its own, would make.
-async fn actor_of<S: ManageStore>(
+async fn actor_of<S: ManageStore + Directory>(
     store: &S,
     who: AuditActor,
     organization: &str,
@@ -294,7 +294,7 @@ async fn actor_of<S: ManageStore>(
 }
 
 /// Makes a call as the actor of a scene.
-async fn call<S: ManageStore>(
+async fn call<S: ManageStore + Directory>(
     manager: &Manager<impl ManageStore>,
     scene: &Scene<S>,
     call: &str,
@@ -333,7 +333,9 @@ async fn call<S: ManageStore>(
     }
 }
 
-pub(super) async fn what_is_decided_for_an_actor_in_good_standing_is_done<S: ManageStore>(
+pub(super) async fn what_is_decided_for_an_actor_in_good_standing_is_done<
+    S: ManageStore + Directory,
+>(
     site: &Site<S>,
 ) -> Claim {
     // Each of these finds something to change after those before it.
@@ -372,7 +374,9 @@ pub(super) async fn what_is_decided_for_an_actor_in_good_standing_is_done<S: Man
 }
 
 /// All calls are decided, then the standing is lost, and then their changes reach the store.
-pub(super) async fn nothing_is_written_for_an_actor_who_lost_their_standing<S: ManageStore>(
+pub(super) async fn nothing_is_written_for_an_actor_who_lost_their_standing<
+    S: ManageStore + Directory,
+>(
     site: &Site<S>,
 ) -> Claim {
     let cases = ACTORS
@@ -416,7 +420,9 @@ pub(super) async fn nothing_is_written_for_an_actor_who_lost_their_standing<S: M
 }
 
 /// As in a request that took so long that its credential has expired.
-pub(super) async fn nothing_is_written_for_a_credential_that_has_expired<S: ManageStore>(
+pub(super) async fn nothing_is_written_for_a_credential_that_has_expired<
+    S: ManageStore + Directory,
+>(
     site: &Site<S>,
 ) -> Claim {
     let mut scene = Scene::new(site, AuditActor::Key, 0).await?;

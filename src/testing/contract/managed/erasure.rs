@@ -6,13 +6,16 @@ use crate::{
     last_use::LastUse,
     manage::{NewKey, NewToken},
     secret::Digest,
+    store::Directory,
     store::{
         AuditActor, Credential, EffectiveStatus, Filter, Lookup, ManageStore, Owner, Record,
         WriteError,
     },
 };
 
-pub(super) async fn a_removed_user_leaves_the_audit_trail_and_nothing_else<S: ManageStore>(
+pub(super) async fn a_removed_user_leaves_the_audit_trail_and_nothing_else<
+    S: ManageStore + Directory,
+>(
     site: &Site<S>,
 ) -> Claim {
     let (store, manager) = (&site.store, &site.manager);
@@ -122,7 +125,7 @@ pub(super) async fn a_removed_user_leaves_the_audit_trail_and_nothing_else<S: Ma
         .await
 }
 
-pub(super) async fn a_use_is_never_later_than_the_stores_clock<S: ManageStore>(
+pub(super) async fn a_use_is_never_later_than_the_stores_clock<S: ManageStore + Directory>(
     site: &Site<S>,
 ) -> Claim {
     use crate::clock::{Clock, SystemClock, UnixMillis};
@@ -165,7 +168,7 @@ pub(super) async fn a_use_is_never_later_than_the_stores_clock<S: ManageStore>(
     claim(told.is_empty(), format!("it was reported again: {told:?}"))
 }
 
-pub(super) async fn the_id_of_a_removed_user_names_no_owner<S: ManageStore>(
+pub(super) async fn the_id_of_a_removed_user_names_no_owner<S: ManageStore + Directory>(
     site: &Site<S>,
 ) -> Claim {
     let (info, _) = both(site.token("token").await?)?;

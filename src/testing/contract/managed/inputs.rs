@@ -6,6 +6,7 @@ use crate::{
     credential::Kind,
     manage::{Import, ManageError, NewKey, NewToken, Rotation},
     secret::Digest,
+    store::Directory,
     store::{AuditActor, Filter, ManageStore, Owner, Record},
 };
 
@@ -29,7 +30,9 @@ const UNREADABLE: [&str; 16] = [
     "a\0",
 ];
 
-pub(super) async fn names_that_cannot_be_read_are_refused<S: ManageStore>(site: &Site<S>) -> Claim {
+pub(super) async fn names_that_cannot_be_read_are_refused<S: ManageStore + Directory>(
+    site: &Site<S>,
+) -> Claim {
     let [(_, _, key, _), (_, _, token, _)] = site.one_of_each().await?;
     let (manager, code) = (&site.manager, "invalid_name");
     let (org_actor, user_actor) = (org(ORG), user(USER));
@@ -72,7 +75,9 @@ const TOO_FAR: [i64; 4] = [
     i64::MAX,
 ];
 
-pub(super) async fn a_moment_in_another_unit_is_refused<S: ManageStore>(site: &Site<S>) -> Claim {
+pub(super) async fn a_moment_in_another_unit_is_refused<S: ManageStore + Directory>(
+    site: &Site<S>,
+) -> Claim {
     let (manager, code) = (&site.manager, "expiry_too_far");
     let (org_actor, user_actor) = (org(ORG), user(USER));
     let [(_, _, key, _), (_, _, token, _)] = site.one_of_each().await?;
@@ -116,7 +121,7 @@ pub(super) async fn a_moment_in_another_unit_is_refused<S: ManageStore>(site: &S
         .await
 }
 
-pub(super) async fn the_audit_trail_keeps_what_can_be_read<S: ManageStore>(
+pub(super) async fn the_audit_trail_keeps_what_can_be_read<S: ManageStore + Directory>(
     site: &Site<S>,
 ) -> Claim {
     let owner = || Owner::Organization(ORG.into());
@@ -144,7 +149,7 @@ pub(super) async fn the_audit_trail_keeps_what_can_be_read<S: ManageStore>(
     claim(good, format!("kept {issued:?} and {revoked:?}"))
 }
 
-pub(super) async fn an_actor_whose_id_no_store_can_keep_is_refused<S: ManageStore>(
+pub(super) async fn an_actor_whose_id_no_store_can_keep_is_refused<S: ManageStore + Directory>(
     site: &Site<S>,
 ) -> Claim {
     let (manager, code) = (&site.manager, "invalid_id");
@@ -194,7 +199,9 @@ pub(super) async fn an_actor_whose_id_no_store_can_keep_is_refused<S: ManageStor
 }
 
 /// The clock of a broken machine, and settings without a bound.
-pub(super) async fn extreme_moments_are_no_panic<S: ManageStore>(site: &Site<S>) -> Claim {
+pub(super) async fn extreme_moments_are_no_panic<S: ManageStore + Directory>(
+    site: &Site<S>,
+) -> Claim {
     let for_ever = std::time::Duration::MAX;
     let endless = site.manager.clone().with_max_overlap(for_ever);
     let overlap = Rotation::default().with_overlap(for_ever);

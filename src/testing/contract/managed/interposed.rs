@@ -1,20 +1,20 @@
 //! A store that holds changes back between a manager's decision and its commit.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use tokio::sync::Semaphore;
-
 use crate::{
     credential::Kind,
     id::CredentialId,
     scope::Catalogue,
     secret::Digest,
     store::{
-        AuditEvent, Commit, CredentialInfo, CredentialStore, Ending, ListQuery, Lookup,
-        ManageStore, Owner, Peek, Record, StoreAdmin, StoreError, Usage, WriteError,
+        AuditEvent, CredentialInfo, CredentialStore, Directory, Lookup, ManageStore, Owner, Peek,
+        Record, StoreError, Usage, WriteError,
+        backend::{Commit, EarlierIssue, Ending, ListQuery},
     },
 };
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
 
 /// Answers as `S` does, and makes no change before it is [released](Self::release).
 pub(super) struct Interposed<S> {
@@ -69,7 +69,15 @@ impl<S: CredentialStore> CredentialStore for Interposed<S> {
 }
 
 #[async_trait]
-impl<S: StoreAdmin> StoreAdmin for Interposed<S> {
+impl<S: Directory> Directory for Interposed<S> {
+    async fn is_descendant_of(
+        &self,
+        organization: &str,
+        ancestor: &str,
+    ) -> Result<bool, StoreError> {
+        self.store.is_descendant_of(organization, ancestor).await
+    }
+
     async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
         self.store.create_organization(id, parent).await
     }
@@ -102,14 +110,6 @@ impl<S: StoreAdmin> StoreAdmin for Interposed<S> {
     async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError> {
         self.store.remove_member(user, organization).await
     }
-
-    async fn insert(&self, record: Record) -> Result<(), WriteError> {
-        self.store.insert(record).await
-    }
-
-    async fn delete(&self, kind: Kind, id: &str) -> Result<(), WriteError> {
-        self.store.delete(kind, id).await
-    }
 }
 
 #[async_trait]
@@ -130,7 +130,7 @@ impl<S: ManageStore> ManageStore for Interposed<S> {
         &self,
         owner: &Owner,
         key: &str,
-    ) -> Result<Option<(CredentialInfo, [u8; 32])>, StoreError> {
+    ) -> Result<Option<EarlierIssue>, StoreError> {
         self.store.issued_under(owner, key).await
     }
 
@@ -163,6 +163,10 @@ impl<S: ManageStore> ManageStore for Interposed<S> {
 
     async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
         self.store.record_uses(uses).await
+    }
+
+    async fn insert(&self, record: Record) -> Result<(), WriteError> {
+        self.store.insert(record).await
     }
 
     async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {

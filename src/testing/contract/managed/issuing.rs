@@ -6,10 +6,13 @@ use crate::{
     credential::{Kind, TokenFormat},
     manage::{Import, ManageError, NewKey, NewToken, Rotation},
     secret::Digest,
+    store::Directory,
     store::{Credential, CredentialStore, Lookup, ManageStore},
 };
 
-pub(super) async fn what_is_issued_is_accepted_and_says_what_was_asked_for<S: ManageStore>(
+pub(super) async fn what_is_issued_is_accepted_and_says_what_was_asked_for<
+    S: ManageStore + Directory,
+>(
     site: &Site<S>,
 ) -> Claim {
     let end = site.later(60_000);
@@ -83,7 +86,9 @@ pub(super) async fn what_is_issued_is_accepted_and_says_what_was_asked_for<S: Ma
     )
 }
 
-pub(super) async fn nobody_hands_out_more_than_they_hold<S: ManageStore>(site: &Site<S>) -> Claim {
+pub(super) async fn nobody_hands_out_more_than_they_hold<S: ManageStore + Directory>(
+    site: &Site<S>,
+) -> Claim {
     let (soon, late) = (site.later(1000), site.later(2000));
     let manages = "organizations:manage";
     let (some, mortal) = (
@@ -164,7 +169,7 @@ pub(super) async fn nobody_hands_out_more_than_they_hold<S: ManageStore>(site: &
     Ok(())
 }
 
-pub(super) async fn a_bad_request_is_told_apart_and_leaves_no_trace<S: ManageStore>(
+pub(super) async fn a_bad_request_is_told_apart_and_leaves_no_trace<S: ManageStore + Directory>(
     site: &Site<S>,
 ) -> Claim {
     let key = || NewKey::named("key");
@@ -255,7 +260,9 @@ pub(super) async fn a_bad_request_is_told_apart_and_leaves_no_trace<S: ManageSto
     .await
 }
 
-pub(super) async fn an_idempotency_key_is_answered_with_what_it_has_made<S: ManageStore>(
+pub(super) async fn an_idempotency_key_is_answered_with_what_it_has_made<
+    S: ManageStore + Directory,
+>(
     site: &Site<S>,
 ) -> Claim {
     let end = site.later(10_000);
@@ -318,7 +325,9 @@ pub(super) async fn an_idempotency_key_is_answered_with_what_it_has_made<S: Mana
     Ok(())
 }
 
-pub(super) async fn a_repeated_request_does_not_answer_with_what_has_ended<S: ManageStore>(
+pub(super) async fn a_repeated_request_does_not_answer_with_what_has_ended<
+    S: ManageStore + Directory,
+>(
     site: &Site<S>,
 ) -> Claim {
     let (manager, code) = (&site.manager, "issued_inactive");
@@ -379,7 +388,9 @@ pub(super) async fn a_repeated_request_does_not_answer_with_what_has_ended<S: Ma
     Ok(())
 }
 
-pub(super) async fn of_many_under_one_idempotency_key_one_makes_a_credential<S: ManageStore>(
+pub(super) async fn of_many_under_one_idempotency_key_one_makes_a_credential<
+    S: ManageStore + Directory,
+>(
     site: &Site<S>,
 ) -> Claim {
     let tasks = (0..8).map(|_| {
@@ -404,7 +415,9 @@ pub(super) async fn of_many_under_one_idempotency_key_one_makes_a_credential<S: 
     )
 }
 
-pub(super) async fn the_cap_is_kept_among_many_at_once<S: ManageStore>(site: &Site<S>) -> Claim {
+pub(super) async fn the_cap_is_kept_among_many_at_once<S: ManageStore + Directory>(
+    site: &Site<S>,
+) -> Claim {
     let manager = site.manager.clone().with_max_credentials(5);
     let fill = || async {
         let tasks = (0..12).map(|_| {
@@ -449,7 +462,9 @@ pub(super) async fn the_cap_is_kept_among_many_at_once<S: ManageStore>(site: &Si
     )
 }
 
-pub(super) async fn a_foreign_digest_is_accepted_as_it_is<S: ManageStore>(site: &Site<S>) -> Claim {
+pub(super) async fn a_foreign_digest_is_accepted_as_it_is<S: ManageStore + Directory>(
+    site: &Site<S>,
+) -> Claim {
     let format = TokenFormat::default();
     let key = format!(
         "{}foreign-id.test-secret-of-another-system",

@@ -6,12 +6,15 @@ use crate::{
     manage::{NewKey, Rotation},
     secret::{Digest, Secret},
     store::{
-        Authority, Commit, CredentialInfo, EffectiveStatus, ManageStore, NewCredential, Owner,
-        Status, Update, WriteError,
+        CredentialInfo, Directory, EffectiveStatus, ManageStore, Owner, Status, WriteError,
+        backend::{Authority, Commit, NewCredential, Update},
     },
+    testing::UnixMillis,
 };
 
-pub(super) async fn a_name_changes_and_nothing_else<S: ManageStore>(site: &Site<S>) -> Claim {
+pub(super) async fn a_name_changes_and_nothing_else<S: ManageStore + Directory>(
+    site: &Site<S>,
+) -> Claim {
     for (actor, kind, info, secret) in site.one_of_each().await? {
         let id = info.id.as_str();
         let renamed = site
@@ -44,7 +47,9 @@ pub(super) async fn a_name_changes_and_nothing_else<S: ManageStore>(site: &Site<
     Ok(())
 }
 
-pub(super) async fn a_disabled_credential_is_refused_until_it_is_enabled<S: ManageStore>(
+pub(super) async fn a_disabled_credential_is_refused_until_it_is_enabled<
+    S: ManageStore + Directory,
+>(
     site: &Site<S>,
 ) -> Claim {
     for (actor, kind, info, secret) in site.one_of_each().await? {
@@ -78,7 +83,9 @@ pub(super) async fn a_disabled_credential_is_refused_until_it_is_enabled<S: Mana
     Ok(())
 }
 
-pub(super) async fn a_deleted_credential_is_refused_and_stays_as_it_is<S: ManageStore>(
+pub(super) async fn a_deleted_credential_is_refused_and_stays_as_it_is<
+    S: ManageStore + Directory,
+>(
     site: &Site<S>,
 ) -> Claim {
     for (actor, kind, info, secret) in site.one_of_each().await? {
@@ -115,7 +122,9 @@ pub(super) async fn a_deleted_credential_is_refused_and_stays_as_it_is<S: Manage
     Ok(())
 }
 
-pub(super) async fn whoever_has_a_credential_can_end_it_and_nobody_else<S: ManageStore>(
+pub(super) async fn whoever_has_a_credential_can_end_it_and_nobody_else<
+    S: ManageStore + Directory,
+>(
     site: &Site<S>,
 ) -> Claim {
     for (actor, kind, info, secret) in site.one_of_each().await? {
@@ -152,7 +161,7 @@ pub(super) async fn whoever_has_a_credential_can_end_it_and_nobody_else<S: Manag
     Ok(())
 }
 
-pub(super) async fn a_commit_changes_what_was_read_or_nothing<S: ManageStore>(
+pub(super) async fn a_commit_changes_what_was_read_or_nothing<S: ManageStore + Directory>(
     site: &Site<S>,
 ) -> Claim {
     for (actor, kind, read, _) in site.one_of_each().await? {
@@ -219,13 +228,13 @@ pub(super) async fn a_commit_changes_what_was_read_or_nothing<S: ManageStore>(
     Ok(())
 }
 
-pub(super) async fn a_commit_refuses_an_id_that_no_token_can_carry<S: ManageStore>(
+pub(super) async fn a_commit_refuses_an_id_that_no_token_can_carry<S: ManageStore + Directory>(
     site: &Site<S>,
 ) -> Claim {
     let before = site.everything().await?;
     for id in ["", "a.b", "a=", "a b", "a\n", "\u{e9}"] {
         let insert = NewCredential {
-            info: CredentialInfo::new(id, Owner::Organization(ORG.into())),
+            info: CredentialInfo::new(id, Owner::Organization(ORG.into()), UnixMillis(0)),
             digest: Digest::of(b"a digest of a test"),
             idempotency: None,
         };
@@ -248,7 +257,9 @@ pub(super) async fn a_commit_refuses_an_id_that_no_token_can_carry<S: ManageStor
     )
 }
 
-pub(super) async fn all_of_an_owner_is_revoked_and_nothing_of_another<S: ManageStore>(
+pub(super) async fn all_of_an_owner_is_revoked_and_nothing_of_another<
+    S: ManageStore + Directory,
+>(
     site: &Site<S>,
 ) -> Claim {
     let manager = site.manager.clone().with_max_credentials(1000);

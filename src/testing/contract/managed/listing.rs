@@ -5,10 +5,13 @@ use crate::{
     credential::Kind,
     id::CredentialId,
     manage::{Cursor, NewKey},
+    store::Directory,
     store::{EffectiveStatus, Filter, ManageStore, Usage},
 };
 
-pub(super) async fn pages_show_each_credential_once_and_the_newest_first<S: ManageStore>(
+pub(super) async fn pages_show_each_credential_once_and_the_newest_first<
+    S: ManageStore + Directory,
+>(
     site: &Site<S>,
 ) -> Claim {
     let mut made = Vec::new();
@@ -62,7 +65,9 @@ pub(super) async fn pages_show_each_credential_once_and_the_newest_first<S: Mana
     Ok(())
 }
 
-pub(super) async fn filters_show_what_they_say<S: ManageStore>(site: &Site<S>) -> Claim {
+pub(super) async fn filters_show_what_they_say<S: ManageStore + Directory>(
+    site: &Site<S>,
+) -> Claim {
     let manager = &site.manager;
     let mut made = Vec::new();
     for end in [None, Some(site.later(10)), Some(site.later(100_000))] {
@@ -150,7 +155,9 @@ pub(super) async fn filters_show_what_they_say<S: ManageStore>(site: &Site<S>) -
     Ok(())
 }
 
-pub(super) async fn a_cursor_belongs_to_its_list<S: ManageStore>(site: &Site<S>) -> Claim {
+pub(super) async fn a_cursor_belongs_to_its_list<S: ManageStore + Directory>(
+    site: &Site<S>,
+) -> Claim {
     for actor in [org(ORG), org(OTHER_ORG)] {
         for _ in 0..3 {
             site.manager.issue_key(&actor, NewKey::named("key")).await?;

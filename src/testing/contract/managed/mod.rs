@@ -12,9 +12,6 @@ mod rotation;
 mod storms;
 mod strangers;
 
-use std::sync::Arc;
-
-use super::{Breach, Claim, ORG, OTHER_ORG, USER, claim, on_heap, report};
 use crate::{
     authenticate::{Presented, verify},
     clock::{Clock, UnixMillis},
@@ -23,8 +20,11 @@ use crate::{
     manage::{Actor, Issued, ManageError, Manager, NewKey, NewToken},
     secret::Secret,
     store::{AuditEvent, CredentialInfo, EffectiveStatus, Filter, ManageStore, Owner, Record},
-    testing::{ManualClock, principal},
+    testing::{ManualClock, contract::Directory, principal},
 };
+use std::sync::Arc;
+
+use super::{Breach, Claim, ORG, OTHER_ORG, USER, claim, on_heap, report};
 
 const OTHER_USER: &str = "user_other_test";
 
@@ -39,7 +39,7 @@ const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
 /// When the store breaks a claim, with the claim's name.
 pub async fn run_managed<S, F>(make: impl Fn() -> F)
 where
-    S: ManageStore,
+    S: ManageStore + Directory,
     F: Future<Output = S>,
 {
     macro_rules! claims {
@@ -103,7 +103,7 @@ struct Site<S> {
     clock: ManualClock,
 }
 
-impl<S: ManageStore> Site<S> {
+impl<S: ManageStore + Directory> Site<S> {
     async fn furnish(store: S) -> Result<Self, Breach> {
         store.create_organization(ORG, None).await?;
         store.create_organization(OTHER_ORG, None).await?;

@@ -1,17 +1,18 @@
 //! Claims about rotation.
 
-use std::time::Duration;
-
-use super::{Breach, Claim, ORG, OTHER_ORG, Site, both, claim, org};
 use crate::{
     credential::Kind,
     manage::{NewKey, Rotation},
+    store::Directory,
     store::{AuditAction, EffectiveStatus, Filter, ManageStore},
 };
+use std::time::Duration;
+
+use super::{Breach, Claim, ORG, OTHER_ORG, Site, both, claim, org};
 
 const OVERLAP: Duration = Duration::from_secs(3600);
 
-pub(super) async fn without_an_overlap_the_old_one_ends_at_once<S: ManageStore>(
+pub(super) async fn without_an_overlap_the_old_one_ends_at_once<S: ManageStore + Directory>(
     site: &Site<S>,
 ) -> Claim {
     for (actor, kind, old, old_secret) in site.one_of_each().await? {
@@ -51,7 +52,7 @@ pub(super) async fn without_an_overlap_the_old_one_ends_at_once<S: ManageStore>(
     Ok(())
 }
 
-pub(super) async fn with_an_overlap_the_old_one_ends_at_its_moment<S: ManageStore>(
+pub(super) async fn with_an_overlap_the_old_one_ends_at_its_moment<S: ManageStore + Directory>(
     site: &Site<S>,
 ) -> Claim {
     let rotation = Rotation::default().with_overlap(OVERLAP);
@@ -93,7 +94,9 @@ pub(super) async fn with_an_overlap_the_old_one_ends_at_its_moment<S: ManageStor
     )
 }
 
-pub(super) async fn a_line_has_two_that_count_at_most<S: ManageStore>(site: &Site<S>) -> Claim {
+pub(super) async fn a_line_has_two_that_count_at_most<S: ManageStore + Directory>(
+    site: &Site<S>,
+) -> Claim {
     let rotation = Rotation::default().with_overlap(OVERLAP);
     let manager = site.manager.clone().with_max_credentials(3);
     let (first, first_secret) = both(manager.issue_key(&org(ORG), NewKey::named("key")).await?)?;
@@ -121,7 +124,9 @@ pub(super) async fn a_line_has_two_that_count_at_most<S: ManageStore>(site: &Sit
     )
 }
 
-pub(super) async fn the_cap_counts_what_is_accepted<S: ManageStore>(site: &Site<S>) -> Claim {
+pub(super) async fn the_cap_counts_what_is_accepted<S: ManageStore + Directory>(
+    site: &Site<S>,
+) -> Claim {
     let (actor, kind, manager) = (
         org(ORG),
         Kind::OrgKey,
@@ -203,7 +208,9 @@ pub(super) async fn the_cap_counts_what_is_accepted<S: ManageStore>(site: &Site<
     .await
 }
 
-pub(super) async fn nothing_is_enabled_beyond_its_enabler<S: ManageStore>(site: &Site<S>) -> Claim {
+pub(super) async fn nothing_is_enabled_beyond_its_enabler<S: ManageStore + Directory>(
+    site: &Site<S>,
+) -> Claim {
     let (kind, manages) = (Kind::OrgKey, "organizations:manage");
     let mortal = site
         .caller(&[manages, "agents:read"], Some(site.later(1000)))
@@ -235,7 +242,9 @@ pub(super) async fn nothing_is_enabled_beyond_its_enabler<S: ManageStore>(site: 
     Ok(())
 }
 
-pub(super) async fn a_rotation_is_refused_like_an_issue<S: ManageStore>(site: &Site<S>) -> Claim {
+pub(super) async fn a_rotation_is_refused_like_an_issue<S: ManageStore + Directory>(
+    site: &Site<S>,
+) -> Claim {
     let (manager, kind) = (&site.manager, Kind::OrgKey);
     let (old, secret) = both(site.key("key").await?)?;
     let id = old.id.as_str();

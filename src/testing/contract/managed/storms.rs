@@ -1,5 +1,13 @@
 //! Claims about ending credentials while their holder does what they can to prevent it.
 
+use crate::{
+    credential::Kind,
+    id::CredentialId,
+    manage::{Actor, Manager, NewKey, NewToken, Rotation},
+    secret::Secret,
+    store::Directory,
+    store::{CredentialInfo, Filter, ManageStore, Status},
+};
 use std::{
     sync::{
         Arc,
@@ -9,13 +17,6 @@ use std::{
 };
 
 use super::{Breach, Claim, ORG, Site, USER, both, claim, org, user};
-use crate::{
-    credential::Kind,
-    id::CredentialId,
-    manage::{Actor, Manager, NewKey, NewToken, Rotation},
-    secret::Secret,
-    store::{CredentialInfo, Filter, ManageStore, Status},
-};
 
 /// How many tasks work against the end of a credential.
 const TASKS: usize = 64;
@@ -27,7 +28,7 @@ const ROUNDS: usize = 2;
 const ENDS: [&str; 4] = ["delete", "disable", "revoke_presented", "revoke_all"];
 
 /// Renames, rotates and enables `id` until it is told to stop.
-async fn resist<S: ManageStore>(
+async fn resist<S: ManageStore + Directory>(
     manager: Manager<Arc<S>>,
     actor: Actor,
     kind: Kind,
@@ -55,7 +56,7 @@ async fn resist<S: ManageStore>(
 }
 
 /// Ends a credential once, and says what is wrong with how that went.
-async fn end<S: ManageStore>(
+async fn end<S: ManageStore + Directory>(
     manager: &Manager<Arc<S>>,
     actor: &Actor,
     info: &CredentialInfo,
@@ -92,7 +93,7 @@ async fn end<S: ManageStore>(
     )
 }
 
-pub(super) async fn an_end_does_not_depend_on_what_the_holder_does<S: ManageStore>(
+pub(super) async fn an_end_does_not_depend_on_what_the_holder_does<S: ManageStore + Directory>(
     site: &Site<S>,
 ) -> Claim {
     let manager = site.manager.clone().with_max_credentials(u32::MAX);
@@ -131,7 +132,9 @@ pub(super) async fn an_end_does_not_depend_on_what_the_holder_does<S: ManageStor
     Ok(())
 }
 
-pub(super) async fn what_revoked_callers_issue_at_the_same_time_ends_too<S: ManageStore>(
+pub(super) async fn what_revoked_callers_issue_at_the_same_time_ends_too<
+    S: ManageStore + Directory,
+>(
     site: &Site<S>,
 ) -> Claim {
     let manager = site.manager.clone().with_max_credentials(u32::MAX);

@@ -4,10 +4,11 @@ use super::{Actor, Breach, Claim, ORG, OTHER_ORG, OTHER_USER, Site, USER, claim,
 use crate::{
     credential::Kind,
     manage::{ManageError, NewKey, NewToken, Rotation},
+    store::Directory,
     store::ManageStore,
 };
 
-pub(super) async fn another_owners_ids_are_unknown_and_untouched<S: ManageStore>(
+pub(super) async fn another_owners_ids_are_unknown_and_untouched<S: ManageStore + Directory>(
     site: &Site<S>,
 ) -> Claim {
     let [(_, _, key, _), (_, _, token, _)] = site.one_of_each().await?;
@@ -76,7 +77,7 @@ pub(super) async fn another_owners_ids_are_unknown_and_untouched<S: ManageStore>
 }
 
 /// What each call that takes an id says to one: code, text and status.
-async fn answers<S: ManageStore>(
+async fn answers<S: ManageStore + Directory>(
     site: &Site<S>,
     actor: &Actor,
     kind: Kind,

@@ -1,0 +1,217 @@
+//! The writing side: each change is one transaction, and a refused one leaves nothing.
+//!
+//! What a change relies on is locked by the row (`FOR SHARE`), so that an organization cannot be deleted between the
+//! question and the insert.
+
+use async_trait::async_trait;
+use sqlx::{PgConnection, Postgres, Row, postgres::PgArguments, query::Query};
+
+use super::{
+    PostgresStore,
+    pool::Purpose,
+    row::failed,
+    sql::{Statement, Statements},
+};
+use tower_api_key::{
+    id::{check_organization_id, check_user_id},
+    store::{
+        Directory, StoreError,
+        WriteError::{self, Taken, UnknownOrganization, UnknownRole, UnknownUser},
+    },
+};
+
+impl PostgresStore {
+    /// Runs one statement, and returns how many rows it changed.
+    async fn change(
+        &self,
+        purpose: Purpose,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<u64, WriteError> {
+        let run = async |db: &mut PgConnection| {
+            Ok::<_, WriteError>(query.execute(db).await.map_err(failed)?)
+        };
+        Ok(self.transact(purpose, run).await?.rows_affected())
+    }
+}
+
+/// Makes sure that an owner or a parent is there, and keeps it there. PostgreSQL's text holds no NUL, so that nothing that
+/// has one is known.
+async fn there(
+    db: &mut PgConnection,
+    statement: &Statement,
+    id: &str,
+    unknown: fn(Box<str>) -> WriteError,
+) -> Result<(), WriteError> {
+    if id.contains('\0') {
+        return Err(unknown(id.into()));
+    }
+    let found = statement
+        .query()
+        .bind(id)
+        .fetch_optional(db)
+        .await
+        .map_err(failed)?;
+    found.map(drop).ok_or_else(|| unknown(id.into()))
+}
+
+/// Refuses what the database would refuse in words of its own.
+pub(super) fn storable(id: &str) -> Result<(), WriteError> {
+    if id.contains('\0') {
+        Err(WriteError::InvalidId(id.into()))
+    } else {
+        Ok(())
+    }
+}
+
+pub(super) fn one(changed: u64, otherwise: impl FnOnce() -> WriteError) -> Result<(), WriteError> {
+    if changed == 0 {
+        Err(otherwise())
+    } else {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Directory for PostgresStore {
+    async fn is_descendant_of(
+        &self,
+        organization: &str,
+        ancestor: &str,
+    ) -> Result<bool, StoreError> {
+        if storable(organization).is_err() || storable(ancestor).is_err() {
+            return Ok(false);
+        }
+        let query = self
+            .statements
+            .is_descendant
+            .query()
+            .bind(organization)
+            .bind(ancestor);
+        query
+            .fetch_one(&self.pool)
+            .await
+            .and_then(|row| row.try_get(0))
+            .map_err(failed)
+    }
+
+    async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
+        check_organization_id(id)?;
+        let Statements {
+            living_organization,
+            create_organization,
+            ..
+        } = &*self.statements;
+        self.transact(Purpose::Ordinary, async |db| {
+            if let Some(parent) = parent {
+                there(db, living_organization, parent, UnknownOrganization).await?;
+            }
+            let created = create_organization
+                .query()
+                .bind(id)
+                .bind(parent)
+                .execute(db)
+                .await
+                .map_err(failed)?;
+            one(created.rows_affected(), || Taken(id.into()))
+        })
+        .await
+    }
+
+    async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
+        let unknown = || UnknownOrganization(id.into());
+        storable(id).map_err(|_| unknown())?;
+        one(
+            self.change(
+                Purpose::Prompt,
+                self.statements.delete_organization.query().bind(id),
+            )
+            .await?,
+            unknown,
+        )
+    }
+
+    async fn create_user(&self, id: &str) -> Result<(), WriteError> {
+        check_user_id(id)?;
+        one(
+            self.change(
+                Purpose::Ordinary,
+                self.statements.create_user.query().bind(id),
+            )
+            .await?,
+            || Taken(id.into()),
+        )
+    }
+
+    async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
+        let unknown = || UnknownUser(id.into());
+        let purpose = if enabled {
+            Purpose::Ordinary
+        } else {
+            Purpose::Prompt
+        };
+        storable(id).map_err(|_| unknown())?;
+        one(
+            self.change(
+                purpose,
+                self.statements
+                    .set_user_enabled
+                    .query()
+                    .bind(id)
+                    .bind(enabled),
+            )
+            .await?,
+            unknown,
+        )
+    }
+
+    async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
+        self.erase_user(id).await
+    }
+
+    async fn set_member(
+        &self,
+        user: &str,
+        organization: &str,
+        role: &str,
+    ) -> Result<(), WriteError> {
+        self.catalogue
+            .scopes_of(role)
+            .ok_or_else(|| UnknownRole(role.into()))?;
+        let Statements {
+            living_organization,
+            known_user,
+            set_member,
+            ..
+        } = &*self.statements;
+        self.transact(Purpose::Ordinary, async |db| {
+            there(db, living_organization, organization, UnknownOrganization).await?;
+            there(db, known_user, user, UnknownUser).await?;
+            let set = set_member.query().bind(user).bind(organization).bind(role);
+            set.execute(db).await.map_err(failed)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError> {
+        let Statements {
+            known_user,
+            remove_member,
+            ..
+        } = &*self.statements;
+        self.transact(Purpose::Prompt, async |db| {
+            there(db, known_user, user, UnknownUser).await?;
+            if storable(organization).is_ok() {
+                remove_member
+                    .query()
+                    .bind(user)
+                    .bind(organization)
+                    .execute(db)
+                    .await
+                    .map_err(failed)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+}

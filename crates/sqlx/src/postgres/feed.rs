@@ -1,0 +1,246 @@
+//! Following the change log: notifications say *that* something changed, the log says *what*.
+//!
+//! A position in the log is a snapshot, not a number. Numbers are given out before the commit, so that a later one can
+//! commit first; a reader that remembers the highest number skips the other. The cures known for that have a price:
+//! waiting until every older transaction has ended lets one long report of anybody hold back every revocation, and a lock
+//! that appends take turns at lets one long import do so. So the reader asks for exactly the rows whose transaction its
+//! last snapshot did not see: each is told once, as soon as it can be seen, and no writer waits.
+
+use std::{collections::VecDeque, error::Error, fmt, time::Duration};
+
+use async_trait::async_trait;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::{
+    PostgresStore,
+    log::{Batch, Connection, LogRow, Position},
+};
+use tower_api_key::{
+    credential::Kind,
+    store::{Change, Feed, FeedEvent, StoreError, backend},
+};
+
+/// How often the log is read when nothing is heard.
+const KEEP_ALIVE: Duration = Duration::from_secs(2);
+
+/// How long an answer may take before the connection counts as lost.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The pauses between attempts to connect again: the first, and the longest.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// The changes of a database, whoever makes them. Made by [`PostgresStore::feed`].
+///
+/// Listens on a connection of its own, outside of the service's pool, which an exhausted pool
+/// cannot take from it; what the pool does in `after_connect` is not done there. A lost connection
+/// is told at once. One that has fallen silent (a stopped server, a dead link, a machine that was
+/// suspended) is noticed by reading the log: every 2 s, with 2 s for the answer, so that at most 4
+/// s pass while the machine runs. Then it connects again, listens again *first*, says
+/// [`Change::Everything`], then what it finds that it has missed, and [`FeedEvent::Restored`] after
+/// the last of that. A connection that was lost proves nothing about what happened: after a crash
+/// or a restore, transactions can have numbers that others had before.
+///
+/// Says [`Change::Everything`] also when rows that it had not read were removed from the log or
+/// altered, when more than 10 000 are new at once, and when the log's tables or triggers were made
+/// anew or altered, as a restore of a dump does.
+///
+/// Every 2 s it makes sure that the log's triggers do their work and that no row is hidden from it.
+/// While that is not so it is [lost](FeedEvent::Lost); [`fault`](Self::fault) names the reason, and
+/// so does an event of the feature `tracing`.
+///
+/// Anybody who may connect to the database can notify its listeners. A notification without a
+/// change costs a reading of the log, and the next reading waits for 20 ms, so that there are at
+/// most 50 of these in a second.
+///
+/// The future of [`next`](Feed::next) may be dropped and made again.
+pub struct PostgresFeed {
+    store: PostgresStore,
+    connection: Option<Connection>,
+    position: Position,
+    keep_alive: Duration,
+    patience: Duration,
+    fault: Option<StoreError>,
+    retry: (Instant, Duration),
+    pending: VecDeque<FeedEvent>,
+}
+
+impl PostgresFeed {
+    pub(super) async fn start(store: PostgresStore) -> Result<Self, StoreError> {
+        let first = Connection::begin(&store);
+        let (connection, position) = timeout(PATIENCE, first)
+            .await
+            .map_err(|_| StoreError::TimedOut(PATIENCE))??;
+        Ok(Self {
+            store,
+            connection: Some(connection),
+            position,
+            keep_alive: KEEP_ALIVE,
+            patience: PATIENCE,
+            fault: None,
+            retry: (Instant::now(), RETRY.0),
+            pending: VecDeque::new(),
+        })
+    }
+
+    /// Sets how often the log is read when nothing is heard, and how long an answer may take: 2 s each by default. A dead
+    /// connection is noticed after the sum of both.
+    #[must_use]
+    pub fn with_keep_alive(mut self, every: Duration, patience: Duration) -> Self {
+        (self.keep_alive, self.patience) = (every, patience);
+        self
+    }
+
+    /// Returns why the feed is lost; `None` while it is not. The [source](Error::source) of
+    /// [`StoreError::Unavailable`] is what the driver says, or a
+    /// [`BrokenAssumption`](super::BrokenAssumption).
+    #[must_use]
+    pub fn fault(&self) -> Option<&StoreError> {
+        self.fault.as_ref()
+    }
+
+    /// Waits until the log is to be read, and reads it. Dropped half-way, it reads again the next time.
+    async fn follow(&mut self) -> Result<(), StoreError> {
+        let Some(connection) = &mut self.connection else {
+            return Ok(());
+        };
+        connection.wait(self.keep_alive).await?;
+        let reading = connection.read(&self.store, &self.position, self.keep_alive);
+        let batch = timeout(self.patience, reading)
+            .await
+            .map_err(|_| StoreError::TimedOut(self.patience))??;
+        connection.note(&batch);
+        let is_elsewhere = batch
+            .fingerprint
+            .as_ref()
+            .is_some_and(|seen| *seen != self.position.fingerprint);
+        self.emit(batch, is_elsewhere);
+        Ok(())
+    }
+
+    /// Connects again. To listen comes first: what is committed after that is heard, what was before is in the log.
+    async fn reconnect(&mut self) -> Result<(), StoreError> {
+        let mut connection = Connection::open(&self.store).await?;
+        let batch = connection
+            .read(&self.store, &self.position, Duration::ZERO)
+            .await?;
+        connection.note(&batch);
+        self.connection = Some(connection);
+        self.emit(batch, true);
+        self.fault = None;
+        self.pending.push_back(FeedEvent::Restored);
+        Ok(())
+    }
+
+    fn emit(&mut self, batch: Batch, everything: bool) {
+        batch
+            .rows
+            .iter()
+            .filter_map(|(.., lag)| *lag)
+            .map(Duration::from_secs_f64)
+            .for_each(backend::observe_revocation_lag);
+        if everything || batch.missed || batch.is_cut() {
+            self.pending
+                .push_back(FeedEvent::Changed(Change::Everything));
+        }
+        if !batch.is_cut() {
+            self.pending.extend(
+                batch
+                    .rows
+                    .into_iter()
+                    .map(|row| FeedEvent::Changed(change(row))),
+            );
+        }
+        self.position.snapshot = batch.snapshot;
+        self.position.prunes = batch.prunes;
+        if let Some(fingerprint) = batch.fingerprint {
+            self.position.fingerprint = fingerprint;
+        }
+    }
+
+    fn lose(&mut self, fault: StoreError) {
+        backend::report_feed_lost(&fault);
+        self.connection = None;
+        self.fault = Some(fault);
+        self.retry = (Instant::now(), RETRY.0);
+        self.pending.push_back(FeedEvent::Lost);
+    }
+
+    fn back_off(&mut self, fault: StoreError) {
+        if self
+            .fault
+            .as_ref()
+            .is_none_or(|last| text(last) != text(&fault))
+        {
+            backend::report_feed_lost(&fault);
+        }
+        self.fault = Some(fault);
+        let pause = self.retry.1;
+        self.retry = (Instant::now() + pause, (pause * 2).min(RETRY.1));
+    }
+}
+
+#[async_trait]
+impl Feed for PostgresFeed {
+    async fn next(&mut self) -> Option<FeedEvent> {
+        loop {
+            if let Some(event) = self.pending.pop_front() {
+                return Some(event);
+            }
+            if self.connection.is_some() {
+                if let Err(fault) = self.follow().await {
+                    self.lose(fault);
+                }
+                continue;
+            }
+            sleep_until(self.retry.0).await;
+            let patience = self.patience;
+            let again = timeout(patience, self.reconnect()).await;
+            if let Err(fault) = again.unwrap_or(Err(StoreError::TimedOut(patience))) {
+                self.back_off(fault);
+            }
+        }
+    }
+}
+
+// A listener says farewell in a task that it spawns when it is dropped, which needs a runtime.
+impl Drop for PostgresFeed {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            connection.close();
+        }
+    }
+}
+
+/// The error with its source.
+fn text(error: &StoreError) -> String {
+    error
+        .source()
+        .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+}
+
+/// A row that none of our triggers wrote may mean anything.
+fn change((subject, kind, id, _): LogRow) -> Change {
+    match (subject.as_deref(), kind.as_deref(), id) {
+        (Some("credential"), Some("org_key"), Some(id)) => Change::Credential {
+            kind: Kind::OrgKey,
+            id: id.into(),
+        },
+        (Some("credential"), Some("pat"), Some(id)) => Change::Credential {
+            kind: Kind::PersonalToken,
+            id: id.into(),
+        },
+        (Some("user"), _, Some(id)) => Change::User(id.into()),
+        (Some("organization"), _, Some(id)) => Change::Organization(id.into()),
+        _ => Change::Everything,
+    }
+}
+
+impl fmt::Debug for PostgresFeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let channel = self.store.schema.channel();
+        f.debug_struct("PostgresFeed")
+            .field("channel", &channel)
+            .field("fault", &self.fault)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,280 @@
+//! The connection over which a feed listens and reads the change log.
+
+use std::time::Duration;
+
+use sqlx::{
+    Connection as _, Executor, PgConnection, PgPool, Row,
+    postgres::{PgListener, PgPoolOptions, PgRow},
+};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout_at},
+};
+
+use super::{
+    PostgresStore, SET_SEARCH_PATH,
+    check::{BrokenAssumption, Report},
+    pooler,
+    setup::newest,
+};
+use tower_api_key::store::StoreError;
+
+/// More changes than this at once are cut off: the follower has to start again.
+const BATCH: usize = 10_000;
+
+/// How long after a reading that found nothing the next notification waits.
+const QUIET: Duration = Duration::from_millis(20);
+
+/// A connection that listens.
+pub(super) struct Connection {
+    listener: PgListener,
+    runtime: Handle,
+    /// Something was heard, or may have been, and the log was not read since.
+    needs_read: bool,
+    /// When the assumptions were last checked; `None` before the first time.
+    checked_at: Option<Instant>,
+    quiet_until: Instant,
+    /// The server's process at the first check.
+    backend: Option<i32>,
+}
+
+/// Where a follower is in the log.
+pub(super) struct Position {
+    /// What it has read, as a snapshot of the database.
+    pub(super) snapshot: String,
+    /// How many prunes that snapshot saw.
+    pub(super) prunes: i64,
+    /// Which tables and triggers the log was made of.
+    pub(super) fingerprint: String,
+}
+
+/// Subject, kind, id, and the seconds since the change.
+pub(super) type LogRow = (Option<String>, Option<String>, Option<String>, Option<f64>);
+
+/// What one reading found.
+pub(super) struct Batch {
+    pub(super) snapshot: String,
+    pub(super) prunes: i64,
+    /// Rows were removed that the follower may not have read.
+    pub(super) missed: bool,
+    pub(super) rows: Vec<LogRow>,
+    /// Of the log's tables and triggers, when they were checked.
+    pub(super) fingerprint: Option<String>,
+}
+
+impl Batch {
+    /// Whether there may be more rows.
+    pub(super) fn is_cut(&self) -> bool {
+        self.rows.len() >= BATCH
+    }
+}
+
+impl Connection {
+    /// Connects and finds the end of the log.
+    pub(super) async fn begin(store: &PostgresStore) -> Result<(Self, Position), StoreError> {
+        let mut connection = Self::open(store).await?;
+        connection.refuse_pooler(store).await?;
+        let fingerprint = connection.check(store).await?;
+        connection.checked_at = Some(Instant::now());
+        let end = store
+            .statements
+            .log_end
+            .query()
+            .fetch_one(&mut connection.listener)
+            .await
+            .map_err(unavailable)?;
+        let snapshot = end.try_get(0).map_err(unavailable)?;
+        let prunes = end.try_get(1).map_err(unavailable)?;
+        Ok((
+            connection,
+            Position {
+                snapshot,
+                prunes,
+                fingerprint,
+            },
+        ))
+    }
+
+    pub(super) async fn open(store: &PostgresStore) -> Result<Self, StoreError> {
+        let listener = listen(&store.pool, &store.schema.channel())
+            .await
+            .map_err(unavailable)?;
+        let (runtime, quiet_until) = (Handle::current(), Instant::now());
+        Ok(Self {
+            listener,
+            runtime,
+            needs_read: true,
+            checked_at: None,
+            quiet_until,
+            backend: None,
+        })
+    }
+
+    /// Waits for a notification, or until `keep_alive` after the last check. May be dropped
+    /// half-way.
+    pub(super) async fn wait(&mut self, keep_alive: Duration) -> Result<(), StoreError> {
+        if !self.needs_read {
+            let until = self.checked_at.unwrap_or_else(Instant::now) + keep_alive;
+            if let Ok(heard) = timeout_at(until, self.listener.try_recv()).await {
+                heard
+                    .and_then(|heard| heard.ok_or(sqlx::Error::PoolClosed))
+                    .map_err(unavailable)?;
+            }
+            self.needs_read = true;
+        }
+        // Receives on meanwhile, so that nothing piles up at the server.
+        while Instant::now() < self.quiet_until {
+            if let Ok(heard) = timeout_at(self.quiet_until, self.listener.try_recv()).await {
+                heard
+                    .and_then(|heard| heard.ok_or(sqlx::Error::PoolClosed))
+                    .map_err(unavailable)?;
+            }
+        }
+        while self.listener.next_buffered().is_some() {}
+        Ok(())
+    }
+
+    /// Reads what `from` did not see. Checks the assumptions first, if that was `keep_alive` ago.
+    pub(super) async fn read(
+        &mut self,
+        store: &PostgresStore,
+        from: &Position,
+        keep_alive: Duration,
+    ) -> Result<Batch, StoreError> {
+        let is_due = self
+            .checked_at
+            .is_none_or(|checked| checked.elapsed() >= keep_alive);
+        let fingerprint = if is_due {
+            Some(self.check(store).await?)
+        } else {
+            None
+        };
+        let query = store
+            .statements
+            .log_since
+            .query()
+            .bind(from.snapshot.clone())
+            .bind(from.prunes);
+        let rows = query
+            .bind(BATCH as i64)
+            .fetch_all(&mut self.listener)
+            .await
+            .map_err(unavailable)?;
+        batch(&rows, fingerprint).map_err(unavailable)
+    }
+
+    /// Takes note of what was read.
+    pub(super) fn note(&mut self, batch: &Batch) {
+        let now = Instant::now();
+        self.needs_read = false;
+        if batch.fingerprint.is_some() {
+            self.checked_at = Some(now);
+        }
+        if batch.rows.is_empty() {
+            self.quiet_until = now + QUIET;
+        }
+    }
+
+    /// A listener says farewell in a task that it spawns when it is dropped, which needs a runtime.
+    pub(super) fn close(self) {
+        let runtime = self.runtime.clone();
+        let _entered = runtime.enter();
+        drop(self);
+    }
+
+    /// Returns the fingerprint of the log's tables and triggers, if they do what the feed relies
+    /// on.
+    async fn check(&mut self, store: &PostgresStore) -> Result<String, StoreError> {
+        let report = store
+            .report(&mut self.listener)
+            .await
+            .map_err(unavailable)?;
+        let Report {
+            fingerprint,
+            backend,
+            broken,
+            ..
+        } = report;
+        if *self.backend.get_or_insert(backend) != backend {
+            return Err(StoreError::unavailable(BrokenAssumption::TransactionPooler));
+        }
+        for broken in broken.into_iter().filter(BrokenAssumption::silences_feed) {
+            let is_function = matches!(broken, BrokenAssumption::Function { .. });
+            if !(is_function && self.is_newer(store).await?) {
+                return Err(StoreError::unavailable(broken));
+            }
+        }
+        Ok(fingerprint)
+    }
+
+    /// A newer version's functions may be other ones.
+    async fn is_newer(&mut self, store: &PostgresStore) -> Result<bool, StoreError> {
+        let version = store
+            .version_in(&mut self.listener)
+            .await
+            .map_err(StoreError::unavailable)?;
+        Ok(version > Some(newest()))
+    }
+
+    async fn refuse_pooler(&mut self, store: &PostgresStore) -> Result<(), StoreError> {
+        let other = PgConnection::connect_with(&store.pool.connect_options()).await;
+        let mut other = other.map_err(unavailable)?;
+        let shared = pooler::is_shared(&mut self.listener, &mut other)
+            .await
+            .map_err(unavailable)?;
+        other.close().await.map_err(unavailable)?;
+        if shared {
+            Err(StoreError::unavailable(BrokenAssumption::TransactionPooler))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// A pool of one, since a listener wants a pool: with the options that the service's pool has now.
+async fn listen(pool: &PgPool, channel: &str) -> Result<PgListener, sqlx::Error> {
+    let options = (*pool.connect_options()).clone().application_name(channel);
+    let own = PgPoolOptions::new()
+        .max_connections(1)
+        .test_before_acquire(false);
+    let own = own.after_connect(|connection, _| {
+        Box::pin(async move { connection.execute(SET_SEARCH_PATH).await.map(drop) })
+    });
+    let own = own.connect_lazy_with(options);
+    let mut listener = PgListener::connect_with(&own).await?;
+    listener.eager_reconnect(false); // to notice is our work
+    listener.listen(channel).await?;
+    Ok(listener)
+}
+
+fn batch(rows: &[PgRow], fingerprint: Option<String>) -> Result<Batch, sqlx::Error> {
+    let first = rows.first().ok_or(sqlx::Error::RowNotFound)?; // the horizon has one row, always
+    Ok(Batch {
+        snapshot: first.try_get(0)?,
+        prunes: first.try_get(1)?,
+        missed: first.try_get(2)?,
+        rows: rows
+            .iter()
+            .map(log_row)
+            .filter_map(Result::transpose)
+            .collect::<Result<_, _>>()?,
+        fingerprint,
+    })
+}
+
+/// `None` for the row that stands there when nothing is new.
+fn log_row(row: &PgRow) -> Result<Option<LogRow>, sqlx::Error> {
+    match row.try_get::<Option<i64>, _>(3)? {
+        Some(_) => Ok(Some((
+            row.try_get(4)?,
+            row.try_get(5)?,
+            row.try_get(6)?,
+            row.try_get(7)?,
+        ))),
+        None => Ok(None),
+    }
+}
+
+fn unavailable(error: sqlx::Error) -> StoreError {
+    StoreError::unavailable(error)
+}

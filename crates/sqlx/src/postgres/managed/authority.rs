@@ -1,0 +1,155 @@
+//! What a change relies on, locked and read again in the transaction of the change.
+
+use sqlx::{PgConnection, Row};
+
+use crate::postgres::{
+    PostgresStore,
+    row::{PgColumns, failed, get},
+    storable,
+};
+use tower_api_key::{
+    credential::Kind,
+    id::OrgId,
+    store::{
+        StoreError, WriteError,
+        backend::{ActorState, Authority, Commit, read_digest},
+    },
+};
+
+/// Whether the owner can take turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It is this transaction's turn, or the owner does not exist.
+    Taken,
+    /// The owner exists and has no row to take turns on.
+    Missing,
+}
+
+impl PostgresStore {
+    /// Locks everything that a commit relies on or changes, always in the same order: the owner, the actor's organization,
+    /// person and membership, the owner's turn, the credentials by their names.
+    pub(super) async fn hold(
+        &self,
+        db: &mut PgConnection,
+        commit: &Commit,
+    ) -> Result<Turn, StoreError> {
+        let authority = &commit.authority;
+        let (actor, user) = match authority {
+            Authority::Unconditional => (None, None),
+            Authority::Credential { kind, id, .. } => (Some((*kind, id.as_str())), None),
+            Authority::User { id, .. } => (None, Some(id.as_str())),
+        };
+        let token = actor
+            .filter(|(kind, _)| *kind == Kind::PersonalToken)
+            .map(|(_, id)| id);
+        let changed = commit
+            .changes
+            .iter()
+            .map(|change| (commit.owner.kind(), change.before.id.as_str()));
+        let names = actor
+            .into_iter()
+            .chain(changed)
+            .filter(|(_, id)| storable(id));
+        let (kinds, ids): (Vec<_>, Vec<_>) = names.map(|(kind, id)| (kind.as_str(), id)).unzip();
+        let known = |id: &&str| storable(id);
+        let hold = self.by_owner.of_kind(commit.owner.kind()).hold.query();
+        let hold = hold.bind(Some(commit.owner.id()).filter(known));
+        let hold = hold
+            .bind(authority.organization().map(OrgId::as_str).filter(known))
+            .bind(user.filter(known));
+        let hold = hold.bind(token.filter(known)).bind(kinds).bind(ids);
+        let held = hold.fetch_one(db).await.map_err(failed)?;
+        match (
+            get::<Option<bool>>(&held, "known")?,
+            get::<Option<bool>>(&held, "turn")?,
+        ) {
+            (Some(_), None) => Ok(Turn::Missing),
+            _ => Ok(Turn::Taken),
+        }
+    }
+
+    /// Refuses what the actor, as they are now, may not do.
+    pub(super) async fn check_authority(
+        &self,
+        db: &mut PgConnection,
+        authority: &Authority,
+    ) -> Result<(), WriteError> {
+        let actor = self.actor(db, authority).await?;
+        if authority.permits(actor.as_ref()) {
+            Ok(())
+        } else {
+            Err(WriteError::NotPermitted)
+        }
+    }
+
+    /// Reads an actor as a lookup would.
+    async fn actor(
+        &self,
+        db: &mut PgConnection,
+        authority: &Authority,
+    ) -> Result<Option<ActorState>, StoreError> {
+        let organization = authority
+            .organization()
+            .map(OrgId::as_str)
+            .filter(|id| storable(id));
+        let (sql, id) = match authority {
+            Authority::Unconditional => return Ok(None),
+            Authority::Credential {
+                kind: Kind::OrgKey,
+                id,
+                ..
+            } => (&self.statements.find_key, id.as_str()),
+            Authority::Credential {
+                kind: Kind::PersonalToken,
+                id,
+                ..
+            } => (&self.statements.token_by_id, id.as_str()),
+            Authority::User { id, .. } => (&self.statements.user_by_id, id.as_str()),
+        };
+        if !storable(id) {
+            return Ok(None);
+        }
+        let query = sql.query().bind(id);
+        let query = match authority {
+            Authority::Credential {
+                kind: Kind::OrgKey, ..
+            } => query,
+            _ => query.bind(organization),
+        };
+        let Some(row) = query.fetch_optional(db).await.map_err(failed)? else {
+            return Ok(None);
+        };
+        let (reader, columns) = (self.reader(), PgColumns(&row));
+        let actor = match authority {
+            Authority::User { .. } => reader.user(&columns, organization)?,
+            Authority::Credential {
+                kind: Kind::OrgKey, ..
+            } => ActorState::of_record(&reader.key(&columns, id)?),
+            _ => {
+                let digest = read_digest(get(&row, "digest")?)?;
+                ActorState::of_record(&reader.token_with(&columns, digest, organization)?)
+            }
+        };
+        Ok(Some(actor))
+    }
+
+    /// Whether the owner exists and is not deleted.
+    pub(super) async fn is_living(
+        &self,
+        db: &mut PgConnection,
+        commit: &Commit,
+    ) -> Result<bool, StoreError> {
+        if !storable(commit.owner.id()) {
+            return Ok(false);
+        }
+        let known = self
+            .by_owner
+            .of_kind(commit.owner.kind())
+            .known
+            .query()
+            .bind(commit.owner.id());
+        let gone = known.fetch_optional(db).await.map_err(failed)?;
+        gone.map_or(Ok(false), |row| row.try_get("gone").map(|gone: bool| !gone))
+            .map_err(StoreError::corrupt)
+    }
+}

@@ -1,0 +1,337 @@
+//! A change with everything that belongs to it, as one transaction.
+
+use sqlx::{PgConnection, Row};
+
+use super::{authority::Turn, sql::Owned};
+use crate::postgres::{
+    PostgresStore, directory,
+    pool::Purpose,
+    row::{failed, get},
+    sql::Statement,
+};
+use tower_api_key::{
+    clock::UnixMillis,
+    credential::{Kind, check_credential_id},
+    id::CredentialId,
+    secret::Digest,
+    store::{
+        AuditEvent, Owner, StoreError,
+        WriteError::{self, CapReached, Changed, Taken, UnknownOrganization, UnknownUser},
+        backend::{Cap, Commit, NewCredential, Update},
+    },
+};
+
+/// How often a commit is tried for an owner who cannot take turns yet.
+const MAX_ATTEMPTS: usize = 3;
+
+impl PostgresStore {
+    pub(super) async fn do_all_of(&self, commit: &Commit) -> Result<(), WriteError> {
+        for _ in 0..MAX_ATTEMPTS {
+            if self.try_commit(commit).await? {
+                return Ok(());
+            }
+            self.make_turn(&commit.owner).await?;
+        }
+        Err(Changed)
+    }
+
+    /// Returns false when the owner has to be made able to take turns first.
+    ///
+    /// All locks come first, alone in a statement: what is read afterwards is seen as it is once those before have
+    /// committed.
+    async fn try_commit(&self, commit: &Commit) -> Result<bool, WriteError> {
+        let Commit {
+            owner,
+            authority,
+            insert: new,
+            changes,
+            events,
+            cap,
+        } = commit;
+        let sql = self.by_owner.of_kind(owner.kind());
+        self.transact(Purpose::Ordinary, async |db| {
+            if self.hold(db, commit).await? == Turn::Missing {
+                return Ok(false);
+            }
+            self.check_authority(db, authority).await?;
+            if let Some(new) = new {
+                if !self.is_living(db, commit).await? {
+                    return Err(unknown(owner));
+                }
+                self.insert(db, owner, new).await?;
+            }
+            alter(db, sql, owner, changes).await?;
+            check_cap(db, sql, owner, *cap).await?;
+            tell(db, &self.statements.tell, events).await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Makes an owner who exists able to take turns.
+    async fn make_turn(&self, owner: &Owner) -> Result<(), WriteError> {
+        let make = self
+            .by_owner
+            .of_kind(owner.kind())
+            .make_turns
+            .query()
+            .bind(vec![owner.id()]);
+        self.transact(Purpose::Ordinary, async |db| {
+            Ok(make.execute(db).await.map(drop).map_err(failed)?)
+        })
+        .await
+    }
+
+    async fn insert(
+        &self,
+        db: &mut PgConnection,
+        owner: &Owner,
+        new: &NewCredential,
+    ) -> Result<(), WriteError> {
+        let info = &new.info;
+        check_credential_id(info.kind(), info.id.as_str())?;
+        if self.is_kept(db, owner, &new.digest).await? {
+            return Err(Taken(info.id.as_str().into()));
+        }
+        let stored = self.digests().store(&new.digest);
+        let (organization, user) = (owner.organization(), owner.user());
+        let scopes = info
+            .scopes
+            .as_ref()
+            .map(|scopes| scopes.iter().map(|scope| &**scope).collect::<Vec<_>>());
+        let (key, request) = new
+            .idempotency
+            .as_ref()
+            .map(|it| (&*it.key, it.fingerprint.to_vec()))
+            .unzip();
+        let insert = self
+            .statements
+            .insert
+            .query()
+            .bind(owner.kind().as_str())
+            .bind(info.id.as_str());
+        let insert = insert
+            .bind(stored.digest.to_bytes().to_vec())
+            .bind(info.standing.as_str());
+        let insert = insert
+            .bind(millis(info.expires_at))
+            .bind(organization)
+            .bind(user);
+        let insert = insert
+            .bind(info.role.as_deref())
+            .bind(scopes)
+            .bind(&*info.name)
+            .bind(info.created_at.0);
+        let insert = insert
+            .bind(text(&info.rotated_from))
+            .bind(text(&info.rotated_to))
+            .bind(millis(info.rotated_at));
+        let inserted = insert
+            .bind(key)
+            .bind(request)
+            .bind(stored.pepper)
+            .execute(db)
+            .await
+            .map_err(failed)?;
+        directory::one(inserted.rows_affected(), || Taken(info.id.as_str().into()))
+    }
+
+    /// Whether a token is there already under another pepper than it would be kept under now; the index sees the rest.
+    async fn is_kept(
+        &self,
+        db: &mut PgConnection,
+        owner: &Owner,
+        digest: &Digest,
+    ) -> Result<bool, StoreError> {
+        if owner.kind() == Kind::OrgKey || self.peppers.is_none() {
+            return Ok(false);
+        }
+        let candidates = self.digests().candidates(digest);
+        let candidates = candidates
+            .iter()
+            .map(|digest| digest.to_bytes().to_vec())
+            .collect::<Vec<_>>();
+        let query = self
+            .statements
+            .find_peppered_token
+            .query()
+            .bind(candidates)
+            .bind(None::<&str>);
+        Ok(query.fetch_optional(db).await.map_err(failed)?.is_some())
+    }
+}
+
+/// Makes the transactions of these owners take turns.
+pub(super) async fn take_turns(
+    db: &mut PgConnection,
+    sql: &Owned,
+    owners: Vec<&str>,
+) -> Result<(), StoreError> {
+    if owners.is_empty() {
+        return Ok(());
+    }
+    sql.make_turns
+        .query()
+        .bind(owners.clone())
+        .execute(&mut *db)
+        .await
+        .map_err(failed)?;
+    sql.take_turns
+        .query()
+        .bind(owners)
+        .execute(db)
+        .await
+        .map(drop)
+        .map_err(failed)
+}
+
+fn unknown(owner: &Owner) -> WriteError {
+    match owner {
+        Owner::Organization(id) => UnknownOrganization(id.as_str().into()),
+        Owner::User(id) => UnknownUser(id.as_str().into()),
+    }
+}
+
+/// Counts what is accepted once everything else is done.
+async fn check_cap(
+    db: &mut PgConnection,
+    sql: &Owned,
+    owner: &Owner,
+    cap: Option<Cap>,
+) -> Result<(), WriteError> {
+    let Some(Cap { limit, at, .. }) = cap else {
+        return Ok(());
+    };
+    let counting = sql
+        .counting
+        .query()
+        .bind(owner.id())
+        .bind(at.0)
+        .bind(i64::from(limit) + 1);
+    let counted: i64 = counting
+        .fetch_one(db)
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(failed)?;
+    if counted <= i64::from(limit) {
+        Ok(())
+    } else {
+        Err(CapReached(limit))
+    }
+}
+
+async fn alter(
+    db: &mut PgConnection,
+    sql: &Owned,
+    owner: &Owner,
+    changes: &[Update],
+) -> Result<(), WriteError> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let before = || changes.iter().map(|change| &change.before);
+    let after = || changes.iter().map(|change| &change.after);
+    let alter = sql
+        .alter
+        .query()
+        .bind(owner.id())
+        .bind(before().map(|old| old.id.as_str()).collect::<Vec<_>>());
+    let alter = alter.bind(before().map(|old| &*old.name).collect::<Vec<_>>());
+    let alter = alter.bind(
+        before()
+            .map(|old| old.standing.as_str())
+            .collect::<Vec<_>>(),
+    );
+    let alter = alter.bind(
+        before()
+            .map(|old| millis(old.expires_at))
+            .collect::<Vec<_>>(),
+    );
+    let alter = alter.bind(
+        before()
+            .map(|old| text(&old.rotated_to))
+            .collect::<Vec<_>>(),
+    );
+    let alter = alter.bind(after().map(|new| &*new.name).collect::<Vec<_>>());
+    let alter = alter.bind(after().map(|new| new.standing.as_str()).collect::<Vec<_>>());
+    let alter = alter.bind(
+        after()
+            .map(|new| millis(new.expires_at))
+            .collect::<Vec<_>>(),
+    );
+    let alter = alter.bind(after().map(|new| text(&new.rotated_to)).collect::<Vec<_>>());
+    let alter = alter.bind(
+        after()
+            .map(|new| millis(new.rotated_at))
+            .collect::<Vec<_>>(),
+    );
+    let altered = alter.execute(db).await.map_err(failed)?.rows_affected();
+    if altered == changes.len() as u64 {
+        Ok(())
+    } else {
+        Err(Changed)
+    }
+}
+
+/// Writes events, in their order, and returns the numbers that they were given.
+pub(super) async fn tell(
+    db: &mut PgConnection,
+    tell: &Statement,
+    events: &[AuditEvent],
+) -> Result<Vec<i64>, StoreError> {
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let owners = || {
+        events
+            .iter()
+            .map(|event| (event.owner.organization(), event.owner.user()))
+    };
+    let doers = || events.iter().map(|event| event.by.columns());
+    let tell = tell
+        .query()
+        .bind(events.iter().map(|event| event.at.0).collect::<Vec<_>>());
+    let tell = tell.bind(
+        events
+            .iter()
+            .map(|event| event.action.as_str())
+            .collect::<Vec<_>>(),
+    );
+    let tell = tell.bind(
+        owners()
+            .map(|(organization, _)| organization)
+            .collect::<Vec<_>>(),
+    );
+    let tell = tell.bind(owners().map(|(_, user)| user).collect::<Vec<_>>());
+    let tell = tell.bind(
+        events
+            .iter()
+            .map(|event| event.credential.as_str())
+            .collect::<Vec<_>>(),
+    );
+    let tell = tell.bind(
+        events
+            .iter()
+            .map(|event| text(&event.related))
+            .collect::<Vec<_>>(),
+    );
+    let tell = tell.bind(doers().map(|(sort, _, _)| sort).collect::<Vec<_>>());
+    let tell = tell.bind(doers().map(|(_, id, _)| id).collect::<Vec<_>>());
+    let tell = tell.bind(doers().map(|(_, _, user)| user).collect::<Vec<_>>());
+    let tell = tell.bind(
+        events
+            .iter()
+            .map(|event| event.origin.as_deref())
+            .collect::<Vec<_>>(),
+    );
+    let rows = tell.fetch_all(db).await.map_err(failed)?;
+    rows.iter().map(|row| get(row, "number")).collect()
+}
+
+fn millis(moment: Option<UnixMillis>) -> Option<i64> {
+    moment.map(|moment| moment.0)
+}
+
+fn text(id: &Option<CredentialId>) -> Option<&str> {
+    id.as_ref().map(CredentialId::as_str)
+}

@@ -1,0 +1,125 @@
+//! The end of credentials: statements that compare nothing with what was read before.
+//!
+//! They wait for no lock but those on the credentials themselves. So the actor is read without a lock, before the
+//! change and after it: ending something is no gain for an actor who is revoked at the same time.
+
+use sqlx::{PgConnection, postgres::PgRow};
+
+use super::commit::{take_turns, tell};
+use crate::postgres::{
+    PostgresStore,
+    pool::Purpose,
+    row::{failed, get},
+    storable,
+};
+use tower_api_key::{
+    credential::Kind,
+    id::CredentialId,
+    store::{
+        StoreError, WriteError,
+        backend::{Authority, EndTarget, Ending},
+    },
+};
+
+impl PostgresStore {
+    pub(super) async fn end_target(
+        &self,
+        ending: &Ending,
+    ) -> Result<Vec<CredentialId>, WriteError> {
+        match &ending.target {
+            EndTarget::One(id) => self.sweep(ending, Some(id)).await,
+            EndTarget::All => self.end_all(ending).await,
+        }
+    }
+
+    /// At once what there is, whoever holds up the owner's turn. Then, in the owner's turn, what was issued by commits that
+    /// were under way. Where the turn cannot be had: what those that were ended had issued, which is there now, since each
+    /// commit holds its actor. What others are issuing meanwhile comes after the end of all.
+    ///
+    /// Once the first sweep has happened, nothing that fails takes its ids from the caller.
+    async fn end_all(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
+        let mut ended = self.sweep(ending, None).await?;
+        let later = match self.sweep_in_turn(ending).await {
+            Ok(later) => later,
+            Err(_) => {
+                let again = self.transact(Purpose::Prompt, async |db| {
+                    self.end_now(db, ending, None).await
+                });
+                again.await.unwrap_or_default()
+            }
+        };
+        ended.extend(later);
+        Ok(ended)
+    }
+
+    async fn sweep_in_turn(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
+        if !storable(ending.owner.id()) {
+            return Ok(Vec::new());
+        }
+        let sql = self.by_owner.of_kind(ending.owner.kind());
+        self.transact(Purpose::Prompt, async |db| {
+            take_turns(db, sql, vec![ending.owner.id()]).await?;
+            self.end_now(db, ending, None).await
+        })
+        .await
+    }
+
+    /// Ends one credential, or all that there are.
+    async fn sweep(
+        &self,
+        ending: &Ending,
+        id: Option<&CredentialId>,
+    ) -> Result<Vec<CredentialId>, WriteError> {
+        self.transact(Purpose::Prompt, async |db| {
+            self.check_authority(db, &ending.authority).await?;
+            let ended = self.end_now(db, ending, id).await?;
+            if !contains_actor(&ended, ending) {
+                self.check_authority(db, &ending.authority).await?;
+            }
+            Ok(ended)
+        })
+        .await
+    }
+
+    async fn end_now(
+        &self,
+        db: &mut PgConnection,
+        ending: &Ending,
+        id: Option<&CredentialId>,
+    ) -> Result<Vec<CredentialId>, WriteError> {
+        let Ending { owner, to, .. } = ending;
+        if !storable(owner.id()) || id.is_some_and(|id| !storable(id.as_str())) {
+            return Ok(Vec::new());
+        }
+        let sql = self.by_owner.of_kind(owner.kind());
+        let query = match id {
+            Some(id) => sql
+                .end_one
+                .query()
+                .bind(owner.id())
+                .bind(to.standing().as_str())
+                .bind(id.as_str()),
+            None => sql
+                .end_all
+                .query()
+                .bind(owner.id())
+                .bind(to.standing().as_str()),
+        };
+        let rows = query.fetch_all(&mut *db).await.map_err(failed)?;
+        let id = |row: &PgRow| Ok(get::<&str>(row, "id")?.into());
+        let ended = rows
+            .iter()
+            .map(id)
+            .collect::<Result<Vec<CredentialId>, StoreError>>()?;
+        let events: Vec<_> = ended.iter().map(|id| ending.event(id.clone())).collect();
+        tell(db, &self.statements.tell, &events).await?;
+        Ok(ended)
+    }
+}
+
+/// Whoever ends their own credential may not do anything any more, and may do this.
+fn contains_actor(ended: &[CredentialId], ending: &Ending) -> bool {
+    let kind_of_ended: Kind = ending.owner.kind();
+    matches!(&ending.authority,
+        Authority::Credential { kind, id, .. } if *kind == kind_of_ended && ended.contains(id))
+}

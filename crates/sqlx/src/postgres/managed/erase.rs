@@ -1,0 +1,112 @@
+//! The removal of a person, whose name the audit trail forgets.
+
+use sqlx::PgConnection;
+
+use crate::postgres::{PostgresStore, pool::Purpose, row::failed, storable};
+use tower_api_key::{
+    id::UserId,
+    store::{
+        StoreError,
+        WriteError::{self, UnknownUser},
+        backend::pseudonym,
+    },
+};
+
+/// How many events of a person, and as many caused by them, one transaction alters before the last one, which alters the rest.
+const BATCH: i64 = 10_000;
+
+impl PostgresStore {
+    pub(in super::super) async fn erase_user(&self, id: &str) -> Result<(), WriteError> {
+        let pseudonym = pseudonym()?;
+        if !storable(id) || !self.is_user(id).await? {
+            return Err(UnknownUser(id.into()));
+        }
+        while self.has_long_trail(id).await? {
+            self.transact(Purpose::Ordinary, async |db| {
+                self.erase_events(db, id, &pseudonym).await
+            })
+            .await?;
+        }
+        self.transact(Purpose::Prompt, async |db| {
+            let sql = &self.statements;
+            // First: whoever writes of the person holds this row too, and has committed or finds nobody.
+            let found = sql
+                .lock_user
+                .query()
+                .bind(id)
+                .fetch_optional(&mut *db)
+                .await
+                .map_err(failed)?;
+            found.ok_or_else(|| UnknownUser(id.into()))?;
+            sql.erase_uses
+                .query()
+                .bind(id)
+                .execute(&mut *db)
+                .await
+                .map_err(failed)?;
+            sql.erase_turn
+                .query()
+                .bind(id)
+                .execute(&mut *db)
+                .await
+                .map_err(failed)?;
+            sql.erase_tokens
+                .query()
+                .bind(id)
+                .execute(&mut *db)
+                .await
+                .map_err(failed)?;
+            while self.erase_events(db, id, &pseudonym).await? > 0 {}
+            sql.erase_user
+                .query()
+                .bind(id)
+                .execute(db)
+                .await
+                .map_err(failed)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn is_user(&self, id: &str) -> Result<bool, StoreError> {
+        Ok(!self
+            .read(
+                self.statements
+                    .user_by_id
+                    .query()
+                    .bind(id)
+                    .bind(None::<&str>),
+            )
+            .await?
+            .is_empty())
+    }
+
+    /// Whether one transaction might take too long for the events of a person.
+    async fn has_long_trail(&self, id: &str) -> Result<bool, StoreError> {
+        Ok(!self
+            .read(self.statements.has_long_trail.query().bind(id).bind(BATCH))
+            .await?
+            .is_empty())
+    }
+
+    async fn erase_events(
+        &self,
+        db: &mut PgConnection,
+        id: &str,
+        pseudonym: &UserId,
+    ) -> Result<u64, StoreError> {
+        let mut erased = 0;
+        for sql in [
+            &self.statements.erase_owned_events,
+            &self.statements.erase_caused_events,
+        ] {
+            let query = sql.query().bind(id).bind(pseudonym.as_str()).bind(BATCH);
+            erased += query
+                .execute(&mut *db)
+                .await
+                .map_err(failed)?
+                .rows_affected();
+        }
+        Ok(erased)
+    }
+}

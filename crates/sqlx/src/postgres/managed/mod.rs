@@ -1,0 +1,155 @@
+//! What management asks and changes.
+//!
+//! Questions are single statements, about one owner (`sql`). A change is one transaction (`commit`), on
+//! behalf of an actor who may still make it (`authority`), and so are the end of credentials (`end`), what was used since
+//! (`uses`), and the removal of a person (`erase`).
+
+mod authority;
+mod commit;
+mod end;
+mod erase;
+mod list;
+mod rehash;
+mod sql;
+mod uses;
+
+use async_trait::async_trait;
+use sqlx::postgres::PgRow;
+
+pub(super) use sql::ByOwner;
+
+use super::{
+    PostgresStore,
+    row::{PgColumns, get},
+    storable,
+};
+use tower_api_key::{
+    credential::Kind,
+    id::CredentialId,
+    scope::Catalogue,
+    secret::Digest,
+    store::{
+        AuditEvent, CredentialInfo, ManageStore, Owner, StoreError, Usage, WriteError,
+        backend::{Commit, EarlierIssue, Ending, ListQuery, audit_event, credential_info},
+    },
+};
+
+fn info(row: &PgRow, owner: &Owner) -> Result<CredentialInfo, StoreError> {
+    let id: String = get(row, "id")?;
+    Ok(credential_info(&PgColumns(row), id.into(), owner))
+}
+
+#[async_trait]
+impl ManageStore for PostgresStore {
+    fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    async fn credential(
+        &self,
+        owner: &Owner,
+        id: &str,
+    ) -> Result<Option<CredentialInfo>, StoreError> {
+        if !storable(owner.id()) || !storable(id) {
+            return Ok(None);
+        }
+        let query = self
+            .by_owner
+            .of_kind(owner.kind())
+            .credential
+            .query()
+            .bind(owner.id())
+            .bind(id);
+        self.read(query)
+            .await?
+            .first()
+            .map(|row| info(row, owner))
+            .transpose()
+    }
+
+    async fn issued_under(
+        &self,
+        owner: &Owner,
+        key: &str,
+    ) -> Result<Option<EarlierIssue>, StoreError> {
+        if !storable(owner.id()) || !storable(key) {
+            return Ok(None);
+        }
+        let query = self
+            .by_owner
+            .of_kind(owner.kind())
+            .issued_under
+            .query()
+            .bind(owner.id())
+            .bind(key);
+        let rows = self.read(query).await?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        let fingerprint = get::<&[u8]>(row, "request_hash")?.try_into();
+        let fingerprint = fingerprint
+            .map_err(|_| StoreError::corrupt("the fingerprint does not have 32 bytes"))?;
+        Ok(Some(EarlierIssue {
+            info: info(row, owner)?,
+            fingerprint,
+        }))
+    }
+
+    async fn credentials(
+        &self,
+        owner: &Owner,
+        query: &ListQuery,
+    ) -> Result<Vec<CredentialInfo>, StoreError> {
+        if !storable(owner.id())
+            || query
+                .after
+                .as_ref()
+                .is_some_and(|after| !storable(after.id.as_str()))
+        {
+            return Ok(Vec::new());
+        }
+        let page = self.by_owner.of_kind(owner.kind()).page.query();
+        let rows = self.scan(list::bind(page, owner, query)).await?;
+        rows.iter().map(|row| info(row, owner)).collect()
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
+        self.do_all_of(commit).await
+    }
+
+    async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
+        self.end_target(ending).await
+    }
+
+    async fn events(
+        &self,
+        owner: &Owner,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        if !storable(owner.id()) {
+            return Ok(Vec::new());
+        }
+        let through = before.map_or(i64::MAX, |number| number.saturating_sub(1));
+        let query = self
+            .by_owner
+            .of_kind(owner.kind())
+            .events
+            .query()
+            .bind(owner.id())
+            .bind(through)
+            .bind(i64::from(limit));
+        let rows = self.scan(query).await?;
+        rows.iter()
+            .map(|row| audit_event(&PgColumns(row), owner))
+            .collect()
+    }
+
+    async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
+        self.note(uses).await
+    }
+
+    async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
+        self.make_anew(kind, id, presented).await
+    }
+}

@@ -1,0 +1,50 @@
+//! Rehashing a digest with the current pepper.
+
+use crate::postgres::{
+    PostgresStore,
+    pool::Purpose,
+    row::{failed, get},
+    storable,
+};
+use tower_api_key::{
+    credential::Kind,
+    secret::Digest,
+    store::{StoreError, backend::read_digest},
+};
+
+impl PostgresStore {
+    /// Returns whether the digest was out of date.
+    pub(super) async fn make_anew(
+        &self,
+        kind: Kind,
+        id: &str,
+        presented: &Digest,
+    ) -> Result<bool, StoreError> {
+        if !storable(id) {
+            return Ok(false);
+        }
+        let (sql, digests) = (&self.statements, self.digests());
+        self.transact(Purpose::Ordinary, async |db| {
+            let query = sql.hold_digest.query().bind(kind.as_str()).bind(id);
+            let Some(row) = query.fetch_optional(&mut *db).await.map_err(failed)? else {
+                return Ok(false);
+            };
+            let pepper = get(&row, "pepper")?;
+            let kept = read_digest(get(&row, "digest")?)?;
+            if !digests.verifies(&kept, pepper, presented)? || !digests.is_outdated(pepper) {
+                return Ok(false);
+            }
+            let stored = digests.store(presented);
+            let query = sql
+                .rehash
+                .query()
+                .bind(kind.as_str())
+                .bind(id)
+                .bind(stored.digest.to_bytes().to_vec())
+                .bind(stored.pepper);
+            query.execute(db).await.map_err(failed)?;
+            Ok(true)
+        })
+        .await
+    }
+}

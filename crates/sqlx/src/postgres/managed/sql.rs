@@ -1,0 +1,205 @@
+//! The statements about the credentials of one owner: the same for an organization and a person, over other columns.
+
+use std::fmt;
+
+use crate::postgres::sql::{Schema, Statement, statements};
+use tower_api_key::credential::Kind;
+
+/// The state that the indexes keep apart, as the migration writes it.
+macro_rules! state {
+    () => {
+        "CASE WHEN c.status IN ('active', 'deleted') THEN c.status ELSE 'disabled' END"
+    };
+}
+
+/// The expiry of a credential; that of one without an end is the greatest number.
+macro_rules! expiry {
+    () => {
+        "coalesce(c.expires_at, 9223372036854775807)"
+    };
+}
+
+/// Those in one state, in the order of the list.
+macro_rules! by_age {
+    ($state:expr) => {
+        concat!("c.$owner = $1 AND ", state!(), " = ", $state)
+    };
+}
+
+/// Those in one state, in the order of their expiry.
+macro_rules! by_expiry {
+    ($state:expr) => {
+        concat!(
+            "(",
+            state!(),
+            ") || ':' || c.$owner = ",
+            $state,
+            " || ':' || $1"
+        )
+    };
+}
+
+/// When the credential was last used. Not a join, for which the planner might read and sort all that it joins.
+macro_rules! last_used_at {
+    () => {
+        "(SELECT u.at FROM $$.uses u WHERE u.kind = '$kind' AND u.id = c.id)"
+    };
+}
+
+/// A part of a page: those that `these` are, and that the rest of the question asks for.
+macro_rules! part {
+    ($these:expr) => {
+        concat!(
+            "(SELECT c.* FROM $$.credentials c
+            WHERE ",
+            $these,
+            " AND (c.created_at, c.id) < ($6, $7)
+                AND ($8::bigint IS NULL OR coalesce(",
+            last_used_at!(),
+            ", c.created_at) < $8)
+            ORDER BY c.created_at DESC, c.id DESC LIMIT $9)"
+        )
+    };
+}
+
+statements! {
+    /// The statements about one kind of owner.
+    Owned:
+
+    /// Takes all the locks of a commit, one after the other: $1 owner, $2 and $3 the organization and the person for whom the
+    /// actor acts, $4 the token that names the person instead, $5 and $6 credentials to change or to rely on.
+    ///
+    /// What the decision took for granted stays so until the commit. Not `FOR SHARE`, which others may share without end while
+    /// whoever wants to revoke waits.
+    hold = "
+        WITH actor AS MATERIALIZED (
+            SELECT coalesce($3, (SELECT user_id FROM $$.credentials WHERE kind = 'pat' AND id = $4)) AS user_id
+        )
+        SELECT
+            (SELECT true FROM $$.$owners WHERE id = $1 FOR KEY SHARE) AS known,
+            (SELECT true FROM $$.organizations WHERE id = $2 FOR NO KEY UPDATE),
+            (SELECT true FROM $$.users WHERE id = (SELECT user_id FROM actor) FOR NO KEY UPDATE),
+            (SELECT true FROM $$.memberships WHERE user_id = (SELECT user_id FROM actor) AND organization_id = $2
+                FOR NO KEY UPDATE),
+            (SELECT true FROM $$.owner_turns WHERE kind = '$kind' AND id = $1 FOR NO KEY UPDATE) AS turn,
+            ARRAY(SELECT c.id FROM unnest($5::text[], $6::text[]) AS n (kind, id)
+                JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id
+                ORDER BY c.kind, c.id FOR NO KEY UPDATE OF c)";
+    known = "SELECT $gone AS gone FROM $$.$owners WHERE id = $1";
+    /// Makes sure that the owners that there are can take turns: as a transaction of its own, or without other locks on
+    /// credentials.
+    make_turns = "
+        INSERT INTO $$.owner_turns (kind, id) SELECT '$kind', id FROM $$.$owners WHERE id = ANY ($1)
+        ORDER BY id ON CONFLICT DO NOTHING";
+    /// Makes the transactions of these owners take turns, so that a cap is exact and the numbers of an owner's events are in
+    /// the order in which they can be seen.
+    take_turns = "
+        SELECT id FROM $$.owner_turns WHERE kind = '$kind' AND id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
+    /// Ends the credential $3, whatever it is otherwise.
+    end_one = "
+        UPDATE $$.credentials c SET status = $2
+        WHERE (c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = $3 AND c.status NOT IN ($2, 'deleted')
+        RETURNING c.id";
+    /// Ends all of them, locked in the order in which a commit locks them.
+    end_all = concat!(
+        "WITH ending AS (
+            SELECT c.id FROM $$.credentials c
+            WHERE c.$owner = $1 AND ", state!(), " IN ('active', 'disabled') AND c.status <> $2
+            ORDER BY c.id FOR NO KEY UPDATE
+        )
+        UPDATE $$.credentials c SET status = $2 FROM ending
+        WHERE c.kind = '$kind' AND c.id = ending.id AND c.status NOT IN ($2, 'deleted')
+        RETURNING c.id"
+    );
+    credential = "
+        SELECT c.id, c.name, c.role, c.scopes, c.status, c.created_at, c.expires_at, c.rotated_from, c.rotated_to,
+            c.rotated_at, u.at AS last_used_at
+        FROM $$.credentials c LEFT JOIN $$.uses u ON u.kind = c.kind AND u.id = c.id
+        WHERE (c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = $2";
+    issued_under = "
+        SELECT c.id, c.name, c.role, c.scopes, c.status, c.created_at, c.expires_at, c.rotated_from, c.rotated_to,
+            c.rotated_at, u.at AS last_used_at, c.request_hash
+        FROM $$.credentials c LEFT JOIN $$.uses u ON u.kind = '$kind' AND u.id = c.id
+        WHERE c.$owner = $1 AND c.idempotency_key = $2";
+    /// A page of the list: $1 owner, $2 states, $3 to $4 expiry, $5 whether that leaves anything out, $6 and $7 what it is
+    /// behind, $8 unused since, $9 at most.
+    ///
+    /// Where the expiry counts, few are read by their expiry and sorted. Of many, every so often one fits, and they are
+    /// read in the order of the list.
+    page = concat!(
+        "SELECT c.id, c.name, c.role, c.scopes, c.status, c.created_at, c.expires_at, c.rotated_from, c.rotated_to,
+            c.rotated_at, ", last_used_at!(), " AS last_used_at
+        FROM unnest($2::text[]) AS s (state) CROSS JOIN LATERAL (
+            SELECT count(*) AS found FROM (
+                SELECT FROM $$.credentials c
+                WHERE ", by_expiry!("s.state"), " AND ", expiry!(), " BETWEEN $3 AND $4
+                ORDER BY ", expiry!(), " LIMIT CASE WHEN $5 THEN 500 ELSE 0 END
+            ) AS counted
+        ) AS few CROSS JOIN LATERAL (
+            ",
+            part!(concat!("$5 AND few.found < 500 AND ", by_expiry!("s.state"), " AND ", expiry!(),
+                " BETWEEN $3 AND $4")),
+            " UNION ALL ",
+            part!(concat!("(NOT $5 OR few.found >= 500) AND ", by_age!("s.state"),
+                " AND coalesce(c.expires_at BETWEEN $3 AND $4, $4 = 9223372036854775807)")),
+        ") AS c
+        ORDER BY c.created_at DESC, c.id DESC LIMIT $9"
+    );
+    events = "
+        SELECT number, at, action, credential_id, related_id, actor_kind, actor_id, actor_user_id, origin FROM $$.events
+        WHERE $owner = $1 AND number <= $2 ORDER BY number DESC LIMIT $3";
+    /// How many are accepted at $2; not further than $3.
+    counting = concat!(
+        "SELECT count(*) FROM (
+            SELECT FROM $$.credentials c
+            WHERE ", by_expiry!("'active'"), " AND ", expiry!(), " > $2
+            ORDER BY ", expiry!(), " LIMIT $3
+        ) AS counted"
+    );
+    /// Changes those that are as they were read.
+    alter = "
+        UPDATE $$.credentials c
+        SET name = a.name, status = a.status, expires_at = a.expires_at, rotated_to = a.rotated_to,
+            rotated_at = a.rotated_at
+        FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::bigint[],
+                $10::text[], $11::bigint[])
+            AS a (id, old_name, old_status, old_expires_at, old_rotated_to, name, status, expires_at, rotated_to,
+                rotated_at)
+        WHERE (c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = a.id AND c.name = a.old_name AND c.status = a.old_status
+            AND c.expires_at IS NOT DISTINCT FROM a.old_expires_at
+            AND c.rotated_to IS NOT DISTINCT FROM a.old_rotated_to";
+}
+
+/// The statements for each kind of owner.
+pub(in super::super) struct ByOwner {
+    organization: Owned,
+    user: Owned,
+}
+
+impl ByOwner {
+    pub(in super::super) fn of(schema: &Schema) -> Self {
+        let over = |kind: Kind, owners: &str, owner: &str, gone: &str| {
+            Owned::of(|text| {
+                let text = text.replace("$owners", owners).replace("$owner", owner);
+                schema.statement(&text.replace("$kind", kind.as_str()).replace("$gone", gone))
+            })
+        };
+        Self {
+            organization: over(Kind::OrgKey, "organizations", "organization_id", "deleted"),
+            user: over(Kind::PersonalToken, "users", "user_id", "false"),
+        }
+    }
+
+    pub(in super::super) fn of_kind(&self, kind: Kind) -> &Owned {
+        match kind {
+            Kind::OrgKey => &self.organization,
+            Kind::PersonalToken => &self.user,
+        }
+    }
+}
+
+impl fmt::Debug for ByOwner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByOwner(..)")
+    }
+}

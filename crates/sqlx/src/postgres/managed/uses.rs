@@ -1,0 +1,142 @@
+//! When credentials were last used: as one transaction of a few statements, however many there are.
+//!
+//! Rows are locked in the order of their names, so that two nodes that tell of the same credentials wait for each other
+//! and never in a circle; and what is written is decided on a locked row, so that of two that tell of a first use one is
+//! the first.
+
+use sqlx::{PgConnection, postgres::PgRow};
+
+use super::commit::{take_turns, tell};
+use crate::postgres::{
+    PostgresStore,
+    pool::Purpose,
+    row::{failed, get},
+    storable,
+};
+use tower_api_key::{
+    clock::UnixMillis,
+    credential::Kind,
+    store::{AuditAction, AuditActor, AuditEvent, Owner, StoreError, Usage},
+};
+
+/// What is to be written, and what to tell of it.
+#[derive(Default)]
+struct Due {
+    kinds: Vec<String>,
+    ids: Vec<String>,
+    at: Vec<i64>,
+    first: Vec<bool>,
+    events: Vec<AuditEvent>,
+}
+
+impl PostgresStore {
+    pub(super) async fn note(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
+        let uses: Vec<&Usage> = uses
+            .iter()
+            .filter(|used| storable(used.id.as_str()))
+            .collect();
+        if uses.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.transact(Purpose::Ordinary, async |db| {
+            let due = self.lock_due(db, &uses).await?;
+            let write = self
+                .statements
+                .write_uses
+                .query()
+                .bind(due.kinds)
+                .bind(due.ids)
+                .bind(due.at)
+                .bind(due.first);
+            write.execute(&mut *db).await.map_err(failed)?;
+            self.tell_of(db, due.events).await
+        })
+        .await
+    }
+
+    /// Holds the owners of tokens first, as whoever removes a person does. Makes a row for each credential that has none, and locks what is to be written.
+    async fn lock_due(&self, db: &mut PgConnection, uses: &[&Usage]) -> Result<Due, StoreError> {
+        let kinds: Vec<_> = uses.iter().map(|used| used.kind.as_str()).collect();
+        let ids: Vec<_> = uses.iter().map(|used| used.id.as_str()).collect();
+        let at: Vec<_> = uses.iter().map(|used| used.at.0).collect();
+        let after_rotation: Vec<_> = uses.iter().map(|used| used.after_rotation).collect();
+        let hold = self.statements.hold_users.query().bind(&kinds).bind(&ids);
+        hold.execute(&mut *db).await.map_err(failed)?;
+        let begin = self.statements.begin_uses.query().bind(&kinds).bind(&ids);
+        begin.execute(&mut *db).await.map_err(failed)?;
+        let lock = self
+            .statements
+            .lock_due_uses
+            .query()
+            .bind(kinds)
+            .bind(ids)
+            .bind(at)
+            .bind(after_rotation);
+        let mut due = Due::default();
+        for row in lock.fetch_all(db).await.map_err(failed)? {
+            due.add(&row)?;
+        }
+        Ok(due)
+    }
+
+    /// Writes the events, each owner's in its turn, and numbers them.
+    async fn tell_of(
+        &self,
+        db: &mut PgConnection,
+        mut events: Vec<AuditEvent>,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        for kind in [Kind::OrgKey, Kind::PersonalToken] {
+            let owners = events
+                .iter()
+                .map(|event| &event.owner)
+                .filter(|owner| owner.kind() == kind);
+            take_turns(
+                db,
+                self.by_owner.of_kind(kind),
+                owners.map(Owner::id).collect(),
+            )
+            .await?;
+        }
+        let numbers = tell(db, &self.statements.tell, &events).await?;
+        for (event, number) in events.iter_mut().zip(numbers) {
+            event.number = Some(number);
+        }
+        Ok(events)
+    }
+}
+
+impl Due {
+    fn add(&mut self, row: &PgRow) -> Result<(), StoreError> {
+        let (id, at): (String, i64) = (get(row, "id")?, get(row, "at")?);
+        let first = get(row, "first")?;
+        if first {
+            self.events.push(AuditEvent {
+                number: None,
+                at: UnixMillis(at),
+                action: AuditAction::UsedAfterRotation,
+                owner: owner_of(row)?,
+                credential: id.as_str().into(),
+                related: get::<Option<&str>>(row, "rotated_to")?.map(Into::into),
+                by: AuditActor::Holder,
+                origin: None,
+            });
+        }
+        self.first.push(first);
+        self.kinds.push(get(row, "kind")?);
+        self.ids.push(id);
+        self.at.push(at);
+        Ok(())
+    }
+}
+
+/// Reads the owner of a row.
+fn owner_of(row: &PgRow) -> Result<Owner, StoreError> {
+    match (
+        get::<Option<&str>>(row, "organization_id")?,
+        get::<Option<&str>>(row, "user_id")?,
+    ) {
+        (Some(id), None) => Ok(Owner::Organization(id.into())),
+        (None, Some(id)) => Ok(Owner::User(id.into())),
+        _ => Err(StoreError::corrupt("not one owner")),
+    }
+}

@@ -1,0 +1,163 @@
+//! The connections that management takes from the service's pool: how many at once, and for how long.
+//!
+//! Lookups share the pool with management. So management takes at most half of it, and every call has a deadline.
+
+use std::{mem, sync::Arc, time::Duration};
+
+use sqlx::{
+    Connection, PgConnection, PgPool, Postgres,
+    pool::PoolConnection,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
+use tokio::{
+    runtime::Handle,
+    sync::{AcquireError, OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+
+use super::{PostgresStore, row::failed};
+use tower_api_key::store::StoreError;
+
+/// Longer than one statement may take, so that it is usually the server that gives up and says why.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// What a call of management waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// It takes rights away, or reads one row. It has a connection even when all other calls wait for locks.
+    Prompt,
+    /// Everything else.
+    Ordinary,
+}
+
+/// The permits for connections of management.
+#[derive(Clone, Debug)]
+pub(super) struct Permits {
+    all: Arc<Semaphore>,
+    ordinary: Arc<Semaphore>,
+}
+
+impl Permits {
+    pub(super) fn of(pool: &PgPool) -> Self {
+        let all = usize::try_from(pool.options().get_max_connections() / 2)
+            .unwrap_or(1)
+            .max(1);
+        let ordinary = all.saturating_sub(1).max(1);
+        Self {
+            all: Arc::new(Semaphore::new(all)),
+            ordinary: Arc::new(Semaphore::new(ordinary)),
+        }
+    }
+
+    async fn acquire(&self, purpose: Purpose) -> Result<Vec<OwnedSemaphorePermit>, AcquireError> {
+        let mut permits = Vec::new();
+        if purpose == Purpose::Ordinary {
+            permits.push(Arc::clone(&self.ordinary).acquire_owned().await?);
+        }
+        permits.push(Arc::clone(&self.all).acquire_owned().await?);
+        Ok(permits)
+    }
+}
+
+/// A connection with its permits. One that is dropped before its work is done keeps them until the server has answered, so
+/// that calls that were given up do not add up to the whole pool.
+struct Held {
+    connection: Option<PoolConnection<Postgres>>,
+    permits: Vec<OwnedSemaphorePermit>,
+}
+
+impl Held {
+    fn connection(&mut self) -> Result<&mut PgConnection, StoreError> {
+        self.connection
+            .as_deref_mut()
+            .ok_or_else(|| StoreError::unavailable(sqlx::Error::PoolClosed))
+    }
+
+    /// Gives back a connection that waits for nothing.
+    fn release(mut self) {
+        self.connection = None;
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let (Some(mut connection), Ok(runtime)) = (self.connection.take(), Handle::try_current())
+        else {
+            return;
+        };
+        let permits = mem::take(&mut self.permits);
+        runtime.spawn(async move {
+            // Waits for the end of what was begun, and rolls it back.
+            if !matches!(timeout(DEADLINE, connection.ping()).await, Ok(Ok(()))) {
+                connection.close_on_drop();
+            }
+            drop((connection, permits));
+        });
+    }
+}
+
+impl PostgresStore {
+    /// Runs statements as one transaction; an error rolls it back.
+    pub(super) async fn transact<T, E: From<StoreError>>(
+        &self,
+        purpose: Purpose,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        in_time(async {
+            let mut held = self.connection(purpose).await?;
+            let mut transaction = held
+                .connection()?
+                .begin_with(super::BEGIN)
+                .await
+                .map_err(failed)?;
+            let done = work(&mut transaction).await?;
+            transaction.commit().await.map_err(failed)?;
+            held.release();
+            Ok(done)
+        })
+        .await
+    }
+
+    /// Reads several rows in the order of an index, as [`BEGIN`](super::BEGIN) makes sure.
+    pub(super) async fn scan(
+        &self,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Vec<PgRow>, StoreError> {
+        self.transact(Purpose::Ordinary, async |db| {
+            query.fetch_all(db).await.map_err(failed)
+        })
+        .await
+    }
+
+    /// Reads what has a name of its own.
+    pub(super) async fn read(
+        &self,
+        query: Query<'_, Postgres, PgArguments>,
+    ) -> Result<Vec<PgRow>, StoreError> {
+        self.transact(Purpose::Prompt, async |db| {
+            query.fetch_all(db).await.map_err(failed)
+        })
+        .await
+    }
+
+    async fn connection(&self, purpose: Purpose) -> Result<Held, StoreError> {
+        let permits = self
+            .permits
+            .acquire(purpose)
+            .await
+            .map_err(StoreError::unavailable)?;
+        let connection = self.pool.acquire().await.map_err(failed)?;
+        Ok(Held {
+            connection: Some(connection),
+            permits,
+        })
+    }
+}
+
+/// On the heap: what a transaction keeps would otherwise be a part of each caller's future, and of theirs.
+async fn in_time<T, E: From<StoreError>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    timeout(DEADLINE, Box::pin(work))
+        .await
+        .unwrap_or_else(|_| Err(StoreError::TimedOut(DEADLINE).into()))
+}

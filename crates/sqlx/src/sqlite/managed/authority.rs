@@ -1,0 +1,47 @@
+//! Whether the actor of a change still may make it. Read in the transaction of the change, which
+//! holds the write lock, so that nothing changes until it ends.
+
+use sqlx::SqliteConnection;
+
+use super::super::SqliteStore;
+use tower_api_key::{
+    credential::Kind,
+    id::OrgId,
+    store::{
+        WriteError,
+        backend::{ActorState, Authority},
+    },
+};
+
+pub(super) async fn check(
+    store: &SqliteStore,
+    db: &mut SqliteConnection,
+    authority: &Authority,
+) -> Result<(), WriteError> {
+    let organization = authority.organization().map(OrgId::as_str);
+    let state = match authority {
+        Authority::Unconditional => None,
+        Authority::Credential {
+            kind: Kind::OrgKey,
+            id,
+            ..
+        } => store
+            .key(db, id.as_str())
+            .await?
+            .map(|record| ActorState::of_record(&record)),
+        Authority::Credential {
+            kind: Kind::PersonalToken,
+            id,
+            ..
+        } => {
+            let token = store.token_by_id(db, id.as_str(), organization).await?;
+            token.map(|record| ActorState::of_record(&record))
+        }
+        Authority::User { id, .. } => store.user(db, id.as_str(), organization).await?,
+    };
+    if authority.permits(state.as_ref()) {
+        Ok(())
+    } else {
+        Err(WriteError::NotPermitted)
+    }
+}

@@ -1,0 +1,78 @@
+//! The audit trail: written with the change that it tells, read by page.
+
+use sqlx::SqliteConnection;
+
+use super::{
+    super::row::{SqliteColumns, failed},
+    ByOwner,
+};
+use tower_api_key::store::{AuditEvent, Owner, StoreError, backend::audit_event};
+
+macro_rules! page {
+    ($owner:literal) => {
+        concat!(
+            "SELECT number, at, action, credential_id, related_id, actor_kind, actor_id, actor_user_id,
+                origin
+            FROM tower_api_key_events WHERE ",
+            $owner,
+            " = ?1 AND number <= ?2 ORDER BY number DESC LIMIT ?3"
+        )
+    };
+}
+
+pub(super) const PAGE: ByOwner = ByOwner {
+    organization: page!("organization_id"),
+    user: page!("user_id"),
+};
+
+const INSERT: &str = "
+    INSERT INTO tower_api_key_events
+        (at, action, organization_id, user_id, credential_id, related_id, actor_kind, actor_id,
+         actor_user_id, origin)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+
+pub(super) async fn of(
+    db: &mut SqliteConnection,
+    owner: &Owner,
+    before: Option<i64>,
+    limit: u32,
+) -> Result<Vec<AuditEvent>, StoreError> {
+    let last = before.map_or(i64::MAX, |before| before.saturating_sub(1));
+    let page = sqlx::query(PAGE.of(owner))
+        .bind(owner.id())
+        .bind(last)
+        .bind(i64::from(limit));
+    page.fetch_all(db)
+        .await
+        .map_err(failed)?
+        .iter()
+        .map(|row| audit_event(&SqliteColumns(row), owner))
+        .collect()
+}
+
+/// Writes an event and returns its number.
+pub(super) async fn insert(
+    db: &mut SqliteConnection,
+    event: &AuditEvent,
+) -> Result<i64, StoreError> {
+    let (organization, user) = (event.owner.organization(), event.owner.user());
+    let (actor_kind, actor_id, actor_user) = event.by.columns();
+    let insert = sqlx::query(INSERT)
+        .bind(event.at.0)
+        .bind(event.action.as_str())
+        .bind(organization)
+        .bind(user);
+    let insert = insert
+        .bind(event.credential.as_str())
+        .bind(event.related.as_ref().map(|id| id.as_str()));
+    let insert = insert
+        .bind(actor_kind)
+        .bind(actor_id)
+        .bind(actor_user)
+        .bind(event.origin.as_deref());
+    Ok(insert
+        .execute(db)
+        .await
+        .map_err(failed)?
+        .last_insert_rowid())
+}

@@ -1,0 +1,210 @@
+//! What management asks: questions in `read` and `list`, changes in `write` and `end`, what was
+//! used in `uses`, the audit trail in `events`.
+//!
+//! Every statement names its owner, so that another owner's credential is no row of it.
+
+mod authority;
+mod end;
+mod events;
+mod list;
+mod read;
+mod rehash;
+mod uses;
+mod write;
+
+use async_trait::async_trait;
+
+use super::SqliteStore;
+use tower_api_key::{
+    credential::Kind,
+    id::CredentialId,
+    scope::Catalogue,
+    secret::Digest,
+    store::{
+        AuditEvent, CredentialInfo, ManageStore, Owner, StoreError, Usage, WriteError,
+        backend::{Commit, EarlierIssue, Ending, ListQuery},
+    },
+};
+
+/// A statement in two forms: about keys of an organization, and about tokens of a person.
+struct ByOwner {
+    organization: &'static str,
+    user: &'static str,
+}
+
+impl ByOwner {
+    fn of(&self, owner: &Owner) -> &'static str {
+        match owner {
+            Owner::Organization(_) => self.organization,
+            Owner::User(_) => self.user,
+        }
+    }
+}
+
+/// Puts the owner, who is `?1`, between the two parts of a statement about the credentials `c`.
+///
+/// The plus keeps SQLite from reading all credentials of the kind, which it takes for the better
+/// index.
+macro_rules! of_owner {
+    ($before:expr, $after:expr) => {
+        ByOwner {
+            organization: concat!(
+                $before,
+                " c.organization_id = ?1 AND +c.kind = 'org_key' ",
+                $after
+            ),
+            user: concat!($before, " c.user_id = ?1 AND +c.kind = 'pat' ", $after),
+        }
+    };
+}
+use of_owner;
+
+#[async_trait]
+impl ManageStore for SqliteStore {
+    fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    async fn credential(
+        &self,
+        owner: &Owner,
+        id: &str,
+    ) -> Result<Option<CredentialInfo>, StoreError> {
+        self.read_for_management(async |db| read::credential(db, owner, id).await)
+            .await
+    }
+
+    async fn issued_under(
+        &self,
+        owner: &Owner,
+        key: &str,
+    ) -> Result<Option<EarlierIssue>, StoreError> {
+        self.read_for_management(async |db| read::issued_under(db, owner, key).await)
+            .await
+    }
+
+    async fn credentials(
+        &self,
+        owner: &Owner,
+        query: &ListQuery,
+    ) -> Result<Vec<CredentialInfo>, StoreError> {
+        self.read_for_management(async |db| list::credentials(db, owner, query).await)
+            .await
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
+        self.write(async |db| write::commit(self, db, commit).await)
+            .await
+    }
+
+    async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
+        self.write(async |db| end::end(self, db, ending).await)
+            .await
+    }
+
+    async fn events(
+        &self,
+        owner: &Owner,
+        before: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        self.read_for_management(async |db| events::of(db, owner, before, limit).await)
+            .await
+    }
+
+    async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
+        self.write(async |db| uses::record(db, uses).await).await
+    }
+
+    async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
+        let digests = self.digests();
+        self.write(async |db| rehash::rehash(db, kind, id, presented, digests).await)
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Row};
+
+    use super::*;
+
+    async fn plan(store: &SqliteStore, sql: &str) -> Vec<String> {
+        let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+        let plan = sqlx::query(explain).fetch_all(&store.pool).await.unwrap();
+        plan.iter().map(|step| step.get("detail")).collect()
+    }
+
+    fn of_both(statements: &[(&'static str, ByOwner)]) -> Vec<(&'static str, &'static str)> {
+        statements
+            .iter()
+            .flat_map(|(name, sql)| [(*name, sql.organization), (*name, sql.user)])
+            .collect()
+    }
+
+    /// What a list or a count is made of: all that a statement reads lies in one range of one
+    /// index.
+    #[tokio::test]
+    async fn no_statement_reads_what_is_not_its_owners_or_sorts() {
+        let store = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
+        let statements = of_both(&[
+            ("issued", read::ISSUED),
+            ("living", list::LIVING),
+            ("deleted", list::DELETED),
+            ("counting", write::COUNTING),
+            ("end one", end::ONE),
+            ("end all", end::ALL),
+            ("events", events::PAGE),
+        ]);
+        let single = [
+            ("one", read::ONE),
+            ("alter", write::ALTER),
+            ("known", uses::KNOWN),
+        ];
+        for (name, sql) in statements.into_iter().chain(single) {
+            let steps = plan(&store, sql).await;
+            let narrow = ["(organization_id=?", "(user_id=?", "(kind=? AND id=?"];
+            let bounded = |step: &String| {
+                // The rows of the inner statement, which are counted.
+                narrow.iter().any(|key| step.contains(key))
+                    || step.starts_with("CO-ROUTINE")
+                    || step == "SCAN (subquery-1)"
+            };
+            assert!(steps.iter().all(bounded), "{name}: {steps:#?}");
+        }
+    }
+
+    /// What decides is counted without the table, by age as far as the window. By end nothing but one
+    /// range of a standing is read, and only what is in that range is sorted.
+    #[tokio::test]
+    async fn a_filtered_list_counts_in_indexes_and_sorts_the_range_of_what_it_shows() {
+        let store = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
+        let range = "status=? AND <expr>>? AND <expr><?)";
+        for (name, sql) in of_both(&[("counts", list::COUNTS)]) {
+            let steps = plan(&store, sql).await;
+            for (index, condition) in [("_living (", "(created_at,id)<(?,?)"), ("_by_end (", range)]
+            {
+                let words = ["USING COVERING INDEX", index, condition];
+                assert!(
+                    steps
+                        .iter()
+                        .any(|step| words.iter().all(|word| step.contains(word))),
+                    "{name}: {steps:#?}"
+                );
+            }
+            assert!(
+                !steps.iter().any(|step| step.contains("TEMP B-TREE")),
+                "{name}: {steps:#?}"
+            );
+        }
+        for (name, sql) in of_both(&[("by end", list::BY_END)]) {
+            let steps = plan(&store, sql).await;
+            assert!(
+                steps
+                    .iter()
+                    .any(|step| step.contains("_by_end (") && step.contains(range)),
+                "{name}: {steps:#?}"
+            );
+        }
+    }
+}

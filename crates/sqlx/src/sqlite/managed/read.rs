@@ -1,0 +1,99 @@
+//! One credential, the one that an idempotency key led to, and pages of them.
+
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+use super::{
+    super::row::{SqliteColumns, failed},
+    ByOwner, of_owner,
+};
+use tower_api_key::{
+    credential::Kind,
+    id::CredentialId,
+    store::{
+        CredentialInfo, Owner, StoreError,
+        backend::{EarlierIssue, credential_info},
+    },
+};
+
+/// The columns that [`info_of`] reads, from the credentials `c`.
+macro_rules! columns {
+    () => {
+        "c.id, c.name, c.role, c.scopes, c.status, c.created_at, c.expires_at, u.at AS last_used_at,
+            c.rotated_from, c.rotated_to, c.rotated_at, c.request_hash"
+    };
+}
+pub(super) use columns;
+
+macro_rules! infos {
+    () => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM tower_api_key_credentials c
+            LEFT JOIN tower_api_key_uses u ON u.kind = c.kind AND u.id = c.id
+            WHERE"
+        )
+    };
+}
+
+pub(super) const ONE: &str = concat!(
+    infos!(),
+    " c.kind = ?1 AND c.id = ?2 AND c.organization_id IS ?3 AND c.user_id IS ?4"
+);
+
+pub(super) const ISSUED: ByOwner = of_owner!(infos!(), "AND c.idempotency_key = ?2");
+
+/// Reads the column `id`, and returns whether all of it could be read: one that is not UTF-8 can
+/// still be told.
+pub(super) fn id_of(row: &SqliteRow) -> Result<(CredentialId, bool), StoreError> {
+    if let Ok(Some(id)) = row.try_get::<Option<String>, _>("id") {
+        return Ok((id.into(), true));
+    }
+    let bytes: Vec<u8> = row.try_get("id").map_err(failed)?;
+    Ok((CredentialId::from(&*String::from_utf8_lossy(&bytes)), false))
+}
+
+pub(super) fn info_of(row: &SqliteRow, owner: &Owner) -> Result<CredentialInfo, StoreError> {
+    let (id, whole) = id_of(row)?;
+    let info = credential_info(&SqliteColumns(row), id, owner);
+    // The schema refuses it, and so it could not be written again.
+    let lacks_rights = info.kind() == Kind::OrgKey && info.role.is_none() && info.scopes.is_none();
+    Ok(CredentialInfo {
+        damaged: info.damaged || !whole || lacks_rights,
+        ..info
+    })
+}
+
+pub(super) async fn credential(
+    db: &mut SqliteConnection,
+    owner: &Owner,
+    id: &str,
+) -> Result<Option<CredentialInfo>, StoreError> {
+    let (organization, user) = (owner.organization(), owner.user());
+    let query = sqlx::query(ONE)
+        .bind(owner.kind().as_str())
+        .bind(id)
+        .bind(organization)
+        .bind(user);
+    let row = query.fetch_optional(db).await.map_err(failed)?;
+    row.map(|row| info_of(&row, owner)).transpose()
+}
+
+pub(super) async fn issued_under(
+    db: &mut SqliteConnection,
+    owner: &Owner,
+    key: &str,
+) -> Result<Option<EarlierIssue>, StoreError> {
+    let query = sqlx::query(ISSUED.of(owner)).bind(owner.id()).bind(key);
+    let Some(row) = query.fetch_optional(db).await.map_err(failed)? else {
+        return Ok(None);
+    };
+    let fingerprint: Option<Vec<u8>> = row.try_get("request_hash").map_err(failed)?;
+    let fingerprint = fingerprint.and_then(|bytes| bytes.try_into().ok());
+    let fingerprint =
+        fingerprint.ok_or_else(|| StoreError::corrupt("the fingerprint does not have 32 bytes"))?;
+    Ok(Some(EarlierIssue {
+        info: info_of(&row, owner)?,
+        fingerprint,
+    }))
+}

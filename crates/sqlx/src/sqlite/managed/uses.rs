@@ -1,0 +1,92 @@
+//! When credentials were last used. Not in their own table, whose triggers would empty every cache.
+
+use sqlx::SqliteConnection;
+
+use super::{super::row::failed, events};
+use tower_api_key::{
+    clock::{Clock, SystemClock, UnixMillis},
+    store::{
+        AuditEvent, Owner, StoreError, Usage,
+        backend::{LastUsage, Successor},
+    },
+};
+
+pub(super) const KNOWN: &str = "
+    SELECT CASE c.kind WHEN 'org_key' THEN c.organization_id ELSE c.user_id END, c.rotated_to, c.rotated_at, u.at,
+        coalesce(u.rotation_reported, 0)
+    FROM tower_api_key_credentials c
+    LEFT JOIN tower_api_key_uses u ON u.kind = c.kind AND u.id = c.id
+    WHERE c.kind = ?1 AND c.id = ?2";
+
+type KnownRow = (
+    Option<String>,
+    Option<String>,
+    Option<i64>,
+    Option<i64>,
+    bool,
+);
+
+const RECORD: &str = "
+    INSERT INTO tower_api_key_uses (kind, id, at, rotation_reported) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (kind, id) DO UPDATE SET at = excluded.at,
+        rotation_reported = max(rotation_reported, excluded.rotation_reported)";
+
+pub(super) async fn record(
+    db: &mut SqliteConnection,
+    uses: &[Usage],
+) -> Result<Vec<AuditEvent>, StoreError> {
+    let now = SystemClock::default().now();
+    let mut events = Vec::new();
+    for used in uses {
+        events.extend(record_one(db, &used.clipped(now), now).await?);
+    }
+    Ok(events)
+}
+
+async fn record_one(
+    db: &mut SqliteConnection,
+    used: &Usage,
+    now: UnixMillis,
+) -> Result<Option<AuditEvent>, StoreError> {
+    let query = sqlx::query_as(KNOWN)
+        .bind(used.kind.as_str())
+        .bind(used.id.as_str());
+    let row: Option<KnownRow> = query.fetch_optional(&mut *db).await.map_err(failed)?;
+    let Some((owner, rotated_to, rotated_at, recorded, reported)) = row else {
+        return Ok(None);
+    };
+    let Some(owner) = owner else {
+        return Err(StoreError::corrupt("an owner is missing"));
+    };
+    let successor = rotated_to.zip(rotated_at).map(|(id, at)| Successor {
+        id: id.into(),
+        issued_at: UnixMillis(at),
+    });
+    // A use to come was recorded by a node whose clock was ahead.
+    let recorded = recorded.map(UnixMillis).filter(|at| *at <= now);
+    let decision = used.decide(LastUsage {
+        owner: Owner::of(used.kind, &owner),
+        recorded,
+        successor,
+        reported,
+    });
+    if decision.record {
+        let at = recorded.map_or(used.at, |recorded| recorded.max(used.at));
+        let query = sqlx::query(RECORD)
+            .bind(used.kind.as_str())
+            .bind(used.id.as_str())
+            .bind(at.0);
+        query
+            .bind(decision.event.is_some())
+            .execute(&mut *db)
+            .await
+            .map_err(failed)?;
+    }
+    match decision.event {
+        Some(event) => Ok(Some(AuditEvent {
+            number: Some(events::insert(db, &event).await?),
+            ..event
+        })),
+        None => Ok(None),
+    }
+}

@@ -1,0 +1,215 @@
+//! The one change: a new credential, credentials that are as they were read, and what is told of
+//! them.
+
+use sqlx::SqliteConnection;
+
+use super::{
+    super::{
+        SqliteStore,
+        directory::{known_user, living_organization, one},
+        row::failed,
+    },
+    ByOwner, authority, events,
+};
+use tower_api_key::{
+    credential::{Kind, check_credential_id},
+    secret::Digest,
+    store::{
+        Owner, StoreError, WriteError,
+        backend::{Cap, Commit, DigestPolicy, NewCredential, Update},
+    },
+};
+
+macro_rules! counting {
+    ($index:literal, $owned:literal) => {
+        concat!(
+            "SELECT count(*) FROM (
+                SELECT 1 FROM tower_api_key_credentials c INDEXED BY ",
+            $index,
+            " WHERE ",
+            $owned,
+            " AND c.status <> 'deleted' AND c.status = 'active'
+                    AND coalesce(c.expires_at, 9223372036854775807) > ?2
+                ORDER BY coalesce(c.expires_at, 9223372036854775807) LIMIT ?3
+            )"
+        )
+    };
+}
+
+/// What is accepted, at most `?3` of it.
+pub(super) const COUNTING: ByOwner = ByOwner {
+    organization: counting!(
+        "tower_api_key_keys_by_end",
+        "c.organization_id = ?1 AND +c.kind = 'org_key'"
+    ),
+    user: counting!(
+        "tower_api_key_tokens_by_end",
+        "c.user_id = ?1 AND +c.kind = 'pat'"
+    ),
+};
+
+const INSERT: &str = "
+    INSERT INTO tower_api_key_credentials
+        (kind, id, digest, organization_id, user_id, name, role, scopes, status, created_at, expires_at,
+         rotated_from, rotated_to, rotated_at, idempotency_key, request_hash, pepper)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+    ON CONFLICT DO NOTHING";
+
+const BY_DIGEST: &str =
+    "SELECT 1 FROM tower_api_key_credentials WHERE kind = 'pat' AND digest = ?1";
+
+/// IS takes NULL for equal to NULL.
+pub(super) const ALTER: &str = "
+    UPDATE tower_api_key_credentials SET name = ?1, status = ?2, expires_at = ?3, rotated_to = ?4, rotated_at = ?5
+    WHERE kind = ?6 AND id = ?7 AND organization_id IS ?8 AND user_id IS ?9
+        AND name = ?10 AND status = ?11 AND expires_at IS ?12 AND rotated_to IS ?13";
+
+pub(super) async fn commit(
+    store: &SqliteStore,
+    db: &mut SqliteConnection,
+    commit: &Commit,
+) -> Result<(), WriteError> {
+    let owner = &commit.owner;
+    authority::check(store, db, &commit.authority).await?;
+    if let Some(insert) = &commit.insert {
+        match owner {
+            Owner::Organization(id) => living_organization(db, id.as_str()).await?,
+            Owner::User(id) => known_user(db, id.as_str()).await?,
+        }
+        add(db, owner, insert, store.digests()).await?;
+    }
+    for alteration in &commit.changes {
+        alter(db, owner, alteration).await?;
+    }
+    check_cap(db, owner, commit.cap).await?;
+    for event in &commit.events {
+        events::insert(db, event).await?;
+    }
+    Ok(())
+}
+
+/// Refuses what has brought the owner above its cap.
+async fn check_cap(
+    db: &mut SqliteConnection,
+    owner: &Owner,
+    cap: Option<Cap>,
+) -> Result<(), WriteError> {
+    let Some(Cap { limit, at, .. }) = cap else {
+        return Ok(());
+    };
+    let count = sqlx::query_scalar(COUNTING.of(owner))
+        .bind(owner.id())
+        .bind(at.0)
+        .bind(i64::from(limit) + 1);
+    let count: i64 = count.fetch_one(db).await.map_err(failed)?;
+    if count <= i64::from(limit) {
+        Ok(())
+    } else {
+        Err(WriteError::CapReached(limit))
+    }
+}
+
+async fn add(
+    db: &mut SqliteConnection,
+    owner: &Owner,
+    insert: &NewCredential,
+    digests: DigestPolicy<'_>,
+) -> Result<(), WriteError> {
+    let NewCredential {
+        info,
+        digest,
+        idempotency,
+    } = insert;
+    check_credential_id(info.kind(), info.id.as_str())?;
+    if is_kept(db, owner, digest, digests).await? {
+        return Err(WriteError::Taken(info.id.as_str().into()));
+    }
+    let stored = digests.store(digest);
+    let (organization, user) = (owner.organization(), owner.user());
+    let scopes = info
+        .scopes
+        .as_ref()
+        .map(|scopes| scopes.iter().map(|s| &**s).collect::<serde_json::Value>());
+    let (key, request) = idempotency
+        .as_ref()
+        .map(|it| (&*it.key, it.fingerprint.to_vec()))
+        .unzip();
+    let query = sqlx::query(INSERT)
+        .bind(owner.kind().as_str())
+        .bind(info.id.as_str())
+        .bind(stored.digest.to_bytes().to_vec());
+    let query = query
+        .bind(organization)
+        .bind(user)
+        .bind(&*info.name)
+        .bind(info.role.as_deref());
+    let query = query
+        .bind(scopes.map(|scopes| scopes.to_string()))
+        .bind(info.standing.as_str());
+    let query = query
+        .bind(info.created_at.0)
+        .bind(info.expires_at.map(|moment| moment.0));
+    let query = query.bind(info.rotated_from.as_ref().map(|id| id.as_str()));
+    let query = query.bind(info.rotated_to.as_ref().map(|id| id.as_str()));
+    let query = query
+        .bind(info.rotated_at.map(|moment| moment.0))
+        .bind(key)
+        .bind(request)
+        .bind(stored.pepper);
+    let added = query.execute(db).await.map_err(failed)?.rows_affected();
+    one(added, || WriteError::Taken(info.id.as_str().into()))
+}
+
+/// Whether a token is there already under another pepper than it would be kept under now; the index
+/// sees the rest.
+async fn is_kept(
+    db: &mut SqliteConnection,
+    owner: &Owner,
+    digest: &Digest,
+    digests: DigestPolicy<'_>,
+) -> Result<bool, StoreError> {
+    if owner.kind() == Kind::OrgKey {
+        return Ok(false);
+    }
+    for candidate in digests.candidates(digest).iter().skip(1) {
+        let query = sqlx::query(BY_DIGEST).bind(candidate.to_bytes().to_vec());
+        if query
+            .fetch_optional(&mut *db)
+            .await
+            .map_err(failed)?
+            .is_some()
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+async fn alter(
+    db: &mut SqliteConnection,
+    owner: &Owner,
+    change: &Update,
+) -> Result<(), WriteError> {
+    let Update { before, after } = change;
+    let (organization, user) = (owner.organization(), owner.user());
+    let query = sqlx::query(ALTER)
+        .bind(&*after.name)
+        .bind(after.standing.as_str());
+    let query = query.bind(after.expires_at.map(|moment| moment.0));
+    let query = query.bind(after.rotated_to.as_ref().map(|id| id.as_str()));
+    let query = query.bind(after.rotated_at.map(|moment| moment.0));
+    let query = query
+        .bind(owner.kind().as_str())
+        .bind(before.id.as_str())
+        .bind(organization)
+        .bind(user);
+    let query = query
+        .bind(&*before.name)
+        .bind(before.standing.as_str())
+        .bind(before.expires_at.map(|moment| moment.0));
+    let query = query.bind(before.rotated_to.as_ref().map(|id| id.as_str()));
+    one(
+        query.execute(db).await.map_err(failed)?.rows_affected(),
+        || WriteError::Changed,
+    )
+}

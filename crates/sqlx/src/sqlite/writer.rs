@@ -1,0 +1,179 @@
+//! The one connection that writes.
+//!
+//! It is not one of the pool's: changes that queue inside of SQLite would each hold a connection
+//! that lookups need, and what the pool's connections are set to is the service's choice. It stays
+//! open as long as the store does, so that the files beside the database do too.
+
+use std::{fmt, time::Duration};
+
+use sqlx::{
+    ConnectOptions, Connection, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteSynchronous},
+};
+use tokio::{sync::Mutex, time::timeout};
+
+use super::{SqliteStore, file, row::failed};
+use tower_api_key::store::{StoreError, WriteError};
+
+/// How long a change waits for those before it in this process.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a change waits for other processes.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Debug, thiserror::Error)]
+#[error("timed out after {QUEUE_TIMEOUT:?} waiting for the write lock")]
+struct QueueTimeout;
+
+/// What a connection of ours is set to, whatever the pool's are.
+pub(super) fn options(pool: &SqliteConnectOptions) -> SqliteConnectOptions {
+    let options = pool
+        .clone()
+        .busy_timeout(LOCK_TIMEOUT)
+        .foreign_keys(true)
+        .synchronous(SqliteSynchronous::Full);
+    options
+        .pragma("fullfsync", "ON")
+        .disable_statement_logging()
+}
+
+pub(super) struct Writer {
+    options: SqliteConnectOptions,
+    state: Mutex<State>,
+}
+
+struct State {
+    connection: Option<SqliteConnection>,
+    /// A change on it failed or was dropped. Some errors make SQLite end the transaction by itself,
+    /// which the driver does not notice.
+    suspect: bool,
+}
+
+impl Writer {
+    pub(super) fn new(options: SqliteConnectOptions, connection: SqliteConnection) -> Self {
+        Self {
+            options,
+            state: Mutex::new(State {
+                connection: Some(connection),
+                suspect: false,
+            }),
+        }
+    }
+
+    pub(super) async fn close(&self) -> Result<(), sqlx::Error> {
+        match self.state.lock().await.connection.take() {
+            Some(connection) => connection.close().await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Writer {
+    /// Without the options: a pragma may be the key of an encrypted file.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
+    }
+}
+
+/// An error of a change: refused by us, or failed in the database.
+pub(super) trait Refusal {
+    fn is_refusal(&self) -> bool;
+}
+
+impl Refusal for WriteError {
+    fn is_refusal(&self) -> bool {
+        !matches!(self, Self::Store(_))
+    }
+}
+
+impl Refusal for StoreError {
+    fn is_refusal(&self) -> bool {
+        false
+    }
+}
+
+impl SqliteStore {
+    /// Runs `work` as one transaction; an error leaves nothing of it.
+    pub(super) async fn write<T, E: From<StoreError> + Refusal>(
+        &self,
+        work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let state = timeout(QUEUE_TIMEOUT, self.writer.state.lock()).await;
+        let mut state = state.map_err(|_| StoreError::unavailable(QueueTimeout))?;
+        self.verify_files_of(&mut state).await?;
+        let connection = self.write_connection(&mut state).await?;
+        let outcome = transact(connection, work).await;
+        state.suspect = outcome.as_ref().is_err_and(|error| !error.is_refusal());
+        // What went into a file that nobody will open again is not done.
+        self.verify_files_of(&mut state).await?;
+        outcome
+    }
+
+    /// Takes the connection, which counts as suspect until its change has ended well.
+    async fn write_connection<'s>(
+        &self,
+        state: &'s mut State,
+    ) -> Result<&'s mut SqliteConnection, StoreError> {
+        if self.pool.is_closed() {
+            return Err(StoreError::unavailable(sqlx::Error::PoolClosed));
+        }
+        if state.suspect || state.connection.is_none() {
+            let fresh = self
+                .writer
+                .options
+                .connect()
+                .await
+                .map_err(StoreError::unavailable)?;
+            self.verify_files_of(state).await?;
+            state.connection = Some(fresh);
+        }
+        state.suspect = true;
+        state
+            .connection
+            .as_mut()
+            .ok_or_else(|| StoreError::unavailable(sqlx::Error::PoolClosed))
+    }
+
+    /// Makes sure that the database's files are those that were opened.
+    async fn verify_files_of(&self, state: &mut State) -> Result<(), StoreError> {
+        let Some(Err(error)) = self.file.as_deref().map(file::DatabaseFile::verify) else {
+            return Ok(());
+        };
+        self.rescue(state).await;
+        Err(error.into())
+    }
+
+    /// The same for what only reads, and does not wait for the one that writes.
+    pub(super) async fn verify_files(&self) -> Result<(), StoreError> {
+        let Some(Err(error)) = self.file.as_deref().map(file::DatabaseFile::verify) else {
+            return Ok(());
+        };
+        if let Ok(mut state) = self.writer.state.try_lock() {
+            self.rescue(&mut state).await;
+        }
+        Err(error.into())
+    }
+
+    async fn rescue(&self, state: &mut State) {
+        let has_left = self
+            .file
+            .as_deref()
+            .is_some_and(file::DatabaseFile::has_left_its_log);
+        if let Some(connection) = state.connection.as_mut().filter(|_| has_left) {
+            file::empty_log(connection).await;
+        }
+    }
+}
+
+async fn transact<T, E: From<StoreError>>(
+    connection: &mut SqliteConnection,
+    work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut transaction = connection
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .map_err(failed)?;
+    let done = work(&mut transaction).await?;
+    transaction.commit().await.map_err(failed)?;
+    Ok(done)
+}

@@ -1,0 +1,36 @@
+//! The integration tests of the stores in one binary, a module for each subject. The cluster of
+//! PostgreSQL that most of them share is started once.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+#![allow(clippy::print_stdout, reason = "some say what they have counted")]
+
+mod support;
+
+mod feed_lag;
+mod manage_catalogue;
+mod manage_last_use;
+mod migrations;
+mod peppers;
+mod postgres;
+mod postgres_assumptions;
+mod postgres_faults;
+mod postgres_feed;
+mod postgres_kill;
+mod postgres_managed;
+mod postgres_prune;
+mod postgres_rights;
+mod sqlite;
+mod sqlite_faults;
+mod sqlite_feed;
+#[cfg(unix)]
+mod sqlite_file;
+mod sqlite_kill;
+mod sqlite_managed;
+mod sqlite_open;
+mod upgrade;

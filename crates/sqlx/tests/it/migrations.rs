@@ -1,0 +1,87 @@
+//! A migration that was released never changes: its checksum is in the databases where it was run.
+//!
+//! To add one, write its file, run this test, and add the line that it prints. Never change a line:
+//! write another migration.
+
+use sqlx::migrate::Migrator;
+
+fn are_as_released(migrator: &Migrator, released: &[(i64, &str)]) {
+    let found: Vec<_> = migrator
+        .iter()
+        .map(|one| (one.version, hex::encode(&one.checksum)))
+        .collect();
+    for (version, checksum) in &found {
+        let known = released.iter().find(|(released, _)| released == version);
+        let line = format!("({version}, \"{checksum}\"),");
+        match known {
+            Some((_, wanted)) => assert_eq!(
+                checksum, wanted,
+                "migration {version} was changed, or its line endings"
+            ),
+            None => panic!("migration {version} is new: add {line}"),
+        }
+    }
+    assert_eq!(found.len(), released.len(), "a migration was removed");
+}
+
+#[test]
+fn those_of_sqlite_are_as_they_were_released() {
+    are_as_released(
+        &sqlx::migrate!("migrations/sqlite"),
+        &[(
+            1,
+            "1d9d2c26771deacf4fc5e8c7a8d532896e64f9bc33eb60bb83c198a445d5991e5e3f086c9ac92c630933022175697c43",
+        )],
+    );
+}
+
+#[test]
+fn those_of_postgres_are_as_they_were_released() {
+    are_as_released(
+        &sqlx::migrate!("migrations/postgres"),
+        &[(
+            1,
+            "9a0636139c16bdd94a9dff70d60d40425209a81de75d26ee88d48e5de0bf706c11b22f2d5e31024b509e882ec13180ab",
+        )],
+    );
+}
+
+/// Git hands them out with the same bytes on every system.
+#[test]
+fn every_file_ends_its_lines_alike_and_git_leaves_them_alone() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let attributes = std::fs::read_to_string(root.join(".gitattributes")).unwrap();
+    assert!(
+        attributes.lines().any(|line| line == "*.sql -text"),
+        "{attributes}"
+    );
+    for directory in ["sqlite", "postgres"] {
+        for entry in std::fs::read_dir(root.join("migrations").join(directory)).unwrap() {
+            let path = entry.unwrap().path();
+            let bytes = std::fs::read(&path).unwrap();
+            assert!(!bytes.contains(&b'\r'), "{path:?}");
+        }
+    }
+}
+
+/// Whoever can write the file can revoke with any `sqlite3` that knows STRICT tables (3.37), so what
+/// a statement of theirs sets off has no function that is newer.
+#[test]
+fn the_triggers_of_sqlite_run_in_an_older_program_too() {
+    let sql = include_str!("../../migrations/sqlite/0001_initial.sql");
+    for newer in [
+        "unixepoch(",
+        "->",
+        "format(",
+        "concat(",
+        "octet_length(",
+        "string_agg(",
+        "timediff(",
+    ] {
+        let code = sql
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("--"));
+        let found: Vec<_> = code.filter(|line| line.contains(newer)).collect();
+        assert_eq!(found, Vec::<&str>::new(), "{newer} came after 3.37");
+    }
+}

@@ -1,0 +1,218 @@
+//! What management reads does not grow with what is dead. Counted are the rows and the entries of indexes that the server
+//! has read, whatever plan it makes.
+
+use sqlx::{PgConnection, postgres::PgPoolOptions};
+use tower_api_key::{
+    clock::UnixMillis,
+    scope::Catalogue,
+    store::{
+        AuditAction, AuditActor, EffectiveStatus, Filter, ManageStore, Owner, Status, Usage,
+        backend::{Authority, Cap, EndStatus, EndTarget, Ending, Idempotency, ListQuery, Position},
+    },
+};
+use tower_api_key_sqlx::PostgresStore;
+
+use super::{Fixture, altering, event, info, inserting, owners};
+
+const DEAD: i64 = 20_000;
+
+/// No call may read more, of a page of fifty and twenty thousand dead rows.
+const MOST: i64 = 3_000;
+
+const NOW: i64 = 1_000_000_000;
+
+/// How rows of one kind of death are written: their standing and expiry.
+const KINDS: [(&str, &str); 4] = [
+    ("'deleted'", "NULL"),
+    ("'active'", "500000000 + n"),
+    ("'disabled'", "NULL"),
+    ("'disabled'", "2000000000"),
+];
+
+/// Many owners with little, so that statistics make the planner expect little of everybody; and one with much that is dead,
+/// and with sixty of each kind, the oldest, that is not.
+fn load(fixture: &Fixture, owner: &Owner, (standing, expires_at): (&str, &str), analyzed: bool) {
+    let (kind, column, table) = match owner {
+        Owner::Organization(_) => ("org_key", "organization_id", "organizations"),
+        Owner::User(_) => ("pat", "user_id", "users"),
+    };
+    let credentials = format!(
+        "INSERT INTO credentials (kind, id, digest, {column}, status, expires_at, created_at)"
+    );
+    let id = owner.id();
+    fixture.psql(&format!(
+        "ALTER TABLE credentials DISABLE TRIGGER ALL;
+        INSERT INTO {table} (id) SELECT 'small' || n FROM generate_series(1, 1000) n;
+        {credentials} SELECT '{kind}', 'small' || n, sha256(('{kind}small' || n)::bytea), 'small' || n, 'active', NULL, n
+            FROM generate_series(1, 1000) n;
+        {credentials} SELECT '{kind}', 'dead' || n, sha256(('{kind}dead' || n)::bytea), '{id}', {standing}, {expires_at}, 1000 + n
+            FROM generate_series(1, {DEAD}) n;
+        {credentials} SELECT '{kind}', s || n, sha256(('{kind}' || s || n)::bytea), '{id}', s, NULL, n
+            FROM generate_series(1, 60) n, unnest(ARRAY['active', 'disabled', 'deleted']) s;
+        {credentials} SELECT '{kind}', 'over' || n, sha256(('{kind}over' || n)::bytea), '{id}', 'active', 1000 + n, n
+            FROM generate_series(1, 60) n;
+        {credentials} SELECT '{kind}', 'soon' || n, sha256(('{kind}soon' || n)::bytea), '{id}', 'active', {NOW} + 1000 + n, n
+            FROM generate_series(1, 60) n;
+        INSERT INTO events (at, action, {column}, credential_id, actor_kind) SELECT n, 'deleted', '{id}', 'dead' || n, 'holder'
+            FROM generate_series(1, {DEAD}) n;
+        ALTER TABLE credentials ENABLE TRIGGER ALL;
+        ALTER TABLE credentials ENABLE ALWAYS TRIGGER logged, ENABLE ALWAYS TRIGGER truncated"
+    ));
+    if analyzed {
+        fixture.psql("ANALYZE");
+    }
+}
+
+/// How many rows and entries of indexes were read, by sessions that are over.
+async fn read_so_far(watcher: &mut PgConnection, schema: &str, session: &str) -> i64 {
+    let over = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1";
+    while sqlx::query_scalar::<_, i64>(over)
+        .bind(session)
+        .fetch_one(&mut *watcher)
+        .await
+        .unwrap()
+        != 0
+    {}
+    let read = "SELECT
+        (SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables WHERE schemaname = $1)::bigint
+        + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE schemaname = $1)::bigint";
+    sqlx::query_scalar(read)
+        .bind(schema)
+        .fetch_one(watcher)
+        .await
+        .unwrap()
+}
+
+/// Runs calls in a session of their own, and holds them to what they may read.
+async fn reads_little(
+    fixture: &Fixture,
+    watcher: &mut PgConnection,
+    mode: &str,
+    name: &str,
+    call: impl AsyncFn(&PostgresStore),
+) {
+    let session = format!("{}_dead_rows", fixture.schema);
+    let options = fixture
+        .cluster
+        .options()
+        .application_name(&session)
+        .options([("plan_cache_mode", mode)]);
+    let before = read_so_far(watcher, &fixture.schema, &session).await;
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect_lazy_with(options);
+    let store = PostgresStore::new(pool.clone(), Catalogue::anyreach())
+        .with_schema(&fixture.schema)
+        .unwrap();
+    call(&store).await;
+    pool.close().await;
+    let read = read_so_far(watcher, &fixture.schema, &session).await - before;
+    assert!(read <= MOST, "{name} ({mode}) read {read}");
+}
+
+fn filters() -> Vec<Filter> {
+    let states = [
+        None,
+        Some(EffectiveStatus::Active),
+        Some(EffectiveStatus::Disabled),
+        Some(EffectiveStatus::Expired),
+        Some(EffectiveStatus::Deleted),
+    ];
+    let mut filters = Vec::new();
+    for state in states {
+        for expiring_before in [None, Some(UnixMillis(5_000)), Some(UnixMillis(NOW + 5_000))] {
+            for unused_since in [None, Some(UnixMillis(NOW))] {
+                filters.push(Filter {
+                    state,
+                    expiring_before,
+                    unused_since,
+                });
+            }
+        }
+    }
+    filters
+}
+
+async fn lists(store: &PostgresStore, owner: &Owner, filter: Filter) {
+    let mut query = ListQuery {
+        filter,
+        after: None,
+        limit: 50,
+        now: UnixMillis(NOW),
+    };
+    let page = store.credentials(owner, &query).await.unwrap();
+    if let Some(last) = page.last() {
+        query.after = Some(Position::new(last.created_at, last.id.clone()));
+        store.credentials(owner, &query).await.unwrap();
+    }
+}
+
+async fn everything_else(store: &PostgresStore, owner: &Owner, round: &str) {
+    let new = info(owner, &format!("new{round}"));
+    let mut issue = inserting(new.clone());
+    issue.cap = Some(Cap::new(200, UnixMillis(NOW)));
+    issue.insert.as_mut().unwrap().idempotency =
+        Some(Idempotency::new(format!("key{round}"), [1; 32]));
+    issue.events = vec![event(owner, "new", AuditAction::Issued)];
+    store.commit(&issue).await.unwrap();
+    store
+        .issued_under(owner, &format!("key{round}"))
+        .await
+        .unwrap()
+        .unwrap();
+    let mut rename = altering(&new, |after| after.name = "renamed".into());
+    rename.cap = Some(Cap::new(200, UnixMillis(NOW)));
+    store.commit(&rename).await.unwrap();
+    let renamed = store
+        .credential(owner, new.id.as_str())
+        .await
+        .unwrap()
+        .unwrap();
+    let mut rotation = inserting(info(owner, &format!("next{round}")));
+    rotation.changes = altering(&renamed, |after| after.standing = Status::Disabled).changes;
+    store.commit(&rotation).await.unwrap();
+    let used = Usage {
+        kind: owner.kind(),
+        id: new.id.clone(),
+        at: UnixMillis(NOW),
+        after_rotation: false,
+    };
+    store.record_uses(&[used]).await.unwrap();
+    store.events(owner, None, 50).await.unwrap();
+    store.events(owner, Some(DEAD / 2), 50).await.unwrap();
+    let end = Ending {
+        owner: owner.clone(),
+        target: EndTarget::One(new.id),
+        to: EndStatus::Deleted,
+        authority: Authority::Unconditional,
+        at: UnixMillis(NOW),
+        action: AuditAction::Deleted,
+        by: AuditActor::Holder,
+        origin: None,
+    };
+    store.end(&end).await.unwrap();
+}
+
+#[tokio::test]
+async fn no_call_reads_in_proportion_to_what_is_dead() {
+    for (number, kind) in KINDS.into_iter().enumerate() {
+        for analyzed in [true, false] {
+            let Some(fixture) = Fixture::make().await else {
+                return;
+            };
+            let owner = &owners()[number % 2].0;
+            load(&fixture, owner, kind, analyzed);
+            let watcher = &mut fixture.cluster.connection().await;
+            for mode in ["force_generic_plan", "force_custom_plan"] {
+                for filter in filters() {
+                    let name = format!("{kind:?} {analyzed} {filter:?}");
+                    let call = async |store: &PostgresStore| lists(store, owner, filter).await;
+                    reads_little(&fixture, watcher, mode, &name, call).await;
+                }
+                let name = format!("{kind:?} {analyzed} everything else");
+                let call = async |store: &PostgresStore| everything_else(store, owner, mode).await;
+                reads_little(&fixture, watcher, mode, &name, call).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The removal of a person.
+
+use sqlx::{AssertSqlSafe, Connection, Executor};
+use tower_api_key::{
+    clock::UnixMillis,
+    credential::Kind,
+    store::{
+        AuditAction, AuditActor, AuditEvent, Directory, ManageStore, Owner, StoreError, Usage,
+        WriteError, backend::Idempotency,
+    },
+};
+
+use super::{Fixture, ORG, OTHER_USER, USER, all, event, info, inserting, owners};
+
+/// A person with a token that was used, in whose trail and in others' trails they have acted.
+async fn lived(fixture: &Fixture, user: &str) {
+    let store = &fixture.store;
+    store.set_member(user, ORG, "viewer").await.unwrap();
+    let [(organization, _), _] = owners();
+    let owner = Owner::User(user.into());
+    let token = format!("token-of-{user}");
+    let mut issue = inserting(info(&owner, &token));
+    issue.insert.as_mut().unwrap().idempotency = Some(Idempotency::new("key-test", [1; 32]));
+    let by = [
+        AuditActor::Person(user.into()),
+        AuditActor::Token {
+            id: token.as_str().into(),
+            user: user.into(),
+        },
+        AuditActor::Operator("operator-test".into()),
+    ];
+    issue.events = by
+        .iter()
+        .map(|by| AuditEvent {
+            by: by.clone(),
+            ..event(&owner, &token, AuditAction::Issued)
+        })
+        .collect();
+    store.commit(&issue).await.unwrap();
+    let mut others = inserting(info(&organization, &format!("key-by-{user}")));
+    others.events = by
+        .iter()
+        .map(|by| AuditEvent {
+            by: by.clone(),
+            ..event(&organization, "k", AuditAction::Issued)
+        })
+        .collect();
+    store.commit(&others).await.unwrap();
+    let used = Usage {
+        kind: owner.kind(),
+        id: token.as_str().into(),
+        at: UnixMillis(9_000),
+        after_rotation: false,
+    };
+    store.record_uses(&[used]).await.unwrap();
+}
+
+/// All that is kept of a person, apart from the log of changes.
+fn traces(fixture: &Fixture, user: &str) -> String {
+    let tables = [
+        "users",
+        "memberships",
+        "credentials",
+        "uses",
+        "events",
+        "owner_turns",
+    ];
+    let count = |table| format!("SELECT count(*) FROM {table} t WHERE t::text LIKE '%{user}%'");
+    // The ids of tokens are random; here they name the person, and stay in the trail.
+    fixture.psql(
+        &tables
+            .map(count)
+            .join(" UNION ALL ")
+            .replace("t::text", "replace(t::text, 'token-of-', '')"),
+    )
+}
+
+#[tokio::test]
+async fn of_a_removed_person_nothing_is_left_but_a_trail_without_a_name() {
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
+    let store = &fixture.store;
+    for user in [USER, OTHER_USER] {
+        lived(&fixture, user).await;
+    }
+    let others = Owner::User(OTHER_USER.into());
+    let theirs = store.events(&others, None, 10).await.unwrap();
+    let changes: i64 = fixture
+        .psql("SELECT max(seq) FROM changes")
+        .parse()
+        .unwrap();
+    store.delete_user(USER).await.unwrap();
+
+    let owner = Owner::User(USER.into());
+    assert_eq!(store.events(&owner, None, 10).await.unwrap(), []);
+    assert_eq!(store.credentials(&owner, &all()).await.unwrap(), []);
+    let named =
+        "SELECT count(*) FROM events WHERE user_id = 'user_test' OR actor_user_id = 'user_test'";
+    assert_eq!(fixture.psql(named), "0");
+    let forgotten =
+        "SELECT count(*), count(DISTINCT coalesce(user_id, actor_user_id)), count(origin) FROM events
+        WHERE user_id LIKE 'erased-%' OR actor_user_id LIKE 'erased-%'";
+    assert_eq!(fixture.psql(forgotten), "5|1|0");
+    for table in [
+        "memberships WHERE user_id",
+        "credentials WHERE user_id",
+        "owner_turns WHERE id",
+        "users WHERE id",
+    ] {
+        assert_eq!(
+            fixture.psql(&format!("SELECT count(*) FROM {table} = 'user_test'")),
+            "0",
+            "{table}"
+        );
+    }
+    assert_eq!(
+        fixture.psql("SELECT id FROM uses"),
+        "token-of-user_other_test"
+    );
+    assert_eq!(store.events(&others, None, 10).await.unwrap(), theirs);
+    assert_eq!(store.credentials(&others, &all()).await.unwrap().len(), 1);
+    let logged =
+        format!("SELECT DISTINCT subject, id FROM changes WHERE seq > {changes} ORDER BY subject");
+    assert_eq!(
+        fixture.psql(&logged),
+        "credential|token-of-user_test\nuser|user_test"
+    );
+
+    // The id begins anew.
+    let again = store.delete_user(USER).await;
+    assert!(
+        matches!(again, Err(WriteError::UnknownUser(_))),
+        "{again:?}"
+    );
+    store.create_user(USER).await.unwrap();
+    assert_eq!(store.events(&owner, None, 10).await.unwrap(), []);
+    assert_eq!(store.issued_under(&owner, "key-test").await.unwrap(), None);
+    fixture.insert(info(&owner, "token-of-user_test")).await;
+    assert_eq!(store.credentials(&owner, &all()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_person_who_is_not_there_cannot_be_removed() {
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
+    let before = fixture.everything();
+    for id in ["nobody", "", "a\0", ORG] {
+        let refused = fixture.store.delete_user(id).await;
+        assert!(
+            matches!(refused, Err(WriteError::UnknownUser(_))),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(fixture.everything(), before);
+}
+
+#[tokio::test]
+async fn a_long_trail_is_forgotten_too() {
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
+    fixture.psql(
+        "INSERT INTO events (at, action, user_id, credential_id, actor_kind, actor_user_id, origin)
+            SELECT n, 'issued', 'user_test', 'k', 'person', 'user_test', '192.0.2.1' FROM generate_series(1, 25000) n;
+        INSERT INTO events (at, action, organization_id, credential_id, actor_kind, actor_user_id, origin)
+            SELECT n, 'issued', 'org_test', 'k', 'person', 'user_test', '192.0.2.1' FROM generate_series(1, 25000) n",
+    );
+    fixture.store.delete_user(USER).await.unwrap();
+    let left = "SELECT count(*) FROM events WHERE user_id = 'user_test' OR actor_user_id = 'user_test' OR origin IS NOT NULL";
+    assert_eq!(fixture.psql(left), "0");
+    assert_eq!(fixture.psql("SELECT count(*) FROM events"), "50000");
+}
+
+/// Everybody who changes or uses what is removed, all at once: nobody waits for ever, and nothing is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_is_removed_while_everybody_is_busy_with_them() {
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
+    for round in 0..5 {
+        let user = format!("busy{round}");
+        fixture.store.create_user(&user).await.unwrap();
+        lived(&fixture, &user).await;
+        let owner = Owner::User(user.as_str().into());
+        let mut tasks = Vec::new();
+        for number in 0..16 {
+            let (store, owner, user) = (fixture.store.clone(), owner.clone(), user.clone());
+            let id = format!("new-{user}-{number}");
+            tasks.push(tokio::spawn(async move {
+                let mut issue = inserting(info(&owner, &id));
+                issue.events = vec![event(&owner, &id, AuditAction::Issued)];
+                let used = |id: &str| {
+                    let (kind, at) = (owner.kind(), UnixMillis(1_000_000 + number));
+                    Usage {
+                        kind,
+                        id: id.into(),
+                        at,
+                        after_rotation: true,
+                    }
+                };
+                match store.commit(&issue).await {
+                    Ok(()) | Err(WriteError::UnknownUser(_)) => {}
+                    other => panic!("{other:?}"),
+                }
+                store
+                    .record_uses(&[used(&id), used(&format!("token-of-{user}"))])
+                    .await
+                    .unwrap();
+                match store.set_member(&user, ORG, "viewer").await {
+                    Ok(()) | Err(WriteError::UnknownUser(_)) => {}
+                    other => panic!("{other:?}"),
+                }
+            }));
+        }
+        fixture.store.delete_user(&user).await.unwrap();
+        for task in tasks {
+            task.await.unwrap();
+        }
+        let counts = traces(&fixture, &user);
+        let counts: Vec<_> = counts.lines().collect();
+        assert_eq!(
+            (counts[0], counts[1], counts[5]),
+            ("0", "0", "0"),
+            "{counts:?}"
+        );
+        let left = format!(
+            "SELECT count(*) FROM events WHERE user_id = '{user}' OR actor_user_id = '{user}'"
+        );
+        assert_eq!(fixture.psql(&left), "0");
+    }
+}
+
+#[tokio::test]
+async fn a_removal_that_fails_has_changed_nothing() {
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
+    lived(&fixture, USER).await;
+    let before = fixture.everything();
+    let mut connection = fixture.cluster.connection().await;
+    let mut locked = connection.begin().await.unwrap();
+    let sql = format!(
+        "SELECT FROM {}.users WHERE id = '{USER}' FOR KEY SHARE",
+        fixture.schema
+    );
+    locked.execute(AssertSqlSafe(sql)).await.unwrap();
+    let refused = fixture.store.delete_user(USER).await;
+    assert!(
+        matches!(refused, Err(WriteError::Store(StoreError::Unavailable(_)))),
+        "{refused:?}"
+    );
+    assert_eq!(fixture.everything(), before);
+    locked.rollback().await.unwrap();
+    fixture.store.delete_user(USER).await.unwrap();
+}
+
+/// A use that is recorded at the same time comes before the removal, or finds nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_use_that_is_recorded_during_the_removal_outlives_the_person() {
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
+    let store = &fixture.store;
+    for round in 0..40 {
+        let person = format!("person-{round}");
+        store.create_user(&person).await.unwrap();
+        lived(&fixture, &person).await;
+        fixture.psql(&format!(
+            "DELETE FROM uses; DELETE FROM owner_turns; UPDATE credentials SET rotated_to = 'next', rotated_at = 1
+            WHERE user_id = '{person}'"
+        ));
+        let id = format!("token-of-{person}");
+        let used = [Usage {
+            kind: Kind::PersonalToken,
+            id: id.as_str().into(),
+            at: UnixMillis(9),
+            after_rotation: true,
+        }];
+        let record = || async { store.record_uses(&used).await.map(drop) };
+        let (removed, one, two, three) =
+            tokio::join!(store.delete_user(&person), record(), record(), record());
+        removed.unwrap();
+        for recorded in [one, two, three] {
+            recorded.unwrap();
+        }
+        let left = format!(
+            "SELECT (SELECT count(*) FROM uses) + (SELECT count(*) FROM owner_turns WHERE id = '{person}')
+                + (SELECT count(*) FROM events WHERE user_id = '{person}')"
+        );
+        assert_eq!(fixture.psql(&left), "0", "{person}");
+    }
+}

@@ -1,0 +1,231 @@
+//! No removal from the log of the PostgreSQL store goes unnoticed by a follower that had not read
+//! what was removed.
+
+use crate::support::{feeds, pg};
+use tower_api_key::{
+    credential::Kind,
+    store::{Directory, Feed, FeedEvent, ManageStore, Owner},
+};
+
+use std::time::Duration;
+
+use feeds::{EVERYTHING, credential, store_in, told_so_far, user};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+
+async fn run(connection: &mut PgConnection, sql: &str) {
+    connection.execute(AssertSqlSafe(sql)).await.unwrap();
+}
+
+fn revoke(schema: &str, id: &str) -> String {
+    format!("UPDATE {schema}.credentials SET status = 'deleted' WHERE id = '{id}'")
+}
+
+#[tokio::test]
+async fn a_revocation_that_is_pruned_after_a_later_change_is_noticed() {
+    let Some(cluster) = pg::shared() else { return };
+    for reads_in_between in [false, true] {
+        let (store, schema) = store_in(cluster).await;
+        let mut feed = store.feed().await.unwrap();
+        let mut early = cluster.connection().await;
+        run(&mut early, "BEGIN").await;
+        run(&mut early, &revoke(&schema, "k_test")).await;
+        store.create_user("later").await.unwrap();
+        assert!(
+            store.prune(Duration::ZERO).await.unwrap() > 0,
+            "the later one"
+        );
+        if reads_in_between {
+            assert_eq!(
+                feeds::next(&mut feed).await,
+                EVERYTHING,
+                "the later one was not read"
+            );
+        }
+        run(&mut early, "COMMIT").await;
+        assert_eq!(
+            store.prune(Duration::ZERO).await.unwrap(),
+            1,
+            "the earlier one"
+        );
+        let told = told_so_far(&store, &mut feed).await;
+        assert!(
+            told.contains(&EVERYTHING),
+            "reads in between: {reads_in_between}, {told:?}"
+        );
+    }
+}
+
+/// Three writers, prunes and readings in an order that a seed decides. Each change has to be told
+/// after its commit, by itself or as everything.
+#[tokio::test(flavor = "multi_thread")]
+async fn in_any_order_of_commits_prunes_and_readings_every_change_is_told() {
+    let Some(cluster) = pg::shared() else { return };
+    let (store, schema) = store_in(cluster).await;
+    let mut writers = [
+        cluster.connection().await,
+        cluster.connection().await,
+        cluster.connection().await,
+    ];
+    for seed in 0..60_u64 {
+        let mut random = seed;
+        let mut below = |limit: u64| {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % limit
+        };
+        let mut feed = store.feed().await.unwrap();
+        let mut open: [Option<String>; 3] = [None, None, None];
+        let mut untold: Vec<String> = Vec::new();
+        for step in 0..25 {
+            let writer = below(3) as usize;
+            match below(4) {
+                // Without a change of its own, which the next prune would remove as the newest. To
+                // read less changes nothing.
+                0 => {
+                    while let Ok(Some(told)) =
+                        tokio::time::timeout(Duration::from_millis(20), feed.next()).await
+                    {
+                        untold.retain(|id| told != EVERYTHING && told != user(id));
+                    }
+                }
+                1 => drop(store.prune(Duration::ZERO).await.unwrap()),
+                _ => match open[writer].take() {
+                    None => {
+                        let id = format!("u{seed}-{step}");
+                        run(&mut writers[writer], "BEGIN").await;
+                        let insert = format!("INSERT INTO {schema}.users (id) VALUES ('{id}')");
+                        run(&mut writers[writer], &insert).await;
+                        open[writer] = Some(id);
+                    }
+                    Some(id) => {
+                        run(&mut writers[writer], "COMMIT").await;
+                        untold.push(id);
+                    }
+                },
+            }
+        }
+        for (writer, open) in writers.iter_mut().zip(open) {
+            if let Some(id) = open {
+                run(writer, "COMMIT").await;
+                untold.push(id);
+                store.prune(Duration::ZERO).await.unwrap();
+            }
+        }
+        let told = told_so_far(&store, &mut feed).await;
+        untold.retain(|id| !told.contains(&EVERYTHING) && !told.contains(&user(id)));
+        assert_eq!(untold, Vec::<String>::new(), "seed {seed}");
+    }
+}
+
+#[tokio::test]
+async fn prunes_of_what_was_read_disturb_nobody_not_even_beside_a_long_transaction() {
+    // Of its own: transactions of other tests that end meanwhile could have lost rows too.
+    let Some(cluster) = pg::Cluster::start() else {
+        return;
+    };
+    let (store, schema) = store_in(&cluster).await;
+    let mut feed = store.feed().await.unwrap();
+    let mut long = cluster.connection().await;
+    run(&mut long, "BEGIN").await;
+    run(&mut long, &revoke(&schema, "k_test")).await;
+    for round in 0..5 {
+        let id = format!("u{round}");
+        store.create_user(&id).await.unwrap();
+        assert_eq!(
+            told_so_far(&store, &mut feed).await,
+            [user(&id)],
+            "round {round}"
+        );
+        assert!(
+            store.prune(Duration::ZERO).await.unwrap() > 0,
+            "round {round}"
+        );
+        assert_eq!(told_so_far(&store, &mut feed).await, [], "round {round}");
+    }
+    run(&mut long, "COMMIT").await;
+    assert_eq!(
+        told_so_far(&store, &mut feed).await,
+        [credential(Kind::OrgKey, "k_test")]
+    );
+    assert_eq!(
+        store.prune(Duration::MAX).await.unwrap(),
+        0,
+        "nothing is that old"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prune_that_commits_between_two_readings_is_noticed() {
+    let Some(cluster) = pg::shared() else { return };
+    let (store, schema) = store_in(cluster).await;
+    let mut feed = store.feed().await.unwrap();
+    let prune = format!("DELETE FROM {schema}.changes");
+    let (mut one, mut other) = (cluster.connection().await, cluster.connection().await);
+    let mut first = one.begin().await.unwrap();
+    first.execute(AssertSqlSafe(prune.clone())).await.unwrap();
+    assert_eq!(
+        told_so_far(&store, &mut feed).await,
+        [],
+        "a prune that is not committed"
+    );
+    store.create_user("unread").await.unwrap();
+    // The second one waits for the first, and removes what the first did not see.
+    let second = tokio::spawn(async move {
+        other
+            .execute(AssertSqlSafe(prune))
+            .await
+            .map(|done| done.rows_affected())
+    });
+    let waits = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%{schema}.c%'"
+    );
+    while cluster.psql(&waits) != "1" {
+        assert!(!second.is_finished(), "it did not wait");
+    }
+    first.commit().await.unwrap();
+    assert!(second.await.unwrap().unwrap() > 0);
+    assert_eq!(told_so_far(&store, &mut feed).await, [EVERYTHING]);
+    let row = format!("SELECT prunes FROM {schema}.horizon");
+    assert_eq!(cluster.psql(&row), "2", "each is counted");
+}
+
+/// A unit of what was not read is removed or altered in the way named, and the follower has to
+/// notice.
+#[tokio::test]
+async fn whatever_is_done_to_the_log_by_hand_is_noticed() {
+    let Some(cluster) = pg::shared() else { return };
+    for (name, sql) in [
+        ("delete", "DELETE FROM changes WHERE id = 'k_test'"),
+        ("delete as replica", "SET session_replication_role = replica; DELETE FROM changes WHERE id = 'k_test'"),
+        ("truncate", "TRUNCATE changes"),
+        ("truncate with others", "TRUNCATE changes, events RESTART IDENTITY"),
+        ("update", "UPDATE changes SET id = 'other' WHERE id = 'k_test'"),
+        ("update of the transaction", "UPDATE changes SET xid = '3'"),
+        ("moved", "WITH d AS (DELETE FROM changes RETURNING *) INSERT INTO events SELECT FROM d WHERE false"),
+        (
+            "without triggers",
+            "BEGIN; ALTER TABLE changes DISABLE TRIGGER USER; DELETE FROM changes;
+            ALTER TABLE changes ENABLE TRIGGER USER; ALTER TABLE changes ENABLE ALWAYS TRIGGER pruned,
+            ENABLE ALWAYS TRIGGER altered, ENABLE ALWAYS TRIGGER truncated; COMMIT",
+        ),
+        (
+            "a copy in the place of the table",
+            "BEGIN; CREATE TABLE copy (LIKE changes INCLUDING ALL); DROP TABLE changes;
+            ALTER TABLE copy RENAME TO changes;
+            CREATE TRIGGER pruned AFTER DELETE ON changes REFERENCING OLD TABLE AS gone EXECUTE FUNCTION move_horizon();
+            CREATE TRIGGER altered AFTER UPDATE ON changes REFERENCING OLD TABLE AS gone NEW TABLE AS come EXECUTE FUNCTION move_horizon();
+            CREATE TRIGGER truncated AFTER TRUNCATE ON changes EXECUTE FUNCTION move_horizon();
+            ALTER TABLE changes ENABLE ALWAYS TRIGGER pruned, ENABLE ALWAYS TRIGGER altered,
+            ENABLE ALWAYS TRIGGER truncated; COMMIT",
+        ),
+    ] {
+        let (store, schema) = store_in(cluster).await;
+        let mut feed = store.feed().await.unwrap().with_keep_alive(Duration::ZERO, feeds::EVER);
+        store.delete(&Owner::of(Kind::OrgKey, "org_test"), "k_test").await.unwrap();
+        cluster.psql(&format!("SET search_path TO {schema}; {sql}"));
+        let told: Vec<FeedEvent> = told_so_far(&store, &mut feed).await;
+        assert!(told.contains(&EVERYTHING), "{name}: {told:?}");
+        store.check().await.unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
+    }
+}

@@ -1,0 +1,502 @@
+//! Who may do what in the schema of the PostgreSQL store: the documented rights are enough, and
+//! nothing more is possible with them.
+
+use crate::support::pg;
+
+use sqlx::{Connection, PgConnection, postgres::PgPoolOptions};
+use tower_api_key::{
+    scope::Catalogue,
+    secret::Digest,
+    store::{
+        Change, Credential, CredentialStore, Directory, Feed, FeedEvent, Lookup, ManageStore,
+        Record,
+    },
+};
+use tower_api_key_sqlx::{
+    PostgresStore,
+    postgres::{BrokenAssumption, SetupError},
+};
+
+/// The statements of the documentation.
+const RIGHTS: &str = include_str!("../../src/postgres/rights.sql");
+
+/// A schema with an owner, a service and a reader, who are roles without any other right.
+struct Fixture {
+    cluster: &'static pg::Cluster,
+    schema: String,
+}
+
+impl Fixture {
+    async fn make() -> Option<Self> {
+        let fixture = Self::empty()?;
+        fixture.store("owner").migrate().await.unwrap();
+        fixture.grant();
+        Some(fixture)
+    }
+
+    /// The schema is there, and nothing in it.
+    fn empty() -> Option<Self> {
+        Some(Self::empty_in(pg::shared()?))
+    }
+
+    fn empty_in(cluster: &'static pg::Cluster) -> Self {
+        let fixture = Self {
+            cluster,
+            schema: pg::fresh_schema(),
+        };
+        for role in ["owner", "service", "eraser", "reader"] {
+            cluster.psql(&format!("CREATE ROLE {} LOGIN", fixture.role(role)));
+        }
+        let (schema, owner) = (&fixture.schema, fixture.role("owner"));
+        cluster.psql(&format!("CREATE SCHEMA {schema} AUTHORIZATION {owner}"));
+        fixture
+    }
+
+    fn role(&self, name: &str) -> String {
+        format!("{}_{name}", self.schema)
+    }
+
+    fn store(&self, role: &str) -> PostgresStore {
+        let options = self.cluster.options().username(&self.role(role));
+        let pool = PgPoolOptions::new()
+            .max_connections(8)
+            .connect_lazy_with(options);
+        PostgresStore::new(pool, Catalogue::anyreach())
+            .with_schema(&self.schema)
+            .unwrap()
+    }
+
+    fn grant(&self) {
+        let rights = RIGHTS.replace("tower_api_key", &self.schema);
+        let rights = rights.replace("api_key_service", &self.role("service"));
+        let rights = rights.replace("api_key_eraser", &self.role("eraser"));
+        self.psql(
+            "owner",
+            &rights.replace("api_key_reader", &self.role("reader")),
+        )
+        .unwrap();
+    }
+
+    /// Runs statements as a role, where `@` is the schema.
+    fn psql(&self, role: &str, sql: &str) -> Result<String, String> {
+        self.cluster
+            .psql_as(&self.role(role), &sql.replace('@', &self.schema))
+    }
+
+    /// Every row of the schema, and who may do what with it.
+    fn everything(&self) -> String {
+        let tables = self.cluster.psql(&format!(
+            "SELECT string_agg(format('SELECT t::text FROM %I.%I t', nspname, relname), ' UNION ALL ' ORDER BY relname) || ' ORDER BY 1'
+            FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = '{}' AND relkind = 'r'",
+            self.schema
+        ));
+        let objects = format!(
+            "SELECT relname, relacl FROM pg_class WHERE relnamespace = '{0}'::regnamespace ORDER BY 1;
+            SELECT proname, proacl FROM pg_proc WHERE pronamespace = '{0}'::regnamespace ORDER BY 1;
+            SELECT tgname, relname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
+            WHERE relnamespace = '{0}'::regnamespace ORDER BY 1, 2",
+            self.schema
+        );
+        self.cluster.psql(&tables) + &self.cluster.psql(&objects)
+    }
+}
+
+/// Functions of the log, and a type whose conversions are functions of whoever runs this.
+const BAIT: &str = "
+    CREATE TYPE pg_temp.bait_type AS ENUM ('x');
+    CREATE FUNCTION pg_temp.run(pg_temp.bait_type) RETURNS json LANGUAGE plpgsql AS $f$ BEGIN
+        INSERT INTO @.users (id) VALUES ('written as ' || current_user);
+        RETURN '1';
+    END $f$;
+    CREATE FUNCTION pg_temp.run_text(pg_temp.bait_type) RETURNS text LANGUAGE plpgsql AS $f$ BEGIN
+        INSERT INTO @.users (id) VALUES ('written as ' || current_user);
+        RETURN '1';
+    END $f$;
+    CREATE CAST (pg_temp.bait_type AS json) WITH FUNCTION pg_temp.run(pg_temp.bait_type);
+    CREATE CAST (pg_temp.bait_type AS text) WITH FUNCTION pg_temp.run_text(pg_temp.bait_type) AS IMPLICIT;
+    CREATE TEMP TABLE users (id pg_temp.bait_type, kind pg_temp.bait_type, user_id pg_temp.bait_type, xid xid8);
+    INSERT INTO pg_temp.users VALUES ('x', 'x', 'x', '99999999999');";
+
+/// What hangs each function of the log on the table of a stranger, in each way.
+fn baits() -> Vec<String> {
+    let mut baits = Vec::new();
+    for function in [
+        "log_change()",
+        "log_change('everything', 'id')",
+        "log_truncation()",
+        "move_horizon()",
+    ] {
+        for (trigger, act) in [
+            (
+                "AFTER INSERT ON pg_temp.users FOR EACH ROW",
+                "INSERT INTO pg_temp.users VALUES ('x', 'x', 'x', '1')",
+            ),
+            (
+                "BEFORE UPDATE ON pg_temp.users FOR EACH ROW",
+                "UPDATE pg_temp.users SET kind = 'x'",
+            ),
+            (
+                "AFTER DELETE ON pg_temp.users REFERENCING OLD TABLE AS gone",
+                "DELETE FROM pg_temp.users",
+            ),
+            ("AFTER TRUNCATE ON pg_temp.users", "TRUNCATE pg_temp.users"),
+        ] {
+            baits.push(format!(
+                "{BAIT} CREATE TRIGGER t {trigger} EXECUTE FUNCTION @.{function}; {act}"
+            ));
+        }
+    }
+    baits
+}
+
+#[tokio::test]
+async fn a_reader_reads_and_does_nothing_else() {
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
+    let owner = fixture.store("owner");
+    owner.create_organization("org_test", None).await.unwrap();
+    owner
+        .insert(Record::org_key("k_test", Digest::of(b"k"), "org_test"))
+        .await
+        .unwrap();
+    let mut attacks = baits();
+    let tables = "organizations users memberships credentials uses events changes horizon compatibility _migrations";
+    for table in tables.split(' ') {
+        for attack in [
+            "INSERT INTO @.% SELECT * FROM @.%",
+            "DELETE FROM @.%",
+            "TRUNCATE @.%",
+            "SELECT * FROM @.% FOR SHARE",
+            "LOCK TABLE @.% IN ROW EXCLUSIVE MODE",
+            "ALTER TABLE @.% ADD COLUMN more int",
+            "ALTER TABLE @.% DISABLE ROW LEVEL SECURITY",
+            "CREATE INDEX ON @.% ((1))",
+            "CREATE TRIGGER t BEFORE INSERT ON @.% EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            "CREATE RULE r AS ON INSERT TO @.% DO INSTEAD NOTHING",
+            "CREATE STATISTICS s ON ctid, xmin FROM @.%",
+            "CREATE TEMP TABLE t (kept @.%)",
+            "COMMENT ON TABLE @.% IS 'x'",
+            "DROP TABLE @.%",
+        ] {
+            attacks.push(attack.replace('%', table));
+        }
+    }
+    attacks.extend(
+        [
+            "UPDATE @.credentials SET status = 'active'",
+            "UPDATE @.horizon SET pruned_through = '99999999999', prunes = 99",
+            "CREATE TEMP TABLE t (id text REFERENCES @.users)",
+            "SELECT @.announce('x')",
+            "SELECT @.log_change()",
+            "SELECT nextval('@.changes_seq_seq')",
+            "SELECT setval('@.events_number_seq', 1)",
+            "CREATE TABLE @.t (id int)",
+            "CREATE FUNCTION @.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "CREATE TYPE @.t AS ENUM ('x')",
+            "CREATE OPERATOR @.= (FUNCTION = texteq, LEFTARG = text, RIGHTARG = text)",
+            "CREATE OR REPLACE FUNCTION @.announce(channel text) RETURNS void LANGUAGE sql AS ''",
+            "ALTER FUNCTION @.log_change() RESET ALL",
+            "ALTER SCHEMA @ RENAME TO stolen",
+        ]
+        .map(String::from),
+    );
+    let before = fixture.everything();
+    for attack in attacks {
+        let done = fixture.psql("reader", &attack);
+        assert!(done.is_err(), "done: {attack}");
+    }
+    assert_eq!(fixture.everything(), before);
+    let reader = fixture.store("reader");
+    reader.migrate().await.unwrap();
+    reader.feed().await.unwrap();
+    let key = Lookup::new(Credential::OrgKey { id: "k_test" }, None);
+    assert!(reader.find(&key).await.unwrap().is_some());
+}
+
+/// The second wall: the owner may have granted the first one away.
+#[tokio::test]
+async fn a_function_of_the_log_works_on_the_tables_of_its_schema_only() {
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
+    fixture
+        .psql(
+            "owner",
+            &format!(
+                "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA @ TO {}",
+                fixture.role("reader")
+            ),
+        )
+        .unwrap();
+    let before = fixture.everything();
+    for bait in baits() {
+        let refused = fixture.psql("reader", &bait).unwrap_err();
+        assert!(
+            refused.contains("is for its own triggers"),
+            "{bait}: {refused}"
+        );
+    }
+    assert_eq!(fixture.everything(), before);
+}
+
+#[tokio::test]
+async fn a_service_may_remove_from_the_log_and_write_nothing_into_it() {
+    let Some(fixture) = Fixture::make().await else {
+        return;
+    };
+    let service = fixture.store("service");
+    service.migrate().await.unwrap();
+    service.create_user("u").await.unwrap();
+    let before = fixture.everything();
+    for attack in baits().into_iter().chain(
+        [
+            "INSERT INTO @.changes (subject) VALUES ('everything')",
+            "UPDATE @.changes SET id = 'x'",
+            "UPDATE @.horizon SET prunes = 0",
+            "DELETE FROM @.credentials",
+            "DELETE FROM @.events",
+            "UPDATE @.events SET at = 0",
+            "TRUNCATE @.changes",
+            "ALTER TABLE @.credentials DISABLE TRIGGER ALL",
+            "INSERT INTO @._migrations SELECT 9999, '', now(), true, '', 0",
+        ]
+        .map(String::from),
+    ) {
+        assert!(fixture.psql("service", &attack).is_err(), "done: {attack}");
+    }
+    assert_eq!(fixture.everything(), before);
+    assert_eq!(service.prune(std::time::Duration::ZERO).await.unwrap(), 1);
+}
+
+/// Everything that management does, as the role that the documentation gives it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documented_rights_of_a_service_are_enough() {
+    if pg::shared().is_none() {
+        return;
+    }
+    let make = || async {
+        let fixture = Fixture::make().await.unwrap();
+        // The suite also removes users.
+        fixture.cluster.psql(&format!(
+            "GRANT {} TO {}",
+            fixture.role("eraser"),
+            fixture.role("service")
+        ));
+        fixture.store("service")
+    };
+    tower_api_key::testing::contract::run(make).await;
+    tower_api_key::testing::contract::run_managed(make).await;
+}
+
+#[tokio::test]
+async fn public_has_no_right_whatever_the_default_privileges_are() {
+    let Some(fixture) = Fixture::empty() else {
+        return;
+    };
+    for kind in ["TABLES", "SEQUENCES", "FUNCTIONS", "TYPES"] {
+        fixture
+            .psql(
+                "owner",
+                &format!("ALTER DEFAULT PRIVILEGES GRANT ALL ON {kind} TO PUBLIC"),
+            )
+            .unwrap();
+    }
+    fixture.store("owner").migrate().await.unwrap();
+    let open = |catalog, acl, owner, namespace, kind| {
+        format!(
+            "SELECT count(*) FROM {catalog} c, aclexplode(coalesce({acl}, acldefault('{kind}', {owner}))) a
+            WHERE {namespace} = '{}'::regnamespace AND a.grantee = 0",
+            fixture.schema
+        )
+    };
+    for sql in [
+        open("pg_class", "relacl", "relowner", "relnamespace", "r"),
+        open("pg_proc", "proacl", "proowner", "pronamespace", "f"),
+        open(
+            "(SELECT * FROM pg_type WHERE typelem = 0)",
+            "typacl",
+            "typowner",
+            "typnamespace",
+            "T",
+        ),
+    ] {
+        assert_eq!(fixture.cluster.psql(&sql), "0", "{sql}");
+    }
+}
+
+/// A stranger made the schema, or something in it, before the owner came.
+#[tokio::test]
+async fn a_schema_that_a_stranger_has_a_hand_in_is_refused_before_anything_in_it_is_touched() {
+    type Named = fn(&BrokenAssumption) -> bool;
+    let foreign_object: Named = |broken| matches!(broken, BrokenAssumption::ForeignObject { .. });
+    let others: Named = |broken| matches!(broken, BrokenAssumption::OthersMayCreate { .. });
+    let owner: Named = |broken| matches!(broken, BrokenAssumption::ForeignOwner { .. });
+    let planted = |what: &str| {
+        format!(
+            "GRANT ALL ON SCHEMA @ TO %; SET ROLE %; {what}; RESET ROLE; REVOKE ALL ON SCHEMA @ FROM %"
+        )
+    };
+    let mut table: Vec<(String, Named)> = vec![
+        ("ALTER SCHEMA @ OWNER TO %".into(), owner),
+        ("GRANT CREATE ON SCHEMA @ TO %".into(), others),
+        ("GRANT CREATE ON SCHEMA @ TO PUBLIC".into(), others),
+    ];
+    for what in [
+        "CREATE TABLE @.t (id int)",
+        "CREATE FUNCTION @.f(text) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE OPERATOR @.<> (FUNCTION = textne, LEFTARG = text, RIGHTARG = text)",
+        "CREATE TYPE @.text AS ENUM ('x')",
+        "CREATE COLLATION @.c FROM \"C\"",
+        "CREATE SEQUENCE @.s",
+        "CREATE VIEW @._migrations AS SELECT 1 AS version, true AS success",
+    ] {
+        table.push((planted(what), foreign_object));
+    }
+    for made in [false, true] {
+        for (sql, named) in &table {
+            let Some(fixture) = Fixture::empty() else {
+                return;
+            };
+            // Whoever may create schemas in the database, and so could have made this one.
+            fixture.cluster.psql(&format!(
+                "GRANT CREATE ON DATABASE postgres TO {}",
+                fixture.role("owner")
+            ));
+            if made {
+                fixture.store("owner").migrate().await.unwrap();
+            }
+            if made && sql.contains("_migrations") {
+                continue;
+            }
+            fixture.cluster.psql(
+                &sql.replace('@', &fixture.schema)
+                    .replace('%', &fixture.role("reader")),
+            );
+            let store = fixture.store("owner");
+            for refused in [store.migrate().await, store.check().await] {
+                let Err(SetupError::BrokenAssumptions(broken)) = refused else {
+                    panic!("{sql}: {refused:?}")
+                };
+                assert!(broken.iter().any(named), "{sql}: {broken:?}");
+            }
+            let log = format!(
+                "SELECT to_regclass('{}.changes') IS NOT NULL",
+                fixture.schema
+            );
+            assert_eq!(
+                fixture.cluster.psql(&log),
+                if made { "t" } else { "f" },
+                "{sql}"
+            );
+        }
+    }
+}
+
+/// What a stranger creates in `public`: functions and operators with the names that statements use, among them those for
+/// argument types that PostgreSQL's own have only after a conversion. Each of them fails.
+const PLANTED: &str = r"
+    DO $plant$
+    DECLARE
+        called text;
+        types  text[];
+    BEGIN
+        FOREACH called IN ARRAY regexp_split_to_array('unnest floor hashtextextended max count bool_or array_position
+            clock_timestamp make_interval pg_notify set_config current_setting pg_current_snapshot pg_snapshot_xmin
+            pg_snapshot_xmax pg_snapshot_xip pg_visible_in_snapshot pg_advisory_xact_lock pg_current_xact_id
+            pg_notification_queue_usage pg_backend_pid date_part format concat concat_ws string_agg array_to_string
+            has_database_privilege aclexplode acldefault pg_describe_object pg_get_userbyid', '\s+') LOOP
+            FOREACH types SLICE 1 IN ARRAY ARRAY[['', ''], ['text', ''], ['text[]', ''], ['bigint[]', ''], ['bool[]', ''],
+                ['numeric', ''], ['text', 'integer'], ['text', 'text'], ['bigint', 'integer']] LOOP
+                EXECUTE format('CREATE FUNCTION public.%s(%s) RETURNS SETOF text LANGUAGE plpgsql
+                    AS $f$ BEGIN RAISE ''planted''; END $f$', called, array_to_string(array_remove(types, ''), ','));
+            END LOOP;
+        END LOOP;
+        FOREACH types SLICE 1 IN ARRAY ARRAY[['numeric', 'integer'], ['bigint', 'integer'], ['smallint', 'bigint'],
+            ['text', 'text'], ['text', 'varchar'], ['varchar', 'text'], ['text', 'integer'], ['text', 'bigint'],
+            ['name', 'varchar'], ['xid8', 'bigint'], ['timestamptz', 'interval']] LOOP
+            EXECUTE format('CREATE FUNCTION public.planted(%s, %s) RETURNS numeric LANGUAGE plpgsql
+                AS $f$ BEGIN RAISE ''planted''; END $f$', types[1], types[2]);
+            FOREACH called IN ARRAY ARRAY['*', '-', '+', '=', '<>', '<', '<=', '>', '>=', '||'] LOOP
+                EXECUTE format('CREATE OPERATOR public.%s (FUNCTION = public.planted, LEFTARG = %s, RIGHTARG = %s)',
+                    called, types[1], types[2]);
+            END LOOP;
+        END LOOP;
+    END
+    $plant$";
+
+/// `public` is in everybody's search path, and up to PostgreSQL 14 everybody may create in it.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_a_stranger_creates_in_public_is_called() {
+    let Some(cluster) = pg::Cluster::start() else {
+        return;
+    };
+    let cluster: &'static pg::Cluster = Box::leak(Box::new(cluster));
+    cluster.psql("GRANT CREATE ON SCHEMA public TO PUBLIC; CREATE ROLE stranger LOGIN");
+    cluster.psql_as("stranger", PLANTED).unwrap();
+    assert!(
+        cluster
+            .psql_as("stranger", "SELECT floor(1.5) * 1000")
+            .unwrap_err()
+            .contains("planted")
+    );
+    let make = || async {
+        let fixture = Fixture::empty_in(cluster);
+        fixture.store("owner").migrate().await.unwrap();
+        fixture.grant();
+        cluster.psql(&format!(
+            "GRANT {} TO {}",
+            fixture.role("eraser"),
+            fixture.role("service")
+        ));
+        fixture.store("service")
+    };
+    let service = make().await;
+    service.migrate().await.unwrap();
+    service.check().await.unwrap();
+    let mut feed = service.feed().await.unwrap();
+    service.create_organization("org_test", None).await.unwrap();
+    let told = FeedEvent::Changed(Change::Organization("org_test".into()));
+    assert_eq!(feed.next().await, Some(told));
+    service.prune(std::time::Duration::ZERO).await.unwrap();
+    tower_api_key::testing::contract::run(make).await;
+    tower_api_key::testing::contract::run_managed(make).await;
+}
+
+/// The lock of a migration is one that only the owner of the schema can take.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_advisory_lock_of_a_stranger_holds_up_a_migration() {
+    let Some(cluster) = pg::Cluster::start() else {
+        return;
+    };
+    cluster.psql("CREATE ROLE stranger LOGIN");
+    let options = cluster.options().username("stranger");
+    let mut stranger = PgConnection::connect_with(&options).await.unwrap();
+    for schema in ["made_by_migrate", "made_before"] {
+        // Whatever an older version locked, or another tool that migrates.
+        let lock = "SELECT pg_advisory_lock(hashtextextended($1 || '_changes', 0))";
+        sqlx::query(lock)
+            .bind(schema)
+            .execute(&mut stranger)
+            .await
+            .unwrap();
+    }
+    cluster.psql("CREATE SCHEMA made_before; COMMENT ON SCHEMA made_before IS 'it''s kept'");
+    for schema in ["made_by_migrate", "made_before"] {
+        let nodes = [
+            cluster.unmade_store(schema),
+            cluster.unmade_store(schema),
+            cluster.unmade_store(schema),
+        ];
+        let [one, two, three] = nodes.each_ref().map(PostgresStore::migrate);
+        let all = async { tokio::try_join!(one, two, three) };
+        tokio::time::timeout(std::time::Duration::from_secs(30), all)
+            .await
+            .expect("nothing is waited for")
+            .unwrap();
+    }
+    assert_eq!(
+        cluster.psql("SELECT obj_description('made_before'::regnamespace, 'pg_namespace')"),
+        "it's kept"
+    );
+}

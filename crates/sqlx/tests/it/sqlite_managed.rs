@@ -1,0 +1,198 @@
+//! What management asks of a SQLite file, past the rules: whole or not at all, its owner's only, found again.
+
+mod commits;
+mod damage;
+mod ending;
+mod erasure;
+mod lists;
+mod rows;
+mod uses;
+
+use std::path::{Path, PathBuf};
+
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
+use tempfile::TempDir;
+use tower_api_key::{
+    clock::UnixMillis,
+    scope::Catalogue,
+    secret::Digest,
+    store::{
+        AuditAction, AuditActor, AuditEvent, CredentialInfo, Directory, ManageStore, Owner, Status,
+        backend::{Authority, Cap, Commit, NewCredential, Update},
+    },
+};
+use tower_api_key_sqlx::SqliteStore;
+
+const NOW: i64 = 1_767_225_600_000;
+
+/// A file with the owners.
+struct File {
+    path: PathBuf,
+    _directory: TempDir,
+}
+
+impl File {
+    async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = Self {
+            path: directory.path().join("keys.db"),
+            _directory: directory,
+        };
+        furnish(&file.open().await).await;
+        file
+    }
+
+    /// Another pool each time, as another process has it.
+    async fn open(&self) -> SqliteStore {
+        SqliteStore::open(&self.path, Catalogue::anyreach())
+            .await
+            .unwrap()
+    }
+
+    async fn by_hand(&self, sql: &str) {
+        sqlx::raw_sql(AssertSqlSafe(sql))
+            .execute(&mut raw(&self.path).await)
+            .await
+            .unwrap();
+    }
+
+    async fn number(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql)
+            .fetch_one(&mut raw(&self.path).await)
+            .await
+            .unwrap()
+    }
+
+    /// Everything that a commit could leave behind.
+    async fn rows(&self) -> Vec<String> {
+        let sql = "SELECT json_array('credential', kind, id, organization_id, user_id, name, status, created_at, expires_at,
+                rotated_from, rotated_to, rotated_at, idempotency_key) FROM tower_api_key_credentials
+            UNION ALL SELECT json_array('event', number, action, credential_id) FROM tower_api_key_events
+            UNION ALL SELECT json_array('use', kind, id, at) FROM tower_api_key_uses
+            UNION ALL SELECT json_array('change', seq, kind, id) FROM tower_api_key_changes
+            ORDER BY 1";
+        sqlx::query_scalar(sql)
+            .fetch_all(&mut raw(&self.path).await)
+            .await
+            .unwrap()
+    }
+}
+
+/// Makes two organizations, and two people with the same names.
+async fn furnish(store: &SqliteStore) {
+    for id in ["alpha", "beta"] {
+        store.create_organization(id, None).await.unwrap();
+        store.create_user(id).await.unwrap();
+    }
+}
+
+/// A store with the owners, where nobody else writes.
+async fn in_memory() -> SqliteStore {
+    let store = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
+    furnish(&store).await;
+    store
+}
+
+async fn raw(path: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .pragma("ignore_check_constraints", "ON");
+    SqliteConnection::connect_with(&options).await.unwrap()
+}
+
+fn organization(id: &str) -> Owner {
+    Owner::Organization(id.into())
+}
+
+fn user(id: &str) -> Owner {
+    Owner::User(id.into())
+}
+
+fn owners() -> [Owner; 4] {
+    [
+        organization("alpha"),
+        user("alpha"),
+        organization("beta"),
+        user("beta"),
+    ]
+}
+
+fn info(owner: &Owner, id: &str) -> CredentialInfo {
+    CredentialInfo {
+        id: id.into(),
+        owner: owner.clone(),
+        name: format!("name of {id}").into(),
+        role: matches!(owner, Owner::Organization(_)).then(|| "viewer".into()),
+        scopes: None,
+        standing: Status::Active,
+        created_at: UnixMillis(NOW),
+        expires_at: None,
+        last_used_at: None,
+        rotated_from: None,
+        rotated_to: None,
+        rotated_at: None,
+        damaged: false,
+    }
+}
+
+fn event(info: &CredentialInfo, action: AuditAction) -> AuditEvent {
+    AuditEvent {
+        number: None,
+        at: UnixMillis(NOW),
+        action,
+        owner: info.owner.clone(),
+        credential: info.id.clone(),
+        related: None,
+        by: AuditActor::Operator("test".into()),
+        origin: None,
+    }
+}
+
+fn insert(info: CredentialInfo) -> NewCredential {
+    let digest = Digest::of(format!("test {}", info.id).as_bytes());
+    NewCredential {
+        info,
+        digest,
+        idempotency: None,
+    }
+}
+
+/// A commit with an insert, and the event that tells of it.
+fn adding(insert: NewCredential) -> Commit {
+    let events = vec![event(&insert.info, AuditAction::Issued)];
+    Commit {
+        insert: Some(insert.clone()),
+        events,
+        ..Commit::new(insert.info.owner, Authority::Unconditional)
+    }
+}
+
+/// The same under a cap.
+fn capped(insert: NewCredential, limit: u32) -> Commit {
+    let at = insert.info.created_at;
+    Commit {
+        cap: Some(Cap::new(limit, at)),
+        ..adding(insert)
+    }
+}
+
+/// A commit with a change, and the event that tells of it.
+fn altering(before: &CredentialInfo, change: impl FnOnce(&mut CredentialInfo)) -> Commit {
+    let mut after = before.clone();
+    change(&mut after);
+    let events = vec![event(before, AuditAction::Renamed)];
+    let changes = vec![Update {
+        before: before.clone(),
+        after,
+    }];
+    Commit {
+        changes,
+        events,
+        ..Commit::new(before.owner.clone(), Authority::Unconditional)
+    }
+}
+
+async fn add(store: &SqliteStore, info: CredentialInfo) -> CredentialInfo {
+    store.commit(&adding(insert(info.clone()))).await.unwrap();
+    info
+}

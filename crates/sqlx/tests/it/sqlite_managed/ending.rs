@@ -1,0 +1,268 @@
+//! Ending does not depend on what the holder does, and nothing is done for an actor who may no
+//! longer do it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tower_api_key::{
+    clock::UnixMillis,
+    credential::Kind,
+    scope::ScopeSet,
+    store::{
+        AuditAction, AuditActor, CredentialInfo, Directory, ManageStore, Owner, Status, WriteError,
+        backend::{Authority, Commit, EndStatus, EndTarget, Ending, Requirements},
+    },
+};
+use tower_api_key_sqlx::SqliteStore;
+
+use super::{File, NOW, add, adding, altering, info, insert, lists, organization, user};
+
+fn ending(owner: &Owner, target: EndTarget, to: EndStatus, authority: Authority) -> Ending {
+    Ending {
+        owner: owner.clone(),
+        target,
+        to,
+        authority,
+        at: UnixMillis(NOW),
+        action: AuditAction::Deleted,
+        by: AuditActor::Operator("test".into()),
+        origin: Some("origin".into()),
+    }
+}
+
+/// Renames and enables the owner's credentials as fast as it can, as a thief would.
+async fn hold_on(store: SqliteStore, owner: Owner, done: Arc<AtomicBool>) {
+    for number in 0.. {
+        if done.load(Ordering::Relaxed) {
+            return;
+        }
+        for before in store.credentials(&owner, &lists::all()).await.unwrap() {
+            let change = altering(&before, |info| {
+                info.name = format!("{number}").into();
+                info.standing = Status::Active;
+            });
+            _ = store.commit(&change).await; // others do the same
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ending_succeeds_at_the_first_call_whatever_the_holder_does() {
+    let file = File::new().await;
+    for owner in [organization("alpha"), user("alpha")] {
+        let stores = [file.open().await, file.open().await];
+        let done = Arc::new(AtomicBool::new(false));
+        let holders = (0..64).map(|number| {
+            let store = stores[number % 2].clone();
+            tokio::spawn(hold_on(store, owner.clone(), Arc::clone(&done)))
+        });
+        let holders: Vec<_> = holders.collect();
+        let store = &stores[0];
+        for number in 0..10 {
+            let ids =
+                ["a", "b", "c"].map(|name| format!("{name}{number}-{}", owner.kind().as_str()));
+            for id in &ids {
+                add(store, info(&owner, id)).await;
+            }
+            let one = EndTarget::One(ids[0].as_str().into());
+            for to in [EndStatus::Disabled, EndStatus::Deleted] {
+                // They may have enabled it again: then it is disabled again. Never is it missed.
+                store
+                    .end(&ending(&owner, one.clone(), to, Authority::Unconditional))
+                    .await
+                    .unwrap();
+            }
+            let deleted = store.credential(&owner, &ids[0]).await.unwrap().unwrap();
+            assert_eq!(deleted.standing, Status::Deleted);
+            let all = store
+                .end(&ending(
+                    &owner,
+                    EndTarget::All,
+                    EndStatus::Deleted,
+                    Authority::Unconditional,
+                ))
+                .await
+                .unwrap();
+            assert_eq!(all.len(), 2, "{all:?}");
+            assert_eq!(store.credentials(&owner, &lists::all()).await.unwrap(), []);
+        }
+        done.store(true, Ordering::Relaxed);
+        for holder in holders {
+            holder.await.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_ended_is_told_with_it_and_nobody_elses_is_touched() {
+    for owner in super::owners() {
+        let file = File::new().await;
+        let store = file.open().await;
+        for owner in super::owners() {
+            for id in ["one", "two", "off", "dead"] {
+                let mut new = info(
+                    &owner,
+                    &format!("{id}-{}-{}", owner.id(), owner.kind().as_str()),
+                );
+                match id {
+                    "off" => new.standing = Status::Disabled,
+                    "dead" => new.standing = Status::Deleted,
+                    _ => {}
+                }
+                add(&store, new).await;
+            }
+        }
+        let name = |id: &str| format!("{id}-{}-{}", owner.id(), owner.kind().as_str());
+        for other in super::owners().into_iter().filter(|other| *other != owner) {
+            let one = EndTarget::One(name("one").as_str().into());
+            let ended = store
+                .end(&ending(
+                    &other,
+                    one,
+                    EndStatus::Deleted,
+                    Authority::Unconditional,
+                ))
+                .await
+                .unwrap();
+            assert_eq!(ended, [], "{other:?} reaches what is {owner:?}'s");
+        }
+        let disabled = ending(
+            &owner,
+            EndTarget::All,
+            EndStatus::Disabled,
+            Authority::Unconditional,
+        );
+        let mut ended = store.end(&disabled).await.unwrap();
+        ended.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+        assert_eq!(
+            ended.iter().map(|id| id.as_str()).collect::<Vec<_>>(),
+            [name("one"), name("two")]
+        );
+        let deleted = ending(
+            &owner,
+            EndTarget::All,
+            EndStatus::Deleted,
+            Authority::Unconditional,
+        );
+        assert_eq!(store.end(&deleted).await.unwrap().len(), 3);
+        assert_eq!(store.end(&deleted).await.unwrap(), []);
+        let events = store.events(&owner, None, 100).await.unwrap();
+        assert_eq!(events.len(), 4 + 2 + 3);
+        assert!(
+            events[..5]
+                .iter()
+                .all(|event| event.origin.as_deref() == Some("origin") && event.number > Some(0))
+        );
+        let living = "SELECT count(*) FROM tower_api_key_credentials WHERE status = 'active'";
+        assert_eq!(file.number(living).await, 3 * 2);
+    }
+}
+
+fn requirements(organization: Option<&str>, scopes: &[&str]) -> Requirements {
+    let mut needed = Requirements::new(UnixMillis(NOW));
+    needed.organization = organization.map(Into::into);
+    needed.scopes = scopes.iter().copied().collect::<ScopeSet>();
+    needed
+}
+
+/// Between the decision of a change and the change.
+#[tokio::test]
+async fn an_actor_who_was_changed_meanwhile_changes_nothing() {
+    let actors = [
+        Authority::Credential {
+            kind: Kind::OrgKey,
+            id: "key".into(),
+            requirements: requirements(Some("alpha"), &["agents:read"]),
+        },
+        Authority::Credential {
+            kind: Kind::PersonalToken,
+            id: "token".into(),
+            requirements: requirements(Some("alpha"), &["agents:read"]),
+        },
+        Authority::User {
+            id: "alpha".into(),
+            requirements: requirements(Some("alpha"), &["agents:read"]),
+        },
+        Authority::Credential {
+            kind: Kind::PersonalToken,
+            id: "token".into(),
+            requirements: requirements(None, &[]),
+        },
+        Authority::User {
+            id: "alpha".into(),
+            requirements: requirements(None, &[]),
+        },
+    ];
+    let changes: [(&str, &[usize]); 12] = [
+        ("SELECT 1", &[]),
+        ("UPDATE tower_api_key_credentials SET status = 'deleted' WHERE id = 'key'", &[0]),
+        ("UPDATE tower_api_key_credentials SET status = 'disabled' WHERE id = 'token'", &[1, 3]),
+        ("UPDATE tower_api_key_credentials SET expires_at = 1 WHERE id = 'token'", &[1, 3]),
+        ("UPDATE tower_api_key_credentials SET expires_at = 9000000000000 WHERE id = 'key'", &[0]),
+        ("UPDATE tower_api_key_credentials SET scopes = '[]' WHERE id = 'key'", &[0]),
+        ("DELETE FROM tower_api_key_credentials WHERE id = 'token'", &[1, 3]),
+        ("UPDATE tower_api_key_users SET enabled = 0", &[1, 2, 3, 4]),
+        ("DELETE FROM tower_api_key_memberships", &[1, 2]),
+        ("UPDATE tower_api_key_organizations SET deleted = 1 WHERE id = 'alpha'", &[0, 1, 2]),
+        ("UPDATE tower_api_key_memberships SET role = 'viewer'", &[]),
+        (
+            "DELETE FROM tower_api_key_memberships; DELETE FROM tower_api_key_events;
+             DELETE FROM tower_api_key_credentials WHERE id IN ('key', 'token'); DELETE FROM tower_api_key_users",
+            &[0, 1, 2, 3, 4],
+        ),
+    ];
+    for (change, refused) in changes {
+        for (number, authority) in actors.iter().enumerate() {
+            let file = File::new().await;
+            let store = file.open().await;
+            store.set_member("alpha", "alpha", "admin").await.unwrap();
+            add(&store, info(&organization("alpha"), "key")).await;
+            add(&store, info(&user("alpha"), "token")).await;
+            let target = add(&store, info(&organization("beta"), "target")).await;
+            file.by_hand(change).await;
+            let before = file.rows().await;
+            let commit = |commit: Commit| Commit {
+                authority: authority.clone(),
+                ..commit
+            };
+            let issuing = commit(adding(insert(info(&target.owner, "new"))));
+            let renaming = commit(altering(&target, |info: &mut CredentialInfo| {
+                info.name = "new".into()
+            }));
+            let one = EndTarget::One("target".into());
+            let is_refused = refused.contains(&number);
+            for ending in [
+                ending(&target.owner, one, EndStatus::Disabled, authority.clone()),
+                ending(
+                    &target.owner,
+                    EndTarget::All,
+                    EndStatus::Deleted,
+                    authority.clone(),
+                ),
+            ] {
+                if is_refused {
+                    let ended = store.end(&ending).await;
+                    assert!(
+                        matches!(ended, Err(WriteError::NotPermitted)),
+                        "{change}, {authority:?}: {ended:?}"
+                    );
+                }
+            }
+            for commit in [&issuing, &renaming] {
+                let committed = store.commit(commit).await;
+                match is_refused {
+                    true => assert!(
+                        matches!(committed, Err(WriteError::NotPermitted)),
+                        "{change}, {authority:?}: {committed:?}"
+                    ),
+                    false => assert!(committed.is_ok(), "{change}, {authority:?}: {committed:?}"),
+                }
+            }
+            if is_refused {
+                assert_eq!(file.rows().await, before, "{change}, {authority:?}");
+            }
+        }
+    }
+}

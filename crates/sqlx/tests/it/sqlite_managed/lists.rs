@@ -1,0 +1,280 @@
+//! Lists: the newest first, a page after the other, filtered as the reference does.
+
+use tower_api_key::{
+    clock::UnixMillis,
+    store::{
+        CredentialInfo, EffectiveStatus, Filter, ManageStore, Owner, Status, Usage,
+        backend::{ListQuery, Position},
+    },
+};
+use tower_api_key_sqlx::SqliteStore;
+
+use super::{AuditEvent, NOW, add, in_memory, info, organization, user};
+
+/// Asks for everything that is not deleted.
+pub(super) fn all() -> ListQuery {
+    ListQuery {
+        filter: Filter::default(),
+        after: None,
+        limit: 10_000,
+        now: UnixMillis(NOW),
+    }
+}
+
+/// Created at one of few moments; ids that sort otherwise in other alphabets.
+async fn created(store: &SqliteStore, owner: &Owner, id: String, millis: i64) -> CredentialInfo {
+    let mut new = info(owner, &id);
+    new.created_at = UnixMillis(NOW + millis);
+    add(store, new).await
+}
+
+#[tokio::test]
+async fn pages_follow_each_other_while_others_are_inserted() {
+    for owner in [organization("alpha"), user("alpha")] {
+        let store = in_memory().await;
+        let other = Owner::of(owner.kind(), "beta");
+        let mut first = Vec::new();
+        for number in 0..250_i64 {
+            let letter = ["a", "B", "~", "~", "Z"][usize::try_from(number % 5).unwrap()];
+            first.push(created(&store, &owner, format!("{letter}{number}"), number % 7).await);
+            created(&store, &other, format!("another-{number}"), number % 7).await;
+        }
+        first.sort_by(|a, b| (b.created_at, b.id.as_str()).cmp(&(a.created_at, a.id.as_str())));
+
+        let mut pages: Vec<CredentialInfo> = Vec::new();
+        let mut query = ListQuery { limit: 7, ..all() };
+        for number in 0.. {
+            let page = store.credentials(&owner, &query).await.unwrap();
+            assert!(page.len() <= 7);
+            let Some(last) = page.last() else { break };
+            query.after = Some(Position::new(last.created_at, last.id.clone()));
+            pages.extend(page);
+            assert!(number < 250, "there is no end");
+            // Before everything, behind everything, and among the others.
+            created(&store, &owner, format!("new{number}"), 100).await;
+            created(&store, &owner, format!("old{number}"), -100 + number % 3).await;
+            created(&store, &owner, format!("mid{number}"), number % 7).await;
+        }
+        let order = |info: &CredentialInfo| (info.created_at, info.id.as_str().to_owned());
+        assert!(
+            pages
+                .windows(2)
+                .all(|pair| order(&pair[0]) > order(&pair[1])),
+            "out of order, or twice"
+        );
+        pages.retain(|info| first.contains(info));
+        assert_eq!(pages, first);
+    }
+}
+
+#[tokio::test]
+async fn the_first_page_begins_at_the_end_of_time() {
+    let store = in_memory().await;
+    let alpha = organization("alpha");
+    let mut ids = Vec::new();
+    for (id, millis) in [("c", i64::MAX), ("b", i64::MAX), ("a", 0), ("d", i64::MIN)] {
+        let mut new = info(&alpha, id);
+        new.created_at = UnixMillis(millis);
+        ids.push(add(&store, new).await.id);
+    }
+    let listed = store.credentials(&alpha, &all()).await.unwrap();
+    assert_eq!(
+        listed.iter().map(|info| &info.id).collect::<Vec<_>>(),
+        ids.iter().collect::<Vec<_>>()
+    );
+    let query = ListQuery {
+        after: Some(Position::new(UnixMillis(i64::MAX), "c")),
+        limit: 1,
+        ..all()
+    };
+    assert_eq!(
+        store.credentials(&alpha, &query).await.unwrap()[0].id,
+        ids[1]
+    );
+    assert_eq!(
+        store
+            .credentials(&alpha, &ListQuery { limit: 0, ..all() })
+            .await
+            .unwrap(),
+        []
+    );
+}
+
+/// Every standing, expiry, creation and last use.
+async fn furnish(store: &SqliteStore, owner: &Owner) -> Vec<CredentialInfo> {
+    let mut all = Vec::new();
+    for standing in [Status::Active, Status::Disabled, Status::Deleted] {
+        for expires_at in [
+            None,
+            Some(NOW - 1),
+            Some(NOW),
+            Some(NOW + 1),
+            Some(i64::MAX),
+        ] {
+            for (created_at, used_at) in [
+                (0, None),
+                (NOW, None),
+                (0, Some(NOW - 1)),
+                (0, Some(NOW)),
+                (NOW, Some(0)),
+            ] {
+                let mut new = info(owner, &format!("{}", all.len()));
+                new.standing = standing;
+                new.expires_at = expires_at.map(UnixMillis);
+                new.created_at = UnixMillis(created_at);
+                add(store, new.clone()).await;
+                new.last_used_at = used_at.map(UnixMillis);
+                let used = used_at.map(|at| Usage {
+                    kind: owner.kind(),
+                    id: new.id.clone(),
+                    at: UnixMillis(at),
+                    after_rotation: false,
+                });
+                store.record_uses(used.as_slice()).await.unwrap();
+                all.push(new);
+            }
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn each_filter_shows_what_the_reference_shows() {
+    let moments = [
+        None,
+        Some(NOW - 1),
+        Some(NOW),
+        Some(NOW + 1),
+        Some(i64::MIN),
+        Some(i64::MAX),
+    ];
+    let states = [
+        None,
+        Some(EffectiveStatus::Active),
+        Some(EffectiveStatus::Disabled),
+        Some(EffectiveStatus::Expired),
+        Some(EffectiveStatus::Deleted),
+    ];
+    for owner in [organization("alpha"), user("alpha")] {
+        let store = in_memory().await;
+        let credentials = furnish(&store, &owner).await;
+        for state in states {
+            for (expiring_before, unused_since) in moments
+                .iter()
+                .flat_map(|a| moments.iter().map(move |b| (*a, *b)))
+            {
+                let filter = Filter {
+                    state,
+                    expiring_before: expiring_before.map(UnixMillis),
+                    unused_since: unused_since.map(UnixMillis),
+                };
+                let mut wanted: Vec<_> = credentials
+                    .iter()
+                    .filter(|info| filter.shows(info, UnixMillis(NOW)))
+                    .collect();
+                wanted.sort_by(|a, b| {
+                    (b.created_at, b.id.as_str()).cmp(&(a.created_at, a.id.as_str()))
+                });
+                let listed = store
+                    .credentials(&owner, &ListQuery { filter, ..all() })
+                    .await
+                    .unwrap();
+                assert_eq!(listed.iter().collect::<Vec<_>>(), wanted, "{filter:?}");
+            }
+        }
+    }
+}
+
+/// More than are looked through at first, newer than those that are shown: another index has to find the rest, in the same order.
+#[tokio::test]
+async fn what_lies_behind_many_others_is_shown() {
+    for owner in [organization("alpha"), user("alpha")] {
+        let store = in_memory().await;
+        let rare = furnish(&store, &owner).await;
+        let states = [
+            EffectiveStatus::Active,
+            EffectiveStatus::Disabled,
+            EffectiveStatus::Expired,
+        ];
+        for (number, others) in [
+            |info: &mut CredentialInfo| info.expires_at = Some(UnixMillis(NOW - 1000)),
+            |info: &mut CredentialInfo| info.standing = Status::Disabled,
+            |info: &mut CredentialInfo| info.expires_at = None,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            for other in 0..510 {
+                let mut new = info(&owner, &format!("other-{number}-{other}"));
+                new.created_at = UnixMillis(NOW + 10);
+                others(&mut new);
+                add(&store, new).await;
+            }
+        }
+        let filters = states
+            .map(|state| Filter {
+                state: Some(state),
+                ..Filter::default()
+            })
+            .into_iter()
+            .chain([NOW, NOW + 1, i64::MAX].map(|end| Filter {
+                expiring_before: Some(UnixMillis(end)),
+                ..Filter::default()
+            }));
+        for filter in filters {
+            let mut wanted: Vec<_> = rare
+                .iter()
+                .filter(|info| filter.shows(info, UnixMillis(NOW)))
+                .collect();
+            wanted
+                .sort_by(|a, b| (b.created_at, b.id.as_str()).cmp(&(a.created_at, a.id.as_str())));
+            let mut query = ListQuery {
+                filter,
+                limit: 7,
+                ..all()
+            };
+            let mut listed = Vec::new();
+            loop {
+                let page = store.credentials(&owner, &query).await.unwrap();
+                let Some(last) = page.last() else { break };
+                query.after = Some(Position::new(last.created_at, last.id.clone()));
+                listed.extend(page);
+            }
+            listed.retain(|info| !info.id.as_str().starts_with("other"));
+            assert_eq!(listed.iter().collect::<Vec<_>>(), wanted, "{filter:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_come_by_page_the_newest_first() {
+    let store = in_memory().await;
+    for owner in super::owners() {
+        for number in 0..10 {
+            add(
+                &store,
+                info(
+                    &owner,
+                    &format!("{number}-{}-{}", owner.id(), owner.kind().as_str()),
+                ),
+            )
+            .await;
+        }
+    }
+    for owner in super::owners() {
+        let whole = store.events(&owner, None, 100).await.unwrap();
+        assert_eq!(whole.len(), 10);
+        assert!(whole.windows(2).all(|pair| pair[0].number > pair[1].number));
+        let mut pages: Vec<AuditEvent> = Vec::new();
+        for wanted in [3, 3, 3, 1, 0] {
+            let page = store
+                .events(&owner, pages.last().and_then(|event| event.number), 3)
+                .await
+                .unwrap();
+            assert_eq!(page.len(), wanted);
+            pages.extend(page);
+        }
+        assert_eq!(pages, whole);
+        assert_eq!(store.events(&owner, Some(i64::MIN), 100).await.unwrap(), []);
+    }
+}

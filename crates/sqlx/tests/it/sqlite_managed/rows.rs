@@ -1,0 +1,297 @@
+//! Rows: what is written comes back, what is damaged is told.
+
+use tower_api_key::{
+    clock::{Clock, SystemClock, UnixMillis},
+    credential::Kind,
+    scope::{Catalogue, ScopeSet},
+    secret::Digest,
+    store::{
+        AuditAction, AuditActor, AuditEvent, Credential, CredentialInfo, CredentialStore,
+        Directory, Lookup, ManageStore, Record, Status, StoreError,
+        backend::{Authority, Commit, EarlierIssue, Idempotency, NewCredential},
+    },
+};
+
+use super::{
+    File, NOW, add, adding, altering, event, in_memory, info, insert, lists, organization, user,
+};
+
+#[tokio::test]
+async fn everything_comes_back_as_it_was_written() {
+    let store = in_memory().await;
+    for owner in [organization("alpha"), user("alpha")] {
+        let is_key = owner.kind() == Kind::OrgKey;
+        let whole = CredentialInfo {
+            name: "na\0me \u{1f511} ' \" \\".into(),
+            scopes: is_key.then(|| ["agents:read".into(), "a\0\"b".into()].into()),
+            standing: Status::Disabled,
+            created_at: UnixMillis(-1),
+            expires_at: Some(UnixMillis(i64::MAX)),
+            rotated_from: Some("before".into()),
+            rotated_to: Some("after".into()),
+            rotated_at: Some(UnixMillis(i64::MIN)),
+            ..info(&owner, "whole")
+        };
+        let none = CredentialInfo {
+            scopes: is_key.then(|| [].into()),
+            ..info(&owner, "none")
+        };
+        for wanted in [&whole, &none] {
+            let key = format!("key of {}", wanted.id);
+            let idempotency = Some(Idempotency::new(key.clone(), [0xfe; 32]));
+            let commit = adding(NewCredential {
+                idempotency,
+                ..insert(wanted.clone())
+            });
+            store.commit(&commit).await.unwrap();
+            let found = store
+                .credential(&owner, wanted.id.as_str())
+                .await
+                .unwrap()
+                .unwrap();
+            assert_eq!(found, *wanted);
+            assert_eq!(
+                store.issued_under(&owner, &key).await.unwrap(),
+                Some(EarlierIssue {
+                    info: found,
+                    fingerprint: [0xfe; 32],
+                })
+            );
+        }
+        let changed = CredentialInfo {
+            name: "".into(),
+            standing: Status::Active,
+            expires_at: None,
+            rotated_to: None,
+            rotated_at: None,
+            ..whole.clone()
+        };
+        store
+            .commit(&altering(&whole, |info| *info = changed.clone()))
+            .await
+            .unwrap();
+        assert_eq!(
+            store.credential(&owner, "whole").await.unwrap(),
+            Some(changed)
+        );
+        assert_eq!(
+            store
+                .credentials(&owner, &lists::all())
+                .await
+                .unwrap()
+                .len(),
+            2
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_event_comes_back_as_it_was_written() {
+    let store = in_memory().await;
+    for owner in [organization("alpha"), user("alpha")] {
+        let one = info(&owner, "one");
+        let sorts = [
+            AuditActor::Key("k".into()),
+            AuditActor::Token {
+                id: "t".into(),
+                user: "alice".into(),
+            },
+            AuditActor::Person("alice".into()),
+            AuditActor::Operator("".into()),
+            AuditActor::Holder,
+        ];
+        let mut events: Vec<_> = sorts
+            .map(|by| AuditEvent {
+                by,
+                ..event(&one, AuditAction::Revoked)
+            })
+            .into();
+        events.push(AuditEvent {
+            at: UnixMillis(i64::MIN),
+            related: Some("an\0other".into()),
+            origin: Some("\u{1f511}".into()),
+            ..event(&one, AuditAction::Imported)
+        });
+        store
+            .commit(&Commit {
+                events: events.clone(),
+                ..Commit::new(owner.clone(), Authority::Unconditional)
+            })
+            .await
+            .unwrap();
+        let mut found = store.events(&owner, None, 100).await.unwrap();
+        found.reverse();
+        for event in &mut found {
+            assert!(event.number.take() > Some(0));
+        }
+        assert_eq!(found, events);
+    }
+}
+
+#[tokio::test]
+async fn what_is_issued_is_found_and_what_is_inserted_is_managed() {
+    let store = in_memory().await;
+    let alpha = organization("alpha");
+    add(&store, info(&alpha, "issued")).await;
+    let found = store
+        .find(&Lookup::new(Credential::OrgKey { id: "issued" }, None))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (found.role(), found.standing()),
+        (Some("viewer"), Status::Active)
+    );
+    add(&store, info(&user("alpha"), "issued-token")).await;
+    let digest = Digest::of(b"test issued-token");
+    let found = store
+        .find(&Lookup::new(
+            Credential::PersonalToken { digest: &digest },
+            None,
+        ))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (found.id(), found.user().unwrap().as_str()),
+        ("issued-token", "alpha")
+    );
+
+    let began = SystemClock::default().now();
+    let key = Record::org_key("inserted", Digest::of(b"test"), "alpha");
+    store
+        .insert(
+            key.with_scopes(ScopeSet::from_iter(["agents:read"]))
+                .expiring_at(UnixMillis(NOW)),
+        )
+        .await
+        .unwrap();
+    let found = store.credential(&alpha, "inserted").await.unwrap().unwrap();
+    assert!(
+        began <= found.created_at && found.created_at <= SystemClock::default().now(),
+        "{found:?}"
+    );
+    let wanted = CredentialInfo {
+        name: "".into(),
+        role: None,
+        scopes: Some(["agents:read".into()].into()),
+        created_at: found.created_at,
+        expires_at: Some(UnixMillis(NOW)),
+        ..info(&alpha, "inserted")
+    };
+    assert_eq!(found, wanted);
+    let with_role = Record::org_key("role", Digest::of(b"test"), "alpha");
+    store
+        .insert(
+            with_role
+                .with_role("viewer", &Catalogue::anyreach())
+                .unwrap(),
+        )
+        .await
+        .unwrap();
+    assert_eq!(
+        store
+            .credential(&alpha, "role")
+            .await
+            .unwrap()
+            .unwrap()
+            .scopes,
+        None,
+        "they follow the catalogue"
+    );
+}
+
+fn is_corrupt<T>(answer: &Result<T, StoreError>) -> bool {
+    matches!(answer, Err(StoreError::Corrupt(_)))
+}
+
+async fn damaged(file: &File, table: &str, damage: &str) {
+    file.by_hand(&format!("UPDATE tower_api_key_{table} SET {damage}"))
+        .await;
+}
+
+#[tokio::test]
+async fn a_damaged_request_is_an_error_and_a_damaged_event_is_marked() {
+    let alpha = organization("alpha");
+    for damage in ["request_hash = NULL", "request_hash = x'00'"] {
+        let file = File::new().await;
+        let store = file.open().await;
+        let keyed = NewCredential {
+            idempotency: Some(Idempotency::new("key", [1; 32])),
+            ..insert(info(&alpha, "one"))
+        };
+        store.commit(&adding(keyed)).await.unwrap();
+        file.by_hand(&format!("UPDATE tower_api_key_credentials SET {damage}"))
+            .await;
+        assert!(
+            is_corrupt(&store.issued_under(&alpha, "key").await),
+            "{damage}"
+        );
+        assert!(
+            store.credential(&alpha, "one").await.unwrap().is_some(),
+            "{damage}"
+        );
+    }
+    let by = AuditActor::Operator("test".into());
+    for (damage, action, by, origin) in [
+        ("action = 'guessed'", AuditAction::Unknown, by.clone(), None),
+        (
+            "action = CAST(x'ff' AS TEXT)",
+            AuditAction::Unknown,
+            by.clone(),
+            None,
+        ),
+        (
+            "actor_kind = 'somebody'",
+            AuditAction::Issued,
+            AuditActor::Unknown,
+            None,
+        ),
+        (
+            "actor_id = NULL",
+            AuditAction::Issued,
+            AuditActor::Unknown,
+            None,
+        ),
+        (
+            "actor_user_id = 'x'",
+            AuditAction::Issued,
+            AuditActor::Unknown,
+            None,
+        ),
+        (
+            "origin = CAST(x'ff' AS TEXT)",
+            AuditAction::Issued,
+            by,
+            Some("\u{fffd}"),
+        ),
+    ] {
+        let file = File::new().await;
+        let store = file.open().await;
+        add(&store, info(&alpha, "one")).await;
+        add(&store, info(&alpha, "two")).await;
+        damaged(
+            &file,
+            "events",
+            &format!("{damage} WHERE credential_id = 'one'"),
+        )
+        .await;
+        let [two, one] = &store.events(&alpha, None, 10).await.unwrap()[..] else {
+            panic!("{damage}")
+        };
+        assert_eq!(
+            (one.action, &one.by, one.origin.as_deref()),
+            (action, &by, origin),
+            "{damage}"
+        );
+        assert_eq!(
+            (two.action, two.credential.as_str()),
+            (AuditAction::Issued, "two"),
+            "{damage}"
+        );
+        assert_eq!(
+            store.events(&organization("beta"), None, 10).await.unwrap(),
+            []
+        );
+    }
+}

@@ -1,0 +1,235 @@
+//! A file that cannot be used is told apart when the service starts.
+
+use std::{error::Error as _, path::Path, time::Duration};
+
+use sqlx::{Connection, SqliteConnection, SqlitePool};
+use tower_api_key::scope::Catalogue;
+use tower_api_key_sqlx::{SqliteStore, sqlite::SetupError};
+
+async fn refusal(path: impl AsRef<Path>) -> SetupError {
+    SqliteStore::open(path, Catalogue::anyreach())
+        .await
+        .expect_err("has to be refused")
+}
+
+async fn database(path: &Path) -> SqliteConnection {
+    SqliteConnection::connect_with(&SqliteStore::options(path))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_wrong_path_or_a_directory_cannot_be_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    for path in [
+        directory.path().join("missing/keys.db"),
+        directory.path().to_owned(),
+        Path::new("").to_owned(),
+    ] {
+        let error = refusal(&path).await;
+        assert!(
+            matches!(error, SetupError::CannotOpen(_)),
+            "{path:?}: {error:?}"
+        );
+        assert!(error.source().is_some());
+    }
+}
+
+/// SQLite would open a database in memory, another one for each connection.
+#[tokio::test]
+async fn a_name_that_means_something_else_to_sqlite_is_a_file_of_that_name() {
+    let directory = tempfile::tempdir().unwrap();
+    for name in [":memory:", "file:keys.db?mode=memory", "a?mode=ro#b"] {
+        let path = directory.path().join(name);
+        SqliteStore::open(&path, Catalogue::anyreach())
+            .await
+            .unwrap();
+        assert!(path.is_file(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_of_something_else_is_no_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notes.txt");
+    std::fs::write(&path, "not a database ".repeat(1000)).unwrap();
+    let error = refusal(&path).await;
+    assert!(matches!(error, SetupError::NotADatabase(_)), "{error:?}");
+    assert!(
+        std::fs::read_to_string(&path)
+            .unwrap()
+            .starts_with("not a database"),
+        "and is left alone"
+    );
+}
+
+#[tokio::test]
+async fn a_read_only_file_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.db");
+    SqliteStore::open(&path, Catalogue::anyreach())
+        .await
+        .unwrap()
+        .close()
+        .await;
+    let read_only = SqlitePool::connect_with(SqliteStore::options(&path).read_only(true))
+        .await
+        .unwrap();
+    let error = SqliteStore::from_pool(read_only, Catalogue::anyreach())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, SetupError::ReadOnly(_)), "{error:?}");
+
+    let mut permissions = std::fs::metadata(&path).unwrap().permissions();
+    permissions.set_readonly(true);
+    std::fs::set_permissions(&path, permissions).unwrap();
+    if std::fs::OpenOptions::new().write(true).open(&path).is_err() {
+        // Whoever may do everything, such as root, is not stopped by the file's mode.
+        let error = refusal(&path).await;
+        assert!(matches!(error, SetupError::ReadOnly(_)), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_schema_of_a_newer_version_is_told_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.db");
+    SqliteStore::open(&path, Catalogue::anyreach())
+        .await
+        .unwrap()
+        .close()
+        .await;
+    let sql = "INSERT INTO tower_api_key_migrations (version, description, success, checksum, execution_time)
+        VALUES (9999, 'from the future', 1, x'00', 0)";
+    let mut db = database(&path).await;
+    sqlx::query(sql).execute(&mut db).await.unwrap();
+    let error = refusal(&path).await;
+    assert!(matches!(error, SetupError::UnknownSchema(_)), "{error:?}");
+    assert!(
+        error.source().unwrap().to_string().contains("9999"),
+        "{error:?}"
+    );
+
+    sqlx::query("DELETE FROM tower_api_key_migrations WHERE version = 9999")
+        .execute(&mut db)
+        .await
+        .unwrap();
+    SqliteStore::open(&path, Catalogue::anyreach())
+        .await
+        .unwrap();
+}
+
+/// A rolling deployment runs two versions on one file.
+#[tokio::test]
+async fn a_later_schema_that_says_that_this_version_can_work_with_it_is_opened() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.db");
+    SqliteStore::open(&path, Catalogue::anyreach())
+        .await
+        .unwrap()
+        .close()
+        .await;
+    let mut db = database(&path).await;
+    let newest: i64 = sqlx::query_scalar("SELECT max(version) FROM tower_api_key_migrations")
+        .fetch_one(&mut db)
+        .await
+        .unwrap();
+    let later = "INSERT INTO tower_api_key_migrations (version, description, success, checksum, execution_time)
+        VALUES (9998, 'later', 1, x'00', 0), (9999, 'latest', 1, x'00', 0)";
+    sqlx::query(later).execute(&mut db).await.unwrap();
+    let states = [
+        ("neither says so", None, None, false),
+        ("one does not say so", Some(newest), None, false),
+        ("the other does not say so", None, Some(newest), false),
+        (
+            "one says that it is not so",
+            Some(newest),
+            Some(newest + 1),
+            false,
+        ),
+        ("both say so", Some(newest), Some(1), true),
+    ];
+    for (name, first, second, opens) in states {
+        sqlx::query("DELETE FROM tower_api_key_compatibility")
+            .execute(&mut db)
+            .await
+            .unwrap();
+        for (version, oldest) in [(9998, first), (9999, second)] {
+            let Some(oldest) = oldest else { continue };
+            let sql = "INSERT INTO tower_api_key_compatibility (migration, oldest) VALUES (?1, ?2)";
+            sqlx::query(sql)
+                .bind(version)
+                .bind(oldest)
+                .execute(&mut db)
+                .await
+                .unwrap();
+        }
+        let opened = SqliteStore::open(&path, Catalogue::anyreach())
+            .await
+            .map(drop);
+        match opens {
+            true => assert!(opened.is_ok(), "{name}: {opened:?}"),
+            false => assert!(
+                matches!(opened, Err(SetupError::UnknownSchema(_))),
+                "{name}: {opened:?}"
+            ),
+        }
+    }
+    // What this version knows is compared all the same.
+    sqlx::query("UPDATE tower_api_key_migrations SET checksum = x'00' WHERE version = 1")
+        .execute(&mut db)
+        .await
+        .unwrap();
+    assert!(matches!(refusal(&path).await, SetupError::UnknownSchema(_)));
+}
+
+#[tokio::test]
+async fn a_schema_that_somebody_changed_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.db");
+    SqliteStore::open(&path, Catalogue::anyreach())
+        .await
+        .unwrap()
+        .close()
+        .await;
+    let mut db = database(&path).await;
+    sqlx::query("UPDATE tower_api_key_migrations SET checksum = x'00'")
+        .execute(&mut db)
+        .await
+        .unwrap();
+    assert!(matches!(refusal(&path).await, SetupError::UnknownSchema(_)));
+}
+
+/// A service that shares the file may have a table of that name by accident.
+#[tokio::test]
+async fn a_migration_that_fails_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.db");
+    let mut db = database(&path).await;
+    sqlx::raw_sql("CREATE TABLE tower_api_key_changes (x)")
+        .execute(&mut db)
+        .await
+        .unwrap();
+    assert!(matches!(refusal(&path).await, SetupError::Migration(_)));
+    let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_schema")
+        .fetch_all(&mut db)
+        .await
+        .unwrap();
+    assert_eq!(tables, ["tower_api_key_changes"]);
+}
+
+#[tokio::test]
+async fn a_file_that_another_program_is_reading_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("keys.db");
+    let mut other = database(&path).await; // not in write-ahead mode yet
+    sqlx::raw_sql("CREATE TABLE notes (note TEXT); BEGIN; SELECT * FROM notes")
+        .execute(&mut other)
+        .await
+        .unwrap();
+    let mut opening = tokio::spawn(SqliteStore::open(path, Catalogue::anyreach()));
+    let early = tokio::time::timeout(Duration::from_millis(100), &mut opening).await;
+    assert!(early.is_err(), "the reader was not waited for: {early:?}");
+    sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
+    opening.await.unwrap().unwrap();
+}

@@ -1,0 +1,7 @@
+//! What the tests of the stores share.
+
+pub(crate) mod feeds;
+pub(crate) mod pg;
+pub(crate) mod polled;
+#[path = "../../../../../tests/it/support/tally.rs"]
+pub(crate) mod tally;

@@ -1,0 +1,386 @@
+//! A throw-away PostgreSQL cluster: made from the installed binaries, on a unix socket in a directory of its own, gone
+//! with the process that made it, however that one ends.
+#![allow(
+    dead_code,
+    reason = "benches and an example include this file for a part of it"
+)]
+#![allow(clippy::expect_used, reason = "a test stops at the first surprise")]
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use sqlx::{
+    Connection, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tower_api_key::scope::Catalogue;
+use tower_api_key_sqlx::PostgresStore;
+
+/// Makes the cluster, says so, waits for the end of its input, and takes the cluster away. The input ends with the
+/// process that holds the other end, so that a killed one leaves nothing behind. A stopped postmaster is woken first.
+const KEEPER: &str = r#"
+umask 077 && mkdir "$DIR" && cd "$DIR" || exit 1
+if [ -n "$PRIMARY" ]; then
+  "$BIN/pg_basebackup" -h "$PRIMARY" -U postgres -D data -R -X stream -c fast --no-sync >&2 || exit 1
+else
+  "$BIN/initdb" -D data -U postgres -A trust --encoding=UTF8 --locale=C --no-sync >initdb.log 2>&1 || { cat initdb.log >&2; exit 1; }
+  printf 'local all locked scram-sha-256\nlocal all all trust\nlocal replication all trust\n' >data/pg_hba.conf
+fi
+[ -z "$BLOCKS" ] || ulimit -f "$BLOCKS" || exit 1
+"$BIN/pg_ctl" -D data -l log -w -o "-c listen_addresses= -c unix_socket_directories=$DIR $SETTINGS" start >/dev/null || { cat log >&2; exit 1; }
+head -n 1 data/postmaster.pid
+read -r _
+kill -CONT "$(head -n 1 data/postmaster.pid)" 2>/dev/null
+"$BIN/pg_ctl" -D data -m immediate -w stop >/dev/null 2>&1
+cd / && rm -rf "$DIR"
+"#;
+
+/// A running cluster. Stopped and removed when dropped.
+pub(crate) struct Cluster {
+    keeper: Child,
+    input: Option<ChildStdin>,
+    postmaster: u32,
+    dir: PathBuf,
+    bin: PathBuf,
+}
+
+/// The cluster that the tests of one binary share; `None`, said loudly, without PostgreSQL's binaries.
+pub(crate) fn shared() -> Option<&'static Cluster> {
+    static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
+    SHARED.get_or_init(Cluster::start).as_ref()
+}
+
+impl Cluster {
+    /// Starts a cluster; `None` without binaries, unless `REQUIRE_PG=1` makes that a failure.
+    pub(crate) fn start() -> Option<Self> {
+        Self::start_with("")
+    }
+
+    /// The same, with more options for the server, such as `-c max_connections=300`.
+    pub(crate) fn start_with(settings: &str) -> Option<Self> {
+        Self::launch(settings, Path::new(""), "")
+    }
+
+    /// The same, where no file grows past 16 MiB, the size of the files of the write-ahead log. To the tables that is a disk
+    /// that is full. What is removed frees its space only when it is vacuumed.
+    pub(crate) fn start_cramped() -> Option<Self> {
+        Self::launch("-c autovacuum=off", Path::new(""), "32768")
+    }
+
+    /// Starts a standby of this cluster, which follows it by streaming replication.
+    pub(crate) fn standby(&self) -> Self {
+        Self::launch("", &self.dir, "").expect("the binaries are there")
+    }
+
+    /// Starts a cluster: a standby of the one in `primary`, unless that is empty. No file may have more than `blocks` of 512
+    /// bytes, unless that is empty.
+    fn launch(settings: &str, primary: &Path, blocks: &str) -> Option<Self> {
+        let Some(bin) = binaries() else {
+            assert!(
+                std::env::var_os("REQUIRE_PG").is_none_or(|value| value != "1"),
+                "no PostgreSQL binaries"
+            );
+            // Past the test harness, which would swallow what `eprintln!` says in a test that passes.
+            let _ = writeln!(std::io::stderr(), "SKIPPED: no PostgreSQL binaries");
+            return None;
+        };
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "tower-api-key-pg-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        let dir = std::env::temp_dir().join(name);
+        let settings = format!("-c max_connections=200 {settings}");
+        let mut keeper = as_owner("sh")
+            .args(["-c", KEEPER])
+            .envs([
+                ("DIR", dir.as_os_str()),
+                ("BIN", bin.as_os_str()),
+                ("SETTINGS", settings.as_ref()),
+            ])
+            .envs([
+                ("PRIMARY", primary.as_os_str()),
+                ("BLOCKS", blocks.as_ref()),
+            ])
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell starts");
+        let mut line = String::new();
+        BufReader::new(keeper.stdout.take().expect("is piped"))
+            .read_line(&mut line)
+            .expect("text");
+        let postmaster = line.trim().parse().expect("the cluster starts");
+        Some(Self {
+            input: keeper.stdin.take(),
+            keeper,
+            postmaster,
+            dir,
+            bin,
+        })
+    }
+
+    /// How to connect as the owner of everything.
+    pub(crate) fn options(&self) -> PgConnectOptions {
+        PgConnectOptions::new_without_pgpass()
+            .socket(&self.dir)
+            .port(5432)
+            .username("postgres")
+            .database("postgres")
+    }
+
+    /// The same as a URL, for other processes.
+    pub(crate) fn url(&self) -> String {
+        format!(
+            "postgres://postgres@localhost:5432/postgres?host={}",
+            self.dir.display()
+        )
+    }
+
+    pub(crate) fn pool(&self) -> PgPool {
+        PgPoolOptions::new()
+            .max_connections(8)
+            .connect_lazy_with(self.options())
+    }
+
+    /// An empty store in a schema that no other has.
+    pub(crate) async fn store(&self) -> PostgresStore {
+        let store = self.unmade_store(&fresh_schema());
+        store
+            .migrate()
+            .await
+            .expect("a fresh cluster can be migrated");
+        store
+    }
+
+    /// A store whose schema is not there yet.
+    pub(crate) fn unmade_store(&self, schema: &str) -> PostgresStore {
+        PostgresStore::new(self.pool(), Catalogue::anyreach())
+            .with_schema(schema)
+            .expect("a plain name")
+    }
+
+    pub(crate) async fn connection(&self) -> PgConnection {
+        PgConnection::connect_with(&self.options())
+            .await
+            .expect("the cluster answers")
+    }
+
+    /// Runs a statement as a person at a terminal would, in a process of its own.
+    pub(crate) fn psql(&self, sql: &str) -> String {
+        self.psql_as("postgres", sql).expect("the server agrees")
+    }
+
+    /// The same as another role; what the server says when it refuses.
+    pub(crate) fn psql_as(&self, role: &str, sql: &str) -> Result<String, String> {
+        let output = self
+            .tool("psql", role)
+            .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-c", sql, "postgres"])
+            .output();
+        let output = output.expect("psql starts");
+        match output.status.success() {
+            true => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
+    }
+
+    /// A dump as SQL, which `psql` can run.
+    pub(crate) fn dump(&self, options: &[&str]) -> String {
+        let output = self
+            .tool("pg_dump", "postgres")
+            .arg("--inserts")
+            .args(options)
+            .arg("postgres")
+            .output()
+            .expect("pg_dump starts");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        // Commands to psql itself, which newer versions write around a dump.
+        let sql = String::from_utf8_lossy(&output.stdout).into_owned();
+        sql.lines()
+            .filter(|line| !line.starts_with('\\'))
+            .map(|line| format!("{line}\n"))
+            .collect()
+    }
+
+    /// One of PostgreSQL's programs, told how to connect.
+    pub(crate) fn tool(&self, name: &str, role: &str) -> Command {
+        let mut command = Command::new(self.bin.join(name));
+        command.arg("-U").arg(role).arg("-h").arg(&self.dir);
+        command
+    }
+
+    /// Starts PgBouncer in front of the cluster; `None`, said loudly, where it is not installed,
+    /// unless `REQUIRE_PGBOUNCER=1` makes that a failure.
+    pub(crate) fn pooler(&self, mode: &str) -> Option<Pooler> {
+        let Some(program) = pgbouncer() else {
+            let required = std::env::var_os("REQUIRE_PGBOUNCER").is_some_and(|value| value == "1");
+            assert!(!required, "no pgbouncer");
+            let _ = writeln!(std::io::stderr(), "SKIPPED: no pgbouncer");
+            return None;
+        };
+        static NEXT: AtomicU32 = AtomicU32::new(6000);
+        let (port, dir) = (
+            NEXT.fetch_add(1, Ordering::Relaxed) as u16,
+            self.dir.display(),
+        );
+        let settings = format!(
+            "[databases]\npostgres = host={dir} port=5432 user=postgres\n[pgbouncer]\nlisten_port = {port}\n\
+             unix_socket_dir = {dir}\nauth_type = any\npool_mode = {mode}\ndefault_pool_size = 50\n\
+             ignore_startup_parameters = extra_float_digits\n"
+        );
+        let file = self.dir.join(format!("{port}.ini"));
+        std::fs::write(&file, settings).expect("the directory is there");
+        let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+        std::fs::set_permissions(&file, open).expect("the file is ours");
+        let mut process = as_owner(&program.to_string_lossy())
+            .arg("-q")
+            .arg(&file)
+            .spawn()
+            .expect("pgbouncer starts");
+        while !self.dir.join(format!(".s.PGSQL.{port}")).exists() {
+            assert!(
+                process.try_wait().expect("a child").is_none(),
+                "pgbouncer ended"
+            );
+        }
+        Some(Pooler {
+            process,
+            options: self.options().port(port),
+        })
+    }
+
+    /// Whether a statement fails.
+    pub(crate) fn refuses(&self, sql: &str) -> bool {
+        self.psql_as("postgres", sql).is_err()
+    }
+
+    /// Waits until `standby` has replayed everything that is committed here.
+    pub(crate) fn is_replayed_by(&self, standby: &Self) {
+        let end = self.psql("SELECT pg_current_wal_flush_lsn()");
+        while standby.psql(&format!("SELECT pg_last_wal_replay_lsn() >= '{end}'")) != "t" {}
+    }
+
+    /// Stops every process of the cluster, as a machine that hangs would. Goes on when the answer is dropped.
+    pub(crate) fn freeze(&self) -> Frozen {
+        // The postmaster first, so that it starts no more.
+        signal("STOP", &[self.postmaster]);
+        let frozen = Frozen(
+            std::iter::once(self.postmaster)
+                .chain(children(self.postmaster))
+                .collect(),
+        );
+        signal("STOP", &frozen.0);
+        frozen
+    }
+}
+
+/// A running PgBouncer. Ended when dropped.
+pub(crate) struct Pooler {
+    process: Child,
+    pub(crate) options: PgConnectOptions,
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn pgbouncer() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    dirs.map(|dir| dir.join("pgbouncer"))
+        .find(|program| program.is_file())
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.keeper.wait();
+    }
+}
+
+/// A name for a schema that no other test of this process uses.
+pub(crate) fn fresh_schema() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A cluster that is stopped.
+pub(crate) struct Frozen(Vec<u32>);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        signal("CONT", &self.0);
+    }
+}
+
+fn signal(name: &str, pids: &[u32]) {
+    let pids = pids.iter().map(u32::to_string);
+    let _ = Command::new("sh")
+        .args(["-c", "kill \"$@\"", "sh", &format!("-{name}")])
+        .args(pids)
+        .status();
+}
+
+fn children(parent: u32) -> Vec<u32> {
+    let listed = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))
+        .unwrap_or_default();
+    listed
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
+/// PostgreSQL refuses to run as root, so that root becomes `postgres`.
+fn as_owner(program: &str) -> Command {
+    if std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() != 0) {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args([
+        "--reuid=postgres",
+        "--regid=postgres",
+        "--init-groups",
+        "--",
+        program,
+    ]);
+    command
+}
+
+/// Where `initdb` and its companions are: in the path, or where Debian puts them, the newest first.
+fn binaries() -> Option<PathBuf> {
+    let has = |dir: &PathBuf| {
+        ["initdb", "pg_ctl", "psql"]
+            .iter()
+            .all(|name| dir.join(name).is_file())
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut debian: Vec<PathBuf> = std::fs::read_dir(Path::new("/usr/lib/postgresql"))
+        .map(|versions| {
+            versions
+                .flatten()
+                .map(|version| version.path().join("bin"))
+                .collect()
+        })
+        .unwrap_or_default();
+    debian.sort();
+    std::env::split_paths(&path)
+        .find(|dir| has(dir))
+        .or_else(|| debian.into_iter().rev().find(has))
+}

@@ -1,0 +1,109 @@
+//! What a store keeps of a digest, with and without peppers.
+
+use std::sync::Arc;
+
+use subtle::ConstantTimeEq;
+
+use crate::{
+    secret::{Digest, Pepper, Peppers},
+    store::{Record, Status, StoreError},
+};
+
+/// How a store keeps the digests of tokens: as they are, or under its [`Peppers`].
+#[derive(Clone, Copy, Debug)]
+pub struct DigestPolicy<'p>(Option<&'p Peppers>);
+
+/// A digest as it is stored.
+#[derive(Clone, Debug)]
+pub struct StoredDigest<'p> {
+    /// The token's digest, under the pepper if there is one.
+    pub digest: Digest,
+    /// The name of the pepper.
+    pub pepper: Option<&'p str>,
+}
+
+impl<'p> DigestPolicy<'p> {
+    /// Creates the policy of a store with these peppers, or without any.
+    #[must_use]
+    pub fn new(peppers: Option<&'p Peppers>) -> Self {
+        Self(peppers)
+    }
+
+    /// Returns what to store for a credential with the plain digest `plain`.
+    #[must_use]
+    pub fn store(self, plain: &Digest) -> StoredDigest<'p> {
+        match self.0.map(Peppers::current) {
+            Some(pepper) => StoredDigest {
+                digest: pepper.digest(plain),
+                pepper: Some(pepper.name()),
+            },
+            None => StoredDigest {
+                digest: plain.clone(),
+                pepper: None,
+            },
+        }
+    }
+
+    /// Returns every digest under which a credential with the plain digest `plain` may be stored,
+    /// likeliest first.
+    #[must_use]
+    pub fn candidates(self, plain: &Digest) -> Vec<Digest> {
+        let peppered = self.0.into_iter().flat_map(Peppers::all);
+        let peppered = peppered.map(|pepper| pepper.digest(plain));
+        let plain = self.accepts_plain().then(|| plain.clone());
+        peppered.chain(plain).collect()
+    }
+
+    /// Returns whether a stored digest belongs to the token with the plain digest `presented`, given
+    /// the name of the pepper that is stored with it.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownPepper`].
+    pub fn verifies(
+        self,
+        stored: &Digest,
+        pepper: Option<&str>,
+        presented: &Digest,
+    ) -> Result<bool, StoreError> {
+        let pepper = self.named(pepper)?;
+        let shown = pepper.map_or_else(|| presented.clone(), |pepper| pepper.digest(presented));
+        Ok(shown.ct_eq(stored).into())
+    }
+
+    /// Returns whether a digest stored under `pepper` was computed differently than it would be now.
+    #[must_use]
+    pub fn is_outdated(self, pepper: Option<&str>) -> bool {
+        self.0
+            .is_some_and(|peppers| pepper != Some(peppers.current().name()))
+    }
+
+    /// Returns the record of a key whose digest is stored under `pepper`. A deleted key's pepper
+    /// need not be known, since the key is refused anyway: it never moves to another pepper.
+    ///
+    /// # Errors
+    /// [`StoreError::UnknownPepper`].
+    pub fn stored_under(self, key: Record, pepper: Option<&str>) -> Result<Record, StoreError> {
+        let found = match self.named(pepper) {
+            Err(_) if key.standing() == Status::Deleted => None,
+            found => found?,
+        };
+        Ok(key.under(found).outdated(self.is_outdated(pepper)))
+    }
+
+    fn accepts_plain(self) -> bool {
+        self.0.is_none_or(Peppers::accepts_plain)
+    }
+
+    fn named(self, name: Option<&str>) -> Result<Option<Arc<Pepper>>, StoreError> {
+        match name {
+            None if self.accepts_plain() => Ok(None),
+            None => Err(StoreError::UnknownPepper("".into())),
+            Some(name) => {
+                let pepper = self.0.and_then(|peppers| peppers.named(name)).cloned();
+                pepper
+                    .map(Some)
+                    .ok_or_else(|| StoreError::UnknownPepper(name.into()))
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The data that management needs beside the records: names, successors, idempotency keys, the
+//! audit trail, last uses.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use crate::{
+    clock::UnixMillis,
+    credential::Kind,
+    id::{CredentialId, UserId},
+    store::{
+        AuditEvent, CredentialInfo, Owner,
+        backend::{Idempotency, LastUsage, Successor, Usage},
+    },
+};
+
+/// How many events of one owner are kept. Memory is no place for an audit trail that has to last.
+const EVENTS_PER_OWNER: usize = 1000;
+
+#[derive(Default)]
+pub(super) struct Metadata {
+    /// What was known of a credential when it was last committed. The record is newer in what it says too.
+    infos: HashMap<(Kind, CredentialId), CredentialInfo>,
+    issued: HashMap<(Owner, Box<str>), IssuedId>,
+    uses: HashMap<(Kind, CredentialId), UnixMillis>,
+    /// Of each owner by itself, so that one tenant's changes do not push out another's.
+    events: HashMap<Owner, VecDeque<AuditEvent>>,
+    last_number: i64,
+    /// Credentials whose first use after their rotation has been reported.
+    reported: HashSet<(Kind, CredentialId)>,
+}
+
+/// What was issued under an idempotency key.
+pub(super) struct IssuedId {
+    pub(super) id: CredentialId,
+    pub(super) fingerprint: [u8; 32],
+}
+
+impl Metadata {
+    /// Adds what is kept here to what the record says.
+    pub(super) fn complete(&self, said: CredentialInfo) -> CredentialInfo {
+        let name = (said.kind(), said.id.clone());
+        let last_used_at = self.uses.get(&name).copied();
+        match self.infos.get(&name) {
+            Some(kept) => {
+                let (standing, expires_at) = (said.standing, said.expires_at);
+                CredentialInfo {
+                    standing,
+                    expires_at,
+                    last_used_at,
+                    ..kept.clone()
+                }
+            }
+            None => CredentialInfo {
+                last_used_at,
+                ..said
+            },
+        }
+    }
+
+    pub(super) fn keep(&mut self, info: &CredentialInfo) {
+        self.infos
+            .insert((info.kind(), info.id.clone()), info.clone());
+    }
+
+    pub(super) fn issued_under(&self, owner: &Owner, key: &str) -> Option<&IssuedId> {
+        self.issued.get(&(owner.clone(), key.into()))
+    }
+
+    pub(super) fn remember_key(&mut self, info: &CredentialInfo, idempotency: &Idempotency) {
+        let issued = IssuedId {
+            id: info.id.clone(),
+            fingerprint: idempotency.fingerprint,
+        };
+        self.issued
+            .insert((info.owner.clone(), idempotency.key.clone()), issued);
+    }
+
+    pub(super) fn add_event(&mut self, event: &AuditEvent) -> AuditEvent {
+        self.last_number += 1;
+        let event = AuditEvent {
+            number: Some(self.last_number),
+            ..event.clone()
+        };
+        let of_owner = self.events.entry(event.owner.clone()).or_default();
+        if of_owner.len() == EVENTS_PER_OWNER {
+            of_owner.pop_front();
+        }
+        of_owner.push_back(event.clone());
+        event
+    }
+
+    pub(super) fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Vec<AuditEvent> {
+        let of_owner = self
+            .events
+            .get(owner)
+            .into_iter()
+            .flat_map(|events| events.iter().rev());
+        let older =
+            of_owner.filter(|event| before.is_none_or(|before| event.number < Some(before)));
+        older.take(limit as usize).cloned().collect()
+    }
+
+    /// Forgets a user: what is kept of their tokens, and their name in the audit trail, which `pseudonym` replaces.
+    pub(super) fn erase(
+        &mut self,
+        user: &UserId,
+        tokens: &HashSet<CredentialId>,
+        pseudonym: &UserId,
+    ) {
+        let theirs =
+            |kind: Kind, id: &CredentialId| kind == Kind::PersonalToken && tokens.contains(id);
+        self.infos.retain(|(kind, id), _| !theirs(*kind, id));
+        self.uses.retain(|(kind, id), _| !theirs(*kind, id));
+        self.reported.retain(|(kind, id)| !theirs(*kind, id));
+        let owner = Owner::User(user.clone());
+        self.issued.retain(|(of, _), _| *of != owner);
+        if let Some(events) = self.events.remove(&owner) {
+            self.events.insert(Owner::User(pseudonym.clone()), events);
+        }
+        for event in self.events.values_mut().flatten() {
+            event.erase(user, pseudonym);
+        }
+    }
+
+    /// Records a use; returns the event that it is, if it is one.
+    pub(super) fn record_use(
+        &mut self,
+        used: &Usage,
+        credential: CredentialInfo,
+    ) -> Option<AuditEvent> {
+        let successor = credential.rotated_to.zip(credential.rotated_at);
+        let name = (used.kind, used.id.clone());
+        let reported = self.reported.contains(&name);
+        let decision = used.decide(LastUsage {
+            owner: credential.owner,
+            recorded: credential.last_used_at,
+            successor: successor.map(|(id, issued_at)| Successor { id, issued_at }),
+            reported,
+        });
+        if decision.event.is_some() {
+            self.reported.insert(name.clone());
+        }
+        if decision.record {
+            self.uses.insert(name, used.at);
+        }
+        decision.event.map(|event| self.add_event(&event))
+    }
+}
