@@ -2,6 +2,7 @@
 
 mod digest;
 mod pepper;
+mod text;
 
 use std::fmt;
 
