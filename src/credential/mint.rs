@@ -4,7 +4,7 @@
 //! 11 + `.` + 34 + 6 and `pat_` + 45 + 6 characters of base62, the last six of them a CRC-32 of
 //! everything before.
 
-use super::{Kind, TokenFormat};
+use super::{Kind, TokenFormat, crc::crc32};
 use crate::{
     id::CredentialId,
     secret::{Digest, Secret},
@@ -103,7 +103,7 @@ impl TokenFormat {
 /// Returns the CRC-32 (ISO-HDLC) in base62, most significant digit first. Stays on the stack,
 /// because it runs for every request where checksums are required.
 fn checksum(body: &[u8]) -> Checksum {
-    let mut rest = crc32fast::hash(body);
+    let mut rest = crc32(body);
     let mut digits = [b'0'; CHECKSUM_CHARS];
     for digit in digits.iter_mut().rev() {
         *digit = base62_digit(rest % 62);

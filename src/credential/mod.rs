@@ -5,6 +5,7 @@
 //! the query, a cookie, the body, the trailers or `Proxy-Authorization` is never read (RFC 9700,
 //! section 4.3.2; RFC 6750, sections 2.2 and 2.3, are not supported).
 
+mod crc;
 mod format;
 mod mint;
 mod parsed;

@@ -1,9 +1,8 @@
 //! Issuing credentials. The secret is returned in [`Issued`] and nowhere else.
 
-use serde_json::json;
-
 use super::{
     Actor, MAX_ATTEMPTS, ManageError, Manager,
+    fingerprint::fingerprint,
     rules::{check_expiry, check_grant, check_idempotency_key, check_name},
 };
 use crate::{
@@ -11,7 +10,7 @@ use crate::{
     credential::Kind,
     id::CredentialId,
     scope::Catalogue,
-    secret::{Digest, Secret},
+    secret::Secret,
     store::{
         AuditAction, CredentialInfo, EffectiveStatus, ManageStore, Owner, WriteError,
         backend::{Commit, EarlierIssue, Idempotency, NewCredential},
@@ -47,19 +46,6 @@ impl IssueRequest {
             expires_at: None,
             idempotency_key: None,
         }
-    }
-
-    /// Returns a fingerprint that distinguishes this request from another with the same idempotency
-    /// key.
-    fn fingerprint(&self, kind: Kind) -> [u8; 32] {
-        let body = json!([
-            kind.as_str(),
-            self.name,
-            self.role,
-            self.scopes,
-            self.expires_at.map(|moment| moment.0)
-        ]);
-        Digest::of(body.to_string().as_bytes()).to_bytes()
     }
 }
 
@@ -201,7 +187,7 @@ impl<S: ManageStore> Manager<S> {
         let idempotency = match &wish.idempotency_key {
             Some(key) => {
                 check_idempotency_key(key)?;
-                Some(Idempotency::new(key.clone(), wish.fingerprint(kind)))
+                Some(Idempotency::new(key.clone(), fingerprint(kind, &wish)))
             }
             None => None,
         };

@@ -41,6 +41,7 @@ mod change;
 mod cursor;
 mod deadline;
 mod error;
+mod fingerprint;
 mod import;
 mod issue;
 mod list;

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding};
 use sha2::{Digest as _, Sha256, block_api::compress256};
 use subtle::{Choice, ConstantTimeEq};
+
+use super::text;
 
 /// The SHA-256 digest (FIPS 180-4) of a whole token. Prefix and id are included, so that a digest
 /// copied to another row is useless there.
@@ -53,11 +54,9 @@ impl Digest {
     /// # Errors
     /// [`ParseDigestError`].
     pub fn from_hex(text: &str) -> Result<Self, ParseDigestError> {
-        let mut bytes = [0; 32];
-        match base16ct::mixed::decode(text, &mut bytes) {
-            Ok([_, ..]) if text.len() == 64 => Ok(Self::from_bytes(bytes)),
-            _ => Err(ParseDigestError),
-        }
+        text::from_hex(text)
+            .map(Self::from_bytes)
+            .ok_or(ParseDigestError)
     }
 
     /// Parses a digest that another system stored in Base64 (RFC 4648): the standard or the
@@ -66,14 +65,9 @@ impl Digest {
     /// # Errors
     /// [`ParseDigestError`].
     pub fn from_base64(text: &str) -> Result<Self, ParseDigestError> {
-        let text = text.strip_suffix('=').unwrap_or(text);
-        let mut bytes = [0; 32];
-        let read = Base64Unpadded::decode(text, &mut bytes).is_ok_and(|read| read.len() == 32);
-        if read || Base64UrlUnpadded::decode(text, &mut bytes).is_ok_and(|read| read.len() == 32) {
-            Ok(Self::from_bytes(bytes))
-        } else {
-            Err(ParseDigestError)
-        }
+        text::from_base64(text)
+            .map(Self::from_bytes)
+            .ok_or(ParseDigestError)
     }
 
     /// Returns the 32 bytes, for a store to keep.
@@ -169,6 +163,8 @@ impl fmt::Debug for Digest {
 
 #[cfg(test)]
 mod tests {
+    use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding};
+
     use super::*;
 
     #[test]

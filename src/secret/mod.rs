@@ -2,10 +2,11 @@
 
 mod digest;
 mod pepper;
+mod text;
 
 use std::fmt;
 
-use secrecy::{ExposeSecret, SecretString};
+use sha2::digest::zeroize::Zeroize as _;
 
 pub use digest::{Digest, ParseDigestError};
 pub use pepper::{Pepper, Peppers};
@@ -15,22 +16,52 @@ pub use pepper::{Pepper, Peppers};
 /// The text is wiped when the value is dropped. There is no `Display`, `Clone` or `PartialEq`;
 /// `Debug` shows `Secret(..)`. Wiping does not cover copies made by the caller of
 /// [`expose_secret`](Self::expose_secret).
-pub struct Secret(SecretString);
+pub struct Secret(String);
 
 impl Secret {
     pub(crate) fn new(token: String) -> Self {
-        Self(token.into())
+        Self(token)
     }
 
     /// Returns the token, `ak_…` or `pat_…`.
     #[must_use]
     pub fn expose_secret(&self) -> &str {
-        self.0.expose_secret()
+        &self.0
+    }
+
+    /// Overwrites the text with zeros, as a `str`: for a `String` zeroize needs a feature that
+    /// sha2 does not turn on.
+    fn wipe(&mut self) {
+        self.0.as_mut_str().zeroize();
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.wipe();
     }
 }
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wiped_secret_is_zeros() {
+        let mut secret = Secret::new("ak_id.secret".to_owned());
+        secret.wipe();
+        assert_eq!(secret.expose_secret(), "\0".repeat(12));
+    }
+
+    #[test]
+    fn debug_of_a_secret_shows_nothing() {
+        let secret = Secret::new("ak_id.secret".to_owned());
+        assert_eq!(format!("{secret:?}"), "Secret(..)");
     }
 }
