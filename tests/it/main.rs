@@ -88,6 +88,7 @@ mod postgres_rights;
 mod readiness;
 mod readiness_demands;
 mod readiness_types;
+mod record_data;
 mod regression;
 mod regression_cache;
 mod regression_door;
