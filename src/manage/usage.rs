@@ -59,7 +59,7 @@ impl<S: ManageStore> Manager<S> {
                 // One bad row must not hold back the others.
                 Ok(_)
                 | Err(ManageError::Unavailable(
-                    StoreError::UnknownPepper(_) | StoreError::Corrupt(_),
+                    StoreError::UnknownPepper(_) | StoreError::PlainDigest | StoreError::Corrupt(_),
                 )) => uses.forget_outdated(&name),
                 Err(error) => return Err(error),
             }

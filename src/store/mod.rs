@@ -55,7 +55,7 @@ pub use cached::{Cached, MonotonicClock, StoreReader};
 pub use change::{Change, Feed, FeedEvent};
 pub(crate) use directory::erased_user;
 pub use directory::{OrgTree, StoreAdmin};
-pub use error::{BoxError, StoreError, WriteError};
+pub use error::{BoxError, StoreError, StoreFault, WriteError};
 pub(crate) use guard::{DEFAULT_DEADLINE, guarded};
 pub use info::{CredentialInfo, EffectiveStatus, Filter, Owner};
 pub(crate) use lookup::Key;

@@ -40,7 +40,7 @@ impl Peppers {
     ) -> Result<Option<Arc<Pepper>>, StoreError> {
         match name {
             None if peppers.is_none_or(Self::accepts_plain) => Ok(None),
-            None => Err(StoreError::UnknownPepper("".into())),
+            None => Err(StoreError::PlainDigest),
             Some(name) => {
                 let pepper = peppers.and_then(|peppers| peppers.named(name)).cloned();
                 pepper
@@ -100,5 +100,32 @@ impl Record {
         Ok(self
             .under(pepper)
             .outdated(Peppers::is_outdated(peppers, name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_digest_and_an_unknown_pepper_are_told_apart_by_their_texts() {
+        let peppers = Peppers::new("now", &[7; 32]).unwrap().refusing_plain();
+        for (name, wanted) in [
+            (
+                None,
+                "the digest was made without a pepper, which the store does not accept",
+            ),
+            (
+                Some("before"),
+                "the digest was made under the pepper \"before\", which the store does not accept",
+            ),
+        ] {
+            let refused = Peppers::of_row(Some(&peppers), name).unwrap_err();
+            assert_eq!(
+                (refused.to_string().as_str(), refused.code()),
+                (wanted, "unknown_pepper"),
+                "{name:?}"
+            );
+        }
     }
 }

@@ -42,7 +42,7 @@ use self::{
     settings::Settings,
     writer::EntryKind,
 };
-use super::{Change, CredentialStore, Key, Lookup, OrgTree, Peek, Record, StoreError};
+use super::{Change, CredentialStore, Key, Lookup, OrgTree, Peek, Record, StoreError, StoreFault};
 use crate::{observe::counters, secret::Pepper};
 
 /// A cache of a store's answers.
@@ -194,7 +194,7 @@ impl<S: CredentialStore> Cached<S> {
             }
             if self.clocks.moment().timer >= deadline {
                 let deadline = Duration::from_nanos(self.settings.lookup_deadline);
-                return Answer::Failed(Arc::new(StoreError::TimedOut(deadline)));
+                return Answer::Failed(Arc::new(StoreFault::timed_out(deadline).into()));
             }
         }
     }
