@@ -156,6 +156,12 @@
 //! minute apart, whichever nodes saw it. A database that cannot be written to does not affect
 //! requests.
 //!
+//! A service with a store of its own and without a manager writes the uses to its own table: about
+//! once a minute it takes what [`unwritten`](crate::LastUse::unwritten) returns, and passes what it
+//! has written to [`mark_written`](crate::LastUse::mark_written). After a failed write it does not
+//! call the latter, and the next round returns the same uses again. With several nodes, keep the
+//! later of two times.
+//!
 //! # Migrating from another system
 //!
 //! Clients keep their credentials: [`import`](crate::manage::Manager::import) takes the SHA-256

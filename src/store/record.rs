@@ -189,7 +189,9 @@ impl Record {
         }
     }
 
-    /// Marks the digest for rehashing on next use.
+    /// Marks the digest for rehashing on next use, which a [`Manager`](crate::manage::Manager) does
+    /// when it records the uses. Without one leave it unset: each marked digest that is used would
+    /// stay in [`LastUse`](crate::LastUse).
     #[must_use]
     pub fn outdated(self, outdated: bool) -> Self {
         if outdated {

@@ -47,6 +47,8 @@ mod feed_lag;
 mod forward_auth;
 #[cfg(all(feature = "axum", feature = "tonic", feature = "tracing"))]
 mod frameworks;
+#[cfg(feature = "testing")]
+mod last_use;
 #[cfg(feature = "tracing")]
 mod leak;
 #[cfg(all(feature = "sqlite", feature = "testing"))]
