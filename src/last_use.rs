@@ -1,12 +1,12 @@
 //! Last uses of credentials: the layers record them in memory, and a task of its own writes them to
-//! the store.
+//! the store, or to a table of the service.
 
 use std::{
     fmt,
     hash::{Hash, Hasher},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
+        atomic::{AtomicI64, Ordering::Relaxed},
     },
 };
 
@@ -19,7 +19,9 @@ use crate::{
 };
 
 /// The uses of credentials that are not yet written. Clones share them: give one to each layer and
-/// one to [`Manager::run_usage_recorder`](crate::manage::Manager::run_usage_recorder).
+/// one to [`Manager::run_usage_recorder`](crate::manage::Manager::run_usage_recorder). Without a
+/// manager, write what [`unwritten`](Self::unwritten) returns to a table of your own, and
+/// [mark](Self::mark_written) it.
 ///
 /// Recording a use takes no lock and, except for a credential's first use in a while, no
 /// allocation. There is one entry for each credential that was accepted since the last write or the
@@ -59,7 +61,7 @@ struct Borrowed<'a>(Kind, &'a str);
 struct Slot {
     at: AtomicI64,
     written: AtomicI64,
-    after_rotation: AtomicBool,
+    after_rotation: bool,
 }
 
 /// Replaces the last use in a slot that is being removed.
@@ -93,24 +95,76 @@ impl LastUse {
         }
     }
 
-    pub(crate) fn unwritten(&self) -> Vec<Usage> {
+    /// Returns the uses to write: the last one of each credential that was used since it was last
+    /// [marked](Self::mark_written). Forgets the credentials that were not used since.
+    ///
+    /// For a service that keeps last uses in a table of its own and has no
+    /// [`Manager`](crate::manage::Manager): call it once a minute or so, and on shutdown. A use that
+    /// is not marked is returned by the next call again, so a write that fails loses nothing, and
+    /// one that is repeated writes the same again. Uses of one credential within a second of each
+    /// other count as one.
+    ///
+    /// ```
+    /// use std::{collections::HashMap, io};
+    /// use tower_api_key::{LastUse, store::Usage};
+    ///
+    /// #[derive(Default)]
+    /// struct Table(HashMap<String, i64>); // stands for a table of yours
+    ///
+    /// impl Table {
+    ///     async fn update(&mut self, uses: &[Usage]) -> io::Result<()> {
+    ///         for used in uses {
+    ///             let last = self.0.entry(used.id.as_str().to_owned()).or_default();
+    ///             *last = used.at.0.max(*last); // another node may have written a later one
+    ///         }
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// async fn write_uses(uses: &LastUse, table: &mut Table) -> io::Result<()> {
+    ///     for some in uses.unwritten().chunks(1000) {
+    ///         table.update(some).await?;
+    ///         uses.mark_written(some);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> io::Result<()> {
+    /// # write_uses(&LastUse::new(), &mut Table::default()).await
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn unwritten(&self) -> Vec<Usage> {
+        self.forget_idle();
         let slots = self.0.slots.pin();
         let fresh = slots.iter().filter_map(|(name, slot)| {
             let at = slot.at.load(Relaxed);
             let fresh = at != RETIRED && at != slot.written.load(Relaxed);
-            let after_rotation = slot.after_rotation.load(Relaxed);
             fresh.then(|| Usage {
                 kind: name.kind,
                 id: name.id.clone(),
                 at: UnixMillis(at),
-                after_rotation,
+                after_rotation: slot.after_rotation,
             })
         });
         fresh.collect()
     }
 
+    /// Marks `uses`, which [`unwritten`](Self::unwritten) has returned, as written. A later use of
+    /// the same credential stays unwritten.
+    pub fn mark_written(&self, uses: &[Usage]) {
+        let slots = self.0.slots.pin();
+        for used in uses {
+            let slot = slots.get(&Borrowed(used.kind, used.id.as_str()));
+            // The first use after a rotation may have come in the same millisecond.
+            if let Some(slot) = slot.filter(|slot| slot.after_rotation == used.after_rotation) {
+                slot.written.store(used.at.0, Relaxed);
+            }
+        }
+    }
+
     /// Removes the slots that were not used since they were last written.
-    pub(crate) fn forget_idle(&self) {
+    fn forget_idle(&self) {
         let slots = self.0.slots.pin();
         for (name, slot) in &slots {
             let written = slot.written.load(Relaxed);
@@ -121,15 +175,6 @@ impl LastUse {
             {
                 // Unless another thread has recorded a use since, and put a new slot there.
                 let _ = slots.remove_if(name, |_, slot| slot.at.load(Relaxed) == RETIRED);
-            }
-        }
-    }
-
-    pub(crate) fn wrote(&self, uses: &[Usage]) {
-        let slots = self.0.slots.pin();
-        for used in uses {
-            if let Some(slot) = slots.get(&Borrowed(used.kind, used.id.as_str())) {
-                slot.written.store(used.at.0, Relaxed);
             }
         }
     }
@@ -154,13 +199,13 @@ impl Slot {
         Self {
             at,
             written,
-            after_rotation: AtomicBool::new(after_rotation),
+            after_rotation,
         }
     }
 
     /// Updates the last use; returns false if the slot is retired and must be replaced.
     fn touch(&self, now: i64, after_rotation: bool) -> bool {
-        if after_rotation && !self.after_rotation.load(Relaxed) {
+        if after_rotation && !self.after_rotation {
             return false; // the first such use is written, however soon it follows the one before
         }
         let mut last = self.at.load(Relaxed);
@@ -215,5 +260,50 @@ impl fmt::Debug for LastUse {
         f.debug_struct("LastUse")
             .field("credentials", &self.0.slots.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_use_after_a_rotation_is_written_also_in_the_same_millisecond() {
+        let (uses, digest) = (LastUse::new(), Digest::of(b""));
+        let key = Record::org_key("id", digest.clone(), "org_1");
+        let now = UnixMillis(1);
+        uses.note(&key, &digest, now);
+        let before = uses.unwritten();
+        uses.note(&key.rotated(true), &digest, now);
+        uses.mark_written(&before);
+        let after = uses.unwritten();
+        assert_eq!(
+            after
+                .iter()
+                .map(|used| used.after_rotation)
+                .collect::<Vec<_>>(),
+            [true]
+        );
+        uses.mark_written(&after);
+        assert_eq!(uses.unwritten(), []);
+    }
+
+    #[test]
+    fn what_is_marked_and_was_not_returned_changes_nothing() {
+        let (uses, digest) = (LastUse::new(), Digest::of(b""));
+        let used = |id: &str| Usage {
+            kind: Kind::OrgKey,
+            id: id.into(),
+            at: UnixMillis(1),
+            after_rotation: false,
+        };
+        uses.note(
+            &Record::org_key("id", digest.clone(), "org_1"),
+            &digest,
+            UnixMillis(1),
+        );
+        uses.mark_written(&[used("other")]);
+        assert_eq!(uses.unwritten(), [used("id")]);
+        assert_eq!(uses.0.slots.len(), 1);
     }
 }

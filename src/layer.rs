@@ -232,7 +232,7 @@ impl<S, R> AuthLayer<S, R> {
 
     /// Records when credentials are used.
     /// [`Manager::run_usage_recorder`](crate::manage::Manager::run_usage_recorder) writes this to
-    /// the store. A credential counts as used when this layer accepts it, even if an inner layer
+    /// the store; without a manager, take it with [`LastUse::unwritten`]. A credential counts as used when this layer accepts it, even if an inner layer
     /// then refuses the request.
     #[must_use]
     pub fn with_last_use(mut self, uses: LastUse) -> Self {

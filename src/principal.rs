@@ -4,7 +4,7 @@
 //! which each step consumes the one before: it cannot be created from anything that a client sent,
 //! nor without every check. The only other way is the feature `testing`.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use http::Extensions;
 
@@ -121,6 +121,31 @@ impl Principal {
     #[must_use]
     pub fn has_any<'a>(&self, scopes: impl IntoIterator<Item = &'a str>) -> bool {
         scopes.into_iter().any(|scope| self.has(scope))
+    }
+
+    /// Returns the value that the store added to the credential's record with
+    /// [`Record::with_data`], if it is a `T`.
+    ///
+    /// ```
+    /// use http::{Request, StatusCode};
+    /// use tower_api_key::Principal;
+    ///
+    /// struct Plan {
+    ///     may_export: bool,
+    /// }
+    ///
+    /// fn export(request: &Request<()>) -> StatusCode {
+    ///     let caller = request.extensions().get::<Principal>();
+    ///     match caller.and_then(Principal::data::<Plan>) {
+    ///         Some(plan) if plan.may_export => StatusCode::OK,
+    ///         _ => StatusCode::PAYMENT_REQUIRED,
+    ///     }
+    /// }
+    /// # assert_eq!(export(&Request::new(())), StatusCode::PAYMENT_REQUIRED);
+    /// ```
+    #[must_use]
+    pub fn data<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.0.data()
     }
 
     pub(crate) fn record(&self) -> &Arc<Record> {

@@ -21,7 +21,7 @@ use crate::{
     principal::{Anonymous, Principal},
     rejection::{Denial, Presentation, RefusalBody, Rejection, Responder},
     secret::Pepper,
-    store::{CredentialStore, Peek, Record, StoreError, guarded},
+    store::{CredentialStore, Peek, Record, StoreError, StoreFault, guarded},
 };
 
 /// A service behind an [`AuthLayer`](crate::AuthLayer).
@@ -142,7 +142,7 @@ impl<S: CredentialStore, R> Gate<S, R> {
             Some(Peek::Found(record)) => Ok(Some(record)),
             Some(Peek::NotFound) => Ok(None),
             Some(Peek::Unknown) => return Ok(Triage::Lookup(presented.into_owned())),
-            None => Err(StoreError::Panicked),
+            None => Err(StoreFault::panicked().into()),
         };
         self.policy
             .judge(headers, &presented, found, self.decoy_pepper())

@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     credential::Kind,
     rejection::{Cause, Denial},
-    store::{Record, Status, StoreError},
+    store::{Record, Status, StoreFault},
 };
 
 /// A credential whose secret was verified and that is still valid.
@@ -60,7 +60,7 @@ impl Live {
         let cause = match (record.kind(), record.organization()) {
             (Kind::OrgKey, Some(own)) if org_header::agrees(headers, name, own.as_str()) => None,
             (Kind::OrgKey, Some(_)) => Some(Cause::OtherOrganization),
-            (Kind::OrgKey, None) => Some(StoreError::Mismatched.into()),
+            (Kind::OrgKey, None) => Some(StoreFault::mismatched().into()),
             (Kind::PersonalToken, membership) => {
                 match (org_header::read(headers, name), membership) {
                     (Named::Nothing, _) => Some(Cause::NoOrganization),
@@ -68,7 +68,7 @@ impl Live {
                     (Named::Malformed, _) => Some(Cause::MalformedOrganization),
                     (Named::One(_), None) => Some(Cause::NotAMember),
                     (Named::One(asked), Some(found)) if asked == found.as_str() => None,
-                    (Named::One(_), Some(_)) => Some(StoreError::Mismatched.into()),
+                    (Named::One(_), Some(_)) => Some(StoreFault::mismatched().into()),
                 }
             }
         };
@@ -88,7 +88,7 @@ impl Live {
             && record.scopes().is_empty();
         match record.kind() {
             Kind::PersonalToken if bare => Ok(Authorized(self.0)),
-            Kind::PersonalToken => Err(Denial::about(StoreError::Mismatched.into(), self.0)),
+            Kind::PersonalToken => Err(Denial::about(StoreFault::mismatched().into(), self.0)),
             Kind::OrgKey => Err(Denial::about(Cause::KeyOnUserRoute, self.0)),
         }
     }

@@ -9,7 +9,7 @@ use crate::{
     credential::Kind,
     rejection::{Cause, Denial},
     secret::{Digest, Pepper},
-    store::{Record, StoreError},
+    store::{Record, StoreFault},
 };
 
 /// A record whose secret the caller has presented. It is not yet known to be live.
@@ -50,7 +50,7 @@ pub(crate) fn check(
     match found {
         None => Err(Denial::from(Cause::UnknownCredential)),
         Some(record) if !asked_for(presented, &record) => {
-            Err(Denial::about(StoreError::Mismatched.into(), record))
+            Err(Denial::about(StoreFault::mismatched().into(), record))
         }
         Some(record) if bool::from(same) => Ok(Verified(record)),
         Some(record) => Err(Denial::about(Cause::WrongSecret, record)),

@@ -145,7 +145,7 @@
 //! a given number. A [hook](crate::manage::Manager::on_event) is called with each. A hook that
 //! panics does not undo the change or lose a secret: the panic is counted and reported, and the
 //! hook is called with the next event. Changes made to the store by other means, such as
-//! [`StoreAdmin`](crate::store::Directory) or by hand, leave no event.
+//! [`insert`](crate::store::ManageStore::insert), a [`Directory`](crate::store::Directory) or by hand, leave no event.
 //!
 //! # The last use
 //!
@@ -155,6 +155,12 @@
 //! their use in memory, and the task writes once a minute. Writes per credential are at least a
 //! minute apart, whichever nodes saw it. A database that cannot be written to does not affect
 //! requests.
+//!
+//! A service with a store of its own and without a manager writes the uses to its own table: about
+//! once a minute it takes what [`unwritten`](crate::LastUse::unwritten) returns, and passes what it
+//! has written to [`mark_written`](crate::LastUse::mark_written). After a failed write it does not
+//! call the latter, and the next round returns the same uses again. With several nodes, keep the
+//! later of two times.
 //!
 //! # Migrating from another system
 //!

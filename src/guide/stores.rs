@@ -33,6 +33,10 @@
 //! - The lookup is dropped when its deadline passes or the client disconnects. A panic in it is a
 //!   503.
 //! - A lookup that `peek` does not answer needs tokio's timer.
+//! - Add what your handlers need to know of the customer, such as the plan, with
+//!   [`Record::with_data`](crate::store::Record::with_data). They read it with
+//!   [`Principal::data`](crate::Principal::data).
+//! - To keep last uses in your own table, see [managing](super::managing#the-last-use).
 //! - A cache in front of the store looks a credential up again when its [feed](crate::store::Feed)
 //!   emits [`Change::Credential`](crate::store::Change::Credential) for it, or a change to the
 //!   organization or the person that the record names. The cache cannot know what the record does

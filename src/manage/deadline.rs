@@ -5,7 +5,10 @@ use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 use super::{ManageError, Manager};
-use crate::{panics::catch, store::StoreError};
+use crate::{
+    panics::catch,
+    store::{StoreError, StoreFault},
+};
 
 /// The deadline of one call, shared by all steps of the call.
 #[derive(Clone, Copy)]
@@ -46,16 +49,17 @@ impl Deadline {
         let mut call = pin!(call);
         // After a panic the future is never polled again, so nothing sees its half-finished state.
         let mut caught = pin!(poll_fn(|cx| {
-            catch(|| call.as_mut().poll(cx))
-                .unwrap_or_else(|| Poll::Ready(Err(StoreError::Panicked.into())))
+            catch(|| call.as_mut().poll(cx)).unwrap_or_else(|| {
+                Poll::Ready(Err(StoreError::from(StoreFault::panicked()).into()))
+            })
         }));
         let at_once = poll_fn(|cx| Poll::Ready(caught.as_mut().poll(cx))).await;
         match (at_once, self.end) {
             (Poll::Ready(done), _) => done,
             (Poll::Pending, None) => caught.await,
-            (Poll::Pending, Some(end)) => timeout_at(end, caught)
-                .await
-                .unwrap_or_else(|_| Err(StoreError::TimedOut(self.allowed).into())),
+            (Poll::Pending, Some(end)) => timeout_at(end, caught).await.unwrap_or_else(|_| {
+                Err(StoreError::from(StoreFault::timed_out(self.allowed)).into())
+            }),
         }
     }
 }

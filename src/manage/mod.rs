@@ -78,6 +78,9 @@ use crate::{
 ///
 /// Give it the same store as the layers, including its cache, so that a revocation takes effect at
 /// once. Clones share everything.
+///
+/// It also writes [last uses](Self::run_usage_recorder). A service that manages credentials in a
+/// table of its own needs no manager for that: see [`LastUse::unwritten`](crate::LastUse::unwritten).
 #[derive(Clone)]
 pub struct Manager<S> {
     store: S,

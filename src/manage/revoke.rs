@@ -39,7 +39,7 @@ impl<S: ManageStore> Manager<S> {
         let verified =
             verify::check(&presented, found, self.store.decoy_pepper()).map_err(|denial| {
                 match denial.cause {
-                    Cause::Store(_) => StoreError::Mismatched.into(),
+                    Cause::StoreFault(fault) => StoreError::from(fault).into(),
                     _ => ManageError::UnknownCredential,
                 }
             })?;

@@ -32,16 +32,18 @@ impl<S: ManageStore> Manager<S> {
     /// Writes per credential are at least a minute apart. Used credentials whose digest was not
     /// computed with the store's current [pepper](crate::secret::Peppers) are rehashed.
     ///
+    /// A service without a manager does the same, apart from the rehashing, with
+    /// [`LastUse::unwritten`] and [`LastUse::mark_written`].
+    ///
     /// # Errors
     /// [`ManageError::Unavailable`]; what was not written is kept.
     pub async fn record_uses(&self, uses: &LastUse) -> Result<usize, ManageError> {
-        uses.forget_idle();
         let unwritten = uses.unwritten();
         for some in unwritten.chunks(BATCH) {
             let record = async { Ok(self.store.record_uses(some).await?) };
             let events = self.within_deadline(record).await?;
             events.iter().for_each(|event| self.notify(event));
-            uses.wrote(some);
+            uses.mark_written(some);
         }
         self.rehash(uses).await?;
         Ok(unwritten.len())
@@ -59,7 +61,7 @@ impl<S: ManageStore> Manager<S> {
                 // One bad row must not hold back the others.
                 Ok(_)
                 | Err(ManageError::Unavailable(
-                    StoreError::UnknownPepper(_) | StoreError::Corrupt(_),
+                    StoreError::UnknownPepper(_) | StoreError::PlainDigest | StoreError::Corrupt(_),
                 )) => uses.forget_outdated(&name),
                 Err(error) => return Err(error),
             }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::Reason;
-use crate::{credential::FormatError, store::StoreError};
+use crate::{
+    credential::FormatError,
+    store::{StoreError, StoreFault},
+};
 
 /// The actual cause of a refusal, for logs and metrics. It is never sent to a client.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -88,6 +91,10 @@ pub enum Cause {
     /// The store could not answer.
     #[error("the store could not answer")]
     Store(#[source] Arc<StoreError>),
+    /// The store did not answer in time, panicked, or answered for another credential or
+    /// organization.
+    #[error("the store could not answer")]
+    StoreFault(#[source] StoreFault),
     /// No `AuthLayer` wraps a `Require…` layer.
     #[error("no AuthLayer wraps this route: add `.layer(AuthLayer::new(store))` around it")]
     NoAuthLayer,
@@ -125,7 +132,7 @@ impl Cause {
             | Self::NotADescendant => Reason::OrganizationDenied,
             Self::NoAcceptedScope => Reason::InsufficientScope,
             Self::SentByBrowser => Reason::ExposedCredential,
-            Self::Store(_) => Reason::Unavailable,
+            Self::Store(_) | Self::StoreFault(_) => Reason::Unavailable,
             Self::NoAuthLayer | Self::Undecided => Reason::Misconfigured,
         }
     }
@@ -160,6 +167,7 @@ impl Cause {
             Self::SentByBrowser => "sent_by_browser",
             Self::Anonymous => "anonymous",
             Self::Store(error) => error.code(),
+            Self::StoreFault(fault) => fault.code(),
             Self::NoAuthLayer => "no_auth_layer",
             Self::Undecided => "undecided",
         }
@@ -167,8 +175,22 @@ impl Cause {
 }
 
 impl From<StoreError> for Cause {
+    /// A cache around the store returns what it found as a [`StoreError`]: to the operator it is
+    /// the same as what the layer finds itself.
     fn from(error: StoreError) -> Self {
-        Self::Store(Arc::new(error))
+        match error {
+            StoreError::Unavailable(source) => match source.downcast() {
+                Ok(fault) => Self::StoreFault(*fault),
+                Err(source) => Self::Store(Arc::new(StoreError::Unavailable(source))),
+            },
+            error => Self::Store(Arc::new(error)),
+        }
+    }
+}
+
+impl From<StoreFault> for Cause {
+    fn from(fault: StoreFault) -> Self {
+        Self::StoreFault(fault)
     }
 }
 

@@ -160,6 +160,7 @@ impl Rejection {
             text: &self.cause,
             error: match &self.cause {
                 Cause::Store(error) => Some(&**error),
+                Cause::StoreFault(fault) => Some(fault),
                 _ => None,
             },
             kind: self.kind,

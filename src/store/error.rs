@@ -56,23 +56,49 @@ pub enum WriteError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The store failed: no connection, no pool, a refused query.
+    /// The store failed: no connection, no pool, a refused query. The source is what the driver
+    /// returned, or a [`StoreFault`] if something around the store gave up on it.
     #[error("the store failed")]
     Unavailable(#[source] BoxError),
     /// The credential's record exists but cannot be read.
     #[error("the record is damaged")]
     Corrupt(#[source] BoxError),
-    /// The store did not answer before the deadline.
-    #[error("the store did not answer within {0:?}")]
-    TimedOut(Duration),
-    /// The record's digest was computed with a pepper that the store does not have, or (the empty
-    /// name) without one where that is not accepted.
+    /// The record's digest was computed with the pepper of this name, which the store does not
+    /// have or cannot use here.
     #[error("the digest was made under the pepper {0:?}, which the store does not accept")]
     UnknownPepper(Box<str>),
-    /// The store panicked.
+    /// The record's digest was computed without a pepper, and the store
+    /// [refuses](crate::secret::Peppers::refusing_plain) such digests.
+    #[error("the digest was made without a pepper, which the store does not accept")]
+    PlainDigest,
+}
+
+/// What a layer, a cache or a manager found wrong with a store: it did not answer before a
+/// deadline, panicked, or answered for another credential or organization.
+///
+/// A store of your own creates it only for a [time limit](Self::timed_out) of its own. You find it as the source of a [`StoreError::Unavailable`] or of a
+/// [`Cause::StoreFault`](crate::rejection::Cause::StoreFault); a cache of your own passes it on by
+/// cloning it.
+///
+/// ```
+/// use std::error::Error;
+/// use tower_api_key::store::{StoreError, StoreFault};
+///
+/// fn gave_up(error: &StoreError) -> bool {
+///     error.source().is_some_and(|source| source.is::<StoreFault>())
+/// }
+/// # assert!(!gave_up(&StoreError::unavailable("no connection")));
+/// ```
+#[derive(Clone, Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct StoreFault(FaultKind);
+
+#[derive(Clone, Debug, thiserror::Error)]
+enum FaultKind {
+    #[error("the store did not answer within {0:?}")]
+    TimedOut(Duration),
     #[error("the store panicked")]
     Panicked,
-    /// The store returned another credential or organization than the one asked for.
     #[error("the store answered for another credential or organization")]
     Mismatched,
 }
@@ -95,12 +121,44 @@ impl StoreError {
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Unavailable(_) => "store_unavailable",
+            Self::Unavailable(source) => source
+                .downcast_ref()
+                .map_or("store_unavailable", StoreFault::code),
             Self::Corrupt(_) => "record_corrupt",
-            Self::TimedOut(_) => "store_timed_out",
-            Self::UnknownPepper(_) => "unknown_pepper",
-            Self::Panicked => "store_panicked",
-            Self::Mismatched => "store_mismatched",
+            Self::UnknownPepper(_) | Self::PlainDigest => "unknown_pepper",
         }
+    }
+}
+
+impl StoreFault {
+    /// Creates the fault of a store that gave up by itself after `deadline`.
+    #[must_use]
+    pub fn timed_out(deadline: Duration) -> Self {
+        Self(FaultKind::TimedOut(deadline))
+    }
+
+    pub(crate) fn panicked() -> Self {
+        Self(FaultKind::Panicked)
+    }
+
+    pub(crate) fn mismatched() -> Self {
+        Self(FaultKind::Mismatched)
+    }
+
+    /// Returns a fixed code for logs and metrics: `store_timed_out`, `store_panicked` or
+    /// `store_mismatched`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self.0 {
+            FaultKind::TimedOut(_) => "store_timed_out",
+            FaultKind::Panicked => "store_panicked",
+            FaultKind::Mismatched => "store_mismatched",
+        }
+    }
+}
+
+impl From<StoreFault> for StoreError {
+    fn from(fault: StoreFault) -> Self {
+        Self::unavailable(fault)
     }
 }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::StoreError;
+use super::{StoreError, StoreFault};
 use crate::panics::catch;
 
 /// Default time that a lookup may take.
@@ -21,7 +21,7 @@ pub(crate) async fn guarded<T>(
     let mut answer = pin!(answer);
     tokio::time::timeout(deadline, caught(answer.as_mut()))
         .await
-        .unwrap_or(Err(StoreError::TimedOut(deadline)))
+        .unwrap_or_else(|_| Err(StoreFault::timed_out(deadline).into()))
 }
 
 /// Awaits `answer` and catches its panic, so that one bad row does not take down the other requests
@@ -32,6 +32,7 @@ pub(crate) fn caught<T>(
     mut answer: impl Future<Output = Result<T, StoreError>> + Unpin,
 ) -> impl Future<Output = Result<T, StoreError>> + Unpin {
     poll_fn(move |cx| {
-        catch(|| Pin::new(&mut answer).poll(cx)).unwrap_or(Poll::Ready(Err(StoreError::Panicked)))
+        catch(|| Pin::new(&mut answer).poll(cx))
+            .unwrap_or_else(|| Poll::Ready(Err(StoreFault::panicked().into())))
     })
 }

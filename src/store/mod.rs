@@ -42,7 +42,7 @@ pub use backend::{ManageStore, Usage};
 pub use cached::{Cached, MonotonicClock, StoreReader};
 pub use change::{Change, Feed, FeedEvent};
 pub use directory::Directory;
-pub use error::{BoxError, StoreError, WriteError};
+pub use error::{BoxError, StoreError, StoreFault, WriteError};
 pub(crate) use guard::{DEFAULT_DEADLINE, guarded};
 pub use info::{CredentialInfo, EffectiveStatus, Filter, Owner};
 pub(crate) use lookup::Key;

@@ -1,6 +1,12 @@
 //! Records: what a store knows about a credential.
 
-use std::sync::Arc;
+use std::{
+    any::Any,
+    fmt,
+    hash::{Hash, Hasher},
+    panic::RefUnwindSafe,
+    sync::Arc,
+};
 
 use crate::{
     clock::UnixMillis,
@@ -51,7 +57,13 @@ pub(crate) struct Grant {
     pepper: Option<Arc<Pepper>>,
     /// Whether to rehash the digest when the token is next presented.
     outdated: bool,
+    data: Option<Data>,
 }
+
+/// What a store adds to its records. Two are equal only if they are the same value in memory, so
+/// records with other data never share a grant.
+#[derive(Clone)]
+struct Data(Arc<dyn Any + Send + Sync>);
 
 /// Whether a credential is valid, apart from its expiry.
 ///
@@ -153,6 +165,7 @@ impl Record {
                 scopes: ScopeSet::empty(),
                 pepper: None,
                 outdated: false,
+                data: None,
             }),
         }
     }
@@ -200,7 +213,9 @@ impl Record {
         }
     }
 
-    /// Marks the digest for rehashing on next use.
+    /// Marks the digest for rehashing on next use, which a [`Manager`](crate::manage::Manager) does
+    /// when it records the uses. Without one leave it unset: each marked digest that is used would
+    /// stay in [`LastUse`](crate::LastUse).
     #[must_use]
     pub fn outdated(self, outdated: bool) -> Self {
         if outdated {
@@ -208,6 +223,44 @@ impl Record {
         } else {
             self
         }
+    }
+
+    /// Adds a value of the store's own, such as the customer's plan, for handlers to read with
+    /// [`Principal::data`](crate::Principal::data). Replaces the value set before, whatever its
+    /// type.
+    ///
+    /// For stores over tables of your own: they set it in each record that they return. Clone one
+    /// `Arc` into all records with the same value. A [`Cached`](super::Cached) keeps the value with
+    /// the record, so it is as old as the record; report changes to it through the
+    /// [feed](super::Feed). Of the stores of this crate only [`MemoryStore`](super::MemoryStore)
+    /// keeps the value of an inserted record; the others do not store it.
+    ///
+    /// It decides nothing, and `Debug` does not print it.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tower_api_key::{secret::Digest, store::Record};
+    ///
+    /// #[derive(Debug, PartialEq)]
+    /// struct Plan {
+    ///     requests_per_minute: u32,
+    /// }
+    ///
+    /// let digest = Digest::of(b"ak_example.test-secret");
+    /// let plan = Arc::new(Plan { requests_per_minute: 600 });
+    /// let key = Record::org_key("example", digest, "org_1").with_data(plan);
+    /// assert_eq!(key.data(), Some(&Plan { requests_per_minute: 600 }));
+    /// assert_eq!(key.data::<String>(), None);
+    /// ```
+    #[must_use]
+    pub fn with_data<T: Any + Send + Sync>(self, data: Arc<T>) -> Self {
+        self.regrant(|grant| grant.data = Some(Data(data)))
+    }
+
+    /// Returns the value that [`with_data`](Self::with_data) added, if it is a `T`.
+    #[must_use]
+    pub fn data<T: Any + Send + Sync>(&self) -> Option<&T> {
+        self.grant.data.as_ref()?.0.downcast_ref()
     }
 
     pub(crate) fn pepper(&self) -> Option<&Pepper> {
@@ -314,9 +367,84 @@ impl Record {
     }
 }
 
+impl PartialEq for Data {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Data {}
+
+impl Hash for Data {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).cast::<()>().hash(state);
+    }
+}
+
+// The crate never looks at the value, and hands out shared references only: a `Principal` stays as
+// usable across `catch_unwind` as it is without data.
+impl RefUnwindSafe for Data {}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Data(..)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::{collections::HashSet, sync::Arc};
+
     use super::*;
+
+    fn key() -> Record {
+        Record::org_key("id", Digest::of(b""), "org_1")
+    }
+
+    #[test]
+    fn grants_are_shared_only_by_records_with_the_same_data() {
+        let (plan, equal_plan) = (Arc::new(7), Arc::new(7));
+        let records = [
+            key(),
+            key(),
+            key().with_data(Arc::clone(&plan)),
+            key().with_data(Arc::clone(&plan)),
+            key().with_data(equal_plan),
+            key().with_data(Arc::new(())),
+            key().with_data(Arc::new(())),
+        ];
+        let grants: HashSet<_> = records.iter().map(Record::grant).collect();
+        assert_eq!(
+            grants.len(),
+            5,
+            "none, `plan`, and three values of their own"
+        );
+    }
+
+    #[test]
+    fn data_changes_only_the_record_that_it_is_added_to() {
+        let bare = key();
+        let first = bare.clone().with_data(Arc::new("first"));
+        let second = first.clone().with_data(Arc::new("second"));
+        let data = [&bare, &first, &second].map(|record| record.data::<&str>().copied());
+        assert_eq!(data, [None, Some("first"), Some("second")]);
+    }
+
+    #[test]
+    fn a_principal_may_cross_catch_unwind() {
+        fn crosses<T: std::panic::UnwindSafe + RefUnwindSafe>() {}
+        crosses::<crate::Principal>();
+    }
+
+    #[test]
+    fn debug_does_not_print_the_data() {
+        let record = key().with_data(Arc::new("planted".to_owned()));
+        let text = format!("{record:?}");
+        assert!(
+            text.contains("Data(..)") && !text.contains("planted"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn a_record_takes_72_bytes_whatever_its_digest_was_made_under() {

@@ -43,6 +43,8 @@ mod every_route;
 mod forward_auth;
 #[cfg(all(feature = "axum", feature = "tonic", feature = "tracing"))]
 mod frameworks;
+#[cfg(feature = "testing")]
+mod last_use;
 #[cfg(feature = "tracing")]
 mod leak;
 #[cfg(feature = "testing")]
@@ -60,6 +62,7 @@ mod observe;
 mod readiness;
 mod readiness_demands;
 mod readiness_types;
+mod record_data;
 mod regression;
 mod regression_cache;
 mod regression_door;

@@ -2,7 +2,7 @@
 
 use crate::support;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::Request;
 use serde_json::{Map, Value, json};
@@ -12,7 +12,9 @@ use support::{
     key, logs, memory, pat, request, with,
 };
 use tower::ServiceBuilder;
-use tower_api_key::{AuthLayer, CredentialStore, PublicLayer, RequireScopesLayer, observe::TARGET};
+use tower_api_key::{
+    AuthLayer, CredentialStore, PublicLayer, RequireScopesLayer, observe::TARGET, store::Cached,
+};
 
 type Door = AuthLayer<Arc<dyn CredentialStore>>;
 
@@ -213,6 +215,34 @@ async fn an_outage_is_an_error_with_what_the_store_said() {
         assert_eq!(
             (&event["level"], &Value::from(fields)),
             (&"ERROR".into(), &wanted)
+        );
+    }
+}
+
+/// The cache finds the same faults as the layer, and gives up before it does.
+#[tokio::test(start_paused = true)]
+async fn a_fault_that_a_cache_has_found_is_reported_as_one_of_the_layer() {
+    for (mood, cause, said) in [
+        (
+            Mood::Hangs,
+            "store_timed_out",
+            "the store did not answer within 250ms",
+        ),
+        (Mood::Panics, "store_panicked", "the store panicked"),
+    ] {
+        let cache = Cached::new(Distant::new(memory(), mood));
+        let cache = cache.with_lookup_deadline(Duration::from_millis(250));
+        let door: Door = AuthLayer::new(Arc::new(cache) as _);
+        let event = event_of(&door, bearer(KEY)).await;
+        let fields = fields(&event);
+        assert_eq!(
+            (&fields["cause"], &fields["error"], &fields["message"]),
+            (
+                &cause.into(),
+                &said.into(),
+                &"the store could not answer".into()
+            ),
+            "{event}"
         );
     }
 }

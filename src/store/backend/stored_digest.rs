@@ -58,7 +58,7 @@ impl<'p> DigestPolicy<'p> {
     /// the name of the pepper that is stored with it.
     ///
     /// # Errors
-    /// [`StoreError::UnknownPepper`].
+    /// [`StoreError::UnknownPepper`], [`StoreError::PlainDigest`].
     pub fn verifies(
         self,
         stored: &Digest,
@@ -81,7 +81,7 @@ impl<'p> DigestPolicy<'p> {
     /// need not be known, since the key is refused anyway: it never moves to another pepper.
     ///
     /// # Errors
-    /// [`StoreError::UnknownPepper`].
+    /// [`StoreError::UnknownPepper`], [`StoreError::PlainDigest`].
     pub fn stored_under(self, key: Record, pepper: Option<&str>) -> Result<Record, StoreError> {
         let found = match self.named(pepper) {
             Err(_) if key.standing() == Status::Deleted => None,
@@ -97,13 +97,40 @@ impl<'p> DigestPolicy<'p> {
     fn named(self, name: Option<&str>) -> Result<Option<Arc<Pepper>>, StoreError> {
         match name {
             None if self.accepts_plain() => Ok(None),
-            None => Err(StoreError::UnknownPepper("".into())),
+            None => Err(StoreError::PlainDigest),
             Some(name) => {
                 let pepper = self.0.and_then(|peppers| peppers.named(name)).cloned();
                 pepper
                     .map(Some)
                     .ok_or_else(|| StoreError::UnknownPepper(name.into()))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_digest_and_an_unknown_pepper_are_told_apart_by_their_texts() {
+        let peppers = Peppers::new("now", &[7; 32]).unwrap().refusing_plain();
+        for (name, wanted) in [
+            (
+                None,
+                "the digest was made without a pepper, which the store does not accept",
+            ),
+            (
+                Some("before"),
+                "the digest was made under the pepper \"before\", which the store does not accept",
+            ),
+        ] {
+            let refused = DigestPolicy::new(Some(&peppers)).named(name).unwrap_err();
+            assert_eq!(
+                (refused.to_string().as_str(), refused.code()),
+                (wanted, "unknown_pepper"),
+                "{name:?}"
+            );
         }
     }
 }

@@ -4,7 +4,7 @@
 //! peek ─▶ core: a valid, fresh entry? ─▶ the answer, without lock or allocation
 //!   └▶ find ─▶ core: join the lookup in flight, or begin one ─▶ wait for its result
 //!                └▶ fetch, in its own task ─▶ store ─▶ keep, unless a change came
-//! apply, StoreAdmin, follow ─▶ core: number the change, end what it concerns
+//! apply, ManageStore, Directory, follow ─▶ core: number the change, end what it concerns
 //! ```
 
 mod changes;
@@ -42,13 +42,13 @@ use self::{
     settings::Settings,
     writer::EntryKind,
 };
-use super::{Change, CredentialStore, Key, Lookup, Peek, Record, StoreError};
+use super::{Change, CredentialStore, Key, Lookup, Peek, Record, StoreError, StoreFault};
 use crate::{observe::counters, secret::Pepper};
 
 /// A cache of a store's answers.
 ///
 /// - A **revocation** takes effect at once, whatever the TTL: when [`apply`](Self::apply) or a
-///   change made through the cache ([`StoreAdmin`](super::StoreAdmin)) has returned, no lookup that
+///   change made through the cache ([`ManageStore`](super::ManageStore), [`Directory`](super::Directory)) has returned, no lookup that
 ///   begins afterwards is answered with what was read from the store before, not even by a lookup
 ///   that was in flight. A request whose credential was looked up before that, or whose lookup was
 ///   in flight, counts as earlier than the revocation: it is answered, however long its handler
@@ -195,7 +195,7 @@ impl<S: CredentialStore> Cached<S> {
             }
             if self.clocks.moment().timer >= deadline {
                 let deadline = Duration::from_nanos(self.settings.lookup_deadline);
-                return Answer::Failed(Arc::new(StoreError::TimedOut(deadline)));
+                return Answer::Failed(Arc::new(StoreFault::timed_out(deadline).into()));
             }
         }
     }

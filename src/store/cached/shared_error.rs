@@ -2,17 +2,18 @@
 
 use std::{error::Error, fmt, sync::Arc};
 
-use crate::store::StoreError;
+use crate::store::{StoreError, StoreFault};
 
 /// Makes an error that says the same, and has the same sources.
 pub(super) fn clone_error(error: &Arc<StoreError>) -> StoreError {
     match &**error {
-        StoreError::Unavailable(_) => StoreError::unavailable(Shared(Arc::clone(error))),
+        StoreError::Unavailable(source) => match source.downcast_ref::<StoreFault>() {
+            Some(fault) => fault.clone().into(),
+            None => StoreError::unavailable(Shared(Arc::clone(error))),
+        },
         StoreError::Corrupt(_) => StoreError::corrupt(Shared(Arc::clone(error))),
-        StoreError::TimedOut(deadline) => StoreError::TimedOut(*deadline),
         StoreError::UnknownPepper(name) => StoreError::UnknownPepper(name.clone()),
-        StoreError::Panicked => StoreError::Panicked,
-        StoreError::Mismatched => StoreError::Mismatched,
+        StoreError::PlainDigest => StoreError::PlainDigest,
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use super::{Cached, core::Core, fetch::SharedResult};
 use crate::{
     observe::counters,
-    store::{Change, StoreError},
+    store::{Change, StoreError, StoreFault},
 };
 
 /// Applies changes when it is dropped: after the store has answered, whatever it has answered. The store may have made them
@@ -65,7 +65,7 @@ impl<S> Cached<S> {
             (Poll::Ready(outcome), _) => outcome,
             (Poll::Pending, Ok(runtime)) => runtime.spawn(write).await.unwrap_or_else(|error| {
                 let reason = if error.is_panic() {
-                    StoreError::Panicked
+                    StoreFault::panicked().into()
                 } else {
                     StoreError::unavailable("aborted")
                 };

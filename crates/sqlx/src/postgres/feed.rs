@@ -17,7 +17,7 @@ use super::{
 };
 use tower_api_key::{
     credential::Kind,
-    store::{Change, Feed, FeedEvent, StoreError, backend},
+    store::{Change, Feed, FeedEvent, StoreError, StoreFault, backend},
 };
 
 /// How often the log is read when nothing is heard.
@@ -69,7 +69,7 @@ impl PostgresFeed {
         let first = Connection::begin(&store);
         let (connection, position) = timeout(PATIENCE, first)
             .await
-            .map_err(|_| StoreError::TimedOut(PATIENCE))??;
+            .map_err(|_| StoreFault::timed_out(PATIENCE))??;
         Ok(Self {
             store,
             connection: Some(connection),
@@ -91,8 +91,8 @@ impl PostgresFeed {
     }
 
     /// Returns why the feed is lost; `None` while it is not. The [source](Error::source) of
-    /// [`StoreError::Unavailable`] is what the driver says, or a
-    /// [`BrokenAssumption`](super::BrokenAssumption).
+    /// [`StoreError::Unavailable`] is what the driver says, a [`StoreFault`] for an answer that took
+    /// too long, or a [`BrokenAssumption`](super::BrokenAssumption).
     #[must_use]
     pub fn fault(&self) -> Option<&StoreError> {
         self.fault.as_ref()
@@ -107,7 +107,7 @@ impl PostgresFeed {
         let reading = connection.read(&self.store, &self.position, self.keep_alive);
         let batch = timeout(self.patience, reading)
             .await
-            .map_err(|_| StoreError::TimedOut(self.patience))??;
+            .map_err(|_| StoreFault::timed_out(self.patience))??;
         connection.note(&batch);
         let is_elsewhere = batch
             .fingerprint
@@ -195,7 +195,9 @@ impl Feed for PostgresFeed {
             sleep_until(self.retry.0).await;
             let patience = self.patience;
             let again = timeout(patience, self.reconnect()).await;
-            if let Err(fault) = again.unwrap_or(Err(StoreError::TimedOut(patience))) {
+            if let Err(fault) =
+                again.unwrap_or_else(|_| Err(StoreFault::timed_out(patience).into()))
+            {
                 self.back_off(fault);
             }
         }

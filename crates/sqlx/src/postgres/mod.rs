@@ -184,12 +184,13 @@ const LIMIT_LOCKS: &str = "SET LOCAL lock_timeout = '3s'";
 /// four they may wait for each other. Stores that share a pool without being clones of each other each take as much.
 ///
 /// A call of management gives up after 10 s, and before that when it has waited 5 s for a lock, or when one of its
-/// statements takes 8 s: [`StoreError::TimedOut`] or [`StoreError::Unavailable`]. It may be repeated: nothing was written,
+/// statements takes 8 s: [`StoreError::Unavailable`]. It may be repeated: nothing was written,
 /// unless the answer to the commit itself was lost.
 ///
 /// ```no_run
 /// use sqlx::PgPool;
-/// use tower_api_key::{scope::Catalogue, store::{PostgresStore, StoreAdmin}};
+/// use tower_api_key::{scope::Catalogue, store::Directory};
+/// use tower_api_key_sqlx::PostgresStore;
 ///
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = PgPool::connect("postgres://localhost/service").await?;
@@ -280,7 +281,7 @@ impl PostgresStore {
     /// Starts to follow the change log. Every change that is committed after this has returned is told, whoever makes it.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] or [`StoreError::TimedOut`] when the log cannot be read.
+    /// [`StoreError::Unavailable`] when the log cannot be read.
     pub async fn feed(&self) -> Result<PostgresFeed, StoreError> {
         PostgresFeed::start(self.clone()).await
     }

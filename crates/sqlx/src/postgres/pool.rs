@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{PostgresStore, row::failed};
-use tower_api_key::store::StoreError;
+use tower_api_key::store::{StoreError, StoreFault};
 
 /// Longer than one statement may take, so that it is usually the server that gives up and says why.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -159,5 +159,5 @@ impl PostgresStore {
 async fn in_time<T, E: From<StoreError>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     timeout(DEADLINE, Box::pin(work))
         .await
-        .unwrap_or_else(|_| Err(StoreError::TimedOut(DEADLINE).into()))
+        .unwrap_or_else(|_| Err(StoreError::from(StoreFault::timed_out(DEADLINE)).into()))
 }

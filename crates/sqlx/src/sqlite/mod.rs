@@ -86,8 +86,9 @@ const CONNECTIONS: u32 = 8;
 /// use tower_api_key::{
 ///     credential::{Kind, TokenFormat},
 ///     scope::Catalogue,
-///     store::{Record, SqliteStore, StoreAdmin},
+///     store::{Directory, ManageStore, Record},
 /// };
+/// use tower_api_key_sqlx::SqliteStore;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
