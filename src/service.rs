@@ -19,7 +19,7 @@ use crate::{
     future::{Additions, Asking, ResponseFuture, Verdict},
     panics::catch,
     principal::{Anonymous, Principal},
-    rejection::{Denial, Presentation, RefusalBody, Rejection, Responder},
+    rejection::{Denial, RefusalStyle, Rejection, Responder},
     secret::Pepper,
     store::{CredentialStore, Peek, Record, StoreError, guarded},
 };
@@ -40,7 +40,7 @@ pub struct AuthService<Inner, S, R> {
 struct Gate<S, R> {
     store: Arc<S>,
     policy: Policy,
-    presentation: Presentation<R>,
+    style: RefusalStyle<R>,
     /// The value of `Vary`, where the credential is optional.
     vary: Option<HeaderValue>,
 }
@@ -54,12 +54,7 @@ enum Triage {
 }
 
 impl<Inner, S, R> AuthService<Inner, S, R> {
-    pub(crate) fn new(
-        inner: Inner,
-        store: Arc<S>,
-        policy: Policy,
-        presentation: Presentation<R>,
-    ) -> Self {
+    pub(crate) fn new(inner: Inner, store: Arc<S>, policy: Policy, style: RefusalStyle<R>) -> Self {
         let vary = policy
             .optional
             .then(|| vary_on(&policy.organization_header))
@@ -69,7 +64,7 @@ impl<Inner, S, R> AuthService<Inner, S, R> {
             gate: Arc::new(Gate {
                 store,
                 policy,
-                presentation,
+                style,
                 vary,
             }),
         }
@@ -82,7 +77,7 @@ where
     S: CredentialStore,
     R: Responder<ResB>,
     ReqB: 'static,
-    ResB: RefusalBody + 'static,
+    ResB: 'static,
 {
     type Response = Response<ResB>;
     type Error = Inner::Error;
@@ -105,7 +100,7 @@ where
             }
             Ok(Triage::AnswerPreflight) => {
                 self.give_readiness_back();
-                ResponseFuture::answered(preflight_answer(), additions)
+                ResponseFuture::answered(preflight_answer(self.gate.style.empty_body()), additions)
             }
             Ok(Triage::Lookup(presented)) => {
                 self.give_readiness_back();
@@ -157,7 +152,7 @@ impl<S: CredentialStore, R> Gate<S, R> {
     where
         R: Responder<ResB>,
         ReqB: 'static,
-        ResB: RefusalBody + 'static,
+        ResB: 'static,
     {
         let organization = self.policy.named_organization(headers).map(str::to_owned);
         Box::pin(async move {
@@ -190,7 +185,6 @@ impl<S: CredentialStore, R> Gate<S, R> {
     ) -> Result<(), Response<ResB>>
     where
         R: Responder<ResB>,
-        ResB: RefusalBody,
     {
         match self
             .policy
@@ -241,7 +235,7 @@ impl<S, R> Gate<S, R> {
         request.extensions_mut().insert(principal);
     }
 
-    fn refuse<ReqB, ResB: RefusalBody>(
+    fn refuse<ReqB, ResB>(
         &self,
         denial: Denial,
         request: &Request<ReqB>,
@@ -250,16 +244,16 @@ impl<S, R> Gate<S, R> {
     where
         R: Responder<ResB>,
     {
-        let rejection = Rejection::new(denial, &self.presentation.messages);
+        let rejection = Rejection::new(denial, &self.style.messages);
         rejection.report(latency);
-        self.presentation.refuse(rejection, request)
+        self.style.refuse(rejection, request)
     }
 }
 
 /// The answer to a CORS preflight: 200 without any permission. Whoever grants permissions adds them further out.
 #[cold]
-fn preflight_answer<ResB: RefusalBody>() -> Response<ResB> {
-    let mut response = Response::new(ResB::empty());
+fn preflight_answer<ResB>(empty: ResB) -> Response<ResB> {
+    let mut response = Response::new(empty);
     response
         .headers_mut()
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -22,11 +22,12 @@
 //! ```
 
 mod descendant;
-mod org;
+mod organization;
+mod requirement;
 mod scopes;
 mod service;
 
-pub use descendant::{RequireDescendantLayer, RequireDescendantService};
-pub use org::{HasOrganization, RequireOrganizationLayer};
-pub use scopes::{HoldsAny, RequireScopesLayer};
-pub use service::{Require, RequireService};
+pub use descendant::RequireDescendantLayer;
+pub use organization::RequireOrganizationLayer;
+pub use scopes::RequireScopesLayer;
+pub use service::RequireService;

@@ -67,6 +67,7 @@ mod manage_rotation;
 mod migrations;
 #[cfg(feature = "tracing")]
 mod observe;
+mod other_majors;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod peppers;
 #[cfg(feature = "postgres")]
