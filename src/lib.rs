@@ -88,6 +88,7 @@ mod layer;
 pub mod manage;
 pub mod observe;
 mod panics;
+pub mod prelude;
 mod principal;
 mod public;
 pub mod rejection;

@@ -86,6 +86,7 @@ mod postgres_managed;
 mod postgres_prune;
 #[cfg(feature = "postgres")]
 mod postgres_rights;
+mod prelude;
 mod readiness;
 mod readiness_demands;
 mod readiness_types;
