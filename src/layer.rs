@@ -200,8 +200,8 @@ impl<S, R> AuthLayer<S, R> {
     /// Services with tonic's response body type declare it by that type, unless
     /// [`with_responder`](Self::with_responder) got a closure. Others must call this method: tonic
     /// services in an axum router (`Routes::into_axum_router`), those of another major of tonic,
-    /// and gRPC services written by hand. Do not call it for a service that speaks only plain HTTP: see the
-    /// [guide](crate::guide::refusals#grpc).
+    /// and gRPC services written by hand. Do not call it for a service that speaks only plain HTTP:
+    /// see the [guide](crate::guide::refusals#grpc).
     pub fn with_grpc(mut self) -> Self {
         self.style.set_grpc();
         self

@@ -131,7 +131,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn strings_are_escaped_as_serde_does(text in "\\PC*|[\\x00-\\x7f]*|.*") {
+        fn strings_are_escaped_as_serde_does(text in "[\\x00-\\x7f]*|.*") {
             prop_assert_eq!(string(&text), serde_json::to_string(&text).unwrap());
         }
 

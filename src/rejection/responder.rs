@@ -39,10 +39,11 @@ use super::Rejection;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot answer refusals with the response body `{B}`",
     label = "the inner service answers with `{B}`",
-    note = "for the body of axum 0.8 enable the feature `axum` of `tower-api-key`, for the body of tonic \
-            0.14 the feature `tonic`, for the bodies of `http-body-util` the feature of that name",
-    note = "for any other body that implements `Default`, such as those of other majors of axum and tonic, \
-            use `with_responder` with a closure `Fn(&Rejection) -> Response<{B}>`; `JsonResponder` and \
+    note = "for the body of axum 0.8 enable the feature `axum` of `tower-api-key`, for the body of \
+            tonic 0.14 the feature `tonic`, for the bodies of `http-body-util` the feature of that \
+            name",
+    note = "for any other body with `Default`, such as those of other majors of axum and tonic, use \
+            `with_responder` with a closure `Fn(&Rejection) -> Response<{B}>`; `JsonResponder` and \
             `ProblemResponder` need `{B}: RefusalBody`"
 )]
 pub trait Responder<B>: Send + Sync + 'static {
@@ -90,10 +91,11 @@ where
     label = "the inner service answers with `{Self}`, which does not implement `RefusalBody`",
     note = "for the body of axum 0.8 enable the feature `axum` of `tower-api-key`",
     note = "for the body of tonic 0.14 enable the feature `tonic` of `tower-api-key`",
-    note = "for the bodies of `http-body-util` enable the feature `http-body-util` of `tower-api-key`",
-    note = "other majors of axum and tonic have bodies of their own, which look the same in errors: use \
-            `with_responder` with a closure `Fn(&Rejection) -> Response<{Self}>`, which needs only \
-            `{Self}: Default`; or implement `RefusalBody` for a body type of yours"
+    note = "for the bodies of `http-body-util` enable the feature `http-body-util` of \
+            `tower-api-key`",
+    note = "other majors of axum and tonic have bodies of their own, which look the same in errors: \
+            use `with_responder` with a closure `Fn(&Rejection) -> Response<{Self}>`, which needs \
+            only `{Self}: Default`; or implement `RefusalBody` for a body type of yours"
 )]
 pub trait RefusalBody: Sized {
     /// Whether services with this response body speak gRPC, so that gRPC calls are refused in

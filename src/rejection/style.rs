@@ -1,5 +1,5 @@
-//! The form of refusals: picks HTTP or gRPC by the service and the request, and sets the headers that
-//! both need.
+//! The form of refusals: picks HTTP or gRPC by the service and the request, and sets the headers
+//! that both need.
 
 use std::sync::Arc;
 
