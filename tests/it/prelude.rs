@@ -1,9 +1,10 @@
 //! The names of the prelude stand beside those of the frameworks, all of them imported by `*`.
 
-#![allow(
-    unused_imports,
-    reason = "a name that two globs bring is an error only where it is used"
+#![deny(
+    ambiguous_glob_imports,
+    reason = "a name that two globs bring is a fault where it is used"
 )]
+#![allow(unused_imports, reason = "not every glob brings a name that is used")]
 
 /// Uses every name of the prelude.
 macro_rules! uses_the_prelude {
