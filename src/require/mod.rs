@@ -3,7 +3,8 @@
 //!
 //! Put a `Require…` layer inside an [`AuthLayer`](crate::AuthLayer), on one route or on many.
 //! Without an `AuthLayer` around it, it answers 500 and logs the fix. Behind an optional or a
-//! public layer, it answers 401 to a request without a principal.
+//! public layer, it answers 401 to a request without a principal. The service behind each of these
+//! layers is a [`RequireService`].
 //!
 //! ```
 //! use tower::ServiceBuilder;

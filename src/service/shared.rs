@@ -86,6 +86,7 @@ impl<S: CredentialStore, R> Shared<S, R> {
             .map(Triage::Accept)
     }
 
+    #[inline]
     pub(super) fn look_up<ReqB, ResB>(
         self: Arc<Self>,
         presented: Presented<'static>,

@@ -203,3 +203,36 @@ async fn behind_a_closure_only_with_grpc_says_that_the_service_speaks_grpc() {
 fn status_of(headers: &HeaderMap) -> tonic_013::Status {
     tonic_013::Status::from_header_map(headers).unwrap()
 }
+
+/// Answers with a status of its own and without a text, in every body with `Default`.
+struct Silent {
+    speaks_grpc: bool,
+}
+
+impl<B: Default> Responder<B> for Silent {
+    fn respond(&self, _: &Rejection) -> Response<B> {
+        let mut response = Response::new(B::default());
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        response
+    }
+
+    fn empty_body(&self) -> B {
+        B::default()
+    }
+
+    fn speaks_grpc(&self) -> bool {
+        self.speaks_grpc
+    }
+}
+
+#[tokio::test]
+async fn a_responder_that_is_a_type_can_say_that_the_service_speaks_grpc() {
+    for (speaks_grpc, status) in [(false, StatusCode::NOT_FOUND), (true, StatusCode::OK)] {
+        let auth = AuthLayer::new(memory()).with_responder(Silent { speaks_grpc });
+        let call = grpc_call(request(), "application/grpc");
+        let refused = send(&auth, tonic_013, call).await;
+        assert_eq!(refused.status(), status);
+        let plain = send(&auth, tonic_013, request()).await;
+        assert_eq!(plain.status(), StatusCode::NOT_FOUND);
+    }
+}
