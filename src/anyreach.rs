@@ -28,9 +28,6 @@ pub(crate) const UNRECOGNIZED_TOKEN: &str = "Unrecognized token format. Expected
 
 /// Returns [`UNRECOGNIZED_TOKEN`] with other prefixes in it.
 pub(crate) fn unrecognized_token(personal_token: &str, org_key: &str) -> Cow<'static, str> {
-    if (personal_token, org_key) == (PERSONAL_TOKEN_PREFIX, ORG_KEY_PREFIX) {
-        return UNRECOGNIZED_TOKEN.into(); // without an allocation for each refusal
-    }
     let parts = UNRECOGNIZED_TOKEN
         .split_once(PERSONAL_TOKEN_PREFIX)
         .and_then(|(start, rest)| Some((start, rest.split_once(ORG_KEY_PREFIX)?)));

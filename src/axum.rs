@@ -11,6 +11,7 @@
 use std::{
     future::Future,
     pin::pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -26,12 +27,11 @@ use http::{
 };
 
 use crate::{
-    anyreach,
     id::OrgId,
     manage::ManageError,
     observe,
     principal::Principal,
-    rejection::{Cause, Denial, Messages, Presentation, RefusalBody, Rejection},
+    rejection::{Cause, Denial, JsonResponder, RefusalBody, RefusalStyle, Rejection},
 };
 
 impl RefusalBody for Body {
@@ -98,7 +98,7 @@ where
 }
 
 fn refused(cause: Cause) -> Rejection {
-    let rejection = Rejection::new(Denial::from(cause), &Messages::default());
+    let rejection = Rejection::new(Denial::from(cause), &Arc::default());
     rejection.report(None);
     rejection
 }
@@ -107,7 +107,7 @@ fn refused(cause: Cause) -> Rejection {
 /// layer or a `Require…` layer refuse.
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        Presentation::default().refuse_in(self, None)
+        RefusalStyle::default().refuse_in(self, None)
     }
 }
 
@@ -116,7 +116,7 @@ impl IntoResponse for Rejection {
 impl IntoResponse for ManageError {
     fn into_response(self) -> Response {
         let status = self.status();
-        let body = serde_json::json!({ (anyreach::BODY_KEY): self.to_string() }).to_string();
+        let body = JsonResponder::default().body(&self.to_string());
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

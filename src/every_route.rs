@@ -22,7 +22,7 @@ use tower_service::Service;
 use crate::{
     decided::DecisionRequired,
     layer::AuthLayer,
-    rejection::{Cause, JsonResponder, Presentation, RefusalBody, Rejection, Responder},
+    rejection::{Cause, JsonResponder, RefusalStyle, Rejection, Responder},
     service::mark_sensitive,
 };
 
@@ -53,16 +53,16 @@ use crate::{
 /// public.merge(private).layer(EveryRouteDecidesLayer::new().with_responses_of(&auth))
 /// # }
 /// ```
+#[must_use]
 pub struct EveryRouteDecidesLayer<R = JsonResponder> {
-    presentation: Arc<Presentation<R>>,
+    style: Arc<RefusalStyle<R>>,
 }
 
 impl EveryRouteDecidesLayer {
     /// Creates the layer.
-    #[must_use]
     pub fn new() -> Self {
         Self {
-            presentation: Arc::default(),
+            style: Arc::default(),
         }
     }
 }
@@ -75,10 +75,9 @@ impl Default for EveryRouteDecidesLayer {
 
 impl<R> EveryRouteDecidesLayer<R> {
     /// Builds refusals as `auth` does: with its texts, its responder and its gRPC form.
-    #[must_use]
     pub fn with_responses_of<S, R2>(self, auth: &AuthLayer<S, R2>) -> EveryRouteDecidesLayer<R2> {
         EveryRouteDecidesLayer {
-            presentation: Arc::new(auth.presentation().clone()),
+            style: auth.style(),
         }
     }
 }
@@ -86,7 +85,7 @@ impl<R> EveryRouteDecidesLayer<R> {
 impl<R> Clone for EveryRouteDecidesLayer<R> {
     fn clone(&self) -> Self {
         Self {
-            presentation: Arc::clone(&self.presentation),
+            style: Arc::clone(&self.style),
         }
     }
 }
@@ -103,7 +102,7 @@ impl<R, Inner> Layer<Inner> for EveryRouteDecidesLayer<R> {
     fn layer(&self, inner: Inner) -> Self::Service {
         EveryRouteDecides {
             inner,
-            presentation: Arc::clone(&self.presentation),
+            style: Arc::clone(&self.style),
         }
     }
 }
@@ -111,14 +110,14 @@ impl<R, Inner> Layer<Inner> for EveryRouteDecidesLayer<R> {
 /// A service behind an [`EveryRouteDecidesLayer`].
 pub struct EveryRouteDecides<Inner, R = JsonResponder> {
     inner: Inner,
-    presentation: Arc<Presentation<R>>,
+    style: Arc<RefusalStyle<R>>,
 }
 
 impl<Inner: Clone, R> Clone for EveryRouteDecides<Inner, R> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
-            presentation: Arc::clone(&self.presentation),
+            style: Arc::clone(&self.style),
         }
     }
 }
@@ -135,7 +134,6 @@ impl<Inner, R, ReqB, ResB> Service<Request<ReqB>> for EveryRouteDecides<Inner, R
 where
     Inner: Service<Request<ReqB>, Response = Response<ResB>>,
     R: Responder<ResB>,
-    ResB: RefusalBody,
 {
     type Response = Response<ResB>;
     type Error = Inner::Error;
@@ -148,7 +146,7 @@ where
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
         let required = DecisionRequired::new();
         let outer = request.extensions().get::<DecisionRequired>().cloned();
-        let grpc = self.presentation.grpc_content_type::<ResB, _>(&request);
+        let grpc = self.style.grpc_content_type::<ResB, _>(&request);
         mark_sensitive(&mut request);
         request.extensions_mut().insert(required.clone());
         let future = self.inner.call(request);
@@ -157,7 +155,7 @@ where
             required,
             outer,
             grpc,
-            presentation: Arc::clone(&self.presentation),
+            style: Arc::clone(&self.style),
         }
     }
 }
@@ -171,7 +169,7 @@ pin_project! {
         // Set by another layer of this kind around this one.
         outer: Option<DecisionRequired>,
         grpc: Option<HeaderValue>,
-        presentation: Arc<Presentation<R>>,
+        style: Arc<RefusalStyle<R>>,
     }
 }
 
@@ -179,7 +177,6 @@ impl<F, R, B, E> Future for EveryRouteDecidesFuture<F, R>
 where
     F: Future<Output = Result<Response<B>, E>>,
     R: Responder<B>,
-    B: RefusalBody,
 {
     type Output = F::Output;
 
@@ -187,9 +184,9 @@ where
         let this = self.project();
         let mut response = ready!(this.future.poll(cx))?;
         if !this.required.met_by(response.extensions()) {
-            let rejection = Rejection::new(Cause::Undecided.into(), &this.presentation.messages);
+            let rejection = Rejection::new(Cause::Undecided.into(), &this.style.messages);
             rejection.report(None);
-            response = this.presentation.refuse_in(rejection, this.grpc.take());
+            response = this.style.refuse_in(rejection, this.grpc.take());
         }
         if let Some(outer) = this.outer.take() {
             response.extensions_mut().insert(outer.decided());

@@ -17,7 +17,8 @@ use crate::decided::Decided;
 pub(crate) type Verdict<ReqB, ResB> =
     Box<dyn FnOnce(&mut Request<ReqB>) -> Result<(), Response<ResB>> + Send>;
 
-/// An answer on its way. Holds nothing of the request, so that the request's body need not be `Send`.
+/// An answer on its way. Holds nothing of the request, so that the request's body need not be
+/// `Send`.
 pub(crate) type Asking<ReqB, ResB> = Pin<Box<dyn Future<Output = Verdict<ReqB, ResB>> + Send>>;
 
 /// What a layer adds to every response that it lets out.
@@ -43,9 +44,9 @@ fn added<B>(mut response: Response<B>, additions: Option<Box<Additions>>) -> Res
 pin_project! {
     /// The response of a service behind a check.
     ///
-    /// While the check waits for a store, nothing of the inner service is held. Once the request is accepted, a clone of
-    /// the inner service is polled ready and called; an error of that `poll_ready` is returned as the inner service's own.
-    /// Dropping the future drops the lookup.
+    /// While the check waits for a store, nothing of the inner service is held. Once the request is
+    /// accepted, a clone of the inner service is polled ready and called; an error of that
+    /// `poll_ready` is returned as the inner service's own. Dropping the future drops the lookup.
     pub struct ResponseFuture<Inner, ReqB, ResB>
     where
         Inner: Service<Request<ReqB>>,
@@ -82,7 +83,8 @@ impl<Inner, ReqB, ResB> Waiting<Inner, ReqB, ResB>
 where
     Inner: Service<Request<ReqB>, Response = Response<ResB>>,
 {
-    /// Resolves to a refusal, or to `None` when the request is accepted and the service is ready for it.
+    /// Resolves to a refusal, or to `None` when the request is accepted and the service is ready
+    /// for it.
     fn poll_ready(
         &mut self,
         cx: &mut Context<'_>,

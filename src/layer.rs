@@ -12,7 +12,7 @@ use crate::{
     credential::TokenFormat,
     error::ConfigError,
     last_use::LastUse,
-    rejection::{JsonResponder, Messages, Presentation},
+    rejection::{JsonResponder, Messages, RefusalStyle},
     service::AuthService,
     store::DEFAULT_DEADLINE,
 };
@@ -39,15 +39,15 @@ use crate::{
 /// let service = ServiceBuilder::new().layer(auth).service_fn(inner);
 /// # Ok::<(), tower_api_key::ConfigError>(())
 /// ```
+#[must_use]
 pub struct AuthLayer<S, R = JsonResponder> {
     store: Arc<S>,
     policy: Policy,
-    presentation: Presentation<R>,
+    style: RefusalStyle<R>,
 }
 
 impl<S> AuthLayer<S> {
     /// Creates a layer over `store` with the documented defaults.
-    #[must_use]
     pub fn new(store: S) -> Self {
         Self {
             store: Arc::new(store),
@@ -63,12 +63,11 @@ impl<S> AuthLayer<S> {
                 browser_guard: None,
                 last_use: None,
             },
-            presentation: Presentation::default(),
+            style: RefusalStyle::default(),
         }
     }
 
     /// Answers refusals as `{"<key>": "<text>"}`; the default key is `detail`.
-    #[must_use]
     pub fn with_body_key(self, key: impl Into<Cow<'static, str>>) -> Self {
         self.with_responder(JsonResponder::with_key(key))
     }
@@ -76,23 +75,20 @@ impl<S> AuthLayer<S> {
 
 impl<S, R> AuthLayer<S, R> {
     /// Sets the token format. The default text of refusals names the prefixes of `format`.
-    #[must_use]
     pub fn with_token_format(mut self, format: TokenFormat) -> Self {
-        let messages = &mut self.presentation.messages;
+        let messages = Arc::make_mut(&mut self.style.messages);
         messages.follow_prefixes(&self.policy.format, &format);
         self.policy.format = format;
         self
     }
 
     /// Sets the header that names the organization for a personal token.
-    #[must_use]
     pub fn with_organization_header(mut self, name: HeaderName) -> Self {
         self.policy.organization_header = name;
         self
     }
 
     /// Sets the clock that expiry is checked against.
-    #[must_use]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.policy.clock = Arc::new(clock);
         self
@@ -103,7 +99,6 @@ impl<S, R> AuthLayer<S, R> {
     ///
     /// The deadline uses tokio's timer: a lookup that `peek` cannot answer must run inside a tokio
     /// runtime with time enabled (`#[tokio::main]` and `enable_all` do that) and panics otherwise.
-    #[must_use]
     pub fn with_deadline(mut self, deadline: Duration) -> Self {
         self.policy.deadline = deadline;
         self
@@ -115,21 +110,24 @@ impl<S, R> AuthLayer<S, R> {
     /// # Errors
     /// [`ConfigError::InvalidRealm`] if `realm` contains control characters.
     pub fn with_realm(mut self, realm: &str) -> Result<Self, ConfigError> {
-        self.presentation = self.presentation.with_realm(realm)?;
+        self.style = self.style.with_realm(realm)?;
         Ok(self)
     }
 
     /// Sets the texts of refusals.
-    #[must_use]
     pub fn with_messages(mut self, mut messages: Messages) -> Self {
         messages.follow_prefixes(&TokenFormat::default(), &self.policy.format);
-        self.presentation.messages = messages;
+        self.style.messages = Arc::new(messages);
         self
     }
 
     /// Sets the responder that builds HTTP refusals: a closure,
     /// [`ProblemResponder`](crate::rejection::ProblemResponder) or another
     /// [`Responder`](crate::rejection::Responder).
+    ///
+    /// A closure works with every response body that implements `Default`, also with those that
+    /// this crate does not know. Behind a closure, a service that speaks gRPC needs
+    /// [`with_grpc`](Self::with_grpc), whatever its body.
     ///
     /// ```
     /// use http::Response;
@@ -139,24 +137,22 @@ impl<S, R> AuthLayer<S, R> {
     ///     Response::new(format!("<h1>{rejection}</h1>"))
     /// });
     /// ```
-    #[must_use]
     pub fn with_responder<R2>(self, responder: R2) -> AuthLayer<S, R2> {
         let Self {
             store,
             policy,
-            presentation,
+            style,
         } = self;
         AuthLayer {
             store,
             policy,
-            presentation: presentation.with_responder(responder),
+            style: style.with_responder(responder),
         }
     }
 
     /// Serves routes that belong to a person: no organization is required, and the organization
     /// header is ignored. A key has no person behind it and is refused with the 403 of a denied
     /// organization.
-    #[must_use]
     pub fn user_scoped(mut self) -> Self {
         self.policy.needs_organization = false;
         self
@@ -168,7 +164,6 @@ impl<S, R> AuthLayer<S, R> {
     /// A request that sends one is authenticated as usual. A bad credential is never downgraded to
     /// anonymous, and an outage is a 503. Responses get `Vary: Authorization` and the organization
     /// header, so that no cache serves one caller's response to another.
-    #[must_use]
     pub fn optional(mut self) -> Self {
         self.policy.optional = true;
         self
@@ -183,7 +178,6 @@ impl<S, R> AuthLayer<S, R> {
     /// CORS layer outside this one, which answers preflights itself. Do not use it behind a gateway
     /// that asks this service whether it may forward a request and passes the method on: the
     /// gateway would take the 200 for permission.
-    #[must_use]
     pub fn with_preflight_pass(mut self) -> Self {
         self.policy.answers_preflights = true;
         self
@@ -195,7 +189,6 @@ impl<S, R> AuthLayer<S, R> {
     /// they would receive a credential that works here. The [`Principal`](crate::Principal) is
     /// still in the extensions. Handlers that read the token itself, for example to revoke it, do
     /// not find it.
-    #[must_use]
     pub fn with_authorization_removed(mut self) -> Self {
         self.policy.removes_authorization = true;
         self
@@ -204,13 +197,13 @@ impl<S, R> AuthLayer<S, R> {
     /// Declares that the services behind this layer speak gRPC, so that gRPC calls are refused in
     /// gRPC's own form.
     ///
-    /// Services with tonic's response body type declare it by that type. Others must call this
-    /// method: tonic services in an axum router (`Routes::into_axum_router`), and gRPC services
-    /// written by hand. Do not call it for a service that speaks only plain HTTP: see the
-    /// [guide](crate::guide::refusals#grpc).
-    #[must_use]
+    /// Services with tonic's response body type declare it by that type, unless
+    /// [`with_responder`](Self::with_responder) got a closure. Others must call this method: tonic
+    /// services in an axum router (`Routes::into_axum_router`), those of another major of tonic,
+    /// and gRPC services written by hand. Do not call it for a service that speaks only plain HTTP:
+    /// see the [guide](crate::guide::refusals#grpc).
     pub fn with_grpc(mut self) -> Self {
-        self.presentation = self.presentation.with_grpc();
+        self.style.set_grpc();
         self
     }
 
@@ -221,7 +214,6 @@ impl<S, R> AuthLayer<S, R> {
     /// `report` is called during the request, so it should hand the work over and return. Some
     /// programs send `Sec-Fetch-Mode` without being browsers (Node.js's `fetch` for one), so the
     /// guard is off by default.
-    #[must_use]
     pub fn with_browser_guard(
         mut self,
         report: impl Fn(ExposedCredential) + Send + Sync + 'static,
@@ -234,16 +226,14 @@ impl<S, R> AuthLayer<S, R> {
     /// [`Manager::run_usage_recorder`](crate::manage::Manager::run_usage_recorder) writes this to
     /// the store; without a manager, take it with [`LastUse::unwritten`]. A credential counts as used when this layer accepts it, even if an inner layer
     /// then refuses the request.
-    #[must_use]
     pub fn with_last_use(mut self, uses: LastUse) -> Self {
         self.policy.last_use = Some(uses);
         self
     }
 
-    /// Returns the form of this layer's refusals, for `Require…` layers that use the same form.
-    #[must_use]
-    pub fn presentation(&self) -> &Presentation<R> {
-        &self.presentation
+    /// Returns the form of this layer's refusals, for layers that use the same form.
+    pub(crate) fn style(&self) -> Arc<RefusalStyle<R>> {
+        Arc::new(self.style.clone())
     }
 }
 
@@ -255,7 +245,7 @@ impl<S, R, Inner> Layer<Inner> for AuthLayer<S, R> {
             inner,
             Arc::clone(&self.store),
             self.policy.clone(),
-            self.presentation.clone(),
+            self.style.clone(),
         )
     }
 }
@@ -266,7 +256,7 @@ impl<S, R> Clone for AuthLayer<S, R> {
         Self {
             store: Arc::clone(&self.store),
             policy: self.policy.clone(),
-            presentation: self.presentation.clone(),
+            style: self.style.clone(),
         }
     }
 }

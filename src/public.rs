@@ -24,13 +24,13 @@ use crate::{
 /// does. Instead, each route declares itself public.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
+#[must_use]
 pub struct PublicLayer {
     removes_authorization: bool,
 }
 
 impl PublicLayer {
     /// Creates the layer.
-    #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
@@ -38,7 +38,6 @@ impl PublicLayer {
     /// Removes the `Authorization` header from the request, for an inner service that forwards
     /// requests to other services; see
     /// [`AuthLayer::with_authorization_removed`](crate::AuthLayer::with_authorization_removed).
-    #[must_use]
     pub fn with_authorization_removed(mut self) -> Self {
         self.removes_authorization = true;
         self

@@ -5,6 +5,7 @@ use std::{
     convert::Infallible,
     future::{Future, Ready, ready},
     pin::pin,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -20,8 +21,8 @@ use crate::{
     every_route::EveryRouteDecides,
     principal::Principal,
     public::PublicService,
-    rejection::{Denial, Messages, RefusalBody, Rejection},
-    require::{RequireDescendantService, RequireService},
+    rejection::{Denial, RefusalBody, Rejection},
+    require::RequireService,
     service::AuthService,
 };
 
@@ -29,7 +30,7 @@ impl RefusalBody for Body {
     const SPEAKS_GRPC: bool = true;
 
     fn from_text(text: String) -> Self {
-        Self::new(http_body_util::Full::<bytes::Bytes>::from(text))
+        Self::new(text)
     }
 }
 
@@ -95,11 +96,7 @@ impl<Inner: NamedService, R> NamedService for EveryRouteDecides<Inner, R> {
     const NAME: &'static str = Inner::NAME;
 }
 
-impl<Inner: NamedService, D, R> NamedService for RequireService<Inner, D, R> {
-    const NAME: &'static str = Inner::NAME;
-}
-
-impl<Inner: NamedService, R> NamedService for RequireDescendantService<Inner, R> {
+impl<Inner: NamedService, L> NamedService for RequireService<Inner, L> {
     const NAME: &'static str = Inner::NAME;
 }
 
@@ -117,7 +114,7 @@ pub trait RequestExt {
 impl<T> RequestExt for Request<T> {
     fn principal(&self) -> Result<&Principal, Status> {
         Principal::of(self.extensions()).map_err(|cause| {
-            let rejection = Rejection::new(Denial::from(cause), &Messages::default());
+            let rejection = Rejection::new(Denial::from(cause), &Arc::default());
             rejection.report(None);
             rejection.into()
         })

@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use tower_api_key::{
     RequireScopesLayer,
     clock::UnixMillis,
+    rejection::RefusalBody,
     scope::ScopeSet,
     secret::{Digest, Pepper, Peppers},
     store::{
@@ -21,8 +22,16 @@ use http_body_util::Full;
 pub(crate) const ORGANIZATION: &str = "org_test";
 pub(crate) const ORGANIZATION_HEADER: HeaderName = HeaderName::from_static("x-anyreach-org");
 
-/// The body of requests and responses where no framework has a say.
-pub(crate) type Body = Full<Bytes>;
+/// The body of requests and responses where no framework has a say: that of a hyper service,
+/// without a feature of this crate.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Body(Full<Bytes>);
+
+impl RefusalBody for Body {
+    fn from_text(text: String) -> Self {
+        Self(text.into())
+    }
+}
 
 /// A key of the length of minted ones (55 bytes): the id is `id` filled up to 11 characters.
 pub(crate) fn key(id: &str) -> String {

@@ -23,7 +23,7 @@
 //!   [`with_preflight_pass`](crate::AuthLayer::with_preflight_pass) answers preflights with a bare
 //!   200.
 //! - Compression must be outside: a refusal is built in the inner service's own body type, see
-//!   [`RefusalBody`](crate::rejection::RefusalBody).
+//!   [`Responder`](crate::rejection::Responder).
 //! - Requirements ([`require`](crate::require)) must be inside an `AuthLayer`. Without one they
 //!   answer 500 and log the fix.
 //! - In front of a proxy, use
@@ -100,7 +100,8 @@
 //! instead: a service behind a layer keeps its name, so
 //! `add_service(auth.layer(MyServer::new(mine)))` works, also for a service with an interceptor. In
 //! an axum router (`Routes::into_axum_router`) the response body is axum's, which does not show
-//! that the service speaks gRPC: add [`with_grpc`](crate::AuthLayer::with_grpc).
+//! that the service speaks gRPC: add [`with_grpc`](crate::AuthLayer::with_grpc). For other majors of
+//! axum and tonic, see [`refusals`](crate::guide::refusals#bodies-of-other-majors).
 //!
 //! # Limits and buffers
 //!

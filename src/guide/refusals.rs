@@ -35,6 +35,41 @@
 //! });
 //! ```
 //!
+//! # Bodies of other majors
+//!
+//! The documented JSON and the problem document are written into the body type of the inner
+//! service, which has to implement [`RefusalBody`]: `String`, and with this crate's features the
+//! bodies of axum 0.8, tonic 0.14 and `http-body-util`. A closure needs only a body with `Default`,
+//! as axum 0.7 and tonic 0.13 have it. Let it convert what a responder of this crate writes:
+//!
+//! ```
+//! # extern crate axum_core_04 as axum;
+//! use axum::body::Body; // that of axum 0.7
+//! use tower_api_key::{
+//!     AuthLayer, Rejection, RequireScopesLayer,
+//!     rejection::{JsonResponder, Responder},
+//!     store::MemoryStore,
+//! };
+//!
+//! let json = JsonResponder::default();
+//! let auth = AuthLayer::new(MemoryStore::new()).with_responder(move |rejection: &Rejection| {
+//!     json.respond(rejection).map(|text: String| Body::from(text))
+//! });
+//! let reads = RequireScopesLayer::any(["agents:read"])?.with_responses_of(&auth);
+//! # fn answers_in<B, S, R: Responder<B>>(_: &AuthLayer<S, R>) {}
+//! # answers_in::<Body, _, _>(&auth);
+//! # let _ = reads;
+//! # Ok::<(), tower_api_key::ConfigError>(())
+//! ```
+//!
+//! For tonic 0.13 that is `Body::new(text)`, and the layer needs
+//! [`with_grpc`](crate::AuthLayer::with_grpc). Put it around the server
+//! (`Server::builder().layer(auth)`): the body of a service with an interceptor has no `Default`.
+//! Without this crate's features `axum` and `tonic`, handlers find the
+//! [`Principal`](crate::Principal) in the request's extensions.
+//!
+//! [`RefusalBody`]: crate::rejection::RefusalBody
+//!
 //! # gRPC
 //!
 //! A refused gRPC or gRPC-Web call is answered in its own protocol: HTTP 200, an empty body, and
@@ -42,8 +77,8 @@
 //!
 //! - The service declares that it speaks gRPC, either through its response body type
 //!   ([`RefusalBody::SPEAKS_GRPC`], as tonic's own server and services do) or through
-//!   [`with_grpc`](crate::AuthLayer::with_grpc) on the layer. `Require…` layers inherit this
-//!   through `with_responses_of`.
+//!   [`with_grpc`](crate::AuthLayer::with_grpc) on the layer. Behind a closure only `with_grpc`
+//!   counts, whatever the body. `Require…` layers inherit this through `with_responses_of`.
 //! - The request is a call: `POST` over HTTP/2 with `content-type: application/grpc` (also with
 //!   `+…` or `;…`), or, for gRPC-Web, `POST` over any version. A request with several
 //!   content-types is not a call.

@@ -6,16 +6,11 @@
 //! in the headers).
 
 use http::{HeaderName, HeaderValue, Method, Request, Response, Version, header::CONTENT_TYPE};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use super::{Rejection, respond::RefusalBody};
+use super::Rejection;
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-
-/// The bytes that `grpc-message` must escape: everything but space and `%x21-24 / %x26-7E` (gRPC
-/// over HTTP/2, "Responses").
-const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
 
 /// Returns the content-type of a gRPC refusal to this request, or `None` when the request is not a
 /// gRPC call.
@@ -60,26 +55,43 @@ fn essence(content_type: &[u8]) -> &[u8] {
         .trim_ascii()
 }
 
-pub(super) fn respond<B: RefusalBody>(
+/// Builds the refusal around an empty body.
+pub(super) fn respond<B>(
     rejection: &Rejection,
     content_type: HeaderValue,
+    empty: B,
 ) -> Response<B> {
-    let mut response = Response::new(B::empty());
+    let mut response = Response::new(empty);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(
         GRPC_STATUS,
         HeaderValue::from(u16::from(rejection.reason().grpc_code())),
     );
-    let message = utf8_percent_encode(rejection.detail(), ESCAPED).to_string();
-    if let Ok(message) = HeaderValue::try_from(message) {
+    if let Ok(message) = HeaderValue::try_from(percent_encoded(rejection.detail())) {
         headers.insert(GRPC_MESSAGE, message);
     }
     response
 }
 
+/// Returns `text` as `grpc-message` carries it: every byte but space and `%x21-24 / %x26-7E` is
+/// percent-encoded (gRPC over HTTP/2, "Responses").
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b' '..=b'$' | b'&'..=b'~' => encoded.push(char::from(byte)),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
 #[cfg(test)]
 mod tests {
+    use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+    use proptest::prelude::*;
+
     use super::*;
 
     fn answered(
@@ -174,6 +186,23 @@ mod tests {
                 None,
                 "{several:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_message_is_percent_encoded_where_the_protocol_says_so() {
+        assert_eq!(
+            percent_encoded("50 % of é, ~\x7f\r\n"),
+            "50 %25 of %C3%A9, ~%7F%0D%0A"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_is_what_the_crate_percent_encoding_makes(text in "[\\x00-\\x7f]*|.*") {
+            const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');
+            let wanted = utf8_percent_encode(&text, ESCAPED).to_string();
+            prop_assert_eq!(percent_encoded(&text), wanted);
         }
     }
 }

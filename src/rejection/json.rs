@@ -1,11 +1,11 @@
 //! The default responder: `{"detail": "<text>"}`, the documented form, or the same under another
 //! key.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write as _};
 
 use http::{HeaderValue, Response, header::CONTENT_TYPE};
 
-use super::{Rejection, Responder, respond::RefusalBody};
+use super::{RefusalBody, Rejection, Responder};
 use crate::anyreach;
 
 /// Answers refusals with `{"<key>": "<text>"}` as `application/json`. The default key is `detail`
@@ -19,9 +19,19 @@ pub struct JsonResponder {
 impl JsonResponder {
     /// Creates a responder that uses another key.
     pub fn with_key(key: impl Into<Cow<'static, str>>) -> Self {
-        Self {
-            opening: format!("{{{}:", serde_json::Value::from(key.into())),
-        }
+        let mut opening = String::from("{");
+        push_string(&mut opening, &key.into());
+        opening.push(':');
+        Self { opening }
+    }
+
+    /// Returns the JSON text for `detail`.
+    pub(crate) fn body(&self, detail: &str) -> String {
+        let mut body = String::with_capacity(self.opening.len() + detail.len() + 3);
+        body.push_str(&self.opening);
+        push_string(&mut body, detail);
+        body.push('}');
+        body
     }
 }
 
@@ -33,14 +43,15 @@ impl Default for JsonResponder {
 
 impl<B: RefusalBody> Responder<B> for JsonResponder {
     fn respond(&self, rejection: &Rejection) -> Response<B> {
-        // Only the text is serialized by serde: a client that floods a service with junk causes
-        // many refusals.
-        let detail = serde_json::to_string(rejection.detail()).unwrap_or_default();
-        let mut body = String::with_capacity(self.opening.len() + detail.len() + 1);
-        body.push_str(&self.opening);
-        body.push_str(&detail);
-        body.push('}');
-        json_response(rejection, "application/json", body)
+        json_response(rejection, "application/json", self.body(rejection.detail()))
+    }
+
+    fn empty_body(&self) -> B {
+        B::empty()
+    }
+
+    fn speaks_grpc(&self) -> bool {
+        B::SPEAKS_GRPC
     }
 }
 
@@ -55,4 +66,80 @@ pub(super) fn json_response<B: RefusalBody>(
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
+}
+
+/// Appends `text` as a JSON string (RFC 8259, section 7).
+pub(super) fn push_string(json: &mut String, text: &str) {
+    json.push('"');
+    let mut rest = text;
+    while let Some((plain, special, after)) = split_at_special(rest) {
+        json.push_str(plain);
+        push_escaped(json, special);
+        rest = after;
+    }
+    json.push_str(rest);
+    json.push('"');
+}
+
+/// Splits `text` around the first character that a JSON string must escape.
+fn split_at_special(text: &str) -> Option<(&str, char, &str)> {
+    let at = text
+        .bytes()
+        .position(|byte| byte < b' ' || matches!(byte, b'"' | b'\\'))?;
+    let (plain, rest) = text.split_at_checked(at)?;
+    let mut rest = rest.chars();
+    Some((plain, rest.next()?, rest.as_str()))
+}
+
+#[cold]
+fn push_escaped(json: &mut String, special: char) {
+    let escaped = match special {
+        '"' => "\\\"",
+        '\\' => r"\\",
+        '\u{8}' => r"\b",
+        '\t' => r"\t",
+        '\n' => r"\n",
+        '\u{c}' => r"\f",
+        '\r' => r"\r",
+        control => {
+            let _ = write!(json, r"\u{:04x}", u32::from(control)); // a String takes everything
+            return;
+        }
+    };
+    json.push_str(escaped);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn string(text: &str) -> String {
+        let mut json = String::new();
+        push_string(&mut json, text);
+        json
+    }
+
+    #[test]
+    fn every_ascii_character_is_escaped_as_serde_does() {
+        for byte in 0..=0x7f_u8 {
+            let text = format!("a{}b", char::from(byte));
+            assert_eq!(string(&text), serde_json::to_string(&text).unwrap());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn strings_are_escaped_as_serde_does(text in "[\\x00-\\x7f]*|.*") {
+            prop_assert_eq!(string(&text), serde_json::to_string(&text).unwrap());
+        }
+
+        #[test]
+        fn a_body_is_read_as_the_key_and_the_text(key in ".*", text in ".*") {
+            let body = JsonResponder::with_key(key.clone()).body(&text);
+            let read: serde_json::Value = serde_json::from_str(&body).unwrap();
+            prop_assert_eq!(read, serde_json::json!({ key: text }));
+        }
+    }
 }

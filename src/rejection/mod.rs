@@ -1,15 +1,19 @@
 //! Refusals: the public reason, the private cause, and their HTTP and gRPC forms. All texts are in
 //! one table.
 
+#[cfg(feature = "http-body-util")]
+mod bodies;
 mod cause;
+mod challenge;
 mod denial;
 mod grpc;
 mod json;
 mod messages;
 mod problem;
-pub(crate) mod respond;
+mod responder;
+mod style;
 
-use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 pub use cause::Cause;
 pub(crate) use denial::Denial;
@@ -17,7 +21,8 @@ use http::StatusCode;
 pub use json::JsonResponder;
 pub use messages::Messages;
 pub use problem::ProblemResponder;
-pub use respond::{Presentation, RefusalBody, Responder};
+pub use responder::{RefusalBody, Responder};
+pub(crate) use style::RefusalStyle;
 
 use crate::{
     credential::Kind,
@@ -120,20 +125,18 @@ impl Reason {
 pub struct Rejection {
     reason: Reason,
     cause: Cause,
-    detail: Cow<'static, str>,
+    messages: Arc<Messages>,
     accepted: Option<Arc<AcceptedScopes>>,
     kind: Option<Kind>,
     record: Option<Arc<Record>>,
 }
 
 impl Rejection {
-    pub(crate) fn new(denial: Denial, messages: &Messages) -> Self {
-        let reason = denial.cause.reason();
-        let detail = messages.of(reason).clone();
+    pub(crate) fn new(denial: Denial, messages: &Arc<Messages>) -> Self {
         Self {
-            reason,
+            reason: denial.cause.reason(),
             cause: denial.cause,
-            detail,
+            messages: Arc::clone(messages),
             accepted: None,
             kind: denial.kind,
             record: denial.record,
@@ -186,7 +189,7 @@ impl Rejection {
     /// Returns the text for the client, from the layer's [`Messages`].
     #[must_use]
     pub fn detail(&self) -> &str {
-        &self.detail
+        self.messages.of(self.reason)
     }
 
     /// Returns the actual cause, for the operator.
@@ -235,7 +238,7 @@ impl Rejection {
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.detail)
+        f.write_str(self.detail())
     }
 }
 

@@ -2,7 +2,10 @@
 
 use http::Response;
 
-use super::{Rejection, Responder, json::json_response, respond::RefusalBody};
+use super::{
+    RefusalBody, Rejection, Responder,
+    json::{json_response, push_string},
+};
 
 /// Answers refusals with a problem document, `application/problem+json` (RFC 9457, section 3).
 ///
@@ -22,14 +25,23 @@ impl ProblemResponder {
 
 impl<B: RefusalBody> Responder<B> for ProblemResponder {
     fn respond(&self, rejection: &Rejection) -> Response<B> {
-        let status = rejection.status();
-        let body = serde_json::json!({
-            "type": "about:blank",
-            "title": status.canonical_reason(),
-            "status": status.as_u16(),
-            "detail": rejection.detail(),
-            "code": rejection.reason().code(),
-        });
-        json_response(rejection, "application/problem+json", body.to_string())
+        json_response(rejection, "application/problem+json", document(rejection))
     }
+
+    fn empty_body(&self) -> B {
+        B::empty()
+    }
+
+    fn speaks_grpc(&self) -> bool {
+        B::SPEAKS_GRPC
+    }
+}
+
+fn document(rejection: &Rejection) -> String {
+    let (code, status) = (rejection.reason().code(), rejection.status());
+    let mut json = format!(r#"{{"code":"{code}","detail":"#);
+    push_string(&mut json, rejection.detail());
+    let title = status.canonical_reason().unwrap_or_default();
+    let status = status.as_u16();
+    json + &format!(r#","status":{status},"title":"{title}","type":"about:blank"}}"#)
 }

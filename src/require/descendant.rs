@@ -1,25 +1,21 @@
 //! [`RequireDescendantLayer`]: limits a route to the caller's own organization and those below it,
 //! as the partner console does.
 
-use std::{
-    fmt,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
-use http::{Request, Response, request::Parts};
+use http::{Request, request::Parts};
 use tower_layer::Layer;
-use tower_service::Service;
 
-use super::service::refuse;
+use super::{
+    RequireService,
+    requirement::{Asked, Question, Requirement},
+};
 use crate::{
     error::ConfigError,
-    future::{Asking, ResponseFuture, Verdict},
     id::OrgId,
     layer::AuthLayer,
     principal::Principal,
-    rejection::{Cause, Denial, JsonResponder, Presentation, RefusalBody, Responder},
+    rejection::{Cause, Denial, JsonResponder, RefusalStyle},
     scope::AcceptedScopes,
     store::{DEFAULT_DEADLINE, Directory, StoreError, guarded},
 };
@@ -49,17 +45,21 @@ use crate::{
 /// })
 /// .with_responses_of(&auth);
 /// ```
-pub struct RequireDescendantLayer<R = JsonResponder>(Arc<Rule<R>>);
+#[must_use]
+pub struct RequireDescendantLayer<R = JsonResponder> {
+    rule: Arc<Rule>,
+    style: Arc<RefusalStyle<R>>,
+}
 
 /// Finds the organization that a request is about.
 type Target = dyn Fn(&Parts) -> Option<OrgId> + Send + Sync;
 
-struct Rule<R> {
+#[derive(Clone)]
+struct Rule {
     tree: Arc<dyn Directory>,
     target: Arc<Target>,
     accepted: Arc<AcceptedScopes>,
     deadline: Duration,
-    presentation: Presentation<R>,
 }
 
 impl RequireDescendantLayer {
@@ -69,13 +69,16 @@ impl RequireDescendantLayer {
         tree: impl Directory,
         target: impl Fn(&Parts) -> Option<OrgId> + Send + Sync + 'static,
     ) -> Self {
-        Self(Arc::new(Rule {
+        let rule = Rule {
             tree: Arc::new(tree),
             target: Arc::new(target),
             accepted: Arc::new(AcceptedScopes::partner_console()),
             deadline: DEFAULT_DEADLINE,
-            presentation: Presentation::default(),
-        }))
+        };
+        Self {
+            rule: Arc::new(rule),
+            style: Arc::default(),
+        }
     }
 }
 
@@ -85,175 +88,136 @@ impl<R> RequireDescendantLayer<R> {
     /// # Errors
     /// The same as [`RequireScopesLayer::any`](super::RequireScopesLayer::any).
     pub fn with_scopes<T: Into<Box<str>>>(
-        self,
+        mut self,
         scopes: impl IntoIterator<Item = T>,
     ) -> Result<Self, ConfigError> {
         let accepted = Arc::new(AcceptedScopes::any(scopes)?);
-        Ok(Self(Arc::new(Rule {
-            accepted,
-            ..self.0.parts(self.0.presentation.clone())
-        })))
+        Arc::make_mut(&mut self.rule).accepted = accepted;
+        Ok(self)
     }
 
     /// Sets how long a lookup in the tree may take; one second by default.
-    #[must_use]
-    pub fn with_deadline(self, deadline: Duration) -> Self {
-        Self(Arc::new(Rule {
-            deadline,
-            ..self.0.parts(self.0.presentation.clone())
-        }))
+    pub fn with_deadline(mut self, deadline: Duration) -> Self {
+        Arc::make_mut(&mut self.rule).deadline = deadline;
+        self
     }
 
     /// Builds refusals as `auth` does: with its texts, its realm and its responder.
-    #[must_use]
     pub fn with_responses_of<S, R2>(self, auth: &AuthLayer<S, R2>) -> RequireDescendantLayer<R2> {
-        RequireDescendantLayer(Arc::new(self.0.parts(auth.presentation().clone())))
+        RequireDescendantLayer {
+            rule: self.rule,
+            style: auth.style(),
+        }
     }
 
     /// Declares that the services behind this layer speak gRPC; see [`AuthLayer::with_grpc`].
     /// [`with_responses_of`](Self::with_responses_of) copies this setting from the other layer.
-    #[must_use]
-    pub fn with_grpc(self) -> Self {
-        Self(Arc::new(
-            self.0.parts(self.0.presentation.clone().with_grpc()),
-        ))
+    pub fn with_grpc(mut self) -> Self {
+        Arc::make_mut(&mut self.style).set_grpc();
+        self
     }
 }
 
-impl<R> Rule<R> {
-    fn parts<R2>(&self, presentation: Presentation<R2>) -> Rule<R2> {
-        Rule {
-            tree: Arc::clone(&self.tree),
-            target: Arc::clone(&self.target),
-            accepted: Arc::clone(&self.accepted),
-            deadline: self.deadline,
-            presentation,
+impl<R> Requirement for RequireDescendantLayer<R> {
+    type Responder = R;
+    type Question = IsBelow;
+
+    fn style(&self) -> &RefusalStyle<R> {
+        &self.style
+    }
+
+    fn accepted(&self) -> Option<&Arc<AcceptedScopes>> {
+        Some(&self.rule.accepted)
+    }
+
+    fn check(&self, principal: &Principal) -> Result<(), Cause> {
+        if principal.organization().is_none() {
+            Err(Cause::NoOrganization)
+        } else if !self.rule.accepted.met_by(principal.scopes()) {
+            Err(Cause::NoAcceptedScope)
+        } else {
+            Ok(())
         }
     }
 
-    /// Checks everything that does not need the tree. Returns the caller, and the target if it is
-    /// not the caller's own organization.
-    fn open(&self, request: &Parts) -> Result<(Principal, Option<OrgId>), Denial> {
+    fn question<B>(&self, request: Request<B>) -> (Request<B>, Asked<IsBelow>) {
+        let (parts, body) = request.into_parts();
+        let asked = IsBelow::about(&self.rule, &parts);
+        (Request::from_parts(parts, body), asked)
+    }
+}
+
+/// Asks whether the target is below the organization that the caller acts in.
+pub(crate) struct IsBelow {
+    rule: Arc<Rule>,
+    principal: Principal,
+    target: OrgId,
+}
+
+impl IsBelow {
+    /// Finds the target. Nothing is asked about the caller's own organization.
+    fn about(rule: &Arc<Rule>, request: &Parts) -> Asked<Self> {
         let principal = Principal::of(&request.extensions)?;
-        let deny = |cause| Denial::about(cause, Arc::clone(principal.record()));
-        let acting = principal
-            .organization()
-            .ok_or_else(|| deny(Cause::NoOrganization))?;
-        if !self.accepted.met_by(principal.scopes()) {
-            return Err(deny(Cause::NoAcceptedScope));
+        let Some(target) = (rule.target)(request) else {
+            return Err(not_below(principal));
+        };
+        if principal.organization() == Some(target.as_str()) {
+            return Ok(None);
         }
-        let target = (self.target)(request).ok_or_else(|| deny(Cause::NotADescendant))?;
-        Ok((
-            principal.clone(),
-            Some(target).filter(|target| target.as_str() != acting),
-        ))
+        Ok(Some(Self {
+            rule: Arc::clone(rule),
+            principal: principal.clone(),
+            target,
+        }))
     }
+}
 
-    async fn is_below(&self, target: &OrgId, principal: &Principal) -> Result<(), Denial> {
-        let acting = principal.organization().unwrap_or_default();
-        let below = guarded(self.deadline, async {
-            self.tree.is_descendant_of(target.as_str(), acting).await
+impl Question for IsBelow {
+    async fn ask(self) -> Result<(), Denial> {
+        let acting = self.principal.organization().unwrap_or_default();
+        let below = guarded(self.rule.deadline, async {
+            let tree = &self.rule.tree;
+            tree.is_descendant_of(self.target.as_str(), acting).await
         })
         .await;
-        let cause = match below {
-            Ok(true) => return Ok(()),
-            Ok(false) => Cause::NotADescendant,
-            Err(error) => StoreError::into(error),
-        };
-        Err(Denial::about(cause, Arc::clone(principal.record())))
-    }
-
-    fn ask<ReqB, ResB>(self: Arc<Self>, target: OrgId, principal: Principal) -> Asking<ReqB, ResB>
-    where
-        R: Responder<ResB>,
-        ReqB: 'static,
-        ResB: RefusalBody + 'static,
-    {
-        Box::pin(async move {
-            let below = self.is_below(&target, &principal).await;
-            let verdict: Verdict<ReqB, ResB> =
-                Box::new(move |request: &mut Request<ReqB>| match below {
-                    Ok(()) => Ok(()),
-                    Err(denial) => Err(refuse(&self.presentation, denial, None, request)),
-                });
-            verdict
-        })
+        match below {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(not_below(&self.principal)),
+            Err(error) => {
+                let record = Arc::clone(self.principal.record());
+                Err(Denial::about(StoreError::into(error), record))
+            }
+        }
     }
 }
 
+fn not_below(principal: &Principal) -> Denial {
+    Denial::about(Cause::NotADescendant, Arc::clone(principal.record()))
+}
+
+impl<R, Inner> Layer<Inner> for RequireDescendantLayer<R> {
+    type Service = RequireService<Inner, Self>;
+
+    fn layer(&self, inner: Inner) -> Self::Service {
+        RequireService::new(inner, self.clone())
+    }
+}
+
+// Written by hand: a derived impl would require `R: Clone`.
 impl<R> Clone for RequireDescendantLayer<R> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self {
+            rule: Arc::clone(&self.rule),
+            style: Arc::clone(&self.style),
+        }
     }
 }
 
 impl<R> fmt::Debug for RequireDescendantLayer<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequireDescendantLayer")
-            .field("accepted", &self.0.accepted)
+            .field("accepted", &self.rule.accepted)
+            .field("deadline", &self.rule.deadline)
             .finish_non_exhaustive()
-    }
-}
-
-impl<R, Inner> Layer<Inner> for RequireDescendantLayer<R> {
-    type Service = RequireDescendantService<Inner, R>;
-
-    fn layer(&self, inner: Inner) -> Self::Service {
-        RequireDescendantService {
-            inner,
-            demand: self.clone(),
-        }
-    }
-}
-
-/// A service behind a [`RequireDescendantLayer`].
-#[derive(Debug)]
-pub struct RequireDescendantService<Inner, R> {
-    inner: Inner,
-    demand: RequireDescendantLayer<R>,
-}
-
-impl<Inner: Clone, R> Clone for RequireDescendantService<Inner, R> {
-    fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            demand: self.demand.clone(),
-        }
-    }
-}
-
-impl<Inner, R, ReqB, ResB> Service<Request<ReqB>> for RequireDescendantService<Inner, R>
-where
-    Inner: Service<Request<ReqB>, Response = Response<ResB>> + Clone,
-    R: Responder<ResB>,
-    ReqB: 'static,
-    ResB: RefusalBody + 'static,
-{
-    type Response = Response<ResB>;
-    type Error = Inner::Error;
-    type Future = ResponseFuture<Inner, ReqB, ResB>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<ReqB>) -> Self::Future {
-        let rule = &self.demand.0;
-        let (parts, body) = request.into_parts();
-        let opened = rule.open(&parts);
-        let request = Request::from_parts(parts, body);
-        match opened {
-            Ok((_, None)) => ResponseFuture::forwarded(self.inner.call(request), None),
-            Ok((principal, Some(target))) => {
-                let asking = Arc::clone(rule).ask(target, principal);
-                self.inner = self.inner.clone(); // nothing is held while the tree is asked
-                ResponseFuture::waiting(asking, request, self.inner.clone(), None)
-            }
-            Err(denial) => {
-                let refusal = refuse(&rule.presentation, denial, Some(&rule.accepted), &request);
-                self.inner = self.inner.clone(); // the readiness that this call does not use goes back
-                ResponseFuture::answered(refusal, None)
-            }
-        }
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! Put a `Require…` layer inside an [`AuthLayer`](crate::AuthLayer), on one route or on many.
 //! Without an `AuthLayer` around it, it answers 500 and logs the fix. Behind an optional or a
-//! public layer, it answers 401 to a request without a principal.
+//! public layer, it answers 401 to a request without a principal. The service behind each of these
+//! layers is a [`RequireService`].
 //!
 //! ```
 //! use tower::ServiceBuilder;
@@ -22,11 +23,12 @@
 //! ```
 
 mod descendant;
-mod org;
+mod organization;
+mod requirement;
 mod scopes;
 mod service;
 
-pub use descendant::{RequireDescendantLayer, RequireDescendantService};
-pub use org::{HasOrganization, RequireOrganizationLayer};
-pub use scopes::{HoldsAny, RequireScopesLayer};
-pub use service::{Require, RequireService};
+pub use descendant::RequireDescendantLayer;
+pub use organization::RequireOrganizationLayer;
+pub use scopes::RequireScopesLayer;
+pub use service::RequireService;

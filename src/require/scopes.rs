@@ -1,23 +1,35 @@
 //! [`RequireScopesLayer`]: limits a route to callers who hold one of the accepted scopes.
 
-use std::sync::Arc;
+use std::{convert::Infallible, fmt, sync::Arc};
 
-use super::{Require, service::Demand};
+use tower_layer::Layer;
+
+use super::{RequireService, requirement::Requirement};
 use crate::{
     error::ConfigError,
+    layer::AuthLayer,
     principal::Principal,
-    rejection::{Cause, JsonResponder},
+    rejection::{Cause, JsonResponder, RefusalStyle},
     scope::AcceptedScopes,
 };
 
 /// Lets callers through who hold at least one of the accepted scopes
 /// (organizations/roles-and-permissions). Answers others 403 with `error="insufficient_scope"` (RFC
 /// 6750, section 3.1).
-pub type RequireScopesLayer<R = JsonResponder> = Require<HoldsAny, R>;
-
-/// The requirement of [`RequireScopesLayer`].
-#[derive(Clone, Debug)]
-pub struct HoldsAny(Arc<AcceptedScopes>);
+///
+/// ```
+/// use tower_api_key::{AuthLayer, RequireScopesLayer, store::MemoryStore};
+///
+/// let auth = AuthLayer::new(MemoryStore::new());
+/// let reads = RequireScopesLayer::any(["agents:read", "agents:manage"])?;
+/// let reads = reads.with_responses_of(&auth);
+/// # Ok::<(), tower_api_key::ConfigError>(())
+/// ```
+#[must_use]
+pub struct RequireScopesLayer<R = JsonResponder> {
+    accepted: Arc<AcceptedScopes>,
+    style: Arc<RefusalStyle<R>>,
+}
 
 impl RequireScopesLayer {
     /// Creates a layer that accepts any of `scopes`.
@@ -28,22 +40,73 @@ impl RequireScopesLayer {
     pub fn any<T: Into<Box<str>>>(
         scopes: impl IntoIterator<Item = T>,
     ) -> Result<Self, ConfigError> {
-        Ok(Self::demanding(HoldsAny(Arc::new(AcceptedScopes::any(
-            scopes,
-        )?))))
+        Ok(Self {
+            accepted: Arc::new(AcceptedScopes::any(scopes)?),
+            style: Arc::default(),
+        })
     }
 }
 
-impl Demand for HoldsAny {
+impl<R> RequireScopesLayer<R> {
+    /// Builds refusals as `auth` does: with its texts, its realm and its responder.
+    pub fn with_responses_of<S, R2>(self, auth: &AuthLayer<S, R2>) -> RequireScopesLayer<R2> {
+        RequireScopesLayer {
+            accepted: self.accepted,
+            style: auth.style(),
+        }
+    }
+
+    /// Declares that the services behind this layer speak gRPC; see [`AuthLayer::with_grpc`].
+    /// [`with_responses_of`](Self::with_responses_of) copies this setting from the other layer.
+    pub fn with_grpc(mut self) -> Self {
+        Arc::make_mut(&mut self.style).set_grpc();
+        self
+    }
+}
+
+impl<R> Requirement for RequireScopesLayer<R> {
+    type Responder = R;
+    type Question = Infallible;
+
+    fn style(&self) -> &RefusalStyle<R> {
+        &self.style
+    }
+
+    fn accepted(&self) -> Option<&Arc<AcceptedScopes>> {
+        Some(&self.accepted)
+    }
+
     fn check(&self, principal: &Principal) -> Result<(), Cause> {
-        if self.0.met_by(principal.scopes()) {
+        if self.accepted.met_by(principal.scopes()) {
             Ok(())
         } else {
             Err(Cause::NoAcceptedScope)
         }
     }
+}
 
-    fn accepted(&self) -> Option<&Arc<AcceptedScopes>> {
-        Some(&self.0)
+impl<R, Inner> Layer<Inner> for RequireScopesLayer<R> {
+    type Service = RequireService<Inner, Self>;
+
+    fn layer(&self, inner: Inner) -> Self::Service {
+        RequireService::new(inner, self.clone())
+    }
+}
+
+// Written by hand: a derived impl would require `R: Clone`.
+impl<R> Clone for RequireScopesLayer<R> {
+    fn clone(&self) -> Self {
+        Self {
+            accepted: Arc::clone(&self.accepted),
+            style: Arc::clone(&self.style),
+        }
+    }
+}
+
+impl<R> fmt::Debug for RequireScopesLayer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequireScopesLayer")
+            .field("accepted", &self.accepted)
+            .finish_non_exhaustive()
     }
 }

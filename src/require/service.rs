@@ -1,4 +1,4 @@
-//! The layer and the service for requirements that need no lookup.
+//! [`RequireService`]: the service behind every layer of this module.
 
 use std::{
     sync::Arc,
@@ -6,104 +6,48 @@ use std::{
 };
 
 use http::{Extensions, Request, Response};
-use tower_layer::Layer;
 use tower_service::Service;
 
+use super::requirement::{Question, Requirement};
 use crate::{
-    future::ResponseFuture,
-    layer::AuthLayer,
+    future::{Asking, ResponseFuture, Verdict},
     principal::Principal,
-    rejection::{Cause, Denial, JsonResponder, Presentation, RefusalBody, Rejection, Responder},
-    scope::AcceptedScopes,
+    rejection::{Cause, Denial, Rejection, Responder},
 };
 
-/// A layer that lets only callers through who meet the requirement `D`.
+/// A service behind the layer `L`: a [`RequireScopesLayer`](super::RequireScopesLayer), a
+/// [`RequireOrganizationLayer`](super::RequireOrganizationLayer) or a
+/// [`RequireDescendantLayer`](super::RequireDescendantLayer).
 ///
-/// Use it as [`RequireScopesLayer`](super::RequireScopesLayer) or
-/// [`RequireOrganizationLayer`](super::RequireOrganizationLayer).
+/// The inner service sees a request only once the requirement is met. A request that is decided at
+/// once is given to the inner service that was polled ready. While the organization tree is asked,
+/// nothing of the inner service is held.
 #[derive(Clone, Debug)]
-pub struct Require<D, R = JsonResponder> {
-    demand: D,
-    presentation: Arc<Presentation<R>>,
-}
-
-impl<D> Require<D> {
-    pub(super) fn demanding(demand: D) -> Self {
-        Self {
-            demand,
-            presentation: Arc::default(),
-        }
-    }
-}
-
-impl<D, R> Require<D, R> {
-    /// Builds refusals as `auth` does: with its texts, its realm and its responder.
-    #[must_use]
-    pub fn with_responses_of<S, R2>(self, auth: &AuthLayer<S, R2>) -> Require<D, R2> {
-        Require {
-            demand: self.demand,
-            presentation: Arc::new(auth.presentation().clone()),
-        }
-    }
-
-    /// Declares that the services behind this layer speak gRPC; see [`AuthLayer::with_grpc`].
-    /// [`with_responses_of`](Self::with_responses_of) copies this setting from the other layer.
-    #[must_use]
-    pub fn with_grpc(self) -> Self {
-        let presentation = Presentation::clone(&self.presentation).with_grpc();
-        Self {
-            presentation: Arc::new(presentation),
-            ..self
-        }
-    }
-}
-
-impl<D: Clone, R, Inner> Layer<Inner> for Require<D, R> {
-    type Service = RequireService<Inner, D, R>;
-
-    fn layer(&self, inner: Inner) -> Self::Service {
-        RequireService {
-            inner,
-            demand: self.demand.clone(),
-            presentation: Arc::clone(&self.presentation),
-        }
-    }
-}
-
-/// A service behind a [`Require`].
-#[derive(Debug)]
-pub struct RequireService<Inner, D, R> {
+pub struct RequireService<Inner, L> {
     inner: Inner,
-    demand: D,
-    presentation: Arc<Presentation<R>>,
+    layer: L,
 }
 
-impl<Inner: Clone, D: Clone, R> Clone for RequireService<Inner, D, R> {
-    fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            demand: self.demand.clone(),
-            presentation: Arc::clone(&self.presentation),
-        }
+impl<Inner, L> RequireService<Inner, L> {
+    pub(super) fn new(inner: Inner, layer: L) -> Self {
+        Self { inner, layer }
     }
 }
 
-/// A requirement that a caller must meet.
-pub(crate) trait Demand {
-    fn check(&self, principal: &Principal) -> Result<(), Cause>;
-
-    /// Returns the scopes of which any one is enough, for the challenge.
-    fn accepted(&self) -> Option<&Arc<AcceptedScopes>> {
-        None
+impl<Inner: Clone, L> RequireService<Inner, L> {
+    /// Drops the service that was polled ready, which this call does not use. A clone stays, which
+    /// is not ready.
+    fn give_readiness_back(&mut self) {
+        self.inner = self.inner.clone();
     }
 }
 
-impl<Inner, D, R, ReqB, ResB> Service<Request<ReqB>> for RequireService<Inner, D, R>
+impl<Inner, L, ReqB, ResB> Service<Request<ReqB>> for RequireService<Inner, L>
 where
     Inner: Service<Request<ReqB>, Response = Response<ResB>> + Clone,
-    D: Demand,
-    R: Responder<ResB>,
-    ResB: RefusalBody,
+    L: Requirement<Responder: Responder<ResB>> + Clone + Send + Sync + 'static,
+    ReqB: 'static,
+    ResB: 'static,
 {
     type Response = Response<ResB>;
     type Error = Inner::Error;
@@ -114,36 +58,55 @@ where
     }
 
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
-        match meets(&self.demand, request.extensions()) {
-            Ok(()) => ResponseFuture::forwarded(self.inner.call(request), None),
+        let (request, asked) = match check(&self.layer, request.extensions()) {
+            Ok(()) => self.layer.question(request),
+            Err(denial) => (request, Err(denial)),
+        };
+        match asked {
+            Ok(None) => ResponseFuture::forwarded(self.inner.call(request), None),
+            Ok(Some(question)) => {
+                self.give_readiness_back();
+                let asking = ask(self.layer.clone(), question);
+                ResponseFuture::waiting(asking, request, self.inner.clone(), None)
+            }
             Err(denial) => {
-                self.inner = self.inner.clone(); // the readiness that this call does not use goes back
-                ResponseFuture::answered(
-                    refuse(&self.presentation, denial, self.demand.accepted(), &request),
-                    None,
-                )
+                self.give_readiness_back();
+                ResponseFuture::answered(refuse(&self.layer, denial, &request), None)
             }
         }
     }
 }
 
-fn meets(demand: &impl Demand, extensions: &Extensions) -> Result<(), Denial> {
+fn check(layer: &impl Requirement, extensions: &Extensions) -> Result<(), Denial> {
     let principal = Principal::of(extensions)?;
-    demand
+    layer
         .check(principal)
         .map_err(|cause| Denial::about(cause, Arc::clone(principal.record())))
 }
 
-pub(super) fn refuse<R: Responder<ResB>, ReqB, ResB: RefusalBody>(
-    presentation: &Presentation<R>,
-    denial: Denial,
-    accepted: Option<&Arc<AcceptedScopes>>,
-    request: &Request<ReqB>,
-) -> Response<ResB> {
-    let mut rejection = Rejection::new(denial, &presentation.messages);
-    if let (Cause::NoAcceptedScope, Some(accepted)) = (rejection.cause(), accepted) {
+fn ask<L, ReqB, ResB>(layer: L, question: L::Question) -> Asking<ReqB, ResB>
+where
+    L: Requirement<Responder: Responder<ResB>> + Send + Sync + 'static,
+    ReqB: 'static,
+    ResB: 'static,
+{
+    Box::pin(async move {
+        let answer = question.ask().await;
+        let verdict: Verdict<ReqB, ResB> = Box::new(move |request: &mut Request<ReqB>| {
+            answer.map_err(|denial| refuse(&layer, denial, request))
+        });
+        verdict
+    })
+}
+
+fn refuse<L, ReqB, ResB>(layer: &L, denial: Denial, request: &Request<ReqB>) -> Response<ResB>
+where
+    L: Requirement<Responder: Responder<ResB>>,
+{
+    let mut rejection = Rejection::new(denial, &layer.style().messages);
+    if let (Cause::NoAcceptedScope, Some(accepted)) = (rejection.cause(), layer.accepted()) {
         rejection = rejection.accepting(Arc::clone(accepted));
     }
     rejection.report(None);
-    presentation.refuse(rejection, request)
+    layer.style().refuse(rejection, request)
 }

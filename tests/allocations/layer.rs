@@ -206,6 +206,17 @@ fn a_request_refused_by_its_looks_allocates_nothing_before_the_response() {
 }
 
 #[test]
+fn a_text_that_names_other_prefixes_is_put_together_once() {
+    let format = TokenFormat::default().with_prefixes("sk_", "pt_").unwrap();
+    let layer = AuthLayer::new(store()).with_token_format(format);
+    let request = request(&[("authorization", "Bearer ak_testsecret")]);
+    assert_eq!(
+        counted_until_responder(layer, &request),
+        ("unknown_prefix", 0)
+    );
+}
+
+#[test]
 fn a_credential_that_does_not_count_allocates_nothing_before_the_response() {
     for (code, token) in [
         (

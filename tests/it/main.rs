@@ -59,6 +59,8 @@ mod manage_outage;
 mod manage_rotation;
 #[cfg(feature = "tracing")]
 mod observe;
+mod other_majors;
+mod prelude;
 mod readiness;
 mod readiness_demands;
 mod readiness_types;

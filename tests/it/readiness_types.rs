@@ -103,14 +103,20 @@ where
 }
 
 #[tokio::test]
-async fn a_refusal_can_be_written_into_the_usual_bodies() {
+async fn a_refusal_can_be_written_into_a_string_without_any_feature() {
+    let text = r#"{"detail":"Missing Bearer token"}"#;
+    assert_eq!(refused_with::<String>().await.into_body(), text);
+}
+
+#[cfg(feature = "http-body-util")]
+#[tokio::test]
+async fn a_refusal_can_be_written_into_the_bodies_of_hyper_services() {
     use bytes::Bytes;
     use http_body_util::{
         BodyExt as _, Full,
         combinators::{BoxBody, UnsyncBoxBody},
     };
     let text = r#"{"detail":"Missing Bearer token"}"#;
-    assert_eq!(refused_with::<String>().await.into_body(), text);
     assert_eq!(refused_with::<Bytes>().await.into_body(), text);
     let full = refused_with::<Full<Bytes>>()
         .await

@@ -21,6 +21,7 @@ use std::{
 const ROOMS: &[&str] = &[
     "lib",
     "guide",
+    "prelude",
     "testing", // above everything, since it tries every room
     "axum",
     "tonic",

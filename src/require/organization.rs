@@ -1,0 +1,99 @@
+//! [`RequireOrganizationLayer`]: limits a route to callers who act in an organization.
+
+use std::{convert::Infallible, fmt, sync::Arc};
+
+use tower_layer::Layer;
+
+use super::{RequireService, requirement::Requirement};
+use crate::{
+    layer::AuthLayer,
+    principal::Principal,
+    rejection::{Cause, JsonResponder, RefusalStyle},
+};
+
+/// Lets callers through who act in an organization; for routes behind a user-scoped or an optional
+/// layer. Other callers get the 401 of a missing organization, unauthenticated ones that of a
+/// missing credential.
+///
+/// ```
+/// use tower_api_key::{AuthLayer, RequireOrganizationLayer, store::MemoryStore};
+///
+/// let auth = AuthLayer::new(MemoryStore::new()).optional();
+/// let somebody = RequireOrganizationLayer::new().with_responses_of(&auth);
+/// ```
+#[must_use]
+pub struct RequireOrganizationLayer<R = JsonResponder> {
+    style: Arc<RefusalStyle<R>>,
+}
+
+impl RequireOrganizationLayer {
+    /// Creates a layer that requires an organization.
+    pub fn new() -> Self {
+        Self {
+            style: Arc::default(),
+        }
+    }
+}
+
+impl Default for RequireOrganizationLayer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<R> RequireOrganizationLayer<R> {
+    /// Builds refusals as `auth` does: with its texts, its realm and its responder.
+    pub fn with_responses_of<S, R2>(self, auth: &AuthLayer<S, R2>) -> RequireOrganizationLayer<R2> {
+        RequireOrganizationLayer {
+            style: auth.style(),
+        }
+    }
+
+    /// Declares that the services behind this layer speak gRPC; see [`AuthLayer::with_grpc`].
+    /// [`with_responses_of`](Self::with_responses_of) copies this setting from the other layer.
+    pub fn with_grpc(mut self) -> Self {
+        Arc::make_mut(&mut self.style).set_grpc();
+        self
+    }
+}
+
+impl<R> Requirement for RequireOrganizationLayer<R> {
+    type Responder = R;
+    type Question = Infallible;
+
+    fn style(&self) -> &RefusalStyle<R> {
+        &self.style
+    }
+
+    fn check(&self, principal: &Principal) -> Result<(), Cause> {
+        if principal.organization().is_some() {
+            Ok(())
+        } else {
+            Err(Cause::NoOrganization)
+        }
+    }
+}
+
+impl<R, Inner> Layer<Inner> for RequireOrganizationLayer<R> {
+    type Service = RequireService<Inner, Self>;
+
+    fn layer(&self, inner: Inner) -> Self::Service {
+        RequireService::new(inner, self.clone())
+    }
+}
+
+// Written by hand: a derived impl would require `R: Clone`.
+impl<R> Clone for RequireOrganizationLayer<R> {
+    fn clone(&self) -> Self {
+        Self {
+            style: Arc::clone(&self.style),
+        }
+    }
+}
+
+impl<R> fmt::Debug for RequireOrganizationLayer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequireOrganizationLayer")
+            .finish_non_exhaustive()
+    }
+}

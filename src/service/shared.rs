@@ -1,0 +1,226 @@
+//! What all clones of an [`AuthService`](super::AuthService) share: triage, lookup and verdict.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request, Response,
+    header::{AUTHORIZATION, CACHE_CONTROL},
+};
+
+use super::remove_credential;
+use crate::{
+    authenticate::{Policy, Presented},
+    decided::Decided,
+    future::{Additions, Asking, Verdict},
+    panics::catch,
+    principal::Principal,
+    rejection::{Denial, RefusalStyle, Rejection, Responder},
+    secret::Pepper,
+    store::{CredentialStore, Peek, Record, StoreError, StoreFault, guarded},
+};
+
+pub(super) struct Shared<S, R> {
+    store: Arc<S>,
+    policy: Policy,
+    style: RefusalStyle<R>,
+    /// The value of `Vary`, where the credential is optional.
+    vary: Option<HeaderValue>,
+}
+
+/// What is decided about a request at once.
+pub(super) enum Triage {
+    AnswerPreflight,
+    PassThrough,
+    Accept(Principal),
+    Lookup(Presented<'static>),
+}
+
+impl<S, R> Shared<S, R> {
+    pub(super) fn new(store: Arc<S>, policy: Policy, style: RefusalStyle<R>) -> Self {
+        let vary = policy
+            .optional
+            .then(|| vary_on(&policy.organization_header))
+            .flatten();
+        Self {
+            store,
+            policy,
+            style,
+            vary,
+        }
+    }
+
+    pub(super) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    pub(super) fn empty_body<ResB>(&self) -> ResB
+    where
+        R: Responder<ResB>,
+    {
+        self.style.empty_body()
+    }
+}
+
+impl<S: CredentialStore, R> Shared<S, R> {
+    pub(super) fn triage<ReqB>(&self, request: &Request<ReqB>) -> Result<Triage, Denial> {
+        if self.policy.is_answered_preflight(request) {
+            return Ok(Triage::AnswerPreflight);
+        }
+        if self.policy.is_anonymous(request) {
+            return Ok(Triage::PassThrough);
+        }
+        let headers = request.headers();
+        let presented = self.policy.present(headers)?;
+        let lookup = presented.lookup(|| self.policy.named_organization(headers));
+        let found = match catch(|| self.store.peek(&lookup)) {
+            Some(Peek::Found(record)) => Ok(Some(record)),
+            Some(Peek::NotFound) => Ok(None),
+            Some(Peek::Unknown) => return Ok(Triage::Lookup(presented.into_owned())),
+            None => Err(StoreFault::panicked().into()),
+        };
+        self.policy
+            .judge(headers, &presented, found, self.decoy_pepper())
+            .map(Triage::Accept)
+    }
+
+    #[inline]
+    pub(super) fn look_up<ReqB, ResB>(
+        self: Arc<Self>,
+        presented: Presented<'static>,
+        headers: &HeaderMap,
+    ) -> Asking<ReqB, ResB>
+    where
+        R: Responder<ResB>,
+        ReqB: 'static,
+        ResB: 'static,
+    {
+        let organization = self.policy.named_organization(headers).map(str::to_owned);
+        Box::pin(async move {
+            let asked_at = Instant::now();
+            let found = guarded(self.policy.deadline, async {
+                self.store
+                    .find(&presented.lookup(|| organization.as_deref()))
+                    .await
+            })
+            .await;
+            let latency = Some(asked_at.elapsed());
+            let verdict: Verdict<ReqB, ResB> = Box::new(move |request: &mut Request<ReqB>| {
+                self.finish(request, &presented, found, latency)
+            });
+            verdict
+        })
+    }
+
+    /// Returns the store's decoy pepper. If the store panics here, known and unknown ids may differ
+    /// in timing, but no request is lost.
+    fn decoy_pepper(&self) -> Option<&Pepper> {
+        catch(|| self.store.decoy_pepper()).flatten()
+    }
+
+    fn finish<ReqB, ResB>(
+        &self,
+        request: &mut Request<ReqB>,
+        presented: &Presented<'_>,
+        found: Result<Option<Arc<Record>>, StoreError>,
+        latency: Option<Duration>,
+    ) -> Result<(), Response<ResB>>
+    where
+        R: Responder<ResB>,
+    {
+        match self
+            .policy
+            .judge(request.headers(), presented, found, self.decoy_pepper())
+        {
+            Ok(principal) => {
+                self.admit(request, principal, latency);
+                Ok(())
+            }
+            Err(denial) => Err(self.refuse(denial, request, latency)),
+        }
+    }
+}
+
+impl<S, R> Shared<S, R> {
+    /// Returns what is added to every response to the request.
+    #[inline]
+    pub(super) fn additions<ReqB>(&self, request: &Request<ReqB>) -> Option<Box<Additions>> {
+        let decided = Decided::asked_for(request.extensions());
+        if decided.is_none() && self.vary.is_none() {
+            None
+        } else {
+            Some(self.adding(decided))
+        }
+    }
+
+    #[cold]
+    fn adding(&self, decided: Option<Decided>) -> Box<Additions> {
+        Box::new(Additions {
+            decided,
+            vary: self.vary.clone(),
+        })
+    }
+
+    #[inline]
+    pub(super) fn admit<ReqB>(
+        &self,
+        request: &mut Request<ReqB>,
+        principal: Principal,
+        latency: Option<Duration>,
+    ) {
+        principal.report(latency);
+        if self.policy.removes_authorization {
+            remove_credential(request);
+        } else if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
+            value.set_sensitive(true); // an accepted request has one
+        }
+        request.extensions_mut().insert(principal);
+    }
+
+    pub(super) fn refuse<ReqB, ResB>(
+        &self,
+        denial: Denial,
+        request: &Request<ReqB>,
+        latency: Option<Duration>,
+    ) -> Response<ResB>
+    where
+        R: Responder<ResB>,
+    {
+        let rejection = Rejection::new(denial, &self.style.messages);
+        rejection.report(latency);
+        self.style.refuse(rejection, request)
+    }
+}
+
+/// Returns the answer to a CORS preflight: 200 without any permission. A gateway further out adds
+/// the permissions.
+#[cold]
+pub(super) fn preflight_answer<ResB>(empty: ResB) -> Response<ResB> {
+    let mut response = Response::new(empty);
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Returns `Authorization, X-Anyreach-Org`: what the response of an optional route depends on (RFC
+/// 9110, section 12.5.5).
+fn vary_on(organization_header: &HeaderName) -> Option<HeaderValue> {
+    let mut at_start = true;
+    let capitalized = |letter: char| {
+        let start = std::mem::replace(&mut at_start, letter == '-');
+        if start {
+            letter.to_ascii_uppercase()
+        } else {
+            letter
+        }
+    };
+    let name: String = organization_header
+        .as_str()
+        .chars()
+        .map(capitalized)
+        .collect();
+    HeaderValue::try_from(format!("Authorization, {name}")).ok()
+}
