@@ -10,7 +10,7 @@
 use std::{
     fs,
     hint::black_box,
-    sync::{Arc, Barrier},
+    sync::Barrier,
     time::{Duration, Instant},
 };
 use tower_api_key::{

@@ -21,7 +21,6 @@ use tower::{ServiceBuilder, ServiceExt};
 
 /// Everything that is Acme's. In a service of your own this is a file beside `main.rs`.
 mod acme {
-    use std::sync::Arc;
 
     use http::HeaderName;
     use tower_api_key::{

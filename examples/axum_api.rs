@@ -36,7 +36,7 @@ use tower_api_key::{
     manage::{Actor, Cursor, Issued, ManageError, Manager, NewKey, NewToken, Rotation},
     scope::Catalogue,
     secret::Secret,
-    store::{Cached, CredentialInfo, Directory, Filter, ManageStore, Owner, WriteError},
+    store::{Cached, CredentialInfo, Directory, Filter, Owner, WriteError},
 };
 use tower_api_key_sqlx::SqliteStore;
 use tower_http::{

@@ -9,11 +9,7 @@ use std::{
 };
 
 use sqlx::{PgPool, Row, postgres::PgPoolOptions};
-use tower_api_key::{
-    scope::Catalogue,
-    secret::Digest,
-    store::{Directory, ManageStore},
-};
+use tower_api_key::{scope::Catalogue, secret::Digest, store::Directory};
 use tower_api_key_sqlx::PostgresStore;
 
 use super::{Database, compare, id, inserts, token};

@@ -1,7 +1,5 @@
 //! One request for every way to be refused, with the layers that refuse it.
 
-use std::sync::Arc;
-
 use http::{HeaderName, Request, Response, header};
 use tower_api_key::{
     AuthLayer, PublicLayer, Rejection, RequireDescendantLayer, RequireScopesLayer,

@@ -12,7 +12,7 @@ use tower::{ServiceBuilder, ServiceExt};
 use tower_api_key::{
     AuthLayer, async_trait,
     credential::Kind,
-    store::{Cached, Directory, Feed, FeedEvent, ManageStore},
+    store::{Cached, Feed, FeedEvent, ManageStore},
 };
 
 /// A feed that is restored and ends.

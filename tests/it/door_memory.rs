@@ -10,8 +10,6 @@ use tower_api_key::{
     store::{Directory, ManageStore, MemoryStore, Record, WriteError as Refused},
 };
 
-use std::sync::Arc;
-
 use http::Request;
 use support::{
     DELETED_ORG, KEY, ORG, OTHER_ORG, TOKEN, USER, ask, bearer, bearer_in, key, key_record, memory,

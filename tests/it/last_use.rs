@@ -1,7 +1,5 @@
 //! The last uses as a service without a manager takes them, to write them to a table of its own.
 
-use std::sync::Arc;
-
 use tower_api_key::{
     AuthLayer, LastUse,
     clock::UnixMillis,

@@ -3,7 +3,7 @@
 
 use crate::support;
 
-use std::{convert::Infallible, fmt::Debug, future::ready, sync::Arc};
+use std::{convert::Infallible, fmt::Debug, future::ready};
 
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;

@@ -10,8 +10,8 @@ use tower_api_key::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        AuditEvent, CredentialInfo, CredentialStore, Directory, Lookup, ManageStore, MemoryStore,
-        Owner, Record, StoreError, Usage, WriteError,
+        AuditEvent, CredentialInfo, CredentialStore, Lookup, ManageStore, MemoryStore, Owner,
+        Record, StoreError, Usage, WriteError,
         backend::{Commit, EarlierIssue, Ending, ListQuery},
     },
 };

@@ -9,6 +9,6 @@ use std::{
 pub(crate) fn now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
-        Poll::Pending => panic!("the future waits"),
+        Poll::Pending => unreachable!("the future waits"),
     }
 }

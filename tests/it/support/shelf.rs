@@ -13,7 +13,6 @@ use std::{
 };
 use tower_api_key::{
     async_trait,
-    credential::Kind,
     id::CredentialId,
     scope::Catalogue,
     secret::Digest,

@@ -1,4 +1,5 @@
 //! A recorder of the crate `metrics` that remembers what was recorded.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::{
     collections::BTreeMap,

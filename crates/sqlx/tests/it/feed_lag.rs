@@ -31,10 +31,7 @@ fn each_is_measured_once(tally: &Tally) {
 #[tokio::test]
 async fn the_lag_of_a_file_is_measured_for_each_change() {
     use sqlx::SqlitePool;
-    use tower_api_key::{
-        scope::Catalogue,
-        store::{Directory, ManageStore},
-    };
+    use tower_api_key::{scope::Catalogue, store::Directory};
     use tower_api_key_sqlx::SqliteStore;
 
     let directory = tempfile::tempdir().unwrap();
@@ -70,7 +67,7 @@ use crate::support::pg;
 
 #[tokio::test]
 async fn the_lag_of_a_database_is_measured_for_each_change() {
-    use tower_api_key::store::{Directory, ManageStore};
+    use tower_api_key::store::Directory;
 
     let Some(cluster) = pg::shared() else { return };
     let schema = pg::fresh_schema();

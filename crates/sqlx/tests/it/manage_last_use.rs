@@ -11,7 +11,7 @@ use tower_api_key::{
     credential::Kind,
     manage::{Actor, Manager, NewKey},
     scope::Catalogue,
-    store::{Cached, Directory, ManageStore, MemoryStore, Owner},
+    store::{Cached, Directory, MemoryStore, Owner},
     testing::ManualClock,
 };
 use tower_api_key_sqlx::SqliteStore;

@@ -50,7 +50,7 @@ fn those_of_postgres_are_as_they_were_released() {
 #[test]
 fn every_file_ends_its_lines_alike_and_git_leaves_them_alone() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let attributes = std::fs::read_to_string(root.join(".gitattributes")).unwrap();
+    let attributes = std::fs::read_to_string(root.join("../../.gitattributes")).unwrap();
     assert!(
         attributes.lines().any(|line| line == "*.sql -text"),
         "{attributes}"

@@ -96,7 +96,7 @@ impl Fixture {
 }
 
 async fn furnish(store: &PostgresStore) {
-    use tower_api_key::store::{Directory, ManageStore};
+    use tower_api_key::store::Directory;
 
     for organization in [ORG, OTHER_ORG] {
         store.create_organization(organization, None).await.unwrap();

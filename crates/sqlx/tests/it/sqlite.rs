@@ -434,7 +434,7 @@ async fn an_owner_that_is_referred_to_keeps_its_row() {
     store.insert(key("a", "keys")).await.unwrap();
     store.insert(key("b", "dead")).await.unwrap();
     store
-        .delete(&Owner::of(Kind::OrgKey, "org_1"), "b")
+        .delete(&Owner::of(Kind::OrgKey, "dead"), "b")
         .await
         .unwrap();
     store
@@ -446,7 +446,7 @@ async fn an_owner_that_is_referred_to_keeps_its_row() {
         .await
         .unwrap();
     store
-        .delete(&Owner::of(Kind::PersonalToken, "alice"), "b")
+        .delete(&Owner::of(Kind::PersonalToken, "dead"), "b")
         .await
         .unwrap();
     store

@@ -2,7 +2,7 @@
 
 use crate::support::pg;
 
-use tower_api_key::store::{Directory, Feed, ManageStore};
+use tower_api_key::store::{Directory, Feed};
 use tower_api_key_sqlx::postgres::SetupError;
 
 /// A node that rolled back, or that is not updated yet, with the schema of a version that is to come.

@@ -291,7 +291,7 @@ async fn a_stopped_server_holds_up_no_call_for_ever() {
     in_vain("delete user", store.delete_user(USER).await);
     in_vain("set member", store.set_member(USER, ORG, "viewer").await);
     in_vain("remove member", store.remove_member(USER, ORG).await);
-    in_vain("delete", store.delete(&owner, "k").await);
+    in_vain("delete", store.delete(owner, "k").await);
     tokio::time::resume();
     drop(frozen);
     let mut last = None;

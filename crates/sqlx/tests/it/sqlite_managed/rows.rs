@@ -6,8 +6,8 @@ use tower_api_key::{
     scope::{Catalogue, ScopeSet},
     secret::Digest,
     store::{
-        AuditAction, AuditActor, AuditEvent, Credential, CredentialInfo, CredentialStore,
-        Directory, Lookup, ManageStore, Record, Status, StoreError,
+        AuditAction, AuditActor, AuditEvent, Credential, CredentialInfo, CredentialStore, Lookup,
+        ManageStore, Record, Status, StoreError,
         backend::{Authority, Commit, EarlierIssue, Idempotency, NewCredential},
     },
 };
