@@ -34,7 +34,7 @@ const TURNS: usize = 101;
 const PAGE: u32 = 51;
 const NOW: i64 = 1_700_000_000_000;
 
-/// How rows of a kind are written: their standing, expiry and successor; `n` is their number.
+/// How rows of a kind are written: their status, expiry and successor; `n` is their number.
 const KINDS: [(&str, &str, &str, &str); 4] = [
     ("deleted", "'deleted'", "NULL", "NULL"),
     ("expired", "'active'", "1600000000000 + n", "NULL"),
@@ -168,10 +168,10 @@ async fn compare<D: Database>(
     database: &D,
     size: u64,
 ) {
-    for (kind, standing, expires_at, successor) in KINDS {
+    for (kind, status, expires_at, successor) in KINDS {
         for owner in [format!("without-{kind}"), format!("with-{kind}")] {
             store.create_organization(&owner, None).await.unwrap();
-            for (state, standing, expires_at) in [
+            for (state, status, expires_at) in [
                 ("active", "'active'", "NULL"),
                 ("expiring", "'active'", "1700000001000 + n"),
                 ("over", "'active'", "1500000000000 + n"),
@@ -183,7 +183,7 @@ async fn compare<D: Database>(
                     &owner,
                     state,
                     60,
-                    [standing, expires_at, "NULL", "1400000000000"],
+                    [status, expires_at, "NULL", "1400000000000"],
                 )
                 .await;
             }
@@ -193,7 +193,7 @@ async fn compare<D: Database>(
             &format!("with-{kind}"),
             "dead",
             size,
-            [standing, expires_at, successor, "1550000000000"],
+            [status, expires_at, successor, "1550000000000"],
         )
         .await;
     }
@@ -215,12 +215,12 @@ async fn compare<D: Database>(
 }
 
 async fn fill<D: Database>(database: &D, owner: &str, name: &str, size: u64, columns: [&str; 4]) {
-    let [standing, expires_at, successor, created_at] = columns;
+    let [status, expires_at, successor, created_at] = columns;
     let id = format!("'{owner}-{name}-' || n");
     let sql = format!(
         "INSERT INTO $$credentials
             (kind, id, digest, organization_id, role, status, expires_at, rotated_to, rotated_at, created_at)
-        SELECT 'org_key', {id}, {}, '{owner}', 'viewer', {standing}, {expires_at}, {successor}, {}, {created_at} + n
+        SELECT 'org_key', {id}, {}, '{owner}', 'viewer', {status}, {expires_at}, {successor}, {}, {created_at} + n
         FROM {}",
         D::digest(&id),
         if successor == "NULL" { "NULL" } else { "1600000000000" },

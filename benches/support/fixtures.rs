@@ -51,7 +51,7 @@ pub(crate) fn token(name: &str) -> String {
     format!("pat_{:x<51}", format!("testtoken{name}"))
 }
 
-/// Returns the store that all benches ask: one organization, one person, a key in each standing.
+/// Returns the store that all benches ask: one organization, one person, a key in each status.
 pub(crate) fn store() -> MemoryStore {
     static STORE: OnceLock<MemoryStore> = OnceLock::new();
     STORE.get_or_init(filled).clone()
@@ -73,10 +73,10 @@ fn filled() -> MemoryStore {
             .unwrap(),
         new_key("powerless").with_scopes(ScopeSet::empty()),
         viewer(new_key("expired")).expiring_at(UnixMillis(0)),
-        viewer(new_key("deleted")).with_standing(Status::Deleted),
-        viewer(new_key("disabled")).with_standing(Status::Disabled),
-        viewer(new_key("ownergone")).with_standing(Status::OwnerGone),
-        viewer(new_key("orggone")).with_standing(Status::OrganizationGone),
+        viewer(new_key("deleted")).with_status(Status::Deleted),
+        viewer(new_key("disabled")).with_status(Status::Disabled),
+        viewer(new_key("ownergone")).with_status(Status::OwnerGone),
+        viewer(new_key("orggone")).with_status(Status::OrganizationGone),
         Record::personal_token(
             "test_token",
             Digest::of(token("live").as_bytes()),

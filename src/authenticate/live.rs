@@ -28,7 +28,7 @@ impl Verified {
     #[inline]
     pub(crate) fn live(self, clock: &dyn Clock) -> Result<Live, Denial> {
         let record = self.into_record();
-        let cause = match record.standing() {
+        let cause = match record.status() {
             Status::Active if record.expires_at().is_some_and(|end| clock.now() >= end) => {
                 Cause::Expired
             }

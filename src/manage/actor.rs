@@ -79,7 +79,7 @@ impl Actor {
     #[must_use]
     pub fn user(user: impl Into<UserId>) -> Self {
         let user = user.into();
-        let (who, user) = (AuditActor::Person(user.clone()), Some(user));
+        let (who, user) = (AuditActor::User(user.clone()), Some(user));
         let holds = Holds::Only(ScopeSet::empty());
         Self {
             who,
@@ -102,7 +102,7 @@ impl Actor {
     #[must_use]
     pub fn acting_in(self, organization: impl Into<OrgId>, scopes: ScopeSet) -> Self {
         match self.who {
-            AuditActor::Person(_) => Self {
+            AuditActor::User(_) => Self {
                 organization: Some(organization.into()),
                 holds: Holds::Only(scopes),
                 ..self
@@ -149,7 +149,7 @@ impl Actor {
     pub(super) fn bearer(owner: Owner, origin: Option<&str>) -> Self {
         let operator = Self::operator("", owner);
         Self {
-            who: AuditActor::Holder,
+            who: AuditActor::Bearer,
             origin: origin.map(visible),
             ..operator
         }
@@ -157,7 +157,7 @@ impl Actor {
 
     /// Refuses ids from the service that no store can keep. A principal's ids come from the store.
     pub(super) fn check_ids(&self) -> Result<(), ManageError> {
-        if !matches!(self.who, AuditActor::Person(_) | AuditActor::Operator(_)) {
+        if !matches!(self.who, AuditActor::User(_) | AuditActor::Operator(_)) {
             return Ok(());
         }
         let organization = self.organization.as_ref().map(OrgId::as_str);
@@ -214,11 +214,11 @@ impl Actor {
                 id: id.clone(),
                 requirements,
             },
-            AuditActor::Person(id) => Authority::User {
+            AuditActor::User(id) => Authority::User {
                 id: id.clone(),
                 requirements,
             },
-            AuditActor::Operator(_) | AuditActor::Holder | AuditActor::Unknown => {
+            AuditActor::Operator(_) | AuditActor::Bearer | AuditActor::Unknown => {
                 Authority::Unconditional
             }
         }

@@ -95,7 +95,7 @@ impl<S: ManageStore> Manager<S> {
         let enable = |before| {
             check_regrant(actor, &before, self.store.catalogue())?;
             Ok(CredentialInfo {
-                standing: Status::Active,
+                status: Status::Active,
                 ..before
             })
         };
@@ -143,7 +143,7 @@ impl<S: ManageStore> Manager<S> {
         let ended = deadline.hold(end).await?;
         if ended.is_empty() {
             let info = deadline.hold(self.find(&owner, id.as_str())).await?;
-            return if info.standing == Status::Deleted {
+            return if info.status == Status::Deleted {
                 Err(ManageError::Deleted)
             } else {
                 Ok(info)
@@ -157,7 +157,7 @@ impl<S: ManageStore> Manager<S> {
             ..CredentialInfo::new(id, owner, UnixMillis(0))
         });
         Ok(CredentialInfo {
-            standing: to.standing(),
+            status: to.status(),
             ..info
         })
     }
@@ -203,7 +203,7 @@ impl<S: ManageStore> Manager<S> {
         let owner = self.owner(actor, kind)?;
         for _ in 0..MAX_ATTEMPTS {
             let before = self.find(&owner, id).await?;
-            if before.standing == Status::Deleted {
+            if before.status == Status::Deleted {
                 return Err(ManageError::Deleted);
             }
             if before.damaged {
@@ -237,5 +237,6 @@ impl<S: ManageStore> Manager<S> {
 }
 
 fn becomes_accepted(before: &CredentialInfo, after: &CredentialInfo, now: UnixMillis) -> bool {
-    before.state(now) != EffectiveStatus::Active && after.state(now) == EffectiveStatus::Active
+    before.effective_status(now) != EffectiveStatus::Active
+        && after.state(now) == EffectiveStatus::Active
 }

@@ -279,7 +279,7 @@ impl<S: ManageStore> Manager<S> {
             Some(EarlierIssue {
                 info,
                 fingerprint: same,
-            }) if same == *fingerprint => match info.state(self.clock.now()) {
+            }) if same == *fingerprint => match info.effective_status(self.clock.now()) {
                 EffectiveStatus::Active => Ok(Some(Issued { info, secret: None })),
                 ended => Err(ManageError::IssuedInactive(ended)),
             },

@@ -108,7 +108,7 @@ impl<S: ManageStore> Manager<S> {
         expires_at: Option<UnixMillis>,
         now: UnixMillis,
     ) -> Result<(), ManageError> {
-        match old.standing {
+        match old.status {
             Status::Active if old.damaged => return Err(ManageError::Damaged),
             Status::Active if old.rotated_to.is_some() => {
                 return Err(ManageError::AlreadyRotated);
@@ -139,7 +139,7 @@ impl<S: ManageStore> Manager<S> {
             ..old.clone()
         };
         if overlap.is_zero() {
-            after.standing = Status::Deleted;
+            after.status = Status::Deleted;
         } else {
             let end = later(now, overlap);
             after.expires_at = Some(old.expires_at.map_or(end, |own| own.min(end)));
@@ -160,7 +160,7 @@ impl<S: ManageStore> Manager<S> {
         }];
         // Without an overlap the new credential takes the old one's slot under the cap, if it had
         // one.
-        let is_exchange = overlap.is_zero() && old.state(now) == EffectiveStatus::Active;
+        let is_exchange = overlap.is_zero() && old.effective_status(now) == EffectiveStatus::Active;
         let cap = self.cap_of(now).filter(|_| !is_exchange);
         let commit = Commit {
             insert: Some(insert),
@@ -189,12 +189,12 @@ impl<S: ManageStore> Manager<S> {
         if before.damaged || before.id == old.id {
             return Ok(());
         }
-        if before.standing != Status::Deleted && before.expires_at.is_none_or(|end| now < end) {
+        if before.status != Status::Deleted && before.expires_at.is_none_or(|end| now < end) {
             commit
                 .events
                 .push(actor.event(now, AuditAction::Deleted, &before));
             let after = CredentialInfo {
-                standing: Status::Deleted,
+                status: Status::Deleted,
                 ..before.clone()
             };
             commit.changes.push(Update { before, after });

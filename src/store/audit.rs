@@ -34,7 +34,7 @@ impl AuditEvent {
     pub(crate) fn erase(&mut self, user: &UserId, pseudonym: &UserId) {
         let owned = matches!(&self.owner, Owner::User(id) if id == user);
         let by = match &mut self.by {
-            AuditActor::Token { user: id, .. } | AuditActor::Person(id) if id == user => {
+            AuditActor::Token { user: id, .. } | AuditActor::User(id) if id == user => {
                 *id = pseudonym.clone();
                 true
             }
@@ -111,11 +111,11 @@ pub enum AuditActor {
         user: UserId,
     },
     /// A user whom the service itself has authenticated.
-    Person(UserId),
+    User(UserId),
     /// The service itself or its operator, under a name that it chose.
     Operator(Box<str>),
     /// The bearer of the credential that the event is about.
-    Holder,
+    Bearer,
     /// The stored actor cannot be read: it is damaged, or a newer version wrote it.
     Unknown,
 }
@@ -128,9 +128,9 @@ impl AuditActor {
         match self {
             Self::Key(id) => ("org_key", Some(id.as_str()), None),
             Self::Token { id, user } => ("pat", Some(id.as_str()), Some(user.as_str())),
-            Self::Person(user) => ("person", None, Some(user.as_str())),
+            Self::User(user) => ("user", None, Some(user.as_str())),
             Self::Operator(name) => ("operator", Some(name), None),
-            Self::Holder => ("holder", None, None),
+            Self::Bearer => ("bearer", None, None),
             Self::Unknown => ("unknown", None, None),
         }
     }
@@ -144,9 +144,9 @@ impl AuditActor {
                 id: id.into(),
                 user: user.into(),
             },
-            ("person", None, Some(user)) => Self::Person(user.into()),
+            ("user", None, Some(user)) => Self::User(user.into()),
             ("operator", Some(name), None) => Self::Operator(name.into()),
-            ("holder", None, None) => Self::Holder,
+            ("bearer", None, None) => Self::Bearer,
             ("unknown", None, None) => Self::Unknown,
             _ => return None,
         })

@@ -90,7 +90,7 @@ pub struct CredentialInfo {
     pub scopes: Option<Box<[Box<str>]>>,
     /// [`Active`](Status::Active), [`Disabled`](Status::Disabled) or [`Deleted`](Status::Deleted),
     /// regardless of its owner's state.
-    pub standing: Status,
+    pub status: Status,
     /// When it was created.
     pub created_at: UnixMillis,
     /// When it expires; `None` means never.
@@ -122,7 +122,7 @@ impl CredentialInfo {
             name: "".into(),
             role: None,
             scopes: None,
-            standing: Status::Active,
+            status: Status::Active,
             created_at,
             expires_at: None,
             last_used_at: None,
@@ -156,8 +156,8 @@ impl CredentialInfo {
 
     /// Returns the effective state at `now`, not considering the owner.
     #[must_use]
-    pub fn state(&self, now: UnixMillis) -> EffectiveStatus {
-        match self.standing {
+    pub fn effective_status(&self, now: UnixMillis) -> EffectiveStatus {
+        match self.status {
             Status::Deleted => EffectiveStatus::Deleted,
             Status::Active if self.expires_at.is_some_and(|end| now >= end) => {
                 EffectiveStatus::Expired
@@ -213,7 +213,7 @@ impl Filter {
     /// Returns whether `credential` matches at `now`. For stores that do not filter by themselves.
     #[must_use]
     pub fn shows(&self, credential: &CredentialInfo, now: UnixMillis) -> bool {
-        let state = credential.state(now);
+        let state = credential.effective_status(now);
         let created = credential.created_at;
         let used = credential
             .last_used_at
@@ -232,12 +232,12 @@ mod tests {
     use super::*;
 
     fn credential(
-        standing: Status,
+        status: Status,
         expires_at: Option<i64>,
         last_used_at: Option<i64>,
     ) -> CredentialInfo {
         CredentialInfo {
-            standing,
+            status,
             created_at: UnixMillis(10),
             expires_at: expires_at.map(UnixMillis),
             last_used_at: last_used_at.map(UnixMillis),
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn a_state_is_what_ended_the_credential_for_good() {
         use Status::{Active, Deleted, Disabled};
-        for (standing, expires_at, state) in [
+        for (status, expires_at, state) in [
             (Active, None, EffectiveStatus::Active),
             (Active, Some(101), EffectiveStatus::Active),
             (Active, Some(100), EffectiveStatus::Expired),
@@ -258,9 +258,9 @@ mod tests {
             (Deleted, Some(100), EffectiveStatus::Deleted),
         ] {
             assert_eq!(
-                credential(standing, expires_at, None).state(UnixMillis(100)),
+                credential(status, expires_at, None).effective_status(UnixMillis(100)),
                 state,
-                "{standing:?} {expires_at:?}"
+                "{status:?} {expires_at:?}"
             );
         }
     }

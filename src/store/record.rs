@@ -41,7 +41,7 @@ pub struct Record {
     can_expire: bool,
     rotated: bool,
     kind: Kind,
-    standing: Status,
+    status: Status,
     grant: Arc<Grant>,
 }
 
@@ -157,7 +157,7 @@ impl Record {
             can_expire: false,
             rotated: false,
             kind,
-            standing: Status::Active,
+            status: Status::Active,
             grant: Arc::new(Grant {
                 organization,
                 user,
@@ -307,8 +307,8 @@ impl Record {
 
     /// Sets the status; [`Status::Active`] by default.
     #[must_use]
-    pub fn with_standing(self, standing: Status) -> Self {
-        Self { standing, ..self }
+    pub fn with_status(self, status: Status) -> Self {
+        Self { status, ..self }
     }
 
     /// Returns the kind of credential.
@@ -332,8 +332,8 @@ impl Record {
 
     /// Returns the status.
     #[must_use]
-    pub fn standing(&self) -> Status {
-        self.standing
+    pub fn status(&self) -> Status {
+        self.status
     }
 
     /// Returns when the credential expires.

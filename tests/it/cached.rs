@@ -751,6 +751,6 @@ trait PeekExt {
 
 impl PeekExt for tower_api_key::store::Peek {
     fn is_active(&self) -> bool {
-        matches!(self, Self::Found(record) if record.standing() == tower_api_key::store::Status::Active)
+        matches!(self, Self::Found(record) if record.status() == tower_api_key::store::Status::Active)
     }
 }

@@ -130,7 +130,7 @@ impl ActorState {
     #[must_use]
     pub fn of_record(record: &Record) -> Self {
         Self {
-            active: record.standing() == Status::Active,
+            active: record.status() == Status::Active,
             organization: record.organization().cloned(),
             scopes: record.scopes().clone(),
             expires_at: record.expires_at(),

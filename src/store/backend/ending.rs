@@ -51,19 +51,19 @@ pub enum EndStatus {
 impl EndStatus {
     /// Returns the status that the credentials have afterwards.
     #[must_use]
-    pub fn standing(self) -> Status {
+    pub fn status(self) -> Status {
         match self {
             Self::Disabled => Status::Disabled,
             Self::Deleted => Status::Deleted,
         }
     }
 
-    /// Returns whether a credential with the status `standing` is changed.
+    /// Returns whether a credential with the status `status` is changed.
     #[must_use]
-    pub fn applies_to(self, standing: Status) -> bool {
+    pub fn applies_to(self, status: Status) -> bool {
         match self {
-            Self::Disabled => !matches!(standing, Status::Disabled | Status::Deleted),
-            Self::Deleted => standing != Status::Deleted,
+            Self::Disabled => !matches!(status, Status::Disabled | Status::Deleted),
+            Self::Deleted => status != Status::Deleted,
         }
     }
 }

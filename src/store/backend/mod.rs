@@ -384,7 +384,7 @@ impl Usage {
             owner,
             credential: self.id.clone(),
             related: Some(successor.id),
-            by: AuditActor::Holder,
+            by: AuditActor::Bearer,
             origin: None,
         });
         UsageDecision {

@@ -113,12 +113,12 @@ impl<'s> RecordReader<'s> {
     /// # Errors
     /// [`StoreError::Corrupt`], and what [`DigestPolicy`] refuses.
     pub fn key(self, row: &impl Columns, id: &str) -> Result<Record, StoreError> {
-        let standing = match (status(row)?, row.flag("deleted")?) {
+        let status = match (status(row)?, row.flag("deleted")?) {
             (Status::Active, None | Some(true)) => Status::OrganizationGone,
             (own, _) => own,
         };
         let key = Record::org_key(id, digest(row)?, required(row, "organization_id")?)
-            .with_standing(standing);
+            .with_status(status);
         let key = self
             .digests
             .stored_under(key, row.text("pepper")?.as_deref())?
@@ -174,14 +174,14 @@ impl<'s> RecordReader<'s> {
         digest: Digest,
         organization: Option<&str>,
     ) -> Result<Record, StoreError> {
-        let standing = match (status(row)?, row.flag("enabled")?) {
+        let status = match (status(row)?, row.flag("enabled")?) {
             (Status::Active, None | Some(false)) => Status::OwnerGone,
             (own, _) => own,
         };
         let pepper = row.text("pepper")?;
         let token = Record::personal_token(required(row, "id")?, digest, required(row, "user_id")?)
             .outdated(self.digests.is_outdated(pepper.as_deref()))
-            .with_standing(standing)
+            .with_status(status)
             .expiring_at(moment(row, "expires_at")?)
             .rotated(row.flag("rotated")? == Some(true));
         match (organization, row.text("role")?) {
@@ -221,7 +221,7 @@ pub fn credential_info(row: &impl Columns, id: CredentialId, owner: &Owner) -> C
     let mut damaged = false;
     let name = or_none(row.text("name"), &mut damaged);
     let role = or_none(row.text("role"), &mut damaged);
-    let standing = or_none(status(row).map(Some), &mut damaged);
+    let status = or_none(status(row).map(Some), &mut damaged);
     // If they cannot be read, grant none, rather than those of the role.
     let scopes = row.scopes().unwrap_or_else(|_| {
         damaged = true;
@@ -239,7 +239,7 @@ pub fn credential_info(row: &impl Columns, id: CredentialId, owner: &Owner) -> C
         role: role.map(Into::into),
         scopes: scopes.map(|scopes| scopes.into_iter().map(Into::into).collect()),
         // Whatever the status is, the credential is not accepted.
-        standing: standing.unwrap_or(Status::Disabled),
+        status: status.unwrap_or(Status::Disabled),
         created_at: created_at.unwrap_or(UnixMillis(0)),
         expires_at,
         last_used_at,
@@ -319,7 +319,7 @@ impl Commit {
         let info = CredentialInfo {
             role: record.role().map(Into::into),
             scopes: scopes.map(|scopes| scopes.iter().map(Into::into).collect()),
-            standing: record.standing(),
+            status: record.status(),
             expires_at: record.expires_at(),
             ..CredentialInfo::new(record.id(), owner.clone(), SystemClock.now())
         };

@@ -84,7 +84,7 @@ impl<'p> DigestPolicy<'p> {
     /// [`StoreError::UnknownPepper`], [`StoreError::PlainDigest`].
     pub fn stored_under(self, key: Record, pepper: Option<&str>) -> Result<Record, StoreError> {
         let found = match self.named(pepper) {
-            Err(_) if key.standing() == Status::Deleted => None,
+            Err(_) if key.status() == Status::Deleted => None,
             found => found?,
         };
         Ok(key.under(found).outdated(self.is_outdated(pepper)))

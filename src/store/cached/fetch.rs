@@ -168,7 +168,7 @@ impl Fetch {
     fn fill(&self, record: Option<Arc<Record>>) -> Fill {
         let seen_from = self.leader.key().organization.as_ref();
         let acceptable = |record: &&Arc<Record>| {
-            record.standing() == Status::Active
+            record.status() == Status::Active
                 && !self.clocks.is_expired(record)
                 && (seen_from.is_none() || record.organization() == seen_from)
         };

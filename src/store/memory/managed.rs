@@ -79,7 +79,7 @@ impl MemoryStore {
         CredentialInfo {
             role: record.role().map(Into::into),
             scopes: own.map(|scopes| scopes.iter().map(Into::into).collect()),
-            standing: match record.standing() {
+            status: match record.status() {
                 Status::OwnerGone | Status::OrganizationGone => Status::Active,
                 own => own,
             },
@@ -122,7 +122,8 @@ impl MemoryStore {
     /// Refuses what would bring the owner above its cap. `insert` and `changes` are not made yet.
     fn check_cap(&self, state: &State, commit: &Commit) -> Result<(), WriteError> {
         let Some(cap) = commit.cap else { return Ok(()) };
-        let accepted = |one: &CredentialInfo| one.state(cap.at) == EffectiveStatus::Active;
+        let accepted =
+            |one: &CredentialInfo| one.effective_status(cap.at) == EffectiveStatus::Active;
         let untouched = |one: &CredentialInfo| {
             commit
                 .changes
@@ -205,9 +206,7 @@ impl MemoryStore {
             Some(scopes) => record.with_scopes(self.0.catalogue.expand(scopes.iter().cloned())),
             None => record,
         };
-        Ok(record
-            .with_standing(info.standing)
-            .expiring_at(info.expires_at))
+        Ok(record.with_status(info.status).expiring_at(info.expires_at))
     }
 
     fn add(
@@ -230,7 +229,7 @@ impl MemoryStore {
     fn alter(&self, state: &mut State, after: &CredentialInfo) {
         let changed = |record: &Record| {
             let record = Record::clone(record)
-                .with_standing(after.standing)
+                .with_status(after.status)
                 .expiring_at(after.expires_at);
             record.rotated(after.rotated_to.is_some())
         };
@@ -239,9 +238,9 @@ impl MemoryStore {
                 if let Some(key) = self.key(after.id.as_str()) {
                     let record = changed(&key);
                     let gone = state.living(organization.as_str()).is_err()
-                        && record.standing() == Status::Active;
+                        && record.status() == Status::Active;
                     self.put_key(if gone {
-                        record.with_standing(Status::OrganizationGone)
+                        record.with_status(Status::OrganizationGone)
                     } else {
                         record
                     });
@@ -295,10 +294,10 @@ fn unchanged(alteration: &Update, now: &CredentialInfo) -> bool {
     let before = &alteration.before;
     (
         &before.name,
-        before.standing,
+        before.status,
         before.expires_at,
         &before.rotated_to,
-    ) == (&now.name, now.standing, now.expires_at, &now.rotated_to)
+    ) == (&now.name, now.status, now.expires_at, &now.rotated_to)
 }
 
 #[async_trait]
@@ -389,9 +388,9 @@ impl ManageStore for MemoryStore {
             EndTarget::One(id) => Vec::from_iter(self.info(&state, &ending.owner, id.as_str())),
             EndTarget::All => self.all(&state, &ending.owner),
         };
-        ended.retain(|info| ending.to.applies_to(info.standing));
+        ended.retain(|info| ending.to.applies_to(info.status));
         for info in &mut ended {
-            info.standing = ending.to.standing();
+            info.status = ending.to.status();
             self.alter(&mut state, info);
             state.metadata.add_event(&ending.event(info.id.clone()));
         }

@@ -42,9 +42,9 @@ impl Metadata {
         let last_used_at = self.uses.get(&name).copied();
         match self.infos.get(&name) {
             Some(kept) => {
-                let (standing, expires_at) = (said.standing, said.expires_at);
+                let (status, expires_at) = (said.status, said.expires_at);
                 CredentialInfo {
-                    standing,
+                    status,
                     expires_at,
                     last_used_at,
                     ..kept.clone()

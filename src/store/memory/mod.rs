@@ -111,9 +111,9 @@ impl MemoryStore {
         let keys = self.0.keys.pin();
         let of_it = keys
             .values()
-            .filter(|key| key.organization() == Some(&id) && key.standing() == Status::Active);
+            .filter(|key| key.organization() == Some(&id) && key.status() == Status::Active);
         for key in of_it.map(Arc::clone).collect::<Vec<_>>() {
-            self.put_key(Record::clone(&key).with_standing(Status::OrganizationGone));
+            self.put_key(Record::clone(&key).with_status(Status::OrganizationGone));
         }
         for user in state.members(&id) {
             self.refresh(&state, user);
@@ -145,7 +145,7 @@ impl MemoryStore {
         for digest in &user.tokens {
             if let Some(entry) = tokens
                 .get(digest)
-                .filter(|entry| entry.alone.standing() != Status::Deleted)
+                .filter(|entry| entry.alone.status() != Status::Deleted)
             {
                 tokens.insert(*digest, state.entry(&entry.alone, user, &self.0.catalogue));
             }

@@ -131,12 +131,12 @@ impl State {
 
     /// Finishes the records of a token of `user`.
     pub(super) fn entry(&self, token: &Record, user: &User, catalogue: &Catalogue) -> TokenEntry {
-        let standing = match token.standing() {
+        let status = match token.status() {
             Status::Active | Status::OwnerGone if user.disabled => Status::OwnerGone,
             Status::Active | Status::OwnerGone => Status::Active,
             own => own,
         };
-        let alone = token.clone().with_standing(standing);
+        let alone = token.clone().with_status(status);
         let living = user
             .roles
             .iter()

@@ -171,7 +171,7 @@ pub(super) async fn a_deleted_organization_takes_its_keys_and_memberships_along<
     let gone = key_of(store, "first").await?;
     let told = gone
         .as_ref()
-        .is_none_or(|record| record.standing() == Status::OrganizationGone);
+        .is_none_or(|record| record.status() == Status::OrganizationGone);
     claim(told, format!("a key of a deleted organization is {gone:?}"))?;
     let member = token_of(store, "first", Some(ORG)).await?;
     claim(

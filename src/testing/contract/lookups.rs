@@ -237,16 +237,16 @@ pub(super) async fn what_was_stored_as_dead_does_not_count<S: ManageStore + Dire
     store: &Arc<S>,
 ) -> Claim {
     furnish(store, "good").await?;
-    for (id, standing) in [("off", Status::Disabled), ("gone", Status::Deleted)] {
-        store.insert(key(id)?.with_standing(standing)).await?;
-        store.insert(token(id).with_standing(standing)).await?;
+    for (id, status) in [("off", Status::Disabled), ("gone", Status::Deleted)] {
+        store.insert(key(id)?.with_status(status)).await?;
+        store.insert(token(id).with_status(status)).await?;
         claim(
             !counts(&key_of(store, id).await?),
-            format!("a key stored as {standing:?} counts"),
+            format!("a key stored as {status:?} counts"),
         )?;
         claim(
             !counts(&token_of(store, id, Some(ORG)).await?),
-            format!("a token stored as {standing:?} counts"),
+            format!("a token stored as {status:?} counts"),
         )?;
     }
     // Switching the owner on must not wake them.

@@ -260,14 +260,14 @@ async fn token_of(
 fn counts(record: &Option<Arc<Record>>) -> bool {
     record
         .as_ref()
-        .is_some_and(|record| record.standing() == Status::Active)
+        .is_some_and(|record| record.status() == Status::Active)
 }
 
 /// The role that a token has where it was asked for, if it counts there.
 fn role_of(record: &Option<Arc<Record>>) -> Option<&str> {
     let record = record
         .as_ref()
-        .filter(|record| record.standing() == Status::Active)?;
+        .filter(|record| record.status() == Status::Active)?;
     record.organization().and_then(|_| record.role())
 }
 
@@ -278,7 +278,7 @@ fn same(one: &Record, other: &Record) -> bool {
         (
             record.kind(),
             record.id(),
-            record.standing(),
+            record.status(),
             digest,
             expires_at,
             record.role(),

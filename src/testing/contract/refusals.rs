@@ -34,7 +34,7 @@ pub(super) async fn an_id_is_given_once_even_after_deletion<S: ManageStore + Dir
     store: &Arc<S>,
 ) -> Claim {
     furnish(store, "first").await?;
-    let stranger = || Ok::<_, Breach>(key("first")?.with_standing(crate::store::Status::Active));
+    let stranger = || Ok::<_, Breach>(key("first")?.with_status(crate::store::Status::Active));
     let other = Record::org_key("first", digest("another"), ORG);
     refused!(store.insert(stranger()?), Taken);
     refused!(store.insert(other.clone()), Taken);

@@ -80,7 +80,7 @@ pub(crate) fn memory() -> MemoryStore {
         key_record("testkey", ORG),
         key_record("deleted", ORG),
         key_record("expired", ORG).expiring_at(past),
-        key_record("disabled", ORG).with_standing(Status::Disabled),
+        key_record("disabled", ORG).with_status(Status::Disabled),
         key_record("orphan", DELETED_ORG),
     ];
     for record in keys {
@@ -90,7 +90,7 @@ pub(crate) fn memory() -> MemoryStore {
         pat_record("token", USER),
         pat_record("deleted", USER),
         pat_record("expired", USER).expiring_at(past),
-        pat_record("disabled", USER).with_standing(Status::Disabled),
+        pat_record("disabled", USER).with_status(Status::Disabled),
         pat_record("ownerless", "user_gone"),
     ];
     for record in tokens {

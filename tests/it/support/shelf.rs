@@ -343,7 +343,7 @@ impl Question {
         };
         let wanted = lookup.organization();
         Ok(found.is_some_and(|record| {
-            record.standing() == tower_api_key::store::Status::Active
+            record.status() == tower_api_key::store::Status::Active
                 && (wanted.is_none() || record.organization().map(|own| own.as_str()) == wanted)
         }))
     }

@@ -144,8 +144,8 @@ CREATE TABLE uses (
 -- The audit trail --------------------------------------------------------------------------------
 
 -- `organization_id` or `user_id` is the owner of the credential. `actor_kind` is 'org_key' or 'pat'
--- (with the credential in `actor_id`, and the token's user in `actor_user_id`), 'person' (with the
--- user in `actor_user_id`), 'operator' (with a name in `actor_id`), or 'holder': whoever presented
+-- (with the credential in `actor_id`, and the token's user in `actor_user_id`), 'user' (with the
+-- user in `actor_user_id`), 'operator' (with a name in `actor_id`), or 'bearer': whoever presented
 -- the credential itself.
 CREATE TABLE events (
     number          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

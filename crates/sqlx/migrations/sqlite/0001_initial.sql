@@ -116,8 +116,8 @@ CREATE TABLE tower_api_key_uses (
 -- The audit trail --------------------------------------------------------------------------------
 
 -- `organization_id` or `user_id` is the owner of the credential. `actor_kind` is 'org_key' or 'pat'
--- (with the credential in `actor_id`, and the token's user in `actor_user_id`), 'person' (with the
--- user in `actor_user_id`), 'operator' (with a name in `actor_id`), or 'holder': whoever presented
+-- (with the credential in `actor_id`, and the token's user in `actor_user_id`), 'user' (with the
+-- user in `actor_user_id`), 'operator' (with a name in `actor_id`), or 'bearer': whoever presented
 -- the credential itself.
 CREATE TABLE tower_api_key_events (
     number          INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -30,7 +30,7 @@ fn those_of_sqlite_are_as_they_were_released() {
         &sqlx::migrate!("migrations/sqlite"),
         &[(
             1,
-            "1d9d2c26771deacf4fc5e8c7a8d532896e64f9bc33eb60bb83c198a445d5991e5e3f086c9ac92c630933022175697c43",
+            "cb163c005600acb89fc0695815389126401bf535b313be2b602e59b86f7f0580389d925facdda5238a77c0c07d19cd59",
         )],
     );
 }
@@ -41,7 +41,7 @@ fn those_of_postgres_are_as_they_were_released() {
         &sqlx::migrate!("migrations/postgres"),
         &[(
             1,
-            "9a0636139c16bdd94a9dff70d60d40425209a81de75d26ee88d48e5de0bf706c11b22f2d5e31024b509e882ec13180ab",
+            "401c52dfda232f5909e53ae5e9cbf6365ce028e01d536fa401b1869cf891f7574f7d06f3541ce5e46d1a7bff5af860ad",
         )],
     );
 }

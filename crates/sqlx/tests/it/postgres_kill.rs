@@ -77,7 +77,7 @@ async fn what_a_killed_client_was_told_is_so_and_nothing_is_half_made() {
             .unwrap()
             .unwrap_or_else(|| panic!("{id} is lost"));
         assert!(
-            record.standing() == *expected || *expected == Status::Active,
+            record.status() == *expected || *expected == Status::Active,
             "{id} came back"
         );
         assert_eq!(

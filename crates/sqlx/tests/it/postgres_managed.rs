@@ -127,7 +127,7 @@ fn info(owner: &Owner, id: &str) -> CredentialInfo {
             Owner::Organization(_) => Some(["agents:read".into()].into()),
             Owner::User(_) => None,
         },
-        standing: Status::Active,
+        status: Status::Active,
         created_at: UnixMillis(1_000),
         expires_at: None,
         last_used_at: None,
@@ -398,8 +398,8 @@ async fn a_cap_counts_what_is_accepted() {
         type Make = fn(&mut CredentialInfo);
         let table: [(&str, bool, Make); 7] = [
             ("active", true, |_| {}),
-            ("disabled", false, |old| old.standing = Status::Disabled),
-            ("deleted", false, |old| old.standing = Status::Deleted),
+            ("disabled", false, |old| old.status = Status::Disabled),
+            ("deleted", false, |old| old.status = Status::Deleted),
             ("expires-then", false, |old| {
                 old.expires_at = Some(UnixMillis(5_000))
             }),
@@ -429,7 +429,7 @@ async fn a_cap_counts_what_is_accepted() {
             );
             // What the same commit ends makes room.
             let active = fixture.get(&owner, "active").await;
-            new.changes = altering(&active, |after| after.standing = Status::Deleted).changes;
+            new.changes = altering(&active, |after| after.status = Status::Deleted).changes;
             new.events = vec![AuditEvent {
                 origin: Some("a\0".into()),
                 ..event(&owner, "active", AuditAction::Issued)
@@ -441,7 +441,7 @@ async fn a_cap_counts_what_is_accepted() {
             );
         }
         let disabled = fixture.get(&owner, "disabled").await;
-        let mut enabling = altering(&disabled, |after| after.standing = Status::Active);
+        let mut enabling = altering(&disabled, |after| after.status = Status::Active);
         enabling.cap = Some(Cap::new(counted, at));
         assert_eq!(
             code(&fixture.store.commit(&enabling).await),
@@ -547,7 +547,7 @@ async fn what_another_has_is_unknown_and_stays_untouched() {
         );
         for owner in [&organization, &user] {
             let mut commit = altering(&fixture.get(owner, "mine").await, |after| {
-                after.standing = Status::Deleted
+                after.status = Status::Deleted
             });
             commit.owner = stranger.clone();
             assert_eq!(
@@ -596,7 +596,7 @@ async fn what_somebody_else_changed_meanwhile_is_not_overwritten() {
             }
             fixture.insert(old).await;
             let commit = altering(&fixture.get(&owner, &id).await, |after| {
-                (after.name, after.standing) = ("ours".into(), Status::Disabled);
+                (after.name, after.status) = ("ours".into(), Status::Disabled);
                 (after.rotated_to, after.rotated_at) =
                     (Some("ours".into()), Some(UnixMillis(5_000)));
             });
@@ -633,7 +633,7 @@ async fn a_rename_that_is_about_to_be_committed_is_waited_for() {
     for (owner, _) in owners() {
         fixture.insert(info(&owner, "k")).await;
         let commit = altering(&fixture.get(&owner, "k").await, |after| {
-            after.standing = Status::Disabled
+            after.status = Status::Disabled
         });
         let mut connection = fixture.cluster.connection().await;
         let mut theirs = connection.begin().await.unwrap();
@@ -648,7 +648,7 @@ async fn a_rename_that_is_about_to_be_committed_is_waited_for() {
         theirs.commit().await.unwrap();
         assert_eq!(code(&ours.await.unwrap()), "changed");
         let kept = fixture.get(&owner, "k").await;
-        assert_eq!((&*kept.name, kept.standing), ("theirs", Status::Active));
+        assert_eq!((&*kept.name, kept.status), ("theirs", Status::Active));
     }
 }
 
@@ -697,7 +697,7 @@ async fn what_a_deleted_organization_has_can_be_changed_and_not_added_to() {
         code(&fixture.store.commit(&inserting(info(owner, "new"))).await),
         "unknown owner"
     );
-    let deletion = altering(&info(owner, "k"), |after| after.standing = Status::Deleted);
+    let deletion = altering(&info(owner, "k"), |after| after.status = Status::Deleted);
     fixture.store.commit(&deletion).await.unwrap();
-    assert_eq!(fixture.get(owner, "k").await.standing, Status::Deleted);
+    assert_eq!(fixture.get(owner, "k").await.status, Status::Deleted);
 }

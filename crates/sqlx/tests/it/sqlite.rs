@@ -38,7 +38,7 @@ async fn find(store: &impl CredentialStore, id: &str) -> Result<Option<Status>, 
     let found = store
         .find(&Lookup::new(Credential::OrgKey { id }, None))
         .await?;
-    Ok(found.map(|record| record.standing()))
+    Ok(found.map(|record| record.status()))
 }
 
 async fn raw(path: &Path) -> SqliteConnection {
@@ -395,7 +395,7 @@ async fn an_owner_removed_by_hand_is_gone_and_its_id_is_not_given_out_again() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(found.standing(), Status::OwnerGone);
+    assert_eq!(found.status(), Status::OwnerGone);
     assert!(matches!(
         store.create_organization("org_1", None).await,
         Err(WriteError::Taken(_))
@@ -459,8 +459,8 @@ async fn an_owner_that_is_referred_to_keeps_its_row() {
         .unwrap();
     let mut db = raw(&path).await;
     let trail = "PRAGMA foreign_keys = OFF;
-        INSERT INTO tower_api_key_events (at, action, organization_id, credential_id, actor_kind) VALUES (0, 'issued', 'trail', 'x', 'holder');
-        INSERT INTO tower_api_key_events (at, action, user_id, credential_id, actor_kind) VALUES (0, 'issued', 'trail', 'x', 'holder')";
+        INSERT INTO tower_api_key_events (at, action, organization_id, credential_id, actor_kind) VALUES (0, 'issued', 'trail', 'x', 'bearer');
+        INSERT INTO tower_api_key_events (at, action, user_id, credential_id, actor_kind) VALUES (0, 'issued', 'trail', 'x', 'bearer')";
     sqlx::raw_sql(trail).execute(&mut db).await.unwrap();
     let organizations =
         ["keys", "dead", "members", "parent", "trail"].map(|id| ("organizations", id));

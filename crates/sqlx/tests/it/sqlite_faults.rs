@@ -377,7 +377,7 @@ async fn lists_leave_connections_for_lookups() {
         CREATE VIEW tower_api_key_events AS
             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000000)
             SELECT i AS number, 0 AS at, 'issued' AS action, iif(i < 0, 'org_1', NULL) AS organization_id,
-                'a' AS credential_id, NULL AS related_id, 'holder' AS actor_kind, NULL AS actor_id, NULL AS actor_user_id, NULL AS origin
+                'a' AS credential_id, NULL AS related_id, 'bearer' AS actor_kind, NULL AS actor_id, NULL AS actor_user_id, NULL AS origin
             FROM n";
     sqlx::raw_sql(slow).execute(&pool).await.unwrap();
     let owner = Owner::Organization("org_1".into());

@@ -146,7 +146,7 @@ async fn verify(path: &Path, said: &[(String, String)]) {
                     .unwrap()
                     .expect("an acknowledged token is there");
                 assert_eq!(
-                    (found.id(), found.standing(), found.role()),
+                    (found.id(), found.status(), found.role()),
                     (&**id, Status::Active, Some("viewer"))
                 );
             }
@@ -160,7 +160,7 @@ async fn verify(path: &Path, said: &[(String, String)]) {
             )),
         }
     }
-    for (id, standing) in keys {
+    for (id, status) in keys {
         let found = store
             .find(&Lookup::new(Credential::OrgKey { id }, None))
             .await
@@ -169,7 +169,7 @@ async fn verify(path: &Path, said: &[(String, String)]) {
         assert_eq!(found.digest().to_bytes(), digest(id).to_bytes());
         // A deletion may have been done and not yet said.
         assert!(
-            found.standing() == standing || found.standing() == Status::Deleted,
+            found.status() == status || found.status() == Status::Deleted,
             "{id}: {found:?}"
         );
         assert_eq!(

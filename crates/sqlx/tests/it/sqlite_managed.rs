@@ -124,7 +124,7 @@ fn info(owner: &Owner, id: &str) -> CredentialInfo {
         name: format!("name of {id}").into(),
         role: matches!(owner, Owner::Organization(_)).then(|| "viewer".into()),
         scopes: None,
-        standing: Status::Active,
+        status: Status::Active,
         created_at: UnixMillis(NOW),
         expires_at: None,
         last_used_at: None,

@@ -111,7 +111,7 @@ fn told_of(id: &CredentialId, caller: CredentialId, token: CredentialId) -> [Aud
         ),
         (
             AuditAction::Disabled,
-            AuditActor::Person(USER.into()),
+            AuditActor::User(USER.into()),
             None,
             0,
         ),
@@ -121,7 +121,7 @@ fn told_of(id: &CredentialId, caller: CredentialId, token: CredentialId) -> [Aud
             None,
             0,
         ),
-        (AuditAction::Revoked, AuditActor::Holder, Some("scanner"), 7),
+        (AuditAction::Revoked, AuditActor::Bearer, Some("scanner"), 7),
     ];
     wanted.map(|(action, by, origin, after)| AuditEvent {
         number: None,
@@ -275,7 +275,7 @@ pub(super) async fn the_first_use_after_a_rotation_is_an_event<S: ManageStore + 
         };
         let good = event.credential == old.id
             && event.related.as_ref() == Some(&new.id)
-            && event.by == AuditActor::Holder;
+            && event.by == AuditActor::Bearer;
         claim(good && event.at == site.later(2000), format!("{event:?}"))?;
     }
     uses.note(&*record_of(site, &new.id).await?, &presented, site.later(0));

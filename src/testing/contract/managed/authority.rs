@@ -1,4 +1,4 @@
-//! Claims about actors who lose their standing between a decision and its commit: nothing is written.
+//! Claims about actors who lose their status between a decision and its commit: nothing is written.
 
 use crate::{
     credential::Kind,
@@ -287,7 +287,7 @@ async fn actor_of<S: ManageStore + Directory>(
         AuditActor::UserAlone => return Ok(Actor::user(user)),
     };
     let record = store.find(&lookup).await?;
-    let record = record.filter(|record| record.standing() == Status::Active);
+    let record = record.filter(|record| record.status() == Status::Active);
     let record =
         record.ok_or_else(|| Breach(format!("the credential of {who:?} does not count")))?;
     Ok(Actor::from_principal(&principal(Record::clone(&record))))
@@ -373,7 +373,7 @@ pub(super) async fn what_is_decided_for_an_actor_in_good_standing_is_done<
     Ok(())
 }
 
-/// All calls are decided, then the standing is lost, and then their changes reach the store.
+/// All calls are decided, then the status is lost, and then their changes reach the store.
 pub(super) async fn nothing_is_written_for_an_actor_who_lost_their_standing<
     S: ManageStore + Directory,
 >(

@@ -93,7 +93,7 @@ pub(super) async fn a_removed_user_leaves_the_audit_trail_and_nothing_else<
         format!("the trail says {named:?}: {trail:?}"),
     )?;
     let erased = |who: &AuditActor| match who {
-        AuditActor::Person(id) | AuditActor::Token { user: id, .. } => {
+        AuditActor::User(id) | AuditActor::Token { user: id, .. } => {
             id.as_str().starts_with("erased-")
         }
         _ => false,

@@ -56,7 +56,7 @@ pub(super) async fn a_disabled_credential_is_refused_until_it_is_enabled<
         let id = info.id.as_str();
         for _ in 0..2 {
             let off = site.manager.disable(&actor, kind, id).await?;
-            claim(off.standing == Status::Disabled, format!("{off:?}"))?;
+            claim(off.status == Status::Disabled, format!("{off:?}"))?;
             claim(!site.accepts(&secret).await?, "disabled, it is accepted")?;
             site.manager.disable(&actor, kind, id).await?; // changes nothing
             let on = site.manager.enable(&actor, kind, id).await?;
@@ -95,7 +95,7 @@ pub(super) async fn a_deleted_credential_is_refused_and_stays_as_it_is<
         claim(!site.accepts(&secret).await?, "deleted, it is accepted")?;
         let read = manager.get(&actor, kind, id).await?;
         claim(
-            read.state(site.later(0)) == EffectiveStatus::Deleted,
+            read.effective_status(site.later(0)) == EffectiveStatus::Deleted,
             format!("deleted, it is read as {read:?}"),
         )?;
         site.refuses("delete", "deleted", manager.delete(&actor, kind, id))
@@ -153,7 +153,7 @@ pub(super) async fn whoever_has_a_credential_can_end_it_and_nobody_else<
             .revoke_presented(whole, Some("scanner"))
             .await?;
         claim(
-            ended.id == info.id && ended.standing == Status::Deleted,
+            ended.id == info.id && ended.status == Status::Deleted,
             format!("{ended:?}"),
         )?;
         claim(!site.accepts(&secret).await?, "ended, it is accepted")?;
@@ -178,10 +178,10 @@ pub(super) async fn a_commit_changes_what_was_read_or_nothing<S: ManageStore + D
             digest: Digest::of(b"fresh"),
             idempotency: None,
         };
-        let gone = || changed(|info| info.standing = Status::Deleted);
+        let gone = || changed(|info| info.status = Status::Deleted);
         let otherwise = [
             ("name", changed(|info| info.name = "other".into())),
-            ("standing", changed(|info| info.standing = Status::Disabled)),
+            ("status", changed(|info| info.status = Status::Disabled)),
             ("expiry", changed(|info| info.expires_at = Some(super::NOW))),
             (
                 "successor",

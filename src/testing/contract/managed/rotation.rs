@@ -34,7 +34,7 @@ pub(super) async fn without_an_overlap_the_old_one_ends_at_once<S: ManageStore +
         let lineage =
             read.rotated_to.as_ref() == Some(&new.id) && read.rotated_at == Some(site.later(0));
         claim(
-            lineage && read.state(site.later(0)) == EffectiveStatus::Deleted,
+            lineage && read.effective_status(site.later(0)) == EffectiveStatus::Deleted,
             format!("the old one is read as {read:?}"),
         )?;
         let (_, events) = site.all(&actor, kind).await?;

@@ -64,14 +64,14 @@ async fn end<S: ManageStore + Directory>(
     how: &str,
 ) -> Claim {
     let (kind, id) = (info.kind(), info.id.as_str());
-    let standing = match how {
-        "delete" => manager.delete(actor, kind, id).await?.standing,
-        "disable" => manager.disable(actor, kind, id).await?.standing,
+    let status = match how {
+        "delete" => manager.delete(actor, kind, id).await?.status,
+        "disable" => manager.disable(actor, kind, id).await?.status,
         "revoke_presented" => {
             manager
                 .revoke_presented(secret.expose_secret(), None)
                 .await?
-                .standing
+                .status
         }
         _ => {
             let ended = manager.revoke_all(actor, kind).await?;
@@ -88,8 +88,8 @@ async fn end<S: ManageStore + Directory>(
         Status::Deleted
     };
     claim(
-        standing == wanted,
-        format!("{how} says that it is {standing:?}"),
+        status == wanted,
+        format!("{how} says that it is {status:?}"),
     )
 }
 

@@ -112,7 +112,7 @@ impl PostgresStore {
             .bind(info.id.as_str());
         let insert = insert
             .bind(stored.digest.to_bytes().to_vec())
-            .bind(info.standing.as_str());
+            .bind(info.status.as_str());
         let insert = insert
             .bind(millis(info.expires_at))
             .bind(organization)
@@ -237,11 +237,7 @@ async fn alter(
         .bind(owner.id())
         .bind(before().map(|old| old.id.as_str()).collect::<Vec<_>>());
     let alter = alter.bind(before().map(|old| &*old.name).collect::<Vec<_>>());
-    let alter = alter.bind(
-        before()
-            .map(|old| old.standing.as_str())
-            .collect::<Vec<_>>(),
-    );
+    let alter = alter.bind(before().map(|old| old.status.as_str()).collect::<Vec<_>>());
     let alter = alter.bind(
         before()
             .map(|old| millis(old.expires_at))
@@ -253,7 +249,7 @@ async fn alter(
             .collect::<Vec<_>>(),
     );
     let alter = alter.bind(after().map(|new| &*new.name).collect::<Vec<_>>());
-    let alter = alter.bind(after().map(|new| new.standing.as_str()).collect::<Vec<_>>());
+    let alter = alter.bind(after().map(|new| new.status.as_str()).collect::<Vec<_>>());
     let alter = alter.bind(
         after()
             .map(|new| millis(new.expires_at))

@@ -97,13 +97,13 @@ impl PostgresStore {
                 .end_one
                 .query()
                 .bind(owner.id())
-                .bind(to.standing().as_str())
+                .bind(to.status().as_str())
                 .bind(id.as_str()),
             None => sql
                 .end_all
                 .query()
                 .bind(owner.id())
-                .bind(to.standing().as_str()),
+                .bind(to.status().as_str()),
         };
         let rows = query.fetch_all(&mut *db).await.map_err(failed)?;
         let id = |row: &PgRow| Ok(get::<&str>(row, "id")?.into());

@@ -117,7 +117,7 @@ impl Due {
                 owner: owner_of(row)?,
                 credential: id.as_str().into(),
                 related: get::<Option<&str>>(row, "rotated_to")?.map(Into::into),
-                by: AuditActor::Holder,
+                by: AuditActor::Bearer,
                 origin: None,
             });
         }

@@ -69,14 +69,12 @@ async fn update(
     db: &mut SqliteConnection,
     ending: &Ending,
 ) -> Result<Vec<CredentialId>, StoreError> {
-    let (owner, standing) = (ending.owner.id(), ending.to.standing().as_str());
+    let (owner, status) = (ending.owner.id(), ending.to.status().as_str());
     let query = match &ending.target {
-        EndTarget::All => sqlx::query(ALL.of(&ending.owner))
-            .bind(owner)
-            .bind(standing),
+        EndTarget::All => sqlx::query(ALL.of(&ending.owner)).bind(owner).bind(status),
         EndTarget::One(id) => sqlx::query(ONE.of(&ending.owner))
             .bind(owner)
-            .bind(standing)
+            .bind(status)
             .bind(id.as_str()),
     };
     let rows: Vec<SqliteRow> = query.fetch_all(db).await.map_err(failed)?;

@@ -25,7 +25,7 @@ const WINDOW: u32 = 5;
 /// How many times as many each further time.
 const GROWTH: u32 = 4;
 
-/// As [`Filter::shows`](tower_api_key::store::Filter::shows) says. A standing that is none of ours is in
+/// As [`Filter::shows`](tower_api_key::store::Filter::shows) says. A status that is none of ours is in
 /// the list of all, so that it is found out.
 macro_rules! shown {
     ($last_use:literal) => {
@@ -73,13 +73,13 @@ macro_rules! page {
 }
 
 macro_rules! by_age {
-    ($index:literal, $owned:literal, $standing:literal) => {
+    ($index:literal, $owned:literal, $status:literal) => {
         page!(
             concat!("tower_api_key_credentials c INDEXED BY ", $index),
             concat!(
                 $owned,
                 " AND c.status ",
-                $standing,
+                $status,
                 " AND ",
                 behind!(),
                 " AND "
@@ -232,7 +232,7 @@ fn bind<'q>(
     let (filter, ends) = (&query.filter, Ends::of(query));
     let millis = |moment: UnixMillis| moment.0;
     let (created_at, id) = behind(query).unzip();
-    let [one, other] = ends.standings;
+    let [one, other] = ends.statuses;
     sqlx::query(statement.of(owner))
         .bind(owner.id())
         .bind(query.now.0)
@@ -260,10 +260,10 @@ fn behind(query: &ListQuery) -> Option<(i64, &str)> {
     after.into_iter().chain(unused).min()
 }
 
-/// The standings that a filter shows, and the first and the last moment at which what it shows
+/// The statuses that a filter shows, and the first and the last moment at which what it shows
 /// ends.
 struct Ends {
-    standings: [&'static str; 2],
+    statuses: [&'static str; 2],
     first: i64,
     last: i64,
 }
@@ -275,14 +275,14 @@ impl Ends {
             .filter
             .expiring_before
             .map_or(i64::MAX, |moment| moment.0.saturating_sub(1));
-        let (standings, first, last) = match query.filter.state {
+        let (statuses, first, last) = match query.filter.state {
             Some(EffectiveStatus::Active) => (["active"; 2], now.saturating_add(1), last),
             Some(EffectiveStatus::Expired) => (["active"; 2], i64::MIN, last.min(now)),
             Some(EffectiveStatus::Disabled) => (["disabled"; 2], i64::MIN, last),
             Some(EffectiveStatus::Deleted) | None => (["active", "disabled"], i64::MIN, last),
         };
         Self {
-            standings,
+            statuses,
             first,
             last,
         }

@@ -175,7 +175,7 @@ mod tests {
     }
 
     /// What decides is counted without the table, by age as far as the window. By end nothing but one
-    /// range of a standing is read, and only what is in that range is sorted.
+    /// range of a status is read, and only what is in that range is sorted.
     #[tokio::test]
     async fn a_filtered_list_counts_in_indexes_and_sorts_the_range_of_what_it_shows() {
         let store = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();

@@ -145,7 +145,7 @@ async fn add(
         .bind(info.role.as_deref());
     let query = query
         .bind(scopes.map(|scopes| scopes.to_string()))
-        .bind(info.standing.as_str());
+        .bind(info.status.as_str());
     let query = query
         .bind(info.created_at.0)
         .bind(info.expires_at.map(|moment| moment.0));
@@ -194,7 +194,7 @@ async fn alter(
     let (organization, user) = (owner.organization(), owner.user());
     let query = sqlx::query(ALTER)
         .bind(&*after.name)
-        .bind(after.standing.as_str());
+        .bind(after.status.as_str());
     let query = query.bind(after.expires_at.map(|moment| moment.0));
     let query = query.bind(after.rotated_to.as_ref().map(|id| id.as_str()));
     let query = query.bind(after.rotated_at.map(|moment| moment.0));
@@ -205,7 +205,7 @@ async fn alter(
         .bind(user);
     let query = query
         .bind(&*before.name)
-        .bind(before.standing.as_str())
+        .bind(before.status.as_str())
         .bind(before.expires_at.map(|moment| moment.0));
     let query = query.bind(before.rotated_to.as_ref().map(|id| id.as_str()));
     one(

@@ -21,7 +21,7 @@ const MOST: i64 = 3_000;
 
 const NOW: i64 = 1_000_000_000;
 
-/// How rows of one kind of death are written: their standing and expiry.
+/// How rows of one kind of death are written: their status and expiry.
 const KINDS: [(&str, &str); 4] = [
     ("'deleted'", "NULL"),
     ("'active'", "500000000 + n"),
@@ -31,7 +31,7 @@ const KINDS: [(&str, &str); 4] = [
 
 /// Many owners with little, so that statistics make the planner expect little of everybody; and one with much that is dead,
 /// and with sixty of each kind, the oldest, that is not.
-fn load(fixture: &Fixture, owner: &Owner, (standing, expires_at): (&str, &str), analyzed: bool) {
+fn load(fixture: &Fixture, owner: &Owner, (status, expires_at): (&str, &str), analyzed: bool) {
     let (kind, column, table) = match owner {
         Owner::Organization(_) => ("org_key", "organization_id", "organizations"),
         Owner::User(_) => ("pat", "user_id", "users"),
@@ -45,7 +45,7 @@ fn load(fixture: &Fixture, owner: &Owner, (standing, expires_at): (&str, &str), 
         INSERT INTO {table} (id) SELECT 'small' || n FROM generate_series(1, 1000) n;
         {credentials} SELECT '{kind}', 'small' || n, sha256(('{kind}small' || n)::bytea), 'small' || n, 'active', NULL, n
             FROM generate_series(1, 1000) n;
-        {credentials} SELECT '{kind}', 'dead' || n, sha256(('{kind}dead' || n)::bytea), '{id}', {standing}, {expires_at}, 1000 + n
+        {credentials} SELECT '{kind}', 'dead' || n, sha256(('{kind}dead' || n)::bytea), '{id}', {status}, {expires_at}, 1000 + n
             FROM generate_series(1, {DEAD}) n;
         {credentials} SELECT '{kind}', s || n, sha256(('{kind}' || s || n)::bytea), '{id}', s, NULL, n
             FROM generate_series(1, 60) n, unnest(ARRAY['active', 'disabled', 'deleted']) s;
@@ -53,7 +53,7 @@ fn load(fixture: &Fixture, owner: &Owner, (standing, expires_at): (&str, &str), 
             FROM generate_series(1, 60) n;
         {credentials} SELECT '{kind}', 'soon' || n, sha256(('{kind}soon' || n)::bytea), '{id}', 'active', {NOW} + 1000 + n, n
             FROM generate_series(1, 60) n;
-        INSERT INTO events (at, action, {column}, credential_id, actor_kind) SELECT n, 'deleted', '{id}', 'dead' || n, 'holder'
+        INSERT INTO events (at, action, {column}, credential_id, actor_kind) SELECT n, 'deleted', '{id}', 'dead' || n, 'bearer'
             FROM generate_series(1, {DEAD}) n;
         ALTER TABLE credentials ENABLE TRIGGER ALL;
         ALTER TABLE credentials ENABLE ALWAYS TRIGGER logged, ENABLE ALWAYS TRIGGER truncated"
@@ -169,7 +169,7 @@ async fn everything_else(store: &PostgresStore, owner: &Owner, round: &str) {
         .unwrap()
         .unwrap();
     let mut rotation = inserting(info(owner, &format!("next{round}")));
-    rotation.changes = altering(&renamed, |after| after.standing = Status::Disabled).changes;
+    rotation.changes = altering(&renamed, |after| after.status = Status::Disabled).changes;
     store.commit(&rotation).await.unwrap();
     let used = Usage {
         kind: owner.kind(),
@@ -187,7 +187,7 @@ async fn everything_else(store: &PostgresStore, owner: &Owner, round: &str) {
         authority: Authority::Unconditional,
         at: UnixMillis(NOW),
         action: AuditAction::Deleted,
-        by: AuditActor::Holder,
+        by: AuditActor::Bearer,
         origin: None,
     };
     store.end(&end).await.unwrap();

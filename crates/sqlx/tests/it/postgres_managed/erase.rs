@@ -22,7 +22,7 @@ async fn lived(fixture: &Fixture, user: &str) {
     let mut issue = inserting(info(&owner, &token));
     issue.insert.as_mut().unwrap().idempotency = Some(Idempotency::new("key-test", [1; 32]));
     let by = [
-        AuditActor::Person(user.into()),
+        AuditActor::User(user.into()),
         AuditActor::Token {
             id: token.as_str().into(),
             user: user.into(),
@@ -163,9 +163,9 @@ async fn a_long_trail_is_forgotten_too() {
     };
     fixture.psql(
         "INSERT INTO events (at, action, user_id, credential_id, actor_kind, actor_user_id, origin)
-            SELECT n, 'issued', 'user_test', 'k', 'person', 'user_test', '192.0.2.1' FROM generate_series(1, 25000) n;
+            SELECT n, 'issued', 'user_test', 'k', 'user', 'user_test', '192.0.2.1' FROM generate_series(1, 25000) n;
         INSERT INTO events (at, action, organization_id, credential_id, actor_kind, actor_user_id, origin)
-            SELECT n, 'issued', 'org_test', 'k', 'person', 'user_test', '192.0.2.1' FROM generate_series(1, 25000) n",
+            SELECT n, 'issued', 'org_test', 'k', 'user', 'user_test', '192.0.2.1' FROM generate_series(1, 25000) n",
     );
     fixture.store.delete_user(USER).await.unwrap();
     let left = "SELECT count(*) FROM events WHERE user_id = 'user_test' OR actor_user_id = 'user_test' OR origin IS NOT NULL";

@@ -155,12 +155,12 @@ const NOW: i64 = 5_000;
 async fn one_of_each(fixture: &Fixture, owner: &Owner) -> Vec<CredentialInfo> {
     let mut list = Vec::new();
     let mut uses = Vec::new();
-    for standing in [Status::Active, Status::Disabled, Status::Deleted] {
+    for status in [Status::Active, Status::Disabled, Status::Deleted] {
         for expires_at in [None, Some(NOW - 1), Some(NOW), Some(NOW + 1)] {
             for created_at in [1_000, 2_000] {
                 for last_used_at in [None, Some(1_999), Some(2_000)] {
                     let mut new = info(owner, &format!("k{}", list.len()));
-                    (new.standing, new.created_at) = (standing, UnixMillis(created_at));
+                    (new.status, new.created_at) = (status, UnixMillis(created_at));
                     (new.expires_at, new.last_used_at) =
                         (expires_at.map(UnixMillis), last_used_at.map(UnixMillis));
                     uses.extend(
@@ -243,7 +243,7 @@ async fn what_was_committed_is_read_back_whole() {
         fixture.insert(new.clone()).await;
         assert_eq!(fixture.get(&owner, "whole").await, new);
         let commit = altering(&new, |after| {
-            (after.name, after.standing, after.expires_at) = ("".into(), Status::Disabled, None);
+            (after.name, after.status, after.expires_at) = ("".into(), Status::Disabled, None);
             (after.rotated_to, after.rotated_at) = (None, None);
         });
         fixture.store.commit(&commit).await.unwrap();
@@ -262,9 +262,9 @@ fn all_events(owner: &Owner) -> Vec<AuditEvent> {
             id: "token-test".into(),
             user: "user_test".into(),
         },
-        AuditActor::Person("user_test".into()),
+        AuditActor::User("user_test".into()),
         AuditActor::Operator("".into()),
-        AuditActor::Holder,
+        AuditActor::Bearer,
     ];
     let actions = [
         Issued,

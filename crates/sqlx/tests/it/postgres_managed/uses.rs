@@ -194,7 +194,7 @@ async fn the_first_use_after_a_rotation_is_written_and_is_an_event() {
                     owner: owner.clone(),
                     credential: id.as_str().into(),
                     related: Some("new".into()),
-                    by: AuditActor::Holder,
+                    by: AuditActor::Bearer,
                     origin: None,
                 };
                 assert_eq!(events, [expected], "{name}");

@@ -332,17 +332,17 @@ async fn what_is_issued_during_the_revocation_of_all_is_revoked_too() {
         let (store, end) = (fixture.store.clone(), ending(&owner, EndTarget::All));
         let revocation = tokio::spawn(async move { store.end(&end).await });
         fixture.has_to_wait(2, &revocation).await;
-        let standing = format!(
+        let status = format!(
             "SELECT DISTINCT status FROM credentials WHERE {column} = '{}'",
             owner.id()
         );
-        assert_eq!(fixture.psql(&standing), "deleted", "at once");
+        assert_eq!(fixture.psql(&status), "deleted", "at once");
         finish(undecided, "ROLLBACK").await;
         issue.await.unwrap().unwrap();
         let mut ended = revocation.await.unwrap().unwrap();
         ended.sort_by_key(|id| id.as_str().to_owned());
         assert_eq!(ended, ["k", "new", "second"].map(CredentialId::from));
-        assert_eq!(fixture.psql(&standing), "deleted");
+        assert_eq!(fixture.psql(&status), "deleted");
         assert_eq!(
             fixture.store.events(&owner, None, 10).await.unwrap().len(),
             3
@@ -453,7 +453,7 @@ async fn an_actor_who_is_being_revoked_is_waited_for_and_refused() {
                 "{sql}: {refused:?}"
             );
             assert_eq!(
-                fixture.get(&owners()[0].0, "victim").await.standing,
+                fixture.get(&owners()[0].0, "victim").await.status,
                 Status::Active,
                 "{sql}"
             );

@@ -37,7 +37,7 @@ async fn a_commit_that_is_refused_leaves_nothing() {
         Commit { changes, ..commit }
     };
     let good = altering(&there, |info| info.name = "new".into());
-    let bad = altering(&stale, |info| info.standing = Status::Deleted);
+    let bad = altering(&stale, |info| info.status = Status::Deleted);
     let unknown = altering(&info(&alpha, "unknown"), |info| info.name = "new".into());
     let new = || adding(insert(info(&alpha, "new")));
     let digest = NewCredential {
@@ -217,7 +217,7 @@ async fn the_cap_counts_what_is_accepted() {
         }
         type Case = (&'static str, bool, fn(&mut CredentialInfo));
         let cases: [Case; 7] = [
-            ("deleted", false, |info| info.standing = Status::Deleted),
+            ("deleted", false, |info| info.status = Status::Deleted),
             ("expired at that moment", false, |info| {
                 info.expires_at = Some(info.created_at)
             }),
@@ -232,7 +232,7 @@ async fn the_cap_counts_what_is_accepted() {
             ("expires a moment later", true, |info| {
                 info.expires_at = Some(UnixMillis(info.created_at.0 + 1))
             }),
-            ("disabled", false, |info| info.standing = Status::Disabled),
+            ("disabled", false, |info| info.status = Status::Disabled),
             ("active", true, |_| {}),
         ];
         let mut count = 0;
@@ -279,7 +279,7 @@ async fn an_idempotency_key_is_taken_once_by_each_owner() {
         let won = issued.info;
         assert_eq!(won, keyed(&owner, issued.fingerprint[0].into()).info);
         store
-            .commit(&altering(&won, |info| info.standing = Status::Deleted))
+            .commit(&altering(&won, |info| info.status = Status::Deleted))
             .await
             .unwrap();
         let again = store.commit(&adding(keyed(&owner, 16))).await;
@@ -373,7 +373,7 @@ async fn what_somebody_else_wrote_since_it_was_read_is_not_overwritten() {
             ))
             .await;
             let before = file.rows().await;
-            let enabling = altering(&read, |info| info.standing = Status::Active);
+            let enabling = altering(&read, |info| info.status = Status::Active);
             assert!(
                 matches!(store.commit(&enabling).await, Err(WriteError::Changed)),
                 "{by_hand}"
@@ -403,7 +403,7 @@ async fn the_cap_holds_after_all_of_a_commit() {
         let off = add(
             &store,
             CredentialInfo {
-                standing: Status::Disabled,
+                status: Status::Disabled,
                 ..info(&owner, "off")
             },
         )
@@ -411,7 +411,7 @@ async fn the_cap_holds_after_all_of_a_commit() {
         let rotated = |id: &str, end: Status| {
             let changes = altering(&old, |info| {
                 info.rotated_to = Some(id.into());
-                info.standing = end;
+                info.status = end;
             });
             Commit {
                 changes: changes.changes,
@@ -420,7 +420,7 @@ async fn the_cap_holds_after_all_of_a_commit() {
         };
         let enabled = Commit {
             cap: Some(Cap::new(1, UnixMillis(super::NOW))),
-            ..altering(&off, |info| info.standing = Status::Active)
+            ..altering(&off, |info| info.status = Status::Active)
         };
         for refused in [rotated("new", Status::Active), enabled.clone()] {
             assert!(

@@ -47,7 +47,7 @@ async fn find(store: &SqliteStore, id: &str) -> Result<Option<Status>, StoreErro
     let found = store
         .find(&Lookup::new(Credential::OrgKey { id }, None))
         .await?;
-    Ok(found.map(|record| record.standing()))
+    Ok(found.map(|record| record.status()))
 }
 
 #[tokio::test]

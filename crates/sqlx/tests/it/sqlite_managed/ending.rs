@@ -41,7 +41,7 @@ async fn hold_on(store: SqliteStore, owner: Owner, done: Arc<AtomicBool>) {
         for before in store.credentials(&owner, &lists::all()).await.unwrap() {
             let change = altering(&before, |info| {
                 info.name = format!("{number}").into();
-                info.standing = Status::Active;
+                info.status = Status::Active;
             });
             _ = store.commit(&change).await; // others do the same
         }
@@ -75,7 +75,7 @@ async fn ending_succeeds_at_the_first_call_whatever_the_holder_does() {
                     .unwrap();
             }
             let deleted = store.credential(&owner, &ids[0]).await.unwrap().unwrap();
-            assert_eq!(deleted.standing, Status::Deleted);
+            assert_eq!(deleted.status, Status::Deleted);
             let all = store
                 .end(&ending(
                     &owner,
@@ -107,8 +107,8 @@ async fn what_is_ended_is_told_with_it_and_nobody_elses_is_touched() {
                     &format!("{id}-{}-{}", owner.id(), owner.kind().as_str()),
                 );
                 match id {
-                    "off" => new.standing = Status::Disabled,
-                    "dead" => new.standing = Status::Deleted,
+                    "off" => new.status = Status::Disabled,
+                    "dead" => new.status = Status::Deleted,
                     _ => {}
                 }
                 add(&store, new).await;

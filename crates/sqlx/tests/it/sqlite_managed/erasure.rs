@@ -26,7 +26,7 @@ async fn a_user_who_is_removed_leaves_a_trail_without_them() {
     add(
         &store,
         tower_api_key::store::CredentialInfo {
-            standing: Status::Deleted,
+            status: Status::Deleted,
             ..info(&alice, "dead")
         },
     )
@@ -49,12 +49,12 @@ async fn a_user_who_is_removed_leaves_a_trail_without_them() {
         ..event(&key, AuditAction::Renamed)
     };
     let events = vec![
-        by(AuditActor::Person("alpha".into())),
+        by(AuditActor::User("alpha".into())),
         by(AuditActor::Token {
             id: "living".into(),
             user: "alpha".into(),
         }),
-        by(AuditActor::Person("beta".into())),
+        by(AuditActor::User("beta".into())),
     ];
     let commit = Commit {
         events,
@@ -109,7 +109,7 @@ async fn a_user_who_is_removed_leaves_a_trail_without_them() {
     let trail = store.events(&key.owner, None, 10).await.unwrap();
     assert_eq!(
         (trail[0].by.clone(), trail[0].origin.as_deref()),
-        (AuditActor::Person("beta".into()), Some("origin"))
+        (AuditActor::User("beta".into()), Some("origin"))
     );
 
     assert!(matches!(

@@ -100,10 +100,10 @@ async fn the_first_page_begins_at_the_end_of_time() {
     );
 }
 
-/// Every standing, expiry, creation and last use.
+/// Every status, expiry, creation and last use.
 async fn furnish(store: &SqliteStore, owner: &Owner) -> Vec<CredentialInfo> {
     let mut all = Vec::new();
-    for standing in [Status::Active, Status::Disabled, Status::Deleted] {
+    for status in [Status::Active, Status::Disabled, Status::Deleted] {
         for expires_at in [
             None,
             Some(NOW - 1),
@@ -119,7 +119,7 @@ async fn furnish(store: &SqliteStore, owner: &Owner) -> Vec<CredentialInfo> {
                 (NOW, Some(0)),
             ] {
                 let mut new = info(owner, &format!("{}", all.len()));
-                new.standing = standing;
+                new.status = status;
                 new.expires_at = expires_at.map(UnixMillis);
                 new.created_at = UnixMillis(created_at);
                 add(store, new.clone()).await;
@@ -198,7 +198,7 @@ async fn what_lies_behind_many_others_is_shown() {
         ];
         for (number, others) in [
             |info: &mut CredentialInfo| info.expires_at = Some(UnixMillis(NOW - 1000)),
-            |info: &mut CredentialInfo| info.standing = Status::Disabled,
+            |info: &mut CredentialInfo| info.status = Status::Disabled,
             |info: &mut CredentialInfo| info.expires_at = None,
         ]
         .into_iter()

@@ -24,7 +24,7 @@ async fn everything_comes_back_as_it_was_written() {
         let whole = CredentialInfo {
             name: "na\0me \u{1f511} ' \" \\".into(),
             scopes: is_key.then(|| ["agents:read".into(), "a\0\"b".into()].into()),
-            standing: Status::Disabled,
+            status: Status::Disabled,
             created_at: UnixMillis(-1),
             expires_at: Some(UnixMillis(i64::MAX)),
             rotated_from: Some("before".into()),
@@ -60,7 +60,7 @@ async fn everything_comes_back_as_it_was_written() {
         }
         let changed = CredentialInfo {
             name: "".into(),
-            standing: Status::Active,
+            status: Status::Active,
             expires_at: None,
             rotated_to: None,
             rotated_at: None,
@@ -96,9 +96,9 @@ async fn every_event_comes_back_as_it_was_written() {
                 id: "t".into(),
                 user: "alice".into(),
             },
-            AuditActor::Person("alice".into()),
+            AuditActor::User("alice".into()),
             AuditActor::Operator("".into()),
-            AuditActor::Holder,
+            AuditActor::Bearer,
         ];
         let mut events: Vec<_> = sorts
             .map(|by| AuditEvent {
@@ -139,7 +139,7 @@ async fn what_is_issued_is_found_and_what_is_inserted_is_managed() {
         .unwrap()
         .unwrap();
     assert_eq!(
-        (found.role(), found.standing()),
+        (found.role(), found.status()),
         (Some("viewer"), Status::Active)
     );
     add(&store, info(&user("alpha"), "issued-token")).await;

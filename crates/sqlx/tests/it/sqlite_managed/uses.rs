@@ -221,7 +221,7 @@ async fn the_first_use_since_a_rotation_is_one_event() {
                     owner: owner.clone(),
                     credential: "old".into(),
                     related: Some("successor".into()),
-                    by: AuditActor::Holder,
+                    by: AuditActor::Bearer,
                     origin: None,
                 });
                 assert_eq!(events, Vec::from_iter(wanted), "{name}");
