@@ -238,5 +238,5 @@ impl<S: ManageStore> Manager<S> {
 
 fn becomes_accepted(before: &CredentialInfo, after: &CredentialInfo, now: UnixMillis) -> bool {
     before.effective_status(now) != EffectiveStatus::Active
-        && after.state(now) == EffectiveStatus::Active
+        && after.effective_status(now) == EffectiveStatus::Active
 }
