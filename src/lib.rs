@@ -65,6 +65,7 @@
 //! | `axum` | `Principal` and `Option<Principal>` as extractors, `Rejection` as a response (axum 0.8) |
 //! | `tonic` | `request.principal()`, services keep their name behind the layers (tonic 0.14) |
 //! | `http-body-util` | refusals in `Bytes`, `Full<Bytes>` and the boxed bodies, for hyper services |
+//! | `peppers` | [digests](guide::peppers) that are useless without a key outside the database |
 //! | `tracing` | an event for each verdict, with its private cause: [`observe`] |
 //! | `metrics` | counters and histograms: [`observe`] |
 //! | `testing` | forged principals, a manual clock, and the contract suite for stores: [`TESTING_ENABLED`] |
