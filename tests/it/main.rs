@@ -26,6 +26,7 @@
 mod support;
 
 mod cached;
+mod cached_clones;
 mod cached_limit;
 #[cfg(feature = "metrics")]
 mod cached_metrics;

@@ -11,6 +11,7 @@ mod changes;
 mod core;
 mod directory;
 mod entry;
+mod family;
 mod fetch;
 mod follow;
 mod in_flight;
@@ -36,6 +37,7 @@ pub use time::MonotonicClock;
 use self::{
     core::{Core, Known},
     entry::{Answer, Nanos},
+    family::Family,
     fetch::{Clocks, SharedResult},
     in_flight::{Joined, Waiter},
     key::{Asked, AskedName, EntryKey},
@@ -74,7 +76,8 @@ use crate::{observe::counters, secret::Pepper};
 ///
 /// The layer checks expiry on every request, whatever is cached. Clones share what is cached: give
 /// one to a layer, make changes through another, follow a feed with a third. Set it up before you
-/// clone it: a builder method changes the clone it is called on, and some start it empty.
+/// clone it: a builder method makes the clone that it is called on a cache with answers of its own,
+/// which follows no feed. Changes made through either still take effect in both.
 ///
 /// ```
 /// use std::time::Duration;
@@ -99,6 +102,7 @@ pub struct Cached<S> {
     store: Arc<S>,
     settings: Settings,
     core: Arc<Core<SharedResult>>,
+    family: Arc<Family>,
     clocks: Clocks,
 }
 
@@ -110,8 +114,7 @@ impl<S> Cached<S> {
     /// Call it after the change is made in the store. Takes about a microsecond, whatever the
     /// number of entries.
     pub fn apply(&self, change: &Change) {
-        self.core.apply(change);
-        counters::applied(change.subject());
+        self.family.apply(change);
     }
 
     fn now(&self) -> Nanos {
@@ -251,6 +254,7 @@ impl<S> Clone for Cached<S> {
             store: Arc::clone(&self.store),
             settings: self.settings,
             core: Arc::clone(&self.core),
+            family: Arc::clone(&self.family),
             clocks: self.clocks.clone(),
         }
     }

@@ -6,6 +6,7 @@ use super::{
     Cached,
     core::{Bounds, Core},
     entry::Nanos,
+    family::Family,
     fetch::Clocks,
     time::{MonotonicClock, SystemMonotonic, nanos},
 };
@@ -60,9 +61,11 @@ impl<S> Cached<S> {
             monotonic: Arc::new(SystemMonotonic::start()),
             timers_since: tokio::time::Instant::now(),
         };
+        let core = Arc::new(Core::new(&settings.bounds()));
         Self {
             store: Arc::new(store),
-            core: Arc::new(Core::new(&settings.bounds())),
+            family: Family::of(&core),
+            core,
             settings,
             clocks,
         }
@@ -76,14 +79,14 @@ impl<S> Cached<S> {
     #[must_use]
     pub fn with_ttl(mut self, life: Duration) -> Self {
         self.settings.time_to_live = nanos(life);
-        self
+        self.renewed()
     }
 
-    /// Sets how many accepts are cached; 100 000 by default. Empties the cache.
+    /// Sets how many accepts are cached; 100 000 by default.
     #[must_use]
     pub fn with_capacity(mut self, entries: usize) -> Self {
         self.settings.capacity = entries;
-        self.emptied()
+        self.renewed()
     }
 
     /// Sets how long an answer that cannot be accepted is cached; 1 second by default.
@@ -92,15 +95,14 @@ impl<S> Cached<S> {
     #[must_use]
     pub fn with_negative_ttl(mut self, life: Duration) -> Self {
         self.settings.negative_time_to_live = nanos(life);
-        self
+        self.renewed()
     }
 
-    /// Sets how many answers that cannot be accepted are cached; 10 000 by default. Empties the
-    /// cache.
+    /// Sets how many answers that cannot be accepted are cached; 10 000 by default.
     #[must_use]
     pub fn with_negative_capacity(mut self, entries: usize) -> Self {
         self.settings.negative_capacity = entries;
-        self.emptied()
+        self.renewed()
     }
 
     /// Sets how long cached answers stay valid after a followed feed is lost; 6 seconds by default.
@@ -109,23 +111,23 @@ impl<S> Cached<S> {
     #[must_use]
     pub fn with_max_staleness_after_disconnect(mut self, bound: Duration) -> Self {
         self.settings.bound_after_loss = nanos(bound);
-        self
+        self.renewed()
     }
 
     /// Sets how long a lookup may take, one second by default, like the [layer's
     /// deadline](crate::AuthLayer::with_deadline). After that it fails for all requests that wait
-    /// for it. Empties the cache.
+    /// for it.
     ///
     /// During this time a key that the store fails to look up costs at most two calls of the store.
     #[must_use]
     pub fn with_lookup_deadline(mut self, deadline: Duration) -> Self {
         self.settings.lookup_deadline = nanos(deadline);
-        self.emptied()
+        self.renewed()
     }
 
     /// Limits lookups of credentials that the cache has never accepted to `per_second` for keys,
     /// and to the same number for tokens; after a second without any, as many may come at once. Off
-    /// by default: each unknown id is a lookup. Empties the cache.
+    /// by default: each unknown id is a lookup.
     ///
     /// Beyond the limit the answer is [`StoreError::Unavailable`](crate::store::StoreError), a 503:
     /// whether the credential is good is not known. A lookup that finds a credential does not
@@ -140,7 +142,7 @@ impl<S> Cached<S> {
     #[must_use]
     pub fn with_miss_rate_limit(mut self, per_second: u32) -> Self {
         self.settings.miss_rate = Some(per_second);
-        self.emptied()
+        self.renewed()
     }
 
     /// Serves expired accepts for up to `grace` while the store is failing. Off by default.
@@ -153,25 +155,28 @@ impl<S> Cached<S> {
     #[must_use]
     pub fn danger_with_stale_accepts(mut self, grace: Duration) -> Self {
         self.settings.grace = Some(nanos(grace));
-        self
+        self.renewed()
     }
 
     /// Sets the clock that decides expiry.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.clocks.wall = Arc::new(clock);
-        self
+        self.renewed()
     }
 
     /// Sets the clock that measures TTLs.
     #[must_use]
     pub fn with_monotonic_clock(mut self, clock: impl MonotonicClock) -> Self {
         self.clocks.monotonic = Arc::new(clock);
-        self.emptied() // moments of two clocks cannot be compared
+        self.renewed() // moments of two clocks cannot be compared
     }
 
-    fn emptied(mut self) -> Self {
+    /// Starts an empty cache with the settings as they are now. What clones of it have cached, under
+    /// other settings, stays theirs.
+    fn renewed(mut self) -> Self {
         self.core = Arc::new(Core::new(&self.settings.bounds()));
+        self.family.add(&self.core);
         self
     }
 }

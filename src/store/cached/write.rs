@@ -9,24 +9,20 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::{Cached, core::Core, fetch::SharedResult};
-use crate::{
-    observe::counters,
-    store::{Change, StoreError, StoreFault},
-};
+use super::{Cached, family::Family};
+use crate::store::{Change, StoreError, StoreFault};
 
 /// Applies changes when it is dropped: after the store has answered, whatever it has answered. The store may have made them
 /// in each of these cases.
 struct ApplyOnDrop {
-    core: Arc<Core<SharedResult>>,
+    family: Arc<Family>,
     changes: Vec<Change>,
 }
 
 impl Drop for ApplyOnDrop {
     fn drop(&mut self) {
         for change in &self.changes {
-            self.core.apply(change);
-            counters::applied(change.subject());
+            self.family.apply(change);
         }
     }
 }
@@ -47,11 +43,11 @@ impl<S> Cached<S> {
     {
         // Once more if the caller goes away, since what was begun may be done already.
         let mut early = ApplyOnDrop {
-            core: Arc::clone(&self.core),
+            family: Arc::clone(&self.family),
             changes: changes.clone(),
         };
         let applied = ApplyOnDrop {
-            core: Arc::clone(&self.core),
+            family: Arc::clone(&self.family),
             changes,
         };
         let mut write = Box::pin(async move {
