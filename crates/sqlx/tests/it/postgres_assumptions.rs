@@ -1,4 +1,4 @@
-//! What the PostgreSQL store relies on: `check` names what does not hold, and so does the feed.
+//! What the PostgreSQL store relies on: `check` and the feed name each assumption that is broken.
 
 use crate::support::{feeds, pg};
 use tower_api_key::{
@@ -27,8 +27,8 @@ fn broken(outcome: Result<(), SetupError>, name: &str) -> Vec<BrokenAssumption> 
     }
 }
 
-/// What is done to a table of the schema, what undoes it, and what the error has to say.
-fn switched() -> Vec<(String, String, String)> {
+/// SQL that breaks a trigger, SQL that restores it, and what the error must contain.
+fn trigger_cases() -> Vec<(String, String, String)> {
     let mut table = Vec::new();
     for (of, trigger) in [
         ("organizations", "logged"),
@@ -44,16 +44,19 @@ fn switched() -> Vec<(String, String, String)> {
         ("changes", "truncated"),
     ] {
         let undo = format!("ALTER TABLE {of} ENABLE ALWAYS TRIGGER {trigger}");
-        for (switch, says) in [
+        for (switch, expected) in [
             ("DISABLE", "is disabled"),
             ("ENABLE", "not fire always"),
             ("ENABLE REPLICA", "not fire always"),
         ] {
-            let says = format!("{trigger:?} on {of} {}", says.replace("not", "does not"));
+            let expected = format!(
+                "{trigger:?} on {of} {}",
+                expected.replace("not", "does not")
+            );
             table.push((
                 format!("ALTER TABLE {of} {switch} TRIGGER {trigger}"),
                 undo.clone(),
-                says,
+                expected,
             ));
         }
         let renamed = format!("ALTER TRIGGER {trigger} ON {of} RENAME TO other");
@@ -64,11 +67,11 @@ fn switched() -> Vec<(String, String, String)> {
 }
 
 #[tokio::test]
-async fn check_and_the_feed_name_a_log_that_does_not_do_its_work() {
+async fn check_and_the_feed_name_a_broken_change_log() {
     let Some(cluster) = pg::shared() else { return };
     let (store, schema) = store_in(cluster).await;
     let psql = |sql: &str| cluster.psql(&format!("SET search_path TO {schema}; {sql}"));
-    let mut table = switched();
+    let mut table = trigger_cases();
     let body = |name: &str| psql(&format!("SELECT pg_get_functiondef('{name}'::regproc)"));
     for name in ["log_change", "log_truncation", "move_horizon"] {
         let other = format!(
@@ -90,11 +93,11 @@ async fn check_and_the_feed_name_a_log_that_does_not_do_its_work() {
         for sql in ["ENABLE", "ENABLE ROW LEVEL SECURITY, FORCE"] {
             let undo =
                 format!("ALTER TABLE {of} DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY");
-            let says = format!("row-level security is enabled on {of}");
+            let expected = format!("row-level security is enabled on {of}");
             table.push((
                 format!("ALTER TABLE {of} {sql} ROW LEVEL SECURITY"),
                 undo,
-                says,
+                expected,
             ));
         }
     }
@@ -103,22 +106,24 @@ async fn check_and_the_feed_name_a_log_that_does_not_do_its_work() {
         .await
         .unwrap()
         .with_keep_alive(Duration::ZERO, EVER);
-    for (sql, undo, says) in &table {
+    for (sql, undo, expected) in &table {
         psql(sql);
         let named = broken(store.check().await, sql);
         assert!(
-            named.iter().any(|broken| broken.to_string().contains(says)),
+            named
+                .iter()
+                .any(|broken| broken.to_string().contains(expected)),
             "{sql}: {named:?}"
         );
         assert!(!broken(store.migrate().await, sql).is_empty());
         let refused = store.feed().await.unwrap_err();
         assert!(
-            refused.source().unwrap().to_string().contains(says),
+            refused.source().unwrap().to_string().contains(expected),
             "{sql}: {refused:?}"
         );
         assert_eq!(next(&mut feed).await, Lost, "{sql}");
         let fault = feed.fault().unwrap().source().unwrap().to_string();
-        assert!(fault.contains(says), "{sql}: {fault}");
+        assert!(fault.contains(expected), "{sql}: {fault}");
         psql(undo);
         assert_eq!(next(&mut feed).await, EVERYTHING, "{sql}");
         until(&mut feed, &Restored).await;
@@ -126,13 +131,13 @@ async fn check_and_the_feed_name_a_log_that_does_not_do_its_work() {
             .check()
             .await
             .unwrap_or_else(|refusal| panic!("{undo}: {refusal}"));
-        // The change of the trigger itself may be noticed once more.
+        // The feed may notice the change of the trigger itself once more.
         told_so_far(&store, &mut feed).await;
     }
 }
 
 #[tokio::test]
-async fn check_names_hidden_rows_and_strangers_rights() {
+async fn check_names_row_security_and_rights_of_other_roles() {
     let Some(cluster) = pg::shared() else { return };
     let (store, schema) = store_in(cluster).await;
     let psql = |sql: &str| cluster.psql(&format!("SET search_path TO {schema}; {sql}"));
@@ -142,16 +147,16 @@ async fn check_names_hidden_rows_and_strangers_rights() {
     for of in tables.split(' ') {
         let undo =
             format!("ALTER TABLE {of} DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY");
-        let says = format!("row-level security is enabled on {of}");
+        let expected = format!("row-level security is enabled on {of}");
         table.push((
             format!("ALTER TABLE {of} ENABLE ROW LEVEL SECURITY"),
             undo.clone(),
-            says.clone(),
+            expected.clone(),
         ));
         table.push((
             format!("ALTER TABLE {of} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"),
             undo,
-            says,
+            expected,
         ));
         for right in [
             "INSERT",
@@ -169,7 +174,7 @@ async fn check_names_hidden_rows_and_strangers_rights() {
             ));
         }
     }
-    for (sql, undo, says) in [
+    for (sql, undo, expected) in [
         (
             "GRANT UPDATE (status) ON credentials TO PUBLIC",
             "REVOKE UPDATE (status) ON credentials FROM PUBLIC",
@@ -189,13 +194,15 @@ async fn check_names_hidden_rows_and_strangers_rights() {
         ),
         ("DELETE FROM horizon", "INSERT INTO horizon (pruned_through) VALUES (pg_current_xact_id())", "horizon has 0 rows"),
     ] {
-        table.push((sql.into(), undo.into(), says.into()));
+        table.push((sql.into(), undo.into(), expected.into()));
     }
-    for (sql, undo, says) in &table {
+    for (sql, undo, expected) in &table {
         psql(sql);
         let named = broken(store.check().await, sql);
         assert!(
-            named.iter().any(|broken| broken.to_string().contains(says)),
+            named
+                .iter()
+                .any(|broken| broken.to_string().contains(expected)),
             "{sql}: {named:?}"
         );
         psql(&format!("SET client_min_messages = warning; {undo}"));
@@ -225,16 +232,16 @@ async fn a_database_that_cannot_store_every_id_is_refused() {
                 }]
             );
         }
-        let made = sqlx::query("SELECT FROM pg_namespace WHERE nspname = 'tower_api_key'");
+        let created = sqlx::query("SELECT FROM pg_namespace WHERE nspname = 'tower_api_key'");
         assert!(
-            made.fetch_optional(&pool).await.unwrap().is_none(),
-            "nothing is made"
+            created.fetch_optional(&pool).await.unwrap().is_none(),
+            "no schema is created"
         );
     }
 }
 
 #[tokio::test]
-async fn a_server_that_can_lose_commits_is_refused_unless_that_is_said() {
+async fn a_server_that_can_lose_commits_is_refused_unless_allowed() {
     for setting in ["fsync", "full_page_writes"] {
         let Some(cluster) = pg::Cluster::start_with(&format!("-c {setting}=off")) else {
             return;
@@ -263,9 +270,9 @@ async fn a_server_that_can_lose_commits_is_refused_unless_that_is_said() {
     }
 }
 
-/// Whatever the role or the database says: the commit has reached the disk when it is acknowledged.
+/// Whatever the settings of the role or the database, an acknowledged commit has reached the disk.
 #[tokio::test]
-async fn a_change_is_durable_when_it_is_acknowledged() {
+async fn an_acknowledged_change_is_durable() {
     let Some(cluster) = pg::Cluster::start_with("-c wal_writer_delay=10000 -c autovacuum=off")
     else {
         return;
@@ -314,13 +321,13 @@ async fn a_change_is_durable_when_it_is_acknowledged() {
     assert_eq!(
         cluster.psql(&kept),
         "remote_apply",
-        "what is stronger stays"
+        "a stronger setting is kept"
     );
 }
 
 #[tokio::test]
-async fn a_dump_of_an_older_cluster_is_named_made_harmless_and_put_right() {
-    let (Some(old), Some(young)) = (pg::Cluster::start(), pg::Cluster::start()) else {
+async fn a_dump_of_an_older_cluster_is_named_tolerated_and_repaired() {
+    let (Some(old), Some(newer)) = (pg::Cluster::start(), pg::Cluster::start()) else {
         return;
     };
     old.psql(
@@ -329,49 +336,49 @@ async fn a_dump_of_an_older_cluster_is_named_made_harmless_and_put_right() {
     let (store, schema) = store_in(&old).await;
     assert!(store.prune(Duration::ZERO).await.unwrap() > 0);
     store.create_user("late").await.unwrap();
-    young.psql(&old.dump(&["-n", &schema]));
+    newer.psql(&old.dump(&["-n", &schema]));
 
-    let there = young.unmade_store(&schema);
+    let restored = newer.unmade_store(&schema);
     assert_eq!(
-        broken(there.check().await, "a dump"),
+        broken(restored.check().await, "a dump"),
         [BrokenAssumption::ForeignLog]
     );
-    let mut feed = there.feed().await.unwrap();
-    there
+    let mut feed = restored.feed().await.unwrap();
+    restored
         .delete(&Owner::of(Kind::OrgKey, "org_test"), "k_test")
         .await
         .unwrap();
     assert_eq!(
-        told_so_far(&there, &mut feed).await,
+        told_so_far(&restored, &mut feed).await,
         [credential(Kind::OrgKey, "k_test")]
     );
     assert_eq!(
-        told_so_far(&there, &mut feed).await,
+        told_so_far(&restored, &mut feed).await,
         [],
-        "nothing is told twice"
+        "no event is emitted twice"
     );
-    there.set_user_enabled("user_test", false).await.unwrap();
-    assert!(there.prune(Duration::ZERO).await.unwrap() > 0);
+    restored.set_user_enabled("user_test", false).await.unwrap();
+    assert!(restored.prune(Duration::ZERO).await.unwrap() > 0);
     assert_eq!(
-        told_so_far(&there, &mut feed).await,
+        told_so_far(&restored, &mut feed).await,
         [EVERYTHING],
         "a prune is noticed"
     );
 
-    young
+    newer
         .psql(&format!("INSERT INTO {schema}.changes (xid, subject) OVERRIDING SYSTEM VALUE VALUES ('99999', 'user')"));
     assert_eq!(
-        broken(there.check().await, "a row"),
+        broken(restored.check().await, "a row"),
         [BrokenAssumption::ForeignLog]
     );
-    there.migrate().await.unwrap();
-    there.check().await.unwrap();
-    assert_eq!(told_so_far(&there, &mut feed).await, [EVERYTHING]);
-    there.prune(Duration::ZERO).await.unwrap();
+    restored.migrate().await.unwrap();
+    restored.check().await.unwrap();
+    assert_eq!(told_so_far(&restored, &mut feed).await, [EVERYTHING]);
+    restored.prune(Duration::ZERO).await.unwrap();
     assert_eq!(
-        told_so_far(&there, &mut feed).await,
+        told_so_far(&restored, &mut feed).await,
         [],
-        "a prune of what was read disturbs nobody again"
+        "pruning read rows is harmless again"
     );
 }
 
@@ -400,7 +407,7 @@ async fn a_dump_restored_in_place_is_noticed_by_a_running_feed() {
         );
         store.check().await.unwrap();
     }
-    // Only the rows, which leaves triggers that do not fire always.
+    // Restoring the rows alone leaves triggers that do not always fire.
     let tables = "organizations, users, memberships, credentials, owner_turns, uses, events, changes, horizon, compatibility, \
          _migrations";
     cluster.psql(&format!(
@@ -418,7 +425,7 @@ async fn a_dump_restored_in_place_is_noticed_by_a_running_feed() {
         let (_, remedy) = broken
             .to_string()
             .split_once(": ")
-            .map(|(says, todo)| (says.to_owned(), todo.to_owned()))
+            .map(|(problem, remedy)| (problem.to_owned(), remedy.to_owned()))
             .unwrap();
         cluster.psql(&remedy);
     }
@@ -427,7 +434,7 @@ async fn a_dump_restored_in_place_is_noticed_by_a_running_feed() {
 }
 
 #[tokio::test]
-async fn a_strangers_notifications_cost_a_bounded_number_of_readings() {
+async fn notifications_from_another_role_cause_a_bounded_number_of_reads() {
     let Some(cluster) = pg::shared() else { return };
     let (store, schema) = store_in(cluster).await;
     cluster.psql("CREATE ROLE noisy_test LOGIN");
@@ -451,25 +458,25 @@ async fn a_strangers_notifications_cost_a_bounded_number_of_readings() {
         }
         store.create_user("last").await.unwrap();
     };
-    let ((), heard) = tokio::join!(noise, next(&mut feed));
-    assert_eq!(heard, feeds::user("last"), "a change is told all the same");
-    let most = begin.elapsed().as_millis() / 20 + 3;
+    let ((), event) = tokio::join!(noise, next(&mut feed));
+    assert_eq!(event, feeds::user("last"), "the change is still emitted");
+    let limit = begin.elapsed().as_millis() / 20 + 3;
     end_listeners(cluster, &schema);
-    drop(feed); // The statistics of a connection are there when it has ended.
+    drop(feed); // A connection reports its statistics when it ends.
     let alive = format!(
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = '{schema}_changes'"
     );
     while cluster.psql(&alive) != "0" {}
-    let readings: u128 = cluster.psql(&scans).parse().unwrap();
-    // The store itself has read the table at its start.
+    let reads: u128 = cluster.psql(&scans).parse().unwrap();
+    // The store itself read the table when it started.
     assert!(
-        readings <= most + 10,
-        "{readings} readings, at most {most} were due"
+        reads <= limit + 10,
+        "{reads} reads, at most {limit} were due"
     );
 }
 
 #[tokio::test]
-async fn a_table_that_is_not_as_the_migrations_make_it_is_named() {
+async fn an_altered_table_is_named() {
     let Some(cluster) = pg::shared() else { return };
     let (store, schema) = store_in(cluster).await;
     let cases = [
@@ -525,7 +532,7 @@ async fn a_table_that_is_not_as_the_migrations_make_it_is_named() {
         if table == "changes" {
             assert!(
                 store.feed().await.is_err(),
-                "{what}: a feed that stays silent"
+                "{what}: the feed would miss changes"
             );
         }
         cluster.psql(&format!("SET search_path TO {schema}; {undo}"));

@@ -1,4 +1,5 @@
-//! What management is promised by the PostgreSQL store: a commit is all or nothing, also among many.
+//! What management is promised by the PostgreSQL store: a commit is all or nothing, also among
+//! many.
 
 mod dead_rows;
 mod erase;
@@ -77,7 +78,8 @@ impl Fixture {
         self.store.credential(owner, id).await.unwrap().unwrap()
     }
 
-    /// Waits until so many statements about this store wait for a lock, which that of `change` has to.
+    /// Waits until so many statements about this store wait for a lock, which that of `change` has
+    /// to.
     async fn has_to_wait<T>(&self, many: usize, change: &JoinHandle<T>) {
         let mut connection = self.cluster.connection().await;
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, $1) > 0";
@@ -196,7 +198,8 @@ fn code(outcome: &Result<(), WriteError>) -> &'static str {
     }
 }
 
-/// A commit with something of everything, of an owner who has `old` and `second`, the latter under an idempotency key.
+/// A commit with something of everything, of an owner who has `old` and `second`, the latter under
+/// an idempotency key.
 async fn large_commit(fixture: &Fixture, owner: &Owner) -> Commit {
     fixture.insert(info(owner, "old")).await;
     let mut second = inserting(info(owner, "second"));

@@ -1,5 +1,5 @@
-//! Who may do what in the schema of the PostgreSQL store: the documented rights are enough, and
-//! nothing more is possible with them.
+//! Rights in the schema of the PostgreSQL store: the documented rights suffice and allow nothing
+//! more.
 
 use crate::support::pg;
 
@@ -17,24 +17,24 @@ use tower_api_key_sqlx::{
     postgres::{BrokenAssumption, SetupError},
 };
 
-/// The statements of the documentation.
+/// The statements from the documentation.
 const RIGHTS: &str = include_str!("../../src/postgres/rights.sql");
 
-/// A schema with an owner, a service and a reader, who are roles without any other right.
+/// A schema with an owner, a service and a reader: roles without any other rights.
 struct Fixture {
     cluster: &'static pg::Cluster,
     schema: String,
 }
 
 impl Fixture {
-    async fn make() -> Option<Self> {
+    async fn migrated() -> Option<Self> {
         let fixture = Self::empty()?;
         fixture.store("owner").migrate().await.unwrap();
         fixture.grant();
         Some(fixture)
     }
 
-    /// The schema is there, and nothing in it.
+    /// An empty schema.
     fn empty() -> Option<Self> {
         Some(Self::empty_in(pg::shared()?))
     }
@@ -77,14 +77,14 @@ impl Fixture {
         .unwrap();
     }
 
-    /// Runs statements as a role, where `@` is the schema.
+    /// Runs statements as a role; `@` stands for the schema.
     fn psql(&self, role: &str, sql: &str) -> Result<String, String> {
         self.cluster
             .psql_as(&self.role(role), &sql.replace('@', &self.schema))
     }
 
-    /// Every row of the schema, and who may do what with it.
-    fn everything(&self) -> String {
+    /// Every row of the schema, its privileges and its triggers.
+    fn snapshot(&self) -> String {
         let tables = self.cluster.psql(&format!(
             "SELECT string_agg(format('SELECT t::text FROM %I.%I t', nspname, relname), ' UNION ALL ' ORDER BY relname) || ' ORDER BY 1'
             FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = '{}' AND relkind = 'r'",
@@ -101,7 +101,7 @@ impl Fixture {
     }
 }
 
-/// Functions of the log, and a type whose conversions are functions of whoever runs this.
+/// A type whose casts run the attacker's functions, with the rights of the function that uses them.
 const BAIT: &str = "
     CREATE TYPE pg_temp.bait_type AS ENUM ('x');
     CREATE FUNCTION pg_temp.run(pg_temp.bait_type) RETURNS json LANGUAGE plpgsql AS $f$ BEGIN
@@ -117,7 +117,7 @@ const BAIT: &str = "
     CREATE TEMP TABLE users (id pg_temp.bait_type, kind pg_temp.bait_type, user_id pg_temp.bait_type, xid xid8);
     INSERT INTO pg_temp.users VALUES ('x', 'x', 'x', '99999999999');";
 
-/// What hangs each function of the log on the table of a stranger, in each way.
+/// Statements that attach each log function to the attacker's own table, in every way.
 fn baits() -> Vec<String> {
     let mut baits = Vec::new();
     for function in [
@@ -150,8 +150,8 @@ fn baits() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_reader_reads_and_does_nothing_else() {
-    let Some(fixture) = Fixture::make().await else {
+async fn a_reader_can_only_read() {
+    let Some(fixture) = Fixture::migrated().await else {
         return;
     };
     let owner = fixture.store("owner");
@@ -201,12 +201,12 @@ async fn a_reader_reads_and_does_nothing_else() {
         ]
         .map(String::from),
     );
-    let before = fixture.everything();
+    let before = fixture.snapshot();
     for attack in attacks {
-        let done = fixture.psql("reader", &attack);
-        assert!(done.is_err(), "done: {attack}");
+        let outcome = fixture.psql("reader", &attack);
+        assert!(outcome.is_err(), "not refused: {attack}");
     }
-    assert_eq!(fixture.everything(), before);
+    assert_eq!(fixture.snapshot(), before);
     let reader = fixture.store("reader");
     reader.migrate().await.unwrap();
     reader.feed().await.unwrap();
@@ -214,10 +214,10 @@ async fn a_reader_reads_and_does_nothing_else() {
     assert!(reader.find(&key).await.unwrap().is_some());
 }
 
-/// The second wall: the owner may have granted the first one away.
+/// The second line of defence, in case the owner has granted EXECUTE.
 #[tokio::test]
-async fn a_function_of_the_log_works_on_the_tables_of_its_schema_only() {
-    let Some(fixture) = Fixture::make().await else {
+async fn log_functions_work_only_on_the_tables_of_their_schema() {
+    let Some(fixture) = Fixture::migrated().await else {
         return;
     };
     fixture
@@ -229,7 +229,7 @@ async fn a_function_of_the_log_works_on_the_tables_of_its_schema_only() {
             ),
         )
         .unwrap();
-    let before = fixture.everything();
+    let before = fixture.snapshot();
     for bait in baits() {
         let refused = fixture.psql("reader", &bait).unwrap_err();
         assert!(
@@ -237,18 +237,18 @@ async fn a_function_of_the_log_works_on_the_tables_of_its_schema_only() {
             "{bait}: {refused}"
         );
     }
-    assert_eq!(fixture.everything(), before);
+    assert_eq!(fixture.snapshot(), before);
 }
 
 #[tokio::test]
-async fn a_service_may_remove_from_the_log_and_write_nothing_into_it() {
-    let Some(fixture) = Fixture::make().await else {
+async fn a_service_may_prune_the_log_but_not_write_to_it() {
+    let Some(fixture) = Fixture::migrated().await else {
         return;
     };
     let service = fixture.store("service");
     service.migrate().await.unwrap();
     service.create_user("u").await.unwrap();
-    let before = fixture.everything();
+    let before = fixture.snapshot();
     for attack in baits().into_iter().chain(
         [
             "INSERT INTO @.changes (subject) VALUES ('everything')",
@@ -263,21 +263,24 @@ async fn a_service_may_remove_from_the_log_and_write_nothing_into_it() {
         ]
         .map(String::from),
     ) {
-        assert!(fixture.psql("service", &attack).is_err(), "done: {attack}");
+        assert!(
+            fixture.psql("service", &attack).is_err(),
+            "not refused: {attack}"
+        );
     }
-    assert_eq!(fixture.everything(), before);
+    assert_eq!(fixture.snapshot(), before);
     assert_eq!(service.prune(std::time::Duration::ZERO).await.unwrap(), 1);
 }
 
-/// Everything that management does, as the role that the documentation gives it.
+/// Runs everything that management does, as the documented role.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_documented_rights_of_a_service_are_enough() {
+async fn the_documented_rights_of_a_service_suffice() {
     if pg::shared().is_none() {
         return;
     }
     let make = || async {
-        let fixture = Fixture::make().await.unwrap();
-        // The suite also removes users.
+        let fixture = Fixture::migrated().await.unwrap();
+        // The contract suite also removes users.
         fixture.cluster.psql(&format!(
             "GRANT {} TO {}",
             fixture.role("eraser"),
@@ -290,7 +293,7 @@ async fn the_documented_rights_of_a_service_are_enough() {
 }
 
 #[tokio::test]
-async fn public_has_no_right_whatever_the_default_privileges_are() {
+async fn public_has_no_rights_whatever_the_default_privileges() {
     let Some(fixture) = Fixture::empty() else {
         return;
     };
@@ -325,9 +328,9 @@ async fn public_has_no_right_whatever_the_default_privileges_are() {
     }
 }
 
-/// A stranger made the schema, or something in it, before the owner came.
+/// Another role created the schema, or something in it, before the owner did.
 #[tokio::test]
-async fn a_schema_that_a_stranger_has_a_hand_in_is_refused_before_anything_in_it_is_touched() {
+async fn a_schema_that_another_role_can_influence_is_refused_untouched() {
     type Named = fn(&BrokenAssumption) -> bool;
     let foreign_object: Named = |broken| matches!(broken, BrokenAssumption::ForeignObject { .. });
     let others: Named = |broken| matches!(broken, BrokenAssumption::OthersMayCreate { .. });
@@ -358,7 +361,7 @@ async fn a_schema_that_a_stranger_has_a_hand_in_is_refused_before_anything_in_it
             let Some(fixture) = Fixture::empty() else {
                 return;
             };
-            // Whoever may create schemas in the database, and so could have made this one.
+            // The owner may create schemas in the database, so it could have created this one.
             fixture.cluster.psql(&format!(
                 "GRANT CREATE ON DATABASE postgres TO {}",
                 fixture.role("owner")
@@ -393,8 +396,9 @@ async fn a_schema_that_a_stranger_has_a_hand_in_is_refused_before_anything_in_it
     }
 }
 
-/// What a stranger creates in `public`: functions and operators with the names that statements use, among them those for
-/// argument types that PostgreSQL's own have only after a conversion. Each of them fails.
+/// What another role creates in `public`: functions and operators with the names that our
+/// statements use, including overloads for argument types that PostgreSQL's own take only after a
+/// conversion. Each of them fails.
 const PLANTED: &str = r"
     DO $plant$
     DECLARE
@@ -425,9 +429,9 @@ const PLANTED: &str = r"
     END
     $plant$";
 
-/// `public` is in everybody's search path, and up to PostgreSQL 14 everybody may create in it.
+/// `public` is in every search path, and up to PostgreSQL 14 every role may create objects in it.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_that_a_stranger_creates_in_public_is_called() {
+async fn objects_that_another_role_creates_in_public_are_never_called() {
     let Some(cluster) = pg::Cluster::start() else {
         return;
     };
@@ -456,16 +460,16 @@ async fn nothing_that_a_stranger_creates_in_public_is_called() {
     service.check().await.unwrap();
     let mut feed = service.feed().await.unwrap();
     service.create_organization("org_test", None).await.unwrap();
-    let told = FeedEvent::Changed(Change::Organization("org_test".into()));
-    assert_eq!(feed.next().await, Some(told));
+    let expected = FeedEvent::Changed(Change::Organization("org_test".into()));
+    assert_eq!(feed.next().await, Some(expected));
     service.prune(std::time::Duration::ZERO).await.unwrap();
     tower_api_key::testing::contract::run(make).await;
     tower_api_key::testing::contract::run_managed(make).await;
 }
 
-/// The lock of a migration is one that only the owner of the schema can take.
+/// Only the owner of the schema can take the lock of a migration.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_advisory_lock_of_a_stranger_holds_up_a_migration() {
+async fn another_role_cannot_block_a_migration_with_advisory_locks() {
     let Some(cluster) = pg::Cluster::start() else {
         return;
     };
@@ -473,7 +477,7 @@ async fn no_advisory_lock_of_a_stranger_holds_up_a_migration() {
     let options = cluster.options().username("stranger");
     let mut stranger = PgConnection::connect_with(&options).await.unwrap();
     for schema in ["made_by_migrate", "made_before"] {
-        // Whatever an older version locked, or another tool that migrates.
+        // Locks that an older version takes, or another migration tool.
         let lock = "SELECT pg_advisory_lock(hashtextextended($1 || '_changes', 0))";
         sqlx::query(lock)
             .bind(schema)
@@ -492,7 +496,7 @@ async fn no_advisory_lock_of_a_stranger_holds_up_a_migration() {
         let all = async { tokio::try_join!(one, two, three) };
         tokio::time::timeout(std::time::Duration::from_secs(30), all)
             .await
-            .expect("nothing is waited for")
+            .expect("the migrations wait for no lock")
             .unwrap();
     }
     assert_eq!(

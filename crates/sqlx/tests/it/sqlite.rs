@@ -133,7 +133,8 @@ async fn many_who_open_a_fresh_file_at_once_all_succeed() {
     }
 }
 
-/// As a server and a tool do. A change that read before it took the write lock would be refused by SQLite.
+/// As a server and a tool do. A change that read before it took the write lock would be refused by
+/// SQLite.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_pools_that_write_at_once_wait_for_each_other() {
     let directory = tempfile::tempdir().unwrap();

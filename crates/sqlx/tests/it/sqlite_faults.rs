@@ -122,7 +122,8 @@ async fn a_full_disk_refuses_the_change_and_loses_nothing() {
         }
         assert!(!is_there(store, &refused.0).await);
     }
-    // It goes on: what fits is done, what does not is refused, and with room again everything works.
+    // It goes on: what fits is done, what does not is refused, and with room again everything
+    // works.
     for _ in 0..3 {
         let again = full.insert(key(&refused.0)).await;
         assert!(
@@ -204,7 +205,8 @@ async fn a_table_that_is_gone_is_an_outage_and_ends_with_it() {
     }
 }
 
-/// As a disk that loses a block does. Whatever SQLite cannot find for that reason must not look like what is not there.
+/// As a disk that loses a block does. Whatever SQLite cannot find for that reason must not look
+/// like what is not there.
 #[tokio::test]
 async fn a_page_of_zeros_is_an_error_at_the_start_or_an_outage_and_never_a_refusal() {
     let directory = tempfile::tempdir().unwrap();

@@ -440,7 +440,8 @@ async fn a_log_that_was_set_back_and_grew_to_the_same_length_is_everything() {
     tells(&mut feed, &[Changed(Change::Everything)]).await;
 }
 
-/// REPLACE and UPDATE OR REPLACE remove what is in the way without firing the triggers of a deletion.
+/// REPLACE and UPDATE OR REPLACE remove what is in the way without firing the triggers of a
+/// deletion.
 #[tokio::test]
 async fn every_row_that_another_one_replaces_is_told() {
     const INSERT: &str = "INSERT OR REPLACE INTO tower_api_key_credentials

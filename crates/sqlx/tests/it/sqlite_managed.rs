@@ -1,4 +1,5 @@
-//! What management asks of a SQLite file, past the rules: whole or not at all, its owner's only, found again.
+//! What management asks of a SQLite file, past the rules: whole or not at all, its owner's only,
+//! found again.
 
 mod commits;
 mod damage;

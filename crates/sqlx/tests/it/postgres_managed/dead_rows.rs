@@ -1,5 +1,5 @@
-//! What management reads does not grow with what is dead. Counted are the rows and the entries of indexes that the server
-//! has read, whatever plan it makes.
+//! What management reads does not grow with what is dead. Counted are the rows and the entries of
+//! indexes that the server has read, whatever plan it makes.
 
 use sqlx::{PgConnection, postgres::PgPoolOptions};
 use tower_api_key::{
@@ -29,8 +29,8 @@ const KINDS: [(&str, &str); 4] = [
     ("'disabled'", "2000000000"),
 ];
 
-/// Many owners with little, so that statistics make the planner expect little of everybody; and one with much that is dead,
-/// and with sixty of each kind, the oldest, that is not.
+/// Many owners with little, so that statistics make the planner expect little of everybody; and one
+/// with much that is dead, and with sixty of each kind, the oldest, that is not.
 fn load(fixture: &Fixture, owner: &Owner, (status, expires_at): (&str, &str), analyzed: bool) {
     let (kind, column, table) = match owner {
         Owner::Organization(_) => ("org_key", "organization_id", "organizations"),

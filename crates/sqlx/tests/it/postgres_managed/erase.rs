@@ -173,7 +173,8 @@ async fn a_long_trail_is_forgotten_too() {
     assert_eq!(fixture.psql("SELECT count(*) FROM events"), "50000");
 }
 
-/// Everybody who changes or uses what is removed, all at once: nobody waits for ever, and nothing is left.
+/// Everybody who changes or uses what is removed, all at once: nobody waits for ever, and nothing
+/// is left.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_removed_while_everybody_is_busy_with_them() {
     let Some(fixture) = Fixture::make().await else {

@@ -151,7 +151,8 @@ async fn a_list_begins_behind_any_place_whether_somebody_is_there_or_not() {
 
 const NOW: i64 = 5_000;
 
-/// A credential in each state, expiring, created and used at each moment that a filter could mistake.
+/// A credential in each state, expiring, created and used at each moment that a filter could
+/// mistake.
 async fn one_of_each(fixture: &Fixture, owner: &Owner) -> Vec<CredentialInfo> {
     let mut list = Vec::new();
     let mut uses = Vec::new();

@@ -315,7 +315,8 @@ async fn what_contains_nul_is_unknown_and_cannot_be_written() {
     }
 }
 
-/// PostgreSQL compresses what repeats itself, so that only a text that does not can be too long for an index.
+/// PostgreSQL compresses what repeats itself, so that only a text that does not can be too long for
+/// an index.
 fn long(salt: u64) -> String {
     let next = |state: &mut u64| {
         *state = state

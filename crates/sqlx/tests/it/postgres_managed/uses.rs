@@ -263,8 +263,8 @@ async fn many_nodes_that_tell_of_one_first_use_make_one_event() {
     }
 }
 
-/// The planner of each goes through them in another order, as it may when tables grow. The first is held up at its second
-/// row, while the other does what it can.
+/// The planner of each goes through them in another order, as it may when tables grow. The first is
+/// held up at its second row, while the other does what it can.
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_that_tell_of_the_same_in_another_order_wait_and_do_not_fail() {
     let Some(fixture) = Fixture::make().await else {

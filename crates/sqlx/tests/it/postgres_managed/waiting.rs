@@ -315,7 +315,8 @@ async fn what_is_issued_during_the_revocation_of_all_is_revoked_too() {
         for id in ["k", "second"] {
             fixture.insert(info(&owner, id)).await;
         }
-        // Another's insert of the same id, which has not been decided, holds up the issue in the midst of it.
+        // Another's insert of the same id, which has not been decided, holds up the issue in the
+        // midst of it.
         let (column, bytes) = match owner {
             Owner::Organization(_) => ("organization_id", "ab"),
             Owner::User(_) => ("user_id", "cd"),
@@ -420,7 +421,8 @@ async fn with_actors() -> Option<Fixture> {
     Some(fixture)
 }
 
-/// What the actor had lost when the change was made is what counts, not what they had when it was decided.
+/// What the actor had lost when the change was made is what counts, not what they had when it was
+/// decided.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_actor_who_is_being_revoked_is_waited_for_and_refused() {
     for (number, (authority, endings)) in actors().into_iter().enumerate() {

@@ -1,4 +1,5 @@
-//! A commit is whole or not there, exact when many commit at once, and never over what somebody else wrote.
+//! A commit is whole or not there, exact when many commit at once, and never over what somebody
+//! else wrote.
 
 use tower_api_key::{
     clock::UnixMillis,

@@ -185,7 +185,8 @@ async fn each_filter_shows_what_the_reference_shows() {
     }
 }
 
-/// More than are looked through at first, newer than those that are shown: another index has to find the rest, in the same order.
+/// More than are looked through at first, newer than those that are shown: another index has to
+/// find the rest, in the same order.
 #[tokio::test]
 async fn what_lies_behind_many_others_is_shown() {
     for owner in [organization("alpha"), user("alpha")] {

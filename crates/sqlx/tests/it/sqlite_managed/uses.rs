@@ -1,4 +1,5 @@
-//! Uses: once a minute, only of what exists, unheard by caches; the first after a rotation is an event.
+//! Uses: once a minute, only of what exists, unheard by caches; the first after a rotation is an
+//! event.
 
 use tower_api_key::{
     clock::{Clock, SystemClock, UnixMillis},
@@ -54,7 +55,8 @@ async fn a_use_is_written_at_most_once_a_minute() {
     }
 }
 
-/// A node whose clock is ahead must not hide the uses that follow, neither by what it records now nor by what it recorded once.
+/// A node whose clock is ahead must not hide the uses that follow, neither by what it records now
+/// nor by what it recorded once.
 #[tokio::test]
 async fn a_use_to_come_is_one_of_now() {
     let file = File::new().await;
@@ -90,7 +92,8 @@ async fn a_use_after_a_rotation_is_told_whatever_the_clocks_say() {
     for owner in [organization("alpha"), user("alpha")] {
         let store = in_memory().await;
         rotated(&store, &owner, "old").await;
-        // Before the rotation by the clock of its node, and a millisecond after a use that is recorded.
+        // Before the rotation by the clock of its node, and a millisecond after a use that is
+        // recorded.
         let late = Usage {
             after_rotation: true,
             ..used(owner.kind(), "old", NOW - 1)

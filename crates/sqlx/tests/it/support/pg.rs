@@ -1,5 +1,5 @@
-//! A throw-away PostgreSQL cluster: made from the installed binaries, on a unix socket in a directory of its own, gone
-//! with the process that made it, however that one ends.
+//! A throw-away PostgreSQL cluster: made from the installed binaries, on a unix socket in a
+//! directory of its own, gone with the process that made it, however that one ends.
 #![allow(
     dead_code,
     reason = "benches and an example include this file for a part of it"
@@ -24,8 +24,9 @@ use sqlx::{
 use tower_api_key::scope::Catalogue;
 use tower_api_key_sqlx::PostgresStore;
 
-/// Makes the cluster, says so, waits for the end of its input, and takes the cluster away. The input ends with the
-/// process that holds the other end, so that a killed one leaves nothing behind. A stopped postmaster is woken first.
+/// Makes the cluster, says so, waits for the end of its input, and takes the cluster away. The
+/// input ends with the process that holds the other end, so that a killed one leaves nothing
+/// behind. A stopped postmaster is woken first.
 const KEEPER: &str = r#"
 umask 077 && mkdir "$DIR" && cd "$DIR" || exit 1
 if [ -n "$PRIMARY" ]; then
@@ -52,7 +53,8 @@ pub(crate) struct Cluster {
     bin: PathBuf,
 }
 
-/// The cluster that the tests of one binary share; `None`, said loudly, without PostgreSQL's binaries.
+/// The cluster that the tests of one binary share; `None`, said loudly, without PostgreSQL's
+/// binaries.
 pub(crate) fn shared() -> Option<&'static Cluster> {
     static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
     SHARED.get_or_init(Cluster::start).as_ref()
@@ -69,8 +71,9 @@ impl Cluster {
         Self::launch(settings, Path::new(""), "")
     }
 
-    /// The same, where no file grows past 16 MiB, the size of the files of the write-ahead log. To the tables that is a disk
-    /// that is full. What is removed frees its space only when it is vacuumed.
+    /// The same, where no file grows past 16 MiB, the size of the files of the write-ahead log. To
+    /// the tables that is a disk that is full. What is removed frees its space only when it is
+    /// vacuumed.
     pub(crate) fn start_cramped() -> Option<Self> {
         Self::launch("-c autovacuum=off", Path::new(""), "32768")
     }
@@ -80,15 +83,16 @@ impl Cluster {
         Self::launch("", &self.dir, "").expect("the binaries are there")
     }
 
-    /// Starts a cluster: a standby of the one in `primary`, unless that is empty. No file may have more than `blocks` of 512
-    /// bytes, unless that is empty.
+    /// Starts a cluster: a standby of the one in `primary`, unless that is empty. No file may have
+    /// more than `blocks` of 512 bytes, unless that is empty.
     fn launch(settings: &str, primary: &Path, blocks: &str) -> Option<Self> {
         let Some(bin) = binaries() else {
             assert!(
                 std::env::var_os("REQUIRE_PG").is_none_or(|value| value != "1"),
                 "no PostgreSQL binaries"
             );
-            // Past the test harness, which would swallow what `eprintln!` says in a test that passes.
+            // Past the test harness, which would swallow what `eprintln!` says in a test that
+            // passes.
             let _ = writeln!(std::io::stderr(), "SKIPPED: no PostgreSQL binaries");
             return None;
         };
@@ -274,7 +278,8 @@ impl Cluster {
         while standby.psql(&format!("SELECT pg_last_wal_replay_lsn() >= '{end}'")) != "t" {}
     }
 
-    /// Stops every process of the cluster, as a machine that hangs would. Goes on when the answer is dropped.
+    /// Stops every process of the cluster, as a machine that hangs would. Goes on when the answer
+    /// is dropped.
     pub(crate) fn freeze(&self) -> Frozen {
         // The postmaster first, so that it starts no more.
         signal("STOP", &[self.postmaster]);

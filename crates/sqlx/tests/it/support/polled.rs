@@ -19,7 +19,8 @@ pub(crate) enum End {
     Woken,
 }
 
-/// Polls a future at most `polls` times, whenever it is woken, and drops it. `None` when it did not end by itself.
+/// Polls a future at most `polls` times, whenever it is woken, and drops it. `None` when it did not
+/// end by itself.
 pub(crate) async fn polled<T>(
     future: impl Future<Output = T>,
     mut polls: usize,
@@ -40,8 +41,8 @@ pub(crate) async fn polled<T>(
     .await
 }
 
-/// What a feed says next, to a follower that gives its wait up after each number of polls before it lets one end. A feed
-/// that says nothing fails the test instead of hanging it.
+/// What a feed says next, to a follower that gives its wait up after each number of polls before it
+/// lets one end. A feed that says nothing fails the test instead of hanging it.
 pub(crate) async fn told_at_last(feed: &mut impl Feed, end: End) -> FeedEvent {
     let told = async {
         let mut polls = 0;
