@@ -1,5 +1,4 @@
-//! What management is promised by the PostgreSQL store: a commit is all or nothing, also among
-//! many.
+//! Management in the PostgreSQL store: a commit is all or nothing, also under concurrency.
 
 mod dead_rows;
 mod erase;
@@ -33,7 +32,7 @@ const OTHER_ORG: &str = "org_other_test";
 const USER: &str = "user_test";
 const OTHER_USER: &str = "user_other_test";
 
-/// A store with two organizations and two people.
+/// A store with two organizations and two users.
 struct Fixture {
     cluster: &'static pg::Cluster,
     store: PostgresStore,
@@ -41,12 +40,12 @@ struct Fixture {
 }
 
 impl Fixture {
-    async fn make() -> Option<Self> {
+    async fn new() -> Option<Self> {
         let cluster = pg::shared()?;
         let schema = pg::fresh_schema();
         let store = cluster.unmade_store(&schema);
         store.migrate().await.unwrap();
-        furnish(&store).await;
+        seed(&store).await;
         Some(Self {
             cluster,
             store,
@@ -54,14 +53,14 @@ impl Fixture {
         })
     }
 
-    /// Runs a statement as a person at a terminal would.
+    /// Runs a statement by hand in the schema of the store.
     fn psql(&self, sql: &str) -> String {
         self.cluster
             .psql(&format!("SET search_path TO {}; {sql}", self.schema))
     }
 
-    /// All that management keeps, and how many changes caches have heard of.
-    fn everything(&self) -> String {
+    /// Everything that management stores, and the number of logged changes.
+    fn snapshot(&self) -> String {
         self.psql(
             "SELECT string_agg(c::text, ' ' ORDER BY kind, id) FROM credentials c;
             SELECT string_agg(e::text, ' ' ORDER BY number) FROM events e;
@@ -71,16 +70,16 @@ impl Fixture {
     }
 
     async fn insert(&self, info: CredentialInfo) {
-        self.store.commit(&inserting(info)).await.unwrap();
+        self.store.commit(&insert_commit(info)).await.unwrap();
     }
 
     async fn get(&self, owner: &Owner, id: &str) -> CredentialInfo {
         self.store.credential(owner, id).await.unwrap().unwrap()
     }
 
-    /// Waits until so many statements about this store wait for a lock, which that of `change` has
-    /// to.
-    async fn has_to_wait<T>(&self, many: usize, change: &JoinHandle<T>) {
+    /// Waits until at least `many` statements of this store wait for a lock; fails if `change` ends
+    /// first.
+    async fn wait_for_lock<T>(&self, many: usize, change: &JoinHandle<T>) {
         let mut connection = self.cluster.connection().await;
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, $1) > 0";
         loop {
@@ -92,12 +91,12 @@ impl Fixture {
             if waiting as usize >= many {
                 return;
             }
-            assert!(!change.is_finished(), "it did not wait");
+            assert!(!change.is_finished(), "the change did not wait");
         }
     }
 }
 
-async fn furnish(store: &PostgresStore) {
+async fn seed(store: &PostgresStore) {
     use tower_api_key::store::Directory;
 
     for organization in [ORG, OTHER_ORG] {
@@ -108,7 +107,7 @@ async fn furnish(store: &PostgresStore) {
     }
 }
 
-/// An organization and a person, each with another of its kind.
+/// An organization and a user, each with another of its kind.
 fn owners() -> [(Owner, Owner); 2] {
     [
         (
@@ -144,7 +143,7 @@ fn digest(owner: &Owner, id: &str) -> Digest {
     Digest::of(format!("{} {id} test", owner.id()).as_bytes())
 }
 
-fn inserting(info: CredentialInfo) -> Commit {
+fn insert_commit(info: CredentialInfo) -> Commit {
     let owner = info.owner.clone();
     let digest = digest(&owner, info.id.as_str());
     let insert = Some(NewCredential {
@@ -158,7 +157,7 @@ fn inserting(info: CredentialInfo) -> Commit {
     }
 }
 
-fn altering(before: &CredentialInfo, change: impl FnOnce(&mut CredentialInfo)) -> Commit {
+fn update_commit(before: &CredentialInfo, change: impl FnOnce(&mut CredentialInfo)) -> Commit {
     let mut after = before.clone();
     change(&mut after);
     let changes = vec![Update {
@@ -198,19 +197,19 @@ fn code(outcome: &Result<(), WriteError>) -> &'static str {
     }
 }
 
-/// A commit with something of everything, of an owner who has `old` and `second`, the latter under
-/// an idempotency key.
+/// A commit with every kind of write, for an owner who has `old` and `second`, the latter issued
+/// with an idempotency key.
 async fn large_commit(fixture: &Fixture, owner: &Owner) -> Commit {
     fixture.insert(info(owner, "old")).await;
-    let mut second = inserting(info(owner, "second"));
+    let mut second = insert_commit(info(owner, "second"));
     second.insert.as_mut().unwrap().idempotency = Some(Idempotency::new("taken-test", [7; 32]));
     fixture.store.commit(&second).await.unwrap();
-    let mut commit = inserting(info(owner, "new"));
+    let mut commit = insert_commit(info(owner, "new"));
     for id in ["old", "second"] {
         let before = fixture.get(owner, id).await;
         commit
             .changes
-            .extend(altering(&before, |after| after.name = "renamed".into()).changes);
+            .extend(update_commit(&before, |after| after.name = "renamed".into()).changes);
     }
     commit.events = vec![
         event(owner, "new", AuditAction::Issued),
@@ -220,8 +219,8 @@ async fn large_commit(fixture: &Fixture, owner: &Owner) -> Commit {
 }
 
 #[tokio::test]
-async fn a_commit_happens_as_a_whole_or_not_at_all() {
-    let Some(fixture) = Fixture::make().await else {
+async fn a_commit_is_all_or_nothing() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     for (owner, _) in owners() {
@@ -234,7 +233,7 @@ async fn a_commit_happens_as_a_whole_or_not_at_all() {
                 "unknown owner",
             ),
             (
-                "no such owner, ever",
+                "impossible owner",
                 |commit, _| commit.owner = Owner::of(commit.owner.kind(), "a\0"),
                 "unknown owner",
             ),
@@ -250,17 +249,17 @@ async fn a_commit_happens_as_a_whole_or_not_at_all() {
                 "taken",
             ),
             (
-                "one is not as it was read",
+                "one credential has changed",
                 |commit, _| commit.changes[1].before.name = "another".into(),
                 "changed",
             ),
             (
-                "one is not there",
+                "one credential is unknown",
                 |commit, _| commit.changes[1].before.id = "nobody".into(),
                 "changed",
             ),
             (
-                "one twice",
+                "one credential twice",
                 |commit, _| commit.changes[1] = commit.changes[0].clone(),
                 "changed",
             ),
@@ -275,7 +274,7 @@ async fn a_commit_happens_as_a_whole_or_not_at_all() {
                 "store",
             ),
         ];
-        let before = fixture.everything();
+        let before = fixture.snapshot();
         for (name, break_it, expected) in table {
             let mut commit = good.clone();
             let mut insert = commit.insert.take().unwrap();
@@ -283,7 +282,7 @@ async fn a_commit_happens_as_a_whole_or_not_at_all() {
             commit.insert = Some(insert);
             let outcome = fixture.store.commit(&commit).await;
             assert_eq!(code(&outcome), expected, "{name}: {outcome:?}");
-            assert_eq!(fixture.everything(), before, "{name}");
+            assert_eq!(fixture.snapshot(), before, "{name}");
         }
         fixture.store.commit(&good).await.unwrap();
         assert_eq!(fixture.get(&owner, "new").await, good.insert.unwrap().info);
@@ -294,25 +293,25 @@ async fn a_commit_happens_as_a_whole_or_not_at_all() {
             );
         }
         let events = fixture.store.events(&owner, None, 10).await.unwrap();
-        let told: Vec<_> = events
+        let actions: Vec<_> = events
             .iter()
             .map(|event| (event.credential.as_str(), event.action))
             .collect();
         assert_eq!(
-            told,
+            actions,
             [("old", AuditAction::Renamed), ("new", AuditAction::Issued)]
         );
     }
 }
 
 #[tokio::test]
-async fn the_first_of_several_reasons_is_told() {
-    let Some(fixture) = Fixture::make().await else {
+async fn the_first_of_several_reasons_is_returned() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     for (owner, _) in owners() {
         let mut commit = large_commit(&fixture, &owner).await;
-        commit.authority = nobody();
+        commit.authority = unknown_key();
         commit.owner = Owner::of(owner.kind(), "nobody");
         commit.changes[0].before.name = "another".into();
         commit.insert.as_mut().unwrap().info.id = "old".into();
@@ -331,8 +330,8 @@ async fn the_first_of_several_reasons_is_told() {
     }
 }
 
-/// A key that is not there.
-fn nobody() -> Authority {
+/// The authority of a key that does not exist.
+fn unknown_key() -> Authority {
     let requirements = Requirements::new(UnixMillis(1_000));
     Authority::Credential {
         kind: Kind::OrgKey,
@@ -342,18 +341,19 @@ fn nobody() -> Authority {
 }
 
 #[tokio::test]
-async fn a_tokens_digest_is_taken_once_whoever_has_it() {
-    let Some(fixture) = Fixture::make().await else {
+async fn a_token_digest_is_unique_across_owners() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     let (owner, other) = &owners()[1];
     fixture.insert(info(owner, "old")).await;
-    let mut thief = inserting(info(other, "new"));
+    let mut thief = insert_commit(info(other, "new"));
     thief.insert.as_mut().unwrap().digest = digest(owner, "old");
     assert_eq!(code(&fixture.store.commit(&thief).await), "taken");
 }
 
-/// Commits each in a task of its own, and returns how often it was done and how often refused so.
+/// Runs each commit in a task of its own and returns how many succeeded and how many were refused
+/// with `refusal`.
 async fn race(
     fixture: &Fixture,
     commits: impl Iterator<Item = Commit>,
@@ -375,14 +375,14 @@ async fn race(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cap_is_exact_when_sixteen_come_at_once() {
-    let Some(fixture) = Fixture::make().await else {
+async fn a_cap_is_exact_under_sixteen_concurrent_commits() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     for (owner, _) in owners() {
         for round in 0..5 {
             let commits = (0..16).map(|number| {
-                let mut commit = inserting(info(&owner, &format!("round{round}-{number}")));
+                let mut commit = insert_commit(info(&owner, &format!("round{round}-{number}")));
                 commit.cap = Some(Cap::new((round + 1) * 5, UnixMillis(1_000)));
                 commit
             });
@@ -392,8 +392,8 @@ async fn a_cap_is_exact_when_sixteen_come_at_once() {
 }
 
 #[tokio::test]
-async fn a_cap_counts_what_is_accepted() {
-    let Some(fixture) = Fixture::make().await else {
+async fn a_cap_counts_only_usable_credentials() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     for (owner, other) in owners() {
@@ -423,16 +423,16 @@ async fn a_cap_counts_what_is_accepted() {
             make(&mut old);
             fixture.insert(old).await;
             counted += u32::from(counts);
-            let mut new = inserting(info(&owner, &format!("after-{name}")));
+            let mut new = insert_commit(info(&owner, &format!("after-{name}")));
             new.cap = Some(Cap::new(counted, at));
             assert_eq!(
                 code(&fixture.store.commit(&new).await),
                 "cap reached",
                 "{name}"
             );
-            // What the same commit ends makes room.
+            // A credential that the same commit ends makes room.
             let active = fixture.get(&owner, "active").await;
-            new.changes = altering(&active, |after| after.status = Status::Deleted).changes;
+            new.changes = update_commit(&active, |after| after.status = Status::Deleted).changes;
             new.events = vec![AuditEvent {
                 origin: Some("a\0".into()),
                 ..event(&owner, "active", AuditAction::Issued)
@@ -440,38 +440,38 @@ async fn a_cap_counts_what_is_accepted() {
             assert_eq!(
                 code(&fixture.store.commit(&new).await),
                 "store",
-                "{name}: it is below the cap"
+                "{name}: the commit is below the cap"
             );
         }
         let disabled = fixture.get(&owner, "disabled").await;
-        let mut enabling = altering(&disabled, |after| after.status = Status::Active);
+        let mut enabling = update_commit(&disabled, |after| after.status = Status::Active);
         enabling.cap = Some(Cap::new(counted, at));
         assert_eq!(
             code(&fixture.store.commit(&enabling).await),
             "cap reached",
-            "enabling is held to it"
+            "the cap applies to enabling"
         );
         enabling.cap = Some(Cap::new(counted + 1, at));
         assert_eq!(code(&fixture.store.commit(&enabling).await), "done");
-        let mut none = inserting(info(&other, "none"));
+        let mut none = insert_commit(info(&other, "none"));
         none.cap = Some(Cap::new(0, at));
         assert_eq!(
             code(&fixture.store.commit(&none).await),
             "cap reached",
-            "of nothing, not even one"
+            "a cap of zero allows none"
         );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_idempotency_key_is_taken_once_for_each_owner() {
-    let Some(fixture) = Fixture::make().await else {
+async fn an_idempotency_key_is_used_once_per_owner() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     for (owner, other) in owners() {
         for (owner, prefix) in [(&owner, "a"), (&other, "b")] {
             let commits = (0..16).map(|number| {
-                let mut commit = inserting(info(owner, &format!("{prefix}{number}")));
+                let mut commit = insert_commit(info(owner, &format!("{prefix}{number}")));
                 commit.insert.as_mut().unwrap().idempotency =
                     Some(Idempotency::new("key-test", [number; 32]));
                 commit
@@ -498,72 +498,76 @@ async fn an_idempotency_key_is_taken_once_for_each_owner() {
 }
 
 #[tokio::test]
-async fn what_another_has_is_unknown_and_stays_untouched() {
-    let Some(fixture) = Fixture::make().await else {
+async fn credentials_of_another_owner_are_unknown_and_untouched() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     let [(organization, other_organization), (user, other_user)] = owners();
     for owner in [&organization, &user] {
-        let mut commit = inserting(info(owner, "mine"));
+        let mut commit = insert_commit(info(owner, "mine"));
         commit.insert.as_mut().unwrap().idempotency = Some(Idempotency::new("key-test", [1; 32]));
         commit
             .events
             .push(event(owner, "mine", AuditAction::Issued));
         fixture.store.commit(&commit).await.unwrap();
     }
-    // An organization and a person with the same id, too.
+    // Also an organization and a user with the same id.
     fixture.psql(&format!(
         "INSERT INTO users (id) VALUES ('{ORG}'); INSERT INTO organizations (id) VALUES ('{USER}')"
     ));
-    let strangers = [
+    let other_owners = [
         other_organization,
         other_user,
         Owner::User(ORG.into()),
         Owner::Organization(USER.into()),
         Owner::User("".into()),
     ];
-    let before = fixture.everything();
-    for stranger in strangers {
+    let before = fixture.snapshot();
+    for other in other_owners {
         assert_eq!(
-            fixture.store.credential(&stranger, "mine").await.unwrap(),
+            fixture.store.credential(&other, "mine").await.unwrap(),
             None,
-            "{stranger:?}"
+            "{other:?}"
         );
         assert_eq!(
             fixture
                 .store
-                .issued_under(&stranger, "key-test")
+                .issued_under(&other, "key-test")
                 .await
                 .unwrap(),
             None,
-            "{stranger:?}"
+            "{other:?}"
         );
         assert_eq!(
-            fixture.store.credentials(&stranger, &all()).await.unwrap(),
+            fixture
+                .store
+                .credentials(&other, &list_all())
+                .await
+                .unwrap(),
             [],
-            "{stranger:?}"
+            "{other:?}"
         );
         assert_eq!(
-            fixture.store.events(&stranger, None, 10).await.unwrap(),
+            fixture.store.events(&other, None, 10).await.unwrap(),
             [],
-            "{stranger:?}"
+            "{other:?}"
         );
         for owner in [&organization, &user] {
-            let mut commit = altering(&fixture.get(owner, "mine").await, |after| {
+            let mut commit = update_commit(&fixture.get(owner, "mine").await, |after| {
                 after.status = Status::Deleted
             });
-            commit.owner = stranger.clone();
+            commit.owner = other.clone();
             assert_eq!(
                 code(&fixture.store.commit(&commit).await),
                 "changed",
-                "{stranger:?}"
+                "{other:?}"
             );
         }
-        assert_eq!(fixture.everything(), before, "{stranger:?}");
+        assert_eq!(fixture.snapshot(), before, "{other:?}");
     }
 }
 
-fn all() -> ListQuery {
+fn list_all() -> ListQuery {
     ListQuery {
         filter: Default::default(),
         after: None,
@@ -573,8 +577,8 @@ fn all() -> ListQuery {
 }
 
 #[tokio::test]
-async fn what_somebody_else_changed_meanwhile_is_not_overwritten() {
-    let Some(fixture) = Fixture::make().await else {
+async fn concurrent_changes_are_not_overwritten() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     let table = [
@@ -598,7 +602,7 @@ async fn what_somebody_else_changed_meanwhile_is_not_overwritten() {
                     (Some(UnixMillis(8_000)), Some("successor".into()));
             }
             fixture.insert(old).await;
-            let commit = altering(&fixture.get(&owner, &id).await, |after| {
+            let commit = update_commit(&fixture.get(&owner, &id).await, |after| {
                 (after.name, after.status) = ("ours".into(), Status::Disabled);
                 (after.rotated_to, after.rotated_at) =
                     (Some("ours".into()), Some(UnixMillis(5_000)));
@@ -607,15 +611,15 @@ async fn what_somebody_else_changed_meanwhile_is_not_overwritten() {
                 "UPDATE credentials SET {theirs} WHERE id = '{id}' AND kind = '{}'",
                 owner.kind().as_str()
             ));
-            let before = fixture.everything();
+            let before = fixture.snapshot();
             assert_eq!(
                 code(&fixture.store.commit(&commit).await),
                 "changed",
                 "{name}"
             );
-            assert_eq!(fixture.everything(), before, "{name}");
-            // Read again, it goes.
-            let again = altering(&fixture.get(&owner, &id).await, |after| {
+            assert_eq!(fixture.snapshot(), before, "{name}");
+            // After another read, the commit succeeds.
+            let again = update_commit(&fixture.get(&owner, &id).await, |after| {
                 after.name = "ours".into()
             });
             fixture.store.commit(&again).await.unwrap();
@@ -629,13 +633,13 @@ async fn what_somebody_else_changed_meanwhile_is_not_overwritten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rename_that_is_about_to_be_committed_is_waited_for() {
-    let Some(fixture) = Fixture::make().await else {
+async fn a_commit_waits_for_an_uncommitted_rename() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     for (owner, _) in owners() {
         fixture.insert(info(&owner, "k")).await;
-        let commit = altering(&fixture.get(&owner, "k").await, |after| {
+        let commit = update_commit(&fixture.get(&owner, "k").await, |after| {
             after.status = Status::Disabled
         });
         let mut connection = fixture.cluster.connection().await;
@@ -647,7 +651,7 @@ async fn a_rename_that_is_about_to_be_committed_is_waited_for() {
         theirs.execute(AssertSqlSafe(sql)).await.unwrap();
         let store = fixture.store.clone();
         let ours = tokio::spawn(async move { store.commit(&commit).await });
-        fixture.has_to_wait(1, &ours).await;
+        fixture.wait_for_lock(1, &ours).await;
         theirs.commit().await.unwrap();
         assert_eq!(code(&ours.await.unwrap()), "changed");
         let kept = fixture.get(&owner, "k").await;
@@ -655,10 +659,10 @@ async fn a_rename_that_is_about_to_be_committed_is_waited_for() {
     }
 }
 
-/// So that whoever has read events up to a number has missed none of the same owner below it.
+/// A reader of an owner's events up to some number has therefore missed none below it.
 #[tokio::test(flavor = "multi_thread")]
-async fn commits_of_one_owner_take_turns() {
-    let Some(fixture) = Fixture::make().await else {
+async fn commits_of_one_owner_are_serialized() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     for (owner, other) in owners() {
@@ -672,16 +676,16 @@ async fn commits_of_one_owner_take_turns() {
             owner.id()
         );
         first.execute(AssertSqlSafe(sql)).await.unwrap();
-        let mut commit = altering(&info(&owner, "k"), |after| after.name = "renamed".into());
+        let mut commit = update_commit(&info(&owner, "k"), |after| after.name = "renamed".into());
         commit.events.push(event(&owner, "k", AuditAction::Renamed));
         let store = fixture.store.clone();
         let second = tokio::spawn(async move { store.commit(&commit).await });
-        // Another owner's does not wait.
+        // A commit of another owner does not wait.
         let others = fixture.insert(info(&other, "another"));
         timeout(Duration::from_secs(60), others)
             .await
-            .expect("it goes on");
-        fixture.has_to_wait(1, &second).await;
+            .expect("another owner does not wait");
+        fixture.wait_for_lock(1, &second).await;
         assert_eq!(fixture.get(&owner, "k").await.name, info(&owner, "k").name);
         first.rollback().await.unwrap();
         second.await.unwrap().unwrap();
@@ -689,18 +693,23 @@ async fn commits_of_one_owner_take_turns() {
 }
 
 #[tokio::test]
-async fn what_a_deleted_organization_has_can_be_changed_and_not_added_to() {
-    let Some(fixture) = Fixture::make().await else {
+async fn a_deleted_organization_can_change_credentials_but_not_add_any() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     let (owner, _) = &owners()[0];
     fixture.insert(info(owner, "k")).await;
     fixture.psql("UPDATE organizations SET deleted = true");
     assert_eq!(
-        code(&fixture.store.commit(&inserting(info(owner, "new"))).await),
+        code(
+            &fixture
+                .store
+                .commit(&insert_commit(info(owner, "new")))
+                .await
+        ),
         "unknown owner"
     );
-    let deletion = altering(&info(owner, "k"), |after| after.status = Status::Deleted);
+    let deletion = update_commit(&info(owner, "k"), |after| after.status = Status::Deleted);
     fixture.store.commit(&deletion).await.unwrap();
     assert_eq!(fixture.get(owner, "k").await.status, Status::Deleted);
 }

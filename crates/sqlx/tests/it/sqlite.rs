@@ -1,4 +1,4 @@
-//! What a SQLite file keeps: over a restart, between processes, and around a damaged row.
+//! A SQLite file across restarts and processes, and with damaged rows.
 
 use std::{convert::Infallible, path::Path, time::Duration};
 use tower_api_key::{
@@ -48,7 +48,7 @@ async fn raw(path: &Path) -> SqliteConnection {
 }
 
 #[tokio::test]
-async fn a_restart_finds_everything_again() {
+async fn everything_survives_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
     let store = open(&path).await;
@@ -94,7 +94,7 @@ async fn a_restart_finds_everything_again() {
 }
 
 #[tokio::test]
-async fn two_pools_on_one_file_see_each_others_changes_in_the_next_look_up() {
+async fn two_pools_on_one_file_see_each_others_changes_at_the_next_lookup() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
     let (server, tool) = (open(&path).await, open(&path).await);
@@ -121,7 +121,7 @@ async fn two_pools_on_one_file_see_each_others_changes_in_the_next_look_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_who_open_a_fresh_file_at_once_all_succeed() {
+async fn a_fresh_file_can_be_opened_by_many_at_once() {
     let directory = tempfile::tempdir().unwrap();
     for file in 0..40 {
         let path = directory.path().join(file.to_string());
@@ -133,10 +133,10 @@ async fn many_who_open_a_fresh_file_at_once_all_succeed() {
     }
 }
 
-/// As a server and a tool do. A change that read before it took the write lock would be refused by
-/// SQLite.
+/// For example a server and a tool. SQLite would refuse a change that read before it took the write
+/// lock.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_pools_that_write_at_once_wait_for_each_other() {
+async fn two_pools_that_write_concurrently_wait_for_each_other() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
     let stores = [open(&path).await, open(&path).await];
@@ -156,7 +156,7 @@ async fn two_pools_that_write_at_once_wait_for_each_other() {
 }
 
 #[tokio::test]
-async fn stores_in_memory_are_apart_and_clones_are_not() {
+async fn in_memory_stores_are_separate_but_clones_share_data() {
     let one = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
     let other = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
     one.create_organization("org_1", None).await.unwrap();
@@ -188,19 +188,19 @@ async fn the_linked_sqlite_is_new_enough_and_writes_are_durable() {
         .await
         .unwrap();
     assert_eq!(mode, "wal");
-    for (pragma, wanted) in [
+    for (pragma, expected) in [
         ("PRAGMA synchronous", 2),
         ("PRAGMA foreign_keys", 1),
         ("PRAGMA fullfsync", 1),
         ("PRAGMA busy_timeout", 5000),
     ] {
         let value: i64 = sqlx::query_scalar(pragma).fetch_one(&mut db).await.unwrap();
-        assert_eq!(value, wanted, "{pragma}");
+        assert_eq!(value, expected, "{pragma}");
     }
 }
 
 #[tokio::test]
-async fn the_services_own_tables_and_migrations_stay_its_own() {
+async fn the_tables_and_migrations_of_the_service_stay_untouched() {
     let directory = tempfile::tempdir().unwrap();
     let options = SqliteStore::options(directory.path().join("service.db"));
     let pool = SqlitePool::connect_with(options).await.unwrap();
@@ -223,7 +223,7 @@ async fn the_services_own_tables_and_migrations_stay_its_own() {
     );
 }
 
-/// A person with `sqlite3` can switch off the checks that keep a row readable.
+/// Anyone with `sqlite3` can switch off the checks that keep a row readable.
 #[tokio::test]
 async fn a_damaged_row_is_a_503_for_its_own_credential_only() {
     let directory = tempfile::tempdir().unwrap();
@@ -231,13 +231,13 @@ async fn a_damaged_row_is_a_503_for_its_own_credential_only() {
     let store = open(&path).await;
     store.create_organization("org_1", None).await.unwrap();
     store.insert(key("whole")).await.unwrap();
-    let damages = [
+    let damaged_rows = [
         ("short_digest", "digest = x'00'"),
         ("no_such_role", "role = 'janitor'"),
         ("scopes_no_json", "scopes = '['"),
         ("scopes_no_texts", "scopes = '[1]'"),
         ("scopes_object", "scopes = '{}'"),
-        ("unknown_standing", "status = 'maybe'"),
+        ("unknown_status", "status = 'maybe'"),
         ("no_utf8", "role = CAST(x'ff' AS TEXT)"),
         ("no_owner", "organization_id = NULL"),
     ];
@@ -246,7 +246,7 @@ async fn a_damaged_row_is_a_503_for_its_own_credential_only() {
         .execute(&mut db)
         .await
         .unwrap();
-    for (id, damage) in damages {
+    for (id, damage) in damaged_rows {
         store.insert(key(id)).await.unwrap();
         let sql = format!("UPDATE tower_api_key_credentials SET {damage} WHERE id = '{id}'");
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
@@ -266,7 +266,7 @@ async fn a_damaged_row_is_a_503_for_its_own_credential_only() {
             .unwrap()
             .status()
     };
-    for (id, damage) in damages {
+    for (id, damage) in damaged_rows {
         assert!(
             matches!(find(&store, id).await, Err(StoreError::Corrupt(_))),
             "{damage}"
@@ -282,7 +282,7 @@ async fn a_damaged_row_is_a_503_for_its_own_credential_only() {
 }
 
 #[tokio::test]
-async fn a_membership_with_an_unknown_role_is_damage_there_and_nowhere_else() {
+async fn a_membership_with_an_unknown_role_is_corrupt_in_its_organization_only() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
     let store = open(&path).await;
@@ -305,26 +305,26 @@ async fn a_membership_with_an_unknown_role_is_damage_there_and_nowhere_else() {
         .await
         .unwrap();
     let digest = digest("t");
-    let ask =
+    let lookup =
         |organization| Lookup::new(Credential::PersonalToken { digest: &digest }, organization);
     assert!(matches!(
-        store.find(&ask(Some("org_1"))).await,
+        store.find(&lookup(Some("org_1"))).await,
         Err(StoreError::Corrupt(_))
     ));
     assert_eq!(
         store
-            .find(&ask(Some("org_2")))
+            .find(&lookup(Some("org_2")))
             .await
             .unwrap()
             .unwrap()
             .role(),
         Some("viewer")
     );
-    assert!(store.find(&ask(None)).await.unwrap().is_some());
+    assert!(store.find(&lookup(None)).await.unwrap().is_some());
 }
 
 #[tokio::test]
-async fn an_owner_in_no_state_that_there_is_is_damage_and_not_good() {
+async fn an_owner_in_an_unknown_state_is_corrupt() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
     let store = open(&path).await;
@@ -364,9 +364,9 @@ async fn an_owner_in_no_state_that_there_is_is_damage_and_not_good() {
     }
 }
 
-/// A person with `sqlite3` can drop what keeps the row of an owner.
+/// Anyone with `sqlite3` can drop the triggers that protect the row of an owner.
 #[tokio::test]
-async fn an_owner_removed_by_hand_is_gone_and_its_id_is_not_given_out_again() {
+async fn an_owner_removed_by_hand_is_gone_and_its_id_is_not_reused() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
     let store = open(&path).await;
@@ -415,9 +415,9 @@ async fn an_owner_removed_by_hand_is_gone_and_its_id_is_not_given_out_again() {
     }
 }
 
-/// Foreign keys are off in the `sqlite3` program, and REPLACE fires no trigger of a deletion.
+/// The `sqlite3` program has foreign keys off, and REPLACE fires no delete triggers.
 #[tokio::test]
-async fn an_owner_that_is_referred_to_keeps_its_row() {
+async fn a_referenced_owner_keeps_its_row() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
     let store = open(&path).await;
@@ -502,7 +502,7 @@ async fn an_owner_that_is_referred_to_keeps_its_row() {
 }
 
 #[tokio::test]
-async fn scopes_beside_a_role_and_implied_scopes_come_back() {
+async fn scopes_with_a_role_and_implied_scopes_are_read_back() {
     let catalogue = Catalogue::anyreach();
     let store = SqliteStore::in_memory(catalogue.clone()).await.unwrap();
     store.create_organization("org_1", None).await.unwrap();
@@ -518,7 +518,7 @@ async fn scopes_beside_a_role_and_implied_scopes_come_back() {
 }
 
 #[tokio::test]
-async fn descendants_are_below_and_not_beside_above_or_gone() {
+async fn only_live_descendants_are_below_an_organization() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
     let store = open(&path).await;
@@ -531,7 +531,7 @@ async fn descendants_are_below_and_not_beside_above_or_gone() {
     ] {
         store.create_organization(id, parent).await.unwrap();
     }
-    for (organization, ancestor, wanted) in [
+    for (organization, ancestor, expected) in [
         ("child", "top", true),
         ("grandchild", "top", true),
         ("grandchild", "child", true),
@@ -543,15 +543,15 @@ async fn descendants_are_below_and_not_beside_above_or_gone() {
         ("child", "nowhere", false),
         ("CHILD", "top", false),
     ] {
-        let answer = store
+        let actual = store
             .is_descendant_of(organization, ancestor)
             .await
             .unwrap();
-        assert_eq!(answer, wanted, "{organization} below {ancestor}");
+        assert_eq!(actual, expected, "{organization} below {ancestor}");
     }
     store.delete_organization("grandchild").await.unwrap();
     assert!(!store.is_descendant_of("grandchild", "top").await.unwrap());
-    // A ring, which only a person with `sqlite3` can make, ends the walk.
+    // A cycle, which can only be made by hand, ends the walk.
     let sql = "UPDATE tower_api_key_organizations SET parent_id = 'child' WHERE id = 'top'";
     sqlx::raw_sql(sql)
         .execute(&mut raw(&path).await)
@@ -561,6 +561,6 @@ async fn descendants_are_below_and_not_beside_above_or_gone() {
         Duration::from_secs(10),
         store.is_descendant_of("child", "apart"),
     );
-    assert!(!walk.await.expect("ends").unwrap());
+    assert!(!walk.await.expect("the walk ends").unwrap());
     assert!(!store.is_descendant_of("child", "child").await.unwrap());
 }

@@ -1,5 +1,5 @@
-//! What management reads does not grow with what is dead. Counted are the rows and the entries of
-//! indexes that the server has read, whatever plan it makes.
+//! What management reads does not grow with the number of dead rows. The tests count the rows and
+//! index entries that the server reads, whatever its plan.
 
 use sqlx::{PgConnection, postgres::PgPoolOptions};
 use tower_api_key::{
@@ -12,16 +12,16 @@ use tower_api_key::{
 };
 use tower_api_key_sqlx::PostgresStore;
 
-use super::{Fixture, altering, event, info, inserting, owners};
+use super::{Fixture, event, info, insert_commit, owners, update_commit};
 
 const DEAD: i64 = 20_000;
 
-/// No call may read more, of a page of fifty and twenty thousand dead rows.
-const MOST: i64 = 3_000;
+/// The most that a call may read for a page of fifty, among twenty thousand dead rows.
+const MAX_READ: i64 = 3_000;
 
 const NOW: i64 = 1_000_000_000;
 
-/// How rows of one kind of death are written: their status and expiry.
+/// The kinds of dead rows: their status and expiry.
 const KINDS: [(&str, &str); 4] = [
     ("'deleted'", "NULL"),
     ("'active'", "500000000 + n"),
@@ -29,9 +29,9 @@ const KINDS: [(&str, &str); 4] = [
     ("'disabled'", "2000000000"),
 ];
 
-/// Many owners with little, so that statistics make the planner expect little of everybody; and one
-/// with much that is dead, and with sixty of each kind, the oldest, that is not.
-fn load(fixture: &Fixture, owner: &Owner, (status, expires_at): (&str, &str), analyzed: bool) {
+/// Seeds many owners with few rows, so that the planner expects few rows for every owner, and one
+/// owner with many dead rows and sixty older rows of each other kind.
+fn seed_rows(fixture: &Fixture, owner: &Owner, (status, expires_at): (&str, &str), analyzed: bool) {
     let (kind, column, table) = match owner {
         Owner::Organization(_) => ("org_key", "organization_id", "organizations"),
         Owner::User(_) => ("pat", "user_id", "users"),
@@ -63,10 +63,10 @@ fn load(fixture: &Fixture, owner: &Owner, (status, expires_at): (&str, &str), an
     }
 }
 
-/// How many rows and entries of indexes were read, by sessions that are over.
-async fn read_so_far(watcher: &mut PgConnection, schema: &str, session: &str) -> i64 {
-    let over = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1";
-    while sqlx::query_scalar::<_, i64>(over)
+/// Counts the rows and index entries that finished sessions have read.
+async fn count_reads(watcher: &mut PgConnection, schema: &str, session: &str) -> i64 {
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1";
+    while sqlx::query_scalar::<_, i64>(running)
         .bind(session)
         .fetch_one(&mut *watcher)
         .await
@@ -83,8 +83,8 @@ async fn read_so_far(watcher: &mut PgConnection, schema: &str, session: &str) ->
         .unwrap()
 }
 
-/// Runs calls in a session of their own, and holds them to what they may read.
-async fn reads_little(
+/// Runs `call` in a session of its own and asserts that it reads at most `MAX_READ`.
+async fn assert_reads_little(
     fixture: &Fixture,
     watcher: &mut PgConnection,
     mode: &str,
@@ -97,7 +97,7 @@ async fn reads_little(
         .options()
         .application_name(&session)
         .options([("plan_cache_mode", mode)]);
-    let before = read_so_far(watcher, &fixture.schema, &session).await;
+    let before = count_reads(watcher, &fixture.schema, &session).await;
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .connect_lazy_with(options);
@@ -106,8 +106,8 @@ async fn reads_little(
         .unwrap();
     call(&store).await;
     pool.close().await;
-    let read = read_so_far(watcher, &fixture.schema, &session).await - before;
-    assert!(read <= MOST, "{name} ({mode}) read {read}");
+    let read = count_reads(watcher, &fixture.schema, &session).await - before;
+    assert!(read <= MAX_READ, "{name} ({mode}) read {read}");
 }
 
 fn filters() -> Vec<Filter> {
@@ -133,7 +133,7 @@ fn filters() -> Vec<Filter> {
     filters
 }
 
-async fn lists(store: &PostgresStore, owner: &Owner, filter: Filter) {
+async fn list_two_pages(store: &PostgresStore, owner: &Owner, filter: Filter) {
     let mut query = ListQuery {
         filter,
         after: None,
@@ -147,9 +147,9 @@ async fn lists(store: &PostgresStore, owner: &Owner, filter: Filter) {
     }
 }
 
-async fn everything_else(store: &PostgresStore, owner: &Owner, round: &str) {
+async fn run_other_calls(store: &PostgresStore, owner: &Owner, round: &str) {
     let new = info(owner, &format!("new{round}"));
-    let mut issue = inserting(new.clone());
+    let mut issue = insert_commit(new.clone());
     issue.cap = Some(Cap::new(200, UnixMillis(NOW)));
     issue.insert.as_mut().unwrap().idempotency =
         Some(Idempotency::new(format!("key{round}"), [1; 32]));
@@ -160,7 +160,7 @@ async fn everything_else(store: &PostgresStore, owner: &Owner, round: &str) {
         .await
         .unwrap()
         .unwrap();
-    let mut rename = altering(&new, |after| after.name = "renamed".into());
+    let mut rename = update_commit(&new, |after| after.name = "renamed".into());
     rename.cap = Some(Cap::new(200, UnixMillis(NOW)));
     store.commit(&rename).await.unwrap();
     let renamed = store
@@ -168,8 +168,8 @@ async fn everything_else(store: &PostgresStore, owner: &Owner, round: &str) {
         .await
         .unwrap()
         .unwrap();
-    let mut rotation = inserting(info(owner, &format!("next{round}")));
-    rotation.changes = altering(&renamed, |after| after.status = Status::Disabled).changes;
+    let mut rotation = insert_commit(info(owner, &format!("next{round}")));
+    rotation.changes = update_commit(&renamed, |after| after.status = Status::Disabled).changes;
     store.commit(&rotation).await.unwrap();
     let used = Usage {
         kind: owner.kind(),
@@ -194,24 +194,25 @@ async fn everything_else(store: &PostgresStore, owner: &Owner, round: &str) {
 }
 
 #[tokio::test]
-async fn no_call_reads_in_proportion_to_what_is_dead() {
+async fn no_call_reads_in_proportion_to_the_dead_rows() {
     for (number, kind) in KINDS.into_iter().enumerate() {
         for analyzed in [true, false] {
-            let Some(fixture) = Fixture::make().await else {
+            let Some(fixture) = Fixture::new().await else {
                 return;
             };
             let owner = &owners()[number % 2].0;
-            load(&fixture, owner, kind, analyzed);
+            seed_rows(&fixture, owner, kind, analyzed);
             let watcher = &mut fixture.cluster.connection().await;
             for mode in ["force_generic_plan", "force_custom_plan"] {
                 for filter in filters() {
                     let name = format!("{kind:?} {analyzed} {filter:?}");
-                    let call = async |store: &PostgresStore| lists(store, owner, filter).await;
-                    reads_little(&fixture, watcher, mode, &name, call).await;
+                    let call =
+                        async |store: &PostgresStore| list_two_pages(store, owner, filter).await;
+                    assert_reads_little(&fixture, watcher, mode, &name, call).await;
                 }
                 let name = format!("{kind:?} {analyzed} everything else");
-                let call = async |store: &PostgresStore| everything_else(store, owner, mode).await;
-                reads_little(&fixture, watcher, mode, &name, call).await;
+                let call = async |store: &PostgresStore| run_other_calls(store, owner, mode).await;
+                assert_reads_little(&fixture, watcher, mode, &name, call).await;
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The schema under management: rows that make no sense, what cannot be stored, rights.
+//! The schema under management: invalid rows, values that cannot be stored, and rights.
 
 use sqlx::{AssertSqlSafe, Connection, postgres::PgPoolOptions};
 use tower_api_key::{
@@ -13,14 +13,16 @@ use tower_api_key::{
 };
 use tower_api_key_sqlx::{PostgresStore, postgres::SetupError};
 
-use super::{Fixture, ORG, USER, all, altering, code, event, info, inserting, owners, pg};
+use super::{
+    Fixture, ORG, USER, code, event, info, insert_commit, list_all, owners, pg, update_commit,
+};
 
-/// Requests wait behind a migration that waits.
+/// Requests would wait behind a migration that waits.
 #[tokio::test]
-async fn a_migration_gives_up_on_a_table_that_somebody_has_locked() {
+async fn a_migration_gives_up_on_a_locked_table() {
     let Some(cluster) = pg::shared() else { return };
     let schema = pg::fresh_schema();
-    // As a migration leaves it before the first one is done.
+    // The state before the first migration completes.
     cluster.psql(&format!(
         "CREATE SCHEMA {schema}; CREATE TABLE {schema}._migrations (version bigint PRIMARY KEY, description text,
             installed_on timestamptz DEFAULT now(), success boolean, checksum bytea, execution_time bigint)"
@@ -43,14 +45,14 @@ async fn a_migration_gives_up_on_a_table_that_somebody_has_locked() {
     store.migrate().await.unwrap();
 }
 
-fn is_corrupt<T: std::fmt::Debug>(outcome: Result<T, StoreError>, name: &str) {
+fn assert_corrupt<T: std::fmt::Debug>(outcome: Result<T, StoreError>, name: &str) {
     assert!(
         matches!(outcome, Err(StoreError::Corrupt(_))),
         "{name}: {outcome:?}"
     );
 }
 
-/// Removes every constraint that refuses damage.
+/// Drops every constraint that would refuse damage.
 fn allow_damage(fixture: &Fixture) {
     fixture.psql(
         "DO $$ DECLARE one record; BEGIN
@@ -61,7 +63,7 @@ fn allow_damage(fixture: &Fixture) {
     );
 }
 
-const DAMAGES: [&str; 8] = [
+const DAMAGED_COLUMNS: [&str; 8] = [
     "scopes = ARRAY['agents:read', NULL]",
     "scopes = ARRAY['']",
     "scopes = ARRAY['agents:read', 'two words']",
@@ -73,15 +75,15 @@ const DAMAGES: [&str; 8] = [
 ];
 
 #[tokio::test]
-async fn a_damaged_row_is_marked_and_refused_and_ends_like_any_other() {
-    let Some(fixture) = Fixture::make().await else {
+async fn a_damaged_row_is_marked_and_refused_but_can_be_ended() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     allow_damage(&fixture);
     let (owner, _) = &owners()[0];
     let store = &fixture.store;
     fixture.insert(info(owner, "good")).await;
-    for (number, damage) in DAMAGES.iter().enumerate() {
+    for (number, damage) in DAMAGED_COLUMNS.iter().enumerate() {
         for (status, ending) in [
             (EndStatus::Disabled, "disabled"),
             (EndStatus::Deleted, "deleted"),
@@ -91,7 +93,7 @@ async fn a_damaged_row_is_marked_and_refused_and_ends_like_any_other() {
             fixture.psql(&format!(
                 "UPDATE credentials SET {damage} WHERE id = '{id}'"
             ));
-            is_corrupt(
+            assert_corrupt(
                 store
                     .find(&Lookup::new(Credential::OrgKey { id: &id }, None))
                     .await,
@@ -99,7 +101,7 @@ async fn a_damaged_row_is_marked_and_refused_and_ends_like_any_other() {
             );
             let found = store.credential(owner, &id).await.unwrap().unwrap();
             assert!(found.damaged, "{damage}: {found:?}");
-            let list = store.credentials(owner, &all()).await.unwrap();
+            let list = store.credentials(owner, &list_all()).await.unwrap();
             assert!(
                 list.contains(&found) && list.contains(&info(owner, "good")),
                 "{damage}"
@@ -114,7 +116,7 @@ async fn a_damaged_row_is_marked_and_refused_and_ends_like_any_other() {
             assert_eq!(stored, ending, "{damage}");
         }
     }
-    for (number, damage) in DAMAGES.iter().enumerate() {
+    for (number, damage) in DAMAGED_COLUMNS.iter().enumerate() {
         fixture.insert(info(owner, &format!("all{number}"))).await;
         fixture.psql(&format!(
             "UPDATE credentials SET {damage} WHERE id = 'all{number}'"
@@ -125,7 +127,7 @@ async fn a_damaged_row_is_marked_and_refused_and_ends_like_any_other() {
         .await
         .unwrap();
     ended.retain(|id| id.as_str().starts_with("all") || id.as_str() == "good");
-    assert_eq!(ended.len(), DAMAGES.len() + 1);
+    assert_eq!(ended.len(), DAMAGED_COLUMNS.len() + 1);
     assert_eq!(
         fixture.psql("SELECT count(*) FROM credentials WHERE status <> 'deleted'"),
         "0"
@@ -133,7 +135,7 @@ async fn a_damaged_row_is_marked_and_refused_and_ends_like_any_other() {
 }
 
 #[tokio::test]
-async fn the_schema_refuses_what_no_writer_writes_and_takes_the_end_of_what_it_has() {
+async fn the_schema_refuses_invalid_rows_but_lets_damaged_ones_be_ended() {
     let Some(cluster) = pg::shared() else { return };
     let schema = pg::fresh_schema();
     let store = cluster.unmade_store(&schema);
@@ -142,14 +144,14 @@ async fn the_schema_refuses_what_no_writer_writes_and_takes_the_end_of_what_it_h
     in_schema(&format!(
         "INSERT INTO organizations (id) VALUES ('{ORG}'); INSERT INTO users (id) VALUES ('{USER}')"
     ));
-    // What is damaged nevertheless, as by a failing disk, is not checked until it is written.
+    // Existing damage, as from a failing disk, is not checked until the row is written.
     let check = in_schema(&format!(
         "SELECT pg_get_constraintdef(oid) FROM pg_constraint
         WHERE conname = 'scopes_are_scopes' AND connamespace = '{schema}'::regnamespace"
     ));
     in_schema("ALTER TABLE credentials DROP CONSTRAINT scopes_are_scopes");
-    let damages = &DAMAGES[..4];
-    for (number, damage) in damages.iter().enumerate() {
+    let damaged_columns = &DAMAGED_COLUMNS[..4];
+    for (number, damage) in damaged_columns.iter().enumerate() {
         let scopes = damage.trim_start_matches("scopes = ");
         in_schema(&format!(
             "INSERT INTO credentials (kind, id, digest, organization_id, scopes)
@@ -160,8 +162,11 @@ async fn the_schema_refuses_what_no_writer_writes_and_takes_the_end_of_what_it_h
         "ALTER TABLE credentials ADD CONSTRAINT scopes_are_scopes {check} NOT VALID"
     ));
     let (owner, _) = &owners()[0];
-    store.commit(&inserting(info(owner, "good"))).await.unwrap();
-    for damage in damages.iter().chain(&[
+    store
+        .commit(&insert_commit(info(owner, "good")))
+        .await
+        .unwrap();
+    for damage in damaged_columns.iter().chain(&[
         "name = E'a\\nb'",
         "role = ''",
         "pepper = ''",
@@ -186,8 +191,8 @@ async fn the_schema_refuses_what_no_writer_writes_and_takes_the_end_of_what_it_h
         );
     }
     assert_eq!(
-        store.credentials(owner, &all()).await.unwrap().len(),
-        damages.len() + 1
+        store.credentials(owner, &list_all()).await.unwrap().len(),
+        damaged_columns.len() + 1
     );
     for (number, to) in [
         EndStatus::Disabled,
@@ -221,12 +226,12 @@ fn ending_of(owner: &Owner, target: EndTarget, to: EndStatus) -> Ending {
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_read_is_marked() {
-    let Some(fixture) = Fixture::make().await else {
+async fn an_unreadable_event_is_marked() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     let (owner, other) = &owners()[0];
-    let mut damaged = inserting(info(owner, "damaged"));
+    let mut damaged = insert_commit(info(owner, "damaged"));
     damaged.insert.as_mut().unwrap().idempotency = Some(Idempotency::new("key-test", [1; 32]));
     damaged
         .events
@@ -234,7 +239,7 @@ async fn an_event_that_cannot_be_read_is_marked() {
     fixture.store.commit(&damaged).await.unwrap();
     allow_damage(&fixture);
     fixture.psql("UPDATE credentials SET request_hash = NULL WHERE id = 'damaged'");
-    is_corrupt(
+    assert_corrupt(
         fixture.store.issued_under(owner, "key-test").await,
         "fingerprint",
     );
@@ -269,23 +274,23 @@ async fn an_event_that_cannot_be_read_is_marked() {
 }
 
 #[tokio::test]
-async fn what_contains_nul_is_unknown_and_cannot_be_written() {
-    let Some(fixture) = Fixture::make().await else {
+async fn values_with_nul_are_unknown_and_cannot_be_written() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     for (owner, _) in owners() {
         let store = &fixture.store;
         let nul = Owner::of(owner.kind(), "a\0");
         fixture.insert(info(&owner, "a")).await;
-        let before = fixture.everything();
+        let before = fixture.snapshot();
         for (owner, id) in [(&owner, "a\0"), (&nul, "a")] {
             assert_eq!(store.credential(owner, id).await.unwrap(), None);
             assert_eq!(store.issued_under(owner, id).await.unwrap(), None);
         }
-        assert_eq!(store.credentials(&nul, &all()).await.unwrap(), []);
+        assert_eq!(store.credentials(&nul, &list_all()).await.unwrap(), []);
         let behind = ListQuery {
             after: Some(Position::new(UnixMillis(9_000), "a\0")),
-            ..all()
+            ..list_all()
         };
         assert_eq!(store.credentials(&owner, &behind).await.unwrap(), []);
         assert_eq!(store.events(&nul, None, 10).await.unwrap(), []);
@@ -297,27 +302,27 @@ async fn what_contains_nul_is_unknown_and_cannot_be_written() {
         };
         assert_eq!(store.record_uses(&[used]).await.unwrap(), []);
         assert_eq!(
-            code(&store.commit(&inserting(info(&owner, "b\0"))).await),
+            code(&store.commit(&insert_commit(info(&owner, "b\0"))).await),
             "invalid id"
         );
         assert_eq!(
-            code(&store.commit(&inserting(info(&nul, "b"))).await),
+            code(&store.commit(&insert_commit(info(&nul, "b"))).await),
             "unknown owner"
         );
-        let mut keyed = inserting(info(&owner, "b"));
+        let mut keyed = insert_commit(info(&owner, "b"));
         keyed.insert.as_mut().unwrap().idempotency = Some(Idempotency::new("key\0", [1; 32]));
         assert_eq!(code(&store.commit(&keyed).await), "store");
         assert_eq!(
-            code(&store.commit(&altering(&info(&nul, "a"), |_| {})).await),
+            code(&store.commit(&update_commit(&info(&nul, "a"), |_| {})).await),
             "store"
         );
-        assert_eq!(fixture.everything(), before);
+        assert_eq!(fixture.snapshot(), before);
     }
 }
 
-/// PostgreSQL compresses what repeats itself, so that only a text that does not can be too long for
-/// an index.
-fn long(salt: u64) -> String {
+/// A text as long as an index entry has to hold; it does not repeat itself, because PostgreSQL
+/// would compress it.
+fn long_text(salt: u64) -> String {
     let next = |state: &mut u64| {
         *state = state
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -334,11 +339,11 @@ fn long(salt: u64) -> String {
 
 #[tokio::test]
 async fn ids_may_be_as_long_as_documented() {
-    let Some(fixture) = Fixture::make().await else {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     let store = &fixture.store;
-    let (organization, user) = (long(1), long(2));
+    let (organization, user) = (long_text(1), long_text(2));
     store
         .create_organization(&organization, None)
         .await
@@ -352,20 +357,23 @@ async fn ids_may_be_as_long_as_documented() {
         Owner::Organization(organization.as_str().into()),
         Owner::User(user.as_str().into()),
     ] {
-        let mut issue = inserting(info(&owner, &long(3)));
-        issue.insert.as_mut().unwrap().idempotency = Some(Idempotency::new(long(4), [1; 32]));
+        let mut issue = insert_commit(info(&owner, &long_text(3)));
+        issue.insert.as_mut().unwrap().idempotency = Some(Idempotency::new(long_text(4), [1; 32]));
         issue
             .events
-            .push(event(&owner, &long(3), AuditAction::Issued));
+            .push(event(&owner, &long_text(3), AuditAction::Issued));
         store.commit(&issue).await.unwrap();
-        assert_eq!(store.credentials(&owner, &all()).await.unwrap().len(), 1);
+        assert_eq!(
+            store.credentials(&owner, &list_all()).await.unwrap().len(),
+            1
+        );
     }
 }
 
-/// The list is the one in the module's documentation.
+/// The grants are those listed in the module's documentation.
 #[tokio::test]
-async fn the_documented_rights_are_enough_for_management() {
-    let Some(fixture) = Fixture::make().await else {
+async fn the_documented_rights_suffice_for_management() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     fixture.psql(&format!(
@@ -382,11 +390,11 @@ async fn the_documented_rights_are_enough_for_management() {
         .unwrap();
     store.migrate().await.unwrap();
     for (owner, _) in owners() {
-        let mut issue = inserting(info(&owner, "k"));
+        let mut issue = insert_commit(info(&owner, "k"));
         issue.cap = Some(Cap::new(1, UnixMillis(1_000)));
         issue.events.push(event(&owner, "k", AuditAction::Issued));
         store.commit(&issue).await.unwrap();
-        let rotate = altering(&info(&owner, "k"), |after| {
+        let rotate = update_commit(&info(&owner, "k"), |after| {
             (after.rotated_to, after.rotated_at) = (Some("k2".into()), Some(UnixMillis(2_000)));
         });
         store.commit(&rotate).await.unwrap();
@@ -411,8 +419,8 @@ async fn the_documented_rights_are_enough_for_management() {
 }
 
 #[tokio::test]
-async fn a_role_without_the_audit_trail_is_told_at_the_start() {
-    let Some(fixture) = Fixture::make().await else {
+async fn a_role_without_access_to_the_audit_trail_is_refused_at_startup() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     for (number, table) in ["uses", "events"].into_iter().enumerate() {
