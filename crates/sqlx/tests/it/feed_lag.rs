@@ -71,7 +71,7 @@ async fn postgres_measures_the_lag_of_each_change() {
 
     let Some(cluster) = pg::shared() else { return };
     let schema = pg::fresh_schema();
-    let store = cluster.unmade_store(&schema);
+    let store = cluster.unmigrated_store(&schema);
     store.migrate().await.unwrap();
     store.create_user("before").await.unwrap();
     let tally = Tally::default();

@@ -480,7 +480,7 @@ mod postgres {
 
     async fn fixture(cluster: &'static pg::Cluster) -> Fixture {
         let schema = pg::fresh_schema();
-        let store = cluster.unmade_store(&schema);
+        let store = cluster.unmigrated_store(&schema);
         store.migrate().await.unwrap();
         let open = move |peppers: Option<Peppers>| match peppers {
             Some(peppers) => Arc::new(store.clone().with_peppers(peppers)) as Store,

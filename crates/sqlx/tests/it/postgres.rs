@@ -52,7 +52,7 @@ async fn eight_nodes_migrate_at_once_and_each_migration_runs_once() {
     for _ in 0..5 {
         let schema = pg::fresh_schema();
         let nodes = (0..8).map(|_| {
-            let store = cluster.unmade_store(&schema);
+            let store = cluster.unmigrated_store(&schema);
             tokio::spawn(async move { store.migrate().await })
         });
         for node in nodes.collect::<Vec<_>>() {
@@ -72,7 +72,7 @@ async fn nothing_is_created_outside_the_schema() {
     };
     let objects = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
     let before = cluster.psql(objects);
-    cluster.unmade_store("select").migrate().await.unwrap();
+    cluster.unmigrated_store("select").migrate().await.unwrap();
     assert_eq!(cluster.psql(objects), before);
     assert_eq!(
         cluster.psql("SELECT count(*) FROM \"select\"._migrations"),
@@ -98,14 +98,14 @@ async fn two_schemas_in_one_database_are_independent() {
 async fn each_setup_fault_has_its_own_error() {
     let Some(cluster) = pg::shared() else { return };
     let migrated = pg::fresh_schema();
-    cluster.unmade_store(&migrated).migrate().await.unwrap();
+    cluster.unmigrated_store(&migrated).migrate().await.unwrap();
     let newer = pg::fresh_schema();
-    cluster.unmade_store(&newer).migrate().await.unwrap();
+    cluster.unmigrated_store(&newer).migrate().await.unwrap();
     cluster.psql(&format!(
         "INSERT INTO {newer}._migrations SELECT 9999, 'newer', now(), true, checksum, 0 FROM {newer}._migrations LIMIT 1"
     ));
     let altered = pg::fresh_schema();
-    cluster.unmade_store(&altered).migrate().await.unwrap();
+    cluster.unmigrated_store(&altered).migrate().await.unwrap();
     cluster.psql(&format!(
         "ALTER TABLE {altered}.credentials DROP COLUMN status"
     ));
@@ -173,7 +173,7 @@ async fn each_setup_fault_has_its_own_error() {
         let error = store.migrate().await.unwrap_err();
         assert!(expected(&error), "{name}: {error:?}");
     }
-    let missing = cluster.unmade_store(&none).check().await.unwrap_err();
+    let missing = cluster.unmigrated_store(&none).check().await.unwrap_err();
     assert!(
         matches!(
             missing,
@@ -190,7 +190,7 @@ async fn each_setup_fault_has_its_own_error() {
 async fn a_read_only_role_can_start_on_an_existing_schema() {
     let Some(cluster) = pg::shared() else { return };
     let schema = pg::fresh_schema();
-    let owner = cluster.unmade_store(&schema);
+    let owner = cluster.unmigrated_store(&schema);
     owner.migrate().await.unwrap();
     owner.create_organization("org_test", None).await.unwrap();
     owner.insert(key("k_test")).await.unwrap();
@@ -216,7 +216,7 @@ async fn a_read_only_role_can_start_on_an_existing_schema() {
 async fn writing_users_does_not_require_the_right_to_write_the_log() {
     let Some(cluster) = pg::shared() else { return };
     let schema = pg::fresh_schema();
-    cluster.unmade_store(&schema).migrate().await.unwrap();
+    cluster.unmigrated_store(&schema).migrate().await.unwrap();
     cluster.psql(&format!(
         "CREATE ROLE clerk LOGIN; GRANT USAGE ON SCHEMA {schema} TO clerk; GRANT SELECT, INSERT ON {schema}.users TO clerk"
     ));
@@ -234,7 +234,7 @@ async fn writing_users_does_not_require_the_right_to_write_the_log() {
 async fn a_read_only_database_answers_lookups_and_refuses_changes() {
     let Some(cluster) = pg::shared() else { return };
     let schema = pg::fresh_schema();
-    let owner = cluster.unmade_store(&schema);
+    let owner = cluster.unmigrated_store(&schema);
     owner.migrate().await.unwrap();
     owner.create_organization("org_test", None).await.unwrap();
     owner.insert(key("k_test")).await.unwrap();
@@ -389,7 +389,7 @@ async fn only_a_pooler_in_session_mode_is_accepted() {
             return;
         };
         let schema = pg::fresh_schema();
-        cluster.unmade_store(&schema).migrate().await.unwrap();
+        cluster.unmigrated_store(&schema).migrate().await.unwrap();
         for size in [1, 4] {
             let pool = PgPoolOptions::new()
                 .max_connections(size)
@@ -425,7 +425,7 @@ async fn a_transaction_prepared_without_notify_is_emitted_once_committed() {
         return;
     };
     let schema = pg::fresh_schema();
-    let store = cluster.unmade_store(&schema);
+    let store = cluster.unmigrated_store(&schema);
     store.migrate().await.unwrap();
     store.create_organization("org_test", None).await.unwrap();
     store.insert(key("k_test")).await.unwrap();
@@ -462,7 +462,7 @@ async fn a_transaction_prepared_without_notify_is_emitted_once_committed() {
 async fn a_cycle_of_parents_terminates() {
     let Some(cluster) = pg::shared() else { return };
     let schema = pg::fresh_schema();
-    let store = cluster.unmade_store(&schema);
+    let store = cluster.unmigrated_store(&schema);
     store.migrate().await.unwrap();
     store.create_organization("a", None).await.unwrap();
     store.create_organization("b", Some("a")).await.unwrap();

@@ -13,7 +13,10 @@ use tower_api_key::{
 
 use std::{error::Error, time::Duration};
 
-use feeds::{EVER, EVERYTHING, credential, end_listeners, next, store_in, told_so_far, until};
+use feeds::{
+    EVERYTHING, TEST_TIMEOUT, credential, disconnect_feeds, events_so_far, events_until, next,
+    store_in,
+};
 use sqlx::{Executor, postgres::PgPoolOptions};
 use tower_api_key_sqlx::{
     PostgresStore,
@@ -105,7 +108,7 @@ async fn check_and_the_feed_name_a_broken_change_log() {
         .feed()
         .await
         .unwrap()
-        .with_keep_alive(Duration::ZERO, EVER);
+        .with_keep_alive(Duration::ZERO, TEST_TIMEOUT);
     for (sql, undo, expected) in &table {
         psql(sql);
         let named = broken(store.check().await, sql);
@@ -126,13 +129,13 @@ async fn check_and_the_feed_name_a_broken_change_log() {
         assert!(fault.contains(expected), "{sql}: {fault}");
         psql(undo);
         assert_eq!(next(&mut feed).await, EVERYTHING, "{sql}");
-        until(&mut feed, &Restored).await;
+        events_until(&mut feed, &Restored).await;
         store
             .check()
             .await
             .unwrap_or_else(|refusal| panic!("{undo}: {refusal}"));
         // The feed may notice the change of the trigger itself once more.
-        told_so_far(&store, &mut feed).await;
+        events_so_far(&store, &mut feed).await;
     }
 }
 
@@ -246,7 +249,7 @@ async fn a_server_that_can_lose_commits_is_refused_unless_allowed() {
         let Some(cluster) = pg::Cluster::start_with(&format!("-c {setting}=off")) else {
             return;
         };
-        let store = cluster.unmade_store(&pg::fresh_schema());
+        let store = cluster.unmigrated_store(&pg::fresh_schema());
         let named = broken(store.migrate().await, setting);
         assert_eq!(
             named,
@@ -338,7 +341,7 @@ async fn a_dump_of_an_older_cluster_is_named_tolerated_and_repaired() {
     store.create_user("late").await.unwrap();
     newer.psql(&old.dump(&["-n", &schema]));
 
-    let restored = newer.unmade_store(&schema);
+    let restored = newer.unmigrated_store(&schema);
     assert_eq!(
         broken(restored.check().await, "a dump"),
         [BrokenAssumption::ForeignLog]
@@ -349,18 +352,18 @@ async fn a_dump_of_an_older_cluster_is_named_tolerated_and_repaired() {
         .await
         .unwrap();
     assert_eq!(
-        told_so_far(&restored, &mut feed).await,
+        events_so_far(&restored, &mut feed).await,
         [credential(Kind::OrgKey, "k_test")]
     );
     assert_eq!(
-        told_so_far(&restored, &mut feed).await,
+        events_so_far(&restored, &mut feed).await,
         [],
         "no event is emitted twice"
     );
     restored.set_user_enabled("user_test", false).await.unwrap();
     assert!(restored.prune(Duration::ZERO).await.unwrap() > 0);
     assert_eq!(
-        told_so_far(&restored, &mut feed).await,
+        events_so_far(&restored, &mut feed).await,
         [EVERYTHING],
         "a prune is noticed"
     );
@@ -373,10 +376,10 @@ async fn a_dump_of_an_older_cluster_is_named_tolerated_and_repaired() {
     );
     restored.migrate().await.unwrap();
     restored.check().await.unwrap();
-    assert_eq!(told_so_far(&restored, &mut feed).await, [EVERYTHING]);
+    assert_eq!(events_so_far(&restored, &mut feed).await, [EVERYTHING]);
     restored.prune(Duration::ZERO).await.unwrap();
     assert_eq!(
-        told_so_far(&restored, &mut feed).await,
+        events_so_far(&restored, &mut feed).await,
         [],
         "pruning read rows is harmless again"
     );
@@ -392,7 +395,7 @@ async fn a_dump_restored_in_place_is_noticed_by_a_running_feed() {
         .feed()
         .await
         .unwrap()
-        .with_keep_alive(Duration::from_millis(1), EVER);
+        .with_keep_alive(Duration::from_millis(1), TEST_TIMEOUT);
     for in_one_transaction in [true, false] {
         match in_one_transaction {
             true => cluster.psql(&clean),
@@ -402,7 +405,7 @@ async fn a_dump_restored_in_place_is_noticed_by_a_running_feed() {
                 .collect(),
         };
         assert!(
-            told_so_far(&store, &mut feed).await.contains(&EVERYTHING),
+            events_so_far(&store, &mut feed).await.contains(&EVERYTHING),
             "in one transaction: {in_one_transaction}"
         );
         store.check().await.unwrap();
@@ -420,7 +423,7 @@ async fn a_dump_restored_in_place_is_noticed_by_a_running_feed() {
             .any(|broken| broken.to_string().contains("ENABLE ALWAYS TRIGGER")),
         "{named:?}"
     );
-    until(&mut feed, &Lost).await;
+    events_until(&mut feed, &Lost).await;
     for broken in named {
         let (_, remedy) = broken
             .to_string()
@@ -429,7 +432,11 @@ async fn a_dump_restored_in_place_is_noticed_by_a_running_feed() {
             .unwrap();
         cluster.psql(&remedy);
     }
-    assert!(until(&mut feed, &Restored).await.contains(&EVERYTHING));
+    assert!(
+        events_until(&mut feed, &Restored)
+            .await
+            .contains(&EVERYTHING)
+    );
     store.check().await.unwrap();
 }
 
@@ -445,7 +452,7 @@ async fn notifications_from_another_role_cause_a_bounded_number_of_reads() {
         .feed()
         .await
         .unwrap()
-        .with_keep_alive(Duration::from_secs(3600), EVER);
+        .with_keep_alive(Duration::from_secs(3600), TEST_TIMEOUT);
     let noisy = PgPoolOptions::new().connect_lazy_with(cluster.options().username("noisy_test"));
     let begin = std::time::Instant::now();
     let notify = format!("NOTIFY {schema}_changes, 'test'");
@@ -461,7 +468,7 @@ async fn notifications_from_another_role_cause_a_bounded_number_of_reads() {
     let ((), event) = tokio::join!(noise, next(&mut feed));
     assert_eq!(event, feeds::user("last"), "the change is still emitted");
     let limit = begin.elapsed().as_millis() / 20 + 3;
-    end_listeners(cluster, &schema);
+    disconnect_feeds(cluster, &schema);
     drop(feed); // A connection reports its statistics when it ends.
     let alive = format!(
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = '{schema}_changes'"

@@ -32,7 +32,7 @@ const TOKENS: [(&str, StatusCode); 3] = [
 
 async fn seeded(cluster: &pg::Cluster) -> (PostgresStore, String) {
     let schema = pg::fresh_schema();
-    let store = cluster.unmade_store(&schema);
+    let store = cluster.unmigrated_store(&schema);
     store.migrate().await.unwrap();
     store.create_organization("org_test", None).await.unwrap();
     store.create_user("user_test").await.unwrap();
@@ -212,7 +212,7 @@ async fn a_missing_table_or_schema_is_an_outage() {
 #[tokio::test]
 async fn a_schema_that_was_never_created_is_an_outage() {
     let Some(cluster) = pg::shared() else { return };
-    let store = cluster.unmade_store(&pg::fresh_schema());
+    let store = cluster.unmigrated_store(&pg::fresh_schema());
     assert_all_unavailable(&store, "never created").await;
     let refused = store.create_user("u").await;
     assert!(
@@ -228,8 +228,8 @@ async fn a_standby_answers_from_replayed_data_and_refuses_changes() {
     };
     let (store, schema) = seeded(&primary).await;
     let standby = primary.standby();
-    primary.is_replayed_by(&standby);
-    let replica = standby.unmade_store(&schema);
+    primary.wait_for_replay_by(&standby);
+    let replica = standby.unmigrated_store(&schema);
     replica.migrate().await.unwrap();
     assert_all_answered(&replica).await;
     let before = primary.psql(&format!("SELECT count(*) FROM {schema}.changes"));
@@ -258,7 +258,7 @@ async fn a_standby_answers_from_replayed_data_and_refuses_changes() {
         "a standby accepts no listeners"
     );
     let none = standby
-        .unmade_store(&pg::fresh_schema())
+        .unmigrated_store(&pg::fresh_schema())
         .migrate()
         .await
         .unwrap_err();
@@ -273,7 +273,7 @@ async fn a_standby_answers_from_replayed_data_and_refuses_changes() {
         .delete(&Owner::of(Kind::OrgKey, "org_test"), "k1")
         .await
         .unwrap();
-    primary.is_replayed_by(&standby);
+    primary.wait_for_replay_by(&standby);
     assert_eq!(
         status(&replica, "ak_k1.test-secret").await,
         StatusCode::UNAUTHORIZED
@@ -305,7 +305,7 @@ async fn fill_disk(cluster: &pg::Cluster, schema: &str) {
 
 #[tokio::test]
 async fn a_full_disk_refuses_changes_and_loses_nothing() {
-    let Some(cluster) = pg::Cluster::start_cramped() else {
+    let Some(cluster) = pg::Cluster::start_with_file_limit() else {
         return;
     };
     let (store, schema) = seeded(&cluster).await;

@@ -1,6 +1,6 @@
 //! The PostgreSQL feed emits every committed change, from any client and despite lost connections.
 
-use crate::support::{feeds, pg, polled};
+use crate::support::{feeds, pg, poll};
 use tower_api_key::{
     credential::Kind,
     scope::Catalogue,
@@ -10,9 +10,10 @@ use tower_api_key::{
 use std::time::Duration;
 
 use feeds::{
-    EVER, credential, end_listeners, key, next, organization, store_in, told_so_far, until, user,
+    TEST_TIMEOUT, credential, disconnect_feeds, events_so_far, events_until, key, next,
+    organization, store_in, user,
 };
-use polled::{End, told_at_last};
+use poll::{Cancel, next_despite_cancellation};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tower_api_key_sqlx::PostgresStore;
 
@@ -58,7 +59,7 @@ async fn changes_made_by_hand_are_emitted() {
     ];
     for (name, sql, expected) in table {
         cluster.psql(&format!("SET search_path TO {schema}; {sql}"));
-        assert_eq!(told_so_far(&store, &mut feed).await, expected, "{name}");
+        assert_eq!(events_so_far(&store, &mut feed).await, expected, "{name}");
     }
 }
 
@@ -92,7 +93,7 @@ async fn a_change_with_a_lower_number_that_commits_later_is_emitted() {
         "the numbers were assigned in the other order"
     );
     assert_eq!(
-        told_so_far(&store, &mut feed).await,
+        events_so_far(&store, &mut feed).await,
         [],
         "no event is emitted twice"
     );
@@ -107,7 +108,7 @@ async fn changes_during_a_disconnect_are_emitted_before_restored() {
         store.insert(key(id)).await.unwrap();
     }
     let mut feed = store.feed().await.unwrap();
-    end_listeners(cluster, &schema);
+    disconnect_feeds(cluster, &schema);
     assert_eq!(next(&mut feed).await, Lost);
     for id in &ids {
         store
@@ -115,7 +116,7 @@ async fn changes_during_a_disconnect_are_emitted_before_restored() {
             .await
             .unwrap();
     }
-    let events = until(&mut feed, &Restored).await;
+    let events = events_until(&mut feed, &Restored).await;
     let (everything, changes) = events.split_first().unwrap();
     assert_eq!(
         *everything,
@@ -129,7 +130,7 @@ async fn changes_during_a_disconnect_are_emitted_before_restored() {
             .eq(ids.iter().map(|id| credential(Kind::OrgKey, id))),
         "each change, in order"
     );
-    assert_eq!(told_so_far(&store, &mut feed).await, []);
+    assert_eq!(events_so_far(&store, &mut feed).await, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,7 +153,7 @@ async fn no_change_is_missed_while_the_feed_reconnects() {
             store.create_user("last").await.unwrap();
         }
     });
-    let events = until(&mut feed, &user("last")).await;
+    let events = events_until(&mut feed, &user("last")).await;
     writer.await.unwrap();
     let lost = events.iter().filter(|event| **event == Lost).count();
     assert!(lost > 0, "the listener was disconnected repeatedly");
@@ -170,10 +171,10 @@ async fn a_follower_is_notified_only_when_unread_rows_are_pruned() {
     let mut feed = store.feed().await.unwrap();
     store.create_user("a").await.unwrap();
     assert_eq!(next(&mut feed).await, user("a"));
-    assert_eq!(told_so_far(&store, &mut feed).await, []);
+    assert_eq!(events_so_far(&store, &mut feed).await, []);
     assert!(store.prune(Duration::ZERO).await.unwrap() > 0);
     assert_eq!(
-        told_so_far(&store, &mut feed).await,
+        events_so_far(&store, &mut feed).await,
         [],
         "pruning read rows is harmless"
     );
@@ -183,16 +184,16 @@ async fn a_follower_is_notified_only_when_unread_rows_are_pruned() {
         "recent rows are kept"
     );
 
-    end_listeners(cluster, &schema);
+    disconnect_feeds(cluster, &schema);
     assert_eq!(next(&mut feed).await, Lost);
     store.create_user("b").await.unwrap();
     store.prune(Duration::ZERO).await.unwrap();
     store.create_user("c").await.unwrap();
     assert_eq!(
-        until(&mut feed, &Restored).await,
+        events_until(&mut feed, &Restored).await,
         [Changed(Change::Everything), user("c")]
     );
-    assert_eq!(told_so_far(&store, &mut feed).await, [], "reported once");
+    assert_eq!(events_so_far(&store, &mut feed).await, [], "reported once");
 }
 
 #[tokio::test]
@@ -204,7 +205,7 @@ async fn very_many_changes_at_once_are_emitted_as_everything() {
         "INSERT INTO {schema}.users SELECT 'u' || n FROM generate_series(1, 10001) n"
     ));
     assert_eq!(next(&mut feed).await, Changed(Change::Everything));
-    assert_eq!(told_so_far(&store, &mut feed).await, []);
+    assert_eq!(events_so_far(&store, &mut feed).await, []);
 }
 
 #[tokio::test]
@@ -223,50 +224,50 @@ async fn a_frozen_server_counts_as_lost() {
     assert_eq!(next(&mut feed).await, Lost);
     drop(frozen);
     assert_eq!(
-        until(&mut feed, &Restored).await,
+        events_until(&mut feed, &Restored).await,
         [Changed(Change::Everything)]
     );
-    assert_eq!(told_so_far(&store, &mut feed).await, []);
+    assert_eq!(events_so_far(&store, &mut feed).await, []);
 }
 
 #[tokio::test]
 async fn next_is_cancel_safe() {
     let Some(cluster) = pg::shared() else { return };
-    for end in [End::Waiting, End::Woken] {
+    for cancel in [Cancel::WhenPending, Cancel::WhenWoken] {
         let (store, schema) = store_in(cluster).await;
         // With such a long keep-alive, only the notification triggers a read.
         let mut feed = store
             .feed()
             .await
             .unwrap()
-            .with_keep_alive(Duration::from_secs(3600), EVER);
+            .with_keep_alive(Duration::from_secs(3600), TEST_TIMEOUT);
         for number in 0..10 {
             let id = format!("u{number}");
             store.create_user(&id).await.unwrap();
             assert_eq!(
-                told_at_last(&mut feed, end).await,
+                next_despite_cancellation(&mut feed, cancel).await,
                 user(&id),
-                "cancelled {end:?}"
+                "cancelled {cancel:?}"
             );
         }
-        end_listeners(cluster, &schema);
+        disconnect_feeds(cluster, &schema);
         assert_eq!(
-            told_at_last(&mut feed, end).await,
+            next_despite_cancellation(&mut feed, cancel).await,
             Lost,
-            "cancelled {end:?}"
+            "cancelled {cancel:?}"
         );
         store.create_user("meanwhile").await.unwrap();
         for wanted in [Changed(Change::Everything), user("meanwhile"), Restored] {
             assert_eq!(
-                told_at_last(&mut feed, end).await,
+                next_despite_cancellation(&mut feed, cancel).await,
                 wanted,
-                "cancelled {end:?}"
+                "cancelled {cancel:?}"
             );
         }
         assert_eq!(
-            told_so_far(&store, &mut feed).await,
+            events_so_far(&store, &mut feed).await,
             [],
-            "no event is emitted twice, cancelled {end:?}"
+            "no event is emitted twice, cancelled {cancel:?}"
         );
     }
 }
@@ -286,22 +287,22 @@ async fn a_failover_to_a_standby_is_emitted_as_everything() {
     let standby = primary.standby();
     store.create_user("replicated").await.unwrap();
     assert_eq!(next(&mut feed).await, user("replicated"));
-    primary.is_replayed_by(&standby);
+    primary.wait_for_replay_by(&standby);
 
     pool.set_connect_options(standby.options());
     drop(primary);
     assert_eq!(next(&mut feed).await, Lost);
     standby.psql("SELECT pg_promote()");
-    let promoted = standby.unmade_store(&schema);
+    let promoted = standby.unmigrated_store(&schema);
     promoted.create_user("meanwhile").await.unwrap();
-    let events = until(&mut feed, &Restored).await;
+    let events = events_until(&mut feed, &Restored).await;
     assert_eq!(
         events.first(),
         Some(&Changed(Change::Everything)),
         "{events:?}"
     );
     assert!(events.contains(&user("meanwhile")), "{events:?}");
-    assert_eq!(told_so_far(&promoted, &mut feed).await, []);
+    assert_eq!(events_so_far(&promoted, &mut feed).await, []);
 }
 
 #[tokio::test]
@@ -316,7 +317,7 @@ async fn a_feed_can_be_dropped_outside_the_runtime() {
 async fn a_feed_cannot_start_without_a_log() {
     let Some(cluster) = pg::shared() else { return };
     let error = cluster
-        .unmade_store(&pg::fresh_schema())
+        .unmigrated_store(&pg::fresh_schema())
         .feed()
         .await
         .unwrap_err();

@@ -57,7 +57,7 @@ async fn acknowledged_changes_survive_a_killed_client_and_none_is_partial() {
     let Some(cluster) = pg::shared() else { return };
     let kills: usize = std::env::var("KILLS").map_or(10, |kills| kills.parse().unwrap());
     let schema = pg::fresh_schema();
-    let store = cluster.unmade_store(&schema);
+    let store = cluster.unmigrated_store(&schema);
     store.migrate().await.unwrap();
     store.create_organization("org_test", None).await.unwrap();
     let mut acknowledged = BTreeMap::new();

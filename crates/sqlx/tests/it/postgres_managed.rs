@@ -43,7 +43,7 @@ impl Fixture {
     async fn new() -> Option<Self> {
         let cluster = pg::shared()?;
         let schema = pg::fresh_schema();
-        let store = cluster.unmade_store(&schema);
+        let store = cluster.unmigrated_store(&schema);
         store.migrate().await.unwrap();
         seed(&store).await;
         Some(Self {

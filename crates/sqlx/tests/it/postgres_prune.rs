@@ -9,7 +9,7 @@ use tower_api_key::{
 
 use std::time::Duration;
 
-use feeds::{EVERYTHING, credential, store_in, told_so_far, user};
+use feeds::{EVERYTHING, credential, events_so_far, store_in, user};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 async fn run(connection: &mut PgConnection, sql: &str) {
@@ -47,7 +47,7 @@ async fn a_revocation_pruned_after_a_later_change_is_noticed() {
             1,
             "the earlier change"
         );
-        let events = told_so_far(&store, &mut feed).await;
+        let events = events_so_far(&store, &mut feed).await;
         assert!(
             events.contains(&EVERYTHING),
             "reads in between: {reads_in_between}, {events:?}"
@@ -112,7 +112,7 @@ async fn every_change_is_emitted_in_any_order_of_commits_prunes_and_reads() {
                 store.prune(Duration::ZERO).await.unwrap();
             }
         }
-        let events = told_so_far(&store, &mut feed).await;
+        let events = events_so_far(&store, &mut feed).await;
         missing.retain(|id| !events.contains(&EVERYTHING) && !events.contains(&user(id)));
         assert_eq!(missing, Vec::<String>::new(), "seed {seed}");
     }
@@ -133,7 +133,7 @@ async fn pruning_read_rows_is_harmless_even_during_a_long_transaction() {
         let id = format!("u{round}");
         store.create_user(&id).await.unwrap();
         assert_eq!(
-            told_so_far(&store, &mut feed).await,
+            events_so_far(&store, &mut feed).await,
             [user(&id)],
             "round {round}"
         );
@@ -141,11 +141,11 @@ async fn pruning_read_rows_is_harmless_even_during_a_long_transaction() {
             store.prune(Duration::ZERO).await.unwrap() > 0,
             "round {round}"
         );
-        assert_eq!(told_so_far(&store, &mut feed).await, [], "round {round}");
+        assert_eq!(events_so_far(&store, &mut feed).await, [], "round {round}");
     }
     run(&mut long, "COMMIT").await;
     assert_eq!(
-        told_so_far(&store, &mut feed).await,
+        events_so_far(&store, &mut feed).await,
         [credential(Kind::OrgKey, "k_test")]
     );
     assert_eq!(
@@ -165,7 +165,7 @@ async fn a_prune_that_commits_between_two_reads_is_noticed() {
     let mut first = one.begin().await.unwrap();
     first.execute(AssertSqlSafe(prune.clone())).await.unwrap();
     assert_eq!(
-        told_so_far(&store, &mut feed).await,
+        events_so_far(&store, &mut feed).await,
         [],
         "an uncommitted prune"
     );
@@ -185,7 +185,7 @@ async fn a_prune_that_commits_between_two_reads_is_noticed() {
     }
     first.commit().await.unwrap();
     assert!(second.await.unwrap().unwrap() > 0);
-    assert_eq!(told_so_far(&store, &mut feed).await, [EVERYTHING]);
+    assert_eq!(events_so_far(&store, &mut feed).await, [EVERYTHING]);
     let row = format!("SELECT prunes FROM {schema}.horizon");
     assert_eq!(cluster.psql(&row), "2", "each prune is counted");
 }
@@ -220,10 +220,10 @@ async fn every_manual_change_to_the_log_is_noticed() {
         ),
     ] {
         let (store, schema) = store_in(cluster).await;
-        let mut feed = store.feed().await.unwrap().with_keep_alive(Duration::ZERO, feeds::EVER);
+        let mut feed = store.feed().await.unwrap().with_keep_alive(Duration::ZERO, feeds::TEST_TIMEOUT);
         store.delete(&Owner::of(Kind::OrgKey, "org_test"), "k_test").await.unwrap();
         cluster.psql(&format!("SET search_path TO {schema}; {sql}"));
-        let events: Vec<FeedEvent> = told_so_far(&store, &mut feed).await;
+        let events: Vec<FeedEvent> = events_so_far(&store, &mut feed).await;
         assert!(events.contains(&EVERYTHING), "{name}: {events:?}");
         store.check().await.unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
     }

@@ -488,9 +488,9 @@ async fn another_role_cannot_block_a_migration_with_advisory_locks() {
     cluster.psql("CREATE SCHEMA made_before; COMMENT ON SCHEMA made_before IS 'it''s kept'");
     for schema in ["made_by_migrate", "made_before"] {
         let nodes = [
-            cluster.unmade_store(schema),
-            cluster.unmade_store(schema),
-            cluster.unmade_store(schema),
+            cluster.unmigrated_store(schema),
+            cluster.unmigrated_store(schema),
+            cluster.unmigrated_store(schema),
         ];
         let [one, two, three] = nodes.each_ref().map(PostgresStore::migrate);
         let all = async { tokio::try_join!(one, two, three) };

@@ -1,13 +1,13 @@
 //! A database that fails, hangs or is full: 503 in time, nothing lost, nothing stored in part.
 
-use crate::support::polled;
+use crate::support::poll;
 
 use std::{
     collections::BTreeMap, convert::Infallible, error::Error as _, path::Path, time::Duration,
 };
 
 use http::{Request, Response, StatusCode, header::RETRY_AFTER};
-use polled::{End, polled};
+use poll::{Cancel, poll_at_most};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection, SqlitePool, sqlite::SqlitePoolOptions};
 use tokio::time::Instant;
 use tower::{ServiceBuilder, ServiceExt};
@@ -414,7 +414,7 @@ async fn a_cancelled_change_is_all_or_nothing() {
     let (store, pool) = store(&directory.path().join("keys.db"), 4).await;
     for polls in 0..40 {
         let id = format!("k{polls}");
-        let mut change = polled(store.insert(key(&id)), polls, End::Woken).await;
+        let mut change = poll_at_most(store.insert(key(&id)), polls, Cancel::WhenWoken).await;
         if let Some(outcome) = change.take() {
             outcome.unwrap();
             assert!(contains(&store, &id).await);

@@ -1,6 +1,6 @@
 //! The SQLite feed emits every change, whichever program makes it.
 
-use crate::support::polled;
+use crate::support::poll;
 use tower_api_key::{
     credential::Kind,
     scope::Catalogue,
@@ -14,7 +14,7 @@ use tower_api_key::{
 
 use std::{path::Path, time::Duration};
 
-use polled::{End, told_at_last};
+use poll::{Cancel, next_despite_cancellation};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tower_api_key_sqlx::SqliteStore;
 
@@ -349,16 +349,16 @@ async fn a_lost_feed_emits_lost_once_and_catches_up_before_restored() {
 
 #[tokio::test]
 async fn next_is_cancel_safe() {
-    for end in [End::Waiting, End::Woken] {
+    for cancel in [Cancel::WhenPending, Cancel::WhenWoken] {
         let (_directory, path, store) = file().await;
         let mut feed = store.feed().await.unwrap().every(Duration::ZERO);
         for number in 0..10 {
             let id = format!("u{number}");
             store.create_user(&id).await.unwrap();
             assert_eq!(
-                told_at_last(&mut feed, end).await,
+                next_despite_cancellation(&mut feed, cancel).await,
                 user(&id),
-                "cancelled {end:?}"
+                "cancelled {cancel:?}"
             );
         }
         by_hand(
@@ -367,9 +367,9 @@ async fn next_is_cancel_safe() {
         )
         .await;
         assert_eq!(
-            told_at_last(&mut feed, end).await,
+            next_despite_cancellation(&mut feed, cancel).await,
             Lost,
-            "cancelled {end:?}"
+            "cancelled {cancel:?}"
         );
         by_hand(
             &path,
@@ -383,9 +383,9 @@ async fn next_is_cancel_safe() {
         .await;
         for expected in [Changed(Change::Everything), user("meanwhile"), Restored] {
             assert_eq!(
-                told_at_last(&mut feed, end).await,
+                next_despite_cancellation(&mut feed, cancel).await,
                 expected,
-                "cancelled {end:?}"
+                "cancelled {cancel:?}"
             );
         }
     }

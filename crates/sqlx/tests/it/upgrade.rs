@@ -38,7 +38,7 @@ async fn an_older_node_accepts_a_newer_schema_only_if_it_is_marked_compatible() 
         ),
     ] {
         let schema = pg::fresh_schema();
-        let store = cluster.unmade_store(&schema);
+        let store = cluster.unmigrated_store(&schema);
         store.migrate().await.unwrap();
         cluster.psql(&format!(
             "SET search_path TO {schema};

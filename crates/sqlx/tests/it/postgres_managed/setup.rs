@@ -34,7 +34,7 @@ async fn a_migration_gives_up_on_a_locked_table() {
         .execute(&mut *locking)
         .await
         .unwrap();
-    let store = cluster.unmade_store(&schema);
+    let store = cluster.unmigrated_store(&schema);
     let refused = store.migrate().await;
     assert!(matches!(refused, Err(SetupError::Failed(_))), "{refused:?}");
     assert_eq!(
@@ -138,7 +138,7 @@ async fn a_damaged_row_is_marked_and_refused_but_can_be_ended() {
 async fn the_schema_refuses_invalid_rows_but_lets_damaged_ones_be_ended() {
     let Some(cluster) = pg::shared() else { return };
     let schema = pg::fresh_schema();
-    let store = cluster.unmade_store(&schema);
+    let store = cluster.unmigrated_store(&schema);
     store.migrate().await.unwrap();
     let in_schema = |sql: &str| cluster.psql(&format!("SET search_path TO {schema}; {sql}"));
     in_schema(&format!(
