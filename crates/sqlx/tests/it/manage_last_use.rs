@@ -104,8 +104,10 @@ async fn a_hundred_thousand_requests_write_once_a_minute() {
     // The database counts every write to the table of uses.
     let mut db = raw(&path).await;
     let count = "CREATE TABLE writes (at INTEGER);
-        CREATE TRIGGER inserted AFTER INSERT ON tower_api_key_uses BEGIN INSERT INTO writes VALUES (NEW.at); END;
-        CREATE TRIGGER updated AFTER UPDATE ON tower_api_key_uses BEGIN INSERT INTO writes VALUES (NEW.at); END;";
+        CREATE TRIGGER inserted AFTER INSERT ON tower_api_key_uses BEGIN INSERT INTO writes \
+        VALUES (NEW.at); END;
+        CREATE TRIGGER updated AFTER UPDATE ON tower_api_key_uses BEGIN INSERT INTO writes \
+        VALUES (NEW.at); END;";
     sqlx::raw_sql(count).execute(&mut db).await.unwrap();
     let changes = "SELECT count(*) FROM tower_api_key_changes";
     let logged_before: i64 = sqlx::query_scalar(changes)

@@ -164,7 +164,8 @@ async fn a_copied_digest_grants_nothing(fixture: &Fixture) {
     let [(_, other, other_secret), ..] = issue(&store).await;
     assert_eq!(status(&store, &other_secret).await, 200);
     (fixture.sql)(format!(
-        "UPDATE $credentials SET digest = (SELECT digest FROM $credentials WHERE id = '{good}') WHERE id = '{other}'"
+        "UPDATE $credentials SET digest = (SELECT digest FROM $credentials WHERE id = '{good}') \
+         WHERE id = '{other}'"
     ))
     .await;
     assert_eq!(status(&store, &other_secret).await, 401, "its own secret");
@@ -418,7 +419,8 @@ async fn rehearse_import(fixture: Fixture, count: usize) {
         moved += usize::from(status(&strict, &token(at)).await == StatusCode::OK);
     }
     println!(
-        "{count} foreign digests imported, {count} verified, {written} uses written, {moved} under the pepper now"
+        "{count} foreign digests imported, {count} verified, {written} uses written, {moved} under \
+         the pepper now"
     );
     assert_eq!((written, moved), (count, count));
 }

@@ -20,7 +20,8 @@ use tower_api_key_sqlx::{
     postgres::{BrokenAssumption, SetupError},
 };
 
-const TABLES: &str = "organizations, users, memberships, credentials, owner_turns, uses, events, changes, horizon, _migrations";
+const TABLES: &str = "organizations, users, memberships, credentials, owner_turns, uses, events, \
+                      changes, horizon, _migrations";
 
 fn store_with(options: PgConnectOptions, schema: &str) -> PostgresStore {
     let pool = PgPoolOptions::new()
@@ -102,7 +103,8 @@ async fn each_setup_fault_has_its_own_error() {
     let newer = pg::fresh_schema();
     cluster.unmigrated_store(&newer).migrate().await.unwrap();
     cluster.psql(&format!(
-        "INSERT INTO {newer}._migrations SELECT 9999, 'newer', now(), true, checksum, 0 FROM {newer}._migrations LIMIT 1"
+        "INSERT INTO {newer}._migrations SELECT 9999, 'newer', now(), true, checksum, 0 \
+         FROM {newer}._migrations LIMIT 1"
     ));
     let altered = pg::fresh_schema();
     cluster.unmigrated_store(&altered).migrate().await.unwrap();
@@ -110,7 +112,8 @@ async fn each_setup_fault_has_its_own_error() {
         "ALTER TABLE {altered}.credentials DROP COLUMN status"
     ));
     cluster.psql(&format!(
-        "CREATE ROLE locked LOGIN PASSWORD 'test'; CREATE ROLE stranger LOGIN; CREATE ROLE half LOGIN;
+        "CREATE ROLE locked LOGIN PASSWORD 'test'; CREATE ROLE stranger LOGIN; \
+         CREATE ROLE half LOGIN;
          GRANT USAGE ON SCHEMA {migrated} TO half; GRANT SELECT ON {migrated}._migrations TO half"
     ));
     let owner = cluster.options();
@@ -200,7 +203,8 @@ async fn a_read_only_role_can_start_on_an_existing_schema() {
         .collect::<Vec<_>>()
         .join(", ");
     cluster.psql(&format!(
-        "CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA {schema} TO reader; GRANT SELECT ON {tables} TO reader"
+        "CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA {schema} TO reader; \
+         GRANT SELECT ON {tables} TO reader"
     ));
     let reader = store_with(cluster.options().username("reader"), &schema);
     reader.migrate().await.unwrap();
@@ -218,7 +222,8 @@ async fn writing_users_does_not_require_the_right_to_write_the_log() {
     let schema = pg::fresh_schema();
     cluster.unmigrated_store(&schema).migrate().await.unwrap();
     cluster.psql(&format!(
-        "CREATE ROLE clerk LOGIN; GRANT USAGE ON SCHEMA {schema} TO clerk; GRANT SELECT, INSERT ON {schema}.users TO clerk"
+        "CREATE ROLE clerk LOGIN; GRANT USAGE ON SCHEMA {schema} TO clerk; \
+         GRANT SELECT, INSERT ON {schema}.users TO clerk"
     ));
     store_with(cluster.options().username("clerk"), &schema)
         .create_user("u")

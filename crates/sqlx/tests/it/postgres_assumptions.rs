@@ -78,7 +78,8 @@ async fn check_and_the_feed_name_a_broken_change_log() {
     let body = |name: &str| psql(&format!("SELECT pg_get_functiondef('{name}'::regproc)"));
     for name in ["log_change", "log_truncation", "move_horizon"] {
         let other = format!(
-            "CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RETURN NULL; END'"
+            "CREATE OR REPLACE FUNCTION {name}() RETURNS trigger \
+             LANGUAGE plpgsql SECURITY DEFINER AS 'BEGIN RETURN NULL; END'"
         );
         table.push((other, body(name), format!("{name}() is not the one")));
         table.push((
@@ -145,7 +146,8 @@ async fn check_names_row_security_and_rights_of_other_roles() {
     let (store, schema) = store_in(cluster).await;
     let psql = |sql: &str| cluster.psql(&format!("SET search_path TO {schema}; {sql}"));
     psql("CREATE ROLE stranger_test LOGIN");
-    let tables = "organizations users memberships credentials uses events changes horizon compatibility _migrations";
+    let tables = "organizations users memberships credentials uses events changes horizon \
+                  compatibility _migrations";
     let mut table = Vec::new();
     for of in tables.split(' ') {
         let undo =
@@ -189,13 +191,18 @@ async fn check_names_row_security_and_rights_of_other_roles() {
             "EXECUTE on function",
         ),
         (
-            "CREATE FUNCTION public.theirs() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+            "CREATE FUNCTION public.theirs() RETURNS trigger \
+             LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
             ALTER FUNCTION public.theirs() OWNER TO stranger_test;
             CREATE TRIGGER theirs AFTER INSERT ON credentials EXECUTE FUNCTION public.theirs()",
             "DROP FUNCTION public.theirs() CASCADE",
             "\"theirs\" on credentials runs a function of the role \"stranger_test\"",
         ),
-        ("DELETE FROM horizon", "INSERT INTO horizon (pruned_through) VALUES (pg_current_xact_id())", "horizon has 0 rows"),
+        (
+            "DELETE FROM horizon",
+            "INSERT INTO horizon (pruned_through) VALUES (pg_current_xact_id())",
+            "horizon has 0 rows",
+        ),
     ] {
         table.push((sql.into(), undo.into(), expected.into()));
     }
@@ -319,7 +326,8 @@ async fn an_acknowledged_change_is_durable() {
     cluster.psql(&format!("UPDATE {schema}.organizations SET deleted = true"));
     assert!(position("pg_current_wal_flush_lsn") > written, "by hand");
     let kept = format!(
-        "BEGIN; SET LOCAL synchronous_commit = remote_apply; UPDATE {schema}.users SET enabled = true; SHOW synchronous_commit; COMMIT"
+        "BEGIN; SET LOCAL synchronous_commit = remote_apply; \
+         UPDATE {schema}.users SET enabled = true; SHOW synchronous_commit; COMMIT"
     );
     assert_eq!(
         cluster.psql(&kept),
@@ -368,8 +376,10 @@ async fn a_dump_of_an_older_cluster_is_named_tolerated_and_repaired() {
         "a prune is noticed"
     );
 
-    newer
-        .psql(&format!("INSERT INTO {schema}.changes (xid, subject) OVERRIDING SYSTEM VALUE VALUES ('99999', 'user')"));
+    newer.psql(&format!(
+        "INSERT INTO {schema}.changes (xid, subject) OVERRIDING SYSTEM VALUE \
+         VALUES ('99999', 'user')"
+    ));
     assert_eq!(
         broken(restored.check().await, "a row"),
         [BrokenAssumption::ForeignLog]
@@ -411,8 +421,8 @@ async fn a_dump_restored_in_place_is_noticed_by_a_running_feed() {
         store.check().await.unwrap();
     }
     // Restoring the rows alone leaves triggers that do not always fire.
-    let tables = "organizations, users, memberships, credentials, owner_turns, uses, events, changes, horizon, compatibility, \
-         _migrations";
+    let tables = "organizations, users, memberships, credentials, owner_turns, uses, events, \
+                  changes, horizon, compatibility, _migrations";
     cluster.psql(&format!(
         "SET search_path TO {schema}; TRUNCATE {tables}; {data}"
     ));
@@ -446,7 +456,8 @@ async fn notifications_from_another_role_cause_a_bounded_number_of_reads() {
     let (store, schema) = store_in(cluster).await;
     cluster.psql("CREATE ROLE noisy_test LOGIN");
     let scans = format!(
-        "SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables WHERE relid = '{schema}.horizon'::regclass"
+        "SELECT seq_scan + coalesce(idx_scan, 0) FROM pg_stat_user_tables \
+         WHERE relid = '{schema}.horizon'::regclass"
     );
     let mut feed = store
         .feed()
@@ -534,7 +545,10 @@ async fn an_altered_table_is_named() {
     for (what, table, harm, undo) in cases {
         cluster.psql(&format!("SET search_path TO {schema}; {harm}"));
         let named = broken(store.check().await, what);
-        let about = |broken: &BrokenAssumption| matches!(broken, BrokenAssumption::Altered { table: of, problem } if &**of == table && problem.contains(what));
+        let about = |broken: &BrokenAssumption| {
+            matches!(broken, BrokenAssumption::Altered { table: of, problem }
+                if &**of == table && problem.contains(what))
+        };
         assert!(named.iter().any(about), "{what} of {table}: {named:?}");
         if table == "changes" {
             assert!(

@@ -173,7 +173,10 @@ async fn connections_closed_by_the_server_are_replaced() {
     };
     let (store, _) = seeded(&cluster).await;
     assert_all_answered(&store).await;
-    cluster.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'");
+    cluster.psql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
+         AND backend_type = 'client backend'",
+    );
     assert_recovers(&store).await;
 }
 
@@ -288,7 +291,8 @@ async fn fill_disk(cluster: &pg::Cluster, schema: &str) {
         let more = |from: u32| {
             format!(
                 "INSERT INTO {schema}.credentials (kind, id, digest, organization_id, scopes)
-                 SELECT 'org_key', 'fill-' || n, sha256('test'), 'org_test', ARRAY[repeat('x', {scope})]
+                 SELECT 'org_key', 'fill-' || n, sha256('test'), 'org_test', ARRAY[repeat('x', \
+                 {scope})]
                  FROM generate_series({from} + 1, {from} + {at_once}) n"
             )
         };
@@ -375,7 +379,8 @@ async fn an_unreadable_row_is_503_for_its_credential_alone() {
         ),
     ];
     cluster.psql(&format!(
-        "ALTER TABLE {schema}.credentials DROP CONSTRAINT digest_has_32_bytes, DROP CONSTRAINT status_is_known,
+        "ALTER TABLE {schema}.credentials DROP CONSTRAINT digest_has_32_bytes, \
+         DROP CONSTRAINT status_is_known,
             DROP CONSTRAINT scopes_are_scopes"
     ));
     for (at, (name, token, sql)) in table.iter().enumerate() {

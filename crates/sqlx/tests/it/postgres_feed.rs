@@ -28,16 +28,41 @@ async fn changes_made_by_hand_are_emitted() {
     let pat = credential(Kind::PersonalToken, "t");
     let everything = Changed(Change::Everything);
     let table = [
-        ("revoke", "UPDATE credentials SET status = 'deleted'".into(), vec![credential(Kind::OrgKey, "k_test")]),
-        ("organization", "UPDATE organizations SET deleted = true".into(), vec![organization("org_test")]),
-        ("user", "UPDATE users SET enabled = false WHERE id = 'user_test'".into(), vec![user("user_test")]),
-        ("member", "INSERT INTO memberships VALUES ('user_test', 'org_test', 'admin')".into(), vec![user("user_test")]),
-        ("role", "UPDATE memberships SET role = 'viewer'".into(), vec![user("user_test")]),
-        ("removal", "DELETE FROM memberships".into(), vec![user("user_test")]),
+        (
+            "revoke",
+            "UPDATE credentials SET status = 'deleted'".into(),
+            vec![credential(Kind::OrgKey, "k_test")],
+        ),
+        (
+            "organization",
+            "UPDATE organizations SET deleted = true".into(),
+            vec![organization("org_test")],
+        ),
+        (
+            "user",
+            "UPDATE users SET enabled = false WHERE id = 'user_test'".into(),
+            vec![user("user_test")],
+        ),
+        (
+            "member",
+            "INSERT INTO memberships VALUES ('user_test', 'org_test', 'admin')".into(),
+            vec![user("user_test")],
+        ),
+        (
+            "role",
+            "UPDATE memberships SET role = 'viewer'".into(),
+            vec![user("user_test")],
+        ),
+        (
+            "removal",
+            "DELETE FROM memberships".into(),
+            vec![user("user_test")],
+        ),
         (
             "token",
             format!(
-                "INSERT INTO credentials (kind, id, digest, user_id) VALUES ('pat', 't', decode({digest}, 'hex'), 'user_test')"
+                "INSERT INTO credentials (kind, id, digest, user_id) \
+                 VALUES ('pat', 't', decode({digest}, 'hex'), 'user_test')"
             ),
             vec![pat.clone()],
         ),
@@ -46,15 +71,33 @@ async fn changes_made_by_hand_are_emitted() {
             "UPDATE credentials SET id = 'u' WHERE id = 't'".into(),
             vec![pat, credential(Kind::PersonalToken, "u")],
         ),
-        ("deleted row", "DELETE FROM credentials WHERE id = 'u'".into(), vec![credential(Kind::PersonalToken, "u")]),
-        ("no such row", "UPDATE users SET enabled = false WHERE id = 'nobody'".into(), vec![]),
-        ("rolled back", "BEGIN; UPDATE users SET enabled = true; ROLLBACK".into(), vec![]),
+        (
+            "deleted row",
+            "DELETE FROM credentials WHERE id = 'u'".into(),
+            vec![credential(Kind::PersonalToken, "u")],
+        ),
+        (
+            "no such row",
+            "UPDATE users SET enabled = false WHERE id = 'nobody'".into(),
+            vec![],
+        ),
+        (
+            "rolled back",
+            "BEGIN; UPDATE users SET enabled = true; ROLLBACK".into(),
+            vec![],
+        ),
         (
             "with ordinary triggers off",
-            "SET session_replication_role = replica; UPDATE users SET enabled = false WHERE id = 'user_test'".into(),
+            "SET session_replication_role = replica; \
+             UPDATE users SET enabled = false WHERE id = 'user_test'"
+                .into(),
             vec![user("user_test")],
         ),
-        ("truncated", "TRUNCATE credentials".into(), vec![everything.clone()]),
+        (
+            "truncated",
+            "TRUNCATE credentials".into(),
+            vec![everything.clone()],
+        ),
         ("truncated log", "TRUNCATE changes".into(), vec![everything]),
     ];
     for (name, sql, expected) in table {
@@ -85,7 +128,8 @@ async fn a_change_with_a_lower_number_that_commits_later_is_emitted() {
     assert_eq!(next(&mut feed).await, user("early"));
 
     let numbers = format!(
-        "SELECT string_agg(id, ' ' ORDER BY seq) FROM {schema}.changes WHERE id IN ('early', 'late')"
+        "SELECT string_agg(id, ' ' ORDER BY seq) FROM {schema}.changes \
+         WHERE id IN ('early', 'late')"
     );
     assert_eq!(
         cluster.psql(&numbers),
@@ -142,7 +186,8 @@ async fn no_change_is_missed_while_the_feed_reconnects() {
         let (store, pool, schema) = (store.clone(), cluster.pool(), schema.clone());
         async move {
             let end = format!(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{schema}_changes'"
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                 WHERE application_name = '{schema}_changes'"
             );
             for n in 0..400 {
                 store.create_user(&n.to_string()).await.unwrap();
@@ -335,7 +380,8 @@ async fn changes_are_committed_and_emitted_while_the_notification_queue_is_nearl
     let mut feed = store.feed().await.unwrap();
     // What the server reports when 6 of the queue's 8 GB are in use.
     cluster.psql(
-        "CREATE OR REPLACE FUNCTION pg_catalog.pg_notification_queue_usage() RETURNS float8 LANGUAGE sql
+        "CREATE OR REPLACE FUNCTION pg_catalog.pg_notification_queue_usage() RETURNS float8 \
+         LANGUAGE sql
         AS 'SELECT 0.75::float8'",
     );
     let refused = store.check().await.unwrap_err();

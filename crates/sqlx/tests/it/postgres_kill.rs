@@ -90,7 +90,8 @@ async fn acknowledged_changes_survive_a_killed_client_and_none_is_partial() {
         );
     }
     let unlogged = format!(
-        "SELECT count(*) FROM {schema}.credentials c WHERE (SELECT count(*) FROM {schema}.changes l WHERE l.id = c.id)
+        "SELECT count(*) FROM {schema}.credentials c WHERE (SELECT count(*) \
+         FROM {schema}.changes l WHERE l.id = c.id)
          <> CASE status WHEN 'deleted' THEN 2 ELSE 1 END"
     );
     assert_eq!(

@@ -81,7 +81,8 @@ impl Fixture {
     /// first.
     async fn wait_for_lock<T>(&self, many: usize, change: &JoinHandle<T>) {
         let mut connection = self.cluster.connection().await;
-        let sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, $1) > 0";
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                   AND strpos(query, $1) > 0";
         loop {
             let waiting: i64 = sqlx::query_scalar(sql)
                 .bind(format!("\"{}\".", self.schema))

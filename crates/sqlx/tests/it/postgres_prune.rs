@@ -178,7 +178,8 @@ async fn a_prune_that_commits_between_two_reads_is_noticed() {
             .map(|done| done.rows_affected())
     });
     let waits = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%{schema}.c%'"
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+         AND query LIKE '%{schema}.c%'"
     );
     while cluster.psql(&waits) != "1" {
         assert!(!second.is_finished(), "the second prune did not wait");
@@ -196,35 +197,61 @@ async fn every_manual_change_to_the_log_is_noticed() {
     let Some(cluster) = pg::shared() else { return };
     for (name, sql) in [
         ("delete", "DELETE FROM changes WHERE id = 'k_test'"),
-        ("delete as replica", "SET session_replication_role = replica; DELETE FROM changes WHERE id = 'k_test'"),
+        (
+            "delete as replica",
+            "SET session_replication_role = replica; DELETE FROM changes WHERE id = 'k_test'",
+        ),
         ("truncate", "TRUNCATE changes"),
-        ("truncate with others", "TRUNCATE changes, events RESTART IDENTITY"),
-        ("update", "UPDATE changes SET id = 'other' WHERE id = 'k_test'"),
+        (
+            "truncate with others",
+            "TRUNCATE changes, events RESTART IDENTITY",
+        ),
+        (
+            "update",
+            "UPDATE changes SET id = 'other' WHERE id = 'k_test'",
+        ),
         ("update of the transaction", "UPDATE changes SET xid = '3'"),
-        ("moved to another table", "WITH d AS (DELETE FROM changes RETURNING *) INSERT INTO events SELECT FROM d WHERE false"),
+        (
+            "moved to another table",
+            "WITH d AS (DELETE FROM changes RETURNING *) INSERT INTO events SELECT FROM d \
+             WHERE false",
+        ),
         (
             "without triggers",
             "BEGIN; ALTER TABLE changes DISABLE TRIGGER USER; DELETE FROM changes;
-            ALTER TABLE changes ENABLE TRIGGER USER; ALTER TABLE changes ENABLE ALWAYS TRIGGER pruned,
+            ALTER TABLE changes ENABLE TRIGGER USER; \
+            ALTER TABLE changes ENABLE ALWAYS TRIGGER pruned,
             ENABLE ALWAYS TRIGGER altered, ENABLE ALWAYS TRIGGER truncated; COMMIT",
         ),
         (
             "a copy in place of the table",
             "BEGIN; CREATE TABLE copy (LIKE changes INCLUDING ALL); DROP TABLE changes;
             ALTER TABLE copy RENAME TO changes;
-            CREATE TRIGGER pruned AFTER DELETE ON changes REFERENCING OLD TABLE AS gone EXECUTE FUNCTION move_horizon();
-            CREATE TRIGGER altered AFTER UPDATE ON changes REFERENCING OLD TABLE AS gone NEW TABLE AS come EXECUTE FUNCTION move_horizon();
+            CREATE TRIGGER pruned AFTER DELETE ON changes REFERENCING OLD TABLE AS gone \
+            EXECUTE FUNCTION move_horizon();
+            CREATE TRIGGER altered AFTER UPDATE ON changes REFERENCING OLD TABLE AS gone \
+            NEW TABLE AS come EXECUTE FUNCTION move_horizon();
             CREATE TRIGGER truncated AFTER TRUNCATE ON changes EXECUTE FUNCTION move_horizon();
             ALTER TABLE changes ENABLE ALWAYS TRIGGER pruned, ENABLE ALWAYS TRIGGER altered,
             ENABLE ALWAYS TRIGGER truncated; COMMIT",
         ),
     ] {
         let (store, schema) = store_in(cluster).await;
-        let mut feed = store.feed().await.unwrap().with_keep_alive(Duration::ZERO, feeds::TEST_TIMEOUT);
-        store.delete(&Owner::of(Kind::OrgKey, "org_test"), "k_test").await.unwrap();
+        let mut feed = store
+            .feed()
+            .await
+            .unwrap()
+            .with_keep_alive(Duration::ZERO, feeds::TEST_TIMEOUT);
+        store
+            .delete(&Owner::of(Kind::OrgKey, "org_test"), "k_test")
+            .await
+            .unwrap();
         cluster.psql(&format!("SET search_path TO {schema}; {sql}"));
         let events: Vec<FeedEvent> = events_so_far(&store, &mut feed).await;
         assert!(events.contains(&EVERYTHING), "{name}: {events:?}");
-        store.check().await.unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
+        store
+            .check()
+            .await
+            .unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
     }
 }

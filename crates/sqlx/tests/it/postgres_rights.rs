@@ -86,12 +86,15 @@ impl Fixture {
     /// Every row of the schema, its privileges and its triggers.
     fn snapshot(&self) -> String {
         let tables = self.cluster.psql(&format!(
-            "SELECT string_agg(format('SELECT t::text FROM %I.%I t', nspname, relname), ' UNION ALL ' ORDER BY relname) || ' ORDER BY 1'
-            FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = '{}' AND relkind = 'r'",
+            "SELECT string_agg(format('SELECT t::text FROM %I.%I t', nspname, relname), \
+             ' UNION ALL ' ORDER BY relname) || ' ORDER BY 1'
+            FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = '{}' \
+            AND relkind = 'r'",
             self.schema
         ));
         let objects = format!(
-            "SELECT relname, relacl FROM pg_class WHERE relnamespace = '{0}'::regnamespace ORDER BY 1;
+            "SELECT relname, relacl FROM pg_class WHERE relnamespace = '{0}'::regnamespace \
+             ORDER BY 1;
             SELECT proname, proacl FROM pg_proc WHERE pronamespace = '{0}'::regnamespace ORDER BY 1;
             SELECT tgname, relname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
             WHERE relnamespace = '{0}'::regnamespace ORDER BY 1, 2",
@@ -113,8 +116,10 @@ const BAIT: &str = "
         RETURN '1';
     END $f$;
     CREATE CAST (pg_temp.bait_type AS json) WITH FUNCTION pg_temp.run(pg_temp.bait_type);
-    CREATE CAST (pg_temp.bait_type AS text) WITH FUNCTION pg_temp.run_text(pg_temp.bait_type) AS IMPLICIT;
-    CREATE TEMP TABLE users (id pg_temp.bait_type, kind pg_temp.bait_type, user_id pg_temp.bait_type, xid xid8);
+    CREATE CAST (pg_temp.bait_type AS text) WITH FUNCTION pg_temp.run_text(pg_temp.bait_type) AS \
+    IMPLICIT;
+    CREATE TEMP TABLE users (id pg_temp.bait_type, kind pg_temp.bait_type, user_id \
+    pg_temp.bait_type, xid xid8);
     INSERT INTO pg_temp.users VALUES ('x', 'x', 'x', '99999999999');";
 
 /// Statements that attach each log function to the attacker's own table, in every way.
@@ -161,7 +166,8 @@ async fn a_reader_can_only_read() {
         .await
         .unwrap();
     let mut attacks = baits();
-    let tables = "organizations users memberships credentials uses events changes horizon compatibility _migrations";
+    let tables = "organizations users memberships credentials uses events changes horizon \
+                  compatibility _migrations";
     for table in tables.split(' ') {
         for attack in [
             "INSERT INTO @.% SELECT * FROM @.%",
@@ -172,7 +178,8 @@ async fn a_reader_can_only_read() {
             "ALTER TABLE @.% ADD COLUMN more int",
             "ALTER TABLE @.% DISABLE ROW LEVEL SECURITY",
             "CREATE INDEX ON @.% ((1))",
-            "CREATE TRIGGER t BEFORE INSERT ON @.% EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            "CREATE TRIGGER t BEFORE INSERT ON @.% EXECUTE FUNCTION \
+             suppress_redundant_updates_trigger()",
             "CREATE RULE r AS ON INSERT TO @.% DO INSTEAD NOTHING",
             "CREATE STATISTICS s ON ctid, xmin FROM @.%",
             "CREATE TEMP TABLE t (kept @.%)",
@@ -308,7 +315,8 @@ async fn public_has_no_rights_whatever_the_default_privileges() {
     fixture.store("owner").migrate().await.unwrap();
     let open = |catalog, acl, owner, namespace, kind| {
         format!(
-            "SELECT count(*) FROM {catalog} c, aclexplode(coalesce({acl}, acldefault('{kind}', {owner}))) a
+            "SELECT count(*) FROM {catalog} c, aclexplode(coalesce({acl}, acldefault('{kind}', \
+             {owner}))) a
             WHERE {namespace} = '{}'::regnamespace AND a.grantee = 0",
             fixture.schema
         )
@@ -337,7 +345,8 @@ async fn a_schema_that_another_role_can_influence_is_refused_untouched() {
     let owner: Named = |broken| matches!(broken, BrokenAssumption::ForeignOwner { .. });
     let planted = |what: &str| {
         format!(
-            "GRANT ALL ON SCHEMA @ TO %; SET ROLE %; {what}; RESET ROLE; REVOKE ALL ON SCHEMA @ FROM %"
+            "GRANT ALL ON SCHEMA @ TO %; SET ROLE %; {what}; RESET ROLE; \
+             REVOKE ALL ON SCHEMA @ FROM %"
         )
     };
     let mut table: Vec<(String, Named)> = vec![
@@ -405,24 +414,30 @@ const PLANTED: &str = r"
         called text;
         types  text[];
     BEGIN
-        FOREACH called IN ARRAY regexp_split_to_array('unnest floor hashtextextended max count bool_or array_position
-            clock_timestamp make_interval pg_notify set_config current_setting pg_current_snapshot pg_snapshot_xmin
-            pg_snapshot_xmax pg_snapshot_xip pg_visible_in_snapshot pg_advisory_xact_lock pg_current_xact_id
-            pg_notification_queue_usage pg_backend_pid date_part format concat concat_ws string_agg array_to_string
-            has_database_privilege aclexplode acldefault pg_describe_object pg_get_userbyid', '\s+') LOOP
-            FOREACH types SLICE 1 IN ARRAY ARRAY[['', ''], ['text', ''], ['text[]', ''], ['bigint[]', ''], ['bool[]', ''],
-                ['numeric', ''], ['text', 'integer'], ['text', 'text'], ['bigint', 'integer']] LOOP
+        FOREACH called IN ARRAY regexp_split_to_array('unnest floor hashtextextended max count
+            bool_or array_position clock_timestamp make_interval pg_notify set_config
+            current_setting pg_current_snapshot pg_snapshot_xmin pg_snapshot_xmax pg_snapshot_xip
+            pg_visible_in_snapshot pg_advisory_xact_lock pg_current_xact_id
+            pg_notification_queue_usage pg_backend_pid date_part format concat concat_ws string_agg
+            array_to_string has_database_privilege aclexplode acldefault pg_describe_object
+            pg_get_userbyid', '\s+') LOOP
+            FOREACH types SLICE 1 IN ARRAY ARRAY[['', ''], ['text', ''], ['text[]', ''],
+                ['bigint[]', ''], ['bool[]', ''], ['numeric', ''], ['text', 'integer'],
+                ['text', 'text'], ['bigint', 'integer']] LOOP
                 EXECUTE format('CREATE FUNCTION public.%s(%s) RETURNS SETOF text LANGUAGE plpgsql
-                    AS $f$ BEGIN RAISE ''planted''; END $f$', called, array_to_string(array_remove(types, ''), ','));
+                    AS $f$ BEGIN RAISE ''planted''; END $f$',
+                    called, array_to_string(array_remove(types, ''), ','));
             END LOOP;
         END LOOP;
-        FOREACH types SLICE 1 IN ARRAY ARRAY[['numeric', 'integer'], ['bigint', 'integer'], ['smallint', 'bigint'],
-            ['text', 'text'], ['text', 'varchar'], ['varchar', 'text'], ['text', 'integer'], ['text', 'bigint'],
-            ['name', 'varchar'], ['xid8', 'bigint'], ['timestamptz', 'interval']] LOOP
+        FOREACH types SLICE 1 IN ARRAY ARRAY[['numeric', 'integer'], ['bigint', 'integer'],
+            ['smallint', 'bigint'], ['text', 'text'], ['text', 'varchar'], ['varchar', 'text'],
+            ['text', 'integer'], ['text', 'bigint'], ['name', 'varchar'], ['xid8', 'bigint'],
+            ['timestamptz', 'interval']] LOOP
             EXECUTE format('CREATE FUNCTION public.planted(%s, %s) RETURNS numeric LANGUAGE plpgsql
                 AS $f$ BEGIN RAISE ''planted''; END $f$', types[1], types[2]);
             FOREACH called IN ARRAY ARRAY['*', '-', '+', '=', '<>', '<', '<=', '>', '>=', '||'] LOOP
-                EXECUTE format('CREATE OPERATOR public.%s (FUNCTION = public.planted, LEFTARG = %s, RIGHTARG = %s)',
+                EXECUTE format('CREATE OPERATOR public.%s
+                    (FUNCTION = public.planted, LEFTARG = %s, RIGHTARG = %s)',
                     called, types[1], types[2]);
             END LOOP;
         END LOOP;

@@ -204,10 +204,13 @@ async fn the_tables_and_migrations_of_the_service_stay_untouched() {
     let directory = tempfile::tempdir().unwrap();
     let options = SqliteStore::options(directory.path().join("service.db"));
     let pool = SqlitePool::connect_with(options).await.unwrap();
-    sqlx::raw_sql("CREATE TABLE users (id INTEGER); CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY)")
-        .execute(&pool)
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "CREATE TABLE users (id INTEGER); \
+         CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY)",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
     let store = SqliteStore::from_pool(pool.clone(), Catalogue::anyreach())
         .await
         .unwrap();
@@ -343,7 +346,8 @@ async fn an_owner_in_an_unknown_state_is_corrupt() {
         .unwrap();
     for state in [-1, 2] {
         let sql = format!(
-            "UPDATE tower_api_key_organizations SET deleted = {state}; UPDATE tower_api_key_users SET enabled = {state}"
+            "UPDATE tower_api_key_organizations SET deleted = {state}; \
+             UPDATE tower_api_key_users SET enabled = {state}"
         );
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
             .execute(&mut db)
@@ -377,8 +381,8 @@ async fn an_owner_removed_by_hand_is_gone_and_its_id_is_not_reused() {
         .insert(Record::personal_token("t", digest("t"), "alice"))
         .await
         .unwrap();
-    let sql =
-        "PRAGMA foreign_keys = OFF; DROP TRIGGER tower_api_key_organization_kept; DROP TRIGGER tower_api_key_user_kept;
+    let sql = "PRAGMA foreign_keys = OFF; DROP TRIGGER tower_api_key_organization_kept; \
+         DROP TRIGGER tower_api_key_user_kept;
         DELETE FROM tower_api_key_organizations; DELETE FROM tower_api_key_users";
     sqlx::raw_sql(sql)
         .execute(&mut raw(&path).await)
@@ -460,8 +464,10 @@ async fn a_referenced_owner_keeps_its_row() {
         .unwrap();
     let mut db = raw(&path).await;
     let trail = "PRAGMA foreign_keys = OFF;
-        INSERT INTO tower_api_key_events (at, action, organization_id, credential_id, actor_kind) VALUES (0, 'issued', 'trail', 'x', 'bearer');
-        INSERT INTO tower_api_key_events (at, action, user_id, credential_id, actor_kind) VALUES (0, 'issued', 'trail', 'x', 'bearer')";
+        INSERT INTO tower_api_key_events (at, action, organization_id, credential_id, actor_kind) \
+        VALUES (0, 'issued', 'trail', 'x', 'bearer');
+        INSERT INTO tower_api_key_events (at, action, user_id, credential_id, actor_kind) \
+        VALUES (0, 'issued', 'trail', 'x', 'bearer')";
     sqlx::raw_sql(trail).execute(&mut db).await.unwrap();
     let organizations =
         ["keys", "dead", "members", "parent", "trail"].map(|id| ("organizations", id));
@@ -491,7 +497,8 @@ async fn a_referenced_owner_keeps_its_row() {
     for table in ["organizations", "users"] {
         let free = format!(
             "UPDATE tower_api_key_{table} SET id = 'freed' WHERE id = 'free';
-             REPLACE INTO tower_api_key_{table} (id) VALUES ('freed'); DELETE FROM tower_api_key_{table} WHERE id = 'freed';
+             REPLACE INTO tower_api_key_{table} (id) VALUES ('freed'); \
+             DELETE FROM tower_api_key_{table} WHERE id = 'freed';
              INSERT INTO tower_api_key_{table} (id) VALUES ('free')"
         );
         sqlx::raw_sql(sqlx::AssertSqlSafe(free))

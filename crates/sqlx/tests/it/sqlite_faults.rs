@@ -262,7 +262,8 @@ async fn a_zeroed_page_is_a_startup_error_or_an_outage_but_never_a_refusal() {
 async fn a_transaction_rolled_back_by_sqlite_leaves_its_connection_usable() {
     let directory = tempfile::tempdir().unwrap();
     let (store, pool) = store(&directory.path().join("keys.db"), 1).await;
-    let fault = "CREATE TRIGGER fault BEFORE INSERT ON tower_api_key_users BEGIN SELECT RAISE(ROLLBACK, 'fault'); END";
+    let fault = "CREATE TRIGGER fault BEFORE INSERT ON tower_api_key_users BEGIN \
+                 SELECT RAISE(ROLLBACK, 'fault'); END";
     sqlx::query(fault).execute(&pool).await.unwrap();
     let refused = store.create_user("alice").await;
     assert!(
@@ -315,7 +316,8 @@ async fn an_exhausted_pool_is_a_503_within_the_deadline() {
 async fn a_locked_database_is_reported_at_startup_and_an_open_one_cannot_be_locked() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
-    let lock = "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; UPDATE tower_api_key_users SET enabled = 1; COMMIT";
+    let lock = "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; \
+                UPDATE tower_api_key_users SET enabled = 1; COMMIT";
     let (first, pool) = store(&path, 1).await;
     first.close().await;
     drop(pool);
@@ -385,8 +387,10 @@ async fn lists_leave_connections_for_lookups() {
     let slow = "ALTER TABLE tower_api_key_events RENAME TO elsewhere;
         CREATE VIEW tower_api_key_events AS
             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000000)
-            SELECT i AS number, 0 AS at, 'issued' AS action, iif(i < 0, 'org_1', NULL) AS organization_id,
-                'a' AS credential_id, NULL AS related_id, 'bearer' AS actor_kind, NULL AS actor_id, NULL AS actor_user_id, NULL AS origin
+            SELECT i AS number, 0 AS at, 'issued' AS action, iif(i < 0, 'org_1', NULL) AS \
+            organization_id,
+                'a' AS credential_id, NULL AS related_id, 'bearer' AS actor_kind, NULL AS \
+                actor_id, NULL AS actor_user_id, NULL AS origin
             FROM n";
     sqlx::raw_sql(slow).execute(&pool).await.unwrap();
     let owner = Owner::Organization("org_1".into());

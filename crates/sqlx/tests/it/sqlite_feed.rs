@@ -272,7 +272,8 @@ async fn an_emptied_cut_or_reset_log_is_emitted_as_everything() {
         let (_directory, path, store) = file().await;
         seed(&store).await;
         let mut feed = store.feed().await.unwrap();
-        let change = "INSERT INTO tower_api_key_users (id) VALUES ('a'); INSERT INTO tower_api_key_users (id) VALUES ('b')";
+        let change = "INSERT INTO tower_api_key_users (id) VALUES ('a'); \
+                      INSERT INTO tower_api_key_users (id) VALUES ('b')";
         by_hand(&path, &format!("BEGIN; {change}; {damage}; COMMIT")).await;
         assert_eq!(
             next(&mut feed).await,
@@ -291,7 +292,8 @@ async fn an_unknown_log_row_is_emitted_as_everything() {
     for (name, sql) in [
         (
             "unknown kind",
-            "INSERT INTO tower_api_key_changes (subject, kind, id) VALUES ('credential', 'cookie', 'x')",
+            "INSERT INTO tower_api_key_changes (subject, kind, id) \
+             VALUES ('credential', 'cookie', 'x')",
         ),
         (
             "id not UTF-8",
@@ -299,7 +301,8 @@ async fn an_unknown_log_row_is_emitted_as_everything() {
         ),
         (
             "kind not UTF-8",
-            "INSERT INTO tower_api_key_changes (subject, kind, id) VALUES ('credential', CAST(x'ff' AS TEXT), 'x')",
+            "INSERT INTO tower_api_key_changes (subject, kind, id) \
+             VALUES ('credential', CAST(x'ff' AS TEXT), 'x')",
         ),
     ] {
         by_hand(&path, sql).await;
@@ -481,27 +484,44 @@ async fn every_replaced_row_is_emitted() {
     let others = "UPDATE OR REPLACE tower_api_key_credentials SET";
     cases.extend([
         (
-            format!("{others} idempotency_key = 'x', request_hash = zeroblob(32) WHERE kind = 'org_key' AND id = 'other'"),
+            format!(
+                "{others} idempotency_key = 'x', request_hash = zeroblob(32) \
+                 WHERE kind = 'org_key' AND id = 'other'"
+            ),
             vec![key("k"), key("other")],
         ),
         (
-            format!("{others} idempotency_key = 'x', request_hash = zeroblob(32) WHERE kind = 'pat' AND id = 'other'"),
+            format!(
+                "{others} idempotency_key = 'x', request_hash = zeroblob(32) WHERE kind = 'pat' \
+                 AND id = 'other'"
+            ),
             vec![token("t"), token("other")],
         ),
         (
-            format!("{INSERT} VALUES ('org_key', 'new', zeroblob(32), 'org_1', 'viewer', NULL, 'x', zeroblob(32))"),
+            format!(
+                "{INSERT} VALUES ('org_key', 'new', zeroblob(32), 'org_1', 'viewer', NULL, 'x', \
+                 zeroblob(32))"
+            ),
             vec![key("other"), key("new")],
         ),
         (
-            format!("{INSERT} VALUES ('pat', 'new', zeroblob(32), NULL, NULL, 'alice', 'x', zeroblob(32))"),
+            format!(
+                "{INSERT} VALUES ('pat', 'new', zeroblob(32), NULL, NULL, 'alice', 'x', \
+                 zeroblob(32))"
+            ),
             vec![token("other"), token("new")],
         ),
         (
-            format!("{INSERT} VALUES ('pat', 'newer', zeroblob(32), NULL, NULL, 'alice', NULL, NULL)"),
+            format!(
+                "{INSERT} VALUES ('pat', 'newer', zeroblob(32), NULL, NULL, 'alice', NULL, NULL)"
+            ),
             vec![token("new"), token("newer")],
         ),
         (
-            format!("{INSERT} VALUES ('pat', 'newest', x'{}', NULL, NULL, 'alice', NULL, NULL)", "01".repeat(32)),
+            format!(
+                "{INSERT} VALUES ('pat', 'newest', x'{}', NULL, NULL, 'alice', NULL, NULL)",
+                "01".repeat(32)
+            ),
             vec![token("newest")],
         ),
         (
@@ -509,7 +529,9 @@ async fn every_replaced_row_is_emitted() {
             vec![token("newer"), token("newest")],
         ),
         (
-            format!("{INSERT} VALUES ('pat', 'newest', zeroblob(32), NULL, NULL, 'alice', NULL, NULL)"),
+            format!(
+                "{INSERT} VALUES ('pat', 'newest', zeroblob(32), NULL, NULL, 'alice', NULL, NULL)"
+            ),
             vec![token("newest")],
         ),
     ]);
@@ -529,7 +551,8 @@ async fn log_rows_cannot_be_replaced() {
         .await
         .unwrap();
     for sql in [
-        "REPLACE INTO tower_api_key_changes (seq, subject, id) SELECT max(seq), 'user', 'x' FROM tower_api_key_changes",
+        "REPLACE INTO tower_api_key_changes (seq, subject, id) SELECT max(seq), 'user', 'x' \
+         FROM tower_api_key_changes",
         "UPDATE OR REPLACE tower_api_key_changes SET seq = 1 WHERE seq = 2",
         "UPDATE tower_api_key_changes SET seq = 1000 WHERE seq = 2",
     ] {

@@ -592,11 +592,13 @@ async fn an_unreliable_database_is_reported() {
         .unwrap();
     for (sql, named) in [
         (
-            "DELETE FROM tower_api_key_changes WHERE seq = 1; DELETE FROM tower_api_key_changes WHERE seq = 0",
+            "DELETE FROM tower_api_key_changes WHERE seq = 1; \
+             DELETE FROM tower_api_key_changes WHERE seq = 0",
             None,
         ),
         (
-            "INSERT INTO tower_api_key_users (id) VALUES ('a'); INSERT INTO tower_api_key_users (id) VALUES ('b')",
+            "INSERT INTO tower_api_key_users (id) VALUES ('a'); \
+             INSERT INTO tower_api_key_users (id) VALUES ('b')",
             None,
         ),
         (
@@ -643,7 +645,8 @@ async fn changes_are_durable_even_with_a_pool_of_weak_connections() {
     // Only a trigger can see the settings of the connection that makes the change.
     let probe = "CREATE TABLE probe (synchronous INTEGER, foreign_keys INTEGER);
         CREATE TRIGGER probe AFTER INSERT ON tower_api_key_users BEGIN
-            INSERT INTO probe SELECT (SELECT synchronous FROM pragma_synchronous), (SELECT foreign_keys FROM pragma_foreign_keys);
+            INSERT INTO probe SELECT (SELECT synchronous \
+            FROM pragma_synchronous), (SELECT foreign_keys FROM pragma_foreign_keys);
         END";
     sqlx::raw_sql(probe).execute(&pool).await.unwrap();
     store.create_user("alice").await.unwrap();

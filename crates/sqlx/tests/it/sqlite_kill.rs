@@ -188,7 +188,8 @@ async fn verify(path: &Path, acknowledged: &[(String, String)]) {
         .unwrap();
     assert_eq!(check, "ok");
     let unlogged = "SELECT count(*) FROM tower_api_key_credentials c
-        LEFT JOIN (SELECT kind, id, count(*) AS times FROM tower_api_key_changes GROUP BY kind, id) l
+        LEFT JOIN (SELECT kind, id, count(*) AS times FROM tower_api_key_changes GROUP BY kind, \
+        id) l
             ON l.kind = c.kind AND l.id = c.id
         WHERE coalesce(l.times, 0) <> CASE c.status WHEN 'deleted' THEN 2 ELSE 1 END";
     let unlogged: i64 = sqlx::query_scalar(unlogged)

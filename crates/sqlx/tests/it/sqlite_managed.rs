@@ -66,9 +66,12 @@ impl File {
 
     /// Every row that a commit could leave behind.
     async fn rows(&self) -> Vec<String> {
-        let sql = "SELECT json_array('credential', kind, id, organization_id, user_id, name, status, created_at, expires_at,
-                rotated_from, rotated_to, rotated_at, idempotency_key) FROM tower_api_key_credentials
-            UNION ALL SELECT json_array('event', number, action, credential_id) FROM tower_api_key_events
+        let sql = "SELECT json_array('credential', kind, id, organization_id, user_id, name, \
+                   status, created_at, expires_at,
+                rotated_from, rotated_to, rotated_at, idempotency_key) \
+                FROM tower_api_key_credentials
+            UNION ALL SELECT json_array('event', number, action, credential_id) \
+            FROM tower_api_key_events
             UNION ALL SELECT json_array('use', kind, id, at) FROM tower_api_key_uses
             UNION ALL SELECT json_array('change', seq, kind, id) FROM tower_api_key_changes
             ORDER BY 1";

@@ -99,7 +99,8 @@ async fn a_newer_schema_is_reported_and_left_alone() {
         .unwrap()
         .close()
         .await;
-    let sql = "INSERT INTO tower_api_key_migrations (version, description, success, checksum, execution_time)
+    let sql = "INSERT INTO tower_api_key_migrations (version, description, success, checksum, \
+               execution_time)
         VALUES (9999, 'from the future', 1, x'00', 0)";
     let mut db = connect(&path).await;
     sqlx::query(sql).execute(&mut db).await.unwrap();
@@ -134,7 +135,8 @@ async fn a_newer_schema_that_is_marked_compatible_is_opened() {
         .fetch_one(&mut db)
         .await
         .unwrap();
-    let later = "INSERT INTO tower_api_key_migrations (version, description, success, checksum, execution_time)
+    let later = "INSERT INTO tower_api_key_migrations (version, description, success, checksum, \
+                 execution_time)
         VALUES (9998, 'later', 1, x'00', 0), (9999, 'latest', 1, x'00', 0)";
     sqlx::query(later).execute(&mut db).await.unwrap();
     let states = [

@@ -42,10 +42,12 @@ async fn an_older_node_accepts_a_newer_schema_only_if_it_is_marked_compatible() 
         store.migrate().await.unwrap();
         cluster.psql(&format!(
             "SET search_path TO {schema};
-            INSERT INTO _migrations SELECT n, 'newer', now(), true, '', 0 FROM generate_series({next}, {later}) n;
+            INSERT INTO _migrations SELECT n, 'newer', now(), true, '', 0 \
+            FROM generate_series({next}, {later}) n;
             INSERT INTO compatibility VALUES {compatible};
             ALTER TABLE credentials ADD COLUMN newer text;
-            CREATE OR REPLACE FUNCTION announce(channel text) RETURNS void LANGUAGE sql SET search_path = pg_catalog
+            CREATE OR REPLACE FUNCTION announce(channel text) RETURNS void LANGUAGE sql \
+            SET search_path = pg_catalog
                 AS 'SELECT pg_notify(channel, current_user)'"
         ));
         let migrations = || {

@@ -43,17 +43,23 @@ fn seed_rows(fixture: &Fixture, owner: &Owner, (status, expires_at): (&str, &str
     fixture.psql(&format!(
         "ALTER TABLE credentials DISABLE TRIGGER ALL;
         INSERT INTO {table} (id) SELECT 'small' || n FROM generate_series(1, 1000) n;
-        {credentials} SELECT '{kind}', 'small' || n, sha256(('{kind}small' || n)::bytea), 'small' || n, 'active', NULL, n
+        {credentials} SELECT '{kind}', 'small' || n, sha256(('{kind}small' || n)::bytea), 'small' \
+        || n, 'active', NULL, n
             FROM generate_series(1, 1000) n;
-        {credentials} SELECT '{kind}', 'dead' || n, sha256(('{kind}dead' || n)::bytea), '{id}', {status}, {expires_at}, 1000 + n
+        {credentials} SELECT '{kind}', 'dead' || n, sha256(('{kind}dead' || n)::bytea), '{id}', \
+        {status}, {expires_at}, 1000 + n
             FROM generate_series(1, {DEAD}) n;
-        {credentials} SELECT '{kind}', s || n, sha256(('{kind}' || s || n)::bytea), '{id}', s, NULL, n
+        {credentials} SELECT '{kind}', s || n, sha256(('{kind}' || s || n)::bytea), '{id}', s, \
+        NULL, n
             FROM generate_series(1, 60) n, unnest(ARRAY['active', 'disabled', 'deleted']) s;
-        {credentials} SELECT '{kind}', 'over' || n, sha256(('{kind}over' || n)::bytea), '{id}', 'active', 1000 + n, n
+        {credentials} SELECT '{kind}', 'over' || n, sha256(('{kind}over' || n)::bytea), '{id}', \
+        'active', 1000 + n, n
             FROM generate_series(1, 60) n;
-        {credentials} SELECT '{kind}', 'soon' || n, sha256(('{kind}soon' || n)::bytea), '{id}', 'active', {NOW} + 1000 + n, n
+        {credentials} SELECT '{kind}', 'soon' || n, sha256(('{kind}soon' || n)::bytea), '{id}', \
+        'active', {NOW} + 1000 + n, n
             FROM generate_series(1, 60) n;
-        INSERT INTO events (at, action, {column}, credential_id, actor_kind) SELECT n, 'deleted', '{id}', 'dead' || n, 'bearer'
+        INSERT INTO events (at, action, {column}, credential_id, actor_kind) \
+        SELECT n, 'deleted', '{id}', 'dead' || n, 'bearer'
             FROM generate_series(1, {DEAD}) n;
         ALTER TABLE credentials ENABLE TRIGGER ALL;
         ALTER TABLE credentials ENABLE ALWAYS TRIGGER logged, ENABLE ALWAYS TRIGGER truncated"
@@ -74,7 +80,8 @@ async fn count_reads(watcher: &mut PgConnection, schema: &str, session: &str) ->
         != 0
     {}
     let read = "SELECT
-        (SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables WHERE schemaname = $1)::bigint
+        (SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables \
+        WHERE schemaname = $1)::bigint
         + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE schemaname = $1)::bigint";
     sqlx::query_scalar(read)
         .bind(schema)

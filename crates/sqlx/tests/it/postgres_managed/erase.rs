@@ -99,7 +99,8 @@ async fn removing_a_user_leaves_only_an_anonymous_audit_trail() {
         "SELECT count(*) FROM events WHERE user_id = 'user_test' OR actor_user_id = 'user_test'";
     assert_eq!(fixture.psql(named), "0");
     let anonymized =
-        "SELECT count(*), count(DISTINCT coalesce(user_id, actor_user_id)), count(origin) FROM events
+        "SELECT count(*), count(DISTINCT coalesce(user_id, actor_user_id)), count(origin) \
+         FROM events
         WHERE user_id LIKE 'erased-%' OR actor_user_id LIKE 'erased-%'";
     assert_eq!(fixture.psql(anonymized), "5|1|0");
     for table in [
@@ -169,12 +170,16 @@ async fn a_long_audit_trail_is_anonymized_too() {
     };
     fixture.psql(
         "INSERT INTO events (at, action, user_id, credential_id, actor_kind, actor_user_id, origin)
-            SELECT n, 'issued', 'user_test', 'k', 'user', 'user_test', '192.0.2.1' FROM generate_series(1, 25000) n;
-        INSERT INTO events (at, action, organization_id, credential_id, actor_kind, actor_user_id, origin)
-            SELECT n, 'issued', 'org_test', 'k', 'user', 'user_test', '192.0.2.1' FROM generate_series(1, 25000) n",
+            SELECT n, 'issued', 'user_test', 'k', 'user', 'user_test', '192.0.2.1' \
+            FROM generate_series(1, 25000) n;
+        INSERT INTO events (at, action, organization_id, credential_id, actor_kind, actor_user_id, \
+        origin)
+            SELECT n, 'issued', 'org_test', 'k', 'user', 'user_test', '192.0.2.1' \
+            FROM generate_series(1, 25000) n",
     );
     fixture.store.delete_user(USER).await.unwrap();
-    let left = "SELECT count(*) FROM events WHERE user_id = 'user_test' OR actor_user_id = 'user_test' OR origin IS NOT NULL";
+    let left = "SELECT count(*) FROM events WHERE user_id = 'user_test' OR actor_user_id = \
+                'user_test' OR origin IS NOT NULL";
     assert_eq!(fixture.psql(left), "0");
     assert_eq!(fixture.psql("SELECT count(*) FROM events"), "50000");
 }
@@ -275,7 +280,8 @@ async fn no_use_recorded_during_a_removal_outlives_the_user() {
         store.create_user(&user).await.unwrap();
         seed_user(&fixture, &user).await;
         fixture.psql(&format!(
-            "DELETE FROM uses; DELETE FROM owner_turns; UPDATE credentials SET rotated_to = 'next', rotated_at = 1
+            "DELETE FROM uses; DELETE FROM owner_turns; \
+             UPDATE credentials SET rotated_to = 'next', rotated_at = 1
             WHERE user_id = '{user}'"
         ));
         let id = format!("token-of-{user}");
@@ -293,7 +299,8 @@ async fn no_use_recorded_during_a_removal_outlives_the_user() {
             recorded.unwrap();
         }
         let left = format!(
-            "SELECT (SELECT count(*) FROM uses) + (SELECT count(*) FROM owner_turns WHERE id = '{user}')
+            "SELECT (SELECT count(*) FROM uses) + (SELECT count(*) FROM owner_turns \
+             WHERE id = '{user}')
                 + (SELECT count(*) FROM events WHERE user_id = '{user}')"
         );
         assert_eq!(fixture.psql(&left), "0", "{user}");

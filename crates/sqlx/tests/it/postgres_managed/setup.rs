@@ -24,8 +24,10 @@ async fn a_migration_gives_up_on_a_locked_table() {
     let schema = pg::fresh_schema();
     // The state before the first migration completes.
     cluster.psql(&format!(
-        "CREATE SCHEMA {schema}; CREATE TABLE {schema}._migrations (version bigint PRIMARY KEY, description text,
-            installed_on timestamptz DEFAULT now(), success boolean, checksum bytea, execution_time bigint)"
+        "CREATE SCHEMA {schema}; CREATE TABLE {schema}._migrations (version bigint PRIMARY KEY, \
+         description text,
+            installed_on timestamptz DEFAULT now(), success boolean, checksum bytea, \
+            execution_time bigint)"
     ));
     let mut connection = cluster.connection().await;
     let mut locking = connection.begin().await.unwrap();
@@ -56,7 +58,8 @@ fn assert_corrupt<T: std::fmt::Debug>(outcome: Result<T, StoreError>, name: &str
 fn allow_damage(fixture: &Fixture) {
     fixture.psql(
         "DO $$ DECLARE one record; BEGIN
-            FOR one IN SELECT conname FROM pg_constraint WHERE contype = 'c' AND conrelid = 'credentials'::regclass LOOP
+            FOR one IN SELECT conname FROM pg_constraint WHERE contype = 'c' \
+            AND conrelid = 'credentials'::regclass LOOP
                 EXECUTE format('ALTER TABLE credentials DROP CONSTRAINT %I', one.conname);
             END LOOP;
         END $$",
@@ -379,7 +382,8 @@ async fn the_documented_rights_suffice_for_management() {
     fixture.psql(&format!(
         "CREATE ROLE manager LOGIN; GRANT USAGE ON SCHEMA {schema} TO manager;
         GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO manager;
-        GRANT INSERT, UPDATE ON organizations, users, memberships, credentials, uses, owner_turns TO manager;
+        GRANT INSERT, UPDATE ON organizations, users, memberships, credentials, uses, owner_turns \
+        TO manager;
         GRANT DELETE ON memberships TO manager; GRANT INSERT ON events TO manager",
         schema = fixture.schema
     ));
@@ -414,7 +418,10 @@ async fn the_documented_rights_suffice_for_management() {
     }
     let refused = store.delete_user(USER).await;
     assert_eq!(code(&refused), "store", "{refused:?}");
-    fixture.psql("GRANT UPDATE ON events TO manager; GRANT DELETE ON users, credentials, uses, owner_turns TO manager");
+    fixture.psql(
+        "GRANT UPDATE ON events TO manager; \
+         GRANT DELETE ON users, credentials, uses, owner_turns TO manager",
+    );
     store.delete_user(USER).await.unwrap();
 }
 
@@ -426,7 +433,8 @@ async fn a_role_without_access_to_the_audit_trail_is_refused_at_startup() {
     for (number, table) in ["uses", "events"].into_iter().enumerate() {
         fixture.psql(&format!(
             "CREATE ROLE half_{number} LOGIN; GRANT USAGE ON SCHEMA {schema} TO half_{number};
-            GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO half_{number}; REVOKE SELECT ON {table} FROM half_{number}",
+            GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO half_{number}; \
+            REVOKE SELECT ON {table} FROM half_{number}",
             schema = fixture.schema
         ));
         let pool = PgPoolOptions::new().connect_lazy_with(

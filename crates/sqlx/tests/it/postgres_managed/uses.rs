@@ -283,7 +283,8 @@ async fn nodes_recording_the_same_uses_in_different_orders_do_not_fail() {
     let (owner, _) = &owners()[0];
     fixture.psql(
         "INSERT INTO credentials (kind, id, digest, organization_id)
-        SELECT 'org_key', 'k' || n, decode(repeat('ab', 32), 'hex'), 'org_test' FROM generate_series(100, 999) n",
+        SELECT 'org_key', 'k' || n, decode(repeat('ab', 32), 'hex'), 'org_test' \
+        FROM generate_series(100, 999) n",
     );
     let node = |avoided| {
         let options = [

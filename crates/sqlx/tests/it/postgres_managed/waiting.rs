@@ -164,7 +164,8 @@ async fn cancelled_calls_do_not_exhaust_the_pool() {
         for _ in 0..50 {
             assert!(finds(&store, "others").await);
         }
-        let sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, $1) > 0";
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                   AND strpos(query, $1) > 0";
         let count = sqlx::query_scalar::<_, i64>(sql).bind(format!("\"{}\".", fixture.schema));
         assert_eq!(count.fetch_one(&mut watcher).await.unwrap(), 1, "{round}");
         for issue in waiting {
@@ -203,7 +204,10 @@ async fn a_call_that_times_out_writes_nothing_and_can_be_retried() {
 
         let locked = in_transaction(
             &fixture,
-            &format!("SELECT FROM credentials WHERE kind = '{kind}' FOR UPDATE; SELECT FROM uses FOR UPDATE"),
+            &format!(
+                "SELECT FROM credentials WHERE kind = '{kind}' FOR UPDATE; \
+                 SELECT FROM uses FOR UPDATE"
+            ),
         )
         .await;
         let rename = update_commit(&info(&owner, "k"), |after| after.name = "renamed".into());

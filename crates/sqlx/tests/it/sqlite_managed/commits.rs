@@ -136,7 +136,8 @@ async fn a_commit_is_logged_and_its_events_are_numbered() {
     commit.insert = new.insert;
     commit.events.extend(new.events);
     store.commit(&commit).await.unwrap();
-    let log = "SELECT count(*) FROM tower_api_key_changes WHERE subject = 'credential' AND kind = 'org_key'
+    let log = "SELECT count(*) FROM tower_api_key_changes WHERE subject = 'credential' \
+               AND kind = 'org_key'
         AND id IN ('old', 'new')";
     assert_eq!(
         file.query_number(log).await,

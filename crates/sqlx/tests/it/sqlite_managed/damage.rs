@@ -63,7 +63,8 @@ async fn a_damaged_row_affects_only_the_use_of_its_own_credential() {
             add(&store, info(&organization("beta"), "another")).await;
             add(&store, info(&user("alpha"), "one")).await;
             file.by_hand(&format!(
-                "UPDATE tower_api_key_credentials SET {damage} WHERE kind = 'org_key' AND id = 'one'"
+                "UPDATE tower_api_key_credentials SET {damage} WHERE kind = 'org_key' \
+                 AND id = 'one'"
             ))
             .await;
             assert!(
@@ -299,7 +300,8 @@ async fn rows_that_no_store_writes_are_refused() {
             continue; // split in the wrong place, or already among the columns
         }
         let insert = format!(
-            "INSERT INTO tower_api_key_credentials (kind, id, digest, organization_id, role, {columns})
+            "INSERT INTO tower_api_key_credentials (kind, id, digest, organization_id, role, \
+             {columns})
              VALUES ('org_key', 'two', zeroblob(32), 'alpha', 'viewer', {values})"
         );
         let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(insert))

@@ -202,19 +202,41 @@ async fn an_actor_who_lost_the_right_meanwhile_changes_nothing() {
     ];
     let changes: [(&str, &[usize]); 12] = [
         ("SELECT 1", &[]),
-        ("UPDATE tower_api_key_credentials SET status = 'deleted' WHERE id = 'key'", &[0]),
-        ("UPDATE tower_api_key_credentials SET status = 'disabled' WHERE id = 'token'", &[1, 3]),
-        ("UPDATE tower_api_key_credentials SET expires_at = 1 WHERE id = 'token'", &[1, 3]),
-        ("UPDATE tower_api_key_credentials SET expires_at = 9000000000000 WHERE id = 'key'", &[0]),
-        ("UPDATE tower_api_key_credentials SET scopes = '[]' WHERE id = 'key'", &[0]),
-        ("DELETE FROM tower_api_key_credentials WHERE id = 'token'", &[1, 3]),
+        (
+            "UPDATE tower_api_key_credentials SET status = 'deleted' WHERE id = 'key'",
+            &[0],
+        ),
+        (
+            "UPDATE tower_api_key_credentials SET status = 'disabled' WHERE id = 'token'",
+            &[1, 3],
+        ),
+        (
+            "UPDATE tower_api_key_credentials SET expires_at = 1 WHERE id = 'token'",
+            &[1, 3],
+        ),
+        (
+            "UPDATE tower_api_key_credentials SET expires_at = 9000000000000 WHERE id = 'key'",
+            &[0],
+        ),
+        (
+            "UPDATE tower_api_key_credentials SET scopes = '[]' WHERE id = 'key'",
+            &[0],
+        ),
+        (
+            "DELETE FROM tower_api_key_credentials WHERE id = 'token'",
+            &[1, 3],
+        ),
         ("UPDATE tower_api_key_users SET enabled = 0", &[1, 2, 3, 4]),
         ("DELETE FROM tower_api_key_memberships", &[1, 2]),
-        ("UPDATE tower_api_key_organizations SET deleted = 1 WHERE id = 'alpha'", &[0, 1, 2]),
+        (
+            "UPDATE tower_api_key_organizations SET deleted = 1 WHERE id = 'alpha'",
+            &[0, 1, 2],
+        ),
         ("UPDATE tower_api_key_memberships SET role = 'viewer'", &[]),
         (
             "DELETE FROM tower_api_key_memberships; DELETE FROM tower_api_key_events;
-             DELETE FROM tower_api_key_credentials WHERE id IN ('key', 'token'); DELETE FROM tower_api_key_users",
+             DELETE FROM tower_api_key_credentials WHERE id IN ('key', 'token'); \
+             DELETE FROM tower_api_key_users",
             &[0, 1, 2, 3, 4],
         ),
     ];

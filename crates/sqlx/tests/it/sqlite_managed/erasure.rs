@@ -102,10 +102,11 @@ async fn a_removed_user_leaves_only_an_anonymous_audit_trail() {
         };
         assert_eq!(file.query_number(sql).await, left, "{table}");
     }
-    let named = "SELECT count(*) FROM tower_api_key_events WHERE user_id = 'alpha' OR actor_user_id = 'alpha'";
+    let named = "SELECT count(*) FROM tower_api_key_events WHERE user_id = 'alpha' OR \
+                 actor_user_id = 'alpha'";
     assert_eq!(file.query_number(named).await, 0);
-    let erased =
-        "SELECT count(*) FROM tower_api_key_events WHERE user_id GLOB 'erased-????????????????????????????????'
+    let erased = "SELECT count(*) FROM tower_api_key_events \
+                  WHERE user_id GLOB 'erased-????????????????????????????????'
         OR actor_user_id GLOB 'erased-*' AND origin IS NULL";
     assert_eq!(file.query_number(erased).await, 4);
     let trail = store.events(&key.owner, None, 10).await.unwrap();

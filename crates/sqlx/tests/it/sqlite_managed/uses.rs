@@ -273,8 +273,11 @@ async fn a_use_is_not_written_if_its_event_cannot_be() {
     let store = file.open().await;
     add_rotated(&store, &organization("alpha"), "old").await;
     add(&store, info(&organization("alpha"), "other")).await;
-    file.by_hand("CREATE TRIGGER fault BEFORE INSERT ON tower_api_key_events BEGIN SELECT RAISE(ABORT, 'fault'); END")
-        .await;
+    file.by_hand(
+        "CREATE TRIGGER fault BEFORE INSERT ON tower_api_key_events BEGIN \
+         SELECT RAISE(ABORT, 'fault'); END",
+    )
+    .await;
     let uses = [
         used(Kind::OrgKey, "other", NOW + 1),
         used(Kind::OrgKey, "old", NOW + 1),

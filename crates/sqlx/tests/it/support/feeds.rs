@@ -77,7 +77,8 @@ pub(crate) fn credential(kind: Kind, id: &str) -> FeedEvent {
 
 pub(crate) fn disconnect_feeds(cluster: &pg::Cluster, schema: &str) {
     let ended = cluster.psql(&format!(
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = '{schema}_changes'"
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+         WHERE application_name = '{schema}_changes'"
     ));
     assert_eq!(ended, "1", "the feed was connected");
 }

@@ -27,13 +27,18 @@ use tower_api_key_sqlx::PostgresStore;
 const SUPERVISOR: &str = r#"
 umask 077 && mkdir "$DIR" && cd "$DIR" || exit 1
 if [ -n "$PRIMARY" ]; then
-  "$BIN/pg_basebackup" -h "$PRIMARY" -U postgres -D data -R -X stream -c fast --no-sync >&2 || exit 1
+  "$BIN/pg_basebackup" -h "$PRIMARY" -U postgres -D data -R -X stream -c fast --no-sync >&2 ||
+    exit 1
 else
-  "$BIN/initdb" -D data -U postgres -A trust --encoding=UTF8 --locale=C --no-sync >initdb.log 2>&1 || { cat initdb.log >&2; exit 1; }
-  printf 'local all locked scram-sha-256\nlocal all all trust\nlocal replication all trust\n' >data/pg_hba.conf
+  "$BIN/initdb" -D data -U postgres -A trust --encoding=UTF8 --locale=C --no-sync \
+    >initdb.log 2>&1 || { cat initdb.log >&2; exit 1; }
+  printf '%s\n' 'local all locked scram-sha-256' 'local all all trust' \
+    'local replication all trust' >data/pg_hba.conf
 fi
 [ -z "$BLOCKS" ] || ulimit -f "$BLOCKS" || exit 1
-"$BIN/pg_ctl" -D data -l log -w -o "-c listen_addresses= -c unix_socket_directories=$DIR $SETTINGS" start >/dev/null || { cat log >&2; exit 1; }
+"$BIN/pg_ctl" -D data -l log -w \
+  -o "-c listen_addresses= -c unix_socket_directories=$DIR $SETTINGS" \
+  start >/dev/null || { cat log >&2; exit 1; }
 head -n 1 data/postmaster.pid
 read -r _
 kill -CONT "$(head -n 1 data/postmaster.pid)" 2>/dev/null
@@ -240,9 +245,9 @@ impl Cluster {
             self.dir.display(),
         );
         let settings = format!(
-            "[databases]\npostgres = host={dir} port=5432 user=postgres\n[pgbouncer]\nlisten_port = {port}\n\
-             unix_socket_dir = {dir}\nauth_type = any\npool_mode = {mode}\ndefault_pool_size = 50\n\
-             ignore_startup_parameters = extra_float_digits\n"
+            "[databases]\npostgres = host={dir} port=5432 user=postgres\n[pgbouncer]\nlisten_port \
+             = {port}\nunix_socket_dir = {dir}\nauth_type = any\npool_mode = \
+             {mode}\ndefault_pool_size = 50\nignore_startup_parameters = extra_float_digits\n"
         );
         let file = self.dir.join(format!("{port}.ini"));
         std::fs::write(&file, settings).expect("the directory exists");
