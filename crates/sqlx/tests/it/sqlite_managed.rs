@@ -1,6 +1,7 @@
 //! Management in a SQLite file, beyond the rules: commits are atomic, owners are isolated, and what
 //! is stored is read back.
 
+mod caps;
 mod commits;
 mod damage;
 mod ending;
