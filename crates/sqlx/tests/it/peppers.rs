@@ -234,7 +234,7 @@ async fn deleted_credentials_are_refused_under_any_pepper(fixture: &Fixture) {
 }
 
 /// A digest computed with two peppers would match no token.
-async fn a_peppered_record_is_refused_under_another_pepper(fixture: &Fixture) {
+async fn a_record_that_is_already_peppered_is_refused(fixture: &Fixture) {
     let store = (fixture.open)(Some(one()));
     let [(_, id, _), ..] = issue(&store).await;
     let found = store
@@ -375,7 +375,7 @@ async fn run_all(fixture: Fixture) {
     a_copied_digest_grants_nothing(&fixture).await;
     a_row_that_names_another_pepper_fails_alone(&fixture).await;
     deleted_credentials_are_refused_under_any_pepper(&fixture).await;
-    a_peppered_record_is_refused_under_another_pepper(&fixture).await;
+    a_record_that_is_already_peppered_is_refused(&fixture).await;
     invalid_credentials_are_refused_alike(&fixture).await;
     a_use_moves_a_digest_to_the_current_pepper(&fixture).await;
     a_damaged_row_does_not_block_other_moves(&fixture).await;

@@ -1,5 +1,4 @@
-//! A follower notices every removal from the log of the PostgreSQL store that takes rows it had not
-//! read.
+//! A follower of the PostgreSQL store notices every removal of log rows that it had not read.
 
 use crate::support::{feeds, pg};
 use tower_api_key::{
@@ -50,7 +49,7 @@ async fn a_revocation_pruned_after_a_later_change_is_noticed() {
         let events = events_so_far(&store, &mut feed).await;
         assert!(
             events.contains(&EVERYTHING),
-            "reads in between: {reads_in_between}, {events:?}"
+            "read in between: {reads_in_between}, {events:?}"
         );
     }
 }
@@ -151,7 +150,7 @@ async fn pruning_read_rows_is_harmless_even_during_a_long_transaction() {
     assert_eq!(
         store.prune(Duration::MAX).await.unwrap(),
         0,
-        "nothing is that old"
+        "no row is that old"
     );
 }
 

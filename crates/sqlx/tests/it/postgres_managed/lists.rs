@@ -166,8 +166,7 @@ async fn a_list_can_start_after_any_position() {
 
 const NOW: i64 = 5_000;
 
-/// A credential for each combination of status, expiry, creation and last use that a filter could
-/// confuse.
+/// A credential for each status, expiry, creation and last use at the boundaries of the filters.
 async fn one_of_each(fixture: &Fixture, owner: &Owner) -> Vec<CredentialInfo> {
     let mut list = Vec::new();
     let mut uses = Vec::new();

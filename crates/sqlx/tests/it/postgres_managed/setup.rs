@@ -103,8 +103,7 @@ async fn values_with_nul_are_unknown_and_cannot_be_written() {
     }
 }
 
-/// A text as long as an index entry has to hold; it does not repeat itself, because PostgreSQL
-/// would compress it.
+/// A text of 256 characters that PostgreSQL cannot compress, so that an index has to hold it all.
 fn long_text(salt: u64) -> String {
     let next = |state: &mut u64| {
         *state = state

@@ -432,7 +432,7 @@ async fn a_storm_of_changes_does_not_block_a_revocation() {
 
 /// The caller gets the ended credentials even while the owner's turn is locked.
 #[tokio::test(flavor = "multi_thread")]
-async fn all_are_ended_and_returned_while_the_turn_is_locked() {
+async fn all_credentials_are_ended_and_returned_while_the_turn_is_locked() {
     let Some(fixture) = Fixture::new().await else {
         return;
     };
