@@ -98,8 +98,8 @@ async fn two_schemas_in_one_database_are_independent() {
 #[tokio::test]
 async fn each_setup_fault_has_its_own_error() {
     let Some(cluster) = pg::shared() else { return };
-    let migrated = pg::fresh_schema();
-    cluster.unmigrated_store(&migrated).migrate().await.unwrap();
+    let made = pg::fresh_schema();
+    cluster.unmigrated_store(&made).migrate().await.unwrap();
     let newer = pg::fresh_schema();
     cluster.unmigrated_store(&newer).migrate().await.unwrap();
     cluster.psql(&format!(
@@ -114,7 +114,7 @@ async fn each_setup_fault_has_its_own_error() {
     cluster.psql(&format!(
         "CREATE ROLE locked LOGIN PASSWORD 'test'; CREATE ROLE stranger LOGIN; \
          CREATE ROLE half LOGIN;
-         GRANT USAGE ON SCHEMA {migrated} TO half; GRANT SELECT ON {migrated}._migrations TO half"
+         GRANT USAGE ON SCHEMA {made} TO half; GRANT SELECT ON {made}._migrations TO half"
     ));
     let owner = cluster.options();
     let read_only = || {
@@ -128,37 +128,37 @@ async fn each_setup_fault_has_its_own_error() {
         (
             "wrong host",
             owner.clone().socket("/nonexistent-test"),
-            &migrated,
+            &made,
             |e| matches!(e, SetupError::Unreachable(_)),
         ),
         (
             "wrong database",
             owner.clone().database("nonexistent_test"),
-            &migrated,
+            &made,
             |e| matches!(e, SetupError::NoDatabase(_)),
         ),
         (
             "wrong password",
             owner.clone().username("locked").password("wrong test"),
-            &migrated,
+            &made,
             |e| matches!(e, SetupError::Denied(_)),
         ),
         (
             "no such role",
             owner.clone().username("nobody_test"),
-            &migrated,
+            &made,
             |e| matches!(e, SetupError::Denied(_)),
         ),
         (
             "no rights",
             owner.clone().username("stranger"),
-            &migrated,
+            &made,
             |e| matches!(e, SetupError::Denied(_)),
         ),
         (
             "rights on one table only",
             owner.clone().username("half"),
-            &migrated,
+            &made,
             |e| matches!(e, SetupError::Denied(_)),
         ),
         ("newer schema", owner.clone(), &newer, |e| {

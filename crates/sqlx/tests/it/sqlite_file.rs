@@ -483,7 +483,7 @@ async fn opening_an_existing_file_never_creates_one() {
     fs::write(&path, "").unwrap();
     assert!(
         matches!(existing().await, SetupError::Missing(_)),
-        "an empty file contains no store"
+        "an empty file has no store"
     );
     assert_eq!(fs::metadata(&path).unwrap().len(), 0);
     create_file(&path, "good").await;

@@ -6,7 +6,7 @@ use sqlx::{Connection, SqliteConnection, SqlitePool};
 use tower_api_key::scope::Catalogue;
 use tower_api_key_sqlx::{SqliteStore, sqlite::SetupError};
 
-async fn open_error(path: impl AsRef<Path>) -> SetupError {
+async fn refusal(path: impl AsRef<Path>) -> SetupError {
     SqliteStore::open(path, Catalogue::anyreach())
         .await
         .expect_err("the file must be refused")
@@ -26,7 +26,7 @@ async fn a_wrong_path_or_a_directory_cannot_be_opened() {
         directory.path().to_owned(),
         Path::new("").to_owned(),
     ] {
-        let error = open_error(&path).await;
+        let error = refusal(&path).await;
         assert!(
             matches!(error, SetupError::CannotOpen(_)),
             "{path:?}: {error:?}"
@@ -53,7 +53,7 @@ async fn a_file_of_another_format_is_not_a_database() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("notes.txt");
     std::fs::write(&path, "not a database ".repeat(1000)).unwrap();
-    let error = open_error(&path).await;
+    let error = refusal(&path).await;
     assert!(matches!(error, SetupError::NotADatabase(_)), "{error:?}");
     assert!(
         std::fs::read_to_string(&path)
@@ -85,7 +85,7 @@ async fn a_read_only_file_is_reported() {
     std::fs::set_permissions(&path, permissions).unwrap();
     if std::fs::OpenOptions::new().write(true).open(&path).is_err() {
         // The mode of a file does not stop root.
-        let error = open_error(&path).await;
+        let error = refusal(&path).await;
         assert!(matches!(error, SetupError::ReadOnly(_)), "{error:?}");
     }
 }
@@ -104,7 +104,7 @@ async fn a_newer_schema_is_reported_and_left_alone() {
         VALUES (9999, 'from the future', 1, x'00', 0)";
     let mut db = connect(&path).await;
     sqlx::query(sql).execute(&mut db).await.unwrap();
-    let error = open_error(&path).await;
+    let error = refusal(&path).await;
     assert!(matches!(error, SetupError::UnknownSchema(_)), "{error:?}");
     assert!(
         error.source().unwrap().to_string().contains("9999"),
@@ -182,10 +182,7 @@ async fn a_newer_schema_that_is_marked_compatible_is_opened() {
         .execute(&mut db)
         .await
         .unwrap();
-    assert!(matches!(
-        open_error(&path).await,
-        SetupError::UnknownSchema(_)
-    ));
+    assert!(matches!(refusal(&path).await, SetupError::UnknownSchema(_)));
 }
 
 #[tokio::test]
@@ -202,10 +199,7 @@ async fn an_altered_schema_is_reported() {
         .execute(&mut db)
         .await
         .unwrap();
-    assert!(matches!(
-        open_error(&path).await,
-        SetupError::UnknownSchema(_)
-    ));
+    assert!(matches!(refusal(&path).await, SetupError::UnknownSchema(_)));
 }
 
 /// A service that shares the file may happen to have a table of that name.
@@ -218,7 +212,7 @@ async fn a_failed_migration_leaves_nothing_behind() {
         .execute(&mut db)
         .await
         .unwrap();
-    assert!(matches!(open_error(&path).await, SetupError::Migration(_)));
+    assert!(matches!(refusal(&path).await, SetupError::Migration(_)));
     let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_schema")
         .fetch_all(&mut db)
         .await
