@@ -167,7 +167,7 @@ async fn each_setup_fault_has_its_own_error() {
         ("altered schema", owner.clone(), &altered, |e| {
             matches!(e, SetupError::UnknownSchema(_))
         }),
-        ("read-only without a schema", read_only(), &none, |e| {
+        ("read-only and nothing there", read_only(), &none, |e| {
             matches!(e, SetupError::ReadOnly(_))
         }),
     ];
