@@ -1,4 +1,4 @@
-//! How long changes take to be read is measured, by the clock of the database that keeps them.
+//! Change lag: every change is measured once, by the clock of the database that stores it.
 
 use crate::support::tally;
 
@@ -7,18 +7,18 @@ use tower_api_key::store::{Change, Feed, FeedEvent};
 
 const LAG: &str = "revocation_lag_seconds{}";
 
-async fn tells(feed: &mut impl Feed, id: &str) {
+async fn assert_next_user(feed: &mut impl Feed, id: &str) {
     assert_eq!(
         feed.next().await,
         Some(FeedEvent::Changed(Change::User(id.into())))
     );
 }
 
-/// One sample for each change that was told, in seconds; the third change is dated an hour back.
-fn each_is_measured_once(tally: &Tally) {
+/// Asserts one sample for each change, in seconds; the third change is dated back by an hour.
+fn assert_each_change_is_measured_once(tally: &Tally) {
     let samples = tally.samples(LAG);
     let [first, second, third] = samples[..] else {
-        panic!("three changes, {samples:?}")
+        panic!("expected three samples, got {samples:?}")
     };
     let hour = 3600.0;
     assert!(
@@ -29,7 +29,7 @@ fn each_is_measured_once(tally: &Tally) {
 }
 
 #[tokio::test]
-async fn the_lag_of_a_file_is_measured_for_each_change() {
+async fn sqlite_measures_the_lag_of_each_change() {
     use sqlx::SqlitePool;
     use tower_api_key::{scope::Catalogue, store::Directory};
     use tower_api_key_sqlx::SqliteStore;
@@ -47,18 +47,18 @@ async fn the_lag_of_a_file_is_measured_for_each_change() {
     let mut feed = store.feed().await.unwrap();
     for id in ["a", "b"] {
         store.create_user(id).await.unwrap();
-        tells(&mut feed, id).await;
+        assert_next_user(&mut feed, id).await;
     }
     let late = "BEGIN IMMEDIATE; INSERT INTO tower_api_key_users (id) VALUES ('late');
         UPDATE tower_api_key_changes SET at = at - 3600000 WHERE id = 'late'; COMMIT";
     sqlx::raw_sql(late).execute(&pool).await.unwrap();
-    tells(&mut feed, "late").await;
-    each_is_measured_once(&tally);
-    // By a clock that was set back since.
+    assert_next_user(&mut feed, "late").await;
+    assert_each_change_is_measured_once(&tally);
+    // A change dated in the future, as if the clock had been set back since: its lag is zero.
     let future = "BEGIN IMMEDIATE; INSERT INTO tower_api_key_users (id) VALUES ('future');
         UPDATE tower_api_key_changes SET at = at + 3600000 WHERE id = 'future'; COMMIT";
     sqlx::raw_sql(future).execute(&pool).await.unwrap();
-    tells(&mut feed, "future").await;
+    assert_next_user(&mut feed, "future").await;
     assert_eq!(tally.samples(LAG).len(), 4);
     assert_eq!(tally.samples(LAG)[3], 0.0);
 }
@@ -66,12 +66,12 @@ async fn the_lag_of_a_file_is_measured_for_each_change() {
 use crate::support::pg;
 
 #[tokio::test]
-async fn the_lag_of_a_database_is_measured_for_each_change() {
+async fn postgres_measures_the_lag_of_each_change() {
     use tower_api_key::store::Directory;
 
     let Some(cluster) = pg::shared() else { return };
     let schema = pg::fresh_schema();
-    let store = cluster.unmade_store(&schema);
+    let store = cluster.unmigrated_store(&schema);
     store.migrate().await.unwrap();
     store.create_user("before").await.unwrap();
     let tally = Tally::default();
@@ -79,12 +79,12 @@ async fn the_lag_of_a_database_is_measured_for_each_change() {
     let mut feed = store.feed().await.unwrap();
     for id in ["a", "b"] {
         store.create_user(id).await.unwrap();
-        tells(&mut feed, id).await;
+        assert_next_user(&mut feed, id).await;
     }
     cluster.psql(&format!(
         "SET search_path TO {schema}; BEGIN; INSERT INTO users (id) VALUES ('late');
          UPDATE changes SET at = at - interval '1 hour' WHERE id = 'late'; COMMIT"
     ));
-    tells(&mut feed, "late").await;
-    each_is_measured_once(&tally);
+    assert_next_user(&mut feed, "late").await;
+    assert_each_change_is_measured_once(&tally);
 }

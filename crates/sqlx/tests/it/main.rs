@@ -1,14 +1,14 @@
-//! The integration tests of the stores in one binary, a module for each subject. The cluster of
-//! PostgreSQL that most of them share is started once.
+//! The integration tests of the SQL stores in one binary, a module for each subject. Most of them
+//! share one PostgreSQL cluster, which is started once.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test stops at the first surprise"
+    reason = "a test fails at the first surprise"
 )]
-#![allow(clippy::print_stdout, reason = "some say what they have counted")]
+#![allow(clippy::print_stdout, reason = "some tests print what they counted")]
 
 mod support;
 

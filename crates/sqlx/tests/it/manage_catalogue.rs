@@ -1,4 +1,4 @@
-//! A catalogue that is narrowed: what a role loses, and what scopes that were stored one by one lose.
+//! Narrowing a catalogue: what a role loses, and what individually stored scopes lose.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use tower_api_key::{
 };
 use tower_api_key_sqlx::SqliteStore;
 
-/// The scopes that the role `editor` has in a catalogue, where `posts:write` implies `posts:read`.
+/// A catalogue in which `editor` has `scopes` and `posts:write` implies `posts:read`.
 fn catalogue(scopes: &[&str]) -> Catalogue {
     let builder = Catalogue::builder().role("editor", scopes.iter().copied());
     let builder = if scopes.contains(&"posts:write") {
@@ -33,8 +33,8 @@ fn org() -> Actor {
     Actor::operator("test", Owner::Organization("org_test".into()))
 }
 
-/// What a lookup says that a key may do.
-async fn held(store: &impl CredentialStore, id: &CredentialId) -> Vec<String> {
+/// The scopes that a lookup of the key returns.
+async fn effective_scopes(store: &impl CredentialStore, id: &CredentialId) -> Vec<String> {
     let lookup = Lookup::new(Credential::OrgKey { id: id.as_str() }, None);
     let record = store.find(&lookup).await.unwrap().unwrap();
     record.scopes().iter().map(Into::into).collect()
@@ -44,7 +44,7 @@ const WIDE: [&str; 3] = ["posts:delete", "posts:read", "posts:write"];
 const NARROW: [&str; 1] = ["posts:read"];
 
 #[tokio::test]
-async fn a_narrowed_catalogue_reaches_roles_and_stored_scopes() {
+async fn a_narrowed_catalogue_applies_to_roles_and_stored_scopes() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("test.db");
     let manager = open(&path, &WIDE).await;
@@ -67,19 +67,20 @@ async fn a_narrowed_catalogue_reaches_roles_and_stored_scopes() {
         issue(NewKey::named("scopes").with_scopes(["posts:write", "posts:delete"])).await;
     let one = issue(NewKey::named("one").with_scopes(["posts:delete"])).await;
     for id in [&by_role, &by_scopes] {
-        assert_eq!(held(manager.store(), id).await, WIDE, "before");
+        assert_eq!(effective_scopes(manager.store(), id).await, WIDE, "before");
     }
 
     let narrowed = open(&path, &["posts:read", "posts:write"]).await;
     for id in [&by_role, &by_scopes] {
         assert_eq!(
-            held(narrowed.store(), id).await,
+            effective_scopes(narrowed.store(), id).await,
             ["posts:read", "posts:write"]
         );
     }
-    assert!(held(narrowed.store(), &one).await.is_empty());
+    assert!(effective_scopes(narrowed.store(), &one).await.is_empty());
 
-    // A rotation hands on what the catalogue knows, and nothing comes back with the old catalogue.
+    // Rotation copies the scopes that the catalogue knows, so the old catalogue does not restore
+    // the others.
     let rotate = async |id: &CredentialId| {
         let rotated = narrowed
             .rotate(&org(), Kind::OrgKey, id.as_str(), Rotation::default())
@@ -95,26 +96,32 @@ async fn a_narrowed_catalogue_reaches_roles_and_stored_scopes() {
     let role = rotate(&by_role).await;
     let again = open(&path, &WIDE).await;
     assert_eq!(
-        held(again.store(), &successor.id).await,
+        effective_scopes(again.store(), &successor.id).await,
         ["posts:read", "posts:write"]
     );
     assert!(
-        held(again.store(), &nothing.id).await.is_empty(),
-        "no scopes are no rights"
+        effective_scopes(again.store(), &nothing.id)
+            .await
+            .is_empty(),
+        "an empty list of scopes grants nothing"
     );
     assert_eq!(
-        held(again.store(), &role.id).await,
+        effective_scopes(again.store(), &role.id).await,
         WIDE,
         "a role follows the catalogue"
     );
 
     let read_only = open(&path, &NARROW).await;
-    assert!(held(read_only.store(), &successor.id).await.is_empty());
-    assert_eq!(held(read_only.store(), &role.id).await, NARROW);
+    assert!(
+        effective_scopes(read_only.store(), &successor.id)
+            .await
+            .is_empty()
+    );
+    assert_eq!(effective_scopes(read_only.store(), &role.id).await, NARROW);
 }
 
 #[tokio::test]
-async fn a_record_of_another_catalogue_is_restricted_in_memory_too() {
+async fn the_memory_store_restricts_records_of_another_catalogue() {
     let store = MemoryStore::with_catalogue(catalogue(&NARROW));
     store.create_organization("org_test", None).await.unwrap();
     let key = |id: &str| Record::org_key(id, Digest::of(id.as_bytes()), "org_test");
@@ -127,6 +134,6 @@ async fn a_record_of_another_catalogue_is_restricted_in_memory_too() {
         .await
         .unwrap();
     for id in ["scopes", "role"] {
-        assert_eq!(held(&store, &id.into()).await, NARROW, "{id}");
+        assert_eq!(effective_scopes(&store, &id.into()).await, NARROW, "{id}");
     }
 }

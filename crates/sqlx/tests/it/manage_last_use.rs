@@ -1,4 +1,4 @@
-//! The last use of a credential: written seldom, whatever the load, and at no request's cost.
+//! The last use is written at most once a minute, whatever the load, and never fails a request.
 
 use std::{convert::Infallible, future::ready, path::Path, sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ type Store = Arc<Cached<SqliteStore>>;
 
 const START: i64 = 1_000_000;
 
-struct Site {
+struct Fixture {
     store: Store,
     clock: ManualClock,
     manager: Manager<Store>,
@@ -29,8 +29,8 @@ struct Site {
     id: String,
 }
 
-impl Site {
-    async fn over(store: SqliteStore) -> Self {
+impl Fixture {
+    async fn new(store: SqliteStore) -> Self {
         let (store, clock) = (
             Arc::new(Cached::new(store)),
             ManualClock::at(UnixMillis(START)),
@@ -53,7 +53,7 @@ impl Site {
         }
     }
 
-    async fn requests(&self, count: usize) {
+    async fn send_requests(&self, count: usize) {
         let auth = AuthLayer::new(Arc::clone(&self.store)).with_clock(self.clock.clone());
         let auth = auth.with_last_use(self.uses.clone());
         let service = auth.layer(service_fn(|_: Request<()>| {
@@ -62,12 +62,12 @@ impl Site {
         for _ in 0..count {
             let request =
                 Request::builder().header("authorization", format!("Bearer {}", self.token));
-            let answer = service
+            let response = service
                 .clone()
                 .oneshot(request.body(()).unwrap())
                 .await
                 .unwrap();
-            assert_eq!(answer.status(), StatusCode::OK);
+            assert_eq!(response.status(), StatusCode::OK);
         }
     }
 
@@ -89,33 +89,36 @@ async fn raw(path: &Path) -> SqliteConnection {
     SqliteStore::options(path).connect().await.unwrap()
 }
 
-/// 100 000 requests over ten minutes of a clock moved by hand, and somebody who writes much more often than once a minute.
+/// 100,000 requests over ten minutes on a manual clock, with a recorder that runs much more often
+/// than once a minute.
 #[tokio::test]
 async fn a_hundred_thousand_requests_write_once_a_minute() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("test.db");
-    let site = Site::over(
+    let fixture = Fixture::new(
         SqliteStore::open(&path, Catalogue::anyreach())
             .await
             .unwrap(),
     )
     .await;
-    // Whatever writes to the table of uses is counted by the database.
+    // The database counts every write to the table of uses.
     let mut db = raw(&path).await;
     let count = "CREATE TABLE writes (at INTEGER);
-        CREATE TRIGGER inserted AFTER INSERT ON tower_api_key_uses BEGIN INSERT INTO writes VALUES (NEW.at); END;
-        CREATE TRIGGER updated AFTER UPDATE ON tower_api_key_uses BEGIN INSERT INTO writes VALUES (NEW.at); END;";
+        CREATE TRIGGER inserted AFTER INSERT ON tower_api_key_uses BEGIN INSERT INTO writes \
+        VALUES (NEW.at); END;
+        CREATE TRIGGER updated AFTER UPDATE ON tower_api_key_uses BEGIN INSERT INTO writes \
+        VALUES (NEW.at); END;";
     sqlx::raw_sql(count).execute(&mut db).await.unwrap();
     let changes = "SELECT count(*) FROM tower_api_key_changes";
-    let told_before: i64 = sqlx::query_scalar(changes)
+    let logged_before: i64 = sqlx::query_scalar(changes)
         .fetch_one(&mut db)
         .await
         .unwrap();
 
     for _ in 0..100 {
-        site.requests(1000).await;
-        site.manager.record_uses(&site.uses).await.unwrap();
-        site.clock.advance_millis(6000);
+        fixture.send_requests(1000).await;
+        fixture.manager.record_uses(&fixture.uses).await.unwrap();
+        fixture.clock.advance_millis(6000);
     }
     let writes: Vec<i64> = sqlx::query_scalar("SELECT at FROM writes ORDER BY rowid")
         .fetch_all(&mut db)
@@ -130,17 +133,17 @@ async fn a_hundred_thousand_requests_write_once_a_minute() {
         writes.windows(2).all(|pair| pair[1] - pair[0] >= 60_000),
         "less than a minute apart: {writes:?}"
     );
-    let told_after: i64 = sqlx::query_scalar(changes)
+    let logged_after: i64 = sqlx::query_scalar(changes)
         .fetch_one(&mut db)
         .await
         .unwrap();
-    assert_eq!(told_after, told_before, "a use was told to the caches");
+    assert_eq!(logged_after, logged_before, "a use was logged as a change");
     db.close().await.unwrap();
 }
 
-/// In memory, where nothing has to be waited for: the clock of the task is paused.
+/// Uses the memory store, so that nothing real is awaited while tokio's clock is paused.
 #[tokio::test(start_paused = true)]
-async fn the_task_writes_after_a_minute_and_every_minute() {
+async fn the_recorder_writes_once_a_minute() {
     let store = Arc::new(MemoryStore::new());
     store.create_organization("org_test", None).await.unwrap();
     let clock = ManualClock::at(UnixMillis(START));
@@ -194,16 +197,16 @@ async fn the_task_writes_after_a_minute_and_every_minute() {
 }
 
 #[tokio::test]
-async fn a_read_only_database_costs_no_request_and_loses_no_use() {
+async fn a_read_only_database_fails_no_request_and_loses_no_use() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("test.db");
-    let first = Site::over(
+    let first = Fixture::new(
         SqliteStore::open(&path, Catalogue::anyreach())
             .await
             .unwrap(),
     )
     .await;
-    // Connections that refuse to write, as those to a replica do.
+    // Connections that refuse to write, like those to a replica.
     let pool = SqlitePoolOptions::new()
         .after_connect(|db, _| {
             Box::pin(async move {
@@ -218,12 +221,12 @@ async fn a_read_only_database_costs_no_request_and_loses_no_use() {
         .await
         .unwrap();
     let manager = Manager::new(Arc::new(Cached::new(store)));
-    let read_only = Site {
+    let read_only = Fixture {
         store: Arc::clone(manager.store()),
         manager,
         ..first
     };
-    read_only.requests(1000).await;
+    read_only.send_requests(1000).await;
     for _ in 0..3 {
         let refused = read_only
             .manager
@@ -231,10 +234,10 @@ async fn a_read_only_database_costs_no_request_and_loses_no_use() {
             .await
             .unwrap_err();
         assert_eq!(refused.code(), "store_unavailable");
-        read_only.requests(1000).await;
+        read_only.send_requests(1000).await;
     }
     assert_eq!(read_only.last_used_at().await, None);
-    // The use waits until it can be written.
+    // The use is kept until it can be written.
     let writable = Arc::new(Cached::new(
         SqliteStore::open(&path, Catalogue::anyreach())
             .await
@@ -251,9 +254,9 @@ async fn a_read_only_database_costs_no_request_and_loses_no_use() {
 }
 
 #[tokio::test]
-async fn without_a_good_credential_nothing_is_noted() {
-    let site = Site::over(SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap()).await;
-    let auth = AuthLayer::new(Arc::clone(&site.store)).with_last_use(site.uses.clone());
+async fn invalid_credentials_record_no_use() {
+    let fixture = Fixture::new(SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap()).await;
+    let auth = AuthLayer::new(Arc::clone(&fixture.store)).with_last_use(fixture.uses.clone());
     let service = auth.layer(service_fn(|_: Request<()>| {
         ready(Ok::<_, Infallible>(Response::new(String::new())))
     }));
@@ -261,7 +264,7 @@ async fn without_a_good_credential_nothing_is_noted() {
         "",
         "Bearer nonsense",
         "Bearer ak_nobody.test",
-        &format!("Bearer {}x", site.token),
+        &format!("Bearer {}x", fixture.token),
     ] {
         let request = Request::builder()
             .header("authorization", token)
@@ -272,11 +275,20 @@ async fn without_a_good_credential_nothing_is_noted() {
             StatusCode::UNAUTHORIZED
         );
     }
-    assert_eq!(format!("{:?}", site.uses), "LastUse { credentials: 0, .. }");
-    site.requests(5).await;
-    assert_eq!(format!("{:?}", site.uses), "LastUse { credentials: 1, .. }");
-    // Written, and then not used for a while: it is forgotten.
-    assert_eq!(site.manager.record_uses(&site.uses).await.unwrap(), 1);
-    assert_eq!(site.manager.record_uses(&site.uses).await.unwrap(), 0);
-    assert_eq!(format!("{:?}", site.uses), "LastUse { credentials: 0, .. }");
+    assert_eq!(
+        format!("{:?}", fixture.uses),
+        "LastUse { credentials: 0, .. }"
+    );
+    fixture.send_requests(5).await;
+    assert_eq!(
+        format!("{:?}", fixture.uses),
+        "LastUse { credentials: 1, .. }"
+    );
+    // Once written and idle for a while, the credential is no longer tracked.
+    assert_eq!(fixture.manager.record_uses(&fixture.uses).await.unwrap(), 1);
+    assert_eq!(fixture.manager.record_uses(&fixture.uses).await.unwrap(), 0);
+    assert_eq!(
+        format!("{:?}", fixture.uses),
+        "LastUse { credentials: 0, .. }"
+    );
 }

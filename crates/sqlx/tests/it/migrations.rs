@@ -1,14 +1,14 @@
-//! A migration that was released never changes: its checksum is in the databases where it was run.
+//! Released migrations never change, because databases store the checksums of those they ran.
 //!
-//! To add one, write its file, run this test, and add the line that it prints. Never change a line:
-//! write another migration.
+//! To add one, write its file, run this test and add the line that it prints. Never change an
+//! existing line; write another migration instead.
 
 use sqlx::migrate::Migrator;
 
-fn are_as_released(migrator: &Migrator, released: &[(i64, &str)]) {
+fn assert_unchanged_since_release(migrator: &Migrator, released: &[(i64, &str)]) {
     let found: Vec<_> = migrator
         .iter()
-        .map(|one| (one.version, hex::encode(&one.checksum)))
+        .map(|migration| (migration.version, hex::encode(&migration.checksum)))
         .collect();
     for (version, checksum) in &found {
         let known = released.iter().find(|(released, _)| released == version);
@@ -16,7 +16,7 @@ fn are_as_released(migrator: &Migrator, released: &[(i64, &str)]) {
         match known {
             Some((_, wanted)) => assert_eq!(
                 checksum, wanted,
-                "migration {version} was changed, or its line endings"
+                "migration {version} or its line endings changed"
             ),
             None => panic!("migration {version} is new: add {line}"),
         }
@@ -25,8 +25,8 @@ fn are_as_released(migrator: &Migrator, released: &[(i64, &str)]) {
 }
 
 #[test]
-fn those_of_sqlite_are_as_they_were_released() {
-    are_as_released(
+fn sqlite_migrations_are_unchanged_since_release() {
+    assert_unchanged_since_release(
         &sqlx::migrate!("migrations/sqlite"),
         &[(
             1,
@@ -36,8 +36,8 @@ fn those_of_sqlite_are_as_they_were_released() {
 }
 
 #[test]
-fn those_of_postgres_are_as_they_were_released() {
-    are_as_released(
+fn postgres_migrations_are_unchanged_since_release() {
+    assert_unchanged_since_release(
         &sqlx::migrate!("migrations/postgres"),
         &[(
             1,
@@ -46,9 +46,9 @@ fn those_of_postgres_are_as_they_were_released() {
     );
 }
 
-/// Git hands them out with the same bytes on every system.
+/// Git checks the files out with the same bytes on every system.
 #[test]
-fn every_file_ends_its_lines_alike_and_git_leaves_them_alone() {
+fn migration_files_use_unix_line_endings_and_git_keeps_them() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let attributes = std::fs::read_to_string(root.join("../../.gitattributes")).unwrap();
     assert!(
@@ -64,10 +64,10 @@ fn every_file_ends_its_lines_alike_and_git_leaves_them_alone() {
     }
 }
 
-/// Whoever can write the file can revoke with any `sqlite3` that knows STRICT tables (3.37), so what
-/// a statement of theirs sets off has no function that is newer.
+/// Anyone who can write to the file can revoke with any `sqlite3` that supports STRICT tables
+/// (3.37), so the triggers that such a statement fires must not call newer functions.
 #[test]
-fn the_triggers_of_sqlite_run_in_an_older_program_too() {
+fn sqlite_triggers_use_no_function_newer_than_3_37() {
     let sql = include_str!("../../migrations/sqlite/0001_initial.sql");
     for newer in [
         "unixepoch(",

@@ -1,4 +1,4 @@
-//! Digests under a pepper: what is verified, what is not, and how one pepper takes the place of another.
+//! Peppered digests: which stores verify them, and how one pepper replaces another.
 
 use std::{convert::Infallible, future::ready, pin::Pin, sync::Arc};
 use tower_api_key::{
@@ -14,18 +14,18 @@ use tower_api_key::{
 use http::{Request, Response, StatusCode};
 use tower::{Layer, ServiceExt, service_fn};
 
-/// Everything that a store of the crate is.
-trait Whole: ManageStore + Directory {}
+/// All traits that a store of this crate implements.
+trait FullStore: ManageStore + Directory {}
 
-impl<S: ManageStore + Directory> Whole for S {}
+impl<S: ManageStore + Directory> FullStore for S {}
 
-type Store = Arc<dyn Whole>;
+type Store = Arc<dyn FullStore>;
 type Done = Pin<Box<dyn Future<Output = ()>>>;
 
-/// One database, seen by stores with other peppers, and by a person.
-struct Site {
+/// One database, opened with different peppers or edited by hand.
+struct Fixture {
     open: Box<dyn Fn(Option<Peppers>) -> Store>,
-    /// Runs a statement in which `$credentials` is the table.
+    /// Runs a statement in which `$credentials` stands for the table.
     sql: Box<dyn Fn(String) -> Done>,
 }
 
@@ -47,7 +47,7 @@ async fn status(store: &Store, token: &str) -> u16 {
     status_of(&AuthLayer::new(Arc::clone(store)), token).await
 }
 
-async fn status_of(auth: &AuthLayer<Arc<dyn Whole>>, token: &str) -> u16 {
+async fn status_of(auth: &AuthLayer<Arc<dyn FullStore>>, token: &str) -> u16 {
     let inner =
         service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(String::new()))));
     let request = Request::builder().header("authorization", format!("Bearer {token}"));
@@ -86,8 +86,8 @@ async fn issue(store: &Store) -> [(Kind, String, String); 2] {
     })
 }
 
-impl Site {
-    async fn furnished(self) -> Self {
+impl Fixture {
+    async fn seeded(self) -> Self {
         let store = (self.open)(None);
         store.create_organization("org_test", None).await.unwrap();
         store.create_user("user_test").await.unwrap();
@@ -116,9 +116,9 @@ impl Site {
     }
 }
 
-/// What a store answers for a credential that was made by another. A key is found and cannot be judged; a token that is
-/// kept under an unknown digest cannot be found.
-async fn each_is_verified_under_the_peppers_that_are_known(site: &Site) {
+/// How each store answers for a credential that another store issued. A key is found but cannot be
+/// verified; a token whose digest was computed with an unknown pepper is not found.
+async fn digests_verify_only_under_known_peppers(fixture: &Fixture) {
     type Row = (&'static str, Option<Peppers>, [u16; 6], [u16; 6]);
     let table: [Row; 3] = [
         (
@@ -141,106 +141,108 @@ async fn each_is_verified_under_the_peppers_that_are_known(site: &Site) {
         ),
     ];
     for (name, peppers, key, token) in table {
-        let [(.., key_secret), (.., token_secret)] = issue(&(site.open)(peppers)).await;
-        for (at, (seen_by, store)) in site.stores().await.into_iter().enumerate() {
+        let [(.., key_secret), (.., token_secret)] = issue(&(fixture.open)(peppers)).await;
+        for (at, (reader, store)) in fixture.stores().await.into_iter().enumerate() {
             assert_eq!(
                 status(&store, &key_secret).await,
                 key[at],
-                "a key made under {name}, seen by {seen_by}"
+                "a key issued under {name}, read by {reader}"
             );
             assert_eq!(
                 status(&store, &token_secret).await,
                 token[at],
-                "a token made under {name}, seen by {seen_by}"
+                "a token issued under {name}, read by {reader}"
             );
         }
     }
 }
 
-/// Whoever can write to the database can copy digests and rename peppers, and gains nothing.
-async fn a_digest_is_of_no_use_elsewhere(site: &Site) {
-    let store = (site.open)(Some(two_and_one().refusing_plain()));
+/// Someone who can write to the database can copy digests and rename peppers, but gains nothing.
+async fn a_copied_digest_grants_nothing(fixture: &Fixture) {
+    let store = (fixture.open)(Some(two_and_one().refusing_plain()));
     let [(_, good, good_secret), (.., token)] = issue(&store).await;
     let [(_, other, other_secret), ..] = issue(&store).await;
     assert_eq!(status(&store, &other_secret).await, 200);
-    (site.sql)(format!(
-        "UPDATE $credentials SET digest = (SELECT digest FROM $credentials WHERE id = '{good}') WHERE id = '{other}'"
+    (fixture.sql)(format!(
+        "UPDATE $credentials SET digest = (SELECT digest FROM $credentials WHERE id = '{good}') \
+         WHERE id = '{other}'"
     ))
     .await;
     assert_eq!(status(&store, &other_secret).await, 401, "its own secret");
     let mixed = format!("ak_{other}.{}", good_secret.split_once('.').unwrap().1);
     assert_eq!(status(&store, &mixed).await, 401, "the other's secret");
-    (site.sql)(format!(
+    (fixture.sql)(format!(
         "UPDATE $credentials SET pepper = 'one' WHERE id = '{good}'"
     ))
     .await;
     assert_eq!(
         status(&store, &good_secret).await,
         401,
-        "under another pepper's name"
+        "with the pepper renamed"
     );
     assert_eq!(status(&store, &token).await, 200);
 }
 
-/// A row whose pepper is not the one of its digest is damaged, also when its token finds it; the others go on.
-async fn a_row_that_names_another_pepper_is_told_for_itself_alone(site: &Site) {
-    let store = (site.open)(Some(two_and_one()));
+/// A row that does not name the pepper of its digest is damaged, even if its token finds it. Other
+/// rows keep working.
+async fn a_row_that_names_another_pepper_fails_alone(fixture: &Fixture) {
+    let store = (fixture.open)(Some(two_and_one()));
     for name in ["'one'", "'nobody'", "NULL"] {
         let [_, (_, renamed, renamed_secret)] = issue(&store).await;
         let [_, (.., good)] = issue(&store).await;
-        (site.sql)(format!(
+        (fixture.sql)(format!(
             "UPDATE $credentials SET pepper = {name} WHERE id = '{renamed}'"
         ))
         .await;
         assert_eq!(status(&store, &renamed_secret).await, 503, "{name}");
         assert_eq!(status(&store, &good).await, 200, "beside {name}");
     }
-    let plain = (site.open)(None);
+    let plain = (fixture.open)(None);
     let [_, (_, renamed, secret)] = issue(&plain).await;
-    (site.sql)(format!(
+    (fixture.sql)(format!(
         "UPDATE $credentials SET pepper = 'one' WHERE id = '{renamed}'"
     ))
     .await;
-    for (name, store) in site.stores().await {
+    for (name, store) in fixture.stores().await {
         assert_ne!(
             status(&store, &secret).await,
             200,
-            "a plain digest called a peppered one, seen by {name}"
+            "a plain digest labelled as peppered, read by {name}"
         );
     }
 }
 
-/// What was deleted under a pepper stays under it, and must not turn from a 401 into a 503 when the pepper is dropped.
-async fn what_was_deleted_is_refused_whatever_it_was_under(site: &Site) {
+/// A deleted credential keeps its pepper, and dropping the pepper must not turn its 401 into a 503.
+async fn deleted_credentials_are_refused_under_any_pepper(fixture: &Fixture) {
     for peppers in [None, Some(one()), Some(two())] {
-        let store = (site.open)(peppers);
+        let store = (fixture.open)(peppers);
         for (kind, id, secret) in issue(&store).await {
             let owner = match kind {
                 Kind::OrgKey => Owner::of(kind, "org_test"),
                 Kind::PersonalToken => Owner::of(kind, "user_test"),
             };
             store.delete(&owner, &id).await.unwrap();
-            for (name, store) in site.stores().await {
+            for (name, store) in fixture.stores().await {
                 assert_eq!(
                     status(&store, &secret).await,
                     401,
-                    "a deleted {kind:?}, seen by {name}"
+                    "a deleted {kind:?}, read by {name}"
                 );
             }
         }
     }
 }
 
-/// A digest under two peppers would be of no token.
-async fn a_record_that_is_under_a_pepper_is_not_taken_under_another(site: &Site) {
-    let store = (site.open)(Some(one()));
+/// A digest computed with two peppers would match no token.
+async fn a_record_that_is_already_peppered_is_refused(fixture: &Fixture) {
+    let store = (fixture.open)(Some(one()));
     let [(_, id, _), ..] = issue(&store).await;
     let found = store
         .find(&Lookup::new(Credential::OrgKey { id: &id }, None))
         .await
         .unwrap()
         .unwrap();
-    for (name, store) in site.stores().await {
+    for (name, store) in fixture.stores().await {
         let refused = store.insert(Record::clone(&found)).await.unwrap_err();
         let WriteError::Store(StoreError::UnknownPepper(pepper)) = refused else {
             panic!("{name}: {refused}")
@@ -249,9 +251,9 @@ async fn a_record_that_is_under_a_pepper_is_not_taken_under_another(site: &Site)
     }
 }
 
-/// The same 401 for all that is not good, whatever the peppers.
-async fn what_is_not_good_is_refused_alike(site: &Site) {
-    for (name, store) in site.stores().await {
+/// Every invalid credential gets the same 401, whatever the peppers.
+async fn invalid_credentials_are_refused_alike(fixture: &Fixture) {
+    for (name, store) in fixture.stores().await {
         let [(.., key), (.., token)] = issue(&store).await;
         let last = |text: &str, c: char| format!("{}{c}", &text[..text.len() - 1]);
         for text in [
@@ -265,15 +267,15 @@ async fn what_is_not_good_is_refused_alike(site: &Site) {
     }
 }
 
-/// Digests move to the current pepper when their credentials are used, each once, also behind a cache.
-async fn a_use_moves_a_digest_to_the_current_pepper(site: &Site) {
+/// Using a credential moves its digest to the current pepper, once, also behind a cache.
+async fn a_use_moves_a_digest_to_the_current_pepper(fixture: &Fixture) {
     for (from, peppers) in [("plain", None), ("one", Some(one()))] {
-        let before = (site.open)(peppers);
+        let before = (fixture.open)(peppers);
         let made = issue(&before).await;
-        let cache: Store = Arc::new(Cached::new((site.open)(Some(two_and_one()))));
+        let cache: Store = Arc::new(Cached::new((fixture.open)(Some(two_and_one()))));
         let uses = LastUse::new();
         let auth = AuthLayer::new(Arc::clone(&cache)).with_last_use(uses.clone());
-        let after = (site.open)(Some(two().refusing_plain()));
+        let after = (fixture.open)(Some(two().refusing_plain()));
         for (kind, id, secret) in &made {
             assert_ne!(
                 status(&after, secret).await,
@@ -283,7 +285,7 @@ async fn a_use_moves_a_digest_to_the_current_pepper(site: &Site) {
             let wrong = Digest::of(b"test");
             assert!(
                 !cache.rehash(*kind, id, &wrong).await.unwrap(),
-                "made anew from another token"
+                "rehashed from another token"
             );
             for _ in 0..3 {
                 assert_eq!(status_of(&auth, secret).await, 200, "{kind:?} from {from}");
@@ -307,32 +309,32 @@ async fn a_use_moves_a_digest_to_the_current_pepper(site: &Site) {
             assert_ne!(
                 status(&before, secret).await,
                 200,
-                "{kind:?} from {from}: nothing is left of it"
+                "{kind:?} from {from}: the old digest is gone"
             );
             let presented = Digest::of(secret.as_bytes());
             assert!(
                 !cache.rehash(*kind, id, &presented).await.unwrap(),
-                "{kind:?} was made anew twice"
+                "{kind:?} was rehashed twice"
             );
         }
     }
 }
 
-/// A row that was damaged since its credential was used keeps no other from moving.
-async fn what_cannot_be_moved_holds_up_no_other(site: &Site) {
-    let store = (site.open)(Some(two_and_one()));
+/// A row damaged after its credential was used does not stop others from moving.
+async fn a_damaged_row_does_not_block_other_moves(fixture: &Fixture) {
+    let store = (fixture.open)(Some(two_and_one()));
     let uses = LastUse::new();
     let auth = AuthLayer::new(Arc::clone(&store)).with_last_use(uses.clone());
     let mut made = Vec::new();
     for _ in 0..4 {
-        made.extend(issue(&(site.open)(Some(one()))).await);
+        made.extend(issue(&(fixture.open)(Some(one()))).await);
     }
     for (.., secret) in &made {
         assert_eq!(status_of(&auth, secret).await, 200);
     }
     let ((_, _, good), damaged) = made.split_last().unwrap();
     for (_, id, _) in damaged {
-        (site.sql)(format!(
+        (fixture.sql)(format!(
             "UPDATE $credentials SET pepper = 'nobody' WHERE id = '{id}'"
         ))
         .await;
@@ -344,18 +346,18 @@ async fn what_cannot_be_moved_holds_up_no_other(site: &Site) {
             .unwrap();
     }
     assert_eq!(
-        status(&(site.open)(Some(two().refusing_plain())), good).await,
+        status(&(fixture.open)(Some(two().refusing_plain())), good).await,
         200
     );
 }
 
-/// A token is issued once, whatever the pepper that it is kept under.
-async fn a_tokens_digest_is_taken_under_any_pepper(site: &Site) {
+/// A token can be imported only once, whatever the pepper of its digest.
+async fn a_token_digest_is_unique_under_any_pepper(fixture: &Fixture) {
     let digest = Digest::of(b"pat_test-of-another-system");
     let user = Actor::operator("test", Owner::User("user_test".into()));
     let import = |id: &str| Import::new(id, digest.clone(), "old");
     for (at, peppers) in [Some(one()), Some(two_and_one())].into_iter().enumerate() {
-        let store = (site.open)(peppers);
+        let store = (fixture.open)(peppers);
         let again = Manager::new(store)
             .import(&user, Kind::PersonalToken, import(&format!("t{at}")))
             .await;
@@ -367,27 +369,29 @@ async fn a_tokens_digest_is_taken_under_any_pepper(site: &Site) {
     }
 }
 
-async fn all(site: Site) {
-    let site = site.furnished().await;
-    each_is_verified_under_the_peppers_that_are_known(&site).await;
-    a_digest_is_of_no_use_elsewhere(&site).await;
-    a_row_that_names_another_pepper_is_told_for_itself_alone(&site).await;
-    what_was_deleted_is_refused_whatever_it_was_under(&site).await;
-    a_record_that_is_under_a_pepper_is_not_taken_under_another(&site).await;
-    what_is_not_good_is_refused_alike(&site).await;
-    a_use_moves_a_digest_to_the_current_pepper(&site).await;
-    what_cannot_be_moved_holds_up_no_other(&site).await;
-    a_tokens_digest_is_taken_under_any_pepper(&site).await;
+async fn run_all(fixture: Fixture) {
+    let fixture = fixture.seeded().await;
+    digests_verify_only_under_known_peppers(&fixture).await;
+    a_copied_digest_grants_nothing(&fixture).await;
+    a_row_that_names_another_pepper_fails_alone(&fixture).await;
+    deleted_credentials_are_refused_under_any_pepper(&fixture).await;
+    a_record_that_is_already_peppered_is_refused(&fixture).await;
+    invalid_credentials_are_refused_alike(&fixture).await;
+    a_use_moves_a_digest_to_the_current_pepper(&fixture).await;
+    a_damaged_row_does_not_block_other_moves(&fixture).await;
+    a_token_digest_is_unique_under_any_pepper(&fixture).await;
 }
 
-/// Imports `count` digests of another system, uses each once under a new pepper, and holds every one to have moved.
-async fn rehearse(site: Site, count: usize) {
-    let site = site.furnished().await;
+/// Imports `count` digests of another system, uses each once under a new pepper, and asserts that
+/// all have moved.
+async fn rehearse_import(fixture: Fixture, count: usize) {
+    let fixture = fixture.seeded().await;
     let token = |at: usize| format!("ak_old-{at}.test-secret-of-another-system");
     let organization = Actor::operator("test", Owner::Organization("org_test".into()));
-    let importing = Manager::new((site.open)(None));
+    let importing = Manager::new((fixture.open)(None));
     for at in 0..count {
-        let text = hex::encode(Digest::of(token(at).as_bytes()).to_bytes()); // as the other system has kept it
+        // As the other system stored it.
+        let text = hex::encode(Digest::of(token(at).as_bytes()).to_bytes());
         let key = Import::new(format!("old-{at}"), Digest::from_hex(&text).unwrap(), "old")
             .with_role("viewer");
         importing
@@ -395,7 +399,7 @@ async fn rehearse(site: Site, count: usize) {
             .await
             .unwrap();
     }
-    let store = (site.open)(Some(one()));
+    let store = (fixture.open)(Some(one()));
     let uses = LastUse::new();
     let auth = AuthLayer::new(Arc::clone(&store)).with_last_use(uses.clone());
     for at in 0..count {
@@ -409,18 +413,19 @@ async fn rehearse(site: Site, count: usize) {
         .record_uses(&uses)
         .await
         .unwrap();
-    let strict = (site.open)(Some(one().refusing_plain()));
+    let strict = (fixture.open)(Some(one().refusing_plain()));
     let mut moved = 0;
     for at in 0..count {
         moved += usize::from(status(&strict, &token(at)).await == StatusCode::OK);
     }
     println!(
-        "{count} foreign digests imported, {count} verified, {written} uses written, {moved} under the pepper now"
+        "{count} foreign digests imported, {count} verified, {written} uses written, {moved} under \
+         the pepper now"
     );
     assert_eq!((written, moved), (count, count));
 }
 
-/// How many digests the rehearsal moves: few by default, since each is a transaction of its own.
+/// How many digests the rehearsal moves; few by default, because each takes a transaction.
 fn digests() -> usize {
     std::env::var("DIGESTS").map_or(500, |count| count.parse().expect("DIGESTS is a number"))
 }
@@ -432,7 +437,7 @@ mod sqlite {
 
     use super::*;
 
-    async fn site(directory: &tempfile::TempDir) -> Site {
+    async fn fixture(directory: &tempfile::TempDir) -> Fixture {
         let path = directory.path().join("test.db");
         let store = SqliteStore::open(&path, Catalogue::anyreach())
             .await
@@ -451,22 +456,22 @@ mod sqlite {
                     .unwrap();
             }) as Done
         };
-        Site {
+        Fixture {
             open: Box::new(open),
             sql: Box::new(sql),
         }
     }
 
     #[tokio::test]
-    async fn peppers() {
+    async fn digests_follow_the_rules_for_peppers() {
         let directory = tempfile::tempdir().unwrap();
-        all(site(&directory).await).await;
+        run_all(fixture(&directory).await).await;
     }
 
     #[tokio::test]
-    async fn a_move_from_another_system() {
+    async fn imported_digests_move_to_the_pepper_on_use() {
         let directory = tempfile::tempdir().unwrap();
-        rehearse(site(&directory).await, digests()).await;
+        rehearse_import(fixture(&directory).await, digests()).await;
     }
 }
 
@@ -475,9 +480,9 @@ use crate::support::pg;
 mod postgres {
     use super::*;
 
-    async fn site(cluster: &'static pg::Cluster) -> Site {
+    async fn fixture(cluster: &'static pg::Cluster) -> Fixture {
         let schema = pg::fresh_schema();
-        let store = cluster.unmade_store(&schema);
+        let store = cluster.unmigrated_store(&schema);
         store.migrate().await.unwrap();
         let open = move |peppers: Option<Peppers>| match peppers {
             Some(peppers) => Arc::new(store.clone().with_peppers(peppers)) as Store,
@@ -487,21 +492,21 @@ mod postgres {
             cluster.psql(&sql.replace("$credentials", &format!("{schema}.credentials")));
             Box::pin(ready(())) as Done
         };
-        Site {
+        Fixture {
             open: Box::new(open),
             sql: Box::new(sql),
         }
     }
 
     #[tokio::test]
-    async fn peppers() {
+    async fn digests_follow_the_rules_for_peppers() {
         let Some(cluster) = pg::shared() else { return };
-        all(site(cluster).await).await;
+        run_all(fixture(cluster).await).await;
     }
 
     #[tokio::test]
-    async fn a_move_from_another_system() {
+    async fn imported_digests_move_to_the_pepper_on_use() {
         let Some(cluster) = pg::shared() else { return };
-        rehearse(site(cluster).await, digests()).await;
+        rehearse_import(fixture(cluster).await, digests()).await;
     }
 }

@@ -1,4 +1,5 @@
-//! The PostgreSQL store at its start: the schema is made once, by however many, and what is wrong is told in a type.
+//! The PostgreSQL store at startup: concurrent nodes create the schema once, and each fault has its
+//! own error variant.
 
 use crate::support::pg;
 use tower_api_key::{
@@ -19,7 +20,8 @@ use tower_api_key_sqlx::{
     postgres::{BrokenAssumption, SetupError},
 };
 
-const TABLES: &str = "organizations, users, memberships, credentials, owner_turns, uses, events, changes, horizon, _migrations";
+const TABLES: &str = "organizations, users, memberships, credentials, owner_turns, uses, events, \
+                      changes, horizon, _migrations";
 
 fn store_with(options: PgConnectOptions, schema: &str) -> PostgresStore {
     let pool = PgPoolOptions::new()
@@ -42,16 +44,16 @@ fn key(id: &str) -> Record {
     Record::org_key(id, Digest::of(id.as_bytes()), "org_test")
 }
 
-/// How many there are.
+/// The number of migrations.
 const MIGRATIONS: &str = "1";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn eight_nodes_migrate_at_once_and_one_does_the_work() {
+async fn eight_nodes_migrate_at_once_and_each_migration_runs_once() {
     let Some(cluster) = pg::shared() else { return };
     for _ in 0..5 {
         let schema = pg::fresh_schema();
         let nodes = (0..8).map(|_| {
-            let store = cluster.unmade_store(&schema);
+            let store = cluster.unmigrated_store(&schema);
             tokio::spawn(async move { store.migrate().await })
         });
         for node in nodes.collect::<Vec<_>>() {
@@ -65,13 +67,13 @@ async fn eight_nodes_migrate_at_once_and_one_does_the_work() {
 }
 
 #[tokio::test]
-async fn nothing_is_made_outside_of_the_schema() {
+async fn nothing_is_created_outside_the_schema() {
     let Some(cluster) = pg::Cluster::start() else {
         return;
     };
     let objects = "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
     let before = cluster.psql(objects);
-    cluster.unmade_store("select").migrate().await.unwrap();
+    cluster.unmigrated_store("select").migrate().await.unwrap();
     assert_eq!(cluster.psql(objects), before);
     assert_eq!(
         cluster.psql("SELECT count(*) FROM \"select\"._migrations"),
@@ -80,7 +82,7 @@ async fn nothing_is_made_outside_of_the_schema() {
 }
 
 #[tokio::test]
-async fn two_schemas_of_one_database_know_nothing_of_each_other() {
+async fn two_schemas_in_one_database_are_independent() {
     let Some(cluster) = pg::shared() else { return };
     let (one, other) = (cluster.store().await, cluster.store().await);
     one.create_organization("org_test", None).await.unwrap();
@@ -94,22 +96,24 @@ async fn two_schemas_of_one_database_know_nothing_of_each_other() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_at_the_start_is_told_apart() {
+async fn each_setup_fault_has_its_own_error() {
     let Some(cluster) = pg::shared() else { return };
     let made = pg::fresh_schema();
-    cluster.unmade_store(&made).migrate().await.unwrap();
+    cluster.unmigrated_store(&made).migrate().await.unwrap();
     let newer = pg::fresh_schema();
-    cluster.unmade_store(&newer).migrate().await.unwrap();
+    cluster.unmigrated_store(&newer).migrate().await.unwrap();
     cluster.psql(&format!(
-        "INSERT INTO {newer}._migrations SELECT 9999, 'newer', now(), true, checksum, 0 FROM {newer}._migrations LIMIT 1"
+        "INSERT INTO {newer}._migrations SELECT 9999, 'newer', now(), true, checksum, 0 \
+         FROM {newer}._migrations LIMIT 1"
     ));
     let altered = pg::fresh_schema();
-    cluster.unmade_store(&altered).migrate().await.unwrap();
+    cluster.unmigrated_store(&altered).migrate().await.unwrap();
     cluster.psql(&format!(
         "ALTER TABLE {altered}.credentials DROP COLUMN status"
     ));
     cluster.psql(&format!(
-        "CREATE ROLE locked LOGIN PASSWORD 'test'; CREATE ROLE stranger LOGIN; CREATE ROLE half LOGIN;
+        "CREATE ROLE locked LOGIN PASSWORD 'test'; CREATE ROLE stranger LOGIN; \
+         CREATE ROLE half LOGIN;
          GRANT USAGE ON SCHEMA {made} TO half; GRANT SELECT ON {made}._migrations TO half"
     ));
     let owner = cluster.options();
@@ -146,13 +150,13 @@ async fn what_is_wrong_at_the_start_is_told_apart() {
             |e| matches!(e, SetupError::Denied(_)),
         ),
         (
-            "no right at all",
+            "no rights",
             owner.clone().username("stranger"),
             &made,
             |e| matches!(e, SetupError::Denied(_)),
         ),
         (
-            "rights on half of it",
+            "rights on one table only",
             owner.clone().username("half"),
             &made,
             |e| matches!(e, SetupError::Denied(_)),
@@ -172,7 +176,7 @@ async fn what_is_wrong_at_the_start_is_told_apart() {
         let error = store.migrate().await.unwrap_err();
         assert!(expected(&error), "{name}: {error:?}");
     }
-    let missing = cluster.unmade_store(&none).check().await.unwrap_err();
+    let missing = cluster.unmigrated_store(&none).check().await.unwrap_err();
     assert!(
         matches!(
             missing,
@@ -186,10 +190,10 @@ async fn what_is_wrong_at_the_start_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_only_read_starts_where_the_schema_is_made() {
+async fn a_read_only_role_can_start_on_an_existing_schema() {
     let Some(cluster) = pg::shared() else { return };
     let schema = pg::fresh_schema();
-    let owner = cluster.unmade_store(&schema);
+    let owner = cluster.unmigrated_store(&schema);
     owner.migrate().await.unwrap();
     owner.create_organization("org_test", None).await.unwrap();
     owner.insert(key("k_test")).await.unwrap();
@@ -199,7 +203,8 @@ async fn a_role_that_may_only_read_starts_where_the_schema_is_made() {
         .collect::<Vec<_>>()
         .join(", ");
     cluster.psql(&format!(
-        "CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA {schema} TO reader; GRANT SELECT ON {tables} TO reader"
+        "CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA {schema} TO reader; \
+         GRANT SELECT ON {tables} TO reader"
     ));
     let reader = store_with(cluster.options().username("reader"), &schema);
     reader.migrate().await.unwrap();
@@ -212,12 +217,13 @@ async fn a_role_that_may_only_read_starts_where_the_schema_is_made() {
 }
 
 #[tokio::test]
-async fn whoever_may_write_credentials_need_not_be_allowed_to_write_the_log() {
+async fn writing_users_does_not_require_the_right_to_write_the_log() {
     let Some(cluster) = pg::shared() else { return };
     let schema = pg::fresh_schema();
-    cluster.unmade_store(&schema).migrate().await.unwrap();
+    cluster.unmigrated_store(&schema).migrate().await.unwrap();
     cluster.psql(&format!(
-        "CREATE ROLE clerk LOGIN; GRANT USAGE ON SCHEMA {schema} TO clerk; GRANT SELECT, INSERT ON {schema}.users TO clerk"
+        "CREATE ROLE clerk LOGIN; GRANT USAGE ON SCHEMA {schema} TO clerk; \
+         GRANT SELECT, INSERT ON {schema}.users TO clerk"
     ));
     store_with(cluster.options().username("clerk"), &schema)
         .create_user("u")
@@ -230,10 +236,10 @@ async fn whoever_may_write_credentials_need_not_be_allowed_to_write_the_log() {
 }
 
 #[tokio::test]
-async fn a_read_only_database_is_read_and_changes_nothing() {
+async fn a_read_only_database_answers_lookups_and_refuses_changes() {
     let Some(cluster) = pg::shared() else { return };
     let schema = pg::fresh_schema();
-    let owner = cluster.unmade_store(&schema);
+    let owner = cluster.unmigrated_store(&schema);
     owner.migrate().await.unwrap();
     owner.create_organization("org_test", None).await.unwrap();
     owner.insert(key("k_test")).await.unwrap();
@@ -250,7 +256,7 @@ async fn a_read_only_database_is_read_and_changes_nothing() {
             "organization",
             store.create_organization("org_2", None).await,
         ),
-        ("person", store.create_user("u").await),
+        ("user", store.create_user("u").await),
         ("key", store.insert(key("k2")).await),
         (
             "deletion",
@@ -270,9 +276,9 @@ async fn a_read_only_database_is_read_and_changes_nothing() {
     );
 }
 
-/// PostgreSQL's text cannot hold it, and says so with an error that would read as an outage.
+/// PostgreSQL's text cannot store NUL, and the error for it would look like an outage.
 #[tokio::test]
-async fn an_id_with_nul_is_unknown_to_look_ups_and_an_error_to_whoever_creates_it() {
+async fn an_id_with_nul_is_unknown_to_lookups_and_invalid_on_creation() {
     let Some(cluster) = pg::shared() else { return };
     let store = cluster.store().await;
     store.create_organization("org_test", None).await.unwrap();
@@ -288,12 +294,12 @@ async fn an_id_with_nul_is_unknown_to_look_ups_and_an_error_to_whoever_creates_i
     let token = Credential::PersonalToken {
         digest: &Digest::of(b"t"),
     };
-    let seen = store
+    let found = store
         .find(&Lookup::new(token, Some("org_test\0")))
         .await
         .unwrap()
         .unwrap();
-    assert_eq!((seen.organization(), seen.role()), (None, None));
+    assert_eq!((found.organization(), found.role()), (None, None));
 
     let token = |id: &str, user: &str| Record::personal_token(id, Digest::of(b"new"), user);
     type Expected = fn(&WriteError) -> bool;
@@ -317,9 +323,9 @@ async fn an_id_with_nul_is_unknown_to_look_ups_and_an_error_to_whoever_creates_i
             store.delete_organization("org_test\0").await,
             no_organization,
         ),
-        ("person", store.create_user("u\0").await, invalid),
+        ("user", store.create_user("u\0").await, invalid),
         (
-            "switched person",
+            "disabled user",
             store.set_user_enabled("u\0", false).await,
             no_user,
         ),
@@ -329,7 +335,7 @@ async fn an_id_with_nul_is_unknown_to_look_ups_and_an_error_to_whoever_creates_i
             no_user,
         ),
         (
-            "place of a member",
+            "organization of a member",
             store.set_member("u", "org_test\0", "viewer").await,
             no_organization,
         ),
@@ -370,14 +376,14 @@ async fn an_id_with_nul_is_unknown_to_look_ups_and_an_error_to_whoever_creates_i
         let error = refused.expect_err(name);
         assert!(expected(&error), "{name}: {error:?}");
     }
-    store.remove_member("u", "org_test\0").await.unwrap(); // there is no such membership
+    store.remove_member("u", "org_test\0").await.unwrap(); // no such membership exists
     assert!(finds(&store, "k").await && !finds(&store, "n").await);
 }
 
-/// The other mode has no server process for each connection: statements are lost, and so are
+/// In the other modes, connections share server processes, and so lose statements and
 /// notifications.
 #[tokio::test]
-async fn a_pooler_that_shares_connections_is_refused_and_one_that_does_not_is_not() {
+async fn only_a_pooler_in_session_mode_is_accepted() {
     let Some(cluster) = pg::shared() else { return };
     for (mode, works) in [
         ("session", true),
@@ -388,7 +394,7 @@ async fn a_pooler_that_shares_connections_is_refused_and_one_that_does_not_is_no
             return;
         };
         let schema = pg::fresh_schema();
-        cluster.unmade_store(&schema).migrate().await.unwrap();
+        cluster.unmigrated_store(&schema).migrate().await.unwrap();
         for size in [1, 4] {
             let pool = PgPoolOptions::new()
                 .max_connections(size)
@@ -419,12 +425,12 @@ async fn a_pooler_that_shares_connections_is_refused_and_one_that_does_not_is_no
 }
 
 #[tokio::test]
-async fn a_transaction_can_be_prepared_if_it_says_so_and_is_told_when_it_is_committed() {
+async fn a_transaction_prepared_without_notify_is_emitted_once_committed() {
     let Some(cluster) = pg::Cluster::start_with("-c max_prepared_transactions=4") else {
         return;
     };
     let schema = pg::fresh_schema();
-    let store = cluster.unmade_store(&schema);
+    let store = cluster.unmigrated_store(&schema);
     store.migrate().await.unwrap();
     store.create_organization("org_test", None).await.unwrap();
     store.insert(key("k_test")).await.unwrap();
@@ -447,7 +453,7 @@ async fn a_transaction_can_be_prepared_if_it_says_so_and_is_told_when_it_is_comm
     assert_eq!(
         feed.next().await,
         Some(FeedEvent::Changed(Change::User("after".into()))),
-        "it waits for nobody"
+        "the feed does not wait for it"
     );
     cluster.psql("COMMIT PREPARED 'two'");
     let change = Change::Credential {
@@ -458,10 +464,10 @@ async fn a_transaction_can_be_prepared_if_it_says_so_and_is_told_when_it_is_comm
 }
 
 #[tokio::test]
-async fn a_ring_of_parents_ends() {
+async fn a_cycle_of_parents_terminates() {
     let Some(cluster) = pg::shared() else { return };
     let schema = pg::fresh_schema();
-    let store = cluster.unmade_store(&schema);
+    let store = cluster.unmigrated_store(&schema);
     store.migrate().await.unwrap();
     store.create_organization("a", None).await.unwrap();
     store.create_organization("b", Some("a")).await.unwrap();
@@ -477,20 +483,20 @@ async fn a_ring_of_parents_ends() {
         ("x", "a", false),
         ("c\0", "a", false),
     ];
-    for (organization, ancestor, below) in table {
+    for (organization, ancestor, expected) in table {
         assert_eq!(
             store
                 .is_descendant_of(organization, ancestor)
                 .await
                 .unwrap(),
-            below,
+            expected,
             "{organization:?} {ancestor:?}"
         );
     }
     store.delete_organization("b").await.unwrap();
     assert!(
         !store.is_descendant_of("c", "a").await.unwrap(),
-        "nothing is reached through a deleted one"
+        "a deleted organization ends the chain"
     );
     assert!(!store.is_descendant_of("b", "a").await.unwrap());
 }

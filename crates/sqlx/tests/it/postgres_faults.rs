@@ -1,6 +1,8 @@
-//! Whatever happens to the database while requests come in: 503 or the right answer, never 401 and never a guess.
+//! Whatever fails in the database, a request gets 503 or the right answer, never 401 and never a
+//! guess.
 //!
-//! Time is paused where a deadline is awaited: it moves on when nothing else can happen, so that no test depends on speed.
+//! Tests that wait for a deadline pause time: it advances only when nothing else can run, so that
+//! no test depends on speed.
 
 use crate::support::pg;
 use tower_api_key::{
@@ -21,16 +23,16 @@ use tower_api_key_sqlx::{PostgresStore, postgres::SetupError};
 
 const DEADLINE: Duration = Duration::from_millis(300);
 
-/// A good key, a good token, one that nobody has.
+/// A valid key, a valid token and an unknown key.
 const TOKENS: [(&str, StatusCode); 3] = [
     ("ak_k1.test-secret", StatusCode::OK),
     ("pat_test-token", StatusCode::OK),
     ("ak_unknown.test-secret", StatusCode::UNAUTHORIZED),
 ];
 
-async fn filled(cluster: &pg::Cluster) -> (PostgresStore, String) {
+async fn seeded(cluster: &pg::Cluster) -> (PostgresStore, String) {
     let schema = pg::fresh_schema();
-    let store = cluster.unmade_store(&schema);
+    let store = cluster.unmigrated_store(&schema);
     store.migrate().await.unwrap();
     store.create_organization("org_test", None).await.unwrap();
     store.create_user("user_test").await.unwrap();
@@ -59,7 +61,7 @@ fn key(id: &str) -> Record {
         .unwrap()
 }
 
-async fn ask(store: &PostgresStore, token: &str) -> Response<String> {
+async fn send(store: &PostgresStore, token: &str) -> Response<String> {
     let auth = AuthLayer::new(store.clone()).with_deadline(DEADLINE);
     let service = ServiceBuilder::new()
         .layer(auth)
@@ -71,36 +73,42 @@ async fn ask(store: &PostgresStore, token: &str) -> Response<String> {
 }
 
 async fn status(store: &PostgresStore, token: &str) -> StatusCode {
-    ask(store, token).await.status()
+    send(store, token).await.status()
 }
 
-async fn all_is_well(store: &PostgresStore) {
+async fn assert_all_answered(store: &PostgresStore) {
     for (token, expected) in TOKENS {
         assert_eq!(status(store, token).await, expected, "{token}");
     }
 }
 
-/// 503 for everybody, with a hint when to come back, before the deadline and 50 ms have passed.
-async fn all_is_out(store: &PostgresStore, name: &str) {
+/// Asserts 503 with `Retry-After` for every token, within the deadline and 50 ms.
+async fn assert_all_unavailable(store: &PostgresStore, name: &str) {
     for (token, _) in TOKENS {
-        let asked_at = Instant::now();
-        let answer = ask(store, token).await;
+        let sent_at = Instant::now();
+        let response = send(store, token).await;
         assert_eq!(
-            answer.status(),
+            response.status(),
             StatusCode::SERVICE_UNAVAILABLE,
             "{name} {token}"
         );
-        assert!(answer.headers().contains_key(RETRY_AFTER), "{name} {token}");
         assert!(
-            asked_at.elapsed() <= DEADLINE + Duration::from_millis(50),
+            response.headers().contains_key(RETRY_AFTER),
+            "{name} {token}"
+        );
+        assert!(
+            sent_at.elapsed() <= DEADLINE + Duration::from_millis(50),
             "{name} {token}: {:?}",
-            asked_at.elapsed()
+            sent_at.elapsed()
         );
     }
 }
 
-/// The store over a pool of one connection, which is open.
-async fn narrow(cluster: &pg::Cluster, schema: &str) -> (PostgresStore, sqlx::PgPool) {
+/// A store over a pool of one connection, which is open.
+async fn single_connection_store(
+    cluster: &pg::Cluster,
+    schema: &str,
+) -> (PostgresStore, sqlx::PgPool) {
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .connect_with(cluster.options())
@@ -115,58 +123,61 @@ async fn narrow(cluster: &pg::Cluster, schema: &str) -> (PostgresStore, sqlx::Pg
 }
 
 #[tokio::test]
-async fn an_exhausted_pool_is_an_outage_and_ends_with_it() {
+async fn an_exhausted_pool_is_an_outage_until_a_connection_is_free() {
     let Some(cluster) = pg::shared() else { return };
-    let (_, schema) = filled(cluster).await;
-    let (store, pool) = narrow(cluster, &schema).await;
-    all_is_well(&store).await;
+    let (_, schema) = seeded(cluster).await;
+    let (store, pool) = single_connection_store(cluster, &schema).await;
+    assert_all_answered(&store).await;
     let taken = pool.acquire().await.unwrap();
     tokio::time::pause();
-    all_is_out(&store, "pool exhausted").await;
+    assert_all_unavailable(&store, "pool exhausted").await;
     tokio::time::resume();
     drop(taken);
-    all_is_well(&store).await;
+    assert_all_answered(&store).await;
 }
 
 #[tokio::test]
-async fn a_stopped_server_is_an_outage_and_ends_with_it() {
+async fn a_frozen_server_is_an_outage_until_it_resumes() {
     let Some(cluster) = pg::Cluster::start() else {
         return;
     };
-    let (store, schema) = filled(&cluster).await;
-    let (checking, _) = narrow(&cluster, &schema).await;
-    all_is_well(&store).await;
-    all_is_well(&checking).await;
+    let (store, schema) = seeded(&cluster).await;
+    let (checking, _) = single_connection_store(&cluster, &schema).await;
+    assert_all_answered(&store).await;
+    assert_all_answered(&checking).await;
     let frozen = cluster.freeze();
     tokio::time::pause();
-    all_is_out(&store, "stopped").await;
-    all_is_out(&checking, "stopped, with one connection").await;
+    assert_all_unavailable(&store, "stopped").await;
+    assert_all_unavailable(&checking, "stopped, with one connection").await;
     tokio::time::resume();
     drop(frozen);
-    recovers(&store).await;
-    recovers(&checking).await;
+    assert_recovers(&store).await;
+    assert_recovers(&checking).await;
 }
 
-/// Connections that died are thrown away one by one: until then it is 503, and nothing else.
-async fn recovers(store: &PostgresStore) {
+/// Dead connections are discarded one by one; until then the only answer is 503.
+async fn assert_recovers(store: &PostgresStore) {
     for _ in 0..100 {
         match status(store, TOKENS[0].0).await {
-            StatusCode::OK => return all_is_well(store).await,
+            StatusCode::OK => return assert_all_answered(store).await,
             other => assert_eq!(other, StatusCode::SERVICE_UNAVAILABLE),
         }
     }
-    panic!("the store stays out");
+    panic!("the store stays unavailable");
 }
 
 #[tokio::test]
-async fn connections_that_the_server_ended_are_replaced() {
+async fn connections_closed_by_the_server_are_replaced() {
     let Some(cluster) = pg::Cluster::start() else {
         return;
     };
-    let (store, _) = filled(&cluster).await;
-    all_is_well(&store).await;
-    cluster.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'");
-    recovers(&store).await;
+    let (store, _) = seeded(&cluster).await;
+    assert_all_answered(&store).await;
+    cluster.psql(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() \
+         AND backend_type = 'client backend'",
+    );
+    assert_recovers(&store).await;
 }
 
 #[tokio::test]
@@ -174,14 +185,14 @@ async fn a_server_that_is_gone_is_an_outage() {
     let Some(cluster) = pg::Cluster::start() else {
         return;
     };
-    let (store, _) = filled(&cluster).await;
+    let (store, _) = seeded(&cluster).await;
     drop(cluster);
     tokio::time::pause();
-    all_is_out(&store, "gone").await;
+    assert_all_unavailable(&store, "gone").await;
 }
 
 #[tokio::test]
-async fn a_table_or_schema_that_is_gone_is_an_outage() {
+async fn a_missing_table_or_schema_is_an_outage() {
     let Some(cluster) = pg::shared() else { return };
     for (name, sql) in [
         (
@@ -194,18 +205,18 @@ async fn a_table_or_schema_that_is_gone_is_an_outage() {
             "SET client_min_messages = warning; DROP SCHEMA $ CASCADE",
         ),
     ] {
-        let (store, schema) = filled(cluster).await;
-        all_is_well(&store).await;
+        let (store, schema) = seeded(cluster).await;
+        assert_all_answered(&store).await;
         cluster.psql(&sql.replace('$', &schema));
-        all_is_out(&store, name).await;
+        assert_all_unavailable(&store, name).await;
     }
 }
 
 #[tokio::test]
-async fn a_schema_that_was_never_made_is_an_outage() {
+async fn a_schema_that_was_never_created_is_an_outage() {
     let Some(cluster) = pg::shared() else { return };
-    let store = cluster.unmade_store(&pg::fresh_schema());
-    all_is_out(&store, "never made").await;
+    let store = cluster.unmigrated_store(&pg::fresh_schema());
+    assert_all_unavailable(&store, "never created").await;
     let refused = store.create_user("u").await;
     assert!(
         matches!(refused, Err(WriteError::Store(StoreError::Unavailable(_)))),
@@ -214,27 +225,27 @@ async fn a_schema_that_was_never_made_is_an_outage() {
 }
 
 #[tokio::test]
-async fn a_standby_answers_as_it_has_replayed_and_takes_no_change() {
+async fn a_standby_answers_from_replayed_data_and_refuses_changes() {
     let Some(primary) = pg::Cluster::start() else {
         return;
     };
-    let (store, schema) = filled(&primary).await;
+    let (store, schema) = seeded(&primary).await;
     let standby = primary.standby();
-    primary.is_replayed_by(&standby);
-    let there = standby.unmade_store(&schema);
-    there.migrate().await.unwrap();
-    all_is_well(&there).await;
+    primary.wait_for_replay_by(&standby);
+    let replica = standby.unmigrated_store(&schema);
+    replica.migrate().await.unwrap();
+    assert_all_answered(&replica).await;
     let before = primary.psql(&format!("SELECT count(*) FROM {schema}.changes"));
     for (name, refused) in [
         (
             "organization",
-            there.create_organization("org_2", None).await,
+            replica.create_organization("org_2", None).await,
         ),
-        ("person", there.create_user("u").await),
-        ("key", there.insert(key("k5")).await),
+        ("user", replica.create_user("u").await),
+        ("key", replica.insert(key("k5")).await),
         (
             "deletion",
-            there
+            replica
                 .delete(&Owner::of(Kind::OrgKey, "org_test"), "k1")
                 .await,
         ),
@@ -245,12 +256,12 @@ async fn a_standby_answers_as_it_has_replayed_and_takes_no_change() {
         );
     }
     assert_eq!(
-        there.feed().await.unwrap_err().code(),
+        replica.feed().await.unwrap_err().code(),
         "store_unavailable",
-        "a standby takes no listeners"
+        "a standby accepts no listeners"
     );
     let none = standby
-        .unmade_store(&pg::fresh_schema())
+        .unmigrated_store(&pg::fresh_schema())
         .migrate()
         .await
         .unwrap_err();
@@ -259,27 +270,29 @@ async fn a_standby_answers_as_it_has_replayed_and_takes_no_change() {
         primary.psql(&format!("SELECT count(*) FROM {schema}.changes")),
         before
     );
-    all_is_well(&there).await;
+    assert_all_answered(&replica).await;
 
     store
         .delete(&Owner::of(Kind::OrgKey, "org_test"), "k1")
         .await
         .unwrap();
-    primary.is_replayed_by(&standby);
+    primary.wait_for_replay_by(&standby);
     assert_eq!(
-        status(&there, "ak_k1.test-secret").await,
+        status(&replica, "ak_k1.test-secret").await,
         StatusCode::UNAUTHORIZED
     );
 }
 
-/// Stores keys until the table has no room for another: large ones, then small ones between them, at last one by one.
-async fn fill(cluster: &pg::Cluster, schema: &str) {
+/// Stores keys until the table has no room for another: large ones, then small ones in between,
+/// finally one by one.
+async fn fill_disk(cluster: &pg::Cluster, schema: &str) {
     let (pool, mut stored) = (cluster.pool(), 0);
     for (at_once, scope) in [(200, 1800), (200, 1), (1, 1)] {
         let more = |from: u32| {
             format!(
                 "INSERT INTO {schema}.credentials (kind, id, digest, organization_id, scopes)
-                 SELECT 'org_key', 'fill-' || n, sha256('test'), 'org_test', ARRAY[repeat('x', {scope})]
+                 SELECT 'org_key', 'fill-' || n, sha256('test'), 'org_test', ARRAY[repeat('x', \
+                 {scope})]
                  FROM generate_series({from} + 1, {from} + {at_once}) n"
             )
         };
@@ -288,19 +301,19 @@ async fn fill(cluster: &pg::Cluster, schema: &str) {
                 Ok(_) => stored += at_once,
                 Err(refused) => break refused.to_string(),
             }
-            assert!(stored < 20_000, "the disk is never full");
+            assert!(stored < 20_000, "the disk never fills up");
         };
         assert!(refused.contains("could not extend file"), "{refused}");
     }
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_the_change_and_loses_nothing() {
-    let Some(cluster) = pg::Cluster::start_cramped() else {
+async fn a_full_disk_refuses_changes_and_loses_nothing() {
+    let Some(cluster) = pg::Cluster::start_with_file_limit() else {
         return;
     };
-    let (store, schema) = filled(&cluster).await;
-    fill(&cluster, &schema).await;
+    let (store, schema) = seeded(&cluster).await;
+    fill_disk(&cluster, &schema).await;
     let mut stored = Vec::new();
     let refused = loop {
         let id = format!("late-{}", stored.len());
@@ -309,9 +322,9 @@ async fn a_full_disk_refuses_the_change_and_loses_nothing() {
             Err(WriteError::Store(StoreError::Unavailable(_))) => break id,
             Err(other) => panic!("{other:?}"),
         }
-        assert!(stored.len() < 1000, "the disk is never full");
+        assert!(stored.len() < 1000, "the disk never fills up");
     };
-    all_is_well(&store).await;
+    assert_all_answered(&store).await;
     for id in &stored {
         assert_eq!(
             status(&store, &format!("ak_{id}.test-secret")).await,
@@ -320,11 +333,7 @@ async fn a_full_disk_refuses_the_change_and_loses_nothing() {
         );
     }
     let left = format!("SELECT count(*) FROM {schema}.changes WHERE id = '{refused}'");
-    assert_eq!(
-        cluster.psql(&left),
-        "0",
-        "nothing is left of what was refused"
-    );
+    assert_eq!(cluster.psql(&left), "0", "the refused change left no row");
 
     cluster.psql(&format!(
         "DELETE FROM {schema}.credentials WHERE id LIKE 'fill-%'"
@@ -335,13 +344,13 @@ async fn a_full_disk_refuses_the_change_and_loses_nothing() {
         status(&store, &format!("ak_{refused}.test-secret")).await,
         StatusCode::OK
     );
-    all_is_well(&store).await;
+    assert_all_answered(&store).await;
 }
 
 #[tokio::test]
-async fn a_row_that_cannot_be_read_is_503_for_it_alone() {
+async fn an_unreadable_row_is_503_for_its_credential_alone() {
     let Some(cluster) = pg::shared() else { return };
-    let (store, schema) = filled(cluster).await;
+    let (store, schema) = seeded(cluster).await;
     let table = [
         (
             "digest",
@@ -370,7 +379,8 @@ async fn a_row_that_cannot_be_read_is_503_for_it_alone() {
         ),
     ];
     cluster.psql(&format!(
-        "ALTER TABLE {schema}.credentials DROP CONSTRAINT digest_has_32_bytes, DROP CONSTRAINT status_is_known,
+        "ALTER TABLE {schema}.credentials DROP CONSTRAINT digest_has_32_bytes, \
+         DROP CONSTRAINT status_is_known,
             DROP CONSTRAINT scopes_are_scopes"
     ));
     for (at, (name, token, sql)) in table.iter().enumerate() {

@@ -1,5 +1,5 @@
-//! A client process that is killed in the middle of creating and deleting: what it was told is so, and nothing is
-//! half-made. `KILLS=100` kills as many; by default fewer.
+//! A client process is killed while it creates and deletes keys: acknowledged changes persist, and
+//! no change is stored in part. `KILLS=100` sets the number of kills; the default is 10.
 
 use crate::support::pg;
 use tower_api_key::{
@@ -18,17 +18,18 @@ use std::{
 use sqlx::PgPool;
 use tower_api_key_sqlx::PostgresStore;
 
-/// Set for the process that is to be killed: the URL, the schema, and the number of the run.
+/// Set only for the process to be killed: the URL, the schema and the number of the run.
 const CHILD: &str = "TOWER_API_KEY_TEST_CHILD";
 
-/// Creates keys and deletes every other one, and says so after each acknowledgement. Never ends by itself.
+/// The process to be killed: creates keys, deletes every other one and prints each acknowledgement.
+/// Never ends by itself.
 #[tokio::test]
 async fn child() {
     let Ok(job) = std::env::var(CHILD) else {
         return;
     };
     let [url, schema, run] = job.split(' ').collect::<Vec<_>>()[..] else {
-        panic!("three words")
+        panic!("expected three words")
     };
     let pool = PgPool::connect(url).await.unwrap();
     let store = PostgresStore::new(pool, Catalogue::anyreach())
@@ -52,24 +53,27 @@ async fn child() {
 }
 
 #[tokio::test]
-async fn what_a_killed_client_was_told_is_so_and_nothing_is_half_made() {
+async fn acknowledged_changes_survive_a_killed_client_and_none_is_partial() {
     let Some(cluster) = pg::shared() else { return };
     let kills: usize = std::env::var("KILLS").map_or(10, |kills| kills.parse().unwrap());
     let schema = pg::fresh_schema();
-    let store = cluster.unmade_store(&schema);
+    let store = cluster.unmigrated_store(&schema);
     store.migrate().await.unwrap();
     store.create_organization("org_test", None).await.unwrap();
-    let mut told = BTreeMap::new();
+    let mut acknowledged = BTreeMap::new();
     for run in 0..kills {
-        // Another length each time, so that it is killed at another point of its work.
+        // A different length each time, so that the kill comes at a different point of the work.
         let lines = 1 + run * 7 % 23;
-        told.extend(killed_after(
+        acknowledged.extend(run_and_kill_after(
             lines,
             &format!("{} {schema} {run}", cluster.url()),
         ));
     }
-    assert!(told.len() >= kills, "the children worked");
-    for (id, expected) in &told {
+    assert!(
+        acknowledged.len() >= kills,
+        "every child acknowledged a change"
+    );
+    for (id, expected) in &acknowledged {
         let lookup = Lookup::new(Credential::OrgKey { id }, None);
         let record = store
             .find(&lookup)
@@ -78,7 +82,7 @@ async fn what_a_killed_client_was_told_is_so_and_nothing_is_half_made() {
             .unwrap_or_else(|| panic!("{id} is lost"));
         assert!(
             record.status() == *expected || *expected == Status::Active,
-            "{id} came back"
+            "{id} is active again"
         );
         assert_eq!(
             record.digest().to_bytes(),
@@ -86,24 +90,25 @@ async fn what_a_killed_client_was_told_is_so_and_nothing_is_half_made() {
         );
     }
     let unlogged = format!(
-        "SELECT count(*) FROM {schema}.credentials c WHERE (SELECT count(*) FROM {schema}.changes l WHERE l.id = c.id)
+        "SELECT count(*) FROM {schema}.credentials c WHERE (SELECT count(*) \
+         FROM {schema}.changes l WHERE l.id = c.id)
          <> CASE status WHEN 'deleted' THEN 2 ELSE 1 END"
     );
     assert_eq!(
         cluster.psql(&unlogged),
         "0",
-        "the log and the credentials agree"
+        "the log has a row for each change"
     );
-    let strangers = format!("SELECT count(*) FROM {schema}.credentials");
-    let stored: usize = cluster.psql(&strangers).parse().unwrap();
+    let total = format!("SELECT count(*) FROM {schema}.credentials");
+    let stored: usize = cluster.psql(&total).parse().unwrap();
     assert!(
-        stored <= told.len() + kills,
-        "at most the one operation of each run that was under way is more"
+        stored <= acknowledged.len() + kills,
+        "each run leaves at most one unacknowledged key"
     );
 }
 
-/// Runs a child, kills it after so many acknowledgements, and returns what it was told.
-fn killed_after(lines: usize, job: &str) -> Vec<(String, Status)> {
+/// Runs a child, kills it after `lines` acknowledgements and returns the acknowledged changes.
+fn run_and_kill_after(lines: usize, job: &str) -> Vec<(String, Status)> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "postgres_kill::child", "--nocapture"])
         .env(CHILD, job)
@@ -111,18 +116,18 @@ fn killed_after(lines: usize, job: &str) -> Vec<(String, Status)> {
         .spawn()
         .unwrap();
     let output = BufReader::new(child.stdout.take().unwrap());
-    let mut told = Vec::new();
+    let mut acknowledged = Vec::new();
     for line in output.lines() {
         let line = line.unwrap();
         match line.split_once(' ') {
-            Some(("created", id)) => told.push((id.to_owned(), Status::Active)),
-            Some(("deleted", id)) => told.push((id.to_owned(), Status::Deleted)),
+            Some(("created", id)) => acknowledged.push((id.to_owned(), Status::Active)),
+            Some(("deleted", id)) => acknowledged.push((id.to_owned(), Status::Deleted)),
             _ => continue,
         }
-        if told.len() == lines {
-            child.kill().unwrap(); // SIGKILL; what it still managed to say is read to the end
+        if acknowledged.len() == lines {
+            child.kill().unwrap(); // SIGKILL; the loop reads the rest of the output
         }
     }
     child.wait().unwrap();
-    told
+    acknowledged
 }

@@ -1,5 +1,4 @@
-//! No removal from the log of the PostgreSQL store goes unnoticed by a follower that had not read
-//! what was removed.
+//! A follower of the PostgreSQL store notices every removal of log rows that it had not read.
 
 use crate::support::{feeds, pg};
 use tower_api_key::{
@@ -9,7 +8,7 @@ use tower_api_key::{
 
 use std::time::Duration;
 
-use feeds::{EVERYTHING, credential, store_in, told_so_far, user};
+use feeds::{EVERYTHING, credential, events_so_far, store_in, user};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 async fn run(connection: &mut PgConnection, sql: &str) {
@@ -21,7 +20,7 @@ fn revoke(schema: &str, id: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_revocation_that_is_pruned_after_a_later_change_is_noticed() {
+async fn a_revocation_pruned_after_a_later_change_is_noticed() {
     let Some(cluster) = pg::shared() else { return };
     for reads_in_between in [false, true] {
         let (store, schema) = store_in(cluster).await;
@@ -32,33 +31,33 @@ async fn a_revocation_that_is_pruned_after_a_later_change_is_noticed() {
         store.create_user("later").await.unwrap();
         assert!(
             store.prune(Duration::ZERO).await.unwrap() > 0,
-            "the later one"
+            "the later change"
         );
         if reads_in_between {
             assert_eq!(
                 feeds::next(&mut feed).await,
                 EVERYTHING,
-                "the later one was not read"
+                "the later change was unread"
             );
         }
         run(&mut early, "COMMIT").await;
         assert_eq!(
             store.prune(Duration::ZERO).await.unwrap(),
             1,
-            "the earlier one"
+            "the earlier change"
         );
-        let told = told_so_far(&store, &mut feed).await;
+        let events = events_so_far(&store, &mut feed).await;
         assert!(
-            told.contains(&EVERYTHING),
-            "reads in between: {reads_in_between}, {told:?}"
+            events.contains(&EVERYTHING),
+            "read in between: {reads_in_between}, {events:?}"
         );
     }
 }
 
-/// Three writers, prunes and readings in an order that a seed decides. Each change has to be told
-/// after its commit, by itself or as everything.
+/// Three writers, prunes and reads run in an order that a seed decides. Each change must be emitted
+/// after its commit, by itself or covered by `Everything`.
 #[tokio::test(flavor = "multi_thread")]
-async fn in_any_order_of_commits_prunes_and_readings_every_change_is_told() {
+async fn every_change_is_emitted_in_any_order_of_commits_prunes_and_reads() {
     let Some(cluster) = pg::shared() else { return };
     let (store, schema) = store_in(cluster).await;
     let mut writers = [
@@ -76,17 +75,17 @@ async fn in_any_order_of_commits_prunes_and_readings_every_change_is_told() {
         };
         let mut feed = store.feed().await.unwrap();
         let mut open: [Option<String>; 3] = [None, None, None];
-        let mut untold: Vec<String> = Vec::new();
+        let mut missing: Vec<String> = Vec::new();
         for step in 0..25 {
             let writer = below(3) as usize;
             match below(4) {
-                // Without a change of its own, which the next prune would remove as the newest. To
-                // read less changes nothing.
+                // Unlike `events_so_far`, makes no change of its own, which the next prune would
+                // remove as the newest. Reading less is harmless.
                 0 => {
-                    while let Ok(Some(told)) =
+                    while let Ok(Some(event)) =
                         tokio::time::timeout(Duration::from_millis(20), feed.next()).await
                     {
-                        untold.retain(|id| told != EVERYTHING && told != user(id));
+                        missing.retain(|id| event != EVERYTHING && event != user(id));
                     }
                 }
                 1 => drop(store.prune(Duration::ZERO).await.unwrap()),
@@ -100,7 +99,7 @@ async fn in_any_order_of_commits_prunes_and_readings_every_change_is_told() {
                     }
                     Some(id) => {
                         run(&mut writers[writer], "COMMIT").await;
-                        untold.push(id);
+                        missing.push(id);
                     }
                 },
             }
@@ -108,19 +107,19 @@ async fn in_any_order_of_commits_prunes_and_readings_every_change_is_told() {
         for (writer, open) in writers.iter_mut().zip(open) {
             if let Some(id) = open {
                 run(writer, "COMMIT").await;
-                untold.push(id);
+                missing.push(id);
                 store.prune(Duration::ZERO).await.unwrap();
             }
         }
-        let told = told_so_far(&store, &mut feed).await;
-        untold.retain(|id| !told.contains(&EVERYTHING) && !told.contains(&user(id)));
-        assert_eq!(untold, Vec::<String>::new(), "seed {seed}");
+        let events = events_so_far(&store, &mut feed).await;
+        missing.retain(|id| !events.contains(&EVERYTHING) && !events.contains(&user(id)));
+        assert_eq!(missing, Vec::<String>::new(), "seed {seed}");
     }
 }
 
 #[tokio::test]
-async fn prunes_of_what_was_read_disturb_nobody_not_even_beside_a_long_transaction() {
-    // Of its own: transactions of other tests that end meanwhile could have lost rows too.
+async fn pruning_read_rows_is_harmless_even_during_a_long_transaction() {
+    // Its own cluster: transactions of other tests that end meanwhile could also have lost rows.
     let Some(cluster) = pg::Cluster::start() else {
         return;
     };
@@ -133,7 +132,7 @@ async fn prunes_of_what_was_read_disturb_nobody_not_even_beside_a_long_transacti
         let id = format!("u{round}");
         store.create_user(&id).await.unwrap();
         assert_eq!(
-            told_so_far(&store, &mut feed).await,
+            events_so_far(&store, &mut feed).await,
             [user(&id)],
             "round {round}"
         );
@@ -141,22 +140,22 @@ async fn prunes_of_what_was_read_disturb_nobody_not_even_beside_a_long_transacti
             store.prune(Duration::ZERO).await.unwrap() > 0,
             "round {round}"
         );
-        assert_eq!(told_so_far(&store, &mut feed).await, [], "round {round}");
+        assert_eq!(events_so_far(&store, &mut feed).await, [], "round {round}");
     }
     run(&mut long, "COMMIT").await;
     assert_eq!(
-        told_so_far(&store, &mut feed).await,
+        events_so_far(&store, &mut feed).await,
         [credential(Kind::OrgKey, "k_test")]
     );
     assert_eq!(
         store.prune(Duration::MAX).await.unwrap(),
         0,
-        "nothing is that old"
+        "no row is that old"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_prune_that_commits_between_two_readings_is_noticed() {
+async fn a_prune_that_commits_between_two_reads_is_noticed() {
     let Some(cluster) = pg::shared() else { return };
     let (store, schema) = store_in(cluster).await;
     let mut feed = store.feed().await.unwrap();
@@ -165,12 +164,12 @@ async fn a_prune_that_commits_between_two_readings_is_noticed() {
     let mut first = one.begin().await.unwrap();
     first.execute(AssertSqlSafe(prune.clone())).await.unwrap();
     assert_eq!(
-        told_so_far(&store, &mut feed).await,
+        events_so_far(&store, &mut feed).await,
         [],
-        "a prune that is not committed"
+        "an uncommitted prune"
     );
     store.create_user("unread").await.unwrap();
-    // The second one waits for the first, and removes what the first did not see.
+    // The second prune waits for the first, and removes what the first did not see.
     let second = tokio::spawn(async move {
         other
             .execute(AssertSqlSafe(prune))
@@ -178,54 +177,80 @@ async fn a_prune_that_commits_between_two_readings_is_noticed() {
             .map(|done| done.rows_affected())
     });
     let waits = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%{schema}.c%'"
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+         AND query LIKE '%{schema}.c%'"
     );
     while cluster.psql(&waits) != "1" {
-        assert!(!second.is_finished(), "it did not wait");
+        assert!(!second.is_finished(), "the second prune did not wait");
     }
     first.commit().await.unwrap();
     assert!(second.await.unwrap().unwrap() > 0);
-    assert_eq!(told_so_far(&store, &mut feed).await, [EVERYTHING]);
+    assert_eq!(events_so_far(&store, &mut feed).await, [EVERYTHING]);
     let row = format!("SELECT prunes FROM {schema}.horizon");
-    assert_eq!(cluster.psql(&row), "2", "each is counted");
+    assert_eq!(cluster.psql(&row), "2", "each prune is counted");
 }
 
-/// A unit of what was not read is removed or altered in the way named, and the follower has to
-/// notice.
+/// An unread log row is removed or altered in the named way, and the follower must notice.
 #[tokio::test]
-async fn whatever_is_done_to_the_log_by_hand_is_noticed() {
+async fn every_manual_change_to_the_log_is_noticed() {
     let Some(cluster) = pg::shared() else { return };
     for (name, sql) in [
         ("delete", "DELETE FROM changes WHERE id = 'k_test'"),
-        ("delete as replica", "SET session_replication_role = replica; DELETE FROM changes WHERE id = 'k_test'"),
+        (
+            "delete as replica",
+            "SET session_replication_role = replica; DELETE FROM changes WHERE id = 'k_test'",
+        ),
         ("truncate", "TRUNCATE changes"),
-        ("truncate with others", "TRUNCATE changes, events RESTART IDENTITY"),
-        ("update", "UPDATE changes SET id = 'other' WHERE id = 'k_test'"),
+        (
+            "truncate with others",
+            "TRUNCATE changes, events RESTART IDENTITY",
+        ),
+        (
+            "update",
+            "UPDATE changes SET id = 'other' WHERE id = 'k_test'",
+        ),
         ("update of the transaction", "UPDATE changes SET xid = '3'"),
-        ("moved", "WITH d AS (DELETE FROM changes RETURNING *) INSERT INTO events SELECT FROM d WHERE false"),
+        (
+            "moved to another table",
+            "WITH d AS (DELETE FROM changes RETURNING *) INSERT INTO events SELECT FROM d \
+             WHERE false",
+        ),
         (
             "without triggers",
             "BEGIN; ALTER TABLE changes DISABLE TRIGGER USER; DELETE FROM changes;
-            ALTER TABLE changes ENABLE TRIGGER USER; ALTER TABLE changes ENABLE ALWAYS TRIGGER pruned,
+            ALTER TABLE changes ENABLE TRIGGER USER; \
+            ALTER TABLE changes ENABLE ALWAYS TRIGGER pruned,
             ENABLE ALWAYS TRIGGER altered, ENABLE ALWAYS TRIGGER truncated; COMMIT",
         ),
         (
-            "a copy in the place of the table",
+            "a copy in place of the table",
             "BEGIN; CREATE TABLE copy (LIKE changes INCLUDING ALL); DROP TABLE changes;
             ALTER TABLE copy RENAME TO changes;
-            CREATE TRIGGER pruned AFTER DELETE ON changes REFERENCING OLD TABLE AS gone EXECUTE FUNCTION move_horizon();
-            CREATE TRIGGER altered AFTER UPDATE ON changes REFERENCING OLD TABLE AS gone NEW TABLE AS come EXECUTE FUNCTION move_horizon();
+            CREATE TRIGGER pruned AFTER DELETE ON changes REFERENCING OLD TABLE AS gone \
+            EXECUTE FUNCTION move_horizon();
+            CREATE TRIGGER altered AFTER UPDATE ON changes REFERENCING OLD TABLE AS gone \
+            NEW TABLE AS come EXECUTE FUNCTION move_horizon();
             CREATE TRIGGER truncated AFTER TRUNCATE ON changes EXECUTE FUNCTION move_horizon();
             ALTER TABLE changes ENABLE ALWAYS TRIGGER pruned, ENABLE ALWAYS TRIGGER altered,
             ENABLE ALWAYS TRIGGER truncated; COMMIT",
         ),
     ] {
         let (store, schema) = store_in(cluster).await;
-        let mut feed = store.feed().await.unwrap().with_keep_alive(Duration::ZERO, feeds::EVER);
-        store.delete(&Owner::of(Kind::OrgKey, "org_test"), "k_test").await.unwrap();
+        let mut feed = store
+            .feed()
+            .await
+            .unwrap()
+            .with_keep_alive(Duration::ZERO, feeds::TEST_TIMEOUT);
+        store
+            .delete(&Owner::of(Kind::OrgKey, "org_test"), "k_test")
+            .await
+            .unwrap();
         cluster.psql(&format!("SET search_path TO {schema}; {sql}"));
-        let told: Vec<FeedEvent> = told_so_far(&store, &mut feed).await;
-        assert!(told.contains(&EVERYTHING), "{name}: {told:?}");
-        store.check().await.unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
+        let events: Vec<FeedEvent> = events_so_far(&store, &mut feed).await;
+        assert!(events.contains(&EVERYTHING), "{name}: {events:?}");
+        store
+            .check()
+            .await
+            .unwrap_or_else(|refusal| panic!("{name}: {refusal}"));
     }
 }

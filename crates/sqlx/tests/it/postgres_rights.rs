@@ -1,5 +1,5 @@
-//! Who may do what in the schema of the PostgreSQL store: the documented rights are enough, and
-//! nothing more is possible with them.
+//! Rights in the schema of the PostgreSQL store: the documented rights suffice and allow nothing
+//! more.
 
 use crate::support::pg;
 
@@ -17,24 +17,24 @@ use tower_api_key_sqlx::{
     postgres::{BrokenAssumption, SetupError},
 };
 
-/// The statements of the documentation.
+/// The statements from the documentation.
 const RIGHTS: &str = include_str!("../../src/postgres/rights.sql");
 
-/// A schema with an owner, a service and a reader, who are roles without any other right.
+/// A schema with an owner, a service and a reader: roles without any other rights.
 struct Fixture {
     cluster: &'static pg::Cluster,
     schema: String,
 }
 
 impl Fixture {
-    async fn make() -> Option<Self> {
+    async fn migrated() -> Option<Self> {
         let fixture = Self::empty()?;
         fixture.store("owner").migrate().await.unwrap();
         fixture.grant();
         Some(fixture)
     }
 
-    /// The schema is there, and nothing in it.
+    /// An empty schema.
     fn empty() -> Option<Self> {
         Some(Self::empty_in(pg::shared()?))
     }
@@ -77,21 +77,24 @@ impl Fixture {
         .unwrap();
     }
 
-    /// Runs statements as a role, where `@` is the schema.
+    /// Runs statements as a role; `@` stands for the schema.
     fn psql(&self, role: &str, sql: &str) -> Result<String, String> {
         self.cluster
             .psql_as(&self.role(role), &sql.replace('@', &self.schema))
     }
 
-    /// Every row of the schema, and who may do what with it.
-    fn everything(&self) -> String {
+    /// Every row of the schema, its privileges and its triggers.
+    fn snapshot(&self) -> String {
         let tables = self.cluster.psql(&format!(
-            "SELECT string_agg(format('SELECT t::text FROM %I.%I t', nspname, relname), ' UNION ALL ' ORDER BY relname) || ' ORDER BY 1'
-            FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = '{}' AND relkind = 'r'",
+            "SELECT string_agg(format('SELECT t::text FROM %I.%I t', nspname, relname), \
+             ' UNION ALL ' ORDER BY relname) || ' ORDER BY 1'
+            FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = '{}' \
+            AND relkind = 'r'",
             self.schema
         ));
         let objects = format!(
-            "SELECT relname, relacl FROM pg_class WHERE relnamespace = '{0}'::regnamespace ORDER BY 1;
+            "SELECT relname, relacl FROM pg_class WHERE relnamespace = '{0}'::regnamespace \
+             ORDER BY 1;
             SELECT proname, proacl FROM pg_proc WHERE pronamespace = '{0}'::regnamespace ORDER BY 1;
             SELECT tgname, relname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
             WHERE relnamespace = '{0}'::regnamespace ORDER BY 1, 2",
@@ -101,7 +104,7 @@ impl Fixture {
     }
 }
 
-/// Functions of the log, and a type whose conversions are functions of whoever runs this.
+/// A type whose casts run the attacker's functions, with the rights of the function that uses them.
 const BAIT: &str = "
     CREATE TYPE pg_temp.bait_type AS ENUM ('x');
     CREATE FUNCTION pg_temp.run(pg_temp.bait_type) RETURNS json LANGUAGE plpgsql AS $f$ BEGIN
@@ -113,11 +116,13 @@ const BAIT: &str = "
         RETURN '1';
     END $f$;
     CREATE CAST (pg_temp.bait_type AS json) WITH FUNCTION pg_temp.run(pg_temp.bait_type);
-    CREATE CAST (pg_temp.bait_type AS text) WITH FUNCTION pg_temp.run_text(pg_temp.bait_type) AS IMPLICIT;
-    CREATE TEMP TABLE users (id pg_temp.bait_type, kind pg_temp.bait_type, user_id pg_temp.bait_type, xid xid8);
+    CREATE CAST (pg_temp.bait_type AS text) WITH FUNCTION pg_temp.run_text(pg_temp.bait_type) AS \
+    IMPLICIT;
+    CREATE TEMP TABLE users (id pg_temp.bait_type, kind pg_temp.bait_type, user_id \
+    pg_temp.bait_type, xid xid8);
     INSERT INTO pg_temp.users VALUES ('x', 'x', 'x', '99999999999');";
 
-/// What hangs each function of the log on the table of a stranger, in each way.
+/// Statements that attach each log function to the attacker's own table, in every way.
 fn baits() -> Vec<String> {
     let mut baits = Vec::new();
     for function in [
@@ -150,8 +155,8 @@ fn baits() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_reader_reads_and_does_nothing_else() {
-    let Some(fixture) = Fixture::make().await else {
+async fn a_reader_can_only_read() {
+    let Some(fixture) = Fixture::migrated().await else {
         return;
     };
     let owner = fixture.store("owner");
@@ -161,7 +166,8 @@ async fn a_reader_reads_and_does_nothing_else() {
         .await
         .unwrap();
     let mut attacks = baits();
-    let tables = "organizations users memberships credentials uses events changes horizon compatibility _migrations";
+    let tables = "organizations users memberships credentials uses events changes horizon \
+                  compatibility _migrations";
     for table in tables.split(' ') {
         for attack in [
             "INSERT INTO @.% SELECT * FROM @.%",
@@ -172,7 +178,8 @@ async fn a_reader_reads_and_does_nothing_else() {
             "ALTER TABLE @.% ADD COLUMN more int",
             "ALTER TABLE @.% DISABLE ROW LEVEL SECURITY",
             "CREATE INDEX ON @.% ((1))",
-            "CREATE TRIGGER t BEFORE INSERT ON @.% EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+            "CREATE TRIGGER t BEFORE INSERT ON @.% EXECUTE FUNCTION \
+             suppress_redundant_updates_trigger()",
             "CREATE RULE r AS ON INSERT TO @.% DO INSTEAD NOTHING",
             "CREATE STATISTICS s ON ctid, xmin FROM @.%",
             "CREATE TEMP TABLE t (kept @.%)",
@@ -201,12 +208,12 @@ async fn a_reader_reads_and_does_nothing_else() {
         ]
         .map(String::from),
     );
-    let before = fixture.everything();
+    let before = fixture.snapshot();
     for attack in attacks {
-        let done = fixture.psql("reader", &attack);
-        assert!(done.is_err(), "done: {attack}");
+        let outcome = fixture.psql("reader", &attack);
+        assert!(outcome.is_err(), "not refused: {attack}");
     }
-    assert_eq!(fixture.everything(), before);
+    assert_eq!(fixture.snapshot(), before);
     let reader = fixture.store("reader");
     reader.migrate().await.unwrap();
     reader.feed().await.unwrap();
@@ -214,10 +221,10 @@ async fn a_reader_reads_and_does_nothing_else() {
     assert!(reader.find(&key).await.unwrap().is_some());
 }
 
-/// The second wall: the owner may have granted the first one away.
+/// The second line of defence, in case the owner has granted EXECUTE.
 #[tokio::test]
-async fn a_function_of_the_log_works_on_the_tables_of_its_schema_only() {
-    let Some(fixture) = Fixture::make().await else {
+async fn log_functions_work_only_on_the_tables_of_their_schema() {
+    let Some(fixture) = Fixture::migrated().await else {
         return;
     };
     fixture
@@ -229,7 +236,7 @@ async fn a_function_of_the_log_works_on_the_tables_of_its_schema_only() {
             ),
         )
         .unwrap();
-    let before = fixture.everything();
+    let before = fixture.snapshot();
     for bait in baits() {
         let refused = fixture.psql("reader", &bait).unwrap_err();
         assert!(
@@ -237,18 +244,18 @@ async fn a_function_of_the_log_works_on_the_tables_of_its_schema_only() {
             "{bait}: {refused}"
         );
     }
-    assert_eq!(fixture.everything(), before);
+    assert_eq!(fixture.snapshot(), before);
 }
 
 #[tokio::test]
-async fn a_service_may_remove_from_the_log_and_write_nothing_into_it() {
-    let Some(fixture) = Fixture::make().await else {
+async fn a_service_may_prune_the_log_but_not_write_to_it() {
+    let Some(fixture) = Fixture::migrated().await else {
         return;
     };
     let service = fixture.store("service");
     service.migrate().await.unwrap();
     service.create_user("u").await.unwrap();
-    let before = fixture.everything();
+    let before = fixture.snapshot();
     for attack in baits().into_iter().chain(
         [
             "INSERT INTO @.changes (subject) VALUES ('everything')",
@@ -263,21 +270,24 @@ async fn a_service_may_remove_from_the_log_and_write_nothing_into_it() {
         ]
         .map(String::from),
     ) {
-        assert!(fixture.psql("service", &attack).is_err(), "done: {attack}");
+        assert!(
+            fixture.psql("service", &attack).is_err(),
+            "not refused: {attack}"
+        );
     }
-    assert_eq!(fixture.everything(), before);
+    assert_eq!(fixture.snapshot(), before);
     assert_eq!(service.prune(std::time::Duration::ZERO).await.unwrap(), 1);
 }
 
-/// Everything that management does, as the role that the documentation gives it.
+/// Runs everything that management does, as the documented role.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_documented_rights_of_a_service_are_enough() {
+async fn the_documented_rights_of_a_service_suffice() {
     if pg::shared().is_none() {
         return;
     }
     let make = || async {
-        let fixture = Fixture::make().await.unwrap();
-        // The suite also removes users.
+        let fixture = Fixture::migrated().await.unwrap();
+        // The contract suite also removes users.
         fixture.cluster.psql(&format!(
             "GRANT {} TO {}",
             fixture.role("eraser"),
@@ -290,7 +300,7 @@ async fn the_documented_rights_of_a_service_are_enough() {
 }
 
 #[tokio::test]
-async fn public_has_no_right_whatever_the_default_privileges_are() {
+async fn public_has_no_rights_whatever_the_default_privileges() {
     let Some(fixture) = Fixture::empty() else {
         return;
     };
@@ -305,7 +315,8 @@ async fn public_has_no_right_whatever_the_default_privileges_are() {
     fixture.store("owner").migrate().await.unwrap();
     let open = |catalog, acl, owner, namespace, kind| {
         format!(
-            "SELECT count(*) FROM {catalog} c, aclexplode(coalesce({acl}, acldefault('{kind}', {owner}))) a
+            "SELECT count(*) FROM {catalog} c, aclexplode(coalesce({acl}, acldefault('{kind}', \
+             {owner}))) a
             WHERE {namespace} = '{}'::regnamespace AND a.grantee = 0",
             fixture.schema
         )
@@ -325,16 +336,17 @@ async fn public_has_no_right_whatever_the_default_privileges_are() {
     }
 }
 
-/// A stranger made the schema, or something in it, before the owner came.
+/// Another role created the schema, or something in it, before the owner did.
 #[tokio::test]
-async fn a_schema_that_a_stranger_has_a_hand_in_is_refused_before_anything_in_it_is_touched() {
+async fn a_schema_that_another_role_can_influence_is_refused_untouched() {
     type Named = fn(&BrokenAssumption) -> bool;
     let foreign_object: Named = |broken| matches!(broken, BrokenAssumption::ForeignObject { .. });
     let others: Named = |broken| matches!(broken, BrokenAssumption::OthersMayCreate { .. });
     let owner: Named = |broken| matches!(broken, BrokenAssumption::ForeignOwner { .. });
     let planted = |what: &str| {
         format!(
-            "GRANT ALL ON SCHEMA @ TO %; SET ROLE %; {what}; RESET ROLE; REVOKE ALL ON SCHEMA @ FROM %"
+            "GRANT ALL ON SCHEMA @ TO %; SET ROLE %; {what}; RESET ROLE; \
+             REVOKE ALL ON SCHEMA @ FROM %"
         )
     };
     let mut table: Vec<(String, Named)> = vec![
@@ -358,7 +370,7 @@ async fn a_schema_that_a_stranger_has_a_hand_in_is_refused_before_anything_in_it
             let Some(fixture) = Fixture::empty() else {
                 return;
             };
-            // Whoever may create schemas in the database, and so could have made this one.
+            // The owner may create schemas in the database, so it could have created this one.
             fixture.cluster.psql(&format!(
                 "GRANT CREATE ON DATABASE postgres TO {}",
                 fixture.role("owner")
@@ -393,41 +405,48 @@ async fn a_schema_that_a_stranger_has_a_hand_in_is_refused_before_anything_in_it
     }
 }
 
-/// What a stranger creates in `public`: functions and operators with the names that statements use, among them those for
-/// argument types that PostgreSQL's own have only after a conversion. Each of them fails.
+/// What another role creates in `public`: functions and operators with the names that our
+/// statements use, including overloads for argument types that PostgreSQL's own take only after a
+/// conversion. Each of them fails.
 const PLANTED: &str = r"
     DO $plant$
     DECLARE
         called text;
         types  text[];
     BEGIN
-        FOREACH called IN ARRAY regexp_split_to_array('unnest floor hashtextextended max count bool_or array_position
-            clock_timestamp make_interval pg_notify set_config current_setting pg_current_snapshot pg_snapshot_xmin
-            pg_snapshot_xmax pg_snapshot_xip pg_visible_in_snapshot pg_advisory_xact_lock pg_current_xact_id
-            pg_notification_queue_usage pg_backend_pid date_part format concat concat_ws string_agg array_to_string
-            has_database_privilege aclexplode acldefault pg_describe_object pg_get_userbyid', '\s+') LOOP
-            FOREACH types SLICE 1 IN ARRAY ARRAY[['', ''], ['text', ''], ['text[]', ''], ['bigint[]', ''], ['bool[]', ''],
-                ['numeric', ''], ['text', 'integer'], ['text', 'text'], ['bigint', 'integer']] LOOP
+        FOREACH called IN ARRAY regexp_split_to_array('unnest floor hashtextextended max count
+            bool_or array_position clock_timestamp make_interval pg_notify set_config
+            current_setting pg_current_snapshot pg_snapshot_xmin pg_snapshot_xmax pg_snapshot_xip
+            pg_visible_in_snapshot pg_advisory_xact_lock pg_current_xact_id
+            pg_notification_queue_usage pg_backend_pid date_part format concat concat_ws string_agg
+            array_to_string has_database_privilege aclexplode acldefault pg_describe_object
+            pg_get_userbyid', '\s+') LOOP
+            FOREACH types SLICE 1 IN ARRAY ARRAY[['', ''], ['text', ''], ['text[]', ''],
+                ['bigint[]', ''], ['bool[]', ''], ['numeric', ''], ['text', 'integer'],
+                ['text', 'text'], ['bigint', 'integer']] LOOP
                 EXECUTE format('CREATE FUNCTION public.%s(%s) RETURNS SETOF text LANGUAGE plpgsql
-                    AS $f$ BEGIN RAISE ''planted''; END $f$', called, array_to_string(array_remove(types, ''), ','));
+                    AS $f$ BEGIN RAISE ''planted''; END $f$',
+                    called, array_to_string(array_remove(types, ''), ','));
             END LOOP;
         END LOOP;
-        FOREACH types SLICE 1 IN ARRAY ARRAY[['numeric', 'integer'], ['bigint', 'integer'], ['smallint', 'bigint'],
-            ['text', 'text'], ['text', 'varchar'], ['varchar', 'text'], ['text', 'integer'], ['text', 'bigint'],
-            ['name', 'varchar'], ['xid8', 'bigint'], ['timestamptz', 'interval']] LOOP
+        FOREACH types SLICE 1 IN ARRAY ARRAY[['numeric', 'integer'], ['bigint', 'integer'],
+            ['smallint', 'bigint'], ['text', 'text'], ['text', 'varchar'], ['varchar', 'text'],
+            ['text', 'integer'], ['text', 'bigint'], ['name', 'varchar'], ['xid8', 'bigint'],
+            ['timestamptz', 'interval']] LOOP
             EXECUTE format('CREATE FUNCTION public.planted(%s, %s) RETURNS numeric LANGUAGE plpgsql
                 AS $f$ BEGIN RAISE ''planted''; END $f$', types[1], types[2]);
             FOREACH called IN ARRAY ARRAY['*', '-', '+', '=', '<>', '<', '<=', '>', '>=', '||'] LOOP
-                EXECUTE format('CREATE OPERATOR public.%s (FUNCTION = public.planted, LEFTARG = %s, RIGHTARG = %s)',
+                EXECUTE format('CREATE OPERATOR public.%s
+                    (FUNCTION = public.planted, LEFTARG = %s, RIGHTARG = %s)',
                     called, types[1], types[2]);
             END LOOP;
         END LOOP;
     END
     $plant$";
 
-/// `public` is in everybody's search path, and up to PostgreSQL 14 everybody may create in it.
+/// `public` is in every search path, and up to PostgreSQL 14 every role may create objects in it.
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_that_a_stranger_creates_in_public_is_called() {
+async fn objects_that_another_role_creates_in_public_are_never_called() {
     let Some(cluster) = pg::Cluster::start() else {
         return;
     };
@@ -456,16 +475,16 @@ async fn nothing_that_a_stranger_creates_in_public_is_called() {
     service.check().await.unwrap();
     let mut feed = service.feed().await.unwrap();
     service.create_organization("org_test", None).await.unwrap();
-    let told = FeedEvent::Changed(Change::Organization("org_test".into()));
-    assert_eq!(feed.next().await, Some(told));
+    let expected = FeedEvent::Changed(Change::Organization("org_test".into()));
+    assert_eq!(feed.next().await, Some(expected));
     service.prune(std::time::Duration::ZERO).await.unwrap();
     tower_api_key::testing::contract::run(make).await;
     tower_api_key::testing::contract::run_managed(make).await;
 }
 
-/// The lock of a migration is one that only the owner of the schema can take.
+/// Only the owner of the schema can take the lock of a migration.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_advisory_lock_of_a_stranger_holds_up_a_migration() {
+async fn another_role_cannot_block_a_migration_with_advisory_locks() {
     let Some(cluster) = pg::Cluster::start() else {
         return;
     };
@@ -473,7 +492,7 @@ async fn no_advisory_lock_of_a_stranger_holds_up_a_migration() {
     let options = cluster.options().username("stranger");
     let mut stranger = PgConnection::connect_with(&options).await.unwrap();
     for schema in ["made_by_migrate", "made_before"] {
-        // Whatever an older version locked, or another tool that migrates.
+        // Locks that an older version takes, or another migration tool.
         let lock = "SELECT pg_advisory_lock(hashtextextended($1 || '_changes', 0))";
         sqlx::query(lock)
             .bind(schema)
@@ -484,15 +503,15 @@ async fn no_advisory_lock_of_a_stranger_holds_up_a_migration() {
     cluster.psql("CREATE SCHEMA made_before; COMMENT ON SCHEMA made_before IS 'it''s kept'");
     for schema in ["made_by_migrate", "made_before"] {
         let nodes = [
-            cluster.unmade_store(schema),
-            cluster.unmade_store(schema),
-            cluster.unmade_store(schema),
+            cluster.unmigrated_store(schema),
+            cluster.unmigrated_store(schema),
+            cluster.unmigrated_store(schema),
         ];
         let [one, two, three] = nodes.each_ref().map(PostgresStore::migrate);
         let all = async { tokio::try_join!(one, two, three) };
         tokio::time::timeout(std::time::Duration::from_secs(30), all)
             .await
-            .expect("nothing is waited for")
+            .expect("the migrations wait for no lock")
             .unwrap();
     }
     assert_eq!(

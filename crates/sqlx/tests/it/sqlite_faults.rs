@@ -1,13 +1,13 @@
-//! A database that fails, hangs or is full: 503 in time, nothing lost, nothing half-made.
+//! A database that fails, hangs or is full: 503 in time, nothing lost, nothing stored in part.
 
-use crate::support::polled;
+use crate::support::poll;
 
 use std::{
     collections::BTreeMap, convert::Infallible, error::Error as _, path::Path, time::Duration,
 };
 
 use http::{Request, Response, StatusCode, header::RETRY_AFTER};
-use polled::{End, polled};
+use poll::{Cancel, poll_at_most};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection, SqlitePool, sqlite::SqlitePoolOptions};
 use tokio::time::Instant;
 use tower::{ServiceBuilder, ServiceExt};
@@ -56,7 +56,7 @@ async fn store(path: &Path, connections: u32) -> (SqliteStore, SqlitePool) {
     (store, pool)
 }
 
-async fn is_there(store: &SqliteStore, id: &str) -> bool {
+async fn contains(store: &SqliteStore, id: &str) -> bool {
     store
         .find(&Lookup::new(Credential::OrgKey { id }, None))
         .await
@@ -64,11 +64,11 @@ async fn is_there(store: &SqliteStore, id: &str) -> bool {
         .is_some()
 }
 
-async fn ask(store: &SqliteStore) -> Response<String> {
-    present(store, "ak_a.test").await
+async fn send_key(store: &SqliteStore) -> Response<String> {
+    send(store, "ak_a.test").await
 }
 
-async fn present(store: &SqliteStore, bearer: &str) -> Response<String> {
+async fn send(store: &SqliteStore, bearer: &str) -> Response<String> {
     let service = ServiceBuilder::new()
         .layer(AuthLayer::new(store.clone()).with_deadline(DEADLINE))
         .service_fn(async |_: Request<String>| Ok::<_, Infallible>(Response::new(String::new())));
@@ -84,7 +84,7 @@ async fn present(store: &SqliteStore, bearer: &str) -> Response<String> {
         .unwrap()
 }
 
-async fn pages(pool: &SqlitePool) -> i64 {
+async fn page_count(pool: &SqlitePool) -> i64 {
     sqlx::query_scalar("PRAGMA page_count")
         .fetch_one(pool)
         .await
@@ -92,11 +92,11 @@ async fn pages(pool: &SqlitePool) -> i64 {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_the_change_and_loses_nothing() {
+async fn a_full_disk_refuses_changes_and_loses_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
     let (roomy, pool) = store(&path, 1).await;
-    let limit = (pages(&pool).await + 4).to_string();
+    let limit = (page_count(&pool).await + 4).to_string();
     let options = SqliteStore::options(&path).pragma("max_page_count", limit);
     let full = SqlitePoolOptions::new()
         .max_connections(1)
@@ -118,11 +118,12 @@ async fn a_full_disk_refuses_the_change_and_loses_nothing() {
     assert!(!acknowledged.is_empty());
     for store in [&full, &roomy] {
         for id in &acknowledged {
-            assert!(is_there(store, id).await, "{id}");
+            assert!(contains(store, id).await, "{id}");
         }
-        assert!(!is_there(store, &refused.0).await);
+        assert!(!contains(store, &refused.0).await);
     }
-    // It goes on: what fits is done, what does not is refused, and with room again everything works.
+    // The store keeps working: what fits is stored, the rest is refused, and with room again
+    // everything is stored.
     for _ in 0..3 {
         let again = full.insert(key(&refused.0)).await;
         assert!(
@@ -134,7 +135,7 @@ async fn a_full_disk_refuses_the_change_and_loses_nothing() {
         .await
         .unwrap();
     roomy.insert(key(&refused.0)).await.unwrap();
-    assert!(is_there(&full, &refused.0).await);
+    assert!(contains(&full, &refused.0).await);
     let check: String = sqlx::query_scalar("PRAGMA integrity_check")
         .fetch_one(&pool)
         .await
@@ -143,7 +144,7 @@ async fn a_full_disk_refuses_the_change_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_disk_that_is_full_at_the_start_is_told_and_the_file_is_left_as_it_was() {
+async fn a_disk_full_at_startup_is_reported_and_the_file_is_unchanged() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
     let full = SqliteStore::options(&path).pragma("max_page_count", "4");
@@ -157,11 +158,14 @@ async fn a_disk_that_is_full_at_the_start_is_told_and_the_file_is_left_as_it_was
         "{refused:?}"
     );
     let (store, _) = store(&path, 1).await;
-    assert!(is_there(&store, "a").await, "with room it opens");
+    assert!(
+        contains(&store, "a").await,
+        "the store opens once there is room"
+    );
 }
 
 #[tokio::test]
-async fn a_table_that_is_gone_is_an_outage_and_ends_with_it() {
+async fn a_missing_table_is_an_outage_until_it_is_back() {
     let directory = tempfile::tempdir().unwrap();
     let (store, pool) = store(&directory.path().join("keys.db"), 2).await;
     for table in ["credentials", "organizations", "users", "memberships"] {
@@ -181,7 +185,7 @@ async fn a_table_that_is_gone_is_an_outage_and_ends_with_it() {
         };
         for bearer in bearers {
             assert_eq!(
-                present(&store, bearer).await.status(),
+                send(&store, bearer).await.status(),
                 StatusCode::SERVICE_UNAVAILABLE,
                 "{bearer} without {table}"
             );
@@ -190,31 +194,32 @@ async fn a_table_that_is_gone_is_an_outage_and_ends_with_it() {
             .execute(&pool)
             .await
             .unwrap();
-        for (bearer, wanted) in [
+        for (bearer, expected) in [
             ("ak_a.test", StatusCode::OK),
             ("pat_test", StatusCode::OK),
             ("ak_nobody.test", StatusCode::UNAUTHORIZED),
         ] {
             assert_eq!(
-                present(&store, bearer).await.status(),
-                wanted,
+                send(&store, bearer).await.status(),
+                expected,
                 "{bearer} with {table} again"
             );
         }
     }
 }
 
-/// As a disk that loses a block does. Whatever SQLite cannot find for that reason must not look like what is not there.
+/// As if the disk had lost a block. A row that SQLite cannot find for that reason must not look
+/// unknown.
 #[tokio::test]
-async fn a_page_of_zeros_is_an_error_at_the_start_or_an_outage_and_never_a_refusal() {
+async fn a_zeroed_page_is_a_startup_error_or_an_outage_but_never_a_refusal() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
     let (whole, pool) = store(&path, 1).await;
-    let pages = pages(&pool).await;
+    let page_count = page_count(&pool).await;
     whole.close().await;
     let good = std::fs::read(&path).unwrap();
     let mut outcomes = BTreeMap::new();
-    let size = good.len() / usize::try_from(pages).unwrap();
+    let size = good.len() / usize::try_from(page_count).unwrap();
     for page in 0..good.len() / size {
         let path = directory.path().join(format!("without-{page}.db"));
         let mut bytes = good.clone();
@@ -229,35 +234,36 @@ async fn a_page_of_zeros_is_an_error_at_the_start_or_an_outage_and_never_a_refus
                     ),
                     "{page}: {error:?}"
                 );
-                vec!["error at the start"]
+                vec!["startup error"]
             }
             Ok(store) => {
-                let mut told = Vec::new();
+                let mut statuses = Vec::new();
                 for bearer in ["ak_a.test", "pat_test"] {
-                    told.push(match present(&store, bearer).await.status() {
+                    statuses.push(match send(&store, bearer).await.status() {
                         StatusCode::OK => "accepted",
                         StatusCode::SERVICE_UNAVAILABLE => "outage",
                         other => panic!("{bearer} without page {page}: {other}"),
                     });
                 }
-                told
+                statuses
             }
         };
         *outcomes.entry(outcome).or_insert(0) += 1;
     }
-    let seen = |outcome: &[&str]| outcomes.contains_key(outcome);
+    let occurred = |outcome: &[&str]| outcomes.contains_key(outcome);
     assert!(
-        seen(&["error at the start"]) && seen(&["outage", "outage"]),
+        occurred(&["startup error"]) && occurred(&["outage", "outage"]),
         "{outcomes:?}"
     );
 }
 
-/// As after some I/O errors; the driver would go on as if the transaction were still open.
+/// As after some I/O errors; the driver would continue as if the transaction were still open.
 #[tokio::test]
-async fn a_transaction_that_sqlite_ended_by_itself_does_not_spoil_its_connection() {
+async fn a_transaction_rolled_back_by_sqlite_leaves_its_connection_usable() {
     let directory = tempfile::tempdir().unwrap();
     let (store, pool) = store(&directory.path().join("keys.db"), 1).await;
-    let fault = "CREATE TRIGGER fault BEFORE INSERT ON tower_api_key_users BEGIN SELECT RAISE(ROLLBACK, 'fault'); END";
+    let fault = "CREATE TRIGGER fault BEFORE INSERT ON tower_api_key_users BEGIN \
+                 SELECT RAISE(ROLLBACK, 'fault'); END";
     sqlx::query(fault).execute(&pool).await.unwrap();
     let refused = store.create_user("alice").await;
     assert!(
@@ -269,7 +275,7 @@ async fn a_transaction_that_sqlite_ended_by_itself_does_not_spoil_its_connection
         .await
         .unwrap();
     store.create_user("alice").await.unwrap();
-    assert!(is_there(&store, "a").await);
+    assert!(contains(&store, "a").await);
 }
 
 #[tokio::test]
@@ -278,7 +284,7 @@ async fn an_exhausted_pool_is_a_503_within_the_deadline() {
     let (store, pool) = store(&directory.path().join("keys.db"), 1).await;
     let held = pool.acquire().await.unwrap();
     tokio::time::pause();
-    let asked_at = Instant::now();
+    let sent_at = Instant::now();
     let found = store
         .find(&Lookup::new(Credential::OrgKey { id: "a" }, None))
         .await;
@@ -287,13 +293,13 @@ async fn an_exhausted_pool_is_a_503_within_the_deadline() {
         "{found:?}"
     );
     assert!(
-        asked_at.elapsed() <= DEADLINE,
-        "the store's own bound is below the deadline"
+        sent_at.elapsed() <= DEADLINE,
+        "the store's own timeout is below the deadline"
     );
 
-    let asked_at = Instant::now();
-    let response = ask(&store).await;
-    assert!(asked_at.elapsed() <= DEADLINE + SLACK);
+    let sent_at = Instant::now();
+    let response = send_key(&store).await;
+    assert!(sent_at.elapsed() <= DEADLINE + SLACK);
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(response.headers().contains_key(RETRY_AFTER));
 
@@ -303,19 +309,22 @@ async fn an_exhausted_pool_is_a_503_within_the_deadline() {
         .await
         .expect("a change has a connection of its own");
     drop(held);
-    assert_eq!(ask(&store).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(send_key(&store).await.status(), StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]
-async fn a_database_locked_by_somebody_else_is_told_at_the_start_and_cannot_be_locked_later() {
+async fn a_locked_database_is_reported_at_startup_and_an_open_one_cannot_be_locked() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
-    let lock = "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; UPDATE tower_api_key_users SET enabled = 1; COMMIT";
+    let lock = "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; \
+                UPDATE tower_api_key_users SET enabled = 1; COMMIT";
     let (first, pool) = store(&path, 1).await;
     first.close().await;
     drop(pool);
-    let impatient = || SqliteStore::options(&path).busy_timeout(Duration::ZERO);
-    let mut other = SqliteConnection::connect_with(&impatient()).await.unwrap();
+    let without_timeout = || SqliteStore::options(&path).busy_timeout(Duration::ZERO);
+    let mut other = SqliteConnection::connect_with(&without_timeout())
+        .await
+        .unwrap();
     sqlx::raw_sql(lock).execute(&mut other).await.unwrap();
     let refused = SqliteStore::open(&path, Catalogue::anyreach())
         .await
@@ -324,9 +333,11 @@ async fn a_database_locked_by_somebody_else_is_told_at_the_start_and_cannot_be_l
     other.close().await.unwrap();
 
     let (store, _pool) = reopened(&path).await;
-    let mut other = SqliteConnection::connect_with(&impatient()).await.unwrap();
+    let mut other = SqliteConnection::connect_with(&without_timeout())
+        .await
+        .unwrap();
     _ = sqlx::raw_sql(lock).execute(&mut other).await;
-    assert_eq!(ask(&store).await.status(), StatusCode::OK);
+    assert_eq!(send_key(&store).await.status(), StatusCode::OK);
 }
 
 async fn reopened(path: &Path) -> (SqliteStore, SqlitePool) {
@@ -342,7 +353,7 @@ async fn reopened(path: &Path) -> (SqliteStore, SqlitePool) {
 }
 
 #[tokio::test]
-async fn changes_wait_for_another_writer_and_look_ups_do_not() {
+async fn changes_wait_for_another_writer_but_lookups_do_not() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
     let (store, pool) = store(&path, 4).await;
@@ -354,8 +365,8 @@ async fn changes_wait_for_another_writer_and_look_ups_do_not() {
         })
         .collect();
     for _ in 0..20 {
-        assert!(is_there(&store, "a").await);
-        assert!(!is_there(&store, "later-0").await);
+        assert!(contains(&store, "a").await);
+        assert!(!contains(&store, "later-0").await);
     }
     sqlx::query("UPDATE tower_api_key_users SET enabled = 1")
         .execute(&mut *writer)
@@ -365,10 +376,10 @@ async fn changes_wait_for_another_writer_and_look_ups_do_not() {
     for change in waiting {
         change.await.unwrap().unwrap();
     }
-    assert!(is_there(&store, "later-19").await);
+    assert!(contains(&store, "later-19").await);
 }
 
-/// A list that takes long holds its connection, and so do those behind it.
+/// A slow list holds its connection, and so do the lists queued behind it.
 #[tokio::test]
 async fn lists_leave_connections_for_lookups() {
     let directory = tempfile::tempdir().unwrap();
@@ -376,8 +387,10 @@ async fn lists_leave_connections_for_lookups() {
     let slow = "ALTER TABLE tower_api_key_events RENAME TO elsewhere;
         CREATE VIEW tower_api_key_events AS
             WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000000)
-            SELECT i AS number, 0 AS at, 'issued' AS action, iif(i < 0, 'org_1', NULL) AS organization_id,
-                'a' AS credential_id, NULL AS related_id, 'bearer' AS actor_kind, NULL AS actor_id, NULL AS actor_user_id, NULL AS origin
+            SELECT i AS number, 0 AS at, 'issued' AS action, iif(i < 0, 'org_1', NULL) AS \
+            organization_id,
+                'a' AS credential_id, NULL AS related_id, 'bearer' AS actor_kind, NULL AS \
+                actor_id, NULL AS actor_user_id, NULL AS origin
             FROM n";
     sqlx::raw_sql(slow).execute(&pool).await.unwrap();
     let owner = Owner::Organization("org_1".into());
@@ -387,27 +400,28 @@ async fn lists_leave_connections_for_lookups() {
     });
     let lists: Vec<_> = lists.collect();
     tokio::task::yield_now().await;
-    assert!(is_there(&store, "a").await);
+    assert!(contains(&store, "a").await);
     assert!(
         lists.iter().all(|list| !list.is_finished()),
-        "they were not slow"
+        "the lists were not slow"
     );
     for list in lists {
         list.abort();
     }
 }
 
-/// Dropped anywhere, a change is there or not, and the store goes on.
+/// Wherever a change is dropped, it is stored completely or not at all, and the store keeps
+/// working.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_is_dropped_half_way_is_whole_or_not_there() {
+async fn a_cancelled_change_is_all_or_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let (store, pool) = store(&directory.path().join("keys.db"), 4).await;
     for polls in 0..40 {
         let id = format!("k{polls}");
-        let mut change = polled(store.insert(key(&id)), polls, End::Woken).await;
-        if let Some(done) = change.take() {
-            done.unwrap();
-            assert!(is_there(&store, &id).await);
+        let mut change = poll_at_most(store.insert(key(&id)), polls, Cancel::WhenWoken).await;
+        if let Some(outcome) = change.take() {
+            outcome.unwrap();
+            assert!(contains(&store, &id).await);
         }
         store.insert(key(&format!("after-{polls}"))).await.unwrap();
     }
@@ -419,7 +433,7 @@ async fn a_change_that_is_dropped_half_way_is_whole_or_not_there() {
             .await
             .unwrap(),
         0,
-        "each is in the log once"
+        "each change is logged once"
     );
 }
 
@@ -428,7 +442,10 @@ async fn a_closed_pool_is_an_outage() {
     let directory = tempfile::tempdir().unwrap();
     let (store, _) = store(&directory.path().join("keys.db"), 1).await;
     store.close().await;
-    assert_eq!(ask(&store).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        send_key(&store).await.status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     assert!(matches!(
         store.delete(&Owner::of(Kind::OrgKey, "org_1"), "a").await,
         Err(WriteError::Store(StoreError::Unavailable(_)))

@@ -1,6 +1,6 @@
-//! The change log of a SQLite file tells every change, whoever makes it.
+//! The SQLite feed emits every change, whichever program makes it.
 
-use crate::support::polled;
+use crate::support::poll;
 use tower_api_key::{
     credential::Kind,
     scope::Catalogue,
@@ -14,7 +14,7 @@ use tower_api_key::{
 
 use std::{path::Path, time::Duration};
 
-use polled::{End, told_at_last};
+use poll::{Cancel, next_despite_cancellation};
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tower_api_key_sqlx::SqliteStore;
 
@@ -56,22 +56,22 @@ async fn by_hand(path: &Path, sql: &str) {
     db.close().await.unwrap();
 }
 
-/// What the feed says next. A feed that says nothing fails the test instead of hanging it.
+/// The next event of the feed. Fails the test instead of hanging it when there is none.
 async fn next(feed: &mut impl Feed) -> FeedEvent {
     tokio::time::timeout(Duration::from_secs(20), feed.next())
         .await
-        .expect("the feed says nothing")
+        .expect("the feed emits no event")
         .unwrap()
 }
 
-async fn tells(feed: &mut impl Feed, wanted: &[FeedEvent]) {
-    for event in wanted {
-        assert_eq!(next(feed).await, *event, "of {wanted:?}");
+async fn assert_events(feed: &mut impl Feed, expected: &[FeedEvent]) {
+    for event in expected {
+        assert_eq!(next(feed).await, *event, "of {expected:?}");
     }
 }
 
-/// Two organizations, a person in the first, a key and a token.
-async fn furnish(store: &SqliteStore) {
+/// Seeds two organizations, a user in the first, a key and a token.
+async fn seed(store: &SqliteStore) {
     store.create_organization("org_1", None).await.unwrap();
     store.create_organization("org_2", None).await.unwrap();
     store.create_user("alice").await.unwrap();
@@ -98,15 +98,15 @@ async fn file() -> (tempfile::TempDir, std::path::PathBuf, SqliteStore) {
 }
 
 #[tokio::test]
-async fn every_change_through_the_store_is_told_in_order() {
+async fn every_change_through_the_store_is_emitted_in_order() {
     let (_directory, _, in_file) = file().await;
     let in_memory = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
     for store in [in_file, in_memory] {
         let mut feed = store.feed().await.unwrap();
-        furnish(&store).await;
+        seed(&store).await;
         store.set_member("alice", "org_1", "admin").await.unwrap();
         store.remove_member("alice", "org_1").await.unwrap();
-        store.remove_member("alice", "org_2").await.unwrap(); // there is none: nothing to tell
+        store.remove_member("alice", "org_2").await.unwrap(); // no such membership, so no event
         store.set_user_enabled("alice", false).await.unwrap();
         store
             .insert(Record::personal_token("t", digest("other"), "alice"))
@@ -121,7 +121,7 @@ async fn every_change_through_the_store_is_told_in_order() {
             .await
             .unwrap();
         store.delete_organization("org_2").await.unwrap();
-        let made = [
+        let created = [
             organization("org_1"),
             organization("org_2"),
             user("alice"),
@@ -129,7 +129,7 @@ async fn every_change_through_the_store_is_told_in_order() {
             key("k"),
             token("t"),
         ];
-        tells(&mut feed, &made).await;
+        assert_events(&mut feed, &created).await;
         let changed = [
             user("alice"),
             user("alice"),
@@ -138,14 +138,14 @@ async fn every_change_through_the_store_is_told_in_order() {
             token("t"),
             organization("org_2"),
         ];
-        tells(&mut feed, &changed).await;
+        assert_events(&mut feed, &changed).await;
     }
 }
 
 #[tokio::test]
-async fn every_change_by_hand_is_told() {
+async fn every_change_by_hand_is_emitted() {
     let (_directory, path, store) = file().await;
-    furnish(&store).await;
+    seed(&store).await;
     let mut feed = store.feed().await.unwrap();
     let cases: [(&str, &[FeedEvent]); 14] = [
         (
@@ -203,14 +203,14 @@ async fn every_change_by_hand_is_told() {
             &[organization("org_1"), organization("org_2")],
         ),
     ];
-    for (sql, wanted) in cases {
+    for (sql, expected) in cases {
         by_hand(&path, sql).await;
-        tells(&mut feed, wanted).await;
+        assert_events(&mut feed, expected).await;
     }
 }
 
 #[tokio::test]
-async fn what_was_rolled_back_is_not_told() {
+async fn a_rolled_back_change_is_not_emitted() {
     let (_directory, path, store) = file().await;
     let mut feed = store.feed().await.unwrap();
     by_hand(
@@ -223,21 +223,21 @@ async fn what_was_rolled_back_is_not_told() {
         "INSERT INTO tower_api_key_users (id) VALUES ('real')",
     )
     .await;
-    tells(&mut feed, &[user("real")]).await;
+    assert_events(&mut feed, &[user("real")]).await;
 }
 
 #[tokio::test]
-async fn more_than_a_batch_is_told_whole() {
+async fn more_changes_than_one_batch_are_all_emitted() {
     let (_directory, path, store) = file().await;
     let mut feed = store.feed().await.unwrap();
     let count = 3500;
-    by_hand(&path, &numbered(count)).await;
+    by_hand(&path, &insert_users(count)).await;
     for number in 1..=count {
-        tells(&mut feed, &[user(&format!("u{number}"))]).await;
+        assert_events(&mut feed, &[user(&format!("u{number}"))]).await;
     }
 }
 
-fn numbered(count: usize) -> String {
+fn insert_users(count: usize) -> String {
     format!(
         "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {count})
         INSERT INTO tower_api_key_users (id) SELECT 'u' || n FROM n"
@@ -245,12 +245,12 @@ fn numbered(count: usize) -> String {
 }
 
 #[tokio::test]
-async fn the_log_is_bounded_and_whoever_missed_something_learns_so() {
+async fn the_log_is_bounded_and_a_late_follower_gets_everything() {
     let (_directory, path, store) = file().await;
     let mut feed = store.feed().await.unwrap();
-    by_hand(&path, &numbered(10_001)).await;
-    tells(&mut feed, &[Changed(Change::Everything)]).await;
-    tells(&mut feed, &[user("u2")]).await;
+    by_hand(&path, &insert_users(10_001)).await;
+    assert_events(&mut feed, &[Changed(Change::Everything)]).await;
+    assert_events(&mut feed, &[user("u2")]).await;
     let mut db = SqliteConnection::connect_with(&SqliteStore::options(&path))
         .await
         .unwrap();
@@ -262,17 +262,18 @@ async fn the_log_is_bounded_and_whoever_missed_something_learns_so() {
 }
 
 #[tokio::test]
-async fn a_log_that_was_emptied_cut_or_set_back_is_everything() {
+async fn an_emptied_cut_or_reset_log_is_emitted_as_everything() {
     for damage in [
-        "DELETE FROM tower_api_key_changes", // after the change, so that it cannot be read
+        "DELETE FROM tower_api_key_changes", // after the change, so that the feed cannot read it
         "DELETE FROM tower_api_key_changes WHERE id = 'a'",
         "DELETE FROM tower_api_key_changes; DELETE FROM sqlite_sequence",
         "DELETE FROM tower_api_key_changes; UPDATE sqlite_sequence SET seq = 1",
     ] {
         let (_directory, path, store) = file().await;
-        furnish(&store).await;
+        seed(&store).await;
         let mut feed = store.feed().await.unwrap();
-        let change = "INSERT INTO tower_api_key_users (id) VALUES ('a'); INSERT INTO tower_api_key_users (id) VALUES ('b')";
+        let change = "INSERT INTO tower_api_key_users (id) VALUES ('a'); \
+                      INSERT INTO tower_api_key_users (id) VALUES ('b')";
         by_hand(&path, &format!("BEGIN; {change}; {damage}; COMMIT")).await;
         assert_eq!(
             next(&mut feed).await,
@@ -285,75 +286,82 @@ async fn a_log_that_was_emptied_cut_or_set_back_is_everything() {
 }
 
 #[tokio::test]
-async fn a_row_of_the_log_that_says_nothing_we_know_is_everything() {
+async fn an_unknown_log_row_is_emitted_as_everything() {
     let (_directory, path, store) = file().await;
     let mut feed = store.feed().await.unwrap();
     for (name, sql) in [
         (
             "unknown kind",
-            "INSERT INTO tower_api_key_changes (subject, kind, id) VALUES ('credential', 'cookie', 'x')",
+            "INSERT INTO tower_api_key_changes (subject, kind, id) \
+             VALUES ('credential', 'cookie', 'x')",
         ),
         (
-            "id of no UTF-8",
+            "id not UTF-8",
             "INSERT INTO tower_api_key_users (id) VALUES (CAST(x'ff' AS TEXT))",
         ),
         (
-            "kind of no UTF-8",
-            "INSERT INTO tower_api_key_changes (subject, kind, id) VALUES ('credential', CAST(x'ff' AS TEXT), 'x')",
+            "kind not UTF-8",
+            "INSERT INTO tower_api_key_changes (subject, kind, id) \
+             VALUES ('credential', CAST(x'ff' AS TEXT), 'x')",
         ),
     ] {
         by_hand(&path, sql).await;
         assert_eq!(next(&mut feed).await, Changed(Change::Everything), "{name}");
         let id = name.replace(' ', "-");
         store.create_user(&id).await.unwrap();
-        assert_eq!(next(&mut feed).await, user(&id), "it goes on after {name}");
+        assert_eq!(
+            next(&mut feed).await,
+            user(&id),
+            "the feed continues after {name}"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_lost_feed_says_so_once_and_catches_up_before_it_is_restored() {
+async fn a_lost_feed_emits_lost_once_and_catches_up_before_restored() {
     let (_directory, path, store) = file().await;
     let mut feed = store.feed().await.unwrap();
     store.create_user("before").await.unwrap();
-    tells(&mut feed, &[user("before")]).await;
-    // The log cannot be read while it has another name. SQLite renames it in the triggers too.
+    assert_events(&mut feed, &[user("before")]).await;
+    // The log cannot be read while it is renamed; SQLite renames it in the triggers too.
     by_hand(
         &path,
         "ALTER TABLE tower_api_key_changes RENAME TO elsewhere",
     )
     .await;
-    tells(&mut feed, &[Lost]).await;
+    assert_events(&mut feed, &[Lost]).await;
     tokio::time::pause();
     let more = tokio::time::timeout(Duration::from_secs(10), feed.next()).await;
     assert!(more.is_err(), "{more:?}");
     tokio::time::resume();
-    by_hand(&path, &numbered(2500)).await;
+    by_hand(&path, &insert_users(2500)).await;
     by_hand(
         &path,
         "ALTER TABLE elsewhere RENAME TO tower_api_key_changes",
     )
     .await;
-    tells(&mut feed, &[Changed(Change::Everything)]).await; // the schema was changed: perhaps not everything was logged
+    // The schema changed, so perhaps not everything was logged.
+    assert_events(&mut feed, &[Changed(Change::Everything)]).await;
     for number in 1..=2500 {
-        tells(&mut feed, &[user(&format!("u{number}"))]).await;
+        assert_events(&mut feed, &[user(&format!("u{number}"))]).await;
     }
-    tells(&mut feed, &[Restored]).await;
+    assert_events(&mut feed, &[Restored]).await;
     store.create_user("after").await.unwrap();
-    tells(&mut feed, &[user("after")]).await;
+    assert_events(&mut feed, &[user("after")]).await;
 }
 
 #[tokio::test]
-async fn a_follower_that_drops_its_wait_misses_nothing() {
-    for end in [End::Waiting, End::Woken] {
+async fn next_is_cancel_safe() {
+    for cancel in [Cancel::WhenPending, Cancel::WhenWoken] {
         let (_directory, path, store) = file().await;
         let mut feed = store.feed().await.unwrap().every(Duration::ZERO);
         for number in 0..10 {
             let id = format!("u{number}");
             store.create_user(&id).await.unwrap();
             assert_eq!(
-                told_at_last(&mut feed, end).await,
+                next_despite_cancellation(&mut feed, cancel).await,
                 user(&id),
-                "given up {end:?}"
+                "cancelled {cancel:?}"
             );
         }
         by_hand(
@@ -361,7 +369,11 @@ async fn a_follower_that_drops_its_wait_misses_nothing() {
             "ALTER TABLE tower_api_key_changes RENAME TO elsewhere",
         )
         .await;
-        assert_eq!(told_at_last(&mut feed, end).await, Lost, "given up {end:?}");
+        assert_eq!(
+            next_despite_cancellation(&mut feed, cancel).await,
+            Lost,
+            "cancelled {cancel:?}"
+        );
         by_hand(
             &path,
             "INSERT INTO tower_api_key_users (id) VALUES ('meanwhile')",
@@ -372,19 +384,19 @@ async fn a_follower_that_drops_its_wait_misses_nothing() {
             "ALTER TABLE elsewhere RENAME TO tower_api_key_changes",
         )
         .await;
-        for wanted in [Changed(Change::Everything), user("meanwhile"), Restored] {
+        for expected in [Changed(Change::Everything), user("meanwhile"), Restored] {
             assert_eq!(
-                told_at_last(&mut feed, end).await,
-                wanted,
-                "given up {end:?}"
+                next_despite_cancellation(&mut feed, cancel).await,
+                expected,
+                "cancelled {cancel:?}"
             );
         }
     }
 }
 
-/// Whoever imports much drops the triggers first.
+/// A bulk import, for example, drops the triggers first.
 #[tokio::test]
-async fn a_schema_that_no_longer_writes_the_log_is_a_lost_feed_and_everything_afterwards() {
+async fn a_missing_log_trigger_loses_the_feed_until_it_is_back() {
     let (_directory, path, store) = file().await;
     let mut feed = store.feed().await.unwrap();
     let mut db = SqliteConnection::connect_with(&SqliteStore::options(&path))
@@ -398,7 +410,7 @@ async fn a_schema_that_no_longer_writes_the_log_is_a_lost_feed_and_everything_af
     assert!(triggers.len() > 20);
     for (name, sql) in triggers {
         by_hand(&path, &format!("DROP TRIGGER {name}")).await;
-        tells(&mut feed, &[Lost]).await;
+        assert_events(&mut feed, &[Lost]).await;
         let started = store.feed().await.map(drop).unwrap_err();
         assert_eq!(
             started.code(),
@@ -408,19 +420,19 @@ async fn a_schema_that_no_longer_writes_the_log_is_a_lost_feed_and_everything_af
         let checked = store.check().await.unwrap_err().to_string();
         assert!(checked.contains(&name), "{name}: {checked}");
         by_hand(&path, &sql).await;
-        tells(&mut feed, &[Changed(Change::Everything), Restored]).await;
-        // Too fast to be seen.
+        assert_events(&mut feed, &[Changed(Change::Everything), Restored]).await;
+        // Too fast for the feed to see the trigger missing.
         by_hand(&path, &format!("BEGIN; DROP TRIGGER {name}; {sql}; COMMIT")).await;
-        tells(&mut feed, &[Changed(Change::Everything)]).await;
+        assert_events(&mut feed, &[Changed(Change::Everything)]).await;
     }
     store.check().await.unwrap();
 }
 
-/// As `.restore` of `sqlite3` does, and then other changes up to the same number.
+/// For example after `.restore` in `sqlite3` and other changes up to the same number.
 #[tokio::test]
-async fn a_log_that_was_set_back_and_grew_to_the_same_length_is_everything() {
+async fn a_log_reset_and_grown_to_the_same_length_is_emitted_as_everything() {
     let (_directory, path, store) = file().await;
-    furnish(&store).await;
+    seed(&store).await;
     let mut feed = store.feed().await.unwrap();
     let before = "SELECT max(seq) FROM tower_api_key_changes";
     let mut db = SqliteConnection::connect_with(&SqliteStore::options(&path))
@@ -428,7 +440,7 @@ async fn a_log_that_was_set_back_and_grew_to_the_same_length_is_everything() {
         .unwrap();
     let last: i64 = sqlx::query_scalar(before).fetch_one(&mut db).await.unwrap();
     store.create_user("undone").await.unwrap();
-    tells(&mut feed, &[user("undone")]).await;
+    assert_events(&mut feed, &[user("undone")]).await;
     let sql = format!(
         "BEGIN; DELETE FROM tower_api_key_users WHERE id = 'undone';
          DELETE FROM tower_api_key_changes WHERE seq > {last};
@@ -437,16 +449,16 @@ async fn a_log_that_was_set_back_and_grew_to_the_same_length_is_everything() {
          UPDATE tower_api_key_changes SET at = at + 1 WHERE seq > {last}; COMMIT"
     );
     by_hand(&path, &sql).await;
-    tells(&mut feed, &[Changed(Change::Everything)]).await;
+    assert_events(&mut feed, &[Changed(Change::Everything)]).await;
 }
 
-/// REPLACE and UPDATE OR REPLACE remove what is in the way without firing the triggers of a deletion.
+/// REPLACE and UPDATE OR REPLACE remove conflicting rows without firing delete triggers.
 #[tokio::test]
-async fn every_row_that_another_one_replaces_is_told() {
+async fn every_replaced_row_is_emitted() {
     const INSERT: &str = "INSERT OR REPLACE INTO tower_api_key_credentials
         (kind, id, digest, organization_id, role, user_id, idempotency_key, request_hash)";
     let (_directory, path, store) = file().await;
-    furnish(&store).await;
+    seed(&store).await;
     store
         .insert(Record::personal_token("other", digest("other"), "alice"))
         .await
@@ -472,27 +484,44 @@ async fn every_row_that_another_one_replaces_is_told() {
     let others = "UPDATE OR REPLACE tower_api_key_credentials SET";
     cases.extend([
         (
-            format!("{others} idempotency_key = 'x', request_hash = zeroblob(32) WHERE kind = 'org_key' AND id = 'other'"),
+            format!(
+                "{others} idempotency_key = 'x', request_hash = zeroblob(32) \
+                 WHERE kind = 'org_key' AND id = 'other'"
+            ),
             vec![key("k"), key("other")],
         ),
         (
-            format!("{others} idempotency_key = 'x', request_hash = zeroblob(32) WHERE kind = 'pat' AND id = 'other'"),
+            format!(
+                "{others} idempotency_key = 'x', request_hash = zeroblob(32) WHERE kind = 'pat' \
+                 AND id = 'other'"
+            ),
             vec![token("t"), token("other")],
         ),
         (
-            format!("{INSERT} VALUES ('org_key', 'new', zeroblob(32), 'org_1', 'viewer', NULL, 'x', zeroblob(32))"),
+            format!(
+                "{INSERT} VALUES ('org_key', 'new', zeroblob(32), 'org_1', 'viewer', NULL, 'x', \
+                 zeroblob(32))"
+            ),
             vec![key("other"), key("new")],
         ),
         (
-            format!("{INSERT} VALUES ('pat', 'new', zeroblob(32), NULL, NULL, 'alice', 'x', zeroblob(32))"),
+            format!(
+                "{INSERT} VALUES ('pat', 'new', zeroblob(32), NULL, NULL, 'alice', 'x', \
+                 zeroblob(32))"
+            ),
             vec![token("other"), token("new")],
         ),
         (
-            format!("{INSERT} VALUES ('pat', 'newer', zeroblob(32), NULL, NULL, 'alice', NULL, NULL)"),
+            format!(
+                "{INSERT} VALUES ('pat', 'newer', zeroblob(32), NULL, NULL, 'alice', NULL, NULL)"
+            ),
             vec![token("new"), token("newer")],
         ),
         (
-            format!("{INSERT} VALUES ('pat', 'newest', x'{}', NULL, NULL, 'alice', NULL, NULL)", "01".repeat(32)),
+            format!(
+                "{INSERT} VALUES ('pat', 'newest', x'{}', NULL, NULL, 'alice', NULL, NULL)",
+                "01".repeat(32)
+            ),
             vec![token("newest")],
         ),
         (
@@ -500,27 +529,30 @@ async fn every_row_that_another_one_replaces_is_told() {
             vec![token("newer"), token("newest")],
         ),
         (
-            format!("{INSERT} VALUES ('pat', 'newest', zeroblob(32), NULL, NULL, 'alice', NULL, NULL)"),
+            format!(
+                "{INSERT} VALUES ('pat', 'newest', zeroblob(32), NULL, NULL, 'alice', NULL, NULL)"
+            ),
             vec![token("newest")],
         ),
     ]);
-    for (sql, wanted) in cases {
+    for (sql, expected) in cases {
         by_hand(&path, &sql).await;
-        for wanted in wanted {
-            assert_eq!(next(&mut feed).await, wanted, "{sql}");
+        for expected in expected {
+            assert_eq!(next(&mut feed).await, expected, "{sql}");
         }
     }
 }
 
 #[tokio::test]
-async fn nothing_takes_the_place_of_what_was_logged() {
+async fn log_rows_cannot_be_replaced() {
     let (_directory, path, store) = file().await;
-    furnish(&store).await;
+    seed(&store).await;
     let mut db = SqliteConnection::connect_with(&SqliteStore::options(&path))
         .await
         .unwrap();
     for sql in [
-        "REPLACE INTO tower_api_key_changes (seq, subject, id) SELECT max(seq), 'user', 'x' FROM tower_api_key_changes",
+        "REPLACE INTO tower_api_key_changes (seq, subject, id) SELECT max(seq), 'user', 'x' \
+         FROM tower_api_key_changes",
         "UPDATE OR REPLACE tower_api_key_changes SET seq = 1 WHERE seq = 2",
         "UPDATE tower_api_key_changes SET seq = 1000 WHERE seq = 2",
     ] {
@@ -533,7 +565,7 @@ async fn nothing_takes_the_place_of_what_was_logged() {
 }
 
 #[tokio::test]
-async fn debug_shows_no_pragma() {
+async fn debug_output_contains_no_pragma() {
     let directory = tempfile::tempdir().unwrap();
     let options = SqliteStore::options(directory.path().join("keys.db"))
         .pragma("key", "'test-canary-pragma'");
@@ -542,10 +574,10 @@ async fn debug_shows_no_pragma() {
         .await
         .unwrap();
     let feed = store.feed().await.unwrap();
-    for shown in [
+    for output in [
         format!("{store:?} {store:#?}"),
         format!("{feed:?} {feed:#?}"),
     ] {
-        assert!(!shown.contains("canary"), "{shown}");
+        assert!(!output.contains("canary"), "{output}");
     }
 }

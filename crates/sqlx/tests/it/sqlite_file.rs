@@ -1,5 +1,5 @@
-//! A SQLite file that is replaced, renamed, deleted or missing: an outage, never a refusal, and
-//! nobody else's file is touched.
+//! A SQLite file that is replaced, renamed, deleted or missing: an outage, never a refusal, and no
+//! other file is touched.
 
 use std::{
     convert::Infallible,
@@ -38,8 +38,8 @@ async fn open(path: &Path) -> SqliteStore {
         .unwrap()
 }
 
-/// A closed file in which the key `id` is good.
-async fn made(path: &Path, id: &str) {
+/// Creates a file in which the key `id` is valid, and closes it.
+async fn create_file(path: &Path, id: &str) {
     let store = open(path).await;
     store.create_organization("org_1", None).await.unwrap();
     store.insert(key(id)).await.unwrap();
@@ -64,18 +64,18 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn is_outage<T: std::fmt::Debug>(answer: Result<T, WriteError>) -> bool {
-    matches!(answer, Err(WriteError::Store(StoreError::Unavailable(_))))
+fn is_outage<T: std::fmt::Debug>(outcome: Result<T, WriteError>) -> bool {
+    matches!(outcome, Err(WriteError::Store(StoreError::Unavailable(_))))
 }
 
-async fn told(feed: &mut impl Feed) -> FeedEvent {
+async fn next_event(feed: &mut impl Feed) -> FeedEvent {
     let event = tokio::time::timeout(Duration::from_secs(10), feed.next())
         .await
-        .expect("nothing was told");
+        .expect("the feed emits no event");
     event.expect("a feed does not end")
 }
 
-/// What somebody does to the files, by the path of the database and that of a backup.
+/// Harm to the files, given the path of the database and that of a backup.
 type Harm = fn(&Path, &Path);
 
 const HARMS: [(&str, Harm); 7] = [
@@ -83,7 +83,7 @@ const HARMS: [(&str, Harm); 7] = [
         fs::rename(backup, path).unwrap()
     }),
     ("deleted", |path, _| fs::remove_file(path).unwrap()),
-    ("deleted with what is beside it", |path, _| {
+    ("deleted with its log files", |path, _| {
         ["", "-wal", "-shm"]
             .iter()
             .for_each(|suffix| fs::remove_file(beside(path, suffix)).unwrap());
@@ -91,7 +91,7 @@ const HARMS: [(&str, Harm); 7] = [
     (
         "deleted, and a copy of a backup in its place",
         |path, backup| {
-            // Another inode: the backup keeps the one that is given out next.
+            // The copy gets another inode, because the backup keeps its own.
             fs::remove_file(path).unwrap();
             fs::copy(backup, beside(path, "-new")).unwrap();
             fs::rename(beside(path, "-new"), path).unwrap();
@@ -115,15 +115,15 @@ const HARMS: [(&str, Harm); 7] = [
 ];
 
 #[tokio::test]
-async fn a_file_that_is_not_the_one_that_was_opened_is_an_outage() {
+async fn a_file_other_than_the_opened_one_is_an_outage() {
     for (harm, act) in HARMS {
         for connections in [1, 8] {
             let directory = tempfile::tempdir().unwrap();
             let path = directory.path().join("volume/keys.db");
             fs::create_dir(path.parent().unwrap()).unwrap();
             let backup = directory.path().join("backup.db");
-            made(&backup, "saved").await;
-            made(&path, "good").await;
+            create_file(&backup, "saved").await;
+            create_file(&path, "good").await;
             let pool = SqlitePoolOptions::new().max_connections(connections);
             let pool = pool.connect_lazy_with(SqliteStore::options(&path));
             let store = SqliteStore::from_pool(pool.clone(), Catalogue::anyreach())
@@ -131,7 +131,7 @@ async fn a_file_that_is_not_the_one_that_was_opened_is_an_outage() {
                 .unwrap();
             let mut feed = store.feed().await.unwrap();
             assert_eq!(status(&store, "good").await, StatusCode::OK);
-            store.insert(key("later")).await.unwrap(); // lies in the write-ahead log
+            store.insert(key("later")).await.unwrap(); // still in the write-ahead log
 
             act(&path, &backup);
             for id in ["good", "later", "saved", "unknown"] {
@@ -141,7 +141,7 @@ async fn a_file_that_is_not_the_one_that_was_opened_is_an_outage() {
                     "{harm}: {id}"
                 );
             }
-            // Also over connections that are opened now.
+            // Also over connections that are opened from now on.
             let held = (1..connections).map(|_| pool.try_acquire());
             let held = held.collect::<Vec<_>>();
             for id in ["good", "unknown"] {
@@ -166,7 +166,7 @@ async fn a_file_that_is_not_the_one_that_was_opened_is_an_outage() {
                         .delete(&Owner::of(Kind::OrgKey, "org_1"), "unknown")
                         .await
                 ),
-                "{harm}: unknown, it does not know for sure"
+                "{harm}: the store cannot know that it is unknown"
             );
             assert!(
                 is_outage(store.create_organization("org_1", None).await),
@@ -179,7 +179,7 @@ async fn a_file_that_is_not_the_one_that_was_opened_is_an_outage() {
             assert!(store.feed().await.is_err(), "{harm}");
             assert!(store.check().await.is_err(), "{harm}");
             loop {
-                match told(&mut feed).await {
+                match next_event(&mut feed).await {
                     FeedEvent::Changed(_) => {}
                     other => break assert_eq!(other, FeedEvent::Lost, "{harm}"),
                 }
@@ -188,7 +188,7 @@ async fn a_file_that_is_not_the_one_that_was_opened_is_an_outage() {
             assert_eq!(
                 replaced,
                 harm.contains("backup"),
-                "{harm}: no file is made anew"
+                "{harm}: no file is created"
             );
             store.close().await;
             drop((store, feed, pool));
@@ -197,12 +197,12 @@ async fn a_file_that_is_not_the_one_that_was_opened_is_an_outage() {
                 assert_eq!(
                     status(&restored, "saved").await,
                     StatusCode::OK,
-                    "{harm}: the backup is whole"
+                    "{harm}: the backup is intact"
                 );
                 assert_eq!(
                     status(&restored, "later").await,
                     StatusCode::UNAUTHORIZED,
-                    "{harm}: and nothing but the backup"
+                    "{harm}: nothing is added to the backup"
                 );
                 let mut db = SqliteConnection::connect_with(&SqliteStore::options(&path))
                     .await
@@ -217,18 +217,17 @@ async fn a_file_that_is_not_the_one_that_was_opened_is_an_outage() {
     }
 }
 
-/// What was in the log when the file was moved is in the file afterwards, and not in that of
-/// another one.
+/// What was in the log when the file was moved ends up in that file, and not in its replacement.
 #[tokio::test]
-async fn a_file_that_was_moved_away_is_whole() {
+async fn a_moved_file_keeps_its_log() {
     let directory = tempfile::tempdir().unwrap();
     let (path, backup, moved) = (
         directory.path().join("keys.db"),
         directory.path().join("backup.db"),
         directory.path().join("moved.db"),
     );
-    made(&path, "good").await;
-    made(&backup, "saved").await;
+    create_file(&path, "good").await;
+    create_file(&backup, "saved").await;
     let store = open(&path).await;
     store.insert(key("later")).await.unwrap();
     fs::rename(&path, &moved).unwrap();
@@ -240,17 +239,17 @@ async fn a_file_that_was_moved_away_is_whole() {
     assert_eq!(
         fs::metadata(beside(&path, "-wal")).unwrap().len(),
         0,
-        "nothing that destroys the backup is beside it"
+        "no log that would corrupt the backup lies beside it"
     );
     store.close().await;
     assert_eq!(status(&open(&moved).await, "later").await, StatusCode::OK);
 }
 
 #[tokio::test]
-async fn a_file_that_comes_back_is_the_one_that_it_was() {
+async fn a_file_that_is_moved_back_is_accepted_again() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
-    made(&path, "good").await;
+    create_file(&path, "good").await;
     let store = open(&path).await;
     let mut feed = store.feed().await.unwrap();
     fs::rename(&path, beside(&path, "-moved")).unwrap();
@@ -258,9 +257,9 @@ async fn a_file_that_comes_back_is_the_one_that_it_was() {
         status(&store, "good").await,
         StatusCode::SERVICE_UNAVAILABLE
     );
-    assert_eq!(told(&mut feed).await, FeedEvent::Lost);
+    assert_eq!(next_event(&mut feed).await, FeedEvent::Lost);
     fs::rename(beside(&path, "-moved"), &path).unwrap();
-    assert_eq!(told(&mut feed).await, FeedEvent::Restored);
+    assert_eq!(next_event(&mut feed).await, FeedEvent::Restored);
     assert_eq!(status(&store, "good").await, StatusCode::OK);
     store
         .delete(&Owner::of(Kind::OrgKey, "org_1"), "good")
@@ -268,12 +267,12 @@ async fn a_file_that_comes_back_is_the_one_that_it_was() {
         .unwrap();
 }
 
-/// A connection to the other file may be left in a pool that the service uses too.
+/// A pool that the service also uses may still hold a connection to the other file.
 #[tokio::test]
-async fn a_file_that_was_replaced_stays_an_outage_until_the_store_is_opened_again() {
+async fn a_replaced_file_is_an_outage_until_the_store_is_reopened() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
-    made(&path, "good").await;
+    create_file(&path, "good").await;
     let store = open(&path).await;
     fs::rename(&path, beside(&path, "-moved")).unwrap();
     fs::write(&path, "").unwrap();
@@ -290,9 +289,9 @@ async fn a_file_that_was_replaced_stays_an_outage_until_the_store_is_opened_agai
     assert_eq!(status(&open(&path).await, "good").await, StatusCode::OK);
 }
 
-/// Without it, another program makes its own, and neither sees what the other writes.
+/// Without the log, another program creates its own, and neither sees what the other writes.
 #[tokio::test]
-async fn a_log_that_is_deleted_or_replaced_is_an_outage_until_the_store_is_opened_again() {
+async fn a_deleted_or_replaced_log_is_an_outage_until_the_store_is_reopened() {
     for (lost, replaced) in [
         (vec!["-wal"], false),
         (vec!["-shm"], false),
@@ -304,7 +303,7 @@ async fn a_log_that_is_deleted_or_replaced_is_an_outage_until_the_store_is_opene
         let case = format!("{lost:?}, replaced: {replaced}");
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("keys.db");
-        made(&path, "good").await;
+        create_file(&path, "good").await;
         let store = open(&path).await;
         let mut feed = store.feed().await.unwrap();
         assert_eq!(status(&store, "good").await, StatusCode::OK);
@@ -325,9 +324,9 @@ async fn a_log_that_is_deleted_or_replaced_is_an_outage_until_the_store_is_opene
                 "{case}: {id}"
             );
         }
-        assert_no_answer(&store, &case).await;
-        assert_eq!(told(&mut feed).await, FeedEvent::Lost, "{case}");
-        // Another program may have written to another log in between.
+        assert_all_calls_fail(&store, &case).await;
+        assert_eq!(next_event(&mut feed).await, FeedEvent::Lost, "{case}");
+        // Another program may have written to another log in the meantime.
         for suffix in &lost {
             fs::rename(
                 beside(&path, &format!("{suffix}-moved")),
@@ -338,7 +337,7 @@ async fn a_log_that_is_deleted_or_replaced_is_an_outage_until_the_store_is_opene
         assert_eq!(
             status(&store, "good").await,
             StatusCode::SERVICE_UNAVAILABLE,
-            "{case}: comes back"
+            "{case}: moved back"
         );
         store.close().await;
         drop((store, feed));
@@ -350,8 +349,8 @@ async fn a_log_that_is_deleted_or_replaced_is_an_outage_until_the_store_is_opene
     }
 }
 
-/// Neither a read nor a list, a check or a change.
-async fn assert_no_answer(store: &SqliteStore, case: &str) {
+/// Asserts that no read, list, check or change succeeds.
+async fn assert_all_calls_fail(store: &SqliteStore, case: &str) {
     let owner = Owner::Organization("org_1".into());
     assert!(
         store.is_descendant_of("org_1", "org_2").await.is_err(),
@@ -379,7 +378,7 @@ async fn assert_no_answer(store: &SqliteStore, case: &str) {
     );
 }
 
-/// SQLite looks for the log beside the name that it was given.
+/// SQLite looks for the log beside the name with which it opened the file.
 #[tokio::test]
 async fn a_file_with_two_names_is_refused() {
     let directory = tempfile::tempdir().unwrap();
@@ -387,7 +386,7 @@ async fn a_file_with_two_names_is_refused() {
         directory.path().join("keys.db"),
         directory.path().join("other.db"),
     );
-    made(&path, "good").await;
+    create_file(&path, "good").await;
     fs::hard_link(&path, &other).unwrap();
     let link = directory.path().join("link.db");
     symlink(&path, &link).unwrap();
@@ -410,13 +409,13 @@ async fn a_file_with_two_names_is_refused() {
 }
 
 #[tokio::test]
-async fn a_second_name_that_is_made_later_is_an_outage_until_the_store_is_opened_again() {
+async fn a_second_name_created_later_is_an_outage_until_the_store_is_reopened() {
     let directory = tempfile::tempdir().unwrap();
     let (path, other) = (
         directory.path().join("keys.db"),
         directory.path().join("other.db"),
     );
-    made(&path, "good").await;
+    create_file(&path, "good").await;
     let store = open(&path).await;
     let mut feed = store.feed().await.unwrap();
     store.insert(key("later")).await.unwrap();
@@ -428,9 +427,9 @@ async fn a_second_name_that_is_made_later_is_an_outage_until_the_store_is_opened
             "{id}"
         );
     }
-    assert_no_answer(&store, "linked").await;
-    assert_eq!(told(&mut feed).await, FeedEvent::Lost);
-    // A program that has opened the other name may still write.
+    assert_all_calls_fail(&store, "linked").await;
+    assert_eq!(next_event(&mut feed).await, FeedEvent::Lost);
+    // A program that opened the other name may still write.
     fs::remove_file(&other).unwrap();
     assert_eq!(
         status(&store, "good").await,
@@ -442,14 +441,14 @@ async fn a_second_name_that_is_made_later_is_an_outage_until_the_store_is_opened
 }
 
 #[tokio::test]
-async fn a_link_that_leads_elsewhere_is_an_outage() {
+async fn a_link_that_points_elsewhere_is_an_outage() {
     let directory = tempfile::tempdir().unwrap();
     let (first, second) = (
         directory.path().join("first.db"),
         directory.path().join("second.db"),
     );
-    made(&first, "good").await;
-    made(&second, "saved").await;
+    create_file(&first, "good").await;
+    create_file(&second, "saved").await;
     let link = directory.path().join("keys.db");
     symlink(&first, &link).unwrap();
     let store = open(&link).await;
@@ -463,7 +462,7 @@ async fn a_link_that_leads_elsewhere_is_an_outage() {
 }
 
 #[tokio::test]
-async fn what_must_exist_is_not_created() {
+async fn opening_an_existing_file_never_creates_one() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
     let existing = async || {
@@ -487,7 +486,7 @@ async fn what_must_exist_is_not_created() {
         "an empty file has no store"
     );
     assert_eq!(fs::metadata(&path).unwrap().len(), 0);
-    made(&path, "good").await;
+    create_file(&path, "good").await;
     let store = SqliteStore::open_existing(&path, Catalogue::anyreach())
         .await
         .unwrap();
@@ -495,10 +494,10 @@ async fn what_must_exist_is_not_created() {
 }
 
 #[tokio::test]
-async fn files_are_readable_by_their_owner_alone_and_an_existing_mode_stays() {
+async fn new_files_are_private_and_existing_modes_are_kept() {
     let directory = tempfile::tempdir().unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    for (name, existing, wanted) in [
+    for (name, existing, expected) in [
         ("new", None, 0o600),
         ("shared", Some(0o640), 0o640),
         ("open", Some(0o644), 0o644),
@@ -521,7 +520,7 @@ async fn files_are_readable_by_their_owner_alone_and_an_existing_mode_stays() {
             for suffix in ["", "-wal", "-shm"] {
                 assert_eq!(
                     mode(&beside(&path, suffix)),
-                    wanted,
+                    expected,
                     "{name}{suffix}, pooled: {pooled}"
                 );
             }
@@ -530,7 +529,7 @@ async fn files_are_readable_by_their_owner_alone_and_an_existing_mode_stays() {
 }
 
 #[tokio::test]
-async fn a_pool_over_a_database_that_no_file_holds_is_refused() {
+async fn a_pool_over_a_database_without_a_file_is_refused() {
     for url in [
         "sqlite::memory:",
         "sqlite://:memory:",
@@ -571,7 +570,7 @@ async fn a_pool_over_a_database_that_no_file_holds_is_refused() {
 }
 
 #[tokio::test]
-async fn what_makes_a_database_unreliable_is_told() {
+async fn an_unreliable_database_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("utf16.db");
     let pool =
@@ -585,7 +584,7 @@ async fn what_makes_a_database_unreliable_is_told() {
     );
 
     let path = directory.path().join("keys.db");
-    made(&path, "good").await;
+    create_file(&path, "good").await;
     let store = open(&path).await;
     store.check().await.unwrap();
     let mut db = SqliteConnection::connect_with(&SqliteStore::options(&path))
@@ -593,11 +592,13 @@ async fn what_makes_a_database_unreliable_is_told() {
         .unwrap();
     for (sql, named) in [
         (
-            "DELETE FROM tower_api_key_changes WHERE seq = 1; DELETE FROM tower_api_key_changes WHERE seq = 0",
+            "DELETE FROM tower_api_key_changes WHERE seq = 1; \
+             DELETE FROM tower_api_key_changes WHERE seq = 0",
             None,
         ),
         (
-            "INSERT INTO tower_api_key_users (id) VALUES ('a'); INSERT INTO tower_api_key_users (id) VALUES ('b')",
+            "INSERT INTO tower_api_key_users (id) VALUES ('a'); \
+             INSERT INTO tower_api_key_users (id) VALUES ('b')",
             None,
         ),
         (
@@ -630,7 +631,7 @@ async fn what_makes_a_database_unreliable_is_told() {
 }
 
 #[tokio::test]
-async fn a_pool_of_weak_connections_makes_no_weak_change() {
+async fn changes_are_durable_even_with_a_pool_of_weak_connections() {
     use sqlx::sqlite::SqliteSynchronous;
     let directory = tempfile::tempdir().unwrap();
     let weak = SqliteStore::options(directory.path().join("keys.db"));
@@ -641,10 +642,11 @@ async fn a_pool_of_weak_connections_makes_no_weak_change() {
     let store = SqliteStore::from_pool(pool.clone(), Catalogue::anyreach())
         .await
         .unwrap();
-    // What a change runs on can be asked by a trigger of ours alone.
+    // Only a trigger can see the settings of the connection that makes the change.
     let probe = "CREATE TABLE probe (synchronous INTEGER, foreign_keys INTEGER);
         CREATE TRIGGER probe AFTER INSERT ON tower_api_key_users BEGIN
-            INSERT INTO probe SELECT (SELECT synchronous FROM pragma_synchronous), (SELECT foreign_keys FROM pragma_foreign_keys);
+            INSERT INTO probe SELECT (SELECT synchronous \
+            FROM pragma_synchronous), (SELECT foreign_keys FROM pragma_foreign_keys);
         END";
     sqlx::raw_sql(probe).execute(&pool).await.unwrap();
     store.create_user("alice").await.unwrap();
@@ -656,15 +658,15 @@ async fn a_pool_of_weak_connections_makes_no_weak_change() {
 }
 
 #[tokio::test]
-async fn a_lookup_says_why() {
+async fn a_failed_lookup_names_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
-    made(&path, "good").await;
+    create_file(&path, "good").await;
     let store = open(&path).await;
     fs::remove_file(&path).unwrap();
     let lookup = Lookup::new(Credential::OrgKey { id: "good" }, None);
     let Err(StoreError::Unavailable(source)) = store.find(&lookup).await else {
-        panic!("no outage")
+        panic!("expected an outage")
     };
     assert!(source.to_string().contains("keys.db"), "{source}");
 }

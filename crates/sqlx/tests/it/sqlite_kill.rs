@@ -1,7 +1,8 @@
-//! What was acknowledged survives `kill -9`: a child process creates and deletes, and is killed at a random moment.
+//! Acknowledged changes survive `kill -9`: a child process that creates and deletes credentials is
+//! killed at a random moment.
 //!
 //! ```text
-//! KILLS=100 cargo test --features sqlite --test it sqlite_kill -- --nocapture
+//! KILLS=100 cargo test -p tower-api-key-sqlx --all-features --test it sqlite_kill -- --nocapture
 //! ```
 
 use std::{
@@ -21,7 +22,7 @@ use tower_api_key::{
 use sqlx::{Connection, SqliteConnection};
 use tower_api_key_sqlx::SqliteStore;
 
-/// Set for the child alone, which without it does nothing.
+/// Set only for the child; without it, the test `child` does nothing.
 const CHILD: &str = "SQLITE_KILL_TEST_CHILD";
 const ROUND: &str = "SQLITE_KILL_TEST_ROUND";
 
@@ -35,7 +36,7 @@ async fn open(path: impl AsRef<Path>) -> SqliteStore {
         .unwrap()
 }
 
-/// Not a test of its own: the process that is killed. Says each change once it is acknowledged.
+/// Not a test but the process to be killed. Prints each change once it is acknowledged.
 #[tokio::test]
 async fn child() {
     let Some(path) = std::env::var_os(CHILD) else {
@@ -43,7 +44,7 @@ async fn child() {
     };
     let round = std::env::var(ROUND).unwrap();
     let store = open(path).await;
-    let say = |word: &str, id: &str| {
+    let print = |word: &str, id: &str| {
         let mut out = std::io::stdout().lock();
         writeln!(out, "{word} {id}").unwrap();
         out.flush().unwrap();
@@ -54,24 +55,24 @@ async fn child() {
             .with_role("viewer", store.catalogue())
             .unwrap();
         store.insert(key).await.unwrap();
-        say("created", &id);
+        print("created", &id);
         store
             .insert(Record::personal_token(&*id, digest(&id), "alice"))
             .await
             .unwrap();
-        say("created-token", &id);
+        print("created-token", &id);
         if number % 2 == 0 {
             store
                 .delete(&Owner::of(Kind::OrgKey, "org_1"), &id)
                 .await
                 .unwrap();
-            say("deleted", &id);
+            print("deleted", &id);
         }
     }
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_kill_9_and_nothing_is_half_made() {
+async fn acknowledged_changes_survive_kill_9_and_none_is_partial() {
     let kills: u32 = std::env::var("KILLS").map_or(10, |kills| kills.parse().unwrap());
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
@@ -81,27 +82,27 @@ async fn what_was_acknowledged_survives_kill_9_and_nothing_is_half_made() {
     store.set_member("alice", "org_1", "viewer").await.unwrap();
     store.close().await;
 
-    let mut said = Vec::new();
+    let mut acknowledged = Vec::new();
     for round in 0..kills {
-        said.extend(killed_after(
+        acknowledged.extend(run_and_kill_after(
             &path,
             round,
             1 + random() % 40,
             random() % 2_000_000,
         ));
-        verify(&path, &said).await;
+        verify(&path, &acknowledged).await;
     }
     let mut out = std::io::stdout().lock();
     writeln!(
         out,
-        "{kills} kills, {} acknowledged changes, none lost, none half-made",
-        said.len()
+        "{kills} kills, {} acknowledged changes, none lost, none partial",
+        acknowledged.len()
     )
     .unwrap();
 }
 
-/// Runs a child, kills it some time after it said `lines`, and returns everything it said.
-fn killed_after(path: &Path, round: u32, lines: u64, spins: u64) -> Vec<(String, String)> {
+/// Runs a child, kills it some time after `lines` acknowledgements and returns all of them.
+fn run_and_kill_after(path: &Path, round: u32, lines: u64, spins: u64) -> Vec<(String, String)> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["sqlite_kill::child", "--exact", "--nocapture"])
         .env(CHILD, path)
@@ -109,13 +110,13 @@ fn killed_after(path: &Path, round: u32, lines: u64, spins: u64) -> Vec<(String,
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut said = Vec::new();
+    let mut acknowledged = Vec::new();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
         if let Some((word @ ("created" | "created-token" | "deleted"), id)) = line.split_once(' ') {
-            said.push((word.to_owned(), id.to_owned()));
+            acknowledged.push((word.to_owned(), id.to_owned()));
         }
-        if said.len() as u64 == lines {
+        if acknowledged.len() as u64 == lines {
             assert_ne!(
                 (0..spins).fold(1, |sum, spin| std::hint::black_box(sum | spin)),
                 0
@@ -125,16 +126,16 @@ fn killed_after(path: &Path, round: u32, lines: u64, spins: u64) -> Vec<(String,
     }
     let status = child.wait().unwrap();
     assert!(
-        !status.success() && said.len() as u64 >= lines,
+        !status.success() && acknowledged.len() as u64 >= lines,
         "the child ended by itself: {status}"
     );
-    said
+    acknowledged
 }
 
-async fn verify(path: &Path, said: &[(String, String)]) {
+async fn verify(path: &Path, acknowledged: &[(String, String)]) {
     let store = open(path).await;
     let mut keys = BTreeMap::new();
-    for (word, id) in said {
+    for (word, id) in acknowledged {
         match &**word {
             "created-token" => {
                 let digest = digest(id);
@@ -144,7 +145,7 @@ async fn verify(path: &Path, said: &[(String, String)]) {
                     .find(&lookup)
                     .await
                     .unwrap()
-                    .expect("an acknowledged token is there");
+                    .expect("an acknowledged token exists");
                 assert_eq!(
                     (found.id(), found.status(), found.role()),
                     (&**id, Status::Active, Some("viewer"))
@@ -165,9 +166,9 @@ async fn verify(path: &Path, said: &[(String, String)]) {
             .find(&Lookup::new(Credential::OrgKey { id }, None))
             .await
             .unwrap();
-        let found = found.expect("an acknowledged key is there");
+        let found = found.expect("an acknowledged key exists");
         assert_eq!(found.digest().to_bytes(), digest(id).to_bytes());
-        // A deletion may have been done and not yet said.
+        // A deletion may have been committed without being acknowledged yet.
         assert!(
             found.status() == status || found.status() == Status::Deleted,
             "{id}: {found:?}"
@@ -187,7 +188,8 @@ async fn verify(path: &Path, said: &[(String, String)]) {
         .unwrap();
     assert_eq!(check, "ok");
     let unlogged = "SELECT count(*) FROM tower_api_key_credentials c
-        LEFT JOIN (SELECT kind, id, count(*) AS times FROM tower_api_key_changes GROUP BY kind, id) l
+        LEFT JOIN (SELECT kind, id, count(*) AS times FROM tower_api_key_changes GROUP BY kind, \
+        id) l
             ON l.kind = c.kind AND l.id = c.id
         WHERE coalesce(l.times, 0) <> CASE c.status WHEN 'deleted' THEN 2 ELSE 1 END";
     let unlogged: i64 = sqlx::query_scalar(unlogged)
@@ -196,11 +198,11 @@ async fn verify(path: &Path, said: &[(String, String)]) {
         .unwrap();
     assert_eq!(
         unlogged, 0,
-        "a change and its row in the log stand or fall together"
+        "each change is stored together with its row in the log"
     );
 }
 
-/// The standard library seeds every hasher afresh.
+/// Random, because the standard library seeds each hasher differently.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }

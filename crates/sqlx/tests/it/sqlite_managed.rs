@@ -1,5 +1,7 @@
-//! What management asks of a SQLite file, past the rules: whole or not at all, its owner's only, found again.
+//! Management in a SQLite file, beyond the rules: commits are atomic, owners are isolated, and what
+//! is stored is read back.
 
+mod caps;
 mod commits;
 mod damage;
 mod ending;
@@ -25,7 +27,7 @@ use tower_api_key_sqlx::SqliteStore;
 
 const NOW: i64 = 1_767_225_600_000;
 
-/// A file with the owners.
+/// A database file with the owners.
 struct File {
     path: PathBuf,
     _directory: TempDir,
@@ -38,11 +40,11 @@ impl File {
             path: directory.path().join("keys.db"),
             _directory: directory,
         };
-        furnish(&file.open().await).await;
+        seed(&file.open().await).await;
         file
     }
 
-    /// Another pool each time, as another process has it.
+    /// Opens another pool each time, as another process would.
     async fn open(&self) -> SqliteStore {
         SqliteStore::open(&self.path, Catalogue::anyreach())
             .await
@@ -56,18 +58,21 @@ impl File {
             .unwrap();
     }
 
-    async fn number(&self, sql: &'static str) -> i64 {
+    async fn query_number(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql)
             .fetch_one(&mut raw(&self.path).await)
             .await
             .unwrap()
     }
 
-    /// Everything that a commit could leave behind.
+    /// Every row that a commit could leave behind.
     async fn rows(&self) -> Vec<String> {
-        let sql = "SELECT json_array('credential', kind, id, organization_id, user_id, name, status, created_at, expires_at,
-                rotated_from, rotated_to, rotated_at, idempotency_key) FROM tower_api_key_credentials
-            UNION ALL SELECT json_array('event', number, action, credential_id) FROM tower_api_key_events
+        let sql = "SELECT json_array('credential', kind, id, organization_id, user_id, name, \
+                   status, created_at, expires_at,
+                rotated_from, rotated_to, rotated_at, idempotency_key) \
+                FROM tower_api_key_credentials
+            UNION ALL SELECT json_array('event', number, action, credential_id) \
+            FROM tower_api_key_events
             UNION ALL SELECT json_array('use', kind, id, at) FROM tower_api_key_uses
             UNION ALL SELECT json_array('change', seq, kind, id) FROM tower_api_key_changes
             ORDER BY 1";
@@ -78,18 +83,18 @@ impl File {
     }
 }
 
-/// Makes two organizations, and two people with the same names.
-async fn furnish(store: &SqliteStore) {
+/// Creates two organizations, and two users with the same ids.
+async fn seed(store: &SqliteStore) {
     for id in ["alpha", "beta"] {
         store.create_organization(id, None).await.unwrap();
         store.create_user(id).await.unwrap();
     }
 }
 
-/// A store with the owners, where nobody else writes.
+/// A store in memory with the owners.
 async fn in_memory() -> SqliteStore {
     let store = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
-    furnish(&store).await;
+    seed(&store).await;
     store
 }
 
@@ -148,7 +153,7 @@ fn event(info: &CredentialInfo, action: AuditAction) -> AuditEvent {
     }
 }
 
-fn insert(info: CredentialInfo) -> NewCredential {
+fn new_credential(info: CredentialInfo) -> NewCredential {
     let digest = Digest::of(format!("test {}", info.id).as_bytes());
     NewCredential {
         info,
@@ -157,8 +162,8 @@ fn insert(info: CredentialInfo) -> NewCredential {
     }
 }
 
-/// A commit with an insert, and the event that tells of it.
-fn adding(insert: NewCredential) -> Commit {
+/// A commit that inserts a credential, with its event.
+fn insert_commit(insert: NewCredential) -> Commit {
     let events = vec![event(&insert.info, AuditAction::Issued)];
     Commit {
         insert: Some(insert.clone()),
@@ -167,17 +172,17 @@ fn adding(insert: NewCredential) -> Commit {
     }
 }
 
-/// The same under a cap.
+/// The same with a cap.
 fn capped(insert: NewCredential, limit: u32) -> Commit {
     let at = insert.info.created_at;
     Commit {
         cap: Some(Cap::new(limit, at)),
-        ..adding(insert)
+        ..insert_commit(insert)
     }
 }
 
-/// A commit with a change, and the event that tells of it.
-fn altering(before: &CredentialInfo, change: impl FnOnce(&mut CredentialInfo)) -> Commit {
+/// A commit that changes a credential, with its event.
+fn update_commit(before: &CredentialInfo, change: impl FnOnce(&mut CredentialInfo)) -> Commit {
     let mut after = before.clone();
     change(&mut after);
     let events = vec![event(before, AuditAction::Renamed)];
@@ -193,6 +198,9 @@ fn altering(before: &CredentialInfo, change: impl FnOnce(&mut CredentialInfo)) -
 }
 
 async fn add(store: &SqliteStore, info: CredentialInfo) -> CredentialInfo {
-    store.commit(&adding(insert(info.clone()))).await.unwrap();
+    store
+        .commit(&insert_commit(new_credential(info.clone())))
+        .await
+        .unwrap();
     info
 }

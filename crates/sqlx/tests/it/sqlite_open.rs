@@ -1,4 +1,4 @@
-//! A file that cannot be used is told apart when the service starts.
+//! Opening a file that cannot be used: each cause has its own error.
 
 use std::{error::Error as _, path::Path, time::Duration};
 
@@ -9,10 +9,10 @@ use tower_api_key_sqlx::{SqliteStore, sqlite::SetupError};
 async fn refusal(path: impl AsRef<Path>) -> SetupError {
     SqliteStore::open(path, Catalogue::anyreach())
         .await
-        .expect_err("has to be refused")
+        .expect_err("the file must be refused")
 }
 
-async fn database(path: &Path) -> SqliteConnection {
+async fn connect(path: &Path) -> SqliteConnection {
     SqliteConnection::connect_with(&SqliteStore::options(path))
         .await
         .unwrap()
@@ -35,9 +35,9 @@ async fn a_wrong_path_or_a_directory_cannot_be_opened() {
     }
 }
 
-/// SQLite would open a database in memory, another one for each connection.
+/// SQLite itself would open a database in memory, a separate one for each connection.
 #[tokio::test]
-async fn a_name_that_means_something_else_to_sqlite_is_a_file_of_that_name() {
+async fn a_name_that_is_special_to_sqlite_is_still_a_file_name() {
     let directory = tempfile::tempdir().unwrap();
     for name in [":memory:", "file:keys.db?mode=memory", "a?mode=ro#b"] {
         let path = directory.path().join(name);
@@ -49,7 +49,7 @@ async fn a_name_that_means_something_else_to_sqlite_is_a_file_of_that_name() {
 }
 
 #[tokio::test]
-async fn a_file_of_something_else_is_no_database() {
+async fn a_file_of_another_format_is_not_a_database() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("notes.txt");
     std::fs::write(&path, "not a database ".repeat(1000)).unwrap();
@@ -59,12 +59,12 @@ async fn a_file_of_something_else_is_no_database() {
         std::fs::read_to_string(&path)
             .unwrap()
             .starts_with("not a database"),
-        "and is left alone"
+        "the file is left alone"
     );
 }
 
 #[tokio::test]
-async fn a_read_only_file_is_told() {
+async fn a_read_only_file_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
     SqliteStore::open(&path, Catalogue::anyreach())
@@ -84,14 +84,14 @@ async fn a_read_only_file_is_told() {
     permissions.set_readonly(true);
     std::fs::set_permissions(&path, permissions).unwrap();
     if std::fs::OpenOptions::new().write(true).open(&path).is_err() {
-        // Whoever may do everything, such as root, is not stopped by the file's mode.
+        // The mode of a file does not stop root.
         let error = refusal(&path).await;
         assert!(matches!(error, SetupError::ReadOnly(_)), "{error:?}");
     }
 }
 
 #[tokio::test]
-async fn a_schema_of_a_newer_version_is_told_and_left_alone() {
+async fn a_newer_schema_is_reported_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
     SqliteStore::open(&path, Catalogue::anyreach())
@@ -99,9 +99,10 @@ async fn a_schema_of_a_newer_version_is_told_and_left_alone() {
         .unwrap()
         .close()
         .await;
-    let sql = "INSERT INTO tower_api_key_migrations (version, description, success, checksum, execution_time)
+    let sql = "INSERT INTO tower_api_key_migrations (version, description, success, checksum, \
+               execution_time)
         VALUES (9999, 'from the future', 1, x'00', 0)";
-    let mut db = database(&path).await;
+    let mut db = connect(&path).await;
     sqlx::query(sql).execute(&mut db).await.unwrap();
     let error = refusal(&path).await;
     assert!(matches!(error, SetupError::UnknownSchema(_)), "{error:?}");
@@ -121,7 +122,7 @@ async fn a_schema_of_a_newer_version_is_told_and_left_alone() {
 
 /// A rolling deployment runs two versions on one file.
 #[tokio::test]
-async fn a_later_schema_that_says_that_this_version_can_work_with_it_is_opened() {
+async fn a_newer_schema_that_is_marked_compatible_is_opened() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
     SqliteStore::open(&path, Catalogue::anyreach())
@@ -129,25 +130,26 @@ async fn a_later_schema_that_says_that_this_version_can_work_with_it_is_opened()
         .unwrap()
         .close()
         .await;
-    let mut db = database(&path).await;
+    let mut db = connect(&path).await;
     let newest: i64 = sqlx::query_scalar("SELECT max(version) FROM tower_api_key_migrations")
         .fetch_one(&mut db)
         .await
         .unwrap();
-    let later = "INSERT INTO tower_api_key_migrations (version, description, success, checksum, execution_time)
+    let later = "INSERT INTO tower_api_key_migrations (version, description, success, checksum, \
+                 execution_time)
         VALUES (9998, 'later', 1, x'00', 0), (9999, 'latest', 1, x'00', 0)";
     sqlx::query(later).execute(&mut db).await.unwrap();
     let states = [
-        ("neither says so", None, None, false),
-        ("one does not say so", Some(newest), None, false),
-        ("the other does not say so", None, Some(newest), false),
+        ("neither is marked", None, None, false),
+        ("the second is not marked", Some(newest), None, false),
+        ("the first is not marked", None, Some(newest), false),
         (
-            "one says that it is not so",
+            "the second is incompatible",
             Some(newest),
             Some(newest + 1),
             false,
         ),
-        ("both say so", Some(newest), Some(1), true),
+        ("both are compatible", Some(newest), Some(1), true),
     ];
     for (name, first, second, opens) in states {
         sqlx::query("DELETE FROM tower_api_key_compatibility")
@@ -175,7 +177,7 @@ async fn a_later_schema_that_says_that_this_version_can_work_with_it_is_opened()
             ),
         }
     }
-    // What this version knows is compared all the same.
+    // The migrations that this version knows are still compared.
     sqlx::query("UPDATE tower_api_key_migrations SET checksum = x'00' WHERE version = 1")
         .execute(&mut db)
         .await
@@ -184,7 +186,7 @@ async fn a_later_schema_that_says_that_this_version_can_work_with_it_is_opened()
 }
 
 #[tokio::test]
-async fn a_schema_that_somebody_changed_is_told() {
+async fn an_altered_schema_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
     SqliteStore::open(&path, Catalogue::anyreach())
@@ -192,7 +194,7 @@ async fn a_schema_that_somebody_changed_is_told() {
         .unwrap()
         .close()
         .await;
-    let mut db = database(&path).await;
+    let mut db = connect(&path).await;
     sqlx::query("UPDATE tower_api_key_migrations SET checksum = x'00'")
         .execute(&mut db)
         .await
@@ -200,12 +202,12 @@ async fn a_schema_that_somebody_changed_is_told() {
     assert!(matches!(refusal(&path).await, SetupError::UnknownSchema(_)));
 }
 
-/// A service that shares the file may have a table of that name by accident.
+/// A service that shares the file may happen to have a table of that name.
 #[tokio::test]
-async fn a_migration_that_fails_leaves_nothing_behind() {
+async fn a_failed_migration_leaves_nothing_behind() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
-    let mut db = database(&path).await;
+    let mut db = connect(&path).await;
     sqlx::raw_sql("CREATE TABLE tower_api_key_changes (x)")
         .execute(&mut db)
         .await
@@ -219,17 +221,20 @@ async fn a_migration_that_fails_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_file_that_another_program_is_reading_is_waited_for() {
+async fn opening_waits_for_another_program_that_reads_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("keys.db");
-    let mut other = database(&path).await; // not in write-ahead mode yet
+    let mut other = connect(&path).await; // not in write-ahead mode yet
     sqlx::raw_sql("CREATE TABLE notes (note TEXT); BEGIN; SELECT * FROM notes")
         .execute(&mut other)
         .await
         .unwrap();
     let mut opening = tokio::spawn(SqliteStore::open(path, Catalogue::anyreach()));
     let early = tokio::time::timeout(Duration::from_millis(100), &mut opening).await;
-    assert!(early.is_err(), "the reader was not waited for: {early:?}");
+    assert!(
+        early.is_err(),
+        "opening did not wait for the reader: {early:?}"
+    );
     sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
     opening.await.unwrap().unwrap();
 }

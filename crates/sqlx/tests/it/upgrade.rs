@@ -1,13 +1,13 @@
-//! A program meets a schema that a newer version has made.
+//! An older program meets a schema that a newer version has migrated.
 
 use crate::support::pg;
 
 use tower_api_key::store::{Directory, Feed};
 use tower_api_key_sqlx::postgres::SetupError;
 
-/// A node that rolled back, or that is not updated yet, with the schema of a version that is to come.
+/// A node that was rolled back, or not updated yet, opens the schema of a later version.
 #[tokio::test]
-async fn an_older_node_works_with_a_newer_schema_that_says_so_and_refuses_others() {
+async fn an_older_node_accepts_a_newer_schema_only_if_it_is_marked_compatible() {
     let Some(cluster) = pg::shared() else { return };
     let known = sqlx::migrate!("migrations/postgres")
         .iter()
@@ -16,32 +16,38 @@ async fn an_older_node_works_with_a_newer_schema_that_says_so_and_refuses_others
         .unwrap();
     let (next, later) = (known + 1, known + 2);
     for (name, compatible, works) in [
-        ("says so", format!("({next}, {known}), ({later}, 1)"), true),
         (
-            "one of two cannot",
+            "both are compatible",
+            format!("({next}, {known}), ({later}, 1)"),
+            true,
+        ),
+        (
+            "the next is incompatible",
             format!("({next}, {next}), ({later}, 1)"),
             false,
         ),
         (
-            "the other of two cannot",
+            "the later is incompatible",
             format!("({next}, 1), ({later}, {next})"),
             false,
         ),
         (
-            "one of two says nothing",
+            "the next is not marked",
             format!("({later}, {known})"),
             false,
         ),
     ] {
         let schema = pg::fresh_schema();
-        let store = cluster.unmade_store(&schema);
+        let store = cluster.unmigrated_store(&schema);
         store.migrate().await.unwrap();
         cluster.psql(&format!(
             "SET search_path TO {schema};
-            INSERT INTO _migrations SELECT n, 'newer', now(), true, '', 0 FROM generate_series({next}, {later}) n;
+            INSERT INTO _migrations SELECT n, 'newer', now(), true, '', 0 \
+            FROM generate_series({next}, {later}) n;
             INSERT INTO compatibility VALUES {compatible};
             ALTER TABLE credentials ADD COLUMN newer text;
-            CREATE OR REPLACE FUNCTION announce(channel text) RETURNS void LANGUAGE sql SET search_path = pg_catalog
+            CREATE OR REPLACE FUNCTION announce(channel text) RETURNS void LANGUAGE sql \
+            SET search_path = pg_catalog
                 AS 'SELECT pg_notify(channel, current_user)'"
         ));
         let migrations = || {
@@ -66,7 +72,7 @@ async fn an_older_node_works_with_a_newer_schema_that_says_so_and_refuses_others
         assert_eq!(
             migrations(),
             before,
-            "{name}: an older node changes nothing"
+            "{name}: an older node must not migrate"
         );
         if works {
             let mut feed = store.feed().await.unwrap();

@@ -1,5 +1,5 @@
-//! What management reads does not grow with what is dead. Counted are the rows and the entries of indexes that the server
-//! has read, whatever plan it makes.
+//! What management reads does not grow with the number of dead rows. The tests count the rows and
+//! index entries that the server reads, whatever its plan.
 
 use sqlx::{PgConnection, postgres::PgPoolOptions};
 use tower_api_key::{
@@ -12,16 +12,16 @@ use tower_api_key::{
 };
 use tower_api_key_sqlx::PostgresStore;
 
-use super::{Fixture, altering, event, info, inserting, owners};
+use super::{Fixture, event, info, insert_commit, owners, update_commit};
 
 const DEAD: i64 = 20_000;
 
-/// No call may read more, of a page of fifty and twenty thousand dead rows.
-const MOST: i64 = 3_000;
+/// The most that a call may read for a page of fifty, among twenty thousand dead rows.
+const MAX_READ: i64 = 3_000;
 
 const NOW: i64 = 1_000_000_000;
 
-/// How rows of one kind of death are written: their status and expiry.
+/// The kinds of dead rows: their status and expiry.
 const KINDS: [(&str, &str); 4] = [
     ("'deleted'", "NULL"),
     ("'active'", "500000000 + n"),
@@ -29,9 +29,9 @@ const KINDS: [(&str, &str); 4] = [
     ("'disabled'", "2000000000"),
 ];
 
-/// Many owners with little, so that statistics make the planner expect little of everybody; and one with much that is dead,
-/// and with sixty of each kind, the oldest, that is not.
-fn load(fixture: &Fixture, owner: &Owner, (status, expires_at): (&str, &str), analyzed: bool) {
+/// Seeds many owners with few rows, so that the planner expects few rows for every owner, and one
+/// owner with many dead rows and sixty older rows of each other kind.
+fn seed_rows(fixture: &Fixture, owner: &Owner, (status, expires_at): (&str, &str), analyzed: bool) {
     let (kind, column, table) = match owner {
         Owner::Organization(_) => ("org_key", "organization_id", "organizations"),
         Owner::User(_) => ("pat", "user_id", "users"),
@@ -43,17 +43,23 @@ fn load(fixture: &Fixture, owner: &Owner, (status, expires_at): (&str, &str), an
     fixture.psql(&format!(
         "ALTER TABLE credentials DISABLE TRIGGER ALL;
         INSERT INTO {table} (id) SELECT 'small' || n FROM generate_series(1, 1000) n;
-        {credentials} SELECT '{kind}', 'small' || n, sha256(('{kind}small' || n)::bytea), 'small' || n, 'active', NULL, n
+        {credentials} SELECT '{kind}', 'small' || n, sha256(('{kind}small' || n)::bytea), 'small' \
+        || n, 'active', NULL, n
             FROM generate_series(1, 1000) n;
-        {credentials} SELECT '{kind}', 'dead' || n, sha256(('{kind}dead' || n)::bytea), '{id}', {status}, {expires_at}, 1000 + n
+        {credentials} SELECT '{kind}', 'dead' || n, sha256(('{kind}dead' || n)::bytea), '{id}', \
+        {status}, {expires_at}, 1000 + n
             FROM generate_series(1, {DEAD}) n;
-        {credentials} SELECT '{kind}', s || n, sha256(('{kind}' || s || n)::bytea), '{id}', s, NULL, n
+        {credentials} SELECT '{kind}', s || n, sha256(('{kind}' || s || n)::bytea), '{id}', s, \
+        NULL, n
             FROM generate_series(1, 60) n, unnest(ARRAY['active', 'disabled', 'deleted']) s;
-        {credentials} SELECT '{kind}', 'over' || n, sha256(('{kind}over' || n)::bytea), '{id}', 'active', 1000 + n, n
+        {credentials} SELECT '{kind}', 'over' || n, sha256(('{kind}over' || n)::bytea), '{id}', \
+        'active', 1000 + n, n
             FROM generate_series(1, 60) n;
-        {credentials} SELECT '{kind}', 'soon' || n, sha256(('{kind}soon' || n)::bytea), '{id}', 'active', {NOW} + 1000 + n, n
+        {credentials} SELECT '{kind}', 'soon' || n, sha256(('{kind}soon' || n)::bytea), '{id}', \
+        'active', {NOW} + 1000 + n, n
             FROM generate_series(1, 60) n;
-        INSERT INTO events (at, action, {column}, credential_id, actor_kind) SELECT n, 'deleted', '{id}', 'dead' || n, 'bearer'
+        INSERT INTO events (at, action, {column}, credential_id, actor_kind) \
+        SELECT n, 'deleted', '{id}', 'dead' || n, 'bearer'
             FROM generate_series(1, {DEAD}) n;
         ALTER TABLE credentials ENABLE TRIGGER ALL;
         ALTER TABLE credentials ENABLE ALWAYS TRIGGER logged, ENABLE ALWAYS TRIGGER truncated"
@@ -63,10 +69,10 @@ fn load(fixture: &Fixture, owner: &Owner, (status, expires_at): (&str, &str), an
     }
 }
 
-/// How many rows and entries of indexes were read, by sessions that are over.
-async fn read_so_far(watcher: &mut PgConnection, schema: &str, session: &str) -> i64 {
-    let over = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1";
-    while sqlx::query_scalar::<_, i64>(over)
+/// Counts the rows and index entries that finished sessions have read.
+async fn count_reads(watcher: &mut PgConnection, schema: &str, session: &str) -> i64 {
+    let running = "SELECT count(*) FROM pg_stat_activity WHERE application_name = $1";
+    while sqlx::query_scalar::<_, i64>(running)
         .bind(session)
         .fetch_one(&mut *watcher)
         .await
@@ -74,7 +80,8 @@ async fn read_so_far(watcher: &mut PgConnection, schema: &str, session: &str) ->
         != 0
     {}
     let read = "SELECT
-        (SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables WHERE schemaname = $1)::bigint
+        (SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables \
+        WHERE schemaname = $1)::bigint
         + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE schemaname = $1)::bigint";
     sqlx::query_scalar(read)
         .bind(schema)
@@ -83,8 +90,8 @@ async fn read_so_far(watcher: &mut PgConnection, schema: &str, session: &str) ->
         .unwrap()
 }
 
-/// Runs calls in a session of their own, and holds them to what they may read.
-async fn reads_little(
+/// Runs `call` in a session of its own and asserts that it reads at most `MAX_READ`.
+async fn assert_reads_little(
     fixture: &Fixture,
     watcher: &mut PgConnection,
     mode: &str,
@@ -97,7 +104,7 @@ async fn reads_little(
         .options()
         .application_name(&session)
         .options([("plan_cache_mode", mode)]);
-    let before = read_so_far(watcher, &fixture.schema, &session).await;
+    let before = count_reads(watcher, &fixture.schema, &session).await;
     let pool = PgPoolOptions::new()
         .max_connections(1)
         .connect_lazy_with(options);
@@ -106,8 +113,8 @@ async fn reads_little(
         .unwrap();
     call(&store).await;
     pool.close().await;
-    let read = read_so_far(watcher, &fixture.schema, &session).await - before;
-    assert!(read <= MOST, "{name} ({mode}) read {read}");
+    let read = count_reads(watcher, &fixture.schema, &session).await - before;
+    assert!(read <= MAX_READ, "{name} ({mode}) read {read}");
 }
 
 fn filters() -> Vec<Filter> {
@@ -133,7 +140,7 @@ fn filters() -> Vec<Filter> {
     filters
 }
 
-async fn lists(store: &PostgresStore, owner: &Owner, filter: Filter) {
+async fn list_two_pages(store: &PostgresStore, owner: &Owner, filter: Filter) {
     let mut query = ListQuery {
         filter,
         after: None,
@@ -147,9 +154,9 @@ async fn lists(store: &PostgresStore, owner: &Owner, filter: Filter) {
     }
 }
 
-async fn everything_else(store: &PostgresStore, owner: &Owner, round: &str) {
+async fn run_other_calls(store: &PostgresStore, owner: &Owner, round: &str) {
     let new = info(owner, &format!("new{round}"));
-    let mut issue = inserting(new.clone());
+    let mut issue = insert_commit(new.clone());
     issue.cap = Some(Cap::new(200, UnixMillis(NOW)));
     issue.insert.as_mut().unwrap().idempotency =
         Some(Idempotency::new(format!("key{round}"), [1; 32]));
@@ -160,7 +167,7 @@ async fn everything_else(store: &PostgresStore, owner: &Owner, round: &str) {
         .await
         .unwrap()
         .unwrap();
-    let mut rename = altering(&new, |after| after.name = "renamed".into());
+    let mut rename = update_commit(&new, |after| after.name = "renamed".into());
     rename.cap = Some(Cap::new(200, UnixMillis(NOW)));
     store.commit(&rename).await.unwrap();
     let renamed = store
@@ -168,8 +175,8 @@ async fn everything_else(store: &PostgresStore, owner: &Owner, round: &str) {
         .await
         .unwrap()
         .unwrap();
-    let mut rotation = inserting(info(owner, &format!("next{round}")));
-    rotation.changes = altering(&renamed, |after| after.status = Status::Disabled).changes;
+    let mut rotation = insert_commit(info(owner, &format!("next{round}")));
+    rotation.changes = update_commit(&renamed, |after| after.status = Status::Disabled).changes;
     store.commit(&rotation).await.unwrap();
     let used = Usage {
         kind: owner.kind(),
@@ -194,24 +201,25 @@ async fn everything_else(store: &PostgresStore, owner: &Owner, round: &str) {
 }
 
 #[tokio::test]
-async fn no_call_reads_in_proportion_to_what_is_dead() {
+async fn no_call_reads_in_proportion_to_the_dead_rows() {
     for (number, kind) in KINDS.into_iter().enumerate() {
         for analyzed in [true, false] {
-            let Some(fixture) = Fixture::make().await else {
+            let Some(fixture) = Fixture::new().await else {
                 return;
             };
             let owner = &owners()[number % 2].0;
-            load(&fixture, owner, kind, analyzed);
+            seed_rows(&fixture, owner, kind, analyzed);
             let watcher = &mut fixture.cluster.connection().await;
             for mode in ["force_generic_plan", "force_custom_plan"] {
                 for filter in filters() {
                     let name = format!("{kind:?} {analyzed} {filter:?}");
-                    let call = async |store: &PostgresStore| lists(store, owner, filter).await;
-                    reads_little(&fixture, watcher, mode, &name, call).await;
+                    let call =
+                        async |store: &PostgresStore| list_two_pages(store, owner, filter).await;
+                    assert_reads_little(&fixture, watcher, mode, &name, call).await;
                 }
                 let name = format!("{kind:?} {analyzed} everything else");
-                let call = async |store: &PostgresStore| everything_else(store, owner, mode).await;
-                reads_little(&fixture, watcher, mode, &name, call).await;
+                let call = async |store: &PostgresStore| run_other_calls(store, owner, mode).await;
+                assert_reads_little(&fixture, watcher, mode, &name, call).await;
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The removal of a person.
+//! Removing a user.
 
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tower_api_key::{
@@ -10,16 +10,16 @@ use tower_api_key::{
     },
 };
 
-use super::{Fixture, ORG, OTHER_USER, USER, all, event, info, inserting, owners};
+use super::{Fixture, ORG, OTHER_USER, USER, event, info, insert_commit, list_all, owners};
 
-/// A person with a token that was used, in whose trail and in others' trails they have acted.
-async fn lived(fixture: &Fixture, user: &str) {
+/// Seeds a user with a used token who acts in their own audit trail and in that of an organization.
+async fn seed_user(fixture: &Fixture, user: &str) {
     let store = &fixture.store;
     store.set_member(user, ORG, "viewer").await.unwrap();
     let [(organization, _), _] = owners();
     let owner = Owner::User(user.into());
     let token = format!("token-of-{user}");
-    let mut issue = inserting(info(&owner, &token));
+    let mut issue = insert_commit(info(&owner, &token));
     issue.insert.as_mut().unwrap().idempotency = Some(Idempotency::new("key-test", [1; 32]));
     let by = [
         AuditActor::User(user.into()),
@@ -37,7 +37,7 @@ async fn lived(fixture: &Fixture, user: &str) {
         })
         .collect();
     store.commit(&issue).await.unwrap();
-    let mut others = inserting(info(&organization, &format!("key-by-{user}")));
+    let mut others = insert_commit(info(&organization, &format!("key-by-{user}")));
     others.events = by
         .iter()
         .map(|by| AuditEvent {
@@ -55,8 +55,8 @@ async fn lived(fixture: &Fixture, user: &str) {
     store.record_uses(&[used]).await.unwrap();
 }
 
-/// All that is kept of a person, apart from the log of changes.
-fn traces(fixture: &Fixture, user: &str) -> String {
+/// Counts the rows that mention a user, for each table except the log of changes.
+fn count_mentions(fixture: &Fixture, user: &str) -> String {
     let tables = [
         "users",
         "memberships",
@@ -66,7 +66,7 @@ fn traces(fixture: &Fixture, user: &str) -> String {
         "owner_turns",
     ];
     let count = |table| format!("SELECT count(*) FROM {table} t WHERE t::text LIKE '%{user}%'");
-    // The ids of tokens are random; here they name the person, and stay in the trail.
+    // Token ids are random in production; here they name the user, and they stay in the trail.
     fixture.psql(
         &tables
             .map(count)
@@ -76,13 +76,13 @@ fn traces(fixture: &Fixture, user: &str) -> String {
 }
 
 #[tokio::test]
-async fn of_a_removed_person_nothing_is_left_but_a_trail_without_a_name() {
-    let Some(fixture) = Fixture::make().await else {
+async fn removing_a_user_leaves_only_an_anonymous_audit_trail() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     let store = &fixture.store;
     for user in [USER, OTHER_USER] {
-        lived(&fixture, user).await;
+        seed_user(&fixture, user).await;
     }
     let others = Owner::User(OTHER_USER.into());
     let theirs = store.events(&others, None, 10).await.unwrap();
@@ -94,14 +94,15 @@ async fn of_a_removed_person_nothing_is_left_but_a_trail_without_a_name() {
 
     let owner = Owner::User(USER.into());
     assert_eq!(store.events(&owner, None, 10).await.unwrap(), []);
-    assert_eq!(store.credentials(&owner, &all()).await.unwrap(), []);
+    assert_eq!(store.credentials(&owner, &list_all()).await.unwrap(), []);
     let named =
         "SELECT count(*) FROM events WHERE user_id = 'user_test' OR actor_user_id = 'user_test'";
     assert_eq!(fixture.psql(named), "0");
-    let forgotten =
-        "SELECT count(*), count(DISTINCT coalesce(user_id, actor_user_id)), count(origin) FROM events
+    let anonymized =
+        "SELECT count(*), count(DISTINCT coalesce(user_id, actor_user_id)), count(origin) \
+         FROM events
         WHERE user_id LIKE 'erased-%' OR actor_user_id LIKE 'erased-%'";
-    assert_eq!(fixture.psql(forgotten), "5|1|0");
+    assert_eq!(fixture.psql(anonymized), "5|1|0");
     for table in [
         "memberships WHERE user_id",
         "credentials WHERE user_id",
@@ -119,7 +120,10 @@ async fn of_a_removed_person_nothing_is_left_but_a_trail_without_a_name() {
         "token-of-user_other_test"
     );
     assert_eq!(store.events(&others, None, 10).await.unwrap(), theirs);
-    assert_eq!(store.credentials(&others, &all()).await.unwrap().len(), 1);
+    assert_eq!(
+        store.credentials(&others, &list_all()).await.unwrap().len(),
+        1
+    );
     let logged =
         format!("SELECT DISTINCT subject, id FROM changes WHERE seq > {changes} ORDER BY subject");
     assert_eq!(
@@ -127,7 +131,7 @@ async fn of_a_removed_person_nothing_is_left_but_a_trail_without_a_name() {
         "credential|token-of-user_test\nuser|user_test"
     );
 
-    // The id begins anew.
+    // The id can be used again.
     let again = store.delete_user(USER).await;
     assert!(
         matches!(again, Err(WriteError::UnknownUser(_))),
@@ -137,15 +141,18 @@ async fn of_a_removed_person_nothing_is_left_but_a_trail_without_a_name() {
     assert_eq!(store.events(&owner, None, 10).await.unwrap(), []);
     assert_eq!(store.issued_under(&owner, "key-test").await.unwrap(), None);
     fixture.insert(info(&owner, "token-of-user_test")).await;
-    assert_eq!(store.credentials(&owner, &all()).await.unwrap().len(), 1);
+    assert_eq!(
+        store.credentials(&owner, &list_all()).await.unwrap().len(),
+        1
+    );
 }
 
 #[tokio::test]
-async fn a_person_who_is_not_there_cannot_be_removed() {
-    let Some(fixture) = Fixture::make().await else {
+async fn an_unknown_user_cannot_be_removed() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
-    let before = fixture.everything();
+    let before = fixture.snapshot();
     for id in ["nobody", "", "a\0", ORG] {
         let refused = fixture.store.delete_user(id).await;
         assert!(
@@ -153,43 +160,48 @@ async fn a_person_who_is_not_there_cannot_be_removed() {
             "{refused:?}"
         );
     }
-    assert_eq!(fixture.everything(), before);
+    assert_eq!(fixture.snapshot(), before);
 }
 
 #[tokio::test]
-async fn a_long_trail_is_forgotten_too() {
-    let Some(fixture) = Fixture::make().await else {
+async fn a_long_audit_trail_is_anonymized_too() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     fixture.psql(
         "INSERT INTO events (at, action, user_id, credential_id, actor_kind, actor_user_id, origin)
-            SELECT n, 'issued', 'user_test', 'k', 'user', 'user_test', '192.0.2.1' FROM generate_series(1, 25000) n;
-        INSERT INTO events (at, action, organization_id, credential_id, actor_kind, actor_user_id, origin)
-            SELECT n, 'issued', 'org_test', 'k', 'user', 'user_test', '192.0.2.1' FROM generate_series(1, 25000) n",
+            SELECT n, 'issued', 'user_test', 'k', 'user', 'user_test', '192.0.2.1' \
+            FROM generate_series(1, 25000) n;
+        INSERT INTO events (at, action, organization_id, credential_id, actor_kind, actor_user_id, \
+        origin)
+            SELECT n, 'issued', 'org_test', 'k', 'user', 'user_test', '192.0.2.1' \
+            FROM generate_series(1, 25000) n",
     );
     fixture.store.delete_user(USER).await.unwrap();
-    let left = "SELECT count(*) FROM events WHERE user_id = 'user_test' OR actor_user_id = 'user_test' OR origin IS NOT NULL";
+    let left = "SELECT count(*) FROM events WHERE user_id = 'user_test' OR actor_user_id = \
+                'user_test' OR origin IS NOT NULL";
     assert_eq!(fixture.psql(left), "0");
     assert_eq!(fixture.psql("SELECT count(*) FROM events"), "50000");
 }
 
-/// Everybody who changes or uses what is removed, all at once: nobody waits for ever, and nothing is left.
+/// Concurrent changes and uses of the user's credentials neither block the removal nor leave
+/// anything behind.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_is_removed_while_everybody_is_busy_with_them() {
-    let Some(fixture) = Fixture::make().await else {
+async fn a_user_can_be_removed_under_concurrent_changes() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     for round in 0..5 {
         let user = format!("busy{round}");
         fixture.store.create_user(&user).await.unwrap();
-        lived(&fixture, &user).await;
+        seed_user(&fixture, &user).await;
         let owner = Owner::User(user.as_str().into());
         let mut tasks = Vec::new();
         for number in 0..16 {
             let (store, owner, user) = (fixture.store.clone(), owner.clone(), user.clone());
             let id = format!("new-{user}-{number}");
             tasks.push(tokio::spawn(async move {
-                let mut issue = inserting(info(&owner, &id));
+                let mut issue = insert_commit(info(&owner, &id));
                 issue.events = vec![event(&owner, &id, AuditAction::Issued)];
                 let used = |id: &str| {
                     let (kind, at) = (owner.kind(), UnixMillis(1_000_000 + number));
@@ -218,7 +230,7 @@ async fn a_person_is_removed_while_everybody_is_busy_with_them() {
         for task in tasks {
             task.await.unwrap();
         }
-        let counts = traces(&fixture, &user);
+        let counts = count_mentions(&fixture, &user);
         let counts: Vec<_> = counts.lines().collect();
         assert_eq!(
             (counts[0], counts[1], counts[5]),
@@ -233,12 +245,12 @@ async fn a_person_is_removed_while_everybody_is_busy_with_them() {
 }
 
 #[tokio::test]
-async fn a_removal_that_fails_has_changed_nothing() {
-    let Some(fixture) = Fixture::make().await else {
+async fn a_failed_removal_changes_nothing() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
-    lived(&fixture, USER).await;
-    let before = fixture.everything();
+    seed_user(&fixture, USER).await;
+    let before = fixture.snapshot();
     let mut connection = fixture.cluster.connection().await;
     let mut locked = connection.begin().await.unwrap();
     let sql = format!(
@@ -251,27 +263,28 @@ async fn a_removal_that_fails_has_changed_nothing() {
         matches!(refused, Err(WriteError::Store(StoreError::Unavailable(_)))),
         "{refused:?}"
     );
-    assert_eq!(fixture.everything(), before);
+    assert_eq!(fixture.snapshot(), before);
     locked.rollback().await.unwrap();
     fixture.store.delete_user(USER).await.unwrap();
 }
 
-/// A use that is recorded at the same time comes before the removal, or finds nobody.
+/// A use recorded at the same time either precedes the removal or finds no user.
 #[tokio::test(flavor = "multi_thread")]
-async fn no_use_that_is_recorded_during_the_removal_outlives_the_person() {
-    let Some(fixture) = Fixture::make().await else {
+async fn no_use_recorded_during_a_removal_outlives_the_user() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     let store = &fixture.store;
     for round in 0..40 {
-        let person = format!("person-{round}");
-        store.create_user(&person).await.unwrap();
-        lived(&fixture, &person).await;
+        let user = format!("user-{round}");
+        store.create_user(&user).await.unwrap();
+        seed_user(&fixture, &user).await;
         fixture.psql(&format!(
-            "DELETE FROM uses; DELETE FROM owner_turns; UPDATE credentials SET rotated_to = 'next', rotated_at = 1
-            WHERE user_id = '{person}'"
+            "DELETE FROM uses; DELETE FROM owner_turns; \
+             UPDATE credentials SET rotated_to = 'next', rotated_at = 1
+            WHERE user_id = '{user}'"
         ));
-        let id = format!("token-of-{person}");
+        let id = format!("token-of-{user}");
         let used = [Usage {
             kind: Kind::PersonalToken,
             id: id.as_str().into(),
@@ -280,15 +293,16 @@ async fn no_use_that_is_recorded_during_the_removal_outlives_the_person() {
         }];
         let record = || async { store.record_uses(&used).await.map(drop) };
         let (removed, one, two, three) =
-            tokio::join!(store.delete_user(&person), record(), record(), record());
+            tokio::join!(store.delete_user(&user), record(), record(), record());
         removed.unwrap();
         for recorded in [one, two, three] {
             recorded.unwrap();
         }
         let left = format!(
-            "SELECT (SELECT count(*) FROM uses) + (SELECT count(*) FROM owner_turns WHERE id = '{person}')
-                + (SELECT count(*) FROM events WHERE user_id = '{person}')"
+            "SELECT (SELECT count(*) FROM uses) + (SELECT count(*) FROM owner_turns \
+             WHERE id = '{user}')
+                + (SELECT count(*) FROM events WHERE user_id = '{user}')"
         );
-        assert_eq!(fixture.psql(&left), "0", "{person}");
+        assert_eq!(fixture.psql(&left), "0", "{user}");
     }
 }

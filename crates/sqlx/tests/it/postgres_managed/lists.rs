@@ -1,4 +1,4 @@
-//! Lists: complete, in order, and filtered as the reference says.
+//! Lists: complete, ordered, and filtered like the reference implementation.
 
 use std::cmp::Reverse;
 use tower_api_key::{
@@ -13,15 +13,15 @@ use tower_api_key::{
 
 use tower_api_key_sqlx::PostgresStore;
 
-use super::{Fixture, all, altering, event, info, owners};
+use super::{Fixture, event, info, list_all, owners, update_commit};
 
 fn sorted(mut list: Vec<CredentialInfo>) -> Vec<CredentialInfo> {
-    let place = |info: &CredentialInfo| (info.created_at, info.id.as_str().to_owned());
-    list.sort_by_key(|info| Reverse(place(info)));
+    let position = |info: &CredentialInfo| (info.created_at, info.id.as_str().to_owned());
+    list.sort_by_key(|info| Reverse(position(info)));
     list
 }
 
-/// Every page of a list, with something done between two pages.
+/// Every page of a list; `between` runs after each page.
 async fn pages(
     store: &PostgresStore,
     owner: &Owner,
@@ -44,22 +44,22 @@ async fn pages(
     list
 }
 
-/// Ids whose order is another by bytes than by any language.
+/// Ids whose byte order differs from that of any language.
 fn id(number: usize) -> String {
-    let beginning = ["a", "B", "_", "~", "Z", "+", "-"][number % 7];
-    format!("{beginning}{}", number * 7919 % 1000)
+    let prefix = ["a", "B", "_", "~", "Z", "+", "-"][number % 7];
+    format!("{prefix}{}", number * 7919 % 1000)
 }
 
 #[tokio::test]
-async fn every_credential_is_on_exactly_one_page_while_others_come() {
-    let Some(fixture) = Fixture::make().await else {
+async fn every_credential_is_on_exactly_one_page_while_others_are_added() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     for (owner, other) in owners() {
         let mut expected = Vec::new();
         for number in 0..250 {
             let mut new = info(&owner, &id(number));
-            // A hundred of one moment, the rest by fives.
+            // A hundred with the same time, the rest in groups of five.
             new.created_at = UnixMillis(if number < 100 {
                 50_000
             } else {
@@ -71,7 +71,10 @@ async fn every_credential_is_on_exactly_one_page_while_others_come() {
         fixture.insert(info(&other, "others")).await;
         let expected = sorted(expected);
         for limit in [1, 7, 10, 250] {
-            let query = ListQuery { limit, ..all() };
+            let query = ListQuery {
+                limit,
+                ..list_all()
+            };
             let list = pages(&fixture.store, &owner, query, async |number| {
                 for (name, created_at) in [("first", 99_000), ("amid", 50_000), ("last", 10)] {
                     let mut new = info(&owner, &format!("new-{limit}-{number}-{name}"));
@@ -92,8 +95,8 @@ async fn every_credential_is_on_exactly_one_page_while_others_come() {
 }
 
 #[tokio::test]
-async fn a_list_begins_behind_any_place_whether_somebody_is_there_or_not() {
-    let Some(fixture) = Fixture::make().await else {
+async fn a_list_can_start_after_any_position() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     for (owner, _) in owners() {
@@ -113,34 +116,46 @@ async fn a_list_begins_behind_any_place_whether_somebody_is_there_or_not() {
         ] {
             let query = ListQuery {
                 after: Some(Position::new(UnixMillis(created_at), id)),
-                ..all()
+                ..list_all()
             };
             let list = fixture.store.credentials(&owner, &query).await.unwrap();
             let ids: String = list.iter().map(|info| info.id.as_str()).collect();
-            assert_eq!(ids, expected, "behind {created_at} {id:?}");
+            assert_eq!(ids, expected, "after {created_at} {id:?}");
         }
         let first = fixture
             .store
-            .credentials(&owner, &ListQuery { limit: 1, ..all() })
+            .credentials(
+                &owner,
+                &ListQuery {
+                    limit: 1,
+                    ..list_all()
+                },
+            )
             .await
             .unwrap();
         assert_eq!(first[0].id.as_str(), "e");
         assert_eq!(
             fixture
                 .store
-                .credentials(&owner, &ListQuery { limit: 0, ..all() })
+                .credentials(
+                    &owner,
+                    &ListQuery {
+                        limit: 0,
+                        ..list_all()
+                    }
+                )
                 .await
                 .unwrap(),
             []
         );
-        let endless = ListQuery {
+        let unlimited = ListQuery {
             limit: u32::MAX,
-            ..all()
+            ..list_all()
         };
         assert_eq!(
             fixture
                 .store
-                .credentials(&owner, &endless)
+                .credentials(&owner, &unlimited)
                 .await
                 .unwrap()
                 .len(),
@@ -151,7 +166,7 @@ async fn a_list_begins_behind_any_place_whether_somebody_is_there_or_not() {
 
 const NOW: i64 = 5_000;
 
-/// A credential in each state, expiring, created and used at each moment that a filter could mistake.
+/// A credential for each status, expiry, creation and last use at the boundaries of the filters.
 async fn one_of_each(fixture: &Fixture, owner: &Owner) -> Vec<CredentialInfo> {
     let mut list = Vec::new();
     let mut uses = Vec::new();
@@ -178,8 +193,8 @@ async fn one_of_each(fixture: &Fixture, owner: &Owner) -> Vec<CredentialInfo> {
 }
 
 #[tokio::test]
-async fn a_filter_shows_what_the_reference_shows() {
-    let Some(fixture) = Fixture::make().await else {
+async fn filters_match_the_reference() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     for (owner, _) in owners() {
@@ -219,8 +234,8 @@ async fn a_filter_shows_what_the_reference_shows() {
                         limit: 7,
                         now,
                     };
-                    let shown = pages(&fixture.store, &owner, query, async |_| {}).await;
-                    assert_eq!(shown, expected, "{filter:?}");
+                    let listed = pages(&fixture.store, &owner, query, async |_| {}).await;
+                    assert_eq!(listed, expected, "{filter:?}");
                 }
             }
         }
@@ -228,8 +243,8 @@ async fn a_filter_shows_what_the_reference_shows() {
 }
 
 #[tokio::test]
-async fn what_was_committed_is_read_back_whole() {
-    let Some(fixture) = Fixture::make().await else {
+async fn a_committed_credential_is_read_back_unchanged() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     for (owner, _) in owners() {
@@ -242,7 +257,7 @@ async fn what_was_committed_is_read_back_whole() {
         }
         fixture.insert(new.clone()).await;
         assert_eq!(fixture.get(&owner, "whole").await, new);
-        let commit = altering(&new, |after| {
+        let commit = update_commit(&new, |after| {
             (after.name, after.status, after.expires_at) = ("".into(), Status::Disabled, None);
             (after.rotated_to, after.rotated_at) = (None, None);
         });
@@ -256,7 +271,7 @@ fn all_events(owner: &Owner) -> Vec<AuditEvent> {
         Deleted, Disabled, Enabled, Imported, Issued, Renamed, Revoked, Rotated, UsedAfterRotation,
     };
 
-    let doers = [
+    let actors = [
         AuditActor::Key("key-test".into()),
         AuditActor::Token {
             id: "token-test".into(),
@@ -283,7 +298,7 @@ fn all_events(owner: &Owner) -> Vec<AuditEvent> {
         .map(|(number, action)| AuditEvent {
             at: UnixMillis(9_000 - number as i64),
             related: (number % 2 == 0).then(|| CredentialId::from("related-test")),
-            by: doers[number % doers.len()].clone(),
+            by: actors[number % actors.len()].clone(),
             origin: (number % 3 == 0).then(|| "2001:db8::1".into()),
             ..event(owner, &format!("k{number}"), action)
         });
@@ -291,22 +306,22 @@ fn all_events(owner: &Owner) -> Vec<AuditEvent> {
 }
 
 #[tokio::test]
-async fn events_are_read_back_by_page_and_each_owner_has_its_own() {
-    let Some(fixture) = Fixture::make().await else {
+async fn events_are_paginated_and_separate_for_each_owner() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     for (owner, other) in owners() {
-        let mut told = Vec::new();
+        let mut expected = Vec::new();
         for event in all_events(&owner) {
             let others = AuditEvent {
                 owner: other.clone(),
                 ..event.clone()
             };
-            let mut commit = altering(&info(&owner, "none"), |_| {});
+            let mut commit = update_commit(&info(&owner, "none"), |_| {});
             commit.changes.clear();
             commit.events = vec![others, event.clone()];
             fixture.store.commit(&commit).await.unwrap();
-            told.insert(0, event);
+            expected.insert(0, event);
         }
         let mut read: Vec<AuditEvent> = Vec::new();
         loop {
@@ -318,14 +333,14 @@ async fn events_are_read_back_by_page_and_each_owner_has_its_own() {
             if page.is_empty() {
                 break;
             }
-            assert!(page.len() <= 2 && read.len() < told.len(), "{page:?}");
+            assert!(page.len() <= 2 && read.len() < expected.len(), "{page:?}");
             read.extend(page);
         }
         assert!(read.is_sorted_by(|one, next| one.number > next.number));
         let numbers: Vec<_> = read.iter().map(|event| event.number).collect();
         read.iter_mut().for_each(|event| event.number = None);
-        assert_eq!(read, told);
-        for (before, seen) in [
+        assert_eq!(read, expected);
+        for (before, count) in [
             (Some(i64::MIN), 0),
             (numbers[8], 0),
             (numbers[0], 8),
@@ -338,7 +353,7 @@ async fn events_are_read_back_by_page_and_each_owner_has_its_own() {
                     .await
                     .unwrap()
                     .len(),
-                seen,
+                count,
                 "{before:?}"
             );
         }

@@ -1,4 +1,4 @@
-//! Last use: at most once a minute, unless it is the first use of what was replaced.
+//! Last use: written at most once a minute, except for the first use after a rotation.
 
 use std::collections::BTreeSet;
 
@@ -26,23 +26,23 @@ impl Fixture {
         self.get(owner, id).await.last_used_at.map(|at| at.0)
     }
 
-    /// Tells of uses, and returns the events of it.
-    async fn tell(&self, uses: &[Usage]) -> Vec<AuditEvent> {
+    /// Records uses and returns the events that result.
+    async fn record(&self, uses: &[Usage]) -> Vec<AuditEvent> {
         self.store.record_uses(uses).await.unwrap()
     }
 }
 
 #[tokio::test]
 async fn a_use_is_written_at_most_once_a_minute() {
-    let Some(fixture) = Fixture::make().await else {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     let table = [
         ("the first", 1_000_000, 1_000_000),
         ("again", 1_000_000, 1_000_000),
         ("within a minute", 1_059_999, 1_000_000),
-        ("before it", 1, 1_000_000),
-        ("long before it", i64::MIN, 1_000_000),
+        ("earlier", 1, 1_000_000),
+        ("much earlier", i64::MIN, 1_000_000),
         ("a minute later", 1_060_000, 1_060_000),
     ];
     for (owner, _) in owners() {
@@ -53,13 +53,13 @@ async fn a_use_is_written_at_most_once_a_minute() {
         let changes = fixture.psql(log);
         assert_eq!(fixture.last_use(&owner, "k").await, None);
         for (name, at, recorded) in table {
-            // Of a batch, each by itself.
+            // The uses in a batch are independent.
             let batch = [
                 used(&owner, "k", at),
                 used(&owner, "other", i64::MIN),
                 used(&owner, "nobody", at),
             ];
-            assert_eq!(fixture.tell(&batch).await, [], "{name}");
+            assert_eq!(fixture.record(&batch).await, [], "{name}");
             assert_eq!(
                 fixture.last_use(&owner, "k").await,
                 Some(recorded),
@@ -67,42 +67,46 @@ async fn a_use_is_written_at_most_once_a_minute() {
             );
         }
         assert_eq!(fixture.last_use(&owner, "other").await, Some(i64::MIN));
-        // A node whose clock is ahead cannot hide the uses that follow.
+        // A node whose clock is ahead cannot hide later uses.
         let clock = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)";
         let before: i64 = fixture.psql(clock).parse().unwrap();
-        assert_eq!(fixture.tell(&[used(&owner, "k", i64::MAX)]).await, []);
+        assert_eq!(fixture.record(&[used(&owner, "k", i64::MAX)]).await, []);
         let recorded = fixture.last_use(&owner, "k").await.unwrap();
         assert!((before..=fixture.psql(clock).parse().unwrap()).contains(&recorded));
         assert_eq!(fixture.last_use(&owner, "never").await, None);
-        assert_eq!(fixture.psql(log), changes, "a use is no change");
+        assert_eq!(
+            fixture.psql(log),
+            changes,
+            "a use is not logged as a change"
+        );
     }
     assert_eq!(
         fixture.psql("SELECT count(*) FROM uses"),
         "4",
-        "and nobody is none"
+        "an unknown credential gets no row"
     );
-    assert_eq!(fixture.tell(&[]).await, []);
+    assert_eq!(fixture.record(&[]).await, []);
 }
 
 #[tokio::test]
-async fn of_several_uses_in_one_batch_the_last_counts() {
-    let Some(fixture) = Fixture::make().await else {
+async fn the_latest_of_several_uses_in_a_batch_counts() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     for (owner, _) in owners() {
         fixture.insert(info(&owner, "k")).await;
         let batch = [200_000, 300_000, 100_000].map(|at| used(&owner, "k", at));
-        assert_eq!(fixture.tell(&batch).await, []);
+        assert_eq!(fixture.record(&batch).await, []);
         assert_eq!(fixture.last_use(&owner, "k").await, Some(300_000));
     }
 }
 
 #[tokio::test]
-async fn the_first_use_after_a_rotation_is_written_and_is_an_event() {
-    let Some(fixture) = Fixture::make().await else {
+async fn the_first_use_after_a_rotation_is_written_and_emits_an_event() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
-    let at = 1_000_000; // of the rotation
+    let at = 1_000_000; // when the rotation happened
     let table = [
         ("never used", None, false, at, false, true),
         (
@@ -124,7 +128,7 @@ async fn the_first_use_after_a_rotation_is_written_and_is_an_event() {
         ),
         ("never used, and before", None, false, at - 1, false, false),
         (
-            "used by a clock that was ahead",
+            "used, by a clock that was ahead",
             Some(at + 10_000),
             false,
             at + 1,
@@ -132,7 +136,7 @@ async fn the_first_use_after_a_rotation_is_written_and_is_an_event() {
             true,
         ),
         (
-            "before by the clock of a node that knew of the rotation",
+            "earlier, by the clock of a node aware of the rotation",
             Some(at - 2),
             false,
             at - 1,
@@ -158,7 +162,7 @@ async fn the_first_use_after_a_rotation_is_written_and_is_an_event() {
         ),
     ];
     for (owner, other) in owners() {
-        for (number, (name, recorded, reported, now, knew, is_event)) in
+        for (number, (name, recorded, reported, now, aware, is_event)) in
             table.into_iter().enumerate()
         {
             let owner = if number % 2 == 0 { &owner } else { &other };
@@ -173,8 +177,8 @@ async fn the_first_use_after_a_rotation_is_written_and_is_an_event() {
                 ));
             }
             let events = fixture
-                .tell(&[Usage {
-                    after_rotation: knew,
+                .record(&[Usage {
+                    after_rotation: aware,
                     ..used(owner, &id, now)
                 }])
                 .await;
@@ -204,15 +208,18 @@ async fn the_first_use_after_a_rotation_is_written_and_is_an_event() {
                     "{name}"
                 );
             }
-            let again = fixture.tell(&[used(owner, &id, now + 60_000)]).await.len();
+            let again = fixture
+                .record(&[used(owner, &id, now + 60_000)])
+                .await
+                .len();
             assert_eq!(again, usize::from(!is_event && !reported), "{name}");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_nodes_that_tell_of_one_first_use_make_one_event() {
-    let Some(fixture) = Fixture::make().await else {
+async fn many_nodes_reporting_one_first_use_emit_one_event() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     let owners = owners();
@@ -237,22 +244,25 @@ async fn many_nodes_that_tell_of_one_first_use_make_one_event() {
             batch.rotate_left(node % 6);
             tokio::spawn(async move { store.record_uses(&batch).await.unwrap() })
         });
-        let mut told = Vec::new();
+        let mut events = Vec::new();
         for node in nodes.collect::<Vec<_>>() {
-            told.extend(node.await.unwrap());
+            events.extend(node.await.unwrap());
         }
-        let of: BTreeSet<_> = told
+        let of: BTreeSet<_> = events
             .iter()
             .map(|event| (event.owner.id(), event.credential.as_str()))
             .collect();
-        assert_eq!((told.len(), of.len()), (6, 6));
+        assert_eq!((events.len(), of.len()), (6, 6));
         for (owner, other) in &owners {
             for owner in [owner, other] {
                 let stored = fixture.store.events(owner, None, 100).await.unwrap();
-                let told: Vec<_> = told.iter().filter(|event| event.owner == *owner).collect();
+                let events: Vec<_> = events
+                    .iter()
+                    .filter(|event| event.owner == *owner)
+                    .collect();
                 assert!(
-                    told.iter().all(|event| stored.contains(event)),
-                    "as they were told"
+                    events.iter().all(|event| stored.contains(event)),
+                    "the returned events are stored"
                 );
             }
         }
@@ -263,17 +273,18 @@ async fn many_nodes_that_tell_of_one_first_use_make_one_event() {
     }
 }
 
-/// The planner of each goes through them in another order, as it may when tables grow. The first is held up at its second
-/// row, while the other does what it can.
+/// The nodes visit the rows in different orders, as query planners may when tables grow. The first
+/// node is blocked at its second row, while the other does as much as it can.
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_that_tell_of_the_same_in_another_order_wait_and_do_not_fail() {
-    let Some(fixture) = Fixture::make().await else {
+async fn nodes_recording_the_same_uses_in_different_orders_do_not_fail() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     let (owner, _) = &owners()[0];
     fixture.psql(
         "INSERT INTO credentials (kind, id, digest, organization_id)
-        SELECT 'org_key', 'k' || n, decode(repeat('ab', 32), 'hex'), 'org_test' FROM generate_series(100, 999) n",
+        SELECT 'org_key', 'k' || n, decode(repeat('ab', 32), 'hex'), 'org_test' \
+        FROM generate_series(100, 999) n",
     );
     let node = |avoided| {
         let options = [
@@ -282,7 +293,7 @@ async fn nodes_that_tell_of_the_same_in_another_order_wait_and_do_not_fail() {
             "enable_seqscan",
             avoided,
         ]
-        .map(|way| (way, "off"));
+        .map(|setting| (setting, "off"));
         let pool =
             PgPoolOptions::new().connect_lazy_with(fixture.cluster.options().options(options));
         PostgresStore::new(pool, Catalogue::anyreach())
@@ -308,7 +319,7 @@ async fn nodes_that_tell_of_the_same_in_another_order_wait_and_do_not_fail() {
         for store in [&first, &second] {
             let (store, uses) = (store.clone(), batch.clone());
             tasks.push(tokio::spawn(async move { store.record_uses(&uses).await }));
-            fixture.has_to_wait(tasks.len(), &tasks[0]).await;
+            fixture.wait_for_lock(tasks.len(), &tasks[0]).await;
             batch.reverse();
         }
         holding.rollback().await.unwrap();
@@ -323,8 +334,8 @@ async fn nodes_that_tell_of_the_same_in_another_order_wait_and_do_not_fail() {
 }
 
 #[tokio::test]
-async fn a_use_that_cannot_be_written_records_nothing() {
-    let Some(fixture) = Fixture::make().await else {
+async fn a_failed_write_records_no_use() {
+    let Some(fixture) = Fixture::new().await else {
         return;
     };
     let (owner, _) = &owners()[0];
@@ -336,10 +347,10 @@ async fn a_use_that_cannot_be_written_records_nothing() {
         fixture.insert(old).await;
     }
     fixture.psql("ALTER TABLE events ADD CONSTRAINT test CHECK (action <> 'used_after_rotation')");
-    let before = fixture.everything();
+    let before = fixture.snapshot();
     let batch = [used(owner, "k1", 3_000), used(owner, "k2", 3_000)];
     fixture.store.record_uses(&batch).await.unwrap_err();
-    assert_eq!(fixture.everything(), before);
+    assert_eq!(fixture.snapshot(), before);
     fixture.psql("ALTER TABLE events DROP CONSTRAINT test");
-    assert_eq!(fixture.tell(&batch).await.len(), 1);
+    assert_eq!(fixture.record(&batch).await.len(), 1);
 }

@@ -1,5 +1,5 @@
-//! A damaged row harms the use of its own credential: never its ending, never the list of its
-//! owner, never another one's.
+//! A damaged row affects only the use of its own credential: never its revocation, the list of its
+//! owner, or another credential.
 
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tower_api_key::{
@@ -16,8 +16,8 @@ use tower_api_key_sqlx::SqliteStore;
 
 use super::{File, NOW, add, info, lists, organization, user};
 
-/// What somebody could have written before it was refused.
-const DAMAGES: [&str; 10] = [
+/// Damage that could have been written before the schema refused it.
+const DAMAGED_COLUMNS: [&str; 10] = [
     "status = 'maybe'",
     "role = NULL, scopes = NULL",
     "scopes = '['",
@@ -51,9 +51,9 @@ async fn find(store: &SqliteStore, id: &str) -> Result<Option<Status>, StoreErro
 }
 
 #[tokio::test]
-async fn a_damaged_row_harms_the_use_of_its_own_credential_alone() {
+async fn a_damaged_row_affects_only_the_use_of_its_own_credential() {
     let alpha = organization("alpha");
-    for damage in DAMAGES {
+    for damage in DAMAGED_COLUMNS {
         for to in [EndStatus::Disabled, EndStatus::Deleted] {
             let file = File::new().await;
             let store = file.open().await;
@@ -63,7 +63,8 @@ async fn a_damaged_row_harms_the_use_of_its_own_credential_alone() {
             add(&store, info(&organization("beta"), "another")).await;
             add(&store, info(&user("alpha"), "one")).await;
             file.by_hand(&format!(
-                "UPDATE tower_api_key_credentials SET {damage} WHERE kind = 'org_key' AND id = 'one'"
+                "UPDATE tower_api_key_credentials SET {damage} WHERE kind = 'org_key' \
+                 AND id = 'one'"
             ))
             .await;
             assert!(
@@ -81,7 +82,7 @@ async fn a_damaged_row_harms_the_use_of_its_own_credential_alone() {
                 one.damaged && one.created_at == UnixMillis(NOW),
                 "{damage}: {one:?}"
             );
-            let listed = store.credentials(&alpha, &lists::all()).await.unwrap();
+            let listed = store.credentials(&alpha, &lists::list_all()).await.unwrap();
             let listed = listed
                 .iter()
                 .map(|info| (info.id.as_str(), info.damaged))
@@ -102,14 +103,14 @@ async fn a_damaged_row_harms_the_use_of_its_own_credential_alone() {
                         &alpha,
                         &ListQuery {
                             filter,
-                            ..lists::all()
+                            ..lists::list_all()
                         },
                     )
                     .await
                     .unwrap();
             }
 
-            // Nothing is handed on that could not be read.
+            // Values that could not be read are not copied.
             let (manager, actor) = (
                 Manager::new(store.clone()),
                 Actor::operator("test", alpha.clone()),
@@ -158,7 +159,7 @@ async fn a_damaged_row_harms_the_use_of_its_own_credential_alone() {
                 "{damage}"
             );
             assert_eq!(
-                file.number(
+                file.query_number(
                     "SELECT count(*) FROM tower_api_key_credentials WHERE status <> 'active'"
                 )
                 .await,
@@ -169,31 +170,31 @@ async fn a_damaged_row_harms_the_use_of_its_own_credential_alone() {
 }
 
 #[tokio::test]
-async fn all_of_an_owner_are_ended_with_those_that_are_damaged() {
+async fn ending_all_includes_damaged_credentials() {
     for owner in [organization("alpha"), user("alpha")] {
         let file = File::new().await;
         let store = file.open().await;
-        let mut wanted = Vec::new();
-        let damages = [
+        let mut expected = Vec::new();
+        let damaged_columns = [
             "status = 'maybe'",
             "name = CAST(x'ff' AS TEXT)",
             "rotated_to = CAST(x'80' AS TEXT)",
             "id = CAST(x'41ff' AS TEXT)",
         ];
-        for (number, damage) in damages.into_iter().enumerate() {
+        for (number, damage) in damaged_columns.into_iter().enumerate() {
             let id = format!("k{number}");
             add(&store, info(&owner, &id)).await;
             file.by_hand(&format!(
                 "UPDATE tower_api_key_credentials SET {damage} WHERE id = '{id}'"
             ))
             .await;
-            wanted.push(if damage.starts_with("id") {
+            expected.push(if damage.starts_with("id") {
                 "A\u{fffd}".to_owned()
             } else {
                 id
             });
         }
-        let listed = store.credentials(&owner, &lists::all()).await.unwrap();
+        let listed = store.credentials(&owner, &lists::list_all()).await.unwrap();
         assert_eq!(
             listed.iter().filter(|info| info.damaged).count(),
             4,
@@ -205,18 +206,20 @@ async fn all_of_an_owner_are_ended_with_those_that_are_damaged() {
             .unwrap();
         let mut ended: Vec<_> = ended.iter().map(|id| id.as_str().to_owned()).collect();
         ended.sort();
-        wanted.sort();
-        assert_eq!(ended, wanted);
+        expected.sort();
+        assert_eq!(ended, expected);
         assert_eq!(
-            file.number("SELECT count(*) FROM tower_api_key_credentials WHERE status <> 'deleted'")
-                .await,
+            file.query_number(
+                "SELECT count(*) FROM tower_api_key_credentials WHERE status <> 'deleted'"
+            )
+            .await,
             0
         );
     }
 }
 
 #[tokio::test]
-async fn a_damaged_token_is_an_outage_for_its_own_holder() {
+async fn a_damaged_token_is_an_outage_for_its_holder_only() {
     let owner = user("alpha");
     let digest = |id: &str| tower_api_key::secret::Digest::of(format!("test {id}").as_bytes());
     for damage in [
@@ -256,16 +259,16 @@ async fn a_damaged_token_is_an_outage_for_its_own_holder() {
     }
 }
 
-/// Whoever writes, unless checks are switched off.
+/// Whichever program writes them, unless it switches checks off.
 #[tokio::test]
-async fn what_no_store_writes_is_refused() {
+async fn rows_that_no_store_writes_are_refused() {
     let file = File::new().await;
     let store = file.open().await;
     add(&store, info(&organization("alpha"), "one")).await;
     let mut db = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&file.path))
         .await
         .unwrap();
-    let damages = [
+    let damaged_columns = [
         "scopes = '['",
         "scopes = '[1]'",
         "scopes = '[\"a\", null]'",
@@ -282,7 +285,7 @@ async fn what_no_store_writes_is_refused() {
         "pepper = ''",
         "pepper = 'a b'",
     ];
-    for damage in damages {
+    for damage in damaged_columns {
         let update = format!("UPDATE tower_api_key_credentials SET {damage}");
         let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(update))
             .execute(&mut db)
@@ -290,14 +293,15 @@ async fn what_no_store_writes_is_refused() {
         assert!(refused.is_err(), "{damage}");
         let (columns, values): (Vec<_>, Vec<_>) = damage
             .split(", ")
-            .filter_map(|one| one.split_once(" = "))
+            .filter_map(|column| column.split_once(" = "))
             .unzip();
         let (columns, values) = (columns.join(", "), values.join(", "));
         if damage.contains("null") || damage.starts_with("id ") || damage.starts_with("role") {
-            continue; // cut in the wrong place, or there already
+            continue; // split in the wrong place, or already among the columns
         }
         let insert = format!(
-            "INSERT INTO tower_api_key_credentials (kind, id, digest, organization_id, role, {columns})
+            "INSERT INTO tower_api_key_credentials (kind, id, digest, organization_id, role, \
+             {columns})
              VALUES ('org_key', 'two', zeroblob(32), 'alpha', 'viewer', {values})"
         );
         let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(insert))

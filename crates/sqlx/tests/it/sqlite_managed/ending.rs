@@ -1,5 +1,4 @@
-//! Ending does not depend on what the holder does, and nothing is done for an actor who may no
-//! longer do it.
+//! Ending succeeds whatever the holder does, and an actor who has lost the right changes nothing.
 
 use std::sync::{
     Arc,
@@ -17,7 +16,9 @@ use tower_api_key::{
 };
 use tower_api_key_sqlx::SqliteStore;
 
-use super::{File, NOW, add, adding, altering, info, insert, lists, organization, user};
+use super::{
+    File, NOW, add, info, insert_commit, lists, new_credential, organization, update_commit, user,
+};
 
 fn ending(owner: &Owner, target: EndTarget, to: EndStatus, authority: Authority) -> Ending {
     Ending {
@@ -32,31 +33,31 @@ fn ending(owner: &Owner, target: EndTarget, to: EndStatus, authority: Authority)
     }
 }
 
-/// Renames and enables the owner's credentials as fast as it can, as a thief would.
-async fn hold_on(store: SqliteStore, owner: Owner, done: Arc<AtomicBool>) {
+/// Renames and enables the owner's credentials continuously, as a thief would.
+async fn keep_alive(store: SqliteStore, owner: Owner, stop: Arc<AtomicBool>) {
     for number in 0.. {
-        if done.load(Ordering::Relaxed) {
+        if stop.load(Ordering::Relaxed) {
             return;
         }
-        for before in store.credentials(&owner, &lists::all()).await.unwrap() {
-            let change = altering(&before, |info| {
+        for before in store.credentials(&owner, &lists::list_all()).await.unwrap() {
+            let change = update_commit(&before, |info| {
                 info.name = format!("{number}").into();
                 info.status = Status::Active;
             });
-            _ = store.commit(&change).await; // others do the same
+            _ = store.commit(&change).await; // other tasks conflict
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn ending_succeeds_at_the_first_call_whatever_the_holder_does() {
+async fn ending_succeeds_on_the_first_call_whatever_the_holder_does() {
     let file = File::new().await;
     for owner in [organization("alpha"), user("alpha")] {
         let stores = [file.open().await, file.open().await];
-        let done = Arc::new(AtomicBool::new(false));
+        let stop = Arc::new(AtomicBool::new(false));
         let holders = (0..64).map(|number| {
             let store = stores[number % 2].clone();
-            tokio::spawn(hold_on(store, owner.clone(), Arc::clone(&done)))
+            tokio::spawn(keep_alive(store, owner.clone(), Arc::clone(&stop)))
         });
         let holders: Vec<_> = holders.collect();
         let store = &stores[0];
@@ -68,7 +69,8 @@ async fn ending_succeeds_at_the_first_call_whatever_the_holder_does() {
             }
             let one = EndTarget::One(ids[0].as_str().into());
             for to in [EndStatus::Disabled, EndStatus::Deleted] {
-                // They may have enabled it again: then it is disabled again. Never is it missed.
+                // A holder may have enabled it again, and then it is disabled again. It is never
+                // missed.
                 store
                     .end(&ending(&owner, one.clone(), to, Authority::Unconditional))
                     .await
@@ -86,9 +88,12 @@ async fn ending_succeeds_at_the_first_call_whatever_the_holder_does() {
                 .await
                 .unwrap();
             assert_eq!(all.len(), 2, "{all:?}");
-            assert_eq!(store.credentials(&owner, &lists::all()).await.unwrap(), []);
+            assert_eq!(
+                store.credentials(&owner, &lists::list_all()).await.unwrap(),
+                []
+            );
         }
-        done.store(true, Ordering::Relaxed);
+        stop.store(true, Ordering::Relaxed);
         for holder in holders {
             holder.await.unwrap();
         }
@@ -96,7 +101,7 @@ async fn ending_succeeds_at_the_first_call_whatever_the_holder_does() {
 }
 
 #[tokio::test]
-async fn what_is_ended_is_told_with_it_and_nobody_elses_is_touched() {
+async fn ending_stores_events_and_touches_no_other_owner() {
     for owner in super::owners() {
         let file = File::new().await;
         let store = file.open().await;
@@ -126,7 +131,7 @@ async fn what_is_ended_is_told_with_it_and_nobody_elses_is_touched() {
                 ))
                 .await
                 .unwrap();
-            assert_eq!(ended, [], "{other:?} reaches what is {owner:?}'s");
+            assert_eq!(ended, [], "{other:?} can end a credential of {owner:?}");
         }
         let disabled = ending(
             &owner,
@@ -155,8 +160,8 @@ async fn what_is_ended_is_told_with_it_and_nobody_elses_is_touched() {
                 .iter()
                 .all(|event| event.origin.as_deref() == Some("origin") && event.number > Some(0))
         );
-        let living = "SELECT count(*) FROM tower_api_key_credentials WHERE status = 'active'";
-        assert_eq!(file.number(living).await, 3 * 2);
+        let active = "SELECT count(*) FROM tower_api_key_credentials WHERE status = 'active'";
+        assert_eq!(file.query_number(active).await, 3 * 2);
     }
 }
 
@@ -167,9 +172,9 @@ fn requirements(organization: Option<&str>, scopes: &[&str]) -> Requirements {
     needed
 }
 
-/// Between the decision of a change and the change.
+/// The actor changes between the decision and the change.
 #[tokio::test]
-async fn an_actor_who_was_changed_meanwhile_changes_nothing() {
+async fn an_actor_who_lost_the_right_meanwhile_changes_nothing() {
     let actors = [
         Authority::Credential {
             kind: Kind::OrgKey,
@@ -197,19 +202,41 @@ async fn an_actor_who_was_changed_meanwhile_changes_nothing() {
     ];
     let changes: [(&str, &[usize]); 12] = [
         ("SELECT 1", &[]),
-        ("UPDATE tower_api_key_credentials SET status = 'deleted' WHERE id = 'key'", &[0]),
-        ("UPDATE tower_api_key_credentials SET status = 'disabled' WHERE id = 'token'", &[1, 3]),
-        ("UPDATE tower_api_key_credentials SET expires_at = 1 WHERE id = 'token'", &[1, 3]),
-        ("UPDATE tower_api_key_credentials SET expires_at = 9000000000000 WHERE id = 'key'", &[0]),
-        ("UPDATE tower_api_key_credentials SET scopes = '[]' WHERE id = 'key'", &[0]),
-        ("DELETE FROM tower_api_key_credentials WHERE id = 'token'", &[1, 3]),
+        (
+            "UPDATE tower_api_key_credentials SET status = 'deleted' WHERE id = 'key'",
+            &[0],
+        ),
+        (
+            "UPDATE tower_api_key_credentials SET status = 'disabled' WHERE id = 'token'",
+            &[1, 3],
+        ),
+        (
+            "UPDATE tower_api_key_credentials SET expires_at = 1 WHERE id = 'token'",
+            &[1, 3],
+        ),
+        (
+            "UPDATE tower_api_key_credentials SET expires_at = 9000000000000 WHERE id = 'key'",
+            &[0],
+        ),
+        (
+            "UPDATE tower_api_key_credentials SET scopes = '[]' WHERE id = 'key'",
+            &[0],
+        ),
+        (
+            "DELETE FROM tower_api_key_credentials WHERE id = 'token'",
+            &[1, 3],
+        ),
         ("UPDATE tower_api_key_users SET enabled = 0", &[1, 2, 3, 4]),
         ("DELETE FROM tower_api_key_memberships", &[1, 2]),
-        ("UPDATE tower_api_key_organizations SET deleted = 1 WHERE id = 'alpha'", &[0, 1, 2]),
+        (
+            "UPDATE tower_api_key_organizations SET deleted = 1 WHERE id = 'alpha'",
+            &[0, 1, 2],
+        ),
         ("UPDATE tower_api_key_memberships SET role = 'viewer'", &[]),
         (
             "DELETE FROM tower_api_key_memberships; DELETE FROM tower_api_key_events;
-             DELETE FROM tower_api_key_credentials WHERE id IN ('key', 'token'); DELETE FROM tower_api_key_users",
+             DELETE FROM tower_api_key_credentials WHERE id IN ('key', 'token'); \
+             DELETE FROM tower_api_key_users",
             &[0, 1, 2, 3, 4],
         ),
     ];
@@ -227,8 +254,8 @@ async fn an_actor_who_was_changed_meanwhile_changes_nothing() {
                 authority: authority.clone(),
                 ..commit
             };
-            let issuing = commit(adding(insert(info(&target.owner, "new"))));
-            let renaming = commit(altering(&target, |info: &mut CredentialInfo| {
+            let issuing = commit(insert_commit(new_credential(info(&target.owner, "new"))));
+            let renaming = commit(update_commit(&target, |info: &mut CredentialInfo| {
                 info.name = "new".into()
             }));
             let one = EndTarget::One("target".into());

@@ -1,4 +1,4 @@
-//! A user who is removed leaves nothing but an audit trail without them.
+//! A removed user leaves nothing but an anonymous audit trail.
 
 use tower_api_key::{
     credential::Kind,
@@ -10,19 +10,21 @@ use tower_api_key::{
     },
 };
 
-use super::{File, NOW, add, adding, event, info, insert, lists, organization, user};
+use super::{
+    File, NOW, add, event, info, insert_commit, lists, new_credential, organization, user,
+};
 
 #[tokio::test]
-async fn a_user_who_is_removed_leaves_a_trail_without_them() {
+async fn a_removed_user_leaves_only_an_anonymous_audit_trail() {
     let file = File::new().await;
     let store = file.open().await;
     let alice = user("alpha");
     store.set_member("alpha", "alpha", "viewer").await.unwrap();
     let keyed = NewCredential {
         idempotency: Some(Idempotency::new("key", [1; 32])),
-        ..insert(info(&alice, "living"))
+        ..new_credential(info(&alice, "living"))
     };
-    store.commit(&adding(keyed)).await.unwrap();
+    store.commit(&insert_commit(keyed)).await.unwrap();
     add(
         &store,
         tower_api_key::store::CredentialInfo {
@@ -43,8 +45,8 @@ async fn a_user_who_is_removed_leaves_a_trail_without_them() {
         .await
         .unwrap();
     let key = add(&store, info(&organization("alpha"), "key")).await;
-    let by = |who: AuditActor| AuditEvent {
-        by: who,
+    let by = |actor: AuditActor| AuditEvent {
+        by: actor,
         origin: Some("origin".into()),
         ..event(&key, AuditAction::Renamed)
     };
@@ -64,15 +66,15 @@ async fn a_user_who_is_removed_leaves_a_trail_without_them() {
 
     let mut feed = store.feed().await.unwrap();
     store.delete_user("alpha").await.unwrap();
-    let mut told = Vec::new();
-    while !told.contains(&FeedEvent::Changed(Change::User("alpha".into()))) {
-        told.push(feed.next().await.unwrap());
+    let mut emitted = Vec::new();
+    while !emitted.contains(&FeedEvent::Changed(Change::User("alpha".into()))) {
+        emitted.push(feed.next().await.unwrap());
     }
     let gone = Change::Credential {
         kind: Kind::PersonalToken,
         id: "living".into(),
     };
-    assert!(told.contains(&FeedEvent::Changed(gone)), "{told:?}");
+    assert!(emitted.contains(&FeedEvent::Changed(gone)), "{emitted:?}");
     let digest = Digest::of(b"test living");
     assert!(
         store
@@ -98,14 +100,15 @@ async fn a_user_who_is_removed_leaves_a_trail_without_them() {
             "users" => "SELECT count(*) FROM tower_api_key_users",
             _ => "SELECT count(*) FROM tower_api_key_events",
         };
-        assert_eq!(file.number(sql).await, left, "{table}");
+        assert_eq!(file.query_number(sql).await, left, "{table}");
     }
-    let theirs = "SELECT count(*) FROM tower_api_key_events WHERE user_id = 'alpha' OR actor_user_id = 'alpha'";
-    assert_eq!(file.number(theirs).await, 0);
-    let erased =
-        "SELECT count(*) FROM tower_api_key_events WHERE user_id GLOB 'erased-????????????????????????????????'
+    let named = "SELECT count(*) FROM tower_api_key_events WHERE user_id = 'alpha' OR \
+                 actor_user_id = 'alpha'";
+    assert_eq!(file.query_number(named).await, 0);
+    let erased = "SELECT count(*) FROM tower_api_key_events \
+                  WHERE user_id GLOB 'erased-????????????????????????????????'
         OR actor_user_id GLOB 'erased-*' AND origin IS NULL";
-    assert_eq!(file.number(erased).await, 4);
+    assert_eq!(file.query_number(erased).await, 4);
     let trail = store.events(&key.owner, None, 10).await.unwrap();
     assert_eq!(
         (trail[0].by.clone(), trail[0].origin.as_deref()),
@@ -117,7 +120,10 @@ async fn a_user_who_is_removed_leaves_a_trail_without_them() {
         Err(WriteError::UnknownUser(_))
     ));
     store.create_user("alpha").await.unwrap();
-    assert_eq!(store.credentials(&alice, &lists::all()).await.unwrap(), []);
+    assert_eq!(
+        store.credentials(&alice, &lists::list_all()).await.unwrap(),
+        []
+    );
     assert_eq!(store.events(&alice, None, 10).await.unwrap(), []);
     assert_eq!(store.issued_under(&alice, "key").await.unwrap(), None);
     add(&store, info(&Owner::User("alpha".into()), "living")).await;

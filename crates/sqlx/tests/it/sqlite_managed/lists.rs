@@ -1,4 +1,4 @@
-//! Lists: the newest first, a page after the other, filtered as the reference does.
+//! Lists: newest first, page by page, filtered like the reference implementation.
 
 use tower_api_key::{
     clock::UnixMillis,
@@ -11,8 +11,8 @@ use tower_api_key_sqlx::SqliteStore;
 
 use super::{AuditEvent, NOW, add, in_memory, info, organization, user};
 
-/// Asks for everything that is not deleted.
-pub(super) fn all() -> ListQuery {
+/// The query for everything that is not deleted.
+pub(super) fn list_all() -> ListQuery {
     ListQuery {
         filter: Filter::default(),
         after: None,
@@ -21,46 +21,56 @@ pub(super) fn all() -> ListQuery {
     }
 }
 
-/// Created at one of few moments; ids that sort otherwise in other alphabets.
-async fn created(store: &SqliteStore, owner: &Owner, id: String, millis: i64) -> CredentialInfo {
+/// Adds a credential that was created `millis` after `NOW`.
+async fn add_created_at(
+    store: &SqliteStore,
+    owner: &Owner,
+    id: String,
+    millis: i64,
+) -> CredentialInfo {
     let mut new = info(owner, &id);
     new.created_at = UnixMillis(NOW + millis);
     add(store, new).await
 }
 
 #[tokio::test]
-async fn pages_follow_each_other_while_others_are_inserted() {
+async fn pages_are_complete_while_others_are_inserted() {
     for owner in [organization("alpha"), user("alpha")] {
         let store = in_memory().await;
         let other = Owner::of(owner.kind(), "beta");
         let mut first = Vec::new();
         for number in 0..250_i64 {
             let letter = ["a", "B", "~", "~", "Z"][usize::try_from(number % 5).unwrap()];
-            first.push(created(&store, &owner, format!("{letter}{number}"), number % 7).await);
-            created(&store, &other, format!("another-{number}"), number % 7).await;
+            first.push(
+                add_created_at(&store, &owner, format!("{letter}{number}"), number % 7).await,
+            );
+            add_created_at(&store, &other, format!("another-{number}"), number % 7).await;
         }
         first.sort_by(|a, b| (b.created_at, b.id.as_str()).cmp(&(a.created_at, a.id.as_str())));
 
         let mut pages: Vec<CredentialInfo> = Vec::new();
-        let mut query = ListQuery { limit: 7, ..all() };
+        let mut query = ListQuery {
+            limit: 7,
+            ..list_all()
+        };
         for number in 0.. {
             let page = store.credentials(&owner, &query).await.unwrap();
             assert!(page.len() <= 7);
             let Some(last) = page.last() else { break };
             query.after = Some(Position::new(last.created_at, last.id.clone()));
             pages.extend(page);
-            assert!(number < 250, "there is no end");
-            // Before everything, behind everything, and among the others.
-            created(&store, &owner, format!("new{number}"), 100).await;
-            created(&store, &owner, format!("old{number}"), -100 + number % 3).await;
-            created(&store, &owner, format!("mid{number}"), number % 7).await;
+            assert!(number < 250, "the list never ends");
+            // Before everything, after everything and in between.
+            add_created_at(&store, &owner, format!("new{number}"), 100).await;
+            add_created_at(&store, &owner, format!("old{number}"), -100 + number % 3).await;
+            add_created_at(&store, &owner, format!("mid{number}"), number % 7).await;
         }
         let order = |info: &CredentialInfo| (info.created_at, info.id.as_str().to_owned());
         assert!(
             pages
                 .windows(2)
                 .all(|pair| order(&pair[0]) > order(&pair[1])),
-            "out of order, or twice"
+            "out of order or duplicated"
         );
         pages.retain(|info| first.contains(info));
         assert_eq!(pages, first);
@@ -68,7 +78,7 @@ async fn pages_follow_each_other_while_others_are_inserted() {
 }
 
 #[tokio::test]
-async fn the_first_page_begins_at_the_end_of_time() {
+async fn the_first_page_starts_at_the_latest_possible_time() {
     let store = in_memory().await;
     let alpha = organization("alpha");
     let mut ids = Vec::new();
@@ -77,7 +87,7 @@ async fn the_first_page_begins_at_the_end_of_time() {
         new.created_at = UnixMillis(millis);
         ids.push(add(&store, new).await.id);
     }
-    let listed = store.credentials(&alpha, &all()).await.unwrap();
+    let listed = store.credentials(&alpha, &list_all()).await.unwrap();
     assert_eq!(
         listed.iter().map(|info| &info.id).collect::<Vec<_>>(),
         ids.iter().collect::<Vec<_>>()
@@ -85,7 +95,7 @@ async fn the_first_page_begins_at_the_end_of_time() {
     let query = ListQuery {
         after: Some(Position::new(UnixMillis(i64::MAX), "c")),
         limit: 1,
-        ..all()
+        ..list_all()
     };
     assert_eq!(
         store.credentials(&alpha, &query).await.unwrap()[0].id,
@@ -93,15 +103,21 @@ async fn the_first_page_begins_at_the_end_of_time() {
     );
     assert_eq!(
         store
-            .credentials(&alpha, &ListQuery { limit: 0, ..all() })
+            .credentials(
+                &alpha,
+                &ListQuery {
+                    limit: 0,
+                    ..list_all()
+                }
+            )
             .await
             .unwrap(),
         []
     );
 }
 
-/// Every status, expiry, creation and last use.
-async fn furnish(store: &SqliteStore, owner: &Owner) -> Vec<CredentialInfo> {
+/// Adds credentials with every status, expiry, creation and last use.
+async fn seed_credentials(store: &SqliteStore, owner: &Owner) -> Vec<CredentialInfo> {
     let mut all = Vec::new();
     for status in [Status::Active, Status::Disabled, Status::Deleted] {
         for expires_at in [
@@ -139,7 +155,7 @@ async fn furnish(store: &SqliteStore, owner: &Owner) -> Vec<CredentialInfo> {
 }
 
 #[tokio::test]
-async fn each_filter_shows_what_the_reference_shows() {
+async fn filters_match_the_reference() {
     let moments = [
         None,
         Some(NOW - 1),
@@ -157,7 +173,7 @@ async fn each_filter_shows_what_the_reference_shows() {
     ];
     for owner in [organization("alpha"), user("alpha")] {
         let store = in_memory().await;
-        let credentials = furnish(&store, &owner).await;
+        let credentials = seed_credentials(&store, &owner).await;
         for state in states {
             for (expiring_before, unused_since) in moments
                 .iter()
@@ -168,29 +184,36 @@ async fn each_filter_shows_what_the_reference_shows() {
                     expiring_before: expiring_before.map(UnixMillis),
                     unused_since: unused_since.map(UnixMillis),
                 };
-                let mut wanted: Vec<_> = credentials
+                let mut expected: Vec<_> = credentials
                     .iter()
                     .filter(|info| filter.shows(info, UnixMillis(NOW)))
                     .collect();
-                wanted.sort_by(|a, b| {
+                expected.sort_by(|a, b| {
                     (b.created_at, b.id.as_str()).cmp(&(a.created_at, a.id.as_str()))
                 });
                 let listed = store
-                    .credentials(&owner, &ListQuery { filter, ..all() })
+                    .credentials(
+                        &owner,
+                        &ListQuery {
+                            filter,
+                            ..list_all()
+                        },
+                    )
                     .await
                     .unwrap();
-                assert_eq!(listed.iter().collect::<Vec<_>>(), wanted, "{filter:?}");
+                assert_eq!(listed.iter().collect::<Vec<_>>(), expected, "{filter:?}");
             }
         }
     }
 }
 
-/// More than are looked through at first, newer than those that are shown: another index has to find the rest, in the same order.
+/// More other rows than the first scan covers, newer than the matches: another index has to find
+/// the rest, in the same order.
 #[tokio::test]
-async fn what_lies_behind_many_others_is_shown() {
+async fn matches_behind_many_other_rows_are_listed() {
     for owner in [organization("alpha"), user("alpha")] {
         let store = in_memory().await;
-        let rare = furnish(&store, &owner).await;
+        let rare = seed_credentials(&store, &owner).await;
         let states = [
             EffectiveStatus::Active,
             EffectiveStatus::Disabled,
@@ -222,16 +245,16 @@ async fn what_lies_behind_many_others_is_shown() {
                 ..Filter::default()
             }));
         for filter in filters {
-            let mut wanted: Vec<_> = rare
+            let mut expected: Vec<_> = rare
                 .iter()
                 .filter(|info| filter.shows(info, UnixMillis(NOW)))
                 .collect();
-            wanted
+            expected
                 .sort_by(|a, b| (b.created_at, b.id.as_str()).cmp(&(a.created_at, a.id.as_str())));
             let mut query = ListQuery {
                 filter,
                 limit: 7,
-                ..all()
+                ..list_all()
             };
             let mut listed = Vec::new();
             loop {
@@ -241,13 +264,13 @@ async fn what_lies_behind_many_others_is_shown() {
                 listed.extend(page);
             }
             listed.retain(|info| !info.id.as_str().starts_with("other"));
-            assert_eq!(listed.iter().collect::<Vec<_>>(), wanted, "{filter:?}");
+            assert_eq!(listed.iter().collect::<Vec<_>>(), expected, "{filter:?}");
         }
     }
 }
 
 #[tokio::test]
-async fn events_come_by_page_the_newest_first() {
+async fn events_are_paginated_newest_first() {
     let store = in_memory().await;
     for owner in super::owners() {
         for number in 0..10 {
@@ -266,12 +289,12 @@ async fn events_come_by_page_the_newest_first() {
         assert_eq!(whole.len(), 10);
         assert!(whole.windows(2).all(|pair| pair[0].number > pair[1].number));
         let mut pages: Vec<AuditEvent> = Vec::new();
-        for wanted in [3, 3, 3, 1, 0] {
+        for expected in [3, 3, 3, 1, 0] {
             let page = store
                 .events(&owner, pages.last().and_then(|event| event.number), 3)
                 .await
                 .unwrap();
-            assert_eq!(page.len(), wanted);
+            assert_eq!(page.len(), expected);
             pages.extend(page);
         }
         assert_eq!(pages, whole);

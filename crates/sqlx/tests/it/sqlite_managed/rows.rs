@@ -1,4 +1,4 @@
-//! Rows: what is written comes back, what is damaged is told.
+//! Rows: what is written is read back, and damage is reported.
 
 use tower_api_key::{
     clock::{Clock, SystemClock, UnixMillis},
@@ -13,11 +13,12 @@ use tower_api_key::{
 };
 
 use super::{
-    File, NOW, add, adding, altering, event, in_memory, info, insert, lists, organization, user,
+    File, NOW, add, event, in_memory, info, insert_commit, lists, new_credential, organization,
+    update_commit, user,
 };
 
 #[tokio::test]
-async fn everything_comes_back_as_it_was_written() {
+async fn credentials_are_read_back_as_written() {
     let store = in_memory().await;
     for owner in [organization("alpha"), user("alpha")] {
         let is_key = owner.kind() == Kind::OrgKey;
@@ -36,20 +37,20 @@ async fn everything_comes_back_as_it_was_written() {
             scopes: is_key.then(|| [].into()),
             ..info(&owner, "none")
         };
-        for wanted in [&whole, &none] {
-            let key = format!("key of {}", wanted.id);
+        for expected in [&whole, &none] {
+            let key = format!("key of {}", expected.id);
             let idempotency = Some(Idempotency::new(key.clone(), [0xfe; 32]));
-            let commit = adding(NewCredential {
+            let commit = insert_commit(NewCredential {
                 idempotency,
-                ..insert(wanted.clone())
+                ..new_credential(expected.clone())
             });
             store.commit(&commit).await.unwrap();
             let found = store
-                .credential(&owner, wanted.id.as_str())
+                .credential(&owner, expected.id.as_str())
                 .await
                 .unwrap()
                 .unwrap();
-            assert_eq!(found, *wanted);
+            assert_eq!(found, *expected);
             assert_eq!(
                 store.issued_under(&owner, &key).await.unwrap(),
                 Some(EarlierIssue {
@@ -67,7 +68,7 @@ async fn everything_comes_back_as_it_was_written() {
             ..whole.clone()
         };
         store
-            .commit(&altering(&whole, |info| *info = changed.clone()))
+            .commit(&update_commit(&whole, |info| *info = changed.clone()))
             .await
             .unwrap();
         assert_eq!(
@@ -76,7 +77,7 @@ async fn everything_comes_back_as_it_was_written() {
         );
         assert_eq!(
             store
-                .credentials(&owner, &lists::all())
+                .credentials(&owner, &lists::list_all())
                 .await
                 .unwrap()
                 .len(),
@@ -86,11 +87,11 @@ async fn everything_comes_back_as_it_was_written() {
 }
 
 #[tokio::test]
-async fn every_event_comes_back_as_it_was_written() {
+async fn events_are_read_back_as_written() {
     let store = in_memory().await;
     for owner in [organization("alpha"), user("alpha")] {
         let one = info(&owner, "one");
-        let sorts = [
+        let actors = [
             AuditActor::Key("k".into()),
             AuditActor::Token {
                 id: "t".into(),
@@ -100,7 +101,7 @@ async fn every_event_comes_back_as_it_was_written() {
             AuditActor::Operator("".into()),
             AuditActor::Bearer,
         ];
-        let mut events: Vec<_> = sorts
+        let mut events: Vec<_> = actors
             .map(|by| AuditEvent {
                 by,
                 ..event(&one, AuditAction::Revoked)
@@ -129,7 +130,7 @@ async fn every_event_comes_back_as_it_was_written() {
 }
 
 #[tokio::test]
-async fn what_is_issued_is_found_and_what_is_inserted_is_managed() {
+async fn issued_credentials_are_found_and_inserted_ones_are_managed() {
     let store = in_memory().await;
     let alpha = organization("alpha");
     add(&store, info(&alpha, "issued")).await;
@@ -157,7 +158,7 @@ async fn what_is_issued_is_found_and_what_is_inserted_is_managed() {
         ("issued-token", "alpha")
     );
 
-    let began = SystemClock::default().now();
+    let started_at = SystemClock::default().now();
     let key = Record::org_key("inserted", Digest::of(b"test"), "alpha");
     store
         .insert(
@@ -168,10 +169,10 @@ async fn what_is_issued_is_found_and_what_is_inserted_is_managed() {
         .unwrap();
     let found = store.credential(&alpha, "inserted").await.unwrap().unwrap();
     assert!(
-        began <= found.created_at && found.created_at <= SystemClock::default().now(),
+        started_at <= found.created_at && found.created_at <= SystemClock::default().now(),
         "{found:?}"
     );
-    let wanted = CredentialInfo {
+    let expected = CredentialInfo {
         name: "".into(),
         role: None,
         scopes: Some(["agents:read".into()].into()),
@@ -179,7 +180,7 @@ async fn what_is_issued_is_found_and_what_is_inserted_is_managed() {
         expires_at: Some(UnixMillis(NOW)),
         ..info(&alpha, "inserted")
     };
-    assert_eq!(found, wanted);
+    assert_eq!(found, expected);
     let with_role = Record::org_key("role", Digest::of(b"test"), "alpha");
     store
         .insert(
@@ -197,15 +198,15 @@ async fn what_is_issued_is_found_and_what_is_inserted_is_managed() {
             .unwrap()
             .scopes,
         None,
-        "they follow the catalogue"
+        "the scopes follow the catalogue"
     );
 }
 
-fn is_corrupt<T>(answer: &Result<T, StoreError>) -> bool {
-    matches!(answer, Err(StoreError::Corrupt(_)))
+fn is_corrupt<T>(outcome: &Result<T, StoreError>) -> bool {
+    matches!(outcome, Err(StoreError::Corrupt(_)))
 }
 
-async fn damaged(file: &File, table: &str, damage: &str) {
+async fn apply_damage(file: &File, table: &str, damage: &str) {
     file.by_hand(&format!("UPDATE tower_api_key_{table} SET {damage}"))
         .await;
 }
@@ -218,9 +219,9 @@ async fn a_damaged_request_is_an_error_and_a_damaged_event_is_marked() {
         let store = file.open().await;
         let keyed = NewCredential {
             idempotency: Some(Idempotency::new("key", [1; 32])),
-            ..insert(info(&alpha, "one"))
+            ..new_credential(info(&alpha, "one"))
         };
-        store.commit(&adding(keyed)).await.unwrap();
+        store.commit(&insert_commit(keyed)).await.unwrap();
         file.by_hand(&format!("UPDATE tower_api_key_credentials SET {damage}"))
             .await;
         assert!(
@@ -270,7 +271,7 @@ async fn a_damaged_request_is_an_error_and_a_damaged_event_is_marked() {
         let store = file.open().await;
         add(&store, info(&alpha, "one")).await;
         add(&store, info(&alpha, "two")).await;
-        damaged(
+        apply_damage(
             &file,
             "events",
             &format!("{damage} WHERE credential_id = 'one'"),

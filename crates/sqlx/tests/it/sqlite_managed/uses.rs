@@ -1,4 +1,5 @@
-//! Uses: once a minute, only of what exists, unheard by caches; the first after a rotation is an event.
+//! Uses: recorded at most once a minute, only for existing credentials, and not logged as changes;
+//! the first use after a rotation is an event.
 
 use tower_api_key::{
     clock::{Clock, SystemClock, UnixMillis},
@@ -7,7 +8,7 @@ use tower_api_key::{
 };
 use tower_api_key_sqlx::SqliteStore;
 
-use super::{File, NOW, add, altering, in_memory, info, organization, user};
+use super::{File, NOW, add, in_memory, info, organization, update_commit, user};
 
 fn used(kind: Kind, id: &str, at: i64) -> Usage {
     Usage {
@@ -27,7 +28,7 @@ async fn a_use_is_written_at_most_once_a_minute() {
         for (name, uses, recorded) in [
             ("the first", &[NOW][..], NOW),
             ("the same", &[NOW], NOW),
-            ("before it", &[NOW - 1_000_000], NOW),
+            ("earlier", &[NOW - 1_000_000], NOW),
             ("within a minute", &[NOW + 59_999], NOW),
             ("after a minute", &[NOW + 60_000], NOW + 60_000),
             (
@@ -54,9 +55,10 @@ async fn a_use_is_written_at_most_once_a_minute() {
     }
 }
 
-/// A node whose clock is ahead must not hide the uses that follow, neither by what it records now nor by what it recorded once.
+/// A node whose clock is ahead must not hide later uses, neither by what it records now nor by what
+/// it recorded earlier.
 #[tokio::test]
-async fn a_use_to_come_is_one_of_now() {
+async fn a_use_in_the_future_is_recorded_as_now() {
     let file = File::new().await;
     let store = file.open().await;
     let owner = organization("alpha");
@@ -70,12 +72,12 @@ async fn a_use_to_come_is_one_of_now() {
             .last_used_at
             .unwrap()
     };
-    let began = SystemClock::default().now();
+    let started_at = SystemClock::default().now();
     store
         .record_uses(&[used(Kind::OrgKey, "one", i64::MAX)])
         .await
         .unwrap();
-    assert!(began <= last().await && last().await <= SystemClock::default().now());
+    assert!(started_at <= last().await && last().await <= SystemClock::default().now());
     file.by_hand("UPDATE tower_api_key_uses SET at = 9223372036854775807")
         .await;
     store
@@ -86,11 +88,11 @@ async fn a_use_to_come_is_one_of_now() {
 }
 
 #[tokio::test]
-async fn a_use_after_a_rotation_is_told_whatever_the_clocks_say() {
+async fn a_use_after_a_rotation_is_an_event_whatever_the_clocks_show() {
     for owner in [organization("alpha"), user("alpha")] {
         let store = in_memory().await;
-        rotated(&store, &owner, "old").await;
-        // Before the rotation by the clock of its node, and a millisecond after a use that is recorded.
+        add_rotated(&store, &owner, "old").await;
+        // Before the rotation by its node's clock, and a millisecond after a recorded use.
         let late = Usage {
             after_rotation: true,
             ..used(owner.kind(), "old", NOW - 1)
@@ -102,23 +104,23 @@ async fn a_use_after_a_rotation_is_told_whatever_the_clocks_say() {
                 .unwrap(),
             []
         );
-        let told = store
+        let events = store
             .record_uses(std::slice::from_ref(&late))
             .await
             .unwrap();
-        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(events.len(), 1, "{events:?}");
         for again in [late.clone(), used(owner.kind(), "old", NOW + 100_000)] {
             assert_eq!(
                 store.record_uses(&[again]).await.unwrap(),
                 [],
-                "it is told once"
+                "the event is emitted once"
             );
         }
     }
 }
 
 #[tokio::test]
-async fn what_does_not_exist_has_no_uses() {
+async fn unknown_credentials_have_no_uses() {
     let file = File::new().await;
     let store = file.open().await;
     add(&store, info(&organization("alpha"), "one")).await;
@@ -137,27 +139,28 @@ async fn what_does_not_exist_has_no_uses() {
 }
 
 #[tokio::test]
-async fn no_cache_hears_of_a_use() {
+async fn a_use_is_not_logged_as_a_change() {
     let file = File::new().await;
     let store = file.open().await;
     add(&store, info(&organization("alpha"), "one")).await;
     let log = "SELECT max(seq) FROM tower_api_key_changes";
-    let before = file.number(log).await;
+    let before = file.query_number(log).await;
     store
         .record_uses(&[used(Kind::OrgKey, "one", NOW)])
         .await
         .unwrap();
     assert_eq!(
-        file.number("SELECT count(*) FROM tower_api_key_uses").await,
+        file.query_number("SELECT count(*) FROM tower_api_key_uses")
+            .await,
         1
     );
-    assert_eq!(file.number(log).await, before);
+    assert_eq!(file.query_number(log).await, before);
 }
 
-/// Rotates at `NOW`.
-async fn rotated(store: &SqliteStore, owner: &super::Owner, id: &str) {
+/// Adds a credential and rotates it at `NOW`.
+async fn add_rotated(store: &SqliteStore, owner: &super::Owner, id: &str) {
     let old = add(store, info(owner, id)).await;
-    let rotation = altering(&old, |info| {
+    let rotation = update_commit(&old, |info| {
         info.rotated_to = Some("successor".into());
         info.rotated_at = Some(UnixMillis(NOW));
     });
@@ -165,9 +168,9 @@ async fn rotated(store: &SqliteStore, owner: &super::Owner, id: &str) {
 }
 
 #[tokio::test]
-async fn the_first_use_since_a_rotation_is_one_event() {
+async fn the_first_use_after_a_rotation_is_one_event() {
     for owner in [organization("alpha"), user("alpha")] {
-        for (name, uses, told, recorded) in [
+        for (name, uses, expected_at, recorded) in [
             (
                 "never used before",
                 &[NOW + 5, NOW + 6][..],
@@ -176,14 +179,19 @@ async fn the_first_use_since_a_rotation_is_one_event() {
             ),
             ("at the moment itself", &[NOW, NOW + 1], Some(NOW), NOW),
             (
-                "although a minute has not passed",
+                "less than a minute after a recorded use",
                 &[NOW - 1, NOW + 1, NOW + 2],
                 Some(NOW + 1),
                 NOW + 1,
             ),
-            ("only before it", &[NOW - 100_000, NOW - 1], None, NOW - 1),
             (
-                "before, told late",
+                "only before the rotation",
+                &[NOW - 100_000, NOW - 1],
+                None,
+                NOW - 1,
+            ),
+            (
+                "earlier, but reported later",
                 &[NOW + 1, NOW - 1],
                 Some(NOW + 1),
                 NOW + 1,
@@ -197,7 +205,7 @@ async fn the_first_use_since_a_rotation_is_one_event() {
         ] {
             for at_once in [true, false] {
                 let store = in_memory().await;
-                rotated(&store, &owner, "old").await;
+                add_rotated(&store, &owner, "old").await;
                 add(&store, info(&owner, "not-rotated")).await;
                 let uses: Vec<_> = uses
                     .iter()
@@ -214,7 +222,7 @@ async fn the_first_use_since_a_rotation_is_one_event() {
                     .filter(|e| e.action == AuditAction::UsedAfterRotation)
                     .collect();
                 assert_eq!(events, stored, "{name}");
-                let wanted = told.map(|at| AuditEvent {
+                let expected = expected_at.map(|at| AuditEvent {
                     number: events.first().and_then(|event| event.number),
                     at: UnixMillis(at),
                     action: AuditAction::UsedAfterRotation,
@@ -224,7 +232,7 @@ async fn the_first_use_since_a_rotation_is_one_event() {
                     by: AuditActor::Bearer,
                     origin: None,
                 });
-                assert_eq!(events, Vec::from_iter(wanted), "{name}");
+                assert_eq!(events, Vec::from_iter(expected), "{name}");
                 let last = store
                     .credential(&owner, "old")
                     .await
@@ -238,10 +246,10 @@ async fn the_first_use_since_a_rotation_is_one_event() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_who_see_the_first_use_since_a_rotation_tell_it_once() {
+async fn many_nodes_reporting_one_first_use_emit_one_event() {
     let file = File::new().await;
     let owner = organization("alpha");
-    rotated(&file.open().await, &owner, "old").await;
+    add_rotated(&file.open().await, &owner, "old").await;
     let stores = [file.open().await, file.open().await];
     let nodes = (0..16_usize).map(|number| {
         let store = stores[number % 2].clone();
@@ -260,13 +268,16 @@ async fn many_who_see_the_first_use_since_a_rotation_tell_it_once() {
 }
 
 #[tokio::test]
-async fn an_event_that_cannot_be_written_leaves_the_use_unwritten() {
+async fn a_use_is_not_written_if_its_event_cannot_be() {
     let file = File::new().await;
     let store = file.open().await;
-    rotated(&store, &organization("alpha"), "old").await;
+    add_rotated(&store, &organization("alpha"), "old").await;
     add(&store, info(&organization("alpha"), "other")).await;
-    file.by_hand("CREATE TRIGGER fault BEFORE INSERT ON tower_api_key_events BEGIN SELECT RAISE(ABORT, 'fault'); END")
-        .await;
+    file.by_hand(
+        "CREATE TRIGGER fault BEFORE INSERT ON tower_api_key_events BEGIN \
+         SELECT RAISE(ABORT, 'fault'); END",
+    )
+    .await;
     let uses = [
         used(Kind::OrgKey, "other", NOW + 1),
         used(Kind::OrgKey, "old", NOW + 1),
@@ -276,13 +287,14 @@ async fn an_event_that_cannot_be_written_leaves_the_use_unwritten() {
         "store_unavailable"
     );
     assert_eq!(
-        file.number("SELECT count(*) FROM tower_api_key_uses").await,
+        file.query_number("SELECT count(*) FROM tower_api_key_uses")
+            .await,
         0
     );
     file.by_hand("DROP TRIGGER fault").await;
     assert_eq!(
         store.record_uses(&uses).await.unwrap().len(),
         1,
-        "it is told the next time"
+        "the next attempt emits the event"
     );
 }

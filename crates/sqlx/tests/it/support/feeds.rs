@@ -1,4 +1,4 @@
-//! A PostgreSQL store with a feed, and what the feed says.
+//! A PostgreSQL store with a feed, and helpers that read the feed.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use tower_api_key_sqlx::{PostgresStore, postgres::PostgresFeed};
 
 use super::pg;
 
-/// Long enough to be no matter of speed, short enough to end a test that hangs.
-pub(crate) const EVER: Duration = Duration::from_secs(60);
+/// Long enough not to depend on speed, short enough to end a test that hangs.
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) const EVERYTHING: FeedEvent = FeedEvent::Changed(Change::Everything);
 
-/// A store with an organization, a person and a key, and its schema.
+/// A store with an organization, a user and a key, and the name of its schema.
 pub(crate) async fn store_in(cluster: &pg::Cluster) -> (PostgresStore, String) {
     let schema = pg::fresh_schema();
-    let store = cluster.unmade_store(&schema);
+    let store = cluster.unmigrated_store(&schema);
     store.migrate().await.unwrap();
     store.create_organization("org_test", None).await.unwrap();
     store.create_user("user_test").await.unwrap();
@@ -33,28 +33,31 @@ pub(crate) fn key(id: &str) -> Record {
 }
 
 pub(crate) async fn next(feed: &mut PostgresFeed) -> FeedEvent {
-    let Ok(event) = timeout(EVER, feed.next()).await else {
-        panic!("nothing is told: {feed:?}")
+    let Ok(event) = timeout(TEST_TIMEOUT, feed.next()).await else {
+        panic!("no event: {feed:?}")
     };
-    event.expect("the feed goes on")
+    event.expect("the feed does not end")
 }
 
-/// What is told up to and without `last`.
-pub(crate) async fn until(feed: &mut PostgresFeed, last: &FeedEvent) -> Vec<FeedEvent> {
-    let mut told = Vec::new();
+/// The events up to `last`, without it.
+pub(crate) async fn events_until(feed: &mut PostgresFeed, last: &FeedEvent) -> Vec<FeedEvent> {
+    let mut events = Vec::new();
     loop {
         match next(feed).await {
-            event if event == *last => return told,
-            event => told.push(event),
+            event if event == *last => return events,
+            event => events.push(event),
         }
     }
 }
 
-/// What is told of everything that was committed before: up to a change that is made now.
-pub(crate) async fn told_so_far(store: &PostgresStore, feed: &mut PostgresFeed) -> Vec<FeedEvent> {
+/// The events of everything that is committed so far: those before a change that is made now.
+pub(crate) async fn events_so_far(
+    store: &PostgresStore,
+    feed: &mut PostgresFeed,
+) -> Vec<FeedEvent> {
     let mark = pg::fresh_schema();
     store.create_user(&mark).await.unwrap();
-    until(feed, &user(&mark)).await
+    events_until(feed, &user(&mark)).await
 }
 
 pub(crate) fn user(id: &str) -> FeedEvent {
@@ -72,9 +75,10 @@ pub(crate) fn credential(kind: Kind, id: &str) -> FeedEvent {
     })
 }
 
-pub(crate) fn end_listeners(cluster: &pg::Cluster, schema: &str) {
+pub(crate) fn disconnect_feeds(cluster: &pg::Cluster, schema: &str) {
     let ended = cluster.psql(&format!(
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = '{schema}_changes'"
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+         WHERE application_name = '{schema}_changes'"
     ));
     assert_eq!(ended, "1", "the feed was connected");
 }

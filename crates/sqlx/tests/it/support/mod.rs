@@ -1,7 +1,7 @@
-//! What the tests of the stores share.
+//! Helpers that the tests of the stores share.
 
 pub(crate) mod feeds;
 pub(crate) mod pg;
-pub(crate) mod polled;
+pub(crate) mod poll;
 #[path = "../../../../../tests/it/support/tally.rs"]
 pub(crate) mod tally;

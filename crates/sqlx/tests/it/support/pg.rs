@@ -1,10 +1,7 @@
-//! A throw-away PostgreSQL cluster: made from the installed binaries, on a unix socket in a directory of its own, gone
-//! with the process that made it, however that one ends.
-#![allow(
-    dead_code,
-    reason = "benches and an example include this file for a part of it"
-)]
-#![allow(clippy::expect_used, reason = "a test stops at the first surprise")]
+//! A temporary PostgreSQL cluster: created from the installed binaries, on a Unix socket in a
+//! directory of its own, and removed when the process that created it ends, however it ends.
+#![allow(dead_code, reason = "benches and an example use parts of this file")]
+#![allow(clippy::expect_used, reason = "a test fails at the first surprise")]
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -24,18 +21,24 @@ use sqlx::{
 use tower_api_key::scope::Catalogue;
 use tower_api_key_sqlx::PostgresStore;
 
-/// Makes the cluster, says so, waits for the end of its input, and takes the cluster away. The input ends with the
-/// process that holds the other end, so that a killed one leaves nothing behind. A stopped postmaster is woken first.
-const KEEPER: &str = r#"
+/// Creates the cluster, prints the postmaster's process id, waits for the end of its input, and
+/// removes the cluster. The input ends with the process that holds the other end, so that a killed
+/// process leaves nothing behind. A stopped postmaster is resumed first.
+const SUPERVISOR: &str = r#"
 umask 077 && mkdir "$DIR" && cd "$DIR" || exit 1
 if [ -n "$PRIMARY" ]; then
-  "$BIN/pg_basebackup" -h "$PRIMARY" -U postgres -D data -R -X stream -c fast --no-sync >&2 || exit 1
+  "$BIN/pg_basebackup" -h "$PRIMARY" -U postgres -D data -R -X stream -c fast --no-sync >&2 ||
+    exit 1
 else
-  "$BIN/initdb" -D data -U postgres -A trust --encoding=UTF8 --locale=C --no-sync >initdb.log 2>&1 || { cat initdb.log >&2; exit 1; }
-  printf 'local all locked scram-sha-256\nlocal all all trust\nlocal replication all trust\n' >data/pg_hba.conf
+  "$BIN/initdb" -D data -U postgres -A trust --encoding=UTF8 --locale=C --no-sync \
+    >initdb.log 2>&1 || { cat initdb.log >&2; exit 1; }
+  printf '%s\n' 'local all locked scram-sha-256' 'local all all trust' \
+    'local replication all trust' >data/pg_hba.conf
 fi
 [ -z "$BLOCKS" ] || ulimit -f "$BLOCKS" || exit 1
-"$BIN/pg_ctl" -D data -l log -w -o "-c listen_addresses= -c unix_socket_directories=$DIR $SETTINGS" start >/dev/null || { cat log >&2; exit 1; }
+"$BIN/pg_ctl" -D data -l log -w \
+  -o "-c listen_addresses= -c unix_socket_directories=$DIR $SETTINGS" \
+  start >/dev/null || { cat log >&2; exit 1; }
 head -n 1 data/postmaster.pid
 read -r _
 kill -CONT "$(head -n 1 data/postmaster.pid)" 2>/dev/null
@@ -45,50 +48,53 @@ cd / && rm -rf "$DIR"
 
 /// A running cluster. Stopped and removed when dropped.
 pub(crate) struct Cluster {
-    keeper: Child,
+    supervisor: Child,
     input: Option<ChildStdin>,
     postmaster: u32,
     dir: PathBuf,
     bin: PathBuf,
 }
 
-/// The cluster that the tests of one binary share; `None`, said loudly, without PostgreSQL's binaries.
+/// The cluster that the tests of one binary share; `None`, with a message, without PostgreSQL's
+/// binaries.
 pub(crate) fn shared() -> Option<&'static Cluster> {
     static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
     SHARED.get_or_init(Cluster::start).as_ref()
 }
 
 impl Cluster {
-    /// Starts a cluster; `None` without binaries, unless `REQUIRE_PG=1` makes that a failure.
+    /// Starts a cluster. Returns `None` without PostgreSQL's binaries, unless `REQUIRE_PG=1` makes
+    /// that a failure.
     pub(crate) fn start() -> Option<Self> {
         Self::start_with("")
     }
 
-    /// The same, with more options for the server, such as `-c max_connections=300`.
+    /// Like `start`, with more options for the server, such as `-c max_connections=300`.
     pub(crate) fn start_with(settings: &str) -> Option<Self> {
         Self::launch(settings, Path::new(""), "")
     }
 
-    /// The same, where no file grows past 16 MiB, the size of the files of the write-ahead log. To the tables that is a disk
-    /// that is full. What is removed frees its space only when it is vacuumed.
-    pub(crate) fn start_cramped() -> Option<Self> {
+    /// Starts a cluster in which no file grows past 16 MiB, the size of a write-ahead log file. For
+    /// the tables, that is a full disk. Removed rows free their space only when the table is
+    /// vacuumed.
+    pub(crate) fn start_with_file_limit() -> Option<Self> {
         Self::launch("-c autovacuum=off", Path::new(""), "32768")
     }
 
     /// Starts a standby of this cluster, which follows it by streaming replication.
     pub(crate) fn standby(&self) -> Self {
-        Self::launch("", &self.dir, "").expect("the binaries are there")
+        Self::launch("", &self.dir, "").expect("the binaries exist")
     }
 
-    /// Starts a cluster: a standby of the one in `primary`, unless that is empty. No file may have more than `blocks` of 512
-    /// bytes, unless that is empty.
+    /// Starts a cluster: a standby of the one in `primary` unless that is empty, with files of at
+    /// most `blocks` of 512 bytes unless that is empty.
     fn launch(settings: &str, primary: &Path, blocks: &str) -> Option<Self> {
         let Some(bin) = binaries() else {
             assert!(
                 std::env::var_os("REQUIRE_PG").is_none_or(|value| value != "1"),
                 "no PostgreSQL binaries"
             );
-            // Past the test harness, which would swallow what `eprintln!` says in a test that passes.
+            // Bypasses the test harness, which captures `eprintln!` in a test that passes.
             let _ = writeln!(std::io::stderr(), "SKIPPED: no PostgreSQL binaries");
             return None;
         };
@@ -100,8 +106,8 @@ impl Cluster {
         );
         let dir = std::env::temp_dir().join(name);
         let settings = format!("-c max_connections=200 {settings}");
-        let mut keeper = as_owner("sh")
-            .args(["-c", KEEPER])
+        let mut supervisor = as_owner("sh")
+            .args(["-c", SUPERVISOR])
             .envs([
                 ("DIR", dir.as_os_str()),
                 ("BIN", bin.as_os_str()),
@@ -117,20 +123,20 @@ impl Cluster {
             .spawn()
             .expect("a shell starts");
         let mut line = String::new();
-        BufReader::new(keeper.stdout.take().expect("is piped"))
+        BufReader::new(supervisor.stdout.take().expect("stdout is piped"))
             .read_line(&mut line)
             .expect("text");
         let postmaster = line.trim().parse().expect("the cluster starts");
         Some(Self {
-            input: keeper.stdin.take(),
-            keeper,
+            input: supervisor.stdin.take(),
+            supervisor,
             postmaster,
             dir,
             bin,
         })
     }
 
-    /// How to connect as the owner of everything.
+    /// The options to connect as the superuser.
     pub(crate) fn options(&self) -> PgConnectOptions {
         PgConnectOptions::new_without_pgpass()
             .socket(&self.dir)
@@ -153,9 +159,9 @@ impl Cluster {
             .connect_lazy_with(self.options())
     }
 
-    /// An empty store in a schema that no other has.
+    /// An empty store in a schema of its own.
     pub(crate) async fn store(&self) -> PostgresStore {
-        let store = self.unmade_store(&fresh_schema());
+        let store = self.unmigrated_store(&fresh_schema());
         store
             .migrate()
             .await
@@ -163,8 +169,8 @@ impl Cluster {
         store
     }
 
-    /// A store whose schema is not there yet.
-    pub(crate) fn unmade_store(&self, schema: &str) -> PostgresStore {
+    /// A store whose schema does not exist yet.
+    pub(crate) fn unmigrated_store(&self, schema: &str) -> PostgresStore {
         PostgresStore::new(self.pool(), Catalogue::anyreach())
             .with_schema(schema)
             .expect("a plain name")
@@ -176,12 +182,13 @@ impl Cluster {
             .expect("the cluster answers")
     }
 
-    /// Runs a statement as a person at a terminal would, in a process of its own.
+    /// Runs a statement in a separate `psql` process.
     pub(crate) fn psql(&self, sql: &str) -> String {
-        self.psql_as("postgres", sql).expect("the server agrees")
+        self.psql_as("postgres", sql)
+            .expect("the statement succeeds")
     }
 
-    /// The same as another role; what the server says when it refuses.
+    /// Runs a statement as another role. Returns the server's message if it refuses.
     pub(crate) fn psql_as(&self, role: &str, sql: &str) -> Result<String, String> {
         let output = self
             .tool("psql", role)
@@ -194,7 +201,7 @@ impl Cluster {
         }
     }
 
-    /// A dump as SQL, which `psql` can run.
+    /// A dump as SQL that `psql` can run.
     pub(crate) fn dump(&self, options: &[&str]) -> String {
         let output = self
             .tool("pg_dump", "postgres")
@@ -208,7 +215,7 @@ impl Cluster {
             "{}",
             String::from_utf8_lossy(&output.stderr)
         );
-        // Commands to psql itself, which newer versions write around a dump.
+        // Newer versions write commands for psql itself around a dump.
         let sql = String::from_utf8_lossy(&output.stdout).into_owned();
         sql.lines()
             .filter(|line| !line.starts_with('\\'))
@@ -216,15 +223,15 @@ impl Cluster {
             .collect()
     }
 
-    /// One of PostgreSQL's programs, told how to connect.
+    /// One of PostgreSQL's programs, with the options to connect.
     pub(crate) fn tool(&self, name: &str, role: &str) -> Command {
         let mut command = Command::new(self.bin.join(name));
         command.arg("-U").arg(role).arg("-h").arg(&self.dir);
         command
     }
 
-    /// Starts PgBouncer in front of the cluster; `None`, said loudly, where it is not installed,
-    /// unless `REQUIRE_PGBOUNCER=1` makes that a failure.
+    /// Starts PgBouncer in front of the cluster. Returns `None`, with a message, where it is not
+    /// installed, unless `REQUIRE_PGBOUNCER=1` makes that a failure.
     pub(crate) fn pooler(&self, mode: &str) -> Option<Pooler> {
         let Some(program) = pgbouncer() else {
             let required = std::env::var_os("REQUIRE_PGBOUNCER").is_some_and(|value| value == "1");
@@ -238,12 +245,12 @@ impl Cluster {
             self.dir.display(),
         );
         let settings = format!(
-            "[databases]\npostgres = host={dir} port=5432 user=postgres\n[pgbouncer]\nlisten_port = {port}\n\
-             unix_socket_dir = {dir}\nauth_type = any\npool_mode = {mode}\ndefault_pool_size = 50\n\
-             ignore_startup_parameters = extra_float_digits\n"
+            "[databases]\npostgres = host={dir} port=5432 user=postgres\n[pgbouncer]\nlisten_port \
+             = {port}\nunix_socket_dir = {dir}\nauth_type = any\npool_mode = \
+             {mode}\ndefault_pool_size = 50\nignore_startup_parameters = extra_float_digits\n"
         );
         let file = self.dir.join(format!("{port}.ini"));
-        std::fs::write(&file, settings).expect("the directory is there");
+        std::fs::write(&file, settings).expect("the directory exists");
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
         std::fs::set_permissions(&file, open).expect("the file is ours");
         let mut process = as_owner(&program.to_string_lossy())
@@ -263,20 +270,21 @@ impl Cluster {
         })
     }
 
-    /// Whether a statement fails.
+    /// Returns whether a statement fails.
     pub(crate) fn refuses(&self, sql: &str) -> bool {
         self.psql_as("postgres", sql).is_err()
     }
 
     /// Waits until `standby` has replayed everything that is committed here.
-    pub(crate) fn is_replayed_by(&self, standby: &Self) {
+    pub(crate) fn wait_for_replay_by(&self, standby: &Self) {
         let end = self.psql("SELECT pg_current_wal_flush_lsn()");
         while standby.psql(&format!("SELECT pg_last_wal_replay_lsn() >= '{end}'")) != "t" {}
     }
 
-    /// Stops every process of the cluster, as a machine that hangs would. Goes on when the answer is dropped.
+    /// Stops every process of the cluster, as on a machine that hangs. They resume when the
+    /// returned guard is dropped.
     pub(crate) fn freeze(&self) -> Frozen {
-        // The postmaster first, so that it starts no more.
+        // The postmaster first, so that it starts no more processes.
         signal("STOP", &[self.postmaster]);
         let frozen = Frozen(
             std::iter::once(self.postmaster)
@@ -288,7 +296,7 @@ impl Cluster {
     }
 }
 
-/// A running PgBouncer. Ended when dropped.
+/// A running PgBouncer, stopped when dropped.
 pub(crate) struct Pooler {
     process: Child,
     pub(crate) options: PgConnectOptions,
@@ -311,17 +319,17 @@ fn pgbouncer() -> Option<PathBuf> {
 impl Drop for Cluster {
     fn drop(&mut self) {
         drop(self.input.take());
-        let _ = self.keeper.wait();
+        let _ = self.supervisor.wait();
     }
 }
 
-/// A name for a schema that no other test of this process uses.
+/// The name of a schema that no other test of this process uses.
 pub(crate) fn fresh_schema() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A cluster that is stopped.
+/// A cluster whose processes are stopped.
 pub(crate) struct Frozen(Vec<u32>);
 
 impl Drop for Frozen {
@@ -347,7 +355,7 @@ fn children(parent: u32) -> Vec<u32> {
         .collect()
 }
 
-/// PostgreSQL refuses to run as root, so that root becomes `postgres`.
+/// Runs a program as `postgres` instead of root, because PostgreSQL refuses to run as root.
 fn as_owner(program: &str) -> Command {
     if std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() != 0) {
         return Command::new(program);
@@ -363,7 +371,8 @@ fn as_owner(program: &str) -> Command {
     command
 }
 
-/// Where `initdb` and its companions are: in the path, or where Debian puts them, the newest first.
+/// The directory of `initdb` and its companions: in the path, or where Debian puts them, newest
+/// version first.
 fn binaries() -> Option<PathBuf> {
     let has = |dir: &PathBuf| {
         ["initdb", "pg_ctl", "psql"]
