@@ -15,8 +15,8 @@ use tower_service::Service;
 mod support;
 
 use support::{
-    door::{Echo, Extensions, Loop, with_timer},
     fixtures::{Asking, Body, bearing, bearing_for_organization, key, reads, store, token},
+    service::{Echo, Extensions, Loop, with_timer},
 };
 
 fn accept(c: &mut Criterion) {
@@ -41,7 +41,7 @@ fn accept(c: &mut Criterion) {
     );
     case(
         &mut group,
-        "key, scopes demanded",
+        "key, scopes required",
         auth.layer(reads.layer(Echo)),
         bearing(&key),
     );

@@ -4,17 +4,17 @@
 #![allow(clippy::print_stdout, reason = "prints its table")]
 #![allow(clippy::unwrap_used, reason = "a bench stops at the first surprise")]
 
-mod contestants;
+mod competitors;
 mod support;
 
-use support::door::with_timer;
+use support::service::with_timer;
 
 const CALLS: u32 = 100;
 
 fn main() {
     println!("| | allocations |\n|---|---:|");
     with_timer(|| {
-        for mut arm in contestants::arms() {
+        for mut arm in competitors::arms() {
             (arm.run)(3); // what the first call of a process sets up is not counted
             let counted = allocation_counter::measure(|| (arm.run)(CALLS)).count_total as f64
                 / f64::from(CALLS);

@@ -25,7 +25,7 @@ mod cases;
 mod support;
 
 use cases::Case;
-use support::door::with_timer;
+use support::service::with_timer;
 
 const CALLS: u32 = 100;
 const INSIDE: &str = "--under-callgrind";

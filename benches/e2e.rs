@@ -20,10 +20,10 @@ use std::{
 use axum::{Router, middleware::from_fn_with_state, routing::get};
 use tower_api_key::AuthLayer;
 
-mod contestants;
+mod competitors;
 mod support;
 
-use contestants::{
+use competitors::{
     checked::CheckedLayer,
     jwt::{Jwt, hs256},
     usual,

@@ -11,8 +11,8 @@ use tower_layer::Layer;
 mod support;
 
 use support::{
-    door::{Echo, call},
     fixtures::{Body, Empty, key, request, token},
+    service::{Echo, call},
 };
 
 fn parse(c: &mut Criterion) {

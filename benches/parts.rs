@@ -14,9 +14,9 @@ use tower_layer::Layer;
 mod support;
 
 use support::{
-    door::{Echo, Extensions, Loop},
     fixtures::{Body, bearing, key, store},
     parts,
+    service::{Echo, Extensions, Loop},
     slices::{Arm, measure},
 };
 

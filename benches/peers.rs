@@ -11,17 +11,17 @@
     reason = "a bench stops at the first surprise"
 )]
 
-mod contestants;
+mod competitors;
 mod support;
 
 use support::{
-    door::with_timer,
+    service::with_timer,
     slices::{Arm, measure},
 };
 
 fn main() {
     with_timer(|| {
-        let mut arms = contestants::arms();
+        let mut arms = competitors::arms();
         let figures = measure(&mut arms);
         print(&arms, &figures);
     });

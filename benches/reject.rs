@@ -7,8 +7,8 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 mod support;
 
 use support::{
-    door::with_timer,
     refusals::{self, Refusal},
+    service::with_timer,
 };
 
 fn reject(c: &mut Criterion) {
@@ -17,11 +17,11 @@ fn reject(c: &mut Criterion) {
         for Refusal {
             code,
             request,
-            mut door,
+            mut service,
         } in refusals::all()
         {
             group.bench_function(code, |b| {
-                b.iter_batched(|| request.clone(), &mut door, BatchSize::SmallInput)
+                b.iter_batched(|| request.clone(), &mut service, BatchSize::SmallInput)
             });
         }
     });

@@ -28,9 +28,9 @@ use tower_layer::Layer;
 mod support;
 
 use support::{
-    door::{Echo, Extensions, Loop},
     fixtures::{Body, bearing, key, key_id},
     now::now,
+    service::{Echo, Extensions, Loop},
     slices::{median, quick},
 };
 

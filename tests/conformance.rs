@@ -19,7 +19,7 @@ mod case;
 mod check;
 #[path = "conformance/client.rs"]
 mod client;
-#[path = "it/support/alone.rs"]
+#[path = "it/support/own_process.rs"]
 mod process;
 #[path = "conformance/scenarios.rs"]
 mod scenarios;

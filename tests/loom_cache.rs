@@ -161,13 +161,13 @@ const AT: Moment = Moment { now: 0, timer: 0 };
 
 /// What a caller is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum CallerAnswer {
     Accept,
     Refusal,
     Failure,
 }
 
-impl From<&Answer> for Told {
+impl From<&Answer> for CallerAnswer {
     fn from(answer: &Answer) -> Self {
         match answer {
             Answer::Found(_) => Self::Accept,
@@ -235,21 +235,23 @@ impl World {
     }
 
     /// Asks as `Cached` does.
-    fn ask(&self) -> Told {
+    fn ask(&self) -> CallerAnswer {
         let asked = self.asked();
         if let Some(known) = self.core.get(&asked, || 0) {
             return if known.sort == EntryKind::Accept {
-                Told::Accept
+                CallerAnswer::Accept
             } else {
-                Told::Refusal
+                CallerAnswer::Refusal
             };
         }
         let key = asked.to_key().unwrap();
         loop {
             let waiter = match self.core.join(&key, AT) {
-                Joined::Known(known) if known.sort == EntryKind::Accept => return Told::Accept,
-                Joined::Known(_) => return Told::Refusal,
-                Joined::Failed(_) => return Told::Failure,
+                Joined::Known(known) if known.sort == EntryKind::Accept => {
+                    return CallerAnswer::Accept;
+                }
+                Joined::Known(_) => return CallerAnswer::Refusal,
+                Joined::Failed(_) => return CallerAnswer::Failure,
                 Joined::Limited => unreachable!("there is no limit"),
                 Joined::Waiting(waiter) => waiter,
                 Joined::Leading(leader, waiter) => {
@@ -259,13 +261,13 @@ impl World {
             };
             let answer = waiter.result().wait();
             if waiter.accepts(&answer) {
-                return Told::from(&answer);
+                return CallerAnswer::from(&answer);
             }
         }
     }
 
     fn accepts(&self) -> bool {
-        self.ask() == Told::Accept
+        self.ask() == CallerAnswer::Accept
     }
 
     fn change(&self) -> Change {
@@ -423,10 +425,17 @@ fn a_failure_does_not_outlive_a_change_and_is_never_an_answer() {
             };
             world.failing.store(false, Ordering::SeqCst);
             world.core.apply(&world.change());
-            let expected = if live { Told::Accept } else { Told::Refusal };
+            let expected = if live {
+                CallerAnswer::Accept
+            } else {
+                CallerAnswer::Refusal
+            };
             assert_eq!(world.ask(), expected, "the failure of before the change");
             let told = early.join().unwrap();
-            assert!(told == expected || told == Told::Failure, "{told:?}");
+            assert!(
+                told == expected || told == CallerAnswer::Failure,
+                "{told:?}"
+            );
             assert_eq!(world.ask(), expected, "the failure was kept");
         });
     }
@@ -447,7 +456,7 @@ fn a_lookup_that_is_aborted_leaves_nobody_waiting() {
         };
         drop(leader);
         // It counts as a call of the store, so that its failure is kept for a moment like any other.
-        assert_ne!(other.join().unwrap(), Told::Refusal);
-        assert_ne!(world.ask(), Told::Refusal);
+        assert_ne!(other.join().unwrap(), CallerAnswer::Refusal);
+        assert_ne!(world.ask(), CallerAnswer::Refusal);
     });
 }

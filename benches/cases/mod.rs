@@ -12,13 +12,13 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::support::{
-    door::{Echo, Extensions, Loop, call},
     fixtures::{
         Asking, Body, Empty, ORGANIZATION, One, Peppered, bearing, bearing_for_organization, key,
         key_id, key_with_secret, reads, store, token,
     },
     parts,
-    refusals::{self, Door, Refusal},
+    refusals::{self, BoxedService, Refusal, boxed},
+    service::{Echo, Extensions, Loop},
 };
 
 /// Something to count, and what to subtract from it.
@@ -84,7 +84,7 @@ fn accepted() -> Vec<Case> {
             extensions,
         ));
         cases.push(accept(
-            "key, scopes demanded",
+            "key, scopes required",
             auth.layer(reads().layer(Echo)),
             &key,
             extensions,
@@ -122,18 +122,20 @@ fn refused(
     Refusal {
         code,
         request,
-        door,
+        service,
     }: Refusal,
 ) -> Case {
-    refuse(format!("refuse: {code}"), request, door)
+    refuse(format!("refuse: {code}"), request, service)
 }
 
-fn refuse(name: String, request: Request<Body>, mut door: Door) -> Case {
+fn refuse(name: String, request: Request<Body>, mut service: BoxedService) -> Case {
     let again = request.clone();
     Case {
         name,
         base: Box::new(move |times| (0..times).for_each(|_| drop(black_box(request.clone())))),
-        run: Box::new(move |times| (0..times).for_each(|_| drop(black_box(door(again.clone()))))),
+        run: Box::new(move |times| {
+            (0..times).for_each(|_| drop(black_box(service(again.clone()))))
+        }),
     }
 }
 
@@ -150,7 +152,7 @@ fn parsed() -> Vec<Case> {
         refuse(
             format!("parse: {name}"),
             bearing(&token),
-            door(layer.layer(Echo)),
+            boxed(layer.layer(Echo)),
         )
     };
     tokens.into_iter().map(case).collect()
@@ -180,7 +182,7 @@ fn peppered() -> Vec<Case> {
         refuse(
             format!("{ALIKE}{name}"),
             bearing(&key("probe")),
-            door(AuthLayer::new(store).layer(Echo)),
+            boxed(AuthLayer::new(store).layer(Echo)),
         )
     };
     records.into_iter().map(case).collect()
@@ -207,10 +209,6 @@ fn one(name: &str, digest: Digest, token: &str) -> Case {
     refuse(
         name.to_owned(),
         bearing(token),
-        door(AuthLayer::new(One(Arc::new(record))).layer(Echo)),
+        boxed(AuthLayer::new(One(Arc::new(record))).layer(Echo)),
     )
-}
-
-fn door(mut service: impl Service<Request<Body>, Response = Response<Body>> + 'static) -> Door {
-    Box::new(move |request| call(&mut service, request))
 }

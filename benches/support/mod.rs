@@ -7,10 +7,10 @@
     reason = "a bench that measures the wrong thing must not print a figure"
 )]
 
-pub(crate) mod door;
 pub(crate) mod fixtures;
 #[path = "../../tests/it/support/now.rs"]
 pub(crate) mod now;
 pub(crate) mod parts;
 pub(crate) mod refusals;
+pub(crate) mod service;
 pub(crate) mod slices;

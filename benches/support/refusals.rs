@@ -11,28 +11,28 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    door::{Echo, call},
     fixtures::{
         Body, Failing, ORGANIZATION, ORGANIZATION_HEADER as ORG, key, key_with_secret, request,
         store, token,
     },
+    service::{Echo, call},
 };
 
 /// A service behind its layers.
-pub(crate) type Door = Box<dyn FnMut(Request<Body>) -> Response<Body>>;
+pub(crate) type BoxedService = Box<dyn FnMut(Request<Body>) -> Response<Body>>;
 
-/// A request that is refused. Some need [`with_timer`](super::door::with_timer) around their call.
+/// A request that is refused. Some need [`with_timer`](super::service::with_timer) around their call.
 pub(crate) struct Refusal {
     /// The code of the cause.
     pub(crate) code: &'static str,
     pub(crate) request: Request<Body>,
-    pub(crate) door: Door,
+    pub(crate) service: BoxedService,
 }
 
 impl Refusal {
-    fn new(code: &'static str, mut door: Door, headers: &[(HeaderName, &str)]) -> Self {
+    fn new(code: &'static str, mut service: BoxedService, headers: &[(HeaderName, &str)]) -> Self {
         let request = request(headers);
-        let response = door(request.clone());
+        let response = service(request.clone());
         let cause = response
             .extensions()
             .get::<Rejection>()
@@ -41,12 +41,15 @@ impl Refusal {
         Self {
             code,
             request,
-            door,
+            service,
         }
     }
 }
 
-fn door(mut service: impl Service<Request<Body>, Response = Response<Body>> + 'static) -> Door {
+/// Boxes a service that answers at the first poll.
+pub(crate) fn boxed(
+    mut service: impl Service<Request<Body>, Response = Response<Body>> + 'static,
+) -> BoxedService {
     Box::new(move |request| call(&mut service, request))
 }
 
@@ -54,11 +57,11 @@ fn auth() -> AuthLayer<MemoryStore> {
     AuthLayer::new(store())
 }
 
-fn behind<S: CredentialStore>(layer: AuthLayer<S>) -> Door {
-    door(layer.layer(Echo))
+fn behind<S: CredentialStore>(layer: AuthLayer<S>) -> BoxedService {
+    boxed(layer.layer(Echo))
 }
 
-fn documented() -> Door {
+fn documented() -> BoxedService {
     behind(auth())
 }
 
@@ -173,12 +176,12 @@ fn by_the_route() -> Vec<Refusal> {
     vec![
         new(
             "no_accepted_scope",
-            door(auth().layer(manage().layer(Echo))),
+            boxed(auth().layer(manage().layer(Echo))),
             &[live.as_header()],
         ),
         new(
             "not_a_descendant",
-            door(auth().layer(below.layer(Echo))),
+            boxed(auth().layer(below.layer(Echo))),
             &[admin.as_header()],
         ),
         new(
@@ -191,7 +194,7 @@ fn by_the_route() -> Vec<Refusal> {
         ),
         new(
             "anonymous",
-            door(PublicLayer::new().layer(manage().layer(Echo))),
+            boxed(PublicLayer::new().layer(manage().layer(Echo))),
             &[],
         ),
         new(
@@ -199,7 +202,7 @@ fn by_the_route() -> Vec<Refusal> {
             behind(AuthLayer::new(Failing)),
             &[live.as_header()],
         ),
-        new("no_auth_layer", door(manage().layer(Echo)), &[]),
+        new("no_auth_layer", boxed(manage().layer(Echo)), &[]),
     ]
 }
 

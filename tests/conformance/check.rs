@@ -3,7 +3,7 @@
 //! Every key under `expect` is either checked here or proved by the scenario's own test. One that is neither fails the
 //! case: a demand that was not understood is not met.
 
-mod demands;
+mod expectations;
 mod invariants;
 
 use serde_json::Value;
@@ -76,7 +76,7 @@ pub(crate) fn check(case: &Case, setting: Setting<'_>, sent: &Sent, seen: &Seen)
     let mut verdict = Verdict::default();
     check.transport(sent, &mut verdict);
     for (key, want) in &case.expect {
-        check.demand(key, want, matches!(sent, Sent::Answered(_)), &mut verdict);
+        check.check_key(key, want, matches!(sent, Sent::Answered(_)), &mut verdict);
     }
     verdict
 }
@@ -98,7 +98,7 @@ impl Check<'_> {
     }
 
     /// Checks one key; without an answer only the demands on what was seen behind the layer count.
-    fn demand(&self, key: &str, want: &Value, answered: bool, verdict: &mut Verdict) {
+    fn check_key(&self, key: &str, want: &Value, answered: bool, verdict: &mut Verdict) {
         if self.setting.proved.contains(&key) {
             return;
         }

@@ -8,7 +8,7 @@ use tower_api_key::store::Owner;
 
 use tokio::task::JoinSet;
 
-use super::{Scenario, alone, answered, principal};
+use super::{Scenario, answered, in_own_process, principal};
 use crate::{
     QUIET,
     client::{Sent, Wire, http1::Connection, http2::Session, patiently, send_wire},
@@ -50,7 +50,7 @@ const GROWTH_MAX: usize = 16 << 20;
 /// Alone, as memory is counted per process.
 #[test]
 fn scenario_con_005() {
-    if alone("concurrency::scenario_con_005") {
+    if in_own_process("concurrency::scenario_con_005") {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()

@@ -9,7 +9,7 @@ use tower_api_key::store::Owner;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::{Scenario, alone, plainly};
+use super::{Scenario, in_own_process, plainly};
 use crate::seen;
 
 #[tokio::test]
@@ -78,7 +78,7 @@ impl MakeWriter<'_> for Captured {
 /// single thread, so that the server's tasks write to the same subscriber.
 #[test]
 fn scenario_rsp_019() {
-    if alone("failure::scenario_rsp_019") {
+    if in_own_process("failure::scenario_rsp_019") {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();

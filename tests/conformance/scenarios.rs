@@ -185,9 +185,9 @@ fn scenario(id: &str) -> Case {
 }
 
 /// Runs a scenario in a process of its own and tells, in that process, that this is the one.
-fn alone(name: &str) -> bool {
+fn in_own_process(name: &str) -> bool {
     let _quiet = QUIET.blocking_lock();
-    process::alone(&format!("scenarios::{name}"))
+    process::in_own_process(&format!("scenarios::{name}"))
 }
 
 /// Sends a scenario that has no steps as the plain case that it is.

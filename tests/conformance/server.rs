@@ -156,7 +156,7 @@ impl Server {
         let layer = layer(&environment.config, Arc::clone(&store), clock.clone());
         let require = option_layer(match &environment.requires_any {
             None => None,
-            Some(scopes) => Some(demand(scopes)?.with_responses_of(&layer)),
+            Some(scopes) => Some(required_scopes(scopes)?.with_responses_of(&layer)),
         });
         let mut listeners = JoinSet::new();
         let optional = matches!(environment.config.auth, Some(Mode::Optional));
@@ -174,7 +174,7 @@ impl Server {
 }
 
 /// An empty list accepts nothing. The crate refuses to build that, so a scope that nobody holds stands in for it.
-fn demand(scopes: &[String]) -> Result<RequireScopesLayer, ConfigError> {
+fn required_scopes(scopes: &[String]) -> Result<RequireScopesLayer, ConfigError> {
     match scopes {
         [] => RequireScopesLayer::any(["held-by-nobody"]),
         scopes => RequireScopesLayer::any(scopes.iter().map(String::as_str)),

@@ -1,6 +1,6 @@
 //! What a store that does not answer is asked: at most two lookups per credential and deadline, however many ask.
 
-use crate::support::{now, shelf};
+use crate::support::{held_store, now};
 use tower_api_key::{
     async_trait,
     credential::Kind,
@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use shelf::{Question, key};
+use held_store::{TestLookup, key};
 use tokio::time::{Instant, sleep, timeout};
 
 const CALLERS: usize = 10_000;
@@ -39,13 +39,13 @@ enum Behaviour {
 
 /// Notes when it is asked.
 #[derive(Debug)]
-struct FaultyStore {
+struct OutageStore {
     memory: MemoryStore,
     behaviour: Mutex<Behaviour>,
     calls: Mutex<Vec<Instant>>,
 }
 
-impl FaultyStore {
+impl OutageStore {
     fn new(behaviour: Behaviour) -> Arc<Self> {
         let memory = MemoryStore::new();
         now(memory.create_organization("org_1", None)).unwrap();
@@ -54,7 +54,7 @@ impl FaultyStore {
         now(memory.insert(key("k1"))).unwrap();
         now(memory.insert(Record::personal_token(
             "t1",
-            shelf::token_digest("t1"),
+            held_store::token_digest("t1"),
             "alice",
         )))
         .unwrap();
@@ -65,7 +65,7 @@ impl FaultyStore {
         })
     }
 
-    fn set(&self, behaviour: Behaviour) {
+    fn set_behaviour(&self, behaviour: Behaviour) {
         *self.behaviour.lock().unwrap() = behaviour;
     }
 
@@ -93,7 +93,7 @@ impl FaultyStore {
 }
 
 #[async_trait]
-impl CredentialStore for FaultyStore {
+impl CredentialStore for OutageStore {
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
         let number = {
             let mut calls = self.calls.lock().unwrap();
@@ -119,16 +119,16 @@ impl CredentialStore for FaultyStore {
     }
 }
 
-fn caching(store: &Arc<FaultyStore>) -> Arc<Cached<Arc<FaultyStore>>> {
-    Arc::new(Cached::new(Arc::clone(store)).with_monotonic_clock(shelf::Timers::start()))
+fn caching(store: &Arc<OutageStore>) -> Arc<Cached<Arc<OutageStore>>> {
+    Arc::new(Cached::new(Arc::clone(store)).with_monotonic_clock(held_store::TokioClock::start()))
 }
 
-fn questions() -> [Question; 4] {
+fn lookups() -> [TestLookup; 4] {
     [
-        Question::key("k1"),
-        Question::key("unknown"),
-        Question::token("t1", Some("org_1")),
-        Question::token("unknown", Some("org_1")),
+        TestLookup::key("k1"),
+        TestLookup::key("unknown"),
+        TestLookup::token("t1", Some("org_1")),
+        TestLookup::token("unknown", Some("org_1")),
     ]
 }
 
@@ -158,10 +158,10 @@ fn changing<S: CredentialStore>(cache: &Arc<Cached<S>>) -> tokio::task::JoinHand
 /// Asks as a layer does whose client is there for `patience`.
 async fn ask<S: CredentialStore>(
     cache: Arc<Cached<S>>,
-    question: Question,
+    lookup: TestLookup,
     patience: Duration,
 ) -> Option<Result<bool, StoreError>> {
-    timeout(patience.min(DEADLINE), question.asked(&*cache))
+    timeout(patience.min(DEADLINE), lookup.ask(&*cache))
         .await
         .ok()
 }
@@ -169,12 +169,12 @@ async fn ask<S: CredentialStore>(
 /// Ten thousand callers within `time`: of three one goes away at once, one after a while, and one waits.
 async fn crowd<S: CredentialStore>(
     cache: &Arc<Cached<S>>,
-    question: &Question,
+    lookup: &TestLookup,
     time: Duration,
 ) -> Vec<Option<Result<bool, StoreError>>> {
     let callers: Vec<_> = (0..CALLERS)
         .map(|i| {
-            let (cache, question) = (Arc::clone(cache), question.clone());
+            let (cache, lookup) = (Arc::clone(cache), lookup.clone());
             let patience = [
                 Duration::from_millis(1),
                 Duration::from_millis(300),
@@ -182,7 +182,7 @@ async fn crowd<S: CredentialStore>(
             ][i % 3];
             tokio::spawn(async move {
                 sleep(time.mul_f64(i as f64 / CALLERS as f64)).await;
-                ask(cache, question, patience).await
+                ask(cache, lookup, patience).await
             })
         })
         .collect();
@@ -203,17 +203,17 @@ async fn an_outage_costs_two_lookups_per_key_and_deadline() {
         Behaviour::Panics,
         Behaviour::Alternates,
     ] {
-        for question in questions() {
+        for lookup in lookups() {
             for (time, changes) in [(Duration::ZERO, false), (Duration::from_secs(4), true)] {
-                let store = FaultyStore::new(behaviour);
+                let store = OutageStore::new(behaviour);
                 let cache = caching(&store);
                 let changing = changes.then(|| changing(&cache));
-                let answers = crowd(&cache, &question, time).await;
+                let answers = crowd(&cache, &lookup, time).await;
                 if let Some(task) = changing {
                     task.abort();
                 }
                 let name =
-                    format!("{behaviour:?}, {question:?}, over {time:?}, with changes: {changes}");
+                    format!("{behaviour:?}, {lookup:?}, over {time:?}, with changes: {changes}");
                 assert!(
                     answers.iter().flatten().all(Result::is_err),
                     "an outage is no answer: {name}"
@@ -241,35 +241,35 @@ async fn after_an_outage_a_key_is_accepted_within_a_deadline() {
         Behaviour::Panics,
         Behaviour::Alternates,
     ] {
-        let store = FaultyStore::new(behaviour);
+        let store = OutageStore::new(behaviour);
         let cache = caching(&store);
-        let k1 = Question::key("k1");
+        let k1 = TestLookup::key("k1");
         crowd(&cache, &k1, Duration::from_secs(3)).await;
-        store.set(Behaviour::Answers);
+        store.set_behaviour(Behaviour::Answers);
         sleep(DEADLINE).await;
-        assert!(k1.accepted(&*cache).await, "{behaviour:?}");
+        assert!(k1.is_accepted(&*cache).await, "{behaviour:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_failure_delays_the_next_lookup_by_20_milliseconds() {
     for behaviour in [Behaviour::Fails, Behaviour::Panics] {
-        let store = FaultyStore::new(behaviour);
+        let store = OutageStore::new(behaviour);
         let cache = caching(&store);
-        let k1 = Question::key("k1");
-        k1.asked(&*cache).await.unwrap_err();
-        store.set(Behaviour::Answers);
-        k1.asked(&*cache).await.unwrap_err();
+        let k1 = TestLookup::key("k1");
+        k1.ask(&*cache).await.unwrap_err();
+        store.set_behaviour(Behaviour::Answers);
+        k1.ask(&*cache).await.unwrap_err();
         sleep(Duration::from_millis(20)).await;
-        assert!(k1.accepted(&*cache).await, "{behaviour:?}");
+        assert!(k1.is_accepted(&*cache).await, "{behaviour:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_joins_a_lookup_fails_at_its_deadline_and_not_later() {
-    let store = FaultyStore::new(Behaviour::Hangs);
+    let store = OutageStore::new(Behaviour::Hangs);
     let cache = caching(&store);
-    let k1 = Question::key("k1");
+    let k1 = TestLookup::key("k1");
     let start = Instant::now();
     let first = tokio::spawn(ask(
         Arc::clone(&cache),
@@ -278,7 +278,7 @@ async fn who_joins_a_lookup_fails_at_its_deadline_and_not_later() {
     ));
     sleep(Duration::from_millis(900)).await;
     assert!(first.await.unwrap().is_none(), "it went away");
-    let told = timeout(DEADLINE, k1.asked(&*cache))
+    let told = timeout(DEADLINE, k1.ask(&*cache))
         .await
         .expect("it fails before it is given up");
     let told = told.unwrap_err();
@@ -298,21 +298,21 @@ async fn who_joins_a_lookup_fails_at_its_deadline_and_not_later() {
 
 #[tokio::test(start_paused = true)]
 async fn the_deadline_of_a_lookup_can_be_set() {
-    let store = FaultyStore::new(Behaviour::Hangs);
+    let store = OutageStore::new(Behaviour::Hangs);
     let cache = Cached::new(Arc::clone(&store)).with_lookup_deadline(Duration::from_millis(250));
     let start = Instant::now();
-    let error = Question::key("k1").asked(&cache).await.unwrap_err();
+    let error = TestLookup::key("k1").ask(&cache).await.unwrap_err();
     assert_eq!(error.code(), "store_timed_out", "{error:?}");
     assert!(start.elapsed() < Duration::from_millis(255));
 }
 
 #[tokio::test(start_paused = true)]
 async fn changes_of_something_else_leave_single_flight_alone() {
-    for question in questions() {
-        let store = FaultyStore::new(Behaviour::AnswersAfter(Duration::from_millis(200)));
+    for lookup in lookups() {
+        let store = OutageStore::new(Behaviour::AnswersAfter(Duration::from_millis(200)));
         let cache = caching(&store);
         let changing = changing(&cache);
-        for answer in crowd(&cache, &question, Duration::from_millis(400))
+        for answer in crowd(&cache, &lookup, Duration::from_millis(400))
             .await
             .into_iter()
             .flatten()
@@ -320,20 +320,20 @@ async fn changes_of_something_else_leave_single_flight_alone() {
             answer.unwrap();
         }
         changing.abort();
-        assert!(store.calls() <= 2, "{}: {question:?}", store.calls());
+        assert!(store.calls() <= 2, "{}: {lookup:?}", store.calls());
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn changes_of_something_else_leave_the_negative_table_alone() {
-    for question in [
-        Question::key("unknown"),
-        Question::token("unknown", Some("org_1")),
+    for lookup in [
+        TestLookup::key("unknown"),
+        TestLookup::token("unknown", Some("org_1")),
     ] {
-        let store = FaultyStore::new(Behaviour::Answers);
+        let store = OutageStore::new(Behaviour::Answers);
         let cache = caching(&store);
         let changing = changing(&cache);
-        for answer in crowd(&cache, &question, Duration::from_secs(3))
+        for answer in crowd(&cache, &lookup, Duration::from_secs(3))
             .await
             .into_iter()
             .flatten()
@@ -343,7 +343,7 @@ async fn changes_of_something_else_leave_the_negative_table_alone() {
         changing.abort();
         assert!(
             store.calls_per_deadline() <= 2,
-            "{}, {question:?}",
+            "{}, {lookup:?}",
             store.calls_per_deadline()
         );
     }
@@ -352,13 +352,16 @@ async fn changes_of_something_else_leave_the_negative_table_alone() {
 /// In a storm of changes that do not name it, a creation shows a deadline later; one that names it, at once.
 #[tokio::test(start_paused = true)]
 async fn a_creation_shows_in_a_storm_of_changes() {
-    let store = FaultyStore::new(Behaviour::Answers);
-    let cache = Arc::new(shelf_for_ever(&store));
+    let store = OutageStore::new(Behaviour::Answers);
+    let cache = Arc::new(cache_without_expiry(&store));
     let changing = changing(&cache);
-    let (new_key, new_token) = (Question::key("new"), Question::token("new", Some("org_1")));
+    let (new_key, new_token) = (
+        TestLookup::key("new"),
+        TestLookup::token("new", Some("org_1")),
+    );
     for _ in 0..50 {
-        assert!(!new_key.accepted(&*cache).await);
-        assert!(!new_token.accepted(&*cache).await);
+        assert!(!new_key.is_accepted(&*cache).await);
+        assert!(!new_token.is_accepted(&*cache).await);
         sleep(Duration::from_millis(2)).await;
     }
     store.memory.insert(key("new")).await.unwrap();
@@ -366,12 +369,12 @@ async fn a_creation_shows_in_a_storm_of_changes() {
         kind: Kind::OrgKey,
         id: "new".into(),
     });
-    assert!(new_key.accepted(&*cache).await);
+    assert!(new_key.is_accepted(&*cache).await);
     store
         .memory
         .insert(Record::personal_token(
             "new",
-            shelf::token_digest("new"),
+            held_store::token_digest("new"),
             "alice",
         ))
         .await
@@ -381,12 +384,13 @@ async fn a_creation_shows_in_a_storm_of_changes() {
         id: "new".into(),
     });
     sleep(DEADLINE).await;
-    assert!(new_token.accepted(&*cache).await);
+    assert!(new_token.is_accepted(&*cache).await);
     changing.abort();
 }
 
-fn shelf_for_ever(store: &Arc<FaultyStore>) -> Cached<Arc<FaultyStore>> {
-    let cache = Cached::new(Arc::clone(store)).with_monotonic_clock(shelf::Timers::start());
+fn cache_without_expiry(store: &Arc<OutageStore>) -> Cached<Arc<OutageStore>> {
+    let cache =
+        Cached::new(Arc::clone(store)).with_monotonic_clock(held_store::TokioClock::start());
     cache
         .with_ttl(Duration::MAX)
         .with_negative_ttl(Duration::MAX)
@@ -402,9 +406,9 @@ async fn changes_of_what_is_in_flight_make_no_third_lookup() {
         },
         Change::Everything,
     ] {
-        let store = FaultyStore::new(Behaviour::Hangs);
+        let store = OutageStore::new(Behaviour::Hangs);
         let cache = caching(&store);
-        let k1 = Question::key("k1");
+        let k1 = TestLookup::key("k1");
         let callers: Vec<_> = (0..1_000)
             .map(|i| {
                 let (cache, k1, change) = (Arc::clone(&cache), k1.clone(), change.clone());
@@ -428,17 +432,17 @@ async fn changes_of_what_is_in_flight_make_no_third_lookup() {
 
 #[tokio::test(start_paused = true)]
 async fn callers_who_go_away_at_once_make_no_further_calls() {
-    let store = FaultyStore::new(Behaviour::Hangs);
+    let store = OutageStore::new(Behaviour::Hangs);
     let cache = caching(&store);
     // More lookups that nobody waits for than may go on.
     for i in 0..1100 {
         let id = format!("left{i}");
-        let question = Question::key(&id);
-        let _ = timeout(Duration::ZERO, question.asked(&*cache)).await;
+        let lookup = TestLookup::key(&id);
+        let _ = timeout(Duration::ZERO, lookup.ask(&*cache)).await;
     }
     let before = store.calls();
     for _ in 0..2000 {
-        let _ = timeout(Duration::ZERO, Question::key("k1").asked(&*cache)).await;
+        let _ = timeout(Duration::ZERO, TestLookup::key("k1").ask(&*cache)).await;
         tokio::task::yield_now().await;
     }
     let calls = store.calls() - before;

@@ -17,9 +17,8 @@ use axum::{
 };
 use http::{Extensions, Method, StatusCode};
 use support::{
-    KEY, bearer,
-    distant::{Distant, Mood},
-    memory,
+    KEY, bearer, memory,
+    remote_store::{Behaviour, RemoteStore},
 };
 use tower::{Layer, ServiceBuilder, ServiceExt as _, service_fn};
 use tower_api_key::{
@@ -223,7 +222,9 @@ async fn a_layer_inside_of_another_decides_for_both() {
 
 #[tokio::test]
 async fn every_kind_of_decision_passes() {
-    let away = |mood| AuthLayer::new(Distant::new(memory(), mood) as Arc<dyn CredentialStore>);
+    let away = |behaviour| {
+        AuthLayer::new(RemoteStore::new(memory(), behaviour) as Arc<dyn CredentialStore>)
+    };
     let here = || AuthLayer::new(Arc::new(memory()) as Arc<dyn CredentialStore>);
     let scopes = RequireScopesLayer::any(["nobody:holds"]).unwrap();
     let gated = Router::new()
@@ -239,7 +240,7 @@ async fn every_kind_of_decision_passes() {
         ("accepted", plain(here()), Some(KEY), "GET", 200),
         (
             "accepted after a wait",
-            plain(away(Mood::Answers)),
+            plain(away(Behaviour::Answers)),
             Some(KEY),
             "GET",
             200,
@@ -254,13 +255,19 @@ async fn every_kind_of_decision_passes() {
         ("refused", plain(here()), None, "GET", 401),
         (
             "refused after a wait",
-            plain(away(Mood::Answers)),
+            plain(away(Behaviour::Answers)),
             Some("ak_testkey.test-wrong"),
             "GET",
             401,
         ),
-        ("an outage", plain(away(Mood::Fails)), Some(KEY), "GET", 503),
-        ("refused by a demand", gated, Some(KEY), "GET", 403),
+        (
+            "an outage",
+            plain(away(Behaviour::Fails)),
+            Some(KEY),
+            "GET",
+            503,
+        ),
+        ("refused by a requirement", gated, Some(KEY), "GET", 403),
         ("anonymous", plain(here().optional()), None, "GET", 200),
         ("public", public, Some(KEY), "GET", 200),
         (

@@ -19,9 +19,8 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
 use support::{
-    KEY, ORG, OTHER_ORG, TOKEN, ask, bearer,
-    distant::{Distant, Mood},
-    key, logs, memory,
+    KEY, ORG, OTHER_ORG, TOKEN, ask, bearer, key, logs, memory,
+    remote_store::{Behaviour, RemoteStore},
 };
 use tokio::task::JoinSet;
 use tonic::{
@@ -181,11 +180,11 @@ async fn a_rejection_is_a_response_with_all_its_headers() {
 #[tokio::test]
 async fn an_axum_route_can_have_demands_of_its_own() {
     let auth = AuthLayer::new(memory());
-    let demand = RequireScopesLayer::any(["nobody:holds"])
+    let requirement = RequireScopesLayer::any(["nobody:holds"])
         .unwrap()
         .with_responses_of(&auth);
     let router = Router::new()
-        .route("/gated", get(who).layer(demand))
+        .route("/gated", get(who).layer(requirement))
         .merge(router())
         .layer(auth);
     assert_eq!(get_from(router.clone(), "/gated", Some(KEY)).await.0, 403);
@@ -262,7 +261,7 @@ async fn serve_tonic<S: tower_api_key::CredentialStore>(
 
 #[tokio::test]
 async fn a_tonic_client_is_told_by_status_and_message() {
-    let store = Distant::new(memory(), Mood::Answers);
+    let store = RemoteStore::new(memory(), Behaviour::Answers);
     let (_server, address) = serve_tonic(AuthLayer::new(Arc::clone(&store))).await;
     let auth = |token: &str| format!("Bearer {token}");
     let (good, token, bad) = (auth(KEY), auth(TOKEN), auth(&key("unknown")));
@@ -300,7 +299,7 @@ async fn a_tonic_client_is_told_by_status_and_message() {
         let status = call(address, metadata).await.unwrap_err();
         assert_eq!((status.code(), status.message()), (code, message));
     }
-    store.set(Mood::Fails);
+    store.set_behaviour(Behaviour::Fails);
     let status = call(address, &[("authorization", &good)])
         .await
         .unwrap_err();
@@ -332,7 +331,7 @@ async fn get_over_http(address: SocketAddr, path: &str, token: &str) -> (u16, By
 async fn axum_and_tonic_share_a_port_and_a_door() {
     let (listener, address) = listen().await;
     let grpc = Routes::new(greeter()).into_axum_router();
-    let auth = AuthLayer::new(Distant::new(memory(), Mood::Answers)).with_grpc();
+    let auth = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers)).with_grpc();
     let both = grpc.merge(router()).layer(auth);
     let mut server = JoinSet::new();
     server.spawn(async move { axum::serve(listener, both).await.unwrap() });
@@ -366,7 +365,7 @@ async fn a_service_with_an_interceptor_stands_behind_every_layer() {
         .create_organization("org_child", Some(ORG))
         .await
         .unwrap();
-    let auth = AuthLayer::new(Distant::new(store.clone(), Mood::Answers));
+    let auth = AuthLayer::new(RemoteStore::new(store.clone(), Behaviour::Answers));
     let scopes = RequireScopesLayer::any(["agents:read"])
         .unwrap()
         .with_responses_of(&auth);

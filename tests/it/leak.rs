@@ -1,7 +1,7 @@
 //! Secrets, sent in every way that goes wrong: found in no log down to TRACE, no `Debug`, no text and no answer.
 
-mod canary;
 mod peppers;
+mod planted_secret;
 
 use crate::support::{self, now};
 use tower_api_key::store::Owner;
@@ -17,37 +17,39 @@ use tower_api_key::{
 
 use std::{error::Error, fmt::Write as _, sync::Arc};
 
-use canary::Canary;
 use http::Request;
+use planted_secret::PlantedSecret;
 use support::{
-    Answer, KEY, ORG, ORG_HEADER, TOKEN, USER, ask, authorization, bearer, bearer_in,
-    distant::{Distant, Mood},
-    grpc_call, logs, memory, request, with,
+    Answer, KEY, ORG, ORG_HEADER, TOKEN, USER, ask, authorization, bearer, bearer_in, grpc_call,
+    logs, memory,
+    remote_store::{Behaviour, RemoteStore},
+    request, with,
 };
 use tower::{Layer, ServiceBuilder};
 
-type Door = AuthLayer<Arc<dyn CredentialStore>>;
+type Auth = AuthLayer<Arc<dyn CredentialStore>>;
 
 /// A store with freshly minted credentials, good and bad, and a watch over each of them.
-fn aviary() -> (MemoryStore, Vec<Canary>) {
+fn store_with_planted_secrets() -> (MemoryStore, Vec<PlantedSecret>) {
     let (store, format) = (memory(), TokenFormat::default());
     let mint = |kind| format.mint(kind).unwrap();
-    let canary = |minted: &Minted| Canary::new(minted.secret.expose_secret());
+    let planted_secret = |minted: &Minted| PlantedSecret::new(minted.secret.expose_secret());
     let (good, deleted, expired, token) = (
         mint(Kind::OrgKey),
         mint(Kind::OrgKey),
         mint(Kind::OrgKey),
         mint(Kind::PersonalToken),
     );
-    let mut canaries: Vec<_> = [&good, &deleted, &expired, &token]
+    let mut planted_secrets: Vec<_> = [&good, &deleted, &expired, &token]
         .into_iter()
-        .map(canary)
+        .map(planted_secret)
         .collect();
-    canaries.extend([Kind::OrgKey, Kind::PersonalToken].map(|kind| canary(&mint(kind))));
+    planted_secrets
+        .extend([Kind::OrgKey, Kind::PersonalToken].map(|kind| planted_secret(&mint(kind))));
     // A wrong secret for an id that there is.
-    canaries.push(Canary::new(&format!(
+    planted_secrets.push(PlantedSecret::new(&format!(
         "ak_testkey.{}",
-        canaries[0].token.split_once('.').unwrap().1
+        planted_secrets[0].token.split_once('.').unwrap().1
     )));
     let key = |minted: &Minted| Record::org_key(&minted.id, minted.digest.clone(), ORG);
     let admin = |record: Record| record.with_role("admin", store.catalogue()).unwrap();
@@ -56,7 +58,7 @@ fn aviary() -> (MemoryStore, Vec<Canary>) {
     now(store.insert(key(&expired).expiring_at(UnixMillis(1)))).unwrap();
     now(store.insert(Record::personal_token(&token.id, token.digest, USER))).unwrap();
     now(store.delete(&Owner::of(Kind::OrgKey, ORG), deleted.id.as_str())).unwrap();
-    (store, canaries)
+    (store, planted_secrets)
 }
 
 /// All the ways in which a token can be sent, most of them wrong.
@@ -117,9 +119,11 @@ fn ways(token: &str) -> Vec<(&'static str, Request<String>)> {
 }
 
 /// Doors of every kind over a store that is at hand, away, or out of order.
-fn doors(store: &MemoryStore) -> Vec<(&'static str, Door)> {
-    let away = |mood| AuthLayer::new(Distant::new(store.clone(), mood) as Arc<dyn CredentialStore>);
-    let here: Door = AuthLayer::new(Arc::new(store.clone()));
+fn layers(store: &MemoryStore) -> Vec<(&'static str, Auth)> {
+    let away = |behaviour| {
+        AuthLayer::new(RemoteStore::new(store.clone(), behaviour) as Arc<dyn CredentialStore>)
+    };
+    let here: Auth = AuthLayer::new(Arc::new(store.clone()));
     vec![
         ("usual", here.clone()),
         ("user-scoped", here.clone().user_scoped()),
@@ -130,10 +134,10 @@ fn doors(store: &MemoryStore) -> Vec<(&'static str, Door)> {
             "with checksums",
             here.with_token_format(TokenFormat::default().require_checksum()),
         ),
-        ("away", away(Mood::Answers)),
-        ("failing", away(Mood::Fails)),
-        ("hanging", away(Mood::Hangs)),
-        ("panicking", away(Mood::Panics)),
+        ("away", away(Behaviour::Answers)),
+        ("failing", away(Behaviour::Fails)),
+        ("hanging", away(Behaviour::Hangs)),
+        ("panicking", away(Behaviour::Panics)),
     ]
 }
 
@@ -167,17 +171,17 @@ fn all_of(answer: &Answer) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn no_secret_gets_out_whatever_is_done_with_it() {
-    let (store, canaries) = aviary();
+    let (store, planted_secrets) = store_with_planted_secrets();
     logs::start();
     let (mut accepted, mut refused) = (0, 0);
-    for (kind, door) in doors(&store) {
-        for canary in &canaries {
-            for (way, request) in ways(&canary.token) {
-                let answer = ask(&door, request).await;
-                let place = format!("{kind} door, {way}");
-                canary.absent_from(&all_of(&answer), &place);
+    for (kind, auth) in layers(&store) {
+        for planted_secret in &planted_secrets {
+            for (way, request) in ways(&planted_secret.token) {
+                let answer = ask(&auth, request).await;
+                let place = format!("{kind} auth, {way}");
+                planted_secret.absent_from(&all_of(&answer), &place);
                 let logged = logs::take();
-                canary.absent_from(&logged, &format!("log of {place}"));
+                planted_secret.absent_from(&logged, &format!("log of {place}"));
                 accepted += logged.matches("request accepted").count();
                 refused += logged.matches("request refused").count();
             }
@@ -191,7 +195,7 @@ async fn no_secret_gets_out_whatever_is_done_with_it() {
 
 #[tokio::test(start_paused = true)]
 async fn no_demand_and_no_responder_lets_a_secret_out() {
-    let (store, canaries) = aviary();
+    let (store, planted_secrets) = store_with_planted_secrets();
     let auth: AuthLayer<_, ProblemResponder> =
         AuthLayer::new(store.clone()).with_responder(ProblemResponder::new());
     let scopes = RequireScopesLayer::any(["nobody:holds"])
@@ -205,11 +209,11 @@ async fn no_demand_and_no_responder_lets_a_secret_out() {
             .ok()
             .map(OrgId::from)
     };
-    let below = RequireDescendantLayer::new(Distant::new(store, Mood::Hangs), target)
+    let below = RequireDescendantLayer::new(RemoteStore::new(store, Behaviour::Hangs), target)
         .with_responses_of(&auth);
     logs::start();
-    for canary in &canaries {
-        for (way, request) in ways(&canary.token) {
+    for planted_secret in &planted_secrets {
+        for (way, request) in ways(&planted_secret.token) {
             let by_scope = ask(
                 &ServiceBuilder::new()
                     .layer(auth.clone())
@@ -226,39 +230,39 @@ async fn no_demand_and_no_responder_lets_a_secret_out() {
             .await;
             let by_none = ask(&scopes, request).await;
             for answer in [&by_scope, &by_tree, &by_none] {
-                canary.absent_from(&all_of(answer), way);
+                planted_secret.absent_from(&all_of(answer), way);
             }
             let logged = logs::take();
             assert!(logged.contains("no_auth_layer"), "{way}: {logged}");
-            canary.absent_from(&logged, way);
+            planted_secret.absent_from(&logged, way);
         }
     }
 }
 
 #[tokio::test]
 async fn debug_of_what_is_on_the_way_shows_no_secret() {
-    let (store, canaries) = aviary();
+    let (store, planted_secrets) = store_with_planted_secrets();
     for kind in [Kind::OrgKey, Kind::PersonalToken] {
         let minted = TokenFormat::default().mint(kind).unwrap();
-        let canary = Canary::new(minted.secret.expose_secret());
+        let planted_secret = PlantedSecret::new(minted.secret.expose_secret());
         let record = match kind {
             Kind::OrgKey => Record::org_key(&minted.id, minted.digest.clone(), ORG),
             Kind::PersonalToken => Record::personal_token(&minted.id, minted.digest.clone(), USER),
         };
-        canary.absent_from(
+        planted_secret.absent_from(
             &format!("{:?} {:?} {:?}", minted.secret, minted.digest, record),
             "Secret, Digest, Record",
         );
-        canary.absent_from(
+        planted_secret.absent_from(
             &format!("{minted:?} {minted:#?} {record:#?}"),
             "Minted, Record",
         );
     }
     let auth = AuthLayer::new(store.clone()).with_browser_guard(|_| {});
     let mut service = auth.layer(support::Inner::default());
-    for canary in &canaries {
-        let future = tower::Service::call(&mut service, bearer_in(&canary.token, ORG));
-        canary.absent_from(
+    for planted_secret in &planted_secrets {
+        let future = tower::Service::call(&mut service, bearer_in(&planted_secret.token, ORG));
+        planted_secret.absent_from(
             &format!("{auth:?} {service:#?} {future:?}"),
             "AuthLayer, AuthService, ResponseFuture",
         );
@@ -274,8 +278,8 @@ async fn debug_of_what_is_on_the_way_shows_no_secret() {
 
 #[test]
 fn debug_of_a_store_in_memory_shows_no_digest() {
-    let (store, canaries) = aviary();
-    for canary in &canaries {
-        canary.absent_from(&format!("{store:?} {store:#?}"), "MemoryStore");
+    let (store, planted_secrets) = store_with_planted_secrets();
+    for planted_secret in &planted_secrets {
+        planted_secret.absent_from(&format!("{store:?} {store:#?}"), "MemoryStore");
     }
 }

@@ -25,6 +25,11 @@
 )]
 mod support;
 
+mod auth;
+mod auth_forms;
+mod auth_memory;
+mod auth_modes;
+mod auth_store;
 mod cached;
 mod cached_limit;
 #[cfg(feature = "metrics")]
@@ -32,11 +37,6 @@ mod cached_metrics;
 mod cached_outage;
 mod cached_races;
 mod docs;
-mod door;
-mod door_forms;
-mod door_memory;
-mod door_modes;
-mod door_store;
 #[cfg(feature = "axum")]
 mod every_route;
 #[cfg(all(feature = "axum", unix))]
@@ -62,12 +62,12 @@ mod observe;
 mod other_majors;
 mod prelude;
 mod readiness;
-mod readiness_demands;
+mod readiness_requirements;
 mod readiness_types;
 mod record_data;
 mod regression;
+mod regression_auth;
 mod regression_cache;
-mod regression_door;
 mod regression_memory;
 mod require;
 mod require_descendant;

@@ -79,7 +79,7 @@ fn expiry() -> impl Strategy<Value = Option<UnixMillis>> {
     ]
 }
 
-fn wish() -> impl Strategy<Value = IssueRequest> {
+fn request() -> impl Strategy<Value = IssueRequest> {
     prop_oneof![
         3 => grant().prop_map(IssueRequest::Issue),
         1 => grant().prop_map(IssueRequest::Rotate),
@@ -91,11 +91,11 @@ fn within(inner: &ScopeSet, outer: &ScopeSet) -> bool {
     inner.iter().all(|scope| outer.contains(scope))
 }
 
-/// Runs one wish; returns the record of what was handed out.
+/// Runs one request; returns the record of what was handed out.
 async fn run(
     held: &Grant,
     own_end: Option<UnixMillis>,
-    wish: &IssueRequest,
+    request: &IssueRequest,
     end: Option<UnixMillis>,
 ) -> Result<Arc<Record>, ManageError> {
     let store = MemoryStore::new();
@@ -106,7 +106,7 @@ async fn run(
     let caller = caller.with_scopes(held.scopes()).expiring_at(own_end);
     store.insert(caller.clone()).await.unwrap();
     let actor = Actor::from_principal(&principal(caller));
-    let id = match wish {
+    let id = match request {
         IssueRequest::Issue(grant) => {
             let key = NewKey::named("child").expiring_at(end);
             let key = match grant {
@@ -126,7 +126,7 @@ async fn run(
                 .import(&operator, Kind::OrgKey, there)
                 .await
                 .unwrap();
-            if let IssueRequest::Rotate(_) = wish {
+            if let IssueRequest::Rotate(_) = request {
                 let rotation = Rotation::default().expiring_at(end);
                 manager
                     .rotate(&actor, Kind::OrgKey, "there", rotation)
@@ -160,15 +160,15 @@ proptest! {
     /// Whatever was handed out is within what its creator holds; and what is within that is handed out.
     #[test]
     fn a_child_never_holds_more_than_its_creator(
-        held in creator(), own_end in expiry(), wish in wish(), end in expiry(),
+        held in creator(), own_end in expiry(), request in request(), end in expiry(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let outcome = runtime.block_on(run(&held, own_end, &wish, end));
+        let outcome = runtime.block_on(run(&held, own_end, &request, end));
         let (creator, lasts) = (held.scopes(), |end: Option<UnixMillis>| own_end.is_none_or(|own| end.is_some_and(|end| end <= own)));
-        let (IssueRequest::Issue(asked) | IssueRequest::Rotate(asked) | IssueRequest::Enable(asked)) = &wish;
+        let (IssueRequest::Issue(asked) | IssueRequest::Rotate(asked) | IssueRequest::Enable(asked)) = &request;
         let allowed = creator.contains("organizations:manage")
             && within(&asked.scopes(), &creator)
-            && lasts(if matches!(wish, IssueRequest::Enable(_)) { None } else { end });
+            && lasts(if matches!(request, IssueRequest::Enable(_)) { None } else { end });
         prop_assert_eq!(outcome.is_ok(), allowed, "{:?}", outcome.as_ref().err());
         if let Ok(child) = outcome {
             prop_assert!(within(child.scopes(), &creator), "{:?} from {:?}", child.scopes(), creator);

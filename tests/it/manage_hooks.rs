@@ -1,6 +1,6 @@
 //! A hook, a subscriber and a recorder that panic cost their own event: no secret, no change and no task.
 
-use crate::support::{logs, now, tally};
+use crate::support::{logs, now, recorder};
 use tower_api_key::{
     AuthLayer, LastUse,
     clock::UnixMillis,
@@ -21,15 +21,15 @@ use std::{
 
 use ::metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use http::{Request, Response, StatusCode};
-use tally::Tally;
+use recorder::TestRecorder;
 use tower::{Layer, ServiceExt, service_fn};
 
 type Store = MemoryStore;
 
 /// Panics once more when it is dropped.
-struct Spiteful;
+struct PanicsOnDrop;
 
-impl Drop for Spiteful {
+impl Drop for PanicsOnDrop {
     fn drop(&mut self) {
         panic!("test panic of a payload");
     }
@@ -52,15 +52,15 @@ fn manager() -> (Manager<Store>, ManualClock, Arc<Mutex<Vec<AuditAction>>>) {
         .with_clock(clock.clone())
         .on_event(move |event| {
             noted.lock().unwrap().push(event.action);
-            panic_any(Spiteful);
+            panic_any(PanicsOnDrop);
         });
     (manager, clock, heard)
 }
 
 #[tokio::test]
 async fn a_hook_that_panics_costs_no_secret_and_no_change() {
-    let tally = Tally::default();
-    let _recording = metrics::set_default_local_recorder(&tally);
+    let recorder = TestRecorder::default();
+    let _recording = metrics::set_default_local_recorder(&recorder);
     logs::start();
     let (manager, _, heard) = manager();
     let kind = Kind::OrgKey;
@@ -98,7 +98,12 @@ async fn a_hook_that_panics_costs_no_secret_and_no_change() {
         "each event was passed to the hook"
     );
     let count = stored.len() as f64;
-    assert_eq!(tally.of("hook_panics_total{}"), count, "{:?}", tally.all());
+    assert_eq!(
+        recorder.of("hook_panics_total{}"),
+        count,
+        "{:?}",
+        recorder.all()
+    );
     let reported = logs::events("tower_api_key::manage");
     let actions = reported
         .iter()

@@ -45,12 +45,12 @@ fn router<S: ManageStore + Directory>(
         .route("/admin/organization-pats/{id}/rotate", post(rotate::<S>))
         .route("/agents", get(async || "agents"))
         .with_state(manager)
-        .layer(from_fn_with_state(accepted, tell))
+        .layer(from_fn_with_state(accepted, signal_arrival))
         .layer(auth)
 }
 
 /// Says that a request has passed the layer; its body may still be under way.
-async fn tell(
+async fn signal_arrival(
     State(accepted): State<UnboundedSender<()>>,
     request: Request,
     next: Next,

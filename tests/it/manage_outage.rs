@@ -1,6 +1,6 @@
 //! A store that fails, hangs or panics: every call of a manager ends in time, says so, and can be repeated.
 
-use crate::support::faulty;
+use crate::support::faulty_store;
 use tower_api_key::{
     AuthLayer, LastUse,
     clock::UnixMillis,
@@ -14,7 +14,7 @@ use tower_api_key::{
 
 use std::{convert::Infallible, future::ready, time::Duration};
 
-use faulty::{Behaviour, FaultyStore};
+use faulty_store::{Behaviour, FaultyStore};
 use http::{Request, Response, StatusCode};
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
@@ -179,7 +179,7 @@ async fn a_call_ends_in_time_and_has_written_nothing() {
         for name in CALLS {
             let fixture = Fixture::new().await;
             let before = fixture.everything().await;
-            fixture.store.set(behaviour);
+            fixture.store.set_behaviour(behaviour);
             let began = Instant::now();
             let error = fixture.call(name).await.expect_err(name);
             let what = format!("{name} of a store that {behaviour:?}: {error:?}");
@@ -194,7 +194,7 @@ async fn a_call_ends_in_time_and_has_written_nothing() {
                 took >= takes && took < takes + Duration::from_millis(10),
                 "{what}: {took:?}"
             );
-            fixture.store.set(Behaviour::Works);
+            fixture.store.set_behaviour(Behaviour::Works);
             assert_eq!(fixture.everything().await, before, "{what}");
             fixture.call(name).await.expect(name); // and nothing is in the way of the next
         }
@@ -223,13 +223,13 @@ async fn a_call_whose_outcome_is_unknown_can_be_repeated() {
             let twin = Fixture::new().await;
             twin.call(name).await.expect(name);
             let wanted = twin.everything().await.0.len();
-            fixture.store.set(behaviour);
+            fixture.store.set_behaviour(behaviour);
             let unknown = fixture.call(name).await.expect_err(name);
             assert!(
                 matches!(unknown, ManageError::Unavailable(_)),
                 "{name}: {unknown:?}"
             );
-            fixture.store.set(Behaviour::Works);
+            fixture.store.set_behaviour(Behaviour::Works);
             let again = fixture.call(name).await;
             assert_eq!(
                 again.err().map(|error| error.code()),
@@ -249,7 +249,7 @@ async fn a_call_whose_outcome_is_unknown_can_be_repeated() {
 async fn what_is_ended_is_no_failure_when_it_cannot_be_read_afterwards() {
     for name in ["disable", "delete"] {
         let fixture = Fixture::new().await;
-        fixture.store.set(Behaviour::ReadsFail);
+        fixture.store.set_behaviour(Behaviour::ReadsFail);
         assert_eq!(
             fixture.call(name).await.unwrap(),
             std::slice::from_ref(&fixture.key.id),
@@ -280,7 +280,7 @@ fn a_store_in_memory_needs_no_timer() {
 async fn a_deadline_without_end_is_none() {
     let fixture = Fixture::new().await;
     let manager = fixture.manager.clone().with_deadline(Duration::MAX);
-    fixture.store.set(Behaviour::Hangs);
+    fixture.store.set_behaviour(Behaviour::Hangs);
     let id = fixture.key.id.clone();
     let call = tokio::spawn(async move { manager.delete(&org(), Kind::OrgKey, id.as_str()).await });
     tokio::time::sleep(Duration::from_secs(365 * 24 * 3600)).await;
@@ -306,10 +306,10 @@ async fn recording_goes_on_after_an_outage() {
             .unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         let task = tokio::spawn(fixture.manager.clone().run_usage_recorder(uses));
-        fixture.store.set(behaviour);
+        fixture.store.set_behaviour(behaviour);
         tokio::time::sleep(Duration::from_secs(200)).await;
         assert!(!task.is_finished(), "{behaviour:?} has ended the task");
-        fixture.store.set(Behaviour::Works);
+        fixture.store.set_behaviour(Behaviour::Works);
         tokio::time::sleep(Duration::from_secs(70)).await;
         let info = fixture
             .manager

@@ -29,13 +29,13 @@ const CLIENTS: usize = 4;
 
 /// What the clients use: the newest token, the one before it, and when that one ends.
 #[derive(Clone)]
-struct Known {
+struct Tokens {
     new: String,
     old: Option<(String, UnixMillis)>,
 }
 
 #[derive(Default)]
-struct Tally {
+struct Counts {
     new: AtomicU64,
     old_in_time: AtomicU64,
     old_too_late: AtomicU64,
@@ -55,20 +55,20 @@ async fn status(auth: &AuthLayer<Arc<impl ManageStore>>, token: &str) -> StatusC
 async fn client<S: ManageStore + Directory>(
     auth: AuthLayer<Arc<S>>,
     clock: ManualClock,
-    known: Arc<RwLock<Known>>,
-    tally: Arc<Tally>,
+    known: Arc<RwLock<Tokens>>,
+    counts: Arc<Counts>,
     stop: Arc<AtomicBool>,
 ) {
     while !stop.load(Ordering::Acquire) {
         // Held to the end of the round: the next rotation but one has to wait for it.
         let round = known.read().await;
-        let Known { new, old } = &*round;
+        let Tokens { new, old } = &*round;
         assert_eq!(
             status(&auth, new).await,
             StatusCode::OK,
             "the newest was refused"
         );
-        tally.new.fetch_add(1, Ordering::Relaxed);
+        counts.new.fetch_add(1, Ordering::Relaxed);
         if let Some((token, end)) = old {
             let before = clock.now();
             let answer = status(&auth, token).await;
@@ -79,14 +79,14 @@ async fn client<S: ManageStore + Directory>(
                     StatusCode::UNAUTHORIZED,
                     "accepted at {before:?}, though it ended at {end:?}"
                 );
-                tally.old_too_late.fetch_add(1, Ordering::Relaxed);
+                counts.old_too_late.fetch_add(1, Ordering::Relaxed);
             } else if after < *end {
                 assert_eq!(
                     answer,
                     StatusCode::OK,
                     "refused at {after:?}, though it ends at {end:?}"
                 );
-                tally.old_in_time.fetch_add(1, Ordering::Relaxed);
+                counts.old_in_time.fetch_add(1, Ordering::Relaxed);
             }
         }
         drop(round);
@@ -118,18 +118,21 @@ async fn rotate_under_load<S: ManageStore + Directory>(store: S) {
     let (info, secret) = first.into_parts();
     let secret = secret.unwrap().expose_secret().to_owned();
 
-    let known = Arc::new(RwLock::new(Known {
+    let known = Arc::new(RwLock::new(Tokens {
         new: secret.clone(),
         old: None,
     }));
-    let (tally, stop) = (Arc::new(Tally::default()), Arc::new(AtomicBool::new(false)));
+    let (counts, stop) = (
+        Arc::new(Counts::default()),
+        Arc::new(AtomicBool::new(false)),
+    );
     let auth = AuthLayer::new(Arc::clone(&store)).with_clock(clock.clone());
     let clients = (0..CLIENTS).map(|_| {
         let parts = (
             auth.clone(),
             clock.clone(),
             Arc::clone(&known),
-            Arc::clone(&tally),
+            Arc::clone(&counts),
             Arc::clone(&stop),
         );
         tokio::spawn(client(parts.0, parts.1, parts.2, parts.3, parts.4))
@@ -146,22 +149,22 @@ async fn rotate_under_load<S: ManageStore + Directory>(store: S) {
         let (new, new_secret) = new.into_parts();
         let end = UnixMillis(clock.now().0 + OVERLAP);
         let new_secret = new_secret.unwrap().expose_secret().to_owned();
-        *known.write().await = Known {
+        *known.write().await = Tokens {
             new: new_secret.clone(),
             old: Some((secret, end)),
         };
         (id, secret) = (new.id, new_secret);
-        until_more(&tally.old_in_time, &clients).await;
+        until_more(&counts.old_in_time, &clients).await;
         clock.advance_millis(OVERLAP - 1); // its last millisecond
-        until_more(&tally.old_in_time, &clients).await;
+        until_more(&counts.old_in_time, &clients).await;
         clock.advance_millis(1);
-        until_more(&tally.old_too_late, &clients).await;
+        until_more(&counts.old_too_late, &clients).await;
     }
     stop.store(true, Ordering::Release);
     for client in clients {
         client.await.unwrap();
     }
-    let [new, in_time, late] = [&tally.new, &tally.old_in_time, &tally.old_too_late]
+    let [new, in_time, late] = [&counts.new, &counts.old_in_time, &counts.old_too_late]
         .map(|count| count.load(Ordering::Relaxed));
     println!(
         "{ROTATIONS} rotations: {new} requests with the new one and {in_time} with the old one in time, 0 refused; \

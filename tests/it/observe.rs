@@ -7,21 +7,21 @@ use std::{sync::Arc, time::Duration};
 use http::Request;
 use serde_json::{Map, Value, json};
 use support::{
-    KEY, ORG, OTHER_ORG, TOKEN, USER, ask, bearer, bearer_in,
-    distant::{Distant, Mood, OUTAGE},
-    key, logs, memory, pat, request, with,
+    KEY, ORG, OTHER_ORG, TOKEN, USER, ask, bearer, bearer_in, key, logs, memory, pat,
+    remote_store::{Behaviour, OUTAGE, RemoteStore},
+    request, with,
 };
 use tower::ServiceBuilder;
 use tower_api_key::{
     AuthLayer, CredentialStore, PublicLayer, RequireScopesLayer, observe::TARGET, store::Cached,
 };
 
-type Door = AuthLayer<Arc<dyn CredentialStore>>;
+type Auth = AuthLayer<Arc<dyn CredentialStore>>;
 
 /// The one event that a request leaves.
-async fn event_of(door: &Door, request: Request<String>) -> Value {
+async fn event_of(auth: &Auth, request: Request<String>) -> Value {
     logs::start();
-    ask(door, request).await;
+    ask(auth, request).await;
     one_event()
 }
 
@@ -162,9 +162,9 @@ fn cases() -> Vec<Case> {
 #[tokio::test]
 async fn each_verdict_is_one_event_with_the_documented_level_and_fields() {
     let store = memory();
-    let at_once: Door = AuthLayer::new(Arc::new(store.clone()) as _).with_browser_guard(|_| {});
-    let waiting: Door =
-        AuthLayer::new(Distant::new(store, Mood::Answers) as _).with_browser_guard(|_| {});
+    let at_once: Auth = AuthLayer::new(Arc::new(store.clone()) as _).with_browser_guard(|_| {});
+    let waiting: Auth =
+        AuthLayer::new(RemoteStore::new(store, Behaviour::Answers) as _).with_browser_guard(|_| {});
     for Case {
         name,
         request,
@@ -194,17 +194,17 @@ async fn each_verdict_is_one_event_with_the_documented_level_and_fields() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_an_error_with_what_the_store_said() {
-    for (mood, cause, said) in [
-        (Mood::Fails, "store_unavailable", "the store failed"),
+    for (behaviour, cause, said) in [
+        (Behaviour::Fails, "store_unavailable", "the store failed"),
         (
-            Mood::Hangs,
+            Behaviour::Hangs,
             "store_timed_out",
             "the store did not answer within 1s",
         ),
-        (Mood::Panics, "store_panicked", "the store panicked"),
+        (Behaviour::Panics, "store_panicked", "the store panicked"),
     ] {
-        let door: Door = AuthLayer::new(Distant::new(memory(), mood) as _);
-        let event = event_of(&door, bearer(KEY)).await;
+        let auth: Auth = AuthLayer::new(RemoteStore::new(memory(), behaviour) as _);
+        let event = event_of(&auth, bearer(KEY)).await;
         let mut fields = fields(&event);
         let error = fields.remove("error").unwrap();
         assert!(error.as_str().unwrap().starts_with(said), "{event}");
@@ -222,18 +222,18 @@ async fn an_outage_is_an_error_with_what_the_store_said() {
 /// The cache finds the same faults as the layer, and gives up before it does.
 #[tokio::test(start_paused = true)]
 async fn a_fault_that_a_cache_has_found_is_reported_as_one_of_the_layer() {
-    for (mood, cause, said) in [
+    for (behaviour, cause, said) in [
         (
-            Mood::Hangs,
+            Behaviour::Hangs,
             "store_timed_out",
             "the store did not answer within 250ms",
         ),
-        (Mood::Panics, "store_panicked", "the store panicked"),
+        (Behaviour::Panics, "store_panicked", "the store panicked"),
     ] {
-        let cache = Cached::new(Distant::new(memory(), mood));
+        let cache = Cached::new(RemoteStore::new(memory(), behaviour));
         let cache = cache.with_lookup_deadline(Duration::from_millis(250));
-        let door: Door = AuthLayer::new(Arc::new(cache) as _);
-        let event = event_of(&door, bearer(KEY)).await;
+        let auth: Auth = AuthLayer::new(Arc::new(cache) as _);
+        let event = event_of(&auth, bearer(KEY)).await;
         let fields = fields(&event);
         assert_eq!(
             (&fields["cause"], &fields["error"], &fields["message"]),
@@ -249,18 +249,18 @@ async fn a_fault_that_a_cache_has_found_is_reported_as_one_of_the_layer() {
 
 #[tokio::test]
 async fn an_outage_tells_the_operator_its_source() {
-    let door: Door = AuthLayer::new(Distant::new(memory(), Mood::Fails) as _);
-    let event = event_of(&door, bearer(KEY)).await;
+    let auth: Auth = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Fails) as _);
+    let event = event_of(&auth, bearer(KEY)).await;
     assert!(event.to_string().contains(OUTAGE), "{event}");
 }
 
 #[tokio::test]
 async fn a_demand_says_who_was_refused_and_a_missing_door_is_an_error() {
     let auth = AuthLayer::new(memory());
-    let demand = RequireScopesLayer::any(["nobody:holds"]).unwrap();
+    let requirement = RequireScopesLayer::any(["nobody:holds"]).unwrap();
     logs::start();
     ask(
-        &ServiceBuilder::new().layer(auth).layer(demand.clone()),
+        &ServiceBuilder::new().layer(auth).layer(requirement.clone()),
         bearer(KEY),
     )
     .await;
@@ -268,7 +268,7 @@ async fn a_demand_says_who_was_refused_and_a_missing_door_is_an_error() {
     assert_eq!(
         events.len(),
         2,
-        "accepted by the door, refused by the demand: {events:?}"
+        "accepted by the auth, refused by the requirement: {events:?}"
     );
     let wanted = json!({
         "message": "request refused", "outcome": "insufficient_scope", "cause": "no_accepted_scope",
@@ -278,7 +278,7 @@ async fn a_demand_says_who_was_refused_and_a_missing_door_is_an_error() {
         (&events[1]["level"], &Value::from(fields(&events[1]))),
         (&"INFO".into(), &wanted)
     );
-    ask(&demand, bearer(KEY)).await;
+    ask(&requirement, bearer(KEY)).await;
     let event = one_event();
     assert_eq!(
         (&event["level"], &event["fields"]["outcome"]),
@@ -301,14 +301,14 @@ async fn who_is_let_through_unseen_leaves_no_event() {
 
 #[tokio::test]
 async fn nothing_that_a_client_names_is_repeated() {
-    let door: Door = AuthLayer::new(Arc::new(memory()));
+    let auth: Auth = AuthLayer::new(Arc::new(memory()));
     for request in [
         bearer_in(TOKEN, "named-by-the-client"),
         bearer("ak_named-by-the-client.test-secret"),
         bearer_in(KEY, "named-by-the-client"),
         with(bearer("x"), "user-agent", "named-by-the-client"),
     ] {
-        let event = event_of(&door, request).await;
+        let event = event_of(&auth, request).await;
         assert!(
             !event.to_string().contains("named-by-the-client"),
             "{event}"

@@ -8,9 +8,9 @@ use std::{convert::Infallible, fmt::Debug, future::ready};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use support::{
-    KEY, TOKEN, bearer, bearer_in,
-    distant::{Distant, Mood},
-    grpc_call, memory, request, with,
+    KEY, TOKEN, bearer, bearer_in, grpc_call, memory,
+    remote_store::{Behaviour, RemoteStore},
+    request, with,
 };
 use tower::{
     Layer, Service, ServiceBuilder, ServiceExt as _, service_fn, util::BoxCloneSyncService,
@@ -91,7 +91,7 @@ where
         (StatusCode::OK, "reached")
     );
 
-    let down = auth(Distant::new(memory(), Mood::Fails), body);
+    let down = auth(RemoteStore::new(memory(), Behaviour::Fails), body);
     let outage = send(&down, body, bearer(KEY)).await;
     assert_eq!(outage.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(header(&outage, "retry-after"), Some("1"));
@@ -128,7 +128,7 @@ async fn the_layers_further_in_and_outermost_answer_in_that_body_too() {
     let organization = ServiceBuilder::new()
         .layer(optional)
         .layer(RequireOrganizationLayer::new().with_responses_of(&auth));
-    let tree = Distant::new(store, Mood::Answers);
+    let tree = RemoteStore::new(store, Behaviour::Answers);
     let below = RequireDescendantLayer::new(tree, |_| Some("org_no".into()));
     let below = ServiceBuilder::new()
         .layer(auth.clone())

@@ -6,9 +6,8 @@ use std::{pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use http::{Request, Response};
 use support::{
-    KEY, bearer,
-    distant::{Distant, Mood},
-    key, memory, poll_once,
+    KEY, bearer, key, memory, poll_once,
+    remote_store::{Behaviour, RemoteStore},
 };
 use tokio::time::{Instant, advance};
 use tower::{Layer, Service, ServiceExt as _, buffer::Buffer, limit::ConcurrencyLimit};
@@ -23,12 +22,12 @@ type Req = Request<String>;
 type Res = Response<String>;
 type Limited = ConcurrencyLimit<Mock<Req, Res>>;
 /// A door before a mock, with a store that has to be waited for.
-type Far = Door<Mock<Req, Res>, Arc<Distant>>;
-type Door<Inner, S> = Spawn<AuthService<Inner, S, JsonResponder>>;
+type SpawnedRemote = Spawned<Mock<Req, Res>, Arc<RemoteStore>>;
+type Spawned<Inner, S> = Spawn<AuthService<Inner, S, JsonResponder>>;
 
 const BAD: &str = "ak_testkey.test-wrong";
 
-fn ready<T, S>(service: &mut Door<T, S>) -> Poll<Result<(), T::Error>>
+fn ready<T, S>(service: &mut Spawned<T, S>) -> Poll<Result<(), T::Error>>
 where
     T: Service<Req, Response = Res> + Clone,
     S: CredentialStore,
@@ -37,14 +36,14 @@ where
 }
 
 /// A door before a mock, and a store that opens when it is told to.
-fn waiting(mood: Mood) -> (Arc<Distant>, Far, Handle<Req, Res>) {
-    let store = Distant::new(memory(), mood);
+fn waiting(behaviour: Behaviour) -> (Arc<RemoteStore>, SpawnedRemote, Handle<Req, Res>) {
+    let store = RemoteStore::new(memory(), behaviour);
     let (service, handle) = mock::spawn_layer(AuthLayer::new(Arc::clone(&store)));
     (store, service, handle)
 }
 
 /// Two clones of a door, before a service that is ready for one of them at a time.
-fn two_for_one<S: CredentialStore>(store: S) -> ([Door<Limited, S>; 2], Handle<Req, Res>) {
+fn two_for_one<S: CredentialStore>(store: S) -> ([Spawned<Limited, S>; 2], Handle<Req, Res>) {
     let (mock, handle) = mock::pair();
     let service = AuthLayer::new(store).layer(ConcurrencyLimit::new(mock, 1));
     let other = Spawn::new(service.clone());
@@ -53,7 +52,7 @@ fn two_for_one<S: CredentialStore>(store: S) -> ([Door<Limited, S>; 2], Handle<R
 
 #[tokio::test]
 async fn the_inner_service_is_not_called_before_the_verdict() {
-    let (store, mut service, mut inner) = waiting(Mood::Waits);
+    let (store, mut service, mut inner) = waiting(Behaviour::Held);
     assert!(ready(&mut service).is_ready());
     let mut response = pin!(service.call(bearer(KEY)));
     assert!(inner.poll_request().is_pending(), "not by `call`");
@@ -63,7 +62,7 @@ async fn the_inner_service_is_not_called_before_the_verdict() {
         "not while the store is asked"
     );
     assert_eq!(store.calls(), 1);
-    store.open();
+    store.release();
     assert!(poll_once(response.as_mut()).is_pending());
     let Poll::Ready(Some((request, answer))) = inner.poll_request() else {
         panic!("called once the verdict is there")
@@ -76,7 +75,7 @@ async fn the_inner_service_is_not_called_before_the_verdict() {
 
 #[tokio::test]
 async fn no_future_does_anything_before_it_is_polled() {
-    let (store, mut service, _inner) = waiting(Mood::Answers);
+    let (store, mut service, _inner) = waiting(Behaviour::Answers);
     assert!(ready(&mut service).is_ready());
     drop(service.call(bearer(KEY)));
     assert_eq!(store.calls(), 0);
@@ -92,7 +91,7 @@ async fn a_refused_request_never_reaches_the_inner_service() {
         "ak_unknown.test",
         "ak_deleted.test-secret",
     ];
-    let (_store, mut waits, mut behind_waits) = waiting(Mood::Answers);
+    let (_store, mut waits, mut behind_waits) = waiting(Behaviour::Answers);
     let (mut at_once, mut behind_at_once) =
         mock::spawn_layer::<Req, Res, _>(AuthLayer::new(memory()));
     for credential in credentials {
@@ -117,16 +116,16 @@ async fn a_refused_request_never_reaches_the_inner_service() {
 
 #[tokio::test]
 async fn nothing_of_the_inner_service_is_held_while_the_store_is_asked() {
-    for mood in [Mood::Waits, Mood::Hangs] {
-        let ([mut one, mut other], mut inner) = two_for_one(Distant::new(memory(), mood));
+    for behaviour in [Behaviour::Held, Behaviour::Hangs] {
+        let ([mut one, mut other], mut inner) = two_for_one(RemoteStore::new(memory(), behaviour));
         assert!(ready(&mut one).is_ready());
         assert!(ready(&mut other).is_pending());
         let mut response = Box::pin(one.call(bearer(KEY)));
-        assert!(other.is_woken(), "{mood:?}: given back by `call`");
-        assert!(ready(&mut other).is_ready(), "{mood:?}");
+        assert!(other.is_woken(), "{behaviour:?}: given back by `call`");
+        assert!(ready(&mut other).is_ready(), "{behaviour:?}");
         assert!(
             ready(&mut one).is_pending(),
-            "{mood:?}: what stays behind is a clone, which is not ready"
+            "{behaviour:?}: what stays behind is a clone, which is not ready"
         );
         assert!(poll_once(response.as_mut()).is_pending());
         assert!(inner.poll_request().is_pending());
@@ -135,7 +134,7 @@ async fn nothing_of_the_inner_service_is_held_while_the_store_is_asked() {
 
 #[tokio::test]
 async fn an_accepted_request_waits_for_the_inner_service_to_be_ready_again() {
-    let store = Distant::new(memory(), Mood::Waits);
+    let store = RemoteStore::new(memory(), Behaviour::Held);
     let ([mut one, mut other], mut inner) = two_for_one(Arc::clone(&store));
     assert!(ready(&mut one).is_ready());
     let mut response = Box::pin(one.call(bearer(KEY)));
@@ -144,7 +143,7 @@ async fn an_accepted_request_waits_for_the_inner_service_to_be_ready_again() {
         ready(&mut other).is_ready(),
         "somebody else takes the only place meanwhile"
     );
-    store.open();
+    store.release();
     assert!(poll_once(response.as_mut()).is_pending());
     assert!(
         inner.poll_request().is_pending(),
@@ -164,7 +163,7 @@ async fn an_accepted_request_waits_for_the_inner_service_to_be_ready_again() {
 
 #[tokio::test]
 async fn an_accepted_request_that_goes_away_while_it_waits_leaves_no_place_taken() {
-    let store = Distant::new(memory(), Mood::Answers);
+    let store = RemoteStore::new(memory(), Behaviour::Answers);
     let ([mut one, mut other], mut inner) = two_for_one(Arc::clone(&store));
     assert!(ready(&mut one).is_ready());
     let mut response = Box::pin(one.call(bearer(KEY)));
@@ -177,7 +176,7 @@ async fn an_accepted_request_that_goes_away_while_it_waits_leaves_no_place_taken
 
 #[tokio::test]
 async fn an_error_on_becoming_ready_again_is_the_inner_services_own() {
-    let store = Distant::new(memory(), Mood::Waits);
+    let store = RemoteStore::new(memory(), Behaviour::Held);
     let (mut service, mut inner) =
         mock::spawn_layer::<Req, Res, _>(AuthLayer::new(Arc::clone(&store)));
     assert!(ready(&mut service).is_ready());
@@ -188,7 +187,7 @@ async fn an_error_on_becoming_ready_again_is_the_inner_services_own() {
         poll_once(response.as_mut()).is_pending(),
         "the verdict comes first"
     );
-    store.open();
+    store.release();
     let Poll::Ready(Err(error)) = poll_once(response.as_mut()) else {
         panic!("the service is broken")
     };
@@ -197,13 +196,13 @@ async fn an_error_on_becoming_ready_again_is_the_inner_services_own() {
 
 #[tokio::test]
 async fn a_refusal_does_not_wait_for_the_inner_service() {
-    let store = Distant::new(memory(), Mood::Waits);
+    let store = RemoteStore::new(memory(), Behaviour::Held);
     let ([mut one, mut other], _inner) = two_for_one(Arc::clone(&store));
     assert!(ready(&mut one).is_ready());
     let mut refused = Box::pin(one.call(bearer(BAD)));
     assert!(poll_once(refused.as_mut()).is_pending());
     assert!(ready(&mut other).is_ready());
-    store.open();
+    store.release();
     let Poll::Ready(Ok(refusal)) = poll_once(refused.as_mut()) else {
         panic!("refused")
     };
@@ -212,7 +211,7 @@ async fn a_refusal_does_not_wait_for_the_inner_service() {
 
 #[tokio::test]
 async fn strangers_do_not_take_the_places_of_those_who_are_known() {
-    let store = HalfKnown::default();
+    let store = PartlyCached::default();
     let (mock, mut inner) = mock::pair::<Req, Res>();
     let service = AuthLayer::new(store).layer(ConcurrencyLimit::new(mock, 8));
     let mut strangers = Vec::new();
@@ -234,7 +233,7 @@ async fn strangers_do_not_take_the_places_of_those_who_are_known() {
 
 #[tokio::test]
 async fn a_buffer_inside_has_its_places_for_accepted_requests() {
-    let store = Distant::new(memory(), Mood::Hangs);
+    let store = RemoteStore::new(memory(), Behaviour::Hangs);
     let (mock, mut inner) = mock::pair::<Req, Res>();
     let (buffer, worker) = Buffer::pair(mock, 1);
     let _worker = tokio::spawn(worker);
@@ -256,16 +255,16 @@ async fn a_buffer_inside_has_its_places_for_accepted_requests() {
 
 /// Knows [`KEY`] at once and never answers about anything else, as a cache before a store that hangs.
 #[derive(Debug)]
-struct HalfKnown(MemoryStore);
+struct PartlyCached(MemoryStore);
 
-impl Default for HalfKnown {
+impl Default for PartlyCached {
     fn default() -> Self {
         Self(memory())
     }
 }
 
 #[async_trait]
-impl CredentialStore for HalfKnown {
+impl CredentialStore for PartlyCached {
     fn peek(&self, lookup: &Lookup<'_>) -> Peek {
         match self.0.peek(lookup) {
             Peek::NotFound => Peek::Unknown,
@@ -298,14 +297,14 @@ async fn a_refusal_at_once_gives_readiness_back_at_once() {
 
 #[tokio::test]
 async fn a_client_that_goes_away_takes_its_look_up_along() {
-    let store = Distant::new(memory(), Mood::Hangs);
+    let store = RemoteStore::new(memory(), Behaviour::Hangs);
     let ([mut one, mut other], mut inner) = two_for_one(Arc::clone(&store));
     assert!(ready(&mut one).is_ready());
     let mut response = Box::pin(one.call(bearer(KEY)));
     assert!(poll_once(response.as_mut()).is_pending());
-    assert_eq!((store.calls(), store.given_up()), (1, 0));
+    assert_eq!((store.calls(), store.abandoned()), (1, 0));
     drop(response);
-    assert_eq!(store.given_up(), 1, "the lookup is dropped");
+    assert_eq!(store.abandoned(), 1, "the lookup is dropped");
     assert!(ready(&mut other).is_ready());
     assert!(inner.poll_request().is_pending());
 }
@@ -327,7 +326,7 @@ async fn an_accept_at_once_uses_the_readiness_it_was_given() {
 
 #[tokio::test]
 async fn an_inner_service_that_is_not_ready_keeps_its_callers_waiting() {
-    let (_store, mut service, mut inner) = waiting(Mood::Answers);
+    let (_store, mut service, mut inner) = waiting(Behaviour::Answers);
     inner.allow(0);
     assert!(ready(&mut service).is_pending());
     inner.allow(1);
@@ -336,7 +335,7 @@ async fn an_inner_service_that_is_not_ready_keeps_its_callers_waiting() {
 
 #[tokio::test]
 async fn errors_of_the_inner_service_are_passed_on_as_they_are() {
-    let (_store, mut waits, mut behind_waits) = waiting(Mood::Answers);
+    let (_store, mut waits, mut behind_waits) = waiting(Behaviour::Answers);
     behind_waits.send_error("test: not ready");
     let Poll::Ready(Err(error)) = ready(&mut waits) else {
         panic!("an error while becoming ready")
@@ -369,7 +368,7 @@ async fn a_store_that_hangs_is_an_outage_after_exactly_the_deadline() {
         Duration::from_millis(30),
         Duration::from_secs(60),
     ] {
-        let store = Distant::new(memory(), Mood::Hangs);
+        let store = RemoteStore::new(memory(), Behaviour::Hangs);
         let (mut service, mut inner) = mock::spawn_layer::<Req, Res, _>(
             AuthLayer::new(Arc::clone(&store)).with_deadline(deadline),
         );
@@ -394,14 +393,14 @@ async fn a_store_that_hangs_is_an_outage_after_exactly_the_deadline() {
             ),
             (503, &"1".parse().unwrap())
         );
-        assert_eq!(store.given_up(), 1, "and nobody waits for it any longer");
+        assert_eq!(store.abandoned(), 1, "and nobody waits for it any longer");
         assert!(inner.poll_request().is_pending());
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_deadline_is_a_second_unless_it_is_set() {
-    let (_store, mut service, _inner) = waiting(Mood::Hangs);
+    let (_store, mut service, _inner) = waiting(Behaviour::Hangs);
     assert!(ready(&mut service).is_ready());
     let started = Instant::now();
     assert_eq!(service.call(bearer(KEY)).await.unwrap().status(), 503);
@@ -410,10 +409,10 @@ async fn the_deadline_is_a_second_unless_it_is_set() {
 
 #[tokio::test]
 async fn a_service_goes_on_after_a_store_that_panicked() {
-    let (store, mut service, mut inner) = waiting(Mood::Panics);
+    let (store, mut service, mut inner) = waiting(Behaviour::Panics);
     assert!(ready(&mut service).is_ready());
     assert_eq!(service.call(bearer(KEY)).await.unwrap().status(), 503);
-    store.set(Mood::Answers);
+    store.set_behaviour(Behaviour::Answers);
     assert!(ready(&mut service).is_ready());
     let mut response = pin!(service.call(bearer(KEY)));
     assert!(poll_once(response.as_mut()).is_pending());
@@ -422,7 +421,7 @@ async fn a_service_goes_on_after_a_store_that_panicked() {
 
 #[tokio::test]
 async fn interleaved_requests_keep_their_own_verdicts() {
-    let (store, mut service, mut inner) = waiting(Mood::Waits);
+    let (store, mut service, mut inner) = waiting(Behaviour::Held);
     let mut call = |token: &str| {
         assert!(ready(&mut service).is_ready());
         Box::pin(service.call(bearer(token)))
@@ -430,10 +429,10 @@ async fn interleaved_requests_keep_their_own_verdicts() {
     let (mut good, mut bad) = (call(KEY), call(&key("unknown")));
     assert!(poll_once(good.as_mut()).is_pending());
     assert!(poll_once(bad.as_mut()).is_pending());
-    store.open();
+    store.release();
     assert!(poll_once(good.as_mut()).is_pending());
     assert!(inner.poll_request().is_ready());
-    store.open();
+    store.release();
     let Poll::Ready(Ok(refusal)) = poll_once(bad.as_mut()) else {
         panic!("decided")
     };

@@ -6,9 +6,8 @@ use std::{cell::Cell, convert::Infallible, rc::Rc, sync::Arc};
 
 use http::{Request, Response};
 use support::{
-    Inner, KEY, bearer,
-    distant::{Distant, Mood},
-    memory,
+    Inner, KEY, bearer, memory,
+    remote_store::{Behaviour, RemoteStore},
 };
 use tower::{Layer, Service, ServiceExt as _, util::BoxCloneSyncService};
 use tower_api_key::{
@@ -22,7 +21,7 @@ fn with_body<B>(body: B) -> Request<B> {
 /// Every layer in one stack.
 fn stacked<S>(
     auth: &AuthLayer<S>,
-    tree: Arc<Distant>,
+    tree: Arc<RemoteStore>,
 ) -> impl Layer<Inner, Service: Clone + Send + Sync + 'static>
 where
     AuthLayer<S>: Layer<Inner>,
@@ -43,7 +42,7 @@ where
 
 #[tokio::test]
 async fn services_are_clone_send_and_sync_and_can_be_boxed_with_a_body_that_is_not_sync() {
-    let store = Distant::new(memory(), Mood::Answers);
+    let store = RemoteStore::new(memory(), Behaviour::Answers);
     let _ = stacked(&AuthLayer::new(memory()), Arc::clone(&store));
     let service = AuthLayer::new(store).layer(Inner::default());
     let boxed: BoxCloneSyncService<Request<Cell<u8>>, Response<String>, Infallible> =
@@ -65,8 +64,8 @@ async fn a_body_that_cannot_be_sent_works_where_the_executor_is_one_thread() {
                 .oneshot(with_body(Rc::clone(&body)))
                 .await
         } else {
-            let distant = Distant::new(store, Mood::Answers);
-            AuthLayer::new(distant)
+            let remote = RemoteStore::new(store, Behaviour::Answers);
+            AuthLayer::new(remote)
                 .layer(Inner::default())
                 .oneshot(with_body(Rc::clone(&body)))
                 .await
@@ -81,7 +80,7 @@ fn the_answer_can_be_sent_when_the_body_and_the_inner_answer_can() {
     fn sent<F: Send + 'static>(_: F) {}
     let mut service = AuthLayer::new(memory()).layer(Inner::default());
     sent(service.call(with_body(Cell::new(1))));
-    let mut optional = AuthLayer::new(Distant::new(memory(), Mood::Answers))
+    let mut optional = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers))
         .optional()
         .layer(Inner::default());
     sent(optional.call(with_body(Cell::new(1))));

@@ -4,9 +4,9 @@ use crate::support;
 
 use http::{Response, StatusCode, header::AUTHORIZATION};
 use support::{
-    KEY, ask, bearer,
-    distant::{Distant, Mood},
-    memory, with,
+    KEY, ask, bearer, memory,
+    remote_store::{Behaviour, RemoteStore},
+    with,
 };
 use tower_api_key::{
     AuthLayer, PublicLayer, Reason, Rejection,
@@ -29,7 +29,7 @@ async fn a_responder_cannot_blame_the_client_for_an_outage_nor_the_service_for_a
             response
         }
     };
-    let down = || Distant::new(memory(), Mood::Fails);
+    let down = || RemoteStore::new(memory(), Behaviour::Fails);
     for (said, kept) in [(401, 503), (200, 503), (302, 503), (500, 500), (504, 504)] {
         let auth =
             AuthLayer::new(down()).with_responder(saying(StatusCode::from_u16(said).unwrap()));

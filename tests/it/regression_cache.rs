@@ -1,6 +1,6 @@
 //! One test for each hole that the cache had, where no other test of the cache is about it.
 
-use crate::support::{now, shelf};
+use crate::support::{held_store, now};
 use tower_api_key::{
     AuthLayer, LastUse,
     clock::{Clock, UnixMillis},
@@ -18,8 +18,8 @@ use std::{
     time::Duration,
 };
 
+use held_store::{TestLookup, key};
 use http::{Request, Response};
-use shelf::{Question, key};
 use tower::{Layer, ServiceExt, service_fn};
 
 const KEYS: usize = 500;
@@ -53,7 +53,7 @@ fn replace(cache: &Cached<MemoryStore>, runtime: &tokio::runtime::Runtime, i: us
         id: id(i).into(),
     });
     assert!(
-        runtime.block_on(Question::key(&id(i)).accepted(cache)),
+        runtime.block_on(TestLookup::key(&id(i)).is_accepted(cache)),
         "key {i}"
     );
 }
@@ -69,13 +69,16 @@ fn entries_that_are_replaced_while_a_table_grows_are_found() {
         }
         if size % 50 == 0 {
             for i in 0..size {
-                assert!(Question::key(&id(i)).is_cached(&cache), "key {i} of {size}");
+                assert!(
+                    TestLookup::key(&id(i)).is_cached(&cache),
+                    "key {i} of {size}"
+                );
                 cache.apply(&Change::Credential {
                     kind: Kind::OrgKey,
                     id: id(i).into(),
                 });
                 assert!(
-                    !Question::key(&id(i)).is_cached(&cache),
+                    !TestLookup::key(&id(i)).is_cached(&cache),
                     "key {i} of {size} is there twice"
                 );
                 replace(&cache, &runtime, i);
@@ -96,7 +99,7 @@ fn many_replacements_lose_no_entry() {
     let cache = cache();
     replace_often(&cache, REPLACEMENTS);
     for i in 0..KEYS {
-        assert!(Question::key(&id(i)).is_cached(&cache), "key {i}");
+        assert!(TestLookup::key(&id(i)).is_cached(&cache), "key {i}");
     }
 }
 
@@ -110,7 +113,7 @@ fn readers_of_entries_that_are_replaced_get_no_other_answer() {
             thread::spawn(move || {
                 let mut found = 0_usize;
                 for i in (0..KEYS).cycle() {
-                    match cache.peek(&Question::key(&id(i)).lookup()) {
+                    match cache.peek(&TestLookup::key(&id(i)).lookup()) {
                         Peek::Found(record) if record.id() == id(i) => found += 1,
                         Peek::Unknown => {}
                         other => panic!("key {i}: {other:?}"),
@@ -130,14 +133,14 @@ fn readers_of_entries_that_are_replaced_get_no_other_answer() {
     }
 }
 
-/// The organization is a part of the question: the same token with another one is another entry, also while tables grow.
+/// The organization is a part of the lookup: the same token with another one is another entry, also while tables grow.
 #[test]
 fn entries_of_one_token_in_many_organizations_stay_apart() {
     let store = MemoryStore::new();
     now(store.create_user("alice")).unwrap();
     now(store.insert(Record::personal_token(
         "t1",
-        shelf::token_digest("t1"),
+        held_store::token_digest("t1"),
         "alice",
     )))
     .unwrap();
@@ -153,9 +156,9 @@ fn entries_of_one_token_in_many_organizations_stay_apart() {
     let (cache, runtime) = (Cached::new(store).with_ttl(Duration::MAX), runtime());
     for round in 0..3 {
         for (i, organization) in organizations.iter().enumerate() {
-            let question = Question::token("t1", Some(organization));
+            let lookup = TestLookup::token("t1", Some(organization));
             assert_eq!(
-                runtime.block_on(question.accepted(&cache)),
+                runtime.block_on(lookup.is_accepted(&cache)),
                 i % 2 == 0,
                 "{organization}, round {round}"
             );
@@ -166,9 +169,9 @@ fn entries_of_one_token_in_many_organizations_stay_apart() {
 
 /// A wall clock that a test sets.
 #[derive(Clone, Default)]
-struct Wall(Arc<AtomicI64>);
+struct ManualWallClock(Arc<AtomicI64>);
 
-impl Clock for Wall {
+impl Clock for ManualWallClock {
     fn now(&self) -> UnixMillis {
         UnixMillis(self.0.load(Ordering::SeqCst))
     }
@@ -177,7 +180,11 @@ impl Clock for Wall {
 /// The table of last uses grows while entries are retired and replaced: each use is written once.
 #[tokio::test]
 async fn no_last_use_is_lost_or_told_twice_while_its_table_grows() {
-    let (store, clock, uses) = (MemoryStore::new(), Wall::default(), LastUse::new());
+    let (store, clock, uses) = (
+        MemoryStore::new(),
+        ManualWallClock::default(),
+        LastUse::new(),
+    );
     store.create_organization("org_1", None).await.unwrap();
     let manager = Manager::new(store.clone()).with_clock(clock.clone());
     let auth = AuthLayer::new(store.clone())

@@ -13,9 +13,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use proptest::prelude::*;
 use support::{
-    KEY, ORG, OTHER_ORG, TOKEN, ask, bearer, bearer_in,
-    distant::{Distant, Mood},
-    grpc_call, key, key_record, memory, request,
+    KEY, ORG, OTHER_ORG, TOKEN, ask, bearer, bearer_in, grpc_call, key, key_record, memory,
+    remote_store::{Behaviour, RemoteStore},
+    request,
 };
 use tower::ServiceBuilder;
 
@@ -188,11 +188,11 @@ async fn a_demand_like_a_door_answers_in_its_form() {
         .unwrap()
         .with_messages(messages)
         .with_body_key("error");
-    let demand = accepting(&["nobody:holds"]).with_responses_of(&auth);
+    let requirement = accepting(&["nobody:holds"]).with_responses_of(&auth);
     let answer = ask(
         &ServiceBuilder::new()
             .layer(auth.clone())
-            .layer(demand.clone()),
+            .layer(requirement.clone()),
         bearer(KEY),
     )
     .await;
@@ -200,18 +200,19 @@ async fn a_demand_like_a_door_answers_in_its_form() {
     let challenge = r#"Bearer realm="r", error="insufficient_scope", scope="nobody:holds""#;
     assert_eq!(answer.header("www-authenticate"), Some(challenge));
     let grpc = || grpc_call(bearer(KEY), "application/grpc");
-    let stack =
-        |demand: RequireScopesLayer| ServiceBuilder::new().layer(auth.clone()).layer(demand);
+    let stack = |requirement: RequireScopesLayer| {
+        ServiceBuilder::new().layer(auth.clone()).layer(requirement)
+    };
     assert_eq!(
-        ask(&stack(demand.clone()), grpc()).await.status,
+        ask(&stack(requirement.clone()), grpc()).await.status,
         403,
         "the service does not say that it speaks gRPC"
     );
-    for demand in [
-        demand.with_grpc(),
+    for requirement in [
+        requirement.with_grpc(),
         accepting(&["nobody:holds"]).with_responses_of(&auth.clone().with_grpc()),
     ] {
-        let answer = ask(&stack(demand), grpc()).await;
+        let answer = ask(&stack(requirement), grpc()).await;
         assert_eq!(
             (
                 answer.status,
@@ -222,9 +223,9 @@ async fn a_demand_like_a_door_answers_in_its_form() {
         );
     }
     let problems = auth.with_responder(ProblemResponder::new());
-    let demand = accepting(&["nobody:holds"]).with_responses_of(&problems);
+    let requirement = accepting(&["nobody:holds"]).with_responses_of(&problems);
     let answer = ask(
-        &ServiceBuilder::new().layer(problems).layer(demand),
+        &ServiceBuilder::new().layer(problems).layer(requirement),
         bearer(KEY),
     )
     .await;
@@ -237,10 +238,10 @@ async fn a_demand_like_a_door_answers_in_its_form() {
 #[tokio::test]
 async fn a_demand_for_an_organization_is_for_routes_that_need_none() {
     let auth = AuthLayer::new(memory());
-    let demand = || RequireOrganizationLayer::new().with_responses_of(&auth);
+    let requirement = || RequireOrganizationLayer::new().with_responses_of(&auth);
     let personal = ServiceBuilder::new()
         .layer(auth.clone().user_scoped())
-        .layer(demand());
+        .layer(requirement());
     let answer = ask(&personal, bearer_in(TOKEN, ORG)).await;
     assert_eq!(
         (answer.cause(), answer.body.as_str()),
@@ -254,11 +255,13 @@ async fn a_demand_for_an_organization_is_for_routes_that_need_none() {
         Some(r#"Bearer realm="api""#),
         "a good token is not called invalid"
     );
-    let usual = ServiceBuilder::new().layer(auth.clone()).layer(demand());
+    let usual = ServiceBuilder::new()
+        .layer(auth.clone())
+        .layer(requirement());
     assert_eq!(ask(&usual, bearer_in(TOKEN, ORG)).await.cause(), "accepted");
     let optional = ServiceBuilder::new()
         .layer(auth.clone().optional())
-        .layer(demand());
+        .layer(requirement());
     assert_eq!(ask(&optional, request()).await.cause(), "anonymous");
     assert_eq!(ask(&optional, bearer(KEY)).await.cause(), "accepted");
 }
@@ -266,17 +269,17 @@ async fn a_demand_for_an_organization_is_for_routes_that_need_none() {
 #[tokio::test]
 async fn nobody_is_asked_for_a_credential_where_a_demand_needs_somebody() {
     let auth = AuthLayer::new(memory());
-    let demand = || accepting(&["agents:read"]).with_responses_of(&auth);
+    let requirement = || accepting(&["agents:read"]).with_responses_of(&auth);
     let optional = ServiceBuilder::new()
         .layer(auth.clone().optional())
-        .layer(demand());
+        .layer(requirement());
     let public = ServiceBuilder::new()
         .layer(PublicLayer::new())
-        .layer(demand());
+        .layer(requirement());
     let inside_out = ServiceBuilder::new()
         .layer(auth.clone())
         .layer(PublicLayer::new())
-        .layer(demand());
+        .layer(requirement());
     for answer in [
         ask(&optional, request()).await,
         ask(&public, bearer(KEY)).await,
@@ -327,7 +330,7 @@ async fn without_a_door_a_demand_is_a_mistake_of_the_service_and_not_of_the_clie
         );
         assert!(answer.rejection.unwrap().cause().to_string().contains(fix));
     }
-    // The wrong way round: the demand stands outside of the door.
+    // The wrong way round: the requirement stands outside of the door.
     let auth = AuthLayer::new(memory());
     let wrong = ServiceBuilder::new()
         .layer(accepting(&["agents:read"]))
@@ -359,7 +362,7 @@ async fn without_a_door_an_error_event_names_the_fix() {
 
 #[tokio::test]
 async fn a_demand_waits_for_nothing_after_an_accept_that_had_to_wait() {
-    let store = Distant::new(holding(&["agents:read"]), Mood::Answers);
+    let store = RemoteStore::new(holding(&["agents:read"]), Behaviour::Answers);
     let auth = AuthLayer::new(Arc::clone(&store));
     let stack = ServiceBuilder::new()
         .layer(auth.clone())
@@ -377,7 +380,7 @@ proptest! {
     fn accepted_scopes_are_met_exactly_when_one_of_them_is_held(held in names(), accepted in names()) {
         let set: ScopeSet = held.iter().map(String::as_str).collect();
         match AcceptedScopes::any(accepted.iter().map(String::as_str)) {
-            Ok(demand) => prop_assert_eq!(demand.met_by(&set), !held.is_disjoint(&accepted)),
+            Ok(requirement) => prop_assert_eq!(requirement.met_by(&set), !held.is_disjoint(&accepted)),
             Err(error) => prop_assert!(accepted.is_empty() && error == ConfigError::NoScopes),
         }
     }

@@ -12,9 +12,9 @@ use std::{sync::Arc, time::Duration};
 
 use http::{Request, request::Parts};
 use support::{
-    Answer, KEY, ORG, TOKEN, USER, ask, bearer, bearer_in,
-    distant::{Distant, Mood, OUTAGE},
-    grpc_call, key, key_record, memory, request, with,
+    Answer, KEY, ORG, TOKEN, USER, ask, bearer, bearer_in, grpc_call, key, key_record, memory,
+    remote_store::{Behaviour, OUTAGE, RemoteStore},
+    request, with,
 };
 use tower::ServiceBuilder;
 
@@ -60,8 +60,12 @@ async fn through(
     request: Request<String>,
 ) -> Answer {
     let auth = AuthLayer::new(store);
-    let demand = RequireDescendantLayer::new(tree, target).with_responses_of(&auth);
-    ask(&ServiceBuilder::new().layer(auth).layer(demand), request).await
+    let requirement = RequireDescendantLayer::new(tree, target).with_responses_of(&auth);
+    ask(
+        &ServiceBuilder::new().layer(auth).layer(requirement),
+        request,
+    )
+    .await
 }
 
 #[tokio::test]
@@ -85,13 +89,13 @@ async fn the_acting_organization_and_what_is_below_it_can_be_managed_and_nothing
         ("the beginning of its name", "org_", "not_a_descendant"),
         ("an empty name", "", "not_a_descendant"),
     ] {
-        for distant in [false, true] {
+        for remote in [false, true] {
             let request = about(bearer(key("partner")), organization);
-            let answer = match distant {
+            let answer = match remote {
                 true => {
                     through(
                         store.clone(),
-                        Distant::new(store.clone(), Mood::Answers),
+                        RemoteStore::new(store.clone(), Behaviour::Answers),
                         request,
                     )
                     .await
@@ -132,7 +136,7 @@ async fn a_token_acts_in_the_organization_of_the_header_which_is_not_the_target(
 #[tokio::test]
 async fn who_is_asked_before_what_and_what_before_where() {
     let store = tree();
-    let down = Distant::new(store.clone(), Mood::Fails);
+    let down = RemoteStore::new(store.clone(), Behaviour::Fails);
     for (name, request, cause) in [
         ("nobody", about(request(), "org_b"), "no_credential"),
         (
@@ -207,10 +211,10 @@ async fn a_target_outside_is_answered_alike_whether_it_exists_or_not() {
 async fn the_missing_scope_is_named_in_the_challenge() {
     let store = tree();
     let auth = AuthLayer::new(store.clone()).with_realm("r").unwrap();
-    let demand = RequireDescendantLayer::new(store, target).with_responses_of(&auth);
-    let stack = |demand| ServiceBuilder::new().layer(auth.clone()).layer(demand);
+    let requirement = RequireDescendantLayer::new(store, target).with_responses_of(&auth);
+    let stack = |requirement| ServiceBuilder::new().layer(auth.clone()).layer(requirement);
     let answer = ask(
-        &stack(demand.clone()),
+        &stack(requirement.clone()),
         about(bearer(key("plain")), "org_a_1"),
     )
     .await;
@@ -220,7 +224,7 @@ async fn the_missing_scope_is_named_in_the_challenge() {
         (answer.status, answer.header("www-authenticate")),
         (403, Some(challenge))
     );
-    let others = demand
+    let others = requirement
         .with_scopes(["agents:read", "agents:manage"])
         .unwrap();
     assert_eq!(
@@ -246,13 +250,13 @@ async fn the_missing_scope_is_named_in_the_challenge() {
 
 #[tokio::test(start_paused = true)]
 async fn a_tree_that_fails_hangs_or_panics_is_an_outage() {
-    for (mood, cause) in [
-        (Mood::Fails, "store_unavailable"),
-        (Mood::Hangs, "store_timed_out"),
-        (Mood::Panics, "store_panicked"),
+    for (behaviour, cause) in [
+        (Behaviour::Fails, "store_unavailable"),
+        (Behaviour::Hangs, "store_timed_out"),
+        (Behaviour::Panics, "store_panicked"),
     ] {
         let store = tree();
-        let down = Distant::new(store.clone(), mood);
+        let down = RemoteStore::new(store.clone(), behaviour);
         for organization in ["org_a_1", "org_b", "org_no"] {
             let request = about(bearer(key("partner")), organization);
             let started = tokio::time::Instant::now();
@@ -269,12 +273,13 @@ async fn a_tree_that_fails_hangs_or_panics_is_an_outage() {
 async fn the_deadline_of_the_tree_is_its_own() {
     let store = tree();
     let auth = AuthLayer::new(store.clone()).with_deadline(Duration::from_secs(9));
-    let demand = RequireDescendantLayer::new(Distant::new(store, Mood::Hangs), target)
-        .with_deadline(Duration::from_secs(2));
+    let requirement =
+        RequireDescendantLayer::new(RemoteStore::new(store, Behaviour::Hangs), target)
+            .with_deadline(Duration::from_secs(2));
     let started = tokio::time::Instant::now();
     let stack = ServiceBuilder::new()
         .layer(auth.clone())
-        .layer(demand.with_responses_of(&auth));
+        .layer(requirement.with_responses_of(&auth));
     assert_eq!(
         ask(&stack, about(bearer(key("partner")), "org_a_1"))
             .await
@@ -287,17 +292,17 @@ async fn the_deadline_of_the_tree_is_its_own() {
 #[tokio::test]
 async fn without_somebody_in_an_organization_there_is_no_descent() {
     let (store, auth) = (tree(), AuthLayer::new(tree()));
-    let demand = RequireDescendantLayer::new(store.clone(), target);
-    let alone = ask(&demand, about(bearer(KEY), "org_a")).await;
+    let requirement = RequireDescendantLayer::new(store.clone(), target);
+    let alone = ask(&requirement, about(bearer(KEY), "org_a")).await;
     assert_eq!((alone.status, alone.cause()), (500, "no_auth_layer"));
     let public = ServiceBuilder::new()
         .layer(PublicLayer::new())
-        .layer(demand.clone());
+        .layer(requirement.clone());
     let nobody = ask(&public, about(bearer(key("partner")), "org_a")).await;
     assert_eq!((nobody.status, nobody.cause()), (401, "anonymous"));
     let personal = ServiceBuilder::new()
         .layer(auth.user_scoped())
-        .layer(demand);
+        .layer(requirement);
     assert_eq!(
         ask(&personal, about(bearer_in(TOKEN, "org_a"), "org_a"))
             .await
@@ -326,15 +331,15 @@ async fn refusals_take_the_form_of_the_door() {
         403,
         "the service does not say that it speaks gRPC"
     );
-    let demand = RequireDescendantLayer::new(tree(), target)
+    let requirement = RequireDescendantLayer::new(tree(), target)
         .with_responses_of(&auth)
         .with_grpc();
-    for demand in [
-        demand,
+    for requirement in [
+        requirement,
         RequireDescendantLayer::new(tree(), target).with_responses_of(&auth.clone().with_grpc()),
     ] {
         let answer = ask(
-            &ServiceBuilder::new().layer(auth.clone()).layer(demand),
+            &ServiceBuilder::new().layer(auth.clone()).layer(requirement),
             grpc(),
         )
         .await;

@@ -25,7 +25,7 @@ const ROOMS: &[&str] = &[
     "testing", // above everything, since it tries every room
     "axum",
     "tonic",
-    "every_route", // takes its answers from an `AuthLayer`, as the demands do
+    "every_route", // takes its answers from an `AuthLayer`, as the requirements do
     "require",
     "public",
     "layer",

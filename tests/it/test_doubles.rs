@@ -2,7 +2,7 @@
 
 use crate::support;
 
-use support::{KEY, alone::alone, ask, bearer, key_record, logs, memory};
+use support::{KEY, ask, bearer, key_record, logs, memory, own_process::in_own_process};
 use tower_api_key::{AuthLayer, clock::UnixMillis, testing};
 
 /// The messages at `WARN` of the target for test doubles.
@@ -21,7 +21,7 @@ fn warnings() -> Vec<String> {
 /// One test, and alone, as each event comes once for a process.
 #[tokio::test]
 async fn a_program_built_for_tests_says_so_once_for_each_kind() {
-    if !alone("test_doubles::a_program_built_for_tests_says_so_once_for_each_kind") {
+    if !in_own_process("test_doubles::a_program_built_for_tests_says_so_once_for_each_kind") {
         return;
     }
     const { assert!(tower_api_key::TESTING_ENABLED) };

@@ -12,9 +12,8 @@ use tower_api_key::{
 use tower_api_key_sqlx::SqliteStore;
 
 use super::{
-    ORG,
-    canary::Canary,
-    logs,
+    ORG, logs,
+    planted_secret::PlantedSecret,
     support::{Inner, ask, bearer, key},
 };
 
@@ -22,8 +21,8 @@ use super::{
 const SECRET: &str = "test-Pepper-Canary-0123456789-qwertz";
 
 /// A watch over the secret, in the form of a token.
-fn canary() -> Canary {
-    Canary::new(&format!("ak_pepper.{SECRET}"))
+fn planted_secret() -> PlantedSecret {
+    PlantedSecret::new(&format!("ak_pepper.{SECRET}"))
 }
 
 /// Fails when the text shows a digest, as a store keeps it.
@@ -55,7 +54,7 @@ fn what_is_wrong_with_a_pepper_is_told_without_its_secret() {
         Peppers::new("no name", SECRET.as_bytes()).unwrap_err(),
         good().accepting("good", SECRET.as_bytes()).unwrap_err(),
     ] {
-        canary().absent_from(&format!("{error} {error:?} {error:#?}"), "ConfigError");
+        planted_secret().absent_from(&format!("{error} {error:?} {error:#?}"), "ConfigError");
     }
 }
 
@@ -87,7 +86,7 @@ async fn debug_of_whatever_has_a_pepper_shows_its_name_alone() {
     .unwrap();
     write!(text, "{:?}", Cached::new(store)).unwrap();
     assert!(text.contains("visible"), "{text}");
-    canary().absent_from(&text, "Debug");
+    planted_secret().absent_from(&text, "Debug");
     hides(found.digest(), &text);
     hides(&Digest::of(key("k").as_bytes()), &text);
 }
@@ -111,14 +110,14 @@ async fn no_answer_and_no_log_shows_a_pepper_or_a_digest_under_one() {
     logs::start();
     let (mut statuses, mut text) = (Vec::new(), String::new());
     for store in [before, after] {
-        let door = AuthLayer::new(store);
+        let auth = AuthLayer::new(store);
         for token in [
             key("k"),
             "ak_k.wrong".to_owned(),
             key("nobody"),
             "pat_test-nobody".to_owned(),
         ] {
-            let answer = ask(&door, bearer(&token)).await;
+            let answer = ask(&auth, bearer(&token)).await;
             statuses.push(answer.status);
             write!(text, "{:?} {:#?}", answer.wire(), answer.principal()).unwrap();
             let mut next = answer
@@ -137,7 +136,7 @@ async fn no_answer_and_no_log_shows_a_pepper_or_a_digest_under_one() {
         text.contains("unknown_pepper") && text.contains("before"),
         "{text}"
     );
-    canary().absent_from(&text, "answers and logs");
+    planted_secret().absent_from(&text, "answers and logs");
     hides(kept.digest(), &text);
     hides(&Digest::of(key("k").as_bytes()), &text);
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tracing_subscriber::{filter::dynamic_filter_fn, fmt, layer::SubscriberExt as _};
 
 thread_local! {
-    static LISTENS: Cell<bool> = const { Cell::new(false) };
+    static LISTENING: Cell<bool> = const { Cell::new(false) };
     static WRITTEN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -36,12 +36,12 @@ pub(crate) fn start() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let subscriber = tracing_subscriber::registry()
-            .with(dynamic_filter_fn(|_, _| LISTENS.get()))
+            .with(dynamic_filter_fn(|_, _| LISTENING.get()))
             .with(fmt::layer().json().with_writer(|| Buffer));
         tracing::subscriber::set_global_default(subscriber).unwrap();
         tracing::callsite::rebuild_interest_cache();
     });
-    LISTENS.set(true);
+    LISTENING.set(true);
     drop(take());
 }
 

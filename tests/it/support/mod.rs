@@ -1,18 +1,18 @@
 //! What the behaviour tests share: a filled store, a store that is far away, an inner service that remembers, requests.
 
-pub(crate) mod alone;
-pub(crate) mod distant;
 #[cfg(feature = "testing")]
-pub(crate) mod faulty;
+pub(crate) mod faulty_store;
+pub(crate) mod held_store;
 #[cfg(feature = "tracing")]
 pub(crate) mod logs;
 mod now;
+pub(crate) mod own_process;
 #[cfg(feature = "testing")]
 #[path = "../../../crates/sqlx/tests/it/support/pg.rs"]
 pub(crate) mod pg;
-pub(crate) mod shelf;
 #[cfg(feature = "metrics")]
-pub(crate) mod tally;
+pub(crate) mod recorder;
+pub(crate) mod remote_store;
 
 use std::{
     convert::Infallible,

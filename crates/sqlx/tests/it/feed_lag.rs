@@ -1,8 +1,8 @@
 //! How long changes take to be read is measured, by the clock of the database that keeps them.
 
-use crate::support::tally;
+use crate::support::recorder;
 
-use tally::Tally;
+use recorder::TestRecorder;
 use tower_api_key::store::{Change, Feed, FeedEvent};
 
 const LAG: &str = "revocation_lag_seconds{}";
@@ -15,7 +15,7 @@ async fn tells(feed: &mut impl Feed, id: &str) {
 }
 
 /// One sample for each change that was told, in seconds; the third change is dated an hour back.
-fn each_is_measured_once(tally: &Tally) {
+fn each_is_measured_once(tally: &TestRecorder) {
     let samples = tally.samples(LAG);
     let [first, second, third] = samples[..] else {
         panic!("three changes, {samples:?}")
@@ -42,7 +42,7 @@ async fn the_lag_of_a_file_is_measured_for_each_change() {
         .await
         .unwrap();
     store.create_user("before").await.unwrap();
-    let tally = Tally::default();
+    let tally = TestRecorder::default();
     let _local = metrics::set_default_local_recorder(&tally);
     let mut feed = store.feed().await.unwrap();
     for id in ["a", "b"] {
@@ -74,7 +74,7 @@ async fn the_lag_of_a_database_is_measured_for_each_change() {
     let store = cluster.unmade_store(&schema);
     store.migrate().await.unwrap();
     store.create_user("before").await.unwrap();
-    let tally = Tally::default();
+    let tally = TestRecorder::default();
     let _local = metrics::set_default_local_recorder(&tally);
     let mut feed = store.feed().await.unwrap();
     for id in ["a", "b"] {

@@ -13,9 +13,10 @@ use std::{convert::Infallible, sync::Arc};
 
 use http::{HeaderMap, Method, Request, Response, Version, header::AUTHORIZATION};
 use support::{
-    KEY, ORG, ORG_HEADER, OTHER_ORG, TOKEN, USER, ask, authorization, bearer, bearer_in,
-    distant::{Distant, Mood},
-    key, memory, pat, pat_record, request, with,
+    KEY, ORG, ORG_HEADER, OTHER_ORG, TOKEN, USER, ask, authorization, bearer, bearer_in, key,
+    memory, pat, pat_record,
+    remote_store::{Behaviour, RemoteStore},
+    request, with,
 };
 use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 
@@ -70,13 +71,14 @@ fn calls(of: impl Fn() -> Request<String>) -> impl Iterator<Item = (String, Requ
 async fn no_request_makes_its_refusal_a_success_where_the_service_does_not_say_that_it_speaks_grpc()
 {
     let at_once = AuthLayer::new(memory());
-    let waiting = AuthLayer::new(Distant::new(memory(), Mood::Answers));
-    let down = AuthLayer::new(Distant::new(memory(), Mood::Fails));
+    let waiting = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers));
+    let down = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Fails));
     let scopes = RequireScopesLayer::any(["nobody:holds"]).unwrap();
-    let demand = ServiceBuilder::new().layer(at_once.clone()).layer(scopes);
-    let descendant = RequireDescendantLayer::new(Distant::new(memory(), Mood::Answers), |_| {
-        Some(OrgId::from("org_x"))
-    });
+    let requirement = ServiceBuilder::new().layer(at_once.clone()).layer(scopes);
+    let descendant =
+        RequireDescendantLayer::new(RemoteStore::new(memory(), Behaviour::Answers), |_| {
+            Some(OrgId::from("org_x"))
+        });
     let descendant = ServiceBuilder::new()
         .layer(at_once.clone())
         .layer(descendant);
@@ -88,7 +90,7 @@ async fn no_request_makes_its_refusal_a_success_where_the_service_does_not_say_t
     }
     for (name, call) in calls(|| bearer(KEY)) {
         assert_eq!(ask(&down, call.clone()).await.status, 503, "{name}");
-        assert_eq!(ask(&demand, call.clone()).await.status, 403, "{name}");
+        assert_eq!(ask(&requirement, call.clone()).await.status, 403, "{name}");
         assert_eq!(ask(&descendant, call).await.status, 403, "{name}");
     }
 }
@@ -96,7 +98,7 @@ async fn no_request_makes_its_refusal_a_success_where_the_service_does_not_say_t
 #[tokio::test]
 async fn a_service_that_speaks_grpc_answers_calls_in_its_form_and_nothing_else() {
     let auth = AuthLayer::new(memory()).with_grpc();
-    let waiting = AuthLayer::new(Distant::new(memory(), Mood::Answers)).with_grpc();
+    let waiting = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers)).with_grpc();
     for (name, call) in calls(|| bearer("ak_testkey.test-wrong")) {
         let kinds: Vec<_> = call.headers().get_all("content-type").iter().collect();
         let web = kinds[0].to_str().unwrap().contains("web");
@@ -167,10 +169,10 @@ async fn every_credential_that_nobody_looks_at_is_marked_as_sensitive() {
 
 /// Answers what it is made with, whatever is asked.
 #[derive(Debug)]
-struct Says(Record);
+struct FixedRecord(Record);
 
 #[tower_api_key::async_trait]
-impl CredentialStore for Says {
+impl CredentialStore for FixedRecord {
     fn peek(&self, _: &Lookup<'_>) -> Peek {
         Peek::Found(Arc::new(self.0.clone()))
     }
@@ -204,7 +206,7 @@ async fn rights_outside_of_an_organization_are_not_believed_on_a_user_scoped_rou
             "store_mismatched",
         ),
     ] {
-        let auth = AuthLayer::new(Says(record)).user_scoped();
+        let auth = AuthLayer::new(FixedRecord(record)).user_scoped();
         let answer = ask(&auth, bearer(pat("token"))).await;
         assert_eq!(
             (answer.cause(), answer.principal().is_some()),
@@ -226,7 +228,8 @@ async fn no_responder_makes_a_refusal_cacheable() {
             .header("expires", "Thu, 01 Jan 2099 00:00:00 GMT");
         response.body(String::new()).unwrap()
     };
-    let down = AuthLayer::new(Distant::new(memory(), Mood::Fails)).with_responder(cacheable);
+    let down =
+        AuthLayer::new(RemoteStore::new(memory(), Behaviour::Fails)).with_responder(cacheable);
     let up = AuthLayer::new(memory()).with_responder(cacheable);
     for answer in [
         ask(&up, request()).await,
@@ -259,7 +262,7 @@ fn preflight(request: Request<String>) -> Request<String> {
 
 #[tokio::test]
 async fn an_answered_preflight_reaches_no_handler_and_grants_nothing() {
-    let store = Distant::new(memory(), Mood::Fails);
+    let store = RemoteStore::new(memory(), Behaviour::Fails);
     let auth = AuthLayer::new(Arc::clone(&store)).with_preflight_pass();
     for layer in [auth.clone(), auth.clone().optional(), auth.user_scoped()] {
         for request in [
@@ -285,7 +288,8 @@ async fn an_answered_preflight_reaches_no_handler_and_grants_nothing() {
 #[tokio::test]
 async fn the_credential_can_be_kept_from_the_inner_service() {
     let here = AuthLayer::new(memory()).with_authorization_removed();
-    let away = AuthLayer::new(Distant::new(memory(), Mood::Answers)).with_authorization_removed();
+    let away =
+        AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers)).with_authorization_removed();
     let accepted = [
         ("at once", ask(&here, bearer(KEY)).await),
         ("after a wait", ask(&away, bearer(KEY)).await),
@@ -328,7 +332,7 @@ async fn responses_of_optional_routes_vary_on_what_they_depend_on() {
     };
     for auth in [
         AuthLayer::new(Arc::new(memory()) as Arc<dyn CredentialStore>),
-        AuthLayer::new(Distant::new(memory(), Mood::Answers) as _),
+        AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers) as _),
     ] {
         let optional = auth.clone().optional();
         for request in [
@@ -381,10 +385,10 @@ async fn reading_sensitive_conversations_covers_reading_them() {
         .insert(support::key_record("analyst", ORG).with_scopes(scopes))
         .await
         .unwrap();
-    let demand = RequireScopesLayer::any(["conversations:read"]).unwrap();
+    let requirement = RequireScopesLayer::any(["conversations:read"]).unwrap();
     let stack = ServiceBuilder::new()
         .layer(AuthLayer::new(store))
-        .layer(demand);
+        .layer(requirement);
     assert_eq!(
         ask(&stack, bearer(key("analyst"))).await.cause(),
         "accepted"

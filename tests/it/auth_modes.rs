@@ -1,4 +1,4 @@
-//! The door's other modes: optional, user-scoped, public, preflights, the browser guard; and whose principal it is.
+//! The auth's other modes: optional, user-scoped, public, preflights, the browser guard; and whose principal it is.
 
 use crate::support;
 
@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use http::{Extensions, Request, header::AUTHORIZATION};
 use support::{
-    KEY, ORG, ORG_HEADER, OTHER_ORG, TOKEN, USER, ask, authorization, bearer, bearer_in,
-    distant::{Distant, Mood},
-    key, memory, pat, request, with,
+    KEY, ORG, ORG_HEADER, OTHER_ORG, TOKEN, USER, ask, authorization, bearer, bearer_in, key,
+    memory, pat,
+    remote_store::{Behaviour, RemoteStore},
+    request, with,
 };
 use tower_api_key::{
     AuthLayer, ExposedCredential, Principal, PublicLayer, Reason, credential::Kind,
@@ -65,7 +66,7 @@ async fn where_a_credential_is_optional_only_its_absence_makes_nobody() {
 
 #[tokio::test]
 async fn where_a_credential_is_optional_an_outage_is_still_one() {
-    let store = Distant::new(memory(), Mood::Fails);
+    let store = RemoteStore::new(memory(), Behaviour::Fails);
     let auth = AuthLayer::new(Arc::clone(&store)).optional();
     assert_eq!(ask(&auth, bearer(KEY)).await.status, 503);
     assert_eq!(
@@ -78,7 +79,7 @@ async fn where_a_credential_is_optional_an_outage_is_still_one() {
 #[tokio::test]
 async fn a_user_scoped_route_takes_people_and_ignores_the_organization() {
     let store = memory();
-    let waiting = AuthLayer::new(Distant::new(store.clone(), Mood::Answers)).user_scoped();
+    let waiting = AuthLayer::new(RemoteStore::new(store.clone(), Behaviour::Answers)).user_scoped();
     let at_once = AuthLayer::new(store).user_scoped();
     for (name, request, cause) in [
         ("a token", bearer(TOKEN), "accepted"),
@@ -173,7 +174,7 @@ fn marked(options: bool, origin: bool, asks: bool) -> Request<String> {
 
 #[tokio::test]
 async fn only_all_three_marks_make_a_preflight_and_only_where_it_is_answered() {
-    let store = Distant::new(memory(), Mood::Fails);
+    let store = RemoteStore::new(memory(), Behaviour::Fails);
     let strict = AuthLayer::new(memory());
     for combination in 0..8 {
         let request = || {
@@ -186,10 +187,10 @@ async fn only_all_three_marks_make_a_preflight_and_only_where_it_is_answered() {
         let passes = AuthLayer::new(Arc::clone(&store)).with_preflight_pass();
         let before = store.calls();
         let answer = ask(&passes, request()).await;
-        let (status, look_ups) = if combination == 7 { (200, 0) } else { (503, 1) };
+        let (status, lookups) = if combination == 7 { (200, 0) } else { (503, 1) };
         assert_eq!(
             (answer.status, store.calls() - before),
-            (status, look_ups),
+            (status, lookups),
             "{combination:03b}"
         );
         assert!(answer.reached.is_none(), "{combination:03b}");
@@ -201,7 +202,7 @@ async fn only_all_three_marks_make_a_preflight_and_only_where_it_is_answered() {
     }
 }
 
-/// A door with the guard, and what it reports.
+/// A auth with the guard, and what it reports.
 fn guarded() -> (
     AuthLayer<tower_api_key::store::MemoryStore>,
     Arc<Mutex<Vec<ExposedCredential>>>,
@@ -357,7 +358,7 @@ async fn a_principal_that_was_there_before_does_not_survive() {
         request
     };
     let auth = AuthLayer::new(memory());
-    let waiting = AuthLayer::new(Distant::new(memory(), Mood::Answers));
+    let waiting = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers));
     for accepted in [
         ask(&auth, put(bearer(KEY))).await,
         ask(&waiting, put(bearer(KEY))).await,
@@ -423,7 +424,7 @@ async fn the_inner_service_gets_the_credential_marked_as_sensitive() {
             "and as it was sent"
         );
     }
-    let waiting = AuthLayer::new(Distant::new(memory(), Mood::Answers));
+    let waiting = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers));
     let reached = ask(&waiting, bearer_in(TOKEN, ORG)).await.reached.unwrap();
     assert!(reached.headers[AUTHORIZATION].is_sensitive());
 }

@@ -14,9 +14,9 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use support::{
-    Answer, KEY, ORG, ORG_HEADER, OTHER_ORG, TOKEN, ask, bearer, bearer_in,
-    distant::{Distant, Mood},
-    grpc_call, memory, request, with,
+    Answer, KEY, ORG, ORG_HEADER, OTHER_ORG, TOKEN, ask, bearer, bearer_in, grpc_call, memory,
+    remote_store::{Behaviour, RemoteStore},
+    request, with,
 };
 
 fn auth() -> AuthLayer<MemoryStore> {
@@ -39,7 +39,8 @@ async fn the_text_of_each_reason_can_be_replaced_and_says_what_it_is_given() {
         unavailable: "test unavailable".into(),
         ..Messages::default()
     };
-    let down = AuthLayer::new(Distant::new(memory(), Mood::Fails)).with_messages(messages.clone());
+    let down = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Fails))
+        .with_messages(messages.clone());
     let up = auth().with_messages(messages).with_browser_guard(|_| {});
     for (request, text) in [
         (request(), "test missing"),
@@ -238,7 +239,7 @@ async fn another_organization_header_replaces_the_documented_one() {
 
 #[tokio::test]
 async fn a_shorter_cap_refuses_before_the_store_is_asked() {
-    let store = Distant::new(memory(), Mood::Answers);
+    let store = RemoteStore::new(memory(), Behaviour::Answers);
     let auth = AuthLayer::new(Arc::clone(&store))
         .with_token_format(TokenFormat::default().with_max_len(55).unwrap());
     for (length, cause, calls) in [(56, "token_too_long", 0), (55, "unknown_credential", 1)] {
@@ -267,7 +268,7 @@ async fn a_responder_of_ones_own_cannot_forget_what_every_refusal_has() {
     );
     assert_eq!(missing.header("cache-control"), Some("no-store"));
     assert_eq!(missing.header("retry-after"), None);
-    let down = AuthLayer::new(Distant::new(memory(), Mood::Fails)).with_responder(page);
+    let down = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Fails)).with_responder(page);
     let down = ask(&down, bearer(KEY)).await;
     assert_eq!(
         (
@@ -363,7 +364,7 @@ fn grpc_auth() -> AuthLayer<MemoryStore> {
 
 #[tokio::test]
 async fn grpc_is_refused_in_headers_alone_whatever_the_responder() {
-    let down = AuthLayer::new(Distant::new(memory(), Mood::Fails)).with_grpc();
+    let down = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Fails)).with_grpc();
     for (name, answer, status) in [
         (
             "nobody",

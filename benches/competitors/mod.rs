@@ -15,8 +15,8 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::support::{
-    door::{Echo, Extensions, Loop},
     fixtures::{Asking, bearing, bearing_for_organization, key, reads, store, token},
+    service::{Echo, Extensions, Loop},
     slices::Arm,
 };
 use checked::{CheckedLayer, prefixed_api_key};
@@ -55,7 +55,7 @@ fn ours() -> Vec<Arm> {
             auth.layer(Echo),
             bearing_for_organization(&token),
         ),
-        arm("key, scopes demanded", scoped(), bearing(&key)),
+        arm("key, scopes required", scoped(), bearing(&key)),
         arm(
             "key, cached SQLite hit",
             AuthLayer::new(cached_sqlite()).layer(Echo),

@@ -28,33 +28,33 @@ use tokio::sync::{Notify, Semaphore};
 
 /// What a lookup does once it has read its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mood {
-    Well,
+pub(crate) enum Behaviour {
+    Answers,
     /// Waits, with the answer in hand, until it is let go.
     Held,
-    Broken,
+    Fails,
     /// Waits as if held, and then fails.
-    Failing,
+    HeldThenFails,
     /// Waits as if held, and then panics.
-    Doomed,
+    HeldThenPanics,
 }
 
 /// A memory store that has to be waited for.
 #[derive(Debug)]
-pub(crate) struct Shelf {
+pub(crate) struct HeldStore {
     pub(crate) memory: MemoryStore,
     me: Weak<Self>,
-    mood: Mutex<Mood>,
-    looked_up: AtomicUsize,
+    behaviour: Mutex<Behaviour>,
+    lookups: AtomicUsize,
     read: Notify,
     gate: Semaphore,
     /// Says of each write that its outcome is unknown, after having done it.
     pub(crate) writes_fail: AtomicBool,
     /// Deletions are made by another task, whoever waits for them, and wait for this.
-    pub(crate) late: Mutex<Option<Arc<Notify>>>,
+    pub(crate) deletion_gate: Mutex<Option<Arc<Notify>>>,
 }
 
-impl Shelf {
+impl HeldStore {
     pub(crate) fn new() -> Arc<Self> {
         let memory = MemoryStore::new();
         for organization in ["org_1", "org_2"] {
@@ -67,31 +67,31 @@ impl Shelf {
         Arc::new_cyclic(|me| Self {
             memory,
             me: Weak::clone(me),
-            mood: Mutex::new(Mood::Well),
-            looked_up: AtomicUsize::new(0),
+            behaviour: Mutex::new(Behaviour::Answers),
+            lookups: AtomicUsize::new(0),
             read: Notify::new(),
             gate: Semaphore::new(0),
             writes_fail: AtomicBool::new(false),
-            late: Mutex::default(),
+            deletion_gate: Mutex::default(),
         })
     }
 
-    pub(crate) fn become_(&self, mood: Mood) {
-        *self.mood.lock().unwrap() = mood;
+    pub(crate) fn set_behaviour(&self, behaviour: Behaviour) {
+        *self.behaviour.lock().unwrap() = behaviour;
     }
 
-    pub(crate) fn look_ups(&self) -> usize {
-        self.looked_up.load(Ordering::SeqCst)
+    pub(crate) fn lookups(&self) -> usize {
+        self.lookups.load(Ordering::SeqCst)
     }
 
     /// Waits until a lookup has its answer in hand.
-    pub(crate) async fn has_read(&self) {
+    pub(crate) async fn wait_until_read(&self) {
         self.read.notified().await;
     }
 
     /// Lets the held lookups go, these and those to come.
-    pub(crate) fn let_go(&self) {
-        self.become_(Mood::Well);
+    pub(crate) fn release(&self) {
+        self.set_behaviour(Behaviour::Answers);
         self.gate.add_permits(1 << 20);
     }
 
@@ -104,30 +104,30 @@ impl Shelf {
 }
 
 #[async_trait]
-impl CredentialStore for Shelf {
+impl CredentialStore for HeldStore {
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
-        self.looked_up.fetch_add(1, Ordering::SeqCst);
-        let mood = *self.mood.lock().unwrap();
+        self.lookups.fetch_add(1, Ordering::SeqCst);
+        let behaviour = *self.behaviour.lock().unwrap();
         let answer = self.memory.find(lookup).await;
-        match mood {
-            Mood::Well => answer,
-            Mood::Held | Mood::Failing | Mood::Doomed => {
+        match behaviour {
+            Behaviour::Answers => answer,
+            Behaviour::Held | Behaviour::HeldThenFails | Behaviour::HeldThenPanics => {
                 self.read.notify_one();
                 let _passed = self.gate.acquire().await;
-                assert!(mood != Mood::Doomed, "test panic");
-                if mood == Mood::Failing {
+                assert!(behaviour != Behaviour::HeldThenPanics, "test panic");
+                if behaviour == Behaviour::HeldThenFails {
                     Err(StoreError::corrupt("test damage"))
                 } else {
                     answer
                 }
             }
-            Mood::Broken => Err(StoreError::unavailable("test outage")),
+            Behaviour::Fails => Err(StoreError::unavailable("test outage")),
         }
     }
 }
 
 #[async_trait]
-impl Directory for Shelf {
+impl Directory for HeldStore {
     async fn is_descendant_of(
         &self,
         organization: &str,
@@ -178,7 +178,7 @@ impl Directory for Shelf {
 }
 
 #[async_trait]
-impl ManageStore for Shelf {
+impl ManageStore for HeldStore {
     fn catalogue(&self) -> &Catalogue {
         self.memory.catalogue()
     }
@@ -213,12 +213,12 @@ impl ManageStore for Shelf {
     }
 
     async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
-        let late = self.late.lock().unwrap().clone();
-        if let Some(late) = late {
-            let (shelf, ending) = (self.me.upgrade().unwrap(), ending.clone());
+        let gate = self.deletion_gate.lock().unwrap().clone();
+        if let Some(gate) = gate {
+            let (store, ending) = (self.me.upgrade().unwrap(), ending.clone());
             let deletion = tokio::spawn(async move {
-                late.notified().await;
-                shelf.memory.end(&ending).await
+                gate.notified().await;
+                store.memory.end(&ending).await
             });
             return deletion.await.unwrap();
         }
@@ -244,15 +244,15 @@ impl ManageStore for Shelf {
 
 /// A monotonic clock that stands still until it is moved.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Hand(Arc<AtomicU64>);
+pub(crate) struct ManualMonotonicClock(Arc<AtomicU64>);
 
-impl Hand {
+impl ManualMonotonicClock {
     pub(crate) fn advance(&self, by: Duration) {
         self.0.fetch_add(by.as_millis() as u64, Ordering::SeqCst);
     }
 }
 
-impl MonotonicClock for Hand {
+impl MonotonicClock for ManualMonotonicClock {
     fn elapsed(&self) -> Duration {
         Duration::from_millis(self.0.load(Ordering::SeqCst))
     }
@@ -260,16 +260,16 @@ impl MonotonicClock for Hand {
 
 /// A monotonic clock in step with tokio's timers, which a test with a paused clock advances.
 #[derive(Clone, Debug)]
-pub(crate) struct Timers {
+pub(crate) struct TokioClock {
     since: tokio::time::Instant,
-    slept: Hand,
+    slept: ManualMonotonicClock,
 }
 
-impl Timers {
+impl TokioClock {
     pub(crate) fn start() -> Self {
         Self {
             since: tokio::time::Instant::now(),
-            slept: Hand::default(),
+            slept: ManualMonotonicClock::default(),
         }
     }
 
@@ -279,7 +279,7 @@ impl Timers {
     }
 }
 
-impl MonotonicClock for Timers {
+impl MonotonicClock for TokioClock {
     fn elapsed(&self) -> Duration {
         self.since.elapsed() + self.slept.elapsed()
     }
@@ -288,11 +288,11 @@ impl MonotonicClock for Timers {
 /// For how long a first failure is kept.
 pub(crate) const FAILURE_LIFE: Duration = Duration::from_millis(20);
 
-pub(crate) type Cache = Cached<Arc<Shelf>>;
+pub(crate) type Cache = Cached<Arc<HeldStore>>;
 
 /// A cache that keeps what it is told for ever.
-pub(crate) fn for_ever(shelf: &Arc<Shelf>) -> Cache {
-    Cached::new(Arc::clone(shelf))
+pub(crate) fn cache_without_expiry(store: &Arc<HeldStore>) -> Cache {
+    Cached::new(Arc::clone(store))
         .with_ttl(Duration::MAX)
         .with_negative_ttl(Duration::MAX)
 }
@@ -308,14 +308,14 @@ pub(crate) fn token_digest(id: &str) -> Digest {
     Digest::of(format!("pat_test_{id}").as_bytes())
 }
 
-/// A question, owned.
+/// A lookup, owned.
 #[derive(Clone, Debug)]
-pub(crate) enum Question {
+pub(crate) enum TestLookup {
     Key(String),
     Token(Digest, Option<&'static str>),
 }
 
-impl Question {
+impl TestLookup {
     pub(crate) fn key(id: &str) -> Self {
         Self::Key(id.to_owned())
     }
@@ -334,7 +334,7 @@ impl Question {
     }
 
     /// Asks as the layer does, and says whether the answer could be accepted.
-    pub(crate) async fn asked(&self, cache: &impl CredentialStore) -> Result<bool, StoreError> {
+    pub(crate) async fn ask(&self, cache: &impl CredentialStore) -> Result<bool, StoreError> {
         let lookup = self.lookup();
         let found = match cache.peek(&lookup) {
             Peek::Found(record) => Some(record),
@@ -348,8 +348,8 @@ impl Question {
         }))
     }
 
-    pub(crate) async fn accepted(&self, cache: &impl CredentialStore) -> bool {
-        self.asked(cache).await.unwrap()
+    pub(crate) async fn is_accepted(&self, cache: &impl CredentialStore) -> bool {
+        self.ask(cache).await.unwrap()
     }
 
     /// Whether it is answered without waiting.
@@ -359,6 +359,8 @@ impl Question {
 }
 
 /// Polls a future once.
-pub(crate) async fn polled_once<F: Future + ?Sized>(mut future: Pin<&mut F>) -> Poll<F::Output> {
+pub(crate) async fn poll_within_task<F: Future + ?Sized>(
+    mut future: Pin<&mut F>,
+) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
 }

@@ -3,12 +3,12 @@
 use tower_api_key::secret::Digest;
 
 /// A token, and the forms of it that must be found nowhere.
-pub(crate) struct Canary {
+pub(crate) struct PlantedSecret {
     pub(crate) token: String,
     forms: Vec<(&'static str, String)>,
 }
 
-impl Canary {
+impl PlantedSecret {
     /// Watches over a token `<prefix>[<id>.]<secret>`.
     pub(crate) fn new(token: &str) -> Self {
         let secret = token
@@ -79,7 +79,7 @@ fn base64(bytes: &[u8], last: &str) -> String {
 #[test]
 fn the_watch_finds_what_it_is_made_for() {
     assert_eq!(base64(b"any carnal pleas", "+/"), "YW55IGNhcm5hbCBwbGVhcw");
-    let canary = Canary::new("ak_id.test-secret-of-a-canary");
+    let planted_secret = PlantedSecret::new("ak_id.test-secret-of-a-canary");
     let digest = Digest::of(b"ak_id.test-secret-of-a-canary").to_bytes();
     let hex = |bytes: &[u8]| {
         bytes
@@ -96,9 +96,9 @@ fn the_watch_finds_what_it_is_made_for() {
         u64::from_le_bytes(*digest.first_chunk().unwrap()).to_string(),
     ] {
         let found = std::panic::catch_unwind(|| {
-            canary.absent_from(&format!("before {leak} behind"), "here")
+            planted_secret.absent_from(&format!("before {leak} behind"), "here")
         });
         assert!(found.is_err(), "{leak}");
     }
-    canary.absent_from("ak_id and all that may be known", "here");
+    planted_secret.absent_from("ak_id and all that may be known", "here");
 }

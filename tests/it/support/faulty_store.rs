@@ -48,7 +48,7 @@ impl FaultyStore {
         }
     }
 
-    pub(crate) fn set(&self, behaviour: Behaviour) {
+    pub(crate) fn set_behaviour(&self, behaviour: Behaviour) {
         *self.behaviour.lock().unwrap() = behaviour;
     }
 

@@ -7,26 +7,26 @@ use std::{collections::BTreeSet, sync::Arc};
 use http::Request;
 use support::{
     DELETED_ORG, KEY, ORG, ORG_HEADER, OTHER_ORG, TOKEN, USER, ask, authorization, bearer,
-    bearer_in,
-    distant::{Distant, Mood},
-    key, memory, pat, request, with,
+    bearer_in, key, memory, pat,
+    remote_store::{Behaviour, RemoteStore},
+    request, with,
 };
 use tower_api_key::{
     AuthLayer, CredentialStore, Reason, Rejection, credential::TokenFormat, store::MemoryStore,
 };
 
-type Door = AuthLayer<Arc<dyn CredentialStore>>;
+type Auth = AuthLayer<Arc<dyn CredentialStore>>;
 
-/// One door that is answered at once and one that has to wait, over the same credentials.
-fn doors() -> [(&'static str, Door); 2] {
+/// One auth that is answered at once and one that has to wait, over the same credentials.
+fn layers() -> [(&'static str, Auth); 2] {
     let store: MemoryStore = memory();
-    let distant = Distant::new(store.clone(), Mood::Answers);
+    let remote = RemoteStore::new(store.clone(), Behaviour::Answers);
     [
         (
             "at once",
             AuthLayer::new(Arc::new(store) as Arc<dyn CredentialStore>),
         ),
-        ("after a wait", AuthLayer::new(distant)),
+        ("after a wait", AuthLayer::new(remote)),
     ]
 }
 
@@ -50,14 +50,14 @@ fn published(reason: Reason) -> (u16, &'static str, Option<&'static str>) {
             insufficient,
         ),
         Reason::ExposedCredential => (403, "Tokens must not be sent from a browser", None),
-        other => panic!("{other:?} is no answer of the door"),
+        other => panic!("{other:?} is no answer of the auth"),
     }
 }
 
 struct Case {
     name: &'static str,
     request: Request<String>,
-    set_up: fn(Door) -> Door,
+    set_up: fn(Auth) -> Auth,
     cause: &'static str,
     reason: Reason,
 }
@@ -66,7 +66,7 @@ fn case(name: &'static str, request: Request<String>, cause: &'static str, reaso
     Case {
         name,
         request,
-        set_up: |door| door,
+        set_up: |auth| auth,
         cause,
         reason,
     }
@@ -161,7 +161,7 @@ fn unread() -> Vec<Case> {
         ),
         case("513 bytes", long, "token_too_long", Invalid),
         Case {
-            set_up: |door| door.with_token_format(TokenFormat::default().require_checksum()),
+            set_up: |auth| auth.with_token_format(TokenFormat::default().require_checksum()),
             ..case(
                 "no checksum where one is required",
                 bearer(KEY),
@@ -311,7 +311,7 @@ fn misplaced() -> Vec<Case> {
             )
         },
         Case {
-            set_up: |door| door.with_browser_guard(|_| {}),
+            set_up: |auth| auth.with_browser_guard(|_| {}),
             ..case(
                 "a key in a browser",
                 browser,
@@ -331,7 +331,7 @@ fn cases() -> Vec<Case> {
 
 #[tokio::test]
 async fn every_cause_has_its_published_answer_with_either_kind_of_store() {
-    let doors = doors();
+    let layers = layers();
     for Case {
         name,
         request,
@@ -341,8 +341,8 @@ async fn every_cause_has_its_published_answer_with_either_kind_of_store() {
     } in cases()
     {
         let (status, detail, challenge) = published(reason);
-        for (kind, door) in &doors {
-            let answer = ask(&set_up(door.clone()), request.clone()).await;
+        for (kind, auth) in &layers {
+            let answer = ask(&set_up(auth.clone()), request.clone()).await;
             assert_eq!(
                 (answer.cause(), answer.reason()),
                 (cause, Some(reason)),
@@ -376,7 +376,7 @@ async fn every_cause_has_its_published_answer_with_either_kind_of_store() {
 
 #[tokio::test]
 async fn a_store_that_answers_at_once_and_one_that_does_not_refuse_byte_for_byte_alike() {
-    let [(_, at_once), (_, waiting)] = doors();
+    let [(_, at_once), (_, waiting)] = layers();
     for Case {
         name,
         request,
@@ -402,24 +402,24 @@ fn the_cases_cover_every_cause_that_a_request_alone_can_have() {
         .lines()
         .filter_map(|line| line.trim().strip_prefix("Self::")?.split('"').nth(1));
     // What only other layers say.
-    let demands = [
+    let requirements = [
         "anonymous",
         "no_accepted_scope",
         "no_auth_layer",
         "not_a_descendant",
         "undecided",
     ];
-    let wanted: BTreeSet<_> = codes.filter(|code| !demands.contains(code)).collect();
+    let wanted: BTreeSet<_> = codes.filter(|code| !requirements.contains(code)).collect();
     assert_eq!(covered, wanted);
 }
 
 #[tokio::test]
 async fn unknown_wrong_deleted_expired_and_orphaned_answer_alike_byte_for_byte() {
-    for (kind, door) in doors() {
-        let unknown = ask(&door, bearer(key("unknown"))).await;
+    for (kind, auth) in layers() {
+        let unknown = ask(&auth, bearer(key("unknown"))).await;
         for Case { name, request, .. } in dead() {
             assert_eq!(
-                ask(&door, request).await.wire(),
+                ask(&auth, request).await.wire(),
                 unknown.wire(),
                 "{name}, {kind}"
             );
@@ -429,7 +429,7 @@ async fn unknown_wrong_deleted_expired_and_orphaned_answer_alike_byte_for_byte()
 
 #[tokio::test]
 async fn good_credentials_reach_the_service_as_who_they_are() {
-    for (kind, door) in doors() {
+    for (kind, auth) in layers() {
         for (name, request, id, organization, user, role) in [
             ("a key", bearer(KEY), "testkey", ORG, None, "admin"),
             (
@@ -473,7 +473,7 @@ async fn good_credentials_reach_the_service_as_who_they_are() {
                 "viewer",
             ),
         ] {
-            let answer = ask(&door, request).await;
+            let answer = ask(&auth, request).await;
             assert_eq!(
                 (answer.status, &*answer.body),
                 (200, "reached"),
@@ -503,7 +503,7 @@ async fn good_credentials_reach_the_service_as_who_they_are() {
 
 #[tokio::test]
 async fn a_bad_credential_is_told_so_before_anything_is_said_of_organizations() {
-    for (kind, door) in doors() {
+    for (kind, auth) in layers() {
         for (name, request, cause) in [
             (
                 "an unknown token without organization",
@@ -536,7 +536,7 @@ async fn a_bad_credential_is_told_so_before_anything_is_said_of_organizations() 
                 "expired",
             ),
         ] {
-            let answer = ask(&door, request).await;
+            let answer = ask(&auth, request).await;
             assert_eq!(
                 (answer.reason(), answer.cause()),
                 (Some(Reason::InvalidToken), cause),
@@ -548,8 +548,8 @@ async fn a_bad_credential_is_told_so_before_anything_is_said_of_organizations() 
 
 #[tokio::test]
 async fn what_can_be_decided_without_the_store_is_decided_during_an_outage() {
-    let store = Distant::new(memory(), Mood::Fails);
-    let door: Door = AuthLayer::new(Arc::clone(&store) as Arc<dyn CredentialStore>);
+    let store = RemoteStore::new(memory(), Behaviour::Fails);
+    let auth: Auth = AuthLayer::new(Arc::clone(&store) as Arc<dyn CredentialStore>);
     for Case {
         name,
         request,
@@ -559,7 +559,7 @@ async fn what_can_be_decided_without_the_store_is_decided_during_an_outage() {
     } in unread()
     {
         assert_eq!(
-            ask(&set_up(door.clone()), request).await.cause(),
+            ask(&set_up(auth.clone()), request).await.cause(),
             cause,
             "{name}"
         );
@@ -569,11 +569,11 @@ async fn what_can_be_decided_without_the_store_is_decided_during_an_outage() {
 
 #[tokio::test]
 async fn each_request_costs_one_look_up_at_most() {
-    let store = Distant::new(memory(), Mood::Answers);
-    let door = AuthLayer::new(Arc::clone(&store));
+    let store = RemoteStore::new(memory(), Behaviour::Answers);
+    let auth = AuthLayer::new(Arc::clone(&store));
     for Case { name, request, .. } in cases() {
         let before = store.calls();
-        ask(&door, request).await;
+        ask(&auth, request).await;
         assert!(store.calls() - before <= 1, "{name}");
     }
 }

@@ -1,4 +1,4 @@
-//! Tower's contract for the demands inside of the door: nobody is called early, and a refusal gives readiness back.
+//! Tower's contract for the requirements inside of the door: nobody is called early, and a refusal gives readiness back.
 
 use crate::support;
 use tower_api_key::{
@@ -10,9 +10,8 @@ use std::{pin::pin, sync::Arc, task::Poll};
 
 use http::{Request, Response};
 use support::{
-    Inner, KEY, ORG, ask, bearer,
-    distant::{Distant, Mood},
-    memory, poll_once,
+    Inner, KEY, ORG, ask, bearer, memory, poll_once,
+    remote_store::{Behaviour, RemoteStore},
 };
 use tower::{Layer, Service, limit::ConcurrencyLimit};
 use tower_test::mock::{self, Handle, Mock, Spawn};
@@ -20,12 +19,12 @@ use tower_test::mock::{self, Handle, Mock, Spawn};
 type Req = Request<String>;
 type Res = Response<String>;
 
-/// Two clones of a service behind `demand`, of which one at a time can be ready.
+/// Two clones of a service behind `requirement`, of which one at a time can be ready.
 fn two_for_one<D: Layer<ConcurrencyLimit<Mock<Req, Res>>, Service: Clone>>(
-    demand: &D,
+    requirement: &D,
 ) -> ([Spawn<D::Service>; 2], Handle<Req, Res>) {
     let (mock, handle) = mock::pair();
-    let service = demand.layer(ConcurrencyLimit::new(mock, 1));
+    let service = requirement.layer(ConcurrencyLimit::new(mock, 1));
     ([Spawn::new(service.clone()), Spawn::new(service)], handle)
 }
 
@@ -38,12 +37,12 @@ async fn accepted() -> Req {
     Request::from_parts(parts, String::new())
 }
 
-async fn refusal_gives_readiness_back<D>(name: &str, demand: D, request: Req)
+async fn refusal_gives_readiness_back<D>(name: &str, requirement: D, request: Req)
 where
     D: Layer<ConcurrencyLimit<Mock<Req, Res>>, Service: Service<Req, Response = Res> + Clone>,
     <D::Service as Service<Req>>::Error: std::fmt::Debug,
 {
-    let ([mut one, mut other], mut inner) = two_for_one(&demand);
+    let ([mut one, mut other], mut inner) = two_for_one(&requirement);
     assert!(one.poll_ready().is_ready(), "{name}");
     assert!(other.poll_ready().is_pending(), "{name}");
     let refused = one.call(request);
@@ -72,7 +71,7 @@ async fn a_demand_that_refuses_gives_readiness_back_at_once() {
     refusal_gives_readiness_back("no target", nowhere, accepted().await).await;
 }
 
-fn below(tree: &Arc<Distant>) -> RequireDescendantLayer {
+fn below(tree: &Arc<RemoteStore>) -> RequireDescendantLayer {
     RequireDescendantLayer::new(Arc::clone(tree), |_| Some(OrgId::from("org_child")))
 }
 
@@ -83,7 +82,7 @@ async fn the_inner_service_is_not_called_before_the_tree_has_answered() {
         .create_organization("org_child", Some(ORG))
         .await
         .unwrap();
-    let tree = Distant::new(store, Mood::Waits);
+    let tree = RemoteStore::new(store, Behaviour::Held);
     let ([mut one, mut other], mut inner) = two_for_one(&below(&tree));
     assert!(one.poll_ready::<Req>().is_ready());
     let mut response = Box::pin(one.call(accepted().await));
@@ -93,7 +92,7 @@ async fn the_inner_service_is_not_called_before_the_tree_has_answered() {
         other.poll_ready::<Req>().is_ready(),
         "the place is not kept while the tree is asked"
     );
-    tree.open();
+    tree.release();
     assert!(poll_once(response.as_mut()).is_pending());
     assert!(
         inner.poll_request().is_pending(),
@@ -111,7 +110,7 @@ async fn the_inner_service_is_not_called_before_the_tree_has_answered() {
 
 #[tokio::test]
 async fn a_refusal_by_the_tree_does_not_wait_for_the_inner_service() {
-    let tree = Distant::new(memory(), Mood::Answers);
+    let tree = RemoteStore::new(memory(), Behaviour::Answers);
     let ([mut one, mut other], mut inner) = two_for_one(&below(&tree));
     assert!(one.poll_ready::<Req>().is_ready());
     let mut refused = pin!(one.call(accepted().await));
@@ -125,11 +124,11 @@ async fn a_refusal_by_the_tree_does_not_wait_for_the_inner_service() {
 
 #[tokio::test]
 async fn a_client_that_goes_away_takes_the_question_to_the_tree_along() {
-    let tree = Distant::new(memory(), Mood::Hangs);
+    let tree = RemoteStore::new(memory(), Behaviour::Hangs);
     let mut service = below(&tree).layer(Inner::default());
     let mut response = Box::pin(service.call(accepted().await));
     assert!(poll_once(response.as_mut()).is_pending());
-    assert_eq!((tree.calls(), tree.given_up()), (1, 0));
+    assert_eq!((tree.calls(), tree.abandoned()), (1, 0));
     drop(response);
-    assert_eq!(tree.given_up(), 1);
+    assert_eq!(tree.abandoned(), 1);
 }

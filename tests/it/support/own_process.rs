@@ -7,7 +7,7 @@ const ALONE: &str = "TOWER_API_KEY_TEST_ALONE";
 
 /// Runs the test with this name, as the harness lists it, in a process of its own, and tells, in
 /// that process, that this is the one.
-pub(crate) fn alone(name: &str) -> bool {
+pub(crate) fn in_own_process(name: &str) -> bool {
     if std::env::var_os(ALONE).is_some() {
         return true;
     }

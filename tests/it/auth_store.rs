@@ -1,4 +1,4 @@
-//! What the door makes of its store: answers that are none, outages, expiry, and when it does not ask at all.
+//! What the auth makes of its store: answers that are none, outages, expiry, and when it does not ask at all.
 
 use crate::support;
 use tower_api_key::store::Owner;
@@ -14,19 +14,18 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use support::{
-    KEY, ORG, OTHER_ORG, TOKEN, USER, ask, bearer, bearer_in,
-    distant::{Distant, Mood, OUTAGE},
-    key, key_record, memory, pat_record,
+    KEY, ORG, OTHER_ORG, TOKEN, USER, ask, bearer, bearer_in, key, key_record, memory, pat_record,
+    remote_store::{Behaviour, OUTAGE, RemoteStore},
 };
 
 /// A store with one answer for every question, at once or after a wait.
-struct Stubborn {
+struct FixedAnswer {
     record: Arc<Record>,
     at_once: bool,
 }
 
 #[async_trait]
-impl CredentialStore for Stubborn {
+impl CredentialStore for FixedAnswer {
     fn peek(&self, _: &Lookup<'_>) -> Peek {
         if self.at_once {
             Peek::Found(Arc::clone(&self.record))
@@ -48,7 +47,7 @@ async fn an_answer_about_another_credential_or_organization_is_an_outage() {
     let key_for_a_token = Record::org_key("token", digest(TOKEN), ORG);
     let elsewhere = pat_record("token", USER).in_organization(OTHER_ORG);
     let nowhere_asked = pat_record("token", USER).in_organization(ORG);
-    let as_is: fn(AuthLayer<Stubborn>) -> AuthLayer<Stubborn> = |auth| auth;
+    let as_is: fn(AuthLayer<FixedAnswer>) -> AuthLayer<FixedAnswer> = |auth| auth;
     for (name, record, request, set_up) in [
         ("another id", foreign_id, bearer(KEY), as_is),
         ("a token for a key", foreign_kind, bearer(KEY), as_is),
@@ -72,7 +71,7 @@ async fn an_answer_about_another_credential_or_organization_is_an_outage() {
         ),
     ] {
         for at_once in [true, false] {
-            let auth = set_up(AuthLayer::new(Stubborn {
+            let auth = set_up(AuthLayer::new(FixedAnswer {
                 record: Arc::new(record.clone()),
                 at_once,
             }));
@@ -91,7 +90,7 @@ async fn an_answer_about_another_credential_or_organization_is_an_outage() {
 async fn a_digest_that_was_copied_to_another_row_opens_nothing() {
     let copied = Record::org_key("other", Digest::of(KEY.as_bytes()), OTHER_ORG);
     for at_once in [true, false] {
-        let auth = AuthLayer::new(Stubborn {
+        let auth = AuthLayer::new(FixedAnswer {
             record: Arc::new(copied.clone()),
             at_once,
         });
@@ -186,20 +185,20 @@ async fn a_panic_over_the_decoy_costs_no_request() {
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_503_with_retry_after_and_its_text_stays_inside() {
     let body = r#"{"detail":"Authentication is temporarily unavailable"}"#;
-    for (mood, cause) in [
-        (Mood::Fails, "store_unavailable"),
-        (Mood::Panics, "store_panicked"),
-        (Mood::Hangs, "store_timed_out"),
+    for (behaviour, cause) in [
+        (Behaviour::Fails, "store_unavailable"),
+        (Behaviour::Panics, "store_panicked"),
+        (Behaviour::Hangs, "store_timed_out"),
     ] {
-        let door =
-            AuthLayer::new(Distant::new(memory(), mood)).with_deadline(Duration::from_millis(50));
+        let auth = AuthLayer::new(RemoteStore::new(memory(), behaviour))
+            .with_deadline(Duration::from_millis(50));
         for request in [
             bearer(KEY),
             bearer(TOKEN),
             bearer_in(TOKEN, ORG),
             bearer(key("unknown")),
         ] {
-            let answer = ask(&door, request).await;
+            let answer = ask(&auth, request).await;
             assert_eq!(
                 (answer.status, answer.cause(), &*answer.body),
                 (503, cause, body)
@@ -240,8 +239,8 @@ async fn a_credential_is_expired_from_its_very_moment_on() {
         (i64::MAX, "expired"),
     ] {
         let at_once = AuthLayer::new(store.clone()).with_clock(Fixed(now));
-        let waiting =
-            AuthLayer::new(Distant::new(store.clone(), Mood::Answers)).with_clock(Fixed(now));
+        let waiting = AuthLayer::new(RemoteStore::new(store.clone(), Behaviour::Answers))
+            .with_clock(Fixed(now));
         for request in [
             bearer(key("limited")),
             bearer_in(support::pat("limited"), ORG),
@@ -293,7 +292,7 @@ async fn where_a_checksum_is_required_junk_never_reaches_the_store() {
         .insert(Record::org_key(&minted.id, minted.digest, ORG))
         .await
         .unwrap();
-    let store = Distant::new(memory, Mood::Answers);
+    let store = RemoteStore::new(memory, Behaviour::Answers);
     let auth = AuthLayer::new(Arc::clone(&store)).with_token_format(format);
     let good = minted.secret.expose_secret();
     for junk in [
@@ -315,15 +314,15 @@ async fn where_a_checksum_is_required_junk_never_reaches_the_store() {
 #[tokio::test]
 async fn a_store_may_be_shared_and_of_a_kind_that_is_chosen_at_run_time() {
     let memory: MemoryStore = memory();
-    let distant = Distant::new(memory.clone(), Mood::Answers);
+    let remote = RemoteStore::new(memory.clone(), Behaviour::Answers);
     let chosen: [Arc<dyn CredentialStore>; 2] =
-        [Arc::new(memory.clone()) as _, Arc::clone(&distant) as _];
-    for (store, look_ups) in chosen.into_iter().zip([0, 1]) {
+        [Arc::new(memory.clone()) as _, Arc::clone(&remote) as _];
+    for (store, lookups) in chosen.into_iter().zip([0, 1]) {
         let auth: AuthLayer<Arc<dyn CredentialStore>> = AuthLayer::new(store);
         assert_eq!(ask(&auth, bearer(KEY)).await.status, 200);
         assert_eq!(
-            distant.calls(),
-            look_ups,
+            remote.calls(),
+            lookups,
             "`peek` is passed on as well as `find`"
         );
     }

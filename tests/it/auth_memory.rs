@@ -1,4 +1,4 @@
-//! The store in memory behind the door: each change shows in the next request, and a refused change changes nothing.
+//! The store in memory behind the auth: each change shows in the next request, and a refused change changes nothing.
 
 use crate::support::{self, now};
 use tower_api_key::credential::Kind;

@@ -14,13 +14,13 @@ use tower_api_key::store::{CredentialStore, Directory, Lookup, MemoryStore, Reco
 
 /// What the store does when it is asked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Mood {
+pub(crate) enum Behaviour {
     Answers,
     Fails,
     Hangs,
     Panics,
-    /// Answers once [`Distant::open`] is called, one lookup per call.
-    Waits,
+    /// Answers once [`RemoteStore::release`] is called, one lookup per call.
+    Held,
 }
 
 /// What a failing store says; nobody but the operator may read it.
@@ -28,31 +28,31 @@ pub(crate) const OUTAGE: &str = "test outage of the store";
 
 /// Asks a [`MemoryStore`], but never at once.
 #[derive(Debug)]
-pub(crate) struct Distant {
+pub(crate) struct RemoteStore {
     memory: MemoryStore,
-    mood: Mutex<Mood>,
+    behaviour: Mutex<Behaviour>,
     gate: Notify,
     calls: AtomicUsize,
-    given_up: AtomicUsize,
+    abandoned: AtomicUsize,
 }
 
-impl Distant {
-    pub(crate) fn new(memory: MemoryStore, mood: Mood) -> Arc<Self> {
-        let (calls, given_up) = (AtomicUsize::new(0), AtomicUsize::new(0));
+impl RemoteStore {
+    pub(crate) fn new(memory: MemoryStore, behaviour: Behaviour) -> Arc<Self> {
+        let (calls, abandoned) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Arc::new(Self {
             memory,
-            mood: Mutex::new(mood),
+            behaviour: Mutex::new(behaviour),
             gate: Notify::new(),
             calls,
-            given_up,
+            abandoned,
         })
     }
 
-    pub(crate) fn set(&self, mood: Mood) {
-        *self.mood.lock().unwrap() = mood;
+    pub(crate) fn set_behaviour(&self, behaviour: Behaviour) {
+        *self.behaviour.lock().unwrap() = behaviour;
     }
 
-    pub(crate) fn open(&self) {
+    pub(crate) fn release(&self) {
         self.gate.notify_one();
     }
 
@@ -62,20 +62,20 @@ impl Distant {
     }
 
     /// How many lookups were dropped before they had an answer.
-    pub(crate) fn given_up(&self) -> usize {
-        self.given_up.load(SeqCst)
+    pub(crate) fn abandoned(&self) -> usize {
+        self.abandoned.load(SeqCst)
     }
 
-    async fn arrive(&self) -> Result<(), StoreError> {
+    async fn behave(&self) -> Result<(), StoreError> {
         self.calls.fetch_add(1, SeqCst);
-        let mood = *self.mood.lock().unwrap();
-        match mood {
-            Mood::Answers => Ok(()),
-            Mood::Fails => Err(StoreError::unavailable(OUTAGE)),
-            Mood::Panics => panic!("a panic that the test asked for"),
-            Mood::Hangs | Mood::Waits => {
-                let unanswered = Unanswered(&self.given_up);
-                if let Mood::Hangs = mood {
+        let behaviour = *self.behaviour.lock().unwrap();
+        match behaviour {
+            Behaviour::Answers => Ok(()),
+            Behaviour::Fails => Err(StoreError::unavailable(OUTAGE)),
+            Behaviour::Panics => panic!("a panic that the test asked for"),
+            Behaviour::Hangs | Behaviour::Held => {
+                let unanswered = Unanswered(&self.abandoned);
+                if let Behaviour::Hangs = behaviour {
                     pending::<()>().await;
                 }
                 self.gate.notified().await;
@@ -96,21 +96,21 @@ impl Drop for Unanswered<'_> {
 }
 
 #[async_trait]
-impl CredentialStore for Distant {
+impl CredentialStore for RemoteStore {
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
-        self.arrive().await?;
+        self.behave().await?;
         self.memory.find(lookup).await
     }
 }
 
 #[async_trait]
-impl Directory for Distant {
+impl Directory for RemoteStore {
     async fn is_descendant_of(
         &self,
         organization: &str,
         ancestor: &str,
     ) -> Result<bool, StoreError> {
-        self.arrive().await?;
+        self.behave().await?;
         self.memory.is_descendant_of(organization, ancestor).await
     }
 }
