@@ -294,7 +294,7 @@ fn asking(world: &Arc<World>) -> thread::JoinHandle<bool> {
 }
 
 #[test]
-fn a_revocation_beats_a_fill() {
+fn a_revocation_overrides_a_lookup() {
     for kind in [Kind::OrgKey, Kind::PersonalToken] {
         explore(move || {
             let world = World::new(kind, true);
@@ -309,7 +309,7 @@ fn a_revocation_beats_a_fill() {
 }
 
 #[test]
-fn a_revocation_beats_a_fill_with_a_rider() {
+fn a_revocation_overrides_a_lookup_with_a_waiter() {
     explore(|| {
         let world = World::new(Kind::OrgKey, true);
         let early = [asking(&world), asking(&world)];
@@ -324,7 +324,7 @@ fn a_revocation_beats_a_fill_with_a_rider() {
 }
 
 #[test]
-fn a_revocation_beats_what_was_kept_before() {
+fn a_revocation_overrides_an_existing_entry() {
     explore(|| {
         let world = World::new(Kind::PersonalToken, true);
         assert!(world.accepts());
@@ -338,7 +338,7 @@ fn a_revocation_beats_what_was_kept_before() {
 }
 
 #[test]
-fn a_creation_beats_an_unknown() {
+fn a_creation_overrides_a_miss() {
     for kind in [Kind::OrgKey, Kind::PersonalToken] {
         explore(move || {
             let world = World::new(kind, false);
@@ -353,7 +353,7 @@ fn a_creation_beats_an_unknown() {
 }
 
 #[test]
-fn two_revocations_at_once_beat_a_fill() {
+fn two_concurrent_revocations_override_a_lookup() {
     explore(|| {
         let world = World::new(Kind::PersonalToken, true);
         let early = asking(&world);
@@ -371,7 +371,7 @@ fn two_revocations_at_once_beat_a_fill() {
 }
 
 #[test]
-fn a_restored_feed_leaves_nothing_from_before() {
+fn a_restored_feed_invalidates_all_earlier_entries() {
     explore(|| {
         let world = World::new(Kind::OrgKey, true);
         let follower = world.core.follow(NEVER);
@@ -388,7 +388,7 @@ fn a_restored_feed_leaves_nothing_from_before() {
 
 /// With two lookups in flight, who asks joins the newer one, and may find its answer outdated.
 #[test]
-fn a_revocation_beats_two_lookups_in_flight() {
+fn a_revocation_overrides_two_lookups_in_flight() {
     for kind in [Kind::OrgKey, Kind::PersonalToken] {
         explore(move || {
             let world = World::new(kind, true);
@@ -414,7 +414,7 @@ fn a_revocation_beats_two_lookups_in_flight() {
 }
 
 #[test]
-fn a_failure_does_not_outlive_a_change_and_is_never_an_answer() {
+fn a_failure_ends_with_a_change_and_is_never_an_answer() {
     for live in [true, false] {
         explore(move || {
             let world = World::new(Kind::OrgKey, live);
@@ -442,7 +442,7 @@ fn a_failure_does_not_outlive_a_change_and_is_never_an_answer() {
 }
 
 #[test]
-fn a_lookup_that_is_aborted_leaves_nobody_waiting() {
+fn an_aborted_lookup_leaves_no_waiter_behind() {
     explore(|| {
         let world = World::new(Kind::OrgKey, true);
         let key = world.asked().to_key().unwrap();

@@ -77,7 +77,7 @@ fn a_hit_allocates_nothing() {
 }
 
 #[test]
-fn a_million_unknown_ids_cost_a_bounded_memory_and_nothing_good() {
+fn a_million_unknown_ids_use_bounded_memory_and_evict_no_accept() {
     let (cache, runtime) = (cache(), runtime());
     let good: Vec<_> = (0..1_000).map(|i| format!("good{i}")).collect();
     good.iter().for_each(|id| ask(&cache, &runtime, &key(id)));
@@ -95,7 +95,7 @@ fn a_million_unknown_ids_cost_a_bounded_memory_and_nothing_good() {
 }
 
 #[test]
-fn refills_and_revocations_leave_nothing_behind() {
+fn refills_and_revocations_leak_no_memory() {
     let (cache, runtime) = (cache().with_capacity(100), runtime());
     let round = || {
         for i in 0..1_000 {
@@ -111,7 +111,7 @@ fn refills_and_revocations_leave_nothing_behind() {
 }
 
 #[test]
-fn an_accept_costs_less_than_a_kibibyte() {
+fn an_accept_uses_less_than_a_kibibyte() {
     let (cache, runtime) = (cache(), runtime());
     let ids: Vec<_> = (0..1_000).map(|i| format!("good{i}")).collect();
     let cost = measure(|| ids.iter().for_each(|id| ask(&cache, &runtime, &key(id))));
@@ -130,7 +130,7 @@ impl CredentialStore for Silent {
 }
 
 #[test]
-fn lookups_that_all_have_left_cost_a_bounded_memory_until_their_deadline() {
+fn abandoned_lookups_use_bounded_memory_until_their_deadline() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)

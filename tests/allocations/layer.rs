@@ -121,7 +121,7 @@ fn the_allocator_counts() {
 }
 
 #[test]
-fn an_accepted_request_allocates_what_its_extensions_need_and_no_more() {
+fn an_accepted_request_allocates_only_for_its_extensions() {
     let auth = AuthLayer::new(store());
     let reads = RequireScopesLayer::any(["agents:manage", "agents:read"])
         .unwrap()
@@ -163,7 +163,7 @@ fn an_accepted_request_allocates_what_its_extensions_need_and_no_more() {
 }
 
 #[test]
-fn a_request_refused_by_its_looks_allocates_nothing_before_the_response() {
+fn a_request_refused_without_a_lookup_allocates_nothing_before_the_response() {
     let good = format!("Bearer {KEY}");
     let over_long = format!("Bearer ak_test.{}", "x".repeat(65_000));
     let many: Vec<_> = std::iter::repeat_n(("authorization", good.as_str()), 100).collect();
@@ -206,7 +206,7 @@ fn a_request_refused_by_its_looks_allocates_nothing_before_the_response() {
 }
 
 #[test]
-fn a_text_that_names_other_prefixes_is_put_together_once() {
+fn the_text_with_custom_prefixes_is_built_once() {
     let format = TokenFormat::default().with_prefixes("sk_", "pt_").unwrap();
     let layer = AuthLayer::new(store()).with_token_format(format);
     let request = request(&[("authorization", "Bearer ak_testsecret")]);
@@ -217,7 +217,7 @@ fn a_text_that_names_other_prefixes_is_put_together_once() {
 }
 
 #[test]
-fn a_credential_that_does_not_count_allocates_nothing_before_the_response() {
+fn an_invalid_credential_allocates_nothing_before_the_response() {
     for (code, token) in [
         (
             "unknown_credential",

@@ -207,7 +207,7 @@ fn count_of(text: &str) -> Option<usize> {
 }
 
 #[test]
-fn values_expand_to_the_bytes_that_they_stand_for() {
+fn values_expand_to_their_bytes() {
     for (value, bytes) in [
         ("plain {A*3}", "plain {A*3}"),
         ("gen:a{b*3}c{ *2}", "abbbc  "),

@@ -228,7 +228,7 @@ fn unbase64(text: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn grpc_web_trailers_are_found_behind_the_message() {
+fn grpc_web_trailers_are_found_after_the_message() {
     let frame = b"grpc-status:7\r\ngrpc-message:no\r\n";
     let mut body = [
         [0, 0, 0, 0, 1].as_slice(),

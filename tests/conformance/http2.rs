@@ -286,7 +286,7 @@ fn header_frames(block: &[u8], end_stream: u8, stream: [u8; 4]) -> Vec<u8> {
 }
 
 #[test]
-fn lengths_are_written_as_hpack_wants_them() {
+fn lengths_follow_hpack() {
     for (length, bytes) in [
         (5, vec![5]),
         (127, vec![0x7f, 0]),

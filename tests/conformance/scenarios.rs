@@ -214,7 +214,7 @@ fn every_scenario_has_a_test() {
 }
 
 #[test]
-fn values_of_scenarios_are_read_too() {
+fn values_of_scenarios_are_read() {
     let all = scenarios()
         .into_iter()
         .flatten()

@@ -190,7 +190,7 @@ fn every_expectation_of_a_grpc_refusal_can_fail() {
 }
 
 #[test]
-fn every_expectation_of_what_was_seen_can_fail() {
+fn every_expectation_about_calls_and_lookups_can_fail() {
     let (answer, calls) = accepted();
     let rows = [
         ("must_not_reach_inner", json!(false), json!(true)),
@@ -227,7 +227,7 @@ fn every_expectation_of_what_was_seen_can_fail() {
 }
 
 #[test]
-fn what_is_tolerated_is_told_apart() {
+fn tolerated_results_are_reported_separately() {
     let tolerated = judge(
         &json!({ "status": 400, "acceptable_status": [400, 401] }),
         &refused(),
@@ -251,7 +251,7 @@ fn what_is_tolerated_is_told_apart() {
 }
 
 #[test]
-fn an_expectation_that_is_not_known_fails_whatever_it_asks() {
+fn an_unknown_expectation_always_fails() {
     for value in [json!(true), Value::Null] {
         assert!(
             !judge(
@@ -266,7 +266,7 @@ fn an_expectation_that_is_not_known_fails_whatever_it_asks() {
 }
 
 #[test]
-fn a_closed_connection_passes_only_where_it_is_allowed() {
+fn a_closed_connection_passes_only_if_allowed() {
     let setting = Setting {
         fixtures: &Value::Null,
         lookup_timeout_ms: 1000,

@@ -330,7 +330,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[tokio::test]
-async fn every_cause_has_its_published_answer_with_either_kind_of_store() {
+async fn every_cause_has_its_published_answer_with_both_kinds_of_store() {
     let layers = layers();
     for Case {
         name,
@@ -375,7 +375,7 @@ async fn every_cause_has_its_published_answer_with_either_kind_of_store() {
 }
 
 #[tokio::test]
-async fn a_store_that_answers_at_once_and_one_that_does_not_refuse_byte_for_byte_alike() {
+async fn peeked_and_awaited_answers_give_byte_identical_refusals() {
     let [(_, at_once), (_, waiting)] = layers();
     for Case {
         name,
@@ -393,7 +393,7 @@ async fn a_store_that_answers_at_once_and_one_that_does_not_refuse_byte_for_byte
 }
 
 #[test]
-fn the_cases_cover_every_cause_that_a_request_alone_can_have() {
+fn the_cases_cover_every_cause_that_a_request_can_trigger() {
     let covered: BTreeSet<_> = cases().iter().map(|case| case.cause).collect();
     let (_, code) = include_str!("../../src/rejection/cause.rs")
         .split_once("fn code")
@@ -414,7 +414,7 @@ fn the_cases_cover_every_cause_that_a_request_alone_can_have() {
 }
 
 #[tokio::test]
-async fn unknown_wrong_deleted_expired_and_orphaned_answer_alike_byte_for_byte() {
+async fn unknown_wrong_deleted_expired_and_orphaned_get_identical_responses() {
     for (kind, auth) in layers() {
         let unknown = ask(&auth, bearer(key("unknown"))).await;
         for Case { name, request, .. } in dead() {
@@ -428,7 +428,7 @@ async fn unknown_wrong_deleted_expired_and_orphaned_answer_alike_byte_for_byte()
 }
 
 #[tokio::test]
-async fn good_credentials_reach_the_service_as_who_they_are() {
+async fn valid_credentials_reach_the_service_with_their_principal() {
     for (kind, auth) in layers() {
         for (name, request, id, organization, user, role) in [
             ("a key", bearer(KEY), "testkey", ORG, None, "admin"),
@@ -502,7 +502,7 @@ async fn good_credentials_reach_the_service_as_who_they_are() {
 }
 
 #[tokio::test]
-async fn a_bad_credential_is_told_so_before_anything_is_said_of_organizations() {
+async fn a_bad_credential_is_refused_before_the_organization_is_checked() {
     for (kind, auth) in layers() {
         for (name, request, cause) in [
             (
@@ -547,7 +547,7 @@ async fn a_bad_credential_is_told_so_before_anything_is_said_of_organizations() 
 }
 
 #[tokio::test]
-async fn what_can_be_decided_without_the_store_is_decided_during_an_outage() {
+async fn an_outage_does_not_affect_decisions_that_need_no_store() {
     let store = RemoteStore::new(memory(), Behaviour::Fails);
     let auth: Auth = AuthLayer::new(Arc::clone(&store) as Arc<dyn CredentialStore>);
     for Case {
@@ -568,7 +568,7 @@ async fn what_can_be_decided_without_the_store_is_decided_during_an_outage() {
 }
 
 #[tokio::test]
-async fn each_request_costs_one_look_up_at_most() {
+async fn a_request_makes_at_most_one_lookup() {
     let store = RemoteStore::new(memory(), Behaviour::Answers);
     let auth = AuthLayer::new(Arc::clone(&store));
     for Case { name, request, .. } in cases() {

@@ -28,7 +28,7 @@ fn body(answer: &Answer) -> Value {
 }
 
 #[tokio::test]
-async fn the_text_of_each_reason_can_be_replaced_and_says_what_it_is_given() {
+async fn each_reason_returns_its_replaced_text() {
     let messages = Messages {
         missing_credential: "test missing".into(),
         unrecognized_token: "test unrecognized".into(),
@@ -59,7 +59,7 @@ async fn the_text_of_each_reason_can_be_replaced_and_says_what_it_is_given() {
 }
 
 #[tokio::test]
-async fn the_key_of_the_body_can_be_that_of_the_mcp_edge_or_any_other() {
+async fn the_body_key_is_configurable() {
     for key in ["error", "a \"quoted\" key"] {
         let answer = ask(&auth().with_body_key(key), request()).await;
         assert_eq!(body(&answer), json!({ key: "Missing Bearer token" }));
@@ -68,7 +68,7 @@ async fn the_key_of_the_body_can_be_that_of_the_mcp_edge_or_any_other() {
 }
 
 #[tokio::test]
-async fn settings_hold_whatever_the_order_they_are_made_in() {
+async fn the_order_of_settings_does_not_matter() {
     let messages = || Messages {
         missing_credential: "test".into(),
         ..Messages::default()
@@ -90,7 +90,7 @@ async fn settings_hold_whatever_the_order_they_are_made_in() {
 }
 
 #[tokio::test]
-async fn a_realm_cannot_end_its_own_quotes() {
+async fn a_realm_cannot_close_its_quotes() {
     let auth = auth().with_realm(r#"a", error="x\"#).unwrap();
     let answer = ask(&auth, request()).await;
     assert_eq!(
@@ -103,7 +103,7 @@ async fn a_realm_cannot_end_its_own_quotes() {
 }
 
 #[tokio::test]
-async fn other_prefixes_replace_the_documented_ones() {
+async fn custom_prefixes_replace_the_default_ones() {
     let format = TokenFormat::default()
         .with_prefixes("sk_live_", "pt-")
         .unwrap();
@@ -141,7 +141,7 @@ async fn other_prefixes_replace_the_documented_ones() {
 }
 
 #[tokio::test]
-async fn the_default_text_names_the_prefixes_and_another_is_left_as_it_is() {
+async fn only_the_default_text_names_the_configured_prefixes() {
     let format = |org_key, token| {
         let format = TokenFormat::default().with_prefixes(org_key, token);
         format.unwrap()
@@ -209,7 +209,7 @@ async fn the_default_text_names_the_prefixes_and_another_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn another_organization_header_replaces_the_documented_one() {
+async fn a_custom_organization_header_replaces_the_default_one() {
     let auth = auth().with_organization_header("x-tenant".parse().unwrap());
     assert_eq!(
         ask(&auth, with(bearer(TOKEN), "X-Tenant", ORG))
@@ -238,7 +238,7 @@ async fn another_organization_header_replaces_the_documented_one() {
 }
 
 #[tokio::test]
-async fn a_shorter_cap_refuses_before_the_store_is_asked() {
+async fn a_token_over_the_length_limit_is_refused_without_a_lookup() {
     let store = RemoteStore::new(memory(), Behaviour::Answers);
     let auth = AuthLayer::new(Arc::clone(&store))
         .with_token_format(TokenFormat::default().with_max_len(55).unwrap());
@@ -254,7 +254,7 @@ async fn a_shorter_cap_refuses_before_the_store_is_asked() {
 }
 
 #[tokio::test]
-async fn a_responder_of_ones_own_cannot_forget_what_every_refusal_has() {
+async fn a_custom_responder_cannot_omit_the_status_or_mandatory_headers() {
     let page = |rejection: &Rejection| Response::new(format!("<h1>{rejection}</h1>"));
     let missing = ask(&auth().with_responder(page), request()).await;
     assert_eq!(
@@ -298,7 +298,7 @@ async fn a_responder_of_ones_own_cannot_forget_what_every_refusal_has() {
 }
 
 #[tokio::test]
-async fn a_responder_of_ones_own_may_say_more() {
+async fn a_custom_responder_can_choose_its_status_headers_and_body() {
     let own = |rejection: &Rejection| {
         let response = Response::builder()
             .status(404)
@@ -320,7 +320,7 @@ async fn a_responder_of_ones_own_may_say_more() {
 }
 
 #[tokio::test]
-async fn problem_documents_are_those_of_rfc_9457() {
+async fn problem_documents_follow_rfc_9457() {
     let auth = auth().with_responder(ProblemResponder::new());
     for (request, status, title, detail, code) in [
         (
@@ -363,7 +363,7 @@ fn grpc_auth() -> AuthLayer<MemoryStore> {
 }
 
 #[tokio::test]
-async fn grpc_is_refused_in_headers_alone_whatever_the_responder() {
+async fn grpc_refusals_are_trailers_only_with_any_responder() {
     let down = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Fails)).with_grpc();
     for (name, answer, status) in [
         (
@@ -431,7 +431,7 @@ async fn grpc_is_refused_in_headers_alone_whatever_the_responder() {
 }
 
 #[tokio::test]
-async fn grpc_web_is_refused_in_the_callers_own_content_type() {
+async fn grpc_web_refusals_use_the_callers_content_type() {
     for (asked, answered) in [
         ("application/grpc-web", "application/grpc-web"),
         ("application/grpc-web+proto", "application/grpc-web+proto"),
@@ -464,7 +464,7 @@ async fn grpc_web_is_refused_in_the_callers_own_content_type() {
 }
 
 #[tokio::test]
-async fn a_grpc_message_escapes_what_a_header_cannot_carry() {
+async fn a_grpc_message_is_percent_encoded() {
     let messages = Messages {
         missing_credential: "50 % é\r\n~ \"x\"".into(),
         ..Messages::default()

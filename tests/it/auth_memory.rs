@@ -148,7 +148,7 @@ fn changes() -> Vec<Change> {
 }
 
 #[tokio::test]
-async fn each_change_shows_in_the_next_request() {
+async fn every_change_applies_to_the_next_request() {
     for Change {
         name,
         change,
@@ -170,7 +170,7 @@ async fn each_change_shows_in_the_next_request() {
 }
 
 #[tokio::test]
-async fn a_new_member_gets_in_and_a_changed_role_counts_at_once() {
+async fn a_new_membership_or_role_applies_at_once() {
     let store = memory();
     store.create_organization("org_new", None).await.unwrap();
     let auth = AuthLayer::new(store.clone());
@@ -189,7 +189,7 @@ async fn a_new_member_gets_in_and_a_changed_role_counts_at_once() {
 }
 
 #[tokio::test]
-async fn a_deleted_token_stays_deleted_whatever_happens_to_its_owner() {
+async fn a_deleted_token_stays_deleted_when_its_owner_changes() {
     let store = memory();
     let auth = AuthLayer::new(store.clone());
     store
@@ -203,7 +203,7 @@ async fn a_deleted_token_stays_deleted_whatever_happens_to_its_owner() {
 }
 
 #[tokio::test]
-async fn changes_that_happen_while_the_owner_is_off_count_when_they_are_back() {
+async fn changes_made_while_the_owner_is_disabled_apply_after_reenabling() {
     let store = memory();
     let auth = AuthLayer::new(store.clone());
     store.set_user_enabled(USER, false).await.unwrap();
@@ -225,7 +225,7 @@ async fn changes_that_happen_while_the_owner_is_off_count_when_they_are_back() {
 }
 
 #[test]
-fn a_change_that_makes_no_sense_is_refused_by_name() {
+fn an_invalid_change_returns_a_specific_error() {
     let unknown_organization = |id: &str| Refused::UnknownOrganization(id.into());
     let (unknown_user, taken) = (
         |id: &str| Refused::UnknownUser(id.into()),
@@ -337,7 +337,7 @@ fn a_change_that_makes_no_sense_is_refused_by_name() {
 }
 
 #[test]
-fn a_credential_that_makes_no_sense_is_refused_by_name() {
+fn an_invalid_credential_returns_a_specific_error() {
     let catalogue = Catalogue::anyreach();
     let scopes: ScopeSet = ["agents:read"].into_iter().collect();
     let store = memory();
@@ -434,7 +434,7 @@ fn a_credential_that_makes_no_sense_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_refused_insert_leaves_the_one_before_in_force() {
+async fn a_refused_insert_leaves_the_existing_credential_valid() {
     let store = memory();
     let auth = AuthLayer::new(store.clone());
     let other_secret = Record::org_key("testkey", Digest::of(b"ak_testkey.test-other"), OTHER_ORG);

@@ -16,7 +16,7 @@ use tower_api_key::{
 };
 
 #[tokio::test]
-async fn where_a_credential_is_optional_only_its_absence_makes_nobody() {
+async fn an_optional_route_is_anonymous_only_without_a_credential() {
     let auth = AuthLayer::new(memory()).optional();
     for (name, request, cause) in [
         ("nothing", request(), "accepted"),
@@ -65,7 +65,7 @@ async fn where_a_credential_is_optional_only_its_absence_makes_nobody() {
 }
 
 #[tokio::test]
-async fn where_a_credential_is_optional_an_outage_is_still_one() {
+async fn an_optional_route_still_reports_outages() {
     let store = RemoteStore::new(memory(), Behaviour::Fails);
     let auth = AuthLayer::new(Arc::clone(&store)).optional();
     assert_eq!(ask(&auth, bearer(KEY)).await.status, 503);
@@ -77,7 +77,7 @@ async fn where_a_credential_is_optional_an_outage_is_still_one() {
 }
 
 #[tokio::test]
-async fn a_user_scoped_route_takes_people_and_ignores_the_organization() {
+async fn a_user_scoped_route_accepts_only_users_and_ignores_the_organization() {
     let store = memory();
     let waiting = AuthLayer::new(RemoteStore::new(store.clone(), Behaviour::Answers)).user_scoped();
     let at_once = AuthLayer::new(store).user_scoped();
@@ -142,7 +142,7 @@ async fn a_user_scoped_route_takes_people_and_ignores_the_organization() {
 }
 
 #[tokio::test]
-async fn a_public_route_looks_at_no_credential() {
+async fn a_public_route_ignores_credentials() {
     for request in [
         request(),
         bearer(KEY),
@@ -173,7 +173,7 @@ fn marked(options: bool, origin: bool, asks: bool) -> Request<String> {
 }
 
 #[tokio::test]
-async fn only_all_three_marks_make_a_preflight_and_only_where_it_is_answered() {
+async fn a_preflight_needs_all_three_marks_and_must_be_enabled() {
     let store = RemoteStore::new(memory(), Behaviour::Fails);
     let strict = AuthLayer::new(memory());
     for combination in 0..8 {
@@ -217,7 +217,7 @@ fn guarded() -> (
 }
 
 #[tokio::test]
-async fn a_good_credential_in_a_browser_is_refused_and_reported_by_its_id() {
+async fn a_valid_credential_from_a_browser_is_refused_and_reported_by_id() {
     let (auth, reports) = guarded();
     let origin = Some("https://page.test");
     for (name, request, kind, id, origin) in [
@@ -292,7 +292,7 @@ async fn a_good_credential_in_a_browser_is_refused_and_reported_by_its_id() {
 }
 
 #[tokio::test]
-async fn nobody_can_report_a_credential_that_they_do_not_hold() {
+async fn an_invalid_credential_from_a_browser_is_not_reported() {
     let (auth, reports) = guarded();
     for token in [
         "ak_testkey.test-wrong",
@@ -316,7 +316,7 @@ async fn nobody_can_report_a_credential_that_they_do_not_hold() {
 }
 
 #[tokio::test]
-async fn the_guard_lets_everything_else_pass() {
+async fn the_browser_guard_ignores_other_requests() {
     let (auth, reports) = guarded();
     for name in [
         "referer",
@@ -351,7 +351,7 @@ async fn of_somebody_else() -> Extensions {
 }
 
 #[tokio::test]
-async fn a_principal_that_was_there_before_does_not_survive() {
+async fn an_earlier_principal_is_removed() {
     let forged = of_somebody_else().await;
     let put = |mut request: Request<String>| {
         request.extensions_mut().extend(forged.clone());
@@ -389,7 +389,7 @@ async fn a_principal_that_was_there_before_does_not_survive() {
 }
 
 #[tokio::test]
-async fn identity_headers_of_a_client_make_nobody_known() {
+async fn identity_headers_from_a_client_are_ignored() {
     let auth = AuthLayer::new(memory());
     for name in [
         "x-user",
@@ -411,7 +411,7 @@ async fn identity_headers_of_a_client_make_nobody_known() {
 }
 
 #[tokio::test]
-async fn the_inner_service_gets_the_credential_marked_as_sensitive() {
+async fn the_inner_service_receives_the_credential_marked_sensitive() {
     for auth in [
         AuthLayer::new(memory()),
         AuthLayer::new(memory()).optional(),

@@ -40,7 +40,7 @@ impl CredentialStore for FixedAnswer {
 }
 
 #[tokio::test]
-async fn an_answer_about_another_credential_or_organization_is_an_outage() {
+async fn a_record_of_another_credential_or_organization_is_an_outage() {
     let digest = |token: &str| Digest::of(token.as_bytes());
     let foreign_id = Record::org_key("other", digest(KEY), ORG);
     let foreign_kind = Record::personal_token("testkey", digest(KEY), USER);
@@ -87,7 +87,7 @@ async fn an_answer_about_another_credential_or_organization_is_an_outage() {
 }
 
 #[tokio::test]
-async fn a_digest_that_was_copied_to_another_row_opens_nothing() {
+async fn a_digest_copied_to_another_row_is_refused() {
     let copied = Record::org_key("other", Digest::of(KEY.as_bytes()), OTHER_ORG);
     for at_once in [true, false] {
         let auth = AuthLayer::new(FixedAnswer {
@@ -125,7 +125,7 @@ impl CredentialStore for Broken {
 }
 
 #[tokio::test]
-async fn a_damaged_record_and_a_panic_at_once_are_outages() {
+async fn a_corrupt_record_or_a_panic_is_an_outage() {
     for (store, cause) in [
         (Broken::Row, "record_corrupt"),
         (Broken::AtOnce, "store_panicked"),
@@ -163,7 +163,7 @@ impl CredentialStore for WithoutDecoy {
 }
 
 #[tokio::test]
-async fn a_panic_over_the_decoy_costs_no_request() {
+async fn a_panic_in_decoy_pepper_fails_no_request() {
     for at_once in [true, false] {
         let store = MemoryStore::new();
         store.create_organization(ORG, None).await.unwrap();
@@ -183,7 +183,7 @@ async fn a_panic_over_the_decoy_costs_no_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_503_with_retry_after_and_its_text_stays_inside() {
+async fn an_outage_is_503_with_retry_after_and_hides_its_cause() {
     let body = r#"{"detail":"Authentication is temporarily unavailable"}"#;
     for (behaviour, cause) in [
         (Behaviour::Fails, "store_unavailable"),
@@ -221,7 +221,7 @@ impl Clock for Fixed {
 }
 
 #[tokio::test]
-async fn a_credential_is_expired_from_its_very_moment_on() {
+async fn a_credential_expires_exactly_at_its_expiry() {
     let store = memory();
     store
         .insert(key_record("limited", ORG).expiring_at(UnixMillis(1_000)))
@@ -266,7 +266,7 @@ async fn a_credential_is_expired_from_its_very_moment_on() {
 
 #[cfg(feature = "testing")]
 #[tokio::test]
-async fn expiry_is_judged_anew_for_each_request() {
+async fn expiry_is_checked_on_every_request() {
     let (store, clock) = (
         memory(),
         tower_api_key::testing::ManualClock::at(UnixMillis(999)),
@@ -284,7 +284,7 @@ async fn expiry_is_judged_anew_for_each_request() {
 }
 
 #[tokio::test]
-async fn where_a_checksum_is_required_junk_never_reaches_the_store() {
+async fn a_required_checksum_keeps_junk_from_the_store() {
     let format = TokenFormat::default().require_checksum();
     let memory = memory();
     let minted = format.mint(Kind::OrgKey).unwrap();
@@ -312,7 +312,7 @@ async fn where_a_checksum_is_required_junk_never_reaches_the_store() {
 }
 
 #[tokio::test]
-async fn a_store_may_be_shared_and_of_a_kind_that_is_chosen_at_run_time() {
+async fn a_store_can_be_a_shared_trait_object() {
     let memory: MemoryStore = memory();
     let remote = RemoteStore::new(memory.clone(), Behaviour::Answers);
     let chosen: [Arc<dyn CredentialStore>; 2] =

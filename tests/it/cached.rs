@@ -26,7 +26,7 @@ use tower_api_key::{
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
-async fn an_accept_lives_for_five_seconds_used_or_not() {
+async fn an_accept_expires_after_five_seconds_even_if_used() {
     let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
     let cache = Cached::new(Arc::clone(&store)).with_monotonic_clock(clock.clone());
     let k1 = TestLookup::key("k1");
@@ -42,7 +42,7 @@ async fn an_accept_lives_for_five_seconds_used_or_not() {
 }
 
 #[tokio::test]
-async fn for_ever_is_for_ever_and_zero_is_never() {
+async fn a_maximal_ttl_never_expires_and_a_zero_ttl_caches_nothing() {
     let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
     let cache = cache_without_expiry(&store).with_monotonic_clock(clock.clone());
     let k1 = TestLookup::key("k1");
@@ -56,7 +56,7 @@ async fn for_ever_is_for_ever_and_zero_is_never() {
 }
 
 #[tokio::test]
-async fn nothing_is_cached_past_its_own_expiry() {
+async fn an_entry_never_outlives_its_credential() {
     struct At(i64);
     impl Clock for At {
         fn now(&self) -> UnixMillis {
@@ -80,7 +80,7 @@ async fn nothing_is_cached_past_its_own_expiry() {
 }
 
 #[tokio::test]
-async fn the_same_token_seen_from_elsewhere_is_another_question() {
+async fn a_token_is_cached_per_organization() {
     let store = HeldStore::new();
     let cache = cache_without_expiry(&store);
     assert!(
@@ -98,7 +98,7 @@ async fn the_same_token_seen_from_elsewhere_is_another_question() {
 }
 
 #[tokio::test]
-async fn a_refusal_lives_for_one_second_and_creation_ends_it() {
+async fn a_refusal_expires_after_one_second_or_on_creation() {
     let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
     let cache = Cached::new(Arc::clone(&store)).with_monotonic_clock(clock.clone());
     let (k2, t2) = (
@@ -129,7 +129,7 @@ async fn a_refusal_lives_for_one_second_and_creation_ends_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_is_kept_for_some_milliseconds_and_never_as_an_answer() {
+async fn a_failure_is_kept_for_milliseconds_and_never_as_an_answer() {
     let store = HeldStore::new();
     let cache = cache_without_expiry(&store);
     let k1 = TestLookup::key("k1");
@@ -150,7 +150,7 @@ async fn a_failure_is_kept_for_some_milliseconds_and_never_as_an_answer() {
 }
 
 #[tokio::test]
-async fn a_failure_does_not_outlive_a_change_of_what_was_asked_for() {
+async fn a_change_of_the_credential_clears_its_failure() {
     let credential = |kind, id: &str| Change::Credential {
         kind,
         id: id.into(),
@@ -185,7 +185,7 @@ async fn a_failure_does_not_outlive_a_change_of_what_was_asked_for() {
 }
 
 #[tokio::test]
-async fn each_change_ends_what_it_concerns_and_nothing_else() {
+async fn each_change_invalidates_exactly_the_entries_it_affects() {
     let credential = |kind, id: &str| Change::Credential {
         kind,
         id: id.into(),
@@ -262,7 +262,7 @@ async fn each_change_ends_what_it_concerns_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn every_change_made_through_the_cache_shows_at_once() {
+async fn every_change_made_through_the_cache_applies_at_once() {
     let store = HeldStore::new();
     let cache = cache_without_expiry(&store);
     let (k1, t1) = (
@@ -290,7 +290,7 @@ async fn every_change_made_through_the_cache_shows_at_once() {
 }
 
 #[tokio::test]
-async fn a_change_of_unknown_outcome_ends_what_it_concerns() {
+async fn a_change_of_unknown_outcome_invalidates_its_entries() {
     let store = HeldStore::new();
     let cache = cache_without_expiry(&store);
     let k1 = TestLookup::key("k1");
@@ -304,7 +304,7 @@ async fn a_change_of_unknown_outcome_ends_what_it_concerns() {
 }
 
 #[tokio::test]
-async fn a_change_whose_caller_went_away_ends_what_it_concerns() {
+async fn a_cancelled_change_invalidates_its_entries() {
     let store = HeldStore::new();
     let cache = cache_without_expiry(&store);
     let k1 = TestLookup::key("k1");
@@ -322,7 +322,7 @@ async fn a_change_whose_caller_went_away_ends_what_it_concerns() {
 }
 
 #[tokio::test]
-async fn the_least_used_go_when_the_table_is_full() {
+async fn a_full_table_evicts_the_least_used_entries() {
     let store = HeldStore::new();
     let cache = cache_without_expiry(&store).with_capacity(8);
     let k1 = TestLookup::key("k1");
@@ -340,7 +340,7 @@ async fn the_least_used_go_when_the_table_is_full() {
 }
 
 #[tokio::test]
-async fn a_table_without_places_keeps_nothing() {
+async fn a_table_of_capacity_zero_keeps_nothing() {
     let store = HeldStore::new();
     let cache = cache_without_expiry(&store)
         .with_capacity(0)
@@ -352,7 +352,7 @@ async fn a_table_without_places_keeps_nothing() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_accepted_evicts_nothing_good() {
+async fn refused_lookups_evict_no_accepts() {
     let store = HeldStore::new();
     let cache = cache_without_expiry(&store)
         .with_capacity(2)
@@ -387,7 +387,7 @@ async fn what_cannot_be_accepted_evicts_nothing_good() {
 }
 
 #[tokio::test]
-async fn stale_accepts_are_served_only_where_allowed_and_only_for_the_grace() {
+async fn stale_accepts_are_served_only_if_enabled_and_within_the_grace_period() {
     let k1 = TestLookup::key("k1");
     for (name, grace, after, served) in [
         ("not allowed", None, 6, false),
@@ -408,7 +408,7 @@ async fn stale_accepts_are_served_only_where_allowed_and_only_for_the_grace() {
 }
 
 #[tokio::test]
-async fn what_was_revoked_or_refused_since_is_never_served_stale() {
+async fn revoked_or_refused_credentials_are_never_served_stale() {
     let k1 = TestLookup::key("k1");
     for (name, told) in [("told by a change", true), ("told by the store", false)] {
         for negative in [Duration::ZERO, SECOND] {
@@ -439,7 +439,7 @@ async fn what_was_revoked_or_refused_since_is_never_served_stale() {
 }
 
 #[tokio::test]
-async fn the_expired_is_never_served_stale() {
+async fn expired_credentials_are_never_served_stale() {
     #[derive(Clone)]
     struct WallClock(ManualMonotonicClock);
     impl Clock for WallClock {
@@ -512,7 +512,7 @@ impl Following {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_that_the_feed_tells_is_applied() {
+async fn a_change_from_the_feed_is_applied() {
     let following = Following::start();
     let k1 = TestLookup::key("k1");
     assert!(k1.is_accepted(&*following.cache).await && k1.is_cached(&*following.cache));
@@ -532,7 +532,7 @@ async fn a_change_that_the_feed_tells_is_applied() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_loss_nothing_counts_past_the_bound_until_it_is_restored() {
+async fn after_a_feed_loss_entries_expire_at_the_bound_until_it_is_restored() {
     let following = Following::start();
     let (cache, k1) = (&*following.cache, TestLookup::key("k1"));
     assert!(k1.is_accepted(cache).await);
@@ -560,7 +560,7 @@ async fn after_a_loss_nothing_counts_past_the_bound_until_it_is_restored() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_the_feed_or_of_its_follower_is_a_loss() {
+async fn a_feed_that_ends_or_a_dropped_follower_counts_as_lost() {
     for end in ["the feed ends", "the follower is dropped"] {
         let mut following = Following::start();
         let k1 = TestLookup::key("k1");
@@ -576,7 +576,7 @@ async fn the_end_of_the_feed_or_of_its_follower_is_a_loss() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_feed_takes_the_place_of_the_old_one() {
+async fn a_new_feed_replaces_the_old_one() {
     let mut following = Following::start();
     let k1 = TestLookup::key("k1");
     let (_tell, told) = mpsc::channel(1);
@@ -600,7 +600,7 @@ async fn a_new_feed_takes_the_place_of_the_old_one() {
 const NIGHT: Duration = Duration::from_secs(8 * 3_600);
 
 #[tokio::test(start_paused = true)]
-async fn after_a_suspend_nothing_is_answered_from_before_it() {
+async fn entries_from_before_a_suspend_are_not_served() {
     for is_followed in [true, false] {
         let following = Following::start();
         let k1 = TestLookup::key("k1");
@@ -627,7 +627,7 @@ async fn after_a_suspend_nothing_is_answered_from_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_short_suspend_nothing_from_before_it_outlives_the_next_heartbeat() {
+async fn entries_from_before_a_short_suspend_end_with_the_next_heartbeat() {
     let following = Following::start();
     let k1 = TestLookup::key("k1");
     sleep(SECOND / 2).await;
@@ -644,7 +644,7 @@ async fn after_a_short_suspend_nothing_from_before_it_outlives_the_next_heartbea
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_follower_that_does_not_run_is_a_feed_that_is_silent() {
+async fn a_stalled_follower_counts_as_a_silent_feed() {
     let (store, clock) = (HeldStore::new(), TokioClock::start());
     let cache = Arc::new(cache_without_expiry(&store).with_monotonic_clock(clock));
     let (_tell, told) = mpsc::channel(1);
@@ -692,7 +692,7 @@ impl Clock for ManualWallClock {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_step_of_the_wall_clock_extends_a_bound_or_revives_anything() {
+async fn wall_clock_steps_neither_extend_a_bound_nor_revive_an_entry() {
     for step in [-3_600_000, 3_600_000] {
         let (store, clock, wall) = (
             HeldStore::new(),
@@ -733,7 +733,7 @@ async fn no_step_of_the_wall_clock_extends_a_bound_or_revives_anything() {
 }
 
 #[tokio::test]
-async fn the_store_behind_the_cache_is_there_to_be_read() {
+async fn the_inner_store_is_accessible() {
     let store = HeldStore::new();
     let cache = cache_without_expiry(&store);
     let k1 = TestLookup::key("k1");
@@ -748,7 +748,7 @@ async fn the_store_behind_the_cache_is_there_to_be_read() {
 }
 
 #[tokio::test]
-async fn find_answers_from_the_cache_too() {
+async fn find_is_answered_from_the_cache() {
     let store = HeldStore::new();
     let cache = cache_without_expiry(&store);
     let k1 = TestLookup::key("k1");
@@ -761,7 +761,7 @@ async fn find_answers_from_the_cache_too() {
 
 /// As SQLite's driver does: it carries out what was begun, though nobody waits for it any more.
 #[tokio::test]
-async fn a_change_whose_caller_goes_away_reaches_the_cache_when_it_is_made() {
+async fn a_cancelled_change_reaches_the_cache_once_it_is_made() {
     let store = HeldStore::new();
     let cache = cache_without_expiry(&store);
     let commits = Arc::new(tokio::sync::Notify::new());

@@ -45,7 +45,7 @@ fn is_limit(error: &StoreError) -> bool {
 }
 
 #[tokio::test]
-async fn unknown_ids_reach_the_store_as_often_as_the_limit_says() {
+async fn unknown_ids_reach_the_store_at_the_limited_rate() {
     let (store, clock, cache) = limited(10);
     assert_eq!(
         flood(&cache, &store, 0..100).await,
@@ -63,14 +63,14 @@ async fn unknown_ids_reach_the_store_as_often_as_the_limit_says() {
 }
 
 #[tokio::test]
-async fn without_a_limit_each_unknown_id_is_a_lookup() {
+async fn without_a_limit_every_unknown_id_is_looked_up() {
     let store = HeldStore::new();
     let cache = Cached::new(Arc::clone(&store));
     assert_eq!(flood(&cache, &store, 0..1_000).await, 1_000);
 }
 
 #[tokio::test]
-async fn a_flood_of_unknown_ids_is_felt_by_no_key_that_was_accepted_before() {
+async fn a_flood_of_unknown_ids_does_not_affect_accepted_keys() {
     let (store, clock, cache) = limited(10);
     let (k1, t1) = (
         TestLookup::key("k1"),
@@ -97,7 +97,7 @@ async fn a_flood_of_unknown_ids_is_felt_by_no_key_that_was_accepted_before() {
 }
 
 #[tokio::test]
-async fn a_flood_of_keys_takes_no_permit_from_tokens() {
+async fn a_flood_of_keys_does_not_limit_tokens() {
     let (store, _, cache) = limited(10);
     flood(&cache, &store, 0..100).await;
     assert!(
@@ -108,7 +108,7 @@ async fn a_flood_of_keys_takes_no_permit_from_tokens() {
 }
 
 #[tokio::test]
-async fn a_lookup_that_finds_does_not_count() {
+async fn a_successful_lookup_does_not_count_towards_the_limit() {
     let (store, _, cache) = limited(1);
     for i in 0..100 {
         let id = format!("good{i}");
@@ -118,7 +118,7 @@ async fn a_lookup_that_finds_does_not_count() {
 }
 
 #[tokio::test]
-async fn a_lookup_that_finds_what_is_not_accepted_counts() {
+async fn a_lookup_of_a_refused_credential_counts_towards_the_limit() {
     let (store, _, cache) = limited(10);
     store
         .memory
@@ -148,7 +148,7 @@ async fn a_lookup_that_finds_what_is_not_accepted_counts() {
 }
 
 #[tokio::test]
-async fn a_failing_lookup_counts() {
+async fn a_failed_lookup_counts_towards_the_limit() {
     let (store, _, cache) = limited(10);
     store.set_behaviour(Behaviour::Fails);
     for i in 0..100 {
@@ -161,7 +161,7 @@ async fn a_failing_lookup_counts() {
 }
 
 #[tokio::test]
-async fn no_limit_at_all_and_none_permitted() {
+async fn a_limit_of_zero_stops_lookups_and_the_maximum_allows_all() {
     let (store, _, cache) = limited(0);
     assert_eq!(flood(&cache, &store, 0..10).await, 0);
     let (store, _, cache) = limited(u32::MAX);
@@ -169,7 +169,7 @@ async fn no_limit_at_all_and_none_permitted() {
 }
 
 #[tokio::test]
-async fn beyond_the_limit_a_good_key_is_told_503_and_not_401() {
+async fn a_valid_key_over_the_limit_gets_503_and_not_401() {
     let (store, clock, cache) = limited(10);
     flood(&cache, &store, 0..100).await;
     let service = ServiceBuilder::new()

@@ -78,7 +78,7 @@ async fn everything(recorder: &TestRecorder) -> Arc<held_store::Cache> {
 }
 
 #[tokio::test]
-async fn each_thing_is_counted_once() {
+async fn every_event_is_counted_once() {
     let recorder = TestRecorder::default();
     let _local = metrics::set_default_local_recorder(&recorder);
     everything(&recorder).await;
@@ -101,7 +101,7 @@ async fn each_thing_is_counted_once() {
 }
 
 #[tokio::test]
-async fn no_label_shows_what_was_sent_or_stored() {
+async fn no_label_contains_request_or_store_data() {
     let recorder = TestRecorder::default();
     let _local = metrics::set_default_local_recorder(&recorder);
     everything(&recorder).await;
@@ -121,7 +121,7 @@ fn quoted(source: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn everything_in_the_table_is_described() {
+fn every_documented_metric_is_described() {
     let recorder = TestRecorder::default();
     let _local = metrics::set_default_local_recorder(&recorder);
     tower_api_key::observe::describe();
@@ -144,7 +144,7 @@ fn everything_in_the_table_is_described() {
 }
 
 #[test]
-fn the_table_of_names_is_the_code() {
+fn the_documented_names_match_the_code() {
     let listed: BTreeSet<_> = DOCS
         .lines()
         .filter_map(|line| line.strip_prefix("//! | `tower_api_key_"))
@@ -161,7 +161,7 @@ fn the_table_of_names_is_the_code() {
 }
 
 #[test]
-fn every_cause_has_a_counter_of_its_own() {
+fn every_cause_has_its_own_counter() {
     let counted: BTreeSet<_> = quoted(EMIT).collect();
     let causes = [
         include_str!("../../src/rejection/cause.rs"),

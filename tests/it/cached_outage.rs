@@ -194,7 +194,7 @@ async fn crowd<S: CredentialStore>(
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_costs_two_lookups_per_key_and_deadline() {
+async fn an_outage_costs_at_most_two_lookups_per_key_and_deadline() {
     let late = Behaviour::FailsAfter(Duration::from_millis(300));
     for behaviour in [
         Behaviour::Hangs,
@@ -234,7 +234,7 @@ async fn an_outage_costs_two_lookups_per_key_and_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_an_outage_a_key_is_accepted_within_a_deadline() {
+async fn a_key_is_accepted_within_one_deadline_after_an_outage() {
     for behaviour in [
         Behaviour::Hangs,
         Behaviour::Fails,
@@ -266,7 +266,7 @@ async fn one_failure_delays_the_next_lookup_by_20_milliseconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_joins_a_lookup_fails_at_its_deadline_and_not_later() {
+async fn a_caller_that_joins_a_lookup_fails_at_its_deadline() {
     let store = OutageStore::new(Behaviour::Hangs);
     let cache = caching(&store);
     let k1 = TestLookup::key("k1");
@@ -297,7 +297,7 @@ async fn who_joins_a_lookup_fails_at_its_deadline_and_not_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_of_a_lookup_can_be_set() {
+async fn the_lookup_deadline_is_configurable() {
     let store = OutageStore::new(Behaviour::Hangs);
     let cache = Cached::new(Arc::clone(&store)).with_lookup_deadline(Duration::from_millis(250));
     let start = Instant::now();
@@ -307,7 +307,7 @@ async fn the_deadline_of_a_lookup_can_be_set() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn changes_of_something_else_leave_single_flight_alone() {
+async fn unrelated_changes_do_not_break_single_flight() {
     for lookup in lookups() {
         let store = OutageStore::new(Behaviour::AnswersAfter(Duration::from_millis(200)));
         let cache = caching(&store);
@@ -325,7 +325,7 @@ async fn changes_of_something_else_leave_single_flight_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn changes_of_something_else_leave_the_negative_table_alone() {
+async fn unrelated_changes_do_not_clear_negative_entries() {
     for lookup in [
         TestLookup::key("unknown"),
         TestLookup::token("unknown", Some("org_1")),
@@ -351,7 +351,7 @@ async fn changes_of_something_else_leave_the_negative_table_alone() {
 
 /// In a storm of changes that do not name it, a creation shows a deadline later; one that names it, at once.
 #[tokio::test(start_paused = true)]
-async fn a_creation_shows_in_a_storm_of_changes() {
+async fn a_creation_is_visible_during_a_storm_of_changes() {
     let store = OutageStore::new(Behaviour::Answers);
     let cache = Arc::new(cache_without_expiry(&store));
     let changing = changing(&cache);
@@ -398,7 +398,7 @@ fn cache_without_expiry(store: &Arc<OutageStore>) -> Cached<Arc<OutageStore>> {
 
 /// Changes that concern what is in flight cost no more than two lookups at a time, and beat both of them.
 #[tokio::test(start_paused = true)]
-async fn changes_of_what_is_in_flight_make_no_third_lookup() {
+async fn changes_to_a_credential_in_flight_start_no_third_lookup() {
     for change in [
         Change::Credential {
             kind: Kind::OrgKey,
@@ -431,7 +431,7 @@ async fn changes_of_what_is_in_flight_make_no_third_lookup() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn callers_who_go_away_at_once_make_no_further_calls() {
+async fn cancelled_callers_start_no_further_lookups() {
     let store = OutageStore::new(Behaviour::Hangs);
     let cache = caching(&store);
     // More lookups that nobody waits for than may go on.

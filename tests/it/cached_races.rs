@@ -34,7 +34,7 @@ fn change(kind: Kind, id: &str) -> Change {
 type Write = fn(&MemoryStore);
 
 #[tokio::test]
-async fn a_change_beats_a_fill_in_flight() {
+async fn a_change_overrides_a_lookup_in_flight() {
     let (key, token) = (
         || TestLookup::key("k1"),
         || TestLookup::token("t1", Some("org_1")),
@@ -120,7 +120,7 @@ async fn a_change_beats_a_fill_in_flight() {
 }
 
 #[tokio::test]
-async fn a_creation_beats_an_unknown_in_flight() {
+async fn a_creation_overrides_a_miss_in_flight() {
     for kind in [Kind::OrgKey, Kind::PersonalToken] {
         let store = HeldStore::new();
         let cache = Arc::new(cache_without_expiry(&store));
@@ -142,7 +142,7 @@ async fn a_creation_beats_an_unknown_in_flight() {
 }
 
 #[tokio::test]
-async fn a_change_of_something_else_does_not_keep_a_fill_away() {
+async fn an_unrelated_change_does_not_stop_a_lookup_from_being_cached() {
     let store = HeldStore::new();
     let cache = cache_without_expiry(&store);
     let token = TestLookup::token("t1", Some("org_1"));
@@ -162,7 +162,7 @@ async fn a_change_of_something_else_does_not_keep_a_fill_away() {
 }
 
 #[tokio::test]
-async fn a_change_among_too_many_to_remember_beats_a_fill_in_flight() {
+async fn a_change_beyond_the_history_overrides_a_lookup_in_flight() {
     let store = HeldStore::new();
     let cache = cache_without_expiry(&store);
     let k1 = TestLookup::key("k1");
@@ -184,7 +184,7 @@ async fn a_change_among_too_many_to_remember_beats_a_fill_in_flight() {
 }
 
 #[tokio::test]
-async fn a_late_old_answer_does_not_displace_a_newer_one() {
+async fn a_late_outdated_answer_does_not_replace_a_newer_one() {
     let store = HeldStore::new();
     let cache = cache_without_expiry(&store);
     let k1 = TestLookup::key("k1");
@@ -205,7 +205,7 @@ async fn a_late_old_answer_does_not_displace_a_newer_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_callers_on_one_cold_key_are_one_look_up() {
+async fn ten_thousand_callers_of_a_cold_key_share_one_lookup() {
     let store = HeldStore::new();
     let cache = Arc::new(cache_without_expiry(&store));
     store.set_behaviour(Behaviour::Held);
@@ -225,7 +225,7 @@ async fn ten_thousand_callers_on_one_cold_key_are_one_look_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_is_shared_also_when_it_is_not_kept() {
+async fn an_answer_that_is_not_cached_is_still_shared() {
     for (name, behaviour) in [
         ("an accept", Behaviour::Held),
         ("an error", Behaviour::HeldThenFails),
@@ -255,7 +255,7 @@ async fn an_answer_is_shared_also_when_it_is_not_kept() {
 }
 
 #[tokio::test]
-async fn a_lookup_goes_on_when_whoever_began_it_goes_away() {
+async fn a_lookup_continues_when_its_first_caller_is_cancelled() {
     let store = HeldStore::new();
     let cache = cache_without_expiry(&store);
     let k1 = TestLookup::key("k1");
@@ -275,7 +275,7 @@ async fn a_lookup_goes_on_when_whoever_began_it_goes_away() {
 }
 
 #[tokio::test]
-async fn a_lookup_that_panics_fails_for_all_who_wait() {
+async fn a_panicking_lookup_fails_for_every_waiter() {
     let store = HeldStore::new();
     let cache = Arc::new(cache_without_expiry(&store));
     store.set_behaviour(Behaviour::HeldThenPanics);
@@ -295,7 +295,7 @@ async fn a_lookup_that_panics_fails_for_all_who_wait() {
 }
 
 #[tokio::test]
-async fn a_lookup_that_all_have_left_goes_on_and_is_joined() {
+async fn an_abandoned_lookup_continues_and_can_be_joined() {
     let store = HeldStore::new();
     let cache = cache_without_expiry(&store);
     let k1 = TestLookup::key("k1");
@@ -316,7 +316,7 @@ const REQUESTS: usize = 10_000;
 
 /// Keys whose revocation has been acknowledged are marked; who reads the mark before asking must be refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_stale_accept_in_640_000_requests_with_an_infinite_life() {
+async fn no_stale_accept_in_640_000_requests_with_an_infinite_ttl() {
     let store = Arc::new(Cached::new(MemoryStore::new()).with_ttl(Duration::MAX));
     store.create_organization("org_1", None).await.unwrap();
     let minted: Vec<_> = (0..TASKS)
@@ -414,7 +414,7 @@ async fn no_stale_accept_in_640_000_requests_with_an_infinite_life() {
 }
 
 #[tokio::test]
-async fn a_missing_answer_of_the_cache_is_a_503_of_the_layer() {
+async fn a_cache_failure_is_a_503_from_the_layer() {
     let store = HeldStore::new();
     store.set_behaviour(Behaviour::Fails);
     let cache = Arc::new(cache_without_expiry(&store));

@@ -103,7 +103,7 @@ fn forms() -> [(&'static str, Router, [bool; 7]); 4] {
 }
 
 #[tokio::test]
-async fn each_form_of_adding_a_layer_covers_what_the_guide_says() {
+async fn each_way_of_adding_a_layer_covers_the_routes_in_the_guide() {
     for (form, app, covered) in forms() {
         for ((place, method, path), covered) in PLACES.into_iter().zip(covered) {
             let response = send(&app, method, path).await;
@@ -118,7 +118,7 @@ async fn each_form_of_adding_a_layer_covers_what_the_guide_says() {
 }
 
 #[test]
-fn the_table_in_the_guide_is_this_one() {
+fn the_guide_contains_this_table() {
     let guide = include_str!("../../src/guide/placement.rs");
     let places = PLACES.map(|(place, _, _)| place).join(" | ");
     assert!(guide.contains(&format!("//! | | {places} |\n")), "{places}");
@@ -132,7 +132,7 @@ fn the_table_in_the_guide_is_this_one() {
 }
 
 #[tokio::test]
-async fn what_no_layer_covers_is_withheld_by_the_outermost() {
+async fn the_outermost_layer_withholds_undecided_responses() {
     for (form, app, covered) in forms() {
         let app = app.layer(EveryRouteDecidesLayer::new());
         for ((place, method, path), covered) in PLACES.into_iter().zip(covered) {
@@ -157,7 +157,7 @@ async fn what_no_layer_covers_is_withheld_by_the_outermost() {
 }
 
 #[tokio::test]
-async fn services_beside_the_routes_are_found() {
+async fn undecided_services_beside_the_routes_are_found() {
     /// As a file service or a proxy answers: whatever the path is, with headers of somebody else's choosing.
     async fn answer(request: Request) -> Result<Response, Infallible> {
         let mut response = Response::new(Body::from("open"));
@@ -204,7 +204,7 @@ async fn services_beside_the_routes_are_found() {
 }
 
 #[tokio::test]
-async fn a_layer_inside_of_another_decides_for_both() {
+async fn an_inner_layer_decides_for_both() {
     let inner = Router::new()
         .route("/route", get(open))
         .layer(auth())
@@ -221,7 +221,7 @@ async fn a_layer_inside_of_another_decides_for_both() {
 }
 
 #[tokio::test]
-async fn every_kind_of_decision_passes() {
+async fn every_decided_response_passes() {
     let away = |behaviour| {
         AuthLayer::new(RemoteStore::new(memory(), behaviour) as Arc<dyn CredentialStore>)
     };
@@ -310,7 +310,7 @@ async fn of_another_response() -> Extensions {
 }
 
 #[tokio::test]
-async fn a_mark_cannot_be_brought_along() {
+async fn a_decision_mark_cannot_be_smuggled_in() {
     let extensions = of_another_response().await;
     let kept = move |request: Request| {
         let extensions = extensions.clone();
@@ -340,7 +340,7 @@ async fn a_mark_cannot_be_brought_along() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_a_handler_made_itself_is_no_decision() {
+async fn a_refusal_built_by_a_handler_is_not_a_decision() {
     let rejection: Arc<Mutex<Option<Rejection>>> = Arc::default();
     *rejection.lock().unwrap() = send(&routes().layer(auth()), "GET", "/route")
         .await
@@ -361,7 +361,7 @@ async fn a_refusal_that_a_handler_made_itself_is_no_decision() {
 }
 
 #[tokio::test]
-async fn the_refusal_has_the_form_of_the_layer_that_it_is_like() {
+async fn the_refusal_uses_the_responses_of_the_given_layer() {
     let auth = auth().with_body_key("error").with_grpc();
     let inner = service_fn(async |_: http::Request<String>| {
         Ok::<_, Infallible>(http::Response::new(String::new()))
@@ -388,7 +388,7 @@ async fn the_refusal_has_the_form_of_the_layer_that_it_is_like() {
 }
 
 #[tokio::test]
-async fn credentials_are_marked_as_sensitive_from_the_outermost_layer_on() {
+async fn credentials_are_sensitive_from_the_outermost_layer_inwards() {
     let seen: Arc<Mutex<Vec<bool>>> = Arc::default();
     let sink = Arc::clone(&seen);
     let inner = service_fn(move |request: http::Request<String>| {
@@ -410,7 +410,7 @@ async fn credentials_are_marked_as_sensitive_from_the_outermost_layer_on() {
 
 #[cfg(feature = "tracing")]
 #[tokio::test]
-async fn an_undecided_response_is_an_error_event_that_names_the_fix() {
+async fn an_undecided_response_emits_an_error_event_naming_the_fix() {
     use support::logs;
     let app = routes().layer(EveryRouteDecidesLayer::new());
     logs::start();

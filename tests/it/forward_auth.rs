@@ -218,7 +218,7 @@ fn judge(name: &str, status: u16, answer: &str, refused: Option<u16>, method: &s
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nginx_lets_nobody_through_whatever_a_client_sends() {
+async fn nginx_lets_no_unauthenticated_request_through() {
     if let Err(why) = nginx_is_installed() {
         assert!(
             std::env::var_os("REQUIRE_NGINX").is_none(),
@@ -226,7 +226,7 @@ async fn nginx_lets_nobody_through_whatever_a_client_sends() {
         );
         writeln!(
             std::io::stderr(),
-            "SKIPPED: nginx_lets_nobody_through_whatever_a_client_sends: {why}"
+            "SKIPPED: nginx_lets_no_unauthenticated_request_through: {why}"
         )
         .unwrap();
         return;

@@ -64,7 +64,7 @@ async fn get_from(router: Router, path: &str, token: Option<&str>) -> (u16, Stri
 }
 
 #[tokio::test]
-async fn axum_handlers_are_told_who_calls() {
+async fn axum_handlers_receive_the_principal() {
     let auth = AuthLayer::new(memory());
     for (name, router, path, token, wanted) in [
         (
@@ -128,7 +128,7 @@ const UNRECOGNIZED: &str = concat!(
 );
 
 #[tokio::test]
-async fn an_axum_handler_without_a_door_is_a_mistake_of_the_service_and_the_log_names_the_fix() {
+async fn an_axum_handler_without_an_auth_layer_is_a_500_and_the_log_names_the_fix() {
     for path in ["/who", "/perhaps"] {
         logs::start();
         let (status, text, response) = get_from(router(), path, Some(KEY)).await;
@@ -160,7 +160,7 @@ async fn an_axum_handler_without_a_door_is_a_mistake_of_the_service_and_the_log_
 }
 
 #[tokio::test]
-async fn a_rejection_is_a_response_with_all_its_headers() {
+async fn a_rejection_converts_into_a_response_with_all_headers() {
     let rejection = ask(&AuthLayer::new(memory()), bearer("pat_"))
         .await
         .rejection
@@ -178,7 +178,7 @@ async fn a_rejection_is_a_response_with_all_its_headers() {
 }
 
 #[tokio::test]
-async fn an_axum_route_can_have_demands_of_its_own() {
+async fn an_axum_route_can_have_its_own_requirements() {
     let auth = AuthLayer::new(memory());
     let requirement = RequireScopesLayer::any(["nobody:holds"])
         .unwrap()
@@ -192,7 +192,7 @@ async fn an_axum_route_can_have_demands_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_tonic_request_knows_who_calls_or_what_is_wrong() {
+async fn a_tonic_request_returns_the_principal_or_a_status() {
     let as_tonic = |answer: support::Answer| {
         let mut request = tonic::Request::new(());
         *request.extensions_mut() = answer.reached.unwrap().extensions;
@@ -260,7 +260,7 @@ async fn serve_tonic<S: tower_api_key::CredentialStore>(
 }
 
 #[tokio::test]
-async fn a_tonic_client_is_told_by_status_and_message() {
+async fn a_tonic_client_receives_the_status_and_message() {
     let store = RemoteStore::new(memory(), Behaviour::Answers);
     let (_server, address) = serve_tonic(AuthLayer::new(Arc::clone(&store))).await;
     let auth = |token: &str| format!("Bearer {token}");
@@ -328,7 +328,7 @@ async fn get_over_http(address: SocketAddr, path: &str, token: &str) -> (u16, By
 }
 
 #[tokio::test]
-async fn axum_and_tonic_share_a_port_and_a_door() {
+async fn axum_and_tonic_share_a_port_and_an_auth_layer() {
     let (listener, address) = listen().await;
     let grpc = Routes::new(greeter()).into_axum_router();
     let auth = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers)).with_grpc();
@@ -359,7 +359,7 @@ async fn axum_and_tonic_share_a_port_and_a_door() {
 }
 
 #[tokio::test]
-async fn a_service_with_an_interceptor_stands_behind_every_layer() {
+async fn a_service_with_an_interceptor_works_behind_every_layer() {
     let store = memory();
     store
         .create_organization("org_child", Some(ORG))
@@ -413,7 +413,7 @@ async fn a_service_with_an_interceptor_stands_behind_every_layer() {
 }
 
 #[tokio::test]
-async fn in_an_axum_router_a_grpc_service_is_not_taken_for_one_unless_it_is_said() {
+async fn a_grpc_service_in_an_axum_router_needs_with_grpc() {
     let (listener, address) = listen().await;
     let grpc = Routes::new(greeter())
         .into_axum_router()

@@ -58,7 +58,7 @@ fn used(kind: Kind, id: &str, after: i64) -> Usage {
 }
 
 #[tokio::test]
-async fn a_write_that_failed_is_drained_again_with_what_came_later() {
+async fn uses_of_a_failed_write_are_drained_again_with_later_ones() {
     let fixture = Fixture::new();
     fixture.use_key().await;
     fixture.use_token().await;
@@ -84,7 +84,7 @@ async fn a_write_that_failed_is_drained_again_with_what_came_later() {
 }
 
 #[tokio::test]
-async fn a_use_during_the_write_is_drained_the_next_time() {
+async fn a_use_during_a_write_is_drained_next_time() {
     let fixture = Fixture::new();
     fixture.use_key().await;
     let writing = fixture.unwritten();
@@ -95,7 +95,7 @@ async fn a_use_during_the_write_is_drained_the_next_time() {
 }
 
 #[tokio::test]
-async fn credentials_that_are_idle_after_their_write_are_forgotten() {
+async fn idle_credentials_are_forgotten_after_their_write() {
     let fixture = Fixture::new();
     fixture.use_key().await;
     fixture.use_token().await;

@@ -170,7 +170,7 @@ fn all_of(answer: &Answer) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_secret_gets_out_whatever_is_done_with_it() {
+async fn no_secret_leaks_however_it_is_sent() {
     let (store, planted_secrets) = store_with_planted_secrets();
     logs::start();
     let (mut accepted, mut refused) = (0, 0);
@@ -194,7 +194,7 @@ async fn no_secret_gets_out_whatever_is_done_with_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_demand_and_no_responder_lets_a_secret_out() {
+async fn no_requirement_or_responder_leaks_a_secret() {
     let (store, planted_secrets) = store_with_planted_secrets();
     let auth: AuthLayer<_, ProblemResponder> =
         AuthLayer::new(store.clone()).with_responder(ProblemResponder::new());
@@ -240,7 +240,7 @@ async fn no_demand_and_no_responder_lets_a_secret_out() {
 }
 
 #[tokio::test]
-async fn debug_of_what_is_on_the_way_shows_no_secret() {
+async fn debug_output_of_requests_and_layers_contains_no_secret() {
     let (store, planted_secrets) = store_with_planted_secrets();
     for kind in [Kind::OrgKey, Kind::PersonalToken] {
         let minted = TokenFormat::default().mint(kind).unwrap();
@@ -277,7 +277,7 @@ async fn debug_of_what_is_on_the_way_shows_no_secret() {
 }
 
 #[test]
-fn debug_of_a_store_in_memory_shows_no_digest() {
+fn debug_output_of_a_memory_store_contains_no_digest() {
     let (store, planted_secrets) = store_with_planted_secrets();
     for planted_secret in &planted_secrets {
         planted_secret.absent_from(&format!("{store:?} {store:#?}"), "MemoryStore");

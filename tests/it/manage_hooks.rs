@@ -58,7 +58,7 @@ fn manager() -> (Manager<Store>, ManualClock, Arc<Mutex<Vec<AuditAction>>>) {
 }
 
 #[tokio::test]
-async fn a_hook_that_panics_costs_no_secret_and_no_change() {
+async fn a_panicking_hook_loses_no_secret_and_no_change() {
     let recorder = TestRecorder::default();
     let _recording = metrics::set_default_local_recorder(&recorder);
     logs::start();
@@ -120,7 +120,7 @@ async fn a_hook_that_panics_costs_no_secret_and_no_change() {
 
 /// The first use after a rotation is an event too, and the hook is called from the task.
 #[tokio::test(start_paused = true)]
-async fn a_hook_that_panics_does_not_end_the_recording_of_uses() {
+async fn a_panicking_hook_does_not_stop_the_usage_recorder() {
     let (manager, clock, heard) = manager();
     let (key, secret) = manager
         .issue_key(&org(), NewKey::named("key"))
@@ -188,7 +188,7 @@ impl Recorder for Panicking {
 }
 
 #[tokio::test]
-async fn a_recorder_that_panics_costs_no_request_and_no_secret() {
+async fn a_panicking_recorder_fails_no_request_and_loses_no_secret() {
     let _recording = metrics::set_default_local_recorder(&Panicking);
     let (manager, clock, _) = manager();
     let (_, secret) = manager

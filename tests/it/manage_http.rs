@@ -268,7 +268,7 @@ async fn lose<S: ManageStore + Directory>(
     }
 }
 
-async fn a_caller_revoked_during_their_body_gets_nothing<
+async fn a_caller_revoked_while_sending_the_body_is_refused<
     S: ManageStore + Directory,
     F: Future<Output = S>,
 >(
@@ -310,15 +310,16 @@ async fn a_caller_revoked_during_their_body_gets_nothing<
 }
 
 #[tokio::test]
-async fn a_caller_revoked_during_their_body_gets_nothing_over_memory() {
-    a_caller_revoked_during_their_body_gets_nothing(async || MemoryStore::new()).await;
-    a_caller_revoked_during_their_body_gets_nothing(async || Cached::new(MemoryStore::new())).await;
+async fn a_caller_revoked_while_sending_the_body_is_refused_over_memory() {
+    a_caller_revoked_while_sending_the_body_is_refused(async || MemoryStore::new()).await;
+    a_caller_revoked_while_sending_the_body_is_refused(async || Cached::new(MemoryStore::new()))
+        .await;
 }
 
 #[tokio::test]
-async fn a_caller_revoked_during_their_body_gets_nothing_over_sqlite() {
+async fn a_caller_revoked_while_sending_the_body_is_refused_over_sqlite() {
     let make = async || Cached::new(SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap());
-    a_caller_revoked_during_their_body_gets_nothing(make).await;
+    a_caller_revoked_while_sending_the_body_is_refused(make).await;
 }
 
 /// How many connections the holder of a leaked key renames it through.
@@ -345,9 +346,7 @@ async fn rename_without_end(
     0
 }
 
-async fn a_key_that_is_renamed_without_end_is_deleted_at_once<S: ManageStore + Directory>(
-    store: S,
-) {
+async fn a_key_under_constant_renaming_is_deleted_at_once<S: ManageStore + Directory>(store: S) {
     let server = Server::start(store).await;
     let (_, admin) = server.key("admin").await;
     for round in 0..3 {
@@ -389,13 +388,13 @@ async fn a_key_that_is_renamed_without_end_is_deleted_at_once<S: ManageStore + D
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_renamed_without_end_is_deleted_at_once_over_memory() {
-    a_key_that_is_renamed_without_end_is_deleted_at_once(MemoryStore::new()).await;
+async fn a_key_under_constant_renaming_is_deleted_at_once_over_memory() {
+    a_key_under_constant_renaming_is_deleted_at_once(MemoryStore::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_renamed_without_end_is_deleted_at_once_over_sqlite() {
+async fn a_key_under_constant_renaming_is_deleted_at_once_over_sqlite() {
     let directory = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(directory.path().join("test.db"), Catalogue::anyreach());
-    a_key_that_is_renamed_without_end_is_deleted_at_once(Cached::new(store.await.unwrap())).await;
+    a_key_under_constant_renaming_is_deleted_at_once(Cached::new(store.await.unwrap())).await;
 }

@@ -170,7 +170,7 @@ impl Fixture {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_ends_in_time_and_has_written_nothing() {
+async fn a_failed_call_ends_in_time_and_writes_nothing() {
     for (behaviour, code, takes) in [
         (Behaviour::Hangs, "store_timed_out", DEADLINE),
         (Behaviour::Fails, "store_unavailable", Duration::ZERO),
@@ -246,7 +246,7 @@ async fn a_call_whose_outcome_is_unknown_can_be_repeated() {
 }
 
 #[tokio::test]
-async fn what_is_ended_is_no_failure_when_it_cannot_be_read_afterwards() {
+async fn a_revocation_succeeds_even_if_the_result_cannot_be_read() {
     for name in ["disable", "delete"] {
         let fixture = Fixture::new().await;
         fixture.store.set_behaviour(Behaviour::ReadsFail);
@@ -260,7 +260,7 @@ async fn what_is_ended_is_no_failure_when_it_cannot_be_read_afterwards() {
 
 /// A store in memory answers at once: no timer is asked for, and no runtime.
 #[test]
-fn a_store_in_memory_needs_no_timer() {
+fn a_memory_store_needs_no_timer() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -277,7 +277,7 @@ fn a_store_in_memory_needs_no_timer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_without_end_is_none() {
+async fn an_infinite_deadline_never_fires() {
     let fixture = Fixture::new().await;
     let manager = fixture.manager.clone().with_deadline(Duration::MAX);
     fixture.store.set_behaviour(Behaviour::Hangs);
@@ -290,7 +290,7 @@ async fn a_deadline_without_end_is_none() {
 
 /// The task that writes last uses outlives every failure of its store.
 #[tokio::test(start_paused = true)]
-async fn recording_goes_on_after_an_outage() {
+async fn the_usage_recorder_continues_after_an_outage() {
     for behaviour in [Behaviour::Fails, Behaviour::Hangs, Behaviour::Panics] {
         let fixture = Fixture::new().await;
         let uses = LastUse::new();

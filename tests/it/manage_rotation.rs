@@ -173,17 +173,17 @@ async fn rotate_under_load<S: ManageStore + Directory>(store: S) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn in_memory() {
+async fn a_rotation_in_memory_refuses_no_valid_token() {
     rotate_under_load(MemoryStore::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn behind_a_cache_that_never_forgets() {
+async fn a_rotation_behind_a_cache_refuses_no_valid_token() {
     rotate_under_load(Cached::new(MemoryStore::new()).with_ttl(Duration::MAX)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn in_a_file_behind_a_cache_that_never_forgets() {
+async fn a_rotation_in_sqlite_behind_a_cache_refuses_no_valid_token() {
     let directory = tempfile::tempdir().unwrap();
     let catalogue = tower_api_key::scope::Catalogue::anyreach();
     let store = tower_api_key_sqlx::SqliteStore::open(directory.path().join("test.db"), catalogue)
@@ -195,7 +195,7 @@ async fn in_a_file_behind_a_cache_that_never_forgets() {
 use crate::support::pg;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn in_a_database_behind_a_cache_that_never_forgets() {
+async fn a_rotation_in_postgres_behind_a_cache_refuses_no_valid_token() {
     let Some(cluster) = pg::shared() else { return };
     rotate_under_load(Cached::new(cluster.store().await).with_ttl(Duration::MAX)).await;
 }

@@ -160,7 +160,7 @@ fn cases() -> Vec<Case> {
 }
 
 #[tokio::test]
-async fn each_verdict_is_one_event_with_the_documented_level_and_fields() {
+async fn each_verdict_emits_one_event_with_the_documented_fields() {
     let store = memory();
     let at_once: Auth = AuthLayer::new(Arc::new(store.clone()) as _).with_browser_guard(|_| {});
     let waiting: Auth =
@@ -193,7 +193,7 @@ async fn each_verdict_is_one_event_with_the_documented_level_and_fields() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_an_error_with_what_the_store_said() {
+async fn an_outage_is_an_error_event_with_the_store_error() {
     for (behaviour, cause, said) in [
         (Behaviour::Fails, "store_unavailable", "the store failed"),
         (
@@ -221,7 +221,7 @@ async fn an_outage_is_an_error_with_what_the_store_said() {
 
 /// The cache finds the same faults as the layer, and gives up before it does.
 #[tokio::test(start_paused = true)]
-async fn a_fault_that_a_cache_has_found_is_reported_as_one_of_the_layer() {
+async fn a_fault_found_by_the_cache_is_reported_like_one_of_the_layer() {
     for (behaviour, cause, said) in [
         (
             Behaviour::Hangs,
@@ -248,14 +248,14 @@ async fn a_fault_that_a_cache_has_found_is_reported_as_one_of_the_layer() {
 }
 
 #[tokio::test]
-async fn an_outage_tells_the_operator_its_source() {
+async fn an_outage_event_contains_its_source() {
     let auth: Auth = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Fails) as _);
     let event = event_of(&auth, bearer(KEY)).await;
     assert!(event.to_string().contains(OUTAGE), "{event}");
 }
 
 #[tokio::test]
-async fn a_demand_says_who_was_refused_and_a_missing_door_is_an_error() {
+async fn a_requirement_logs_the_principal_and_a_missing_layer_is_an_error() {
     let auth = AuthLayer::new(memory());
     let requirement = RequireScopesLayer::any(["nobody:holds"]).unwrap();
     logs::start();
@@ -287,7 +287,7 @@ async fn a_demand_says_who_was_refused_and_a_missing_door_is_an_error() {
 }
 
 #[tokio::test]
-async fn who_is_let_through_unseen_leaves_no_event() {
+async fn a_request_that_skips_authentication_emits_no_event() {
     logs::start();
     assert_eq!(
         ask(&AuthLayer::new(memory()).optional(), request())
@@ -300,7 +300,7 @@ async fn who_is_let_through_unseen_leaves_no_event() {
 }
 
 #[tokio::test]
-async fn nothing_that_a_client_names_is_repeated() {
+async fn events_contain_no_client_input() {
     let auth: Auth = AuthLayer::new(Arc::new(memory()));
     for request in [
         bearer_in(TOKEN, "named-by-the-client"),

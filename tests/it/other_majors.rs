@@ -107,17 +107,17 @@ where
 }
 
 #[tokio::test]
-async fn a_closure_answers_in_the_body_of_another_major_of_axum() {
+async fn a_closure_can_return_the_body_of_another_axum_major() {
     refuses_as_documented(axum_07).await;
 }
 
 #[tokio::test]
-async fn a_closure_answers_in_the_body_of_another_major_of_tonic() {
+async fn a_closure_can_return_the_body_of_another_tonic_major() {
     refuses_as_documented(tonic_013).await;
 }
 
 #[tokio::test]
-async fn the_layers_further_in_and_outermost_answer_in_that_body_too() {
+async fn the_inner_and_outermost_layers_return_that_body_too() {
     let store = memory();
     let auth = auth(store.clone(), axum_07);
     let optional = auth.clone().optional();
@@ -176,7 +176,7 @@ async fn problem_documents_can_be_converted_too() {
 }
 
 #[tokio::test]
-async fn behind_a_closure_only_with_grpc_says_that_the_service_speaks_grpc() {
+async fn a_closure_needs_with_grpc_for_grpc_refusals() {
     let call = || grpc_call(request(), "application/grpc");
     let auth = auth(memory(), tonic_013);
     let refused = send(&auth, tonic_013, call()).await;
@@ -226,7 +226,7 @@ impl<B: Default> Responder<B> for Silent {
 }
 
 #[tokio::test]
-async fn a_responder_that_is_a_type_can_say_that_the_service_speaks_grpc() {
+async fn a_responder_type_can_enable_grpc_refusals() {
     for (speaks_grpc, status) in [(false, StatusCode::NOT_FOUND), (true, StatusCode::OK)] {
         let auth = AuthLayer::new(memory()).with_responder(Silent { speaks_grpc });
         let call = grpc_call(request(), "application/grpc");

@@ -55,7 +55,7 @@ mod with_axum {
     }
 
     #[test]
-    fn axums_names_are_still_axums() {
+    fn axum_names_are_not_shadowed() {
         let router: Router = Router::new().route("/", get(who)).layer(PublicLayer::new());
         let _ = router.merge(Router::new());
     }
@@ -68,7 +68,7 @@ mod with_tonic {
     uses_the_prelude!();
 
     #[test]
-    fn tonics_names_are_still_tonics() {
+    fn tonic_names_are_not_shadowed() {
         let _ = (Request::new(()), Status::ok(""), Code::Ok);
     }
 }

@@ -74,7 +74,7 @@ async fn the_inner_service_is_not_called_before_the_verdict() {
 }
 
 #[tokio::test]
-async fn no_future_does_anything_before_it_is_polled() {
+async fn a_future_does_nothing_until_it_is_polled() {
     let (store, mut service, _inner) = waiting(Behaviour::Answers);
     assert!(ready(&mut service).is_ready());
     drop(service.call(bearer(KEY)));
@@ -115,7 +115,7 @@ async fn a_refused_request_never_reaches_the_inner_service() {
 }
 
 #[tokio::test]
-async fn nothing_of_the_inner_service_is_held_while_the_store_is_asked() {
+async fn readiness_is_released_while_the_store_is_queried() {
     for behaviour in [Behaviour::Held, Behaviour::Hangs] {
         let ([mut one, mut other], mut inner) = two_for_one(RemoteStore::new(memory(), behaviour));
         assert!(ready(&mut one).is_ready());
@@ -162,7 +162,7 @@ async fn an_accepted_request_waits_for_the_inner_service_to_be_ready_again() {
 }
 
 #[tokio::test]
-async fn an_accepted_request_that_goes_away_while_it_waits_leaves_no_place_taken() {
+async fn a_cancelled_accepted_request_frees_its_permit() {
     let store = RemoteStore::new(memory(), Behaviour::Answers);
     let ([mut one, mut other], mut inner) = two_for_one(Arc::clone(&store));
     assert!(ready(&mut one).is_ready());
@@ -175,7 +175,7 @@ async fn an_accepted_request_that_goes_away_while_it_waits_leaves_no_place_taken
 }
 
 #[tokio::test]
-async fn an_error_on_becoming_ready_again_is_the_inner_services_own() {
+async fn a_readiness_error_after_the_verdict_is_passed_on() {
     let store = RemoteStore::new(memory(), Behaviour::Held);
     let (mut service, mut inner) =
         mock::spawn_layer::<Req, Res, _>(AuthLayer::new(Arc::clone(&store)));
@@ -210,7 +210,7 @@ async fn a_refusal_does_not_wait_for_the_inner_service() {
 }
 
 #[tokio::test]
-async fn strangers_do_not_take_the_places_of_those_who_are_known() {
+async fn unauthenticated_requests_take_no_permits_from_accepted_ones() {
     let store = PartlyCached::default();
     let (mock, mut inner) = mock::pair::<Req, Res>();
     let service = AuthLayer::new(store).layer(ConcurrencyLimit::new(mock, 8));
@@ -232,7 +232,7 @@ async fn strangers_do_not_take_the_places_of_those_who_are_known() {
 }
 
 #[tokio::test]
-async fn a_buffer_inside_has_its_places_for_accepted_requests() {
+async fn an_inner_buffer_is_reserved_for_accepted_requests() {
     let store = RemoteStore::new(memory(), Behaviour::Hangs);
     let (mock, mut inner) = mock::pair::<Req, Res>();
     let (buffer, worker) = Buffer::pair(mock, 1);
@@ -278,7 +278,7 @@ impl CredentialStore for PartlyCached {
 }
 
 #[tokio::test]
-async fn a_refusal_at_once_gives_readiness_back_at_once() {
+async fn an_immediate_refusal_releases_readiness_at_once() {
     let ([mut one, mut other], _inner) = two_for_one(memory());
     for credential in [BAD, "x", "pat_test-token"] {
         assert!(ready(&mut one).is_ready());
@@ -296,7 +296,7 @@ async fn a_refusal_at_once_gives_readiness_back_at_once() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_takes_its_look_up_along() {
+async fn a_cancelled_request_drops_its_lookup() {
     let store = RemoteStore::new(memory(), Behaviour::Hangs);
     let ([mut one, mut other], mut inner) = two_for_one(Arc::clone(&store));
     assert!(ready(&mut one).is_ready());
@@ -310,7 +310,7 @@ async fn a_client_that_goes_away_takes_its_look_up_along() {
 }
 
 #[tokio::test]
-async fn an_accept_at_once_uses_the_readiness_it_was_given() {
+async fn an_immediate_accept_uses_the_polled_readiness() {
     let ([mut one, mut other], mut inner) = two_for_one(memory());
     assert!(ready(&mut one).is_ready());
     let mut response = Box::pin(one.call(bearer(KEY)));
@@ -325,7 +325,7 @@ async fn an_accept_at_once_uses_the_readiness_it_was_given() {
 }
 
 #[tokio::test]
-async fn an_inner_service_that_is_not_ready_keeps_its_callers_waiting() {
+async fn an_unready_inner_service_makes_callers_wait() {
     let (_store, mut service, mut inner) = waiting(Behaviour::Answers);
     inner.allow(0);
     assert!(ready(&mut service).is_pending());
@@ -334,7 +334,7 @@ async fn an_inner_service_that_is_not_ready_keeps_its_callers_waiting() {
 }
 
 #[tokio::test]
-async fn errors_of_the_inner_service_are_passed_on_as_they_are() {
+async fn inner_service_errors_are_passed_on_unchanged() {
     let (_store, mut waits, mut behind_waits) = waiting(Behaviour::Answers);
     behind_waits.send_error("test: not ready");
     let Poll::Ready(Err(error)) = ready(&mut waits) else {
@@ -362,7 +362,7 @@ async fn errors_of_the_inner_service_are_passed_on_as_they_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_hangs_is_an_outage_after_exactly_the_deadline() {
+async fn a_hanging_store_is_an_outage_exactly_at_the_deadline() {
     for deadline in [
         Duration::from_secs(1),
         Duration::from_millis(30),
@@ -399,7 +399,7 @@ async fn a_store_that_hangs_is_an_outage_after_exactly_the_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_is_a_second_unless_it_is_set() {
+async fn the_default_deadline_is_one_second() {
     let (_store, mut service, _inner) = waiting(Behaviour::Hangs);
     assert!(ready(&mut service).is_ready());
     let started = Instant::now();
@@ -408,7 +408,7 @@ async fn the_deadline_is_a_second_unless_it_is_set() {
 }
 
 #[tokio::test]
-async fn a_service_goes_on_after_a_store_that_panicked() {
+async fn a_service_keeps_working_after_a_store_panic() {
     let (store, mut service, mut inner) = waiting(Behaviour::Panics);
     assert!(ready(&mut service).is_ready());
     assert_eq!(service.call(bearer(KEY)).await.unwrap().status(), 503);
@@ -420,7 +420,7 @@ async fn a_service_goes_on_after_a_store_that_panicked() {
 }
 
 #[tokio::test]
-async fn interleaved_requests_keep_their_own_verdicts() {
+async fn interleaved_requests_get_their_own_verdicts() {
     let (store, mut service, mut inner) = waiting(Behaviour::Held);
     let mut call = |token: &str| {
         assert!(ready(&mut service).is_ready());

@@ -37,7 +37,7 @@ async fn accepted() -> Req {
     Request::from_parts(parts, String::new())
 }
 
-async fn refusal_gives_readiness_back<D>(name: &str, requirement: D, request: Req)
+async fn assert_refusal_releases_readiness<D>(name: &str, requirement: D, request: Req)
 where
     D: Layer<ConcurrencyLimit<Mock<Req, Res>>, Service: Service<Req, Response = Res> + Clone>,
     <D::Service as Service<Req>>::Error: std::fmt::Debug,
@@ -52,23 +52,23 @@ where
 }
 
 #[tokio::test]
-async fn a_demand_that_refuses_gives_readiness_back_at_once() {
+async fn a_refusing_requirement_releases_readiness_at_once() {
     let scopes = RequireScopesLayer::any(["nobody:holds"]).unwrap();
-    refusal_gives_readiness_back("scopes", scopes, accepted().await).await;
+    assert_refusal_releases_readiness("scopes", scopes, accepted().await).await;
     let store = memory();
     let personal = AuthLayer::new(store.clone()).user_scoped();
     let parts = ask(&personal, bearer(support::TOKEN))
         .await
         .reached
         .unwrap();
-    refusal_gives_readiness_back(
+    assert_refusal_releases_readiness(
         "organization",
         RequireOrganizationLayer::new(),
         Request::from_parts(parts, String::new()),
     )
     .await;
     let nowhere = RequireDescendantLayer::new(store, |_| None);
-    refusal_gives_readiness_back("no target", nowhere, accepted().await).await;
+    assert_refusal_releases_readiness("no target", nowhere, accepted().await).await;
 }
 
 fn below(tree: &Arc<RemoteStore>) -> RequireDescendantLayer {
@@ -76,7 +76,7 @@ fn below(tree: &Arc<RemoteStore>) -> RequireDescendantLayer {
 }
 
 #[tokio::test]
-async fn the_inner_service_is_not_called_before_the_tree_has_answered() {
+async fn the_inner_service_is_not_called_before_the_directory_answers() {
     let store = memory();
     store
         .create_organization("org_child", Some(ORG))
@@ -109,7 +109,7 @@ async fn the_inner_service_is_not_called_before_the_tree_has_answered() {
 }
 
 #[tokio::test]
-async fn a_refusal_by_the_tree_does_not_wait_for_the_inner_service() {
+async fn a_descendant_refusal_does_not_wait_for_the_inner_service() {
     let tree = RemoteStore::new(memory(), Behaviour::Answers);
     let ([mut one, mut other], mut inner) = two_for_one(&below(&tree));
     assert!(one.poll_ready::<Req>().is_ready());
@@ -123,7 +123,7 @@ async fn a_refusal_by_the_tree_does_not_wait_for_the_inner_service() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_takes_the_question_to_the_tree_along() {
+async fn a_cancelled_request_drops_its_directory_query() {
     let tree = RemoteStore::new(memory(), Behaviour::Hangs);
     let mut service = below(&tree).layer(Inner::default());
     let mut response = Box::pin(service.call(accepted().await));

@@ -41,7 +41,7 @@ where
 }
 
 #[tokio::test]
-async fn services_are_clone_send_and_sync_and_can_be_boxed_with_a_body_that_is_not_sync() {
+async fn services_are_clone_send_sync_and_boxable_with_a_non_sync_body() {
     let store = RemoteStore::new(memory(), Behaviour::Answers);
     let _ = stacked(&AuthLayer::new(memory()), Arc::clone(&store));
     let service = AuthLayer::new(store).layer(Inner::default());
@@ -55,7 +55,7 @@ async fn services_are_clone_send_and_sync_and_can_be_boxed_with_a_body_that_is_n
 }
 
 #[tokio::test]
-async fn a_body_that_cannot_be_sent_works_where_the_executor_is_one_thread() {
+async fn a_non_send_body_works_on_a_single_threaded_executor() {
     for at_once in [true, false] {
         let (body, store) = (Rc::new(1), memory());
         let answer = if at_once {
@@ -76,7 +76,7 @@ async fn a_body_that_cannot_be_sent_works_where_the_executor_is_one_thread() {
 }
 
 #[test]
-fn the_answer_can_be_sent_when_the_body_and_the_inner_answer_can() {
+fn the_response_future_is_send_if_its_parts_are() {
     fn sent<F: Send + 'static>(_: F) {}
     let mut service = AuthLayer::new(memory()).layer(Inner::default());
     sent(service.call(with_body(Cell::new(1))));
@@ -102,14 +102,14 @@ where
 }
 
 #[tokio::test]
-async fn a_refusal_can_be_written_into_a_string_without_any_feature() {
+async fn a_refusal_can_have_a_string_body_without_features() {
     let text = r#"{"detail":"Missing Bearer token"}"#;
     assert_eq!(refused_with::<String>().await.into_body(), text);
 }
 
 #[cfg(feature = "http-body-util")]
 #[tokio::test]
-async fn a_refusal_can_be_written_into_the_bodies_of_hyper_services() {
+async fn a_refusal_can_have_a_hyper_body() {
     use bytes::Bytes;
     use http_body_util::{
         BodyExt as _, Full,
@@ -143,7 +143,7 @@ async fn a_refusal_can_be_written_into_the_bodies_of_hyper_services() {
 
 #[cfg(all(feature = "axum", feature = "tonic"))]
 #[tokio::test]
-async fn a_refusal_can_be_written_into_the_bodies_of_the_frameworks() {
+async fn a_refusal_can_have_a_framework_body() {
     use http_body_util::BodyExt as _;
     let text = r#"{"detail":"Missing Bearer token"}"#;
     let axum = refused_with::<axum::body::Body>()

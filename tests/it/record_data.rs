@@ -53,7 +53,7 @@ async fn callers(store: impl CredentialStore) -> Vec<Principal> {
 }
 
 #[tokio::test]
-async fn a_handler_reads_what_the_store_has_added() {
+async fn a_handler_reads_data_added_by_the_store() {
     for caller in callers(Plans::new()).await {
         assert_eq!(caller.data(), Some(&Plan("large")));
         assert_eq!(caller.data::<Arc<Plan>>(), None, "another type");
@@ -63,7 +63,7 @@ async fn a_handler_reads_what_the_store_has_added() {
 }
 
 #[tokio::test]
-async fn a_cache_keeps_it_with_the_record() {
+async fn a_cache_keeps_record_data() {
     let store = Arc::new(Plans::new());
     let cache = Arc::new(Cached::new(Arc::clone(&store)));
     for round in ["looked up", "from the cache"] {
@@ -75,7 +75,7 @@ async fn a_cache_keeps_it_with_the_record() {
 }
 
 #[tokio::test]
-async fn a_store_in_memory_keeps_that_of_an_inserted_record() {
+async fn a_memory_store_keeps_record_data() {
     let store = memory();
     let inserted = key_record("planned", ORG).with_data(Arc::new(Plan("small")));
     now(store.insert(inserted)).unwrap();

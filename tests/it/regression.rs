@@ -15,13 +15,13 @@ use tower_api_key::{
 };
 
 #[tokio::test]
-async fn a_credential_that_nobody_looks_at_is_marked_as_sensitive_too() {
+async fn an_ignored_credential_is_marked_sensitive_too() {
     let reached = ask(&PublicLayer::new(), bearer(KEY)).await.reached.unwrap();
     assert!(reached.headers[AUTHORIZATION].is_sensitive(), "public");
 }
 
 #[tokio::test]
-async fn a_responder_cannot_blame_the_client_for_an_outage_nor_the_service_for_a_bad_credential() {
+async fn a_responder_cannot_turn_an_outage_into_a_4xx_or_a_refusal_into_a_5xx() {
     let saying = |status: StatusCode| {
         move |_: &Rejection| {
             let mut response = Response::new(String::new());
@@ -51,7 +51,7 @@ async fn a_responder_cannot_blame_the_client_for_an_outage_nor_the_service_for_a
 }
 
 #[tokio::test]
-async fn a_report_that_panics_does_not_let_the_credential_through() {
+async fn a_panicking_browser_report_still_refuses() {
     let auth = AuthLayer::new(memory()).with_browser_guard(|_| panic!("the report panics"));
     let answer = ask(&auth, with(bearer(KEY), "origin", "https://a.test")).await;
     assert_eq!(
@@ -61,7 +61,7 @@ async fn a_report_that_panics_does_not_let_the_credential_through() {
 }
 
 #[test]
-fn a_logged_lookup_shows_nothing_that_was_presented() {
+fn debug_output_of_a_lookup_contains_no_credential() {
     let digest = Digest::of(b"pat_test-token");
     let key = Lookup::new(
         Credential::OrgKey {

@@ -68,8 +68,7 @@ fn calls(of: impl Fn() -> Request<String>) -> impl Iterator<Item = (String, Requ
 }
 
 #[tokio::test]
-async fn no_request_makes_its_refusal_a_success_where_the_service_does_not_say_that_it_speaks_grpc()
-{
+async fn a_request_cannot_get_a_grpc_refusal_from_a_service_without_grpc() {
     let at_once = AuthLayer::new(memory());
     let waiting = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers));
     let down = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Fails));
@@ -96,7 +95,7 @@ async fn no_request_makes_its_refusal_a_success_where_the_service_does_not_say_t
 }
 
 #[tokio::test]
-async fn a_service_that_speaks_grpc_answers_calls_in_its_form_and_nothing_else() {
+async fn a_grpc_service_uses_grpc_refusals_only_for_grpc_calls() {
     let auth = AuthLayer::new(memory()).with_grpc();
     let waiting = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers)).with_grpc();
     for (name, call) in calls(|| bearer("ak_testkey.test-wrong")) {
@@ -113,7 +112,7 @@ async fn a_service_that_speaks_grpc_answers_calls_in_its_form_and_nothing_else()
 
 #[cfg(feature = "tonic")]
 #[tokio::test]
-async fn the_body_of_tonic_says_that_the_service_speaks_grpc_and_that_of_axum_does_not() {
+async fn tonic_bodies_enable_grpc_refusals_and_axum_bodies_do_not() {
     use tower_api_key::rejection::RefusalBody;
     async fn status<B: RefusalBody + Send + 'static>() -> u16 {
         let inner =
@@ -146,7 +145,7 @@ fn all_sensitive(headers: &HeaderMap) -> bool {
 }
 
 #[tokio::test]
-async fn every_credential_that_nobody_looks_at_is_marked_as_sensitive() {
+async fn every_ignored_credential_is_marked_sensitive() {
     let several = || {
         let request = with(
             with(bearer(KEY), "x-other", "a"),
@@ -183,7 +182,7 @@ impl CredentialStore for FixedRecord {
 }
 
 #[tokio::test]
-async fn rights_outside_of_an_organization_are_not_believed_on_a_user_scoped_route() {
+async fn a_record_with_organization_rights_is_an_outage_on_a_user_scoped_route() {
     let scopes: ScopeSet = ["agents:manage"].into_iter().collect();
     let catalogue = tower_api_key::scope::Catalogue::anyreach();
     for (name, record, cause) in [
@@ -286,7 +285,7 @@ async fn an_answered_preflight_reaches_no_handler_and_grants_nothing() {
 }
 
 #[tokio::test]
-async fn the_credential_can_be_kept_from_the_inner_service() {
+async fn the_credential_can_be_hidden_from_the_inner_service() {
     let here = AuthLayer::new(memory()).with_authorization_removed();
     let away =
         AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers)).with_authorization_removed();
@@ -325,7 +324,7 @@ async fn the_credential_can_be_kept_from_the_inner_service() {
 }
 
 #[tokio::test]
-async fn responses_of_optional_routes_vary_on_what_they_depend_on() {
+async fn responses_of_optional_routes_vary_on_their_inputs() {
     let vary = |answer: &support::Answer| {
         let values = answer.headers.iter().filter(|(name, _)| name == "vary");
         values.map(|(_, value)| value.clone()).collect::<Vec<_>>()
@@ -378,7 +377,7 @@ async fn responses_of_optional_routes_vary_on_what_they_depend_on() {
 }
 
 #[tokio::test]
-async fn reading_sensitive_conversations_covers_reading_them() {
+async fn reading_sensitive_conversations_implies_reading_conversations() {
     let store = memory();
     let scopes = store.catalogue().expand(["conversations:read_sensitive"]);
     store

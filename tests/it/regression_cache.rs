@@ -60,7 +60,7 @@ fn replace(cache: &Cached<MemoryStore>, runtime: &tokio::runtime::Runtime, i: us
 
 /// The tables of the cache grow while their entries are replaced: none is lost, none is there twice.
 #[test]
-fn entries_that_are_replaced_while_a_table_grows_are_found() {
+fn replaced_entries_are_found_while_a_table_grows() {
     let (cache, runtime) = (cache(), runtime());
     for size in 1..=KEYS {
         replace(&cache, &runtime, size - 1);
@@ -105,7 +105,7 @@ fn many_replacements_lose_no_entry() {
 
 /// Readers find the entry, or ask the store; they never get another answer.
 #[test]
-fn readers_of_entries_that_are_replaced_get_no_other_answer() {
+fn readers_of_replaced_entries_get_no_other_answer() {
     let (cache, done) = (Arc::new(cache()), Arc::new(AtomicBool::new(false)));
     let readers: Vec<_> = (0..2)
         .map(|_| {
@@ -135,7 +135,7 @@ fn readers_of_entries_that_are_replaced_get_no_other_answer() {
 
 /// The organization is a part of the lookup: the same token with another one is another entry, also while tables grow.
 #[test]
-fn entries_of_one_token_in_many_organizations_stay_apart() {
+fn entries_of_a_token_in_many_organizations_stay_separate() {
     let store = MemoryStore::new();
     now(store.create_user("alice")).unwrap();
     now(store.insert(Record::personal_token(
@@ -179,7 +179,7 @@ impl Clock for ManualWallClock {
 
 /// The table of last uses grows while entries are retired and replaced: each use is written once.
 #[tokio::test]
-async fn no_last_use_is_lost_or_told_twice_while_its_table_grows() {
+async fn no_last_use_is_lost_or_repeated_while_its_table_grows() {
     let (store, clock, uses) = (
         MemoryStore::new(),
         ManualWallClock::default(),

@@ -100,7 +100,7 @@ fn a_replaced_key_is_found_at_every_size() {
 }
 
 #[test]
-fn a_reader_finds_a_key_at_every_moment_of_its_replacement() {
+fn a_reader_always_finds_a_key_during_its_replacement() {
     let shared = Arc::new(std::sync::Mutex::new(None::<(MemoryStore, usize)>));
     let (done, lost) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -189,7 +189,7 @@ async fn a_renamed_key_is_accepted_and_can_be_deleted() {
 }
 
 #[tokio::test]
-async fn one_tenants_changes_do_not_push_out_anothers_audit_events() {
+async fn one_tenants_changes_do_not_evict_another_tenants_audit_events() {
     let store = store();
     store.create_organization("busy", None).await.unwrap();
     let manager = Manager::new(store);

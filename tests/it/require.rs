@@ -32,7 +32,7 @@ fn accepting(scopes: &[&str]) -> RequireScopesLayer {
 }
 
 #[tokio::test]
-async fn holding_any_one_of_the_accepted_scopes_is_enough() {
+async fn any_accepted_scope_is_enough() {
     let both = &["agents:read", "agents:manage"][..];
     for (name, held, accepted, passes) in [
         (
@@ -128,7 +128,7 @@ async fn a_missing_scope_is_named_only_when_exactly_one_is_accepted() {
 }
 
 #[test]
-fn a_demand_that_nobody_can_meet_or_name_is_refused_when_it_is_made() {
+fn an_impossible_requirement_is_a_config_error() {
     assert_eq!(
         RequireScopesLayer::any([""; 0]).unwrap_err(),
         ConfigError::NoScopes
@@ -142,7 +142,7 @@ fn a_demand_that_nobody_can_meet_or_name_is_refused_when_it_is_made() {
 }
 
 #[tokio::test]
-async fn the_scopes_are_those_of_the_organization_that_the_request_acts_in() {
+async fn scopes_come_from_the_acting_organization() {
     let auth = AuthLayer::new(memory());
     let stack = ServiceBuilder::new()
         .layer(auth.clone())
@@ -160,7 +160,7 @@ async fn the_scopes_are_those_of_the_organization_that_the_request_acts_in() {
 }
 
 #[tokio::test]
-async fn scopes_come_last() {
+async fn scopes_are_checked_last() {
     let auth = AuthLayer::new(memory());
     let stack = ServiceBuilder::new()
         .layer(auth.clone())
@@ -178,7 +178,7 @@ async fn scopes_come_last() {
 }
 
 #[tokio::test]
-async fn a_demand_like_a_door_answers_in_its_form() {
+async fn a_requirement_can_use_the_responses_of_an_auth_layer() {
     let messages = Messages {
         insufficient_scope: "test scope".into(),
         ..Messages::default()
@@ -236,7 +236,7 @@ async fn a_demand_like_a_door_answers_in_its_form() {
 }
 
 #[tokio::test]
-async fn a_demand_for_an_organization_is_for_routes_that_need_none() {
+async fn an_organization_requirement_accepts_only_principals_in_an_organization() {
     let auth = AuthLayer::new(memory());
     let requirement = || RequireOrganizationLayer::new().with_responses_of(&auth);
     let personal = ServiceBuilder::new()
@@ -267,7 +267,7 @@ async fn a_demand_for_an_organization_is_for_routes_that_need_none() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_for_a_credential_where_a_demand_needs_somebody() {
+async fn a_requirement_answers_401_to_an_anonymous_request() {
     let auth = AuthLayer::new(memory());
     let requirement = || accepting(&["agents:read"]).with_responses_of(&auth);
     let optional = ServiceBuilder::new()
@@ -295,7 +295,7 @@ async fn nobody_is_asked_for_a_credential_where_a_demand_needs_somebody() {
 }
 
 #[tokio::test]
-async fn a_door_further_in_is_the_one_that_counts() {
+async fn the_innermost_auth_layer_decides() {
     let auth = AuthLayer::new(memory());
     let stack = ServiceBuilder::new()
         .layer(PublicLayer::new())
@@ -313,7 +313,7 @@ async fn a_door_further_in_is_the_one_that_counts() {
 }
 
 #[tokio::test]
-async fn without_a_door_a_demand_is_a_mistake_of_the_service_and_not_of_the_client() {
+async fn a_requirement_without_an_auth_layer_is_a_500() {
     let fix = "AuthLayer::new(store)";
     for answer in [
         ask(&accepting(&["agents:read"]), bearer(KEY)).await,
@@ -340,7 +340,7 @@ async fn without_a_door_a_demand_is_a_mistake_of_the_service_and_not_of_the_clie
 
 #[cfg(feature = "tracing")]
 #[tokio::test]
-async fn without_a_door_an_error_event_names_the_fix() {
+async fn a_requirement_without_an_auth_layer_logs_the_fix() {
     support::logs::start();
     ask(&accepting(&["agents:read"]), bearer(KEY)).await;
     let events = support::logs::events(tower_api_key::observe::TARGET);
@@ -361,7 +361,7 @@ async fn without_a_door_an_error_event_names_the_fix() {
 }
 
 #[tokio::test]
-async fn a_demand_waits_for_nothing_after_an_accept_that_had_to_wait() {
+async fn a_requirement_does_not_wait_after_an_awaited_accept() {
     let store = RemoteStore::new(holding(&["agents:read"]), Behaviour::Answers);
     let auth = AuthLayer::new(Arc::clone(&store));
     let stack = ServiceBuilder::new()
@@ -377,7 +377,7 @@ fn names() -> impl Strategy<Value = BTreeSet<String>> {
 
 proptest! {
     #[test]
-    fn accepted_scopes_are_met_exactly_when_one_of_them_is_held(held in names(), accepted in names()) {
+    fn a_requirement_passes_exactly_if_an_accepted_scope_is_held(held in names(), accepted in names()) {
         let set: ScopeSet = held.iter().map(String::as_str).collect();
         match AcceptedScopes::any(accepted.iter().map(String::as_str)) {
             Ok(requirement) => prop_assert_eq!(requirement.met_by(&set), !held.is_disjoint(&accepted)),

@@ -69,7 +69,7 @@ async fn through(
 }
 
 #[tokio::test]
-async fn the_acting_organization_and_what_is_below_it_can_be_managed_and_nothing_else() {
+async fn only_the_acting_organization_and_its_descendants_can_be_managed() {
     let store = tree();
     for (name, organization, cause) in [
         ("its own", "org_a", "accepted"),
@@ -111,7 +111,7 @@ async fn the_acting_organization_and_what_is_below_it_can_be_managed_and_nothing
 }
 
 #[tokio::test]
-async fn a_token_acts_in_the_organization_of_the_header_which_is_not_the_target() {
+async fn a_token_acts_in_the_organization_of_the_header_not_the_target() {
     let store = tree();
     for (acting, organization, cause) in [
         ("org_a", "org_a_1", "accepted"),
@@ -134,7 +134,7 @@ async fn a_token_acts_in_the_organization_of_the_header_which_is_not_the_target(
 }
 
 #[tokio::test]
-async fn who_is_asked_before_what_and_what_before_where() {
+async fn authentication_precedes_scopes_and_scopes_precede_the_target() {
     let store = tree();
     let down = RemoteStore::new(store.clone(), Behaviour::Fails);
     for (name, request, cause) in [
@@ -178,7 +178,7 @@ async fn who_is_asked_before_what_and_what_before_where() {
 }
 
 #[tokio::test]
-async fn a_target_outside_is_answered_alike_whether_it_exists_or_not() {
+async fn an_outside_target_gets_the_same_response_whether_or_not_it_exists() {
     let store = tree();
     let ask_about = |organization: &'static str| {
         through(
@@ -249,7 +249,7 @@ async fn the_missing_scope_is_named_in_the_challenge() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tree_that_fails_hangs_or_panics_is_an_outage() {
+async fn a_directory_that_fails_hangs_or_panics_is_an_outage() {
     for (behaviour, cause) in [
         (Behaviour::Fails, "store_unavailable"),
         (Behaviour::Hangs, "store_timed_out"),
@@ -270,7 +270,7 @@ async fn a_tree_that_fails_hangs_or_panics_is_an_outage() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_of_the_tree_is_its_own() {
+async fn the_directory_has_its_own_deadline() {
     let store = tree();
     let auth = AuthLayer::new(store.clone()).with_deadline(Duration::from_secs(9));
     let requirement =
@@ -290,7 +290,7 @@ async fn the_deadline_of_the_tree_is_its_own() {
 }
 
 #[tokio::test]
-async fn without_somebody_in_an_organization_there_is_no_descent() {
+async fn a_principal_without_an_organization_is_refused() {
     let (store, auth) = (tree(), AuthLayer::new(tree()));
     let requirement = RequireDescendantLayer::new(store.clone(), target);
     let alone = ask(&requirement, about(bearer(KEY), "org_a")).await;
@@ -312,7 +312,7 @@ async fn without_somebody_in_an_organization_there_is_no_descent() {
 }
 
 #[tokio::test]
-async fn refusals_take_the_form_of_the_door() {
+async fn refusals_use_the_responses_of_the_auth_layer() {
     let messages = Messages {
         organization_denied: "test denied".into(),
         ..Messages::default()
@@ -449,7 +449,7 @@ mod in_axum {
     }
 
     #[tokio::test]
-    async fn a_closure_over_the_uri_refuses_under_nest_and_opens_nothing() {
+    async fn a_closure_over_the_uri_refuses_everything_under_nest() {
         let app = console(false);
         for path in [
             "org_a",

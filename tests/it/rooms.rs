@@ -64,7 +64,7 @@ struct Named {
 }
 
 #[test]
-fn arrows_between_rooms_point_down() {
+fn modules_depend_only_on_modules_below_them() {
     let mut faults = Vec::new();
     let mut arrows = BTreeSet::new();
     for file in sources(&source_folder()) {
@@ -107,7 +107,7 @@ fn every_exception_is_needed() {
 }
 
 #[test]
-fn every_spelling_of_a_path_is_found() {
+fn every_form_of_a_path_is_found() {
     let text = "\
 use crate::{
     manage::{Actor, Manager},

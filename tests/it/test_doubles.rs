@@ -20,8 +20,8 @@ fn warnings() -> Vec<String> {
 
 /// One test, and alone, as each event comes once for a process.
 #[tokio::test]
-async fn a_program_built_for_tests_says_so_once_for_each_kind() {
-    if !in_own_process("test_doubles::a_program_built_for_tests_says_so_once_for_each_kind") {
+async fn each_test_double_warns_once_per_process() {
+    if !in_own_process("test_doubles::each_test_double_warns_once_per_process") {
         return;
     }
     const { assert!(tower_api_key::TESTING_ENABLED) };

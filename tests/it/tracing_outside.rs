@@ -30,7 +30,7 @@ where
 }
 
 #[tokio::test]
-async fn the_token_is_logged_outside_unless_the_header_is_marked_first() {
+async fn an_outer_layer_logs_the_token_unless_the_header_is_marked_sensitive_first() {
     let trace = || {
         let span = DefaultMakeSpan::new()
             .level(Level::INFO)

@@ -46,7 +46,7 @@ async fn store(name: &str, secret: &str) -> SqliteStore {
 }
 
 #[test]
-fn what_is_wrong_with_a_pepper_is_told_without_its_secret() {
+fn pepper_errors_do_not_contain_the_secret() {
     let good = || Peppers::new("good", SECRET.as_bytes()).unwrap();
     let short: ConfigError = Peppers::new("short", &SECRET.as_bytes()[..31]).unwrap_err();
     for error in [
@@ -59,7 +59,7 @@ fn what_is_wrong_with_a_pepper_is_told_without_its_secret() {
 }
 
 #[tokio::test]
-async fn debug_of_whatever_has_a_pepper_shows_its_name_alone() {
+async fn debug_output_shows_only_the_name_of_a_pepper() {
     let store = store("visible", SECRET).await;
     let pepper = Peppers::new("visible", SECRET.as_bytes()).unwrap();
     store.create_organization(ORG, None).await.unwrap();
@@ -92,7 +92,7 @@ async fn debug_of_whatever_has_a_pepper_shows_its_name_alone() {
 }
 
 #[tokio::test]
-async fn no_answer_and_no_log_shows_a_pepper_or_a_digest_under_one() {
+async fn no_response_or_log_contains_a_pepper_or_a_peppered_digest() {
     let before = store("before", SECRET).await;
     before.create_organization(ORG, None).await.unwrap();
     before

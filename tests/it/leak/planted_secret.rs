@@ -77,7 +77,7 @@ fn base64(bytes: &[u8], last: &str) -> String {
 }
 
 #[test]
-fn the_watch_finds_what_it_is_made_for() {
+fn the_search_finds_every_form_of_a_secret() {
     assert_eq!(base64(b"any carnal pleas", "+/"), "YW55IGNhcm5hbCBwbGVhcw");
     let planted_secret = PlantedSecret::new("ak_id.test-secret-of-a-canary");
     let digest = Digest::of(b"ak_id.test-secret-of-a-canary").to_bytes();
