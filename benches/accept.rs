@@ -1,6 +1,7 @@
-//! What it costs to be let in: every way of being accepted, next to no layer at all.
+//! The cost of an accepted request: every way to be accepted, compared with no layer.
 //!
-//! `cargo bench --bench accept`. For ratios and allocations see `peers`, which measures all arms in turn.
+//! `cargo bench --bench accept`. For ratios and allocations see `peers`, which measures all arms in
+//! turn.
 
 use std::hint::black_box;
 

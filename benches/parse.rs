@@ -1,7 +1,8 @@
-//! What it costs to read a credential, through the only door there is: a layer over a store without a credential.
+//! The cost of reading a credential, measured through a layer over a store without credentials.
 //!
-//! `cargo bench --bench parse`. The refusal is made by a closure as small as can be, so that most of the time is reading:
-//! a well-formed token is also hashed and looked up. `no credential` shows what the refusal alone costs.
+//! `cargo bench --bench parse`. A minimal closure builds the refusal, so most of the time is
+//! parsing: a well-formed token is also hashed and looked up. `no credential` shows the cost of the
+//! refusal alone.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use http::{Request, Response, header};

@@ -1,6 +1,6 @@
-//! What it costs to be refused, for each cause, response included.
+//! The cost of a refusal, for each cause, response included.
 //!
-//! `cargo bench --bench reject`. The request is made outside of the time taken and dropped inside of it.
+//! `cargo bench --bench reject`. Creating the request is not measured, dropping it is.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 

@@ -1,4 +1,4 @@
-//! What `counted` counts, each case with its base.
+//! The cases that `counted` counts, each with its base.
 
 use std::{hint::black_box, sync::Arc};
 
@@ -21,14 +21,14 @@ use crate::support::{
     service::{Echo, Extensions, Loop},
 };
 
-/// Something to count, and what to subtract from it.
+/// A case to count, and a base to subtract from it.
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) base: Box<dyn FnMut(u32)>,
     pub(crate) run: Box<dyn FnMut(u32)>,
 }
 
-/// Cases that differ in a position alone: how their names begin, and how many positions there are.
+/// Cases that differ only in a position: the prefix of their names, and the number of positions.
 pub(crate) const PROBES: [(&str, usize); 2] = [
     ("wrong secret at byte ", SECRET_LEN),
     ("stored digest differs at byte ", DIGEST_LEN),
@@ -37,7 +37,7 @@ pub(crate) const PROBES: [(&str, usize); 2] = [
 const SECRET_LEN: usize = 40;
 const DIGEST_LEN: usize = 32;
 
-/// The probe of that name, `<beginning><position>`.
+/// The probe of that name, `<prefix><position>`.
 pub(crate) fn probe(name: &str) -> Option<Case> {
     let position = |(kind, _): &(&str, usize)| name.strip_prefix(kind)?.parse::<usize>().ok();
     let [wrong, differing] = PROBES.each_ref().map(position);
@@ -117,7 +117,8 @@ where
     }
 }
 
-/// A refusal's base is to make its request and drop it; what is left is the check, the response and its end.
+/// The base of a refusal creates its request and drops it; what remains is the check and the
+/// response.
 fn refused(
     Refusal {
         code,
@@ -139,7 +140,7 @@ fn refuse(name: String, request: Request<Body>, mut service: BoxedService) -> Ca
     }
 }
 
-/// As in the bench `parse`: a store without a credential, and a response as small as can be.
+/// As in the bench `parse`: a store without credentials, and a minimal response.
 fn parsed() -> Vec<Case> {
     let longest = format!("ak_test.{}", "x".repeat(504));
     let tokens = [
@@ -158,10 +159,11 @@ fn parsed() -> Vec<Case> {
     tokens.into_iter().map(case).collect()
 }
 
-/// How the names of those begin that must cost the same, so that nobody learns which ids there are.
+/// The prefix of the names that must cost the same, so that the cost does not reveal which ids
+/// exist.
 pub(crate) const ALIKE: &str = "with a pepper: ";
 
-/// Where there is a pepper: an unknown id, and a wrong secret for a digest that is under it and for one that is not.
+/// With a pepper: an unknown id, and a wrong secret for a peppered and for a plain digest.
 fn peppered() -> Vec<Case> {
     let peppers = Peppers::new("test", &[b't'; 32]).unwrap();
     let plain = Digest::of(key_with_secret("probe", "another").as_bytes());

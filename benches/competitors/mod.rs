@@ -1,6 +1,7 @@
-//! The others: what one would put in front of a service instead. Each accepts one caller and leaves who it was in the
-//! request's extensions, as this crate does (but for the static bearer, which knows nobody).
-#![allow(dead_code, reason = "each bench takes a part of it")]
+//! The competitors: what one would use in front of a service instead. Each accepts one caller and
+//! inserts its identity into the request's extensions, as this crate does (except the static
+//! bearer, which has no identity).
+#![allow(dead_code, reason = "each bench uses a part of it")]
 
 pub(crate) mod checked;
 mod durable;
@@ -23,7 +24,7 @@ use checked::{CheckedLayer, prefixed_api_key};
 use durable::cached_sqlite;
 use jwt::{Jwt, eddsa, hs256};
 
-/// Every arm. The first two are the service alone and a key hit, which the others are compared with.
+/// Every arm. The first two, the service alone and a key hit, are the baselines of the others.
 pub(crate) fn arms() -> Vec<Arm> {
     let mut arms = ours();
     arms.extend(others());
@@ -113,7 +114,7 @@ fn others() -> Vec<Arm> {
     ]
 }
 
-#[expect(deprecated, reason = "the simplest thing that is still used")]
+#[expect(deprecated, reason = "the simplest layer still in use")]
 fn static_bearer(token: &str) -> impl Service<Request<Body>, Response = Response<Body>> + use<> {
     tower_http::validate_request::ValidateRequestHeaderLayer::bearer(token).layer(Echo)
 }

@@ -22,7 +22,7 @@ use http_body_util::Full;
 pub(crate) const ORGANIZATION: &str = "org_test";
 pub(crate) const ORGANIZATION_HEADER: HeaderName = HeaderName::from_static("x-anyreach-org");
 
-/// The body of requests and responses where no framework has a say: that of a hyper service,
+/// The body of requests and responses where no framework chooses one: that of a hyper service,
 /// without a feature of this crate.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Body(Full<Bytes>);
@@ -33,7 +33,7 @@ impl RefusalBody for Body {
     }
 }
 
-/// A key of the length of minted ones (55 bytes): the id is `id` filled up to 11 characters.
+/// A key of the length of minted ones (55 bytes): its id is `id`, padded to 11 characters.
 pub(crate) fn key(id: &str) -> String {
     key_with_secret(id, &format!("{:x<40}", "testsecret"))
 }
@@ -51,7 +51,7 @@ pub(crate) fn token(name: &str) -> String {
     format!("pat_{:x<51}", format!("testtoken{name}"))
 }
 
-/// Returns the store that all benches ask: one organization, one person, a key in each status.
+/// Returns the store that all benches query: one organization, one user, a key in each status.
 pub(crate) fn store() -> MemoryStore {
     static STORE: OnceLock<MemoryStore> = OnceLock::new();
     STORE.get_or_init(filled).clone()
@@ -88,12 +88,12 @@ fn filled() -> MemoryStore {
     store
 }
 
-/// A demand that the viewer behind `key("live")` meets.
+/// A requirement that the viewer behind `key("live")` meets.
 pub(crate) fn reads() -> RequireScopesLayer {
     RequireScopesLayer::any(["agents:read", "agents:manage"]).unwrap()
 }
 
-/// A request as a small HTTP client sends it, with `headers` besides.
+/// A request as a small HTTP client sends it, plus `headers`.
 pub(crate) fn request<B: Default>(headers: &[(HeaderName, &str)]) -> Request<B> {
     let mut request = Request::new(B::default());
     let map = request.headers_mut();
@@ -117,7 +117,7 @@ pub(crate) fn bearing_for_organization<B: Default>(token: &str) -> Request<B> {
     ])
 }
 
-/// A store that has to be waited for, though its answer is there at the first poll.
+/// A store that answers in `find` and never in `peek`, though at the first poll.
 #[derive(Debug)]
 pub(crate) struct Asking(pub(crate) MemoryStore);
 
@@ -139,7 +139,7 @@ impl CredentialStore for Failing {
     }
 }
 
-/// A store without a single credential.
+/// A store without credentials.
 #[derive(Debug)]
 pub(crate) struct Empty;
 
@@ -175,7 +175,8 @@ impl CredentialStore for Peppered {
     }
 }
 
-/// A store that knows one record and looks for none, so that no map with a seed of its own is in a count.
+/// A store that returns the same record for every lookup, so that no randomly seeded map affects a
+/// count.
 #[derive(Debug)]
 pub(crate) struct One(pub(crate) Arc<Record>);
 

@@ -21,7 +21,8 @@ use super::{
 /// A service behind its layers.
 pub(crate) type BoxedService = Box<dyn FnMut(Request<Body>) -> Response<Body>>;
 
-/// A request that is refused. Some need [`with_timer`](super::service::with_timer) around their call.
+/// A request that is refused. Some need [`with_timer`](super::service::with_timer) around their
+/// call.
 pub(crate) struct Refusal {
     /// The code of the cause.
     pub(crate) code: &'static str,
@@ -37,7 +38,11 @@ impl Refusal {
             .extensions()
             .get::<Rejection>()
             .map(|rejection| rejection.cause().code());
-        assert_eq!(cause, Some(code), "the bench does not measure what it says");
+        assert_eq!(
+            cause,
+            Some(code),
+            "the bench must measure the cause it names"
+        );
         Self {
             code,
             request,
@@ -114,7 +119,7 @@ pub(crate) fn before_the_store() -> Vec<Refusal> {
     ]
 }
 
-/// Refused after the lookup, as a credential that does not count.
+/// Refused after the lookup, because the credential is invalid.
 pub(crate) fn by_the_record() -> Vec<Refusal> {
     let with =
         |code, token: String| Refusal::new(code, documented(), &[bearer(&token).as_header()]);

@@ -1,4 +1,4 @@
-//! Scenarios in which many requests run at once.
+//! Scenarios with many concurrent requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ async fn scenario_con_002() {
     let given_up = session.start(&scenario.wire()).await.unwrap();
     scenario.server.store.until_waiting(1).await;
     drop(given_up);
-    // The lookup of a stream that was reset is given up too.
+    // The lookup of the reset stream is dropped too.
     scenario.server.store.until_waiting(0).await;
     let reset = Sent::Rejected("reset by the caller".to_owned());
     let other = "another stream on the connection -> 200 once the store answers";
@@ -47,7 +47,7 @@ async fn scenario_con_002() {
 const UNKNOWN_KEYS: usize = 10_000;
 const GROWTH_MAX: usize = 16 << 20;
 
-/// Alone, as memory is counted per process.
+/// In its own process, because memory is counted per process.
 #[test]
 fn scenario_con_005() {
     if in_own_process("concurrency::scenario_con_005") {
@@ -86,7 +86,7 @@ async fn flood_of_unknown_keys() {
     assert_eq!(answered(send_wire(&key, scenario.port()).await).status, 200);
 }
 
-/// Bytes of this process that are in memory. Without a `/proc` nothing can be said, and the scenario fails.
+/// The resident bytes of this process. Without `/proc` they are unknown, and the scenario fails.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status")
         .expect("this scenario reads memory from /proc");
@@ -137,7 +137,7 @@ async fn scenario_con_006() {
         });
     }
     drop(ready);
-    // Ends when every caller has been answered once.
+    // Ends once every caller has been answered.
     assert!(all_ready.recv().await.is_none());
     scenario
         .server
@@ -149,7 +149,7 @@ async fn scenario_con_006() {
     callers.join_all().await;
     assert!(
         accepted.load(Ordering::SeqCst) >= CALLERS,
-        "the key was good before"
+        "the key was valid before"
     );
     scenario.conclude().await;
 }

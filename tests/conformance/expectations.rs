@@ -1,6 +1,7 @@
-//! Every key that a case may have under `expect`, by the part of the exchange that it speaks of.
+//! Every key that a case may have under `expect`, grouped by the part of the exchange that it
+//! describes.
 //!
-//! A family answers `None` for a key that is not its own.
+//! A group returns `None` for a key that is not its own.
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use super::{Check, Fault, Met, ensure, invariants, numbers, texts, when};
 
 impl Check<'_> {
-    /// Demands on what the inner service and the store saw.
+    /// Expectations about what the inner service and the store received.
     pub(super) fn on_seen(&self, key: &str, want: &Value) -> Option<Met> {
         Some(match key {
             "must_not_reach_inner" => self.reaches_inner(want),
@@ -20,7 +21,7 @@ impl Check<'_> {
         })
     }
 
-    /// Demands on the status, the time and the way the answer came.
+    /// Expectations about the status, the time and the way the answer arrived.
     pub(super) fn on_status(&self, key: &str, want: &Value) -> Option<Met> {
         let status = u64::from(self.answer.status);
         Some(match key {
@@ -41,7 +42,7 @@ impl Check<'_> {
         })
     }
 
-    /// Demands on the header fields.
+    /// Expectations about the header fields.
     pub(super) fn on_fields(&self, key: &str, want: &Value) -> Option<Met> {
         Some(match key {
             "www_authenticate_contains" => self.challenge_contains(want),
@@ -58,7 +59,7 @@ impl Check<'_> {
         })
     }
 
-    /// Demands on the body and the text in it.
+    /// Expectations about the body and its text.
     pub(super) fn on_body(&self, key: &str, want: &Value) -> Option<Met> {
         let body = &self.answer.body;
         let shown = || String::from_utf8_lossy(body).into_owned();
@@ -87,7 +88,7 @@ impl Check<'_> {
         })
     }
 
-    /// Demands on the status that gRPC carries in fields or trailers.
+    /// Expectations about the status that gRPC sends in fields or trailers.
     pub(super) fn on_grpc(&self, key: &str, want: &Value) -> Option<Met> {
         Some(match key {
             "grpc_status" => self.grpc_status(want),
@@ -131,7 +132,7 @@ impl Check<'_> {
             Some(true) => ensure(calls == 0, || {
                 format!("the inner service must not be called, was called {calls} times")
             }),
-            // Only a 200 says that the service itself answered.
+            // Only a 200 means that the service itself answered.
             Some(false) if self.exact && self.answer.status == 200 => ensure(calls == 1, || {
                 format!("wanted one call of the inner service, got {calls}")
             }),
@@ -195,7 +196,7 @@ impl Check<'_> {
         }
     }
 
-    /// Reads a number of milliseconds, or a sum with `lookup_timeout` in it.
+    /// Reads a number of milliseconds, or a sum that contains `lookup_timeout`.
     fn in_time(&self, want: &Value) -> Met {
         let term = |term: &str| match term.trim() {
             "lookup_timeout" => Some(self.setting.lookup_timeout_ms),
@@ -205,8 +206,7 @@ impl Check<'_> {
             Value::String(sum) => sum.split('+').map(term).sum(),
             number => number.as_u64(),
         };
-        let most =
-            most.ok_or_else(|| Fault::Failure(format!("a time of an unknown form: {want}")))?;
+        let most = most.ok_or_else(|| Fault::Failure(format!("unknown form of time: {want}")))?;
         let took = self.answer.elapsed.as_millis();
         ensure(took <= u128::from(most), || {
             format!("wanted an answer within {most} ms, got it after {took} ms")
@@ -281,7 +281,7 @@ impl Check<'_> {
         })
     }
 
-    /// The text for the caller: in gRPC's message, else under the key of the JSON body.
+    /// The text for the caller: gRPC's message, or the value under the key of the JSON body.
     fn detail_text(&self) -> Option<String> {
         if let Some(message) = self.answer.field_or_trailer("grpc-message") {
             return Some(
@@ -294,7 +294,7 @@ impl Check<'_> {
         Some(body.get(self.case.body_key())?.as_str()?.to_owned())
     }
 
-    /// Decoding is lenient, so that a `%` that was left bare would not show in the text.
+    /// Decoding is lenient, so a bare `%` would not show in the text.
     fn message_is_encoded(&self) -> Met {
         let message = self
             .answer

@@ -1,4 +1,5 @@
-//! Scenarios in which the store fails, recovers or answers for somebody else, and what may be written about it.
+//! Scenarios in which the store fails, recovers or answers for somebody else, and what may be
+//! written about it.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -74,8 +75,8 @@ impl MakeWriter<'_> for Captured {
     }
 }
 
-/// Alone, as an event that another thread meets first, without a subscriber, stays switched off for this one; and on a
-/// single thread, so that the server's tasks write to the same subscriber.
+/// Alone, as an event that another thread meets first, without a subscriber, stays switched off for
+/// this one; and on a single thread, so that the server's tasks write to the same subscriber.
 #[test]
 fn scenario_rsp_019() {
     if in_own_process("failure::scenario_rsp_019") {

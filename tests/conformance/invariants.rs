@@ -1,4 +1,4 @@
-//! The sentences under `invariants`: a small grammar over what the inner service saw.
+//! The sentences under `invariants`: a small grammar over what the inner service received.
 //!
 //! `if <status> then <sentence>`, `principal.<member> == <value>`, `principal.<member> != <value>`,
 //! `principal.<member> is never anything but <value>`, `principal == <name of a fixture>`.
@@ -24,7 +24,7 @@ fn hold_one(check: &Check<'_>, sentence: &str) -> Met {
         .and_then(|rest| rest.split_once(" then "))
     {
         let applies = status.trim().parse() == Ok(check.answer.status);
-        // The sentence behind the condition is read in any case, so that one of an unknown form is found.
+        // The sentence after the condition is always parsed, so that an unknown form is found.
         let met = hold_one(check, then.trim());
         return if applies || understood(check, then.trim()).is_none() {
             met
@@ -80,7 +80,7 @@ fn literal(text: &str) -> Value {
     }
 }
 
-/// What the inner service must see of a credential that the fixtures name.
+/// What the inner service must receive for a credential of the fixtures.
 fn fixture(fixtures: &Value, name: &str) -> Option<Value> {
     if let Some(key) = fixtures.get("keys").and_then(|keys| keys.get(name)) {
         return Some(

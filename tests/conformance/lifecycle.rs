@@ -1,4 +1,5 @@
-//! Scenarios in which a credential, a membership or a role changes between two requests, or during one.
+//! Scenarios in which a credential, a membership or a role changes between two requests, or during
+//! one.
 
 use tower_api_key::credential::Kind;
 use tower_api_key::store::Owner;
@@ -108,7 +109,8 @@ async fn scenario_life_027() {
     scenario.expect_status(401).await;
 }
 
-/// Keys have no name in the store: two of one name are two keys of one organization with ids of their own.
+/// Keys have no name in the store: two keys of one name are two keys of one organization with
+/// different ids.
 #[tokio::test]
 async fn scenario_life_029() {
     let scenario = Scenario::start("LIFE-029").await;
@@ -133,7 +135,8 @@ async fn scenario_life_029() {
 async fn scenario_cors_003() {
     let scenario = Scenario::start("CORS-003").await;
     let (sent, seen) = (scenario.send().await, seen(&scenario.server));
-    // It wants the preflight to pass to the service. The layer answers it itself, so that no handler for any method runs.
+    // The scenario expects the preflight to reach the service. The layer answers it itself, so that
+    // no handler runs.
     assert!(seen.calls.is_empty());
     say("DISPUTED CORS-003: a preflight is answered by the layer and does not reach the service");
     scenario.check(&sent, &seen, &["must_not_reach_inner"]);
@@ -151,6 +154,6 @@ async fn scenario_rsp_017() {
     let answer = answered(scenario.send().await);
     assert!(
         answer.all("www-authenticate").is_empty(),
-        "the inner service's refusal gets no challenge"
+        "a refusal by the inner service gets no challenge"
     );
 }

@@ -1,4 +1,4 @@
-//! The checker, checked: every expectation that it knows must be able to fail.
+//! Tests of the checker: every expectation must be able to fail.
 
 use serde_json::{Value, json};
 
@@ -6,14 +6,16 @@ use crate::case::Case;
 use crate::check::{Seen, Setting, Verdict, check};
 use crate::client::{Answer, Sent, http1::parse_fields};
 
-const REFUSED: &[u8] =
-    b"content-type: application/json\ncache-control: no-store\nwww-authenticate: Bearer realm=\"api\"";
+const REFUSED: &[u8] = b"content-type: application/json\ncache-control: no-store\n\
+    www-authenticate: Bearer realm=\"api\"";
 const GRPC: &[u8] = b"content-type: application/grpc\ngrpc-status: 16\ngrpc-message: caf%C3%A9";
 
 fn case(expect: &Value) -> Case {
     let case = json!([{
-        "id": "T", "group": "t", "method": "GET", "path_kind": "scope_gated", "headers": [], "http_version": "1.1",
-        "credential_state": "t", "why": "t", "undocumented": false, "expect": expect, "requires_any": ["a:read"],
+        "id": "T", "group": "t", "method": "GET", "path_kind": "scope_gated", "headers": [],
+        "http_version": "1.1",
+        "credential_state": "t", "why": "t", "undocumented": false, "expect": expect,
+        "requires_any": ["a:read"],
         "setup": { "scopes": ["a:manage"] },
     }]);
     Case::read_all(&case.to_string()).remove(0).unwrap()
@@ -288,7 +290,7 @@ fn a_closed_connection_passes_only_if_allowed() {
         !check(&allowed, setting, &closed, &called)
             .failures
             .is_empty(),
-        "the service was called all the same"
+        "the service was called anyway"
     );
     assert!(
         !check(&allowed, setting, &Sent::Silent, &Seen::default())

@@ -1,4 +1,5 @@
-//! Every way to be refused: what the client sees, what the operator sees, and that both kinds of store lead to the same.
+//! Every way to be refused: what the client sees, what the operator sees, and that both kinds of
+//! store give the same result.
 
 use crate::support;
 
@@ -17,7 +18,7 @@ use tower_api_key::{
 
 type Auth = AuthLayer<Arc<dyn CredentialStore>>;
 
-/// One auth that is answered at once and one that has to wait, over the same credentials.
+/// A layer whose store answers at once and one whose store has to wait, over the same credentials.
 fn layers() -> [(&'static str, Auth); 2] {
     let store: MemoryStore = memory();
     let remote = RemoteStore::new(store.clone(), Behaviour::Answers);
@@ -30,7 +31,7 @@ fn layers() -> [(&'static str, Auth); 2] {
     ]
 }
 
-/// What a client is told for a reason: status, text, challenge.
+/// The published status, text and challenge of a reason.
 fn published(reason: Reason) -> (u16, &'static str, Option<&'static str>) {
     let bare = Some(r#"Bearer realm="api""#);
     let invalid = Some(r#"Bearer realm="api", error="invalid_token""#);
@@ -39,7 +40,10 @@ fn published(reason: Reason) -> (u16, &'static str, Option<&'static str>) {
         Reason::MissingCredential => (401, "Missing Bearer token", bare),
         Reason::UnrecognizedToken => (
             401,
-            "Unrecognized token format. Expected a personal access token (pat_...) or organization API key (ak_...).",
+            concat!(
+                "Unrecognized token format. ",
+                "Expected a personal access token (pat_...) or organization API key (ak_...)."
+            ),
             invalid,
         ),
         Reason::InvalidToken => (401, "Invalid or expired token", invalid),
@@ -50,7 +54,7 @@ fn published(reason: Reason) -> (u16, &'static str, Option<&'static str>) {
             insufficient,
         ),
         Reason::ExposedCredential => (403, "Tokens must not be sent from a browser", None),
-        other => panic!("{other:?} is no answer of the auth"),
+        other => panic!("AuthLayer never returns {other:?}"),
     }
 }
 
@@ -111,14 +115,14 @@ fn unread() -> Vec<Case> {
             Missing,
         ),
         case(
-            "a scheme alone",
+            "only a scheme",
             authorization("Bearer "),
             "empty_bearer",
             Missing,
         ),
         case("the same key twice", twice, "several_credentials", Invalid),
         case(
-            "a good and another header",
+            "a valid and another header",
             with(bearer(KEY), "authorization", "Basic x"),
             "several_credentials",
             Invalid,
@@ -148,13 +152,13 @@ fn unread() -> Vec<Case> {
             Invalid,
         ),
         case(
-            "junk behind a key",
+            "junk after a key",
             bearer(format!("{KEY} x")),
             "malformed_token",
             Invalid,
         ),
         case(
-            "a tab behind the scheme",
+            "a tab after the scheme",
             authorization(format!("Bearer\t{KEY}")),
             "malformed_token",
             Invalid,
@@ -163,7 +167,7 @@ fn unread() -> Vec<Case> {
         Case {
             set_up: |auth| auth.with_token_format(TokenFormat::default().require_checksum()),
             ..case(
-                "no checksum where one is required",
+                "a missing required checksum",
                 bearer(KEY),
                 "wrong_checksum",
                 Invalid,
@@ -254,13 +258,13 @@ fn misplaced() -> Vec<Case> {
             Unnamed,
         ),
         case(
-            "the organization twice",
+            "the organization header twice",
             twice,
             "several_organizations",
             Unnamed,
         ),
         case(
-            "two organizations joined",
+            "two organizations in one value",
             bearer_in(TOKEN, "org_test, org_test"),
             "malformed_organization",
             Denied,
@@ -272,7 +276,7 @@ fn misplaced() -> Vec<Case> {
             Denied,
         ),
         case(
-            "an organization of others",
+            "an organization without membership",
             bearer_in(pat("token"), "org_unknown"),
             "not_a_member",
             Denied,
@@ -290,13 +294,13 @@ fn misplaced() -> Vec<Case> {
             Denied,
         ),
         case(
-            "a key elsewhere",
+            "a key in another organization",
             bearer_in(KEY, OTHER_ORG),
             "other_organization",
             Denied,
         ),
         case(
-            "a key here and elsewhere",
+            "a key in two organizations",
             twice_for_key,
             "other_organization",
             Denied,
@@ -304,7 +308,7 @@ fn misplaced() -> Vec<Case> {
         Case {
             set_up: AuthLayer::user_scoped,
             ..case(
-                "a key where a person is needed",
+                "a key where a user is required",
                 bearer(KEY),
                 "key_on_user_route",
                 Denied,
@@ -401,7 +405,7 @@ fn the_cases_cover_every_cause_that_a_request_can_trigger() {
     let codes = code
         .lines()
         .filter_map(|line| line.trim().strip_prefix("Self::")?.split('"').nth(1));
-    // What only other layers say.
+    // Causes that only other layers report.
     let requirements = [
         "anonymous",
         "no_accepted_scope",
@@ -433,7 +437,7 @@ async fn valid_credentials_reach_the_service_with_their_principal() {
         for (name, request, id, organization, user, role) in [
             ("a key", bearer(KEY), "testkey", ORG, None, "admin"),
             (
-                "a key that names its own",
+                "a key that names its organization",
                 bearer_in(KEY, ORG),
                 "testkey",
                 ORG,
@@ -441,7 +445,7 @@ async fn valid_credentials_reach_the_service_with_their_principal() {
                 "admin",
             ),
             (
-                "a key that names nothing",
+                "a key that names no organization",
                 bearer_in(KEY, ""),
                 "testkey",
                 ORG,
@@ -449,7 +453,7 @@ async fn valid_credentials_reach_the_service_with_their_principal() {
                 "admin",
             ),
             (
-                "another case of the scheme",
+                "the scheme in another case",
                 authorization(format!("bEARER   {KEY}")),
                 "testkey",
                 ORG,
@@ -465,7 +469,7 @@ async fn valid_credentials_reach_the_service_with_their_principal() {
                 "admin",
             ),
             (
-                "a token elsewhere",
+                "a token in another organization",
                 bearer_in(TOKEN, OTHER_ORG),
                 "token",
                 OTHER_ORG,

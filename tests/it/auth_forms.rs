@@ -1,4 +1,5 @@
-//! How refusals look, and what can be set: texts, key, realm, responders, prefixes, headers, gRPC and gRPC-Web.
+//! The form of refusals and its settings: texts, body key, realm, responders, prefixes, headers,
+//! gRPC and gRPC-Web.
 
 use crate::support;
 use tower_api_key::{
@@ -194,7 +195,7 @@ async fn only_the_default_text_names_the_configured_prefixes() {
             own().unrecognized_token.into(),
         ),
         (
-            "one's own before",
+            "a custom text set first",
             grpc_auth()
                 .with_messages(own())
                 .with_token_format(format("a_", "b_")),
@@ -260,7 +261,7 @@ async fn a_custom_responder_cannot_omit_the_status_or_mandatory_headers() {
     assert_eq!(
         (missing.status, &*missing.body),
         (401, "<h1>Missing Bearer token</h1>"),
-        "its 200 is not believed"
+        "its status 200 is replaced"
     );
     assert_eq!(
         missing.header("www-authenticate"),
@@ -315,7 +316,7 @@ async fn a_custom_responder_can_choose_its_status_headers_and_body() {
     assert_eq!(
         answer.reason(),
         Some(Reason::UnrecognizedToken),
-        "the typed refusal is there all the same"
+        "the typed rejection is still present"
     );
 }
 
@@ -350,14 +351,20 @@ async fn problem_documents_follow_rfc_9457() {
             (answer.status, answer.header("content-type")),
             (status, Some("application/problem+json"))
         );
-        let wanted = json!({ "type": "about:blank", "title": title, "status": status, "detail": detail, "code": code });
+        let wanted = json!({
+            "type": "about:blank",
+            "title": title,
+            "status": status,
+            "detail": detail,
+            "code": code,
+        });
         assert_eq!(body(&answer), wanted);
         assert!(answer.header("www-authenticate").is_some(), "{code}");
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{code}");
     }
 }
 
-/// A layer around services that speak gRPC.
+/// A layer for services that speak gRPC.
 fn grpc_auth() -> AuthLayer<MemoryStore> {
     auth().with_grpc()
 }

@@ -1,4 +1,5 @@
-//! The store in memory behind the auth: each change shows in the next request, and a refused change changes nothing.
+//! The memory store behind the layer: each change applies to the next request, and a refused change
+//! has no effect.
 
 use crate::support::{self, now};
 use tower_api_key::credential::Kind;
@@ -16,7 +17,7 @@ use support::{
     pat_record,
 };
 
-/// What happens to a request before and after a change.
+/// The results of a request before and after a change.
 struct Change {
     name: &'static str,
     change: fn(&MemoryStore) -> Result<(), Refused>,
@@ -47,7 +48,7 @@ fn changes() -> Vec<Change> {
             "deleted",
         ),
         change(
-            "delete_key of another",
+            "delete_key of another key",
             |s| now(s.delete(&Owner::of(Kind::OrgKey, ORG), "expired")),
             &key_here,
             "accepted",
@@ -236,12 +237,12 @@ fn an_invalid_change_returns_a_specific_error() {
     let s = &store;
     for (name, outcome, wanted) in [
         (
-            "a taken organization",
+            "an existing organization",
             now(s.create_organization(ORG, None)),
             taken(ORG),
         ),
         (
-            "a deleted organization's id",
+            "the id of a deleted organization",
             now(s.create_organization(DELETED_ORG, None)),
             taken(DELETED_ORG),
         ),
@@ -251,83 +252,83 @@ fn an_invalid_change_returns_a_specific_error() {
             unknown_organization("org_no"),
         ),
         (
-            "below a deleted one",
+            "a child of a deleted organization",
             now(s.create_organization("org_new", Some(DELETED_ORG))),
             unknown_organization(DELETED_ORG),
         ),
         (
-            "no organization to delete",
+            "deleting an unknown organization",
             now(s.delete_organization("org_no")),
             unknown_organization("org_no"),
         ),
         (
-            "an organization twice",
+            "deleting an organization twice",
             now(s.delete_organization(DELETED_ORG)),
             unknown_organization(DELETED_ORG),
         ),
-        ("a taken user", now(s.create_user(USER)), taken(USER)),
+        ("an existing user", now(s.create_user(USER)), taken(USER)),
         (
-            "nobody to disable",
+            "disabling an unknown user",
             now(s.set_user_enabled("nobody", false)),
             unknown_user("nobody"),
         ),
         (
-            "nobody to enable",
+            "enabling an unknown user",
             now(s.set_user_enabled("nobody", true)),
             unknown_user("nobody"),
         ),
         (
-            "nobody as a member",
+            "an unknown user as a member",
             now(s.set_member("nobody", ORG, "viewer")),
             unknown_user("nobody"),
         ),
         (
-            "a member of nothing",
+            "a member of an unknown organization",
             now(s.set_member(USER, "org_no", "viewer")),
             unknown_organization("org_no"),
         ),
         (
-            "a member of a deleted one",
+            "a member of a deleted organization",
             now(s.set_member(USER, DELETED_ORG, "viewer")),
             unknown_organization(DELETED_ORG),
         ),
         (
-            "a role of no catalogue",
+            "a role outside the catalogue",
             now(s.set_member(USER, ORG, "Admin")),
             Refused::UnknownRole("Admin".into()),
         ),
         (
-            "nobody to remove",
+            "removing an unknown member",
             now(s.remove_member("nobody", ORG)),
             unknown_user("nobody"),
         ),
         (
-            "an unknown key to delete",
+            "deleting an unknown key",
             now(s.delete(&Owner::of(Kind::OrgKey, ORG), "unknown")),
             unknown("unknown"),
         ),
         (
-            "a key twice",
+            "deleting a key twice",
             now(s.delete(&Owner::of(Kind::OrgKey, ORG), "deleted")),
             unknown("deleted"),
         ),
         (
-            "a token's id for a key's",
+            "deleting a key by the id of a token",
             now(s.delete(&Owner::of(Kind::OrgKey, ORG), "token")),
             unknown("token"),
         ),
         (
-            "an unknown token to delete",
+            "deleting an unknown token",
             now(s.delete(&Owner::of(Kind::PersonalToken, USER), "unknown")),
             unknown("unknown"),
         ),
         (
-            "a token twice",
+            "deleting a token twice",
             now(s.delete(&Owner::of(Kind::PersonalToken, USER), "deleted")),
             unknown("deleted"),
         ),
         (
-            "a key's id for a token's",
+            "deleting a token by the id of a key",
             now(s.delete(&Owner::of(Kind::PersonalToken, USER), "testkey")),
             unknown("testkey"),
         ),
@@ -345,27 +346,27 @@ fn an_invalid_credential_returns_a_specific_error() {
     let fresh = || pat_record("new", USER);
     for (name, record, wanted) in [
         (
-            "a taken key",
+            "an existing key id",
             key_record("testkey", ORG),
             Refused::Taken("testkey".into()),
         ),
         (
-            "a deleted key's id",
+            "the id of a deleted key",
             key_record("deleted", ORG),
             Refused::Taken("deleted".into()),
         ),
         (
-            "a taken token id",
+            "an existing token id",
             Record::personal_token("token", Digest::of(b"test"), USER),
             Refused::Taken("token".into()),
         ),
         (
-            "a taken digest",
+            "an existing digest",
             taken_digest,
             Refused::Taken("another".into()),
         ),
         (
-            "a deleted token's digest",
+            "the digest of a deleted token",
             pat_record("deleted", USER),
             Refused::Taken("deleted".into()),
         ),
@@ -390,17 +391,17 @@ fn an_invalid_credential_returns_a_specific_error() {
             Refused::InvalidId("a=".into()),
         ),
         (
-            "a key of nothing",
+            "a key of an unknown organization",
             key_record("new", "org_no"),
             Refused::UnknownOrganization("org_no".into()),
         ),
         (
-            "a key of a deleted one",
+            "a key of a deleted organization",
             key_record("new", DELETED_ORG),
             Refused::UnknownOrganization(DELETED_ORG.into()),
         ),
         (
-            "a token of nobody",
+            "a token of an unknown user",
             pat_record("new", "nobody"),
             Refused::UnknownUser("nobody".into()),
         ),
@@ -426,7 +427,7 @@ fn an_invalid_credential_returns_a_specific_error() {
             "{name}"
         );
     }
-    // Nothing of what was refused has left a trace.
+    // The refused changes had no effect.
     now(store.insert(key_record("new", ORG))).unwrap();
     now(store.insert(fresh())).unwrap();
     now(store.create_organization("org_no", None)).unwrap();
@@ -463,7 +464,7 @@ async fn a_refused_insert_leaves_the_existing_credential_valid() {
     );
 }
 
-/// Write errors carry a store's own error, so that they cannot be compared themselves.
+/// Formats an outcome, because write errors hold a store error and cannot be compared.
 fn shown(outcome: Result<(), Refused>) -> String {
     format!("{outcome:?}")
 }

@@ -1,4 +1,5 @@
-//! The auth's other modes: optional, user-scoped, public, preflights, the browser guard; and whose principal it is.
+//! The other modes of the layer: optional, user-scoped, public, preflights, the browser guard; and
+//! whose principal a request carries.
 
 use crate::support;
 
@@ -21,13 +22,13 @@ async fn an_optional_route_is_anonymous_only_without_a_credential() {
     for (name, request, cause) in [
         ("nothing", request(), "accepted"),
         (
-            "an organization alone",
+            "only an organization",
             with(request(), ORG_HEADER, ORG),
             "accepted",
         ),
         ("Basic", authorization("Basic x"), "other_scheme"),
         ("an empty header", authorization(""), "other_scheme"),
-        ("a scheme alone", authorization("Bearer"), "empty_bearer"),
+        ("only a scheme", authorization("Bearer"), "empty_bearer"),
         (
             "two keys",
             with(bearer(KEY), "authorization", "Bearer x"),
@@ -46,7 +47,7 @@ async fn an_optional_route_is_anonymous_only_without_a_credential() {
             "no_organization",
         ),
         (
-            "a key elsewhere",
+            "a key in another organization",
             bearer_in(KEY, OTHER_ORG),
             "other_organization",
         ),
@@ -72,7 +73,7 @@ async fn an_optional_route_still_reports_outages() {
     assert_eq!(
         (ask(&auth, request()).await.status, store.calls()),
         (200, 1),
-        "nobody needs no store"
+        "an anonymous request needs no store"
     );
 }
 
@@ -84,12 +85,12 @@ async fn a_user_scoped_route_accepts_only_users_and_ignores_the_organization() {
     for (name, request, cause) in [
         ("a token", bearer(TOKEN), "accepted"),
         (
-            "its owner's organization",
+            "an organization of its owner",
             bearer_in(TOKEN, ORG),
             "accepted",
         ),
         (
-            "an organization of others",
+            "an organization without membership",
             bearer_in(TOKEN, "org_unknown"),
             "accepted",
         ),
@@ -134,7 +135,7 @@ async fn a_user_scoped_route_accepts_only_users_and_ignores_the_organization() {
                 );
                 assert!(
                     principal.scopes().is_empty(),
-                    "{name}: what a person may do is said per organization"
+                    "{name}: the rights of a user belong to an organization"
                 );
             }
         }
@@ -202,7 +203,7 @@ async fn a_preflight_needs_all_three_marks_and_must_be_enabled() {
     }
 }
 
-/// A auth with the guard, and what it reports.
+/// A layer with the browser guard, and its reports.
 fn guarded() -> (
     AuthLayer<tower_api_key::store::MemoryStore>,
     Arc<Mutex<Vec<ExposedCredential>>>,
@@ -236,7 +237,7 @@ async fn a_valid_credential_from_a_browser_is_refused_and_reported_by_id() {
             Some("null"),
         ),
         (
-            "an origin that is no text",
+            "an origin that is not text",
             with(bearer(KEY), "origin", b"\xff"),
             Kind::OrgKey,
             "testkey",
@@ -343,7 +344,7 @@ async fn the_browser_guard_ignores_other_requests() {
     );
 }
 
-/// The extensions of a request that was accepted as somebody else.
+/// The extensions of a request that was accepted for another principal.
 async fn of_somebody_else() -> Extensions {
     let accepted = ask(&AuthLayer::new(memory()), bearer_in(TOKEN, OTHER_ORG)).await;
     assert!(accepted.principal().is_some());
@@ -421,7 +422,7 @@ async fn the_inner_service_receives_the_credential_marked_sensitive() {
         assert_eq!(
             reached.headers[AUTHORIZATION],
             format!("Bearer {KEY}"),
-            "and as it was sent"
+            "unchanged"
         );
     }
     let waiting = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers));

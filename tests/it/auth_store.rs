@@ -1,4 +1,5 @@
-//! What the auth makes of its store: answers that are none, outages, expiry, and when it does not ask at all.
+//! How the layer treats its store: wrong answers, outages, expiry, and requests that need no
+//! lookup.
 
 use crate::support;
 use tower_api_key::store::Owner;
@@ -18,7 +19,7 @@ use support::{
     remote_store::{Behaviour, OUTAGE, RemoteStore},
 };
 
-/// A store with one answer for every question, at once or after a wait.
+/// A store that gives the same answer to every lookup, at once or after a wait.
 struct FixedAnswer {
     record: Arc<Record>,
     at_once: bool,
@@ -64,7 +65,7 @@ async fn a_record_of_another_credential_or_organization_is_an_outage() {
             as_is,
         ),
         (
-            "an organization where none was named",
+            "an organization when none was named",
             nowhere_asked,
             bearer_in(TOKEN, ORG),
             AuthLayer::user_scoped,
@@ -104,7 +105,7 @@ async fn a_digest_copied_to_another_row_is_refused() {
     }
 }
 
-/// A store that cannot read its row, or panics where it must not even block.
+/// A store that cannot read its row, or that panics in `peek`.
 enum Broken {
     Row,
     AtOnce,
@@ -115,7 +116,7 @@ impl CredentialStore for Broken {
     fn peek(&self, _: &Lookup<'_>) -> Peek {
         match self {
             Self::Row => Peek::Unknown,
-            Self::AtOnce => panic!("a panic that the test asked for"),
+            Self::AtOnce => panic!("test panic of the store"),
         }
     }
 
@@ -137,7 +138,7 @@ async fn a_corrupt_record_or_a_panic_is_an_outage() {
     }
 }
 
-/// Answers as a store in memory does, and panics when it is asked for a decoy.
+/// Answers like a memory store, and panics in `decoy_pepper`.
 struct WithoutDecoy {
     store: MemoryStore,
     at_once: bool,
@@ -154,7 +155,7 @@ impl CredentialStore for WithoutDecoy {
     }
 
     fn decoy_pepper(&self) -> Option<&Pepper> {
-        panic!("a panic that the test asked for")
+        panic!("test panic of the store")
     }
 
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
@@ -211,7 +212,7 @@ async fn an_outage_is_503_with_retry_after_and_hides_its_cause() {
     }
 }
 
-/// A clock that shows what the test says.
+/// A clock that stands at a fixed time.
 struct Fixed(i64);
 
 impl Clock for Fixed {
@@ -323,7 +324,7 @@ async fn a_store_can_be_a_shared_trait_object() {
         assert_eq!(
             remote.calls(),
             lookups,
-            "`peek` is passed on as well as `find`"
+            "`peek` is forwarded as well as `find`"
         );
     }
     memory

@@ -1,4 +1,4 @@
-//! What a cache keeps, for how long, and what ends it.
+//! What a cache keeps, for how long, and what invalidates it.
 
 use crate::support::{held_store, now};
 use tower_api_key::store::Owner;
@@ -36,7 +36,7 @@ async fn an_accept_expires_after_five_seconds_even_if_used() {
         assert!(k1.is_cached(&cache));
     }
     clock.advance(SECOND);
-    assert!(!k1.is_cached(&cache), "the time to live is absolute");
+    assert!(!k1.is_cached(&cache), "the TTL is absolute");
     assert!(k1.is_accepted(&cache).await);
     assert_eq!(store.lookups(), 2);
 }
@@ -137,7 +137,10 @@ async fn a_failure_is_kept_for_milliseconds_and_never_as_an_answer() {
     for _ in 0..3 {
         let error = k1.ask(&cache).await.unwrap_err();
         assert!(
-            matches!(&error, StoreError::Unavailable(source) if source.to_string() == "test outage"),
+            matches!(
+                &error,
+                StoreError::Unavailable(source) if source.to_string() == "test outage"
+            ),
             "{error:?}"
         );
         assert!(!k1.is_cached(&cache));
@@ -210,18 +213,18 @@ async fn each_change_invalidates_exactly_the_entries_it_affects() {
             vec![],
         ),
         (
-            "a person",
+            "a user",
             Change::User("alice".into()),
             vec![t1_in_1, t1_in_2, t1],
         ),
-        ("another person", Change::User("bob".into()), vec![]),
+        ("another user", Change::User("bob".into()), vec![]),
         (
             "an organization",
             Change::Organization("org_1".into()),
             vec![k1, t1_in_1],
         ),
         (
-            "one that was asked about",
+            "an organization that was looked up",
             Change::Organization("org_2".into()),
             vec![t1_in_2],
         ),
@@ -331,7 +334,7 @@ async fn a_full_table_evicts_the_least_used_entries() {
         let id = format!("more{i}");
         store.memory.insert(key(&id)).await.unwrap();
         assert!(TestLookup::key(&id).is_accepted(&cache).await);
-        assert!(k1.is_cached(&cache), "in use, after {i} others");
+        assert!(k1.is_cached(&cache), "in use, after {i} other lookups");
     }
     let kept = (0..100)
         .filter(|i| TestLookup::key(&format!("more{i}")).is_cached(&cache))
@@ -391,8 +394,8 @@ async fn stale_accepts_are_served_only_if_enabled_and_within_the_grace_period() 
     let k1 = TestLookup::key("k1");
     for (name, grace, after, served) in [
         ("not allowed", None, 6, false),
-        ("within the grace", Some(10), 14, true),
-        ("past the grace", Some(10), 15, false),
+        ("within the grace period", Some(10), 14, true),
+        ("past the grace period", Some(10), 15, false),
     ] {
         let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
         let mut cache = Cached::new(Arc::clone(&store)).with_monotonic_clock(clock.clone());
@@ -402,7 +405,7 @@ async fn stale_accepts_are_served_only_if_enabled_and_within_the_grace_period() 
         assert!(k1.is_accepted(&cache).await);
         store.set_behaviour(Behaviour::Fails);
         clock.advance(SECOND * after);
-        assert!(!k1.is_cached(&cache), "the store is asked first");
+        assert!(!k1.is_cached(&cache), "the store is queried first");
         assert_eq!(k1.ask(&cache).await.unwrap_or(false), served, "{name}");
     }
 }
@@ -410,7 +413,10 @@ async fn stale_accepts_are_served_only_if_enabled_and_within_the_grace_period() 
 #[tokio::test]
 async fn revoked_or_refused_credentials_are_never_served_stale() {
     let k1 = TestLookup::key("k1");
-    for (name, told) in [("told by a change", true), ("told by the store", false)] {
+    for (name, by_change) in [
+        ("revoked by a change", true),
+        ("refused by the store", false),
+    ] {
         for negative in [Duration::ZERO, SECOND] {
             let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
             let cache = Cached::new(Arc::clone(&store))
@@ -424,7 +430,7 @@ async fn revoked_or_refused_credentials_are_never_served_stale() {
                 .await
                 .unwrap();
             clock.advance(SECOND * 6);
-            match told {
+            match by_change {
                 true => cache.apply(&Change::Credential {
                     kind: Kind::OrgKey,
                     id: "k1".into(),
@@ -467,7 +473,7 @@ async fn expired_credentials_are_never_served_stale() {
     assert!(short.ask(&cache).await.is_err());
 }
 
-/// A feed that tells what a test sends, and says when it was heard.
+/// A feed that yields the events a test sends, and records when each was received.
 struct ChannelFeed(mpsc::Receiver<FeedEvent>);
 
 #[async_trait]
@@ -489,8 +495,8 @@ impl Following {
     fn start() -> Self {
         let (store, clock) = (HeldStore::new(), TokioClock::start());
         let cache = Arc::new(cache_without_expiry(&store).with_monotonic_clock(clock.clone()));
-        let (send, told) = mpsc::channel(1);
-        let task = tokio::spawn(cache.follow(ChannelFeed(told)));
+        let (send, events) = mpsc::channel(1);
+        let task = tokio::spawn(cache.follow(ChannelFeed(events)));
         Self {
             cache,
             clock,
@@ -500,14 +506,15 @@ impl Following {
         }
     }
 
-    /// Tells an event and returns once it was acted upon: the second of two equal ones has been received.
+    /// Sends an event and returns once it was applied: the second of two equal events has been
+    /// received.
     async fn send(&self, event: FeedEvent) {
         let send = self.send.as_ref().unwrap();
         send.send(event).await.unwrap();
         while send.capacity() == 0 {
             tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await; // the follower runs to its next wait
+        tokio::task::yield_now().await; // the follower runs until it waits again
     }
 }
 
@@ -538,7 +545,7 @@ async fn after_a_feed_loss_entries_expire_at_the_bound_until_it_is_restored() {
     assert!(k1.is_accepted(cache).await);
     following.send(FeedEvent::Lost).await;
     sleep(SECOND * 5).await;
-    following.send(FeedEvent::Lost).await; // said twice, it is lost since the first time
+    following.send(FeedEvent::Lost).await; // sent twice, the loss dates from the first
     sleep(Duration::from_millis(999)).await;
     assert!(k1.is_cached(cache));
     sleep(Duration::from_millis(1)).await;
@@ -546,13 +553,13 @@ async fn after_a_feed_loss_entries_expire_at_the_bound_until_it_is_restored() {
     assert!(k1.is_accepted(cache).await);
     assert!(
         !k1.is_cached(cache),
-        "what was read while lost is not trusted either"
+        "entries read during the loss are not trusted either"
     );
 
     following.send(FeedEvent::Restored).await;
     assert!(
         !k1.is_cached(cache),
-        "what was read before the restoration is not trusted"
+        "entries read before the feed was restored are not trusted"
     );
     assert!(k1.is_accepted(cache).await);
     sleep(SECOND * 1_000).await;
@@ -579,12 +586,12 @@ async fn a_feed_that_ends_or_a_dropped_follower_counts_as_lost() {
 async fn a_new_feed_replaces_the_old_one() {
     let mut following = Following::start();
     let k1 = TestLookup::key("k1");
-    let (_tell, told) = mpsc::channel(1);
+    let (_send, events) = mpsc::channel(1);
     assert!(k1.is_accepted(&*following.cache).await);
-    let again = tokio::spawn(following.cache.follow(ChannelFeed(told)));
+    let again = tokio::spawn(following.cache.follow(ChannelFeed(events)));
     assert!(
         !k1.is_cached(&*following.cache),
-        "what was read before nobody vouches for"
+        "entries from before the new feed are not trusted"
     );
     drop(following.send.take());
     following.task.await.unwrap();
@@ -592,7 +599,7 @@ async fn a_new_feed_replaces_the_old_one() {
     sleep(SECOND * 1_000).await;
     assert!(
         k1.is_cached(&*following.cache),
-        "the old feed has no say any more"
+        "the old feed no longer has any effect"
     );
     again.abort();
 }
@@ -617,11 +624,11 @@ async fn entries_from_before_a_suspend_are_not_served() {
             .memory
             .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
             .await
-            .unwrap(); // elsewhere, while the machine sleeps
+            .unwrap(); // on another node, while the machine sleeps
         following.clock.suspend(NIGHT);
         assert!(!k1.is_cached(cache), "followed: {is_followed}");
         assert!(!k1.is_accepted(cache).await);
-        sleep(SECOND * 5).await; // the follower trusts its feed again, and nothing that was cached before
+        sleep(SECOND * 5).await; // the feed is trusted again, older entries are not
         assert!(!k1.is_accepted(cache).await);
     }
 }
@@ -639,7 +646,7 @@ async fn entries_from_before_a_short_suspend_end_with_the_next_heartbeat() {
     sleep(SECOND * 1_000).await;
     assert!(
         k1.is_cached(&*following.cache),
-        "what was read after the suspend is trusted"
+        "entries read after the suspend are trusted"
     );
 }
 
@@ -647,8 +654,8 @@ async fn entries_from_before_a_short_suspend_end_with_the_next_heartbeat() {
 async fn a_stalled_follower_counts_as_a_silent_feed() {
     let (store, clock) = (HeldStore::new(), TokioClock::start());
     let cache = Arc::new(cache_without_expiry(&store).with_monotonic_clock(clock));
-    let (_tell, told) = mpsc::channel(1);
-    let mut idle = Box::pin(cache.follow(ChannelFeed(told)));
+    let (_send, events) = mpsc::channel(1);
+    let mut idle = Box::pin(cache.follow(ChannelFeed(events)));
     assert!(
         held_store::poll_within_task(idle.as_mut())
             .await
@@ -670,7 +677,7 @@ async fn a_stalled_follower_counts_as_a_silent_feed() {
     );
     assert!(
         !k1.is_cached(&*cache),
-        "it has not applied the changes of the meantime"
+        "the stalled follower has not applied recent changes"
     );
     assert!(k1.is_accepted(&*cache).await && k1.is_cached(&*cache));
 }
@@ -725,7 +732,7 @@ async fn wall_clock_steps_neither_extend_a_bound_nor_revive_an_entry() {
         assert!(!unknown.is_cached(&cache), "{step}");
         clock.advance(SECOND * 4);
         assert!(!k1.is_cached(&cache) && !short.is_cached(&cache), "{step}");
-        clock.advance(SECOND * 3); // past the expiry of the one, whatever the wall clock says
+        clock.advance(SECOND * 3); // past the expiry of one, whatever the wall clock reads
         store.set_behaviour(Behaviour::Fails);
         assert!(k1.is_accepted(&cache).await, "stale, {step}");
         assert!(short.ask(&cache).await.is_err(), "{step}");
@@ -742,7 +749,7 @@ async fn the_inner_store_is_accessible() {
         .memory
         .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
         .await
-        .unwrap(); // elsewhere, with no feed
+        .unwrap(); // on another node, without a feed
     assert!(k1.is_accepted(&cache).await);
     assert!(!k1.is_accepted(&cache.store()).await);
 }
@@ -759,7 +766,7 @@ async fn find_is_answered_from_the_cache() {
     assert_eq!(store.lookups(), 1);
 }
 
-/// As SQLite's driver does: it carries out what was begun, though nobody waits for it any more.
+/// Behaves like SQLite's driver, which completes a statement even if its caller is gone.
 #[tokio::test]
 async fn a_cancelled_change_reaches_the_cache_once_it_is_made() {
     let store = HeldStore::new();
@@ -782,7 +789,7 @@ async fn a_cancelled_change_reaches_the_cache_once_it_is_made() {
     }
     assert!(
         !key.is_accepted(&cache).await,
-        "a deleted key is accepted for ever"
+        "a deleted key stays accepted"
     );
 }
 
@@ -792,6 +799,9 @@ trait PeekExt {
 
 impl PeekExt for tower_api_key::store::Peek {
     fn is_active(&self) -> bool {
-        matches!(self, Self::Found(record) if record.status() == tower_api_key::store::Status::Active)
+        matches!(
+            self,
+            Self::Found(record) if record.status() == tower_api_key::store::Status::Active
+        )
     }
 }

@@ -1,4 +1,4 @@
-//! Unknown ids reach the store as often as the limit says, and what the cache knows is not limited.
+//! The limit on lookups of unknown ids. Cached answers are not limited.
 
 use crate::support::held_store;
 use tower_api_key::credential::Kind;
@@ -25,7 +25,7 @@ fn limited(per_second: u32) -> (Arc<HeldStore>, ManualMonotonicClock, held_store
     (store, clock, cache)
 }
 
-/// How many of so many unknown ids reach the store.
+/// Looks up each unknown id and returns how many lookups reached the store.
 async fn flood(cache: &held_store::Cache, store: &HeldStore, ids: std::ops::Range<u32>) -> usize {
     let before = store.lookups();
     for i in ids {
@@ -50,7 +50,7 @@ async fn unknown_ids_reach_the_store_at_the_limited_rate() {
     assert_eq!(
         flood(&cache, &store, 0..100).await,
         10,
-        "a second's worth at once"
+        "one second of permits is available at once"
     );
     clock.advance(SECOND / 2);
     assert_eq!(flood(&cache, &store, 100..200).await, 5);
@@ -58,7 +58,7 @@ async fn unknown_ids_reach_the_store_at_the_limited_rate() {
     assert_eq!(
         flood(&cache, &store, 200..300).await,
         10,
-        "no more is saved up than a second's worth"
+        "at most one second of permits accumulates"
     );
 }
 
@@ -143,7 +143,7 @@ async fn a_lookup_of_a_refused_credential_counts_towards_the_limit() {
     }
     assert!(
         store.lookups() <= 10 + ORGANIZATIONS.len(),
-        "a deleted token, seen from anywhere"
+        "a deleted token, in every organization"
     );
 }
 
@@ -191,6 +191,6 @@ async fn a_valid_key_over_the_limit_gets_503_and_not_401() {
     assert_eq!(
         answer().await.status(),
         StatusCode::UNAUTHORIZED,
-        "found, and the secret is another one"
+        "found, with a wrong secret"
     );
 }

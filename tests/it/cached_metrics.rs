@@ -1,4 +1,4 @@
-//! What is counted is what the table in the docs says, and nothing that was sent.
+//! The counters match the table in the docs, and no label contains client input.
 
 use crate::support::{held_store, recorder};
 use tower_api_key::store::Owner;
@@ -15,7 +15,7 @@ use tower_api_key::{
     store::{Cached, Feed, FeedEvent, ManageStore},
 };
 
-/// A feed that is restored and ends.
+/// A feed that yields its events and then ends.
 struct Short(Vec<FeedEvent>);
 
 #[async_trait]
@@ -25,7 +25,7 @@ impl Feed for Short {
     }
 }
 
-/// Does everything once that is counted.
+/// Triggers every counted event once.
 async fn everything(recorder: &TestRecorder) -> Arc<held_store::Cache> {
     let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
     let cache = Cached::new(Arc::clone(&store))
@@ -115,7 +115,7 @@ async fn no_label_contains_request_or_store_data() {
 const DOCS: &str = include_str!("../../src/observe/mod.rs");
 const EMIT: &str = include_str!("../../src/observe/counters.rs");
 
-/// Every text in quotes.
+/// Returns every quoted text.
 fn quoted(source: &str) -> impl Iterator<Item = &str> {
     source.split('"').skip(1).step_by(2)
 }

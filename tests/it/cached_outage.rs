@@ -1,4 +1,5 @@
-//! What a store that does not answer is asked: at most two lookups per credential and deadline, however many ask.
+//! Load on a store that does not answer: at most two lookups per credential and deadline, however
+//! many callers ask.
 
 use crate::support::{held_store, now};
 use tower_api_key::{
@@ -22,7 +23,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 const CALLERS: usize = 10_000;
 
-/// The layer's, and the cache's.
+/// The deadline of the layer and of the cache.
 const DEADLINE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +34,11 @@ enum Behaviour {
     FailsAfter(Duration),
     Hangs,
     Panics,
-    /// One after the other of those above that do not answer.
+    /// Cycles through the failures above.
     Alternates,
 }
 
-/// Notes when it is asked.
+/// A store that records when it is queried.
 #[derive(Debug)]
 struct OutageStore {
     memory: MemoryStore,
@@ -73,13 +74,13 @@ impl OutageStore {
         self.calls.lock().unwrap().len()
     }
 
-    /// When the calls began, after the first one.
+    /// When the calls began, relative to the first one.
     fn offsets(&self) -> Vec<Duration> {
         let calls = self.calls.lock().unwrap();
         calls.iter().map(|at| *at - calls[0]).collect()
     }
 
-    /// The most calls that began within one deadline.
+    /// The largest number of calls that began within one deadline.
     fn calls_per_deadline(&self) -> usize {
         let calls = self.calls.lock().unwrap();
         let within = |start: &Instant| {
@@ -113,7 +114,7 @@ impl CredentialStore for OutageStore {
                 return Err(StoreError::unavailable("test outage"));
             }
             Behaviour::Hangs => pending().await,
-            Behaviour::Panics => panic!("a panic that the test asked for"),
+            Behaviour::Panics => panic!("test panic of the store"),
         }
         self.memory.find(lookup).await
     }
@@ -132,7 +133,7 @@ fn lookups() -> [TestLookup; 4] {
     ]
 }
 
-/// Changes of what no test asks for, one each millisecond.
+/// Applies one change per millisecond, to credentials that no test looks up.
 fn changing<S: CredentialStore>(cache: &Arc<Cached<S>>) -> tokio::task::JoinHandle<()> {
     let cache = Arc::clone(cache);
     tokio::spawn(async move {
@@ -155,7 +156,7 @@ fn changing<S: CredentialStore>(cache: &Arc<Cached<S>>) -> tokio::task::JoinHand
     })
 }
 
-/// Asks as a layer does whose client is there for `patience`.
+/// Looks up like a layer whose client waits for `patience`.
 async fn ask<S: CredentialStore>(
     cache: Arc<Cached<S>>,
     lookup: TestLookup,
@@ -166,7 +167,8 @@ async fn ask<S: CredentialStore>(
         .ok()
 }
 
-/// Ten thousand callers within `time`: of three one goes away at once, one after a while, and one waits.
+/// Spreads ten thousand callers over `time`: of every three, one is cancelled at once, one after a
+/// while, and one waits.
 async fn crowd<S: CredentialStore>(
     cache: &Arc<Cached<S>>,
     lookup: &TestLookup,
@@ -216,7 +218,7 @@ async fn an_outage_costs_at_most_two_lookups_per_key_and_deadline() {
                     format!("{behaviour:?}, {lookup:?}, over {time:?}, with changes: {changes}");
                 assert!(
                     answers.iter().flatten().all(Result::is_err),
-                    "an outage is no answer: {name}"
+                    "an outage is not an answer: {name}"
                 );
                 assert!(
                     store.calls_per_deadline() <= 2,
@@ -277,14 +279,14 @@ async fn a_caller_that_joins_a_lookup_fails_at_its_deadline() {
         Duration::from_millis(10),
     ));
     sleep(Duration::from_millis(900)).await;
-    assert!(first.await.unwrap().is_none(), "it went away");
-    let told = timeout(DEADLINE, k1.ask(&*cache))
+    assert!(first.await.unwrap().is_none(), "it was cancelled");
+    let error = timeout(DEADLINE, k1.ask(&*cache))
         .await
-        .expect("it fails before it is given up");
-    let told = told.unwrap_err();
-    assert_eq!(told.code(), "store_timed_out");
+        .expect("it fails before the caller gives up");
+    let error = error.unwrap_err();
+    assert_eq!(error.code(), "store_timed_out");
     assert_eq!(
-        told.source().unwrap().to_string(),
+        error.source().unwrap().to_string(),
         "the store did not answer within 1s",
         "the deadline of the cache"
     );
@@ -349,7 +351,8 @@ async fn unrelated_changes_do_not_clear_negative_entries() {
     }
 }
 
-/// In a storm of changes that do not name it, a creation shows a deadline later; one that names it, at once.
+/// During a storm of changes that do not name it, a creation is visible after one deadline; a
+/// change that names it applies at once.
 #[tokio::test(start_paused = true)]
 async fn a_creation_is_visible_during_a_storm_of_changes() {
     let store = OutageStore::new(Behaviour::Answers);
@@ -396,7 +399,7 @@ fn cache_without_expiry(store: &Arc<OutageStore>) -> Cached<Arc<OutageStore>> {
         .with_negative_ttl(Duration::MAX)
 }
 
-/// Changes that concern what is in flight cost no more than two lookups at a time, and beat both of them.
+/// Changes that affect lookups in flight cause at most two lookups at a time, and override both.
 #[tokio::test(start_paused = true)]
 async fn changes_to_a_credential_in_flight_start_no_third_lookup() {
     for change in [
@@ -434,7 +437,7 @@ async fn changes_to_a_credential_in_flight_start_no_third_lookup() {
 async fn cancelled_callers_start_no_further_lookups() {
     let store = OutageStore::new(Behaviour::Hangs);
     let cache = caching(&store);
-    // More lookups that nobody waits for than may go on.
+    // More abandoned lookups than may continue.
     for i in 0..1100 {
         let id = format!("left{i}");
         let lookup = TestLookup::key(&id);

@@ -1,4 +1,4 @@
-//! A change beats the lookups under way, and those who ask together ask once.
+//! A change overrides lookups in flight, and concurrent callers share one lookup.
 
 use crate::support::{held_store, now};
 use tower_api_key::store::Owner;
@@ -30,7 +30,7 @@ fn change(kind: Kind, id: &str) -> Change {
     }
 }
 
-/// What a change does to the store, before the cache hears of it.
+/// What a change does to the store before it reaches the cache.
 type Write = fn(&MemoryStore);
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn a_change_overrides_a_lookup_in_flight() {
             change(Kind::OrgKey, "k1"),
         ),
         (
-            "a key's organization",
+            "the organization of a key",
             key(),
             |s| now(s.delete_organization("org_1")).unwrap(),
             Change::Organization("org_1".into()),
@@ -65,7 +65,7 @@ async fn a_change_overrides_a_lookup_in_flight() {
             change(Kind::PersonalToken, "t1"),
         ),
         (
-            "a token's owner",
+            "the owner of a token",
             token(),
             |s| now(s.set_user_enabled("alice", false)).unwrap(),
             Change::User("alice".into()),
@@ -107,13 +107,10 @@ async fn a_change_overrides_a_lookup_in_flight() {
             "{name}: joined a lookup from before the change"
         );
         store.release();
-        assert!(
-            early.await.unwrap(),
-            "{name}: it had the old answer in hand"
-        );
+        assert!(early.await.unwrap(), "{name}: it held the old answer");
         assert!(
             !lookup.is_accepted(&*cache).await,
-            "{name}: the old answer was kept"
+            "{name}: the old answer was cached"
         );
         assert_eq!(store.lookups(), 2, "{name}");
     }
@@ -192,12 +189,13 @@ async fn a_late_outdated_answer_does_not_replace_a_newer_one() {
     let mut early = Box::pin(k1.ask(&cache));
     assert!(poll_within_task(early.as_mut()).await.is_pending());
     store.set_behaviour(Behaviour::Answers);
-    cache.apply(&Change::Organization("org_2".into())); // may concern k1: the next one does not join
+    // May affect k1, so the next lookup does not join.
+    cache.apply(&Change::Organization("org_2".into()));
     store
         .memory
         .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
         .await
-        .unwrap(); // nobody tells of it
+        .unwrap(); // the cache does not see it
     assert!(!k1.is_accepted(&cache).await);
     store.release();
     assert!(early.await.unwrap());
@@ -216,7 +214,7 @@ async fn ten_thousand_callers_of_a_cold_key_share_one_lookup() {
         })
         .collect();
     store.wait_until_read().await;
-    yield_now().await; // each of the tasks has been polled by now
+    yield_now().await; // every task has been polled by now
     store.release();
     for caller in callers {
         assert!(caller.await.unwrap());
@@ -314,7 +312,8 @@ async fn an_abandoned_lookup_continues_and_can_be_joined() {
 const TASKS: usize = 64;
 const REQUESTS: usize = 10_000;
 
-/// Keys whose revocation has been acknowledged are marked; who reads the mark before asking must be refused.
+/// Each acknowledged revocation sets a mark. A caller that reads the mark before it asks must be
+/// refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_stale_accept_in_640_000_requests_with_an_infinite_ttl() {
     let store = Arc::new(Cached::new(MemoryStore::new()).with_ttl(Duration::MAX));
@@ -335,7 +334,7 @@ async fn no_stale_accept_in_640_000_requests_with_an_infinite_ttl() {
         );
         assert!(
             TestLookup::key(&key.id.to_string()).is_cached(&*store),
-            "the cached path has to be the one in use"
+            "the cached path must be used"
         );
     }
     let bearers: Arc<Vec<_>> = Arc::new(
@@ -381,7 +380,7 @@ async fn no_stale_accept_in_640_000_requests_with_an_infinite_ttl() {
                         }
                         (true, _) => refused.fetch_add(1, Ordering::Relaxed),
                         (false, StatusCode::OK) => accepted.fetch_add(1, Ordering::Relaxed),
-                        (false, _) => 0, // revoked, and about to be acknowledged
+                        (false, _) => 0, // revoked, not yet acknowledged
                     };
                     if done.fetch_add(1, Ordering::SeqCst) % 128 == 0 {
                         yield_now().await;

@@ -1,4 +1,4 @@
-//! The README tells the truth: its tables are compared with the code.
+//! The README is true: its tables are compared with the code.
 
 use std::{
     convert::Infallible,
@@ -95,7 +95,7 @@ fn the_documented_rust_version_matches_the_manifest() {
     assert!(README.contains(&format!("Rust {version} or newer")));
 }
 
-/// Every line of code in `folder`: without comments, and up to the first unit tests.
+/// Collects the code in `folder`, without comments and up to the first unit tests.
 fn code_in(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

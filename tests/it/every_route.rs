@@ -1,5 +1,6 @@
-//! Every response is decided by a layer, or withheld: which form of adding a layer covers what in axum, as the guide's table
-//! says, and how [`EveryRouteDecidesLayer`] finds the rest.
+//! Every response is either decided by a layer or withheld: which way of adding a layer covers
+//! which routes in axum, as in the guide's table, and how [`EveryRouteDecidesLayer`] finds the
+//! rest.
 
 use crate::support;
 
@@ -51,7 +52,8 @@ fn causes(response: &Response) -> Option<&'static str> {
         .map(|rejection| rejection.cause().code())
 }
 
-/// The routes of the table. Merged or set after the layer: `/late` and, where it says so, the fallbacks.
+/// The routes of the table. `/late` and, where noted, the fallbacks are merged or set after the
+/// layer.
 fn routes() -> Router {
     let nested = Router::new().route("/inner", get(open)).fallback(open);
     Router::new()
@@ -71,7 +73,7 @@ const PLACES: [(&str, &str, &str); 7] = [
     ("another method of that", "DELETE", "/late"),
 ];
 
-/// What each form covers, as in the guide's table.
+/// The places that each form covers, as in the guide's table.
 fn forms() -> [(&'static str, Router, [bool; 7]); 4] {
     let late = || Router::new().route("/late", get(open));
     let own = || Router::new().route("/route", get(open)).layer(auth());
@@ -158,7 +160,7 @@ async fn the_outermost_layer_withholds_undecided_responses() {
 
 #[tokio::test]
 async fn undecided_services_beside_the_routes_are_found() {
-    /// As a file service or a proxy answers: whatever the path is, with headers of somebody else's choosing.
+    /// Answers like a file service or a proxy: for any path, with headers from another source.
     async fn answer(request: Request) -> Result<Response, Infallible> {
         let mut response = Response::new(Body::from("open"));
         *response.headers_mut() = request.headers().clone();
@@ -190,7 +192,7 @@ async fn undecided_services_beside_the_routes_are_found() {
         assert_eq!(
             send(&app, "GET", path).await.status(),
             200,
-            "{name}: open without the outermost layer"
+            "{name}: reachable without the outermost layer"
         );
         let app = app.layer(EveryRouteDecidesLayer::new());
         let response = send(&app, "GET", path).await;
@@ -222,7 +224,7 @@ async fn an_inner_layer_decides_for_both() {
 
 #[tokio::test]
 async fn every_decided_response_passes() {
-    let away = |behaviour| {
+    let remote = |behaviour| {
         AuthLayer::new(RemoteStore::new(memory(), behaviour) as Arc<dyn CredentialStore>)
     };
     let here = || AuthLayer::new(Arc::new(memory()) as Arc<dyn CredentialStore>);
@@ -240,7 +242,7 @@ async fn every_decided_response_passes() {
         ("accepted", plain(here()), Some(KEY), "GET", 200),
         (
             "accepted after a wait",
-            plain(away(Behaviour::Answers)),
+            plain(remote(Behaviour::Answers)),
             Some(KEY),
             "GET",
             200,
@@ -255,14 +257,14 @@ async fn every_decided_response_passes() {
         ("refused", plain(here()), None, "GET", 401),
         (
             "refused after a wait",
-            plain(away(Behaviour::Answers)),
+            plain(remote(Behaviour::Answers)),
             Some("ak_testkey.test-wrong"),
             "GET",
             401,
         ),
         (
             "an outage",
-            plain(away(Behaviour::Fails)),
+            plain(remote(Behaviour::Fails)),
             Some(KEY),
             "GET",
             503,
@@ -298,7 +300,7 @@ async fn every_decided_response_passes() {
     }
 }
 
-/// The extensions of a response that was decided, under another outermost layer.
+/// The extensions of a response that was decided under another outermost layer.
 async fn of_another_response() -> Extensions {
     let app = Router::new()
         .route("/", get(open))
@@ -315,7 +317,8 @@ async fn a_decision_mark_cannot_be_smuggled_in() {
     let kept = move |request: Request| {
         let extensions = extensions.clone();
         async move {
-            // As a cache or a proxy would: the headers of the request, and all that an earlier response had.
+            // As a cache or a proxy would: the request's headers, and everything an earlier
+            // response had.
             let mut response = Response::new(Body::empty());
             *response.headers_mut() = request.headers().clone();
             *response.extensions_mut() = extensions;

@@ -1,4 +1,5 @@
-//! axum and tonic: who calls is known to handlers, refusals arrive in each protocol's form, and both share one port.
+//! axum and tonic: handlers receive the principal, refusals use the form of each protocol, and both
+//! share one port.
 
 mod greeter;
 
@@ -48,7 +49,7 @@ fn router() -> Router {
         .route("/perhaps", get(perhaps))
 }
 
-/// Asks a router in memory.
+/// Sends a request to a router in memory.
 async fn get_from(router: Router, path: &str, token: Option<&str>) -> (u16, String, Response<()>) {
     let mut request = Request::get(path);
     if let Some(token) = token {
@@ -245,7 +246,7 @@ fn a_service_behind_any_layer_keeps_its_name() {
     assert_eq!(names, ["grpc.health.v1.Health"; 6]);
 }
 
-/// Serves the greeter behind a door until the set is dropped.
+/// Serves the greeter behind a layer until the set is dropped.
 async fn serve_tonic<S: tower_api_key::CredentialStore>(
     auth: AuthLayer<S>,
 ) -> (JoinSet<()>, SocketAddr) {
@@ -312,7 +313,7 @@ async fn a_tonic_client_receives_the_status_and_message() {
     );
 }
 
-/// Asks over a socket, HTTP/1.1.
+/// Sends a request over a socket, with HTTP/1.1.
 async fn get_over_http(address: SocketAddr, path: &str, token: &str) -> (u16, Bytes) {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let request = Request::get(format!("http://{address}{path}"))

@@ -1,4 +1,4 @@
-//! The last uses as a service without a manager takes them, to write them to a table of its own.
+//! Last uses, taken by a service without a manager to be written to its own table.
 
 use tower_api_key::{
     AuthLayer, LastUse,
@@ -35,7 +35,7 @@ impl Fixture {
         assert_eq!(ask(&self.auth, bearer_in(TOKEN, ORG)).await.status, 200);
     }
 
-    /// What is to be written, in the order of the ids.
+    /// The uses to write, ordered by id.
     fn unwritten(&self) -> Vec<Usage> {
         let mut uses = self.uses.unwritten();
         uses.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
@@ -67,8 +67,8 @@ async fn uses_of_a_failed_write_are_drained_again_with_later_ones() {
         used(Kind::PersonalToken, "token", 0),
     ];
     assert_eq!(fixture.unwritten(), both);
-    // The write fails: nothing is marked.
-    assert_eq!(fixture.unwritten(), both, "lost by a failed write");
+    // The write fails, so nothing is marked.
+    assert_eq!(fixture.unwritten(), both, "a failed write loses no use");
     fixture.clock.advance_millis(60_000);
     fixture.use_key().await;
     let later = [
@@ -76,7 +76,7 @@ async fn uses_of_a_failed_write_are_drained_again_with_later_ones() {
         used(Kind::PersonalToken, "token", 0),
     ];
     assert_eq!(fixture.unwritten(), later);
-    // Half of it is written.
+    // Half of the uses are written.
     fixture.uses.mark_written(&later[1..]);
     assert_eq!(fixture.unwritten(), later[..1]);
     fixture.uses.mark_written(&later[..1]);

@@ -1,4 +1,5 @@
-//! Secrets, sent in every way that goes wrong: found in no log down to TRACE, no `Debug`, no text and no answer.
+//! Secrets that are sent in every wrong way appear in no log down to TRACE, no `Debug` output, no
+//! text and no response.
 
 mod peppers;
 mod planted_secret;
@@ -29,7 +30,7 @@ use tower::{Layer, ServiceBuilder};
 
 type Auth = AuthLayer<Arc<dyn CredentialStore>>;
 
-/// A store with freshly minted credentials, good and bad, and a watch over each of them.
+/// A store with freshly minted credentials, valid and invalid, and a [`PlantedSecret`] for each.
 fn store_with_planted_secrets() -> (MemoryStore, Vec<PlantedSecret>) {
     let (store, format) = (memory(), TokenFormat::default());
     let mint = |kind| format.mint(kind).unwrap();
@@ -46,7 +47,7 @@ fn store_with_planted_secrets() -> (MemoryStore, Vec<PlantedSecret>) {
         .collect();
     planted_secrets
         .extend([Kind::OrgKey, Kind::PersonalToken].map(|kind| planted_secret(&mint(kind))));
-    // A wrong secret for an id that there is.
+    // A wrong secret for an existing id.
     planted_secrets.push(PlantedSecret::new(&format!(
         "ak_testkey.{}",
         planted_secrets[0].token.split_once('.').unwrap().1
@@ -61,7 +62,7 @@ fn store_with_planted_secrets() -> (MemoryStore, Vec<PlantedSecret>) {
     (store, planted_secrets)
 }
 
-/// All the ways in which a token can be sent, most of them wrong.
+/// The ways to send a token, most of them wrong.
 fn ways(token: &str) -> Vec<(&'static str, Request<String>)> {
     let swapped = match token
         .strip_prefix("ak_")
@@ -75,18 +76,18 @@ fn ways(token: &str) -> Vec<(&'static str, Request<String>)> {
         .body(String::new())
         .unwrap();
     vec![
-        ("as it should be", bearer_in(token, ORG)),
+        ("correctly", bearer_in(token, ORG)),
         ("without organization", bearer(token)),
-        ("elsewhere", bearer_in(token, "org_unknown")),
+        ("in another organization", bearer_in(token, "org_unknown")),
         ("without a scheme", authorization(token)),
         ("as Basic", authorization(format!("Basic {token}"))),
-        ("behind a tab", authorization(format!("Bearer\t{token}"))),
+        ("after a tab", authorization(format!("Bearer\t{token}"))),
         ("twice", with(bearer(token), "authorization", &value)),
         ("joined", authorization(format!("{value}, {value}"))),
         ("with an unknown prefix", bearer(format!("x{token}"))),
         ("over-long", bearer(format!("{token}{}", "A".repeat(600)))),
-        ("with junk behind it", bearer(format!("{token} test"))),
-        ("cut off", bearer(&token[..token.len() - 1])),
+        ("with junk after it", bearer(format!("{token} test"))),
+        ("truncated", bearer(&token[..token.len() - 1])),
         ("swapped", bearer(swapped)),
         (
             "from a browser",
@@ -103,7 +104,7 @@ fn ways(token: &str) -> Vec<(&'static str, Request<String>)> {
         ("as the organization of a token", bearer_in(TOKEN, token)),
         ("as the organization of a key", bearer_in(KEY, token)),
         (
-            "as the organization of nobody",
+            "as the organization without a credential",
             with(request(), ORG_HEADER, token),
         ),
         (
@@ -118,30 +119,31 @@ fn ways(token: &str) -> Vec<(&'static str, Request<String>)> {
     ]
 }
 
-/// Doors of every kind over a store that is at hand, away, or out of order.
+/// Layers in every mode, over stores that answer at once, later, or not at all.
 fn layers(store: &MemoryStore) -> Vec<(&'static str, Auth)> {
-    let away = |behaviour| {
+    let remote = |behaviour| {
         AuthLayer::new(RemoteStore::new(store.clone(), behaviour) as Arc<dyn CredentialStore>)
     };
-    let here: Auth = AuthLayer::new(Arc::new(store.clone()));
+    let local: Auth = AuthLayer::new(Arc::new(store.clone()));
     vec![
-        ("usual", here.clone()),
-        ("user-scoped", here.clone().user_scoped()),
-        ("optional", here.clone().optional()),
-        ("guarded", here.clone().with_browser_guard(|_| {})),
-        ("with gRPC", here.clone().with_grpc()),
+        ("usual", local.clone()),
+        ("user-scoped", local.clone().user_scoped()),
+        ("optional", local.clone().optional()),
+        ("guarded", local.clone().with_browser_guard(|_| {})),
+        ("with gRPC", local.clone().with_grpc()),
         (
             "with checksums",
-            here.with_token_format(TokenFormat::default().require_checksum()),
+            local.with_token_format(TokenFormat::default().require_checksum()),
         ),
-        ("away", away(Behaviour::Answers)),
-        ("failing", away(Behaviour::Fails)),
-        ("hanging", away(Behaviour::Hangs)),
-        ("panicking", away(Behaviour::Panics)),
+        ("remote", remote(Behaviour::Answers)),
+        ("failing", remote(Behaviour::Fails)),
+        ("hanging", remote(Behaviour::Hangs)),
+        ("panicking", remote(Behaviour::Panics)),
     ]
 }
 
-/// Everything that can be read off an answer and off what the inner service got, apart from what the client sent itself.
+/// Everything visible in an answer and in what the inner service received, except what the client
+/// sent itself.
 fn all_of(answer: &Answer) -> String {
     let mut text = format!("{:?} {:#?}", answer.wire(), answer.principal());
     if let Some(rejection) = &answer.rejection {
@@ -178,7 +180,7 @@ async fn no_secret_leaks_however_it_is_sent() {
         for planted_secret in &planted_secrets {
             for (way, request) in ways(&planted_secret.token) {
                 let answer = ask(&auth, request).await;
-                let place = format!("{kind} auth, {way}");
+                let place = format!("{kind} layer, {way}");
                 planted_secret.absent_from(&all_of(&answer), &place);
                 let logged = logs::take();
                 planted_secret.absent_from(&logged, &format!("log of {place}"));
@@ -189,7 +191,7 @@ async fn no_secret_leaks_however_it_is_sent() {
     }
     assert!(
         accepted > 50 && refused > 500,
-        "the log was looked at: {accepted} accepted, {refused} refused"
+        "the log was read: {accepted} accepted, {refused} refused"
     );
 }
 
@@ -272,7 +274,7 @@ async fn debug_output_of_requests_and_layers_contains_no_secret() {
     assert_eq!(
         StoreError::unavailable("test").to_string(),
         "the store failed",
-        "the source is for `source`"
+        "the source is only returned by `source`"
     );
 }
 

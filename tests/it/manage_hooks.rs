@@ -1,4 +1,5 @@
-//! A hook, a subscriber and a recorder that panic cost their own event: no secret, no change and no task.
+//! A hook, subscriber or recorder that panics loses its own event, but no secret, no change and no
+//! task.
 
 use crate::support::{logs, now, recorder};
 use tower_api_key::{
@@ -26,7 +27,7 @@ use tower::{Layer, ServiceExt, service_fn};
 
 type Store = MemoryStore;
 
-/// Panics once more when it is dropped.
+/// Panics again when it is dropped.
 struct PanicsOnDrop;
 
 impl Drop for PanicsOnDrop {
@@ -39,7 +40,7 @@ fn org() -> Actor {
     Actor::operator("test", Owner::Organization("org_test".into()))
 }
 
-/// A manager whose hook notes each event and then panics.
+/// A manager whose hook records each event and then panics.
 fn manager() -> (Manager<Store>, ManualClock, Arc<Mutex<Vec<AuditAction>>>) {
     let store = MemoryStore::new();
     now(store.create_organization("org_test", None)).unwrap();
@@ -95,7 +96,7 @@ async fn a_panicking_hook_loses_no_secret_and_no_change() {
     assert_eq!(
         *heard.lock().unwrap(),
         stored,
-        "each event was passed to the hook"
+        "the hook received every event"
     );
     let count = stored.len() as f64;
     assert_eq!(
@@ -118,7 +119,7 @@ async fn a_panicking_hook_loses_no_secret_and_no_change() {
     assert!(reported.iter().all(|event| event["level"] == "ERROR"));
 }
 
-/// The first use after a rotation is an event too, and the hook is called from the task.
+/// The first use after a rotation is an event too, and the task calls the hook.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_hook_does_not_stop_the_usage_recorder() {
     let (manager, clock, heard) = manager();
@@ -166,7 +167,7 @@ async fn a_panicking_hook_does_not_stop_the_usage_recorder() {
     task.abort();
 }
 
-/// Panics whatever is recorded.
+/// Panics on every registration.
 struct Panicking;
 
 impl Recorder for Panicking {

@@ -1,4 +1,5 @@
-//! A store that fails, hangs or panics: every call of a manager ends in time, says so, and can be repeated.
+//! A store that fails, hangs or panics: every call of a manager ends in time, reports it, and can
+//! be repeated.
 
 use crate::support::faulty_store;
 use tower_api_key::{
@@ -45,7 +46,7 @@ struct Fixture {
     /// A key, and its token.
     key: CredentialInfo,
     token: String,
-    /// A key that is disabled.
+    /// A disabled key.
     disabled: CredentialInfo,
 }
 
@@ -91,7 +92,7 @@ impl Fixture {
         }
     }
 
-    /// Makes a call; the ids of what it has changed.
+    /// Makes a call and returns the ids it changed.
     async fn call(&self, name: &str) -> Result<Vec<CredentialId>, ManageError> {
         let (manager, id, kind) = (&self.manager, self.key.id.as_str(), Kind::OrgKey);
         let one = |info: CredentialInfo| vec![info.id];
@@ -146,7 +147,7 @@ impl Fixture {
         }
     }
 
-    /// Everything that the store knows of credentials, while it works.
+    /// Everything the store holds about credentials, read while it works.
     async fn everything(&self) -> (Vec<CredentialInfo>, Vec<AuditEvent>) {
         let (mut all, mut events) = (Vec::new(), Vec::new());
         for (actor, kind) in [(org(), Kind::OrgKey), (user(), Kind::PersonalToken)] {
@@ -196,12 +197,13 @@ async fn a_failed_call_ends_in_time_and_writes_nothing() {
             );
             fixture.store.set_behaviour(Behaviour::Works);
             assert_eq!(fixture.everything().await, before, "{what}");
-            fixture.call(name).await.expect(name); // and nothing is in the way of the next
+            fixture.call(name).await.expect(name); // the next call succeeds
         }
     }
 }
 
-/// The one case in which something was written: the store was committing when the connection or the patience ended.
+/// The one case in which something was written: the store was committing when the connection or the
+/// deadline ended.
 #[tokio::test(start_paused = true)]
 async fn a_call_whose_outcome_is_unknown_can_be_repeated() {
     let repeated = [
@@ -219,7 +221,7 @@ async fn a_call_whose_outcome_is_unknown_can_be_repeated() {
     for behaviour in [Behaviour::HangsWhenDone, Behaviour::FailsWhenDone] {
         for (name, code) in repeated {
             let fixture = Fixture::new().await;
-            // Done once for real on a twin, to know what it comes to.
+            // Run once successfully on a second fixture, for the expected result.
             let twin = Fixture::new().await;
             twin.call(name).await.expect(name);
             let wanted = twin.everything().await.0.len();
@@ -258,7 +260,7 @@ async fn a_revocation_succeeds_even_if_the_result_cannot_be_read() {
     }
 }
 
-/// A store in memory answers at once: no timer is asked for, and no runtime.
+/// A memory store answers at once, without a timer or a runtime.
 #[test]
 fn a_memory_store_needs_no_timer() {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -288,7 +290,7 @@ async fn an_infinite_deadline_never_fires() {
     call.abort();
 }
 
-/// The task that writes last uses outlives every failure of its store.
+/// The task that writes last uses survives every failure of its store.
 #[tokio::test(start_paused = true)]
 async fn the_usage_recorder_continues_after_an_outage() {
     for behaviour in [Behaviour::Fails, Behaviour::Hangs, Behaviour::Panics] {

@@ -1,5 +1,5 @@
-//! A rotation with an overlap while requests come in: nobody who has the new one is refused, and the old one ends at its
-//! moment.
+//! A rotation with an overlap under load: the new token is never refused, and the old one ends
+//! exactly on time.
 
 use std::{
     convert::Infallible,
@@ -27,7 +27,7 @@ const OVERLAP: i64 = 1000;
 const ROTATIONS: usize = 50;
 const CLIENTS: usize = 4;
 
-/// What the clients use: the newest token, the one before it, and when that one ends.
+/// The tokens that the clients use: the newest, the previous one, and when that one ends.
 #[derive(Clone)]
 struct Tokens {
     new: String,
@@ -51,7 +51,8 @@ async fn status(auth: &AuthLayer<Arc<impl ManageStore>>, token: &str) -> StatusC
     auth.layer(inner).oneshot(request).await.unwrap().status()
 }
 
-/// Sends requests with the new and the old one until told. Each answer is held against the clock before and after it.
+/// Sends requests with both tokens until stopped. Each answer is checked against the clock before
+/// and after it.
 async fn client<S: ManageStore + Directory>(
     auth: AuthLayer<Arc<S>>,
     clock: ManualClock,
@@ -60,7 +61,7 @@ async fn client<S: ManageStore + Directory>(
     stop: Arc<AtomicBool>,
 ) {
     while !stop.load(Ordering::Acquire) {
-        // Held to the end of the round: the next rotation but one has to wait for it.
+        // Held to the end of the round, so that the rotation after the next one waits for it.
         let round = known.read().await;
         let Tokens { new, old } = &*round;
         assert_eq!(
@@ -94,13 +95,13 @@ async fn client<S: ManageStore + Directory>(
     }
 }
 
-/// Waits until each of the clients may have come round.
+/// Waits until every client can have completed a round.
 async fn until_more(counter: &AtomicU64, clients: &[JoinHandle<()>]) {
     let wanted = counter.load(Ordering::Relaxed) + 2 * CLIENTS as u64;
     while counter.load(Ordering::Relaxed) < wanted {
         assert!(
             !clients.iter().any(JoinHandle::is_finished),
-            "a client was answered wrongly"
+            "a client got a wrong answer"
         );
         tokio::task::yield_now().await;
     }
@@ -155,7 +156,7 @@ async fn rotate_under_load<S: ManageStore + Directory>(store: S) {
         };
         (id, secret) = (new.id, new_secret);
         until_more(&counts.old_in_time, &clients).await;
-        clock.advance_millis(OVERLAP - 1); // its last millisecond
+        clock.advance_millis(OVERLAP - 1); // the last millisecond of the overlap
         until_more(&counts.old_in_time, &clients).await;
         clock.advance_millis(1);
         until_more(&counts.old_too_late, &clients).await;
@@ -167,7 +168,8 @@ async fn rotate_under_load<S: ManageStore + Directory>(store: S) {
     let [new, in_time, late] = [&counts.new, &counts.old_in_time, &counts.old_too_late]
         .map(|count| count.load(Ordering::Relaxed));
     println!(
-        "{ROTATIONS} rotations: {new} requests with the new one and {in_time} with the old one in time, 0 refused; \
+        "{ROTATIONS} rotations: {new} requests with the new one and {in_time} with the \
+         old one in time, 0 refused; \
          {late} with the old one after its moment, 0 accepted"
     );
 }

@@ -1,4 +1,5 @@
-//! The documented events: target, level, outcome, fields. Nothing else is said, and nothing of it comes from the client.
+//! The documented events: target, level, outcome, fields. They contain nothing else and no client
+//! input.
 
 use crate::support;
 
@@ -18,7 +19,7 @@ use tower_api_key::{
 
 type Auth = AuthLayer<Arc<dyn CredentialStore>>;
 
-/// The one event that a request leaves.
+/// Sends a request and returns the one event it emits.
 async fn event_of(auth: &Auth, request: Request<String>) -> Value {
     logs::start();
     ask(auth, request).await;
@@ -27,11 +28,11 @@ async fn event_of(auth: &Auth, request: Request<String>) -> Value {
 
 fn one_event() -> Value {
     let mut events = logs::events(TARGET);
-    assert_eq!(events.len(), 1, "one event for each request: {events:?}");
+    assert_eq!(events.len(), 1, "one event per request: {events:?}");
     events.pop().unwrap()
 }
 
-/// The fields of an event; how long the lookup took is checked to be a number and replaced by `"µs"`.
+/// The fields of an event; checks that the lookup time is a number and replaces it by `"µs"`.
 fn fields(event: &Value) -> Map<String, Value> {
     let mut fields = event["fields"].as_object().unwrap().clone();
     if let Some(micros) = fields.get_mut("store_us") {
@@ -129,7 +130,7 @@ fn cases() -> Vec<Case> {
             refused(with_outcome(&token, "organization_denied", "not_a_member")),
         ),
         (
-            "a key elsewhere",
+            "a key in another organization",
             bearer_in(KEY, OTHER_ORG),
             refused(with_outcome(
                 &key_known,
@@ -178,7 +179,8 @@ async fn each_verdict_emits_one_event_with_the_documented_fields() {
             (&level.into(), &wanted),
             "{name}"
         );
-        // The same after a wait, and how long it was: known when the store was asked, which is when the kind is known.
+        // The same after a wait, with the lookup time, which is recorded for every lookup of a
+        // known kind.
         let mut wanted = wanted;
         if wanted.get("kind").is_some() {
             wanted["store_us"] = json!("µs");
@@ -209,7 +211,8 @@ async fn an_outage_is_an_error_event_with_the_store_error() {
         let error = fields.remove("error").unwrap();
         assert!(error.as_str().unwrap().starts_with(said), "{event}");
         let wanted = json!({
-            "message": "the store could not answer", "outcome": "unavailable", "cause": cause, "kind": "org_key",
+            "message": "the store could not answer", "outcome": "unavailable", "cause": cause,
+            "kind": "org_key",
             "store_us": "µs",
         });
         assert_eq!(
@@ -219,7 +222,7 @@ async fn an_outage_is_an_error_event_with_the_store_error() {
     }
 }
 
-/// The cache finds the same faults as the layer, and gives up before it does.
+/// The cache detects the same faults as the layer, with a shorter deadline.
 #[tokio::test(start_paused = true)]
 async fn a_fault_found_by_the_cache_is_reported_like_one_of_the_layer() {
     for (behaviour, cause, said) in [
@@ -268,7 +271,7 @@ async fn a_requirement_logs_the_principal_and_a_missing_layer_is_an_error() {
     assert_eq!(
         events.len(),
         2,
-        "accepted by the auth, refused by the requirement: {events:?}"
+        "accepted by the layer, refused by the requirement: {events:?}"
     );
     let wanted = json!({
         "message": "request refused", "outcome": "insufficient_scope", "cause": "no_accepted_scope",

@@ -1,5 +1,5 @@
-//! Bodies that the crate does not know, as other majors of axum and tonic have them: a closure answers in them, as the
-//! guide shows.
+//! Bodies of other axum and tonic majors, which the crate does not know: a closure returns them, as
+//! the guide shows.
 
 use crate::support;
 
@@ -21,7 +21,7 @@ use tower_api_key::{
     rejection::{JsonResponder, ProblemResponder, Responder},
 };
 
-/// A service that answers in the body `B`.
+/// A service that returns the body `B`.
 type Inner<B> = BoxCloneSyncService<Request<String>, Response<B>, Infallible>;
 
 const MISSING: &str = r#"{"detail":"Missing Bearer token"}"#;
@@ -35,7 +35,7 @@ fn tonic_013(text: String) -> tonic_013::body::Body {
     tonic_013::body::Body::new(text)
 }
 
-/// The recipe: the documented JSON in a body that only has `Default`.
+/// The recipe: the documented JSON in a body that only implements `Default`.
 fn auth<B: Default + 'static>(
     store: impl CredentialStore,
     body: fn(String) -> B,
@@ -65,7 +65,7 @@ fn header<'a>(response: &'a Response<String>, name: &str) -> Option<&'a str> {
         .map(|value| value.to_str().unwrap())
 }
 
-/// Everything that a layer adds to a refusal is there whatever the body.
+/// Checks everything that a layer adds to a refusal, for any body.
 async fn refuses_as_documented<B>(body: fn(String) -> B)
 where
     B: http_body::Body<Error: Debug> + Default + Send + 'static,
@@ -196,7 +196,7 @@ async fn a_closure_needs_with_grpc_for_grpc_refusals() {
     assert_eq!(status.message(), "Missing Bearer token");
 
     let plain = send(&auth.with_grpc(), tonic_013, request()).await;
-    assert_eq!(plain.status(), StatusCode::UNAUTHORIZED, "not a call");
+    assert_eq!(plain.status(), StatusCode::UNAUTHORIZED, "not a gRPC call");
 }
 
 /// The status as that major's own client reads it.
@@ -204,7 +204,7 @@ fn status_of(headers: &HeaderMap) -> tonic_013::Status {
     tonic_013::Status::from_header_map(headers).unwrap()
 }
 
-/// Answers with a status of its own and without a text, in every body with `Default`.
+/// Returns its own status without a text, in any body with `Default`.
 struct Silent {
     speaks_grpc: bool,
 }

@@ -1,10 +1,10 @@
-//! The names of the prelude stand beside those of the frameworks, all of them imported by `*`.
+//! The names of the prelude do not clash with those of the frameworks when all are imported by `*`.
 
 #![deny(
     ambiguous_glob_imports,
-    reason = "a name that two globs bring is a fault where it is used"
+    reason = "a name from two globs is an error where it is used"
 )]
-#![allow(unused_imports, reason = "not every glob brings a name that is used")]
+#![allow(unused_imports, reason = "not every glob provides a name that is used")]
 
 /// Uses every name of the prelude.
 macro_rules! uses_the_prelude {

@@ -1,4 +1,5 @@
-//! Tower's contract, poll by poll: who is called when, whose readiness is used, and what goes back.
+//! Tower's contract, poll by poll: when services are called, whose readiness is used, and when it
+//! is released.
 
 use crate::support;
 
@@ -21,7 +22,7 @@ use tower_test::mock::{self, Handle, Mock, Spawn};
 type Req = Request<String>;
 type Res = Response<String>;
 type Limited = ConcurrencyLimit<Mock<Req, Res>>;
-/// A door before a mock, with a store that has to be waited for.
+/// An auth service in front of a mock, with a [`RemoteStore`].
 type SpawnedRemote = Spawned<Mock<Req, Res>, Arc<RemoteStore>>;
 type Spawned<Inner, S> = Spawn<AuthService<Inner, S, JsonResponder>>;
 
@@ -35,14 +36,14 @@ where
     service.poll_ready::<Req>()
 }
 
-/// A door before a mock, and a store that opens when it is told to.
+/// An auth service in front of a mock, and its store.
 fn waiting(behaviour: Behaviour) -> (Arc<RemoteStore>, SpawnedRemote, Handle<Req, Res>) {
     let store = RemoteStore::new(memory(), behaviour);
     let (service, handle) = mock::spawn_layer(AuthLayer::new(Arc::clone(&store)));
     (store, service, handle)
 }
 
-/// Two clones of a door, before a service that is ready for one of them at a time.
+/// Two clones of an auth service in front of a service that is ready for one of them at a time.
 fn two_for_one<S: CredentialStore>(store: S) -> ([Spawned<Limited, S>; 2], Handle<Req, Res>) {
     let (mock, handle) = mock::pair();
     let service = AuthLayer::new(store).layer(ConcurrencyLimit::new(mock, 1));
@@ -59,13 +60,13 @@ async fn the_inner_service_is_not_called_before_the_verdict() {
     assert!(poll_once(response.as_mut()).is_pending());
     assert!(
         inner.poll_request().is_pending(),
-        "not while the store is asked"
+        "not while the store is queried"
     );
     assert_eq!(store.calls(), 1);
     store.release();
     assert!(poll_once(response.as_mut()).is_pending());
     let Poll::Ready(Some((request, answer))) = inner.poll_request() else {
-        panic!("called once the verdict is there")
+        panic!("called after the verdict")
     };
     assert_eq!(request.headers()["authorization"], format!("Bearer {KEY}"));
     answer.send_response(Response::new("answer".to_owned()));
@@ -96,7 +97,7 @@ async fn a_refused_request_never_reaches_the_inner_service() {
         mock::spawn_layer::<Req, Res, _>(AuthLayer::new(memory()));
     for credential in credentials {
         assert!(ready(&mut waits).is_ready() && ready(&mut at_once).is_ready());
-        // Polled once and not awaited: had the mock been called, nobody would answer.
+        // Polled once and not awaited: a call of the mock would never be answered.
         for mut response in [
             Box::pin(waits.call(bearer(credential))),
             Box::pin(at_once.call(bearer(credential))),
@@ -121,11 +122,11 @@ async fn readiness_is_released_while_the_store_is_queried() {
         assert!(ready(&mut one).is_ready());
         assert!(ready(&mut other).is_pending());
         let mut response = Box::pin(one.call(bearer(KEY)));
-        assert!(other.is_woken(), "{behaviour:?}: given back by `call`");
+        assert!(other.is_woken(), "{behaviour:?}: released by `call`");
         assert!(ready(&mut other).is_ready(), "{behaviour:?}");
         assert!(
             ready(&mut one).is_pending(),
-            "{behaviour:?}: what stays behind is a clone, which is not ready"
+            "{behaviour:?}: the remaining clone is not ready"
         );
         assert!(poll_once(response.as_mut()).is_pending());
         assert!(inner.poll_request().is_pending());
@@ -141,22 +142,22 @@ async fn an_accepted_request_waits_for_the_inner_service_to_be_ready_again() {
     assert!(poll_once(response.as_mut()).is_pending());
     assert!(
         ready(&mut other).is_ready(),
-        "somebody else takes the only place meanwhile"
+        "another caller takes the only permit"
     );
     store.release();
     assert!(poll_once(response.as_mut()).is_pending());
     assert!(
         inner.poll_request().is_pending(),
-        "accepted, and not called: the mock would panic if it were"
+        "accepted but not called: the mock would panic"
     );
     drop(other);
     assert!(poll_once(response.as_mut()).is_pending());
     let Poll::Ready(Some((_, answer))) = inner.poll_request() else {
-        panic!("called once there is a place")
+        panic!("called once a permit is free")
     };
     answer.send_response(Response::default());
     assert!(matches!(poll_once(response.as_mut()), Poll::Ready(Ok(_))));
-    assert_eq!(store.calls(), 1, "the store is not asked again");
+    assert_eq!(store.calls(), 1, "the store is not queried again");
     drop(response);
     assert!(ready(&mut one).is_ready());
 }
@@ -253,7 +254,7 @@ async fn an_inner_buffer_is_reserved_for_accepted_requests() {
     assert_eq!(response.await.unwrap().unwrap().status(), 200);
 }
 
-/// Knows [`KEY`] at once and never answers about anything else, as a cache before a store that hangs.
+/// Knows [`KEY`] at once and never answers other lookups, like a cache in front of a hanging store.
 #[derive(Debug)]
 struct PartlyCached(MemoryStore);
 
@@ -286,7 +287,7 @@ async fn an_immediate_refusal_releases_readiness_at_once() {
         let refused = one.call(bearer(credential));
         assert!(
             other.is_woken(),
-            "{credential}: given back while the answer is on its way"
+            "{credential}: released before the answer is delivered"
         );
         assert!(ready(&mut other).is_ready(), "{credential}");
         refused.await.unwrap();
@@ -393,7 +394,7 @@ async fn a_hanging_store_is_an_outage_exactly_at_the_deadline() {
             ),
             (503, &"1".parse().unwrap())
         );
-        assert_eq!(store.abandoned(), 1, "and nobody waits for it any longer");
+        assert_eq!(store.abandoned(), 1, "the lookup is dropped");
         assert!(inner.poll_request().is_pending());
     }
 }

@@ -1,4 +1,5 @@
-//! Tower's contract for the requirements inside of the door: nobody is called early, and a refusal gives readiness back.
+//! Tower's contract for requirements behind the auth layer: no early calls, and a refusal releases
+//! readiness.
 
 use crate::support;
 use tower_api_key::{
@@ -28,7 +29,7 @@ fn two_for_one<D: Layer<ConcurrencyLimit<Mock<Req, Res>>, Service: Clone>>(
     ([Spawn::new(service.clone()), Spawn::new(service)], handle)
 }
 
-/// A request as the door passes it on, of an admin of [`ORG`].
+/// A request by an admin of [`ORG`], as the auth layer forwards it.
 async fn accepted() -> Req {
     let parts = ask(&AuthLayer::new(memory()), bearer(KEY))
         .await
@@ -90,18 +91,18 @@ async fn the_inner_service_is_not_called_before_the_directory_answers() {
     assert!(inner.poll_request().is_pending());
     assert!(
         other.poll_ready::<Req>().is_ready(),
-        "the place is not kept while the tree is asked"
+        "the permit is not kept while the directory is queried"
     );
     tree.release();
     assert!(poll_once(response.as_mut()).is_pending());
     assert!(
         inner.poll_request().is_pending(),
-        "accepted, and there is no place"
+        "accepted, but no permit is free"
     );
     drop(other);
     assert!(poll_once(response.as_mut()).is_pending());
     let Poll::Ready(Some((_, answer))) = inner.poll_request() else {
-        panic!("called once the tree has answered")
+        panic!("called after the directory answers")
     };
     answer.send_response(Response::default());
     response.await.unwrap();

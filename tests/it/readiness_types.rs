@@ -1,4 +1,4 @@
-//! What the compiler promises: services can be shared and sent, and a request's body may be of any kind.
+//! Guarantees of the compiler: services can be shared and sent, and a request may have any body.
 
 use crate::support;
 
@@ -18,7 +18,7 @@ fn with_body<B>(body: B) -> Request<B> {
     bearer(KEY).map(|_| body)
 }
 
-/// Every layer in one stack.
+/// All layers in one stack.
 fn stacked<S>(
     auth: &AuthLayer<S>,
     tree: Arc<RemoteStore>,
@@ -71,7 +71,11 @@ async fn a_non_send_body_works_on_a_single_threaded_executor() {
                 .await
         };
         assert_eq!(answer.unwrap().into_body(), "reached", "at once: {at_once}");
-        assert_eq!(Rc::strong_count(&body), 1, "the body goes with the request");
+        assert_eq!(
+            Rc::strong_count(&body),
+            1,
+            "the body is dropped with the request"
+        );
     }
 }
 

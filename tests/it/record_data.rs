@@ -1,4 +1,4 @@
-//! What a store of one's own adds to its records, as handlers read it.
+//! Data that a custom store adds to its records, as handlers read it.
 
 use crate::support::{KEY, ORG, TOKEN, ask, bearer, bearer_in, key, key_record, memory, now};
 use std::sync::{
@@ -13,7 +13,7 @@ use tower_api_key::{
 #[derive(Debug, PartialEq)]
 struct Plan(&'static str);
 
-/// A store over a table of its own, which has a plan for each credential.
+/// A store with its own table, which has a plan for each credential.
 struct Plans {
     memory: MemoryStore,
     plan: Arc<Plan>,
@@ -42,7 +42,7 @@ impl CredentialStore for Plans {
     }
 }
 
-/// The principals that the handlers see of a key and of a token.
+/// The principals that handlers receive for a key and for a token.
 async fn callers(store: impl CredentialStore) -> Vec<Principal> {
     let auth = AuthLayer::new(store);
     let mut callers = Vec::new();
@@ -71,7 +71,7 @@ async fn a_cache_keeps_record_data() {
             assert_eq!(caller.data(), Some(&Plan("large")), "{round}");
         }
     }
-    assert_eq!(store.lookups.load(SeqCst), 2, "one per credential");
+    assert_eq!(store.lookups.load(SeqCst), 2, "one lookup per credential");
 }
 
 #[tokio::test]

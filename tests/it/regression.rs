@@ -1,4 +1,4 @@
-//! What was wrong once, each with a test.
+//! Fixed bugs, each with a test.
 
 use crate::support;
 

@@ -1,4 +1,4 @@
-//! What was wrong once with the layers in front of a service, each with a test.
+//! Fixed bugs of the layers, each with a test.
 
 use crate::support;
 use tower_api_key::{
@@ -44,7 +44,7 @@ const VERSIONS: [Version; 4] = [
     Version::HTTP_3,
 ];
 
-/// Every method, version and gRPC content-type, with the content-type alone or beside another one.
+/// Every combination of method, version and gRPC content-type, alone or with a second content-type.
 fn calls(of: impl Fn() -> Request<String>) -> impl Iterator<Item = (String, Request<String>)> {
     let beside: [&[&str]; 3] = [&[], &["application/json"], &["application/grpc"]];
     let all = METHODS
@@ -161,12 +161,12 @@ async fn every_ignored_credential_is_marked_sensitive() {
         let other = reached.headers.get_all("x-other");
         assert!(
             !other.iter().any(http::HeaderValue::is_sensitive),
-            "{count}: and nothing else"
+            "{count}: nothing else is sensitive"
         );
     }
 }
 
-/// Answers what it is made with, whatever is asked.
+/// A store that answers every lookup with the same record.
 #[derive(Debug)]
 struct FixedRecord(Record);
 
@@ -186,7 +186,7 @@ async fn a_record_with_organization_rights_is_an_outage_on_a_user_scoped_route()
     let scopes: ScopeSet = ["agents:manage"].into_iter().collect();
     let catalogue = tower_api_key::scope::Catalogue::anyreach();
     for (name, record, cause) in [
-        ("as asked for", pat_record("token", USER), "accepted"),
+        ("as expected", pat_record("token", USER), "accepted"),
         (
             "scopes",
             pat_record("token", USER).with_scopes(scopes.clone()),
@@ -287,11 +287,11 @@ async fn an_answered_preflight_reaches_no_handler_and_grants_nothing() {
 #[tokio::test]
 async fn the_credential_can_be_hidden_from_the_inner_service() {
     let here = AuthLayer::new(memory()).with_authorization_removed();
-    let away =
+    let remote =
         AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers)).with_authorization_removed();
     let accepted = [
         ("at once", ask(&here, bearer(KEY)).await),
-        ("after a wait", ask(&away, bearer(KEY)).await),
+        ("after a wait", ask(&remote, bearer(KEY)).await),
         ("a token", ask(&here, bearer_in(TOKEN, ORG)).await),
     ];
     for (name, answer) in accepted {
@@ -319,7 +319,7 @@ async fn the_credential_can_be_hidden_from_the_inner_service() {
     assert_eq!(
         ask(&here, several()).await.reason(),
         Some(Reason::InvalidToken),
-        "the check comes first"
+        "the check happens first"
     );
 }
 
@@ -372,7 +372,7 @@ async fn responses_of_optional_routes_vary_on_their_inputs() {
     assert_eq!(
         values,
         ["accept-encoding", "Authorization, X-Anyreach-Org"],
-        "the inner service's own stays"
+        "the inner service's value is kept"
     );
 }
 

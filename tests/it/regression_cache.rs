@@ -1,4 +1,4 @@
-//! One test for each hole that the cache had, where no other test of the cache is about it.
+//! Fixed bugs of the cache that no other test covers.
 
 use crate::support::{held_store, now};
 use tower_api_key::{
@@ -46,7 +46,7 @@ fn cache() -> Cached<MemoryStore> {
         .with_negative_ttl(Duration::MAX)
 }
 
-/// Ends an answer and has it read again: the entry is replaced.
+/// Invalidates an answer and reads it again, so that its entry is replaced.
 fn replace(cache: &Cached<MemoryStore>, runtime: &tokio::runtime::Runtime, i: usize) {
     cache.apply(&Change::Credential {
         kind: Kind::OrgKey,
@@ -58,7 +58,7 @@ fn replace(cache: &Cached<MemoryStore>, runtime: &tokio::runtime::Runtime, i: us
     );
 }
 
-/// The tables of the cache grow while their entries are replaced: none is lost, none is there twice.
+/// Entries are replaced while the tables of the cache grow: none is lost or duplicated.
 #[test]
 fn replaced_entries_are_found_while_a_table_grows() {
     let (cache, runtime) = (cache(), runtime());
@@ -79,7 +79,7 @@ fn replaced_entries_are_found_while_a_table_grows() {
                 });
                 assert!(
                     !TestLookup::key(&id(i)).is_cached(&cache),
-                    "key {i} of {size} is there twice"
+                    "key {i} of {size} is duplicated"
                 );
                 replace(&cache, &runtime, i);
             }
@@ -103,7 +103,7 @@ fn many_replacements_lose_no_entry() {
     }
 }
 
-/// Readers find the entry, or ask the store; they never get another answer.
+/// Readers find the entry or query the store; they never get another answer.
 #[test]
 fn readers_of_replaced_entries_get_no_other_answer() {
     let (cache, done) = (Arc::new(cache()), Arc::new(AtomicBool::new(false)));
@@ -133,7 +133,8 @@ fn readers_of_replaced_entries_get_no_other_answer() {
     }
 }
 
-/// The organization is a part of the lookup: the same token with another one is another entry, also while tables grow.
+/// The organization is part of the lookup: the same token in another organization is another entry,
+/// also while tables grow.
 #[test]
 fn entries_of_a_token_in_many_organizations_stay_separate() {
     let store = MemoryStore::new();
@@ -177,7 +178,7 @@ impl Clock for ManualWallClock {
     }
 }
 
-/// The table of last uses grows while entries are retired and replaced: each use is written once.
+/// Entries are retired and replaced while the table of last uses grows: each use is written once.
 #[tokio::test]
 async fn no_last_use_is_lost_or_repeated_while_its_table_grows() {
     let (store, clock, uses) = (

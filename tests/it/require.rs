@@ -1,4 +1,5 @@
-//! Demands inside of the door: scopes, an organization; in the door's own form, and never without a door.
+//! Requirements behind the auth layer: scopes and an organization; with its responses, and never
+//! without it.
 
 use crate::support::{self, now};
 use tower_api_key::{
@@ -53,7 +54,7 @@ async fn any_accepted_scope_is_enough() {
         ("none", &[], both, false),
         ("others", &["members:read", "billing:manage"], both, false),
         (
-            "a stronger name for the same",
+            "a scope that implies it",
             &["agents:manage"],
             &["agents:read"],
             false,
@@ -150,12 +151,12 @@ async fn scopes_come_from_the_acting_organization() {
     assert_eq!(
         ask(&stack, bearer_in(TOKEN, ORG)).await.cause(),
         "accepted",
-        "an admin here"
+        "admin in this organization"
     );
     assert_eq!(
         ask(&stack, bearer_in(TOKEN, OTHER_ORG)).await.cause(),
         "no_accepted_scope",
-        "a viewer there"
+        "viewer in the other organization"
     );
 }
 
@@ -206,7 +207,7 @@ async fn a_requirement_can_use_the_responses_of_an_auth_layer() {
     assert_eq!(
         ask(&stack(requirement.clone()), grpc()).await.status,
         403,
-        "the service does not say that it speaks gRPC"
+        "the service does not enable gRPC"
     );
     for requirement in [
         requirement.with_grpc(),
@@ -253,7 +254,7 @@ async fn an_organization_requirement_accepts_only_principals_in_an_organization(
     assert_eq!(
         answer.header("www-authenticate"),
         Some(r#"Bearer realm="api""#),
-        "a good token is not called invalid"
+        "a valid token is not called invalid"
     );
     let usual = ServiceBuilder::new()
         .layer(auth.clone())
@@ -330,7 +331,7 @@ async fn a_requirement_without_an_auth_layer_is_a_500() {
         );
         assert!(answer.rejection.unwrap().cause().to_string().contains(fix));
     }
-    // The wrong way round: the requirement stands outside of the door.
+    // The wrong order: the requirement is outside of the auth layer.
     let auth = AuthLayer::new(memory());
     let wrong = ServiceBuilder::new()
         .layer(accepting(&["agents:read"]))
@@ -377,17 +378,23 @@ fn names() -> impl Strategy<Value = BTreeSet<String>> {
 
 proptest! {
     #[test]
-    fn a_requirement_passes_exactly_if_an_accepted_scope_is_held(held in names(), accepted in names()) {
+    fn a_requirement_passes_exactly_if_an_accepted_scope_is_held(
+        held in names(),
+        accepted in names(),
+    ) {
         let set: ScopeSet = held.iter().map(String::as_str).collect();
         match AcceptedScopes::any(accepted.iter().map(String::as_str)) {
-            Ok(requirement) => prop_assert_eq!(requirement.met_by(&set), !held.is_disjoint(&accepted)),
+            Ok(requirement) => {
+                prop_assert_eq!(requirement.met_by(&set), !held.is_disjoint(&accepted));
+            }
             Err(error) => prop_assert!(accepted.is_empty() && error == ConfigError::NoScopes),
         }
     }
 
     #[test]
     fn a_set_of_scopes_is_a_set(names in proptest::collection::vec("[abAB*][:.]?[ab]?", 0..8)) {
-        let (set, model): (ScopeSet, BTreeSet<String>) = (names.iter().map(String::as_str).collect(), names.into_iter().collect());
+        let set: ScopeSet = names.iter().map(String::as_str).collect();
+        let model: BTreeSet<String> = names.into_iter().collect();
         prop_assert!(set.iter().eq(model.iter().map(String::as_str)));
         prop_assert_eq!((set.len(), set.is_empty()), (model.len(), model.is_empty()));
         prop_assert!(model.iter().all(|name| set.contains(name)));

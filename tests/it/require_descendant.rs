@@ -1,4 +1,5 @@
-//! The rule of the partner console: the acting organization or one below it, asked for in a fixed order.
+//! The rule of the partner console: a request may target the acting organization or one below it,
+//! checked in a fixed order.
 
 use crate::support::{self, now};
 use tower_api_key::{
@@ -42,7 +43,7 @@ fn tree() -> MemoryStore {
     store
 }
 
-/// The header `x-target` names the organization that a request is about; absent, there is none.
+/// Reads the target from the header `x-target`; `None` if absent.
 fn target(request: &Parts) -> Option<OrgId> {
     request
         .headers
@@ -78,15 +79,15 @@ async fn only_the_acting_organization_and_its_descendants_can_be_managed() {
         ("a sibling", "org_b", "not_a_descendant"),
         ("its parent", "org_top", "not_a_descendant"),
         ("a stranger", ORG, "not_a_descendant"),
-        ("an unknown one", "org_no", "not_a_descendant"),
+        ("an unknown organization", "org_no", "not_a_descendant"),
         ("a deleted child", "org_a_gone", "not_a_descendant"),
         (
-            "a living one below a deleted one",
+            "an active child of a deleted organization",
             "org_a_gone_x",
             "not_a_descendant",
         ),
         ("a child in capitals", "ORG_A_1", "not_a_descendant"),
-        ("the beginning of its name", "org_", "not_a_descendant"),
+        ("a prefix of its id", "org_", "not_a_descendant"),
         ("an empty name", "", "not_a_descendant"),
     ] {
         for remote in [false, true] {
@@ -150,7 +151,7 @@ async fn authentication_precedes_scopes_and_scopes_precede_the_target() {
             "no_accepted_scope",
         ),
         (
-            "no scope, its own",
+            "no scope, its own organization",
             about(bearer(key("plain")), "org_a"),
             "no_accepted_scope",
         ),
@@ -174,7 +175,7 @@ async fn authentication_precedes_scopes_and_scopes_precede_the_target() {
             "{name}"
         );
     }
-    assert_eq!(down.calls(), 0, "none of it needs the tree");
+    assert_eq!(down.calls(), 0, "none of these needs the directory");
 }
 
 #[tokio::test]
@@ -329,7 +330,7 @@ async fn refusals_use_the_responses_of_the_auth_layer() {
     assert_eq!(
         ask(&stack, grpc()).await.status,
         403,
-        "the service does not say that it speaks gRPC"
+        "the service does not enable gRPC"
     );
     let requirement = RequireDescendantLayer::new(tree(), target)
         .with_responses_of(&auth)
@@ -363,7 +364,8 @@ mod in_axum {
 
     use super::*;
 
-    /// The console under a prefix, once with the handler's own extractor as target and once with a closure over the URI.
+    /// The console under a prefix, with either the handler's extractor or a closure over the URI as
+    /// target.
     fn console(by_extractor: bool) -> Router {
         let store = tree();
         for (id, parent) in [

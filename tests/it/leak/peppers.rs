@@ -1,4 +1,4 @@
-//! The secret of a pepper, and digests under one.
+//! The secret of a pepper, and digests computed with it.
 
 use std::{error::Error, fmt::Write as _};
 
@@ -17,15 +17,15 @@ use super::{
     support::{Inner, ask, bearer, key},
 };
 
-/// 32 bytes are the least; the ones behind them are cut off for a pepper that is too short.
+/// The minimum is 32 bytes; the test of a short pepper cuts the rest off.
 const SECRET: &str = "test-Pepper-Canary-0123456789-qwertz";
 
-/// A watch over the secret, in the form of a token.
+/// The pepper's secret in the form of a token.
 fn planted_secret() -> PlantedSecret {
     PlantedSecret::new(&format!("ak_pepper.{SECRET}"))
 }
 
-/// Fails when the text shows a digest, as a store keeps it.
+/// Fails if the text contains the digest in the form that a store keeps.
 fn hides(digest: &Digest, text: &str) {
     let bytes = digest.to_bytes();
     for form in [

@@ -1,15 +1,15 @@
-//! A secret that is looked for in every form in which it could get out.
+//! A secret that is searched for in every form in which it could leak.
 
 use tower_api_key::secret::Digest;
 
-/// A token, and the forms of it that must be found nowhere.
+/// A token, and the forms of it that must not appear anywhere.
 pub(crate) struct PlantedSecret {
     pub(crate) token: String,
     forms: Vec<(&'static str, String)>,
 }
 
 impl PlantedSecret {
-    /// Watches over a token `<prefix>[<id>.]<secret>`.
+    /// Prepares the forms of a token `<prefix>[<id>.]<secret>`.
     pub(crate) fn new(token: &str) -> Self {
         let secret = token
             .split_once('.')
@@ -33,7 +33,7 @@ impl PlantedSecret {
             }
             forms.push((name, format!("{bytes:?}")));
         }
-        // As the numbers that a digest is kept as, either way round.
+        // As the numbers in which a digest is stored, in either byte order.
         for word in words {
             forms.push((
                 "a word of the digest",
@@ -50,7 +50,7 @@ impl PlantedSecret {
         }
     }
 
-    /// Fails when a line of `text` has any of the forms in it.
+    /// Fails if a line of `text` contains any of the forms.
     pub(crate) fn absent_from(&self, text: &str, place: &str) {
         for (name, form) in &self.forms {
             let line = text.lines().find(|line| line.contains(form.as_str()));
@@ -59,7 +59,8 @@ impl PlantedSecret {
     }
 }
 
-/// Base64 without padding (RFC 4648), so that padded text has it as its beginning; the last two digits are the given.
+/// Encodes base64 without padding (RFC 4648), so that padded text starts with it; `last` holds the
+/// last two digits of the alphabet.
 fn base64(bytes: &[u8], last: &str) -> String {
     let digits: Vec<char> = ('A'..='Z')
         .chain('a'..='z')
@@ -96,9 +97,9 @@ fn the_search_finds_every_form_of_a_secret() {
         u64::from_le_bytes(*digest.first_chunk().unwrap()).to_string(),
     ] {
         let found = std::panic::catch_unwind(|| {
-            planted_secret.absent_from(&format!("before {leak} behind"), "here")
+            planted_secret.absent_from(&format!("before {leak} after"), "here")
         });
         assert!(found.is_err(), "{leak}");
     }
-    planted_secret.absent_from("ak_id and all that may be known", "here");
+    planted_secret.absent_from("ak_id and other public data", "here");
 }

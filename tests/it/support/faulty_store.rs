@@ -1,4 +1,4 @@
-//! A store in memory whose management can be made to fail, hang or panic, before or after the work is done.
+//! A memory store whose management calls can fail, hang or panic, before or after the work is done.
 
 use std::{
     future::pending,
@@ -18,18 +18,18 @@ use tower_api_key::{
 
 use async_trait::async_trait;
 
-/// What becomes of a call.
+/// What a call does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Behaviour {
     Works,
     Fails,
     Hangs,
     Panics,
-    /// Does the work, and does not say so.
+    /// Does the work, but never returns.
     HangsWhenDone,
-    /// Does the work, and says that it failed, as after a lost connection.
+    /// Does the work and returns an error, as after a lost connection.
     FailsWhenDone,
-    /// Makes changes, and cannot read.
+    /// Makes changes, but cannot read.
     ReadsFail,
 }
 

@@ -1,4 +1,5 @@
-//! A store that counts its lookups and can be held, broken and made to panic, and a clock moved by hand.
+//! A store that counts its lookups and can hold, fail or panic in them, and monotonic clocks for
+//! tests.
 
 use crate::support::now;
 use std::{
@@ -30,16 +31,16 @@ use tokio::sync::{Notify, Semaphore};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Behaviour {
     Answers,
-    /// Waits, with the answer in hand, until it is let go.
+    /// Waits, holding its answer, until it is released.
     Held,
     Fails,
-    /// Waits as if held, and then fails.
+    /// Waits as if held, then fails.
     HeldThenFails,
-    /// Waits as if held, and then panics.
+    /// Waits as if held, then panics.
     HeldThenPanics,
 }
 
-/// A memory store that has to be waited for.
+/// A memory store whose lookups can be held.
 #[derive(Debug)]
 pub(crate) struct HeldStore {
     pub(crate) memory: MemoryStore,
@@ -48,9 +49,9 @@ pub(crate) struct HeldStore {
     lookups: AtomicUsize,
     read: Notify,
     gate: Semaphore,
-    /// Says of each write that its outcome is unknown, after having done it.
+    /// Makes each write report an unknown outcome after it was done.
     pub(crate) writes_fail: AtomicBool,
-    /// Deletions are made by another task, whoever waits for them, and wait for this.
+    /// Moves deletions to another task, which waits for this signal even if its caller is gone.
     pub(crate) deletion_gate: Mutex<Option<Arc<Notify>>>,
 }
 
@@ -84,12 +85,12 @@ impl HeldStore {
         self.lookups.load(Ordering::SeqCst)
     }
 
-    /// Waits until a lookup has its answer in hand.
+    /// Waits until a lookup holds its answer.
     pub(crate) async fn wait_until_read(&self) {
         self.read.notified().await;
     }
 
-    /// Lets the held lookups go, these and those to come.
+    /// Releases the held lookups, now and in future.
     pub(crate) fn release(&self) {
         self.set_behaviour(Behaviour::Answers);
         self.gate.add_permits(1 << 20);
@@ -223,7 +224,8 @@ impl ManageStore for HeldStore {
             return deletion.await.unwrap();
         }
         let ended = self.memory.end(ending).await?;
-        tokio::task::yield_now().await; // so that a caller can go away between the change and the answer
+        // Lets a caller be cancelled between the change and the answer.
+        tokio::task::yield_now().await;
         self.outcome()?;
         Ok(ended)
     }
@@ -242,7 +244,7 @@ impl ManageStore for HeldStore {
     }
 }
 
-/// A monotonic clock that stands still until it is moved.
+/// A monotonic clock that only moves when it is advanced.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ManualMonotonicClock(Arc<AtomicU64>);
 
@@ -258,7 +260,7 @@ impl MonotonicClock for ManualMonotonicClock {
     }
 }
 
-/// A monotonic clock in step with tokio's timers, which a test with a paused clock advances.
+/// A monotonic clock in step with tokio's timers, which a paused test advances.
 #[derive(Clone, Debug)]
 pub(crate) struct TokioClock {
     since: tokio::time::Instant,
@@ -273,7 +275,7 @@ impl TokioClock {
         }
     }
 
-    /// Suspends the machine: this clock goes on, and the timers do not.
+    /// Suspends the machine: this clock advances, and the timers do not.
     pub(crate) fn suspend(&self, time: Duration) {
         self.slept.advance(time);
     }
@@ -285,12 +287,12 @@ impl MonotonicClock for TokioClock {
     }
 }
 
-/// For how long a first failure is kept.
+/// How long a first failure is kept.
 pub(crate) const FAILURE_LIFE: Duration = Duration::from_millis(20);
 
 pub(crate) type Cache = Cached<Arc<HeldStore>>;
 
-/// A cache that keeps what it is told for ever.
+/// A cache whose entries never expire.
 pub(crate) fn cache_without_expiry(store: &Arc<HeldStore>) -> Cache {
     Cached::new(Arc::clone(store))
         .with_ttl(Duration::MAX)
@@ -308,7 +310,7 @@ pub(crate) fn token_digest(id: &str) -> Digest {
     Digest::of(format!("pat_test_{id}").as_bytes())
 }
 
-/// A lookup, owned.
+/// An owned lookup.
 #[derive(Clone, Debug)]
 pub(crate) enum TestLookup {
     Key(String),
@@ -333,7 +335,7 @@ impl TestLookup {
         }
     }
 
-    /// Asks as the layer does, and says whether the answer could be accepted.
+    /// Looks up as the layer does and returns whether the answer can be accepted.
     pub(crate) async fn ask(&self, cache: &impl CredentialStore) -> Result<bool, StoreError> {
         let lookup = self.lookup();
         let found = match cache.peek(&lookup) {
@@ -352,13 +354,13 @@ impl TestLookup {
         self.ask(cache).await.unwrap()
     }
 
-    /// Whether it is answered without waiting.
+    /// Returns whether the lookup is answered without waiting.
     pub(crate) fn is_cached(&self, cache: &impl CredentialStore) -> bool {
         !matches!(cache.peek(&self.lookup()), Peek::Unknown)
     }
 }
 
-/// Polls a future once.
+/// Polls a future once, with the waker of the current task.
 pub(crate) async fn poll_within_task<F: Future + ?Sized>(
     mut future: Pin<&mut F>,
 ) -> Poll<F::Output> {

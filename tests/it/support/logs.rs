@@ -1,8 +1,8 @@
-//! The events of the thread that a test runs on, as JSON, down to TRACE.
+//! The events of the thread that runs a test, as JSON, down to TRACE.
 //!
-//! One subscriber for the whole process: with one per test, a call site that another thread meets first could be noted
-//! as of no interest to anybody. Threads that have not asked are left in peace: most tests do not listen, and to write
-//! down what they do would take longer than they do.
+//! There is one subscriber per process: with one per test, a call site that another thread reaches
+//! first could be cached as uninteresting. Threads that did not call [`start`] are skipped, because
+//! writing their events would take longer than most tests.
 
 use std::{
     cell::{Cell, RefCell},
@@ -31,7 +31,7 @@ impl io::Write for Buffer {
     }
 }
 
-/// Starts to note this thread's events; forgets the ones from before.
+/// Starts recording the events of this thread and discards earlier ones.
 pub(crate) fn start() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -45,12 +45,12 @@ pub(crate) fn start() {
     drop(take());
 }
 
-/// Takes what was written since the last time.
+/// Takes the text written since the last call.
 pub(crate) fn take() -> String {
     String::from_utf8(WRITTEN.take()).unwrap()
 }
 
-/// Takes the events of a target, with all that is known of each.
+/// Takes the events of a target, with all their fields.
 pub(crate) fn events(target: &str) -> Vec<Value> {
     let lines = take();
     let events = lines

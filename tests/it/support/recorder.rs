@@ -1,4 +1,4 @@
-//! A recorder of the crate `metrics` that remembers what was recorded.
+//! A recorder for the crate `metrics` that stores what is recorded.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::{
@@ -11,10 +11,10 @@ use metrics::{
     SharedString, Unit,
 };
 
-/// The kind of a metric, its name, its unit.
+/// The kind of a metric, its name and its unit.
 pub(crate) type Description = (String, String, Option<Unit>);
 
-/// Remembers under the name and the labels: sums, of histograms how many samples, and each of those.
+/// Stores sums by name and labels; for histograms the number of samples, and each sample.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TestRecorder(
     Arc<Mutex<BTreeMap<String, f64>>>,
@@ -55,12 +55,12 @@ impl TestRecorder {
         self.2.lock().unwrap().push(described);
     }
 
-    /// What was described, in its order.
+    /// The descriptions, in order.
     pub(crate) fn described(&self) -> Vec<Description> {
         self.2.lock().unwrap().clone()
     }
 
-    /// The samples of a histogram, in their order.
+    /// The samples of a histogram, in order.
     pub(crate) fn samples(&self, name: &str) -> Vec<f64> {
         let samples = self.1.lock().unwrap();
         let own = samples

@@ -1,4 +1,4 @@
-//! A store that has to be waited for, and that can be told how to fail.
+//! A store whose answers have to be awaited, with a configurable failure.
 
 use std::{
     future::pending,
@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use tower_api_key::store::{CredentialStore, Directory, Lookup, MemoryStore, Record, StoreError};
 
-/// What the store does when it is asked.
+/// What the store does with a lookup.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Behaviour {
     Answers,
@@ -23,10 +23,10 @@ pub(crate) enum Behaviour {
     Held,
 }
 
-/// What a failing store says; nobody but the operator may read it.
+/// The error text of a failing store; only the operator may see it.
 pub(crate) const OUTAGE: &str = "test outage of the store";
 
-/// Asks a [`MemoryStore`], but never at once.
+/// Queries a [`MemoryStore`], but never answers in `peek`.
 #[derive(Debug)]
 pub(crate) struct RemoteStore {
     memory: MemoryStore,
@@ -56,7 +56,7 @@ impl RemoteStore {
         self.gate.notify_one();
     }
 
-    /// How often it was asked.
+    /// How often the store was queried.
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(SeqCst)
     }
@@ -72,7 +72,7 @@ impl RemoteStore {
         match behaviour {
             Behaviour::Answers => Ok(()),
             Behaviour::Fails => Err(StoreError::unavailable(OUTAGE)),
-            Behaviour::Panics => panic!("a panic that the test asked for"),
+            Behaviour::Panics => panic!("test panic of the store"),
             Behaviour::Hangs | Behaviour::Held => {
                 let unanswered = Unanswered(&self.abandoned);
                 if let Behaviour::Hangs = behaviour {
@@ -86,7 +86,7 @@ impl RemoteStore {
     }
 }
 
-/// Counts itself when it is dropped with its lookup.
+/// Counts a lookup that is dropped without an answer.
 struct Unanswered<'a>(&'a AtomicUsize);
 
 impl Drop for Unanswered<'_> {
