@@ -16,7 +16,7 @@ use tower_service::Service;
 mod support;
 
 use support::{
-    fixtures::{Asking, Body, bearing, bearing_for_organization, key, reads, store, token},
+    fixtures::{AsyncStore, Body, bearing, bearing_for_organization, key, reads, store, token},
     service::{Echo, Extensions, Loop, with_timer},
 };
 
@@ -25,7 +25,7 @@ fn accept(c: &mut Criterion) {
     let (key, token) = (key("live"), token("live"));
     let auth = AuthLayer::new(store());
     let reads = reads();
-    let asking = AuthLayer::new(Asking(store())).layer(Echo);
+    let asking = AuthLayer::new(AsyncStore(store())).layer(Echo);
     case(&mut group, "no layer", Echo, bearing(&key));
     case(&mut group, "key", auth.layer(Echo), bearing(&key));
     case(

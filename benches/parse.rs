@@ -12,7 +12,7 @@ use tower_layer::Layer;
 mod support;
 
 use support::{
-    fixtures::{Body, Empty, key, request, token},
+    fixtures::{Body, EmptyStore, key, request, token},
     service::{Echo, call},
 };
 
@@ -70,8 +70,8 @@ fn parse(c: &mut Criterion) {
     group.finish();
 }
 
-fn layer() -> AuthLayer<Empty, fn(&Rejection) -> Response<Body>> {
-    AuthLayer::new(Empty).with_responder(|rejection: &Rejection| {
+fn layer() -> AuthLayer<EmptyStore, fn(&Rejection) -> Response<Body>> {
+    AuthLayer::new(EmptyStore).with_responder(|rejection: &Rejection| {
         let mut response = Response::default();
         *response.status_mut() = rejection.status();
         response

@@ -41,7 +41,7 @@ use client::Sent;
 use server::{Environment, LOOKUP_TIMEOUT, Server};
 
 /// Held by tests that measure time and by tests that use much of it, so that they do not overlap.
-static QUIET: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+static EXCLUSIVE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Reads a file of the corpus: the one named by the variable, or the copy beside the tests.
 fn corpus(variable: &str, copy: &str) -> String {
@@ -131,12 +131,12 @@ impl Runner {
             .map_err(Clone::clone)?;
         let sent = client::send(case, server.ports).await?;
         let mut verdict = check(case, setting(&self.fixtures, &[]), &sent, &seen(server));
-        verdict.failures.extend(self.apart(case, &sent));
+        verdict.failures.extend(self.group_difference(case, &sent));
         Ok(verdict)
     }
 
     /// Compares a response with that of the first member of its group, byte for byte.
-    fn apart(&mut self, case: &Case, sent: &Sent) -> Option<String> {
+    fn group_difference(&mut self, case: &Case, sent: &Sent) -> Option<String> {
         let (group, Sent::Answered(answer)) =
             (case.expect.get("indistinguishable_group")?.as_str()?, sent)
         else {
@@ -174,13 +174,13 @@ async fn start(fixtures: &Value, environment: &Value) -> Result<Server, String> 
 
 /// Writes to standard output directly, because the harness hides `println!` output of passing
 /// tests.
-fn say(lines: &str) {
+fn print_lines(lines: &str) {
     writeln!(std::io::stdout(), "\n{lines}").expect("standard output takes text");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_case() {
-    let _quiet = QUIET.lock().await;
+    let _quiet = EXCLUSIVE.lock().await;
     let mut runner = Runner {
         fixtures: fixtures(),
         servers: HashMap::new(),
@@ -203,6 +203,6 @@ async fn every_case() {
     } = runner;
     // No case here is disputed; the one disputed scenario reports it in its own test.
     lines.push(format!("{passed} passed, {failed} failed, 0 disputed"));
-    say(&lines.join("\n"));
+    print_lines(&lines.join("\n"));
     assert_eq!(failed, 0, "cases failed, see above");
 }

@@ -195,7 +195,7 @@ impl World {
         })
     }
 
-    fn asked(&self) -> Asked<'static> {
+    fn lookup(&self) -> Asked<'static> {
         match self.kind {
             Kind::OrgKey => Asked {
                 name: AskedName::Id(b"k1"),
@@ -237,15 +237,15 @@ impl World {
 
     /// Looks up as `Cached` does.
     fn ask(&self) -> CallerAnswer {
-        let asked = self.asked();
-        if let Some(known) = self.core.get(&asked, || 0) {
+        let lookup = self.lookup();
+        if let Some(known) = self.core.get(&lookup, || 0) {
             return if known.sort == EntryKind::Accept {
                 CallerAnswer::Accept
             } else {
                 CallerAnswer::Refusal
             };
         }
-        let key = asked.to_key().unwrap();
+        let key = lookup.to_key().unwrap();
         loop {
             let waiter = match self.core.join(&key, AT) {
                 Joined::Known(known) if known.sort == EntryKind::Accept => {
@@ -289,7 +289,7 @@ fn explore(model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-fn asking(world: &Arc<World>) -> thread::JoinHandle<bool> {
+fn spawn_lookup(world: &Arc<World>) -> thread::JoinHandle<bool> {
     let world = Arc::clone(world);
     thread::spawn(move || world.accepts())
 }
@@ -299,7 +299,7 @@ fn a_revocation_overrides_a_lookup() {
     for kind in [Kind::OrgKey, Kind::PersonalToken] {
         explore(move || {
             let world = World::new(kind, true);
-            let early = asking(&world);
+            let early = spawn_lookup(&world);
             world.live.store(false, Ordering::SeqCst);
             world.core.apply(&world.change());
             assert!(!world.accepts(), "accepted after the revocation");
@@ -313,7 +313,7 @@ fn a_revocation_overrides_a_lookup() {
 fn a_revocation_overrides_a_lookup_with_a_waiter() {
     explore(|| {
         let world = World::new(Kind::OrgKey, true);
-        let early = [asking(&world), asking(&world)];
+        let early = [spawn_lookup(&world), spawn_lookup(&world)];
         world.live.store(false, Ordering::SeqCst);
         world.core.apply(&world.change());
         assert!(!world.accepts());
@@ -329,7 +329,7 @@ fn a_revocation_overrides_an_existing_entry() {
     explore(|| {
         let world = World::new(Kind::PersonalToken, true);
         assert!(world.accepts());
-        let early = asking(&world);
+        let early = spawn_lookup(&world);
         world.live.store(false, Ordering::SeqCst);
         world.core.apply(&world.change());
         assert!(!world.accepts());
@@ -343,7 +343,7 @@ fn a_creation_overrides_a_miss() {
     for kind in [Kind::OrgKey, Kind::PersonalToken] {
         explore(move || {
             let world = World::new(kind, false);
-            let early = asking(&world);
+            let early = spawn_lookup(&world);
             world.live.store(true, Ordering::SeqCst);
             world.core.apply(&world.change());
             assert!(world.accepts());
@@ -357,7 +357,7 @@ fn a_creation_overrides_a_miss() {
 fn two_concurrent_revocations_override_a_lookup() {
     explore(|| {
         let world = World::new(Kind::PersonalToken, true);
-        let early = asking(&world);
+        let early = spawn_lookup(&world);
         let other = {
             let world = Arc::clone(&world);
             thread::spawn(move || world.core.apply(&Change::Organization("org_1".into())))
@@ -376,7 +376,7 @@ fn a_restored_feed_invalidates_all_earlier_entries() {
     explore(|| {
         let world = World::new(Kind::OrgKey, true);
         let follower = world.core.follow(NEVER);
-        let early = asking(&world);
+        let early = spawn_lookup(&world);
         world.core.mark_lost(follower, 0);
         world.live.store(false, Ordering::SeqCst); // without a change event
         world.accepts(); // may join the earlier lookup
@@ -393,13 +393,13 @@ fn a_revocation_overrides_two_lookups_in_flight() {
     for kind in [Kind::OrgKey, Kind::PersonalToken] {
         explore(move || {
             let world = World::new(kind, true);
-            let key = world.asked().to_key().unwrap();
+            let key = world.lookup().to_key().unwrap();
             let Joined::Leading(leader, waiter) = world.core.join(&key, AT) else {
                 panic!("the first caller")
             };
             let old = world.read();
             world.core.apply(&Change::Organization("org_1".into()));
-            let second = asking(&world);
+            let second = spawn_lookup(&world);
             world.live.store(false, Ordering::SeqCst);
             world.core.apply(&world.change());
             assert!(!world.accepts(), "accepted after the revocation");
@@ -446,7 +446,7 @@ fn a_failure_ends_with_a_change_and_is_never_an_answer() {
 fn an_aborted_lookup_leaves_no_waiter_behind() {
     explore(|| {
         let world = World::new(Kind::OrgKey, true);
-        let key = world.asked().to_key().unwrap();
+        let key = world.lookup().to_key().unwrap();
         let Joined::Leading(leader, waiter) = world.core.join(&key, AT) else {
             panic!("the first caller")
         };

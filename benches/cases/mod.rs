@@ -13,8 +13,8 @@ use tower_service::Service;
 
 use crate::support::{
     fixtures::{
-        Asking, Body, Empty, ORGANIZATION, One, Peppered, bearing, bearing_for_organization, key,
-        key_id, key_with_secret, reads, store, token,
+        AsyncStore, Body, EmptyStore, ORGANIZATION, PepperedStore, SingleRecordStore, bearing,
+        bearing_for_organization, key, key_id, key_with_secret, reads, store, token,
     },
     parts,
     refusals::{self, BoxedService, Refusal, boxed},
@@ -67,7 +67,7 @@ fn accepted() -> Vec<Case> {
         bearing_for_organization(&token("live")),
     );
     let mortal = bearing(&self::key("mortal"));
-    let asking = AuthLayer::new(Asking(store()));
+    let asking = AuthLayer::new(AsyncStore(store()));
     let mut cases = Vec::new();
     for extensions in [Extensions::Empty, Extensions::Warm] {
         cases.push(accept("key", auth.layer(Echo), &key, extensions));
@@ -149,7 +149,7 @@ fn parsed() -> Vec<Case> {
         ("key of 512 bytes", longest),
     ];
     let case = |(name, token): (&str, String)| {
-        let layer = AuthLayer::new(Empty).with_responder(|_: &Rejection| Response::default());
+        let layer = AuthLayer::new(EmptyStore).with_responder(|_: &Rejection| Response::default());
         refuse(
             format!("parse: {name}"),
             bearing(&token),
@@ -180,7 +180,7 @@ fn peppered() -> Vec<Case> {
         ("wrong secret, plain digest", Some(plain)),
     ];
     let case = |(name, record): (&str, Option<Record>)| {
-        let store = Peppered(peppers.clone(), record.map(Arc::new));
+        let store = PepperedStore(peppers.clone(), record.map(Arc::new));
         refuse(
             format!("{ALIKE}{name}"),
             bearing(&key("probe")),
@@ -211,6 +211,6 @@ fn one(name: &str, digest: Digest, token: &str) -> Case {
     refuse(
         name.to_owned(),
         bearing(token),
-        boxed(AuthLayer::new(One(Arc::new(record))).layer(Echo)),
+        boxed(AuthLayer::new(SingleRecordStore(Arc::new(record))).layer(Echo)),
     )
 }

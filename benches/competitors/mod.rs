@@ -16,7 +16,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::support::{
-    fixtures::{Asking, bearing, bearing_for_organization, key, reads, store, token},
+    fixtures::{AsyncStore, bearing, bearing_for_organization, key, reads, store, token},
     service::{Echo, Extensions, Loop},
     slices::Arm,
 };
@@ -36,7 +36,7 @@ fn ours() -> Vec<Arm> {
     let auth = AuthLayer::new(store());
     let (key, token) = (key("live"), token("live"));
     let scoped = || auth.layer(reads().layer(Echo));
-    let asking = AuthLayer::new(Asking(store())).layer(Echo);
+    let asking = AuthLayer::new(AsyncStore(store())).layer(Echo);
     vec![
         arm("no layer", Echo, bearing(&key)),
         arm("**key**", auth.layer(Echo), bearing(&key)),

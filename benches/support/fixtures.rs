@@ -119,10 +119,10 @@ pub(crate) fn bearing_for_organization<B: Default>(token: &str) -> Request<B> {
 
 /// A store that answers in `find` and never in `peek`, though at the first poll.
 #[derive(Debug)]
-pub(crate) struct Asking(pub(crate) MemoryStore);
+pub(crate) struct AsyncStore(pub(crate) MemoryStore);
 
 #[async_trait]
-impl CredentialStore for Asking {
+impl CredentialStore for AsyncStore {
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
         self.0.find(lookup).await
     }
@@ -130,10 +130,10 @@ impl CredentialStore for Asking {
 
 /// A store that is down.
 #[derive(Debug)]
-pub(crate) struct Failing;
+pub(crate) struct FailingStore;
 
 #[async_trait]
-impl CredentialStore for Failing {
+impl CredentialStore for FailingStore {
     async fn find(&self, _: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
         Err(StoreError::unavailable("down"))
     }
@@ -141,10 +141,10 @@ impl CredentialStore for Failing {
 
 /// A store without credentials.
 #[derive(Debug)]
-pub(crate) struct Empty;
+pub(crate) struct EmptyStore;
 
 #[async_trait]
-impl CredentialStore for Empty {
+impl CredentialStore for EmptyStore {
     fn peek(&self, _: &Lookup<'_>) -> Peek {
         Peek::NotFound
     }
@@ -156,10 +156,10 @@ impl CredentialStore for Empty {
 
 /// A store with a pepper, and at most one record.
 #[derive(Debug)]
-pub(crate) struct Peppered(pub(crate) Peppers, pub(crate) Option<Arc<Record>>);
+pub(crate) struct PepperedStore(pub(crate) Peppers, pub(crate) Option<Arc<Record>>);
 
 #[async_trait]
-impl CredentialStore for Peppered {
+impl CredentialStore for PepperedStore {
     fn peek(&self, _: &Lookup<'_>) -> Peek {
         self.1
             .as_ref()
@@ -178,10 +178,10 @@ impl CredentialStore for Peppered {
 /// A store that returns the same record for every lookup, so that no randomly seeded map affects a
 /// count.
 #[derive(Debug)]
-pub(crate) struct One(pub(crate) Arc<Record>);
+pub(crate) struct SingleRecordStore(pub(crate) Arc<Record>);
 
 #[async_trait]
-impl CredentialStore for One {
+impl CredentialStore for SingleRecordStore {
     fn peek(&self, _: &Lookup<'_>) -> Peek {
         Peek::Found(Arc::clone(&self.0))
     }

@@ -1,4 +1,4 @@
-//! One request for every way to be refused, with the layers that refuse it.
+//! SingleRecordStore request for every way to be refused, with the layers that refuse it.
 
 use http::{HeaderName, Request, Response, header};
 use tower_api_key::{
@@ -12,8 +12,8 @@ use tower_service::Service;
 
 use super::{
     fixtures::{
-        Body, Failing, ORGANIZATION, ORGANIZATION_HEADER as ORG, key, key_with_secret, request,
-        store, token,
+        Body, FailingStore, ORGANIZATION, ORGANIZATION_HEADER as ORG, key, key_with_secret,
+        request, store, token,
     },
     service::{Echo, call},
 };
@@ -204,7 +204,7 @@ fn by_the_route() -> Vec<Refusal> {
         ),
         new(
             "store_unavailable",
-            behind(AuthLayer::new(Failing)),
+            behind(AuthLayer::new(FailingStore)),
             &[live.as_header()],
         ),
         new("no_auth_layer", boxed(manage().layer(Echo)), &[]),

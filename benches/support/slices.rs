@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-/// One of the things that are compared.
+/// SingleRecordStore of the things that are compared.
 pub(crate) struct Arm {
     pub(crate) name: String,
     pub(crate) run: Box<dyn FnMut(u32)>,

@@ -45,7 +45,7 @@ enum Fault {
     Deviation(String),
 }
 
-type Met = Result<(), Fault>;
+type CheckResult = Result<(), Fault>;
 
 /// An answer being checked.
 struct Check<'a> {
@@ -144,7 +144,7 @@ impl Check<'_> {
 }
 
 /// Turns a condition into a result; builds the reason only if needed.
-fn ensure(met: bool, why: impl FnOnce() -> String) -> Met {
+fn ensure(met: bool, why: impl FnOnce() -> String) -> CheckResult {
     if met {
         Ok(())
     } else {
@@ -153,9 +153,9 @@ fn ensure(met: bool, why: impl FnOnce() -> String) -> Met {
 }
 
 /// Like [`ensure`], for an expectation that `true` enables and `false` disables.
-fn when(want: &Value, met: bool, why: impl FnOnce() -> String) -> Met {
-    let asked = want.as_bool().ok_or_else(|| unknown_form(want))?;
-    ensure(!asked || met, why)
+fn when(want: &Value, met: bool, why: impl FnOnce() -> String) -> CheckResult {
+    let enabled = want.as_bool().ok_or_else(|| unknown_form(want))?;
+    ensure(!enabled || met, why)
 }
 
 fn unknown_form(want: &Value) -> Fault {

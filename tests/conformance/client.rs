@@ -11,7 +11,7 @@ use crate::case::{Case, PathKind, Version, expand};
 use crate::server::Ports;
 
 /// How long to wait before a case counts as unanswered; far above every `max_ms`.
-const PATIENCE: Duration = Duration::from_secs(15);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Names and values in wire order.
 pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
@@ -51,7 +51,7 @@ pub(crate) enum Sent {
     Answered(Answer),
     /// The connection or stream was closed instead.
     Rejected(String),
-    /// No answer and no end within [`PATIENCE`].
+    /// No answer and no end within [`ANSWER_TIMEOUT`].
     Silent,
 }
 
@@ -170,13 +170,13 @@ pub(crate) async fn send_wire(wire: &Wire, port: u16) -> Sent {
             _ => http1::Connection::open(port).await?.exchange(wire).await,
         }
     };
-    patiently(exchange).await
+    with_timeout(exchange).await
 }
 
 /// Waits for an exchange, measures its time, and classifies its failure.
-pub(crate) async fn patiently(exchange: impl Future<Output = std::io::Result<Answer>>) -> Sent {
+pub(crate) async fn with_timeout(exchange: impl Future<Output = std::io::Result<Answer>>) -> Sent {
     let begun = Instant::now();
-    match tokio::time::timeout(PATIENCE, exchange).await {
+    match tokio::time::timeout(ANSWER_TIMEOUT, exchange).await {
         Ok(Ok(answer)) => Sent::Answered(Answer {
             elapsed: begun.elapsed(),
             ..answer

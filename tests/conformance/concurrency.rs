@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 
 use super::{Scenario, answered, in_own_process, principal};
 use crate::{
-    QUIET,
-    client::{Sent, Wire, http1::Connection, http2::Session, patiently, send_wire},
+    EXCLUSIVE,
+    client::{Sent, Wire, http1::Connection, http2::Session, send_wire, with_timeout},
     seen,
 };
 
@@ -35,7 +35,7 @@ async fn scenario_con_002() {
     let second = session.start(&scenario.wire()).await.unwrap();
     scenario.server.store.until_waiting(1).await;
     scenario.set_fault("ok");
-    let answer = answered(patiently(crate::client::http2::read(second)).await);
+    let answer = answered(with_timeout(crate::client::http2::read(second)).await);
     assert_eq!(answer.status, 200);
     assert_eq!(
         seen(&scenario.server).calls.len(),
@@ -73,7 +73,7 @@ async fn flood_of_unknown_keys() {
         let wire = scenario.wire_with(Some(&format!(
             "ak_kFlood{number:08}.ChTzReoN2X6gi1yNPXNHcLsEyC5o2naA2GxhtOzoQVp"
         )));
-        let answer = answered(patiently(connection.exchange(&wire)).await);
+        let answer = answered(with_timeout(connection.exchange(&wire)).await);
         assert_eq!(
             String::from_utf8_lossy(&answer.fingerprint()),
             String::from_utf8_lossy(&refused)
@@ -105,7 +105,7 @@ const CALLERS: usize = 64;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scenario_con_006() {
-    let _quiet = QUIET.lock().await;
+    let _quiet = EXCLUSIVE.lock().await;
     let scenario = Scenario::start("CON-006").await;
     let (deleted, accepted) = (
         Arc::new(AtomicBool::new(false)),
@@ -125,7 +125,7 @@ async fn scenario_con_006() {
             let mut after = 0;
             while after < 5 {
                 let begun_after = deleted.load(Ordering::SeqCst);
-                let status = answered(patiently(connection.exchange(&wire)).await).status;
+                let status = answered(with_timeout(connection.exchange(&wire)).await).status;
                 assert!(
                     status == 401 || (status == 200 && !begun_after),
                     "answered {status}, deleted: {begun_after}"
@@ -151,7 +151,7 @@ async fn scenario_con_006() {
         accepted.load(Ordering::SeqCst) >= CALLERS,
         "the key was valid before"
     );
-    scenario.conclude().await;
+    scenario.send_and_check().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -165,7 +165,7 @@ async fn scenario_con_007() {
     for sent in requests.join_all().await {
         assert_eq!(answered(sent).status, 200);
     }
-    scenario.conclude().await;
+    scenario.send_and_check().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -187,7 +187,7 @@ async fn scenario_h2_007() {
         let (session, wire, status) = (Arc::clone(&session), wire.clone(), *status);
         let organization = organization.map(str::to_owned);
         streams.spawn(async move {
-            let answer = answered(patiently(session.exchange(&wire)).await);
+            let answer = answered(with_timeout(session.exchange(&wire)).await);
             assert_eq!(answer.status, status);
             if status == 200 {
                 assert_eq!(principal(&answer)["org"].as_str(), organization.as_deref());
@@ -196,5 +196,5 @@ async fn scenario_h2_007() {
     }
     streams.join_all().await;
     assert_eq!(seen(&scenario.server).calls.len(), 50);
-    scenario.conclude().await;
+    scenario.send_and_check().await;
 }

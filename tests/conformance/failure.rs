@@ -1,5 +1,5 @@
-//! Scenarios in which the store fails, recovers or answers for somebody else, and what may be
-//! written about it.
+//! Scenarios in which the store fails, recovers or returns another record, and what the logs may
+//! contain.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use tower_api_key::store::Owner;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::{Scenario, in_own_process, plainly};
+use super::{Scenario, in_own_process, run_without_steps};
 use crate::seen;
 
 #[tokio::test]
@@ -19,7 +19,7 @@ async fn scenario_sto_015() {
     scenario.set_fault("error");
     scenario.expect_status(503).await;
     scenario.set_fault("ok");
-    scenario.conclude().await;
+    scenario.send_and_check().await;
 }
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn scenario_sto_016() {
     let scenario = Scenario::start("STO-016").await;
     scenario.expect_status(200).await;
     scenario.set_fault("error");
-    scenario.conclude().await;
+    scenario.send_and_check().await;
     // Tolerated from a cache or not: never after a known delete.
     scenario
         .server
@@ -44,12 +44,12 @@ async fn scenario_sto_016() {
 
 #[tokio::test]
 async fn scenario_sto_018() {
-    plainly("STO-018").await;
+    run_without_steps("STO-018").await;
 }
 
 #[tokio::test]
 async fn scenario_sto_021() {
-    plainly("STO-021").await;
+    run_without_steps("STO-021").await;
 }
 
 /// Everything that is written while it is the subscriber of this thread.

@@ -8,9 +8,9 @@ use tower_api_key::{
     store::{Directory, ManageStore, Record},
 };
 
-use super::{Scenario, answered, plainly, say};
+use super::{Scenario, answered, print_lines, run_without_steps};
 use crate::{
-    client::{self, http1::Connection, patiently},
+    client::{self, http1::Connection, with_timeout},
     seen,
 };
 
@@ -18,15 +18,15 @@ use crate::{
 async fn scenario_base_010() {
     let scenario = Scenario::start("BASE-010").await;
     let mut connection = Connection::open(scenario.port()).await.unwrap();
-    let with = patiently(connection.exchange(&scenario.wire())).await;
+    let with = with_timeout(connection.exchange(&scenario.wire())).await;
     scenario.check(&with, &seen(&scenario.server), &[]);
 
-    let without = answered(patiently(connection.exchange(&scenario.wire_with(None))).await);
+    let without = answered(with_timeout(connection.exchange(&scenario.wire_with(None))).await);
     assert_eq!(without.status, 401);
     assert_eq!(without.body, br#"{"detail":"Missing Bearer token"}"#);
     assert!(seen(&scenario.server).calls.is_empty());
 
-    let again = patiently(connection.exchange(&scenario.wire())).await;
+    let again = with_timeout(connection.exchange(&scenario.wire())).await;
     scenario.check(&again, &seen(&scenario.server), &[]);
 }
 
@@ -35,7 +35,7 @@ async fn scenario_life_019() {
     let scenario = Scenario::start("LIFE-019").await;
     scenario.expect_status(200).await;
     scenario.server.clock.advance_millis(1);
-    scenario.conclude().await;
+    scenario.send_and_check().await;
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn scenario_life_020() {
         .set_user_enabled("u_alice", false)
         .await
         .unwrap();
-    scenario.conclude().await;
+    scenario.send_and_check().await;
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn scenario_life_023() {
         .remove_member("u_bob", "org_alpha01")
         .await
         .unwrap();
-    scenario.conclude().await;
+    scenario.send_and_check().await;
 }
 
 #[tokio::test]
@@ -74,7 +74,7 @@ async fn scenario_life_024() {
         .set_member("u_alice", "org_alpha01", "viewer")
         .await
         .unwrap();
-    scenario.conclude().await;
+    scenario.send_and_check().await;
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn scenario_life_025() {
         .set_member("u_bob", "org_alpha01", "admin")
         .await
         .unwrap();
-    scenario.conclude().await;
+    scenario.send_and_check().await;
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn scenario_life_029() {
     let fresh =
         answered(client::send_wire(&scenario.wire_with(Some(token)), scenario.port()).await);
     assert_eq!(fresh.status, 200);
-    scenario.conclude().await;
+    scenario.send_and_check().await;
 }
 
 #[tokio::test]
@@ -138,19 +138,21 @@ async fn scenario_cors_003() {
     // The scenario expects the preflight to reach the service. The layer answers it itself, so that
     // no handler runs.
     assert!(seen.calls.is_empty());
-    say("DISPUTED CORS-003: a preflight is answered by the layer and does not reach the service");
+    print_lines(
+        "DISPUTED CORS-003: a preflight is answered by the layer and does not reach the service",
+    );
     scenario.check(&sent, &seen, &["must_not_reach_inner"]);
 }
 
 #[tokio::test]
 async fn scenario_grpc_031() {
-    plainly("GRPC-031").await;
+    run_without_steps("GRPC-031").await;
 }
 
 #[tokio::test]
 async fn scenario_rsp_017() {
     let scenario = Scenario::start("RSP-017").await;
-    scenario.conclude().await;
+    scenario.send_and_check().await;
     let answer = answered(scenario.send().await);
     assert!(
         answer.all("www-authenticate").is_empty(),

@@ -13,7 +13,7 @@ use crate::check::{Seen, check};
 use crate::client::{self, Answer, Sent, Wire};
 use crate::process;
 use crate::server::{Fault, Server};
-use crate::{QUIET, cases, corpus, fixtures, say, seen, setting, start};
+use crate::{EXCLUSIVE, cases, corpus, fixtures, print_lines, seen, setting, start};
 
 /// A scenario and its server.
 struct Scenario {
@@ -104,7 +104,7 @@ impl Scenario {
     }
 
     /// The last step: sends the scenario's request and compares the answer with the expectations.
-    async fn conclude(&self) {
+    async fn send_and_check(&self) {
         seen(&self.server);
         let sent = self.send().await;
         self.check(&sent, &seen(&self.server), &[]);
@@ -121,7 +121,7 @@ impl Scenario {
             verdict.failures.join("; ")
         );
         if !verdict.deviations.is_empty() {
-            say(&format!(
+            print_lines(&format!(
                 "DEVIATION {}: {}",
                 self.case.id,
                 verdict.deviations.join("; ")
@@ -186,13 +186,13 @@ fn scenario(id: &str) -> Case {
 
 /// Runs a scenario in a new process. Returns `true` inside that process.
 fn in_own_process(name: &str) -> bool {
-    let _quiet = QUIET.blocking_lock();
+    let _quiet = EXCLUSIVE.blocking_lock();
     process::in_own_process(&format!("scenarios::{name}"))
 }
 
 /// Sends a scenario without steps as a plain case.
-async fn plainly(id: &str) {
-    Scenario::start(id).await.conclude().await;
+async fn run_without_steps(id: &str) {
+    Scenario::start(id).await.send_and_check().await;
 }
 
 #[test]

@@ -177,7 +177,7 @@ impl Server {
 /// stands in for it.
 fn required_scopes(scopes: &[String]) -> Result<RequireScopesLayer, ConfigError> {
     match scopes {
-        [] => RequireScopesLayer::any(["held-by-nobody"]),
+        [] => RequireScopesLayer::any(["held-by-no-key"]),
         scopes => RequireScopesLayer::any(scopes.iter().map(String::as_str)),
     }
 }

@@ -76,7 +76,7 @@ fn case(name: &'static str, request: Request<String>, cause: &'static str, reaso
     }
 }
 
-fn unread() -> Vec<Case> {
+fn malformed_credentials() -> Vec<Case> {
     use Reason::{
         InvalidToken as Invalid, MissingCredential as Missing, UnrecognizedToken as Unrecognized,
     };
@@ -180,7 +180,7 @@ fn bearer_of(token: &str) -> String {
     format!("Bearer {token}")
 }
 
-fn dead() -> Vec<Case> {
+fn invalid_credentials() -> Vec<Case> {
     use Reason::InvalidToken as Invalid;
     let wrong = bearer("ak_testkey.test-wrong");
     vec![
@@ -238,7 +238,7 @@ fn dead() -> Vec<Case> {
     ]
 }
 
-fn misplaced() -> Vec<Case> {
+fn misused_credentials() -> Vec<Case> {
     use Reason::{MissingOrganization as Unnamed, OrganizationDenied as Denied};
     let twice = with(bearer_in(TOKEN, ORG), ORG_HEADER, ORG);
     let twice_for_key = with(bearer_in(KEY, ORG), ORG_HEADER, OTHER_ORG);
@@ -327,10 +327,14 @@ fn misplaced() -> Vec<Case> {
 }
 
 fn cases() -> Vec<Case> {
-    [unread(), dead(), misplaced()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        malformed_credentials(),
+        invalid_credentials(),
+        misused_credentials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 #[tokio::test]
@@ -421,7 +425,7 @@ fn the_cases_cover_every_cause_that_a_request_can_trigger() {
 async fn unknown_wrong_deleted_expired_and_orphaned_get_identical_responses() {
     for (kind, auth) in layers() {
         let unknown = ask(&auth, bearer(key("unknown"))).await;
-        for Case { name, request, .. } in dead() {
+        for Case { name, request, .. } in invalid_credentials() {
             assert_eq!(
                 ask(&auth, request).await.wire(),
                 unknown.wire(),
@@ -560,7 +564,7 @@ async fn an_outage_does_not_affect_decisions_that_need_no_store() {
         set_up,
         cause,
         ..
-    } in unread()
+    } in malformed_credentials()
     {
         assert_eq!(
             ask(&set_up(auth.clone()), request).await.cause(),

@@ -190,7 +190,7 @@ async fn only_the_default_text_names_the_configured_prefixes() {
             named("pat_", "ak_"),
         ),
         (
-            "one's own",
+            "a custom text",
             auth().with_messages(own()),
             own().unrecognized_token.into(),
         ),
@@ -374,7 +374,7 @@ async fn grpc_refusals_are_trailers_only_with_any_responder() {
     let down = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Fails)).with_grpc();
     for (name, answer, status) in [
         (
-            "nobody",
+            "no credential",
             ask(&grpc_auth(), grpc_call(request(), "application/grpc")).await,
             "16",
         ),
@@ -439,7 +439,7 @@ async fn grpc_refusals_are_trailers_only_with_any_responder() {
 
 #[tokio::test]
 async fn grpc_web_refusals_use_the_callers_content_type() {
-    for (asked, answered) in [
+    for (sent, returned) in [
         ("application/grpc-web", "application/grpc-web"),
         ("application/grpc-web+proto", "application/grpc-web+proto"),
         ("application/grpc-web-text", "application/grpc-web-text"),
@@ -448,12 +448,12 @@ async fn grpc_web_refusals_use_the_callers_content_type() {
             "application/grpc-web-text+proto",
         ),
     ] {
-        let answer = ask(&grpc_auth(), grpc_call(bearer("x"), asked)).await;
-        assert_eq!((answer.status, &*answer.body), (200, ""), "{asked}");
-        assert_eq!(answer.header("content-type"), Some(answered), "{asked}");
-        assert_eq!(answer.header("grpc-status"), Some("16"), "{asked}");
+        let answer = ask(&grpc_auth(), grpc_call(bearer("x"), sent)).await;
+        assert_eq!((answer.status, &*answer.body), (200, ""), "{sent}");
+        assert_eq!(answer.header("content-type"), Some(returned), "{sent}");
+        assert_eq!(answer.header("grpc-status"), Some("16"), "{sent}");
     }
-    for asked in [
+    for sent in [
         "application/json",
         "application/grpcx",
         "application/grpc-webx",
@@ -461,11 +461,9 @@ async fn grpc_web_refusals_use_the_callers_content_type() {
         "",
     ] {
         assert_eq!(
-            ask(&grpc_auth(), grpc_call(bearer("x"), asked))
-                .await
-                .status,
+            ask(&grpc_auth(), grpc_call(bearer("x"), sent)).await.status,
             401,
-            "{asked}"
+            "{sent}"
         );
     }
 }

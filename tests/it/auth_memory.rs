@@ -97,7 +97,7 @@ fn changes() -> Vec<Change> {
             "not_a_member",
         ),
         change(
-            "remove_member elsewhere",
+            "remove_member of another organization",
             |s| now(s.remove_member(USER, ORG)),
             &there,
             "accepted",
@@ -269,18 +269,18 @@ fn an_invalid_change_returns_a_specific_error() {
         ("an existing user", now(s.create_user(USER)), taken(USER)),
         (
             "disabling an unknown user",
-            now(s.set_user_enabled("nobody", false)),
-            unknown_user("nobody"),
+            now(s.set_user_enabled("unknown", false)),
+            unknown_user("unknown"),
         ),
         (
             "enabling an unknown user",
-            now(s.set_user_enabled("nobody", true)),
-            unknown_user("nobody"),
+            now(s.set_user_enabled("unknown", true)),
+            unknown_user("unknown"),
         ),
         (
             "an unknown user as a member",
-            now(s.set_member("nobody", ORG, "viewer")),
-            unknown_user("nobody"),
+            now(s.set_member("unknown", ORG, "viewer")),
+            unknown_user("unknown"),
         ),
         (
             "a member of an unknown organization",
@@ -299,8 +299,8 @@ fn an_invalid_change_returns_a_specific_error() {
         ),
         (
             "removing an unknown member",
-            now(s.remove_member("nobody", ORG)),
-            unknown_user("nobody"),
+            now(s.remove_member("unknown", ORG)),
+            unknown_user("unknown"),
         ),
         (
             "deleting an unknown key",
@@ -333,7 +333,7 @@ fn an_invalid_change_returns_a_specific_error() {
             unknown("testkey"),
         ),
     ] {
-        assert_eq!(shown(outcome), shown(Err(wanted)), "{name}");
+        assert_eq!(formatted(outcome), formatted(Err(wanted)), "{name}");
     }
 }
 
@@ -402,8 +402,8 @@ fn an_invalid_credential_returns_a_specific_error() {
         ),
         (
             "a token of an unknown user",
-            pat_record("new", "nobody"),
-            Refused::UnknownUser("nobody".into()),
+            pat_record("new", "unknown"),
+            Refused::UnknownUser("unknown".into()),
         ),
         (
             "a token in an organization",
@@ -422,8 +422,8 @@ fn an_invalid_credential_returns_a_specific_error() {
         ),
     ] {
         assert_eq!(
-            shown(now(store.insert(record))),
-            shown(Err(wanted)),
+            formatted(now(store.insert(record))),
+            formatted(Err(wanted)),
             "{name}"
         );
     }
@@ -431,7 +431,7 @@ fn an_invalid_credential_returns_a_specific_error() {
     now(store.insert(key_record("new", ORG))).unwrap();
     now(store.insert(fresh())).unwrap();
     now(store.create_organization("org_no", None)).unwrap();
-    now(store.create_user("nobody")).unwrap();
+    now(store.create_user("unknown")).unwrap();
 }
 
 #[tokio::test]
@@ -465,6 +465,6 @@ async fn a_refused_insert_leaves_the_existing_credential_valid() {
 }
 
 /// Formats an outcome, because write errors hold a store error and cannot be compared.
-fn shown(outcome: Result<(), Refused>) -> String {
+fn formatted(outcome: Result<(), Refused>) -> String {
     format!("{outcome:?}")
 }

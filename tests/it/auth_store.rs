@@ -46,8 +46,8 @@ async fn a_record_of_another_credential_or_organization_is_an_outage() {
     let foreign_id = Record::org_key("other", digest(KEY), ORG);
     let foreign_kind = Record::personal_token("testkey", digest(KEY), USER);
     let key_for_a_token = Record::org_key("token", digest(TOKEN), ORG);
-    let elsewhere = pat_record("token", USER).in_organization(OTHER_ORG);
-    let nowhere_asked = pat_record("token", USER).in_organization(ORG);
+    let in_another_organization = pat_record("token", USER).in_organization(OTHER_ORG);
+    let in_an_organization = pat_record("token", USER).in_organization(ORG);
     let as_is: fn(AuthLayer<FixedAnswer>) -> AuthLayer<FixedAnswer> = |auth| auth;
     for (name, record, request, set_up) in [
         ("another id", foreign_id, bearer(KEY), as_is),
@@ -60,13 +60,13 @@ async fn a_record_of_another_credential_or_organization_is_an_outage() {
         ),
         (
             "another organization",
-            elsewhere,
+            in_another_organization,
             bearer_in(TOKEN, ORG),
             as_is,
         ),
         (
             "an organization when none was named",
-            nowhere_asked,
+            in_an_organization,
             bearer_in(TOKEN, ORG),
             AuthLayer::user_scoped,
         ),

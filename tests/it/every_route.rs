@@ -228,7 +228,7 @@ async fn every_decided_response_passes() {
         AuthLayer::new(RemoteStore::new(memory(), behaviour) as Arc<dyn CredentialStore>)
     };
     let here = || AuthLayer::new(Arc::new(memory()) as Arc<dyn CredentialStore>);
-    let scopes = RequireScopesLayer::any(["nobody:holds"]).unwrap();
+    let scopes = RequireScopesLayer::any(["unheld:scope"]).unwrap();
     let gated = Router::new()
         .route("/", get(open).layer(scopes))
         .layer(here());

@@ -205,7 +205,7 @@ fn credentials() -> [(Fields, Option<u16>); 4] {
     ]
 }
 
-fn judge(name: &str, status: u16, answer: &str, refused: Option<u16>, method: &str) {
+fn assert_status(name: &str, status: u16, answer: &str, refused: Option<u16>, method: &str) {
     match refused {
         Some(refused) => {
             assert_eq!(status, refused, "{name}");
@@ -257,7 +257,7 @@ async fn nginx_lets_no_unauthenticated_request_through() {
                     );
                     let answer = raw(nginx.http, &head);
                     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-                    judge(&name, status, &answer, refused, method);
+                    assert_status(&name, status, &answer, refused, method);
                     passed += usize::from(refused.is_none() && answer.contains(PAGE));
                 }
                 let mut request = http::Request::builder()
@@ -267,7 +267,7 @@ async fn nginx_lets_no_unauthenticated_request_through() {
                     request = request.header(*name, value);
                 }
                 let (status, body) = over_http2(http2, request.body(Empty::new()).unwrap()).await;
-                judge(
+                assert_status(
                     &format!("{method} {path} HTTP/2 {fields:?}"),
                     status,
                     &body,

@@ -32,21 +32,21 @@ use tonic::{
 };
 use tower::{Layer, ServiceExt as _};
 
-async fn who(principal: Principal) -> String {
+async fn principal_id(principal: Principal) -> String {
     principal.credential_id().to_owned()
 }
 
-async fn perhaps(principal: Option<Principal>) -> String {
+async fn optional_principal_id(principal: Option<Principal>) -> String {
     principal.map_or_else(
-        || "nobody".to_owned(),
+        || "anonymous".to_owned(),
         |principal| principal.credential_id().to_owned(),
     )
 }
 
 fn router() -> Router {
     Router::new()
-        .route("/who", get(who))
-        .route("/perhaps", get(perhaps))
+        .route("/principal", get(principal_id))
+        .route("/optional", get(optional_principal_id))
 }
 
 /// Sends a request to a router in memory.
@@ -69,51 +69,51 @@ async fn axum_handlers_receive_the_principal() {
     let auth = AuthLayer::new(memory());
     for (name, router, path, token, wanted) in [
         (
-            "somebody",
+            "a key",
             router().layer(auth.clone()),
-            "/who",
+            "/principal",
             Some(KEY),
             (200, "testkey"),
         ),
         (
-            "perhaps somebody",
+            "optional, with a credential",
             router().layer(auth.clone().optional()),
-            "/perhaps",
+            "/optional",
             Some(KEY),
             (200, "testkey"),
         ),
         (
-            "perhaps nobody",
+            "optional, without a credential",
             router().layer(auth.clone().optional()),
-            "/perhaps",
+            "/optional",
             None,
-            (200, "nobody"),
+            (200, "anonymous"),
         ),
         (
             "public",
             router().layer(PublicLayer::new()),
-            "/perhaps",
+            "/optional",
             Some(KEY),
-            (200, "nobody"),
+            (200, "anonymous"),
         ),
         (
             "missing",
             router().layer(auth.clone()),
-            "/who",
+            "/principal",
             None,
             (401, r#"{"detail":"Missing Bearer token"}"#),
         ),
         (
             "bad",
             router().layer(auth.clone().optional()),
-            "/perhaps",
+            "/optional",
             Some("x"),
             (401, UNRECOGNIZED),
         ),
         (
-            "nobody",
+            "no credential",
             router().layer(auth.optional()),
-            "/who",
+            "/principal",
             None,
             (401, r#"{"detail":"Missing Bearer token"}"#),
         ),
@@ -130,7 +130,7 @@ const UNRECOGNIZED: &str = concat!(
 
 #[tokio::test]
 async fn an_axum_handler_without_an_auth_layer_is_a_500_and_the_log_names_the_fix() {
-    for path in ["/who", "/perhaps"] {
+    for path in ["/principal", "/optional"] {
         logs::start();
         let (status, text, response) = get_from(router(), path, Some(KEY)).await;
         assert_eq!(
@@ -181,15 +181,15 @@ async fn a_rejection_converts_into_a_response_with_all_headers() {
 #[tokio::test]
 async fn an_axum_route_can_have_its_own_requirements() {
     let auth = AuthLayer::new(memory());
-    let requirement = RequireScopesLayer::any(["nobody:holds"])
+    let requirement = RequireScopesLayer::any(["unheld:scope"])
         .unwrap()
         .with_responses_of(&auth);
     let router = Router::new()
-        .route("/gated", get(who).layer(requirement))
+        .route("/gated", get(principal_id).layer(requirement))
         .merge(router())
         .layer(auth);
     assert_eq!(get_from(router.clone(), "/gated", Some(KEY)).await.0, 403);
-    assert_eq!(get_from(router, "/who", Some(KEY)).await.0, 200);
+    assert_eq!(get_from(router, "/principal", Some(KEY)).await.0, 200);
 }
 
 #[tokio::test]
@@ -202,8 +202,8 @@ async fn a_tonic_request_returns_the_principal_or_a_status() {
     let auth = AuthLayer::new(memory());
     let request = as_tonic(ask(&auth, bearer(KEY)).await);
     assert_eq!(request.principal().unwrap().organization(), Some(ORG));
-    let nobody = as_tonic(ask(&auth.optional(), support::request()).await);
-    let status = nobody.principal().unwrap_err();
+    let anonymous = as_tonic(ask(&auth.optional(), support::request()).await);
+    let status = anonymous.principal().unwrap_err();
     assert_eq!(
         (status.code(), status.message()),
         (Code::Unauthenticated, "Missing Bearer token")
@@ -337,10 +337,10 @@ async fn axum_and_tonic_share_a_port_and_an_auth_layer() {
     let mut server = JoinSet::new();
     server.spawn(async move { axum::serve(listener, both).await.unwrap() });
     assert_eq!(
-        get_over_http(address, "/who", KEY).await,
+        get_over_http(address, "/principal", KEY).await,
         (200, "testkey".into())
     );
-    let (status, body) = get_over_http(address, "/who", "pat_").await;
+    let (status, body) = get_over_http(address, "/principal", "pat_").await;
     let detail: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(
         (status, &detail["detail"]),

@@ -44,18 +44,18 @@ fn org() -> Actor {
 fn manager() -> (Manager<Store>, ManualClock, Arc<Mutex<Vec<AuditAction>>>) {
     let store = MemoryStore::new();
     now(store.create_organization("org_test", None)).unwrap();
-    let (clock, heard) = (
+    let (clock, received) = (
         ManualClock::at(UnixMillis(1_000_000)),
         Arc::new(Mutex::new(Vec::new())),
     );
-    let noted = Arc::clone(&heard);
+    let noted = Arc::clone(&received);
     let manager = Manager::new(store)
         .with_clock(clock.clone())
         .on_event(move |event| {
             noted.lock().unwrap().push(event.action);
             panic_any(PanicsOnDrop);
         });
-    (manager, clock, heard)
+    (manager, clock, received)
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn a_panicking_hook_loses_no_secret_and_no_change() {
     let recorder = TestRecorder::default();
     let _recording = metrics::set_default_local_recorder(&recorder);
     logs::start();
-    let (manager, _, heard) = manager();
+    let (manager, _, received) = manager();
     let kind = Kind::OrgKey;
     let (key, secret) = manager
         .issue_key(&org(), NewKey::named("key"))
@@ -94,7 +94,7 @@ async fn a_panicking_hook_loses_no_secret_and_no_change() {
     let stored = stored.iter().map(|event| event.action).collect::<Vec<_>>();
     assert_eq!(stored.len(), 10, "{stored:?}");
     assert_eq!(
-        *heard.lock().unwrap(),
+        *received.lock().unwrap(),
         stored,
         "the hook received every event"
     );
@@ -122,7 +122,7 @@ async fn a_panicking_hook_loses_no_secret_and_no_change() {
 /// The first use after a rotation is an event too, and the task calls the hook.
 #[tokio::test(start_paused = true)]
 async fn a_panicking_hook_does_not_stop_the_usage_recorder() {
-    let (manager, clock, heard) = manager();
+    let (manager, clock, received) = manager();
     let (key, secret) = manager
         .issue_key(&org(), NewKey::named("key"))
         .await
@@ -161,7 +161,7 @@ async fn a_panicking_hook_does_not_stop_the_usage_recorder() {
         assert_eq!(recorded, Some(61_000 * minute), "minute {minute}");
     }
     assert_eq!(
-        heard.lock().unwrap().last(),
+        received.lock().unwrap().last(),
         Some(&AuditAction::UsedAfterRotation)
     );
     task.abort();

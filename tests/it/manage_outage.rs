@@ -222,9 +222,9 @@ async fn a_call_whose_outcome_is_unknown_can_be_repeated() {
         for (name, code) in repeated {
             let fixture = Fixture::new().await;
             // Run once successfully on a second fixture, for the expected result.
-            let twin = Fixture::new().await;
-            twin.call(name).await.expect(name);
-            let wanted = twin.everything().await.0.len();
+            let reference = Fixture::new().await;
+            reference.call(name).await.expect(name);
+            let wanted = reference.everything().await.0.len();
             fixture.store.set_behaviour(behaviour);
             let unknown = fixture.call(name).await.expect_err(name);
             assert!(

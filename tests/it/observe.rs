@@ -125,7 +125,7 @@ fn cases() -> Vec<Case> {
             )),
         ),
         (
-            "a stranger",
+            "a token in an organization without membership",
             bearer_in(TOKEN, "org_x"),
             refused(with_outcome(&token, "organization_denied", "not_a_member")),
         ),
@@ -196,7 +196,7 @@ async fn each_verdict_emits_one_event_with_the_documented_fields() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_an_error_event_with_the_store_error() {
-    for (behaviour, cause, said) in [
+    for (behaviour, cause, text) in [
         (Behaviour::Fails, "store_unavailable", "the store failed"),
         (
             Behaviour::Hangs,
@@ -209,7 +209,7 @@ async fn an_outage_is_an_error_event_with_the_store_error() {
         let event = event_of(&auth, bearer(KEY)).await;
         let mut fields = fields(&event);
         let error = fields.remove("error").unwrap();
-        assert!(error.as_str().unwrap().starts_with(said), "{event}");
+        assert!(error.as_str().unwrap().starts_with(text), "{event}");
         let wanted = json!({
             "message": "the store could not answer", "outcome": "unavailable", "cause": cause,
             "kind": "org_key",
@@ -225,7 +225,7 @@ async fn an_outage_is_an_error_event_with_the_store_error() {
 /// The cache detects the same faults as the layer, with a shorter deadline.
 #[tokio::test(start_paused = true)]
 async fn a_fault_found_by_the_cache_is_reported_like_one_of_the_layer() {
-    for (behaviour, cause, said) in [
+    for (behaviour, cause, text) in [
         (
             Behaviour::Hangs,
             "store_timed_out",
@@ -242,7 +242,7 @@ async fn a_fault_found_by_the_cache_is_reported_like_one_of_the_layer() {
             (&fields["cause"], &fields["error"], &fields["message"]),
             (
                 &cause.into(),
-                &said.into(),
+                &text.into(),
                 &"the store could not answer".into()
             ),
             "{event}"
@@ -260,7 +260,7 @@ async fn an_outage_event_contains_its_source() {
 #[tokio::test]
 async fn a_requirement_logs_the_principal_and_a_missing_layer_is_an_error() {
     let auth = AuthLayer::new(memory());
-    let requirement = RequireScopesLayer::any(["nobody:holds"]).unwrap();
+    let requirement = RequireScopesLayer::any(["unheld:scope"]).unwrap();
     logs::start();
     ask(
         &ServiceBuilder::new().layer(auth).layer(requirement.clone()),

@@ -121,7 +121,7 @@ async fn the_inner_and_outermost_layers_return_that_body_too() {
     let store = memory();
     let auth = auth(store.clone(), axum_07);
     let optional = auth.clone().optional();
-    let scopes = RequireScopesLayer::any(["nobody:holds"]).unwrap();
+    let scopes = RequireScopesLayer::any(["unheld:scope"]).unwrap();
     let scopes = ServiceBuilder::new()
         .layer(auth.clone())
         .layer(scopes.with_responses_of(&auth));

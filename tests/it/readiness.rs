@@ -183,7 +183,7 @@ async fn a_readiness_error_after_the_verdict_is_passed_on() {
     assert!(ready(&mut service).is_ready());
     let mut response = Box::pin(service.call(bearer(KEY)));
     assert!(poll_once(response.as_mut()).is_pending());
-    inner.send_error("test: broken meanwhile");
+    inner.send_error("test: service broke");
     assert!(
         poll_once(response.as_mut()).is_pending(),
         "the verdict comes first"
@@ -192,7 +192,7 @@ async fn a_readiness_error_after_the_verdict_is_passed_on() {
     let Poll::Ready(Err(error)) = poll_once(response.as_mut()) else {
         panic!("the service is broken")
     };
-    assert_eq!(error.to_string(), "test: broken meanwhile");
+    assert_eq!(error.to_string(), "test: service broke");
 }
 
 #[tokio::test]
@@ -215,13 +215,13 @@ async fn unauthenticated_requests_take_no_permits_from_accepted_ones() {
     let store = PartlyCached::default();
     let (mock, mut inner) = mock::pair::<Req, Res>();
     let service = AuthLayer::new(store).layer(ConcurrencyLimit::new(mock, 8));
-    let mut strangers = Vec::new();
+    let mut unauthenticated = Vec::new();
     for _ in 0..100 {
-        let mut stranger = Spawn::new(service.clone());
-        assert!(ready(&mut stranger).is_ready());
-        let mut response = Box::pin(stranger.call(bearer(key("unknown"))));
+        let mut service = Spawn::new(service.clone());
+        assert!(ready(&mut service).is_ready());
+        let mut response = Box::pin(service.call(bearer(key("unknown"))));
         assert!(poll_once(response.as_mut()).is_pending());
-        strangers.push(response);
+        unauthenticated.push(response);
     }
     let mut known = Vec::new();
     for _ in 0..8 {
@@ -241,9 +241,9 @@ async fn an_inner_buffer_is_reserved_for_accepted_requests() {
     let service = AuthLayer::new(Arc::clone(&store)).layer(buffer.clone());
     let mut waiting = Vec::new();
     for _ in 0..3 {
-        let mut stranger = Spawn::new(service.clone());
-        assert!(ready(&mut stranger).is_ready());
-        let mut response = Box::pin(stranger.call(bearer(KEY)));
+        let mut service = Spawn::new(service.clone());
+        assert!(ready(&mut service).is_ready());
+        let mut response = Box::pin(service.call(bearer(KEY)));
         assert!(poll_once(response.as_mut()).is_pending());
         waiting.push(response);
     }

@@ -54,7 +54,7 @@ where
 
 #[tokio::test]
 async fn a_refusing_requirement_releases_readiness_at_once() {
-    let scopes = RequireScopesLayer::any(["nobody:holds"]).unwrap();
+    let scopes = RequireScopesLayer::any(["unheld:scope"]).unwrap();
     assert_refusal_releases_readiness("scopes", scopes, accepted().await).await;
     let store = memory();
     let personal = AuthLayer::new(store.clone()).user_scoped();

@@ -22,7 +22,7 @@ async fn an_ignored_credential_is_marked_sensitive_too() {
 
 #[tokio::test]
 async fn a_responder_cannot_turn_an_outage_into_a_4xx_or_a_refusal_into_a_5xx() {
-    let saying = |status: StatusCode| {
+    let responding_with = |status: StatusCode| {
         move |_: &Rejection| {
             let mut response = Response::new(String::new());
             *response.status_mut() = status;
@@ -30,22 +30,22 @@ async fn a_responder_cannot_turn_an_outage_into_a_4xx_or_a_refusal_into_a_5xx() 
         }
     };
     let down = || RemoteStore::new(memory(), Behaviour::Fails);
-    for (said, kept) in [(401, 503), (200, 503), (302, 503), (500, 500), (504, 504)] {
-        let auth =
-            AuthLayer::new(down()).with_responder(saying(StatusCode::from_u16(said).unwrap()));
+    for (sent, kept) in [(401, 503), (200, 503), (302, 503), (500, 500), (504, 504)] {
+        let auth = AuthLayer::new(down())
+            .with_responder(responding_with(StatusCode::from_u16(sent).unwrap()));
         assert_eq!(
             ask(&auth, bearer(KEY)).await.status,
             kept,
-            "an outage as {said}"
+            "an outage as {sent}"
         );
     }
-    for (said, kept) in [(500, 401), (200, 401), (404, 404), (403, 403)] {
-        let auth =
-            AuthLayer::new(memory()).with_responder(saying(StatusCode::from_u16(said).unwrap()));
+    for (sent, kept) in [(500, 401), (200, 401), (404, 404), (403, 403)] {
+        let auth = AuthLayer::new(memory())
+            .with_responder(responding_with(StatusCode::from_u16(sent).unwrap()));
         assert_eq!(
             ask(&auth, bearer("x")).await.status,
             kept,
-            "a bad credential as {said}"
+            "a bad credential as {sent}"
         );
     }
 }

@@ -46,21 +46,21 @@ const VERSIONS: [Version; 4] = [
 
 /// Every combination of method, version and gRPC content-type, alone or with a second content-type.
 fn calls(of: impl Fn() -> Request<String>) -> impl Iterator<Item = (String, Request<String>)> {
-    let beside: [&[&str]; 3] = [&[], &["application/json"], &["application/grpc"]];
+    let second: [&[&str]; 3] = [&[], &["application/json"], &["application/grpc"]];
     let all = METHODS
         .iter()
         .flat_map(move |method| VERSIONS.map(|version| (*method, version)));
     let all = all.flat_map(|(method, version)| GRPC_TYPES.map(|kind| (method, version, kind)));
     all.flat_map(move |(method, version, kind)| {
-        beside.map(|beside| {
+        second.map(|second| {
             let mut request = with(of(), "content-type", kind);
-            for other in beside {
+            for other in second {
                 request = with(request, "content-type", other);
             }
             *request.method_mut() = Method::from_bytes(method.as_bytes()).unwrap();
             *request.version_mut() = version;
             (
-                format!("{method} {version:?} {kind} beside {beside:?}"),
+                format!("{method} {version:?} {kind} second {second:?}"),
                 request,
             )
         })
@@ -72,7 +72,7 @@ async fn a_request_cannot_get_a_grpc_refusal_from_a_service_without_grpc() {
     let at_once = AuthLayer::new(memory());
     let waiting = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers));
     let down = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Fails));
-    let scopes = RequireScopesLayer::any(["nobody:holds"]).unwrap();
+    let scopes = RequireScopesLayer::any(["unheld:scope"]).unwrap();
     let requirement = ServiceBuilder::new().layer(at_once.clone()).layer(scopes);
     let descendant =
         RequireDescendantLayer::new(RemoteStore::new(memory(), Behaviour::Answers), |_| {

@@ -165,7 +165,7 @@ async fn scopes_are_checked_last() {
     let auth = AuthLayer::new(memory());
     let stack = ServiceBuilder::new()
         .layer(auth.clone())
-        .layer(accepting(&["nobody:holds"]).with_responses_of(&auth));
+        .layer(accepting(&["unheld:scope"]).with_responses_of(&auth));
     for (request, cause) in [
         (request(), "no_credential"),
         (bearer("ak_testkey.test-wrong"), "wrong_secret"),
@@ -189,7 +189,7 @@ async fn a_requirement_can_use_the_responses_of_an_auth_layer() {
         .unwrap()
         .with_messages(messages)
         .with_body_key("error");
-    let requirement = accepting(&["nobody:holds"]).with_responses_of(&auth);
+    let requirement = accepting(&["unheld:scope"]).with_responses_of(&auth);
     let answer = ask(
         &ServiceBuilder::new()
             .layer(auth.clone())
@@ -198,7 +198,7 @@ async fn a_requirement_can_use_the_responses_of_an_auth_layer() {
     )
     .await;
     assert_eq!(answer.body, r#"{"error":"test scope"}"#);
-    let challenge = r#"Bearer realm="r", error="insufficient_scope", scope="nobody:holds""#;
+    let challenge = r#"Bearer realm="r", error="insufficient_scope", scope="unheld:scope""#;
     assert_eq!(answer.header("www-authenticate"), Some(challenge));
     let grpc = || grpc_call(bearer(KEY), "application/grpc");
     let stack = |requirement: RequireScopesLayer| {
@@ -211,7 +211,7 @@ async fn a_requirement_can_use_the_responses_of_an_auth_layer() {
     );
     for requirement in [
         requirement.with_grpc(),
-        accepting(&["nobody:holds"]).with_responses_of(&auth.clone().with_grpc()),
+        accepting(&["unheld:scope"]).with_responses_of(&auth.clone().with_grpc()),
     ] {
         let answer = ask(&stack(requirement), grpc()).await;
         assert_eq!(
@@ -224,7 +224,7 @@ async fn a_requirement_can_use_the_responses_of_an_auth_layer() {
         );
     }
     let problems = auth.with_responder(ProblemResponder::new());
-    let requirement = accepting(&["nobody:holds"]).with_responses_of(&problems);
+    let requirement = accepting(&["unheld:scope"]).with_responses_of(&problems);
     let answer = ask(
         &ServiceBuilder::new().layer(problems).layer(requirement),
         bearer(KEY),

@@ -51,7 +51,7 @@ fn target(request: &Parts) -> Option<OrgId> {
         .map(|value| value.to_str().unwrap().into())
 }
 
-fn about(request: Request<String>, organization: &str) -> Request<String> {
+fn targeting(request: Request<String>, organization: &str) -> Request<String> {
     with(request, "x-target", organization)
 }
 
@@ -78,7 +78,7 @@ async fn only_the_acting_organization_and_its_descendants_can_be_managed() {
         ("a grandchild", "org_a_1_x", "accepted"),
         ("a sibling", "org_b", "not_a_descendant"),
         ("its parent", "org_top", "not_a_descendant"),
-        ("a stranger", ORG, "not_a_descendant"),
+        ("an unrelated organization", ORG, "not_a_descendant"),
         ("an unknown organization", "org_no", "not_a_descendant"),
         ("a deleted child", "org_a_gone", "not_a_descendant"),
         (
@@ -91,7 +91,7 @@ async fn only_the_acting_organization_and_its_descendants_can_be_managed() {
         ("an empty name", "", "not_a_descendant"),
     ] {
         for remote in [false, true] {
-            let request = about(bearer(key("partner")), organization);
+            let request = targeting(bearer(key("partner")), organization);
             let answer = match remote {
                 true => {
                     through(
@@ -120,14 +120,14 @@ async fn a_token_acts_in_the_organization_of_the_header_not_the_target() {
         ("org_a_1", "org_a_1", "not_a_member"),
         ("org_top", "org_a", "not_a_member"),
     ] {
-        let request = about(bearer_in(TOKEN, acting), organization);
+        let request = targeting(bearer_in(TOKEN, acting), organization);
         assert_eq!(
             through(store.clone(), store.clone(), request).await.cause(),
             cause,
             "{acting}"
         );
     }
-    let unnamed = about(bearer(TOKEN), "org_a");
+    let unnamed = targeting(bearer(TOKEN), "org_a");
     assert_eq!(
         through(store.clone(), store, unnamed).await.cause(),
         "no_organization"
@@ -139,20 +139,24 @@ async fn authentication_precedes_scopes_and_scopes_precede_the_target() {
     let store = tree();
     let down = RemoteStore::new(store.clone(), Behaviour::Fails);
     for (name, request, cause) in [
-        ("nobody", about(request(), "org_b"), "no_credential"),
+        (
+            "no credential",
+            targeting(request(), "org_b"),
+            "no_credential",
+        ),
         (
             "a wrong secret",
-            about(bearer("ak_partner.test-wrong"), "org_b"),
+            targeting(bearer("ak_partner.test-wrong"), "org_b"),
             "wrong_secret",
         ),
         (
             "no scope, a sibling",
-            about(bearer(key("plain")), "org_b"),
+            targeting(bearer(key("plain")), "org_b"),
             "no_accepted_scope",
         ),
         (
             "no scope, its own organization",
-            about(bearer(key("plain")), "org_a"),
+            targeting(bearer(key("plain")), "org_a"),
             "no_accepted_scope",
         ),
         (
@@ -163,7 +167,7 @@ async fn authentication_precedes_scopes_and_scopes_precede_the_target() {
         ("no target", bearer(key("partner")), "not_a_descendant"),
         (
             "its own",
-            about(bearer(key("partner")), "org_a"),
+            targeting(bearer(key("partner")), "org_a"),
             "accepted",
         ),
     ] {
@@ -185,7 +189,7 @@ async fn an_outside_target_gets_the_same_response_whether_or_not_it_exists() {
         through(
             store.clone(),
             store.clone(),
-            about(bearer(key("partner")), organization),
+            targeting(bearer(key("partner")), organization),
         )
     };
     let unknown = ask_about("org_no").await;
@@ -216,7 +220,7 @@ async fn the_missing_scope_is_named_in_the_challenge() {
     let stack = |requirement| ServiceBuilder::new().layer(auth.clone()).layer(requirement);
     let answer = ask(
         &stack(requirement.clone()),
-        about(bearer(key("plain")), "org_a_1"),
+        targeting(bearer(key("plain")), "org_a_1"),
     )
     .await;
     let challenge =
@@ -231,13 +235,13 @@ async fn the_missing_scope_is_named_in_the_challenge() {
     assert_eq!(
         ask(
             &stack(others.clone()),
-            about(bearer(key("plain")), "org_a_1")
+            targeting(bearer(key("plain")), "org_a_1")
         )
         .await
         .cause(),
         "accepted"
     );
-    let answer = ask(&stack(others), about(bearer(key("partner")), "org_a_1")).await;
+    let answer = ask(&stack(others), targeting(bearer(key("partner")), "org_a_1")).await;
     assert_eq!(
         answer.header("www-authenticate"),
         Some(r#"Bearer realm="r", error="insufficient_scope""#)
@@ -259,7 +263,7 @@ async fn a_directory_that_fails_hangs_or_panics_is_an_outage() {
         let store = tree();
         let down = RemoteStore::new(store.clone(), behaviour);
         for organization in ["org_a_1", "org_b", "org_no"] {
-            let request = about(bearer(key("partner")), organization);
+            let request = targeting(bearer(key("partner")), organization);
             let started = tokio::time::Instant::now();
             let answer = through(store.clone(), Arc::clone(&down), request).await;
             assert_eq!((answer.status, answer.cause()), (503, cause));
@@ -282,7 +286,7 @@ async fn the_directory_has_its_own_deadline() {
         .layer(auth.clone())
         .layer(requirement.with_responses_of(&auth));
     assert_eq!(
-        ask(&stack, about(bearer(key("partner")), "org_a_1"))
+        ask(&stack, targeting(bearer(key("partner")), "org_a_1"))
             .await
             .cause(),
         "store_timed_out"
@@ -294,18 +298,18 @@ async fn the_directory_has_its_own_deadline() {
 async fn a_principal_without_an_organization_is_refused() {
     let (store, auth) = (tree(), AuthLayer::new(tree()));
     let requirement = RequireDescendantLayer::new(store.clone(), target);
-    let alone = ask(&requirement, about(bearer(KEY), "org_a")).await;
+    let alone = ask(&requirement, targeting(bearer(KEY), "org_a")).await;
     assert_eq!((alone.status, alone.cause()), (500, "no_auth_layer"));
     let public = ServiceBuilder::new()
         .layer(PublicLayer::new())
         .layer(requirement.clone());
-    let nobody = ask(&public, about(bearer(key("partner")), "org_a")).await;
-    assert_eq!((nobody.status, nobody.cause()), (401, "anonymous"));
+    let anonymous = ask(&public, targeting(bearer(key("partner")), "org_a")).await;
+    assert_eq!((anonymous.status, anonymous.cause()), (401, "anonymous"));
     let personal = ServiceBuilder::new()
         .layer(auth.user_scoped())
         .layer(requirement);
     assert_eq!(
-        ask(&personal, about(bearer_in(TOKEN, "org_a"), "org_a"))
+        ask(&personal, targeting(bearer_in(TOKEN, "org_a"), "org_a"))
             .await
             .cause(),
         "no_organization"
@@ -324,9 +328,14 @@ async fn refusals_use_the_responses_of_the_auth_layer() {
     let stack = ServiceBuilder::new()
         .layer(auth.clone())
         .layer(RequireDescendantLayer::new(tree(), target).with_responses_of(&auth));
-    let answer = ask(&stack, about(bearer(key("partner")), "org_b")).await;
+    let answer = ask(&stack, targeting(bearer(key("partner")), "org_b")).await;
     assert_eq!(answer.body, r#"{"error":"test denied"}"#);
-    let grpc = || grpc_call(about(bearer(key("partner")), "org_b"), "application/grpc");
+    let grpc = || {
+        grpc_call(
+            targeting(bearer(key("partner")), "org_b"),
+            "application/grpc",
+        )
+    };
     assert_eq!(
         ask(&stack, grpc()).await.status,
         403,

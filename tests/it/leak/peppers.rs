@@ -26,7 +26,7 @@ fn planted_secret() -> PlantedSecret {
 }
 
 /// Fails if the text contains the digest in the form that a store keeps.
-fn hides(digest: &Digest, text: &str) {
+fn assert_hidden(digest: &Digest, text: &str) {
     let bytes = digest.to_bytes();
     for form in [
         hex::encode(bytes),
@@ -54,7 +54,8 @@ fn pepper_errors_do_not_contain_the_secret() {
         Peppers::new("no name", SECRET.as_bytes()).unwrap_err(),
         good().accepting("good", SECRET.as_bytes()).unwrap_err(),
     ] {
-        planted_secret().absent_from(&format!("{error} {error:?} {error:#?}"), "ConfigError");
+        planted_secret()
+            .assert_absent_from(&format!("{error} {error:?} {error:#?}"), "ConfigError");
     }
 }
 
@@ -86,9 +87,9 @@ async fn debug_output_shows_only_the_name_of_a_pepper() {
     .unwrap();
     write!(text, "{:?}", Cached::new(store)).unwrap();
     assert!(text.contains("visible"), "{text}");
-    planted_secret().absent_from(&text, "Debug");
-    hides(found.digest(), &text);
-    hides(&Digest::of(key("k").as_bytes()), &text);
+    planted_secret().assert_absent_from(&text, "Debug");
+    assert_hidden(found.digest(), &text);
+    assert_hidden(&Digest::of(key("k").as_bytes()), &text);
 }
 
 #[tokio::test]
@@ -114,8 +115,8 @@ async fn no_response_or_log_contains_a_pepper_or_a_peppered_digest() {
         for token in [
             key("k"),
             "ak_k.wrong".to_owned(),
-            key("nobody"),
-            "pat_test-nobody".to_owned(),
+            key("unknown"),
+            "pat_test-unknown".to_owned(),
         ] {
             let answer = ask(&auth, bearer(&token)).await;
             statuses.push(answer.status);
@@ -136,7 +137,7 @@ async fn no_response_or_log_contains_a_pepper_or_a_peppered_digest() {
         text.contains("unknown_pepper") && text.contains("before"),
         "{text}"
     );
-    planted_secret().absent_from(&text, "answers and logs");
-    hides(kept.digest(), &text);
-    hides(&Digest::of(key("k").as_bytes()), &text);
+    planted_secret().assert_absent_from(&text, "answers and logs");
+    assert_hidden(kept.digest(), &text);
+    assert_hidden(&Digest::of(key("k").as_bytes()), &text);
 }

@@ -51,7 +51,7 @@ impl PlantedSecret {
     }
 
     /// Fails if a line of `text` contains any of the forms.
-    pub(crate) fn absent_from(&self, text: &str, place: &str) {
+    pub(crate) fn assert_absent_from(&self, text: &str, place: &str) {
         for (name, form) in &self.forms {
             let line = text.lines().find(|line| line.contains(form.as_str()));
             assert_eq!(line, None, "{place}: {name} as {form:?}");
@@ -97,9 +97,9 @@ fn the_search_finds_every_form_of_a_secret() {
         u64::from_le_bytes(*digest.first_chunk().unwrap()).to_string(),
     ] {
         let found = std::panic::catch_unwind(|| {
-            planted_secret.absent_from(&format!("before {leak} after"), "here")
+            planted_secret.assert_absent_from(&format!("before {leak} after"), "here")
         });
         assert!(found.is_err(), "{leak}");
     }
-    planted_secret.absent_from("ak_id and other public data", "here");
+    planted_secret.assert_absent_from("ak_id and other public data", "here");
 }
