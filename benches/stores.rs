@@ -133,21 +133,14 @@ async fn sqlite(size: u64, turn: Duration) {
 
     let started = Instant::now();
     load(&pool, size).await;
-    let load = started.elapsed();
+    let time = started.elapsed();
     sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
         .execute(&pool)
         .await
         .unwrap();
     let bytes = size_of(&path) as f64 / size as f64;
-    let inserts = inserts(&store, size, turn).await;
-    let database = Arc::new(SqliteDatabase(pool));
-    for callers in [1, 8] {
-        let (layer, bare, ratio) = compare(&store, &database, size, callers, turn).await;
-        println!(
-            "| SQLite | {size} | {load:.2?} | {inserts:.0} | {bytes:.0} | {callers} | {layer:.0} \
-             | {bare:.0} | {ratio:.2} |"
-        );
-    }
+    let loaded = Loaded { size, time, bytes };
+    report("SQLite", &store, SqliteDatabase(pool), &loaded, turn).await;
 }
 
 /// Loads in one transaction, as a migration tool would.
@@ -173,6 +166,34 @@ async fn load(pool: &SqlitePool, size: u64) {
 
 fn size_of(path: &Path) -> u64 {
     std::fs::metadata(path).unwrap().len()
+}
+
+/// What loading a database took.
+struct Loaded {
+    size: u64,
+    time: Duration,
+    /// Per credential.
+    bytes: f64,
+}
+
+/// Measures a loaded store and prints one row per number of callers.
+async fn report<D: Database>(
+    name: &str,
+    store: &(impl ManageStore + Directory + Clone),
+    database: D,
+    loaded: &Loaded,
+    turn: Duration,
+) {
+    let Loaded { size, time, bytes } = loaded;
+    let inserts = inserts(store, *size, turn).await;
+    let database = Arc::new(database);
+    for callers in [1, 8] {
+        let (layer, bare, ratio) = compare(store, &database, *size, callers, turn).await;
+        println!(
+            "| {name} | {size} | {time:.2?} | {inserts:.0} | {bytes:.0} | {callers} | {layer:.0} \
+             | {bare:.0} | {ratio:.2} |"
+        );
+    }
 }
 
 /// Durable inserts per second through the store, one after another.

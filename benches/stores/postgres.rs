@@ -3,16 +3,13 @@
 #[path = "../../crates/sqlx/tests/it/support/pg.rs"]
 mod pg;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use sqlx::{PgPool, Row, postgres::PgPoolOptions};
 use tower_api_key::{scope::Catalogue, secret::Digest, store::Directory};
 use tower_api_key_sqlx::PostgresStore;
 
-use super::{Database, compare, id, inserts, token};
+use super::{Database, Loaded, id, report, token};
 
 /// Rows per statement of the load.
 const CHUNK: u64 = 10_000;
@@ -60,7 +57,7 @@ pub(crate) async fn run(size: u64, turn: Duration) {
 
     let started = Instant::now();
     load(&pool, size).await;
-    let load = started.elapsed();
+    let time = started.elapsed();
     // Runs the maintenance that the database would run later, so that it does not run during the
     // measurement.
     sqlx::query("VACUUM ANALYZE tower_api_key.credentials")
@@ -74,15 +71,8 @@ pub(crate) async fn run(size: u64, turn: Duration) {
         .unwrap()
         .get::<i64, _>(0) as f64
         / size as f64;
-    let inserts = inserts(&store, size, turn).await;
-    let database = Arc::new(PostgresDatabase(pool));
-    for callers in [1, 8] {
-        let (layer, bare, ratio) = compare(&store, &database, size, callers, turn).await;
-        println!(
-            "| PostgreSQL | {size} | {load:.2?} | {inserts:.0} | {bytes:.0} | {callers} | {layer:.0} \
-             | {bare:.0} | {ratio:.2} |"
-        );
-    }
+    let loaded = Loaded { size, time, bytes };
+    report("PostgreSQL", &store, PostgresDatabase(pool), &loaded, turn).await;
 }
 
 /// Loads in one transaction, as a migration tool would; the triggers log every row.

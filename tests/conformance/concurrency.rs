@@ -140,8 +140,7 @@ async fn scenario_con_006() {
     // Ends once every caller has been answered.
     assert!(all_ready.recv().await.is_none());
     scenario
-        .server
-        .records
+        .records()
         .delete(&Owner::of(Kind::OrgKey, "org_alpha01"), "kAlphaTest0001")
         .await
         .unwrap();

@@ -30,8 +30,7 @@ async fn scenario_sto_016() {
     scenario.send_and_check().await;
     // Tolerated from a cache or not: never after a known delete.
     scenario
-        .server
-        .records
+        .records()
         .delete(&Owner::of(Kind::OrgKey, "org_alpha01"), "kAlphaTest0001")
         .await
         .unwrap();

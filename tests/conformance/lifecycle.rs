@@ -43,8 +43,7 @@ async fn scenario_life_020() {
     let scenario = Scenario::start("LIFE-020").await;
     scenario.expect_status(200).await;
     scenario
-        .server
-        .records
+        .records()
         .set_user_enabled("u_alice", false)
         .await
         .unwrap();
@@ -56,8 +55,7 @@ async fn scenario_life_023() {
     let scenario = Scenario::start("LIFE-023").await;
     scenario.expect_status(200).await;
     scenario
-        .server
-        .records
+        .records()
         .remove_member("u_bob", "org_alpha01")
         .await
         .unwrap();
@@ -69,8 +67,7 @@ async fn scenario_life_024() {
     let scenario = Scenario::start("LIFE-024").await;
     scenario.expect_status(200).await;
     scenario
-        .server
-        .records
+        .records()
         .set_member("u_alice", "org_alpha01", "viewer")
         .await
         .unwrap();
@@ -82,8 +79,7 @@ async fn scenario_life_025() {
     let scenario = Scenario::start("LIFE-025").await;
     scenario.expect_status(403).await;
     scenario
-        .server
-        .records
+        .records()
         .set_member("u_bob", "org_alpha01", "admin")
         .await
         .unwrap();
@@ -98,8 +94,7 @@ async fn scenario_life_027() {
     let request = tokio::spawn(async move { client::send_wire(&wire, port).await });
     scenario.server.probe.until_entered(1).await;
     scenario
-        .server
-        .records
+        .records()
         .delete(&Owner::of(Kind::OrgKey, "org_alpha01"), "kAlphaTest0001")
         .await
         .unwrap();
@@ -114,7 +109,7 @@ async fn scenario_life_027() {
 #[tokio::test]
 async fn scenario_life_029() {
     let scenario = Scenario::start("LIFE-029").await;
-    let records = &scenario.server.records;
+    let records = scenario.records();
     let token = "ak_kSameName00001.made-for-this-test";
     let key = Record::org_key(
         "kSameName00001",

@@ -7,6 +7,7 @@ mod failure;
 mod lifecycle;
 
 use serde_json::{Value, json};
+use tower_api_key::store::MemoryStore;
 
 use crate::case::{Case, expand};
 use crate::check::{Seen, check};
@@ -72,6 +73,10 @@ impl Scenario {
         token
             .unwrap_or_else(|| panic!("the fixtures have no {name}"))
             .to_owned()
+    }
+
+    fn records(&self) -> &MemoryStore {
+        &self.server.records
     }
 
     fn port(&self) -> u16 {

@@ -212,30 +212,15 @@ async fn only_the_default_text_names_the_configured_prefixes() {
 #[tokio::test]
 async fn a_custom_organization_header_replaces_the_default_one() {
     let auth = auth().with_organization_header("x-tenant".parse().unwrap());
-    assert_eq!(
-        ask(&auth, with(bearer(TOKEN), "X-Tenant", ORG))
-            .await
-            .cause(),
-        "accepted"
-    );
-    assert_eq!(
-        ask(&auth, with(bearer(TOKEN), ORG_HEADER, ORG))
-            .await
-            .cause(),
-        "no_organization"
-    );
-    assert_eq!(
-        ask(&auth, with(bearer(KEY), "x-tenant", OTHER_ORG))
-            .await
-            .cause(),
-        "other_organization"
-    );
-    assert_eq!(
-        ask(&auth, with(bearer(KEY), ORG_HEADER, OTHER_ORG))
-            .await
-            .cause(),
-        "accepted"
-    );
+    for (token, header, organization, cause) in [
+        (TOKEN, "X-Tenant", ORG, "accepted"),
+        (TOKEN, ORG_HEADER, ORG, "no_organization"),
+        (KEY, "x-tenant", OTHER_ORG, "other_organization"),
+        (KEY, ORG_HEADER, OTHER_ORG, "accepted"),
+    ] {
+        let answer = ask(&auth, with(bearer(token), header, organization)).await;
+        assert_eq!(answer.cause(), cause, "{token}, {header}");
+    }
 }
 
 #[tokio::test]

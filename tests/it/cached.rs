@@ -1,6 +1,9 @@
 //! What a cache keeps, for how long, and what invalidates it.
 
-use crate::support::{held_store, now};
+use crate::support::{
+    clocks::{ManualMonotonicClock, ManualWallClock, TokioClock},
+    held_store, now,
+};
 use tower_api_key::store::Owner;
 
 use std::{
@@ -8,10 +11,7 @@ use std::{
     time::Duration,
 };
 
-use held_store::{
-    Behaviour, HeldStore, ManualMonotonicClock, TestLookup, TokioClock, cache_without_expiry, key,
-    poll_within_task,
-};
+use held_store::{Behaviour, HeldStore, TestLookup, cache_without_expiry, key, poll_within_task};
 use tokio::{sync::mpsc, time::sleep};
 use tower_api_key::{
     async_trait,
@@ -680,22 +680,6 @@ async fn a_stalled_follower_counts_as_a_silent_feed() {
         "the stalled follower has not applied recent changes"
     );
     assert!(k1.is_accepted(&*cache).await && k1.is_cached(&*cache));
-}
-
-/// A wall clock that a test sets.
-#[derive(Clone, Default)]
-struct ManualWallClock(Arc<std::sync::atomic::AtomicI64>);
-
-impl ManualWallClock {
-    fn set(&self, millis: i64) {
-        self.0.store(millis, Ordering::SeqCst);
-    }
-}
-
-impl Clock for ManualWallClock {
-    fn now(&self) -> UnixMillis {
-        UnixMillis(self.0.load(Ordering::SeqCst))
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! The limit on lookups of unknown ids. Cached answers are not limited.
 
-use crate::support::held_store;
+use crate::support::{clocks::ManualMonotonicClock, held_store};
 use tower_api_key::credential::Kind;
 use tower_api_key::store::Owner;
 use tower_api_key::{
@@ -10,7 +10,7 @@ use tower_api_key::{
 
 use std::{error::Error, sync::Arc, time::Duration};
 
-use held_store::{Behaviour, HeldStore, ManualMonotonicClock, TestLookup, key};
+use held_store::{Behaviour, HeldStore, TestLookup, key};
 use http::{Request, Response, StatusCode};
 use tower::{ServiceBuilder, ServiceExt};
 

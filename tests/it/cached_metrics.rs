@@ -1,11 +1,11 @@
 //! The counters match the table in the docs, and no label contains client input.
 
-use crate::support::{held_store, recorder};
+use crate::support::{clocks::ManualMonotonicClock, held_store, recorder};
 use tower_api_key::store::Owner;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use held_store::{Behaviour, HeldStore, ManualMonotonicClock, TestLookup, key};
+use held_store::{Behaviour, HeldStore, TestLookup, key};
 use http::{Request, Response};
 use recorder::TestRecorder;
 use tower::{ServiceBuilder, ServiceExt};

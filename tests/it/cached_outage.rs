@@ -1,13 +1,12 @@
 //! Load on a store that does not answer: at most two lookups per credential and deadline, however
 //! many callers ask.
 
-use crate::support::{held_store, now};
+use crate::support::{clocks::TokioClock, held_store};
 use tower_api_key::{
     async_trait,
     credential::Kind,
     store::{
-        Cached, Change, CredentialStore, Directory, Lookup, ManageStore, MemoryStore, Record,
-        StoreError,
+        Cached, Change, CredentialStore, Lookup, ManageStore, MemoryStore, Record, StoreError,
     },
 };
 
@@ -48,19 +47,8 @@ struct OutageStore {
 
 impl OutageStore {
     fn new(behaviour: Behaviour) -> Arc<Self> {
-        let memory = MemoryStore::new();
-        now(memory.create_organization("org_1", None)).unwrap();
-        now(memory.create_user("alice")).unwrap();
-        now(memory.set_member("alice", "org_1", "viewer")).unwrap();
-        now(memory.insert(key("k1"))).unwrap();
-        now(memory.insert(Record::personal_token(
-            "t1",
-            held_store::token_digest("t1"),
-            "alice",
-        )))
-        .unwrap();
         Arc::new(Self {
-            memory,
+            memory: held_store::filled_memory(),
             behaviour: Mutex::new(behaviour),
             calls: Mutex::default(),
         })
@@ -121,7 +109,7 @@ impl CredentialStore for OutageStore {
 }
 
 fn caching(store: &Arc<OutageStore>) -> Arc<Cached<Arc<OutageStore>>> {
-    Arc::new(Cached::new(Arc::clone(store)).with_monotonic_clock(held_store::TokioClock::start()))
+    Arc::new(Cached::new(Arc::clone(store)).with_monotonic_clock(TokioClock::start()))
 }
 
 fn lookups() -> [TestLookup; 4] {
@@ -392,8 +380,7 @@ async fn a_creation_is_visible_during_a_storm_of_changes() {
 }
 
 fn cache_without_expiry(store: &Arc<OutageStore>) -> Cached<Arc<OutageStore>> {
-    let cache =
-        Cached::new(Arc::clone(store)).with_monotonic_clock(held_store::TokioClock::start());
+    let cache = Cached::new(Arc::clone(store)).with_monotonic_clock(TokioClock::start());
     cache
         .with_ttl(Duration::MAX)
         .with_negative_ttl(Duration::MAX)

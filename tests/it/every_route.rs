@@ -418,19 +418,7 @@ async fn an_undecided_response_emits_an_error_event_naming_the_fix() {
     let app = routes().layer(EveryRouteDecidesLayer::new());
     logs::start();
     send(&app, "GET", "/route").await;
-    let events = logs::events(tower_api_key::observe::TARGET);
-    let [event] = &events[..] else {
-        panic!("one event, not {events:?}")
-    };
-    assert_eq!(
-        (&event["level"], &event["fields"]["cause"]),
-        (&"ERROR".into(), &"undecided".into())
-    );
-    assert!(
-        event["fields"]["message"]
-            .as_str()
-            .unwrap()
-            .contains("AuthLayer or a PublicLayer"),
-        "{event}"
-    );
+    let event = logs::only_event(tower_api_key::observe::TARGET);
+    assert_eq!(event["fields"]["cause"], "undecided", "{event}");
+    logs::assert_error_names_fix(&event, "AuthLayer or a PublicLayer");
 }

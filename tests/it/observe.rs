@@ -23,13 +23,7 @@ type Auth = AuthLayer<Arc<dyn CredentialStore>>;
 async fn event_of(auth: &Auth, request: Request<String>) -> Value {
     logs::start();
     ask(auth, request).await;
-    one_event()
-}
-
-fn one_event() -> Value {
-    let mut events = logs::events(TARGET);
-    assert_eq!(events.len(), 1, "one event per request: {events:?}");
-    events.pop().unwrap()
+    logs::only_event(TARGET)
 }
 
 /// The fields of an event; checks that the lookup time is a number and replaces it by `"µs"`.
@@ -282,7 +276,7 @@ async fn a_requirement_logs_the_principal_and_a_missing_layer_is_an_error() {
         (&"INFO".into(), &wanted)
     );
     ask(&requirement, bearer(KEY)).await;
-    let event = one_event();
+    let event = logs::only_event(TARGET);
     assert_eq!(
         (&event["level"], &event["fields"]["outcome"]),
         (&"ERROR".into(), &"misconfigured".into())

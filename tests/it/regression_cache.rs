@@ -1,9 +1,8 @@
 //! Fixed bugs of the cache that no other test covers.
 
-use crate::support::{held_store, now};
+use crate::support::{clocks::ManualWallClock, held_store, now};
 use tower_api_key::{
     AuthLayer, LastUse,
-    clock::{Clock, UnixMillis},
     credential::{Kind, TokenFormat},
     manage::Manager,
     store::{Cached, Change, CredentialStore, Directory, ManageStore, MemoryStore, Peek, Record},
@@ -12,7 +11,7 @@ use tower_api_key::{
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::Duration,
@@ -168,16 +167,6 @@ fn entries_of_a_token_in_many_organizations_stay_separate() {
     }
 }
 
-/// A wall clock that a test sets.
-#[derive(Clone, Default)]
-struct ManualWallClock(Arc<AtomicI64>);
-
-impl Clock for ManualWallClock {
-    fn now(&self) -> UnixMillis {
-        UnixMillis(self.0.load(Ordering::SeqCst))
-    }
-}
-
 /// Entries are retired and replaced while the table of last uses grows: each use is written once.
 #[tokio::test]
 async fn no_last_use_is_lost_or_repeated_while_its_table_grows() {
@@ -206,7 +195,7 @@ async fn no_last_use_is_lost_or_repeated_while_its_table_grows() {
         if round % 10 != 9 {
             continue;
         }
-        clock.0.fetch_add(100_000, Ordering::SeqCst);
+        clock.advance(100_000);
         for token in tokens.iter().skip(round % 3) {
             let request = Request::builder()
                 .header("authorization", token)

@@ -344,21 +344,9 @@ async fn a_requirement_without_an_auth_layer_is_a_500() {
 async fn a_requirement_without_an_auth_layer_logs_the_fix() {
     support::logs::start();
     ask(&accepting(&["agents:read"]), bearer(KEY)).await;
-    let events = support::logs::events(tower_api_key::observe::TARGET);
-    let [event] = &events[..] else {
-        panic!("one event, not {events:?}")
-    };
-    assert_eq!(
-        (&event["level"], &event["fields"]["cause"]),
-        (&"ERROR".into(), &"no_auth_layer".into())
-    );
-    assert!(
-        event["fields"]["message"]
-            .as_str()
-            .unwrap()
-            .contains(".layer(AuthLayer::new(store))"),
-        "{event}"
-    );
+    let event = support::logs::only_event(tower_api_key::observe::TARGET);
+    assert_eq!(event["fields"]["cause"], "no_auth_layer", "{event}");
+    support::logs::assert_error_names_fix(&event, ".layer(AuthLayer::new(store))");
 }
 
 #[tokio::test]

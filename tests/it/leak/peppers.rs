@@ -1,6 +1,6 @@
 //! The secret of a pepper, and digests computed with it.
 
-use std::{error::Error, fmt::Write as _};
+use std::{error::Error, fmt::Write as _, sync::Arc};
 
 use tower::Layer;
 use tower_api_key::{
@@ -37,12 +37,20 @@ fn assert_hidden(digest: &Digest, text: &str) {
     }
 }
 
-async fn store(name: &str, secret: &str) -> SqliteStore {
-    let peppers = Peppers::new(name, secret.as_bytes()).unwrap();
-    SqliteStore::in_memory(Catalogue::anyreach())
+/// A store with the key `k` in [`ORG`], and the record of that key.
+async fn store_with_key(pepper: &str) -> (SqliteStore, Arc<Record>) {
+    let store = SqliteStore::in_memory(Catalogue::anyreach())
         .await
         .unwrap()
-        .with_peppers(peppers)
+        .with_peppers(Peppers::new(pepper, SECRET.as_bytes()).unwrap());
+    store.create_organization(ORG, None).await.unwrap();
+    store
+        .insert(Record::org_key("k", Digest::of(key("k").as_bytes()), ORG))
+        .await
+        .unwrap();
+    let lookup = Lookup::new(Credential::OrgKey { id: "k" }, None);
+    let record = store.find(&lookup).await.unwrap().unwrap();
+    (store, record)
 }
 
 #[test]
@@ -61,18 +69,8 @@ fn pepper_errors_do_not_contain_the_secret() {
 
 #[tokio::test]
 async fn debug_output_shows_only_the_name_of_a_pepper() {
-    let store = store("visible", SECRET).await;
+    let (store, found) = store_with_key("visible").await;
     let pepper = Peppers::new("visible", SECRET.as_bytes()).unwrap();
-    store.create_organization(ORG, None).await.unwrap();
-    store
-        .insert(Record::org_key("k", Digest::of(key("k").as_bytes()), ORG))
-        .await
-        .unwrap();
-    let found = store
-        .find(&Lookup::new(Credential::OrgKey { id: "k" }, None))
-        .await
-        .unwrap()
-        .unwrap();
     let layer = AuthLayer::new(store.clone());
     let service = layer.layer(Inner::default());
     let mut text = format!(
@@ -94,17 +92,7 @@ async fn debug_output_shows_only_the_name_of_a_pepper() {
 
 #[tokio::test]
 async fn no_response_or_log_contains_a_pepper_or_a_peppered_digest() {
-    let before = store("before", SECRET).await;
-    before.create_organization(ORG, None).await.unwrap();
-    before
-        .insert(Record::org_key("k", Digest::of(key("k").as_bytes()), ORG))
-        .await
-        .unwrap();
-    let kept = before
-        .find(&Lookup::new(Credential::OrgKey { id: "k" }, None))
-        .await
-        .unwrap()
-        .unwrap();
+    let (before, kept) = store_with_key("before").await;
     let after = before
         .clone()
         .with_peppers(Peppers::new("after", SECRET.as_bytes()).unwrap());

@@ -1,26 +1,24 @@
-//! A store that counts its lookups and can hold, fail or panic in them, and monotonic clocks for
-//! tests.
+//! A store that counts its lookups and can hold, fail or panic in them.
 
-use crate::support::now;
+use crate::support::{forward::forward_manage_store, now};
 use std::{
     future::poll_fn,
     pin::Pin,
     sync::{
         Arc, Mutex, Weak,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Poll,
     time::Duration,
 };
 use tower_api_key::{
     async_trait,
+    credential::Kind,
     id::CredentialId,
-    scope::Catalogue,
     secret::Digest,
     store::{
         AuditEvent, Cached, Credential, CredentialInfo, CredentialStore, Directory, Lookup,
-        ManageStore, MemoryStore, MonotonicClock, Owner, Peek, Record, StoreError, Usage,
-        WriteError,
+        ManageStore, MemoryStore, Owner, Peek, Record, StoreError, Usage, WriteError,
         backend::{Commit, EarlierIssue, Ending, ListQuery},
     },
 };
@@ -57,16 +55,8 @@ pub(crate) struct HeldStore {
 
 impl HeldStore {
     pub(crate) fn new() -> Arc<Self> {
-        let memory = MemoryStore::new();
-        for organization in ["org_1", "org_2"] {
-            now(memory.create_organization(organization, None)).unwrap();
-        }
-        now(memory.create_user("alice")).unwrap();
-        now(memory.set_member("alice", "org_1", "viewer")).unwrap();
-        now(memory.insert(key("k1"))).unwrap();
-        now(memory.insert(Record::personal_token("t1", token_digest("t1"), "alice"))).unwrap();
         Arc::new_cyclic(|me| Self {
-            memory,
+            memory: filled_memory(),
             me: Weak::clone(me),
             behaviour: Mutex::new(Behaviour::Answers),
             lookups: AtomicUsize::new(0),
@@ -96,11 +86,41 @@ impl HeldStore {
         self.gate.add_permits(1 << 20);
     }
 
-    fn outcome(&self) -> Result<(), WriteError> {
+    async fn read<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        work.await
+    }
+
+    async fn write<T, E: From<StoreError>>(
+        &self,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let done = work.await?;
         match self.writes_fail.load(Ordering::SeqCst) {
             true => Err(StoreError::unavailable("lost during the commit").into()),
-            false => Ok(()),
+            false => Ok(done),
         }
+    }
+
+    async fn end_credentials(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
+        let gate = self.deletion_gate.lock().unwrap().clone();
+        if let Some(gate) = gate {
+            let (store, ending) = (self.me.upgrade().unwrap(), ending.clone());
+            let deletion = tokio::spawn(async move {
+                gate.notified().await;
+                store.memory.end(&ending).await
+            });
+            return deletion.await.unwrap();
+        }
+        let work = async {
+            let ended = self.memory.end(ending).await?;
+            // Lets a caller be cancelled between the change and the answer.
+            tokio::task::yield_now().await;
+            Ok(ended)
+        };
+        self.write(work).await
     }
 }
 
@@ -138,28 +158,24 @@ impl Directory for HeldStore {
     }
 
     async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
-        self.memory.create_organization(id, parent).await?;
-        self.outcome()
+        self.write(self.memory.create_organization(id, parent))
+            .await
     }
 
     async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
-        self.memory.delete_organization(id).await?;
-        self.outcome()
+        self.write(self.memory.delete_organization(id)).await
     }
 
     async fn create_user(&self, id: &str) -> Result<(), WriteError> {
-        self.memory.create_user(id).await?;
-        self.outcome()
+        self.write(self.memory.create_user(id)).await
     }
 
     async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
-        self.memory.set_user_enabled(id, enabled).await?;
-        self.outcome()
+        self.write(self.memory.set_user_enabled(id, enabled)).await
     }
 
     async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
-        self.memory.delete_user(id).await?;
-        self.outcome()
+        self.write(self.memory.delete_user(id)).await
     }
 
     async fn set_member(
@@ -168,124 +184,17 @@ impl Directory for HeldStore {
         organization: &str,
         role: &str,
     ) -> Result<(), WriteError> {
-        self.memory.set_member(user, organization, role).await?;
-        self.outcome()
+        self.write(self.memory.set_member(user, organization, role))
+            .await
     }
 
     async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError> {
-        self.memory.remove_member(user, organization).await?;
-        self.outcome()
+        self.write(self.memory.remove_member(user, organization))
+            .await
     }
 }
 
-#[async_trait]
-impl ManageStore for HeldStore {
-    fn catalogue(&self) -> &Catalogue {
-        self.memory.catalogue()
-    }
-
-    async fn credential(
-        &self,
-        owner: &Owner,
-        id: &str,
-    ) -> Result<Option<CredentialInfo>, StoreError> {
-        self.memory.credential(owner, id).await
-    }
-
-    async fn issued_under(
-        &self,
-        owner: &Owner,
-        key: &str,
-    ) -> Result<Option<EarlierIssue>, StoreError> {
-        self.memory.issued_under(owner, key).await
-    }
-
-    async fn credentials(
-        &self,
-        owner: &Owner,
-        query: &ListQuery,
-    ) -> Result<Vec<CredentialInfo>, StoreError> {
-        self.memory.credentials(owner, query).await
-    }
-
-    async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
-        self.memory.commit(commit).await?;
-        self.outcome()
-    }
-
-    async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
-        let gate = self.deletion_gate.lock().unwrap().clone();
-        if let Some(gate) = gate {
-            let (store, ending) = (self.me.upgrade().unwrap(), ending.clone());
-            let deletion = tokio::spawn(async move {
-                gate.notified().await;
-                store.memory.end(&ending).await
-            });
-            return deletion.await.unwrap();
-        }
-        let ended = self.memory.end(ending).await?;
-        // Lets a caller be cancelled between the change and the answer.
-        tokio::task::yield_now().await;
-        self.outcome()?;
-        Ok(ended)
-    }
-
-    async fn events(
-        &self,
-        owner: &Owner,
-        before: Option<i64>,
-        limit: u32,
-    ) -> Result<Vec<AuditEvent>, StoreError> {
-        self.memory.events(owner, before, limit).await
-    }
-
-    async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
-        self.memory.record_uses(uses).await
-    }
-}
-
-/// A monotonic clock that only moves when it is advanced.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ManualMonotonicClock(Arc<AtomicU64>);
-
-impl ManualMonotonicClock {
-    pub(crate) fn advance(&self, by: Duration) {
-        self.0.fetch_add(by.as_millis() as u64, Ordering::SeqCst);
-    }
-}
-
-impl MonotonicClock for ManualMonotonicClock {
-    fn elapsed(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::SeqCst))
-    }
-}
-
-/// A monotonic clock in step with tokio's timers, which a paused test advances.
-#[derive(Clone, Debug)]
-pub(crate) struct TokioClock {
-    since: tokio::time::Instant,
-    slept: ManualMonotonicClock,
-}
-
-impl TokioClock {
-    pub(crate) fn start() -> Self {
-        Self {
-            since: tokio::time::Instant::now(),
-            slept: ManualMonotonicClock::default(),
-        }
-    }
-
-    /// Suspends the machine: this clock advances, and the timers do not.
-    pub(crate) fn suspend(&self, time: Duration) {
-        self.slept.advance(time);
-    }
-}
-
-impl MonotonicClock for TokioClock {
-    fn elapsed(&self) -> Duration {
-        self.since.elapsed() + self.slept.elapsed()
-    }
-}
+forward_manage_store!(HeldStore);
 
 /// How long a first failure is kept.
 pub(crate) const FAILURE_LIFE: Duration = Duration::from_millis(20);
@@ -297,6 +206,19 @@ pub(crate) fn cache_without_expiry(store: &Arc<HeldStore>) -> Cache {
     Cached::new(Arc::clone(store))
         .with_ttl(Duration::MAX)
         .with_negative_ttl(Duration::MAX)
+}
+
+/// A store with two organizations, the key `k1`, and the token `t1` of a member of the first.
+pub(crate) fn filled_memory() -> MemoryStore {
+    let memory = MemoryStore::new();
+    for organization in ["org_1", "org_2"] {
+        now(memory.create_organization(organization, None)).unwrap();
+    }
+    now(memory.create_user("alice")).unwrap();
+    now(memory.set_member("alice", "org_1", "viewer")).unwrap();
+    now(memory.insert(key("k1"))).unwrap();
+    now(memory.insert(Record::personal_token("t1", token_digest("t1"), "alice"))).unwrap();
+    memory
 }
 
 pub(crate) fn key(id: &str) -> Record {

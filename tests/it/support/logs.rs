@@ -58,3 +58,17 @@ pub(crate) fn events(target: &str) -> Vec<Value> {
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
     events.filter(|event| event["target"] == target).collect()
 }
+
+/// Takes the only event of a target.
+pub(crate) fn only_event(target: &str) -> Value {
+    let mut events = events(target);
+    assert_eq!(events.len(), 1, "expected one event, got {events:?}");
+    events.remove(0)
+}
+
+/// Checks that `event` is an error whose message contains `fix`.
+pub(crate) fn assert_error_names_fix(event: &Value, fix: &str) {
+    assert_eq!(event["level"], "ERROR", "{event}");
+    let message = event["fields"]["message"].as_str().unwrap();
+    assert!(message.contains(fix), "{event}");
+}

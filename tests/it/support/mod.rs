@@ -1,8 +1,10 @@
 //! Shared by the behaviour tests: a filled store, stores that fail or wait, an inner service that
 //! records requests, and request builders.
 
+pub(crate) mod clocks;
 #[cfg(feature = "testing")]
 pub(crate) mod faulty_store;
+mod forward;
 pub(crate) mod held_store;
 #[cfg(feature = "tracing")]
 pub(crate) mod logs;
