@@ -28,7 +28,7 @@ async fn scenario_sto_016() {
     scenario.expect_status(200).await;
     scenario.set_fault("error");
     scenario.send_and_check().await;
-    // Tolerated from a cache or not: never after a known delete.
+    // With or without a cache, a deleted key is never accepted.
     scenario
         .records()
         .delete(&Owner::of(Kind::OrgKey, "org_alpha01"), "kAlphaTest0001")
@@ -37,7 +37,7 @@ async fn scenario_sto_016() {
     let after = super::answered(scenario.send().await).status;
     assert!(
         matches!(after, 401 | 503),
-        "a deleted key is answered {after}"
+        "a deleted key got status {after}"
     );
 }
 
@@ -51,7 +51,7 @@ async fn scenario_sto_021() {
     run_without_steps("STO-021").await;
 }
 
-/// Everything that is written while it is the subscriber of this thread.
+/// The log output of this thread.
 #[derive(Debug, Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
 
@@ -74,8 +74,9 @@ impl MakeWriter<'_> for Captured {
     }
 }
 
-/// Alone, as an event that another thread meets first, without a subscriber, stays switched off for
-/// this one; and on a single thread, so that the server's tasks write to the same subscriber.
+/// In its own process, because an event that another thread reaches first without a subscriber
+/// stays disabled for this one; and on a single thread, so that the server's tasks use the same
+/// subscriber.
 #[test]
 fn scenario_rsp_019() {
     if in_own_process("failure::scenario_rsp_019") {
@@ -107,7 +108,7 @@ async fn refusal_with_logs_captured() {
     for secret in secrets {
         assert!(
             !logs.contains(secret.as_str().unwrap()),
-            "the logs hold a secret: {logs}"
+            "the logs contain a secret: {logs}"
         );
     }
     assert!(

@@ -148,7 +148,7 @@ async fn only_the_default_text_names_the_configured_prefixes() {
         format.unwrap()
     };
     let default = Messages::default;
-    let own = || Messages {
+    let custom = || Messages {
         unrecognized_token: "test, not pat_ or ak_".into(),
         ..Messages::default()
     };
@@ -191,15 +191,15 @@ async fn only_the_default_text_names_the_configured_prefixes() {
         ),
         (
             "a custom text",
-            auth().with_messages(own()),
-            own().unrecognized_token.into(),
+            auth().with_messages(custom()),
+            custom().unrecognized_token.into(),
         ),
         (
             "a custom text set first",
             grpc_auth()
-                .with_messages(own())
+                .with_messages(custom())
                 .with_token_format(format("a_", "b_")),
-            own().unrecognized_token.into(),
+            custom().unrecognized_token.into(),
         ),
     ] {
         let http = ask(&auth, bearer("x")).await;
@@ -285,17 +285,17 @@ async fn a_custom_responder_cannot_omit_the_status_or_mandatory_headers() {
 
 #[tokio::test]
 async fn a_custom_responder_can_choose_its_status_headers_and_body() {
-    let own = |rejection: &Rejection| {
+    let custom = |rejection: &Rejection| {
         let response = Response::builder()
             .status(404)
             .header("www-authenticate", "Bearer")
-            .header("x-own", "1");
+            .header("x-custom", "1");
         response.body(rejection.reason().code().to_owned()).unwrap()
     };
-    let answer = ask(&auth().with_responder(own), bearer("x")).await;
+    let answer = ask(&auth().with_responder(custom), bearer("x")).await;
     assert_eq!((answer.status, &*answer.body), (404, "unrecognized_token"));
     assert_eq!(
-        (answer.header("www-authenticate"), answer.header("x-own")),
+        (answer.header("www-authenticate"), answer.header("x-custom")),
         (Some("Bearer"), Some("1"))
     );
     assert_eq!(

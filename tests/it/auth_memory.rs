@@ -97,7 +97,7 @@ fn changes() -> Vec<Change> {
             "not_a_member",
         ),
         change(
-            "remove_member of another organization",
+            "remove_member, other organization",
             |s| now(s.remove_member(USER, ORG)),
             &there,
             "accepted",

@@ -213,9 +213,9 @@ async fn an_outage_is_503_with_retry_after_and_hides_its_cause() {
 }
 
 /// A clock that stands at a fixed time.
-struct Fixed(i64);
+struct FixedClock(i64);
 
-impl Clock for Fixed {
+impl Clock for FixedClock {
     fn now(&self) -> UnixMillis {
         UnixMillis(self.0)
     }
@@ -239,9 +239,9 @@ async fn a_credential_expires_exactly_at_its_expiry() {
         (1_001, "expired"),
         (i64::MAX, "expired"),
     ] {
-        let at_once = AuthLayer::new(store.clone()).with_clock(Fixed(now));
+        let at_once = AuthLayer::new(store.clone()).with_clock(FixedClock(now));
         let waiting = AuthLayer::new(RemoteStore::new(store.clone(), Behaviour::Answers))
-            .with_clock(Fixed(now));
+            .with_clock(FixedClock(now));
         for request in [
             bearer(key("limited")),
             bearer_in(support::pat("limited"), ORG),

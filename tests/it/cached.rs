@@ -473,7 +473,7 @@ async fn expired_credentials_are_never_served_stale() {
     assert!(short.ask(&cache).await.is_err());
 }
 
-/// A feed that yields the events a test sends, and records when each was received.
+/// A feed that yields the events a test sends.
 struct ChannelFeed(mpsc::Receiver<FeedEvent>);
 
 #[async_trait]
@@ -483,7 +483,7 @@ impl Feed for ChannelFeed {
     }
 }
 
-struct Following {
+struct FollowedCache {
     cache: Arc<held_store::Cache>,
     clock: TokioClock,
     store: Arc<HeldStore>,
@@ -491,7 +491,7 @@ struct Following {
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Following {
+impl FollowedCache {
     fn start() -> Self {
         let (store, clock) = (HeldStore::new(), TokioClock::start());
         let cache = Arc::new(cache_without_expiry(&store).with_monotonic_clock(clock.clone()));
@@ -506,8 +506,7 @@ impl Following {
         }
     }
 
-    /// Sends an event and returns once it was applied: the second of two equal events has been
-    /// received.
+    /// Sends an event and returns once it was received and applied.
     async fn send(&self, event: FeedEvent) {
         let send = self.send.as_ref().unwrap();
         send.send(event).await.unwrap();
@@ -520,7 +519,7 @@ impl Following {
 
 #[tokio::test(start_paused = true)]
 async fn a_change_from_the_feed_is_applied() {
-    let following = Following::start();
+    let following = FollowedCache::start();
     let k1 = TestLookup::key("k1");
     assert!(k1.is_accepted(&*following.cache).await && k1.is_cached(&*following.cache));
     following
@@ -540,7 +539,7 @@ async fn a_change_from_the_feed_is_applied() {
 
 #[tokio::test(start_paused = true)]
 async fn after_a_feed_loss_entries_expire_at_the_bound_until_it_is_restored() {
-    let following = Following::start();
+    let following = FollowedCache::start();
     let (cache, k1) = (&*following.cache, TestLookup::key("k1"));
     assert!(k1.is_accepted(cache).await);
     following.send(FeedEvent::Lost).await;
@@ -569,7 +568,7 @@ async fn after_a_feed_loss_entries_expire_at_the_bound_until_it_is_restored() {
 #[tokio::test(start_paused = true)]
 async fn a_feed_that_ends_or_a_dropped_follower_counts_as_lost() {
     for end in ["the feed ends", "the follower is dropped"] {
-        let mut following = Following::start();
+        let mut following = FollowedCache::start();
         let k1 = TestLookup::key("k1");
         assert!(k1.is_accepted(&*following.cache).await && k1.is_cached(&*following.cache));
         match end {
@@ -584,7 +583,7 @@ async fn a_feed_that_ends_or_a_dropped_follower_counts_as_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_feed_replaces_the_old_one() {
-    let mut following = Following::start();
+    let mut following = FollowedCache::start();
     let k1 = TestLookup::key("k1");
     let (_send, events) = mpsc::channel(1);
     assert!(k1.is_accepted(&*following.cache).await);
@@ -609,7 +608,7 @@ const NIGHT: Duration = Duration::from_secs(8 * 3_600);
 #[tokio::test(start_paused = true)]
 async fn entries_from_before_a_suspend_are_not_served() {
     for is_followed in [true, false] {
-        let following = Following::start();
+        let following = FollowedCache::start();
         let k1 = TestLookup::key("k1");
         let alone =
             Cached::new(Arc::clone(&following.store)).with_monotonic_clock(following.clock.clone());
@@ -635,7 +634,7 @@ async fn entries_from_before_a_suspend_are_not_served() {
 
 #[tokio::test(start_paused = true)]
 async fn entries_from_before_a_short_suspend_end_with_the_next_heartbeat() {
-    let following = Following::start();
+    let following = FollowedCache::start();
     let k1 = TestLookup::key("k1");
     sleep(SECOND / 2).await;
     assert!(k1.is_accepted(&*following.cache).await && k1.is_cached(&*following.cache));

@@ -26,7 +26,7 @@ impl Feed for Short {
 }
 
 /// Triggers every counted event once.
-async fn everything(recorder: &TestRecorder) -> Arc<held_store::Cache> {
+async fn trigger_every_event(recorder: &TestRecorder) -> Arc<held_store::Cache> {
     let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
     let cache = Cached::new(Arc::clone(&store))
         .with_monotonic_clock(clock.clone())
@@ -81,7 +81,7 @@ async fn everything(recorder: &TestRecorder) -> Arc<held_store::Cache> {
 async fn every_event_is_counted_once() {
     let recorder = TestRecorder::default();
     let _local = metrics::set_default_local_recorder(&recorder);
-    everything(&recorder).await;
+    trigger_every_event(&recorder).await;
     for (name, expected) in [
         ("accepted_total{kind=pat}", 1.0),
         ("refused_total{kind=org_key,cause=wrong_secret}", 1.0),
@@ -104,7 +104,7 @@ async fn every_event_is_counted_once() {
 async fn no_label_contains_request_or_store_data() {
     let recorder = TestRecorder::default();
     let _local = metrics::set_default_local_recorder(&recorder);
-    everything(&recorder).await;
+    trigger_every_event(&recorder).await;
     for name in recorder.all() {
         for secret in ["canary", "test", "k1", "t1", "more", "org_1", "alice"] {
             assert!(!name.contains(secret), "{name}");

@@ -108,7 +108,7 @@ impl CredentialStore for OutageStore {
     }
 }
 
-fn caching(store: &Arc<OutageStore>) -> Arc<Cached<Arc<OutageStore>>> {
+fn cache_of(store: &Arc<OutageStore>) -> Arc<Cached<Arc<OutageStore>>> {
     Arc::new(Cached::new(Arc::clone(store)).with_monotonic_clock(TokioClock::start()))
 }
 
@@ -122,7 +122,7 @@ fn lookups() -> [TestLookup; 4] {
 }
 
 /// Applies one change per millisecond, to credentials that no test looks up.
-fn changing<S: CredentialStore>(cache: &Arc<Cached<S>>) -> tokio::task::JoinHandle<()> {
+fn spawn_changes<S: CredentialStore>(cache: &Arc<Cached<S>>) -> tokio::task::JoinHandle<()> {
     let cache = Arc::clone(cache);
     tokio::spawn(async move {
         for i in 0.. {
@@ -196,8 +196,8 @@ async fn an_outage_costs_at_most_two_lookups_per_key_and_deadline() {
         for lookup in lookups() {
             for (time, changes) in [(Duration::ZERO, false), (Duration::from_secs(4), true)] {
                 let store = OutageStore::new(behaviour);
-                let cache = caching(&store);
-                let changing = changes.then(|| changing(&cache));
+                let cache = cache_of(&store);
+                let changing = changes.then(|| spawn_changes(&cache));
                 let answers = crowd(&cache, &lookup, time).await;
                 if let Some(task) = changing {
                     task.abort();
@@ -232,7 +232,7 @@ async fn a_key_is_accepted_within_one_deadline_after_an_outage() {
         Behaviour::Alternates,
     ] {
         let store = OutageStore::new(behaviour);
-        let cache = caching(&store);
+        let cache = cache_of(&store);
         let k1 = TestLookup::key("k1");
         crowd(&cache, &k1, Duration::from_secs(3)).await;
         store.set_behaviour(Behaviour::Answers);
@@ -245,7 +245,7 @@ async fn a_key_is_accepted_within_one_deadline_after_an_outage() {
 async fn one_failure_delays_the_next_lookup_by_20_milliseconds() {
     for behaviour in [Behaviour::Fails, Behaviour::Panics] {
         let store = OutageStore::new(behaviour);
-        let cache = caching(&store);
+        let cache = cache_of(&store);
         let k1 = TestLookup::key("k1");
         k1.ask(&*cache).await.unwrap_err();
         store.set_behaviour(Behaviour::Answers);
@@ -258,7 +258,7 @@ async fn one_failure_delays_the_next_lookup_by_20_milliseconds() {
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_joins_a_lookup_fails_at_its_deadline() {
     let store = OutageStore::new(Behaviour::Hangs);
-    let cache = caching(&store);
+    let cache = cache_of(&store);
     let k1 = TestLookup::key("k1");
     let start = Instant::now();
     let first = tokio::spawn(ask(
@@ -300,8 +300,8 @@ async fn the_lookup_deadline_is_configurable() {
 async fn unrelated_changes_do_not_break_single_flight() {
     for lookup in lookups() {
         let store = OutageStore::new(Behaviour::AnswersAfter(Duration::from_millis(200)));
-        let cache = caching(&store);
-        let changing = changing(&cache);
+        let cache = cache_of(&store);
+        let changing = spawn_changes(&cache);
         for answer in crowd(&cache, &lookup, Duration::from_millis(400))
             .await
             .into_iter()
@@ -321,8 +321,8 @@ async fn unrelated_changes_do_not_clear_negative_entries() {
         TestLookup::token("unknown", Some("org_1")),
     ] {
         let store = OutageStore::new(Behaviour::Answers);
-        let cache = caching(&store);
-        let changing = changing(&cache);
+        let cache = cache_of(&store);
+        let changing = spawn_changes(&cache);
         for answer in crowd(&cache, &lookup, Duration::from_secs(3))
             .await
             .into_iter()
@@ -345,7 +345,7 @@ async fn unrelated_changes_do_not_clear_negative_entries() {
 async fn a_creation_is_visible_during_a_storm_of_changes() {
     let store = OutageStore::new(Behaviour::Answers);
     let cache = Arc::new(cache_without_expiry(&store));
-    let changing = changing(&cache);
+    let changing = spawn_changes(&cache);
     let (new_key, new_token) = (
         TestLookup::key("new"),
         TestLookup::token("new", Some("org_1")),
@@ -397,7 +397,7 @@ async fn changes_to_a_credential_in_flight_start_no_third_lookup() {
         Change::Everything,
     ] {
         let store = OutageStore::new(Behaviour::Hangs);
-        let cache = caching(&store);
+        let cache = cache_of(&store);
         let k1 = TestLookup::key("k1");
         let callers: Vec<_> = (0..1_000)
             .map(|i| {
@@ -423,7 +423,7 @@ async fn changes_to_a_credential_in_flight_start_no_third_lookup() {
 #[tokio::test(start_paused = true)]
 async fn cancelled_callers_start_no_further_lookups() {
     let store = OutageStore::new(Behaviour::Hangs);
-    let cache = caching(&store);
+    let cache = cache_of(&store);
     // More abandoned lookups than may continue.
     for i in 0..1100 {
         let id = format!("left{i}");

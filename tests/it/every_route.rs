@@ -227,19 +227,19 @@ async fn every_decided_response_passes() {
     let remote = |behaviour| {
         AuthLayer::new(RemoteStore::new(memory(), behaviour) as Arc<dyn CredentialStore>)
     };
-    let here = || AuthLayer::new(Arc::new(memory()) as Arc<dyn CredentialStore>);
+    let local = || AuthLayer::new(Arc::new(memory()) as Arc<dyn CredentialStore>);
     let scopes = RequireScopesLayer::any(["unheld:scope"]).unwrap();
     let gated = Router::new()
         .route("/", get(open).layer(scopes))
-        .layer(here());
-    let reads = Router::new().route("/", get(open)).layer(here());
+        .layer(local());
+    let reads = Router::new().route("/", get(open)).layer(local());
     let plain =
         |auth: AuthLayer<Arc<dyn CredentialStore>>| Router::new().route("/", any(open)).layer(auth);
     let public = Router::new()
         .route("/", any(open))
         .layer(PublicLayer::new());
     for (name, app, token, method, status) in [
-        ("accepted", plain(here()), Some(KEY), "GET", 200),
+        ("accepted", plain(local()), Some(KEY), "GET", 200),
         (
             "accepted after a wait",
             plain(remote(Behaviour::Answers)),
@@ -254,7 +254,7 @@ async fn every_decided_response_passes() {
             "POST",
             405,
         ),
-        ("refused", plain(here()), None, "GET", 401),
+        ("refused", plain(local()), None, "GET", 401),
         (
             "refused after a wait",
             plain(remote(Behaviour::Answers)),
@@ -270,16 +270,16 @@ async fn every_decided_response_passes() {
             503,
         ),
         ("refused by a requirement", gated, Some(KEY), "GET", 403),
-        ("anonymous", plain(here().optional()), None, "GET", 200),
+        ("anonymous", plain(local().optional()), None, "GET", 200),
         ("public", public, Some(KEY), "GET", 200),
         (
             "a preflight",
-            plain(here().with_preflight_pass()),
+            plain(local().with_preflight_pass()),
             None,
             "OPTIONS",
             200,
         ),
-        ("a HEAD", plain(here()), Some(KEY), "HEAD", 200),
+        ("a HEAD", plain(local()), Some(KEY), "HEAD", 200),
     ] {
         let app = app.layer(EveryRouteDecidesLayer::new());
         let mut request = token.map_or_else(support::request, bearer).map(Body::from);

@@ -144,7 +144,7 @@ fn layers(store: &MemoryStore) -> Vec<(&'static str, Auth)> {
 
 /// Everything visible in an answer and in what the inner service received, except what the client
 /// sent itself.
-fn all_of(answer: &Answer) -> String {
+fn visible_text(answer: &Answer) -> String {
     let mut text = format!("{:?} {:#?}", answer.wire(), answer.principal());
     if let Some(rejection) = &answer.rejection {
         write!(
@@ -181,7 +181,7 @@ async fn no_secret_leaks_however_it_is_sent() {
             for (way, request) in ways(&planted_secret.token) {
                 let answer = ask(&auth, request).await;
                 let place = format!("{kind} layer, {way}");
-                planted_secret.assert_absent_from(&all_of(&answer), &place);
+                planted_secret.assert_absent_from(&visible_text(&answer), &place);
                 let logged = logs::take();
                 planted_secret.assert_absent_from(&logged, &format!("log of {place}"));
                 accepted += logged.matches("request accepted").count();
@@ -232,7 +232,7 @@ async fn no_requirement_or_responder_leaks_a_secret() {
             .await;
             let by_none = ask(&scopes, request).await;
             for answer in [&by_scope, &by_tree, &by_none] {
-                planted_secret.assert_absent_from(&all_of(answer), way);
+                planted_secret.assert_absent_from(&visible_text(answer), way);
             }
             let logged = logs::take();
             assert!(logged.contains("no_auth_layer"), "{way}: {logged}");

@@ -168,9 +168,9 @@ async fn a_panicking_hook_does_not_stop_the_usage_recorder() {
 }
 
 /// Panics on every registration.
-struct Panicking;
+struct PanickingRecorder;
 
-impl Recorder for Panicking {
+impl Recorder for PanickingRecorder {
     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
@@ -190,7 +190,7 @@ impl Recorder for Panicking {
 
 #[tokio::test]
 async fn a_panicking_recorder_fails_no_request_and_loses_no_secret() {
-    let _recording = metrics::set_default_local_recorder(&Panicking);
+    let _recording = metrics::set_default_local_recorder(&PanickingRecorder);
     let (manager, clock, _) = manager();
     let (_, secret) = manager
         .issue_key(&org(), NewKey::named("key"))

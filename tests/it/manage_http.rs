@@ -59,7 +59,7 @@ async fn signal_arrival(
     next.run(request).await
 }
 
-fn shown(issued: Issued) -> (StatusCode, Json<Value>) {
+fn to_response(issued: Issued) -> (StatusCode, Json<Value>) {
     let (info, secret) = issued.into_parts();
     let key = secret.as_ref().map(Secret::expose_secret);
     (
@@ -78,7 +78,7 @@ async fn create<S: ManageStore + Directory>(
     manager
         .issue_key(&Actor::from_principal(&caller), new)
         .await
-        .map(shown)
+        .map(to_response)
 }
 
 async fn rename<S: ManageStore + Directory>(
@@ -104,7 +104,7 @@ async fn rotate<S: ManageStore + Directory>(
     manager
         .rotate(&actor, Kind::OrgKey, &id, Rotation::default())
         .await
-        .map(shown)
+        .map(to_response)
 }
 
 async fn delete<S: ManageStore + Directory>(
@@ -239,7 +239,7 @@ const LOSSES: [(&str, bool); 11] = [
     ("user deleted", true),
 ];
 
-async fn lose<S: ManageStore + Directory>(
+async fn remove_access<S: ManageStore + Directory>(
     server: &Server<S>,
     own: &CredentialInfo,
     token: &str,
@@ -296,7 +296,7 @@ async fn a_caller_revoked_while_sending_the_body_is_refused<
             slow.write_all((head + first).as_bytes()).await.unwrap();
             server.accepted.recv().await.unwrap();
 
-            lose(&server, &own, &token, how).await;
+            remove_access(&server, &own, &token, how).await;
             let before = server.keys().await;
             slow.write_all(rest.as_bytes()).await.unwrap();
             let (status, body) = answer(slow).await;

@@ -95,7 +95,7 @@ impl Fixture {
     /// Makes a call and returns the ids it changed.
     async fn call(&self, name: &str) -> Result<Vec<CredentialId>, ManageError> {
         let (manager, id, kind) = (&self.manager, self.key.id.as_str(), Kind::OrgKey);
-        let one = |info: CredentialInfo| vec![info.id];
+        let id_of = |info: CredentialInfo| vec![info.id];
         match name {
             "issue_key" => {
                 let new = NewKey::named("new").with_idempotency_key("once");
@@ -115,24 +115,24 @@ impl Fixture {
                     .await
                     .map(|issued| vec![issued.info().id.clone()])
             }
-            "rename" => manager.rename(&org(), kind, id, "renamed").await.map(one),
-            "disable" => manager.disable(&org(), kind, id).await.map(one),
+            "rename" => manager.rename(&org(), kind, id, "renamed").await.map(id_of),
+            "disable" => manager.disable(&org(), kind, id).await.map(id_of),
             "enable" => manager
                 .enable(&org(), kind, self.disabled.id.as_str())
                 .await
-                .map(one),
+                .map(id_of),
             "rotate" => {
                 let rotated = manager.rotate(&org(), kind, id, Rotation::default()).await;
                 rotated.map(|issued| vec![issued.info().id.clone()])
             }
             "import" => {
                 let import = Import::new("foreign", Digest::of(b"test foreign"), "foreign");
-                manager.import(&org(), kind, import).await.map(one)
+                manager.import(&org(), kind, import).await.map(id_of)
             }
-            "revoke_presented" => manager.revoke_presented(&self.token, None).await.map(one),
-            "delete" => manager.delete(&org(), kind, id).await.map(one),
+            "revoke_presented" => manager.revoke_presented(&self.token, None).await.map(id_of),
+            "delete" => manager.delete(&org(), kind, id).await.map(id_of),
             "revoke_all" => manager.revoke_all(&org(), kind).await,
-            "get" => manager.get(&org(), kind, id).await.map(one),
+            "get" => manager.get(&org(), kind, id).await.map(id_of),
             "list" => {
                 let page = manager
                     .list(&org(), kind, &Filter::default(), None, 50)
@@ -148,7 +148,7 @@ impl Fixture {
     }
 
     /// Everything the store holds about credentials, read while it works.
-    async fn everything(&self) -> (Vec<CredentialInfo>, Vec<AuditEvent>) {
+    async fn contents(&self) -> (Vec<CredentialInfo>, Vec<AuditEvent>) {
         let (mut all, mut events) = (Vec::new(), Vec::new());
         for (actor, kind) in [(org(), Kind::OrgKey), (user(), Kind::PersonalToken)] {
             for state in [None, Some(tower_api_key::store::EffectiveStatus::Deleted)] {
@@ -179,7 +179,7 @@ async fn a_failed_call_ends_in_time_and_writes_nothing() {
     ] {
         for name in CALLS {
             let fixture = Fixture::new().await;
-            let before = fixture.everything().await;
+            let before = fixture.contents().await;
             fixture.store.set_behaviour(behaviour);
             let began = Instant::now();
             let error = fixture.call(name).await.expect_err(name);
@@ -196,7 +196,7 @@ async fn a_failed_call_ends_in_time_and_writes_nothing() {
                 "{what}: {took:?}"
             );
             fixture.store.set_behaviour(Behaviour::Works);
-            assert_eq!(fixture.everything().await, before, "{what}");
+            assert_eq!(fixture.contents().await, before, "{what}");
             fixture.call(name).await.expect(name); // the next call succeeds
         }
     }
@@ -224,7 +224,7 @@ async fn a_call_whose_outcome_is_unknown_can_be_repeated() {
             // Run once successfully on a second fixture, for the expected result.
             let reference = Fixture::new().await;
             reference.call(name).await.expect(name);
-            let wanted = reference.everything().await.0.len();
+            let wanted = reference.contents().await.0.len();
             fixture.store.set_behaviour(behaviour);
             let unknown = fixture.call(name).await.expect_err(name);
             assert!(
@@ -238,11 +238,7 @@ async fn a_call_whose_outcome_is_unknown_can_be_repeated() {
                 code,
                 "{name} repeated"
             );
-            assert_eq!(
-                fixture.everything().await.0.len(),
-                wanted,
-                "{name} repeated"
-            );
+            assert_eq!(fixture.contents().await.0.len(), wanted, "{name} repeated");
         }
     }
 }

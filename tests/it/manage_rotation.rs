@@ -96,7 +96,7 @@ async fn client<S: ManageStore + Directory>(
 }
 
 /// Waits until every client can have completed a round.
-async fn until_more(counter: &AtomicU64, clients: &[JoinHandle<()>]) {
+async fn wait_for_rounds(counter: &AtomicU64, clients: &[JoinHandle<()>]) {
     let wanted = counter.load(Ordering::Relaxed) + 2 * CLIENTS as u64;
     while counter.load(Ordering::Relaxed) < wanted {
         assert!(
@@ -155,11 +155,11 @@ async fn rotate_under_load<S: ManageStore + Directory>(store: S) {
             old: Some((secret, end)),
         };
         (id, secret) = (new.id, new_secret);
-        until_more(&counts.old_in_time, &clients).await;
+        wait_for_rounds(&counts.old_in_time, &clients).await;
         clock.advance_millis(OVERLAP - 1); // the last millisecond of the overlap
-        until_more(&counts.old_in_time, &clients).await;
+        wait_for_rounds(&counts.old_in_time, &clients).await;
         clock.advance_millis(1);
-        until_more(&counts.old_too_late, &clients).await;
+        wait_for_rounds(&counts.old_too_late, &clients).await;
     }
     stop.store(true, Ordering::Release);
     for client in clients {

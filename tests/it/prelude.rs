@@ -49,14 +49,16 @@ mod with_axum {
 
     uses_the_prelude!();
 
-    async fn who(request: Request) -> Html<&'static str> {
+    async fn handler(request: Request) -> Html<&'static str> {
         let _ = request.extensions().get::<Principal>();
         Html("")
     }
 
     #[test]
     fn axum_names_are_not_shadowed() {
-        let router: Router = Router::new().route("/", get(who)).layer(PublicLayer::new());
+        let router: Router = Router::new()
+            .route("/", get(handler))
+            .layer(PublicLayer::new());
         let _ = router.merge(Router::new());
     }
 }

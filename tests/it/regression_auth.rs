@@ -286,13 +286,13 @@ async fn an_answered_preflight_reaches_no_handler_and_grants_nothing() {
 
 #[tokio::test]
 async fn the_credential_can_be_hidden_from_the_inner_service() {
-    let here = AuthLayer::new(memory()).with_authorization_removed();
+    let local = AuthLayer::new(memory()).with_authorization_removed();
     let remote =
         AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers)).with_authorization_removed();
     let accepted = [
-        ("at once", ask(&here, bearer(KEY)).await),
+        ("at once", ask(&local, bearer(KEY)).await),
         ("after a wait", ask(&remote, bearer(KEY)).await),
-        ("a token", ask(&here, bearer_in(TOKEN, ORG)).await),
+        ("a token", ask(&local, bearer_in(TOKEN, ORG)).await),
     ];
     for (name, answer) in accepted {
         assert!(
@@ -317,7 +317,7 @@ async fn the_credential_can_be_hidden_from_the_inner_service() {
         2
     );
     assert_eq!(
-        ask(&here, several()).await.reason(),
+        ask(&local, several()).await.reason(),
         Some(Reason::InvalidToken),
         "the check happens first"
     );

@@ -17,7 +17,7 @@ use super::{
     support::{Inner, ask, bearer, key},
 };
 
-/// The minimum is 32 bytes; the test of a short pepper cuts the rest off.
+/// A pepper needs at least 32 bytes; the test of a short one uses the first 31.
 const SECRET: &str = "test-Pepper-Canary-0123456789-qwertz";
 
 /// The pepper's secret in the form of a token.
