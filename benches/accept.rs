@@ -1,6 +1,7 @@
-//! What it costs to be let in: every way of being accepted, next to no layer at all.
+//! The cost of an accepted request: every way to be accepted, compared with no layer.
 //!
-//! `cargo bench --bench accept`. For ratios and allocations see `peers`, which measures all arms in turn.
+//! `cargo bench --bench accept`. For ratios and allocations see `peers`, which measures all arms in
+//! turn.
 
 use std::hint::black_box;
 
@@ -15,8 +16,8 @@ use tower_service::Service;
 mod support;
 
 use support::{
-    door::{Echo, Extensions, Loop, with_timer},
-    fixtures::{Asking, Body, bearing, bearing_for_organization, key, reads, store, token},
+    fixtures::{AsyncStore, Body, bearing, bearing_for_organization, key, reads, store, token},
+    service::{Echo, Extensions, Loop, with_timer},
 };
 
 fn accept(c: &mut Criterion) {
@@ -24,7 +25,7 @@ fn accept(c: &mut Criterion) {
     let (key, token) = (key("live"), token("live"));
     let auth = AuthLayer::new(store());
     let reads = reads();
-    let asking = AuthLayer::new(Asking(store())).layer(Echo);
+    let asking = AuthLayer::new(AsyncStore(store())).layer(Echo);
     case(&mut group, "no layer", Echo, bearing(&key));
     case(&mut group, "key", auth.layer(Echo), bearing(&key));
     case(
@@ -41,7 +42,7 @@ fn accept(c: &mut Criterion) {
     );
     case(
         &mut group,
-        "key, scopes demanded",
+        "key, scopes required",
         auth.layer(reads.layer(Echo)),
         bearing(&key),
     );

@@ -1,11 +1,12 @@
-//! A hit of the cache through the layer against a hit of the memory store, and what a revocation costs.
+//! A cache hit through the layer compared with a hit of the memory store, and the cost of a
+//! revocation.
 //!
 //! `cargo bench --bench cached`
 
 #![allow(
     missing_docs,
     clippy::unwrap_used,
-    reason = "a benchmark stops at the first surprise"
+    reason = "a bench stops at the first failure"
 )]
 
 #[path = "../tests/it/support/now.rs"]
@@ -31,7 +32,7 @@ fn inner(_: Request<()>) -> Ready<Result<Response<String>, Infallible>> {
     std::future::ready(Ok(Response::default()))
 }
 
-/// A store with 100 000 keys of 100 organizations, one of which has a known token.
+/// A store with 100 000 keys of 100 organizations, and the token of one key.
 fn store() -> (MemoryStore, String) {
     let store = MemoryStore::new();
     for organization in 0..100 {
@@ -117,7 +118,8 @@ fn hits(c: &mut Criterion) {
     );
 }
 
-/// Each revocation finds what it revokes: it is asked for again before, outside of the measurement.
+/// Each revocation invalidates an entry, which is looked up again before, outside of the
+/// measurement.
 fn revocations(c: &mut Criterion) {
     let cache = filled(store().0, Duration::MAX);
     let runtime = tokio::runtime::Builder::new_current_thread()

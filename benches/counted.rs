@@ -1,11 +1,14 @@
-//! Instructions per call, counted by callgrind, held against `counted.limits`: growth by more than 3 % fails.
+//! Instructions per call, counted by callgrind and compared with `counted.limits`: growth by more
+//! than 3 % fails.
 //!
-//! `cargo bench --features axum --bench counted` needs `valgrind`. `-- --write` makes today's counts the limits.
+//! `cargo bench --features axum --bench counted` needs `valgrind`. `-- --write` stores the current
+//! counts as limits.
 //!
-//! The binary runs itself once under callgrind, which dumps and clears its counter whenever [`mark`] returns. A count is
-//! the difference between a case and its base (the same request without the layer), so that only the layer is in it.
-//! Callgrind (valgrind 3.19) hides the processor's SHA extensions from the program: one block of SHA-256 counts about
-//! 3400 here and 231 natively. Compare these counts with each other only.
+//! The binary runs itself under callgrind, which dumps and clears its counter whenever [`mark`]
+//! returns. A count is the difference between a case and its base (the same request without the
+//! layer), so it contains only the layer. Callgrind (valgrind 3.19) hides the processor's SHA
+//! extensions from the program: one block of SHA-256 counts about 3400 here and 231 natively.
+//! Compare these counts only with each other.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -16,7 +19,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a bench stops at the first surprise"
+    reason = "a bench stops at the first failure"
 )]
 
 use std::{fs, hint::black_box, path::Path, process::Command, process::ExitCode};
@@ -25,14 +28,14 @@ mod cases;
 mod support;
 
 use cases::Case;
-use support::door::with_timer;
+use support::service::with_timer;
 
 const CALLS: u32 = 100;
 const INSIDE: &str = "--under-callgrind";
 const LIMITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/counted.limits");
 const DUMPS: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/counted");
 
-/// Callgrind dumps when this returns; it finds it by its name.
+/// Callgrind dumps when this function returns, which it finds by name.
 #[inline(never)]
 fn mark() {
     black_box(());
@@ -51,7 +54,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if !has("--bench") {
-        println!("counted: skipped, since it was run as a test");
+        println!("counted: skipped when run as a test");
         return ExitCode::SUCCESS;
     }
     let counts = count();
@@ -73,7 +76,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Three dumps: the warming up, the base, the case.
+/// Produces three dumps: the warm-up, the base, the case.
 fn run(case: &mut Case) {
     (case.base)(3);
     (case.run)(3);
@@ -84,7 +87,7 @@ fn run(case: &mut Case) {
     mark();
 }
 
-/// What a case costs, all its calls together.
+/// The cost of a case, over all its calls.
 struct Count {
     name: String,
     instructions: i64,
@@ -111,7 +114,8 @@ fn count() -> Vec<Count> {
         .collect()
 }
 
-/// Runs this binary under callgrind for the cases that `which` names, and gives what each of them costs.
+/// Runs this binary under callgrind for the cases that `which` selects, and returns the cost of
+/// each.
 fn under_callgrind(which: &str, cases: usize) -> Vec<i64> {
     let _ = fs::remove_dir_all(DUMPS);
     fs::create_dir_all(DUMPS).unwrap();
@@ -164,7 +168,8 @@ fn print(counts: &[Count]) {
     }
 }
 
-/// For empty and for warm extensions: the sum of the parts, the whole hit, and the hash, which is in both.
+/// For empty and for warm extensions: the sum of the parts, the whole hit, and the hash contained
+/// in both.
 fn sums(counts: &[Count]) -> [(&'static str, f64, f64, f64); 2] {
     let of = |name: &str| {
         counts
@@ -191,7 +196,7 @@ fn sums(counts: &[Count]) -> [(&'static str, f64, f64, f64); 2] {
     })
 }
 
-/// The limits, by name: the per-call counts, and the share of a hit that is not its parts.
+/// The limits by name: the counts per call, and a hit in percent of its parts.
 fn limited(counts: &[Count]) -> Vec<(String, f64)> {
     let cases = counts
         .iter()
@@ -233,8 +238,8 @@ fn grown(counts: &[Count]) -> Vec<String> {
     limited(counts).into_iter().filter_map(fault).collect()
 }
 
-/// Whether an id is known must not show either. An HMAC that is left out would be nearly half of it; the record that is found
-/// and put away again is less than a hundredth.
+/// The cost must not reveal whether an id is known. An omitted HMAC would be nearly half of it; the
+/// record that is found and dropped again is less than a hundredth.
 fn unlike(counts: &[Count]) -> Option<String> {
     let alike = counts
         .iter()
@@ -246,8 +251,9 @@ fn unlike(counts: &[Count]) -> Option<String> {
     (most > least * 1.02).then(|| format!("`{}`: from {least:.0} to {most:.0}", cases::ALIKE))
 }
 
-/// Where a secret or a digest is wrong must not show, not by one instruction. Each position has a process of its own, so
-/// that nothing differs but the bytes: in one process the allocator's state would.
+/// The cost must not reveal where a secret or a digest is wrong, not by one instruction. Each
+/// position has its own process, so that only the bytes differ: in one process the allocator's
+/// state would differ too.
 fn uneven() -> Vec<String> {
     let spread = |(kind, positions): &(&str, usize)| {
         let probed: Vec<i64> = (0..*positions)
@@ -262,7 +268,8 @@ fn uneven() -> Vec<String> {
             "{kind}0 … {}: a difference of {delta} instructions over {CALLS} calls each",
             positions - 1
         );
-        (delta != 0).then(|| format!("`{kind}`: the position shows, by {delta} instructions"))
+        (delta != 0)
+            .then(|| format!("`{kind}`: the position changes the count by {delta} instructions"))
     };
     cases::PROBES.iter().filter_map(spread).collect()
 }

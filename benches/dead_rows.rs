@@ -1,16 +1,20 @@
-//! What dead rows cost: issuing and listing for an owner with many rows that no longer count, against one without.
+//! The cost of dead rows: issuing and listing for an owner with many inactive rows, compared with
+//! an owner without.
 //!
 //! ```text
-//! cargo bench --features sqlite,postgres --bench dead_rows -- [sqlite|postgres] [SIZE …]     dead rows of each kind, 10000 by default
+//! cargo bench --bench dead_rows -- [sqlite|postgres] [SIZE …]
 //! ```
 //!
-//! Both owners have sixty credentials in each state, the oldest of all, so that every list has a full page. The two are asked in
-//! turns; what is printed are the medians, and the median of the ratios of neighbours.
+//! A size is the number of dead rows of each kind, 10000 by default.
+//!
+//! Both owners have sixty credentials in each state, older than all others, so that every list has
+//! a full page. The two are queried in turn; the table shows the medians, and the median of the
+//! ratios of neighbours.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
-    reason = "a measurement that fails is no measurement"
+    reason = "a failed measurement must stop the bench"
 )]
 
 #[path = "../crates/sqlx/tests/it/support/pg.rs"]
@@ -34,7 +38,7 @@ const TURNS: usize = 101;
 const PAGE: u32 = 51;
 const NOW: i64 = 1_700_000_000_000;
 
-/// How rows of a kind are written: their status, expiry and successor; `n` is their number.
+/// The rows of each kind: their status, expiry and successor; `n` is their number.
 const KINDS: [(&str, &str, &str, &str); 4] = [
     ("deleted", "'deleted'", "NULL", "NULL"),
     ("expired", "'active'", "1600000000000 + n", "NULL"),
@@ -42,18 +46,18 @@ const KINDS: [(&str, &str, &str, &str); 4] = [
     ("disabled", "'disabled'", "NULL", "NULL"),
 ];
 
-/// How a database is filled, past its store.
+/// Fills a database without going through its store.
 trait Database {
-    /// Runs a statement in which `$$` stands for what all tables' names begin with.
+    /// Runs a statement in which `$$` stands for the prefix of the table names.
     async fn run(&self, sql: &str);
 
-    /// `n` from 1 to `last`, to select from.
+    /// The numbers `n` from 1 to `last`, to select from.
     fn numbers(last: u64) -> String;
 
-    /// 32 bytes that nothing else has, from the text `of`.
+    /// 32 unique bytes, derived from the text `of`.
     fn digest(of: &str) -> String;
 
-    /// Does what the database does by itself sooner or later.
+    /// Runs the maintenance that the database would run later.
     async fn settle(&self);
 }
 
@@ -92,7 +96,8 @@ impl Database for Sqlite {
 
     fn numbers(last: u64) -> String {
         format!(
-            "(WITH RECURSIVE s (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM s WHERE n < {last}) SELECT n FROM s)"
+            "(WITH RECURSIVE s (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM s WHERE n < {last}) \
+             SELECT n FROM s)"
         )
     }
 
@@ -219,11 +224,17 @@ async fn fill<D: Database>(database: &D, owner: &str, name: &str, size: u64, col
     let id = format!("'{owner}-{name}-' || n");
     let sql = format!(
         "INSERT INTO $$credentials
-            (kind, id, digest, organization_id, role, status, expires_at, rotated_to, rotated_at, created_at)
-        SELECT 'org_key', {id}, {}, '{owner}', 'viewer', {status}, {expires_at}, {successor}, {}, {created_at} + n
+            (kind, id, digest, organization_id, role, status, expires_at, rotated_to, rotated_at,
+             created_at)
+        SELECT 'org_key', {id}, {}, '{owner}', 'viewer', {status}, {expires_at}, {successor}, {},
+            {created_at} + n
         FROM {}",
         D::digest(&id),
-        if successor == "NULL" { "NULL" } else { "1600000000000" },
+        if successor == "NULL" {
+            "NULL"
+        } else {
+            "1600000000000"
+        },
         D::numbers(size),
     );
     database.run(&sql).await;
@@ -299,7 +310,7 @@ async fn issue(store: &(impl ManageStore + Directory), owner: &Owner, turn: usiz
     store.commit(&commit).await.unwrap();
 }
 
-/// Asks for both owners in turns, and prints what it took.
+/// Calls for both owners in turn and prints the times.
 async fn report(
     name: &str,
     kind: &str,
@@ -322,7 +333,7 @@ async fn report(
     println!("| {name} | {size} {kind} | {call} | {without:.0} µs | {with:.0} µs | {ratio:.2} |");
 }
 
-/// In microseconds.
+/// The duration in microseconds.
 async fn time(call: impl Future<Output = ()>) -> f64 {
     let started = Instant::now();
     call.await;

@@ -1,14 +1,16 @@
-//! End to end: axum on loopback, keep-alive HTTP/1.1, bounded load, in slices of a second that go round the arms.
+//! End to end: axum on loopback, keep-alive HTTP/1.1, bounded load, in slices of a second that
+//! rotate over the arms.
 //!
-//! `cargo bench --features axum,sqlite --bench e2e [-- --quick]` prints a table. Two arms have no layer at all: what they differ
-//! by is noise, and an effect that is no larger than that is called *not resolved*. Throughput is compared slice by slice
-//! with the first of the two in the same round; the table has the median over the rounds.
+//! `cargo bench --features axum --bench e2e [-- --quick]` prints a table. Two arms have no
+//! layer at all: their difference is noise, and an effect no larger than that is called *not
+//! resolved*. Throughput is compared slice by slice with the first of the two in the same round;
+//! the table shows the median over the rounds.
 #![allow(clippy::print_stdout, reason = "prints its table")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a bench stops at the first surprise"
+    reason = "a bench stops at the first failure"
 )]
 
 use std::{
@@ -20,10 +22,10 @@ use std::{
 use axum::{Router, middleware::from_fn_with_state, routing::get};
 use tower_api_key::AuthLayer;
 
-mod contestants;
+mod competitors;
 mod support;
 
-use contestants::{
+use competitors::{
     checked::CheckedLayer,
     jwt::{Jwt, hs256},
     usual,
@@ -33,17 +35,17 @@ use support::{
     slices::{median, quantile, quick},
 };
 
-/// A server and what to send it.
+/// A server and the request to send to it.
 struct Arm {
     name: &'static str,
     address: SocketAddr,
     request: Vec<u8>,
 }
 
-/// What a slice brought.
+/// The results of a slice.
 struct Slice {
     per_second: f64,
-    /// Of each request, in microseconds.
+    /// The latency of each request, in microseconds.
     latencies: Vec<f64>,
 }
 
@@ -98,7 +100,7 @@ fn arms(runtime: &tokio::runtime::Runtime) -> Vec<Arm> {
     ]
 }
 
-#[expect(deprecated, reason = "the simplest thing that is still used")]
+#[expect(deprecated, reason = "the simplest layer still in use")]
 fn static_bearer(router: Router, token: &str) -> Router {
     router.layer(tower_http::validate_request::ValidateRequestHeaderLayer::bearer(token))
 }
@@ -164,7 +166,7 @@ fn client(arm: &Arm, end: Instant) -> Vec<f64> {
     latencies
 }
 
-/// Reads one response, whose body is known.
+/// Reads one response with a known body.
 fn read_hello(stream: &mut TcpStream, arm: &str) {
     let mut buffer = [0; 1024];
     let mut filled = 0;
@@ -210,7 +212,8 @@ fn print(arms: &[Arm], slices: Vec<Vec<Slice>>) {
         };
         let name = arm.name;
         println!(
-            "| {name} | {per_second:.0} | {ratio:.3} | {low:.3} … {high:.3} | {p50:.0} | {p99:.0} | {verdict} |"
+            "| {name} | {per_second:.0} | {ratio:.3} | {low:.3} … {high:.3} | {p50:.0} \
+             | {p99:.0} | {verdict} |"
         );
     }
     println!(

@@ -1,7 +1,8 @@
-//! What it costs to read a credential, through the only door there is: a layer over a store without a credential.
+//! The cost of reading a credential, measured through a layer over a store without credentials.
 //!
-//! `cargo bench --bench parse`. The refusal is made by a closure as small as can be, so that most of the time is reading:
-//! a well-formed token is also hashed and looked up. `no credential` shows what the refusal alone costs.
+//! `cargo bench --bench parse`. A minimal closure builds the refusal, so most of the time is
+//! parsing: a well-formed token is also hashed and looked up. `no credential` shows the cost of the
+//! refusal alone.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use http::{Request, Response, header};
@@ -11,8 +12,8 @@ use tower_layer::Layer;
 mod support;
 
 use support::{
-    door::{Echo, call},
-    fixtures::{Body, Empty, key, request, token},
+    fixtures::{Body, EmptyStore, key, request, token},
+    service::{Echo, call},
 };
 
 fn parse(c: &mut Criterion) {
@@ -69,8 +70,8 @@ fn parse(c: &mut Criterion) {
     group.finish();
 }
 
-fn layer() -> AuthLayer<Empty, fn(&Rejection) -> Response<Body>> {
-    AuthLayer::new(Empty).with_responder(|rejection: &Rejection| {
+fn layer() -> AuthLayer<EmptyStore, fn(&Rejection) -> Response<Body>> {
+    AuthLayer::new(EmptyStore).with_responder(|rejection: &Rejection| {
         let mut response = Response::default();
         *response.status_mut() = rejection.status();
         response

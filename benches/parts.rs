@@ -1,11 +1,11 @@
-//! The irreducible parts of a hit, their sum, and what a whole hit takes, in one run.
+//! The irreducible parts of a hit, their sum, and a whole hit, in one run.
 //!
-//! `cargo bench --bench parts [-- --quick]` prints a table. Whole calls are net of the service alone. The same by
-//! instructions is in `counted`, which noise does not touch.
+//! `cargo bench --bench parts [-- --quick]` prints a table. Whole calls are net of the service
+//! alone. The bench `counted` compares the same by instructions, without noise.
 #![allow(clippy::print_stdout, reason = "prints its table")]
 #![allow(
     clippy::indexing_slicing,
-    reason = "a bench stops at the first surprise"
+    reason = "a bench stops at the first failure"
 )]
 
 use tower_api_key::AuthLayer;
@@ -14,9 +14,9 @@ use tower_layer::Layer;
 mod support;
 
 use support::{
-    door::{Echo, Extensions, Loop},
     fixtures::{Body, bearing, key, store},
     parts,
+    service::{Echo, Extensions, Loop},
     slices::{Arm, measure},
 };
 

@@ -1,27 +1,28 @@
-//! This crate and what one would use instead, side by side in one run, around the same trivial service.
+//! This crate and its competitors, side by side in one run, around the same trivial service.
 //!
-//! `cargo bench --features axum,sqlite --bench peers [-- --quick]` prints a table. All arms are measured in turn, in slices of a
-//! fraction of a millisecond; a figure is the median over the slices. *Net* is what the layer adds to the service alone;
-//! *ratio* compares the nets with that of a key hit. Extensions are empty but where the name says warm. How often each
-//! arm allocates is told by the bench `allocations`, whose counting allocator would be in the times.
+//! `cargo bench --features axum --bench peers [-- --quick]` prints a table. All arms are
+//! measured in turn, in slices of a fraction of a millisecond; a figure is the median over the
+//! slices. *Net* is what the layer adds to the service alone; *ratio* is the net relative to that
+//! of a key hit. Extensions are empty unless the name says warm. The bench `allocations` counts the
+//! allocations of each arm, because its counting allocator would distort the times.
 #![allow(clippy::print_stdout, reason = "prints its table")]
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    reason = "a bench stops at the first surprise"
+    reason = "a bench stops at the first failure"
 )]
 
-mod contestants;
+mod competitors;
 mod support;
 
 use support::{
-    door::with_timer,
+    service::with_timer,
     slices::{Arm, measure},
 };
 
 fn main() {
     with_timer(|| {
-        let mut arms = contestants::arms();
+        let mut arms = competitors::arms();
         let figures = measure(&mut arms);
         print(&arms, &figures);
     });

@@ -1,14 +1,14 @@
-//! What it costs to be refused, for each cause, response included.
+//! The cost of a refusal, for each cause, response included.
 //!
-//! `cargo bench --bench reject`. The request is made outside of the time taken and dropped inside of it.
+//! `cargo bench --bench reject`. Creating the request is not measured, dropping it is.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 
 mod support;
 
 use support::{
-    door::with_timer,
     refusals::{self, Refusal},
+    service::with_timer,
 };
 
 fn reject(c: &mut Criterion) {
@@ -17,11 +17,11 @@ fn reject(c: &mut Criterion) {
         for Refusal {
             code,
             request,
-            mut door,
+            mut service,
         } in refusals::all()
         {
             group.bench_function(code, |b| {
-                b.iter_batched(|| request.clone(), &mut door, BatchSize::SmallInput)
+                b.iter_batched(|| request.clone(), &mut service, BatchSize::SmallInput)
             });
         }
     });

@@ -1,11 +1,13 @@
-//! The memory store from a thousand credentials to millions: memory, lookups, loading, and two threads against one.
+//! The memory store from a thousand credentials to millions: memory, lookups, loading, and two
+//! threads compared with one.
 //!
-//! `cargo bench --bench scale [-- 1000 100000 1000000 5000000] [-- --quick]` prints two tables. Keys are made from a
-//! counter, so that none has to be kept beside the store. Memory is said twice: as asked of the allocator (counted while
-//! loading) and as the process's resident set grew (`/proc/self/statm`, with the allocator's own overhead and slack). The
-//! caller's own strings, the key's id of 11 bytes, are taken off of both; organizations are shared by a thousand keys.
+//! `cargo bench --bench scale [-- 1000 100000 1000000 5000000] [-- --quick]` prints two tables.
+//! Keys are derived from a counter, so that none has to be kept beside the store. Memory is shown
+//! twice: as requested from the allocator (counted while loading) and as growth of the resident set
+//! (`/proc/self/statm`, with the allocator's overhead and slack). Both exclude the caller's own
+//! strings, the key ids of 11 bytes; a thousand keys share an organization.
 #![allow(clippy::print_stdout, reason = "prints its tables")]
-#![allow(clippy::unwrap_used, reason = "a bench stops at the first surprise")]
+#![allow(clippy::unwrap_used, reason = "a bench stops at the first failure")]
 
 use std::{
     fs,
@@ -28,9 +30,9 @@ use tower_layer::Layer;
 mod support;
 
 use support::{
-    door::{Echo, Extensions, Loop},
     fixtures::{Body, bearing, key, key_id},
     now::now,
+    service::{Echo, Extensions, Loop},
     slices::{median, quick},
 };
 
@@ -48,14 +50,16 @@ fn main() {
         };
     }
     println!(
-        "| credentials | loaded in, s | B each, asked | B each, resident | hot, ns | cold, ns | unknown, ns |"
+        "| credentials | loaded in, s | B each, asked | B each, resident | hot, ns | cold, ns \
+         | unknown, ns |"
     );
     println!("|---:|---:|---:|---:|---:|---:|---:|");
     for size in sizes {
         row(size);
     }
     println!(
-        "\n| keys that the threads share | one thread, M/s | two threads, M/s | ratio |\n|---|---:|---:|---:|"
+        "\n| keys that the threads share | one thread, M/s | two threads, M/s | ratio |\n\
+         |---|---:|---:|---:|"
     );
     for (name, keys) in [("1", 1), ("64", 64)] {
         threads(name, keys);
@@ -100,10 +104,11 @@ fn filled(size: u64) -> MemoryStore {
     store
 }
 
-/// 11 digits, scattered over the whole range as random ids are.
+/// 11 digits, scattered over the whole range like random ids.
 fn id(number: u64) -> Id {
     let mut digits = [b'0'; 11];
-    let mut rest = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 28; // 36 bits, no two alike below 2^36
+    // 36 bits, unique below 2^36.
+    let mut rest = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 28;
     for digit in &mut digits {
         *digit = b'0' + (rest % 10) as u8;
         rest /= 10;
@@ -127,14 +132,15 @@ fn digest(number: u64) -> Digest {
     Digest::from_bytes(bytes)
 }
 
-/// Spreads numbers without a pattern that a processor could foresee (the finisher of SplitMix64).
+/// Spreads numbers without a pattern that a processor could predict (the finalizer of SplitMix64).
 fn scatter(number: u64) -> u64 {
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     number ^ (number >> 31)
 }
 
-/// Nanoseconds for a lookup and a glance at the record, net of making the id; the median over ten runs.
+/// Nanoseconds for a lookup and a read of the record, net of creating the id; the median of ten
+/// runs.
 fn look_up(store: &MemoryStore, number: impl Fn(u64) -> u64, known: bool) -> f64 {
     let calls = if quick() { 20_000 } else { 200_000 };
     let run = |first: u64, asks: bool| {
@@ -165,7 +171,7 @@ fn resident() -> u64 {
         .map_or(0, |pages: u64| pages * PAGE)
 }
 
-/// Whole accepted calls: one thread alone, then two at once, in turn.
+/// Whole accepted calls: one thread alone, then two concurrently, in turn.
 fn threads(name: &str, keys: u64) {
     let store = MemoryStore::new();
     now(store.create_organization("org_test", None)).unwrap();

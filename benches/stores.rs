@@ -1,17 +1,21 @@
-//! What durable stores cost: loading, size, and cold lookups through the layer against the bare query.
+//! The cost of durable stores: loading, size, and cold lookups through the layer compared with the
+//! bare query.
 //!
 //! ```text
-//! cargo bench --features sqlite,postgres --bench stores -- [--quick] [SIZE …]     sizes in credentials, 1000 and 1000000 by default
+//! cargo bench --bench stores -- [--quick] [SIZE …]
 //! ```
 //!
-//! "Cold" means past every cache of ours: each request is a query. The database's own pages are warm. The bare query is the
-//! store's own statement, prepared, on the same pool, its row taken apart and nothing done with it. Both run in turns on
-//! the same random ids; what is printed is the median over the turns, and the median of the ratios of neighbours.
+//! A size is a number of credentials, by default 1000 and 1000000.
+//!
+//! "Cold" means without any cache of this crate: each request is a query. The database's own pages
+//! are warm. The bare query is the store's own statement, prepared, on the same pool; its row is
+//! decoded and dropped. Both run in turn on the same random ids; the table shows the median over
+//! the turns, and the median of the ratios of neighbours.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
-    reason = "a measurement that fails is no measurement"
+    reason = "a failed measurement must stop the bench"
 )]
 
 #[path = "stores/postgres.rs"]
@@ -35,11 +39,11 @@ use tower_api_key::{
 };
 use tower_api_key_sqlx::SqliteStore;
 
-/// Rows in one statement of the load.
+/// Rows per statement of the load.
 const CHUNK: u64 = 500;
 const TURNS: usize = 21;
 
-/// How a database is loaded and asked, past the layer.
+/// Loads and queries a database without the layer.
 trait Database: Send + Sync + 'static {
     fn bare(&self, id: &str) -> impl Future<Output = bool> + Send;
 }
@@ -61,7 +65,8 @@ async fn main() {
     }
     let turn = Duration::from_millis(if quick { 10 } else { 200 });
     println!(
-        "| store | credentials | load | inserts/s, one by one | bytes each | callers | layer/s | bare/s | layer/bare | "
+        "| store | credentials | load | inserts/s, one by one | bytes each | callers | layer/s \
+         | bare/s | layer/bare | "
     );
     println!("|---|---|---|---|---|---|---|---|---|");
     for size in sizes {
@@ -70,7 +75,7 @@ async fn main() {
     }
 }
 
-/// The id of a credential: unique, and in an order that has nothing to do with that of creation, as minted ids are.
+/// The id of a credential: unique, and unrelated to the order of creation, like minted ids.
 fn id(number: u64) -> String {
     format!(
         "{:016x}",
@@ -100,7 +105,8 @@ impl Database for SqliteDatabase {
             Name,
             Name,
         );
-        let sql = "SELECT c.digest, c.pepper, c.status, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes
+        let sql = "SELECT c.digest, c.pepper, c.status, c.expires_at, c.organization_id, o.deleted,
+            c.role, c.scopes
             FROM tower_api_key_credentials c
             LEFT JOIN tower_api_key_organizations o ON o.id = c.organization_id
             WHERE c.kind = 'org_key' AND c.id = ?1";
@@ -127,23 +133,17 @@ async fn sqlite(size: u64, turn: Duration) {
 
     let started = Instant::now();
     load(&pool, size).await;
-    let load = started.elapsed();
+    let time = started.elapsed();
     sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
         .execute(&pool)
         .await
         .unwrap();
     let bytes = size_of(&path) as f64 / size as f64;
-    let inserts = inserts(&store, size, turn).await;
-    let database = Arc::new(SqliteDatabase(pool));
-    for callers in [1, 8] {
-        let (layer, bare, ratio) = compare(&store, &database, size, callers, turn).await;
-        println!(
-            "| SQLite | {size} | {load:.2?} | {inserts:.0} | {bytes:.0} | {callers} | {layer:.0} | {bare:.0} | {ratio:.2} |"
-        );
-    }
+    let loaded = Loaded { size, time, bytes };
+    report("SQLite", &store, SqliteDatabase(pool), &loaded, turn).await;
 }
 
-/// One transaction, as a tool that moves in would use.
+/// Loads in one transaction, as a migration tool would.
 async fn load(pool: &SqlitePool, size: u64) {
     let mut transaction = pool.begin().await.unwrap();
     for first in (0..size).step_by(CHUNK as usize) {
@@ -168,7 +168,35 @@ fn size_of(path: &Path) -> u64 {
     std::fs::metadata(path).unwrap().len()
 }
 
-/// Durable inserts per second through the store, one after the other.
+/// What loading a database took.
+struct Loaded {
+    size: u64,
+    time: Duration,
+    /// Per credential.
+    bytes: f64,
+}
+
+/// Measures a loaded store and prints one row per number of callers.
+async fn report<D: Database>(
+    name: &str,
+    store: &(impl ManageStore + Directory + Clone),
+    database: D,
+    loaded: &Loaded,
+    turn: Duration,
+) {
+    let Loaded { size, time, bytes } = loaded;
+    let inserts = inserts(store, *size, turn).await;
+    let database = Arc::new(database);
+    for callers in [1, 8] {
+        let (layer, bare, ratio) = compare(store, &database, *size, callers, turn).await;
+        println!(
+            "| {name} | {size} | {time:.2?} | {inserts:.0} | {bytes:.0} | {callers} | {layer:.0} \
+             | {bare:.0} | {ratio:.2} |"
+        );
+    }
+}
+
+/// Durable inserts per second through the store, one after another.
 async fn inserts(store: &(impl ManageStore + Directory), size: u64, turn: Duration) -> f64 {
     let (started, mut done) = (Instant::now(), 0);
     while started.elapsed() < turn {
@@ -222,7 +250,7 @@ async fn compare<D: Database>(
     (median(layer), median(bare), median(ratios))
 }
 
-/// Successes per second of `callers` tasks, each asking for one random credential after the other.
+/// Successes per second of `callers` tasks, each looking up one random credential after another.
 async fn rate<F>(
     callers: u64,
     turn: Duration,
@@ -244,7 +272,7 @@ where
                         .wrapping_add(1_442_695_040_888_963_407);
                     assert!(
                         ask(id((state >> 33) % size)).await,
-                        "a credential that is there has to be found"
+                        "an existing credential must be found"
                     );
                     done += 1;
                 }

@@ -1,16 +1,18 @@
-//! The protocol, case by case, over real sockets: `conformance/cases.json`, and a named test for every scenario.
+//! The protocol, case by case, over real sockets: `conformance/cases.json`, and one named test per
+//! scenario.
 //!
-//! `CONFORMANCE_CASES`, `CONFORMANCE_SCENARIOS` and `CONFORMANCE_FIXTURES` name other files of the same form.
+//! `CONFORMANCE_CASES`, `CONFORMANCE_SCENARIOS` and `CONFORMANCE_FIXTURES` select other files of
+//! the same format.
 //!
-//! A binary of its own: clients in other languages call it by its name, and what it measures, of time
-//! and memory, must not be another test's.
+//! A binary of its own: clients in other languages run it by name, and its measurements of time and
+//! memory must not include other tests.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test stops at the first surprise"
+    reason = "a test stops at the first failure"
 )]
 
 #[path = "conformance/case.rs"]
@@ -19,7 +21,7 @@ mod case;
 mod check;
 #[path = "conformance/client.rs"]
 mod client;
-#[path = "it/support/alone.rs"]
+#[path = "it/support/own_process.rs"]
 mod process;
 #[path = "conformance/scenarios.rs"]
 mod scenarios;
@@ -38,10 +40,10 @@ use check::{Seen, Setting, Verdict, check};
 use client::Sent;
 use server::{Environment, LOOKUP_TIMEOUT, Server};
 
-/// Held by what measures time and by what takes much of it, so that neither disturbs the other.
-static QUIET: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+/// Held by tests that measure time and by tests that use much of it, so that they do not overlap.
+static EXCLUSIVE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// Reads a file of the corpus: the one that the variable names, else the copy beside the tests.
+/// Reads a file of the corpus: the one named by the variable, or the copy beside the tests.
 fn corpus(variable: &str, copy: &str) -> String {
     let beside = || format!("{}/tests/conformance/{copy}", env!("CARGO_MANIFEST_DIR"));
     let path = std::env::var(variable).unwrap_or_else(|_| beside());
@@ -57,7 +59,7 @@ fn fixtures() -> Value {
         .expect("the fixtures are JSON")
 }
 
-/// What a check knows of the servers here.
+/// What a check knows about these servers.
 fn setting<'a>(fixtures: &'a Value, proved: &'a [&'a str]) -> Setting<'a> {
     let lookup_timeout_ms = u64::try_from(LOOKUP_TIMEOUT.as_millis()).expect("a short time");
     Setting {
@@ -67,7 +69,7 @@ fn setting<'a>(fixtures: &'a Value, proved: &'a [&'a str]) -> Setting<'a> {
     }
 }
 
-/// Takes what the parts behind the layer saw since the last time.
+/// Takes what the parts behind the layer received since the last call.
 fn seen(server: &Server) -> Seen {
     Seen {
         calls: server.probe.take_calls(),
@@ -75,17 +77,18 @@ fn seen(server: &Server) -> Seen {
     }
 }
 
-/// Members of a group that are told apart by nobody: same group, method, version and shape of a refusal.
+/// A group whose members must be indistinguishable: same group, method, version and form of the
+/// refusal.
 type Group = (String, String, Version, String);
 
-/// Drives cases against servers, one per environment, and counts.
+/// Runs cases against servers, one per environment, and counts the results.
 struct Runner {
     fixtures: Value,
     servers: HashMap<String, Result<Server, String>>,
     groups: HashMap<Group, (String, Vec<u8>)>,
     passed: usize,
     failed: usize,
-    /// Lines for the standard output.
+    /// Lines for standard output.
     lines: Vec<String>,
 }
 
@@ -113,10 +116,10 @@ impl Runner {
         self.lines.push(format!("FAILED {id}: {why}"));
     }
 
-    /// Sends a case; `Err` when the case itself is not understood.
+    /// Sends a case; returns `Err` if the case itself cannot be read.
     async fn verdict(&mut self, case: &Case) -> Result<Verdict, String> {
         if case.repeat.is_some() {
-            return Err("a case with steps needs a test of its own".to_owned());
+            return Err("a case with steps needs its own test".to_owned());
         }
         let environment = case.environment();
         if !self.servers.contains_key(&environment.to_string()) {
@@ -128,12 +131,12 @@ impl Runner {
             .map_err(Clone::clone)?;
         let sent = client::send(case, server.ports).await?;
         let mut verdict = check(case, setting(&self.fixtures, &[]), &sent, &seen(server));
-        verdict.failures.extend(self.apart(case, &sent));
+        verdict.failures.extend(self.group_difference(case, &sent));
         Ok(verdict)
     }
 
-    /// Compares an answer with that of the first member of its group, byte for byte.
-    fn apart(&mut self, case: &Case, sent: &Sent) -> Option<String> {
+    /// Compares a response with that of the first member of its group, byte for byte.
+    fn group_difference(&mut self, case: &Case, sent: &Sent) -> Option<String> {
         let (group, Sent::Answered(answer)) =
             (case.expect.get("indistinguishable_group")?.as_str()?, sent)
         else {
@@ -157,7 +160,7 @@ impl Runner {
         (*bytes != answer.fingerprint()).then(|| {
             let [got, wanted] = [&answer.fingerprint(), &*bytes]
                 .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-            format!("wanted the bytes of {first} in group {group}: {wanted:?}, got {got:?}")
+            format!("expected the bytes of {first} in group {group}: {wanted:?}, got {got:?}")
         })
     }
 }
@@ -169,14 +172,15 @@ async fn start(fixtures: &Value, environment: &Value) -> Result<Server, String> 
         .map_err(|error| error.to_string())
 }
 
-/// Writes to the standard output itself, as the harness keeps what `println!` writes when all is well.
-fn say(lines: &str) {
+/// Writes to standard output directly, because the harness hides `println!` output of passing
+/// tests.
+fn print_lines(lines: &str) {
     writeln!(std::io::stdout(), "\n{lines}").expect("standard output takes text");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_case() {
-    let _quiet = QUIET.lock().await;
+    let _quiet = EXCLUSIVE.lock().await;
     let mut runner = Runner {
         fixtures: fixtures(),
         servers: HashMap::new(),
@@ -188,7 +192,7 @@ async fn every_case() {
     for case in cases() {
         match case {
             Ok(case) => runner.run(&case).await,
-            Err((id, why)) => runner.fail(&id, &format!("not understood: {why}")),
+            Err((id, why)) => runner.fail(&id, &format!("cannot be read: {why}")),
         }
     }
     let Runner {
@@ -197,8 +201,8 @@ async fn every_case() {
         mut lines,
         ..
     } = runner;
-    // No case here is disputed; the one scenario that is says so itself.
+    // No case here is disputed; the one disputed scenario reports it in its own test.
     lines.push(format!("{passed} passed, {failed} failed, 0 disputed"));
-    say(&lines.join("\n"));
+    print_lines(&lines.join("\n"));
     assert_eq!(failed, 0, "cases failed, see above");
 }

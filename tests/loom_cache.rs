@@ -1,19 +1,20 @@
-//! Every interleaving of a revocation with lookups, up to three preemptions, over the core of the cache itself.
+//! Every interleaving of a revocation with lookups, up to three preemptions, over the core of the
+//! cache.
 //!
-//! The core is compiled a second time here, on the locks and atomics of the model checker. `LOOM_MAX_PREEMPTIONS` raises
-//! the bound: `LOOM_MAX_PREEMPTIONS=4 cargo test --release --test loom_cache`.
+//! The core is compiled again here, with the locks and atomics of the model checker.
+//! `LOOM_MAX_PREEMPTIONS` raises the bound: `LOOM_MAX_PREEMPTIONS=4 cargo test --release --test
+//! loom_cache`.
 //!
-//! A binary of its own, and not a module behind `cfg(loom)`: that flag holds for every crate of a
-//! build, tokio's too, which has no network under it, so that all would be built a second time and
-//! much of it not at all. The core names its surroundings from the root of its crate, which is this
-//! file.
+//! This is a binary and not a module behind `cfg(loom)`, because that flag applies to every crate
+//! of a build: tokio has no network under it, everything would be built twice, and much of it would
+//! not compile. The core names its dependencies from the crate root, which is this file.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test stops at the first surprise"
+    reason = "a test stops at the first failure"
 )]
 #![allow(dead_code, unreachable_pub, reason = "the core is compiled as it is")]
 
@@ -23,7 +24,7 @@ mod credential {
 mod id {
     pub(crate) use tower_api_key::id::{CredentialId, OrgId, UserId};
 }
-// Its own, since outside of the crate nobody may match on a change without a default.
+// A copy, because other crates cannot match on a change exhaustively.
 #[allow(unfulfilled_lint_expectations, reason = "it is not public here")]
 #[path = "../src/store/change.rs"]
 mod feed;
@@ -52,7 +53,7 @@ mod subject;
 #[path = "../src/store/cached/writer.rs"]
 mod writer;
 
-/// What the core stands on, as the model checker has it.
+/// The primitives of the core, provided by the model checker.
 mod sync {
     use std::sync::PoisonError;
 
@@ -77,7 +78,7 @@ mod sync {
         where
             V: Clone,
         {
-            // Looked at outside of the lock, as a reader of the real map does.
+            // Read outside of the lock, as a reader of the real map does.
             let value = lock(&self.0)
                 .iter()
                 .find(|(own, _)| key.equivalent(own))
@@ -118,7 +119,7 @@ use loom::{
 use store::{Change, Record, StoreError};
 use tower_api_key::secret::Digest;
 
-/// Where those who wait for a lookup get its result.
+/// The place where waiters of a lookup receive its result.
 struct Blocking(Mutex<Option<Answer>>, Condvar);
 
 impl Default for Blocking {
@@ -148,7 +149,7 @@ impl Blocking {
     }
 }
 
-/// A cache in front of a store of one credential.
+/// A cache in front of a store with one credential.
 struct World {
     core: std::sync::Arc<Core<Blocking>>,
     live: AtomicBool,
@@ -159,15 +160,15 @@ struct World {
 /// No time passes.
 const AT: Moment = Moment { now: 0, timer: 0 };
 
-/// What a caller is told.
+/// The result that a caller receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+enum CallerAnswer {
     Accept,
     Refusal,
     Failure,
 }
 
-impl From<&Answer> for Told {
+impl From<&Answer> for CallerAnswer {
     fn from(answer: &Answer) -> Self {
         match answer {
             Answer::Found(_) => Self::Accept,
@@ -194,7 +195,7 @@ impl World {
         })
     }
 
-    fn asked(&self) -> Asked<'static> {
+    fn lookup(&self) -> Asked<'static> {
         match self.kind {
             Kind::OrgKey => Asked {
                 name: AskedName::Id(b"k1"),
@@ -234,22 +235,24 @@ impl World {
         }
     }
 
-    /// Asks as `Cached` does.
-    fn ask(&self) -> Told {
-        let asked = self.asked();
-        if let Some(known) = self.core.get(&asked, || 0) {
+    /// Looks up as `Cached` does.
+    fn ask(&self) -> CallerAnswer {
+        let lookup = self.lookup();
+        if let Some(known) = self.core.get(&lookup, || 0) {
             return if known.sort == EntryKind::Accept {
-                Told::Accept
+                CallerAnswer::Accept
             } else {
-                Told::Refusal
+                CallerAnswer::Refusal
             };
         }
-        let key = asked.to_key().unwrap();
+        let key = lookup.to_key().unwrap();
         loop {
             let waiter = match self.core.join(&key, AT) {
-                Joined::Known(known) if known.sort == EntryKind::Accept => return Told::Accept,
-                Joined::Known(_) => return Told::Refusal,
-                Joined::Failed(_) => return Told::Failure,
+                Joined::Known(known) if known.sort == EntryKind::Accept => {
+                    return CallerAnswer::Accept;
+                }
+                Joined::Known(_) => return CallerAnswer::Refusal,
+                Joined::Failed(_) => return CallerAnswer::Failure,
                 Joined::Limited => unreachable!("there is no limit"),
                 Joined::Waiting(waiter) => waiter,
                 Joined::Leading(leader, waiter) => {
@@ -259,13 +262,13 @@ impl World {
             };
             let answer = waiter.result().wait();
             if waiter.accepts(&answer) {
-                return Told::from(&answer);
+                return CallerAnswer::from(&answer);
             }
         }
     }
 
     fn accepts(&self) -> bool {
-        self.ask() == Told::Accept
+        self.ask() == CallerAnswer::Accept
     }
 
     fn change(&self) -> Change {
@@ -286,31 +289,31 @@ fn explore(model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-fn asking(world: &Arc<World>) -> thread::JoinHandle<bool> {
+fn spawn_lookup(world: &Arc<World>) -> thread::JoinHandle<bool> {
     let world = Arc::clone(world);
     thread::spawn(move || world.accepts())
 }
 
 #[test]
-fn a_revocation_beats_a_fill() {
+fn a_revocation_overrides_a_lookup() {
     for kind in [Kind::OrgKey, Kind::PersonalToken] {
         explore(move || {
             let world = World::new(kind, true);
-            let early = asking(&world);
+            let early = spawn_lookup(&world);
             world.live.store(false, Ordering::SeqCst);
             world.core.apply(&world.change());
             assert!(!world.accepts(), "accepted after the revocation");
             early.join().unwrap();
-            assert!(!world.accepts(), "accepted once the fill was over");
+            assert!(!world.accepts(), "accepted after the lookup ended");
         });
     }
 }
 
 #[test]
-fn a_revocation_beats_a_fill_with_a_rider() {
+fn a_revocation_overrides_a_lookup_with_a_waiter() {
     explore(|| {
         let world = World::new(Kind::OrgKey, true);
-        let early = [asking(&world), asking(&world)];
+        let early = [spawn_lookup(&world), spawn_lookup(&world)];
         world.live.store(false, Ordering::SeqCst);
         world.core.apply(&world.change());
         assert!(!world.accepts());
@@ -322,11 +325,11 @@ fn a_revocation_beats_a_fill_with_a_rider() {
 }
 
 #[test]
-fn a_revocation_beats_what_was_kept_before() {
+fn a_revocation_overrides_an_existing_entry() {
     explore(|| {
         let world = World::new(Kind::PersonalToken, true);
         assert!(world.accepts());
-        let early = asking(&world);
+        let early = spawn_lookup(&world);
         world.live.store(false, Ordering::SeqCst);
         world.core.apply(&world.change());
         assert!(!world.accepts());
@@ -336,11 +339,11 @@ fn a_revocation_beats_what_was_kept_before() {
 }
 
 #[test]
-fn a_creation_beats_an_unknown() {
+fn a_creation_overrides_a_miss() {
     for kind in [Kind::OrgKey, Kind::PersonalToken] {
         explore(move || {
             let world = World::new(kind, false);
-            let early = asking(&world);
+            let early = spawn_lookup(&world);
             world.live.store(true, Ordering::SeqCst);
             world.core.apply(&world.change());
             assert!(world.accepts());
@@ -351,10 +354,10 @@ fn a_creation_beats_an_unknown() {
 }
 
 #[test]
-fn two_revocations_at_once_beat_a_fill() {
+fn two_concurrent_revocations_override_a_lookup() {
     explore(|| {
         let world = World::new(Kind::PersonalToken, true);
-        let early = asking(&world);
+        let early = spawn_lookup(&world);
         let other = {
             let world = Arc::clone(&world);
             thread::spawn(move || world.core.apply(&Change::Organization("org_1".into())))
@@ -369,14 +372,14 @@ fn two_revocations_at_once_beat_a_fill() {
 }
 
 #[test]
-fn a_restored_feed_leaves_nothing_from_before() {
+fn a_restored_feed_invalidates_all_earlier_entries() {
     explore(|| {
         let world = World::new(Kind::OrgKey, true);
         let follower = world.core.follow(NEVER);
-        let early = asking(&world);
+        let early = spawn_lookup(&world);
         world.core.mark_lost(follower, 0);
-        world.live.store(false, Ordering::SeqCst); // told to nobody
-        world.accepts(); // may share the lookup from before
+        world.live.store(false, Ordering::SeqCst); // without a change event
+        world.accepts(); // may join the earlier lookup
         world.core.restore(follower, NEVER);
         assert!(!world.accepts());
         early.join().unwrap();
@@ -384,35 +387,35 @@ fn a_restored_feed_leaves_nothing_from_before() {
     });
 }
 
-/// With two lookups in flight, who asks joins the newer one, and may find its answer outdated.
+/// With two lookups in flight, a new caller joins the newer one, whose answer may be outdated.
 #[test]
-fn a_revocation_beats_two_lookups_in_flight() {
+fn a_revocation_overrides_two_lookups_in_flight() {
     for kind in [Kind::OrgKey, Kind::PersonalToken] {
         explore(move || {
             let world = World::new(kind, true);
-            let key = world.asked().to_key().unwrap();
+            let key = world.lookup().to_key().unwrap();
             let Joined::Leading(leader, waiter) = world.core.join(&key, AT) else {
-                panic!("the first to ask")
+                panic!("the first caller")
             };
             let old = world.read();
             world.core.apply(&Change::Organization("org_1".into()));
-            let second = asking(&world);
+            let second = spawn_lookup(&world);
             world.live.store(false, Ordering::SeqCst);
             world.core.apply(&world.change());
             assert!(!world.accepts(), "accepted after the revocation");
             leader.finish(old, AT, 0);
             assert!(
                 waiter.accepts(&waiter.result().wait()),
-                "it has asked before the changes"
+                "its lookup began before the changes"
             );
             second.join().unwrap();
-            assert!(!world.accepts(), "accepted once the lookups were over");
+            assert!(!world.accepts(), "accepted after the lookups ended");
         });
     }
 }
 
 #[test]
-fn a_failure_does_not_outlive_a_change_and_is_never_an_answer() {
+fn a_failure_ends_with_a_change_and_is_never_an_answer() {
     for live in [true, false] {
         explore(move || {
             let world = World::new(Kind::OrgKey, live);
@@ -423,22 +426,29 @@ fn a_failure_does_not_outlive_a_change_and_is_never_an_answer() {
             };
             world.failing.store(false, Ordering::SeqCst);
             world.core.apply(&world.change());
-            let expected = if live { Told::Accept } else { Told::Refusal };
-            assert_eq!(world.ask(), expected, "the failure of before the change");
-            let told = early.join().unwrap();
-            assert!(told == expected || told == Told::Failure, "{told:?}");
+            let expected = if live {
+                CallerAnswer::Accept
+            } else {
+                CallerAnswer::Refusal
+            };
+            assert_eq!(world.ask(), expected, "the failure from before the change");
+            let answer = early.join().unwrap();
+            assert!(
+                answer == expected || answer == CallerAnswer::Failure,
+                "{answer:?}"
+            );
             assert_eq!(world.ask(), expected, "the failure was kept");
         });
     }
 }
 
 #[test]
-fn a_lookup_that_is_aborted_leaves_nobody_waiting() {
+fn an_aborted_lookup_leaves_no_waiter_behind() {
     explore(|| {
         let world = World::new(Kind::OrgKey, true);
-        let key = world.asked().to_key().unwrap();
+        let key = world.lookup().to_key().unwrap();
         let Joined::Leading(leader, waiter) = world.core.join(&key, AT) else {
-            panic!("the first to ask")
+            panic!("the first caller")
         };
         drop(waiter);
         let other = {
@@ -446,8 +456,8 @@ fn a_lookup_that_is_aborted_leaves_nobody_waiting() {
             thread::spawn(move || world.ask())
         };
         drop(leader);
-        // It counts as a call of the store, so that its failure is kept for a moment like any other.
-        assert_ne!(other.join().unwrap(), Told::Refusal);
-        assert_ne!(world.ask(), Told::Refusal);
+        // It counts as a call of the store, so its failure is kept for a moment like any other.
+        assert_ne!(other.join().unwrap(), CallerAnswer::Refusal);
+        assert_ne!(world.ask(), CallerAnswer::Refusal);
     });
 }

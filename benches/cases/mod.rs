@@ -1,4 +1,4 @@
-//! What `counted` counts, each case with its base.
+//! The cases that `counted` counts, each with its base.
 
 use std::{hint::black_box, sync::Arc};
 
@@ -12,23 +12,23 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::support::{
-    door::{Echo, Extensions, Loop, call},
     fixtures::{
-        Asking, Body, Empty, ORGANIZATION, One, Peppered, bearing, bearing_for_organization, key,
-        key_id, key_with_secret, reads, store, token,
+        AsyncStore, Body, EmptyStore, ORGANIZATION, PepperedStore, SingleRecordStore, bearing,
+        bearing_for_organization, key, key_id, key_with_secret, reads, store, token,
     },
     parts,
-    refusals::{self, Door, Refusal},
+    refusals::{self, BoxedService, Refusal, boxed},
+    service::{Echo, Extensions, Loop},
 };
 
-/// Something to count, and what to subtract from it.
+/// A case to count, and a base to subtract from it.
 pub(crate) struct Case {
     pub(crate) name: String,
     pub(crate) base: Box<dyn FnMut(u32)>,
     pub(crate) run: Box<dyn FnMut(u32)>,
 }
 
-/// Cases that differ in a position alone: how their names begin, and how many positions there are.
+/// Cases that differ only in a position: the prefix of their names, and the number of positions.
 pub(crate) const PROBES: [(&str, usize); 2] = [
     ("wrong secret at byte ", SECRET_LEN),
     ("stored digest differs at byte ", DIGEST_LEN),
@@ -37,7 +37,7 @@ pub(crate) const PROBES: [(&str, usize); 2] = [
 const SECRET_LEN: usize = 40;
 const DIGEST_LEN: usize = 32;
 
-/// The probe of that name, `<beginning><position>`.
+/// The probe of that name, `<prefix><position>`.
 pub(crate) fn probe(name: &str) -> Option<Case> {
     let position = |(kind, _): &(&str, usize)| name.strip_prefix(kind)?.parse::<usize>().ok();
     let [wrong, differing] = PROBES.each_ref().map(position);
@@ -67,7 +67,7 @@ fn accepted() -> Vec<Case> {
         bearing_for_organization(&token("live")),
     );
     let mortal = bearing(&self::key("mortal"));
-    let asking = AuthLayer::new(Asking(store()));
+    let asking = AuthLayer::new(AsyncStore(store()));
     let mut cases = Vec::new();
     for extensions in [Extensions::Empty, Extensions::Warm] {
         cases.push(accept("key", auth.layer(Echo), &key, extensions));
@@ -84,7 +84,7 @@ fn accepted() -> Vec<Case> {
             extensions,
         ));
         cases.push(accept(
-            "key, scopes demanded",
+            "key, scopes required",
             auth.layer(reads().layer(Echo)),
             &key,
             extensions,
@@ -117,27 +117,30 @@ where
     }
 }
 
-/// A refusal's base is to make its request and drop it; what is left is the check, the response and its end.
+/// The base of a refusal creates its request and drops it; what remains is the check and the
+/// response.
 fn refused(
     Refusal {
         code,
         request,
-        door,
+        service,
     }: Refusal,
 ) -> Case {
-    refuse(format!("refuse: {code}"), request, door)
+    refuse(format!("refuse: {code}"), request, service)
 }
 
-fn refuse(name: String, request: Request<Body>, mut door: Door) -> Case {
+fn refuse(name: String, request: Request<Body>, mut service: BoxedService) -> Case {
     let again = request.clone();
     Case {
         name,
         base: Box::new(move |times| (0..times).for_each(|_| drop(black_box(request.clone())))),
-        run: Box::new(move |times| (0..times).for_each(|_| drop(black_box(door(again.clone()))))),
+        run: Box::new(move |times| {
+            (0..times).for_each(|_| drop(black_box(service(again.clone()))))
+        }),
     }
 }
 
-/// As in the bench `parse`: a store without a credential, and a response as small as can be.
+/// As in the bench `parse`: a store without credentials, and a minimal response.
 fn parsed() -> Vec<Case> {
     let longest = format!("ak_test.{}", "x".repeat(504));
     let tokens = [
@@ -146,20 +149,21 @@ fn parsed() -> Vec<Case> {
         ("key of 512 bytes", longest),
     ];
     let case = |(name, token): (&str, String)| {
-        let layer = AuthLayer::new(Empty).with_responder(|_: &Rejection| Response::default());
+        let layer = AuthLayer::new(EmptyStore).with_responder(|_: &Rejection| Response::default());
         refuse(
             format!("parse: {name}"),
             bearing(&token),
-            door(layer.layer(Echo)),
+            boxed(layer.layer(Echo)),
         )
     };
     tokens.into_iter().map(case).collect()
 }
 
-/// How the names of those begin that must cost the same, so that nobody learns which ids there are.
+/// The prefix of the names that must cost the same, so that the cost does not reveal which ids
+/// exist.
 pub(crate) const ALIKE: &str = "with a pepper: ";
 
-/// Where there is a pepper: an unknown id, and a wrong secret for a digest that is under it and for one that is not.
+/// With a pepper: an unknown id, and a wrong secret for a peppered and for a plain digest.
 fn peppered() -> Vec<Case> {
     let peppers = Peppers::new("test", &[b't'; 32]).unwrap();
     let plain = Digest::of(key_with_secret("probe", "another").as_bytes());
@@ -176,11 +180,11 @@ fn peppered() -> Vec<Case> {
         ("wrong secret, plain digest", Some(plain)),
     ];
     let case = |(name, record): (&str, Option<Record>)| {
-        let store = Peppered(peppers.clone(), record.map(Arc::new));
+        let store = PepperedStore(peppers.clone(), record.map(Arc::new));
         refuse(
             format!("{ALIKE}{name}"),
             bearing(&key("probe")),
-            door(AuthLayer::new(store).layer(Echo)),
+            boxed(AuthLayer::new(store).layer(Echo)),
         )
     };
     records.into_iter().map(case).collect()
@@ -207,10 +211,6 @@ fn one(name: &str, digest: Digest, token: &str) -> Case {
     refuse(
         name.to_owned(),
         bearing(token),
-        door(AuthLayer::new(One(Arc::new(record))).layer(Echo)),
+        boxed(AuthLayer::new(SingleRecordStore(Arc::new(record))).layer(Echo)),
     )
-}
-
-fn door(mut service: impl Service<Request<Body>, Response = Response<Body>> + 'static) -> Door {
-    Box::new(move |request| call(&mut service, request))
 }

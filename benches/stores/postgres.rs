@@ -1,28 +1,27 @@
-//! PostgreSQL, on a throw-away cluster over a unix socket, `fsync` on.
+//! PostgreSQL, on a temporary cluster over a unix socket, with `fsync` on.
 
 #[path = "../../crates/sqlx/tests/it/support/pg.rs"]
 mod pg;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use sqlx::{PgPool, Row, postgres::PgPoolOptions};
 use tower_api_key::{scope::Catalogue, secret::Digest, store::Directory};
 use tower_api_key_sqlx::PostgresStore;
 
-use super::{Database, compare, id, inserts, token};
+use super::{Database, Loaded, id, report, token};
 
-/// Rows in one statement of the load.
+/// Rows per statement of the load.
 const CHUNK: u64 = 10_000;
 
 struct PostgresDatabase(PgPool);
 
 impl Database for PostgresDatabase {
     async fn bare(&self, id: &str) -> bool {
-        let sql = "SELECT c.digest, c.pepper, c.status, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes
-            FROM tower_api_key.credentials c LEFT JOIN tower_api_key.organizations o ON o.id = c.organization_id
+        let sql = "SELECT c.digest, c.pepper, c.status, c.expires_at, c.organization_id, o.deleted,
+            c.role, c.scopes
+            FROM tower_api_key.credentials c
+            LEFT JOIN tower_api_key.organizations o ON o.id = c.organization_id
             WHERE c.kind = 'org_key' AND c.id = $1";
         type Name = Option<String>;
         type Taken = (
@@ -58,8 +57,9 @@ pub(crate) async fn run(size: u64, turn: Duration) {
 
     let started = Instant::now();
     load(&pool, size).await;
-    let load = started.elapsed();
-    // What a database does by itself sooner or later, so that it does not do it while we measure.
+    let time = started.elapsed();
+    // Runs the maintenance that the database would run later, so that it does not run during the
+    // measurement.
     sqlx::query("VACUUM ANALYZE tower_api_key.credentials")
         .execute(&pool)
         .await
@@ -71,17 +71,11 @@ pub(crate) async fn run(size: u64, turn: Duration) {
         .unwrap()
         .get::<i64, _>(0) as f64
         / size as f64;
-    let inserts = inserts(&store, size, turn).await;
-    let database = Arc::new(PostgresDatabase(pool));
-    for callers in [1, 8] {
-        let (layer, bare, ratio) = compare(&store, &database, size, callers, turn).await;
-        println!(
-            "| PostgreSQL | {size} | {load:.2?} | {inserts:.0} | {bytes:.0} | {callers} | {layer:.0} | {bare:.0} | {ratio:.2} |"
-        );
-    }
+    let loaded = Loaded { size, time, bytes };
+    report("PostgreSQL", &store, PostgresDatabase(pool), &loaded, turn).await;
 }
 
-/// One transaction, as a tool that moves in would use; the triggers log every row.
+/// Loads in one transaction, as a migration tool would; the triggers log every row.
 async fn load(pool: &PgPool, size: u64) {
     let mut transaction = pool.begin().await.unwrap();
     for first in (0..size).step_by(CHUNK as usize) {
@@ -91,7 +85,8 @@ async fn load(pool: &PgPool, size: u64) {
             .map(|id| Digest::of(token(id).as_bytes()).to_bytes().to_vec())
             .collect();
         let sql = "INSERT INTO tower_api_key.credentials (kind, id, digest, organization_id, role)
-            SELECT 'org_key', id, digest, 'org_test', 'viewer' FROM unnest($1::text[], $2::bytea[]) AS new (id, digest)";
+            SELECT 'org_key', id, digest, 'org_test', 'viewer'
+            FROM unnest($1::text[], $2::bytea[]) AS new (id, digest)";
         sqlx::query(sql)
             .bind(ids)
             .bind(digests)

@@ -22,7 +22,7 @@ use http_body_util::Full;
 pub(crate) const ORGANIZATION: &str = "org_test";
 pub(crate) const ORGANIZATION_HEADER: HeaderName = HeaderName::from_static("x-anyreach-org");
 
-/// The body of requests and responses where no framework has a say: that of a hyper service,
+/// The body of requests and responses where no framework chooses one: that of a hyper service,
 /// without a feature of this crate.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Body(Full<Bytes>);
@@ -33,7 +33,7 @@ impl RefusalBody for Body {
     }
 }
 
-/// A key of the length of minted ones (55 bytes): the id is `id` filled up to 11 characters.
+/// A key of the length of minted ones (55 bytes): its id is `id`, padded to 11 characters.
 pub(crate) fn key(id: &str) -> String {
     key_with_secret(id, &format!("{:x<40}", "testsecret"))
 }
@@ -51,7 +51,7 @@ pub(crate) fn token(name: &str) -> String {
     format!("pat_{:x<51}", format!("testtoken{name}"))
 }
 
-/// Returns the store that all benches ask: one organization, one person, a key in each status.
+/// Returns the store that all benches query: one organization, one user, a key in each status.
 pub(crate) fn store() -> MemoryStore {
     static STORE: OnceLock<MemoryStore> = OnceLock::new();
     STORE.get_or_init(filled).clone()
@@ -88,12 +88,12 @@ fn filled() -> MemoryStore {
     store
 }
 
-/// A demand that the viewer behind `key("live")` meets.
+/// A requirement that the viewer behind `key("live")` meets.
 pub(crate) fn reads() -> RequireScopesLayer {
     RequireScopesLayer::any(["agents:read", "agents:manage"]).unwrap()
 }
 
-/// A request as a small HTTP client sends it, with `headers` besides.
+/// A request as a small HTTP client sends it, plus `headers`.
 pub(crate) fn request<B: Default>(headers: &[(HeaderName, &str)]) -> Request<B> {
     let mut request = Request::new(B::default());
     let map = request.headers_mut();
@@ -117,12 +117,12 @@ pub(crate) fn bearing_for_organization<B: Default>(token: &str) -> Request<B> {
     ])
 }
 
-/// A store that has to be waited for, though its answer is there at the first poll.
+/// A store that answers in `find` and never in `peek`, though at the first poll.
 #[derive(Debug)]
-pub(crate) struct Asking(pub(crate) MemoryStore);
+pub(crate) struct AsyncStore(pub(crate) MemoryStore);
 
 #[async_trait]
-impl CredentialStore for Asking {
+impl CredentialStore for AsyncStore {
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
         self.0.find(lookup).await
     }
@@ -130,21 +130,21 @@ impl CredentialStore for Asking {
 
 /// A store that is down.
 #[derive(Debug)]
-pub(crate) struct Failing;
+pub(crate) struct FailingStore;
 
 #[async_trait]
-impl CredentialStore for Failing {
+impl CredentialStore for FailingStore {
     async fn find(&self, _: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
         Err(StoreError::unavailable("down"))
     }
 }
 
-/// A store without a single credential.
+/// A store without credentials.
 #[derive(Debug)]
-pub(crate) struct Empty;
+pub(crate) struct EmptyStore;
 
 #[async_trait]
-impl CredentialStore for Empty {
+impl CredentialStore for EmptyStore {
     fn peek(&self, _: &Lookup<'_>) -> Peek {
         Peek::NotFound
     }
@@ -156,10 +156,10 @@ impl CredentialStore for Empty {
 
 /// A store with a pepper, and at most one record.
 #[derive(Debug)]
-pub(crate) struct Peppered(pub(crate) Peppers, pub(crate) Option<Arc<Record>>);
+pub(crate) struct PepperedStore(pub(crate) Peppers, pub(crate) Option<Arc<Record>>);
 
 #[async_trait]
-impl CredentialStore for Peppered {
+impl CredentialStore for PepperedStore {
     fn peek(&self, _: &Lookup<'_>) -> Peek {
         self.1
             .as_ref()
@@ -175,12 +175,13 @@ impl CredentialStore for Peppered {
     }
 }
 
-/// A store that knows one record and looks for none, so that no map with a seed of its own is in a count.
+/// A store that returns the same record for every lookup, so that no randomly seeded map affects a
+/// count.
 #[derive(Debug)]
-pub(crate) struct One(pub(crate) Arc<Record>);
+pub(crate) struct SingleRecordStore(pub(crate) Arc<Record>);
 
 #[async_trait]
-impl CredentialStore for One {
+impl CredentialStore for SingleRecordStore {
     fn peek(&self, _: &Lookup<'_>) -> Peek {
         Peek::Found(Arc::clone(&self.0))
     }

@@ -1,16 +1,17 @@
-//! What the benches share: the service behind every layer, credentials to present, and the measuring.
-#![allow(dead_code, reason = "each bench takes a part of it")]
+//! Shared by the benches: the service behind every layer, credentials to present, and the
+//! measurement.
+#![allow(dead_code, reason = "each bench uses a part of it")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a bench that measures the wrong thing must not print a figure"
+    reason = "a bench must not print figures of the wrong thing"
 )]
 
-pub(crate) mod door;
 pub(crate) mod fixtures;
 #[path = "../../tests/it/support/now.rs"]
 pub(crate) mod now;
 pub(crate) mod parts;
 pub(crate) mod refusals;
+pub(crate) mod service;
 pub(crate) mod slices;

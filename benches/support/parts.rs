@@ -1,4 +1,4 @@
-//! The parts of a hit that no implementation can leave out, each on its own.
+//! The parts of a hit that no implementation can omit, each on its own.
 
 use std::{hint::black_box, sync::Arc};
 
@@ -11,7 +11,8 @@ use super::{
     slices::Arm,
 };
 
-/// The arms, in the order of a call. The first is for empty extensions alone, the second for warm ones alone.
+/// The arms, in the order of a call. The first applies only to empty extensions, the second only to
+/// warm ones.
 pub(crate) fn arms() -> Vec<Arm> {
     vec![
         Arm::new("insert one word into empty extensions", insert_into_empty()),
@@ -63,7 +64,8 @@ fn headers() -> impl FnMut(u32) {
     }
 }
 
-/// Not spared by an implementation that reads through the same reference: other headers are read in between.
+/// An implementation that reads through the same reference does not avoid this cost: other headers
+/// are read in between.
 fn mark() -> impl FnMut(u32) {
     let mut request = bearing::<()>(&key("live"));
     move |times| {

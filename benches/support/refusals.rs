@@ -1,4 +1,4 @@
-//! One request for every way to be refused, with the layers that refuse it.
+//! SingleRecordStore request for every way to be refused, with the layers that refuse it.
 
 use http::{HeaderName, Request, Response, header};
 use tower_api_key::{
@@ -11,42 +11,50 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    door::{Echo, call},
     fixtures::{
-        Body, Failing, ORGANIZATION, ORGANIZATION_HEADER as ORG, key, key_with_secret, request,
-        store, token,
+        Body, FailingStore, ORGANIZATION, ORGANIZATION_HEADER as ORG, key, key_with_secret,
+        request, store, token,
     },
+    service::{Echo, call},
 };
 
 /// A service behind its layers.
-pub(crate) type Door = Box<dyn FnMut(Request<Body>) -> Response<Body>>;
+pub(crate) type BoxedService = Box<dyn FnMut(Request<Body>) -> Response<Body>>;
 
-/// A request that is refused. Some need [`with_timer`](super::door::with_timer) around their call.
+/// A request that is refused. Some need [`with_timer`](super::service::with_timer) around their
+/// call.
 pub(crate) struct Refusal {
     /// The code of the cause.
     pub(crate) code: &'static str,
     pub(crate) request: Request<Body>,
-    pub(crate) door: Door,
+    pub(crate) service: BoxedService,
 }
 
 impl Refusal {
-    fn new(code: &'static str, mut door: Door, headers: &[(HeaderName, &str)]) -> Self {
+    fn new(code: &'static str, mut service: BoxedService, headers: &[(HeaderName, &str)]) -> Self {
         let request = request(headers);
-        let response = door(request.clone());
+        let response = service(request.clone());
         let cause = response
             .extensions()
             .get::<Rejection>()
             .map(|rejection| rejection.cause().code());
-        assert_eq!(cause, Some(code), "the bench does not measure what it says");
+        assert_eq!(
+            cause,
+            Some(code),
+            "the bench must measure the cause it names"
+        );
         Self {
             code,
             request,
-            door,
+            service,
         }
     }
 }
 
-fn door(mut service: impl Service<Request<Body>, Response = Response<Body>> + 'static) -> Door {
+/// Boxes a service that answers at the first poll.
+pub(crate) fn boxed(
+    mut service: impl Service<Request<Body>, Response = Response<Body>> + 'static,
+) -> BoxedService {
     Box::new(move |request| call(&mut service, request))
 }
 
@@ -54,11 +62,11 @@ fn auth() -> AuthLayer<MemoryStore> {
     AuthLayer::new(store())
 }
 
-fn behind<S: CredentialStore>(layer: AuthLayer<S>) -> Door {
-    door(layer.layer(Echo))
+fn behind<S: CredentialStore>(layer: AuthLayer<S>) -> BoxedService {
+    boxed(layer.layer(Echo))
 }
 
-fn documented() -> Door {
+fn documented() -> BoxedService {
     behind(auth())
 }
 
@@ -111,7 +119,7 @@ pub(crate) fn before_the_store() -> Vec<Refusal> {
     ]
 }
 
-/// Refused after the lookup, as a credential that does not count.
+/// Refused after the lookup, because the credential is invalid.
 pub(crate) fn by_the_record() -> Vec<Refusal> {
     let with =
         |code, token: String| Refusal::new(code, documented(), &[bearer(&token).as_header()]);
@@ -173,12 +181,12 @@ fn by_the_route() -> Vec<Refusal> {
     vec![
         new(
             "no_accepted_scope",
-            door(auth().layer(manage().layer(Echo))),
+            boxed(auth().layer(manage().layer(Echo))),
             &[live.as_header()],
         ),
         new(
             "not_a_descendant",
-            door(auth().layer(below.layer(Echo))),
+            boxed(auth().layer(below.layer(Echo))),
             &[admin.as_header()],
         ),
         new(
@@ -191,15 +199,15 @@ fn by_the_route() -> Vec<Refusal> {
         ),
         new(
             "anonymous",
-            door(PublicLayer::new().layer(manage().layer(Echo))),
+            boxed(PublicLayer::new().layer(manage().layer(Echo))),
             &[],
         ),
         new(
             "store_unavailable",
-            behind(AuthLayer::new(Failing)),
+            behind(AuthLayer::new(FailingStore)),
             &[live.as_header()],
         ),
-        new("no_auth_layer", door(manage().layer(Echo)), &[]),
+        new("no_auth_layer", boxed(manage().layer(Echo)), &[]),
     ]
 }
 

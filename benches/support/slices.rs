@@ -1,15 +1,16 @@
-//! Side by side: every arm gets a short slice in turn, so that whatever else the machine does hits all alike.
+//! Side-by-side measurement: every arm gets a short slice in turn, so that other load on the
+//! machine affects all arms alike.
 
 use std::time::{Duration, Instant};
 
-/// One of the things that are compared.
+/// SingleRecordStore of the things that are compared.
 pub(crate) struct Arm {
     pub(crate) name: String,
     pub(crate) run: Box<dyn FnMut(u32)>,
 }
 
 impl Arm {
-    /// An arm whose `run` does the thing so many times.
+    /// An arm whose `run` repeats its call the given number of times.
     pub(crate) fn new(name: impl Into<String>, run: impl FnMut(u32) + 'static) -> Self {
         Self {
             name: name.into(),
@@ -18,14 +19,15 @@ impl Arm {
     }
 }
 
-/// Whether to be content with rough figures: `--quick`, or when run as a test (`cargo bench` alone passes `--bench`).
+/// Whether rough figures are enough: `--quick`, or a run as a test (only `cargo bench` passes
+/// `--bench`).
 pub(crate) fn quick() -> bool {
     let mut arguments = std::env::args();
     arguments.any(|argument| argument == "--quick")
         || !std::env::args().any(|argument| argument == "--bench")
 }
 
-/// Measures all arms in turn: nanoseconds for each call, the median over the slices.
+/// Measures all arms in turn: nanoseconds per call, the median over the slices.
 pub(crate) fn measure(arms: &mut [Arm]) -> Vec<f64> {
     let (rounds, slice) = if quick() {
         (31, Duration::from_micros(100))
@@ -56,12 +58,12 @@ fn timed(arm: &mut Arm, calls: u32) -> Duration {
     start.elapsed()
 }
 
-/// The middle one; of no values, 0.
+/// The median; 0 without values.
 pub(crate) fn median(values: Vec<f64>) -> f64 {
     quantile(values, 0.5)
 }
 
-/// The value below which the given share of them lies; of no values, 0.
+/// The value below which the given share of the values lies; 0 without values.
 pub(crate) fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     let last = values.len().saturating_sub(1);

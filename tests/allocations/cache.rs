@@ -1,4 +1,4 @@
-//! What a cache costs in memory: nothing for a hit, a bounded amount for whatever is asked.
+//! The memory cost of a cache: nothing for a hit, a bounded amount for any lookups.
 
 use crate::now::now;
 use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
@@ -77,13 +77,14 @@ fn a_hit_allocates_nothing() {
 }
 
 #[test]
-fn a_million_unknown_ids_cost_a_bounded_memory_and_nothing_good() {
+fn a_million_unknown_ids_use_bounded_memory_and_evict_no_accept() {
     let (cache, runtime) = (cache(), runtime());
     let good: Vec<_> = (0..1_000).map(|i| format!("good{i}")).collect();
     good.iter().for_each(|id| ask(&cache, &runtime, &key(id)));
     let cost = measure(|| {
         for i in 0..1_000_000 {
-            ask(&cache, &runtime, &key(&format!("{i:0>400}"))); // about as long as a token may be
+            // Close to the maximum length of a token.
+            ask(&cache, &runtime, &key(&format!("{i:0>400}")));
         }
     });
     assert!(cost.bytes_max <= 16 * MIB, "{cost:?}");
@@ -95,7 +96,7 @@ fn a_million_unknown_ids_cost_a_bounded_memory_and_nothing_good() {
 }
 
 #[test]
-fn refills_and_revocations_leave_nothing_behind() {
+fn refills_and_revocations_leak_no_memory() {
     let (cache, runtime) = (cache().with_capacity(100), runtime());
     let round = || {
         for i in 0..1_000 {
@@ -111,7 +112,7 @@ fn refills_and_revocations_leave_nothing_behind() {
 }
 
 #[test]
-fn an_accept_costs_less_than_a_kibibyte() {
+fn an_accept_uses_less_than_a_kibibyte() {
     let (cache, runtime) = (cache(), runtime());
     let ids: Vec<_> = (0..1_000).map(|i| format!("good{i}")).collect();
     let cost = measure(|| ids.iter().for_each(|id| ask(&cache, &runtime, &key(id))));
@@ -130,7 +131,7 @@ impl CredentialStore for Silent {
 }
 
 #[test]
-fn lookups_that_all_have_left_cost_a_bounded_memory_until_their_deadline() {
+fn abandoned_lookups_use_bounded_memory_until_their_deadline() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -145,16 +146,16 @@ fn lookups_that_all_have_left_cost_a_bounded_memory_until_their_deadline() {
             let polled = poll_fn(|cx| Poll::Ready(asking.as_mut().poll(cx))).await;
             assert!(polled.is_pending());
             drop(asking);
-            tokio::task::yield_now().await; // a lookup that was aborted is dropped by the runtime
+            tokio::task::yield_now().await; // lets the runtime drop the aborted lookup
         });
     };
     let expire = || runtime.block_on(async { tokio::time::sleep(Duration::from_secs(2)).await });
     (0..10_000).for_each(leave);
     expire();
     let cost = measure(|| (0..10_000).for_each(leave));
-    println!("10 000 lookups that nobody waits for: {cost:?}");
+    println!("10 000 abandoned lookups: {cost:?}");
     assert!(cost.bytes_current < 4 * MIB as i64, "{cost:?}");
-    // What is left is the failures that are kept of them, in their own bounded table.
+    // What remains are the recorded failures, in their own bounded table.
     expire();
     (10_000..110_000).for_each(leave);
     expire();
@@ -162,6 +163,6 @@ fn lookups_that_all_have_left_cost_a_bounded_memory_until_their_deadline() {
         (110_000..210_000).for_each(leave);
         expire();
     });
-    // Less than a pointer for each lookup: the tables may be at another of their sizes.
+    // Less than a pointer per lookup; the tables may have another capacity.
     assert!(cost.bytes_current < 100_000 * 8 / 2, "{cost:?}");
 }

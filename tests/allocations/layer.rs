@@ -1,7 +1,7 @@
-//! What the layer allocates: for an accepted request, exactly what inserting a value into its extensions needs; for one
-//! that is refused by its looks, nothing before the response is made.
+//! Allocations of the layer: an accepted request allocates exactly what inserting a value into its
+//! extensions needs; a request refused without a lookup allocates nothing before the response.
 //!
-//! `allocation-counter` brings the counting allocator, and counts for each thread apart.
+//! `allocation-counter` provides the counting allocator, which counts per thread.
 
 use crate::now::now;
 use std::{
@@ -41,7 +41,7 @@ fn store() -> MemoryStore {
     store
 }
 
-/// Gives the request back, so that dropping it is not counted where making it was not.
+/// Returns the request, so that dropping it is not counted where creating it was not.
 fn echo(request: Request<String>) -> Ready<Result<Response<String>, Infallible>> {
     let (parts, body) = request.into_parts();
     let mut response = Response::new(body);
@@ -50,7 +50,7 @@ fn echo(request: Request<String>) -> Ready<Result<Response<String>, Infallible>>
     ready(Ok(response))
 }
 
-/// Calls once and counts; everything that the first call of a process or thread sets up has happened before.
+/// Calls once and counts; the setup of the first call in a process or thread happens before.
 fn counted<S>(
     service: &mut S,
     request: &Request<String>,
@@ -80,7 +80,7 @@ fn call<S: Service<Request<String>, Response = Response<String>>>(
     assert!(service.poll_ready(&mut cx).is_ready());
     match pin!(service.call(request)).poll(&mut cx) {
         Poll::Ready(Ok(response)) => response,
-        _ => panic!("an answer from memory is there at the first poll"),
+        _ => panic!("a memory store answers at the first poll"),
     }
 }
 
@@ -100,7 +100,7 @@ const WORDS: usize = size_of::<Principal>() / size_of::<usize>();
 #[derive(Clone)]
 struct Word(#[expect(dead_code, reason = "only its size matters")] [usize; WORDS]);
 
-/// The reference: what `http::Extensions` needs of itself to take in a value of a principal's size.
+/// The reference: what `http::Extensions` itself allocates to insert a value of a principal's size.
 fn insert(warm: bool) -> AllocationInfo {
     let mut extensions = http::Extensions::new();
     if warm {
@@ -121,7 +121,7 @@ fn the_allocator_counts() {
 }
 
 #[test]
-fn an_accepted_request_allocates_what_its_extensions_need_and_no_more() {
+fn an_accepted_request_allocates_only_for_its_extensions() {
     let auth = AuthLayer::new(store());
     let reads = RequireScopesLayer::any(["agents:manage", "agents:read"])
         .unwrap()
@@ -156,14 +156,14 @@ fn an_accepted_request_allocates_what_its_extensions_need_and_no_more() {
             assert_eq!(
                 counts,
                 insert(warm),
-                "{name}, scopes demanded, warm: {warm}"
+                "{name}, scopes required, warm: {warm}"
             );
         }
     }
 }
 
 #[test]
-fn a_request_refused_by_its_looks_allocates_nothing_before_the_response() {
+fn a_request_refused_without_a_lookup_allocates_nothing_before_the_response() {
     let good = format!("Bearer {KEY}");
     let over_long = format!("Bearer ak_test.{}", "x".repeat(65_000));
     let many: Vec<_> = std::iter::repeat_n(("authorization", good.as_str()), 100).collect();
@@ -206,7 +206,7 @@ fn a_request_refused_by_its_looks_allocates_nothing_before_the_response() {
 }
 
 #[test]
-fn a_text_that_names_other_prefixes_is_put_together_once() {
+fn the_text_with_custom_prefixes_is_built_once() {
     let format = TokenFormat::default().with_prefixes("sk_", "pt_").unwrap();
     let layer = AuthLayer::new(store()).with_token_format(format);
     let request = request(&[("authorization", "Bearer ak_testsecret")]);
@@ -217,7 +217,7 @@ fn a_text_that_names_other_prefixes_is_put_together_once() {
 }
 
 #[test]
-fn a_credential_that_does_not_count_allocates_nothing_before_the_response() {
+fn an_invalid_credential_allocates_nothing_before_the_response() {
     for (code, token) in [
         (
             "unknown_credential",
@@ -235,10 +235,10 @@ fn a_credential_that_does_not_count_allocates_nothing_before_the_response() {
     }
 }
 
-/// The code of the cause, and how many allocations had been made when the responder was entered.
+/// Returns the code of the cause, and the number of allocations before the responder was called.
 ///
-/// The responder unwinds out of the call, so that nothing after its entry is counted but the unwinding's own box, which
-/// is measured the same way and taken off.
+/// The responder unwinds out of the call, so that nothing after its entry is counted except the box
+/// of the panic, which is measured in the same way and subtracted.
 fn counted_until_responder(
     layer: AuthLayer<MemoryStore>,
     request: &Request<String>,
@@ -249,7 +249,7 @@ fn counted_until_responder(
         let request = request.clone();
         counted_until_unwound(|| drop(call(&mut service, request)))
     };
-    until_unwound(); // what the first call of a thread sets up is not counted
+    until_unwound(); // the setup of a thread's first call is not counted
     let (code, counted) = until_unwound();
     let (_, own) = counted_until_unwound(|| leave("nothing else"));
     (code, counted - own)
@@ -259,7 +259,7 @@ fn counted_until_unwound(unwinds: impl FnOnce()) -> (&'static str, u64) {
     let mut unwound = None;
     let counts = measure(|| unwound = catch_unwind(AssertUnwindSafe(unwinds)).err());
     let code = unwound
-        .expect("the responder was asked")
+        .expect("the responder was called")
         .downcast::<&'static str>()
         .expect("its code");
     (*code, counts.count_total)

@@ -1,17 +1,17 @@
-//! What is allocated, and what is kept: counted by the allocator that `allocation-counter` brings, for
-//! each thread apart.
+//! Memory that is allocated and retained, counted per thread by the allocator of
+//! `allocation-counter`.
 //!
-//! A binary of its own: the allocator counts for a whole process, and a subscriber or a recorder that
-//! another test installs would allocate in what is measured here.
+//! A binary of its own: the allocator counts for a whole process, and a subscriber or recorder that
+//! another test installs would allocate during the measurements.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test stops at the first surprise"
+    reason = "a test stops at the first failure"
 )]
-#![allow(clippy::print_stdout, reason = "shows its figures")]
+#![allow(clippy::print_stdout, reason = "prints its figures")]
 
 mod cache;
 mod layer;

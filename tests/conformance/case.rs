@@ -1,6 +1,7 @@
-//! A case of the corpus as it lies on disk, and the small languages inside its values.
+//! A case of the corpus as stored on disk, and the small languages inside its values.
 //!
-//! Nothing here knows an id or a literal of the corpus: more cases of the same form exist than lie beside this file.
+//! This module knows no id or literal of the corpus, because other corpora have more cases of the
+//! same form.
 
 use std::collections::BTreeMap;
 
@@ -8,12 +9,13 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-/// Most bytes that the layer under test takes as a token, named `MAX_TOKEN_LEN` in the corpus.
+/// The maximum token length of the layer under test, named `MAX_TOKEN_LEN` in the corpus.
 pub(crate) const MAX_TOKEN_LEN: usize = 512;
 
-/// One request and the answer that is wanted.
+/// A request and the expected response.
 ///
-/// A key that this type does not name is an error, so that no case passes because half of it was not understood.
+/// A key that this type does not name is an error, so that no case passes although half of it was
+/// ignored.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Case {
@@ -22,7 +24,7 @@ pub(crate) struct Case {
     pub path_kind: PathKind,
     pub headers: Vec<(String, String)>,
     pub http_version: Version,
-    /// Kept as a map: `check` goes through its keys and refuses the ones that it does not know.
+    /// A map, because `check` goes through its keys and refuses unknown ones.
     pub expect: Map<String, Value>,
     pub undocumented: bool,
     #[serde(default)]
@@ -41,7 +43,7 @@ pub(crate) struct Case {
     pub setup: BTreeMap<String, Value>,
     #[serde(default)]
     pub config: BTreeMap<String, Value>,
-    /// Steps in prose; the scenario's own test carries them out.
+    /// Steps in prose, which the scenario's own test carries out.
     #[serde(default)]
     pub repeat: Option<Value>,
     #[serde(rename = "group")]
@@ -52,7 +54,7 @@ pub(crate) struct Case {
     _why: IgnoredAny,
 }
 
-/// Which kind of route a case asks.
+/// The kind of route that a case requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PathKind {
@@ -64,7 +66,7 @@ pub(crate) enum PathKind {
 }
 
 impl PathKind {
-    /// The path that the server under test gives to this kind.
+    /// The path that the server under test assigns to this kind.
     pub(crate) fn path(self) -> &'static str {
         match self {
             Self::OrgScoped => "/org_scoped",
@@ -88,7 +90,7 @@ pub(crate) enum Version {
 }
 
 impl Case {
-    /// Reads every case of a file; one that cannot be read is an `Err` with its id, and fails on its own.
+    /// Reads every case of a file; an unreadable one is an `Err` with its id and fails on its own.
     pub(crate) fn read_all(text: &str) -> Vec<Result<Self, (String, String)>> {
         let raw: Vec<Value> = serde_json::from_str(text).expect("the case file is a JSON array");
         raw.into_iter().map(Self::read).collect()
@@ -106,7 +108,8 @@ impl Case {
         serde_json::from_value(value).map_err(|error| (id, error.to_string()))
     }
 
-    /// The target of the request line: `request_target` with `PATH` filled in, else the kind's path and the query.
+    /// The target of the request line: `request_target` with `PATH` filled in, or the kind's path
+    /// and the query.
     pub(crate) fn target(&self) -> Result<Vec<u8>, String> {
         let path = self.path_kind.path();
         if let Some(target) = &self.request_target {
@@ -120,12 +123,16 @@ impl Case {
         Ok(target)
     }
 
-    /// Everything that decides which server a case runs against; equal text, same server.
+    /// Everything that selects the server of a case; equal values share a server.
     pub(crate) fn environment(&self) -> Value {
-        serde_json::json!({ "setup": self.setup, "config": self.config, "requires_any": self.requires_any })
+        serde_json::json!({
+            "setup": self.setup,
+            "config": self.config,
+            "requires_any": self.requires_any,
+        })
     }
 
-    /// The member of the error body that carries the text.
+    /// The key of the text in the error body.
     pub(crate) fn body_key(&self) -> &str {
         self.config
             .get("error_body_key")
@@ -133,7 +140,8 @@ impl Case {
             .unwrap_or("detail")
     }
 
-    /// Whether the request says that it is gRPC or gRPC-Web, which decides the shape of a refusal.
+    /// The gRPC or gRPC-Web content-type of the request, if any, which decides the form of a
+    /// refusal.
     pub(crate) fn content_type(&self) -> Option<&str> {
         let field = self
             .headers
@@ -143,7 +151,7 @@ impl Case {
     }
 }
 
-/// The bytes that a value of the corpus stands for: `hex:` bytes, a `gen:` template, or the text itself.
+/// Expands a value of the corpus to bytes: `hex:` bytes, a `gen:` template, or the text itself.
 pub(crate) fn expand(value: &str) -> Result<Vec<u8>, String> {
     if let Some(digits) = value.strip_prefix("hex:") {
         return unhex(digits);
@@ -165,7 +173,8 @@ pub(crate) fn unhex(digits: &str) -> Result<Vec<u8>, String> {
     bytes.ok_or_else(|| format!("not hexadecimal: {digits}"))
 }
 
-/// Fills in every `{<char>*<count>}` of a template; one without any is a mistake in the corpus.
+/// Expands every `{<char>*<count>}` of a template; a template without any is an error in the
+/// corpus.
 fn generate(template: &str) -> Result<Vec<u8>, String> {
     let (mut bytes, mut rest, mut repeats) = (Vec::new(), template, 0);
     while let Some(character) = rest.chars().next() {
@@ -185,7 +194,7 @@ fn generate(template: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Reads `<char>*<count>}` and gives the run and what follows it.
+/// Reads `<char>*<count>}` and returns the run and the rest.
 fn repeat(text: &str) -> Option<(String, &str)> {
     let unit = text.chars().next()?;
     let (count, after) = text
@@ -195,7 +204,7 @@ fn repeat(text: &str) -> Option<(String, &str)> {
     Some((unit.to_string().repeat(count_of(count)?), after))
 }
 
-/// Reads a number, or `MAX_TOKEN_LEN` with something added or taken off.
+/// Reads a number, or `MAX_TOKEN_LEN` plus or minus a number.
 fn count_of(text: &str) -> Option<usize> {
     let Some(offset) = text.trim().strip_prefix("MAX_TOKEN_LEN") else {
         return text.trim().parse().ok();
@@ -207,7 +216,7 @@ fn count_of(text: &str) -> Option<usize> {
 }
 
 #[test]
-fn values_expand_to_the_bytes_that_they_stand_for() {
+fn values_expand_to_their_bytes() {
     for (value, bytes) in [
         ("plain {A*3}", "plain {A*3}"),
         ("gen:a{b*3}c{ *2}", "abbbc  "),

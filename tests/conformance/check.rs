@@ -1,9 +1,10 @@
-//! Holds an answer, and what the service and the store saw, against what a case expects.
+//! Compares an answer, and what the service and the store received, with the expectations of a
+//! case.
 //!
-//! Every key under `expect` is either checked here or proved by the scenario's own test. One that is neither fails the
-//! case: a demand that was not understood is not met.
+//! Every key under `expect` is either checked here or proved by the scenario's own test. Any other
+//! key fails the case: an unknown expectation is not met.
 
-mod demands;
+mod expectations;
 mod invariants;
 
 use serde_json::Value;
@@ -11,10 +12,10 @@ use serde_json::Value;
 use crate::case::Case;
 use crate::client::{Answer, Sent};
 
-/// What the parts behind the layer saw of one request.
+/// What the parts behind the layer received for one request.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
-    /// The principal of every call of the inner service; `null` for none.
+    /// The principal of every call of the inner service; `null` if none.
     pub calls: Vec<Value>,
     pub lookups: usize,
 }
@@ -22,11 +23,11 @@ pub(crate) struct Seen {
 /// What is known about the server besides the answer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setting<'a> {
-    /// The fixtures, for expectations that name a credential of theirs.
+    /// The fixtures, for expectations that name one of their credentials.
     pub fixtures: &'a Value,
     /// The deadline of a lookup, named `lookup_timeout` in the corpus.
     pub lookup_timeout_ms: u64,
-    /// Keys and invariants that a scenario proves by its steps.
+    /// Keys and invariants that the steps of a scenario prove.
     pub proved: &'a [&'a str],
 }
 
@@ -37,22 +38,22 @@ pub(crate) struct Verdict {
     pub deviations: Vec<String>,
 }
 
-/// Why a demand is not met.
+/// Why an expectation is not met.
 enum Fault {
     Failure(String),
-    /// Tolerated, and told apart.
+    /// Tolerated, but reported separately.
     Deviation(String),
 }
 
-type Met = Result<(), Fault>;
+type CheckResult = Result<(), Fault>;
 
-/// One answer under examination.
+/// An answer being checked.
 struct Check<'a> {
     case: &'a Case,
     setting: Setting<'a>,
     answer: &'a Answer,
     seen: &'a Seen,
-    /// The status is the wanted one, so that the wanted shape can be asked for.
+    /// Whether the status is the expected one, so that the expected form can be checked.
     exact: bool,
 }
 
@@ -76,29 +77,30 @@ pub(crate) fn check(case: &Case, setting: Setting<'_>, sent: &Sent, seen: &Seen)
     let mut verdict = Verdict::default();
     check.transport(sent, &mut verdict);
     for (key, want) in &case.expect {
-        check.demand(key, want, matches!(sent, Sent::Answered(_)), &mut verdict);
+        check.check_key(key, want, matches!(sent, Sent::Answered(_)), &mut verdict);
     }
     verdict
 }
 
 impl Check<'_> {
-    /// A request that got no answer passes only where the case says so, and never by silence.
+    /// A request without an answer passes only where the case allows it, and never by silence.
     fn transport(&self, sent: &Sent, verdict: &mut Verdict) {
         match sent {
             Sent::Answered(_) => {}
             Sent::Rejected(_) if self.flag("transport_reject_ok") => {}
             Sent::Rejected(_) if self.setting.proved.contains(&"client_disconnect") => {}
-            Sent::Rejected(how) => verdict
-                .failures
-                .push(format!("wanted an answer, got a closed connection: {how}")),
+            Sent::Rejected(how) => verdict.failures.push(format!(
+                "expected an answer, got a closed connection: {how}"
+            )),
             Sent::Silent => verdict
                 .failures
-                .push("wanted an answer, got silence".to_owned()),
+                .push("expected an answer, got silence".to_owned()),
         }
     }
 
-    /// Checks one key; without an answer only the demands on what was seen behind the layer count.
-    fn demand(&self, key: &str, want: &Value, answered: bool, verdict: &mut Verdict) {
+    /// Checks one key; without an answer only the expectations about what was received behind the
+    /// layer apply.
+    fn check_key(&self, key: &str, want: &Value, answered: bool, verdict: &mut Verdict) {
         if self.setting.proved.contains(&key) {
             return;
         }
@@ -109,7 +111,7 @@ impl Check<'_> {
             .or_else(|| self.on_fields(key, want))
             .or_else(|| self.on_body(key, want))
             .or_else(|| self.on_grpc(key, want));
-        // `null` asks for nothing, but for the principal, where it means that there is none.
+        // `null` expects nothing, except for the principal, where it means that there is none.
         let asks = !want.is_null() || matches!(key, "principal" | "detail_message");
         match met {
             None => verdict
@@ -125,7 +127,7 @@ impl Check<'_> {
         }
     }
 
-    /// Another key of the same case, where two keys belong together.
+    /// Another key of the same case, for keys that belong together.
     fn also(&self, key: &str) -> Option<&Value> {
         self.case.expect.get(key).filter(|value| !value.is_null())
     }
@@ -134,14 +136,15 @@ impl Check<'_> {
         self.also(key).and_then(Value::as_bool).unwrap_or(false)
     }
 
-    /// The answer has the shape of a refusal by the layer, not of the service behind it or the server before it.
+    /// Whether the answer has the form of a refusal by the layer, not by the service behind it or
+    /// the server in front.
     fn refused_as_wanted(&self) -> bool {
         self.exact && self.seen.calls.is_empty() && matches!(self.answer.status, 401 | 403 | 503)
     }
 }
 
-/// Turns a condition into a result, with the reason made only when it is needed.
-fn ensure(met: bool, why: impl FnOnce() -> String) -> Met {
+/// Turns a condition into a result; builds the reason only if needed.
+fn ensure(met: bool, why: impl FnOnce() -> String) -> CheckResult {
     if met {
         Ok(())
     } else {
@@ -149,17 +152,17 @@ fn ensure(met: bool, why: impl FnOnce() -> String) -> Met {
     }
 }
 
-/// As [`ensure`], for a demand that is asked for with `true` and left out with `false`.
-fn when(want: &Value, met: bool, why: impl FnOnce() -> String) -> Met {
-    let asked = want.as_bool().ok_or_else(|| unknown_form(want))?;
-    ensure(!asked || met, why)
+/// Like [`ensure`], for an expectation that `true` enables and `false` disables.
+fn when(want: &Value, met: bool, why: impl FnOnce() -> String) -> CheckResult {
+    let enabled = want.as_bool().ok_or_else(|| unknown_form(want))?;
+    ensure(!enabled || met, why)
 }
 
 fn unknown_form(want: &Value) -> Fault {
-    Fault::Failure(format!("an expectation of an unknown form: {want}"))
+    Fault::Failure(format!("unknown form of expectation: {want}"))
 }
 
-/// Reads a text or a list of them.
+/// Reads a text or a list of texts.
 fn texts(want: &Value) -> Result<Vec<&str>, Fault> {
     let read = match want {
         Value::String(text) => Some(vec![text.as_str()]),
@@ -169,7 +172,7 @@ fn texts(want: &Value) -> Result<Vec<&str>, Fault> {
     read.ok_or_else(|| unknown_form(want))
 }
 
-/// Reads a number or a list of them.
+/// Reads a number or a list of numbers.
 fn numbers(want: &Value) -> Result<Vec<u64>, Fault> {
     let read = match want {
         Value::Array(items) => items.iter().map(Value::as_u64).collect(),

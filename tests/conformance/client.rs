@@ -1,6 +1,6 @@
-//! Sends a case over a real socket and gives back what came out, as plain data.
+//! Sends a case over a real socket and returns the answer as plain data.
 //!
-//! The clients are written by hand where a library would refuse or tidy up what a case wants on the wire.
+//! The clients are written by hand where a library would refuse or normalize what a case sends.
 
 pub(crate) mod http1;
 pub(crate) mod http2;
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use crate::case::{Case, PathKind, Version, expand};
 use crate::server::Ports;
 
-/// How long an answer may take before the case counts as unanswered; far over every `max_ms`.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How long to wait before a case counts as unanswered; far above every `max_ms`.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Names and values in the order of the wire.
+/// Names and values in wire order.
 pub(crate) type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// A request, byte for byte.
@@ -25,7 +25,7 @@ pub(crate) struct Wire {
     pub fields: Fields,
     pub body: Vec<u8>,
     pub trailers: Fields,
-    /// Write the frames by hand, even where a library would do.
+    /// Writes the frames by hand, even where a library would do.
     pub raw: bool,
 }
 
@@ -38,25 +38,25 @@ pub(crate) struct Answer {
     pub fields: Fields,
     pub body: Vec<u8>,
     pub trailers: Fields,
-    /// Nothing came after the header block: END_STREAM on it, or a length of zero.
+    /// Nothing followed the header block: it had END_STREAM, or the length was zero.
     pub ended_with_headers: bool,
-    /// The interim answers that came before.
+    /// The preceding interim answers.
     pub interim: Vec<u16>,
     pub elapsed: Duration,
 }
 
-/// What became of a request.
+/// The result of sending a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Sent {
     Answered(Answer),
     /// The connection or stream was closed instead.
     Rejected(String),
-    /// Neither an answer nor an end within [`PATIENCE`].
+    /// No answer and no end within [`ANSWER_TIMEOUT`].
     Silent,
 }
 
 impl Wire {
-    /// Builds the request of a case; `Err` when a value of it cannot be read.
+    /// Builds the request of a case; returns `Err` if one of its values cannot be read.
     pub(crate) fn of(case: &Case) -> Result<Self, String> {
         Ok(Self {
             method: case.method.clone(),
@@ -72,7 +72,7 @@ impl Wire {
         })
     }
 
-    /// Whether a field of this name is sent.
+    /// Returns whether the request has a field of this name.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.fields
             .iter()
@@ -81,12 +81,12 @@ impl Wire {
 }
 
 impl Answer {
-    /// The value of every field of this name, as text.
+    /// The values of all fields of this name, as text.
     pub(crate) fn all(&self, name: &str) -> Vec<String> {
         values(&self.fields, name)
     }
 
-    /// The first field of this name, else the first trailer.
+    /// The first field of this name, or the first trailer.
     pub(crate) fn field_or_trailer(&self, name: &str) -> Option<String> {
         let trailers = [self.trailers.clone(), self.web_trailers()].concat();
         values(&self.fields, name)
@@ -95,7 +95,7 @@ impl Answer {
             .next()
     }
 
-    /// Status line, fields, body and trailers in one piece, to search in.
+    /// Status line, fields, body and trailers in one piece, for searching.
     pub(crate) fn everything(&self) -> Vec<u8> {
         let mut all = [
             self.status.to_string().as_bytes(),
@@ -111,7 +111,7 @@ impl Answer {
         all
     }
 
-    /// All that two answers must share to be told apart by nobody: everything but the date.
+    /// Everything that two indistinguishable answers must share: all but the date.
     pub(crate) fn fingerprint(&self) -> Vec<u8> {
         let mut bare = self.clone();
         bare.fields
@@ -119,7 +119,7 @@ impl Answer {
         bare.everything()
     }
 
-    /// The body, decoded when it is gRPC-Web's base64 text.
+    /// The body, decoded if it is gRPC-Web's base64 text.
     pub(crate) fn binary_body(&self) -> Vec<u8> {
         let text = self
             .all("content-type")
@@ -152,7 +152,7 @@ impl Answer {
     }
 }
 
-/// Sends one case on a connection of its own.
+/// Sends one case on its own connection.
 pub(crate) async fn send(case: &Case, ports: Ports) -> Result<Sent, String> {
     let port = if case.path_kind == PathKind::Grpc {
         ports.grpc
@@ -162,7 +162,7 @@ pub(crate) async fn send(case: &Case, ports: Ports) -> Result<Sent, String> {
     Ok(send_wire(&Wire::of(case)?, port).await)
 }
 
-/// Sends one request on a connection of its own.
+/// Sends one request on its own connection.
 pub(crate) async fn send_wire(wire: &Wire, port: u16) -> Sent {
     let exchange = async {
         match wire.version {
@@ -170,13 +170,13 @@ pub(crate) async fn send_wire(wire: &Wire, port: u16) -> Sent {
             _ => http1::Connection::open(port).await?.exchange(wire).await,
         }
     };
-    patiently(exchange).await
+    with_timeout(exchange).await
 }
 
-/// Waits for an exchange, takes its time, and names the ways in which none comes about.
-pub(crate) async fn patiently(exchange: impl Future<Output = std::io::Result<Answer>>) -> Sent {
+/// Waits for an exchange, measures its time, and classifies its failure.
+pub(crate) async fn with_timeout(exchange: impl Future<Output = std::io::Result<Answer>>) -> Sent {
     let begun = Instant::now();
-    match tokio::time::timeout(PATIENCE, exchange).await {
+    match tokio::time::timeout(ANSWER_TIMEOUT, exchange).await {
         Ok(Ok(answer)) => Sent::Answered(Answer {
             elapsed: begun.elapsed(),
             ..answer
@@ -193,7 +193,7 @@ fn expand_fields(fields: &[(String, String)]) -> Result<Fields, String> {
         .collect()
 }
 
-/// gRPC has no call without a message: the empty one, in the encoding that the content-type names.
+/// gRPC has no call without a message: the empty message, in the encoding of the content-type.
 fn empty_message(case: &Case) -> Vec<u8> {
     match case.content_type() {
         Some(kind) if kind.starts_with("application/grpc-web-text") => b"AAAAAAA=".to_vec(),
@@ -211,7 +211,7 @@ fn values(fields: &Fields, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// Decodes base64, in which gRPC-Web may pad every piece of a stream on its own.
+/// Decodes base64, in which gRPC-Web may pad each piece of a stream separately.
 fn unbase64(text: &[u8]) -> Vec<u8> {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let sextet = |byte: &u8| ALPHABET.iter().position(|letter| letter == byte);
@@ -228,7 +228,7 @@ fn unbase64(text: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn grpc_web_trailers_are_found_behind_the_message() {
+fn grpc_web_trailers_are_found_after_the_message() {
     let frame = b"grpc-status:7\r\ngrpc-message:no\r\n";
     let mut body = [
         [0, 0, 0, 0, 1].as_slice(),

@@ -1,4 +1,4 @@
-//! Scenarios in which many requests run at once.
+//! Scenarios with many concurrent requests.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,10 +8,10 @@ use tower_api_key::store::Owner;
 
 use tokio::task::JoinSet;
 
-use super::{Scenario, alone, answered, principal};
+use super::{Scenario, answered, in_own_process, principal};
 use crate::{
-    QUIET,
-    client::{Sent, Wire, http1::Connection, http2::Session, patiently, send_wire},
+    EXCLUSIVE,
+    client::{Sent, Wire, http1::Connection, http2::Session, send_wire, with_timeout},
     seen,
 };
 
@@ -22,7 +22,7 @@ async fn scenario_con_002() {
     let given_up = session.start(&scenario.wire()).await.unwrap();
     scenario.server.store.until_waiting(1).await;
     drop(given_up);
-    // The lookup of a stream that was reset is given up too.
+    // The lookup of the reset stream is dropped too.
     scenario.server.store.until_waiting(0).await;
     let reset = Sent::Rejected("reset by the caller".to_owned());
     let other = "another stream on the connection -> 200 once the store answers";
@@ -35,7 +35,7 @@ async fn scenario_con_002() {
     let second = session.start(&scenario.wire()).await.unwrap();
     scenario.server.store.until_waiting(1).await;
     scenario.set_fault("ok");
-    let answer = answered(patiently(crate::client::http2::read(second)).await);
+    let answer = answered(with_timeout(crate::client::http2::read(second)).await);
     assert_eq!(answer.status, 200);
     assert_eq!(
         seen(&scenario.server).calls.len(),
@@ -47,10 +47,10 @@ async fn scenario_con_002() {
 const UNKNOWN_KEYS: usize = 10_000;
 const GROWTH_MAX: usize = 16 << 20;
 
-/// Alone, as memory is counted per process.
+/// In its own process, because memory is counted per process.
 #[test]
 fn scenario_con_005() {
-    if alone("concurrency::scenario_con_005") {
+    if in_own_process("concurrency::scenario_con_005") {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -73,7 +73,7 @@ async fn flood_of_unknown_keys() {
         let wire = scenario.wire_with(Some(&format!(
             "ak_kFlood{number:08}.ChTzReoN2X6gi1yNPXNHcLsEyC5o2naA2GxhtOzoQVp"
         )));
-        let answer = answered(patiently(connection.exchange(&wire)).await);
+        let answer = answered(with_timeout(connection.exchange(&wire)).await);
         assert_eq!(
             String::from_utf8_lossy(&answer.fingerprint()),
             String::from_utf8_lossy(&refused)
@@ -86,7 +86,7 @@ async fn flood_of_unknown_keys() {
     assert_eq!(answered(send_wire(&key, scenario.port()).await).status, 200);
 }
 
-/// Bytes of this process that are in memory. Without a `/proc` nothing can be said, and the scenario fails.
+/// The resident bytes of this process. Without `/proc` they are unknown, and the scenario fails.
 fn resident() -> usize {
     let status = std::fs::read_to_string("/proc/self/status")
         .expect("this scenario reads memory from /proc");
@@ -105,7 +105,7 @@ const CALLERS: usize = 64;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn scenario_con_006() {
-    let _quiet = QUIET.lock().await;
+    let _quiet = EXCLUSIVE.lock().await;
     let scenario = Scenario::start("CON-006").await;
     let (deleted, accepted) = (
         Arc::new(AtomicBool::new(false)),
@@ -125,7 +125,7 @@ async fn scenario_con_006() {
             let mut after = 0;
             while after < 5 {
                 let begun_after = deleted.load(Ordering::SeqCst);
-                let status = answered(patiently(connection.exchange(&wire)).await).status;
+                let status = answered(with_timeout(connection.exchange(&wire)).await).status;
                 assert!(
                     status == 401 || (status == 200 && !begun_after),
                     "answered {status}, deleted: {begun_after}"
@@ -137,11 +137,10 @@ async fn scenario_con_006() {
         });
     }
     drop(ready);
-    // Ends when every caller has been answered once.
+    // Ends once every caller has been answered.
     assert!(all_ready.recv().await.is_none());
     scenario
-        .server
-        .records
+        .records()
         .delete(&Owner::of(Kind::OrgKey, "org_alpha01"), "kAlphaTest0001")
         .await
         .unwrap();
@@ -149,9 +148,9 @@ async fn scenario_con_006() {
     callers.join_all().await;
     assert!(
         accepted.load(Ordering::SeqCst) >= CALLERS,
-        "the key was good before"
+        "the key was valid before"
     );
-    scenario.conclude().await;
+    scenario.send_and_check().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -165,7 +164,7 @@ async fn scenario_con_007() {
     for sent in requests.join_all().await {
         assert_eq!(answered(sent).status, 200);
     }
-    scenario.conclude().await;
+    scenario.send_and_check().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -187,7 +186,7 @@ async fn scenario_h2_007() {
         let (session, wire, status) = (Arc::clone(&session), wire.clone(), *status);
         let organization = organization.map(str::to_owned);
         streams.spawn(async move {
-            let answer = answered(patiently(session.exchange(&wire)).await);
+            let answer = answered(with_timeout(session.exchange(&wire)).await);
             assert_eq!(answer.status, status);
             if status == 200 {
                 assert_eq!(principal(&answer)["org"].as_str(), organization.as_deref());
@@ -196,5 +195,5 @@ async fn scenario_h2_007() {
     }
     streams.join_all().await;
     assert_eq!(seen(&scenario.server).calls.len(), 50);
-    scenario.conclude().await;
+    scenario.send_and_check().await;
 }

@@ -1,4 +1,5 @@
-//! Scenarios in which the store fails, recovers or answers for somebody else, and what may be written about it.
+//! Scenarios in which the store fails, recovers or returns another record, and what the logs may
+//! contain.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -9,7 +10,7 @@ use tower_api_key::store::Owner;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::{Scenario, alone, plainly};
+use super::{Scenario, in_own_process, run_without_steps};
 use crate::seen;
 
 #[tokio::test]
@@ -18,7 +19,7 @@ async fn scenario_sto_015() {
     scenario.set_fault("error");
     scenario.expect_status(503).await;
     scenario.set_fault("ok");
-    scenario.conclude().await;
+    scenario.send_and_check().await;
 }
 
 #[tokio::test]
@@ -26,32 +27,31 @@ async fn scenario_sto_016() {
     let scenario = Scenario::start("STO-016").await;
     scenario.expect_status(200).await;
     scenario.set_fault("error");
-    scenario.conclude().await;
-    // Tolerated from a cache or not: never after a known delete.
+    scenario.send_and_check().await;
+    // With or without a cache, a deleted key is never accepted.
     scenario
-        .server
-        .records
+        .records()
         .delete(&Owner::of(Kind::OrgKey, "org_alpha01"), "kAlphaTest0001")
         .await
         .unwrap();
     let after = super::answered(scenario.send().await).status;
     assert!(
         matches!(after, 401 | 503),
-        "a deleted key is answered {after}"
+        "a deleted key got status {after}"
     );
 }
 
 #[tokio::test]
 async fn scenario_sto_018() {
-    plainly("STO-018").await;
+    run_without_steps("STO-018").await;
 }
 
 #[tokio::test]
 async fn scenario_sto_021() {
-    plainly("STO-021").await;
+    run_without_steps("STO-021").await;
 }
 
-/// Everything that is written while it is the subscriber of this thread.
+/// The log output of this thread.
 #[derive(Debug, Clone, Default)]
 struct Captured(Arc<Mutex<Vec<u8>>>);
 
@@ -74,11 +74,12 @@ impl MakeWriter<'_> for Captured {
     }
 }
 
-/// Alone, as an event that another thread meets first, without a subscriber, stays switched off for this one; and on a
-/// single thread, so that the server's tasks write to the same subscriber.
+/// In its own process, because an event that another thread reaches first without a subscriber
+/// stays disabled for this one; and on a single thread, so that the server's tasks use the same
+/// subscriber.
 #[test]
 fn scenario_rsp_019() {
-    if alone("failure::scenario_rsp_019") {
+    if in_own_process("failure::scenario_rsp_019") {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
@@ -107,7 +108,7 @@ async fn refusal_with_logs_captured() {
     for secret in secrets {
         assert!(
             !logs.contains(secret.as_str().unwrap()),
-            "the logs hold a secret: {logs}"
+            "the logs contain a secret: {logs}"
         );
     }
     assert!(

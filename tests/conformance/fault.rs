@@ -1,4 +1,4 @@
-//! A store that counts its lookups and fails as a case wants it to.
+//! A store that counts its lookups and fails as a case requires.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,28 +12,28 @@ use tower_api_key::store::{
     Credential, CredentialStore, Lookup, MemoryStore, Peek, Record, StoreError,
 };
 
-/// What is wrong with the store.
+/// The fault of the store.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
     Nothing,
     /// Every lookup fails, with this text for the operator.
     Error(String),
-    /// A lookup that would have to find a membership fails.
+    /// A lookup that needs a membership fails.
     ErrorOnMembership,
-    /// No answer until the fault is another one.
+    /// No answer until the fault changes.
     Hang,
     Panic,
     Delay(Duration),
-    /// At most so many lookups at a time; the others wait.
+    /// At most this many lookups at a time; the others wait.
     Concurrency(Arc<Semaphore>),
-    /// The record of another key is answered for this one.
+    /// Lookups of one key return the record of another.
     Swap {
         asked: String,
         answered: String,
     },
 }
 
-/// A [`MemoryStore`] behind a switch.
+/// A [`MemoryStore`] with a configurable fault.
 #[derive(Debug)]
 pub(crate) struct FaultyStore {
     records: MemoryStore,
@@ -45,7 +45,7 @@ pub(crate) struct FaultyStore {
 }
 
 impl Fault {
-    /// Reads the corpus's words for a fault; a form that is not known is an error.
+    /// Reads a fault as the corpus writes it; an unknown form is an error.
     pub(crate) fn read(text: &str, fixtures: &Value) -> Result<Self, String> {
         let unknown = || format!("unknown store fault: {text}");
         let id = |name: &str| {
@@ -60,7 +60,7 @@ impl Fault {
         };
         Ok(match text {
             "ok" => Self::Nothing,
-            // The role or the scopes come with the record, so that they cannot fail without it.
+            // The role and the scopes are part of the record, so they cannot fail without it.
             "error" | "error on scopes" => Self::Error("the store is down".to_owned()),
             "error on membership" => Self::ErrorOnMembership,
             "hang" => Self::Hang,
@@ -101,17 +101,17 @@ impl FaultyStore {
         }
     }
 
-    /// Changes the fault; what hangs goes on with the new one.
+    /// Changes the fault; hanging lookups continue with the new one.
     pub(crate) fn set(&self, fault: Fault) {
         self.fault.send_replace(fault);
     }
 
-    /// Takes the count of lookups since the last time.
+    /// Takes the number of lookups since the last call.
     pub(crate) fn take_lookups(&self) -> usize {
         self.lookups.swap(0, Ordering::SeqCst)
     }
 
-    /// Waits until so many lookups hang.
+    /// Waits until this many lookups hang.
     pub(crate) async fn until_waiting(&self, count: usize) {
         let _ = self
             .waiting
@@ -124,7 +124,7 @@ impl FaultyStore {
         matches!(lookup.credential(), Credential::OrgKey { id } if self.unreadable.contains(id))
     }
 
-    /// Waits while the store hangs, and gives the fault that it has then.
+    /// Waits while the store hangs and returns the fault that follows.
     async fn fault_after_hanging(&self) -> Fault {
         let mut faults = self.fault.subscribe();
         self.waiting.send_modify(|waiting| *waiting += 1);
@@ -134,7 +134,7 @@ impl FaultyStore {
     }
 }
 
-/// Counts a lookup out again, also when the caller gives it up.
+/// Decrements the count of waiting lookups, even if the caller is cancelled.
 struct Waits<'a>(&'a watch::Sender<usize>);
 
 impl Drop for Waits<'_> {
@@ -161,7 +161,7 @@ impl CredentialStore for FaultyStore {
         let fault = self.fault_after_hanging().await;
         match fault {
             _ if self.unreadable(lookup) => {
-                return Err(StoreError::corrupt("the stored hash is no digest"));
+                return Err(StoreError::corrupt("the stored hash is not a digest"));
             }
             Fault::Nothing | Fault::Hang => {}
             Fault::Error(text) => return Err(StoreError::unavailable(text)),
@@ -172,11 +172,8 @@ impl CredentialStore for FaultyStore {
                     return Err(StoreError::unavailable("the memberships are down"));
                 }
             }
-            #[allow(
-                clippy::panic,
-                reason = "a store that panics is what the case asks for"
-            )]
-            Fault::Panic => panic!("the store panics, as the case wants it to"),
+            #[allow(clippy::panic, reason = "the case requires a store that panics")]
+            Fault::Panic => panic!("the store panics, as the case requires"),
             Fault::Delay(time) => tokio::time::sleep(time).await,
             Fault::Concurrency(most) => {
                 let _permit = most.acquire().await.map_err(StoreError::unavailable)?;

@@ -1,4 +1,4 @@
-//! Puts the fixtures of the corpus into a store.
+//! Fills a store with the fixtures of the corpus.
 
 use std::collections::HashSet;
 
@@ -15,7 +15,8 @@ mod now;
 
 use now::now;
 
-/// Makes a store with everything in it; `scopes` go to the keys that take theirs from the case.
+/// Creates a store with all fixtures; `scopes` are granted to the keys that take theirs from the
+/// case.
 pub(super) fn fill(fixtures: &Value, scopes: &[String]) -> Result<MemoryStore, BoxError> {
     let store = MemoryStore::with_catalogue(catalogue(fixtures, scopes)?);
     create_organizations(&store, fixtures)?;
@@ -31,7 +32,7 @@ pub(super) fn fill(fixtures: &Value, scopes: &[String]) -> Result<MemoryStore, B
             now(store.delete(&Owner::of(Kind::PersonalToken, text(token, "user")?), name))?;
         }
     }
-    // Last, as nothing new can be created in what is gone.
+    // Last, because nothing new can be created in a deleted organization.
     for (id, user) in members(fixtures, "users")? {
         if in_state(user, "disabled") {
             now(store.set_user_enabled(id, false))?;
@@ -45,7 +46,7 @@ pub(super) fn fill(fixtures: &Value, scopes: &[String]) -> Result<MemoryStore, B
     Ok(store)
 }
 
-/// The keys whose stored digest is none, by id.
+/// The ids of the keys whose stored digest is invalid.
 pub(super) fn unreadable(fixtures: &Value) -> HashSet<String> {
     let keys = fixtures.get("keys").and_then(Value::as_object);
     let damaged = keys
@@ -58,8 +59,8 @@ pub(super) fn unreadable(fixtures: &Value) -> HashSet<String> {
         .collect()
 }
 
-/// The roles of the fixtures, with the two implications that the protocol states, and a role that holds the scopes of the
-/// case, as far as they are scopes: what a catalogue does not know grants nothing.
+/// The roles of the fixtures with the two implications that the protocol states, and a role that
+/// holds the valid scopes of the case: scopes outside the catalogue grant nothing.
 fn catalogue(fixtures: &Value, scopes: &[String]) -> Result<Catalogue, BoxError> {
     let mut builder = Catalogue::builder()
         .implies("members:manage", "members:read")
@@ -78,7 +79,7 @@ fn catalogue(fixtures: &Value, scopes: &[String]) -> Result<Catalogue, BoxError>
     Ok(builder.role("scopes of the case", of_case).build()?)
 }
 
-/// Creates parents before their children, in whatever order they lie in the file.
+/// Creates parents before their children, in any file order.
 fn create_organizations(store: &MemoryStore, fixtures: &Value) -> Result<(), BoxError> {
     let organizations = members(fixtures, "orgs")?;
     let mut created = HashSet::new();
@@ -110,7 +111,7 @@ fn create_users(store: &MemoryStore, fixtures: &Value) -> Result<(), BoxError> {
                 now(store.set_member(
                     id,
                     organization,
-                    role.as_str().ok_or("a role that is no text")?,
+                    role.as_str().ok_or("a role is not a text")?,
                 ))?;
             }
         }
@@ -143,9 +144,9 @@ fn granted(scopes: &[String]) -> Result<Vec<String>, BoxError> {
         };
         let (template, count) = generated
             .rsplit_once(' ')
-            .ok_or("a scope template without a count")?;
+            .ok_or("a scope template has no count")?;
         if !template.contains("{N}") {
-            return Err(format!("a scope template without {{N}}: {scope}").into());
+            return Err(format!("a scope template has no {{N}}: {scope}").into());
         }
         let count: usize = count.parse()?;
         granted.extend((0..count).map(|number| template.replace("{N}", &number.to_string())));
@@ -164,7 +165,7 @@ fn text<'a>(value: &'a Value, name: &str) -> Result<&'a str, BoxError> {
     Ok(value
         .get(name)
         .and_then(Value::as_str)
-        .ok_or_else(|| format!("a fixture without `{name}`"))?)
+        .ok_or_else(|| format!("a fixture has no `{name}`"))?)
 }
 
 fn expiry(value: &Value) -> Option<UnixMillis> {

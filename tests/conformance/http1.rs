@@ -1,4 +1,5 @@
-//! HTTP/1.x by hand, so that duplicate fields, odd methods and bytes that no library lets through reach the server.
+//! HTTP/1.x by hand, so that duplicate fields, odd methods and bytes that libraries reject reach
+//! the server.
 
 use std::io;
 
@@ -11,7 +12,7 @@ use crate::case::Version;
 /// One connection, kept alive between exchanges.
 pub(crate) struct Connection {
     stream: TcpStream,
-    /// What was read and not used yet.
+    /// Bytes that were read and not used yet.
     buffer: Vec<u8>,
 }
 
@@ -23,9 +24,10 @@ impl Connection {
         })
     }
 
-    /// Sends a request and reads its answer; an `Err` is a connection that was closed instead.
+    /// Sends a request and reads its answer; `Err` means that the connection was closed instead.
     pub(crate) async fn exchange(&mut self, wire: &Wire) -> io::Result<Answer> {
-        // A server may answer and close before it has read everything, so a failed write is not yet a verdict.
+        // A server may answer and close before it has read everything, so a failed write decides
+        // nothing yet.
         let _ = self.stream.write_all(&head(wire)).await;
         let waits = wire.has("expect");
         if !waits {
@@ -140,7 +142,7 @@ impl Connection {
     }
 }
 
-/// Splits a block of lines into fields, names as they were written.
+/// Splits a block of lines into fields and keeps the names as written.
 pub(crate) fn parse_fields(block: &[u8]) -> Fields {
     let lines = block
         .split(|byte| *byte == b'\n')
@@ -155,7 +157,7 @@ pub(crate) fn parse_fields(block: &[u8]) -> Fields {
     lines.filter_map(field).collect()
 }
 
-/// Request line and fields, with the few that a request cannot do without.
+/// The request line and fields, with the few that every request needs.
 fn head(wire: &Wire) -> Vec<u8> {
     let version = if wire.version == Version::Http10 {
         " HTTP/1.0\r\n"
@@ -176,7 +178,7 @@ fn head(wire: &Wire) -> Vec<u8> {
         head.extend([name, b": ".as_slice(), value, b"\r\n"].concat());
     }
     if wire.has("content-length") || wire.has("transfer-encoding") {
-        // The case says itself how its body ends.
+        // The case itself states how its body ends.
     } else if !wire.trailers.is_empty() {
         head.extend(b"Transfer-Encoding: chunked\r\n");
     } else if !wire.body.is_empty() || matches!(wire.method.as_str(), "POST" | "PUT" | "PATCH") {
@@ -186,7 +188,7 @@ fn head(wire: &Wire) -> Vec<u8> {
     head
 }
 
-/// The body as it goes out: plain, or in chunks where trailers follow.
+/// The body as sent: plain, or chunked if trailers follow.
 fn payload(wire: &Wire) -> Vec<u8> {
     if wire.trailers.is_empty() {
         return wire.body.clone();

@@ -1,8 +1,9 @@
-//! HTTP/2 with prior knowledge: the `h2` crate, and header blocks written by hand where that crate would refuse them.
+//! HTTP/2 with prior knowledge: the `h2` crate, and hand-written header blocks where that crate
+//! would refuse them.
 //!
-//! A raw request goes through the same client. The client sends a plain request of the same shape into a pipe, and the
-//! pump behind the pipe puts the hand-written block in the place of the client's, on the way to the server. So the answer
-//! is read by a real HTTP/2 implementation, whatever was asked.
+//! A raw request uses the same client. The client writes a plain request of the same shape into a
+//! pipe, and a pump behind the pipe replaces the client's header block by the hand-written one on
+//! the way to the server. So a real HTTP/2 implementation reads the answer to any request.
 
 use std::io;
 
@@ -20,10 +21,10 @@ const HEADERS: u8 = 0x1;
 const CONTINUATION: u8 = 0x9;
 const END_STREAM: u8 = 0x1;
 const END_HEADERS: u8 = 0x4;
-/// The largest frame that every server takes.
+/// The largest frame that every server accepts.
 const MAX_FRAME: usize = 16_384;
 
-/// One connection; its streams share it.
+/// One connection, shared by its streams.
 pub(crate) struct Session {
     requests: SendRequest<Bytes>,
     /// Drives the connection until the session is dropped.
@@ -47,7 +48,8 @@ impl Session {
         })
     }
 
-    /// Opens a stream and sends the whole request on it; dropping what comes back resets the stream.
+    /// Opens a stream and sends the whole request on it; dropping the returned future resets the
+    /// stream.
     pub(crate) async fn start(&self, wire: &Wire) -> io::Result<client::ResponseFuture> {
         let mut requests = self
             .requests
@@ -59,7 +61,8 @@ impl Session {
         let (response, mut stream) = requests
             .send_request(request(wire)?, bare)
             .map_err(io::Error::other)?;
-        // A server may answer and end the stream before it has read everything, so a failed write is not yet a verdict.
+        // A server may answer and end the stream before it has read everything, so a failed write
+        // decides nothing yet.
         if !wire.body.is_empty() {
             let _ = stream.send_data(wire.body.clone().into(), wire.trailers.is_empty());
         }
@@ -69,13 +72,14 @@ impl Session {
         Ok(response)
     }
 
-    /// Sends a request and reads its answer; an `Err` is a stream or connection that was ended instead.
+    /// Sends a request and reads its answer; `Err` means that the stream or connection ended
+    /// instead.
     pub(crate) async fn exchange(&self, wire: &Wire) -> io::Result<Answer> {
         read(self.start(wire).await?).await
     }
 }
 
-/// Sends one request on a connection of its own, by hand where the case or the fields ask for it.
+/// Sends one request on its own connection, by hand where the case or the fields require it.
 pub(crate) async fn exchange_once(wire: &Wire, port: u16) -> io::Result<Answer> {
     let sendable =
         request(wire).is_ok() && header_map(&wire.trailers).is_ok() && !connection_specific(wire);
@@ -146,14 +150,16 @@ fn plain_fields(map: &HeaderMap) -> Fields {
         .collect()
 }
 
-/// Whether a body is announced. One that is not sent leaves the stream open, as a caller does who waits for a 100.
+/// Whether a body is announced. An announced body that is not sent leaves the stream open, as a
+/// caller does that waits for a 100.
 fn promises_body(wire: &Wire) -> bool {
     wire.fields.iter().any(|(name, value)| {
         name.eq_ignore_ascii_case(b"content-length") && value.as_slice() != b"0"
     })
 }
 
-/// Whether a field is one that HTTP/2 forbids (RFC 9113, 8.2.2), which the client would refuse to send.
+/// Whether a field is forbidden in HTTP/2 (RFC 9113, 8.2.2), so that the client would refuse to
+/// send it.
 fn connection_specific(wire: &Wire) -> bool {
     let te = |value: &Vec<u8>| value.as_slice() != b"trailers";
     [
@@ -171,14 +177,14 @@ fn connection_specific(wire: &Wire) -> bool {
             .any(|(name, value)| name.eq_ignore_ascii_case(b"te") && te(value))
 }
 
-/// The request that the client sends in a raw one's place: the same frames, harmless content.
+/// The request that the client sends in place of a raw one: the same frames with harmless content.
 fn plain(wire: &Wire) -> Wire {
     let trailers = wire
         .trailers
         .iter()
         .map(|_| (b"x".to_vec(), b"x".to_vec()))
         .collect();
-    // HEAD stays, as the client must know that no body will follow.
+    // HEAD stays, because the client must know that no body follows.
     let method = if wire.method == "HEAD" { "HEAD" } else { "GET" }.to_owned();
     let length = |(name, _): &&(Vec<u8>, Vec<u8>)| name.eq_ignore_ascii_case(b"content-length");
     let fields = wire.fields.iter().filter(length).cloned().collect();
@@ -191,7 +197,7 @@ fn plain(wire: &Wire) -> Wire {
     }
 }
 
-/// A request's header block, names and values exactly as given.
+/// The header block of a request, with names and values exactly as given.
 fn request_block(wire: &Wire) -> Vec<u8> {
     let mut fields: Fields = vec![
         (b":method".to_vec(), wire.method.as_bytes().to_vec()),
@@ -203,7 +209,8 @@ fn request_block(wire: &Wire) -> Vec<u8> {
     block(&fields)
 }
 
-/// HPACK in its plainest form (RFC 7541, 6.2.2): every field a literal without indexing, no string compressed.
+/// The plainest form of HPACK (RFC 7541, 6.2.2): every field is a literal without indexing, no
+/// string is compressed.
 fn block(fields: &Fields) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
@@ -216,7 +223,7 @@ fn block(fields: &Fields) -> Vec<u8> {
     block
 }
 
-/// A length as HPACK's integer with a prefix of seven bits (RFC 7541, 5.1).
+/// A length as an HPACK integer with a prefix of seven bits (RFC 7541, 5.1).
 fn push_length(block: &mut Vec<u8>, length: usize) {
     let low = |bits: usize| u8::try_from(bits & 0x7f).unwrap_or_default();
     if length < 0x7f {
@@ -232,7 +239,7 @@ fn push_length(block: &mut Vec<u8>, length: usize) {
     block.push(low(rest));
 }
 
-/// Passes frames on, and puts the blocks in the place of the first header blocks that the client sends.
+/// Forwards frames and replaces the first header blocks that the client sends by `blocks`.
 async fn substitute(
     client: &mut (impl AsyncRead + Unpin),
     server: &mut (impl AsyncWrite + Unpin),
@@ -286,7 +293,7 @@ fn header_frames(block: &[u8], end_stream: u8, stream: [u8; 4]) -> Vec<u8> {
 }
 
 #[test]
-fn lengths_are_written_as_hpack_wants_them() {
+fn lengths_follow_hpack() {
     for (length, bytes) in [
         (5, vec![5]),
         (127, vec![0x7f, 0]),

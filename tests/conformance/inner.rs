@@ -1,4 +1,4 @@
-//! What stands behind the layer: services that write down which principal they saw.
+//! The services behind the layer, which record the principals they receive.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -19,18 +19,18 @@ use super::BoxError;
 
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Shared by all that stand behind one server's layer.
+/// Shared by all services behind the layer of one server.
 #[derive(Debug)]
 pub(crate) struct Probe {
     calls: Mutex<Vec<Value>>,
-    /// What the plain service answers instead of the principal.
+    /// The response of the plain service, if it is not the principal.
     answer: Option<(StatusCode, String)>,
     entered: watch::Sender<usize>,
     held: watch::Sender<bool>,
 }
 
 impl Probe {
-    /// Reads the corpus's words for the inner service, such as `401 with body 'inner'`.
+    /// Reads the inner service as the corpus writes it, such as `401 with body 'inner'`.
     pub(super) fn read(text: Option<&str>) -> Result<Self, BoxError> {
         let answer = match text {
             // It always does: see `Inner`.
@@ -56,12 +56,12 @@ impl Probe {
         std::mem::take(&mut *self.calls.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Lets calls wait inside the service, or go on.
+    /// Holds calls inside the service, or releases them.
     pub(crate) fn hold(&self, held: bool) {
         self.held.send_replace(held);
     }
 
-    /// Waits until so many calls have come.
+    /// Waits until this many calls have arrived.
     pub(crate) async fn until_entered(&self, count: usize) {
         let _ = self
             .entered
@@ -80,7 +80,7 @@ impl Probe {
     }
 }
 
-/// The principal in a request's extensions as JSON, `null` when there is none.
+/// The principal in a request's extensions as JSON, `null` if there is none.
 fn describe(extensions: &Extensions) -> Value {
     let Some(principal) = extensions.get::<Principal>() else {
         return Value::Null;
@@ -98,10 +98,10 @@ fn describe(extensions: &Extensions) -> Value {
     })
 }
 
-/// The plain service: answers every method with the principal that it saw.
+/// The plain service: answers every method with the principal it received.
 ///
-/// Panics when it is called before it said that it is ready, so that every case proves that the layer keeps to Tower's
-/// contract. A clone is never ready.
+/// It panics if it is called before it reported readiness, so every case proves that the layer
+/// keeps Tower's contract. A clone is never ready.
 pub(super) struct Inner {
     probe: Arc<Probe>,
     ready: bool,
@@ -156,7 +156,8 @@ impl<B> Service<Request<B>> for Inner {
     }
 }
 
-/// The gRPC service: answers any unary call with the principal that it saw, as the text of a `StringValue`.
+/// The gRPC service: answers any unary call with the principal it received, as the text of a
+/// `StringValue`.
 #[derive(Clone)]
 pub(super) struct Echo(Inner);
 
@@ -206,10 +207,11 @@ impl tonic::server::UnaryService<()> for Unary {
     }
 }
 
-/// Takes a wildcard route's plain paths to one service and everything else to another.
+/// Routes the plain paths of a wildcard to one service and everything else to another.
 ///
-/// A public route with a wildcard also matches targets such as `%2e%2e/agents`, which some proxy or file system behind
-/// it might resolve to something that is not public. So the route is only open for paths that can be read in one way.
+/// A public route with a wildcard also matches targets such as `%2e%2e/agents`, which a proxy or
+/// file system behind it might resolve to something that is not public. So only paths with a single
+/// reading are open.
 #[derive(Clone)]
 pub(super) struct PlainPath<P, Q> {
     pub(super) plain: P,

@@ -1,38 +1,38 @@
-//! The sentences under `invariants`: a small grammar over what the inner service saw.
+//! The sentences under `invariants`: a small grammar over what the inner service received.
 //!
 //! `if <status> then <sentence>`, `principal.<member> == <value>`, `principal.<member> != <value>`,
 //! `principal.<member> is never anything but <value>`, `principal == <name of a fixture>`.
 
 use serde_json::{Value, json};
 
-use super::{Check, Fault, Met, ensure, texts};
+use super::{Check, CheckResult, Fault, ensure, texts};
 
 /// Checks every sentence that the scenario does not prove itself.
-pub(super) fn hold(check: &Check<'_>, want: &Value) -> Met {
+pub(super) fn check_all(check: &Check<'_>, want: &Value) -> CheckResult {
     let own = texts(want)?
         .into_iter()
         .filter(|sentence| !check.setting.proved.contains(sentence));
     for sentence in own {
-        hold_one(check, sentence.trim())?;
+        check_one(check, sentence.trim())?;
     }
     Ok(())
 }
 
-fn hold_one(check: &Check<'_>, sentence: &str) -> Met {
+fn check_one(check: &Check<'_>, sentence: &str) -> CheckResult {
     if let Some((status, then)) = sentence
         .strip_prefix("if ")
         .and_then(|rest| rest.split_once(" then "))
     {
         let applies = status.trim().parse() == Ok(check.answer.status);
-        // The sentence behind the condition is read in any case, so that one of an unknown form is found.
-        let met = hold_one(check, then.trim());
-        return if applies || understood(check, then.trim()).is_none() {
+        // The sentence after the condition is always parsed, so that an unknown form is found.
+        let met = check_one(check, then.trim());
+        return if applies || parse(check, then.trim()).is_none() {
             met
         } else {
             Ok(())
         };
     }
-    let Some(holds) = understood(check, sentence) else {
+    let Some(holds) = parse(check, sentence) else {
         return Err(Fault::Failure(format!("unknown invariant: {sentence}")));
     };
     let broken = check.seen.calls.iter().find(|principal| !holds(principal));
@@ -42,9 +42,9 @@ fn hold_one(check: &Check<'_>, sentence: &str) -> Met {
 }
 
 /// A test of one principal.
-type Holds = Box<dyn Fn(&Value) -> bool>;
+type Predicate = Box<dyn Fn(&Value) -> bool>;
 
-fn understood(check: &Check<'_>, sentence: &str) -> Option<Holds> {
+fn parse(check: &Check<'_>, sentence: &str) -> Option<Predicate> {
     if let Some(name) = sentence.strip_prefix("principal ==") {
         let wanted = fixture(check.setting.fixtures, name.trim())?;
         return Some(Box::new(move |principal| {
@@ -80,7 +80,7 @@ fn literal(text: &str) -> Value {
     }
 }
 
-/// What the inner service must see of a credential that the fixtures name.
+/// What the inner service must receive for a credential of the fixtures.
 fn fixture(fixtures: &Value, name: &str) -> Option<Value> {
     if let Some(key) = fixtures.get("keys").and_then(|keys| keys.get(name)) {
         return Some(

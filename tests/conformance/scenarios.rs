@@ -1,21 +1,22 @@
-//! The scenarios: the form of a case, with steps in prose. Each is a test of its own, named after its id.
+//! The scenarios: cases with steps in prose. Each is its own test, named after its id.
 //!
-//! What the steps come to is here; the scenarios lie in `lifecycle`, `failure` and `concurrency`.
+//! This module has the shared steps; the scenarios are in `lifecycle`, `failure` and `concurrency`.
 
 mod concurrency;
 mod failure;
 mod lifecycle;
 
 use serde_json::{Value, json};
+use tower_api_key::store::MemoryStore;
 
 use crate::case::{Case, expand};
 use crate::check::{Seen, check};
 use crate::client::{self, Answer, Sent, Wire};
 use crate::process;
 use crate::server::{Fault, Server};
-use crate::{QUIET, cases, corpus, fixtures, say, seen, setting, start};
+use crate::{EXCLUSIVE, cases, corpus, fixtures, print_lines, seen, setting, start};
 
-/// One scenario and the server that it runs against.
+/// A scenario and its server.
 struct Scenario {
     case: Case,
     fixtures: Value,
@@ -23,7 +24,7 @@ struct Scenario {
 }
 
 impl Scenario {
-    /// Starts the server that the scenario's set-up describes, as far as it is no step.
+    /// Starts the server that the scenario's set-up describes, as far as the set-up is not a step.
     async fn start(id: &str) -> Self {
         let (case, fixtures) = (scenario(id), fixtures());
         let steps = ["before", "during", "capture", "client", "no_clock_advance"];
@@ -47,7 +48,7 @@ impl Scenario {
         Wire::of(&self.case).expect("the case can be sent")
     }
 
-    /// The scenario's request with another credential; `None` for none.
+    /// The scenario's request with another credential, or none.
     fn wire_with(&self, token: Option<&str>) -> Wire {
         let mut wire = self.wire();
         wire.fields
@@ -61,7 +62,7 @@ impl Scenario {
         wire
     }
 
-    /// A token of the fixtures, by its name.
+    /// The token of a fixture, by name.
     fn token(&self, name: &str) -> String {
         let named = ["keys", "pats"]
             .iter()
@@ -72,6 +73,10 @@ impl Scenario {
         token
             .unwrap_or_else(|| panic!("the fixtures have no {name}"))
             .to_owned()
+    }
+
+    fn records(&self) -> &MemoryStore {
+        &self.server.records
     }
 
     fn port(&self) -> u16 {
@@ -88,7 +93,7 @@ impl Scenario {
             .expect("the case can be sent")
     }
 
-    /// A step before: sends the scenario's request and wants this status.
+    /// An earlier step: sends the scenario's request and expects this status.
     async fn expect_status(&self, status: u16) {
         assert_eq!(
             answered(self.send().await).status,
@@ -103,15 +108,15 @@ impl Scenario {
             .set(Fault::read(text, &self.fixtures).expect("a known fault"));
     }
 
-    /// The last step: sends the scenario's request and holds the answer against what is expected.
-    async fn conclude(&self) {
+    /// The last step: sends the scenario's request and compares the answer with the expectations.
+    async fn send_and_check(&self) {
         seen(&self.server);
         let sent = self.send().await;
         self.check(&sent, &seen(&self.server), &[]);
         self.check_group(&sent).await;
     }
 
-    /// Holds an answer against what is expected, except for what the test itself proves.
+    /// Compares an answer with the expectations, except those that the test itself proves.
     fn check(&self, sent: &Sent, seen: &Seen, proved: &[&str]) {
         let verdict = check(&self.case, setting(&self.fixtures, proved), sent, seen);
         assert!(
@@ -121,7 +126,7 @@ impl Scenario {
             verdict.failures.join("; ")
         );
         if !verdict.deviations.is_empty() {
-            say(&format!(
+            print_lines(&format!(
                 "DEVIATION {}: {}",
                 self.case.id,
                 verdict.deviations.join("; ")
@@ -153,21 +158,21 @@ impl Scenario {
         assert_eq!(
             String::from_utf8_lossy(&own),
             String::from_utf8_lossy(&reference),
-            "told apart from {}",
+            "distinguishable from {}",
             other.id
         );
     }
 }
 
-/// The answer, where there has to be one.
+/// The answer, where one is required.
 fn answered(sent: Sent) -> Answer {
     match sent {
         Sent::Answered(answer) => answer,
-        other => panic!("wanted an answer, got {other:?}"),
+        other => panic!("expected an answer, got {other:?}"),
     }
 }
 
-/// The principal that a plain service saw, as it answers with it.
+/// The principal that a plain service received, as in its response.
 fn principal(answer: &Answer) -> Value {
     serde_json::from_slice(&answer.body).expect("the service answers with JSON")
 }
@@ -184,20 +189,20 @@ fn scenario(id: &str) -> Case {
         .unwrap_or_else(|| panic!("no scenario {id}"))
 }
 
-/// Runs a scenario in a process of its own and tells, in that process, that this is the one.
-fn alone(name: &str) -> bool {
-    let _quiet = QUIET.blocking_lock();
-    process::alone(&format!("scenarios::{name}"))
+/// Runs a scenario in a new process. Returns `true` inside that process.
+fn in_own_process(name: &str) -> bool {
+    let _quiet = EXCLUSIVE.blocking_lock();
+    process::in_own_process(&format!("scenarios::{name}"))
 }
 
-/// Sends a scenario that has no steps as the plain case that it is.
-async fn plainly(id: &str) {
-    Scenario::start(id).await.conclude().await;
+/// Sends a scenario without steps as a plain case.
+async fn run_without_steps(id: &str) {
+    Scenario::start(id).await.send_and_check().await;
 }
 
 #[test]
 fn every_scenario_has_a_test() {
-    let program = std::env::current_exe().expect("the tests have a path");
+    let program = std::env::current_exe().expect("the test binary has a path");
     let listed = std::process::Command::new(program)
         .arg("--list")
         .output()
@@ -205,7 +210,7 @@ fn every_scenario_has_a_test() {
     let listed = String::from_utf8(listed.stdout).expect("a list is text");
     for scenario in scenarios() {
         let id = scenario.map_or_else(
-            |(id, why)| panic!("{id} is not understood: {why}"),
+            |(id, why)| panic!("{id} cannot be read: {why}"),
             |case| case.id,
         );
         let name = format!("::scenario_{}: test", id.to_lowercase().replace('-', "_"));
@@ -214,7 +219,7 @@ fn every_scenario_has_a_test() {
 }
 
 #[test]
-fn values_of_scenarios_are_read_too() {
+fn values_of_scenarios_are_read() {
     let all = scenarios()
         .into_iter()
         .flatten()

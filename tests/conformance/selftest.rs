@@ -1,4 +1,4 @@
-//! The checker, checked: every expectation that it knows must be able to fail.
+//! Tests of the checker: every expectation must be able to fail.
 
 use serde_json::{Value, json};
 
@@ -6,20 +6,22 @@ use crate::case::Case;
 use crate::check::{Seen, Setting, Verdict, check};
 use crate::client::{Answer, Sent, http1::parse_fields};
 
-const REFUSED: &[u8] =
-    b"content-type: application/json\ncache-control: no-store\nwww-authenticate: Bearer realm=\"api\"";
+const REFUSED: &[u8] = b"content-type: application/json\ncache-control: no-store\n\
+    www-authenticate: Bearer realm=\"api\"";
 const GRPC: &[u8] = b"content-type: application/grpc\ngrpc-status: 16\ngrpc-message: caf%C3%A9";
 
 fn case(expect: &Value) -> Case {
     let case = json!([{
-        "id": "T", "group": "t", "method": "GET", "path_kind": "scope_gated", "headers": [], "http_version": "1.1",
-        "credential_state": "t", "why": "t", "undocumented": false, "expect": expect, "requires_any": ["a:read"],
+        "id": "T", "group": "t", "method": "GET", "path_kind": "scope_gated", "headers": [],
+        "http_version": "1.1",
+        "credential_state": "t", "why": "t", "undocumented": false, "expect": expect,
+        "requires_any": ["a:read"],
         "setup": { "scopes": ["a:manage"] },
     }]);
     Case::read_all(&case.to_string()).remove(0).unwrap()
 }
 
-fn judge(expect: &Value, answer: &Answer, calls: &[Value]) -> Verdict {
+fn verdict(expect: &Value, answer: &Answer, calls: &[Value]) -> Verdict {
     let fixtures =
         json!({ "keys": { "KEY": { "id": "k", "org": "o" } }, "pats": { "PAT": { "user": "u" } } });
     let setting = Setting {
@@ -76,7 +78,7 @@ fn table(rows: &[(&str, Value, Value)], status: u16, answer: &Answer, calls: &[V
         for (value, failures_wanted) in [(met, false), (broken, true)] {
             let mut expect = json!({ "status": status });
             expect[*key] = value.clone();
-            let verdict = judge(&expect, answer, calls);
+            let verdict = verdict(&expect, answer, calls);
             assert_eq!(
                 !verdict.failures.is_empty(),
                 failures_wanted,
@@ -166,7 +168,7 @@ fn every_expectation_of_a_grpc_refusal_can_fail() {
         ..grpc()
     };
     assert!(
-        !judge(&json!({ "trailers_only": true }), &later, &[])
+        !verdict(&json!({ "trailers_only": true }), &later, &[])
             .failures
             .is_empty()
     );
@@ -176,21 +178,24 @@ fn every_expectation_of_a_grpc_refusal_can_fail() {
         bare.fields
             .push((b"grpc-message".to_vec(), message.as_bytes().to_vec()));
         let expect = json!({ "detail_message": message, "raw_grpc_message_ascii_only": true });
-        assert!(!judge(&expect, &bare, &[]).failures.is_empty(), "{message}");
+        assert!(
+            !verdict(&expect, &bare, &[]).failures.is_empty(),
+            "{message}"
+        );
     }
     let continued = Answer {
         interim: vec![100],
         ..grpc()
     };
     assert!(
-        !judge(&json!({ "no_interim_100": true }), &continued, &[])
+        !verdict(&json!({ "no_interim_100": true }), &continued, &[])
             .failures
             .is_empty()
     );
 }
 
 #[test]
-fn every_expectation_of_what_was_seen_can_fail() {
+fn every_expectation_about_calls_and_lookups_can_fail() {
     let (answer, calls) = accepted();
     let rows = [
         ("must_not_reach_inner", json!(false), json!(true)),
@@ -220,27 +225,27 @@ fn every_expectation_of_what_was_seen_can_fail() {
     table(&rows, 200, &answer, &calls);
     let unseen =
         json!({ "status": 200, "must_not_reach_inner": false, "principal": { "org": "o" } });
-    assert_eq!(judge(&unseen, &answer, &[]).failures.len(), 2);
+    assert_eq!(verdict(&unseen, &answer, &[]).failures.len(), 2);
     let loose =
         json!({ "status": 200, "principal": { "org": null }, "principal_org_any_of": [null, "o"] });
-    assert!(judge(&loose, &answer, &calls).failures.is_empty());
+    assert!(verdict(&loose, &answer, &calls).failures.is_empty());
 }
 
 #[test]
-fn what_is_tolerated_is_told_apart() {
-    let tolerated = judge(
+fn tolerated_results_are_reported_separately() {
+    let tolerated = verdict(
         &json!({ "status": 400, "acceptable_status": [400, 401] }),
         &refused(),
         &[],
     );
     assert!(tolerated.failures.is_empty() && tolerated.deviations.len() == 1);
     let codes = json!({ "status": 200, "grpc_status": 14, "acceptable_grpc_status": [14, 16] });
-    let tolerated = judge(&codes, &grpc(), &[]);
+    let tolerated = verdict(&codes, &grpc(), &[]);
     assert!(tolerated.failures.is_empty() && tolerated.deviations.len() == 1);
     let text = json!({ "status": 401, "detail_message": "Yes", "detail_may_be": ["No"] });
-    assert!(judge(&text, &refused(), &[]).failures.is_empty());
+    assert!(verdict(&text, &refused(), &[]).failures.is_empty());
     assert!(
-        judge(
+        verdict(
             &json!({ "detail_message": "Yes", "detail_null_ok": true }),
             &refused(),
             &[]
@@ -251,10 +256,10 @@ fn what_is_tolerated_is_told_apart() {
 }
 
 #[test]
-fn an_expectation_that_is_not_known_fails_whatever_it_asks() {
+fn an_unknown_expectation_always_fails() {
     for value in [json!(true), Value::Null] {
         assert!(
-            !judge(
+            !verdict(
                 &json!({ "status": 401, "moon_phase": value }),
                 &refused(),
                 &[]
@@ -266,7 +271,7 @@ fn an_expectation_that_is_not_known_fails_whatever_it_asks() {
 }
 
 #[test]
-fn a_closed_connection_passes_only_where_it_is_allowed() {
+fn a_closed_connection_passes_only_if_allowed() {
     let setting = Setting {
         fixtures: &Value::Null,
         lookup_timeout_ms: 1000,
@@ -288,7 +293,7 @@ fn a_closed_connection_passes_only_where_it_is_allowed() {
         !check(&allowed, setting, &closed, &called)
             .failures
             .is_empty(),
-        "the service was called all the same"
+        "the service was called anyway"
     );
     assert!(
         !check(&allowed, setting, &Sent::Silent, &Seen::default())

@@ -1,7 +1,7 @@
-//! The services under test, made to measure: one environment of the corpus, one pair of servers.
+//! The services under test: one pair of servers per environment of the corpus.
 //!
-//! One port answers plain HTTP, the other gRPC and gRPC-Web; both speak HTTP/1.1 and HTTP/2 with prior knowledge. The
-//! clock stands still at the fixtures' moment.
+//! One port serves plain HTTP, the other gRPC and gRPC-Web; both speak HTTP/1.1 and HTTP/2 with
+//! prior knowledge. The clock stands at the time of the fixtures.
 
 mod fault;
 mod fixtures;
@@ -39,13 +39,13 @@ use inner::{Echo, Inner, PlainPath};
 /// The deadline of a lookup, named `lookup_timeout` in the corpus.
 pub(crate) const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Any error of set-up.
+/// Any set-up error.
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 type Auth = AuthLayer<Arc<FaultyStore>>;
 type Require = Either<RequireScopesLayer, tower::layer::util::Identity>;
 
-/// What a case says of its server. A key or a value that is not understood is an error.
+/// What a case states about its server. Unknown keys and values are errors.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Environment {
@@ -79,7 +79,7 @@ struct Config {
     error_body_key: Option<String>,
     #[serde(default)]
     missing_message: Option<String>,
-    /// There is none in front of the layer in any case; the key is read so that another value is refused.
+    /// Never present; the key is read so that any other value is an error.
     #[serde(default, rename = "cors_layer")]
     _cors_layer: Option<CorsLayer>,
 }
@@ -104,14 +104,14 @@ enum CorsLayer {
     None,
 }
 
-/// Where the two services listen.
+/// The ports of the two services.
 #[derive(Debug, Clone, Copy, serde::Serialize)]
 pub(crate) struct Ports {
     pub http: u16,
     pub grpc: u16,
 }
 
-/// Both services, and the handles on what is inside them. Dropping it stops them.
+/// Both services, and handles on their parts. Dropping it stops them.
 pub(crate) struct Server {
     pub ports: Ports,
     pub records: MemoryStore,
@@ -122,7 +122,7 @@ pub(crate) struct Server {
 }
 
 impl Environment {
-    /// Reads what a case says, from the JSON that holds its `setup`, `config` and `requires_any`.
+    /// Reads an environment from the JSON that holds `setup`, `config` and `requires_any`.
     pub(crate) fn read(value: &Value) -> Result<Self, BoxError> {
         let mut value = value.clone();
         if let Some(members) = value.as_object_mut() {
@@ -133,7 +133,7 @@ impl Environment {
 }
 
 impl Server {
-    /// Starts both services on ports that are free.
+    /// Starts both services on free ports.
     pub(crate) async fn start(
         fixtures: &Value,
         environment: &Environment,
@@ -156,7 +156,7 @@ impl Server {
         let layer = layer(&environment.config, Arc::clone(&store), clock.clone());
         let require = option_layer(match &environment.requires_any {
             None => None,
-            Some(scopes) => Some(demand(scopes)?.with_responses_of(&layer)),
+            Some(scopes) => Some(required_scopes(scopes)?.with_responses_of(&layer)),
         });
         let mut listeners = JoinSet::new();
         let optional = matches!(environment.config.auth, Some(Mode::Optional));
@@ -173,10 +173,11 @@ impl Server {
     }
 }
 
-/// An empty list accepts nothing. The crate refuses to build that, so a scope that nobody holds stands in for it.
-fn demand(scopes: &[String]) -> Result<RequireScopesLayer, ConfigError> {
+/// An empty list accepts nothing. The crate refuses to build that, so a scope that no key holds
+/// stands in for it.
+fn required_scopes(scopes: &[String]) -> Result<RequireScopesLayer, ConfigError> {
     match scopes {
-        [] => RequireScopesLayer::any(["held-by-nobody"]),
+        [] => RequireScopesLayer::any(["held-by-no-key"]),
         scopes => RequireScopesLayer::any(scopes.iter().map(String::as_str)),
     }
 }
@@ -200,7 +201,8 @@ fn layer(config: &Config, store: Arc<FaultyStore>, clock: ManualClock) -> Auth {
     layer
 }
 
-/// The plain routes. Whatever no route takes is protected too, so that a refusal does not tell which routes exist.
+/// The plain routes. Unknown paths are protected too, so that a refusal does not reveal which
+/// routes exist.
 fn routes(layer: &Auth, require: &Require, optional: bool, probe: &Arc<Probe>) -> Router {
     let inner = Inner::new(Arc::clone(probe));
     let nowhere = tower::service_fn(|_: Request<Body>| {
@@ -240,7 +242,8 @@ fn routes(layer: &Auth, require: &Require, optional: bool, probe: &Arc<Probe>) -
         .route("/core/public/{*rest}", any_service(rest))
 }
 
-/// One gRPC service that answers any path. gRPC-Web is translated behind the layer, as the layer knows both shapes.
+/// A gRPC service that answers any path. gRPC-Web is translated behind the layer, because the layer
+/// supports both forms.
 fn grpc(
     layer: &Auth,
     require: &Require,
@@ -256,7 +259,7 @@ fn grpc(
     layer.layer(require.layer(GrpcWebLayer::new().layer(Echo::new(Arc::clone(probe)))))
 }
 
-/// Listens on a free port of this machine and serves every connection with a clone of the service.
+/// Listens on a free local port and serves every connection with a clone of the service.
 async fn listen<S, B>(listeners: &mut JoinSet<()>, service: S) -> Result<u16, BoxError>
 where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible, Future: Send>

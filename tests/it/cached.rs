@@ -1,6 +1,9 @@
-//! What a cache keeps, for how long, and what ends it.
+//! What a cache keeps, for how long, and what invalidates it.
 
-use crate::support::{now, shelf};
+use crate::support::{
+    clocks::{ManualMonotonicClock, ManualWallClock, TokioClock},
+    held_store, now,
+};
 use tower_api_key::store::Owner;
 
 use std::{
@@ -8,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use shelf::{Hand, Mood, Question, Shelf, Timers, for_ever, key, polled_once};
+use held_store::{Behaviour, HeldStore, TestLookup, cache_without_expiry, key, poll_within_task};
 use tokio::{sync::mpsc, time::sleep};
 use tower_api_key::{
     async_trait,
@@ -23,126 +26,143 @@ use tower_api_key::{
 const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
-async fn an_accept_lives_for_five_seconds_used_or_not() {
-    let (shelf, hand) = (Shelf::new(), Hand::default());
-    let cache = Cached::new(Arc::clone(&shelf)).with_monotonic_clock(hand.clone());
-    let k1 = Question::key("k1");
-    assert!(k1.accepted(&cache).await);
+async fn an_accept_expires_after_five_seconds_even_if_used() {
+    let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
+    let cache = Cached::new(Arc::clone(&store)).with_monotonic_clock(clock.clone());
+    let k1 = TestLookup::key("k1");
+    assert!(k1.is_accepted(&cache).await);
     for _ in 0..4 {
-        hand.advance(SECOND);
+        clock.advance(SECOND);
         assert!(k1.is_cached(&cache));
     }
-    hand.advance(SECOND);
-    assert!(!k1.is_cached(&cache), "the time to live is absolute");
-    assert!(k1.accepted(&cache).await);
-    assert_eq!(shelf.look_ups(), 2);
+    clock.advance(SECOND);
+    assert!(!k1.is_cached(&cache), "the TTL is absolute");
+    assert!(k1.is_accepted(&cache).await);
+    assert_eq!(store.lookups(), 2);
 }
 
 #[tokio::test]
-async fn for_ever_is_for_ever_and_zero_is_never() {
-    let (shelf, hand) = (Shelf::new(), Hand::default());
-    let cache = for_ever(&shelf).with_monotonic_clock(hand.clone());
-    let k1 = Question::key("k1");
-    assert!(k1.accepted(&cache).await);
-    hand.advance(SECOND * 1_000_000_000);
+async fn a_maximal_ttl_never_expires_and_a_zero_ttl_caches_nothing() {
+    let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
+    let cache = cache_without_expiry(&store).with_monotonic_clock(clock.clone());
+    let k1 = TestLookup::key("k1");
+    assert!(k1.is_accepted(&cache).await);
+    clock.advance(SECOND * 1_000_000_000);
     assert!(k1.is_cached(&cache));
 
-    let cache = Cached::new(Arc::clone(&shelf)).with_ttl(Duration::ZERO);
-    assert!(k1.accepted(&cache).await);
+    let cache = Cached::new(Arc::clone(&store)).with_ttl(Duration::ZERO);
+    assert!(k1.is_accepted(&cache).await);
     assert!(!k1.is_cached(&cache));
 }
 
 #[tokio::test]
-async fn nothing_is_cached_past_its_own_expiry() {
+async fn an_entry_never_outlives_its_credential() {
     struct At(i64);
     impl Clock for At {
         fn now(&self) -> UnixMillis {
             UnixMillis(self.0)
         }
     }
-    let (shelf, hand) = (Shelf::new(), Hand::default());
-    now(shelf
+    let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
+    now(store
         .memory
         .insert(key("short").expiring_at(UnixMillis(12_000))))
     .unwrap();
-    let cache = for_ever(&shelf)
-        .with_monotonic_clock(hand.clone())
+    let cache = cache_without_expiry(&store)
+        .with_monotonic_clock(clock.clone())
         .with_clock(At(10_000));
-    let short = Question::key("short");
-    assert!(short.accepted(&cache).await);
-    hand.advance(Duration::from_millis(1_999));
+    let short = TestLookup::key("short");
+    assert!(short.is_accepted(&cache).await);
+    clock.advance(Duration::from_millis(1_999));
     assert!(short.is_cached(&cache));
-    hand.advance(Duration::from_millis(1));
+    clock.advance(Duration::from_millis(1));
     assert!(!short.is_cached(&cache));
 }
 
 #[tokio::test]
-async fn the_same_token_seen_from_elsewhere_is_another_question() {
-    let shelf = Shelf::new();
-    let cache = for_ever(&shelf);
-    assert!(Question::token("t1", Some("org_1")).accepted(&cache).await);
-    assert!(!Question::token("t1", Some("org_2")).accepted(&cache).await);
-    assert!(Question::token("t1", None).accepted(&cache).await);
-    assert_eq!(shelf.look_ups(), 3);
+async fn a_token_is_cached_per_organization() {
+    let store = HeldStore::new();
+    let cache = cache_without_expiry(&store);
+    assert!(
+        TestLookup::token("t1", Some("org_1"))
+            .is_accepted(&cache)
+            .await
+    );
+    assert!(
+        !TestLookup::token("t1", Some("org_2"))
+            .is_accepted(&cache)
+            .await
+    );
+    assert!(TestLookup::token("t1", None).is_accepted(&cache).await);
+    assert_eq!(store.lookups(), 3);
 }
 
 #[tokio::test]
-async fn a_refusal_lives_for_one_second_and_creation_ends_it() {
-    let (shelf, hand) = (Shelf::new(), Hand::default());
-    let cache = Cached::new(Arc::clone(&shelf)).with_monotonic_clock(hand.clone());
-    let (k2, t2) = (Question::key("k2"), Question::token("t2", Some("org_1")));
-    for question in [&k2, &t2] {
-        assert!(!question.accepted(&cache).await);
-        assert!(question.is_cached(&cache));
+async fn a_refusal_expires_after_one_second_or_on_creation() {
+    let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
+    let cache = Cached::new(Arc::clone(&store)).with_monotonic_clock(clock.clone());
+    let (k2, t2) = (
+        TestLookup::key("k2"),
+        TestLookup::token("t2", Some("org_1")),
+    );
+    for lookup in [&k2, &t2] {
+        assert!(!lookup.is_accepted(&cache).await);
+        assert!(lookup.is_cached(&cache));
     }
     cache.insert(key("k2")).await.unwrap();
     cache
         .insert(Record::personal_token(
             "t2",
-            shelf::token_digest("t2"),
+            held_store::token_digest("t2"),
             "alice",
         ))
         .await
         .unwrap();
-    for question in [&k2, &t2] {
-        assert!(!question.is_cached(&cache), "{question:?}");
-        assert!(question.accepted(&cache).await, "{question:?}");
+    for lookup in [&k2, &t2] {
+        assert!(!lookup.is_cached(&cache), "{lookup:?}");
+        assert!(lookup.is_accepted(&cache).await, "{lookup:?}");
     }
-    let k3 = Question::key("k3");
-    assert!(!k3.accepted(&cache).await);
-    hand.advance(SECOND);
+    let k3 = TestLookup::key("k3");
+    assert!(!k3.is_accepted(&cache).await);
+    clock.advance(SECOND);
     assert!(!k3.is_cached(&cache));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_is_kept_for_some_milliseconds_and_never_as_an_answer() {
-    let shelf = Shelf::new();
-    let cache = for_ever(&shelf);
-    let k1 = Question::key("k1");
-    shelf.become_(Mood::Broken);
+async fn a_failure_is_kept_for_milliseconds_and_never_as_an_answer() {
+    let store = HeldStore::new();
+    let cache = cache_without_expiry(&store);
+    let k1 = TestLookup::key("k1");
+    store.set_behaviour(Behaviour::Fails);
     for _ in 0..3 {
-        let error = k1.asked(&cache).await.unwrap_err();
+        let error = k1.ask(&cache).await.unwrap_err();
         assert!(
-            matches!(&error, StoreError::Unavailable(source) if source.to_string() == "test outage"),
+            matches!(
+                &error,
+                StoreError::Unavailable(source) if source.to_string() == "test outage"
+            ),
             "{error:?}"
         );
         assert!(!k1.is_cached(&cache));
     }
-    assert_eq!(shelf.look_ups(), 1);
-    shelf.become_(Mood::Well);
-    tokio::time::sleep(shelf::FAILURE_LIFE).await;
-    assert!(k1.accepted(&cache).await);
-    assert_eq!(shelf.look_ups(), 2);
+    assert_eq!(store.lookups(), 1);
+    store.set_behaviour(Behaviour::Answers);
+    tokio::time::sleep(held_store::FAILURE_LIFE).await;
+    assert!(k1.is_accepted(&cache).await);
+    assert_eq!(store.lookups(), 2);
 }
 
 #[tokio::test]
-async fn a_failure_does_not_outlive_a_change_of_what_was_asked_for() {
+async fn a_change_of_the_credential_clears_its_failure() {
     let credential = |kind, id: &str| Change::Credential {
         kind,
         id: id.into(),
     };
-    let (k1, t1) = (Question::key("k1"), Question::token("t1", Some("org_1")));
-    for (question, change, ended) in [
+    let (k1, t1) = (
+        TestLookup::key("k1"),
+        TestLookup::token("t1", Some("org_1")),
+    );
+    for (lookup, change, ended) in [
         (&k1, credential(Kind::OrgKey, "k1"), true),
         (&k1, credential(Kind::OrgKey, "k2"), false),
         (&k1, Change::Everything, true),
@@ -150,25 +170,25 @@ async fn a_failure_does_not_outlive_a_change_of_what_was_asked_for() {
         (&t1, Change::Organization("org_2".into()), false),
         (&t1, credential(Kind::PersonalToken, "t2"), false),
     ] {
-        let shelf = Shelf::new();
-        let cache = for_ever(&shelf);
-        shelf.become_(Mood::Broken);
+        let store = HeldStore::new();
+        let cache = cache_without_expiry(&store);
+        store.set_behaviour(Behaviour::Fails);
         for _ in 0..2 {
-            question.asked(&cache).await.unwrap_err();
+            lookup.ask(&cache).await.unwrap_err();
         }
-        assert_eq!(shelf.look_ups(), 1);
-        shelf.become_(Mood::Well);
+        assert_eq!(store.lookups(), 1);
+        store.set_behaviour(Behaviour::Answers);
         cache.apply(&change);
         assert_eq!(
-            question.asked(&cache).await.is_ok(),
+            lookup.ask(&cache).await.is_ok(),
             ended,
-            "{question:?} {change:?}"
+            "{lookup:?} {change:?}"
         );
     }
 }
 
 #[tokio::test]
-async fn each_change_ends_what_it_concerns_and_nothing_else() {
+async fn each_change_invalidates_exactly_the_entries_it_affects() {
     let credential = |kind, id: &str| Change::Credential {
         kind,
         id: id.into(),
@@ -193,18 +213,18 @@ async fn each_change_ends_what_it_concerns_and_nothing_else() {
             vec![],
         ),
         (
-            "a person",
+            "a user",
             Change::User("alice".into()),
             vec![t1_in_1, t1_in_2, t1],
         ),
-        ("another person", Change::User("bob".into()), vec![]),
+        ("another user", Change::User("bob".into()), vec![]),
         (
             "an organization",
             Change::Organization("org_1".into()),
             vec![k1, t1_in_1],
         ),
         (
-            "one that was asked about",
+            "an organization that was looked up",
             Change::Organization("org_2".into()),
             vec![t1_in_2],
         ),
@@ -220,324 +240,339 @@ async fn each_change_ends_what_it_concerns_and_nothing_else() {
         ),
     ];
     for (name, change, ended) in cases {
-        let shelf = Shelf::new();
-        let cache = for_ever(&shelf);
-        let in_org = |organization| Question::token("t1", organization);
-        let questions = [
-            Question::key("k1"),
+        let store = HeldStore::new();
+        let cache = cache_without_expiry(&store);
+        let in_org = |organization| TestLookup::token("t1", organization);
+        let lookups = [
+            TestLookup::key("k1"),
             in_org(Some("org_1")),
             in_org(Some("org_2")),
             in_org(None),
         ];
-        for question in &questions {
-            question.accepted(&cache).await;
-            assert!(question.is_cached(&cache));
+        for lookup in &lookups {
+            lookup.is_accepted(&cache).await;
+            assert!(lookup.is_cached(&cache));
         }
         cache.apply(&change);
-        for (at, question) in questions.iter().enumerate() {
+        for (at, lookup) in lookups.iter().enumerate() {
             assert_eq!(
-                question.is_cached(&cache),
+                lookup.is_cached(&cache),
                 !ended.contains(&at),
-                "{name}: {question:?}"
+                "{name}: {lookup:?}"
             );
         }
     }
 }
 
 #[tokio::test]
-async fn every_change_made_through_the_cache_shows_at_once() {
-    let shelf = Shelf::new();
-    let cache = for_ever(&shelf);
-    let (k1, t1) = (Question::key("k1"), Question::token("t1", Some("org_1")));
-    assert!(k1.accepted(&cache).await && t1.accepted(&cache).await);
+async fn every_change_made_through_the_cache_applies_at_once() {
+    let store = HeldStore::new();
+    let cache = cache_without_expiry(&store);
+    let (k1, t1) = (
+        TestLookup::key("k1"),
+        TestLookup::token("t1", Some("org_1")),
+    );
+    assert!(k1.is_accepted(&cache).await && t1.is_accepted(&cache).await);
 
     cache.set_user_enabled("alice", false).await.unwrap();
-    assert!(!t1.accepted(&cache).await);
+    assert!(!t1.is_accepted(&cache).await);
     cache.set_user_enabled("alice", true).await.unwrap();
-    assert!(t1.accepted(&cache).await);
+    assert!(t1.is_accepted(&cache).await);
     cache.remove_member("alice", "org_1").await.unwrap();
-    assert!(!t1.accepted(&cache).await);
+    assert!(!t1.is_accepted(&cache).await);
     cache.set_member("alice", "org_1", "viewer").await.unwrap();
-    assert!(t1.accepted(&cache).await);
+    assert!(t1.is_accepted(&cache).await);
     cache
         .delete(&Owner::of(Kind::PersonalToken, "alice"), "t1")
         .await
         .unwrap();
-    assert!(!t1.accepted(&cache).await);
+    assert!(!t1.is_accepted(&cache).await);
     assert!(k1.is_cached(&cache));
     cache.delete_organization("org_1").await.unwrap();
-    assert!(!k1.accepted(&cache).await);
+    assert!(!k1.is_accepted(&cache).await);
 }
 
 #[tokio::test]
-async fn a_change_of_unknown_outcome_ends_what_it_concerns() {
-    let shelf = Shelf::new();
-    let cache = for_ever(&shelf);
-    let k1 = Question::key("k1");
-    assert!(k1.accepted(&cache).await && k1.is_cached(&cache));
-    shelf.writes_fail.store(true, Ordering::SeqCst);
+async fn a_change_of_unknown_outcome_invalidates_its_entries() {
+    let store = HeldStore::new();
+    let cache = cache_without_expiry(&store);
+    let k1 = TestLookup::key("k1");
+    assert!(k1.is_accepted(&cache).await && k1.is_cached(&cache));
+    store.writes_fail.store(true, Ordering::SeqCst);
     cache
         .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
         .await
         .unwrap_err();
-    assert!(!k1.accepted(&cache).await);
+    assert!(!k1.is_accepted(&cache).await);
 }
 
 #[tokio::test]
-async fn a_change_whose_caller_went_away_ends_what_it_concerns() {
-    let shelf = Shelf::new();
-    let cache = for_ever(&shelf);
-    let k1 = Question::key("k1");
-    assert!(k1.accepted(&cache).await && k1.is_cached(&cache));
+async fn a_cancelled_change_invalidates_its_entries() {
+    let store = HeldStore::new();
+    let cache = cache_without_expiry(&store);
+    let k1 = TestLookup::key("k1");
+    assert!(k1.is_accepted(&cache).await && k1.is_cached(&cache));
     let owner = Owner::of(Kind::OrgKey, "org_1");
     let mut deleting = cache.delete(&owner, "k1");
     assert!(
-        shelf::polled_once(deleting.as_mut()).await.is_pending(),
+        held_store::poll_within_task(deleting.as_mut())
+            .await
+            .is_pending(),
         "the store has not answered yet"
     );
     drop(deleting);
-    assert!(!k1.accepted(&cache).await);
+    assert!(!k1.is_accepted(&cache).await);
 }
 
 #[tokio::test]
-async fn the_least_used_go_when_the_table_is_full() {
-    let shelf = Shelf::new();
-    let cache = for_ever(&shelf).with_capacity(8);
-    let k1 = Question::key("k1");
-    assert!(k1.accepted(&cache).await);
+async fn a_full_table_evicts_the_least_used_entries() {
+    let store = HeldStore::new();
+    let cache = cache_without_expiry(&store).with_capacity(8);
+    let k1 = TestLookup::key("k1");
+    assert!(k1.is_accepted(&cache).await);
     for i in 0..100 {
         let id = format!("more{i}");
-        shelf.memory.insert(key(&id)).await.unwrap();
-        assert!(Question::key(&id).accepted(&cache).await);
-        assert!(k1.is_cached(&cache), "in use, after {i} others");
+        store.memory.insert(key(&id)).await.unwrap();
+        assert!(TestLookup::key(&id).is_accepted(&cache).await);
+        assert!(k1.is_cached(&cache), "in use, after {i} other lookups");
     }
     let kept = (0..100)
-        .filter(|i| Question::key(&format!("more{i}")).is_cached(&cache))
+        .filter(|i| TestLookup::key(&format!("more{i}")).is_cached(&cache))
         .count();
     assert_eq!(kept, 7);
 }
 
 #[tokio::test]
-async fn a_table_without_places_keeps_nothing() {
-    let shelf = Shelf::new();
-    let cache = for_ever(&shelf).with_capacity(0).with_negative_capacity(0);
-    for question in [Question::key("k1"), Question::key("unknown")] {
-        question.accepted(&cache).await;
-        assert!(!question.is_cached(&cache));
+async fn a_table_of_capacity_zero_keeps_nothing() {
+    let store = HeldStore::new();
+    let cache = cache_without_expiry(&store)
+        .with_capacity(0)
+        .with_negative_capacity(0);
+    for lookup in [TestLookup::key("k1"), TestLookup::key("unknown")] {
+        lookup.is_accepted(&cache).await;
+        assert!(!lookup.is_cached(&cache));
     }
 }
 
 #[tokio::test]
-async fn what_cannot_be_accepted_evicts_nothing_good() {
-    let shelf = Shelf::new();
-    let cache = for_ever(&shelf).with_capacity(2).with_negative_capacity(4);
-    let good = [Question::key("k1"), Question::token("t1", Some("org_1"))];
-    for question in &good {
-        assert!(question.accepted(&cache).await);
+async fn refused_lookups_evict_no_accepts() {
+    let store = HeldStore::new();
+    let cache = cache_without_expiry(&store)
+        .with_capacity(2)
+        .with_negative_capacity(4);
+    let good = [
+        TestLookup::key("k1"),
+        TestLookup::token("t1", Some("org_1")),
+    ];
+    for lookup in &good {
+        assert!(lookup.is_accepted(&cache).await);
     }
     const ELSEWHERE: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
     for (i, organization) in ELSEWHERE.into_iter().enumerate() {
         let dead = format!("dead{i}");
-        shelf.memory.insert(key(&dead)).await.unwrap();
-        shelf
+        store.memory.insert(key(&dead)).await.unwrap();
+        store
             .memory
             .delete(&Owner::of(Kind::OrgKey, "org_1"), &dead)
             .await
             .unwrap();
         let flood = [
-            Question::key(&dead),
-            Question::key(&i.to_string()),
-            Question::token("t1", Some(organization)),
+            TestLookup::key(&dead),
+            TestLookup::key(&i.to_string()),
+            TestLookup::token("t1", Some(organization)),
         ];
         for bad in flood {
-            assert!(!bad.accepted(&cache).await);
+            assert!(!bad.is_accepted(&cache).await);
             assert!(bad.is_cached(&cache), "{bad:?}");
         }
     }
-    assert!(good.iter().all(|question| question.is_cached(&cache)));
+    assert!(good.iter().all(|lookup| lookup.is_cached(&cache)));
 }
 
 #[tokio::test]
-async fn stale_accepts_are_served_only_where_allowed_and_only_for_the_grace() {
-    let k1 = Question::key("k1");
+async fn stale_accepts_are_served_only_if_enabled_and_within_the_grace_period() {
+    let k1 = TestLookup::key("k1");
     for (name, grace, after, served) in [
         ("not allowed", None, 6, false),
-        ("within the grace", Some(10), 14, true),
-        ("past the grace", Some(10), 15, false),
+        ("within the grace period", Some(10), 14, true),
+        ("past the grace period", Some(10), 15, false),
     ] {
-        let (shelf, hand) = (Shelf::new(), Hand::default());
-        let mut cache = Cached::new(Arc::clone(&shelf)).with_monotonic_clock(hand.clone());
+        let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
+        let mut cache = Cached::new(Arc::clone(&store)).with_monotonic_clock(clock.clone());
         if let Some(grace) = grace {
             cache = cache.danger_with_stale_accepts(SECOND * grace);
         }
-        assert!(k1.accepted(&cache).await);
-        shelf.become_(Mood::Broken);
-        hand.advance(SECOND * after);
-        assert!(!k1.is_cached(&cache), "the store is asked first");
-        assert_eq!(k1.asked(&cache).await.unwrap_or(false), served, "{name}");
+        assert!(k1.is_accepted(&cache).await);
+        store.set_behaviour(Behaviour::Fails);
+        clock.advance(SECOND * after);
+        assert!(!k1.is_cached(&cache), "the store is queried first");
+        assert_eq!(k1.ask(&cache).await.unwrap_or(false), served, "{name}");
     }
 }
 
 #[tokio::test]
-async fn what_was_revoked_or_refused_since_is_never_served_stale() {
-    let k1 = Question::key("k1");
-    for (name, told) in [("told by a change", true), ("told by the store", false)] {
+async fn revoked_or_refused_credentials_are_never_served_stale() {
+    let k1 = TestLookup::key("k1");
+    for (name, by_change) in [
+        ("revoked by a change", true),
+        ("refused by the store", false),
+    ] {
         for negative in [Duration::ZERO, SECOND] {
-            let (shelf, hand) = (Shelf::new(), Hand::default());
-            let cache = Cached::new(Arc::clone(&shelf))
-                .with_monotonic_clock(hand.clone())
+            let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
+            let cache = Cached::new(Arc::clone(&store))
+                .with_monotonic_clock(clock.clone())
                 .with_negative_ttl(negative);
             let cache = cache.danger_with_stale_accepts(SECOND * 100);
-            assert!(k1.accepted(&cache).await);
-            shelf
+            assert!(k1.is_accepted(&cache).await);
+            store
                 .memory
                 .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
                 .await
                 .unwrap();
-            hand.advance(SECOND * 6);
-            match told {
+            clock.advance(SECOND * 6);
+            match by_change {
                 true => cache.apply(&Change::Credential {
                     kind: Kind::OrgKey,
                     id: "k1".into(),
                 }),
-                false => assert!(!k1.accepted(&cache).await),
+                false => assert!(!k1.is_accepted(&cache).await),
             }
-            hand.advance(SECOND * 6);
-            shelf.become_(Mood::Broken);
-            assert!(k1.asked(&cache).await.is_err(), "{name}");
+            clock.advance(SECOND * 6);
+            store.set_behaviour(Behaviour::Fails);
+            assert!(k1.ask(&cache).await.is_err(), "{name}");
         }
     }
 }
 
 #[tokio::test]
-async fn the_expired_is_never_served_stale() {
+async fn expired_credentials_are_never_served_stale() {
     #[derive(Clone)]
-    struct Day(Hand);
-    impl Clock for Day {
+    struct WallClock(ManualMonotonicClock);
+    impl Clock for WallClock {
         fn now(&self) -> UnixMillis {
             UnixMillis(tower_api_key::store::MonotonicClock::elapsed(&self.0).as_millis() as i64)
         }
     }
-    let (shelf, hand) = (Shelf::new(), Hand::default());
-    now(shelf
+    let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
+    now(store
         .memory
         .insert(key("short").expiring_at(UnixMillis(8_000))))
     .unwrap();
-    let cache = Cached::new(Arc::clone(&shelf))
-        .with_monotonic_clock(hand.clone())
-        .with_clock(Day(hand.clone()));
+    let cache = Cached::new(Arc::clone(&store))
+        .with_monotonic_clock(clock.clone())
+        .with_clock(WallClock(clock.clone()));
     let (cache, short) = (
         cache.danger_with_stale_accepts(SECOND * 100),
-        Question::key("short"),
+        TestLookup::key("short"),
     );
-    assert!(short.accepted(&cache).await);
-    shelf.become_(Mood::Broken);
-    hand.advance(SECOND * 7);
-    assert!(short.accepted(&cache).await);
-    hand.advance(SECOND);
-    assert!(short.asked(&cache).await.is_err());
+    assert!(short.is_accepted(&cache).await);
+    store.set_behaviour(Behaviour::Fails);
+    clock.advance(SECOND * 7);
+    assert!(short.is_accepted(&cache).await);
+    clock.advance(SECOND);
+    assert!(short.ask(&cache).await.is_err());
 }
 
-/// A feed that tells what a test sends, and says when it was heard.
-struct Told(mpsc::Receiver<FeedEvent>);
+/// A feed that yields the events a test sends.
+struct ChannelFeed(mpsc::Receiver<FeedEvent>);
 
 #[async_trait]
-impl Feed for Told {
+impl Feed for ChannelFeed {
     async fn next(&mut self) -> Option<FeedEvent> {
         self.0.recv().await
     }
 }
 
-struct Following {
-    cache: Arc<shelf::Cache>,
-    timers: Timers,
-    shelf: Arc<Shelf>,
-    tell: Option<mpsc::Sender<FeedEvent>>,
+struct FollowedCache {
+    cache: Arc<held_store::Cache>,
+    clock: TokioClock,
+    store: Arc<HeldStore>,
+    send: Option<mpsc::Sender<FeedEvent>>,
     task: tokio::task::JoinHandle<()>,
 }
 
-impl Following {
+impl FollowedCache {
     fn start() -> Self {
-        let (shelf, timers) = (Shelf::new(), Timers::start());
-        let cache = Arc::new(for_ever(&shelf).with_monotonic_clock(timers.clone()));
-        let (tell, told) = mpsc::channel(1);
-        let task = tokio::spawn(cache.follow(Told(told)));
+        let (store, clock) = (HeldStore::new(), TokioClock::start());
+        let cache = Arc::new(cache_without_expiry(&store).with_monotonic_clock(clock.clone()));
+        let (send, events) = mpsc::channel(1);
+        let task = tokio::spawn(cache.follow(ChannelFeed(events)));
         Self {
             cache,
-            timers,
-            shelf,
-            tell: Some(tell),
+            clock,
+            store,
+            send: Some(send),
             task,
         }
     }
 
-    /// Tells an event and returns once it was acted upon: the second of two equal ones has been received.
-    async fn tell(&self, event: FeedEvent) {
-        let tell = self.tell.as_ref().unwrap();
-        tell.send(event).await.unwrap();
-        while tell.capacity() == 0 {
+    /// Sends an event and returns once it was received and applied.
+    async fn send(&self, event: FeedEvent) {
+        let send = self.send.as_ref().unwrap();
+        send.send(event).await.unwrap();
+        while send.capacity() == 0 {
             tokio::task::yield_now().await;
         }
-        tokio::task::yield_now().await; // the follower runs to its next wait
+        tokio::task::yield_now().await; // the follower runs until it waits again
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_that_the_feed_tells_is_applied() {
-    let following = Following::start();
-    let k1 = Question::key("k1");
-    assert!(k1.accepted(&*following.cache).await && k1.is_cached(&*following.cache));
+async fn a_change_from_the_feed_is_applied() {
+    let following = FollowedCache::start();
+    let k1 = TestLookup::key("k1");
+    assert!(k1.is_accepted(&*following.cache).await && k1.is_cached(&*following.cache));
     following
-        .shelf
+        .store
         .memory
         .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
         .await
         .unwrap();
     following
-        .tell(FeedEvent::Changed(Change::Credential {
+        .send(FeedEvent::Changed(Change::Credential {
             kind: Kind::OrgKey,
             id: "k1".into(),
         }))
         .await;
-    assert!(!k1.accepted(&*following.cache).await);
+    assert!(!k1.is_accepted(&*following.cache).await);
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_loss_nothing_counts_past_the_bound_until_it_is_restored() {
-    let following = Following::start();
-    let (cache, k1) = (&*following.cache, Question::key("k1"));
-    assert!(k1.accepted(cache).await);
-    following.tell(FeedEvent::Lost).await;
+async fn after_a_feed_loss_entries_expire_at_the_bound_until_it_is_restored() {
+    let following = FollowedCache::start();
+    let (cache, k1) = (&*following.cache, TestLookup::key("k1"));
+    assert!(k1.is_accepted(cache).await);
+    following.send(FeedEvent::Lost).await;
     sleep(SECOND * 5).await;
-    following.tell(FeedEvent::Lost).await; // said twice, it is lost since the first time
+    following.send(FeedEvent::Lost).await; // sent twice, the loss dates from the first
     sleep(Duration::from_millis(999)).await;
     assert!(k1.is_cached(cache));
     sleep(Duration::from_millis(1)).await;
     assert!(!k1.is_cached(cache));
-    assert!(k1.accepted(cache).await);
+    assert!(k1.is_accepted(cache).await);
     assert!(
         !k1.is_cached(cache),
-        "what was read while lost is not trusted either"
+        "entries read during the loss are not trusted either"
     );
 
-    following.tell(FeedEvent::Restored).await;
+    following.send(FeedEvent::Restored).await;
     assert!(
         !k1.is_cached(cache),
-        "what was read before the restoration is not trusted"
+        "entries read before the feed was restored are not trusted"
     );
-    assert!(k1.accepted(cache).await);
+    assert!(k1.is_accepted(cache).await);
     sleep(SECOND * 1_000).await;
     assert!(k1.is_cached(cache));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_the_feed_or_of_its_follower_is_a_loss() {
+async fn a_feed_that_ends_or_a_dropped_follower_counts_as_lost() {
     for end in ["the feed ends", "the follower is dropped"] {
-        let mut following = Following::start();
-        let k1 = Question::key("k1");
-        assert!(k1.accepted(&*following.cache).await && k1.is_cached(&*following.cache));
+        let mut following = FollowedCache::start();
+        let k1 = TestLookup::key("k1");
+        assert!(k1.is_accepted(&*following.cache).await && k1.is_cached(&*following.cache));
         match end {
-            "the feed ends" => drop(following.tell.take()),
+            "the feed ends" => drop(following.send.take()),
             _ => following.task.abort(),
         }
         let _ = following.task.await;
@@ -547,23 +582,23 @@ async fn the_end_of_the_feed_or_of_its_follower_is_a_loss() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_feed_takes_the_place_of_the_old_one() {
-    let mut following = Following::start();
-    let k1 = Question::key("k1");
-    let (_tell, told) = mpsc::channel(1);
-    assert!(k1.accepted(&*following.cache).await);
-    let again = tokio::spawn(following.cache.follow(Told(told)));
+async fn a_new_feed_replaces_the_old_one() {
+    let mut following = FollowedCache::start();
+    let k1 = TestLookup::key("k1");
+    let (_send, events) = mpsc::channel(1);
+    assert!(k1.is_accepted(&*following.cache).await);
+    let again = tokio::spawn(following.cache.follow(ChannelFeed(events)));
     assert!(
         !k1.is_cached(&*following.cache),
-        "what was read before nobody vouches for"
+        "entries from before the new feed are not trusted"
     );
-    drop(following.tell.take());
+    drop(following.send.take());
     following.task.await.unwrap();
-    assert!(k1.accepted(&*following.cache).await);
+    assert!(k1.is_accepted(&*following.cache).await);
     sleep(SECOND * 1_000).await;
     assert!(
         k1.is_cached(&*following.cache),
-        "the old feed has no say any more"
+        "the old feed no longer has any effect"
     );
     again.abort();
 }
@@ -571,58 +606,62 @@ async fn a_new_feed_takes_the_place_of_the_old_one() {
 const NIGHT: Duration = Duration::from_secs(8 * 3_600);
 
 #[tokio::test(start_paused = true)]
-async fn after_a_suspend_nothing_is_answered_from_before_it() {
+async fn entries_from_before_a_suspend_are_not_served() {
     for is_followed in [true, false] {
-        let following = Following::start();
-        let k1 = Question::key("k1");
-        let alone = Cached::new(Arc::clone(&following.shelf))
-            .with_monotonic_clock(following.timers.clone());
+        let following = FollowedCache::start();
+        let k1 = TestLookup::key("k1");
+        let alone =
+            Cached::new(Arc::clone(&following.store)).with_monotonic_clock(following.clock.clone());
         let cache = if is_followed {
             &*following.cache
         } else {
             &alone
         };
-        assert!(k1.accepted(cache).await && k1.is_cached(cache));
+        assert!(k1.is_accepted(cache).await && k1.is_cached(cache));
         following
-            .shelf
+            .store
             .memory
             .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
             .await
-            .unwrap(); // elsewhere, while the machine sleeps
-        following.timers.suspend(NIGHT);
+            .unwrap(); // on another node, while the machine sleeps
+        following.clock.suspend(NIGHT);
         assert!(!k1.is_cached(cache), "followed: {is_followed}");
-        assert!(!k1.accepted(cache).await);
-        sleep(SECOND * 5).await; // the follower trusts its feed again, and nothing that was cached before
-        assert!(!k1.accepted(cache).await);
+        assert!(!k1.is_accepted(cache).await);
+        sleep(SECOND * 5).await; // the feed is trusted again, older entries are not
+        assert!(!k1.is_accepted(cache).await);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_a_short_suspend_nothing_from_before_it_outlives_the_next_heartbeat() {
-    let following = Following::start();
-    let k1 = Question::key("k1");
+async fn entries_from_before_a_short_suspend_end_with_the_next_heartbeat() {
+    let following = FollowedCache::start();
+    let k1 = TestLookup::key("k1");
     sleep(SECOND / 2).await;
-    assert!(k1.accepted(&*following.cache).await && k1.is_cached(&*following.cache));
-    following.timers.suspend(SECOND * 3);
+    assert!(k1.is_accepted(&*following.cache).await && k1.is_cached(&*following.cache));
+    following.clock.suspend(SECOND * 3);
     sleep(SECOND).await;
     assert!(!k1.is_cached(&*following.cache));
-    assert!(k1.accepted(&*following.cache).await);
+    assert!(k1.is_accepted(&*following.cache).await);
     sleep(SECOND * 1_000).await;
     assert!(
         k1.is_cached(&*following.cache),
-        "what was read after the suspend is trusted"
+        "entries read after the suspend are trusted"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_follower_that_does_not_run_is_a_feed_that_is_silent() {
-    let (shelf, timers) = (Shelf::new(), Timers::start());
-    let cache = Arc::new(for_ever(&shelf).with_monotonic_clock(timers));
-    let (_tell, told) = mpsc::channel(1);
-    let mut idle = Box::pin(cache.follow(Told(told)));
-    assert!(shelf::polled_once(idle.as_mut()).await.is_pending());
-    let k1 = Question::key("k1");
-    assert!(k1.accepted(&*cache).await);
+async fn a_stalled_follower_counts_as_a_silent_feed() {
+    let (store, clock) = (HeldStore::new(), TokioClock::start());
+    let cache = Arc::new(cache_without_expiry(&store).with_monotonic_clock(clock));
+    let (_send, events) = mpsc::channel(1);
+    let mut idle = Box::pin(cache.follow(ChannelFeed(events)));
+    assert!(
+        held_store::poll_within_task(idle.as_mut())
+            .await
+            .is_pending()
+    );
+    let k1 = TestLookup::key("k1");
+    assert!(k1.is_accepted(&*cache).await);
     sleep(Duration::from_millis(9_990)).await;
     assert!(k1.is_cached(&*cache));
     sleep(Duration::from_millis(20)).await;
@@ -630,118 +669,110 @@ async fn a_follower_that_does_not_run_is_a_feed_that_is_silent() {
         !k1.is_cached(&*cache),
         "4 s and the bound of 6 s after its last run"
     );
-    assert!(shelf::polled_once(idle.as_mut()).await.is_pending());
+    assert!(
+        held_store::poll_within_task(idle.as_mut())
+            .await
+            .is_pending()
+    );
     assert!(
         !k1.is_cached(&*cache),
-        "it has not applied the changes of the meantime"
+        "the stalled follower has not applied recent changes"
     );
-    assert!(k1.accepted(&*cache).await && k1.is_cached(&*cache));
-}
-
-/// A wall clock that a test sets.
-#[derive(Clone, Default)]
-struct Wall(Arc<std::sync::atomic::AtomicI64>);
-
-impl Wall {
-    fn set(&self, millis: i64) {
-        self.0.store(millis, Ordering::SeqCst);
-    }
-}
-
-impl Clock for Wall {
-    fn now(&self) -> UnixMillis {
-        UnixMillis(self.0.load(Ordering::SeqCst))
-    }
+    assert!(k1.is_accepted(&*cache).await && k1.is_cached(&*cache));
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_step_of_the_wall_clock_extends_a_bound_or_revives_anything() {
+async fn wall_clock_steps_neither_extend_a_bound_nor_revive_an_entry() {
     for step in [-3_600_000, 3_600_000] {
-        let (shelf, hand, wall) = (Shelf::new(), Hand::default(), Wall::default());
-        shelf
+        let (store, clock, wall) = (
+            HeldStore::new(),
+            ManualMonotonicClock::default(),
+            ManualWallClock::default(),
+        );
+        store
             .memory
             .insert(key("short").expiring_at(UnixMillis(7_000)))
             .await
             .unwrap();
-        let cache = Cached::new(Arc::clone(&shelf))
-            .with_monotonic_clock(hand.clone())
+        let cache = Cached::new(Arc::clone(&store))
+            .with_monotonic_clock(clock.clone())
             .with_clock(wall.clone());
         let cache = cache.danger_with_stale_accepts(SECOND * 100);
         let (k1, short, unknown) = (
-            Question::key("k1"),
-            Question::key("short"),
-            Question::key("unknown"),
+            TestLookup::key("k1"),
+            TestLookup::key("short"),
+            TestLookup::key("unknown"),
         );
         assert!(
-            k1.accepted(&cache).await
-                && short.accepted(&cache).await
-                && !unknown.accepted(&cache).await
+            k1.is_accepted(&cache).await
+                && short.is_accepted(&cache).await
+                && !unknown.is_accepted(&cache).await
         );
         wall.set(step);
-        hand.advance(Duration::from_millis(999));
+        clock.advance(Duration::from_millis(999));
         assert!(unknown.is_cached(&cache));
-        hand.advance(Duration::from_millis(1));
+        clock.advance(Duration::from_millis(1));
         assert!(!unknown.is_cached(&cache), "{step}");
-        hand.advance(SECOND * 4);
+        clock.advance(SECOND * 4);
         assert!(!k1.is_cached(&cache) && !short.is_cached(&cache), "{step}");
-        hand.advance(SECOND * 3); // past the expiry of the one, whatever the wall clock says
-        shelf.become_(Mood::Broken);
-        assert!(k1.accepted(&cache).await, "stale, {step}");
-        assert!(short.asked(&cache).await.is_err(), "{step}");
+        clock.advance(SECOND * 3); // past the expiry of one, whatever the wall clock reads
+        store.set_behaviour(Behaviour::Fails);
+        assert!(k1.is_accepted(&cache).await, "stale, {step}");
+        assert!(short.ask(&cache).await.is_err(), "{step}");
     }
 }
 
 #[tokio::test]
-async fn the_store_behind_the_cache_is_there_to_be_read() {
-    let shelf = Shelf::new();
-    let cache = for_ever(&shelf);
-    let k1 = Question::key("k1");
-    assert!(k1.accepted(&cache).await);
-    shelf
+async fn the_inner_store_is_accessible() {
+    let store = HeldStore::new();
+    let cache = cache_without_expiry(&store);
+    let k1 = TestLookup::key("k1");
+    assert!(k1.is_accepted(&cache).await);
+    store
         .memory
         .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
         .await
-        .unwrap(); // elsewhere, with no feed
-    assert!(k1.accepted(&cache).await);
-    assert!(!k1.accepted(&cache.store()).await);
+        .unwrap(); // on another node, without a feed
+    assert!(k1.is_accepted(&cache).await);
+    assert!(!k1.is_accepted(&cache.store()).await);
 }
 
 #[tokio::test]
-async fn find_answers_from_the_cache_too() {
-    let shelf = Shelf::new();
-    let cache = for_ever(&shelf);
-    let k1 = Question::key("k1");
+async fn find_is_answered_from_the_cache() {
+    let store = HeldStore::new();
+    let cache = cache_without_expiry(&store);
+    let k1 = TestLookup::key("k1");
     for _ in 0..3 {
         assert!(cache.find(&k1.lookup()).await.unwrap().is_some());
     }
     assert!(matches!(cache.peek(&k1.lookup()), Peek::Found(_)));
-    assert_eq!(shelf.look_ups(), 1);
+    assert_eq!(store.lookups(), 1);
 }
 
-/// As SQLite's driver does: it carries out what was begun, though nobody waits for it any more.
+/// Behaves like SQLite's driver, which completes a statement even if its caller is gone.
 #[tokio::test]
-async fn a_change_whose_caller_goes_away_reaches_the_cache_when_it_is_made() {
-    let shelf = Shelf::new();
-    let cache = for_ever(&shelf);
+async fn a_cancelled_change_reaches_the_cache_once_it_is_made() {
+    let store = HeldStore::new();
+    let cache = cache_without_expiry(&store);
     let commits = Arc::new(tokio::sync::Notify::new());
-    *shelf.late.lock().unwrap() = Some(Arc::clone(&commits));
+    *store.deletion_gate.lock().unwrap() = Some(Arc::clone(&commits));
     let owner = Owner::of(Kind::OrgKey, "org_1");
     let mut deletion = Box::pin(cache.delete(&owner, "k1"));
-    assert!(polled_once(deletion.as_mut()).await.is_pending());
+    assert!(poll_within_task(deletion.as_mut()).await.is_pending());
     drop(deletion);
-    let key = Question::key("k1");
-    assert!(key.accepted(&cache).await, "it is not deleted yet");
+    let key = TestLookup::key("k1");
+    assert!(key.is_accepted(&cache).await, "it is not deleted yet");
     assert!(key.is_cached(&cache));
     commits.notify_one();
-    while shelf.memory.peek(&key.lookup()).is_active() {
+    while store.memory.peek(&key.lookup()).is_active() {
         tokio::task::yield_now().await;
     }
     for _ in 0..10 {
         tokio::task::yield_now().await;
     }
     assert!(
-        !key.accepted(&cache).await,
-        "a deleted key is accepted for ever"
+        !key.is_accepted(&cache).await,
+        "a deleted key stays accepted"
     );
 }
 
@@ -751,6 +782,9 @@ trait PeekExt {
 
 impl PeekExt for tower_api_key::store::Peek {
     fn is_active(&self) -> bool {
-        matches!(self, Self::Found(record) if record.status() == tower_api_key::store::Status::Active)
+        matches!(
+            self,
+            Self::Found(record) if record.status() == tower_api_key::store::Status::Active
+        )
     }
 }

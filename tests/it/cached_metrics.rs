@@ -1,13 +1,13 @@
-//! What is counted is what the table in the docs says, and nothing that was sent.
+//! The counters match the table in the docs, and no label contains client input.
 
-use crate::support::{shelf, tally};
+use crate::support::{clocks::ManualMonotonicClock, held_store, recorder};
 use tower_api_key::store::Owner;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use held_store::{Behaviour, HeldStore, TestLookup, key};
 use http::{Request, Response};
-use shelf::{Hand, Mood, Question, Shelf, key};
-use tally::Tally;
+use recorder::TestRecorder;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_api_key::{
     AuthLayer, async_trait,
@@ -15,7 +15,7 @@ use tower_api_key::{
     store::{Cached, Feed, FeedEvent, ManageStore},
 };
 
-/// A feed that is restored and ends.
+/// A feed that yields its events and then ends.
 struct Short(Vec<FeedEvent>);
 
 #[async_trait]
@@ -25,11 +25,11 @@ impl Feed for Short {
     }
 }
 
-/// Does everything once that is counted.
-async fn everything(tally: &Tally) -> Arc<shelf::Cache> {
-    let (shelf, hand) = (Shelf::new(), Hand::default());
-    let cache = Cached::new(Arc::clone(&shelf))
-        .with_monotonic_clock(hand.clone())
+/// Triggers every counted event once.
+async fn trigger_every_event(recorder: &TestRecorder) -> Arc<held_store::Cache> {
+    let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
+    let cache = Cached::new(Arc::clone(&store))
+        .with_monotonic_clock(clock.clone())
         .with_capacity(2);
     let cache = Arc::new(cache.danger_with_stale_accepts(Duration::from_secs(60)));
     let service = ServiceBuilder::new()
@@ -56,32 +56,32 @@ async fn everything(tally: &Tally) -> Arc<shelf::Cache> {
         .oneshot(request.body(()).unwrap())
         .await
         .unwrap();
-    assert_eq!(tally.of("accepted_total{kind=pat}"), 1.0);
-    assert!(Question::key("canaryid").is_cached(&*cache)); // a negative hit
-    assert!(Question::key("k1").is_cached(&*cache)); // a hit
+    assert_eq!(recorder.of("accepted_total{kind=pat}"), 1.0);
+    assert!(TestLookup::key("canaryid").is_cached(&*cache)); // a negative hit
+    assert!(TestLookup::key("k1").is_cached(&*cache)); // a hit
     for id in ["more1", "more2"] {
-        shelf.memory.insert(key(id)).await.unwrap();
-        assert!(Question::key(id).accepted(&*cache).await);
+        store.memory.insert(key(id)).await.unwrap();
+        assert!(TestLookup::key(id).is_accepted(&*cache).await);
     }
-    shelf.become_(Mood::Broken);
-    hand.advance(Duration::from_secs(6));
-    assert!(Question::key("more2").accepted(&*cache).await); // stale
-    shelf.become_(Mood::Well);
+    store.set_behaviour(Behaviour::Fails);
+    clock.advance(Duration::from_secs(6));
+    assert!(TestLookup::key("more2").is_accepted(&*cache).await); // stale
+    store.set_behaviour(Behaviour::Answers);
     cache
         .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
         .await
         .unwrap();
     let following = cache.follow(Short(Vec::new()));
-    assert_eq!(tally.of("feed_up{}"), 1.0);
+    assert_eq!(recorder.of("feed_up{}"), 1.0);
     following.await;
     cache
 }
 
 #[tokio::test]
-async fn each_thing_is_counted_once() {
-    let tally = Tally::default();
-    let _local = metrics::set_default_local_recorder(&tally);
-    everything(&tally).await;
+async fn every_event_is_counted_once() {
+    let recorder = TestRecorder::default();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    trigger_every_event(&recorder).await;
     for (name, expected) in [
         ("accepted_total{kind=pat}", 1.0),
         ("refused_total{kind=org_key,cause=wrong_secret}", 1.0),
@@ -96,16 +96,16 @@ async fn each_thing_is_counted_once() {
         ("cache_changes_total{subject=credential}", 1.0),
         ("feed_up{}", 0.0),
     ] {
-        assert_eq!(tally.of(name), expected, "{name}: {tally:?}");
+        assert_eq!(recorder.of(name), expected, "{name}: {recorder:?}");
     }
 }
 
 #[tokio::test]
-async fn no_label_shows_what_was_sent_or_stored() {
-    let tally = Tally::default();
-    let _local = metrics::set_default_local_recorder(&tally);
-    everything(&tally).await;
-    for name in tally.all() {
+async fn no_label_contains_request_or_store_data() {
+    let recorder = TestRecorder::default();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    trigger_every_event(&recorder).await;
+    for name in recorder.all() {
         for secret in ["canary", "test", "k1", "t1", "more", "org_1", "alice"] {
             assert!(!name.contains(secret), "{name}");
         }
@@ -115,15 +115,15 @@ async fn no_label_shows_what_was_sent_or_stored() {
 const DOCS: &str = include_str!("../../src/observe/mod.rs");
 const EMIT: &str = include_str!("../../src/observe/counters.rs");
 
-/// Every text in quotes.
+/// Returns every quoted text.
 fn quoted(source: &str) -> impl Iterator<Item = &str> {
     source.split('"').skip(1).step_by(2)
 }
 
 #[test]
-fn everything_in_the_table_is_described() {
-    let tally = Tally::default();
-    let _local = metrics::set_default_local_recorder(&tally);
+fn every_documented_metric_is_described() {
+    let recorder = TestRecorder::default();
+    let _local = metrics::set_default_local_recorder(&recorder);
     tower_api_key::observe::describe();
     let unit = |name: &str, sort: &str| match sort {
         "counter" => Some(metrics::Unit::Count),
@@ -137,14 +137,14 @@ fn everything_in_the_table_is_described() {
         .map(|(name, rest)| (rest.split(' ').next().unwrap().to_owned(), name.to_owned()))
         .map(|(sort, name)| (sort.clone(), name.clone(), unit(&name, &sort)))
         .collect();
-    let mut described = tally.described();
+    let mut described = recorder.described();
     listed.sort_by(|one, other| one.1.cmp(&other.1));
     described.sort_by(|one, other| one.1.cmp(&other.1));
     assert_eq!(described, listed);
 }
 
 #[test]
-fn the_table_of_names_is_the_code() {
+fn the_documented_names_match_the_code() {
     let listed: BTreeSet<_> = DOCS
         .lines()
         .filter_map(|line| line.strip_prefix("//! | `tower_api_key_"))
@@ -161,7 +161,7 @@ fn the_table_of_names_is_the_code() {
 }
 
 #[test]
-fn every_cause_has_a_counter_of_its_own() {
+fn every_cause_has_its_own_counter() {
     let counted: BTreeSet<_> = quoted(EMIT).collect();
     let causes = [
         include_str!("../../src/rejection/cause.rs"),

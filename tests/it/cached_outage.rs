@@ -1,12 +1,12 @@
-//! What a store that does not answer is asked: at most two lookups per credential and deadline, however many ask.
+//! Load on a store that does not answer: at most two lookups per credential and deadline, however
+//! many callers ask.
 
-use crate::support::{now, shelf};
+use crate::support::{clocks::TokioClock, held_store};
 use tower_api_key::{
     async_trait,
     credential::Kind,
     store::{
-        Cached, Change, CredentialStore, Directory, Lookup, ManageStore, MemoryStore, Record,
-        StoreError,
+        Cached, Change, CredentialStore, Lookup, ManageStore, MemoryStore, Record, StoreError,
     },
 };
 
@@ -17,12 +17,12 @@ use std::{
     time::Duration,
 };
 
-use shelf::{Question, key};
+use held_store::{TestLookup, key};
 use tokio::time::{Instant, sleep, timeout};
 
 const CALLERS: usize = 10_000;
 
-/// The layer's, and the cache's.
+/// The deadline of the layer and of the cache.
 const DEADLINE: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,39 +33,28 @@ enum Behaviour {
     FailsAfter(Duration),
     Hangs,
     Panics,
-    /// One after the other of those above that do not answer.
+    /// Cycles through the failures above.
     Alternates,
 }
 
-/// Notes when it is asked.
+/// A store that records when it is queried.
 #[derive(Debug)]
-struct FaultyStore {
+struct OutageStore {
     memory: MemoryStore,
     behaviour: Mutex<Behaviour>,
     calls: Mutex<Vec<Instant>>,
 }
 
-impl FaultyStore {
+impl OutageStore {
     fn new(behaviour: Behaviour) -> Arc<Self> {
-        let memory = MemoryStore::new();
-        now(memory.create_organization("org_1", None)).unwrap();
-        now(memory.create_user("alice")).unwrap();
-        now(memory.set_member("alice", "org_1", "viewer")).unwrap();
-        now(memory.insert(key("k1"))).unwrap();
-        now(memory.insert(Record::personal_token(
-            "t1",
-            shelf::token_digest("t1"),
-            "alice",
-        )))
-        .unwrap();
         Arc::new(Self {
-            memory,
+            memory: held_store::filled_memory(),
             behaviour: Mutex::new(behaviour),
             calls: Mutex::default(),
         })
     }
 
-    fn set(&self, behaviour: Behaviour) {
+    fn set_behaviour(&self, behaviour: Behaviour) {
         *self.behaviour.lock().unwrap() = behaviour;
     }
 
@@ -73,13 +62,13 @@ impl FaultyStore {
         self.calls.lock().unwrap().len()
     }
 
-    /// When the calls began, after the first one.
+    /// When the calls began, relative to the first one.
     fn offsets(&self) -> Vec<Duration> {
         let calls = self.calls.lock().unwrap();
         calls.iter().map(|at| *at - calls[0]).collect()
     }
 
-    /// The most calls that began within one deadline.
+    /// The largest number of calls that began within one deadline.
     fn calls_per_deadline(&self) -> usize {
         let calls = self.calls.lock().unwrap();
         let within = |start: &Instant| {
@@ -93,7 +82,7 @@ impl FaultyStore {
 }
 
 #[async_trait]
-impl CredentialStore for FaultyStore {
+impl CredentialStore for OutageStore {
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
         let number = {
             let mut calls = self.calls.lock().unwrap();
@@ -113,27 +102,27 @@ impl CredentialStore for FaultyStore {
                 return Err(StoreError::unavailable("test outage"));
             }
             Behaviour::Hangs => pending().await,
-            Behaviour::Panics => panic!("a panic that the test asked for"),
+            Behaviour::Panics => panic!("test panic of the store"),
         }
         self.memory.find(lookup).await
     }
 }
 
-fn caching(store: &Arc<FaultyStore>) -> Arc<Cached<Arc<FaultyStore>>> {
-    Arc::new(Cached::new(Arc::clone(store)).with_monotonic_clock(shelf::Timers::start()))
+fn cache_of(store: &Arc<OutageStore>) -> Arc<Cached<Arc<OutageStore>>> {
+    Arc::new(Cached::new(Arc::clone(store)).with_monotonic_clock(TokioClock::start()))
 }
 
-fn questions() -> [Question; 4] {
+fn lookups() -> [TestLookup; 4] {
     [
-        Question::key("k1"),
-        Question::key("unknown"),
-        Question::token("t1", Some("org_1")),
-        Question::token("unknown", Some("org_1")),
+        TestLookup::key("k1"),
+        TestLookup::key("unknown"),
+        TestLookup::token("t1", Some("org_1")),
+        TestLookup::token("unknown", Some("org_1")),
     ]
 }
 
-/// Changes of what no test asks for, one each millisecond.
-fn changing<S: CredentialStore>(cache: &Arc<Cached<S>>) -> tokio::task::JoinHandle<()> {
+/// Applies one change per millisecond, to credentials that no test looks up.
+fn spawn_changes<S: CredentialStore>(cache: &Arc<Cached<S>>) -> tokio::task::JoinHandle<()> {
     let cache = Arc::clone(cache);
     tokio::spawn(async move {
         for i in 0.. {
@@ -155,26 +144,27 @@ fn changing<S: CredentialStore>(cache: &Arc<Cached<S>>) -> tokio::task::JoinHand
     })
 }
 
-/// Asks as a layer does whose client is there for `patience`.
+/// Looks up like a layer whose client waits for `patience`.
 async fn ask<S: CredentialStore>(
     cache: Arc<Cached<S>>,
-    question: Question,
+    lookup: TestLookup,
     patience: Duration,
 ) -> Option<Result<bool, StoreError>> {
-    timeout(patience.min(DEADLINE), question.asked(&*cache))
+    timeout(patience.min(DEADLINE), lookup.ask(&*cache))
         .await
         .ok()
 }
 
-/// Ten thousand callers within `time`: of three one goes away at once, one after a while, and one waits.
+/// Spreads ten thousand callers over `time`: of every three, one is cancelled at once, one after a
+/// while, and one waits.
 async fn crowd<S: CredentialStore>(
     cache: &Arc<Cached<S>>,
-    question: &Question,
+    lookup: &TestLookup,
     time: Duration,
 ) -> Vec<Option<Result<bool, StoreError>>> {
     let callers: Vec<_> = (0..CALLERS)
         .map(|i| {
-            let (cache, question) = (Arc::clone(cache), question.clone());
+            let (cache, lookup) = (Arc::clone(cache), lookup.clone());
             let patience = [
                 Duration::from_millis(1),
                 Duration::from_millis(300),
@@ -182,7 +172,7 @@ async fn crowd<S: CredentialStore>(
             ][i % 3];
             tokio::spawn(async move {
                 sleep(time.mul_f64(i as f64 / CALLERS as f64)).await;
-                ask(cache, question, patience).await
+                ask(cache, lookup, patience).await
             })
         })
         .collect();
@@ -194,7 +184,7 @@ async fn crowd<S: CredentialStore>(
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_costs_two_lookups_per_key_and_deadline() {
+async fn an_outage_costs_at_most_two_lookups_per_key_and_deadline() {
     let late = Behaviour::FailsAfter(Duration::from_millis(300));
     for behaviour in [
         Behaviour::Hangs,
@@ -203,20 +193,20 @@ async fn an_outage_costs_two_lookups_per_key_and_deadline() {
         Behaviour::Panics,
         Behaviour::Alternates,
     ] {
-        for question in questions() {
+        for lookup in lookups() {
             for (time, changes) in [(Duration::ZERO, false), (Duration::from_secs(4), true)] {
-                let store = FaultyStore::new(behaviour);
-                let cache = caching(&store);
-                let changing = changes.then(|| changing(&cache));
-                let answers = crowd(&cache, &question, time).await;
+                let store = OutageStore::new(behaviour);
+                let cache = cache_of(&store);
+                let changing = changes.then(|| spawn_changes(&cache));
+                let answers = crowd(&cache, &lookup, time).await;
                 if let Some(task) = changing {
                     task.abort();
                 }
                 let name =
-                    format!("{behaviour:?}, {question:?}, over {time:?}, with changes: {changes}");
+                    format!("{behaviour:?}, {lookup:?}, over {time:?}, with changes: {changes}");
                 assert!(
                     answers.iter().flatten().all(Result::is_err),
-                    "an outage is no answer: {name}"
+                    "an outage is not an answer: {name}"
                 );
                 assert!(
                     store.calls_per_deadline() <= 2,
@@ -234,42 +224,42 @@ async fn an_outage_costs_two_lookups_per_key_and_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_an_outage_a_key_is_accepted_within_a_deadline() {
+async fn a_key_is_accepted_within_one_deadline_after_an_outage() {
     for behaviour in [
         Behaviour::Hangs,
         Behaviour::Fails,
         Behaviour::Panics,
         Behaviour::Alternates,
     ] {
-        let store = FaultyStore::new(behaviour);
-        let cache = caching(&store);
-        let k1 = Question::key("k1");
+        let store = OutageStore::new(behaviour);
+        let cache = cache_of(&store);
+        let k1 = TestLookup::key("k1");
         crowd(&cache, &k1, Duration::from_secs(3)).await;
-        store.set(Behaviour::Answers);
+        store.set_behaviour(Behaviour::Answers);
         sleep(DEADLINE).await;
-        assert!(k1.accepted(&*cache).await, "{behaviour:?}");
+        assert!(k1.is_accepted(&*cache).await, "{behaviour:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_failure_delays_the_next_lookup_by_20_milliseconds() {
     for behaviour in [Behaviour::Fails, Behaviour::Panics] {
-        let store = FaultyStore::new(behaviour);
-        let cache = caching(&store);
-        let k1 = Question::key("k1");
-        k1.asked(&*cache).await.unwrap_err();
-        store.set(Behaviour::Answers);
-        k1.asked(&*cache).await.unwrap_err();
+        let store = OutageStore::new(behaviour);
+        let cache = cache_of(&store);
+        let k1 = TestLookup::key("k1");
+        k1.ask(&*cache).await.unwrap_err();
+        store.set_behaviour(Behaviour::Answers);
+        k1.ask(&*cache).await.unwrap_err();
         sleep(Duration::from_millis(20)).await;
-        assert!(k1.accepted(&*cache).await, "{behaviour:?}");
+        assert!(k1.is_accepted(&*cache).await, "{behaviour:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_joins_a_lookup_fails_at_its_deadline_and_not_later() {
-    let store = FaultyStore::new(Behaviour::Hangs);
-    let cache = caching(&store);
-    let k1 = Question::key("k1");
+async fn a_caller_that_joins_a_lookup_fails_at_its_deadline() {
+    let store = OutageStore::new(Behaviour::Hangs);
+    let cache = cache_of(&store);
+    let k1 = TestLookup::key("k1");
     let start = Instant::now();
     let first = tokio::spawn(ask(
         Arc::clone(&cache),
@@ -277,14 +267,14 @@ async fn who_joins_a_lookup_fails_at_its_deadline_and_not_later() {
         Duration::from_millis(10),
     ));
     sleep(Duration::from_millis(900)).await;
-    assert!(first.await.unwrap().is_none(), "it went away");
-    let told = timeout(DEADLINE, k1.asked(&*cache))
+    assert!(first.await.unwrap().is_none(), "it was cancelled");
+    let error = timeout(DEADLINE, k1.ask(&*cache))
         .await
-        .expect("it fails before it is given up");
-    let told = told.unwrap_err();
-    assert_eq!(told.code(), "store_timed_out");
+        .expect("it fails before the caller gives up");
+    let error = error.unwrap_err();
+    assert_eq!(error.code(), "store_timed_out");
     assert_eq!(
-        told.source().unwrap().to_string(),
+        error.source().unwrap().to_string(),
         "the store did not answer within 1s",
         "the deadline of the cache"
     );
@@ -297,22 +287,22 @@ async fn who_joins_a_lookup_fails_at_its_deadline_and_not_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_of_a_lookup_can_be_set() {
-    let store = FaultyStore::new(Behaviour::Hangs);
+async fn the_lookup_deadline_is_configurable() {
+    let store = OutageStore::new(Behaviour::Hangs);
     let cache = Cached::new(Arc::clone(&store)).with_lookup_deadline(Duration::from_millis(250));
     let start = Instant::now();
-    let error = Question::key("k1").asked(&cache).await.unwrap_err();
+    let error = TestLookup::key("k1").ask(&cache).await.unwrap_err();
     assert_eq!(error.code(), "store_timed_out", "{error:?}");
     assert!(start.elapsed() < Duration::from_millis(255));
 }
 
 #[tokio::test(start_paused = true)]
-async fn changes_of_something_else_leave_single_flight_alone() {
-    for question in questions() {
-        let store = FaultyStore::new(Behaviour::AnswersAfter(Duration::from_millis(200)));
-        let cache = caching(&store);
-        let changing = changing(&cache);
-        for answer in crowd(&cache, &question, Duration::from_millis(400))
+async fn unrelated_changes_do_not_break_single_flight() {
+    for lookup in lookups() {
+        let store = OutageStore::new(Behaviour::AnswersAfter(Duration::from_millis(200)));
+        let cache = cache_of(&store);
+        let changing = spawn_changes(&cache);
+        for answer in crowd(&cache, &lookup, Duration::from_millis(400))
             .await
             .into_iter()
             .flatten()
@@ -320,20 +310,20 @@ async fn changes_of_something_else_leave_single_flight_alone() {
             answer.unwrap();
         }
         changing.abort();
-        assert!(store.calls() <= 2, "{}: {question:?}", store.calls());
+        assert!(store.calls() <= 2, "{}: {lookup:?}", store.calls());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn changes_of_something_else_leave_the_negative_table_alone() {
-    for question in [
-        Question::key("unknown"),
-        Question::token("unknown", Some("org_1")),
+async fn unrelated_changes_do_not_clear_negative_entries() {
+    for lookup in [
+        TestLookup::key("unknown"),
+        TestLookup::token("unknown", Some("org_1")),
     ] {
-        let store = FaultyStore::new(Behaviour::Answers);
-        let cache = caching(&store);
-        let changing = changing(&cache);
-        for answer in crowd(&cache, &question, Duration::from_secs(3))
+        let store = OutageStore::new(Behaviour::Answers);
+        let cache = cache_of(&store);
+        let changing = spawn_changes(&cache);
+        for answer in crowd(&cache, &lookup, Duration::from_secs(3))
             .await
             .into_iter()
             .flatten()
@@ -343,22 +333,26 @@ async fn changes_of_something_else_leave_the_negative_table_alone() {
         changing.abort();
         assert!(
             store.calls_per_deadline() <= 2,
-            "{}, {question:?}",
+            "{}, {lookup:?}",
             store.calls_per_deadline()
         );
     }
 }
 
-/// In a storm of changes that do not name it, a creation shows a deadline later; one that names it, at once.
+/// During a storm of changes that do not name it, a creation is visible after one deadline; a
+/// change that names it applies at once.
 #[tokio::test(start_paused = true)]
-async fn a_creation_shows_in_a_storm_of_changes() {
-    let store = FaultyStore::new(Behaviour::Answers);
-    let cache = Arc::new(shelf_for_ever(&store));
-    let changing = changing(&cache);
-    let (new_key, new_token) = (Question::key("new"), Question::token("new", Some("org_1")));
+async fn a_creation_is_visible_during_a_storm_of_changes() {
+    let store = OutageStore::new(Behaviour::Answers);
+    let cache = Arc::new(cache_without_expiry(&store));
+    let changing = spawn_changes(&cache);
+    let (new_key, new_token) = (
+        TestLookup::key("new"),
+        TestLookup::token("new", Some("org_1")),
+    );
     for _ in 0..50 {
-        assert!(!new_key.accepted(&*cache).await);
-        assert!(!new_token.accepted(&*cache).await);
+        assert!(!new_key.is_accepted(&*cache).await);
+        assert!(!new_token.is_accepted(&*cache).await);
         sleep(Duration::from_millis(2)).await;
     }
     store.memory.insert(key("new")).await.unwrap();
@@ -366,12 +360,12 @@ async fn a_creation_shows_in_a_storm_of_changes() {
         kind: Kind::OrgKey,
         id: "new".into(),
     });
-    assert!(new_key.accepted(&*cache).await);
+    assert!(new_key.is_accepted(&*cache).await);
     store
         .memory
         .insert(Record::personal_token(
             "new",
-            shelf::token_digest("new"),
+            held_store::token_digest("new"),
             "alice",
         ))
         .await
@@ -381,20 +375,20 @@ async fn a_creation_shows_in_a_storm_of_changes() {
         id: "new".into(),
     });
     sleep(DEADLINE).await;
-    assert!(new_token.accepted(&*cache).await);
+    assert!(new_token.is_accepted(&*cache).await);
     changing.abort();
 }
 
-fn shelf_for_ever(store: &Arc<FaultyStore>) -> Cached<Arc<FaultyStore>> {
-    let cache = Cached::new(Arc::clone(store)).with_monotonic_clock(shelf::Timers::start());
+fn cache_without_expiry(store: &Arc<OutageStore>) -> Cached<Arc<OutageStore>> {
+    let cache = Cached::new(Arc::clone(store)).with_monotonic_clock(TokioClock::start());
     cache
         .with_ttl(Duration::MAX)
         .with_negative_ttl(Duration::MAX)
 }
 
-/// Changes that concern what is in flight cost no more than two lookups at a time, and beat both of them.
+/// Changes that affect lookups in flight cause at most two lookups at a time, and override both.
 #[tokio::test(start_paused = true)]
-async fn changes_of_what_is_in_flight_make_no_third_lookup() {
+async fn changes_to_a_credential_in_flight_start_no_third_lookup() {
     for change in [
         Change::Credential {
             kind: Kind::OrgKey,
@@ -402,9 +396,9 @@ async fn changes_of_what_is_in_flight_make_no_third_lookup() {
         },
         Change::Everything,
     ] {
-        let store = FaultyStore::new(Behaviour::Hangs);
-        let cache = caching(&store);
-        let k1 = Question::key("k1");
+        let store = OutageStore::new(Behaviour::Hangs);
+        let cache = cache_of(&store);
+        let k1 = TestLookup::key("k1");
         let callers: Vec<_> = (0..1_000)
             .map(|i| {
                 let (cache, k1, change) = (Arc::clone(&cache), k1.clone(), change.clone());
@@ -427,18 +421,18 @@ async fn changes_of_what_is_in_flight_make_no_third_lookup() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn callers_who_go_away_at_once_make_no_further_calls() {
-    let store = FaultyStore::new(Behaviour::Hangs);
-    let cache = caching(&store);
-    // More lookups that nobody waits for than may go on.
+async fn cancelled_callers_start_no_further_lookups() {
+    let store = OutageStore::new(Behaviour::Hangs);
+    let cache = cache_of(&store);
+    // More abandoned lookups than may continue.
     for i in 0..1100 {
         let id = format!("left{i}");
-        let question = Question::key(&id);
-        let _ = timeout(Duration::ZERO, question.asked(&*cache)).await;
+        let lookup = TestLookup::key(&id);
+        let _ = timeout(Duration::ZERO, lookup.ask(&*cache)).await;
     }
     let before = store.calls();
     for _ in 0..2000 {
-        let _ = timeout(Duration::ZERO, Question::key("k1").asked(&*cache)).await;
+        let _ = timeout(Duration::ZERO, TestLookup::key("k1").ask(&*cache)).await;
         tokio::task::yield_now().await;
     }
     let calls = store.calls() - before;

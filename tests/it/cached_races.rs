@@ -1,6 +1,6 @@
-//! A change beats the lookups under way, and those who ask together ask once.
+//! A change overrides lookups in flight, and concurrent callers share one lookup.
 
-use crate::support::{now, shelf};
+use crate::support::{held_store, now};
 use tower_api_key::store::Owner;
 
 use std::{
@@ -11,8 +11,8 @@ use std::{
     time::Duration,
 };
 
+use held_store::{Behaviour, HeldStore, TestLookup, cache_without_expiry, key, poll_within_task};
 use http::{Request, Response, StatusCode};
-use shelf::{Mood, Question, Shelf, for_ever, key, polled_once};
 use tokio::task::yield_now;
 use tower::{ServiceBuilder, ServiceExt};
 use tower_api_key::{
@@ -30,16 +30,16 @@ fn change(kind: Kind, id: &str) -> Change {
     }
 }
 
-/// What a change does to the store, before the cache hears of it.
+/// What a change does to the store before it reaches the cache.
 type Write = fn(&MemoryStore);
 
 #[tokio::test]
-async fn a_change_beats_a_fill_in_flight() {
+async fn a_change_overrides_a_lookup_in_flight() {
     let (key, token) = (
-        || Question::key("k1"),
-        || Question::token("t1", Some("org_1")),
+        || TestLookup::key("k1"),
+        || TestLookup::token("t1", Some("org_1")),
     );
-    let cases: [(&str, Question, Write, Change); 8] = [
+    let cases: [(&str, TestLookup, Write, Change); 8] = [
         (
             "a key",
             key(),
@@ -47,7 +47,7 @@ async fn a_change_beats_a_fill_in_flight() {
             change(Kind::OrgKey, "k1"),
         ),
         (
-            "a key's organization",
+            "the organization of a key",
             key(),
             |s| now(s.delete_organization("org_1")).unwrap(),
             Change::Organization("org_1".into()),
@@ -65,7 +65,7 @@ async fn a_change_beats_a_fill_in_flight() {
             change(Kind::PersonalToken, "t1"),
         ),
         (
-            "a token's owner",
+            "the owner of a token",
             token(),
             |s| now(s.set_user_enabled("alice", false)).unwrap(),
             Change::User("alice".into()),
@@ -89,66 +89,63 @@ async fn a_change_beats_a_fill_in_flight() {
             Change::Everything,
         ),
     ];
-    for (name, question, write, change) in cases {
-        let shelf = Shelf::new();
-        let cache = Arc::new(for_ever(&shelf));
-        shelf.become_(Mood::Held);
+    for (name, lookup, write, change) in cases {
+        let store = HeldStore::new();
+        let cache = Arc::new(cache_without_expiry(&store));
+        store.set_behaviour(Behaviour::Held);
         let early = tokio::spawn({
-            let (cache, question) = (Arc::clone(&cache), question.clone());
-            async move { question.accepted(&*cache).await }
+            let (cache, lookup) = (Arc::clone(&cache), lookup.clone());
+            async move { lookup.is_accepted(&*cache).await }
         });
-        shelf.has_read().await;
-        write(&shelf.memory);
-        shelf.become_(Mood::Well);
+        store.wait_until_read().await;
+        write(&store.memory);
+        store.set_behaviour(Behaviour::Answers);
         cache.apply(&change);
 
         assert!(
-            !question.accepted(&*cache).await,
+            !lookup.is_accepted(&*cache).await,
             "{name}: joined a lookup from before the change"
         );
-        shelf.let_go();
+        store.release();
+        assert!(early.await.unwrap(), "{name}: it held the old answer");
         assert!(
-            early.await.unwrap(),
-            "{name}: it had the old answer in hand"
+            !lookup.is_accepted(&*cache).await,
+            "{name}: the old answer was cached"
         );
-        assert!(
-            !question.accepted(&*cache).await,
-            "{name}: the old answer was kept"
-        );
-        assert_eq!(shelf.look_ups(), 2, "{name}");
+        assert_eq!(store.lookups(), 2, "{name}");
     }
 }
 
 #[tokio::test]
-async fn a_creation_beats_an_unknown_in_flight() {
+async fn a_creation_overrides_a_miss_in_flight() {
     for kind in [Kind::OrgKey, Kind::PersonalToken] {
-        let shelf = Shelf::new();
-        let cache = Arc::new(for_ever(&shelf));
-        let (question, record) = match kind {
-            Kind::OrgKey => (Question::key("new"), key("new")),
+        let store = HeldStore::new();
+        let cache = Arc::new(cache_without_expiry(&store));
+        let (lookup, record) = match kind {
+            Kind::OrgKey => (TestLookup::key("new"), key("new")),
             Kind::PersonalToken => (
-                Question::token("new", Some("org_1")),
-                Record::personal_token("new", shelf::token_digest("new"), "alice"),
+                TestLookup::token("new", Some("org_1")),
+                Record::personal_token("new", held_store::token_digest("new"), "alice"),
             ),
         };
-        shelf.become_(Mood::Held);
-        let mut early = Box::pin(question.asked(&*cache));
-        assert!(polled_once(early.as_mut()).await.is_pending());
-        shelf.let_go();
+        store.set_behaviour(Behaviour::Held);
+        let mut early = Box::pin(lookup.ask(&*cache));
+        assert!(poll_within_task(early.as_mut()).await.is_pending());
+        store.release();
         cache.insert(record).await.unwrap();
         assert!(!early.await.unwrap());
-        assert!(question.accepted(&*cache).await, "{kind:?}");
+        assert!(lookup.is_accepted(&*cache).await, "{kind:?}");
     }
 }
 
 #[tokio::test]
-async fn a_change_of_something_else_does_not_keep_a_fill_away() {
-    let shelf = Shelf::new();
-    let cache = for_ever(&shelf);
-    let token = Question::token("t1", Some("org_1"));
-    shelf.become_(Mood::Held);
-    let mut early = Box::pin(token.asked(&cache));
-    assert!(polled_once(early.as_mut()).await.is_pending());
+async fn an_unrelated_change_does_not_stop_a_lookup_from_being_cached() {
+    let store = HeldStore::new();
+    let cache = cache_without_expiry(&store);
+    let token = TestLookup::token("t1", Some("org_1"));
+    store.set_behaviour(Behaviour::Held);
+    let mut early = Box::pin(token.ask(&cache));
+    assert!(poll_within_task(early.as_mut()).await.is_pending());
     for other in [
         change(Kind::PersonalToken, "t2"),
         Change::User("bob".into()),
@@ -156,20 +153,20 @@ async fn a_change_of_something_else_does_not_keep_a_fill_away() {
     ] {
         cache.apply(&other);
     }
-    shelf.let_go();
+    store.release();
     assert!(early.await.unwrap());
     assert!(token.is_cached(&cache));
 }
 
 #[tokio::test]
-async fn a_change_among_too_many_to_remember_beats_a_fill_in_flight() {
-    let shelf = Shelf::new();
-    let cache = for_ever(&shelf);
-    let k1 = Question::key("k1");
-    shelf.become_(Mood::Held);
-    let mut early = Box::pin(k1.asked(&cache));
-    assert!(polled_once(early.as_mut()).await.is_pending());
-    shelf
+async fn a_change_beyond_the_history_overrides_a_lookup_in_flight() {
+    let store = HeldStore::new();
+    let cache = cache_without_expiry(&store);
+    let k1 = TestLookup::key("k1");
+    store.set_behaviour(Behaviour::Held);
+    let mut early = Box::pin(k1.ask(&cache));
+    assert!(poll_within_task(early.as_mut()).await.is_pending());
+    store
         .memory
         .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
         .await
@@ -178,142 +175,147 @@ async fn a_change_among_too_many_to_remember_beats_a_fill_in_flight() {
     for i in 0..10_000 {
         cache.apply(&change(Kind::PersonalToken, &i.to_string()));
     }
-    shelf.let_go();
+    store.release();
     assert!(early.await.unwrap());
-    assert!(!k1.accepted(&cache).await);
+    assert!(!k1.is_accepted(&cache).await);
 }
 
 #[tokio::test]
-async fn a_late_old_answer_does_not_displace_a_newer_one() {
-    let shelf = Shelf::new();
-    let cache = for_ever(&shelf);
-    let k1 = Question::key("k1");
-    shelf.become_(Mood::Held);
-    let mut early = Box::pin(k1.asked(&cache));
-    assert!(polled_once(early.as_mut()).await.is_pending());
-    shelf.become_(Mood::Well);
-    cache.apply(&Change::Organization("org_2".into())); // may concern k1: the next one does not join
-    shelf
+async fn a_late_outdated_answer_does_not_replace_a_newer_one() {
+    let store = HeldStore::new();
+    let cache = cache_without_expiry(&store);
+    let k1 = TestLookup::key("k1");
+    store.set_behaviour(Behaviour::Held);
+    let mut early = Box::pin(k1.ask(&cache));
+    assert!(poll_within_task(early.as_mut()).await.is_pending());
+    store.set_behaviour(Behaviour::Answers);
+    // May affect k1, so the next lookup does not join.
+    cache.apply(&Change::Organization("org_2".into()));
+    store
         .memory
         .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
         .await
-        .unwrap(); // nobody tells of it
-    assert!(!k1.accepted(&cache).await);
-    shelf.let_go();
+        .unwrap(); // the cache does not see it
+    assert!(!k1.is_accepted(&cache).await);
+    store.release();
     assert!(early.await.unwrap());
-    assert!(!k1.accepted(&cache).await);
+    assert!(!k1.is_accepted(&cache).await);
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_callers_on_one_cold_key_are_one_look_up() {
-    let shelf = Shelf::new();
-    let cache = Arc::new(for_ever(&shelf));
-    shelf.become_(Mood::Held);
+async fn ten_thousand_callers_of_a_cold_key_share_one_lookup() {
+    let store = HeldStore::new();
+    let cache = Arc::new(cache_without_expiry(&store));
+    store.set_behaviour(Behaviour::Held);
     let callers: Vec<_> = (0..10_000)
         .map(|_| {
             let cache = Arc::clone(&cache);
-            tokio::spawn(async move { Question::key("k1").accepted(&*cache).await })
+            tokio::spawn(async move { TestLookup::key("k1").is_accepted(&*cache).await })
         })
         .collect();
-    shelf.has_read().await;
-    yield_now().await; // each of the tasks has been polled by now
-    shelf.let_go();
+    store.wait_until_read().await;
+    yield_now().await; // every task has been polled by now
+    store.release();
     for caller in callers {
         assert!(caller.await.unwrap());
     }
-    assert_eq!(shelf.look_ups(), 1);
+    assert_eq!(store.lookups(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_is_shared_also_when_it_is_not_kept() {
-    for (name, mood) in [("an accept", Mood::Held), ("an error", Mood::Failing)] {
-        let shelf = Shelf::new();
-        let cache = for_ever(&shelf).with_ttl(Duration::ZERO);
-        let k1 = Question::key("k1");
-        shelf.become_(mood);
-        let mut callers: Vec<_> = (0..100).map(|_| Box::pin(k1.asked(&cache))).collect();
+async fn an_answer_that_is_not_cached_is_still_shared() {
+    for (name, behaviour) in [
+        ("an accept", Behaviour::Held),
+        ("an error", Behaviour::HeldThenFails),
+    ] {
+        let store = HeldStore::new();
+        let cache = cache_without_expiry(&store).with_ttl(Duration::ZERO);
+        let k1 = TestLookup::key("k1");
+        store.set_behaviour(behaviour);
+        let mut callers: Vec<_> = (0..100).map(|_| Box::pin(k1.ask(&cache))).collect();
         for caller in &mut callers {
-            assert!(polled_once(caller.as_mut()).await.is_pending());
+            assert!(poll_within_task(caller.as_mut()).await.is_pending());
         }
-        shelf.let_go();
+        store.release();
         for caller in callers {
-            match (mood, caller.await) {
-                (Mood::Held, answer) => assert!(answer.unwrap()),
+            match (behaviour, caller.await) {
+                (Behaviour::Held, answer) => assert!(answer.unwrap()),
                 (_, Err(StoreError::Corrupt(source))) => {
                     assert_eq!(source.to_string(), "test damage")
                 }
                 (_, other) => panic!("{name}: {other:?}"),
             }
         }
-        assert_eq!(shelf.look_ups(), 1, "{name}");
-        tokio::time::sleep(shelf::FAILURE_LIFE).await;
-        assert!(k1.accepted(&cache).await, "{name}");
+        assert_eq!(store.lookups(), 1, "{name}");
+        tokio::time::sleep(held_store::FAILURE_LIFE).await;
+        assert!(k1.is_accepted(&cache).await, "{name}");
     }
 }
 
 #[tokio::test]
-async fn a_lookup_goes_on_when_whoever_began_it_goes_away() {
-    let shelf = Shelf::new();
-    let cache = for_ever(&shelf);
-    let k1 = Question::key("k1");
-    shelf.become_(Mood::Held);
-    let mut leader = Box::pin(k1.asked(&cache));
-    assert!(polled_once(leader.as_mut()).await.is_pending());
-    let mut others: Vec<_> = (0..1_000).map(|_| Box::pin(k1.asked(&cache))).collect();
+async fn a_lookup_continues_when_its_first_caller_is_cancelled() {
+    let store = HeldStore::new();
+    let cache = cache_without_expiry(&store);
+    let k1 = TestLookup::key("k1");
+    store.set_behaviour(Behaviour::Held);
+    let mut leader = Box::pin(k1.ask(&cache));
+    assert!(poll_within_task(leader.as_mut()).await.is_pending());
+    let mut others: Vec<_> = (0..1_000).map(|_| Box::pin(k1.ask(&cache))).collect();
     for other in &mut others {
-        assert!(polled_once(other.as_mut()).await.is_pending());
+        assert!(poll_within_task(other.as_mut()).await.is_pending());
     }
     drop(leader);
-    shelf.let_go();
+    store.release();
     for other in others {
         assert!(other.await.unwrap());
     }
-    assert_eq!(shelf.look_ups(), 1);
+    assert_eq!(store.lookups(), 1);
 }
 
 #[tokio::test]
-async fn a_lookup_that_panics_fails_for_all_who_wait() {
-    let shelf = Shelf::new();
-    let cache = Arc::new(for_ever(&shelf));
-    shelf.become_(Mood::Doomed);
+async fn a_panicking_lookup_fails_for_every_waiter() {
+    let store = HeldStore::new();
+    let cache = Arc::new(cache_without_expiry(&store));
+    store.set_behaviour(Behaviour::HeldThenPanics);
     let ask = || {
         let cache = Arc::clone(&cache);
-        tokio::spawn(async move { Question::key("k1").asked(&*cache).await })
+        tokio::spawn(async move { TestLookup::key("k1").ask(&*cache).await })
     };
     let callers: Vec<_> = (0..100).map(|_| ask()).collect();
-    shelf.has_read().await;
+    store.wait_until_read().await;
     yield_now().await;
-    shelf.let_go();
+    store.release();
     for caller in callers {
         let answer = caller.await.unwrap();
         assert_eq!(answer.unwrap_err().code(), "store_panicked");
     }
-    assert_eq!(shelf.look_ups(), 1);
+    assert_eq!(store.lookups(), 1);
 }
 
 #[tokio::test]
-async fn a_lookup_that_all_have_left_goes_on_and_is_joined() {
-    let shelf = Shelf::new();
-    let cache = for_ever(&shelf);
-    let k1 = Question::key("k1");
-    shelf.become_(Mood::Held);
-    let mut gone = Box::pin(k1.asked(&cache));
-    assert!(polled_once(gone.as_mut()).await.is_pending());
+async fn an_abandoned_lookup_continues_and_can_be_joined() {
+    let store = HeldStore::new();
+    let cache = cache_without_expiry(&store);
+    let k1 = TestLookup::key("k1");
+    store.set_behaviour(Behaviour::Held);
+    let mut gone = Box::pin(k1.ask(&cache));
+    assert!(poll_within_task(gone.as_mut()).await.is_pending());
     drop(gone);
-    let mut other = Box::pin(k1.asked(&cache));
-    assert!(polled_once(other.as_mut()).await.is_pending());
-    shelf.let_go();
+    let mut other = Box::pin(k1.ask(&cache));
+    assert!(poll_within_task(other.as_mut()).await.is_pending());
+    store.release();
     assert!(other.await.unwrap());
     assert!(k1.is_cached(&cache));
-    assert_eq!(shelf.look_ups(), 1);
+    assert_eq!(store.lookups(), 1);
 }
 
 const TASKS: usize = 64;
 const REQUESTS: usize = 10_000;
 
-/// Keys whose revocation has been acknowledged are marked; who reads the mark before asking must be refused.
+/// Each acknowledged revocation sets a mark. A caller that reads the mark before it asks must be
+/// refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_stale_accept_in_640_000_requests_with_an_infinite_life() {
+async fn no_stale_accept_in_640_000_requests_with_an_infinite_ttl() {
     let store = Arc::new(Cached::new(MemoryStore::new()).with_ttl(Duration::MAX));
     store.create_organization("org_1", None).await.unwrap();
     let minted: Vec<_> = (0..TASKS)
@@ -325,10 +327,14 @@ async fn no_stale_accept_in_640_000_requests_with_an_infinite_life() {
             .insert(record.with_role("viewer", store.catalogue()).unwrap())
             .await
             .unwrap();
-        assert!(Question::key(&key.id.to_string()).accepted(&*store).await);
         assert!(
-            Question::key(&key.id.to_string()).is_cached(&*store),
-            "the cached path has to be the one in use"
+            TestLookup::key(&key.id.to_string())
+                .is_accepted(&*store)
+                .await
+        );
+        assert!(
+            TestLookup::key(&key.id.to_string()).is_cached(&*store),
+            "the cached path must be used"
         );
     }
     let bearers: Arc<Vec<_>> = Arc::new(
@@ -374,7 +380,7 @@ async fn no_stale_accept_in_640_000_requests_with_an_infinite_life() {
                         }
                         (true, _) => refused.fetch_add(1, Ordering::Relaxed),
                         (false, StatusCode::OK) => accepted.fetch_add(1, Ordering::Relaxed),
-                        (false, _) => 0, // revoked, and about to be acknowledged
+                        (false, _) => 0, // revoked, not yet acknowledged
                     };
                     if done.fetch_add(1, Ordering::SeqCst) % 128 == 0 {
                         yield_now().await;
@@ -407,10 +413,10 @@ async fn no_stale_accept_in_640_000_requests_with_an_infinite_life() {
 }
 
 #[tokio::test]
-async fn a_missing_answer_of_the_cache_is_a_503_of_the_layer() {
-    let shelf = Shelf::new();
-    shelf.become_(Mood::Broken);
-    let cache = Arc::new(for_ever(&shelf));
+async fn a_cache_failure_is_a_503_from_the_layer() {
+    let store = HeldStore::new();
+    store.set_behaviour(Behaviour::Fails);
+    let cache = Arc::new(cache_without_expiry(&store));
     let service = ServiceBuilder::new()
         .layer(AuthLayer::new(Arc::clone(&cache)))
         .service_fn(async |_: Request<()>| {
@@ -425,7 +431,7 @@ async fn a_missing_answer_of_the_cache_is_a_503_of_the_layer() {
         StatusCode::SERVICE_UNAVAILABLE
     );
     assert!(matches!(
-        cache.peek(&Question::key("k1").lookup()),
+        cache.peek(&TestLookup::key("k1").lookup()),
         tower_api_key::store::Peek::Unknown
     ));
 }

@@ -1,4 +1,4 @@
-//! The README tells the truth: its tables are compared with the code.
+//! The README is true: its tables are compared with the code.
 
 use std::{
     convert::Infallible,
@@ -26,7 +26,7 @@ fn table(first: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn the_table_of_answers_is_the_code() {
+fn the_response_table_matches_the_code() {
     let rows = table("reason");
     assert_eq!(rows.len(), Reason::ALL.len());
     for (row, reason) in rows.iter().zip(Reason::ALL) {
@@ -38,7 +38,7 @@ fn the_table_of_answers_is_the_code() {
 }
 
 #[tokio::test]
-async fn the_challenges_in_the_table_are_those_sent() {
+async fn the_challenges_in_the_table_match_the_responses() {
     let rows = table("reason");
     let listed = |code: &str| rows.iter().find(|row| row[0] == code).unwrap()[4].clone();
     for (code, authorization) in [
@@ -62,7 +62,7 @@ async fn the_challenges_in_the_table_are_those_sent() {
 }
 
 #[test]
-fn the_table_of_features_is_the_manifest() {
+fn the_feature_table_matches_the_manifest() {
     let section = MANIFEST
         .split("[features]")
         .nth(1)
@@ -80,13 +80,13 @@ fn the_table_of_features_is_the_manifest() {
 }
 
 #[test]
-fn the_scanner_expression_is_the_codes() {
+fn the_documented_scanner_regex_matches_the_code() {
     let line = format!("\n//! {}\n", TokenFormat::default().scanner_regex());
     assert!(include_str!("../../src/guide/managing.rs").contains(&line));
 }
 
 #[test]
-fn the_minimal_rust_version_is_the_manifests() {
+fn the_documented_rust_version_matches_the_manifest() {
     let version = MANIFEST
         .lines()
         .find_map(|line| line.strip_prefix("rust-version = "))
@@ -95,7 +95,7 @@ fn the_minimal_rust_version_is_the_manifests() {
     assert!(README.contains(&format!("Rust {version} or newer")));
 }
 
-/// Every line of code in `folder`: without comments, and up to the first unit tests.
+/// Collects the code in `folder`, without comments and up to the first unit tests.
 fn code_in(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -114,7 +114,7 @@ fn code_in(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
 }
 
 #[test]
-fn the_products_literals_are_in_one_file() {
+fn product_literals_are_in_one_file() {
     let mut code = Vec::new();
     code_in(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("src"),

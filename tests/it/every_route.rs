@@ -1,5 +1,6 @@
-//! Every response is decided by a layer, or withheld: which form of adding a layer covers what in axum, as the guide's table
-//! says, and how [`EveryRouteDecidesLayer`] finds the rest.
+//! Every response is either decided by a layer or withheld: which way of adding a layer covers
+//! which routes in axum, as in the guide's table, and how [`EveryRouteDecidesLayer`] finds the
+//! rest.
 
 use crate::support;
 
@@ -17,9 +18,8 @@ use axum::{
 };
 use http::{Extensions, Method, StatusCode};
 use support::{
-    KEY, bearer,
-    distant::{Distant, Mood},
-    memory,
+    KEY, bearer, memory,
+    remote_store::{Behaviour, RemoteStore},
 };
 use tower::{Layer, ServiceBuilder, ServiceExt as _, service_fn};
 use tower_api_key::{
@@ -52,7 +52,8 @@ fn causes(response: &Response) -> Option<&'static str> {
         .map(|rejection| rejection.cause().code())
 }
 
-/// The routes of the table. Merged or set after the layer: `/late` and, where it says so, the fallbacks.
+/// The routes of the table. `/late` and, where noted, the fallbacks are merged or set after the
+/// layer.
 fn routes() -> Router {
     let nested = Router::new().route("/inner", get(open)).fallback(open);
     Router::new()
@@ -72,7 +73,7 @@ const PLACES: [(&str, &str, &str); 7] = [
     ("another method of that", "DELETE", "/late"),
 ];
 
-/// What each form covers, as in the guide's table.
+/// The places that each form covers, as in the guide's table.
 fn forms() -> [(&'static str, Router, [bool; 7]); 4] {
     let late = || Router::new().route("/late", get(open));
     let own = || Router::new().route("/route", get(open)).layer(auth());
@@ -104,7 +105,7 @@ fn forms() -> [(&'static str, Router, [bool; 7]); 4] {
 }
 
 #[tokio::test]
-async fn each_form_of_adding_a_layer_covers_what_the_guide_says() {
+async fn each_way_of_adding_a_layer_covers_the_routes_in_the_guide() {
     for (form, app, covered) in forms() {
         for ((place, method, path), covered) in PLACES.into_iter().zip(covered) {
             let response = send(&app, method, path).await;
@@ -119,7 +120,7 @@ async fn each_form_of_adding_a_layer_covers_what_the_guide_says() {
 }
 
 #[test]
-fn the_table_in_the_guide_is_this_one() {
+fn the_guide_contains_this_table() {
     let guide = include_str!("../../src/guide/placement.rs");
     let places = PLACES.map(|(place, _, _)| place).join(" | ");
     assert!(guide.contains(&format!("//! | | {places} |\n")), "{places}");
@@ -133,7 +134,7 @@ fn the_table_in_the_guide_is_this_one() {
 }
 
 #[tokio::test]
-async fn what_no_layer_covers_is_withheld_by_the_outermost() {
+async fn the_outermost_layer_withholds_undecided_responses() {
     for (form, app, covered) in forms() {
         let app = app.layer(EveryRouteDecidesLayer::new());
         for ((place, method, path), covered) in PLACES.into_iter().zip(covered) {
@@ -158,8 +159,8 @@ async fn what_no_layer_covers_is_withheld_by_the_outermost() {
 }
 
 #[tokio::test]
-async fn services_beside_the_routes_are_found() {
-    /// As a file service or a proxy answers: whatever the path is, with headers of somebody else's choosing.
+async fn undecided_services_beside_the_routes_are_found() {
+    /// Answers like a file service or a proxy: for any path, with headers from another source.
     async fn answer(request: Request) -> Result<Response, Infallible> {
         let mut response = Response::new(Body::from("open"));
         *response.headers_mut() = request.headers().clone();
@@ -191,7 +192,7 @@ async fn services_beside_the_routes_are_found() {
         assert_eq!(
             send(&app, "GET", path).await.status(),
             200,
-            "{name}: open without the outermost layer"
+            "{name}: reachable without the outermost layer"
         );
         let app = app.layer(EveryRouteDecidesLayer::new());
         let response = send(&app, "GET", path).await;
@@ -205,7 +206,7 @@ async fn services_beside_the_routes_are_found() {
 }
 
 #[tokio::test]
-async fn a_layer_inside_of_another_decides_for_both() {
+async fn an_inner_layer_decides_for_both() {
     let inner = Router::new()
         .route("/route", get(open))
         .layer(auth())
@@ -222,24 +223,26 @@ async fn a_layer_inside_of_another_decides_for_both() {
 }
 
 #[tokio::test]
-async fn every_kind_of_decision_passes() {
-    let away = |mood| AuthLayer::new(Distant::new(memory(), mood) as Arc<dyn CredentialStore>);
-    let here = || AuthLayer::new(Arc::new(memory()) as Arc<dyn CredentialStore>);
-    let scopes = RequireScopesLayer::any(["nobody:holds"]).unwrap();
+async fn every_decided_response_passes() {
+    let remote = |behaviour| {
+        AuthLayer::new(RemoteStore::new(memory(), behaviour) as Arc<dyn CredentialStore>)
+    };
+    let local = || AuthLayer::new(Arc::new(memory()) as Arc<dyn CredentialStore>);
+    let scopes = RequireScopesLayer::any(["unheld:scope"]).unwrap();
     let gated = Router::new()
         .route("/", get(open).layer(scopes))
-        .layer(here());
-    let reads = Router::new().route("/", get(open)).layer(here());
+        .layer(local());
+    let reads = Router::new().route("/", get(open)).layer(local());
     let plain =
         |auth: AuthLayer<Arc<dyn CredentialStore>>| Router::new().route("/", any(open)).layer(auth);
     let public = Router::new()
         .route("/", any(open))
         .layer(PublicLayer::new());
     for (name, app, token, method, status) in [
-        ("accepted", plain(here()), Some(KEY), "GET", 200),
+        ("accepted", plain(local()), Some(KEY), "GET", 200),
         (
             "accepted after a wait",
-            plain(away(Mood::Answers)),
+            plain(remote(Behaviour::Answers)),
             Some(KEY),
             "GET",
             200,
@@ -251,26 +254,32 @@ async fn every_kind_of_decision_passes() {
             "POST",
             405,
         ),
-        ("refused", plain(here()), None, "GET", 401),
+        ("refused", plain(local()), None, "GET", 401),
         (
             "refused after a wait",
-            plain(away(Mood::Answers)),
+            plain(remote(Behaviour::Answers)),
             Some("ak_testkey.test-wrong"),
             "GET",
             401,
         ),
-        ("an outage", plain(away(Mood::Fails)), Some(KEY), "GET", 503),
-        ("refused by a demand", gated, Some(KEY), "GET", 403),
-        ("anonymous", plain(here().optional()), None, "GET", 200),
+        (
+            "an outage",
+            plain(remote(Behaviour::Fails)),
+            Some(KEY),
+            "GET",
+            503,
+        ),
+        ("refused by a requirement", gated, Some(KEY), "GET", 403),
+        ("anonymous", plain(local().optional()), None, "GET", 200),
         ("public", public, Some(KEY), "GET", 200),
         (
             "a preflight",
-            plain(here().with_preflight_pass()),
+            plain(local().with_preflight_pass()),
             None,
             "OPTIONS",
             200,
         ),
-        ("a HEAD", plain(here()), Some(KEY), "HEAD", 200),
+        ("a HEAD", plain(local()), Some(KEY), "HEAD", 200),
     ] {
         let app = app.layer(EveryRouteDecidesLayer::new());
         let mut request = token.map_or_else(support::request, bearer).map(Body::from);
@@ -291,7 +300,7 @@ async fn every_kind_of_decision_passes() {
     }
 }
 
-/// The extensions of a response that was decided, under another outermost layer.
+/// The extensions of a response that was decided under another outermost layer.
 async fn of_another_response() -> Extensions {
     let app = Router::new()
         .route("/", get(open))
@@ -303,12 +312,13 @@ async fn of_another_response() -> Extensions {
 }
 
 #[tokio::test]
-async fn a_mark_cannot_be_brought_along() {
+async fn a_decision_mark_cannot_be_smuggled_in() {
     let extensions = of_another_response().await;
     let kept = move |request: Request| {
         let extensions = extensions.clone();
         async move {
-            // As a cache or a proxy would: the headers of the request, and all that an earlier response had.
+            // As a cache or a proxy would: the request's headers, and everything an earlier
+            // response had.
             let mut response = Response::new(Body::empty());
             *response.headers_mut() = request.headers().clone();
             *response.extensions_mut() = extensions;
@@ -333,7 +343,7 @@ async fn a_mark_cannot_be_brought_along() {
 }
 
 #[tokio::test]
-async fn a_refusal_that_a_handler_made_itself_is_no_decision() {
+async fn a_refusal_built_by_a_handler_is_not_a_decision() {
     let rejection: Arc<Mutex<Option<Rejection>>> = Arc::default();
     *rejection.lock().unwrap() = send(&routes().layer(auth()), "GET", "/route")
         .await
@@ -354,7 +364,7 @@ async fn a_refusal_that_a_handler_made_itself_is_no_decision() {
 }
 
 #[tokio::test]
-async fn the_refusal_has_the_form_of_the_layer_that_it_is_like() {
+async fn the_refusal_uses_the_responses_of_the_given_layer() {
     let auth = auth().with_body_key("error").with_grpc();
     let inner = service_fn(async |_: http::Request<String>| {
         Ok::<_, Infallible>(http::Response::new(String::new()))
@@ -381,7 +391,7 @@ async fn the_refusal_has_the_form_of_the_layer_that_it_is_like() {
 }
 
 #[tokio::test]
-async fn credentials_are_marked_as_sensitive_from_the_outermost_layer_on() {
+async fn credentials_are_sensitive_from_the_outermost_layer_inwards() {
     let seen: Arc<Mutex<Vec<bool>>> = Arc::default();
     let sink = Arc::clone(&seen);
     let inner = service_fn(move |request: http::Request<String>| {
@@ -403,24 +413,12 @@ async fn credentials_are_marked_as_sensitive_from_the_outermost_layer_on() {
 
 #[cfg(feature = "tracing")]
 #[tokio::test]
-async fn an_undecided_response_is_an_error_event_that_names_the_fix() {
+async fn an_undecided_response_emits_an_error_event_naming_the_fix() {
     use support::logs;
     let app = routes().layer(EveryRouteDecidesLayer::new());
     logs::start();
     send(&app, "GET", "/route").await;
-    let events = logs::events(tower_api_key::observe::TARGET);
-    let [event] = &events[..] else {
-        panic!("one event, not {events:?}")
-    };
-    assert_eq!(
-        (&event["level"], &event["fields"]["cause"]),
-        (&"ERROR".into(), &"undecided".into())
-    );
-    assert!(
-        event["fields"]["message"]
-            .as_str()
-            .unwrap()
-            .contains("AuthLayer or a PublicLayer"),
-        "{event}"
-    );
+    let event = logs::only_event(tower_api_key::observe::TARGET);
+    assert_eq!(event["fields"]["cause"], "undecided", "{event}");
+    logs::assert_error_names_fix(&event, "AuthLayer or a PublicLayer");
 }

@@ -1,6 +1,7 @@
-//! A real nginx asks the service behind a layer whether a request may pass (`auth_request`), and judges by the status.
+//! A real nginx asks the service behind a layer whether a request may pass (`auth_request`), and
+//! decides by the status.
 //!
-//! Without nginx the test says loudly that it was skipped; with `REQUIRE_NGINX=1` it fails instead.
+//! Without nginx the test prints that it was skipped; with `REQUIRE_NGINX=1` it fails instead.
 
 use crate::support;
 
@@ -37,7 +38,7 @@ const METHODS: [&str; 8] = [
     "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND",
 ];
 
-/// nginx, stopped when it is dropped.
+/// An nginx that is stopped on drop.
 struct Nginx {
     process: Child,
     http: u16,
@@ -51,7 +52,7 @@ impl Drop for Nginx {
     }
 }
 
-/// Whether there is an nginx that knows `auth_request`; `Err` says why not.
+/// Checks for an nginx with `auth_request`; the `Err` is the reason why it cannot be used.
 fn nginx_is_installed() -> Result<(), String> {
     let version = Command::new("nginx")
         .arg("-V")
@@ -74,7 +75,8 @@ fn free_port() -> u16 {
         .port()
 }
 
-/// As nginx's manual shows it, and once with the request's own method, version 1.1 and body headers kept.
+/// The configuration from nginx's manual, and a second one that keeps the request's method, version
+/// 1.1 and body headers.
 fn config(http: u16, http2: u16, service: SocketAddr, prefix: &Path) -> String {
     let locations = format!(
         "location / {{ auth_request /_auth; root {root}; error_page 405 =200 /index.html; }}
@@ -109,7 +111,7 @@ fn config(http: u16, http2: u16, service: SocketAddr, prefix: &Path) -> String {
     )
 }
 
-/// Starts nginx in front of `service`, and gives the port for HTTP/2 as well.
+/// Starts nginx in front of `service` and returns it with its HTTP/2 port.
 fn start(service: SocketAddr) -> (Nginx, u16) {
     let prefix = tempfile::tempdir().unwrap();
     let [http, http2] = [free_port(), free_port()];
@@ -158,7 +160,7 @@ async fn service() -> SocketAddr {
     address
 }
 
-/// One request as written, up to the end of the connection.
+/// Sends one raw request and reads until the connection ends.
 fn raw(port: u16, request: &str) -> String {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     stream
@@ -170,7 +172,7 @@ fn raw(port: u16, request: &str) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-/// One request over HTTP/2 with prior knowledge: status and body.
+/// Sends one request over HTTP/2 with prior knowledge and returns status and body.
 async fn over_http2(port: u16, request: http::Request<Empty<Bytes>>) -> (u16, String) {
     let stream = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port))
         .await
@@ -189,7 +191,7 @@ async fn over_http2(port: u16, request: http::Request<Empty<Bytes>>) -> (u16, St
 
 type Fields = Vec<(&'static str, String)>;
 
-/// A credential, and the status that a refusal of it has; `None` for a good one.
+/// Each credential with the status of its refusal, `None` for a valid one.
 fn credentials() -> [(Fields, Option<u16>); 4] {
     let bearer = |token: &str| ("authorization", format!("Bearer {token}"));
     [
@@ -203,13 +205,14 @@ fn credentials() -> [(Fields, Option<u16>); 4] {
     ]
 }
 
-fn judge(name: &str, status: u16, answer: &str, refused: Option<u16>, method: &str) {
+fn assert_status(name: &str, status: u16, answer: &str, refused: Option<u16>, method: &str) {
     match refused {
         Some(refused) => {
             assert_eq!(status, refused, "{name}");
             assert!(!answer.contains(PAGE), "{name}: the protected page");
         }
-        // What nginx does with methods that a file does not know is its own business, as long as it was let through.
+        // nginx chooses its status for methods that files do not support, once the request has
+        // passed.
         None => assert!(
             ![401, 403].contains(&status) || !["GET", "HEAD"].contains(&method),
             "{name}: {status}"
@@ -218,7 +221,7 @@ fn judge(name: &str, status: u16, answer: &str, refused: Option<u16>, method: &s
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nginx_lets_nobody_through_whatever_a_client_sends() {
+async fn nginx_lets_no_unauthenticated_request_through() {
     if let Err(why) = nginx_is_installed() {
         assert!(
             std::env::var_os("REQUIRE_NGINX").is_none(),
@@ -226,7 +229,7 @@ async fn nginx_lets_nobody_through_whatever_a_client_sends() {
         );
         writeln!(
             std::io::stderr(),
-            "SKIPPED: nginx_lets_nobody_through_whatever_a_client_sends: {why}"
+            "SKIPPED: nginx_lets_no_unauthenticated_request_through: {why}"
         )
         .unwrap();
         return;
@@ -254,7 +257,7 @@ async fn nginx_lets_nobody_through_whatever_a_client_sends() {
                     );
                     let answer = raw(nginx.http, &head);
                     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-                    judge(&name, status, &answer, refused, method);
+                    assert_status(&name, status, &answer, refused, method);
                     passed += usize::from(refused.is_none() && answer.contains(PAGE));
                 }
                 let mut request = http::Request::builder()
@@ -264,7 +267,7 @@ async fn nginx_lets_nobody_through_whatever_a_client_sends() {
                     request = request.header(*name, value);
                 }
                 let (status, body) = over_http2(http2, request.body(Empty::new()).unwrap()).await;
-                judge(
+                assert_status(
                     &format!("{method} {path} HTTP/2 {fields:?}"),
                     status,
                     &body,
@@ -276,6 +279,6 @@ async fn nginx_lets_nobody_through_whatever_a_client_sends() {
     }
     assert!(
         passed >= CONTENT_TYPES.len(),
-        "a good credential gets the page, or nothing was shown"
+        "a valid credential must get the page"
     );
 }

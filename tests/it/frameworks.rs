@@ -1,4 +1,5 @@
-//! axum and tonic: who calls is known to handlers, refusals arrive in each protocol's form, and both share one port.
+//! axum and tonic: handlers receive the principal, refusals use the form of each protocol, and both
+//! share one port.
 
 mod greeter;
 
@@ -19,9 +20,8 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
 use support::{
-    KEY, ORG, OTHER_ORG, TOKEN, ask, bearer,
-    distant::{Distant, Mood},
-    key, logs, memory,
+    KEY, ORG, OTHER_ORG, TOKEN, ask, bearer, key, logs, memory,
+    remote_store::{Behaviour, RemoteStore},
 };
 use tokio::task::JoinSet;
 use tonic::{
@@ -32,24 +32,24 @@ use tonic::{
 };
 use tower::{Layer, ServiceExt as _};
 
-async fn who(principal: Principal) -> String {
+async fn principal_id(principal: Principal) -> String {
     principal.credential_id().to_owned()
 }
 
-async fn perhaps(principal: Option<Principal>) -> String {
+async fn optional_principal_id(principal: Option<Principal>) -> String {
     principal.map_or_else(
-        || "nobody".to_owned(),
+        || "anonymous".to_owned(),
         |principal| principal.credential_id().to_owned(),
     )
 }
 
 fn router() -> Router {
     Router::new()
-        .route("/who", get(who))
-        .route("/perhaps", get(perhaps))
+        .route("/principal", get(principal_id))
+        .route("/optional", get(optional_principal_id))
 }
 
-/// Asks a router in memory.
+/// Sends a request to a router in memory.
 async fn get_from(router: Router, path: &str, token: Option<&str>) -> (u16, String, Response<()>) {
     let mut request = Request::get(path);
     if let Some(token) = token {
@@ -65,55 +65,55 @@ async fn get_from(router: Router, path: &str, token: Option<&str>) -> (u16, Stri
 }
 
 #[tokio::test]
-async fn axum_handlers_are_told_who_calls() {
+async fn axum_handlers_receive_the_principal() {
     let auth = AuthLayer::new(memory());
     for (name, router, path, token, wanted) in [
         (
-            "somebody",
+            "a key",
             router().layer(auth.clone()),
-            "/who",
+            "/principal",
             Some(KEY),
             (200, "testkey"),
         ),
         (
-            "perhaps somebody",
+            "optional, with a credential",
             router().layer(auth.clone().optional()),
-            "/perhaps",
+            "/optional",
             Some(KEY),
             (200, "testkey"),
         ),
         (
-            "perhaps nobody",
+            "optional, without a credential",
             router().layer(auth.clone().optional()),
-            "/perhaps",
+            "/optional",
             None,
-            (200, "nobody"),
+            (200, "anonymous"),
         ),
         (
             "public",
             router().layer(PublicLayer::new()),
-            "/perhaps",
+            "/optional",
             Some(KEY),
-            (200, "nobody"),
+            (200, "anonymous"),
         ),
         (
             "missing",
             router().layer(auth.clone()),
-            "/who",
+            "/principal",
             None,
             (401, r#"{"detail":"Missing Bearer token"}"#),
         ),
         (
             "bad",
             router().layer(auth.clone().optional()),
-            "/perhaps",
+            "/optional",
             Some("x"),
             (401, UNRECOGNIZED),
         ),
         (
-            "nobody",
+            "no credential",
             router().layer(auth.optional()),
-            "/who",
+            "/principal",
             None,
             (401, r#"{"detail":"Missing Bearer token"}"#),
         ),
@@ -129,8 +129,8 @@ const UNRECOGNIZED: &str = concat!(
 );
 
 #[tokio::test]
-async fn an_axum_handler_without_a_door_is_a_mistake_of_the_service_and_the_log_names_the_fix() {
-    for path in ["/who", "/perhaps"] {
+async fn an_axum_handler_without_an_auth_layer_is_a_500_and_the_log_names_the_fix() {
+    for path in ["/principal", "/optional"] {
         logs::start();
         let (status, text, response) = get_from(router(), path, Some(KEY)).await;
         assert_eq!(
@@ -145,23 +145,12 @@ async fn an_axum_handler_without_a_door_is_a_mistake_of_the_service_and_the_log_
                 .map(|r| r.cause().code()),
             Some("no_auth_layer")
         );
-        let events = logs::events(TARGET);
-        let [event] = &events[..] else {
-            panic!("{path}: one event, not {events:?}")
-        };
-        assert_eq!(event["level"], "ERROR");
-        assert!(
-            event["fields"]["message"]
-                .as_str()
-                .unwrap()
-                .contains(".layer(AuthLayer::new(store))"),
-            "{event}"
-        );
+        logs::assert_error_names_fix(&logs::only_event(TARGET), ".layer(AuthLayer::new(store))");
     }
 }
 
 #[tokio::test]
-async fn a_rejection_is_a_response_with_all_its_headers() {
+async fn a_rejection_converts_into_a_response_with_all_headers() {
     let rejection = ask(&AuthLayer::new(memory()), bearer("pat_"))
         .await
         .rejection
@@ -179,21 +168,21 @@ async fn a_rejection_is_a_response_with_all_its_headers() {
 }
 
 #[tokio::test]
-async fn an_axum_route_can_have_demands_of_its_own() {
+async fn an_axum_route_can_have_its_own_requirements() {
     let auth = AuthLayer::new(memory());
-    let demand = RequireScopesLayer::any(["nobody:holds"])
+    let requirement = RequireScopesLayer::any(["unheld:scope"])
         .unwrap()
         .with_responses_of(&auth);
     let router = Router::new()
-        .route("/gated", get(who).layer(demand))
+        .route("/gated", get(principal_id).layer(requirement))
         .merge(router())
         .layer(auth);
     assert_eq!(get_from(router.clone(), "/gated", Some(KEY)).await.0, 403);
-    assert_eq!(get_from(router, "/who", Some(KEY)).await.0, 200);
+    assert_eq!(get_from(router, "/principal", Some(KEY)).await.0, 200);
 }
 
 #[tokio::test]
-async fn a_tonic_request_knows_who_calls_or_what_is_wrong() {
+async fn a_tonic_request_returns_the_principal_or_a_status() {
     let as_tonic = |answer: support::Answer| {
         let mut request = tonic::Request::new(());
         *request.extensions_mut() = answer.reached.unwrap().extensions;
@@ -202,8 +191,8 @@ async fn a_tonic_request_knows_who_calls_or_what_is_wrong() {
     let auth = AuthLayer::new(memory());
     let request = as_tonic(ask(&auth, bearer(KEY)).await);
     assert_eq!(request.principal().unwrap().organization(), Some(ORG));
-    let nobody = as_tonic(ask(&auth.optional(), support::request()).await);
-    let status = nobody.principal().unwrap_err();
+    let anonymous = as_tonic(ask(&auth.optional(), support::request()).await);
+    let status = anonymous.principal().unwrap_err();
     assert_eq!(
         (status.code(), status.message()),
         (Code::Unauthenticated, "Missing Bearer token")
@@ -246,7 +235,7 @@ fn a_service_behind_any_layer_keeps_its_name() {
     assert_eq!(names, ["grpc.health.v1.Health"; 6]);
 }
 
-/// Serves the greeter behind a door until the set is dropped.
+/// Serves the greeter behind a layer until the set is dropped.
 async fn serve_tonic<S: tower_api_key::CredentialStore>(
     auth: AuthLayer<S>,
 ) -> (JoinSet<()>, SocketAddr) {
@@ -261,8 +250,8 @@ async fn serve_tonic<S: tower_api_key::CredentialStore>(
 }
 
 #[tokio::test]
-async fn a_tonic_client_is_told_by_status_and_message() {
-    let store = Distant::new(memory(), Mood::Answers);
+async fn a_tonic_client_receives_the_status_and_message() {
+    let store = RemoteStore::new(memory(), Behaviour::Answers);
     let (_server, address) = serve_tonic(AuthLayer::new(Arc::clone(&store))).await;
     let auth = |token: &str| format!("Bearer {token}");
     let (good, token, bad) = (auth(KEY), auth(TOKEN), auth(&key("unknown")));
@@ -300,7 +289,7 @@ async fn a_tonic_client_is_told_by_status_and_message() {
         let status = call(address, metadata).await.unwrap_err();
         assert_eq!((status.code(), status.message()), (code, message));
     }
-    store.set(Mood::Fails);
+    store.set_behaviour(Behaviour::Fails);
     let status = call(address, &[("authorization", &good)])
         .await
         .unwrap_err();
@@ -313,7 +302,7 @@ async fn a_tonic_client_is_told_by_status_and_message() {
     );
 }
 
-/// Asks over a socket, HTTP/1.1.
+/// Sends a request over a socket, with HTTP/1.1.
 async fn get_over_http(address: SocketAddr, path: &str, token: &str) -> (u16, Bytes) {
     let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let request = Request::get(format!("http://{address}{path}"))
@@ -329,18 +318,18 @@ async fn get_over_http(address: SocketAddr, path: &str, token: &str) -> (u16, By
 }
 
 #[tokio::test]
-async fn axum_and_tonic_share_a_port_and_a_door() {
+async fn axum_and_tonic_share_a_port_and_an_auth_layer() {
     let (listener, address) = listen().await;
     let grpc = Routes::new(greeter()).into_axum_router();
-    let auth = AuthLayer::new(Distant::new(memory(), Mood::Answers)).with_grpc();
+    let auth = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers)).with_grpc();
     let both = grpc.merge(router()).layer(auth);
     let mut server = JoinSet::new();
     server.spawn(async move { axum::serve(listener, both).await.unwrap() });
     assert_eq!(
-        get_over_http(address, "/who", KEY).await,
+        get_over_http(address, "/principal", KEY).await,
         (200, "testkey".into())
     );
-    let (status, body) = get_over_http(address, "/who", "pat_").await;
+    let (status, body) = get_over_http(address, "/principal", "pat_").await;
     let detail: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(
         (status, &detail["detail"]),
@@ -360,13 +349,13 @@ async fn axum_and_tonic_share_a_port_and_a_door() {
 }
 
 #[tokio::test]
-async fn a_service_with_an_interceptor_stands_behind_every_layer() {
+async fn a_service_with_an_interceptor_works_behind_every_layer() {
     let store = memory();
     store
         .create_organization("org_child", Some(ORG))
         .await
         .unwrap();
-    let auth = AuthLayer::new(Distant::new(store.clone(), Mood::Answers));
+    let auth = AuthLayer::new(RemoteStore::new(store.clone(), Behaviour::Answers));
     let scopes = RequireScopesLayer::any(["agents:read"])
         .unwrap()
         .with_responses_of(&auth);
@@ -414,7 +403,7 @@ async fn a_service_with_an_interceptor_stands_behind_every_layer() {
 }
 
 #[tokio::test]
-async fn in_an_axum_router_a_grpc_service_is_not_taken_for_one_unless_it_is_said() {
+async fn a_grpc_service_in_an_axum_router_needs_with_grpc() {
     let (listener, address) = listen().await;
     let grpc = Routes::new(greeter())
         .into_axum_router()

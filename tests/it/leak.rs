@@ -1,7 +1,8 @@
-//! Secrets, sent in every way that goes wrong: found in no log down to TRACE, no `Debug`, no text and no answer.
+//! Secrets that are sent in every wrong way appear in no log down to TRACE, no `Debug` output, no
+//! text and no response.
 
-mod canary;
 mod peppers;
+mod planted_secret;
 
 use crate::support::{self, now};
 use tower_api_key::store::Owner;
@@ -17,37 +18,39 @@ use tower_api_key::{
 
 use std::{error::Error, fmt::Write as _, sync::Arc};
 
-use canary::Canary;
 use http::Request;
+use planted_secret::PlantedSecret;
 use support::{
-    Answer, KEY, ORG, ORG_HEADER, TOKEN, USER, ask, authorization, bearer, bearer_in,
-    distant::{Distant, Mood},
-    grpc_call, logs, memory, request, with,
+    Answer, KEY, ORG, ORG_HEADER, TOKEN, USER, ask, authorization, bearer, bearer_in, grpc_call,
+    logs, memory,
+    remote_store::{Behaviour, RemoteStore},
+    request, with,
 };
 use tower::{Layer, ServiceBuilder};
 
-type Door = AuthLayer<Arc<dyn CredentialStore>>;
+type Auth = AuthLayer<Arc<dyn CredentialStore>>;
 
-/// A store with freshly minted credentials, good and bad, and a watch over each of them.
-fn aviary() -> (MemoryStore, Vec<Canary>) {
+/// A store with freshly minted credentials, valid and invalid, and a [`PlantedSecret`] for each.
+fn store_with_planted_secrets() -> (MemoryStore, Vec<PlantedSecret>) {
     let (store, format) = (memory(), TokenFormat::default());
     let mint = |kind| format.mint(kind).unwrap();
-    let canary = |minted: &Minted| Canary::new(minted.secret.expose_secret());
+    let planted_secret = |minted: &Minted| PlantedSecret::new(minted.secret.expose_secret());
     let (good, deleted, expired, token) = (
         mint(Kind::OrgKey),
         mint(Kind::OrgKey),
         mint(Kind::OrgKey),
         mint(Kind::PersonalToken),
     );
-    let mut canaries: Vec<_> = [&good, &deleted, &expired, &token]
+    let mut planted_secrets: Vec<_> = [&good, &deleted, &expired, &token]
         .into_iter()
-        .map(canary)
+        .map(planted_secret)
         .collect();
-    canaries.extend([Kind::OrgKey, Kind::PersonalToken].map(|kind| canary(&mint(kind))));
-    // A wrong secret for an id that there is.
-    canaries.push(Canary::new(&format!(
+    planted_secrets
+        .extend([Kind::OrgKey, Kind::PersonalToken].map(|kind| planted_secret(&mint(kind))));
+    // A wrong secret for an existing id.
+    planted_secrets.push(PlantedSecret::new(&format!(
         "ak_testkey.{}",
-        canaries[0].token.split_once('.').unwrap().1
+        planted_secrets[0].token.split_once('.').unwrap().1
     )));
     let key = |minted: &Minted| Record::org_key(&minted.id, minted.digest.clone(), ORG);
     let admin = |record: Record| record.with_role("admin", store.catalogue()).unwrap();
@@ -56,10 +59,10 @@ fn aviary() -> (MemoryStore, Vec<Canary>) {
     now(store.insert(key(&expired).expiring_at(UnixMillis(1)))).unwrap();
     now(store.insert(Record::personal_token(&token.id, token.digest, USER))).unwrap();
     now(store.delete(&Owner::of(Kind::OrgKey, ORG), deleted.id.as_str())).unwrap();
-    (store, canaries)
+    (store, planted_secrets)
 }
 
-/// All the ways in which a token can be sent, most of them wrong.
+/// The ways to send a token, most of them wrong.
 fn ways(token: &str) -> Vec<(&'static str, Request<String>)> {
     let swapped = match token
         .strip_prefix("ak_")
@@ -73,18 +76,18 @@ fn ways(token: &str) -> Vec<(&'static str, Request<String>)> {
         .body(String::new())
         .unwrap();
     vec![
-        ("as it should be", bearer_in(token, ORG)),
+        ("correctly", bearer_in(token, ORG)),
         ("without organization", bearer(token)),
-        ("elsewhere", bearer_in(token, "org_unknown")),
+        ("in another organization", bearer_in(token, "org_unknown")),
         ("without a scheme", authorization(token)),
         ("as Basic", authorization(format!("Basic {token}"))),
-        ("behind a tab", authorization(format!("Bearer\t{token}"))),
+        ("after a tab", authorization(format!("Bearer\t{token}"))),
         ("twice", with(bearer(token), "authorization", &value)),
         ("joined", authorization(format!("{value}, {value}"))),
         ("with an unknown prefix", bearer(format!("x{token}"))),
         ("over-long", bearer(format!("{token}{}", "A".repeat(600)))),
-        ("with junk behind it", bearer(format!("{token} test"))),
-        ("cut off", bearer(&token[..token.len() - 1])),
+        ("with junk after it", bearer(format!("{token} test"))),
+        ("truncated", bearer(&token[..token.len() - 1])),
         ("swapped", bearer(swapped)),
         (
             "from a browser",
@@ -101,7 +104,7 @@ fn ways(token: &str) -> Vec<(&'static str, Request<String>)> {
         ("as the organization of a token", bearer_in(TOKEN, token)),
         ("as the organization of a key", bearer_in(KEY, token)),
         (
-            "as the organization of nobody",
+            "as the organization without a credential",
             with(request(), ORG_HEADER, token),
         ),
         (
@@ -116,29 +119,32 @@ fn ways(token: &str) -> Vec<(&'static str, Request<String>)> {
     ]
 }
 
-/// Doors of every kind over a store that is at hand, away, or out of order.
-fn doors(store: &MemoryStore) -> Vec<(&'static str, Door)> {
-    let away = |mood| AuthLayer::new(Distant::new(store.clone(), mood) as Arc<dyn CredentialStore>);
-    let here: Door = AuthLayer::new(Arc::new(store.clone()));
+/// Layers in every mode, over stores that answer at once, later, or not at all.
+fn layers(store: &MemoryStore) -> Vec<(&'static str, Auth)> {
+    let remote = |behaviour| {
+        AuthLayer::new(RemoteStore::new(store.clone(), behaviour) as Arc<dyn CredentialStore>)
+    };
+    let local: Auth = AuthLayer::new(Arc::new(store.clone()));
     vec![
-        ("usual", here.clone()),
-        ("user-scoped", here.clone().user_scoped()),
-        ("optional", here.clone().optional()),
-        ("guarded", here.clone().with_browser_guard(|_| {})),
-        ("with gRPC", here.clone().with_grpc()),
+        ("usual", local.clone()),
+        ("user-scoped", local.clone().user_scoped()),
+        ("optional", local.clone().optional()),
+        ("guarded", local.clone().with_browser_guard(|_| {})),
+        ("with gRPC", local.clone().with_grpc()),
         (
             "with checksums",
-            here.with_token_format(TokenFormat::default().require_checksum()),
+            local.with_token_format(TokenFormat::default().require_checksum()),
         ),
-        ("away", away(Mood::Answers)),
-        ("failing", away(Mood::Fails)),
-        ("hanging", away(Mood::Hangs)),
-        ("panicking", away(Mood::Panics)),
+        ("remote", remote(Behaviour::Answers)),
+        ("failing", remote(Behaviour::Fails)),
+        ("hanging", remote(Behaviour::Hangs)),
+        ("panicking", remote(Behaviour::Panics)),
     ]
 }
 
-/// Everything that can be read off an answer and off what the inner service got, apart from what the client sent itself.
-fn all_of(answer: &Answer) -> String {
+/// Everything visible in an answer and in what the inner service received, except what the client
+/// sent itself.
+fn visible_text(answer: &Answer) -> String {
     let mut text = format!("{:?} {:#?}", answer.wire(), answer.principal());
     if let Some(rejection) = &answer.rejection {
         write!(
@@ -166,18 +172,18 @@ fn all_of(answer: &Answer) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_secret_gets_out_whatever_is_done_with_it() {
-    let (store, canaries) = aviary();
+async fn no_secret_leaks_however_it_is_sent() {
+    let (store, planted_secrets) = store_with_planted_secrets();
     logs::start();
     let (mut accepted, mut refused) = (0, 0);
-    for (kind, door) in doors(&store) {
-        for canary in &canaries {
-            for (way, request) in ways(&canary.token) {
-                let answer = ask(&door, request).await;
-                let place = format!("{kind} door, {way}");
-                canary.absent_from(&all_of(&answer), &place);
+    for (kind, auth) in layers(&store) {
+        for planted_secret in &planted_secrets {
+            for (way, request) in ways(&planted_secret.token) {
+                let answer = ask(&auth, request).await;
+                let place = format!("{kind} layer, {way}");
+                planted_secret.assert_absent_from(&visible_text(&answer), &place);
                 let logged = logs::take();
-                canary.absent_from(&logged, &format!("log of {place}"));
+                planted_secret.assert_absent_from(&logged, &format!("log of {place}"));
                 accepted += logged.matches("request accepted").count();
                 refused += logged.matches("request refused").count();
             }
@@ -185,16 +191,16 @@ async fn no_secret_gets_out_whatever_is_done_with_it() {
     }
     assert!(
         accepted > 50 && refused > 500,
-        "the log was looked at: {accepted} accepted, {refused} refused"
+        "the log was read: {accepted} accepted, {refused} refused"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_demand_and_no_responder_lets_a_secret_out() {
-    let (store, canaries) = aviary();
+async fn no_requirement_or_responder_leaks_a_secret() {
+    let (store, planted_secrets) = store_with_planted_secrets();
     let auth: AuthLayer<_, ProblemResponder> =
         AuthLayer::new(store.clone()).with_responder(ProblemResponder::new());
-    let scopes = RequireScopesLayer::any(["nobody:holds"])
+    let scopes = RequireScopesLayer::any(["unheld:scope"])
         .unwrap()
         .with_responses_of(&auth);
     let target = |parts: &http::request::Parts| {
@@ -205,11 +211,11 @@ async fn no_demand_and_no_responder_lets_a_secret_out() {
             .ok()
             .map(OrgId::from)
     };
-    let below = RequireDescendantLayer::new(Distant::new(store, Mood::Hangs), target)
+    let below = RequireDescendantLayer::new(RemoteStore::new(store, Behaviour::Hangs), target)
         .with_responses_of(&auth);
     logs::start();
-    for canary in &canaries {
-        for (way, request) in ways(&canary.token) {
+    for planted_secret in &planted_secrets {
+        for (way, request) in ways(&planted_secret.token) {
             let by_scope = ask(
                 &ServiceBuilder::new()
                     .layer(auth.clone())
@@ -226,39 +232,39 @@ async fn no_demand_and_no_responder_lets_a_secret_out() {
             .await;
             let by_none = ask(&scopes, request).await;
             for answer in [&by_scope, &by_tree, &by_none] {
-                canary.absent_from(&all_of(answer), way);
+                planted_secret.assert_absent_from(&visible_text(answer), way);
             }
             let logged = logs::take();
             assert!(logged.contains("no_auth_layer"), "{way}: {logged}");
-            canary.absent_from(&logged, way);
+            planted_secret.assert_absent_from(&logged, way);
         }
     }
 }
 
 #[tokio::test]
-async fn debug_of_what_is_on_the_way_shows_no_secret() {
-    let (store, canaries) = aviary();
+async fn debug_output_of_requests_and_layers_contains_no_secret() {
+    let (store, planted_secrets) = store_with_planted_secrets();
     for kind in [Kind::OrgKey, Kind::PersonalToken] {
         let minted = TokenFormat::default().mint(kind).unwrap();
-        let canary = Canary::new(minted.secret.expose_secret());
+        let planted_secret = PlantedSecret::new(minted.secret.expose_secret());
         let record = match kind {
             Kind::OrgKey => Record::org_key(&minted.id, minted.digest.clone(), ORG),
             Kind::PersonalToken => Record::personal_token(&minted.id, minted.digest.clone(), USER),
         };
-        canary.absent_from(
+        planted_secret.assert_absent_from(
             &format!("{:?} {:?} {:?}", minted.secret, minted.digest, record),
             "Secret, Digest, Record",
         );
-        canary.absent_from(
+        planted_secret.assert_absent_from(
             &format!("{minted:?} {minted:#?} {record:#?}"),
             "Minted, Record",
         );
     }
     let auth = AuthLayer::new(store.clone()).with_browser_guard(|_| {});
     let mut service = auth.layer(support::Inner::default());
-    for canary in &canaries {
-        let future = tower::Service::call(&mut service, bearer_in(&canary.token, ORG));
-        canary.absent_from(
+    for planted_secret in &planted_secrets {
+        let future = tower::Service::call(&mut service, bearer_in(&planted_secret.token, ORG));
+        planted_secret.assert_absent_from(
             &format!("{auth:?} {service:#?} {future:?}"),
             "AuthLayer, AuthService, ResponseFuture",
         );
@@ -268,14 +274,14 @@ async fn debug_of_what_is_on_the_way_shows_no_secret() {
     assert_eq!(
         StoreError::unavailable("test").to_string(),
         "the store failed",
-        "the source is for `source`"
+        "the source is only returned by `source`"
     );
 }
 
 #[test]
-fn debug_of_a_store_in_memory_shows_no_digest() {
-    let (store, canaries) = aviary();
-    for canary in &canaries {
-        canary.absent_from(&format!("{store:?} {store:#?}"), "MemoryStore");
+fn debug_output_of_a_memory_store_contains_no_digest() {
+    let (store, planted_secrets) = store_with_planted_secrets();
+    for planted_secret in &planted_secrets {
+        planted_secret.assert_absent_from(&format!("{store:?} {store:#?}"), "MemoryStore");
     }
 }

@@ -1,17 +1,17 @@
-//! The integration tests in one binary, a module for each subject. The cluster of PostgreSQL that
-//! most of them share is started once, and the crate is linked once.
+//! The integration tests in one binary, with a module for each subject. Most of them share one
+//! PostgreSQL cluster, which is started once, and the crate is linked once.
 //!
-//! A binary of its own has only what needs a process that nothing else runs in, and says why in its
-//! head: `allocations`, `conformance` and `loom_cache`.
+//! Only tests that need a process of their own have another binary: `allocations`, `conformance`
+//! and `loom_cache`, whose docs give the reason.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test stops at the first surprise"
+    reason = "a test stops at the first failure"
 )]
-#![allow(clippy::print_stdout, reason = "some say what they have counted")]
+#![allow(clippy::print_stdout, reason = "some tests print their counts")]
 
 #[cfg_attr(
     not(all(
@@ -25,6 +25,11 @@
 )]
 mod support;
 
+mod auth;
+mod auth_forms;
+mod auth_memory;
+mod auth_modes;
+mod auth_store;
 mod cached;
 mod cached_clones;
 mod cached_limit;
@@ -33,11 +38,6 @@ mod cached_metrics;
 mod cached_outage;
 mod cached_races;
 mod docs;
-mod door;
-mod door_forms;
-mod door_memory;
-mod door_modes;
-mod door_store;
 #[cfg(feature = "axum")]
 mod every_route;
 #[cfg(all(feature = "axum", unix))]
@@ -63,12 +63,12 @@ mod observe;
 mod other_majors;
 mod prelude;
 mod readiness;
-mod readiness_demands;
+mod readiness_requirements;
 mod readiness_types;
 mod record_data;
 mod regression;
+mod regression_auth;
 mod regression_cache;
-mod regression_door;
 mod regression_memory;
 mod require;
 mod require_descendant;

@@ -1,4 +1,4 @@
-//! Nobody gets more out of management than they brought: random creators ask for random credentials.
+//! Management never grants more than its caller holds: random creators request random credentials.
 
 use std::sync::Arc;
 use tower_api_key::{
@@ -17,7 +17,7 @@ use proptest::{prelude::*, test_runner::FileFailurePersistence};
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
 
-/// What somebody holds, or asks for.
+/// What a creator holds or requests.
 #[derive(Clone, Debug)]
 enum Grant {
     Role(&'static str),
@@ -37,12 +37,12 @@ impl Grant {
 #[derive(Clone, Debug)]
 enum IssueRequest {
     Issue(Grant),
-    /// Of a key that was issued by somebody else.
+    /// A key issued by another creator.
     Rotate(Grant),
     Enable(Grant),
 }
 
-/// What an administrator has, which is all there is.
+/// The scopes of an administrator, which are all scopes.
 fn every_scope() -> Vec<String> {
     let catalogue = Catalogue::anyreach();
     let every = catalogue.scopes_of("admin").unwrap().iter();
@@ -61,7 +61,7 @@ fn grant() -> impl Strategy<Value = Grant> {
     ]
 }
 
-/// Most creators may manage, or nothing would ever be created.
+/// Most creators may manage, otherwise almost nothing would be created.
 fn creator() -> impl Strategy<Value = Grant> {
     (grant(), proptest::bool::weighted(0.9)).prop_map(|(held, manages)| match held {
         Grant::Scopes(mut scopes) if manages => {
@@ -79,7 +79,7 @@ fn expiry() -> impl Strategy<Value = Option<UnixMillis>> {
     ]
 }
 
-fn wish() -> impl Strategy<Value = IssueRequest> {
+fn request() -> impl Strategy<Value = IssueRequest> {
     prop_oneof![
         3 => grant().prop_map(IssueRequest::Issue),
         1 => grant().prop_map(IssueRequest::Rotate),
@@ -91,11 +91,11 @@ fn within(inner: &ScopeSet, outer: &ScopeSet) -> bool {
     inner.iter().all(|scope| outer.contains(scope))
 }
 
-/// Runs one wish; returns the record of what was handed out.
+/// Runs one request; returns the record of the issued credential.
 async fn run(
     held: &Grant,
     own_end: Option<UnixMillis>,
-    wish: &IssueRequest,
+    request: &IssueRequest,
     end: Option<UnixMillis>,
 ) -> Result<Arc<Record>, ManageError> {
     let store = MemoryStore::new();
@@ -106,7 +106,7 @@ async fn run(
     let caller = caller.with_scopes(held.scopes()).expiring_at(own_end);
     store.insert(caller.clone()).await.unwrap();
     let actor = Actor::from_principal(&principal(caller));
-    let id = match wish {
+    let id = match request {
         IssueRequest::Issue(grant) => {
             let key = NewKey::named("child").expiring_at(end);
             let key = match grant {
@@ -126,7 +126,7 @@ async fn run(
                 .import(&operator, Kind::OrgKey, there)
                 .await
                 .unwrap();
-            if let IssueRequest::Rotate(_) = wish {
+            if let IssueRequest::Rotate(_) = request {
                 let rotation = Rotation::default().expiring_at(end);
                 manager
                     .rotate(&actor, Kind::OrgKey, "there", rotation)
@@ -157,21 +157,32 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// Whatever was handed out is within what its creator holds; and what is within that is handed out.
+    /// Everything that is granted is within what the creator holds, and everything within it is
+    /// granted.
     #[test]
     fn a_child_never_holds_more_than_its_creator(
-        held in creator(), own_end in expiry(), wish in wish(), end in expiry(),
+        held in creator(), own_end in expiry(), request in request(), end in expiry(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let outcome = runtime.block_on(run(&held, own_end, &wish, end));
-        let (creator, lasts) = (held.scopes(), |end: Option<UnixMillis>| own_end.is_none_or(|own| end.is_some_and(|end| end <= own)));
-        let (IssueRequest::Issue(asked) | IssueRequest::Rotate(asked) | IssueRequest::Enable(asked)) = &wish;
+        let outcome = runtime.block_on(run(&held, own_end, &request, end));
+        let creator = held.scopes();
+        let lasts = |end: Option<UnixMillis>| {
+            own_end.is_none_or(|own| end.is_some_and(|end| end <= own))
+        };
+        let (IssueRequest::Issue(asked)
+        | IssueRequest::Rotate(asked)
+        | IssueRequest::Enable(asked)) = &request;
         let allowed = creator.contains("organizations:manage")
             && within(&asked.scopes(), &creator)
-            && lasts(if matches!(wish, IssueRequest::Enable(_)) { None } else { end });
+            && lasts(if matches!(request, IssueRequest::Enable(_)) { None } else { end });
         prop_assert_eq!(outcome.is_ok(), allowed, "{:?}", outcome.as_ref().err());
         if let Ok(child) = outcome {
-            prop_assert!(within(child.scopes(), &creator), "{:?} from {:?}", child.scopes(), creator);
+            prop_assert!(
+                within(child.scopes(), &creator),
+                "{:?} from {:?}",
+                child.scopes(),
+                creator
+            );
             prop_assert_eq!(child.scopes(), &asked.scopes());
             prop_assert_eq!(child.organization().unwrap().as_str(), "org_own");
             prop_assert!(lasts(child.expires_at()));

@@ -1,6 +1,7 @@
-//! A hook, a subscriber and a recorder that panic cost their own event: no secret, no change and no task.
+//! A hook, subscriber or recorder that panics loses its own event, but no secret, no change and no
+//! task.
 
-use crate::support::{logs, now, tally};
+use crate::support::{logs, now, recorder};
 use tower_api_key::{
     AuthLayer, LastUse,
     clock::UnixMillis,
@@ -21,15 +22,15 @@ use std::{
 
 use ::metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use http::{Request, Response, StatusCode};
-use tally::Tally;
+use recorder::TestRecorder;
 use tower::{Layer, ServiceExt, service_fn};
 
 type Store = MemoryStore;
 
-/// Panics once more when it is dropped.
-struct Spiteful;
+/// Panics again when it is dropped.
+struct PanicsOnDrop;
 
-impl Drop for Spiteful {
+impl Drop for PanicsOnDrop {
     fn drop(&mut self) {
         panic!("test panic of a payload");
     }
@@ -39,30 +40,30 @@ fn org() -> Actor {
     Actor::operator("test", Owner::Organization("org_test".into()))
 }
 
-/// A manager whose hook notes each event and then panics.
+/// A manager whose hook records each event and then panics.
 fn manager() -> (Manager<Store>, ManualClock, Arc<Mutex<Vec<AuditAction>>>) {
     let store = MemoryStore::new();
     now(store.create_organization("org_test", None)).unwrap();
-    let (clock, heard) = (
+    let (clock, received) = (
         ManualClock::at(UnixMillis(1_000_000)),
         Arc::new(Mutex::new(Vec::new())),
     );
-    let noted = Arc::clone(&heard);
+    let noted = Arc::clone(&received);
     let manager = Manager::new(store)
         .with_clock(clock.clone())
         .on_event(move |event| {
             noted.lock().unwrap().push(event.action);
-            panic_any(Spiteful);
+            panic_any(PanicsOnDrop);
         });
-    (manager, clock, heard)
+    (manager, clock, received)
 }
 
 #[tokio::test]
-async fn a_hook_that_panics_costs_no_secret_and_no_change() {
-    let tally = Tally::default();
-    let _recording = metrics::set_default_local_recorder(&tally);
+async fn a_panicking_hook_loses_no_secret_and_no_change() {
+    let recorder = TestRecorder::default();
+    let _recording = metrics::set_default_local_recorder(&recorder);
     logs::start();
-    let (manager, _, heard) = manager();
+    let (manager, _, received) = manager();
     let kind = Kind::OrgKey;
     let (key, secret) = manager
         .issue_key(&org(), NewKey::named("key"))
@@ -93,12 +94,17 @@ async fn a_hook_that_panics_costs_no_secret_and_no_change() {
     let stored = stored.iter().map(|event| event.action).collect::<Vec<_>>();
     assert_eq!(stored.len(), 10, "{stored:?}");
     assert_eq!(
-        *heard.lock().unwrap(),
+        *received.lock().unwrap(),
         stored,
-        "each event was passed to the hook"
+        "the hook received every event"
     );
     let count = stored.len() as f64;
-    assert_eq!(tally.of("hook_panics_total{}"), count, "{:?}", tally.all());
+    assert_eq!(
+        recorder.of("hook_panics_total{}"),
+        count,
+        "{:?}",
+        recorder.all()
+    );
     let reported = logs::events("tower_api_key::manage");
     let actions = reported
         .iter()
@@ -113,10 +119,10 @@ async fn a_hook_that_panics_costs_no_secret_and_no_change() {
     assert!(reported.iter().all(|event| event["level"] == "ERROR"));
 }
 
-/// The first use after a rotation is an event too, and the hook is called from the task.
+/// The first use after a rotation is an event too, and the task calls the hook.
 #[tokio::test(start_paused = true)]
-async fn a_hook_that_panics_does_not_end_the_recording_of_uses() {
-    let (manager, clock, heard) = manager();
+async fn a_panicking_hook_does_not_stop_the_usage_recorder() {
+    let (manager, clock, received) = manager();
     let (key, secret) = manager
         .issue_key(&org(), NewKey::named("key"))
         .await
@@ -155,16 +161,16 @@ async fn a_hook_that_panics_does_not_end_the_recording_of_uses() {
         assert_eq!(recorded, Some(61_000 * minute), "minute {minute}");
     }
     assert_eq!(
-        heard.lock().unwrap().last(),
+        received.lock().unwrap().last(),
         Some(&AuditAction::UsedAfterRotation)
     );
     task.abort();
 }
 
-/// Panics whatever is recorded.
-struct Panicking;
+/// Panics on every registration.
+struct PanickingRecorder;
 
-impl Recorder for Panicking {
+impl Recorder for PanickingRecorder {
     fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
@@ -183,8 +189,8 @@ impl Recorder for Panicking {
 }
 
 #[tokio::test]
-async fn a_recorder_that_panics_costs_no_request_and_no_secret() {
-    let _recording = metrics::set_default_local_recorder(&Panicking);
+async fn a_panicking_recorder_fails_no_request_and_loses_no_secret() {
+    let _recording = metrics::set_default_local_recorder(&PanickingRecorder);
     let (manager, clock, _) = manager();
     let (_, secret) = manager
         .issue_key(&org(), NewKey::named("key"))

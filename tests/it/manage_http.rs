@@ -1,5 +1,5 @@
-//! Management over HTTP, from outside: a caller who is revoked while the body of their request is under way, and a holder
-//! who renames their credential without end while it is deleted.
+//! Management over HTTP: a caller that is revoked while it sends its body, and a bearer that
+//! renames its credential in a loop while the credential is deleted.
 
 use std::{net::SocketAddr, sync::Arc};
 use tower_api_key::{
@@ -30,7 +30,7 @@ const ORG: &str = "org_test";
 const USER: &str = "user_test";
 const PATH: &str = "/admin/organization-pats";
 
-/// A service as the example has it, over any store.
+/// The service of the example, over any store.
 fn router<S: ManageStore + Directory>(
     manager: Manager<Arc<S>>,
     accepted: UnboundedSender<()>,
@@ -45,12 +45,12 @@ fn router<S: ManageStore + Directory>(
         .route("/admin/organization-pats/{id}/rotate", post(rotate::<S>))
         .route("/agents", get(async || "agents"))
         .with_state(manager)
-        .layer(from_fn_with_state(accepted, tell))
+        .layer(from_fn_with_state(accepted, signal_arrival))
         .layer(auth)
 }
 
-/// Says that a request has passed the layer; its body may still be under way.
-async fn tell(
+/// Signals that a request has passed the layer; its body may still be arriving.
+async fn signal_arrival(
     State(accepted): State<UnboundedSender<()>>,
     request: Request,
     next: Next,
@@ -59,7 +59,7 @@ async fn tell(
     next.run(request).await
 }
 
-fn shown(issued: Issued) -> (StatusCode, Json<Value>) {
+fn to_response(issued: Issued) -> (StatusCode, Json<Value>) {
     let (info, secret) = issued.into_parts();
     let key = secret.as_ref().map(Secret::expose_secret);
     (
@@ -78,7 +78,7 @@ async fn create<S: ManageStore + Directory>(
     manager
         .issue_key(&Actor::from_principal(&caller), new)
         .await
-        .map(shown)
+        .map(to_response)
 }
 
 async fn rename<S: ManageStore + Directory>(
@@ -104,7 +104,7 @@ async fn rotate<S: ManageStore + Directory>(
     manager
         .rotate(&actor, Kind::OrgKey, &id, Rotation::default())
         .await
-        .map(shown)
+        .map(to_response)
 }
 
 async fn delete<S: ManageStore + Directory>(
@@ -123,7 +123,7 @@ struct Server<S> {
     address: SocketAddr,
     manager: Manager<Arc<S>>,
     accepted: UnboundedReceiver<()>,
-    /// Stops the server when it is dropped.
+    /// Stops the server on drop.
     _task: tokio::task::JoinSet<()>,
 }
 
@@ -187,7 +187,7 @@ fn user() -> Actor {
     Actor::operator("test", Owner::User(USER.into()))
 }
 
-/// The head of a request, with the organization for those who need to say it.
+/// The head of a request, with the organization header for tokens.
 fn head(method: &str, path: &str, token: &str, body: &str) -> String {
     format!(
         "{method} {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\n\
@@ -197,7 +197,7 @@ fn head(method: &str, path: &str, token: &str, body: &str) -> String {
     )
 }
 
-/// Reads an answer to its end; its status and its body.
+/// Reads a response to its end and returns its status and body.
 async fn answer(mut stream: TcpStream) -> (u16, String) {
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();
@@ -224,7 +224,7 @@ async fn send(
     answer(stream).await
 }
 
-/// What becomes of the caller between the two halves of their body.
+/// Ways to lose access between the two halves of the body.
 const LOSSES: [(&str, bool); 11] = [
     ("deleted", false),
     ("disabled", false),
@@ -239,7 +239,7 @@ const LOSSES: [(&str, bool); 11] = [
     ("user deleted", true),
 ];
 
-async fn lose<S: ManageStore + Directory>(
+async fn remove_access<S: ManageStore + Directory>(
     server: &Server<S>,
     own: &CredentialInfo,
     token: &str,
@@ -268,7 +268,7 @@ async fn lose<S: ManageStore + Directory>(
     }
 }
 
-async fn a_caller_revoked_during_their_body_gets_nothing<
+async fn a_caller_revoked_while_sending_the_body_is_refused<
     S: ManageStore + Directory,
     F: Future<Output = S>,
 >(
@@ -296,11 +296,11 @@ async fn a_caller_revoked_during_their_body_gets_nothing<
             slow.write_all((head + first).as_bytes()).await.unwrap();
             server.accepted.recv().await.unwrap();
 
-            lose(&server, &own, &token, how).await;
+            remove_access(&server, &own, &token, how).await;
             let before = server.keys().await;
             slow.write_all(rest.as_bytes()).await.unwrap();
             let (status, body) = answer(slow).await;
-            // Where everything was revoked, what they ask for is gone too.
+            // After a revocation of everything, the requested credential is gone too.
             let gone = how == "all revoked" && call != "create" && status == 409;
             assert!(status == 403 || gone, "{what}: {status} {body}");
             assert!(!body.contains("pat_key"), "{what}: {body}");
@@ -310,21 +310,22 @@ async fn a_caller_revoked_during_their_body_gets_nothing<
 }
 
 #[tokio::test]
-async fn a_caller_revoked_during_their_body_gets_nothing_over_memory() {
-    a_caller_revoked_during_their_body_gets_nothing(async || MemoryStore::new()).await;
-    a_caller_revoked_during_their_body_gets_nothing(async || Cached::new(MemoryStore::new())).await;
+async fn a_caller_revoked_while_sending_the_body_is_refused_over_memory() {
+    a_caller_revoked_while_sending_the_body_is_refused(async || MemoryStore::new()).await;
+    a_caller_revoked_while_sending_the_body_is_refused(async || Cached::new(MemoryStore::new()))
+        .await;
 }
 
 #[tokio::test]
-async fn a_caller_revoked_during_their_body_gets_nothing_over_sqlite() {
+async fn a_caller_revoked_while_sending_the_body_is_refused_over_sqlite() {
     let make = async || Cached::new(SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap());
-    a_caller_revoked_during_their_body_gets_nothing(make).await;
+    a_caller_revoked_while_sending_the_body_is_refused(make).await;
 }
 
-/// How many connections the holder of a leaked key renames it through.
+/// How many connections the bearer of a leaked key uses to rename it.
 const CONNECTIONS: usize = 48;
 
-/// Renames the key over one connection after another, until it is refused.
+/// Renames the key on one connection after another until a request is refused.
 async fn rename_without_end(
     address: SocketAddr,
     token: String,
@@ -335,19 +336,17 @@ async fn rename_without_end(
         let body = json!({ "name": format!("{number}-{turn}") }).to_string();
         let (status, _) = send(address, "PATCH", &format!("{PATH}/{id}"), &token, &body).await;
         match status {
-            // Many rename at once, and some are asked to try again.
+            // With many concurrent renames, some must retry.
             204 | 409 | 503 => {}
             // Deleted before the request, or between its decision and its change.
             401 | 403 => return turn,
-            other => panic!("renaming is answered with {other}"),
+            other => panic!("unexpected status of a rename: {other}"),
         }
     }
     0
 }
 
-async fn a_key_that_is_renamed_without_end_is_deleted_at_once<S: ManageStore + Directory>(
-    store: S,
-) {
+async fn a_key_under_constant_renaming_is_deleted_at_once<S: ManageStore + Directory>(store: S) {
     let server = Server::start(store).await;
     let (_, admin) = server.key("admin").await;
     for round in 0..3 {
@@ -362,7 +361,7 @@ async fn a_key_that_is_renamed_without_end_is_deleted_at_once<S: ManageStore + D
             ))
         });
         let storm = storm.collect::<Vec<_>>();
-        // Every connection has renamed it before it is deleted.
+        // Every connection has renamed the key before it is deleted.
         let renamed = async || {
             let events = server
                 .manager
@@ -389,13 +388,13 @@ async fn a_key_that_is_renamed_without_end_is_deleted_at_once<S: ManageStore + D
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_renamed_without_end_is_deleted_at_once_over_memory() {
-    a_key_that_is_renamed_without_end_is_deleted_at_once(MemoryStore::new()).await;
+async fn a_key_under_constant_renaming_is_deleted_at_once_over_memory() {
+    a_key_under_constant_renaming_is_deleted_at_once(MemoryStore::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_renamed_without_end_is_deleted_at_once_over_sqlite() {
+async fn a_key_under_constant_renaming_is_deleted_at_once_over_sqlite() {
     let directory = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(directory.path().join("test.db"), Catalogue::anyreach());
-    a_key_that_is_renamed_without_end_is_deleted_at_once(Cached::new(store.await.unwrap())).await;
+    a_key_under_constant_renaming_is_deleted_at_once(Cached::new(store.await.unwrap())).await;
 }

@@ -1,6 +1,7 @@
-//! A store that fails, hangs or panics: every call of a manager ends in time, says so, and can be repeated.
+//! A store that fails, hangs or panics: every call of a manager ends in time, reports it, and can
+//! be repeated.
 
-use crate::support::faulty;
+use crate::support::faulty_store;
 use tower_api_key::{
     AuthLayer, LastUse,
     clock::UnixMillis,
@@ -14,7 +15,7 @@ use tower_api_key::{
 
 use std::{convert::Infallible, future::ready, time::Duration};
 
-use faulty::{Behaviour, FaultyStore};
+use faulty_store::{Behaviour, FaultyStore};
 use http::{Request, Response, StatusCode};
 use tokio::time::Instant;
 use tower::{Layer, ServiceExt, service_fn};
@@ -45,7 +46,7 @@ struct Fixture {
     /// A key, and its token.
     key: CredentialInfo,
     token: String,
-    /// A key that is disabled.
+    /// A disabled key.
     disabled: CredentialInfo,
 }
 
@@ -91,10 +92,10 @@ impl Fixture {
         }
     }
 
-    /// Makes a call; the ids of what it has changed.
+    /// Makes a call and returns the ids it changed.
     async fn call(&self, name: &str) -> Result<Vec<CredentialId>, ManageError> {
         let (manager, id, kind) = (&self.manager, self.key.id.as_str(), Kind::OrgKey);
-        let one = |info: CredentialInfo| vec![info.id];
+        let id_of = |info: CredentialInfo| vec![info.id];
         match name {
             "issue_key" => {
                 let new = NewKey::named("new").with_idempotency_key("once");
@@ -114,24 +115,24 @@ impl Fixture {
                     .await
                     .map(|issued| vec![issued.info().id.clone()])
             }
-            "rename" => manager.rename(&org(), kind, id, "renamed").await.map(one),
-            "disable" => manager.disable(&org(), kind, id).await.map(one),
+            "rename" => manager.rename(&org(), kind, id, "renamed").await.map(id_of),
+            "disable" => manager.disable(&org(), kind, id).await.map(id_of),
             "enable" => manager
                 .enable(&org(), kind, self.disabled.id.as_str())
                 .await
-                .map(one),
+                .map(id_of),
             "rotate" => {
                 let rotated = manager.rotate(&org(), kind, id, Rotation::default()).await;
                 rotated.map(|issued| vec![issued.info().id.clone()])
             }
             "import" => {
                 let import = Import::new("foreign", Digest::of(b"test foreign"), "foreign");
-                manager.import(&org(), kind, import).await.map(one)
+                manager.import(&org(), kind, import).await.map(id_of)
             }
-            "revoke_presented" => manager.revoke_presented(&self.token, None).await.map(one),
-            "delete" => manager.delete(&org(), kind, id).await.map(one),
+            "revoke_presented" => manager.revoke_presented(&self.token, None).await.map(id_of),
+            "delete" => manager.delete(&org(), kind, id).await.map(id_of),
             "revoke_all" => manager.revoke_all(&org(), kind).await,
-            "get" => manager.get(&org(), kind, id).await.map(one),
+            "get" => manager.get(&org(), kind, id).await.map(id_of),
             "list" => {
                 let page = manager
                     .list(&org(), kind, &Filter::default(), None, 50)
@@ -146,8 +147,8 @@ impl Fixture {
         }
     }
 
-    /// Everything that the store knows of credentials, while it works.
-    async fn everything(&self) -> (Vec<CredentialInfo>, Vec<AuditEvent>) {
+    /// Everything the store holds about credentials, read while it works.
+    async fn contents(&self) -> (Vec<CredentialInfo>, Vec<AuditEvent>) {
         let (mut all, mut events) = (Vec::new(), Vec::new());
         for (actor, kind) in [(org(), Kind::OrgKey), (user(), Kind::PersonalToken)] {
             for state in [None, Some(tower_api_key::store::EffectiveStatus::Deleted)] {
@@ -170,7 +171,7 @@ impl Fixture {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_ends_in_time_and_has_written_nothing() {
+async fn a_failed_call_ends_in_time_and_writes_nothing() {
     for (behaviour, code, takes) in [
         (Behaviour::Hangs, "store_timed_out", DEADLINE),
         (Behaviour::Fails, "store_unavailable", Duration::ZERO),
@@ -178,8 +179,8 @@ async fn a_call_ends_in_time_and_has_written_nothing() {
     ] {
         for name in CALLS {
             let fixture = Fixture::new().await;
-            let before = fixture.everything().await;
-            fixture.store.set(behaviour);
+            let before = fixture.contents().await;
+            fixture.store.set_behaviour(behaviour);
             let began = Instant::now();
             let error = fixture.call(name).await.expect_err(name);
             let what = format!("{name} of a store that {behaviour:?}: {error:?}");
@@ -194,14 +195,15 @@ async fn a_call_ends_in_time_and_has_written_nothing() {
                 took >= takes && took < takes + Duration::from_millis(10),
                 "{what}: {took:?}"
             );
-            fixture.store.set(Behaviour::Works);
-            assert_eq!(fixture.everything().await, before, "{what}");
-            fixture.call(name).await.expect(name); // and nothing is in the way of the next
+            fixture.store.set_behaviour(Behaviour::Works);
+            assert_eq!(fixture.contents().await, before, "{what}");
+            fixture.call(name).await.expect(name); // the next call succeeds
         }
     }
 }
 
-/// The one case in which something was written: the store was committing when the connection or the patience ended.
+/// The one case in which something was written: the store was committing when the connection or the
+/// deadline ended.
 #[tokio::test(start_paused = true)]
 async fn a_call_whose_outcome_is_unknown_can_be_repeated() {
     let repeated = [
@@ -219,37 +221,33 @@ async fn a_call_whose_outcome_is_unknown_can_be_repeated() {
     for behaviour in [Behaviour::HangsWhenDone, Behaviour::FailsWhenDone] {
         for (name, code) in repeated {
             let fixture = Fixture::new().await;
-            // Done once for real on a twin, to know what it comes to.
-            let twin = Fixture::new().await;
-            twin.call(name).await.expect(name);
-            let wanted = twin.everything().await.0.len();
-            fixture.store.set(behaviour);
+            // Run once successfully on a second fixture, for the expected result.
+            let reference = Fixture::new().await;
+            reference.call(name).await.expect(name);
+            let wanted = reference.contents().await.0.len();
+            fixture.store.set_behaviour(behaviour);
             let unknown = fixture.call(name).await.expect_err(name);
             assert!(
                 matches!(unknown, ManageError::Unavailable(_)),
                 "{name}: {unknown:?}"
             );
-            fixture.store.set(Behaviour::Works);
+            fixture.store.set_behaviour(Behaviour::Works);
             let again = fixture.call(name).await;
             assert_eq!(
                 again.err().map(|error| error.code()),
                 code,
                 "{name} repeated"
             );
-            assert_eq!(
-                fixture.everything().await.0.len(),
-                wanted,
-                "{name} repeated"
-            );
+            assert_eq!(fixture.contents().await.0.len(), wanted, "{name} repeated");
         }
     }
 }
 
 #[tokio::test]
-async fn what_is_ended_is_no_failure_when_it_cannot_be_read_afterwards() {
+async fn a_revocation_succeeds_even_if_the_result_cannot_be_read() {
     for name in ["disable", "delete"] {
         let fixture = Fixture::new().await;
-        fixture.store.set(Behaviour::ReadsFail);
+        fixture.store.set_behaviour(Behaviour::ReadsFail);
         assert_eq!(
             fixture.call(name).await.unwrap(),
             std::slice::from_ref(&fixture.key.id),
@@ -258,9 +256,9 @@ async fn what_is_ended_is_no_failure_when_it_cannot_be_read_afterwards() {
     }
 }
 
-/// A store in memory answers at once: no timer is asked for, and no runtime.
+/// A memory store answers at once, without a timer or a runtime.
 #[test]
-fn a_store_in_memory_needs_no_timer() {
+fn a_memory_store_needs_no_timer() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -277,10 +275,10 @@ fn a_store_in_memory_needs_no_timer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_without_end_is_none() {
+async fn an_infinite_deadline_never_fires() {
     let fixture = Fixture::new().await;
     let manager = fixture.manager.clone().with_deadline(Duration::MAX);
-    fixture.store.set(Behaviour::Hangs);
+    fixture.store.set_behaviour(Behaviour::Hangs);
     let id = fixture.key.id.clone();
     let call = tokio::spawn(async move { manager.delete(&org(), Kind::OrgKey, id.as_str()).await });
     tokio::time::sleep(Duration::from_secs(365 * 24 * 3600)).await;
@@ -288,9 +286,9 @@ async fn a_deadline_without_end_is_none() {
     call.abort();
 }
 
-/// The task that writes last uses outlives every failure of its store.
+/// The task that writes last uses survives every failure of its store.
 #[tokio::test(start_paused = true)]
-async fn recording_goes_on_after_an_outage() {
+async fn the_usage_recorder_continues_after_an_outage() {
     for behaviour in [Behaviour::Fails, Behaviour::Hangs, Behaviour::Panics] {
         let fixture = Fixture::new().await;
         let uses = LastUse::new();
@@ -306,10 +304,10 @@ async fn recording_goes_on_after_an_outage() {
             .unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
         let task = tokio::spawn(fixture.manager.clone().run_usage_recorder(uses));
-        fixture.store.set(behaviour);
+        fixture.store.set_behaviour(behaviour);
         tokio::time::sleep(Duration::from_secs(200)).await;
         assert!(!task.is_finished(), "{behaviour:?} has ended the task");
-        fixture.store.set(Behaviour::Works);
+        fixture.store.set_behaviour(Behaviour::Works);
         tokio::time::sleep(Duration::from_secs(70)).await;
         let info = fixture
             .manager

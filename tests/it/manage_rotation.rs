@@ -1,5 +1,5 @@
-//! A rotation with an overlap while requests come in: nobody who has the new one is refused, and the old one ends at its
-//! moment.
+//! A rotation with an overlap under load: the new token is never refused, and the old one ends
+//! exactly on time.
 
 use std::{
     convert::Infallible,
@@ -27,15 +27,15 @@ const OVERLAP: i64 = 1000;
 const ROTATIONS: usize = 50;
 const CLIENTS: usize = 4;
 
-/// What the clients use: the newest token, the one before it, and when that one ends.
+/// The tokens that the clients use: the newest, the previous one, and when that one ends.
 #[derive(Clone)]
-struct Known {
+struct Tokens {
     new: String,
     old: Option<(String, UnixMillis)>,
 }
 
 #[derive(Default)]
-struct Tally {
+struct Counts {
     new: AtomicU64,
     old_in_time: AtomicU64,
     old_too_late: AtomicU64,
@@ -51,24 +51,25 @@ async fn status(auth: &AuthLayer<Arc<impl ManageStore>>, token: &str) -> StatusC
     auth.layer(inner).oneshot(request).await.unwrap().status()
 }
 
-/// Sends requests with the new and the old one until told. Each answer is held against the clock before and after it.
+/// Sends requests with both tokens until stopped. Each answer is checked against the clock before
+/// and after it.
 async fn client<S: ManageStore + Directory>(
     auth: AuthLayer<Arc<S>>,
     clock: ManualClock,
-    known: Arc<RwLock<Known>>,
-    tally: Arc<Tally>,
+    known: Arc<RwLock<Tokens>>,
+    counts: Arc<Counts>,
     stop: Arc<AtomicBool>,
 ) {
     while !stop.load(Ordering::Acquire) {
-        // Held to the end of the round: the next rotation but one has to wait for it.
+        // Held to the end of the round, so that the rotation after the next one waits for it.
         let round = known.read().await;
-        let Known { new, old } = &*round;
+        let Tokens { new, old } = &*round;
         assert_eq!(
             status(&auth, new).await,
             StatusCode::OK,
             "the newest was refused"
         );
-        tally.new.fetch_add(1, Ordering::Relaxed);
+        counts.new.fetch_add(1, Ordering::Relaxed);
         if let Some((token, end)) = old {
             let before = clock.now();
             let answer = status(&auth, token).await;
@@ -79,14 +80,14 @@ async fn client<S: ManageStore + Directory>(
                     StatusCode::UNAUTHORIZED,
                     "accepted at {before:?}, though it ended at {end:?}"
                 );
-                tally.old_too_late.fetch_add(1, Ordering::Relaxed);
+                counts.old_too_late.fetch_add(1, Ordering::Relaxed);
             } else if after < *end {
                 assert_eq!(
                     answer,
                     StatusCode::OK,
                     "refused at {after:?}, though it ends at {end:?}"
                 );
-                tally.old_in_time.fetch_add(1, Ordering::Relaxed);
+                counts.old_in_time.fetch_add(1, Ordering::Relaxed);
             }
         }
         drop(round);
@@ -94,13 +95,13 @@ async fn client<S: ManageStore + Directory>(
     }
 }
 
-/// Waits until each of the clients may have come round.
-async fn until_more(counter: &AtomicU64, clients: &[JoinHandle<()>]) {
+/// Waits until every client can have completed a round.
+async fn wait_for_rounds(counter: &AtomicU64, clients: &[JoinHandle<()>]) {
     let wanted = counter.load(Ordering::Relaxed) + 2 * CLIENTS as u64;
     while counter.load(Ordering::Relaxed) < wanted {
         assert!(
             !clients.iter().any(JoinHandle::is_finished),
-            "a client was answered wrongly"
+            "a client got a wrong answer"
         );
         tokio::task::yield_now().await;
     }
@@ -118,18 +119,21 @@ async fn rotate_under_load<S: ManageStore + Directory>(store: S) {
     let (info, secret) = first.into_parts();
     let secret = secret.unwrap().expose_secret().to_owned();
 
-    let known = Arc::new(RwLock::new(Known {
+    let known = Arc::new(RwLock::new(Tokens {
         new: secret.clone(),
         old: None,
     }));
-    let (tally, stop) = (Arc::new(Tally::default()), Arc::new(AtomicBool::new(false)));
+    let (counts, stop) = (
+        Arc::new(Counts::default()),
+        Arc::new(AtomicBool::new(false)),
+    );
     let auth = AuthLayer::new(Arc::clone(&store)).with_clock(clock.clone());
     let clients = (0..CLIENTS).map(|_| {
         let parts = (
             auth.clone(),
             clock.clone(),
             Arc::clone(&known),
-            Arc::clone(&tally),
+            Arc::clone(&counts),
             Arc::clone(&stop),
         );
         tokio::spawn(client(parts.0, parts.1, parts.2, parts.3, parts.4))
@@ -146,41 +150,42 @@ async fn rotate_under_load<S: ManageStore + Directory>(store: S) {
         let (new, new_secret) = new.into_parts();
         let end = UnixMillis(clock.now().0 + OVERLAP);
         let new_secret = new_secret.unwrap().expose_secret().to_owned();
-        *known.write().await = Known {
+        *known.write().await = Tokens {
             new: new_secret.clone(),
             old: Some((secret, end)),
         };
         (id, secret) = (new.id, new_secret);
-        until_more(&tally.old_in_time, &clients).await;
-        clock.advance_millis(OVERLAP - 1); // its last millisecond
-        until_more(&tally.old_in_time, &clients).await;
+        wait_for_rounds(&counts.old_in_time, &clients).await;
+        clock.advance_millis(OVERLAP - 1); // the last millisecond of the overlap
+        wait_for_rounds(&counts.old_in_time, &clients).await;
         clock.advance_millis(1);
-        until_more(&tally.old_too_late, &clients).await;
+        wait_for_rounds(&counts.old_too_late, &clients).await;
     }
     stop.store(true, Ordering::Release);
     for client in clients {
         client.await.unwrap();
     }
-    let [new, in_time, late] = [&tally.new, &tally.old_in_time, &tally.old_too_late]
+    let [new, in_time, late] = [&counts.new, &counts.old_in_time, &counts.old_too_late]
         .map(|count| count.load(Ordering::Relaxed));
     println!(
-        "{ROTATIONS} rotations: {new} requests with the new one and {in_time} with the old one in time, 0 refused; \
+        "{ROTATIONS} rotations: {new} requests with the new one and {in_time} with the \
+         old one in time, 0 refused; \
          {late} with the old one after its moment, 0 accepted"
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn in_memory() {
+async fn a_rotation_in_memory_refuses_no_valid_token() {
     rotate_under_load(MemoryStore::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn behind_a_cache_that_never_forgets() {
+async fn a_rotation_behind_a_cache_refuses_no_valid_token() {
     rotate_under_load(Cached::new(MemoryStore::new()).with_ttl(Duration::MAX)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn in_a_file_behind_a_cache_that_never_forgets() {
+async fn a_rotation_in_sqlite_behind_a_cache_refuses_no_valid_token() {
     let directory = tempfile::tempdir().unwrap();
     let catalogue = tower_api_key::scope::Catalogue::anyreach();
     let store = tower_api_key_sqlx::SqliteStore::open(directory.path().join("test.db"), catalogue)
@@ -192,7 +197,7 @@ async fn in_a_file_behind_a_cache_that_never_forgets() {
 use crate::support::pg;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn in_a_database_behind_a_cache_that_never_forgets() {
+async fn a_rotation_in_postgres_behind_a_cache_refuses_no_valid_token() {
     let Some(cluster) = pg::shared() else { return };
     rotate_under_load(Cached::new(cluster.store().await).with_ttl(Duration::MAX)).await;
 }

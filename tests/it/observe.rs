@@ -1,4 +1,5 @@
-//! The documented events: target, level, outcome, fields. Nothing else is said, and nothing of it comes from the client.
+//! The documented events: target, level, outcome, fields. They contain nothing else and no client
+//! input.
 
 use crate::support;
 
@@ -7,31 +8,25 @@ use std::{sync::Arc, time::Duration};
 use http::Request;
 use serde_json::{Map, Value, json};
 use support::{
-    KEY, ORG, OTHER_ORG, TOKEN, USER, ask, bearer, bearer_in,
-    distant::{Distant, Mood, OUTAGE},
-    key, logs, memory, pat, request, with,
+    KEY, ORG, OTHER_ORG, TOKEN, USER, ask, bearer, bearer_in, key, logs, memory, pat,
+    remote_store::{Behaviour, OUTAGE, RemoteStore},
+    request, with,
 };
 use tower::ServiceBuilder;
 use tower_api_key::{
     AuthLayer, CredentialStore, PublicLayer, RequireScopesLayer, observe::TARGET, store::Cached,
 };
 
-type Door = AuthLayer<Arc<dyn CredentialStore>>;
+type Auth = AuthLayer<Arc<dyn CredentialStore>>;
 
-/// The one event that a request leaves.
-async fn event_of(door: &Door, request: Request<String>) -> Value {
+/// Sends a request and returns the one event it emits.
+async fn event_of(auth: &Auth, request: Request<String>) -> Value {
     logs::start();
-    ask(door, request).await;
-    one_event()
+    ask(auth, request).await;
+    logs::only_event(TARGET)
 }
 
-fn one_event() -> Value {
-    let mut events = logs::events(TARGET);
-    assert_eq!(events.len(), 1, "one event for each request: {events:?}");
-    events.pop().unwrap()
-}
-
-/// The fields of an event; how long the lookup took is checked to be a number and replaced by `"µs"`.
+/// The fields of an event; checks that the lookup time is a number and replaces it by `"µs"`.
 fn fields(event: &Value) -> Map<String, Value> {
     let mut fields = event["fields"].as_object().unwrap().clone();
     if let Some(micros) = fields.get_mut("store_us") {
@@ -124,12 +119,12 @@ fn cases() -> Vec<Case> {
             )),
         ),
         (
-            "a stranger",
+            "a token in an organization without membership",
             bearer_in(TOKEN, "org_x"),
             refused(with_outcome(&token, "organization_denied", "not_a_member")),
         ),
         (
-            "a key elsewhere",
+            "a key in another organization",
             bearer_in(KEY, OTHER_ORG),
             refused(with_outcome(
                 &key_known,
@@ -160,11 +155,11 @@ fn cases() -> Vec<Case> {
 }
 
 #[tokio::test]
-async fn each_verdict_is_one_event_with_the_documented_level_and_fields() {
+async fn each_verdict_emits_one_event_with_the_documented_fields() {
     let store = memory();
-    let at_once: Door = AuthLayer::new(Arc::new(store.clone()) as _).with_browser_guard(|_| {});
-    let waiting: Door =
-        AuthLayer::new(Distant::new(store, Mood::Answers) as _).with_browser_guard(|_| {});
+    let at_once: Auth = AuthLayer::new(Arc::new(store.clone()) as _).with_browser_guard(|_| {});
+    let waiting: Auth =
+        AuthLayer::new(RemoteStore::new(store, Behaviour::Answers) as _).with_browser_guard(|_| {});
     for Case {
         name,
         request,
@@ -178,7 +173,8 @@ async fn each_verdict_is_one_event_with_the_documented_level_and_fields() {
             (&level.into(), &wanted),
             "{name}"
         );
-        // The same after a wait, and how long it was: known when the store was asked, which is when the kind is known.
+        // The same after a wait, with the lookup time, which is recorded for every lookup of a
+        // known kind.
         let mut wanted = wanted;
         if wanted.get("kind").is_some() {
             wanted["store_us"] = json!("µs");
@@ -193,23 +189,24 @@ async fn each_verdict_is_one_event_with_the_documented_level_and_fields() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_an_error_with_what_the_store_said() {
-    for (mood, cause, said) in [
-        (Mood::Fails, "store_unavailable", "the store failed"),
+async fn an_outage_is_an_error_event_with_the_store_error() {
+    for (behaviour, cause, text) in [
+        (Behaviour::Fails, "store_unavailable", "the store failed"),
         (
-            Mood::Hangs,
+            Behaviour::Hangs,
             "store_timed_out",
             "the store did not answer within 1s",
         ),
-        (Mood::Panics, "store_panicked", "the store panicked"),
+        (Behaviour::Panics, "store_panicked", "the store panicked"),
     ] {
-        let door: Door = AuthLayer::new(Distant::new(memory(), mood) as _);
-        let event = event_of(&door, bearer(KEY)).await;
+        let auth: Auth = AuthLayer::new(RemoteStore::new(memory(), behaviour) as _);
+        let event = event_of(&auth, bearer(KEY)).await;
         let mut fields = fields(&event);
         let error = fields.remove("error").unwrap();
-        assert!(error.as_str().unwrap().starts_with(said), "{event}");
+        assert!(error.as_str().unwrap().starts_with(text), "{event}");
         let wanted = json!({
-            "message": "the store could not answer", "outcome": "unavailable", "cause": cause, "kind": "org_key",
+            "message": "the store could not answer", "outcome": "unavailable", "cause": cause,
+            "kind": "org_key",
             "store_us": "µs",
         });
         assert_eq!(
@@ -219,27 +216,27 @@ async fn an_outage_is_an_error_with_what_the_store_said() {
     }
 }
 
-/// The cache finds the same faults as the layer, and gives up before it does.
+/// The cache detects the same faults as the layer, with a shorter deadline.
 #[tokio::test(start_paused = true)]
-async fn a_fault_that_a_cache_has_found_is_reported_as_one_of_the_layer() {
-    for (mood, cause, said) in [
+async fn a_fault_found_by_the_cache_is_reported_like_one_of_the_layer() {
+    for (behaviour, cause, text) in [
         (
-            Mood::Hangs,
+            Behaviour::Hangs,
             "store_timed_out",
             "the store did not answer within 250ms",
         ),
-        (Mood::Panics, "store_panicked", "the store panicked"),
+        (Behaviour::Panics, "store_panicked", "the store panicked"),
     ] {
-        let cache = Cached::new(Distant::new(memory(), mood));
+        let cache = Cached::new(RemoteStore::new(memory(), behaviour));
         let cache = cache.with_lookup_deadline(Duration::from_millis(250));
-        let door: Door = AuthLayer::new(Arc::new(cache) as _);
-        let event = event_of(&door, bearer(KEY)).await;
+        let auth: Auth = AuthLayer::new(Arc::new(cache) as _);
+        let event = event_of(&auth, bearer(KEY)).await;
         let fields = fields(&event);
         assert_eq!(
             (&fields["cause"], &fields["error"], &fields["message"]),
             (
                 &cause.into(),
-                &said.into(),
+                &text.into(),
                 &"the store could not answer".into()
             ),
             "{event}"
@@ -248,19 +245,19 @@ async fn a_fault_that_a_cache_has_found_is_reported_as_one_of_the_layer() {
 }
 
 #[tokio::test]
-async fn an_outage_tells_the_operator_its_source() {
-    let door: Door = AuthLayer::new(Distant::new(memory(), Mood::Fails) as _);
-    let event = event_of(&door, bearer(KEY)).await;
+async fn an_outage_event_contains_its_source() {
+    let auth: Auth = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Fails) as _);
+    let event = event_of(&auth, bearer(KEY)).await;
     assert!(event.to_string().contains(OUTAGE), "{event}");
 }
 
 #[tokio::test]
-async fn a_demand_says_who_was_refused_and_a_missing_door_is_an_error() {
+async fn a_requirement_logs_the_principal_and_a_missing_layer_is_an_error() {
     let auth = AuthLayer::new(memory());
-    let demand = RequireScopesLayer::any(["nobody:holds"]).unwrap();
+    let requirement = RequireScopesLayer::any(["unheld:scope"]).unwrap();
     logs::start();
     ask(
-        &ServiceBuilder::new().layer(auth).layer(demand.clone()),
+        &ServiceBuilder::new().layer(auth).layer(requirement.clone()),
         bearer(KEY),
     )
     .await;
@@ -268,7 +265,7 @@ async fn a_demand_says_who_was_refused_and_a_missing_door_is_an_error() {
     assert_eq!(
         events.len(),
         2,
-        "accepted by the door, refused by the demand: {events:?}"
+        "accepted by the layer, refused by the requirement: {events:?}"
     );
     let wanted = json!({
         "message": "request refused", "outcome": "insufficient_scope", "cause": "no_accepted_scope",
@@ -278,8 +275,8 @@ async fn a_demand_says_who_was_refused_and_a_missing_door_is_an_error() {
         (&events[1]["level"], &Value::from(fields(&events[1]))),
         (&"INFO".into(), &wanted)
     );
-    ask(&demand, bearer(KEY)).await;
-    let event = one_event();
+    ask(&requirement, bearer(KEY)).await;
+    let event = logs::only_event(TARGET);
     assert_eq!(
         (&event["level"], &event["fields"]["outcome"]),
         (&"ERROR".into(), &"misconfigured".into())
@@ -287,7 +284,7 @@ async fn a_demand_says_who_was_refused_and_a_missing_door_is_an_error() {
 }
 
 #[tokio::test]
-async fn who_is_let_through_unseen_leaves_no_event() {
+async fn a_request_that_skips_authentication_emits_no_event() {
     logs::start();
     assert_eq!(
         ask(&AuthLayer::new(memory()).optional(), request())
@@ -300,15 +297,15 @@ async fn who_is_let_through_unseen_leaves_no_event() {
 }
 
 #[tokio::test]
-async fn nothing_that_a_client_names_is_repeated() {
-    let door: Door = AuthLayer::new(Arc::new(memory()));
+async fn events_contain_no_client_input() {
+    let auth: Auth = AuthLayer::new(Arc::new(memory()));
     for request in [
         bearer_in(TOKEN, "named-by-the-client"),
         bearer("ak_named-by-the-client.test-secret"),
         bearer_in(KEY, "named-by-the-client"),
         with(bearer("x"), "user-agent", "named-by-the-client"),
     ] {
-        let event = event_of(&door, request).await;
+        let event = event_of(&auth, request).await;
         assert!(
             !event.to_string().contains("named-by-the-client"),
             "{event}"

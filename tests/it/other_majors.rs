@@ -1,5 +1,5 @@
-//! Bodies that the crate does not know, as other majors of axum and tonic have them: a closure answers in them, as the
-//! guide shows.
+//! Bodies of other axum and tonic majors, which the crate does not know: a closure returns them, as
+//! the guide shows.
 
 use crate::support;
 
@@ -8,9 +8,9 @@ use std::{convert::Infallible, fmt::Debug, future::ready};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use support::{
-    KEY, TOKEN, bearer, bearer_in,
-    distant::{Distant, Mood},
-    grpc_call, memory, request, with,
+    KEY, TOKEN, bearer, bearer_in, grpc_call, memory,
+    remote_store::{Behaviour, RemoteStore},
+    request, with,
 };
 use tower::{
     Layer, Service, ServiceBuilder, ServiceExt as _, service_fn, util::BoxCloneSyncService,
@@ -21,7 +21,7 @@ use tower_api_key::{
     rejection::{JsonResponder, ProblemResponder, Responder},
 };
 
-/// A service that answers in the body `B`.
+/// A service that returns the body `B`.
 type Inner<B> = BoxCloneSyncService<Request<String>, Response<B>, Infallible>;
 
 const MISSING: &str = r#"{"detail":"Missing Bearer token"}"#;
@@ -35,7 +35,7 @@ fn tonic_013(text: String) -> tonic_013::body::Body {
     tonic_013::body::Body::new(text)
 }
 
-/// The recipe: the documented JSON in a body that only has `Default`.
+/// The recipe: the documented JSON in a body that only implements `Default`.
 fn auth<B: Default + 'static>(
     store: impl CredentialStore,
     body: fn(String) -> B,
@@ -65,7 +65,7 @@ fn header<'a>(response: &'a Response<String>, name: &str) -> Option<&'a str> {
         .map(|value| value.to_str().unwrap())
 }
 
-/// Everything that a layer adds to a refusal is there whatever the body.
+/// Checks everything that a layer adds to a refusal, for any body.
 async fn refuses_as_documented<B>(body: fn(String) -> B)
 where
     B: http_body::Body<Error: Debug> + Default + Send + 'static,
@@ -91,7 +91,7 @@ where
         (StatusCode::OK, "reached")
     );
 
-    let down = auth(Distant::new(memory(), Mood::Fails), body);
+    let down = auth(RemoteStore::new(memory(), Behaviour::Fails), body);
     let outage = send(&down, body, bearer(KEY)).await;
     assert_eq!(outage.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(header(&outage, "retry-after"), Some("1"));
@@ -107,28 +107,28 @@ where
 }
 
 #[tokio::test]
-async fn a_closure_answers_in_the_body_of_another_major_of_axum() {
+async fn a_closure_can_return_the_body_of_another_axum_major() {
     refuses_as_documented(axum_07).await;
 }
 
 #[tokio::test]
-async fn a_closure_answers_in_the_body_of_another_major_of_tonic() {
+async fn a_closure_can_return_the_body_of_another_tonic_major() {
     refuses_as_documented(tonic_013).await;
 }
 
 #[tokio::test]
-async fn the_layers_further_in_and_outermost_answer_in_that_body_too() {
+async fn the_inner_and_outermost_layers_return_that_body_too() {
     let store = memory();
     let auth = auth(store.clone(), axum_07);
     let optional = auth.clone().optional();
-    let scopes = RequireScopesLayer::any(["nobody:holds"]).unwrap();
+    let scopes = RequireScopesLayer::any(["unheld:scope"]).unwrap();
     let scopes = ServiceBuilder::new()
         .layer(auth.clone())
         .layer(scopes.with_responses_of(&auth));
     let organization = ServiceBuilder::new()
         .layer(optional)
         .layer(RequireOrganizationLayer::new().with_responses_of(&auth));
-    let tree = Distant::new(store, Mood::Answers);
+    let tree = RemoteStore::new(store, Behaviour::Answers);
     let below = RequireDescendantLayer::new(tree, |_| Some("org_no".into()));
     let below = ServiceBuilder::new()
         .layer(auth.clone())
@@ -176,7 +176,7 @@ async fn problem_documents_can_be_converted_too() {
 }
 
 #[tokio::test]
-async fn behind_a_closure_only_with_grpc_says_that_the_service_speaks_grpc() {
+async fn a_closure_needs_with_grpc_for_grpc_refusals() {
     let call = || grpc_call(request(), "application/grpc");
     let auth = auth(memory(), tonic_013);
     let refused = send(&auth, tonic_013, call()).await;
@@ -196,7 +196,7 @@ async fn behind_a_closure_only_with_grpc_says_that_the_service_speaks_grpc() {
     assert_eq!(status.message(), "Missing Bearer token");
 
     let plain = send(&auth.with_grpc(), tonic_013, request()).await;
-    assert_eq!(plain.status(), StatusCode::UNAUTHORIZED, "not a call");
+    assert_eq!(plain.status(), StatusCode::UNAUTHORIZED, "not a gRPC call");
 }
 
 /// The status as that major's own client reads it.
@@ -204,7 +204,7 @@ fn status_of(headers: &HeaderMap) -> tonic_013::Status {
     tonic_013::Status::from_header_map(headers).unwrap()
 }
 
-/// Answers with a status of its own and without a text, in every body with `Default`.
+/// Returns its own status without a text, in any body with `Default`.
 struct Silent {
     speaks_grpc: bool,
 }
@@ -226,7 +226,7 @@ impl<B: Default> Responder<B> for Silent {
 }
 
 #[tokio::test]
-async fn a_responder_that_is_a_type_can_say_that_the_service_speaks_grpc() {
+async fn a_responder_type_can_enable_grpc_refusals() {
     for (speaks_grpc, status) in [(false, StatusCode::NOT_FOUND), (true, StatusCode::OK)] {
         let auth = AuthLayer::new(memory()).with_responder(Silent { speaks_grpc });
         let call = grpc_call(request(), "application/grpc");

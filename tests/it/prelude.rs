@@ -1,10 +1,10 @@
-//! The names of the prelude stand beside those of the frameworks, all of them imported by `*`.
+//! The names of the prelude do not clash with those of the frameworks when all are imported by `*`.
 
 #![deny(
     ambiguous_glob_imports,
-    reason = "a name that two globs bring is a fault where it is used"
+    reason = "a name from two globs is an error where it is used"
 )]
-#![allow(unused_imports, reason = "not every glob brings a name that is used")]
+#![allow(unused_imports, reason = "not every glob provides a name that is used")]
 
 /// Uses every name of the prelude.
 macro_rules! uses_the_prelude {
@@ -49,14 +49,16 @@ mod with_axum {
 
     uses_the_prelude!();
 
-    async fn who(request: Request) -> Html<&'static str> {
+    async fn handler(request: Request) -> Html<&'static str> {
         let _ = request.extensions().get::<Principal>();
         Html("")
     }
 
     #[test]
-    fn axums_names_are_still_axums() {
-        let router: Router = Router::new().route("/", get(who)).layer(PublicLayer::new());
+    fn axum_names_are_not_shadowed() {
+        let router: Router = Router::new()
+            .route("/", get(handler))
+            .layer(PublicLayer::new());
         let _ = router.merge(Router::new());
     }
 }
@@ -68,7 +70,7 @@ mod with_tonic {
     uses_the_prelude!();
 
     #[test]
-    fn tonics_names_are_still_tonics() {
+    fn tonic_names_are_not_shadowed() {
         let _ = (Request::new(()), Status::ok(""), Code::Ok);
     }
 }

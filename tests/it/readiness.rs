@@ -1,4 +1,5 @@
-//! Tower's contract, poll by poll: who is called when, whose readiness is used, and what goes back.
+//! Tower's contract, poll by poll: when services are called, whose readiness is used, and when it
+//! is released.
 
 use crate::support;
 
@@ -6,9 +7,8 @@ use std::{pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use http::{Request, Response};
 use support::{
-    KEY, bearer,
-    distant::{Distant, Mood},
-    key, memory, poll_once,
+    KEY, bearer, key, memory, poll_once,
+    remote_store::{Behaviour, RemoteStore},
 };
 use tokio::time::{Instant, advance};
 use tower::{Layer, Service, ServiceExt as _, buffer::Buffer, limit::ConcurrencyLimit};
@@ -22,13 +22,13 @@ use tower_test::mock::{self, Handle, Mock, Spawn};
 type Req = Request<String>;
 type Res = Response<String>;
 type Limited = ConcurrencyLimit<Mock<Req, Res>>;
-/// A door before a mock, with a store that has to be waited for.
-type Far = Door<Mock<Req, Res>, Arc<Distant>>;
-type Door<Inner, S> = Spawn<AuthService<Inner, S, JsonResponder>>;
+/// An auth service in front of a mock, with a [`RemoteStore`].
+type SpawnedRemote = Spawned<Mock<Req, Res>, Arc<RemoteStore>>;
+type Spawned<Inner, S> = Spawn<AuthService<Inner, S, JsonResponder>>;
 
 const BAD: &str = "ak_testkey.test-wrong";
 
-fn ready<T, S>(service: &mut Door<T, S>) -> Poll<Result<(), T::Error>>
+fn ready<T, S>(service: &mut Spawned<T, S>) -> Poll<Result<(), T::Error>>
 where
     T: Service<Req, Response = Res> + Clone,
     S: CredentialStore,
@@ -36,15 +36,15 @@ where
     service.poll_ready::<Req>()
 }
 
-/// A door before a mock, and a store that opens when it is told to.
-fn waiting(mood: Mood) -> (Arc<Distant>, Far, Handle<Req, Res>) {
-    let store = Distant::new(memory(), mood);
+/// An auth service in front of a mock, and its store.
+fn waiting(behaviour: Behaviour) -> (Arc<RemoteStore>, SpawnedRemote, Handle<Req, Res>) {
+    let store = RemoteStore::new(memory(), behaviour);
     let (service, handle) = mock::spawn_layer(AuthLayer::new(Arc::clone(&store)));
     (store, service, handle)
 }
 
-/// Two clones of a door, before a service that is ready for one of them at a time.
-fn two_for_one<S: CredentialStore>(store: S) -> ([Door<Limited, S>; 2], Handle<Req, Res>) {
+/// Two clones of an auth service in front of a service that is ready for one of them at a time.
+fn two_for_one<S: CredentialStore>(store: S) -> ([Spawned<Limited, S>; 2], Handle<Req, Res>) {
     let (mock, handle) = mock::pair();
     let service = AuthLayer::new(store).layer(ConcurrencyLimit::new(mock, 1));
     let other = Spawn::new(service.clone());
@@ -53,20 +53,20 @@ fn two_for_one<S: CredentialStore>(store: S) -> ([Door<Limited, S>; 2], Handle<R
 
 #[tokio::test]
 async fn the_inner_service_is_not_called_before_the_verdict() {
-    let (store, mut service, mut inner) = waiting(Mood::Waits);
+    let (store, mut service, mut inner) = waiting(Behaviour::Held);
     assert!(ready(&mut service).is_ready());
     let mut response = pin!(service.call(bearer(KEY)));
     assert!(inner.poll_request().is_pending(), "not by `call`");
     assert!(poll_once(response.as_mut()).is_pending());
     assert!(
         inner.poll_request().is_pending(),
-        "not while the store is asked"
+        "not while the store is queried"
     );
     assert_eq!(store.calls(), 1);
-    store.open();
+    store.release();
     assert!(poll_once(response.as_mut()).is_pending());
     let Poll::Ready(Some((request, answer))) = inner.poll_request() else {
-        panic!("called once the verdict is there")
+        panic!("called after the verdict")
     };
     assert_eq!(request.headers()["authorization"], format!("Bearer {KEY}"));
     answer.send_response(Response::new("answer".to_owned()));
@@ -75,8 +75,8 @@ async fn the_inner_service_is_not_called_before_the_verdict() {
 }
 
 #[tokio::test]
-async fn no_future_does_anything_before_it_is_polled() {
-    let (store, mut service, _inner) = waiting(Mood::Answers);
+async fn a_future_does_nothing_until_it_is_polled() {
+    let (store, mut service, _inner) = waiting(Behaviour::Answers);
     assert!(ready(&mut service).is_ready());
     drop(service.call(bearer(KEY)));
     assert_eq!(store.calls(), 0);
@@ -92,12 +92,12 @@ async fn a_refused_request_never_reaches_the_inner_service() {
         "ak_unknown.test",
         "ak_deleted.test-secret",
     ];
-    let (_store, mut waits, mut behind_waits) = waiting(Mood::Answers);
+    let (_store, mut waits, mut behind_waits) = waiting(Behaviour::Answers);
     let (mut at_once, mut behind_at_once) =
         mock::spawn_layer::<Req, Res, _>(AuthLayer::new(memory()));
     for credential in credentials {
         assert!(ready(&mut waits).is_ready() && ready(&mut at_once).is_ready());
-        // Polled once and not awaited: had the mock been called, nobody would answer.
+        // Polled once and not awaited: a call of the mock would never be answered.
         for mut response in [
             Box::pin(waits.call(bearer(credential))),
             Box::pin(at_once.call(bearer(credential))),
@@ -116,17 +116,17 @@ async fn a_refused_request_never_reaches_the_inner_service() {
 }
 
 #[tokio::test]
-async fn nothing_of_the_inner_service_is_held_while_the_store_is_asked() {
-    for mood in [Mood::Waits, Mood::Hangs] {
-        let ([mut one, mut other], mut inner) = two_for_one(Distant::new(memory(), mood));
+async fn readiness_is_released_while_the_store_is_queried() {
+    for behaviour in [Behaviour::Held, Behaviour::Hangs] {
+        let ([mut one, mut other], mut inner) = two_for_one(RemoteStore::new(memory(), behaviour));
         assert!(ready(&mut one).is_ready());
         assert!(ready(&mut other).is_pending());
         let mut response = Box::pin(one.call(bearer(KEY)));
-        assert!(other.is_woken(), "{mood:?}: given back by `call`");
-        assert!(ready(&mut other).is_ready(), "{mood:?}");
+        assert!(other.is_woken(), "{behaviour:?}: released by `call`");
+        assert!(ready(&mut other).is_ready(), "{behaviour:?}");
         assert!(
             ready(&mut one).is_pending(),
-            "{mood:?}: what stays behind is a clone, which is not ready"
+            "{behaviour:?}: the remaining clone is not ready"
         );
         assert!(poll_once(response.as_mut()).is_pending());
         assert!(inner.poll_request().is_pending());
@@ -135,36 +135,36 @@ async fn nothing_of_the_inner_service_is_held_while_the_store_is_asked() {
 
 #[tokio::test]
 async fn an_accepted_request_waits_for_the_inner_service_to_be_ready_again() {
-    let store = Distant::new(memory(), Mood::Waits);
+    let store = RemoteStore::new(memory(), Behaviour::Held);
     let ([mut one, mut other], mut inner) = two_for_one(Arc::clone(&store));
     assert!(ready(&mut one).is_ready());
     let mut response = Box::pin(one.call(bearer(KEY)));
     assert!(poll_once(response.as_mut()).is_pending());
     assert!(
         ready(&mut other).is_ready(),
-        "somebody else takes the only place meanwhile"
+        "another caller takes the only permit"
     );
-    store.open();
+    store.release();
     assert!(poll_once(response.as_mut()).is_pending());
     assert!(
         inner.poll_request().is_pending(),
-        "accepted, and not called: the mock would panic if it were"
+        "accepted but not called: the mock would panic"
     );
     drop(other);
     assert!(poll_once(response.as_mut()).is_pending());
     let Poll::Ready(Some((_, answer))) = inner.poll_request() else {
-        panic!("called once there is a place")
+        panic!("called once a permit is free")
     };
     answer.send_response(Response::default());
     assert!(matches!(poll_once(response.as_mut()), Poll::Ready(Ok(_))));
-    assert_eq!(store.calls(), 1, "the store is not asked again");
+    assert_eq!(store.calls(), 1, "the store is not queried again");
     drop(response);
     assert!(ready(&mut one).is_ready());
 }
 
 #[tokio::test]
-async fn an_accepted_request_that_goes_away_while_it_waits_leaves_no_place_taken() {
-    let store = Distant::new(memory(), Mood::Answers);
+async fn a_cancelled_accepted_request_frees_its_permit() {
+    let store = RemoteStore::new(memory(), Behaviour::Answers);
     let ([mut one, mut other], mut inner) = two_for_one(Arc::clone(&store));
     assert!(ready(&mut one).is_ready());
     let mut response = Box::pin(one.call(bearer(KEY)));
@@ -176,34 +176,34 @@ async fn an_accepted_request_that_goes_away_while_it_waits_leaves_no_place_taken
 }
 
 #[tokio::test]
-async fn an_error_on_becoming_ready_again_is_the_inner_services_own() {
-    let store = Distant::new(memory(), Mood::Waits);
+async fn a_readiness_error_after_the_verdict_is_passed_on() {
+    let store = RemoteStore::new(memory(), Behaviour::Held);
     let (mut service, mut inner) =
         mock::spawn_layer::<Req, Res, _>(AuthLayer::new(Arc::clone(&store)));
     assert!(ready(&mut service).is_ready());
     let mut response = Box::pin(service.call(bearer(KEY)));
     assert!(poll_once(response.as_mut()).is_pending());
-    inner.send_error("test: broken meanwhile");
+    inner.send_error("test: service broke");
     assert!(
         poll_once(response.as_mut()).is_pending(),
         "the verdict comes first"
     );
-    store.open();
+    store.release();
     let Poll::Ready(Err(error)) = poll_once(response.as_mut()) else {
         panic!("the service is broken")
     };
-    assert_eq!(error.to_string(), "test: broken meanwhile");
+    assert_eq!(error.to_string(), "test: service broke");
 }
 
 #[tokio::test]
 async fn a_refusal_does_not_wait_for_the_inner_service() {
-    let store = Distant::new(memory(), Mood::Waits);
+    let store = RemoteStore::new(memory(), Behaviour::Held);
     let ([mut one, mut other], _inner) = two_for_one(Arc::clone(&store));
     assert!(ready(&mut one).is_ready());
     let mut refused = Box::pin(one.call(bearer(BAD)));
     assert!(poll_once(refused.as_mut()).is_pending());
     assert!(ready(&mut other).is_ready());
-    store.open();
+    store.release();
     let Poll::Ready(Ok(refusal)) = poll_once(refused.as_mut()) else {
         panic!("refused")
     };
@@ -211,17 +211,17 @@ async fn a_refusal_does_not_wait_for_the_inner_service() {
 }
 
 #[tokio::test]
-async fn strangers_do_not_take_the_places_of_those_who_are_known() {
-    let store = HalfKnown::default();
+async fn unauthenticated_requests_take_no_permits_from_accepted_ones() {
+    let store = PartlyCached::default();
     let (mock, mut inner) = mock::pair::<Req, Res>();
     let service = AuthLayer::new(store).layer(ConcurrencyLimit::new(mock, 8));
-    let mut strangers = Vec::new();
+    let mut unauthenticated = Vec::new();
     for _ in 0..100 {
-        let mut stranger = Spawn::new(service.clone());
-        assert!(ready(&mut stranger).is_ready());
-        let mut response = Box::pin(stranger.call(bearer(key("unknown"))));
+        let mut service = Spawn::new(service.clone());
+        assert!(ready(&mut service).is_ready());
+        let mut response = Box::pin(service.call(bearer(key("unknown"))));
         assert!(poll_once(response.as_mut()).is_pending());
-        strangers.push(response);
+        unauthenticated.push(response);
     }
     let mut known = Vec::new();
     for _ in 0..8 {
@@ -233,17 +233,17 @@ async fn strangers_do_not_take_the_places_of_those_who_are_known() {
 }
 
 #[tokio::test]
-async fn a_buffer_inside_has_its_places_for_accepted_requests() {
-    let store = Distant::new(memory(), Mood::Hangs);
+async fn an_inner_buffer_is_reserved_for_accepted_requests() {
+    let store = RemoteStore::new(memory(), Behaviour::Hangs);
     let (mock, mut inner) = mock::pair::<Req, Res>();
     let (buffer, worker) = Buffer::pair(mock, 1);
     let _worker = tokio::spawn(worker);
     let service = AuthLayer::new(Arc::clone(&store)).layer(buffer.clone());
     let mut waiting = Vec::new();
     for _ in 0..3 {
-        let mut stranger = Spawn::new(service.clone());
-        assert!(ready(&mut stranger).is_ready());
-        let mut response = Box::pin(stranger.call(bearer(KEY)));
+        let mut service = Spawn::new(service.clone());
+        assert!(ready(&mut service).is_ready());
+        let mut response = Box::pin(service.call(bearer(KEY)));
         assert!(poll_once(response.as_mut()).is_pending());
         waiting.push(response);
     }
@@ -254,18 +254,18 @@ async fn a_buffer_inside_has_its_places_for_accepted_requests() {
     assert_eq!(response.await.unwrap().unwrap().status(), 200);
 }
 
-/// Knows [`KEY`] at once and never answers about anything else, as a cache before a store that hangs.
+/// Knows [`KEY`] at once and never answers other lookups, like a cache in front of a hanging store.
 #[derive(Debug)]
-struct HalfKnown(MemoryStore);
+struct PartlyCached(MemoryStore);
 
-impl Default for HalfKnown {
+impl Default for PartlyCached {
     fn default() -> Self {
         Self(memory())
     }
 }
 
 #[async_trait]
-impl CredentialStore for HalfKnown {
+impl CredentialStore for PartlyCached {
     fn peek(&self, lookup: &Lookup<'_>) -> Peek {
         match self.0.peek(lookup) {
             Peek::NotFound => Peek::Unknown,
@@ -279,7 +279,7 @@ impl CredentialStore for HalfKnown {
 }
 
 #[tokio::test]
-async fn a_refusal_at_once_gives_readiness_back_at_once() {
+async fn an_immediate_refusal_releases_readiness_at_once() {
     let ([mut one, mut other], _inner) = two_for_one(memory());
     for credential in [BAD, "x", "pat_test-token"] {
         assert!(ready(&mut one).is_ready());
@@ -287,7 +287,7 @@ async fn a_refusal_at_once_gives_readiness_back_at_once() {
         let refused = one.call(bearer(credential));
         assert!(
             other.is_woken(),
-            "{credential}: given back while the answer is on its way"
+            "{credential}: released before the answer is delivered"
         );
         assert!(ready(&mut other).is_ready(), "{credential}");
         refused.await.unwrap();
@@ -297,21 +297,21 @@ async fn a_refusal_at_once_gives_readiness_back_at_once() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_takes_its_look_up_along() {
-    let store = Distant::new(memory(), Mood::Hangs);
+async fn a_cancelled_request_drops_its_lookup() {
+    let store = RemoteStore::new(memory(), Behaviour::Hangs);
     let ([mut one, mut other], mut inner) = two_for_one(Arc::clone(&store));
     assert!(ready(&mut one).is_ready());
     let mut response = Box::pin(one.call(bearer(KEY)));
     assert!(poll_once(response.as_mut()).is_pending());
-    assert_eq!((store.calls(), store.given_up()), (1, 0));
+    assert_eq!((store.calls(), store.abandoned()), (1, 0));
     drop(response);
-    assert_eq!(store.given_up(), 1, "the lookup is dropped");
+    assert_eq!(store.abandoned(), 1, "the lookup is dropped");
     assert!(ready(&mut other).is_ready());
     assert!(inner.poll_request().is_pending());
 }
 
 #[tokio::test]
-async fn an_accept_at_once_uses_the_readiness_it_was_given() {
+async fn an_immediate_accept_uses_the_polled_readiness() {
     let ([mut one, mut other], mut inner) = two_for_one(memory());
     assert!(ready(&mut one).is_ready());
     let mut response = Box::pin(one.call(bearer(KEY)));
@@ -326,8 +326,8 @@ async fn an_accept_at_once_uses_the_readiness_it_was_given() {
 }
 
 #[tokio::test]
-async fn an_inner_service_that_is_not_ready_keeps_its_callers_waiting() {
-    let (_store, mut service, mut inner) = waiting(Mood::Answers);
+async fn an_unready_inner_service_makes_callers_wait() {
+    let (_store, mut service, mut inner) = waiting(Behaviour::Answers);
     inner.allow(0);
     assert!(ready(&mut service).is_pending());
     inner.allow(1);
@@ -335,8 +335,8 @@ async fn an_inner_service_that_is_not_ready_keeps_its_callers_waiting() {
 }
 
 #[tokio::test]
-async fn errors_of_the_inner_service_are_passed_on_as_they_are() {
-    let (_store, mut waits, mut behind_waits) = waiting(Mood::Answers);
+async fn inner_service_errors_are_passed_on_unchanged() {
+    let (_store, mut waits, mut behind_waits) = waiting(Behaviour::Answers);
     behind_waits.send_error("test: not ready");
     let Poll::Ready(Err(error)) = ready(&mut waits) else {
         panic!("an error while becoming ready")
@@ -363,13 +363,13 @@ async fn errors_of_the_inner_service_are_passed_on_as_they_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_hangs_is_an_outage_after_exactly_the_deadline() {
+async fn a_hanging_store_is_an_outage_exactly_at_the_deadline() {
     for deadline in [
         Duration::from_secs(1),
         Duration::from_millis(30),
         Duration::from_secs(60),
     ] {
-        let store = Distant::new(memory(), Mood::Hangs);
+        let store = RemoteStore::new(memory(), Behaviour::Hangs);
         let (mut service, mut inner) = mock::spawn_layer::<Req, Res, _>(
             AuthLayer::new(Arc::clone(&store)).with_deadline(deadline),
         );
@@ -394,14 +394,14 @@ async fn a_store_that_hangs_is_an_outage_after_exactly_the_deadline() {
             ),
             (503, &"1".parse().unwrap())
         );
-        assert_eq!(store.given_up(), 1, "and nobody waits for it any longer");
+        assert_eq!(store.abandoned(), 1, "the lookup is dropped");
         assert!(inner.poll_request().is_pending());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_is_a_second_unless_it_is_set() {
-    let (_store, mut service, _inner) = waiting(Mood::Hangs);
+async fn the_default_deadline_is_one_second() {
+    let (_store, mut service, _inner) = waiting(Behaviour::Hangs);
     assert!(ready(&mut service).is_ready());
     let started = Instant::now();
     assert_eq!(service.call(bearer(KEY)).await.unwrap().status(), 503);
@@ -409,11 +409,11 @@ async fn the_deadline_is_a_second_unless_it_is_set() {
 }
 
 #[tokio::test]
-async fn a_service_goes_on_after_a_store_that_panicked() {
-    let (store, mut service, mut inner) = waiting(Mood::Panics);
+async fn a_service_keeps_working_after_a_store_panic() {
+    let (store, mut service, mut inner) = waiting(Behaviour::Panics);
     assert!(ready(&mut service).is_ready());
     assert_eq!(service.call(bearer(KEY)).await.unwrap().status(), 503);
-    store.set(Mood::Answers);
+    store.set_behaviour(Behaviour::Answers);
     assert!(ready(&mut service).is_ready());
     let mut response = pin!(service.call(bearer(KEY)));
     assert!(poll_once(response.as_mut()).is_pending());
@@ -421,8 +421,8 @@ async fn a_service_goes_on_after_a_store_that_panicked() {
 }
 
 #[tokio::test]
-async fn interleaved_requests_keep_their_own_verdicts() {
-    let (store, mut service, mut inner) = waiting(Mood::Waits);
+async fn interleaved_requests_get_their_own_verdicts() {
+    let (store, mut service, mut inner) = waiting(Behaviour::Held);
     let mut call = |token: &str| {
         assert!(ready(&mut service).is_ready());
         Box::pin(service.call(bearer(token)))
@@ -430,10 +430,10 @@ async fn interleaved_requests_keep_their_own_verdicts() {
     let (mut good, mut bad) = (call(KEY), call(&key("unknown")));
     assert!(poll_once(good.as_mut()).is_pending());
     assert!(poll_once(bad.as_mut()).is_pending());
-    store.open();
+    store.release();
     assert!(poll_once(good.as_mut()).is_pending());
     assert!(inner.poll_request().is_ready());
-    store.open();
+    store.release();
     let Poll::Ready(Ok(refusal)) = poll_once(bad.as_mut()) else {
         panic!("decided")
     };

@@ -1,4 +1,4 @@
-//! What the compiler promises: services can be shared and sent, and a request's body may be of any kind.
+//! Guarantees of the compiler: services can be shared and sent, and a request may have any body.
 
 use crate::support;
 
@@ -6,9 +6,8 @@ use std::{cell::Cell, convert::Infallible, rc::Rc, sync::Arc};
 
 use http::{Request, Response};
 use support::{
-    Inner, KEY, bearer,
-    distant::{Distant, Mood},
-    memory,
+    Inner, KEY, bearer, memory,
+    remote_store::{Behaviour, RemoteStore},
 };
 use tower::{Layer, Service, ServiceExt as _, util::BoxCloneSyncService};
 use tower_api_key::{
@@ -19,10 +18,10 @@ fn with_body<B>(body: B) -> Request<B> {
     bearer(KEY).map(|_| body)
 }
 
-/// Every layer in one stack.
+/// All layers in one stack.
 fn stacked<S>(
     auth: &AuthLayer<S>,
-    tree: Arc<Distant>,
+    tree: Arc<RemoteStore>,
 ) -> impl Layer<Inner, Service: Clone + Send + Sync + 'static>
 where
     AuthLayer<S>: Layer<Inner>,
@@ -42,8 +41,8 @@ where
 }
 
 #[tokio::test]
-async fn services_are_clone_send_and_sync_and_can_be_boxed_with_a_body_that_is_not_sync() {
-    let store = Distant::new(memory(), Mood::Answers);
+async fn services_are_clone_send_sync_and_boxable_with_a_non_sync_body() {
+    let store = RemoteStore::new(memory(), Behaviour::Answers);
     let _ = stacked(&AuthLayer::new(memory()), Arc::clone(&store));
     let service = AuthLayer::new(store).layer(Inner::default());
     let boxed: BoxCloneSyncService<Request<Cell<u8>>, Response<String>, Infallible> =
@@ -56,7 +55,7 @@ async fn services_are_clone_send_and_sync_and_can_be_boxed_with_a_body_that_is_n
 }
 
 #[tokio::test]
-async fn a_body_that_cannot_be_sent_works_where_the_executor_is_one_thread() {
+async fn a_non_send_body_works_on_a_single_threaded_executor() {
     for at_once in [true, false] {
         let (body, store) = (Rc::new(1), memory());
         let answer = if at_once {
@@ -65,23 +64,27 @@ async fn a_body_that_cannot_be_sent_works_where_the_executor_is_one_thread() {
                 .oneshot(with_body(Rc::clone(&body)))
                 .await
         } else {
-            let distant = Distant::new(store, Mood::Answers);
-            AuthLayer::new(distant)
+            let remote = RemoteStore::new(store, Behaviour::Answers);
+            AuthLayer::new(remote)
                 .layer(Inner::default())
                 .oneshot(with_body(Rc::clone(&body)))
                 .await
         };
         assert_eq!(answer.unwrap().into_body(), "reached", "at once: {at_once}");
-        assert_eq!(Rc::strong_count(&body), 1, "the body goes with the request");
+        assert_eq!(
+            Rc::strong_count(&body),
+            1,
+            "the body is dropped with the request"
+        );
     }
 }
 
 #[test]
-fn the_answer_can_be_sent_when_the_body_and_the_inner_answer_can() {
+fn the_response_future_is_send_if_its_parts_are() {
     fn sent<F: Send + 'static>(_: F) {}
     let mut service = AuthLayer::new(memory()).layer(Inner::default());
     sent(service.call(with_body(Cell::new(1))));
-    let mut optional = AuthLayer::new(Distant::new(memory(), Mood::Answers))
+    let mut optional = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers))
         .optional()
         .layer(Inner::default());
     sent(optional.call(with_body(Cell::new(1))));
@@ -103,14 +106,14 @@ where
 }
 
 #[tokio::test]
-async fn a_refusal_can_be_written_into_a_string_without_any_feature() {
+async fn a_refusal_can_have_a_string_body_without_features() {
     let text = r#"{"detail":"Missing Bearer token"}"#;
     assert_eq!(refused_with::<String>().await.into_body(), text);
 }
 
 #[cfg(feature = "http-body-util")]
 #[tokio::test]
-async fn a_refusal_can_be_written_into_the_bodies_of_hyper_services() {
+async fn a_refusal_can_have_a_hyper_body() {
     use bytes::Bytes;
     use http_body_util::{
         BodyExt as _, Full,
@@ -144,7 +147,7 @@ async fn a_refusal_can_be_written_into_the_bodies_of_hyper_services() {
 
 #[cfg(all(feature = "axum", feature = "tonic"))]
 #[tokio::test]
-async fn a_refusal_can_be_written_into_the_bodies_of_the_frameworks() {
+async fn a_refusal_can_have_a_framework_body() {
     use http_body_util::BodyExt as _;
     let text = r#"{"detail":"Missing Bearer token"}"#;
     let axum = refused_with::<axum::body::Body>()

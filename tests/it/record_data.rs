@@ -1,4 +1,4 @@
-//! What a store of one's own adds to its records, as handlers read it.
+//! Data that a custom store adds to its records, as handlers read it.
 
 use crate::support::{KEY, ORG, TOKEN, ask, bearer, bearer_in, key, key_record, memory, now};
 use std::sync::{
@@ -13,7 +13,7 @@ use tower_api_key::{
 #[derive(Debug, PartialEq)]
 struct Plan(&'static str);
 
-/// A store over a table of its own, which has a plan for each credential.
+/// A store with its own table, which has a plan for each credential.
 struct Plans {
     memory: MemoryStore,
     plan: Arc<Plan>,
@@ -42,7 +42,7 @@ impl CredentialStore for Plans {
     }
 }
 
-/// The principals that the handlers see of a key and of a token.
+/// The principals that handlers receive for a key and for a token.
 async fn callers(store: impl CredentialStore) -> Vec<Principal> {
     let auth = AuthLayer::new(store);
     let mut callers = Vec::new();
@@ -53,7 +53,7 @@ async fn callers(store: impl CredentialStore) -> Vec<Principal> {
 }
 
 #[tokio::test]
-async fn a_handler_reads_what_the_store_has_added() {
+async fn a_handler_reads_data_added_by_the_store() {
     for caller in callers(Plans::new()).await {
         assert_eq!(caller.data(), Some(&Plan("large")));
         assert_eq!(caller.data::<Arc<Plan>>(), None, "another type");
@@ -63,7 +63,7 @@ async fn a_handler_reads_what_the_store_has_added() {
 }
 
 #[tokio::test]
-async fn a_cache_keeps_it_with_the_record() {
+async fn a_cache_keeps_record_data() {
     let store = Arc::new(Plans::new());
     let cache = Arc::new(Cached::new(Arc::clone(&store)));
     for round in ["looked up", "from the cache"] {
@@ -71,11 +71,11 @@ async fn a_cache_keeps_it_with_the_record() {
             assert_eq!(caller.data(), Some(&Plan("large")), "{round}");
         }
     }
-    assert_eq!(store.lookups.load(SeqCst), 2, "one per credential");
+    assert_eq!(store.lookups.load(SeqCst), 2, "one lookup per credential");
 }
 
 #[tokio::test]
-async fn a_store_in_memory_keeps_that_of_an_inserted_record() {
+async fn a_memory_store_keeps_record_data() {
     let store = memory();
     let inserted = key_record("planned", ORG).with_data(Arc::new(Plan("small")));
     now(store.insert(inserted)).unwrap();

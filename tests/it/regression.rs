@@ -1,12 +1,12 @@
-//! What was wrong once, each with a test.
+//! Fixed bugs, each with a test.
 
 use crate::support;
 
 use http::{Response, StatusCode, header::AUTHORIZATION};
 use support::{
-    KEY, ask, bearer,
-    distant::{Distant, Mood},
-    memory, with,
+    KEY, ask, bearer, memory,
+    remote_store::{Behaviour, RemoteStore},
+    with,
 };
 use tower_api_key::{
     AuthLayer, PublicLayer, Reason, Rejection,
@@ -15,43 +15,43 @@ use tower_api_key::{
 };
 
 #[tokio::test]
-async fn a_credential_that_nobody_looks_at_is_marked_as_sensitive_too() {
+async fn an_ignored_credential_is_marked_sensitive_too() {
     let reached = ask(&PublicLayer::new(), bearer(KEY)).await.reached.unwrap();
     assert!(reached.headers[AUTHORIZATION].is_sensitive(), "public");
 }
 
 #[tokio::test]
-async fn a_responder_cannot_blame_the_client_for_an_outage_nor_the_service_for_a_bad_credential() {
-    let saying = |status: StatusCode| {
+async fn a_responder_cannot_turn_an_outage_into_a_4xx_or_a_refusal_into_a_5xx() {
+    let responding_with = |status: StatusCode| {
         move |_: &Rejection| {
             let mut response = Response::new(String::new());
             *response.status_mut() = status;
             response
         }
     };
-    let down = || Distant::new(memory(), Mood::Fails);
-    for (said, kept) in [(401, 503), (200, 503), (302, 503), (500, 500), (504, 504)] {
-        let auth =
-            AuthLayer::new(down()).with_responder(saying(StatusCode::from_u16(said).unwrap()));
+    let down = || RemoteStore::new(memory(), Behaviour::Fails);
+    for (sent, kept) in [(401, 503), (200, 503), (302, 503), (500, 500), (504, 504)] {
+        let auth = AuthLayer::new(down())
+            .with_responder(responding_with(StatusCode::from_u16(sent).unwrap()));
         assert_eq!(
             ask(&auth, bearer(KEY)).await.status,
             kept,
-            "an outage as {said}"
+            "an outage as {sent}"
         );
     }
-    for (said, kept) in [(500, 401), (200, 401), (404, 404), (403, 403)] {
-        let auth =
-            AuthLayer::new(memory()).with_responder(saying(StatusCode::from_u16(said).unwrap()));
+    for (sent, kept) in [(500, 401), (200, 401), (404, 404), (403, 403)] {
+        let auth = AuthLayer::new(memory())
+            .with_responder(responding_with(StatusCode::from_u16(sent).unwrap()));
         assert_eq!(
             ask(&auth, bearer("x")).await.status,
             kept,
-            "a bad credential as {said}"
+            "a bad credential as {sent}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_report_that_panics_does_not_let_the_credential_through() {
+async fn a_panicking_browser_report_still_refuses() {
     let auth = AuthLayer::new(memory()).with_browser_guard(|_| panic!("the report panics"));
     let answer = ask(&auth, with(bearer(KEY), "origin", "https://a.test")).await;
     assert_eq!(
@@ -61,7 +61,7 @@ async fn a_report_that_panics_does_not_let_the_credential_through() {
 }
 
 #[test]
-fn a_logged_lookup_shows_nothing_that_was_presented() {
+fn debug_output_of_a_lookup_contains_no_credential() {
     let digest = Digest::of(b"pat_test-token");
     let key = Lookup::new(
         Credential::OrgKey {

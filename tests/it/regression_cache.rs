@@ -1,9 +1,8 @@
-//! One test for each hole that the cache had, where no other test of the cache is about it.
+//! Fixed bugs of the cache that no other test covers.
 
-use crate::support::{now, shelf};
+use crate::support::{clocks::ManualWallClock, held_store, now};
 use tower_api_key::{
     AuthLayer, LastUse,
-    clock::{Clock, UnixMillis},
     credential::{Kind, TokenFormat},
     manage::Manager,
     store::{Cached, Change, CredentialStore, Directory, ManageStore, MemoryStore, Peek, Record},
@@ -12,14 +11,14 @@ use tower_api_key::{
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::Duration,
 };
 
+use held_store::{TestLookup, key};
 use http::{Request, Response};
-use shelf::{Question, key};
 use tower::{Layer, ServiceExt, service_fn};
 
 const KEYS: usize = 500;
@@ -46,21 +45,21 @@ fn cache() -> Cached<MemoryStore> {
         .with_negative_ttl(Duration::MAX)
 }
 
-/// Ends an answer and has it read again: the entry is replaced.
+/// Invalidates an answer and reads it again, so that its entry is replaced.
 fn replace(cache: &Cached<MemoryStore>, runtime: &tokio::runtime::Runtime, i: usize) {
     cache.apply(&Change::Credential {
         kind: Kind::OrgKey,
         id: id(i).into(),
     });
     assert!(
-        runtime.block_on(Question::key(&id(i)).accepted(cache)),
+        runtime.block_on(TestLookup::key(&id(i)).is_accepted(cache)),
         "key {i}"
     );
 }
 
-/// The tables of the cache grow while their entries are replaced: none is lost, none is there twice.
+/// Entries are replaced while the tables of the cache grow: none is lost or duplicated.
 #[test]
-fn entries_that_are_replaced_while_a_table_grows_are_found() {
+fn replaced_entries_are_found_while_a_table_grows() {
     let (cache, runtime) = (cache(), runtime());
     for size in 1..=KEYS {
         replace(&cache, &runtime, size - 1);
@@ -69,14 +68,17 @@ fn entries_that_are_replaced_while_a_table_grows_are_found() {
         }
         if size % 50 == 0 {
             for i in 0..size {
-                assert!(Question::key(&id(i)).is_cached(&cache), "key {i} of {size}");
+                assert!(
+                    TestLookup::key(&id(i)).is_cached(&cache),
+                    "key {i} of {size}"
+                );
                 cache.apply(&Change::Credential {
                     kind: Kind::OrgKey,
                     id: id(i).into(),
                 });
                 assert!(
-                    !Question::key(&id(i)).is_cached(&cache),
-                    "key {i} of {size} is there twice"
+                    !TestLookup::key(&id(i)).is_cached(&cache),
+                    "key {i} of {size} is duplicated"
                 );
                 replace(&cache, &runtime, i);
             }
@@ -96,13 +98,13 @@ fn many_replacements_lose_no_entry() {
     let cache = cache();
     replace_often(&cache, REPLACEMENTS);
     for i in 0..KEYS {
-        assert!(Question::key(&id(i)).is_cached(&cache), "key {i}");
+        assert!(TestLookup::key(&id(i)).is_cached(&cache), "key {i}");
     }
 }
 
-/// Readers find the entry, or ask the store; they never get another answer.
+/// Readers find the entry or query the store; they never get another answer.
 #[test]
-fn readers_of_entries_that_are_replaced_get_no_other_answer() {
+fn readers_of_replaced_entries_get_no_other_answer() {
     let (cache, done) = (Arc::new(cache()), Arc::new(AtomicBool::new(false)));
     let readers: Vec<_> = (0..2)
         .map(|_| {
@@ -110,7 +112,7 @@ fn readers_of_entries_that_are_replaced_get_no_other_answer() {
             thread::spawn(move || {
                 let mut found = 0_usize;
                 for i in (0..KEYS).cycle() {
-                    match cache.peek(&Question::key(&id(i)).lookup()) {
+                    match cache.peek(&TestLookup::key(&id(i)).lookup()) {
                         Peek::Found(record) if record.id() == id(i) => found += 1,
                         Peek::Unknown => {}
                         other => panic!("key {i}: {other:?}"),
@@ -130,14 +132,15 @@ fn readers_of_entries_that_are_replaced_get_no_other_answer() {
     }
 }
 
-/// The organization is a part of the question: the same token with another one is another entry, also while tables grow.
+/// The organization is part of the lookup: the same token in another organization is another entry,
+/// also while tables grow.
 #[test]
-fn entries_of_one_token_in_many_organizations_stay_apart() {
+fn entries_of_a_token_in_many_organizations_stay_separate() {
     let store = MemoryStore::new();
     now(store.create_user("alice")).unwrap();
     now(store.insert(Record::personal_token(
         "t1",
-        shelf::token_digest("t1"),
+        held_store::token_digest("t1"),
         "alice",
     )))
     .unwrap();
@@ -153,9 +156,9 @@ fn entries_of_one_token_in_many_organizations_stay_apart() {
     let (cache, runtime) = (Cached::new(store).with_ttl(Duration::MAX), runtime());
     for round in 0..3 {
         for (i, organization) in organizations.iter().enumerate() {
-            let question = Question::token("t1", Some(organization));
+            let lookup = TestLookup::token("t1", Some(organization));
             assert_eq!(
-                runtime.block_on(question.accepted(&cache)),
+                runtime.block_on(lookup.is_accepted(&cache)),
                 i % 2 == 0,
                 "{organization}, round {round}"
             );
@@ -164,20 +167,14 @@ fn entries_of_one_token_in_many_organizations_stay_apart() {
     }
 }
 
-/// A wall clock that a test sets.
-#[derive(Clone, Default)]
-struct Wall(Arc<AtomicI64>);
-
-impl Clock for Wall {
-    fn now(&self) -> UnixMillis {
-        UnixMillis(self.0.load(Ordering::SeqCst))
-    }
-}
-
-/// The table of last uses grows while entries are retired and replaced: each use is written once.
+/// Entries are retired and replaced while the table of last uses grows: each use is written once.
 #[tokio::test]
-async fn no_last_use_is_lost_or_told_twice_while_its_table_grows() {
-    let (store, clock, uses) = (MemoryStore::new(), Wall::default(), LastUse::new());
+async fn no_last_use_is_lost_or_repeated_while_its_table_grows() {
+    let (store, clock, uses) = (
+        MemoryStore::new(),
+        ManualWallClock::default(),
+        LastUse::new(),
+    );
     store.create_organization("org_1", None).await.unwrap();
     let manager = Manager::new(store.clone()).with_clock(clock.clone());
     let auth = AuthLayer::new(store.clone())
@@ -198,7 +195,7 @@ async fn no_last_use_is_lost_or_told_twice_while_its_table_grows() {
         if round % 10 != 9 {
             continue;
         }
-        clock.0.fetch_add(100_000, Ordering::SeqCst);
+        clock.advance(100_000);
         for token in tokens.iter().skip(round % 3) {
             let request = Request::builder()
                 .header("authorization", token)

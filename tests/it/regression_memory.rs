@@ -21,7 +21,7 @@ use std::sync::{
 
 use support::*;
 
-/// How many records are replaced in all, by each of the two tests on the store itself.
+/// How many records each of the two tests on the store replaces in total.
 const REPLACEMENTS: usize = 1_000_000;
 
 fn key(id: &str) -> Record {
@@ -45,7 +45,7 @@ fn is_taken(store: &MemoryStore, id: &str) -> bool {
     matches!(now(store.insert(key(id))), Err(WriteError::Taken(_)))
 }
 
-/// Replaces the record of every key by one commit.
+/// Replaces the record of every key in one commit.
 fn replace(store: &MemoryStore, ids: &[String]) {
     let owner = Owner::Organization("org".into());
     let changes = ids.iter().map(|id| {
@@ -66,7 +66,7 @@ fn replace(store: &MemoryStore, ids: &[String]) {
     now(store.commit(&commit)).unwrap();
 }
 
-/// Fills a store key by key, and replaces every record each time the map may have begun to grow.
+/// Fills a store key by key and replaces every record whenever the map may have started to grow.
 fn grow_and_replace(mut check: impl FnMut(&MemoryStore, &[String])) -> usize {
     let (mut replaced, mut size) = (0, 50_usize);
     while replaced < REPLACEMENTS {
@@ -76,7 +76,8 @@ fn grow_and_replace(mut check: impl FnMut(&MemoryStore, &[String])) -> usize {
             let id = format!("key-{number}");
             now(store.insert(key(&id))).unwrap();
             ids.push(id);
-            // Around each power of two, where tables grow, after every insert; else now and then.
+            // Tables grow around powers of two, so check after every insert there; elsewhere
+            // occasionally.
             let near = number.next_power_of_two().abs_diff(number) < 4 || number % 37 == 0;
             if near || number + 1 == size {
                 replace(&store, &ids);
@@ -100,7 +101,7 @@ fn a_replaced_key_is_found_at_every_size() {
 }
 
 #[test]
-fn a_reader_finds_a_key_at_every_moment_of_its_replacement() {
+fn a_reader_always_finds_a_key_during_its_replacement() {
     let shared = Arc::new(std::sync::Mutex::new(None::<(MemoryStore, usize)>));
     let (done, lost) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -189,7 +190,7 @@ async fn a_renamed_key_is_accepted_and_can_be_deleted() {
 }
 
 #[tokio::test]
-async fn one_tenants_changes_do_not_push_out_anothers_audit_events() {
+async fn one_tenants_changes_do_not_evict_another_tenants_audit_events() {
     let store = store();
     store.create_organization("busy", None).await.unwrap();
     let manager = Manager::new(store);
@@ -234,5 +235,5 @@ async fn one_tenants_changes_do_not_push_out_anothers_audit_events() {
         let Some(last) = page.last() else { break };
         (kept, before) = (kept + page.len(), last.number);
     }
-    assert_eq!(kept, 1000, "an owner's own events are bounded");
+    assert_eq!(kept, 1000, "the events of one owner are bounded");
 }

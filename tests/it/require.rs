@@ -1,4 +1,5 @@
-//! Demands inside of the door: scopes, an organization; in the door's own form, and never without a door.
+//! Requirements behind the auth layer: scopes and an organization; with its responses, and never
+//! without it.
 
 use crate::support::{self, now};
 use tower_api_key::{
@@ -13,9 +14,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use proptest::prelude::*;
 use support::{
-    KEY, ORG, OTHER_ORG, TOKEN, ask, bearer, bearer_in,
-    distant::{Distant, Mood},
-    grpc_call, key, key_record, memory, request,
+    KEY, ORG, OTHER_ORG, TOKEN, ask, bearer, bearer_in, grpc_call, key, key_record, memory,
+    remote_store::{Behaviour, RemoteStore},
+    request,
 };
 use tower::ServiceBuilder;
 
@@ -32,7 +33,7 @@ fn accepting(scopes: &[&str]) -> RequireScopesLayer {
 }
 
 #[tokio::test]
-async fn holding_any_one_of_the_accepted_scopes_is_enough() {
+async fn any_accepted_scope_is_enough() {
     let both = &["agents:read", "agents:manage"][..];
     for (name, held, accepted, passes) in [
         (
@@ -53,7 +54,7 @@ async fn holding_any_one_of_the_accepted_scopes_is_enough() {
         ("none", &[], both, false),
         ("others", &["members:read", "billing:manage"], both, false),
         (
-            "a stronger name for the same",
+            "a scope that implies it",
             &["agents:manage"],
             &["agents:read"],
             false,
@@ -128,7 +129,7 @@ async fn a_missing_scope_is_named_only_when_exactly_one_is_accepted() {
 }
 
 #[test]
-fn a_demand_that_nobody_can_meet_or_name_is_refused_when_it_is_made() {
+fn an_impossible_requirement_is_a_config_error() {
     assert_eq!(
         RequireScopesLayer::any([""; 0]).unwrap_err(),
         ConfigError::NoScopes
@@ -142,7 +143,7 @@ fn a_demand_that_nobody_can_meet_or_name_is_refused_when_it_is_made() {
 }
 
 #[tokio::test]
-async fn the_scopes_are_those_of_the_organization_that_the_request_acts_in() {
+async fn scopes_come_from_the_acting_organization() {
     let auth = AuthLayer::new(memory());
     let stack = ServiceBuilder::new()
         .layer(auth.clone())
@@ -150,21 +151,21 @@ async fn the_scopes_are_those_of_the_organization_that_the_request_acts_in() {
     assert_eq!(
         ask(&stack, bearer_in(TOKEN, ORG)).await.cause(),
         "accepted",
-        "an admin here"
+        "admin in this organization"
     );
     assert_eq!(
         ask(&stack, bearer_in(TOKEN, OTHER_ORG)).await.cause(),
         "no_accepted_scope",
-        "a viewer there"
+        "viewer in the other organization"
     );
 }
 
 #[tokio::test]
-async fn scopes_come_last() {
+async fn scopes_are_checked_last() {
     let auth = AuthLayer::new(memory());
     let stack = ServiceBuilder::new()
         .layer(auth.clone())
-        .layer(accepting(&["nobody:holds"]).with_responses_of(&auth));
+        .layer(accepting(&["unheld:scope"]).with_responses_of(&auth));
     for (request, cause) in [
         (request(), "no_credential"),
         (bearer("ak_testkey.test-wrong"), "wrong_secret"),
@@ -178,7 +179,7 @@ async fn scopes_come_last() {
 }
 
 #[tokio::test]
-async fn a_demand_like_a_door_answers_in_its_form() {
+async fn a_requirement_can_use_the_responses_of_an_auth_layer() {
     let messages = Messages {
         insufficient_scope: "test scope".into(),
         ..Messages::default()
@@ -188,30 +189,31 @@ async fn a_demand_like_a_door_answers_in_its_form() {
         .unwrap()
         .with_messages(messages)
         .with_body_key("error");
-    let demand = accepting(&["nobody:holds"]).with_responses_of(&auth);
+    let requirement = accepting(&["unheld:scope"]).with_responses_of(&auth);
     let answer = ask(
         &ServiceBuilder::new()
             .layer(auth.clone())
-            .layer(demand.clone()),
+            .layer(requirement.clone()),
         bearer(KEY),
     )
     .await;
     assert_eq!(answer.body, r#"{"error":"test scope"}"#);
-    let challenge = r#"Bearer realm="r", error="insufficient_scope", scope="nobody:holds""#;
+    let challenge = r#"Bearer realm="r", error="insufficient_scope", scope="unheld:scope""#;
     assert_eq!(answer.header("www-authenticate"), Some(challenge));
     let grpc = || grpc_call(bearer(KEY), "application/grpc");
-    let stack =
-        |demand: RequireScopesLayer| ServiceBuilder::new().layer(auth.clone()).layer(demand);
+    let stack = |requirement: RequireScopesLayer| {
+        ServiceBuilder::new().layer(auth.clone()).layer(requirement)
+    };
     assert_eq!(
-        ask(&stack(demand.clone()), grpc()).await.status,
+        ask(&stack(requirement.clone()), grpc()).await.status,
         403,
-        "the service does not say that it speaks gRPC"
+        "the service does not enable gRPC"
     );
-    for demand in [
-        demand.with_grpc(),
-        accepting(&["nobody:holds"]).with_responses_of(&auth.clone().with_grpc()),
+    for requirement in [
+        requirement.with_grpc(),
+        accepting(&["unheld:scope"]).with_responses_of(&auth.clone().with_grpc()),
     ] {
-        let answer = ask(&stack(demand), grpc()).await;
+        let answer = ask(&stack(requirement), grpc()).await;
         assert_eq!(
             (
                 answer.status,
@@ -222,9 +224,9 @@ async fn a_demand_like_a_door_answers_in_its_form() {
         );
     }
     let problems = auth.with_responder(ProblemResponder::new());
-    let demand = accepting(&["nobody:holds"]).with_responses_of(&problems);
+    let requirement = accepting(&["unheld:scope"]).with_responses_of(&problems);
     let answer = ask(
-        &ServiceBuilder::new().layer(problems).layer(demand),
+        &ServiceBuilder::new().layer(problems).layer(requirement),
         bearer(KEY),
     )
     .await;
@@ -235,12 +237,12 @@ async fn a_demand_like_a_door_answers_in_its_form() {
 }
 
 #[tokio::test]
-async fn a_demand_for_an_organization_is_for_routes_that_need_none() {
+async fn an_organization_requirement_accepts_only_principals_in_an_organization() {
     let auth = AuthLayer::new(memory());
-    let demand = || RequireOrganizationLayer::new().with_responses_of(&auth);
+    let requirement = || RequireOrganizationLayer::new().with_responses_of(&auth);
     let personal = ServiceBuilder::new()
         .layer(auth.clone().user_scoped())
-        .layer(demand());
+        .layer(requirement());
     let answer = ask(&personal, bearer_in(TOKEN, ORG)).await;
     assert_eq!(
         (answer.cause(), answer.body.as_str()),
@@ -252,31 +254,33 @@ async fn a_demand_for_an_organization_is_for_routes_that_need_none() {
     assert_eq!(
         answer.header("www-authenticate"),
         Some(r#"Bearer realm="api""#),
-        "a good token is not called invalid"
+        "a valid token is not called invalid"
     );
-    let usual = ServiceBuilder::new().layer(auth.clone()).layer(demand());
+    let usual = ServiceBuilder::new()
+        .layer(auth.clone())
+        .layer(requirement());
     assert_eq!(ask(&usual, bearer_in(TOKEN, ORG)).await.cause(), "accepted");
     let optional = ServiceBuilder::new()
         .layer(auth.clone().optional())
-        .layer(demand());
+        .layer(requirement());
     assert_eq!(ask(&optional, request()).await.cause(), "anonymous");
     assert_eq!(ask(&optional, bearer(KEY)).await.cause(), "accepted");
 }
 
 #[tokio::test]
-async fn nobody_is_asked_for_a_credential_where_a_demand_needs_somebody() {
+async fn a_requirement_answers_401_to_an_anonymous_request() {
     let auth = AuthLayer::new(memory());
-    let demand = || accepting(&["agents:read"]).with_responses_of(&auth);
+    let requirement = || accepting(&["agents:read"]).with_responses_of(&auth);
     let optional = ServiceBuilder::new()
         .layer(auth.clone().optional())
-        .layer(demand());
+        .layer(requirement());
     let public = ServiceBuilder::new()
         .layer(PublicLayer::new())
-        .layer(demand());
+        .layer(requirement());
     let inside_out = ServiceBuilder::new()
         .layer(auth.clone())
         .layer(PublicLayer::new())
-        .layer(demand());
+        .layer(requirement());
     for answer in [
         ask(&optional, request()).await,
         ask(&public, bearer(KEY)).await,
@@ -292,7 +296,7 @@ async fn nobody_is_asked_for_a_credential_where_a_demand_needs_somebody() {
 }
 
 #[tokio::test]
-async fn a_door_further_in_is_the_one_that_counts() {
+async fn the_innermost_auth_layer_decides() {
     let auth = AuthLayer::new(memory());
     let stack = ServiceBuilder::new()
         .layer(PublicLayer::new())
@@ -310,7 +314,7 @@ async fn a_door_further_in_is_the_one_that_counts() {
 }
 
 #[tokio::test]
-async fn without_a_door_a_demand_is_a_mistake_of_the_service_and_not_of_the_client() {
+async fn a_requirement_without_an_auth_layer_is_a_500() {
     let fix = "AuthLayer::new(store)";
     for answer in [
         ask(&accepting(&["agents:read"]), bearer(KEY)).await,
@@ -327,7 +331,7 @@ async fn without_a_door_a_demand_is_a_mistake_of_the_service_and_not_of_the_clie
         );
         assert!(answer.rejection.unwrap().cause().to_string().contains(fix));
     }
-    // The wrong way round: the demand stands outside of the door.
+    // The wrong order: the requirement is outside of the auth layer.
     let auth = AuthLayer::new(memory());
     let wrong = ServiceBuilder::new()
         .layer(accepting(&["agents:read"]))
@@ -337,29 +341,17 @@ async fn without_a_door_a_demand_is_a_mistake_of_the_service_and_not_of_the_clie
 
 #[cfg(feature = "tracing")]
 #[tokio::test]
-async fn without_a_door_an_error_event_names_the_fix() {
+async fn a_requirement_without_an_auth_layer_logs_the_fix() {
     support::logs::start();
     ask(&accepting(&["agents:read"]), bearer(KEY)).await;
-    let events = support::logs::events(tower_api_key::observe::TARGET);
-    let [event] = &events[..] else {
-        panic!("one event, not {events:?}")
-    };
-    assert_eq!(
-        (&event["level"], &event["fields"]["cause"]),
-        (&"ERROR".into(), &"no_auth_layer".into())
-    );
-    assert!(
-        event["fields"]["message"]
-            .as_str()
-            .unwrap()
-            .contains(".layer(AuthLayer::new(store))"),
-        "{event}"
-    );
+    let event = support::logs::only_event(tower_api_key::observe::TARGET);
+    assert_eq!(event["fields"]["cause"], "no_auth_layer", "{event}");
+    support::logs::assert_error_names_fix(&event, ".layer(AuthLayer::new(store))");
 }
 
 #[tokio::test]
-async fn a_demand_waits_for_nothing_after_an_accept_that_had_to_wait() {
-    let store = Distant::new(holding(&["agents:read"]), Mood::Answers);
+async fn a_requirement_does_not_wait_after_an_awaited_accept() {
+    let store = RemoteStore::new(holding(&["agents:read"]), Behaviour::Answers);
     let auth = AuthLayer::new(Arc::clone(&store));
     let stack = ServiceBuilder::new()
         .layer(auth.clone())
@@ -374,17 +366,23 @@ fn names() -> impl Strategy<Value = BTreeSet<String>> {
 
 proptest! {
     #[test]
-    fn accepted_scopes_are_met_exactly_when_one_of_them_is_held(held in names(), accepted in names()) {
+    fn a_requirement_passes_exactly_if_an_accepted_scope_is_held(
+        held in names(),
+        accepted in names(),
+    ) {
         let set: ScopeSet = held.iter().map(String::as_str).collect();
         match AcceptedScopes::any(accepted.iter().map(String::as_str)) {
-            Ok(demand) => prop_assert_eq!(demand.met_by(&set), !held.is_disjoint(&accepted)),
+            Ok(requirement) => {
+                prop_assert_eq!(requirement.met_by(&set), !held.is_disjoint(&accepted));
+            }
             Err(error) => prop_assert!(accepted.is_empty() && error == ConfigError::NoScopes),
         }
     }
 
     #[test]
     fn a_set_of_scopes_is_a_set(names in proptest::collection::vec("[abAB*][:.]?[ab]?", 0..8)) {
-        let (set, model): (ScopeSet, BTreeSet<String>) = (names.iter().map(String::as_str).collect(), names.into_iter().collect());
+        let set: ScopeSet = names.iter().map(String::as_str).collect();
+        let model: BTreeSet<String> = names.into_iter().collect();
         prop_assert!(set.iter().eq(model.iter().map(String::as_str)));
         prop_assert_eq!((set.len(), set.is_empty()), (model.len(), model.is_empty()));
         prop_assert!(model.iter().all(|name| set.contains(name)));

@@ -1,4 +1,5 @@
-//! The rule of the partner console: the acting organization or one below it, asked for in a fixed order.
+//! The rule of the partner console: a request may target the acting organization or one below it,
+//! checked in a fixed order.
 
 use crate::support::{self, now};
 use tower_api_key::{
@@ -12,9 +13,9 @@ use std::{sync::Arc, time::Duration};
 
 use http::{Request, request::Parts};
 use support::{
-    Answer, KEY, ORG, TOKEN, USER, ask, bearer, bearer_in,
-    distant::{Distant, Mood, OUTAGE},
-    grpc_call, key, key_record, memory, request, with,
+    Answer, KEY, ORG, TOKEN, USER, ask, bearer, bearer_in, grpc_call, key, key_record, memory,
+    remote_store::{Behaviour, OUTAGE, RemoteStore},
+    request, with,
 };
 use tower::ServiceBuilder;
 
@@ -42,7 +43,7 @@ fn tree() -> MemoryStore {
     store
 }
 
-/// The header `x-target` names the organization that a request is about; absent, there is none.
+/// Reads the target from the header `x-target`; `None` if absent.
 fn target(request: &Parts) -> Option<OrgId> {
     request
         .headers
@@ -50,7 +51,7 @@ fn target(request: &Parts) -> Option<OrgId> {
         .map(|value| value.to_str().unwrap().into())
 }
 
-fn about(request: Request<String>, organization: &str) -> Request<String> {
+fn targeting(request: Request<String>, organization: &str) -> Request<String> {
     with(request, "x-target", organization)
 }
 
@@ -60,12 +61,16 @@ async fn through(
     request: Request<String>,
 ) -> Answer {
     let auth = AuthLayer::new(store);
-    let demand = RequireDescendantLayer::new(tree, target).with_responses_of(&auth);
-    ask(&ServiceBuilder::new().layer(auth).layer(demand), request).await
+    let requirement = RequireDescendantLayer::new(tree, target).with_responses_of(&auth);
+    ask(
+        &ServiceBuilder::new().layer(auth).layer(requirement),
+        request,
+    )
+    .await
 }
 
 #[tokio::test]
-async fn the_acting_organization_and_what_is_below_it_can_be_managed_and_nothing_else() {
+async fn only_the_acting_organization_and_its_descendants_can_be_managed() {
     let store = tree();
     for (name, organization, cause) in [
         ("its own", "org_a", "accepted"),
@@ -73,25 +78,25 @@ async fn the_acting_organization_and_what_is_below_it_can_be_managed_and_nothing
         ("a grandchild", "org_a_1_x", "accepted"),
         ("a sibling", "org_b", "not_a_descendant"),
         ("its parent", "org_top", "not_a_descendant"),
-        ("a stranger", ORG, "not_a_descendant"),
-        ("an unknown one", "org_no", "not_a_descendant"),
+        ("an unrelated organization", ORG, "not_a_descendant"),
+        ("an unknown organization", "org_no", "not_a_descendant"),
         ("a deleted child", "org_a_gone", "not_a_descendant"),
         (
-            "a living one below a deleted one",
+            "an active child of a deleted organization",
             "org_a_gone_x",
             "not_a_descendant",
         ),
         ("a child in capitals", "ORG_A_1", "not_a_descendant"),
-        ("the beginning of its name", "org_", "not_a_descendant"),
+        ("a prefix of its id", "org_", "not_a_descendant"),
         ("an empty name", "", "not_a_descendant"),
     ] {
-        for distant in [false, true] {
-            let request = about(bearer(key("partner")), organization);
-            let answer = match distant {
+        for remote in [false, true] {
+            let request = targeting(bearer(key("partner")), organization);
+            let answer = match remote {
                 true => {
                     through(
                         store.clone(),
-                        Distant::new(store.clone(), Mood::Answers),
+                        RemoteStore::new(store.clone(), Behaviour::Answers),
                         request,
                     )
                     .await
@@ -107,7 +112,7 @@ async fn the_acting_organization_and_what_is_below_it_can_be_managed_and_nothing
 }
 
 #[tokio::test]
-async fn a_token_acts_in_the_organization_of_the_header_which_is_not_the_target() {
+async fn a_token_acts_in_the_organization_of_the_header_not_the_target() {
     let store = tree();
     for (acting, organization, cause) in [
         ("org_a", "org_a_1", "accepted"),
@@ -115,14 +120,14 @@ async fn a_token_acts_in_the_organization_of_the_header_which_is_not_the_target(
         ("org_a_1", "org_a_1", "not_a_member"),
         ("org_top", "org_a", "not_a_member"),
     ] {
-        let request = about(bearer_in(TOKEN, acting), organization);
+        let request = targeting(bearer_in(TOKEN, acting), organization);
         assert_eq!(
             through(store.clone(), store.clone(), request).await.cause(),
             cause,
             "{acting}"
         );
     }
-    let unnamed = about(bearer(TOKEN), "org_a");
+    let unnamed = targeting(bearer(TOKEN), "org_a");
     assert_eq!(
         through(store.clone(), store, unnamed).await.cause(),
         "no_organization"
@@ -130,24 +135,28 @@ async fn a_token_acts_in_the_organization_of_the_header_which_is_not_the_target(
 }
 
 #[tokio::test]
-async fn who_is_asked_before_what_and_what_before_where() {
+async fn authentication_precedes_scopes_and_scopes_precede_the_target() {
     let store = tree();
-    let down = Distant::new(store.clone(), Mood::Fails);
+    let down = RemoteStore::new(store.clone(), Behaviour::Fails);
     for (name, request, cause) in [
-        ("nobody", about(request(), "org_b"), "no_credential"),
+        (
+            "no credential",
+            targeting(request(), "org_b"),
+            "no_credential",
+        ),
         (
             "a wrong secret",
-            about(bearer("ak_partner.test-wrong"), "org_b"),
+            targeting(bearer("ak_partner.test-wrong"), "org_b"),
             "wrong_secret",
         ),
         (
             "no scope, a sibling",
-            about(bearer(key("plain")), "org_b"),
+            targeting(bearer(key("plain")), "org_b"),
             "no_accepted_scope",
         ),
         (
-            "no scope, its own",
-            about(bearer(key("plain")), "org_a"),
+            "no scope, its own organization",
+            targeting(bearer(key("plain")), "org_a"),
             "no_accepted_scope",
         ),
         (
@@ -158,7 +167,7 @@ async fn who_is_asked_before_what_and_what_before_where() {
         ("no target", bearer(key("partner")), "not_a_descendant"),
         (
             "its own",
-            about(bearer(key("partner")), "org_a"),
+            targeting(bearer(key("partner")), "org_a"),
             "accepted",
         ),
     ] {
@@ -170,17 +179,17 @@ async fn who_is_asked_before_what_and_what_before_where() {
             "{name}"
         );
     }
-    assert_eq!(down.calls(), 0, "none of it needs the tree");
+    assert_eq!(down.calls(), 0, "none of these needs the directory");
 }
 
 #[tokio::test]
-async fn a_target_outside_is_answered_alike_whether_it_exists_or_not() {
+async fn an_outside_target_gets_the_same_response_whether_or_not_it_exists() {
     let store = tree();
     let ask_about = |organization: &'static str| {
         through(
             store.clone(),
             store.clone(),
-            about(bearer(key("partner")), organization),
+            targeting(bearer(key("partner")), organization),
         )
     };
     let unknown = ask_about("org_no").await;
@@ -207,11 +216,11 @@ async fn a_target_outside_is_answered_alike_whether_it_exists_or_not() {
 async fn the_missing_scope_is_named_in_the_challenge() {
     let store = tree();
     let auth = AuthLayer::new(store.clone()).with_realm("r").unwrap();
-    let demand = RequireDescendantLayer::new(store, target).with_responses_of(&auth);
-    let stack = |demand| ServiceBuilder::new().layer(auth.clone()).layer(demand);
+    let requirement = RequireDescendantLayer::new(store, target).with_responses_of(&auth);
+    let stack = |requirement| ServiceBuilder::new().layer(auth.clone()).layer(requirement);
     let answer = ask(
-        &stack(demand.clone()),
-        about(bearer(key("plain")), "org_a_1"),
+        &stack(requirement.clone()),
+        targeting(bearer(key("plain")), "org_a_1"),
     )
     .await;
     let challenge =
@@ -220,19 +229,19 @@ async fn the_missing_scope_is_named_in_the_challenge() {
         (answer.status, answer.header("www-authenticate")),
         (403, Some(challenge))
     );
-    let others = demand
+    let others = requirement
         .with_scopes(["agents:read", "agents:manage"])
         .unwrap();
     assert_eq!(
         ask(
             &stack(others.clone()),
-            about(bearer(key("plain")), "org_a_1")
+            targeting(bearer(key("plain")), "org_a_1")
         )
         .await
         .cause(),
         "accepted"
     );
-    let answer = ask(&stack(others), about(bearer(key("partner")), "org_a_1")).await;
+    let answer = ask(&stack(others), targeting(bearer(key("partner")), "org_a_1")).await;
     assert_eq!(
         answer.header("www-authenticate"),
         Some(r#"Bearer realm="r", error="insufficient_scope""#)
@@ -245,16 +254,16 @@ async fn the_missing_scope_is_named_in_the_challenge() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tree_that_fails_hangs_or_panics_is_an_outage() {
-    for (mood, cause) in [
-        (Mood::Fails, "store_unavailable"),
-        (Mood::Hangs, "store_timed_out"),
-        (Mood::Panics, "store_panicked"),
+async fn a_directory_that_fails_hangs_or_panics_is_an_outage() {
+    for (behaviour, cause) in [
+        (Behaviour::Fails, "store_unavailable"),
+        (Behaviour::Hangs, "store_timed_out"),
+        (Behaviour::Panics, "store_panicked"),
     ] {
         let store = tree();
-        let down = Distant::new(store.clone(), mood);
+        let down = RemoteStore::new(store.clone(), behaviour);
         for organization in ["org_a_1", "org_b", "org_no"] {
-            let request = about(bearer(key("partner")), organization);
+            let request = targeting(bearer(key("partner")), organization);
             let started = tokio::time::Instant::now();
             let answer = through(store.clone(), Arc::clone(&down), request).await;
             assert_eq!((answer.status, answer.cause()), (503, cause));
@@ -266,17 +275,18 @@ async fn a_tree_that_fails_hangs_or_panics_is_an_outage() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_deadline_of_the_tree_is_its_own() {
+async fn the_directory_has_its_own_deadline() {
     let store = tree();
     let auth = AuthLayer::new(store.clone()).with_deadline(Duration::from_secs(9));
-    let demand = RequireDescendantLayer::new(Distant::new(store, Mood::Hangs), target)
-        .with_deadline(Duration::from_secs(2));
+    let requirement =
+        RequireDescendantLayer::new(RemoteStore::new(store, Behaviour::Hangs), target)
+            .with_deadline(Duration::from_secs(2));
     let started = tokio::time::Instant::now();
     let stack = ServiceBuilder::new()
         .layer(auth.clone())
-        .layer(demand.with_responses_of(&auth));
+        .layer(requirement.with_responses_of(&auth));
     assert_eq!(
-        ask(&stack, about(bearer(key("partner")), "org_a_1"))
+        ask(&stack, targeting(bearer(key("partner")), "org_a_1"))
             .await
             .cause(),
         "store_timed_out"
@@ -285,21 +295,21 @@ async fn the_deadline_of_the_tree_is_its_own() {
 }
 
 #[tokio::test]
-async fn without_somebody_in_an_organization_there_is_no_descent() {
+async fn a_principal_without_an_organization_is_refused() {
     let (store, auth) = (tree(), AuthLayer::new(tree()));
-    let demand = RequireDescendantLayer::new(store.clone(), target);
-    let alone = ask(&demand, about(bearer(KEY), "org_a")).await;
+    let requirement = RequireDescendantLayer::new(store.clone(), target);
+    let alone = ask(&requirement, targeting(bearer(KEY), "org_a")).await;
     assert_eq!((alone.status, alone.cause()), (500, "no_auth_layer"));
     let public = ServiceBuilder::new()
         .layer(PublicLayer::new())
-        .layer(demand.clone());
-    let nobody = ask(&public, about(bearer(key("partner")), "org_a")).await;
-    assert_eq!((nobody.status, nobody.cause()), (401, "anonymous"));
+        .layer(requirement.clone());
+    let anonymous = ask(&public, targeting(bearer(key("partner")), "org_a")).await;
+    assert_eq!((anonymous.status, anonymous.cause()), (401, "anonymous"));
     let personal = ServiceBuilder::new()
         .layer(auth.user_scoped())
-        .layer(demand);
+        .layer(requirement);
     assert_eq!(
-        ask(&personal, about(bearer_in(TOKEN, "org_a"), "org_a"))
+        ask(&personal, targeting(bearer_in(TOKEN, "org_a"), "org_a"))
             .await
             .cause(),
         "no_organization"
@@ -307,7 +317,7 @@ async fn without_somebody_in_an_organization_there_is_no_descent() {
 }
 
 #[tokio::test]
-async fn refusals_take_the_form_of_the_door() {
+async fn refusals_use_the_responses_of_the_auth_layer() {
     let messages = Messages {
         organization_denied: "test denied".into(),
         ..Messages::default()
@@ -318,23 +328,28 @@ async fn refusals_take_the_form_of_the_door() {
     let stack = ServiceBuilder::new()
         .layer(auth.clone())
         .layer(RequireDescendantLayer::new(tree(), target).with_responses_of(&auth));
-    let answer = ask(&stack, about(bearer(key("partner")), "org_b")).await;
+    let answer = ask(&stack, targeting(bearer(key("partner")), "org_b")).await;
     assert_eq!(answer.body, r#"{"error":"test denied"}"#);
-    let grpc = || grpc_call(about(bearer(key("partner")), "org_b"), "application/grpc");
+    let grpc = || {
+        grpc_call(
+            targeting(bearer(key("partner")), "org_b"),
+            "application/grpc",
+        )
+    };
     assert_eq!(
         ask(&stack, grpc()).await.status,
         403,
-        "the service does not say that it speaks gRPC"
+        "the service does not enable gRPC"
     );
-    let demand = RequireDescendantLayer::new(tree(), target)
+    let requirement = RequireDescendantLayer::new(tree(), target)
         .with_responses_of(&auth)
         .with_grpc();
-    for demand in [
-        demand,
+    for requirement in [
+        requirement,
         RequireDescendantLayer::new(tree(), target).with_responses_of(&auth.clone().with_grpc()),
     ] {
         let answer = ask(
-            &ServiceBuilder::new().layer(auth.clone()).layer(demand),
+            &ServiceBuilder::new().layer(auth.clone()).layer(requirement),
             grpc(),
         )
         .await;
@@ -358,7 +373,8 @@ mod in_axum {
 
     use super::*;
 
-    /// The console under a prefix, once with the handler's own extractor as target and once with a closure over the URI.
+    /// The console under a prefix, with either the handler's extractor or a closure over the URI as
+    /// target.
     fn console(by_extractor: bool) -> Router {
         let store = tree();
         for (id, parent) in [
@@ -444,7 +460,7 @@ mod in_axum {
     }
 
     #[tokio::test]
-    async fn a_closure_over_the_uri_refuses_under_nest_and_opens_nothing() {
+    async fn a_closure_over_the_uri_refuses_everything_under_nest() {
         let app = console(false);
         for path in [
             "org_a",

@@ -1,15 +1,15 @@
-//! Keeps the arrows between the rooms of the crate pointing down.
+//! Keeps the dependencies between the modules of the crate pointing down.
 //!
-//! A *room* is a module at the root of `src/`, with everything in its folder. An *arrow* goes from
-//! the room of a file to each room that the file names, in a `use` or in any other path that begins
-//! at the root of the crate. [`ROOMS`] lists the rooms from the front door to the ground: a file
-//! may name rooms further down the list, never one further up. So whoever reads from the top meets
-//! nothing that needs what is still to come, and there are no knots.
+//! A *room* is a top-level module of `src/` with everything in its folder. An *arrow* leads from
+//! the room of a file to each room that the file names, in a `use` or in another path that starts
+//! at the crate root. [`ROOMS`] lists the rooms from top to bottom: a file may name rooms below its
+//! own, never one above. So a reader who starts at the top never needs a module that comes later,
+//! and there are no cycles.
 //!
-//! When it fails, it names the file and the line. Move what is needed down to where both rooms can
-//! see it, or pass a plain value; [`EXCEPTIONS`] is for an arrow that has to point up, with the
-//! reason. What is in comments, and what a file's own `mod tests` names, does not count. Nobody
-//! names `lib.rs`, which only shows the rooms to users.
+//! A failure names the file and the line. Move the needed item down to where both rooms can see it,
+//! or pass a plain value; [`EXCEPTIONS`] lists the arrows that must point up, with reasons.
+//! Comments and a file's own `mod tests` do not count. No module names `lib.rs`, which only
+//! re-exports the rooms.
 
 use std::{
     collections::BTreeSet,
@@ -17,15 +17,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// From the front door to the ground.
+/// From top to bottom.
 const ROOMS: &[&str] = &[
     "lib",
     "guide",
     "prelude",
-    "testing", // above everything, since it tries every room
+    "testing", // at the top, because it tests every room
     "axum",
     "tonic",
-    "every_route", // takes its answers from an `AuthLayer`, as the demands do
+    "every_route", // takes its responses from an `AuthLayer`, as the requirements do
     "require",
     "public",
     "layer",
@@ -49,14 +49,14 @@ const ROOMS: &[&str] = &[
     "panics",
 ];
 
-/// Arrows that point up: from, to, why.
+/// Arrows that point up: from, to, reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[(
     "principal",
     "authenticate",
-    "a principal is made of the last proof alone, which only `authenticate` can make",
+    "a principal is built only from the last proof, which only `authenticate` can create",
 )];
 
-/// A path that begins at the root of the crate.
+/// A path that starts at the crate root.
 #[derive(Debug, PartialEq, Eq)]
 struct Named {
     line: usize,
@@ -64,7 +64,7 @@ struct Named {
 }
 
 #[test]
-fn arrows_between_rooms_point_down() {
+fn modules_depend_only_on_modules_below_them() {
     let mut faults = Vec::new();
     let mut arrows = BTreeSet::new();
     for file in sources(&source_folder()) {
@@ -86,7 +86,7 @@ fn arrows_between_rooms_point_down() {
     let up = |(from, to): &&(String, String)| rank(to) < rank(from);
     let upward = arrows.iter().filter(up).count();
     println!("{} arrows, {upward} of them upward", arrows.len());
-    assert!(arrows.len() > 50, "the scan has missed most of the crate");
+    assert!(arrows.len() > 50, "the scan missed most of the crate");
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
@@ -102,12 +102,12 @@ fn every_exception_is_needed() {
     };
     for (from, to, _) in EXCEPTIONS {
         assert!(rank(to) < rank(from), "{from} -> {to} points down");
-        assert!(used(from, to), "{from} -> {to} is not there any more");
+        assert!(used(from, to), "{from} -> {to} no longer exists");
     }
 }
 
 #[test]
-fn every_spelling_of_a_path_is_found() {
+fn every_form_of_a_path_is_found() {
     let text = "\
 use crate::{
     manage::{Actor, Manager},
@@ -150,7 +150,7 @@ fn fault(from: &str, to: &str) -> Option<String> {
     let allowed = EXCEPTIONS.iter().any(|(a, b, _)| (*a, *b) == (from, to));
     match rank(to) {
         None => Some(format!(
-            "`crate::{to}` is not a room: nobody imports from lib.rs"
+            "`crate::{to}` is not a room: do not import from lib.rs"
         )),
         Some(rank_of_to) if rank(from) > Some(rank_of_to) && !allowed => {
             Some(format!("`{from}` -> `{to}` points up"))
@@ -167,7 +167,7 @@ fn source_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// Every Rust file below `folder`.
+/// Lists every Rust file below `folder`.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     let mut files: Vec<_> = entries
@@ -181,7 +181,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The path of the module that a file is; empty for `lib.rs`.
+/// The module path of a file; empty for `lib.rs`.
 fn module_of(file: &Path) -> Vec<String> {
     let below = file
         .strip_prefix(source_folder())
@@ -194,7 +194,7 @@ fn module_of(file: &Path) -> Vec<String> {
         .collect()
 }
 
-/// The paths in the text of a module at `depth` that begin at the root of the crate.
+/// Finds the paths that start at the crate root, in the text of a module at `depth`.
 fn named_in(text: &str, depth: usize) -> Vec<Named> {
     let code = code_of(text);
     let mut found = Vec::new();
@@ -253,7 +253,7 @@ fn firsts(code: &str, start: usize) -> Vec<Named> {
     found
 }
 
-/// The text without comments and without a `mod tests`, line for line.
+/// Blanks comments and `mod tests`, keeping the lines.
 fn code_of(text: &str) -> String {
     let mut in_tests = false;
     let mut before = "";

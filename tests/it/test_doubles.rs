@@ -1,11 +1,12 @@
-//! What the feature `testing` brings does not go unnoticed: each kind leaves one event for a process.
+//! Test doubles of the feature `testing` announce themselves: each kind emits one event per
+//! process.
 
 use crate::support;
 
-use support::{KEY, alone::alone, ask, bearer, key_record, logs, memory};
+use support::{KEY, ask, bearer, key_record, logs, memory, own_process::in_own_process};
 use tower_api_key::{AuthLayer, clock::UnixMillis, testing};
 
-/// The messages at `WARN` of the target for test doubles.
+/// The `WARN` messages of the target for test doubles.
 fn warnings() -> Vec<String> {
     let events = logs::events("tower_api_key::testing");
     assert!(
@@ -18,10 +19,10 @@ fn warnings() -> Vec<String> {
         .collect()
 }
 
-/// One test, and alone, as each event comes once for a process.
+/// One test in its own process, because each event is emitted once per process.
 #[tokio::test]
-async fn a_program_built_for_tests_says_so_once_for_each_kind() {
-    if !alone("test_doubles::a_program_built_for_tests_says_so_once_for_each_kind") {
+async fn each_test_double_warns_once_per_process() {
+    if !in_own_process("test_doubles::each_test_double_warns_once_per_process") {
         return;
     }
     const { assert!(tower_api_key::TESTING_ENABLED) };
@@ -47,5 +48,5 @@ async fn a_program_built_for_tests_says_so_once_for_each_kind() {
     let _ = testing::principal(key_record("again", support::ORG));
     let _ = testing::ManualClock::at(UnixMillis(1));
     ask(&AuthLayer::new(memory()).with_clock(clock), bearer("x")).await;
-    assert_eq!(warnings(), [""; 0], "once for a process");
+    assert_eq!(warnings(), [""; 0], "once per process");
 }

@@ -1,5 +1,5 @@
-//! A layer that logs request headers outside of the authentication shows the credential, unless the headers are marked as
-//! sensitive further out, as the README says.
+//! A layer outside of the authentication that logs request headers logs the credential too, unless
+//! the headers are marked as sensitive further out, as the README describes.
 
 use crate::support;
 
@@ -15,7 +15,7 @@ use tower_http::{
 };
 use tracing::Level;
 
-/// What is logged of a request with two credentials that goes through `layer`.
+/// Returns the log of a request with two credentials that passes through `layer`.
 async fn logged<L>(layer: L) -> String
 where
     L: Layer<support::Inner, Service: Service<Request<String>, Error = Infallible>>,
@@ -30,7 +30,7 @@ where
 }
 
 #[tokio::test]
-async fn the_token_is_logged_outside_unless_the_header_is_marked_first() {
+async fn an_outer_layer_logs_the_token_unless_the_header_is_marked_sensitive_first() {
     let trace = || {
         let span = DefaultMakeSpan::new()
             .level(Level::INFO)
@@ -44,7 +44,7 @@ async fn the_token_is_logged_outside_unless_the_header_is_marked_first() {
     let plain = logged(ServiceBuilder::new().layer(trace()).layer(auth.clone())).await;
     assert!(
         plain.contains("test-secret"),
-        "the test would not see a credential: {plain}"
+        "the test must be able to see a credential: {plain}"
     );
     let marked = ServiceBuilder::new().layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]));
     let marked = logged(marked.layer(trace()).layer(auth)).await;

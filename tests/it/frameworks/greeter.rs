@@ -1,4 +1,5 @@
-//! A gRPC service that says who called it: the health service of tonic, whose answers carry the caller's id.
+//! A gRPC service that returns its caller: tonic's health service, whose responses carry the
+//! caller's id.
 
 use std::net::SocketAddr;
 
@@ -12,7 +13,7 @@ use tonic_health::pb::{
 };
 use tower_api_key::tonic::RequestExt as _;
 
-/// Where the answer names the caller.
+/// The metadata key that holds the caller's id.
 const CALLER: &str = "x-test-caller";
 
 #[derive(Debug)]
@@ -53,7 +54,7 @@ pub(crate) async fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// Calls the greeter as a client would, and tells who it says that called.
+/// Calls the greeter as a client does and returns the caller's id from the response.
 pub(crate) async fn call(
     address: SocketAddr,
     metadata: &[(&'static str, &str)],

@@ -1,6 +1,6 @@
-//! The secret of a pepper, and digests under one.
+//! The secret of a pepper, and digests computed with it.
 
-use std::{error::Error, fmt::Write as _};
+use std::{error::Error, fmt::Write as _, sync::Arc};
 
 use tower::Layer;
 use tower_api_key::{
@@ -12,22 +12,21 @@ use tower_api_key::{
 use tower_api_key_sqlx::SqliteStore;
 
 use super::{
-    ORG,
-    canary::Canary,
-    logs,
+    ORG, logs,
+    planted_secret::PlantedSecret,
     support::{Inner, ask, bearer, key},
 };
 
-/// 32 bytes are the least; the ones behind them are cut off for a pepper that is too short.
+/// A pepper needs at least 32 bytes; the test of a short one uses the first 31.
 const SECRET: &str = "test-Pepper-Canary-0123456789-qwertz";
 
-/// A watch over the secret, in the form of a token.
-fn canary() -> Canary {
-    Canary::new(&format!("ak_pepper.{SECRET}"))
+/// The pepper's secret in the form of a token.
+fn planted_secret() -> PlantedSecret {
+    PlantedSecret::new(&format!("ak_pepper.{SECRET}"))
 }
 
-/// Fails when the text shows a digest, as a store keeps it.
-fn hides(digest: &Digest, text: &str) {
+/// Fails if the text contains the digest in the form that a store keeps.
+fn assert_hidden(digest: &Digest, text: &str) {
     let bytes = digest.to_bytes();
     for form in [
         hex::encode(bytes),
@@ -38,16 +37,24 @@ fn hides(digest: &Digest, text: &str) {
     }
 }
 
-async fn store(name: &str, secret: &str) -> SqliteStore {
-    let peppers = Peppers::new(name, secret.as_bytes()).unwrap();
-    SqliteStore::in_memory(Catalogue::anyreach())
+/// A store with the key `k` in [`ORG`], and the record of that key.
+async fn store_with_key(pepper: &str) -> (SqliteStore, Arc<Record>) {
+    let store = SqliteStore::in_memory(Catalogue::anyreach())
         .await
         .unwrap()
-        .with_peppers(peppers)
+        .with_peppers(Peppers::new(pepper, SECRET.as_bytes()).unwrap());
+    store.create_organization(ORG, None).await.unwrap();
+    store
+        .insert(Record::org_key("k", Digest::of(key("k").as_bytes()), ORG))
+        .await
+        .unwrap();
+    let lookup = Lookup::new(Credential::OrgKey { id: "k" }, None);
+    let record = store.find(&lookup).await.unwrap().unwrap();
+    (store, record)
 }
 
 #[test]
-fn what_is_wrong_with_a_pepper_is_told_without_its_secret() {
+fn pepper_errors_do_not_contain_the_secret() {
     let good = || Peppers::new("good", SECRET.as_bytes()).unwrap();
     let short: ConfigError = Peppers::new("short", &SECRET.as_bytes()[..31]).unwrap_err();
     for error in [
@@ -55,24 +62,15 @@ fn what_is_wrong_with_a_pepper_is_told_without_its_secret() {
         Peppers::new("no name", SECRET.as_bytes()).unwrap_err(),
         good().accepting("good", SECRET.as_bytes()).unwrap_err(),
     ] {
-        canary().absent_from(&format!("{error} {error:?} {error:#?}"), "ConfigError");
+        planted_secret()
+            .assert_absent_from(&format!("{error} {error:?} {error:#?}"), "ConfigError");
     }
 }
 
 #[tokio::test]
-async fn debug_of_whatever_has_a_pepper_shows_its_name_alone() {
-    let store = store("visible", SECRET).await;
+async fn debug_output_shows_only_the_name_of_a_pepper() {
+    let (store, found) = store_with_key("visible").await;
     let pepper = Peppers::new("visible", SECRET.as_bytes()).unwrap();
-    store.create_organization(ORG, None).await.unwrap();
-    store
-        .insert(Record::org_key("k", Digest::of(key("k").as_bytes()), ORG))
-        .await
-        .unwrap();
-    let found = store
-        .find(&Lookup::new(Credential::OrgKey { id: "k" }, None))
-        .await
-        .unwrap()
-        .unwrap();
     let layer = AuthLayer::new(store.clone());
     let service = layer.layer(Inner::default());
     let mut text = format!(
@@ -87,38 +85,28 @@ async fn debug_of_whatever_has_a_pepper_shows_its_name_alone() {
     .unwrap();
     write!(text, "{:?}", Cached::new(store)).unwrap();
     assert!(text.contains("visible"), "{text}");
-    canary().absent_from(&text, "Debug");
-    hides(found.digest(), &text);
-    hides(&Digest::of(key("k").as_bytes()), &text);
+    planted_secret().assert_absent_from(&text, "Debug");
+    assert_hidden(found.digest(), &text);
+    assert_hidden(&Digest::of(key("k").as_bytes()), &text);
 }
 
 #[tokio::test]
-async fn no_answer_and_no_log_shows_a_pepper_or_a_digest_under_one() {
-    let before = store("before", SECRET).await;
-    before.create_organization(ORG, None).await.unwrap();
-    before
-        .insert(Record::org_key("k", Digest::of(key("k").as_bytes()), ORG))
-        .await
-        .unwrap();
-    let kept = before
-        .find(&Lookup::new(Credential::OrgKey { id: "k" }, None))
-        .await
-        .unwrap()
-        .unwrap();
+async fn no_response_or_log_contains_a_pepper_or_a_peppered_digest() {
+    let (before, kept) = store_with_key("before").await;
     let after = before
         .clone()
         .with_peppers(Peppers::new("after", SECRET.as_bytes()).unwrap());
     logs::start();
     let (mut statuses, mut text) = (Vec::new(), String::new());
     for store in [before, after] {
-        let door = AuthLayer::new(store);
+        let auth = AuthLayer::new(store);
         for token in [
             key("k"),
             "ak_k.wrong".to_owned(),
-            key("nobody"),
-            "pat_test-nobody".to_owned(),
+            key("unknown"),
+            "pat_test-unknown".to_owned(),
         ] {
-            let answer = ask(&door, bearer(&token)).await;
+            let answer = ask(&auth, bearer(&token)).await;
             statuses.push(answer.status);
             write!(text, "{:?} {:#?}", answer.wire(), answer.principal()).unwrap();
             let mut next = answer
@@ -137,7 +125,7 @@ async fn no_answer_and_no_log_shows_a_pepper_or_a_digest_under_one() {
         text.contains("unknown_pepper") && text.contains("before"),
         "{text}"
     );
-    canary().absent_from(&text, "answers and logs");
-    hides(kept.digest(), &text);
-    hides(&Digest::of(key("k").as_bytes()), &text);
+    planted_secret().assert_absent_from(&text, "answers and logs");
+    assert_hidden(kept.digest(), &text);
+    assert_hidden(&Digest::of(key("k").as_bytes()), &text);
 }

@@ -1,8 +1,8 @@
-//! The events of the thread that a test runs on, as JSON, down to TRACE.
+//! The events of the thread that runs a test, as JSON, down to TRACE.
 //!
-//! One subscriber for the whole process: with one per test, a call site that another thread meets first could be noted
-//! as of no interest to anybody. Threads that have not asked are left in peace: most tests do not listen, and to write
-//! down what they do would take longer than they do.
+//! There is one subscriber per process: with one per test, a call site that another thread reaches
+//! first could be cached as uninteresting. Threads that did not call [`start`] are skipped, because
+//! writing their events would take longer than most tests.
 
 use std::{
     cell::{Cell, RefCell},
@@ -14,7 +14,7 @@ use serde_json::Value;
 use tracing_subscriber::{filter::dynamic_filter_fn, fmt, layer::SubscriberExt as _};
 
 thread_local! {
-    static LISTENS: Cell<bool> = const { Cell::new(false) };
+    static LISTENING: Cell<bool> = const { Cell::new(false) };
     static WRITTEN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -31,30 +31,44 @@ impl io::Write for Buffer {
     }
 }
 
-/// Starts to note this thread's events; forgets the ones from before.
+/// Starts recording the events of this thread and discards earlier ones.
 pub(crate) fn start() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let subscriber = tracing_subscriber::registry()
-            .with(dynamic_filter_fn(|_, _| LISTENS.get()))
+            .with(dynamic_filter_fn(|_, _| LISTENING.get()))
             .with(fmt::layer().json().with_writer(|| Buffer));
         tracing::subscriber::set_global_default(subscriber).unwrap();
         tracing::callsite::rebuild_interest_cache();
     });
-    LISTENS.set(true);
+    LISTENING.set(true);
     drop(take());
 }
 
-/// Takes what was written since the last time.
+/// Takes the text written since the last call.
 pub(crate) fn take() -> String {
     String::from_utf8(WRITTEN.take()).unwrap()
 }
 
-/// Takes the events of a target, with all that is known of each.
+/// Takes the events of a target, with all their fields.
 pub(crate) fn events(target: &str) -> Vec<Value> {
     let lines = take();
     let events = lines
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
     events.filter(|event| event["target"] == target).collect()
+}
+
+/// Takes the only event of a target.
+pub(crate) fn only_event(target: &str) -> Value {
+    let mut events = events(target);
+    assert_eq!(events.len(), 1, "expected one event, got {events:?}");
+    events.remove(0)
+}
+
+/// Checks that `event` is an error whose message contains `fix`.
+pub(crate) fn assert_error_names_fix(event: &Value, fix: &str) {
+    assert_eq!(event["level"], "ERROR", "{event}");
+    let message = event["fields"]["message"].as_str().unwrap();
+    assert!(message.contains(fix), "{event}");
 }

@@ -1,18 +1,21 @@
-//! What the behaviour tests share: a filled store, a store that is far away, an inner service that remembers, requests.
+//! Shared by the behaviour tests: a filled store, stores that fail or wait, an inner service that
+//! records requests, and request builders.
 
-pub(crate) mod alone;
-pub(crate) mod distant;
+pub(crate) mod clocks;
 #[cfg(feature = "testing")]
-pub(crate) mod faulty;
+pub(crate) mod faulty_store;
+mod forward;
+pub(crate) mod held_store;
 #[cfg(feature = "tracing")]
 pub(crate) mod logs;
 mod now;
+pub(crate) mod own_process;
 #[cfg(feature = "testing")]
 #[path = "../../../crates/sqlx/tests/it/support/pg.rs"]
 pub(crate) mod pg;
-pub(crate) mod shelf;
 #[cfg(feature = "metrics")]
-pub(crate) mod tally;
+pub(crate) mod recorder;
+pub(crate) mod remote_store;
 
 use std::{
     convert::Infallible,
@@ -45,12 +48,12 @@ pub(crate) const KEY: &str = "ak_testkey.test-secret";
 /// A token of [`USER`], who is `admin` in [`ORG`] and `viewer` in [`OTHER_ORG`].
 pub(crate) const TOKEN: &str = "pat_test-token";
 
-/// The key that belongs to an id of [`memory`].
+/// The key for an id of [`memory`].
 pub(crate) fn key(id: &str) -> String {
     format!("ak_{id}.test-secret")
 }
 
-/// The personal token that belongs to an id of [`memory`].
+/// The personal token for an id of [`memory`].
 pub(crate) fn pat(id: &str) -> String {
     format!("pat_test-{id}")
 }
@@ -63,7 +66,8 @@ pub(crate) fn pat_record(id: &str, user: &str) -> Record {
     Record::personal_token(id, Digest::of(pat(id).as_bytes()), user)
 }
 
-/// A store with one good credential of each kind and one for each way to be bad, called after it.
+/// A store with one valid credential of each kind, and one for each way to be invalid, named after
+/// it.
 pub(crate) fn memory() -> MemoryStore {
     let store = MemoryStore::new();
     for organization in [ORG, OTHER_ORG, DELETED_ORG] {
@@ -108,7 +112,7 @@ pub(crate) fn request() -> Request<String> {
     Request::new(String::new())
 }
 
-/// A request with one more value of a header.
+/// Adds a header value to a request.
 pub(crate) fn with(
     mut request: Request<String>,
     name: &str,
@@ -134,7 +138,7 @@ pub(crate) fn bearer_in(token: impl AsRef<str>, organization: &str) -> Request<S
     with(bearer(token), ORG_HEADER, organization)
 }
 
-/// The request as a gRPC call: `POST` over HTTP/2 with the content-type.
+/// Turns the request into a gRPC call: `POST` over HTTP/2 with the content-type.
 pub(crate) fn grpc_call(request: Request<String>, content_type: &str) -> Request<String> {
     let mut request = with(request, "content-type", content_type);
     *request.method_mut() = Method::POST;
@@ -142,12 +146,12 @@ pub(crate) fn grpc_call(request: Request<String>, content_type: &str) -> Request
     request
 }
 
-/// A service that remembers what reached it and answers `reached`.
+/// A service that records the requests that reach it and answers `reached`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Inner(Arc<Mutex<Vec<Parts>>>);
 
 impl Inner {
-    /// Takes what reached the service since the last time.
+    /// Takes the requests since the last call.
     pub(crate) fn take(&self) -> Vec<Parts> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
@@ -168,19 +172,19 @@ impl<B> Service<Request<B>> for Inner {
     }
 }
 
-/// What came back, and what got through.
+/// The response, and the request that reached the inner service.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
     pub(crate) rejection: Option<Rejection>,
-    /// The request as the inner service saw it.
+    /// The request as the inner service received it.
     pub(crate) reached: Option<Parts>,
 }
 
 impl Answer {
-    /// All that a client sees.
+    /// Everything that a client sees.
     pub(crate) fn wire(&self) -> (u16, &[(String, String)], &str) {
         (self.status, &self.headers, &self.body)
     }
@@ -196,14 +200,14 @@ impl Answer {
         self.rejection.as_ref().map(Rejection::reason)
     }
 
-    /// The code of the private cause; `accepted` when there is none.
+    /// The code of the private cause; `accepted` if there is none.
     pub(crate) fn cause(&self) -> &'static str {
         self.rejection
             .as_ref()
             .map_or("accepted", |rejection| rejection.cause().code())
     }
 
-    /// The principal that the inner service saw.
+    /// The principal that the inner service received.
     pub(crate) fn principal(&self) -> Option<&Principal> {
         self.reached
             .as_ref()
@@ -211,7 +215,8 @@ impl Answer {
     }
 }
 
-/// Sends one request through `layer` and notes both sides. A refusal that reaches the inner service fails at once.
+/// Sends one request through `layer` and records both sides. A refusal that reaches the inner
+/// service fails the test.
 pub(crate) async fn ask<L>(layer: &L, request: Request<String>) -> Answer
 where
     L: Layer<Inner>,
@@ -227,12 +232,12 @@ where
     let mut reached = inner.take();
     assert!(
         reached.len() <= 1,
-        "one request, called {} times",
+        "one request must cause at most one call, got {}",
         reached.len()
     );
     assert!(
         reached.is_empty() || parts.extensions.get::<Rejection>().is_none(),
-        "refused or reached, never both"
+        "a request is refused or reaches the service, never both"
     );
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     Answer {

@@ -1,14 +1,14 @@
-//! Calls of a store that do not wait, where there is no runtime.
+//! Runs store calls that never wait, without a runtime.
 
 use std::{
     pin::pin,
     task::{Context, Poll, Waker},
 };
 
-/// Returns the value of a future that does not wait, as those of a memory store do not.
+/// Returns the output of a future that is ready at the first poll, like those of a memory store.
 pub(crate) fn now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
-        Poll::Pending => unreachable!("the future waits"),
+        Poll::Pending => unreachable!("the future is pending"),
     }
 }

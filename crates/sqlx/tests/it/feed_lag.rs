@@ -1,8 +1,8 @@
 //! Change lag: every change is measured once, by the clock of the database that stores it.
 
-use crate::support::tally;
+use crate::support::recorder;
 
-use tally::Tally;
+use recorder::TestRecorder;
 use tower_api_key::store::{Change, Feed, FeedEvent};
 
 const LAG: &str = "revocation_lag_seconds{}";
@@ -15,8 +15,8 @@ async fn assert_next_user(feed: &mut impl Feed, id: &str) {
 }
 
 /// Asserts one sample for each change, in seconds; the third change is dated back by an hour.
-fn assert_each_change_is_measured_once(tally: &Tally) {
-    let samples = tally.samples(LAG);
+fn assert_each_change_is_measured_once(recorder: &TestRecorder) {
+    let samples = recorder.samples(LAG);
     let [first, second, third] = samples[..] else {
         panic!("expected three samples, got {samples:?}")
     };
@@ -42,8 +42,8 @@ async fn sqlite_measures_the_lag_of_each_change() {
         .await
         .unwrap();
     store.create_user("before").await.unwrap();
-    let tally = Tally::default();
-    let _local = metrics::set_default_local_recorder(&tally);
+    let recorder = TestRecorder::default();
+    let _local = metrics::set_default_local_recorder(&recorder);
     let mut feed = store.feed().await.unwrap();
     for id in ["a", "b"] {
         store.create_user(id).await.unwrap();
@@ -53,14 +53,14 @@ async fn sqlite_measures_the_lag_of_each_change() {
         UPDATE tower_api_key_changes SET at = at - 3600000 WHERE id = 'late'; COMMIT";
     sqlx::raw_sql(late).execute(&pool).await.unwrap();
     assert_next_user(&mut feed, "late").await;
-    assert_each_change_is_measured_once(&tally);
+    assert_each_change_is_measured_once(&recorder);
     // A change dated in the future, as if the clock had been set back since: its lag is zero.
     let future = "BEGIN IMMEDIATE; INSERT INTO tower_api_key_users (id) VALUES ('future');
         UPDATE tower_api_key_changes SET at = at + 3600000 WHERE id = 'future'; COMMIT";
     sqlx::raw_sql(future).execute(&pool).await.unwrap();
     assert_next_user(&mut feed, "future").await;
-    assert_eq!(tally.samples(LAG).len(), 4);
-    assert_eq!(tally.samples(LAG)[3], 0.0);
+    assert_eq!(recorder.samples(LAG).len(), 4);
+    assert_eq!(recorder.samples(LAG)[3], 0.0);
 }
 
 use crate::support::pg;
@@ -74,8 +74,8 @@ async fn postgres_measures_the_lag_of_each_change() {
     let store = cluster.unmigrated_store(&schema);
     store.migrate().await.unwrap();
     store.create_user("before").await.unwrap();
-    let tally = Tally::default();
-    let _local = metrics::set_default_local_recorder(&tally);
+    let recorder = TestRecorder::default();
+    let _local = metrics::set_default_local_recorder(&recorder);
     let mut feed = store.feed().await.unwrap();
     for id in ["a", "b"] {
         store.create_user(id).await.unwrap();
@@ -86,5 +86,5 @@ async fn postgres_measures_the_lag_of_each_change() {
          UPDATE changes SET at = at - interval '1 hour' WHERE id = 'late'; COMMIT"
     ));
     assert_next_user(&mut feed, "late").await;
-    assert_each_change_is_measured_once(&tally);
+    assert_each_change_is_measured_once(&recorder);
 }

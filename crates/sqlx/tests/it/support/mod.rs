@@ -3,5 +3,5 @@
 pub(crate) mod feeds;
 pub(crate) mod pg;
 pub(crate) mod poll;
-#[path = "../../../../../tests/it/support/tally.rs"]
-pub(crate) mod tally;
+#[path = "../../../../../tests/it/support/recorder.rs"]
+pub(crate) mod recorder;

@@ -17,7 +17,7 @@ pub(crate) struct Claims {
     exp: u64,
 }
 
-/// Symmetric, the cheapest of them all.
+/// Symmetric, the cheapest algorithm.
 pub(crate) fn hs256() -> Jwt<impl Fn(&str) -> Option<Claims> + Clone> {
     let secret = b"test-secret-of-thirty-two-bytes!";
     jwt(
@@ -27,7 +27,8 @@ pub(crate) fn hs256() -> Jwt<impl Fn(&str) -> Option<Claims> + Clone> {
     )
 }
 
-/// Asymmetric, with the key pair of RFC 8032, section 7.1, test 1 (its public half as in RFC 8037, appendix A).
+/// Asymmetric, with the key pair of RFC 8032, section 7.1, test 1 (its public key as in RFC 8037,
+/// appendix A).
 pub(crate) fn eddsa() -> Jwt<impl Fn(&str) -> Option<Claims> + Clone> {
     const PKCS8_ED25519: [u8; 16] = [
         0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,

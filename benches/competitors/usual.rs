@@ -1,4 +1,4 @@
-//! Looking API keys up the way it is written again and again.
+//! An API key lookup as applications usually write it.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -15,7 +15,7 @@ use tower_http::auth::AsyncAuthorizeRequest;
 
 use super::checked::bearer;
 
-/// Who a key belongs to, by the hexadecimal digest of the key.
+/// The owner of a key, by the hexadecimal digest of the key.
 pub(crate) type Callers = Arc<RwLock<HashMap<String, Caller>>>;
 
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ pub(crate) async fn from_fn_check(
     Ok(next.run(request).await)
 }
 
-/// For `tower_http::auth::AsyncRequireAuthorizationLayer`: its documented closure, with as little in it as will do.
+/// For `tower_http::auth::AsyncRequireAuthorizationLayer`: its documented closure, kept minimal.
 pub(crate) fn closure(
     token: &str,
 ) -> impl AsyncAuthorizeRequest<Body, RequestBody = Body, ResponseBody = Body> + Clone + use<> {

@@ -1,4 +1,4 @@
-//! A recorder of the crate `metrics` that remembers what was recorded.
+//! A recorder for the crate `metrics` that stores what is recorded.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::{
@@ -11,20 +11,20 @@ use metrics::{
     SharedString, Unit,
 };
 
-/// The sort of a metric, its name, its unit.
+/// The kind of a metric, its name and its unit.
 pub(crate) type Description = (String, String, Option<Unit>);
 
-/// Remembers under the name and the labels: sums, of histograms how many samples, and each of those.
+/// Stores sums by name and labels; for histograms the number of samples, and each sample.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tally(
+pub(crate) struct TestRecorder(
     Arc<Mutex<BTreeMap<String, f64>>>,
     Arc<Mutex<Vec<(String, f64)>>>,
     Arc<Mutex<Vec<Description>>>,
 );
 
-struct Cell(Tally, String);
+struct Cell(TestRecorder, String);
 
-impl Tally {
+impl TestRecorder {
     fn cell(&self, key: &Key) -> Arc<Cell> {
         let labels: Vec<_> = key
             .labels()
@@ -49,18 +49,18 @@ impl Tally {
         self.0.lock().unwrap().keys().cloned().collect()
     }
 
-    fn describe(&self, sort: &str, name: &KeyName, unit: Option<Unit>, text: &str) {
+    fn describe(&self, kind: &str, name: &KeyName, unit: Option<Unit>, text: &str) {
         assert!(!text.is_empty() && !text.ends_with('.'), "{text:?}");
-        let described = (sort.to_owned(), name.as_str().to_owned(), unit);
+        let described = (kind.to_owned(), name.as_str().to_owned(), unit);
         self.2.lock().unwrap().push(described);
     }
 
-    /// What was described, in its order.
+    /// The descriptions, in order.
     pub(crate) fn described(&self) -> Vec<Description> {
         self.2.lock().unwrap().clone()
     }
 
-    /// The samples of a histogram, in their order.
+    /// The samples of a histogram, in order.
     pub(crate) fn samples(&self, name: &str) -> Vec<f64> {
         let samples = self.1.lock().unwrap();
         let own = samples
@@ -109,7 +109,7 @@ impl HistogramFn for Cell {
     }
 }
 
-impl Recorder for Tally {
+impl Recorder for TestRecorder {
     fn describe_counter(&self, name: KeyName, unit: Option<Unit>, text: SharedString) {
         self.describe("counter", &name, unit, &text);
     }

@@ -1,15 +1,15 @@
-//! A secret that is looked for in every form in which it could get out.
+//! A secret that is searched for in every form in which it could leak.
 
 use tower_api_key::secret::Digest;
 
-/// A token, and the forms of it that must be found nowhere.
-pub(crate) struct Canary {
+/// A token, and the forms of it that must not appear anywhere.
+pub(crate) struct PlantedSecret {
     pub(crate) token: String,
     forms: Vec<(&'static str, String)>,
 }
 
-impl Canary {
-    /// Watches over a token `<prefix>[<id>.]<secret>`.
+impl PlantedSecret {
+    /// Prepares the forms of a token `<prefix>[<id>.]<secret>`.
     pub(crate) fn new(token: &str) -> Self {
         let secret = token
             .split_once('.')
@@ -33,7 +33,7 @@ impl Canary {
             }
             forms.push((name, format!("{bytes:?}")));
         }
-        // As the numbers that a digest is kept as, either way round.
+        // As the numbers in which a digest is stored, in either byte order.
         for word in words {
             forms.push((
                 "a word of the digest",
@@ -50,8 +50,8 @@ impl Canary {
         }
     }
 
-    /// Fails when a line of `text` has any of the forms in it.
-    pub(crate) fn absent_from(&self, text: &str, place: &str) {
+    /// Fails if a line of `text` contains any of the forms.
+    pub(crate) fn assert_absent_from(&self, text: &str, place: &str) {
         for (name, form) in &self.forms {
             let line = text.lines().find(|line| line.contains(form.as_str()));
             assert_eq!(line, None, "{place}: {name} as {form:?}");
@@ -59,7 +59,8 @@ impl Canary {
     }
 }
 
-/// Base64 without padding (RFC 4648), so that padded text has it as its beginning; the last two digits are the given.
+/// Encodes base64 without padding (RFC 4648), so that padded text starts with it; `last` holds the
+/// last two digits of the alphabet.
 fn base64(bytes: &[u8], last: &str) -> String {
     let digits: Vec<char> = ('A'..='Z')
         .chain('a'..='z')
@@ -77,9 +78,9 @@ fn base64(bytes: &[u8], last: &str) -> String {
 }
 
 #[test]
-fn the_watch_finds_what_it_is_made_for() {
+fn the_search_finds_every_form_of_a_secret() {
     assert_eq!(base64(b"any carnal pleas", "+/"), "YW55IGNhcm5hbCBwbGVhcw");
-    let canary = Canary::new("ak_id.test-secret-of-a-canary");
+    let planted_secret = PlantedSecret::new("ak_id.test-secret-of-a-canary");
     let digest = Digest::of(b"ak_id.test-secret-of-a-canary").to_bytes();
     let hex = |bytes: &[u8]| {
         bytes
@@ -96,9 +97,9 @@ fn the_watch_finds_what_it_is_made_for() {
         u64::from_le_bytes(*digest.first_chunk().unwrap()).to_string(),
     ] {
         let found = std::panic::catch_unwind(|| {
-            canary.absent_from(&format!("before {leak} behind"), "here")
+            planted_secret.assert_absent_from(&format!("before {leak} after"), "here")
         });
         assert!(found.is_err(), "{leak}");
     }
-    canary.absent_from("ak_id and all that may be known", "here");
+    planted_secret.assert_absent_from("ak_id and other public data", "here");
 }

@@ -1,4 +1,5 @@
-//! The store in memory behind the door: each change shows in the next request, and a refused change changes nothing.
+//! The memory store behind the layer: each change applies to the next request, and a refused change
+//! has no effect.
 
 use crate::support::{self, now};
 use tower_api_key::credential::Kind;
@@ -16,7 +17,7 @@ use support::{
     pat_record,
 };
 
-/// What happens to a request before and after a change.
+/// The results of a request before and after a change.
 struct Change {
     name: &'static str,
     change: fn(&MemoryStore) -> Result<(), Refused>,
@@ -47,7 +48,7 @@ fn changes() -> Vec<Change> {
             "deleted",
         ),
         change(
-            "delete_key of another",
+            "delete_key of another key",
             |s| now(s.delete(&Owner::of(Kind::OrgKey, ORG), "expired")),
             &key_here,
             "accepted",
@@ -96,7 +97,7 @@ fn changes() -> Vec<Change> {
             "not_a_member",
         ),
         change(
-            "remove_member elsewhere",
+            "remove_member, other organization",
             |s| now(s.remove_member(USER, ORG)),
             &there,
             "accepted",
@@ -148,7 +149,7 @@ fn changes() -> Vec<Change> {
 }
 
 #[tokio::test]
-async fn each_change_shows_in_the_next_request() {
+async fn every_change_applies_to_the_next_request() {
     for Change {
         name,
         change,
@@ -170,7 +171,7 @@ async fn each_change_shows_in_the_next_request() {
 }
 
 #[tokio::test]
-async fn a_new_member_gets_in_and_a_changed_role_counts_at_once() {
+async fn a_new_membership_or_role_applies_at_once() {
     let store = memory();
     store.create_organization("org_new", None).await.unwrap();
     let auth = AuthLayer::new(store.clone());
@@ -189,7 +190,7 @@ async fn a_new_member_gets_in_and_a_changed_role_counts_at_once() {
 }
 
 #[tokio::test]
-async fn a_deleted_token_stays_deleted_whatever_happens_to_its_owner() {
+async fn a_deleted_token_stays_deleted_when_its_owner_changes() {
     let store = memory();
     let auth = AuthLayer::new(store.clone());
     store
@@ -203,7 +204,7 @@ async fn a_deleted_token_stays_deleted_whatever_happens_to_its_owner() {
 }
 
 #[tokio::test]
-async fn changes_that_happen_while_the_owner_is_off_count_when_they_are_back() {
+async fn changes_made_while_the_owner_is_disabled_apply_after_reenabling() {
     let store = memory();
     let auth = AuthLayer::new(store.clone());
     store.set_user_enabled(USER, false).await.unwrap();
@@ -225,7 +226,7 @@ async fn changes_that_happen_while_the_owner_is_off_count_when_they_are_back() {
 }
 
 #[test]
-fn a_change_that_makes_no_sense_is_refused_by_name() {
+fn an_invalid_change_returns_a_specific_error() {
     let unknown_organization = |id: &str| Refused::UnknownOrganization(id.into());
     let (unknown_user, taken) = (
         |id: &str| Refused::UnknownUser(id.into()),
@@ -236,12 +237,12 @@ fn a_change_that_makes_no_sense_is_refused_by_name() {
     let s = &store;
     for (name, outcome, wanted) in [
         (
-            "a taken organization",
+            "an existing organization",
             now(s.create_organization(ORG, None)),
             taken(ORG),
         ),
         (
-            "a deleted organization's id",
+            "the id of a deleted organization",
             now(s.create_organization(DELETED_ORG, None)),
             taken(DELETED_ORG),
         ),
@@ -251,93 +252,93 @@ fn a_change_that_makes_no_sense_is_refused_by_name() {
             unknown_organization("org_no"),
         ),
         (
-            "below a deleted one",
+            "a child of a deleted organization",
             now(s.create_organization("org_new", Some(DELETED_ORG))),
             unknown_organization(DELETED_ORG),
         ),
         (
-            "no organization to delete",
+            "deleting an unknown organization",
             now(s.delete_organization("org_no")),
             unknown_organization("org_no"),
         ),
         (
-            "an organization twice",
+            "deleting an organization twice",
             now(s.delete_organization(DELETED_ORG)),
             unknown_organization(DELETED_ORG),
         ),
-        ("a taken user", now(s.create_user(USER)), taken(USER)),
+        ("an existing user", now(s.create_user(USER)), taken(USER)),
         (
-            "nobody to disable",
-            now(s.set_user_enabled("nobody", false)),
-            unknown_user("nobody"),
+            "disabling an unknown user",
+            now(s.set_user_enabled("unknown", false)),
+            unknown_user("unknown"),
         ),
         (
-            "nobody to enable",
-            now(s.set_user_enabled("nobody", true)),
-            unknown_user("nobody"),
+            "enabling an unknown user",
+            now(s.set_user_enabled("unknown", true)),
+            unknown_user("unknown"),
         ),
         (
-            "nobody as a member",
-            now(s.set_member("nobody", ORG, "viewer")),
-            unknown_user("nobody"),
+            "an unknown user as a member",
+            now(s.set_member("unknown", ORG, "viewer")),
+            unknown_user("unknown"),
         ),
         (
-            "a member of nothing",
+            "a member of an unknown organization",
             now(s.set_member(USER, "org_no", "viewer")),
             unknown_organization("org_no"),
         ),
         (
-            "a member of a deleted one",
+            "a member of a deleted organization",
             now(s.set_member(USER, DELETED_ORG, "viewer")),
             unknown_organization(DELETED_ORG),
         ),
         (
-            "a role of no catalogue",
+            "a role outside the catalogue",
             now(s.set_member(USER, ORG, "Admin")),
             Refused::UnknownRole("Admin".into()),
         ),
         (
-            "nobody to remove",
-            now(s.remove_member("nobody", ORG)),
-            unknown_user("nobody"),
+            "removing an unknown member",
+            now(s.remove_member("unknown", ORG)),
+            unknown_user("unknown"),
         ),
         (
-            "an unknown key to delete",
+            "deleting an unknown key",
             now(s.delete(&Owner::of(Kind::OrgKey, ORG), "unknown")),
             unknown("unknown"),
         ),
         (
-            "a key twice",
+            "deleting a key twice",
             now(s.delete(&Owner::of(Kind::OrgKey, ORG), "deleted")),
             unknown("deleted"),
         ),
         (
-            "a token's id for a key's",
+            "deleting a key by the id of a token",
             now(s.delete(&Owner::of(Kind::OrgKey, ORG), "token")),
             unknown("token"),
         ),
         (
-            "an unknown token to delete",
+            "deleting an unknown token",
             now(s.delete(&Owner::of(Kind::PersonalToken, USER), "unknown")),
             unknown("unknown"),
         ),
         (
-            "a token twice",
+            "deleting a token twice",
             now(s.delete(&Owner::of(Kind::PersonalToken, USER), "deleted")),
             unknown("deleted"),
         ),
         (
-            "a key's id for a token's",
+            "deleting a token by the id of a key",
             now(s.delete(&Owner::of(Kind::PersonalToken, USER), "testkey")),
             unknown("testkey"),
         ),
     ] {
-        assert_eq!(shown(outcome), shown(Err(wanted)), "{name}");
+        assert_eq!(formatted(outcome), formatted(Err(wanted)), "{name}");
     }
 }
 
 #[test]
-fn a_credential_that_makes_no_sense_is_refused_by_name() {
+fn an_invalid_credential_returns_a_specific_error() {
     let catalogue = Catalogue::anyreach();
     let scopes: ScopeSet = ["agents:read"].into_iter().collect();
     let store = memory();
@@ -345,27 +346,27 @@ fn a_credential_that_makes_no_sense_is_refused_by_name() {
     let fresh = || pat_record("new", USER);
     for (name, record, wanted) in [
         (
-            "a taken key",
+            "an existing key id",
             key_record("testkey", ORG),
             Refused::Taken("testkey".into()),
         ),
         (
-            "a deleted key's id",
+            "the id of a deleted key",
             key_record("deleted", ORG),
             Refused::Taken("deleted".into()),
         ),
         (
-            "a taken token id",
+            "an existing token id",
             Record::personal_token("token", Digest::of(b"test"), USER),
             Refused::Taken("token".into()),
         ),
         (
-            "a taken digest",
+            "an existing digest",
             taken_digest,
             Refused::Taken("another".into()),
         ),
         (
-            "a deleted token's digest",
+            "the digest of a deleted token",
             pat_record("deleted", USER),
             Refused::Taken("deleted".into()),
         ),
@@ -390,19 +391,19 @@ fn a_credential_that_makes_no_sense_is_refused_by_name() {
             Refused::InvalidId("a=".into()),
         ),
         (
-            "a key of nothing",
+            "a key of an unknown organization",
             key_record("new", "org_no"),
             Refused::UnknownOrganization("org_no".into()),
         ),
         (
-            "a key of a deleted one",
+            "a key of a deleted organization",
             key_record("new", DELETED_ORG),
             Refused::UnknownOrganization(DELETED_ORG.into()),
         ),
         (
-            "a token of nobody",
-            pat_record("new", "nobody"),
-            Refused::UnknownUser("nobody".into()),
+            "a token of an unknown user",
+            pat_record("new", "unknown"),
+            Refused::UnknownUser("unknown".into()),
         ),
         (
             "a token in an organization",
@@ -421,20 +422,20 @@ fn a_credential_that_makes_no_sense_is_refused_by_name() {
         ),
     ] {
         assert_eq!(
-            shown(now(store.insert(record))),
-            shown(Err(wanted)),
+            formatted(now(store.insert(record))),
+            formatted(Err(wanted)),
             "{name}"
         );
     }
-    // Nothing of what was refused has left a trace.
+    // The refused changes had no effect.
     now(store.insert(key_record("new", ORG))).unwrap();
     now(store.insert(fresh())).unwrap();
     now(store.create_organization("org_no", None)).unwrap();
-    now(store.create_user("nobody")).unwrap();
+    now(store.create_user("unknown")).unwrap();
 }
 
 #[tokio::test]
-async fn a_refused_insert_leaves_the_one_before_in_force() {
+async fn a_refused_insert_leaves_the_existing_credential_valid() {
     let store = memory();
     let auth = AuthLayer::new(store.clone());
     let other_secret = Record::org_key("testkey", Digest::of(b"ak_testkey.test-other"), OTHER_ORG);
@@ -463,7 +464,7 @@ async fn a_refused_insert_leaves_the_one_before_in_force() {
     );
 }
 
-/// Write errors carry a store's own error, so that they cannot be compared themselves.
-fn shown(outcome: Result<(), Refused>) -> String {
+/// Formats an outcome, because write errors hold a store error and cannot be compared.
+fn formatted(outcome: Result<(), Refused>) -> String {
     format!("{outcome:?}")
 }

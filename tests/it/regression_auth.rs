@@ -1,4 +1,4 @@
-//! What was wrong once with the layers in front of a service, each with a test.
+//! Fixed bugs of the layers, each with a test.
 
 use crate::support;
 use tower_api_key::{
@@ -13,9 +13,10 @@ use std::{convert::Infallible, sync::Arc};
 
 use http::{HeaderMap, Method, Request, Response, Version, header::AUTHORIZATION};
 use support::{
-    KEY, ORG, ORG_HEADER, OTHER_ORG, TOKEN, USER, ask, authorization, bearer, bearer_in,
-    distant::{Distant, Mood},
-    key, memory, pat, pat_record, request, with,
+    KEY, ORG, ORG_HEADER, OTHER_ORG, TOKEN, USER, ask, authorization, bearer, bearer_in, key,
+    memory, pat, pat_record,
+    remote_store::{Behaviour, RemoteStore},
+    request, with,
 };
 use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 
@@ -43,23 +44,23 @@ const VERSIONS: [Version; 4] = [
     Version::HTTP_3,
 ];
 
-/// Every method, version and gRPC content-type, with the content-type alone or beside another one.
+/// Every combination of method, version and gRPC content-type, alone or with a second content-type.
 fn calls(of: impl Fn() -> Request<String>) -> impl Iterator<Item = (String, Request<String>)> {
-    let beside: [&[&str]; 3] = [&[], &["application/json"], &["application/grpc"]];
+    let second: [&[&str]; 3] = [&[], &["application/json"], &["application/grpc"]];
     let all = METHODS
         .iter()
         .flat_map(move |method| VERSIONS.map(|version| (*method, version)));
     let all = all.flat_map(|(method, version)| GRPC_TYPES.map(|kind| (method, version, kind)));
     all.flat_map(move |(method, version, kind)| {
-        beside.map(|beside| {
+        second.map(|second| {
             let mut request = with(of(), "content-type", kind);
-            for other in beside {
+            for other in second {
                 request = with(request, "content-type", other);
             }
             *request.method_mut() = Method::from_bytes(method.as_bytes()).unwrap();
             *request.version_mut() = version;
             (
-                format!("{method} {version:?} {kind} beside {beside:?}"),
+                format!("{method} {version:?} {kind} second {second:?}"),
                 request,
             )
         })
@@ -67,16 +68,16 @@ fn calls(of: impl Fn() -> Request<String>) -> impl Iterator<Item = (String, Requ
 }
 
 #[tokio::test]
-async fn no_request_makes_its_refusal_a_success_where_the_service_does_not_say_that_it_speaks_grpc()
-{
+async fn a_request_cannot_get_a_grpc_refusal_from_a_service_without_grpc() {
     let at_once = AuthLayer::new(memory());
-    let waiting = AuthLayer::new(Distant::new(memory(), Mood::Answers));
-    let down = AuthLayer::new(Distant::new(memory(), Mood::Fails));
-    let scopes = RequireScopesLayer::any(["nobody:holds"]).unwrap();
-    let demand = ServiceBuilder::new().layer(at_once.clone()).layer(scopes);
-    let descendant = RequireDescendantLayer::new(Distant::new(memory(), Mood::Answers), |_| {
-        Some(OrgId::from("org_x"))
-    });
+    let waiting = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers));
+    let down = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Fails));
+    let scopes = RequireScopesLayer::any(["unheld:scope"]).unwrap();
+    let requirement = ServiceBuilder::new().layer(at_once.clone()).layer(scopes);
+    let descendant =
+        RequireDescendantLayer::new(RemoteStore::new(memory(), Behaviour::Answers), |_| {
+            Some(OrgId::from("org_x"))
+        });
     let descendant = ServiceBuilder::new()
         .layer(at_once.clone())
         .layer(descendant);
@@ -88,15 +89,15 @@ async fn no_request_makes_its_refusal_a_success_where_the_service_does_not_say_t
     }
     for (name, call) in calls(|| bearer(KEY)) {
         assert_eq!(ask(&down, call.clone()).await.status, 503, "{name}");
-        assert_eq!(ask(&demand, call.clone()).await.status, 403, "{name}");
+        assert_eq!(ask(&requirement, call.clone()).await.status, 403, "{name}");
         assert_eq!(ask(&descendant, call).await.status, 403, "{name}");
     }
 }
 
 #[tokio::test]
-async fn a_service_that_speaks_grpc_answers_calls_in_its_form_and_nothing_else() {
+async fn a_grpc_service_uses_grpc_refusals_only_for_grpc_calls() {
     let auth = AuthLayer::new(memory()).with_grpc();
-    let waiting = AuthLayer::new(Distant::new(memory(), Mood::Answers)).with_grpc();
+    let waiting = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers)).with_grpc();
     for (name, call) in calls(|| bearer("ak_testkey.test-wrong")) {
         let kinds: Vec<_> = call.headers().get_all("content-type").iter().collect();
         let web = kinds[0].to_str().unwrap().contains("web");
@@ -111,7 +112,7 @@ async fn a_service_that_speaks_grpc_answers_calls_in_its_form_and_nothing_else()
 
 #[cfg(feature = "tonic")]
 #[tokio::test]
-async fn the_body_of_tonic_says_that_the_service_speaks_grpc_and_that_of_axum_does_not() {
+async fn tonic_bodies_enable_grpc_refusals_and_axum_bodies_do_not() {
     use tower_api_key::rejection::RefusalBody;
     async fn status<B: RefusalBody + Send + 'static>() -> u16 {
         let inner =
@@ -144,7 +145,7 @@ fn all_sensitive(headers: &HeaderMap) -> bool {
 }
 
 #[tokio::test]
-async fn every_credential_that_nobody_looks_at_is_marked_as_sensitive() {
+async fn every_ignored_credential_is_marked_sensitive() {
     let several = || {
         let request = with(
             with(bearer(KEY), "x-other", "a"),
@@ -160,17 +161,17 @@ async fn every_credential_that_nobody_looks_at_is_marked_as_sensitive() {
         let other = reached.headers.get_all("x-other");
         assert!(
             !other.iter().any(http::HeaderValue::is_sensitive),
-            "{count}: and nothing else"
+            "{count}: nothing else is sensitive"
         );
     }
 }
 
-/// Answers what it is made with, whatever is asked.
+/// A store that answers every lookup with the same record.
 #[derive(Debug)]
-struct Says(Record);
+struct FixedRecord(Record);
 
 #[tower_api_key::async_trait]
-impl CredentialStore for Says {
+impl CredentialStore for FixedRecord {
     fn peek(&self, _: &Lookup<'_>) -> Peek {
         Peek::Found(Arc::new(self.0.clone()))
     }
@@ -181,11 +182,11 @@ impl CredentialStore for Says {
 }
 
 #[tokio::test]
-async fn rights_outside_of_an_organization_are_not_believed_on_a_user_scoped_route() {
+async fn a_record_with_organization_rights_is_an_outage_on_a_user_scoped_route() {
     let scopes: ScopeSet = ["agents:manage"].into_iter().collect();
     let catalogue = tower_api_key::scope::Catalogue::anyreach();
     for (name, record, cause) in [
-        ("as asked for", pat_record("token", USER), "accepted"),
+        ("as expected", pat_record("token", USER), "accepted"),
         (
             "scopes",
             pat_record("token", USER).with_scopes(scopes.clone()),
@@ -204,7 +205,7 @@ async fn rights_outside_of_an_organization_are_not_believed_on_a_user_scoped_rou
             "store_mismatched",
         ),
     ] {
-        let auth = AuthLayer::new(Says(record)).user_scoped();
+        let auth = AuthLayer::new(FixedRecord(record)).user_scoped();
         let answer = ask(&auth, bearer(pat("token"))).await;
         assert_eq!(
             (answer.cause(), answer.principal().is_some()),
@@ -226,7 +227,8 @@ async fn no_responder_makes_a_refusal_cacheable() {
             .header("expires", "Thu, 01 Jan 2099 00:00:00 GMT");
         response.body(String::new()).unwrap()
     };
-    let down = AuthLayer::new(Distant::new(memory(), Mood::Fails)).with_responder(cacheable);
+    let down =
+        AuthLayer::new(RemoteStore::new(memory(), Behaviour::Fails)).with_responder(cacheable);
     let up = AuthLayer::new(memory()).with_responder(cacheable);
     for answer in [
         ask(&up, request()).await,
@@ -259,7 +261,7 @@ fn preflight(request: Request<String>) -> Request<String> {
 
 #[tokio::test]
 async fn an_answered_preflight_reaches_no_handler_and_grants_nothing() {
-    let store = Distant::new(memory(), Mood::Fails);
+    let store = RemoteStore::new(memory(), Behaviour::Fails);
     let auth = AuthLayer::new(Arc::clone(&store)).with_preflight_pass();
     for layer in [auth.clone(), auth.clone().optional(), auth.user_scoped()] {
         for request in [
@@ -283,13 +285,14 @@ async fn an_answered_preflight_reaches_no_handler_and_grants_nothing() {
 }
 
 #[tokio::test]
-async fn the_credential_can_be_kept_from_the_inner_service() {
-    let here = AuthLayer::new(memory()).with_authorization_removed();
-    let away = AuthLayer::new(Distant::new(memory(), Mood::Answers)).with_authorization_removed();
+async fn the_credential_can_be_hidden_from_the_inner_service() {
+    let local = AuthLayer::new(memory()).with_authorization_removed();
+    let remote =
+        AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers)).with_authorization_removed();
     let accepted = [
-        ("at once", ask(&here, bearer(KEY)).await),
-        ("after a wait", ask(&away, bearer(KEY)).await),
-        ("a token", ask(&here, bearer_in(TOKEN, ORG)).await),
+        ("at once", ask(&local, bearer(KEY)).await),
+        ("after a wait", ask(&remote, bearer(KEY)).await),
+        ("a token", ask(&local, bearer_in(TOKEN, ORG)).await),
     ];
     for (name, answer) in accepted {
         assert!(
@@ -314,21 +317,21 @@ async fn the_credential_can_be_kept_from_the_inner_service() {
         2
     );
     assert_eq!(
-        ask(&here, several()).await.reason(),
+        ask(&local, several()).await.reason(),
         Some(Reason::InvalidToken),
-        "the check comes first"
+        "the check happens first"
     );
 }
 
 #[tokio::test]
-async fn responses_of_optional_routes_vary_on_what_they_depend_on() {
+async fn responses_of_optional_routes_vary_on_their_inputs() {
     let vary = |answer: &support::Answer| {
         let values = answer.headers.iter().filter(|(name, _)| name == "vary");
         values.map(|(_, value)| value.clone()).collect::<Vec<_>>()
     };
     for auth in [
         AuthLayer::new(Arc::new(memory()) as Arc<dyn CredentialStore>),
-        AuthLayer::new(Distant::new(memory(), Mood::Answers) as _),
+        AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers) as _),
     ] {
         let optional = auth.clone().optional();
         for request in [
@@ -369,22 +372,22 @@ async fn responses_of_optional_routes_vary_on_what_they_depend_on() {
     assert_eq!(
         values,
         ["accept-encoding", "Authorization, X-Anyreach-Org"],
-        "the inner service's own stays"
+        "the inner service's value is kept"
     );
 }
 
 #[tokio::test]
-async fn reading_sensitive_conversations_covers_reading_them() {
+async fn reading_sensitive_conversations_implies_reading_conversations() {
     let store = memory();
     let scopes = store.catalogue().expand(["conversations:read_sensitive"]);
     store
         .insert(support::key_record("analyst", ORG).with_scopes(scopes))
         .await
         .unwrap();
-    let demand = RequireScopesLayer::any(["conversations:read"]).unwrap();
+    let requirement = RequireScopesLayer::any(["conversations:read"]).unwrap();
     let stack = ServiceBuilder::new()
         .layer(AuthLayer::new(store))
-        .layer(demand);
+        .layer(requirement);
     assert_eq!(
         ask(&stack, bearer(key("analyst"))).await.cause(),
         "accepted"

@@ -1,4 +1,5 @@
-//! Every way to be refused: what the client sees, what the operator sees, and that both kinds of store lead to the same.
+//! Every way to be refused: what the client sees, what the operator sees, and that both kinds of
+//! store give the same result.
 
 use crate::support;
 
@@ -7,30 +8,30 @@ use std::{collections::BTreeSet, sync::Arc};
 use http::Request;
 use support::{
     DELETED_ORG, KEY, ORG, ORG_HEADER, OTHER_ORG, TOKEN, USER, ask, authorization, bearer,
-    bearer_in,
-    distant::{Distant, Mood},
-    key, memory, pat, request, with,
+    bearer_in, key, memory, pat,
+    remote_store::{Behaviour, RemoteStore},
+    request, with,
 };
 use tower_api_key::{
     AuthLayer, CredentialStore, Reason, Rejection, credential::TokenFormat, store::MemoryStore,
 };
 
-type Door = AuthLayer<Arc<dyn CredentialStore>>;
+type Auth = AuthLayer<Arc<dyn CredentialStore>>;
 
-/// One door that is answered at once and one that has to wait, over the same credentials.
-fn doors() -> [(&'static str, Door); 2] {
+/// A layer whose store answers at once and one whose store has to wait, over the same credentials.
+fn layers() -> [(&'static str, Auth); 2] {
     let store: MemoryStore = memory();
-    let distant = Distant::new(store.clone(), Mood::Answers);
+    let remote = RemoteStore::new(store.clone(), Behaviour::Answers);
     [
         (
             "at once",
             AuthLayer::new(Arc::new(store) as Arc<dyn CredentialStore>),
         ),
-        ("after a wait", AuthLayer::new(distant)),
+        ("after a wait", AuthLayer::new(remote)),
     ]
 }
 
-/// What a client is told for a reason: status, text, challenge.
+/// The published status, text and challenge of a reason.
 fn published(reason: Reason) -> (u16, &'static str, Option<&'static str>) {
     let bare = Some(r#"Bearer realm="api""#);
     let invalid = Some(r#"Bearer realm="api", error="invalid_token""#);
@@ -39,7 +40,10 @@ fn published(reason: Reason) -> (u16, &'static str, Option<&'static str>) {
         Reason::MissingCredential => (401, "Missing Bearer token", bare),
         Reason::UnrecognizedToken => (
             401,
-            "Unrecognized token format. Expected a personal access token (pat_...) or organization API key (ak_...).",
+            concat!(
+                "Unrecognized token format. ",
+                "Expected a personal access token (pat_...) or organization API key (ak_...)."
+            ),
             invalid,
         ),
         Reason::InvalidToken => (401, "Invalid or expired token", invalid),
@@ -50,14 +54,14 @@ fn published(reason: Reason) -> (u16, &'static str, Option<&'static str>) {
             insufficient,
         ),
         Reason::ExposedCredential => (403, "Tokens must not be sent from a browser", None),
-        other => panic!("{other:?} is no answer of the door"),
+        other => panic!("AuthLayer never returns {other:?}"),
     }
 }
 
 struct Case {
     name: &'static str,
     request: Request<String>,
-    set_up: fn(Door) -> Door,
+    set_up: fn(Auth) -> Auth,
     cause: &'static str,
     reason: Reason,
 }
@@ -66,13 +70,13 @@ fn case(name: &'static str, request: Request<String>, cause: &'static str, reaso
     Case {
         name,
         request,
-        set_up: |door| door,
+        set_up: |auth| auth,
         cause,
         reason,
     }
 }
 
-fn unread() -> Vec<Case> {
+fn malformed_credentials() -> Vec<Case> {
     use Reason::{
         InvalidToken as Invalid, MissingCredential as Missing, UnrecognizedToken as Unrecognized,
     };
@@ -111,14 +115,14 @@ fn unread() -> Vec<Case> {
             Missing,
         ),
         case(
-            "a scheme alone",
+            "only a scheme",
             authorization("Bearer "),
             "empty_bearer",
             Missing,
         ),
         case("the same key twice", twice, "several_credentials", Invalid),
         case(
-            "a good and another header",
+            "a valid and another header",
             with(bearer(KEY), "authorization", "Basic x"),
             "several_credentials",
             Invalid,
@@ -148,22 +152,22 @@ fn unread() -> Vec<Case> {
             Invalid,
         ),
         case(
-            "junk behind a key",
+            "junk after a key",
             bearer(format!("{KEY} x")),
             "malformed_token",
             Invalid,
         ),
         case(
-            "a tab behind the scheme",
+            "a tab after the scheme",
             authorization(format!("Bearer\t{KEY}")),
             "malformed_token",
             Invalid,
         ),
         case("513 bytes", long, "token_too_long", Invalid),
         Case {
-            set_up: |door| door.with_token_format(TokenFormat::default().require_checksum()),
+            set_up: |auth| auth.with_token_format(TokenFormat::default().require_checksum()),
             ..case(
-                "no checksum where one is required",
+                "a missing required checksum",
                 bearer(KEY),
                 "wrong_checksum",
                 Invalid,
@@ -176,7 +180,7 @@ fn bearer_of(token: &str) -> String {
     format!("Bearer {token}")
 }
 
-fn dead() -> Vec<Case> {
+fn invalid_credentials() -> Vec<Case> {
     use Reason::InvalidToken as Invalid;
     let wrong = bearer("ak_testkey.test-wrong");
     vec![
@@ -234,7 +238,7 @@ fn dead() -> Vec<Case> {
     ]
 }
 
-fn misplaced() -> Vec<Case> {
+fn misused_credentials() -> Vec<Case> {
     use Reason::{MissingOrganization as Unnamed, OrganizationDenied as Denied};
     let twice = with(bearer_in(TOKEN, ORG), ORG_HEADER, ORG);
     let twice_for_key = with(bearer_in(KEY, ORG), ORG_HEADER, OTHER_ORG);
@@ -254,13 +258,13 @@ fn misplaced() -> Vec<Case> {
             Unnamed,
         ),
         case(
-            "the organization twice",
+            "the organization header twice",
             twice,
             "several_organizations",
             Unnamed,
         ),
         case(
-            "two organizations joined",
+            "two organizations in one value",
             bearer_in(TOKEN, "org_test, org_test"),
             "malformed_organization",
             Denied,
@@ -272,7 +276,7 @@ fn misplaced() -> Vec<Case> {
             Denied,
         ),
         case(
-            "an organization of others",
+            "an organization without membership",
             bearer_in(pat("token"), "org_unknown"),
             "not_a_member",
             Denied,
@@ -290,13 +294,13 @@ fn misplaced() -> Vec<Case> {
             Denied,
         ),
         case(
-            "a key elsewhere",
+            "a key in another organization",
             bearer_in(KEY, OTHER_ORG),
             "other_organization",
             Denied,
         ),
         case(
-            "a key here and elsewhere",
+            "a key in two organizations",
             twice_for_key,
             "other_organization",
             Denied,
@@ -304,14 +308,14 @@ fn misplaced() -> Vec<Case> {
         Case {
             set_up: AuthLayer::user_scoped,
             ..case(
-                "a key where a person is needed",
+                "a key where a user is required",
                 bearer(KEY),
                 "key_on_user_route",
                 Denied,
             )
         },
         Case {
-            set_up: |door| door.with_browser_guard(|_| {}),
+            set_up: |auth| auth.with_browser_guard(|_| {}),
             ..case(
                 "a key in a browser",
                 browser,
@@ -323,15 +327,19 @@ fn misplaced() -> Vec<Case> {
 }
 
 fn cases() -> Vec<Case> {
-    [unread(), dead(), misplaced()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        malformed_credentials(),
+        invalid_credentials(),
+        misused_credentials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 #[tokio::test]
-async fn every_cause_has_its_published_answer_with_either_kind_of_store() {
-    let doors = doors();
+async fn every_cause_has_its_published_answer_with_both_kinds_of_store() {
+    let layers = layers();
     for Case {
         name,
         request,
@@ -341,8 +349,8 @@ async fn every_cause_has_its_published_answer_with_either_kind_of_store() {
     } in cases()
     {
         let (status, detail, challenge) = published(reason);
-        for (kind, door) in &doors {
-            let answer = ask(&set_up(door.clone()), request.clone()).await;
+        for (kind, auth) in &layers {
+            let answer = ask(&set_up(auth.clone()), request.clone()).await;
             assert_eq!(
                 (answer.cause(), answer.reason()),
                 (cause, Some(reason)),
@@ -375,8 +383,8 @@ async fn every_cause_has_its_published_answer_with_either_kind_of_store() {
 }
 
 #[tokio::test]
-async fn a_store_that_answers_at_once_and_one_that_does_not_refuse_byte_for_byte_alike() {
-    let [(_, at_once), (_, waiting)] = doors();
+async fn peeked_and_awaited_answers_give_byte_identical_refusals() {
+    let [(_, at_once), (_, waiting)] = layers();
     for Case {
         name,
         request,
@@ -393,7 +401,7 @@ async fn a_store_that_answers_at_once_and_one_that_does_not_refuse_byte_for_byte
 }
 
 #[test]
-fn the_cases_cover_every_cause_that_a_request_alone_can_have() {
+fn the_cases_cover_every_cause_that_a_request_can_trigger() {
     let covered: BTreeSet<_> = cases().iter().map(|case| case.cause).collect();
     let (_, code) = include_str!("../../src/rejection/cause.rs")
         .split_once("fn code")
@@ -401,25 +409,25 @@ fn the_cases_cover_every_cause_that_a_request_alone_can_have() {
     let codes = code
         .lines()
         .filter_map(|line| line.trim().strip_prefix("Self::")?.split('"').nth(1));
-    // What only other layers say.
-    let demands = [
+    // Causes that only other layers report.
+    let requirements = [
         "anonymous",
         "no_accepted_scope",
         "no_auth_layer",
         "not_a_descendant",
         "undecided",
     ];
-    let wanted: BTreeSet<_> = codes.filter(|code| !demands.contains(code)).collect();
+    let wanted: BTreeSet<_> = codes.filter(|code| !requirements.contains(code)).collect();
     assert_eq!(covered, wanted);
 }
 
 #[tokio::test]
-async fn unknown_wrong_deleted_expired_and_orphaned_answer_alike_byte_for_byte() {
-    for (kind, door) in doors() {
-        let unknown = ask(&door, bearer(key("unknown"))).await;
-        for Case { name, request, .. } in dead() {
+async fn unknown_wrong_deleted_expired_and_orphaned_get_identical_responses() {
+    for (kind, auth) in layers() {
+        let unknown = ask(&auth, bearer(key("unknown"))).await;
+        for Case { name, request, .. } in invalid_credentials() {
             assert_eq!(
-                ask(&door, request).await.wire(),
+                ask(&auth, request).await.wire(),
                 unknown.wire(),
                 "{name}, {kind}"
             );
@@ -428,12 +436,12 @@ async fn unknown_wrong_deleted_expired_and_orphaned_answer_alike_byte_for_byte()
 }
 
 #[tokio::test]
-async fn good_credentials_reach_the_service_as_who_they_are() {
-    for (kind, door) in doors() {
+async fn valid_credentials_reach_the_service_with_their_principal() {
+    for (kind, auth) in layers() {
         for (name, request, id, organization, user, role) in [
             ("a key", bearer(KEY), "testkey", ORG, None, "admin"),
             (
-                "a key that names its own",
+                "a key that names its organization",
                 bearer_in(KEY, ORG),
                 "testkey",
                 ORG,
@@ -441,7 +449,7 @@ async fn good_credentials_reach_the_service_as_who_they_are() {
                 "admin",
             ),
             (
-                "a key that names nothing",
+                "a key that names no organization",
                 bearer_in(KEY, ""),
                 "testkey",
                 ORG,
@@ -449,7 +457,7 @@ async fn good_credentials_reach_the_service_as_who_they_are() {
                 "admin",
             ),
             (
-                "another case of the scheme",
+                "the scheme in another case",
                 authorization(format!("bEARER   {KEY}")),
                 "testkey",
                 ORG,
@@ -465,7 +473,7 @@ async fn good_credentials_reach_the_service_as_who_they_are() {
                 "admin",
             ),
             (
-                "a token elsewhere",
+                "a token in another organization",
                 bearer_in(TOKEN, OTHER_ORG),
                 "token",
                 OTHER_ORG,
@@ -473,7 +481,7 @@ async fn good_credentials_reach_the_service_as_who_they_are() {
                 "viewer",
             ),
         ] {
-            let answer = ask(&door, request).await;
+            let answer = ask(&auth, request).await;
             assert_eq!(
                 (answer.status, &*answer.body),
                 (200, "reached"),
@@ -502,8 +510,8 @@ async fn good_credentials_reach_the_service_as_who_they_are() {
 }
 
 #[tokio::test]
-async fn a_bad_credential_is_told_so_before_anything_is_said_of_organizations() {
-    for (kind, door) in doors() {
+async fn a_bad_credential_is_refused_before_the_organization_is_checked() {
+    for (kind, auth) in layers() {
         for (name, request, cause) in [
             (
                 "an unknown token without organization",
@@ -536,7 +544,7 @@ async fn a_bad_credential_is_told_so_before_anything_is_said_of_organizations() 
                 "expired",
             ),
         ] {
-            let answer = ask(&door, request).await;
+            let answer = ask(&auth, request).await;
             assert_eq!(
                 (answer.reason(), answer.cause()),
                 (Some(Reason::InvalidToken), cause),
@@ -547,19 +555,19 @@ async fn a_bad_credential_is_told_so_before_anything_is_said_of_organizations() 
 }
 
 #[tokio::test]
-async fn what_can_be_decided_without_the_store_is_decided_during_an_outage() {
-    let store = Distant::new(memory(), Mood::Fails);
-    let door: Door = AuthLayer::new(Arc::clone(&store) as Arc<dyn CredentialStore>);
+async fn an_outage_does_not_affect_decisions_that_need_no_store() {
+    let store = RemoteStore::new(memory(), Behaviour::Fails);
+    let auth: Auth = AuthLayer::new(Arc::clone(&store) as Arc<dyn CredentialStore>);
     for Case {
         name,
         request,
         set_up,
         cause,
         ..
-    } in unread()
+    } in malformed_credentials()
     {
         assert_eq!(
-            ask(&set_up(door.clone()), request).await.cause(),
+            ask(&set_up(auth.clone()), request).await.cause(),
             cause,
             "{name}"
         );
@@ -568,12 +576,12 @@ async fn what_can_be_decided_without_the_store_is_decided_during_an_outage() {
 }
 
 #[tokio::test]
-async fn each_request_costs_one_look_up_at_most() {
-    let store = Distant::new(memory(), Mood::Answers);
-    let door = AuthLayer::new(Arc::clone(&store));
+async fn a_request_makes_at_most_one_lookup() {
+    let store = RemoteStore::new(memory(), Behaviour::Answers);
+    let auth = AuthLayer::new(Arc::clone(&store));
     for Case { name, request, .. } in cases() {
         let before = store.calls();
-        ask(&door, request).await;
+        ask(&auth, request).await;
         assert!(store.calls() - before <= 1, "{name}");
     }
 }

@@ -1,4 +1,5 @@
-//! How refusals look, and what can be set: texts, key, realm, responders, prefixes, headers, gRPC and gRPC-Web.
+//! The form of refusals and its settings: texts, body key, realm, responders, prefixes, headers,
+//! gRPC and gRPC-Web.
 
 use crate::support;
 use tower_api_key::{
@@ -14,9 +15,9 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use support::{
-    Answer, KEY, ORG, ORG_HEADER, OTHER_ORG, TOKEN, ask, bearer, bearer_in,
-    distant::{Distant, Mood},
-    grpc_call, memory, request, with,
+    Answer, KEY, ORG, ORG_HEADER, OTHER_ORG, TOKEN, ask, bearer, bearer_in, grpc_call, memory,
+    remote_store::{Behaviour, RemoteStore},
+    request, with,
 };
 
 fn auth() -> AuthLayer<MemoryStore> {
@@ -28,7 +29,7 @@ fn body(answer: &Answer) -> Value {
 }
 
 #[tokio::test]
-async fn the_text_of_each_reason_can_be_replaced_and_says_what_it_is_given() {
+async fn each_reason_returns_its_replaced_text() {
     let messages = Messages {
         missing_credential: "test missing".into(),
         unrecognized_token: "test unrecognized".into(),
@@ -39,7 +40,8 @@ async fn the_text_of_each_reason_can_be_replaced_and_says_what_it_is_given() {
         unavailable: "test unavailable".into(),
         ..Messages::default()
     };
-    let down = AuthLayer::new(Distant::new(memory(), Mood::Fails)).with_messages(messages.clone());
+    let down = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Fails))
+        .with_messages(messages.clone());
     let up = auth().with_messages(messages).with_browser_guard(|_| {});
     for (request, text) in [
         (request(), "test missing"),
@@ -58,7 +60,7 @@ async fn the_text_of_each_reason_can_be_replaced_and_says_what_it_is_given() {
 }
 
 #[tokio::test]
-async fn the_key_of_the_body_can_be_that_of_the_mcp_edge_or_any_other() {
+async fn the_body_key_is_configurable() {
     for key in ["error", "a \"quoted\" key"] {
         let answer = ask(&auth().with_body_key(key), request()).await;
         assert_eq!(body(&answer), json!({ key: "Missing Bearer token" }));
@@ -67,7 +69,7 @@ async fn the_key_of_the_body_can_be_that_of_the_mcp_edge_or_any_other() {
 }
 
 #[tokio::test]
-async fn settings_hold_whatever_the_order_they_are_made_in() {
+async fn the_order_of_settings_does_not_matter() {
     let messages = || Messages {
         missing_credential: "test".into(),
         ..Messages::default()
@@ -89,7 +91,7 @@ async fn settings_hold_whatever_the_order_they_are_made_in() {
 }
 
 #[tokio::test]
-async fn a_realm_cannot_end_its_own_quotes() {
+async fn a_realm_cannot_close_its_quotes() {
     let auth = auth().with_realm(r#"a", error="x\"#).unwrap();
     let answer = ask(&auth, request()).await;
     assert_eq!(
@@ -102,7 +104,7 @@ async fn a_realm_cannot_end_its_own_quotes() {
 }
 
 #[tokio::test]
-async fn other_prefixes_replace_the_documented_ones() {
+async fn custom_prefixes_replace_the_default_ones() {
     let format = TokenFormat::default()
         .with_prefixes("sk_live_", "pt-")
         .unwrap();
@@ -140,13 +142,13 @@ async fn other_prefixes_replace_the_documented_ones() {
 }
 
 #[tokio::test]
-async fn the_default_text_names_the_prefixes_and_another_is_left_as_it_is() {
+async fn only_the_default_text_names_the_configured_prefixes() {
     let format = |org_key, token| {
         let format = TokenFormat::default().with_prefixes(org_key, token);
         format.unwrap()
     };
     let default = Messages::default;
-    let own = || Messages {
+    let custom = || Messages {
         unrecognized_token: "test, not pat_ or ak_".into(),
         ..Messages::default()
     };
@@ -188,16 +190,16 @@ async fn the_default_text_names_the_prefixes_and_another_is_left_as_it_is() {
             named("pat_", "ak_"),
         ),
         (
-            "one's own",
-            auth().with_messages(own()),
-            own().unrecognized_token.into(),
+            "a custom text",
+            auth().with_messages(custom()),
+            custom().unrecognized_token.into(),
         ),
         (
-            "one's own before",
+            "a custom text set first",
             grpc_auth()
-                .with_messages(own())
+                .with_messages(custom())
                 .with_token_format(format("a_", "b_")),
-            own().unrecognized_token.into(),
+            custom().unrecognized_token.into(),
         ),
     ] {
         let http = ask(&auth, bearer("x")).await;
@@ -208,37 +210,22 @@ async fn the_default_text_names_the_prefixes_and_another_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn another_organization_header_replaces_the_documented_one() {
+async fn a_custom_organization_header_replaces_the_default_one() {
     let auth = auth().with_organization_header("x-tenant".parse().unwrap());
-    assert_eq!(
-        ask(&auth, with(bearer(TOKEN), "X-Tenant", ORG))
-            .await
-            .cause(),
-        "accepted"
-    );
-    assert_eq!(
-        ask(&auth, with(bearer(TOKEN), ORG_HEADER, ORG))
-            .await
-            .cause(),
-        "no_organization"
-    );
-    assert_eq!(
-        ask(&auth, with(bearer(KEY), "x-tenant", OTHER_ORG))
-            .await
-            .cause(),
-        "other_organization"
-    );
-    assert_eq!(
-        ask(&auth, with(bearer(KEY), ORG_HEADER, OTHER_ORG))
-            .await
-            .cause(),
-        "accepted"
-    );
+    for (token, header, organization, cause) in [
+        (TOKEN, "X-Tenant", ORG, "accepted"),
+        (TOKEN, ORG_HEADER, ORG, "no_organization"),
+        (KEY, "x-tenant", OTHER_ORG, "other_organization"),
+        (KEY, ORG_HEADER, OTHER_ORG, "accepted"),
+    ] {
+        let answer = ask(&auth, with(bearer(token), header, organization)).await;
+        assert_eq!(answer.cause(), cause, "{token}, {header}");
+    }
 }
 
 #[tokio::test]
-async fn a_shorter_cap_refuses_before_the_store_is_asked() {
-    let store = Distant::new(memory(), Mood::Answers);
+async fn a_token_over_the_length_limit_is_refused_without_a_lookup() {
+    let store = RemoteStore::new(memory(), Behaviour::Answers);
     let auth = AuthLayer::new(Arc::clone(&store))
         .with_token_format(TokenFormat::default().with_max_len(55).unwrap());
     for (length, cause, calls) in [(56, "token_too_long", 0), (55, "unknown_credential", 1)] {
@@ -253,13 +240,13 @@ async fn a_shorter_cap_refuses_before_the_store_is_asked() {
 }
 
 #[tokio::test]
-async fn a_responder_of_ones_own_cannot_forget_what_every_refusal_has() {
+async fn a_custom_responder_cannot_omit_the_status_or_mandatory_headers() {
     let page = |rejection: &Rejection| Response::new(format!("<h1>{rejection}</h1>"));
     let missing = ask(&auth().with_responder(page), request()).await;
     assert_eq!(
         (missing.status, &*missing.body),
         (401, "<h1>Missing Bearer token</h1>"),
-        "its 200 is not believed"
+        "its status 200 is replaced"
     );
     assert_eq!(
         missing.header("www-authenticate"),
@@ -267,7 +254,7 @@ async fn a_responder_of_ones_own_cannot_forget_what_every_refusal_has() {
     );
     assert_eq!(missing.header("cache-control"), Some("no-store"));
     assert_eq!(missing.header("retry-after"), None);
-    let down = AuthLayer::new(Distant::new(memory(), Mood::Fails)).with_responder(page);
+    let down = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Fails)).with_responder(page);
     let down = ask(&down, bearer(KEY)).await;
     assert_eq!(
         (
@@ -297,29 +284,29 @@ async fn a_responder_of_ones_own_cannot_forget_what_every_refusal_has() {
 }
 
 #[tokio::test]
-async fn a_responder_of_ones_own_may_say_more() {
-    let own = |rejection: &Rejection| {
+async fn a_custom_responder_can_choose_its_status_headers_and_body() {
+    let custom = |rejection: &Rejection| {
         let response = Response::builder()
             .status(404)
             .header("www-authenticate", "Bearer")
-            .header("x-own", "1");
+            .header("x-custom", "1");
         response.body(rejection.reason().code().to_owned()).unwrap()
     };
-    let answer = ask(&auth().with_responder(own), bearer("x")).await;
+    let answer = ask(&auth().with_responder(custom), bearer("x")).await;
     assert_eq!((answer.status, &*answer.body), (404, "unrecognized_token"));
     assert_eq!(
-        (answer.header("www-authenticate"), answer.header("x-own")),
+        (answer.header("www-authenticate"), answer.header("x-custom")),
         (Some("Bearer"), Some("1"))
     );
     assert_eq!(
         answer.reason(),
         Some(Reason::UnrecognizedToken),
-        "the typed refusal is there all the same"
+        "the typed rejection is still present"
     );
 }
 
 #[tokio::test]
-async fn problem_documents_are_those_of_rfc_9457() {
+async fn problem_documents_follow_rfc_9457() {
     let auth = auth().with_responder(ProblemResponder::new());
     for (request, status, title, detail, code) in [
         (
@@ -349,24 +336,30 @@ async fn problem_documents_are_those_of_rfc_9457() {
             (answer.status, answer.header("content-type")),
             (status, Some("application/problem+json"))
         );
-        let wanted = json!({ "type": "about:blank", "title": title, "status": status, "detail": detail, "code": code });
+        let wanted = json!({
+            "type": "about:blank",
+            "title": title,
+            "status": status,
+            "detail": detail,
+            "code": code,
+        });
         assert_eq!(body(&answer), wanted);
         assert!(answer.header("www-authenticate").is_some(), "{code}");
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{code}");
     }
 }
 
-/// A layer around services that speak gRPC.
+/// A layer for services that speak gRPC.
 fn grpc_auth() -> AuthLayer<MemoryStore> {
     auth().with_grpc()
 }
 
 #[tokio::test]
-async fn grpc_is_refused_in_headers_alone_whatever_the_responder() {
-    let down = AuthLayer::new(Distant::new(memory(), Mood::Fails)).with_grpc();
+async fn grpc_refusals_are_trailers_only_with_any_responder() {
+    let down = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Fails)).with_grpc();
     for (name, answer, status) in [
         (
-            "nobody",
+            "no credential",
             ask(&grpc_auth(), grpc_call(request(), "application/grpc")).await,
             "16",
         ),
@@ -430,8 +423,8 @@ async fn grpc_is_refused_in_headers_alone_whatever_the_responder() {
 }
 
 #[tokio::test]
-async fn grpc_web_is_refused_in_the_callers_own_content_type() {
-    for (asked, answered) in [
+async fn grpc_web_refusals_use_the_callers_content_type() {
+    for (sent, returned) in [
         ("application/grpc-web", "application/grpc-web"),
         ("application/grpc-web+proto", "application/grpc-web+proto"),
         ("application/grpc-web-text", "application/grpc-web-text"),
@@ -440,12 +433,12 @@ async fn grpc_web_is_refused_in_the_callers_own_content_type() {
             "application/grpc-web-text+proto",
         ),
     ] {
-        let answer = ask(&grpc_auth(), grpc_call(bearer("x"), asked)).await;
-        assert_eq!((answer.status, &*answer.body), (200, ""), "{asked}");
-        assert_eq!(answer.header("content-type"), Some(answered), "{asked}");
-        assert_eq!(answer.header("grpc-status"), Some("16"), "{asked}");
+        let answer = ask(&grpc_auth(), grpc_call(bearer("x"), sent)).await;
+        assert_eq!((answer.status, &*answer.body), (200, ""), "{sent}");
+        assert_eq!(answer.header("content-type"), Some(returned), "{sent}");
+        assert_eq!(answer.header("grpc-status"), Some("16"), "{sent}");
     }
-    for asked in [
+    for sent in [
         "application/json",
         "application/grpcx",
         "application/grpc-webx",
@@ -453,17 +446,15 @@ async fn grpc_web_is_refused_in_the_callers_own_content_type() {
         "",
     ] {
         assert_eq!(
-            ask(&grpc_auth(), grpc_call(bearer("x"), asked))
-                .await
-                .status,
+            ask(&grpc_auth(), grpc_call(bearer("x"), sent)).await.status,
             401,
-            "{asked}"
+            "{sent}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_grpc_message_escapes_what_a_header_cannot_carry() {
+async fn a_grpc_message_is_percent_encoded() {
     let messages = Messages {
         missing_credential: "50 % é\r\n~ \"x\"".into(),
         ..Messages::default()

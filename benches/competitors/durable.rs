@@ -11,8 +11,8 @@ use tower_api_key_sqlx::SqliteStore;
 
 use crate::support::fixtures::{ORGANIZATION, key, key_id};
 
-/// A cache that has just read the key `live` from a database, and keeps it for longer than a bench runs. Its time to live
-/// is not infinite, so that each hit reads the monotonic clock, as it does in a service.
+/// A cache that has just read the key `live` from a database and keeps it for longer than a bench
+/// runs. Its TTL is finite, so each hit reads the monotonic clock, as in a service.
 pub(crate) fn cached_sqlite() -> Cached<SqliteStore> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

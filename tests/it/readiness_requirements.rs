@@ -1,4 +1,5 @@
-//! Tower's contract for the demands inside of the door: nobody is called early, and a refusal gives readiness back.
+//! Tower's contract for requirements behind the auth layer: no early calls, and a refusal releases
+//! readiness.
 
 use crate::support;
 use tower_api_key::{
@@ -10,9 +11,8 @@ use std::{pin::pin, sync::Arc, task::Poll};
 
 use http::{Request, Response};
 use support::{
-    Inner, KEY, ORG, ask, bearer,
-    distant::{Distant, Mood},
-    memory, poll_once,
+    Inner, KEY, ORG, ask, bearer, memory, poll_once,
+    remote_store::{Behaviour, RemoteStore},
 };
 use tower::{Layer, Service, limit::ConcurrencyLimit};
 use tower_test::mock::{self, Handle, Mock, Spawn};
@@ -20,16 +20,16 @@ use tower_test::mock::{self, Handle, Mock, Spawn};
 type Req = Request<String>;
 type Res = Response<String>;
 
-/// Two clones of a service behind `demand`, of which one at a time can be ready.
+/// Two clones of a service behind `requirement`, of which one at a time can be ready.
 fn two_for_one<D: Layer<ConcurrencyLimit<Mock<Req, Res>>, Service: Clone>>(
-    demand: &D,
+    requirement: &D,
 ) -> ([Spawn<D::Service>; 2], Handle<Req, Res>) {
     let (mock, handle) = mock::pair();
-    let service = demand.layer(ConcurrencyLimit::new(mock, 1));
+    let service = requirement.layer(ConcurrencyLimit::new(mock, 1));
     ([Spawn::new(service.clone()), Spawn::new(service)], handle)
 }
 
-/// A request as the door passes it on, of an admin of [`ORG`].
+/// A request by an admin of [`ORG`], as the auth layer forwards it.
 async fn accepted() -> Req {
     let parts = ask(&AuthLayer::new(memory()), bearer(KEY))
         .await
@@ -38,12 +38,12 @@ async fn accepted() -> Req {
     Request::from_parts(parts, String::new())
 }
 
-async fn refusal_gives_readiness_back<D>(name: &str, demand: D, request: Req)
+async fn assert_refusal_releases_readiness<D>(name: &str, requirement: D, request: Req)
 where
     D: Layer<ConcurrencyLimit<Mock<Req, Res>>, Service: Service<Req, Response = Res> + Clone>,
     <D::Service as Service<Req>>::Error: std::fmt::Debug,
 {
-    let ([mut one, mut other], mut inner) = two_for_one(&demand);
+    let ([mut one, mut other], mut inner) = two_for_one(&requirement);
     assert!(one.poll_ready().is_ready(), "{name}");
     assert!(other.poll_ready().is_pending(), "{name}");
     let refused = one.call(request);
@@ -53,37 +53,37 @@ where
 }
 
 #[tokio::test]
-async fn a_demand_that_refuses_gives_readiness_back_at_once() {
-    let scopes = RequireScopesLayer::any(["nobody:holds"]).unwrap();
-    refusal_gives_readiness_back("scopes", scopes, accepted().await).await;
+async fn a_refusing_requirement_releases_readiness_at_once() {
+    let scopes = RequireScopesLayer::any(["unheld:scope"]).unwrap();
+    assert_refusal_releases_readiness("scopes", scopes, accepted().await).await;
     let store = memory();
     let personal = AuthLayer::new(store.clone()).user_scoped();
     let parts = ask(&personal, bearer(support::TOKEN))
         .await
         .reached
         .unwrap();
-    refusal_gives_readiness_back(
+    assert_refusal_releases_readiness(
         "organization",
         RequireOrganizationLayer::new(),
         Request::from_parts(parts, String::new()),
     )
     .await;
     let nowhere = RequireDescendantLayer::new(store, |_| None);
-    refusal_gives_readiness_back("no target", nowhere, accepted().await).await;
+    assert_refusal_releases_readiness("no target", nowhere, accepted().await).await;
 }
 
-fn below(tree: &Arc<Distant>) -> RequireDescendantLayer {
+fn below(tree: &Arc<RemoteStore>) -> RequireDescendantLayer {
     RequireDescendantLayer::new(Arc::clone(tree), |_| Some(OrgId::from("org_child")))
 }
 
 #[tokio::test]
-async fn the_inner_service_is_not_called_before_the_tree_has_answered() {
+async fn the_inner_service_is_not_called_before_the_directory_answers() {
     let store = memory();
     store
         .create_organization("org_child", Some(ORG))
         .await
         .unwrap();
-    let tree = Distant::new(store, Mood::Waits);
+    let tree = RemoteStore::new(store, Behaviour::Held);
     let ([mut one, mut other], mut inner) = two_for_one(&below(&tree));
     assert!(one.poll_ready::<Req>().is_ready());
     let mut response = Box::pin(one.call(accepted().await));
@@ -91,18 +91,18 @@ async fn the_inner_service_is_not_called_before_the_tree_has_answered() {
     assert!(inner.poll_request().is_pending());
     assert!(
         other.poll_ready::<Req>().is_ready(),
-        "the place is not kept while the tree is asked"
+        "the permit is not kept while the directory is queried"
     );
-    tree.open();
+    tree.release();
     assert!(poll_once(response.as_mut()).is_pending());
     assert!(
         inner.poll_request().is_pending(),
-        "accepted, and there is no place"
+        "accepted, but no permit is free"
     );
     drop(other);
     assert!(poll_once(response.as_mut()).is_pending());
     let Poll::Ready(Some((_, answer))) = inner.poll_request() else {
-        panic!("called once the tree has answered")
+        panic!("called after the directory answers")
     };
     answer.send_response(Response::default());
     response.await.unwrap();
@@ -110,8 +110,8 @@ async fn the_inner_service_is_not_called_before_the_tree_has_answered() {
 }
 
 #[tokio::test]
-async fn a_refusal_by_the_tree_does_not_wait_for_the_inner_service() {
-    let tree = Distant::new(memory(), Mood::Answers);
+async fn a_descendant_refusal_does_not_wait_for_the_inner_service() {
+    let tree = RemoteStore::new(memory(), Behaviour::Answers);
     let ([mut one, mut other], mut inner) = two_for_one(&below(&tree));
     assert!(one.poll_ready::<Req>().is_ready());
     let mut refused = pin!(one.call(accepted().await));
@@ -124,12 +124,12 @@ async fn a_refusal_by_the_tree_does_not_wait_for_the_inner_service() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_takes_the_question_to_the_tree_along() {
-    let tree = Distant::new(memory(), Mood::Hangs);
+async fn a_cancelled_request_drops_its_directory_query() {
+    let tree = RemoteStore::new(memory(), Behaviour::Hangs);
     let mut service = below(&tree).layer(Inner::default());
     let mut response = Box::pin(service.call(accepted().await));
     assert!(poll_once(response.as_mut()).is_pending());
-    assert_eq!((tree.calls(), tree.given_up()), (1, 0));
+    assert_eq!((tree.calls(), tree.abandoned()), (1, 0));
     drop(response);
-    assert_eq!(tree.given_up(), 1);
+    assert_eq!(tree.abandoned(), 1);
 }

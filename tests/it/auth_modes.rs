@@ -1,4 +1,5 @@
-//! The door's other modes: optional, user-scoped, public, preflights, the browser guard; and whose principal it is.
+//! The other modes of the layer: optional, user-scoped, public, preflights, the browser guard; and
+//! whose principal a request carries.
 
 use crate::support;
 
@@ -6,27 +7,28 @@ use std::sync::{Arc, Mutex};
 
 use http::{Extensions, Request, header::AUTHORIZATION};
 use support::{
-    KEY, ORG, ORG_HEADER, OTHER_ORG, TOKEN, USER, ask, authorization, bearer, bearer_in,
-    distant::{Distant, Mood},
-    key, memory, pat, request, with,
+    KEY, ORG, ORG_HEADER, OTHER_ORG, TOKEN, USER, ask, authorization, bearer, bearer_in, key,
+    memory, pat,
+    remote_store::{Behaviour, RemoteStore},
+    request, with,
 };
 use tower_api_key::{
     AuthLayer, ExposedCredential, Principal, PublicLayer, Reason, credential::Kind,
 };
 
 #[tokio::test]
-async fn where_a_credential_is_optional_only_its_absence_makes_nobody() {
+async fn an_optional_route_is_anonymous_only_without_a_credential() {
     let auth = AuthLayer::new(memory()).optional();
     for (name, request, cause) in [
         ("nothing", request(), "accepted"),
         (
-            "an organization alone",
+            "only an organization",
             with(request(), ORG_HEADER, ORG),
             "accepted",
         ),
         ("Basic", authorization("Basic x"), "other_scheme"),
         ("an empty header", authorization(""), "other_scheme"),
-        ("a scheme alone", authorization("Bearer"), "empty_bearer"),
+        ("only a scheme", authorization("Bearer"), "empty_bearer"),
         (
             "two keys",
             with(bearer(KEY), "authorization", "Bearer x"),
@@ -45,7 +47,7 @@ async fn where_a_credential_is_optional_only_its_absence_makes_nobody() {
             "no_organization",
         ),
         (
-            "a key elsewhere",
+            "a key in another organization",
             bearer_in(KEY, OTHER_ORG),
             "other_organization",
         ),
@@ -64,31 +66,31 @@ async fn where_a_credential_is_optional_only_its_absence_makes_nobody() {
 }
 
 #[tokio::test]
-async fn where_a_credential_is_optional_an_outage_is_still_one() {
-    let store = Distant::new(memory(), Mood::Fails);
+async fn an_optional_route_still_reports_outages() {
+    let store = RemoteStore::new(memory(), Behaviour::Fails);
     let auth = AuthLayer::new(Arc::clone(&store)).optional();
     assert_eq!(ask(&auth, bearer(KEY)).await.status, 503);
     assert_eq!(
         (ask(&auth, request()).await.status, store.calls()),
         (200, 1),
-        "nobody needs no store"
+        "an anonymous request needs no store"
     );
 }
 
 #[tokio::test]
-async fn a_user_scoped_route_takes_people_and_ignores_the_organization() {
+async fn a_user_scoped_route_accepts_only_users_and_ignores_the_organization() {
     let store = memory();
-    let waiting = AuthLayer::new(Distant::new(store.clone(), Mood::Answers)).user_scoped();
+    let waiting = AuthLayer::new(RemoteStore::new(store.clone(), Behaviour::Answers)).user_scoped();
     let at_once = AuthLayer::new(store).user_scoped();
     for (name, request, cause) in [
         ("a token", bearer(TOKEN), "accepted"),
         (
-            "its owner's organization",
+            "an organization of its owner",
             bearer_in(TOKEN, ORG),
             "accepted",
         ),
         (
-            "an organization of others",
+            "an organization without membership",
             bearer_in(TOKEN, "org_unknown"),
             "accepted",
         ),
@@ -133,7 +135,7 @@ async fn a_user_scoped_route_takes_people_and_ignores_the_organization() {
                 );
                 assert!(
                     principal.scopes().is_empty(),
-                    "{name}: what a person may do is said per organization"
+                    "{name}: the rights of a user belong to an organization"
                 );
             }
         }
@@ -141,7 +143,7 @@ async fn a_user_scoped_route_takes_people_and_ignores_the_organization() {
 }
 
 #[tokio::test]
-async fn a_public_route_looks_at_no_credential() {
+async fn a_public_route_ignores_credentials() {
     for request in [
         request(),
         bearer(KEY),
@@ -172,8 +174,8 @@ fn marked(options: bool, origin: bool, asks: bool) -> Request<String> {
 }
 
 #[tokio::test]
-async fn only_all_three_marks_make_a_preflight_and_only_where_it_is_answered() {
-    let store = Distant::new(memory(), Mood::Fails);
+async fn a_preflight_needs_all_three_marks_and_must_be_enabled() {
+    let store = RemoteStore::new(memory(), Behaviour::Fails);
     let strict = AuthLayer::new(memory());
     for combination in 0..8 {
         let request = || {
@@ -186,10 +188,10 @@ async fn only_all_three_marks_make_a_preflight_and_only_where_it_is_answered() {
         let passes = AuthLayer::new(Arc::clone(&store)).with_preflight_pass();
         let before = store.calls();
         let answer = ask(&passes, request()).await;
-        let (status, look_ups) = if combination == 7 { (200, 0) } else { (503, 1) };
+        let (status, lookups) = if combination == 7 { (200, 0) } else { (503, 1) };
         assert_eq!(
             (answer.status, store.calls() - before),
-            (status, look_ups),
+            (status, lookups),
             "{combination:03b}"
         );
         assert!(answer.reached.is_none(), "{combination:03b}");
@@ -201,7 +203,7 @@ async fn only_all_three_marks_make_a_preflight_and_only_where_it_is_answered() {
     }
 }
 
-/// A door with the guard, and what it reports.
+/// A layer with the browser guard, and its reports.
 fn guarded() -> (
     AuthLayer<tower_api_key::store::MemoryStore>,
     Arc<Mutex<Vec<ExposedCredential>>>,
@@ -216,7 +218,7 @@ fn guarded() -> (
 }
 
 #[tokio::test]
-async fn a_good_credential_in_a_browser_is_refused_and_reported_by_its_id() {
+async fn a_valid_credential_from_a_browser_is_refused_and_reported_by_id() {
     let (auth, reports) = guarded();
     let origin = Some("https://page.test");
     for (name, request, kind, id, origin) in [
@@ -235,7 +237,7 @@ async fn a_good_credential_in_a_browser_is_refused_and_reported_by_its_id() {
             Some("null"),
         ),
         (
-            "an origin that is no text",
+            "an origin that is not text",
             with(bearer(KEY), "origin", b"\xff"),
             Kind::OrgKey,
             "testkey",
@@ -291,7 +293,7 @@ async fn a_good_credential_in_a_browser_is_refused_and_reported_by_its_id() {
 }
 
 #[tokio::test]
-async fn nobody_can_report_a_credential_that_they_do_not_hold() {
+async fn an_invalid_credential_from_a_browser_is_not_reported() {
     let (auth, reports) = guarded();
     for token in [
         "ak_testkey.test-wrong",
@@ -315,7 +317,7 @@ async fn nobody_can_report_a_credential_that_they_do_not_hold() {
 }
 
 #[tokio::test]
-async fn the_guard_lets_everything_else_pass() {
+async fn the_browser_guard_ignores_other_requests() {
     let (auth, reports) = guarded();
     for name in [
         "referer",
@@ -342,7 +344,7 @@ async fn the_guard_lets_everything_else_pass() {
     );
 }
 
-/// The extensions of a request that was accepted as somebody else.
+/// The extensions of a request that was accepted for another principal.
 async fn of_somebody_else() -> Extensions {
     let accepted = ask(&AuthLayer::new(memory()), bearer_in(TOKEN, OTHER_ORG)).await;
     assert!(accepted.principal().is_some());
@@ -350,14 +352,14 @@ async fn of_somebody_else() -> Extensions {
 }
 
 #[tokio::test]
-async fn a_principal_that_was_there_before_does_not_survive() {
+async fn an_earlier_principal_is_removed() {
     let forged = of_somebody_else().await;
     let put = |mut request: Request<String>| {
         request.extensions_mut().extend(forged.clone());
         request
     };
     let auth = AuthLayer::new(memory());
-    let waiting = AuthLayer::new(Distant::new(memory(), Mood::Answers));
+    let waiting = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers));
     for accepted in [
         ask(&auth, put(bearer(KEY))).await,
         ask(&waiting, put(bearer(KEY))).await,
@@ -388,7 +390,7 @@ async fn a_principal_that_was_there_before_does_not_survive() {
 }
 
 #[tokio::test]
-async fn identity_headers_of_a_client_make_nobody_known() {
+async fn identity_headers_from_a_client_are_ignored() {
     let auth = AuthLayer::new(memory());
     for name in [
         "x-user",
@@ -410,7 +412,7 @@ async fn identity_headers_of_a_client_make_nobody_known() {
 }
 
 #[tokio::test]
-async fn the_inner_service_gets_the_credential_marked_as_sensitive() {
+async fn the_inner_service_receives_the_credential_marked_sensitive() {
     for auth in [
         AuthLayer::new(memory()),
         AuthLayer::new(memory()).optional(),
@@ -420,10 +422,10 @@ async fn the_inner_service_gets_the_credential_marked_as_sensitive() {
         assert_eq!(
             reached.headers[AUTHORIZATION],
             format!("Bearer {KEY}"),
-            "and as it was sent"
+            "unchanged"
         );
     }
-    let waiting = AuthLayer::new(Distant::new(memory(), Mood::Answers));
+    let waiting = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Answers));
     let reached = ask(&waiting, bearer_in(TOKEN, ORG)).await.reached.unwrap();
     assert!(reached.headers[AUTHORIZATION].is_sensitive());
 }

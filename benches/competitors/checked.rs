@@ -1,4 +1,4 @@
-//! A layer around a check of the bearer token that needs no waiting, as small as one writes it by hand.
+//! A minimal hand-written layer around a synchronous check of the bearer token.
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use prefixed_api_key::{PakControllerOsSha256, PrefixedApiKey};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Accepts requests whose bearer token `check` knows, and inserts what it says into the extensions.
+/// Accepts requests whose bearer token passes `check`, and inserts its result into the extensions.
 #[derive(Debug)]
 pub(crate) struct CheckedLayer<F>(Arc<F>);
 
@@ -117,7 +117,8 @@ impl<A: Future<Output = T>, B: Future<Output = T>, T> Future for Either<A, B> {
     }
 }
 
-/// The crate `prefixed-api-key`: returns a key and a check that looks its hash up by the short token.
+/// The crate `prefixed-api-key`: returns a key and a check that looks up its hash by the short
+/// token.
 pub(crate) fn prefixed_api_key() -> (String, impl Fn(&str) -> Option<Arc<str>> + Clone) {
     let controller = PakControllerOsSha256::configure()
         .prefix("test".to_owned())

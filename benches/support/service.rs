@@ -1,4 +1,4 @@
-//! The trivial service that stands behind every layer, and calls polled by hand.
+//! The trivial service behind every layer, and calls polled by hand.
 
 use std::{
     convert::Infallible,
@@ -10,9 +10,10 @@ use std::{
 use http::{Request, Response};
 use tower_service::Service;
 
-/// Answers at once and hands the request's headers, extensions and body back in the response.
+/// Answers at once and returns the request's headers, extensions and body in the response.
 ///
-/// So a loop can use one request for ever: building its header map, which costs more than most layers, is not measured.
+/// A loop can reuse one request indefinitely, so that building its header map, which costs more
+/// than most layers, is not measured.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Echo;
 
@@ -34,12 +35,12 @@ impl<B> Service<Request<B>> for Echo {
     }
 }
 
-/// What the extensions of a request look like when it reaches the layer.
+/// The state of a request's extensions when it reaches the layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Extensions {
-    /// Nothing was ever put into them: the first insert allocates the map.
+    /// Never used: the first insert allocates the map.
     Empty,
-    /// A layer further out has used them, as routers do: the map is there.
+    /// Used by an outer layer, as routers do: the map exists.
     Warm,
 }
 
@@ -59,7 +60,7 @@ where
     }
 }
 
-/// Lets calls use the clock of a runtime, which a lookup's deadline needs.
+/// Lets calls use the clock of a runtime, which the deadline of a lookup needs.
 pub(crate) fn with_timer<T>(measure: impl FnOnce() -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -69,7 +70,7 @@ pub(crate) fn with_timer<T>(measure: impl FnOnce() -> T) -> T {
     measure()
 }
 
-/// Makes the next request out of the response to the last one.
+/// Turns the last response into the next request.
 pub(crate) fn recycle<B>(response: Response<B>, extensions: Extensions) -> Request<B> {
     let (parts, body) = response.into_parts();
     let mut request = Request::new(body);
@@ -81,7 +82,7 @@ pub(crate) fn recycle<B>(response: Response<B>, extensions: Extensions) -> Reque
     request
 }
 
-/// A service and the request that goes through it again and again. Panics when a call is not accepted.
+/// A service and the request that passes through it repeatedly. Panics if a call is not accepted.
 pub(crate) struct Loop<S, B> {
     service: S,
     request: Option<Request<B>>,

@@ -1,6 +1,7 @@
-//! The others: what one would put in front of a service instead. Each accepts one caller and leaves who it was in the
-//! request's extensions, as this crate does (but for the static bearer, which knows nobody).
-#![allow(dead_code, reason = "each bench takes a part of it")]
+//! The competitors: what one would use in front of a service instead. Each accepts one caller and
+//! inserts its identity into the request's extensions, as this crate does (except the static
+//! bearer, which has no identity).
+#![allow(dead_code, reason = "each bench uses a part of it")]
 
 pub(crate) mod checked;
 mod durable;
@@ -15,15 +16,15 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::support::{
-    door::{Echo, Extensions, Loop},
-    fixtures::{Asking, bearing, bearing_for_organization, key, reads, store, token},
+    fixtures::{AsyncStore, bearing, bearing_for_organization, key, reads, store, token},
+    service::{Echo, Extensions, Loop},
     slices::Arm,
 };
 use checked::{CheckedLayer, prefixed_api_key};
 use durable::cached_sqlite;
 use jwt::{Jwt, eddsa, hs256};
 
-/// Every arm. The first two are the service alone and a key hit, which the others are compared with.
+/// Every arm. The first two, the service alone and a key hit, are the baselines of the others.
 pub(crate) fn arms() -> Vec<Arm> {
     let mut arms = ours();
     arms.extend(others());
@@ -35,7 +36,7 @@ fn ours() -> Vec<Arm> {
     let auth = AuthLayer::new(store());
     let (key, token) = (key("live"), token("live"));
     let scoped = || auth.layer(reads().layer(Echo));
-    let asking = AuthLayer::new(Asking(store())).layer(Echo);
+    let asking = AuthLayer::new(AsyncStore(store())).layer(Echo);
     vec![
         arm("no layer", Echo, bearing(&key)),
         arm("**key**", auth.layer(Echo), bearing(&key)),
@@ -55,7 +56,7 @@ fn ours() -> Vec<Arm> {
             auth.layer(Echo),
             bearing_for_organization(&token),
         ),
-        arm("key, scopes demanded", scoped(), bearing(&key)),
+        arm("key, scopes required", scoped(), bearing(&key)),
         arm(
             "key, cached SQLite hit",
             AuthLayer::new(cached_sqlite()).layer(Echo),
@@ -113,7 +114,7 @@ fn others() -> Vec<Arm> {
     ]
 }
 
-#[expect(deprecated, reason = "the simplest thing that is still used")]
+#[expect(deprecated, reason = "the simplest layer still in use")]
 fn static_bearer(token: &str) -> impl Service<Request<Body>, Response = Response<Body>> + use<> {
     tower_http::validate_request::ValidateRequestHeaderLayer::bearer(token).layer(Echo)
 }

@@ -1,4 +1,5 @@
-//! What the door makes of its store: answers that are none, outages, expiry, and when it does not ask at all.
+//! How the layer treats its store: wrong answers, outages, expiry, and requests that need no
+//! lookup.
 
 use crate::support;
 use tower_api_key::store::Owner;
@@ -14,19 +15,18 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use support::{
-    KEY, ORG, OTHER_ORG, TOKEN, USER, ask, bearer, bearer_in,
-    distant::{Distant, Mood, OUTAGE},
-    key, key_record, memory, pat_record,
+    KEY, ORG, OTHER_ORG, TOKEN, USER, ask, bearer, bearer_in, key, key_record, memory, pat_record,
+    remote_store::{Behaviour, OUTAGE, RemoteStore},
 };
 
-/// A store with one answer for every question, at once or after a wait.
-struct Stubborn {
+/// A store that gives the same answer to every lookup, at once or after a wait.
+struct FixedAnswer {
     record: Arc<Record>,
     at_once: bool,
 }
 
 #[async_trait]
-impl CredentialStore for Stubborn {
+impl CredentialStore for FixedAnswer {
     fn peek(&self, _: &Lookup<'_>) -> Peek {
         if self.at_once {
             Peek::Found(Arc::clone(&self.record))
@@ -41,14 +41,14 @@ impl CredentialStore for Stubborn {
 }
 
 #[tokio::test]
-async fn an_answer_about_another_credential_or_organization_is_an_outage() {
+async fn a_record_of_another_credential_or_organization_is_an_outage() {
     let digest = |token: &str| Digest::of(token.as_bytes());
     let foreign_id = Record::org_key("other", digest(KEY), ORG);
     let foreign_kind = Record::personal_token("testkey", digest(KEY), USER);
     let key_for_a_token = Record::org_key("token", digest(TOKEN), ORG);
-    let elsewhere = pat_record("token", USER).in_organization(OTHER_ORG);
-    let nowhere_asked = pat_record("token", USER).in_organization(ORG);
-    let as_is: fn(AuthLayer<Stubborn>) -> AuthLayer<Stubborn> = |auth| auth;
+    let in_another_organization = pat_record("token", USER).in_organization(OTHER_ORG);
+    let in_an_organization = pat_record("token", USER).in_organization(ORG);
+    let as_is: fn(AuthLayer<FixedAnswer>) -> AuthLayer<FixedAnswer> = |auth| auth;
     for (name, record, request, set_up) in [
         ("another id", foreign_id, bearer(KEY), as_is),
         ("a token for a key", foreign_kind, bearer(KEY), as_is),
@@ -60,19 +60,19 @@ async fn an_answer_about_another_credential_or_organization_is_an_outage() {
         ),
         (
             "another organization",
-            elsewhere,
+            in_another_organization,
             bearer_in(TOKEN, ORG),
             as_is,
         ),
         (
-            "an organization where none was named",
-            nowhere_asked,
+            "an organization when none was named",
+            in_an_organization,
             bearer_in(TOKEN, ORG),
             AuthLayer::user_scoped,
         ),
     ] {
         for at_once in [true, false] {
-            let auth = set_up(AuthLayer::new(Stubborn {
+            let auth = set_up(AuthLayer::new(FixedAnswer {
                 record: Arc::new(record.clone()),
                 at_once,
             }));
@@ -88,10 +88,10 @@ async fn an_answer_about_another_credential_or_organization_is_an_outage() {
 }
 
 #[tokio::test]
-async fn a_digest_that_was_copied_to_another_row_opens_nothing() {
+async fn a_digest_copied_to_another_row_is_refused() {
     let copied = Record::org_key("other", Digest::of(KEY.as_bytes()), OTHER_ORG);
     for at_once in [true, false] {
-        let auth = AuthLayer::new(Stubborn {
+        let auth = AuthLayer::new(FixedAnswer {
             record: Arc::new(copied.clone()),
             at_once,
         });
@@ -105,7 +105,7 @@ async fn a_digest_that_was_copied_to_another_row_opens_nothing() {
     }
 }
 
-/// A store that cannot read its row, or panics where it must not even block.
+/// A store that cannot read its row, or that panics in `peek`.
 enum Broken {
     Row,
     AtOnce,
@@ -116,7 +116,7 @@ impl CredentialStore for Broken {
     fn peek(&self, _: &Lookup<'_>) -> Peek {
         match self {
             Self::Row => Peek::Unknown,
-            Self::AtOnce => panic!("a panic that the test asked for"),
+            Self::AtOnce => panic!("test panic of the store"),
         }
     }
 
@@ -126,7 +126,7 @@ impl CredentialStore for Broken {
 }
 
 #[tokio::test]
-async fn a_damaged_record_and_a_panic_at_once_are_outages() {
+async fn a_corrupt_record_or_a_panic_is_an_outage() {
     for (store, cause) in [
         (Broken::Row, "record_corrupt"),
         (Broken::AtOnce, "store_panicked"),
@@ -138,7 +138,7 @@ async fn a_damaged_record_and_a_panic_at_once_are_outages() {
     }
 }
 
-/// Answers as a store in memory does, and panics when it is asked for a decoy.
+/// Answers like a memory store, and panics in `decoy_pepper`.
 struct WithoutDecoy {
     store: MemoryStore,
     at_once: bool,
@@ -155,7 +155,7 @@ impl CredentialStore for WithoutDecoy {
     }
 
     fn decoy_pepper(&self) -> Option<&Pepper> {
-        panic!("a panic that the test asked for")
+        panic!("test panic of the store")
     }
 
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
@@ -164,7 +164,7 @@ impl CredentialStore for WithoutDecoy {
 }
 
 #[tokio::test]
-async fn a_panic_over_the_decoy_costs_no_request() {
+async fn a_panic_in_decoy_pepper_fails_no_request() {
     for at_once in [true, false] {
         let store = MemoryStore::new();
         store.create_organization(ORG, None).await.unwrap();
@@ -184,22 +184,22 @@ async fn a_panic_over_the_decoy_costs_no_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_is_503_with_retry_after_and_its_text_stays_inside() {
+async fn an_outage_is_503_with_retry_after_and_hides_its_cause() {
     let body = r#"{"detail":"Authentication is temporarily unavailable"}"#;
-    for (mood, cause) in [
-        (Mood::Fails, "store_unavailable"),
-        (Mood::Panics, "store_panicked"),
-        (Mood::Hangs, "store_timed_out"),
+    for (behaviour, cause) in [
+        (Behaviour::Fails, "store_unavailable"),
+        (Behaviour::Panics, "store_panicked"),
+        (Behaviour::Hangs, "store_timed_out"),
     ] {
-        let door =
-            AuthLayer::new(Distant::new(memory(), mood)).with_deadline(Duration::from_millis(50));
+        let auth = AuthLayer::new(RemoteStore::new(memory(), behaviour))
+            .with_deadline(Duration::from_millis(50));
         for request in [
             bearer(KEY),
             bearer(TOKEN),
             bearer_in(TOKEN, ORG),
             bearer(key("unknown")),
         ] {
-            let answer = ask(&door, request).await;
+            let answer = ask(&auth, request).await;
             assert_eq!(
                 (answer.status, answer.cause(), &*answer.body),
                 (503, cause, body)
@@ -212,17 +212,17 @@ async fn an_outage_is_503_with_retry_after_and_its_text_stays_inside() {
     }
 }
 
-/// A clock that shows what the test says.
-struct Fixed(i64);
+/// A clock that stands at a fixed time.
+struct FixedClock(i64);
 
-impl Clock for Fixed {
+impl Clock for FixedClock {
     fn now(&self) -> UnixMillis {
         UnixMillis(self.0)
     }
 }
 
 #[tokio::test]
-async fn a_credential_is_expired_from_its_very_moment_on() {
+async fn a_credential_expires_exactly_at_its_expiry() {
     let store = memory();
     store
         .insert(key_record("limited", ORG).expiring_at(UnixMillis(1_000)))
@@ -239,9 +239,9 @@ async fn a_credential_is_expired_from_its_very_moment_on() {
         (1_001, "expired"),
         (i64::MAX, "expired"),
     ] {
-        let at_once = AuthLayer::new(store.clone()).with_clock(Fixed(now));
-        let waiting =
-            AuthLayer::new(Distant::new(store.clone(), Mood::Answers)).with_clock(Fixed(now));
+        let at_once = AuthLayer::new(store.clone()).with_clock(FixedClock(now));
+        let waiting = AuthLayer::new(RemoteStore::new(store.clone(), Behaviour::Answers))
+            .with_clock(FixedClock(now));
         for request in [
             bearer(key("limited")),
             bearer_in(support::pat("limited"), ORG),
@@ -267,7 +267,7 @@ async fn a_credential_is_expired_from_its_very_moment_on() {
 
 #[cfg(feature = "testing")]
 #[tokio::test]
-async fn expiry_is_judged_anew_for_each_request() {
+async fn expiry_is_checked_on_every_request() {
     let (store, clock) = (
         memory(),
         tower_api_key::testing::ManualClock::at(UnixMillis(999)),
@@ -285,7 +285,7 @@ async fn expiry_is_judged_anew_for_each_request() {
 }
 
 #[tokio::test]
-async fn where_a_checksum_is_required_junk_never_reaches_the_store() {
+async fn a_required_checksum_keeps_junk_from_the_store() {
     let format = TokenFormat::default().require_checksum();
     let memory = memory();
     let minted = format.mint(Kind::OrgKey).unwrap();
@@ -293,7 +293,7 @@ async fn where_a_checksum_is_required_junk_never_reaches_the_store() {
         .insert(Record::org_key(&minted.id, minted.digest, ORG))
         .await
         .unwrap();
-    let store = Distant::new(memory, Mood::Answers);
+    let store = RemoteStore::new(memory, Behaviour::Answers);
     let auth = AuthLayer::new(Arc::clone(&store)).with_token_format(format);
     let good = minted.secret.expose_secret();
     for junk in [
@@ -313,18 +313,18 @@ async fn where_a_checksum_is_required_junk_never_reaches_the_store() {
 }
 
 #[tokio::test]
-async fn a_store_may_be_shared_and_of_a_kind_that_is_chosen_at_run_time() {
+async fn a_store_can_be_a_shared_trait_object() {
     let memory: MemoryStore = memory();
-    let distant = Distant::new(memory.clone(), Mood::Answers);
+    let remote = RemoteStore::new(memory.clone(), Behaviour::Answers);
     let chosen: [Arc<dyn CredentialStore>; 2] =
-        [Arc::new(memory.clone()) as _, Arc::clone(&distant) as _];
-    for (store, look_ups) in chosen.into_iter().zip([0, 1]) {
+        [Arc::new(memory.clone()) as _, Arc::clone(&remote) as _];
+    for (store, lookups) in chosen.into_iter().zip([0, 1]) {
         let auth: AuthLayer<Arc<dyn CredentialStore>> = AuthLayer::new(store);
         assert_eq!(ask(&auth, bearer(KEY)).await.status, 200);
         assert_eq!(
-            distant.calls(),
-            look_ups,
-            "`peek` is passed on as well as `find`"
+            remote.calls(),
+            lookups,
+            "`peek` is forwarded as well as `find`"
         );
     }
     memory

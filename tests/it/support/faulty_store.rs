@@ -1,5 +1,6 @@
-//! A store in memory whose management can be made to fail, hang or panic, before or after the work is done.
+//! A memory store whose management calls can fail, hang or panic, before or after the work is done.
 
+use crate::support::forward::forward_manage_store;
 use std::{
     future::pending,
     sync::{Arc, Mutex},
@@ -7,7 +8,6 @@ use std::{
 use tower_api_key::{
     credential::Kind,
     id::CredentialId,
-    scope::Catalogue,
     secret::Digest,
     store::{
         AuditEvent, CredentialInfo, CredentialStore, Lookup, ManageStore, MemoryStore, Owner,
@@ -18,18 +18,18 @@ use tower_api_key::{
 
 use async_trait::async_trait;
 
-/// What becomes of a call.
+/// What a call does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Behaviour {
     Works,
     Fails,
     Hangs,
     Panics,
-    /// Does the work, and does not say so.
+    /// Does the work, but never returns.
     HangsWhenDone,
-    /// Does the work, and says that it failed, as after a lost connection.
+    /// Does the work and returns an error, as after a lost connection.
     FailsWhenDone,
-    /// Makes changes, and cannot read.
+    /// Makes changes, but cannot read.
     ReadsFail,
 }
 
@@ -48,7 +48,7 @@ impl FaultyStore {
         }
     }
 
-    pub(crate) fn set(&self, behaviour: Behaviour) {
+    pub(crate) fn set_behaviour(&self, behaviour: Behaviour) {
         *self.behaviour.lock().unwrap() = behaviour;
     }
 
@@ -60,11 +60,11 @@ impl FaultyStore {
         match behaviour {
             Behaviour::HangsWhenDone | Behaviour::FailsWhenDone => work.await,
             Behaviour::ReadsFail => Err(StoreError::unavailable("test outage")),
-            _ => self.run(work).await,
+            _ => self.write(work).await,
         }
     }
 
-    async fn run<T, E: From<StoreError>>(
+    async fn write<T, E: From<StoreError>>(
         &self,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
@@ -85,6 +85,10 @@ impl FaultyStore {
             }
         }
     }
+
+    async fn end_credentials(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
+        self.write(self.memory.end(ending)).await
+    }
 }
 
 #[async_trait]
@@ -94,58 +98,4 @@ impl CredentialStore for FaultyStore {
     }
 }
 
-#[async_trait]
-impl ManageStore for FaultyStore {
-    fn catalogue(&self) -> &Catalogue {
-        self.memory.catalogue()
-    }
-
-    async fn credential(
-        &self,
-        owner: &Owner,
-        id: &str,
-    ) -> Result<Option<CredentialInfo>, StoreError> {
-        self.read(self.memory.credential(owner, id)).await
-    }
-
-    async fn issued_under(
-        &self,
-        owner: &Owner,
-        key: &str,
-    ) -> Result<Option<EarlierIssue>, StoreError> {
-        self.read(self.memory.issued_under(owner, key)).await
-    }
-
-    async fn credentials(
-        &self,
-        owner: &Owner,
-        query: &ListQuery,
-    ) -> Result<Vec<CredentialInfo>, StoreError> {
-        self.read(self.memory.credentials(owner, query)).await
-    }
-
-    async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
-        self.run(self.memory.commit(commit)).await
-    }
-
-    async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
-        self.run(self.memory.end(ending)).await
-    }
-
-    async fn events(
-        &self,
-        owner: &Owner,
-        before: Option<i64>,
-        limit: u32,
-    ) -> Result<Vec<AuditEvent>, StoreError> {
-        self.read(self.memory.events(owner, before, limit)).await
-    }
-
-    async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
-        self.run(self.memory.record_uses(uses)).await
-    }
-
-    async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
-        self.run(self.memory.rehash(kind, id, presented)).await
-    }
-}
+forward_manage_store!(FaultyStore);

@@ -1,0 +1,73 @@
+//! The management calls of a memory store, forwarded through the faults of a test store.
+
+/// Implements [`ManageStore`](tower_api_key::store::ManageStore) for a store around a
+/// `MemoryStore`.
+///
+/// The store has the field `memory`, and the methods `read` and `write`, which run the future of a
+/// call. It implements `end` itself, in `end_credentials`.
+macro_rules! forward_manage_store {
+    ($store:ty) => {
+        #[tower_api_key::async_trait]
+        impl tower_api_key::store::ManageStore for $store {
+            fn catalogue(&self) -> &tower_api_key::scope::Catalogue {
+                self.memory.catalogue()
+            }
+
+            async fn credential(
+                &self,
+                owner: &Owner,
+                id: &str,
+            ) -> Result<Option<CredentialInfo>, StoreError> {
+                self.read(self.memory.credential(owner, id)).await
+            }
+
+            async fn issued_under(
+                &self,
+                owner: &Owner,
+                key: &str,
+            ) -> Result<Option<EarlierIssue>, StoreError> {
+                self.read(self.memory.issued_under(owner, key)).await
+            }
+
+            async fn credentials(
+                &self,
+                owner: &Owner,
+                query: &ListQuery,
+            ) -> Result<Vec<CredentialInfo>, StoreError> {
+                self.read(self.memory.credentials(owner, query)).await
+            }
+
+            async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
+                self.write(self.memory.commit(commit)).await
+            }
+
+            async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
+                self.end_credentials(ending).await
+            }
+
+            async fn events(
+                &self,
+                owner: &Owner,
+                before: Option<i64>,
+                limit: u32,
+            ) -> Result<Vec<AuditEvent>, StoreError> {
+                self.read(self.memory.events(owner, before, limit)).await
+            }
+
+            async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
+                self.write(self.memory.record_uses(uses)).await
+            }
+
+            async fn rehash(
+                &self,
+                kind: Kind,
+                id: &str,
+                presented: &Digest,
+            ) -> Result<bool, StoreError> {
+                self.write(self.memory.rehash(kind, id, presented)).await
+            }
+        }
+    };
+}
+
+pub(crate) use forward_manage_store;
