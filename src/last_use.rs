@@ -28,11 +28,10 @@ use crate::{
 /// one before, so a client without a valid credential cannot make it grow.
 ///
 /// ```no_run
-/// use std::sync::Arc;
 /// use tower_api_key::{AuthLayer, LastUse, manage::Manager, store::MemoryStore};
 ///
 /// # async fn serve() {
-/// let store = Arc::new(MemoryStore::new());
+/// let store = MemoryStore::new();
 /// let uses = LastUse::new();
 /// let auth = AuthLayer::new(store.clone()).with_last_use(uses.clone());
 /// tokio::spawn(Manager::new(store).run_usage_recorder(uses));

@@ -16,7 +16,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let store = std::sync::Arc::new(MemoryStore::new());
+//! let store = MemoryStore::new();
 //! store.create_organization("org_1", None).await?;
 //! let manager = Manager::new(store.clone());
 //! let operator = Actor::operator("setup", Owner::Organization("org_1".into()));

@@ -34,12 +34,10 @@ use crate::{
 /// `tower_api_key::axum::target` with the handler's own `Path`.
 ///
 /// ```
-/// use std::sync::Arc;
-///
 /// use tower_api_key::{AuthLayer, RequireDescendantLayer, id::OrgId, store::MemoryStore};
 ///
-/// let store = Arc::new(MemoryStore::new());
-/// let auth = AuthLayer::new(Arc::clone(&store));
+/// let store = MemoryStore::new();
+/// let auth = AuthLayer::new(store.clone());
 /// let below = RequireDescendantLayer::new(store, |request: &http::request::Parts| {
 ///     request.uri.path().strip_prefix("/admin/partner-console/").map(OrgId::from)
 /// })
