@@ -1,4 +1,4 @@
-//! Changes made through the cache: carried through to their end, and applied to the cache then.
+//! Changes made through the cache: they run to their end, and are then applied to the cache.
 
 use std::{
     future::{Future, poll_fn},
@@ -15,8 +15,8 @@ use crate::{
     store::{Change, StoreError, StoreFault},
 };
 
-/// Applies changes when it is dropped: after the store has answered, whatever it has answered. The store may have made them
-/// in each of these cases.
+/// Applies changes to the cache when it is dropped: after the store has answered, whatever the
+/// answer. Even a store that returned an error may have made the change.
 struct ApplyOnDrop {
     core: Arc<Core<SharedResult>>,
     changes: Vec<Change>,
@@ -32,10 +32,11 @@ impl Drop for ApplyOnDrop {
 }
 
 impl<S> Cached<S> {
-    /// Makes a change in the store, and applies `changes` to the cache before the caller hears of it.
+    /// Makes a change in the store, and applies `changes` to the cache before it returns.
     ///
-    /// A caller who goes away does not end it: the store may commit what was begun, and the cache must not hear of it before
-    /// that. So what does not end at once becomes a task of its own.
+    /// The change continues if the caller is dropped: the store may still commit what was begun,
+    /// and applying it to the cache before that would be too early. So a change that does not end
+    /// at once becomes a task of its own.
     pub(super) async fn write<T, E>(
         &self,
         changes: Vec<Change>,
@@ -45,7 +46,7 @@ impl<S> Cached<S> {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        // Once more if the caller goes away, since what was begun may be done already.
+        // Applied at once if the caller is dropped, since the change may already be made.
         let mut early = ApplyOnDrop {
             core: Arc::clone(&self.core),
             changes: changes.clone(),
@@ -59,7 +60,7 @@ impl<S> Cached<S> {
             drop(applied);
             outcome
         });
-        // A store in memory needs no task, and no runtime.
+        // A store in memory needs neither a task nor a runtime.
         let first = poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx))).await;
         let outcome = match (first, Handle::try_current()) {
             (Poll::Ready(outcome), _) => outcome,

@@ -60,12 +60,16 @@ type Map<K, V> = papaya::HashMap<K, V, foldhash::fast::RandomState>;
 #[derive(Clone)]
 pub struct MemoryStore(Arc<Shared>);
 
+/// What the clones of a store share.
 struct Shared {
     catalogue: Catalogue,
-    /// Stands for the creation of credentials that were inserted without one.
+    /// The creation time shown for credentials that were inserted as records, which have none.
     created_at: UnixMillis,
+    /// The record of each key.
     keys: Map<KeyId, Arc<Record>>,
+    /// The records of each token, by its digest.
     tokens: Map<[u64; 4], TokenEntry>,
+    /// What only writers need.
     state: Mutex<State>,
 }
 
@@ -140,6 +144,7 @@ impl MemoryStore {
         Ok(())
     }
 
+    /// Replaces the records of all tokens of a user, except deleted ones, which never change.
     fn refresh(&self, state: &State, user: &state::User) {
         let tokens = self.0.tokens.pin();
         for digest in &user.tokens {
@@ -152,6 +157,7 @@ impl MemoryStore {
         }
     }
 
+    /// Returns the record of a key.
     fn key(&self, id: &str) -> Option<Arc<Record>> {
         self.0.keys.pin().get(&ById(id.as_bytes())).map(Arc::clone)
     }
