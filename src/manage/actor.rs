@@ -41,7 +41,9 @@ pub struct Actor {
 /// What an actor may do in its organization.
 #[derive(Clone, Debug)]
 enum Holds {
+    /// An operator's rights.
     Everything,
+    /// These scopes, and what they imply in the store's catalogue.
     Only(ScopeSet),
 }
 
@@ -224,6 +226,7 @@ impl Actor {
         }
     }
 
+    /// Returns whether the actor may grant everything.
     pub(super) fn is_operator(&self) -> bool {
         matches!(self.holds, Holds::Everything)
     }

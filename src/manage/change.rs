@@ -128,6 +128,7 @@ impl<S: ManageStore> Manager<S> {
         .await
     }
 
+    /// Deletes or disables one credential, and returns its info afterwards.
     pub(super) async fn end_one(
         &self,
         deadline: Deadline,
@@ -191,7 +192,8 @@ impl<S: ManageStore> Manager<S> {
         Ok(ended)
     }
 
-    /// Reads, decides, and commits the decision if nothing has changed since; otherwise retries.
+    /// Reads the credential, decides, and commits the decision. If another request changed the
+    /// credential in between, it starts again.
     async fn change(
         &self,
         actor: &Actor,
@@ -236,6 +238,7 @@ impl<S: ManageStore> Manager<S> {
     }
 }
 
+/// Returns whether a change makes a credential usable, so that the cap must be checked.
 fn becomes_accepted(before: &CredentialInfo, after: &CredentialInfo, now: UnixMillis) -> bool {
     before.effective_status(now) != EffectiveStatus::Active
         && after.effective_status(now) == EffectiveStatus::Active

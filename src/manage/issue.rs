@@ -267,6 +267,7 @@ impl<S: ManageStore> Manager<S> {
         ))
     }
 
+    /// Returns what an earlier request with the same idempotency key issued, if it is still valid.
     async fn issued_before(
         &self,
         owner: &Owner,
@@ -315,6 +316,7 @@ impl IssueRequest {
 }
 
 impl Issued {
+    /// Creates the result of a rotation.
     pub(super) fn new(info: CredentialInfo, secret: Secret) -> Self {
         Self {
             info,

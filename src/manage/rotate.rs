@@ -69,6 +69,7 @@ impl<S: ManageStore> Manager<S> {
             .await
     }
 
+    /// Commits the rotation. If another request changed the credential in between, it starts again.
     async fn replace(
         &self,
         actor: &Actor,
@@ -101,6 +102,7 @@ impl<S: ManageStore> Manager<S> {
         Err(ManageError::Busy)
     }
 
+    /// Checks that the credential can be rotated, and that the actor may grant it again.
     fn may_rotate(
         &self,
         actor: &Actor,
@@ -172,6 +174,8 @@ impl<S: ManageStore> Manager<S> {
         Ok((commit, secret))
     }
 
+    /// Adds the end of the credential that `old` itself replaced, if it is still in its overlap, so
+    /// that at most two credentials of a chain are valid.
     async fn end_predecessor(
         &self,
         actor: &Actor,

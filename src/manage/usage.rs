@@ -49,6 +49,7 @@ impl<S: ManageStore> Manager<S> {
         Ok(unwritten.len())
     }
 
+    /// Rehashes the digests that were presented and are out of date.
     async fn rehash(&self, uses: &LastUse) -> Result<(), ManageError> {
         for (name, presented) in uses.outdated() {
             let rehash = async {
