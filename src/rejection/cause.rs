@@ -9,6 +9,21 @@ use crate::{
 };
 
 /// The actual cause of a refusal, for logs and metrics. It is never sent to a client.
+///
+/// The events and counters of [`observe`](mod@crate::observe) carry its [`code`](Self::code). Read
+/// it yourself to find out why a customer's key does not work:
+///
+/// ```
+/// use http::Response;
+/// use tower_api_key::{Rejection, rejection::Cause};
+///
+/// /// Whether to remind the owner that their key has expired.
+/// fn has_expired<B>(response: &Response<B>) -> bool {
+///     let refused = response.extensions().get::<Rejection>();
+///     matches!(refused.map(Rejection::cause), Some(Cause::Expired))
+/// }
+/// # assert!(!has_expired(&Response::new(())));
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {

@@ -19,9 +19,13 @@ use crate::error::ConfigError;
 /// Minimum length of a pepper's secret: that of the digest (RFC 2104, section 3).
 const MIN_SECRET: usize = 32;
 
+/// Maximum length of a pepper's name, which is stored beside each digest.
 const MAX_NAME: usize = 64;
 
 /// A key for digests, identified by its name. `Debug` shows only the name.
+///
+/// Create it through [`Peppers`]; stores of your own use it through
+/// [`DigestPolicy`](crate::store::backend::DigestPolicy).
 #[derive(Clone)]
 pub struct Pepper {
     name: Box<str>,
@@ -29,6 +33,7 @@ pub struct Pepper {
 }
 
 impl Pepper {
+    /// Creates a pepper, checking its name and the length of its secret.
     fn new(name: &str, secret: &[u8]) -> Result<Self, ConfigError> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(plain) {
@@ -99,6 +104,7 @@ impl fmt::Debug for Pepper {
 pub struct Peppers {
     current: Arc<Pepper>,
     older: Vec<Arc<Pepper>>,
+    /// Whether digests without a pepper are accepted.
     plain: bool,
 }
 

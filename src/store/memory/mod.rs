@@ -32,6 +32,10 @@ type Map<K, V> = papaya::HashMap<K, V, foldhash::fast::RandomState>;
 /// A store in memory. It is concurrent, every change takes effect in the next answer, and
 /// everything is lost when the process ends.
 ///
+/// Use it in tests and examples, and for credentials that are loaded from somewhere else at start.
+/// It implements all three store traits, so everything that works with it works with the SQL stores
+/// of `tower-api-key-sqlx`, too. A million keys take about 170 MB ([costs](crate::guide::cost)).
+///
 /// It has no [peppers](crate::secret::Peppers), since it stores nothing at rest. A record that was
 /// read from a store with peppers brings its own.
 ///
