@@ -16,7 +16,8 @@ use crate::{
 };
 
 impl<S: ManageStore> Manager<S> {
-    /// Returns a credential, including a deleted one.
+    /// Returns a credential, including a deleted one. For the page or endpoint that shows one key;
+    /// to show many, use [`list`](Self::list).
     ///
     /// # Errors
     /// [`ManageError::NotAllowed`], [`ManageError::UnknownCredential`], [`ManageError::Unavailable`].
@@ -30,7 +31,8 @@ impl<S: ManageStore> Manager<S> {
         self.within_deadline(self.find(&owner, id)).await
     }
 
-    /// Renames a credential.
+    /// Renames a credential. The name is for people only: nothing depends on it, and two credentials
+    /// may have the same.
     ///
     /// # Errors
     /// As for [`delete`](Self::delete), and [`ManageError::InvalidName`].
@@ -54,7 +56,8 @@ impl<S: ManageStore> Manager<S> {
     }
 
     /// Disables a credential until it is [enabled](Self::enable) again. A credential that is
-    /// already disabled is left as it is.
+    /// already disabled is left as it is. Use it while you find out whether a key has leaked; if it
+    /// has, [delete](Self::delete) or [rotate](Self::rotate) it.
     ///
     /// Concurrent changes to the credential do not affect the outcome; see
     /// [`delete`](Self::delete).
@@ -107,6 +110,21 @@ impl<S: ManageStore> Manager<S> {
     ///
     /// A single statement deletes it, without comparing it with what was read before, so its bearer
     /// cannot delay the deletion by renaming, rotating or enabling the credential.
+    ///
+    /// ```
+    /// # use tower_api_key::{Principal, credential::Kind, manage::*, store::ManageStore};
+    /// /// `DELETE /keys/{id}`; that it is already gone is a success, too.
+    /// async fn delete_key(
+    ///     manager: &Manager<impl ManageStore>,
+    ///     caller: &Principal,
+    ///     id: &str,
+    /// ) -> Result<(), ManageError> {
+    ///     match manager.delete(&Actor::from_principal(caller), Kind::OrgKey, id).await {
+    ///         Ok(_) | Err(ManageError::Deleted) => Ok(()),
+    ///         Err(error) => Err(error),
+    ///     }
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`ManageError::NotAllowed`], [`ManageError::UnknownCredential`], [`ManageError::Deleted`] if

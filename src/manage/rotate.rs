@@ -20,6 +20,16 @@ use crate::{
 
 /// How to rotate a credential. By default the old one ends at once, and the new one expires when
 /// the old one would have.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_api_key::manage::Rotation;
+///
+/// // Clients have a day to switch to the new key, which never expires.
+/// let rotation = Rotation::default()
+///     .with_overlap(Duration::from_secs(24 * 3600))
+///     .expiring_at(None);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rotation {
     overlap: Duration,
