@@ -102,8 +102,9 @@ impl Principal {
         self.0.user().map(UserId::as_str)
     }
 
-    /// Returns the role in that organization, if the scopes come from one; for display, and to issue
-    /// keys with the same role. Decide by [scopes](Self::has), since a role's rights may change.
+    /// Returns the role in that organization, if the scopes come from one; for display, and to
+    /// issue keys with the same role. Decide by [scopes](Self::has), since a role's rights may
+    /// change.
     #[must_use]
     pub fn role(&self) -> Option<&str> {
         self.0.role()
@@ -115,8 +116,8 @@ impl Principal {
         self.0.scopes()
     }
 
-    /// Returns whether the caller holds `scope`, for what a handler decides by itself, such as which
-    /// fields to return. To close a whole route, use a
+    /// Returns whether the caller holds `scope`, for what a handler decides by itself, such as
+    /// which fields to return. To close a whole route, use a
     /// [`RequireScopesLayer`](crate::RequireScopesLayer).
     ///
     /// ```

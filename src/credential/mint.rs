@@ -20,8 +20,8 @@ const CHECKSUM_CHARS: usize = 6; // 62^6 > 2^32
 /// A newly minted credential. Show [`secret`](Self::secret) to its owner once; store
 /// [`id`](Self::id) and [`digest`](Self::digest).
 ///
-/// A [`Manager`](crate::manage::Manager) does this for you, and checks who may. Mint by yourself for
-/// tests, for the first key of a system, and with stores that only answer:
+/// A [`Manager`](crate::manage::Manager) does this for you, and checks who may. Mint by yourself
+/// for tests, for the first key of a system, and with stores that only answer:
 ///
 /// ```
 /// use tower_api_key::{credential::*, store::Record};

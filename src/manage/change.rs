@@ -20,7 +20,8 @@ impl<S: ManageStore> Manager<S> {
     /// to show many, use [`list`](Self::list).
     ///
     /// # Errors
-    /// [`ManageError::NotAllowed`], [`ManageError::UnknownCredential`], [`ManageError::Unavailable`].
+    /// [`ManageError::NotAllowed`], [`ManageError::UnknownCredential`],
+    /// [`ManageError::Unavailable`].
     pub async fn get(
         &self,
         actor: &Actor,
@@ -31,8 +32,8 @@ impl<S: ManageStore> Manager<S> {
         self.within_deadline(self.find(&owner, id)).await
     }
 
-    /// Renames a credential. The name is for people only: nothing depends on it, and two credentials
-    /// may have the same.
+    /// Renames a credential. The name is for people only: nothing depends on it, and two
+    /// credentials may have the same.
     ///
     /// # Errors
     /// As for [`delete`](Self::delete), and [`ManageError::InvalidName`].

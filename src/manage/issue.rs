@@ -97,8 +97,8 @@ impl NewKey {
         Self(IssueRequest::named(name, Some(Box::default())))
     }
 
-    /// Grants the key the rights of a role, following later changes of the catalogue. Replaces scopes
-    /// set before.
+    /// Grants the key the rights of a role, following later changes of the catalogue. Replaces
+    /// scopes set before.
     #[must_use]
     pub fn with_role(self, role: &str) -> Self {
         Self(IssueRequest {

@@ -2,8 +2,8 @@
 //! one table, [`Messages`].
 //!
 //! You need this module to change how refusals look ([`JsonResponder`], [`ProblemResponder`], or a
-//! closure as a [`Responder`]), and to act on them in a layer outside of this crate's. Every refused
-//! response has its [`Rejection`] in the extensions:
+//! closure as a [`Responder`]), and to act on them in a layer outside of this crate's. Every
+//! refused response has its [`Rejection`] in the extensions:
 //!
 //! ```
 //! use http::Response;

@@ -24,8 +24,8 @@ use crate::{
 /// that they act in, or one below it (organizations/partner-console). Membership in the target is
 /// not needed.
 ///
-/// Use it where partners or parent organizations act on those below them, with the child's id in the
-/// path or a header.
+/// Use it where partners or parent organizations act on those below them, with the child's id in
+/// the path or a header.
 ///
 /// The checks run in that order. A target outside gets the uniform 403 of a denied organization,
 /// whether it exists or not. So does a request in which no target can be found. A failing tree is a

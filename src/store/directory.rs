@@ -72,8 +72,8 @@ pub trait Directory: Send + Sync + 'static {
     /// Creates a user without memberships.
     ///
     /// # Errors
-    /// [`WriteError::InvalidId`] for an id that [`check_user_id`](crate::id::check_user_id) refuses;
-    /// [`WriteError::Taken`].
+    /// [`WriteError::InvalidId`] for an id that [`check_user_id`](crate::id::check_user_id)
+    /// refuses; [`WriteError::Taken`].
     async fn create_user(&self, id: &str) -> Result<(), WriteError> {
         let _ = id;
         Err(WriteError::Unsupported)
@@ -105,7 +105,8 @@ pub trait Directory: Send + Sync + 'static {
     /// Makes a user a member of an organization, or changes a member's role.
     ///
     /// # Errors
-    /// [`WriteError::UnknownUser`], [`WriteError::UnknownOrganization`], [`WriteError::UnknownRole`].
+    /// [`WriteError::UnknownUser`], [`WriteError::UnknownOrganization`],
+    /// [`WriteError::UnknownRole`].
     async fn set_member(
         &self,
         user: &str,

@@ -137,8 +137,8 @@ impl Record {
     /// Creates the record of a personal access token: a public id for logs and lists, the digest of
     /// the whole token, and the user who owns it.
     ///
-    /// To insert it into a store, leave it as it is. To answer a lookup, add what the user may do in
-    /// the organization that the lookup names:
+    /// To insert it into a store, leave it as it is. To answer a lookup, add what the user may do
+    /// in the organization that the lookup names:
     ///
     /// ```
     /// use tower_api_key::{scope::Catalogue, secret::Digest, store::Record};

@@ -158,8 +158,8 @@ pub trait ManageStore: CredentialStore {
             .await
     }
 
-    /// Deletes a credential of `owner` by its public id, without asking who does it; the audit event
-    /// names the operator `store`. Use it for tools and tests.
+    /// Deletes a credential of `owner` by its public id, without asking who does it; the audit
+    /// event names the operator `store`. Use it for tools and tests.
     ///
     /// # Errors
     /// [`WriteError::UnknownCredential`] if there is none, or it is already deleted.

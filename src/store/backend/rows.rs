@@ -1,5 +1,5 @@
-//! Reading rows of a database: every store in a database has the same columns, so rows are converted
-//! here, whichever driver returned them.
+//! Reading rows of a database: every store in a database has the same columns, so rows are
+//! converted here, whichever driver returned them.
 //!
 //! A malformed row is [`StoreError::Corrupt`] for its own credential, and never a guess.
 
@@ -147,8 +147,8 @@ impl<'s> RecordReader<'s> {
     }
 
     /// Reads a key: the columns `status`, `digest`, `pepper`, `organization_id`, `expires_at`,
-    /// `rotated` (whether it has a successor), `role`, `scopes`, and `deleted` (of its organization;
-    /// NULL if there is none).
+    /// `rotated` (whether it has a successor), `role`, `scopes`, and `deleted` (of its
+    /// organization; NULL if there is none).
     ///
     /// # Errors
     /// [`StoreError::Corrupt`], and what [`DigestPolicy`] refuses.

@@ -69,8 +69,8 @@ impl<'p> DigestPolicy<'p> {
         peppered.chain(plain).collect()
     }
 
-    /// Returns whether a stored digest belongs to the token with the plain digest `presented`, given
-    /// the name of the pepper that is stored with it.
+    /// Returns whether a stored digest belongs to the token with the plain digest `presented`,
+    /// given the name of the pepper that is stored with it.
     ///
     /// # Errors
     /// [`StoreError::UnknownPepper`], [`StoreError::PlainDigest`].
@@ -85,7 +85,8 @@ impl<'p> DigestPolicy<'p> {
         Ok(shown.ct_eq(stored).into())
     }
 
-    /// Returns whether a digest stored under `pepper` was computed differently than it would be now.
+    /// Returns whether a digest stored under `pepper` was computed differently than it would be
+    /// now.
     #[must_use]
     pub fn is_outdated(self, pepper: Option<&str>) -> bool {
         self.0

@@ -61,7 +61,8 @@ impl<W> Core<W> {
         at.timer < lookup.attempts.next_at(self.deadline)
     }
 
-    /// Returns when a lookup that failed at this moment may be repeated, on the clock of the timers.
+    /// Returns when a lookup that failed at this moment may be repeated, on the clock of the
+    /// timers.
     fn retry_at(&self, lookup: &InFlight<W>, at: Moment) -> Nanos {
         at.timer
             .saturating_add(FAILURE_LIFE)
