@@ -58,6 +58,7 @@
 //!
 //! | you want to | read |
 //! |---|---|
+//! | build a complete service | [`guide::first_service`], step by step |
 //! | order layers, leave a route open | [`guide::placement`], [`PublicLayer`], [`EveryRouteDecidesLayer`] |
 //! | require a scope or an organization | [`require`], [`guide::organizations`] |
 //! | change texts, bodies or headers of refusals | [`rejection`], [`guide::refusals`] |
@@ -65,7 +66,7 @@
 //! | keep keys in your own tables | [`store`], [`guide::stores`] |
 //! | cache lookups and revoke at once | [`store::Cached`], [`guide::many_machines`] |
 //! | see verdicts in logs and metrics | [`observe`] |
-//! | test a handler, or a store | feature `testing` |
+//! | test a service, or a store | [`guide::testing_services`], feature `testing` |
 //!
 //! To audit the crate, start with `authenticate/mod.rs`, the decision on one page;
 //! `rejection/messages.rs`, every text; and `store/mod.rs`, the contract of stores.

@@ -45,18 +45,10 @@
 //!
 //! # Importing existing tokens
 //!
-//! A token issued elsewhere works as it is. Store [`Digest::of`](crate::secret::Digest::of) the
-//! whole token. If you already store its SHA-256, use
-//! [`Digest::from_bytes`](crate::secret::Digest::from_bytes),
-//! [`from_hex`](crate::secret::Digest::from_hex) or
-//! [`from_base64`](crate::secret::Digest::from_base64). Any body of token68 characters is accepted
-//! after the prefixes, and you can set your own
-//! [prefixes](crate::credential::TokenFormat::with_prefixes).
-//!
-//! An id that no token can carry is refused when you store it. A digest does not show what it was
-//! computed from. If you have the tokens, check them with
-//! [`TokenFormat::parse`](crate::credential::TokenFormat::parse), which returns an error for each
-//! token that could never be accepted, such as a key without a dot.
+//! A token issued elsewhere works as it is, if it has a prefix and a body of token68 characters:
+//! store the [`Digest`](crate::secret::Digest) of the whole token. [Managing
+//! credentials](super::managing#migrating-from-another-system) has the steps, which are the same
+//! without a manager.
 //!
 //! # Stores in SQLite and PostgreSQL
 //!

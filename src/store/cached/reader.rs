@@ -22,7 +22,7 @@ impl<S> Cached<S> {
     /// Returns the store behind the cache, to read from.
     ///
     /// Make changes through the cache itself: it is a [`ManageStore`](crate::store::ManageStore)
-    /// and a [`Directory`](crate::store::Directory) if its store is.
+    /// and a [`Directory`] if its store is.
     ///
     /// ```
     /// use tower_api_key::store::*;
