@@ -45,7 +45,9 @@
 //! use std::{convert::Infallible, time::Duration};
 //! use http::{Request, Response};
 //! use tower::{ServiceBuilder, ServiceExt};
-//! use tower_api_key::{AuthLayer, clock::UnixMillis, credential::*, store::*, testing::ManualClock};
+//! use tower_api_key::{
+//!     AuthLayer, clock::UnixMillis, credential::*, store::*, testing::ManualClock,
+//! };
 //!
 //! let (store, clock) = (MemoryStore::new(), ManualClock::at(UnixMillis(0)));
 //! store.create_organization("org_1", None).await?;

@@ -81,7 +81,10 @@ impl<S: ManageStore> Manager<S> {
     ///
     /// ```
     /// # use tower_api_key::{credential::Kind, manage::*, store::ManageStore};
-    /// # async fn show(manager: &Manager<impl ManageStore>, actor: &Actor) -> Result<(), ManageError> {
+    /// # async fn show(
+    /// #     manager: &Manager<impl ManageStore>,
+    /// #     actor: &Actor,
+    /// # ) -> Result<(), ManageError> {
     /// let newest = manager.events(actor, Kind::OrgKey, None, 50).await?;
     /// let before = newest.last().and_then(|event| event.number);
     /// let older = manager.events(actor, Kind::OrgKey, before, 50).await?;
