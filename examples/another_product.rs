@@ -4,12 +4,9 @@
 //! cargo run --example another_product
 //! ```
 
-#![allow(
-    clippy::print_stdout,
-    reason = "an example talks to whoever started it"
-)]
+#![allow(clippy::print_stdout, reason = "an example prints what it does")]
 
-use std::{convert::Infallible, error::Error, sync::Arc};
+use std::{convert::Infallible, error::Error};
 use tower_api_key::{
     Principal, RequireScopesLayer,
     credential::{Kind, TokenFormat},
@@ -19,7 +16,7 @@ use tower_api_key::{
 use http::{HeaderMap, Request, Response};
 use tower::{ServiceBuilder, ServiceExt};
 
-/// Everything that is Acme's. In a service of your own this is a file beside `main.rs`.
+/// Everything specific to Acme. In your service this is a file beside `main.rs`.
 mod acme {
 
     use http::HeaderName;
@@ -83,7 +80,7 @@ fn bearer(token: &str) -> Result<HeaderMap, Box<dyn Error>> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let store = Arc::new(MemoryStore::with_catalogue(acme::roles()?));
+    let store = MemoryStore::with_catalogue(acme::roles()?);
     store.create_organization("ws_1", None).await?;
     store.create_user("ada").await?;
     store.set_member("ada", "ws_1", "guest").await?;

@@ -1,20 +1,17 @@
-//! An API on axum with credentials in a SQLite file: issues one key and one token when the file is new, and prints `curl`
-//! lines to try them with. After a restart both still work. With the key, more keys can be made, listed, rotated and
-//! deleted.
+//! An API on axum with credentials in a SQLite file. If the file is new, it issues one key and one
+//! token, and prints `curl` lines to try them with; after a restart both still work. With the key,
+//! more keys can be issued, listed, rotated and deleted.
 //!
 //! ```text
-//! cargo run --features axum,sqlite --example axum_api [ADDRESS [FILE]]
+//! cargo run --features axum --example axum_api [ADDRESS [FILE]]
 //! ```
 //!
-//! `RUST_LOG=debug` shows each request with its headers, but never the credential. Ctrl-C and SIGTERM end it: requests
-//! under way are answered, and the last uses of credentials are written.
+//! `RUST_LOG=debug` shows each request with its headers, but never the credential. Ctrl-C and
+//! SIGTERM end it: requests under way are answered, and the last uses of credentials are written.
 
-#![allow(
-    clippy::print_stdout,
-    reason = "an example talks to whoever started it"
-)]
+#![allow(clippy::print_stdout, reason = "an example prints what it does")]
 
-use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
+use std::{error::Error, path::PathBuf, time::Duration};
 
 use axum::{
     Json, Router,
@@ -45,8 +42,9 @@ use tower_http::{
 };
 use tracing_subscriber::EnvFilter;
 
-/// The store that the layers ask and the manager writes to: one cache, so that a deleted key is refused at once.
-type Store = Arc<Cached<SqliteStore>>;
+/// The store that the layers look up in and the manager writes to: one cache, so that a deleted key
+/// is refused at once.
+type Store = Cached<SqliteStore>;
 type Keys = State<Manager<Store>>;
 
 #[tokio::main]
@@ -63,10 +61,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .map_or_else(|| std::env::temp_dir().join("axum_api.db"), PathBuf::from);
     let listener = tokio::net::TcpListener::bind(&address).await?;
     let store = SqliteStore::open(&file, Catalogue::anyreach()).await?;
-    let feed = store.feed().await?; // so that the cache hears of what other programs do to the file
-    let store = Arc::new(Cached::new(store));
+    let feed = store.feed().await?; // so that the cache sees what other programs change in the file
+    let store = Cached::new(store);
     tokio::spawn(store.follow(feed));
-    let manager = Manager::new(Arc::clone(&store));
+    let manager = Manager::new(store);
     let uses = LastUse::new();
     tokio::spawn(manager.clone().run_usage_recorder(uses.clone()));
     let address = listener.local_addr()?.to_string();
@@ -93,7 +91,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ended = server => ended?,
         () = grace_period_over() => {}
     }
-    manager.record_uses(&uses).await?; // those since the last time that `run_usage_recorder` wrote
+    manager.record_uses(&uses).await?; // those since `run_usage_recorder` last wrote
     Ok(())
 }
 
@@ -119,24 +117,26 @@ async fn grace_period_over() {
     tokio::time::sleep(Duration::from_secs(10)).await;
 }
 
-/// `.layer(…)` is the last call on each router: it covers the fallbacks as well, which `route_layer` leaves open.
+/// Builds the API. `.layer(…)` is the last call on each router, so that it covers the fallbacks,
+/// which `route_layer` leaves open.
 fn router(manager: Manager<Store>, uses: LastUse) -> Result<Router, Box<dyn Error>> {
-    let auth = AuthLayer::new(Arc::clone(manager.store())).with_last_use(uses);
+    let auth = AuthLayer::new(manager.store().clone()).with_last_use(uses);
     let reads = RequireScopesLayer::any(["agents:read", "agents:manage"])?.with_responses_of(&auth);
     let manages = RequireScopesLayer::any(["agents:manage"])?.with_responses_of(&auth);
 
-    // A layer on a method router wraps every method that it has so far, so each method brings its own.
+    // A layer on a method router covers only the methods that are already there, so each method
+    // has its own.
     let agents = get(list_agents)
         .layer(reads)
         .merge(post(create_agent).layer(manages));
-    // Who may manage keys is the manager's to say.
+    // The manager decides who may manage keys.
     let keys = Router::new()
         .route("/admin/organization-pats", post(create_key).get(list_keys))
         .route("/admin/organization-pats/{id}", delete(delete_key))
         .route("/admin/organization-pats/{id}/rotate", post(rotate_key))
         .with_state(manager);
     let scopes = Router::new().route("/admin/members/me/scopes", get(my_scopes));
-    // Without a credential nobody learns which paths exist, so that the fallback is behind the layer too.
+    // The fallback is behind the layer, too: without a credential, no one learns which paths exist.
     let organization = Router::new()
         .route("/agents", agents)
         .merge(keys)
@@ -155,7 +155,7 @@ fn router(manager: Manager<Store>, uses: LastUse) -> Result<Router, Box<dyn Erro
     let app = organization
         .merge(person)
         .merge(public.layer(PublicLayer::new()));
-    // From the outside in. A route that was forgotten above would be a 500.
+    // From the outside in. A route without a layer would now be a 500.
     let outermost = ServiceBuilder::new()
         .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION]))
         .layer(
@@ -165,7 +165,7 @@ fn router(manager: Manager<Store>, uses: LastUse) -> Result<Router, Box<dyn Erro
     Ok(app.layer(outermost))
 }
 
-/// The example's own errors have the form of the crate's: `{"detail": "<text>"}`.
+/// An error of the example itself, in the same form as the crate's: `{"detail": "<text>"}`.
 struct Fault(StatusCode, String);
 
 impl IntoResponse for Fault {
@@ -186,7 +186,7 @@ macro_rules! fault_from {
 
 fault_from!(JsonRejection PathRejection QueryRejection);
 
-/// A JSON body; anything else is a 400, 413, 415 or 422 with a `detail`.
+/// A JSON body; anything else is answered 400, 413, 415 or 422 with a `detail`.
 #[derive(FromRequest)]
 #[from_request(via(axum::Json), rejection(Fault))]
 struct Body<T>(T);
@@ -232,8 +232,8 @@ struct CreateKey {
     expires_at: Option<i64>,
 }
 
-/// The new key may do what its creator may. A creator with a role gives the role and not a copy of its scopes, so that
-/// the key follows when the catalogue changes.
+/// Issues a key that may do what its creator may. If the creator has a role, the key gets the role
+/// instead of a copy of its scopes, so that it follows changes of the catalogue.
 async fn create_key(
     State(manager): Keys,
     caller: Principal,
@@ -295,7 +295,7 @@ async fn delete_key(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The old key counts for one more minute.
+/// Replaces a key. The old one stays valid for one more minute.
 async fn rotate_key(
     State(manager): Keys,
     caller: Principal,
@@ -335,7 +335,8 @@ fn shown_once(issued: Issued) -> Json<Value> {
     Json(body)
 }
 
-/// An organization with an admin key, and a person who may only read there; `None` when the file has them already.
+/// Creates an organization with an admin key, and a user who may only read there; `None` if the
+/// file already has them.
 async fn first_credentials(
     manager: &Manager<Store>,
 ) -> Result<Option<(Secret, Secret)>, Box<dyn Error>> {

@@ -1,4 +1,5 @@
-//! Serves one environment of the conformance corpus until it is stopped, for clients in other languages.
+//! Serves one environment of the conformance corpus until it is stopped, for clients in other
+//! languages.
 //!
 //! ```text
 //! cargo run --all-features --example conformance_server -- --fixtures tests/conformance/fixtures.json --env '{}'
@@ -8,7 +9,7 @@
 
 #![allow(
     dead_code,
-    reason = "the handles inside of the server are for the tests that start it in their own process"
+    reason = "the server's handles are for tests that start it in their own process"
 )]
 
 #[path = "../tests/conformance/server.rs"]

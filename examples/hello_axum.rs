@@ -4,10 +4,7 @@
 //! cargo run --features axum --example hello_axum
 //! ```
 
-#![allow(
-    clippy::print_stdout,
-    reason = "an example talks to whoever started it"
-)]
+#![allow(clippy::print_stdout, reason = "an example prints what it does")]
 
 use axum::{Router, routing::get};
 use tower_api_key::{AuthLayer, Principal, credential::*, store::*};

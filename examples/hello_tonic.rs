@@ -6,10 +6,7 @@
 //!
 //! `tonic_api` has a service of its own that reads the caller, and a client.
 
-#![allow(
-    clippy::print_stdout,
-    reason = "an example talks to whoever started it"
-)]
+#![allow(clippy::print_stdout, reason = "an example prints what it does")]
 
 use tonic::transport::Server;
 use tower_api_key::{AuthLayer, credential::*, store::*};

@@ -1,17 +1,18 @@
 //! Three nodes, one database: a key revoked on one node is refused by the others.
 //!
 //! ```text
-//! cargo run --release --features axum,postgres --example postgres_cluster [-- OPTIONS [URL]]
-//!   --measure 1000     revokes so many keys and prints how long the other nodes took to refuse them
-//!   --listener-loss    ends the listeners' connections again and again while 1000 keys are revoked
+//! cargo run --release --features axum --example postgres_cluster [-- OPTIONS [URL]]
+//!   --measure 1000     revokes 1000 keys and prints how long the other nodes took to refuse them
+//!   --listener-loss    kills the listeners' connections repeatedly while 1000 keys are revoked
 //! ```
 //!
-//! Each node is a process of its own: this program again, with an axum server behind a cache that never forgets, told by
-//! the database alone. Without a URL a throw-away cluster is made from the installed binaries.
+//! Each node is a separate process of this program: an axum server behind a cache with an infinite
+//! TTL, so that only the database's feed can end an answer. Without a URL, it starts a throw-away
+//! cluster from the installed binaries.
 #![allow(
     clippy::expect_used,
     clippy::print_stdout,
-    reason = "an example that talks, and its cluster"
+    reason = "an example that prints what it does, and its cluster"
 )]
 
 #[path = "../crates/sqlx/tests/it/support/pg.rs"]
@@ -54,8 +55,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 const NODES: usize = 3;
 const SCHEMA: &str = "tower_api_key_example";
 
-/// What counts for so long after a node has noticed that its feed is lost. A server that falls silent is noticed after 4 s at
-/// most, so that a revoked key is accepted for 9 s at the very most.
+/// How long a node serves cached answers after it has noticed that its feed is lost. It notices a
+/// silent server within 4 s, so a revoked key is accepted for at most 9 s.
 const AFTER_LOSS: Duration = Duration::from_secs(5);
 const BOUND: Duration = Duration::from_secs(9);
 
@@ -108,7 +109,7 @@ async fn main() -> Result<()> {
     }
 }
 
-/// A node: serves, and does what it is told on its standard input, until that ends.
+/// Runs a node: serves, and executes commands from its standard input until that ends.
 async fn node(url: &str) -> Result<()> {
     let store = PostgresStore::new(PgPool::connect(url).await?, Catalogue::anyreach())
         .with_schema(SCHEMA)?;
@@ -116,14 +117,13 @@ async fn node(url: &str) -> Result<()> {
     let cache = Cached::new(store)
         .with_ttl(Duration::MAX)
         .with_max_staleness_after_disconnect(AFTER_LOSS);
-    let cache = Arc::new(cache);
     tokio::spawn(cache.follow(feed));
 
     let whoami =
         |caller: Principal| async move { caller.organization().unwrap_or_default().to_owned() };
     let router = Router::new()
         .route("/", get(whoami))
-        .layer(AuthLayer::new(Arc::clone(&cache)));
+        .layer(AuthLayer::new(cache.clone()));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
     tokio::spawn(async move { axum::serve(listener, router).await });
@@ -145,7 +145,7 @@ async fn node(url: &str) -> Result<()> {
     Ok(())
 }
 
-/// A node as its parent sees it.
+/// A running node, as its parent process sees it.
 struct Node {
     _process: Child,
     commands: ChildStdin,
@@ -185,7 +185,7 @@ impl Node {
         })
     }
 
-    /// Gives a command and waits for the answer.
+    /// Sends a command and waits for the answer.
     async fn tell(&mut self, command: &str, id: &str) -> Result<String> {
         self.commands
             .write_all(format!("{command} {id}\n").as_bytes())
@@ -193,8 +193,8 @@ impl Node {
         Ok(self.answers.next_line().await?.ok_or("the node ended")?)
     }
 
-    /// Has the node accept a key until it does so from its cache. The news that the key was created may come after the first
-    /// time, and ends what was remembered.
+    /// Repeats a request with the key until the node answers it from its cache. The event that the
+    /// key was created may arrive after the first request, and ends the cached answer.
     async fn warm(&mut self, key: &Key) -> Result<()> {
         loop {
             if self.asker.ask(&key.token).await? != StatusCode::OK {
@@ -218,7 +218,7 @@ impl Asker {
             .status())
     }
 
-    /// Asks until the key is refused. The answer counts, not the question.
+    /// Repeats a request until the key is refused, and returns when the refusal arrived.
     async fn refused_after(&self, token: &str, revoked_at: Instant) -> Result<Duration> {
         loop {
             match self.ask(token).await? {
@@ -280,7 +280,7 @@ async fn show(admin: &Admin, nodes: &mut [Node]) -> Result<()> {
     Ok(())
 }
 
-/// Revokes on each node in turn, and times the refusal on every other.
+/// Revokes keys on each node in turn, and measures when every other node refuses them.
 async fn measure(admin: &Admin, nodes: &mut [Node], count: usize) -> Result<()> {
     let mut times = Vec::new();
     for round in 0..count {
@@ -329,7 +329,7 @@ async fn measure(admin: &Admin, nodes: &mut [Node], count: usize) -> Result<()> 
     Ok(())
 }
 
-/// Revokes while the listeners' connections are ended, and looks for accepts of what is revoked.
+/// Revokes keys while the listeners' connections are killed, and looks for accepts of revoked keys.
 async fn listener_loss(admin: &Admin, nodes: &mut [Node]) -> Result<()> {
     let mut keys = Vec::new();
     for _ in 0..1000 {
@@ -383,7 +383,7 @@ async fn listener_loss(admin: &Admin, nodes: &mut [Node]) -> Result<()> {
     }
 }
 
-/// The keys revoked so far, with the moment of the acknowledgement.
+/// The keys revoked so far, each with the time at which its revocation was acknowledged.
 #[derive(Default)]
 struct Revoked {
     keys: Mutex<HashMap<String, Instant>>,
@@ -406,7 +406,8 @@ impl Revoked {
     }
 }
 
-/// Asks for every revoked key until it was refused once, and returns the longest time after which one was still accepted.
+/// Requests with every revoked key until it is refused once, and returns the longest time after
+/// which one was still accepted.
 async fn watch(asker: Asker, revoked: Arc<Revoked>) -> Result<Duration> {
     let (mut refused, mut longest) = (HashSet::new(), Duration::ZERO);
     loop {
@@ -420,7 +421,7 @@ async fn watch(asker: Asker, revoked: Arc<Revoked>) -> Result<Duration> {
             return Ok(longest);
         }
         for (token, revoked_at) in open {
-            let age = revoked_at.elapsed(); // when it was asked: an accept proves that it was stale until then
+            let age = revoked_at.elapsed(); // before the request: an accept was stale at least this long
             match asker.ask(&token).await? {
                 StatusCode::OK => longest = longest.max(age),
                 _ => drop(refused.insert(token)),

@@ -4,13 +4,10 @@
 //! cargo run --features tonic --example tonic_api [serve]
 //! ```
 //!
-//! With `serve` it prints its address and the key, and goes on serving. The service is `grpc.health.v1.Health`, so that any
-//! gRPC client can call it.
+//! With `serve` it prints its address and the key, and keeps serving. The service is
+//! `grpc.health.v1.Health`, so any gRPC client can call it.
 
-#![allow(
-    clippy::print_stdout,
-    reason = "an example talks to whoever started it"
-)]
+#![allow(clippy::print_stdout, reason = "an example prints what it does")]
 
 use std::error::Error;
 use tower_api_key::{
@@ -37,7 +34,7 @@ use tonic_health::pb::{
 };
 use tower_http::sensitive_headers::SetSensitiveRequestHeadersLayer;
 
-/// Tells callers how their own organization's services are.
+/// Reports the health of the caller's own organization.
 struct OwnHealth;
 
 #[tonic::async_trait]
@@ -74,7 +71,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let server = Server::builder()
-        .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION])) // outside of whatever logs headers
+        .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION])) // outside of layers that log headers
         .layer(AuthLayer::new(store))
         .add_service(HealthServer::new(OwnHealth))
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {

@@ -7,6 +7,27 @@
 //!
 //! Without any layer, `Option<Principal>` is a 500 too: a route without a layer must not answer as
 //! if its caller were anonymous. To test handlers, see the module `testing` (feature `testing`).
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use tower_api_key::{AuthLayer, Principal, store::MemoryStore};
+//!
+//! async fn agents(caller: Principal) -> String {
+//!     format!("agents of {:?}", caller.organization())
+//! }
+//!
+//! async fn home(caller: Option<Principal>) -> &'static str {
+//!     if caller.is_some() { "your agents" } else { "please sign in" }
+//! }
+//!
+//! let auth = AuthLayer::new(MemoryStore::new());
+//! let private = Router::new().route("/agents", get(agents)).layer(auth.clone());
+//! let either = Router::new().route("/", get(home)).layer(auth.optional());
+//! let app: Router = either.merge(private);
+//! ```
+//!
+//! Call `.layer(…)` last on each router: it then covers the fallbacks, which `route_layer` leaves
+//! open ([guide](crate::guide::placement#axum)).
 
 use std::{
     future::Future,
@@ -69,13 +90,11 @@ impl<S: Sync> OptionalFromRequestParts<S> for Principal {
 /// fails or waits, there is no target, and the request is refused.
 ///
 /// ```
-/// use std::sync::Arc;
-///
 /// use axum::{Router, extract::Path, routing::get};
 /// use tower_api_key::{AuthLayer, RequireDescendantLayer, store::MemoryStore};
 ///
-/// let store = Arc::new(MemoryStore::new());
-/// let auth = AuthLayer::new(Arc::clone(&store));
+/// let store = MemoryStore::new();
+/// let auth = AuthLayer::new(store.clone());
 /// let target = tower_api_key::axum::target(|Path(id): Path<String>| id.into());
 /// let below = RequireDescendantLayer::new(store, target).with_responses_of(&auth);
 /// let console = Router::new().route("/{id}", get(|| async {}).layer(below));
@@ -97,6 +116,7 @@ where
     }
 }
 
+/// Reports a missing caller and returns it in the default form.
 fn refused(cause: Cause) -> Rejection {
     let rejection = Rejection::new(Denial::from(cause), &Arc::default());
     rejection.report(None);

@@ -1,4 +1,5 @@
-//! The mark by which the outermost layer knows that another one has decided about a request.
+//! The mark that shows an [`EveryRouteDecidesLayer`](crate::EveryRouteDecidesLayer) that another
+//! layer has decided about a request.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ pub(crate) struct DecisionRequired(Arc<()>);
 pub(crate) struct Decided(Arc<()>);
 
 impl Decided {
-    /// The mark for the response to a request, if one is asked for.
+    /// Returns the mark for the response to a request, if one is asked for.
     #[inline]
     pub(crate) fn asked_for(request: &Extensions) -> Option<Self> {
         request
@@ -28,15 +29,17 @@ impl Decided {
 }
 
 impl DecisionRequired {
+    /// Creates the demand of one request.
     pub(crate) fn new() -> Self {
         Self(Arc::new(()))
     }
 
-    /// The mark that meets it.
+    /// Returns the mark that meets this demand.
     pub(crate) fn decided(self) -> Decided {
         Decided(self.0)
     }
 
+    /// Returns whether a response has the mark of this very request.
     pub(crate) fn met_by(&self, response: &Extensions) -> bool {
         response
             .get::<Decided>()

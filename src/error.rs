@@ -1,6 +1,17 @@
 //! Configuration errors, returned before any request is served.
 
 /// Why a setting was refused.
+///
+/// Builders that can fail return it while the service starts, so that no mistake of the set-up
+/// shows only when a request arrives. Return it from `main`: its text names the value and says what
+/// would be right.
+///
+/// ```
+/// use tower_api_key::{ConfigError, RequireScopesLayer};
+///
+/// let mistaken = RequireScopesLayer::any(["agents:read agents:manage"]).unwrap_err();
+/// assert_eq!(mistaken, ConfigError::InvalidScope("agents:read agents:manage".into()));
+/// ```
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {

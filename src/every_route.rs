@@ -59,7 +59,7 @@ pub struct EveryRouteDecidesLayer<R = JsonResponder> {
 }
 
 impl EveryRouteDecidesLayer {
-    /// Creates the layer.
+    /// Creates the layer, with the default form of refusals.
     pub fn new() -> Self {
         Self {
             style: Arc::default(),
@@ -107,7 +107,8 @@ impl<R, Inner> Layer<Inner> for EveryRouteDecidesLayer<R> {
     }
 }
 
-/// A service behind an [`EveryRouteDecidesLayer`].
+/// A service behind an [`EveryRouteDecidesLayer`]. It calls the inner service at once, and looks
+/// for the mark in the response.
 pub struct EveryRouteDecides<Inner, R = JsonResponder> {
     inner: Inner,
     style: Arc<RefusalStyle<R>>,

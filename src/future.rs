@@ -1,4 +1,8 @@
-//! [`ResponseFuture`]: forwarded, answered by the layer itself, or still waiting for a verdict.
+//! The futures of this crate's services. [`ResponseFuture`] is in one of three states: forwarded to
+//! the inner service, answered by the layer itself, or waiting for a verdict.
+//!
+//! You name these types only where a service of your own wraps one of this crate's and has to state
+//! its future.
 
 use std::{
     fmt,
@@ -13,21 +17,25 @@ use tower_service::Service;
 
 use crate::decided::Decided;
 
-/// What is decided about a request once the answer that it waits for is there.
+/// Decides about a request once the answer that it waits for has arrived: prepares the request for
+/// the inner service, or returns the refusal.
 pub(crate) type Verdict<ReqB, ResB> =
     Box<dyn FnOnce(&mut Request<ReqB>) -> Result<(), Response<ResB>> + Send>;
 
-/// An answer on its way. Holds nothing of the request, so that the request's body need not be
+/// The wait for an answer. It holds nothing of the request, so the request's body need not be
 /// `Send`.
 pub(crate) type Asking<ReqB, ResB> = Pin<Box<dyn Future<Output = Verdict<ReqB, ResB>> + Send>>;
 
 /// What a layer adds to every response that it lets out.
 #[derive(Debug)]
 pub(crate) struct Additions {
+    /// The mark for an [`EveryRouteDecidesLayer`](crate::EveryRouteDecidesLayer).
     pub(crate) decided: Option<Decided>,
+    /// The value of `Vary`, on optional routes.
     pub(crate) vary: Option<HeaderValue>,
 }
 
+/// Returns the response with what the layer adds.
 fn added<B>(mut response: Response<B>, additions: Option<Box<Additions>>) -> Response<B> {
     let Some(additions) = additions else {
         return response;
@@ -104,6 +112,7 @@ impl<Inner, ReqB, ResB> ResponseFuture<Inner, ReqB, ResB>
 where
     Inner: Service<Request<ReqB>>,
 {
+    /// The inner service answers.
     #[inline]
     pub(crate) fn forwarded(future: Inner::Future, additions: Option<Box<Additions>>) -> Self {
         Self {
@@ -112,6 +121,7 @@ where
         }
     }
 
+    /// The layer answers; the inner service is not called.
     #[inline]
     pub(crate) fn answered(response: Response<ResB>, additions: Option<Box<Additions>>) -> Self {
         Self {
@@ -122,7 +132,7 @@ where
         }
     }
 
-    /// `service` is a clone that was not polled ready.
+    /// The verdict is awaited first. `service` is a clone that was not polled ready.
     pub(crate) fn waiting(
         asking: Asking<ReqB, ResB>,
         request: Request<ReqB>,
@@ -159,6 +169,7 @@ where
     }
 }
 
+/// Polls the future through its states. Returns the response before anything is added to it.
 fn poll_state<Inner, ReqB, ResB>(
     mut state: Pin<&mut State<Inner, ReqB, ResB>>,
     cx: &mut Context<'_>,
@@ -220,6 +231,7 @@ pin_project! {
 }
 
 impl<F> PublicFuture<F> {
+    /// Adds the mark `decided`, if one is asked for, to the response of `future`.
     pub(crate) fn new(future: F, decided: Option<Decided>) -> Self {
         Self { future, decided }
     }

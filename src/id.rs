@@ -1,6 +1,8 @@
 //! Ids, with one type for each kind of thing, so that a user's id cannot be mistaken for an
 //! organization's.
 //!
+//! Ids are your own: the crate reads no meaning into them. Functions that take one accept text.
+//!
 //! One rule for each kind decides which ids can be created. Every store applies it before it
 //! queries its database: [`check_organization_id`], [`check_user_id`] and
 //! [`check_credential_id`](crate::credential::check_credential_id). An id that no request could
@@ -66,8 +68,15 @@ macro_rules! ids {
 
 ids! {
     /// The id of an organization, as sent in the organization header (`org_…`).
+    ///
+    /// ```
+    /// use tower_api_key::{id::OrgId, store::Owner};
+    ///
+    /// let owner = Owner::Organization("org_1".into());
+    /// assert_eq!(owner, Owner::Organization(OrgId::from("org_1")));
+    /// ```
     OrgId;
-    /// The id of a user.
+    /// The id of a user: the one under which your service knows the person.
     UserId;
     /// The id of a credential: public, safe to log. For an organization key it is the part between
     /// prefix and dot.
@@ -108,6 +117,16 @@ pub(crate) fn is_visible_id(id: &[u8]) -> bool {
 /// Checks the id of a new organization: what the [organization header](crate::AuthLayer) can carry,
 /// 1 to 256 bytes of visible ASCII.
 ///
+/// Stores call it when they create an organization. Call it yourself where organizations are
+/// created in tables of your own: an id that it refuses could never be named in a request.
+///
+/// ```
+/// use tower_api_key::id::check_organization_id;
+///
+/// assert!(check_organization_id("org_1").is_ok());
+/// assert!(check_organization_id("Müller & Co.").is_err()); // spaces, and not ASCII
+/// ```
+///
 /// # Errors
 /// [`InvalidId`].
 pub fn check_organization_id(id: &str) -> Result<(), InvalidId> {
@@ -122,6 +141,7 @@ pub fn check_user_id(id: &str) -> Result<(), InvalidId> {
     check_visible(id)
 }
 
+/// Checks that an id can be a header's value.
 pub(crate) fn check_visible(id: &str) -> Result<(), InvalidId> {
     if is_visible_id(id.as_bytes()) {
         Ok(())

@@ -1,5 +1,5 @@
-//! Last uses of credentials: the layers record them in memory, and a task of its own writes them to
-//! the store, or to a table of the service.
+//! Last uses of credentials: the layers collect them in memory, and a separate task writes them to
+//! the store, or to a table of the service. Verification itself never writes.
 
 use std::{
     fmt,
@@ -28,11 +28,10 @@ use crate::{
 /// one before, so a client without a valid credential cannot make it grow.
 ///
 /// ```no_run
-/// use std::sync::Arc;
 /// use tower_api_key::{AuthLayer, LastUse, manage::Manager, store::MemoryStore};
 ///
 /// # async fn serve() {
-/// let store = Arc::new(MemoryStore::new());
+/// let store = MemoryStore::new();
 /// let uses = LastUse::new();
 /// let auth = AuthLayer::new(store.clone()).with_last_use(uses.clone());
 /// tokio::spawn(Manager::new(store).run_usage_recorder(uses));
@@ -41,13 +40,16 @@ use crate::{
 #[derive(Clone, Default)]
 pub struct LastUse(Arc<Noted>);
 
+/// What the clones of a [`LastUse`] share.
 #[derive(Default)]
 struct Noted {
+    /// One slot per credential that was used since the last write or the one before.
     slots: papaya::HashMap<Name, Slot, foldhash::fast::RandomState>,
     /// The credentials to rehash, with the digests of the tokens that were presented.
     outdated: papaya::HashMap<Name, Digest, foldhash::fast::RandomState>,
 }
 
+/// Identifies a credential.
 #[derive(Clone)]
 pub(crate) struct Name {
     pub(crate) kind: Kind,
@@ -78,6 +80,7 @@ impl LastUse {
         Self::default()
     }
 
+    /// Records a use of an accepted credential.
     pub(crate) fn note(&self, record: &Record, presented: &Digest, now: UnixMillis) {
         let name = Borrowed(record.kind(), record.id());
         if record.is_outdated() && !self.0.outdated.pin().contains_key(&name) {
@@ -98,11 +101,11 @@ impl LastUse {
     /// Returns the uses to write: the last one of each credential that was used since it was last
     /// [marked](Self::mark_written). Forgets the credentials that were not used since.
     ///
-    /// For a service that keeps last uses in a table of its own and has no
-    /// [`Manager`](crate::manage::Manager): call it once a minute or so, and on shutdown. A use that
-    /// is not marked is returned by the next call again, so a write that fails loses nothing, and
-    /// one that is repeated writes the same again. Uses of one credential within a second of each
-    /// other count as one.
+    /// For a service that keeps last uses in its own table and has no
+    /// [`Manager`](crate::manage::Manager): call it about once a minute, and on shutdown. A use
+    /// that is not marked is returned again by the next call, so a write that fails loses nothing,
+    /// and one that is repeated writes the same again. Uses of one credential within a second of
+    /// each other count as one.
     ///
     /// ```
     /// use std::{collections::HashMap, io};
@@ -188,12 +191,14 @@ impl LastUse {
             .collect()
     }
 
+    /// Removes a credential that was rehashed, or that cannot be.
     pub(crate) fn forget_outdated(&self, name: &Name) {
         self.0.outdated.pin().remove(name);
     }
 }
 
 impl Slot {
+    /// Creates a slot with an unwritten use.
     fn new(now: i64, after_rotation: bool) -> Self {
         let (at, written) = (AtomicI64::new(now), AtomicI64::new(RETIRED));
         Self {

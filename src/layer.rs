@@ -24,7 +24,8 @@ use crate::{
 /// is `X-Anyreach-Org`, the body is `{"detail": …}`.
 ///
 /// A clone is cheap and may be configured differently. Use one layer for an organization's routes,
-/// and [`user_scoped`](Self::user_scoped) on a clone of it for a person's routes.
+/// and [`user_scoped`](Self::user_scoped) on a clone of it for a person's routes. Where to put it
+/// among other layers is the [guide's first chapter](crate::guide::placement).
 ///
 /// ```
 /// use tower::ServiceBuilder;
@@ -42,7 +43,9 @@ use crate::{
 #[must_use]
 pub struct AuthLayer<S, R = JsonResponder> {
     store: Arc<S>,
+    /// What the layer requires, and its settings.
     policy: Policy,
+    /// How it builds refusals.
     style: RefusalStyle<R>,
 }
 
@@ -67,14 +70,25 @@ impl<S> AuthLayer<S> {
         }
     }
 
-    /// Answers refusals as `{"<key>": "<text>"}`; the default key is `detail`.
+    /// Answers refusals as `{"<key>": "<text>"}`; the default key is `detail`. For any other body,
+    /// see [`with_responder`](Self::with_responder).
     pub fn with_body_key(self, key: impl Into<Cow<'static, str>>) -> Self {
         self.with_responder(JsonResponder::with_key(key))
     }
 }
 
 impl<S, R> AuthLayer<S, R> {
-    /// Sets the token format. The default text of refusals names the prefixes of `format`.
+    /// Sets the token format: prefixes, length limit, checksum. Give the
+    /// [`Manager`](crate::manage::Manager) the same one. The default text of refusals names the
+    /// prefixes of `format`.
+    ///
+    /// ```
+    /// use tower_api_key::{AuthLayer, credential::TokenFormat, store::MemoryStore};
+    ///
+    /// let format = TokenFormat::default().with_prefixes("acme_key_", "acme_user_")?;
+    /// let auth = AuthLayer::new(MemoryStore::new()).with_token_format(format);
+    /// # Ok::<(), tower_api_key::ConfigError>(())
+    /// ```
     pub fn with_token_format(mut self, format: TokenFormat) -> Self {
         let messages = Arc::make_mut(&mut self.style.messages);
         messages.follow_prefixes(&self.policy.format, &format);
@@ -82,13 +96,23 @@ impl<S, R> AuthLayer<S, R> {
         self
     }
 
-    /// Sets the header that names the organization for a personal token.
+    /// Sets the header that names the organization for a personal token; `X-Anyreach-Org` by
+    /// default.
+    ///
+    /// ```
+    /// use http::HeaderName;
+    /// use tower_api_key::{AuthLayer, store::MemoryStore};
+    ///
+    /// let header = HeaderName::from_static("acme-workspace");
+    /// let auth = AuthLayer::new(MemoryStore::new()).with_organization_header(header);
+    /// ```
     pub fn with_organization_header(mut self, name: HeaderName) -> Self {
         self.policy.organization_header = name;
         self
     }
 
-    /// Sets the clock that expiry is checked against.
+    /// Sets the clock that expiry is checked against; the operating system's by default. Tests use
+    /// one that they move by hand.
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.policy.clock = Arc::new(clock);
         self
@@ -114,7 +138,8 @@ impl<S, R> AuthLayer<S, R> {
         Ok(self)
     }
 
-    /// Sets the texts of refusals.
+    /// Sets the texts of refusals. A text that names the default prefixes follows those of
+    /// [`with_token_format`](Self::with_token_format), whichever is called first.
     pub fn with_messages(mut self, mut messages: Messages) -> Self {
         messages.follow_prefixes(&TokenFormat::default(), &self.policy.format);
         self.style.messages = Arc::new(messages);
@@ -150,16 +175,24 @@ impl<S, R> AuthLayer<S, R> {
         }
     }
 
-    /// Serves routes that belong to a person: no organization is required, and the organization
-    /// header is ignored. A key has no person behind it and is refused with the 403 of a denied
-    /// organization.
+    /// Serves routes that belong to a person, such as their profile or their list of organizations:
+    /// no organization is required, and the organization header is ignored. A key has no person
+    /// behind it and is refused with the 403 of a denied organization.
+    ///
+    /// ```
+    /// use tower_api_key::{AuthLayer, store::MemoryStore};
+    ///
+    /// let auth = AuthLayer::new(MemoryStore::new());
+    /// let of_a_person = auth.clone().user_scoped(); // for `/me`; `auth` for everything else
+    /// ```
     pub fn user_scoped(mut self) -> Self {
         self.policy.needs_organization = false;
         self
     }
 
     /// Makes the credential optional: a request without an `Authorization` header passes through
-    /// unauthenticated.
+    /// unauthenticated. For routes that show more to callers who are known; for routes that no
+    /// credential changes, use a [`PublicLayer`](crate::PublicLayer).
     ///
     /// A request that sends one is authenticated as usual. A bad credential is never downgraded to
     /// anonymous, and an outage is a 503. Responses get `Vary: Authorization` and the organization
@@ -222,10 +255,10 @@ impl<S, R> AuthLayer<S, R> {
         self
     }
 
-    /// Records when credentials are used.
-    /// [`Manager::run_usage_recorder`](crate::manage::Manager::run_usage_recorder) writes this to
-    /// the store; without a manager, take it with [`LastUse::unwritten`]. A credential counts as used when this layer accepts it, even if an inner layer
-    /// then refuses the request.
+    /// Records when credentials are used, for lists that show which keys are idle.
+    /// [`Manager::run_usage_recorder`](crate::manage::Manager::run_usage_recorder) writes the uses
+    /// to the store; without a manager, take them with [`LastUse::unwritten`]. A credential counts
+    /// as used when this layer accepts it, even if an inner layer then refuses the request.
     pub fn with_last_use(mut self, uses: LastUse) -> Self {
         self.policy.last_use = Some(uses);
         self

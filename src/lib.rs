@@ -1,10 +1,13 @@
 //! API keys and personal access tokens for axum, tonic and any other Tower service.
 //!
-//! If clients call your service with `Authorization: Bearer …`, this crate is the part you no
-//! longer write. One layer verifies the credential in constant time, tells the handler who is
-//! calling, and refuses everyone else with the right status, challenge and text, over HTTP and
-//! gRPC. The rest is included: stores in memory, SQLite and PostgreSQL, a cache whose revocation
-//! is immediate, and everything needed to issue, list, rotate and revoke credentials.
+//! You need this crate if programs call your service with `Authorization: Bearer …` and you want
+//! to give each customer keys of their own. You no longer write the middleware that reads and
+//! verifies a key in constant time, the table of digests behind it, the refusals with the right
+//! status, challenge and text over HTTP and gRPC, the cache that forgets a revoked key at once, or
+//! the endpoints' rules for who may issue, list, rotate and revoke which key.
+//!
+//! It is not for users who sign in with a password or through OAuth: sessions and JWTs are other
+//! crates' work, and can be used beside it.
 //!
 //! ```text
 //! request ─▶ bearer ─▶ digest ─▶ store ─▶ verify ─▶ organization ─▶ Principal ─▶ service
@@ -15,7 +18,8 @@
 //! An [`AuthLayer`] wraps a service. It reads `ak_<id>.<secret>`, an organization's key, or
 //! `pat_…`, a person's token with the organization named in `X-Anyreach-Org`; asks a
 //! [`CredentialStore`]; and either puts a [`Principal`] into the request's extensions or refuses
-//! with a [`Rejection`].
+//! with a [`Rejection`]. Header, prefixes, texts, roles and scopes are settings; the defaults are
+//! those of the Anyreach platform's documented API.
 //!
 //! # Quick start
 //!
@@ -27,34 +31,56 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let store = MemoryStore::new();
-//! store.create_organization("org_1", None)?;
+//! store.create_organization("org_1", None).await?;
 //! let key = TokenFormat::default().mint(Kind::OrgKey)?;
 //! let record = Record::org_key(&key.id, key.digest, "org_1");
-//! store.insert(record.with_role("viewer", store.catalogue())?)?;
+//! store.insert(record.with_role("viewer", store.catalogue())?).await?;
 //!
 //! async fn hello(request: Request<String>) -> Result<Response<String>, std::io::Error> {
 //!     let caller = request.extensions().get::<Principal>();
-//!     let organization = caller.and_then(Principal::organization).unwrap_or("nobody");
-//!     Ok(Response::new(format!("hello, {organization}")))
+//!     let organization = caller.and_then(Principal::organization);
+//!     Ok(Response::new(format!("hello, {organization:?}")))
 //! }
 //!
-//! let service = ServiceBuilder::new().layer(AuthLayer::new(store)).service_fn(hello);
+//! let auth = AuthLayer::new(store);
+//! let service = ServiceBuilder::new().layer(auth).service_fn(hello);
 //! let bearer = format!("Bearer {}", key.secret.expose_secret());
-//! let request = Request::builder().header("authorization", bearer).body(String::new())?;
-//! assert_eq!(service.oneshot(request).await?.into_body(), "hello, org_1");
+//! let request = Request::builder().header("authorization", bearer);
+//! let response = service.oneshot(request.body(String::new())?).await?;
+//! assert_eq!(response.into_body(), r#"hello, Some("org_1")"#);
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! For axum and tonic, see the README and the modules of those names. To issue, list, rotate and
-//! revoke credentials, see [`manage`].
+//! The README has the same for axum and for tonic.
 //!
 //! # Where to read on
 //!
-//! - The [`guide`]: where to put the layer, what is refused how, managing credentials, writing a
-//!   store, what is promised, what it costs.
-//! - In the source: `authenticate/mod.rs`, the decision on one page; `rejection/messages.rs`,
-//!   every text; `store/mod.rs`, the contract of stores.
+//! | you want to | read |
+//! |---|---|
+//! | build a complete service | [`guide::first_service`], step by step |
+//! | order layers, leave a route open | [`guide::placement`], [`PublicLayer`], [`EveryRouteDecidesLayer`] |
+//! | require a scope or an organization | [`require`], [`guide::organizations`] |
+//! | change texts, bodies or headers of refusals | [`rejection`], [`guide::refusals`] |
+//! | issue, list, rotate and revoke keys | [`manage`], [`guide::managing`] |
+//! | keep keys in your own tables | [`store`], [`guide::stores`] |
+//! | cache lookups and revoke at once | [`store::Cached`], [`guide::many_machines`] |
+//! | see verdicts in logs and metrics | [`observe`] |
+//! | test a service, or a store | [`guide::testing_services`], feature `testing` |
+//!
+//! To audit the crate, start with `authenticate/mod.rs`, the decision on one page;
+//! `rejection/messages.rs`, every text; and `store/mod.rs`, the contract of stores.
+//!
+//! # The three store traits
+//!
+//! | trait | what it does | who implements it |
+//! |---|---|---|
+//! | [`CredentialStore`] | answers lookups: one method | every store |
+//! | [`ManageStore`](store::ManageStore) | commits what a [`manage::Manager`] decides | stores whose keys this crate issues |
+//! | [`Directory`](store::Directory) | knows organizations and users | stores that keep them; for [`RequireDescendantLayer`], one method |
+//!
+//! All stores, and [`store::Cached`] around them, are cheap clones that share their content: give
+//! one clone to the layer and another to the manager.
 //!
 //! # Features
 //!
@@ -69,6 +95,15 @@
 //! | `tracing` | an event for each verdict, with its private cause: [`observe`] |
 //! | `metrics` | counters and histograms: [`observe`] |
 //! | `testing` | forged principals, a manual clock, and the contract suite for stores: [`TESTING_ENABLED`] |
+//!
+//! Other majors of axum and tonic work with a closure: see
+//! [`guide::refusals`](guide::refusals#bodies-of-other-majors).
+//!
+//! # Companion crates
+//!
+//! | crate | what it adds | depends on |
+//! |---|---|---|
+//! | [`tower-api-key-sqlx`](https://docs.rs/tower-api-key-sqlx) | `SqliteStore` and `PostgresStore`, each with migrations and a change log | sqlx 0.9; a pool that you pass in has to come from the same major |
 
 mod anyreach;
 mod authenticate;
@@ -115,17 +150,21 @@ pub use require::{RequireDescendantLayer, RequireOrganizationLayer, RequireScope
 pub use service::AuthService;
 pub use store::CredentialStore;
 
-/// Whether the feature `testing` is compiled in, with which any code in the program can forge a [`Principal`].
+/// Whether the feature `testing` is compiled in, with which any code in the program can forge a
+/// [`Principal`].
 ///
-/// Cargo unites features, so that a dependency can switch it on. To keep it out of release builds, put this into the
-/// program's `main.rs`:
+/// Cargo unites features, so a dependency can switch it on. To keep it out of release builds, put
+/// this into the program's `main.rs`:
 ///
 /// ```
-/// const _: () = assert!(cfg!(debug_assertions) || !tower_api_key::TESTING_ENABLED, "feature `testing` is on");
+/// const _: () = assert!(
+///     cfg!(debug_assertions) || !tower_api_key::TESTING_ENABLED,
+///     "the feature `testing` of tower-api-key is on",
+/// );
 /// ```
 ///
-/// With the feature, the first verdict of a process leaves an event at `WARN`, and so does the first forged principal;
-/// see [`observe`](mod@observe).
+/// With the feature, the first verdict of a process emits an event at `WARN`, and so does the first
+/// forged principal; see [`observe`](mod@observe).
 pub const TESTING_ENABLED: bool = cfg!(feature = "testing");
 
 #[cfg(all(doctest, feature = "axum", feature = "tonic"))]

@@ -45,6 +45,7 @@ use crate::{
 pub struct Principal(Arc<Record>);
 
 impl Principal {
+    /// Creates the principal from the last proof, which only a full decision yields.
     pub(crate) fn new(acting: Authorized) -> Self {
         Self(acting.into_record())
     }
@@ -70,6 +71,7 @@ impl Principal {
         });
     }
 
+    /// Creates a principal of which nothing was proven, for tests.
     #[cfg(feature = "testing")]
     pub(crate) fn unproven(record: Record) -> Self {
         Self(Arc::new(record))
@@ -81,7 +83,8 @@ impl Principal {
         self.0.kind()
     }
 
-    /// Returns the public id of the credential, safe to log.
+    /// Returns the public id of the credential, safe to log. Use it to attribute what the request
+    /// does, or to count requests per key.
     #[must_use]
     pub fn credential_id(&self) -> &str {
         self.0.id()
@@ -99,7 +102,9 @@ impl Principal {
         self.0.user().map(UserId::as_str)
     }
 
-    /// Returns the role in that organization, if the scopes come from one.
+    /// Returns the role in that organization, if the scopes come from one; for display, and to
+    /// issue keys with the same role. Decide by [scopes](Self::has), since a role's rights may
+    /// change.
     #[must_use]
     pub fn role(&self) -> Option<&str> {
         self.0.role()
@@ -111,7 +116,15 @@ impl Principal {
         self.0.scopes()
     }
 
-    /// Returns whether the caller holds `scope`.
+    /// Returns whether the caller holds `scope`, for what a handler decides by itself, such as
+    /// which fields to return. To close a whole route, use a
+    /// [`RequireScopesLayer`](crate::RequireScopesLayer).
+    ///
+    /// ```
+    /// # fn handler(caller: &tower_api_key::Principal) -> Option<&'static str> {
+    /// caller.has("conversations:read_sensitive").then_some("the transcript")
+    /// # }
+    /// ```
     #[must_use]
     pub fn has(&self, scope: &str) -> bool {
         self.scopes().contains(scope)
@@ -148,6 +161,7 @@ impl Principal {
         self.0.data()
     }
 
+    /// Returns the record that was proven.
     pub(crate) fn record(&self) -> &Arc<Record> {
         &self.0
     }

@@ -22,6 +22,22 @@ use crate::{
 ///
 /// There are no path patterns, since a pattern would have to read a path exactly as the router
 /// does. Instead, each route declares itself public.
+///
+/// ```
+/// # #[cfg(feature = "axum")]
+/// # fn app() -> axum::Router {
+/// use axum::{Router, routing::{get, post}};
+/// use tower_api_key::{AuthLayer, PublicLayer, store::MemoryStore};
+///
+/// let private = Router::new()
+///     .route("/agents", get(|| async {}))
+///     .layer(AuthLayer::new(MemoryStore::new()));
+/// let public = Router::new()
+///     .route("/hooks", post(|| async {})) // authenticated by a signature of its own
+///     .layer(PublicLayer::new());
+/// public.merge(private)
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 #[must_use]
@@ -55,7 +71,8 @@ impl<Inner> Layer<Inner> for PublicLayer {
     }
 }
 
-/// A service behind a [`PublicLayer`].
+/// A service behind a [`PublicLayer`]. It needs an inner service that answers with
+/// [`http::Response`].
 #[derive(Clone, Copy, Debug)]
 pub struct PublicService<Inner> {
     inner: Inner,

@@ -1,5 +1,25 @@
 //! Support for tonic 0.14: wrapped services keep their name, and a request returns its
 //! [`Principal`].
+//!
+//! `Server::builder().layer(auth)` covers all services. To leave one open, wrap the others, which a
+//! router still finds by name:
+//!
+//! ```
+//! # async fn serve() {
+//! use tonic::transport::Server;
+//! use tower::Layer;
+//! use tower_api_key::{AuthLayer, store::MemoryStore};
+//!
+//! let (_reporter, health) = tonic_health::server::health_reporter();
+//! let (_other, public) = tonic_health::server::health_reporter();
+//! let auth = AuthLayer::new(MemoryStore::new());
+//! let server = Server::builder().add_service(auth.layer(health)).add_service(public);
+//! # }
+//! ```
+//!
+//! A refused call gets the status `UNAUTHENTICATED`, `PERMISSION_DENIED`, `UNAVAILABLE` or
+//! `INTERNAL`. A request that is not a gRPC call gets an ordinary HTTP refusal
+//! ([guide](crate::guide::refusals#grpc)).
 
 use std::{
     convert::Infallible,
@@ -101,6 +121,16 @@ impl<Inner: NamedService, L> NamedService for RequireService<Inner, L> {
 }
 
 /// Returns the caller from a handler's request.
+///
+/// ```
+/// use tonic::{Request, Response, Status};
+/// use tower_api_key::tonic::RequestExt;
+///
+/// async fn whoami(request: Request<()>) -> Result<Response<String>, Status> {
+///     let caller = request.principal()?;
+///     Ok(Response::new(format!("{:?}", caller.organization())))
+/// }
+/// ```
 pub trait RequestExt {
     /// Returns the caller.
     ///

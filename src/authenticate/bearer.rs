@@ -16,7 +16,7 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<&[u8], Cause> {
     if let Some(token @ [first, ..]) = value.strip_prefix(b"Bearer ")
         && *first != b' '
     {
-        return Ok(token); // as nearly everybody writes it
+        return Ok(token); // as nearly every client writes it
     }
     let (scheme, rest) = value
         .split_at_checked("Bearer".len())
@@ -37,10 +37,11 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<&[u8], Cause> {
     }
 }
 
+/// Returns the value of the only `Authorization` field.
 #[inline]
 fn sole_value(headers: &HeaderMap) -> Result<&HeaderValue, Cause> {
     let value = headers.get(AUTHORIZATION).ok_or(Cause::NoCredential)?;
-    // Equal counts mean that no field occurs twice. Only otherwise is this field itself walked.
+    // Equal counts mean that no field occurs twice; only otherwise look at this field itself.
     let repeated = headers.len() != headers.keys_len()
         && headers.get_all(AUTHORIZATION).iter().nth(1).is_some();
     if repeated {

@@ -13,6 +13,25 @@ use crate::{
 };
 
 /// A good credential that came from a browser: anyone who can read the page has it.
+///
+/// The closure of [`AuthLayer::with_browser_guard`](crate::AuthLayer::with_browser_guard) receives
+/// it. Hand it to a task that revokes the credential or tells its owner:
+///
+/// ```
+/// use tokio::sync::mpsc;
+/// use tower_api_key::{AuthLayer, ExposedCredential, store::MemoryStore};
+///
+/// let (exposed, mut reports) = mpsc::channel::<ExposedCredential>(16);
+/// let auth = AuthLayer::new(MemoryStore::new()).with_browser_guard(move |credential| {
+///     let _ = exposed.try_send(credential); // never wait during a request
+/// });
+/// # async fn work(mut reports: mpsc::Receiver<ExposedCredential>) {
+/// while let Some(credential) = reports.recv().await {
+///     println!("revoke {}", credential.credential_id);
+/// }
+/// # }
+/// # let _ = (auth, &mut reports);
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ExposedCredential {
@@ -30,6 +49,7 @@ pub struct ExposedCredential {
 pub(crate) struct BrowserGuard(Arc<dyn Fn(ExposedCredential) + Send + Sync>);
 
 impl BrowserGuard {
+    /// Creates a guard that calls `report` with each exposed credential.
     pub(crate) fn new(report: impl Fn(ExposedCredential) + Send + Sync + 'static) -> Self {
         Self(Arc::new(report))
     }

@@ -1,4 +1,5 @@
-//! The last two checks: the credential is still valid, and it may act where the request wants to.
+//! The last two checks: the credential is still valid, and it may act in the organization that the
+//! request names.
 
 use std::sync::Arc;
 
@@ -43,6 +44,7 @@ impl Verified {
 }
 
 impl Live {
+    /// Returns the record, for checks that do not consume the proof.
     pub(crate) fn record(&self) -> &Arc<Record> {
         &self.0
     }
@@ -95,6 +97,7 @@ impl Live {
 }
 
 impl Authorized {
+    /// Ends the chain of proofs. Only [`Principal::new`](crate::Principal) calls this.
     pub(crate) fn into_record(self) -> Arc<Record> {
         self.0
     }

@@ -40,17 +40,23 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Policy {
     pub(crate) format: TokenFormat,
+    /// Names the organization for a personal token.
     pub(crate) organization_header: HeaderName,
+    /// Decides expiry.
     pub(crate) clock: Arc<dyn Clock>,
+    /// How long a lookup may take.
     pub(crate) deadline: Duration,
     /// `false` on a route that belongs to a person and not to an organization.
     pub(crate) needs_organization: bool,
     /// Lets a request without any `Authorization` header pass through unauthenticated.
     pub(crate) optional: bool,
+    /// Answers CORS preflights with a bare 200.
     pub(crate) answers_preflights: bool,
     /// Removes the `Authorization` header from accepted requests.
     pub(crate) removes_authorization: bool,
+    /// Refuses credentials that a browser sends.
     pub(crate) browser_guard: Option<BrowserGuard>,
+    /// Collects last uses.
     pub(crate) last_use: Option<LastUse>,
 }
 
@@ -80,8 +86,8 @@ impl Policy {
             .flatten()
     }
 
-    /// Decides on what the store found. `decoy` is its
-    /// [pepper](crate::CredentialStore::decoy_pepper).
+    /// Decides on what the store found, and adds the kind of the credential to a denial. `decoy` is
+    /// the store's [pepper](crate::CredentialStore::decoy_pepper).
     #[inline]
     pub(crate) fn judge(
         &self,
@@ -97,6 +103,8 @@ impl Policy {
             })
     }
 
+    /// The chain of proofs: each step consumes the one before, and only its own module can create
+    /// it.
     #[inline]
     fn chain(
         &self,

@@ -17,6 +17,7 @@ pub(crate) struct Presented<'h> {
 }
 
 impl<'h> Presented<'h> {
+    /// Computes the digest of a token. From here on the plain text is not needed.
     #[inline]
     pub(crate) fn new(token: &Token<'h>) -> Self {
         Self {
@@ -26,20 +27,23 @@ impl<'h> Presented<'h> {
         }
     }
 
+    /// Returns the kind of credential, as its prefix shows.
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
 
+    /// Returns the id of a key as it was sent; empty for a token.
     pub(crate) fn id(&self) -> &[u8] {
         &self.id
     }
 
+    /// Returns the digest of the whole token.
     pub(crate) fn digest(&self) -> &Digest {
         &self.digest
     }
 
-    /// Returns the question for the store. A key carries its organization, so `organization` is
-    /// sent only for tokens.
+    /// Returns the lookup for the store. A key carries its organization, so `organization` is
+    /// passed only for tokens.
     #[inline]
     pub(crate) fn lookup<'a>(
         &'a self,

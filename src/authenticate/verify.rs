@@ -17,6 +17,7 @@ use crate::{
 pub(crate) struct Verified(Arc<Record>);
 
 impl Verified {
+    /// Returns the record, for the next check and for revocation by the bearer.
     pub(crate) fn into_record(self) -> Arc<Record> {
         self.0
     }
@@ -57,14 +58,15 @@ pub(crate) fn check(
     }
 }
 
+/// Compares in constant time, with a decoy if there is no record, which never matches.
 #[inline]
 fn matches(shown: &Digest, found: Option<&Record>) -> Choice {
     let stored = found.map_or(&Digest::DECOY, Record::digest);
     shown.ct_eq(stored) & Choice::from(u8::from(found.is_some()))
 }
 
-/// Checks that the record is the one asked for. A store that returns another credential is broken,
-/// and its answer is not used.
+/// Returns whether the record is the one that was looked up. A store that returns another
+/// credential is broken, and its answer is not used.
 #[inline]
 fn asked_for(presented: &Presented<'_>, record: &Record) -> bool {
     record.kind() == presented.kind()

@@ -47,18 +47,21 @@ pub(super) fn crc32(bytes: &[u8]) -> u32 {
     !rest.iter().fold(crc, add_byte)
 }
 
+/// Continues the division with eight bytes at once.
 fn add_chunk(crc: u32, chunk: &[u8; STRIDE]) -> u32 {
     let sum = u64::from_le_bytes(*chunk) ^ u64::from(crc);
     let remainders = sum.to_le_bytes().into_iter().zip(TABLES.iter().rev());
     remainders.fold(0, |crc, (byte, table)| crc ^ remainder(table, byte))
 }
 
+/// Continues the division with one byte.
 fn add_byte(crc: u32, byte: &u8) -> u32 {
     let [low, ..] = crc.to_le_bytes();
     let [table, ..] = &TABLES;
     (crc >> 8) ^ remainder(table, low ^ byte)
 }
 
+/// Looks a byte up in a table.
 fn remainder(table: &[u32; 256], byte: u8) -> u32 {
     table.get(usize::from(byte)).copied().unwrap_or_default()
 }

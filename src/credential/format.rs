@@ -9,12 +9,26 @@ use crate::{anyreach, error::ConfigError};
 /// The format of tokens: what is minted, and what is refused before any lookup.
 ///
 /// The default is the documented form: `ak_<id>.<secret>` and `pat_…`, at most 512 bytes, checksum
-/// not required.
+/// not required. Give the layers and the [`Manager`](crate::manage::Manager) the same format.
+///
+/// ```
+/// use tower_api_key::credential::{Kind, TokenFormat};
+///
+/// let format = TokenFormat::default()
+///     .with_prefixes("acme_key_", "acme_user_")?
+///     .require_checksum(); // every token of Acme's is minted here
+/// let key = format.mint(Kind::OrgKey)?;
+/// assert!(format.parse(key.secret.expose_secret()).is_ok());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct TokenFormat {
+    /// The prefix of organization keys.
     org_key: Cow<'static, str>,
+    /// The prefix of personal tokens.
     personal_token: Cow<'static, str>,
     max_len: usize,
+    /// Whether a token must end in its checksum.
     checksum: bool,
 }
 
@@ -22,6 +36,7 @@ pub struct TokenFormat {
 #[derive(Clone, Copy)]
 pub(crate) struct Token<'h> {
     pub(crate) kind: Kind,
+    /// The id of a key; empty for a personal token.
     pub(crate) id: &'h [u8],
     pub(crate) whole: &'h [u8],
 }
@@ -113,6 +128,7 @@ impl TokenFormat {
         &self.personal_token
     }
 
+    /// Returns the maximum length of a token, in bytes.
     pub(crate) fn max_len(&self) -> usize {
         self.max_len
     }
@@ -179,6 +195,7 @@ fn is_token68(body: &[u8]) -> bool {
     }
 }
 
+/// Returns a token's body without the `=` at its end.
 fn without_padding(body: &[u8]) -> &[u8] {
     let padding = body.iter().rev().take_while(|byte| **byte == b'=').count();
     body.split_at(body.len() - padding).0
@@ -191,7 +208,8 @@ fn all_legal(bytes: &[u8]) -> bool {
         .fold(true, |legal, byte| legal & is_legal(*byte))
 }
 
-/// Has no branches. `-`, `.`, `/` and the digits are adjacent in ASCII.
+/// Returns whether a token may contain a byte, without branches. `-`, `.`, `/` and the digits are
+/// adjacent in ASCII.
 #[inline]
 fn is_legal(byte: u8) -> bool {
     let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
@@ -206,7 +224,7 @@ pub(super) fn first_illegal(body: &[u8]) -> Option<usize> {
     illegal.or_else(|| text.is_empty().then_some(0))
 }
 
-/// Returns whether `id` can stand between a key's prefix and its dot.
+/// Returns whether `id` can be between a key's prefix and its dot.
 pub(crate) fn is_key_id(id: &str) -> bool {
     !id.contains(['.', '=']) && is_token68(id.as_bytes())
 }

@@ -19,11 +19,23 @@ const CHECKSUM_CHARS: usize = 6; // 62^6 > 2^32
 
 /// A newly minted credential. Show [`secret`](Self::secret) to its owner once; store
 /// [`id`](Self::id) and [`digest`](Self::digest).
+///
+/// A [`Manager`](crate::manage::Manager) does this for you, and checks who may. Mint by yourself
+/// for tests, for the first key of a system, and with stores that only answer:
+///
+/// ```
+/// use tower_api_key::{credential::*, store::Record};
+///
+/// let minted = TokenFormat::default().mint(Kind::OrgKey)?;
+/// let record = Record::org_key(&minted.id, minted.digest, "org_1"); // store this
+/// println!("{}", minted.secret.expose_secret()); // and show this, once
+/// # Ok::<(), MintError>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Minted {
     /// The public id: for a key the part between prefix and dot, for a personal token a random name
-    /// of its own.
+    /// that is not part of the token.
     pub id: CredentialId,
     /// The whole token.
     pub secret: Secret,
@@ -31,7 +43,7 @@ pub struct Minted {
     pub digest: Digest,
 }
 
-/// The operating system provided no randomness.
+/// The operating system provided no randomness, which hardly ever happens after boot.
 #[derive(Debug, thiserror::Error)]
 #[error("the operating system gave no random bytes")]
 pub struct MintError(#[source] getrandom::Error);
@@ -128,6 +140,7 @@ impl std::fmt::Display for Checksum {
     }
 }
 
+/// Returns the digit for a value below 62.
 fn base62_digit(value: u32) -> u8 {
     BASE62.get(value as usize).copied().unwrap_or(b'0')
 }

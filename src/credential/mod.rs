@@ -1,5 +1,14 @@
 //! Credentials: their two kinds, the format of their tokens, and minting.
 //!
+//! You need this module to give tokens prefixes of your own ([`TokenFormat`]), to name a kind in
+//! calls of a [`Manager`](crate::manage::Manager) ([`Kind`]), and to mint keys without one
+//! ([`TokenFormat::mint`]).
+//!
+//! ```text
+//! ak_<id>.<secret>    an organization key: the id is public, and finds the key in the store
+//! pat_<secret>        a personal access token: found by the digest of the whole token
+//! ```
+//!
 //! A request presents exactly one bearer token, whose kind its prefix shows, and optionally an
 //! organization. Only the `Authorization` header and the organization header are read. A token in
 //! the query, a cookie, the body, the trailers or `Proxy-Authorization` is never read (RFC 9700,
@@ -20,6 +29,8 @@ pub use parsed::{ParsedToken, TokenError};
 use crate::id::{InvalidId, check_visible};
 
 /// The two kinds of credential.
+///
+/// The guide compares them: [`organizations`](crate::guide::organizations).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_enums,
@@ -44,8 +55,17 @@ impl Kind {
 }
 
 /// Checks the public id of a new credential: 1 to 256 bytes of visible ASCII, and for a key only
-/// what can stand between its prefix and its dot (`token68` of RFC 9110, section 11.2, without `.`
-/// and `=`).
+/// what can be between its prefix and its dot (`token68` of RFC 9110, section 11.2, without `.` and
+/// `=`).
+///
+/// Stores call it before they insert a credential.
+///
+/// ```
+/// use tower_api_key::credential::{Kind, check_credential_id};
+///
+/// assert!(check_credential_id(Kind::OrgKey, "billing-export").is_ok());
+/// assert!(check_credential_id(Kind::OrgKey, "billing.export").is_err()); // the dot ends the id
+/// ```
 ///
 /// # Errors
 /// [`InvalidId`].

@@ -15,7 +15,8 @@ pub struct ParsedToken {
     pub digest: Digest,
 }
 
-/// Why a token could never be accepted. The error does not contain the token.
+/// Why a token could never be accepted. The error does not contain the token, so it can be logged
+/// or written into the report of an import.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {

@@ -8,8 +8,8 @@
 //!
 //! # An accepted request
 //!
-//! Run `cargo bench --features axum,sqlite --bench peers`; the last column is from
-//! `cargo bench --features axum,sqlite --bench allocations`. *Net* is what a layer adds to the
+//! Run `cargo bench --features axum --bench peers`; the last column is from
+//! `cargo bench --features axum --bench allocations`. *Net* is what a layer adds to the
 //! service alone; *ratio* compares its net with that of a key.
 //!
 //! | | ns | net ns | ratio | allocations |
@@ -87,7 +87,7 @@
 //!
 //! # End to end
 //!
-//! `cargo bench --features axum,sqlite --bench e2e` runs axum over loopback, in one-second slices
+//! `cargo bench --features axum --bench e2e` runs axum over loopback, in one-second slices
 //! in turn, with a second server without a layer as control. A difference within the control's
 //! spread is not resolved.
 //!

@@ -76,7 +76,8 @@
 //! The example `axum_api` implements them: `POST /admin/organization-pats`
 //! (organizations/api-keys-and-tokens) returns the whole key once, in `pat_key`; lists show the
 //! truncated `key_id`. With the feature `axum` a [`ManageError`](crate::manage::ManageError) is a
-//! response, `{"detail": "<text>"}` with its status. The layer's `with_body_key` does not apply to it.
+//! response, `{"detail": "<text>"}` with its status. The layer's `with_body_key` does not apply to
+//! it.
 //!
 //! | status | errors |
 //! |---|---|
@@ -145,7 +146,8 @@
 //! a given number. A [hook](crate::manage::Manager::on_event) is called with each. A hook that
 //! panics does not undo the change or lose a secret: the panic is counted and reported, and the
 //! hook is called with the next event. Changes made to the store by other means, such as
-//! [`insert`](crate::store::ManageStore::insert), a [`Directory`](crate::store::Directory) or by hand, leave no event.
+//! [`insert`](crate::store::ManageStore::insert), a [`Directory`](crate::store::Directory) or by
+//! hand, leave no event.
 //!
 //! # The last use
 //!
@@ -178,7 +180,7 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let manager = Manager::new(MemoryStore::new());
-//! manager.store().create_organization("org_1", None)?;
+//! manager.store().create_organization("org_1", None).await?;
 //! let operator = Actor::operator("move", Owner::Organization("org_1".into()));
 //! # let kept = "9c5b0ab9c2e08c23c0f1ed8ca8ad6b8c7ee86d8d5e7dd4bd4ee0e8c9c11ba4b0";
 //! let digest = Digest::from_hex(kept)?; // as the other system stores it; or from_base64

@@ -8,22 +8,24 @@
 //!
 //! # Three steps
 //!
-//! 1. **The store.** `PostgresStore` takes the pool that the service already has. Each node calls
-//!    `migrate()` when it starts; the nodes wait for each other, and the first one does the work.
-//!    Where the service's role may not create anything, the schema's owner first runs `migrate()`
-//!    from a small program of its own, and then the `GRANT`s of [`store::postgres`](crate::store).
-//!    Deploy a new version in the same order: migrate, grant, roll out the nodes. Without a cache
-//!    every request is one lookup, and a revocation takes effect on every node as soon as it is
-//!    acknowledged.
+//! 1. **The store.** `PostgresStore`, of the crate [`tower-api-key-sqlx`], takes the pool that the
+//!    service already has. Each node calls `migrate()` when it starts; the nodes wait for each
+//!    other, and the first one does the work. Where the service's role may not create anything, the
+//!    schema's owner first runs `migrate()` from a small program of its own, and then the `GRANT`s
+//!    that the documentation of [`tower_api_key_sqlx::postgres`] lists. Deploy a new version in the
+//!    same order: migrate, grant, roll out the nodes. Without a cache every request is one lookup,
+//!    and a revocation takes effect on every node as soon as it is acknowledged.
 //! 2. **The cache.** [`Cached`](crate::store::Cached) answers from memory. By itself it sees
 //!    changes made through it at once, and others after its time to live (5 s).
 //! 3. **The feed.** `store.feed()` sends the cache every change, from any source: another node, a
 //!    tool, a person with `psql`. The time to live is then only the last resort.
 //!
 //! ```no_run
-//! use std::{sync::Arc, time::Duration};
+//! use std::time::Duration;
+//!
 //! use sqlx::PgPool;
-//! use tower_api_key::{AuthLayer, scope::Catalogue, store::{Cached, PostgresStore}};
+//! use tower_api_key::{AuthLayer, scope::Catalogue, store::Cached};
+//! use tower_api_key_sqlx::PostgresStore;
 //!
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 //! let pool = PgPool::connect("postgres://localhost/service").await?;
@@ -32,12 +34,14 @@
 //! let feed = store.feed().await?;
 //! let bound = Duration::from_secs(5);
 //! let cache = Cached::new(store).with_max_staleness_after_disconnect(bound);
-//! let cache = Arc::new(cache);
 //! tokio::spawn(cache.follow(feed));
-//! let auth = AuthLayer::new(cache);
+//! let auth = AuthLayer::new(cache.clone()); // and one more clone for the `Manager`
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`tower-api-key-sqlx`]: https://docs.rs/tower-api-key-sqlx
+//! [`tower_api_key_sqlx::postgres`]: https://docs.rs/tower-api-key-sqlx/latest/tower_api_key_sqlx/postgres/
 //!
 //! # The pool
 //!
@@ -108,7 +112,7 @@
 //!   keep-alive. When the machine wakes up, a connection that has died meanwhile is noticed within
 //!   4 s, as any other.
 //! - For the rights of each role, what the store relies on, TLS, dumps, and older nodes with a
-//!   newer schema, see the store's module (`store::postgres`).
+//!   newer schema, see [`tower_api_key_sqlx::postgres`].
 //! - Lookups may go to a standby. A revocation that it has not replayed yet has no effect there.
 //!   Without a cache that is the bound. *With* one it is worse: the cache would keep an answer that
 //!   is older than the change it was notified of. Cache only what is read from the server that the

@@ -1,18 +1,32 @@
-//! The guide: short chapters with tested examples.
+//! The guide: a short book, to be read in order, with tested examples.
 //!
-//! 1. [`placement`]: how to order the layers, and how to make a route public.
-//! 2. [`refusals`]: what a client sees, and how to change it.
-//! 3. [`organizations`]: keys, tokens, roles and scopes.
-//! 4. [`managing`]: issuing, rotating and revoking credentials, and the audit trail.
-//! 5. [`peppers`]: digests that are useless without a key stored elsewhere.
-//! 6. [`stores`]: writing a store, and operating SQLite.
-//! 7. [`many_machines`]: one file, one database, many nodes, and how long a revocation takes.
-//! 8. [`promises`]: what holds whatever a client sends, and what does not.
-//! 9. [`cost`]: what a request costs, and what dominates.
-//! 10. [`comparison`]: what other crates do.
+//! The [front page](crate) gets a first request through. The chapters take it from there.
+//!
+//! **Protecting routes**
+//!
+//! 1. [`first_service`]: what a complete service has, step by step.
+//! 2. [`placement`]: which layer goes outside of which, and how to make a route public.
+//! 3. [`organizations`]: the two kinds of credential, and what roles and scopes allow.
+//! 4. [`refusals`]: what a client sees when it is refused, and how to change it.
+//! 5. [`testing_services`]: testing routes, expiry and outages.
+//!
+//! **Running a service**
+//!
+//! 6. [`managing`]: issuing, rotating, revoking and importing credentials, and the audit trail.
+//! 7. [`stores`]: how to write a store over your own tables.
+//! 8. [`sqlite`]: one machine: operating the SQLite store.
+//! 9. [`many_machines`]: one database for many nodes, and how soon a revocation takes effect.
+//! 10. [`peppers`]: digests that are useless without a key kept elsewhere.
+//!
+//! **Judging the crate**
+//!
+//! 11. [`promises`]: what holds whatever a client sends, and what does not.
+//! 12. [`cost`]: what a request costs, and what dominates.
+//! 13. [`comparison`]: what other crates do.
 
 pub mod comparison;
 pub mod cost;
+pub mod first_service;
 pub mod managing;
 pub mod many_machines;
 pub mod organizations;
@@ -20,4 +34,6 @@ pub mod peppers;
 pub mod placement;
 pub mod promises;
 pub mod refusals;
+pub mod sqlite;
 pub mod stores;
+pub mod testing_services;

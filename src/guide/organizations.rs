@@ -52,13 +52,11 @@
 //! ```
 //! # #[cfg(feature = "axum")]
 //! # fn app() -> axum::Router {
-//! use std::sync::Arc;
-//!
 //! use axum::{Router, extract::Path, routing::get};
 //! use tower_api_key::{AuthLayer, RequireDescendantLayer, store::MemoryStore};
 //!
-//! let store = Arc::new(MemoryStore::new());
-//! let auth = AuthLayer::new(Arc::clone(&store));
+//! let store = MemoryStore::new();
+//! let auth = AuthLayer::new(store.clone());
 //! let target = tower_api_key::axum::target(|Path(id): Path<String>| id.into());
 //! let below = RequireDescendantLayer::new(store, target).with_responses_of(&auth);
 //! let console = Router::new().route("/{id}", get(|| async {}).layer(below));

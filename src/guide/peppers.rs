@@ -5,18 +5,18 @@
 //! beside it:
 //!
 //! ```
-//! # #[cfg(feature = "sqlite")]
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use tower_api_key::{scope::Catalogue, secret::Peppers, store::SqliteStore};
+//! use tower_api_key::{scope::Catalogue, secret::Peppers};
+//! use tower_api_key_sqlx::SqliteStore;
 //!
 //! # let secret_from_the_environment = [b't'; 32];
 //! let peppers = Peppers::new("2026", &secret_from_the_environment)?;
-//! let store = SqliteStore::in_memory(Catalogue::anyreach()).await?.with_peppers(peppers);
+//! let store = SqliteStore::in_memory(Catalogue::anyreach())
+//!     .await?
+//!     .with_peppers(peppers);
 //! # Ok(())
 //! # }
-//! # #[cfg(not(feature = "sqlite"))]
-//! # fn main() {}
 //! ```
 //!
 //! # What a pepper protects against

@@ -43,8 +43,8 @@
 //! | `.layer(auth)`, fallbacks set afterwards | yes | **no** | **no** | **no** | **no** | **no** | **no** |
 //! | `.layer(auth)` as the last call | yes | yes | yes | yes | yes | yes | yes |
 //!
-//! In the last row the fallbacks are set and the other router is merged before the layer is added, so
-//! nothing is left outside.
+//! In the last row the fallbacks are set and the other router is merged before the layer is added,
+//! so nothing is left outside.
 //!
 //! `route_layer` leaves every fallback open: with `nest("/api", …)` around a router that has a
 //! fallback, such as a file service or a proxy, `/api/unknown` is answered without a credential.
@@ -100,8 +100,8 @@
 //! instead: a service behind a layer keeps its name, so
 //! `add_service(auth.layer(MyServer::new(mine)))` works, also for a service with an interceptor. In
 //! an axum router (`Routes::into_axum_router`) the response body is axum's, which does not show
-//! that the service speaks gRPC: add [`with_grpc`](crate::AuthLayer::with_grpc). For other majors of
-//! axum and tonic, see [`refusals`](crate::guide::refusals#bodies-of-other-majors).
+//! that the service speaks gRPC: add [`with_grpc`](crate::AuthLayer::with_grpc). For other majors
+//! of axum and tonic, see [`refusals`](crate::guide::refusals#bodies-of-other-majors).
 //!
 //! # Limits and buffers
 //!

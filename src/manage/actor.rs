@@ -19,6 +19,14 @@ use crate::{
 /// The actor of a management call: who it is, whose credentials it manages, and the most it can
 /// grant.
 ///
+/// Create it from what authenticated the caller, never from the request's body:
+///
+/// | caller | constructor |
+/// |---|---|
+/// | a request behind an [`AuthLayer`](crate::AuthLayer) | [`from_principal`](Self::from_principal) |
+/// | a user who signed in to your console | [`user`](Self::user), and [`acting_in`](Self::acting_in) for an organization |
+/// | a command, a job, a migration | [`operator`](Self::operator) |
+///
 /// ```
 /// use tower_api_key::{manage::Actor, store::Owner};
 ///
@@ -41,7 +49,9 @@ pub struct Actor {
 /// What an actor may do in its organization.
 #[derive(Clone, Debug)]
 enum Holds {
+    /// An operator's rights.
     Everything,
+    /// These scopes, and what they imply in the store's catalogue.
     Only(ScopeSet),
 }
 
@@ -99,6 +109,16 @@ impl Actor {
     /// the store's catalogue implies.
     ///
     /// Has no effect on other actors: their organization is part of their identity.
+    ///
+    /// ```
+    /// use tower_api_key::{manage::Actor, scope::Catalogue};
+    ///
+    /// // Alice has signed in to the console, where she is an admin of org_1.
+    /// let catalogue = Catalogue::anyreach();
+    /// if let Some(scopes) = catalogue.scopes_of("admin") {
+    ///     let alice = Actor::user("alice").acting_in("org_1", scopes.clone());
+    /// }
+    /// ```
     #[must_use]
     pub fn acting_in(self, organization: impl Into<OrgId>, scopes: ScopeSet) -> Self {
         match self.who {
@@ -224,6 +244,7 @@ impl Actor {
         }
     }
 
+    /// Returns whether the actor may grant everything.
     pub(super) fn is_operator(&self) -> bool {
         matches!(self.holds, Holds::Everything)
     }

@@ -16,10 +16,12 @@ use crate::{
 };
 
 impl<S: ManageStore> Manager<S> {
-    /// Returns a credential, including a deleted one.
+    /// Returns a credential, including a deleted one. For the page or endpoint that shows one key;
+    /// to show many, use [`list`](Self::list).
     ///
     /// # Errors
-    /// [`ManageError::NotAllowed`], [`ManageError::UnknownCredential`], [`ManageError::Unavailable`].
+    /// [`ManageError::NotAllowed`], [`ManageError::UnknownCredential`],
+    /// [`ManageError::Unavailable`].
     pub async fn get(
         &self,
         actor: &Actor,
@@ -30,7 +32,8 @@ impl<S: ManageStore> Manager<S> {
         self.within_deadline(self.find(&owner, id)).await
     }
 
-    /// Renames a credential.
+    /// Renames a credential. The name is for people only: nothing depends on it, and two
+    /// credentials may have the same.
     ///
     /// # Errors
     /// As for [`delete`](Self::delete), and [`ManageError::InvalidName`].
@@ -54,7 +57,8 @@ impl<S: ManageStore> Manager<S> {
     }
 
     /// Disables a credential until it is [enabled](Self::enable) again. A credential that is
-    /// already disabled is left as it is.
+    /// already disabled is left as it is. Use it while you find out whether a key has leaked; if it
+    /// has, [delete](Self::delete) or [rotate](Self::rotate) it.
     ///
     /// Concurrent changes to the credential do not affect the outcome; see
     /// [`delete`](Self::delete).
@@ -108,6 +112,21 @@ impl<S: ManageStore> Manager<S> {
     /// A single statement deletes it, without comparing it with what was read before, so its bearer
     /// cannot delay the deletion by renaming, rotating or enabling the credential.
     ///
+    /// ```
+    /// # use tower_api_key::{Principal, credential::Kind, manage::*, store::ManageStore};
+    /// /// `DELETE /keys/{id}`; that it is already gone is a success, too.
+    /// async fn delete_key(
+    ///     manager: &Manager<impl ManageStore>,
+    ///     caller: &Principal,
+    ///     id: &str,
+    /// ) -> Result<(), ManageError> {
+    ///     match manager.delete(&Actor::from_principal(caller), Kind::OrgKey, id).await {
+    ///         Ok(_) | Err(ManageError::Deleted) => Ok(()),
+    ///         Err(error) => Err(error),
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`ManageError::NotAllowed`], [`ManageError::UnknownCredential`], [`ManageError::Deleted`] if
     /// it is already deleted, [`ManageError::Unavailable`].
@@ -128,6 +147,7 @@ impl<S: ManageStore> Manager<S> {
         .await
     }
 
+    /// Deletes or disables one credential, and returns its info afterwards.
     pub(super) async fn end_one(
         &self,
         deadline: Deadline,
@@ -191,7 +211,8 @@ impl<S: ManageStore> Manager<S> {
         Ok(ended)
     }
 
-    /// Reads, decides, and commits the decision if nothing has changed since; otherwise retries.
+    /// Reads the credential, decides, and commits the decision. If another request changed the
+    /// credential in between, it starts again.
     async fn change(
         &self,
         actor: &Actor,
@@ -236,6 +257,7 @@ impl<S: ManageStore> Manager<S> {
     }
 }
 
+/// Returns whether a change makes a credential usable, so that the cap must be checked.
 fn becomes_accepted(before: &CredentialInfo, after: &CredentialInfo, now: UnixMillis) -> bool {
     before.effective_status(now) != EffectiveStatus::Active
         && after.effective_status(now) == EffectiveStatus::Active

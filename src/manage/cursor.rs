@@ -16,6 +16,16 @@ use crate::{
 /// It contains nothing that the previous page did not show, and gives access to nothing but its
 /// owner's list: it is not a secret and needs no protection. It stays valid when credentials are
 /// created or deleted.
+///
+/// ```
+/// use tower_api_key::manage::{Cursor, ManageError};
+///
+/// /// `GET /keys?cursor=…`; a text that is not a cursor is a 422.
+/// fn cursor(query: Option<&str>) -> Result<Option<Cursor>, ManageError> {
+///     query.map(str::parse).transpose()
+/// }
+/// assert_eq!(cursor(Some("no cursor")).unwrap_err().code(), "stale_cursor");
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Cursor {
     created_at: UnixMillis,
@@ -24,6 +34,7 @@ pub struct Cursor {
 }
 
 impl Cursor {
+    /// Creates the cursor after `last`, the last item of a page.
     pub(super) fn behind(last: &CredentialInfo, filter: &Filter) -> Self {
         Self {
             created_at: last.created_at,

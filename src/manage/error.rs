@@ -16,7 +16,19 @@ use crate::{
 /// [`Unavailable`](Self::Unavailable) may the outcome be unknown.
 ///
 /// An endpoint responds with [`status`](Self::status) and the text; programs distinguish the
-/// reasons by [`code`](Self::code).
+/// reasons by [`code`](Self::code). With the feature `axum` it is a response.
+///
+/// ```
+/// use http::Response;
+/// use tower_api_key::manage::ManageError;
+///
+/// fn answer(error: &ManageError) -> Response<String> {
+///     let mut response = Response::new(format!("{}: {error}", error.code()));
+///     *response.status_mut() = error.status();
+///     response
+/// }
+/// assert_eq!(answer(&ManageError::CapReached(100)).status(), 409);
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManageError {

@@ -1,5 +1,5 @@
-//! Fingerprints of requests to issue a credential: they tell a repeated request from a different one
-//! with the same idempotency key.
+//! Fingerprints of requests to issue a credential: they distinguish a repeated request from a
+//! different one with the same idempotency key.
 //!
 //! A fingerprint is the digest of the request's fields, encoded so that no two requests share an
 //! encoding: each text and each list follows its length, and each option begins with whether it has
@@ -27,6 +27,7 @@ fn push_text(fields: &mut Vec<u8>, text: &str) {
     fields.extend(text.as_bytes());
 }
 
+/// Appends a list of texts after its length.
 fn push_texts(fields: &mut Vec<u8>, texts: &[Box<str>]) {
     push_length(fields, texts.len());
     for text in texts {

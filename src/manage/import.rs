@@ -20,6 +20,17 @@ use crate::{
 ///
 /// A key's id is the part of its token between prefix and dot. A key without a role and scopes may
 /// do nothing.
+///
+/// ```
+/// use tower_api_key::{clock::UnixMillis, manage::Import, secret::Digest};
+///
+/// // A row of the other system: id, SHA-256 in hex, name, creation time.
+/// let sha256 = "9436e65a7323d7ff4b85984af79b7c5cd708f663c0a1144586111e42952a2b53";
+/// let key = Import::new("test", Digest::from_hex(sha256)?, "nightly export")
+///     .with_role("viewer")
+///     .created_at(UnixMillis(1_600_000_000_000));
+/// # Ok::<(), tower_api_key::secret::ParseDigestError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Import {
     id: CredentialId,
@@ -89,6 +100,9 @@ impl Import {
 impl<S: ManageStore> Manager<S> {
     /// Imports a credential for the owner that an [operator](Actor::operator) acts for: a key for
     /// an organization, a token for a user. The cap and the maximum lifetime do not apply.
+    ///
+    /// A migration may stop half-way: run it again, and ignore [`ManageError::Taken`]. The
+    /// [guide](crate::guide::managing#migrating-from-another-system) has the steps.
     ///
     /// # Errors
     /// [`ManageError::NotAllowed`] for every actor except an operator, and for a token with a role

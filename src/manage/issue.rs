@@ -19,11 +19,26 @@ use crate::{
 
 /// An organization key to issue. Without a role and scopes it may do nothing; without an expiry it
 /// never expires.
+///
+/// ```
+/// use tower_api_key::{clock::UnixMillis, manage::NewKey};
+///
+/// let key = NewKey::named("ci")
+///     .with_scopes(["agents:read"])
+///     .expiring_at(UnixMillis(1_767_225_600_000))
+///     .with_idempotency_key("3f9a2c"); // sent by the client, so that it may retry
+/// ```
 #[derive(Clone, Debug)]
 pub struct NewKey(pub(super) IssueRequest);
 
 /// A personal token to issue. Its rights follow from its owner's memberships; without an expiry it
 /// never expires.
+///
+/// ```
+/// use tower_api_key::manage::NewToken;
+///
+/// let token = NewToken::named("my laptop").expiring_at(None);
+/// ```
 #[derive(Clone, Debug)]
 pub struct NewToken(pub(super) IssueRequest);
 
@@ -82,8 +97,8 @@ impl NewKey {
         Self(IssueRequest::named(name, Some(Box::default())))
     }
 
-    /// Grants the key the rights of a role, following later changes of the catalogue. Replaces scopes
-    /// set before.
+    /// Grants the key the rights of a role, following later changes of the catalogue. Replaces
+    /// scopes set before.
     #[must_use]
     pub fn with_role(self, role: &str) -> Self {
         Self(IssueRequest {
@@ -116,6 +131,19 @@ impl NewToken {
 /// A newly issued credential with its secret, which is available nowhere else. It has neither
 /// `Clone` nor `Debug`, so that the secret is not kept or logged by accident.
 ///
+/// ```
+/// use tower_api_key::{manage::Issued, secret::Secret};
+///
+/// /// The body of the response that shows the key.
+/// fn shown_once(issued: Issued) -> String {
+///     let (info, secret) = issued.into_parts();
+///     match secret.as_ref().map(Secret::expose_secret) {
+///         Some(token) => format!("{}: {token}", info.name),
+///         None => format!("{}: issued before, its secret cannot be shown again", info.name),
+///     }
+/// }
+/// ```
+///
 /// ```compile_fail
 /// fn keep(issued: &tower_api_key::manage::Issued) -> tower_api_key::manage::Issued {
 ///     issued.clone()
@@ -129,7 +157,7 @@ impl NewToken {
 /// ```
 #[expect(
     missing_debug_implementations,
-    reason = "nobody needs to print what holds a secret"
+    reason = "printing it would print a secret"
 )]
 pub struct Issued {
     info: CredentialInfo,
@@ -160,6 +188,20 @@ impl Issued {
 impl<S: ManageStore> Manager<S> {
     /// Issues a key for the actor's organization.
     ///
+    /// ```
+    /// use tower_api_key::{credential::Kind, manage::*, store::{ManageStore, Owner}};
+    ///
+    /// /// The first key of a new customer, from the job that sets the customer up.
+    /// async fn first_key(
+    ///     manager: &Manager<impl ManageStore>,
+    ///     organization: &str,
+    /// ) -> Result<Issued, ManageError> {
+    ///     let owner = Owner::of(Kind::OrgKey, organization);
+    ///     let new = NewKey::named("first key").with_role("admin");
+    ///     manager.issue_key(&Actor::operator("setup", owner), new).await
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`ManageError`]; for the key's rights [`UnknownRole`](ManageError::UnknownRole),
     /// [`UnknownScope`](ManageError::UnknownScope) and [`ScopeNotHeld`](ManageError::ScopeNotHeld).
@@ -168,7 +210,8 @@ impl<S: ManageStore> Manager<S> {
             .await
     }
 
-    /// Issues a personal token for the actor.
+    /// Issues a personal token for the actor: for the user who signed in, or the owner of the token
+    /// that the request presents.
     ///
     /// # Errors
     /// [`ManageError`].
@@ -267,6 +310,7 @@ impl<S: ManageStore> Manager<S> {
         ))
     }
 
+    /// Returns what an earlier request with the same idempotency key issued, if it is still valid.
     async fn issued_before(
         &self,
         owner: &Owner,
@@ -315,6 +359,7 @@ impl IssueRequest {
 }
 
 impl Issued {
+    /// Creates the result of a rotation.
     pub(super) fn new(info: CredentialInfo, secret: Secret) -> Self {
         Self {
             info,

@@ -9,7 +9,7 @@ use crate::{
 /// Maximum page size.
 const MAX_PAGE: u32 = 200;
 
-/// One page of a list.
+/// One page of a list. Send `next` to the client as text, and pass it back for the page after.
 #[derive(Clone, Debug)]
 pub struct Page<T> {
     /// The items on this page.
@@ -21,6 +21,27 @@ pub struct Page<T> {
 impl<S: ManageStore> Manager<S> {
     /// Lists the actor's credentials of `kind`, newest first: those that match `filter`, after
     /// `cursor`, at most `limit` (clamped to 1 to 200).
+    ///
+    /// ```
+    /// use tower_api_key::{credential::Kind, manage::*, store::{Filter, ManageStore}};
+    ///
+    /// /// Every key of the actor's organization, page by page.
+    /// async fn names(
+    ///     manager: &Manager<impl ManageStore>,
+    ///     actor: &Actor,
+    /// ) -> Result<Vec<Box<str>>, ManageError> {
+    ///     let (mut names, mut cursor) = (Vec::new(), None);
+    ///     loop {
+    ///         let filter = Filter::default();
+    ///         let page = manager.list(actor, Kind::OrgKey, &filter, cursor.as_ref(), 200).await?;
+    ///         names.extend(page.items.into_iter().map(|key| key.name));
+    ///         match page.next {
+    ///             Some(next) => cursor = Some(next),
+    ///             None => return Ok(names),
+    ///         }
+    ///     }
+    /// }
+    /// ```
     ///
     /// # Errors
     /// [`ManageError::NotAllowed`], [`ManageError::StaleCursor`], [`ManageError::Unavailable`].
@@ -57,6 +78,19 @@ impl<S: ManageStore> Manager<S> {
 
     /// Lists audit events of the actor's credentials of `kind`, newest first: at most `limit` (1 to
     /// 200) events with a number below `before`, such as that of the previous page's last event.
+    ///
+    /// ```
+    /// # use tower_api_key::{credential::Kind, manage::*, store::ManageStore};
+    /// # async fn show(
+    /// #     manager: &Manager<impl ManageStore>,
+    /// #     actor: &Actor,
+    /// # ) -> Result<(), ManageError> {
+    /// let newest = manager.events(actor, Kind::OrgKey, None, 50).await?;
+    /// let before = newest.last().and_then(|event| event.number);
+    /// let older = manager.events(actor, Kind::OrgKey, before, 50).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`ManageError::NotAllowed`], [`ManageError::Unavailable`].

@@ -16,7 +16,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let store = std::sync::Arc::new(MemoryStore::new());
+//! let store = MemoryStore::new();
 //! store.create_organization("org_1", None).await?;
 //! let manager = Manager::new(store.clone());
 //! let operator = Actor::operator("setup", Owner::Organization("org_1".into()));
@@ -33,7 +33,7 @@
 //! ```
 //!
 //! In the source: `issue` creates credentials, following the `rules`; `change` renames, disables,
-//! enables and deletes; `rotate`, `revoke`, `import` and `list` do what their names say.
+//! enables and deletes; `rotate`, `revoke`, `import` and `list` are what their names suggest.
 //! [`ManageStore`] is what a store has to implement.
 
 mod actor;
@@ -79,18 +79,35 @@ use crate::{
 /// Give it the same store as the layers, including its cache, so that a revocation takes effect at
 /// once. Clones share everything.
 ///
-/// It also writes [last uses](Self::run_usage_recorder). A service that manages credentials in a
-/// table of its own needs no manager for that: see [`LastUse::unwritten`](crate::LastUse::unwritten).
+/// ```
+/// use std::time::Duration;
+/// use tower_api_key::{AuthLayer, manage::Manager, store::{Cached, MemoryStore}};
+///
+/// let store = Cached::new(MemoryStore::new());
+/// let auth = AuthLayer::new(store.clone());
+/// let manager = Manager::new(store)
+///     .with_max_credentials(20)
+///     .with_max_lifetime(Duration::from_secs(365 * 24 * 3600))
+///     .on_event(|event| println!("{} {}", event.action.as_str(), event.credential));
+/// ```
+///
+/// It also writes [last uses](Self::run_usage_recorder). A service that manages credentials in its
+/// own table needs no manager for that: see [`LastUse::unwritten`](crate::LastUse::unwritten).
 #[derive(Clone)]
 pub struct Manager<S> {
     store: S,
     format: TokenFormat,
     clock: Arc<dyn Clock>,
+    /// The scopes of which one is required to manage an organization's keys.
     accepted: AcceptedScopes,
+    /// Maximum number of usable credentials per owner.
     cap: u32,
+    /// Maximum lifetime; `None` means that a credential may never expire.
     max_life: Option<Duration>,
     max_overlap: Duration,
+    /// How long a call may take.
     deadline: Duration,
+    /// Called with every stored event.
     hook: Arc<dyn Fn(&AuditEvent) + Send + Sync>,
 }
 
@@ -133,7 +150,8 @@ impl<S> Manager<S> {
         }
     }
 
-    /// Sets the scopes of which any one is required to manage an organization's keys. All users
+    /// Sets the scopes of which any one is required to manage an organization's keys;
+    /// `organizations:manage` by default. Set it if your catalogue has other scopes. All users
     /// manage their own personal tokens.
     ///
     /// # Errors
@@ -205,6 +223,7 @@ impl<S> Manager<S> {
         &self.store
     }
 
+    /// Returns the cap for a commit at `at`.
     fn cap_of(&self, at: UnixMillis) -> Option<Cap> {
         Some(Cap::new(self.cap, at))
     }
@@ -228,6 +247,7 @@ impl<S: ManageStore> Manager<S> {
             .ok_or(ManageError::NotAllowed)
     }
 
+    /// Commits a change and passes its events to the hook.
     async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
         self.store.commit(commit).await?;
         commit.events.iter().for_each(|event| self.notify(event));
@@ -246,6 +266,7 @@ impl<S: ManageStore> Manager<S> {
         }
     }
 
+    /// Returns a credential of `owner`. One of another owner is unknown.
     async fn find(&self, owner: &Owner, id: &str) -> Result<CredentialInfo, ManageError> {
         self.store
             .credential(owner, id)
@@ -255,6 +276,7 @@ impl<S: ManageStore> Manager<S> {
 }
 
 impl Actor {
+    /// Creates the audit event of what this actor did to a credential.
     fn event(
         &self,
         at: UnixMillis,

@@ -18,6 +18,22 @@ impl<S: ManageStore> Manager<S> {
     /// as leaked. The bearer of a credential may revoke it; an invalid token reveals nothing.
     /// `origin` is recorded in the audit trail.
     ///
+    /// ```
+    /// use tower_api_key::{manage::*, store::ManageStore};
+    ///
+    /// /// The report of a secret scanner; returns whom to notify.
+    /// async fn leaked(
+    ///     manager: &Manager<impl ManageStore>,
+    ///     token: &str,
+    /// ) -> Result<Option<String>, ManageError> {
+    ///     match manager.revoke_presented(token, Some("secret scanning")).await {
+    ///         Ok(info) => Ok(Some(info.owner.id().to_owned())),
+    ///         Err(ManageError::UnknownCredential | ManageError::Deleted) => Ok(None),
+    ///         Err(error) => Err(error),
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`ManageError::UnknownCredential`] for everything that is not a credential here, however
     /// close; [`ManageError::Deleted`]; [`ManageError::Unavailable`].
@@ -59,6 +75,9 @@ impl<S: ManageStore> Manager<S> {
 
     /// Deletes all of the actor's credentials of `kind` in one transaction, and returns their ids.
     /// A credential that one of them issues at the same time is deleted too, or refused.
+    ///
+    /// For the button that a customer presses after a break-in, and for customers who leave. A
+    /// caller whose own credential is among them has none afterwards.
     ///
     /// # Errors
     /// [`ManageError::NotAllowed`], [`ManageError::Unavailable`].

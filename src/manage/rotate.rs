@@ -20,6 +20,16 @@ use crate::{
 
 /// How to rotate a credential. By default the old one ends at once, and the new one expires when
 /// the old one would have.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_api_key::manage::Rotation;
+///
+/// // Clients have a day to switch to the new key, which never expires.
+/// let rotation = Rotation::default()
+///     .with_overlap(Duration::from_secs(24 * 3600))
+///     .expiring_at(None);
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Rotation {
     overlap: Duration,
@@ -69,6 +79,7 @@ impl<S: ManageStore> Manager<S> {
             .await
     }
 
+    /// Commits the rotation. If another request changed the credential in between, it starts again.
     async fn replace(
         &self,
         actor: &Actor,
@@ -101,6 +112,7 @@ impl<S: ManageStore> Manager<S> {
         Err(ManageError::Busy)
     }
 
+    /// Checks that the credential can be rotated, and that the actor may grant it again.
     fn may_rotate(
         &self,
         actor: &Actor,
@@ -172,6 +184,8 @@ impl<S: ManageStore> Manager<S> {
         Ok((commit, secret))
     }
 
+    /// Adds the end of the credential that `old` itself replaced, if it is still in its overlap, so
+    /// that at most two credentials of a chain are valid.
     async fn end_predecessor(
         &self,
         actor: &Actor,

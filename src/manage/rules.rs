@@ -9,6 +9,7 @@ use crate::{
     store::CredentialInfo,
 };
 
+/// Checks the name of a credential.
 pub(super) fn check_name(name: &str) -> Result<(), ManageError> {
     if is_name(name) {
         Ok(())
@@ -17,6 +18,7 @@ pub(super) fn check_name(name: &str) -> Result<(), ManageError> {
     }
 }
 
+/// Checks an idempotency key: 1 to 255 visible ASCII characters.
 pub(super) fn check_idempotency_key(key: &str) -> Result<(), ManageError> {
     let good = (1..=MAX_IDEMPOTENCY_KEY).contains(&key.len())
         && key.bytes().all(|byte| byte.is_ascii_graphic());
@@ -112,6 +114,7 @@ pub(super) fn check_rights(
     )
 }
 
+/// Checks that the actor holds every scope that a role or a list of scopes grants.
 fn check_held(
     actor: &Actor,
     role: Option<&str>,

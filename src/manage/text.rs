@@ -63,6 +63,7 @@ pub(super) fn visible(text: &str) -> Box<str> {
         .into()
 }
 
+/// Returns whether a character is in the table, or is not a character at all.
 fn is_hidden(c: char) -> bool {
     let after = HIDDEN.partition_point(|(_, last)| *last < c);
     HIDDEN.get(after).is_some_and(|(first, _)| *first <= c) || is_noncharacter(c)

@@ -13,7 +13,21 @@ use crate::{
 const BATCH: usize = 1000;
 
 impl<S: ManageStore> Manager<S> {
-    /// Writes the collected uses once a minute, forever. Run it in a task of its own.
+    /// Writes the collected uses once a minute, forever. Spawn it as a task, and call
+    /// [`record_uses`](Self::record_uses) once more when the service stops:
+    ///
+    /// ```no_run
+    /// use tower_api_key::{LastUse, manage::*, store::MemoryStore};
+    ///
+    /// # async fn serve() -> Result<(), ManageError> {
+    /// let (manager, uses) = (Manager::new(MemoryStore::new()), LastUse::new());
+    /// let recorder = tokio::spawn(manager.clone().run_usage_recorder(uses.clone()));
+    /// // serve until shutdown, with `with_last_use(uses.clone())` on the layers
+    /// recorder.abort();
+    /// manager.record_uses(&uses).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// A failing store, such as a read-only database, affects no request: the uses are kept for the
     /// next minute, and the failure is reported to [`observe`](mod@crate::observe).
@@ -49,6 +63,7 @@ impl<S: ManageStore> Manager<S> {
         Ok(unwritten.len())
     }
 
+    /// Rehashes the digests that were presented and are out of date.
     async fn rehash(&self, uses: &LastUse) -> Result<(), ManageError> {
         for (name, presented) in uses.outdated() {
             let rehash = async {

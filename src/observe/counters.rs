@@ -1,8 +1,7 @@
 //! Metrics, recorded through the crate `metrics`; without the feature of that name, nothing is
 //! recorded.
 //!
-//! A label is a literal or one of a few fixed words, so that nothing that a client sent can become
-//! one.
+//! A label is a literal or one of a few fixed words, so nothing that a client sends can become one.
 
 pub(crate) use sink::*;
 
@@ -14,6 +13,7 @@ mod sink {
 
     use crate::credential::Kind;
 
+    /// An accepted request, and how long its lookup took.
     pub(crate) fn accepted(kind: Kind, latency: Option<Duration>) {
         waited(latency);
         match kind {
@@ -47,6 +47,7 @@ mod sink {
         };
     }
 
+    /// A refused request.
     pub(crate) fn refused(kind: Option<Kind>, cause: &'static str, latency: Option<Duration>) {
         waited(latency);
         match kind {

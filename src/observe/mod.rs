@@ -1,8 +1,12 @@
 //! Observability: an event for each verdict, with its private cause, and metrics. None contains a
 //! secret, a digest or a token.
 //!
-//! Events and metrics each have a feature of their own, `tracing` and `metrics`. Without it, that
-//! half compiles to nothing.
+//! Events and metrics each have their own feature, `tracing` and `metrics`. Without it, that half
+//! compiles to nothing.
+//!
+//! Watch these first: `tower_api_key_refused_total` by cause, for customers whose keys have expired
+//! and for clients that guess; events at `ERROR`, for an outage or a missing layer; with a feed,
+//! `tower_api_key_feed_up` and `tower_api_key_revocation_lag_seconds`.
 //!
 //! # Events
 //!
@@ -44,7 +48,7 @@
 //! With the feature `metrics`, these are recorded through the crate of that name, with whatever
 //! recorder the service has installed:
 //!
-//! | name | sort | labels | |
+//! | name | type | labels | |
 //! |---|---|---|---|
 //! | `tower_api_key_accepted_total` | counter | `kind` | requests that a layer let pass with a principal |
 //! | `tower_api_key_refused_total` | counter | `kind`, `cause` | refusals, with the [code of the cause](crate::rejection::Cause::code) |
@@ -99,7 +103,15 @@ pub fn describe() {
     descriptions::send();
 }
 
-/// The target of verdict events.
+/// The target of verdict events, for a subscriber's filter.
+///
+/// ```
+/// use tower_api_key::observe::TARGET;
+///
+/// // Refusals and outages, without an event for each accepted request.
+/// let directive = format!("warn,{TARGET}=info");
+/// assert_eq!(directive, "warn,tower_api_key::verdict=info");
+/// ```
 pub const TARGET: &str = "tower_api_key::verdict";
 
 /// An accepted request. `latency` is that of the lookup, if there was one.

@@ -9,6 +9,43 @@ use crate::{
 };
 
 /// The actual cause of a refusal, for logs and metrics. It is never sent to a client.
+///
+/// The events and counters of [`observe`](mod@crate::observe) carry its [`code`](Self::code). What
+/// the codes usually mean when a customer reports that a key does not work:
+///
+/// | code | look for |
+/// |---|---|
+/// | `no_credential`, `other_scheme`, `empty_bearer` | a client without the header, or a proxy that removes it |
+/// | `several_credentials` | a proxy that adds a second `Authorization` header |
+/// | `unknown_prefix` | a key of another product or environment, or a JWT |
+/// | `malformed_token`, `wrong_checksum`, `token_too_long` | a key that was cut off, quoted, or pasted with a line break |
+/// | `unknown_credential` | a key of another environment, or one that was never issued here |
+/// | `wrong_secret` | a key that was mixed up from two, or a client that guesses |
+/// | `deleted`, `disabled`, `expired` | the key in the list, and its audit events |
+/// | `owner_gone`, `organization_gone` | the user or the organization, which was deleted or disabled |
+/// | `no_organization`, `several_organizations`, `malformed_organization` | the organization header of a personal token |
+/// | `not_a_member`, `other_organization`, `not_a_descendant` | which organization the request names |
+/// | `key_on_user_route` | a key where a personal token is needed |
+/// | `no_accepted_scope` | the role or the scopes of the key, and what the route accepts |
+/// | `sent_by_browser` | a page that contains the key: revoke it |
+/// | `anonymous` | a route behind an optional layer that needs a credential after all |
+/// | `store_unavailable`, `store_timed_out`, `store_panicked` | the database, and the event's `error` |
+/// | `record_corrupt`, `unknown_pepper`, `store_mismatched` | the row of that credential, the peppers, or a bug of the store |
+/// | `no_auth_layer`, `undecided` | a route of yours without a layer |
+///
+/// In code, the cause is in the [`Rejection`](super::Rejection):
+///
+/// ```
+/// use http::Response;
+/// use tower_api_key::{Rejection, rejection::Cause};
+///
+/// /// Whether to remind the owner to replace a key.
+/// fn has_expired<B>(response: &Response<B>) -> bool {
+///     let refused = response.extensions().get::<Rejection>();
+///     matches!(refused.map(Rejection::cause), Some(Cause::Expired))
+/// }
+/// # assert!(!has_expired(&Response::new(())));
+/// ```
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {

@@ -26,6 +26,7 @@ impl Default for Challenges {
 }
 
 impl Challenges {
+    /// Builds the challenges for a realm.
     pub(super) fn new(realm: &str) -> Result<Self, ConfigError> {
         let bare = format!("Bearer realm={}", quoted(realm)?);
         let value = |text: &str| {
@@ -61,6 +62,7 @@ impl Challenges {
         }
     }
 
+    /// Adds the one accepted scope. A scope has no character that would have to be escaped.
     fn with_scope(&self, scope: &str) -> Option<HeaderValue> {
         let mut value = self.insufficient_scope.as_bytes().to_vec();
         value.extend_from_slice(format!(r#", scope="{scope}""#).as_bytes());

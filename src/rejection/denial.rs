@@ -1,4 +1,4 @@
-//! Denials: refusals that have a cause but no text yet.
+//! Denials: what a check returns. A denial has a cause; the layer that refuses adds the text.
 
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ pub(crate) struct Denial {
 }
 
 impl Denial {
+    /// Creates the denial of a credential that was found.
     pub(crate) fn about(cause: Cause, record: Arc<Record>) -> Self {
         Self {
             cause,

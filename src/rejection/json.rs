@@ -10,6 +10,25 @@ use crate::anyreach;
 
 /// Answers refusals with `{"<key>": "<text>"}` as `application/json`. The default key is `detail`
 /// (api-reference/errors); the MCP edge uses `error`.
+///
+/// It is the default of every layer; [`AuthLayer::with_body_key`](crate::AuthLayer::with_body_key)
+/// changes the key. Use the type itself to write the same JSON from a closure, into a body that
+/// this crate does not know:
+///
+/// ```
+/// use http::Response;
+/// use tower_api_key::{
+///     AuthLayer, Rejection,
+///     rejection::{JsonResponder, Responder},
+///     store::MemoryStore,
+/// };
+///
+/// let json = JsonResponder::with_key("error");
+/// let auth = AuthLayer::new(MemoryStore::new()).with_responder(move |rejection: &Rejection| {
+///     let response: Response<String> = json.respond(rejection);
+///     response.map(String::into_bytes)
+/// });
+/// ```
 #[derive(Clone, Debug)]
 pub struct JsonResponder {
     /// `{"<key>":`, with the key escaped.
@@ -55,6 +74,7 @@ impl<B: RefusalBody> Responder<B> for JsonResponder {
     }
 }
 
+/// Builds a response with the rejection's status and a JSON body.
 pub(super) fn json_response<B: RefusalBody>(
     rejection: &Rejection,
     content_type: &'static str,
@@ -91,6 +111,7 @@ fn split_at_special(text: &str) -> Option<(&str, char, &str)> {
     Some((plain, rest.next()?, rest.as_str()))
 }
 
+/// Appends a character in its escaped form, the short one where there is one.
 #[cold]
 fn push_escaped(json: &mut String, special: char) {
     let escaped = match special {

@@ -8,6 +8,9 @@ use crate::{anyreach, credential::TokenFormat};
 /// The texts of refusals. The defaults are the documented texts, and this crate's own where the
 /// documentation has none.
 ///
+/// Pass them to [`AuthLayer::with_messages`](crate::AuthLayer::with_messages). Keep one text per
+/// reason: a text that depended on the cause would tell a client which ids exist.
+///
 /// ```
 /// use tower_api_key::Messages;
 ///

@@ -1,5 +1,23 @@
 //! Refusals: the public reason, the private cause, and their HTTP and gRPC forms. All texts are in
-//! one table.
+//! one table, [`Messages`].
+//!
+//! You need this module to change how refusals look ([`JsonResponder`], [`ProblemResponder`], or a
+//! closure as a [`Responder`]), and to act on them in a layer outside of this crate's. Every
+//! refused response has its [`Rejection`] in the extensions:
+//!
+//! ```
+//! use http::Response;
+//! use tower_api_key::{Reason, Rejection};
+//!
+//! /// Counts clients that guess: call it with every response, in your own middleware.
+//! fn is_guess<B>(response: &Response<B>) -> bool {
+//!     let refused = response.extensions().get::<Rejection>();
+//!     refused.is_some_and(|rejection| rejection.reason() == Reason::InvalidToken)
+//! }
+//! # assert!(!is_guess(&Response::new(())));
+//! ```
+//!
+//! The guide's chapter [`refusals`](crate::guide::refusals) shows each way to change them.
 
 #[cfg(feature = "http-body-util")]
 mod bodies;
@@ -33,6 +51,17 @@ use crate::{
 };
 
 /// The reason for a refusal, as far as the client may know.
+///
+/// Match on it, or on its [`code`](Self::code), where your own code reacts to a refusal. Many
+/// [causes](Cause) share one reason, so that a client cannot learn which ids exist.
+///
+/// ```
+/// use tower_api_key::Reason;
+///
+/// let reason = Reason::Unavailable;
+/// assert_eq!((reason.status().as_u16(), reason.grpc_code()), (503, 14));
+/// assert_eq!(reason.code(), "unavailable");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
@@ -100,7 +129,8 @@ impl Reason {
         }
     }
 
-    /// Returns a fixed identifier, for programs.
+    /// Returns a fixed identifier, for programs: for metrics, or as the error code in a body of
+    /// your own.
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
@@ -117,21 +147,34 @@ impl Reason {
     }
 }
 
-/// A refusal. The extensions of the response that carries it hold it too.
+/// A refusal. A responder receives it, and the extensions of the refused response hold it.
 ///
 /// `Display` and [`detail`](Self::detail) are what the client sees. [`cause`](Self::cause) and the
 /// ids are for the operator: do not send them.
+///
+/// ```
+/// use http::Response;
+/// use tower_api_key::{AuthLayer, Rejection, store::MemoryStore};
+///
+/// let auth = AuthLayer::new(MemoryStore::new()).with_responder(|rejection: &Rejection| {
+///     let (code, text) = (rejection.reason().code(), rejection.detail());
+///     Response::new(format!("{code}: {text}"))
+/// });
+/// ```
 #[derive(Clone)]
 pub struct Rejection {
     reason: Reason,
     cause: Cause,
+    /// The layer's texts, shared instead of copied.
     messages: Arc<Messages>,
     accepted: Option<Arc<AcceptedScopes>>,
     kind: Option<Kind>,
+    /// The record that was found, if any.
     record: Option<Arc<Record>>,
 }
 
 impl Rejection {
+    /// Gives a denial its reason and its text.
     pub(crate) fn new(denial: Denial, messages: &Arc<Messages>) -> Self {
         Self {
             reason: denial.cause.reason(),
@@ -143,6 +186,7 @@ impl Rejection {
         }
     }
 
+    /// Adds the scopes that would have been accepted, for the challenge.
     pub(crate) fn accepting(self, accepted: Arc<AcceptedScopes>) -> Self {
         Self {
             accepted: Some(accepted),

@@ -11,6 +11,16 @@ use super::{
 ///
 /// `type` is `about:blank`, so `title` is the status phrase (section 4.2.1). `code` is an extension
 /// member with [`Reason::code`](super::Reason::code).
+///
+/// Use it if the rest of your API answers errors in this form:
+///
+/// ```
+/// use tower_api_key::{AuthLayer, rejection::ProblemResponder, store::MemoryStore};
+///
+/// let auth = AuthLayer::new(MemoryStore::new()).with_responder(ProblemResponder::new());
+/// // {"code":"invalid_token","detail":"Invalid or expired token","status":401,
+/// //  "title":"Unauthorized","type":"about:blank"}
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct ProblemResponder;
@@ -37,6 +47,7 @@ impl<B: RefusalBody> Responder<B> for ProblemResponder {
     }
 }
 
+/// Writes the problem document.
 fn document(rejection: &Rejection) -> String {
     let (code, status) = (rejection.reason().code(), rejection.status());
     let mut json = format!(r#"{{"code":"{code}","detail":"#);

@@ -34,8 +34,8 @@ use super::Rejection;
 /// });
 /// ```
 ///
-/// If such a service speaks gRPC, add [`with_grpc`](crate::AuthLayer::with_grpc): a closure cannot
-/// tell.
+/// If such a service speaks gRPC, add [`with_grpc`](crate::AuthLayer::with_grpc): the layer cannot
+/// see it from a closure.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot answer refusals with the response body `{B}`",
     label = "the inner service answers with `{B}`",
@@ -86,6 +86,24 @@ where
 /// bodies with the feature `tonic`; and for `Bytes`, `Full<Bytes>` and the boxed bodies of
 /// `http-body-util` with the feature `http-body-util`. Any other body works with a closure: see
 /// [`Responder`].
+///
+/// Implement it for a body type of your own:
+///
+/// ```
+/// use tower_api_key::rejection::RefusalBody;
+///
+/// enum Body {
+///     Full(String),
+///     File(std::path::PathBuf),
+/// }
+///
+/// impl RefusalBody for Body {
+///     fn from_text(text: String) -> Self {
+///         Body::Full(text)
+///     }
+/// }
+/// # let _ = Body::File("".into());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a refusal cannot be written into the response body `{Self}`",
     label = "the inner service answers with `{Self}`, which does not implement `RefusalBody`",

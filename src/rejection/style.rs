@@ -15,9 +15,11 @@ use crate::error::ConfigError;
 /// inside it.
 #[derive(Debug)]
 pub(crate) struct RefusalStyle<R = JsonResponder> {
-    /// Shared with every refusal, so that a text of one's own is not copied for each.
+    /// Shared with every refusal, so that no text is copied.
     pub(crate) messages: Arc<Messages>,
+    /// The values of `WWW-Authenticate`, with the realm.
     challenges: Challenges,
+    /// Builds the HTTP form.
     responder: Arc<R>,
     /// Whether the service speaks gRPC whatever its body type.
     grpc: bool,
@@ -47,6 +49,7 @@ impl Default for RefusalStyle {
 }
 
 impl<R> RefusalStyle<R> {
+    /// Sets the realm of the challenges.
     pub(crate) fn with_realm(self, realm: &str) -> Result<Self, ConfigError> {
         Ok(Self {
             challenges: Challenges::new(realm)?,
@@ -54,6 +57,7 @@ impl<R> RefusalStyle<R> {
         })
     }
 
+    /// Sets the responder, which may write into another body type.
     pub(crate) fn with_responder<R2>(self, responder: R2) -> RefusalStyle<R2> {
         let Self {
             messages,
@@ -69,6 +73,7 @@ impl<R> RefusalStyle<R> {
         }
     }
 
+    /// Declares that the service speaks gRPC.
     pub(crate) fn set_grpc(&mut self) {
         self.grpc = true;
     }
@@ -130,6 +135,7 @@ impl<R> RefusalStyle<R> {
         response
     }
 
+    /// Builds the HTTP form, and corrects what a responder must not choose.
     fn http<B>(&self, rejection: &Rejection) -> Response<B>
     where
         R: Responder<B>,
@@ -174,6 +180,7 @@ fn remove_targeted_cache_controls(headers: &mut HeaderMap) {
     }
 }
 
+/// Returns whether a field is for one kind of cache, or older than `Cache-Control`.
 fn is_targeted_cache_control(name: &HeaderName) -> bool {
     let name = name.as_str();
     let by_name = [

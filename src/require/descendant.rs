@@ -24,6 +24,9 @@ use crate::{
 /// that they act in, or one below it (organizations/partner-console). Membership in the target is
 /// not needed.
 ///
+/// Use it where partners or parent organizations act on those below them, with the child's id in
+/// the path or a header.
+///
 /// The checks run in that order. A target outside gets the uniform 403 of a denied organization,
 /// whether it exists or not. So does a request in which no target can be found. A failing tree is a
 /// 503. Nothing below a deleted or disabled organization can be reached.
@@ -34,12 +37,10 @@ use crate::{
 /// `tower_api_key::axum::target` with the handler's own `Path`.
 ///
 /// ```
-/// use std::sync::Arc;
-///
 /// use tower_api_key::{AuthLayer, RequireDescendantLayer, id::OrgId, store::MemoryStore};
 ///
-/// let store = Arc::new(MemoryStore::new());
-/// let auth = AuthLayer::new(Arc::clone(&store));
+/// let store = MemoryStore::new();
+/// let auth = AuthLayer::new(store.clone());
 /// let below = RequireDescendantLayer::new(store, |request: &http::request::Parts| {
 ///     request.uri.path().strip_prefix("/admin/partner-console/").map(OrgId::from)
 /// })
@@ -54,11 +55,13 @@ pub struct RequireDescendantLayer<R = JsonResponder> {
 /// Finds the organization that a request is about.
 type Target = dyn Fn(&Parts) -> Option<OrgId> + Send + Sync;
 
+/// The settings of the layer, shared with its lookups.
 #[derive(Clone)]
 struct Rule {
     tree: Arc<dyn Directory>,
     target: Arc<Target>,
     accepted: Arc<AcceptedScopes>,
+    /// How long a lookup in the tree may take.
     deadline: Duration,
 }
 
@@ -147,7 +150,7 @@ impl<R> Requirement for RequireDescendantLayer<R> {
     }
 }
 
-/// Asks whether the target is below the organization that the caller acts in.
+/// The question whether the target is below the organization that the caller acts in.
 pub(crate) struct IsBelow {
     rule: Arc<Rule>,
     principal: Principal,
@@ -191,6 +194,7 @@ impl Question for IsBelow {
     }
 }
 
+/// Returns the denial of a target outside, which is also that of a missing or unknown target.
 fn not_below(principal: &Principal) -> Denial {
     Denial::about(Cause::NotADescendant, Arc::clone(principal.record()))
 }

@@ -11,15 +11,16 @@ use crate::{
     rejection::{Cause, JsonResponder, RefusalStyle},
 };
 
-/// Lets callers through who act in an organization; for routes behind a user-scoped or an optional
-/// layer. Other callers get the 401 of a missing organization, unauthenticated ones that of a
-/// missing credential.
+/// Lets callers through who act in an organization. For routes behind an optional layer: behind any
+/// other `AuthLayer` that is not user-scoped, every caller acts in one. Callers without an
+/// organization get the 401 of a missing organization, unauthenticated ones that of a missing
+/// credential.
 ///
 /// ```
 /// use tower_api_key::{AuthLayer, RequireOrganizationLayer, store::MemoryStore};
 ///
 /// let auth = AuthLayer::new(MemoryStore::new()).optional();
-/// let somebody = RequireOrganizationLayer::new().with_responses_of(&auth);
+/// let members = RequireOrganizationLayer::new().with_responses_of(&auth);
 /// ```
 #[must_use]
 pub struct RequireOrganizationLayer<R = JsonResponder> {

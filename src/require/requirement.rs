@@ -1,4 +1,4 @@
-//! What the layers of this module have in common, for the service of all of them.
+//! What the layers of this module have in common, so that one service serves them all.
 
 use std::{convert::Infallible, future::Future, sync::Arc};
 
@@ -25,7 +25,7 @@ pub(crate) trait Requirement {
         None
     }
 
-    /// Checks what the caller's record tells.
+    /// Checks what can be decided from the caller's record alone.
     fn check(&self, principal: &Principal) -> Result<(), Cause>;
 
     /// Returns what has to be asked about the request, if anything, and the request unchanged.

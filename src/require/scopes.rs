@@ -17,6 +17,10 @@ use crate::{
 /// (organizations/roles-and-permissions). Answers others 403 with `error="insufficient_scope"` (RFC
 /// 6750, section 3.1).
 ///
+/// Give each route, or each method of it, a layer of its own. To require two scopes at once, stack
+/// two layers. For what differs within one response, ask
+/// [`Principal::has`](crate::Principal::has) in the handler.
+///
 /// ```
 /// use tower_api_key::{AuthLayer, RequireScopesLayer, store::MemoryStore};
 ///

@@ -77,6 +77,7 @@ where
     }
 }
 
+/// Checks what can be decided at once.
 fn check(layer: &impl Requirement, extensions: &Extensions) -> Result<(), Denial> {
     let principal = Principal::of(extensions)?;
     layer
@@ -84,6 +85,7 @@ fn check(layer: &impl Requirement, extensions: &Extensions) -> Result<(), Denial
         .map_err(|cause| Denial::about(cause, Arc::clone(principal.record())))
 }
 
+/// Asks the question. The future resolves to the verdict.
 fn ask<L, ReqB, ResB>(layer: L, question: L::Question) -> Asking<ReqB, ResB>
 where
     L: Requirement<Responder: Responder<ResB>> + Send + Sync + 'static,
@@ -99,6 +101,7 @@ where
     })
 }
 
+/// Reports a refusal and builds its response.
 fn refuse<L, ReqB, ResB>(layer: &L, denial: Denial, request: &Request<ReqB>) -> Response<ResB>
 where
     L: Requirement<Responder: Responder<ResB>>,

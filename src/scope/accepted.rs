@@ -12,6 +12,19 @@ use super::{
 use crate::error::ConfigError;
 
 /// The scopes that a route accepts: any one of them is enough. Never empty.
+///
+/// [`RequireScopesLayer`](crate::RequireScopesLayer) contains one. Use it directly where a check
+/// depends on the request, for example on a field of its body:
+///
+/// ```
+/// use tower_api_key::{Principal, scope::AcceptedScopes};
+///
+/// fn may_publish(caller: &Principal, accepted: &AcceptedScopes) -> bool {
+///     accepted.met_by(caller.scopes())
+/// }
+/// let accepted = AcceptedScopes::any(["posts:publish", "posts:manage"])?;
+/// # Ok::<(), tower_api_key::ConfigError>(())
+/// ```
 #[derive(Clone)]
 pub struct AcceptedScopes {
     names: ScopeSet,
@@ -69,7 +82,8 @@ impl AcceptedScopes {
         self.names.iter().any(|scope| held.contains(scope))
     }
 
-    /// An accepted name outside the universe has no bit: no set within that universe holds it.
+    /// Returns the accepted scopes as bits. A name outside the universe has no bit: no set within
+    /// that universe holds it.
     fn over(&self, universe: &Universe) -> (Universe, u128) {
         let bits = self
             .names

@@ -14,7 +14,10 @@ use crate::{anyreach, error::ConfigError};
 /// The rights of each role. Clones share the tables.
 ///
 /// A store uses it to turn the role of a credential or membership into scopes; the layer sees only
-/// scopes.
+/// scopes. [`anyreach`](Self::anyreach) is the default; build your own for another product.
+///
+/// To change a role, deploy a changed catalogue: keys with that role follow. Deploy a new role to
+/// every node before you assign it, since a node that does not know a role answers 503 for it.
 ///
 /// ```
 /// use tower_api_key::scope::Catalogue;
@@ -29,10 +32,14 @@ use crate::{anyreach, error::ConfigError};
 #[derive(Clone, Debug)]
 pub struct Catalogue(Arc<Tables>);
 
+/// What the clones of a catalogue share.
 #[derive(Debug)]
 struct Tables {
+    /// The scopes of each role, with what they imply.
     roles: HashMap<Arc<str>, ScopeSet>,
+    /// Pairs of a scope and one that it implies.
     implied: Vec<(Box<str>, Box<str>)>,
+    /// All scopes, each of which has a bit.
     universe: Universe,
 }
 
@@ -68,6 +75,14 @@ impl Catalogue {
     ///
     /// A store applies it to stored scopes, so that a scope which is no longer in the catalogue
     /// grants nothing.
+    ///
+    /// ```
+    /// use tower_api_key::scope::Catalogue;
+    ///
+    /// let held = Catalogue::anyreach().expand(["members:manage", "retired:scope"]);
+    /// assert!(held.contains("members:read")); // implied
+    /// assert!(!held.contains("retired:scope"));
+    /// ```
     #[must_use]
     pub fn expand<T: Into<Box<str>>>(&self, scopes: impl IntoIterator<Item = T>) -> ScopeSet {
         let known = scopes
@@ -78,7 +93,8 @@ impl Catalogue {
     }
 }
 
-/// Builds a [`Catalogue`].
+/// Builds a [`Catalogue`]; begin with [`Catalogue::builder`]. The order of the calls does not
+/// matter.
 #[derive(Debug, Default)]
 pub struct CatalogueBuilder {
     roles: Vec<(Arc<str>, Vec<Box<str>>)>,
@@ -131,6 +147,7 @@ impl CatalogueBuilder {
         Catalogue(Arc::new(self.tables()))
     }
 
+    /// Expands each role once, so that no request has to.
     fn tables(self) -> Tables {
         let universe: Universe = self
             .names()
@@ -146,6 +163,7 @@ impl CatalogueBuilder {
         }
     }
 
+    /// Returns every scope that a role or an implication names, with repetitions.
     fn names(&self) -> impl Iterator<Item = &str> {
         let held = self.roles.iter().flat_map(|(_, scopes)| scopes);
         held.chain(
@@ -162,6 +180,8 @@ fn is_role_name(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(char::is_control)
 }
 
+/// Adds everything that the scopes imply, directly or through others. Ends in cycles, too: each
+/// scope is added once.
 fn expand(implied: &[(Box<str>, Box<str>)], mut scopes: Vec<Box<str>>) -> ScopeSet {
     let mut next = 0;
     while let Some(scope) = scopes.get(next).cloned() {

@@ -10,9 +10,20 @@ use std::{
 ///
 /// Names are compared byte for byte and in full (RFC 6749, section 3.3: case-sensitive): `*`, a
 /// comma or an empty name has no special meaning and grants nothing.
+///
+/// Collect one from any list of names, in a store or to state what a user may do:
+///
+/// ```
+/// use tower_api_key::scope::ScopeSet;
+///
+/// let held = ScopeSet::from_iter(["agents:read", "agents:read", "agents:manage"]);
+/// assert_eq!(held.iter().collect::<Vec<_>>(), ["agents:manage", "agents:read"]);
+/// assert!(!held.contains("agents:*"));
+/// ```
 #[derive(Clone)]
 pub struct ScopeSet(Arc<Held>);
 
+/// What the clones of a set share.
 struct Held {
     names: Box<[Box<str>]>,
     /// The same as bits over a catalogue's names, if that catalogue has all names of this set.
@@ -73,6 +84,7 @@ impl ScopeSet {
     }
 }
 
+/// Returns the bit of a name, if the universe has it among its first 128.
 pub(super) fn bit_of(universe: &Universe, name: &str) -> Option<u128> {
     let at = universe
         .binary_search_by(|known| (**known).cmp(name))

@@ -10,6 +10,11 @@ use super::text;
 /// The SHA-256 digest (FIPS 180-4) of a whole token. Prefix and id are included, so that a digest
 /// copied to another row is useless there.
 ///
+/// Stores keep it, as [bytes](Self::to_bytes) or as [text](Self::to_hex). You create one yourself
+/// only to import tokens ([`of`](Self::of), [`from_hex`](Self::from_hex),
+/// [`from_base64`](Self::from_base64)) or to read your own table
+/// ([`from_bytes`](Self::from_bytes)).
+///
 /// It is held as four words, which compare faster than 32 bytes. There is no `PartialEq`: compare
 /// with [`ConstantTimeEq`]. `Debug` shows nothing.
 #[derive(Clone)]
@@ -50,6 +55,16 @@ impl Digest {
     }
 
     /// Parses a digest that another system stored as 64 hexadecimal digits, in either case.
+    ///
+    /// ```
+    /// use tower_api_key::secret::Digest;
+    ///
+    /// // printf %s ak_test.not-a-real-secret | sha256sum
+    /// let stored = "9436e65a7323d7ff4b85984af79b7c5cd708f663c0a1144586111e42952a2b53";
+    /// let digest = Digest::from_hex(stored)?;
+    /// assert_eq!(digest.to_bytes(), Digest::of(b"ak_test.not-a-real-secret").to_bytes());
+    /// # Ok::<(), tower_api_key::secret::ParseDigestError>(())
+    /// ```
     ///
     /// # Errors
     /// [`ParseDigestError`].
@@ -112,6 +127,7 @@ impl Digest {
         self.0
     }
 
+    /// Creates a digest from the key of a map.
     pub(crate) fn from_words(words: [u64; 4]) -> Self {
         Self(words)
     }

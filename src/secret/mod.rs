@@ -1,4 +1,10 @@
 //! Secrets: tokens, their digests, and peppers. They are never displayed.
+//!
+//! | type | what it is | where it may be |
+//! |---|---|---|
+//! | [`Secret`] | a new token in plain text | in the one response that shows it to its owner |
+//! | [`Digest`] | the SHA-256 of a token | in the store |
+//! | [`Peppers`] | keys for the digests | in the environment or a secret manager, never in the store |
 
 mod digest;
 mod pepper;
@@ -16,9 +22,19 @@ pub use pepper::{Pepper, Peppers};
 /// The text is wiped when the value is dropped. There is no `Display`, `Clone` or `PartialEq`;
 /// `Debug` shows `Secret(..)`. Wiping does not cover copies made by the caller of
 /// [`expose_secret`](Self::expose_secret).
+///
+/// ```
+/// use tower_api_key::credential::{Kind, TokenFormat};
+///
+/// let minted = TokenFormat::default().mint(Kind::PersonalToken)?;
+/// assert_eq!(format!("{:?}", minted.secret), "Secret(..)");
+/// assert!(minted.secret.expose_secret().starts_with("pat_")); // send this, and nothing else
+/// # Ok::<(), tower_api_key::credential::MintError>(())
+/// ```
 pub struct Secret(String);
 
 impl Secret {
+    /// Takes ownership of a minted token.
     pub(crate) fn new(token: String) -> Self {
         Self(token)
     }

@@ -11,6 +11,7 @@ pub(super) fn from_hex(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
+/// Returns the value of a hexadecimal digit.
 fn hex_digit(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
@@ -47,6 +48,7 @@ fn decode_base64(digits: &[u8], last_two: [u8; 2]) -> Option<[u8; 32]> {
     whole.then_some(bytes)
 }
 
+/// Returns the value of a Base64 digit, given the two characters that differ between alphabets.
 fn base64_digit(digit: u8, [plus, slash]: [u8; 2]) -> Option<u8> {
     match digit {
         b'A'..=b'Z' => Some(digit - b'A'),

@@ -1,4 +1,4 @@
-//! What is done to a request that is let through.
+//! Prepares a request that is let through for the inner service.
 
 use http::{Request, header::AUTHORIZATION};
 

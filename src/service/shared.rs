@@ -1,4 +1,5 @@
-//! What all clones of an [`AuthService`](super::AuthService) share: triage, lookup and verdict.
+//! What all clones of an [`AuthService`](super::AuthService) share, and the three steps of a
+//! request: triage, lookup, verdict.
 
 use std::{
     sync::Arc,
@@ -22,6 +23,7 @@ use crate::{
     store::{CredentialStore, Peek, Record, StoreError, StoreFault, guarded},
 };
 
+/// A layer's store, policy and form of refusals, behind one `Arc` per service.
 pub(super) struct Shared<S, R> {
     store: Arc<S>,
     policy: Policy,
@@ -30,15 +32,20 @@ pub(super) struct Shared<S, R> {
     vary: Option<HeaderValue>,
 }
 
-/// What is decided about a request at once.
+/// What is decided about a request without waiting.
 pub(super) enum Triage {
+    /// Answer a CORS preflight.
     AnswerPreflight,
+    /// Let it through unauthenticated.
     PassThrough,
+    /// The store answered from memory, and the credential is good.
     Accept(Principal),
+    /// The store has to be asked.
     Lookup(Presented<'static>),
 }
 
 impl<S, R> Shared<S, R> {
+    /// Creates what a new service shares with its clones. `Vary` is built once, here.
     pub(super) fn new(store: Arc<S>, policy: Policy, style: RefusalStyle<R>) -> Self {
         let vary = policy
             .optional
@@ -65,6 +72,7 @@ impl<S, R> Shared<S, R> {
 }
 
 impl<S: CredentialStore, R> Shared<S, R> {
+    /// Decides about a request as far as possible without waiting.
     pub(super) fn triage<ReqB>(&self, request: &Request<ReqB>) -> Result<Triage, Denial> {
         if self.policy.is_answered_preflight(request) {
             return Ok(Triage::AnswerPreflight);
@@ -86,6 +94,7 @@ impl<S: CredentialStore, R> Shared<S, R> {
             .map(Triage::Accept)
     }
 
+    /// Asks the store, within the deadline. The future resolves to the verdict.
     #[inline]
     pub(super) fn look_up<ReqB, ResB>(
         self: Arc<Self>,
@@ -120,6 +129,7 @@ impl<S: CredentialStore, R> Shared<S, R> {
         catch(|| self.store.decoy_pepper()).flatten()
     }
 
+    /// Decides on what the store found: admits the request, or returns the refusal.
     fn finish<ReqB, ResB>(
         &self,
         request: &mut Request<ReqB>,
@@ -163,6 +173,8 @@ impl<S, R> Shared<S, R> {
         })
     }
 
+    /// Prepares an accepted request for the inner service: adds the principal, and hides or removes
+    /// the credential.
     #[inline]
     pub(super) fn admit<ReqB>(
         &self,
@@ -179,6 +191,7 @@ impl<S, R> Shared<S, R> {
         request.extensions_mut().insert(principal);
     }
 
+    /// Reports a refusal and builds its response.
     pub(super) fn refuse<ReqB, ResB>(
         &self,
         denial: Denial,

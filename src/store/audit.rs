@@ -8,9 +8,23 @@ use crate::{
 
 /// An audit event: something that happened to a credential. Stored in the same transaction as the
 /// change.
+///
+/// Read the trail with [`Manager::events`](crate::manage::Manager::events), or receive each event
+/// as it is stored with [`Manager::on_event`](crate::manage::Manager::on_event). The words for
+/// [actions](AuditAction::as_str) are fixed, so you can show or export them:
+///
+/// ```
+/// use tower_api_key::store::AuditEvent;
+///
+/// fn line(event: &AuditEvent) -> String {
+///     let (action, credential) = (event.action.as_str(), &event.credential);
+///     format!("{} {action} {credential} by {:?}", event.at, event.by)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEvent {
-    /// Sequence number assigned by the store, increasing per owner; `None` before the event is stored.
+    /// Sequence number assigned by the store, increasing per owner; `None` before the event is
+    /// stored.
     pub number: Option<i64>,
     /// When it happened.
     pub at: UnixMillis,
@@ -51,7 +65,7 @@ impl AuditEvent {
 
 macro_rules! actions {
     ($($(#[doc = $doc:literal])+ $name:ident = $word:literal;)+) => {
-        /// What happened.
+        /// What happened to a credential.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum AuditAction {
@@ -97,7 +111,7 @@ actions! {
     Unknown = "unknown";
 }
 
-/// Who did something.
+/// Who did something: the actor of an [`AuditEvent`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuditActor {
@@ -123,6 +137,15 @@ pub enum AuditActor {
 impl AuditActor {
     /// Returns what a store keeps: a fixed word, the credential's id (or the name), and the user's
     /// id.
+    ///
+    /// ```
+    /// use tower_api_key::store::AuditActor;
+    ///
+    /// let actor = AuditActor::Operator("backoffice".into());
+    /// let (kind, id, user) = actor.columns();
+    /// assert_eq!((kind, id, user), ("operator", Some("backoffice"), None));
+    /// assert_eq!(AuditActor::from_columns(kind, id, user), Some(actor));
+    /// ```
     #[must_use]
     pub fn columns(&self) -> (&'static str, Option<&str>, Option<&str>) {
         match self {

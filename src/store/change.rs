@@ -1,4 +1,8 @@
 //! Changes, which a store sends to the caches in front of it.
+//!
+//! You need these types if credentials can change behind a [`Cached`](super::Cached): pass a single
+//! [`Change`] to [`Cached::apply`](super::Cached::apply), or implement a [`Feed`] of them and let
+//! the cache [follow](super::Cached::follow) it.
 
 use async_trait::async_trait;
 
@@ -8,6 +12,17 @@ use crate::{
 };
 
 /// A change that makes cached answers wrong. Creations are sent too: they end negative answers.
+///
+/// Where your own code changes what a record is made of, tell the cache after the commit:
+///
+/// ```
+/// use tower_api_key::store::{Cached, Change, MemoryStore};
+///
+/// # fn role_changed(cache: &Cached<MemoryStore>) {
+/// // update members set role = 'viewer' where user = 'alice' …
+/// cache.apply(&Change::User("alice".into()));
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
@@ -42,7 +57,7 @@ impl Change {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_enums,
-    reason = "whoever follows has to handle each of them"
+    reason = "a follower has to handle each of them"
 )]
 pub enum FeedEvent {
     /// Something changed.
@@ -54,6 +69,29 @@ pub enum FeedEvent {
 }
 
 /// A feed of changes, in the order in which they happened for each subject.
+///
+/// The SQL stores have feeds that read a change log. Implement one for a store of your own, over a
+/// channel, a message queue, or `LISTEN`; emit [`FeedEvent::Lost`] whenever a change may have been
+/// missed, and [`FeedEvent::Restored`] once nothing can be missing any more.
+///
+/// ```
+/// use tokio::sync::broadcast::{Receiver, error::RecvError};
+/// use tower_api_key::store::{Change, Feed, FeedEvent};
+///
+/// struct Channel(Receiver<Change>);
+///
+/// #[tower_api_key::async_trait]
+/// impl Feed for Channel {
+///     async fn next(&mut self) -> Option<FeedEvent> {
+///         match self.0.recv().await {
+///             Ok(change) => Some(FeedEvent::Changed(change)),
+///             // Some were dropped: anything may have changed.
+///             Err(RecvError::Lagged(_)) => Some(FeedEvent::Changed(Change::Everything)),
+///             Err(RecvError::Closed) => None,
+///         }
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Feed: Send + 'static {
     /// Waits for the next event; `None` if there will never be another, which counts as lost for

@@ -14,9 +14,25 @@ use super::{StoreError, WriteError};
 /// [`RequireDescendantLayer`](crate::RequireDescendantLayer): the writers then refuse with
 /// [`WriteError::Unsupported`].
 ///
-/// The writers bypass all rules and leave no audit trail. Once a call has returned, its change is
-/// durable and visible to every later lookup on the same store. A refused change has changed
-/// nothing.
+/// ```
+/// use std::collections::HashMap;
+/// use tower_api_key::store::{Directory, StoreError};
+///
+/// /// The parent of each organization, from a table of yours.
+/// struct Tree(HashMap<String, String>);
+///
+/// #[tower_api_key::async_trait]
+/// impl Directory for Tree {
+///     async fn is_descendant_of(&self, id: &str, ancestor: &str) -> Result<bool, StoreError> {
+///         let parent = |id: &str| self.0.get(id).map(String::as_str);
+///         Ok(std::iter::successors(parent(id), |id| parent(id)).any(|id| id == ancestor))
+///     }
+/// }
+/// ```
+///
+/// The writers are for set-up, tools and synchronization with the system that owns this data: they
+/// bypass all rules and leave no audit trail. Once a call has returned, its change is durable and
+/// visible to every later lookup on the same store. A refused change has changed nothing.
 #[async_trait]
 pub trait Directory: Send + Sync + 'static {
     /// Returns whether `organization` is below `ancestor`, at any distance, with all organizations
@@ -56,8 +72,8 @@ pub trait Directory: Send + Sync + 'static {
     /// Creates a user without memberships.
     ///
     /// # Errors
-    /// [`WriteError::InvalidId`] for an id that [`check_user_id`](crate::id::check_user_id) refuses;
-    /// [`WriteError::Taken`].
+    /// [`WriteError::InvalidId`] for an id that [`check_user_id`](crate::id::check_user_id)
+    /// refuses; [`WriteError::Taken`].
     async fn create_user(&self, id: &str) -> Result<(), WriteError> {
         let _ = id;
         Err(WriteError::Unsupported)
@@ -89,7 +105,8 @@ pub trait Directory: Send + Sync + 'static {
     /// Makes a user a member of an organization, or changes a member's role.
     ///
     /// # Errors
-    /// [`WriteError::UnknownUser`], [`WriteError::UnknownOrganization`], [`WriteError::UnknownRole`].
+    /// [`WriteError::UnknownUser`], [`WriteError::UnknownOrganization`],
+    /// [`WriteError::UnknownRole`].
     async fn set_member(
         &self,
         user: &str,

@@ -5,6 +5,20 @@ use std::time::Duration;
 use crate::id::InvalidId;
 
 /// Why a change was refused. Nothing was changed.
+///
+/// Writing to a store directly returns it. A [`Manager`](crate::manage::Manager) turns it into a
+/// [`ManageError`](crate::manage::ManageError). [`Taken`](Self::Taken) makes set-up repeatable:
+///
+/// ```
+/// use tower_api_key::store::{Directory, WriteError};
+///
+/// async fn ensure_organization(store: &impl Directory, id: &str) -> Result<(), WriteError> {
+///     match store.create_organization(id, None).await {
+///         Err(WriteError::Taken(_)) => Ok(()), // by an earlier start
+///         created => created,
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
@@ -52,7 +66,21 @@ pub enum WriteError {
 
 /// The store could not answer.
 ///
-/// Its text and its source are for the operator. The client sees neither.
+/// Its text and its source are for the operator. The client sees neither: it gets a 503.
+///
+/// In a store of your own, turn every error of the driver into
+/// [`unavailable`](Self::unavailable), and a row that cannot be read into
+/// [`corrupt`](Self::corrupt):
+///
+/// ```
+/// use tower_api_key::store::{Status, StoreError};
+///
+/// fn status(column: Result<String, std::io::Error>) -> Result<Status, StoreError> {
+///     let word = column.map_err(StoreError::unavailable)?;
+///     Status::parse(&word).ok_or_else(|| StoreError::corrupt("unknown status"))
+/// }
+/// assert_eq!(status(Ok("gone".into())).unwrap_err().code(), "record_corrupt");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -76,9 +104,10 @@ pub enum StoreError {
 /// What a layer, a cache or a manager found wrong with a store: it did not answer before a
 /// deadline, panicked, or answered for another credential or organization.
 ///
-/// A store of your own creates it only for a [time limit](Self::timed_out) of its own. You find it as the source of a [`StoreError::Unavailable`] or of a
-/// [`Cause::StoreFault`](crate::rejection::Cause::StoreFault); a cache of your own passes it on by
-/// cloning it.
+/// You find it as the source of a [`StoreError::Unavailable`] or of a
+/// [`Cause::StoreFault`](crate::rejection::Cause::StoreFault). A cache of your own passes it on by
+/// cloning it; a store of your own creates one only for a [time limit](Self::timed_out) that it
+/// sets itself.
 ///
 /// ```
 /// use std::error::Error;
@@ -137,10 +166,12 @@ impl StoreFault {
         Self(FaultKind::TimedOut(deadline))
     }
 
+    /// Creates the fault of a store that panicked.
     pub(crate) fn panicked() -> Self {
         Self(FaultKind::Panicked)
     }
 
+    /// Creates the fault of a store that answered for another credential or organization.
     pub(crate) fn mismatched() -> Self {
         Self(FaultKind::Mismatched)
     }

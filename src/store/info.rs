@@ -8,6 +8,13 @@ use crate::{
 };
 
 /// The owner of a credential. Determines the credential's kind.
+///
+/// ```
+/// use tower_api_key::{credential::Kind, store::Owner};
+///
+/// let owner = Owner::Organization("org_1".into());
+/// assert_eq!((owner.kind(), owner.id()), (Kind::OrgKey, "org_1"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_enums,
@@ -76,6 +83,19 @@ impl Owner {
 }
 
 /// A credential as shown in lists.
+///
+/// A [`Manager`](crate::manage::Manager) returns it. It contains neither the secret nor the digest,
+/// so all of it can be shown to the owner.
+///
+/// ```
+/// use tower_api_key::{clock::UnixMillis, store::{CredentialInfo, EffectiveStatus, Owner}};
+///
+/// let owner = Owner::Organization("org_1".into());
+/// let mut key = CredentialInfo::new("sCJDIvkJ2l9dw", owner, UnixMillis(0));
+/// key.expires_at = Some(UnixMillis(1_000));
+/// assert_eq!(key.key_id("ak_"), "ak_sCJDIvkJ2l9d…"); // for the list
+/// assert_eq!(key.effective_status(UnixMillis(1_000)), EffectiveStatus::Expired);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialInfo {
     /// The public id, used to manage it.
@@ -104,7 +124,8 @@ pub struct CredentialInfo {
     /// When it was rotated.
     pub rotated_at: Option<UnixMillis>,
     /// Whether part of the stored data could not be read. That part is empty here, a moment is 0,
-    /// and an unreadable status is [`Disabled`](Status::Disabled). The credential may be refused with a 503, and it can be ended like any other.
+    /// and an unreadable status is [`Disabled`](Status::Disabled). The credential may be refused
+    /// with a 503, and it can be ended like any other.
     pub damaged: bool,
 }
 
@@ -199,6 +220,14 @@ impl EffectiveStatus {
 }
 
 /// Which credentials a list returns. The default is all that are not deleted.
+///
+/// ```
+/// use tower_api_key::{clock::UnixMillis, store::Filter};
+///
+/// // Keys to ask their owners about: not used since the first of January.
+/// let mut idle = Filter::default();
+/// idle.unused_since = Some(UnixMillis(1_767_225_600_000));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Filter {
     /// Only those in this state.

@@ -5,7 +5,15 @@ use std::{fmt, sync::Arc};
 use super::Record;
 use crate::{credential::Kind, secret::Digest};
 
-/// A lookup of one credential.
+/// A lookup of one credential, as a store receives it.
+///
+/// ```
+/// use tower_api_key::store::{Credential, Lookup};
+///
+/// // As a layer would ask for `ak_example.…`; in a test of a store.
+/// let lookup = Lookup::new(Credential::OrgKey { id: "example" }, None);
+/// assert!(matches!(lookup.credential(), Credential::OrgKey { id: "example" }));
+/// ```
 ///
 /// `Debug` omits the presented id and digest: a client that swaps the parts of a token puts the
 /// secret where the id belongs. Log the id of the record that was found instead.
@@ -34,10 +42,12 @@ impl<'a> Lookup<'a> {
         Self { key, organization }
     }
 
+    /// Creates a lookup without a check for UTF-8.
     pub(crate) fn by(key: Key<'a>, organization: Option<&'a str>) -> Self {
         Self { key, organization }
     }
 
+    /// Returns what the credential is found by.
     pub(crate) fn key(&self) -> Key<'a> {
         self.key
     }
@@ -101,7 +111,7 @@ impl fmt::Debug for Credential<'_> {
     }
 }
 
-/// What a store can answer at once.
+/// What a store can answer at once, without waiting and without blocking.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::exhaustive_enums,

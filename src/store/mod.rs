@@ -20,6 +20,27 @@
 //! a changed role takes effect in the next answer.
 //!
 //! A store never sees a plain-text token.
+//!
+//! # Which store
+//!
+//! | store | keeps credentials | use it for |
+//! |---|---|---|
+//! | [`MemoryStore`] | until the process ends | tests, examples, credentials that are loaded at start |
+//! | `SqliteStore` of [`tower-api-key-sqlx`] | in a file | one machine |
+//! | `PostgresStore` of [`tower-api-key-sqlx`] | in a database | many nodes |
+//! | [`Cached`] around any of them | as that one | answers from memory, revoked at once |
+//! | one of your own | in your tables | see the [guide](crate::guide::stores) |
+//!
+//! # Which trait
+//!
+//! - [`CredentialStore`] answers lookups. Every store implements it; one method is required.
+//! - [`ManageStore`] commits what a [`Manager`](crate::manage::Manager) decides.
+//! - [`Directory`] knows organizations and users. A service that keeps them in tables of its own
+//!   implements it only for a [`RequireDescendantLayer`](crate::RequireDescendantLayer).
+//!
+//! All stores of this crate and its companions are cheap clones that share their content.
+//!
+//! [`tower-api-key-sqlx`]: https://docs.rs/tower-api-key-sqlx
 
 mod audit;
 pub mod backend;
@@ -54,6 +75,38 @@ pub use record::{Record, Status};
 use crate::secret::Pepper;
 
 /// A store that finds the record of a credential. See the [module](self) for the contract.
+///
+/// Implement it to let the layer accept credentials from your own tables: [`find`](Self::find) is
+/// the only method that you need.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tower_api_key::{scope::Catalogue, secret::Digest, store::*};
+///
+/// # struct Row { digest: [u8; 32], organization: String, role: String }
+/// # struct Database;
+/// # impl Database {
+/// #     async fn key(&self, _: &str) -> Result<Option<Row>, std::io::Error> { Ok(None) }
+/// # }
+/// struct Keys(Database, Catalogue);
+///
+/// #[tower_api_key::async_trait]
+/// impl CredentialStore for Keys {
+///     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+///         let Credential::OrgKey { id } = lookup.credential() else {
+///             return Ok(None); // this service has no personal tokens
+///         };
+///         let row = self.0.key(id).await.map_err(StoreError::unavailable)?;
+///         let record = row.map(|row| {
+///             Record::org_key(id, Digest::from_bytes(row.digest), row.organization)
+///                 .with_role(&row.role, &self.1)
+///         });
+///         Ok(record.transpose().map_err(StoreError::corrupt)?.map(Arc::new))
+///     }
+/// }
+/// ```
+///
+/// Test it with the contract suite of the feature `testing`.
 ///
 /// Object-safe: `Arc<dyn CredentialStore>` is a store too.
 #[diagnostic::on_unimplemented(

@@ -69,6 +69,14 @@ struct Data(Arc<dyn Any + Send + Sync>);
 ///
 /// All states but [`Active`](Self::Active) get the same response as an unknown credential; the
 /// difference is for the logs.
+///
+/// ```
+/// use tower_api_key::{secret::Digest, store::{Record, Status}};
+///
+/// let key = Record::org_key("example", Digest::of(b"ak_example.test"), "org_1")
+///     .with_status(Status::Disabled);
+/// assert_eq!(Status::parse(key.status().as_str()), Some(Status::Disabled)); // as stored
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Status {
@@ -85,8 +93,8 @@ pub enum Status {
 }
 
 impl Status {
-    /// Returns the word that stores keep. Whether an owner is gone is derived from the owner: a
-    /// record that says so by itself is not usable, and must not become so.
+    /// Returns the word that stores keep. Whether an owner is gone is derived from the owner, so a
+    /// record with such a status of its own is stored as disabled: it must not become usable.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -128,6 +136,19 @@ impl Record {
 
     /// Creates the record of a personal access token: a public id for logs and lists, the digest of
     /// the whole token, and the user who owns it.
+    ///
+    /// To insert it into a store, leave it as it is. To answer a lookup, add what the user may do
+    /// in the organization that the lookup names:
+    ///
+    /// ```
+    /// use tower_api_key::{scope::Catalogue, secret::Digest, store::Record};
+    ///
+    /// let token = Record::personal_token("t1", Digest::of(b"pat_test"), "alice");
+    /// let seen_from_org_1 = token
+    ///     .in_organization("org_1")
+    ///     .with_role("viewer", &Catalogue::anyreach())?;
+    /// # Ok::<(), tower_api_key::ConfigError>(())
+    /// ```
     #[must_use]
     pub fn personal_token(
         id: impl Into<CredentialId>,
@@ -197,6 +218,7 @@ impl Record {
         self.regrant(|grant| grant.scopes = scopes)
     }
 
+    /// Changes the grant, which is copied if other records share it.
     fn regrant(mut self, change: impl FnOnce(&mut Grant)) -> Self {
         change(Arc::make_mut(&mut self.grant));
         self
@@ -263,10 +285,12 @@ impl Record {
         self.grant.data.as_ref()?.0.downcast_ref()
     }
 
+    /// Returns the pepper the digest was computed with.
     pub(crate) fn pepper(&self) -> Option<&Pepper> {
         self.grant.pepper.as_deref()
     }
 
+    /// Returns whether to rehash the digest.
     pub(crate) fn is_outdated(&self) -> bool {
         self.grant.outdated
     }
@@ -279,6 +303,7 @@ impl Record {
         }
     }
 
+    /// Returns the grant, for stores that share equal ones.
     pub(crate) fn grant(&self) -> &Arc<Grant> {
         &self.grant
     }
@@ -301,6 +326,7 @@ impl Record {
         Self { rotated, ..self }
     }
 
+    /// Returns whether a successor was issued.
     pub(crate) fn is_rotated(&self) -> bool {
         self.rotated
     }

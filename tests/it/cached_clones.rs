@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use tower_api_key::store::{Cached, Change, ManageStore, MemoryStore, Owner};
 
-use crate::support::shelf::{Question, Shelf, key};
+use crate::support::held_store::{HeldStore, Question, key};
 
-fn cache() -> Cached<std::sync::Arc<Shelf>> {
-    Cached::new(Shelf::new()).with_ttl(Duration::MAX)
+fn cache() -> Cached<std::sync::Arc<HeldStore>> {
+    Cached::new(HeldStore::new()).with_ttl(Duration::MAX)
 }
 
 #[tokio::test]
 async fn a_clone_answers_from_what_the_other_has_cached() {
     let (cache, question) = (cache(), Question::key("k1"));
     let clone = cache.clone();
-    assert!(question.accepted(&cache).await);
+    assert!(question.is_accepted(&cache).await);
     assert!(question.is_cached(&clone));
 }
 
@@ -22,7 +22,7 @@ async fn a_clone_answers_from_what_the_other_has_cached() {
 async fn a_clone_that_is_set_up_anew_has_answers_of_its_own() {
     let (cache, question) = (cache(), Question::key("k1"));
     let shorter = cache.clone().with_ttl(Duration::from_secs(1));
-    assert!(question.accepted(&cache).await);
+    assert!(question.is_accepted(&cache).await);
     assert!(
         !question.is_cached(&shorter),
         "kept for longer than its time to live"
@@ -48,18 +48,18 @@ async fn a_change_through_one_clone_takes_effect_in_all_however_they_are_set_up(
         let question = Question::key(&id);
         for cache in caches {
             assert!(
-                question.accepted(cache).await && question.is_cached(cache),
+                question.is_accepted(cache).await && question.is_cached(cache),
                 "{id}"
             );
         }
         changed.delete(&owner, &id).await.unwrap();
         for cache in caches {
-            assert!(!question.accepted(cache).await, "{id}");
+            assert!(!question.is_accepted(cache).await, "{id}");
         }
     }
     let question = Question::key("k1");
     for cache in caches {
-        assert!(question.accepted(cache).await);
+        assert!(question.is_accepted(cache).await);
     }
     again.apply(&Change::Everything);
     assert!(caches.iter().all(|cache| !question.is_cached(*cache)));
@@ -73,5 +73,5 @@ async fn a_store_in_memory_is_shared_by_its_clones() {
         .await
         .unwrap();
     clone.insert(key("k1")).await.unwrap();
-    assert!(Question::key("k1").accepted(&store).await);
+    assert!(Question::key("k1").is_accepted(&store).await);
 }

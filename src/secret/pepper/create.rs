@@ -8,9 +8,11 @@ use crate::error::ConfigError;
 /// Minimum length of a pepper's secret: that of the digest (RFC 2104, section 3).
 const MIN_SECRET: usize = 32;
 
+/// Maximum length of a pepper's name, which is stored beside each digest.
 const MAX_NAME: usize = 64;
 
 impl Pepper {
+    /// Creates a pepper, checking its name and the length of its secret.
     fn new(name: &str, secret: &[u8]) -> Result<Self, ConfigError> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(plain) {

@@ -12,7 +12,33 @@ use crate::{
 ///
 /// Between a [`Manager`](crate::manage::Manager)'s decision and its commit, the actor may be
 /// revoked. A store therefore reads the actor's current [`ActorState`] in the change's transaction,
-/// prevents it from changing until that transaction ends, and calls [`permits`](Self::permits).
+/// prevents it from changing until that transaction ends, and calls [`permits`](Self::permits):
+///
+/// ```
+/// use tower_api_key::store::{*, backend::*};
+///
+/// # struct Transaction;
+/// # impl Transaction {
+/// #     fn user(&self, _: &str, _: Option<&str>) -> Option<ActorState> { None }
+/// #     fn record(&self, _: &str, _: Option<&str>) -> Option<Record> { None }
+/// # }
+/// /// Reads with `FOR SHARE`, or under the lock that every writer takes.
+/// fn check(tx: &Transaction, authority: &Authority) -> Result<(), WriteError> {
+///     let organization = authority.organization().map(|id| id.as_str());
+///     let now = match authority {
+///         Authority::Unconditional => None,
+///         Authority::Credential { id, .. } => {
+///             tx.record(id.as_str(), organization).map(|record| ActorState::of_record(&record))
+///         }
+///         Authority::User { id, .. } => tx.user(id.as_str(), organization),
+///     };
+///     match authority.permits(now.as_ref()) {
+///         true => Ok(()),
+///         false => Err(WriteError::NotPermitted),
+///     }
+/// }
+/// # assert!(check(&Transaction, &Authority::Unconditional).is_ok());
+/// ```
 #[derive(Clone, Debug)]
 #[expect(
     clippy::exhaustive_enums,
@@ -40,7 +66,8 @@ pub enum Authority {
     },
 }
 
-/// What a decision assumed about its actor.
+/// What a decision assumed about its actor. Stores do not compare it themselves:
+/// [`Authority::permits`] does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Requirements {
@@ -61,6 +88,7 @@ pub struct Requirements {
 /// [`user`](Self::user) for a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActorState {
+    /// Whether the credential is valid, or the user enabled.
     active: bool,
     organization: Option<OrgId>,
     scopes: ScopeSet,

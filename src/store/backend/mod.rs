@@ -5,6 +5,21 @@
 //! rules are in [`manage`](crate::manage). A store only guarantees atomicity: everything in a
 //! [`Commit`] happens, or nothing does.
 //!
+//! A commit, in one transaction:
+//!
+//! 1. Read the actor that the [`Authority`] names, keep it from changing, and call
+//!    [`Authority::permits`]. If it returns false, refuse with [`WriteError::NotPermitted`].
+//! 2. Insert [`Commit::insert`], with its digest as [`DigestPolicy::store`] returns it and its
+//!    idempotency key. A unique index makes a second one [`WriteError::Taken`].
+//! 3. Apply each [`Update`] if the row is still as it was read; else [`WriteError::Changed`].
+//! 4. Count what is usable if there is a [`Cap`]; beyond it, refuse with
+//!    [`WriteError::CapReached`].
+//! 5. Insert the audit events.
+//!
+//! Parts that save work in a database: implement [`Columns`] for your driver's row, and
+//! [`RecordReader`], [`credential_info`] and [`audit_event`] read the rows;
+//! [`Usage::decide`] has the rule for last uses.
+//!
 //! This module may change in any 0.x release, unlike [`CredentialStore`], which is all that a store
 //! needs to answer requests.
 
@@ -38,9 +53,13 @@ use crate::{
 ///
 /// Every query and every change concerns one owner. For that owner, other owners' credentials do
 /// not exist.
+///
+/// Eight methods are required. [`insert`](Self::insert), [`delete`](Self::delete) and
+/// [`rehash`](Self::rehash) are provided. Hold your implementation to its contract with
+/// `testing::contract::run_managed` (feature `testing`).
 #[async_trait]
 pub trait ManageStore: CredentialStore {
-    /// Returns the roles.
+    /// Returns the roles, with which the manager checks what may be granted.
     fn catalogue(&self) -> &Catalogue;
 
     /// Returns a credential of `owner`, including a deleted one.
@@ -139,8 +158,8 @@ pub trait ManageStore: CredentialStore {
             .await
     }
 
-    /// Deletes a credential of `owner` by its public id, without asking who does it; the audit event
-    /// names the operator `store`. Use it for tools and tests.
+    /// Deletes a credential of `owner` by its public id, without asking who does it; the audit
+    /// event names the operator `store`. Use it for tools and tests.
     ///
     /// # Errors
     /// [`WriteError::UnknownCredential`] if there is none, or it is already deleted.
@@ -170,6 +189,19 @@ pub trait ManageStore: CredentialStore {
 pub const USE_GRANULARITY_MILLIS: i64 = 60_000;
 
 /// A change and everything that is committed with it.
+///
+/// A manager creates it. Create one yourself to test a store:
+///
+/// ```
+/// use tower_api_key::store::{*, backend::*};
+///
+/// # async fn test(store: &impl ManageStore) -> Result<(), WriteError> {
+/// let owner = Owner::Organization("org_1".into());
+/// let nothing = Commit::new(owner, Authority::Unconditional);
+/// store.commit(&nothing).await?; // a commit without changes succeeds
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Commit {
     /// The credentials' owner.
@@ -204,7 +236,8 @@ impl Commit {
 /// A limit on how many credentials of one owner are usable at the same time.
 ///
 /// Those that are active and not expired count, including rotated ones that are still in their
-/// overlap.
+/// overlap. Count after the changes of the commit, inside its transaction, so that two commits at
+/// once cannot exceed it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Cap {
@@ -222,7 +255,7 @@ impl Cap {
     }
 }
 
-/// A credential to add.
+/// A credential to add, as a row of a store's table.
 #[derive(Clone, Debug)]
 pub struct NewCredential {
     /// The credential's info.
@@ -233,7 +266,8 @@ pub struct NewCredential {
     pub idempotency: Option<Idempotency>,
 }
 
-/// An idempotency key with the request that it belongs to.
+/// An idempotency key with the request that it belongs to. Store both with the credential, unique
+/// per owner, and keep them after it was deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Idempotency {
     /// The key that the caller chose.
@@ -253,7 +287,7 @@ impl Idempotency {
     }
 }
 
-/// What was issued under an idempotency key.
+/// What was issued under an idempotency key, as [`ManageStore::issued_under`] returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EarlierIssue {
     /// The credential as it is now.
@@ -265,7 +299,15 @@ pub struct EarlierIssue {
 /// A change of a credential, made only if the credential is still as it was read.
 ///
 /// Its name, status, expiry and successor are compared and set; the time of its rotation is set
-/// with the successor.
+/// with the successor. In SQL that is one statement, whose count of changed rows must be 1:
+///
+/// ```sql
+/// UPDATE keys
+/// SET name = :after_name, status = :after_status, expires_at = :after_expires_at,
+///     rotated_to = :after_rotated_to, rotated_at = :after_rotated_at
+/// WHERE id = :id AND name = :name AND status = :status
+///   AND expires_at IS :expires_at AND rotated_to IS :rotated_to
+/// ```
 #[derive(Clone, Debug)]
 pub struct Update {
     /// The credential as it was read.
@@ -307,7 +349,7 @@ impl Position {
     }
 }
 
-/// A use of a credential.
+/// A use of a credential, as [`LastUse::unwritten`](crate::LastUse::unwritten) returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// The credential's kind.
@@ -321,7 +363,7 @@ pub struct Usage {
     pub after_rotation: bool,
 }
 
-/// What the store knows about the uses of a credential.
+/// What the store knows about the uses of a credential, for [`Usage::decide`].
 #[derive(Clone, Debug)]
 pub struct LastUsage {
     /// The credential's owner.
@@ -343,7 +385,7 @@ pub struct Successor {
     pub issued_at: UnixMillis,
 }
 
-/// What to store of a use.
+/// What to store of a use, as [`Usage::decide`] returns it.
 #[derive(Clone, Debug)]
 pub struct UsageDecision {
     /// Whether to record the use.
@@ -363,7 +405,8 @@ impl Usage {
         }
     }
 
-    /// Decides whether to record the use, and whether it is an audit event.
+    /// Decides whether to record the use, and whether it is an audit event. Pass the
+    /// [clipped](Self::clipped) use, and do both in one transaction.
     #[must_use]
     pub fn decide(&self, known: LastUsage) -> UsageDecision {
         let LastUsage {

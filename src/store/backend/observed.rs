@@ -1,4 +1,5 @@
-//! What feeds report to operators.
+//! What feeds report to operators. A feed of your own calls these, so that its metrics and events
+//! have the names that [`observe`](mod@crate::observe) documents.
 
 use std::time::Duration;
 

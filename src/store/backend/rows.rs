@@ -1,5 +1,5 @@
-//! Reading rows of a database: every store in a database has the same columns, so rows are converted
-//! here, whichever driver returned them.
+//! Reading rows of a database: every store in a database has the same columns, so rows are
+//! converted here, whichever driver returned them.
 //!
 //! A malformed row is [`StoreError::Corrupt`] for its own credential, and never a guess.
 
@@ -20,7 +20,41 @@ use crate::{
 /// [`StoreError::Corrupt`].
 ///
 /// Implement it for your driver's row to use [`RecordReader`], [`credential_info`] and
-/// [`audit_event`]; each lists the columns that it reads.
+/// [`audit_event`]; each lists the columns that it reads. Rename columns of other names in the
+/// query (`SELECT org AS organization_id`).
+///
+/// ```
+/// use std::collections::HashMap;
+/// use tower_api_key::store::{StoreError, backend::Columns};
+///
+/// /// A row of text, for the example; a driver's row has typed accessors.
+/// struct Row(HashMap<&'static str, String>);
+///
+/// impl Columns for Row {
+///     fn text(&self, column: &str) -> Result<Option<String>, StoreError> {
+///         Ok(self.0.get(column).cloned())
+///     }
+///
+///     fn number(&self, column: &str) -> Result<Option<i64>, StoreError> {
+///         let number = self.0.get(column).map(|text| text.parse());
+///         number.transpose().map_err(StoreError::corrupt)
+///     }
+///
+///     fn flag(&self, column: &str) -> Result<Option<bool>, StoreError> {
+///         Ok(self.number(column)?.map(|number| number != 0))
+///     }
+///
+///     fn bytes(&self, column: &str) -> Result<Vec<u8>, StoreError> {
+///         let text = self.0.get(column).ok_or_else(|| StoreError::corrupt("no bytes"))?;
+///         Ok(text.clone().into_bytes())
+///     }
+///
+///     fn scopes(&self) -> Result<Option<Vec<String>>, StoreError> {
+///         let text = self.text("scopes")?;
+///         Ok(text.map(|text| text.split(' ').map(str::to_owned).collect()))
+///     }
+/// }
+/// ```
 pub trait Columns {
     /// Reads text.
     ///
@@ -61,14 +95,17 @@ pub trait Columns {
     }
 }
 
+/// Reads text that must not be NULL.
 fn required(row: &impl Columns, column: &str) -> Result<String, StoreError> {
     present(row.text(column)?, column)
 }
 
+/// Reads a time in milliseconds.
 fn moment(row: &impl Columns, column: &str) -> Result<Option<UnixMillis>, StoreError> {
     Ok(row.number(column)?.map(UnixMillis))
 }
 
+/// Reads the column `status`.
 fn status(row: &impl Columns) -> Result<Status, StoreError> {
     Status::parse(&required(row, "status")?).ok_or_else(|| StoreError::corrupt("unknown status"))
 }
@@ -84,15 +121,18 @@ pub fn read_digest(bytes: Vec<u8>) -> Result<Digest, StoreError> {
     Ok(Digest::from_bytes(bytes))
 }
 
+/// Reads the column `digest`.
 fn digest(row: &impl Columns) -> Result<Digest, StoreError> {
     read_digest(row.bytes("digest")?)
 }
 
+/// Refuses NULL.
 fn present(text: Option<String>, column: &str) -> Result<String, StoreError> {
     text.ok_or_else(|| StoreError::corrupt(format!("`{column}` is missing")))
 }
 
-/// Builds records from rows, with the store's peppers and roles.
+/// Builds records from rows, with the store's peppers and roles. A store's
+/// [`find`](crate::CredentialStore::find) uses it, and so does its check of an actor.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordReader<'s> {
     digests: DigestPolicy<'s>,
@@ -107,8 +147,8 @@ impl<'s> RecordReader<'s> {
     }
 
     /// Reads a key: the columns `status`, `digest`, `pepper`, `organization_id`, `expires_at`,
-    /// `rotated` (whether it has a successor), `role`, `scopes`, and `deleted` (of its organization;
-    /// NULL if there is none).
+    /// `rotated` (whether it has a successor), `role`, `scopes`, and `deleted` (of its
+    /// organization; NULL if there is none).
     ///
     /// # Errors
     /// [`StoreError::Corrupt`], and what [`DigestPolicy`] refuses.
@@ -250,6 +290,7 @@ pub fn credential_info(row: &impl Columns, id: CredentialId, owner: &Owner) -> C
     }
 }
 
+/// Replaces what cannot be read with nothing, and notes that the row is damaged.
 fn or_none<T>(read: Result<Option<T>, StoreError>, damaged: &mut bool) -> Option<T> {
     read.unwrap_or_else(|_| {
         *damaged = true;
@@ -292,7 +333,8 @@ impl Commit {
     /// was read from a store with peppers is refused: its digest can only be used in that store.
     ///
     /// # Errors
-    /// Those of [`ManageStore::insert`](super::ManageStore::insert) that need no look at the store.
+    /// Those of [`ManageStore::insert`](super::ManageStore::insert) that can be detected without
+    /// the store.
     pub fn inserting(record: &Record, catalogue: &Catalogue) -> Result<Self, WriteError> {
         if let Some(pepper) = record.pepper() {
             // It would be stored under two peppers, which no token matches.
@@ -335,7 +377,8 @@ impl Commit {
     }
 }
 
-/// Returns whether a token's record has a grant of its own, which must come from memberships.
+/// Returns whether a token's record has rights of its own, instead of those of its owner's
+/// memberships.
 fn has_grant(token: &Record) -> bool {
     token.organization().is_some() || token.role().is_some() || !token.scopes().is_empty()
 }

@@ -10,10 +10,25 @@ use crate::{
 };
 
 /// How a store keeps the digests of tokens: as they are, or under its [`Peppers`].
+///
+/// ```
+/// use tower_api_key::{secret::{Digest, Peppers}, store::backend::DigestPolicy};
+///
+/// # let secret = [b't'; 32];
+/// let peppers = Peppers::new("2026", &secret)?;
+/// let policy = DigestPolicy::new(Some(&peppers));
+/// let token = Digest::of(b"pat_example");
+///
+/// let stored = policy.store(&token); // two columns: the digest, and the pepper's name
+/// assert_eq!(stored.pepper, Some("2026"));
+/// // A token is looked up by each digest that it may be stored under, in one query:
+/// assert_eq!(policy.candidates(&token).len(), 2); // under the pepper, and without one
+/// # Ok::<(), tower_api_key::ConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct DigestPolicy<'p>(Option<&'p Peppers>);
 
-/// A digest as it is stored.
+/// A digest as it is stored, in two columns of a row.
 #[derive(Clone, Debug)]
 pub struct StoredDigest<'p> {
     /// The token's digest, under the pepper if there is one.
@@ -54,8 +69,8 @@ impl<'p> DigestPolicy<'p> {
         peppered.chain(plain).collect()
     }
 
-    /// Returns whether a stored digest belongs to the token with the plain digest `presented`, given
-    /// the name of the pepper that is stored with it.
+    /// Returns whether a stored digest belongs to the token with the plain digest `presented`,
+    /// given the name of the pepper that is stored with it.
     ///
     /// # Errors
     /// [`StoreError::UnknownPepper`], [`StoreError::PlainDigest`].
@@ -70,7 +85,8 @@ impl<'p> DigestPolicy<'p> {
         Ok(shown.ct_eq(stored).into())
     }
 
-    /// Returns whether a digest stored under `pepper` was computed differently than it would be now.
+    /// Returns whether a digest stored under `pepper` was computed differently than it would be
+    /// now.
     #[must_use]
     pub fn is_outdated(self, pepper: Option<&str>) -> bool {
         self.0
@@ -90,10 +106,12 @@ impl<'p> DigestPolicy<'p> {
         Ok(key.under(found).outdated(self.is_outdated(pepper)))
     }
 
+    /// Returns whether digests without a pepper are accepted.
     fn accepts_plain(self) -> bool {
         self.0.is_none_or(Peppers::accepts_plain)
     }
 
+    /// Returns the pepper that a row names, if the store accepts it.
     fn named(self, name: Option<&str>) -> Result<Option<Arc<Pepper>>, StoreError> {
         match name {
             None if self.accepts_plain() => Ok(None),

@@ -1,4 +1,8 @@
-//! Which change concerned a subject last.
+//! Remembers which change last concerned each subject.
+//!
+//! A lookup that was in flight while something changed may have read the old state. When it ends,
+//! these tables decide whether its answer is still valid, without keeping every change: they hold
+//! the number of the last change of each subject, and forget the oldest.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -11,23 +15,30 @@ use crate::{
     store::{Change, Record},
 };
 
-/// How many changes are remembered. A lookup that is older than all of them counts as outdated.
+/// How many changes are remembered. A lookup that began before the oldest of them counts as
+/// outdated.
 const REMEMBERED: usize = 4096;
 
-/// The number of the last change that concerned each subject.
+/// The number (epoch) of the last change that concerned each subject.
 #[derive(Default)]
 pub(super) struct Changes {
     last: HashMap<Subject, u64>,
+    /// The remembered changes, oldest first.
     order: VecDeque<(u64, Subject)>,
-    /// The last change that is not remembered any more.
+    /// The newest change that has been forgotten.
     forgotten: u64,
+    /// The last [`Change::Everything`].
     everything: u64,
+    /// The last change of any personal token.
     token: u64,
+    /// The last change of any user.
     user: u64,
+    /// The last change of any organization.
     organization: u64,
 }
 
 impl Changes {
+    /// Remembers `change` under its number.
     pub(super) fn record(&mut self, change: &Change, epoch: u64) {
         match change {
             Change::Credential {
@@ -48,6 +59,8 @@ impl Changes {
         }
     }
 
+    /// Makes room for one more change. The subject is forgotten too, unless it has changed again
+    /// since.
     fn forget_oldest(&mut self) {
         if self.order.len() < REMEMBERED {
             return;
@@ -61,14 +74,17 @@ impl Changes {
         }
     }
 
-    /// Returns whether a change after `epoch` concerns this answer. Forgotten changes count as ones
-    /// that do.
+    /// Returns whether a change after `epoch` concerns this answer. A forgotten change counts as
+    /// one that does.
     pub(super) fn concern(&self, epoch: u64, key: &EntryKey, record: Option<&Record>) -> bool {
         self.everything.max(self.forgotten) > epoch
             || Subject::all(key, record).any(|subject| self.last_of(&subject) > epoch)
     }
 
-    /// Returns the last change that may concern a lookup for `key` whose answer is not known yet.
+    /// Returns the last change that may concern a lookup of `key` whose answer is not known yet.
+    ///
+    /// The record may name a user or an organization that the key does not, so any change of one
+    /// counts.
     pub(super) fn may_concern(&self, key: &EntryKey) -> u64 {
         let named = Subject::all(key, None)
             .map(|subject| self.last_of(&subject))
@@ -81,12 +97,12 @@ impl Changes {
         named.max(unnamed).max(self.everything).max(self.forgotten)
     }
 
-    /// Returns the last change that may end "there is none" for a credential of `kind` that it does
-    /// not name.
+    /// Returns the last change that may have created a credential of `kind` without naming it, and
+    /// so ends the answer "there is none".
     ///
-    /// A token is asked for by its digest, which no change names, so that each change of a token
-    /// may be its creation. A store may answer "there is none" while the organization or the person
-    /// is gone.
+    /// A token is looked up by its digest, which no change names, so any change of a token may be
+    /// its creation. And since a store may answer "there is none" while the organization or the
+    /// user is gone, the return of either counts as well.
     pub(super) fn may_create(&self, kind: Kind) -> u64 {
         match kind {
             Kind::OrgKey => self.organization,
@@ -94,6 +110,7 @@ impl Changes {
         }
     }
 
+    /// Returns the last remembered change of `subject`; 0 if there is none.
     fn last_of(&self, subject: &Subject) -> u64 {
         self.last.get(subject).copied().unwrap_or(0)
     }

@@ -1,22 +1,22 @@
-//! The concurrent core: what is kept, which lookups are in flight, and how a change beats both.
+//! The concurrent core: what is cached, which lookups are in flight, and how a change beats both.
 //!
-//! Readers take no lock. Writers (a lookup that begins or ends, a change) take one, on the [`WriterState`],
-//! for about a microsecond. Changes are numbered; that number is the *epoch*.
+//! Readers take no lock. Writers (a lookup that begins or ends, a change) lock the [`WriterState`]
+//! for about a microsecond. Changes are numbered; the number of the last one is the *epoch*.
 //!
-//! - A lookup notes the epoch when it begins. When it ends, its answer is kept only if no change
-//!   since then concerns it: a change beats a lookup in flight, also one about something that was
-//!   never kept.
-//! - Who asks after a change that may concern a lookup in flight begins a second one. With two in
-//!   flight everybody joins the newer one, and asks again if its answer turns out to be outdated
-//!   for them.
-//! - A change ends what is kept by invalidating the mark of its subject, which every reader looks at.
-//!   It does so before [`Core::apply`] returns.
-//! - The store is asked about a key that it does not find, or fails to look up, at most twice in
-//!   the time that a lookup may take: the second failure is kept for the rest of it. So is the
-//!   second "there is none", unless a change names the key.
+//! - A lookup notes the epoch when it begins. When it ends, its answer is cached only if no change
+//!   since then concerns it: a change beats a lookup in flight, even one about something that was
+//!   never cached.
+//! - A caller that arrives after a change which may concern the lookup in flight begins a second
+//!   one. If two are in flight, callers join the newer one, and look up again if its answer turns
+//!   out to be outdated for them.
+//! - A change ends cached answers by invalidating the mark of its subject, which every reader
+//!   checks. It does so before [`Core::apply`] returns.
+//! - A key that the store does not find, or fails to look up, costs at most two calls of the store
+//!   within the deadline of a lookup: the second failure is cached for the rest of that time. So is
+//!   the second "there is none", unless a change names the key.
 //!
-//! Generic over `W`, where those who wait for one lookup get its result, so that a model checker
-//! can run all of it.
+//! The core is generic over `W`, the cell in which callers wait for a result, so that a model
+//! checker can run all of it.
 
 use std::sync::Arc;
 
@@ -33,31 +33,34 @@ use crate::{
     store::{Change, Record, StoreError},
 };
 
-/// What a core may hold and do.
+/// The limits of a core.
 #[derive(Clone, Copy)]
 pub(super) struct Bounds {
+    /// Capacity of the table of accepts.
     pub(super) accepts: usize,
+    /// Capacity of the table of refusals.
     pub(super) refusals: usize,
     /// How long a lookup may take.
     pub(super) deadline: Nanos,
-    /// How many lookups a second may miss, of each kind; `None` is no limit.
+    /// Misses allowed per second, for each kind of credential; `None` means no limit.
     pub(super) miss_rate: Option<u32>,
 }
 
+/// The cached answers and the lookups in flight. Clones of a cache share one.
 pub(super) struct Core<W> {
     accepts: Table,
     refusals: Table,
-    /// Entries of an earlier epoch do not count.
+    /// Entries of an earlier epoch are invalid.
     floor: AtomicU64,
-    /// The same, for "there is none": of keys, and of tokens.
+    /// The same for the answer "there is none", for keys and for tokens.
     negative_floor_epochs: [AtomicU64; 2],
-    /// When nothing that is kept is to be trusted any more, since changes may not be told.
+    /// The moment from which nothing cached is trusted, because changes may have been missed.
     cutoff: AtomicU64,
     pub(super) deadline: Nanos,
     pub(super) writer: Mutex<WriterState<W>>,
 }
 
-/// An answer to keep, and where. Of a failure the core decides for how long.
+/// An answer to cache, and in which table. How long a failure is cached is up to the core.
 pub(super) struct Fill {
     pub(super) sort: EntryKind,
     pub(super) answer: Answer,
@@ -65,13 +68,14 @@ pub(super) struct Fill {
     pub(super) expires: Nanos,
 }
 
-/// What is known at once.
+/// An answer from the cache.
 pub(super) struct Known {
     pub(super) sort: EntryKind,
     pub(super) record: Option<Arc<Record>>,
 }
 
 impl Fill {
+    /// Creates the fill of a lookup that failed.
     pub(super) fn failed(error: Arc<StoreError>) -> Self {
         Self {
             sort: EntryKind::Refusal,
@@ -83,6 +87,7 @@ impl Fill {
 }
 
 impl<W> Core<W> {
+    /// Creates an empty core.
     pub(super) fn new(bounds: &Bounds) -> Self {
         Self {
             accepts: Table::new(),
@@ -95,8 +100,8 @@ impl<W> Core<W> {
         }
     }
 
-    /// Answers from what is kept, without a lock and without allocation. The time is asked for only
-    /// when it matters.
+    /// Returns the cached answer, without a lock and without allocation. The clock is read only if
+    /// the time matters.
     #[inline]
     pub(super) fn get(&self, asked: &Asked<'_>, now: impl Fn() -> Nanos) -> Option<Known> {
         let look = |entry: &Entry, sort| {
@@ -126,7 +131,7 @@ impl<W> Core<W> {
         })
     }
 
-    /// Returns an accept that is past its time by less than `grace`, and that no change has ended.
+    /// Returns an accept that expired less than `grace` ago and that no change has ended.
     pub(super) fn get_stale(
         &self,
         asked: &Asked<'_>,
@@ -145,12 +150,13 @@ impl<W> Core<W> {
         self.accepts.with(asked, look).flatten()
     }
 
+    /// Returns until when an entry is served: until its own end, or the cutoff if that is earlier.
     #[inline]
     pub(super) fn trusted_until(&self, entry: &Entry) -> Nanos {
         entry.valid_until.min(self.cutoff.load(Ordering::Acquire))
     }
 
-    /// Whether no change has ended the entry.
+    /// Returns whether no change has ended the entry.
     #[inline]
     pub(super) fn is_valid(&self, entry: &Entry) -> bool {
         let negative_floor_epoch = match &entry.answer {
@@ -162,13 +168,14 @@ impl<W> Core<W> {
         entry.epoch >= negative_floor_epoch && self.is_unnamed(entry)
     }
 
-    /// Whether no change has named what the entry is about.
+    /// Returns whether no change has named what the entry is about.
     #[inline]
     fn is_unnamed(&self, entry: &Entry) -> bool {
         entry.epoch >= self.floor.load(Ordering::Acquire)
             && entry.marks.iter().all(|mark| mark.is_valid())
     }
 
+    /// Returns the epoch before which "there is none" is invalid for credentials of `kind`.
     fn negative_floor_epoch(&self, kind: Kind) -> &AtomicU64 {
         let [of_keys, of_tokens] = &self.negative_floor_epochs;
         match kind {
@@ -177,12 +184,13 @@ impl<W> Core<W> {
         }
     }
 
-    /// Ends every kept answer that `change` concerns, and outdates the lookups in flight that it
+    /// Ends every cached answer that `change` concerns, and outdates the lookups in flight that it
     /// may concern.
     pub(super) fn apply(&self, change: &Change) {
         self.note(&mut lock(&self.writer), change);
     }
 
+    /// Numbers a change and ends what it concerns, under the lock.
     fn note(&self, writer: &mut WriterState<W>, change: &Change) {
         let epoch = writer.record(change);
         for kind in [Kind::OrgKey, Kind::PersonalToken] {
@@ -197,8 +205,8 @@ impl<W> Core<W> {
         }
     }
 
-    /// Begins to follow a feed, in place of any other. What was kept before is not trusted: nobody
-    /// told of its changes.
+    /// Begins to follow a feed, replacing any other, and returns the new follower's number. Answers
+    /// cached before are not trusted, since their changes were not announced.
     pub(super) fn follow(&self, trusted_until: Nanos) -> u64 {
         let mut writer = lock(&self.writer);
         writer.follower += 1;
@@ -207,12 +215,13 @@ impl<W> Core<W> {
         writer.follower
     }
 
-    /// Goes on trusting what is kept. Returns whether `follower` had a say.
+    /// Extends the trust in cached answers to `until`. Returns whether `follower` is the current
+    /// one; an earlier one has no effect.
     pub(super) fn trust(&self, follower: u64, until: Nanos) -> bool {
         self.as_follower(follower, |_| self.cutoff.store(until, Ordering::Release))
     }
 
-    /// Stops trusting what is kept, from `cutoff` on. Returns whether `follower` had a say.
+    /// Ends the trust in cached answers at `cutoff`. Returns whether `follower` is the current one.
     pub(super) fn mark_lost(&self, follower: u64, cutoff: Nanos) -> bool {
         self.as_follower(follower, |_| {
             let earlier = self.cutoff.load(Ordering::Acquire);
@@ -220,8 +229,8 @@ impl<W> Core<W> {
         })
     }
 
-    /// Trusts what is kept from now on, and nothing from before. Returns whether `follower` had a
-    /// say.
+    /// Trusts answers that are cached from now on, and none from before. Returns whether `follower`
+    /// is the current one.
     pub(super) fn restore(&self, follower: u64, trusted_until: Nanos) -> bool {
         self.as_follower(follower, |writer| {
             self.note(writer, &Change::Everything);
@@ -229,6 +238,7 @@ impl<W> Core<W> {
         })
     }
 
+    /// Runs `act` under the lock if `follower` is the current one, and returns whether it is.
     fn as_follower(&self, follower: u64, act: impl FnOnce(&mut WriterState<W>)) -> bool {
         let mut writer: MutexGuard<'_, _> = lock(&self.writer);
         let current = writer.follower == follower;
@@ -298,8 +308,8 @@ impl<W: ResultCell> Core<W> {
         Joined::Leading(Leader::new(Arc::clone(self), lookup), waiter)
     }
 
-    /// Whether a lookup may still end, at its deadline or somewhat later where much else is to be
-    /// done. One of a runtime that does not run any more never does.
+    /// Returns whether a lookup may still end: at its deadline, or somewhat later on a busy
+    /// machine. A lookup whose runtime was shut down never ends, so others must not wait for it.
     fn is_alive(&self, lookup: &InFlight<W>, at: Moment) -> bool {
         at.timer
             < lookup

@@ -1,4 +1,5 @@
-//! Organizations, users and memberships, changed through the cache. The tree is not cached.
+//! Changing organizations, users and memberships through the cache. The organization tree is not
+//! cached.
 
 use std::sync::Arc;
 
@@ -85,6 +86,7 @@ impl<S: Directory> Directory for Cached<S> {
     }
 }
 
+/// Returns the change that ends every cached answer about a user.
 fn of_user(id: &str) -> Vec<Change> {
     vec![Change::User(id.into())]
 }

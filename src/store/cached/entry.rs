@@ -1,4 +1,4 @@
-//! A kept answer, and the bounded table of those of one sort.
+//! A cached answer, and the bounded table of one kind of answers.
 
 use std::sync::Arc;
 
@@ -12,16 +12,16 @@ use crate::store::{Record, StoreError};
 /// A moment of the monotonic clock, in nanoseconds.
 pub(super) type Nanos = u64;
 
-/// One moment, as two clocks show it.
+/// One moment on two clocks, which differ while the machine sleeps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
-    /// The cache's clock, which times to live are measured by. Counts the time that the machine sleeps.
+    /// On the cache's clock, which measures TTLs and counts the time that the machine sleeps.
     pub(super) now: Nanos,
-    /// The clock of the timers, which deadlines are measured by.
+    /// On the clock of tokio's timers, which measures deadlines.
     pub(super) timer: Nanos,
 }
 
-/// What the store said of a key, or that it could not tell.
+/// What the store answered for a key, or that it could not.
 #[derive(Clone)]
 pub(super) enum Answer {
     Found(Arc<Record>),
@@ -29,7 +29,8 @@ pub(super) enum Answer {
     Failed(Arc<StoreError>),
 }
 
-/// When the last two calls of the store for a key began that has not been found, on the clock of the timers.
+/// When the last two calls of the store began for a key that it has not found, on the clock of the
+/// timers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Attempts {
     last: Nanos,
@@ -37,7 +38,7 @@ pub(super) struct Attempts {
 }
 
 impl Attempts {
-    /// Notes one more call, after those before.
+    /// Adds a call that begins at `timer` to the earlier ones.
     pub(super) fn again(earlier: Option<Self>, timer: Nanos) -> Self {
         Self {
             last: timer,
@@ -45,39 +46,47 @@ impl Attempts {
         }
     }
 
-    /// When the next call may begin, so that no more than two do within a deadline.
+    /// Returns when the next call may begin, so that at most two begin within a deadline.
     pub(super) fn next_at(self, deadline: Nanos) -> Nanos {
         self.before
             .map_or(0, |before| before.saturating_add(deadline))
     }
 }
 
-/// The moment that never comes.
+/// A moment that is never reached.
 pub(super) const NEVER: Nanos = Nanos::MAX;
 
-/// How many entries in use are passed over before one of them has to go. Bounds the time under the lock.
+/// How many entries in use are passed over before one of them is evicted. Bounds the time under the
+/// lock.
 const MAX_SECOND_CHANCES: usize = 64;
 
-/// A kept answer.
+/// A cached answer.
 pub(super) struct Entry {
     pub(super) key: EntryKey,
     pub(super) answer: Answer,
-    /// The number of changes that had been told when the lookup began.
+    /// The number of the last change before the lookup began.
     pub(super) epoch: u64,
+    /// The end of its TTL, on the cache's clock.
     pub(super) valid_until: Nanos,
-    /// When the credential itself expires, on the monotonic clock: setting the time of day back does not revive it.
+    /// When the credential itself expires, on the monotonic clock, so that setting the time of day
+    /// back does not revive it.
     pub(super) expires: Nanos,
     pub(super) attempts: Attempts,
-    /// No further call may begin while the entry is valid: "there is none" stays unless a change names the key.
+    /// No further call may begin while the entry is valid: "there is none" stays unless a change
+    /// names the key.
     pub(super) settled: bool,
-    /// When a failure may be tried again, on the clock of the timers.
+    /// When a failed lookup may be repeated, on the clock of the timers.
     pub(super) retry_at: Nanos,
+    /// One mark for each subject of the answer. The entry is valid while all of them are.
     pub(super) marks: Box<[Arc<Validity>]>,
+    /// Whether it was read since the clock hand last passed it.
     pub(super) used: AtomicBool,
+    /// Its place in the [`ClockRing`].
     pub(super) slot: usize,
 }
 
 impl Answer {
+    /// Returns the record, if one was found.
     pub(super) fn record(&self) -> Option<&Arc<Record>> {
         match self {
             Self::Found(record) => Some(record),
@@ -87,7 +96,7 @@ impl Answer {
 }
 
 impl Entry {
-    /// Returns the failure that is kept, if it is not to be tried again yet.
+    /// Returns the cached failure, if it is too early to repeat the lookup.
     pub(super) fn failure(&self, timer: Nanos) -> Option<Arc<StoreError>> {
         match &self.answer {
             Answer::Failed(error) if timer < self.retry_at => Some(Arc::clone(error)),
@@ -95,7 +104,8 @@ impl Entry {
         }
     }
 
-    /// Notes a use. Writes once between two rounds of the hand, so that hot entries are read only.
+    /// Marks the entry as used. Writes at most once per round of the clock hand, so that cores do
+    /// not contend for hot entries.
     #[inline]
     pub(super) fn touch(&self) {
         if !self.used.load(Ordering::Relaxed) {
@@ -104,14 +114,16 @@ impl Entry {
     }
 }
 
-/// The entries of one sort, as readers see them.
+/// The entries of one kind, as readers see them.
 pub(super) struct Table(Map<EntryKey, Arc<Entry>>);
 
 impl Table {
+    /// Creates an empty table.
     pub(super) fn new() -> Self {
         Self(Map::new())
     }
 
+    /// Passes the entry for a lookup to `look`, without cloning it. For readers.
     #[inline]
     pub(super) fn with<T>(&self, asked: &Asked<'_>, look: impl FnOnce(&Entry) -> T) -> Option<T> {
         self.0.with(asked, |entry| look(entry))
@@ -122,24 +134,30 @@ impl Table {
         self.0.with(&key.borrowed(), Arc::clone)
     }
 
+    /// Adds an entry, or replaces the one with the same key.
     pub(super) fn insert(&self, entry: Arc<Entry>) {
         self.0.insert(entry.key.clone(), entry);
     }
 
+    /// Removes the entry with this entry's key.
     pub(super) fn remove(&self, entry: &Entry) {
         self.0.remove(&entry.key);
     }
 }
 
-/// The places for entries: a clock with a second chance (Corbató 1968). Held by writers, under the lock.
+/// Decides which entry is evicted: the clock algorithm with a second chance (Corbató 1968). Used by
+/// writers, under the lock.
 pub(super) struct ClockRing {
     places: Vec<Option<Arc<Entry>>>,
+    /// Places without an entry.
     free: Vec<usize>,
+    /// The next place to consider for eviction.
     hand: usize,
     capacity: usize,
 }
 
 impl ClockRing {
+    /// Creates an empty ring for `capacity` entries. Its memory grows with use.
     pub(super) fn new(capacity: usize) -> Self {
         Self {
             places: Vec::new(),
@@ -149,9 +167,10 @@ impl ClockRing {
         }
     }
 
-    /// Finds a place and who has to leave it; `None` when nothing may be kept at all.
+    /// Reserves a place, and returns it with the entry that is evicted from it, if any; `None` if
+    /// the capacity is 0.
     ///
-    /// `worthless` says of an entry that it is of no use any more, used or not.
+    /// An entry for which `worthless` returns true is evicted without a second chance.
     pub(super) fn claim(
         &mut self,
         worthless: impl Fn(&Entry) -> bool,
@@ -178,12 +197,14 @@ impl ClockRing {
         }
     }
 
+    /// Puts an entry into the place that was reserved for it.
     pub(super) fn put(&mut self, entry: Arc<Entry>) {
         if let Some(place) = self.places.get_mut(entry.slot) {
             *place = Some(entry);
         }
     }
 
+    /// Empties a place, for the next entry.
     pub(super) fn free(&mut self, slot: usize) {
         if let Some(place) = self.places.get_mut(slot) {
             *place = None;

@@ -1,5 +1,5 @@
-//! The lookup itself. It goes on until the store has answered or the deadline has passed, whoever
-//! waits for it.
+//! The lookup itself. It runs until the store has answered or the deadline has passed, even if the
+//! client that caused it disconnects.
 
 use std::{
     future::{Future, poll_fn},
@@ -28,14 +28,16 @@ use crate::{
     store::{CredentialStore, Key, Lookup, Record, Status, StoreError, guard::caught, guarded},
 };
 
-/// Where those who wait for a lookup get its result.
+/// The result of a lookup, for all callers that wait for it.
 #[derive(Default)]
 pub(super) struct SharedResult {
     result: watch::Sender<Option<Answer>>,
+    /// The task of the lookup, if it needed one.
     task: OnceLock<AbortHandle>,
 }
 
 impl SharedResult {
+    /// Waits for the result. If the lookup was aborted, that is a failure.
     pub(super) async fn wait(&self) -> Answer {
         let mut result = self.result.subscribe();
         let set = result.wait_for(Option::is_some).await;
@@ -62,18 +64,22 @@ impl ResultCell for SharedResult {
 /// The clocks of a cache.
 #[derive(Clone)]
 pub(super) struct Clocks {
-    /// The time of day, by which credentials expire.
+    /// The time of day, which decides when credentials expire.
     pub(super) wall: Arc<dyn Clock>,
+    /// Measures TTLs.
     pub(super) monotonic: Arc<dyn MonotonicClock>,
+    /// The zero of the timers' clock, which measures deadlines.
     pub(super) timers_since: tokio::time::Instant,
 }
 
 impl Clocks {
+    /// Returns the time on the cache's clock.
     #[inline]
     pub(super) fn now(&self) -> Nanos {
         nanos(self.monotonic.elapsed())
     }
 
+    /// Returns the time on both clocks.
     pub(super) fn moment(&self) -> Moment {
         let timers = tokio::time::Instant::now().saturating_duration_since(self.timers_since);
         Moment {
@@ -82,13 +88,14 @@ impl Clocks {
         }
     }
 
+    /// Returns whether a credential has expired.
     pub(super) fn is_expired(&self, record: &Record) -> bool {
         record
             .expires_at()
             .is_some_and(|end| self.wall.now() >= end)
     }
 
-    /// The time until a credential expires.
+    /// Returns the time until a credential expires.
     fn left(&self, record: &Record) -> Nanos {
         record.expires_at().map_or(NEVER, |end| {
             let millis = end.0.saturating_sub(self.wall.now().0);
@@ -97,7 +104,7 @@ impl Clocks {
     }
 }
 
-/// A lookup, and what is to be done with its answer.
+/// A lookup, and what is needed to cache its answer.
 struct Fetch {
     leader: Leader<SharedResult>,
     settings: Settings,
@@ -106,8 +113,8 @@ struct Fetch {
 }
 
 impl<S: CredentialStore> Cached<S> {
-    /// Asks the store on behalf of all who want the answer. Returns once the lookup has ended or
-    /// has become a task of its own, which the caller's going away does not end.
+    /// Looks the key up in the store for all callers that wait. Returns once the lookup has ended
+    /// or runs in its own task, which continues if this caller is dropped.
     pub(super) async fn fetch(&self, leader: Leader<SharedResult>, waiter: &Waiter<SharedResult>) {
         let (settings, clocks, asked_at) = (self.settings, self.clocks.clone(), self.clocks.now());
         let answer = ask(Arc::clone(&self.store), leader.key().clone());
@@ -132,6 +139,7 @@ impl<S: CredentialStore> Cached<S> {
     }
 }
 
+/// Calls the store with an owned key, so that the future does not borrow from a request.
 async fn ask<S: CredentialStore>(
     store: Arc<S>,
     key: EntryKey,
@@ -153,6 +161,7 @@ async fn ask<S: CredentialStore>(
 }
 
 impl Fetch {
+    /// Caches the answer and passes it to the waiting callers.
     fn end(self, answer: Result<Option<Arc<Record>>, StoreError>) {
         let fill = match answer {
             Ok(record) => self.fill(record),
@@ -164,7 +173,7 @@ impl Fetch {
         }
     }
 
-    /// Decides where an answer is kept, and until when.
+    /// Decides in which table an answer is cached, and until when.
     fn fill(&self, record: Option<Arc<Record>>) -> Fill {
         let seen_from = self.leader.key().organization.as_ref();
         let acceptable = |record: &&Arc<Record>| {

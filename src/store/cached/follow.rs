@@ -13,40 +13,48 @@ use crate::{
     store::{Feed, FeedEvent},
 };
 
-/// How often a follower shows that it is running.
+/// How often a follower proves that it is running.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// For how long a feed may be silent before it says that it is lost: what the PostgreSQL feed
-/// takes. A follower that does not run is a feed that is silent.
+/// How long a feed may be silent before it reports that it is lost, as the PostgreSQL feed does. A
+/// follower that does not run counts as a silent feed.
 const SILENCE: Duration = Duration::from_secs(4);
 
-/// By how much more the cache's clock may advance between two heartbeats than the timers do. They
-/// stand still while the machine sleeps.
+/// How much further than the timers the cache's clock may advance between two heartbeats. The
+/// timers stop while the machine sleeps, so a greater difference means a suspend.
 const SLEEP: Duration = Duration::from_secs(1);
 
-/// Whoever follows. When it goes, for whatever reason, the feed is lost.
+/// Applies a feed to a cache. Dropping it, for any reason, counts as the loss of the feed.
 struct Follower<S> {
     cache: Cached<S>,
+    /// Identifies it: only the newest follower's losses count.
     number: u64,
+    /// Whether the feed is lost at the moment.
     lost: bool,
+    /// When it last proved that it is running.
     last_beat: Moment,
 }
 
 impl<S> Cached<S> {
-    /// Follows `feed`: the future ends with it, and has to be polled all the time, as a task, in a
-    /// tokio runtime with time enabled.
+    /// Applies the changes that `feed` emits. Spawn the returned future as a task, in a tokio
+    /// runtime with time enabled; it ends with the feed.
     ///
-    /// From this call on the feed is trusted to tell of every change, until it says that it is
-    /// lost. Then what is cached counts for [the stated bound](Self::with_max_staleness_after_disconnect) longer
-    /// and no more, until the feed is restored. What was cached before this call, or before a
-    /// restoration, does not count any more. The end of the feed, or of the future, is a loss.
+    /// Use it when something else can change the store: another process, another node, a person
+    /// with a database client. Their changes then take effect when the feed delivers them, and no
+    /// longer only after the TTL, so the TTL can be long.
     ///
-    /// A follower that does not run hears of nothing: what is cached counts for 4 seconds and the
-    /// stated bound after its last run at most, in time that includes a suspend. After a suspend
-    /// everything is looked up again.
+    /// From this call on the feed is trusted to deliver every change, until it reports that it is
+    /// lost. Then cached answers are served for
+    /// [the configured bound](Self::with_max_staleness_after_disconnect) longer, and no longer than
+    /// that until the feed is restored. Answers that were cached before this call, or before a
+    /// restoration, are not used. The end of the feed or of the future counts as a loss.
     ///
-    /// To follow again takes the place of the feed followed before: that one's changes still count,
-    /// its losses do not.
+    /// If the task does not run, for example because its runtime is blocked, cached answers are
+    /// served for at most 4 seconds plus the bound after its last run. The time that the machine
+    /// sleeps counts; after a suspend everything is looked up again.
+    ///
+    /// Following another feed replaces the one before: the earlier feed's changes are still
+    /// applied, its losses are ignored.
     ///
     /// ```no_run
     /// # use tower_api_key::store::{Cached, Feed, MemoryStore};
@@ -87,7 +95,7 @@ impl<S> Cached<S> {
         }
     }
 
-    /// Until when a feed is trusted whose follower runs at this moment.
+    /// Returns until when cached answers are trusted if the follower last ran at `at`.
     fn trusted_until(&self, at: Moment) -> u64 {
         at.now
             .saturating_add(nanos(SILENCE))
@@ -96,6 +104,7 @@ impl<S> Cached<S> {
 }
 
 impl<S> Follower<S> {
+    /// Applies one event of the feed.
     fn apply_event(&mut self, event: FeedEvent) {
         match event {
             FeedEvent::Changed(change) => self.cache.apply(&change),
@@ -104,9 +113,9 @@ impl<S> Follower<S> {
         }
     }
 
-    /// Goes on trusting the feed. After a suspend it may have been cut off without knowing, and
-    /// after a time in which the follower did not run there are changes that were not applied: what
-    /// is cached from before does not count any more.
+    /// Renews the trust in the feed. After a suspend the feed may have lost its connection without
+    /// noticing, and after a pause of the follower there may be changes that were not applied. In
+    /// both cases earlier answers are dropped.
     fn beat(&mut self) {
         let at = self.cache.clocks.moment();
         let passed = at.now.saturating_sub(self.last_beat.now);
@@ -124,6 +133,7 @@ impl<S> Follower<S> {
         }
     }
 
+    /// Trusts the feed again, and nothing that was cached before.
     fn restore(&mut self) {
         self.lost = false;
         let until = self.cache.trusted_until(self.cache.clocks.moment());
@@ -132,6 +142,7 @@ impl<S> Follower<S> {
         }
     }
 
+    /// Ends the trust in cached answers after the configured bound.
     fn mark_lost(&mut self) {
         self.lost = true;
         let cutoff = self

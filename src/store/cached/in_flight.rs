@@ -1,4 +1,4 @@
-//! A lookup in flight, shared by all who want its answer.
+//! Single flight: a lookup that is under way, shared by all callers that need its answer.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -11,11 +11,11 @@ use super::{
 };
 use crate::store::StoreError;
 
-/// How many lookups go on that nobody waits for any more. It bounds what callers cost who ask and
-/// go away at once.
+/// How many lookups may continue after all their callers have disconnected. Bounds the cost of
+/// clients that send requests and disconnect at once.
 pub(super) const MAX_ABANDONED: usize = 1024;
 
-/// Where those who wait for a lookup get its result.
+/// The cell in which callers wait for the result of a lookup.
 pub(super) trait ResultCell: Default {
     /// Sets the result, once.
     fn set(&self, answer: Answer);
@@ -31,40 +31,42 @@ pub(super) struct InFlight<W> {
     pub(super) epoch: u64,
     pub(super) started: Moment,
     pub(super) attempts: Attempts,
-    /// Whether it counts against the limit of misses.
+    /// Whether it counts against the miss rate limit.
     pub(super) limited: bool,
     pub(super) result: W,
 }
 
-/// The lookups in flight: at most two of one key, so that a change makes nobody wait for what it
-/// has outdated, and many changes do not make many lookups.
+/// The lookups in flight, at most two per key: the second is for callers that arrive after a change
+/// may have outdated the first. More changes do not cause more lookups.
 pub(super) struct Lookups<W> {
     by_key: HashMap<EntryKey, Pair<W>>,
+    /// How many of them have no waiter.
     abandoned: usize,
 }
 
+/// The one or two lookups of one key.
 struct Pair<W> {
     newest: Shared<W>,
     older: Option<Shared<W>>,
 }
 
-/// A lookup, and how many wait for it.
+/// A lookup and the number of callers that wait for it.
 struct Shared<W> {
     lookup: Arc<InFlight<W>>,
     waiters: usize,
 }
 
-/// What a caller gets who asks for a key.
+/// What a caller gets for a key.
 pub(super) enum Joined<W: ResultCell> {
     /// The answer is in the cache.
     Known(Known),
-    /// The store has failed a moment ago.
+    /// The store failed a moment ago.
     Failed(Arc<StoreError>),
-    /// The limit of misses is reached.
+    /// The miss rate limit is reached.
     Limited,
-    /// A lookup is in flight.
+    /// A lookup is in flight; wait for it.
     Waiting(Waiter<W>),
-    /// There was none: the caller has to make it.
+    /// No lookup is in flight: this caller has to make it.
     Leading(Leader<W>, Waiter<W>),
 }
 
@@ -72,11 +74,12 @@ pub(super) enum Joined<W: ResultCell> {
 pub(super) struct Waiter<W: ResultCell> {
     core: Arc<Core<W>>,
     lookup: Arc<InFlight<W>>,
-    /// The number of the last change before the caller asked.
+    /// The number of the last change before the caller arrived.
     arrived: u64,
 }
 
-/// The duty to end a lookup. Ends it as failed when it is dropped, which counts as a call of the store like any other.
+/// The obligation to end a lookup. Dropping it ends the lookup as failed, which counts as a call of
+/// the store like any other.
 pub(super) struct Leader<W: ResultCell> {
     core: Arc<Core<W>>,
     lookup: Arc<InFlight<W>>,
@@ -84,11 +87,12 @@ pub(super) struct Leader<W: ResultCell> {
 }
 
 impl<W> Lookups<W> {
+    /// Returns the newest lookup of `key`.
     pub(super) fn newest(&self, key: &EntryKey) -> Option<&Arc<InFlight<W>>> {
         self.by_key.get(key).map(|pair| &pair.newest.lookup)
     }
 
-    /// Whether no further lookup of `key` may begin.
+    /// Returns whether two lookups of `key` are in flight, so that no further one may begin.
     pub(super) fn are_many(&self, key: &EntryKey) -> bool {
         self.by_key
             .get(key)
@@ -123,8 +127,8 @@ impl<W> Lookups<W> {
         }
     }
 
-    /// Takes a waiter away. Returns whether the lookup has to end, since too many go on without
-    /// one.
+    /// Removes a waiter. Returns whether to abort the lookup, because it has no waiter left and too
+    /// many continue without one.
     fn leave(&mut self, lookup: &Arc<InFlight<W>>) -> bool {
         let Some(shared) = self.get_mut(lookup) else {
             return false;
@@ -135,6 +139,7 @@ impl<W> Lookups<W> {
         is_abandoned && self.abandoned > MAX_ABANDONED
     }
 
+    /// Removes a lookup that has ended.
     pub(super) fn end(&mut self, lookup: &Arc<InFlight<W>>) {
         let Some(ended) = self.get_mut(lookup) else {
             return;
@@ -151,6 +156,7 @@ impl<W> Lookups<W> {
         }
     }
 
+    /// Returns the entry of exactly this lookup, not of another one with the same key.
     fn get_mut(&mut self, lookup: &Arc<InFlight<W>>) -> Option<&mut Shared<W>> {
         let pair = self.by_key.get_mut(&lookup.key)?;
         let both = std::iter::once(&mut pair.newest).chain(&mut pair.older);
@@ -187,8 +193,8 @@ impl<W: ResultCell> Waiter<W> {
         &self.lookup.result
     }
 
-    /// Whether the answer counts for this caller: no change between the beginning of the lookup and
-    /// the caller's question concerns it. A failure counts for everybody.
+    /// Returns whether the answer is valid for this caller: no change between the beginning of the
+    /// lookup and the caller's arrival concerns it. A failure is valid for every caller.
     pub(super) fn accepts(&self, answer: &Answer) -> bool {
         let (epoch, key) = (self.lookup.epoch, &self.lookup.key);
         if self.arrived == epoch {
@@ -218,10 +224,10 @@ impl<W: ResultCell> Leader<W> {
         &self.lookup.key
     }
 
-    /// Ends the lookup with an answer, which is kept unless it is outdated. Returns the table of an
-    /// entry that had to go.
+    /// Ends the lookup with an answer, which is cached unless it is outdated. Returns the table in
+    /// which a useful entry was evicted for it.
     ///
-    /// `grace` is how long an entry is of use past its time.
+    /// `grace` is how long an entry stays useful after it has expired.
     pub(super) fn finish(mut self, fill: Fill, at: Moment, grace: Nanos) -> Option<EntryKind> {
         self.ended = true;
         let answer = fill.answer.clone();

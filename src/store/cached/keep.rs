@@ -1,4 +1,4 @@
-//! The end of a lookup: whether its answer is kept, where, and until when.
+//! The end of a lookup: decides whether its answer is cached, in which table, and until when.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use super::{
     writer::{EntryKind, WriterState},
 };
 
-/// For how long a first failure is kept, so that those who come in one burst make one lookup.
+/// How long a first failure is cached, so that a burst of requests makes one lookup.
 const FAILURE_LIFE: Nanos = 20_000_000;
 
 impl<W> Core<W> {
-    /// Ends a lookup. Returns the table of an entry of use that had to go.
+    /// Ends a lookup. Returns the table in which a useful entry was evicted for its answer.
     pub(super) fn finish(
         &self,
         lookup: &Arc<InFlight<W>>,
@@ -44,7 +44,7 @@ impl<W> Core<W> {
         self.keep(&mut writer, lookup, fill, at, useless)
     }
 
-    /// Until when an answer is kept that no change has outdated.
+    /// Returns until when to cache an answer that no change has outdated.
     fn valid_until(&self, lookup: &InFlight<W>, fill: &Fill, at: Moment) -> Nanos {
         let on_our_clock = |timer: Nanos| at.now.saturating_add(timer.saturating_sub(at.timer));
         match fill.answer {
@@ -56,20 +56,21 @@ impl<W> Core<W> {
         }
     }
 
-    /// Whether the next call for the key has to wait.
+    /// Returns whether the next call of the store for this key has to wait.
     pub(super) fn may_not_repeat(&self, lookup: &InFlight<W>, at: Moment) -> bool {
         at.timer < lookup.attempts.next_at(self.deadline)
     }
 
-    /// When a failure at this moment may be tried again, on the clock of the timers.
+    /// Returns when a lookup that failed at this moment may be repeated, on the clock of the
+    /// timers.
     fn retry_at(&self, lookup: &InFlight<W>, at: Moment) -> Nanos {
         at.timer
             .saturating_add(FAILURE_LIFE)
             .max(lookup.attempts.next_at(self.deadline))
     }
 
-    /// Keeps an answer in place of what is kept for the same key. Returns the table of an entry of
-    /// use that had to go.
+    /// Replaces what is cached for the key with the new answer. Returns the table in which a useful
+    /// entry was evicted for it.
     fn keep(
         &self,
         writer: &mut WriterState<W>,
@@ -83,8 +84,8 @@ impl<W> Core<W> {
         if old.iter().flatten().any(|entry| entry.epoch > lookup.epoch) {
             return None; // a lookup that began later has answered sooner
         }
-        // Also when the new answer is not kept: what the store no longer says is not served, stale
-        // or otherwise. A failure says nothing of what was accepted.
+        // Also when the new answer is not cached: what the store has answered differently since is
+        // not served, stale or otherwise. A failure leaves accepts alone.
         let failed = matches!(fill.answer, Answer::Failed(_));
         for (sort, entry) in sorts
             .into_iter()
@@ -109,6 +110,7 @@ impl<W> Core<W> {
         lost
     }
 
+    /// Publishes the answer to readers.
     fn put(
         &self,
         writer: &mut WriterState<W>,
@@ -138,6 +140,7 @@ impl<W> Core<W> {
         self.table(fill.sort).insert(entry);
     }
 
+    /// Removes an entry and frees its place and its marks.
     fn evict(&self, writer: &mut WriterState<W>, sort: EntryKind, entry: Option<&Entry>) {
         if let Some(entry) = entry {
             self.table(sort).remove(entry);

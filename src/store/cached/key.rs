@@ -1,4 +1,5 @@
-//! What an answer is kept under: the credential and the organization that was asked about, owned or borrowed.
+//! The keys of cached answers: which credential, seen from which organization. Each has an owned
+//! form, for the tables, and a borrowed one, so that a hit copies nothing.
 
 use std::hash::{Hash, Hasher};
 
@@ -8,28 +9,28 @@ use crate::{
     id::{CredentialId, OrgId},
 };
 
-/// The question, owned.
+/// The key of a cached answer.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct EntryKey {
     pub(super) name: Name,
     pub(super) organization: Option<OrgId>,
 }
 
-/// What the credential is found by, owned.
+/// What the credential is found by: a key's id or a token's digest.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Name {
     Id(CredentialId),
     Digest([u64; 4]),
 }
 
-/// The question, borrowed from a request: a hit makes no text of it.
+/// The key, borrowed from a request: a hit needs no UTF-8 check and no allocation.
 #[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) name: AskedName<'a>,
     pub(super) organization: Option<&'a str>,
 }
 
-/// What the credential is found by, borrowed.
+/// A [`Name`], borrowed from a request.
 #[derive(Clone, Copy)]
 pub(super) enum AskedName<'a> {
     Id(&'a [u8]),
@@ -37,6 +38,7 @@ pub(super) enum AskedName<'a> {
 }
 
 impl EntryKey {
+    /// Returns the kind of the credential.
     pub(super) fn kind(&self) -> Kind {
         match self.name {
             Name::Id(_) => Kind::OrgKey,
@@ -44,6 +46,7 @@ impl EntryKey {
         }
     }
 
+    /// Returns the borrowed form, to look the key up.
     pub(super) fn borrowed(&self) -> Asked<'_> {
         Asked {
             name: match &self.name {
@@ -56,7 +59,7 @@ impl EntryKey {
 }
 
 impl Asked<'_> {
-    /// Copies the question; `None` for an id that is no text, which no credential has.
+    /// Returns the owned form; `None` for an id that is not UTF-8, which no credential has.
     pub(super) fn to_key(self) -> Option<EntryKey> {
         let name = match self.name {
             AskedName::Id(id) => Name::Id(std::str::from_utf8(id).ok()?.into()),

@@ -1,18 +1,19 @@
-//! A rate limit, as a virtual schedule: the generic cell rate algorithm (ITU-T I.371).
+//! The miss rate limit, as a virtual schedule: the generic cell rate algorithm (ITU-T I.371).
 
 use super::entry::Nanos;
 
 const SECOND: Nanos = 1_000_000_000;
 
-/// Permits so many acts a second, and as many at once after a second without any.
+/// Permits a number of lookups per second, and as many at once after a second without any.
 pub(super) struct RateLimit {
-    /// The time of one act; `None` permits all, [`Nanos::MAX`] none.
+    /// The time that one permit stands for; `None` permits all, [`Nanos::MAX`] none.
     interval: Option<Nanos>,
-    /// When the acts so far would have been done, one each interval.
+    /// When the permits taken so far would be used up, at one per interval.
     scheduled: Nanos,
 }
 
 impl RateLimit {
+    /// Creates a limit; `None` means no limit.
     pub(super) fn new(per_second: Option<u32>) -> Self {
         let interval = per_second.map(|rate| SECOND.checked_div(rate.into()).unwrap_or(Nanos::MAX));
         Self {
@@ -34,7 +35,7 @@ impl RateLimit {
         permitted
     }
 
-    /// Gives a permit back that was not used.
+    /// Returns a permit that turned out not to be needed.
     pub(super) fn give_back(&mut self) {
         self.scheduled = self.scheduled.saturating_sub(self.interval.unwrap_or(0));
     }

@@ -1,4 +1,5 @@
-//! Management through the cache: what a commit changes reaches the cache before the caller hears of it.
+//! Management through the cache: a commit's changes are applied to the cache before the call
+//! returns.
 
 use std::sync::Arc;
 

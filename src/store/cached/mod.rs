@@ -49,13 +49,17 @@ use crate::{observe::counters, secret::Pepper};
 
 /// A cache of a store's answers.
 ///
+/// Put it around a store in a database: requests are then answered from memory, without a query and
+/// without an allocation, and only misses wait for the database. Around a
+/// [`MemoryStore`](super::MemoryStore) it gains nothing.
+///
 /// - A **revocation** takes effect at once, whatever the TTL: when [`apply`](Self::apply) or a
-///   change made through the cache ([`ManageStore`](super::ManageStore), [`Directory`](super::Directory)) has returned, no lookup that
-///   begins afterwards is answered with what was read from the store before, not even by a lookup
-///   that was in flight. A request whose credential was looked up before that, or whose lookup was
-///   in flight, counts as earlier than the revocation: it is answered, however long its handler
-///   takes. Changes made elsewhere arrive through [`follow`](Self::follow); without a feed they
-///   take effect after the TTL.
+///   change made through the cache ([`ManageStore`](super::ManageStore),
+///   [`Directory`](super::Directory)) has returned, no lookup that begins afterwards is answered
+///   with what was read from the store before, not even by a lookup that was in flight. A request
+///   whose credential was looked up before that, or whose lookup was in flight, counts as earlier
+///   than the revocation: it is answered, however long its handler takes. Changes made elsewhere
+///   arrive through [`follow`](Self::follow); without a feed they take effect after the TTL.
 /// - **Single flight**: concurrent lookups of the same credential share one call of the store,
 ///   unless a change that may concern it came in between. The lookup runs in its own task, which
 ///   ends with the answer or at [its deadline](Self::with_lookup_deadline), whichever clients
@@ -101,6 +105,7 @@ use crate::{observe::counters, secret::Pepper};
 pub struct Cached<S> {
     store: Arc<S>,
     settings: Settings,
+    /// What is cached; clones share it.
     core: Arc<Core<SharedResult>>,
     family: Arc<Family>,
     clocks: Clocks,
@@ -117,10 +122,12 @@ impl<S> Cached<S> {
         self.family.apply(change);
     }
 
+    /// Returns the time on the cache's clock.
     fn now(&self) -> Nanos {
         self.clocks.now()
     }
 
+    /// Returns the cached answer, if there is one, and counts the hit.
     fn get(&self, asked: &Asked<'_>) -> Option<Option<Arc<Record>>> {
         let Known { sort, record } = self.core.get(asked, || self.now())?;
         counters::hit(sort == EntryKind::Accept);
@@ -205,6 +212,7 @@ impl<S: CredentialStore> Cached<S> {
 }
 
 impl<'a> Asked<'a> {
+    /// Returns the key of a lookup.
     #[inline]
     fn of(lookup: &Lookup<'a>) -> Self {
         let name = match lookup.key() {

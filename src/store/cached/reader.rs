@@ -1,4 +1,4 @@
-//! The store behind a cache, to read from.
+//! Reading from the store behind a cache.
 
 use std::{fmt, sync::Arc};
 
@@ -10,17 +10,31 @@ use crate::{
     store::{CredentialStore, Directory, Lookup, Peek, Record, StoreError},
 };
 
-/// Reads from the store behind a [`Cached`], past the cache. Made by [`Cached::store`].
+/// Reads from the store behind a [`Cached`], past the cache. Returned by [`Cached::store`].
 ///
-/// It does not write: a change has to go through the cache, or the cache has to hear of it.
+/// Use it to compare what is cached with what is stored, or to check that the store answers, as a
+/// health check does.
+///
+/// It cannot write: a change that bypassed the cache would not be seen by it.
 pub struct StoreReader<S>(Arc<S>);
 
 impl<S> Cached<S> {
-    /// Returns the store behind the cache, to read from: to compare what is cached with what is
-    /// stored, for example.
+    /// Returns the store behind the cache, to read from.
     ///
-    /// Changes go through the cache itself, which is a [`ManageStore`](crate::store::ManageStore) and
-    /// a [`Directory`](crate::store::Directory) where the store is.
+    /// Make changes through the cache itself: it is a [`ManageStore`](crate::store::ManageStore)
+    /// and a [`Directory`] if its store is.
+    ///
+    /// ```
+    /// use tower_api_key::store::*;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), StoreError> {
+    /// let cache = Cached::new(MemoryStore::new());
+    /// let lookup = Lookup::new(Credential::OrgKey { id: "example" }, None);
+    /// assert!(cache.store().find(&lookup).await?.is_none()); // asks the store itself
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn store(&self) -> StoreReader<S> {
         StoreReader(Arc::clone(&self.store))

@@ -15,20 +15,28 @@ use crate::{
     store::DEFAULT_DEADLINE,
 };
 
-/// The settings.
+/// The settings; the methods that set them explain each.
 #[derive(Clone, Copy)]
 pub(super) struct Settings {
+    /// Of accepts.
     pub(super) time_to_live: Nanos,
+    /// Of refusals.
     pub(super) negative_time_to_live: Nanos,
+    /// How long answers are trusted after a feed is lost.
     pub(super) bound_after_loss: Nanos,
+    /// How long expired accepts are served while the store fails; `None` means never.
     pub(super) grace: Option<Nanos>,
+    /// Of the table of accepts.
     pub(super) capacity: usize,
+    /// Of the table of refusals.
     pub(super) negative_capacity: usize,
     pub(super) lookup_deadline: Nanos,
+    /// Misses per second; `None` means no limit.
     pub(super) miss_rate: Option<u32>,
 }
 
 impl Settings {
+    /// Returns the part that the core needs.
     fn bounds(&self) -> Bounds {
         Bounds {
             accepts: self.capacity,
@@ -75,14 +83,26 @@ impl<S> Cached<S> {
     /// default, and never past the credential's own expiry. [`Duration::MAX`] means forever, zero
     /// means never.
     ///
-    /// Upper bound on how long an unannounced change stays invisible.
+    /// It is the upper bound on how long an unannounced change stays invisible. With a
+    /// [feed](Self::follow) it is only the last resort, and can be long:
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_api_key::store::{Cached, MemoryStore};
+    ///
+    /// let cache = Cached::new(MemoryStore::new())
+    ///     .with_ttl(Duration::from_secs(600))
+    ///     .with_max_staleness_after_disconnect(Duration::from_secs(5));
+    /// ```
     #[must_use]
     pub fn with_ttl(mut self, life: Duration) -> Self {
         self.settings.time_to_live = nanos(life);
         self.renewed()
     }
 
-    /// Sets how many accepts are cached; 100 000 by default.
+    /// Sets how many accepts are cached; 100 000 by default. If more credentials are in use, the
+    /// ones that were not used for longest are evicted, roughly, and looked up again
+    /// (`tower_api_key_cache_evictions_total`).
     #[must_use]
     pub fn with_capacity(mut self, entries: usize) -> Self {
         self.settings.capacity = entries;
@@ -91,7 +111,8 @@ impl<S> Cached<S> {
 
     /// Sets how long an answer that cannot be accepted is cached; 1 second by default.
     ///
-    /// Upper bound on how long an unannounced creation stays invisible.
+    /// It is the upper bound on how long an unannounced creation stays invisible, and each unknown
+    /// credential costs one lookup in this time.
     #[must_use]
     pub fn with_negative_ttl(mut self, life: Duration) -> Self {
         self.settings.negative_time_to_live = nanos(life);

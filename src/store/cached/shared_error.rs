@@ -1,10 +1,11 @@
-//! One failure, told to everybody who waited for the same lookup.
+//! Shares one failure among all callers that waited for the same lookup. `StoreError` is not
+//! `Clone`, because the error of a driver is not.
 
 use std::{error::Error, fmt, sync::Arc};
 
 use crate::store::{StoreError, StoreFault};
 
-/// Makes an error that says the same, and has the same sources.
+/// Returns an error with the same text and the same sources.
 pub(super) fn clone_error(error: &Arc<StoreError>) -> StoreError {
     match &**error {
         StoreError::Unavailable(source) => match source.downcast_ref::<StoreFault>() {
@@ -17,11 +18,12 @@ pub(super) fn clone_error(error: &Arc<StoreError>) -> StoreError {
     }
 }
 
-/// The source of an error that others have too.
+/// The source of an error, shared with the other callers' errors.
 #[derive(Debug)]
 struct Shared(Arc<StoreError>);
 
 impl Shared {
+    /// Returns the driver's error, whose text and sources this type forwards.
     fn original(&self) -> &(dyn Error + 'static) {
         match &*self.0 {
             StoreError::Unavailable(source) | StoreError::Corrupt(source) => &**source,

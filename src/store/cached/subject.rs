@@ -1,8 +1,8 @@
 //! What an answer is about, and which change ends it.
 //!
-//! Every kept answer holds a [`Validity`] for each of its subjects, shared by all answers about that
-//! subject. A change clears it: one store to memory ends every answer about an organization, however
-//! many there are.
+//! Every cached answer holds a [`Validity`] for each of its subjects, which all answers about that
+//! subject share. A change clears it, so a single store to memory ends every answer about an
+//! organization, however many there are.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -25,7 +25,7 @@ pub(super) enum Subject {
 }
 
 impl Subject {
-    /// What `change` names; `None` for everything.
+    /// Returns what `change` names; `None` for everything.
     pub(super) fn of(change: &Change) -> Option<Self> {
         match change {
             Change::Credential { kind, id } => Some(Self::Credential(*kind, id.clone())),
@@ -35,7 +35,7 @@ impl Subject {
         }
     }
 
-    /// What an answer is about: what was asked for, and what the record names.
+    /// Returns what an answer is about: what was looked up, and what the record names.
     pub(super) fn all(key: &EntryKey, record: Option<&Record>) -> impl Iterator<Item = Self> {
         let asked = match &key.name {
             Name::Id(id) => Some(Self::Credential(Kind::OrgKey, id.clone())),
@@ -60,7 +60,7 @@ impl Subject {
     }
 }
 
-/// Says whether what is known of a subject still holds. Read by every hit, written once in its life.
+/// Whether answers about a subject are still valid. Every hit reads it; it is written once.
 pub(super) struct Validity {
     subject: Subject,
     wiped: AtomicBool,
@@ -68,17 +68,19 @@ pub(super) struct Validity {
 }
 
 impl Validity {
+    /// Returns whether no change has named the subject since the mark was created.
     #[inline]
     pub(super) fn is_valid(&self) -> bool {
         !self.wiped.load(Ordering::Acquire)
     }
 }
 
-/// The marks that stand, each while an answer holds it.
+/// The valid marks, each for as long as an answer holds it.
 #[derive(Default)]
 pub(super) struct Validities(HashMap<Subject, Arc<Validity>>);
 
 impl Validities {
+    /// Returns the mark of `subject` for one more answer, creating it if there is none.
     pub(super) fn take(&mut self, subject: Subject) -> Arc<Validity> {
         let mark = self.0.entry(subject).or_insert_with_key(|subject| {
             let subject = subject.clone();
@@ -92,14 +94,15 @@ impl Validities {
         Arc::clone(mark)
     }
 
-    /// Gives back what an answer held. A wiped mark is out of the table, and its subject may have a new one.
+    /// Releases a mark that an answer held. An invalid mark has already left the table, where its
+    /// subject may have a new one.
     pub(super) fn give_back(&mut self, mark: &Validity) {
         if mark.holders.fetch_sub(1, Ordering::Relaxed) == 1 && mark.is_valid() {
             self.0.remove(&mark.subject);
         }
     }
 
-    /// Ends all answers about `subject`, for good: what is learnt of it later gets a mark of its own.
+    /// Ends all answers about `subject` for good. Later answers about it get a new mark.
     pub(super) fn invalidate(&mut self, subject: &Subject) {
         if let Some(mark) = self.0.remove(subject) {
             mark.wiped.store(true, Ordering::Release);

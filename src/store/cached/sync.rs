@@ -1,4 +1,5 @@
-//! The primitives under the concurrent core. The model checker's test replaces this module.
+//! The primitives under the concurrent core. The model checker's test replaces this module with
+//! loom's, which is why the core uses nothing from `std::sync` directly.
 
 pub(super) use std::sync::{
     Mutex, MutexGuard,
@@ -12,11 +13,12 @@ pub(super) use papaya::Equivalent;
 pub(super) struct Map<K, V>(papaya::HashMap<K, V, foldhash::fast::RandomState>);
 
 impl<K: Hash + Eq, V> Map<K, V> {
+    /// Creates an empty map.
     pub(super) fn new() -> Self {
         Self(papaya::HashMap::default())
     }
 
-    /// Looks at a value, where it is.
+    /// Passes a value to `look`, in place.
     #[inline]
     pub(super) fn with<Q: Hash + Equivalent<K>, T>(
         &self,
@@ -26,16 +28,19 @@ impl<K: Hash + Eq, V> Map<K, V> {
         self.0.pin().get(key).map(look)
     }
 
+    /// Adds a value, or replaces the one of an equal key. Readers find one or the other.
     pub(super) fn insert(&self, key: K, value: V) {
         self.0.pin().insert(key, value);
     }
 
+    /// Removes a value, if there is one.
     pub(super) fn remove(&self, key: &K) {
         self.0.pin().remove(key);
     }
 }
 
-/// Takes a lock. Nothing that is done under it can panic half-way, so that a poisoned one is as good as any.
+/// Takes a lock. Nothing done under it can panic half-way, so a poisoned lock is as good as any
+/// other.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Changes made through the cache: carried through to their end, and applied to the cache then.
+//! Changes made through the cache: they run to their end, and are then applied to the cache.
 
 use std::{
     future::{Future, poll_fn},
@@ -12,8 +12,8 @@ use tokio::runtime::Handle;
 use super::{Cached, family::Family};
 use crate::store::{Change, StoreError, StoreFault};
 
-/// Applies changes when it is dropped: after the store has answered, whatever it has answered. The store may have made them
-/// in each of these cases.
+/// Applies changes to the cache when it is dropped: after the store has answered, whatever the
+/// answer. Even a store that returned an error may have made the change.
 struct ApplyOnDrop {
     family: Arc<Family>,
     changes: Vec<Change>,
@@ -28,10 +28,11 @@ impl Drop for ApplyOnDrop {
 }
 
 impl<S> Cached<S> {
-    /// Makes a change in the store, and applies `changes` to the cache before the caller hears of it.
+    /// Makes a change in the store, and applies `changes` to the cache before it returns.
     ///
-    /// A caller who goes away does not end it: the store may commit what was begun, and the cache must not hear of it before
-    /// that. So what does not end at once becomes a task of its own.
+    /// The change continues if the caller is dropped: the store may still commit what was begun,
+    /// and applying it to the cache before that would be too early. So a change that does not end
+    /// at once becomes a task of its own.
     pub(super) async fn write<T, E>(
         &self,
         changes: Vec<Change>,
@@ -41,7 +42,7 @@ impl<S> Cached<S> {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        // Once more if the caller goes away, since what was begun may be done already.
+        // Applied at once if the caller is dropped, since the change may already be made.
         let mut early = ApplyOnDrop {
             family: Arc::clone(&self.family),
             changes: changes.clone(),
@@ -55,7 +56,7 @@ impl<S> Cached<S> {
             drop(applied);
             outcome
         });
-        // A store in memory needs no task, and no runtime.
+        // A store in memory needs neither a task nor a runtime.
         let first = poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx))).await;
         let outcome = match (first, Handle::try_current()) {
             (Poll::Ready(outcome), _) => outcome,

@@ -1,4 +1,4 @@
-//! What writers share, under one lock: the changes, the lookups in flight, and the slots of the
+//! What writers share under one lock: the changes, the lookups in flight, and the places in the
 //! tables.
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{credential::Kind, store::Change};
 
-/// The two tables. What cannot be accepted has its own, so that a flood of it evicts nothing good.
+/// The two tables. Refusals have their own, so that a flood of them evicts no accepted credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EntryKind {
     Accept,
@@ -20,14 +20,16 @@ pub(super) enum EntryKind {
 
 /// What writers share.
 pub(super) struct WriterState<W> {
+    /// The number of the last change.
     pub(super) epoch: u64,
     pub(super) changes: Changes,
     pub(super) lookups: Lookups<W>,
     pub(super) marks: Validities,
     accepts: ClockRing,
     refusals: ClockRing,
-    /// The limits of misses: of keys, and of tokens.
+    /// The miss rate limits, of keys and of tokens.
     limits: [RateLimit; 2],
+    /// The number of the current follower; 0 before the first.
     pub(super) follower: u64,
 }
 
@@ -48,13 +50,14 @@ impl<W> WriterState<W> {
         }
     }
 
-    /// Numbers a change and remembers it.
+    /// Numbers a change, remembers it, and returns its number.
     pub(super) fn record(&mut self, change: &Change) -> u64 {
         self.epoch += 1;
         self.changes.record(change, self.epoch);
         self.epoch
     }
 
+    /// Returns the places of a table.
     pub(super) fn places(&mut self, sort: EntryKind) -> &mut ClockRing {
         match sort {
             EntryKind::Accept => &mut self.accepts,
@@ -62,6 +65,7 @@ impl<W> WriterState<W> {
         }
     }
 
+    /// Returns the miss rate limit of a kind of credential.
     pub(super) fn limit(&mut self, kind: Kind) -> &mut RateLimit {
         let [keys, tokens] = &mut self.limits;
         match kind {
@@ -70,6 +74,7 @@ impl<W> WriterState<W> {
         }
     }
 
+    /// Releases the marks of an entry that was removed.
     pub(super) fn give_back(&mut self, entry: &Entry) {
         entry
             .marks

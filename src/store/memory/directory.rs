@@ -1,5 +1,5 @@
-//! Organizations, users and memberships: every change is made under the lock, and in the records that
-//! follow from it before the call returns.
+//! Organizations, users and memberships: every change is made under the lock, and so are the
+//! changes of the records that depend on it, before the call returns.
 
 use std::collections::HashSet;
 

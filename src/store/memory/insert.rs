@@ -1,4 +1,5 @@
-//! New credentials: checked, entered in the state, and put into the maps.
+//! Inserting credentials: checks them, adds them to the state, and puts their records into the
+//! maps that readers use.
 
 use super::{MemoryStore, state::State};
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
 };
 
 impl MemoryStore {
+    /// Inserts the record of a key as it is, except for scopes outside the catalogue.
     pub(super) fn insert_key(&self, record: Record) -> Result<(), WriteError> {
         check_credential_id(record.kind(), record.id())?;
         let record = self.restricted(record);
@@ -23,7 +25,7 @@ impl MemoryStore {
         Ok(())
     }
 
-    /// Takes away the scopes that the catalogue does not know.
+    /// Removes the scopes that the catalogue does not know.
     fn restricted(&self, record: Record) -> Record {
         if record
             .scopes()
@@ -36,11 +38,13 @@ impl MemoryStore {
         record.with_scopes(known)
     }
 
+    /// Adds a key that was checked.
     pub(super) fn add_key(&self, state: &mut State, record: Record) {
         let record = state.share_grant(record);
         self.put_key(record);
     }
 
+    /// Inserts the record of a token, which must not have rights of its own.
     pub(super) fn insert_token(&self, record: Record) -> Result<(), WriteError> {
         if record.organization().is_some() || record.role().is_some() || !record.scopes().is_empty()
         {
@@ -54,6 +58,7 @@ impl MemoryStore {
         self.add_token(&mut state, &record)
     }
 
+    /// Adds a token that was checked, with a record for each membership of its owner.
     pub(super) fn add_token(&self, state: &mut State, record: &Record) -> Result<(), WriteError> {
         state.add_token(record)?;
         if let Some(user) = record.user().and_then(|owner| state.users.get(owner)) {

@@ -1,4 +1,5 @@
-//! Keys of the map of organization keys: compared and hashed as the bytes of the credential's id.
+//! The key type of the map of organization keys, compared and hashed as the bytes of the
+//! credential's id.
 
 use std::{
     hash::{Hash, Hasher},
@@ -7,16 +8,17 @@ use std::{
 
 use crate::store::Record;
 
-/// An id, held by the record that has it, so that it is not stored twice.
+/// An id, borrowed from the record that contains it, so that it is not stored twice.
 ///
-/// Two are equal exactly when their ids are. The map relies on that: while it grows, it looks for an entry in two
-/// tables and takes the first that is equal.
+/// Two are equal exactly if their ids are. The map relies on that: while it grows, it looks for an
+/// entry in two tables and takes the first that is equal.
 pub(super) struct KeyId(Arc<Record>);
 
-/// An id, borrowed from a request. A request's id is bytes, so that it need not be checked for UTF-8.
+/// An id, borrowed from a request. It is bytes, so it need not be checked for UTF-8.
 pub(super) struct ById<'a>(pub(super) &'a [u8]);
 
 impl KeyId {
+    /// Returns the map key of a record.
     pub(super) fn of(record: &Arc<Record>) -> Self {
         Self(Arc::clone(record))
     }

@@ -1,6 +1,8 @@
-//! Management: every change is checked and made under the lock of the state, so that all of it happens or nothing does.
+//! Management: every change is checked and made under the lock of the state, so that all of it
+//! happens or nothing does.
 //!
-//! The keys of an organization are found by looking at all keys: a list takes time in proportion to their number.
+//! To find the keys of an organization, it looks at all keys: a list takes time in proportion to
+//! the number of keys in the store.
 
 use std::sync::Arc;
 
@@ -24,6 +26,7 @@ use crate::{
 };
 
 impl MemoryStore {
+    /// Returns the record of a credential; for a token, the one seen from no organization.
     fn record_of(&self, state: &State, kind: Kind, id: &str) -> Option<Arc<Record>> {
         match kind {
             Kind::OrgKey => self.key(id),
@@ -36,7 +39,7 @@ impl MemoryStore {
         }
     }
 
-    /// What the maps and the state know of a credential of `owner`.
+    /// Returns the info of a credential of `owner`, from the maps and the state.
     fn info(&self, state: &State, owner: &Owner, id: &str) -> Option<CredentialInfo> {
         let record = self
             .record_of(state, owner.kind(), id)
@@ -44,6 +47,7 @@ impl MemoryStore {
         Some(state.metadata.complete(self.info_of(&record, owner)))
     }
 
+    /// Returns the info of every credential of `owner`, in no order.
     fn all(&self, state: &State, owner: &Owner) -> Vec<CredentialInfo> {
         let complete = |record: &Record| state.metadata.complete(self.info_of(record, owner));
         match owner {
@@ -69,7 +73,8 @@ impl MemoryStore {
         }
     }
 
-    /// What a record says by itself.
+    /// Returns the part of the info that the record contains. That an owner is gone is not a status
+    /// of the credential itself.
     fn info_of(&self, record: &Record, owner: &Owner) -> CredentialInfo {
         let of_role = record
             .role()
@@ -88,6 +93,7 @@ impl MemoryStore {
         }
     }
 
+    /// Checks that the id is valid and free, the owner exists, and the idempotency key is new.
     fn may_insert(&self, state: &State, insert: &NewCredential) -> Result<(), WriteError> {
         let info = &insert.info;
         check_credential_id(info.kind(), info.id.as_str())?;
@@ -119,7 +125,7 @@ impl MemoryStore {
         }
     }
 
-    /// Refuses what would bring the owner above its cap. `insert` and `changes` are not made yet.
+    /// Refuses a commit that would bring the owner above its cap. Nothing of it is made yet.
     fn check_cap(&self, state: &State, commit: &Commit) -> Result<(), WriteError> {
         let Some(cap) = commit.cap else { return Ok(()) };
         let accepted =
@@ -147,7 +153,8 @@ impl MemoryStore {
         }
     }
 
-    /// Makes sure that the actor still is what the decision took it for. The state is locked until the change is made.
+    /// Checks that the actor may still make the change. The state stays locked until the change is
+    /// made.
     fn check_authority(&self, state: &State, authority: &Authority) -> Result<(), WriteError> {
         let organization = authority.organization().map(OrgId::as_str);
         let state = match authority {
@@ -188,6 +195,7 @@ impl MemoryStore {
         }
     }
 
+    /// Creates the record of a new credential.
     fn new_record(&self, insert: &NewCredential) -> Result<Record, WriteError> {
         let info = &insert.info;
         let record = match &info.owner {
@@ -209,6 +217,7 @@ impl MemoryStore {
         Ok(record.with_status(info.status).expiring_at(info.expires_at))
     }
 
+    /// Adds a new credential that was checked.
     fn add(
         &self,
         state: &mut State,
@@ -226,6 +235,8 @@ impl MemoryStore {
         Ok(())
     }
 
+    /// Replaces the record and the info of a credential. The key of a deleted organization stays
+    /// refused.
     fn alter(&self, state: &mut State, after: &CredentialInfo) {
         let changed = |record: &Record| {
             let record = Record::clone(record)
@@ -251,6 +262,7 @@ impl MemoryStore {
         state.metadata.keep(after);
     }
 
+    /// Replaces the records of a token, for all memberships of its owner.
     fn alter_token(
         &self,
         state: &State,
@@ -275,11 +287,12 @@ impl MemoryStore {
     }
 }
 
-/// Where a credential stands in a list, from behind.
+/// Returns the sort key of a credential. Lists are in descending order of it.
 fn place(credential: &CredentialInfo) -> (UnixMillis, &str) {
     (credential.created_at, credential.id.as_str())
 }
 
+/// Returns whether `owner` owns the credential.
 fn belongs(record: &Record, owner: &Owner) -> bool {
     match owner {
         Owner::Organization(id) => {
@@ -289,7 +302,7 @@ fn belongs(record: &Record, owner: &Owner) -> bool {
     }
 }
 
-/// Whether a credential still is as it was read, in what an alteration may change.
+/// Returns whether a credential is still as it was read, in everything that an update may change.
 fn unchanged(alteration: &Update, now: &CredentialInfo) -> bool {
     let before = &alteration.before;
     (
@@ -373,7 +386,7 @@ impl ManageStore for MemoryStore {
         Ok(())
     }
 
-    /// Keeps the record as it is: one that was read from a store with peppers brings its own.
+    /// Stores the record as it is: one that was read from a store with peppers keeps its pepper.
     async fn insert(&self, record: Record) -> Result<(), WriteError> {
         match record.kind() {
             Kind::OrgKey => self.insert_key(record),

@@ -13,17 +13,22 @@ use crate::{
     },
 };
 
-/// How many events of one owner are kept. Memory is no place for an audit trail that has to last.
+/// How many events of one owner are kept. An audit trail that has to last belongs in a database.
 const EVENTS_PER_OWNER: usize = 1000;
 
+/// The data of management. All of it is behind the lock of the state.
 #[derive(Default)]
 pub(super) struct Metadata {
-    /// What was known of a credential when it was last committed. The record is newer in what it says too.
+    /// The info of each credential when it was last committed. Where the record contains the same
+    /// field, the record is newer.
     infos: HashMap<(Kind, CredentialId), CredentialInfo>,
+    /// By owner and idempotency key.
     issued: HashMap<(Owner, Box<str>), IssuedId>,
+    /// When each credential was last used.
     uses: HashMap<(Kind, CredentialId), UnixMillis>,
-    /// Of each owner by itself, so that one tenant's changes do not push out another's.
+    /// By owner, so that one tenant's changes do not push out another's.
     events: HashMap<Owner, VecDeque<AuditEvent>>,
+    /// The number of the last event.
     last_number: i64,
     /// Credentials whose first use after their rotation has been reported.
     reported: HashSet<(Kind, CredentialId)>,
@@ -36,7 +41,7 @@ pub(super) struct IssuedId {
 }
 
 impl Metadata {
-    /// Adds what is kept here to what the record says.
+    /// Completes the info from a record with what is kept here.
     pub(super) fn complete(&self, said: CredentialInfo) -> CredentialInfo {
         let name = (said.kind(), said.id.clone());
         let last_used_at = self.uses.get(&name).copied();
@@ -57,15 +62,18 @@ impl Metadata {
         }
     }
 
+    /// Remembers the info of a credential that was committed.
     pub(super) fn keep(&mut self, info: &CredentialInfo) {
         self.infos
             .insert((info.kind(), info.id.clone()), info.clone());
     }
 
+    /// Returns what was issued to `owner` under an idempotency key.
     pub(super) fn issued_under(&self, owner: &Owner, key: &str) -> Option<&IssuedId> {
         self.issued.get(&(owner.clone(), key.into()))
     }
 
+    /// Remembers an idempotency key and what was issued under it.
     pub(super) fn remember_key(&mut self, info: &CredentialInfo, idempotency: &Idempotency) {
         let issued = IssuedId {
             id: info.id.clone(),
@@ -75,6 +83,8 @@ impl Metadata {
             .insert((info.owner.clone(), idempotency.key.clone()), issued);
     }
 
+    /// Numbers an event and appends it to its owner's trail, which loses its oldest event if it is
+    /// full.
     pub(super) fn add_event(&mut self, event: &AuditEvent) -> AuditEvent {
         self.last_number += 1;
         let event = AuditEvent {
@@ -89,6 +99,7 @@ impl Metadata {
         event
     }
 
+    /// Returns events of `owner` with a number below `before`, newest first.
     pub(super) fn events(&self, owner: &Owner, before: Option<i64>, limit: u32) -> Vec<AuditEvent> {
         let of_owner = self
             .events
@@ -100,7 +111,8 @@ impl Metadata {
         older.take(limit as usize).cloned().collect()
     }
 
-    /// Forgets a user: what is kept of their tokens, and their name in the audit trail, which `pseudonym` replaces.
+    /// Erases a user: removes what is kept about their tokens, and replaces their id in the audit
+    /// trail with `pseudonym`.
     pub(super) fn erase(
         &mut self,
         user: &UserId,
@@ -122,7 +134,7 @@ impl Metadata {
         }
     }
 
-    /// Records a use; returns the event that it is, if it is one.
+    /// Records a use. Returns the audit event, if the use is one.
     pub(super) fn record_use(
         &mut self,
         used: &Usage,

@@ -32,6 +32,10 @@ type Map<K, V> = papaya::HashMap<K, V, foldhash::fast::RandomState>;
 /// A store in memory. It is concurrent, every change takes effect in the next answer, and
 /// everything is lost when the process ends.
 ///
+/// Use it in tests and examples, and for credentials that are loaded from somewhere else at start.
+/// It implements all three store traits, so everything that works with it works with the SQL stores
+/// of `tower-api-key-sqlx`, too. A million keys take about 170 MB ([costs](crate::guide::cost)).
+///
 /// It has no [peppers](crate::secret::Peppers), since it stores nothing at rest. A record that was
 /// read from a store with peppers brings its own.
 ///
@@ -60,12 +64,16 @@ type Map<K, V> = papaya::HashMap<K, V, foldhash::fast::RandomState>;
 #[derive(Clone)]
 pub struct MemoryStore(Arc<Shared>);
 
+/// What the clones of a store share.
 struct Shared {
     catalogue: Catalogue,
-    /// Stands for the creation of credentials that were inserted without one.
+    /// The creation time shown for credentials that were inserted as records, which have none.
     created_at: UnixMillis,
+    /// The record of each key.
     keys: Map<KeyId, Arc<Record>>,
+    /// The records of each token, by its digest.
     tokens: Map<[u64; 4], TokenEntry>,
+    /// What only writers need.
     state: Mutex<State>,
 }
 
@@ -140,6 +148,7 @@ impl MemoryStore {
         Ok(())
     }
 
+    /// Replaces the records of all tokens of a user, except deleted ones, which never change.
     fn refresh(&self, state: &State, user: &state::User) {
         let tokens = self.0.tokens.pin();
         for digest in &user.tokens {
@@ -152,6 +161,7 @@ impl MemoryStore {
         }
     }
 
+    /// Returns the record of a key.
     fn key(&self, id: &str) -> Option<Arc<Record>> {
         self.0.keys.pin().get(&ById(id.as_bytes())).map(Arc::clone)
     }

@@ -1,4 +1,5 @@
-//! What the records of a [`MemoryStore`](super::MemoryStore) follow from: organizations, people, memberships.
+//! The data that the records of a [`MemoryStore`](super::MemoryStore) are derived from:
+//! organizations, users and memberships.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,29 +16,36 @@ use crate::{
     },
 };
 
+/// Everything that only writers need, behind one lock.
 #[derive(Default)]
 pub(super) struct State {
     organizations: HashMap<OrgId, Organization>,
     pub(super) users: HashMap<UserId, User>,
+    /// The digest of each token, by its public id.
     pub(super) token_digests: HashMap<CredentialId, [u64; 4]>,
-    /// What keys may do: one for all keys that may do the same.
+    /// The grants of keys. Keys with equal grants share one.
     grants: HashSet<Arc<Grant>>,
     pub(super) metadata: Metadata,
 }
 
+/// An organization. A deleted one stays, so that its id is not given out again.
 struct Organization {
     parent: Option<OrgId>,
     deleted: bool,
 }
 
+/// A user with their memberships and tokens.
 #[derive(Default)]
 pub(super) struct User {
     pub(super) disabled: bool,
+    /// The role in each organization of which they are a member.
     pub(super) roles: HashMap<OrgId, Arc<str>>,
+    /// The digests of their tokens, deleted ones included.
     pub(super) tokens: Vec<[u64; 4]>,
 }
 
-/// The finished records of a personal token: seen from nowhere, and from each organization of its owner.
+/// The finished records of a personal token: one without an organization, and one for each
+/// organization of its owner.
 #[derive(Clone)]
 pub(super) struct TokenEntry {
     pub(super) alone: Arc<Record>,
@@ -45,6 +53,7 @@ pub(super) struct TokenEntry {
 }
 
 impl TokenEntry {
+    /// Returns the record for a lookup that names `organization`.
     pub(super) fn seen_from(&self, organization: Option<&str>) -> &Arc<Record> {
         let there =
             |record: &&Arc<Record>| record.organization().map(OrgId::as_str) == organization;
@@ -53,6 +62,7 @@ impl TokenEntry {
 }
 
 impl State {
+    /// Adds an organization. An id stays taken after its organization was deleted.
     pub(super) fn create_organization(
         &mut self,
         id: &str,
@@ -72,6 +82,7 @@ impl State {
         Ok(())
     }
 
+    /// Marks an organization as deleted.
     pub(super) fn delete_organization(&mut self, id: &str) -> Result<OrgId, WriteError> {
         let organization = self
             .organizations
@@ -83,6 +94,7 @@ impl State {
         Ok(id.into())
     }
 
+    /// Adds a user without memberships.
     pub(super) fn create_user(&mut self, id: &str) -> Result<(), WriteError> {
         if self.users.contains_key(id) {
             return Err(Taken(id.into()));
@@ -91,7 +103,7 @@ impl State {
         Ok(())
     }
 
-    /// Enters a token under its owner.
+    /// Adds a token to its owner.
     pub(super) fn add_token(&mut self, record: &Record) -> Result<(), WriteError> {
         let owner = record.user().map_or("", UserId::as_str);
         let user = self
@@ -107,7 +119,8 @@ impl State {
         Ok(())
     }
 
-    /// Lets a key's record share its grant with the others that may do the same.
+    /// Lets a key's record share its grant with those of equal keys. With millions of keys and few
+    /// roles, this saves most of the memory.
     pub(super) fn share_grant(&mut self, key: Record) -> Record {
         if let Some(shared) = self.grants.get(key.grant()) {
             return key.sharing(shared);
@@ -116,6 +129,7 @@ impl State {
         key
     }
 
+    /// Returns the shared id of an organization that exists and is not deleted.
     pub(super) fn living(&self, organization: &str) -> Result<OrgId, WriteError> {
         match self.organizations.get_key_value(organization) {
             Some((id, entry)) if !entry.deleted => Ok(id.clone()),
@@ -123,13 +137,14 @@ impl State {
         }
     }
 
+    /// Returns the members of an organization. Takes time proportional to the number of users.
     pub(super) fn members(&self, organization: &OrgId) -> impl Iterator<Item = &User> {
         self.users
             .values()
             .filter(|user| user.roles.contains_key(organization))
     }
 
-    /// Finishes the records of a token of `user`.
+    /// Creates the records of a token of `user`.
     pub(super) fn entry(&self, token: &Record, user: &User, catalogue: &Catalogue) -> TokenEntry {
         let status = match token.status() {
             Status::Active | Status::OwnerGone if user.disabled => Status::OwnerGone,
@@ -155,7 +170,8 @@ impl State {
         }
     }
 
-    /// Walks upwards through living organizations. It ends: a parent exists before its children and is never changed.
+    /// Returns whether `organization` is below `ancestor`, walking up through live organizations
+    /// only. It terminates: a parent exists before its children and never changes.
     pub(super) fn is_descendant_of(&self, organization: &str, ancestor: &str) -> bool {
         let live = |id: &str| self.organizations.get(id).filter(|entry| !entry.deleted);
         let live_parent = |id: &str| {

@@ -1,4 +1,4 @@
-//! The clock that times to live are measured by.
+//! The clock that measures TTLs.
 
 #[cfg_attr(
     any(target_os = "linux", target_os = "android", target_vendor = "apple"),
@@ -16,18 +16,44 @@ pub(super) use system::SystemMonotonic;
 
 use super::entry::Nanos;
 
-/// Tells how much time has passed, whatever is done to the time of day.
+/// A clock that measures elapsed time, unaffected by changes of the time of day.
 ///
-/// It has to count the time that the machine sleeps, as the default does on Linux, Android, Apple's
-/// systems and Windows: otherwise a time to live is one of the machine's waking hours, and a key
-/// that was revoked elsewhere meanwhile is accepted after the suspend. `std::time::Instant` does
-/// not count it on Linux and Apple's systems.
+/// Replace the default, with [`Cached::with_monotonic_clock`](super::Cached::with_monotonic_clock),
+/// only in tests or on a system whose clock it cannot read.
+///
+/// It must count the time that the machine sleeps, as the default does on Linux, Android, Apple's
+/// systems and Windows. Otherwise a TTL stops while the machine sleeps, and a key that was revoked
+/// elsewhere in the meantime is accepted after the suspend. `std::time::Instant` does not count
+/// that time on Linux and Apple's systems.
+///
+/// ```
+/// use std::{
+///     sync::{Arc, atomic::{AtomicU64, Ordering}},
+///     time::Duration,
+/// };
+/// use tower_api_key::store::{Cached, MemoryStore, MonotonicClock};
+///
+/// /// A clock for tests, which moves when the test says so.
+/// #[derive(Clone, Default)]
+/// struct Manual(Arc<AtomicU64>);
+///
+/// impl MonotonicClock for Manual {
+///     fn elapsed(&self) -> Duration {
+///         Duration::from_millis(self.0.load(Ordering::Relaxed))
+///     }
+/// }
+///
+/// let clock = Manual::default();
+/// let cache = Cached::new(MemoryStore::new()).with_monotonic_clock(clock.clone());
+/// clock.0.fetch_add(5_000, Ordering::Relaxed); // the cache is five seconds older
+/// ```
 pub trait MonotonicClock: Send + Sync + 'static {
-    /// Returns the time since some fixed moment. Never less than it has returned before.
+    /// Returns the time since some fixed moment. It must never decrease.
     fn elapsed(&self) -> Duration;
 }
 
-/// Counts in nanoseconds; what does not fit, 584 years, is for ever.
+/// Returns a duration in nanoseconds. What does not fit (584 years) becomes [`Nanos::MAX`], which
+/// means forever.
 pub(super) fn nanos(duration: Duration) -> Nanos {
     Nanos::try_from(duration.as_nanos()).unwrap_or(Nanos::MAX)
 }

@@ -1,15 +1,16 @@
-//! The clock of the standard library. On Windows it goes on while the machine sleeps
+//! The clock of the standard library. On Windows it counts the time that the machine sleeps
 //! (`QueryPerformanceCounter`).
 
 use std::time::{Duration, Instant};
 
 use super::MonotonicClock;
 
-/// Measures from a start.
+/// Measures the time since [`start`](Self::start).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SystemMonotonic(Instant);
 
 impl SystemMonotonic {
+    /// Starts the clock.
     pub(crate) fn start() -> Self {
         Self(Instant::now())
     }

@@ -1,5 +1,5 @@
-//! The system's clock that goes on while the machine sleeps, and that no step of the time of day
-//! moves.
+//! The system clock that counts the time that the machine sleeps and is not affected by changes of
+//! the time of day.
 
 use std::time::Duration;
 
@@ -14,11 +14,12 @@ use rustix::time::clock_gettime;
 
 use super::MonotonicClock;
 
-/// Reads the clock.
+/// Reads `CLOCK_BOOTTIME`, or its equivalent on Apple's systems.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SystemMonotonic;
 
 impl SystemMonotonic {
+    /// Returns the clock. Its zero is that of the system.
     pub(crate) fn start() -> Self {
         Self
     }

@@ -1,0 +1,117 @@
+//! A complete service, step by step: from a key in memory to keys that customers manage.
+//!
+//! The [front page](crate#quick-start) and the README get a first request through. What a service
+//! needs beyond that is four steps. The example `axum_api` has all of them in one file.
+//!
+//! # 1. Keep the keys
+//!
+//! Replace the [`MemoryStore`](crate::store::MemoryStore) with one that survives a restart, and put
+//! a cache in front of it. The feed sends the cache what other programs change in the file:
+//!
+//! ```no_run
+//! use tower_api_key::{scope::Catalogue, store::Cached};
+//! use tower_api_key_sqlx::SqliteStore;
+//!
+//! type Store = Cached<SqliteStore>;
+//!
+//! async fn open(file: &str) -> Result<Store, Box<dyn std::error::Error>> {
+//!     let store = SqliteStore::open(file, Catalogue::anyreach()).await?;
+//!     let feed = store.feed().await?;
+//!     let store = Cached::new(store);
+//!     tokio::spawn(store.follow(feed));
+//!     Ok(store)
+//! }
+//! ```
+//!
+//! For several machines it is a `PostgresStore` and otherwise the same: see
+//! [`many_machines`](super::many_machines).
+//!
+//! # 2. Protect the routes
+//!
+//! Give the routers of organizations, of persons and of everyone a layer each, as the last call on
+//! each router. Go by what a route is about: [`placement`](super::placement) has the rules. Add
+//! requirements to single routes, and a last layer that turns a forgotten one into an error:
+//!
+//! ```
+//! # #[cfg(feature = "axum")]
+//! # mod service {
+//! use axum::{Router, routing::{get, post}};
+//! use tower_api_key::{
+//!     AuthLayer, ConfigError, CredentialStore, EveryRouteDecidesLayer, PublicLayer,
+//!     RequireScopesLayer,
+//! };
+//!
+//! pub fn routes(auth: &AuthLayer<impl CredentialStore>) -> Result<Router, ConfigError> {
+//!     let manages = RequireScopesLayer::any(["agents:manage"])?.with_responses_of(auth);
+//!     let create = post(async || "created").layer(manages);
+//!     let organization = Router::new()
+//!         .route("/agents", get(async || "agents").merge(create))
+//!         .layer(auth.clone());
+//!     let person = Router::new()
+//!         .route("/me", get(async || "me"))
+//!         .layer(auth.clone().user_scoped());
+//!     let everyone = Router::new()
+//!         .route("/status", get(async || "ok"))
+//!         .layer(PublicLayer::new());
+//!     let app = everyone.merge(person).merge(organization);
+//!     Ok(app.layer(EveryRouteDecidesLayer::new().with_responses_of(auth)))
+//! }
+//! # }
+//! ```
+//!
+//! # 3. Let customers manage their keys
+//!
+//! Put a [`Manager`](crate::manage::Manager) over a clone of the same store, so that a deleted key
+//! is refused by the next request. The actor comes from the principal, never from the body:
+//!
+//! ```
+//! # #[cfg(feature = "axum")]
+//! # mod service {
+//! use axum::{extract::{Path, State}, http::StatusCode};
+//! use tower_api_key::{
+//!     Principal, credential::Kind, manage::*, secret::Secret, store::MemoryStore,
+//! };
+//!
+//! type Keys = State<Manager<MemoryStore>>;
+//!
+//! /// The new key may do what its creator may. Its secret is shown here and nowhere else.
+//! pub async fn create(
+//!     State(manager): Keys,
+//!     caller: Principal,
+//!     name: String,
+//! ) -> Result<(StatusCode, String), ManageError> {
+//!     let new = NewKey::named(&name).with_scopes(caller.scopes().iter());
+//!     let issued = manager.issue_key(&Actor::from_principal(&caller), new).await?;
+//!     let secret = issued.into_secret();
+//!     let token = secret.as_ref().map(Secret::expose_secret).unwrap_or_default();
+//!     Ok((StatusCode::CREATED, token.to_owned()))
+//! }
+//!
+//! pub async fn delete(
+//!     State(manager): Keys,
+//!     caller: Principal,
+//!     Path(id): Path<String>,
+//! ) -> Result<StatusCode, ManageError> {
+//!     manager.delete(&Actor::from_principal(&caller), Kind::OrgKey, &id).await?;
+//!     Ok(StatusCode::NO_CONTENT)
+//! }
+//! # }
+//! ```
+//!
+//! The first key of an organization has no creator: a command or a job issues it as an
+//! [`operator`](crate::manage::Actor::operator).
+//!
+//! # 4. Watch it, and stop it cleanly
+//!
+//! - Enable the features `tracing` and `metrics`. [`observe`](mod@crate::observe) lists every event
+//!   and metric, and what to watch first.
+//! - Put a layer that marks the `Authorization` header as sensitive outside of everything that logs
+//!   requests.
+//! - Record last uses, so that customers see which keys are idle: give one
+//!   [`LastUse`](crate::LastUse) to the layers and to
+//!   [`run_usage_recorder`](crate::manage::Manager::run_usage_recorder), and write the rest when
+//!   the service stops.
+//! - Put a rate limit by client address in front. Guessing is hopeless, but each unknown key costs
+//!   a lookup.
+//! - Make a release build with the feature `testing` fail:
+//!   [`TESTING_ENABLED`](crate::TESTING_ENABLED).
