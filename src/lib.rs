@@ -69,6 +69,8 @@
 //! | `metrics` | counters and histograms: [`observe`] |
 //! | `testing` | forged principals, a manual clock, and the contract suite for stores: [`TESTING_ENABLED`] |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod anyreach;
 mod authenticate;
 #[cfg(feature = "axum")]
