@@ -105,6 +105,8 @@
 //! |---|---|---|
 //! | [`tower-api-key-sqlx`](https://docs.rs/tower-api-key-sqlx) | `SqliteStore` and `PostgresStore`, each with migrations and a change log | sqlx 0.9; a pool that you pass in has to come from the same major |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod anyreach;
 mod authenticate;
 #[cfg(feature = "axum")]

@@ -12,6 +12,7 @@ use tower_api_key::{AuthLayer, Messages, Reason, credential::TokenFormat, store:
 
 const README: &str = include_str!("../../README.md");
 const MANIFEST: &str = include_str!("../../Cargo.toml");
+const COMPANION_MANIFEST: &str = include_str!("../../crates/sqlx/Cargo.toml");
 
 /// The cells of the table whose header row begins with `| <first> |`.
 fn table(first: &str) -> Vec<Vec<String>> {
@@ -85,14 +86,50 @@ fn the_documented_scanner_regex_matches_the_code() {
     assert!(include_str!("../../src/guide/managing.rs").contains(&line));
 }
 
+/// The Rust version that a manifest promises.
+fn promised_rust(manifest: &str) -> &str {
+    let mut lines = manifest.lines();
+    let version = lines.find_map(|line| line.strip_prefix("rust-version = "));
+    version.unwrap().trim_matches('"')
+}
+
+/// The versions in the sentences of `text` that say "Rust 1.x or newer".
+fn rust_versions(text: &str) -> Vec<&str> {
+    let sentences = text.split("Rust ").skip(1);
+    sentences
+        .filter_map(|rest| Some(rest.split_once(" or newer")?.0))
+        .filter(|version| version.chars().all(|c| c.is_ascii_digit() || c == '.'))
+        .collect()
+}
+
 #[test]
-fn the_documented_rust_version_matches_the_manifest() {
-    let version = MANIFEST
-        .lines()
-        .find_map(|line| line.strip_prefix("rust-version = "))
-        .unwrap()
-        .trim_matches('"');
-    assert!(README.contains(&format!("Rust {version} or newer")));
+fn the_documented_rust_versions_match_the_manifests() {
+    let core = promised_rust(MANIFEST);
+    let companion = promised_rust(COMPANION_MANIFEST);
+    assert!(README.contains(&format!("Rust {core} or newer")));
+    assert!(README.contains(companion), "SQLite needs Rust {companion}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut texts = Vec::new();
+    for folder in ["", "src", "src/guide", "crates/sqlx", "crates/sqlx/src"] {
+        let entries = std::fs::read_dir(root.join(folder)).unwrap();
+        let files = entries.map(|entry| entry.unwrap().path());
+        let is_text = |path: &PathBuf| path.extension().is_some_and(|it| it == "md" || it == "rs");
+        texts.extend(files.filter(is_text));
+    }
+    let mut named_by_companion = 0;
+    for path in texts {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for version in rust_versions(&text) {
+            assert!(
+                [core, companion].contains(&version),
+                "{} names Rust {version}",
+                path.display()
+            );
+            let is_companion = path.starts_with(root.join("crates/sqlx"));
+            named_by_companion += usize::from(is_companion && version == companion);
+        }
+    }
+    assert!(named_by_companion > 0, "its docs name Rust {companion}");
 }
 
 /// Collects the code in `folder`, without comments and up to the first unit tests.
@@ -141,15 +178,61 @@ fn product_literals_are_in_one_file() {
     assert!(outside.is_empty(), "{outside:#?}");
 }
 
+/// The lines of a section of a manifest, up to the next empty line.
+fn section<'a>(manifest: &'a str, header: &str) -> Vec<&'a str> {
+    let lines = manifest.lines().skip_while(|line| *line != header);
+    lines.skip(1).take_while(|line| !line.is_empty()).collect()
+}
+
 #[test]
 fn dependencies_are_in_alphabetical_order() {
-    for section in ["\n[dependencies]\n", "\n[dev-dependencies]\n"] {
-        let listed = MANIFEST.split(section).nth(1).unwrap();
-        let listed = listed.split("\n\n").next().unwrap().lines();
-        let names: Vec<_> = listed.map(|line| line.split(' ').next().unwrap()).collect();
-        assert!(
-            names.len() > 10 && names.is_sorted(),
-            "{section}: {names:?}"
-        );
+    for manifest in [MANIFEST, COMPANION_MANIFEST] {
+        for header in ["[dependencies]", "[dev-dependencies]"] {
+            let listed = section(manifest, header);
+            let names: Vec<_> = listed.iter().map(|line| line.split(' ').next()).collect();
+            assert!(names.len() > 5 && names.is_sorted(), "{header}: {names:?}");
+        }
     }
+}
+
+#[test]
+fn every_required_dependency_has_its_reason() {
+    let listed = section(MANIFEST, "[dependencies]").into_iter();
+    let required: Vec<_> = listed
+        .filter(|line| !line.contains("optional = true"))
+        .collect();
+    for line in &required {
+        assert!(line.contains(" # "), "without a reason: {line}");
+    }
+    assert_eq!(
+        required.len(),
+        13,
+        "each user compiles these: {required:#?}"
+    );
+
+    // What only some systems need has its reason above it.
+    let lines: Vec<_> = MANIFEST.lines().collect();
+    let targets = lines
+        .windows(2)
+        .filter(|pair| pair[1].starts_with("[target."));
+    for pair in targets {
+        assert!(pair[0].starts_with("# "), "without a reason: {}", pair[1]);
+        assert_eq!(section(MANIFEST, pair[1]).len(), 1, "{}", pair[1]);
+    }
+}
+
+#[test]
+fn the_package_has_the_examples_that_build_from_it() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let mut packaged = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let needs_more = text.contains("tower_api_key_sqlx") || text.contains("\"../");
+        let excluded = MANIFEST.contains(&format!("\"!/examples/{name}\""));
+        assert_eq!(excluded, needs_more, "`include` and {name}");
+        packaged += usize::from(!excluded);
+    }
+    assert!(packaged >= 4, "{packaged} examples are packaged");
 }
