@@ -45,8 +45,8 @@ use crate::{
 pub struct Principal(Arc<Record>);
 
 impl Principal {
-    pub(crate) fn new(acting: Authorized) -> Self {
-        Self(acting.into_record())
+    pub(crate) fn new(authorized: Authorized) -> Self {
+        Self(authorized.into_record())
     }
 
     /// Returns the caller of a request, or why there is none.

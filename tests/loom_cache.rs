@@ -222,12 +222,12 @@ impl World {
             return Fill::failed(std::sync::Arc::new(StoreError::unavailable("test outage")));
         }
         let live = self.live.load(Ordering::SeqCst);
-        let (sort, answer) = match live {
+        let (kind, answer) = match live {
             true => (EntryKind::Accept, Answer::Found(self.record())),
             false => (EntryKind::Refusal, Answer::Unknown),
         };
         Fill {
-            sort,
+            kind,
             answer,
             valid_until: NEVER,
             expires: NEVER,
@@ -238,7 +238,7 @@ impl World {
     fn ask(&self) -> Told {
         let asked = self.asked();
         if let Some(known) = self.core.get(&asked, || 0) {
-            return if known.sort == EntryKind::Accept {
+            return if known.kind == EntryKind::Accept {
                 Told::Accept
             } else {
                 Told::Refusal
@@ -247,7 +247,7 @@ impl World {
         let key = asked.to_key().unwrap();
         loop {
             let waiter = match self.core.join(&key, AT) {
-                Joined::Known(known) if known.sort == EntryKind::Accept => return Told::Accept,
+                Joined::Known(known) if known.kind == EntryKind::Accept => return Told::Accept,
                 Joined::Known(_) => return Told::Refusal,
                 Joined::Failed(_) => return Told::Failure,
                 Joined::Limited => unreachable!("there is no limit"),

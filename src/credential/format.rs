@@ -66,12 +66,12 @@ impl TokenFormat {
         personal_token: impl Into<Cow<'static, str>>,
     ) -> Result<Self, ConfigError> {
         (self.org_key, self.personal_token) = (org_key.into(), personal_token.into());
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         for (prefix, other) in [
             (&self.org_key, &self.personal_token),
             (&self.personal_token, &self.org_key),
         ] {
-            if prefix.is_empty() || !prefix.bytes().all(plain) || other.starts_with(&**prefix) {
+            if prefix.is_empty() || !prefix.bytes().all(allowed) || other.starts_with(&**prefix) {
                 return Err(ConfigError::InvalidPrefix((&**prefix).into()));
             }
         }
@@ -171,11 +171,11 @@ fn is_token68(body: &[u8]) -> bool {
     match text.last_chunk::<16>() {
         Some(last) => {
             let (chunks, _) = text.as_chunks::<16>();
-            chunks
-                .iter()
-                .fold(all_legal(last), |legal, chunk| legal & all_legal(chunk))
+            chunks.iter().fold(are_token68_bytes(last), |valid, chunk| {
+                valid & are_token68_bytes(chunk)
+            })
         }
-        None => !text.is_empty() && all_legal(text),
+        None => !text.is_empty() && are_token68_bytes(text),
     }
 }
 
@@ -185,25 +185,25 @@ fn without_padding(body: &[u8]) -> &[u8] {
 }
 
 #[inline]
-fn all_legal(bytes: &[u8]) -> bool {
+fn are_token68_bytes(bytes: &[u8]) -> bool {
     bytes
         .iter()
-        .fold(true, |legal, byte| legal & is_legal(*byte))
+        .fold(true, |valid, byte| valid & is_token68_byte(*byte))
 }
 
 /// Has no branches. `-`, `.`, `/` and the digits are adjacent in ASCII.
 #[inline]
-fn is_legal(byte: u8) -> bool {
+fn is_token68_byte(byte: u8) -> bool {
     let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
     let digit_or_neighbour = byte.wrapping_sub(b'-') < 13;
     letter | digit_or_neighbour | (byte == b'_') | (byte == b'~') | (byte == b'+')
 }
 
 /// Returns where a token's body stops being token68, for the error of `parse`.
-pub(super) fn first_illegal(body: &[u8]) -> Option<usize> {
+pub(super) fn first_invalid_byte(body: &[u8]) -> Option<usize> {
     let text = without_padding(body);
-    let illegal = text.iter().position(|byte| !is_legal(*byte));
-    illegal.or_else(|| text.is_empty().then_some(0))
+    let invalid = text.iter().position(|byte| !is_token68_byte(*byte));
+    invalid.or_else(|| text.is_empty().then_some(0))
 }
 
 /// Returns whether `id` can stand between a key's prefix and its dot.

@@ -34,13 +34,13 @@ pub struct Actor {
     pub(super) origin: Option<Box<str>>,
     organization: Option<OrgId>,
     user: Option<UserId>,
-    holds: Holds,
+    grants: Grants,
     expires_at: Option<UnixMillis>,
 }
 
 /// What an actor may do in its organization.
 #[derive(Clone, Debug)]
-enum Holds {
+enum Grants {
     Everything,
     Only(ScopeSet),
 }
@@ -66,7 +66,7 @@ impl Actor {
             origin: None,
             organization: record.organization().cloned(),
             user: record.user().cloned(),
-            holds: Holds::Only(record.scopes().clone()),
+            grants: Grants::Only(record.scopes().clone()),
             expires_at: record.expires_at(),
         }
     }
@@ -80,13 +80,13 @@ impl Actor {
     pub fn user(user: impl Into<UserId>) -> Self {
         let user = user.into();
         let (who, user) = (AuditActor::User(user.clone()), Some(user));
-        let holds = Holds::Only(ScopeSet::empty());
+        let grants = Grants::Only(ScopeSet::empty());
         Self {
             who,
             origin: None,
             organization: None,
             user,
-            holds,
+            grants,
             expires_at: None,
         }
     }
@@ -104,7 +104,7 @@ impl Actor {
         match self.who {
             AuditActor::User(_) => Self {
                 organization: Some(organization.into()),
-                holds: Holds::Only(scopes),
+                grants: Grants::Only(scopes),
                 ..self
             },
             _ => self,
@@ -129,7 +129,7 @@ impl Actor {
             origin: None,
             organization,
             user,
-            holds: Holds::Everything,
+            grants: Grants::Everything,
             expires_at: None,
         }
     }
@@ -194,7 +194,7 @@ impl Actor {
 
     /// Returns what must still be true of the actor when a change decided at `at` is committed.
     pub(crate) fn authority(&self, at: UnixMillis) -> Authority {
-        let Holds::Only(scopes) = &self.holds else {
+        let Grants::Only(scopes) = &self.grants else {
             return Authority::Unconditional;
         };
         let requirements = Requirements {
@@ -225,11 +225,15 @@ impl Actor {
     }
 
     pub(super) fn is_operator(&self) -> bool {
-        matches!(self.holds, Holds::Everything)
+        matches!(self.grants, Grants::Everything)
     }
 
     /// Returns the first of `scopes` that the actor does not hold.
-    pub(super) fn lacks<'s>(&self, scopes: &'s ScopeSet, catalogue: &Catalogue) -> Option<&'s str> {
+    pub(super) fn first_missing<'s>(
+        &self,
+        scopes: &'s ScopeSet,
+        catalogue: &Catalogue,
+    ) -> Option<&'s str> {
         let held = self.held(catalogue)?;
         scopes.iter().find(|scope| !held.contains(scope))
     }
@@ -238,14 +242,14 @@ impl Actor {
     /// [`acting_in`](Self::acting_in) are those the service passed; only the store's catalogue
     /// knows what they imply.
     fn held(&self, catalogue: &Catalogue) -> Option<ScopeSet> {
-        match &self.holds {
-            Holds::Everything => None,
-            Holds::Only(scopes) => Some(catalogue.expand(scopes.iter())),
+        match &self.grants {
+            Grants::Everything => None,
+            Grants::Only(scopes) => Some(catalogue.expand(scopes.iter())),
         }
     }
 
     /// Returns whether the actor lasts at least as long as something that ends at `end`.
-    pub(super) fn lasts_until(&self, end: Option<UnixMillis>) -> bool {
+    pub(super) fn outlives(&self, end: Option<UnixMillis>) -> bool {
         self.expires_at
             .is_none_or(|own| end.is_some_and(|end| end <= own))
     }

@@ -181,13 +181,13 @@ impl<S: ManageStore> Manager<S> {
         &self,
         actor: &Actor,
         kind: Kind,
-        wish: IssueRequest,
+        request: IssueRequest,
     ) -> Result<Issued, ManageError> {
         let owner = self.owner(actor, kind)?;
-        let idempotency = match &wish.idempotency_key {
+        let idempotency = match &request.idempotency_key {
             Some(key) => {
                 check_idempotency_key(key)?;
-                Some(Idempotency::new(key.clone(), fingerprint(kind, &wish)))
+                Some(Idempotency::new(key.clone(), fingerprint(kind, &request)))
             }
             None => None,
         };
@@ -196,16 +196,16 @@ impl<S: ManageStore> Manager<S> {
             return Ok(issued);
         }
         let now = self.clock.now();
-        check_name(&wish.name)?;
-        check_expiry(actor, wish.expires_at, now, self.max_life)?;
+        check_name(&request.name)?;
+        check_expiry(actor, request.expires_at, now, self.max_life)?;
         check_grant(
             actor,
-            wish.role.as_deref(),
-            wish.scopes.as_deref(),
+            request.role.as_deref(),
+            request.scopes.as_deref(),
             self.store.catalogue(),
         )?;
         for _ in 0..MAX_ATTEMPTS {
-            let (insert, secret) = self.mint(&owner, &wish, None, now)?;
+            let (insert, secret) = self.mint(&owner, &request, None, now)?;
             let insert = NewCredential {
                 idempotency: idempotency.clone(),
                 ..insert
@@ -244,16 +244,16 @@ impl<S: ManageStore> Manager<S> {
     pub(super) fn mint(
         &self,
         owner: &Owner,
-        wish: &IssueRequest,
+        request: &IssueRequest,
         rotated_from: Option<CredentialId>,
         now: UnixMillis,
     ) -> Result<(NewCredential, Secret), ManageError> {
         let minted = self.format.mint(owner.kind())?;
         let info = CredentialInfo {
-            name: wish.name.clone(),
-            role: wish.role.clone(),
-            scopes: wish.scopes.clone(),
-            expires_at: wish.expires_at,
+            name: request.name.clone(),
+            role: request.role.clone(),
+            scopes: request.scopes.clone(),
+            expires_at: request.expires_at,
             rotated_from,
             ..CredentialInfo::new(minted.id, owner.clone(), now)
         };

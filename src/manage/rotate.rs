@@ -130,8 +130,8 @@ impl<S: ManageStore> Manager<S> {
         expires_at: Option<UnixMillis>,
         now: UnixMillis,
     ) -> Result<(Commit, Secret), ManageError> {
-        let wish = IssueRequest::like(old, expires_at, self.store.catalogue());
-        let (insert, secret) = self.mint(&old.owner, &wish, Some(old.id.clone()), now)?;
+        let request = IssueRequest::like(old, expires_at, self.store.catalogue());
+        let (insert, secret) = self.mint(&old.owner, &request, Some(old.id.clone()), now)?;
         let new = &insert.info;
         let mut after = CredentialInfo {
             rotated_to: Some(new.id.clone()),

@@ -137,8 +137,8 @@ impl AuditActor {
 
     /// Parses what [`columns`](Self::columns) returned.
     #[must_use]
-    pub fn from_columns(sort: &str, id: Option<&str>, user: Option<&str>) -> Option<Self> {
-        Some(match (sort, id, user) {
+    pub fn from_columns(kind: &str, id: Option<&str>, user: Option<&str>) -> Option<Self> {
+        Some(match (kind, id, user) {
             ("org_key", Some(id), None) => Self::Key(id.into()),
             ("pat", Some(id), Some(user)) => Self::Token {
                 id: id.into(),

@@ -59,7 +59,7 @@ pub(super) struct Core<W> {
 
 /// An answer to keep, and where. Of a failure the core decides for how long.
 pub(super) struct Fill {
-    pub(super) sort: EntryKind,
+    pub(super) kind: EntryKind,
     pub(super) answer: Answer,
     pub(super) valid_until: Nanos,
     pub(super) expires: Nanos,
@@ -67,14 +67,14 @@ pub(super) struct Fill {
 
 /// What is known at once.
 pub(super) struct Known {
-    pub(super) sort: EntryKind,
+    pub(super) kind: EntryKind,
     pub(super) record: Option<Arc<Record>>,
 }
 
 impl Fill {
     pub(super) fn failed(error: Arc<StoreError>) -> Self {
         Self {
-            sort: EntryKind::Refusal,
+            kind: EntryKind::Refusal,
             answer: Answer::Failed(error),
             valid_until: NEVER,
             expires: NEVER,
@@ -99,7 +99,7 @@ impl<W> Core<W> {
     /// when it matters.
     #[inline]
     pub(super) fn get(&self, asked: &Asked<'_>, now: impl Fn() -> Nanos) -> Option<Known> {
-        let look = |entry: &Entry, sort| {
+        let look = |entry: &Entry, kind| {
             let record = match &entry.answer {
                 Answer::Found(record) => Some(record),
                 Answer::Unknown => None,
@@ -110,7 +110,7 @@ impl<W> Core<W> {
             good.then(|| {
                 entry.touch();
                 Known {
-                    sort,
+                    kind,
                     record: record.cloned(),
                 }
             })
@@ -238,8 +238,8 @@ impl<W> Core<W> {
         current
     }
 
-    pub(super) fn table(&self, sort: EntryKind) -> &Table {
-        match sort {
+    pub(super) fn table(&self, kind: EntryKind) -> &Table {
+        match kind {
             EntryKind::Accept => &self.accepts,
             EntryKind::Refusal => &self.refusals,
         }

@@ -159,8 +159,8 @@ impl Fetch {
             Err(error) => Fill::failed(Arc::new(error)),
         };
         let grace = self.settings.grace.unwrap_or(0);
-        if let Some(sort) = self.leader.finish(fill, self.clocks.moment(), grace) {
-            counters::evicted(sort == EntryKind::Accept);
+        if let Some(kind) = self.leader.finish(fill, self.clocks.moment(), grace) {
+            counters::cache_eviction(kind == EntryKind::Accept);
         }
     }
 
@@ -175,14 +175,14 @@ impl Fetch {
         let left = record
             .as_deref()
             .map_or(NEVER, |record| self.clocks.left(record));
-        let (sort, life) = match record.as_ref().filter(acceptable) {
+        let (kind, life) = match record.as_ref().filter(acceptable) {
             Some(_) => (EntryKind::Accept, self.settings.time_to_live.min(left)),
             None => (EntryKind::Refusal, self.settings.negative_time_to_live),
         };
         let answer = record.map_or(Answer::Unknown, Answer::Found);
         let after = |life| self.asked_at.saturating_add(life);
         Fill {
-            sort,
+            kind,
             answer,
             valid_until: after(life),
             expires: after(left),

@@ -111,7 +111,7 @@ impl<S> Cached<S> {
     /// number of entries.
     pub fn apply(&self, change: &Change) {
         self.core.apply(change);
-        counters::applied(change.subject());
+        counters::change_applied(change.subject());
     }
 
     fn now(&self) -> Nanos {
@@ -119,8 +119,8 @@ impl<S> Cached<S> {
     }
 
     fn get(&self, asked: &Asked<'_>) -> Option<Option<Arc<Record>>> {
-        let Known { sort, record } = self.core.get(asked, || self.now())?;
-        counters::hit(sort == EntryKind::Accept);
+        let Known { kind, record } = self.core.get(asked, || self.now())?;
+        counters::cache_hit(kind == EntryKind::Accept);
         Some(record)
     }
 
@@ -129,7 +129,7 @@ impl<S> Cached<S> {
         let grace = self.settings.grace?;
         let record = self.core.get_stale(asked, grace, self.now());
         let record = record.filter(|record| !self.clocks.is_expired(record))?;
-        counters::stale();
+        counters::stale_accept();
         Some(record)
     }
 
@@ -155,8 +155,8 @@ impl<S: CredentialStore> Cached<S> {
     /// needed.
     async fn join(&self, key: &EntryKey) -> Result<Answer, Waiter<SharedResult>> {
         let waiter = match self.core.join(key, self.clocks.moment()) {
-            Joined::Known(Known { sort, record }) => {
-                counters::hit(sort == EntryKind::Accept);
+            Joined::Known(Known { kind, record }) => {
+                counters::cache_hit(kind == EntryKind::Accept);
                 return Ok(record.map_or(Answer::Unknown, Answer::Found));
             }
             Joined::Failed(error) => {
@@ -164,7 +164,7 @@ impl<S: CredentialStore> Cached<S> {
                 return Ok(Answer::Failed(error));
             }
             Joined::Limited => {
-                counters::limited();
+                counters::miss_limited();
                 return Ok(Answer::Failed(Arc::new(StoreError::unavailable(Limited))));
             }
             Joined::Waiting(waiter) => waiter,
@@ -173,7 +173,7 @@ impl<S: CredentialStore> Cached<S> {
                 waiter
             }
         };
-        counters::miss();
+        counters::cache_miss();
         Err(waiter)
     }
 

@@ -26,7 +26,7 @@ impl Drop for ApplyOnDrop {
     fn drop(&mut self) {
         for change in &self.changes {
             self.core.apply(change);
-            counters::applied(change.subject());
+            counters::change_applied(change.subject());
         }
     }
 }

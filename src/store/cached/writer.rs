@@ -55,8 +55,8 @@ impl<W> WriterState<W> {
         self.epoch
     }
 
-    pub(super) fn places(&mut self, sort: EntryKind) -> &mut ClockRing {
-        match sort {
+    pub(super) fn places(&mut self, kind: EntryKind) -> &mut ClockRing {
+        match kind {
             EntryKind::Accept => &mut self.accepts,
             EntryKind::Refusal => &mut self.refusals,
         }

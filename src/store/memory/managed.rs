@@ -44,7 +44,7 @@ impl MemoryStore {
         Some(state.metadata.complete(self.info_of(&record, owner)))
     }
 
-    fn all(&self, state: &State, owner: &Owner) -> Vec<CredentialInfo> {
+    fn credentials_of(&self, state: &State, owner: &Owner) -> Vec<CredentialInfo> {
         let complete = |record: &Record| state.metadata.complete(self.info_of(record, owner));
         match owner {
             Owner::Organization(_) => {
@@ -131,7 +131,7 @@ impl MemoryStore {
                 .all(|change| change.before.id != one.id)
         };
         let kept = self
-            .all(state, &commit.owner)
+            .credentials_of(state, &commit.owner)
             .iter()
             .filter(|one| accepted(one) && untouched(one))
             .count();
@@ -226,7 +226,7 @@ impl MemoryStore {
         Ok(())
     }
 
-    fn alter(&self, state: &mut State, after: &CredentialInfo) {
+    fn apply_update(&self, state: &mut State, after: &CredentialInfo) {
         let changed = |record: &Record| {
             let record = Record::clone(record)
                 .with_status(after.status)
@@ -246,12 +246,12 @@ impl MemoryStore {
                     });
                 }
             }
-            Owner::User(user) => self.alter_token(state, user, after, changed),
+            Owner::User(user) => self.update_token(state, user, after, changed),
         }
         state.metadata.keep(after);
     }
 
-    fn alter_token(
+    fn update_token(
         &self,
         state: &State,
         user: &UserId,
@@ -289,9 +289,9 @@ fn belongs(record: &Record, owner: &Owner) -> bool {
     }
 }
 
-/// Whether a credential still is as it was read, in what an alteration may change.
-fn unchanged(alteration: &Update, now: &CredentialInfo) -> bool {
-    let before = &alteration.before;
+/// Whether a credential still is as it was read, in what an update may change.
+fn unchanged(update: &Update, now: &CredentialInfo) -> bool {
+    let before = &update.before;
     (
         &before.name,
         before.status,
@@ -334,14 +334,14 @@ impl ManageStore for MemoryStore {
         owner: &Owner,
         query: &ListQuery,
     ) -> Result<Vec<CredentialInfo>, StoreError> {
-        let mut all = self.all(&self.lock(), owner);
-        all.retain(|one| {
+        let mut listed = self.credentials_of(&self.lock(), owner);
+        listed.retain(|one| {
             let behind = |after: &Position| place(one) < (after.created_at, after.id.as_str());
             query.filter.shows(one, query.now) && query.after.as_ref().is_none_or(behind)
         });
-        all.sort_unstable_by(|one, other| place(other).cmp(&place(one)));
-        all.truncate(query.limit as usize);
-        Ok(all)
+        listed.sort_unstable_by(|one, other| place(other).cmp(&place(one)));
+        listed.truncate(query.limit as usize);
+        Ok(listed)
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
@@ -365,7 +365,7 @@ impl ManageStore for MemoryStore {
             self.add(&mut state, insert, record)?;
         }
         for change in &commit.changes {
-            self.alter(&mut state, &change.after);
+            self.apply_update(&mut state, &change.after);
         }
         for event in &commit.events {
             state.metadata.add_event(event);
@@ -386,12 +386,12 @@ impl ManageStore for MemoryStore {
         self.check_authority(&state, &ending.authority)?;
         let mut ended = match &ending.target {
             EndTarget::One(id) => Vec::from_iter(self.info(&state, &ending.owner, id.as_str())),
-            EndTarget::All => self.all(&state, &ending.owner),
+            EndTarget::All => self.credentials_of(&state, &ending.owner),
         };
         ended.retain(|info| ending.to.applies_to(info.status));
         for info in &mut ended {
             info.status = ending.to.status();
-            self.alter(&mut state, info);
+            self.apply_update(&mut state, info);
             state.metadata.add_event(&ending.event(info.id.clone()));
         }
         Ok(ended.into_iter().map(|info| info.id).collect())
