@@ -11,6 +11,7 @@ const MAX_PAGE: u32 = 200;
 
 /// One page of a list.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Page<T> {
     /// The items on this page.
     pub items: Vec<T>,

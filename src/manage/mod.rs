@@ -186,7 +186,7 @@ impl<S> Manager<S> {
     }
 
     /// Sets the hook that is called with every event once it is stored. It runs within the request,
-    /// so hand the event over and return. The events' numbers are not known yet and are 0.
+    /// so hand the event over and return. The events' numbers are not known yet and are `None`.
     ///
     /// The change is already made by then. If the hook panics, the call still succeeds, the panic
     /// is reported to [`observe`](mod@crate::observe), and the remaining events are passed to the
@@ -262,14 +262,14 @@ impl Actor {
         credential: &CredentialInfo,
     ) -> AuditEvent {
         AuditEvent {
-            number: None,
-            at,
-            action,
-            owner: credential.owner.clone(),
-            credential: credential.id.clone(),
-            related: None,
-            by: self.who.clone(),
             origin: self.origin.clone(),
+            ..AuditEvent::new(
+                at,
+                action,
+                credential.owner.clone(),
+                &credential.id,
+                self.who.clone(),
+            )
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::{
 /// An audit event: something that happened to a credential. Stored in the same transaction as the
 /// change.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AuditEvent {
     /// Sequence number assigned by the store, increasing per owner; `None` before the event is stored.
     pub number: Option<i64>,
@@ -30,6 +31,28 @@ pub struct AuditEvent {
 }
 
 impl AuditEvent {
+    /// Creates an event that is not stored yet, about one credential alone; set the remaining
+    /// fields as needed.
+    #[must_use]
+    pub fn new(
+        at: UnixMillis,
+        action: AuditAction,
+        owner: Owner,
+        credential: impl Into<CredentialId>,
+        by: AuditActor,
+    ) -> Self {
+        Self {
+            number: None,
+            at,
+            action,
+            owner,
+            credential: credential.into(),
+            related: None,
+            by,
+            origin: None,
+        }
+    }
+
     /// Erases a user: replaces their id with the pseudonym and removes the origin of their actions.
     pub(crate) fn erase(&mut self, user: &UserId, pseudonym: &UserId) {
         let owned = matches!(&self.owner, Owner::User(id) if id == user);

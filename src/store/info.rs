@@ -77,6 +77,7 @@ impl Owner {
 
 /// A credential as shown in lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CredentialInfo {
     /// The public id, used to manage it.
     pub id: CredentialId,
@@ -200,6 +201,7 @@ impl EffectiveStatus {
 
 /// Which credentials a list returns. The default is all that are not deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Filter {
     /// Only those in this state.
     pub state: Option<EffectiveStatus>,
@@ -210,6 +212,33 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Limits the list to credentials in this state.
+    #[must_use]
+    pub fn with_state(self, state: impl Into<Option<EffectiveStatus>>) -> Self {
+        Self {
+            state: state.into(),
+            ..self
+        }
+    }
+
+    /// Limits the list to credentials that expire before `moment`.
+    #[must_use]
+    pub fn with_expiring_before(self, moment: impl Into<Option<UnixMillis>>) -> Self {
+        Self {
+            expiring_before: moment.into(),
+            ..self
+        }
+    }
+
+    /// Limits the list to credentials that were created before `moment` and not used since.
+    #[must_use]
+    pub fn with_unused_since(self, moment: impl Into<Option<UnixMillis>>) -> Self {
+        Self {
+            unused_since: moment.into(),
+            ..self
+        }
+    }
+
     /// Returns whether `credential` matches at `now`. For stores that do not filter by themselves.
     #[must_use]
     pub fn shows(&self, credential: &CredentialInfo, now: UnixMillis) -> bool {
@@ -273,10 +302,7 @@ mod tests {
                 UnixMillis(0),
             )
         };
-        let expiring = Filter {
-            expiring_before: Some(UnixMillis(50)),
-            ..Filter::default()
-        };
+        let expiring = Filter::default().with_expiring_before(UnixMillis(50));
         for (expires_at, shown) in [(None, false), (Some(49), true), (Some(50), false)] {
             assert_eq!(
                 shows(expiring, expires_at, None),
@@ -284,10 +310,7 @@ mod tests {
                 "expires at {expires_at:?}"
             );
         }
-        let unused = |since| Filter {
-            unused_since: Some(UnixMillis(since)),
-            ..Filter::default()
-        };
+        let unused = |since| Filter::default().with_unused_since(UnixMillis(since));
         for (used_at, since, shown) in [
             (None, 10, false),
             (None, 11, true),

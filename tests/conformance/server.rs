@@ -189,9 +189,10 @@ fn layer(config: &Config, store: Arc<FaultyStore>, clock: ManualClock) -> Auth {
         layer = layer.with_body_key(key.clone());
     }
     if let Some(text) = &config.missing_message {
-        layer = layer.with_messages(Messages {
-            missing_credential: text.clone().into(),
-            ..Messages::default()
+        layer = layer.with_messages({
+            let mut messages = Messages::default();
+            messages.missing_credential = text.clone().into();
+            messages
         });
     }
     if let Some(Preflight::Pass) = config.preflight {

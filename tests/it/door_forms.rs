@@ -29,16 +29,14 @@ fn body(answer: &Answer) -> Value {
 
 #[tokio::test]
 async fn the_text_of_each_reason_can_be_replaced_and_says_what_it_is_given() {
-    let messages = Messages {
-        missing_credential: "test missing".into(),
-        unrecognized_token: "test unrecognized".into(),
-        invalid_token: "test \"invalid\"".into(),
-        missing_organization: "test organization".into(),
-        organization_denied: "test denied".into(),
-        exposed_credential: "test exposed".into(),
-        unavailable: "test unavailable".into(),
-        ..Messages::default()
-    };
+    let mut messages = Messages::default();
+    messages.missing_credential = "test missing".into();
+    messages.unrecognized_token = "test unrecognized".into();
+    messages.invalid_token = "test \"invalid\"".into();
+    messages.missing_organization = "test organization".into();
+    messages.organization_denied = "test denied".into();
+    messages.exposed_credential = "test exposed".into();
+    messages.unavailable = "test unavailable".into();
     let down = AuthLayer::new(Distant::new(memory(), Mood::Fails)).with_messages(messages.clone());
     let up = auth().with_messages(messages).with_browser_guard(|_| {});
     for (request, text) in [
@@ -68,9 +66,10 @@ async fn the_key_of_the_body_can_be_that_of_the_mcp_edge_or_any_other() {
 
 #[tokio::test]
 async fn settings_hold_whatever_the_order_they_are_made_in() {
-    let messages = || Messages {
-        missing_credential: "test".into(),
-        ..Messages::default()
+    let messages = || {
+        let mut messages = Messages::default();
+        messages.missing_credential = "test".into();
+        messages
     };
     let one = auth()
         .with_body_key("error")
@@ -146,9 +145,10 @@ async fn the_default_text_names_the_prefixes_and_another_is_left_as_it_is() {
         format.unwrap()
     };
     let default = Messages::default;
-    let own = || Messages {
-        unrecognized_token: "test, not pat_ or ak_".into(),
-        ..Messages::default()
+    let own = || {
+        let mut messages = Messages::default();
+        messages.unrecognized_token = "test, not pat_ or ak_".into();
+        messages
     };
     let named = |token: &str, key: &str| {
         format!(
@@ -464,10 +464,8 @@ async fn grpc_web_is_refused_in_the_callers_own_content_type() {
 
 #[tokio::test]
 async fn a_grpc_message_escapes_what_a_header_cannot_carry() {
-    let messages = Messages {
-        missing_credential: "50 % é\r\n~ \"x\"".into(),
-        ..Messages::default()
-    };
+    let mut messages = Messages::default();
+    messages.missing_credential = "50 % é\r\n~ \"x\"".into();
     let answer = ask(
         &grpc_auth().with_messages(messages),
         grpc_call(request(), "application/grpc"),

@@ -8,8 +8,8 @@ use tower_api_key::{
     manage::*,
     secret::Digest,
     store::{
-        AuditAction, AuditEvent, Credential, CredentialInfo, CredentialStore, Directory, Lookup,
-        ManageStore, MemoryStore, Owner, Peek, Record, WriteError,
+        AuditAction, AuditEvent, Credential, CredentialStore, Directory, Lookup, ManageStore,
+        MemoryStore, Owner, Peek, Record, WriteError,
         backend::{Authority, Commit, Update},
     },
 };
@@ -50,12 +50,10 @@ fn replace(store: &MemoryStore, ids: &[String]) {
     let owner = Owner::Organization("org".into());
     let changes = ids.iter().map(|id| {
         let before = now(store.credential(&owner, id)).unwrap().unwrap();
-        let after = CredentialInfo {
-            expires_at: match before.expires_at {
-                None => Some(UnixMillis(i64::MAX)),
-                Some(_) => None,
-            },
-            ..before.clone()
+        let mut after = before.clone();
+        after.expires_at = match before.expires_at {
+            None => Some(UnixMillis(i64::MAX)),
+            Some(_) => None,
         };
         Update { before, after }
     });

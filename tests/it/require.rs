@@ -179,10 +179,8 @@ async fn scopes_come_last() {
 
 #[tokio::test]
 async fn a_demand_like_a_door_answers_in_its_form() {
-    let messages = Messages {
-        insufficient_scope: "test scope".into(),
-        ..Messages::default()
-    };
+    let mut messages = Messages::default();
+    messages.insufficient_scope = "test scope".into();
     let auth = AuthLayer::new(memory())
         .with_realm("r")
         .unwrap()

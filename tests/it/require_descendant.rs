@@ -308,10 +308,8 @@ async fn without_somebody_in_an_organization_there_is_no_descent() {
 
 #[tokio::test]
 async fn refusals_take_the_form_of_the_door() {
-    let messages = Messages {
-        organization_denied: "test denied".into(),
-        ..Messages::default()
-    };
+    let mut messages = Messages::default();
+    messages.organization_denied = "test denied".into();
     let auth = AuthLayer::new(tree())
         .with_messages(messages)
         .with_body_key("error");

@@ -9,6 +9,10 @@ use crate::{
 
 /// Credentials to delete or to disable, with what the audit trail records.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a new field has to be a compile error in every store"
+)]
 pub struct Ending {
     /// The credentials' owner.
     pub owner: Owner,
@@ -88,14 +92,14 @@ impl Ending {
     #[must_use]
     pub fn event(&self, credential: CredentialId) -> AuditEvent {
         AuditEvent {
-            number: None,
-            at: self.at,
-            action: self.action,
-            owner: self.owner.clone(),
-            credential,
-            related: None,
-            by: self.by.clone(),
             origin: self.origin.clone(),
+            ..AuditEvent::new(
+                self.at,
+                self.action,
+                self.owner.clone(),
+                credential,
+                self.by.clone(),
+            )
         }
     }
 }

@@ -5,6 +5,11 @@
 //! rules are in [`manage`](crate::manage). A store only guarantees atomicity: everything in a
 //! [`Commit`] happens, or nothing does.
 //!
+//! The structs that a store is given to act on, such as [`Commit`] and [`Ending`], can be taken
+//! apart field by field: a field that is added later is a compile error in every store, rather
+//! than a condition that a store ignores. All others are `#[non_exhaustive]`: create them with
+//! `new` and assign the rest.
+//!
 //! This module may change in any 0.x release, unlike [`CredentialStore`], which is all that a store
 //! needs to answer requests.
 
@@ -171,6 +176,10 @@ pub const USE_GRANULARITY_MILLIS: i64 = 60_000;
 
 /// A change and everything that is committed with it.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a new field has to be a compile error in every store"
+)]
 pub struct Commit {
     /// The credentials' owner.
     pub owner: Owner,
@@ -224,6 +233,10 @@ impl Cap {
 
 /// A credential to add.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a new field has to be a compile error in every store"
+)]
 pub struct NewCredential {
     /// The credential's info.
     pub info: CredentialInfo,
@@ -235,6 +248,7 @@ pub struct NewCredential {
 
 /// An idempotency key with the request that it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Idempotency {
     /// The key that the caller chose.
     pub key: Box<str>,
@@ -255,6 +269,7 @@ impl Idempotency {
 
 /// What was issued under an idempotency key.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EarlierIssue {
     /// The credential as it is now.
     pub info: CredentialInfo,
@@ -262,11 +277,23 @@ pub struct EarlierIssue {
     pub fingerprint: [u8; 32],
 }
 
+impl EarlierIssue {
+    /// Creates what was issued from the credential and the fingerprint of its request.
+    #[must_use]
+    pub fn new(info: CredentialInfo, fingerprint: [u8; 32]) -> Self {
+        Self { info, fingerprint }
+    }
+}
+
 /// A change of a credential, made only if the credential is still as it was read.
 ///
 /// Its name, status, expiry and successor are compared and set; the time of its rotation is set
 /// with the successor.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a new field has to be a compile error in every store"
+)]
 pub struct Update {
     /// The credential as it was read.
     pub before: CredentialInfo,
@@ -276,6 +303,10 @@ pub struct Update {
 
 /// Which credentials to list.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a new field has to be a compile error in every store"
+)]
 pub struct ListQuery {
     /// Only those that match this filter.
     pub filter: Filter,
@@ -289,6 +320,7 @@ pub struct ListQuery {
 
 /// A credential's place in a list, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Position {
     /// When it was created.
     pub created_at: UnixMillis,
@@ -309,6 +341,7 @@ impl Position {
 
 /// A use of a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Usage {
     /// The credential's kind.
     pub kind: Kind,
@@ -323,6 +356,7 @@ pub struct Usage {
 
 /// What the store knows about the uses of a credential.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LastUsage {
     /// The credential's owner.
     pub owner: Owner,
@@ -336,6 +370,7 @@ pub struct LastUsage {
 
 /// The credential that replaced another.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Successor {
     /// Its public id.
     pub id: CredentialId,
@@ -345,6 +380,7 @@ pub struct Successor {
 
 /// What to store of a use.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct UsageDecision {
     /// Whether to record the use.
     pub record: bool,
@@ -352,7 +388,42 @@ pub struct UsageDecision {
     pub event: Option<AuditEvent>,
 }
 
+impl LastUsage {
+    /// Creates what a store knows about a credential that was neither used nor rotated.
+    #[must_use]
+    pub fn new(owner: Owner) -> Self {
+        Self {
+            owner,
+            recorded: None,
+            successor: None,
+            reported: false,
+        }
+    }
+}
+
+impl Successor {
+    /// Creates a successor from its public id and when it was issued.
+    #[must_use]
+    pub fn new(id: impl Into<CredentialId>, issued_at: UnixMillis) -> Self {
+        Self {
+            id: id.into(),
+            issued_at,
+        }
+    }
+}
+
 impl Usage {
+    /// Creates a use at `at`, accepted by lookups that knew of no rotation.
+    #[must_use]
+    pub fn new(kind: Kind, id: impl Into<CredentialId>, at: UnixMillis) -> Self {
+        Self {
+            kind,
+            id: id.into(),
+            at,
+            after_rotation: false,
+        }
+    }
+
     /// Returns the use as it is recorded: never later than `now` by the store's own clock, so that
     /// a node whose clock is ahead cannot hide later uses.
     #[must_use]
@@ -366,26 +437,16 @@ impl Usage {
     /// Decides whether to record the use, and whether it is an audit event.
     #[must_use]
     pub fn decide(&self, known: LastUsage) -> UsageDecision {
-        let LastUsage {
-            owner,
-            recorded,
-            successor,
-            reported,
-        } = known;
-        let due =
-            recorded.is_none_or(|last| self.at.0 >= last.0.saturating_add(USE_GRANULARITY_MILLIS));
-        let first = successor.filter(|successor| {
-            !reported && (self.after_rotation || self.at >= successor.issued_at)
+        let due = known
+            .recorded
+            .is_none_or(|last| self.at.0 >= last.0.saturating_add(USE_GRANULARITY_MILLIS));
+        let first = known.successor.filter(|successor| {
+            !known.reported && (self.after_rotation || self.at >= successor.issued_at)
         });
+        let action = AuditAction::UsedAfterRotation;
         let event = first.map(|successor| AuditEvent {
-            number: None,
-            at: self.at,
-            action: AuditAction::UsedAfterRotation,
-            owner,
-            credential: self.id.clone(),
             related: Some(successor.id),
-            by: AuditActor::Bearer,
-            origin: None,
+            ..AuditEvent::new(self.at, action, known.owner, &self.id, AuditActor::Bearer)
         });
         UsageDecision {
             record: due || event.is_some(),

@@ -15,6 +15,7 @@ pub struct DigestPolicy<'p>(Option<&'p Peppers>);
 
 /// A digest as it is stored.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct StoredDigest<'p> {
     /// The token's digest, under the pepper if there is one.
     pub digest: Digest,

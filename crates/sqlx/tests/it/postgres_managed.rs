@@ -118,23 +118,14 @@ fn owners() -> [(Owner, Owner); 2] {
 }
 
 fn info(owner: &Owner, id: &str) -> CredentialInfo {
-    CredentialInfo {
-        id: id.into(),
-        owner: owner.clone(),
-        name: format!("name of {id}").into(),
-        role: None,
-        scopes: match owner {
+    {
+        let mut info = CredentialInfo::new(id, owner.clone(), UnixMillis(1_000));
+        info.name = format!("name of {id}").into();
+        info.scopes = match owner {
             Owner::Organization(_) => Some(["agents:read".into()].into()),
             Owner::User(_) => None,
-        },
-        status: Status::Active,
-        created_at: UnixMillis(1_000),
-        expires_at: None,
-        last_used_at: None,
-        rotated_from: None,
-        rotated_to: None,
-        rotated_at: None,
-        damaged: false,
+        };
+        info
     }
 }
 
@@ -170,15 +161,16 @@ fn altering(before: &CredentialInfo, change: impl FnOnce(&mut CredentialInfo)) -
 }
 
 fn event(owner: &Owner, id: &str, action: AuditAction) -> AuditEvent {
-    AuditEvent {
-        number: None,
-        at: UnixMillis(2_000),
-        action,
-        owner: owner.clone(),
-        credential: id.into(),
-        related: None,
-        by: AuditActor::Operator("operator-test".into()),
-        origin: Some("192.0.2.1".into()),
+    {
+        let mut event = AuditEvent::new(
+            UnixMillis(2_000),
+            action,
+            owner.clone(),
+            id,
+            AuditActor::Operator("operator-test".into()),
+        );
+        event.origin = Some("192.0.2.1".into());
+        event
     }
 }
 
@@ -430,9 +422,10 @@ async fn a_cap_counts_what_is_accepted() {
             // What the same commit ends makes room.
             let active = fixture.get(&owner, "active").await;
             new.changes = altering(&active, |after| after.status = Status::Deleted).changes;
-            new.events = vec![AuditEvent {
-                origin: Some("a\0".into()),
-                ..event(&owner, "active", AuditAction::Issued)
+            new.events = vec![{
+                let mut event = event(&owner, "active", AuditAction::Issued);
+                event.origin = Some("a\0".into());
+                event
             }];
             assert_eq!(
                 code(&fixture.store.commit(&new).await),

@@ -205,12 +205,7 @@ async fn a_call_that_waits_too_long_has_written_nothing_and_may_be_repeated() {
         )
         .await;
         let rename = altering(&info(&owner, "k"), |after| after.name = "renamed".into());
-        let used = [Usage {
-            kind: owner.kind(),
-            id: "k".into(),
-            at: UnixMillis(100_000),
-            after_rotation: false,
-        }];
+        let used = [Usage::new(owner.kind(), "k", UnixMillis(100_000))];
         let end = ending(&owner, one("k"));
         let (renamed, ended, recorded) = tokio::join!(
             store.commit(&rename),
@@ -261,12 +256,7 @@ async fn a_stopped_server_holds_up_no_call_for_ever() {
     store.commit(&inserting(info(owner, "k"))).await.unwrap();
     let frozen = cluster.freeze();
     tokio::time::pause();
-    let used = Usage {
-        kind: owner.kind(),
-        id: "k".into(),
-        at: UnixMillis(1),
-        after_rotation: false,
-    };
+    let used = Usage::new(owner.kind(), "k", UnixMillis(1));
     timed_out("credential", store.credential(owner, "k").await);
     timed_out("issued_under", store.issued_under(owner, "k").await);
     timed_out("credentials", store.credentials(owner, &all()).await);

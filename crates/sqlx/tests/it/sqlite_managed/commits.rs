@@ -400,13 +400,11 @@ async fn the_cap_holds_after_all_of_a_commit() {
     for owner in [organization("alpha"), user("alpha")] {
         let store = in_memory().await;
         let old = add(&store, info(&owner, "old")).await;
-        let off = add(
-            &store,
-            CredentialInfo {
-                status: Status::Disabled,
-                ..info(&owner, "off")
-            },
-        )
+        let off = add(&store, {
+            let mut info = info(&owner, "off");
+            info.status = Status::Disabled;
+            info
+        })
         .await;
         let rotated = |id: &str, end: Status| {
             let changes = altering(&old, |info| {

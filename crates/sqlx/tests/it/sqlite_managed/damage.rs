@@ -93,10 +93,7 @@ async fn a_damaged_row_harms_the_use_of_its_own_credential_alone() {
                 EffectiveStatus::Expired,
                 EffectiveStatus::Deleted,
             ] {
-                let filter = Filter {
-                    state: Some(state),
-                    ..Filter::default()
-                };
+                let filter = Filter::default().with_state(state);
                 store
                     .credentials(
                         &alpha,

@@ -4,8 +4,8 @@ use tower_api_key::{
     credential::Kind,
     secret::Digest,
     store::{
-        AuditAction, AuditActor, AuditEvent, Change, Credential, CredentialStore, Directory, Feed,
-        FeedEvent, Lookup, ManageStore, Owner, Status, Usage, WriteError,
+        AuditAction, AuditActor, Change, Credential, CredentialStore, Directory, Feed, FeedEvent,
+        Lookup, ManageStore, Owner, Status, Usage, WriteError,
         backend::{Authority, Commit, Idempotency, NewCredential},
     },
 };
@@ -23,30 +23,30 @@ async fn a_user_who_is_removed_leaves_a_trail_without_them() {
         ..insert(info(&alice, "living"))
     };
     store.commit(&adding(keyed)).await.unwrap();
-    add(
-        &store,
-        tower_api_key::store::CredentialInfo {
-            status: Status::Deleted,
-            ..info(&alice, "dead")
-        },
-    )
+    add(&store, {
+        let mut info = info(&alice, "dead");
+        info.status = Status::Deleted;
+        info
+    })
     .await;
     add(&store, info(&user("beta"), "other")).await;
-    let used = |id: &str| Usage {
-        kind: Kind::PersonalToken,
-        id: id.into(),
-        at: tower_api_key::clock::UnixMillis(NOW),
-        after_rotation: false,
+    let used = |id: &str| {
+        Usage::new(
+            Kind::PersonalToken,
+            id,
+            tower_api_key::clock::UnixMillis(NOW),
+        )
     };
     store
         .record_uses(&[used("living"), used("other")])
         .await
         .unwrap();
     let key = add(&store, info(&organization("alpha"), "key")).await;
-    let by = |who: AuditActor| AuditEvent {
-        by: who,
-        origin: Some("origin".into()),
-        ..event(&key, AuditAction::Renamed)
+    let by = |who: AuditActor| {
+        let mut event = event(&key, AuditAction::Renamed);
+        event.by = who;
+        event.origin = Some("origin".into());
+        event
     };
     let events = vec![
         by(AuditActor::User("alpha".into())),

@@ -124,12 +124,8 @@ async fn furnish(store: &SqliteStore, owner: &Owner) -> Vec<CredentialInfo> {
                 new.created_at = UnixMillis(created_at);
                 add(store, new.clone()).await;
                 new.last_used_at = used_at.map(UnixMillis);
-                let used = used_at.map(|at| Usage {
-                    kind: owner.kind(),
-                    id: new.id.clone(),
-                    at: UnixMillis(at),
-                    after_rotation: false,
-                });
+                let used =
+                    used_at.map(|at| Usage::new(owner.kind(), new.id.clone(), UnixMillis(at)));
                 store.record_uses(used.as_slice()).await.unwrap();
                 all.push(new);
             }
@@ -163,11 +159,10 @@ async fn each_filter_shows_what_the_reference_shows() {
                 .iter()
                 .flat_map(|a| moments.iter().map(move |b| (*a, *b)))
             {
-                let filter = Filter {
-                    state,
-                    expiring_before: expiring_before.map(UnixMillis),
-                    unused_since: unused_since.map(UnixMillis),
-                };
+                let filter = Filter::default()
+                    .with_state(state)
+                    .with_expiring_before(expiring_before.map(UnixMillis))
+                    .with_unused_since(unused_since.map(UnixMillis));
                 let mut wanted: Vec<_> = credentials
                     .iter()
                     .filter(|info| filter.shows(info, UnixMillis(NOW)))
@@ -212,15 +207,12 @@ async fn what_lies_behind_many_others_is_shown() {
             }
         }
         let filters = states
-            .map(|state| Filter {
-                state: Some(state),
-                ..Filter::default()
-            })
+            .map(|state| Filter::default().with_state(state))
             .into_iter()
-            .chain([NOW, NOW + 1, i64::MAX].map(|end| Filter {
-                expiring_before: Some(UnixMillis(end)),
-                ..Filter::default()
-            }));
+            .chain(
+                [NOW, NOW + 1, i64::MAX]
+                    .map(|end| Filter::default().with_expiring_before(UnixMillis(end))),
+            );
         for filter in filters {
             let mut wanted: Vec<_> = rare
                 .iter()

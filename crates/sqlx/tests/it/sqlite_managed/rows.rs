@@ -6,8 +6,8 @@ use tower_api_key::{
     scope::{Catalogue, ScopeSet},
     secret::Digest,
     store::{
-        AuditAction, AuditActor, AuditEvent, Credential, CredentialInfo, CredentialStore, Lookup,
-        ManageStore, Record, Status, StoreError,
+        AuditAction, AuditActor, Credential, CredentialStore, Lookup, ManageStore, Record, Status,
+        StoreError,
         backend::{Authority, Commit, EarlierIssue, Idempotency, NewCredential},
     },
 };
@@ -21,21 +21,17 @@ async fn everything_comes_back_as_it_was_written() {
     let store = in_memory().await;
     for owner in [organization("alpha"), user("alpha")] {
         let is_key = owner.kind() == Kind::OrgKey;
-        let whole = CredentialInfo {
-            name: "na\0me \u{1f511} ' \" \\".into(),
-            scopes: is_key.then(|| ["agents:read".into(), "a\0\"b".into()].into()),
-            status: Status::Disabled,
-            created_at: UnixMillis(-1),
-            expires_at: Some(UnixMillis(i64::MAX)),
-            rotated_from: Some("before".into()),
-            rotated_to: Some("after".into()),
-            rotated_at: Some(UnixMillis(i64::MIN)),
-            ..info(&owner, "whole")
-        };
-        let none = CredentialInfo {
-            scopes: is_key.then(|| [].into()),
-            ..info(&owner, "none")
-        };
+        let mut whole = info(&owner, "whole");
+        whole.name = "na\0me \u{1f511} ' \" \\".into();
+        whole.scopes = is_key.then(|| ["agents:read".into(), "a\0\"b".into()].into());
+        whole.status = Status::Disabled;
+        whole.created_at = UnixMillis(-1);
+        whole.expires_at = Some(UnixMillis(i64::MAX));
+        whole.rotated_from = Some("before".into());
+        whole.rotated_to = Some("after".into());
+        whole.rotated_at = Some(UnixMillis(i64::MIN));
+        let mut none = info(&owner, "none");
+        none.scopes = is_key.then(|| [].into());
         for wanted in [&whole, &none] {
             let key = format!("key of {}", wanted.id);
             let idempotency = Some(Idempotency::new(key.clone(), [0xfe; 32]));
@@ -52,20 +48,15 @@ async fn everything_comes_back_as_it_was_written() {
             assert_eq!(found, *wanted);
             assert_eq!(
                 store.issued_under(&owner, &key).await.unwrap(),
-                Some(EarlierIssue {
-                    info: found,
-                    fingerprint: [0xfe; 32],
-                })
+                Some(EarlierIssue::new(found, [0xfe; 32]))
             );
         }
-        let changed = CredentialInfo {
-            name: "".into(),
-            status: Status::Active,
-            expires_at: None,
-            rotated_to: None,
-            rotated_at: None,
-            ..whole.clone()
-        };
+        let mut changed = whole.clone();
+        changed.name = "".into();
+        changed.status = Status::Active;
+        changed.expires_at = None;
+        changed.rotated_to = None;
+        changed.rotated_at = None;
         store
             .commit(&altering(&whole, |info| *info = changed.clone()))
             .await
@@ -101,16 +92,18 @@ async fn every_event_comes_back_as_it_was_written() {
             AuditActor::Bearer,
         ];
         let mut events: Vec<_> = sorts
-            .map(|by| AuditEvent {
-                by,
-                ..event(&one, AuditAction::Revoked)
+            .map(|by| {
+                let mut event = event(&one, AuditAction::Revoked);
+                event.by = by;
+                event
             })
             .into();
-        events.push(AuditEvent {
-            at: UnixMillis(i64::MIN),
-            related: Some("an\0other".into()),
-            origin: Some("\u{1f511}".into()),
-            ..event(&one, AuditAction::Imported)
+        events.push({
+            let mut event = event(&one, AuditAction::Imported);
+            event.at = UnixMillis(i64::MIN);
+            event.related = Some("an\0other".into());
+            event.origin = Some("\u{1f511}".into());
+            event
         });
         store
             .commit(&Commit {
@@ -171,14 +164,12 @@ async fn what_is_issued_is_found_and_what_is_inserted_is_managed() {
         began <= found.created_at && found.created_at <= SystemClock::default().now(),
         "{found:?}"
     );
-    let wanted = CredentialInfo {
-        name: "".into(),
-        role: None,
-        scopes: Some(["agents:read".into()].into()),
-        created_at: found.created_at,
-        expires_at: Some(UnixMillis(NOW)),
-        ..info(&alpha, "inserted")
-    };
+    let mut wanted = info(&alpha, "inserted");
+    wanted.name = "".into();
+    wanted.role = None;
+    wanted.scopes = Some(["agents:read".into()].into());
+    wanted.created_at = found.created_at;
+    wanted.expires_at = Some(UnixMillis(NOW));
     assert_eq!(found, wanted);
     let with_role = Record::org_key("role", Digest::of(b"test"), "alpha");
     store
