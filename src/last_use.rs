@@ -272,7 +272,7 @@ mod tests {
         let now = UnixMillis(1);
         uses.note(&key, &digest, now);
         let before = uses.unwritten();
-        uses.note(&key.rotated(true), &digest, now);
+        uses.note(&key.with_rotated(true), &digest, now);
         uses.mark_written(&before);
         let after = uses.unwritten();
         assert_eq!(

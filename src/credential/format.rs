@@ -1,8 +1,6 @@
 //! The grammar of tokens: prefix, length, alphabet, parts. Parsing needs no lookup and no
 //! allocation.
 
-use std::borrow::Cow;
-
 use super::Kind;
 use crate::{anyreach, error::ConfigError};
 
@@ -12,8 +10,8 @@ use crate::{anyreach, error::ConfigError};
 /// not required.
 #[derive(Clone, Debug)]
 pub struct TokenFormat {
-    org_key: Cow<'static, str>,
-    personal_token: Cow<'static, str>,
+    org_key: Box<str>,
+    personal_token: Box<str>,
     max_len: usize,
     checksum: bool,
 }
@@ -62,8 +60,8 @@ impl TokenFormat {
     /// letters, digits, `-` and `_`, and for two prefixes of which one begins with the other.
     pub fn with_prefixes(
         mut self,
-        org_key: impl Into<Cow<'static, str>>,
-        personal_token: impl Into<Cow<'static, str>>,
+        org_key: &str,
+        personal_token: &str,
     ) -> Result<Self, ConfigError> {
         (self.org_key, self.personal_token) = (org_key.into(), personal_token.into());
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
@@ -72,7 +70,7 @@ impl TokenFormat {
             (&self.personal_token, &self.org_key),
         ] {
             if prefix.is_empty() || !prefix.bytes().all(allowed) || other.starts_with(&**prefix) {
-                return Err(ConfigError::InvalidPrefix((&**prefix).into()));
+                return Err(ConfigError::InvalidPrefix(prefix.clone()));
             }
         }
         Ok(self)
@@ -96,7 +94,7 @@ impl TokenFormat {
     /// Off by default, so that tokens issued elsewhere work. Turn it on if every token was minted
     /// by [`mint`](Self::mint): junk then costs no lookup at all.
     #[must_use]
-    pub fn require_checksum(mut self) -> Self {
+    pub fn with_required_checksum(mut self) -> Self {
         self.checksum = true;
         self
     }
@@ -281,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_required_checksum_lets_only_minted_tokens_through() {
-        let format = TokenFormat::default().require_checksum();
+        let format = TokenFormat::default().with_required_checksum();
         for kind in [Kind::OrgKey, Kind::PersonalToken] {
             let minted = format.mint(kind).unwrap();
             assert_eq!(

@@ -153,7 +153,7 @@ mod tests {
         }
         let other = refused("Pat_x").to_string();
         assert_eq!(other, r#"the token begins with neither "ak_" nor "pat_""#);
-        let strict = TokenFormat::default().require_checksum();
+        let strict = TokenFormat::default().with_required_checksum();
         let unsigned = strict.parse("pat_x").unwrap_err();
         assert_eq!(unsigned, TokenError::WrongChecksum);
     }

@@ -69,7 +69,7 @@ impl Import {
 
     /// Sets when the credential was created; now by default.
     #[must_use]
-    pub fn created_at(self, moment: UnixMillis) -> Self {
+    pub fn with_created_at(self, moment: UnixMillis) -> Self {
         Self {
             created_at: Some(moment),
             ..self

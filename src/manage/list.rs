@@ -1,6 +1,6 @@
 //! Reading: lists of credentials, and the audit trail.
 
-use super::{Actor, Cursor, ManageError, Manager};
+use super::{Actor, ManageError, Manager, PageCursor};
 use crate::{
     credential::Kind,
     store::{AuditEvent, CredentialInfo, Filter, ManageStore, backend::ListQuery},
@@ -16,7 +16,7 @@ pub struct Page<T> {
     /// The items on this page.
     pub items: Vec<T>,
     /// Where the next page begins; `None` on the last page.
-    pub next: Option<Cursor>,
+    pub next: Option<PageCursor>,
 }
 
 impl<S: ManageStore> Manager<S> {
@@ -30,7 +30,7 @@ impl<S: ManageStore> Manager<S> {
         actor: &Actor,
         kind: Kind,
         filter: &Filter,
-        cursor: Option<&Cursor>,
+        cursor: Option<&PageCursor>,
         limit: u32,
     ) -> Result<Page<CredentialInfo>, ManageError> {
         let owner = self.owner(actor, kind)?;
@@ -52,7 +52,7 @@ impl<S: ManageStore> Manager<S> {
         let next = items
             .last()
             .filter(|_| more)
-            .map(|last| Cursor::behind(last, filter));
+            .map(|last| PageCursor::behind(last, filter));
         Ok(Page { items, next })
     }
 

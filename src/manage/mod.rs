@@ -54,7 +54,7 @@ mod usage;
 use std::{fmt, sync::Arc, time::Duration};
 
 pub use actor::Actor;
-pub use cursor::Cursor;
+pub use cursor::PageCursor;
 pub use error::ManageError;
 pub use import::Import;
 pub use issue::{Issued, NewKey, NewToken};

@@ -92,7 +92,7 @@ impl fmt::Debug for Pepper {
 /// use tower_api_key::secret::Peppers;
 ///
 /// # let (this_year, last_year) = ([b't'; 32], [b's'; 32]);
-/// let peppers = Peppers::new("2026", &this_year)?.accepting("2025", &last_year)?;
+/// let peppers = Peppers::new("2026", &this_year)?.with_older("2025", &last_year)?;
 /// # Ok::<(), tower_api_key::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -121,7 +121,7 @@ impl Peppers {
     /// # Errors
     /// As for [`new`](Self::new); [`ConfigError::DuplicatePepper`] for a name that is already
     /// there.
-    pub fn accepting(mut self, name: &str, secret: &[u8]) -> Result<Self, ConfigError> {
+    pub fn with_older(mut self, name: &str, secret: &[u8]) -> Result<Self, ConfigError> {
         if self.named(name).is_some() {
             return Err(ConfigError::DuplicatePepper(name.into()));
         }
@@ -134,7 +134,7 @@ impl Peppers {
     /// Call this once no plain digest is left; until then anyone who can write to the database can
     /// insert the digest of a token they chose.
     #[must_use]
-    pub fn refusing_plain(self) -> Self {
+    pub fn without_plain_digests(self) -> Self {
         Self {
             plain: false,
             ..self
@@ -200,9 +200,9 @@ mod tests {
         }
         let twice = Peppers::new("a", &[0; 32])
             .unwrap()
-            .accepting("b", &[1; 32])
+            .with_older("b", &[1; 32])
             .unwrap()
-            .accepting("a", &[2; 32]);
+            .with_older("a", &[2; 32]);
         assert_eq!(twice.unwrap_err(), ConfigError::DuplicatePepper("a".into()));
     }
 
@@ -210,7 +210,7 @@ mod tests {
     fn debug_shows_names_alone() {
         let peppers = Peppers::new("new", &[b'N'; 32])
             .unwrap()
-            .accepting("old", &[b'O'; 32])
+            .with_older("old", &[b'O'; 32])
             .unwrap();
         let shown = format!("{peppers:?}");
         assert!(shown.contains("new") && shown.contains("old"));

@@ -143,19 +143,32 @@ pub enum AuditActor {
     Unknown,
 }
 
+/// An [`AuditActor`] as stores keep it, in the columns `actor_kind`, `actor_id` and
+/// `actor_user_id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ActorColumns<'a> {
+    /// A fixed word.
+    pub kind: &'static str,
+    /// The credential's id, or the operator's name.
+    pub id: Option<&'a str>,
+    /// The user's id.
+    pub user: Option<&'a str>,
+}
+
 impl AuditActor {
-    /// Returns what a store keeps: a fixed word, the credential's id (or the name), and the user's
-    /// id.
+    /// Returns what a store keeps.
     #[must_use]
-    pub fn columns(&self) -> (&'static str, Option<&str>, Option<&str>) {
-        match self {
+    pub fn columns(&self) -> ActorColumns<'_> {
+        let (kind, id, user) = match self {
             Self::Key(id) => ("org_key", Some(id.as_str()), None),
             Self::Token { id, user } => ("pat", Some(id.as_str()), Some(user.as_str())),
             Self::User(user) => ("user", None, Some(user.as_str())),
-            Self::Operator(name) => ("operator", Some(name), None),
+            Self::Operator(name) => ("operator", Some(&**name), None),
             Self::Bearer => ("bearer", None, None),
             Self::Unknown => ("unknown", None, None),
-        }
+        };
+        ActorColumns { kind, id, user }
     }
 
     /// Parses what [`columns`](Self::columns) returned.

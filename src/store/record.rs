@@ -205,7 +205,7 @@ impl Record {
     /// Sets the pepper the digest was computed with. Without it, the digest is the token's SHA-256
     /// digest.
     #[must_use]
-    pub fn under(self, pepper: Option<Arc<Pepper>>) -> Self {
+    pub fn with_pepper(self, pepper: Option<Arc<Pepper>>) -> Self {
         if pepper.is_none() {
             self
         } else {
@@ -217,7 +217,7 @@ impl Record {
     /// when it records the uses. Without one leave it unset: each marked digest that is used would
     /// stay in [`LastUse`](crate::LastUse).
     #[must_use]
-    pub fn outdated(self, outdated: bool) -> Self {
+    pub fn with_outdated(self, outdated: bool) -> Self {
         if outdated {
             self.regrant(|grant| grant.outdated = true)
         } else {
@@ -297,7 +297,7 @@ impl Record {
     /// Sets whether a successor was issued. The credential is valid until it expires; its uses are
     /// reported to the audit trail.
     #[must_use]
-    pub fn rotated(self, rotated: bool) -> Self {
+    pub fn with_rotated(self, rotated: bool) -> Self {
         Self { rotated, ..self }
     }
 

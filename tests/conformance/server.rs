@@ -186,7 +186,7 @@ fn layer(config: &Config, store: Arc<FaultyStore>, clock: ManualClock) -> Auth {
         .with_clock(clock)
         .with_deadline(LOOKUP_TIMEOUT);
     if let Some(key) = &config.error_body_key {
-        layer = layer.with_body_key(key.clone());
+        layer = layer.with_body_key(key);
     }
     if let Some(text) = &config.missing_message {
         layer = layer.with_messages({

@@ -161,7 +161,7 @@ fn unread() -> Vec<Case> {
         ),
         case("513 bytes", long, "token_too_long", Invalid),
         Case {
-            set_up: |door| door.with_token_format(TokenFormat::default().require_checksum()),
+            set_up: |door| door.with_token_format(TokenFormat::default().with_required_checksum()),
             ..case(
                 "no checksum where one is required",
                 bearer(KEY),

@@ -286,7 +286,7 @@ async fn expiry_is_judged_anew_for_each_request() {
 
 #[tokio::test]
 async fn where_a_checksum_is_required_junk_never_reaches_the_store() {
-    let format = TokenFormat::default().require_checksum();
+    let format = TokenFormat::default().with_required_checksum();
     let memory = memory();
     let minted = format.mint(Kind::OrgKey).unwrap();
     memory

@@ -128,7 +128,7 @@ fn doors(store: &MemoryStore) -> Vec<(&'static str, Door)> {
         ("with gRPC", here.clone().with_grpc()),
         (
             "with checksums",
-            here.with_token_format(TokenFormat::default().require_checksum()),
+            here.with_token_format(TokenFormat::default().with_required_checksum()),
         ),
         ("away", away(Mood::Answers)),
         ("failing", away(Mood::Fails)),

@@ -8,7 +8,7 @@ use tower_api_key::{
     manage::*,
     secret::Digest,
     store::{
-        AuditAction, AuditEvent, Credential, CredentialStore, Directory, Lookup, ManageStore,
+        AuditAction, AuditEvent, CredentialStore, Directory, Lookup, LookupKey, ManageStore,
         MemoryStore, Owner, Peek, Record, WriteError,
         backend::{Authority, Commit, Update},
     },
@@ -36,7 +36,7 @@ fn store() -> MemoryStore {
 
 fn is_found(store: &MemoryStore, id: &str) -> bool {
     matches!(
-        store.peek(&Lookup::new(Credential::OrgKey { id }, None)),
+        store.peek(&Lookup::new(LookupKey::OrgKey { id }, None)),
         Peek::Found(_)
     )
 }

@@ -69,8 +69,7 @@ pub struct ActorState {
 
 impl Authority {
     /// Returns what must still be true; `None` if nothing must be.
-    #[must_use]
-    pub fn requirements(&self) -> Option<&Requirements> {
+    pub(crate) fn requirements(&self) -> Option<&Requirements> {
         match self {
             Self::Unconditional => None,
             Self::Credential { requirements, .. } | Self::User { requirements, .. } => {

@@ -63,8 +63,7 @@ impl EndStatus {
     }
 
     /// Returns whether a credential with the status `status` is changed.
-    #[must_use]
-    pub fn applies_to(self, status: Status) -> bool {
+    pub(crate) fn applies_to(self, status: Status) -> bool {
         match self {
             Self::Disabled => !matches!(status, Status::Disabled | Status::Deleted),
             Self::Deleted => status != Status::Deleted,

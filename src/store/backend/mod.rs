@@ -35,6 +35,7 @@ use super::{
     AuditAction, AuditActor, AuditEvent, CredentialInfo, CredentialStore, Filter, Owner, Record,
     StoreError, WriteError,
 };
+pub use super::{audit::ActorColumns, error::BoxError};
 use crate::{
     clock::UnixMillis, credential::Kind, id::CredentialId, scope::Catalogue, secret::Digest,
 };

@@ -123,7 +123,7 @@ impl<'s> RecordReader<'s> {
             .digests
             .stored_under(key, row.text("pepper")?.as_deref())?
             .expiring_at(moment(row, "expires_at")?)
-            .rotated(row.flag("rotated")? == Some(true));
+            .with_rotated(row.flag("rotated")? == Some(true));
         let key = match row.text("role")? {
             Some(role) => key
                 .with_role(&role, self.catalogue)
@@ -180,10 +180,10 @@ impl<'s> RecordReader<'s> {
         };
         let pepper = row.text("pepper")?;
         let token = Record::personal_token(required(row, "id")?, digest, required(row, "user_id")?)
-            .outdated(self.digests.is_outdated(pepper.as_deref()))
+            .with_outdated(self.digests.is_outdated(pepper.as_deref()))
             .with_status(status)
             .expiring_at(moment(row, "expires_at")?)
-            .rotated(row.flag("rotated")? == Some(true));
+            .with_rotated(row.flag("rotated")? == Some(true));
         match (organization, row.text("role")?) {
             (Some(organization), Some(role)) => token
                 .in_organization(organization)
@@ -293,7 +293,7 @@ impl Commit {
     ///
     /// # Errors
     /// Those of [`ManageStore::insert`](super::ManageStore::insert) that need no look at the store.
-    pub fn inserting(record: &Record, catalogue: &Catalogue) -> Result<Self, WriteError> {
+    pub(super) fn inserting(record: &Record, catalogue: &Catalogue) -> Result<Self, WriteError> {
         if let Some(pepper) = record.pepper() {
             // It would be stored under two peppers, which no token matches.
             return Err(StoreError::UnknownPepper(pepper.name().into()).into());

@@ -88,7 +88,9 @@ impl<'p> DigestPolicy<'p> {
             Err(_) if key.status() == Status::Deleted => None,
             found => found?,
         };
-        Ok(key.under(found).outdated(self.is_outdated(pepper)))
+        Ok(key
+            .with_pepper(found)
+            .with_outdated(self.is_outdated(pepper)))
     }
 
     fn accepts_plain(self) -> bool {
@@ -115,7 +117,9 @@ mod tests {
 
     #[test]
     fn a_plain_digest_and_an_unknown_pepper_are_told_apart_by_their_texts() {
-        let peppers = Peppers::new("now", &[7; 32]).unwrap().refusing_plain();
+        let peppers = Peppers::new("now", &[7; 32])
+            .unwrap()
+            .without_plain_digests();
         for (name, wanted) in [
             (
                 None,

@@ -25,7 +25,7 @@ use crate::{
     clock::Clock,
     observe::counters,
     secret::Digest,
-    store::{CredentialStore, Key, Lookup, Record, Status, StoreError, guard::caught, guarded},
+    store::{CredentialStore, Lookup, RawKey, Record, Status, StoreError, guard::caught, guarded},
 };
 
 /// Where those who wait for a lookup get its result.
@@ -140,13 +140,16 @@ async fn ask<S: CredentialStore>(
     match &key.name {
         Name::Id(id) => {
             store
-                .find(&Lookup::by(Key::Id(id.as_str().as_bytes()), organization))
+                .find(&Lookup::by(
+                    RawKey::Id(id.as_str().as_bytes()),
+                    organization,
+                ))
                 .await
         }
         Name::Digest(words) => {
             let digest = Digest::from_words(*words);
             store
-                .find(&Lookup::by(Key::Digest(&digest), organization))
+                .find(&Lookup::by(RawKey::Digest(&digest), organization))
                 .await
         }
     }

@@ -42,7 +42,7 @@ use self::{
     settings::Settings,
     writer::EntryKind,
 };
-use super::{Change, CredentialStore, Key, Lookup, Peek, Record, StoreError, StoreFault};
+use super::{Change, CredentialStore, Lookup, Peek, RawKey, Record, StoreError, StoreFault};
 use crate::{observe::counters, secret::Pepper};
 
 /// A cache of a store's answers.
@@ -204,9 +204,9 @@ impl<S: CredentialStore> Cached<S> {
 impl<'a> Asked<'a> {
     #[inline]
     fn of(lookup: &Lookup<'a>) -> Self {
-        let name = match lookup.key() {
-            Key::Id(id) => AskedName::Id(id),
-            Key::Digest(digest) => AskedName::Digest(digest.words()),
+        let name = match lookup.raw_key() {
+            RawKey::Id(id) => AskedName::Id(id),
+            RawKey::Digest(digest) => AskedName::Digest(digest.words()),
         };
         Self {
             name,

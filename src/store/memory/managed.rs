@@ -231,7 +231,7 @@ impl MemoryStore {
             let record = Record::clone(record)
                 .with_status(after.status)
                 .expiring_at(after.expires_at);
-            record.rotated(after.rotated_to.is_some())
+            record.with_rotated(after.rotated_to.is_some())
         };
         match &after.owner {
             Owner::Organization(organization) => {

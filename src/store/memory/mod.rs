@@ -19,7 +19,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{CredentialStore, Key, Lookup, Peek, Record, Status, StoreError, WriteError};
+use super::{CredentialStore, Lookup, Peek, RawKey, Record, Status, StoreError, WriteError};
 use crate::{
     clock::{Clock, SystemClock, UnixMillis},
     scope::Catalogue,
@@ -173,9 +173,9 @@ impl MemoryStore {
 #[async_trait]
 impl CredentialStore for MemoryStore {
     fn peek(&self, lookup: &Lookup<'_>) -> Peek {
-        let found = match lookup.key() {
-            Key::Id(id) => self.0.keys.pin().get(&ById(id)).map(Arc::clone),
-            Key::Digest(digest) => self
+        let found = match lookup.raw_key() {
+            RawKey::Id(id) => self.0.keys.pin().get(&ById(id)).map(Arc::clone),
+            RawKey::Digest(digest) => self
                 .0
                 .tokens
                 .pin()

@@ -7,7 +7,7 @@ use tower_api_key::{
     AuthLayer, ConfigError,
     scope::Catalogue,
     secret::{Digest, Peppers},
-    store::{Cached, Credential, CredentialStore, Directory, Lookup, ManageStore, Record},
+    store::{Cached, CredentialStore, Directory, Lookup, LookupKey, ManageStore, Record},
 };
 use tower_api_key_sqlx::SqliteStore;
 
@@ -53,7 +53,7 @@ fn what_is_wrong_with_a_pepper_is_told_without_its_secret() {
     for error in [
         short,
         Peppers::new("no name", SECRET.as_bytes()).unwrap_err(),
-        good().accepting("good", SECRET.as_bytes()).unwrap_err(),
+        good().with_older("good", SECRET.as_bytes()).unwrap_err(),
     ] {
         canary().absent_from(&format!("{error} {error:?} {error:#?}"), "ConfigError");
     }
@@ -69,7 +69,7 @@ async fn debug_of_whatever_has_a_pepper_shows_its_name_alone() {
         .await
         .unwrap();
     let found = store
-        .find(&Lookup::new(Credential::OrgKey { id: "k" }, None))
+        .find(&Lookup::new(LookupKey::OrgKey { id: "k" }, None))
         .await
         .unwrap()
         .unwrap();
@@ -101,7 +101,7 @@ async fn no_answer_and_no_log_shows_a_pepper_or_a_digest_under_one() {
         .await
         .unwrap();
     let kept = before
-        .find(&Lookup::new(Credential::OrgKey { id: "k" }, None))
+        .find(&Lookup::new(LookupKey::OrgKey { id: "k" }, None))
         .await
         .unwrap()
         .unwrap();

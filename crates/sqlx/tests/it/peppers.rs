@@ -7,7 +7,7 @@ use tower_api_key::{
     manage::{Actor, Import, Manager, NewKey, NewToken},
     secret::{Digest, Peppers},
     store::{
-        Cached, Credential, Directory, Lookup, ManageStore, Owner, Record, StoreError, WriteError,
+        Cached, Directory, Lookup, LookupKey, ManageStore, Owner, Record, StoreError, WriteError,
     },
 };
 
@@ -40,7 +40,7 @@ fn two() -> Peppers {
 }
 
 fn two_and_one() -> Peppers {
-    two().accepting("one", &SECRETS[0]).unwrap()
+    two().with_older("one", &SECRETS[0]).unwrap()
 }
 
 async fn status(store: &Store, token: &str) -> u16 {
@@ -106,7 +106,7 @@ impl Site {
             ("two and one", (self.open)(Some(two_and_one()))),
             (
                 "one, nothing plain",
-                (self.open)(Some(one().refusing_plain())),
+                (self.open)(Some(one().without_plain_digests())),
             ),
             (
                 "another named one",
@@ -159,7 +159,7 @@ async fn each_is_verified_under_the_peppers_that_are_known(site: &Site) {
 
 /// Whoever can write to the database can copy digests and rename peppers, and gains nothing.
 async fn a_digest_is_of_no_use_elsewhere(site: &Site) {
-    let store = (site.open)(Some(two_and_one().refusing_plain()));
+    let store = (site.open)(Some(two_and_one().without_plain_digests()));
     let [(_, good, good_secret), (.., token)] = issue(&store).await;
     let [(_, other, other_secret), ..] = issue(&store).await;
     assert_eq!(status(&store, &other_secret).await, 200);
@@ -236,7 +236,7 @@ async fn a_record_that_is_under_a_pepper_is_not_taken_under_another(site: &Site)
     let store = (site.open)(Some(one()));
     let [(_, id, _), ..] = issue(&store).await;
     let found = store
-        .find(&Lookup::new(Credential::OrgKey { id: &id }, None))
+        .find(&Lookup::new(LookupKey::OrgKey { id: &id }, None))
         .await
         .unwrap()
         .unwrap();
@@ -273,7 +273,7 @@ async fn a_use_moves_a_digest_to_the_current_pepper(site: &Site) {
         let cache: Store = Arc::new(Cached::new((site.open)(Some(two_and_one()))));
         let uses = LastUse::new();
         let auth = AuthLayer::new(Arc::clone(&cache)).with_last_use(uses.clone());
-        let after = (site.open)(Some(two().refusing_plain()));
+        let after = (site.open)(Some(two().without_plain_digests()));
         for (kind, id, secret) in &made {
             assert_ne!(
                 status(&after, secret).await,
@@ -344,7 +344,7 @@ async fn what_cannot_be_moved_holds_up_no_other(site: &Site) {
             .unwrap();
     }
     assert_eq!(
-        status(&(site.open)(Some(two().refusing_plain())), good).await,
+        status(&(site.open)(Some(two().without_plain_digests())), good).await,
         200
     );
 }
@@ -409,7 +409,7 @@ async fn rehearse(site: Site, count: usize) {
         .record_uses(&uses)
         .await
         .unwrap();
-    let strict = (site.open)(Some(one().refusing_plain()));
+    let strict = (site.open)(Some(one().without_plain_digests()));
     let mut moved = 0;
     for at in 0..count {
         moved += usize::from(status(&strict, &token(at)).await == StatusCode::OK);

@@ -6,8 +6,8 @@ use tower_api_key::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        Change, Credential, CredentialStore, Directory, Feed, FeedEvent, Lookup, ManageStore,
-        Owner, Record, WriteError,
+        Change, CredentialStore, Directory, Feed, FeedEvent, Lookup, LookupKey, ManageStore, Owner,
+        Record, WriteError,
     },
 };
 
@@ -32,7 +32,7 @@ fn store_with(options: PgConnectOptions, schema: &str) -> PostgresStore {
 
 async fn finds(store: &PostgresStore, id: &str) -> bool {
     store
-        .find(&Lookup::new(Credential::OrgKey { id }, None))
+        .find(&Lookup::new(LookupKey::OrgKey { id }, None))
         .await
         .unwrap()
         .is_some()
@@ -285,7 +285,7 @@ async fn an_id_with_nul_is_unknown_to_look_ups_and_an_error_to_whoever_creates_i
         .unwrap();
 
     assert!(!finds(&store, "k\0").await && !finds(&store, "\0").await);
-    let token = Credential::PersonalToken {
+    let token = LookupKey::PersonalToken {
         digest: &Digest::of(b"t"),
     };
     let seen = store

@@ -6,7 +6,7 @@ use tower_api_key::{
     credential::Kind,
     scope::Catalogue,
     secret::Digest,
-    store::{Credential, CredentialStore, Directory, Lookup, ManageStore, Owner, Record, Status},
+    store::{CredentialStore, Directory, Lookup, LookupKey, ManageStore, Owner, Record, Status},
 };
 
 use std::{
@@ -70,7 +70,7 @@ async fn what_a_killed_client_was_told_is_so_and_nothing_is_half_made() {
     }
     assert!(told.len() >= kills, "the children worked");
     for (id, expected) in &told {
-        let lookup = Lookup::new(Credential::OrgKey { id }, None);
+        let lookup = Lookup::new(LookupKey::OrgKey { id }, None);
         let record = store
             .find(&lookup)
             .await

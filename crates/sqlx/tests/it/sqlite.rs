@@ -8,7 +8,7 @@ use tower_api_key::{
     scope::{Catalogue, ScopeSet},
     secret::Digest,
     store::{
-        Credential, CredentialStore, Directory, Lookup, ManageStore, Owner, Record, Status,
+        CredentialStore, Directory, Lookup, LookupKey, ManageStore, Owner, Record, Status,
         StoreError, WriteError,
     },
 };
@@ -36,7 +36,7 @@ async fn open(path: &Path) -> SqliteStore {
 
 async fn find(store: &impl CredentialStore, id: &str) -> Result<Option<Status>, StoreError> {
     let found = store
-        .find(&Lookup::new(Credential::OrgKey { id }, None))
+        .find(&Lookup::new(LookupKey::OrgKey { id }, None))
         .await?;
     Ok(found.map(|record| record.status()))
 }
@@ -77,12 +77,12 @@ async fn a_restart_finds_everything_again() {
     assert_eq!(find(&store, "a").await.unwrap(), Some(Status::Active));
     assert_eq!(find(&store, "c").await.unwrap(), Some(Status::Deleted));
     let found = store
-        .find(&Lookup::new(Credential::OrgKey { id: "b" }, None))
+        .find(&Lookup::new(LookupKey::OrgKey { id: "b" }, None))
         .await
         .unwrap()
         .unwrap();
     assert_eq!((found.role(), found.scopes()), (None, &scopes));
-    let token = Credential::PersonalToken {
+    let token = LookupKey::PersonalToken {
         digest: &digest("t"),
     };
     let found = store
@@ -305,7 +305,7 @@ async fn a_membership_with_an_unknown_role_is_damage_there_and_nowhere_else() {
         .unwrap();
     let digest = digest("t");
     let ask =
-        |organization| Lookup::new(Credential::PersonalToken { digest: &digest }, organization);
+        |organization| Lookup::new(LookupKey::PersonalToken { digest: &digest }, organization);
     assert!(matches!(
         store.find(&ask(Some("org_1"))).await,
         Err(StoreError::Corrupt(_))
@@ -352,7 +352,7 @@ async fn an_owner_in_no_state_that_there_is_is_damage_and_not_good() {
             matches!(find(&store, "a").await, Err(StoreError::Corrupt(_))),
             "deleted = {state}"
         );
-        let token = Credential::PersonalToken {
+        let token = LookupKey::PersonalToken {
             digest: &digest("t"),
         };
         let found = store.find(&Lookup::new(token, None)).await;
@@ -387,7 +387,7 @@ async fn an_owner_removed_by_hand_is_gone_and_its_id_is_not_given_out_again() {
         find(&store, "a").await.unwrap(),
         Some(Status::OrganizationGone)
     );
-    let token = Credential::PersonalToken {
+    let token = LookupKey::PersonalToken {
         digest: &digest("t"),
     };
     let found = store
@@ -508,7 +508,7 @@ async fn scopes_beside_a_role_and_implied_scopes_come_back() {
     let narrowed = key("narrowed").with_scopes(ScopeSet::from_iter(["members:manage"]));
     store.insert(narrowed).await.unwrap();
     let found = store
-        .find(&Lookup::new(Credential::OrgKey { id: "narrowed" }, None))
+        .find(&Lookup::new(LookupKey::OrgKey { id: "narrowed" }, None))
         .await
         .unwrap()
         .unwrap();

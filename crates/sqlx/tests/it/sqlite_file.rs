@@ -19,8 +19,8 @@ use tower_api_key::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        Credential, CredentialStore, Directory, Feed, FeedEvent, Filter, Lookup, ManageStore,
-        Owner, Record, StoreError, WriteError,
+        CredentialStore, Directory, Feed, FeedEvent, Filter, Lookup, LookupKey, ManageStore, Owner,
+        Record, StoreError, WriteError,
     },
 };
 use tower_api_key_sqlx::{SqliteStore, sqlite::SetupError};
@@ -662,7 +662,7 @@ async fn a_lookup_says_why() {
     made(&path, "good").await;
     let store = open(&path).await;
     fs::remove_file(&path).unwrap();
-    let lookup = Lookup::new(Credential::OrgKey { id: "good" }, None);
+    let lookup = Lookup::new(LookupKey::OrgKey { id: "good" }, None);
     let Err(StoreError::Unavailable(source)) = store.find(&lookup).await else {
         panic!("no outage")
     };

@@ -6,8 +6,8 @@ use tower_api_key::{
     id::CredentialId,
     scope::Catalogue,
     store::{
-        AuditAction, AuditActor, Credential, CredentialStore, Directory, Lookup, ManageStore,
-        Owner, StoreError, Usage,
+        AuditAction, AuditActor, CredentialStore, Directory, Lookup, LookupKey, ManageStore, Owner,
+        StoreError, Usage,
         backend::{Authority, Cap, EndStatus, EndTarget, Ending, Idempotency, ListQuery, Position},
     },
 };
@@ -93,7 +93,7 @@ async fn a_damaged_row_is_marked_and_refused_and_ends_like_any_other() {
             ));
             is_corrupt(
                 store
-                    .find(&Lookup::new(Credential::OrgKey { id: &id }, None))
+                    .find(&Lookup::new(LookupKey::OrgKey { id: &id }, None))
                     .await,
                 damage,
             );

@@ -17,8 +17,8 @@ use tower_api_key::{
     manage::{Actor, Manager, NewKey},
     scope::Catalogue,
     store::{
-        AuditAction, AuditActor, Credential, CredentialStore, Directory, Lookup, ManageStore,
-        Owner, Status, StoreError, Usage, WriteError,
+        AuditAction, AuditActor, CredentialStore, Directory, Lookup, LookupKey, ManageStore, Owner,
+        Status, StoreError, Usage, WriteError,
         backend::{Authority, EndStatus, EndTarget, Ending, Requirements},
     },
 };
@@ -93,7 +93,7 @@ fn issues(
 }
 
 async fn finds(store: &PostgresStore, id: &str) -> bool {
-    let lookup = Lookup::new(Credential::OrgKey { id }, None);
+    let lookup = Lookup::new(LookupKey::OrgKey { id }, None);
     timeout(PATIENCE, store.find(&lookup))
         .await
         .expect("a connection is free")

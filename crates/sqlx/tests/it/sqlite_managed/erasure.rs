@@ -4,8 +4,8 @@ use tower_api_key::{
     credential::Kind,
     secret::Digest,
     store::{
-        AuditAction, AuditActor, Change, Credential, CredentialStore, Directory, Feed, FeedEvent,
-        Lookup, ManageStore, Owner, Status, Usage, WriteError,
+        AuditAction, AuditActor, Change, CredentialStore, Directory, Feed, FeedEvent, Lookup,
+        LookupKey, ManageStore, Owner, Status, Usage, WriteError,
         backend::{Authority, Commit, Idempotency, NewCredential},
     },
 };
@@ -77,7 +77,7 @@ async fn a_user_who_is_removed_leaves_a_trail_without_them() {
     assert!(
         store
             .find(&Lookup::new(
-                Credential::PersonalToken { digest: &digest },
+                LookupKey::PersonalToken { digest: &digest },
                 None
             ))
             .await

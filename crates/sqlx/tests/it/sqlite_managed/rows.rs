@@ -6,7 +6,7 @@ use tower_api_key::{
     scope::{Catalogue, ScopeSet},
     secret::Digest,
     store::{
-        AuditAction, AuditActor, Credential, CredentialStore, Lookup, ManageStore, Record, Status,
+        AuditAction, AuditActor, CredentialStore, Lookup, LookupKey, ManageStore, Record, Status,
         StoreError,
         backend::{Authority, Commit, EarlierIssue, Idempotency, NewCredential},
     },
@@ -127,7 +127,7 @@ async fn what_is_issued_is_found_and_what_is_inserted_is_managed() {
     let alpha = organization("alpha");
     add(&store, info(&alpha, "issued")).await;
     let found = store
-        .find(&Lookup::new(Credential::OrgKey { id: "issued" }, None))
+        .find(&Lookup::new(LookupKey::OrgKey { id: "issued" }, None))
         .await
         .unwrap()
         .unwrap();
@@ -139,7 +139,7 @@ async fn what_is_issued_is_found_and_what_is_inserted_is_managed() {
     let digest = Digest::of(b"test issued-token");
     let found = store
         .find(&Lookup::new(
-            Credential::PersonalToken { digest: &digest },
+            LookupKey::PersonalToken { digest: &digest },
             None,
         ))
         .await
