@@ -82,12 +82,8 @@ impl Live {
     /// a membership, so a record with an organization, a role or scopes does not answer the
     /// question that was asked.
     pub(crate) fn into_person(self) -> Result<Authorized, Denial> {
-        let record = &self.0;
-        let bare = record.organization().is_none()
-            && record.role().is_none()
-            && record.scopes().is_empty();
-        match record.kind() {
-            Kind::PersonalToken if bare => Ok(Authorized(self.0)),
+        match self.0.kind() {
+            Kind::PersonalToken if !self.0.has_grant() => Ok(Authorized(self.0)),
             Kind::PersonalToken => Err(Denial::about(StoreFault::mismatched().into(), self.0)),
             Kind::OrgKey => Err(Denial::about(Cause::KeyOnUserRoute, self.0)),
         }

@@ -29,6 +29,7 @@ use crate::{
 /// # }
 /// ```
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Actor {
     pub(super) who: AuditActor,
     pub(super) origin: Option<Box<str>>,
@@ -51,7 +52,6 @@ impl Actor {
     /// It manages the keys of the organization that the request acts in and, with a personal token,
     /// its owner's tokens. It grants no more than the presented credential holds, and for no longer
     /// than that credential lasts.
-    #[must_use]
     pub fn from_principal(principal: &Principal) -> Self {
         let record = principal.record();
         let who = match (principal.kind(), record.user()) {
@@ -76,7 +76,6 @@ impl Actor {
     ///
     /// It manages the user's own tokens. The user must exist in the store, which refuses their
     /// changes while they are disabled.
-    #[must_use]
     pub fn user(user: impl Into<UserId>) -> Self {
         let user = user.into();
         let (who, user) = (AuditActor::User(user.clone()), Some(user));
@@ -99,7 +98,6 @@ impl Actor {
     /// the store's catalogue implies.
     ///
     /// Has no effect on other actors: their organization is part of their identity.
-    #[must_use]
     pub fn acting_in(self, organization: impl Into<OrgId>, scopes: ScopeSet) -> Self {
         match self.who {
             AuditActor::User(_) => Self {
@@ -117,7 +115,6 @@ impl Actor {
     /// It manages the credentials of `owner` and may grant everything there. Use it for commands,
     /// jobs and the first key of an organization. `name` is cleaned like an
     /// [origin](Self::with_origin).
-    #[must_use]
     pub fn operator(name: &str, owner: Owner) -> Self {
         let (organization, user) = match owner {
             Owner::Organization(id) => (Some(id), None),
@@ -137,7 +134,6 @@ impl Actor {
     /// Sets where the actor acts from, for the audit trail: a client's address, a host, a request
     /// id. Invisible and reordering characters are removed, and so is everything beyond 200
     /// characters.
-    #[must_use]
     pub fn with_origin(self, origin: impl fmt::Display) -> Self {
         Self {
             origin: Some(visible(&origin.to_string())),
@@ -252,11 +248,5 @@ impl Actor {
     pub(super) fn outlives(&self, end: Option<UnixMillis>) -> bool {
         self.expires_at
             .is_none_or(|own| end.is_some_and(|end| end <= own))
-    }
-}
-
-impl From<&Principal> for Actor {
-    fn from(principal: &Principal) -> Self {
-        Self::from_principal(principal)
     }
 }

@@ -20,11 +20,13 @@ use crate::{
 /// An organization key to issue. Without a role and scopes it may do nothing; without an expiry it
 /// never expires.
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct NewKey(pub(super) IssueRequest);
 
 /// A personal token to issue. Its rights follow from its owner's memberships; without an expiry it
 /// never expires.
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct NewToken(pub(super) IssueRequest);
 
 /// A request to issue a credential.
@@ -53,7 +55,6 @@ macro_rules! common {
     ($($new:ident)+) => {$(
         impl $new {
             /// Sets when the credential expires; `None`, the default, means never.
-            #[must_use]
             pub fn expiring_at(mut self, moment: impl Into<Option<UnixMillis>>) -> Self {
                 self.0.expires_at = moment.into();
                 self
@@ -64,7 +65,6 @@ macro_rules! common {
             /// While the credential that this request issued is active, the owner's next identical
             /// request with the same key returns it again, without its secret; after that,
             /// [`ManageError::IssuedInactive`]. Keys are remembered forever.
-            #[must_use]
             pub fn with_idempotency_key(mut self, key: &str) -> Self {
                 self.0.idempotency_key = Some(key.into());
                 self
@@ -77,14 +77,12 @@ common!(NewKey NewToken);
 
 impl NewKey {
     /// Creates a request for a key with this name: 1 to 100 characters.
-    #[must_use]
     pub fn named(name: &str) -> Self {
         Self(IssueRequest::named(name, Some(Box::default())))
     }
 
     /// Grants the key the rights of a role, following later changes of the catalogue. Replaces scopes
     /// set before.
-    #[must_use]
     pub fn with_role(self, role: &str) -> Self {
         Self(IssueRequest {
             role: Some(role.into()),
@@ -94,7 +92,6 @@ impl NewKey {
     }
 
     /// Grants the key exactly these scopes and what they imply. Replaces a role set before.
-    #[must_use]
     pub fn with_scopes<T: Into<Box<str>>>(self, scopes: impl IntoIterator<Item = T>) -> Self {
         let scopes = scopes.into_iter().map(Into::into).collect();
         Self(IssueRequest {
@@ -107,7 +104,6 @@ impl NewKey {
 
 impl NewToken {
     /// Creates a request for a token with this name: 1 to 100 characters.
-    #[must_use]
     pub fn named(name: &str) -> Self {
         Self(IssueRequest::named(name, None))
     }
@@ -218,12 +214,7 @@ impl<S: ManageStore> Manager<S> {
                 ..Commit::new(owner.clone(), actor.authority(now))
             };
             let refusal = match self.commit(&commit).await {
-                Ok(()) => {
-                    return Ok(Issued {
-                        info,
-                        secret: Some(secret),
-                    });
-                }
+                Ok(()) => return Ok(Issued::new(info, secret)),
                 Err(error @ (WriteError::Taken(_) | WriteError::CapReached(_))) => error,
                 Err(error) => return Err(error.into()),
             };

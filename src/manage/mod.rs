@@ -82,6 +82,7 @@ use crate::{
 /// It also writes [last uses](Self::run_usage_recorder). A service that manages credentials in a
 /// table of its own needs no manager for that: see [`LastUse::unwritten`](crate::LastUse::unwritten).
 #[derive(Clone)]
+#[must_use]
 pub struct Manager<S> {
     store: S,
     format: TokenFormat,
@@ -103,7 +104,6 @@ impl<S> Manager<S> {
     /// Defaults: tokens of the default format, at most 100 credentials per owner, any lifetime,
     /// overlaps of at most seven days, five seconds per call. Managing an organization's keys
     /// requires `organizations:manage`.
-    #[must_use]
     pub fn new(store: S) -> Self {
         Self {
             store,
@@ -119,13 +119,11 @@ impl<S> Manager<S> {
     }
 
     /// Sets the token format. Give the layers the same one.
-    #[must_use]
     pub fn with_token_format(self, format: TokenFormat) -> Self {
         Self { format, ..self }
     }
 
     /// Sets the clock that decides expiry.
-    #[must_use]
     pub fn with_clock(self, clock: impl Clock) -> Self {
         Self {
             clock: Arc::new(clock),
@@ -151,14 +149,12 @@ impl<S> Manager<S> {
     /// Sets how many credentials of one owner may be usable at the same time: those that are active
     /// and not expired, including rotated ones that are still in their overlap. Beyond that,
     /// issuing, enabling, and rotating with an overlap are refused.
-    #[must_use]
     pub fn with_max_credentials(self, cap: u32) -> Self {
         Self { cap, ..self }
     }
 
     /// Sets the maximum lifetime of a new credential. There is none by default: a credential may
     /// never expire.
-    #[must_use]
     pub fn with_max_lifetime(self, life: Duration) -> Self {
         Self {
             max_life: Some(life),
@@ -167,7 +163,6 @@ impl<S> Manager<S> {
     }
 
     /// Sets the maximum overlap of a rotation.
-    #[must_use]
     pub fn with_max_overlap(self, overlap: Duration) -> Self {
         Self {
             max_overlap: overlap,
@@ -180,7 +175,6 @@ impl<S> Manager<S> {
     ///
     /// The deadline uses tokio's timer. A call that has to wait for its store must run inside a
     /// tokio runtime with time enabled, and panics otherwise.
-    #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
     }
@@ -191,7 +185,6 @@ impl<S> Manager<S> {
     /// The change is already made by then. If the hook panics, the call still succeeds, the panic
     /// is reported to [`observe`](mod@crate::observe), and the remaining events are passed to the
     /// hook.
-    #[must_use]
     pub fn on_event(self, hook: impl Fn(&AuditEvent) + Send + Sync + 'static) -> Self {
         Self {
             hook: Arc::new(hook),

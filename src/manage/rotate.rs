@@ -21,6 +21,7 @@ use crate::{
 /// How to rotate a credential. By default the old one ends at once, and the new one expires when
 /// the old one would have.
 #[derive(Clone, Copy, Debug, Default)]
+#[must_use]
 pub struct Rotation {
     overlap: Duration,
     expires_at: Option<Option<UnixMillis>>,
@@ -28,13 +29,11 @@ pub struct Rotation {
 
 impl Rotation {
     /// Keeps the old credential valid for this long, unless it expires earlier.
-    #[must_use]
     pub fn with_overlap(self, overlap: Duration) -> Self {
         Self { overlap, ..self }
     }
 
     /// Sets when the new credential expires; `None` means never.
-    #[must_use]
     pub fn expiring_at(self, moment: impl Into<Option<UnixMillis>>) -> Self {
         Self {
             expires_at: Some(moment.into()),

@@ -5,6 +5,7 @@ use crate::{
     clock::UnixMillis,
     credential::Kind,
     id::{CredentialId, OrgId, UserId},
+    scope::ScopeSet,
 };
 
 /// The owner of a credential. Determines the credential's kind.
@@ -134,6 +135,25 @@ impl CredentialInfo {
         }
     }
 
+    /// Creates the info of a credential from what its record says. Scopes that equal those of its
+    /// role, `of_role`, are left out, so that they follow the catalogue.
+    pub(crate) fn of_record(
+        record: &Record,
+        owner: Owner,
+        created_at: UnixMillis,
+        of_role: Option<&ScopeSet>,
+    ) -> Self {
+        let own = Some(record.scopes())
+            .filter(|scopes| record.kind() == Kind::OrgKey && of_role != Some(*scopes));
+        Self {
+            role: record.role().map(Into::into),
+            scopes: own.map(|scopes| scopes.iter().map(Into::into).collect()),
+            status: record.status(),
+            expires_at: record.expires_at(),
+            ..Self::new(record.id(), owner, created_at)
+        }
+    }
+
     /// Returns the credential's kind.
     #[must_use]
     pub fn kind(&self) -> Kind {
@@ -202,6 +222,7 @@ impl EffectiveStatus {
 /// Which credentials a list returns. The default is all that are not deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[must_use]
 pub struct Filter {
     /// Only those in this state.
     pub state: Option<EffectiveStatus>,
@@ -213,7 +234,6 @@ pub struct Filter {
 
 impl Filter {
     /// Limits the list to credentials in this state.
-    #[must_use]
     pub fn with_state(self, state: impl Into<Option<EffectiveStatus>>) -> Self {
         Self {
             state: state.into(),
@@ -222,7 +242,6 @@ impl Filter {
     }
 
     /// Limits the list to credentials that expire before `moment`.
-    #[must_use]
     pub fn with_expiring_before(self, moment: impl Into<Option<UnixMillis>>) -> Self {
         Self {
             expiring_before: moment.into(),
@@ -231,7 +250,6 @@ impl Filter {
     }
 
     /// Limits the list to credentials that were created before `moment` and not used since.
-    #[must_use]
     pub fn with_unused_since(self, moment: impl Into<Option<UnixMillis>>) -> Self {
         Self {
             unused_since: moment.into(),

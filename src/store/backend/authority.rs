@@ -60,6 +60,7 @@ pub struct Requirements {
 /// A store creates it: with [`of_record`](Self::of_record) for a credential, with
 /// [`user`](Self::user) for a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
 pub struct ActorState {
     active: bool,
     organization: Option<OrgId>,
@@ -126,7 +127,6 @@ impl Requirements {
 impl ActorState {
     /// Creates the state of a credential from the record that a lookup in the organization of the
     /// [`Authority`] would return.
-    #[must_use]
     pub fn of_record(record: &Record) -> Self {
         Self {
             active: record.status() == Status::Active,
@@ -139,7 +139,6 @@ impl ActorState {
     /// Creates the state of a user: whether they are enabled, and, if the authority names an
     /// existing organization of which they are a member, that organization with the scopes of their
     /// role.
-    #[must_use]
     pub fn user(enabled: bool, membership: Option<(OrgId, ScopeSet)>) -> Self {
         let (organization, scopes) = membership.unzip();
         Self {

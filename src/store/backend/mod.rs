@@ -343,6 +343,7 @@ impl Position {
 /// A use of a credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[must_use]
 pub struct Usage {
     /// The credential's kind.
     pub kind: Kind,
@@ -415,7 +416,6 @@ impl Successor {
 
 impl Usage {
     /// Creates a use at `at`, accepted by lookups that knew of no rotation.
-    #[must_use]
     pub fn new(kind: Kind, id: impl Into<CredentialId>, at: UnixMillis) -> Self {
         Self {
             kind,
@@ -427,7 +427,6 @@ impl Usage {
 
     /// Returns the use as it is recorded: never later than `now` by the store's own clock, so that
     /// a node whose clock is ahead cannot hide later uses.
-    #[must_use]
     pub fn clipped(&self, now: UnixMillis) -> Self {
         Self {
             at: UnixMillis(self.at.0.min(now.0)),

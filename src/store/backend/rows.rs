@@ -299,13 +299,10 @@ impl Commit {
             return Err(StoreError::UnknownPepper(pepper.name().into()).into());
         }
         check_credential_id(record.kind(), record.id())?;
-        let owner = match record.kind() {
-            Kind::OrgKey => {
-                Owner::Organization(record.organization().map_or_else(|| "".into(), Into::into))
-            }
-            Kind::PersonalToken if has_grant(record) => return Err(GrantOnToken),
-            Kind::PersonalToken => Owner::User(record.user().map_or_else(|| "".into(), Into::into)),
-        };
+        if record.kind() == Kind::PersonalToken && record.has_grant() {
+            return Err(GrantOnToken);
+        }
+        let owner = Owner::of_record(record).unwrap_or_else(|| Owner::of(record.kind(), ""));
         let of_role = match record.role() {
             Some(role) => Some(
                 catalogue
@@ -314,15 +311,7 @@ impl Commit {
             ),
             None => None,
         };
-        let scopes = Some(record.scopes())
-            .filter(|scopes| record.kind() == Kind::OrgKey && of_role != Some(*scopes));
-        let info = CredentialInfo {
-            role: record.role().map(Into::into),
-            scopes: scopes.map(|scopes| scopes.iter().map(Into::into).collect()),
-            status: record.status(),
-            expires_at: record.expires_at(),
-            ..CredentialInfo::new(record.id(), owner.clone(), SystemClock.now())
-        };
+        let info = CredentialInfo::of_record(record, owner.clone(), SystemClock.now(), of_role);
         let insert = NewCredential {
             info,
             digest: record.digest().clone(),
@@ -333,9 +322,4 @@ impl Commit {
             ..Self::new(owner, Authority::Unconditional)
         })
     }
-}
-
-/// Returns whether a token's record has a grant of its own, which must come from memberships.
-fn has_grant(token: &Record) -> bool {
-    token.organization().is_some() || token.role().is_some() || !token.scopes().is_empty()
 }

@@ -95,6 +95,7 @@ use crate::{observe::counters, secret::Pepper};
 /// # Ok(())
 /// # }
 /// ```
+#[must_use]
 pub struct Cached<S> {
     store: Arc<S>,
     settings: Settings,

@@ -43,7 +43,6 @@ impl<S> Cached<S> {
     ///
     /// By default accepts are cached for 5 seconds, up to 100 000 of them; other answers for 1
     /// second, up to 10 000 of them.
-    #[must_use]
     pub fn new(store: S) -> Self {
         let settings = Settings {
             time_to_live: nanos(Duration::from_secs(5)),
@@ -73,14 +72,12 @@ impl<S> Cached<S> {
     /// means never.
     ///
     /// Upper bound on how long an unannounced change stays invisible.
-    #[must_use]
     pub fn with_ttl(mut self, life: Duration) -> Self {
         self.settings.time_to_live = nanos(life);
         self
     }
 
     /// Sets how many accepts are cached; 100 000 by default. Empties the cache.
-    #[must_use]
     pub fn with_capacity(mut self, entries: usize) -> Self {
         self.settings.capacity = entries;
         self.emptied()
@@ -89,7 +86,6 @@ impl<S> Cached<S> {
     /// Sets how long an answer that cannot be accepted is cached; 1 second by default.
     ///
     /// Upper bound on how long an unannounced creation stays invisible.
-    #[must_use]
     pub fn with_negative_ttl(mut self, life: Duration) -> Self {
         self.settings.negative_time_to_live = nanos(life);
         self
@@ -97,7 +93,6 @@ impl<S> Cached<S> {
 
     /// Sets how many answers that cannot be accepted are cached; 10 000 by default. Empties the
     /// cache.
-    #[must_use]
     pub fn with_negative_capacity(mut self, entries: usize) -> Self {
         self.settings.negative_capacity = entries;
         self.emptied()
@@ -106,7 +101,6 @@ impl<S> Cached<S> {
     /// Sets how long cached answers stay valid after a followed feed is lost; 6 seconds by default.
     /// Together with the 4 seconds that a PostgreSQL feed needs to notice a silent connection, this
     /// makes at most 10.
-    #[must_use]
     pub fn with_max_staleness_after_disconnect(mut self, bound: Duration) -> Self {
         self.settings.bound_after_loss = nanos(bound);
         self
@@ -117,7 +111,6 @@ impl<S> Cached<S> {
     /// for it. Empties the cache.
     ///
     /// During this time a key that the store fails to look up costs at most two calls of the store.
-    #[must_use]
     pub fn with_lookup_deadline(mut self, deadline: Duration) -> Self {
         self.settings.lookup_deadline = nanos(deadline);
         self.emptied()
@@ -137,7 +130,6 @@ impl<S> Cached<S> {
     /// them after a restart: these get a 503 until they get a permit. Set the limit to what the
     /// store can bear beside its other work, and keep floods away with a rate limit by client
     /// address in front of the service.
-    #[must_use]
     pub fn with_miss_rate_limit(mut self, per_second: u32) -> Self {
         self.settings.miss_rate = Some(per_second);
         self.emptied()
@@ -150,21 +142,18 @@ impl<S> Cached<S> {
     /// that the store has since answered differently, and expired credentials are never served.
     /// Each stale answer is counted, see [`observe`](mod@crate::observe). A store that hangs has
     /// not failed: give its driver a timeout below the layer's deadline.
-    #[must_use]
     pub fn danger_with_stale_accepts(mut self, grace: Duration) -> Self {
         self.settings.grace = Some(nanos(grace));
         self
     }
 
     /// Sets the clock that decides expiry.
-    #[must_use]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.clocks.wall = Arc::new(clock);
         self
     }
 
     /// Sets the clock that measures TTLs.
-    #[must_use]
     pub fn with_monotonic_clock(mut self, clock: impl MonotonicClock) -> Self {
         self.clocks.monotonic = Arc::new(clock);
         self.emptied() // moments of two clocks cannot be compared

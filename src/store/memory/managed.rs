@@ -74,17 +74,13 @@ impl MemoryStore {
         let of_role = record
             .role()
             .and_then(|role| self.0.catalogue.scopes_of(role));
-        let own = Some(record.scopes())
-            .filter(|scopes| record.kind() == Kind::OrgKey && of_role != Some(*scopes));
+        let info = CredentialInfo::of_record(record, owner.clone(), self.0.created_at, of_role);
         CredentialInfo {
-            role: record.role().map(Into::into),
-            scopes: own.map(|scopes| scopes.iter().map(Into::into).collect()),
-            status: match record.status() {
+            status: match info.status {
                 Status::OwnerGone | Status::OrganizationGone => Status::Active,
                 own => own,
             },
-            expires_at: record.expires_at(),
-            ..CredentialInfo::new(record.id(), owner.clone(), self.0.created_at)
+            ..info
         }
     }
 

@@ -58,6 +58,7 @@ type Map<K, V> = papaya::HashMap<K, V, foldhash::fast::RandomState>;
 ///
 /// Clones share their content.
 #[derive(Clone)]
+#[must_use]
 pub struct MemoryStore(Arc<Shared>);
 
 struct Shared {
@@ -87,13 +88,11 @@ impl fmt::Debug for MemoryStore {
 
 impl MemoryStore {
     /// Creates an empty store with the documented roles.
-    #[must_use]
     pub fn new() -> Self {
         Self::with_catalogue(Catalogue::anyreach())
     }
 
     /// Creates an empty store with your own roles.
-    #[must_use]
     pub fn with_catalogue(catalogue: Catalogue) -> Self {
         Self(Arc::new(Shared {
             catalogue,
