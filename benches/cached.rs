@@ -19,7 +19,7 @@ use tower_api_key::{
     credential::{Kind, TokenFormat},
     secret::Digest,
     store::{
-        Cached, Change, Credential, CredentialStore, Directory, Lookup, ManageStore, MemoryStore,
+        Cached, Change, CredentialStore, Directory, Lookup, LookupKey, ManageStore, MemoryStore,
         Record,
     },
 };
@@ -65,7 +65,7 @@ fn filled(store: MemoryStore, life: Duration) -> Cached<MemoryStore> {
     for i in 0..100_000 {
         let id = format!("key{i}");
         runtime
-            .block_on(cache.find(&Lookup::new(Credential::OrgKey { id: &id }, None)))
+            .block_on(cache.find(&Lookup::new(LookupKey::OrgKey { id: &id }, None)))
             .unwrap();
     }
     cache
@@ -128,7 +128,7 @@ fn revocations(c: &mut Criterion) {
     let ask = |i: usize| {
         let id = format!("key{i}");
         runtime
-            .block_on(cache.find(&Lookup::new(Credential::OrgKey { id: &id }, None)))
+            .block_on(cache.find(&Lookup::new(LookupKey::OrgKey { id: &id }, None)))
             .unwrap();
         Change::Credential {
             kind: Kind::OrgKey,

@@ -241,10 +241,7 @@ async fn fill<D: Database>(database: &D, owner: &str, name: &str, size: u64, col
 }
 
 fn filters() -> [(&'static str, Filter); 8] {
-    let of = |state| Filter {
-        state: Some(state),
-        ..Filter::default()
-    };
+    let of = |state| Filter::default().with_state(state);
     let soon = Some(UnixMillis(NOW + 100_000));
     [
         ("first page", Filter::default()),
@@ -252,26 +249,14 @@ fn filters() -> [(&'static str, Filter); 8] {
         ("expired", of(EffectiveStatus::Expired)),
         ("disabled", of(EffectiveStatus::Disabled)),
         ("deleted", of(EffectiveStatus::Deleted)),
-        (
-            "expiring",
-            Filter {
-                expiring_before: soon,
-                ..Filter::default()
-            },
-        ),
+        ("expiring", Filter::default().with_expiring_before(soon)),
         (
             "active, expiring",
-            Filter {
-                expiring_before: soon,
-                ..of(EffectiveStatus::Active)
-            },
+            of(EffectiveStatus::Active).with_expiring_before(soon),
         ),
         (
             "active, unused",
-            Filter {
-                unused_since: Some(UnixMillis(NOW)),
-                ..of(EffectiveStatus::Active)
-            },
+            of(EffectiveStatus::Active).with_unused_since(UnixMillis(NOW)),
         ),
     ]
 }
@@ -292,11 +277,9 @@ async fn list(store: &(impl ManageStore + Directory), owner: &Owner, filter: Fil
 
 async fn issue(store: &(impl ManageStore + Directory), owner: &Owner, turn: usize) {
     let id = format!("{}-new-{turn}", owner.id());
-    let info = CredentialInfo {
-        role: Some("viewer".into()),
-        created_at: UnixMillis(NOW),
-        ..CredentialInfo::new(&*id, owner.clone(), UnixMillis(1_700_000_000_000))
-    };
+    let mut info = CredentialInfo::new(&*id, owner.clone(), UnixMillis(1_700_000_000_000));
+    info.role = Some("viewer".into());
+    info.created_at = UnixMillis(NOW);
     let insert = NewCredential {
         info,
         digest: Digest::of(id.as_bytes()),

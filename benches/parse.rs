@@ -57,7 +57,7 @@ fn parse(c: &mut Criterion) {
             );
         });
     }
-    let checked = layer().with_token_format(TokenFormat::default().require_checksum());
+    let checked = layer().with_token_format(TokenFormat::default().with_required_checksum());
     let request: Request<Body> = request(&[(header::AUTHORIZATION, &format!("Bearer {key}"))]);
     let mut service = checked.layer(Echo);
     group.bench_function("key, checksum required and wrong", |b| {

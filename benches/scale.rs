@@ -21,7 +21,7 @@ use tower_api_key::{
     rejection::JsonResponder,
     secret::Digest,
     store::{
-        Credential, CredentialStore, Directory, Lookup, ManageStore, MemoryStore, Peek, Record,
+        CredentialStore, Directory, Lookup, LookupKey, ManageStore, MemoryStore, Peek, Record,
     },
 };
 
@@ -148,7 +148,7 @@ fn look_up(store: &MemoryStore, number: impl Fn(u64) -> u64, known: bool) -> f64
         for call in first..first + calls {
             let id = black_box(id(number(call)));
             if asks {
-                let found = store.peek(&Lookup::new(Credential::OrgKey { id: id.as_str() }, None));
+                let found = store.peek(&Lookup::new(LookupKey::OrgKey { id: id.as_str() }, None));
                 assert_eq!(
                     matches!(found, Peek::Found(record) if record.organization().is_some()),
                     known

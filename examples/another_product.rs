@@ -40,11 +40,9 @@ mod acme {
     }
 
     pub(crate) fn auth(store: MemoryStore) -> Result<AuthLayer<MemoryStore>, ConfigError> {
-        let messages = Messages {
-            missing_credential: "Send your Acme key as a bearer token".into(),
-            missing_organization: "Name a workspace in Acme-Workspace".into(),
-            ..Messages::default()
-        };
+        let mut messages = Messages::default();
+        messages.missing_credential = "Send your Acme key as a bearer token".into();
+        messages.missing_organization = "Name a workspace in Acme-Workspace".into();
         let auth = AuthLayer::new(store)
             .with_token_format(format()?)
             .with_organization_header(WORKSPACE)

@@ -30,7 +30,7 @@ use tower_api_key::{
     AuthLayer, EveryRouteDecidesLayer, LastUse, Principal, PublicLayer, RequireScopesLayer,
     clock::UnixMillis,
     credential::Kind,
-    manage::{Actor, Cursor, Issued, ManageError, Manager, NewKey, NewToken, Rotation},
+    manage::{Actor, Issued, ManageError, Manager, NewKey, NewToken, PageCursor, Rotation},
     scope::Catalogue,
     secret::Secret,
     store::{Cached, CredentialInfo, Directory, Filter, Owner, WriteError},
@@ -266,7 +266,7 @@ async fn list_keys(
 ) -> Result<Json<Value>, ManageError> {
     let cursor = listing
         .cursor
-        .map(|text| text.parse::<Cursor>())
+        .map(|text| text.parse::<PageCursor>())
         .transpose()?;
     let actor = Actor::from_principal(&caller);
     let page = manager

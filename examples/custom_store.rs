@@ -17,7 +17,7 @@ use tower_api_key::{
     AuthLayer, Principal,
     scope::Catalogue,
     secret::Digest,
-    store::{Credential, CredentialStore, Lookup, Record, StoreError},
+    store::{CredentialStore, Lookup, LookupKey, Record, StoreError},
 };
 
 struct FileStore(HashMap<String, Arc<Record>>);
@@ -41,9 +41,9 @@ fn record(line: &str) -> Result<(String, Arc<Record>), Box<dyn Error>> {
 #[tower_api_key::async_trait]
 impl CredentialStore for FileStore {
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
-        match lookup.credential() {
-            Credential::OrgKey { id } => Ok(self.0.get(id).cloned()),
-            Credential::PersonalToken { .. } => Ok(None), // this service has none
+        match lookup.key() {
+            LookupKey::OrgKey { id } => Ok(self.0.get(id).cloned()),
+            LookupKey::PersonalToken { .. } => Ok(None), // this service has none
         }
     }
 }

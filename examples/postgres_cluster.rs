@@ -46,7 +46,7 @@ use tower_api_key::{
     AuthLayer, Principal,
     credential::{Kind, TokenFormat},
     scope::Catalogue,
-    store::{Cached, Credential, CredentialStore, Directory, Lookup, ManageStore, Peek, Record},
+    store::{Cached, CredentialStore, Directory, Lookup, LookupKey, ManageStore, Peek, Record},
 };
 use tower_api_key_sqlx::PostgresStore;
 
@@ -135,7 +135,7 @@ async fn node(url: &str) -> Result<()> {
                 cache.delete(&Owner::of(Kind::OrgKey, "org_1"), id).await?;
                 println!("revoked");
             }
-            Some(("look", id)) => match cache.peek(&Lookup::new(Credential::OrgKey { id }, None)) {
+            Some(("look", id)) => match cache.peek(&Lookup::new(LookupKey::OrgKey { id }, None)) {
                 Peek::Found(_) => println!("cached"),
                 _ => println!("not cached"),
             },

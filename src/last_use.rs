@@ -144,10 +144,8 @@ impl LastUse {
             let at = slot.at.load(Relaxed);
             let fresh = at != RETIRED && at != slot.written.load(Relaxed);
             fresh.then(|| Usage {
-                kind: name.kind,
-                id: name.id.clone(),
-                at: UnixMillis(at),
                 after_rotation: slot.after_rotation,
+                ..Usage::new(name.kind, &name.id, UnixMillis(at))
             })
         });
         fresh.collect()
@@ -279,7 +277,7 @@ mod tests {
         let now = UnixMillis(1);
         uses.note(&key, &digest, now);
         let before = uses.unwritten();
-        uses.note(&key.rotated(true), &digest, now);
+        uses.note(&key.with_rotated(true), &digest, now);
         uses.mark_written(&before);
         let after = uses.unwritten();
         assert_eq!(
@@ -296,12 +294,7 @@ mod tests {
     #[test]
     fn what_is_marked_and_was_not_returned_changes_nothing() {
         let (uses, digest) = (LastUse::new(), Digest::of(b""));
-        let used = |id: &str| Usage {
-            kind: Kind::OrgKey,
-            id: id.into(),
-            at: UnixMillis(1),
-            after_rotation: false,
-        };
+        let used = |id: &str| Usage::new(Kind::OrgKey, id, UnixMillis(1));
         uses.note(
             &Record::org_key("id", digest.clone(), "org_1"),
             &digest,

@@ -1,6 +1,6 @@
 //! [`AuthLayer`]: the layer that authenticates requests, and its settings.
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::HeaderName;
 use tower_layer::Layer;
@@ -72,8 +72,8 @@ impl<S> AuthLayer<S> {
 
     /// Answers refusals as `{"<key>": "<text>"}`; the default key is `detail`. For any other body,
     /// see [`with_responder`](Self::with_responder).
-    pub fn with_body_key(self, key: impl Into<Cow<'static, str>>) -> Self {
-        self.with_responder(JsonResponder::with_key(key))
+    pub fn with_body_key(self, key: &str) -> Self {
+        self.with_responder(JsonResponder::default().with_key(key))
     }
 }
 

@@ -46,8 +46,8 @@ pub struct Principal(Arc<Record>);
 
 impl Principal {
     /// Creates the principal from the last proof, which only a full decision yields.
-    pub(crate) fn new(acting: Authorized) -> Self {
-        Self(acting.into_record())
+    pub(crate) fn new(authorized: Authorized) -> Self {
+        Self(authorized.into_record())
     }
 
     /// Returns the caller of a request, or why there is none.

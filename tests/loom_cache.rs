@@ -223,12 +223,12 @@ impl World {
             return Fill::failed(std::sync::Arc::new(StoreError::unavailable("test outage")));
         }
         let live = self.live.load(Ordering::SeqCst);
-        let (sort, answer) = match live {
+        let (kind, answer) = match live {
             true => (EntryKind::Accept, Answer::Found(self.record())),
             false => (EntryKind::Refusal, Answer::Unknown),
         };
         Fill {
-            sort,
+            kind,
             answer,
             valid_until: NEVER,
             expires: NEVER,
@@ -239,7 +239,7 @@ impl World {
     fn ask(&self) -> CallerAnswer {
         let lookup = self.lookup();
         if let Some(known) = self.core.get(&lookup, || 0) {
-            return if known.sort == EntryKind::Accept {
+            return if known.kind == EntryKind::Accept {
                 CallerAnswer::Accept
             } else {
                 CallerAnswer::Refusal
@@ -248,7 +248,7 @@ impl World {
         let key = lookup.to_key().unwrap();
         loop {
             let waiter = match self.core.join(&key, AT) {
-                Joined::Known(known) if known.sort == EntryKind::Accept => {
+                Joined::Known(known) if known.kind == EntryKind::Accept => {
                     return CallerAnswer::Accept;
                 }
                 Joined::Known(_) => return CallerAnswer::Refusal,

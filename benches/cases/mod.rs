@@ -172,7 +172,7 @@ fn peppered() -> Vec<Case> {
         peppers.current().digest(&plain),
         ORGANIZATION,
     );
-    let under = under.under(peppers.named("test").cloned());
+    let under = under.with_pepper(peppers.named("test").cloned());
     let plain = Record::org_key(key_id("probe"), plain, ORGANIZATION);
     let records = [
         ("unknown id", None),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tower_api_key::{
     scope::Catalogue,
     secret::Digest,
-    store::{Cached, Credential, CredentialStore, Directory, Lookup, ManageStore, Record},
+    store::{Cached, CredentialStore, Directory, Lookup, LookupKey, ManageStore, Record},
 };
 use tower_api_key_sqlx::SqliteStore;
 
@@ -33,7 +33,7 @@ pub(crate) fn cached_sqlite() -> Cached<SqliteStore> {
         let cache = Cached::new(store).with_ttl(Duration::from_secs(3600));
         cache
             .find(&Lookup::new(
-                Credential::OrgKey {
+                LookupKey::OrgKey {
                     id: &key_id("live"),
                 },
                 None,

@@ -86,7 +86,7 @@ pub(crate) fn before_the_store() -> Vec<Refusal> {
     let new = Refusal::new;
     let over_long = format!("Bearer ak_test.{}", "x".repeat(506));
     let checked =
-        AuthLayer::new(store()).with_token_format(TokenFormat::default().require_checksum());
+        AuthLayer::new(store()).with_token_format(TokenFormat::default().with_required_checksum());
     vec![
         new("no_credential", documented(), &[]),
         new(

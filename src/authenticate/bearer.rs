@@ -12,7 +12,7 @@ use crate::rejection::Cause;
 /// with the next proxy.
 #[inline]
 pub(crate) fn token(headers: &HeaderMap) -> Result<&[u8], Cause> {
-    let value = sole_value(headers)?.as_bytes();
+    let value = single_value(headers)?.as_bytes();
     if let Some(token @ [first, ..]) = value.strip_prefix(b"Bearer ")
         && *first != b' '
     {
@@ -39,7 +39,7 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<&[u8], Cause> {
 
 /// Returns the value of the only `Authorization` field.
 #[inline]
-fn sole_value(headers: &HeaderMap) -> Result<&HeaderValue, Cause> {
+fn single_value(headers: &HeaderMap) -> Result<&HeaderValue, Cause> {
     let value = headers.get(AUTHORIZATION).ok_or(Cause::NoCredential)?;
     // Equal counts mean that no field occurs twice; only otherwise look at this field itself.
     let repeated = headers.len() != headers.keys_len()

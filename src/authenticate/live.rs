@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderName};
 
 use super::{
-    org_header::{self, Named},
+    org_header::{self, OrgHeader},
     verify::Verified,
 };
 use crate::{
@@ -60,17 +60,17 @@ impl Live {
     ) -> Result<Authorized, Denial> {
         let record = self.0;
         let cause = match (record.kind(), record.organization()) {
-            (Kind::OrgKey, Some(own)) if org_header::agrees(headers, name, own.as_str()) => None,
+            (Kind::OrgKey, Some(own)) if org_header::permits(headers, name, own.as_str()) => None,
             (Kind::OrgKey, Some(_)) => Some(Cause::OtherOrganization),
             (Kind::OrgKey, None) => Some(StoreFault::mismatched().into()),
             (Kind::PersonalToken, membership) => {
                 match (org_header::read(headers, name), membership) {
-                    (Named::Nothing, _) => Some(Cause::NoOrganization),
-                    (Named::Repeated, _) => Some(Cause::SeveralOrganizations),
-                    (Named::Malformed, _) => Some(Cause::MalformedOrganization),
-                    (Named::One(_), None) => Some(Cause::NotAMember),
-                    (Named::One(asked), Some(found)) if asked == found.as_str() => None,
-                    (Named::One(_), Some(_)) => Some(StoreFault::mismatched().into()),
+                    (OrgHeader::Nothing, _) => Some(Cause::NoOrganization),
+                    (OrgHeader::Repeated, _) => Some(Cause::SeveralOrganizations),
+                    (OrgHeader::Malformed, _) => Some(Cause::MalformedOrganization),
+                    (OrgHeader::One(_), None) => Some(Cause::NotAMember),
+                    (OrgHeader::One(asked), Some(found)) if asked == found.as_str() => None,
+                    (OrgHeader::One(_), Some(_)) => Some(StoreFault::mismatched().into()),
                 }
             }
         };
@@ -84,12 +84,8 @@ impl Live {
     /// a membership, so a record with an organization, a role or scopes does not answer the
     /// question that was asked.
     pub(crate) fn into_person(self) -> Result<Authorized, Denial> {
-        let record = &self.0;
-        let bare = record.organization().is_none()
-            && record.role().is_none()
-            && record.scopes().is_empty();
-        match record.kind() {
-            Kind::PersonalToken if bare => Ok(Authorized(self.0)),
+        match self.0.kind() {
+            Kind::PersonalToken if !self.0.has_grant() => Ok(Authorized(self.0)),
             Kind::PersonalToken => Err(Denial::about(StoreFault::mismatched().into(), self.0)),
             Kind::OrgKey => Err(Denial::about(Cause::KeyOnUserRoute, self.0)),
         }

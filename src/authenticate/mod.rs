@@ -2,9 +2,9 @@
 //! refuse.
 //!
 //! ```text
-//! present:  one bearer header → a known prefix and a well-formed body → its digest
-//! lookup:   one question to the store, with the organization that a token names
-//! judge:    right secret → still live → not from a browser → may act there → principal
+//! read:    one bearer header → a known prefix and a well-formed body → its digest
+//! lookup:  one question to the store, with the organization that a token names
+//! decide:  right secret → still live → not from a browser → may act there → principal
 //! ```
 //!
 //! Apart from the store and the clock it is pure. The order is part of the protocol: a bad
@@ -62,7 +62,7 @@ pub(crate) struct Policy {
 
 impl Policy {
     /// Returns whether the request passes through unauthenticated.
-    pub(crate) fn is_anonymous<B>(&self, request: &Request<B>) -> bool {
+    pub(crate) fn skips_authentication<B>(&self, request: &Request<B>) -> bool {
         self.optional && !request.headers().contains_key(header::AUTHORIZATION)
     }
 
@@ -73,7 +73,10 @@ impl Policy {
 
     /// Reads the credential, without the store and without allocation.
     #[inline]
-    pub(crate) fn present<'h>(&self, headers: &'h HeaderMap) -> Result<Presented<'h>, Cause> {
+    pub(crate) fn read_credential<'h>(
+        &self,
+        headers: &'h HeaderMap,
+    ) -> Result<Presented<'h>, Cause> {
         let token = bearer::token(headers)?;
         let token = self.format.classify(token)?;
         Ok(Presented::new(&token))
@@ -82,21 +85,21 @@ impl Policy {
     /// Returns the organization for the store's lookup.
     pub(crate) fn named_organization<'h>(&self, headers: &'h HeaderMap) -> Option<&'h str> {
         self.needs_organization
-            .then(|| org_header::read(headers, &self.organization_header).asked())
+            .then(|| org_header::read(headers, &self.organization_header).value())
             .flatten()
     }
 
     /// Decides on what the store found, and adds the kind of the credential to a denial. `decoy` is
     /// the store's [pepper](crate::CredentialStore::decoy_pepper).
     #[inline]
-    pub(crate) fn judge(
+    pub(crate) fn decide(
         &self,
         headers: &HeaderMap,
         presented: &Presented<'_>,
         found: Result<Option<Arc<Record>>, StoreError>,
         decoy: Option<&Pepper>,
     ) -> Result<Principal, Denial> {
-        self.chain(headers, presented, found, decoy)
+        self.decide_inner(headers, presented, found, decoy)
             .map_err(|denial| Denial {
                 kind: Some(presented.kind()),
                 ..denial
@@ -106,7 +109,7 @@ impl Policy {
     /// The chain of proofs: each step consumes the one before, and only its own module can create
     /// it.
     #[inline]
-    fn chain(
+    fn decide_inner(
         &self,
         headers: &HeaderMap,
         presented: &Presented<'_>,
@@ -118,11 +121,11 @@ impl Policy {
         if let Some(guard) = &self.browser_guard {
             guard.check(headers, live.record())?;
         }
-        let acting = match self.needs_organization {
+        let authorized = match self.needs_organization {
             true => live.in_organization(headers, &self.organization_header)?,
             false => live.into_person()?,
         };
-        let principal = Principal::new(acting);
+        let principal = Principal::new(authorized);
         if let Some(uses) = &self.last_use {
             uses.note(principal.record(), presented.digest(), self.clock.now());
         }

@@ -6,7 +6,7 @@ use crate::id::is_visible_id;
 
 /// The content of the organization header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Named<'h> {
+pub(crate) enum OrgHeader<'h> {
     /// The header is absent or has no value.
     Nothing,
     /// One value that can be an id.
@@ -17,9 +17,9 @@ pub(crate) enum Named<'h> {
     Repeated,
 }
 
-impl<'h> Named<'h> {
+impl<'h> OrgHeader<'h> {
     /// Returns the organization for the store's lookup.
-    pub(crate) fn asked(self) -> Option<&'h str> {
+    pub(crate) fn value(self) -> Option<&'h str> {
         match self {
             Self::One(organization) => Some(organization),
             Self::Nothing | Self::Malformed | Self::Repeated => None,
@@ -28,24 +28,26 @@ impl<'h> Named<'h> {
 }
 
 /// Reads the header. Whitespace around a value is not part of it (RFC 9110, section 5.5).
-pub(crate) fn read<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Named<'h> {
+pub(crate) fn read<'h>(headers: &'h HeaderMap, name: &HeaderName) -> OrgHeader<'h> {
     let Some(value) = headers.get(name) else {
-        return Named::Nothing;
+        return OrgHeader::Nothing;
     };
     if headers.len() != headers.keys_len() && headers.get_all(name).iter().nth(1).is_some() {
-        return Named::Repeated;
+        return OrgHeader::Repeated;
     }
     match value.as_bytes().trim_ascii() {
-        [] => Named::Nothing,
-        id if is_visible_id(id) => std::str::from_utf8(id).map_or(Named::Malformed, Named::One),
-        _ => Named::Malformed,
+        [] => OrgHeader::Nothing,
+        id if is_visible_id(id) => {
+            std::str::from_utf8(id).map_or(OrgHeader::Malformed, OrgHeader::One)
+        }
+        _ => OrgHeader::Malformed,
     }
 }
 
 /// Returns whether every value of the header is empty or exactly `organization`. A key carries its
 /// organization, so no other value may accompany it.
 #[inline]
-pub(crate) fn agrees(headers: &HeaderMap, name: &HeaderName, organization: &str) -> bool {
+pub(crate) fn permits(headers: &HeaderMap, name: &HeaderName, organization: &str) -> bool {
     let same = |value: &[u8]| value.is_empty() || value == organization.as_bytes();
     // The values are read only if the header is present, which it need not be.
     headers.get(name).is_none()
@@ -75,21 +77,21 @@ mod tests {
     #[test]
     fn table() {
         let long = [b'o'; 257];
-        let cases: [(&[&[u8]], Named<'_>); 11] = [
-            (&[], Named::Nothing),
-            (&[b""], Named::Nothing),
-            (&[b"   "], Named::Nothing),
-            (&[b"org_a"], Named::One("org_a")),
-            (&[b"  org_a\t"], Named::One("org_a")),
+        let cases: [(&[&[u8]], OrgHeader<'_>); 11] = [
+            (&[], OrgHeader::Nothing),
+            (&[b""], OrgHeader::Nothing),
+            (&[b"   "], OrgHeader::Nothing),
+            (&[b"org_a"], OrgHeader::One("org_a")),
+            (&[b"  org_a\t"], OrgHeader::One("org_a")),
             (
                 &[&long[1..]],
-                Named::One(std::str::from_utf8(&long[1..]).unwrap()),
+                OrgHeader::One(std::str::from_utf8(&long[1..]).unwrap()),
             ),
-            (&[&long], Named::Malformed),
-            (&[b"org a"], Named::Malformed),
-            (&["org_\u{430}".as_bytes()], Named::Malformed),
-            (&[b"org_a", b"org_a"], Named::Repeated),
-            (&[b"", b""], Named::Repeated),
+            (&[&long], OrgHeader::Malformed),
+            (&[b"org a"], OrgHeader::Malformed),
+            (&["org_\u{430}".as_bytes()], OrgHeader::Malformed),
+            (&[b"org_a", b"org_a"], OrgHeader::Repeated),
+            (&[b"", b""], OrgHeader::Repeated),
         ];
         for (values, wanted) in cases {
             assert_eq!(read(&headers(values), &NAME), wanted, "{values:?}");
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_agrees_only_with_its_own_organization() {
+    fn a_key_permits_only_its_own_organization() {
         for (values, wanted) in [
             (&[][..], true),
             (&[&b""[..]][..], true),
@@ -110,7 +112,7 @@ mod tests {
             (&[&b"org_a\xff"[..]], false),
         ] {
             assert_eq!(
-                agrees(&headers(values), &NAME, "org_a"),
+                permits(&headers(values), &NAME, "org_a"),
                 wanted,
                 "{values:?}"
             );

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::{
     credential::{Kind, Token},
     secret::Digest,
-    store::{Key, Lookup},
+    store::{Lookup, RawKey},
 };
 
 /// A well-formed credential: its id and its digest.
@@ -50,8 +50,8 @@ impl<'h> Presented<'h> {
         organization: impl FnOnce() -> Option<&'a str>,
     ) -> Lookup<'a> {
         match self.kind {
-            Kind::OrgKey => Lookup::by(Key::Id(&self.id), None),
-            Kind::PersonalToken => Lookup::by(Key::Digest(&self.digest), organization()),
+            Kind::OrgKey => Lookup::by(RawKey::Id(&self.id), None),
+            Kind::PersonalToken => Lookup::by(RawKey::Digest(&self.digest), organization()),
         }
     }
 

@@ -1,8 +1,6 @@
 //! The grammar of tokens: prefix, length, alphabet, parts. Parsing needs no lookup and no
 //! allocation.
 
-use std::borrow::Cow;
-
 use super::Kind;
 use crate::{anyreach, error::ConfigError};
 
@@ -16,7 +14,7 @@ use crate::{anyreach, error::ConfigError};
 ///
 /// let format = TokenFormat::default()
 ///     .with_prefixes("acme_key_", "acme_user_")?
-///     .require_checksum(); // every token of Acme's is minted here
+///     .with_required_checksum(); // every token of Acme's is minted here
 /// let key = format.mint(Kind::OrgKey)?;
 /// assert!(format.parse(key.secret.expose_secret()).is_ok());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -24,9 +22,9 @@ use crate::{anyreach, error::ConfigError};
 #[derive(Clone, Debug)]
 pub struct TokenFormat {
     /// The prefix of organization keys.
-    org_key: Cow<'static, str>,
     /// The prefix of personal tokens.
-    personal_token: Cow<'static, str>,
+    org_key: Box<str>,
+    personal_token: Box<str>,
     max_len: usize,
     /// Whether a token must end in its checksum.
     checksum: bool,
@@ -77,17 +75,17 @@ impl TokenFormat {
     /// letters, digits, `-` and `_`, and for two prefixes of which one begins with the other.
     pub fn with_prefixes(
         mut self,
-        org_key: impl Into<Cow<'static, str>>,
-        personal_token: impl Into<Cow<'static, str>>,
+        org_key: &str,
+        personal_token: &str,
     ) -> Result<Self, ConfigError> {
         (self.org_key, self.personal_token) = (org_key.into(), personal_token.into());
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         for (prefix, other) in [
             (&self.org_key, &self.personal_token),
             (&self.personal_token, &self.org_key),
         ] {
-            if prefix.is_empty() || !prefix.bytes().all(plain) || other.starts_with(&**prefix) {
-                return Err(ConfigError::InvalidPrefix((&**prefix).into()));
+            if prefix.is_empty() || !prefix.bytes().all(allowed) || other.starts_with(&**prefix) {
+                return Err(ConfigError::InvalidPrefix(prefix.clone()));
             }
         }
         Ok(self)
@@ -111,7 +109,7 @@ impl TokenFormat {
     /// Off by default, so that tokens issued elsewhere work. Turn it on if every token was minted
     /// by [`mint`](Self::mint): junk then costs no lookup at all.
     #[must_use]
-    pub fn require_checksum(mut self) -> Self {
+    pub fn with_required_checksum(mut self) -> Self {
         self.checksum = true;
         self
     }
@@ -187,11 +185,11 @@ fn is_token68(body: &[u8]) -> bool {
     match text.last_chunk::<16>() {
         Some(last) => {
             let (chunks, _) = text.as_chunks::<16>();
-            chunks
-                .iter()
-                .fold(all_legal(last), |legal, chunk| legal & all_legal(chunk))
+            chunks.iter().fold(are_token68_bytes(last), |valid, chunk| {
+                valid & are_token68_bytes(chunk)
+            })
         }
-        None => !text.is_empty() && all_legal(text),
+        None => !text.is_empty() && are_token68_bytes(text),
     }
 }
 
@@ -202,26 +200,26 @@ fn without_padding(body: &[u8]) -> &[u8] {
 }
 
 #[inline]
-fn all_legal(bytes: &[u8]) -> bool {
+fn are_token68_bytes(bytes: &[u8]) -> bool {
     bytes
         .iter()
-        .fold(true, |legal, byte| legal & is_legal(*byte))
+        .fold(true, |valid, byte| valid & is_token68_byte(*byte))
 }
 
 /// Returns whether a token may contain a byte, without branches. `-`, `.`, `/` and the digits are
 /// adjacent in ASCII.
 #[inline]
-fn is_legal(byte: u8) -> bool {
+fn is_token68_byte(byte: u8) -> bool {
     let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
     let digit_or_neighbour = byte.wrapping_sub(b'-') < 13;
     letter | digit_or_neighbour | (byte == b'_') | (byte == b'~') | (byte == b'+')
 }
 
 /// Returns where a token's body stops being token68, for the error of `parse`.
-pub(super) fn first_illegal(body: &[u8]) -> Option<usize> {
+pub(super) fn first_invalid_byte(body: &[u8]) -> Option<usize> {
     let text = without_padding(body);
-    let illegal = text.iter().position(|byte| !is_legal(*byte));
-    illegal.or_else(|| text.is_empty().then_some(0))
+    let invalid = text.iter().position(|byte| !is_token68_byte(*byte));
+    invalid.or_else(|| text.is_empty().then_some(0))
 }
 
 /// Returns whether `id` can be between a key's prefix and its dot.
@@ -299,7 +297,7 @@ mod tests {
 
     #[test]
     fn a_required_checksum_lets_only_minted_tokens_through() {
-        let format = TokenFormat::default().require_checksum();
+        let format = TokenFormat::default().with_required_checksum();
         for kind in [Kind::OrgKey, Kind::PersonalToken] {
             let minted = format.mint(kind).unwrap();
             assert_eq!(

@@ -55,7 +55,7 @@ impl TokenFormat {
     /// [`MintError`] if that generator fails.
     pub fn mint(&self, kind: Kind) -> Result<Minted, MintError> {
         let id = base62(ID_CHARS)?;
-        let body = match kind {
+        let mut token = match kind {
             Kind::OrgKey => format!(
                 "{}{id}.{}",
                 self.org_key_prefix(),
@@ -67,7 +67,7 @@ impl TokenFormat {
                 base62(TOKEN_SECRET_CHARS)?
             ),
         };
-        let token = format!("{body}{}", checksum(body.as_bytes()));
+        token.extend(checksum(token.as_bytes()).map(char::from));
         Ok(Minted {
             id: id.into(),
             digest: Digest::of(token.as_bytes()),
@@ -108,36 +108,20 @@ impl TokenFormat {
     pub fn checksum_holds(token: &[u8]) -> bool {
         token
             .split_last_chunk::<CHECKSUM_CHARS>()
-            .is_some_and(|(body, last)| checksum(body).as_bytes() == last)
+            .is_some_and(|(body, last)| checksum(body) == *last)
     }
 }
 
 /// Returns the CRC-32 (ISO-HDLC) in base62, most significant digit first. Stays on the stack,
 /// because it runs for every request where checksums are required.
-fn checksum(body: &[u8]) -> Checksum {
+fn checksum(body: &[u8]) -> [u8; CHECKSUM_CHARS] {
     let mut rest = crc32(body);
     let mut digits = [b'0'; CHECKSUM_CHARS];
     for digit in digits.iter_mut().rev() {
         *digit = base62_digit(rest % 62);
         rest /= 62;
     }
-    Checksum(digits)
-}
-
-struct Checksum([u8; CHECKSUM_CHARS]);
-
-impl Checksum {
-    fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl std::fmt::Display for Checksum {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0
-            .iter()
-            .try_for_each(|digit| std::fmt::Write::write_char(f, char::from(*digit)))
-    }
+    digits
 }
 
 /// Returns the digit for a value below 62.
@@ -221,7 +205,7 @@ mod tests {
     #[test]
     fn checksum_is_crc_32_in_base62() {
         // CRC-32/ISO-HDLC check value of "123456789" is 0xCBF43926 = 3421780262.
-        assert_eq!(checksum(b"123456789").to_string(), {
+        assert_eq!(String::from_iter(checksum(b"123456789").map(char::from)), {
             let mut rest = 3_421_780_262_u64;
             let mut text = Vec::new();
             for _ in 0..6 {

@@ -1,6 +1,6 @@
 //! Parsing a whole token before its digest is stored, to check that it can be accepted.
 
-use super::{Kind, TokenFormat, format::first_illegal};
+use super::{Kind, TokenFormat, format::first_invalid_byte};
 use crate::{id::CredentialId, secret::Digest};
 
 /// What a store keeps of a token, parsed from the token itself by [`TokenFormat::parse`].
@@ -104,7 +104,7 @@ impl TokenFormat {
             TokenError::TooLong { length, max }
         } else if body.is_empty() {
             TokenError::Empty
-        } else if let Some(at) = first_illegal(body.as_bytes()) {
+        } else if let Some(at) = first_invalid_byte(body.as_bytes()) {
             TokenError::InvalidCharacter(length - body.len() + at)
         } else if key.is_some() && !has_id_and_secret(body) {
             TokenError::NoDot
@@ -154,7 +154,7 @@ mod tests {
         }
         let other = refused("Pat_x").to_string();
         assert_eq!(other, r#"the token begins with neither "ak_" nor "pat_""#);
-        let strict = TokenFormat::default().require_checksum();
+        let strict = TokenFormat::default().with_required_checksum();
         let unsigned = strict.parse("pat_x").unwrap_err();
         assert_eq!(unsigned, TokenError::WrongChecksum);
     }

@@ -25,7 +25,7 @@
 //!   a token is in it, and cannot search for weak tokens that were issued
 //!   [elsewhere](super::managing).
 //! - An attacker who can write to the database cannot create the digest of a new token. This holds
-//!   once you call [`refusing_plain`](crate::secret::Peppers::refusing_plain); until then a digest
+//!   once you call [`without_plain_digests`](crate::secret::Peppers::without_plain_digests); until then a digest
 //!   without a pepper is accepted.
 //!
 //! A pepper does not protect against everything. An attacker who can write to the database and
@@ -36,7 +36,7 @@
 //! # Changing the pepper
 //!
 //! 1. Give every node both peppers, with the old one current:
-//!    `Peppers::new("2025", …)?.accepting("2026", …)?`. A node that does not know a pepper answers
+//!    `Peppers::new("2025", …)?.with_older("2026", …)?`. A node that does not know a pepper answers
 //!    503 for a key stored under it. A *token* stored under it cannot be found, and is answered
 //!    like an unknown one, 401.
 //! 2. Give every node both peppers, with the new one current. From here on new digests are
@@ -54,7 +54,7 @@
 //!    ```
 //!
 //! 5. Remove the old pepper once no credential under it is left or still needed. Call
-//!    [`refusing_plain`](crate::secret::Peppers::refusing_plain) once no digest without a pepper
+//!    [`without_plain_digests`](crate::secret::Peppers::without_plain_digests) once no digest without a pepper
 //!    is left. Delete the remaining credentials first, so that they are answered 401 and not 503.
 //!    Deleted credentials are never rehashed and need no pepper: they are refused whatever is
 //!    presented.

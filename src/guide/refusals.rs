@@ -7,10 +7,8 @@
 //! ```
 //! use tower_api_key::{AuthLayer, Messages, store::MemoryStore};
 //!
-//! let messages = Messages {
-//!     missing_credential: "Please send a key".into(),
-//!     ..Messages::default()
-//! };
+//! let mut messages = Messages::default();
+//! messages.missing_credential = "Please send a key".into();
 //! let auth = AuthLayer::new(MemoryStore::new())
 //!     .with_realm("my api")?
 //!     .with_messages(messages)

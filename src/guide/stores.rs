@@ -6,7 +6,7 @@
 //! ```
 //! use std::{collections::HashMap, sync::Arc};
 //!
-//! use tower_api_key::store::{Credential, CredentialStore, Lookup, Record, StoreError};
+//! use tower_api_key::store::{LookupKey, CredentialStore, Lookup, Record, StoreError};
 //!
 //! struct Keys(HashMap<String, Arc<Record>>);
 //!
@@ -16,9 +16,9 @@
 //!         &self,
 //!         lookup: &Lookup<'_>,
 //!     ) -> Result<Option<Arc<Record>>, StoreError> {
-//!         match lookup.credential() {
-//!             Credential::OrgKey { id } => Ok(self.0.get(id).cloned()),
-//!             Credential::PersonalToken { .. } => Ok(None),
+//!         match lookup.key() {
+//!             LookupKey::OrgKey { id } => Ok(self.0.get(id).cloned()),
+//!             LookupKey::PersonalToken { .. } => Ok(None),
 //!         }
 //!     }
 //! }

@@ -37,19 +37,20 @@ use crate::{
 /// # }
 /// ```
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Actor {
     pub(super) who: AuditActor,
     pub(super) origin: Option<Box<str>>,
     organization: Option<OrgId>,
     user: Option<UserId>,
-    holds: Holds,
+    grants: Grants,
     expires_at: Option<UnixMillis>,
 }
 
 /// What an actor may do in its organization.
 #[derive(Clone, Debug)]
-enum Holds {
-    /// An operator's rights.
+/// An operator's rights.
+enum Grants {
     Everything,
     /// These scopes, and what they imply in the store's catalogue.
     Only(ScopeSet),
@@ -61,7 +62,6 @@ impl Actor {
     /// It manages the keys of the organization that the request acts in and, with a personal token,
     /// its owner's tokens. It grants no more than the presented credential holds, and for no longer
     /// than that credential lasts.
-    #[must_use]
     pub fn from_principal(principal: &Principal) -> Self {
         let record = principal.record();
         let who = match (principal.kind(), record.user()) {
@@ -76,7 +76,7 @@ impl Actor {
             origin: None,
             organization: record.organization().cloned(),
             user: record.user().cloned(),
-            holds: Holds::Only(record.scopes().clone()),
+            grants: Grants::Only(record.scopes().clone()),
             expires_at: record.expires_at(),
         }
     }
@@ -86,17 +86,16 @@ impl Actor {
     ///
     /// It manages the user's own tokens. The user must exist in the store, which refuses their
     /// changes while they are disabled.
-    #[must_use]
     pub fn user(user: impl Into<UserId>) -> Self {
         let user = user.into();
         let (who, user) = (AuditActor::User(user.clone()), Some(user));
-        let holds = Holds::Only(ScopeSet::empty());
+        let grants = Grants::Only(ScopeSet::empty());
         Self {
             who,
             origin: None,
             organization: None,
             user,
-            holds,
+            grants,
             expires_at: None,
         }
     }
@@ -119,12 +118,11 @@ impl Actor {
     ///     let alice = Actor::user("alice").acting_in("org_1", scopes.clone());
     /// }
     /// ```
-    #[must_use]
     pub fn acting_in(self, organization: impl Into<OrgId>, scopes: ScopeSet) -> Self {
         match self.who {
             AuditActor::User(_) => Self {
                 organization: Some(organization.into()),
-                holds: Holds::Only(scopes),
+                grants: Grants::Only(scopes),
                 ..self
             },
             _ => self,
@@ -137,7 +135,6 @@ impl Actor {
     /// It manages the credentials of `owner` and may grant everything there. Use it for commands,
     /// jobs and the first key of an organization. `name` is cleaned like an
     /// [origin](Self::with_origin).
-    #[must_use]
     pub fn operator(name: &str, owner: Owner) -> Self {
         let (organization, user) = match owner {
             Owner::Organization(id) => (Some(id), None),
@@ -149,7 +146,7 @@ impl Actor {
             origin: None,
             organization,
             user,
-            holds: Holds::Everything,
+            grants: Grants::Everything,
             expires_at: None,
         }
     }
@@ -157,7 +154,6 @@ impl Actor {
     /// Sets where the actor acts from, for the audit trail: a client's address, a host, a request
     /// id. Invisible and reordering characters are removed, and so is everything beyond 200
     /// characters.
-    #[must_use]
     pub fn with_origin(self, origin: impl fmt::Display) -> Self {
         Self {
             origin: Some(visible(&origin.to_string())),
@@ -214,7 +210,7 @@ impl Actor {
 
     /// Returns what must still be true of the actor when a change decided at `at` is committed.
     pub(crate) fn authority(&self, at: UnixMillis) -> Authority {
-        let Holds::Only(scopes) = &self.holds else {
+        let Grants::Only(scopes) = &self.grants else {
             return Authority::Unconditional;
         };
         let requirements = Requirements {
@@ -246,11 +242,15 @@ impl Actor {
 
     /// Returns whether the actor may grant everything.
     pub(super) fn is_operator(&self) -> bool {
-        matches!(self.holds, Holds::Everything)
+        matches!(self.grants, Grants::Everything)
     }
 
     /// Returns the first of `scopes` that the actor does not hold.
-    pub(super) fn lacks<'s>(&self, scopes: &'s ScopeSet, catalogue: &Catalogue) -> Option<&'s str> {
+    pub(super) fn first_missing<'s>(
+        &self,
+        scopes: &'s ScopeSet,
+        catalogue: &Catalogue,
+    ) -> Option<&'s str> {
         let held = self.held(catalogue)?;
         scopes.iter().find(|scope| !held.contains(scope))
     }
@@ -259,21 +259,15 @@ impl Actor {
     /// [`acting_in`](Self::acting_in) are those the service passed; only the store's catalogue
     /// knows what they imply.
     fn held(&self, catalogue: &Catalogue) -> Option<ScopeSet> {
-        match &self.holds {
-            Holds::Everything => None,
-            Holds::Only(scopes) => Some(catalogue.expand(scopes.iter())),
+        match &self.grants {
+            Grants::Everything => None,
+            Grants::Only(scopes) => Some(catalogue.expand(scopes.iter())),
         }
     }
 
     /// Returns whether the actor lasts at least as long as something that ends at `end`.
-    pub(super) fn lasts_until(&self, end: Option<UnixMillis>) -> bool {
+    pub(super) fn outlives(&self, end: Option<UnixMillis>) -> bool {
         self.expires_at
             .is_none_or(|own| end.is_some_and(|end| end <= own))
-    }
-}
-
-impl From<&Principal> for Actor {
-    fn from(principal: &Principal) -> Self {
-        Self::from_principal(principal)
     }
 }

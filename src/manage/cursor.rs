@@ -27,14 +27,14 @@ use crate::{
 /// assert_eq!(cursor(Some("no cursor")).unwrap_err().code(), "stale_cursor");
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-pub struct Cursor {
+pub struct PageCursor {
     created_at: UnixMillis,
     id: CredentialId,
     list: [u8; 8],
 }
 
-impl Cursor {
-    /// Creates the cursor after `last`, the last item of a page.
+/// Creates the cursor after `last`, the last item of a page.
+impl PageCursor {
     pub(super) fn behind(last: &CredentialInfo, filter: &Filter) -> Self {
         Self {
             created_at: last.created_at,
@@ -60,7 +60,7 @@ fn list(owner: &Owner, filter: &Filter) -> [u8; 8] {
     [a, b, c, d, e, f, g, h]
 }
 
-impl fmt::Display for Cursor {
+impl fmt::Display for PageCursor {
     /// Writes only letters, digits, `-` and `.`, so it needs no escaping in a query.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -76,7 +76,7 @@ impl fmt::Display for Cursor {
     }
 }
 
-impl FromStr for Cursor {
+impl FromStr for PageCursor {
     type Err = ManageError;
 
     fn from_str(text: &str) -> Result<Self, ManageError> {
@@ -101,8 +101,8 @@ impl FromStr for Cursor {
     }
 }
 
-impl fmt::Debug for Cursor {
+impl fmt::Debug for PageCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Cursor({self})")
+        write!(f, "PageCursor({self})")
     }
 }

@@ -32,6 +32,7 @@ use crate::{
 /// # Ok::<(), tower_api_key::secret::ParseDigestError>(())
 /// ```
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Import {
     id: CredentialId,
     digest: Digest,
@@ -44,7 +45,6 @@ pub struct Import {
 
 impl Import {
     /// Creates an import from a credential's id, digest and name.
-    #[must_use]
     pub fn new(id: impl Into<CredentialId>, digest: Digest, name: &str) -> Self {
         let (id, name) = (id.into(), name.into());
         Self {
@@ -59,7 +59,6 @@ impl Import {
     }
 
     /// Grants a key the rights of a role.
-    #[must_use]
     pub fn with_role(self, role: &str) -> Self {
         Self {
             role: Some(role.into()),
@@ -69,7 +68,6 @@ impl Import {
     }
 
     /// Grants a key exactly these scopes and what they imply.
-    #[must_use]
     pub fn with_scopes<T: Into<Box<str>>>(self, scopes: impl IntoIterator<Item = T>) -> Self {
         Self {
             role: None,
@@ -79,8 +77,7 @@ impl Import {
     }
 
     /// Sets when the credential was created; now by default.
-    #[must_use]
-    pub fn created_at(self, moment: UnixMillis) -> Self {
+    pub fn with_created_at(self, moment: UnixMillis) -> Self {
         Self {
             created_at: Some(moment),
             ..self
@@ -88,7 +85,6 @@ impl Import {
     }
 
     /// Sets when the credential expires; `None`, the default, means never. It may be in the past.
-    #[must_use]
     pub fn expiring_at(self, moment: impl Into<Option<UnixMillis>>) -> Self {
         Self {
             expires_at: moment.into(),

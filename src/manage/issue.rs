@@ -29,6 +29,7 @@ use crate::{
 ///     .with_idempotency_key("3f9a2c"); // sent by the client, so that it may retry
 /// ```
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct NewKey(pub(super) IssueRequest);
 
 /// A personal token to issue. Its rights follow from its owner's memberships; without an expiry it
@@ -40,6 +41,7 @@ pub struct NewKey(pub(super) IssueRequest);
 /// let token = NewToken::named("my laptop").expiring_at(None);
 /// ```
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct NewToken(pub(super) IssueRequest);
 
 /// A request to issue a credential.
@@ -68,7 +70,6 @@ macro_rules! common {
     ($($new:ident)+) => {$(
         impl $new {
             /// Sets when the credential expires; `None`, the default, means never.
-            #[must_use]
             pub fn expiring_at(mut self, moment: impl Into<Option<UnixMillis>>) -> Self {
                 self.0.expires_at = moment.into();
                 self
@@ -79,7 +80,6 @@ macro_rules! common {
             /// While the credential that this request issued is active, the owner's next identical
             /// request with the same key returns it again, without its secret; after that,
             /// [`ManageError::IssuedInactive`]. Keys are remembered forever.
-            #[must_use]
             pub fn with_idempotency_key(mut self, key: &str) -> Self {
                 self.0.idempotency_key = Some(key.into());
                 self
@@ -92,14 +92,12 @@ common!(NewKey NewToken);
 
 impl NewKey {
     /// Creates a request for a key with this name: 1 to 100 characters.
-    #[must_use]
     pub fn named(name: &str) -> Self {
         Self(IssueRequest::named(name, Some(Box::default())))
     }
 
     /// Grants the key the rights of a role, following later changes of the catalogue. Replaces
     /// scopes set before.
-    #[must_use]
     pub fn with_role(self, role: &str) -> Self {
         Self(IssueRequest {
             role: Some(role.into()),
@@ -109,7 +107,6 @@ impl NewKey {
     }
 
     /// Grants the key exactly these scopes and what they imply. Replaces a role set before.
-    #[must_use]
     pub fn with_scopes<T: Into<Box<str>>>(self, scopes: impl IntoIterator<Item = T>) -> Self {
         let scopes = scopes.into_iter().map(Into::into).collect();
         Self(IssueRequest {
@@ -122,7 +119,6 @@ impl NewKey {
 
 impl NewToken {
     /// Creates a request for a token with this name: 1 to 100 characters.
-    #[must_use]
     pub fn named(name: &str) -> Self {
         Self(IssueRequest::named(name, None))
     }
@@ -224,13 +220,13 @@ impl<S: ManageStore> Manager<S> {
         &self,
         actor: &Actor,
         kind: Kind,
-        wish: IssueRequest,
+        request: IssueRequest,
     ) -> Result<Issued, ManageError> {
         let owner = self.owner(actor, kind)?;
-        let idempotency = match &wish.idempotency_key {
+        let idempotency = match &request.idempotency_key {
             Some(key) => {
                 check_idempotency_key(key)?;
-                Some(Idempotency::new(key.clone(), fingerprint(kind, &wish)))
+                Some(Idempotency::new(key.clone(), fingerprint(kind, &request)))
             }
             None => None,
         };
@@ -239,16 +235,16 @@ impl<S: ManageStore> Manager<S> {
             return Ok(issued);
         }
         let now = self.clock.now();
-        check_name(&wish.name)?;
-        check_expiry(actor, wish.expires_at, now, self.max_life)?;
+        check_name(&request.name)?;
+        check_expiry(actor, request.expires_at, now, self.max_life)?;
         check_grant(
             actor,
-            wish.role.as_deref(),
-            wish.scopes.as_deref(),
+            request.role.as_deref(),
+            request.scopes.as_deref(),
             self.store.catalogue(),
         )?;
         for _ in 0..MAX_ATTEMPTS {
-            let (insert, secret) = self.mint(&owner, &wish, None, now)?;
+            let (insert, secret) = self.mint(&owner, &request, None, now)?;
             let insert = NewCredential {
                 idempotency: idempotency.clone(),
                 ..insert
@@ -261,12 +257,7 @@ impl<S: ManageStore> Manager<S> {
                 ..Commit::new(owner.clone(), actor.authority(now))
             };
             let refusal = match self.commit(&commit).await {
-                Ok(()) => {
-                    return Ok(Issued {
-                        info,
-                        secret: Some(secret),
-                    });
-                }
+                Ok(()) => return Ok(Issued::new(info, secret)),
                 Err(error @ (WriteError::Taken(_) | WriteError::CapReached(_))) => error,
                 Err(error) => return Err(error.into()),
             };
@@ -287,16 +278,16 @@ impl<S: ManageStore> Manager<S> {
     pub(super) fn mint(
         &self,
         owner: &Owner,
-        wish: &IssueRequest,
+        request: &IssueRequest,
         rotated_from: Option<CredentialId>,
         now: UnixMillis,
     ) -> Result<(NewCredential, Secret), ManageError> {
         let minted = self.format.mint(owner.kind())?;
         let info = CredentialInfo {
-            name: wish.name.clone(),
-            role: wish.role.clone(),
-            scopes: wish.scopes.clone(),
-            expires_at: wish.expires_at,
+            name: request.name.clone(),
+            role: request.role.clone(),
+            scopes: request.scopes.clone(),
+            expires_at: request.expires_at,
             rotated_from,
             ..CredentialInfo::new(minted.id, owner.clone(), now)
         };

@@ -1,6 +1,6 @@
 //! Reading: lists of credentials, and the audit trail.
 
-use super::{Actor, Cursor, ManageError, Manager};
+use super::{Actor, ManageError, Manager, PageCursor};
 use crate::{
     credential::Kind,
     store::{AuditEvent, CredentialInfo, Filter, ManageStore, backend::ListQuery},
@@ -11,11 +11,12 @@ const MAX_PAGE: u32 = 200;
 
 /// One page of a list. Send `next` to the client as text, and pass it back for the page after.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Page<T> {
     /// The items on this page.
     pub items: Vec<T>,
     /// Where the next page begins; `None` on the last page.
-    pub next: Option<Cursor>,
+    pub next: Option<PageCursor>,
 }
 
 impl<S: ManageStore> Manager<S> {
@@ -50,7 +51,7 @@ impl<S: ManageStore> Manager<S> {
         actor: &Actor,
         kind: Kind,
         filter: &Filter,
-        cursor: Option<&Cursor>,
+        cursor: Option<&PageCursor>,
         limit: u32,
     ) -> Result<Page<CredentialInfo>, ManageError> {
         let owner = self.owner(actor, kind)?;
@@ -72,7 +73,7 @@ impl<S: ManageStore> Manager<S> {
         let next = items
             .last()
             .filter(|_| more)
-            .map(|last| Cursor::behind(last, filter));
+            .map(|last| PageCursor::behind(last, filter));
         Ok(Page { items, next })
     }
 

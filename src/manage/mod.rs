@@ -54,7 +54,7 @@ mod usage;
 use std::{fmt, sync::Arc, time::Duration};
 
 pub use actor::Actor;
-pub use cursor::Cursor;
+pub use cursor::PageCursor;
 pub use error::ManageError;
 pub use import::Import;
 pub use issue::{Issued, NewKey, NewToken};
@@ -94,6 +94,7 @@ use crate::{
 /// It also writes [last uses](Self::run_usage_recorder). A service that manages credentials in its
 /// own table needs no manager for that: see [`LastUse::unwritten`](crate::LastUse::unwritten).
 #[derive(Clone)]
+#[must_use]
 pub struct Manager<S> {
     store: S,
     format: TokenFormat,
@@ -120,7 +121,6 @@ impl<S> Manager<S> {
     /// Defaults: tokens of the default format, at most 100 credentials per owner, any lifetime,
     /// overlaps of at most seven days, five seconds per call. Managing an organization's keys
     /// requires `organizations:manage`.
-    #[must_use]
     pub fn new(store: S) -> Self {
         Self {
             store,
@@ -136,13 +136,11 @@ impl<S> Manager<S> {
     }
 
     /// Sets the token format. Give the layers the same one.
-    #[must_use]
     pub fn with_token_format(self, format: TokenFormat) -> Self {
         Self { format, ..self }
     }
 
     /// Sets the clock that decides expiry.
-    #[must_use]
     pub fn with_clock(self, clock: impl Clock) -> Self {
         Self {
             clock: Arc::new(clock),
@@ -169,14 +167,12 @@ impl<S> Manager<S> {
     /// Sets how many credentials of one owner may be usable at the same time: those that are active
     /// and not expired, including rotated ones that are still in their overlap. Beyond that,
     /// issuing, enabling, and rotating with an overlap are refused.
-    #[must_use]
     pub fn with_max_credentials(self, cap: u32) -> Self {
         Self { cap, ..self }
     }
 
     /// Sets the maximum lifetime of a new credential. There is none by default: a credential may
     /// never expire.
-    #[must_use]
     pub fn with_max_lifetime(self, life: Duration) -> Self {
         Self {
             max_life: Some(life),
@@ -185,7 +181,6 @@ impl<S> Manager<S> {
     }
 
     /// Sets the maximum overlap of a rotation.
-    #[must_use]
     pub fn with_max_overlap(self, overlap: Duration) -> Self {
         Self {
             max_overlap: overlap,
@@ -198,18 +193,16 @@ impl<S> Manager<S> {
     ///
     /// The deadline uses tokio's timer. A call that has to wait for its store must run inside a
     /// tokio runtime with time enabled, and panics otherwise.
-    #[must_use]
     pub fn with_deadline(self, deadline: Duration) -> Self {
         Self { deadline, ..self }
     }
 
     /// Sets the hook that is called with every event once it is stored. It runs within the request,
-    /// so hand the event over and return. The events' numbers are not known yet and are 0.
+    /// so hand the event over and return. The events' numbers are not known yet and are `None`.
     ///
     /// The change is already made by then. If the hook panics, the call still succeeds, the panic
     /// is reported to [`observe`](mod@crate::observe), and the remaining events are passed to the
     /// hook.
-    #[must_use]
     pub fn on_event(self, hook: impl Fn(&AuditEvent) + Send + Sync + 'static) -> Self {
         Self {
             hook: Arc::new(hook),
@@ -284,14 +277,14 @@ impl Actor {
         credential: &CredentialInfo,
     ) -> AuditEvent {
         AuditEvent {
-            number: None,
-            at,
-            action,
-            owner: credential.owner.clone(),
-            credential: credential.id.clone(),
-            related: None,
-            by: self.who.clone(),
             origin: self.origin.clone(),
+            ..AuditEvent::new(
+                at,
+                action,
+                credential.owner.clone(),
+                &credential.id,
+                self.who.clone(),
+            )
         }
     }
 }

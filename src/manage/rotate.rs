@@ -31,6 +31,7 @@ use crate::{
 ///     .expiring_at(None);
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
+#[must_use]
 pub struct Rotation {
     overlap: Duration,
     expires_at: Option<Option<UnixMillis>>,
@@ -38,13 +39,11 @@ pub struct Rotation {
 
 impl Rotation {
     /// Keeps the old credential valid for this long, unless it expires earlier.
-    #[must_use]
     pub fn with_overlap(self, overlap: Duration) -> Self {
         Self { overlap, ..self }
     }
 
     /// Sets when the new credential expires; `None` means never.
-    #[must_use]
     pub fn expiring_at(self, moment: impl Into<Option<UnixMillis>>) -> Self {
         Self {
             expires_at: Some(moment.into()),
@@ -142,8 +141,8 @@ impl<S: ManageStore> Manager<S> {
         expires_at: Option<UnixMillis>,
         now: UnixMillis,
     ) -> Result<(Commit, Secret), ManageError> {
-        let wish = IssueRequest::like(old, expires_at, self.store.catalogue());
-        let (insert, secret) = self.mint(&old.owner, &wish, Some(old.id.clone()), now)?;
+        let request = IssueRequest::like(old, expires_at, self.store.catalogue());
+        let (insert, secret) = self.mint(&old.owner, &request, Some(old.id.clone()), now)?;
         let new = &insert.info;
         let mut after = CredentialInfo {
             rotated_to: Some(new.id.clone()),

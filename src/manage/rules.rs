@@ -63,7 +63,7 @@ pub(super) fn check_expiry(
 
 /// Checks that nothing the actor grants outlives it. `None` means never.
 fn check_outlived(actor: &Actor, expires_at: Option<UnixMillis>) -> Result<(), ManageError> {
-    if actor.lasts_until(expires_at) {
+    if actor.outlives(expires_at) {
         Ok(())
     } else {
         Err(ManageError::ExpiryBeyondCreator)
@@ -130,7 +130,7 @@ fn check_held(
         (None, None) => ScopeSet::empty(),
     };
     actor
-        .lacks(&given, catalogue)
+        .first_missing(&given, catalogue)
         .map_or(Ok(()), |scope| Err(ManageError::ScopeNotHeld(scope.into())))
 }
 

@@ -3,10 +3,10 @@
 //!
 //! A label is a literal or one of a few fixed words, so nothing that a client sends can become one.
 
-pub(crate) use sink::*;
+pub(crate) use recorder::*;
 
 #[cfg(feature = "metrics")]
-mod sink {
+mod recorder {
     use std::time::Duration;
 
     use metrics::{counter, gauge, histogram};
@@ -15,7 +15,7 @@ mod sink {
 
     /// An accepted request, and how long its lookup took.
     pub(crate) fn accepted(kind: Kind, latency: Option<Duration>) {
-        waited(latency);
+        store_latency(latency);
         match kind {
             Kind::OrgKey => {
                 counter!("tower_api_key_accepted_total", "kind" => "org_key").increment(1)
@@ -49,7 +49,7 @@ mod sink {
 
     /// A refused request.
     pub(crate) fn refused(kind: Option<Kind>, cause: &'static str, latency: Option<Duration>) {
-        waited(latency);
+        store_latency(latency);
         match kind {
             Some(Kind::OrgKey) => refusal!("org_key", cause),
             Some(Kind::PersonalToken) => refusal!("pat", cause),
@@ -57,20 +57,20 @@ mod sink {
         }
     }
 
-    fn waited(latency: Option<Duration>) {
+    fn store_latency(latency: Option<Duration>) {
         if let Some(latency) = latency {
             histogram!("tower_api_key_store_seconds").record(latency);
         }
     }
 
-    pub(crate) fn hit(acceptable: bool) {
+    pub(crate) fn cache_hit(acceptable: bool) {
         match acceptable {
             true => counter!("tower_api_key_cache_hits_total").increment(1),
             false => counter!("tower_api_key_cache_negative_hits_total").increment(1),
         }
     }
 
-    pub(crate) fn miss() {
+    pub(crate) fn cache_miss() {
         counter!("tower_api_key_cache_misses_total").increment(1);
     }
 
@@ -78,11 +78,11 @@ mod sink {
         counter!("tower_api_key_cache_kept_failures_total").increment(1);
     }
 
-    pub(crate) fn limited() {
+    pub(crate) fn miss_limited() {
         counter!("tower_api_key_cache_limited_total").increment(1);
     }
 
-    pub(crate) fn evicted(acceptable: bool) {
+    pub(crate) fn cache_eviction(acceptable: bool) {
         match acceptable {
             true => {
                 counter!("tower_api_key_cache_evictions_total", "table" => "accepts").increment(1)
@@ -93,11 +93,11 @@ mod sink {
         }
     }
 
-    pub(crate) fn stale() {
+    pub(crate) fn stale_accept() {
         counter!("tower_api_key_cache_stale_total").increment(1);
     }
 
-    pub(crate) fn applied(subject: &'static str) {
+    pub(crate) fn change_applied(subject: &'static str) {
         counter!("tower_api_key_cache_changes_total", "subject" => subject).increment(1);
     }
 
@@ -106,7 +106,7 @@ mod sink {
     }
 
     /// If a clock was set back, the sample is zero rather than negative.
-    pub(crate) fn lagged(seconds: f64) {
+    pub(crate) fn revocation_lag(seconds: f64) {
         histogram!("tower_api_key_revocation_lag_seconds").record(seconds.max(0.0));
     }
 
@@ -115,13 +115,13 @@ mod sink {
         counter!("tower_api_key_forged_principals_total").increment(1);
     }
 
-    pub(crate) fn feed(up: bool) {
+    pub(crate) fn feed_state(up: bool) {
         gauge!("tower_api_key_feed_up").set(if up { 1.0 } else { 0.0 });
     }
 }
 
 #[cfg(not(feature = "metrics"))]
-mod sink {
+mod recorder {
     use std::time::Duration;
 
     use crate::credential::Kind;
@@ -133,36 +133,36 @@ mod sink {
     pub(crate) fn refused(_: Option<Kind>, _: &'static str, _: Option<Duration>) {}
 
     #[inline]
-    pub(crate) fn hit(_: bool) {}
+    pub(crate) fn cache_hit(_: bool) {}
 
     #[inline]
-    pub(crate) fn miss() {}
+    pub(crate) fn cache_miss() {}
 
     #[inline]
     pub(crate) fn kept_failure() {}
 
     #[inline]
-    pub(crate) fn limited() {}
+    pub(crate) fn miss_limited() {}
 
     #[inline]
-    pub(crate) fn evicted(_: bool) {}
+    pub(crate) fn cache_eviction(_: bool) {}
 
     #[inline]
-    pub(crate) fn stale() {}
+    pub(crate) fn stale_accept() {}
 
     #[inline]
-    pub(crate) fn applied(_: &'static str) {}
+    pub(crate) fn change_applied(_: &'static str) {}
 
     #[inline]
     pub(crate) fn hook_panicked() {}
 
     #[inline]
-    pub(crate) fn lagged(_: f64) {}
+    pub(crate) fn revocation_lag(_: f64) {}
 
     #[cfg(feature = "testing")]
     #[inline]
     pub(crate) fn forged() {}
 
     #[inline]
-    pub(crate) fn feed(_: bool) {}
+    pub(crate) fn feed_state(_: bool) {}
 }

@@ -1,9 +1,9 @@
 //! Emits verdicts as events through the crate `tracing`; without the feature of that name, none.
 
-pub(crate) use sink::*;
+pub(crate) use emitter::*;
 
 #[cfg(feature = "tracing")]
-mod sink {
+mod emitter {
     use std::{error::Error, fmt, time::Duration};
 
     use tracing::{Level, event, field};
@@ -104,7 +104,7 @@ mod sink {
 }
 
 #[cfg(not(feature = "tracing"))]
-mod sink {
+mod emitter {
     use std::error::Error;
 
     use crate::observe::{Accepted, Refused};

@@ -1,7 +1,7 @@
 //! The default responder: `{"detail": "<text>"}`, the documented form, or the same under another
 //! key.
 
-use std::{borrow::Cow, fmt::Write as _};
+use std::fmt::Write as _;
 
 use http::{HeaderValue, Response, header::CONTENT_TYPE};
 
@@ -36,10 +36,11 @@ pub struct JsonResponder {
 }
 
 impl JsonResponder {
-    /// Creates a responder that uses another key.
-    pub fn with_key(key: impl Into<Cow<'static, str>>) -> Self {
+    /// Sets the key of the text; `detail` by default.
+    #[must_use]
+    pub fn with_key(self, key: &str) -> Self {
         let mut opening = String::from("{");
-        push_string(&mut opening, &key.into());
+        push_string(&mut opening, key);
         opening.push(':');
         Self { opening }
     }
@@ -56,7 +57,8 @@ impl JsonResponder {
 
 impl Default for JsonResponder {
     fn default() -> Self {
-        Self::with_key(anyreach::BODY_KEY)
+        let opening = String::new();
+        Self { opening }.with_key(anyreach::BODY_KEY)
     }
 }
 
@@ -158,7 +160,7 @@ mod tests {
 
         #[test]
         fn a_body_is_read_as_the_key_and_the_text(key in ".*", text in ".*") {
-            let body = JsonResponder::with_key(key.clone()).body(&text);
+            let body = JsonResponder::default().with_key(&key).body(&text);
             let read: serde_json::Value = serde_json::from_str(&body).unwrap();
             prop_assert_eq!(read, serde_json::json!({ key: text }));
         }

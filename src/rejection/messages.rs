@@ -14,16 +14,11 @@ use crate::{anyreach, credential::TokenFormat};
 /// ```
 /// use tower_api_key::Messages;
 ///
-/// let messages = Messages {
-///     missing_credential: "Please sign in".into(),
-///     ..Messages::default()
-/// };
+/// let mut messages = Messages::default();
+/// messages.missing_credential = "Please sign in".into();
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "made with `..Messages::default()`, which outlives new texts"
-)]
+#[non_exhaustive]
 pub struct Messages {
     /// The text for [`Reason::MissingCredential`] (documented: mcp/connecting-a-client).
     pub missing_credential: Cow<'static, str>,

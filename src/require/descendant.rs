@@ -3,13 +3,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use http::{Request, request::Parts};
-use tower_layer::Layer;
-
-use super::{
-    RequireService,
-    requirement::{Asked, Question, Requirement},
-};
+use super::requirement::{Asked, Question, Requirement, require_layer};
 use crate::{
     error::ConfigError,
     id::OrgId,
@@ -19,6 +13,7 @@ use crate::{
     scope::AcceptedScopes,
     store::{DEFAULT_DEADLINE, Directory, StoreError, guarded},
 };
+use http::{Request, request::Parts};
 
 /// Lets callers through who hold `child_organizations:manage` and whose target is the organization
 /// that they act in, or one below it (organizations/partner-console). Membership in the target is
@@ -104,22 +99,9 @@ impl<R> RequireDescendantLayer<R> {
         Arc::make_mut(&mut self.rule).deadline = deadline;
         self
     }
-
-    /// Builds refusals as `auth` does: with its texts, its realm and its responder.
-    pub fn with_responses_of<S, R2>(self, auth: &AuthLayer<S, R2>) -> RequireDescendantLayer<R2> {
-        RequireDescendantLayer {
-            rule: self.rule,
-            style: auth.style(),
-        }
-    }
-
-    /// Declares that the services behind this layer speak gRPC; see [`AuthLayer::with_grpc`].
-    /// [`with_responses_of`](Self::with_responses_of) copies this setting from the other layer.
-    pub fn with_grpc(mut self) -> Self {
-        Arc::make_mut(&mut self.style).set_grpc();
-        self
-    }
 }
+
+require_layer!(RequireDescendantLayer { rule });
 
 impl<R> Requirement for RequireDescendantLayer<R> {
     type Responder = R;
@@ -197,24 +179,6 @@ impl Question for IsBelow {
 /// Returns the denial of a target outside, which is also that of a missing or unknown target.
 fn not_below(principal: &Principal) -> Denial {
     Denial::about(Cause::NotADescendant, Arc::clone(principal.record()))
-}
-
-impl<R, Inner> Layer<Inner> for RequireDescendantLayer<R> {
-    type Service = RequireService<Inner, Self>;
-
-    fn layer(&self, inner: Inner) -> Self::Service {
-        RequireService::new(inner, self.clone())
-    }
-}
-
-// Written by hand: a derived impl would require `R: Clone`.
-impl<R> Clone for RequireDescendantLayer<R> {
-    fn clone(&self) -> Self {
-        Self {
-            rule: Arc::clone(&self.rule),
-            style: Arc::clone(&self.style),
-        }
-    }
 }
 
 impl<R> fmt::Debug for RequireDescendantLayer<R> {

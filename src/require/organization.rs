@@ -2,9 +2,7 @@
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
-use tower_layer::Layer;
-
-use super::{RequireService, requirement::Requirement};
+use super::requirement::{Requirement, require_layer};
 use crate::{
     layer::AuthLayer,
     principal::Principal,
@@ -42,21 +40,9 @@ impl Default for RequireOrganizationLayer {
     }
 }
 
-impl<R> RequireOrganizationLayer<R> {
-    /// Builds refusals as `auth` does: with its texts, its realm and its responder.
-    pub fn with_responses_of<S, R2>(self, auth: &AuthLayer<S, R2>) -> RequireOrganizationLayer<R2> {
-        RequireOrganizationLayer {
-            style: auth.style(),
-        }
-    }
+impl<R> RequireOrganizationLayer<R> {}
 
-    /// Declares that the services behind this layer speak gRPC; see [`AuthLayer::with_grpc`].
-    /// [`with_responses_of`](Self::with_responses_of) copies this setting from the other layer.
-    pub fn with_grpc(mut self) -> Self {
-        Arc::make_mut(&mut self.style).set_grpc();
-        self
-    }
-}
+require_layer!(RequireOrganizationLayer {});
 
 impl<R> Requirement for RequireOrganizationLayer<R> {
     type Responder = R;
@@ -71,23 +57,6 @@ impl<R> Requirement for RequireOrganizationLayer<R> {
             Ok(())
         } else {
             Err(Cause::NoOrganization)
-        }
-    }
-}
-
-impl<R, Inner> Layer<Inner> for RequireOrganizationLayer<R> {
-    type Service = RequireService<Inner, Self>;
-
-    fn layer(&self, inner: Inner) -> Self::Service {
-        RequireService::new(inner, self.clone())
-    }
-}
-
-// Written by hand: a derived impl would require `R: Clone`.
-impl<R> Clone for RequireOrganizationLayer<R> {
-    fn clone(&self) -> Self {
-        Self {
-            style: Arc::clone(&self.style),
         }
     }
 }

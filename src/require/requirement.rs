@@ -10,6 +10,49 @@ use crate::{
     scope::AcceptedScopes,
 };
 
+/// Writes what all layers of this module have in common; `$field` are those besides the style.
+macro_rules! require_layer {
+    ($layer:ident { $($field:ident)? }) => {
+        impl<R> $layer<R> {
+            /// Builds refusals as `auth` does: with its texts, its realm and its responder.
+            pub fn with_responses_of<S, R2>(self, auth: &AuthLayer<S, R2>) -> $layer<R2> {
+                $layer {
+                    $($field: self.$field,)?
+                    style: auth.style(),
+                }
+            }
+
+            /// Declares that the services behind this layer speak gRPC; see
+            /// [`AuthLayer::with_grpc`]. [`with_responses_of`](Self::with_responses_of) copies this
+            /// setting from the other layer.
+            pub fn with_grpc(mut self) -> Self {
+                Arc::make_mut(&mut self.style).set_grpc();
+                self
+            }
+        }
+
+        impl<R, Inner> tower_layer::Layer<Inner> for $layer<R> {
+            type Service = super::RequireService<Inner, Self>;
+
+            fn layer(&self, inner: Inner) -> Self::Service {
+                super::RequireService::new(inner, self.clone())
+            }
+        }
+
+        // Written by hand: a derived impl would require `R: Clone`.
+        impl<R> Clone for $layer<R> {
+            fn clone(&self) -> Self {
+                Self {
+                    $($field: Arc::clone(&self.$field),)?
+                    style: Arc::clone(&self.style),
+                }
+            }
+        }
+    };
+}
+
+pub(super) use require_layer;
+
 /// A layer's requirement: what is checked at once, and what has to be asked.
 pub(crate) trait Requirement {
     /// Builds the HTTP form of refusals.

@@ -2,9 +2,7 @@
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
-use tower_layer::Layer;
-
-use super::{RequireService, requirement::Requirement};
+use super::requirement::{Requirement, require_layer};
 use crate::{
     error::ConfigError,
     layer::AuthLayer,
@@ -51,22 +49,9 @@ impl RequireScopesLayer {
     }
 }
 
-impl<R> RequireScopesLayer<R> {
-    /// Builds refusals as `auth` does: with its texts, its realm and its responder.
-    pub fn with_responses_of<S, R2>(self, auth: &AuthLayer<S, R2>) -> RequireScopesLayer<R2> {
-        RequireScopesLayer {
-            accepted: self.accepted,
-            style: auth.style(),
-        }
-    }
+impl<R> RequireScopesLayer<R> {}
 
-    /// Declares that the services behind this layer speak gRPC; see [`AuthLayer::with_grpc`].
-    /// [`with_responses_of`](Self::with_responses_of) copies this setting from the other layer.
-    pub fn with_grpc(mut self) -> Self {
-        Arc::make_mut(&mut self.style).set_grpc();
-        self
-    }
-}
+require_layer!(RequireScopesLayer { accepted });
 
 impl<R> Requirement for RequireScopesLayer<R> {
     type Responder = R;
@@ -85,24 +70,6 @@ impl<R> Requirement for RequireScopesLayer<R> {
             Ok(())
         } else {
             Err(Cause::NoAcceptedScope)
-        }
-    }
-}
-
-impl<R, Inner> Layer<Inner> for RequireScopesLayer<R> {
-    type Service = RequireService<Inner, Self>;
-
-    fn layer(&self, inner: Inner) -> Self::Service {
-        RequireService::new(inner, self.clone())
-    }
-}
-
-// Written by hand: a derived impl would require `R: Clone`.
-impl<R> Clone for RequireScopesLayer<R> {
-    fn clone(&self) -> Self {
-        Self {
-            accepted: Arc::clone(&self.accepted),
-            style: Arc::clone(&self.style),
         }
     }
 }

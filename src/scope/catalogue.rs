@@ -96,6 +96,7 @@ impl Catalogue {
 /// Builds a [`Catalogue`]; begin with [`Catalogue::builder`]. The order of the calls does not
 /// matter.
 #[derive(Debug, Default)]
+#[must_use]
 pub struct CatalogueBuilder {
     roles: Vec<(Arc<str>, Vec<Box<str>>)>,
     implied: Vec<(Box<str>, Box<str>)>,
@@ -103,7 +104,6 @@ pub struct CatalogueBuilder {
 
 impl CatalogueBuilder {
     /// Adds a role and its scopes.
-    #[must_use]
     pub fn role<T: Into<Box<str>>>(
         mut self,
         role: &str,
@@ -116,7 +116,6 @@ impl CatalogueBuilder {
 
     /// Makes `scope` imply `implied`: a credential with the first also holds the second. Chains are
     /// followed.
-    #[must_use]
     pub fn implies(mut self, scope: &str, implied: &str) -> Self {
         self.implied.push((scope.into(), implied.into()));
         self

@@ -136,6 +136,7 @@ impl Digest {
 /// The text is not a SHA-256 digest. The error does not contain the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a SHA-256 digest: 64 hexadecimal digits, or 32 bytes in Base64")]
+#[non_exhaustive]
 pub struct ParseDigestError;
 
 /// The initial hash value (FIPS 180-4, section 5.3.3).

@@ -77,11 +77,11 @@ impl<S: CredentialStore, R> Shared<S, R> {
         if self.policy.is_answered_preflight(request) {
             return Ok(Triage::AnswerPreflight);
         }
-        if self.policy.is_anonymous(request) {
+        if self.policy.skips_authentication(request) {
             return Ok(Triage::PassThrough);
         }
         let headers = request.headers();
-        let presented = self.policy.present(headers)?;
+        let presented = self.policy.read_credential(headers)?;
         let lookup = presented.lookup(|| self.policy.named_organization(headers));
         let found = match catch(|| self.store.peek(&lookup)) {
             Some(Peek::Found(record)) => Ok(Some(record)),
@@ -90,7 +90,7 @@ impl<S: CredentialStore, R> Shared<S, R> {
             None => Err(StoreFault::panicked().into()),
         };
         self.policy
-            .judge(headers, &presented, found, self.decoy_pepper())
+            .decide(headers, &presented, found, self.decoy_pepper())
             .map(Triage::Accept)
     }
 
@@ -142,7 +142,7 @@ impl<S: CredentialStore, R> Shared<S, R> {
     {
         match self
             .policy
-            .judge(request.headers(), presented, found, self.decoy_pepper())
+            .decide(request.headers(), presented, found, self.decoy_pepper())
         {
             Ok(principal) => {
                 self.admit(request, principal, latency);

@@ -22,6 +22,7 @@ use crate::{
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct AuditEvent {
     /// Sequence number assigned by the store, increasing per owner; `None` before the event is
     /// stored.
@@ -44,6 +45,28 @@ pub struct AuditEvent {
 }
 
 impl AuditEvent {
+    /// Creates an event that is not stored yet, about one credential alone; set the remaining
+    /// fields as needed.
+    #[must_use]
+    pub fn new(
+        at: UnixMillis,
+        action: AuditAction,
+        owner: Owner,
+        credential: impl Into<CredentialId>,
+        by: AuditActor,
+    ) -> Self {
+        Self {
+            number: None,
+            at,
+            action,
+            owner,
+            credential: credential.into(),
+            related: None,
+            by,
+            origin: None,
+        }
+    }
+
     /// Erases a user: replaces their id with the pseudonym and removes the origin of their actions.
     pub(crate) fn erase(&mut self, user: &UserId, pseudonym: &UserId) {
         let owned = matches!(&self.owner, Owner::User(id) if id == user);
@@ -134,6 +157,19 @@ pub enum AuditActor {
     Unknown,
 }
 
+/// An [`AuditActor`] as stores keep it, in the columns `actor_kind`, `actor_id` and
+/// `actor_user_id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ActorColumns<'a> {
+    /// A fixed word.
+    pub kind: &'static str,
+    /// The credential's id, or the operator's name.
+    pub id: Option<&'a str>,
+    /// The user's id.
+    pub user: Option<&'a str>,
+}
+
 impl AuditActor {
     /// Returns what a store keeps: a fixed word, the credential's id (or the name), and the user's
     /// id.
@@ -147,21 +183,22 @@ impl AuditActor {
     /// assert_eq!(AuditActor::from_columns(kind, id, user), Some(actor));
     /// ```
     #[must_use]
-    pub fn columns(&self) -> (&'static str, Option<&str>, Option<&str>) {
-        match self {
+    pub fn columns(&self) -> ActorColumns<'_> {
+        let (kind, id, user) = match self {
             Self::Key(id) => ("org_key", Some(id.as_str()), None),
             Self::Token { id, user } => ("pat", Some(id.as_str()), Some(user.as_str())),
             Self::User(user) => ("user", None, Some(user.as_str())),
-            Self::Operator(name) => ("operator", Some(name), None),
+            Self::Operator(name) => ("operator", Some(&**name), None),
             Self::Bearer => ("bearer", None, None),
             Self::Unknown => ("unknown", None, None),
-        }
+        };
+        ActorColumns { kind, id, user }
     }
 
     /// Parses what [`columns`](Self::columns) returned.
     #[must_use]
-    pub fn from_columns(sort: &str, id: Option<&str>, user: Option<&str>) -> Option<Self> {
-        Some(match (sort, id, user) {
+    pub fn from_columns(kind: &str, id: Option<&str>, user: Option<&str>) -> Option<Self> {
+        Some(match (kind, id, user) {
             ("org_key", Some(id), None) => Self::Key(id.into()),
             ("pat", Some(id), Some(user)) => Self::Token {
                 id: id.into(),

@@ -96,7 +96,7 @@ pub enum StoreError {
     #[error("the digest was made under the pepper {0:?}, which the store does not accept")]
     UnknownPepper(Box<str>),
     /// The record's digest was computed without a pepper, and the store
-    /// [refuses](crate::secret::Peppers::refusing_plain) such digests.
+    /// [refuses](crate::secret::Peppers::without_plain_digests) such digests.
     #[error("the digest was made without a pepper, which the store does not accept")]
     PlainDigest,
 }

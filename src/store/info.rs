@@ -5,6 +5,7 @@ use crate::{
     clock::UnixMillis,
     credential::Kind,
     id::{CredentialId, OrgId, UserId},
+    scope::ScopeSet,
 };
 
 /// The owner of a credential. Determines the credential's kind.
@@ -97,6 +98,7 @@ impl Owner {
 /// assert_eq!(key.effective_status(UnixMillis(1_000)), EffectiveStatus::Expired);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CredentialInfo {
     /// The public id, used to manage it.
     pub id: CredentialId,
@@ -151,6 +153,25 @@ impl CredentialInfo {
             rotated_to: None,
             rotated_at: None,
             damaged: false,
+        }
+    }
+
+    /// Creates the info of a credential from what its record says. Scopes that equal those of its
+    /// role, `of_role`, are left out, so that they follow the catalogue.
+    pub(crate) fn of_record(
+        record: &Record,
+        owner: Owner,
+        created_at: UnixMillis,
+        of_role: Option<&ScopeSet>,
+    ) -> Self {
+        let own = Some(record.scopes())
+            .filter(|scopes| record.kind() == Kind::OrgKey && of_role != Some(*scopes));
+        Self {
+            role: record.role().map(Into::into),
+            scopes: own.map(|scopes| scopes.iter().map(Into::into).collect()),
+            status: record.status(),
+            expires_at: record.expires_at(),
+            ..Self::new(record.id(), owner, created_at)
         }
     }
 
@@ -229,6 +250,8 @@ impl EffectiveStatus {
 /// idle.unused_since = Some(UnixMillis(1_767_225_600_000));
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[must_use]
 pub struct Filter {
     /// Only those in this state.
     pub state: Option<EffectiveStatus>,
@@ -239,6 +262,30 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// Limits the list to credentials in this state.
+    pub fn with_state(self, state: impl Into<Option<EffectiveStatus>>) -> Self {
+        Self {
+            state: state.into(),
+            ..self
+        }
+    }
+
+    /// Limits the list to credentials that expire before `moment`.
+    pub fn with_expiring_before(self, moment: impl Into<Option<UnixMillis>>) -> Self {
+        Self {
+            expiring_before: moment.into(),
+            ..self
+        }
+    }
+
+    /// Limits the list to credentials that were created before `moment` and not used since.
+    pub fn with_unused_since(self, moment: impl Into<Option<UnixMillis>>) -> Self {
+        Self {
+            unused_since: moment.into(),
+            ..self
+        }
+    }
+
     /// Returns whether `credential` matches at `now`. For stores that do not filter by themselves.
     #[must_use]
     pub fn shows(&self, credential: &CredentialInfo, now: UnixMillis) -> bool {
@@ -302,10 +349,7 @@ mod tests {
                 UnixMillis(0),
             )
         };
-        let expiring = Filter {
-            expiring_before: Some(UnixMillis(50)),
-            ..Filter::default()
-        };
+        let expiring = Filter::default().with_expiring_before(UnixMillis(50));
         for (expires_at, shown) in [(None, false), (Some(49), true), (Some(50), false)] {
             assert_eq!(
                 shows(expiring, expires_at, None),
@@ -313,10 +357,7 @@ mod tests {
                 "expires at {expires_at:?}"
             );
         }
-        let unused = |since| Filter {
-            unused_since: Some(UnixMillis(since)),
-            ..Filter::default()
-        };
+        let unused = |since| Filter::default().with_unused_since(UnixMillis(since));
         for (used_at, since, shown) in [
             (None, 10, false),
             (None, 11, true),

@@ -11,22 +11,22 @@ use crate::{credential::Kind, secret::Digest};
 /// use tower_api_key::store::{Credential, Lookup};
 ///
 /// // As a layer would ask for `ak_example.…`; in a test of a store.
-/// let lookup = Lookup::new(Credential::OrgKey { id: "example" }, None);
-/// assert!(matches!(lookup.credential(), Credential::OrgKey { id: "example" }));
+/// let lookup = Lookup::new(LookupKey::OrgKey { id: "example" }, None);
+/// assert!(matches!(lookup.credential(), LookupKey::OrgKey { id: "example" }));
 /// ```
 ///
 /// `Debug` omits the presented id and digest: a client that swaps the parts of a token puts the
 /// secret where the id belongs. Log the id of the record that was found instead.
 #[derive(Clone, Copy)]
 pub struct Lookup<'a> {
-    key: Key<'a>,
+    key: RawKey<'a>,
     organization: Option<&'a str>,
 }
 
 /// What a credential is found by. The bytes of an id are token68; only callers that want text pay
 /// for the conversion.
 #[derive(Clone, Copy)]
-pub(crate) enum Key<'a> {
+pub(crate) enum RawKey<'a> {
     Id(&'a [u8]),
     Digest(&'a Digest),
 }
@@ -34,32 +34,32 @@ pub(crate) enum Key<'a> {
 impl<'a> Lookup<'a> {
     /// Creates a lookup as the layer does; for testing a store.
     #[must_use]
-    pub fn new(credential: Credential<'a>, organization: Option<&'a str>) -> Self {
-        let key = match credential {
-            Credential::OrgKey { id } => Key::Id(id.as_bytes()),
-            Credential::PersonalToken { digest } => Key::Digest(digest),
+    pub fn new(key: LookupKey<'a>, organization: Option<&'a str>) -> Self {
+        let key = match key {
+            LookupKey::OrgKey { id } => RawKey::Id(id.as_bytes()),
+            LookupKey::PersonalToken { digest } => RawKey::Digest(digest),
         };
         Self { key, organization }
     }
 
     /// Creates a lookup without a check for UTF-8.
-    pub(crate) fn by(key: Key<'a>, organization: Option<&'a str>) -> Self {
+    pub(crate) fn by(key: RawKey<'a>, organization: Option<&'a str>) -> Self {
         Self { key, organization }
     }
 
     /// Returns what the credential is found by.
-    pub(crate) fn key(&self) -> Key<'a> {
+    pub(crate) fn raw_key(&self) -> RawKey<'a> {
         self.key
     }
 
-    /// Returns the credential that was presented.
+    /// Returns what the presented credential is looked up by.
     #[must_use]
-    pub fn credential(&self) -> Credential<'a> {
+    pub fn key(&self) -> LookupKey<'a> {
         match self.key {
-            Key::Id(id) => Credential::OrgKey {
+            RawKey::Id(id) => LookupKey::OrgKey {
                 id: std::str::from_utf8(id).unwrap_or_default(),
             },
-            Key::Digest(digest) => Credential::PersonalToken { digest },
+            RawKey::Digest(digest) => LookupKey::PersonalToken { digest },
         }
     }
 
@@ -74,8 +74,8 @@ impl<'a> Lookup<'a> {
 impl fmt::Debug for Lookup<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = match self.key {
-            Key::Id(_) => Kind::OrgKey,
-            Key::Digest(_) => Kind::PersonalToken,
+            RawKey::Id(_) => Kind::OrgKey,
+            RawKey::Digest(_) => Kind::PersonalToken,
         };
         f.debug_struct("Lookup")
             .field("kind", &kind)
@@ -83,13 +83,13 @@ impl fmt::Debug for Lookup<'_> {
     }
 }
 
-/// How a credential is looked up.
+/// What a credential is looked up by.
 #[derive(Clone, Copy)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "a third kind has to be a compile error in every store"
 )]
-pub enum Credential<'a> {
+pub enum LookupKey<'a> {
     /// An organization key, found by the part between its prefix and its dot.
     OrgKey {
         /// One or more token68 characters, none of them a dot.
@@ -102,7 +102,7 @@ pub enum Credential<'a> {
     },
 }
 
-impl fmt::Debug for Credential<'_> {
+impl fmt::Debug for LookupKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::OrgKey { .. } => "OrgKey(..)",

@@ -63,11 +63,11 @@ pub use backend::{ManageStore, Usage};
 pub use cached::{Cached, MonotonicClock, StoreReader};
 pub use change::{Change, Feed, FeedEvent};
 pub use directory::Directory;
-pub use error::{BoxError, StoreError, StoreFault, WriteError};
+pub use error::{StoreError, StoreFault, WriteError};
 pub(crate) use guard::{DEFAULT_DEADLINE, guarded};
 pub use info::{CredentialInfo, EffectiveStatus, Filter, Owner};
-pub(crate) use lookup::Key;
-pub use lookup::{Credential, Lookup, Peek};
+pub(crate) use lookup::RawKey;
+pub use lookup::{Lookup, LookupKey, Peek};
 pub use memory::MemoryStore;
 pub(crate) use record::Grant;
 pub use record::{Record, Status};
@@ -93,7 +93,7 @@ use crate::secret::Pepper;
 /// #[tower_api_key::async_trait]
 /// impl CredentialStore for Keys {
 ///     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
-///         let Credential::OrgKey { id } = lookup.credential() else {
+///         let LookupKey::OrgKey { id } = lookup.credential() else {
 ///             return Ok(None); // this service has no personal tokens
 ///         };
 ///         let row = self.0.key(id).await.map_err(StoreError::unavailable)?;

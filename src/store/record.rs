@@ -32,6 +32,7 @@ use crate::{
 /// # Ok::<(), tower_api_key::ConfigError>(())
 /// ```
 #[derive(Clone, Debug)]
+#[must_use]
 pub struct Record {
     id: Box<str>,
     digest: Digest,
@@ -119,7 +120,6 @@ impl Status {
 impl Record {
     /// Creates the record of an organization key: its id (between prefix and dot), the digest of
     /// the whole token, and the organization that owns it.
-    #[must_use]
     pub fn org_key(
         id: impl Into<CredentialId>,
         digest: Digest,
@@ -149,7 +149,6 @@ impl Record {
     ///     .with_role("viewer", &Catalogue::anyreach())?;
     /// # Ok::<(), tower_api_key::ConfigError>(())
     /// ```
-    #[must_use]
     pub fn personal_token(
         id: impl Into<CredentialId>,
         digest: Digest,
@@ -192,7 +191,6 @@ impl Record {
     }
 
     /// Sets the organization that the lookup named, of which the user is a member.
-    #[must_use]
     pub fn in_organization(self, organization: impl Into<OrgId>) -> Self {
         self.regrant(|grant| grant.organization = Some(organization.into()))
     }
@@ -213,7 +211,6 @@ impl Record {
 
     /// Grants exactly `scopes`. A store derives them from stored scopes with [`Catalogue::expand`],
     /// which adds what they imply and drops what the catalogue does not have.
-    #[must_use]
     pub fn with_scopes(self, scopes: ScopeSet) -> Self {
         self.regrant(|grant| grant.scopes = scopes)
     }
@@ -226,8 +223,7 @@ impl Record {
 
     /// Sets the pepper the digest was computed with. Without it, the digest is the token's SHA-256
     /// digest.
-    #[must_use]
-    pub fn under(self, pepper: Option<Arc<Pepper>>) -> Self {
+    pub fn with_pepper(self, pepper: Option<Arc<Pepper>>) -> Self {
         if pepper.is_none() {
             self
         } else {
@@ -238,8 +234,7 @@ impl Record {
     /// Marks the digest for rehashing on next use, which a [`Manager`](crate::manage::Manager) does
     /// when it records the uses. Without one leave it unset: each marked digest that is used would
     /// stay in [`LastUse`](crate::LastUse).
-    #[must_use]
-    pub fn outdated(self, outdated: bool) -> Self {
+    pub fn with_outdated(self, outdated: bool) -> Self {
         if outdated {
             self.regrant(|grant| grant.outdated = true)
         } else {
@@ -274,7 +269,6 @@ impl Record {
     /// assert_eq!(key.data(), Some(&Plan { requests_per_minute: 600 }));
     /// assert_eq!(key.data::<String>(), None);
     /// ```
-    #[must_use]
     pub fn with_data<T: Any + Send + Sync>(self, data: Arc<T>) -> Self {
         self.regrant(|grant| grant.data = Some(Data(data)))
     }
@@ -286,6 +280,10 @@ impl Record {
     }
 
     /// Returns the pepper the digest was computed with.
+    pub(crate) fn has_grant(&self) -> bool {
+        self.organization().is_some() || self.role().is_some() || !self.scopes().is_empty()
+    }
+
     pub(crate) fn pepper(&self) -> Option<&Pepper> {
         self.grant.pepper.as_deref()
     }
@@ -309,7 +307,6 @@ impl Record {
     }
 
     /// Sets when the credential expires; `None`, the default, means never.
-    #[must_use]
     pub fn expiring_at(self, moment: impl Into<Option<UnixMillis>>) -> Self {
         let moment = moment.into();
         Self {
@@ -321,8 +318,7 @@ impl Record {
 
     /// Sets whether a successor was issued. The credential is valid until it expires; its uses are
     /// reported to the audit trail.
-    #[must_use]
-    pub fn rotated(self, rotated: bool) -> Self {
+    pub fn with_rotated(self, rotated: bool) -> Self {
         Self { rotated, ..self }
     }
 
@@ -332,7 +328,6 @@ impl Record {
     }
 
     /// Sets the status; [`Status::Active`] by default.
-    #[must_use]
     pub fn with_status(self, status: Status) -> Self {
         Self { status, ..self }
     }

@@ -6,7 +6,7 @@ use tower_api_key::{
     async_trait,
     secret::Digest,
     store::{
-        Cached, Credential, CredentialStore, Directory, Lookup, ManageStore, MemoryStore, Peek,
+        Cached, CredentialStore, Directory, Lookup, LookupKey, ManageStore, MemoryStore, Peek,
         Record, StoreError,
     },
 };
@@ -37,7 +37,7 @@ fn cache() -> Cached<MemoryStore> {
 }
 
 fn key(id: &str) -> Lookup<'_> {
-    Lookup::new(Credential::OrgKey { id }, None)
+    Lookup::new(LookupKey::OrgKey { id }, None)
 }
 
 fn ask<S: CredentialStore>(cache: &S, runtime: &tokio::runtime::Runtime, lookup: &Lookup<'_>) {
@@ -60,7 +60,7 @@ fn a_hit_allocates_nothing() {
         Digest::of(b"pat_test"),
     );
     let token =
-        |organization| Lookup::new(Credential::PersonalToken { digest: &digest }, organization);
+        |organization| Lookup::new(LookupKey::PersonalToken { digest: &digest }, organization);
     let lookups = [
         key("good1"),
         key("unknown"),

@@ -197,7 +197,7 @@ fn a_request_refused_without_a_lookup_allocates_nothing_before_the_response() {
     ];
     for (code, lines) in cases {
         let format = match code {
-            "wrong_checksum" => TokenFormat::default().require_checksum(),
+            "wrong_checksum" => TokenFormat::default().with_required_checksum(),
             _ => TokenFormat::default(),
         };
         let layer = AuthLayer::new(store()).with_token_format(format);

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use tower_api_key::store::{
-    Credential, CredentialStore, Lookup, MemoryStore, Peek, Record, StoreError,
+    CredentialStore, Lookup, LookupKey, MemoryStore, Peek, Record, StoreError,
 };
 
 /// The fault of the store.
@@ -121,7 +121,7 @@ impl FaultyStore {
     }
 
     fn unreadable(&self, lookup: &Lookup<'_>) -> bool {
-        matches!(lookup.credential(), Credential::OrgKey { id } if self.unreadable.contains(id))
+        matches!(lookup.key(), LookupKey::OrgKey { id } if self.unreadable.contains(id))
     }
 
     /// Waits while the store hangs and returns the fault that follows.
@@ -166,7 +166,7 @@ impl CredentialStore for FaultyStore {
             Fault::Nothing | Fault::Hang => {}
             Fault::Error(text) => return Err(StoreError::unavailable(text)),
             Fault::ErrorOnMembership => {
-                if matches!(lookup.credential(), Credential::PersonalToken { .. })
+                if matches!(lookup.key(), LookupKey::PersonalToken { .. })
                     && lookup.organization().is_some()
                 {
                     return Err(StoreError::unavailable("the memberships are down"));
@@ -181,9 +181,9 @@ impl CredentialStore for FaultyStore {
                 return self.records.find(lookup).await;
             }
             Fault::Swap { asked, answered } => {
-                if matches!(lookup.credential(), Credential::OrgKey { id } if id == asked) {
+                if matches!(lookup.key(), LookupKey::OrgKey { id } if id == asked) {
                     let other =
-                        Lookup::new(Credential::OrgKey { id: &answered }, lookup.organization());
+                        Lookup::new(LookupKey::OrgKey { id: &answered }, lookup.organization());
                     return self.records.find(&other).await;
                 }
             }

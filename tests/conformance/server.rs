@@ -187,12 +187,13 @@ fn layer(config: &Config, store: Arc<FaultyStore>, clock: ManualClock) -> Auth {
         .with_clock(clock)
         .with_deadline(LOOKUP_TIMEOUT);
     if let Some(key) = &config.error_body_key {
-        layer = layer.with_body_key(key.clone());
+        layer = layer.with_body_key(key);
     }
     if let Some(text) = &config.missing_message {
-        layer = layer.with_messages(Messages {
-            missing_credential: text.clone().into(),
-            ..Messages::default()
+        layer = layer.with_messages({
+            let mut messages = Messages::default();
+            messages.missing_credential = text.clone().into();
+            messages
         });
     }
     if let Some(Preflight::Pass) = config.preflight {

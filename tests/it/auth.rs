@@ -165,7 +165,7 @@ fn malformed_credentials() -> Vec<Case> {
         ),
         case("513 bytes", long, "token_too_long", Invalid),
         Case {
-            set_up: |auth| auth.with_token_format(TokenFormat::default().require_checksum()),
+            set_up: |auth| auth.with_token_format(TokenFormat::default().with_required_checksum()),
             ..case(
                 "a missing required checksum",
                 bearer(KEY),

@@ -30,16 +30,14 @@ fn body(answer: &Answer) -> Value {
 
 #[tokio::test]
 async fn each_reason_returns_its_replaced_text() {
-    let messages = Messages {
-        missing_credential: "test missing".into(),
-        unrecognized_token: "test unrecognized".into(),
-        invalid_token: "test \"invalid\"".into(),
-        missing_organization: "test organization".into(),
-        organization_denied: "test denied".into(),
-        exposed_credential: "test exposed".into(),
-        unavailable: "test unavailable".into(),
-        ..Messages::default()
-    };
+    let mut messages = Messages::default();
+    messages.missing_credential = "test missing".into();
+    messages.unrecognized_token = "test unrecognized".into();
+    messages.invalid_token = "test \"invalid\"".into();
+    messages.missing_organization = "test organization".into();
+    messages.organization_denied = "test denied".into();
+    messages.exposed_credential = "test exposed".into();
+    messages.unavailable = "test unavailable".into();
     let down = AuthLayer::new(RemoteStore::new(memory(), Behaviour::Fails))
         .with_messages(messages.clone());
     let up = auth().with_messages(messages).with_browser_guard(|_| {});
@@ -70,9 +68,10 @@ async fn the_body_key_is_configurable() {
 
 #[tokio::test]
 async fn the_order_of_settings_does_not_matter() {
-    let messages = || Messages {
-        missing_credential: "test".into(),
-        ..Messages::default()
+    let messages = || {
+        let mut messages = Messages::default();
+        messages.missing_credential = "test".into();
+        messages
     };
     let one = auth()
         .with_body_key("error")
@@ -148,9 +147,10 @@ async fn only_the_default_text_names_the_configured_prefixes() {
         format.unwrap()
     };
     let default = Messages::default;
-    let custom = || Messages {
-        unrecognized_token: "test, not pat_ or ak_".into(),
-        ..Messages::default()
+    let custom = || {
+        let mut messages = Messages::default();
+        messages.unrecognized_token = "test, not pat_ or ak_".into();
+        messages
     };
     let named = |token: &str, key: &str| {
         format!(
@@ -455,10 +455,8 @@ async fn grpc_web_refusals_use_the_callers_content_type() {
 
 #[tokio::test]
 async fn a_grpc_message_is_percent_encoded() {
-    let messages = Messages {
-        missing_credential: "50 % é\r\n~ \"x\"".into(),
-        ..Messages::default()
-    };
+    let mut messages = Messages::default();
+    messages.missing_credential = "50 % é\r\n~ \"x\"".into();
     let answer = ask(
         &grpc_auth().with_messages(messages),
         grpc_call(request(), "application/grpc"),

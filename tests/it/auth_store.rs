@@ -286,7 +286,7 @@ async fn expiry_is_checked_on_every_request() {
 
 #[tokio::test]
 async fn a_required_checksum_keeps_junk_from_the_store() {
-    let format = TokenFormat::default().require_checksum();
+    let format = TokenFormat::default().with_required_checksum();
     let memory = memory();
     let minted = format.mint(Kind::OrgKey).unwrap();
     memory

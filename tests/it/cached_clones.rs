@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tower_api_key::store::{Cached, Change, ManageStore, MemoryStore, Owner};
 
-use crate::support::held_store::{HeldStore, Question, key};
+use crate::support::held_store::{HeldStore, TestLookup, key};
 
 fn cache() -> Cached<std::sync::Arc<HeldStore>> {
     Cached::new(HeldStore::new()).with_ttl(Duration::MAX)
@@ -12,7 +12,7 @@ fn cache() -> Cached<std::sync::Arc<HeldStore>> {
 
 #[tokio::test]
 async fn a_clone_answers_from_what_the_other_has_cached() {
-    let (cache, question) = (cache(), Question::key("k1"));
+    let (cache, question) = (cache(), TestLookup::key("k1"));
     let clone = cache.clone();
     assert!(question.is_accepted(&cache).await);
     assert!(question.is_cached(&clone));
@@ -20,7 +20,7 @@ async fn a_clone_answers_from_what_the_other_has_cached() {
 
 #[tokio::test]
 async fn a_clone_that_is_set_up_anew_has_answers_of_its_own() {
-    let (cache, question) = (cache(), Question::key("k1"));
+    let (cache, question) = (cache(), TestLookup::key("k1"));
     let shorter = cache.clone().with_ttl(Duration::from_secs(1));
     assert!(question.is_accepted(&cache).await);
     assert!(
@@ -45,7 +45,7 @@ async fn a_change_through_one_clone_takes_effect_in_all_however_they_are_set_up(
                 .unwrap()
         );
         first.insert(key(&id)).await.unwrap();
-        let question = Question::key(&id);
+        let question = TestLookup::key(&id);
         for cache in caches {
             assert!(
                 question.is_accepted(cache).await && question.is_cached(cache),
@@ -57,7 +57,7 @@ async fn a_change_through_one_clone_takes_effect_in_all_however_they_are_set_up(
             assert!(!question.is_accepted(cache).await, "{id}");
         }
     }
-    let question = Question::key("k1");
+    let question = TestLookup::key("k1");
     for cache in caches {
         assert!(question.is_accepted(cache).await);
     }
@@ -73,5 +73,5 @@ async fn a_store_in_memory_is_shared_by_its_clones() {
         .await
         .unwrap();
     clone.insert(key("k1")).await.unwrap();
-    assert!(Question::key("k1").is_accepted(&store).await);
+    assert!(TestLookup::key("k1").is_accepted(&store).await);
 }

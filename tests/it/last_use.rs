@@ -49,12 +49,7 @@ impl Fixture {
 }
 
 fn used(kind: Kind, id: &str, after: i64) -> Usage {
-    Usage {
-        kind,
-        id: id.into(),
-        at: UnixMillis(START + after),
-        after_rotation: false,
-    }
+    Usage::new(kind, id, UnixMillis(START + after))
 }
 
 #[tokio::test]

@@ -133,7 +133,7 @@ fn layers(store: &MemoryStore) -> Vec<(&'static str, Auth)> {
         ("with gRPC", local.clone().with_grpc()),
         (
             "with checksums",
-            local.with_token_format(TokenFormat::default().require_checksum()),
+            local.with_token_format(TokenFormat::default().with_required_checksum()),
         ),
         ("remote", remote(Behaviour::Answers)),
         ("failing", remote(Behaviour::Fails)),

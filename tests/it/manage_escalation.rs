@@ -8,7 +8,7 @@ use tower_api_key::{
     scope::{Catalogue, ScopeSet},
     secret::Digest,
     store::{
-        Credential, CredentialStore, Directory, Lookup, ManageStore, MemoryStore, Owner, Record,
+        CredentialStore, Directory, Lookup, LookupKey, ManageStore, MemoryStore, Owner, Record,
     },
     testing::{ManualClock, principal},
 };
@@ -144,7 +144,7 @@ async fn run(
         }
     };
     Ok(store
-        .find(&Lookup::new(Credential::OrgKey { id: id.as_str() }, None))
+        .find(&Lookup::new(LookupKey::OrgKey { id: id.as_str() }, None))
         .await
         .unwrap()
         .unwrap())

@@ -152,10 +152,7 @@ impl Fixture {
         let (mut all, mut events) = (Vec::new(), Vec::new());
         for (actor, kind) in [(org(), Kind::OrgKey), (user(), Kind::PersonalToken)] {
             for state in [None, Some(tower_api_key::store::EffectiveStatus::Deleted)] {
-                let filter = Filter {
-                    state,
-                    ..Filter::default()
-                };
+                let filter = Filter::default().with_state(state);
                 all.extend(
                     self.manager
                         .list(&actor, kind, &filter, None, 200)

@@ -11,7 +11,7 @@ use support::{
 use tower_api_key::{
     AuthLayer, PublicLayer, Reason, Rejection,
     secret::Digest,
-    store::{Credential, Lookup},
+    store::{Lookup, LookupKey},
 };
 
 #[tokio::test]
@@ -64,17 +64,17 @@ async fn a_panicking_browser_report_still_refuses() {
 fn debug_output_of_a_lookup_contains_no_credential() {
     let digest = Digest::of(b"pat_test-token");
     let key = Lookup::new(
-        Credential::OrgKey {
+        LookupKey::OrgKey {
             id: "test-secret-in-the-wrong-place",
         },
         None,
     );
     let token = Lookup::new(
-        Credential::PersonalToken { digest: &digest },
+        LookupKey::PersonalToken { digest: &digest },
         Some("test-secret-in-the-wrong-place"),
     );
     for lookup in [key, token] {
-        let shown = format!("{lookup:?} {:?}", lookup.credential());
+        let shown = format!("{lookup:?} {:?}", lookup.key());
         assert!(!shown.contains("wrong-place"), "{shown}");
     }
 }

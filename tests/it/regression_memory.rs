@@ -8,8 +8,8 @@ use tower_api_key::{
     manage::*,
     secret::Digest,
     store::{
-        AuditAction, AuditEvent, Credential, CredentialInfo, CredentialStore, Directory, Lookup,
-        ManageStore, MemoryStore, Owner, Peek, Record, WriteError,
+        AuditAction, AuditEvent, CredentialStore, Directory, Lookup, LookupKey, ManageStore,
+        MemoryStore, Owner, Peek, Record, WriteError,
         backend::{Authority, Commit, Update},
     },
 };
@@ -36,7 +36,7 @@ fn store() -> MemoryStore {
 
 fn is_found(store: &MemoryStore, id: &str) -> bool {
     matches!(
-        store.peek(&Lookup::new(Credential::OrgKey { id }, None)),
+        store.peek(&Lookup::new(LookupKey::OrgKey { id }, None)),
         Peek::Found(_)
     )
 }
@@ -50,12 +50,10 @@ fn replace(store: &MemoryStore, ids: &[String]) {
     let owner = Owner::Organization("org".into());
     let changes = ids.iter().map(|id| {
         let before = now(store.credential(&owner, id)).unwrap().unwrap();
-        let after = CredentialInfo {
-            expires_at: match before.expires_at {
-                None => Some(UnixMillis(i64::MAX)),
-                Some(_) => None,
-            },
-            ..before.clone()
+        let mut after = before.clone();
+        after.expires_at = match before.expires_at {
+            None => Some(UnixMillis(i64::MAX)),
+            Some(_) => None,
         };
         Update { before, after }
     });

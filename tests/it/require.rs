@@ -180,10 +180,8 @@ async fn scopes_are_checked_last() {
 
 #[tokio::test]
 async fn a_requirement_can_use_the_responses_of_an_auth_layer() {
-    let messages = Messages {
-        insufficient_scope: "test scope".into(),
-        ..Messages::default()
-    };
+    let mut messages = Messages::default();
+    messages.insufficient_scope = "test scope".into();
     let auth = AuthLayer::new(memory())
         .with_realm("r")
         .unwrap()

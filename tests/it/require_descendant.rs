@@ -318,10 +318,8 @@ async fn a_principal_without_an_organization_is_refused() {
 
 #[tokio::test]
 async fn refusals_use_the_responses_of_the_auth_layer() {
-    let messages = Messages {
-        organization_denied: "test denied".into(),
-        ..Messages::default()
-    };
+    let mut messages = Messages::default();
+    messages.organization_denied = "test denied".into();
     let auth = AuthLayer::new(tree())
         .with_messages(messages)
         .with_body_key("error");

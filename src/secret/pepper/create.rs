@@ -48,7 +48,7 @@ impl Peppers {
     /// # Errors
     /// As for [`new`](Self::new); [`ConfigError::DuplicatePepper`] for a name that is already
     /// there.
-    pub fn accepting(mut self, name: &str, secret: &[u8]) -> Result<Self, ConfigError> {
+    pub fn with_older(mut self, name: &str, secret: &[u8]) -> Result<Self, ConfigError> {
         if self.named(name).is_some() {
             return Err(ConfigError::DuplicatePepper(name.into()));
         }
@@ -93,9 +93,9 @@ mod tests {
         }
         let twice = Peppers::new("a", &[0; 32])
             .unwrap()
-            .accepting("b", &[1; 32])
+            .with_older("b", &[1; 32])
             .unwrap()
-            .accepting("a", &[2; 32]);
+            .with_older("a", &[2; 32]);
         assert_eq!(twice.unwrap_err(), ConfigError::DuplicatePepper("a".into()));
     }
 
@@ -103,7 +103,7 @@ mod tests {
     fn debug_shows_names_alone() {
         let peppers = Peppers::new("new", &[b'N'; 32])
             .unwrap()
-            .accepting("old", &[b'O'; 32])
+            .with_older("old", &[b'O'; 32])
             .unwrap();
         let shown = format!("{peppers:?}");
         assert!(shown.contains("new") && shown.contains("old"));

@@ -81,7 +81,7 @@ impl fmt::Debug for Pepper {
 /// use tower_api_key::secret::Peppers;
 ///
 /// # let (this_year, last_year) = ([b't'; 32], [b's'; 32]);
-/// let peppers = Peppers::new("2026", &this_year)?.accepting("2025", &last_year)?;
+/// let peppers = Peppers::new("2026", &this_year)?.with_older("2025", &last_year)?;
 /// # }
 /// # Ok::<(), tower_api_key::ConfigError>(())
 /// ```
@@ -98,7 +98,7 @@ impl Peppers {
     /// Call this once no plain digest is left; until then anyone who can write to the database can
     /// insert the digest of a token they chose.
     #[must_use]
-    pub fn refusing_plain(self) -> Self {
+    pub fn without_plain_digests(self) -> Self {
         Self {
             plain: false,
             ..self

@@ -87,6 +87,7 @@ pub struct Requirements {
 /// A store creates it: with [`of_record`](Self::of_record) for a credential, with
 /// [`user`](Self::user) for a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
 pub struct ActorState {
     /// Whether the credential is valid, or the user enabled.
     active: bool,
@@ -97,8 +98,7 @@ pub struct ActorState {
 
 impl Authority {
     /// Returns what must still be true; `None` if nothing must be.
-    #[must_use]
-    pub fn requirements(&self) -> Option<&Requirements> {
+    pub(crate) fn requirements(&self) -> Option<&Requirements> {
         match self {
             Self::Unconditional => None,
             Self::Credential { requirements, .. } | Self::User { requirements, .. } => {
@@ -155,7 +155,6 @@ impl Requirements {
 impl ActorState {
     /// Creates the state of a credential from the record that a lookup in the organization of the
     /// [`Authority`] would return.
-    #[must_use]
     pub fn of_record(record: &Record) -> Self {
         Self {
             active: record.status() == Status::Active,
@@ -168,7 +167,6 @@ impl ActorState {
     /// Creates the state of a user: whether they are enabled, and, if the authority names an
     /// existing organization of which they are a member, that organization with the scopes of their
     /// role.
-    #[must_use]
     pub fn user(enabled: bool, membership: Option<(OrgId, ScopeSet)>) -> Self {
         let (organization, scopes) = membership.unzip();
         Self {

@@ -13,6 +13,10 @@ use crate::{
 /// [`EndStatus::applies_to`] covers, and stores [`event`](Self::event) for each, in one
 /// transaction.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a new field has to be a compile error in every store"
+)]
 pub struct Ending {
     /// The credentials' owner.
     pub owner: Owner,
@@ -63,8 +67,7 @@ impl EndStatus {
     }
 
     /// Returns whether a credential with the status `status` is changed.
-    #[must_use]
-    pub fn applies_to(self, status: Status) -> bool {
+    pub(crate) fn applies_to(self, status: Status) -> bool {
         match self {
             Self::Disabled => !matches!(status, Status::Disabled | Status::Deleted),
             Self::Deleted => status != Status::Deleted,
@@ -92,14 +95,14 @@ impl Ending {
     #[must_use]
     pub fn event(&self, credential: CredentialId) -> AuditEvent {
         AuditEvent {
-            number: None,
-            at: self.at,
-            action: self.action,
-            owner: self.owner.clone(),
-            credential,
-            related: None,
-            by: self.by.clone(),
             origin: self.origin.clone(),
+            ..AuditEvent::new(
+                self.at,
+                self.action,
+                self.owner.clone(),
+                credential,
+                self.by.clone(),
+            )
         }
     }
 }

@@ -45,6 +45,7 @@ use super::{
     AuditAction, AuditActor, AuditEvent, CredentialInfo, CredentialStore, Filter, Owner, Record,
     StoreError, WriteError,
 };
+pub use super::{audit::ActorColumns, error::BoxError};
 use crate::{
     clock::UnixMillis, credential::Kind, id::CredentialId, scope::Catalogue, secret::Digest,
 };
@@ -203,6 +204,10 @@ pub const USE_GRANULARITY_MILLIS: i64 = 60_000;
 /// # }
 /// ```
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a new field has to be a compile error in every store"
+)]
 pub struct Commit {
     /// The credentials' owner.
     pub owner: Owner,
@@ -257,6 +262,10 @@ impl Cap {
 
 /// A credential to add, as a row of a store's table.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a new field has to be a compile error in every store"
+)]
 pub struct NewCredential {
     /// The credential's info.
     pub info: CredentialInfo,
@@ -269,6 +278,7 @@ pub struct NewCredential {
 /// An idempotency key with the request that it belongs to. Store both with the credential, unique
 /// per owner, and keep them after it was deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Idempotency {
     /// The key that the caller chose.
     pub key: Box<str>,
@@ -289,11 +299,20 @@ impl Idempotency {
 
 /// What was issued under an idempotency key, as [`ManageStore::issued_under`] returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EarlierIssue {
     /// The credential as it is now.
     pub info: CredentialInfo,
     /// The fingerprint of the request that issued it.
     pub fingerprint: [u8; 32],
+}
+
+impl EarlierIssue {
+    /// Creates what was issued from the credential and the fingerprint of its request.
+    #[must_use]
+    pub fn new(info: CredentialInfo, fingerprint: [u8; 32]) -> Self {
+        Self { info, fingerprint }
+    }
 }
 
 /// A change of a credential, made only if the credential is still as it was read.
@@ -309,6 +328,10 @@ pub struct EarlierIssue {
 ///   AND expires_at IS :expires_at AND rotated_to IS :rotated_to
 /// ```
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a new field has to be a compile error in every store"
+)]
 pub struct Update {
     /// The credential as it was read.
     pub before: CredentialInfo,
@@ -318,6 +341,10 @@ pub struct Update {
 
 /// Which credentials to list.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a new field has to be a compile error in every store"
+)]
 pub struct ListQuery {
     /// Only those that match this filter.
     pub filter: Filter,
@@ -331,6 +358,7 @@ pub struct ListQuery {
 
 /// A credential's place in a list, newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Position {
     /// When it was created.
     pub created_at: UnixMillis,
@@ -351,6 +379,8 @@ impl Position {
 
 /// A use of a credential, as [`LastUse::unwritten`](crate::LastUse::unwritten) returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+#[must_use]
 pub struct Usage {
     /// The credential's kind.
     pub kind: Kind,
@@ -365,6 +395,7 @@ pub struct Usage {
 
 /// What the store knows about the uses of a credential, for [`Usage::decide`].
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LastUsage {
     /// The credential's owner.
     pub owner: Owner,
@@ -378,6 +409,7 @@ pub struct LastUsage {
 
 /// The credential that replaced another.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Successor {
     /// Its public id.
     pub id: CredentialId,
@@ -387,6 +419,7 @@ pub struct Successor {
 
 /// What to store of a use, as [`Usage::decide`] returns it.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct UsageDecision {
     /// Whether to record the use.
     pub record: bool,
@@ -394,10 +427,43 @@ pub struct UsageDecision {
     pub event: Option<AuditEvent>,
 }
 
+impl LastUsage {
+    /// Creates what a store knows about a credential that was neither used nor rotated.
+    #[must_use]
+    pub fn new(owner: Owner) -> Self {
+        Self {
+            owner,
+            recorded: None,
+            successor: None,
+            reported: false,
+        }
+    }
+}
+
+impl Successor {
+    /// Creates a successor from its public id and when it was issued.
+    #[must_use]
+    pub fn new(id: impl Into<CredentialId>, issued_at: UnixMillis) -> Self {
+        Self {
+            id: id.into(),
+            issued_at,
+        }
+    }
+}
+
 impl Usage {
+    /// Creates a use at `at`, accepted by lookups that knew of no rotation.
+    pub fn new(kind: Kind, id: impl Into<CredentialId>, at: UnixMillis) -> Self {
+        Self {
+            kind,
+            id: id.into(),
+            at,
+            after_rotation: false,
+        }
+    }
+
     /// Returns the use as it is recorded: never later than `now` by the store's own clock, so that
     /// a node whose clock is ahead cannot hide later uses.
-    #[must_use]
     pub fn clipped(&self, now: UnixMillis) -> Self {
         Self {
             at: UnixMillis(self.at.0.min(now.0)),
@@ -409,26 +475,16 @@ impl Usage {
     /// [clipped](Self::clipped) use, and do both in one transaction.
     #[must_use]
     pub fn decide(&self, known: LastUsage) -> UsageDecision {
-        let LastUsage {
-            owner,
-            recorded,
-            successor,
-            reported,
-        } = known;
-        let due =
-            recorded.is_none_or(|last| self.at.0 >= last.0.saturating_add(USE_GRANULARITY_MILLIS));
-        let first = successor.filter(|successor| {
-            !reported && (self.after_rotation || self.at >= successor.issued_at)
+        let due = known
+            .recorded
+            .is_none_or(|last| self.at.0 >= last.0.saturating_add(USE_GRANULARITY_MILLIS));
+        let first = known.successor.filter(|successor| {
+            !known.reported && (self.after_rotation || self.at >= successor.issued_at)
         });
+        let action = AuditAction::UsedAfterRotation;
         let event = first.map(|successor| AuditEvent {
-            number: None,
-            at: self.at,
-            action: AuditAction::UsedAfterRotation,
-            owner,
-            credential: self.id.clone(),
             related: Some(successor.id),
-            by: AuditActor::Bearer,
-            origin: None,
+            ..AuditEvent::new(self.at, action, known.owner, &self.id, AuditActor::Bearer)
         });
         UsageDecision {
             record: due || event.is_some(),

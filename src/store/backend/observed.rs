@@ -11,7 +11,7 @@ use crate::{
 /// Records how long after its commit a change has reached this node, for the histogram of
 /// revocation lags (feature `metrics`).
 pub fn observe_revocation_lag(lag: Duration) {
-    counters::lagged(lag.as_secs_f64());
+    counters::revocation_lag(lag.as_secs_f64());
 }
 
 /// Reports that a feed lost its connection to the log, and why (feature `tracing`).

@@ -163,7 +163,7 @@ impl<'s> RecordReader<'s> {
             .digests
             .stored_under(key, row.text("pepper")?.as_deref())?
             .expiring_at(moment(row, "expires_at")?)
-            .rotated(row.flag("rotated")? == Some(true));
+            .with_rotated(row.flag("rotated")? == Some(true));
         let key = match row.text("role")? {
             Some(role) => key
                 .with_role(&role, self.catalogue)
@@ -220,10 +220,10 @@ impl<'s> RecordReader<'s> {
         };
         let pepper = row.text("pepper")?;
         let token = Record::personal_token(required(row, "id")?, digest, required(row, "user_id")?)
-            .outdated(self.digests.is_outdated(pepper.as_deref()))
+            .with_outdated(self.digests.is_outdated(pepper.as_deref()))
             .with_status(status)
             .expiring_at(moment(row, "expires_at")?)
-            .rotated(row.flag("rotated")? == Some(true));
+            .with_rotated(row.flag("rotated")? == Some(true));
         match (organization, row.text("role")?) {
             (Some(organization), Some(role)) => token
                 .in_organization(organization)
@@ -335,19 +335,16 @@ impl Commit {
     /// # Errors
     /// Those of [`ManageStore::insert`](super::ManageStore::insert) that can be detected without
     /// the store.
-    pub fn inserting(record: &Record, catalogue: &Catalogue) -> Result<Self, WriteError> {
+    pub(super) fn inserting(record: &Record, catalogue: &Catalogue) -> Result<Self, WriteError> {
         if let Some(pepper) = record.pepper() {
             // It would be stored under two peppers, which no token matches.
             return Err(StoreError::UnknownPepper(pepper.name().into()).into());
         }
         check_credential_id(record.kind(), record.id())?;
-        let owner = match record.kind() {
-            Kind::OrgKey => {
-                Owner::Organization(record.organization().map_or_else(|| "".into(), Into::into))
-            }
-            Kind::PersonalToken if has_grant(record) => return Err(GrantOnToken),
-            Kind::PersonalToken => Owner::User(record.user().map_or_else(|| "".into(), Into::into)),
-        };
+        if record.kind() == Kind::PersonalToken && record.has_grant() {
+            return Err(GrantOnToken);
+        }
+        let owner = Owner::of_record(record).unwrap_or_else(|| Owner::of(record.kind(), ""));
         let of_role = match record.role() {
             Some(role) => Some(
                 catalogue
@@ -356,15 +353,7 @@ impl Commit {
             ),
             None => None,
         };
-        let scopes = Some(record.scopes())
-            .filter(|scopes| record.kind() == Kind::OrgKey && of_role != Some(*scopes));
-        let info = CredentialInfo {
-            role: record.role().map(Into::into),
-            scopes: scopes.map(|scopes| scopes.iter().map(Into::into).collect()),
-            status: record.status(),
-            expires_at: record.expires_at(),
-            ..CredentialInfo::new(record.id(), owner.clone(), SystemClock.now())
-        };
+        let info = CredentialInfo::of_record(record, owner.clone(), SystemClock.now(), of_role);
         let insert = NewCredential {
             info,
             digest: record.digest().clone(),
@@ -375,10 +364,4 @@ impl Commit {
             ..Self::new(owner, Authority::Unconditional)
         })
     }
-}
-
-/// Returns whether a token's record has rights of its own, instead of those of its owner's
-/// memberships.
-fn has_grant(token: &Record) -> bool {
-    token.organization().is_some() || token.role().is_some() || !token.scopes().is_empty()
 }

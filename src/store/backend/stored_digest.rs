@@ -30,6 +30,7 @@ pub struct DigestPolicy<'p>(Option<&'p Peppers>);
 
 /// A digest as it is stored, in two columns of a row.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct StoredDigest<'p> {
     /// The token's digest, under the pepper if there is one.
     pub digest: Digest,
@@ -103,7 +104,9 @@ impl<'p> DigestPolicy<'p> {
             Err(_) if key.status() == Status::Deleted => None,
             found => found?,
         };
-        Ok(key.under(found).outdated(self.is_outdated(pepper)))
+        Ok(key
+            .with_pepper(found)
+            .with_outdated(self.is_outdated(pepper)))
     }
 
     /// Returns whether digests without a pepper are accepted.
@@ -132,7 +135,9 @@ mod tests {
 
     #[test]
     fn a_plain_digest_and_an_unknown_pepper_are_told_apart_by_their_texts() {
-        let peppers = Peppers::new("now", &[7; 32]).unwrap().refusing_plain();
+        let peppers = Peppers::new("now", &[7; 32])
+            .unwrap()
+            .without_plain_digests();
         for (name, wanted) in [
             (
                 None,

@@ -62,7 +62,7 @@ pub(super) struct Core<W> {
 
 /// An answer to cache, and in which table. How long a failure is cached is up to the core.
 pub(super) struct Fill {
-    pub(super) sort: EntryKind,
+    pub(super) kind: EntryKind,
     pub(super) answer: Answer,
     pub(super) valid_until: Nanos,
     pub(super) expires: Nanos,
@@ -70,7 +70,7 @@ pub(super) struct Fill {
 
 /// An answer from the cache.
 pub(super) struct Known {
-    pub(super) sort: EntryKind,
+    pub(super) kind: EntryKind,
     pub(super) record: Option<Arc<Record>>,
 }
 
@@ -78,7 +78,7 @@ impl Fill {
     /// Creates the fill of a lookup that failed.
     pub(super) fn failed(error: Arc<StoreError>) -> Self {
         Self {
-            sort: EntryKind::Refusal,
+            kind: EntryKind::Refusal,
             answer: Answer::Failed(error),
             valid_until: NEVER,
             expires: NEVER,
@@ -104,7 +104,7 @@ impl<W> Core<W> {
     /// the time matters.
     #[inline]
     pub(super) fn get(&self, asked: &Asked<'_>, now: impl Fn() -> Nanos) -> Option<Known> {
-        let look = |entry: &Entry, sort| {
+        let look = |entry: &Entry, kind| {
             let record = match &entry.answer {
                 Answer::Found(record) => Some(record),
                 Answer::Unknown => None,
@@ -115,7 +115,7 @@ impl<W> Core<W> {
             good.then(|| {
                 entry.touch();
                 Known {
-                    sort,
+                    kind,
                     record: record.cloned(),
                 }
             })
@@ -248,8 +248,8 @@ impl<W> Core<W> {
         current
     }
 
-    pub(super) fn table(&self, sort: EntryKind) -> &Table {
-        match sort {
+    pub(super) fn table(&self, kind: EntryKind) -> &Table {
+        match kind {
             EntryKind::Accept => &self.accepts,
             EntryKind::Refusal => &self.refusals,
         }

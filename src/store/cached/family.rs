@@ -29,6 +29,6 @@ impl Family {
             core.apply(change);
         }
         drop(cores);
-        counters::applied(change.subject());
+        counters::change_applied(change.subject());
     }
 }

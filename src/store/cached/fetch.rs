@@ -25,7 +25,7 @@ use crate::{
     clock::Clock,
     observe::counters,
     secret::Digest,
-    store::{CredentialStore, Key, Lookup, Record, Status, StoreError, guard::caught, guarded},
+    store::{CredentialStore, Lookup, RawKey, Record, Status, StoreError, guard::caught, guarded},
 };
 
 /// The result of a lookup, for all callers that wait for it.
@@ -148,13 +148,16 @@ async fn ask<S: CredentialStore>(
     match &key.name {
         Name::Id(id) => {
             store
-                .find(&Lookup::by(Key::Id(id.as_str().as_bytes()), organization))
+                .find(&Lookup::by(
+                    RawKey::Id(id.as_str().as_bytes()),
+                    organization,
+                ))
                 .await
         }
         Name::Digest(words) => {
             let digest = Digest::from_words(*words);
             store
-                .find(&Lookup::by(Key::Digest(&digest), organization))
+                .find(&Lookup::by(RawKey::Digest(&digest), organization))
                 .await
         }
     }
@@ -168,8 +171,8 @@ impl Fetch {
             Err(error) => Fill::failed(Arc::new(error)),
         };
         let grace = self.settings.grace.unwrap_or(0);
-        if let Some(sort) = self.leader.finish(fill, self.clocks.moment(), grace) {
-            counters::evicted(sort == EntryKind::Accept);
+        if let Some(kind) = self.leader.finish(fill, self.clocks.moment(), grace) {
+            counters::cache_eviction(kind == EntryKind::Accept);
         }
     }
 
@@ -184,14 +187,14 @@ impl Fetch {
         let left = record
             .as_deref()
             .map_or(NEVER, |record| self.clocks.left(record));
-        let (sort, life) = match record.as_ref().filter(acceptable) {
+        let (kind, life) = match record.as_ref().filter(acceptable) {
             Some(_) => (EntryKind::Accept, self.settings.time_to_live.min(left)),
             None => (EntryKind::Refusal, self.settings.negative_time_to_live),
         };
         let answer = record.map_or(Answer::Unknown, Answer::Found);
         let after = |life| self.asked_at.saturating_add(life);
         Fill {
-            sort,
+            kind,
             answer,
             valid_until: after(life),
             expires: after(left),

@@ -75,7 +75,7 @@ impl<S> Cached<S> {
             lost: false,
             last_beat,
         };
-        counters::feed(true);
+        counters::feed_state(true);
         async move {
             let mut heartbeat = interval(HEARTBEAT);
             heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -138,7 +138,7 @@ impl<S> Follower<S> {
         self.lost = false;
         let until = self.cache.trusted_until(self.cache.clocks.moment());
         if self.cache.core.restore(self.number, until) {
-            counters::feed(true);
+            counters::feed_state(true);
         }
     }
 
@@ -150,7 +150,7 @@ impl<S> Follower<S> {
             .now()
             .saturating_add(self.cache.settings.bound_after_loss);
         if self.cache.core.mark_lost(self.number, cutoff) {
-            counters::feed(false);
+            counters::feed_state(false);
         }
     }
 }

@@ -26,7 +26,7 @@ impl<W> Core<W> {
         let mut writer = lock(&self.writer);
         writer.lookups.end(lookup);
         let record = fill.answer.record().map(|record| &**record);
-        if lookup.limited && fill.sort == EntryKind::Accept {
+        if lookup.limited && fill.kind == EntryKind::Accept {
             writer.limit(lookup.key.kind()).give_back();
         }
         let outdated = writer.changes.concern(lookup.epoch, &lookup.key, record);
@@ -79,31 +79,31 @@ impl<W> Core<W> {
         at: Moment,
         useless: impl Fn(&Entry) -> bool,
     ) -> Option<EntryKind> {
-        let sorts = [EntryKind::Accept, EntryKind::Refusal];
-        let old = sorts.map(|sort| self.table(sort).get(&lookup.key));
+        let kinds = [EntryKind::Accept, EntryKind::Refusal];
+        let old = kinds.map(|kind| self.table(kind).get(&lookup.key));
         if old.iter().flatten().any(|entry| entry.epoch > lookup.epoch) {
             return None; // a lookup that began later has answered sooner
         }
         // Also when the new answer is not cached: what the store has answered differently since is
         // not served, stale or otherwise. A failure leaves accepts alone.
         let failed = matches!(fill.answer, Answer::Failed(_));
-        for (sort, entry) in sorts
+        for (kind, entry) in kinds
             .into_iter()
             .zip(old)
-            .filter(|(sort, _)| !failed || *sort == EntryKind::Refusal)
+            .filter(|(kind, _)| !failed || *kind == EntryKind::Refusal)
         {
-            self.evict(writer, sort, entry.as_deref());
+            self.evict(writer, kind, entry.as_deref());
         }
         if fill.valid_until <= at.now {
             return None;
         }
-        let (slot, evicted) = writer.places(fill.sort).claim(&useless)?;
+        let (slot, evicted) = writer.places(fill.kind).claim(&useless)?;
         let lost = evicted
             .as_ref()
             .is_some_and(|entry| !useless(entry))
-            .then_some(fill.sort);
+            .then_some(fill.kind);
         if let Some(evicted) = evicted {
-            self.table(fill.sort).remove(&evicted);
+            self.table(fill.kind).remove(&evicted);
             writer.give_back(&evicted);
         }
         self.put(writer, lookup, fill, at, slot);
@@ -136,15 +136,15 @@ impl<W> Core<W> {
             used: AtomicBool::new(false),
             slot,
         });
-        writer.places(fill.sort).put(Arc::clone(&entry));
-        self.table(fill.sort).insert(entry);
+        writer.places(fill.kind).put(Arc::clone(&entry));
+        self.table(fill.kind).insert(entry);
     }
 
     /// Removes an entry and frees its place and its marks.
-    fn evict(&self, writer: &mut WriterState<W>, sort: EntryKind, entry: Option<&Entry>) {
+    fn evict(&self, writer: &mut WriterState<W>, kind: EntryKind, entry: Option<&Entry>) {
         if let Some(entry) = entry {
-            self.table(sort).remove(entry);
-            writer.places(sort).free(entry.slot);
+            self.table(kind).remove(entry);
+            writer.places(kind).free(entry.slot);
             writer.give_back(entry);
         }
     }

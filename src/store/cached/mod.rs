@@ -44,7 +44,7 @@ use self::{
     settings::Settings,
     writer::EntryKind,
 };
-use super::{Change, CredentialStore, Key, Lookup, Peek, Record, StoreError, StoreFault};
+use super::{Change, CredentialStore, Lookup, Peek, RawKey, Record, StoreError, StoreFault};
 use crate::{observe::counters, secret::Pepper};
 
 /// A cache of a store's answers.
@@ -102,6 +102,7 @@ use crate::{observe::counters, secret::Pepper};
 /// # Ok(())
 /// # }
 /// ```
+#[must_use]
 pub struct Cached<S> {
     store: Arc<S>,
     settings: Settings,
@@ -129,8 +130,8 @@ impl<S> Cached<S> {
 
     /// Returns the cached answer, if there is one, and counts the hit.
     fn get(&self, asked: &Asked<'_>) -> Option<Option<Arc<Record>>> {
-        let Known { sort, record } = self.core.get(asked, || self.now())?;
-        counters::hit(sort == EntryKind::Accept);
+        let Known { kind, record } = self.core.get(asked, || self.now())?;
+        counters::cache_hit(kind == EntryKind::Accept);
         Some(record)
     }
 
@@ -139,7 +140,7 @@ impl<S> Cached<S> {
         let grace = self.settings.grace?;
         let record = self.core.get_stale(asked, grace, self.now());
         let record = record.filter(|record| !self.clocks.is_expired(record))?;
-        counters::stale();
+        counters::stale_accept();
         Some(record)
     }
 
@@ -165,8 +166,8 @@ impl<S: CredentialStore> Cached<S> {
     /// needed.
     async fn join(&self, key: &EntryKey) -> Result<Answer, Waiter<SharedResult>> {
         let waiter = match self.core.join(key, self.clocks.moment()) {
-            Joined::Known(Known { sort, record }) => {
-                counters::hit(sort == EntryKind::Accept);
+            Joined::Known(Known { kind, record }) => {
+                counters::cache_hit(kind == EntryKind::Accept);
                 return Ok(record.map_or(Answer::Unknown, Answer::Found));
             }
             Joined::Failed(error) => {
@@ -174,7 +175,7 @@ impl<S: CredentialStore> Cached<S> {
                 return Ok(Answer::Failed(error));
             }
             Joined::Limited => {
-                counters::limited();
+                counters::miss_limited();
                 return Ok(Answer::Failed(Arc::new(StoreError::unavailable(Limited))));
             }
             Joined::Waiting(waiter) => waiter,
@@ -183,7 +184,7 @@ impl<S: CredentialStore> Cached<S> {
                 waiter
             }
         };
-        counters::miss();
+        counters::cache_miss();
         Err(waiter)
     }
 
@@ -215,9 +216,9 @@ impl<'a> Asked<'a> {
     /// Returns the key of a lookup.
     #[inline]
     fn of(lookup: &Lookup<'a>) -> Self {
-        let name = match lookup.key() {
-            Key::Id(id) => AskedName::Id(id),
-            Key::Digest(digest) => AskedName::Digest(digest.words()),
+        let name = match lookup.raw_key() {
+            RawKey::Id(id) => AskedName::Id(id),
+            RawKey::Digest(digest) => AskedName::Digest(digest.words()),
         };
         Self {
             name,

@@ -30,7 +30,7 @@ impl<S> Cached<S> {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> Result<(), StoreError> {
     /// let cache = Cached::new(MemoryStore::new());
-    /// let lookup = Lookup::new(Credential::OrgKey { id: "example" }, None);
+    /// let lookup = Lookup::new(LookupKey::OrgKey { id: "example" }, None);
     /// assert!(cache.store().find(&lookup).await?.is_none()); // asks the store itself
     /// # Ok(())
     /// # }

@@ -52,7 +52,6 @@ impl<S> Cached<S> {
     ///
     /// By default accepts are cached for 5 seconds, up to 100 000 of them; other answers for 1
     /// second, up to 10 000 of them.
-    #[must_use]
     pub fn new(store: S) -> Self {
         let settings = Settings {
             time_to_live: nanos(Duration::from_secs(5)),
@@ -94,7 +93,6 @@ impl<S> Cached<S> {
     ///     .with_ttl(Duration::from_secs(600))
     ///     .with_max_staleness_after_disconnect(Duration::from_secs(5));
     /// ```
-    #[must_use]
     pub fn with_ttl(mut self, life: Duration) -> Self {
         self.settings.time_to_live = nanos(life);
         self.renewed()
@@ -103,7 +101,6 @@ impl<S> Cached<S> {
     /// Sets how many accepts are cached; 100 000 by default. If more credentials are in use, the
     /// ones that were not used for longest are evicted, roughly, and looked up again
     /// (`tower_api_key_cache_evictions_total`).
-    #[must_use]
     pub fn with_capacity(mut self, entries: usize) -> Self {
         self.settings.capacity = entries;
         self.renewed()
@@ -113,14 +110,12 @@ impl<S> Cached<S> {
     ///
     /// It is the upper bound on how long an unannounced creation stays invisible, and each unknown
     /// credential costs one lookup in this time.
-    #[must_use]
     pub fn with_negative_ttl(mut self, life: Duration) -> Self {
         self.settings.negative_time_to_live = nanos(life);
         self.renewed()
     }
 
     /// Sets how many answers that cannot be accepted are cached; 10 000 by default.
-    #[must_use]
     pub fn with_negative_capacity(mut self, entries: usize) -> Self {
         self.settings.negative_capacity = entries;
         self.renewed()
@@ -129,7 +124,6 @@ impl<S> Cached<S> {
     /// Sets how long cached answers stay valid after a followed feed is lost; 6 seconds by default.
     /// Together with the 4 seconds that a PostgreSQL feed needs to notice a silent connection, this
     /// makes at most 10.
-    #[must_use]
     pub fn with_max_staleness_after_disconnect(mut self, bound: Duration) -> Self {
         self.settings.bound_after_loss = nanos(bound);
         self.renewed()
@@ -140,7 +134,6 @@ impl<S> Cached<S> {
     /// for it.
     ///
     /// During this time a key that the store fails to look up costs at most two calls of the store.
-    #[must_use]
     pub fn with_lookup_deadline(mut self, deadline: Duration) -> Self {
         self.settings.lookup_deadline = nanos(deadline);
         self.renewed()
@@ -160,7 +153,6 @@ impl<S> Cached<S> {
     /// them after a restart: these get a 503 until they get a permit. Set the limit to what the
     /// store can bear beside its other work, and keep floods away with a rate limit by client
     /// address in front of the service.
-    #[must_use]
     pub fn with_miss_rate_limit(mut self, per_second: u32) -> Self {
         self.settings.miss_rate = Some(per_second);
         self.renewed()
@@ -173,21 +165,18 @@ impl<S> Cached<S> {
     /// that the store has since answered differently, and expired credentials are never served.
     /// Each stale answer is counted, see [`observe`](mod@crate::observe). A store that hangs has
     /// not failed: give its driver a timeout below the layer's deadline.
-    #[must_use]
     pub fn danger_with_stale_accepts(mut self, grace: Duration) -> Self {
         self.settings.grace = Some(nanos(grace));
         self.renewed()
     }
 
     /// Sets the clock that decides expiry.
-    #[must_use]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.clocks.wall = Arc::new(clock);
         self.renewed()
     }
 
     /// Sets the clock that measures TTLs.
-    #[must_use]
     pub fn with_monotonic_clock(mut self, clock: impl MonotonicClock) -> Self {
         self.clocks.monotonic = Arc::new(clock);
         self.renewed() // moments of two clocks cannot be compared

@@ -58,8 +58,8 @@ impl<W> WriterState<W> {
     }
 
     /// Returns the places of a table.
-    pub(super) fn places(&mut self, sort: EntryKind) -> &mut ClockRing {
-        match sort {
+    pub(super) fn places(&mut self, kind: EntryKind) -> &mut ClockRing {
+        match kind {
             EntryKind::Accept => &mut self.accepts,
             EntryKind::Refusal => &mut self.refusals,
         }

@@ -46,8 +46,7 @@ impl MemoryStore {
 
     /// Inserts the record of a token, which must not have rights of its own.
     pub(super) fn insert_token(&self, record: Record) -> Result<(), WriteError> {
-        if record.organization().is_some() || record.role().is_some() || !record.scopes().is_empty()
-        {
+        if record.has_grant() {
             return Err(GrantOnToken);
         }
         check_credential_id(record.kind(), record.id())?;

@@ -48,7 +48,7 @@ impl MemoryStore {
     }
 
     /// Returns the info of every credential of `owner`, in no order.
-    fn all(&self, state: &State, owner: &Owner) -> Vec<CredentialInfo> {
+    fn credentials_of(&self, state: &State, owner: &Owner) -> Vec<CredentialInfo> {
         let complete = |record: &Record| state.metadata.complete(self.info_of(record, owner));
         match owner {
             Owner::Organization(_) => {
@@ -79,17 +79,13 @@ impl MemoryStore {
         let of_role = record
             .role()
             .and_then(|role| self.0.catalogue.scopes_of(role));
-        let own = Some(record.scopes())
-            .filter(|scopes| record.kind() == Kind::OrgKey && of_role != Some(*scopes));
+        let info = CredentialInfo::of_record(record, owner.clone(), self.0.created_at, of_role);
         CredentialInfo {
-            role: record.role().map(Into::into),
-            scopes: own.map(|scopes| scopes.iter().map(Into::into).collect()),
-            status: match record.status() {
+            status: match info.status {
                 Status::OwnerGone | Status::OrganizationGone => Status::Active,
                 own => own,
             },
-            expires_at: record.expires_at(),
-            ..CredentialInfo::new(record.id(), owner.clone(), self.0.created_at)
+            ..info
         }
     }
 
@@ -137,7 +133,7 @@ impl MemoryStore {
                 .all(|change| change.before.id != one.id)
         };
         let kept = self
-            .all(state, &commit.owner)
+            .credentials_of(state, &commit.owner)
             .iter()
             .filter(|one| accepted(one) && untouched(one))
             .count();
@@ -237,12 +233,12 @@ impl MemoryStore {
 
     /// Replaces the record and the info of a credential. The key of a deleted organization stays
     /// refused.
-    fn alter(&self, state: &mut State, after: &CredentialInfo) {
+    fn apply_update(&self, state: &mut State, after: &CredentialInfo) {
         let changed = |record: &Record| {
             let record = Record::clone(record)
                 .with_status(after.status)
                 .expiring_at(after.expires_at);
-            record.rotated(after.rotated_to.is_some())
+            record.with_rotated(after.rotated_to.is_some())
         };
         match &after.owner {
             Owner::Organization(organization) => {
@@ -257,13 +253,13 @@ impl MemoryStore {
                     });
                 }
             }
-            Owner::User(user) => self.alter_token(state, user, after, changed),
+            Owner::User(user) => self.update_token(state, user, after, changed),
         }
         state.metadata.keep(after);
     }
 
     /// Replaces the records of a token, for all memberships of its owner.
-    fn alter_token(
+    fn update_token(
         &self,
         state: &State,
         user: &UserId,
@@ -303,8 +299,8 @@ fn belongs(record: &Record, owner: &Owner) -> bool {
 }
 
 /// Returns whether a credential is still as it was read, in everything that an update may change.
-fn unchanged(alteration: &Update, now: &CredentialInfo) -> bool {
-    let before = &alteration.before;
+fn unchanged(update: &Update, now: &CredentialInfo) -> bool {
+    let before = &update.before;
     (
         &before.name,
         before.status,
@@ -347,14 +343,14 @@ impl ManageStore for MemoryStore {
         owner: &Owner,
         query: &ListQuery,
     ) -> Result<Vec<CredentialInfo>, StoreError> {
-        let mut all = self.all(&self.lock(), owner);
-        all.retain(|one| {
+        let mut listed = self.credentials_of(&self.lock(), owner);
+        listed.retain(|one| {
             let behind = |after: &Position| place(one) < (after.created_at, after.id.as_str());
             query.filter.shows(one, query.now) && query.after.as_ref().is_none_or(behind)
         });
-        all.sort_unstable_by(|one, other| place(other).cmp(&place(one)));
-        all.truncate(query.limit as usize);
-        Ok(all)
+        listed.sort_unstable_by(|one, other| place(other).cmp(&place(one)));
+        listed.truncate(query.limit as usize);
+        Ok(listed)
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
@@ -378,7 +374,7 @@ impl ManageStore for MemoryStore {
             self.add(&mut state, insert, record)?;
         }
         for change in &commit.changes {
-            self.alter(&mut state, &change.after);
+            self.apply_update(&mut state, &change.after);
         }
         for event in &commit.events {
             state.metadata.add_event(event);
@@ -399,12 +395,12 @@ impl ManageStore for MemoryStore {
         self.check_authority(&state, &ending.authority)?;
         let mut ended = match &ending.target {
             EndTarget::One(id) => Vec::from_iter(self.info(&state, &ending.owner, id.as_str())),
-            EndTarget::All => self.all(&state, &ending.owner),
+            EndTarget::All => self.credentials_of(&state, &ending.owner),
         };
         ended.retain(|info| ending.to.applies_to(info.status));
         for info in &mut ended {
             info.status = ending.to.status();
-            self.alter(&mut state, info);
+            self.apply_update(&mut state, info);
             state.metadata.add_event(&ending.event(info.id.clone()));
         }
         Ok(ended.into_iter().map(|info| info.id).collect())

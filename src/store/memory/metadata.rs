@@ -146,7 +146,7 @@ impl Metadata {
         let decision = used.decide(LastUsage {
             owner: credential.owner,
             recorded: credential.last_used_at,
-            successor: successor.map(|(id, issued_at)| Successor { id, issued_at }),
+            successor: successor.map(|(id, issued_at)| Successor::new(id, issued_at)),
             reported,
         });
         if decision.event.is_some() {

@@ -19,7 +19,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{CredentialStore, Key, Lookup, Peek, Record, Status, StoreError, WriteError};
+use super::{CredentialStore, Lookup, Peek, RawKey, Record, Status, StoreError, WriteError};
 use crate::{
     clock::{Clock, SystemClock, UnixMillis},
     scope::Catalogue,
@@ -62,6 +62,7 @@ type Map<K, V> = papaya::HashMap<K, V, foldhash::fast::RandomState>;
 ///
 /// Clones share their content.
 #[derive(Clone)]
+#[must_use]
 pub struct MemoryStore(Arc<Shared>);
 
 /// What the clones of a store share.
@@ -95,13 +96,11 @@ impl fmt::Debug for MemoryStore {
 
 impl MemoryStore {
     /// Creates an empty store with the documented roles.
-    #[must_use]
     pub fn new() -> Self {
         Self::with_catalogue(Catalogue::anyreach())
     }
 
     /// Creates an empty store with your own roles.
-    #[must_use]
     pub fn with_catalogue(catalogue: Catalogue) -> Self {
         Self(Arc::new(Shared {
             catalogue,
@@ -183,9 +182,9 @@ impl MemoryStore {
 #[async_trait]
 impl CredentialStore for MemoryStore {
     fn peek(&self, lookup: &Lookup<'_>) -> Peek {
-        let found = match lookup.key() {
-            Key::Id(id) => self.0.keys.pin().get(&ById(id)).map(Arc::clone),
-            Key::Digest(digest) => self
+        let found = match lookup.raw_key() {
+            RawKey::Id(id) => self.0.keys.pin().get(&ById(id)).map(Arc::clone),
+            RawKey::Digest(digest) => self
                 .0
                 .tokens
                 .pin()

@@ -24,7 +24,7 @@ use crate::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        Credential, CredentialStore, Directory, Lookup, ManageStore, Owner, Peek, Record, Status,
+        CredentialStore, Directory, Lookup, LookupKey, ManageStore, Owner, Peek, Record, Status,
         StoreError, WriteError,
     },
 };
@@ -237,7 +237,7 @@ async fn look_up(
 }
 
 async fn key_of(store: &impl CredentialStore, id: &str) -> Result<Option<Arc<Record>>, Breach> {
-    look_up(store, Lookup::new(Credential::OrgKey { id }, None)).await
+    look_up(store, Lookup::new(LookupKey::OrgKey { id }, None)).await
 }
 
 async fn token_of(
@@ -248,7 +248,7 @@ async fn token_of(
     look_up(
         store,
         Lookup::new(
-            Credential::PersonalToken {
+            LookupKey::PersonalToken {
                 digest: &digest(id),
             },
             organization,

@@ -3,7 +3,7 @@
 use crate::{
     credential::Kind,
     scope::Catalogue,
-    store::{Credential, Directory, Lookup, ManageStore, Record, WriteError},
+    store::{Directory, Lookup, LookupKey, ManageStore, Record, WriteError},
     testing::contract::owner,
 };
 use std::sync::{
@@ -46,9 +46,9 @@ pub(super) async fn of_many_who_insert_one_id_exactly_one_wins<S: ManageStore + 
         )?;
         for record in won {
             let lookup = match kind {
-                Kind::OrgKey => Lookup::new(Credential::OrgKey { id: "one" }, None),
+                Kind::OrgKey => Lookup::new(LookupKey::OrgKey { id: "one" }, None),
                 Kind::PersonalToken => Lookup::new(
-                    Credential::PersonalToken {
+                    LookupKey::PersonalToken {
                         digest: record.digest(),
                     },
                     None,
@@ -139,7 +139,7 @@ fn read_until_told<S: ManageStore + Directory>(
         tokio::spawn(async move {
             let digest = digest("pat");
             while !told.load(Ordering::Acquire) {
-                let lookup = Lookup::new(Credential::PersonalToken { digest: &digest }, Some(ORG));
+                let lookup = Lookup::new(LookupKey::PersonalToken { digest: &digest }, Some(ORG));
                 if let Some(record) = store.find(&lookup).await? {
                     check(&record)?;
                 }

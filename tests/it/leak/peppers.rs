@@ -7,7 +7,7 @@ use tower_api_key::{
     AuthLayer, ConfigError,
     scope::Catalogue,
     secret::{Digest, Peppers},
-    store::{Cached, Credential, CredentialStore, Directory, Lookup, ManageStore, Record},
+    store::{Cached, CredentialStore, Directory, Lookup, LookupKey, ManageStore, Record},
 };
 use tower_api_key_sqlx::SqliteStore;
 
@@ -48,7 +48,7 @@ async fn store_with_key(pepper: &str) -> (SqliteStore, Arc<Record>) {
         .insert(Record::org_key("k", Digest::of(key("k").as_bytes()), ORG))
         .await
         .unwrap();
-    let lookup = Lookup::new(Credential::OrgKey { id: "k" }, None);
+    let lookup = Lookup::new(LookupKey::OrgKey { id: "k" }, None);
     let record = store.find(&lookup).await.unwrap().unwrap();
     (store, record)
 }
@@ -60,7 +60,7 @@ fn pepper_errors_do_not_contain_the_secret() {
     for error in [
         short,
         Peppers::new("no name", SECRET.as_bytes()).unwrap_err(),
-        good().accepting("good", SECRET.as_bytes()).unwrap_err(),
+        good().with_older("good", SECRET.as_bytes()).unwrap_err(),
     ] {
         planted_secret()
             .assert_absent_from(&format!("{error} {error:?} {error:#?}"), "ConfigError");

@@ -17,7 +17,7 @@ use tower_api_key::{
     id::CredentialId,
     secret::Digest,
     store::{
-        AuditEvent, Cached, Credential, CredentialInfo, CredentialStore, Directory, Lookup,
+        AuditEvent, Cached, CredentialInfo, CredentialStore, Directory, Lookup, LookupKey,
         ManageStore, MemoryStore, Owner, Peek, Record, StoreError, Usage, WriteError,
         backend::{Commit, EarlierIssue, Ending, ListQuery},
     },
@@ -250,9 +250,9 @@ impl TestLookup {
 
     pub(crate) fn lookup(&self) -> Lookup<'_> {
         match self {
-            Self::Key(id) => Lookup::new(Credential::OrgKey { id }, None),
+            Self::Key(id) => Lookup::new(LookupKey::OrgKey { id }, None),
             Self::Token(digest, organization) => {
-                Lookup::new(Credential::PersonalToken { digest }, *organization)
+                Lookup::new(LookupKey::PersonalToken { digest }, *organization)
             }
         }
     }

@@ -136,7 +136,7 @@ use managed::ByOwner;
 use pool::{Permits, Purpose};
 use row::{PgColumns, failed};
 use sql::{Schema, Statements};
-use tower_api_key::store::{Credential, CredentialStore, Lookup, Record, StoreError};
+use tower_api_key::store::{CredentialStore, Lookup, LookupKey, Record, StoreError};
 use tower_api_key::{
     scope::Catalogue,
     secret::{Digest, Pepper, Peppers},
@@ -322,9 +322,9 @@ fn storable(id: &str) -> bool {
 #[async_trait]
 impl CredentialStore for PostgresStore {
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
-        let record = match lookup.credential() {
-            Credential::OrgKey { id } if !storable(id) => None,
-            Credential::OrgKey { id } => {
+        let record = match lookup.key() {
+            LookupKey::OrgKey { id } if !storable(id) => None,
+            LookupKey::OrgKey { id } => {
                 let row = self
                     .statements
                     .find_key
@@ -336,7 +336,7 @@ impl CredentialStore for PostgresStore {
                 row.map(|row| self.reader().key(&PgColumns(&row), id))
                     .transpose()?
             }
-            Credential::PersonalToken { digest } => {
+            LookupKey::PersonalToken { digest } => {
                 let organization = lookup.organization().filter(|id| storable(id));
                 let bytes = |digest: &Digest| digest.to_bytes().to_vec();
                 let query = match &self.peppers {

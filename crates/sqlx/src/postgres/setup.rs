@@ -12,7 +12,7 @@ use super::{
     check::{BrokenAssumption, Report},
     pooler,
 };
-use tower_api_key::{credential::Kind, store::BoxError};
+use tower_api_key::{credential::Kind, store::backend::BoxError};
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
 

@@ -50,7 +50,7 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use file::DatabaseFile;
 use open::Opened;
-use tower_api_key::store::{Credential, CredentialStore, Lookup, Record, StoreError};
+use tower_api_key::store::{CredentialStore, Lookup, LookupKey, Record, StoreError};
 use tower_api_key::{
     scope::Catalogue,
     secret::{Pepper, Peppers},
@@ -308,9 +308,9 @@ fn pool(options: SqliteConnectOptions) -> SqlitePool {
 #[async_trait]
 impl CredentialStore for SqliteStore {
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
-        let find = async |db: &mut SqliteConnection| match lookup.credential() {
-            Credential::OrgKey { id } => self.key(db, id).await,
-            Credential::PersonalToken { digest } => {
+        let find = async |db: &mut SqliteConnection| match lookup.key() {
+            LookupKey::OrgKey { id } => self.key(db, id).await,
+            LookupKey::PersonalToken { digest } => {
                 self.token(db, digest, lookup.organization()).await
             }
         };

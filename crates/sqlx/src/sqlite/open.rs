@@ -20,7 +20,7 @@ use super::{
     file::{self, DatabaseFile, FileError},
     writer,
 };
-use tower_api_key::store::BoxError;
+use tower_api_key::store::backend::BoxError;
 
 /// The oldest SQLite that a store works with: older ones can corrupt a file in write-ahead mode
 /// when two connections checkpoint and write at the same moment (SQLite's documentation of the

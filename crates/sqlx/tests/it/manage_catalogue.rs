@@ -9,7 +9,7 @@ use tower_api_key::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        Credential, CredentialStore, Directory, Lookup, ManageStore, MemoryStore, Owner, Record,
+        CredentialStore, Directory, Lookup, LookupKey, ManageStore, MemoryStore, Owner, Record,
     },
 };
 use tower_api_key_sqlx::SqliteStore;
@@ -35,7 +35,7 @@ fn org() -> Actor {
 
 /// The scopes that a lookup of the key returns.
 async fn effective_scopes(store: &impl CredentialStore, id: &CredentialId) -> Vec<String> {
-    let lookup = Lookup::new(Credential::OrgKey { id: id.as_str() }, None);
+    let lookup = Lookup::new(LookupKey::OrgKey { id: id.as_str() }, None);
     let record = store.find(&lookup).await.unwrap().unwrap();
     record.scopes().iter().map(Into::into).collect()
 }

@@ -7,7 +7,7 @@ use tower_api_key::{
     manage::{Actor, Import, Manager, NewKey, NewToken},
     secret::{Digest, Peppers},
     store::{
-        Cached, Credential, Directory, Lookup, ManageStore, Owner, Record, StoreError, WriteError,
+        Cached, Directory, Lookup, LookupKey, ManageStore, Owner, Record, StoreError, WriteError,
     },
 };
 
@@ -40,7 +40,7 @@ fn two() -> Peppers {
 }
 
 fn two_and_one() -> Peppers {
-    two().accepting("one", &SECRETS[0]).unwrap()
+    two().with_older("one", &SECRETS[0]).unwrap()
 }
 
 async fn status(store: &Store, token: &str) -> u16 {
@@ -106,7 +106,7 @@ impl Fixture {
             ("two and one", (self.open)(Some(two_and_one()))),
             (
                 "one, nothing plain",
-                (self.open)(Some(one().refusing_plain())),
+                (self.open)(Some(one().without_plain_digests())),
             ),
             (
                 "another named one",
@@ -159,7 +159,7 @@ async fn digests_verify_only_under_known_peppers(fixture: &Fixture) {
 
 /// Someone who can write to the database can copy digests and rename peppers, but gains nothing.
 async fn a_copied_digest_grants_nothing(fixture: &Fixture) {
-    let store = (fixture.open)(Some(two_and_one().refusing_plain()));
+    let store = (fixture.open)(Some(two_and_one().without_plain_digests()));
     let [(_, good, good_secret), (.., token)] = issue(&store).await;
     let [(_, other, other_secret), ..] = issue(&store).await;
     assert_eq!(status(&store, &other_secret).await, 200);
@@ -238,7 +238,7 @@ async fn a_record_that_is_already_peppered_is_refused(fixture: &Fixture) {
     let store = (fixture.open)(Some(one()));
     let [(_, id, _), ..] = issue(&store).await;
     let found = store
-        .find(&Lookup::new(Credential::OrgKey { id: &id }, None))
+        .find(&Lookup::new(LookupKey::OrgKey { id: &id }, None))
         .await
         .unwrap()
         .unwrap();
@@ -275,7 +275,7 @@ async fn a_use_moves_a_digest_to_the_current_pepper(fixture: &Fixture) {
         let cache: Store = Arc::new(Cached::new((fixture.open)(Some(two_and_one()))));
         let uses = LastUse::new();
         let auth = AuthLayer::new(Arc::clone(&cache)).with_last_use(uses.clone());
-        let after = (fixture.open)(Some(two().refusing_plain()));
+        let after = (fixture.open)(Some(two().without_plain_digests()));
         for (kind, id, secret) in &made {
             assert_ne!(
                 status(&after, secret).await,
@@ -346,7 +346,7 @@ async fn a_damaged_row_does_not_block_other_moves(fixture: &Fixture) {
             .unwrap();
     }
     assert_eq!(
-        status(&(fixture.open)(Some(two().refusing_plain())), good).await,
+        status(&(fixture.open)(Some(two().without_plain_digests())), good).await,
         200
     );
 }
@@ -413,7 +413,7 @@ async fn rehearse_import(fixture: Fixture, count: usize) {
         .record_uses(&uses)
         .await
         .unwrap();
-    let strict = (fixture.open)(Some(one().refusing_plain()));
+    let strict = (fixture.open)(Some(one().without_plain_digests()));
     let mut moved = 0;
     for at in 0..count {
         moved += usize::from(status(&strict, &token(at)).await == StatusCode::OK);

@@ -7,8 +7,8 @@ use tower_api_key::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        Change, Credential, CredentialStore, Directory, Feed, FeedEvent, Lookup, ManageStore,
-        Owner, Record, WriteError,
+        Change, CredentialStore, Directory, Feed, FeedEvent, Lookup, LookupKey, ManageStore, Owner,
+        Record, WriteError,
     },
 };
 
@@ -34,7 +34,7 @@ fn store_with(options: PgConnectOptions, schema: &str) -> PostgresStore {
 
 async fn finds(store: &PostgresStore, id: &str) -> bool {
     store
-        .find(&Lookup::new(Credential::OrgKey { id }, None))
+        .find(&Lookup::new(LookupKey::OrgKey { id }, None))
         .await
         .unwrap()
         .is_some()
@@ -291,7 +291,7 @@ async fn an_id_with_nul_is_unknown_to_lookups_and_invalid_on_creation() {
         .unwrap();
 
     assert!(!finds(&store, "k\0").await && !finds(&store, "\0").await);
-    let token = Credential::PersonalToken {
+    let token = LookupKey::PersonalToken {
         digest: &Digest::of(b"t"),
     };
     let found = store

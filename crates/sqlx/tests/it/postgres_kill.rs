@@ -6,7 +6,7 @@ use tower_api_key::{
     credential::Kind,
     scope::Catalogue,
     secret::Digest,
-    store::{Credential, CredentialStore, Directory, Lookup, ManageStore, Owner, Record, Status},
+    store::{CredentialStore, Directory, Lookup, LookupKey, ManageStore, Owner, Record, Status},
 };
 
 use std::{
@@ -74,7 +74,7 @@ async fn acknowledged_changes_survive_a_killed_client_and_none_is_partial() {
         "every child acknowledged a change"
     );
     for (id, expected) in &acknowledged {
-        let lookup = Lookup::new(Credential::OrgKey { id }, None);
+        let lookup = Lookup::new(LookupKey::OrgKey { id }, None);
         let record = store
             .find(&lookup)
             .await

@@ -118,23 +118,14 @@ fn owners() -> [(Owner, Owner); 2] {
 }
 
 fn info(owner: &Owner, id: &str) -> CredentialInfo {
-    CredentialInfo {
-        id: id.into(),
-        owner: owner.clone(),
-        name: format!("name of {id}").into(),
-        role: None,
-        scopes: match owner {
+    {
+        let mut info = CredentialInfo::new(id, owner.clone(), UnixMillis(1_000));
+        info.name = format!("name of {id}").into();
+        info.scopes = match owner {
             Owner::Organization(_) => Some(["agents:read".into()].into()),
             Owner::User(_) => None,
-        },
-        status: Status::Active,
-        created_at: UnixMillis(1_000),
-        expires_at: None,
-        last_used_at: None,
-        rotated_from: None,
-        rotated_to: None,
-        rotated_at: None,
-        damaged: false,
+        };
+        info
     }
 }
 
@@ -170,15 +161,16 @@ fn update_commit(before: &CredentialInfo, change: impl FnOnce(&mut CredentialInf
 }
 
 fn event(owner: &Owner, id: &str, action: AuditAction) -> AuditEvent {
-    AuditEvent {
-        number: None,
-        at: UnixMillis(2_000),
-        action,
-        owner: owner.clone(),
-        credential: id.into(),
-        related: None,
-        by: AuditActor::Operator("operator-test".into()),
-        origin: Some("192.0.2.1".into()),
+    {
+        let mut event = AuditEvent::new(
+            UnixMillis(2_000),
+            action,
+            owner.clone(),
+            id,
+            AuditActor::Operator("operator-test".into()),
+        );
+        event.origin = Some("192.0.2.1".into());
+        event
     }
 }
 

@@ -8,8 +8,7 @@ use tower_api_key::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        Change, Credential, CredentialStore, Directory, Feed, FeedEvent, Lookup, ManageStore,
-        Record,
+        Change, CredentialStore, Directory, Feed, FeedEvent, Lookup, LookupKey, ManageStore, Record,
     },
 };
 use tower_api_key_sqlx::{
@@ -217,7 +216,7 @@ async fn a_reader_can_only_read() {
     let reader = fixture.store("reader");
     reader.migrate().await.unwrap();
     reader.feed().await.unwrap();
-    let key = Lookup::new(Credential::OrgKey { id: "k_test" }, None);
+    let key = Lookup::new(LookupKey::OrgKey { id: "k_test" }, None);
     assert!(reader.find(&key).await.unwrap().is_some());
 }
 

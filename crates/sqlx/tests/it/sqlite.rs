@@ -9,7 +9,7 @@ use tower_api_key::{
     scope::{Catalogue, ScopeSet},
     secret::Digest,
     store::{
-        Credential, CredentialStore, Directory, Lookup, ManageStore, Owner, Record, Status,
+        CredentialStore, Directory, Lookup, LookupKey, ManageStore, Owner, Record, Status,
         StoreError, WriteError,
     },
 };
@@ -35,7 +35,7 @@ async fn open(path: &Path) -> SqliteStore {
 
 async fn find(store: &impl CredentialStore, id: &str) -> Result<Option<Status>, StoreError> {
     let found = store
-        .find(&Lookup::new(Credential::OrgKey { id }, None))
+        .find(&Lookup::new(LookupKey::OrgKey { id }, None))
         .await?;
     Ok(found.map(|record| record.status()))
 }
@@ -76,12 +76,12 @@ async fn everything_survives_a_restart() {
     assert_eq!(find(&store, "a").await.unwrap(), Some(Status::Active));
     assert_eq!(find(&store, "c").await.unwrap(), Some(Status::Deleted));
     let found = store
-        .find(&Lookup::new(Credential::OrgKey { id: "b" }, None))
+        .find(&Lookup::new(LookupKey::OrgKey { id: "b" }, None))
         .await
         .unwrap()
         .unwrap();
     assert_eq!((found.role(), found.scopes()), (None, &scopes));
-    let token = Credential::PersonalToken {
+    let token = LookupKey::PersonalToken {
         digest: &digest("t"),
     };
     let found = store
@@ -233,7 +233,7 @@ async fn scopes_with_a_role_and_implied_scopes_are_read_back() {
     let narrowed = key("narrowed").with_scopes(ScopeSet::from_iter(["members:manage"]));
     store.insert(narrowed).await.unwrap();
     let found = store
-        .find(&Lookup::new(Credential::OrgKey { id: "narrowed" }, None))
+        .find(&Lookup::new(LookupKey::OrgKey { id: "narrowed" }, None))
         .await
         .unwrap()
         .unwrap();

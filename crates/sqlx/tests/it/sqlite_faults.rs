@@ -17,7 +17,7 @@ use tower_api_key::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        Credential, CredentialStore, Directory, Lookup, ManageStore, Owner, Record, StoreError,
+        CredentialStore, Directory, Lookup, LookupKey, ManageStore, Owner, Record, StoreError,
         WriteError,
     },
 };
@@ -58,7 +58,7 @@ async fn store(path: &Path, connections: u32) -> (SqliteStore, SqlitePool) {
 
 async fn contains(store: &SqliteStore, id: &str) -> bool {
     store
-        .find(&Lookup::new(Credential::OrgKey { id }, None))
+        .find(&Lookup::new(LookupKey::OrgKey { id }, None))
         .await
         .unwrap()
         .is_some()
@@ -286,7 +286,7 @@ async fn an_exhausted_pool_is_a_503_within_the_deadline() {
     tokio::time::pause();
     let sent_at = Instant::now();
     let found = store
-        .find(&Lookup::new(Credential::OrgKey { id: "a" }, None))
+        .find(&Lookup::new(LookupKey::OrgKey { id: "a" }, None))
         .await;
     assert!(
         matches!(found, Err(StoreError::Unavailable(_))),

@@ -19,8 +19,8 @@ use tower_api_key::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        Credential, CredentialStore, Directory, Feed, FeedEvent, Filter, Lookup, ManageStore,
-        Owner, Record, StoreError, WriteError,
+        CredentialStore, Directory, Feed, FeedEvent, Filter, Lookup, LookupKey, ManageStore, Owner,
+        Record, StoreError, WriteError,
     },
 };
 use tower_api_key_sqlx::{SqliteStore, sqlite::SetupError};
@@ -664,7 +664,7 @@ async fn a_failed_lookup_names_the_file() {
     create_file(&path, "good").await;
     let store = open(&path).await;
     fs::remove_file(&path).unwrap();
-    let lookup = Lookup::new(Credential::OrgKey { id: "good" }, None);
+    let lookup = Lookup::new(LookupKey::OrgKey { id: "good" }, None);
     let Err(StoreError::Unavailable(source)) = store.find(&lookup).await else {
         panic!("expected an outage")
     };

@@ -16,7 +16,7 @@ use tower_api_key::{
     credential::Kind,
     scope::Catalogue,
     secret::Digest,
-    store::{Credential, CredentialStore, Directory, Lookup, ManageStore, Owner, Record, Status},
+    store::{CredentialStore, Directory, Lookup, LookupKey, ManageStore, Owner, Record, Status},
 };
 
 use sqlx::{Connection, SqliteConnection};
@@ -140,7 +140,7 @@ async fn verify(path: &Path, acknowledged: &[(String, String)]) {
             "created-token" => {
                 let digest = digest(id);
                 let lookup =
-                    Lookup::new(Credential::PersonalToken { digest: &digest }, Some("org_1"));
+                    Lookup::new(LookupKey::PersonalToken { digest: &digest }, Some("org_1"));
                 let found = store
                     .find(&lookup)
                     .await
@@ -163,7 +163,7 @@ async fn verify(path: &Path, acknowledged: &[(String, String)]) {
     }
     for (id, status) in keys {
         let found = store
-            .find(&Lookup::new(Credential::OrgKey { id }, None))
+            .find(&Lookup::new(LookupKey::OrgKey { id }, None))
             .await
             .unwrap();
         let found = found.expect("an acknowledged key exists");

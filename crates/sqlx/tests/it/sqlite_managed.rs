@@ -19,7 +19,7 @@ use tower_api_key::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        AuditAction, AuditActor, AuditEvent, CredentialInfo, Directory, ManageStore, Owner, Status,
+        AuditAction, AuditActor, AuditEvent, CredentialInfo, Directory, ManageStore, Owner,
         backend::{Authority, Cap, Commit, NewCredential, Update},
     },
 };
@@ -123,34 +123,22 @@ fn owners() -> [Owner; 4] {
 }
 
 fn info(owner: &Owner, id: &str) -> CredentialInfo {
-    CredentialInfo {
-        id: id.into(),
-        owner: owner.clone(),
-        name: format!("name of {id}").into(),
-        role: matches!(owner, Owner::Organization(_)).then(|| "viewer".into()),
-        scopes: None,
-        status: Status::Active,
-        created_at: UnixMillis(NOW),
-        expires_at: None,
-        last_used_at: None,
-        rotated_from: None,
-        rotated_to: None,
-        rotated_at: None,
-        damaged: false,
+    {
+        let mut info = CredentialInfo::new(id, owner.clone(), UnixMillis(NOW));
+        info.name = format!("name of {id}").into();
+        info.role = matches!(owner, Owner::Organization(_)).then(|| "viewer".into());
+        info
     }
 }
 
 fn event(info: &CredentialInfo, action: AuditAction) -> AuditEvent {
-    AuditEvent {
-        number: None,
-        at: UnixMillis(NOW),
+    AuditEvent::new(
+        UnixMillis(NOW),
         action,
-        owner: info.owner.clone(),
-        credential: info.id.clone(),
-        related: None,
-        by: AuditActor::Operator("test".into()),
-        origin: None,
-    }
+        info.owner.clone(),
+        info.id.clone(),
+        AuditActor::Operator("test".into()),
+    )
 }
 
 fn new_credential(info: CredentialInfo) -> NewCredential {

@@ -185,7 +185,7 @@ async fn record_of<S: ManageStore + Directory>(
     id: &CredentialId,
 ) -> Result<Arc<Record>, Breach> {
     let lookup =
-        crate::store::Lookup::new(crate::store::Credential::OrgKey { id: id.as_str() }, None);
+        crate::store::Lookup::new(crate::store::LookupKey::OrgKey { id: id.as_str() }, None);
     site.store
         .find(&lookup)
         .await?

@@ -6,8 +6,8 @@ use crate::{
     manage::{Actor, ManageError, Manager, NewKey, NewToken, Rotation},
     secret::Secret,
     store::{
-        AuditEvent, Credential, CredentialInfo, EffectiveStatus, Filter, Lookup, ManageStore,
-        Owner, Record, Status,
+        AuditEvent, CredentialInfo, EffectiveStatus, Filter, Lookup, LookupKey, ManageStore, Owner,
+        Record, Status,
     },
     testing::{contract::Directory, principal},
 };
@@ -273,16 +273,16 @@ async fn actor_of<S: ManageStore + Directory>(
     let digest = crate::secret::Digest::of(secret.expose_secret().as_bytes());
     let lookup = match who {
         AuditActor::Key => Lookup::new(
-            Credential::OrgKey {
+            LookupKey::OrgKey {
                 id: own.id.as_str(),
             },
             None,
         ),
         AuditActor::Token | AuditActor::TokenForTokens => Lookup::new(
-            Credential::PersonalToken { digest: &digest },
+            LookupKey::PersonalToken { digest: &digest },
             Some(organization),
         ),
-        AuditActor::TokenAlone => Lookup::new(Credential::PersonalToken { digest: &digest }, None),
+        AuditActor::TokenAlone => Lookup::new(LookupKey::PersonalToken { digest: &digest }, None),
         AuditActor::User => return Ok(Actor::user(user).acting_in(organization, admin)),
         AuditActor::UserAlone => return Ok(Actor::user(user)),
     };

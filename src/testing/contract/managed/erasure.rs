@@ -8,7 +8,7 @@ use crate::{
     secret::Digest,
     store::Directory,
     store::{
-        AuditActor, Credential, EffectiveStatus, Filter, Lookup, ManageStore, Owner, Record,
+        AuditActor, EffectiveStatus, Filter, Lookup, LookupKey, ManageStore, Owner, Record,
         WriteError,
     },
 };
@@ -27,7 +27,7 @@ pub(super) async fn a_removed_user_leaves_the_audit_trail_and_nothing_else<
     )?;
     let digest = Digest::of(secret.expose_secret().as_bytes());
     let seen_from = async |organization| {
-        let lookup = Lookup::new(Credential::PersonalToken { digest: &digest }, organization);
+        let lookup = Lookup::new(LookupKey::PersonalToken { digest: &digest }, organization);
         Ok::<_, Breach>(store.find(&lookup).await?)
     };
     let uses = LastUse::new();

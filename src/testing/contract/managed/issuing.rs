@@ -7,7 +7,7 @@ use crate::{
     manage::{Import, ManageError, NewKey, NewToken, Rotation},
     secret::Digest,
     store::Directory,
-    store::{Credential, CredentialStore, Lookup, ManageStore},
+    store::{CredentialStore, Lookup, LookupKey, ManageStore},
 };
 
 pub(super) async fn what_is_issued_is_accepted_and_says_what_was_asked_for<
@@ -46,7 +46,7 @@ pub(super) async fn what_is_issued_is_accepted_and_says_what_was_asked_for<
         let found = site
             .store
             .find(&Lookup::new(
-                Credential::OrgKey {
+                LookupKey::OrgKey {
                     id: info.id.as_str(),
                 },
                 None,
@@ -478,7 +478,7 @@ pub(super) async fn a_foreign_digest_is_accepted_as_it_is<S: ManageStore + Direc
     let import = || {
         Import::new("foreign-id", of(&key), "old key")
             .with_role("viewer")
-            .created_at(UnixMillis(5))
+            .with_created_at(UnixMillis(5))
     };
     let info = site
         .manager

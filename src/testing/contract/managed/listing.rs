@@ -4,7 +4,7 @@ use super::{Breach, Claim, NOW, ORG, OTHER_ORG, Site, USER, claim, org, user};
 use crate::{
     credential::Kind,
     id::CredentialId,
-    manage::{Cursor, NewKey},
+    manage::{NewKey, PageCursor},
     store::Directory,
     store::{EffectiveStatus, Filter, ManageStore, Usage},
 };
@@ -47,7 +47,7 @@ pub(super) async fn pages_show_each_credential_once_and_the_newest_first<
             // As a client gives it back.
             cursor = page
                 .next
-                .map(|next| next.to_string().parse::<Cursor>())
+                .map(|next| next.to_string().parse::<PageCursor>())
                 .transpose()?;
             if cursor.is_none() {
                 break;
@@ -213,8 +213,8 @@ pub(super) async fn a_cursor_belongs_to_its_list<S: ManageStore + Directory>(
         &format!("{text}zz"),
         &format!("{text}ff"),
     ] {
-        let told = bad.parse::<Cursor>().err().map(|error| error.code());
-        let other = bad.parse::<Cursor>().is_ok_and(|cursor| cursor != next);
+        let told = bad.parse::<PageCursor>().err().map(|error| error.code());
+        let other = bad.parse::<PageCursor>().is_ok_and(|cursor| cursor != next);
         claim(
             told == Some("stale_cursor") || other,
             format!("{bad:?} was read as {text:?}"),

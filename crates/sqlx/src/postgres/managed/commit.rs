@@ -311,9 +311,9 @@ pub(super) async fn tell(
             .map(|event| text(&event.related))
             .collect::<Vec<_>>(),
     );
-    let tell = tell.bind(doers().map(|(sort, _, _)| sort).collect::<Vec<_>>());
-    let tell = tell.bind(doers().map(|(_, id, _)| id).collect::<Vec<_>>());
-    let tell = tell.bind(doers().map(|(_, _, user)| user).collect::<Vec<_>>());
+    let tell = tell.bind(doers().map(|actor| actor.kind).collect::<Vec<_>>());
+    let tell = tell.bind(doers().map(|actor| actor.id).collect::<Vec<_>>());
+    let tell = tell.bind(doers().map(|actor| actor.user).collect::<Vec<_>>());
     let tell = tell.bind(
         events
             .iter()

@@ -89,10 +89,7 @@ impl ManageStore for PostgresStore {
         let fingerprint = get::<&[u8]>(row, "request_hash")?.try_into();
         let fingerprint = fingerprint
             .map_err(|_| StoreError::corrupt("the fingerprint does not have 32 bytes"))?;
-        Ok(Some(EarlierIssue {
-            info: info(row, owner)?,
-            fingerprint,
-        }))
+        Ok(Some(EarlierIssue::new(info(row, owner)?, fingerprint)))
     }
 
     async fn credentials(

@@ -110,16 +110,15 @@ impl Due {
         let (id, at): (String, i64) = (get(row, "id")?, get(row, "at")?);
         let first = get(row, "first")?;
         if first {
-            self.events.push(AuditEvent {
-                number: None,
-                at: UnixMillis(at),
-                action: AuditAction::UsedAfterRotation,
-                owner: owner_of(row)?,
-                credential: id.as_str().into(),
-                related: get::<Option<&str>>(row, "rotated_to")?.map(Into::into),
-                by: AuditActor::Bearer,
-                origin: None,
-            });
+            let mut event = AuditEvent::new(
+                UnixMillis(at),
+                AuditAction::UsedAfterRotation,
+                owner_of(row)?,
+                id.as_str(),
+                AuditActor::Bearer,
+            );
+            event.related = get::<Option<&str>>(row, "rotated_to")?.map(Into::into);
+            self.events.push(event);
         }
         self.first.push(first);
         self.kinds.push(get(row, "kind")?);

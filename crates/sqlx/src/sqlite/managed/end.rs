@@ -89,7 +89,7 @@ async fn tell(
     ended: &[CredentialId],
 ) -> Result<(), StoreError> {
     let (organization, user) = (ending.owner.organization(), ending.owner.user());
-    let (actor_kind, actor_id, actor_user) = ending.by.columns();
+    let actor = ending.by.columns();
     let ids = ended
         .iter()
         .map(CredentialId::as_str)
@@ -101,9 +101,9 @@ async fn tell(
         .bind(organization)
         .bind(user);
     let insert = insert
-        .bind(actor_kind)
-        .bind(actor_id)
-        .bind(actor_user)
+        .bind(actor.kind)
+        .bind(actor.id)
+        .bind(actor.user)
         .bind(ending.origin.as_deref())
         .bind(ids);
     insert.execute(db).await.map(drop).map_err(failed)

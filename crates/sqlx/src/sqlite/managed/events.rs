@@ -56,7 +56,7 @@ pub(super) async fn insert(
     event: &AuditEvent,
 ) -> Result<i64, StoreError> {
     let (organization, user) = (event.owner.organization(), event.owner.user());
-    let (actor_kind, actor_id, actor_user) = event.by.columns();
+    let actor = event.by.columns();
     let insert = sqlx::query(INSERT)
         .bind(event.at.0)
         .bind(event.action.as_str())
@@ -66,9 +66,9 @@ pub(super) async fn insert(
         .bind(event.credential.as_str())
         .bind(event.related.as_ref().map(|id| id.as_str()));
     let insert = insert
-        .bind(actor_kind)
-        .bind(actor_id)
-        .bind(actor_user)
+        .bind(actor.kind)
+        .bind(actor.id)
+        .bind(actor.user)
         .bind(event.origin.as_deref());
     Ok(insert
         .execute(db)

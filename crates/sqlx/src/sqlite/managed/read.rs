@@ -55,13 +55,11 @@ pub(super) fn id_of(row: &SqliteRow) -> Result<(CredentialId, bool), StoreError>
 
 pub(super) fn info_of(row: &SqliteRow, owner: &Owner) -> Result<CredentialInfo, StoreError> {
     let (id, whole) = id_of(row)?;
-    let info = credential_info(&SqliteColumns(row), id, owner);
+    let mut info = credential_info(&SqliteColumns(row), id, owner);
     // The schema refuses it, and so it could not be written again.
     let lacks_rights = info.kind() == Kind::OrgKey && info.role.is_none() && info.scopes.is_none();
-    Ok(CredentialInfo {
-        damaged: info.damaged || !whole || lacks_rights,
-        ..info
-    })
+    info.damaged |= !whole || lacks_rights;
+    Ok(info)
 }
 
 pub(super) async fn credential(
@@ -92,8 +90,5 @@ pub(super) async fn issued_under(
     let fingerprint = fingerprint.and_then(|bytes| bytes.try_into().ok());
     let fingerprint =
         fingerprint.ok_or_else(|| StoreError::corrupt("the fingerprint does not have 32 bytes"))?;
-    Ok(Some(EarlierIssue {
-        info: info_of(&row, owner)?,
-        fingerprint,
-    }))
+    Ok(Some(EarlierIssue::new(info_of(&row, owner)?, fingerprint)))
 }

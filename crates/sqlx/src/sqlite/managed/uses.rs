@@ -58,17 +58,17 @@ async fn record_one(
     let Some(owner) = owner else {
         return Err(StoreError::corrupt("an owner is missing"));
     };
-    let successor = rotated_to.zip(rotated_at).map(|(id, at)| Successor {
-        id: id.into(),
-        issued_at: UnixMillis(at),
-    });
+    let successor = rotated_to
+        .zip(rotated_at)
+        .map(|(id, at)| Successor::new(id, UnixMillis(at)));
     // A use to come was recorded by a node whose clock was ahead.
     let recorded = recorded.map(UnixMillis).filter(|at| *at <= now);
-    let decision = used.decide(LastUsage {
-        owner: Owner::of(used.kind, &owner),
-        recorded,
-        successor,
-        reported,
+    let decision = used.decide({
+        let mut known = LastUsage::new(Owner::of(used.kind, &owner));
+        known.recorded = recorded;
+        known.successor = successor;
+        known.reported = reported;
+        known
     });
     if decision.record {
         let at = recorded.map_or(used.at, |recorded| recorded.max(used.at));
@@ -83,10 +83,10 @@ async fn record_one(
             .map_err(failed)?;
     }
     match decision.event {
-        Some(event) => Ok(Some(AuditEvent {
-            number: Some(events::insert(db, &event).await?),
-            ..event
-        })),
+        Some(mut event) => {
+            event.number = Some(events::insert(db, &event).await?);
+            Ok(Some(event))
+        }
         None => Ok(None),
     }
 }

@@ -3,7 +3,7 @@
 use tower_api_key::{
     id::CredentialId,
     store::{
-        AuditAction, AuditActor, Credential, CredentialStore, Lookup, ManageStore, StoreError,
+        AuditAction, AuditActor, CredentialStore, Lookup, LookupKey, ManageStore, StoreError,
         backend::{EndStatus, EndTarget, Idempotency},
     },
 };
@@ -63,7 +63,7 @@ async fn a_damaged_row_is_marked_and_refused_but_can_be_ended() {
             ));
             assert_corrupt(
                 store
-                    .find(&Lookup::new(Credential::OrgKey { id: &id }, None))
+                    .find(&Lookup::new(LookupKey::OrgKey { id: &id }, None))
                     .await,
                 damage,
             );

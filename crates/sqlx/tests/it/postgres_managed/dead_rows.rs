@@ -129,11 +129,12 @@ fn filters() -> Vec<Filter> {
     for state in states {
         for expiring_before in [None, Some(UnixMillis(5_000)), Some(UnixMillis(NOW + 5_000))] {
             for unused_since in [None, Some(UnixMillis(NOW))] {
-                filters.push(Filter {
-                    state,
-                    expiring_before,
-                    unused_since,
-                });
+                filters.push(
+                    Filter::default()
+                        .with_state(state)
+                        .with_expiring_before(expiring_before)
+                        .with_unused_since(unused_since),
+                );
             }
         }
     }
@@ -178,12 +179,7 @@ async fn run_other_calls(store: &PostgresStore, owner: &Owner, round: &str) {
     let mut rotation = insert_commit(info(owner, &format!("next{round}")));
     rotation.changes = update_commit(&renamed, |after| after.status = Status::Disabled).changes;
     store.commit(&rotation).await.unwrap();
-    let used = Usage {
-        kind: owner.kind(),
-        id: new.id.clone(),
-        at: UnixMillis(NOW),
-        after_rotation: false,
-    };
+    let used = Usage::new(owner.kind(), new.id.clone(), UnixMillis(NOW));
     store.record_uses(&[used]).await.unwrap();
     store.events(owner, None, 50).await.unwrap();
     store.events(owner, Some(DEAD / 2), 50).await.unwrap();

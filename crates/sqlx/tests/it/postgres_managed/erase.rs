@@ -5,8 +5,8 @@ use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
     store::{
-        AuditAction, AuditActor, AuditEvent, Directory, ManageStore, Owner, StoreError, Usage,
-        WriteError, backend::Idempotency,
+        AuditAction, AuditActor, Directory, ManageStore, Owner, StoreError, Usage, WriteError,
+        backend::Idempotency,
     },
 };
 
@@ -31,27 +31,24 @@ async fn seed_user(fixture: &Fixture, user: &str) {
     ];
     issue.events = by
         .iter()
-        .map(|by| AuditEvent {
-            by: by.clone(),
-            ..event(&owner, &token, AuditAction::Issued)
+        .map(|by| {
+            let mut event = event(&owner, &token, AuditAction::Issued);
+            event.by = by.clone();
+            event
         })
         .collect();
     store.commit(&issue).await.unwrap();
     let mut others = insert_commit(info(&organization, &format!("key-by-{user}")));
     others.events = by
         .iter()
-        .map(|by| AuditEvent {
-            by: by.clone(),
-            ..event(&organization, "k", AuditAction::Issued)
+        .map(|by| {
+            let mut event = event(&organization, "k", AuditAction::Issued);
+            event.by = by.clone();
+            event
         })
         .collect();
     store.commit(&others).await.unwrap();
-    let used = Usage {
-        kind: owner.kind(),
-        id: token.as_str().into(),
-        at: UnixMillis(9_000),
-        after_rotation: false,
-    };
+    let used = Usage::new(owner.kind(), token.as_str(), UnixMillis(9_000));
     store.record_uses(&[used]).await.unwrap();
 }
 
@@ -205,11 +202,10 @@ async fn a_user_can_be_removed_under_concurrent_changes() {
                 issue.events = vec![event(&owner, &id, AuditAction::Issued)];
                 let used = |id: &str| {
                     let (kind, at) = (owner.kind(), UnixMillis(1_000_000 + number));
-                    Usage {
-                        kind,
-                        id: id.into(),
-                        at,
-                        after_rotation: true,
+                    {
+                        let mut usage = Usage::new(kind, id, at);
+                        usage.after_rotation = true;
+                        usage
                     }
                 };
                 match store.commit(&issue).await {
@@ -285,11 +281,10 @@ async fn no_use_recorded_during_a_removal_outlives_the_user() {
             WHERE user_id = '{user}'"
         ));
         let id = format!("token-of-{user}");
-        let used = [Usage {
-            kind: Kind::PersonalToken,
-            id: id.as_str().into(),
-            at: UnixMillis(9),
-            after_rotation: true,
+        let used = [{
+            let mut usage = Usage::new(Kind::PersonalToken, id.as_str(), UnixMillis(9));
+            usage.after_rotation = true;
+            usage
         }];
         let record = || async { store.record_uses(&used).await.map(drop) };
         let (removed, one, two, three) =

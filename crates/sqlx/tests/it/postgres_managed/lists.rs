@@ -217,11 +217,10 @@ async fn filters_match_the_reference() {
         for state in states {
             for expiring_before in moments([NOW, NOW + 1, NOW + 2]) {
                 for unused_since in moments([1_999, 2_000, 2_001]) {
-                    let filter = Filter {
-                        state,
-                        expiring_before,
-                        unused_since,
-                    };
+                    let filter = Filter::default()
+                        .with_state(state)
+                        .with_expiring_before(expiring_before)
+                        .with_unused_since(unused_since);
                     let now = UnixMillis(NOW);
                     let expected: Vec<_> = list
                         .iter()
@@ -292,16 +291,14 @@ fn all_events(owner: &Owner) -> Vec<AuditEvent> {
         Revoked,
         UsedAfterRotation,
     ];
-    let events = actions
-        .into_iter()
-        .enumerate()
-        .map(|(number, action)| AuditEvent {
-            at: UnixMillis(9_000 - number as i64),
-            related: (number % 2 == 0).then(|| CredentialId::from("related-test")),
-            by: actors[number % actors.len()].clone(),
-            origin: (number % 3 == 0).then(|| "2001:db8::1".into()),
-            ..event(owner, &format!("k{number}"), action)
-        });
+    let events = actions.into_iter().enumerate().map(|(number, action)| {
+        let mut event = event(owner, &format!("k{number}"), action);
+        event.at = UnixMillis(9_000 - number as i64);
+        event.related = (number % 2 == 0).then(|| CredentialId::from("related-test"));
+        event.by = actors[number % actors.len()].clone();
+        event.origin = (number % 3 == 0).then(|| "2001:db8::1".into());
+        event
+    });
     events.collect()
 }
 
@@ -313,10 +310,8 @@ async fn events_are_paginated_and_separate_for_each_owner() {
     for (owner, other) in owners() {
         let mut expected = Vec::new();
         for event in all_events(&owner) {
-            let others = AuditEvent {
-                owner: other.clone(),
-                ..event.clone()
-            };
+            let mut others = event.clone();
+            others.owner = other.clone();
             let mut commit = update_commit(&info(&owner, "none"), |_| {});
             commit.changes.clear();
             commit.events = vec![others, event.clone()];

@@ -95,9 +95,10 @@ async fn a_cap_counts_only_usable_credentials() {
             // A credential that the same commit ends makes room.
             let active = fixture.get(&owner, "active").await;
             new.changes = update_commit(&active, |after| after.status = Status::Deleted).changes;
-            new.events = vec![AuditEvent {
-                origin: Some("a\0".into()),
-                ..event(&owner, "active", AuditAction::Issued)
+            new.events = vec![{
+                let mut event = event(&owner, "active", AuditAction::Issued);
+                event.origin = Some("a\0".into());
+                event
             }];
             assert_eq!(
                 code(&fixture.store.commit(&new).await),

@@ -77,12 +77,7 @@ async fn values_with_nul_are_unknown_and_cannot_be_written() {
         };
         assert_eq!(store.credentials(&owner, &behind).await.unwrap(), []);
         assert_eq!(store.events(&nul, None, 10).await.unwrap(), []);
-        let used = Usage {
-            kind: owner.kind(),
-            id: "a\0".into(),
-            at: UnixMillis(9_000),
-            after_rotation: false,
-        };
+        let used = Usage::new(owner.kind(), "a\0", UnixMillis(9_000));
         assert_eq!(store.record_uses(&[used]).await.unwrap(), []);
         assert_eq!(
             code(&store.commit(&insert_commit(info(&owner, "b\0"))).await),
@@ -181,12 +176,7 @@ async fn the_documented_rights_suffice_for_management() {
             (after.rotated_to, after.rotated_at) = (Some("k2".into()), Some(UnixMillis(2_000)));
         });
         store.commit(&rotate).await.unwrap();
-        let used = Usage {
-            kind: owner.kind(),
-            id: "k".into(),
-            at: UnixMillis(9_000),
-            after_rotation: false,
-        };
+        let used = Usage::new(owner.kind(), "k", UnixMillis(9_000));
         assert_eq!(store.record_uses(&[used]).await.unwrap().len(), 1);
         assert_eq!(store.events(&owner, None, 10).await.unwrap().len(), 2);
         store.delete(&owner, "k").await.unwrap();

@@ -13,12 +13,7 @@ use tower_api_key_sqlx::PostgresStore;
 use super::{Fixture, info, owners};
 
 fn used(owner: &Owner, id: &str, at: i64) -> Usage {
-    Usage {
-        kind: owner.kind(),
-        id: id.into(),
-        at: UnixMillis(at),
-        after_rotation: false,
-    }
+    Usage::new(owner.kind(), id, UnixMillis(at))
 }
 
 impl Fixture {
@@ -177,9 +172,10 @@ async fn the_first_use_after_a_rotation_is_written_and_emits_an_event() {
                 ));
             }
             let events = fixture
-                .record(&[Usage {
-                    after_rotation: aware,
-                    ..used(owner, &id, now)
+                .record(&[{
+                    let mut usage = used(owner, &id, now);
+                    usage.after_rotation = aware;
+                    usage
                 }])
                 .await;
             assert_eq!(events.len(), usize::from(is_event), "{name}");
@@ -191,16 +187,15 @@ async fn the_first_use_after_a_rotation_is_written_and_emits_an_event() {
             };
             assert_eq!(fixture.last_use(owner, &id).await, last, "{name}");
             if is_event {
-                let expected = AuditEvent {
-                    number: events[0].number,
-                    at: UnixMillis(now),
-                    action: AuditAction::UsedAfterRotation,
-                    owner: owner.clone(),
-                    credential: id.as_str().into(),
-                    related: Some("new".into()),
-                    by: AuditActor::Bearer,
-                    origin: None,
-                };
+                let mut expected = AuditEvent::new(
+                    UnixMillis(now),
+                    AuditAction::UsedAfterRotation,
+                    owner.clone(),
+                    id.as_str(),
+                    AuditActor::Bearer,
+                );
+                expected.number = events[0].number;
+                expected.related = Some("new".into());
                 assert_eq!(events, [expected], "{name}");
                 assert_eq!(
                     fixture.store.events(owner, None, 1).await.unwrap(),

@@ -17,8 +17,8 @@ use tower_api_key::{
     manage::{Actor, Manager, NewKey},
     scope::Catalogue,
     store::{
-        AuditAction, AuditActor, Credential, CredentialStore, Directory, Lookup, ManageStore,
-        Owner, StoreError, Usage, WriteError,
+        AuditAction, AuditActor, CredentialStore, Directory, Lookup, LookupKey, ManageStore, Owner,
+        StoreError, Usage, WriteError,
         backend::{Authority, EndStatus, EndTarget, Ending},
     },
 };
@@ -93,7 +93,7 @@ fn spawn_issues(
 }
 
 async fn finds(store: &PostgresStore, id: &str) -> bool {
-    let lookup = Lookup::new(Credential::OrgKey { id }, None);
+    let lookup = Lookup::new(LookupKey::OrgKey { id }, None);
     timeout(TEST_TIMEOUT, store.find(&lookup))
         .await
         .expect("a connection is free")
@@ -209,12 +209,7 @@ async fn a_call_that_times_out_writes_nothing_and_can_be_retried() {
         )
         .await;
         let rename = update_commit(&info(&owner, "k"), |after| after.name = "renamed".into());
-        let used = [Usage {
-            kind: owner.kind(),
-            id: "k".into(),
-            at: UnixMillis(100_000),
-            after_rotation: false,
-        }];
+        let used = [Usage::new(owner.kind(), "k", UnixMillis(100_000))];
         let end = ending(&owner, single("k"));
         let (renamed, ended, recorded) = tokio::join!(
             store.commit(&rename),
@@ -268,12 +263,7 @@ async fn a_frozen_server_blocks_no_call_forever() {
         .unwrap();
     let frozen = cluster.freeze();
     tokio::time::pause();
-    let used = Usage {
-        kind: owner.kind(),
-        id: "k".into(),
-        at: UnixMillis(1),
-        after_rotation: false,
-    };
+    let used = Usage::new(owner.kind(), "k", UnixMillis(1));
     assert_timed_out("credential", store.credential(owner, "k").await);
     assert_timed_out("issued_under", store.issued_under(owner, "k").await);
     assert_timed_out("credentials", store.credentials(owner, &list_all()).await);

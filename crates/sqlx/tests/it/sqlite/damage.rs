@@ -9,7 +9,7 @@ use tower_api_key::{
     credential::Kind,
     scope::Catalogue,
     store::{
-        Credential, CredentialStore, Directory, Lookup, ManageStore, Owner, Record, Status,
+        CredentialStore, Directory, Lookup, LookupKey, ManageStore, Owner, Record, Status,
         StoreError, WriteError,
     },
 };
@@ -99,7 +99,7 @@ async fn a_membership_with_an_unknown_role_is_corrupt_in_its_organization_only()
         .unwrap();
     let digest = digest("t");
     let lookup =
-        |organization| Lookup::new(Credential::PersonalToken { digest: &digest }, organization);
+        |organization| Lookup::new(LookupKey::PersonalToken { digest: &digest }, organization);
     assert!(matches!(
         store.find(&lookup(Some("org_1"))).await,
         Err(StoreError::Corrupt(_))
@@ -147,7 +147,7 @@ async fn an_owner_in_an_unknown_state_is_corrupt() {
             matches!(find(&store, "a").await, Err(StoreError::Corrupt(_))),
             "deleted = {state}"
         );
-        let token = Credential::PersonalToken {
+        let token = LookupKey::PersonalToken {
             digest: &digest("t"),
         };
         let found = store.find(&Lookup::new(token, None)).await;
@@ -182,7 +182,7 @@ async fn an_owner_removed_by_hand_is_gone_and_its_id_is_not_reused() {
         find(&store, "a").await.unwrap(),
         Some(Status::OrganizationGone)
     );
-    let token = Credential::PersonalToken {
+    let token = LookupKey::PersonalToken {
         digest: &digest("t"),
     };
     let found = store

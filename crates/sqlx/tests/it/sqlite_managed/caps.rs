@@ -117,13 +117,11 @@ async fn the_cap_applies_to_the_result_of_a_commit() {
     for owner in [organization("alpha"), user("alpha")] {
         let store = in_memory().await;
         let old = add(&store, info(&owner, "old")).await;
-        let off = add(
-            &store,
-            CredentialInfo {
-                status: Status::Disabled,
-                ..info(&owner, "off")
-            },
-        )
+        let off = add(&store, {
+            let mut info = info(&owner, "off");
+            info.status = Status::Disabled;
+            info
+        })
         .await;
         let rotated = |id: &str, end: Status| {
             let changes = update_commit(&old, |info| {

@@ -7,7 +7,7 @@ use tower_api_key::{
     credential::Kind,
     manage::{Actor, ManageError, Manager, Rotation},
     store::{
-        AuditAction, AuditActor, Credential, CredentialStore, EffectiveStatus, Filter, Lookup,
+        AuditAction, AuditActor, CredentialStore, EffectiveStatus, Filter, Lookup, LookupKey,
         ManageStore, Owner, Status, StoreError,
         backend::{Authority, EndStatus, EndTarget, Ending, ListQuery},
     },
@@ -45,7 +45,7 @@ fn ending(owner: &Owner, target: EndTarget, to: EndStatus) -> Ending {
 
 async fn find(store: &SqliteStore, id: &str) -> Result<Option<Status>, StoreError> {
     let found = store
-        .find(&Lookup::new(Credential::OrgKey { id }, None))
+        .find(&Lookup::new(LookupKey::OrgKey { id }, None))
         .await?;
     Ok(found.map(|record| record.status()))
 }
@@ -94,10 +94,7 @@ async fn a_damaged_row_affects_only_the_use_of_its_own_credential() {
                 EffectiveStatus::Expired,
                 EffectiveStatus::Deleted,
             ] {
-                let filter = Filter {
-                    state: Some(state),
-                    ..Filter::default()
-                };
+                let filter = Filter::default().with_state(state);
                 store
                     .credentials(
                         &alpha,
@@ -238,7 +235,7 @@ async fn a_damaged_token_is_an_outage_for_its_holder_only() {
         let (one, other) = (digest("one"), digest("other"));
         let one = store
             .find(&Lookup::new(
-                Credential::PersonalToken { digest: &one },
+                LookupKey::PersonalToken { digest: &one },
                 None,
             ))
             .await;
@@ -249,7 +246,7 @@ async fn a_damaged_token_is_an_outage_for_its_holder_only() {
         assert!(
             store
                 .find(&Lookup::new(
-                    Credential::PersonalToken { digest: &other },
+                    LookupKey::PersonalToken { digest: &other },
                     None
                 ))
                 .await

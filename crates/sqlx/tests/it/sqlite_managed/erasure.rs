@@ -4,8 +4,8 @@ use tower_api_key::{
     credential::Kind,
     secret::Digest,
     store::{
-        AuditAction, AuditActor, AuditEvent, Change, Credential, CredentialStore, Directory, Feed,
-        FeedEvent, Lookup, ManageStore, Owner, Status, Usage, WriteError,
+        AuditAction, AuditActor, Change, CredentialStore, Directory, Feed, FeedEvent, Lookup,
+        LookupKey, ManageStore, Owner, Status, Usage, WriteError,
         backend::{Authority, Commit, Idempotency, NewCredential},
     },
 };
@@ -25,30 +25,30 @@ async fn a_removed_user_leaves_only_an_anonymous_audit_trail() {
         ..new_credential(info(&alice, "living"))
     };
     store.commit(&insert_commit(keyed)).await.unwrap();
-    add(
-        &store,
-        tower_api_key::store::CredentialInfo {
-            status: Status::Deleted,
-            ..info(&alice, "dead")
-        },
-    )
+    add(&store, {
+        let mut dead = info(&alice, "dead");
+        dead.status = Status::Deleted;
+        dead
+    })
     .await;
     add(&store, info(&user("beta"), "other")).await;
-    let used = |id: &str| Usage {
-        kind: Kind::PersonalToken,
-        id: id.into(),
-        at: tower_api_key::clock::UnixMillis(NOW),
-        after_rotation: false,
+    let used = |id: &str| {
+        Usage::new(
+            Kind::PersonalToken,
+            id,
+            tower_api_key::clock::UnixMillis(NOW),
+        )
     };
     store
         .record_uses(&[used("living"), used("other")])
         .await
         .unwrap();
     let key = add(&store, info(&organization("alpha"), "key")).await;
-    let by = |actor: AuditActor| AuditEvent {
-        by: actor,
-        origin: Some("origin".into()),
-        ..event(&key, AuditAction::Renamed)
+    let by = |actor: AuditActor| {
+        let mut event = event(&key, AuditAction::Renamed);
+        event.by = actor;
+        event.origin = Some("origin".into());
+        event
     };
     let events = vec![
         by(AuditActor::User("alpha".into())),
@@ -79,7 +79,7 @@ async fn a_removed_user_leaves_only_an_anonymous_audit_trail() {
     assert!(
         store
             .find(&Lookup::new(
-                Credential::PersonalToken { digest: &digest },
+                LookupKey::PersonalToken { digest: &digest },
                 None
             ))
             .await

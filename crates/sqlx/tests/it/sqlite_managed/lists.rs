@@ -140,12 +140,8 @@ async fn seed_credentials(store: &SqliteStore, owner: &Owner) -> Vec<CredentialI
                 new.created_at = UnixMillis(created_at);
                 add(store, new.clone()).await;
                 new.last_used_at = used_at.map(UnixMillis);
-                let used = used_at.map(|at| Usage {
-                    kind: owner.kind(),
-                    id: new.id.clone(),
-                    at: UnixMillis(at),
-                    after_rotation: false,
-                });
+                let used =
+                    used_at.map(|at| Usage::new(owner.kind(), new.id.clone(), UnixMillis(at)));
                 store.record_uses(used.as_slice()).await.unwrap();
                 all.push(new);
             }
@@ -179,11 +175,10 @@ async fn filters_match_the_reference() {
                 .iter()
                 .flat_map(|a| moments.iter().map(move |b| (*a, *b)))
             {
-                let filter = Filter {
-                    state,
-                    expiring_before: expiring_before.map(UnixMillis),
-                    unused_since: unused_since.map(UnixMillis),
-                };
+                let filter = Filter::default()
+                    .with_state(state)
+                    .with_expiring_before(expiring_before.map(UnixMillis))
+                    .with_unused_since(unused_since.map(UnixMillis));
                 let mut expected: Vec<_> = credentials
                     .iter()
                     .filter(|info| filter.shows(info, UnixMillis(NOW)))
@@ -235,15 +230,12 @@ async fn matches_behind_many_other_rows_are_listed() {
             }
         }
         let filters = states
-            .map(|state| Filter {
-                state: Some(state),
-                ..Filter::default()
-            })
+            .map(|state| Filter::default().with_state(state))
             .into_iter()
-            .chain([NOW, NOW + 1, i64::MAX].map(|end| Filter {
-                expiring_before: Some(UnixMillis(end)),
-                ..Filter::default()
-            }));
+            .chain(
+                [NOW, NOW + 1, i64::MAX]
+                    .map(|end| Filter::default().with_expiring_before(UnixMillis(end))),
+            );
         for filter in filters {
             let mut expected: Vec<_> = rare
                 .iter()

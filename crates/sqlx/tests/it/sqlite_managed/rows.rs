@@ -6,8 +6,8 @@ use tower_api_key::{
     scope::{Catalogue, ScopeSet},
     secret::Digest,
     store::{
-        AuditAction, AuditActor, AuditEvent, Credential, CredentialInfo, CredentialStore, Lookup,
-        ManageStore, Record, Status, StoreError,
+        AuditAction, AuditActor, CredentialStore, Lookup, LookupKey, ManageStore, Record, Status,
+        StoreError,
         backend::{Authority, Commit, EarlierIssue, Idempotency, NewCredential},
     },
 };
@@ -22,21 +22,17 @@ async fn credentials_are_read_back_as_written() {
     let store = in_memory().await;
     for owner in [organization("alpha"), user("alpha")] {
         let is_key = owner.kind() == Kind::OrgKey;
-        let whole = CredentialInfo {
-            name: "na\0me \u{1f511} ' \" \\".into(),
-            scopes: is_key.then(|| ["agents:read".into(), "a\0\"b".into()].into()),
-            status: Status::Disabled,
-            created_at: UnixMillis(-1),
-            expires_at: Some(UnixMillis(i64::MAX)),
-            rotated_from: Some("before".into()),
-            rotated_to: Some("after".into()),
-            rotated_at: Some(UnixMillis(i64::MIN)),
-            ..info(&owner, "whole")
-        };
-        let none = CredentialInfo {
-            scopes: is_key.then(|| [].into()),
-            ..info(&owner, "none")
-        };
+        let mut whole = info(&owner, "whole");
+        whole.name = "na\0me \u{1f511} ' \" \\".into();
+        whole.scopes = is_key.then(|| ["agents:read".into(), "a\0\"b".into()].into());
+        whole.status = Status::Disabled;
+        whole.created_at = UnixMillis(-1);
+        whole.expires_at = Some(UnixMillis(i64::MAX));
+        whole.rotated_from = Some("before".into());
+        whole.rotated_to = Some("after".into());
+        whole.rotated_at = Some(UnixMillis(i64::MIN));
+        let mut none = info(&owner, "none");
+        none.scopes = is_key.then(|| [].into());
         for expected in [&whole, &none] {
             let key = format!("key of {}", expected.id);
             let idempotency = Some(Idempotency::new(key.clone(), [0xfe; 32]));
@@ -53,20 +49,15 @@ async fn credentials_are_read_back_as_written() {
             assert_eq!(found, *expected);
             assert_eq!(
                 store.issued_under(&owner, &key).await.unwrap(),
-                Some(EarlierIssue {
-                    info: found,
-                    fingerprint: [0xfe; 32],
-                })
+                Some(EarlierIssue::new(found, [0xfe; 32]))
             );
         }
-        let changed = CredentialInfo {
-            name: "".into(),
-            status: Status::Active,
-            expires_at: None,
-            rotated_to: None,
-            rotated_at: None,
-            ..whole.clone()
-        };
+        let mut changed = whole.clone();
+        changed.name = "".into();
+        changed.status = Status::Active;
+        changed.expires_at = None;
+        changed.rotated_to = None;
+        changed.rotated_at = None;
         store
             .commit(&update_commit(&whole, |info| *info = changed.clone()))
             .await
@@ -102,16 +93,18 @@ async fn events_are_read_back_as_written() {
             AuditActor::Bearer,
         ];
         let mut events: Vec<_> = actors
-            .map(|by| AuditEvent {
-                by,
-                ..event(&one, AuditAction::Revoked)
+            .map(|by| {
+                let mut event = event(&one, AuditAction::Revoked);
+                event.by = by;
+                event
             })
             .into();
-        events.push(AuditEvent {
-            at: UnixMillis(i64::MIN),
-            related: Some("an\0other".into()),
-            origin: Some("\u{1f511}".into()),
-            ..event(&one, AuditAction::Imported)
+        events.push({
+            let mut event = event(&one, AuditAction::Imported);
+            event.at = UnixMillis(i64::MIN);
+            event.related = Some("an\0other".into());
+            event.origin = Some("\u{1f511}".into());
+            event
         });
         store
             .commit(&Commit {
@@ -135,7 +128,7 @@ async fn issued_credentials_are_found_and_inserted_ones_are_managed() {
     let alpha = organization("alpha");
     add(&store, info(&alpha, "issued")).await;
     let found = store
-        .find(&Lookup::new(Credential::OrgKey { id: "issued" }, None))
+        .find(&Lookup::new(LookupKey::OrgKey { id: "issued" }, None))
         .await
         .unwrap()
         .unwrap();
@@ -147,7 +140,7 @@ async fn issued_credentials_are_found_and_inserted_ones_are_managed() {
     let digest = Digest::of(b"test issued-token");
     let found = store
         .find(&Lookup::new(
-            Credential::PersonalToken { digest: &digest },
+            LookupKey::PersonalToken { digest: &digest },
             None,
         ))
         .await
@@ -172,14 +165,12 @@ async fn issued_credentials_are_found_and_inserted_ones_are_managed() {
         started_at <= found.created_at && found.created_at <= SystemClock::default().now(),
         "{found:?}"
     );
-    let expected = CredentialInfo {
-        name: "".into(),
-        role: None,
-        scopes: Some(["agents:read".into()].into()),
-        created_at: found.created_at,
-        expires_at: Some(UnixMillis(NOW)),
-        ..info(&alpha, "inserted")
-    };
+    let mut expected = info(&alpha, "inserted");
+    expected.name = "".into();
+    expected.role = None;
+    expected.scopes = Some(["agents:read".into()].into());
+    expected.created_at = found.created_at;
+    expected.expires_at = Some(UnixMillis(NOW));
     assert_eq!(found, expected);
     let with_role = Record::org_key("role", Digest::of(b"test"), "alpha");
     store

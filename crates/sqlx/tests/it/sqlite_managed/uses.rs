@@ -11,12 +11,7 @@ use tower_api_key_sqlx::SqliteStore;
 use super::{File, NOW, add, in_memory, info, organization, update_commit, user};
 
 fn used(kind: Kind, id: &str, at: i64) -> Usage {
-    Usage {
-        kind,
-        id: id.into(),
-        at: UnixMillis(at),
-        after_rotation: false,
-    }
+    Usage::new(kind, id, UnixMillis(at))
 }
 
 #[tokio::test]
@@ -93,9 +88,10 @@ async fn a_use_after_a_rotation_is_an_event_whatever_the_clocks_show() {
         let store = in_memory().await;
         add_rotated(&store, &owner, "old").await;
         // Before the rotation by its node's clock, and a millisecond after a recorded use.
-        let late = Usage {
-            after_rotation: true,
-            ..used(owner.kind(), "old", NOW - 1)
+        let late = {
+            let mut usage = used(owner.kind(), "old", NOW - 1);
+            usage.after_rotation = true;
+            usage
         };
         assert_eq!(
             store
@@ -222,15 +218,17 @@ async fn the_first_use_after_a_rotation_is_one_event() {
                     .filter(|e| e.action == AuditAction::UsedAfterRotation)
                     .collect();
                 assert_eq!(events, stored, "{name}");
-                let expected = expected_at.map(|at| AuditEvent {
-                    number: events.first().and_then(|event| event.number),
-                    at: UnixMillis(at),
-                    action: AuditAction::UsedAfterRotation,
-                    owner: owner.clone(),
-                    credential: "old".into(),
-                    related: Some("successor".into()),
-                    by: AuditActor::Bearer,
-                    origin: None,
+                let expected = expected_at.map(|at| {
+                    let mut event = AuditEvent::new(
+                        UnixMillis(at),
+                        AuditAction::UsedAfterRotation,
+                        owner.clone(),
+                        "old",
+                        AuditActor::Bearer,
+                    );
+                    event.number = events.first().and_then(|event| event.number);
+                    event.related = Some("successor".into());
+                    event
                 });
                 assert_eq!(events, Vec::from_iter(expected), "{name}");
                 let last = store
