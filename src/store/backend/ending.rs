@@ -9,9 +9,9 @@ use crate::{
 
 /// Credentials to delete or to disable, with what the audit trail records.
 ///
-/// A store changes every credential of the owner that [`target`](Self::target) selects and
-/// [`EndStatus::applies_to`] covers, and stores [`event`](Self::event) for each, in one
-/// transaction.
+/// A store changes every credential of the owner that [`target`](Self::target) selects (to disable:
+/// those that are active; to delete: those that are not deleted), and stores
+/// [`event`](Self::event) for each, in one transaction.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::exhaustive_structs,
