@@ -13,18 +13,15 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     PostgresStore,
-    log::{Batch, Connection, LogRow, Position},
+    log::{Batch, Connection, Position},
 };
-use tower_api_key::{
-    credential::Kind,
-    store::{Change, Feed, FeedEvent, StoreError, StoreFault, backend},
-};
+use tower_api_key::store::{Change, Feed, FeedEvent, StoreError, StoreFault, backend};
 
 /// How often the log is read when nothing is heard.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 /// How long an answer may take before the connection counts as lost.
-const PATIENCE: Duration = Duration::from_secs(2);
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The pauses between attempts to connect again: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
@@ -58,7 +55,7 @@ pub struct PostgresFeed {
     connection: Option<Connection>,
     position: Position,
     keep_alive: Duration,
-    patience: Duration,
+    read_timeout: Duration,
     fault: Option<StoreError>,
     retry: (Instant, Duration),
     pending: VecDeque<FeedEvent>,
@@ -67,15 +64,15 @@ pub struct PostgresFeed {
 impl PostgresFeed {
     pub(super) async fn start(store: PostgresStore) -> Result<Self, StoreError> {
         let first = Connection::begin(&store);
-        let (connection, position) = timeout(PATIENCE, first)
+        let (connection, position) = timeout(READ_TIMEOUT, first)
             .await
-            .map_err(|_| StoreFault::timed_out(PATIENCE))??;
+            .map_err(|_| StoreFault::timed_out(READ_TIMEOUT))??;
         Ok(Self {
             store,
             connection: Some(connection),
             position,
             keep_alive: KEEP_ALIVE,
-            patience: PATIENCE,
+            read_timeout: READ_TIMEOUT,
             fault: None,
             retry: (Instant::now(), RETRY.0),
             pending: VecDeque::new(),
@@ -85,8 +82,8 @@ impl PostgresFeed {
     /// Sets how often the log is read when nothing is heard, and how long an answer may take: 2 s each by default. A dead
     /// connection is noticed after the sum of both.
     #[must_use]
-    pub fn with_keep_alive(mut self, every: Duration, patience: Duration) -> Self {
-        (self.keep_alive, self.patience) = (every, patience);
+    pub fn with_keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
+        (self.keep_alive, self.read_timeout) = (interval, timeout);
         self
     }
 
@@ -105,15 +102,15 @@ impl PostgresFeed {
         };
         connection.wait(self.keep_alive).await?;
         let reading = connection.read(&self.store, &self.position, self.keep_alive);
-        let batch = timeout(self.patience, reading)
+        let batch = timeout(self.read_timeout, reading)
             .await
-            .map_err(|_| StoreFault::timed_out(self.patience))??;
-        connection.note(&batch);
-        let is_elsewhere = batch
+            .map_err(|_| StoreFault::timed_out(self.read_timeout))??;
+        connection.mark_read(&batch);
+        let was_altered = batch
             .fingerprint
             .as_ref()
-            .is_some_and(|seen| *seen != self.position.fingerprint);
-        self.emit(batch, is_elsewhere);
+            .is_some_and(|found| *found != self.position.fingerprint);
+        self.apply(batch, was_altered);
         Ok(())
     }
 
@@ -123,19 +120,19 @@ impl PostgresFeed {
         let batch = connection
             .read(&self.store, &self.position, Duration::ZERO)
             .await?;
-        connection.note(&batch);
+        connection.mark_read(&batch);
         self.connection = Some(connection);
-        self.emit(batch, true);
+        self.apply(batch, true);
         self.fault = None;
         self.pending.push_back(FeedEvent::Restored);
         Ok(())
     }
 
-    fn emit(&mut self, batch: Batch, everything: bool) {
+    fn apply(&mut self, batch: Batch, everything: bool) {
         batch
             .rows
             .iter()
-            .filter_map(|(.., lag)| *lag)
+            .filter_map(|row| row.lag)
             .map(Duration::from_secs_f64)
             .for_each(backend::observe_revocation_lag);
         if everything || batch.missed || batch.is_cut() {
@@ -147,7 +144,7 @@ impl PostgresFeed {
                 batch
                     .rows
                     .into_iter()
-                    .map(|row| FeedEvent::Changed(change(row))),
+                    .map(|row| FeedEvent::Changed(row.change)),
             );
         }
         self.position.snapshot = batch.snapshot;
@@ -157,7 +154,7 @@ impl PostgresFeed {
         }
     }
 
-    fn lose(&mut self, fault: StoreError) {
+    fn mark_lost(&mut self, fault: StoreError) {
         backend::report_feed_lost(&fault);
         self.connection = None;
         self.fault = Some(fault);
@@ -188,15 +185,15 @@ impl Feed for PostgresFeed {
             }
             if self.connection.is_some() {
                 if let Err(fault) = self.follow().await {
-                    self.lose(fault);
+                    self.mark_lost(fault);
                 }
                 continue;
             }
             sleep_until(self.retry.0).await;
-            let patience = self.patience;
-            let again = timeout(patience, self.reconnect()).await;
+            let read_timeout = self.read_timeout;
+            let again = timeout(read_timeout, self.reconnect()).await;
             if let Err(fault) =
-                again.unwrap_or_else(|_| Err(StoreFault::timed_out(patience).into()))
+                again.unwrap_or_else(|_| Err(StoreFault::timed_out(read_timeout).into()))
             {
                 self.back_off(fault);
             }
@@ -218,23 +215,6 @@ fn text(error: &StoreError) -> String {
     error
         .source()
         .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
-}
-
-/// A row that none of our triggers wrote may mean anything.
-fn change((subject, kind, id, _): LogRow) -> Change {
-    match (subject.as_deref(), kind.as_deref(), id) {
-        (Some("credential"), Some("org_key"), Some(id)) => Change::Credential {
-            kind: Kind::OrgKey,
-            id: id.into(),
-        },
-        (Some("credential"), Some("pat"), Some(id)) => Change::Credential {
-            kind: Kind::PersonalToken,
-            id: id.into(),
-        },
-        (Some("user"), _, Some(id)) => Change::User(id.into()),
-        (Some("organization"), _, Some(id)) => Change::Organization(id.into()),
-        _ => Change::Everything,
-    }
 }
 
 impl fmt::Debug for PostgresFeed {

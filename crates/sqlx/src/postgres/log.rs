@@ -17,7 +17,8 @@ use super::{
     pooler,
     setup::newest,
 };
-use tower_api_key::store::StoreError;
+use crate::shared;
+use tower_api_key::store::{Change, StoreError};
 
 /// More changes than this at once are cut off: the follower has to start again.
 const BATCH: usize = 10_000;
@@ -48,8 +49,12 @@ pub(super) struct Position {
     pub(super) fingerprint: String,
 }
 
-/// Subject, kind, id, and the seconds since the change.
-pub(super) type LogRow = (Option<String>, Option<String>, Option<String>, Option<f64>);
+/// A row of the change log.
+pub(super) struct LogRow {
+    pub(super) change: Change,
+    /// The seconds since the change; `None` if the row does not say when it was made.
+    pub(super) lag: Option<f64>,
+}
 
 /// What one reading found.
 pub(super) struct Batch {
@@ -163,8 +168,8 @@ impl Connection {
         batch(&rows, fingerprint).map_err(unavailable)
     }
 
-    /// Takes note of what was read.
-    pub(super) fn note(&mut self, batch: &Batch) {
+    /// Records that the log was read.
+    pub(super) fn mark_read(&mut self, batch: &Batch) {
         let now = Instant::now();
         self.needs_read = false;
         if batch.fingerprint.is_some() {
@@ -265,12 +270,10 @@ fn batch(rows: &[PgRow], fingerprint: Option<String>) -> Result<Batch, sqlx::Err
 /// `None` for the row that stands there when nothing is new.
 fn log_row(row: &PgRow) -> Result<Option<LogRow>, sqlx::Error> {
     match row.try_get::<Option<i64>, _>(3)? {
-        Some(_) => Ok(Some((
-            row.try_get(4)?,
-            row.try_get(5)?,
-            row.try_get(6)?,
-            row.try_get(7)?,
-        ))),
+        Some(_) => Ok(Some(LogRow {
+            change: shared::change(row.try_get(4)?, row.try_get(5)?, row.try_get(6)?),
+            lag: row.try_get(7)?,
+        })),
         None => Ok(None),
     }
 }

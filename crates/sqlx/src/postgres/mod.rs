@@ -134,7 +134,7 @@ use sqlx::{PgConnection, PgPool};
 
 use managed::ByOwner;
 use pool::{Permits, Purpose};
-use row::{PgColumns, failed};
+use row::{PgColumns, store_error};
 use sql::{Schema, Statements};
 use tower_api_key::store::{Credential, CredentialStore, Lookup, Record, StoreError};
 use tower_api_key::{
@@ -217,10 +217,10 @@ impl PostgresStore {
     /// [`check`](Self::check).
     #[must_use]
     pub fn new(pool: PgPool, catalogue: Catalogue) -> Self {
-        Self::over(pool, catalogue, Schema::standard())
+        Self::with_parts(pool, catalogue, Schema::standard())
     }
 
-    fn over(pool: PgPool, catalogue: Catalogue, schema: Schema) -> Self {
+    fn with_parts(pool: PgPool, catalogue: Catalogue, schema: Schema) -> Self {
         let statements = Arc::new(Statements::of(|text| schema.statement(text)));
         let (by_owner, permits) = (Arc::new(ByOwner::of(&schema)), Permits::of(&pool));
         Self {
@@ -252,7 +252,7 @@ impl PostgresStore {
         Ok(Self {
             peppers,
             lost_commits_allowed,
-            ..Self::over(pool, catalogue, schema)
+            ..Self::with_parts(pool, catalogue, schema)
         })
     }
 
@@ -304,7 +304,7 @@ impl PostgresStore {
                 .query()
                 .bind(age.as_secs_f64().min(OLDEST))
                 .bind(PRUNED_AT_ONCE);
-            let run = async |db: &mut PgConnection| prune.execute(db).await.map_err(failed);
+            let run = async |db: &mut PgConnection| prune.execute(db).await.map_err(store_error);
             let removed = self.transact(Purpose::Ordinary, run).await?.rows_affected();
             pruned += removed;
             if removed < PRUNED_AT_ONCE.unsigned_abs() {
@@ -315,7 +315,7 @@ impl PostgresStore {
 }
 
 /// PostgreSQL's text holds no NUL: nothing that has one is stored, and the database need not be asked.
-fn storable(id: &str) -> bool {
+fn contains_no_nul(id: &str) -> bool {
     !id.contains('\0')
 }
 
@@ -323,7 +323,7 @@ fn storable(id: &str) -> bool {
 impl CredentialStore for PostgresStore {
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
         let record = match lookup.credential() {
-            Credential::OrgKey { id } if !storable(id) => None,
+            Credential::OrgKey { id } if !contains_no_nul(id) => None,
             Credential::OrgKey { id } => {
                 let row = self
                     .statements
@@ -332,12 +332,12 @@ impl CredentialStore for PostgresStore {
                     .bind(id)
                     .fetch_optional(&self.pool)
                     .await
-                    .map_err(failed)?;
+                    .map_err(store_error)?;
                 row.map(|row| self.reader().key(&PgColumns(&row), id))
                     .transpose()?
             }
             Credential::PersonalToken { digest } => {
-                let organization = lookup.organization().filter(|id| storable(id));
+                let organization = lookup.organization().filter(|id| contains_no_nul(id));
                 let bytes = |digest: &Digest| digest.to_bytes().to_vec();
                 let query = match &self.peppers {
                     None => self.statements.find_token.query().bind(bytes(digest)),
@@ -351,7 +351,7 @@ impl CredentialStore for PostgresStore {
                     .bind(organization)
                     .fetch_optional(&self.pool)
                     .await
-                    .map_err(failed)?;
+                    .map_err(store_error)?;
                 row.map(|row| self.reader().token(&PgColumns(&row), digest, organization))
                     .transpose()?
             }

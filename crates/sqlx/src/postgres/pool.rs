@@ -16,7 +16,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{PostgresStore, row::failed};
+use super::{PostgresStore, row::store_error};
 use tower_api_key::store::{StoreError, StoreFault};
 
 /// Longer than one statement may take, so that it is usually the server that gives up and says why.
@@ -110,9 +110,9 @@ impl PostgresStore {
                 .connection()?
                 .begin_with(super::BEGIN)
                 .await
-                .map_err(failed)?;
+                .map_err(store_error)?;
             let done = work(&mut transaction).await?;
-            transaction.commit().await.map_err(failed)?;
+            transaction.commit().await.map_err(store_error)?;
             held.release();
             Ok(done)
         })
@@ -125,7 +125,7 @@ impl PostgresStore {
         query: Query<'_, Postgres, PgArguments>,
     ) -> Result<Vec<PgRow>, StoreError> {
         self.transact(Purpose::Ordinary, async |db| {
-            query.fetch_all(db).await.map_err(failed)
+            query.fetch_all(db).await.map_err(store_error)
         })
         .await
     }
@@ -136,7 +136,7 @@ impl PostgresStore {
         query: Query<'_, Postgres, PgArguments>,
     ) -> Result<Vec<PgRow>, StoreError> {
         self.transact(Purpose::Prompt, async |db| {
-            query.fetch_all(db).await.map_err(failed)
+            query.fetch_all(db).await.map_err(store_error)
         })
         .await
     }
@@ -147,7 +147,7 @@ impl PostgresStore {
             .acquire(purpose)
             .await
             .map_err(StoreError::unavailable)?;
-        let connection = self.pool.acquire().await.map_err(failed)?;
+        let connection = self.pool.acquire().await.map_err(store_error)?;
         Ok(Held {
             connection: Some(connection),
             permits,

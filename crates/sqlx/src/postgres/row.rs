@@ -62,7 +62,7 @@ pub(super) fn get<'r, T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Pos
 }
 
 /// What the database says of a damaged page or value is about one record; all else is an outage.
-pub(super) fn failed(error: sqlx::Error) -> StoreError {
+pub(super) fn store_error(error: sqlx::Error) -> StoreError {
     let damaged = |code: &str| code == "XX001" || code == "XX002"; // data_corrupted, index_corrupted
     match &error {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => StoreError::corrupt(error),

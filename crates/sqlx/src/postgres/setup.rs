@@ -53,7 +53,7 @@ pub enum SetupError {
     #[error("the database does not keep what the store relies on: {}", list(.0))]
     BrokenAssumptions(Vec<BrokenAssumption>),
     /// Anything else.
-    #[error("the database failed")]
+    #[error("the database store_error")]
     Failed(#[source] BoxError),
 }
 

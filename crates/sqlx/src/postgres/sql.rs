@@ -146,11 +146,11 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING";
 
     /// Holds the digest of a credential until it is made anew.
-    hold_digest = "SELECT digest, pepper FROM $$.credentials WHERE kind = $1 AND id = $2 FOR NO KEY UPDATE";
+    lock_digest = "SELECT digest, pepper FROM $$.credentials WHERE kind = $1 AND id = $2 FOR NO KEY UPDATE";
     rehash = "UPDATE $$.credentials SET digest = $3, pepper = $4 WHERE kind = $1 AND id = $2";
 
     /// Events, numbered in their order.
-    tell = "
+    insert_events = "
         INSERT INTO $$.events (at, action, organization_id, user_id, credential_id, related_id,
             actor_kind, actor_id, actor_user_id, origin)
         SELECT e.at, e.action, e.organization_id, e.user_id, e.credential_id, e.related_id,
@@ -162,7 +162,7 @@ statements! {
         ORDER BY e.place
         RETURNING number";
     /// Holds the people whose tokens these are, so that nobody is erased before what is written of them.
-    hold_users = "
+    lock_users = "
         SELECT u.id FROM $$.users u WHERE u.id IN (
             SELECT c.user_id FROM unnest($1::text[], $2::text[]) AS n (kind, id)
                 JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id

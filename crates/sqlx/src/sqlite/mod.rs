@@ -25,6 +25,7 @@ mod check;
 mod directory;
 mod feed;
 mod file;
+mod log;
 mod managed;
 mod open;
 mod row;
@@ -62,10 +63,10 @@ pub use open::{MIN_SQLITE_VERSION, SetupError};
 
 /// How long a lookup waits for a connection of the pool. Half of the layer's default deadline, so that the operator
 /// reads "the pool is exhausted" and not "timed out".
-const PATIENCE: Duration = Duration::from_millis(500);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How long a list waits for those before it.
-const MANAGEMENT_PATIENCE: Duration = Duration::from_secs(2);
+const MANAGEMENT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Connections of the pool that [`SqliteStore::open`] makes. SQLite reads in parallel and writes one at a time.
 const CONNECTIONS: u32 = 8;
@@ -106,7 +107,7 @@ pub struct SqliteStore {
     catalogue: Catalogue,
     peppers: Option<Peppers>,
     /// What finds a token: with as many candidates for its digest as there are peppers and one.
-    find_token: Arc<str>,
+    token_query: Arc<str>,
     writer: Arc<Writer>,
     /// `None` in memory.
     file: Option<Arc<DatabaseFile>>,
@@ -148,7 +149,7 @@ impl SqliteStore {
             std::path::absolute(path).map_err(|source| SetupError::CannotOpen(source.into()))?;
         let pool = pool(Self::options(path));
         let opened = open::prepare(&pool, must_exist).await?;
-        Ok(Self::over(pool, opened, catalogue))
+        Ok(Self::with_parts(pool, opened, catalogue))
     }
 
     /// Makes a store in memory, with a database of its own that is gone with the last clone.
@@ -158,7 +159,7 @@ impl SqliteStore {
     pub async fn in_memory(catalogue: Catalogue) -> Result<Self, SetupError> {
         let pool = pool(open::in_memory());
         let opened = open::prepare_in_memory(&pool).await?;
-        Ok(Self::over(pool, opened, catalogue))
+        Ok(Self::with_parts(pool, opened, catalogue))
     }
 
     /// Makes a store over the service's own pool; creates or updates the schema, whose names all begin with
@@ -181,7 +182,7 @@ impl SqliteStore {
             .refuse_what_is_refused_by(&mut one)
             .await
             .map_err(SetupError::from_sqlx)?;
-        Ok(Self::over(pool, opened, catalogue))
+        Ok(Self::with_parts(pool, opened, catalogue))
     }
 
     /// Returns the options that [`open`](Self::open) connects with: create if missing, busy timeout 5 s, foreign keys,
@@ -191,18 +192,18 @@ impl SqliteStore {
         open::options().filename(path).create_if_missing(true)
     }
 
-    fn over(pool: SqlitePool, opened: Opened, catalogue: Catalogue) -> Self {
+    fn with_parts(pool: SqlitePool, opened: Opened, catalogue: Catalogue) -> Self {
         let writer = Arc::new(Writer::new(opened.options, opened.connection));
         let file = opened.file.map(Arc::new);
         let management = Arc::new(Semaphore::new(
             (pool.options().get_max_connections() as usize / 2).max(1),
         ));
-        let find_token = row::find_token(1).into();
+        let token_query = row::token_query(1).into();
         Self {
             pool,
             catalogue,
             peppers: None,
-            find_token,
+            token_query,
             writer,
             file,
             management,
@@ -216,7 +217,7 @@ impl SqliteStore {
         let candidates = peppers.all().count() + usize::from(peppers.accepts_plain());
         Self {
             peppers: Some(peppers),
-            find_token: row::find_token(candidates).into(),
+            token_query: row::token_query(candidates).into(),
             ..self
         }
     }
@@ -242,7 +243,7 @@ impl SqliteStore {
         if self.pool.num_idle() == 0 {
             self.verify_files().await?;
         }
-        let connection = timeout(PATIENCE, self.pool.acquire())
+        let connection = timeout(ACQUIRE_TIMEOUT, self.pool.acquire())
             .await
             .unwrap_or(Err(sqlx::Error::PoolTimedOut));
         connection.map_err(StoreError::unavailable)
@@ -270,7 +271,7 @@ impl SqliteStore {
         &self,
         work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let permit = timeout(MANAGEMENT_PATIENCE, self.management.acquire()).await;
+        let permit = timeout(MANAGEMENT_TIMEOUT, self.management.acquire()).await;
         let _permit = permit.map_err(|_| StoreError::unavailable(sqlx::Error::PoolTimedOut))?;
         self.read(work).await
     }
@@ -300,7 +301,7 @@ impl fmt::Debug for SqliteStore {
 fn pool(options: SqliteConnectOptions) -> SqlitePool {
     SqlitePoolOptions::new()
         .max_connections(CONNECTIONS)
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .test_before_acquire(false) // no network between: a lookup is spared a round trip to its connection's thread
         .connect_lazy_with(options)
 }

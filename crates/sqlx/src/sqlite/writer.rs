@@ -12,7 +12,7 @@ use sqlx::{
 };
 use tokio::{sync::Mutex, time::timeout};
 
-use super::{SqliteStore, file, row::failed};
+use super::{SqliteStore, file, row::store_error};
 use tower_api_key::store::{StoreError, WriteError};
 
 /// How long a change waits for those before it in this process.
@@ -172,8 +172,8 @@ async fn transact<T, E: From<StoreError>>(
     let mut transaction = connection
         .begin_with("BEGIN IMMEDIATE")
         .await
-        .map_err(failed)?;
+        .map_err(store_error)?;
     let done = work(&mut transaction).await?;
-    transaction.commit().await.map_err(failed)?;
+    transaction.commit().await.map_err(store_error)?;
     Ok(done)
 }

@@ -346,7 +346,11 @@ async fn a_lost_feed_says_so_once_and_catches_up_before_it_is_restored() {
 async fn a_follower_that_drops_its_wait_misses_nothing() {
     for end in [End::Waiting, End::Woken] {
         let (_directory, path, store) = file().await;
-        let mut feed = store.feed().await.unwrap().every(Duration::ZERO);
+        let mut feed = store
+            .feed()
+            .await
+            .unwrap()
+            .with_poll_interval(Duration::ZERO);
         for number in 0..10 {
             let id = format!("u{number}");
             store.create_user(&id).await.unwrap();

@@ -3,9 +3,8 @@
 use sqlx::{PgConnection, Row};
 
 use crate::postgres::{
-    PostgresStore,
-    row::{PgColumns, failed, get},
-    storable,
+    PostgresStore, contains_no_nul,
+    row::{PgColumns, get, store_error},
 };
 use tower_api_key::{
     credential::Kind,
@@ -28,7 +27,7 @@ pub(super) enum Turn {
 impl PostgresStore {
     /// Locks everything that a commit relies on or changes, always in the same order: the owner, the actor's organization,
     /// person and membership, the owner's turn, the credentials by their names.
-    pub(super) async fn hold(
+    pub(super) async fn lock_for_commit(
         &self,
         db: &mut PgConnection,
         commit: &Commit,
@@ -49,19 +48,26 @@ impl PostgresStore {
         let names = actor
             .into_iter()
             .chain(changed)
-            .filter(|(_, id)| storable(id));
+            .filter(|(_, id)| contains_no_nul(id));
         let (kinds, ids): (Vec<_>, Vec<_>) = names.map(|(kind, id)| (kind.as_str(), id)).unzip();
-        let known = |id: &&str| storable(id);
-        let hold = self.by_owner.of_kind(commit.owner.kind()).hold.query();
-        let hold = hold.bind(Some(commit.owner.id()).filter(known));
-        let hold = hold
-            .bind(authority.organization().map(OrgId::as_str).filter(known))
-            .bind(user.filter(known));
-        let hold = hold.bind(token.filter(known)).bind(kinds).bind(ids);
-        let held = hold.fetch_one(db).await.map_err(failed)?;
+        let storable = |id: &&str| contains_no_nul(id);
+        let locked = self
+            .by_owner
+            .of_kind(commit.owner.kind())
+            .lock_for_commit
+            .query()
+            .bind(Some(commit.owner.id()).filter(storable))
+            .bind(authority.organization().map(OrgId::as_str).filter(storable))
+            .bind(user.filter(storable))
+            .bind(token.filter(storable))
+            .bind(kinds)
+            .bind(ids)
+            .fetch_one(db)
+            .await
+            .map_err(store_error)?;
         match (
-            get::<Option<bool>>(&held, "known")?,
-            get::<Option<bool>>(&held, "turn")?,
+            get::<Option<bool>>(&locked, "known")?,
+            get::<Option<bool>>(&locked, "turn")?,
         ) {
             (Some(_), None) => Ok(Turn::Missing),
             _ => Ok(Turn::Taken),
@@ -91,7 +97,7 @@ impl PostgresStore {
         let organization = authority
             .organization()
             .map(OrgId::as_str)
-            .filter(|id| storable(id));
+            .filter(|id| contains_no_nul(id));
         let (sql, id) = match authority {
             Authority::Unconditional => return Ok(None),
             Authority::Credential {
@@ -106,7 +112,7 @@ impl PostgresStore {
             } => (&self.statements.token_by_id, id.as_str()),
             Authority::User { id, .. } => (&self.statements.user_by_id, id.as_str()),
         };
-        if !storable(id) {
+        if !contains_no_nul(id) {
             return Ok(None);
         }
         let query = sql.query().bind(id);
@@ -116,7 +122,7 @@ impl PostgresStore {
             } => query,
             _ => query.bind(organization),
         };
-        let Some(row) = query.fetch_optional(db).await.map_err(failed)? else {
+        let Some(row) = query.fetch_optional(db).await.map_err(store_error)? else {
             return Ok(None);
         };
         let (reader, columns) = (self.reader(), PgColumns(&row));
@@ -139,7 +145,7 @@ impl PostgresStore {
         db: &mut PgConnection,
         commit: &Commit,
     ) -> Result<bool, StoreError> {
-        if !storable(commit.owner.id()) {
+        if !contains_no_nul(commit.owner.id()) {
             return Ok(false);
         }
         let known = self
@@ -148,7 +154,7 @@ impl PostgresStore {
             .known
             .query()
             .bind(commit.owner.id());
-        let gone = known.fetch_optional(db).await.map_err(failed)?;
+        let gone = known.fetch_optional(db).await.map_err(store_error)?;
         gone.map_or(Ok(false), |row| row.try_get("gone").map(|gone: bool| !gone))
             .map_err(StoreError::corrupt)
     }

@@ -5,12 +5,11 @@
 
 use sqlx::{PgConnection, postgres::PgRow};
 
-use super::commit::{take_turns, tell};
+use super::commit::{insert_events, take_turns};
 use crate::postgres::{
-    PostgresStore,
+    PostgresStore, contains_no_nul,
     pool::Purpose,
-    row::{failed, get},
-    storable,
+    row::{get, store_error},
 };
 use tower_api_key::{
     credential::Kind,
@@ -53,7 +52,7 @@ impl PostgresStore {
     }
 
     async fn sweep_in_turn(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
-        if !storable(ending.owner.id()) {
+        if !contains_no_nul(ending.owner.id()) {
             return Ok(Vec::new());
         }
         let sql = self.by_owner.of_kind(ending.owner.kind());
@@ -88,7 +87,7 @@ impl PostgresStore {
         id: Option<&CredentialId>,
     ) -> Result<Vec<CredentialId>, WriteError> {
         let Ending { owner, to, .. } = ending;
-        if !storable(owner.id()) || id.is_some_and(|id| !storable(id.as_str())) {
+        if !contains_no_nul(owner.id()) || id.is_some_and(|id| !contains_no_nul(id.as_str())) {
             return Ok(Vec::new());
         }
         let sql = self.by_owner.of_kind(owner.kind());
@@ -105,14 +104,14 @@ impl PostgresStore {
                 .bind(owner.id())
                 .bind(to.status().as_str()),
         };
-        let rows = query.fetch_all(&mut *db).await.map_err(failed)?;
+        let rows = query.fetch_all(&mut *db).await.map_err(store_error)?;
         let id = |row: &PgRow| Ok(get::<&str>(row, "id")?.into());
         let ended = rows
             .iter()
             .map(id)
             .collect::<Result<Vec<CredentialId>, StoreError>>()?;
         let events: Vec<_> = ended.iter().map(|id| ending.event(id.clone())).collect();
-        tell(db, &self.statements.tell, &events).await?;
+        insert_events(db, &self.statements.insert_events, &events).await?;
         Ok(ended)
     }
 }

@@ -2,7 +2,7 @@
 
 use sqlx::PgConnection;
 
-use crate::postgres::{PostgresStore, pool::Purpose, row::failed, storable};
+use crate::postgres::{PostgresStore, contains_no_nul, pool::Purpose, row::store_error};
 use tower_api_key::{
     id::UserId,
     store::{
@@ -18,7 +18,7 @@ const BATCH: i64 = 10_000;
 impl PostgresStore {
     pub(in super::super) async fn erase_user(&self, id: &str) -> Result<(), WriteError> {
         let pseudonym = pseudonym()?;
-        if !storable(id) || !self.is_user(id).await? {
+        if !contains_no_nul(id) || !self.is_user(id).await? {
             return Err(UnknownUser(id.into()));
         }
         while self.has_long_trail(id).await? {
@@ -36,33 +36,33 @@ impl PostgresStore {
                 .bind(id)
                 .fetch_optional(&mut *db)
                 .await
-                .map_err(failed)?;
+                .map_err(store_error)?;
             found.ok_or_else(|| UnknownUser(id.into()))?;
             sql.erase_uses
                 .query()
                 .bind(id)
                 .execute(&mut *db)
                 .await
-                .map_err(failed)?;
+                .map_err(store_error)?;
             sql.erase_turn
                 .query()
                 .bind(id)
                 .execute(&mut *db)
                 .await
-                .map_err(failed)?;
+                .map_err(store_error)?;
             sql.erase_tokens
                 .query()
                 .bind(id)
                 .execute(&mut *db)
                 .await
-                .map_err(failed)?;
+                .map_err(store_error)?;
             while self.erase_events(db, id, &pseudonym).await? > 0 {}
             sql.erase_user
                 .query()
                 .bind(id)
                 .execute(db)
                 .await
-                .map_err(failed)?;
+                .map_err(store_error)?;
             Ok(())
         })
         .await
@@ -104,7 +104,7 @@ impl PostgresStore {
             erased += query
                 .execute(&mut *db)
                 .await
-                .map_err(failed)?
+                .map_err(store_error)?
                 .rows_affected();
         }
         Ok(erased)

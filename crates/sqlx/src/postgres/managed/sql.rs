@@ -71,7 +71,7 @@ statements! {
     ///
     /// What the decision took for granted stays so until the commit. Not `FOR SHARE`, which others may share without end while
     /// whoever wants to revoke waits.
-    hold = "
+    lock_for_commit = "
         WITH actor AS MATERIALIZED (
             SELECT coalesce($3, (SELECT user_id FROM $$.credentials WHERE kind = 'pat' AND id = $4)) AS user_id
         )
@@ -178,15 +178,15 @@ pub(in super::super) struct ByOwner {
 
 impl ByOwner {
     pub(in super::super) fn of(schema: &Schema) -> Self {
-        let over = |kind: Kind, owners: &str, owner: &str, gone: &str| {
+        let build = |kind: Kind, owners: &str, owner: &str, gone: &str| {
             Owned::of(|text| {
                 let text = text.replace("$owners", owners).replace("$owner", owner);
                 schema.statement(&text.replace("$kind", kind.as_str()).replace("$gone", gone))
             })
         };
         Self {
-            organization: over(Kind::OrgKey, "organizations", "organization_id", "deleted"),
-            user: over(Kind::PersonalToken, "users", "user_id", "false"),
+            organization: build(Kind::OrgKey, "organizations", "organization_id", "deleted"),
+            user: build(Kind::PersonalToken, "users", "user_id", "false"),
         }
     }
 

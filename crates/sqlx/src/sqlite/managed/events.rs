@@ -3,7 +3,7 @@
 use sqlx::SqliteConnection;
 
 use super::{
-    super::row::{SqliteColumns, failed},
+    super::row::{SqliteColumns, store_error},
     ByOwner,
 };
 use tower_api_key::store::{AuditEvent, Owner, StoreError, backend::audit_event};
@@ -44,7 +44,7 @@ pub(super) async fn of(
         .bind(i64::from(limit));
     page.fetch_all(db)
         .await
-        .map_err(failed)?
+        .map_err(store_error)?
         .iter()
         .map(|row| audit_event(&SqliteColumns(row), owner))
         .collect()
@@ -73,6 +73,6 @@ pub(super) async fn insert(
     Ok(insert
         .execute(db)
         .await
-        .map_err(failed)?
+        .map_err(store_error)?
         .last_insert_rowid())
 }

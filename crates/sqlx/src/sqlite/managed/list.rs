@@ -10,7 +10,7 @@
 use sqlx::{Row, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
 use super::{
-    super::row::failed,
+    super::row::store_error,
     ByOwner,
     read::{columns, info_of},
 };
@@ -194,7 +194,7 @@ pub(super) async fn credentials(
     let rows = bind(statement, owner, query, 0)
         .fetch_all(db)
         .await
-        .map_err(failed)?;
+        .map_err(store_error)?;
     rows.iter().map(|row| info_of(row, owner)).collect()
 }
 
@@ -209,9 +209,9 @@ async fn cheaper(
         let counts = bind(&COUNTS, owner, query, window)
             .fetch_one(&mut *db)
             .await
-            .map_err(failed)?;
-        let newest: i64 = counts.try_get(0).map_err(failed)?;
-        let shown: i64 = counts.try_get(1).map_err(failed)?;
+            .map_err(store_error)?;
+        let newest: i64 = counts.try_get(0).map_err(store_error)?;
+        let shown: i64 = counts.try_get(1).map_err(store_error)?;
         if newest >= i64::from(query.limit) {
             return Ok(&LIVING);
         }

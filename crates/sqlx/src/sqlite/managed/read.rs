@@ -3,9 +3,10 @@
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    super::row::{SqliteColumns, failed},
+    super::row::{SqliteColumns, store_error},
     ByOwner, of_owner,
 };
+use crate::shared::fingerprint;
 use tower_api_key::{
     credential::Kind,
     id::CredentialId,
@@ -49,7 +50,7 @@ pub(super) fn id_of(row: &SqliteRow) -> Result<(CredentialId, bool), StoreError>
     if let Ok(Some(id)) = row.try_get::<Option<String>, _>("id") {
         return Ok((id.into(), true));
     }
-    let bytes: Vec<u8> = row.try_get("id").map_err(failed)?;
+    let bytes: Vec<u8> = row.try_get("id").map_err(store_error)?;
     Ok((CredentialId::from(&*String::from_utf8_lossy(&bytes)), false))
 }
 
@@ -75,7 +76,7 @@ pub(super) async fn credential(
         .bind(id)
         .bind(organization)
         .bind(user);
-    let row = query.fetch_optional(db).await.map_err(failed)?;
+    let row = query.fetch_optional(db).await.map_err(store_error)?;
     row.map(|row| info_of(&row, owner)).transpose()
 }
 
@@ -85,15 +86,11 @@ pub(super) async fn issued_under(
     key: &str,
 ) -> Result<Option<EarlierIssue>, StoreError> {
     let query = sqlx::query(ISSUED.of(owner)).bind(owner.id()).bind(key);
-    let Some(row) = query.fetch_optional(db).await.map_err(failed)? else {
+    let Some(row) = query.fetch_optional(db).await.map_err(store_error)? else {
         return Ok(None);
     };
-    let fingerprint: Option<Vec<u8>> = row.try_get("request_hash").map_err(failed)?;
-    let fingerprint = fingerprint.and_then(|bytes| bytes.try_into().ok());
-    let fingerprint =
-        fingerprint.ok_or_else(|| StoreError::corrupt("the fingerprint does not have 32 bytes"))?;
     Ok(Some(EarlierIssue {
         info: info_of(&row, owner)?,
-        fingerprint,
+        fingerprint: fingerprint(row.try_get("request_hash").map_err(store_error)?)?,
     }))
 }

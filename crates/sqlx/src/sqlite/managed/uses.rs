@@ -2,7 +2,7 @@
 
 use sqlx::SqliteConnection;
 
-use super::{super::row::failed, events};
+use super::{super::row::store_error, events};
 use tower_api_key::{
     clock::{Clock, SystemClock, UnixMillis},
     store::{
@@ -51,7 +51,7 @@ async fn record_one(
     let query = sqlx::query_as(KNOWN)
         .bind(used.kind.as_str())
         .bind(used.id.as_str());
-    let row: Option<KnownRow> = query.fetch_optional(&mut *db).await.map_err(failed)?;
+    let row: Option<KnownRow> = query.fetch_optional(&mut *db).await.map_err(store_error)?;
     let Some((owner, rotated_to, rotated_at, recorded, reported)) = row else {
         return Ok(None);
     };
@@ -80,7 +80,7 @@ async fn record_one(
             .bind(decision.event.is_some())
             .execute(&mut *db)
             .await
-            .map_err(failed)?;
+            .map_err(store_error)?;
     }
     match decision.event {
         Some(event) => Ok(Some(AuditEvent {

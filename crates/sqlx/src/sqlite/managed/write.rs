@@ -6,11 +6,12 @@ use sqlx::SqliteConnection;
 use super::{
     super::{
         SqliteStore,
-        directory::{known_user, living_organization, one},
-        row::failed,
+        directory::{known_user, living_organization},
+        row::store_error,
     },
     ByOwner, authority, events,
 };
+use crate::shared::expect_changed;
 use tower_api_key::{
     credential::{Kind, check_credential_id},
     secret::Digest,
@@ -101,7 +102,7 @@ async fn check_cap(
         .bind(owner.id())
         .bind(at.0)
         .bind(i64::from(limit) + 1);
-    let count: i64 = count.fetch_one(db).await.map_err(failed)?;
+    let count: i64 = count.fetch_one(db).await.map_err(store_error)?;
     if count <= i64::from(limit) {
         Ok(())
     } else {
@@ -156,8 +157,12 @@ async fn add(
         .bind(key)
         .bind(request)
         .bind(stored.pepper);
-    let added = query.execute(db).await.map_err(failed)?.rows_affected();
-    one(added, || WriteError::Taken(info.id.as_str().into()))
+    let added = query
+        .execute(db)
+        .await
+        .map_err(store_error)?
+        .rows_affected();
+    expect_changed(added, || WriteError::Taken(info.id.as_str().into()))
 }
 
 /// Whether a token is there already under another pepper than it would be kept under now; the index
@@ -176,7 +181,7 @@ async fn is_kept(
         if query
             .fetch_optional(&mut *db)
             .await
-            .map_err(failed)?
+            .map_err(store_error)?
             .is_some()
         {
             return Ok(true);
@@ -208,8 +213,12 @@ async fn alter(
         .bind(before.status.as_str())
         .bind(before.expires_at.map(|moment| moment.0));
     let query = query.bind(before.rotated_to.as_ref().map(|id| id.as_str()));
-    one(
-        query.execute(db).await.map_err(failed)?.rows_affected(),
+    expect_changed(
+        query
+            .execute(db)
+            .await
+            .map_err(store_error)?
+            .rows_affected(),
         || WriteError::Changed,
     )
 }
