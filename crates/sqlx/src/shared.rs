@@ -1,5 +1,8 @@
 //! What both stores do alike.
 
+use std::fmt::Write as _;
+
+use sqlx::migrate::{Migration, Migrator};
 use tower_api_key::{
     credential::Kind,
     store::{Change, StoreError, WriteError},
@@ -39,4 +42,26 @@ pub(crate) fn change(subject: Option<&str>, kind: Option<&str>, id: Option<Strin
         (Some("organization"), _, Some(id)) => Change::Organization(id.into()),
         _ => Change::Everything,
     }
+}
+
+/// Joins the migrations after `applied`, each followed by the statement that records it.
+pub(crate) fn migration_script(
+    migrator: &Migrator,
+    applied: Option<i64>,
+    record: impl Fn(&Migration) -> String,
+) -> String {
+    migrator
+        .iter()
+        .filter(|migration| applied.is_none_or(|applied| migration.version > applied))
+        .fold(String::new(), |script, migration| {
+            let sql = migration.sql.as_str();
+            format!("{script}{sql}\n{}", record(migration))
+        })
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }

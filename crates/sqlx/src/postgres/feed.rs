@@ -89,7 +89,7 @@ impl PostgresFeed {
 
     /// Returns why the feed is lost; `None` while it is not. The [source](Error::source) of
     /// [`StoreError::Unavailable`] is what the driver says, a [`StoreFault`] for an answer that took
-    /// too long, or a [`BrokenAssumption`](super::BrokenAssumption).
+    /// too long, or a [`BrokenAssumption`](crate::BrokenAssumption).
     #[must_use]
     pub fn fault(&self) -> Option<&StoreError> {
         self.fault.as_ref()

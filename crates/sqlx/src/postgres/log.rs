@@ -11,13 +11,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{
-    PostgresStore, SET_SEARCH_PATH,
-    check::{BrokenAssumption, Report},
-    pooler,
-    setup::newest,
-};
-use crate::shared;
+use super::{PostgresStore, SET_SEARCH_PATH, check::Report, migrate::newest, pooler};
+use crate::{BrokenAssumption, shared};
 use tower_api_key::store::{Change, StoreError};
 
 /// More changes than this at once are cut off: the follower has to start again.

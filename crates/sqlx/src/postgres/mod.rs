@@ -37,7 +37,7 @@
 //! # What the store relies on
 //!
 //! `check`, `migrate`, and the feed when it starts and at each keep-alive, find out whether the
-//! following holds, and name what does not, as [`BrokenAssumption`]s.
+//! following holds, and name what does not, as [`BrokenAssumption`](crate::BrokenAssumption)s.
 //!
 //! | assumption | otherwise | what to do |
 //! |---|---|---|
@@ -118,9 +118,11 @@
 
 mod check;
 mod directory;
+mod error;
 mod feed;
 mod log;
 mod managed;
+mod migrate;
 mod pool;
 mod pooler;
 mod row;
@@ -130,8 +132,9 @@ mod sql;
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, Postgres};
 
+use crate::{IntoPool, SetupError};
 use managed::ByOwner;
 use pool::{Permits, Purpose};
 use row::{PgColumns, store_error};
@@ -142,9 +145,8 @@ use tower_api_key::{
     secret::{Digest, Pepper, Peppers},
 };
 
-pub use check::{BrokenAssumption, TriggerProblem};
 pub use feed::PostgresFeed;
-pub use setup::SetupError;
+pub use migrate::migration_sql;
 
 /// How a transaction begins, whatever the database's defaults are. A question must see what was committed while it waited,
 /// and neither a lock of somebody else's nor a statement of ours may hold up a call for ever.
@@ -216,8 +218,8 @@ impl PostgresStore {
     /// Makes a store in the schema `tower_api_key`. Asks the database nothing: see [`migrate`](Self::migrate) and
     /// [`check`](Self::check).
     #[must_use]
-    pub fn new(pool: PgPool, catalogue: Catalogue) -> Self {
-        Self::with_parts(pool, catalogue, Schema::standard())
+    pub fn new(pool: impl IntoPool<Postgres>, catalogue: Catalogue) -> Self {
+        Self::with_parts(pool.into_pool(), catalogue, Schema::standard())
     }
 
     fn with_parts(pool: PgPool, catalogue: Catalogue, schema: Schema) -> Self {
@@ -241,7 +243,8 @@ impl PostgresStore {
     /// [`SetupError::InvalidSchema`] unless it is a name of small letters, digits and `_`, not beginning with a digit or
     /// `pg_`, of at most 55 bytes.
     pub fn with_schema(self, name: &str) -> Result<Self, SetupError> {
-        let schema = Schema::new(name).ok_or_else(|| SetupError::InvalidSchema(name.into()))?;
+        let schema =
+            Schema::new(name).ok_or_else(|| SetupError::InvalidSchema { name: name.into() })?;
         let Self {
             pool,
             catalogue,

@@ -73,6 +73,11 @@ impl DatabaseFile {
         })
     }
 
+    /// Returns the name that the store was given.
+    pub(super) fn path(&self) -> &Path {
+        &self.main.path
+    }
+
     /// Remembers the files beside it, once a connection has used them. `resolved` is where SQLite
     /// has found the file, behind symbolic links.
     pub(super) fn with_files_beside(self, resolved: &str) -> io::Result<Self> {

@@ -23,10 +23,12 @@
 
 mod check;
 mod directory;
+mod error;
 mod feed;
 mod file;
 mod log;
 mod managed;
+mod migrate;
 mod open;
 mod row;
 mod writer;
@@ -49,6 +51,7 @@ use sqlx::{
 };
 use tokio::{sync::Semaphore, time::timeout};
 
+use crate::{IntoPool, SetupError};
 use file::DatabaseFile;
 use open::Opened;
 use tower_api_key::store::{Credential, CredentialStore, Lookup, Record, StoreError};
@@ -59,7 +62,8 @@ use tower_api_key::{
 use writer::Writer;
 
 pub use feed::SqliteFeed;
-pub use open::{MIN_SQLITE_VERSION, SetupError};
+pub use migrate::migration_sql;
+pub use open::MIN_SQLITE_VERSION;
 
 /// How long a lookup waits for a connection of the pool. Half of the layer's default deadline, so that the operator
 /// reads "the pool is exhausted" and not "timed out".
@@ -144,11 +148,13 @@ impl SqliteStore {
         catalogue: Catalogue,
         must_exist: bool,
     ) -> Result<Self, SetupError> {
-        // SQLite reads `:memory:`, an empty name and `file:…` as something else than a file of that name.
-        let path =
-            std::path::absolute(path).map_err(|source| SetupError::CannotOpen(source.into()))?;
+        let name = path.to_string_lossy();
+        // SQLite takes `:memory:`, an empty name and `file:…` for something else than a file name.
+        let path = std::path::absolute(path)
+            .map_err(|error| SetupError::cannot_connect(error).in_database(&name))?;
         let pool = pool(Self::options(path));
-        let opened = open::prepare(&pool, must_exist).await?;
+        let opened = open::prepare(&pool, must_exist).await;
+        let opened = opened.map_err(|error| error.in_database(&name))?;
         Ok(Self::with_parts(pool, opened, catalogue))
     }
 
@@ -158,7 +164,8 @@ impl SqliteStore {
     /// [`SetupError`].
     pub async fn in_memory(catalogue: Catalogue) -> Result<Self, SetupError> {
         let pool = pool(open::in_memory());
-        let opened = open::prepare_in_memory(&pool).await?;
+        let opened = open::prepare_in_memory(&pool).await;
+        let opened = opened.map_err(|error| error.in_database("memory"))?;
         Ok(Self::with_parts(pool, opened, catalogue))
     }
 
@@ -175,13 +182,14 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`SetupError`]; [`SetupError::InMemory`] for a pool over a database in memory, or a temporary one.
-    pub async fn from_pool(pool: SqlitePool, catalogue: Catalogue) -> Result<Self, SetupError> {
-        let mut opened = open::prepare(&pool, false).await?;
-        let mut one = pool.acquire().await.map_err(SetupError::from_sqlx)?;
-        opened
-            .refuse_what_is_refused_by(&mut one)
-            .await
-            .map_err(SetupError::from_sqlx)?;
+    pub async fn from_pool(
+        pool: impl IntoPool<Sqlite>,
+        catalogue: Catalogue,
+    ) -> Result<Self, SetupError> {
+        let pool = pool.into_pool();
+        let name = pool.connect_options().get_filename().to_path_buf();
+        let opened = open_pool(&pool).await;
+        let opened = opened.map_err(|error| error.in_database(&name.to_string_lossy()))?;
         Ok(Self::with_parts(pool, opened, catalogue))
     }
 
@@ -296,6 +304,13 @@ impl fmt::Debug for SqliteStore {
             .field("connections", &pool.size())
             .finish_non_exhaustive()
     }
+}
+
+async fn open_pool(pool: &SqlitePool) -> Result<Opened, SetupError> {
+    let mut opened = open::prepare(pool, false).await?;
+    let adopted = opened.adopt_query_only(pool).await;
+    adopted.map_err(SetupError::from_sqlite)?;
+    Ok(opened)
 }
 
 fn pool(options: SqliteConnectOptions) -> SqlitePool {

@@ -14,10 +14,7 @@ use tower_api_key::{
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use tower_api_key_sqlx::{
-    PostgresStore,
-    postgres::{BrokenAssumption, SetupError},
-};
+use tower_api_key_sqlx::{BrokenAssumption, PostgresStore, SetupError};
 
 const TABLES: &str = "organizations, users, memberships, credentials, owner_turns, uses, events, changes, horizon, _migrations";
 
@@ -125,46 +122,46 @@ async fn what_is_wrong_at_the_start_is_told_apart() {
             "wrong host",
             owner.clone().socket("/nonexistent-test"),
             &made,
-            |e| matches!(e, SetupError::Unreachable(_)),
+            |e| matches!(e, SetupError::CannotConnect { .. }),
         ),
         (
             "wrong database",
             owner.clone().database("nonexistent_test"),
             &made,
-            |e| matches!(e, SetupError::NoDatabase(_)),
+            |e| matches!(e, SetupError::Missing { .. }),
         ),
         (
             "wrong password",
             owner.clone().username("locked").password("wrong test"),
             &made,
-            |e| matches!(e, SetupError::Denied(_)),
+            |e| matches!(e, SetupError::Denied { .. }),
         ),
         (
             "no such role",
             owner.clone().username("nobody_test"),
             &made,
-            |e| matches!(e, SetupError::Denied(_)),
+            |e| matches!(e, SetupError::Denied { .. }),
         ),
         (
             "no right at all",
             owner.clone().username("stranger"),
             &made,
-            |e| matches!(e, SetupError::Denied(_)),
+            |e| matches!(e, SetupError::Denied { .. }),
         ),
         (
             "rights on half of it",
             owner.clone().username("half"),
             &made,
-            |e| matches!(e, SetupError::Denied(_)),
+            |e| matches!(e, SetupError::Denied { .. }),
         ),
         ("newer schema", owner.clone(), &newer, |e| {
-            matches!(e, SetupError::UnknownSchema(_))
+            matches!(e, SetupError::UnknownSchema { .. })
         }),
         ("altered schema", owner.clone(), &altered, |e| {
-            matches!(e, SetupError::UnknownSchema(_))
+            matches!(e, SetupError::UnknownSchema { .. })
         }),
         ("read-only and nothing there", read_only(), &none, |e| {
-            matches!(e, SetupError::ReadOnly(_))
+            matches!(e, SetupError::ReadOnly { .. })
         }),
     ];
     for (name, options, schema, expected) in table {
@@ -178,7 +175,8 @@ async fn what_is_wrong_at_the_start_is_told_apart() {
             missing,
             SetupError::MissingMigration {
                 found: None,
-                needed: 1
+                needed: 1,
+                ..
             }
         ),
         "{missing:?}"
@@ -399,7 +397,7 @@ async fn a_pooler_that_shares_connections_is_refused_and_one_that_does_not_is_no
             for outcome in [store.check().await, store.migrate().await] {
                 match outcome {
                     Ok(()) => assert!(works, "{mode}, {size}"),
-                    Err(SetupError::BrokenAssumptions(broken)) => {
+                    Err(SetupError::BrokenAssumptions { broken, .. }) => {
                         assert!(
                             !works && broken == [BrokenAssumption::TransactionPooler],
                             "{mode}, {size}: {broken:?}"

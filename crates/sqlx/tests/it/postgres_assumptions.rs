@@ -15,14 +15,11 @@ use std::{error::Error, time::Duration};
 
 use feeds::{EVER, EVERYTHING, credential, end_listeners, next, store_in, told_so_far, until};
 use sqlx::{Executor, postgres::PgPoolOptions};
-use tower_api_key_sqlx::{
-    PostgresStore,
-    postgres::{BrokenAssumption, SetupError},
-};
+use tower_api_key_sqlx::{BrokenAssumption, PostgresStore, SetupError};
 
 fn broken(outcome: Result<(), SetupError>, name: &str) -> Vec<BrokenAssumption> {
     match outcome {
-        Err(SetupError::BrokenAssumptions(broken)) => broken,
+        Err(SetupError::BrokenAssumptions { broken, .. }) => broken,
         other => panic!("{name}: {other:?}"),
     }
 }

@@ -12,10 +12,7 @@ use tower_api_key::{
         Record,
     },
 };
-use tower_api_key_sqlx::{
-    PostgresStore,
-    postgres::{BrokenAssumption, SetupError},
-};
+use tower_api_key_sqlx::{BrokenAssumption, PostgresStore, SetupError};
 
 /// The statements of the documentation.
 const RIGHTS: &str = include_str!("../../src/postgres/rights.sql");
@@ -375,7 +372,7 @@ async fn a_schema_that_a_stranger_has_a_hand_in_is_refused_before_anything_in_it
             );
             let store = fixture.store("owner");
             for refused in [store.migrate().await, store.check().await] {
-                let Err(SetupError::BrokenAssumptions(broken)) = refused else {
+                let Err(SetupError::BrokenAssumptions { broken, .. }) = refused else {
                     panic!("{sql}: {refused:?}")
                 };
                 assert!(broken.iter().any(named), "{sql}: {broken:?}");

@@ -21,7 +21,7 @@ use tower_api_key::{
         WriteError,
     },
 };
-use tower_api_key_sqlx::{SqliteStore, sqlite::SetupError};
+use tower_api_key_sqlx::{SetupError, SqliteStore};
 
 const DEADLINE: Duration = Duration::from_secs(1);
 const SLACK: Duration = Duration::from_millis(50);
@@ -151,7 +151,10 @@ async fn a_disk_that_is_full_at_the_start_is_told_and_the_file_is_left_as_it_was
     let refused = SqliteStore::from_pool(pool, Catalogue::anyreach())
         .await
         .unwrap_err();
-    assert!(matches!(refused, SetupError::Migration(_)), "{refused:?}");
+    assert!(
+        matches!(refused, SetupError::Migration { .. }),
+        "{refused:?}"
+    );
     assert!(
         refused.source().unwrap().to_string().contains("full"),
         "{refused:?}"
@@ -225,7 +228,7 @@ async fn a_page_of_zeros_is_an_error_at_the_start_or_an_outage_and_never_a_refus
                 assert!(
                     matches!(
                         error,
-                        SetupError::NotADatabase(_) | SetupError::Migration(_)
+                        SetupError::Damaged { .. } | SetupError::Migration { .. }
                     ),
                     "{page}: {error:?}"
                 );
@@ -320,7 +323,7 @@ async fn a_database_locked_by_somebody_else_is_told_at_the_start_and_cannot_be_l
     let refused = SqliteStore::open(&path, Catalogue::anyreach())
         .await
         .unwrap_err();
-    assert!(matches!(refused, SetupError::Locked(_)), "{refused:?}");
+    assert!(matches!(refused, SetupError::Locked { .. }), "{refused:?}");
     other.close().await.unwrap();
 
     let (store, _pool) = reopened(&path).await;

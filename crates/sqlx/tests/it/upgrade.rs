@@ -3,7 +3,7 @@
 use crate::support::pg;
 
 use tower_api_key::store::{Directory, Feed};
-use tower_api_key_sqlx::postgres::SetupError;
+use tower_api_key_sqlx::SetupError;
 
 /// A node that rolled back, or that is not updated yet, with the schema of a version that is to come.
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn an_older_node_works_with_a_newer_schema_that_says_so_and_refuses_others
         for outcome in [store.migrate().await, store.check().await] {
             match outcome {
                 Ok(()) => assert!(works, "{name}"),
-                Err(SetupError::UnknownSchema(source)) => {
+                Err(SetupError::UnknownSchema { source, .. }) => {
                     let text = source.to_string();
                     assert!(
                         !works && text.contains("run the newer version on this node"),

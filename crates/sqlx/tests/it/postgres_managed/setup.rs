@@ -11,7 +11,7 @@ use tower_api_key::{
         backend::{Authority, Cap, EndStatus, EndTarget, Ending, Idempotency, ListQuery, Position},
     },
 };
-use tower_api_key_sqlx::{PostgresStore, postgres::SetupError};
+use tower_api_key_sqlx::{PostgresStore, SetupError};
 
 use super::{Fixture, ORG, USER, all, altering, code, event, info, inserting, owners, pg};
 
@@ -34,7 +34,10 @@ async fn a_migration_gives_up_on_a_table_that_somebody_has_locked() {
         .unwrap();
     let store = cluster.unmade_store(&schema);
     let refused = store.migrate().await;
-    assert!(matches!(refused, Err(SetupError::Failed(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(SetupError::Locked { .. })),
+        "{refused:?}"
+    );
     assert_eq!(
         cluster.psql(&format!("SELECT count(*) FROM {schema}._migrations")),
         "0"
@@ -431,7 +434,7 @@ async fn a_role_without_the_audit_trail_is_told_at_the_start() {
             .unwrap();
         let refused = store.check().await;
         assert!(
-            matches!(refused, Err(SetupError::Denied(_))),
+            matches!(refused, Err(SetupError::Denied { .. })),
             "{table}: {refused:?}"
         );
     }
