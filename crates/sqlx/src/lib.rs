@@ -1,4 +1,59 @@
-//! Stores for [`tower_api_key`] in SQLite and PostgreSQL, over sqlx 0.9.
+//! SQLite and PostgreSQL stores for [`tower_api_key`], on **sqlx 0.9**.
+//!
+//! Use this crate if credentials must survive a restart, or if several processes share them:
+//!
+//! | you have | store | feature |
+//! |---|---|---|
+//! | one machine | [`SqliteStore`], in a file | `sqlite` |
+//! | several machines | [`PostgresStore`], in a schema of a database | `postgres` |
+//!
+//! Without either feature the crate is empty. Tests and services whose credentials may be lost use
+//! [`MemoryStore`](tower_api_key::store::MemoryStore) of the core instead.
+//!
+//! Both stores verify and manage credentials, know organizations, users and memberships, write an
+//! audit trail, and have a feed that tells a [`Cached`](tower_api_key::store::Cached) store what has
+//! changed, whichever program changed it.
+//!
+#![cfg_attr(feature = "sqlite", doc = include_str!("example_sqlite.md"))]
+#![cfg_attr(feature = "postgres", doc = include_str!("example_postgres.md"))]
+//! # Which sqlx
+//!
+//! This crate uses sqlx 0.9 and re-exports it as [`sqlx`]. A pool of another version is another type,
+//! for which the compiler reports that it does not implement `IntoPool`.
+//!
+//! | your service uses | do this |
+//! |---|---|
+//! | sqlx 0.9 | pass your pool: `PostgresStore::new(pool, …)`, `SqliteStore::from_pool(pool, …)` |
+//! | another sqlx, another driver, or none | let the store connect: `PostgresStore::connect(url, …)`, `SqliteStore::open(path, …)` |
+//! | another sqlx, and settings that a URL cannot express | build a pool with `tower_api_key_sqlx::sqlx`, and pass that |
+//!
+//! A program links SQLite once. If another dependency, such as an older sqlx or rusqlite, holds
+//! `libsqlite3-sys` at an old version, opening a SQLite store returns [`SetupError::SqliteTooOld`]:
+//! update that dependency. TLS for PostgreSQL is a feature of sqlx that your service chooses; see the
+//! module `postgres`.
+//!
+//! # Errors before the first request
+//!
+//! Opening, migrating and checking return one type, [`SetupError`]. It names the database without
+//! its password, and says what to do.
+//!
+//! # More
+//!
+//! - The guide of the core: [operating SQLite](tower_api_key::guide::stores#sqlite-in-operation),
+//!   [from one machine to many](tower_api_key::guide::many_machines),
+//!   [issuing and revoking](tower_api_key::guide::managing), [peppers](tower_api_key::guide::peppers).
+//! - For operators: the modules `sqlite` and `postgres` have the schemas, the rights that roles need,
+//!   and what the stores rely on. `migration_sql` in each of them is for administrators who run
+//!   migrations by hand.
+// Links that rustdoc cannot resolve without the feature.
+#![cfg_attr(
+    not(feature = "sqlite"),
+    doc = "\n[`SqliteStore`]: https://docs.rs/tower-api-key-sqlx"
+)]
+#![cfg_attr(
+    not(feature = "postgres"),
+    doc = "\n[`PostgresStore`]: https://docs.rs/tower-api-key-sqlx"
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod assumption;

@@ -11,7 +11,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{PostgresStore, SET_SEARCH_PATH, check::Report, migrate::newest, pooler};
+use super::{PostgresStore, check::Report, migrate::newest, pooler};
 use crate::{BrokenAssumption, shared};
 use tower_api_key::store::{Change, StoreError};
 
@@ -20,6 +20,9 @@ const BATCH: usize = 10_000;
 
 /// How long after a reading that found nothing the next notification waits.
 const QUIET: Duration = Duration::from_millis(20);
+
+/// Has the effect of [`BEGIN`](super::pool::BEGIN) on names, for a connection that nobody else uses.
+const SET_SEARCH_PATH: &str = "SET search_path = pg_catalog, pg_temp";
 
 /// A connection that listens.
 pub(super) struct Connection {

@@ -4,10 +4,19 @@ use std::fmt::Write as _;
 
 use sqlx::{AssertSqlSafe, PgConnection, PgExecutor, Row, migrate::Migrator};
 
-use super::{BEGIN_MIGRATION, LIMIT_LOCKS, PostgresStore, sql::Schema};
+use super::{PostgresStore, sql::Schema};
 use crate::{BrokenAssumption, SetupError, shared};
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
+
+/// How a migration begins. It waits a minute for another node's migration, and may itself take long.
+const BEGIN_MIGRATION: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+    SET LOCAL search_path = pg_catalog, pg_temp; \
+    SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = 0";
+
+/// Limits how long a migration waits for a table, once no other migration runs: requests wait behind
+/// it.
+const LIMIT_LOCKS: &str = "SET LOCAL lock_timeout = '3s'";
 
 /// The table of migrations, as sqlx creates it.
 const CREATE_TABLE: &str = "\
@@ -30,7 +39,7 @@ CREATE TABLE _migrations (
 /// `_migrations` in the same way.
 ///
 /// Run it as the role that is to own the schema, then the `GRANT`s in
-/// [the module's documentation](self#who-may-do-what) for the service's role:
+/// [the module's documentation](crate::postgres#who-may-do-what) for the service's role:
 ///
 /// ```sh
 /// psql --no-psqlrc --set ON_ERROR_STOP=1 --file schema.sql postgres://owner@localhost/service

@@ -19,6 +19,23 @@ use tokio::{
 use super::{PostgresStore, row::store_error};
 use tower_api_key::store::{StoreError, StoreFault};
 
+/// How a transaction begins, whatever the database's defaults are.
+///
+/// A statement must see what was committed while it waited, and neither another session's lock nor a
+/// statement of the store may block a call for ever.
+///
+/// Bitmap scans read and sort everything that an owner has; the planner prefers them where it
+/// expects few rows. Without them the rows come in the order of an index, and only as many as the
+/// statement asks for.
+///
+/// Names without a schema are looked up in `pg_catalog` only: in `public`, which is in the path of
+/// most roles, another role may have created a function or an operator whose argument types fit
+/// better.
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+    SET LOCAL search_path = pg_catalog, pg_temp; \
+    SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '8s'; \
+    SET LOCAL enable_bitmapscan = off";
+
 /// Longer than one statement may take, so that it is usually the server that gives up and says why.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -108,7 +125,7 @@ impl PostgresStore {
             let mut held = self.connection(purpose).await?;
             let mut transaction = held
                 .connection()?
-                .begin_with(super::BEGIN)
+                .begin_with(BEGIN)
                 .await
                 .map_err(store_error)?;
             let done = work(&mut transaction).await?;
@@ -119,7 +136,7 @@ impl PostgresStore {
         .await
     }
 
-    /// Reads several rows in the order of an index, as [`BEGIN`](super::BEGIN) makes sure.
+    /// Reads several rows in the order of an index, as [`BEGIN`] makes sure.
     pub(super) async fn scan(
         &self,
         query: Query<'_, Postgres, PgArguments>,

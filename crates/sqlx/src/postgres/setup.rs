@@ -6,7 +6,9 @@ use sqlx::{
     query::Query,
 };
 
-use super::{BEGIN, PostgresStore, check::Report, error::database_name, migrate::newest, pooler};
+use super::{
+    PostgresStore, check::Report, error::database_name, migrate::newest, pool::BEGIN, pooler,
+};
 use crate::{BrokenAssumption, SetupError};
 use tower_api_key::credential::Kind;
 
