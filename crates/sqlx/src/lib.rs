@@ -4,8 +4,22 @@
 //!
 //! | you have | store | feature |
 //! |---|---|---|
-//! | one machine | [`SqliteStore`], in a file | `sqlite` |
-//! | several machines | [`PostgresStore`], in a schema of a database | `postgres` |
+#![cfg_attr(
+    feature = "sqlite",
+    doc = "| one machine | [`SqliteStore`], in a file | `sqlite` |"
+)]
+#![cfg_attr(
+    not(feature = "sqlite"),
+    doc = "| one machine | `SqliteStore`, in a file | `sqlite` |"
+)]
+#![cfg_attr(
+    feature = "postgres",
+    doc = "| several machines | [`PostgresStore`], in a database | `postgres` |"
+)]
+#![cfg_attr(
+    not(feature = "postgres"),
+    doc = "| several machines | `PostgresStore`, in a database | `postgres` |"
+)]
 //!
 //! Without either feature the crate is empty. Tests and services whose credentials may be lost use
 //! [`MemoryStore`](tower_api_key::store::MemoryStore) of the core instead.
@@ -45,15 +59,6 @@
 //! - For operators: the modules `sqlite` and `postgres` have the schemas, the rights that roles need,
 //!   and what the stores rely on. `migration_sql` in each of them is for administrators who run
 //!   migrations by hand.
-// Links that rustdoc cannot resolve without the feature.
-#![cfg_attr(
-    not(feature = "sqlite"),
-    doc = "\n[`SqliteStore`]: https://docs.rs/tower-api-key-sqlx"
-)]
-#![cfg_attr(
-    not(feature = "postgres"),
-    doc = "\n[`PostgresStore`]: https://docs.rs/tower-api-key-sqlx"
-)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod assumption;
