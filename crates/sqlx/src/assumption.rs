@@ -2,18 +2,21 @@
 
 use std::path::PathBuf;
 
-/// An assumption of the store that does not hold in the database. The text says what to do.
+/// An assumption of a store that does not hold in its database. The text says what to do.
+///
+/// [`SetupError::BrokenAssumptions`](crate::SetupError::BrokenAssumptions) lists them, and the feed
+/// of PostgreSQL returns one as the source of its fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BrokenAssumption {
-    /// The database does not store UTF-8, so that not every id can be stored or asked for.
+    /// The database does not store UTF-8, so not every id can be stored or looked up.
     #[error("the database's encoding is {encoding}: create the database with UTF-8")]
     Encoding {
-        /// The encoding, as the server names it.
+        /// The encoding, as the database names it.
         encoding: Box<str>,
     },
-    /// The schema belongs to another role, which can read and change everything in it, and whose
-    /// code would run.
+    /// The PostgreSQL schema belongs to another role, which can read and change everything in it,
+    /// and whose code would run.
     #[error(
         "the schema belongs to the role {owner:?}: connect as that role, or drop the schema if it \
          is not yours"
@@ -39,7 +42,7 @@ pub enum BrokenAssumption {
         /// The role that owns it.
         owner: Box<str>,
     },
-    /// Everybody has a right that only the owner, or the service, needs.
+    /// PUBLIC has a right that only the owner, or the service, needs.
     #[error("PUBLIC has the right {right} on {object}: REVOKE ALL ON {object} FROM PUBLIC")]
     PublicRight {
         /// The object, as PostgreSQL describes it.
@@ -56,7 +59,7 @@ pub enum BrokenAssumption {
         /// The table.
         table: Box<str>,
     },
-    /// A trigger of the change log does not do its work, so that changes are not logged.
+    /// A trigger of the change log does not work, so changes are not logged.
     #[error("the trigger {trigger:?} on {table} {problem}: {remedy}")]
     Trigger {
         /// The table.
@@ -68,7 +71,7 @@ pub enum BrokenAssumption {
         /// What to do.
         remedy: Box<str>,
     },
-    /// A function of the change log is missing, or is not the one of the migrations.
+    /// A function of the change log is missing, or differs from that of the migrations.
     #[error(
         "the function {name}() is not the one that the migrations create: create it again, as \
          the last migration that has it does"
@@ -90,8 +93,8 @@ pub enum BrokenAssumption {
         /// The role that owns the function.
         owner: Box<str>,
     },
-    /// A table of the store is not as the migrations make it: it has a rule, is not logged, lacks a unique index, or the
-    /// change log has another trigger or another default.
+    /// A table of the store is not as the migrations create it: it has a rule, is not logged, lacks
+    /// a unique index, or the change log has another trigger or another default.
     #[error("the table {table} {problem}")]
     Altered {
         /// The table.
@@ -108,8 +111,8 @@ pub enum BrokenAssumption {
         /// How many rows it has.
         rows: i64,
     },
-    /// The log came from another cluster with a dump: its transaction numbers are greater than any
-    /// of this cluster. Every prune makes every follower start again until that is put right.
+    /// The log came from another cluster in a dump: its transaction numbers are greater than any of
+    /// this cluster. Until that is corrected, every prune makes every follower start again.
     #[error(
         "the change log was restored from a dump of another cluster: run migrate() as the owner \
          of the schema, or TRUNCATE … changes"
@@ -123,8 +126,9 @@ pub enum BrokenAssumption {
         /// `fsync` or `full_page_writes`.
         setting: Box<str>,
     },
-    /// The server's queue of notifications is more than half full, because a session that listens has been in one
-    /// transaction for long. Changes are not notified until that is put right: followers read the log every 2 s.
+    /// The server's queue of notifications is more than half full, because a session that listens
+    /// has been in one transaction for a long time. Until that session ends, changes are not
+    /// notified, and followers read the log every 2 s.
     #[error(
         "the server's queue of notifications is more than half full: find who holds it up in the \
          server's log, or the oldest transaction in pg_stat_activity, and end that session"
@@ -139,7 +143,8 @@ pub enum BrokenAssumption {
     TransactionPooler,
     /// The SQLite file is not in write-ahead mode.
     #[error(
-        "the journal mode is {mode} instead of wal: use a local file system, and open the store again"
+        "the journal mode is {mode} instead of wal: use a local file system, and open the store \
+         again"
     )]
     JournalMode {
         /// The mode, as SQLite names it.
@@ -167,9 +172,9 @@ pub enum BrokenAssumption {
     /// More than one name (hard link) leads to the SQLite file. Programs that use different names
     /// do not see each other's changes.
     #[error(
-        "more than one name (hard link) leads to {path:?}, and programs that use different names do \
-         not see each other's changes: remove the other names, then restart every program that uses \
-         the database"
+        "more than one name (hard link) leads to {path:?}, and programs that use different names \
+         do not see each other's changes: remove the other names, then restart every program that \
+         uses the database"
     )]
     HardLinks {
         /// The name that the store was given.
@@ -181,17 +186,17 @@ pub enum BrokenAssumption {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TriggerProblem {
-    /// It is not there.
+    /// It does not exist.
     #[error("is missing")]
     Missing,
     /// It is disabled.
     #[error("is disabled")]
     Disabled,
-    /// It does not fire for what replication or a restore applies, as `pg_restore
-    /// --disable-triggers` leaves it.
+    /// It does not fire for rows that replication or a restore applies. `pg_restore
+    /// --disable-triggers` leaves it like that.
     #[error("does not fire always")]
     NotAlways,
-    /// It is not the one that the migrations create.
+    /// It differs from the one that the migrations create.
     #[error("is not the one that the migrations create")]
     Replaced,
 }

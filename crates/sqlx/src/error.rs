@@ -46,14 +46,15 @@ pub enum SetupError {
         /// The file name that the pool connects with.
         database: Box<str>,
     },
-    /// There is no such database or file, or the file has no store in it and none was to be created.
+    /// There is no such database or file, or the file has no store in it and none was to be
+    /// created.
     #[error("there is no store at {database:?}: create it, or mount its volume")]
     Missing {
         /// The database.
         database: Box<str>,
     },
-    /// The database cannot be reached: a wrong path or host, a server that is down, a pool without a
-    /// free connection, TLS.
+    /// The database cannot be reached: a wrong path or host, a server that is down, a pool without
+    /// a free connection, TLS.
     #[error(
         "cannot connect to {database:?}: check the path or address, its permissions, and that the \
          server runs"

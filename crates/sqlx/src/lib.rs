@@ -25,15 +25,15 @@
 //! [`MemoryStore`](tower_api_key::store::MemoryStore) of the core instead.
 //!
 //! Both stores verify and manage credentials, know organizations, users and memberships, write an
-//! audit trail, and have a feed that tells a [`Cached`](tower_api_key::store::Cached) store what has
-//! changed, whichever program changed it.
+//! audit trail, and have a feed that tells a [`Cached`](tower_api_key::store::Cached) store what
+//! has changed, whichever program changed it.
 //!
 #![cfg_attr(feature = "sqlite", doc = include_str!("example_sqlite.md"))]
 #![cfg_attr(feature = "postgres", doc = include_str!("example_postgres.md"))]
 //! # Which sqlx
 //!
-//! This crate uses sqlx 0.9 and re-exports it as [`sqlx`]. A pool of another version is another type,
-//! for which the compiler reports that it does not implement `IntoPool`.
+//! This crate uses sqlx 0.9 and re-exports it as [`sqlx`]. A pool of another version is another
+//! type, for which the compiler reports that it does not implement `IntoPool`.
 //!
 //! | your service uses | do this |
 //! |---|---|
@@ -43,8 +43,8 @@
 //!
 //! A program links SQLite once. If another dependency, such as an older sqlx or rusqlite, holds
 //! `libsqlite3-sys` at an old version, opening a SQLite store returns [`SetupError::SqliteTooOld`]:
-//! update that dependency. TLS for PostgreSQL is a feature of sqlx that your service chooses; see the
-//! module `postgres`.
+//! update that dependency. TLS for PostgreSQL is a feature of sqlx that your service chooses; see
+//! the module `postgres`.
 //!
 //! # Errors before the first request
 //!
@@ -54,11 +54,11 @@
 //! # More
 //!
 //! - The guide of the core: [operating SQLite](tower_api_key::guide::stores#sqlite-in-operation),
-//!   [from one machine to many](tower_api_key::guide::many_machines),
-//!   [issuing and revoking](tower_api_key::guide::managing), [peppers](tower_api_key::guide::peppers).
-//! - For operators: the modules `sqlite` and `postgres` have the schemas, the rights that roles need,
-//!   and what the stores rely on. `migration_sql` in each of them is for administrators who run
-//!   migrations by hand.
+//!   [from one machine to many](tower_api_key::guide::many_machines), [issuing and
+//!   revoking](tower_api_key::guide::managing), [peppers](tower_api_key::guide::peppers).
+//! - For operators: the modules `sqlite` and `postgres` have the schemas, the rights that roles
+//!   need, and what the stores rely on. `migration_sql` in each of them is for administrators who
+//!   run migrations by hand.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod assumption;

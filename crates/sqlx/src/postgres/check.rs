@@ -1,20 +1,20 @@
-//! What the store relies on in the database, and what a statement that runs does not prove.
+//! Verifying what the store relies on, where a statement that succeeds proves nothing.
 //!
-//! Row-level security makes rows disappear without an error, a disabled trigger makes the log
-//! silent, and a stranger's schema runs the stranger's code. [`PostgresStore::check`] asks the
-//! catalogs about all of that, and the feed asks again at every keep-alive. Only the catalogs are
-//! read, so that nothing in the schema runs before it is known who owns it.
+//! Row-level security hides rows without an error, a disabled trigger keeps changes out of the log,
+//! and code in a schema of another role runs as that role wants. [`PostgresStore::check`] reads the
+//! catalogs about all of that, and the feed does so again at every keep-alive. Only the catalogs
+//! are read, so nothing in the schema runs before it is known who owns it.
 
 use sqlx::{PgExecutor, Row, postgres::PgRow};
 
 use super::{PostgresStore, migrate::MIGRATIONS, sql::Schema};
 use crate::{BrokenAssumption, SetupError, TriggerProblem};
 
-/// What the catalogs say of the schema.
+/// What the catalogs say about the schema.
 pub(super) struct Report {
-    /// Who owns the schema, unless it is the role that asks.
+    /// The owner of the schema, unless that is the connection's role.
     pub(super) other_owner: Option<Box<str>>,
-    /// Changes when a table of the log or a trigger is made anew or altered.
+    /// Changes if a table of the log or a trigger is created again or altered.
     pub(super) fingerprint: String,
     /// The server's process, which stays the same for a connection.
     pub(super) backend: i32,
@@ -22,7 +22,7 @@ pub(super) struct Report {
 }
 
 impl BrokenAssumption {
-    /// Whether nothing in the schema may be touched before it is put right.
+    /// Whether nothing in the schema may be used before this is corrected.
     pub(super) fn forbids_use(&self) -> bool {
         use BrokenAssumption::{Encoding, ForeignObject, ForeignOwner, OthersMayCreate};
         matches!(
@@ -31,7 +31,7 @@ impl BrokenAssumption {
         )
     }
 
-    /// Whether a change may be committed of which a follower does not hear.
+    /// Whether a change may be committed that followers do not see.
     pub(super) fn silences_feed(&self) -> bool {
         match self {
             Self::Trigger { .. } | Self::Function { .. } | Self::TransactionPooler => true,
@@ -44,7 +44,7 @@ impl BrokenAssumption {
 }
 
 impl PostgresStore {
-    /// Asks the catalogs, and nothing of the schema itself.
+    /// Reads the catalogs, and nothing of the schema itself.
     pub(super) async fn report(&self, db: impl PgExecutor<'_>) -> Result<Report, sqlx::Error> {
         let rows = self
             .statements
@@ -160,7 +160,7 @@ fn trigger(schema: &Schema, table: Box<str>, trigger: Box<str>, problem: &str) -
     }
 }
 
-/// Whether the function has the body that the last migration with it gives it.
+/// Whether the function has the body that the last migration that defines it gives it.
 fn is_ours(name: &str, body: &str) -> bool {
     let heads = [
         format!("CREATE FUNCTION {name}("),

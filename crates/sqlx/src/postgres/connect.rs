@@ -27,8 +27,8 @@ impl PostgresStore {
     /// Connects to the database at `url`, with a pool of the store's own, in the schema
     /// `tower_api_key`.
     ///
-    /// Use it if your service uses another version of sqlx, or another driver: nothing of sqlx is in
-    /// the signature. With sqlx 0.9, pass your pool to [`new`](Self::new) instead, so that the
+    /// Use it if your service uses another version of sqlx, or another driver: nothing of sqlx is
+    /// in the signature. With sqlx 0.9, pass your pool to [`new`](Self::new) instead, so that the
     /// database has one pool per service. Call [`migrate`](Self::migrate) or [`check`](Self::check)
     /// next.
     ///

@@ -1,7 +1,8 @@
-//! The writing side: each change is one transaction, and a refused one leaves nothing.
+//! Changes of organizations, users and memberships: each is one transaction, and a refused one
+//! leaves nothing.
 //!
-//! What a change relies on is locked by the row (`FOR SHARE`), so that an organization cannot be deleted between the
-//! question and the insert.
+//! The rows that a change relies on are locked (`FOR SHARE`), so that an organization cannot be
+//! deleted between the check and the insert.
 
 use async_trait::async_trait;
 use sqlx::{PgConnection, Postgres, Row, postgres::PgArguments, query::Query};
@@ -22,7 +23,7 @@ use tower_api_key::{
 };
 
 impl PostgresStore {
-    /// Runs one statement, and returns how many rows it changed.
+    /// Executes one statement, and returns how many rows it changed.
     async fn change(
         &self,
         purpose: Purpose,
@@ -35,8 +36,8 @@ impl PostgresStore {
     }
 }
 
-/// Makes sure that an owner or a parent is there, and keeps it there. PostgreSQL's text holds no NUL, so that nothing that
-/// has one is known.
+/// Verifies that an owner or a parent exists, and locks its row. PostgreSQL stores no NUL, so an id
+/// that contains one does not exist.
 async fn ensure_exists(
     db: &mut PgConnection,
     statement: &Statement,

@@ -1,10 +1,11 @@
-//! Following the change log: notifications say *that* something changed, the log says *what*.
+//! Following the change log: a notification says *that* something changed, the log says *what*.
 //!
-//! A position in the log is a snapshot, not a number. Numbers are given out before the commit, so that a later one can
-//! commit first; a reader that remembers the highest number skips the other. The cures known for that have a price:
-//! waiting until every older transaction has ended lets one long report of anybody hold back every revocation, and a lock
-//! that appends take turns at lets one long import do so. So the reader asks for exactly the rows whose transaction its
-//! last snapshot did not see: each is told once, as soon as it can be seen, and no writer waits.
+//! A position in the log is a snapshot, not a number. Numbers are assigned before the commit, so a
+//! later one can commit first, and a reader that remembers the highest number skips the other. The
+//! known remedies have a price: waiting until every older transaction has ended lets one long
+//! report of any role delay every revocation, and a lock that serializes writers lets one long
+//! import do so. So the reader asks for exactly the rows whose transaction its last snapshot did
+//! not see: each row is yielded once, as soon as it is visible, and no writer waits.
 
 use std::{collections::VecDeque, error::Error, fmt, time::Duration};
 
@@ -17,39 +18,62 @@ use super::{
 };
 use tower_api_key::store::{Change, Feed, FeedEvent, StoreError, StoreFault, backend};
 
-/// How often the log is read when nothing is heard.
+/// How often the log is read without a notification.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 /// How long an answer may take before the connection counts as lost.
 const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The pauses between attempts to connect again: the first, and the longest.
+/// The delays between attempts to reconnect: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// The changes of a database, whoever makes them. Made by [`PostgresStore::feed`].
+/// Follows the change log of a database, whichever client changes it.
 ///
-/// Listens on a connection of its own, outside of the service's pool, which an exhausted pool
-/// cannot take from it; what the pool does in `after_connect` is not done there. A lost connection
-/// is told at once. One that has fallen silent (a stopped server, a dead link, a machine that was
-/// suspended) is noticed by reading the log: every 2 s, with 2 s for the answer, so that at most 4
-/// s pass while the machine runs. Then it connects again, listens again *first*, says
-/// [`Change::Everything`], then what it finds that it has missed, and [`FeedEvent::Restored`] after
-/// the last of that. A connection that was lost proves nothing about what happened: after a crash
-/// or a restore, transactions can have numbers that others had before.
+/// [`PostgresStore::feed`] creates one. You normally pass it to
+/// [`Cached`](tower_api_key::store::Cached), which forgets what has changed; read it yourself to
+/// act on changes in another way.
 ///
-/// Says [`Change::Everything`] also when rows that it had not read were removed from the log or
-/// altered, when more than 10 000 are new at once, and when the log's tables or triggers were made
-/// anew or altered, as a restore of a dump does.
+/// The future of [`next`](Feed::next) is safe to drop: no event is lost.
 ///
-/// Every 2 s it makes sure that the log's triggers do their work and that no row is hidden from it.
-/// While that is not so it is [lost](FeedEvent::Lost); [`fault`](Self::fault) names the reason, and
-/// so does an event of the feature `tracing`.
+/// **Connection.** The feed listens on a connection of its own, outside of the service's pool, so
+/// an exhausted pool does not affect it; the pool's `after_connect` does not run there. It yields
+/// [`FeedEvent::Lost`] as soon as the connection breaks. A connection that has fallen silent (a
+/// stopped server, a dead link, a machine that was suspended) is noticed by reading the log every 2
+/// s and waiting 2 s for the answer, so within 4 s while the machine runs. Then the feed
+/// reconnects, listens again *before* it reads, and yields [`Change::Everything`], the changes that
+/// it has missed, and [`FeedEvent::Restored`] after the last of them. It cannot trust its old
+/// position: after a crash or a restore, transactions can have numbers that others had before.
 ///
-/// Anybody who may connect to the database can notify its listeners. A notification without a
-/// change costs a reading of the log, and the next reading waits for 20 ms, so that there are at
-/// most 50 of these in a second.
+/// **Everything.** It also yields [`Change::Everything`] if rows that it had not read were removed
+/// from the log or altered, if more than 10 000 are new at once, and if the log's tables or
+/// triggers were created again or altered, as the restore of a dump does.
 ///
-/// The future of [`next`](Feed::next) may be dropped and made again.
+/// **Verification.** Every 2 s it verifies that the log's triggers work and that no row is hidden
+/// from it. While they do not, it is [lost](FeedEvent::Lost); [`fault`](Self::fault) returns the
+/// reason, and so does an event of the feature `tracing`.
+///
+/// **Limits.** Every role that may connect to the database can notify its listeners. A notification
+/// without a change costs one reading of the log, and the next reading waits for 20 ms, so there
+/// are at most 50 of these per second.
+///
+/// # Example
+///
+/// ```no_run
+/// use tower_api_key::store::{Change, Feed, FeedEvent};
+/// use tower_api_key_sqlx::PostgresStore;
+///
+/// # async fn follow(store: PostgresStore) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut feed = store.feed().await?;
+/// while let Some(event) = feed.next().await {
+///     match event {
+///         FeedEvent::Changed(Change::User(id)) => println!("{} changed", id.as_str()),
+///         FeedEvent::Lost => eprintln!("cannot see changes: {:?}", feed.fault()),
+///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct PostgresFeed {
     store: PostgresStore,
     connection: Option<Connection>,
@@ -79,8 +103,8 @@ impl PostgresFeed {
         })
     }
 
-    /// Sets how often the log is read when nothing is heard, and how long an answer may take: 2 s each by default. A dead
-    /// connection is noticed after the sum of both.
+    /// Sets how often the log is read without a notification, and how long an answer may take; 2 s
+    /// each by default. A dead connection is noticed after the sum of both.
     #[must_use]
     pub fn with_keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
         (self.keep_alive, self.read_timeout) = (interval, timeout);
@@ -88,14 +112,15 @@ impl PostgresFeed {
     }
 
     /// Returns why the feed is lost; `None` while it is not. The [source](Error::source) of
-    /// [`StoreError::Unavailable`] is what the driver says, a [`StoreFault`] for an answer that took
+    /// [`StoreError::Unavailable`] is the driver's error, a [`StoreFault`] for an answer that took
     /// too long, or a [`BrokenAssumption`](crate::BrokenAssumption).
     #[must_use]
     pub fn fault(&self) -> Option<&StoreError> {
         self.fault.as_ref()
     }
 
-    /// Waits until the log is to be read, and reads it. Dropped half-way, it reads again the next time.
+    /// Waits until the log must be read, and reads it. If this is dropped half-way, the next call
+    /// reads again.
     async fn follow(&mut self) -> Result<(), StoreError> {
         let Some(connection) = &mut self.connection else {
             return Ok(());
@@ -114,7 +139,8 @@ impl PostgresFeed {
         Ok(())
     }
 
-    /// Connects again. To listen comes first: what is committed after that is heard, what was before is in the log.
+    /// Reconnects. It listens first and reads then: later changes notify, and earlier ones are in
+    /// the log.
     async fn reconnect(&mut self) -> Result<(), StoreError> {
         let mut connection = Connection::open(&self.store).await?;
         let batch = connection
@@ -201,7 +227,7 @@ impl Feed for PostgresFeed {
     }
 }
 
-// A listener says farewell in a task that it spawns when it is dropped, which needs a runtime.
+// A listener sends its goodbye in a task that it spawns when it is dropped, which needs a runtime.
 impl Drop for PostgresFeed {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
@@ -210,7 +236,7 @@ impl Drop for PostgresFeed {
     }
 }
 
-/// The error with its source.
+/// Returns the text of an error with its source.
 fn text(error: &StoreError) -> String {
     error
         .source()

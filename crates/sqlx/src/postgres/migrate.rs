@@ -9,13 +9,14 @@ use crate::{BrokenAssumption, SetupError, shared};
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");
 
-/// How a migration begins. It waits a minute for another node's migration, and may itself take long.
+/// How a migration begins. It waits a minute for another node's migration, and may itself take
+/// long.
 const BEGIN_MIGRATION: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
     SET LOCAL search_path = pg_catalog, pg_temp; \
     SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = 0";
 
-/// Limits how long a migration waits for a table, once no other migration runs: requests wait behind
-/// it.
+/// Limits how long a migration waits for a table, once no other migration runs: requests wait
+/// behind it.
 const LIMIT_LOCKS: &str = "SET LOCAL lock_timeout = '3s'";
 
 /// The table of migrations, as sqlx creates it.
@@ -131,10 +132,11 @@ impl PostgresStore {
     }
 
     /// Makes other nodes' migrations wait until the transaction ends, and creates the schema if it
-    /// is missing: another node that does so at the same time waits for this one, and then finds it.
+    /// is missing: another node that does so at the same time waits for this one, and then finds
+    /// it.
     ///
-    /// Locks the schema itself, by a comment on it that stays as it is, which only its owner may do.
-    /// Anyone could hold an advisory lock.
+    /// Locks the schema itself, by a comment on it that stays as it is, which only its owner may
+    /// do. Anyone could hold an advisory lock.
     async fn lock_schema(&self, db: &mut PgConnection) -> Result<(), SetupError> {
         let schema = self.schema.as_str();
         if !has_schema(db, schema).await? && create_schema(db, schema).await? {

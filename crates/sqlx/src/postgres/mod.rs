@@ -75,7 +75,11 @@
 //! service has another version of sqlx, add this one under another name:
 //!
 //! ```toml
-//! sqlx09 = { package = "sqlx", version = "0.9", default-features = false, features = ["tls-rustls-ring"] }
+//! [dependencies.sqlx09]
+//! package = "sqlx"
+//! version = "0.9"
+//! default-features = false
+//! features = ["tls-rustls-ring"]
 //! ```
 //!
 //! Without such a feature, sqlx connects unencrypted unless `sslmode` requires encryption, and then
@@ -159,9 +163,9 @@ const PRUNE_BATCH: i64 = 10_000;
 /// statement, which also reads the state of the key's organization, or of the token's owner and
 /// their membership.
 ///
-/// **Pool.** Build it with sqlx 0.9 and pass it to [`new`](Self::new). With another version of sqlx,
-/// or none, call [`connect`](Self::connect) with a URL. A pool tests an idle connection with a round
-/// trip before it hands it out, unless
+/// **Pool.** Build it with sqlx 0.9 and pass it to [`new`](Self::new). With another version of
+/// sqlx, or none, call [`connect`](Self::connect) with a URL. A pool tests an idle connection with
+/// a round trip before it hands it out, unless
 /// [`test_before_acquire`](sqlx::pool::PoolOptions::test_before_acquire) is off. A lookup waits for
 /// a connection as long as the pool allows
 /// ([`acquire_timeout`](sqlx::pool::PoolOptions::acquire_timeout), 30 s by default); the layer's
@@ -169,8 +173,8 @@ const PRUNE_BATCH: i64 = 10_000;
 ///
 /// **Management** shares the pool. Its calls use at most half of the connections at once (at least
 /// one), and all but revocations and reads of a single row leave one of these free, so lookups find
-/// a connection and so does a revocation. In a pool of fewer than four connections they may wait for
-/// each other. Stores that share a pool without being clones of each other each use as many.
+/// a connection and so does a revocation. In a pool of fewer than four connections they may wait
+/// for each other. Stores that share a pool without being clones of each other each use as many.
 ///
 /// **Deadlines.** A management call gives up after 10 s, or earlier if it has waited 5 s for a lock
 /// or one of its statements takes 8 s: [`StoreError::Unavailable`]. You may repeat it: nothing was
@@ -208,8 +212,8 @@ impl PostgresStore {
     /// Runs no statement: call [`migrate`](Self::migrate) or [`check`](Self::check) next.
     ///
     /// The pool is one of **sqlx 0.9**, which this crate re-exports as
-    /// [`tower_api_key_sqlx::sqlx`](crate::sqlx). A pool of another version of sqlx is another type,
-    /// and does not compile; use [`connect`](Self::connect) then.
+    /// [`tower_api_key_sqlx::sqlx`](crate::sqlx). A pool of another version of sqlx is another
+    /// type, and does not compile; use [`connect`](Self::connect) then.
     #[must_use]
     pub fn new(pool: impl IntoPool<Postgres>, catalogue: Catalogue) -> Self {
         Self::with_parts(pool.into_pool(), catalogue, Schema::standard())
@@ -257,8 +261,8 @@ impl PostgresStore {
         }
     }
 
-    /// Stores the digests of new credentials under the current pepper, and verifies the others under
-    /// theirs. Give every node the same peppers.
+    /// Stores the digests of new credentials under the current pepper, and verifies the others
+    /// under theirs. Give every node the same peppers.
     #[must_use]
     pub fn with_peppers(self, peppers: Peppers) -> Self {
         Self {
@@ -305,8 +309,8 @@ impl PostgresStore {
     }
 }
 
-/// Returns false for a text that PostgreSQL cannot store: nothing that contains NUL is there, so the
-/// database need not be asked.
+/// Returns false for a text that PostgreSQL cannot store: nothing that contains NUL is there, so
+/// the database need not be asked.
 fn contains_no_nul(text: &str) -> bool {
     !text.contains('\0')
 }

@@ -1,6 +1,7 @@
-//! The connections that management takes from the service's pool: how many at once, and for how long.
+//! The connections that management takes from the pool: how many at once, and for how long.
 //!
-//! Lookups share the pool with management. So management takes at most half of it, and every call has a deadline.
+//! Lookups share the pool with management. So management takes at most half of it, and every call
+//! has a deadline.
 
 use std::{mem, sync::Arc, time::Duration};
 
@@ -21,8 +22,8 @@ use tower_api_key::store::{StoreError, StoreFault};
 
 /// How a transaction begins, whatever the database's defaults are.
 ///
-/// A statement must see what was committed while it waited, and neither another session's lock nor a
-/// statement of the store may block a call for ever.
+/// A statement must see what was committed while it waited, and neither another session's lock nor
+/// a statement of the store may block a call for ever.
 ///
 /// Bitmap scans read and sort everything that an owner has; the planner prefers them where it
 /// expects few rows. Without them the rows come in the order of an index, and only as many as the
@@ -36,13 +37,14 @@ pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
     SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '8s'; \
     SET LOCAL enable_bitmapscan = off";
 
-/// Longer than one statement may take, so that it is usually the server that gives up and says why.
+/// Longer than one statement may take, so that usually the server gives up first and says why.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// What a call of management waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// It takes rights away, or reads one row. It has a connection even when all other calls wait for locks.
+    /// A revocation, or reading a single row. It has a connection even if all other calls wait for
+    /// locks.
     Prompt,
     /// Everything else.
     Ordinary,
@@ -77,8 +79,8 @@ impl Permits {
     }
 }
 
-/// A connection with its permits. One that is dropped before its work is done keeps them until the server has answered, so
-/// that calls that were given up do not add up to the whole pool.
+/// A connection with its permits. If it is dropped before its work is done, it keeps them until the
+/// server has answered, so that cancelled calls do not occupy the whole pool.
 struct Held {
     connection: Option<PoolConnection<Postgres>>,
     permits: Vec<OwnedSemaphorePermit>,
@@ -91,7 +93,7 @@ impl Held {
             .ok_or_else(|| StoreError::unavailable(sqlx::Error::PoolClosed))
     }
 
-    /// Gives back a connection that waits for nothing.
+    /// Returns a connection that waits for nothing to the pool.
     fn release(mut self) {
         self.connection = None;
     }
@@ -105,7 +107,7 @@ impl Drop for Held {
         };
         let permits = mem::take(&mut self.permits);
         runtime.spawn(async move {
-            // Waits for the end of what was begun, and rolls it back.
+            // Waits for the end of the statement that was begun, and rolls it back.
             if !matches!(timeout(DEADLINE, connection.ping()).await, Ok(Ok(()))) {
                 connection.close_on_drop();
             }
@@ -147,7 +149,7 @@ impl PostgresStore {
         .await
     }
 
-    /// Reads what has a name of its own.
+    /// Reads rows that are found by a unique name.
     pub(super) async fn read(
         &self,
         query: Query<'_, Postgres, PgArguments>,
@@ -172,7 +174,8 @@ impl PostgresStore {
     }
 }
 
-/// On the heap: what a transaction keeps would otherwise be a part of each caller's future, and of theirs.
+/// Runs `work` within the deadline. On the heap, since the state of a transaction would otherwise
+/// be a part of each caller's future, and of their callers'.
 async fn in_time<T, E: From<StoreError>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     timeout(DEADLINE, Box::pin(work))
         .await

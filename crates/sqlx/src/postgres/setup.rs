@@ -1,4 +1,5 @@
-//! What a service calls before its first request: migrating, and verifying what the store relies on.
+//! What a service calls before its first request: migrating, and verifying what the store relies
+//! on.
 
 use sqlx::{
     Connection, PgConnection, Postgres, Row,
@@ -26,16 +27,16 @@ struct NewerSchema {
 impl PostgresStore {
     /// Creates or updates the schema, then verifies it as [`check`](Self::check) does.
     ///
-    /// Any number of nodes may call it at the same time: the first one does the work, and the others
-    /// wait for it. If there is nothing to do, nothing is written, so a role without the right to
-    /// create is enough, and a standby works. A schema that a newer version made stays as it is. For
-    /// a database whose schema only an administrator may change, see
+    /// Any number of nodes may call it at the same time: the first one does the work, and the
+    /// others wait for it. If there is nothing to do, nothing is written, so a role without the
+    /// right to create is enough, and a standby works. A schema that a newer version made stays as
+    /// it is. For a database whose schema only an administrator may change, see
     /// [`migration_sql`](super::migration_sql).
     ///
     /// All pending migrations are one transaction. It waits for a locked table for three seconds at
     /// most, since requests would wait behind it. The table of migrations is in the schema too, as
-    /// `_migrations`. The schema and everything in it must belong to the role of the connection, and
-    /// no other role may create objects there. What PUBLIC may do by default is revoked.
+    /// `_migrations`. The schema and everything in it must belong to the role of the connection,
+    /// and no other role may create objects there. What PUBLIC may do by default is revoked.
     ///
     /// A change log that a dump brought along from another cluster is emptied, if the role owns it.
     ///
@@ -48,10 +49,10 @@ impl PostgresStore {
     /// Verifies that the database is ready for requests, without changing anything.
     ///
     /// The schema must be at the migration that this version needs, the role must be able to run
-    /// what requests run and to follow the log, and what the store relies on must hold: who owns the
-    /// schema, that no row is hidden, that the log's triggers work, the encoding, the durability of
-    /// commits, and that no pooler shares the connections. For the last one it opens a connection
-    /// beside the pool.
+    /// what requests run and to follow the log, and what the store relies on must hold: who owns
+    /// the schema, that no row is hidden, that the log's triggers work, the encoding, the
+    /// durability of commits, and that no pooler shares the connections. For the last one it opens
+    /// a connection beside the pool.
     ///
     /// # Errors
     /// [`SetupError`]; [`SetupError::BrokenAssumptions`] names every assumption that does not hold.

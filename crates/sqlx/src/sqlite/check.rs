@@ -165,8 +165,8 @@ impl SqliteStore {
     /// Verifies what would otherwise make the store answer wrongly without an error.
     ///
     /// It finds files that were replaced, a second name of the file, another encoding or journal
-    /// mode, a missing trigger, index or view, a change log with gaps, and rows whose owner does not
-    /// exist. Opening a store verifies all but the last two.
+    /// mode, a missing trigger, index or view, a change log with gaps, and rows whose owner does
+    /// not exist. Opening a store verifies all but the last two.
     ///
     /// Reads all credentials, organizations and memberships once. It does not look for a damaged
     /// file: run `PRAGMA integrity_check` for that.

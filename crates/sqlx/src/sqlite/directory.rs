@@ -1,7 +1,8 @@
-//! The writing side: each change is one transaction, and a refused one leaves nothing.
+//! Changes of organizations, users and memberships: each is one transaction, and a refused one
+//! leaves nothing.
 //!
-//! A transaction begins with SQLite's write lock, so that what it reads holds until it commits, whoever else writes to the
-//! file.
+//! A transaction begins with SQLite's write lock, so what it reads stays valid until it commits,
+//! whatever other programs write to the file.
 
 use async_trait::async_trait;
 use sqlx::SqliteConnection;
@@ -20,7 +21,8 @@ use tower_api_key::{
     },
 };
 
-/// Binds the values and returns how many rows the statement changed, those of triggers not counted.
+/// Binds the values, executes the statement, and returns how many rows it changed, not counting
+/// those of triggers.
 macro_rules! execute {
     ($db:expr, $sql:expr, $($value:expr),+) => {
         sqlx::query($sql)$(.bind($value))+.execute(&mut *$db).await.map_err(store_error)?.rows_affected()
@@ -64,7 +66,8 @@ async fn set_user_enabled(
     })
 }
 
-/// Everything that is stored about a user, `?1`. What is deleted is looked for apart, as its indexes are.
+/// Everything stored about user `?1`. Deleted credentials are found by statements of their own,
+/// since they have indexes of their own.
 const ERASE: [&str; 4] = [
     "DELETE FROM tower_api_key_uses WHERE kind = 'pat' AND id IN (
         SELECT id FROM tower_api_key_credentials WHERE user_id = ?1 AND status <> 'deleted'

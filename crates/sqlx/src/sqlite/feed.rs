@@ -3,9 +3,9 @@
 //! `PRAGMA data_version` does not read the log: it changes when *another* connection has committed,
 //! so the feed has a connection of its own that never writes. Committed rows are numbered without
 //! gaps, so the feed notices if the log was pruned past its position or emptied. It also compares
-//! the last row that it read: a file that was put back to an earlier state may have reached the same
-//! number through other changes. A change of the schema may have switched triggers off for a while,
-//! so after one the feed reports that everything may have changed.
+//! the last row that it read: a file that was put back to an earlier state may have reached the
+//! same number through other changes. A change of the schema may have switched triggers off for a
+//! while, so after one the feed reports that everything may have changed.
 
 use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
@@ -105,7 +105,8 @@ impl SqliteFeed {
         }
     }
 
-    /// Returns the connection, and connects if there is none; never to another file than the store's.
+    /// Returns the connection, and connects if there is none; never to another file than the
+    /// store's.
     async fn connection(&mut self) -> Result<&mut Connection, StoreError> {
         if self.connection.is_none() {
             self.verify_files()?;
@@ -124,8 +125,8 @@ impl SqliteFeed {
 
     /// Reads what is new, at most one batch.
     ///
-    /// Nothing has moved if this is dropped half-way: events and position change together, after the
-    /// last `await`.
+    /// Nothing has moved if this is dropped half-way: events and position change together, after
+    /// the last `await`.
     async fn poll(&mut self) -> Result<(), StoreError> {
         let position = self.position;
         let connection = self.connection().await?;

@@ -161,7 +161,8 @@ impl SqliteStore {
         Ok(Self::with_parts(pool, opened, catalogue))
     }
 
-    /// Creates a store in memory. Its database belongs to it alone, and is gone with the last clone.
+    /// Creates a store in memory. Its database belongs to it alone, and is gone with the last
+    /// clone.
     ///
     /// # Errors
     /// [`SetupError::SqliteTooOld`], or another [`SetupError`] if SQLite fails.
@@ -176,21 +177,22 @@ impl SqliteStore {
     /// all begin with `tower_api_key_`.
     ///
     /// Use it to keep credentials in the service's own file. The pool is one of **sqlx 0.9**, which
-    /// this crate re-exports as [`tower_api_key_sqlx::sqlx`](crate::sqlx). A pool of another version
-    /// of sqlx is another type, and does not compile; call [`open`](Self::open) with the path then.
+    /// this crate re-exports as [`tower_api_key_sqlx::sqlx`](crate::sqlx). A pool of another
+    /// version of sqlx is another type, and does not compile; call [`open`](Self::open) with the
+    /// path then.
     ///
     /// Lookups and lists use the pool; a lookup waits 500 ms for a connection, whatever the pool
     /// allows. Changes use a connection of their own with the pool's options, except that
-    /// `synchronous` is `FULL` and `foreign_keys` is on. If the pool's connections are `query_only`,
-    /// so is that one.
+    /// `synchronous` is `FULL` and `foreign_keys` is on. If the pool's connections are
+    /// `query_only`, so is that one.
     ///
     /// If the options allow it (as [`options`](Self::options) do) and there is no file yet, it is
     /// created as by [`open`](Self::open), unless the pool has already connected and created it.
     /// Afterwards the pool creates no file any more.
     ///
     /// # Errors
-    /// [`SetupError`]; [`SetupError::InMemory`] for a pool over a database in memory, or a temporary
-    /// one.
+    /// [`SetupError`]; [`SetupError::InMemory`] for a pool over a database in memory, or a
+    /// temporary one.
     pub async fn from_pool(
         pool: impl IntoPool<Sqlite>,
         catalogue: Catalogue,
@@ -202,9 +204,9 @@ impl SqliteStore {
         Ok(Self::with_parts(pool, opened, catalogue))
     }
 
-    /// Returns the options that [`open`](Self::open) connects with: create if missing, a busy timeout
-    /// of 5 s, foreign keys, `synchronous = FULL`. The write-ahead log is a property of the file and
-    /// is enabled when a store is opened.
+    /// Returns the options that [`open`](Self::open) connects with: create if missing, a busy
+    /// timeout of 5 s, foreign keys, `synchronous = FULL`. The write-ahead log is a property of the
+    /// file and is enabled when a store is opened.
     #[must_use]
     pub fn options(path: impl AsRef<Path>) -> SqliteConnectOptions {
         open::options().filename(path).create_if_missing(true)
@@ -223,8 +225,8 @@ impl SqliteStore {
         }
     }
 
-    /// Stores the digests of new credentials under the current pepper, and verifies the others under
-    /// theirs. Give every store over the same file the same peppers.
+    /// Stores the digests of new credentials under the current pepper, and verifies the others
+    /// under theirs. Give every store over the same file the same peppers.
     #[must_use]
     pub fn with_peppers(self, peppers: Peppers) -> Self {
         let candidates = peppers.all().count() + usize::from(peppers.accepts_plain());
@@ -275,7 +277,8 @@ fn pool(options: SqliteConnectOptions) -> SqlitePool {
     SqlitePoolOptions::new()
         .max_connections(MAX_CONNECTIONS)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        // There is no network in between: a lookup is spared a round trip to its connection's thread.
+        // There is no network in between: a lookup is spared a round trip to its connection's
+        // thread.
         .test_before_acquire(false)
         .connect_lazy_with(options)
 }

@@ -67,8 +67,8 @@ pub(super) struct Opened {
     pub(super) file: Option<DatabaseFile>,
 }
 
-/// Verifies everything that a store relies on, in the file that the pool's options name. Creates the
-/// file if they say so, unless it must exist.
+/// Verifies everything that a store relies on, in the file that the pool's options name. Creates
+/// the file if they say so, unless it must exist.
 pub(super) async fn prepare(pool: &SqlitePool, must_exist: bool) -> Result<Opened, SetupError> {
     let options = pool.connect_options();
     let name = file_name(&options)?;
@@ -127,8 +127,8 @@ pub(super) async fn prepare_in_memory(pool: &SqlitePool) -> Result<Opened, Setup
 }
 
 impl Opened {
-    /// Makes the writing connection refuse changes if the pool's connections do. A pool may set them
-    /// up after they are opened, which its options do not show.
+    /// Makes the writing connection refuse changes if the pool's connections do. A pool may set
+    /// them up after they are opened, which its options do not show.
     pub(super) async fn adopt_query_only(&mut self, pool: &SqlitePool) -> Result<(), sqlx::Error> {
         let mut pooled = pool.acquire().await?;
         let query_only: bool = sqlx::query_scalar("PRAGMA query_only")

@@ -25,7 +25,7 @@ const KEY: &str = "
     LEFT JOIN tower_api_key_organizations o ON o.id = c.organization_id
     WHERE c.kind = 'org_key' AND c.id = ?1";
 
-/// The membership counts only in a living organization, `?1`.
+/// A membership counts only if organization `?1` is not deleted.
 macro_rules! token {
     ($from:literal) => {
         concat!(
@@ -44,8 +44,8 @@ macro_rules! token {
     };
 }
 
-/// Returns the statement that finds a token by one of several digests, `?2` and those behind it. It
-/// names the index, since without statistics SQLite would rather scan all tokens than look up three
+/// Returns the statement that finds a token by one of several digests, `?2` and the following. It
+/// names the index: without statistics SQLite would scan all tokens instead of looking up three
 /// digests.
 pub(super) fn token_query(digests: usize) -> String {
     let digests = (0..digests)
@@ -66,8 +66,8 @@ const USER: &str = "
     LEFT JOIN tower_api_key_memberships m ON m.user_id = u.id AND m.organization_id = o.id
     WHERE u.id = ?2";
 
-/// Walks upwards through living organizations. UNION drops what was seen before, so that it ends
-/// even when somebody wrote a ring of parents.
+/// Walks up through organizations that are not deleted. UNION drops the ones already seen, so it
+/// ends even if a row makes the parents a ring.
 const DESCENDANT: &str = "
     WITH RECURSIVE above (id) AS (
         SELECT p.id FROM tower_api_key_organizations o
@@ -85,7 +85,7 @@ impl SqliteStore {
         RecordReader::new(self.digests(), &self.catalogue)
     }
 
-    /// How digests are stored.
+    /// Returns how digests are stored.
     pub(super) fn digests(&self) -> DigestPolicy<'_> {
         DigestPolicy::new(self.peppers.as_ref())
     }
@@ -126,7 +126,7 @@ impl SqliteStore {
         .transpose()
     }
 
-    /// The same by its public id. The record is not one to verify a token by.
+    /// Finds a token by its public id. The record is not one to verify a token with.
     pub(super) async fn token_by_id(
         &self,
         db: &mut SqliteConnection,
@@ -143,7 +143,7 @@ impl SqliteStore {
         .transpose()
     }
 
-    /// Finds a user, with their membership in a living `organization`.
+    /// Finds a user, with their membership in `organization` unless that is deleted.
     pub(super) async fn user(
         &self,
         db: &mut SqliteConnection,
@@ -157,8 +157,8 @@ impl SqliteStore {
     }
 }
 
-/// Fetches the row of a credential. One with text that cannot be read is damaged, here as in lists,
-/// even where a lookup does not need that text.
+/// Fetches the row of a credential. A row with unreadable text is damaged, here as in lists, even
+/// if a lookup does not need that text.
 async fn fetch(
     query: Query<'_, Sqlite, SqliteArguments>,
     db: &mut SqliteConnection,
@@ -170,7 +170,7 @@ async fn fetch(
     Ok(row)
 }
 
-/// Tells whether `ancestor` is above a living `organization`.
+/// Returns whether `ancestor` is above `organization`, and neither is deleted.
 pub(super) async fn is_descendant_of(
     connection: &mut SqliteConnection,
     organization: &str,
@@ -223,7 +223,7 @@ impl Columns for SqliteColumns<'_> {
     }
 }
 
-/// What a value says that cannot be read is a damaged record; all else is an outage.
+/// A value that cannot be decoded means a damaged record; every other error is an outage.
 pub(super) fn store_error(error: sqlx::Error) -> StoreError {
     match error {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => StoreError::corrupt(error),

@@ -15,18 +15,19 @@ use tower_api_key::{
     },
 };
 
-/// Whether the owner can take turns.
+/// Whether the owner has a row in `owner_turns` to lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// It is this transaction's turn, or the owner does not exist.
+    /// The row is locked, or the owner does not exist.
     Taken,
-    /// The owner exists and has no row to take turns on.
+    /// The owner exists and has no such row.
     Missing,
 }
 
 impl PostgresStore {
-    /// Locks everything that a commit relies on or changes, always in the same order: the owner, the actor's organization,
-    /// person and membership, the owner's turn, the credentials by their names.
+    /// Locks everything that a commit relies on or changes, always in the same order: the owner,
+    /// the actor's organization, user and membership, the owner's row in `owner_turns`, the
+    /// credentials by their names.
     pub(super) async fn lock_for_commit(
         &self,
         db: &mut PgConnection,
@@ -74,7 +75,7 @@ impl PostgresStore {
         }
     }
 
-    /// Refuses what the actor, as they are now, may not do.
+    /// Refuses what the actor may not do at this moment.
     pub(super) async fn check_authority(
         &self,
         db: &mut PgConnection,

@@ -1,4 +1,4 @@
-//! A change with everything that belongs to it, as one transaction.
+//! Committing a change with everything that belongs to it, as one transaction.
 
 use sqlx::{PgConnection, Row};
 
@@ -22,7 +22,7 @@ use tower_api_key::{
     },
 };
 
-/// How often a commit is tried for an owner who cannot take turns yet.
+/// How often a commit is tried for an owner without a row in `owner_turns`.
 const MAX_ATTEMPTS: usize = 3;
 
 impl PostgresStore {
@@ -36,10 +36,10 @@ impl PostgresStore {
         Err(Changed)
     }
 
-    /// Returns false when the owner has to be made able to take turns first.
+    /// Returns false if the owner needs a row in `owner_turns` first.
     ///
-    /// All locks come first, alone in a statement: what is read afterwards is seen as it is once those before have
-    /// committed.
+    /// All locks come first, in a statement of their own: later statements then see what earlier
+    /// holders of the locks have committed.
     async fn try_commit(&self, commit: &Commit) -> Result<bool, WriteError> {
         let Commit {
             owner,
@@ -69,7 +69,7 @@ impl PostgresStore {
         .await
     }
 
-    /// Makes an owner who exists able to take turns.
+    /// Inserts the row in `owner_turns` of an owner who exists.
     async fn make_turn(&self, owner: &Owner) -> Result<(), WriteError> {
         let make = self
             .by_owner
@@ -131,7 +131,8 @@ impl PostgresStore {
         expect_changed(inserted.rows_affected(), || Taken(info.id.as_str().into()))
     }
 
-    /// Whether a token is there already under another pepper than it would be kept under now; the index sees the rest.
+    /// Whether the token is already stored under another pepper than the current one; the unique
+    /// index covers the current one.
     async fn is_kept(
         &self,
         db: &mut PgConnection,
@@ -160,7 +161,7 @@ impl PostgresStore {
     }
 }
 
-/// Makes the transactions of these owners take turns.
+/// Serializes the transactions of these owners, by locking their rows in `owner_turns`.
 pub(super) async fn take_turns(
     db: &mut PgConnection,
     sql: &Owned,
@@ -191,7 +192,7 @@ fn unknown(owner: &Owner) -> WriteError {
     }
 }
 
-/// Counts what is accepted once everything else is done.
+/// Refuses a change that brings the owner above its cap; counted after everything else.
 async fn check_cap(
     db: &mut PgConnection,
     sql: &Owned,

@@ -1,7 +1,8 @@
-//! The end of credentials: statements that compare nothing with what was read before.
+//! Ending credentials: statements that compare nothing with what was read before.
 //!
-//! They wait for no lock but those on the credentials themselves. So the actor is read without a lock, before the
-//! change and after it: ending something is no gain for an actor who is revoked at the same time.
+//! They wait for no lock except those on the credentials themselves. So the actor is read without a
+//! lock, before the change and after it: an actor who is revoked at the same time gains nothing by
+//! ending a credential.
 
 use sqlx::{PgConnection, postgres::PgRow};
 
@@ -31,11 +32,12 @@ impl PostgresStore {
         }
     }
 
-    /// At once what there is, whoever holds up the owner's turn. Then, in the owner's turn, what was issued by commits that
-    /// were under way. Where the turn cannot be had: what those that were ended had issued, which is there now, since each
-    /// commit holds its actor. What others are issuing meanwhile comes after the end of all.
+    /// Ends at once what exists, whoever has the owner's row in `owner_turns` locked. Then it locks
+    /// that row and ends what commits issued meanwhile. If the lock is not to be had, it ends what
+    /// the ended credentials themselves had issued, which exists now, since each commit locks its
+    /// actor; what others issue meanwhile counts as issued after the end of all.
     ///
-    /// Once the first sweep has happened, nothing that fails takes its ids from the caller.
+    /// Once the first sweep is committed, no error keeps its ids from the caller.
     async fn end_all(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
         let mut ended = self.sweep(ending, None).await?;
         let later = match self.sweep_in_turn(ending).await {
@@ -63,7 +65,7 @@ impl PostgresStore {
         .await
     }
 
-    /// Ends one credential, or all that there are.
+    /// Ends one credential, or all that exist.
     async fn sweep(
         &self,
         ending: &Ending,
@@ -116,7 +118,7 @@ impl PostgresStore {
     }
 }
 
-/// Whoever ends their own credential may not do anything any more, and may do this.
+/// A bearer who ends their own credential may do nothing afterwards, but may do this.
 fn contains_actor(ended: &[CredentialId], ending: &Ending) -> bool {
     let kind_of_ended: Kind = ending.owner.kind();
     matches!(&ending.authority,

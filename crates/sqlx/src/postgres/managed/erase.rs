@@ -1,4 +1,4 @@
-//! The removal of a person, whose name the audit trail forgets.
+//! Removing a user, whose name the audit trail forgets.
 
 use sqlx::PgConnection;
 
@@ -12,7 +12,8 @@ use tower_api_key::{
     },
 };
 
-/// How many events of a person, and as many caused by them, one transaction alters before the last one, which alters the rest.
+/// How many events of a user, and as many caused by them, one transaction alters before the last
+/// one, which alters the rest.
 const BATCH: i64 = 10_000;
 
 impl PostgresStore {
@@ -29,7 +30,8 @@ impl PostgresStore {
         }
         self.transact(Purpose::Prompt, async |db| {
             let sql = &self.statements;
-            // First: whoever writes of the person holds this row too, and has committed or finds nobody.
+            // First, since every transaction that writes about the user locks this row too: it has
+            // committed, or it will not find the user.
             let found = sql
                 .lock_user
                 .query()
@@ -81,7 +83,7 @@ impl PostgresStore {
             .is_empty())
     }
 
-    /// Whether one transaction might take too long for the events of a person.
+    /// Whether the events of a user may be too many for one transaction.
     async fn has_long_trail(&self, id: &str) -> Result<bool, StoreError> {
         Ok(!self
             .read(self.statements.has_long_trail.query().bind(id).bind(BATCH))

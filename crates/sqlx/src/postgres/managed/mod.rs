@@ -1,8 +1,8 @@
-//! What management asks and changes.
+//! Management: reads and changes on behalf of an actor.
 //!
-//! Questions are single statements, about one owner (`sql`). A change is one transaction (`commit`), on
-//! behalf of an actor who may still make it (`authority`), and so are the end of credentials (`end`), what was used since
-//! (`uses`), and the removal of a person (`erase`).
+//! Reads are single statements about one owner (`sql`). A change is one transaction (`commit`), on
+//! behalf of an actor who may still make it (`authority`). So are ending credentials (`end`),
+//! recording uses (`uses`) and removing a user (`erase`).
 
 mod authority;
 mod commit;

@@ -12,7 +12,7 @@ use tower_api_key::{
 };
 
 impl PostgresStore {
-    /// Returns whether the digest was out of date.
+    /// Rehashes the digest if it is out of date, and returns whether it was.
     pub(super) async fn rehash_in_tx(
         &self,
         kind: Kind,

@@ -1,8 +1,9 @@
-//! When credentials were last used: as one transaction of a few statements, however many there are.
+//! Recording when credentials were last used: one transaction of a few statements, however many
+//! credentials there are.
 //!
-//! Rows are locked in the order of their names, so that two nodes that tell of the same credentials wait for each other
-//! and never in a circle; and what is written is decided on a locked row, so that of two that tell of a first use one is
-//! the first.
+//! Rows are locked in the order of their names, so two nodes that record uses of the same
+//! credentials wait for each other but never deadlock. What is written is decided on a locked row,
+//! so only one of two nodes reports a first use.
 
 use sqlx::{PgConnection, postgres::PgRow};
 
@@ -18,7 +19,7 @@ use tower_api_key::{
     store::{AuditAction, AuditActor, AuditEvent, Owner, StoreError, Usage},
 };
 
-/// What is to be written, and what to tell of it.
+/// The uses to write, and the events about them.
 #[derive(Default)]
 struct Due {
     kinds: Vec<String>,
@@ -56,7 +57,8 @@ impl PostgresStore {
         .await
     }
 
-    /// Holds the owners of tokens first, as whoever removes a person does. Makes a row for each credential that has none, and locks what is to be written.
+    /// Locks the owners of the tokens first, as the removal of a user does. Then it inserts a row
+    /// for each credential without one, and locks the rows to be written.
     async fn lock_due(&self, db: &mut PgConnection, uses: &[&Usage]) -> Result<Due, StoreError> {
         let kinds: Vec<_> = uses.iter().map(|used| used.kind.as_str()).collect();
         let ids: Vec<_> = uses.iter().map(|used| used.id.as_str()).collect();
@@ -81,7 +83,7 @@ impl PostgresStore {
         Ok(due)
     }
 
-    /// Writes the events, each owner's in its turn, and numbers them.
+    /// Inserts the events, serialized by owner, and numbers them.
     async fn insert_numbered_events(
         &self,
         db: &mut PgConnection,

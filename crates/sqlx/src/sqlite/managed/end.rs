@@ -1,4 +1,4 @@
-//! Ending credentials: one statement that compares nothing but whose they are, and their events.
+//! Ending credentials: one statement that compares nothing but the owner, and the events about it.
 
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 

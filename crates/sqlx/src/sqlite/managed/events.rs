@@ -1,4 +1,4 @@
-//! The audit trail: written with the change that it tells, read by page.
+//! The audit trail: each event is written with its change, and read page by page.
 
 use sqlx::SqliteConnection;
 
@@ -50,7 +50,7 @@ pub(super) async fn of(
         .collect()
 }
 
-/// Writes an event and returns its number.
+/// Inserts an event and returns its number.
 pub(super) async fn insert(
     db: &mut SqliteConnection,
     event: &AuditEvent,

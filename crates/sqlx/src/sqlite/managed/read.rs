@@ -1,4 +1,4 @@
-//! One credential, the one that an idempotency key led to, and pages of them.
+//! Reading one credential, by its id or by the idempotency key that it was issued under.
 
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
@@ -44,8 +44,8 @@ pub(super) const ONE: &str = concat!(
 
 pub(super) const ISSUED: ByOwner = of_owner!(infos!(), "AND c.idempotency_key = ?2");
 
-/// Reads the column `id`, and returns whether all of it could be read: one that is not UTF-8 can
-/// still be told.
+/// Reads the column `id`, and returns whether all of it could be read: an id that is not UTF-8 can
+/// still be shown.
 pub(super) fn id_of(row: &SqliteRow) -> Result<(CredentialId, bool), StoreError> {
     if let Ok(Some(id)) = row.try_get::<Option<String>, _>("id") {
         return Ok((id.into(), true));
@@ -57,7 +57,7 @@ pub(super) fn id_of(row: &SqliteRow) -> Result<(CredentialId, bool), StoreError>
 pub(super) fn info_of(row: &SqliteRow, owner: &Owner) -> Result<CredentialInfo, StoreError> {
     let (id, whole) = id_of(row)?;
     let info = credential_info(&SqliteColumns(row), id, owner);
-    // The schema refuses it, and so it could not be written again.
+    // The schema refuses such a row, so it could not be written again.
     let lacks_rights = info.kind() == Kind::OrgKey && info.role.is_none() && info.scopes.is_none();
     Ok(CredentialInfo {
         damaged: info.damaged || !whole || lacks_rights,

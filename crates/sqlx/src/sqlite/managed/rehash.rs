@@ -18,7 +18,7 @@ const KEPT: &str =
 const REHASH: &str =
     "UPDATE tower_api_key_credentials SET digest = ?3, pepper = ?4 WHERE kind = ?1 AND id = ?2";
 
-/// Returns whether the digest was out of date.
+/// Rehashes the digest if it is out of date, and returns whether it was.
 pub(super) async fn rehash(
     db: &mut SqliteConnection,
     kind: Kind,

@@ -1,4 +1,5 @@
-//! When credentials were last used. Not in their own table, whose triggers would empty every cache.
+//! When credentials were last used. That is not in the credentials' own table, whose triggers would
+//! empty every cache.
 
 use sqlx::SqliteConnection;
 
@@ -62,7 +63,7 @@ async fn record_one(
         id: id.into(),
         issued_at: UnixMillis(at),
     });
-    // A use to come was recorded by a node whose clock was ahead.
+    // A use in the future was recorded by a node whose clock was ahead.
     let recorded = recorded.map(UnixMillis).filter(|at| *at <= now);
     let decision = used.decide(LastUsage {
         owner: Owner::of(used.kind, &owner),

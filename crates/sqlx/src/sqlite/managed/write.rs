@@ -1,5 +1,5 @@
-//! The one change: a new credential, credentials that are as they were read, and what is told of
-//! them.
+//! Committing a change: a new credential, updates of credentials that are still as they were read,
+//! and the events about them.
 
 use sqlx::SqliteConnection;
 
@@ -37,7 +37,7 @@ macro_rules! counting {
     };
 }
 
-/// What is accepted, at most `?3` of it.
+/// Counts the credentials that are accepted at `?2`, up to `?3`.
 pub(super) const COUNTING: ByOwner = ByOwner {
     organization: counting!(
         "tower_api_key_keys_by_end",
@@ -59,7 +59,7 @@ const INSERT: &str = "
 const BY_DIGEST: &str =
     "SELECT 1 FROM tower_api_key_credentials WHERE kind = 'pat' AND digest = ?1";
 
-/// IS takes NULL for equal to NULL.
+/// `IS` treats NULL as equal to NULL.
 pub(super) const ALTER: &str = "
     UPDATE tower_api_key_credentials SET name = ?1, status = ?2, expires_at = ?3, rotated_to = ?4, rotated_at = ?5
     WHERE kind = ?6 AND id = ?7 AND organization_id IS ?8 AND user_id IS ?9
@@ -89,7 +89,7 @@ pub(super) async fn commit(
     Ok(())
 }
 
-/// Refuses what has brought the owner above its cap.
+/// Refuses a change that brings the owner above its cap.
 async fn check_cap(
     db: &mut SqliteConnection,
     owner: &Owner,
@@ -165,8 +165,8 @@ async fn add(
     expect_changed(added, || WriteError::Taken(info.id.as_str().into()))
 }
 
-/// Whether a token is there already under another pepper than it would be kept under now; the index
-/// sees the rest.
+/// Whether the token is already stored under another pepper than the current one; the unique index
+/// covers the current one.
 async fn is_kept(
     db: &mut SqliteConnection,
     owner: &Owner,
