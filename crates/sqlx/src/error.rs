@@ -115,8 +115,8 @@ pub enum SetupError {
     /// The schema was changed by hand, or made by a newer version that older ones cannot share it
     /// with.
     #[error(
-        "the schema in {database:?} is not one that this version knows: run the version that made it, \
-         or restore a backup ({source})"
+        "the schema in {database:?} is not one that this version knows: run the version that made \
+         it, or restore a backup ({source})"
     )]
     UnknownSchema {
         /// The database.

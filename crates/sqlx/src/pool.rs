@@ -9,8 +9,8 @@ use sqlx::{Database, Pool};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a pool of sqlx 0.9 for `{DB}`",
     label = "expected `tower_api_key_sqlx::sqlx::Pool<{DB}>`",
-    note = "if this is a pool of another version of sqlx, build one with `tower_api_key_sqlx::sqlx`",
-    note = "or let the store connect: `PostgresStore::connect(url, …)`, `SqliteStore::open(path, …)`"
+    note = "if this is a pool of another version of sqlx, use that of `tower_api_key_sqlx::sqlx`",
+    note = "or let the store connect: `PostgresStore::connect(url, ..)`, `SqliteStore::open(path, ..)`"
 )]
 pub trait IntoPool<DB: Database>: sealed::Sealed {
     /// Returns the pool.

@@ -7,7 +7,7 @@
 
 use sqlx::{PgExecutor, Row, postgres::PgRow};
 
-use super::{PostgresStore, migrate::MIGRATIONS, sql::Schema};
+use super::{PostgresStore, migrate::MIGRATIONS, schema::Schema};
 use crate::{BrokenAssumption, SetupError, TriggerProblem};
 
 /// What the catalogs say about the schema.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use sqlx::{AssertSqlSafe, PgConnection, PgExecutor, Row, migrate::Migrator};
 
-use super::{PostgresStore, sql::Schema};
+use super::{PostgresStore, schema::Schema};
 use crate::{BrokenAssumption, SetupError, shared};
 
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/postgres");

@@ -34,8 +34,8 @@
 //!
 //! # What the store relies on
 //!
-//! `check`, `migrate`, and the feed when it starts and at each keep-alive, verify the following, and
-//! report what does not hold as [`BrokenAssumption`](crate::BrokenAssumption)s.
+//! `check`, `migrate`, and the feed when it starts and at each keep-alive, verify the following,
+//! and report what does not hold as [`BrokenAssumption`](crate::BrokenAssumption)s.
 //!
 //! | assumption | otherwise | what to do |
 //! |---|---|---|
@@ -136,26 +136,25 @@ mod managed;
 mod migrate;
 mod pool;
 mod pooler;
+mod prune;
 mod row;
+mod schema;
 mod setup;
 mod sql;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::{PgPool, Postgres};
 
 use crate::{IntoPool, SetupError};
 use managed::ByOwner;
-use pool::{Permits, Purpose};
-use row::store_error;
-use sql::{Schema, Statements};
+use pool::Permits;
+use schema::Schema;
+use sql::Statements;
 use tower_api_key::{scope::Catalogue, secret::Peppers, store::StoreError};
 
 pub use feed::PostgresFeed;
 pub use migrate::migration_sql;
-
-/// How many rows of the log one transaction removes.
-const PRUNE_BATCH: i64 = 10_000;
 
 /// A store in PostgreSQL 13 or newer, over the service's own pool or one of its own.
 ///
@@ -278,34 +277,6 @@ impl PostgresStore {
     /// [`StoreError::Unavailable`] if the log cannot be read.
     pub async fn feed(&self) -> Result<PostgresFeed, StoreError> {
         PostgresFeed::start(self.clone()).await
-    }
-
-    /// Removes rows older than `age` from the change log, and returns how many.
-    ///
-    /// Call it from time to time, on any node or on several at once. Every 10 000 rows are a
-    /// transaction of their own. A follower that has not read what is removed notices, and yields
-    /// [`Change::Everything`](tower_api_key::store::Change::Everything); one that has is not
-    /// disturbed.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`] if the database does not answer.
-    pub async fn prune(&self, age: Duration) -> Result<u64, StoreError> {
-        const OLDEST: f64 = 1e11; // seconds: 3000 years, which PostgreSQL's timestamps reach back
-        let mut pruned = 0;
-        loop {
-            let prune = self
-                .statements
-                .prune
-                .query()
-                .bind(age.as_secs_f64().min(OLDEST))
-                .bind(PRUNE_BATCH);
-            let run = async |db: &mut PgConnection| prune.execute(db).await.map_err(store_error);
-            let removed = self.transact(Purpose::Ordinary, run).await?.rows_affected();
-            pruned += removed;
-            if removed < PRUNE_BATCH.unsigned_abs() {
-                return Ok(pruned);
-            }
-        }
     }
 }
 

@@ -63,7 +63,8 @@ pub(super) fn get<'r, T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Pos
 
 /// An error about a damaged page or value means one damaged record; every other error is an outage.
 pub(super) fn store_error(error: sqlx::Error) -> StoreError {
-    let damaged = |code: &str| code == "XX001" || code == "XX002"; // data_corrupted, index_corrupted
+    // data_corrupted, index_corrupted
+    let damaged = |code: &str| code == "XX001" || code == "XX002";
     match &error {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => StoreError::corrupt(error),
         sqlx::Error::Database(told) if told.code().is_some_and(|code| damaged(&code)) => {

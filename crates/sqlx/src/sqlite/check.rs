@@ -207,7 +207,8 @@ mod tests {
     #[tokio::test]
     async fn every_object_of_the_schema_is_looked_for() {
         let store = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
-        let sql = "SELECT name FROM sqlite_schema WHERE type <> 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+        let sql = "SELECT name FROM sqlite_schema
+            WHERE type <> 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
         let objects: Vec<String> = sqlx::query_scalar(sql)
             .fetch_all(&store.pool)
             .await

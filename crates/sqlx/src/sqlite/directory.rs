@@ -25,7 +25,12 @@ use tower_api_key::{
 /// those of triggers.
 macro_rules! execute {
     ($db:expr, $sql:expr, $($value:expr),+) => {
-        sqlx::query($sql)$(.bind($value))+.execute(&mut *$db).await.map_err(store_error)?.rows_affected()
+        sqlx::query($sql)
+            $(.bind($value))+
+            .execute(&mut *$db)
+            .await
+            .map_err(store_error)?
+            .rows_affected()
     };
 }
 
@@ -38,7 +43,8 @@ async fn create_organization(
         living_organization(db, parent).await?;
     }
     let sql = "INSERT INTO tower_api_key_organizations (id, parent_id)
-        SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM tower_api_key_organization_references WHERE id = ?1)
+        SELECT ?1, ?2
+        WHERE NOT EXISTS (SELECT 1 FROM tower_api_key_organization_references WHERE id = ?1)
         ON CONFLICT DO NOTHING";
     expect_changed(execute!(db, sql, id, parent), || Taken(id.into()))
 }
@@ -71,7 +77,8 @@ async fn set_user_enabled(
 const ERASE: [&str; 4] = [
     "DELETE FROM tower_api_key_uses WHERE kind = 'pat' AND id IN (
         SELECT id FROM tower_api_key_credentials WHERE user_id = ?1 AND status <> 'deleted'
-        UNION ALL SELECT id FROM tower_api_key_credentials WHERE user_id = ?1 AND status = 'deleted')",
+        UNION ALL
+        SELECT id FROM tower_api_key_credentials WHERE user_id = ?1 AND status = 'deleted')",
     "DELETE FROM tower_api_key_credentials WHERE user_id = ?1 AND status <> 'deleted'",
     "DELETE FROM tower_api_key_credentials WHERE user_id = ?1 AND status = 'deleted'",
     "DELETE FROM tower_api_key_memberships WHERE user_id = ?1",

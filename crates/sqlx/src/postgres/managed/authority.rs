@@ -1,6 +1,6 @@
 //! What a change relies on, locked and read again in the transaction of the change.
 
-use sqlx::{PgConnection, Row};
+use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use crate::postgres::{
     PostgresStore, contains_no_nul,
@@ -99,45 +99,46 @@ impl PostgresStore {
             .organization()
             .map(OrgId::as_str)
             .filter(|id| contains_no_nul(id));
-        let (sql, id) = match authority {
+        let sql = &self.statements;
+        let (is_key, id, query) = match authority {
             Authority::Unconditional => return Ok(None),
-            Authority::Credential {
-                kind: Kind::OrgKey,
-                id,
-                ..
-            } => (&self.statements.find_key, id.as_str()),
-            Authority::Credential {
-                kind: Kind::PersonalToken,
-                id,
-                ..
-            } => (&self.statements.token_by_id, id.as_str()),
-            Authority::User { id, .. } => (&self.statements.user_by_id, id.as_str()),
+            Authority::Credential { kind, id, .. } => match kind {
+                Kind::OrgKey => (true, id.as_str(), sql.find_key.query()),
+                Kind::PersonalToken => (false, id.as_str(), sql.token_by_id.query()),
+            },
+            Authority::User { id, .. } => (false, id.as_str(), sql.user_by_id.query()),
         };
         if !contains_no_nul(id) {
             return Ok(None);
         }
-        let query = sql.query().bind(id);
-        let query = match authority {
+        let query = match is_key {
+            true => query.bind(id),
+            false => query.bind(id).bind(organization),
+        };
+        let row = query.fetch_optional(db).await.map_err(store_error)?;
+        row.map(|row| self.actor_state(&row, authority, id, organization))
+            .transpose()
+    }
+
+    fn actor_state(
+        &self,
+        row: &PgRow,
+        authority: &Authority,
+        id: &str,
+        organization: Option<&str>,
+    ) -> Result<ActorState, StoreError> {
+        let (reader, columns) = (self.reader(), PgColumns(row));
+        match authority {
+            Authority::User { .. } => reader.user(&columns, organization),
             Authority::Credential {
                 kind: Kind::OrgKey, ..
-            } => query,
-            _ => query.bind(organization),
-        };
-        let Some(row) = query.fetch_optional(db).await.map_err(store_error)? else {
-            return Ok(None);
-        };
-        let (reader, columns) = (self.reader(), PgColumns(&row));
-        let actor = match authority {
-            Authority::User { .. } => reader.user(&columns, organization)?,
-            Authority::Credential {
-                kind: Kind::OrgKey, ..
-            } => ActorState::of_record(&reader.key(&columns, id)?),
+            } => Ok(ActorState::of_record(&reader.key(&columns, id)?)),
             _ => {
-                let digest = read_digest(get(&row, "digest")?)?;
-                ActorState::of_record(&reader.token_with(&columns, digest, organization)?)
+                let digest = read_digest(get(row, "digest")?)?;
+                let token = reader.token_with(&columns, digest, organization)?;
+                Ok(ActorState::of_record(&token))
             }
-        };
-        Ok(Some(actor))
+        }
     }
 
     /// Whether the owner exists and is not deleted.

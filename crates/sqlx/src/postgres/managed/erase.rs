@@ -2,7 +2,9 @@
 
 use sqlx::PgConnection;
 
-use crate::postgres::{PostgresStore, contains_no_nul, pool::Purpose, row::store_error};
+use crate::postgres::{
+    PostgresStore, contains_no_nul, pool::Purpose, row::store_error, sql::Statement,
+};
 use tower_api_key::{
     id::UserId,
     store::{
@@ -32,40 +34,14 @@ impl PostgresStore {
             let sql = &self.statements;
             // First, since every transaction that writes about the user locks this row too: it has
             // committed, or it will not find the user.
-            let found = sql
-                .lock_user
-                .query()
-                .bind(id)
-                .fetch_optional(&mut *db)
-                .await
-                .map_err(store_error)?;
+            let lock = sql.lock_user.query().bind(id);
+            let found = lock.fetch_optional(&mut *db).await.map_err(store_error)?;
             found.ok_or_else(|| UnknownUser(id.into()))?;
-            sql.erase_uses
-                .query()
-                .bind(id)
-                .execute(&mut *db)
-                .await
-                .map_err(store_error)?;
-            sql.erase_turn
-                .query()
-                .bind(id)
-                .execute(&mut *db)
-                .await
-                .map_err(store_error)?;
-            sql.erase_tokens
-                .query()
-                .bind(id)
-                .execute(&mut *db)
-                .await
-                .map_err(store_error)?;
+            for statement in [&sql.erase_uses, &sql.erase_turn, &sql.erase_tokens] {
+                execute(db, statement, id).await?;
+            }
             while self.erase_events(db, id, &pseudonym).await? > 0 {}
-            sql.erase_user
-                .query()
-                .bind(id)
-                .execute(db)
-                .await
-                .map_err(store_error)?;
-            Ok(())
+            Ok(execute(db, &sql.erase_user, id).await?)
         })
         .await
     }
@@ -111,4 +87,9 @@ impl PostgresStore {
         }
         Ok(erased)
     }
+}
+
+async fn execute(db: &mut PgConnection, sql: &Statement, id: &str) -> Result<(), StoreError> {
+    let done = sql.query().bind(id).execute(db).await;
+    done.map(drop).map_err(store_error)
 }

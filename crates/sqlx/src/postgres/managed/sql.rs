@@ -3,7 +3,10 @@
 
 use std::fmt;
 
-use crate::postgres::sql::{Schema, Statement, statements};
+use crate::postgres::{
+    schema::Schema,
+    sql::{Statement, statements},
+};
 use tower_api_key::credential::Kind;
 
 /// The state that the indexes distinguish, as the migration writes it.

@@ -11,8 +11,8 @@ use tower_api_key::store::{AuditEvent, Owner, StoreError, backend::audit_event};
 macro_rules! page {
     ($owner:literal) => {
         concat!(
-            "SELECT number, at, action, credential_id, related_id, actor_kind, actor_id, actor_user_id,
-                origin
+            "SELECT number, at, action, credential_id, related_id, actor_kind, actor_id,
+                actor_user_id, origin
             FROM tower_api_key_events WHERE ",
             $owner,
             " = ?1 AND number <= ?2 ORDER BY number DESC LIMIT ?3"

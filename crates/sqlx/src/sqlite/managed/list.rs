@@ -36,7 +36,8 @@ macro_rules! shown {
                 WHEN 'disabled' THEN 'disabled'
                 WHEN 'deleted' THEN 'deleted'
             END = ?3)
-            AND (?4 IS NULL OR (c.expires_at < ?4 AND c.status IN ('active', 'disabled', 'deleted')))
+            AND (?4 IS NULL
+                OR (c.expires_at < ?4 AND c.status IN ('active', 'disabled', 'deleted')))
             AND (?5 IS NULL OR max(coalesce(",
             $last_use,
             ", c.created_at), c.created_at) < ?5)"

@@ -13,8 +13,8 @@ use tower_api_key::{
 };
 
 pub(super) const KNOWN: &str = "
-    SELECT CASE c.kind WHEN 'org_key' THEN c.organization_id ELSE c.user_id END, c.rotated_to, c.rotated_at, u.at,
-        coalesce(u.rotation_reported, 0)
+    SELECT CASE c.kind WHEN 'org_key' THEN c.organization_id ELSE c.user_id END,
+        c.rotated_to, c.rotated_at, u.at, coalesce(u.rotation_reported, 0)
     FROM tower_api_key_credentials c
     LEFT JOIN tower_api_key_uses u ON u.kind = c.kind AND u.id = c.id
     WHERE c.kind = ?1 AND c.id = ?2";

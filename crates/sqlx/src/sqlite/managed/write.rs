@@ -51,8 +51,8 @@ pub(super) const COUNTING: ByOwner = ByOwner {
 
 const INSERT: &str = "
     INSERT INTO tower_api_key_credentials
-        (kind, id, digest, organization_id, user_id, name, role, scopes, status, created_at, expires_at,
-         rotated_from, rotated_to, rotated_at, idempotency_key, request_hash, pepper)
+        (kind, id, digest, organization_id, user_id, name, role, scopes, status, created_at,
+         expires_at, rotated_from, rotated_to, rotated_at, idempotency_key, request_hash, pepper)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
     ON CONFLICT DO NOTHING";
 
@@ -61,7 +61,8 @@ const BY_DIGEST: &str =
 
 /// `IS` treats NULL as equal to NULL.
 pub(super) const ALTER: &str = "
-    UPDATE tower_api_key_credentials SET name = ?1, status = ?2, expires_at = ?3, rotated_to = ?4, rotated_at = ?5
+    UPDATE tower_api_key_credentials
+    SET name = ?1, status = ?2, expires_at = ?3, rotated_to = ?4, rotated_at = ?5
     WHERE kind = ?6 AND id = ?7 AND organization_id IS ?8 AND user_id IS ?9
         AND name = ?10 AND status = ?11 AND expires_at IS ?12 AND rotated_to IS ?13";
 
@@ -126,7 +127,6 @@ async fn add(
         return Err(WriteError::Taken(info.id.as_str().into()));
     }
     let stored = digests.store(digest);
-    let (organization, user) = (owner.organization(), owner.user());
     let scopes = info
         .scopes
         .as_ref()
@@ -135,29 +135,25 @@ async fn add(
         .as_ref()
         .map(|it| (&*it.key, it.fingerprint.to_vec()))
         .unzip();
-    let query = sqlx::query(INSERT)
+    let insert = sqlx::query(INSERT)
         .bind(owner.kind().as_str())
         .bind(info.id.as_str())
-        .bind(stored.digest.to_bytes().to_vec());
-    let query = query
-        .bind(organization)
-        .bind(user)
+        .bind(stored.digest.to_bytes().to_vec())
+        .bind(owner.organization())
+        .bind(owner.user())
         .bind(&*info.name)
-        .bind(info.role.as_deref());
-    let query = query
+        .bind(info.role.as_deref())
         .bind(scopes.map(|scopes| scopes.to_string()))
-        .bind(info.status.as_str());
-    let query = query
+        .bind(info.status.as_str())
         .bind(info.created_at.0)
-        .bind(info.expires_at.map(|moment| moment.0));
-    let query = query.bind(info.rotated_from.as_ref().map(|id| id.as_str()));
-    let query = query.bind(info.rotated_to.as_ref().map(|id| id.as_str()));
-    let query = query
+        .bind(info.expires_at.map(|moment| moment.0))
+        .bind(info.rotated_from.as_ref().map(|id| id.as_str()))
+        .bind(info.rotated_to.as_ref().map(|id| id.as_str()))
         .bind(info.rotated_at.map(|moment| moment.0))
         .bind(key)
         .bind(request)
         .bind(stored.pepper);
-    let added = query
+    let added = insert
         .execute(db)
         .await
         .map_err(store_error)?
@@ -196,29 +192,24 @@ async fn alter(
     change: &Update,
 ) -> Result<(), WriteError> {
     let Update { before, after } = change;
-    let (organization, user) = (owner.organization(), owner.user());
-    let query = sqlx::query(ALTER)
+    let alter = sqlx::query(ALTER)
         .bind(&*after.name)
-        .bind(after.status.as_str());
-    let query = query.bind(after.expires_at.map(|moment| moment.0));
-    let query = query.bind(after.rotated_to.as_ref().map(|id| id.as_str()));
-    let query = query.bind(after.rotated_at.map(|moment| moment.0));
-    let query = query
+        .bind(after.status.as_str())
+        .bind(after.expires_at.map(|moment| moment.0))
+        .bind(after.rotated_to.as_ref().map(|id| id.as_str()))
+        .bind(after.rotated_at.map(|moment| moment.0))
         .bind(owner.kind().as_str())
         .bind(before.id.as_str())
-        .bind(organization)
-        .bind(user);
-    let query = query
+        .bind(owner.organization())
+        .bind(owner.user())
         .bind(&*before.name)
         .bind(before.status.as_str())
-        .bind(before.expires_at.map(|moment| moment.0));
-    let query = query.bind(before.rotated_to.as_ref().map(|id| id.as_str()));
-    expect_changed(
-        query
-            .execute(db)
-            .await
-            .map_err(store_error)?
-            .rows_affected(),
-        || WriteError::Changed,
-    )
+        .bind(before.expires_at.map(|moment| moment.0))
+        .bind(before.rotated_to.as_ref().map(|id| id.as_str()));
+    let altered = alter
+        .execute(db)
+        .await
+        .map_err(store_error)?
+        .rows_affected();
+    expect_changed(altered, || WriteError::Changed)
 }
