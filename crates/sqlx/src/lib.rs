@@ -41,10 +41,10 @@
 //! | another sqlx, another driver, or none | let the store connect: `PostgresStore::connect(url, …)`, `SqliteStore::open(path, …)` |
 //! | another sqlx, and settings that a URL cannot express | build a pool with `tower_api_key_sqlx::sqlx`, and pass that |
 //!
-//! A program links SQLite once. If another dependency, such as an older sqlx or rusqlite, holds
-//! `libsqlite3-sys` at an old version, opening a SQLite store returns [`SetupError::SqliteTooOld`]:
-//! update that dependency. TLS for PostgreSQL is a feature of sqlx that your service chooses; see
-//! the module `postgres`.
+//! A program links SQLite once. If another dependency holds `libsqlite3-sys` at an old version, as
+//! sqlx 0.8 with its SQLite feature does, opening a SQLite store returns
+//! [`SetupError::SqliteTooOld`]: update that dependency. TLS for PostgreSQL is a feature of sqlx
+//! that your service chooses; see the module `postgres`.
 //!
 //! # Errors before the first request
 //!

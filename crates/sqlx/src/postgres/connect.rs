@@ -89,7 +89,11 @@ impl PostgresStore {
 
 /// Parses a URL without repeating any of it in the error.
 fn parse(url: &str) -> Result<PgConnectOptions, SetupError> {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    // The driver ignores the scheme, and takes the rest of `app:password` for a database name.
+    let rest = ["postgres://", "postgresql://"]
+        .iter()
+        .find_map(|scheme| url.strip_prefix(scheme))
+        .ok_or_else(|| invalid(NotPostgres))?;
     // A password with one of these characters would end there, and its rest be a database's name,
     // which errors repeat, or a parameter, which the driver logs.
     let after_authority = rest.find(['/', '?', '#']).and_then(|end| rest.get(end..));
@@ -105,6 +109,10 @@ fn invalid<E: std::error::Error + Send + Sync + 'static>(error: E) -> SetupError
         source: error.into(),
     }
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("it does not begin with postgres:// or postgresql://")]
+struct NotPostgres;
 
 #[derive(Debug, thiserror::Error)]
 #[error("there is an `@` after the host")]
@@ -139,6 +147,7 @@ mod tests {
             "postgres://app:s3cret@",
             "//app:s3cret@db/service",
             "app:s3cret",
+            "mysql://app:s3cret@db/service",
             "",
         ] {
             let refused = parse(url).map(|options| database_name(&options));
@@ -163,7 +172,7 @@ mod tests {
                 "app@db:5433/service",
             ),
             ("postgres://app:%40s3cret@db/service", "app@db:5432/service"),
-            ("postgres://app@db:5432", "app@db:5432/app"),
+            ("postgresql://app@db:5432", "app@db:5432/app"),
             (
                 "postgres://app@localhost/service?host=/run/pg&password=s3cret",
                 "app@/run/pg:5432/service",
