@@ -1,179 +1,20 @@
-//! What the store relies on in the database, and what a statement that runs does not prove.
+//! Verifying what the store relies on, where a statement that succeeds proves nothing.
 //!
-//! Row-level security makes rows disappear without an error, a disabled trigger makes the log
-//! silent, and a stranger's schema runs the stranger's code. [`PostgresStore::check`] asks the
-//! catalogs about all of that, and the feed asks again at every keep-alive. Only the catalogs are
-//! read, so that nothing in the schema runs before it is known who owns it.
+//! Row-level security hides rows without an error, a disabled trigger keeps changes out of the log,
+//! and code in a schema of another role runs as that role wants. [`PostgresStore::check`] reads the
+//! catalogs about all of that, and the feed does so again at every keep-alive. Only the catalogs
+//! are read, so nothing in the schema runs before it is known who owns it.
 
 use sqlx::{PgExecutor, Row, postgres::PgRow};
 
-use super::{
-    PostgresStore,
-    setup::{MIGRATIONS, SetupError},
-    sql::Schema,
-};
+use super::{PostgresStore, migrate::MIGRATIONS, schema::Schema};
+use crate::{BrokenAssumption, SetupError, TriggerProblem};
 
-/// An assumption of the store that does not hold in the database. The text says what to do.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum BrokenAssumption {
-    /// The database does not store UTF-8, so that not every id can be stored or asked for.
-    #[error("the database's encoding is {encoding}: create one with ENCODING 'UTF8'")]
-    Encoding {
-        /// The encoding, as the server names it.
-        encoding: Box<str>,
-    },
-    /// The schema belongs to another role, which can read and change everything in it, and whose
-    /// code would run.
-    #[error(
-        "the schema belongs to the role {owner:?}: connect as that role, or drop the schema if it \
-         is not yours"
-    )]
-    ForeignOwner {
-        /// The role that owns the schema.
-        owner: Box<str>,
-    },
-    /// A role other than the owner may create objects in the schema.
-    #[error("{grantee} may create objects in the schema: REVOKE CREATE ON SCHEMA … FROM {grantee}")]
-    OthersMayCreate {
-        /// The role, or `PUBLIC`.
-        grantee: Box<str>,
-    },
-    /// An object in the schema does not belong to the owner of the schema.
-    #[error(
-        "{object} belongs to the role {owner:?} and not to the owner of the schema: drop it, or \
-         change its owner"
-    )]
-    ForeignObject {
-        /// The object, as PostgreSQL describes it.
-        object: Box<str>,
-        /// The role that owns it.
-        owner: Box<str>,
-    },
-    /// Everybody has a right that only the owner, or the service, needs.
-    #[error("PUBLIC has the right {right} on {object}: REVOKE ALL ON {object} FROM PUBLIC")]
-    PublicRight {
-        /// The object, as PostgreSQL describes it.
-        object: Box<str>,
-        /// The right, such as `EXECUTE`.
-        right: Box<str>,
-    },
-    /// Row-level security is enabled, which hides rows without an error.
-    #[error(
-        "row-level security is enabled on {table}, which can hide rows: \
-         ALTER TABLE … {table} DISABLE ROW LEVEL SECURITY"
-    )]
-    RowSecurity {
-        /// The table.
-        table: Box<str>,
-    },
-    /// A trigger of the change log does not do its work, so that changes are not logged.
-    #[error("the trigger {trigger:?} on {table} {problem}: {remedy}")]
-    Trigger {
-        /// The table.
-        table: Box<str>,
-        /// The trigger.
-        trigger: Box<str>,
-        /// What is wrong.
-        problem: TriggerProblem,
-        /// What to do.
-        remedy: Box<str>,
-    },
-    /// A function of the change log is missing, or is not the one of the migrations.
-    #[error(
-        "the function {name}() is not the one that the migrations create: create it again, as \
-         the last migration that has it does"
-    )]
-    Function {
-        /// The function.
-        name: Box<str>,
-    },
-    /// The function of a trigger on a table of the store belongs to a role other than the owner of
-    /// the schema.
-    #[error(
-        "the trigger {trigger:?} on {table} runs a function of the role {owner:?}: drop the trigger"
-    )]
-    ForeignTrigger {
-        /// The table.
-        table: Box<str>,
-        /// The trigger.
-        trigger: Box<str>,
-        /// The role that owns the function.
-        owner: Box<str>,
-    },
-    /// A table of the store is not as the migrations make it: it has a rule, is not logged, lacks a unique index, or the
-    /// change log has another trigger or another default.
-    #[error("the table {table} {problem}")]
-    Altered {
-        /// The table.
-        table: Box<str>,
-        /// What is wrong with it, and what to do.
-        problem: Box<str>,
-    },
-    /// The table `horizon` does not have exactly one row.
-    #[error(
-        "the table horizon has {rows} rows instead of one: \
-         INSERT INTO … horizon (pruned_through) VALUES (pg_current_xact_id())"
-    )]
-    Horizon {
-        /// How many rows it has.
-        rows: i64,
-    },
-    /// The log came from another cluster with a dump: its transaction numbers are greater than any
-    /// of this cluster. Every prune makes every follower start again until that is put right.
-    #[error(
-        "the change log was restored from a dump of another cluster: run migrate() as the owner \
-         of the schema, or TRUNCATE … changes"
-    )]
-    ForeignLog,
-    /// A crash of the server can lose or damage what was committed.
-    #[error(
-        "the server's setting {setting} is off, so that a crash can undo a revocation: switch it on"
-    )]
-    NotDurable {
-        /// `fsync` or `full_page_writes`.
-        setting: Box<str>,
-    },
-    /// The server's queue of notifications is more than half full, because a session that listens has been in one
-    /// transaction for long. Changes are not notified until that is put right: followers read the log every 2 s.
-    #[error(
-        "the server's queue of notifications is more than half full: find who holds it up in the \
-         server's log, or the oldest transaction in pg_stat_activity, and end that session"
-    )]
-    NotificationQueue,
-    /// A pooler assigns server connections per transaction or statement, as PgBouncer's transaction
-    /// mode does. Prepared statements then fail at random, and notifications are lost.
-    #[error(
-        "a pooler shares server connections among clients: use its session mode, or connect to \
-         the server itself"
-    )]
-    TransactionPooler,
-}
-
-/// What is wrong with a trigger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TriggerProblem {
-    /// It is not there.
-    #[error("is missing")]
-    Missing,
-    /// It is disabled.
-    #[error("is disabled")]
-    Disabled,
-    /// It does not fire for what replication or a restore applies, as `pg_restore
-    /// --disable-triggers` leaves it.
-    #[error("does not fire always")]
-    NotAlways,
-    /// It is not the one that the migrations create.
-    #[error("is not the one that the migrations create")]
-    Replaced,
-}
-
-/// What the catalogs say of the schema.
+/// What the catalogs say about the schema.
 pub(super) struct Report {
-    /// Who owns the schema, unless it is the role that asks.
+    /// The owner of the schema, unless that is the connection's role.
     pub(super) other_owner: Option<Box<str>>,
-    /// Changes when a table of the log or a trigger is made anew or altered.
+    /// Changes if a table of the log or a trigger is created again or altered.
     pub(super) fingerprint: String,
     /// The server's process, which stays the same for a connection.
     pub(super) backend: i32,
@@ -181,7 +22,7 @@ pub(super) struct Report {
 }
 
 impl BrokenAssumption {
-    /// Whether nothing in the schema may be touched before it is put right.
+    /// Whether nothing in the schema may be used before this is corrected.
     pub(super) fn forbids_use(&self) -> bool {
         use BrokenAssumption::{Encoding, ForeignObject, ForeignOwner, OthersMayCreate};
         matches!(
@@ -190,7 +31,7 @@ impl BrokenAssumption {
         )
     }
 
-    /// Whether a change may be committed of which a follower does not hear.
+    /// Whether a change may be committed that followers do not see.
     pub(super) fn silences_feed(&self) -> bool {
         match self {
             Self::Trigger { .. } | Self::Function { .. } | Self::TransactionPooler => true,
@@ -203,7 +44,7 @@ impl BrokenAssumption {
 }
 
 impl PostgresStore {
-    /// Asks the catalogs, and nothing of the schema itself.
+    /// Reads the catalogs, and nothing of the schema itself.
     pub(super) async fn report(&self, db: impl PgExecutor<'_>) -> Result<Report, sqlx::Error> {
         let rows = self
             .statements
@@ -228,18 +69,17 @@ impl PostgresStore {
         }
         Ok(report)
     }
-
-    /// Makes sure that it is known whose code runs in the schema.
-    pub(super) async fn trust(&self, db: impl PgExecutor<'_>) -> Result<Report, SetupError> {
-        let report = self.report(db).await.map_err(SetupError::of)?;
-        if report.broken.iter().any(BrokenAssumption::forbids_use) {
-            return Err(SetupError::BrokenAssumptions(report.broken));
-        }
-        Ok(report)
-    }
 }
 
 impl Report {
+    /// Refuses a schema unless it is known whose code runs in it.
+    pub(super) fn into_trusted(self) -> Result<Self, SetupError> {
+        if self.broken.iter().any(BrokenAssumption::forbids_use) {
+            return Err(SetupError::broken(self.broken));
+        }
+        Ok(self)
+    }
+
     fn add(&mut self, row: &PgRow, schema: &Schema) -> Result<(), sqlx::Error> {
         use BrokenAssumption as B;
         let what: &str = row.try_get(0)?;
@@ -320,7 +160,7 @@ fn trigger(schema: &Schema, table: Box<str>, trigger: Box<str>, problem: &str) -
     }
 }
 
-/// Whether the function has the body that the last migration with it gives it.
+/// Whether the function has the body that the last migration that defines it gives it.
 fn is_ours(name: &str, body: &str) -> bool {
     let heads = [
         format!("CREATE FUNCTION {name}("),

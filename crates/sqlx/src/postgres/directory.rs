@@ -1,17 +1,19 @@
-//! The writing side: each change is one transaction, and a refused one leaves nothing.
+//! Changes of organizations, users and memberships: each is one transaction, and a refused one
+//! leaves nothing.
 //!
-//! What a change relies on is locked by the row (`FOR SHARE`), so that an organization cannot be deleted between the
-//! question and the insert.
+//! The rows that a change relies on are locked (`FOR SHARE`), so that an organization cannot be
+//! deleted between the check and the insert.
 
 use async_trait::async_trait;
 use sqlx::{PgConnection, Postgres, Row, postgres::PgArguments, query::Query};
 
 use super::{
-    PostgresStore,
+    PostgresStore, contains_no_nul,
     pool::Purpose,
-    row::failed,
+    row::store_error,
     sql::{Statement, Statements},
 };
+use crate::shared::expect_changed;
 use tower_api_key::{
     id::{check_organization_id, check_user_id},
     store::{
@@ -21,28 +23,28 @@ use tower_api_key::{
 };
 
 impl PostgresStore {
-    /// Runs one statement, and returns how many rows it changed.
+    /// Executes one statement, and returns how many rows it changed.
     async fn change(
         &self,
         purpose: Purpose,
         query: Query<'_, Postgres, PgArguments>,
     ) -> Result<u64, WriteError> {
         let run = async |db: &mut PgConnection| {
-            Ok::<_, WriteError>(query.execute(db).await.map_err(failed)?)
+            Ok::<_, WriteError>(query.execute(db).await.map_err(store_error)?)
         };
         Ok(self.transact(purpose, run).await?.rows_affected())
     }
 }
 
-/// Makes sure that an owner or a parent is there, and keeps it there. PostgreSQL's text holds no NUL, so that nothing that
-/// has one is known.
-async fn there(
+/// Verifies that an owner or a parent exists, and locks its row. PostgreSQL stores no NUL, so an id
+/// that contains one does not exist.
+async fn ensure_exists(
     db: &mut PgConnection,
     statement: &Statement,
     id: &str,
     unknown: fn(Box<str>) -> WriteError,
 ) -> Result<(), WriteError> {
-    if id.contains('\0') {
+    if !contains_no_nul(id) {
         return Err(unknown(id.into()));
     }
     let found = statement
@@ -50,25 +52,8 @@ async fn there(
         .bind(id)
         .fetch_optional(db)
         .await
-        .map_err(failed)?;
+        .map_err(store_error)?;
     found.map(drop).ok_or_else(|| unknown(id.into()))
-}
-
-/// Refuses what the database would refuse in words of its own.
-pub(super) fn storable(id: &str) -> Result<(), WriteError> {
-    if id.contains('\0') {
-        Err(WriteError::InvalidId(id.into()))
-    } else {
-        Ok(())
-    }
-}
-
-pub(super) fn one(changed: u64, otherwise: impl FnOnce() -> WriteError) -> Result<(), WriteError> {
-    if changed == 0 {
-        Err(otherwise())
-    } else {
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -78,7 +63,7 @@ impl Directory for PostgresStore {
         organization: &str,
         ancestor: &str,
     ) -> Result<bool, StoreError> {
-        if storable(organization).is_err() || storable(ancestor).is_err() {
+        if !contains_no_nul(organization) || !contains_no_nul(ancestor) {
             return Ok(false);
         }
         let query = self
@@ -91,7 +76,7 @@ impl Directory for PostgresStore {
             .fetch_one(&self.pool)
             .await
             .and_then(|row| row.try_get(0))
-            .map_err(failed)
+            .map_err(store_error)
     }
 
     async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
@@ -103,7 +88,7 @@ impl Directory for PostgresStore {
         } = &*self.statements;
         self.transact(Purpose::Ordinary, async |db| {
             if let Some(parent) = parent {
-                there(db, living_organization, parent, UnknownOrganization).await?;
+                ensure_exists(db, living_organization, parent, UnknownOrganization).await?;
             }
             let created = create_organization
                 .query()
@@ -111,16 +96,18 @@ impl Directory for PostgresStore {
                 .bind(parent)
                 .execute(db)
                 .await
-                .map_err(failed)?;
-            one(created.rows_affected(), || Taken(id.into()))
+                .map_err(store_error)?;
+            expect_changed(created.rows_affected(), || Taken(id.into()))
         })
         .await
     }
 
     async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
         let unknown = || UnknownOrganization(id.into());
-        storable(id).map_err(|_| unknown())?;
-        one(
+        if !contains_no_nul(id) {
+            return Err(unknown());
+        }
+        expect_changed(
             self.change(
                 Purpose::Prompt,
                 self.statements.delete_organization.query().bind(id),
@@ -132,7 +119,7 @@ impl Directory for PostgresStore {
 
     async fn create_user(&self, id: &str) -> Result<(), WriteError> {
         check_user_id(id)?;
-        one(
+        expect_changed(
             self.change(
                 Purpose::Ordinary,
                 self.statements.create_user.query().bind(id),
@@ -149,8 +136,10 @@ impl Directory for PostgresStore {
         } else {
             Purpose::Prompt
         };
-        storable(id).map_err(|_| unknown())?;
-        one(
+        if !contains_no_nul(id) {
+            return Err(unknown());
+        }
+        expect_changed(
             self.change(
                 purpose,
                 self.statements
@@ -184,10 +173,10 @@ impl Directory for PostgresStore {
             ..
         } = &*self.statements;
         self.transact(Purpose::Ordinary, async |db| {
-            there(db, living_organization, organization, UnknownOrganization).await?;
-            there(db, known_user, user, UnknownUser).await?;
+            ensure_exists(db, living_organization, organization, UnknownOrganization).await?;
+            ensure_exists(db, known_user, user, UnknownUser).await?;
             let set = set_member.query().bind(user).bind(organization).bind(role);
-            set.execute(db).await.map_err(failed)?;
+            set.execute(db).await.map_err(store_error)?;
             Ok(())
         })
         .await
@@ -200,15 +189,15 @@ impl Directory for PostgresStore {
             ..
         } = &*self.statements;
         self.transact(Purpose::Prompt, async |db| {
-            there(db, known_user, user, UnknownUser).await?;
-            if storable(organization).is_ok() {
+            ensure_exists(db, known_user, user, UnknownUser).await?;
+            if contains_no_nul(organization) {
                 remove_member
                     .query()
                     .bind(user)
                     .bind(organization)
                     .execute(db)
                     .await
-                    .map_err(failed)?;
+                    .map_err(store_error)?;
             }
             Ok(())
         })

@@ -1,10 +1,11 @@
-//! Following the change log: notifications say *that* something changed, the log says *what*.
+//! Following the change log: a notification says *that* something changed, the log says *what*.
 //!
-//! A position in the log is a snapshot, not a number. Numbers are given out before the commit, so that a later one can
-//! commit first; a reader that remembers the highest number skips the other. The cures known for that have a price:
-//! waiting until every older transaction has ended lets one long report of anybody hold back every revocation, and a lock
-//! that appends take turns at lets one long import do so. So the reader asks for exactly the rows whose transaction its
-//! last snapshot did not see: each is told once, as soon as it can be seen, and no writer waits.
+//! A position in the log is a snapshot, not a number. Numbers are assigned before the commit, so a
+//! later one can commit first, and a reader that remembers the highest number skips the other. The
+//! known remedies have a price: waiting until every older transaction has ended lets one long
+//! report of any role delay every revocation, and a lock that serializes writers lets one long
+//! import do so. So the reader asks for exactly the rows whose transaction its last snapshot did
+//! not see: each row is yielded once, as soon as it is visible, and no writer waits.
 
 use std::{collections::VecDeque, error::Error, fmt, time::Duration};
 
@@ -13,52 +14,72 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     PostgresStore,
-    log::{Batch, Connection, LogRow, Position},
+    log::{Batch, Connection, Position},
 };
-use tower_api_key::{
-    credential::Kind,
-    store::{Change, Feed, FeedEvent, StoreError, StoreFault, backend},
-};
+use tower_api_key::store::{Change, Feed, FeedEvent, StoreError, StoreFault, backend};
 
-/// How often the log is read when nothing is heard.
+/// How often the log is read without a notification.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 /// How long an answer may take before the connection counts as lost.
-const PATIENCE: Duration = Duration::from_secs(2);
+const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The pauses between attempts to connect again: the first, and the longest.
+/// The delays between attempts to reconnect: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
-/// The changes of a database, whoever makes them. Made by [`PostgresStore::feed`].
+/// Follows the change log of a database, whichever client changes it.
 ///
-/// Listens on a connection of its own, outside of the service's pool, which an exhausted pool
-/// cannot take from it; what the pool does in `after_connect` is not done there. A lost connection
-/// is told at once. One that has fallen silent (a stopped server, a dead link, a machine that was
-/// suspended) is noticed by reading the log: every 2 s, with 2 s for the answer, so that at most 4
-/// s pass while the machine runs. Then it connects again, listens again *first*, says
-/// [`Change::Everything`], then what it finds that it has missed, and [`FeedEvent::Restored`] after
-/// the last of that. A connection that was lost proves nothing about what happened: after a crash
-/// or a restore, transactions can have numbers that others had before.
+/// [`PostgresStore::feed`] creates one. You normally pass it to
+/// [`Cached`](tower_api_key::store::Cached), which forgets what has changed; read it yourself to
+/// act on changes in another way.
 ///
-/// Says [`Change::Everything`] also when rows that it had not read were removed from the log or
-/// altered, when more than 10 000 are new at once, and when the log's tables or triggers were made
-/// anew or altered, as a restore of a dump does.
+/// The future of [`next`](Feed::next) is safe to drop: no event is lost.
 ///
-/// Every 2 s it makes sure that the log's triggers do their work and that no row is hidden from it.
-/// While that is not so it is [lost](FeedEvent::Lost); [`fault`](Self::fault) names the reason, and
-/// so does an event of the feature `tracing`.
+/// **Connection.** The feed listens on a connection of its own, outside of the service's pool, so
+/// an exhausted pool does not affect it; the pool's `after_connect` does not run there. It yields
+/// [`FeedEvent::Lost`] as soon as the connection breaks. A connection that has fallen silent (a
+/// stopped server, a dead link, a machine that was suspended) is noticed by reading the log every 2
+/// s and waiting 2 s for the answer, so within 4 s while the machine runs. Then the feed
+/// reconnects, listens again *before* it reads, and yields [`Change::Everything`], the changes that
+/// it has missed, and [`FeedEvent::Restored`] after the last of them. It cannot trust its old
+/// position: after a crash or a restore, transactions can have numbers that others had before.
 ///
-/// Anybody who may connect to the database can notify its listeners. A notification without a
-/// change costs a reading of the log, and the next reading waits for 20 ms, so that there are at
-/// most 50 of these in a second.
+/// **Everything.** It also yields [`Change::Everything`] if rows that it had not read were removed
+/// from the log or altered, if more than 10 000 are new at once, and if the log's tables or
+/// triggers were created again or altered, as the restore of a dump does.
 ///
-/// The future of [`next`](Feed::next) may be dropped and made again.
+/// **Verification.** Every 2 s it verifies that the log's triggers work and that no row is hidden
+/// from it. While they do not, it is [lost](FeedEvent::Lost); [`fault`](Self::fault) returns the
+/// reason, and so does an event of the feature `tracing`.
+///
+/// **Limits.** Every role that may connect to the database can notify its listeners. A notification
+/// without a change costs one reading of the log, and the next reading waits for 20 ms, so there
+/// are at most 50 of these per second.
+///
+/// # Example
+///
+/// ```no_run
+/// use tower_api_key::store::{Change, Feed, FeedEvent};
+/// use tower_api_key_sqlx::PostgresStore;
+///
+/// # async fn follow(store: PostgresStore) -> Result<(), Box<dyn std::error::Error>> {
+/// let mut feed = store.feed().await?;
+/// while let Some(event) = feed.next().await {
+///     match event {
+///         FeedEvent::Changed(Change::User(id)) => println!("{} changed", id.as_str()),
+///         FeedEvent::Lost => eprintln!("cannot see changes: {:?}", feed.fault()),
+///         _ => {}
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct PostgresFeed {
     store: PostgresStore,
     connection: Option<Connection>,
     position: Position,
     keep_alive: Duration,
-    patience: Duration,
+    read_timeout: Duration,
     fault: Option<StoreError>,
     retry: (Instant, Duration),
     pending: VecDeque<FeedEvent>,
@@ -67,75 +88,77 @@ pub struct PostgresFeed {
 impl PostgresFeed {
     pub(super) async fn start(store: PostgresStore) -> Result<Self, StoreError> {
         let first = Connection::begin(&store);
-        let (connection, position) = timeout(PATIENCE, first)
+        let (connection, position) = timeout(READ_TIMEOUT, first)
             .await
-            .map_err(|_| StoreFault::timed_out(PATIENCE))??;
+            .map_err(|_| StoreFault::timed_out(READ_TIMEOUT))??;
         Ok(Self {
             store,
             connection: Some(connection),
             position,
             keep_alive: KEEP_ALIVE,
-            patience: PATIENCE,
+            read_timeout: READ_TIMEOUT,
             fault: None,
             retry: (Instant::now(), RETRY.0),
             pending: VecDeque::new(),
         })
     }
 
-    /// Sets how often the log is read when nothing is heard, and how long an answer may take: 2 s each by default. A dead
-    /// connection is noticed after the sum of both.
+    /// Sets how often the log is read without a notification, and how long an answer may take; 2 s
+    /// each by default. A dead connection is noticed after the sum of both.
     #[must_use]
-    pub fn with_keep_alive(mut self, every: Duration, patience: Duration) -> Self {
-        (self.keep_alive, self.patience) = (every, patience);
+    pub fn with_keep_alive(mut self, interval: Duration, timeout: Duration) -> Self {
+        (self.keep_alive, self.read_timeout) = (interval, timeout);
         self
     }
 
     /// Returns why the feed is lost; `None` while it is not. The [source](Error::source) of
-    /// [`StoreError::Unavailable`] is what the driver says, a [`StoreFault`] for an answer that took
-    /// too long, or a [`BrokenAssumption`](super::BrokenAssumption).
+    /// [`StoreError::Unavailable`] is the driver's error, a [`StoreFault`] for an answer that took
+    /// too long, or a [`BrokenAssumption`](crate::BrokenAssumption).
     #[must_use]
     pub fn fault(&self) -> Option<&StoreError> {
         self.fault.as_ref()
     }
 
-    /// Waits until the log is to be read, and reads it. Dropped half-way, it reads again the next time.
+    /// Waits until the log must be read, and reads it. If this is dropped half-way, the next call
+    /// reads again.
     async fn follow(&mut self) -> Result<(), StoreError> {
         let Some(connection) = &mut self.connection else {
             return Ok(());
         };
         connection.wait(self.keep_alive).await?;
         let reading = connection.read(&self.store, &self.position, self.keep_alive);
-        let batch = timeout(self.patience, reading)
+        let batch = timeout(self.read_timeout, reading)
             .await
-            .map_err(|_| StoreFault::timed_out(self.patience))??;
-        connection.note(&batch);
-        let is_elsewhere = batch
+            .map_err(|_| StoreFault::timed_out(self.read_timeout))??;
+        connection.mark_read(&batch);
+        let was_altered = batch
             .fingerprint
             .as_ref()
-            .is_some_and(|seen| *seen != self.position.fingerprint);
-        self.emit(batch, is_elsewhere);
+            .is_some_and(|found| *found != self.position.fingerprint);
+        self.apply(batch, was_altered);
         Ok(())
     }
 
-    /// Connects again. To listen comes first: what is committed after that is heard, what was before is in the log.
+    /// Reconnects. It listens first and reads then: later changes notify, and earlier ones are in
+    /// the log.
     async fn reconnect(&mut self) -> Result<(), StoreError> {
         let mut connection = Connection::open(&self.store).await?;
         let batch = connection
             .read(&self.store, &self.position, Duration::ZERO)
             .await?;
-        connection.note(&batch);
+        connection.mark_read(&batch);
         self.connection = Some(connection);
-        self.emit(batch, true);
+        self.apply(batch, true);
         self.fault = None;
         self.pending.push_back(FeedEvent::Restored);
         Ok(())
     }
 
-    fn emit(&mut self, batch: Batch, everything: bool) {
+    fn apply(&mut self, batch: Batch, everything: bool) {
         batch
             .rows
             .iter()
-            .filter_map(|(.., lag)| *lag)
+            .filter_map(|row| row.lag)
             .map(Duration::from_secs_f64)
             .for_each(backend::observe_revocation_lag);
         if everything || batch.missed || batch.is_cut() {
@@ -147,7 +170,7 @@ impl PostgresFeed {
                 batch
                     .rows
                     .into_iter()
-                    .map(|row| FeedEvent::Changed(change(row))),
+                    .map(|row| FeedEvent::Changed(row.change)),
             );
         }
         self.position.snapshot = batch.snapshot;
@@ -157,7 +180,7 @@ impl PostgresFeed {
         }
     }
 
-    fn lose(&mut self, fault: StoreError) {
+    fn mark_lost(&mut self, fault: StoreError) {
         backend::report_feed_lost(&fault);
         self.connection = None;
         self.fault = Some(fault);
@@ -188,15 +211,15 @@ impl Feed for PostgresFeed {
             }
             if self.connection.is_some() {
                 if let Err(fault) = self.follow().await {
-                    self.lose(fault);
+                    self.mark_lost(fault);
                 }
                 continue;
             }
             sleep_until(self.retry.0).await;
-            let patience = self.patience;
-            let again = timeout(patience, self.reconnect()).await;
+            let read_timeout = self.read_timeout;
+            let again = timeout(read_timeout, self.reconnect()).await;
             if let Err(fault) =
-                again.unwrap_or_else(|_| Err(StoreFault::timed_out(patience).into()))
+                again.unwrap_or_else(|_| Err(StoreFault::timed_out(read_timeout).into()))
             {
                 self.back_off(fault);
             }
@@ -204,7 +227,7 @@ impl Feed for PostgresFeed {
     }
 }
 
-// A listener says farewell in a task that it spawns when it is dropped, which needs a runtime.
+// A listener sends its goodbye in a task that it spawns when it is dropped, which needs a runtime.
 impl Drop for PostgresFeed {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
@@ -213,28 +236,11 @@ impl Drop for PostgresFeed {
     }
 }
 
-/// The error with its source.
+/// Returns the text of an error with its source.
 fn text(error: &StoreError) -> String {
     error
         .source()
         .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
-}
-
-/// A row that none of our triggers wrote may mean anything.
-fn change((subject, kind, id, _): LogRow) -> Change {
-    match (subject.as_deref(), kind.as_deref(), id) {
-        (Some("credential"), Some("org_key"), Some(id)) => Change::Credential {
-            kind: Kind::OrgKey,
-            id: id.into(),
-        },
-        (Some("credential"), Some("pat"), Some(id)) => Change::Credential {
-            kind: Kind::PersonalToken,
-            id: id.into(),
-        },
-        (Some("user"), _, Some(id)) => Change::User(id.into()),
-        (Some("organization"), _, Some(id)) => Change::Organization(id.into()),
-        _ => Change::Everything,
-    }
 }
 
 impl fmt::Debug for PostgresFeed {

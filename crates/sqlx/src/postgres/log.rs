@@ -11,54 +11,58 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{
-    PostgresStore, SET_SEARCH_PATH,
-    check::{BrokenAssumption, Report},
-    pooler,
-    setup::newest,
-};
-use tower_api_key::store::StoreError;
+use super::{PostgresStore, check::Report, migrate::newest, pooler};
+use crate::{BrokenAssumption, shared};
+use tower_api_key::store::{Change, StoreError};
 
-/// More changes than this at once are cut off: the follower has to start again.
+/// The limit of one reading. After more changes than this, the follower starts again.
 const BATCH: usize = 10_000;
 
-/// How long after a reading that found nothing the next notification waits.
+/// How long the next notification waits after a reading that found nothing.
 const QUIET: Duration = Duration::from_millis(20);
+
+/// Has the effect of [`BEGIN`](super::pool::BEGIN) on names, for a connection that nobody else
+/// uses.
+const SET_SEARCH_PATH: &str = "SET search_path = pg_catalog, pg_temp";
 
 /// A connection that listens.
 pub(super) struct Connection {
     listener: PgListener,
     runtime: Handle,
-    /// Something was heard, or may have been, and the log was not read since.
+    /// A notification came, or may have come, since the log was last read.
     needs_read: bool,
-    /// When the assumptions were last checked; `None` before the first time.
+    /// When the assumptions were last verified; `None` before the first time.
     checked_at: Option<Instant>,
     quiet_until: Instant,
-    /// The server's process at the first check.
+    /// The server's process at the first verification.
     backend: Option<i32>,
 }
 
-/// Where a follower is in the log.
+/// A position in the log.
 pub(super) struct Position {
-    /// What it has read, as a snapshot of the database.
+    /// What was read, as a snapshot of the database.
     pub(super) snapshot: String,
     /// How many prunes that snapshot saw.
     pub(super) prunes: i64,
-    /// Which tables and triggers the log was made of.
+    /// The tables and triggers that the log consists of.
     pub(super) fingerprint: String,
 }
 
-/// Subject, kind, id, and the seconds since the change.
-pub(super) type LogRow = (Option<String>, Option<String>, Option<String>, Option<f64>);
+/// A row of the change log.
+pub(super) struct LogRow {
+    pub(super) change: Change,
+    /// The seconds since the change; `None` if the row does not say when it was made.
+    pub(super) lag: Option<f64>,
+}
 
-/// What one reading found.
+/// The result of one reading.
 pub(super) struct Batch {
     pub(super) snapshot: String,
     pub(super) prunes: i64,
     /// Rows were removed that the follower may not have read.
     pub(super) missed: bool,
     pub(super) rows: Vec<LogRow>,
-    /// Of the log's tables and triggers, when they were checked.
+    /// The fingerprint of the log's tables and triggers, if they were verified.
     pub(super) fingerprint: Option<String>,
 }
 
@@ -110,8 +114,7 @@ impl Connection {
         })
     }
 
-    /// Waits for a notification, or until `keep_alive` after the last check. May be dropped
-    /// half-way.
+    /// Waits for a notification, or until `keep_alive` after the last verification. Safe to drop.
     pub(super) async fn wait(&mut self, keep_alive: Duration) -> Result<(), StoreError> {
         if !self.needs_read {
             let until = self.checked_at.unwrap_or_else(Instant::now) + keep_alive;
@@ -122,7 +125,7 @@ impl Connection {
             }
             self.needs_read = true;
         }
-        // Receives on meanwhile, so that nothing piles up at the server.
+        // Keeps receiving, so that nothing piles up at the server.
         while Instant::now() < self.quiet_until {
             if let Ok(heard) = timeout_at(self.quiet_until, self.listener.try_recv()).await {
                 heard
@@ -134,7 +137,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads what `from` did not see. Checks the assumptions first, if that was `keep_alive` ago.
+    /// Reads what `from` has not seen. Verifies the assumptions first, if that was `keep_alive`
+    /// ago.
     pub(super) async fn read(
         &mut self,
         store: &PostgresStore,
@@ -163,8 +167,8 @@ impl Connection {
         batch(&rows, fingerprint).map_err(unavailable)
     }
 
-    /// Takes note of what was read.
-    pub(super) fn note(&mut self, batch: &Batch) {
+    /// Records that the log was read.
+    pub(super) fn mark_read(&mut self, batch: &Batch) {
         let now = Instant::now();
         self.needs_read = false;
         if batch.fingerprint.is_some() {
@@ -175,7 +179,8 @@ impl Connection {
         }
     }
 
-    /// A listener says farewell in a task that it spawns when it is dropped, which needs a runtime.
+    /// Closes the connection. A listener sends its goodbye in a task that it spawns when it is
+    /// dropped, which needs a runtime.
     pub(super) fn close(self) {
         let runtime = self.runtime.clone();
         let _entered = runtime.enter();
@@ -207,7 +212,7 @@ impl Connection {
         Ok(fingerprint)
     }
 
-    /// A newer version's functions may be other ones.
+    /// Whether the schema is newer than this version, and may have other functions.
     async fn is_newer(&mut self, store: &PostgresStore) -> Result<bool, StoreError> {
         let version = store
             .version_in(&mut self.listener)
@@ -231,7 +236,8 @@ impl Connection {
     }
 }
 
-/// A pool of one, since a listener wants a pool: with the options that the service's pool has now.
+/// Connects a listener. It needs a pool, so it gets one of its own with a single connection, with
+/// the options that the service's pool has now.
 async fn listen(pool: &PgPool, channel: &str) -> Result<PgListener, sqlx::Error> {
     let options = (*pool.connect_options()).clone().application_name(channel);
     let own = PgPoolOptions::new()
@@ -262,15 +268,13 @@ fn batch(rows: &[PgRow], fingerprint: Option<String>) -> Result<Batch, sqlx::Err
     })
 }
 
-/// `None` for the row that stands there when nothing is new.
+/// Returns `None` for the row that stands there if nothing is new.
 fn log_row(row: &PgRow) -> Result<Option<LogRow>, sqlx::Error> {
     match row.try_get::<Option<i64>, _>(3)? {
-        Some(_) => Ok(Some((
-            row.try_get(4)?,
-            row.try_get(5)?,
-            row.try_get(6)?,
-            row.try_get(7)?,
-        ))),
+        Some(_) => Ok(Some(LogRow {
+            change: shared::change(row.try_get(4)?, row.try_get(5)?, row.try_get(6)?),
+            lag: row.try_get(7)?,
+        })),
         None => Ok(None),
     }
 }

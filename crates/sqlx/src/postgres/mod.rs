@@ -1,17 +1,14 @@
 //! Credentials in a PostgreSQL database that many nodes share.
 //!
-//! A lookup is one statement (`sql`). Changes are transactions (`directory`), also
-//! those of management (`managed`). The schema writes its own change log, by triggers, which every
-//! node follows (`feed`, over the connection in `log`). `setup` makes the schema and tries it;
-//! `check` and `pooler` find out whether what the store relies on holds.
+//! Start with [`PostgresStore`]; the rest of this page is for operators and administrators.
 //!
 //! # Who may do what
 //!
 //! | role | may | needs |
 //! |---|---|---|
-//! | owner of the schema | run [`migrate`](PostgresStore::migrate), and everything else | to own the schema, or `CREATE` on the database |
+//! | owner of the schema | run [`migrate`](PostgresStore::migrate) or [`migration_sql`], and everything else | to own the schema, or `CREATE` on the database |
 //! | service | verify, follow the log, manage credentials, [`prune`](PostgresStore::prune) | the first group of statements below |
-//! | eraser, beside the service's rights | remove users with [`delete_user`](Directory::delete_user) | the second group |
+//! | eraser, beside the service's rights | remove users with [`delete_user`](tower_api_key::store::Directory::delete_user) | the second group |
 //! | reader | verify and follow the log; on a standby only verify, which takes no listeners | the third group |
 //! | PUBLIC | nothing: `migrate` revokes what PostgreSQL grants by default | |
 //!
@@ -22,88 +19,99 @@
 #![doc = include_str!("rights.sql")]
 //! ```
 //!
-//! Nobody else should have a right in the schema. In particular `TRIGGER` and `REFERENCES` on a
-//! table let a role run code as whoever writes to it, and `CREATE` on the schema lets it plant
-//! objects: `migrate` and [`check`](PostgresStore::check) refuse a schema where others may create,
-//! one with objects of others, and one of another owner if the connection's role may itself create
-//! schemas in the database. A role that may not has to trust the owner of the schema, so give
-//! `CREATE` on the database to nobody whom you do not trust. Whoever may connect to the database
-//! can notify the log's channel; that costs each follower at most 50 readings of the log per
-//! second. They can also fill the server's queue of notifications. Once it is more than half full,
-//! changes are no longer notified, so that they can be committed; followers find them when they
-//! next read the log, 2 s after the last time. A transaction of somebody else's that notifies
-//! cannot commit while the queue is full.
+//! Give no other role a right in the schema. `TRIGGER` and `REFERENCES` on a table let a role run
+//! code as any role that writes to the table, and `CREATE` on the schema lets it create objects
+//! there. So `migrate` and [`check`](PostgresStore::check) refuse a schema in which other roles may
+//! create, one that contains objects of other roles, and one of another owner if the connection's
+//! role may itself create schemas in the database. A role that may not must trust the owner of the
+//! schema, so grant `CREATE` on the database to trusted roles only.
+//!
+//! Every role that may connect to the database can notify the log's channel, which costs each
+//! follower at most 50 readings of the log per second. It can also fill the server's queue of
+//! notifications. Once the queue is more than half full, the store's changes no longer notify, so
+//! they can still be committed; followers find them when they next read the log, at most 2 s later.
+//! Other transactions that notify cannot commit while the queue is full.
 //!
 //! # What the store relies on
 //!
-//! `check`, `migrate`, and the feed when it starts and at each keep-alive, find out whether the
-//! following holds, and name what does not, as [`BrokenAssumption`]s.
+//! `check`, `migrate`, and the feed when it starts and at each keep-alive, verify the following,
+//! and report what does not hold as [`BrokenAssumption`](crate::BrokenAssumption)s.
 //!
 //! | assumption | otherwise | what to do |
 //! |---|---|---|
 //! | the encoding is UTF8 | ids that it cannot express would be outages | create the database with `ENCODING 'UTF8'` |
-//! | no row-level security on any table | a good key could be unknown, the feed silent | disable it |
+//! | no row-level security on any table | a valid key could be unknown, the feed silent | disable it |
 //! | every trigger of the log is there and `ENABLE ALWAYS` | changes would not be logged; the feed is lost until then | the statement in the error. `pg_restore --disable-triggers` leaves them otherwise |
-//! | the tables are as the migrations make them: logged, with their unique indexes, without rules; on `changes` and `horizon` no other triggers | changes would be lost or not be logged | what the error says |
-//! | `fsync` and `full_page_writes` are on | a crash could undo a revocation | switch them on, or [`danger_allow_lost_commits`](PostgresStore::danger_allow_lost_commits) |
-//! | the server's queue of notifications is at most half full | followers hear of a change up to 2 s later | end the session that holds it up |
+//! | the tables are as the migrations create them: logged, with their unique indexes, without rules; on `changes` and `horizon` no other triggers | changes would be lost or not be logged | what the error says |
+//! | `fsync` and `full_page_writes` are on | a crash could undo a revocation | turn them on, or [`danger_allow_lost_commits`](PostgresStore::danger_allow_lost_commits) |
+//! | the server's queue of notifications is at most half full | followers see a change up to 2 s later | end the session that blocks it |
 //! | one server process for each connection | prepared statements fail, notifications are lost | a pooler's session mode |
-//! | the log is one of this cluster | each prune would empty every cache | `migrate` as the owner empties it |
+//! | the log was written in this cluster | each prune would empty every cache | `migrate` as the owner empties it |
 //!
-//! `synchronous_commit = off` needs no care: the log's triggers switch it on for the transaction.
+//! `synchronous_commit = off` does no harm: the log's triggers turn it on for the transaction.
 //!
 //! # The search path
 //!
-//! The schema is written into every statement. Whatever else a statement names is PostgreSQL's own:
-//! transactions of the store, and the connection of a feed, set `search_path` to `pg_catalog`, so
-//! that nothing that a stranger creates in `public` is called. A lookup and
-//! [`is_descendant_of`](Directory::is_descendant_of) run outside of a transaction. They
-//! compare values whose types are exactly those of PostgreSQL's operators, which PostgreSQL prefers
-//! to those of other schemas unless the pool's `search_path` names such a schema before
-//! `pg_catalog`: do not do that.
+//! Every statement names its schema. Everything else in a statement is PostgreSQL's own: the store's
+//! transactions, and the connection of a feed, set `search_path` to `pg_catalog`, so they call
+//! nothing that another role created in `public`. A lookup and
+//! [`is_descendant_of`](tower_api_key::store::Directory::is_descendant_of) run outside of a
+//! transaction. They compare values of exactly the types of PostgreSQL's operators, which PostgreSQL
+//! prefers to the operators of other schemas. Never put a schema before `pg_catalog` in the pool's
+//! `search_path`: that changes the order.
 //!
 //! # Poolers
 //!
 //! | PgBouncer's `pool_mode` | |
 //! |---|---|
 //! | `session` | works, with `ignore_startup_parameters = extra_float_digits`; each feed holds a server connection |
-//! | `transaction`, `statement` | refused: sqlx prepares its statements on the connection, and the next transaction may run on another one, where the name is unknown or means another statement. Notifications do not arrive either |
+//! | `transaction`, `statement` | refused: sqlx prepares statements on a connection, and the next transaction may run on another one, where the name is unknown or belongs to another statement. Notifications do not arrive either |
 //!
 //! # Transport encryption
 //!
-//! This crate switches no TLS on in sqlx. Over a network, add sqlx to your own dependencies with
-//! one of its features `tls-rustls-ring`, `tls-rustls-aws-lc-rs` or `tls-native-tls`, and connect
-//! with `sslmode=verify-full`. Without such a feature sqlx connects unencrypted unless `sslmode`
-//! demands otherwise.
+//! This crate enables no TLS feature of sqlx, since your service chooses the TLS library. Over a
+//! network, add sqlx 0.9 to your own dependencies with one of its features `tls-rustls-ring`,
+//! `tls-rustls-aws-lc-rs` or `tls-native-tls`, and connect with `sslmode=verify-full`. If your
+//! service has another version of sqlx, add this one under another name:
+//!
+//! ```toml
+//! [dependencies.sqlx09]
+//! package = "sqlx"
+//! version = "0.9"
+//! default-features = false
+//! features = ["tls-rustls-ring"]
+//! ```
+//!
+//! Without such a feature, sqlx connects unencrypted unless `sslmode` requires encryption, and then
+//! fails.
 //!
 //! # Crashes, standbys, dumps
 //!
-//! - A standby that is promoted without having received everything (asynchronous replication) has
-//!   lost the last commits, with acknowledged revocations among them: `synchronous_standby_names`
-//!   prevents that. The feed says [`Change::Everything`](super::Change::Everything) after each
-//!   reconnect, so that the caches agree with what is left.
+//! - A standby that is promoted before it has received everything (asynchronous replication) has lost
+//!   the last commits, acknowledged revocations among them; `synchronous_standby_names` prevents
+//!   that. The feed yields [`Change::Everything`](tower_api_key::store::Change::Everything) after each
+//!   reconnect, so the caches agree with what is left.
 //! - `pg_restore --clean` into a running system is noticed: the feed is lost while tables or
-//!   triggers are missing, and says `Everything` afterwards. What was revoked after the dump was
-//!   made is valid again, as its rows say.
-//! - A dump restored into another cluster has transaction numbers that mean nothing there.
-//!   `migrate` as the owner empties the log; until then each prune makes each follower say
+//!   triggers are missing, and yields `Everything` afterwards. A credential that was revoked after
+//!   the dump was made is valid again, as its row says.
+//! - A dump that is restored into another cluster has transaction numbers that mean nothing there.
+//!   `migrate` as the owner empties the log; until then each prune makes each follower yield
 //!   `Everything`.
-//! - `PREPARE TRANSACTION` fails after a notification. A transaction that is to be prepared begins
+//! - `PREPARE TRANSACTION` fails after a notification. Begin a transaction that is to be prepared
 //!   with `SET LOCAL tower_api_key.notify = 'off'`; followers then find its changes when they next
-//!   read the log, 2 s after the last time.
+//!   read the log, at most 2 s later.
 //!
 //! # Older and newer nodes
 //!
 //! A node works with a schema that is newer than itself if each migration that it does not know
-//! says so, by a row in the table `compatibility`. So in a rolling deployment, and after rolling
-//! back to the version before, older nodes keep running; they neither change the schema nor verify
-//! the functions in it. A migration that older nodes cannot run with has no such row, and they
-//! refuse it at their start: run the newer version, or restore the backup from before the
-//! migration.
+//! allows it, with a row in the table `compatibility`. So older nodes keep running in a rolling
+//! deployment and after a rollback to the previous version; they neither change the schema nor
+//! verify the functions in it. A migration that older nodes cannot work with has no such row, and
+//! they refuse to start: run the newer version, or restore the backup from before the migration.
 //!
 //! # The schema
 //!
-//! Made by [`PostgresStore::migrate`], in a schema of its own (`tower_api_key`, or another name):
+//! [`PostgresStore::migrate`] creates it, in a schema of its own (`tower_api_key`, or another name):
 //!
 //! ```sql
 #![doc = include_str!("../../migrations/postgres/0001_initial.sql")]
@@ -111,86 +119,75 @@
 //!
 //! # What waits for what
 //!
-//! Whatever issues or changes credentials of an owner locks the owner's row in `owner_turns`, so that a cap is exact. It also
-//! locks the rows of the actor, whose revocation therefore comes before or after it. To end credentials locks nothing but their
-//! own rows; to end all of an owner does so at once, and then once more in the owner's turn, or without it where it cannot be had. An administrator's open
-//! transaction holds up what needs the same rows, for five seconds.
+//! A call that issues or changes credentials locks the owner's row in `owner_turns`, which makes a
+//! cap exact, and the rows of the actor, so a revocation of the actor comes before or after it.
+//! Ending a credential locks its own row only. Ending all credentials of an owner does the same at
+//! once, and then again with the owner's row locked, or without it if the lock is not to be had. An
+//! administrator's open transaction blocks what needs the same rows for five seconds at most.
 
+// A lookup is one statement (`lookup`, `sql`). Changes are transactions (`directory`, `managed`) on a
+// limited part of the pool (`pool`). The schema writes its own change log with triggers, which every
+// node follows (`feed`, over the connection in `log`). `migrate` and `setup` prepare the schema;
+// `check` and `pooler` find out whether what the store relies on holds.
 mod check;
+mod connect;
 mod directory;
+mod error;
 mod feed;
 mod log;
+mod lookup;
 mod managed;
+mod migrate;
 mod pool;
 mod pooler;
+mod prune;
 mod row;
+mod schema;
 mod setup;
 mod sql;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
-use async_trait::async_trait;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgPool, Postgres};
 
+use crate::{IntoPool, SetupError};
 use managed::ByOwner;
-use pool::{Permits, Purpose};
-use row::{PgColumns, failed};
-use sql::{Schema, Statements};
-use tower_api_key::store::{CredentialStore, Lookup, LookupKey, Record, StoreError};
-use tower_api_key::{
-    scope::Catalogue,
-    secret::{Digest, Pepper, Peppers},
-};
+use pool::Permits;
+use schema::Schema;
+use sql::Statements;
+use tower_api_key::{scope::Catalogue, secret::Peppers, store::StoreError};
 
-pub use check::{BrokenAssumption, TriggerProblem};
 pub use feed::PostgresFeed;
-pub use setup::SetupError;
+pub use migrate::migration_sql;
 
-/// How a transaction begins, whatever the database's defaults are. A question must see what was committed while it waited,
-/// and neither a lock of somebody else's nor a statement of ours may hold up a call for ever.
+/// A store in PostgreSQL 13 or newer, over the service's own pool or one of its own.
 ///
-/// Bitmaps read all that an owner has and sort it, which the planner prefers where it expects that to be little. Without them
-/// the rows come in the order of an index, and only as many as are asked for.
+/// Use it if several nodes share credentials. A clone shares the pool. Every lookup is one prepared
+/// statement, which also reads the state of the key's organization, or of the token's owner and
+/// their membership.
 ///
-/// Names without a schema are looked for in `pg_catalog` alone: in `public`, which is in the path of most roles, a stranger
-/// may have created a function or an operator whose argument types fit better.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path = pg_catalog, pg_temp; \
-    SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '8s'; SET LOCAL enable_bitmapscan = off";
-
-/// How a migration begins. It waits a minute for that of another node. It may take long itself, but waits for a lock on a table only as long as requests can wait behind it.
-const BEGIN_MIGRATION: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
-    SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = '60s'; SET LOCAL statement_timeout = 0";
-
-/// The same for a connection that nobody else uses.
-const SET_SEARCH_PATH: &str = "SET search_path = pg_catalog, pg_temp";
-
-/// How many rows of the log one transaction removes.
-const PRUNED_AT_ONCE: i64 = 10_000;
-
-/// What a migration says once it is alone.
-const LIMIT_LOCKS: &str = "SET LOCAL lock_timeout = '3s'";
-
-/// A store in PostgreSQL (13 or newer), over the service's own pool. A clone shares the pool.
+/// **Pool.** Build it with sqlx 0.9 and pass it to [`new`](Self::new). With another version of
+/// sqlx, or none, call [`connect`](Self::connect) with a URL. A pool tests an idle connection with
+/// a round trip before it hands it out, unless
+/// [`test_before_acquire`](sqlx::pool::PoolOptions::test_before_acquire) is off. A lookup waits for
+/// a connection as long as the pool allows
+/// ([`acquire_timeout`](sqlx::pool::PoolOptions::acquire_timeout), 30 s by default); the layer's
+/// deadline ends a request's wait before that.
 ///
-/// Every lookup is one prepared statement, which also finds the state of the key's organization, or of the token's
-/// owner and the membership. A pool checks an idle connection with a round trip of its own before it hands it out, unless
-/// [`test_before_acquire`](sqlx::pool::PoolOptions::test_before_acquire) is off.
+/// **Management** shares the pool. Its calls use at most half of the connections at once (at least
+/// one), and all but revocations and reads of a single row leave one of these free, so lookups find
+/// a connection and so does a revocation. In a pool of fewer than four connections they may wait
+/// for each other. Stores that share a pool without being clones of each other each use as many.
 ///
-/// Waits for a connection as long as the pool says ([`acquire_timeout`](sqlx::pool::PoolOptions::acquire_timeout), 30 s by
-/// default); the layer's deadline ends the wait of a request before that.
+/// **Deadlines.** A management call gives up after 10 s, or earlier if it has waited 5 s for a lock
+/// or one of its statements takes 8 s: [`StoreError::Unavailable`]. You may repeat it: nothing was
+/// written, unless the answer to the commit itself was lost.
 ///
-/// Management shares the pool. Its calls take at most half of the connections at once (at least one), and those that end
-/// nothing leave one of these free, so that lookups find a connection and a revocation does too. In a pool of less than
-/// four they may wait for each other. Stores that share a pool without being clones of each other each take as much.
-///
-/// A call of management gives up after 10 s, and before that when it has waited 5 s for a lock, or when one of its
-/// statements takes 8 s: [`StoreError::Unavailable`]. It may be repeated: nothing was written,
-/// unless the answer to the commit itself was lost.
+/// # Example
 ///
 /// ```no_run
-/// use sqlx::PgPool;
 /// use tower_api_key::{scope::Catalogue, store::Directory};
-/// use tower_api_key_sqlx::PostgresStore;
+/// use tower_api_key_sqlx::{PostgresStore, sqlx::PgPool};
 ///
 /// # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 /// let pool = PgPool::connect("postgres://localhost/service").await?;
@@ -213,14 +210,19 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Makes a store in the schema `tower_api_key`. Asks the database nothing: see [`migrate`](Self::migrate) and
-    /// [`check`](Self::check).
+    /// Creates a store in the schema `tower_api_key` of the pool's database.
+    ///
+    /// Runs no statement: call [`migrate`](Self::migrate) or [`check`](Self::check) next.
+    ///
+    /// The pool is one of **sqlx 0.9**, which this crate re-exports as
+    /// [`tower_api_key_sqlx::sqlx`](crate::sqlx). A pool of another version of sqlx is another
+    /// type, and does not compile; use [`connect`](Self::connect) then.
     #[must_use]
-    pub fn new(pool: PgPool, catalogue: Catalogue) -> Self {
-        Self::over(pool, catalogue, Schema::standard())
+    pub fn new(pool: impl IntoPool<Postgres>, catalogue: Catalogue) -> Self {
+        Self::with_parts(pool.into_pool(), catalogue, Schema::standard())
     }
 
-    fn over(pool: PgPool, catalogue: Catalogue, schema: Schema) -> Self {
+    fn with_parts(pool: PgPool, catalogue: Catalogue, schema: Schema) -> Self {
         let statements = Arc::new(Statements::of(|text| schema.statement(text)));
         let (by_owner, permits) = (Arc::new(ByOwner::of(&schema)), Permits::of(&pool));
         Self {
@@ -235,24 +237,18 @@ impl PostgresStore {
         }
     }
 
-    /// Takes another schema.
+    /// Uses another schema than `tower_api_key`.
     ///
     /// # Errors
-    /// [`SetupError::InvalidSchema`] unless it is a name of small letters, digits and `_`, not beginning with a digit or
-    /// `pg_`, of at most 55 bytes.
+    /// [`SetupError::InvalidSchema`] unless the name consists of 1 to 55 lower-case letters, digits
+    /// and `_`, and does not begin with a digit or `pg_`.
     pub fn with_schema(self, name: &str) -> Result<Self, SetupError> {
-        let schema = Schema::new(name).ok_or_else(|| SetupError::InvalidSchema(name.into()))?;
-        let Self {
-            pool,
-            catalogue,
-            peppers,
-            lost_commits_allowed,
-            ..
-        } = self;
+        let schema =
+            Schema::new(name).ok_or_else(|| SetupError::InvalidSchema { name: name.into() })?;
         Ok(Self {
-            peppers,
-            lost_commits_allowed,
-            ..Self::over(pool, catalogue, schema)
+            peppers: self.peppers,
+            lost_commits_allowed: self.lost_commits_allowed,
+            ..Self::with_parts(self.pool, self.catalogue, schema)
         })
     }
 
@@ -268,8 +264,8 @@ impl PostgresStore {
         }
     }
 
-    /// Keeps the digests of new credentials under a pepper, and verifies those under others. Every node has to be given the
-    /// same.
+    /// Stores the digests of new credentials under the current pepper, and verifies the others
+    /// under theirs. Give every node the same peppers.
     #[must_use]
     pub fn with_peppers(self, peppers: Peppers) -> Self {
         Self {
@@ -278,90 +274,20 @@ impl PostgresStore {
         }
     }
 
-    /// Starts to follow the change log. Every change that is committed after this has returned is told, whoever makes it.
+    /// Starts to follow the change log, on a connection of its own. The feed yields every change
+    /// that is committed after this has returned, whoever makes it.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the log cannot be read.
+    /// [`StoreError::Unavailable`] if the log cannot be read.
     pub async fn feed(&self) -> Result<PostgresFeed, StoreError> {
         PostgresFeed::start(self.clone()).await
     }
-
-    /// Removes what is older than `age` from the change log, and returns how many rows that were. To be called now and then,
-    /// by any node, also by several at once. Each 10 000 rows are a transaction of their own.
-    ///
-    /// A follower that has not read what is removed notices, and says
-    /// [`Change::Everything`](super::Change::Everything). One that has is not disturbed.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn prune(&self, age: Duration) -> Result<u64, StoreError> {
-        const OLDEST: f64 = 1e11; // seconds: 3000 years, which PostgreSQL's timestamps reach back
-        let mut pruned = 0;
-        loop {
-            let prune = self
-                .statements
-                .prune
-                .query()
-                .bind(age.as_secs_f64().min(OLDEST))
-                .bind(PRUNED_AT_ONCE);
-            let run = async |db: &mut PgConnection| prune.execute(db).await.map_err(failed);
-            let removed = self.transact(Purpose::Ordinary, run).await?.rows_affected();
-            pruned += removed;
-            if removed < PRUNED_AT_ONCE.unsigned_abs() {
-                return Ok(pruned);
-            }
-        }
-    }
 }
 
-/// PostgreSQL's text holds no NUL: nothing that has one is stored, and the database need not be asked.
-fn storable(id: &str) -> bool {
-    !id.contains('\0')
-}
-
-#[async_trait]
-impl CredentialStore for PostgresStore {
-    async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
-        let record = match lookup.key() {
-            LookupKey::OrgKey { id } if !storable(id) => None,
-            LookupKey::OrgKey { id } => {
-                let row = self
-                    .statements
-                    .find_key
-                    .query()
-                    .bind(id)
-                    .fetch_optional(&self.pool)
-                    .await
-                    .map_err(failed)?;
-                row.map(|row| self.reader().key(&PgColumns(&row), id))
-                    .transpose()?
-            }
-            LookupKey::PersonalToken { digest } => {
-                let organization = lookup.organization().filter(|id| storable(id));
-                let bytes = |digest: &Digest| digest.to_bytes().to_vec();
-                let query = match &self.peppers {
-                    None => self.statements.find_token.query().bind(bytes(digest)),
-                    Some(_) => {
-                        let candidates = self.digests().candidates(digest);
-                        let candidates = candidates.iter().map(bytes).collect::<Vec<_>>();
-                        self.statements.find_peppered_token.query().bind(candidates)
-                    }
-                };
-                let row = query
-                    .bind(organization)
-                    .fetch_optional(&self.pool)
-                    .await
-                    .map_err(failed)?;
-                row.map(|row| self.reader().token(&PgColumns(&row), digest, organization))
-                    .transpose()?
-            }
-        };
-        Ok(record.map(Arc::new))
-    }
-
-    fn decoy_pepper(&self) -> Option<&Pepper> {
-        self.peppers.as_ref().map(Peppers::current)
-    }
+/// Returns false for a text that PostgreSQL cannot store: nothing that contains NUL is there, so
+/// the database need not be asked.
+fn contains_no_nul(text: &str) -> bool {
+    !text.contains('\0')
 }
 
 impl fmt::Debug for PostgresStore {

@@ -1,6 +1,7 @@
-//! The connections that management takes from the service's pool: how many at once, and for how long.
+//! The connections that management takes from the pool: how many at once, and for how long.
 //!
-//! Lookups share the pool with management. So management takes at most half of it, and every call has a deadline.
+//! Lookups share the pool with management. So management takes at most half of it, and every call
+//! has a deadline.
 
 use std::{mem, sync::Arc, time::Duration};
 
@@ -16,16 +17,34 @@ use tokio::{
     time::timeout,
 };
 
-use super::{PostgresStore, row::failed};
+use super::{PostgresStore, row::store_error};
 use tower_api_key::store::{StoreError, StoreFault};
 
-/// Longer than one statement may take, so that it is usually the server that gives up and says why.
+/// How a transaction begins, whatever the database's defaults are.
+///
+/// A statement must see what was committed while it waited, and neither another session's lock nor
+/// a statement of the store may block a call for ever.
+///
+/// Bitmap scans read and sort everything that an owner has; the planner prefers them where it
+/// expects few rows. Without them the rows come in the order of an index, and only as many as the
+/// statement asks for.
+///
+/// Names without a schema are looked up in `pg_catalog` only: in `public`, which is in the path of
+/// most roles, another role may have created a function or an operator whose argument types fit
+/// better.
+pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
+    SET LOCAL search_path = pg_catalog, pg_temp; \
+    SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '8s'; \
+    SET LOCAL enable_bitmapscan = off";
+
+/// Longer than one statement may take, so that usually the server gives up first and says why.
 const DEADLINE: Duration = Duration::from_secs(10);
 
 /// What a call of management waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// It takes rights away, or reads one row. It has a connection even when all other calls wait for locks.
+    /// A revocation, or reading a single row. It has a connection even if all other calls wait for
+    /// locks.
     Prompt,
     /// Everything else.
     Ordinary,
@@ -60,8 +79,8 @@ impl Permits {
     }
 }
 
-/// A connection with its permits. One that is dropped before its work is done keeps them until the server has answered, so
-/// that calls that were given up do not add up to the whole pool.
+/// A connection with its permits. If it is dropped before its work is done, it keeps them until the
+/// server has answered, so that cancelled calls do not occupy the whole pool.
 struct Held {
     connection: Option<PoolConnection<Postgres>>,
     permits: Vec<OwnedSemaphorePermit>,
@@ -74,7 +93,7 @@ impl Held {
             .ok_or_else(|| StoreError::unavailable(sqlx::Error::PoolClosed))
     }
 
-    /// Gives back a connection that waits for nothing.
+    /// Returns a connection that waits for nothing to the pool.
     fn release(mut self) {
         self.connection = None;
     }
@@ -88,7 +107,7 @@ impl Drop for Held {
         };
         let permits = mem::take(&mut self.permits);
         runtime.spawn(async move {
-            // Waits for the end of what was begun, and rolls it back.
+            // Waits for the end of the statement that was begun, and rolls it back.
             if !matches!(timeout(DEADLINE, connection.ping()).await, Ok(Ok(()))) {
                 connection.close_on_drop();
             }
@@ -108,35 +127,35 @@ impl PostgresStore {
             let mut held = self.connection(purpose).await?;
             let mut transaction = held
                 .connection()?
-                .begin_with(super::BEGIN)
+                .begin_with(BEGIN)
                 .await
-                .map_err(failed)?;
+                .map_err(store_error)?;
             let done = work(&mut transaction).await?;
-            transaction.commit().await.map_err(failed)?;
+            transaction.commit().await.map_err(store_error)?;
             held.release();
             Ok(done)
         })
         .await
     }
 
-    /// Reads several rows in the order of an index, as [`BEGIN`](super::BEGIN) makes sure.
+    /// Reads several rows in the order of an index, as [`BEGIN`] makes sure.
     pub(super) async fn scan(
         &self,
         query: Query<'_, Postgres, PgArguments>,
     ) -> Result<Vec<PgRow>, StoreError> {
         self.transact(Purpose::Ordinary, async |db| {
-            query.fetch_all(db).await.map_err(failed)
+            query.fetch_all(db).await.map_err(store_error)
         })
         .await
     }
 
-    /// Reads what has a name of its own.
+    /// Reads rows that are found by a unique name.
     pub(super) async fn read(
         &self,
         query: Query<'_, Postgres, PgArguments>,
     ) -> Result<Vec<PgRow>, StoreError> {
         self.transact(Purpose::Prompt, async |db| {
-            query.fetch_all(db).await.map_err(failed)
+            query.fetch_all(db).await.map_err(store_error)
         })
         .await
     }
@@ -147,7 +166,7 @@ impl PostgresStore {
             .acquire(purpose)
             .await
             .map_err(StoreError::unavailable)?;
-        let connection = self.pool.acquire().await.map_err(failed)?;
+        let connection = self.pool.acquire().await.map_err(store_error)?;
         Ok(Held {
             connection: Some(connection),
             permits,
@@ -155,7 +174,8 @@ impl PostgresStore {
     }
 }
 
-/// On the heap: what a transaction keeps would otherwise be a part of each caller's future, and of theirs.
+/// Runs `work` within the deadline. On the heap, since the state of a transaction would otherwise
+/// be a part of each caller's future, and of their callers'.
 async fn in_time<T, E: From<StoreError>>(work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     timeout(DEADLINE, Box::pin(work))
         .await

@@ -1,4 +1,4 @@
-//! Finding out whether a pooler stands between the service and the server.
+//! Finding out whether a pooler is between the service and the server.
 //!
 //! Two connections that are open at the same time have a server process each. A pooler that assigns
 //! server connections per transaction gives both the same process, or one of them several.
@@ -18,7 +18,8 @@ where
     Ok(!stays(first, again[0]) || !stays(second, again[1]) || again[0] == again[1])
 }
 
-/// Not a prepared statement: behind such a pooler one may not be found again.
+/// Returns the server's process. Not with a prepared statement, which may not be found again behind
+/// such a pooler.
 async fn backend(db: impl PgExecutor<'_>) -> Result<i32, sqlx::Error> {
     sqlx::raw_sql("SELECT pg_catalog.pg_backend_pid()")
         .fetch_one(db)

@@ -16,7 +16,7 @@ impl PostgresStore {
         RecordReader::new(self.digests(), &self.catalogue)
     }
 
-    /// How digests are stored.
+    /// Returns how digests are stored.
     pub(super) fn digests(&self) -> DigestPolicy<'_> {
         DigestPolicy::new(self.peppers.as_ref())
     }
@@ -42,7 +42,7 @@ impl Columns for PgColumns<'_> {
         get(self.0, column)
     }
 
-    /// What no writer of ours writes is damage, and grants nothing.
+    /// A scope that the store would not write means a damaged record, which grants nothing.
     fn scopes(&self) -> Result<Option<Vec<String>>, StoreError> {
         let scopes: Option<Vec<String>> = get(self.0, "scopes")?;
         match scopes.iter().flatten().any(|scope| !is_scope_token(scope)) {
@@ -61,9 +61,10 @@ pub(super) fn get<'r, T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Pos
     row.try_get(column).map_err(StoreError::corrupt)
 }
 
-/// What the database says of a damaged page or value is about one record; all else is an outage.
-pub(super) fn failed(error: sqlx::Error) -> StoreError {
-    let damaged = |code: &str| code == "XX001" || code == "XX002"; // data_corrupted, index_corrupted
+/// An error about a damaged page or value means one damaged record; every other error is an outage.
+pub(super) fn store_error(error: sqlx::Error) -> StoreError {
+    // data_corrupted, index_corrupted
+    let damaged = |code: &str| code == "XX001" || code == "XX002";
     match &error {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => StoreError::corrupt(error),
         sqlx::Error::Database(told) if told.code().is_some_and(|code| damaged(&code)) => {

@@ -1,60 +1,23 @@
-//! Every statement, with the schema's name written into it once.
+//! The statements of a store, with the schema's name written into each once.
 
 use std::{fmt, sync::Arc};
 
 use sqlx::{AssertSqlSafe, Postgres, postgres::PgArguments, query::Query};
 
-/// The schema of a store: a name that needs no quotes.
-#[derive(Clone, PartialEq, Eq)]
-pub(super) struct Schema(Arc<str>);
-
-/// What the channel's name has behind the schema's; the triggers of the migration say the same.
-const CHANNEL_SUFFIX: &str = "_changes";
-
-/// PostgreSQL cuts names at 63 bytes, and two cut names could be one.
-const MAX_LEN: usize = 63 - CHANNEL_SUFFIX.len();
-
-impl Schema {
-    /// Small letters, digits and `_`, not beginning with a digit; names that begin with `pg_` are PostgreSQL's own.
-    pub(super) fn new(name: &str) -> Option<Self> {
-        let plain = name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        let begins = name.bytes().next().is_some_and(|b| !b.is_ascii_digit());
-        (plain && begins && name.len() <= MAX_LEN && !name.starts_with("pg_"))
-            .then(|| Self(name.into()))
-    }
-
-    /// The schema that a store has unless it is told another.
-    pub(super) fn standard() -> Self {
-        Self("tower_api_key".into())
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    pub(super) fn channel(&self) -> String {
-        format!("{}{CHANNEL_SUFFIX}", self.0)
-    }
-
-    /// Takes `$$.` for the schema. Quoted all the same: a name could be a reserved word.
-    pub(super) fn statement(&self, text: &str) -> Statement {
-        Statement(text.replace("$$.", &format!("\"{}\".", self.0)).into())
-    }
-}
-
-impl fmt::Debug for Schema {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
 /// A statement, prepared once per connection by the driver.
 pub(super) struct Statement(Arc<str>);
 
 impl Statement {
-    /// Safe: the text is one of this file, and the only foreign thing in it is a [`Schema`].
+    pub(super) fn new(text: String) -> Self {
+        Self(text.into())
+    }
+
+    #[cfg(test)]
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// Safe: the text is one of this crate's, and the only foreign thing in it is a [`Schema`](super::schema::Schema).
     pub(super) fn query(&self) -> Query<'static, Postgres, PgArguments> {
         sqlx::query(AssertSqlSafe(Arc::clone(&self.0)))
     }
@@ -96,26 +59,29 @@ statements! {
     /// The statements of a store.
     Statements:
 
-    /// A key with the state of its organization: $1 id.
+    /// Finds a key, with the state of its organization: $1 id.
     find_key = "
         SELECT c.digest, c.pepper, c.status, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes,
             c.rotated_to IS NOT NULL AS rotated
         FROM $$.credentials c LEFT JOIN $$.organizations o ON o.id = c.organization_id
         WHERE c.kind = 'org_key' AND c.id = $1";
-    /// A token with the state of its owner and the membership in a living organization: $1 digest, $2 organization.
+    /// Finds a token, with the state of its owner and the membership in an organization that is not
+    /// deleted: $1 digest, $2 organization.
     find_token = token!("c.digest = $1");
-    /// The same by one of several digests: $1 digests, $2 organization.
+    /// Finds a token by one of several digests: $1 digests, $2 organization.
     find_peppered_token = token!("c.digest = ANY($1)");
-    /// The same by its id: $1 id, $2 organization.
+    /// Finds a token by its id: $1 id, $2 organization.
     token_by_id = token!("c.id = $1");
-    /// A person and their role in a living organization: $1 person, $2 organization.
+    /// Finds a user and their role in an organization that is not deleted: $1 user, $2
+    /// organization.
     user_by_id = "
         SELECT u.enabled, m.role
         FROM $$.users u
         LEFT JOIN $$.organizations o ON o.id = $2 AND NOT o.deleted
         LEFT JOIN $$.memberships m ON m.user_id = u.id AND m.organization_id = o.id
         WHERE u.id = $1";
-    /// UNION drops what was seen before, so that it ends even when somebody wrote a ring of parents.
+    /// UNION drops the organizations already seen, so it ends even if a row makes the parents a
+    /// ring.
     is_descendant = "
         WITH RECURSIVE above (id) AS (
             SELECT p.id FROM $$.organizations o JOIN $$.organizations p ON p.id = o.parent_id
@@ -127,9 +93,9 @@ statements! {
         )
         SELECT EXISTS (SELECT 1 FROM above WHERE id = $2 AND id <> $1)";
 
-    /// Holds the organization as it is until the transaction ends.
+    /// Locks the organization as it is until the transaction ends.
     living_organization = "SELECT 1 FROM $$.organizations WHERE id = $1 AND NOT deleted FOR SHARE";
-    /// Holds the person, who may be changed but not removed.
+    /// Locks the user, who may be changed but not removed.
     known_user = "SELECT 1 FROM $$.users WHERE id = $1 FOR KEY SHARE";
     create_organization = "INSERT INTO $$.organizations (id, parent_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
     delete_organization = "UPDATE $$.organizations SET deleted = true WHERE id = $1 AND NOT deleted";
@@ -145,12 +111,12 @@ statements! {
             pepper)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING";
 
-    /// Holds the digest of a credential until it is made anew.
-    hold_digest = "SELECT digest, pepper FROM $$.credentials WHERE kind = $1 AND id = $2 FOR NO KEY UPDATE";
+    /// Locks the digest of a credential until it is rehashed.
+    lock_digest = "SELECT digest, pepper FROM $$.credentials WHERE kind = $1 AND id = $2 FOR NO KEY UPDATE";
     rehash = "UPDATE $$.credentials SET digest = $3, pepper = $4 WHERE kind = $1 AND id = $2";
 
-    /// Events, numbered in their order.
-    tell = "
+    /// Inserts events, numbered in their order.
+    insert_events = "
         INSERT INTO $$.events (at, action, organization_id, user_id, credential_id, related_id,
             actor_kind, actor_id, actor_user_id, origin)
         SELECT e.at, e.action, e.organization_id, e.user_id, e.credential_id, e.related_id,
@@ -161,20 +127,22 @@ statements! {
                 actor_kind, actor_id, actor_user_id, origin, place)
         ORDER BY e.place
         RETURNING number";
-    /// Holds the people whose tokens these are, so that nobody is erased before what is written of them.
-    hold_users = "
+    /// Locks the users whose tokens these are, so that no user is erased before the uses are
+    /// written.
+    lock_users = "
         SELECT u.id FROM $$.users u WHERE u.id IN (
             SELECT c.user_id FROM unnest($1::text[], $2::text[]) AS n (kind, id)
                 JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id
         ) ORDER BY u.id FOR KEY SHARE";
-    /// A row for each credential that has none, with the least moment that there is.
+    /// Inserts a row for each credential without one, with the least moment there is.
     begin_uses = "
         INSERT INTO $$.uses (kind, id, at)
         SELECT c.kind, c.id, (-9223372036854775808)::bigint
         FROM unnest($1::text[], $2::text[]) AS n (kind, id) JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id
         ORDER BY c.kind, c.id ON CONFLICT DO NOTHING";
-    /// The uses to write, of those at $3 in milliseconds, $4 of which came after a rotation. None is later than now. What is
-    /// asked of `u` is asked again once the row is locked.
+    /// Selects and locks the uses to write, of those at $3 in milliseconds, $4 of which came after
+    /// a rotation. None is later than now. The conditions on `u` are evaluated again once the row
+    /// is locked.
     lock_due_uses = "
         SELECT u.kind, u.id, n.at, c.organization_id, c.user_id, c.rotated_to,
             coalesce(c.rotated_to IS NOT NULL AND NOT u.rotation_reported
@@ -197,26 +165,27 @@ statements! {
         FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bool[]) AS n (kind, id, at, first)
         WHERE u.kind = n.kind AND u.id = n.id";
 
-    /// The last uses of a person's tokens. Locked in the order in which uses are recorded.
+    /// Removes the last uses of a user's tokens, locked in the order in which uses are recorded.
     erase_uses = "
         WITH held AS (
             SELECT u.kind, u.id FROM $$.uses u JOIN $$.credentials c ON c.kind = u.kind AND c.id = u.id
             WHERE c.user_id = $1 ORDER BY u.kind, u.id FOR UPDATE OF u
         )
         DELETE FROM $$.uses u USING held WHERE u.kind = held.kind AND u.id = held.id";
-    /// Keeps everybody else from referring to the person.
+    /// Keeps other transactions from referring to the user.
     lock_user = "SELECT 1 FROM $$.users WHERE id = $1 FOR UPDATE";
     erase_turn = "DELETE FROM $$.owner_turns WHERE kind = 'pat' AND id = $1";
     erase_tokens = "
         WITH held AS (SELECT id FROM $$.credentials WHERE user_id = $1 ORDER BY id FOR UPDATE)
         DELETE FROM $$.credentials c USING held WHERE c.kind = 'pat' AND c.id = held.id";
-    /// The memberships go with the person.
+    /// Removes the user, and the memberships with them.
     erase_user = "DELETE FROM $$.users WHERE id = $1";
-    /// A row when there are more than $2 events of a person $1, or of what they did to others.
+    /// Returns a row if there are more than $2 events of a user $1, or of what they did to others.
     has_long_trail = "
         SELECT 1 WHERE EXISTS (SELECT FROM $$.events WHERE user_id = $1 ORDER BY number OFFSET $2)
             OR EXISTS (SELECT FROM $$.events WHERE actor_user_id = $1 ORDER BY number OFFSET $2)";
-    /// Gives the events of a person $1 another name $2, and of what they did to others; at most $3 of them.
+    /// Replaces the name $1 of a user by $2 in their events and in those that they caused; at most
+    /// $3 of each.
     erase_owned_events = "
         UPDATE $$.events SET user_id = $2, origin = NULL,
             actor_user_id = CASE WHEN actor_user_id = $1 THEN $2 ELSE actor_user_id END
@@ -226,33 +195,34 @@ statements! {
         WHERE number IN (SELECT number FROM $$.events WHERE actor_user_id = $1 ORDER BY number LIMIT $3)";
 
     version = "SELECT max(version) FROM $$._migrations WHERE success";
-    /// Whether a version that knows the migrations up to $1 can use the schema with those after it.
+    /// Returns whether a version that knows the migrations up to $1 can use the schema with those
+    /// after it.
     is_compatible = "
         SELECT NOT EXISTS (
             SELECT FROM $$._migrations m LEFT JOIN $$.compatibility c ON c.migration = m.version
             WHERE m.version > $1 AND (c.oldest IS NULL OR c.oldest > $1)
         )";
     assumptions = include_str!("assumptions.sql");
-    /// How many rows the horizon has, and whether transactions are in the log that this cluster has
-    /// not had yet.
+    /// Returns how many rows the horizon has, and whether the log contains transactions that this
+    /// cluster has not reached.
     log_facts = "
         SELECT count(*), coalesce(bool_or(pruned_through >= pg_snapshot_xmax(pg_current_snapshot())), false)
             OR EXISTS (SELECT FROM $$.changes WHERE xid >= pg_snapshot_xmax(pg_current_snapshot()))
         FROM $$.horizon";
     empty_log = "TRUNCATE $$.changes";
-    /// Removes what is older than $1 seconds, at most $2 rows; a trigger counts it as a prune.
+    /// Removes rows older than $1 seconds, at most $2 of them; a trigger counts it as a prune.
     prune = "
         DELETE FROM $$.changes WHERE seq IN (
             SELECT seq FROM $$.changes WHERE at < clock_timestamp() - make_interval(secs => $1::float8)
             ORDER BY seq LIMIT $2
         )";
-    /// Where the log ends now.
+    /// Returns the end of the log.
     log_end = "SELECT pg_current_snapshot()::text, prunes FROM $$.horizon";
-    /// What the snapshot $1 did not see, at most $3 rows, beside the snapshot that this statement
-    /// itself reads with. The third column: rows were removed since there were $2 prunes, and $1
-    /// may not have seen all of them. It has seen those of the transactions before it, and a
-    /// transaction that was under way then can only have lost rows when it is over now. Rows of
-    /// transactions that are yet to come were restored from a dump of another cluster.
+    /// Returns what the snapshot $1 did not see, at most $3 rows, with the snapshot that this
+    /// statement itself reads with. The third column says whether rows were removed since there
+    /// were $2 prunes that $1 may not have seen. It has seen those of the transactions before it,
+    /// and a transaction that was running then can only have lost rows if it has ended. Rows of
+    /// transactions to come were restored from a dump of another cluster.
     log_since = "
         SELECT pg_current_snapshot()::text, h.prunes,
             h.prunes <> $2 AND (h.pruned_through >= pg_snapshot_xmax($1::text::pg_snapshot) OR EXISTS (
@@ -274,44 +244,5 @@ statements! {
 impl fmt::Debug for Statements {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Statements(..)")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_schema_is_a_plain_name_that_leaves_room_for_the_channel() {
-        for (name, good) in [
-            ("tower_api_key", true),
-            ("_x9", true),
-            ("select", true),
-            (&*"a".repeat(55), true),
-            (&*"a".repeat(56), false),
-            ("", false),
-            ("9a", false),
-            ("Upper", false),
-            ("a-b", false),
-            ("a\"b", false),
-            ("a.b", false),
-            ("a b", false),
-            ("\u{e9}", false),
-            ("a\0", false),
-            ("pg_catalog", false),
-        ] {
-            assert_eq!(Schema::new(name).is_some(), good, "{name:?}");
-        }
-    }
-
-    #[test]
-    fn every_table_is_looked_for_in_the_schema() {
-        let statement = Schema::new("select")
-            .unwrap()
-            .statement("SELECT 1 FROM $$.users u JOIN $$.memberships m");
-        assert_eq!(
-            &*statement.0,
-            "SELECT 1 FROM \"select\".users u JOIN \"select\".memberships m"
-        );
     }
 }

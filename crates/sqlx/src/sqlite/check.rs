@@ -1,13 +1,15 @@
-//! Does the database do what a store relies on?
+//! Verifying that the database does what a store relies on.
+
+use std::path::Path;
 
 use sqlx::{FromRow, SqliteConnection};
 
-use super::{SqliteStore, open::SetupError};
-use tower_api_key::store::StoreError;
+use super::{SqliteStore, file::DatabaseFile};
+use crate::{BrokenAssumption, SetupError};
 
-/// What the schema consists of, beside the tables, which every statement would miss. Whoever
-/// imports much may drop an index or a trigger and forget it: nothing fails, but changes are not
-/// logged, or refused.
+/// The indexes, triggers and views of the schema; a missing table makes every statement fail. An
+/// index or a trigger that was dropped for a large import and forgotten fails nothing, but changes
+/// are no longer logged, or no longer refused.
 const OBJECTS: [&str; 43] = [
     "tower_api_key_changes_kept",
     "tower_api_key_changes_numbers_kept",
@@ -64,7 +66,7 @@ pub(super) async fn missing_objects(db: &mut SqliteConnection) -> Result<Vec<Str
     sqlx::query_scalar(MISSING).bind(names).fetch_all(db).await
 }
 
-/// What is looked at whenever a database is opened.
+/// What is verified whenever a database is opened.
 const PRAGMAS: &str = "
     SELECT (SELECT encoding FROM pragma_encoding) AS encoding,
         (SELECT journal_mode FROM pragma_journal_mode) AS journal_mode";
@@ -75,40 +77,41 @@ struct Pragmas {
     journal_mode: String,
 }
 
-/// Looks at what is cheap to look at. `in_file` is false for a database in memory, which has no
+/// Verifies what is cheap to verify. `in_file` is false for a database in memory, which has no
 /// write-ahead log.
 pub(super) async fn at_opening(db: &mut SqliteConnection, in_file: bool) -> Result<(), SetupError> {
-    found(cheap(db, in_file).await.map_err(SetupError::from_sqlx)?)
+    refuse(cheap(db, in_file).await.map_err(SetupError::from_sqlite)?)
 }
 
-async fn cheap(db: &mut SqliteConnection, in_file: bool) -> Result<Vec<String>, sqlx::Error> {
-    let mut problems: Vec<String> = Vec::new();
+async fn cheap(
+    db: &mut SqliteConnection,
+    in_file: bool,
+) -> Result<Vec<BrokenAssumption>, sqlx::Error> {
+    let mut broken = Vec::new();
     let pragmas: Pragmas = sqlx::query_as(PRAGMAS).fetch_one(&mut *db).await?;
     if pragmas.encoding != "UTF-8" {
-        problems.push(format!(
-            "the encoding is {}: create the database with UTF-8",
-            pragmas.encoding
-        ));
+        broken.push(BrokenAssumption::Encoding {
+            encoding: pragmas.encoding.into(),
+        });
     }
     if in_file && pragmas.journal_mode != "wal" {
-        let mode = pragmas.journal_mode;
-        problems.push(format!(
-            "the journal mode is {mode}, and not wal: use a local file system, and open the store again"
-        ));
+        broken.push(BrokenAssumption::JournalMode {
+            mode: pragmas.journal_mode.into(),
+        });
     }
     let missing = missing_objects(db).await?;
     if !missing.is_empty() {
-        let missing = missing.join(", ");
-        problems.push(format!(
-            "missing in the schema: {missing}; create it as the migrations do"
-        ));
+        broken.push(BrokenAssumption::MissingObjects {
+            names: missing.into(),
+        });
     }
-    Ok(problems)
+    Ok(broken)
 }
 
-/// A number that is used again, or a gap, hides a change from whoever follows the log.
-const LOG: &str = "
-    SELECT coalesce(max(c.seq), 0) > coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'tower_api_key_changes'), 0)
+/// Whether a number was used again or left out, which hides a change from followers of the log.
+const LOG_HAS_GAP: &str = "
+    SELECT coalesce(max(c.seq), 0) > coalesce(
+            (SELECT seq FROM sqlite_sequence WHERE name = 'tower_api_key_changes'), 0)
         OR count(*) <> coalesce(max(c.seq) - min(c.seq) + 1, 0)
     FROM tower_api_key_changes c";
 
@@ -127,58 +130,72 @@ const ORPHANS: [(&str, &str); 3] = [
     ),
 ];
 
-async fn thorough(db: &mut SqliteConnection, in_file: bool) -> Result<Vec<String>, sqlx::Error> {
-    let mut problems = cheap(db, in_file).await?;
-    if sqlx::query_scalar::<_, i64>(LOG)
-        .fetch_one(&mut *db)
-        .await?
-        != 0
-    {
-        problems.push(
-            "the change log has a gap, or numbers to come: restart what follows it".to_owned(),
-        );
+async fn thorough(
+    db: &mut SqliteConnection,
+    in_file: bool,
+) -> Result<Vec<BrokenAssumption>, sqlx::Error> {
+    let mut broken = cheap(db, in_file).await?;
+    if is_true(db, LOG_HAS_GAP).await? {
+        broken.push(BrokenAssumption::ChangeLogGap);
     }
-    for (table, orphans) in ORPHANS {
-        if sqlx::query_scalar::<_, i64>(orphans)
-            .fetch_one(&mut *db)
-            .await?
-            != 0
-        {
-            problems.push(format!(
-                "{table} refers to owners without a row: create them, or delete what refers to them"
-            ));
+    for (table, has_orphans) in ORPHANS {
+        if is_true(db, has_orphans).await? {
+            broken.push(BrokenAssumption::UnknownOwners {
+                table: table.into(),
+            });
         }
     }
-    Ok(problems)
+    Ok(broken)
 }
 
-fn found(problems: Vec<String>) -> Result<(), SetupError> {
-    if problems.is_empty() {
+async fn is_true(db: &mut SqliteConnection, sql: &'static str) -> Result<bool, sqlx::Error> {
+    let answer: i64 = sqlx::query_scalar(sql).fetch_one(db).await?;
+    Ok(answer != 0)
+}
+
+fn refuse(broken: Vec<BrokenAssumption>) -> Result<(), SetupError> {
+    if broken.is_empty() {
         Ok(())
     } else {
-        Err(SetupError::Unsound(problems.join("; ").into()))
+        Err(SetupError::broken(broken))
     }
 }
 
 impl SqliteStore {
-    /// Looks for what would make the store answer wrongly without an error: other files under their
-    /// names, another name of the file, another encoding or journal mode, a missing trigger, index or view, a change log with
-    /// gaps, rows whose owner has none. Opening a store looks for all but the last two.
+    /// Verifies what would otherwise make the store answer wrongly without an error.
+    ///
+    /// It finds files that were replaced, a second name of the file, another encoding or journal
+    /// mode, a missing trigger, index or view, a change log with gaps, and rows whose owner does
+    /// not exist. Opening a store verifies all but the last two.
     ///
     /// Reads all credentials, organizations and memberships once. It does not look for a damaged
-    /// file: that is `PRAGMA integrity_check`.
+    /// file: run `PRAGMA integrity_check` for that.
     ///
     /// # Errors
-    /// [`SetupError::Unsound`], which names everything that was found; [`SetupError::CannotOpen`]
-    /// when nothing could be read.
+    /// [`SetupError::BrokenAssumptions`], which names everything that was found;
+    /// [`SetupError::CannotConnect`] if nothing could be read.
     pub async fn check(&self) -> Result<(), SetupError> {
-        let in_file = self.file.is_some();
-        let cannot_open = |error: StoreError| SetupError::CannotOpen(error.into());
-        self.verify_files().await.map_err(cannot_open)?;
-        let mut connection = self.acquire().await.map_err(cannot_open)?;
-        let problems = thorough(&mut connection, in_file).await;
-        self.verify_files().await.map_err(cannot_open)?;
-        found(problems.map_err(SetupError::from_sqlx)?)
+        self.named(self.try_check().await)
+    }
+
+    async fn try_check(&self) -> Result<(), SetupError> {
+        self.verify_files()
+            .await
+            .map_err(SetupError::cannot_connect)?;
+        let acquired = self.acquire().await;
+        let mut connection = acquired.map_err(SetupError::cannot_connect)?;
+        let broken = thorough(&mut connection, self.file.is_some()).await;
+        self.verify_files()
+            .await
+            .map_err(SetupError::cannot_connect)?;
+        refuse(broken.map_err(SetupError::from_sqlite)?)
+    }
+
+    /// Names the database in an error.
+    fn named<T>(&self, outcome: Result<T, SetupError>) -> Result<T, SetupError> {
+        let path = self.file.as_deref().map(DatabaseFile::path);
+        let name = path.map_or_else(|| "memory".into(), Path::to_string_lossy);
+        outcome.map_err(|error| error.in_database(&name))
     }
 }
 
@@ -190,7 +207,8 @@ mod tests {
     #[tokio::test]
     async fn every_object_of_the_schema_is_looked_for() {
         let store = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
-        let sql = "SELECT name FROM sqlite_schema WHERE type <> 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+        let sql = "SELECT name FROM sqlite_schema
+            WHERE type <> 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
         let objects: Vec<String> = sqlx::query_scalar(sql)
             .fetch_all(&store.pool)
             .await

@@ -1,15 +1,17 @@
-//! The writing side: each change is one transaction, and a refused one leaves nothing.
+//! Changes of organizations, users and memberships: each is one transaction, and a refused one
+//! leaves nothing.
 //!
-//! A transaction begins with SQLite's write lock, so that what it reads holds until it commits, whoever else writes to the
-//! file.
+//! A transaction begins with SQLite's write lock, so what it reads stays valid until it commits,
+//! whatever other programs write to the file.
 
 use async_trait::async_trait;
 use sqlx::SqliteConnection;
 
 use super::{
     SqliteStore,
-    row::{self, failed},
+    row::{self, store_error},
 };
+use crate::shared::expect_changed;
 use tower_api_key::{
     id::{check_organization_id, check_user_id},
     store::{
@@ -19,10 +21,16 @@ use tower_api_key::{
     },
 };
 
-/// Binds the values and returns how many rows the statement changed, those of triggers not counted.
-macro_rules! changed {
+/// Binds the values, executes the statement, and returns how many rows it changed, not counting
+/// those of triggers.
+macro_rules! execute {
     ($db:expr, $sql:expr, $($value:expr),+) => {
-        sqlx::query($sql)$(.bind($value))+.execute(&mut *$db).await.map_err(failed)?.rows_affected()
+        sqlx::query($sql)
+            $(.bind($value))+
+            .execute(&mut *$db)
+            .await
+            .map_err(store_error)?
+            .rows_affected()
     };
 }
 
@@ -35,21 +43,22 @@ async fn create_organization(
         living_organization(db, parent).await?;
     }
     let sql = "INSERT INTO tower_api_key_organizations (id, parent_id)
-        SELECT ?1, ?2 WHERE NOT EXISTS (SELECT 1 FROM tower_api_key_organization_references WHERE id = ?1)
+        SELECT ?1, ?2
+        WHERE NOT EXISTS (SELECT 1 FROM tower_api_key_organization_references WHERE id = ?1)
         ON CONFLICT DO NOTHING";
-    one(changed!(db, sql, id, parent), || Taken(id.into()))
+    expect_changed(execute!(db, sql, id, parent), || Taken(id.into()))
 }
 
 async fn delete_organization(db: &mut SqliteConnection, id: &str) -> Result<(), WriteError> {
     let sql = "UPDATE tower_api_key_organizations SET deleted = 1 WHERE id = ?1 AND deleted = 0";
-    one(changed!(db, sql, id), || UnknownOrganization(id.into()))
+    expect_changed(execute!(db, sql, id), || UnknownOrganization(id.into()))
 }
 
 async fn create_user(db: &mut SqliteConnection, id: &str) -> Result<(), WriteError> {
     let sql = "INSERT INTO tower_api_key_users (id)
         SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM tower_api_key_user_references WHERE id = ?1)
         ON CONFLICT DO NOTHING";
-    one(changed!(db, sql, id), || Taken(id.into()))
+    expect_changed(execute!(db, sql, id), || Taken(id.into()))
 }
 
 async fn set_user_enabled(
@@ -58,16 +67,18 @@ async fn set_user_enabled(
     enabled: bool,
 ) -> Result<(), WriteError> {
     let sql = "UPDATE tower_api_key_users SET enabled = ?2 WHERE id = ?1";
-    one(changed!(db, sql, id, i64::from(enabled)), || {
+    expect_changed(execute!(db, sql, id, i64::from(enabled)), || {
         UnknownUser(id.into())
     })
 }
 
-/// Everything that is stored about a user, `?1`. What is deleted is looked for apart, as its indexes are.
+/// Everything stored about user `?1`. Deleted credentials are found by statements of their own,
+/// since they have indexes of their own.
 const ERASE: [&str; 4] = [
     "DELETE FROM tower_api_key_uses WHERE kind = 'pat' AND id IN (
         SELECT id FROM tower_api_key_credentials WHERE user_id = ?1 AND status <> 'deleted'
-        UNION ALL SELECT id FROM tower_api_key_credentials WHERE user_id = ?1 AND status = 'deleted')",
+        UNION ALL
+        SELECT id FROM tower_api_key_credentials WHERE user_id = ?1 AND status = 'deleted')",
     "DELETE FROM tower_api_key_credentials WHERE user_id = ?1 AND status <> 'deleted'",
     "DELETE FROM tower_api_key_credentials WHERE user_id = ?1 AND status = 'deleted'",
     "DELETE FROM tower_api_key_memberships WHERE user_id = ?1",
@@ -84,13 +95,13 @@ async fn delete_user(
     pseudonym: &str,
 ) -> Result<(), WriteError> {
     for sql in ERASE {
-        changed!(db, sql, id);
+        execute!(db, sql, id);
     }
     for sql in PSEUDONYMS {
-        changed!(db, sql, id, pseudonym);
+        execute!(db, sql, id, pseudonym);
     }
-    one(
-        changed!(db, "DELETE FROM tower_api_key_users WHERE id = ?1", id),
+    expect_changed(
+        execute!(db, "DELETE FROM tower_api_key_users WHERE id = ?1", id),
         || UnknownUser(id.into()),
     )
 }
@@ -106,7 +117,7 @@ async fn set_member(
     let sql =
         "INSERT INTO tower_api_key_memberships (user_id, organization_id, role) VALUES (?1, ?2, ?3)
         ON CONFLICT (user_id, organization_id) DO UPDATE SET role = excluded.role";
-    changed!(db, sql, user, organization, role);
+    execute!(db, sql, user, organization, role);
     Ok(())
 }
 
@@ -117,7 +128,7 @@ async fn remove_member(
 ) -> Result<(), WriteError> {
     known_user(db, user).await?;
     let sql = "DELETE FROM tower_api_key_memberships WHERE user_id = ?1 AND organization_id = ?2";
-    changed!(db, sql, user, organization);
+    execute!(db, sql, user, organization);
     Ok(())
 }
 
@@ -130,7 +141,7 @@ pub(super) async fn living_organization(
         .bind(id)
         .fetch_optional(db)
         .await
-        .map_err(failed)?;
+        .map_err(store_error)?;
     found
         .map(drop)
         .ok_or_else(|| UnknownOrganization(id.into()))
@@ -142,16 +153,8 @@ pub(super) async fn known_user(db: &mut SqliteConnection, id: &str) -> Result<()
         .bind(id)
         .fetch_optional(db)
         .await
-        .map_err(failed)?;
+        .map_err(store_error)?;
     found.map(drop).ok_or_else(|| UnknownUser(id.into()))
-}
-
-pub(super) fn one(changed: u64, otherwise: impl FnOnce() -> WriteError) -> Result<(), WriteError> {
-    if changed == 0 {
-        Err(otherwise())
-    } else {
-        Ok(())
-    }
 }
 
 #[async_trait]

@@ -1,99 +1,75 @@
 //! Following the change log of a file.
 //!
-//! `PRAGMA data_version` costs no read of the log: it moves when *another* connection has
-//! committed, which is why the feed has one of its own that never writes. Numbers of committed rows
-//! have no gaps, so that the feed notices when the log was pruned past it or emptied. It also
-//! compares the last row that it read, since a file that went back to an older state may have come
-//! to the same number by other changes. Whoever changes the schema may have switched triggers off
-//! for a while, so after that everything may have changed.
+//! `PRAGMA data_version` does not read the log: it changes when *another* connection has committed,
+//! so the feed has a connection of its own that never writes. Committed rows are numbered without
+//! gaps, so the feed notices if the log was pruned past its position or emptied. It also compares
+//! the last row that it read: a file that was put back to an earlier state may have reached the
+//! same number through other changes. A change of the schema may have switched triggers off for a
+//! while, so after one the feed reports that everything may have changed.
 
 use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use sqlx::{
-    ConnectOptions, Row, SqliteConnection,
-    sqlite::{SqliteConnectOptions, SqliteRow},
-};
+use sqlx::sqlite::SqliteConnectOptions;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
-    check,
-    file::{self, DatabaseFile},
+    file::DatabaseFile,
+    log::{Batch, Connection, LogRow, Position},
     writer,
 };
-use tower_api_key::{
-    credential::Kind,
-    store::{Change, Feed, FeedEvent, StoreError, backend},
-};
+use tower_api_key::store::{Change, Feed, FeedEvent, StoreError, backend};
 
-/// How often the file is asked.
-const INTERVAL: Duration = Duration::from_millis(10);
+/// How often the feed polls the file, unless it is told otherwise.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// How long an answer may take before the feed counts as lost.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long one poll may take before the feed counts as lost.
+const READ_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long the feed rests before it connects again.
-const RETRY: Duration = Duration::from_millis(100);
+/// How long the feed waits before it reconnects.
+const RECONNECT_DELAY: Duration = Duration::from_millis(100);
 
-/// How many changes are read at once.
-const BATCH: usize = 1000;
-
-/// The newest number, and what comes after `?1`, seen at one moment, with its age in milliseconds;
-/// and before that the row `?1` itself, if it is there.
-const LOG: &str = "
-    SELECT n.newest, c.seq, c.subject, c.kind, c.id, CAST(unixepoch('subsec') * 1000 AS INTEGER) - c.at, c.at
-    FROM (SELECT coalesce(max(seq), 0) AS newest FROM sqlite_sequence WHERE name = 'tower_api_key_changes') n
-    LEFT JOIN tower_api_key_changes c ON c.seq >= ?1
-    ORDER BY c.seq LIMIT ?2";
-
-/// The changes of a SQLite file, whoever made them. Made by
-/// [`SqliteStore::feed`](super::SqliteStore::feed).
+/// Follows the change log of a SQLite file, whichever program changes it.
 ///
-/// The future of [`next`](Feed::next) may be dropped and made again. Tells [`Change::Everything`]
-/// when changes were removed from the log before it read them; the log keeps the last 10 000. Also
-/// when the schema was changed, or the file put back to an earlier state by SQLite's own means
-/// (`.restore` of `sqlite3`). A file that is replaced by another one under its name is
-/// [`FeedEvent::Lost`]: restart the service then.
+/// [`SqliteStore::feed`](super::SqliteStore::feed) creates one. You normally pass it to
+/// [`Cached`](tower_api_key::store::Cached), which forgets what has changed; read it yourself to
+/// act on changes in another way.
+///
+/// Yields [`Change::Everything`] if changes were removed from the log before the feed read them
+/// (the log keeps the last 10 000), if the schema was changed, or if SQLite put the file back to an
+/// earlier state (`.restore` of `sqlite3`). If another file takes the place of this one, the feed
+/// yields [`FeedEvent::Lost`]: restart the service.
+///
+/// The future of [`next`](Feed::next) is safe to drop: no event is lost.
+///
+/// # Example
+///
+/// ```
+/// use tower_api_key::{
+///     scope::Catalogue,
+///     store::{Change, Directory, Feed, FeedEvent},
+/// };
+/// use tower_api_key_sqlx::SqliteStore;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = SqliteStore::in_memory(Catalogue::anyreach()).await?;
+/// let mut feed = store.feed().await?;
+/// store.create_user("alice").await?;
+/// let event = feed.next().await;
+/// assert_eq!(event, Some(FeedEvent::Changed(Change::User("alice".into()))));
+/// # Ok(())
+/// # }
+/// ```
 pub struct SqliteFeed {
     options: SqliteConnectOptions,
     file: Option<Arc<DatabaseFile>>,
-    connection: Option<Followed>,
-    interval: Duration,
+    connection: Option<Connection>,
+    poll_interval: Duration,
     next_poll: Instant,
-    seen: Seen,
+    position: Position,
     lost: bool,
-    told: VecDeque<FeedEvent>,
-}
-
-/// Up to where the log was read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Seen {
-    seq: i64,
-    /// When that row was logged; `None` when that is not known.
-    at: Option<i64>,
-    /// What `schema_version` was.
-    schema: i64,
-}
-
-struct Followed {
-    db: SqliteConnection,
-    /// What `data_version` was before the log was last read to its end.
-    read_at: Option<i64>,
-    /// The `schema_version` that was found to write the log.
-    checked: Option<i64>,
-}
-
-struct LogRow {
-    newest: i64,
-    /// `None` in the row that stands there when the log has none from the position on.
-    logged: Option<Logged>,
-}
-
-struct Logged {
-    seq: i64,
-    change: Change,
-    age_millis: i64,
-    at: i64,
+    pending: VecDeque<FeedEvent>,
 }
 
 impl SqliteFeed {
@@ -101,55 +77,41 @@ impl SqliteFeed {
         options: &SqliteConnectOptions,
         file: Option<Arc<DatabaseFile>>,
     ) -> Result<Self, StoreError> {
-        // A locked file is an outage to tell, not to wait for; a file that is gone must not be made
-        // anew.
+        // A locked file is an outage to report, not to wait for, and a missing file must not be
+        // created.
         let options = writer::options(options)
-            .busy_timeout(PATIENCE / 2)
+            .busy_timeout(READ_TIMEOUT / 2)
             .create_if_missing(false);
         let mut feed = Self {
             options,
             file,
             connection: None,
-            interval: INTERVAL,
+            poll_interval: POLL_INTERVAL,
             next_poll: Instant::now(),
-            seen: Seen::default(),
+            position: Position::default(),
             lost: false,
-            told: VecDeque::new(),
+            pending: VecDeque::new(),
         };
-        let followed = feed.connect().await?;
-        let schema = followed.schema().await?;
-        let newest = followed
-            .read(i64::MAX)
-            .await?
-            .first()
-            .map_or(0, |row| row.newest);
-        let last = followed
-            .read(newest)
-            .await?
-            .into_iter()
-            .next()
-            .and_then(|row| row.logged);
-        // What came in between is told.
-        feed.seen = Seen {
-            seq: newest,
-            at: last.filter(|row| row.seq == newest).map(|row| row.at),
-            schema,
-        };
+        feed.position = feed.connection().await?.end().await?;
         Ok(feed)
     }
 
-    /// Sets how often the file is asked, 10 ms by default.
+    /// Sets how often the feed polls the file; the default is 10 ms.
     #[must_use]
-    pub fn every(self, interval: Duration) -> Self {
-        Self { interval, ..self }
+    pub fn with_poll_interval(self, interval: Duration) -> Self {
+        Self {
+            poll_interval: interval,
+            ..self
+        }
     }
 
-    /// Connects if there is no connection; never to another file than the store has.
-    async fn connect(&mut self) -> Result<&mut Followed, StoreError> {
+    /// Returns the connection, and connects if there is none; never to another file than the
+    /// store's.
+    async fn connection(&mut self) -> Result<&mut Connection, StoreError> {
         if self.connection.is_none() {
             self.verify_files()?;
-            let followed = Followed::connect(&self.options).await?;
-            self.connection = Some(followed);
+            let connection = Connection::open(&self.options).await?;
+            self.connection = Some(connection);
         }
         self.verify_files()?;
         self.connection
@@ -161,101 +123,93 @@ impl SqliteFeed {
         Ok(self.file.as_deref().map_or(Ok(()), DatabaseFile::verify)?)
     }
 
-    /// Asks once, and reads what is new, at most a batch.
+    /// Reads what is new, at most one batch.
     ///
-    /// Dropped half-way it has moved nothing: events and position change together, after the last
-    /// wait.
+    /// Nothing has moved if this is dropped half-way: events and position change together, after
+    /// the last `await`.
     async fn poll(&mut self) -> Result<(), StoreError> {
-        let seen = self.seen;
-        let followed = self.connect().await?;
-        let version = followed.version().await?;
-        if followed.read_at == Some(version) {
+        let position = self.position;
+        let connection = self.connection().await?;
+        let Some(batch) = connection.read(position).await? else {
             return Ok(());
-        }
-        let schema = followed.schema().await?;
-        let rows = followed.read(seen.seq).await?;
-        followed.read_at = (rows.len() < BATCH).then_some(version);
-        let caught_up = followed.read_at.is_some();
-        self.tell_all(rows, schema);
+        };
+        let caught_up = connection.is_caught_up();
+        self.apply(batch);
         if self.lost && caught_up {
             self.lost = false;
-            self.told.push_back(FeedEvent::Restored);
+            self.pending.push_back(FeedEvent::Restored);
         }
         Ok(())
     }
 
-    fn tell_all(&mut self, rows: Vec<LogRow>, schema: i64) {
-        let newest = rows.first().map_or(0, |row| row.newest);
-        let logged = rows.into_iter().filter_map(|row| row.logged);
-        let (known, new): (Vec<_>, Vec<_>) = logged.partition(|row| row.seq == self.seen.seq);
-        let at = known.first().map(|row| row.at);
-        let other = at.zip(self.seen.at).is_some_and(|(now, then)| now != then);
-        let jumped = new.is_empty() && newest != self.seen.seq;
-        if other || jumped || schema != self.seen.schema {
-            self.told.push_back(FeedEvent::Changed(Change::Everything));
-        }
-        self.seen = Seen {
-            at: at.or(self.seen.at),
+    fn apply(&mut self, batch: Batch) {
+        let Batch {
+            newest,
+            rows,
             schema,
-            ..self.seen
-        };
-        if jumped {
-            self.seen = Seen {
+        } = batch;
+        let last = self.position;
+        let (old, new): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.seq == last.seq);
+        let at = old.first().map(|row| row.at);
+        let replaced = at.zip(last.at).is_some_and(|(now, then)| now != then);
+        let jumped = new.is_empty() && newest != last.seq;
+        if replaced || jumped || schema != last.schema {
+            self.push_change(Change::Everything);
+        }
+        self.position = match jumped {
+            true => Position {
                 seq: newest,
                 at: None,
-                ..self.seen
-            };
-        }
-        new.into_iter().for_each(|row| self.tell(row));
-    }
-
-    fn tell(
-        &mut self,
-        Logged {
-            seq,
-            change,
-            age_millis,
-            at,
-        }: Logged,
-    ) {
-        if seq != self.seen.seq.wrapping_add(1) {
-            self.told.push_back(FeedEvent::Changed(Change::Everything)); // something in between is gone
-        }
-        self.seen = Seen {
-            seq,
-            at: Some(at),
-            ..self.seen
+                schema,
+            },
+            false => Position {
+                at: at.or(last.at),
+                schema,
+                ..last
+            },
         };
-        backend::observe_revocation_lag(Duration::from_millis(age_millis.try_into().unwrap_or(0)));
-        self.told.push_back(FeedEvent::Changed(change));
+        new.into_iter().for_each(|row| self.apply_row(row));
     }
 
-    /// Leaves nothing beside the name that belongs to the file that had it.
+    fn apply_row(&mut self, row: LogRow) {
+        if row.seq != self.position.seq.wrapping_add(1) {
+            self.push_change(Change::Everything); // a row in between is gone
+        }
+        self.position.seq = row.seq;
+        self.position.at = Some(row.at);
+        let lag = Duration::from_millis(row.age_millis.try_into().unwrap_or(0));
+        backend::observe_revocation_lag(lag);
+        self.push_change(row.change);
+    }
+
+    fn push_change(&mut self, change: Change) {
+        self.pending.push_back(FeedEvent::Changed(change));
+    }
+
+    /// Leaves nothing beside the file's name that belongs to the file that had the name before.
     async fn leave_file(&mut self) {
         let has_left = self
             .file
             .as_deref()
             .is_some_and(DatabaseFile::has_left_its_log);
-        if let Some(followed) = self.connection.as_mut().filter(|_| has_left) {
-            _ = timeout(PATIENCE, file::empty_log(&mut followed.db)).await;
+        if let Some(connection) = self.connection.as_mut().filter(|_| has_left) {
+            _ = timeout(READ_TIMEOUT, connection.empty_log()).await;
         }
     }
 
-    fn lose(&mut self) {
+    fn mark_lost(&mut self) {
         self.connection = None;
         if !self.lost {
             self.lost = true;
-            self.told.push_back(FeedEvent::Lost);
+            self.pending.push_back(FeedEvent::Lost);
         }
     }
 
     fn pause(&self) -> Duration {
         match &self.connection {
-            Some(Followed {
-                read_at: Some(_), ..
-            }) => self.interval,
+            Some(connection) if connection.is_caught_up() => self.poll_interval,
             Some(_) => Duration::ZERO, // there is more to read
-            None => self.interval.max(RETRY),
+            None => self.poll_interval.max(RECONNECT_DELAY),
         }
     }
 }
@@ -264,13 +218,13 @@ impl SqliteFeed {
 impl Feed for SqliteFeed {
     async fn next(&mut self) -> Option<FeedEvent> {
         loop {
-            if let Some(event) = self.told.pop_front() {
+            if let Some(event) = self.pending.pop_front() {
                 return Some(event);
             }
             sleep_until(self.next_poll).await;
-            if !matches!(timeout(PATIENCE, self.poll()).await, Ok(Ok(()))) {
+            if !matches!(timeout(READ_TIMEOUT, self.poll()).await, Ok(Ok(()))) {
                 self.leave_file().await;
-                self.lose();
+                self.mark_lost();
             }
             self.next_poll = Instant::now() + self.pause();
         }
@@ -278,109 +232,13 @@ impl Feed for SqliteFeed {
 }
 
 impl fmt::Debug for SqliteFeed {
-    /// Without the options of the connection: a pragma may be the key of an encrypted file.
+    /// Omits the connection's options: a pragma may be the key of an encrypted file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            file,
-            interval,
-            seen,
-            lost,
-            ..
-        } = self;
-        let mut debug = f.debug_struct("SqliteFeed");
-        debug
-            .field("file", file)
-            .field("interval", interval)
-            .field("seen", &seen.seq)
-            .field("lost", lost);
-        debug.finish_non_exhaustive()
-    }
-}
-
-impl Followed {
-    async fn connect(options: &SqliteConnectOptions) -> Result<Self, StoreError> {
-        let db = options.connect().await.map_err(StoreError::unavailable)?;
-        Ok(Self {
-            db,
-            read_at: None,
-            checked: None,
-        })
-    }
-
-    async fn version(&mut self) -> Result<i64, StoreError> {
-        sqlx::query_scalar("PRAGMA data_version")
-            .fetch_one(&mut self.db)
-            .await
-            .map_err(StoreError::unavailable)
-    }
-
-    /// Makes sure that the schema writes the log, and returns its version.
-    async fn schema(&mut self) -> Result<i64, StoreError> {
-        let version = sqlx::query_scalar("PRAGMA schema_version")
-            .fetch_one(&mut self.db)
-            .await;
-        let version = version.map_err(StoreError::unavailable)?;
-        if self.checked != Some(version) {
-            let missing = check::missing_objects(&mut self.db)
-                .await
-                .map_err(StoreError::unavailable)?;
-            if !missing.is_empty() {
-                return Err(StoreError::unavailable(SchemaIncomplete(
-                    missing.join(", "),
-                )));
-            }
-            self.checked = Some(version);
-        }
-        Ok(version)
-    }
-
-    async fn read(&mut self, after: i64) -> Result<Vec<LogRow>, StoreError> {
-        let rows = sqlx::query(LOG)
-            .bind(after)
-            .bind(BATCH as i64)
-            .fetch_all(&mut self.db)
-            .await;
-        rows.and_then(|rows| rows.iter().map(log_row).collect())
-            .map_err(StoreError::unavailable)
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("missing in the schema: {0}")]
-struct SchemaIncomplete(String);
-
-/// A word that is no UTF-8, which a person with `sqlite3` can write, counts as none: were it an
-/// error, the feed would stay lost for as long as the log has that row.
-fn log_row(row: &SqliteRow) -> Result<LogRow, sqlx::Error> {
-    let word = |column| row.try_get::<Option<String>, _>(column).unwrap_or_default();
-    let logged = match row.try_get(1)? {
-        Some(seq) => Some(Logged {
-            seq,
-            change: change(word(2), word(3), word(4)),
-            age_millis: row.try_get(5)?,
-            at: row.try_get(6)?,
-        }),
-        None => None,
-    };
-    Ok(LogRow {
-        newest: row.try_get(0)?,
-        logged,
-    })
-}
-
-/// A row that nobody of us wrote may mean anything.
-fn change(subject: Option<String>, kind: Option<String>, id: Option<String>) -> Change {
-    match (subject.as_deref(), kind.as_deref(), id) {
-        (Some("credential"), Some("org_key"), Some(id)) => Change::Credential {
-            kind: Kind::OrgKey,
-            id: id.into(),
-        },
-        (Some("credential"), Some("pat"), Some(id)) => Change::Credential {
-            kind: Kind::PersonalToken,
-            id: id.into(),
-        },
-        (Some("user"), _, Some(id)) => Change::User(id.into()),
-        (Some("organization"), _, Some(id)) => Change::Organization(id.into()),
-        _ => Change::Everything,
+        f.debug_struct("SqliteFeed")
+            .field("file", &self.file)
+            .field("poll_interval", &self.poll_interval)
+            .field("position", &self.position.seq)
+            .field("lost", &self.lost)
+            .finish_non_exhaustive()
     }
 }

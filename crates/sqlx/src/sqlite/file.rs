@@ -1,13 +1,14 @@
-//! Is the database's file still the one that was opened?
+//! Verifying that the database's file is still the one that was opened.
 //!
-//! SQLite goes on with a file that was renamed, deleted or replaced: an open connection answers
-//! from what nobody else sees, and a new connection opens whatever has the name now, with a
-//! write-ahead log beside it that belongs to another file and destroys it. So a store remembers
-//! which files it opened, and answers only while their names lead to them.
+//! SQLite keeps using a file that was renamed, deleted or replaced: an open connection answers from
+//! a file that no other program sees, and a new connection opens whatever file has the name now,
+//! applies to it the write-ahead log of the other file, and destroys it. So a store remembers which
+//! files it opened, and answers only while their names lead to them.
 //!
-//! The same for the files beside it: who opens the database after its log or the log's index was
-//! removed makes another one, and neither sees any more what the other writes. A second name of the
-//! file has that effect too, because SQLite looks for the log beside the name that it was given.
+//! The same holds for the files beside it: a program that opens the database after the log or the
+//! log's index was removed creates new ones, and from then on neither program sees what the other
+//! writes. A second name of the file has that effect too, because SQLite looks for the log beside
+//! the name that it was given.
 
 use std::{
     fs,
@@ -20,40 +21,44 @@ use sqlx::SqliteConnection;
 
 use tower_api_key::store::StoreError;
 
-/// Device and inode. Where the standard library does not tell them (that is, not on Unix), nothing:
-/// only a file that is gone is noticed then. Windows lets nobody rename or delete a file that
-/// SQLite has open.
+/// Device and inode. Where the standard library does not expose them (that is, not on Unix),
+/// nothing: then only a missing file is noticed. Windows lets no program rename or delete a file
+/// that SQLite has open.
 type Identity = (u64, u64);
 
-/// Why a store does not answer, though SQLite would.
+/// Why a store does not answer although SQLite would.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum FileError {
     #[error("{0:?} cannot be found: is its volume mounted?")]
     Gone(PathBuf, #[source] Arc<io::Error>),
     #[error(
-        "{0:?} was replaced by another file: restart the service, and stop it before a backup is restored"
+        "{0:?} was replaced by another file: restart the service, and stop it before you restore a \
+         backup"
     )]
     Replaced(PathBuf),
     #[error(
-        "{0:?} was removed or replaced while it was in use: restart every program that uses the database"
+        "{0:?} was removed or replaced while it was in use: restart every program that uses the \
+         database"
     )]
     LogLost(PathBuf),
     #[error(
-        "more than one name (hard link) leads to {0:?}, and programs that use different names do not see each \
-         other's changes: remove the other names, then restart every program that uses the database"
+        "more than one name (hard link) leads to {0:?}, and programs that use different names do \
+         not see each other's changes: remove the other names, then restart every program that \
+         uses the database"
     )]
     Linked(PathBuf),
 }
 
-/// The files of a database, as they were when it was opened.
+/// The files of a database when it was opened.
 #[derive(Debug)]
 pub(super) struct DatabaseFile {
     main: Part,
-    /// The write-ahead log and its index. They last as long as a connection is open, and the store
+    /// The write-ahead log and its index. They exist as long as a connection is open, and the store
     /// keeps one open.
     beside: Vec<Part>,
-    /// What does not end when the names are as they were: another file may have been opened since
-    /// then by the owner of a shared pool, and another program may have written to another log.
+    /// An error that remains even if the names lead to the files again: meanwhile the owner of a
+    /// shared pool may have opened another file, or another program may have written to another
+    /// log.
     lost: OnceLock<FileError>,
 }
 
@@ -64,7 +69,7 @@ struct Part {
 }
 
 impl DatabaseFile {
-    /// Remembers the file that has the name `path`, before it is opened.
+    /// Remembers the file named `path`, before it is opened.
     pub(super) fn new(path: PathBuf) -> io::Result<Self> {
         Ok(Self {
             main: Part::new(path)?,
@@ -73,8 +78,13 @@ impl DatabaseFile {
         })
     }
 
+    /// Returns the name that the store was given.
+    pub(super) fn path(&self) -> &Path {
+        &self.main.path
+    }
+
     /// Remembers the files beside it, once a connection has used them. `resolved` is where SQLite
-    /// has found the file, behind symbolic links.
+    /// found the file, behind symbolic links.
     pub(super) fn with_files_beside(self, resolved: &str) -> io::Result<Self> {
         let parts = ["-wal", "-shm"].map(|suffix| Part::new(format!("{resolved}{suffix}").into()));
         Ok(Self {
@@ -83,8 +93,8 @@ impl DatabaseFile {
         })
     }
 
-    /// Makes sure that the names lead to the files that were opened, and no other name to the
-    /// database's own.
+    /// Verifies that the names lead to the files that were opened, and that the database's file has
+    /// no other name.
     pub(super) fn verify(&self) -> Result<(), FileError> {
         self.lost.get().map_or(Ok(()), |error| Err(error.clone()))?;
         self.look().inspect_err(|error| {
@@ -102,12 +112,13 @@ impl DatabaseFile {
         let Some(lost) = self.beside.iter().find(|part| part.verify().is_err()) else {
             return Ok(());
         };
-        // All may have gone in between, with their volume, and may come back.
+        // They may all have disappeared with their volume, and may come back.
         self.main.verify()?;
         Err(FileError::LogLost(lost.path.clone()))
     }
 
-    /// Whether the log beside the name belongs to the file of another name, or of none, by now.
+    /// Whether the name now leads to another file, or to none, so that the log beside it belongs to
+    /// another file.
     pub(super) fn has_left_its_log(&self) -> bool {
         self.main.verify().is_err()
     }
@@ -145,7 +156,8 @@ fn identity(_: &fs::Metadata) -> Identity {
     (0, 0)
 }
 
-/// How many names (hard links) lead to a file. A directory has one for each directory in it too.
+/// Returns how many names (hard links) lead to a file. A directory also has one for each directory
+/// in it.
 #[cfg(unix)]
 fn names(metadata: &fs::Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::nlink(metadata)
@@ -169,10 +181,10 @@ pub(super) fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Moves what the write-ahead log holds into the file that was opened, wherever it is now, and
-/// empties the log: SQLite would take it for the log of the file that has the name now.
+/// Moves the content of the write-ahead log into the file that was opened, wherever that is now,
+/// and empties the log: SQLite would apply it to the file that has the name now.
 pub(super) async fn empty_log(db: &mut SqliteConnection) {
-    // Nothing more can be done if it does not succeed.
+    // If this fails, nothing else can be done.
     _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
         .execute(db)
         .await;

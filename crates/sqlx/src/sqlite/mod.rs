@@ -1,15 +1,15 @@
-//! Credentials in a SQLite file: the durable embedded default.
+//! Credentials in a SQLite file, for one machine.
 //!
-//! Every lookup is one query (`row`). Changes are transactions on a connection of their own
-//! (`writer`), which take SQLite's write lock before they read (`directory`, `managed`). The schema
-//! writes its own change log, which `feed` follows. `open` verifies the library, the file and the
-//! schema, `check` what can go wrong with them later; `file` knows whether the file is still the one
-//! that was opened.
+//! Start with [`SqliteStore`]; the rest of this page is for operators and administrators. How to
+//! restore a backup, and what else to know in operation, is in
+//! [the guide](tower_api_key::guide::stores#sqlite-in-operation).
 //!
-//! Anyone who can write the file can revoke a credential, with any program that has SQLite 3.37 or
-//! newer. Prefer one with [3.51.3](MIN_SQLITE_VERSION) or newer while the service runs: older
-//! versions can corrupt a file in write-ahead mode. The next lookup sees the change, and the change
-//! log contains it:
+//! # Revoking by hand
+//!
+//! Every program that can write the file can revoke a credential, if it has SQLite 3.37 or newer.
+//! Prefer one with [3.51.3](MIN_SQLITE_VERSION) or newer while the service runs: older versions can
+//! corrupt a file in write-ahead mode. The next lookup sees the change, and the change log contains
+//! it:
 //!
 //! ```sql
 //! UPDATE tower_api_key_credentials SET status = 'deleted' WHERE kind = 'org_key' AND id = '…';
@@ -17,70 +17,70 @@
 //!
 //! # Schema
 //!
+//! [`SqliteStore::open`] creates it, or [`migration_sql`] returns it as a script to run by hand:
+//!
 //! ```sql
 #![doc = include_str!("../../migrations/sqlite/0001_initial.sql")]
 //! ```
 
+// A lookup is one statement (`row`) over the pool (`reader`). A change is one transaction on a
+// connection of its own (`writer`), which takes SQLite's write lock before it reads (`directory`,
+// `managed`). The schema writes its own change log, which `feed` follows over the connection in
+// `log`. `open` verifies the library, the file and the schema; `check` finds what can go wrong with
+// them later; `file` knows whether the file is still the one that was opened.
 mod check;
 mod directory;
+mod error;
 mod feed;
 mod file;
+mod log;
 mod managed;
+mod migrate;
 mod open;
+mod reader;
 mod row;
 mod writer;
 
-use std::{
-    fmt,
-    future::{Future, poll_fn},
-    path::Path,
-    pin::pin,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{fmt, path::Path, sync::Arc};
 
-use async_trait::async_trait;
 use sqlx::{
-    Sqlite, SqliteConnection, SqlitePool,
-    pool::PoolConnection,
+    Sqlite, SqlitePool,
     sqlite::{SqliteConnectOptions, SqlitePoolOptions},
 };
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::sync::Semaphore;
 
+use crate::{IntoPool, SetupError};
 use file::DatabaseFile;
 use open::Opened;
-use tower_api_key::store::{CredentialStore, Lookup, LookupKey, Record, StoreError};
-use tower_api_key::{
-    scope::Catalogue,
-    secret::{Pepper, Peppers},
-};
+use reader::ACQUIRE_TIMEOUT;
+use tower_api_key::{scope::Catalogue, secret::Peppers, store::StoreError};
 use writer::Writer;
 
 pub use feed::SqliteFeed;
-pub use open::{MIN_SQLITE_VERSION, SetupError};
+pub use migrate::migration_sql;
+pub use open::MIN_SQLITE_VERSION;
 
-/// How long a lookup waits for a connection of the pool. Half of the layer's default deadline, so that the operator
-/// reads "the pool is exhausted" and not "timed out".
-const PATIENCE: Duration = Duration::from_millis(500);
+/// Connections of the pool that [`SqliteStore::open`] creates. SQLite reads in parallel and writes
+/// one transaction at a time.
+const MAX_CONNECTIONS: u32 = 8;
 
-/// How long a list waits for those before it.
-const MANAGEMENT_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Connections of the pool that [`SqliteStore::open`] makes. SQLite reads in parallel and writes one at a time.
-const CONNECTIONS: u32 = 8;
-
-/// A store in a SQLite file. A clone shares its connections.
+/// A store in a SQLite file.
 ///
-/// Several processes may use one file, such as a server and a tool: a change of one shows in the next lookup of the
-/// other. An acknowledged change is on the disk (`synchronous = FULL`, write-ahead log) as far as SQLite promises that for
-/// the file system; network file systems are not for SQLite.
+/// Use it if all processes that share the credentials run on one machine. A clone shares the
+/// connections. Several processes may use one file, such as a server and a command-line tool: each
+/// sees the other's changes in its next lookup.
 ///
-/// A file that is replaced, renamed or deleted while it is open is an outage, and so is one whose `-wal` or `-shm` is, and one
-/// that more than one name (hard link) leads to, which is not opened either. How to restore a backup, and what else to know
-/// in operation, is in [the guide](tower_api_key::guide::stores#sqlite-in-operation).
+/// An acknowledged change is on the disk (`synchronous = FULL`, write-ahead log), as far as SQLite
+/// promises that for the file system; do not put the file on a network file system.
 ///
-/// An id that contains NUL is refused with [`WriteError::Store`](super::WriteError::Store).
+/// The store fails while its file, or the `-wal` or `-shm` beside it, is replaced, renamed or
+/// deleted, and if more than one name (hard link) leads to the file. See
+/// [the guide](tower_api_key::guide::stores#sqlite-in-operation).
+///
+/// An id that contains NUL is refused with
+/// [`WriteError::Store`](tower_api_key::store::WriteError::Store).
+///
+/// # Example
 ///
 /// ```
 /// use tower_api_key::{
@@ -92,10 +92,11 @@ const CONNECTIONS: u32 = 8;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let store = SqliteStore::in_memory(Catalogue::anyreach()).await?; // or: open("credentials.db", …)
+/// let store = SqliteStore::in_memory(Catalogue::anyreach()).await?; // or: open("keys.db", …)
 /// store.create_organization("org_1", None).await?;
 /// let minted = TokenFormat::default().mint(Kind::OrgKey)?;
-/// let key = Record::org_key(&minted.id, minted.digest, "org_1").with_role("admin", store.catalogue())?;
+/// let key = Record::org_key(&minted.id, minted.digest, "org_1")
+///     .with_role("admin", store.catalogue())?;
 /// store.insert(key).await?;
 /// # Ok(())
 /// # }
@@ -105,32 +106,39 @@ pub struct SqliteStore {
     pool: SqlitePool,
     catalogue: Catalogue,
     peppers: Option<Peppers>,
-    /// What finds a token: with as many candidates for its digest as there are peppers and one.
-    find_token: Arc<str>,
+    /// The statement that finds a token, with as many candidates for its digest as peppers demand.
+    token_query: Arc<str>,
     writer: Arc<Writer>,
     /// `None` in memory.
     file: Option<Arc<DatabaseFile>>,
-    /// How many connections of the pool management may use at once.
+    /// Permits for the connections of the pool that management may use at once.
     management: Arc<Semaphore>,
 }
 
 impl SqliteStore {
-    /// Opens the file at `path`, or creates it; creates or updates the schema.
+    /// Opens the file at `path`, or creates it, and creates or updates the schema.
     ///
-    /// A file that is created can be read and written by the user of the process alone (mode 0600), and so can the files that
-    /// SQLite keeps beside it; the mode of a file that is there already is left as it is. Where a missing file is a
-    /// mistake, such as on a volume that may not be mounted, use [`open_existing`](Self::open_existing).
+    /// A new file can be read and written only by the user of the process (mode 0600), and so can
+    /// the files that SQLite keeps beside it; an existing file keeps its mode. If a missing file is
+    /// a mistake, such as on a volume that may not be mounted, call
+    /// [`open_existing`](Self::open_existing).
+    ///
+    /// Nothing of sqlx is in the signature, so this works whatever version of sqlx your service
+    /// uses.
     ///
     /// # Errors
-    /// [`SetupError`], which tells a wrong path from a locked, a read-only or a foreign file and from a newer schema.
+    /// [`SetupError`], which tells a wrong path, a locked, a read-only and a foreign file, and a
+    /// newer schema apart.
     pub async fn open(path: impl AsRef<Path>, catalogue: Catalogue) -> Result<Self, SetupError> {
         Self::open_file(path.as_ref(), catalogue, false).await
     }
 
-    /// Opens the file at `path`, which a store has been made in before; updates the schema. Creates nothing.
+    /// Opens the file at `path`, in which a store was created before, and updates the schema. It
+    /// creates nothing.
     ///
     /// # Errors
-    /// [`SetupError::Missing`] when there is no file, or no store in it; otherwise as [`open`](Self::open).
+    /// [`SetupError::Missing`] if there is no file, or no store in it; otherwise as
+    /// [`open`](Self::open).
     pub async fn open_existing(
         path: impl AsRef<Path>,
         catalogue: Catalogue,
@@ -143,181 +151,134 @@ impl SqliteStore {
         catalogue: Catalogue,
         must_exist: bool,
     ) -> Result<Self, SetupError> {
-        // SQLite reads `:memory:`, an empty name and `file:…` as something else than a file of that name.
-        let path =
-            std::path::absolute(path).map_err(|source| SetupError::CannotOpen(source.into()))?;
+        let name = path.to_string_lossy();
+        // SQLite takes `:memory:`, an empty name and `file:…` for something else than a file name.
+        let path = std::path::absolute(path)
+            .map_err(|error| SetupError::cannot_connect(error).in_database(&name))?;
         let pool = pool(Self::options(path));
-        let opened = open::prepare(&pool, must_exist).await?;
-        Ok(Self::over(pool, opened, catalogue))
+        let opened = open::prepare(&pool, must_exist).await;
+        let opened = opened.map_err(|error| error.in_database(&name))?;
+        Ok(Self::with_parts(pool, opened, catalogue))
     }
 
-    /// Makes a store in memory, with a database of its own that is gone with the last clone.
+    /// Creates a store in memory. Its database belongs to it alone, and is gone with the last
+    /// clone.
     ///
     /// # Errors
-    /// [`SetupError`].
+    /// [`SetupError::SqliteTooOld`], or another [`SetupError`] if SQLite fails.
     pub async fn in_memory(catalogue: Catalogue) -> Result<Self, SetupError> {
         let pool = pool(open::in_memory());
-        let opened = open::prepare_in_memory(&pool).await?;
-        Ok(Self::over(pool, opened, catalogue))
+        let opened = open::prepare_in_memory(&pool).await;
+        let opened = opened.map_err(|error| error.in_database("memory"))?;
+        Ok(Self::with_parts(pool, opened, catalogue))
     }
 
-    /// Makes a store over the service's own pool; creates or updates the schema, whose names all begin with
-    /// `tower_api_key_`.
+    /// Creates a store over the service's own pool, and creates or updates the schema, whose names
+    /// all begin with `tower_api_key_`.
     ///
-    /// Lookups and lists use the pool; a lookup waits 500 ms for a connection, whatever the pool says. Changes use a connection of
-    /// their own, made with the pool's options, on which `synchronous` is `FULL` and `foreign_keys` is on. Where the pool's are
+    /// Use it to keep credentials in the service's own file. The pool is one of **sqlx 0.9**, which
+    /// this crate re-exports as [`tower_api_key_sqlx::sqlx`](crate::sqlx). A pool of another
+    /// version of sqlx is another type, and does not compile; call [`open`](Self::open) with the
+    /// path then.
+    ///
+    /// Lookups and lists use the pool; a lookup waits 500 ms for a connection, whatever the pool
+    /// allows. Changes use a connection of their own with the pool's options, except that
+    /// `synchronous` is `FULL` and `foreign_keys` is on. If the pool's connections are
     /// `query_only`, so is that one.
     ///
-    /// If the options say so (as [`options`](Self::options) do) and there is no file yet, it is created as
-    /// [`open`](Self::open) does; a pool that has connected before this has created it in its own way. From then on the pool
-    /// creates no file any more.
+    /// If the options allow it (as [`options`](Self::options) do) and there is no file yet, it is
+    /// created as by [`open`](Self::open), unless the pool has already connected and created it.
+    /// Afterwards the pool creates no file any more.
     ///
     /// # Errors
-    /// [`SetupError`]; [`SetupError::InMemory`] for a pool over a database in memory, or a temporary one.
-    pub async fn from_pool(pool: SqlitePool, catalogue: Catalogue) -> Result<Self, SetupError> {
-        let mut opened = open::prepare(&pool, false).await?;
-        let mut one = pool.acquire().await.map_err(SetupError::from_sqlx)?;
-        opened
-            .refuse_what_is_refused_by(&mut one)
-            .await
-            .map_err(SetupError::from_sqlx)?;
-        Ok(Self::over(pool, opened, catalogue))
+    /// [`SetupError`]; [`SetupError::InMemory`] for a pool over a database in memory, or a
+    /// temporary one.
+    pub async fn from_pool(
+        pool: impl IntoPool<Sqlite>,
+        catalogue: Catalogue,
+    ) -> Result<Self, SetupError> {
+        let pool = pool.into_pool();
+        let name = pool.connect_options().get_filename().to_path_buf();
+        let opened = open_pool(&pool).await;
+        let opened = opened.map_err(|error| error.in_database(&name.to_string_lossy()))?;
+        Ok(Self::with_parts(pool, opened, catalogue))
     }
 
-    /// Returns the options that [`open`](Self::open) connects with: create if missing, busy timeout 5 s, foreign keys,
-    /// `synchronous = FULL`. The write-ahead log is a property of the file and is set when a store is made.
+    /// Returns the options that [`open`](Self::open) connects with: create if missing, a busy
+    /// timeout of 5 s, foreign keys, `synchronous = FULL`. The write-ahead log is a property of the
+    /// file and is enabled when a store is opened.
     #[must_use]
     pub fn options(path: impl AsRef<Path>) -> SqliteConnectOptions {
         open::options().filename(path).create_if_missing(true)
     }
 
-    fn over(pool: SqlitePool, opened: Opened, catalogue: Catalogue) -> Self {
-        let writer = Arc::new(Writer::new(opened.options, opened.connection));
-        let file = opened.file.map(Arc::new);
-        let management = Arc::new(Semaphore::new(
-            (pool.options().get_max_connections() as usize / 2).max(1),
-        ));
-        let find_token = row::find_token(1).into();
+    fn with_parts(pool: SqlitePool, opened: Opened, catalogue: Catalogue) -> Self {
+        let connections = pool.options().get_max_connections() as usize;
         Self {
             pool,
             catalogue,
             peppers: None,
-            find_token,
-            writer,
-            file,
-            management,
+            token_query: row::token_query(1).into(),
+            writer: Arc::new(Writer::new(opened.options, opened.connection)),
+            file: opened.file.map(Arc::new),
+            management: Arc::new(Semaphore::new((connections / 2).max(1))),
         }
     }
 
-    /// Keeps the digests of new credentials under a pepper, and verifies those under others. Every store over the same file
-    /// has to be given the same.
+    /// Stores the digests of new credentials under the current pepper, and verifies the others
+    /// under theirs. Give every store over the same file the same peppers.
     #[must_use]
     pub fn with_peppers(self, peppers: Peppers) -> Self {
         let candidates = peppers.all().count() + usize::from(peppers.accepts_plain());
         Self {
             peppers: Some(peppers),
-            find_token: row::find_token(candidates).into(),
+            token_query: row::token_query(candidates).into(),
             ..self
         }
     }
 
-    /// Starts to follow the change log, on a connection of its own, which asks every 10 ms. Every change that is made after
-    /// this has returned is told.
+    /// Starts to follow the change log, on a connection of its own that polls the file every 10 ms.
+    /// The feed yields every change that is made after this has returned, whoever makes it.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] when the log cannot be read, or the schema no longer writes it.
+    /// [`StoreError::Unavailable`] if the log cannot be read, or the schema no longer writes it.
     pub async fn feed(&self) -> Result<SqliteFeed, StoreError> {
         SqliteFeed::start(&self.pool.connect_options(), self.file.clone()).await
     }
 
-    /// Closes all connections but those of feeds, after what runs on them.
+    /// Closes all connections except those of feeds, after the calls that use them.
     pub async fn close(&self) {
-        _ = self.verify_files().await; // what belongs to another file by now is put in order
+        _ = self.verify_files().await; // leaves no log beside a file that it does not belong to
         self.pool.close().await;
-        _ = self.writer.close().await; // it is dropped if not
-    }
-
-    /// Takes a connection of the pool, which may have to open one.
-    async fn acquire(&self) -> Result<PoolConnection<Sqlite>, StoreError> {
-        if self.pool.num_idle() == 0 {
-            self.verify_files().await?;
-        }
-        let connection = timeout(PATIENCE, self.pool.acquire())
-            .await
-            .unwrap_or(Err(sqlx::Error::PoolTimedOut));
-        connection.map_err(StoreError::unavailable)
-    }
-
-    /// Answers from the files that were opened, as long as they are those under their names: an answer of others is none.
-    ///
-    /// The names are looked up while SQLite works, after the question was asked, so that it costs no time.
-    async fn read<T>(
-        &self,
-        work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let mut connection = self.acquire().await?;
-        let mut answer = pin!(work(&mut connection));
-        let early = poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await;
-        self.verify_files().await?;
-        match early {
-            Poll::Ready(answer) => answer,
-            Poll::Pending => answer.await,
-        }
-    }
-
-    /// The same for lists and the like, of which no more run at once than leave connections for lookups.
-    async fn read_for_management<T>(
-        &self,
-        work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        let permit = timeout(MANAGEMENT_PATIENCE, self.management.acquire()).await;
-        let _permit = permit.map_err(|_| StoreError::unavailable(sqlx::Error::PoolTimedOut))?;
-        self.read(work).await
+        _ = self.writer.close().await; // if that fails, the connection is dropped
     }
 }
 
 impl fmt::Debug for SqliteStore {
-    /// Without the options of connections: a pragma may be the key of an encrypted file.
+    /// Omits the options of the connections: a pragma may be the key of an encrypted file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            pool,
-            catalogue,
-            peppers,
-            file,
-            ..
-        } = self;
-        let mut debug = f.debug_struct("SqliteStore");
-        debug
-            .field("catalogue", catalogue)
-            .field("peppers", peppers)
-            .field("file", file);
-        debug
-            .field("connections", &pool.size())
+        f.debug_struct("SqliteStore")
+            .field("catalogue", &self.catalogue)
+            .field("peppers", &self.peppers)
+            .field("file", &self.file)
+            .field("connections", &self.pool.size())
             .finish_non_exhaustive()
     }
 }
 
-fn pool(options: SqliteConnectOptions) -> SqlitePool {
-    SqlitePoolOptions::new()
-        .max_connections(CONNECTIONS)
-        .acquire_timeout(PATIENCE)
-        .test_before_acquire(false) // no network between: a lookup is spared a round trip to its connection's thread
-        .connect_lazy_with(options)
+async fn open_pool(pool: &SqlitePool) -> Result<Opened, SetupError> {
+    let mut opened = open::prepare(pool, false).await?;
+    let adopted = opened.adopt_query_only(pool).await;
+    adopted.map_err(SetupError::from_sqlite)?;
+    Ok(opened)
 }
 
-#[async_trait]
-impl CredentialStore for SqliteStore {
-    async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
-        let find = async |db: &mut SqliteConnection| match lookup.key() {
-            LookupKey::OrgKey { id } => self.key(db, id).await,
-            LookupKey::PersonalToken { digest } => {
-                self.token(db, digest, lookup.organization()).await
-            }
-        };
-        Ok(self.read(find).await?.map(Arc::new))
-    }
-
-    fn decoy_pepper(&self) -> Option<&Pepper> {
-        self.peppers.as_ref().map(Peppers::current)
-    }
+fn pool(options: SqliteConnectOptions) -> SqlitePool {
+    SqlitePoolOptions::new()
+        .max_connections(MAX_CONNECTIONS)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // There is no network in between: a lookup is spared a round trip to its connection's
+        // thread.
+        .test_before_acquire(false)
+        .connect_lazy_with(options)
 }

@@ -25,7 +25,7 @@ const KEY: &str = "
     LEFT JOIN tower_api_key_organizations o ON o.id = c.organization_id
     WHERE c.kind = 'org_key' AND c.id = ?1";
 
-/// The membership counts only in a living organization, `?1`.
+/// A membership counts only if organization `?1` is not deleted.
 macro_rules! token {
     ($from:literal) => {
         concat!(
@@ -44,10 +44,10 @@ macro_rules! token {
     };
 }
 
-/// Returns the statement that finds a token by one of several digests, `?2` and those behind it. It
-/// names the index, since without statistics SQLite would rather scan all tokens than look up three
+/// Returns the statement that finds a token by one of several digests, `?2` and the following. It
+/// names the index: without statistics SQLite would scan all tokens instead of looking up three
 /// digests.
-pub(super) fn find_token(digests: usize) -> String {
+pub(super) fn token_query(digests: usize) -> String {
     let digests = (0..digests)
         .map(|number| format!("?{}", number + 2))
         .collect::<Vec<_>>()
@@ -66,8 +66,8 @@ const USER: &str = "
     LEFT JOIN tower_api_key_memberships m ON m.user_id = u.id AND m.organization_id = o.id
     WHERE u.id = ?2";
 
-/// Walks upwards through living organizations. UNION drops what was seen before, so that it ends
-/// even when somebody wrote a ring of parents.
+/// Walks up through organizations that are not deleted. UNION drops the ones already seen, so it
+/// ends even if a row makes the parents a ring.
 const DESCENDANT: &str = "
     WITH RECURSIVE above (id) AS (
         SELECT p.id FROM tower_api_key_organizations o
@@ -85,7 +85,7 @@ impl SqliteStore {
         RecordReader::new(self.digests(), &self.catalogue)
     }
 
-    /// How digests are stored.
+    /// Returns how digests are stored.
     pub(super) fn digests(&self) -> DigestPolicy<'_> {
         DigestPolicy::new(self.peppers.as_ref())
     }
@@ -113,7 +113,8 @@ impl SqliteStore {
         digest: &Digest,
         organization: Option<&str>,
     ) -> Result<Option<Record>, StoreError> {
-        let mut query = sqlx::query(AssertSqlSafe(Arc::clone(&self.find_token))).bind(organization);
+        let mut query =
+            sqlx::query(AssertSqlSafe(Arc::clone(&self.token_query))).bind(organization);
         for candidate in self.digests().candidates(digest) {
             query = query.bind(candidate.to_bytes().to_vec());
         }
@@ -125,7 +126,7 @@ impl SqliteStore {
         .transpose()
     }
 
-    /// The same by its public id. The record is not one to verify a token by.
+    /// Finds a token by its public id. The record is not one to verify a token with.
     pub(super) async fn token_by_id(
         &self,
         db: &mut SqliteConnection,
@@ -142,7 +143,7 @@ impl SqliteStore {
         .transpose()
     }
 
-    /// Finds a user, with their membership in a living `organization`.
+    /// Finds a user, with their membership in `organization` unless that is deleted.
     pub(super) async fn user(
         &self,
         db: &mut SqliteConnection,
@@ -150,26 +151,26 @@ impl SqliteStore {
         organization: Option<&str>,
     ) -> Result<Option<ActorState>, StoreError> {
         let query = sqlx::query(USER).bind(organization).bind(id);
-        let row = query.fetch_optional(db).await.map_err(failed)?;
+        let row = query.fetch_optional(db).await.map_err(store_error)?;
         row.map(|row| self.reader().user(&SqliteColumns(&row), organization))
             .transpose()
     }
 }
 
-/// Fetches the row of a credential. One with text that cannot be read is damaged, here as in lists,
-/// even where a lookup does not need that text.
+/// Fetches the row of a credential. A row with unreadable text is damaged, here as in lists, even
+/// if a lookup does not need that text.
 async fn fetch(
     query: Query<'_, Sqlite, SqliteArguments>,
     db: &mut SqliteConnection,
 ) -> Result<Option<SqliteRow>, StoreError> {
-    let row = query.fetch_optional(db).await.map_err(failed)?;
+    let row = query.fetch_optional(db).await.map_err(store_error)?;
     if let Some(row) = &row {
         SqliteColumns(row).text("rest")?;
     }
     Ok(row)
 }
 
-/// Tells whether `ancestor` is above a living `organization`.
+/// Returns whether `ancestor` is above `organization`, and neither is deleted.
 pub(super) async fn is_descendant_of(
     connection: &mut SqliteConnection,
     organization: &str,
@@ -178,7 +179,7 @@ pub(super) async fn is_descendant_of(
     let query = sqlx::query_scalar::<_, i64>(DESCENDANT)
         .bind(organization)
         .bind(ancestor);
-    Ok(query.fetch_one(connection).await.map_err(failed)? != 0)
+    Ok(query.fetch_one(connection).await.map_err(store_error)? != 0)
 }
 
 /// The columns of a row.
@@ -186,11 +187,11 @@ pub(super) struct SqliteColumns<'r>(pub(super) &'r SqliteRow);
 
 impl Columns for SqliteColumns<'_> {
     fn text(&self, column: &str) -> Result<Option<String>, StoreError> {
-        self.0.try_get(column).map_err(failed)
+        self.0.try_get(column).map_err(store_error)
     }
 
     fn number(&self, column: &str) -> Result<Option<i64>, StoreError> {
-        self.0.try_get(column).map_err(failed)
+        self.0.try_get(column).map_err(store_error)
     }
 
     fn flag(&self, column: &str) -> Result<Option<bool>, StoreError> {
@@ -204,7 +205,7 @@ impl Columns for SqliteColumns<'_> {
     }
 
     fn bytes(&self, column: &str) -> Result<Vec<u8>, StoreError> {
-        self.0.try_get(column).map_err(failed)
+        self.0.try_get(column).map_err(store_error)
     }
 
     fn scopes(&self) -> Result<Option<Vec<String>>, StoreError> {
@@ -222,8 +223,8 @@ impl Columns for SqliteColumns<'_> {
     }
 }
 
-/// What a value says that cannot be read is a damaged record; all else is an outage.
-pub(super) fn failed(error: sqlx::Error) -> StoreError {
+/// A value that cannot be decoded means a damaged record; every other error is an outage.
+pub(super) fn store_error(error: sqlx::Error) -> StoreError {
     match error {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => StoreError::corrupt(error),
         _ => StoreError::unavailable(error),
@@ -239,7 +240,7 @@ mod tests {
     async fn a_token_is_found_by_the_index_of_digests_however_many_it_may_have() {
         let store = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
         for digests in 1..=4 {
-            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", find_token(digests)));
+            let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {}", token_query(digests)));
             let plan = sqlx::query(explain).fetch_all(&store.pool).await.unwrap();
             let steps: Vec<String> = plan.iter().map(|step| step.get("detail")).collect();
             let by_index = "SEARCH c USING INDEX tower_api_key_tokens_by_digest (digest=?";

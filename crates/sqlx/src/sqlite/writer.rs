@@ -1,8 +1,8 @@
 //! The one connection that writes.
 //!
-//! It is not one of the pool's: changes that queue inside of SQLite would each hold a connection
-//! that lookups need, and what the pool's connections are set to is the service's choice. It stays
-//! open as long as the store does, so that the files beside the database do too.
+//! It is not one of the pool's: changes that wait inside SQLite would each occupy a connection that
+//! lookups need, and the settings of the pool's connections are the service's choice. It stays open
+//! as long as the store, and so do the files beside the database.
 
 use std::{fmt, time::Duration};
 
@@ -12,10 +12,10 @@ use sqlx::{
 };
 use tokio::{sync::Mutex, time::timeout};
 
-use super::{SqliteStore, file, row::failed};
+use super::{SqliteStore, file, row::store_error};
 use tower_api_key::store::{StoreError, WriteError};
 
-/// How long a change waits for those before it in this process.
+/// How long a change waits for earlier changes of this process.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a change waits for other processes.
@@ -25,7 +25,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 #[error("timed out after {QUEUE_TIMEOUT:?} waiting for the write lock")]
 struct QueueTimeout;
 
-/// What a connection of ours is set to, whatever the pool's are.
+/// Returns the options of a connection that the store opens itself, whatever the pool's are.
 pub(super) fn options(pool: &SqliteConnectOptions) -> SqliteConnectOptions {
     let options = pool
         .clone()
@@ -44,8 +44,8 @@ pub(super) struct Writer {
 
 struct State {
     connection: Option<SqliteConnection>,
-    /// A change on it failed or was dropped. Some errors make SQLite end the transaction by itself,
-    /// which the driver does not notice.
+    /// The last change failed or was dropped. After some errors SQLite ends the transaction by
+    /// itself, which the driver does not notice.
     suspect: bool,
 }
 
@@ -69,13 +69,13 @@ impl Writer {
 }
 
 impl fmt::Debug for Writer {
-    /// Without the options: a pragma may be the key of an encrypted file.
+    /// Omits the options: a pragma may be the key of an encrypted file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Writer").finish_non_exhaustive()
     }
 }
 
-/// An error of a change: refused by us, or failed in the database.
+/// An error of a change: either the store refused it, or the database failed.
 pub(super) trait Refusal {
     fn is_refusal(&self) -> bool;
 }
@@ -93,7 +93,7 @@ impl Refusal for StoreError {
 }
 
 impl SqliteStore {
-    /// Runs `work` as one transaction; an error leaves nothing of it.
+    /// Runs `work` as one transaction; an error rolls it back.
     pub(super) async fn write<T, E: From<StoreError> + Refusal>(
         &self,
         work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, E>,
@@ -104,12 +104,12 @@ impl SqliteStore {
         let connection = self.write_connection(&mut state).await?;
         let outcome = transact(connection, work).await;
         state.suspect = outcome.as_ref().is_err_and(|error| !error.is_refusal());
-        // What went into a file that nobody will open again is not done.
+        // A change in a file that no program will open again does not count as made.
         self.verify_files_of(&mut state).await?;
         outcome
     }
 
-    /// Takes the connection, which counts as suspect until its change has ended well.
+    /// Returns the connection. It counts as suspect until its change has succeeded.
     async fn write_connection<'s>(
         &self,
         state: &'s mut State,
@@ -134,7 +134,7 @@ impl SqliteStore {
             .ok_or_else(|| StoreError::unavailable(sqlx::Error::PoolClosed))
     }
 
-    /// Makes sure that the database's files are those that were opened.
+    /// Verifies that the database's files are those that were opened.
     async fn verify_files_of(&self, state: &mut State) -> Result<(), StoreError> {
         let Some(Err(error)) = self.file.as_deref().map(file::DatabaseFile::verify) else {
             return Ok(());
@@ -143,7 +143,7 @@ impl SqliteStore {
         Err(error.into())
     }
 
-    /// The same for what only reads, and does not wait for the one that writes.
+    /// Does the same for a call that only reads, without waiting for a change.
     pub(super) async fn verify_files(&self) -> Result<(), StoreError> {
         let Some(Err(error)) = self.file.as_deref().map(file::DatabaseFile::verify) else {
             return Ok(());
@@ -172,8 +172,8 @@ async fn transact<T, E: From<StoreError>>(
     let mut transaction = connection
         .begin_with("BEGIN IMMEDIATE")
         .await
-        .map_err(failed)?;
+        .map_err(store_error)?;
     let done = work(&mut transaction).await?;
-    transaction.commit().await.map_err(failed)?;
+    transaction.commit().await.map_err(store_error)?;
     Ok(done)
 }

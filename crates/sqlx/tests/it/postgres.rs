@@ -15,10 +15,7 @@ use tower_api_key::{
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use tower_api_key_sqlx::{
-    PostgresStore,
-    postgres::{BrokenAssumption, SetupError},
-};
+use tower_api_key_sqlx::{BrokenAssumption, PostgresStore, SetupError};
 
 const TABLES: &str = "organizations, users, memberships, credentials, owner_turns, uses, events, \
                       changes, horizon, _migrations";
@@ -129,46 +126,46 @@ async fn each_setup_fault_has_its_own_error() {
             "wrong host",
             owner.clone().socket("/nonexistent-test"),
             &made,
-            |e| matches!(e, SetupError::Unreachable(_)),
+            |e| matches!(e, SetupError::CannotConnect { .. }),
         ),
         (
             "wrong database",
             owner.clone().database("nonexistent_test"),
             &made,
-            |e| matches!(e, SetupError::NoDatabase(_)),
+            |e| matches!(e, SetupError::Missing { .. }),
         ),
         (
             "wrong password",
             owner.clone().username("locked").password("wrong test"),
             &made,
-            |e| matches!(e, SetupError::Denied(_)),
+            |e| matches!(e, SetupError::Denied { .. }),
         ),
         (
             "no such role",
             owner.clone().username("nobody_test"),
             &made,
-            |e| matches!(e, SetupError::Denied(_)),
+            |e| matches!(e, SetupError::Denied { .. }),
         ),
         (
             "no rights",
             owner.clone().username("stranger"),
             &made,
-            |e| matches!(e, SetupError::Denied(_)),
+            |e| matches!(e, SetupError::Denied { .. }),
         ),
         (
             "rights on one table only",
             owner.clone().username("half"),
             &made,
-            |e| matches!(e, SetupError::Denied(_)),
+            |e| matches!(e, SetupError::Denied { .. }),
         ),
         ("newer schema", owner.clone(), &newer, |e| {
-            matches!(e, SetupError::UnknownSchema(_))
+            matches!(e, SetupError::UnknownSchema { .. })
         }),
         ("altered schema", owner.clone(), &altered, |e| {
-            matches!(e, SetupError::UnknownSchema(_))
+            matches!(e, SetupError::UnknownSchema { .. })
         }),
         ("read-only and nothing there", read_only(), &none, |e| {
-            matches!(e, SetupError::ReadOnly(_))
+            matches!(e, SetupError::ReadOnly { .. })
         }),
     ];
     for (name, options, schema, expected) in table {
@@ -182,7 +179,8 @@ async fn each_setup_fault_has_its_own_error() {
             missing,
             SetupError::MissingMigration {
                 found: None,
-                needed: 1
+                needed: 1,
+                ..
             }
         ),
         "{missing:?}"
@@ -405,7 +403,7 @@ async fn only_a_pooler_in_session_mode_is_accepted() {
             for outcome in [store.check().await, store.migrate().await] {
                 match outcome {
                     Ok(()) => assert!(works, "{mode}, {size}"),
-                    Err(SetupError::BrokenAssumptions(broken)) => {
+                    Err(SetupError::BrokenAssumptions { broken, .. }) => {
                         assert!(
                             !works && broken == [BrokenAssumption::TransactionPooler],
                             "{mode}, {size}: {broken:?}"

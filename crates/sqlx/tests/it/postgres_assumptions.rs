@@ -18,14 +18,11 @@ use feeds::{
     store_in,
 };
 use sqlx::{Executor, postgres::PgPoolOptions};
-use tower_api_key_sqlx::{
-    PostgresStore,
-    postgres::{BrokenAssumption, SetupError},
-};
+use tower_api_key_sqlx::{BrokenAssumption, PostgresStore, SetupError};
 
 fn broken(outcome: Result<(), SetupError>, name: &str) -> Vec<BrokenAssumption> {
     match outcome {
-        Err(SetupError::BrokenAssumptions(broken)) => broken,
+        Err(SetupError::BrokenAssumptions { broken, .. }) => broken,
         other => panic!("{name}: {other:?}"),
     }
 }

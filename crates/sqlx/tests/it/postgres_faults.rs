@@ -19,7 +19,7 @@ use http::{Request, Response, StatusCode, header::RETRY_AFTER};
 use sqlx::{AssertSqlSafe, Executor, postgres::PgPoolOptions};
 use tokio::time::Instant;
 use tower::{ServiceBuilder, ServiceExt};
-use tower_api_key_sqlx::{PostgresStore, postgres::SetupError};
+use tower_api_key_sqlx::{PostgresStore, SetupError};
 
 const DEADLINE: Duration = Duration::from_millis(300);
 
@@ -265,7 +265,7 @@ async fn a_standby_answers_from_replayed_data_and_refuses_changes() {
         .migrate()
         .await
         .unwrap_err();
-    assert!(matches!(none, SetupError::ReadOnly(_)), "{none:?}");
+    assert!(matches!(none, SetupError::ReadOnly { .. }), "{none:?}");
     assert_eq!(
         primary.psql(&format!("SELECT count(*) FROM {schema}.changes")),
         before

@@ -11,10 +11,7 @@ use tower_api_key::{
         Change, CredentialStore, Directory, Feed, FeedEvent, Lookup, LookupKey, ManageStore, Record,
     },
 };
-use tower_api_key_sqlx::{
-    PostgresStore,
-    postgres::{BrokenAssumption, SetupError},
-};
+use tower_api_key_sqlx::{BrokenAssumption, PostgresStore, SetupError};
 
 /// The statements from the documentation.
 const RIGHTS: &str = include_str!("../../src/postgres/rights.sql");
@@ -386,7 +383,7 @@ async fn a_schema_that_another_role_can_influence_is_refused_untouched() {
             );
             let store = fixture.store("owner");
             for refused in [store.migrate().await, store.check().await] {
-                let Err(SetupError::BrokenAssumptions(broken)) = refused else {
+                let Err(SetupError::BrokenAssumptions { broken, .. }) = refused else {
                     panic!("{sql}: {refused:?}")
                 };
                 assert!(broken.iter().any(named), "{sql}: {broken:?}");

@@ -21,7 +21,7 @@ use tower_api_key::{
         WriteError,
     },
 };
-use tower_api_key_sqlx::{SqliteStore, sqlite::SetupError};
+use tower_api_key_sqlx::{SetupError, SqliteStore};
 
 const DEADLINE: Duration = Duration::from_secs(1);
 const SLACK: Duration = Duration::from_millis(50);
@@ -152,7 +152,10 @@ async fn a_disk_full_at_startup_is_reported_and_the_file_is_unchanged() {
     let refused = SqliteStore::from_pool(pool, Catalogue::anyreach())
         .await
         .unwrap_err();
-    assert!(matches!(refused, SetupError::Migration(_)), "{refused:?}");
+    assert!(
+        matches!(refused, SetupError::Migration { .. }),
+        "{refused:?}"
+    );
     assert!(
         refused.source().unwrap().to_string().contains("full"),
         "{refused:?}"
@@ -230,7 +233,7 @@ async fn a_zeroed_page_is_a_startup_error_or_an_outage_but_never_a_refusal() {
                 assert!(
                     matches!(
                         error,
-                        SetupError::NotADatabase(_) | SetupError::Migration(_)
+                        SetupError::Damaged { .. } | SetupError::Migration { .. }
                     ),
                     "{page}: {error:?}"
                 );
@@ -329,7 +332,7 @@ async fn a_locked_database_is_reported_at_startup_and_an_open_one_cannot_be_lock
     let refused = SqliteStore::open(&path, Catalogue::anyreach())
         .await
         .unwrap_err();
-    assert!(matches!(refused, SetupError::Locked(_)), "{refused:?}");
+    assert!(matches!(refused, SetupError::Locked { .. }), "{refused:?}");
     other.close().await.unwrap();
 
     let (store, _pool) = reopened(&path).await;

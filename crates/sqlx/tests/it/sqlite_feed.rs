@@ -354,7 +354,11 @@ async fn a_lost_feed_emits_lost_once_and_catches_up_before_restored() {
 async fn next_is_cancel_safe() {
     for cancel in [Cancel::WhenPending, Cancel::WhenWoken] {
         let (_directory, path, store) = file().await;
-        let mut feed = store.feed().await.unwrap().every(Duration::ZERO);
+        let mut feed = store
+            .feed()
+            .await
+            .unwrap()
+            .with_poll_interval(Duration::ZERO);
         for number in 0..10 {
             let id = format!("u{number}");
             store.create_user(&id).await.unwrap();

@@ -23,7 +23,7 @@ use tower_api_key::{
         Record, StoreError, WriteError,
     },
 };
-use tower_api_key_sqlx::{SqliteStore, sqlite::SetupError};
+use tower_api_key_sqlx::{SetupError, SqliteStore};
 
 fn key(id: &str) -> Record {
     let digest = Digest::of(format!("ak_{id}.test").as_bytes());
@@ -399,7 +399,8 @@ async fn a_file_with_two_names_is_refused() {
         ] {
             let refused = opened.map(drop).unwrap_err();
             assert!(
-                matches!(&refused, SetupError::Unsound(text) if text.contains("more than one name")),
+                matches!(refused, SetupError::BrokenAssumptions { .. })
+                    && refused.to_string().contains("more than one name"),
                 "{name:?}: {refused:?}"
             );
         }
@@ -471,18 +472,20 @@ async fn opening_an_existing_file_never_creates_one() {
             .map(drop)
             .unwrap_err()
     };
-    assert!(matches!(existing().await, SetupError::Missing(missing) if missing == path));
+    assert!(
+        matches!(existing().await, SetupError::Missing { database } if *database == *path.to_string_lossy())
+    );
     assert!(!path.exists());
     let pool = SqlitePool::connect_lazy_with(SqliteStore::options(&path).create_if_missing(false));
     let refused = SqliteStore::from_pool(pool, Catalogue::anyreach())
         .await
         .unwrap_err();
-    assert!(matches!(refused, SetupError::Missing(_)), "{refused:?}");
+    assert!(matches!(refused, SetupError::Missing { .. }), "{refused:?}");
     assert!(!path.exists());
 
     fs::write(&path, "").unwrap();
     assert!(
-        matches!(existing().await, SetupError::Missing(_)),
+        matches!(existing().await, SetupError::Missing { .. }),
         "an empty file has no store"
     );
     assert_eq!(fs::metadata(&path).unwrap().len(), 0);
@@ -541,7 +544,7 @@ async fn a_pool_over_a_database_without_a_file_is_refused() {
             .await
             .unwrap_err();
         assert!(
-            matches!(refused, SetupError::InMemory),
+            matches!(refused, SetupError::InMemory { .. }),
             "{url}: {refused:?}"
         );
     }
@@ -558,7 +561,7 @@ async fn a_pool_over_a_database_without_a_file_is_refused() {
             .await
             .unwrap_err();
         assert!(
-            matches!(refused, SetupError::InMemory),
+            matches!(refused, SetupError::InMemory { .. }),
             "{name}: {refused:?}"
         );
     }
@@ -566,7 +569,10 @@ async fn a_pool_over_a_database_without_a_file_is_refused() {
     let refused = SqliteStore::from_pool(pool, Catalogue::anyreach())
         .await
         .unwrap_err();
-    assert!(matches!(refused, SetupError::InMemory), "{refused:?}");
+    assert!(
+        matches!(refused, SetupError::InMemory { .. }),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -579,7 +585,8 @@ async fn an_unreliable_database_is_reported() {
         .await
         .unwrap_err();
     assert!(
-        matches!(&refused, SetupError::Unsound(text) if text.contains("UTF-16")),
+        matches!(refused, SetupError::BrokenAssumptions { .. })
+            && refused.to_string().contains("UTF-16"),
         "{refused:?}"
     );
 
@@ -627,7 +634,10 @@ async fn an_unreliable_database_is_reported() {
     let refused = SqliteStore::open(&path, Catalogue::anyreach())
         .await
         .unwrap_err();
-    assert!(matches!(refused, SetupError::Unsound(_)), "{refused:?}");
+    assert!(
+        matches!(refused, SetupError::BrokenAssumptions { .. }),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::{error::Error as _, path::Path, time::Duration};
 
 use sqlx::{Connection, SqliteConnection, SqlitePool};
 use tower_api_key::scope::Catalogue;
-use tower_api_key_sqlx::{SqliteStore, sqlite::SetupError};
+use tower_api_key_sqlx::{SetupError, SqliteStore};
 
 async fn refusal(path: impl AsRef<Path>) -> SetupError {
     SqliteStore::open(path, Catalogue::anyreach())
@@ -28,7 +28,7 @@ async fn a_wrong_path_or_a_directory_cannot_be_opened() {
     ] {
         let error = refusal(&path).await;
         assert!(
-            matches!(error, SetupError::CannotOpen(_)),
+            matches!(error, SetupError::CannotConnect { .. }),
             "{path:?}: {error:?}"
         );
         assert!(error.source().is_some());
@@ -54,7 +54,7 @@ async fn a_file_of_another_format_is_not_a_database() {
     let path = directory.path().join("notes.txt");
     std::fs::write(&path, "not a database ".repeat(1000)).unwrap();
     let error = refusal(&path).await;
-    assert!(matches!(error, SetupError::NotADatabase(_)), "{error:?}");
+    assert!(matches!(error, SetupError::Damaged { .. }), "{error:?}");
     assert!(
         std::fs::read_to_string(&path)
             .unwrap()
@@ -78,7 +78,7 @@ async fn a_read_only_file_is_reported() {
     let error = SqliteStore::from_pool(read_only, Catalogue::anyreach())
         .await
         .unwrap_err();
-    assert!(matches!(error, SetupError::ReadOnly(_)), "{error:?}");
+    assert!(matches!(error, SetupError::ReadOnly { .. }), "{error:?}");
 
     let mut permissions = std::fs::metadata(&path).unwrap().permissions();
     permissions.set_readonly(true);
@@ -86,7 +86,7 @@ async fn a_read_only_file_is_reported() {
     if std::fs::OpenOptions::new().write(true).open(&path).is_err() {
         // The mode of a file does not stop root.
         let error = refusal(&path).await;
-        assert!(matches!(error, SetupError::ReadOnly(_)), "{error:?}");
+        assert!(matches!(error, SetupError::ReadOnly { .. }), "{error:?}");
     }
 }
 
@@ -105,7 +105,10 @@ async fn a_newer_schema_is_reported_and_left_alone() {
     let mut db = connect(&path).await;
     sqlx::query(sql).execute(&mut db).await.unwrap();
     let error = refusal(&path).await;
-    assert!(matches!(error, SetupError::UnknownSchema(_)), "{error:?}");
+    assert!(
+        matches!(error, SetupError::UnknownSchema { .. }),
+        "{error:?}"
+    );
     assert!(
         error.source().unwrap().to_string().contains("9999"),
         "{error:?}"
@@ -172,7 +175,7 @@ async fn a_newer_schema_that_is_marked_compatible_is_opened() {
         match opens {
             true => assert!(opened.is_ok(), "{name}: {opened:?}"),
             false => assert!(
-                matches!(opened, Err(SetupError::UnknownSchema(_))),
+                matches!(opened, Err(SetupError::UnknownSchema { .. })),
                 "{name}: {opened:?}"
             ),
         }
@@ -182,7 +185,10 @@ async fn a_newer_schema_that_is_marked_compatible_is_opened() {
         .execute(&mut db)
         .await
         .unwrap();
-    assert!(matches!(refusal(&path).await, SetupError::UnknownSchema(_)));
+    assert!(matches!(
+        refusal(&path).await,
+        SetupError::UnknownSchema { .. }
+    ));
 }
 
 #[tokio::test]
@@ -199,7 +205,10 @@ async fn an_altered_schema_is_reported() {
         .execute(&mut db)
         .await
         .unwrap();
-    assert!(matches!(refusal(&path).await, SetupError::UnknownSchema(_)));
+    assert!(matches!(
+        refusal(&path).await,
+        SetupError::UnknownSchema { .. }
+    ));
 }
 
 /// A service that shares the file may happen to have a table of that name.
@@ -212,7 +221,7 @@ async fn a_failed_migration_leaves_nothing_behind() {
         .execute(&mut db)
         .await
         .unwrap();
-    assert!(matches!(refusal(&path).await, SetupError::Migration(_)));
+    assert!(matches!(refusal(&path).await, SetupError::Migration { .. }));
     let tables: Vec<String> = sqlx::query_scalar("SELECT name FROM sqlite_schema")
         .fetch_all(&mut db)
         .await

@@ -3,7 +3,7 @@
 use crate::support::pg;
 
 use tower_api_key::store::{Directory, Feed};
-use tower_api_key_sqlx::postgres::SetupError;
+use tower_api_key_sqlx::SetupError;
 
 /// A node that was rolled back, or not updated yet, opens the schema of a later version.
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn an_older_node_accepts_a_newer_schema_only_if_it_is_marked_compatible() 
         for outcome in [store.migrate().await, store.check().await] {
             match outcome {
                 Ok(()) => assert!(works, "{name}"),
-                Err(SetupError::UnknownSchema(source)) => {
+                Err(SetupError::UnknownSchema { source, .. }) => {
                     let text = source.to_string();
                     assert!(
                         !works && text.contains("run the newer version on this node"),

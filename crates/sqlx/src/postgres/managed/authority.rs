@@ -1,11 +1,10 @@
 //! What a change relies on, locked and read again in the transaction of the change.
 
-use sqlx::{PgConnection, Row};
+use sqlx::{PgConnection, Row, postgres::PgRow};
 
 use crate::postgres::{
-    PostgresStore,
-    row::{PgColumns, failed, get},
-    storable,
+    PostgresStore, contains_no_nul,
+    row::{PgColumns, get, store_error},
 };
 use tower_api_key::{
     credential::Kind,
@@ -16,19 +15,20 @@ use tower_api_key::{
     },
 };
 
-/// Whether the owner can take turns.
+/// Whether the owner has a row in `owner_turns` to lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// It is this transaction's turn, or the owner does not exist.
+    /// The row is locked, or the owner does not exist.
     Taken,
-    /// The owner exists and has no row to take turns on.
+    /// The owner exists and has no such row.
     Missing,
 }
 
 impl PostgresStore {
-    /// Locks everything that a commit relies on or changes, always in the same order: the owner, the actor's organization,
-    /// person and membership, the owner's turn, the credentials by their names.
-    pub(super) async fn hold(
+    /// Locks everything that a commit relies on or changes, always in the same order: the owner,
+    /// the actor's organization, user and membership, the owner's row in `owner_turns`, the
+    /// credentials by their names.
+    pub(super) async fn lock_for_commit(
         &self,
         db: &mut PgConnection,
         commit: &Commit,
@@ -49,26 +49,33 @@ impl PostgresStore {
         let names = actor
             .into_iter()
             .chain(changed)
-            .filter(|(_, id)| storable(id));
+            .filter(|(_, id)| contains_no_nul(id));
         let (kinds, ids): (Vec<_>, Vec<_>) = names.map(|(kind, id)| (kind.as_str(), id)).unzip();
-        let known = |id: &&str| storable(id);
-        let hold = self.by_owner.of_kind(commit.owner.kind()).hold.query();
-        let hold = hold.bind(Some(commit.owner.id()).filter(known));
-        let hold = hold
-            .bind(authority.organization().map(OrgId::as_str).filter(known))
-            .bind(user.filter(known));
-        let hold = hold.bind(token.filter(known)).bind(kinds).bind(ids);
-        let held = hold.fetch_one(db).await.map_err(failed)?;
+        let storable = |id: &&str| contains_no_nul(id);
+        let locked = self
+            .by_owner
+            .of_kind(commit.owner.kind())
+            .lock_for_commit
+            .query()
+            .bind(Some(commit.owner.id()).filter(storable))
+            .bind(authority.organization().map(OrgId::as_str).filter(storable))
+            .bind(user.filter(storable))
+            .bind(token.filter(storable))
+            .bind(kinds)
+            .bind(ids)
+            .fetch_one(db)
+            .await
+            .map_err(store_error)?;
         match (
-            get::<Option<bool>>(&held, "known")?,
-            get::<Option<bool>>(&held, "turn")?,
+            get::<Option<bool>>(&locked, "known")?,
+            get::<Option<bool>>(&locked, "turn")?,
         ) {
             (Some(_), None) => Ok(Turn::Missing),
             _ => Ok(Turn::Taken),
         }
     }
 
-    /// Refuses what the actor, as they are now, may not do.
+    /// Refuses what the actor may not do at this moment.
     pub(super) async fn check_authority(
         &self,
         db: &mut PgConnection,
@@ -91,46 +98,47 @@ impl PostgresStore {
         let organization = authority
             .organization()
             .map(OrgId::as_str)
-            .filter(|id| storable(id));
-        let (sql, id) = match authority {
+            .filter(|id| contains_no_nul(id));
+        let sql = &self.statements;
+        let (is_key, id, query) = match authority {
             Authority::Unconditional => return Ok(None),
-            Authority::Credential {
-                kind: Kind::OrgKey,
-                id,
-                ..
-            } => (&self.statements.find_key, id.as_str()),
-            Authority::Credential {
-                kind: Kind::PersonalToken,
-                id,
-                ..
-            } => (&self.statements.token_by_id, id.as_str()),
-            Authority::User { id, .. } => (&self.statements.user_by_id, id.as_str()),
+            Authority::Credential { kind, id, .. } => match kind {
+                Kind::OrgKey => (true, id.as_str(), sql.find_key.query()),
+                Kind::PersonalToken => (false, id.as_str(), sql.token_by_id.query()),
+            },
+            Authority::User { id, .. } => (false, id.as_str(), sql.user_by_id.query()),
         };
-        if !storable(id) {
+        if !contains_no_nul(id) {
             return Ok(None);
         }
-        let query = sql.query().bind(id);
-        let query = match authority {
+        let query = match is_key {
+            true => query.bind(id),
+            false => query.bind(id).bind(organization),
+        };
+        let row = query.fetch_optional(db).await.map_err(store_error)?;
+        row.map(|row| self.actor_state(&row, authority, id, organization))
+            .transpose()
+    }
+
+    fn actor_state(
+        &self,
+        row: &PgRow,
+        authority: &Authority,
+        id: &str,
+        organization: Option<&str>,
+    ) -> Result<ActorState, StoreError> {
+        let (reader, columns) = (self.reader(), PgColumns(row));
+        match authority {
+            Authority::User { .. } => reader.user(&columns, organization),
             Authority::Credential {
                 kind: Kind::OrgKey, ..
-            } => query,
-            _ => query.bind(organization),
-        };
-        let Some(row) = query.fetch_optional(db).await.map_err(failed)? else {
-            return Ok(None);
-        };
-        let (reader, columns) = (self.reader(), PgColumns(&row));
-        let actor = match authority {
-            Authority::User { .. } => reader.user(&columns, organization)?,
-            Authority::Credential {
-                kind: Kind::OrgKey, ..
-            } => ActorState::of_record(&reader.key(&columns, id)?),
+            } => Ok(ActorState::of_record(&reader.key(&columns, id)?)),
             _ => {
-                let digest = read_digest(get(&row, "digest")?)?;
-                ActorState::of_record(&reader.token_with(&columns, digest, organization)?)
+                let digest = read_digest(get(row, "digest")?)?;
+                let token = reader.token_with(&columns, digest, organization)?;
+                Ok(ActorState::of_record(&token))
             }
-        };
-        Ok(Some(actor))
+        }
     }
 
     /// Whether the owner exists and is not deleted.
@@ -139,7 +147,7 @@ impl PostgresStore {
         db: &mut PgConnection,
         commit: &Commit,
     ) -> Result<bool, StoreError> {
-        if !storable(commit.owner.id()) {
+        if !contains_no_nul(commit.owner.id()) {
             return Ok(false);
         }
         let known = self
@@ -148,7 +156,7 @@ impl PostgresStore {
             .known
             .query()
             .bind(commit.owner.id());
-        let gone = known.fetch_optional(db).await.map_err(failed)?;
+        let gone = known.fetch_optional(db).await.map_err(store_error)?;
         gone.map_or(Ok(false), |row| row.try_get("gone").map(|gone: bool| !gone))
             .map_err(StoreError::corrupt)
     }

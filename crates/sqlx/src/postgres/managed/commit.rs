@@ -1,14 +1,15 @@
-//! A change with everything that belongs to it, as one transaction.
+//! Committing a change with everything that belongs to it, as one transaction.
 
 use sqlx::{PgConnection, Row};
 
 use super::{authority::Turn, sql::Owned};
 use crate::postgres::{
-    PostgresStore, directory,
+    PostgresStore,
     pool::Purpose,
-    row::{failed, get},
+    row::{get, store_error},
     sql::Statement,
 };
+use crate::shared::expect_changed;
 use tower_api_key::{
     clock::UnixMillis,
     credential::{Kind, check_credential_id},
@@ -21,11 +22,11 @@ use tower_api_key::{
     },
 };
 
-/// How often a commit is tried for an owner who cannot take turns yet.
+/// How often a commit is tried for an owner without a row in `owner_turns`.
 const MAX_ATTEMPTS: usize = 3;
 
 impl PostgresStore {
-    pub(super) async fn do_all_of(&self, commit: &Commit) -> Result<(), WriteError> {
+    pub(super) async fn commit_in_tx(&self, commit: &Commit) -> Result<(), WriteError> {
         for _ in 0..MAX_ATTEMPTS {
             if self.try_commit(commit).await? {
                 return Ok(());
@@ -35,10 +36,10 @@ impl PostgresStore {
         Err(Changed)
     }
 
-    /// Returns false when the owner has to be made able to take turns first.
+    /// Returns false if the owner needs a row in `owner_turns` first.
     ///
-    /// All locks come first, alone in a statement: what is read afterwards is seen as it is once those before have
-    /// committed.
+    /// All locks come first, in a statement of their own: later statements then see what earlier
+    /// holders of the locks have committed.
     async fn try_commit(&self, commit: &Commit) -> Result<bool, WriteError> {
         let Commit {
             owner,
@@ -50,7 +51,7 @@ impl PostgresStore {
         } = commit;
         let sql = self.by_owner.of_kind(owner.kind());
         self.transact(Purpose::Ordinary, async |db| {
-            if self.hold(db, commit).await? == Turn::Missing {
+            if self.lock_for_commit(db, commit).await? == Turn::Missing {
                 return Ok(false);
             }
             self.check_authority(db, authority).await?;
@@ -62,13 +63,13 @@ impl PostgresStore {
             }
             alter(db, sql, owner, changes).await?;
             check_cap(db, sql, owner, *cap).await?;
-            tell(db, &self.statements.tell, events).await?;
+            insert_events(db, &self.statements.insert_events, events).await?;
             Ok(true)
         })
         .await
     }
 
-    /// Makes an owner who exists able to take turns.
+    /// Inserts the row in `owner_turns` of an owner who exists.
     async fn make_turn(&self, owner: &Owner) -> Result<(), WriteError> {
         let make = self
             .by_owner
@@ -77,7 +78,7 @@ impl PostgresStore {
             .query()
             .bind(vec![owner.id()]);
         self.transact(Purpose::Ordinary, async |db| {
-            Ok(make.execute(db).await.map(drop).map_err(failed)?)
+            Ok(make.execute(db).await.map(drop).map_err(store_error)?)
         })
         .await
     }
@@ -94,7 +95,6 @@ impl PostgresStore {
             return Err(Taken(info.id.as_str().into()));
         }
         let stored = self.digests().store(&new.digest);
-        let (organization, user) = (owner.organization(), owner.user());
         let scopes = info
             .scopes
             .as_ref()
@@ -104,39 +104,35 @@ impl PostgresStore {
             .as_ref()
             .map(|it| (&*it.key, it.fingerprint.to_vec()))
             .unzip();
-        let insert = self
+        let inserted = self
             .statements
             .insert
             .query()
             .bind(owner.kind().as_str())
-            .bind(info.id.as_str());
-        let insert = insert
+            .bind(info.id.as_str())
             .bind(stored.digest.to_bytes().to_vec())
-            .bind(info.status.as_str());
-        let insert = insert
+            .bind(info.status.as_str())
             .bind(millis(info.expires_at))
-            .bind(organization)
-            .bind(user);
-        let insert = insert
+            .bind(owner.organization())
+            .bind(owner.user())
             .bind(info.role.as_deref())
             .bind(scopes)
             .bind(&*info.name)
-            .bind(info.created_at.0);
-        let insert = insert
+            .bind(info.created_at.0)
             .bind(text(&info.rotated_from))
             .bind(text(&info.rotated_to))
-            .bind(millis(info.rotated_at));
-        let inserted = insert
+            .bind(millis(info.rotated_at))
             .bind(key)
             .bind(request)
             .bind(stored.pepper)
             .execute(db)
             .await
-            .map_err(failed)?;
-        directory::one(inserted.rows_affected(), || Taken(info.id.as_str().into()))
+            .map_err(store_error)?;
+        expect_changed(inserted.rows_affected(), || Taken(info.id.as_str().into()))
     }
 
-    /// Whether a token is there already under another pepper than it would be kept under now; the index sees the rest.
+    /// Whether the token is already stored under another pepper than the current one; the unique
+    /// index covers the current one.
     async fn is_kept(
         &self,
         db: &mut PgConnection,
@@ -157,11 +153,15 @@ impl PostgresStore {
             .query()
             .bind(candidates)
             .bind(None::<&str>);
-        Ok(query.fetch_optional(db).await.map_err(failed)?.is_some())
+        Ok(query
+            .fetch_optional(db)
+            .await
+            .map_err(store_error)?
+            .is_some())
     }
 }
 
-/// Makes the transactions of these owners take turns.
+/// Serializes the transactions of these owners, by locking their rows in `owner_turns`.
 pub(super) async fn take_turns(
     db: &mut PgConnection,
     sql: &Owned,
@@ -175,14 +175,14 @@ pub(super) async fn take_turns(
         .bind(owners.clone())
         .execute(&mut *db)
         .await
-        .map_err(failed)?;
+        .map_err(store_error)?;
     sql.take_turns
         .query()
         .bind(owners)
         .execute(db)
         .await
         .map(drop)
-        .map_err(failed)
+        .map_err(store_error)
 }
 
 fn unknown(owner: &Owner) -> WriteError {
@@ -192,7 +192,7 @@ fn unknown(owner: &Owner) -> WriteError {
     }
 }
 
-/// Counts what is accepted once everything else is done.
+/// Refuses a change that brings the owner above its cap; counted after everything else.
 async fn check_cap(
     db: &mut PgConnection,
     sql: &Owned,
@@ -212,7 +212,7 @@ async fn check_cap(
         .fetch_one(db)
         .await
         .and_then(|row| row.try_get(0))
-        .map_err(failed)?;
+        .map_err(store_error)?;
     if counted <= i64::from(limit) {
         Ok(())
     } else {
@@ -229,39 +229,25 @@ async fn alter(
     if changes.is_empty() {
         return Ok(());
     }
-    let before = || changes.iter().map(|change| &change.before);
-    let after = || changes.iter().map(|change| &change.after);
     let alter = sql
         .alter
         .query()
         .bind(owner.id())
-        .bind(before().map(|old| old.id.as_str()).collect::<Vec<_>>());
-    let alter = alter.bind(before().map(|old| &*old.name).collect::<Vec<_>>());
-    let alter = alter.bind(before().map(|old| old.status.as_str()).collect::<Vec<_>>());
-    let alter = alter.bind(
-        before()
-            .map(|old| millis(old.expires_at))
-            .collect::<Vec<_>>(),
-    );
-    let alter = alter.bind(
-        before()
-            .map(|old| text(&old.rotated_to))
-            .collect::<Vec<_>>(),
-    );
-    let alter = alter.bind(after().map(|new| &*new.name).collect::<Vec<_>>());
-    let alter = alter.bind(after().map(|new| new.status.as_str()).collect::<Vec<_>>());
-    let alter = alter.bind(
-        after()
-            .map(|new| millis(new.expires_at))
-            .collect::<Vec<_>>(),
-    );
-    let alter = alter.bind(after().map(|new| text(&new.rotated_to)).collect::<Vec<_>>());
-    let alter = alter.bind(
-        after()
-            .map(|new| millis(new.rotated_at))
-            .collect::<Vec<_>>(),
-    );
-    let altered = alter.execute(db).await.map_err(failed)?.rows_affected();
+        .bind(column(changes, |change| change.before.id.as_str()))
+        .bind(column(changes, |change| &*change.before.name))
+        .bind(column(changes, |change| change.before.status.as_str()))
+        .bind(column(changes, |change| millis(change.before.expires_at)))
+        .bind(column(changes, |change| text(&change.before.rotated_to)))
+        .bind(column(changes, |change| &*change.after.name))
+        .bind(column(changes, |change| change.after.status.as_str()))
+        .bind(column(changes, |change| millis(change.after.expires_at)))
+        .bind(column(changes, |change| text(&change.after.rotated_to)))
+        .bind(column(changes, |change| millis(change.after.rotated_at)));
+    let altered = alter
+        .execute(db)
+        .await
+        .map_err(store_error)?
+        .rows_affected();
     if altered == changes.len() as u64 {
         Ok(())
     } else {
@@ -269,59 +255,35 @@ async fn alter(
     }
 }
 
-/// Writes events, in their order, and returns the numbers that they were given.
-pub(super) async fn tell(
+/// Inserts events in their order, and returns the numbers that they were given.
+pub(super) async fn insert_events(
     db: &mut PgConnection,
-    tell: &Statement,
+    sql: &Statement,
     events: &[AuditEvent],
 ) -> Result<Vec<i64>, StoreError> {
     if events.is_empty() {
         return Ok(Vec::new());
     }
-    let owners = || {
-        events
-            .iter()
-            .map(|event| (event.owner.organization(), event.owner.user()))
-    };
-    let doers = || events.iter().map(|event| event.by.columns());
-    let tell = tell
+    let actors = || events.iter().map(|event| event.by.columns());
+    let insert = sql
         .query()
-        .bind(events.iter().map(|event| event.at.0).collect::<Vec<_>>());
-    let tell = tell.bind(
-        events
-            .iter()
-            .map(|event| event.action.as_str())
-            .collect::<Vec<_>>(),
-    );
-    let tell = tell.bind(
-        owners()
-            .map(|(organization, _)| organization)
-            .collect::<Vec<_>>(),
-    );
-    let tell = tell.bind(owners().map(|(_, user)| user).collect::<Vec<_>>());
-    let tell = tell.bind(
-        events
-            .iter()
-            .map(|event| event.credential.as_str())
-            .collect::<Vec<_>>(),
-    );
-    let tell = tell.bind(
-        events
-            .iter()
-            .map(|event| text(&event.related))
-            .collect::<Vec<_>>(),
-    );
-    let tell = tell.bind(doers().map(|actor| actor.kind).collect::<Vec<_>>());
-    let tell = tell.bind(doers().map(|actor| actor.id).collect::<Vec<_>>());
-    let tell = tell.bind(doers().map(|actor| actor.user).collect::<Vec<_>>());
-    let tell = tell.bind(
-        events
-            .iter()
-            .map(|event| event.origin.as_deref())
-            .collect::<Vec<_>>(),
-    );
-    let rows = tell.fetch_all(db).await.map_err(failed)?;
+        .bind(column(events, |event| event.at.0))
+        .bind(column(events, |event| event.action.as_str()))
+        .bind(column(events, |event| event.owner.organization()))
+        .bind(column(events, |event| event.owner.user()))
+        .bind(column(events, |event| event.credential.as_str()))
+        .bind(column(events, |event| text(&event.related)))
+        .bind(actors().map(|actor| actor.kind).collect::<Vec<_>>())
+        .bind(actors().map(|actor| actor.id).collect::<Vec<_>>())
+        .bind(actors().map(|actor| actor.user).collect::<Vec<_>>())
+        .bind(column(events, |event| event.origin.as_deref()));
+    let rows = insert.fetch_all(db).await.map_err(store_error)?;
     rows.iter().map(|row| get(row, "number")).collect()
+}
+
+/// Returns one value of each item, as an array to bind.
+fn column<'a, T, V>(items: &'a [T], value: impl Fn(&'a T) -> V) -> Vec<V> {
+    items.iter().map(value).collect()
 }
 
 fn millis(moment: Option<UnixMillis>) -> Option<i64> {

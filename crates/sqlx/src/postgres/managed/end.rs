@@ -1,16 +1,16 @@
-//! The end of credentials: statements that compare nothing with what was read before.
+//! Ending credentials: statements that compare nothing with what was read before.
 //!
-//! They wait for no lock but those on the credentials themselves. So the actor is read without a lock, before the
-//! change and after it: ending something is no gain for an actor who is revoked at the same time.
+//! They wait for no lock except those on the credentials themselves. So the actor is read without a
+//! lock, before the change and after it: an actor who is revoked at the same time gains nothing by
+//! ending a credential.
 
 use sqlx::{PgConnection, postgres::PgRow};
 
-use super::commit::{take_turns, tell};
+use super::commit::{insert_events, take_turns};
 use crate::postgres::{
-    PostgresStore,
+    PostgresStore, contains_no_nul,
     pool::Purpose,
-    row::{failed, get},
-    storable,
+    row::{get, store_error},
 };
 use tower_api_key::{
     credential::Kind,
@@ -32,11 +32,12 @@ impl PostgresStore {
         }
     }
 
-    /// At once what there is, whoever holds up the owner's turn. Then, in the owner's turn, what was issued by commits that
-    /// were under way. Where the turn cannot be had: what those that were ended had issued, which is there now, since each
-    /// commit holds its actor. What others are issuing meanwhile comes after the end of all.
+    /// Ends at once what exists, whoever has the owner's row in `owner_turns` locked. Then it locks
+    /// that row and ends what commits issued meanwhile. If the lock is not to be had, it ends what
+    /// the ended credentials themselves had issued, which exists now, since each commit locks its
+    /// actor; what others issue meanwhile counts as issued after the end of all.
     ///
-    /// Once the first sweep has happened, nothing that fails takes its ids from the caller.
+    /// Once the first sweep is committed, no error keeps its ids from the caller.
     async fn end_all(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
         let mut ended = self.sweep(ending, None).await?;
         let later = match self.sweep_in_turn(ending).await {
@@ -53,7 +54,7 @@ impl PostgresStore {
     }
 
     async fn sweep_in_turn(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
-        if !storable(ending.owner.id()) {
+        if !contains_no_nul(ending.owner.id()) {
             return Ok(Vec::new());
         }
         let sql = self.by_owner.of_kind(ending.owner.kind());
@@ -64,7 +65,7 @@ impl PostgresStore {
         .await
     }
 
-    /// Ends one credential, or all that there are.
+    /// Ends one credential, or all that exist.
     async fn sweep(
         &self,
         ending: &Ending,
@@ -88,7 +89,7 @@ impl PostgresStore {
         id: Option<&CredentialId>,
     ) -> Result<Vec<CredentialId>, WriteError> {
         let Ending { owner, to, .. } = ending;
-        if !storable(owner.id()) || id.is_some_and(|id| !storable(id.as_str())) {
+        if !contains_no_nul(owner.id()) || id.is_some_and(|id| !contains_no_nul(id.as_str())) {
             return Ok(Vec::new());
         }
         let sql = self.by_owner.of_kind(owner.kind());
@@ -105,19 +106,19 @@ impl PostgresStore {
                 .bind(owner.id())
                 .bind(to.status().as_str()),
         };
-        let rows = query.fetch_all(&mut *db).await.map_err(failed)?;
+        let rows = query.fetch_all(&mut *db).await.map_err(store_error)?;
         let id = |row: &PgRow| Ok(get::<&str>(row, "id")?.into());
         let ended = rows
             .iter()
             .map(id)
             .collect::<Result<Vec<CredentialId>, StoreError>>()?;
         let events: Vec<_> = ended.iter().map(|id| ending.event(id.clone())).collect();
-        tell(db, &self.statements.tell, &events).await?;
+        insert_events(db, &self.statements.insert_events, &events).await?;
         Ok(ended)
     }
 }
 
-/// Whoever ends their own credential may not do anything any more, and may do this.
+/// A bearer who ends their own credential may do nothing afterwards, but may do this.
 fn contains_actor(ended: &[CredentialId], ending: &Ending) -> bool {
     let kind_of_ended: Kind = ending.owner.kind();
     matches!(&ending.authority,

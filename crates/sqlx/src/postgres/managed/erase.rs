@@ -1,8 +1,10 @@
-//! The removal of a person, whose name the audit trail forgets.
+//! Removing a user, whose name the audit trail forgets.
 
 use sqlx::PgConnection;
 
-use crate::postgres::{PostgresStore, pool::Purpose, row::failed, storable};
+use crate::postgres::{
+    PostgresStore, contains_no_nul, pool::Purpose, row::store_error, sql::Statement,
+};
 use tower_api_key::{
     id::UserId,
     store::{
@@ -12,13 +14,14 @@ use tower_api_key::{
     },
 };
 
-/// How many events of a person, and as many caused by them, one transaction alters before the last one, which alters the rest.
+/// How many events of a user, and as many caused by them, one transaction alters before the last
+/// one, which alters the rest.
 const BATCH: i64 = 10_000;
 
 impl PostgresStore {
     pub(in super::super) async fn erase_user(&self, id: &str) -> Result<(), WriteError> {
         let pseudonym = pseudonym()?;
-        if !storable(id) || !self.is_user(id).await? {
+        if !contains_no_nul(id) || !self.is_user(id).await? {
             return Err(UnknownUser(id.into()));
         }
         while self.has_long_trail(id).await? {
@@ -29,41 +32,16 @@ impl PostgresStore {
         }
         self.transact(Purpose::Prompt, async |db| {
             let sql = &self.statements;
-            // First: whoever writes of the person holds this row too, and has committed or finds nobody.
-            let found = sql
-                .lock_user
-                .query()
-                .bind(id)
-                .fetch_optional(&mut *db)
-                .await
-                .map_err(failed)?;
+            // First, since every transaction that writes about the user locks this row too: it has
+            // committed, or it will not find the user.
+            let lock = sql.lock_user.query().bind(id);
+            let found = lock.fetch_optional(&mut *db).await.map_err(store_error)?;
             found.ok_or_else(|| UnknownUser(id.into()))?;
-            sql.erase_uses
-                .query()
-                .bind(id)
-                .execute(&mut *db)
-                .await
-                .map_err(failed)?;
-            sql.erase_turn
-                .query()
-                .bind(id)
-                .execute(&mut *db)
-                .await
-                .map_err(failed)?;
-            sql.erase_tokens
-                .query()
-                .bind(id)
-                .execute(&mut *db)
-                .await
-                .map_err(failed)?;
+            for statement in [&sql.erase_uses, &sql.erase_turn, &sql.erase_tokens] {
+                execute(db, statement, id).await?;
+            }
             while self.erase_events(db, id, &pseudonym).await? > 0 {}
-            sql.erase_user
-                .query()
-                .bind(id)
-                .execute(db)
-                .await
-                .map_err(failed)?;
-            Ok(())
+            Ok(execute(db, &sql.erase_user, id).await?)
         })
         .await
     }
@@ -81,7 +59,7 @@ impl PostgresStore {
             .is_empty())
     }
 
-    /// Whether one transaction might take too long for the events of a person.
+    /// Whether the events of a user may be too many for one transaction.
     async fn has_long_trail(&self, id: &str) -> Result<bool, StoreError> {
         Ok(!self
             .read(self.statements.has_long_trail.query().bind(id).bind(BATCH))
@@ -104,9 +82,14 @@ impl PostgresStore {
             erased += query
                 .execute(&mut *db)
                 .await
-                .map_err(failed)?
+                .map_err(store_error)?
                 .rows_affected();
         }
         Ok(erased)
     }
+}
+
+async fn execute(db: &mut PgConnection, sql: &Statement, id: &str) -> Result<(), StoreError> {
+    let done = sql.query().bind(id).execute(db).await;
+    done.map(drop).map_err(store_error)
 }

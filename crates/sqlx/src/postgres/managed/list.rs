@@ -1,4 +1,4 @@
-//! What a list asks the database.
+//! The parameters of a list.
 
 use sqlx::{Postgres, postgres::PgArguments, query::Query};
 
@@ -7,7 +7,7 @@ use tower_api_key::{
     store::{EffectiveStatus, Filter, Owner, backend::ListQuery},
 };
 
-/// The first and the last expiry that a list shows. The last number there is stands for never.
+/// The first and the last expiry that a list shows. The greatest number stands for never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Expiry {
     from: i64,
@@ -41,7 +41,7 @@ impl Expiry {
     }
 }
 
-/// The states in which the indexes keep what a list shows.
+/// Returns the states under which the indexes have what a list shows.
 fn states(state: Option<EffectiveStatus>) -> &'static [&'static str] {
     match state {
         None => &["active", "disabled"],
@@ -51,7 +51,7 @@ fn states(state: Option<EffectiveStatus>) -> &'static [&'static str] {
     }
 }
 
-/// Binds everything that the statement of a page asks for.
+/// Binds the parameters of the statement for a page.
 pub(super) fn bind<'q>(
     page: Query<'q, Postgres, PgArguments>,
     owner: &'q Owner,
@@ -70,7 +70,8 @@ pub(super) fn bind<'q>(
         .bind(i64::from(query.limit))
 }
 
-/// The place that a page is behind. What was created at a moment or later was not unused since then.
+/// Returns the place after which a page begins. A credential created at a moment or later was not
+/// unused since then.
 fn behind(query: &ListQuery) -> (i64, &str) {
     let after = query
         .after

@@ -1,8 +1,8 @@
-//! What management asks and changes.
+//! Management: reads and changes on behalf of an actor.
 //!
-//! Questions are single statements, about one owner (`sql`). A change is one transaction (`commit`), on
-//! behalf of an actor who may still make it (`authority`), and so are the end of credentials (`end`), what was used since
-//! (`uses`), and the removal of a person (`erase`).
+//! Reads are single statements about one owner (`sql`). A change is one transaction (`commit`), on
+//! behalf of an actor who may still make it (`authority`). So are ending credentials (`end`),
+//! recording uses (`uses`) and removing a user (`erase`).
 
 mod authority;
 mod commit;
@@ -19,10 +19,10 @@ use sqlx::postgres::PgRow;
 pub(super) use sql::ByOwner;
 
 use super::{
-    PostgresStore,
+    PostgresStore, contains_no_nul,
     row::{PgColumns, get},
-    storable,
 };
+use crate::shared::fingerprint;
 use tower_api_key::{
     credential::Kind,
     id::CredentialId,
@@ -50,7 +50,7 @@ impl ManageStore for PostgresStore {
         owner: &Owner,
         id: &str,
     ) -> Result<Option<CredentialInfo>, StoreError> {
-        if !storable(owner.id()) || !storable(id) {
+        if !contains_no_nul(owner.id()) || !contains_no_nul(id) {
             return Ok(None);
         }
         let query = self
@@ -72,7 +72,7 @@ impl ManageStore for PostgresStore {
         owner: &Owner,
         key: &str,
     ) -> Result<Option<EarlierIssue>, StoreError> {
-        if !storable(owner.id()) || !storable(key) {
+        if !contains_no_nul(owner.id()) || !contains_no_nul(key) {
             return Ok(None);
         }
         let query = self
@@ -86,9 +86,7 @@ impl ManageStore for PostgresStore {
         let Some(row) = rows.first() else {
             return Ok(None);
         };
-        let fingerprint = get::<&[u8]>(row, "request_hash")?.try_into();
-        let fingerprint = fingerprint
-            .map_err(|_| StoreError::corrupt("the fingerprint does not have 32 bytes"))?;
+        let fingerprint = fingerprint(get(row, "request_hash")?)?;
         Ok(Some(EarlierIssue::new(info(row, owner)?, fingerprint)))
     }
 
@@ -97,11 +95,11 @@ impl ManageStore for PostgresStore {
         owner: &Owner,
         query: &ListQuery,
     ) -> Result<Vec<CredentialInfo>, StoreError> {
-        if !storable(owner.id())
+        if !contains_no_nul(owner.id())
             || query
                 .after
                 .as_ref()
-                .is_some_and(|after| !storable(after.id.as_str()))
+                .is_some_and(|after| !contains_no_nul(after.id.as_str()))
         {
             return Ok(Vec::new());
         }
@@ -111,7 +109,7 @@ impl ManageStore for PostgresStore {
     }
 
     async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
-        self.do_all_of(commit).await
+        self.commit_in_tx(commit).await
     }
 
     async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
@@ -124,7 +122,7 @@ impl ManageStore for PostgresStore {
         before: Option<i64>,
         limit: u32,
     ) -> Result<Vec<AuditEvent>, StoreError> {
-        if !storable(owner.id()) {
+        if !contains_no_nul(owner.id()) {
             return Ok(Vec::new());
         }
         let through = before.map_or(i64::MAX, |number| number.saturating_sub(1));
@@ -143,10 +141,10 @@ impl ManageStore for PostgresStore {
     }
 
     async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
-        self.note(uses).await
+        self.record_uses_in_tx(uses).await
     }
 
     async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
-        self.make_anew(kind, id, presented).await
+        self.rehash_in_tx(kind, id, presented).await
     }
 }

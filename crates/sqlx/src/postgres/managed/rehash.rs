@@ -1,10 +1,9 @@
 //! Rehashing a digest with the current pepper.
 
 use crate::postgres::{
-    PostgresStore,
+    PostgresStore, contains_no_nul,
     pool::Purpose,
-    row::{failed, get},
-    storable,
+    row::{get, store_error},
 };
 use tower_api_key::{
     credential::Kind,
@@ -13,20 +12,20 @@ use tower_api_key::{
 };
 
 impl PostgresStore {
-    /// Returns whether the digest was out of date.
-    pub(super) async fn make_anew(
+    /// Rehashes the digest if it is out of date, and returns whether it was.
+    pub(super) async fn rehash_in_tx(
         &self,
         kind: Kind,
         id: &str,
         presented: &Digest,
     ) -> Result<bool, StoreError> {
-        if !storable(id) {
+        if !contains_no_nul(id) {
             return Ok(false);
         }
         let (sql, digests) = (&self.statements, self.digests());
         self.transact(Purpose::Ordinary, async |db| {
-            let query = sql.hold_digest.query().bind(kind.as_str()).bind(id);
-            let Some(row) = query.fetch_optional(&mut *db).await.map_err(failed)? else {
+            let query = sql.lock_digest.query().bind(kind.as_str()).bind(id);
+            let Some(row) = query.fetch_optional(&mut *db).await.map_err(store_error)? else {
                 return Ok(false);
             };
             let pepper = get(&row, "pepper")?;
@@ -42,7 +41,7 @@ impl PostgresStore {
                 .bind(id)
                 .bind(stored.digest.to_bytes().to_vec())
                 .bind(stored.pepper);
-            query.execute(db).await.map_err(failed)?;
+            query.execute(db).await.map_err(store_error)?;
             Ok(true)
         })
         .await

@@ -1,32 +1,36 @@
-//! The statements about the credentials of one owner: the same for an organization and a person, over other columns.
+//! The statements about the credentials of one owner: the same for an organization and a user, with
+//! other columns.
 
 use std::fmt;
 
-use crate::postgres::sql::{Schema, Statement, statements};
+use crate::postgres::{
+    schema::Schema,
+    sql::{Statement, statements},
+};
 use tower_api_key::credential::Kind;
 
-/// The state that the indexes keep apart, as the migration writes it.
+/// The state that the indexes distinguish, as the migration writes it.
 macro_rules! state {
     () => {
         "CASE WHEN c.status IN ('active', 'deleted') THEN c.status ELSE 'disabled' END"
     };
 }
 
-/// The expiry of a credential; that of one without an end is the greatest number.
+/// The expiry of a credential; the greatest number if it does not expire.
 macro_rules! expiry {
     () => {
         "coalesce(c.expires_at, 9223372036854775807)"
     };
 }
 
-/// Those in one state, in the order of the list.
+/// The credentials in one state, in the order of the list.
 macro_rules! by_age {
     ($state:expr) => {
         concat!("c.$owner = $1 AND ", state!(), " = ", $state)
     };
 }
 
-/// Those in one state, in the order of their expiry.
+/// The credentials in one state, in the order of their expiry.
 macro_rules! by_expiry {
     ($state:expr) => {
         concat!(
@@ -39,14 +43,15 @@ macro_rules! by_expiry {
     };
 }
 
-/// When the credential was last used. Not a join, for which the planner might read and sort all that it joins.
+/// When the credential was last used. Not a join, for which the planner might read and sort
+/// everything that it joins.
 macro_rules! last_used_at {
     () => {
         "(SELECT u.at FROM $$.uses u WHERE u.kind = '$kind' AND u.id = c.id)"
     };
 }
 
-/// A part of a page: those that `these` are, and that the rest of the question asks for.
+/// A part of a page: `these` credentials, restricted by the rest of the query.
 macro_rules! part {
     ($these:expr) => {
         concat!(
@@ -66,12 +71,13 @@ statements! {
     /// The statements about one kind of owner.
     Owned:
 
-    /// Takes all the locks of a commit, one after the other: $1 owner, $2 and $3 the organization and the person for whom the
-    /// actor acts, $4 the token that names the person instead, $5 and $6 credentials to change or to rely on.
+    /// Takes all the locks of a commit, one after the other: $1 owner, $2 and $3 the organization
+    /// and the user for whom the actor acts, $4 the token that names the user instead, $5 and $6
+    /// credentials to change or to rely on.
     ///
-    /// What the decision took for granted stays so until the commit. Not `FOR SHARE`, which others may share without end while
-    /// whoever wants to revoke waits.
-    hold = "
+    /// What the decision relies on stays the same until the commit. Not `FOR SHARE`, which others
+    /// could share without end while a revocation waits.
+    lock_for_commit = "
         WITH actor AS MATERIALIZED (
             SELECT coalesce($3, (SELECT user_id FROM $$.credentials WHERE kind = 'pat' AND id = $4)) AS user_id
         )
@@ -86,13 +92,13 @@ statements! {
                 JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id
                 ORDER BY c.kind, c.id FOR NO KEY UPDATE OF c)";
     known = "SELECT $gone AS gone FROM $$.$owners WHERE id = $1";
-    /// Makes sure that the owners that there are can take turns: as a transaction of its own, or without other locks on
-    /// credentials.
+    /// Inserts the rows in `owner_turns` of the owners that exist: as a transaction of its own, or
+    /// without other locks on credentials.
     make_turns = "
         INSERT INTO $$.owner_turns (kind, id) SELECT '$kind', id FROM $$.$owners WHERE id = ANY ($1)
         ORDER BY id ON CONFLICT DO NOTHING";
-    /// Makes the transactions of these owners take turns, so that a cap is exact and the numbers of an owner's events are in
-    /// the order in which they can be seen.
+    /// Serializes the transactions of these owners, so that a cap is exact, and the numbers of an
+    /// owner's events are in the order in which they become visible.
     take_turns = "
         SELECT id FROM $$.owner_turns WHERE kind = '$kind' AND id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
     /// Ends the credential $3, whatever it is otherwise.
@@ -121,11 +127,12 @@ statements! {
             c.rotated_at, u.at AS last_used_at, c.request_hash
         FROM $$.credentials c LEFT JOIN $$.uses u ON u.kind = '$kind' AND u.id = c.id
         WHERE c.$owner = $1 AND c.idempotency_key = $2";
-    /// A page of the list: $1 owner, $2 states, $3 to $4 expiry, $5 whether that leaves anything out, $6 and $7 what it is
-    /// behind, $8 unused since, $9 at most.
+    /// A page of the list: $1 owner, $2 states, $3 to $4 expiry, $5 whether that leaves anything
+    /// out, $6 and $7 the place to continue after, $8 unused since, $9 limit.
     ///
-    /// Where the expiry counts, few are read by their expiry and sorted. Of many, every so often one fits, and they are
-    /// read in the order of the list.
+    /// If the filter restricts the expiry and matches few rows, they are read by their expiry and
+    /// sorted. If it matches many, they are read in the order of the list, where a match is never
+    /// far.
     page = concat!(
         "SELECT c.id, c.name, c.role, c.scopes, c.status, c.created_at, c.expires_at, c.rotated_from, c.rotated_to,
             c.rotated_at, ", last_used_at!(), " AS last_used_at
@@ -148,7 +155,7 @@ statements! {
     events = "
         SELECT number, at, action, credential_id, related_id, actor_kind, actor_id, actor_user_id, origin FROM $$.events
         WHERE $owner = $1 AND number <= $2 ORDER BY number DESC LIMIT $3";
-    /// How many are accepted at $2; not further than $3.
+    /// Counts the credentials that are accepted at $2, up to $3.
     counting = concat!(
         "SELECT count(*) FROM (
             SELECT FROM $$.credentials c
@@ -156,7 +163,7 @@ statements! {
             ORDER BY ", expiry!(), " LIMIT $3
         ) AS counted"
     );
-    /// Changes those that are as they were read.
+    /// Updates the credentials that are still as they were read.
     alter = "
         UPDATE $$.credentials c
         SET name = a.name, status = a.status, expires_at = a.expires_at, rotated_to = a.rotated_to,
@@ -178,15 +185,15 @@ pub(in super::super) struct ByOwner {
 
 impl ByOwner {
     pub(in super::super) fn of(schema: &Schema) -> Self {
-        let over = |kind: Kind, owners: &str, owner: &str, gone: &str| {
+        let build = |kind: Kind, owners: &str, owner: &str, gone: &str| {
             Owned::of(|text| {
                 let text = text.replace("$owners", owners).replace("$owner", owner);
                 schema.statement(&text.replace("$kind", kind.as_str()).replace("$gone", gone))
             })
         };
         Self {
-            organization: over(Kind::OrgKey, "organizations", "organization_id", "deleted"),
-            user: over(Kind::PersonalToken, "users", "user_id", "false"),
+            organization: build(Kind::OrgKey, "organizations", "organization_id", "deleted"),
+            user: build(Kind::PersonalToken, "users", "user_id", "false"),
         }
     }
 

@@ -1,17 +1,17 @@
-//! When credentials were last used: as one transaction of a few statements, however many there are.
+//! Recording when credentials were last used: one transaction of a few statements, however many
+//! credentials there are.
 //!
-//! Rows are locked in the order of their names, so that two nodes that tell of the same credentials wait for each other
-//! and never in a circle; and what is written is decided on a locked row, so that of two that tell of a first use one is
-//! the first.
+//! Rows are locked in the order of their names, so two nodes that record uses of the same
+//! credentials wait for each other but never deadlock. What is written is decided on a locked row,
+//! so only one of two nodes reports a first use.
 
 use sqlx::{PgConnection, postgres::PgRow};
 
-use super::commit::{take_turns, tell};
+use super::commit::{insert_events, take_turns};
 use crate::postgres::{
-    PostgresStore,
+    PostgresStore, contains_no_nul,
     pool::Purpose,
-    row::{failed, get},
-    storable,
+    row::{get, store_error},
 };
 use tower_api_key::{
     clock::UnixMillis,
@@ -19,7 +19,7 @@ use tower_api_key::{
     store::{AuditAction, AuditActor, AuditEvent, Owner, StoreError, Usage},
 };
 
-/// What is to be written, and what to tell of it.
+/// The uses to write, and the events about them.
 #[derive(Default)]
 struct Due {
     kinds: Vec<String>,
@@ -30,10 +30,13 @@ struct Due {
 }
 
 impl PostgresStore {
-    pub(super) async fn note(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
+    pub(super) async fn record_uses_in_tx(
+        &self,
+        uses: &[Usage],
+    ) -> Result<Vec<AuditEvent>, StoreError> {
         let uses: Vec<&Usage> = uses
             .iter()
-            .filter(|used| storable(used.id.as_str()))
+            .filter(|used| contains_no_nul(used.id.as_str()))
             .collect();
         if uses.is_empty() {
             return Ok(Vec::new());
@@ -48,22 +51,23 @@ impl PostgresStore {
                 .bind(due.ids)
                 .bind(due.at)
                 .bind(due.first);
-            write.execute(&mut *db).await.map_err(failed)?;
-            self.tell_of(db, due.events).await
+            write.execute(&mut *db).await.map_err(store_error)?;
+            self.insert_numbered_events(db, due.events).await
         })
         .await
     }
 
-    /// Holds the owners of tokens first, as whoever removes a person does. Makes a row for each credential that has none, and locks what is to be written.
+    /// Locks the owners of the tokens first, as the removal of a user does. Then it inserts a row
+    /// for each credential without one, and locks the rows to be written.
     async fn lock_due(&self, db: &mut PgConnection, uses: &[&Usage]) -> Result<Due, StoreError> {
         let kinds: Vec<_> = uses.iter().map(|used| used.kind.as_str()).collect();
         let ids: Vec<_> = uses.iter().map(|used| used.id.as_str()).collect();
         let at: Vec<_> = uses.iter().map(|used| used.at.0).collect();
         let after_rotation: Vec<_> = uses.iter().map(|used| used.after_rotation).collect();
-        let hold = self.statements.hold_users.query().bind(&kinds).bind(&ids);
-        hold.execute(&mut *db).await.map_err(failed)?;
-        let begin = self.statements.begin_uses.query().bind(&kinds).bind(&ids);
-        begin.execute(&mut *db).await.map_err(failed)?;
+        let lock_users = self.statements.lock_users.query().bind(&kinds).bind(&ids);
+        lock_users.execute(&mut *db).await.map_err(store_error)?;
+        let begin_uses = self.statements.begin_uses.query().bind(&kinds).bind(&ids);
+        begin_uses.execute(&mut *db).await.map_err(store_error)?;
         let lock = self
             .statements
             .lock_due_uses
@@ -73,14 +77,14 @@ impl PostgresStore {
             .bind(at)
             .bind(after_rotation);
         let mut due = Due::default();
-        for row in lock.fetch_all(db).await.map_err(failed)? {
+        for row in lock.fetch_all(db).await.map_err(store_error)? {
             due.add(&row)?;
         }
         Ok(due)
     }
 
-    /// Writes the events, each owner's in its turn, and numbers them.
-    async fn tell_of(
+    /// Inserts the events, serialized by owner, and numbers them.
+    async fn insert_numbered_events(
         &self,
         db: &mut PgConnection,
         mut events: Vec<AuditEvent>,
@@ -97,7 +101,7 @@ impl PostgresStore {
             )
             .await?;
         }
-        let numbers = tell(db, &self.statements.tell, &events).await?;
+        let numbers = insert_events(db, &self.statements.insert_events, &events).await?;
         for (event, number) in events.iter_mut().zip(numbers) {
             event.number = Some(number);
         }

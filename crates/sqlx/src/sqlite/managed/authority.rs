@@ -1,5 +1,5 @@
-//! Whether the actor of a change still may make it. Read in the transaction of the change, which
-//! holds the write lock, so that nothing changes until it ends.
+//! Whether the actor of a change may still make it. This is read in the transaction of the change,
+//! which has the write lock, so nothing changes until it ends.
 
 use sqlx::SqliteConnection;
 

@@ -1,9 +1,9 @@
-//! Ending credentials: one statement that compares nothing but whose they are, and their events.
+//! Ending credentials: one statement that compares nothing but the owner, and the events about it.
 
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    super::{SqliteStore, row::failed},
+    super::{SqliteStore, row::store_error},
     ByOwner, authority,
     read::id_of,
 };
@@ -60,7 +60,7 @@ pub(super) async fn end(
     authority::check(store, db, &ending.authority).await?;
     let ended = update(db, ending).await?;
     if !ended.is_empty() {
-        tell(db, ending, &ended).await?;
+        insert_events(db, ending, &ended).await?;
     }
     Ok(ended)
 }
@@ -77,13 +77,13 @@ async fn update(
             .bind(status)
             .bind(id.as_str()),
     };
-    let rows: Vec<SqliteRow> = query.fetch_all(db).await.map_err(failed)?;
+    let rows: Vec<SqliteRow> = query.fetch_all(db).await.map_err(store_error)?;
     rows.iter()
         .map(|row| id_of(row).map(|(id, _)| id))
         .collect()
 }
 
-async fn tell(
+async fn insert_events(
     db: &mut SqliteConnection,
     ending: &Ending,
     ended: &[CredentialId],
@@ -106,5 +106,5 @@ async fn tell(
         .bind(actor.user)
         .bind(ending.origin.as_deref())
         .bind(ids);
-    insert.execute(db).await.map(drop).map_err(failed)
+    insert.execute(db).await.map(drop).map_err(store_error)
 }

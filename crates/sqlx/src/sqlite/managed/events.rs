@@ -1,9 +1,9 @@
-//! The audit trail: written with the change that it tells, read by page.
+//! The audit trail: each event is written with its change, and read page by page.
 
 use sqlx::SqliteConnection;
 
 use super::{
-    super::row::{SqliteColumns, failed},
+    super::row::{SqliteColumns, store_error},
     ByOwner,
 };
 use tower_api_key::store::{AuditEvent, Owner, StoreError, backend::audit_event};
@@ -11,8 +11,8 @@ use tower_api_key::store::{AuditEvent, Owner, StoreError, backend::audit_event};
 macro_rules! page {
     ($owner:literal) => {
         concat!(
-            "SELECT number, at, action, credential_id, related_id, actor_kind, actor_id, actor_user_id,
-                origin
+            "SELECT number, at, action, credential_id, related_id, actor_kind, actor_id,
+                actor_user_id, origin
             FROM tower_api_key_events WHERE ",
             $owner,
             " = ?1 AND number <= ?2 ORDER BY number DESC LIMIT ?3"
@@ -44,13 +44,13 @@ pub(super) async fn of(
         .bind(i64::from(limit));
     page.fetch_all(db)
         .await
-        .map_err(failed)?
+        .map_err(store_error)?
         .iter()
         .map(|row| audit_event(&SqliteColumns(row), owner))
         .collect()
 }
 
-/// Writes an event and returns its number.
+/// Inserts an event and returns its number.
 pub(super) async fn insert(
     db: &mut SqliteConnection,
     event: &AuditEvent,
@@ -73,6 +73,6 @@ pub(super) async fn insert(
     Ok(insert
         .execute(db)
         .await
-        .map_err(failed)?
+        .map_err(store_error)?
         .last_insert_rowid())
 }

@@ -1,16 +1,17 @@
-//! Pages of credentials, the newest first, at a price that does not depend on how many are not
-//! shown.
+//! Pages of credentials, the newest first, at a cost that does not depend on how many the filter
+//! leaves out.
 //!
-//! By age, deleted ones lie in an index of their own. A filter may leave out most of the others
-//! too, so there are two ways to its page: to pass by the newest that it leaves out, and to sort all
-//! that it shows, from the index by what ends a credential. The first costs what is passed, the
-//! second what is shown, and nobody knows beforehand which is less. So both are counted up to a
-//! [window](WINDOW), and up to one four times as large as long as neither fits in.
+//! Deleted credentials have an index of their own, by age. A filter may leave out most of the
+//! others, so there are two ways to a page: to read the newest and skip those that the filter
+//! leaves out, or to read those that it shows from the index by expiry, and sort them. The first
+//! costs what is skipped, the second what is shown, and it is not known beforehand which is less.
+//! So both are counted up to a [window](WINDOW), and up to one four times as large as long as
+//! neither fits.
 
 use sqlx::{Row, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
 use super::{
-    super::row::failed,
+    super::row::store_error,
     ByOwner,
     read::{columns, info_of},
 };
@@ -19,14 +20,14 @@ use tower_api_key::{
     store::{CredentialInfo, EffectiveStatus, Owner, StoreError, backend::ListQuery},
 };
 
-/// How many pages are counted at first.
+/// How many pages the first window has.
 const WINDOW: u32 = 5;
 
-/// How many times as many each further time.
+/// How many times larger each further window is.
 const GROWTH: u32 = 4;
 
-/// As [`Filter::shows`](tower_api_key::store::Filter::shows) says. A status that is none of ours is in
-/// the list of all, so that it is found out.
+/// The condition of [`Filter::shows`](tower_api_key::store::Filter::shows). An unknown status is in
+/// the list without a filter, so that it is found.
 macro_rules! shown {
     ($last_use:literal) => {
         concat!(
@@ -35,7 +36,8 @@ macro_rules! shown {
                 WHEN 'disabled' THEN 'disabled'
                 WHEN 'deleted' THEN 'deleted'
             END = ?3)
-            AND (?4 IS NULL OR (c.expires_at < ?4 AND c.status IN ('active', 'disabled', 'deleted')))
+            AND (?4 IS NULL
+                OR (c.expires_at < ?4 AND c.status IN ('active', 'disabled', 'deleted')))
             AND (?5 IS NULL OR max(coalesce(",
             $last_use,
             ", c.created_at), c.created_at) < ?5)"
@@ -43,8 +45,8 @@ macro_rules! shown {
     };
 }
 
-/// Without a first one to leave behind, a moment and a blob stand for it, which come after
-/// everything.
+/// On the first page, a moment and a blob that are greater than every value stand for the place to
+/// continue after.
 macro_rules! behind {
     () => {
         "(c.created_at, c.id) < (coalesce(?6, 9223372036854775807), coalesce(?7, x''))"
@@ -98,8 +100,9 @@ macro_rules! ending {
     };
 }
 
-/// How many of the newest `?13` the filter shows, at most a page, and, if that is not a full one, how
-/// many it shows at all, at most `?13`. All of it is in the indexes, which hold one kind each.
+/// Counts how many of the newest `?13` the filter shows, up to a page; and, if that is not a full
+/// page, how many it shows in all, up to `?13`. Everything it reads is in the indexes, which
+/// contain one kind each.
 macro_rules! counts {
     ($by_age:literal, $by_end:literal, $owned:literal) => {
         concat!(
@@ -194,11 +197,11 @@ pub(super) async fn credentials(
     let rows = bind(statement, owner, query, 0)
         .fetch_all(db)
         .await
-        .map_err(failed)?;
+        .map_err(store_error)?;
     rows.iter().map(|row| info_of(row, owner)).collect()
 }
 
-/// Returns the statement that reads less.
+/// Returns the statement that reads fewer rows.
 async fn cheaper(
     db: &mut SqliteConnection,
     owner: &Owner,
@@ -209,9 +212,9 @@ async fn cheaper(
         let counts = bind(&COUNTS, owner, query, window)
             .fetch_one(&mut *db)
             .await
-            .map_err(failed)?;
-        let newest: i64 = counts.try_get(0).map_err(failed)?;
-        let shown: i64 = counts.try_get(1).map_err(failed)?;
+            .map_err(store_error)?;
+        let newest: i64 = counts.try_get(0).map_err(store_error)?;
+        let shown: i64 = counts.try_get(1).map_err(store_error)?;
         if newest >= i64::from(query.limit) {
             return Ok(&LIVING);
         }
@@ -222,7 +225,7 @@ async fn cheaper(
     }
 }
 
-/// Binds all that the statements ask, some of them not all of it.
+/// Binds the parameters of all these statements; some do not use all of them.
 fn bind<'q>(
     statement: &ByOwner,
     owner: &'q Owner,
@@ -249,8 +252,8 @@ fn bind<'q>(
         .bind(i64::from(window))
 }
 
-/// The place that a page is behind. What was created at a moment or later was not unused since
-/// then.
+/// Returns the place after which a page begins. A credential created at a moment or later was not
+/// unused since then.
 fn behind(query: &ListQuery) -> Option<(i64, &str)> {
     let after = query
         .after
@@ -260,8 +263,7 @@ fn behind(query: &ListQuery) -> Option<(i64, &str)> {
     after.into_iter().chain(unused).min()
 }
 
-/// The statuses that a filter shows, and the first and the last moment at which what it shows
-/// ends.
+/// The statuses that a filter shows, and the range of moments at which what it shows ends.
 struct Ends {
     statuses: [&'static str; 2],
     first: i64,

@@ -1,7 +1,7 @@
-//! What management asks: questions in `read` and `list`, changes in `write` and `end`, what was
-//! used in `uses`, the audit trail in `events`.
+//! Management: reads in `read` and `list`, changes in `write` and `end`, recorded uses in `uses`,
+//! the audit trail in `events`.
 //!
-//! Every statement names its owner, so that another owner's credential is no row of it.
+//! Every statement names the owner, so it never matches another owner's credential.
 
 mod authority;
 mod end;
@@ -26,7 +26,7 @@ use tower_api_key::{
     },
 };
 
-/// A statement in two forms: about keys of an organization, and about tokens of a person.
+/// A statement in two forms: for keys of an organization, and for tokens of a user.
 struct ByOwner {
     organization: &'static str,
     user: &'static str,
@@ -41,9 +41,9 @@ impl ByOwner {
     }
 }
 
-/// Puts the owner, who is `?1`, between the two parts of a statement about the credentials `c`.
+/// Puts the owner, `?1`, between the two parts of a statement about the credentials `c`.
 ///
-/// The plus keeps SQLite from reading all credentials of the kind, which it takes for the better
+/// The plus keeps SQLite from reading all credentials of the kind, which it considers the better
 /// index.
 macro_rules! of_owner {
     ($before:expr, $after:expr) => {
@@ -142,8 +142,7 @@ mod tests {
             .collect()
     }
 
-    /// What a list or a count is made of: all that a statement reads lies in one range of one
-    /// index.
+    /// All rows that a list or a count reads lie in one range of one index.
     #[tokio::test]
     async fn no_statement_reads_what_is_not_its_owners_or_sorts() {
         let store = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
@@ -174,8 +173,8 @@ mod tests {
         }
     }
 
-    /// What decides is counted without the table, by age as far as the window. By end nothing but one
-    /// range of a status is read, and only what is in that range is sorted.
+    /// The rows that decide are counted in indexes alone, by age up to the window. The list by end
+    /// reads one range of a status, and sorts only the rows in that range.
     #[tokio::test]
     async fn a_filtered_list_counts_in_indexes_and_sorts_the_range_of_what_it_shows() {
         let store = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();

@@ -1,11 +1,12 @@
-//! One credential, the one that an idempotency key led to, and pages of them.
+//! Reading one credential, by its id or by the idempotency key that it was issued under.
 
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
-    super::row::{SqliteColumns, failed},
+    super::row::{SqliteColumns, store_error},
     ByOwner, of_owner,
 };
+use crate::shared::fingerprint;
 use tower_api_key::{
     credential::Kind,
     id::CredentialId,
@@ -43,20 +44,20 @@ pub(super) const ONE: &str = concat!(
 
 pub(super) const ISSUED: ByOwner = of_owner!(infos!(), "AND c.idempotency_key = ?2");
 
-/// Reads the column `id`, and returns whether all of it could be read: one that is not UTF-8 can
-/// still be told.
+/// Reads the column `id`, and returns whether all of it could be read: an id that is not UTF-8 can
+/// still be shown.
 pub(super) fn id_of(row: &SqliteRow) -> Result<(CredentialId, bool), StoreError> {
     if let Ok(Some(id)) = row.try_get::<Option<String>, _>("id") {
         return Ok((id.into(), true));
     }
-    let bytes: Vec<u8> = row.try_get("id").map_err(failed)?;
+    let bytes: Vec<u8> = row.try_get("id").map_err(store_error)?;
     Ok((CredentialId::from(&*String::from_utf8_lossy(&bytes)), false))
 }
 
 pub(super) fn info_of(row: &SqliteRow, owner: &Owner) -> Result<CredentialInfo, StoreError> {
     let (id, whole) = id_of(row)?;
     let mut info = credential_info(&SqliteColumns(row), id, owner);
-    // The schema refuses it, and so it could not be written again.
+    // The schema refuses such a row, so it could not be written again.
     let lacks_rights = info.kind() == Kind::OrgKey && info.role.is_none() && info.scopes.is_none();
     info.damaged |= !whole || lacks_rights;
     Ok(info)
@@ -73,7 +74,7 @@ pub(super) async fn credential(
         .bind(id)
         .bind(organization)
         .bind(user);
-    let row = query.fetch_optional(db).await.map_err(failed)?;
+    let row = query.fetch_optional(db).await.map_err(store_error)?;
     row.map(|row| info_of(&row, owner)).transpose()
 }
 
@@ -83,12 +84,9 @@ pub(super) async fn issued_under(
     key: &str,
 ) -> Result<Option<EarlierIssue>, StoreError> {
     let query = sqlx::query(ISSUED.of(owner)).bind(owner.id()).bind(key);
-    let Some(row) = query.fetch_optional(db).await.map_err(failed)? else {
+    let Some(row) = query.fetch_optional(db).await.map_err(store_error)? else {
         return Ok(None);
     };
-    let fingerprint: Option<Vec<u8>> = row.try_get("request_hash").map_err(failed)?;
-    let fingerprint = fingerprint.and_then(|bytes| bytes.try_into().ok());
-    let fingerprint =
-        fingerprint.ok_or_else(|| StoreError::corrupt("the fingerprint does not have 32 bytes"))?;
+    let fingerprint = fingerprint(row.try_get("request_hash").map_err(store_error)?)?;
     Ok(Some(EarlierIssue::new(info_of(&row, owner)?, fingerprint)))
 }

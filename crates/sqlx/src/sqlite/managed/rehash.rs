@@ -2,7 +2,7 @@
 
 use sqlx::SqliteConnection;
 
-use super::super::row::failed;
+use super::super::row::store_error;
 use tower_api_key::{
     credential::Kind,
     secret::Digest,
@@ -18,7 +18,7 @@ const KEPT: &str =
 const REHASH: &str =
     "UPDATE tower_api_key_credentials SET digest = ?3, pepper = ?4 WHERE kind = ?1 AND id = ?2";
 
-/// Returns whether the digest was out of date.
+/// Rehashes the digest if it is out of date, and returns whether it was.
 pub(super) async fn rehash(
     db: &mut SqliteConnection,
     kind: Kind,
@@ -31,7 +31,7 @@ pub(super) async fn rehash(
         .bind(id)
         .fetch_optional(&mut *db)
         .await;
-    let row: Option<(Vec<u8>, Option<String>)> = row.map_err(failed)?;
+    let row: Option<(Vec<u8>, Option<String>)> = row.map_err(store_error)?;
     let Some((kept, pepper)) = row else {
         return Ok(false);
     };
@@ -45,6 +45,6 @@ pub(super) async fn rehash(
         .bind(id)
         .bind(stored.digest.to_bytes().to_vec())
         .bind(stored.pepper);
-    query.execute(db).await.map_err(failed)?;
+    query.execute(db).await.map_err(store_error)?;
     Ok(true)
 }

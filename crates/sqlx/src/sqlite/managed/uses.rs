@@ -1,8 +1,9 @@
-//! When credentials were last used. Not in their own table, whose triggers would empty every cache.
+//! When credentials were last used. That is not in the credentials' own table, whose triggers would
+//! empty every cache.
 
 use sqlx::SqliteConnection;
 
-use super::{super::row::failed, events};
+use super::{super::row::store_error, events};
 use tower_api_key::{
     clock::{Clock, SystemClock, UnixMillis},
     store::{
@@ -12,8 +13,8 @@ use tower_api_key::{
 };
 
 pub(super) const KNOWN: &str = "
-    SELECT CASE c.kind WHEN 'org_key' THEN c.organization_id ELSE c.user_id END, c.rotated_to, c.rotated_at, u.at,
-        coalesce(u.rotation_reported, 0)
+    SELECT CASE c.kind WHEN 'org_key' THEN c.organization_id ELSE c.user_id END,
+        c.rotated_to, c.rotated_at, u.at, coalesce(u.rotation_reported, 0)
     FROM tower_api_key_credentials c
     LEFT JOIN tower_api_key_uses u ON u.kind = c.kind AND u.id = c.id
     WHERE c.kind = ?1 AND c.id = ?2";
@@ -51,7 +52,7 @@ async fn record_one(
     let query = sqlx::query_as(KNOWN)
         .bind(used.kind.as_str())
         .bind(used.id.as_str());
-    let row: Option<KnownRow> = query.fetch_optional(&mut *db).await.map_err(failed)?;
+    let row: Option<KnownRow> = query.fetch_optional(&mut *db).await.map_err(store_error)?;
     let Some((owner, rotated_to, rotated_at, recorded, reported)) = row else {
         return Ok(None);
     };
@@ -61,7 +62,7 @@ async fn record_one(
     let successor = rotated_to
         .zip(rotated_at)
         .map(|(id, at)| Successor::new(id, UnixMillis(at)));
-    // A use to come was recorded by a node whose clock was ahead.
+    // A use in the future was recorded by a node whose clock was ahead.
     let recorded = recorded.map(UnixMillis).filter(|at| *at <= now);
     let decision = used.decide({
         let mut known = LastUsage::new(Owner::of(used.kind, &owner));
@@ -80,7 +81,7 @@ async fn record_one(
             .bind(decision.event.is_some())
             .execute(&mut *db)
             .await
-            .map_err(failed)?;
+            .map_err(store_error)?;
     }
     match decision.event {
         Some(mut event) => {

@@ -1,16 +1,17 @@
-//! The one change: a new credential, credentials that are as they were read, and what is told of
-//! them.
+//! Committing a change: a new credential, updates of credentials that are still as they were read,
+//! and the events about them.
 
 use sqlx::SqliteConnection;
 
 use super::{
     super::{
         SqliteStore,
-        directory::{known_user, living_organization, one},
-        row::failed,
+        directory::{known_user, living_organization},
+        row::store_error,
     },
     ByOwner, authority, events,
 };
+use crate::shared::expect_changed;
 use tower_api_key::{
     credential::{Kind, check_credential_id},
     secret::Digest,
@@ -36,7 +37,7 @@ macro_rules! counting {
     };
 }
 
-/// What is accepted, at most `?3` of it.
+/// Counts the credentials that are accepted at `?2`, up to `?3`.
 pub(super) const COUNTING: ByOwner = ByOwner {
     organization: counting!(
         "tower_api_key_keys_by_end",
@@ -50,17 +51,18 @@ pub(super) const COUNTING: ByOwner = ByOwner {
 
 const INSERT: &str = "
     INSERT INTO tower_api_key_credentials
-        (kind, id, digest, organization_id, user_id, name, role, scopes, status, created_at, expires_at,
-         rotated_from, rotated_to, rotated_at, idempotency_key, request_hash, pepper)
+        (kind, id, digest, organization_id, user_id, name, role, scopes, status, created_at,
+         expires_at, rotated_from, rotated_to, rotated_at, idempotency_key, request_hash, pepper)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
     ON CONFLICT DO NOTHING";
 
 const BY_DIGEST: &str =
     "SELECT 1 FROM tower_api_key_credentials WHERE kind = 'pat' AND digest = ?1";
 
-/// IS takes NULL for equal to NULL.
+/// `IS` treats NULL as equal to NULL.
 pub(super) const ALTER: &str = "
-    UPDATE tower_api_key_credentials SET name = ?1, status = ?2, expires_at = ?3, rotated_to = ?4, rotated_at = ?5
+    UPDATE tower_api_key_credentials
+    SET name = ?1, status = ?2, expires_at = ?3, rotated_to = ?4, rotated_at = ?5
     WHERE kind = ?6 AND id = ?7 AND organization_id IS ?8 AND user_id IS ?9
         AND name = ?10 AND status = ?11 AND expires_at IS ?12 AND rotated_to IS ?13";
 
@@ -88,7 +90,7 @@ pub(super) async fn commit(
     Ok(())
 }
 
-/// Refuses what has brought the owner above its cap.
+/// Refuses a change that brings the owner above its cap.
 async fn check_cap(
     db: &mut SqliteConnection,
     owner: &Owner,
@@ -101,7 +103,7 @@ async fn check_cap(
         .bind(owner.id())
         .bind(at.0)
         .bind(i64::from(limit) + 1);
-    let count: i64 = count.fetch_one(db).await.map_err(failed)?;
+    let count: i64 = count.fetch_one(db).await.map_err(store_error)?;
     if count <= i64::from(limit) {
         Ok(())
     } else {
@@ -125,7 +127,6 @@ async fn add(
         return Err(WriteError::Taken(info.id.as_str().into()));
     }
     let stored = digests.store(digest);
-    let (organization, user) = (owner.organization(), owner.user());
     let scopes = info
         .scopes
         .as_ref()
@@ -134,34 +135,34 @@ async fn add(
         .as_ref()
         .map(|it| (&*it.key, it.fingerprint.to_vec()))
         .unzip();
-    let query = sqlx::query(INSERT)
+    let insert = sqlx::query(INSERT)
         .bind(owner.kind().as_str())
         .bind(info.id.as_str())
-        .bind(stored.digest.to_bytes().to_vec());
-    let query = query
-        .bind(organization)
-        .bind(user)
+        .bind(stored.digest.to_bytes().to_vec())
+        .bind(owner.organization())
+        .bind(owner.user())
         .bind(&*info.name)
-        .bind(info.role.as_deref());
-    let query = query
+        .bind(info.role.as_deref())
         .bind(scopes.map(|scopes| scopes.to_string()))
-        .bind(info.status.as_str());
-    let query = query
+        .bind(info.status.as_str())
         .bind(info.created_at.0)
-        .bind(info.expires_at.map(|moment| moment.0));
-    let query = query.bind(info.rotated_from.as_ref().map(|id| id.as_str()));
-    let query = query.bind(info.rotated_to.as_ref().map(|id| id.as_str()));
-    let query = query
+        .bind(info.expires_at.map(|moment| moment.0))
+        .bind(info.rotated_from.as_ref().map(|id| id.as_str()))
+        .bind(info.rotated_to.as_ref().map(|id| id.as_str()))
         .bind(info.rotated_at.map(|moment| moment.0))
         .bind(key)
         .bind(request)
         .bind(stored.pepper);
-    let added = query.execute(db).await.map_err(failed)?.rows_affected();
-    one(added, || WriteError::Taken(info.id.as_str().into()))
+    let added = insert
+        .execute(db)
+        .await
+        .map_err(store_error)?
+        .rows_affected();
+    expect_changed(added, || WriteError::Taken(info.id.as_str().into()))
 }
 
-/// Whether a token is there already under another pepper than it would be kept under now; the index
-/// sees the rest.
+/// Whether the token is already stored under another pepper than the current one; the unique index
+/// covers the current one.
 async fn is_kept(
     db: &mut SqliteConnection,
     owner: &Owner,
@@ -176,7 +177,7 @@ async fn is_kept(
         if query
             .fetch_optional(&mut *db)
             .await
-            .map_err(failed)?
+            .map_err(store_error)?
             .is_some()
         {
             return Ok(true);
@@ -191,25 +192,24 @@ async fn alter(
     change: &Update,
 ) -> Result<(), WriteError> {
     let Update { before, after } = change;
-    let (organization, user) = (owner.organization(), owner.user());
-    let query = sqlx::query(ALTER)
+    let alter = sqlx::query(ALTER)
         .bind(&*after.name)
-        .bind(after.status.as_str());
-    let query = query.bind(after.expires_at.map(|moment| moment.0));
-    let query = query.bind(after.rotated_to.as_ref().map(|id| id.as_str()));
-    let query = query.bind(after.rotated_at.map(|moment| moment.0));
-    let query = query
+        .bind(after.status.as_str())
+        .bind(after.expires_at.map(|moment| moment.0))
+        .bind(after.rotated_to.as_ref().map(|id| id.as_str()))
+        .bind(after.rotated_at.map(|moment| moment.0))
         .bind(owner.kind().as_str())
         .bind(before.id.as_str())
-        .bind(organization)
-        .bind(user);
-    let query = query
+        .bind(owner.organization())
+        .bind(owner.user())
         .bind(&*before.name)
         .bind(before.status.as_str())
-        .bind(before.expires_at.map(|moment| moment.0));
-    let query = query.bind(before.rotated_to.as_ref().map(|id| id.as_str()));
-    one(
-        query.execute(db).await.map_err(failed)?.rows_affected(),
-        || WriteError::Changed,
-    )
+        .bind(before.expires_at.map(|moment| moment.0))
+        .bind(before.rotated_to.as_ref().map(|id| id.as_str()));
+    let altered = alter
+        .execute(db)
+        .await
+        .map_err(store_error)?
+        .rows_affected();
+    expect_changed(altered, || WriteError::Changed)
 }

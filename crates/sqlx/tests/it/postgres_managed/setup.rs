@@ -9,7 +9,7 @@ use tower_api_key::{
         backend::{Authority, Cap, EndStatus, EndTarget, Ending, Idempotency, ListQuery, Position},
     },
 };
-use tower_api_key_sqlx::{PostgresStore, postgres::SetupError};
+use tower_api_key_sqlx::{PostgresStore, SetupError};
 
 use super::{Fixture, USER, code, event, info, insert_commit, list_all, owners, pg, update_commit};
 
@@ -34,7 +34,10 @@ async fn a_migration_gives_up_on_a_locked_table() {
         .unwrap();
     let store = cluster.unmigrated_store(&schema);
     let refused = store.migrate().await;
-    assert!(matches!(refused, Err(SetupError::Failed(_))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(SetupError::Locked { .. })),
+        "{refused:?}"
+    );
     assert_eq!(
         cluster.psql(&format!("SELECT count(*) FROM {schema}._migrations")),
         "0"
@@ -217,7 +220,7 @@ async fn a_role_without_access_to_the_audit_trail_is_refused_at_startup() {
             .unwrap();
         let refused = store.check().await;
         assert!(
-            matches!(refused, Err(SetupError::Denied(_))),
+            matches!(refused, Err(SetupError::Denied { .. })),
             "{table}: {refused:?}"
         );
     }

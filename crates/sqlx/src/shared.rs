@@ -1,0 +1,67 @@
+//! What both stores do alike.
+
+use std::fmt::Write as _;
+
+use sqlx::migrate::{Migration, Migrator};
+use tower_api_key::{
+    credential::Kind,
+    store::{Change, StoreError, WriteError},
+};
+
+/// Returns `otherwise` if a statement changed no row.
+pub(crate) fn expect_changed(
+    changed: u64,
+    otherwise: impl FnOnce() -> WriteError,
+) -> Result<(), WriteError> {
+    if changed == 0 {
+        Err(otherwise())
+    } else {
+        Ok(())
+    }
+}
+
+/// Reads the fingerprint of the request that an idempotency key belongs to.
+pub(crate) fn fingerprint(bytes: Option<Vec<u8>>) -> Result<[u8; 32], StoreError> {
+    bytes
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| StoreError::corrupt("the fingerprint of a request is not 32 bytes long"))
+}
+
+/// Reads a row of the change log. A row that the triggers did not write may stand for any change.
+pub(crate) fn change(subject: Option<&str>, kind: Option<&str>, id: Option<String>) -> Change {
+    match (subject, kind, id) {
+        (Some("credential"), Some("org_key"), Some(id)) => Change::Credential {
+            kind: Kind::OrgKey,
+            id: id.into(),
+        },
+        (Some("credential"), Some("pat"), Some(id)) => Change::Credential {
+            kind: Kind::PersonalToken,
+            id: id.into(),
+        },
+        (Some("user"), _, Some(id)) => Change::User(id.into()),
+        (Some("organization"), _, Some(id)) => Change::Organization(id.into()),
+        _ => Change::Everything,
+    }
+}
+
+/// Joins the migrations after `applied`, each followed by the statement that records it.
+pub(crate) fn migration_script(
+    migrator: &Migrator,
+    applied: Option<i64>,
+    record: impl Fn(&Migration) -> String,
+) -> String {
+    migrator
+        .iter()
+        .filter(|migration| applied.is_none_or(|applied| migration.version > applied))
+        .fold(String::new(), |script, migration| {
+            let sql = migration.sql.as_str();
+            format!("{script}{sql}\n{}", record(migration))
+        })
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

@@ -1,0 +1,44 @@
+//! What an error of SQLite means before the first request.
+
+use sqlx::migrate::MigrateError;
+
+use super::file::FileError;
+use crate::{BrokenAssumption, SetupError};
+
+impl SetupError {
+    pub(super) fn from_sqlite(error: sqlx::Error) -> Self {
+        match primary_code(&error) {
+            Some(5 | 6) => Self::locked(error), // SQLITE_BUSY, SQLITE_LOCKED
+            Some(8) => Self::read_only(error),
+            Some(11 | 26) => Self::damaged(error), // SQLITE_CORRUPT, SQLITE_NOTADB
+            _ => Self::cannot_connect(error),
+        }
+    }
+
+    pub(super) fn from_sqlite_migration(error: MigrateError) -> Self {
+        match error {
+            MigrateError::VersionMissing(_)
+            | MigrateError::VersionMismatch(_)
+            | MigrateError::Dirty(_) => Self::unknown_schema(error),
+            MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _)
+                if matches!(primary_code(&source), Some(5 | 6 | 8 | 11 | 26)) =>
+            {
+                Self::from_sqlite(source)
+            }
+            other => Self::migration(other),
+        }
+    }
+
+    pub(super) fn from_file(error: FileError) -> Self {
+        match error {
+            FileError::Linked(path) => Self::broken(vec![BrokenAssumption::HardLinks { path }]),
+            other => Self::cannot_connect(other),
+        }
+    }
+}
+
+/// Returns SQLite's result code without the extension in its upper bytes.
+pub(super) fn primary_code(error: &sqlx::Error) -> Option<u32> {
+    let code = error.as_database_error()?.code()?;
+    Some(code.parse::<u32>().ok()? & 0xff)
+}
