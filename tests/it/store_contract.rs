@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tower_api_key::{
     store::{Cached, Directory, ManageStore, MemoryStore},
-    testing::contract,
+    testing::contract::Contract,
 };
 
 /// The claims about a store, each a test; `$make` is a closure that makes an empty one.
@@ -12,23 +12,25 @@ macro_rules! keeps_the_contract {
     ($make:expr) => {
         #[tokio::test(flavor = "multi_thread")]
         async fn by_itself() {
-            contract::run($make).await;
+            Contract::new().run($make).await;
         }
 
         #[tokio::test(flavor = "multi_thread")]
         async fn managed() {
-            contract::run_managed($make).await;
+            Contract::new().run_managed($make).await;
         }
 
         #[tokio::test(flavor = "multi_thread")]
         async fn as_a_tree() {
-            contract::run_tree($make).await;
+            Contract::new().run_tree($make).await;
         }
 
         #[tokio::test]
         async fn through_a_trait_object() {
             let make = $make;
-            contract::run(|| async { Arc::new(make().await) as Arc<dyn Whole> }).await;
+            Contract::new()
+                .run(|| async { Arc::new(make().await) as Arc<dyn Whole> })
+                .await;
         }
 
         #[tokio::test(flavor = "multi_thread")]
@@ -63,9 +65,9 @@ async fn cached<S: ManageStore + Directory, F: Future<Output = S>>(
             .with_ttl(life)
             .with_negative_ttl(life)
     };
-    contract::run(make).await;
-    contract::run_managed(make).await;
-    contract::run_tree(make).await;
+    Contract::new().run(make).await;
+    Contract::new().run_managed(make).await;
+    Contract::new().run_tree(make).await;
 }
 
 mod memory {
@@ -75,12 +77,13 @@ mod memory {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn behind_the_smallest_cache() {
-        contract::run(|| async {
-            Cached::new(MemoryStore::new())
-                .with_capacity(1)
-                .with_negative_capacity(1)
-        })
-        .await;
+        Contract::new()
+            .run(|| async {
+                Cached::new(MemoryStore::new())
+                    .with_capacity(1)
+                    .with_negative_capacity(1)
+            })
+            .await;
     }
 }
 

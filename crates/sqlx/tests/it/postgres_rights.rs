@@ -285,8 +285,9 @@ async fn the_documented_rights_of_a_service_are_enough() {
         ));
         fixture.store("service")
     };
-    tower_api_key::testing::contract::run(make).await;
-    tower_api_key::testing::contract::run_managed(make).await;
+    let contract = tower_api_key::testing::contract::Contract::new();
+    contract.run(make).await;
+    contract.run_managed(make).await;
 }
 
 #[tokio::test]
@@ -459,8 +460,9 @@ async fn nothing_that_a_stranger_creates_in_public_is_called() {
     let told = FeedEvent::Changed(Change::Organization("org_test".into()));
     assert_eq!(feed.next().await, Some(told));
     service.prune(std::time::Duration::ZERO).await.unwrap();
-    tower_api_key::testing::contract::run(make).await;
-    tower_api_key::testing::contract::run_managed(make).await;
+    let contract = tower_api_key::testing::contract::Contract::new();
+    contract.run(make).await;
+    contract.run_managed(make).await;
 }
 
 /// The lock of a migration is one that only the owner of the schema can take.

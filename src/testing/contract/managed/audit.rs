@@ -1,208 +1,224 @@
 //! Claims about the audit trail and the last use.
 
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use super::{
+    Actor, Feature, Fixture, NOW, ORG, OTHER_ORG, Outcome, USER, Violation, ensure, into_pair, org,
+};
 use crate::{
+    clock::{Clock, SystemClock, UnixMillis},
     credential::Kind,
     id::CredentialId,
     last_use::LastUse,
-    manage::{Actor, NewKey, Rotation},
+    manage::{NewKey, Rotation},
     secret::Digest,
     store::{
-        AuditAction, AuditActor, AuditEvent, CredentialStore, ManageStore, Owner, Record,
-        backend::Authority,
+        AuditAction, AuditActor, AuditEvent, Credential, CredentialStore, Directory, Lookup,
+        ManageStore, Owner, Record, Usage, backend::Authority,
     },
-    testing::{contract::Directory, principal},
+    testing::principal,
 };
-use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Breach, Claim, NOW, ORG, OTHER_ORG, Site, USER, both, claim, org};
+const KEY: Kind = Kind::OrgKey;
+const MANAGES: &str = "organizations:manage";
 
-pub(super) async fn each_change_is_one_event_that_says_who_and_from_where<
+pub(super) async fn each_change_records_who_made_it_and_from_where<S>(
+    fixture: &Fixture<S>,
+) -> Outcome
+where
     S: ManageStore + Directory,
->(
-    site: &Site<S>,
-) -> Claim {
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let ear = Arc::clone(&heard);
-    let hook = move |event: &AuditEvent| {
-        ear.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(event.clone())
+{
+    let notified = Arc::new(Mutex::new(Vec::new()));
+    let hook = {
+        let notified = Arc::clone(&notified);
+        move |event: &AuditEvent| {
+            let mut notified = notified.lock().unwrap_or_else(PoisonError::into_inner);
+            notified.push(event.clone());
+        }
     };
-    let manager = site.manager.clone().on_event(hook);
-    let key = site.caller(&["organizations:manage"], None).await?;
-    let Authority::Credential { id: caller, .. } = key.authority(NOW) else {
-        return Err(Breach("a caller is a credential".into()));
-    };
-    site.store.set_member(USER, ORG, "admin").await?;
-    let token = site.token("token").await?.into_parts().0.id;
-    let holder = Record::personal_token(&token, Digest::of(b"test"), USER).in_organization(ORG);
-    let holder = holder.with_scopes(["organizations:manage"].into_iter().collect());
-    let person = Actor::user(USER).acting_in(ORG, ["organizations:manage"].into_iter().collect());
+    let manager = fixture.manager.clone().on_event(hook);
+    let caller = fixture.caller(&[MANAGES], None).await?;
+    let by_caller = AuditActor::Key(id_of(&caller)?);
+    let mut users = Vec::new();
+    if fixture.supports(Feature::Memberships) {
+        users = acting_users(fixture).await?;
+    }
 
-    let (info, secret) = both(
-        manager
-            .issue_key(&key.with_origin("192.0.2.1"), NewKey::named("key"))
-            .await?,
-    )?;
-    let id = info.id.as_str();
-    manager
-        .rename(
-            &Actor::from_principal(&principal(holder)),
-            Kind::OrgKey,
-            id,
-            "name",
-        )
-        .await?;
-    manager.disable(&person, Kind::OrgKey, id).await?;
-    manager.enable(&org(ORG), Kind::OrgKey, id).await?;
-    site.clock.advance_millis(7);
-    manager
-        .revoke_presented(secret.expose_secret(), Some("scanner"))
-        .await?;
-
-    let wanted = told_of(&info.id, caller, token);
-    let mut stored = manager.events(&org(ORG), Kind::OrgKey, None, 200).await?;
-    stored.reverse();
-    let numbers: Vec<_> = stored.iter().map(|event| event.number).collect();
-    claim(
-        numbers.is_sorted_by(|one, next| one < next),
-        format!("{numbers:?} are not in order"),
-    )?;
-    let stored: Vec<_> = stored
-        .into_iter()
-        .map(|event| AuditEvent {
-            number: None,
-            ..event
-        })
-        .collect();
-    claim(
-        stored == wanted,
-        format!("stored {stored:?}, and it has to be {wanted:?}"),
-    )?;
-    let heard = heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    claim(
-        heard == wanted,
-        format!("heard {heard:?}, and it has to be {wanted:?}"),
-    )?;
-    let elsewhere = site.all(&org(OTHER_ORG), Kind::OrgKey).await?.1;
-    claim(
-        elsewhere.is_empty(),
-        format!("another owner reads {elsewhere:?}"),
+    let caller = caller.with_origin("192.0.2.1");
+    let (info, secret) = into_pair(manager.issue_key(&caller, NewKey::named("key")).await?)?;
+    let (id, name) = (info.id.as_str(), "other");
+    let wanted = |action, by, origin, after| event(&info.id, action, by, origin, after);
+    let mut events = vec![wanted(AuditAction::Issued, by_caller, Some("192.0.2.1"), 0)];
+    for (number, (actor, by)) in users.into_iter().enumerate() {
+        let name = format!("{name} {number}");
+        manager.rename(&actor, KEY, id, &name).await?;
+        events.push(wanted(AuditAction::Renamed, by, None, 0));
+    }
+    manager.disable(&org(ORG), KEY, id).await?;
+    manager.enable(&org(ORG), KEY, id).await?;
+    fixture.wait(7);
+    let token = secret.expose_secret();
+    manager.revoke_presented(token, Some("scanner")).await?;
+    let operator = || AuditActor::Operator("test".into());
+    let tick = fixture.contract.resolution;
+    events.extend([
+        wanted(AuditAction::Disabled, operator(), None, 0),
+        wanted(AuditAction::Enabled, operator(), None, 0),
+        wanted(
+            AuditAction::Revoked,
+            AuditActor::Bearer,
+            Some("scanner"),
+            7 * tick,
+        ),
+    ]);
+    ensure_stored(fixture, &events).await?;
+    let notified = notified
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    ensure(
+        notified == events,
+        format!("the hook got {notified:?} instead of {events:?}"),
     )
 }
 
-/// What the claim above does, as events.
-fn told_of(id: &CredentialId, caller: CredentialId, token: CredentialId) -> [AuditEvent; 5] {
-    let wanted = [
-        (
-            AuditAction::Issued,
-            AuditActor::Key(caller),
-            Some("192.0.2.1"),
-            0,
-        ),
-        (
-            AuditAction::Renamed,
-            AuditActor::Token {
-                id: token,
-                user: USER.into(),
-            },
-            None,
-            0,
-        ),
-        (
-            AuditAction::Disabled,
-            AuditActor::User(USER.into()),
-            None,
-            0,
-        ),
-        (
-            AuditAction::Enabled,
-            AuditActor::Operator("test".into()),
-            None,
-            0,
-        ),
-        (AuditAction::Revoked, AuditActor::Bearer, Some("scanner"), 7),
-    ];
-    wanted.map(|(action, by, origin, after)| AuditEvent {
+fn id_of(actor: &Actor) -> Result<CredentialId, Violation> {
+    match actor.authority(NOW) {
+        Authority::Credential { id, .. } => Ok(id),
+        _ => Err(Violation("a caller is not a credential".into())),
+    }
+}
+
+/// Returns a user who may manage the organization's keys, and their token if there are any, with
+/// how the trail names them.
+async fn acting_users<S: ManageStore + Directory>(
+    fixture: &Fixture<S>,
+) -> Result<Vec<(Actor, AuditActor)>, Violation> {
+    let manages = || [MANAGES].into_iter().collect();
+    fixture.store.set_member(USER, ORG, "admin").await?;
+    let user = Actor::user(USER).acting_in(ORG, manages());
+    let mut users = vec![(user, AuditActor::User(USER.into()))];
+    if fixture.supports(Feature::PersonalTokens) {
+        let token = fixture.issue(Kind::PersonalToken, "token").await?;
+        let id = token.info().id.clone();
+        let token = Record::personal_token(&id, Digest::of(b"test"), USER)
+            .in_organization(ORG)
+            .with_scopes(manages());
+        let user = USER.into();
+        let actor = Actor::from_principal(&principal(token));
+        users.push((actor, AuditActor::Token { id, user }));
+    }
+    Ok(users)
+}
+
+fn event(
+    credential: &CredentialId,
+    action: AuditAction,
+    by: AuditActor,
+    origin: Option<&str>,
+    after: i64,
+) -> AuditEvent {
+    AuditEvent {
         number: None,
-        at: crate::clock::UnixMillis(super::NOW.0 + after),
+        at: UnixMillis(NOW.0 + after),
         action,
         owner: Owner::Organization(ORG.into()),
-        credential: id.clone(),
+        credential: credential.clone(),
         related: None,
         by,
         origin: origin.map(Into::into),
-    })
+    }
 }
 
-pub(super) async fn events_are_read_by_page<S: ManageStore + Directory>(site: &Site<S>) -> Claim {
+/// Ensures that these are the events of the organization, in this order, and no other owner's.
+async fn ensure_stored<S: ManageStore + Directory>(
+    fixture: &Fixture<S>,
+    wanted: &[AuditEvent],
+) -> Outcome {
+    let manager = &fixture.manager;
+    let mut stored = manager.events(&org(ORG), KEY, None, 200).await?;
+    stored.reverse();
+    let numbers: Vec<_> = stored.iter().map(|event| event.number).collect();
+    ensure(
+        numbers.is_sorted_by(|one, next| one < next),
+        format!("{numbers:?} are not in order"),
+    )?;
+    stored.iter_mut().for_each(|event| event.number = None);
+    ensure(
+        stored == wanted,
+        format!("stored {stored:?} instead of {wanted:?}"),
+    )?;
+    let elsewhere = fixture.all(&org(OTHER_ORG), KEY).await?.1;
+    ensure(
+        elsewhere.is_empty(),
+        format!("another owner has {elsewhere:?}"),
+    )
+}
+
+pub(super) async fn audit_events_are_paged<S>(fixture: &Fixture<S>) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    let (manager, actor) = (&fixture.manager, org(ORG));
     for number in 0..11 {
-        site.manager
-            .issue_key(&org(ORG), NewKey::named(&number.to_string()))
-            .await?;
-        site.manager
-            .issue_key(&org(OTHER_ORG), NewKey::named("other"))
-            .await?;
+        let key = NewKey::named(&number.to_string());
+        manager.issue_key(&actor, key).await?;
+        let other = NewKey::named("other");
+        manager.issue_key(&org(OTHER_ORG), other).await?;
     }
-    let whole = site
-        .manager
-        .events(&org(ORG), Kind::OrgKey, None, 200)
-        .await?;
-    claim(whole.len() == 11, format!("{} of 11", whole.len()))?;
+    let whole = manager.events(&actor, KEY, None, 200).await?;
+    ensure(whole.len() == 11, format!("{} of 11", whole.len()))?;
     for limit in [1, 3, 11] {
-        let (mut seen, mut before) = (Vec::new(), None);
+        let (mut found, mut before) = (Vec::new(), None);
         loop {
-            let page = site
-                .manager
-                .events(&org(ORG), Kind::OrgKey, before, limit)
-                .await?;
-            claim(
+            let page = manager.events(&actor, KEY, before, limit).await?;
+            ensure(
                 page.len() <= limit as usize,
-                "a page is longer than it was asked to be",
+                "a page is longer than its limit",
             )?;
             let Some(last) = page.last() else { break };
             before = last.number;
-            seen.extend(page);
+            found.extend(page);
         }
-        claim(seen == whole, format!("by {limit}: {seen:?}"))?;
+        ensure(found == whole, format!("in pages of {limit}: {found:?}"))?;
     }
     Ok(())
 }
 
+/// Returns when the key was last used, in milliseconds since the start.
 async fn last_use<S: ManageStore + Directory>(
-    site: &Site<S>,
+    fixture: &Fixture<S>,
     id: &CredentialId,
-) -> Result<Option<i64>, Breach> {
-    let info = site
-        .manager
-        .get(&org(ORG), Kind::OrgKey, id.as_str())
-        .await?;
-    Ok(info.last_used_at.map(|at| at.0 - super::NOW.0))
+) -> Result<Option<i64>, Violation> {
+    let info = fixture.manager.get(&org(ORG), KEY, id.as_str()).await?;
+    Ok(info.last_used_at.map(|at| at.0 - NOW.0))
 }
 
 async fn record_of<S: ManageStore + Directory>(
-    site: &Site<S>,
+    fixture: &Fixture<S>,
     id: &CredentialId,
-) -> Result<Arc<Record>, Breach> {
-    let lookup =
-        crate::store::Lookup::new(crate::store::Credential::OrgKey { id: id.as_str() }, None);
-    site.store
-        .find(&lookup)
-        .await?
-        .ok_or_else(|| Breach("a key is gone".into()))
+) -> Result<Arc<Record>, Violation> {
+    let id = id.as_str();
+    let lookup = Lookup::new(Credential::OrgKey { id }, None);
+    let found = fixture.store.find(&lookup).await?;
+    found.ok_or_else(|| Violation("a key is not found".into()))
 }
 
-pub(super) async fn a_use_is_written_at_most_once_a_minute<S: ManageStore + Directory>(
-    site: &Site<S>,
-) -> Claim {
-    let (info, _) = both(site.key("key").await?)?;
-    let record = record_of(site, &info.id).await?;
-    let (uses, presented) = (LastUse::new(), Digest::of(b"test"));
-    claim(
-        last_use(site, &info.id).await?.is_none(),
-        "a key was used before anybody has",
+pub(super) async fn a_use_is_recorded_at_most_once_a_minute<S>(fixture: &Fixture<S>) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    let (manager, uses, presented) = (&fixture.manager, LastUse::new(), Digest::of(b"test"));
+    let (info, _) = into_pair(fixture.issue(KEY, "key").await?)?;
+    let record = record_of(fixture, &info.id).await?;
+    ensure(
+        last_use(fixture, &info.id).await?.is_none(),
+        "a new key has been used",
     )?;
-    // Used at each of these moments and then flushed; what is recorded after that.
+    // A use at the first moment leads to this recorded one.
     for (at, recorded) in [
         (0, 0),
         (30_000, 0),
@@ -211,74 +227,105 @@ pub(super) async fn a_use_is_written_at_most_once_a_minute<S: ManageStore + Dire
         (61_000, 60_000),
         (200_000, 200_000),
     ] {
-        let moment = crate::clock::UnixMillis(super::NOW.0 + at);
-        uses.note(&record, &presented, moment);
-        site.manager.record_uses(&uses).await?;
-        let found = last_use(site, &info.id).await?;
-        claim(
+        uses.note(&record, &presented, UnixMillis(NOW.0 + at));
+        manager.record_uses(&uses).await?;
+        let found = last_use(fixture, &info.id).await?;
+        ensure(
             found == Some(recorded),
-            format!("used at {at}, recorded {found:?}"),
+            format!("after a use at {at}, {found:?} is recorded"),
         )?;
     }
-    let idle = site.manager.record_uses(&uses).await?;
-    claim(idle == 0, "without a use there is something to write")?;
-    let unknown = Record::org_key("nobody", Digest::of(b"test"), ORG);
-    uses.note(&unknown, &presented, super::NOW);
-    site.manager.record_uses(&uses).await?;
-    let found = site
-        .store
-        .credential(&Owner::Organization(ORG.into()), "nobody")
-        .await?;
-    claim(found.is_none(), "a use has made a credential")
+    let idle = manager.record_uses(&uses).await?;
+    ensure(idle == 0, "without a use, something is recorded")?;
+    let unknown = Record::org_key("unknown", Digest::of(b"test"), ORG);
+    uses.note(&unknown, &presented, NOW);
+    manager.record_uses(&uses).await?;
+    let owner = Owner::Organization(ORG.into());
+    let found = fixture.store.credential(&owner, "unknown").await?;
+    ensure(found.is_none(), "a use created a credential")
 }
 
-pub(super) async fn the_first_use_after_a_rotation_is_an_event<S: ManageStore + Directory>(
-    site: &Site<S>,
-) -> Claim {
-    let (old, _) = both(site.key("key").await?)?;
-    let record = record_of(site, &old.id).await?;
-    let (uses, presented) = (LastUse::new(), Digest::of(b"test"));
-    uses.note(&record, &presented, site.later(0));
-    site.manager.record_uses(&uses).await?;
-    site.clock.advance_millis(10_000);
-    uses.note(&record, &presented, site.later(-1)); // and written after the rotation
-    let overlap = Rotation::default().with_overlap(std::time::Duration::from_secs(3600));
-    let (new, _) = both(
-        site.manager
-            .rotate(&org(ORG), Kind::OrgKey, old.id.as_str(), overlap)
-            .await?,
-    )?;
-    let told = || async {
-        let events = site
-            .manager
-            .events(&org(ORG), Kind::OrgKey, None, 200)
-            .await?;
-        Ok::<_, Breach>(
-            events
-                .into_iter()
-                .filter(|event| event.action == AuditAction::UsedAfterRotation)
-                .collect::<Vec<_>>(),
-        )
+pub(super) async fn a_recorded_use_is_never_in_the_future<S>(fixture: &Fixture<S>) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    let (store, manager, actor) = (&fixture.store, &fixture.manager, org(ORG));
+    let (info, _) = into_pair(fixture.issue(KEY, "key").await?)?;
+    let used = |at, after_rotation| Usage {
+        kind: KEY,
+        id: info.id.clone(),
+        at,
+        after_rotation,
     };
-    site.manager.record_uses(&uses).await?;
-    claim(
-        told().await?.is_empty(),
-        "a use before the rotation was told",
+    store
+        .record_uses(&[used(UnixMillis(i64::MAX), false)])
+        .await?;
+    let read = manager.get(&actor, KEY, info.id.as_str()).await?;
+    let latest = UnixMillis(SystemClock.now().0 + 60_000);
+    ensure(
+        read.last_used_at.is_some_and(|at| at <= latest),
+        format!("recorded {read:?}"),
     )?;
-    // Within a minute of the recorded use, and told all the same; then not again.
+    // After a rotation the next use is reported, however close it is to the last one.
+    let overlap = Rotation::default().with_overlap(Duration::from_secs(3600));
+    let rotated = manager.rotate(&actor, KEY, info.id.as_str(), overlap);
+    let rotated = rotated.await?;
+    let again = [used(fixture.later(1000), true)];
+    let events = store.record_uses(&again).await?;
+    let [event] = &events[..] else {
+        return Err(Violation(format!("one use is reported as {events:?}")));
+    };
+    let good = event.credential == info.id && event.related.as_ref() == Some(&rotated.info().id);
+    ensure(good, format!("{event:?}"))?;
+    let events = store.record_uses(&again).await?;
+    ensure(events.is_empty(), format!("reported again: {events:?}"))
+}
+
+async fn uses_after_rotation<S: ManageStore + Directory>(
+    fixture: &Fixture<S>,
+) -> Result<Vec<AuditEvent>, Violation> {
+    let mut events = fixture.manager.events(&org(ORG), KEY, None, 200).await?;
+    events.retain(|event| event.action == AuditAction::UsedAfterRotation);
+    Ok(events)
+}
+
+pub(super) async fn the_first_use_after_a_rotation_is_an_event<S>(fixture: &Fixture<S>) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    let (manager, uses, presented) = (&fixture.manager, LastUse::new(), Digest::of(b"test"));
+    let (old, _) = into_pair(fixture.issue(KEY, "key").await?)?;
+    let record = record_of(fixture, &old.id).await?;
+    uses.note(&record, &presented, fixture.later(0));
+    manager.record_uses(&uses).await?;
+    fixture.clock.advance_millis(10_000);
+    // Recorded only after the rotation.
+    uses.note(&record, &presented, fixture.later(-1));
+    let overlap = Rotation::default().with_overlap(Duration::from_secs(3600));
+    let (actor, id) = (org(ORG), old.id.as_str());
+    let (new, _) = into_pair(manager.rotate(&actor, KEY, id, overlap).await?)?;
+    manager.record_uses(&uses).await?;
+    ensure(
+        uses_after_rotation(fixture).await?.is_empty(),
+        "a use before the rotation is an event",
+    )?;
+    // The first is an event within a minute of the recorded use; the others are not.
     for seconds in [2, 20, 90, 200] {
-        uses.note(&record, &presented, site.later(seconds * 1000));
-        site.manager.record_uses(&uses).await?;
-        let events = told().await?;
+        uses.note(&record, &presented, fixture.later(seconds * 1000));
+        manager.record_uses(&uses).await?;
+        let events = uses_after_rotation(fixture).await?;
         let [event] = &events[..] else {
-            return Err(Breach(format!("{} events", events.len())));
+            return Err(Violation(format!("there are {} events", events.len())));
         };
         let good = event.credential == old.id
             && event.related.as_ref() == Some(&new.id)
-            && event.by == AuditActor::Bearer;
-        claim(good && event.at == site.later(2000), format!("{event:?}"))?;
+            && event.by == AuditActor::Bearer
+            && event.at == fixture.later(2000);
+        ensure(good, format!("{event:?}"))?;
     }
-    uses.note(&*record_of(site, &new.id).await?, &presented, site.later(0));
-    site.manager.record_uses(&uses).await?;
-    claim(told().await?.len() == 1, "a use of the new one was told")
+    let successor = record_of(fixture, &new.id).await?;
+    uses.note(&successor, &presented, fixture.later(0));
+    manager.record_uses(&uses).await?;
+    let events = uses_after_rotation(fixture).await?;
+    ensure(events.len() == 1, "a use of the successor is an event")
 }
