@@ -126,6 +126,103 @@ mod sqlite {
     }
 }
 
+#[path = "../../examples/your_own_tables.rs"]
+mod your_own_tables;
+
+/// The store of the example, which leaves out what its table has no columns for.
+mod own_tables {
+    use tower_api_key::{
+        scope::Catalogue,
+        store::{StoreError, WriteError},
+        testing::contract::Feature,
+    };
+
+    use super::{your_own_tables::Keys, *};
+
+    /// Writes into the tables of the service, as the service would.
+    #[tower_api_key::async_trait]
+    impl Directory for Keys {
+        async fn is_descendant_of(&self, _: &str, _: &str) -> Result<bool, StoreError> {
+            Ok(false)
+        }
+
+        async fn create_organization(&self, id: &str, _: Option<&str>) -> Result<(), WriteError> {
+            let insert = "INSERT INTO accounts (id) VALUES (?)";
+            execute(self, insert, &[id]).await
+        }
+
+        async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
+            let close = "UPDATE accounts SET closed = TRUE WHERE id = ?";
+            execute(self, close, &[id]).await
+        }
+
+        async fn create_user(&self, id: &str) -> Result<(), WriteError> {
+            let insert = "INSERT INTO people (id) VALUES (?)";
+            execute(self, insert, &[id]).await
+        }
+
+        async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
+            let block = match enabled {
+                true => "UPDATE people SET blocked = FALSE WHERE id = ?",
+                false => "UPDATE people SET blocked = TRUE WHERE id = ?",
+            };
+            execute(self, block, &[id]).await
+        }
+
+        async fn set_member(&self, user: &str, org: &str, role: &str) -> Result<(), WriteError> {
+            let join = "INSERT OR REPLACE INTO members VALUES (?, ?, ?)";
+            execute(self, join, &[org, user, role]).await
+        }
+
+        async fn remove_member(&self, user: &str, org: &str) -> Result<(), WriteError> {
+            let leave = "DELETE FROM members WHERE account_id = ? AND person_id = ?";
+            execute(self, leave, &[org, user]).await
+        }
+    }
+
+    async fn execute(keys: &Keys, sql: &'static str, values: &[&str]) -> Result<(), WriteError> {
+        let query = values
+            .iter()
+            .fold(sqlx::query(sql), |query, value| query.bind(*value));
+        let done = query.execute(&keys.db).await;
+        Ok(done.map(drop).map_err(StoreError::unavailable)?)
+    }
+
+    fn contract() -> Contract {
+        Contract::new()
+            .without(Feature::Directory)
+            .without(Feature::Roles)
+            .without(Feature::PersonalTokens)
+            .without(Feature::UserErasure)
+            .without(Feature::Rotation)
+            .without(Feature::Idempotency)
+            .without(Feature::AuditTrail)
+            .without(Feature::LastUse)
+            .with_resolution(Duration::from_secs(1))
+    }
+
+    async fn make() -> Keys {
+        Keys::open(Catalogue::anyreach()).await.expect("opens")
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn by_itself() {
+        contract().run(make).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn managed() {
+        contract().run_managed(make).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn behind_a_cache() {
+        let make = || async { Cached::new(make().await) };
+        contract().run(make).await;
+        contract().run_managed(make).await;
+    }
+}
+
 use crate::support::pg;
 
 /// A fresh schema for each claim, in one cluster.

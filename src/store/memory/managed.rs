@@ -18,7 +18,7 @@ use crate::{
         WriteError::{self, CapReached, Changed, NotPermitted, Taken, UnknownRole, UnknownUser},
         backend::{
             ActorState, Authority, Commit, EarlierIssue, EndTarget, Ending, ListQuery,
-            NewCredential, Position, Update,
+            NewCredential, Update,
         },
     },
 };
@@ -335,10 +335,7 @@ impl ManageStore for MemoryStore {
         query: &ListQuery,
     ) -> Result<Vec<CredentialInfo>, StoreError> {
         let mut all = self.all(&self.lock(), owner);
-        all.retain(|one| {
-            let behind = |after: &Position| place(one) < (after.created_at, after.id.as_str());
-            query.filter.shows(one, query.now) && query.after.as_ref().is_none_or(behind)
-        });
+        all.retain(|one| query.lists(one));
         all.sort_unstable_by(|one, other| place(other).cmp(&place(one)));
         all.truncate(query.limit as usize);
         Ok(all)
