@@ -186,9 +186,13 @@ where
         is_active(&fixture.key("other").await?),
         "the key of another organization is inactive",
     )?;
-    if !is_member || !fixture.supports(Feature::PersonalTokens) {
-        return Ok(());
+    if is_member && fixture.supports(Feature::PersonalTokens) {
+        ensure_membership_ended(fixture).await?;
     }
+    Ok(())
+}
+
+async fn ensure_membership_ended<S: ManageStore + Directory>(fixture: &Fixture<S>) -> Outcome {
     let member = fixture.token("first", Some(ORG)).await?;
     ensure(
         role_of(&member).is_none(),

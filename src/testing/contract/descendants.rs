@@ -3,7 +3,8 @@
 use super::fixture::{Fixture, Outcome, ensure};
 use crate::store::{Directory, ManageStore};
 
-/// `top` is above `middle` and `aside`, `middle` above `low`, `low` above `lowest`; `apart` is alone.
+/// `top` is above `middle` and `aside`, `middle` above `low`, `low` above `lowest`; `apart` is
+/// alone.
 async fn seed_tree(store: &impl Directory) -> Outcome {
     for (id, parent) in [
         ("top", None),

@@ -108,7 +108,7 @@ impl<S: ManageStore + Directory> Fixture<S> {
         Ok(())
     }
 
-    /// Returns a key of [`ORG`] that may read, or a token of [`USER`], whose digest is that of `id`.
+    /// Returns a key of [`ORG`] that may read, or a token of [`USER`]; its digest is that of `id`.
     pub(super) fn record(&self, kind: Kind, id: &str) -> Record {
         match kind {
             Kind::OrgKey => self

@@ -39,6 +39,7 @@
 
 mod changes;
 mod descendants;
+mod directory;
 mod feature;
 mod fixture;
 mod lookups;
@@ -159,10 +160,11 @@ impl Contract {
             refusals::a_token_digest_is_never_reused [PersonalTokens]
             refusals::a_key_and_a_token_may_have_the_same_id [PersonalTokens]
             refusals::refused_credentials_give_the_reason_and_change_nothing
-            refusals::refused_directory_changes_give_the_reason_and_change_nothing [Directory Memberships OrganizationDeletion UserDisabling]
+            directory::owner_ids_are_never_reused [Directory PersonalTokens OrganizationDeletion]
+            directory::refused_directory_changes_give_the_reason_and_change_nothing [Directory Memberships OrganizationDeletion UserDisabling]
             refusals::unusable_credential_ids_are_refused
-            refusals::unusable_directory_ids_are_refused [Directory Memberships OrganizationDeletion UserDisabling]
-            refusals::the_longest_ids_are_usable [Directory PersonalTokens Memberships]
+            directory::unusable_directory_ids_are_refused [Directory Memberships OrganizationDeletion UserDisabling]
+            directory::the_longest_ids_are_usable [Directory PersonalTokens Memberships]
             races::concurrent_inserts_of_one_id_have_one_winner
             races::concurrent_lookups_never_see_a_partial_record [PersonalTokens Memberships]
             races::a_credential_deleted_during_lookups_stays_inactive
@@ -199,7 +201,8 @@ impl Contract {
         }
     }
 
-    /// Tests lookups of a store that cannot be changed. It must hold exactly [`records`](Self::records).
+    /// Tests lookups of a store that cannot be changed. It must hold exactly
+    /// [`records`](Self::records).
     ///
     /// One of the records has a scope that is not in the catalogue: the store must leave it out, as
     /// [`Catalogue::expand`] does.

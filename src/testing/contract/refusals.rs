@@ -1,13 +1,10 @@
-//! Claims about refused changes: each gives its reason, and none leaves a trace.
+//! Claims about refused credentials: each refusal gives its reason, and none leaves a trace.
 
 use std::sync::Arc;
 
 use super::{
     Feature,
-    fixture::{
-        Fixture, ORG, OTHER_ORG, Outcome, USER, Violation, digest, ensure, is_active, owner,
-        role_of, same,
-    },
+    fixture::{Fixture, ORG, Outcome, USER, Violation, digest, ensure, is_active, owner, same},
 };
 use crate::{
     credential::Kind,
@@ -28,6 +25,8 @@ macro_rules! refused {
         }
     };
 }
+
+pub(super) use refused;
 
 fn new_key(id: &str) -> Record {
     Record::org_key(id, digest("new"), ORG)
@@ -72,16 +71,6 @@ where
             !is_active(&fixture.find(kind, "first").await?),
             "an insert restored a deleted credential",
         )?;
-    }
-    if !fixture.supports(Feature::Directory) {
-        return Ok(());
-    }
-    refused!(store.create_user(USER), Taken);
-    refused!(store.create_organization(ORG, None), Taken);
-    refused!(store.create_organization(OTHER_ORG, Some(ORG)), Taken);
-    if fixture.supports(Feature::OrganizationDeletion) {
-        store.delete_organization(OTHER_ORG).await?;
-        refused!(store.create_organization(OTHER_ORG, None), Taken);
     }
     Ok(())
 }
@@ -176,9 +165,11 @@ async fn refuse_tokens<S: ManageStore + Directory>(fixture: &Fixture<S>) -> Outc
     Ok(())
 }
 
-type Snapshot = Vec<Option<Arc<Record>>>;
+pub(super) type Snapshot = Vec<Option<Arc<Record>>>;
 
-async fn snapshot<S: ManageStore + Directory>(fixture: &Fixture<S>) -> Result<Snapshot, Violation> {
+pub(super) async fn snapshot<S: ManageStore + Directory>(
+    fixture: &Fixture<S>,
+) -> Result<Snapshot, Violation> {
     let mut records = Vec::new();
     for kind in fixture.kinds() {
         records.push(fixture.find(kind, "good").await?);
@@ -186,7 +177,7 @@ async fn snapshot<S: ManageStore + Directory>(fixture: &Fixture<S>) -> Result<Sn
     Ok(records)
 }
 
-async fn ensure_unchanged<S: ManageStore + Directory>(
+pub(super) async fn ensure_unchanged<S: ManageStore + Directory>(
     fixture: &Fixture<S>,
     before: &Snapshot,
 ) -> Outcome {
@@ -199,35 +190,6 @@ async fn ensure_unchanged<S: ManageStore + Directory>(
         unchanged,
         format!("before the refusals {before:?}, after them {after:?}"),
     )
-}
-
-pub(super) async fn refused_directory_changes_give_the_reason_and_change_nothing<S>(
-    fixture: &Fixture<S>,
-) -> Outcome
-where
-    S: ManageStore + Directory,
-{
-    let store = &fixture.store;
-    fixture.seed("good").await?;
-    store.create_organization("org_deleted", None).await?;
-    store.delete_organization("org_deleted").await?;
-    let before = snapshot(fixture).await?;
-    for unknown in ["org_nowhere", "org_deleted"] {
-        let below = store.create_organization("org_new", Some(unknown));
-        refused!(below, UnknownOrganization);
-        refused!(store.delete_organization(unknown), UnknownOrganization);
-        let member = store.set_member(USER, unknown, "viewer");
-        refused!(member, UnknownOrganization);
-    }
-    refused!(store.set_user_enabled("nobody", false), UnknownUser);
-    refused!(store.set_member("nobody", ORG, "viewer"), UnknownUser);
-    refused!(store.remove_member("nobody", ORG), UnknownUser);
-    refused!(store.set_member(USER, ORG, "no-such-role"), UnknownRole);
-    refused!(store.set_member(USER, ORG, "Admin"), UnknownRole);
-    ensure_unchanged(fixture, &before).await?;
-    // Nothing half-made occupies the id.
-    store.create_organization("org_new", None).await?;
-    Ok(())
 }
 
 pub(super) async fn unusable_credential_ids_are_refused<S>(fixture: &Fixture<S>) -> Outcome
@@ -269,53 +231,7 @@ where
 
 /// Ids that neither a header nor a token can carry, or that look like another.
 #[rustfmt::skip]
-const UNUSABLE: [&str; 12] = [
+pub(super) const UNUSABLE: [&str; 12] = [
     "", " ", "org b", "org_b ", " org_b", "org_b\t", "org_b\n", "org_b\0", "\0", "org_\u{e9}",
     "org_\u{200b}", "org_\u{7f}",
 ];
-
-pub(super) async fn unusable_directory_ids_are_refused<S>(fixture: &Fixture<S>) -> Outcome
-where
-    S: ManageStore + Directory,
-{
-    let store = &fixture.store;
-    fixture.seed("good").await?;
-    let long = "x".repeat(257);
-    for id in UNUSABLE.into_iter().chain([long.as_str()]) {
-        refused!(store.create_organization(id, None), InvalidId);
-        refused!(store.create_organization(id, Some(ORG)), InvalidId);
-        refused!(store.create_user(id), InvalidId);
-        // Such an id was never created, so it is unknown.
-        let below = store.create_organization("org_new", Some(id));
-        refused!(below, UnknownOrganization);
-        refused!(store.delete_organization(id), UnknownOrganization);
-        refused!(store.set_user_enabled(id, false), UnknownUser);
-        refused!(store.set_member(id, ORG, "viewer"), UnknownUser);
-        refused!(store.set_member(USER, id, "viewer"), UnknownOrganization);
-        refused!(store.remove_member(id, ORG), UnknownUser);
-        store.remove_member(USER, id).await?;
-    }
-    Ok(())
-}
-
-pub(super) async fn the_longest_ids_are_usable<S>(fixture: &Fixture<S>) -> Outcome
-where
-    S: ManageStore + Directory,
-{
-    let store = &fixture.store;
-    let longest = "x".repeat(256);
-    let every_character = ('!'..='~').collect::<String>();
-    for id in [longest.as_str(), every_character.as_str()] {
-        store.create_organization(id, None).await?;
-        store.create_user(id).await?;
-        store.set_member(id, id, "viewer").await?;
-        let token = Record::personal_token(id, digest(id), id);
-        store.insert(token).await?;
-        let found = fixture.token(id, Some(id)).await?;
-        ensure(
-            role_of(&found) == Some("viewer"),
-            format!("from {id:?}, its token is {found:?}"),
-        )?;
-    }
-    Ok(())
-}

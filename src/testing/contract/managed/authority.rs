@@ -3,9 +3,10 @@
 
 use super::{
     Fixture, Outcome, Violation,
-    actors::{Loss, Role, Scene, calls},
+    actors::{Loss, Role, calls},
     ensure,
     interposed::Interposed,
+    scene::Scene,
 };
 use crate::{
     manage::{Actor, Manager},

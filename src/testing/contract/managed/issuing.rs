@@ -181,6 +181,16 @@ where
         let issued = fixture.manager.issue_key(&actor, request);
         fixture.assert_refused(what, code, issued).await?;
     }
+    let first = NewKey::named(&fits).expiring_at(fixture.soon(1));
+    fixture.manager.issue_key(&actor, first).await?;
+    Ok(())
+}
+
+pub(super) async fn a_lifetime_beyond_the_maximum_is_refused<S>(fixture: &Fixture<S>) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    let (actor, key) = (org(ORG), || NewKey::named("key"));
     let minute = std::time::Duration::from_secs(60);
     let limited = fixture.manager.clone().with_max_lifetime(minute);
     for (what, end) in [
@@ -193,9 +203,7 @@ where
             .await?;
     }
     let last = key().expiring_at(fixture.later(60_000));
-    limited.issue_key(&org(ORG), last).await?;
-    let first = NewKey::named(&fits).expiring_at(fixture.soon(1));
-    fixture.manager.issue_key(&org(ORG), first).await?;
+    limited.issue_key(&actor, last).await?;
     Ok(())
 }
 

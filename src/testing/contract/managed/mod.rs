@@ -3,6 +3,7 @@
 mod actors;
 mod audit;
 mod authority;
+mod endings;
 mod erasure;
 mod idempotency;
 mod imports;
@@ -14,7 +15,9 @@ mod lifecycle;
 mod limits;
 mod listing;
 mod rotation;
+mod scene;
 mod storms;
+mod uses;
 
 use super::{
     Contract, Feature,
@@ -51,6 +54,7 @@ where
         issuing::an_actor_cannot_grant_more_than_it_holds
         issuing::a_user_cannot_grant_more_than_their_role [Memberships]
         issuing::invalid_requests_give_the_reason_and_change_nothing
+        issuing::a_lifetime_beyond_the_maximum_is_refused
         issuing::unknown_owners_get_no_credentials
         idempotency::a_repeated_request_returns_the_first_credential [Idempotency]
         idempotency::a_repeated_request_never_returns_an_inactive_credential [Idempotency]
@@ -71,11 +75,11 @@ where
         lifecycle::renaming_changes_only_the_name
         lifecycle::a_disabled_credential_is_refused_until_it_is_enabled
         lifecycle::enabling_does_not_restore_a_credential_whose_owner_is_gone
-        lifecycle::a_deleted_credential_is_refused_and_never_changes
-        lifecycle::only_a_bearer_of_the_whole_token_can_revoke_it
+        endings::a_deleted_credential_is_refused_and_never_changes
+        endings::only_a_bearer_of_the_whole_token_can_revoke_it
         lifecycle::a_commit_applies_only_to_what_was_read
         lifecycle::a_commit_refuses_unusable_ids
-        lifecycle::revoke_all_ends_every_credential_of_one_owner
+        endings::revoke_all_ends_every_credential_of_one_owner
         rotation::rotation_without_overlap_ends_the_old_credential_at_once [Rotation]
         rotation::rotation_with_overlap_ends_the_old_credential_on_time [Rotation]
         rotation::a_rotation_chain_has_at_most_two_active_credentials [Rotation]
@@ -91,9 +95,9 @@ where
         isolation::another_owners_credentials_are_unknown_and_untouched
         audit::each_change_records_who_made_it_and_from_where [AuditTrail]
         audit::audit_events_are_paged [AuditTrail]
-        audit::a_use_is_recorded_at_most_once_a_minute [LastUse]
-        audit::a_recorded_use_is_never_in_the_future [LastUse Rotation AuditTrail]
-        audit::the_first_use_after_a_rotation_is_an_event [LastUse Rotation AuditTrail]
+        uses::a_use_is_recorded_at_most_once_a_minute [LastUse]
+        uses::a_recorded_use_is_never_in_the_future [LastUse Rotation AuditTrail]
+        uses::the_first_use_after_a_rotation_is_an_event [LastUse Rotation AuditTrail]
     }
 }
 
