@@ -1,7 +1,22 @@
 //! How to write your own store, and how to import existing tokens into it.
 //!
-//! Implement [`CredentialStore`](crate::CredentialStore): one question, three answers. The contract
-//! is in [`store`](crate::store). A store never sees a token, only a key's id or a token's digest:
+//! Implement as much as you need:
+//!
+//! | implement | required methods | to |
+//! |---|---|---|
+//! | [`CredentialStore`](crate::CredentialStore) | `find` | accept credentials |
+//! | [`ManageStore`](crate::store::ManageStore) | `catalogue`, `credential`, `credentials`, `commit`, `end` | issue, list and revoke them with a [`Manager`](crate::manage::Manager) |
+//! | | and `issued_under` | issue under idempotency keys |
+//! | | and `events` | keep an audit trail |
+//! | | and `record_uses` | record the last use |
+//! | [`Directory`](crate::store::Directory) | `is_descendant_of` | restrict routes to parts of a tree of organizations |
+//!
+//! The example `your_own_tables` (`cargo run --example your_own_tables`) does the first two over
+//! tables that a service already has, with sqlx. Test your store with `testing::contract` of the
+//! feature `testing`, and declare there what its tables leave out: the rest is tested.
+//!
+//! A store answers one question in three ways; the rules are in [`store`](crate::store). It never
+//! sees a token, only a key's id or a token's digest:
 //!
 //! ```
 //! use std::{collections::HashMap, sync::Arc};

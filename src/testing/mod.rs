@@ -1,13 +1,13 @@
-//! For the tests of services that embed the crate: a caller made by hand, a clock moved by hand, and the
-//! [`contract`] of stores for those who write one.
+//! For the tests of services that embed the crate: a principal without a request, a clock that you
+//! move, and the [`contract`] to test a store of your own against.
 //!
 //! # Testing a handler without a layer
 //!
-//! A handler that is called directly takes the caller as an argument: [`principal()`], or `None`.
+//! A handler that is called directly takes its caller as an argument: [`principal()`], or `None`.
 //!
-//! In a router, put the caller where an [`AuthLayer`](crate::AuthLayer) would. Nobody is a decision
-//! too: without any layer, extraction fails with 500, so that a route that was forgotten is noticed.
-//! A [`PublicLayer`](crate::PublicLayer) decides that the caller is nobody.
+//! In a router, put the caller where an [`AuthLayer`](crate::AuthLayer) would. For an anonymous
+//! caller use a [`PublicLayer`](crate::PublicLayer): without any layer, extraction fails with 500,
+//! so that you notice a route that you forgot to protect.
 //!
 //! ```
 //! # #[cfg(not(feature = "axum"))]
@@ -41,8 +41,9 @@
 //!
 //! # Not in production
 //!
-//! Enable the feature in `[dev-dependencies]` only. Any code in a program that has it can forge a principal, so its use is
-//! reported: see [`TESTING_ENABLED`](crate::TESTING_ENABLED) and [`observe`](mod@crate::observe).
+//! Enable the feature in `[dev-dependencies]` only. Any code in a program that has it can forge a
+//! principal, so its use is reported: see [`TESTING_ENABLED`](crate::TESTING_ENABLED) and
+//! [`observe`](mod@crate::observe).
 
 pub mod contract;
 
@@ -61,10 +62,10 @@ use crate::{
     store::Record,
 };
 
-/// Makes a principal that nothing was proven of, to put into the extensions of a test's request.
+/// Creates a principal without authentication, to put into the extensions of a test's request.
 ///
-/// The first one of a process leaves an event at `WARN`, and each is counted
-/// ([`observe`](mod@crate::observe)), so that it shows in production.
+/// The first one of a process emits an event at `WARN`, and each is counted
+/// ([`observe`](mod@crate::observe)), so that you notice it in production.
 ///
 /// ```
 /// use tower_api_key::{scope::Catalogue, secret::Digest, store::Record, testing};
@@ -82,21 +83,22 @@ pub fn principal(record: Record) -> Principal {
     Principal::unproven(record)
 }
 
-/// A clock that stands still until it is moved. Clones share the moment.
+/// A clock that stands still until you move it. Clones share the time.
 ///
-/// The first one of a process leaves an event at `WARN`: a clock that stands still lets nothing expire.
+/// The first one of a process emits an event at `WARN`: while a clock stands still, nothing
+/// expires.
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<AtomicI64>);
 
 impl ManualClock {
-    /// Makes a clock that shows `moment`.
+    /// Creates a clock that shows `moment`.
     #[must_use]
     pub fn at(moment: UnixMillis) -> Self {
         observe::test_double_used(TestDouble::Clock);
         Self(Arc::new(AtomicI64::new(moment.0)))
     }
 
-    /// Moves the clock forward by `time`, in whole milliseconds; the rest is cut off.
+    /// Moves the clock forward by `time`, in whole milliseconds, rounded down.
     ///
     /// ```
     /// use std::time::Duration;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tower_api_key::{
     store::{Cached, Directory, ManageStore, MemoryStore},
-    testing::contract,
+    testing::contract::Contract,
 };
 
 /// The claims about a store, each a test; `$make` is a closure that makes an empty one.
@@ -12,23 +12,25 @@ macro_rules! keeps_the_contract {
     ($make:expr) => {
         #[tokio::test(flavor = "multi_thread")]
         async fn by_itself() {
-            contract::run($make).await;
+            Contract::new().run($make).await;
         }
 
         #[tokio::test(flavor = "multi_thread")]
         async fn managed() {
-            contract::run_managed($make).await;
+            Contract::new().run_managed($make).await;
         }
 
         #[tokio::test(flavor = "multi_thread")]
         async fn as_a_tree() {
-            contract::run_tree($make).await;
+            Contract::new().run_tree($make).await;
         }
 
         #[tokio::test]
         async fn through_a_trait_object() {
             let make = $make;
-            contract::run(|| async { Arc::new(make().await) as Arc<dyn Whole> }).await;
+            Contract::new()
+                .run(|| async { Arc::new(make().await) as Arc<dyn Whole> })
+                .await;
         }
 
         #[tokio::test(flavor = "multi_thread")]
@@ -63,9 +65,9 @@ async fn cached<S: ManageStore + Directory, F: Future<Output = S>>(
             .with_ttl(life)
             .with_negative_ttl(life)
     };
-    contract::run(make).await;
-    contract::run_managed(make).await;
-    contract::run_tree(make).await;
+    Contract::new().run(make).await;
+    Contract::new().run_managed(make).await;
+    Contract::new().run_tree(make).await;
 }
 
 mod memory {
@@ -75,12 +77,13 @@ mod memory {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn behind_the_smallest_cache() {
-        contract::run(|| async {
-            Cached::new(MemoryStore::new())
-                .with_capacity(1)
-                .with_negative_capacity(1)
-        })
-        .await;
+        Contract::new()
+            .run(|| async {
+                Cached::new(MemoryStore::new())
+                    .with_capacity(1)
+                    .with_negative_capacity(1)
+            })
+            .await;
     }
 }
 
@@ -120,6 +123,103 @@ mod sqlite {
                 }
             }
         });
+    }
+}
+
+#[path = "../../examples/your_own_tables.rs"]
+mod your_own_tables;
+
+/// The store of the example, which leaves out what its table has no columns for.
+mod own_tables {
+    use tower_api_key::{
+        scope::Catalogue,
+        store::{StoreError, WriteError},
+        testing::contract::Feature,
+    };
+
+    use super::{your_own_tables::Keys, *};
+
+    /// Writes into the tables of the service, as the service would.
+    #[tower_api_key::async_trait]
+    impl Directory for Keys {
+        async fn is_descendant_of(&self, _: &str, _: &str) -> Result<bool, StoreError> {
+            Ok(false)
+        }
+
+        async fn create_organization(&self, id: &str, _: Option<&str>) -> Result<(), WriteError> {
+            let insert = "INSERT INTO accounts (id) VALUES (?)";
+            execute(self, insert, &[id]).await
+        }
+
+        async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
+            let close = "UPDATE accounts SET closed = TRUE WHERE id = ?";
+            execute(self, close, &[id]).await
+        }
+
+        async fn create_user(&self, id: &str) -> Result<(), WriteError> {
+            let insert = "INSERT INTO people (id) VALUES (?)";
+            execute(self, insert, &[id]).await
+        }
+
+        async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
+            let block = match enabled {
+                true => "UPDATE people SET blocked = FALSE WHERE id = ?",
+                false => "UPDATE people SET blocked = TRUE WHERE id = ?",
+            };
+            execute(self, block, &[id]).await
+        }
+
+        async fn set_member(&self, user: &str, org: &str, role: &str) -> Result<(), WriteError> {
+            let join = "INSERT OR REPLACE INTO members VALUES (?, ?, ?)";
+            execute(self, join, &[org, user, role]).await
+        }
+
+        async fn remove_member(&self, user: &str, org: &str) -> Result<(), WriteError> {
+            let leave = "DELETE FROM members WHERE account_id = ? AND person_id = ?";
+            execute(self, leave, &[org, user]).await
+        }
+    }
+
+    async fn execute(keys: &Keys, sql: &'static str, values: &[&str]) -> Result<(), WriteError> {
+        let query = values
+            .iter()
+            .fold(sqlx::query(sql), |query, value| query.bind(*value));
+        let done = query.execute(&keys.db).await;
+        Ok(done.map(drop).map_err(StoreError::unavailable)?)
+    }
+
+    fn contract() -> Contract {
+        Contract::new()
+            .without(Feature::Directory)
+            .without(Feature::Roles)
+            .without(Feature::PersonalTokens)
+            .without(Feature::UserErasure)
+            .without(Feature::Rotation)
+            .without(Feature::Idempotency)
+            .without(Feature::AuditTrail)
+            .without(Feature::LastUse)
+            .with_resolution(Duration::from_secs(1))
+    }
+
+    async fn make() -> Keys {
+        Keys::open(Catalogue::anyreach()).await.expect("opens")
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn by_itself() {
+        contract().run(make).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn managed() {
+        contract().run_managed(make).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn behind_a_cache() {
+        let make = || async { Cached::new(make().await) };
+        contract().run(make).await;
+        contract().run_managed(make).await;
     }
 }
 

@@ -75,13 +75,19 @@ pub trait ManageStore: CredentialStore {
 
     /// Returns what was issued to `owner` under an idempotency key.
     ///
+    /// By default nothing was. A store without idempotency keys must refuse to
+    /// [`commit`](Self::commit) a credential that has one, with [`WriteError::Unsupported`].
+    ///
     /// # Errors
     /// [`StoreError`].
     async fn issued_under(
         &self,
         owner: &Owner,
         key: &str,
-    ) -> Result<Option<EarlierIssue>, StoreError>;
+    ) -> Result<Option<EarlierIssue>, StoreError> {
+        let _ = (owner, key);
+        Ok(None)
+    }
 
     /// Lists credentials of `owner`, newest first; among those created in the same millisecond, the
     /// greatest id (by its bytes) comes first.
@@ -125,6 +131,10 @@ pub trait ManageStore: CredentialStore {
     /// Lists audit events of credentials of `owner`, newest first: at most `limit`, and only those
     /// with a number below `before`.
     ///
+    /// By default there are none: a store need not keep a trail, and then does not store the events
+    /// of a [`Commit`] or an [`Ending`]. They still reach the manager's
+    /// [hook](crate::manage::Manager::on_event).
+    ///
     /// # Errors
     /// [`StoreError`].
     async fn events(
@@ -132,7 +142,10 @@ pub trait ManageStore: CredentialStore {
         owner: &Owner,
         before: Option<i64>,
         limit: u32,
-    ) -> Result<Vec<AuditEvent>, StoreError>;
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        let _ = (owner, before, limit);
+        Ok(Vec::new())
+    }
 
     /// Records when credentials were last used. A use that is before the recorded one, or within a
     /// minute after it, is not written.
@@ -140,9 +153,14 @@ pub trait ManageStore: CredentialStore {
     /// The first use of a credential since its rotation is also an audit event
     /// ([`AuditAction::UsedAfterRotation`]); these events are returned.
     ///
+    /// By default nothing is recorded.
+    ///
     /// # Errors
     /// [`StoreError`]; then nothing was recorded.
-    async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError>;
+    async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
+        let _ = uses;
+        Ok(Vec::new())
+    }
 
     /// Stores a credential as it is, with no rules applied and no audit event. Use it to set up a
     /// store, and for tools and tests; issue credentials with a
@@ -354,6 +372,17 @@ pub struct ListQuery {
     pub limit: u32,
     /// The time that decides what has expired.
     pub now: UnixMillis,
+}
+
+impl ListQuery {
+    /// Returns whether the list has `credential`, apart from the page size. For stores that do not
+    /// filter by themselves.
+    #[must_use]
+    pub fn lists(&self, credential: &CredentialInfo) -> bool {
+        let place = (credential.created_at, credential.id.as_str());
+        let is_after = |after: &Position| place < (after.created_at, after.id.as_str());
+        self.after.as_ref().is_none_or(is_after) && self.filter.shows(credential, self.now)
+    }
 }
 
 /// A credential's place in a list, newest first.

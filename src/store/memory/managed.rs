@@ -20,7 +20,7 @@ use crate::{
         WriteError::{self, CapReached, Changed, NotPermitted, Taken, UnknownRole, UnknownUser},
         backend::{
             ActorState, Authority, Commit, EarlierIssue, EndTarget, Ending, ListQuery,
-            NewCredential, Position, Update,
+            NewCredential, Update,
         },
     },
 };
@@ -344,10 +344,7 @@ impl ManageStore for MemoryStore {
         query: &ListQuery,
     ) -> Result<Vec<CredentialInfo>, StoreError> {
         let mut listed = self.credentials_of(&self.lock(), owner);
-        listed.retain(|one| {
-            let behind = |after: &Position| place(one) < (after.created_at, after.id.as_str());
-            query.filter.shows(one, query.now) && query.after.as_ref().is_none_or(behind)
-        });
+        listed.retain(|one| query.lists(one));
         listed.sort_unstable_by(|one, other| place(other).cmp(&place(one)));
         listed.truncate(query.limit as usize);
         Ok(listed)

@@ -1,190 +1,210 @@
-//! Claims about changes: each is seen by the next lookup, and by nobody whom it does not concern.
+//! Claims about changes: the next lookup sees each of them, and nothing else has changed.
 
+use super::{
+    Feature,
+    fixture::{Fixture, ORG, OTHER_ORG, Outcome, USER, ensure, is_active, owner, role_of},
+};
 use crate::{
     credential::Kind,
     store::{Directory, ManageStore, Status},
-    testing::contract::owner,
-};
-use std::sync::Arc;
-
-use super::{
-    Claim, ORG, OTHER_ORG, USER, claim, counts, furnish, key_of, role_of, token, token_of,
 };
 
-pub(super) async fn a_deleted_credential_does_not_count_from_the_next_look_up_on<
+pub(super) async fn a_deleted_credential_is_inactive_from_the_next_lookup<S>(
+    fixture: &Fixture<S>,
+) -> Outcome
+where
     S: ManageStore + Directory,
->(
-    store: &Arc<S>,
-) -> Claim {
-    furnish(store, "first").await?;
-    store.insert(super::key("second")?).await?;
-    store.insert(token("second")).await?;
-    // Seen before, so that a cache has something to forget.
-    claim(
-        counts(&key_of(store, "first").await?),
-        "a good key does not count",
-    )?;
-    claim(
-        counts(&token_of(store, "first", Some(ORG)).await?),
-        "a good token does not count",
-    )?;
-    claim(
-        counts(&token_of(store, "first", None).await?),
-        "a good token does not count",
-    )?;
-
-    store.delete(&owner(Kind::OrgKey), "first").await?;
-    claim(
-        !counts(&key_of(store, "first").await?),
-        "a deleted key counts",
-    )?;
-    claim(
-        counts(&token_of(store, "first", Some(ORG)).await?),
-        "a token went with a key of the same name",
-    )?;
-    store.delete(&owner(Kind::PersonalToken), "first").await?;
-    for organization in [None, Some(ORG)] {
-        let found = token_of(store, "first", organization).await?;
-        claim(
-            !counts(&found),
-            format!("a deleted token counts, seen from {organization:?}"),
-        )?;
+{
+    fixture.seed("first").await?;
+    for kind in fixture.kinds() {
+        fixture.store.insert(fixture.record(kind, "second")).await?;
     }
-    claim(
-        counts(&key_of(store, "second").await?),
-        "another key went too",
-    )?;
-    claim(
-        counts(&token_of(store, "second", Some(ORG)).await?),
-        "another token went too",
-    )
-}
-
-pub(super) async fn a_person_is_switched_off_and_on_again<S: ManageStore + Directory>(
-    store: &Arc<S>,
-) -> Claim {
-    furnish(store, "pat").await?;
-    store.insert(token("later")).await?;
-    for on in [false, false, true, true, false, true] {
-        store.set_user_enabled(USER, on).await?;
-        for (id, organization) in [("pat", Some(ORG)), ("pat", None), ("later", Some(ORG))] {
-            let found = token_of(store, id, organization).await?;
-            claim(
-                counts(&found) == on,
-                format!("enabled is {on}, and {id:?} from {organization:?} is {found:?}"),
+    // Looked up before, so that a cache has something to invalidate.
+    for kind in fixture.kinds() {
+        for id in ["first", "second"] {
+            let found = fixture.find(kind, id).await?;
+            ensure(
+                is_active(&found),
+                format!("a new {} is inactive", kind.as_str()),
             )?;
         }
     }
-    claim(
-        counts(&key_of(store, "pat").await?),
-        "the organization's key is not the person's",
-    )?;
-    store.set_user_enabled(USER, false).await?;
-    store.insert(token("while-off")).await?;
-    claim(
-        !counts(&token_of(store, "while-off", Some(ORG)).await?),
-        "a token made while its owner is off counts",
-    )?;
-    store.delete(&owner(Kind::PersonalToken), "pat").await?;
-    store.set_user_enabled(USER, true).await?;
-    claim(
-        counts(&token_of(store, "while-off", Some(ORG)).await?),
-        "it does not count once its owner is on again",
-    )?;
-    claim(
-        !counts(&token_of(store, "pat", Some(ORG)).await?),
-        "a token deleted while its owner was off woke up",
+    let mut deleted = Vec::new();
+    for kind in fixture.kinds() {
+        fixture.token("first", None).await?;
+        fixture.store.delete(&owner(kind), "first").await?;
+        deleted.push(kind);
+        for other in fixture.kinds() {
+            let found = fixture.find(other, "first").await?;
+            ensure(
+                is_active(&found) != deleted.contains(&other),
+                format!("deleted {deleted:?}, and a lookup returns {found:?}"),
+            )?;
+            let found = fixture.find(other, "second").await?;
+            ensure(is_active(&found), "another credential was deleted too")?;
+        }
+    }
+    let found = fixture.token("first", None).await?;
+    ensure(
+        !is_active(&found),
+        format!("without an organization, a deleted token is {found:?}"),
     )
 }
 
-pub(super) async fn a_membership_begins_changes_and_ends_with_the_next_look_up<
+pub(super) async fn a_disabled_users_tokens_are_inactive_until_the_user_is_enabled<S>(
+    fixture: &Fixture<S>,
+) -> Outcome
+where
     S: ManageStore + Directory,
->(
-    store: &Arc<S>,
-) -> Claim {
-    furnish(store, "pat").await?;
-    for role in [
-        Some("admin"),
-        Some("viewer"),
-        Some("viewer"),
-        None,
-        None,
-        Some("admin"),
-        None,
-        Some("viewer"),
-    ] {
-        match role {
-            Some(role) => store.set_member(USER, ORG, role).await?,
-            None => store.remove_member(USER, ORG).await?,
+{
+    let (store, kind) = (&fixture.store, Kind::PersonalToken);
+    fixture.seed("pat").await?;
+    store.insert(fixture.record(kind, "later")).await?;
+    for enabled in [false, false, true, true, false, true] {
+        store.set_user_enabled(USER, enabled).await?;
+        for (id, organization) in [("pat", Some(ORG)), ("pat", None), ("later", Some(ORG))] {
+            let found = fixture.token(id, organization).await?;
+            ensure(
+                is_active(&found) == enabled,
+                format!("enabled is {enabled}, and {id:?} from {organization:?} is {found:?}"),
+            )?;
         }
-        let found = token_of(store, "pat", Some(ORG)).await?;
-        claim(
+    }
+    ensure(
+        is_active(&fixture.key("pat").await?),
+        "disabling a user disabled their organization's key",
+    )?;
+    store.set_user_enabled(USER, false).await?;
+    store.insert(fixture.record(kind, "meanwhile")).await?;
+    ensure(
+        !is_active(&fixture.token("meanwhile", Some(ORG)).await?),
+        "a token stored while its owner is disabled is active",
+    )?;
+    store.delete(&owner(kind), "pat").await?;
+    store.set_user_enabled(USER, true).await?;
+    ensure(
+        is_active(&fixture.token("meanwhile", Some(ORG)).await?),
+        "a token stored meanwhile is inactive once its owner is enabled",
+    )?;
+    ensure(
+        !is_active(&fixture.token("pat", Some(ORG)).await?),
+        "enabling its owner restored a deleted token",
+    )
+}
+
+pub(super) async fn membership_changes_apply_from_the_next_lookup<S>(
+    fixture: &Fixture<S>,
+) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    const ROLES: [Option<&str>; 8] = [
+        Some("admin"),
+        Some("viewer"),
+        Some("viewer"),
+        None,
+        None,
+        Some("admin"),
+        None,
+        Some("viewer"),
+    ];
+    fixture.seed("pat").await?;
+    for role in ROLES {
+        match role {
+            Some(role) => fixture.store.set_member(USER, ORG, role).await?,
+            None => fixture.store.remove_member(USER, ORG).await?,
+        }
+        let found = fixture.token("pat", Some(ORG)).await?;
+        ensure(
             role_of(&found) == role,
-            format!("the role was made {role:?} and is {:?}", role_of(&found)),
+            format!("the role is {:?} instead of {role:?}", role_of(&found)),
         )?;
-        claim(
-            counts(&token_of(store, "pat", None).await?),
-            "without any membership the token is still the person's",
+        ensure(
+            is_active(&fixture.token("pat", None).await?),
+            "without an organization, a token depends on a membership",
         )?;
     }
     Ok(())
 }
 
-pub(super) async fn memberships_of_one_person_are_apart<S: ManageStore + Directory>(
-    store: &Arc<S>,
-) -> Claim {
-    furnish(store, "pat").await?;
-    store.create_user("user_second").await?;
+pub(super) async fn memberships_are_independent<S>(fixture: &Fixture<S>) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    let store = &fixture.store;
+    fixture.seed("pat").await?;
+    fixture.seed_users(&["user_second"]).await?;
     store.set_member("user_second", ORG, "admin").await?;
     store.set_member(USER, OTHER_ORG, "admin").await?;
-    let here = token_of(store, "pat", Some(ORG)).await?;
-    let there = token_of(store, "pat", Some(OTHER_ORG)).await?;
-    claim(
+    let here = fixture.token("pat", Some(ORG)).await?;
+    ensure(
         role_of(&here) == Some("viewer"),
-        format!("a role elsewhere, or of somebody else, counts here: {here:?}"),
+        format!("another membership changed the role here: {here:?}"),
     )?;
-    claim(
+    let there = fixture.token("pat", Some(OTHER_ORG)).await?;
+    ensure(
         role_of(&there) == Some("admin"),
         format!("the second membership is {there:?}"),
     )?;
     store.remove_member(USER, ORG).await?;
-    store.remove_member("user_second", OTHER_ORG).await?; // there is none
-    let there = token_of(store, "pat", Some(OTHER_ORG)).await?;
-    claim(
+    store.remove_member("user_second", OTHER_ORG).await?; // not a member
+    let there = fixture.token("pat", Some(OTHER_ORG)).await?;
+    ensure(
         role_of(&there) == Some("admin"),
-        format!("one membership ended with another: {there:?}"),
+        format!("removing one membership ended another: {there:?}"),
     )
 }
 
-pub(super) async fn a_deleted_organization_takes_its_keys_and_memberships_along<
+pub(super) async fn deleting_an_organization_ends_its_keys_and_memberships<S>(
+    fixture: &Fixture<S>,
+) -> Outcome
+where
     S: ManageStore + Directory,
->(
-    store: &Arc<S>,
-) -> Claim {
-    furnish(store, "first").await?;
-    store.set_member(USER, OTHER_ORG, "admin").await?;
-    claim(
-        counts(&key_of(store, "first").await?),
-        "a good key does not count",
+{
+    fixture.seed("first").await?;
+    let in_other =
+        crate::store::Record::org_key("other", super::fixture::digest("other"), OTHER_ORG);
+    fixture.store.insert(in_other).await?;
+    let is_member = fixture.supports(Feature::Memberships);
+    if is_member {
+        fixture.store.set_member(USER, OTHER_ORG, "admin").await?;
+    }
+    ensure(
+        is_active(&fixture.key("first").await?) && is_active(&fixture.key("other").await?),
+        "a new key is inactive",
     )?;
-    store.delete_organization(ORG).await?;
-    let gone = key_of(store, "first").await?;
-    let told = gone
+    fixture.store.delete_organization(ORG).await?;
+    let gone = fixture.key("first").await?;
+    let ended = gone
         .as_ref()
         .is_none_or(|record| record.status() == Status::OrganizationGone);
-    claim(told, format!("a key of a deleted organization is {gone:?}"))?;
-    let member = token_of(store, "first", Some(ORG)).await?;
-    claim(
+    ensure(
+        ended,
+        format!("a key of a deleted organization is {gone:?}"),
+    )?;
+    ensure(
+        is_active(&fixture.key("other").await?),
+        "the key of another organization is inactive",
+    )?;
+    if is_member && fixture.supports(Feature::PersonalTokens) {
+        ensure_membership_ended(fixture).await?;
+    }
+    Ok(())
+}
+
+async fn ensure_membership_ended<S: ManageStore + Directory>(fixture: &Fixture<S>) -> Outcome {
+    let member = fixture.token("first", Some(ORG)).await?;
+    ensure(
         role_of(&member).is_none(),
         format!("a membership outlived its organization: {member:?}"),
     )?;
-    claim(
-        counts(&token_of(store, "first", None).await?),
-        "the token is still the person's",
+    ensure(
+        is_active(&fixture.token("first", None).await?),
+        "without an organization, the token is inactive",
     )?;
-    let elsewhere = token_of(store, "first", Some(OTHER_ORG)).await?;
-    claim(
+    let elsewhere = fixture.token("first", Some(OTHER_ORG)).await?;
+    ensure(
         role_of(&elsewhere) == Some("admin"),
-        format!("a membership elsewhere went too: {elsewhere:?}"),
+        format!("a membership elsewhere ended too: {elsewhere:?}"),
     )
 }

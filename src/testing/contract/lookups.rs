@@ -1,158 +1,95 @@
-//! Claims about answers: the three outcomes, what a record says, and that nothing has a second name.
-
-use std::sync::Arc;
+//! Claims about lookups: what is found, what is not, and that no id has an alias.
 
 use super::{
-    Breach, Claim, ORG, OTHER_ORG, USER, claim, counts, digest, furnish, key, key_of, role_of,
-    same, token, token_of,
+    Contract, Feature,
+    fixture::{
+        Fixture, ORG, OTHER_ORG, Outcome, USER, Violation, ensure, is_active, key_of, role_of,
+        same, scopes_of, token_of,
+    },
 };
 use crate::{
-    clock::UnixMillis,
     scope::{Catalogue, ScopeSet},
-    secret::Digest,
-    store::{CredentialStore, Directory, ManageStore, Record, Status},
+    store::{CredentialStore, Directory, ManageStore, Status},
 };
 
-/// The keys that a store has to hold for [`run_reading`](super::run_reading): of one organization, with every kind of
-/// expiry, digest and grant.
-#[must_use]
-pub fn records() -> Vec<Record> {
-    let plain = |id: &str| Record::org_key(id, digest(id), ORG);
-    let viewer = |record: Record| {
-        record
-            .clone()
-            .with_role("viewer", &Catalogue::anyreach())
-            .unwrap_or(record)
-    };
-    let expiring = |id: &str, at| viewer(plain(id)).expiring_at(UnixMillis(at));
-    vec![
-        viewer(plain("Case")),
-        viewer(plain("case-a")),
-        viewer(plain("CASE-A")),
-        viewer(plain("0")),
-        viewer(plain("00")),
-        viewer(plain("~+/_-")),
-        viewer(plain(&"long".repeat(64))),
-        expiring("ends-last", i64::MAX),
-        expiring("ended-first", i64::MIN),
-        expiring("ended-early", -1),
-        expiring("ended-at-0", 0),
-        expiring("ends-2026", 1_767_225_600_000),
-        viewer(Record::org_key(
-            "digest-zeros",
-            Digest::from_bytes([0; 32]),
-            ORG,
-        )),
-        viewer(Record::org_key(
-            "digest-ones",
-            Digest::from_bytes([0xff; 32]),
-            ORG,
-        )),
-        plain("grants-nothing"),
-        plain("explicit").with_scopes(ScopeSet::from_iter([
-            "agents:read",
-            "unknown:to-the-catalogue",
-        ])),
-        plain("admin")
-            .with_role("admin", &Catalogue::anyreach())
-            .unwrap_or_else(|_| plain("admin")),
-    ]
-}
-
-pub(super) async fn what_does_not_exist_is_not_found(store: &impl CredentialStore) -> Claim {
-    claim(
-        key_of(store, "nobody").await?.is_none(),
+pub(super) async fn unknown_credentials_are_not_found(
+    _: &Contract,
+    store: &impl CredentialStore,
+) -> Outcome {
+    ensure(
+        key_of(store, "unknown").await?.is_none(),
         "a key that was never stored was found",
     )?;
     for organization in [None, Some(ORG), Some("org_nowhere")] {
-        let found = token_of(store, "nobody", organization).await?;
-        claim(
+        let found = token_of(store, "unknown", organization).await?;
+        ensure(
             found.is_none(),
-            format!("a token that was never stored was found, seen from {organization:?}"),
+            format!("a token that was never stored was found from {organization:?}"),
         )?;
     }
-    let keys_digest = token_of(store, "Case", Some(ORG)).await?;
-    claim(
-        keys_digest.is_none(),
-        "a key was found by its digest, as a token",
-    )
+    let found = token_of(store, "Case", Some(ORG)).await?;
+    ensure(found.is_none(), "a key's digest was accepted as a token")
 }
 
-pub(super) async fn a_key_comes_back_as_it_was_stored(store: &impl CredentialStore) -> Claim {
-    for stored in records() {
+pub(super) async fn keys_are_returned_as_stored(
+    contract: &Contract,
+    store: &impl CredentialStore,
+) -> Outcome {
+    for stored in contract.records() {
         let found = key_of(store, stored.id()).await?;
-        let found = found.ok_or_else(|| Breach(format!("{:?} was not found", stored.id())))?;
-        // What the catalogue does not know grants nothing, however it was stored.
+        let found = found.ok_or_else(|| Violation(format!("{:?} was not found", stored.id())))?;
+        // A scope outside the catalogue grants nothing, however it was stored.
         let known = Catalogue::anyreach().expand(stored.scopes().iter());
         let wanted = stored.with_scopes(known);
-        claim(
+        ensure(
             same(&wanted, &found),
-            format!("wanted {wanted:?}, found {found:?}"),
+            format!("stored {wanted:?}, found {found:?}"),
         )?;
     }
     Ok(())
 }
 
-pub(super) async fn what_the_catalogue_does_not_know_grants_nothing(
+pub(super) async fn scopes_outside_the_catalogue_grant_nothing(
+    _: &Contract,
     store: &impl CredentialStore,
-) -> Claim {
+) -> Outcome {
     let found = key_of(store, "explicit").await?;
     let held = found
         .as_ref()
         .map(|record| record.scopes().iter().collect::<Vec<_>>());
-    claim(
+    ensure(
         held.as_deref() == Some(&["agents:read"]),
         format!("the key holds {held:?}"),
     )
 }
 
-pub(super) async fn ids_of_keys_have_no_aliases(store: &impl CredentialStore) -> Claim {
+#[rustfmt::skip]
+const ALIASES: [&str; 29] = [
+    "case", "CASE", "cASE", // case
+    "Case ", " Case", "Case\t", "Case\n", "Case\u{a0}", // blanks
+    "Case\0", "\0Case", "Case\0x", "\0", // NUL
+    "Ca\u{17f}e", "\u{ff23}ase", "C\u{430}se", "Case\u{301}", "Case\u{200b}", // look-alikes
+    "", "Cas", "Casee", "Case%", "Cas_", "C*", "Case'", "Case\\", // patterns and quotes
+    "000", "0.0", "0e0", "+0", // numbers
+];
+
+pub(super) async fn key_ids_have_no_aliases(_: &Contract, store: &impl CredentialStore) -> Outcome {
     let long = "Case".repeat(50_000);
-    for alias in [
-        "case",
-        "CASE",
-        "cASE", // case
-        "Case ",
-        " Case",
-        "Case\t",
-        "Case\n",
-        "Case\u{a0}", // blanks
-        "Case\0",
-        "\0Case",
-        "Case\0x",
-        "\0", // NUL
-        "Ca\u{17f}e",
-        "\u{ff23}ase",
-        "C\u{430}se",
-        "Case\u{301}",
-        "Case\u{200b}", // look-alikes
-        "",
-        "Cas",
-        "Casee",
-        "Case%",
-        "Cas_",
-        "C*",
-        "Case'",
-        "Case\\", // patterns and quotes
-        "000",
-        "0.0",
-        "0e0",
-        "+0", // numbers
-        &long,
-    ] {
+    for alias in ALIASES.into_iter().chain([long.as_str()]) {
         let found = key_of(store, alias).await?;
         let shown: String = alias.chars().take(20).collect();
-        claim(found.is_none(), format!("{shown:?} found {found:?}"))?;
+        ensure(found.is_none(), format!("{shown:?} found {found:?}"))?;
     }
     Ok(())
 }
 
-pub(super) async fn a_token_says_what_its_owner_may_do_where_it_is_asked<
+pub(super) async fn a_token_has_its_owners_role_in_the_named_organization<S>(
+    fixture: &Fixture<S>,
+) -> Outcome
+where
     S: ManageStore + Directory,
->(
-    store: &Arc<S>,
-) -> Claim {
-    furnish(store, "pat").await?;
+{
+    fixture.seed("pat").await?;
     for (organization, role) in [
         (Some(ORG), Some("viewer")),
         (Some(OTHER_ORG), None), // exists; not a member
@@ -161,45 +98,30 @@ pub(super) async fn a_token_says_what_its_owner_may_do_where_it_is_asked<
         (Some(USER), None),
         (None, None),
     ] {
-        let found = token_of(store, "pat", organization).await?;
-        claim(
-            counts(&found),
-            format!("a good token does not count, seen from {organization:?}"),
-        )?;
-        let Some(record) = &found else { continue };
+        let found = fixture.token("pat", organization).await?;
+        let Some(record) = found.as_ref().filter(|_| is_active(&found)) else {
+            let text = format!("from {organization:?}, a valid token is {found:?}");
+            return Err(Violation(text));
+        };
         let owner = record.user().map(|user| user.as_str());
-        claim(
-            owner == Some(USER) && record.id() == "pat",
-            format!("another's token was found: {record:?}"),
-        )?;
-        claim(
-            role_of(&found) == role,
-            format!("seen from {organization:?}: {record:?}"),
-        )?;
-        let there = record
-            .organization()
-            .map(|organization| organization.as_str());
-        claim(
-            there == organization.filter(|_| role.is_some()),
-            format!("seen from {organization:?}: {record:?}"),
-        )?;
-        let scopes = role.and_then(|role| Catalogue::anyreach().scopes_of(role).cloned());
-        let wanted = scopes.unwrap_or_else(ScopeSet::empty);
-        claim(
-            *record.scopes() == wanted,
-            format!("wrong scopes, seen from {organization:?}: {record:?}"),
-        )?;
+        let there = record.organization().map(|id| id.as_str());
+        let scopes = role.map_or_else(ScopeSet::empty, scopes_of);
+        let right = owner == Some(USER)
+            && record.id() == "pat"
+            && role_of(&found) == role
+            && there == organization.filter(|_| role.is_some())
+            && *record.scopes() == scopes;
+        ensure(right, format!("from {organization:?}: {record:?}"))?;
     }
     Ok(())
 }
 
-/// A store may refuse such a name. It must not take it for another's.
-pub(super) async fn names_of_organizations_and_people_have_no_aliases<
+/// A store may refuse such an id, but must not take it for another one.
+pub(super) async fn organization_ids_have_no_aliases<S>(fixture: &Fixture<S>) -> Outcome
+where
     S: ManageStore + Directory,
->(
-    store: &Arc<S>,
-) -> Claim {
-    furnish(store, "pat").await?;
+{
+    fixture.seed("pat").await?;
     for alias in [
         "ORG_TEST",
         "Org_test",
@@ -209,50 +131,63 @@ pub(super) async fn names_of_organizations_and_people_have_no_aliases<
         "org_tes\u{21}",
         "org_te\u{17f}t",
     ] {
-        let before = token_of(store, "pat", Some(alias)).await?;
-        claim(
+        let before = fixture.token("pat", Some(alias)).await?;
+        ensure(
             role_of(&before).is_none(),
             format!("{alias:?} is an alias of another organization"),
         )?;
-        if store.create_organization(alias, None).await.is_ok() {
-            let after = token_of(store, "pat", Some(alias)).await?;
-            claim(
+        let creates = fixture.supports(Feature::Directory);
+        if creates && fixture.store.create_organization(alias, None).await.is_ok() {
+            let after = fixture.token("pat", Some(alias)).await?;
+            ensure(
                 role_of(&after).is_none(),
-                format!("{alias:?}, just created, has somebody else's members"),
+                format!("{alias:?}, just created, has another organization's members"),
             )?;
         }
     }
-    for alias in ["USER_TEST", "user_test ", "user_test\0"] {
-        if store.create_user(alias).await.is_ok() {
-            store.set_user_enabled(alias, false).await?;
-        }
-    }
-    claim(
-        counts(&token_of(store, "pat", Some(ORG)).await?),
-        "a person with a similar name was switched off instead",
+    ensure(
+        is_active(&fixture.token("pat", Some(ORG)).await?),
+        "creating an organization with a similar id ended a token",
     )
 }
 
-pub(super) async fn what_was_stored_as_dead_does_not_count<S: ManageStore + Directory>(
-    store: &Arc<S>,
-) -> Claim {
-    furnish(store, "good").await?;
-    for (id, status) in [("off", Status::Disabled), ("gone", Status::Deleted)] {
-        store.insert(key(id)?.with_status(status)).await?;
-        store.insert(token(id).with_status(status)).await?;
-        claim(
-            !counts(&key_of(store, id).await?),
-            format!("a key stored as {status:?} counts"),
-        )?;
-        claim(
-            !counts(&token_of(store, id, Some(ORG)).await?),
-            format!("a token stored as {status:?} counts"),
-        )?;
+/// A store may refuse such an id, but must not take it for another one.
+pub(super) async fn user_ids_have_no_aliases<S>(fixture: &Fixture<S>) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    fixture.seed("pat").await?;
+    for alias in ["USER_TEST", "user_test ", "user_test\0"] {
+        if fixture.store.create_user(alias).await.is_ok() {
+            fixture.store.set_user_enabled(alias, false).await?;
+        }
     }
-    // Switching the owner on must not wake them.
-    store.set_user_enabled(USER, true).await?;
-    claim(
-        !counts(&token_of(store, "off", Some(ORG)).await?),
-        "a disabled token woke up with its owner",
+    ensure(
+        is_active(&fixture.token("pat", Some(ORG)).await?),
+        "disabling a user with a similar id disabled this one",
+    )
+}
+
+pub(super) async fn credentials_stored_as_inactive_stay_inactive<S>(fixture: &Fixture<S>) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    fixture.seed("good").await?;
+    for (id, status) in [("disabled", Status::Disabled), ("deleted", Status::Deleted)] {
+        for kind in fixture.kinds() {
+            let record = fixture.record(kind, id).with_status(status);
+            fixture.store.insert(record).await?;
+            ensure(
+                !is_active(&fixture.find(kind, id).await?),
+                format!("a {} stored as {status:?} is active", kind.as_str()),
+            )?;
+        }
+    }
+    if fixture.supports(Feature::PersonalTokens) && fixture.supports(Feature::UserDisabling) {
+        fixture.store.set_user_enabled(USER, true).await?;
+    }
+    ensure(
+        !is_active(&fixture.token("disabled", Some(ORG)).await?),
+        "enabling its owner enabled a disabled token",
     )
 }

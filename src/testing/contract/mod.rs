@@ -1,292 +1,256 @@
-//! The contract of stores, as claims that a store is held to.
+//! The contract of stores, as claims to test a store of your own against.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
-//! use tower_api_key::{store::MemoryStore, testing::contract};
+//! use tower_api_key::{store::MemoryStore, testing::contract::Contract};
 //!
-//! contract::run(|| async { MemoryStore::new() }).await; // in a test: #[tokio::test(flavor = "multi_thread")]
+//! // In a test: #[tokio::test(flavor = "multi_thread")]
+//! Contract::new().run(|| async { MemoryStore::new() }).await;
 //! # }
 //! ```
 //!
-//! A broken claim is a panic that names it. A multi-threaded runtime finds more, since some claims race.
+//! A broken claim is a panic with the claim's name. A multi-threaded runtime finds more, because
+//! some claims race.
+//!
+//! # A store over tables of your own
+//!
+//! Declare what the store does not support, and what its columns cannot hold. Everything else is
+//! still required, and a change that needs a [`Feature`] the store lacks must be refused with
+//! [`WriteError::Unsupported`]. For the test, implement [`Directory`] for the store, so that the
+//! suite can create the organizations and users that it needs: its writers insert into your tables.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! use std::time::Duration;
+//! use tower_api_key::testing::contract::{Contract, Feature};
+//! # use tower_api_key::store::MemoryStore;
+//! # let make = || async { MemoryStore::new() };
+//!
+//! let contract = Contract::new()
+//!     .without(Feature::Directory)
+//!     .without(Feature::UserErasure)
+//!     .with_resolution(Duration::from_secs(1)); // a column of seconds
+//! contract.run(make).await;
+//! contract.run_managed(make).await;
+//! # }
+//! ```
 
 mod changes;
+mod descendants;
+mod directory;
+mod feature;
+mod fixture;
 mod lookups;
 mod managed;
 mod races;
+mod records;
 mod refusals;
-mod tree;
+mod unsupported;
+
+use std::{ops::RangeInclusive, pin::Pin, time::Duration};
+
+pub use feature::Feature;
+use fixture::{Fixture, Outcome, Violation};
 
 use crate::{
-    credential::Kind,
-    id::{OrgId, UserId},
-    scope::Catalogue,
-    secret::Digest,
-    store::{
-        CredentialStore, Directory, Lookup, LookupKey, ManageStore, Owner, Peek, Record, Status,
-        StoreError, WriteError,
-    },
+    clock::UnixMillis,
+    store::{CredentialStore, Directory, ManageStore, Record},
 };
-use std::{pin::Pin, sync::Arc};
+#[cfg(doc)]
+use crate::{scope::Catalogue, store::WriteError};
 
-pub use lookups::records;
-pub use managed::run_managed;
-
-/// What is wrong with the store, in words.
-#[derive(Debug)]
-struct Breach(String);
-
-type Claim = Result<(), Breach>;
-
-/// Holds a store to every claim of the contract, each on a fresh, empty store that `make` returns.
+/// What a store is tested against: every claim, except those about what you declare unsupported.
 ///
-/// The store has to know the [documented](Catalogue::anyreach) roles.
-///
-/// # Panics
-/// When the store breaks a claim, with the claim's name.
-pub async fn run<S, F>(make: impl Fn() -> F)
-where
-    S: ManageStore + Directory,
-    F: Future<Output = S>,
-{
-    let filled = make().await;
-    for record in records() {
-        let id = record.id().to_owned();
-        if filled
-            .create_organization(ORG, None)
-            .await
-            .is_err_and(|error| !matches!(error, WriteError::Taken(_)))
-        {
-            report(
-                "an_organization_can_be_created",
-                Err(Breach("it was refused".into())),
-            );
+/// The store must use the [documented](Catalogue::anyreach) catalogue during the test. See the
+/// [module](self) for examples.
+#[derive(Clone, Debug)]
+pub struct Contract {
+    unsupported: Vec<Feature>,
+    moments: RangeInclusive<i64>,
+    resolution: i64,
+}
+
+impl Default for Contract {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Runs claims, each with a fresh fixture, unless they need a feature that the store lacks.
+macro_rules! run_claims {
+    ($contract:expr, $fixture:expr; $($room:ident::$claim:ident $([$($needs:ident)+])?)+) => {$(
+        if $contract.supports(&[$($(crate::testing::contract::Feature::$needs),+)?]) {
+            let outcome = match crate::testing::contract::on_heap(|| $fixture).await {
+                Ok(fixture) => crate::testing::contract::on_heap(|| $room::$claim(&fixture)).await,
+                Err(violation) => Err(violation),
+            };
+            crate::testing::contract::report(stringify!($claim), outcome);
         }
-        let stored = filled
-            .insert(record)
-            .await
-            .map_err(|error| Breach(format!("{id:?} was refused: {error}")));
-        report("every_id_of_token68_can_be_stored", stored);
-    }
-    run_reading(&filled).await;
+    )+};
+}
+use run_claims;
 
-    macro_rules! claims {
-        ($($room:ident :: $claim:ident)+) => {
-            $(
-                let store = Arc::new(make().await);
-                report(stringify!($claim), on_heap(|| $room::$claim(&store)).await);
-            )+
-        };
+impl Contract {
+    /// Creates the whole contract.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            unsupported: Vec::new(),
+            moments: i64::MIN..=i64::MAX,
+            resolution: 1,
+        }
     }
-    claims! {
-        lookups::a_token_says_what_its_owner_may_do_where_it_is_asked
-        lookups::names_of_organizations_and_people_have_no_aliases
-        lookups::what_was_stored_as_dead_does_not_count
-        changes::a_deleted_credential_does_not_count_from_the_next_look_up_on
-        changes::a_person_is_switched_off_and_on_again
-        changes::a_membership_begins_changes_and_ends_with_the_next_look_up
-        changes::memberships_of_one_person_are_apart
-        changes::a_deleted_organization_takes_its_keys_and_memberships_along
-        refusals::an_id_is_given_once_even_after_deletion
-        refusals::a_tokens_digest_is_taken_once_even_after_deletion
-        refusals::a_key_and_a_token_may_have_the_same_id
-        refusals::every_refusal_is_told_apart_and_changes_nothing
-        refusals::an_id_that_no_request_can_name_is_refused
-        races::of_many_who_insert_one_id_exactly_one_wins
-        races::a_look_up_during_changes_never_sees_a_half_made_record
-        races::a_credential_deleted_during_look_ups_stays_dead
+
+    /// Declares that the store does not support `feature`.
+    #[must_use]
+    pub fn without(mut self, feature: Feature) -> Self {
+        self.unsupported.push(feature);
+        self
+    }
+
+    /// Declares the moments that the store can hold; by default all of them. They must include the
+    /// years 2025 to 2027.
+    #[must_use]
+    pub fn with_moments(self, moments: RangeInclusive<UnixMillis>) -> Self {
+        Self {
+            moments: moments.start().0..=moments.end().0,
+            ..self
+        }
+    }
+
+    /// Declares the resolution of the store's moments: 1 ms by default, at most 1 s. What is
+    /// written is then a multiple of it.
+    #[must_use]
+    pub fn with_resolution(self, resolution: Duration) -> Self {
+        let millis = i64::try_from(resolution.as_millis()).unwrap_or(i64::MAX);
+        Self {
+            resolution: millis.clamp(1, 1000),
+            ..self
+        }
+    }
+
+    /// Tests lookups and the direct changes of a store. Each claim gets a fresh, empty store from
+    /// `make`.
+    ///
+    /// # Panics
+    /// If the store violates a claim; the message names it.
+    pub async fn run<S, F>(&self, make: impl Fn() -> F)
+    where
+        S: ManageStore + Directory,
+        F: Future<Output = S>,
+    {
+        let filled = Fixture::empty(make().await, self);
+        let stored = on_heap(|| filled.store_records()).await;
+        report("every_valid_id_can_be_stored", stored);
+        self.run_reading(&filled.store).await;
+        run_claims! {
+            self, async { Ok(Fixture::empty(make().await, self)) };
+            lookups::a_token_has_its_owners_role_in_the_named_organization [PersonalTokens Memberships]
+            lookups::organization_ids_have_no_aliases [PersonalTokens Memberships]
+            lookups::user_ids_have_no_aliases [Directory PersonalTokens Memberships UserDisabling]
+            lookups::credentials_stored_as_inactive_stay_inactive
+            changes::a_deleted_credential_is_inactive_from_the_next_lookup
+            changes::a_disabled_users_tokens_are_inactive_until_the_user_is_enabled [PersonalTokens UserDisabling]
+            changes::membership_changes_apply_from_the_next_lookup [PersonalTokens Memberships]
+            changes::memberships_are_independent [PersonalTokens Memberships]
+            changes::deleting_an_organization_ends_its_keys_and_memberships [OrganizationDeletion]
+            refusals::an_id_is_never_reused
+            refusals::a_token_digest_is_never_reused [PersonalTokens]
+            refusals::a_key_and_a_token_may_have_the_same_id [PersonalTokens]
+            refusals::refused_credentials_give_the_reason_and_change_nothing
+            directory::owner_ids_are_never_reused [Directory PersonalTokens OrganizationDeletion]
+            directory::refused_directory_changes_give_the_reason_and_change_nothing [Directory Memberships OrganizationDeletion UserDisabling]
+            refusals::unusable_credential_ids_are_refused
+            directory::unusable_directory_ids_are_refused [Directory Memberships OrganizationDeletion UserDisabling]
+            directory::the_longest_ids_are_usable [Directory PersonalTokens Memberships]
+            races::concurrent_inserts_of_one_id_have_one_winner
+            races::concurrent_lookups_never_see_a_partial_record [PersonalTokens Memberships]
+            races::a_credential_deleted_during_lookups_stays_inactive
+            unsupported::a_store_refuses_what_it_does_not_support
+        }
+    }
+
+    /// Tests a store together with a [`Manager`](crate::manage::Manager). Each claim gets a fresh,
+    /// empty store from `make`, which must also pass [`run`](Self::run).
+    ///
+    /// # Panics
+    /// If the store violates a claim; the message names it.
+    pub async fn run_managed<S, F>(&self, make: impl Fn() -> F)
+    where
+        S: ManageStore + Directory,
+        F: Future<Output = S>,
+    {
+        managed::run(self, make).await;
+    }
+
+    /// Tests which organizations are below which. Each claim gets a fresh, empty store from `make`.
+    ///
+    /// # Panics
+    /// If the store violates a claim; the message names it.
+    pub async fn run_tree<S, F>(&self, make: impl Fn() -> F)
+    where
+        S: ManageStore + Directory,
+        F: Future<Output = S>,
+    {
+        run_claims! {
+            self, async { Ok(Fixture::empty(make().await, self)) };
+            descendants::an_organization_descends_from_its_ancestors_only
+            descendants::a_deleted_organization_cuts_off_its_descendants [OrganizationDeletion]
+        }
+    }
+
+    /// Tests lookups of a store that cannot be changed. It must hold exactly
+    /// [`records`](Self::records).
+    ///
+    /// One of the records has a scope that is not in the catalogue: the store must leave it out, as
+    /// [`Catalogue::expand`] does.
+    ///
+    /// # Panics
+    /// If the store violates a claim; the message names it.
+    pub async fn run_reading(&self, store: &impl CredentialStore) {
+        macro_rules! claims {
+            ($($claim:ident)+) => { $(report(stringify!($claim), lookups::$claim(self, store).await);)+ };
+        }
+        claims! {
+            unknown_credentials_are_not_found
+            keys_are_returned_as_stored
+            scopes_outside_the_catalogue_grant_nothing
+            key_ids_have_no_aliases
+        }
+    }
+
+    /// Returns the keys that a store must hold for [`run_reading`](Self::run_reading): keys of one
+    /// organization with all kinds of ids, expiries, digests and grants that the store supports.
+    #[must_use]
+    pub fn records(&self) -> Vec<Record> {
+        records::records(self)
+    }
+
+    /// Returns whether the store supports all of `features`.
+    fn supports(&self, features: &[Feature]) -> bool {
+        features
+            .iter()
+            .all(|feature| !self.unsupported.contains(feature))
+    }
+
+    /// Returns the nearest moment that the store can hold.
+    fn fit(&self, millis: i64) -> UnixMillis {
+        let millis = millis.clamp(*self.moments.start(), *self.moments.end());
+        UnixMillis(millis - millis % self.resolution)
     }
 }
 
-/// Holds a [`Directory`] to the claims about who is below whom, each on a fresh, empty store that `make`
-/// returns.
-///
-/// # Panics
-/// When the store breaks a claim, with the claim's name.
-pub async fn run_tree<S, F>(make: impl Fn() -> F)
-where
-    S: ManageStore + Directory,
-    F: Future<Output = S>,
-{
-    macro_rules! claims {
-        ($($claim:ident)+) => { $(report(stringify!($claim), tree::$claim(&Arc::new(make().await)).await);)+ };
-    }
-    claims! {
-        an_organization_is_below_those_above_it_and_no_others
-        nothing_is_reached_through_a_deleted_organization
-    }
-}
-
-/// Holds a store that only answers to the claims about answers.
-///
-/// The store has to hold exactly [`records`], and to know the [documented](Catalogue::anyreach) roles. One of the records
-/// has a scope that no catalogue knows: the store must leave it out, as [`Catalogue::expand`] does.
-///
-/// # Panics
-/// When the store breaks a claim, with the claim's name.
-pub async fn run_reading(store: &impl CredentialStore) {
-    macro_rules! claims {
-        ($($claim:ident)+) => { $(report(stringify!($claim), lookups::$claim(store).await);)+ };
-    }
-    claims! {
-        what_does_not_exist_is_not_found
-        a_key_comes_back_as_it_was_stored
-        what_the_catalogue_does_not_know_grants_nothing
-        ids_of_keys_have_no_aliases
-    }
-}
-
-/// Makes the future of a claim where it does not count towards the stack of the test: without optimization, all claims of a
-/// suite would have their place there at once.
+/// Keeps a claim's future off the test's stack: without optimization, the futures of all claims
+/// would have their own place there.
 fn on_heap<F: Future>(claim: impl FnOnce() -> F) -> Pin<Box<F>> {
     Box::pin(claim())
 }
 
-#[expect(clippy::panic, reason = "how a test says that it failed")]
-fn report(claim: &str, outcome: Claim) {
-    if let Err(Breach(what)) = outcome {
+#[expect(clippy::panic, reason = "this is how a test fails")]
+fn report(claim: &str, outcome: Outcome) {
+    if let Err(Violation(what)) = outcome {
         panic!("the store breaks the contract: {claim}: {what}");
     }
-}
-
-const ORG: &str = "org_test";
-const OTHER_ORG: &str = "org_other_test";
-const USER: &str = "user_test";
-
-impl From<WriteError> for Breach {
-    fn from(error: WriteError) -> Self {
-        Self(format!(
-            "a change that has to succeed was refused: {error} ({error:?})"
-        ))
-    }
-}
-
-impl From<crate::credential::MintError> for Breach {
-    fn from(error: crate::credential::MintError) -> Self {
-        Self(error.to_string())
-    }
-}
-
-impl From<StoreError> for Breach {
-    fn from(error: StoreError) -> Self {
-        Self(format!("the store could not tell: {error} ({error:?})"))
-    }
-}
-
-fn claim(holds: bool, otherwise: impl Into<String>) -> Claim {
-    if holds {
-        Ok(())
-    } else {
-        Err(Breach(otherwise.into()))
-    }
-}
-
-/// The owner of the credentials of a kind that [`furnish`] makes.
-fn owner(kind: Kind) -> Owner {
-    match kind {
-        Kind::OrgKey => Owner::Organization(ORG.into()),
-        Kind::PersonalToken => Owner::User(USER.into()),
-    }
-}
-
-fn digest(name: &str) -> Digest {
-    Digest::of(format!("contract-test-{name}").as_bytes())
-}
-
-/// A key of [`ORG`] that may read.
-fn key(id: &str) -> Result<Record, Breach> {
-    Record::org_key(id, digest(id), ORG)
-        .with_role("viewer", &Catalogue::anyreach())
-        .map_err(|error| Breach(error.to_string()))
-}
-
-/// A token of [`USER`], named `id`, whose digest is that of `id`.
-fn token(id: &str) -> Record {
-    Record::personal_token(id, digest(id), USER)
-}
-
-/// An organization, a key in it, a person who may read there, and a token of theirs, named as the key is.
-async fn furnish(store: &(impl ManageStore + Directory), id: &str) -> Claim {
-    store.create_organization(ORG, None).await?;
-    store.create_organization(OTHER_ORG, Some(ORG)).await?;
-    store.create_user(USER).await?;
-    store.set_member(USER, ORG, "viewer").await?;
-    store.insert(key(id)?).await?;
-    store.insert(token(id)).await?;
-    Ok(())
-}
-
-/// Looks up, and holds what the store says at once against what it says after a wait.
-async fn look_up(
-    store: &impl CredentialStore,
-    lookup: Lookup<'_>,
-) -> Result<Option<Arc<Record>>, Breach> {
-    let at_once = store.peek(&lookup);
-    let found = store.find(&lookup).await?;
-    let agrees = match (&at_once, &found) {
-        (Peek::Unknown, _) | (Peek::NotFound, None) => true,
-        (Peek::Found(one), Some(other)) => same(one, other),
-        (Peek::Found(_), None) | (Peek::NotFound, Some(_)) => false,
-    };
-    claim(
-        agrees,
-        format!("for {lookup:?}, `peek` says {at_once:?} and `find` says {found:?}"),
-    )?;
-    Ok(found)
-}
-
-async fn key_of(store: &impl CredentialStore, id: &str) -> Result<Option<Arc<Record>>, Breach> {
-    look_up(store, Lookup::new(LookupKey::OrgKey { id }, None)).await
-}
-
-async fn token_of(
-    store: &impl CredentialStore,
-    id: &str,
-    organization: Option<&str>,
-) -> Result<Option<Arc<Record>>, Breach> {
-    look_up(
-        store,
-        Lookup::new(
-            LookupKey::PersonalToken {
-                digest: &digest(id),
-            },
-            organization,
-        ),
-    )
-    .await
-}
-
-fn counts(record: &Option<Arc<Record>>) -> bool {
-    record
-        .as_ref()
-        .is_some_and(|record| record.status() == Status::Active)
-}
-
-/// The role that a token has where it was asked for, if it counts there.
-fn role_of(record: &Option<Arc<Record>>) -> Option<&str> {
-    let record = record
-        .as_ref()
-        .filter(|record| record.status() == Status::Active)?;
-    record.organization().and_then(|_| record.role())
-}
-
-fn same(one: &Record, other: &Record) -> bool {
-    fn facts(record: &Record) -> (Kind, &str, Status, [u8; 32], Option<i64>, Option<&str>) {
-        let expires_at = record.expires_at().map(|moment| moment.0);
-        let digest = record.digest().to_bytes();
-        (
-            record.kind(),
-            record.id(),
-            record.status(),
-            digest,
-            expires_at,
-            record.role(),
-        )
-    }
-    let owners = |record: &Record| (record.organization().cloned(), record.user().cloned());
-    let same_owners = |(a, b): (Option<OrgId>, Option<UserId>), (c, d)| a == c && b == d;
-    facts(one) == facts(other)
-        && same_owners(owners(one), owners(other))
-        && one.scopes() == other.scopes()
 }

@@ -1,11 +1,5 @@
 //! Claims about what happens at the same time.
 
-use crate::{
-    credential::Kind,
-    scope::Catalogue,
-    store::{Directory, Lookup, LookupKey, ManageStore, Record, WriteError},
-    testing::contract::owner,
-};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -13,18 +7,29 @@ use std::sync::{
 
 use tokio::task::JoinHandle;
 
-use super::{Breach, Claim, ORG, USER, claim, counts, digest, furnish, key_of, role_of};
+use super::{
+    Feature,
+    fixture::{
+        Fixture, ORG, Outcome, USER, Violation, digest, ensure, is_active, owner, role_of,
+        scopes_of,
+    },
+};
+use crate::{
+    credential::Kind,
+    store::{CredentialStore, Directory, Lookup, LookupKey, ManageStore, Record, WriteError},
+};
 
 const WRITERS: u8 = 64;
 const CHANGES: usize = 50;
 
-pub(super) async fn of_many_who_insert_one_id_exactly_one_wins<S: ManageStore + Directory>(
-    store: &Arc<S>,
-) -> Claim {
-    furnish(store, "other").await?;
-    for kind in [Kind::OrgKey, Kind::PersonalToken] {
+pub(super) async fn concurrent_inserts_of_one_id_have_one_winner<S>(fixture: &Fixture<S>) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    fixture.seed("other").await?;
+    for kind in fixture.kinds() {
         let writers = (0..WRITERS).map(|number| {
-            let store = Arc::clone(store);
+            let store = Arc::clone(&fixture.store);
             let digest = digest(&format!("{} number {number}", kind.as_str()));
             let record = match kind {
                 Kind::OrgKey => Record::org_key("one", digest, ORG),
@@ -32,64 +37,69 @@ pub(super) async fn of_many_who_insert_one_id_exactly_one_wins<S: ManageStore + 
             };
             tokio::spawn(async move { (record.clone(), store.insert(record).await) })
         });
-        let mut won = Vec::new();
+        let mut winners = Vec::new();
         for writer in writers.collect::<Vec<_>>() {
             match joined(writer).await? {
-                (record, Ok(())) => won.push(record),
+                (record, Ok(())) => winners.push(record),
                 (_, Err(WriteError::Taken(_))) => {}
                 (_, Err(other)) => return Err(other.into()),
             }
         }
-        claim(
-            won.len() == 1,
-            format!("{} of {WRITERS} inserted one {}", won.len(), kind.as_str()),
+        let count = winners.len();
+        ensure(
+            count == 1,
+            format!("{count} of {WRITERS} inserted one {}", kind.as_str()),
         )?;
-        for record in won {
-            let lookup = match kind {
-                Kind::OrgKey => Lookup::new(LookupKey::OrgKey { id: "one" }, None),
-                Kind::PersonalToken => Lookup::new(
-                    LookupKey::PersonalToken {
-                        digest: record.digest(),
-                    },
-                    None,
-                ),
-            };
-            let found = store.find(&lookup).await?;
-            let digest = found.map(|found| found.digest().to_bytes());
-            claim(
-                digest == Some(record.digest().to_bytes()),
-                "what was found is not what won",
+        for record in winners {
+            let found = find(&fixture.store, &record).await?;
+            ensure(
+                found == Some(record.digest().to_bytes()),
+                "a lookup does not return the winner",
             )?;
         }
     }
     Ok(())
 }
 
-/// A record is the membership before or the one after, whole: never a role without its organization or its scopes.
-pub(super) async fn a_look_up_during_changes_never_sees_a_half_made_record<
+async fn find(
+    store: &impl CredentialStore,
+    record: &Record,
+) -> Result<Option<[u8; 32]>, Violation> {
+    let (id, digest) = (record.id(), record.digest());
+    let credential = match record.kind() {
+        Kind::OrgKey => LookupKey::OrgKey { id },
+        Kind::PersonalToken => LookupKey::PersonalToken { digest },
+    };
+    let found = store.find(&Lookup::new(credential, None)).await?;
+    Ok(found.map(|found| found.digest().to_bytes()))
+}
+
+/// A record shows the membership before or after a change: never a role without its organization
+/// or its scopes.
+pub(super) async fn concurrent_lookups_never_see_a_partial_record<S>(
+    fixture: &Fixture<S>,
+) -> Outcome
+where
     S: ManageStore + Directory,
->(
-    store: &Arc<S>,
-) -> Claim {
-    furnish(store, "pat").await?;
-    let readers = read_until_told(store, |record: &Record| {
-        let scopes = record
-            .role()
-            .and_then(|role| Catalogue::anyreach().scopes_of(role).cloned());
-        let whole = match scopes {
+{
+    fixture.seed("pat").await?;
+    let store = &fixture.store;
+    let readers = Readers::start(store, |record: &Record| {
+        let whole = match record.role().map(scopes_of) {
             Some(scopes) => record.organization().is_some() && scopes == *record.scopes(),
             None => record.organization().is_none() && record.scopes().is_empty(),
         };
-        claim(
+        ensure(
             whole && record.user().is_some(),
-            format!("half a record: {record:?}"),
+            format!("a partial record: {record:?}"),
         )
     });
+    let disables = fixture.supports(Feature::UserDisabling);
     for turn in 0..CHANGES {
         match turn % 4 {
             0 => store.set_member(USER, ORG, "admin").await?,
-            1 => store.set_user_enabled(USER, turn % 8 == 1).await?,
-            2 => store.set_member(USER, ORG, "viewer").await?,
+            1 if disables => store.set_user_enabled(USER, turn % 8 == 1).await?,
+            1 | 2 => store.set_member(USER, ORG, "viewer").await?,
             _ => store.remove_member(USER, ORG).await?,
         }
         tokio::task::yield_now().await;
@@ -97,66 +107,72 @@ pub(super) async fn a_look_up_during_changes_never_sees_a_half_made_record<
     readers.stop().await
 }
 
-pub(super) async fn a_credential_deleted_during_look_ups_stays_dead<S: ManageStore + Directory>(
-    store: &Arc<S>,
-) -> Claim {
-    furnish(store, "pat").await?;
-    let readers = read_until_told(store, |_| Ok(()));
+pub(super) async fn a_credential_deleted_during_lookups_stays_inactive<S>(
+    fixture: &Fixture<S>,
+) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    fixture.seed("pat").await?;
+    let readers = Readers::start(&fixture.store, |_| Ok(()));
     for number in 0..CHANGES {
         let id = format!("key-{number}");
-        store.insert(super::key(&id)?).await?;
-        claim(
-            counts(&key_of(store, &id).await?),
-            "a key does not count once it was made",
+        let key = fixture.record(Kind::OrgKey, &id);
+        fixture.store.insert(key).await?;
+        ensure(
+            is_active(&fixture.key(&id).await?),
+            "a key is inactive once it is stored",
         )?;
-        store.delete(&owner(Kind::OrgKey), &id).await?;
-        claim(
-            !counts(&key_of(store, &id).await?),
-            "a key counts after its deletion",
+        fixture.store.delete(&owner(Kind::OrgKey), &id).await?;
+        ensure(
+            !is_active(&fixture.key(&id).await?),
+            "a key is active after its deletion",
         )?;
     }
-    store.delete(&owner(Kind::PersonalToken), "pat").await?;
-    let found = super::token_of(store, "pat", Some(ORG)).await?;
-    claim(
-        role_of(&found).is_none() && !counts(&found),
-        "a token that others look up counts after its deletion",
-    )?;
+    for kind in fixture.kinds() {
+        fixture.store.delete(&owner(kind), "pat").await?;
+        let found = fixture.find(kind, "pat").await?;
+        ensure(
+            role_of(&found).is_none() && !is_active(&found),
+            format!("others look it up, and after its deletion it is {found:?}"),
+        )?;
+    }
     readers.stop().await
 }
 
+/// Tasks that look up the token and the key `pat`.
 struct Readers {
-    told: Arc<AtomicBool>,
-    tasks: Vec<JoinHandle<Claim>>,
-}
-
-fn read_until_told<S: ManageStore + Directory>(
-    store: &Arc<S>,
-    check: fn(&Record) -> Claim,
-) -> Readers {
-    let told = Arc::new(AtomicBool::new(false));
-    let tasks = (0..4).map(|_| {
-        let (store, told) = (Arc::clone(store), Arc::clone(&told));
-        tokio::spawn(async move {
-            let digest = digest("pat");
-            while !told.load(Ordering::Acquire) {
-                let lookup = Lookup::new(LookupKey::PersonalToken { digest: &digest }, Some(ORG));
-                if let Some(record) = store.find(&lookup).await? {
-                    check(&record)?;
-                }
-                tokio::task::yield_now().await; // a store in memory never waits
-            }
-            Ok(())
-        })
-    });
-    Readers {
-        tasks: tasks.collect(),
-        told,
-    }
+    stop: Arc<AtomicBool>,
+    tasks: Vec<JoinHandle<Outcome>>,
 }
 
 impl Readers {
-    async fn stop(self) -> Claim {
-        self.told.store(true, Ordering::Release);
+    fn start<S: ManageStore>(store: &Arc<S>, check_token: fn(&Record) -> Outcome) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let tasks = (0..4).map(|_| {
+            let (store, stop) = (Arc::clone(store), Arc::clone(&stop));
+            tokio::spawn(async move {
+                let digest = digest("pat");
+                while !stop.load(Ordering::Acquire) {
+                    let token = LookupKey::PersonalToken { digest: &digest };
+                    if let Some(record) = store.find(&Lookup::new(token, Some(ORG))).await? {
+                        check_token(&record)?;
+                    }
+                    let key = LookupKey::OrgKey { id: "pat" };
+                    store.find(&Lookup::new(key, None)).await?;
+                    tokio::task::yield_now().await; // a store in memory never waits
+                }
+                Ok(())
+            })
+        });
+        Self {
+            tasks: tasks.collect(),
+            stop,
+        }
+    }
+
+    async fn stop(self) -> Outcome {
+        self.stop.store(true, Ordering::Release);
         for task in self.tasks {
             joined(task).await??;
         }
@@ -164,7 +180,7 @@ impl Readers {
     }
 }
 
-async fn joined<T>(task: JoinHandle<T>) -> Result<T, Breach> {
+async fn joined<T>(task: JoinHandle<T>) -> Result<T, Violation> {
     task.await
-        .map_err(|error| Breach(format!("the store panicked: {error}")))
+        .map_err(|error| Violation(format!("the store panicked: {error}")))
 }

@@ -16,8 +16,7 @@ use tower_api_key::{
     clock::UnixMillis,
     secret::Digest,
     store::{
-        AuditAction, AuditActor, AuditEvent, CredentialInfo, ManageStore, Owner, Status,
-        WriteError,
+        AuditAction, AuditActor, AuditEvent, CredentialInfo, ManageStore, Owner, WriteError,
         backend::{Authority, Commit, ListQuery, NewCredential, Update},
     },
 };

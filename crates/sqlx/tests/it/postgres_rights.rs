@@ -291,8 +291,9 @@ async fn the_documented_rights_of_a_service_suffice() {
         ));
         fixture.store("service")
     };
-    tower_api_key::testing::contract::run(make).await;
-    tower_api_key::testing::contract::run_managed(make).await;
+    let contract = tower_api_key::testing::contract::Contract::new();
+    contract.run(make).await;
+    contract.run_managed(make).await;
 }
 
 #[tokio::test]
@@ -474,8 +475,9 @@ async fn objects_that_another_role_creates_in_public_are_never_called() {
     let expected = FeedEvent::Changed(Change::Organization("org_test".into()));
     assert_eq!(feed.next().await, Some(expected));
     service.prune(std::time::Duration::ZERO).await.unwrap();
-    tower_api_key::testing::contract::run(make).await;
-    tower_api_key::testing::contract::run_managed(make).await;
+    let contract = tower_api_key::testing::contract::Contract::new();
+    contract.run(make).await;
+    contract.run_managed(make).await;
 }
 
 /// Only the owner of the schema can take the lock of a migration.

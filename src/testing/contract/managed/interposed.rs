@@ -1,4 +1,4 @@
-//! A store that holds changes back between a manager's decision and its commit.
+//! A store that delays changes between a manager's decision and its commit.
 
 use crate::{
     credential::Kind,
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
-/// Answers as `S` does, and makes no change before it is [released](Self::release).
+/// Answers as `S` does, but delays changes until it is [released](Self::release).
 pub(super) struct Interposed<S> {
     store: Arc<S>,
     /// A permit for each change that waits.
@@ -33,26 +33,26 @@ impl<S> Interposed<S> {
         }
     }
 
-    /// Waits until `count` changes wait, or have ended before they came that far.
+    /// Waits until `count` calls have either a change waiting or ended.
     pub(super) async fn decided(&self, count: u32) {
         if let Ok(permits) = self.waiting.acquire_many(count).await {
             permits.forget();
         }
     }
 
-    /// Counts a call as decided that has ended without a change.
+    /// Counts a call that ended without a change as decided.
     pub(super) fn ended(&self) {
         self.waiting.add_permits(1);
     }
 
-    /// Lets all changes pass from now on.
+    /// Lets all changes through from now on.
     pub(super) fn release(&self) {
         self.released.close();
     }
 
     async fn pass(&self) {
         self.waiting.add_permits(1);
-        // An error says that it is closed, which is what is waited for.
+        // Closing the semaphore is the release, so an error is expected.
         let _ = self.released.acquire().await;
     }
 }

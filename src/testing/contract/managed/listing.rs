@@ -1,123 +1,98 @@
 //! Claims about lists.
 
-use super::{Breach, Claim, NOW, ORG, OTHER_ORG, Site, USER, claim, org, user};
+use super::{
+    Actor, Feature, Fixture, NOW, ORG, OTHER_ORG, Outcome, USER, Violation, ensure, ensure_code,
+    org, user,
+};
 use crate::{
+    clock::UnixMillis,
     credential::Kind,
     id::CredentialId,
     manage::{NewKey, PageCursor},
-    store::Directory,
-    store::{EffectiveStatus, Filter, ManageStore, Usage},
+    store::{CredentialInfo, Directory, EffectiveStatus, Filter, ManageStore, Usage},
 };
 
-pub(super) async fn pages_show_each_credential_once_and_the_newest_first<
+const KIND: Kind = Kind::OrgKey;
+
+fn newest_first(credentials: &mut [CredentialInfo]) {
+    credentials.sort_by_key(|one| std::cmp::Reverse((one.created_at, one.id.as_str().to_owned())));
+}
+
+pub(super) async fn pages_list_each_credential_once_newest_first<S>(fixture: &Fixture<S>) -> Outcome
+where
     S: ManageStore + Directory,
->(
-    site: &Site<S>,
-) -> Claim {
-    let mut made = Vec::new();
+{
+    let manager = &fixture.manager;
+    let mut issued = Vec::new();
     for number in 0..25 {
-        made.push(
-            site.manager
-                .issue_key(&org(ORG), NewKey::named("key"))
-                .await?
-                .info()
-                .clone(),
-        );
-        site.manager
-            .issue_key(&org(OTHER_ORG), NewKey::named("other"))
-            .await?;
-        site.clock.advance_millis(i64::from(number % 3 == 0)); // several in one millisecond
+        let key = manager.issue_key(&org(ORG), NewKey::named("key")).await?;
+        issued.push(key.info().clone());
+        let other = NewKey::named("other");
+        manager.issue_key(&org(OTHER_ORG), other).await?;
+        fixture.wait(i64::from(number % 3 == 0)); // several are created at one moment
     }
-    made.sort_by(|one, other| {
-        (other.created_at, other.id.as_str()).cmp(&(one.created_at, one.id.as_str()))
-    });
+    newest_first(&mut issued);
     for limit in [1, 2, 7, 24, 25, 26] {
-        let (mut seen, mut cursor) = (Vec::new(), None);
-        loop {
-            let filter = Filter::default();
-            let page = site
-                .manager
-                .list(&org(ORG), Kind::OrgKey, &filter, cursor.as_ref(), limit)
-                .await?;
-            claim(
-                page.items.len() <= limit as usize,
-                "a page is longer than it was asked to be",
-            )?;
-            seen.extend(page.items);
-            // As a client gives it back.
-            cursor = page
-                .next
-                .map(|next| next.to_string().parse::<PageCursor>())
-                .transpose()?;
-            if cursor.is_none() {
-                break;
-            }
-        }
-        claim(
-            seen == made,
-            format!(
-                "by {limit}: {} of {} in another order or number",
-                seen.len(),
-                made.len()
-            ),
+        let listed = list_by_page(fixture, limit).await?;
+        let (found, wanted) = (listed.len(), issued.len());
+        ensure(
+            listed == issued,
+            format!("in pages of {limit}, {found} of {wanted} are listed, or in another order"),
         )?;
     }
     Ok(())
 }
 
-pub(super) async fn filters_show_what_they_say<S: ManageStore + Directory>(
-    site: &Site<S>,
-) -> Claim {
-    let manager = &site.manager;
-    let mut made = Vec::new();
-    for end in [None, Some(site.later(10)), Some(site.later(100_000))] {
-        for fate in 0..3 {
-            let wish = NewKey::named("key").expiring_at(end);
-            let id = manager.issue_key(&org(ORG), wish).await?.info().id.clone();
+async fn list_by_page<S: ManageStore + Directory>(
+    fixture: &Fixture<S>,
+    limit: u32,
+) -> Result<Vec<CredentialInfo>, Violation> {
+    let (mut listed, mut cursor) = (Vec::new(), None);
+    loop {
+        let all = Filter::default();
+        let page = fixture
+            .manager
+            .list(&org(ORG), KIND, &all, cursor.as_ref(), limit)
+            .await?;
+        ensure(
+            page.items.len() <= limit as usize,
+            "a page is longer than its limit",
+        )?;
+        listed.extend(page.items);
+        let Some(next) = page.next else {
+            return Ok(listed);
+        };
+        cursor = Some(next.to_string().parse::<PageCursor>()?); // as a client sends it
+    }
+}
+
+/// Issues keys of every effective status, and returns their ids.
+async fn issue_every_status<S: ManageStore + Directory>(
+    fixture: &Fixture<S>,
+) -> Result<Vec<CredentialId>, Violation> {
+    let (manager, actor, mut ids) = (&fixture.manager, org(ORG), Vec::new());
+    for end in [None, Some(fixture.soon(10)), Some(fixture.soon(100_000))] {
+        for fate in ["active", "disabled", "deleted"] {
+            let key = NewKey::named("key").expiring_at(end);
+            let id = manager.issue_key(&actor, key).await?.info().id.clone();
             match fate {
-                1 => drop(
-                    manager
-                        .disable(&org(ORG), Kind::OrgKey, id.as_str())
-                        .await?,
-                ),
-                2 => drop(manager.delete(&org(ORG), Kind::OrgKey, id.as_str()).await?),
+                "disabled" => drop(manager.disable(&actor, KIND, id.as_str()).await?),
+                "deleted" => drop(manager.delete(&actor, KIND, id.as_str()).await?),
                 _ => {}
             }
-            made.push(id);
-            site.clock.advance_millis(1);
+            ids.push(id);
+            fixture.wait(1);
         }
     }
-    site.clock.advance_millis(1000);
-    let used = |id: &CredentialId, at| Usage {
-        kind: Kind::OrgKey,
-        id: id.clone(),
-        at,
-        after_rotation: false,
-    };
-    let uses: Vec<_> = made
-        .iter()
-        .step_by(2)
-        .map(|id| used(id, site.later(0)))
-        .collect();
-    site.store.record_uses(&uses).await?;
-    let (all, _) = site.all(&org(ORG), Kind::OrgKey).await?;
-    claim(
-        all.len() == made.len(),
-        format!("{} of {}", all.len(), made.len()),
-    )?;
-    let moments = [
-        None,
-        Some(NOW),
-        Some(site.later(-500)),
-        Some(site.later(0)),
-        Some(site.later(1)),
-    ];
-    let ends = [
-        None,
-        Some(NOW),
-        Some(site.later(-990)),
-        Some(site.later(200_000)),
-    ];
+    fixture.wait(1000);
+    Ok(ids)
+}
+
+/// Every combination of the values that a filter's parts may have.
+fn filters<S: ManageStore + Directory>(fixture: &Fixture<S>) -> Vec<Filter> {
+    let at = |ticks: i64| Some(fixture.soon(ticks));
+    let uses: [Option<UnixMillis>; 5] = [None, Some(NOW), at(-500), at(0), at(1)];
+    let ends = [None, Some(NOW), at(-990), at(200_000)];
     let states = [
         None,
         Some(EffectiveStatus::Active),
@@ -125,84 +100,97 @@ pub(super) async fn filters_show_what_they_say<S: ManageStore + Directory>(
         Some(EffectiveStatus::Expired),
         Some(EffectiveStatus::Deleted),
     ];
+    let mut filters = Vec::new();
     for state in states {
         for expiring_before in ends {
-            for unused_since in moments {
-                let filter = Filter {
-                    state,
-                    expiring_before,
-                    unused_since,
-                };
-                let page = manager
-                    .list(&org(ORG), Kind::OrgKey, &filter, None, 200)
-                    .await?;
-                let mut shown: Vec<_> = all
-                    .iter()
-                    .filter(|one| filter.shows(one, site.later(0)))
-                    .cloned()
-                    .collect();
-                shown.sort_by_key(|one| {
-                    std::cmp::Reverse((one.created_at, one.id.as_str().to_owned()))
-                });
-                let text = format!(
-                    "{filter:?} shows {:?}, and it has to be {shown:?}",
-                    page.items
-                );
-                claim(page.items == shown, text)?;
+            for unused_since in uses {
+                let mut filter = Filter::default();
+                filter.state = state;
+                filter.expiring_before = expiring_before;
+                filter.unused_since = unused_since;
+                filters.push(filter);
             }
         }
+    }
+    filters
+}
+
+pub(super) async fn filters_match_their_definition<S>(fixture: &Fixture<S>) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    let (manager, actor) = (&fixture.manager, org(ORG));
+    let ids = issue_every_status(fixture).await?;
+    if fixture.supports(Feature::LastUse) {
+        let used = |id: &CredentialId| Usage {
+            kind: KIND,
+            id: id.clone(),
+            at: fixture.later(0),
+            after_rotation: false,
+        };
+        let uses: Vec<_> = ids.iter().step_by(2).map(used).collect();
+        fixture.store.record_uses(&uses).await?;
+    }
+    let (all, _) = fixture.all(&actor, KIND).await?;
+    ensure(
+        all.len() == ids.len(),
+        format!("{} of {} are listed", all.len(), ids.len()),
+    )?;
+    for filter in filters(fixture) {
+        let page = manager.list(&actor, KIND, &filter, None, 200).await?;
+        let matches = |one: &&CredentialInfo| filter.shows(one, fixture.later(0));
+        let mut wanted: Vec<_> = all.iter().filter(matches).cloned().collect();
+        newest_first(&mut wanted);
+        ensure(
+            page.items == wanted,
+            format!("{filter:?} lists {:?} instead of {wanted:?}", page.items),
+        )?;
     }
     Ok(())
 }
 
-pub(super) async fn a_cursor_belongs_to_its_list<S: ManageStore + Directory>(
-    site: &Site<S>,
-) -> Claim {
-    for actor in [org(ORG), org(OTHER_ORG)] {
+pub(super) async fn a_cursor_works_only_for_its_list<S>(fixture: &Fixture<S>) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    let (manager, here, there) = (&fixture.manager, org(ORG), org(OTHER_ORG));
+    for actor in [&here, &there] {
         for _ in 0..3 {
-            site.manager.issue_key(&actor, NewKey::named("key")).await?;
+            manager.issue_key(actor, NewKey::named("key")).await?;
         }
     }
-    site.token("token").await?;
     let all = Filter::default();
-    let active = Filter {
-        state: Some(EffectiveStatus::Active),
-        ..all
+    let mut active = Filter::default();
+    active.state = Some(EffectiveStatus::Active);
+    let page = manager.list(&here, KIND, &all, None, 1).await?;
+    let next = page.next;
+    let next = next.ok_or_else(|| Violation("three keys fit on a page of one".into()))?;
+    let refused = async |what: &str, actor: &Actor, kind, filter: &Filter| {
+        let listed = manager.list(actor, kind, filter, Some(&next), 1);
+        fixture.assert_refused(what, "stale_cursor", listed).await
     };
-    let page = site
-        .manager
-        .list(&org(ORG), Kind::OrgKey, &all, None, 1)
-        .await?;
-    let next = page
-        .next
-        .ok_or_else(|| Breach("three do not fit on a page of one".into()))?;
-    let list = |actor, kind, filter| {
-        let next = next.clone();
-        async move {
-            site.manager
-                .list(&actor, kind, &filter, Some(&next), 1)
-                .await
-        }
+    refused("another owner's", &there, KIND, &all).await?;
+    refused("another filter's", &here, KIND, &active).await?;
+    if fixture.supports(Feature::PersonalTokens) {
+        let kind = Kind::PersonalToken;
+        fixture.issue(kind, "token").await?;
+        refused("another kind's", &user(USER), kind, &all).await?;
+    }
+    damaged_cursors_are_refused(&next)?;
+    // A cursor stays valid when the credential that it points to is deleted.
+    let [first] = &page.items[..] else {
+        return Err(Violation("a page of one has more".into()));
     };
-    site.refuses(
-        "another owner's",
-        "stale_cursor",
-        list(org(OTHER_ORG), Kind::OrgKey, all),
+    manager.delete(&here, KIND, first.id.as_str()).await?;
+    let rest = manager.list(&here, KIND, &all, Some(&next), 10).await?;
+    ensure(
+        rest.items.len() == 2 && rest.next.is_none(),
+        format!("after the first come {:?}", rest.items),
     )
-    .await?;
-    site.refuses(
-        "another kind's",
-        "stale_cursor",
-        list(user(USER), Kind::PersonalToken, all),
-    )
-    .await?;
-    site.refuses(
-        "another filter's",
-        "stale_cursor",
-        list(org(ORG), Kind::OrgKey, active),
-    )
-    .await?;
-    let text = next.to_string();
+}
+
+fn damaged_cursors_are_refused(cursor: &PageCursor) -> Outcome {
+    let text = cursor.to_string();
     for bad in [
         "",
         "x",
@@ -213,26 +201,10 @@ pub(super) async fn a_cursor_belongs_to_its_list<S: ManageStore + Directory>(
         &format!("{text}zz"),
         &format!("{text}ff"),
     ] {
-        let told = bad.parse::<PageCursor>().err().map(|error| error.code());
-        let other = bad.parse::<PageCursor>().is_ok_and(|cursor| cursor != next);
-        claim(
-            told == Some("stale_cursor") || other,
-            format!("{bad:?} was read as {text:?}"),
-        )?;
+        match bad.parse::<PageCursor>() {
+            Ok(parsed) => ensure(parsed != *cursor, format!("{bad:?} is parsed as {text:?}"))?,
+            refused => ensure_code(bad, "stale_cursor", refused)?,
+        }
     }
-    // A cursor outlives what it stands on.
-    let [first] = &page.items[..] else {
-        return Err(Breach("a page of one".into()));
-    };
-    site.manager
-        .delete(&org(ORG), Kind::OrgKey, first.id.as_str())
-        .await?;
-    let rest = site
-        .manager
-        .list(&org(ORG), Kind::OrgKey, &all, Some(&next), 10)
-        .await?;
-    claim(
-        rest.items.len() == 2 && rest.next.is_none(),
-        format!("behind the first are {:?}", rest.items),
-    )
+    Ok(())
 }

@@ -1,157 +1,163 @@
-//! Claims about management, over the store that a service would give to a [`Manager`].
+//! Claims about management, with the store in the hands of a [`Manager`](crate::manage::Manager).
 
+mod actors;
 mod audit;
 mod authority;
+mod endings;
 mod erasure;
+mod idempotency;
+mod imports;
 mod inputs;
 mod interposed;
+mod isolation;
 mod issuing;
-mod life;
+mod lifecycle;
+mod limits;
 mod listing;
 mod rotation;
+mod scene;
 mod storms;
-mod strangers;
+mod uses;
 
+use super::{
+    Contract, Feature,
+    fixture::{
+        Fixture, NOW, ORG, OTHER_ORG, OTHER_USER, Outcome, USER, Violation, ensure, scopes_of,
+    },
+    run_claims,
+};
 use crate::{
-    authenticate::{Presented, verify},
-    clock::{Clock, UnixMillis},
+    clock::UnixMillis,
     credential::{Kind, TokenFormat},
     id::{OrgId, UserId},
-    manage::{Actor, Issued, ManageError, Manager, NewKey, NewToken},
+    manage::{Actor, Issued, ManageError, NewKey, NewToken},
     secret::Secret,
-    store::{AuditEvent, CredentialInfo, EffectiveStatus, Filter, ManageStore, Owner, Record},
-    testing::{ManualClock, contract::Directory, principal},
+    store::{
+        AuditEvent, CredentialInfo, Directory, EffectiveStatus, Filter, ManageStore, Owner, Record,
+    },
+    testing::principal,
 };
-use std::sync::Arc;
 
-use super::{Breach, Claim, ORG, OTHER_ORG, USER, claim, on_heap, report};
-
-const OTHER_USER: &str = "user_other_test";
-
-/// 2026-01-01, as the documentation writes it.
-const NOW: UnixMillis = UnixMillis(1_767_225_600_000);
-
-/// Holds a store to every claim about management, each on a fresh, empty store that `make` returns.
-///
-/// The store has to know the [documented](crate::scope::Catalogue::anyreach) roles, and to keep to [`run`](super::run) too.
-///
-/// # Panics
-/// When the store breaks a claim, with the claim's name.
-pub async fn run_managed<S, F>(make: impl Fn() -> F)
+pub(super) async fn run<S, F>(contract: &Contract, make: impl Fn() -> F)
 where
     S: ManageStore + Directory,
     F: Future<Output = S>,
 {
-    macro_rules! claims {
-        ($($room:ident :: $claim:ident)+) => {
-            $(report(stringify!($claim), match on_heap(|| async { Site::furnish(make().await).await }).await {
-                Ok(site) => on_heap(|| $room::$claim(&site)).await,
-                Err(breach) => Err(breach),
-            });)+
-        };
-    }
-    claims! {
-        issuing::what_is_issued_is_accepted_and_says_what_was_asked_for
-        issuing::nobody_hands_out_more_than_they_hold
-        issuing::a_bad_request_is_told_apart_and_leaves_no_trace
-        issuing::an_idempotency_key_is_answered_with_what_it_has_made
-        issuing::a_repeated_request_does_not_answer_with_what_has_ended
-        issuing::of_many_under_one_idempotency_key_one_makes_a_credential
-        issuing::the_cap_is_kept_among_many_at_once
-        issuing::a_foreign_digest_is_accepted_as_it_is
-        inputs::names_that_cannot_be_read_are_refused
-        inputs::a_moment_in_another_unit_is_refused
-        inputs::an_actor_whose_id_no_store_can_keep_is_refused
-        inputs::extreme_moments_are_no_panic
-        inputs::the_audit_trail_keeps_what_can_be_read
-        listing::pages_show_each_credential_once_and_the_newest_first
-        listing::filters_show_what_they_say
-        listing::a_cursor_belongs_to_its_list
-        life::a_name_changes_and_nothing_else
-        life::a_disabled_credential_is_refused_until_it_is_enabled
-        life::a_deleted_credential_is_refused_and_stays_as_it_is
-        life::whoever_has_a_credential_can_end_it_and_nobody_else
-        life::a_commit_changes_what_was_read_or_nothing
-        life::a_commit_refuses_an_id_that_no_token_can_carry
-        life::all_of_an_owner_is_revoked_and_nothing_of_another
-        rotation::without_an_overlap_the_old_one_ends_at_once
-        rotation::with_an_overlap_the_old_one_ends_at_its_moment
-        rotation::a_line_has_two_that_count_at_most
-        rotation::the_cap_counts_what_is_accepted
-        rotation::nothing_is_enabled_beyond_its_enabler
-        rotation::a_rotation_is_refused_like_an_issue
-        authority::what_is_decided_for_an_actor_in_good_standing_is_done
-        authority::nothing_is_written_for_an_actor_who_lost_their_standing
-        authority::nothing_is_written_for_a_credential_that_has_expired
-        storms::an_end_does_not_depend_on_what_the_holder_does
-        storms::what_revoked_callers_issue_at_the_same_time_ends_too
-        erasure::a_removed_user_leaves_the_audit_trail_and_nothing_else
-        erasure::the_id_of_a_removed_user_names_no_owner
-        erasure::a_use_is_never_later_than_the_stores_clock
-        strangers::another_owners_ids_are_unknown_and_untouched
-        audit::each_change_is_one_event_that_says_who_and_from_where
-        audit::events_are_read_by_page
-        audit::a_use_is_written_at_most_once_a_minute
-        audit::the_first_use_after_a_rotation_is_an_event
+    let seeded = || async {
+        let fixture = Fixture::empty(make().await, contract);
+        fixture.seed_owners().await?;
+        Ok(fixture)
+    };
+    run_claims! {
+        contract, seeded();
+        issuing::issued_credentials_are_accepted_and_match_the_request
+        issuing::an_actor_cannot_grant_more_than_it_holds
+        issuing::a_user_cannot_grant_more_than_their_role [Memberships]
+        issuing::invalid_requests_give_the_reason_and_change_nothing
+        issuing::a_lifetime_beyond_the_maximum_is_refused
+        issuing::unknown_owners_get_no_credentials
+        idempotency::a_repeated_request_returns_the_first_credential [Idempotency]
+        idempotency::a_repeated_request_never_returns_an_inactive_credential [Idempotency]
+        idempotency::a_repeated_request_during_an_overlap_returns_the_old_credential [Idempotency Rotation]
+        idempotency::concurrent_requests_with_one_idempotency_key_issue_once [Idempotency]
+        limits::concurrent_requests_respect_the_limit
+        limits::the_limit_counts_usable_credentials [Rotation]
+        imports::imported_digests_are_accepted_unchanged
+        imports::invalid_imports_give_the_reason_and_change_nothing
+        inputs::unreadable_names_are_refused
+        inputs::expiries_in_the_wrong_unit_are_refused
+        inputs::actors_with_unusable_ids_are_refused
+        inputs::extreme_clocks_do_not_panic [Rotation]
+        inputs::audit_texts_are_stored_without_invisible_characters [AuditTrail]
+        listing::pages_list_each_credential_once_newest_first
+        listing::filters_match_their_definition
+        listing::a_cursor_works_only_for_its_list
+        lifecycle::renaming_changes_only_the_name
+        lifecycle::a_disabled_credential_is_refused_until_it_is_enabled
+        lifecycle::enabling_does_not_restore_a_credential_whose_owner_is_gone
+        endings::a_deleted_credential_is_refused_and_never_changes
+        endings::only_a_bearer_of_the_whole_token_can_revoke_it
+        lifecycle::a_commit_applies_only_to_what_was_read
+        lifecycle::a_commit_refuses_unusable_ids
+        endings::revoke_all_ends_every_credential_of_one_owner
+        rotation::rotation_without_overlap_ends_the_old_credential_at_once [Rotation]
+        rotation::rotation_with_overlap_ends_the_old_credential_on_time [Rotation]
+        rotation::a_rotation_chain_has_at_most_two_active_credentials [Rotation]
+        rotation::enabling_cannot_outlive_the_actor
+        rotation::rotation_follows_the_rules_of_issuing [Rotation]
+        authority::permitted_changes_are_made
+        authority::an_actor_that_lost_its_rights_changes_nothing
+        authority::an_expired_credential_changes_nothing
+        storms::a_bearer_cannot_prevent_the_end_of_its_credential
+        storms::revoke_all_ends_what_is_issued_meanwhile
+        erasure::a_deleted_user_leaves_only_a_pseudonymous_audit_trail [PersonalTokens Memberships UserErasure AuditTrail LastUse]
+        erasure::the_id_of_a_deleted_user_owns_nothing [PersonalTokens UserErasure]
+        isolation::another_owners_credentials_are_unknown_and_untouched
+        audit::each_change_records_who_made_it_and_from_where [AuditTrail]
+        audit::audit_events_are_paged [AuditTrail]
+        uses::a_use_is_recorded_at_most_once_a_minute [LastUse]
+        uses::a_recorded_use_is_never_in_the_future [LastUse Rotation AuditTrail]
+        uses::the_first_use_after_a_rotation_is_an_event [LastUse Rotation AuditTrail]
     }
 }
 
-/// Two organizations, two people, and a manager whose clock is moved by hand.
-struct Site<S> {
-    store: Arc<S>,
-    manager: Manager<Arc<S>>,
-    clock: ManualClock,
+/// A credential with the actor who manages it.
+struct Managed {
+    actor: Actor,
+    kind: Kind,
+    info: CredentialInfo,
+    secret: Secret,
 }
 
-impl<S: ManageStore + Directory> Site<S> {
-    async fn furnish(store: S) -> Result<Self, Breach> {
-        store.create_organization(ORG, None).await?;
-        store.create_organization(OTHER_ORG, None).await?;
-        for user in [USER, OTHER_USER] {
-            store.create_user(user).await?;
+/// All that a store knows of one owner's credentials.
+type Known = (Vec<CredentialInfo>, Vec<AuditEvent>);
+
+impl<S: ManageStore + Directory> Fixture<S> {
+    /// Adds what `role` may do to a request, by the role's name if keys have roles.
+    fn granted(&self, new: NewKey, role: &str) -> NewKey {
+        if self.supports(Feature::Roles) {
+            new.with_role(role)
+        } else {
+            new.with_scopes(scopes_of(role).iter())
         }
-        let (store, clock) = (Arc::new(store), ManualClock::at(NOW));
-        let manager = Manager::new(Arc::clone(&store)).with_clock(clock.clone());
-        Ok(Self {
-            store,
-            manager,
-            clock,
+    }
+
+    async fn issue(&self, kind: Kind, name: &str) -> Result<Issued, Violation> {
+        Ok(match kind {
+            Kind::OrgKey => {
+                let new = self.granted(NewKey::named(name), "viewer");
+                self.manager.issue_key(&org(ORG), new).await?
+            }
+            Kind::PersonalToken => {
+                let new = NewToken::named(name);
+                self.manager.issue_token(&user(USER), new).await?
+            }
         })
     }
 
-    async fn key(&self, name: &str) -> Result<Issued, Breach> {
-        Ok(self
-            .manager
-            .issue_key(&org(ORG), NewKey::named(name).with_role("viewer"))
-            .await?)
+    /// Issues a credential of each kind that the store supports.
+    async fn one_of_each(&self) -> Result<Vec<Managed>, Violation> {
+        let mut issued = Vec::new();
+        for kind in self.kinds() {
+            let (info, secret) = into_pair(self.issue(kind, "name").await?)?;
+            issued.push(Managed {
+                actor: operator(kind),
+                kind,
+                info,
+                secret,
+            });
+        }
+        Ok(issued)
     }
 
-    async fn token(&self, name: &str) -> Result<Issued, Breach> {
-        Ok(self
-            .manager
-            .issue_token(&user(USER), NewToken::named(name))
-            .await?)
-    }
-
-    /// A credential of each kind, with an actor who manages it.
-    async fn one_of_each(&self) -> Result<[(Actor, Kind, CredentialInfo, Secret); 2], Breach> {
-        let (key, key_secret) = both(self.key("key").await?)?;
-        let (token, token_secret) = both(self.token("token").await?)?;
-        Ok([
-            (org(ORG), Kind::OrgKey, key, key_secret),
-            (user(USER), Kind::PersonalToken, token, token_secret),
-        ])
-    }
-
-    /// The caller of a request with a key of [`ORG`], which exists, holds `scopes` and ends at `expires_at`.
+    /// Returns the caller of a request with a key of [`ORG`], which is stored, holds `scopes` and
+    /// expires at `expires_at`.
     async fn caller(
         &self,
         scopes: &[&str],
         expires_at: Option<UnixMillis>,
-    ) -> Result<Actor, Breach> {
-        let minted = TokenFormat::default()
-            .mint(Kind::OrgKey)
-            .map_err(|error| Breach(error.to_string()))?;
+    ) -> Result<Actor, Violation> {
+        let minted = TokenFormat::default().mint(Kind::OrgKey)?;
         let scopes = self.store.catalogue().expand(scopes.iter().copied());
         let record = Record::org_key(&minted.id, minted.digest, ORG)
             .with_scopes(scopes)
@@ -160,72 +166,54 @@ impl<S: ManageStore + Directory> Site<S> {
         Ok(Actor::from_principal(&principal(record)))
     }
 
-    /// Whether a layer would let the credential pass now, wherever it may act.
-    async fn accepts(&self, secret: &Secret) -> Result<bool, Breach> {
-        let format = TokenFormat::default();
-        let token = format
-            .classify(secret.expose_secret().as_bytes())
-            .map_err(|cause| Breach(cause.to_string()))?;
-        let presented = Presented::new(&token);
-        let found = self.store.find(&presented.lookup(|| None)).await?;
-        Ok(verify::check(&presented, found, self.store.decoy_pepper())
-            .and_then(|verified| verified.live(&self.clock))
-            .is_ok())
-    }
-
-    /// Everything that the store knows of the credentials of `owner`.
-    async fn all(
-        &self,
-        owner: &Actor,
-        kind: Kind,
-    ) -> Result<(Vec<CredentialInfo>, Vec<AuditEvent>), Breach> {
+    /// Returns all that the store knows of the credentials of `owner`.
+    async fn all(&self, owner: &Actor, kind: Kind) -> Result<Known, Violation> {
         let mut found = Vec::new();
         for state in [None, Some(EffectiveStatus::Deleted)] {
             let filter = Filter {
                 state,
                 ..Filter::default()
             };
-            found.extend(
-                self.manager
-                    .list(owner, kind, &filter, None, 200)
-                    .await?
-                    .items,
-            );
+            let page = self.manager.list(owner, kind, &filter, None, 200).await?;
+            found.extend(page.items);
         }
         Ok((found, self.manager.events(owner, kind, None, 200).await?))
     }
 
-    async fn everything(&self) -> Result<Vec<(Vec<CredentialInfo>, Vec<AuditEvent>)>, Breach> {
-        Ok(vec![
+    async fn everything(&self) -> Result<Vec<Known>, Violation> {
+        let mut known = vec![
             self.all(&org(ORG), Kind::OrgKey).await?,
             self.all(&org(OTHER_ORG), Kind::OrgKey).await?,
-            self.all(&user(USER), Kind::PersonalToken).await?,
-            self.all(&user(OTHER_USER), Kind::PersonalToken).await?,
-        ])
+        ];
+        if self.supports(Feature::PersonalTokens) {
+            known.push(self.all(&user(USER), Kind::PersonalToken).await?);
+            known.push(self.all(&user(OTHER_USER), Kind::PersonalToken).await?);
+        }
+        Ok(known)
     }
 
-    /// Takes a refusal of this code for granted, and that it leaves no trace.
-    async fn refuses<T>(
+    /// Ensures that `call` is refused with this code, and leaves no trace.
+    async fn assert_refused<T>(
         &self,
         what: &str,
         code: &str,
         call: impl Future<Output = Result<T, ManageError>>,
-    ) -> Claim {
+    ) -> Outcome {
         let before = self.everything().await?;
-        let told = call.await.err().map_or("nothing", |error| error.code());
-        claim(
-            told == code,
-            format!("{what}: refused with {told:?}, and it has to be {code:?}"),
-        )?;
-        claim(
+        ensure_code(what, code, call.await)?;
+        ensure(
             self.everything().await? == before,
-            format!("{what}: the refusal has left a trace"),
+            format!("{what}: the refusal left a trace"),
         )
     }
+}
 
-    fn later(&self, millis: i64) -> UnixMillis {
-        UnixMillis(self.clock.now().0 + millis)
-    }
+fn ensure_code<T>(what: &str, code: &str, outcome: Result<T, ManageError>) -> Outcome {
+    let refused = outcome.err().map_or("nothing", |error| error.code());
+    ensure(
+        refused == code,
+        format!("{what}: refused with {refused:?} instead of {code:?}"),
+    )
 }
 
 fn org(id: &str) -> Actor {
@@ -236,18 +224,16 @@ fn user(id: &str) -> Actor {
     Actor::operator("test", Owner::User(UserId::from(id)))
 }
 
-fn both(issued: Issued) -> Result<(CredentialInfo, Secret), Breach> {
-    let (info, secret) = issued.into_parts();
-    Ok((
-        info,
-        secret.ok_or_else(|| Breach("a new credential came without its secret".into()))?,
-    ))
+/// Returns the operator who manages the credentials of a kind that [`Fixture::issue`] issues.
+fn operator(kind: Kind) -> Actor {
+    match kind {
+        Kind::OrgKey => org(ORG),
+        Kind::PersonalToken => user(USER),
+    }
 }
 
-impl From<ManageError> for Breach {
-    fn from(error: ManageError) -> Self {
-        Self(format!(
-            "management refused what it has to do: {error} ({error:?})"
-        ))
-    }
+fn into_pair(issued: Issued) -> Result<(CredentialInfo, Secret), Violation> {
+    let (info, secret) = issued.into_parts();
+    let secret = secret.ok_or_else(|| Violation("a new credential has no secret".into()))?;
+    Ok((info, secret))
 }

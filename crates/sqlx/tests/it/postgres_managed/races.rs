@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use tower_api_key::{
     clock::UnixMillis,
     store::{
-        AuditAction, AuditEvent, CredentialInfo, ManageStore, Status,
+        AuditAction, CredentialInfo, ManageStore, Status,
         backend::{Cap, Commit, Idempotency},
     },
 };
