@@ -196,13 +196,6 @@ impl SetupError {
         }
     }
 
-    pub(crate) fn migration(source: impl Into<BoxError>) -> Self {
-        Self::Migration {
-            database: Box::default(),
-            source: source.into(),
-        }
-    }
-
     pub(crate) fn broken(broken: Vec<BrokenAssumption>) -> Self {
         Self::BrokenAssumptions {
             database: Box::default(),

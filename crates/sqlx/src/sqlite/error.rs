@@ -25,7 +25,10 @@ impl SetupError {
             {
                 Self::from_sqlite(source)
             }
-            other => Self::migration(other),
+            other => Self::Migration {
+                database: Box::default(),
+                source: other.into(),
+            },
         }
     }
 
