@@ -137,8 +137,10 @@ where
     let (owner, id) = (Owner::User(USER.into()), token.info().id.as_str());
     let found = fixture.store.credential(&owner, id).await?;
     ensure(found.is_none(), format!("{found:?} is left"))?;
-    let mut deleted = Filter::default();
-    deleted.state = Some(EffectiveStatus::Deleted);
+    let deleted = Filter {
+        state: Some(EffectiveStatus::Deleted),
+        ..Filter::default()
+    };
     let page = fixture
         .manager
         .list(&user(USER), TOKEN, &deleted, None, 10)

@@ -104,11 +104,11 @@ fn filters<S: ManageStore + Directory>(fixture: &Fixture<S>) -> Vec<Filter> {
     for state in states {
         for expiring_before in ends {
             for unused_since in uses {
-                let mut filter = Filter::default();
-                filter.state = state;
-                filter.expiring_before = expiring_before;
-                filter.unused_since = unused_since;
-                filters.push(filter);
+                filters.push(Filter {
+                    state,
+                    expiring_before,
+                    unused_since,
+                });
             }
         }
     }
@@ -160,8 +160,10 @@ where
         }
     }
     let all = Filter::default();
-    let mut active = Filter::default();
-    active.state = Some(EffectiveStatus::Active);
+    let active = Filter {
+        state: Some(EffectiveStatus::Active),
+        ..all
+    };
     let page = manager.list(&here, KIND, &all, None, 1).await?;
     let next = page.next;
     let next = next.ok_or_else(|| Violation("three keys fit on a page of one".into()))?;
