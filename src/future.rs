@@ -12,7 +12,6 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::decided::Decided;
-pub use crate::every_route::EveryRouteDecidesFuture;
 
 /// What is decided about a request once the answer that it waits for is there.
 pub(crate) type Verdict<ReqB, ResB> =
