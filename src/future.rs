@@ -16,7 +16,6 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::decided::Decided;
-pub use crate::every_route::EveryRouteDecidesFuture;
 
 /// Decides about a request once the answer that it waits for has arrived: prepares the request for
 /// the inner service, or returns the refusal.

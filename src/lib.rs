@@ -142,7 +142,7 @@ pub mod tonic;
 pub use async_trait::async_trait;
 pub use authenticate::ExposedCredential;
 pub use error::ConfigError;
-pub use every_route::{EveryRouteDecides, EveryRouteDecidesLayer};
+pub use every_route::{EveryRouteDecides, EveryRouteDecidesFuture, EveryRouteDecidesLayer};
 pub use last_use::LastUse;
 pub use layer::AuthLayer;
 pub use principal::Principal;

@@ -45,7 +45,6 @@ struct Tables {
 
 impl Catalogue {
     /// Starts an empty catalogue of your own.
-    #[must_use]
     pub fn builder() -> CatalogueBuilder {
         CatalogueBuilder::default()
     }
