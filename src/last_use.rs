@@ -94,7 +94,13 @@ impl LastUse {
             .get(&name)
             .is_some_and(|slot| slot.touch(now.0, record.is_rotated()))
         {
-            slots.insert(name.to_name(), Slot::new(now.0, record.is_rotated()));
+            let rotated = record.is_rotated();
+            // Atomically: another thread may have put a slot there whose mark must not be lost.
+            slots.update_or_insert_with(
+                name.to_name(),
+                |slot| slot.renewed(now.0, rotated),
+                || Slot::new(now.0, rotated),
+            );
         }
     }
 
@@ -204,6 +210,14 @@ impl Slot {
             written,
             after_rotation,
         }
+    }
+
+    /// Returns the slot with another use, to be written however soon it follows the one before.
+    fn renewed(&self, now: i64, after_rotation: bool) -> Self {
+        Self::new(
+            now.max(self.at.load(Relaxed)), // a retired slot has the least value
+            after_rotation || self.after_rotation,
+        )
     }
 
     /// Updates the last use; returns false if the slot is retired and must be replaced.

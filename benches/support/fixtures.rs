@@ -75,8 +75,6 @@ fn filled() -> MemoryStore {
         viewer(new_key("expired")).expiring_at(UnixMillis(0)),
         viewer(new_key("deleted")).with_status(Status::Deleted),
         viewer(new_key("disabled")).with_status(Status::Disabled),
-        viewer(new_key("ownergone")).with_status(Status::OwnerGone),
-        viewer(new_key("orggone")).with_status(Status::OrganizationGone),
         Record::personal_token(
             "test_token",
             Digest::of(token("live").as_bytes()),
@@ -85,7 +83,21 @@ fn filled() -> MemoryStore {
     ] {
         now(store.insert(record)).unwrap();
     }
+    insert_what_is_gone_with_its_owner(&store);
     store
+}
+
+/// A key whose organization is deleted, and a token whose user is disabled.
+fn insert_what_is_gone_with_its_owner(store: &MemoryStore) {
+    let digest = |text: String| Digest::of(text.as_bytes());
+    now(store.create_organization("org_gone", None)).unwrap();
+    let orphan = Record::org_key(key_id("orggone"), digest(key("orggone")), "org_gone");
+    now(store.insert(orphan)).unwrap();
+    now(store.delete_organization("org_gone")).unwrap();
+    now(store.create_user("user_gone")).unwrap();
+    let ownerless = Record::personal_token("gone", digest(token("ownergone")), "user_gone");
+    now(store.insert(ownerless)).unwrap();
+    now(store.set_user_enabled("user_gone", false)).unwrap();
 }
 
 /// A requirement that the viewer behind `key("live")` meets.

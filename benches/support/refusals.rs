@@ -132,7 +132,11 @@ pub(crate) fn by_the_record() -> Vec<Refusal> {
         with("deleted", key("deleted")),
         with("disabled", key("disabled")),
         with("expired", key("expired")),
-        with("owner_gone", key("ownergone")),
+        Refusal::new(
+            "owner_gone",
+            documented(),
+            &[bearer(&token("ownergone")).as_header(), (ORG, ORGANIZATION)],
+        ),
         with("organization_gone", key("orggone")),
     ]
 }

@@ -83,6 +83,10 @@ impl FromStr for PageCursor {
         let parsed = || {
             let (list, rest) = text.split_once('.')?;
             let (created_at, id) = rest.split_once('.')?;
+            let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if !is_hex(list) || !is_hex(id) || created_at.starts_with('+') {
+                return None;
+            }
             let digits = id.as_bytes().as_chunks::<2>();
             let bytes = digits
                 .0

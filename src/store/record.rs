@@ -98,10 +98,21 @@ impl Status {
     /// record with such a status of its own is stored as disabled: it must not become usable.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
+        match self.by_itself() {
             Self::Active => "active",
             Self::Deleted => "deleted",
-            Self::Disabled | Self::OwnerGone | Self::OrganizationGone => "disabled",
+            _ => "disabled",
+        }
+    }
+
+    /// Returns the status of a credential by itself, as a store keeps it. That an owner is gone is
+    /// derived from the owner: a record that says so by itself is disabled, and must not become
+    /// valid with its owner.
+    pub(crate) fn by_itself(self) -> Self {
+        match self {
+            Self::Active => Self::Active,
+            Self::Deleted => Self::Deleted,
+            Self::Disabled | Self::OwnerGone | Self::OrganizationGone => Self::Disabled,
         }
     }
 
@@ -224,7 +235,7 @@ impl Record {
     /// Sets the pepper the digest was computed with. Without it, the digest is the token's SHA-256
     /// digest.
     pub fn with_pepper(self, pepper: Option<Arc<Pepper>>) -> Self {
-        if pepper.is_none() {
+        if pepper.is_none() && self.grant.pepper.is_none() {
             self
         } else {
             self.regrant(|grant| grant.pepper = pepper)
@@ -235,10 +246,10 @@ impl Record {
     /// when it records the uses. Without one leave it unset: each marked digest that is used would
     /// stay in [`LastUse`](crate::LastUse).
     pub fn with_outdated(self, outdated: bool) -> Self {
-        if outdated {
-            self.regrant(|grant| grant.outdated = true)
-        } else {
+        if outdated == self.grant.outdated {
             self
+        } else {
+            self.regrant(|grant| grant.outdated = outdated)
         }
     }
 
@@ -269,6 +280,9 @@ impl Record {
     /// assert_eq!(key.data(), Some(&Plan { requests_per_minute: 600 }));
     /// assert_eq!(key.data::<String>(), None);
     /// ```
+    ///
+    /// The value may be dropped on any thread, also while a cache holds its lock: its `Drop` must not
+    /// call the cache, block or panic.
     pub fn with_data<T: Any + Send + Sync>(self, data: Arc<T>) -> Self {
         self.regrant(|grant| grant.data = Some(Data(data)))
     }

@@ -71,6 +71,16 @@ impl<S: ManageStore> ManageStore for Cached<S> {
             .await
     }
 
+    async fn delete(&self, owner: &Owner, id: &str) -> Result<(), WriteError> {
+        let (store, owner, id) = (Arc::clone(&self.store), owner.clone(), id.to_owned());
+        let changes = vec![Change::Credential {
+            kind: owner.kind(),
+            id: id.as_str().into(),
+        }];
+        self.write(changes, async move { store.delete(&owner, &id).await })
+            .await
+    }
+
     async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
         let kind = ending.owner.kind();
         let change = match (&ending.target, &ending.owner) {

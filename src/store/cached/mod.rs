@@ -11,7 +11,6 @@ mod changes;
 mod core;
 mod directory;
 mod entry;
-mod family;
 mod fetch;
 mod follow;
 mod in_flight;
@@ -37,7 +36,6 @@ pub use time::MonotonicClock;
 use self::{
     core::{Core, Known},
     entry::{Answer, Nanos},
-    family::Family,
     fetch::{Clocks, SharedResult},
     in_flight::{Joined, Waiter},
     key::{Asked, AskedName, EntryKey},
@@ -79,9 +77,8 @@ use crate::{observe::counters, secret::Pepper};
 ///   followed, what was cached before a suspend expires at most one second after it.
 ///
 /// The layer checks expiry on every request, whatever is cached. Clones share what is cached: give
-/// one to a layer, make changes through another, follow a feed with a third. Set it up before you
-/// clone it: a builder method makes the clone that it is called on a cache with answers of its own,
-/// which follows no feed. Changes made through either still take effect in both.
+/// one to a layer, make changes through another, follow a feed with a third. Set the cache up before
+/// you clone it: afterwards the methods that set it up panic.
 ///
 /// ```
 /// use std::time::Duration;
@@ -108,7 +105,6 @@ pub struct Cached<S> {
     settings: Settings,
     /// What is cached; clones share it.
     core: Arc<Core<SharedResult>>,
-    family: Arc<Family>,
     clocks: Clocks,
 }
 
@@ -120,7 +116,8 @@ impl<S> Cached<S> {
     /// Call it after the change is made in the store. Takes about a microsecond, whatever the
     /// number of entries.
     pub fn apply(&self, change: &Change) {
-        self.family.apply(change);
+        self.core.apply(change);
+        counters::change_applied(change.subject());
     }
 
     /// Returns the time on the cache's clock.
@@ -263,7 +260,6 @@ impl<S> Clone for Cached<S> {
             store: Arc::clone(&self.store),
             settings: self.settings,
             core: Arc::clone(&self.core),
-            family: Arc::clone(&self.family),
             clocks: self.clocks.clone(),
         }
     }

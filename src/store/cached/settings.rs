@@ -6,7 +6,6 @@ use super::{
     Cached,
     core::{Bounds, Core},
     entry::Nanos,
-    family::Family,
     fetch::Clocks,
     time::{MonotonicClock, SystemMonotonic, nanos},
 };
@@ -47,6 +46,8 @@ impl Settings {
     }
 }
 
+/// Setting up. Each of these methods panics if the cache has been cloned or follows a feed: set it up
+/// first.
 impl<S> Cached<S> {
     /// Creates an empty cache in front of `store`.
     ///
@@ -71,7 +72,6 @@ impl<S> Cached<S> {
         let core = Arc::new(Core::new(&settings.bounds()));
         Self {
             store: Arc::new(store),
-            family: Family::of(&core),
             core,
             settings,
             clocks,
@@ -93,6 +93,7 @@ impl<S> Cached<S> {
     ///     .with_ttl(Duration::from_secs(600))
     ///     .with_max_staleness_after_disconnect(Duration::from_secs(5));
     /// ```
+    #[track_caller]
     pub fn with_ttl(mut self, life: Duration) -> Self {
         self.settings.time_to_live = nanos(life);
         self.renewed()
@@ -101,6 +102,7 @@ impl<S> Cached<S> {
     /// Sets how many accepts are cached; 100 000 by default. If more credentials are in use, the
     /// ones that were not used for longest are evicted, roughly, and looked up again
     /// (`tower_api_key_cache_evictions_total`).
+    #[track_caller]
     pub fn with_capacity(mut self, entries: usize) -> Self {
         self.settings.capacity = entries;
         self.renewed()
@@ -110,12 +112,14 @@ impl<S> Cached<S> {
     ///
     /// It is the upper bound on how long an unannounced creation stays invisible, and each unknown
     /// credential costs one lookup in this time.
+    #[track_caller]
     pub fn with_negative_ttl(mut self, life: Duration) -> Self {
         self.settings.negative_time_to_live = nanos(life);
         self.renewed()
     }
 
     /// Sets how many answers that cannot be accepted are cached; 10 000 by default.
+    #[track_caller]
     pub fn with_negative_capacity(mut self, entries: usize) -> Self {
         self.settings.negative_capacity = entries;
         self.renewed()
@@ -124,6 +128,7 @@ impl<S> Cached<S> {
     /// Sets how long cached answers stay valid after a followed feed is lost; 6 seconds by default.
     /// Together with the 4 seconds that a PostgreSQL feed needs to notice a silent connection, this
     /// makes at most 10.
+    #[track_caller]
     pub fn with_max_staleness_after_disconnect(mut self, bound: Duration) -> Self {
         self.settings.bound_after_loss = nanos(bound);
         self.renewed()
@@ -134,6 +139,7 @@ impl<S> Cached<S> {
     /// for it.
     ///
     /// During this time a key that the store fails to look up costs at most two calls of the store.
+    #[track_caller]
     pub fn with_lookup_deadline(mut self, deadline: Duration) -> Self {
         self.settings.lookup_deadline = nanos(deadline);
         self.renewed()
@@ -153,6 +159,7 @@ impl<S> Cached<S> {
     /// them after a restart: these get a 503 until they get a permit. Set the limit to what the
     /// store can bear beside its other work, and keep floods away with a rate limit by client
     /// address in front of the service.
+    #[track_caller]
     pub fn with_miss_rate_limit(mut self, per_second: u32) -> Self {
         self.settings.miss_rate = Some(per_second);
         self.renewed()
@@ -165,28 +172,37 @@ impl<S> Cached<S> {
     /// that the store has since answered differently, and expired credentials are never served.
     /// Each stale answer is counted, see [`observe`](mod@crate::observe). A store that hangs has
     /// not failed: give its driver a timeout below the layer's deadline.
+    #[track_caller]
     pub fn danger_with_stale_accepts(mut self, grace: Duration) -> Self {
         self.settings.grace = Some(nanos(grace));
         self.renewed()
     }
 
     /// Sets the clock that decides expiry.
+    #[track_caller]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.clocks.wall = Arc::new(clock);
         self.renewed()
     }
 
     /// Sets the clock that measures TTLs.
+    #[track_caller]
     pub fn with_monotonic_clock(mut self, clock: impl MonotonicClock) -> Self {
         self.clocks.monotonic = Arc::new(clock);
         self.renewed() // moments of two clocks cannot be compared
     }
 
-    /// Starts an empty cache with the settings as they are now. What clones of it have cached, under
-    /// other settings, stays theirs.
+    /// Starts again, empty, with the settings as they are now.
+    ///
+    /// A cache that is shared cannot be set up: the new one would not hear of the changes that are
+    /// made through its clones, nor of those that a feed sends them.
+    #[track_caller]
     fn renewed(mut self) -> Self {
+        assert!(
+            Arc::strong_count(&self.core) == 1,
+            "set up a cache before you clone it or let it follow a feed"
+        );
         self.core = Arc::new(Core::new(&self.settings.bounds()));
-        self.family.add(&self.core);
         self
     }
 }

@@ -9,20 +9,24 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::{Cached, family::Family};
-use crate::store::{Change, StoreError, StoreFault};
+use super::{Cached, core::Core, fetch::SharedResult};
+use crate::{
+    observe::counters,
+    store::{Change, StoreError, StoreFault},
+};
 
 /// Applies changes to the cache when it is dropped: after the store has answered, whatever the
 /// answer. Even a store that returned an error may have made the change.
 struct ApplyOnDrop {
-    family: Arc<Family>,
+    core: Arc<Core<SharedResult>>,
     changes: Vec<Change>,
 }
 
 impl Drop for ApplyOnDrop {
     fn drop(&mut self) {
         for change in &self.changes {
-            self.family.apply(change);
+            self.core.apply(change);
+            counters::change_applied(change.subject());
         }
     }
 }
@@ -44,11 +48,11 @@ impl<S> Cached<S> {
     {
         // Applied at once if the caller is dropped, since the change may already be made.
         let mut early = ApplyOnDrop {
-            family: Arc::clone(&self.family),
+            core: Arc::clone(&self.core),
             changes: changes.clone(),
         };
         let applied = ApplyOnDrop {
-            family: Arc::clone(&self.family),
+            core: Arc::clone(&self.core),
             changes,
         };
         let mut write = Box::pin(async move {

@@ -210,7 +210,9 @@ impl MemoryStore {
             Some(scopes) => record.with_scopes(self.0.catalogue.expand(scopes.iter().cloned())),
             None => record,
         };
-        Ok(record.with_status(info.status).expiring_at(info.expires_at))
+        Ok(record
+            .with_status(info.status.by_itself())
+            .expiring_at(info.expires_at))
     }
 
     /// Adds a new credential that was checked.
@@ -379,8 +381,9 @@ impl ManageStore for MemoryStore {
         Ok(())
     }
 
-    /// Stores the record as it is: one that was read from a store with peppers keeps its pepper.
+    /// Stores the record with its data, which a commit does not have.
     async fn insert(&self, record: Record) -> Result<(), WriteError> {
+        let record = self.checked(record)?;
         match record.kind() {
             Kind::OrgKey => self.insert_key(record),
             Kind::PersonalToken => self.insert_token(record),
