@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::{
     Feature,
-    fixture::{Fixture, ORG, Outcome, USER, Violation, digest, ensure, is_active, owner, same},
+    fixture::{
+        Fixture, ORG, Outcome, USER, Violation, digest, ensure, is_active, owner, role_of, same,
+    },
 };
 use crate::{
     credential::Kind,
@@ -144,6 +146,11 @@ where
         ensure(
             is_active(&found),
             format!("inserted after the refusals, it is {found:?}"),
+        )?;
+        let is_member = kind == Kind::PersonalToken && fixture.supports(Feature::Memberships);
+        ensure(
+            !is_member || role_of(&found) == Some("viewer"),
+            format!("inserted after the refusals, it has no role: {found:?}"),
         )?;
     }
     Ok(())
