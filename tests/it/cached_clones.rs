@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tower_api_key::store::{Cached, Change, ManageStore, MemoryStore, Owner};
+use tower_api_key::store::{Cached, Feed, FeedEvent, ManageStore, MemoryStore, Owner};
 
 use crate::support::held_store::{HeldStore, TestLookup, key};
 
@@ -19,50 +19,41 @@ async fn a_clone_answers_from_what_the_other_has_cached() {
 }
 
 #[tokio::test]
-async fn a_clone_that_is_set_up_anew_has_answers_of_its_own() {
-    let (cache, question) = (cache(), TestLookup::key("k1"));
-    let shorter = cache.clone().with_ttl(Duration::from_secs(1));
-    assert!(question.is_accepted(&cache).await);
-    assert!(
-        !question.is_cached(&shorter),
-        "kept for longer than its time to live"
-    );
+async fn a_change_through_one_clone_takes_effect_in_all() {
+    let (owner, question) = (Owner::Organization("org_1".into()), TestLookup::key("k1"));
+    let first = cache();
+    let caches = [first.clone(), first.clone(), first];
+    for cache in &caches {
+        assert!(question.is_accepted(cache).await && question.is_cached(cache));
+    }
+    caches[1].delete(&owner, "k1").await.unwrap();
+    for cache in &caches {
+        assert!(!question.is_accepted(cache).await);
+    }
 }
 
 #[tokio::test]
-async fn a_change_through_one_clone_takes_effect_in_all_however_they_are_set_up() {
-    let owner = Owner::Organization("org_1".into());
+#[should_panic(expected = "set up a cache before you clone it")]
+async fn a_cache_that_was_cloned_is_not_set_up_again() {
     let first = cache();
-    let set_up = first.clone().with_capacity(10);
-    let again = set_up.clone().with_lookup_deadline(Duration::from_secs(2));
-    let caches = [&first, &set_up, &again];
-    for changed in caches {
-        let id = format!(
-            "k-{}",
-            caches
-                .iter()
-                .position(|one| std::ptr::eq(*one, changed))
-                .unwrap()
-        );
-        first.insert(key(&id)).await.unwrap();
-        let question = TestLookup::key(&id);
-        for cache in caches {
-            assert!(
-                question.is_accepted(cache).await && question.is_cached(cache),
-                "{id}"
-            );
-        }
-        changed.delete(&owner, &id).await.unwrap();
-        for cache in caches {
-            assert!(!question.is_accepted(cache).await, "{id}");
+    let _second = first.clone().with_capacity(10);
+}
+
+#[tokio::test]
+#[should_panic(expected = "set up a cache before you clone it or let it follow a feed")]
+async fn a_cache_that_follows_a_feed_is_not_set_up_again() {
+    struct Silent;
+
+    #[tower_api_key::async_trait]
+    impl Feed for Silent {
+        async fn next(&mut self) -> Option<FeedEvent> {
+            std::future::pending().await
         }
     }
-    let question = TestLookup::key("k1");
-    for cache in caches {
-        assert!(question.is_accepted(cache).await);
-    }
-    again.apply(&Change::Everything);
-    assert!(caches.iter().all(|cache| !question.is_cached(*cache)));
+
+    let cache = cache();
+    let _following = cache.follow(Silent);
+    let _shorter = cache.with_ttl(Duration::from_secs(1));
 }
 
 #[tokio::test]

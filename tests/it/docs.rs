@@ -206,7 +206,7 @@ fn every_required_dependency_has_its_reason() {
     }
     assert_eq!(
         required.len(),
-        13,
+        12,
         "each user compiles these: {required:#?}"
     );
 

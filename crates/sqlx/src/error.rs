@@ -158,7 +158,7 @@ fn list(broken: &[BrokenAssumption]) -> String {
 }
 
 /// Errors are created where the database's name is not at hand; the public functions add it with
-/// [`in_database`](SetupError::in_database).
+/// `in_database`.
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 impl SetupError {
     pub(crate) fn cannot_connect(source: impl Into<BoxError>) -> Self {
