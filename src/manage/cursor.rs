@@ -18,10 +18,10 @@ use crate::{
 /// created or deleted.
 ///
 /// ```
-/// use tower_api_key::manage::{Cursor, ManageError};
+/// use tower_api_key::manage::{PageCursor, ManageError};
 ///
 /// /// `GET /keys?cursor=…`; a text that is not a cursor is a 422.
-/// fn cursor(query: Option<&str>) -> Result<Option<Cursor>, ManageError> {
+/// fn cursor(query: Option<&str>) -> Result<Option<PageCursor>, ManageError> {
 ///     query.map(str::parse).transpose()
 /// }
 /// assert_eq!(cursor(Some("no cursor")).unwrap_err().code(), "stale_cursor");

@@ -28,7 +28,7 @@ use crate::{
 /// let sha256 = "9436e65a7323d7ff4b85984af79b7c5cd708f663c0a1144586111e42952a2b53";
 /// let key = Import::new("test", Digest::from_hex(sha256)?, "nightly export")
 ///     .with_role("viewer")
-///     .created_at(UnixMillis(1_600_000_000_000));
+///     .with_created_at(UnixMillis(1_600_000_000_000));
 /// # Ok::<(), tower_api_key::secret::ParseDigestError>(())
 /// ```
 #[derive(Clone, Debug)]

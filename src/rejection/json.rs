@@ -23,7 +23,7 @@ use crate::anyreach;
 ///     store::MemoryStore,
 /// };
 ///
-/// let json = JsonResponder::with_key("error");
+/// let json = JsonResponder::default().with_key("error");
 /// let auth = AuthLayer::new(MemoryStore::new()).with_responder(move |rejection: &Rejection| {
 ///     let response: Response<String> = json.respond(rejection);
 ///     response.map(String::into_bytes)

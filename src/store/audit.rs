@@ -171,18 +171,17 @@ pub struct ActorColumns<'a> {
 }
 
 impl AuditActor {
-    /// Returns what a store keeps: a fixed word, the credential's id (or the name), and the user's
-    /// id.
+    /// Returns what a store keeps.
     ///
     /// ```
     /// use tower_api_key::store::AuditActor;
     ///
     /// let actor = AuditActor::Operator("backoffice".into());
-    /// let (kind, id, user) = actor.columns();
-    /// assert_eq!((kind, id, user), ("operator", Some("backoffice"), None));
-    /// assert_eq!(AuditActor::from_columns(kind, id, user), Some(actor));
+    /// let columns = actor.columns();
+    /// assert_eq!((columns.kind, columns.id), ("operator", Some("backoffice")));
+    /// let read = AuditActor::from_columns(columns.kind, columns.id, columns.user);
+    /// assert_eq!(read, Some(actor.clone()));
     /// ```
-    #[must_use]
     pub fn columns(&self) -> ActorColumns<'_> {
         let (kind, id, user) = match self {
             Self::Key(id) => ("org_key", Some(id.as_str()), None),

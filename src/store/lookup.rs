@@ -8,11 +8,11 @@ use crate::{credential::Kind, secret::Digest};
 /// A lookup of one credential, as a store receives it.
 ///
 /// ```
-/// use tower_api_key::store::{Credential, Lookup};
+/// use tower_api_key::store::{LookupKey, Lookup};
 ///
 /// // As a layer would ask for `ak_example.…`; in a test of a store.
 /// let lookup = Lookup::new(LookupKey::OrgKey { id: "example" }, None);
-/// assert!(matches!(lookup.credential(), LookupKey::OrgKey { id: "example" }));
+/// assert!(matches!(lookup.key(), LookupKey::OrgKey { id: "example" }));
 /// ```
 ///
 /// `Debug` omits the presented id and digest: a client that swaps the parts of a token puts the

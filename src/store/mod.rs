@@ -93,7 +93,7 @@ use crate::secret::Pepper;
 /// #[tower_api_key::async_trait]
 /// impl CredentialStore for Keys {
 ///     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
-///         let LookupKey::OrgKey { id } = lookup.credential() else {
+///         let LookupKey::OrgKey { id } = lookup.key() else {
 ///             return Ok(None); // this service has no personal tokens
 ///         };
 ///         let row = self.0.key(id).await.map_err(StoreError::unavailable)?;
