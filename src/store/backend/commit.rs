@@ -1,0 +1,158 @@
+//! What a store commits: a change and everything that belongs to it.
+
+use super::Authority;
+use crate::{
+    clock::UnixMillis,
+    secret::Digest,
+    store::{AuditEvent, CredentialInfo, Owner},
+};
+
+/// A change and everything that is committed with it.
+///
+/// A manager creates it. Create one yourself to test a store:
+///
+/// ```
+/// use tower_api_key::store::{*, backend::*};
+///
+/// # async fn test(store: &impl ManageStore) -> Result<(), WriteError> {
+/// let owner = Owner::Organization("org_1".into());
+/// let nothing = Commit::new(owner, Authority::Unconditional);
+/// store.commit(&nothing).await?; // a commit without changes succeeds
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a new field has to be a compile error in every store"
+)]
+pub struct Commit {
+    /// The credentials' owner.
+    pub owner: Owner,
+    /// On whose behalf, checked again in the transaction of the change.
+    pub authority: Authority,
+    /// A credential to add.
+    pub insert: Option<NewCredential>,
+    /// Credentials to change.
+    pub changes: Vec<Update>,
+    /// The audit events to store with it.
+    pub events: Vec<AuditEvent>,
+    /// Limit on usable credentials after the change; `None` if the change does not add to them.
+    pub cap: Option<Cap>,
+}
+
+impl Commit {
+    /// Creates a commit that changes nothing yet.
+    #[must_use]
+    pub fn new(owner: Owner, authority: Authority) -> Self {
+        Self {
+            owner,
+            authority,
+            insert: None,
+            changes: Vec::new(),
+            events: Vec::new(),
+            cap: None,
+        }
+    }
+}
+
+/// A limit on how many credentials of one owner are usable at the same time.
+///
+/// Those that are active and not expired count, including rotated ones that are still in their
+/// overlap. Count after the changes of the commit, inside its transaction, so that two commits at
+/// once cannot exceed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cap {
+    /// Maximum number of usable credentials per owner.
+    pub limit: u32,
+    /// The time that decides what has expired.
+    pub at: UnixMillis,
+}
+
+impl Cap {
+    /// Creates a limit on what is usable at `at`.
+    #[must_use]
+    pub fn new(limit: u32, at: UnixMillis) -> Self {
+        Self { limit, at }
+    }
+}
+
+/// A credential to add, as a row of a store's table.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a new field has to be a compile error in every store"
+)]
+pub struct NewCredential {
+    /// The credential's info.
+    pub info: CredentialInfo,
+    /// The digest of the whole token.
+    pub digest: Digest,
+    /// The idempotency key under which it is issued.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// An idempotency key with the request that it belongs to. Store both with the credential, unique
+/// per owner, and keep them after it was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Idempotency {
+    /// The key that the caller chose.
+    pub key: Box<str>,
+    /// The SHA-256 of the request, to tell a repetition from another request.
+    pub fingerprint: [u8; 32],
+}
+
+impl Idempotency {
+    /// Creates the pair of a key and the SHA-256 of its request.
+    #[must_use]
+    pub fn new(key: impl Into<Box<str>>, fingerprint: [u8; 32]) -> Self {
+        Self {
+            key: key.into(),
+            fingerprint,
+        }
+    }
+}
+
+/// What was issued under an idempotency key, as [`ManageStore::issued_under`] returns it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EarlierIssue {
+    /// The credential as it is now.
+    pub info: CredentialInfo,
+    /// The fingerprint of the request that issued it.
+    pub fingerprint: [u8; 32],
+}
+
+impl EarlierIssue {
+    /// Creates what was issued from the credential and the fingerprint of its request.
+    #[must_use]
+    pub fn new(info: CredentialInfo, fingerprint: [u8; 32]) -> Self {
+        Self { info, fingerprint }
+    }
+}
+
+/// A change of a credential, made only if the credential is still as it was read.
+///
+/// Its name, status, expiry and successor are compared and set; the time of its rotation is set
+/// with the successor. In SQL that is one statement, whose count of changed rows must be 1:
+///
+/// ```sql
+/// UPDATE keys
+/// SET name = :after_name, status = :after_status, expires_at = :after_expires_at,
+///     rotated_to = :after_rotated_to, rotated_at = :after_rotated_at
+/// WHERE id = :id AND name = :name AND status = :status
+///   AND expires_at IS :expires_at AND rotated_to IS :rotated_to
+/// ```
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "a new field has to be a compile error in every store"
+)]
+pub struct Update {
+    /// The credential as it was read.
+    pub before: CredentialInfo,
+    /// The credential after the change.
+    pub after: CredentialInfo,
+}
