@@ -282,6 +282,8 @@ impl fmt::Debug for LastUse {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Barrier, thread};
+
     use super::*;
 
     #[test]
@@ -303,6 +305,27 @@ mod tests {
         );
         uses.mark_written(&after);
         assert_eq!(uses.unwritten(), []);
+    }
+
+    /// A lookup from before the rotation may end after one that knows of it.
+    #[test]
+    fn the_mark_of_a_use_after_a_rotation_is_never_overwritten() {
+        let digest = Digest::of(b"");
+        let before = Record::org_key("id", digest.clone(), "org_1");
+        let after = before.clone().with_rotated(true);
+        for round in 0..5_000 {
+            let (uses, start) = (LastUse::new(), Barrier::new(2));
+            thread::scope(|scope| {
+                for record in [&before, &after] {
+                    let (uses, start, digest) = (&uses, &start, &digest);
+                    scope.spawn(move || {
+                        start.wait();
+                        uses.note(record, digest, UnixMillis(1));
+                    });
+                }
+            });
+            assert!(uses.unwritten()[0].after_rotation, "round {round}");
+        }
     }
 
     #[test]

@@ -110,3 +110,21 @@ impl fmt::Debug for PageCursor {
         write!(f, "PageCursor({self})")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_has_one_text() {
+        let good = "0000000000000001.5.0f";
+        assert_eq!(good.parse::<PageCursor>().unwrap().to_string(), good);
+        for text in [
+            "0000000000000001.5.+f",
+            "+000000000000001.5.0f",
+            "0000000000000001.+5.0f",
+        ] {
+            assert!(text.parse::<PageCursor>().is_err(), "{text}");
+        }
+    }
+}

@@ -431,6 +431,18 @@ mod tests {
     use std::{collections::HashSet, sync::Arc};
 
     use super::*;
+    use crate::secret::Peppers;
+
+    #[test]
+    fn the_last_setter_counts() {
+        let peppers = Peppers::new("test", &[1; 32]).unwrap();
+        let record = key()
+            .with_pepper(peppers.named("test").cloned())
+            .with_pepper(None)
+            .with_outdated(true)
+            .with_outdated(false);
+        assert!(record.pepper().is_none() && !record.is_outdated());
+    }
 
     fn key() -> Record {
         Record::org_key("id", Digest::of(b""), "org_1")

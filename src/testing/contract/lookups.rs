@@ -3,13 +3,17 @@
 use super::{
     Contract, Feature,
     fixture::{
-        Fixture, ORG, OTHER_ORG, Outcome, USER, Violation, ensure, is_active, key_of, role_of,
-        same, scopes_of, token_of,
+        Fixture, ORG, OTHER_ORG, Outcome, USER, Violation, ensure, is_active, key_of, owner,
+        role_of, same, scopes_of, token_of,
     },
 };
 use crate::{
+    credential::Kind,
     scope::{Catalogue, ScopeSet},
-    store::{CredentialStore, Directory, ManageStore, Status},
+    store::{
+        CredentialStore, Directory, ManageStore, Status,
+        backend::{Authority, Commit, Update},
+    },
 };
 
 pub(super) async fn unknown_credentials_are_not_found(
@@ -173,14 +177,20 @@ where
     S: ManageStore + Directory,
 {
     fixture.seed("good").await?;
-    for (id, status) in [("disabled", Status::Disabled), ("deleted", Status::Deleted)] {
+    for (id, status) in [
+        ("disabled", Status::Disabled),
+        ("deleted", Status::Deleted),
+        ("owner-gone", Status::OwnerGone),
+        ("organization-gone", Status::OrganizationGone),
+    ] {
         for kind in fixture.kinds() {
             let record = fixture.record(kind, id).with_status(status);
             fixture.store.insert(record).await?;
-            ensure(
-                !is_active(&fixture.find(kind, id).await?),
-                format!("a {} stored as {status:?} is active", kind.as_str()),
-            )?;
+            let stored_as = format!("a {} stored as {status:?} is active", kind.as_str());
+            ensure(!is_active(&fixture.find(kind, id).await?), &*stored_as)?;
+            rename(fixture, kind, id).await?;
+            let renamed = format!("{stored_as} once it is renamed");
+            ensure(!is_active(&fixture.find(kind, id).await?), renamed)?;
         }
     }
     if fixture.supports(Feature::PersonalTokens) && fixture.supports(Feature::UserDisabling) {
@@ -190,4 +200,20 @@ where
         !is_active(&fixture.token("disabled", Some(ORG)).await?),
         "enabling its owner enabled a disabled token",
     )
+}
+
+/// Changes the name of a credential, and nothing else.
+async fn rename<S: ManageStore>(fixture: &Fixture<S>, kind: Kind, id: &str) -> Outcome {
+    let owner = owner(kind);
+    let Some(before) = fixture.store.credential(&owner, id).await? else {
+        return Err(Violation(format!(
+            "the {} {id:?} is missing",
+            kind.as_str()
+        )));
+    };
+    let mut after = before.clone();
+    after.name = "renamed".into();
+    let mut commit = Commit::new(owner, Authority::Unconditional);
+    commit.changes.push(Update { before, after });
+    Ok(fixture.store.commit(&commit).await?)
 }

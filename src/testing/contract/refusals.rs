@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     credential::Kind,
-    scope::ScopeSet,
+    scope::{Catalogue, ScopeSet},
     store::{Directory, ManageStore, Record, Status, WriteError},
 };
 
@@ -125,6 +125,15 @@ where
     }
     let nowhere = Record::org_key("new", digest("new"), "org_nowhere");
     refused!(store.insert(nowhere), UnknownOrganization);
+    if fixture.supports(Feature::Roles) {
+        let others = Catalogue::builder()
+            .role("of-another-product", ["agents:read"])
+            .build();
+        let others = others.map_err(|error| Violation(error.to_string()))?;
+        let foreign = new_key("new").with_role("of-another-product", &others);
+        let foreign = foreign.map_err(|error| Violation(error.to_string()))?;
+        refused!(store.insert(foreign), UnknownRole);
+    }
     if fixture.supports(Feature::OrganizationDeletion) {
         store.create_organization("org_deleted", None).await?;
         store.delete_organization("org_deleted").await?;
