@@ -2,7 +2,7 @@
 //! responses.
 //!
 //! `Principal` requires an authenticated caller. Without an [`AuthLayer`](crate::AuthLayer) around
-//! the route it answers 500 and logs the fix. Behind an optional or public layer it answers 401 if
+//! the route it answers 500, and an event names the fix (feature `tracing`). Behind an optional or public layer it answers 401 if
 //! the request is unauthenticated; `Option<Principal>` is then `None`.
 //!
 //! Without any layer, `Option<Principal>` is a 500 too: a route without a layer must not answer as

@@ -25,7 +25,7 @@ use crate::{
 ///
 /// A clone is cheap and may be configured differently. Use one layer for an organization's routes,
 /// and [`user_scoped`](Self::user_scoped) on a clone of it for a person's routes. Where to put it
-/// among other layers is the [guide's first chapter](crate::guide::placement).
+/// among other layers is the [guide's chapter on placement](crate::guide::placement).
 ///
 /// ```
 /// use tower::ServiceBuilder;

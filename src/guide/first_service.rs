@@ -28,9 +28,10 @@
 //!
 //! # 2. Protect the routes
 //!
-//! Give the routers of organizations, of persons and of everyone a layer each, as the last call on
-//! each router. Go by what a route is about: [`placement`](super::placement) has the rules. Add
-//! requirements to single routes, and a last layer that turns a forgotten one into an error:
+//! Make three routers: for what an organization owns, for what a person owns, and for what is open
+//! to everyone ([`organizations`](super::organizations) has the rules). The last call on each adds
+//! its layer. Add requirements to single routes, and an outermost layer that turns a forgotten
+//! route into an error:
 //!
 //! ```
 //! # #[cfg(feature = "axum")]
@@ -69,10 +70,11 @@
 //! # mod service {
 //! use axum::{extract::{Path, State}, http::StatusCode};
 //! use tower_api_key::{
-//!     Principal, credential::Kind, manage::*, secret::Secret, store::MemoryStore,
+//!     Principal, credential::Kind, manage::*, secret::Secret, store::Cached,
 //! };
+//! use tower_api_key_sqlx::SqliteStore;
 //!
-//! type Keys = State<Manager<MemoryStore>>;
+//! type Keys = State<Manager<Cached<SqliteStore>>>;
 //!
 //! /// The new key may do what its creator may. Its secret is shown here and nowhere else.
 //! pub async fn create(
@@ -98,8 +100,27 @@
 //! # }
 //! ```
 //!
-//! The first key of an organization has no creator: a command or a job issues it as an
-//! [`operator`](crate::manage::Actor::operator).
+//! If your layer has a token format of its own, give the manager
+//! [the same](crate::manage::Manager::with_token_format): it mints what the layer reads.
+//!
+//! The first key of an organization has no creator: a command or a job creates the organization
+//! and issues the key as an operator, once.
+//!
+//! ```
+//! use tower_api_key::{manage::*, store::*};
+//!
+//! async fn first_key(
+//!     store: impl ManageStore + Directory + Clone,
+//! ) -> Result<Issued, Box<dyn std::error::Error>> {
+//!     match store.create_organization("org_1", None).await {
+//!         Ok(()) | Err(WriteError::Taken(_)) => {} // created by an earlier start
+//!         Err(error) => return Err(error.into()),
+//!     }
+//!     let operator = Actor::operator("set-up", Owner::Organization("org_1".into()));
+//!     let new = NewKey::named("first key").with_role("admin").with_idempotency_key("first-key");
+//!     Ok(Manager::new(store).issue_key(&operator, new).await?)
+//! }
+//! ```
 //!
 //! # 4. Watch it, and stop it cleanly
 //!

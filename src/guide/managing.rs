@@ -73,8 +73,7 @@
 //!
 //! # Endpoints
 //!
-//! The example `axum_api` implements them: `POST /admin/organization-pats`
-//! (organizations/api-keys-and-tokens) returns the whole key once, in `pat_key`; lists show the
+//! The example `axum_api` implements them: `POST /admin/organization-pats` returns the whole key once, in `pat_key`; lists show the
 //! truncated `key_id`. With the feature `axum` a [`ManageError`](crate::manage::ManageError) is a
 //! response, `{"detail": "<text>"}` with its status. The layer's `with_body_key` does not apply to
 //! it.

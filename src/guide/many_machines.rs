@@ -57,8 +57,8 @@
 //! |---|---|
 //! | the feed is connected | the latency of a notification |
 //! | its connection broke, or the log does not work | until it has caught up, at most the cache's bound after a loss (6 s; 5 s above) |
-//! | the server, or the network path to it, has fallen silent | 4 s until that is noticed (2 s + 2 s, `with_keep_alive`), and then the same |
-//! | the machine, or the task that runs `follow`, stood still | as if the server had fallen silent |
+//! | the server, or the network path to it, stopped responding | 4 s until that is noticed (2 s + 2 s, `with_keep_alive`), and then the same |
+//! | the machine, or the task that runs `follow`, was suspended | as if the server had stopped responding |
 //! | the cache follows no feed | the time to live |
 //!
 //! So in the example the bound is 4 s + 5 s, and never more than the time to live where that is

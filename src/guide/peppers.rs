@@ -36,7 +36,7 @@
 //! # Changing the pepper
 //!
 //! 1. Give every node both peppers, with the old one current:
-//!    `Peppers::new("2025", …)?.with_older("2026", …)?`. A node that does not know a pepper answers
+//!    `Peppers::new("2025", …)?.with_other("2026", …)?`. A node that does not know a pepper answers
 //!    503 for a key stored under it. A *token* stored under it cannot be found, and is answered
 //!    like an unknown one, 401.
 //! 2. Give every node both peppers, with the new one current. From here on new digests are

@@ -25,7 +25,7 @@
 //! - Compression must be outside: a refusal is built in the inner service's own body type, see
 //!   [`Responder`](crate::rejection::Responder).
 //! - Requirements ([`require`](crate::require)) must be inside an `AuthLayer`. Without one they
-//!   answer 500 and log the fix.
+//!   answer 500, and an event names the fix (feature `tracing`).
 //! - In front of a proxy, use
 //!   [`with_authorization_removed`](crate::AuthLayer::with_authorization_removed). It keeps the
 //!   credential from the services that requests are forwarded to.

@@ -7,8 +7,8 @@
 //! # Every route has a layer
 //!
 //! Send a request without a credential to each route. With an
-//! [`EveryRouteDecidesLayer`](crate::EveryRouteDecidesLayer) outermost, a forgotten route is a 500
-//! and an open one a 200, so that anything but 401 needs a reason in the test:
+//! [`EveryRouteDecidesLayer`](crate::EveryRouteDecidesLayer) outermost, a forgotten route answers
+//! 500 and an open one 200, so the test names every route that does not answer 401:
 //!
 //! ```
 //! # #[cfg(feature = "axum")]

@@ -49,8 +49,8 @@ pub struct Actor {
 
 /// What an actor may do in its organization.
 #[derive(Clone, Debug)]
-/// An operator's rights.
 enum Grants {
+    /// An operator's rights.
     Everything,
     /// These scopes, and what they imply in the store's catalogue.
     Only(ScopeSet),

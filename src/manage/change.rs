@@ -130,6 +130,7 @@ impl<S: ManageStore> Manager<S> {
     /// # Errors
     /// [`ManageError::NotAllowed`], [`ManageError::UnknownCredential`], [`ManageError::Deleted`] if
     /// it is already deleted, [`ManageError::Unavailable`].
+    #[doc(alias = "revoke")]
     pub async fn delete(
         &self,
         actor: &Actor,

@@ -55,7 +55,7 @@ pub enum ManageError {
     /// Unicode's `Default_Ignorable_Code_Point`, `Bidi_Control`, `Cc`, `Cf` (except visible ones),
     /// `Zl`, `Zp`, `Co`, and noncharacters.
     #[error(
-        "a name must be 1 to {MAX_NAME} characters long, without blanks around it, invisible or reordering characters"
+        "a name must be 1 to {MAX_NAME} characters long, without leading or trailing blanks and without invisible or reordering characters"
     )]
     InvalidName,
     /// The expiry is not in the future.

@@ -73,7 +73,8 @@ impl<S: ManageStore> Manager<S> {
         .await
     }
 
-    /// Deletes all of the actor's credentials of `kind` in one transaction, and returns their ids.
+    /// Deletes **all** of the actor's credentials of `kind` in one transaction, and returns their
+    /// ids. To revoke a single one, [`delete`](Self::delete) it.
     /// A credential that one of them issues at the same time is deleted too, or refused.
     ///
     /// For the button that a customer presses after a break-in, and for customers who leave. A

@@ -1,14 +1,14 @@
 //! Layers that limit a route to some authenticated callers: by scopes, by organization, or by a
 //! place in the organization tree.
 //!
-//! | layer | lets callers through who | others get |
+//! | layer | the caller must | others get |
 //! |---|---|---|
 //! | [`RequireScopesLayer`] | hold one of the accepted scopes | 403 `insufficient_scope` |
 //! | [`RequireOrganizationLayer`] | act in an organization | 401 `missing_organization` |
 //! | [`RequireDescendantLayer`] | act on their own organization or one below it | 403 `organization_denied` |
 //!
 //! Put a `Require…` layer inside an [`AuthLayer`](crate::AuthLayer), on one route or on many.
-//! Without an `AuthLayer` around it, it answers 500 and logs the fix. Behind an optional or a
+//! Without an `AuthLayer` around it, it answers 500, and an event names the fix (feature `tracing`). Behind an optional or a
 //! public layer, it answers 401 to a request without a principal. The service behind each of these
 //! layers is a [`RequireService`].
 //!

@@ -34,7 +34,8 @@ pub struct RequireScopesLayer<R = JsonResponder> {
 }
 
 impl RequireScopesLayer {
-    /// Creates a layer that accepts any of `scopes`.
+    /// Creates a layer that accepts any of `scopes`. They are not looked up in a catalogue: with a
+    /// misspelled scope the layer refuses everyone.
     ///
     /// # Errors
     /// [`ConfigError::NoScopes`] for an empty set, [`ConfigError::InvalidScope`] for an invalid
@@ -48,8 +49,6 @@ impl RequireScopesLayer {
         })
     }
 }
-
-impl<R> RequireScopesLayer<R> {}
 
 require_layer!(RequireScopesLayer { accepted });
 

@@ -64,6 +64,9 @@ use crate::{
 
 /// Creates a principal without authentication, to put into the extensions of a test's request.
 ///
+/// A [`Manager`](crate::manage::Manager) reads its actor from the store again: to let such a principal
+/// manage credentials, insert its record into the store too.
+///
 /// The first one of a process emits an event at `WARN`, and each is counted
 /// ([`observe`](mod@crate::observe)), so that you notice it in production.
 ///

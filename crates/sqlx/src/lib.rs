@@ -32,8 +32,8 @@
 #![cfg_attr(feature = "postgres", doc = include_str!("example_postgres.md"))]
 //! # Which sqlx
 //!
-//! This crate uses sqlx 0.9 and re-exports it as [`sqlx`]. A pool of another version is another
-//! type, for which the compiler reports that it does not implement `IntoPool`.
+//! This crate uses sqlx 0.9 and re-exports it as [`sqlx`]. A pool of another version does
+//! not compile: the error says that it is not a pool of sqlx 0.9, and what to do instead.
 //!
 //! | your service uses | do this |
 //! |---|---|
@@ -53,7 +53,7 @@
 //!
 //! # More
 //!
-//! - The guide of the core: [operating SQLite](tower_api_key::guide::stores#sqlite-in-operation),
+//! - The guide of the core: [operating SQLite](tower_api_key::guide::sqlite),
 //!   [from one machine to many](tower_api_key::guide::many_machines), [issuing and
 //!   revoking](tower_api_key::guide::managing), [peppers](tower_api_key::guide::peppers).
 //! - For operators: the modules `sqlite` and `postgres` have the schemas, the rights that roles

@@ -43,12 +43,13 @@ impl Peppers {
         })
     }
 
-    /// Adds an older pepper, whose digests are still verified.
+    /// Adds another pepper, whose digests are verified too: an older one, or the next one before it
+    /// becomes current.
     ///
     /// # Errors
     /// As for [`new`](Self::new); [`ConfigError::DuplicatePepper`] for a name that is already
     /// there.
-    pub fn with_older(mut self, name: &str, secret: &[u8]) -> Result<Self, ConfigError> {
+    pub fn with_other(mut self, name: &str, secret: &[u8]) -> Result<Self, ConfigError> {
         if self.named(name).is_some() {
             return Err(ConfigError::DuplicatePepper(name.into()));
         }
@@ -93,9 +94,9 @@ mod tests {
         }
         let twice = Peppers::new("a", &[0; 32])
             .unwrap()
-            .with_older("b", &[1; 32])
+            .with_other("b", &[1; 32])
             .unwrap()
-            .with_older("a", &[2; 32]);
+            .with_other("a", &[2; 32]);
         assert_eq!(twice.unwrap_err(), ConfigError::DuplicatePepper("a".into()));
     }
 
@@ -103,7 +104,7 @@ mod tests {
     fn debug_shows_names_alone() {
         let peppers = Peppers::new("new", &[b'N'; 32])
             .unwrap()
-            .with_older("old", &[b'O'; 32])
+            .with_other("old", &[b'O'; 32])
             .unwrap();
         let shown = format!("{peppers:?}");
         assert!(shown.contains("new") && shown.contains("old"));

@@ -81,7 +81,7 @@ impl fmt::Debug for Pepper {
 /// use tower_api_key::secret::Peppers;
 ///
 /// # let (this_year, last_year) = ([b't'; 32], [b's'; 32]);
-/// let peppers = Peppers::new("2026", &this_year)?.with_older("2025", &last_year)?;
+/// let peppers = Peppers::new("2026", &this_year)?.with_other("2025", &last_year)?;
 /// # }
 /// # Ok::<(), tower_api_key::ConfigError>(())
 /// ```

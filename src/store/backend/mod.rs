@@ -172,6 +172,9 @@ pub trait ManageStore: CredentialStore {
     /// store, and for tools and tests; issue credentials with a
     /// [`Manager`](crate::manage::Manager) instead.
     ///
+    /// Scopes that the store's [catalogue](Self::catalogue) does not know are not an error, and grant
+    /// nothing: give the store a catalogue with your own scopes.
+    ///
     /// # Errors
     /// [`WriteError::Taken`]; [`WriteError::InvalidId`] for an id that
     /// [`check_credential_id`](crate::credential::check_credential_id) refuses;

@@ -60,7 +60,7 @@ fn pepper_errors_do_not_contain_the_secret() {
     for error in [
         short,
         Peppers::new("no name", SECRET.as_bytes()).unwrap_err(),
-        good().with_older("good", SECRET.as_bytes()).unwrap_err(),
+        good().with_other("good", SECRET.as_bytes()).unwrap_err(),
     ] {
         planted_secret()
             .assert_absent_from(&format!("{error} {error:?} {error:#?}"), "ConfigError");

@@ -2,7 +2,7 @@
 //!
 //! Start with [`SqliteStore`]; the rest of this page is for operators and administrators. How to
 //! restore a backup, and what else to know in operation, is in
-//! [the guide](tower_api_key::guide::stores#sqlite-in-operation).
+//! [the guide](tower_api_key::guide::sqlite).
 //!
 //! # Revoking by hand
 //!
@@ -75,7 +75,7 @@ const MAX_CONNECTIONS: u32 = 8;
 ///
 /// The store fails while its file, or the `-wal` or `-shm` beside it, is replaced, renamed or
 /// deleted, and if more than one name (hard link) leads to the file. See
-/// [the guide](tower_api_key::guide::stores#sqlite-in-operation).
+/// [the guide](tower_api_key::guide::sqlite).
 ///
 /// An id that contains NUL is refused with
 /// [`WriteError::Store`](tower_api_key::store::WriteError::Store).

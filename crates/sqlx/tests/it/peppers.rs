@@ -40,7 +40,7 @@ fn two() -> Peppers {
 }
 
 fn two_and_one() -> Peppers {
-    two().with_older("one", &SECRETS[0]).unwrap()
+    two().with_other("one", &SECRETS[0]).unwrap()
 }
 
 async fn status(store: &Store, token: &str) -> u16 {
