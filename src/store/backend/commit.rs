@@ -115,7 +115,7 @@ impl Idempotency {
     }
 }
 
-/// What was issued under an idempotency key, as [`ManageStore::issued_under`] returns it.
+/// What was issued under an idempotency key, as [`issued_under`](super::ManageStore::issued_under) returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EarlierIssue {

@@ -157,7 +157,7 @@ pub trait ManageStore: CredentialStore {
     /// minute after it, is not written.
     ///
     /// The first use of a credential since its rotation is also an audit event
-    /// ([`AuditAction::UsedAfterRotation`]); these events are returned.
+    /// ([`UsedAfterRotation`](super::AuditAction::UsedAfterRotation)); these events are returned.
     ///
     /// By default nothing is recorded.
     ///
