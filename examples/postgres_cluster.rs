@@ -131,8 +131,11 @@ async fn node(url: &str) -> Result<()> {
     let mut commands = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = commands.next_line().await? {
         match line.split_once(' ') {
-            Some(("revoke", id)) => {
-                cache.delete(&Owner::of(Kind::OrgKey, "org_1"), id).await?;
+            Some(("revoke", named)) => {
+                let (organization, id) =
+                    named.split_once(' ').ok_or("an organization and a key")?;
+                let owner = Owner::Organization(organization.into());
+                cache.delete(&owner, id).await?;
                 println!("revoked");
             }
             Some(("look", id)) => match cache.peek(&Lookup::new(LookupKey::OrgKey { id }, None)) {
@@ -242,6 +245,10 @@ struct Key {
 }
 
 impl Admin {
+    fn owner(&self) -> Owner {
+        Owner::Organization(self.organization.as_str().into())
+    }
+
     async fn mint(&self) -> Result<Key> {
         let minted = TokenFormat::default().mint(Kind::OrgKey)?;
         let record = Record::org_key(&minted.id, minted.digest, &*self.organization);
@@ -264,7 +271,9 @@ async fn show(admin: &Admin, nodes: &mut [Node]) -> Result<()> {
         );
     }
     let (first, others) = nodes.split_first_mut().ok_or("nodes")?;
-    first.tell("revoke", &key.id).await?;
+    first
+        .tell("revoke", &format!("{} {}", admin.organization, key.id))
+        .await?;
     let revoked_at = Instant::now();
     println!(
         "node 0: the key is revoked; there it is now {}",
@@ -293,7 +302,7 @@ async fn measure(admin: &Admin, nodes: &mut [Node], count: usize) -> Result<()> 
         nodes
             .get_mut(by)
             .ok_or("a node")?
-            .tell("revoke", &key.id)
+            .tell("revoke", &format!("{} {}", admin.organization, key.id))
             .await?;
         let revoked_at = Instant::now();
         let key = Arc::new(key);
@@ -353,10 +362,7 @@ async fn listener_loss(admin: &Admin, nodes: &mut [Node]) -> Result<()> {
             let query = sqlx::query_scalar::<_, i64>(end).bind(format!("{SCHEMA}_changes"));
             ended += query.fetch_one(&admin.pool).await?;
         }
-        admin
-            .store
-            .delete(&Owner::of(Kind::OrgKey, "org_1"), &key.id)
-            .await?;
+        admin.store.delete(&admin.owner(), &key.id).await?;
         revoked.add(key);
     }
     revoked.complete.store(true, SeqCst);
