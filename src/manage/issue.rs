@@ -223,26 +223,13 @@ impl<S: ManageStore> Manager<S> {
         request: IssueRequest,
     ) -> Result<Issued, ManageError> {
         let owner = self.owner(actor, kind)?;
-        let idempotency = match &request.idempotency_key {
-            Some(key) => {
-                check_idempotency_key(key)?;
-                Some(Idempotency::new(key.clone(), fingerprint(kind, &request)))
-            }
-            None => None,
-        };
+        let idempotency = request.idempotency(kind)?;
         if let Some(issued) = self.issued_before(&owner, idempotency.as_ref()).await? {
             self.confirm(actor, &owner).await?;
             return Ok(issued);
         }
         let now = self.clock.now();
-        check_name(&request.name)?;
-        check_expiry(actor, request.expires_at, now, self.max_life)?;
-        check_grant(
-            actor,
-            request.role.as_deref(),
-            request.scopes.as_deref(),
-            self.store.catalogue(),
-        )?;
+        self.check(actor, &request, now)?;
         for _ in 0..MAX_ATTEMPTS {
             let (insert, secret) = self.mint(&owner, &request, None, now)?;
             let insert = NewCredential {
@@ -272,6 +259,23 @@ impl<S: ManageStore> Manager<S> {
             }
         }
         Err(ManageError::Busy)
+    }
+
+    /// Refuses a request that breaks a rule, or asks for more than the actor may grant.
+    fn check(
+        &self,
+        actor: &Actor,
+        request: &IssueRequest,
+        now: UnixMillis,
+    ) -> Result<(), ManageError> {
+        check_name(&request.name)?;
+        check_expiry(actor, request.expires_at, now, self.max_life)?;
+        check_grant(
+            actor,
+            request.role.as_deref(),
+            request.scopes.as_deref(),
+            self.store.catalogue(),
+        )
     }
 
     /// Mints a credential as requested; the caller has checked the request.
@@ -325,6 +329,15 @@ impl<S: ManageStore> Manager<S> {
 }
 
 impl IssueRequest {
+    /// Returns the idempotency key, with the fingerprint of this request.
+    fn idempotency(&self, kind: Kind) -> Result<Option<Idempotency>, ManageError> {
+        let Some(key) = &self.idempotency_key else {
+            return Ok(None);
+        };
+        check_idempotency_key(key)?;
+        Ok(Some(Idempotency::new(key.clone(), fingerprint(kind, self))))
+    }
+
     /// Creates a request for another credential like this one, with those of its scopes that the
     /// catalogue still has.
     pub(super) fn like(

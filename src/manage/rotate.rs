@@ -11,6 +11,7 @@ use super::{
 use crate::{
     clock::UnixMillis,
     credential::Kind,
+    id::CredentialId,
     secret::Secret,
     store::{
         AuditAction, AuditEvent, CredentialInfo, EffectiveStatus, ManageStore, Status, WriteError,
@@ -144,17 +145,6 @@ impl<S: ManageStore> Manager<S> {
         let request = IssueRequest::like(old, expires_at, self.store.catalogue());
         let (insert, secret) = self.mint(&old.owner, &request, Some(old.id.clone()), now)?;
         let new = &insert.info;
-        let mut after = CredentialInfo {
-            rotated_to: Some(new.id.clone()),
-            rotated_at: Some(now),
-            ..old.clone()
-        };
-        if overlap.is_zero() {
-            after.status = Status::Deleted;
-        } else {
-            let end = later(now, overlap);
-            after.expires_at = Some(old.expires_at.map_or(end, |own| own.min(end)));
-        }
         let events = vec![
             AuditEvent {
                 related: Some(new.id.clone()),
@@ -167,7 +157,7 @@ impl<S: ManageStore> Manager<S> {
         ];
         let changes = vec![Update {
             before: old.clone(),
-            after,
+            after: replaced(old, new.id.clone(), overlap, now),
         }];
         // Without an overlap the new credential takes the old one's slot under the cap, if it had
         // one.
@@ -214,4 +204,26 @@ impl<S: ManageStore> Manager<S> {
         }
         Ok(())
     }
+}
+
+/// Returns `old` as it is once `successor` has replaced it: deleted, or valid until the overlap
+/// ends.
+fn replaced(
+    old: &CredentialInfo,
+    successor: CredentialId,
+    overlap: Duration,
+    now: UnixMillis,
+) -> CredentialInfo {
+    let mut after = CredentialInfo {
+        rotated_to: Some(successor),
+        rotated_at: Some(now),
+        ..old.clone()
+    };
+    if overlap.is_zero() {
+        after.status = Status::Deleted;
+    } else {
+        let end = later(now, overlap);
+        after.expires_at = Some(old.expires_at.map_or(end, |own| own.min(end)));
+    }
+    after
 }

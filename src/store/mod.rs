@@ -53,6 +53,7 @@ mod info;
 mod lookup;
 mod memory;
 mod record;
+mod status;
 
 use std::sync::Arc;
 
@@ -70,7 +71,8 @@ pub(crate) use lookup::RawKey;
 pub use lookup::{Lookup, LookupKey, Peek};
 pub use memory::MemoryStore;
 pub(crate) use record::Grant;
-pub use record::{Record, Status};
+pub use record::Record;
+pub use status::Status;
 
 use crate::secret::Pepper;
 

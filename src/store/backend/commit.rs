@@ -2,9 +2,14 @@
 
 use super::Authority;
 use crate::{
-    clock::UnixMillis,
+    clock::{Clock, SystemClock, UnixMillis},
+    credential::{Kind, check_credential_id},
+    scope::Catalogue,
     secret::Digest,
-    store::{AuditEvent, CredentialInfo, Owner},
+    store::{
+        AuditEvent, CredentialInfo, Owner, Record, StoreError,
+        WriteError::{self, GrantOnToken, UnknownRole},
+    },
 };
 
 /// A change and everything that is committed with it.
@@ -53,6 +58,45 @@ impl Commit {
             events: Vec::new(),
             cap: None,
         }
+    }
+
+    /// Creates the commit of [`ManageStore::insert`](super::ManageStore::insert): a credential
+    /// created now, and nothing else.
+    ///
+    /// Scopes that equal the role's are left out, so that they follow the catalogue. A record that
+    /// was read from a store with peppers is refused: its digest can only be used in that store.
+    ///
+    /// # Errors
+    /// Those of [`ManageStore::insert`](super::ManageStore::insert) that can be detected without
+    /// the store.
+    pub(super) fn inserting(record: &Record, catalogue: &Catalogue) -> Result<Self, WriteError> {
+        if let Some(pepper) = record.pepper() {
+            // It would be stored under two peppers, which no token matches.
+            return Err(StoreError::UnknownPepper(pepper.name().into()).into());
+        }
+        check_credential_id(record.kind(), record.id())?;
+        if record.kind() == Kind::PersonalToken && record.has_grant() {
+            return Err(GrantOnToken);
+        }
+        let owner = Owner::of_record(record).unwrap_or_else(|| Owner::of(record.kind(), ""));
+        let of_role = match record.role() {
+            Some(role) => Some(
+                catalogue
+                    .scopes_of(role)
+                    .ok_or_else(|| UnknownRole(role.into()))?,
+            ),
+            None => None,
+        };
+        let info = CredentialInfo::of_record(record, owner.clone(), SystemClock.now(), of_role);
+        let insert = NewCredential {
+            info,
+            digest: record.digest().clone(),
+            idempotency: None,
+        };
+        Ok(Self {
+            insert: Some(insert),
+            ..Self::new(owner, Authority::Unconditional)
+        })
     }
 }
 

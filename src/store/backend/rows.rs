@@ -3,16 +3,14 @@
 //!
 //! A malformed row is [`StoreError::Corrupt`] for its own credential, and never a guess.
 
-use super::{ActorState, Authority, Commit, DigestPolicy, NewCredential};
+use super::{ActorState, DigestPolicy};
 use crate::{
-    clock::{Clock, SystemClock, UnixMillis},
-    credential::{Kind, check_credential_id},
+    clock::UnixMillis,
     id::CredentialId,
     scope::Catalogue,
     secret::Digest,
     store::{
         AuditAction, AuditActor, AuditEvent, CredentialInfo, Owner, Record, Status, StoreError,
-        WriteError::{self, GrantOnToken, UnknownRole},
     },
 };
 
@@ -323,45 +321,4 @@ pub fn audit_event(row: &impl Columns, owner: &Owner) -> Result<AuditEvent, Stor
         by: by.unwrap_or(AuditActor::Unknown),
         origin: text("origin")?.map(Into::into),
     })
-}
-
-impl Commit {
-    /// Creates the commit of [`ManageStore::insert`](super::ManageStore::insert): a credential
-    /// created now, and nothing else.
-    ///
-    /// Scopes that equal the role's are left out, so that they follow the catalogue. A record that
-    /// was read from a store with peppers is refused: its digest can only be used in that store.
-    ///
-    /// # Errors
-    /// Those of [`ManageStore::insert`](super::ManageStore::insert) that can be detected without
-    /// the store.
-    pub(super) fn inserting(record: &Record, catalogue: &Catalogue) -> Result<Self, WriteError> {
-        if let Some(pepper) = record.pepper() {
-            // It would be stored under two peppers, which no token matches.
-            return Err(StoreError::UnknownPepper(pepper.name().into()).into());
-        }
-        check_credential_id(record.kind(), record.id())?;
-        if record.kind() == Kind::PersonalToken && record.has_grant() {
-            return Err(GrantOnToken);
-        }
-        let owner = Owner::of_record(record).unwrap_or_else(|| Owner::of(record.kind(), ""));
-        let of_role = match record.role() {
-            Some(role) => Some(
-                catalogue
-                    .scopes_of(role)
-                    .ok_or_else(|| UnknownRole(role.into()))?,
-            ),
-            None => None,
-        };
-        let info = CredentialInfo::of_record(record, owner.clone(), SystemClock.now(), of_role);
-        let insert = NewCredential {
-            info,
-            digest: record.digest().clone(),
-            idempotency: None,
-        };
-        Ok(Self {
-            insert: Some(insert),
-            ..Self::new(owner, Authority::Unconditional)
-        })
-    }
 }

@@ -11,17 +11,13 @@ use async_trait::async_trait;
 use super::{MemoryStore, state::State};
 use crate::{
     clock::{Clock, SystemClock, UnixMillis},
-    credential::{Kind, check_credential_id},
-    id::{CredentialId, OrgId, UserId},
+    credential::Kind,
+    id::{CredentialId, UserId},
     scope::Catalogue,
     store::{
-        AuditEvent, CredentialInfo, EffectiveStatus, ManageStore, Owner, Record, Status,
-        StoreError, Usage,
-        WriteError::{self, CapReached, Changed, NotPermitted, Taken, UnknownRole, UnknownUser},
-        backend::{
-            ActorState, Authority, Commit, EarlierIssue, EndTarget, Ending, ListQuery,
-            NewCredential, Update,
-        },
+        AuditEvent, CredentialInfo, ManageStore, Owner, Record, Status, StoreError, Usage,
+        WriteError::{self, Changed, UnknownRole},
+        backend::{Commit, EarlierIssue, EndTarget, Ending, ListQuery, NewCredential, Update},
     },
 };
 
@@ -48,7 +44,7 @@ impl MemoryStore {
     }
 
     /// Returns the info of every credential of `owner`, in no order.
-    fn credentials_of(&self, state: &State, owner: &Owner) -> Vec<CredentialInfo> {
+    pub(super) fn credentials_of(&self, state: &State, owner: &Owner) -> Vec<CredentialInfo> {
         let complete = |record: &Record| state.metadata.complete(self.info_of(record, owner));
         match owner {
             Owner::Organization(_) => {
@@ -86,108 +82,6 @@ impl MemoryStore {
                 own => own,
             },
             ..info
-        }
-    }
-
-    /// Checks that the id is valid and free, the owner exists, and the idempotency key is new.
-    fn may_insert(&self, state: &State, insert: &NewCredential) -> Result<(), WriteError> {
-        let info = &insert.info;
-        check_credential_id(info.kind(), info.id.as_str())?;
-        match &info.owner {
-            Owner::Organization(id) => drop(state.living(id.as_str())?),
-            Owner::User(id) => drop(
-                state
-                    .users
-                    .get(id)
-                    .ok_or_else(|| UnknownUser(id.as_str().into()))?,
-            ),
-        }
-        let id = info.id.as_str();
-        let taken = match info.kind() {
-            Kind::OrgKey => self.key(id).is_some(),
-            Kind::PersonalToken => {
-                state.token_digests.contains_key(id)
-                    || self.0.tokens.pin().contains_key(&insert.digest.words())
-            }
-        };
-        let repeated = insert
-            .idempotency
-            .as_ref()
-            .is_some_and(|it| state.metadata.issued_under(&info.owner, &it.key).is_some());
-        if taken || repeated {
-            Err(Taken(id.into()))
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Refuses a commit that would bring the owner above its cap. Nothing of it is made yet.
-    fn check_cap(&self, state: &State, commit: &Commit) -> Result<(), WriteError> {
-        let Some(cap) = commit.cap else { return Ok(()) };
-        let accepted =
-            |one: &CredentialInfo| one.effective_status(cap.at) == EffectiveStatus::Active;
-        let untouched = |one: &CredentialInfo| {
-            commit
-                .changes
-                .iter()
-                .all(|change| change.before.id != one.id)
-        };
-        let kept = self
-            .credentials_of(state, &commit.owner)
-            .iter()
-            .filter(|one| accepted(one) && untouched(one))
-            .count();
-        let made = commit
-            .insert
-            .iter()
-            .map(|insert| &insert.info)
-            .chain(commit.changes.iter().map(|c| &c.after));
-        if kept + made.filter(|one| accepted(one)).count() <= cap.limit as usize {
-            Ok(())
-        } else {
-            Err(CapReached(cap.limit))
-        }
-    }
-
-    /// Checks that the actor may still make the change. The state stays locked until the change is
-    /// made.
-    fn check_authority(&self, state: &State, authority: &Authority) -> Result<(), WriteError> {
-        let organization = authority.organization().map(OrgId::as_str);
-        let state = match authority {
-            Authority::Unconditional => None,
-            Authority::Credential {
-                kind: Kind::OrgKey,
-                id,
-                ..
-            } => self
-                .key(id.as_str())
-                .map(|record| ActorState::of_record(&record)),
-            Authority::Credential {
-                kind: Kind::PersonalToken,
-                id,
-                ..
-            } => {
-                let tokens = self.0.tokens.pin();
-                let entry = state
-                    .token_digests
-                    .get(id)
-                    .and_then(|digest| tokens.get(digest));
-                entry.map(|entry| ActorState::of_record(entry.seen_from(organization)))
-            }
-            Authority::User { id, .. } => state.users.get(id).map(|user| {
-                let living = organization.and_then(|id| state.living(id).ok());
-                let member = living.and_then(|org| user.roles.get(&org).map(|role| (org, role)));
-                let scopes = |role: &str| self.0.catalogue.scopes_of(role).cloned();
-                ActorState::user(
-                    !user.disabled,
-                    member.and_then(|(org, role)| Some((org, scopes(role)?))),
-                )
-            }),
-        };
-        if authority.permits(state.as_ref()) {
-            Ok(())
-        } else {
-            Err(NotPermitted)
         }
     }
 

@@ -5,6 +5,7 @@
 //! from (organizations, users, memberships) is kept behind a lock that only writers take; a writer
 //! puts the changed records into the maps before it returns.
 
+mod checks;
 mod directory;
 mod insert;
 mod key;
