@@ -60,12 +60,12 @@
 //!
 //! | | instructions |
 //! |---|---:|
-//! | no credential: nothing but the response | 3309 |
-//! | malformed token | 3842 |
-//! | unknown id | 7401 |
-//! | wrong secret | 7484 |
-//! | deleted | 7496 |
-//! | expired: the clock is read | 7619 |
+//! | no credential: nothing but the response | 3299 |
+//! | malformed token | 3831 |
+//! | unknown id | 7390 |
+//! | wrong secret | 7473 |
+//! | deleted | 7485 |
+//! | expired: the clock is read | 7608 |
 //!
 //! # Memory and scale
 //!
