@@ -1,6 +1,6 @@
 //! The columns of a row, and what an error of the driver means.
 
-use sqlx::{Row, postgres::PgRow};
+use sqlx::{Row, error::DatabaseError, postgres::PgRow};
 
 use super::PostgresStore;
 use tower_api_key::{
@@ -63,13 +63,38 @@ pub(super) fn get<'r, T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Pos
 
 /// An error about a damaged page or value means one damaged record; every other error is an outage.
 pub(super) fn store_error(error: sqlx::Error) -> StoreError {
-    // data_corrupted, index_corrupted
-    let damaged = |code: &str| code == "XX001" || code == "XX002";
     match &error {
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => StoreError::corrupt(error),
-        sqlx::Error::Database(told) if told.code().is_some_and(|code| damaged(&code)) => {
-            StoreError::corrupt(error)
+        sqlx::Error::Database(told) => {
+            let error = ServerError::of(&**told);
+            match error.code.as_deref() {
+                // data_corrupted, index_corrupted
+                Some("XX001" | "XX002") => StoreError::corrupt(error),
+                _ => StoreError::unavailable(error),
+            }
         }
         _ => StoreError::unavailable(error),
+    }
+}
+
+/// An error of the server without its detail, hint and context, which quote rows and parameters,
+/// digests included. The driver's own error shows them in its `Debug` output.
+#[derive(Debug, thiserror::Error)]
+#[error("error returned from database: {message}")]
+struct ServerError {
+    message: Box<str>,
+    code: Option<Box<str>>,
+    constraint: Option<Box<str>>,
+    table: Option<Box<str>>,
+}
+
+impl ServerError {
+    fn of(error: &dyn DatabaseError) -> Self {
+        Self {
+            message: error.message().into(),
+            code: error.code().map(|code| (*code).into()),
+            constraint: error.constraint().map(Into::into),
+            table: error.table().map(Into::into),
+        }
     }
 }

@@ -3,13 +3,15 @@
 use tower_api_key::{
     id::CredentialId,
     store::{
-        AuditAction, AuditActor, CredentialStore, Lookup, LookupKey, ManageStore, StoreError,
+        AuditAction, AuditActor, CredentialInfo, CredentialStore, Lookup, LookupKey, ManageStore,
+        StoreError,
         backend::{EndStatus, EndTarget, Idempotency},
     },
 };
 
 use super::{
-    Fixture, ORG, USER, event, info, insert_commit, list_all, owners, pg, setup::ending_of,
+    Fixture, ORG, USER, digest, event, info, insert_commit, list_all, owners, pg, setup::ending_of,
+    update_commit,
 };
 
 const DAMAGED_COLUMNS: [&str; 8] = [
@@ -226,4 +228,27 @@ async fn an_unreadable_event_is_marked() {
         );
     }
     assert_eq!(fixture.store.events(other, None, 10).await.unwrap(), []);
+}
+
+/// PostgreSQL quotes the whole row in the detail of an error about it.
+#[tokio::test]
+async fn no_error_about_a_refused_row_contains_its_digest() {
+    let Some(fixture) = Fixture::new().await else {
+        return;
+    };
+    let (owner, _) = &owners()[0];
+    let unreadable = |info: &mut CredentialInfo| info.name = "two\nlines".into();
+    let mut new = info(owner, "refused");
+    unreadable(&mut new);
+    fixture.insert(info(owner, "stored")).await;
+    for (id, commit) in [
+        ("refused", insert_commit(new)),
+        ("stored", update_commit(&info(owner, "stored"), unreadable)),
+    ] {
+        let error = fixture.store.commit(&commit).await.unwrap_err();
+        let text = format!("{error:?} {error:#?}");
+        assert!(text.contains("name_has_no_control"), "{id}: {text}");
+        let part = &digest(owner, id).to_hex()[..16]; // long values are cut off
+        assert!(!text.contains(part), "{id}: {text}");
+    }
 }
