@@ -168,6 +168,22 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_has_at_least_200_random_bits() {
+        let key = minted(OrgKey);
+        let (_, secret) = key.split_once('.').unwrap();
+        let token = minted(PersonalToken);
+        let body = token
+            .strip_prefix(TokenFormat::default().personal_token_prefix())
+            .unwrap();
+        for random in [secret, body].map(|text| text.len() - CHECKSUM_CHARS) {
+            assert!(
+                random as f64 * 62_f64.log2() >= 200.0,
+                "{random} characters"
+            );
+        }
+    }
+
+    #[test]
     fn the_id_of_a_key_stands_in_its_token() {
         let minted = TokenFormat::default().mint(OrgKey).unwrap();
         let token = minted.secret.expose_secret();

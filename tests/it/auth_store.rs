@@ -8,10 +8,13 @@ use tower_api_key::{
     clock::{Clock, UnixMillis},
     credential::{Kind, TokenFormat},
     secret::{Digest, Pepper},
-    store::{Directory, Lookup, ManageStore, MemoryStore, Peek, Record, StoreError},
+    store::{Directory, Lookup, LookupKey, ManageStore, MemoryStore, Peek, Record, StoreError},
 };
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use support::{
@@ -333,4 +336,38 @@ async fn a_store_can_be_a_shared_trait_object() {
         .unwrap();
     let auth: AuthLayer<Arc<dyn CredentialStore>> = AuthLayer::new(Arc::new(memory));
     assert_eq!(ask(&auth, bearer(KEY)).await.cause(), "deleted");
+}
+
+/// A store that writes down what it is asked for.
+#[derive(Clone, Default)]
+struct Inquisitive(Arc<Mutex<Vec<String>>>);
+
+#[async_trait]
+impl CredentialStore for Inquisitive {
+    async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        let asked = match lookup.key() {
+            LookupKey::OrgKey { id } => id.to_owned(),
+            LookupKey::PersonalToken { digest } => digest.to_hex(),
+        };
+        let asked = format!("{asked} {:?}", lookup.organization());
+        self.0.lock().unwrap().push(asked);
+        Ok(None)
+    }
+}
+
+#[tokio::test]
+async fn a_store_is_asked_for_an_id_or_a_digest_and_never_for_a_token() {
+    let store = Inquisitive::default();
+    let auth = AuthLayer::new(store.clone());
+    ask(&auth, bearer(KEY)).await;
+    ask(&auth, bearer_in(TOKEN, ORG)).await;
+    let asked = store.0.lock().unwrap();
+    let (id, secret) = KEY.trim_start_matches("ak_").split_once('.').unwrap();
+    let digest = Digest::of(TOKEN.as_bytes()).to_hex();
+    assert_eq!(
+        *asked,
+        [format!("{id} None"), format!("{digest} {:?}", Some(ORG))]
+    );
+    let all = asked.join(" ");
+    assert!(!all.contains(secret) && !all.contains(TOKEN.trim_start_matches("pat_")));
 }
