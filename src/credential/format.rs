@@ -107,7 +107,7 @@ impl TokenFormat {
     /// Refuses tokens whose last six characters are not the checksum of the rest, without a lookup.
     ///
     /// Off by default, so that tokens issued elsewhere work. Turn it on if every token was minted
-    /// by [`mint`](Self::mint): junk then costs no lookup at all.
+    /// by [`mint`](Self::mint): junk without a valid checksum then costs no lookup.
     #[must_use]
     pub fn with_required_checksum(mut self) -> Self {
         self.checksum = true;

@@ -1,8 +1,8 @@
 //! Managing credentials: who may do what, the audit trail, and migrating from another system.
 //!
 //! Put a [`Manager`](crate::manage::Manager) over the store that the layers use, including its
-//! cache. It is the one place that writes credentials, so you neither reimplement its checks nor
-//! forget one.
+//! cache. Let it be the one place that writes credentials, so you neither reimplement its checks
+//! nor forget one.
 //!
 //! # Who asks
 //!
@@ -60,7 +60,7 @@
 //! - **Ids** of organizations, users and credentials to create are 1 to 256 bytes of visible ASCII,
 //!   which is what the organization header can carry. Ids of keys are limited to what a token can
 //!   carry. The functions beside [`check_organization_id`](crate::id::check_organization_id) define
-//!   the rule, and every store applies them. An entry that already exists under another id can
+//!   the rule, and the stores of this project apply them. An entry that already exists under another id can
 //!   still be read, disabled and deleted.
 //!
 //! # Roles, or scopes one by one
@@ -93,7 +93,7 @@
 //!
 //! # When the store fails
 //!
-//! A call takes at most five seconds in total
+//! A call waits at most five seconds in total for the store
 //! ([`with_deadline`](crate::manage::Manager::with_deadline)). If the store fails, panics or has
 //! not answered by then, the call returns `Unavailable` with the cause as its source. As a rule
 //! nothing was written. The exception is a connection that was lost, or a deadline that passed,
@@ -109,6 +109,8 @@
 //! same rights. Without an overlap window the old one ends at once. With one, both are valid until
 //! the window ends, and not a request longer: the layer checks the expiry on every request,
 //! whatever is cached.
+//!
+//! By a node's own clock, that is: nodes whose clocks differ end the window at different moments.
 //!
 //! Where [last uses](#the-last-use) are recorded, the first use of the old credential after the
 //! rotation emits an audit event within a minute, so you can find clients that have not switched
@@ -133,8 +135,9 @@
 //! [`checksum_holds`](crate::credential::TokenFormat::checksum_holds) confirms a match offline.
 //!
 //! Revocation does not depend on what the holder does: `delete`, `disable`, `revoke_presented` and
-//! `revoke_all` do not compare with an earlier read. They succeed at the first call, however often
-//! the holder renames, rotates or enables the credential at the same time. A revoked credential
+//! `revoke_all` do not compare with an earlier read. As long as the store answers they succeed at
+//! the first call, however often the holder renames, rotates or enables the credential at the same
+//! time. [`deploying`](super::deploying#when-a-key-leaks) has the steps in order. A revoked credential
 //! cannot issue others: its attempts are refused.
 //!
 //! # The audit trail
@@ -154,7 +157,8 @@
 //! ([`with_last_use`](crate::AuthLayer::with_last_use)) and run
 //! [`run_usage_recorder`](crate::manage::Manager::run_usage_recorder) in a task. Requests record
 //! their use in memory, and the task writes once a minute. Writes per credential are at least a
-//! minute apart, whichever nodes saw it. A database that cannot be written to does not affect
+//! minute apart, whichever nodes saw it, except that the first use after a rotation is written by
+//! the next round. A database that cannot be written to does not affect
 //! requests.
 //!
 //! A service with a store of its own and without a manager writes the uses to its own table: about

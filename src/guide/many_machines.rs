@@ -2,7 +2,7 @@
 //!
 //! | nodes | store | a revocation takes effect |
 //! |---|---|---|
-//! | one process | [`MemoryStore`](crate::store::MemoryStore), or a SQLite file | at once |
+//! | one process | [`MemoryStore`](crate::store::MemoryStore), or a SQLite file | at once, if it is made through the cache that the layers use |
 //! | several processes, one machine | a SQLite file | with the next lookup; with a cache, when its feed has delivered it |
 //! | several machines | PostgreSQL | the same |
 //!
@@ -13,8 +13,9 @@
 //!    other, and the first one does the work. Where the service's role may not create anything, the
 //!    schema's owner first runs `migrate()` from a small program of its own, and then the `GRANT`s
 //!    that the documentation of [`tower_api_key_sqlx::postgres`] lists. Deploy a new version in the
-//!    same order: migrate, grant, roll out the nodes. Without a cache every request is one lookup,
-//!    and a revocation takes effect on every node as soon as it is acknowledged.
+//!    same order: migrate, grant, roll out the nodes. Without a cache each well-formed credential
+//!    costs one lookup, and a revocation takes effect on every node that reads from the primary as
+//!    soon as it is acknowledged.
 //! 2. **The cache.** [`Cached`](crate::store::Cached) answers from memory. By itself it sees
 //!    changes made through it at once, and others after its time to live (5 s).
 //! 3. **The feed.** `store.feed()` sends the cache every change, from any source: another node, a
@@ -45,8 +46,9 @@
 //!
 //! # The pool
 //!
-//! Lookups and management share the pool. Management takes at most half of its connections, and
-//! reserves one of these for revocations: give the pool four connections or more. A management call
+//! Lookups and management share the pool. Management takes at most half of its connections, but
+//! one in any case, and reserves one of these for revocations: give the pool four connections or
+//! more. A management call
 //! gives up within 10 s, and may be repeated.
 //!
 //! # The bounds
@@ -62,7 +64,9 @@
 //! | the cache follows no feed | the time to live |
 //!
 //! So in the example the bound is 4 s + 5 s, and never more than the time to live where that is
-//! shorter. On the node that made the change through its cache the bound is zero. Measure the first
+//! shorter, unless [`danger_with_stale_accepts`](crate::store::Cached::danger_with_stale_accepts)
+//! is on, which adds its grace while the store fails. On the node that made the change through its
+//! cache the bound is zero. Measure the first
 //! row on your own machines: the example `postgres_cluster` runs three nodes, and prints it with
 //! `--measure 1000`. In production watch `tower_api_key_revocation_lag_seconds` and
 //! `tower_api_key_feed_up` (see [`observe`](mod@crate::observe)).

@@ -21,9 +21,12 @@
 //!
 //! # What a pepper protects against
 //!
-//! - An attacker with a copy of the database, from a backup or an injection, cannot check whether
-//!   a token is in it, and cannot search for weak tokens that were issued
-//!   [elsewhere](super::managing).
+//! Both hold for the digests that are peppered. Those from before the first pepper stay as they are
+//! until their credentials are used, and older backups keep them.
+//!
+//! - An attacker with a copy of the database, from a backup or an injection, cannot verify a token
+//!   against it, and cannot search for weak tokens that were issued [elsewhere](super::managing).
+//!   The public id of a key is in the database as it is, and in the key.
 //! - An attacker who can write to the database cannot create the digest of a new token. This holds
 //!   once you call [`without_plain_digests`](crate::secret::Peppers::without_plain_digests); until then a digest
 //!   without a pepper is accepted.

@@ -121,7 +121,8 @@
 //!
 //! nginx's `auth_request`, Traefik's ForwardAuth, Caddy's `forward_auth` and Envoy's `ext_authz`
 //! ask a service whether a request may pass, and treat any 2xx as a yes. This crate answers a
-//! refused request with 401, 403, 503 or 500, whatever the client sends. There are two exceptions,
+//! refused request with 401, 403, 503 or 500, whatever the client sends; a responder of your own
+//! may choose another 4xx or 5xx. There are two exceptions,
 //! both opt-in. Leave both off on routes that a gateway asks:
 //!
 //! - [`with_grpc`](crate::AuthLayer::with_grpc) (and tonic's own server), since a refused gRPC call

@@ -28,9 +28,9 @@
 //! - **The file is replaced, renamed or deleted.** The store remembers the device and inode of the
 //!   file that it opened, and of the `-wal` and `-shm` beside it. It compares them with each
 //!   answer, before and after each change, and every 10 ms in its feed. Once they differ, every
-//!   lookup is a 503 and every change an error, the feed is lost, and nothing is written to the
-//!   file that now has the name. A database that was only renamed, or whose volume was away, is
-//!   used again when it comes back. After a replacement, restart the service. On systems other than
+//!   lookup in the store is a 503 and every change an error, the feed is lost, and nothing is
+//!   written to the file that now has the name. A database that was only renamed, or whose volume
+//!   was away, is used again when it comes back. After a replacement, restart the service. On systems other than
 //!   Unix the standard library does not expose inodes: there the store notices only a missing file.
 //! - **The `-wal` or `-shm` is removed.** Never do this while a program has the database open. The
 //!   next program creates new ones, and neither program sees what the other writes, revocations

@@ -43,7 +43,7 @@
 //!   lets them retry.
 //! - Compare ids byte for byte. A database column with a case-insensitive collation creates
 //!   aliases.
-//! - Answer from memory through [`peek`](crate::CredentialStore::peek) where you can: the request
+//! - Answer from memory through [`peek`](crate::CredentialStore::peek) where you can: the lookup
 //!   then costs no allocation and no clone of the inner service.
 //! - The lookup is dropped when its deadline passes or the client disconnects. A panic in it is a
 //!   503.

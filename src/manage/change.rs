@@ -107,7 +107,8 @@ impl<S: ManageStore> Manager<S> {
             .await
     }
 
-    /// Deletes a credential. It is refused from the next request on and can never be restored.
+    /// Deletes a credential. It is refused from the next request on, where the cache of the layers
+    /// is in this manager's store, and no call restores it.
     ///
     /// A single statement deletes it, without comparing it with what was read before, so its bearer
     /// cannot delay the deletion by renaming, rotating or enabling the credential.

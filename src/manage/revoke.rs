@@ -73,9 +73,10 @@ impl<S: ManageStore> Manager<S> {
         .await
     }
 
-    /// Deletes **all** of the actor's credentials of `kind` in one transaction, and returns their
-    /// ids. To revoke a single one, [`delete`](Self::delete) it.
-    /// A credential that one of them issues at the same time is deleted too, or refused.
+    /// Deletes **all** of the actor's credentials of `kind`, and returns their ids. To revoke a
+    /// single one, [`delete`](Self::delete) it. What exists is deleted in one transaction. A
+    /// credential that one of them issues at the same time is refused, or deleted too, by a second
+    /// transaction of stores that do not serialize changes, such as the PostgreSQL store.
     ///
     /// For the button that a customer presses after a break-in, and for customers who leave. A
     /// caller whose own credential is among them has none afterwards.

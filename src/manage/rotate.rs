@@ -188,7 +188,7 @@ impl<S: ManageStore> Manager<S> {
         let Some(before) = self.store.credential(&old.owner, id.as_str()).await? else {
             return Ok(());
         };
-        // A damaged credential cannot be compared, and is not accepted either.
+        // A damaged credential cannot be compared. If it is accepted at all, its overlap ends it.
         if before.damaged || before.id == old.id {
             return Ok(());
         }

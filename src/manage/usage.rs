@@ -43,7 +43,8 @@ impl<S: ManageStore> Manager<S> {
     /// Writes the uses collected since the last call, and returns how many credentials were
     /// updated. Call it on shutdown.
     ///
-    /// Writes per credential are at least a minute apart. Used credentials whose digest was not
+    /// Writes per credential are at least a minute apart, except for the first use after a rotation,
+    /// which is an audit event. Used credentials whose digest was not
     /// computed with the store's current [pepper](crate::secret::Peppers) are rehashed.
     ///
     /// A service without a manager does the same, apart from the rehashing, with

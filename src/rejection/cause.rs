@@ -8,7 +8,8 @@ use crate::{
     store::{StoreError, StoreFault},
 };
 
-/// The actual cause of a refusal, for logs and metrics. It is never sent to a client.
+/// The actual cause of a refusal, for logs and metrics. No responder of this crate sends it to a
+/// client.
 ///
 /// The events and counters of [`observe`](mod@crate::observe) carry its [`code`](Self::code). What
 /// the codes usually mean when a customer reports that a key does not work:

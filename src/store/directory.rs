@@ -31,8 +31,9 @@ use super::{StoreError, WriteError};
 /// ```
 ///
 /// The writers are for set-up, tools and synchronization with the system that owns this data: they
-/// bypass all rules and leave no audit trail. Once a call has returned, its change is durable and
-/// visible to every later lookup on the same store. A refused change has changed nothing.
+/// bypass all rules and leave no audit trail. Once a call has returned, its change is as durable as
+/// the store is, and visible to every later lookup on the same store. A refused change has changed
+/// nothing.
 #[async_trait]
 pub trait Directory: Send + Sync + 'static {
     /// Returns whether `organization` is below `ancestor`, at any distance, with all organizations

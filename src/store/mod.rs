@@ -10,8 +10,10 @@
 //!   does not check secrets, expiry or scopes. For a credential that is deleted or whose owner is
 //!   gone, return either a record with its [`Status`], for the sake of the logs, or `Ok(None)`.
 //! - `Ok(None)`: there is no such credential, definitely.
-//! - `Err(_)`: the store could not answer. It becomes a 503, never a 401, a 403 or an accept, and
-//!   is never cached.
+//! - `Err(_)`: the store could not answer. It becomes a 503, never a 401 or a 403. A [`Cached`]
+//!   keeps it for no longer than a lookup's deadline, so that an outage does not multiply lookups,
+//!   and never as an answer; it accepts instead only with
+//!   [`danger_with_stale_accepts`](Cached::danger_with_stale_accepts).
 //!
 //! A key is looked up by its id, a personal token by its digest, both compared byte for byte. For a
 //! personal token with an [`organization`](Lookup::organization), the record describes what its
@@ -135,7 +137,8 @@ pub trait CredentialStore: Send + Sync + 'static {
     }
 
     /// Answers, waiting as long as it takes. The future is dropped when the deadline passes or the
-    /// client disconnects; when called by a [`Cached`], only when the cache's deadline passes.
+    /// client disconnects; when called by a [`Cached`], when the cache's deadline passes or too many
+    /// lookups continue for clients that have disconnected.
     ///
     /// # Errors
     /// [`StoreError`] if the store could not answer.

@@ -1,8 +1,8 @@
 //! Peppers: keys kept outside the database, without which its digests are useless.
 //!
 //! A peppered digest is the HMAC-SHA-256 (RFC 2104, FIPS 198-1) of a token's SHA-256 digest, not of
-//! the token. The plain text therefore never leaves the layer, and another system's digests can be
-//! peppered too.
+//! the token. A store therefore needs no plain text, and another system's digests can be peppered
+//! too.
 //!
 //! Without the feature `peppers` the types are there, and nothing can create a pepper.
 

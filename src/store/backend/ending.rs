@@ -11,7 +11,8 @@ use crate::{
 ///
 /// A store changes every credential of the owner that [`target`](Self::target) selects (to disable:
 /// those that are active; to delete: those that are not deleted), and stores
-/// [`event`](Self::event) for each, in one transaction.
+/// [`event`](Self::event) for each, in one transaction. What other transactions add meanwhile it may
+/// end in a second one.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::exhaustive_structs,

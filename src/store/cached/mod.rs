@@ -47,7 +47,7 @@ use crate::{observe::counters, secret::Pepper};
 
 /// A cache of a store's answers.
 ///
-/// Put it around a store in a database: requests are then answered from memory, without a query and
+/// Put it around a store in a database: lookups are then answered from memory, without a query and
 /// without an allocation, and only misses wait for the database. Around a
 /// [`MemoryStore`](super::MemoryStore) it gains nothing.
 ///
@@ -60,19 +60,22 @@ use crate::{observe::counters, secret::Pepper};
 ///   arrive through [`follow`](Self::follow); without a feed they take effect after the TTL.
 /// - **Single flight**: concurrent lookups of the same credential share one call of the store,
 ///   unless a change that may concern it came in between. The lookup runs in its own task, which
-///   ends with the answer or at [its deadline](Self::with_lookup_deadline), whichever clients
-///   disconnect meanwhile.
+///   ends with the answer or at [its deadline](Self::with_lookup_deadline), even if all clients
+///   that wait for it disconnect. At most 1024 lookups continue like that; beyond, they are
+///   aborted.
 /// - A **failure** is shared by all requests that wait for the lookup. It is neither an accept nor
 ///   a denial. It is kept for 20 milliseconds, and a second one for the rest of the lookup's
 ///   deadline since the first lookup began: in an outage a credential costs at most two calls of
-///   the store in that time, however many requests present it. After an outage it is looked up
+///   the store in that time, however many requests present it; a personal token, two for each
+///   organization that requests name with it. After an outage it is looked up
 ///   again once this time is over, or when a change names it. The same holds for "there is none"
 ///   while changes arrive that may be the credential's creation and do not name it, such as changes
 ///   of other tokens.
 /// - What cannot be accepted (unknown, deleted, disabled, expired, not a member) has a **table of
 ///   its own** with a short TTL, so that a flood of it uses bounded memory and evicts no accepted
-///   credential. Each unknown id is looked up once per negative TTL. The number of such lookups is
-///   unlimited unless you [set a limit](Self::with_miss_rate_limit).
+///   credential. Each unknown id is looked up once per negative TTL, or more often if that table
+///   [is full](Self::with_negative_capacity). The number of such lookups is unlimited unless you
+///   [set a limit](Self::with_miss_rate_limit).
 /// - **Times** are measured by a clock that continues while the machine sleeps. If a feed is
 ///   followed, what was cached before a suspend expires at most one second after it.
 ///

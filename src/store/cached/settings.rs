@@ -111,7 +111,7 @@ impl<S> Cached<S> {
     /// Sets how long an answer that cannot be accepted is cached; 1 second by default.
     ///
     /// It is the upper bound on how long an unannounced creation stays invisible, and each unknown
-    /// credential costs one lookup in this time.
+    /// credential costs one lookup in this time, as long as the table has room for the answer.
     #[track_caller]
     pub fn with_negative_ttl(mut self, life: Duration) -> Self {
         self.settings.negative_time_to_live = nanos(life);
