@@ -2,9 +2,9 @@
 //!
 //! You need this crate if programs call your service with `Authorization: Bearer …` and you want
 //! to give each customer keys of their own. You no longer write the middleware that reads and
-//! verifies a key in constant time, the table of digests behind it, the refusals with the right
-//! status, challenge and text over HTTP and gRPC, the cache that forgets a revoked key at once, or
-//! the endpoints' rules for who may issue, list, rotate and revoke which key.
+//! verifies a key, the table of digests behind it, the refusals with the right status, challenge
+//! and text over HTTP and gRPC, the cache that forgets a key at once when it is revoked through it,
+//! or the endpoints' rules for who may issue, list, rotate and revoke which key.
 //!
 //! It is not for users who sign in with a password or through OAuth: sessions and JWTs are other
 //! crates' work, and can be used beside it.
@@ -60,6 +60,7 @@
 //! |---|---|
 //! | build a complete service | [`guide::first_service`], step by step |
 //! | order layers, leave a route open | [`guide::placement`], [`PublicLayer`], [`EveryRouteDecidesLayer`] |
+//! | deploy it, or deal with a leaked key | [`guide::deploying`] |
 //! | require a scope or an organization | [`require`], [`guide::organizations`] |
 //! | change texts, bodies or headers of refusals | [`rejection`], [`guide::refusals`] |
 //! | issue, list, rotate and revoke keys | [`manage`], [`guide::managing`] |
@@ -68,8 +69,9 @@
 //! | see verdicts in logs and metrics | [`observe`] |
 //! | test a service, or a store | [`guide::testing_services`], feature `testing` |
 //!
-//! To audit the crate, start with `authenticate/mod.rs`, the decision on one page;
-//! `rejection/messages.rs`, every text; and `store/mod.rs`, the contract of stores.
+//! To audit the crate, start with [`guide::auditing`], which says where each promise is kept, and
+//! with `authenticate/mod.rs`, the decision on one page; `rejection/messages.rs`, every text; and
+//! `store/mod.rs`, the contract of stores.
 //!
 //! # The three store traits
 //!

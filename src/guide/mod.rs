@@ -17,15 +17,19 @@
 //! 8. [`sqlite`]: one machine: operating the SQLite store.
 //! 9. [`many_machines`]: one database for many nodes, and how soon a revocation takes effect.
 //! 10. [`peppers`]: digests that are useless without a key kept elsewhere.
+//! 11. [`deploying`]: what to set up around the crate, and what to do when a key leaks.
 //!
 //! **Judging the crate**
 //!
-//! 11. [`promises`]: what holds whatever a client sends, and what does not.
-//! 12. [`cost`]: what a request costs, and what dominates.
-//! 13. [`comparison`]: what other crates do.
+//! 12. [`promises`]: what holds whatever a client sends, and what does not.
+//! 13. [`auditing`]: where each promise is kept in the source, and answers to scanners.
+//! 14. [`cost`]: what a request costs, and what dominates.
+//! 15. [`comparison`]: what other crates do.
 
+pub mod auditing;
 pub mod comparison;
 pub mod cost;
+pub mod deploying;
 pub mod first_service;
 pub mod managing;
 pub mod many_machines;
