@@ -1,6 +1,7 @@
 //! The README is true: its tables are compared with the code.
 
 use std::{
+    collections::BTreeSet,
     convert::Infallible,
     future::ready,
     path::{Path, PathBuf},
@@ -218,6 +219,55 @@ fn every_required_dependency_has_its_reason() {
     for pair in targets {
         assert!(pair[0].starts_with("# "), "without a reason: {}", pair[1]);
         assert_eq!(section(MANIFEST, pair[1]).len(), 1, "{}", pair[1]);
+    }
+}
+
+/// The rows of a table in the auditors' chapter, without its head.
+fn auditors_table(head: &str) -> impl Iterator<Item = &'static str> {
+    let lines = include_str!("../../src/guide/auditing.rs").lines();
+    let lines = lines.map(|line| line.trim_start_matches("//! "));
+    let rows = lines.skip_while(move |line| !line.starts_with(head));
+    rows.skip(2).take_while(|line| line.starts_with("| "))
+}
+
+/// The parts of a text in backticks.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn the_auditors_table_lists_the_required_dependencies() {
+    let listed: BTreeSet<_> = auditors_table("| crate |")
+        .flat_map(|row| code(row.split('|').nth(1).unwrap()))
+        .collect();
+    let targets = MANIFEST.lines().filter(|line| line.starts_with("[target."));
+    let all = section(MANIFEST, "[dependencies]").into_iter();
+    let required: BTreeSet<_> = all
+        .filter(|line| !line.contains("optional = true"))
+        .chain(targets.flat_map(|target| section(MANIFEST, target)))
+        .map(|line| line.split(' ').next().unwrap())
+        .collect();
+    assert_eq!(listed, required);
+}
+
+#[test]
+fn the_files_that_the_auditors_table_names_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let named: Vec<_> = auditors_table("| promise |")
+        .flat_map(|row| code(row.split('|').nth(2).unwrap()))
+        .filter(|path| path.starts_with("src/") || path.starts_with("tests/"))
+        .collect();
+    assert!(named.len() > 15, "{named:?}");
+    for path in named {
+        let (before, alternatives) = path.split_once('{').unwrap_or((path, "}"));
+        let (alternatives, after) = alternatives.split_once('}').unwrap();
+        for name in alternatives.split(',') {
+            let file = format!("{before}{name}{after}");
+            let exists = [root.to_owned(), root.join("crates/sqlx")]
+                .iter()
+                .any(|crate_root| crate_root.join(&file).exists());
+            assert!(exists, "{file}");
+        }
     }
 }
 
