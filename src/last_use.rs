@@ -2,6 +2,7 @@
 //! the store, or to a table of the service. Verification itself never writes.
 
 use std::{
+    cell::Cell,
     fmt,
     hash::{Hash, Hasher},
     sync::Arc,
@@ -89,13 +90,22 @@ impl LastUse {
         }
         let rotated = record.is_rotated();
         if slots.with(&name, |slot| slot.touch(now.0, rotated)) != Some(true) {
-            // Atomically: another thread may have put a slot there whose mark must not be lost.
-            slots.update_or_insert_with(
-                name.to_name(),
-                |slot| slot.renewed(now.0, rotated),
-                || Slot::new(now.0, rotated),
-            );
+            self.put_slot(name.to_name(), now, rotated);
         }
+    }
+
+    /// Records a use that no slot has taken: puts a new slot there, with what the one that it
+    /// replaces has recorded.
+    fn put_slot(&self, name: Name, now: UnixMillis, rotated: bool) {
+        // Kept here, since another thread may replace or remove a slot that this one has retired.
+        let (at, after_rotation) = (Cell::new(now.0), Cell::new(rotated));
+        let slot = || Slot::new(at.get(), after_rotation.get());
+        let renew = |old: &Slot| {
+            at.set(at.get().max(old.retire())); // a retired slot has the least value
+            after_rotation.set(after_rotation.get() || old.after_rotation);
+            slot()
+        };
+        self.0.slots.update_or_insert_with(name, renew, slot);
     }
 
     /// Returns the uses to write: the last one of each credential that was used since it was last
@@ -208,12 +218,9 @@ impl Slot {
         }
     }
 
-    /// Returns the slot with another use, to be written however soon it follows the one before.
-    fn renewed(&self, now: i64, after_rotation: bool) -> Self {
-        Self::new(
-            now.max(self.at.load(Relaxed)), // a retired slot has the least value
-            after_rotation || self.after_rotation,
-        )
+    /// Retires the slot, so that no use is recorded in it while it is replaced. Returns the last.
+    fn retire(&self) -> i64 {
+        self.at.swap(RETIRED, Relaxed)
     }
 
     /// Updates the last use; returns false if the slot is retired and must be replaced.

@@ -27,6 +27,10 @@ pub(crate) const ALL: &[Model] = &[
         the_first_use_after_a_rotation_is_returned_beside_other_uses,
     ),
     (
+        "uses::a_use_is_not_lost_when_another_follows_a_rotation",
+        a_use_is_not_lost_when_another_follows_a_rotation,
+    ),
+    (
         "uses::what_is_marked_is_not_returned_again",
         what_is_marked_is_not_returned_again,
     ),
@@ -117,6 +121,25 @@ fn the_first_use_after_a_rotation_is_returned_beside_other_uses() -> usize {
             request.join().unwrap();
         }
         written.extend(write(&uses));
+        assert!(written.iter().any(|used| used.after_rotation));
+    })
+}
+
+fn a_use_is_not_lost_when_another_follows_a_rotation() -> usize {
+    explore(|| {
+        let uses = LastUse::new();
+        note(&uses, &key(), 1_000);
+        // Both took the time before either was noted.
+        let requests = [
+            spawn_note(&uses, rotated(), 3_000),
+            spawn_note(&uses, key(), 5_000),
+        ];
+        let mut written = write(&uses);
+        for request in requests {
+            request.join().unwrap();
+        }
+        written.extend(write(&uses));
+        assert_eq!(last(&written), 5_000);
         assert!(written.iter().any(|used| used.after_rotation));
     })
 }
