@@ -37,6 +37,7 @@ mod cached_limit;
 mod cached_metrics;
 mod cached_outage;
 mod cached_races;
+mod cancellation;
 mod docs;
 #[cfg(feature = "axum")]
 mod every_route;

@@ -105,6 +105,8 @@ fn a_use_is_not_lost_when_its_slot_is_forgotten() -> usize {
         }
         written.extend(write(&uses));
         assert_eq!(last(&written), 9_000);
+        assert_eq!(uses.unwritten(), []);
+        assert!(format!("{uses:?}").contains("credentials: 0"), "{uses:?}");
     })
 }
 
@@ -186,5 +188,9 @@ fn a_digest_to_replace_is_kept_until_it_is_replaced() -> usize {
         let kept = uses.outdated().len();
         request.join().unwrap();
         assert_eq!((kept, uses.outdated().len()), (1, 1));
+        for (name, _) in uses.outdated() {
+            uses.forget_outdated(&name);
+        }
+        assert_eq!(uses.outdated().len(), 0);
     })
 }
