@@ -2,12 +2,10 @@
 //! the store, or to a table of the service. Verification itself never writes.
 
 use std::{
+    cell::Cell,
     fmt,
     hash::{Hash, Hasher},
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering::Relaxed},
-    },
+    sync::Arc,
 };
 
 use crate::{
@@ -16,6 +14,7 @@ use crate::{
     id::CredentialId,
     secret::Digest,
     store::{Record, Usage},
+    sync::{AtomicI64, Equivalent, Map, Ordering::Relaxed},
 };
 
 /// The uses of credentials that are not yet written. Clones share them: give one to each layer and
@@ -37,16 +36,15 @@ use crate::{
 /// tokio::spawn(Manager::new(store).run_usage_recorder(uses));
 /// # }
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct LastUse(Arc<Noted>);
 
 /// What the clones of a [`LastUse`] share.
-#[derive(Default)]
 struct Noted {
     /// One slot per credential that was used since the last write or the one before.
-    slots: papaya::HashMap<Name, Slot, foldhash::fast::RandomState>,
+    slots: Map<Name, Slot>,
     /// The credentials to rehash, with the digests of the tokens that were presented.
-    outdated: papaya::HashMap<Name, Digest, foldhash::fast::RandomState>,
+    outdated: Map<Name, Digest>,
 }
 
 /// Identifies a credential.
@@ -77,31 +75,37 @@ impl LastUse {
     /// Creates an empty set of uses.
     #[must_use]
     pub fn new() -> Self {
-        Self::default()
+        Self(Arc::new(Noted {
+            slots: Map::new(),
+            outdated: Map::new(),
+        }))
     }
 
     /// Records a use of an accepted credential.
     pub(crate) fn note(&self, record: &Record, presented: &Digest, now: UnixMillis) {
         let name = Borrowed(record.kind(), record.id());
-        if record.is_outdated() && !self.0.outdated.pin().contains_key(&name) {
-            self.0
-                .outdated
-                .pin()
-                .insert(name.to_name(), presented.clone());
+        let (outdated, slots) = (&self.0.outdated, &self.0.slots);
+        if record.is_outdated() && outdated.with(&name, |_| ()).is_none() {
+            outdated.insert(name.to_name(), presented.clone());
         }
-        let slots = self.0.slots.pin();
-        if !slots
-            .get(&name)
-            .is_some_and(|slot| slot.touch(now.0, record.is_rotated()))
-        {
-            let rotated = record.is_rotated();
-            // Atomically: another thread may have put a slot there whose mark must not be lost.
-            slots.update_or_insert_with(
-                name.to_name(),
-                |slot| slot.renewed(now.0, rotated),
-                || Slot::new(now.0, rotated),
-            );
+        let rotated = record.is_rotated();
+        if slots.with(&name, |slot| slot.touch(now.0, rotated)) != Some(true) {
+            self.put_slot(name.to_name(), now, rotated);
         }
+    }
+
+    /// Records a use that no slot has taken: puts a new slot there, with what the one that it
+    /// replaces has recorded.
+    fn put_slot(&self, name: Name, now: UnixMillis, rotated: bool) {
+        // Kept here, since another thread may replace or remove a slot that this one has retired.
+        let (at, after_rotation) = (Cell::new(now.0), Cell::new(rotated));
+        let slot = || Slot::new(at.get(), after_rotation.get());
+        let renew = |old: &Slot| {
+            at.set(at.get().max(old.retire())); // a retired slot has the least value
+            after_rotation.set(after_rotation.get() || old.after_rotation);
+            slot()
+        };
+        self.0.slots.update_or_insert_with(name, renew, slot);
     }
 
     /// Returns the uses to write: the last one of each credential that was used since it was last
@@ -145,35 +149,37 @@ impl LastUse {
     #[must_use]
     pub fn unwritten(&self) -> Vec<Usage> {
         self.forget_idle();
-        let slots = self.0.slots.pin();
-        let fresh = slots.iter().filter_map(|(name, slot)| {
+        let mut unwritten = Vec::new();
+        self.0.slots.for_each(|name, slot| {
             let at = slot.at.load(Relaxed);
-            let fresh = at != RETIRED && at != slot.written.load(Relaxed);
-            fresh.then(|| Usage {
-                after_rotation: slot.after_rotation,
-                ..Usage::new(name.kind, &name.id, UnixMillis(at))
-            })
+            if at != RETIRED && at != slot.written.load(Relaxed) {
+                unwritten.push(Usage {
+                    after_rotation: slot.after_rotation,
+                    ..Usage::new(name.kind, &name.id, UnixMillis(at))
+                });
+            }
         });
-        fresh.collect()
+        unwritten
     }
 
     /// Marks `uses`, which [`unwritten`](Self::unwritten) has returned, as written. A later use of
     /// the same credential stays unwritten.
     pub fn mark_written(&self, uses: &[Usage]) {
-        let slots = self.0.slots.pin();
         for used in uses {
-            let slot = slots.get(&Borrowed(used.kind, used.id.as_str()));
-            // The first use after a rotation may have come in the same millisecond.
-            if let Some(slot) = slot.filter(|slot| slot.after_rotation == used.after_rotation) {
-                slot.written.store(used.at.0, Relaxed);
-            }
+            let name = Borrowed(used.kind, used.id.as_str());
+            self.0.slots.with(&name, |slot| {
+                // The first use after a rotation may have come in the same millisecond.
+                if slot.after_rotation == used.after_rotation {
+                    slot.written.store(used.at.0, Relaxed);
+                }
+            });
         }
     }
 
     /// Removes the slots that were not used since they were last written.
     fn forget_idle(&self) {
-        let slots = self.0.slots.pin();
-        for (name, slot) in &slots {
+        let slots = &self.0.slots;
+        slots.for_each(|name, slot| {
             let written = slot.written.load(Relaxed);
             if slot
                 .at
@@ -181,23 +187,23 @@ impl LastUse {
                 .is_ok()
             {
                 // Unless another thread has recorded a use since, and put a new slot there.
-                let _ = slots.remove_if(name, |_, slot| slot.at.load(Relaxed) == RETIRED);
+                slots.remove_if(name, |slot| slot.at.load(Relaxed) == RETIRED);
             }
-        }
+        });
     }
 
     /// Returns the credentials to rehash, with the digests of their tokens.
     pub(crate) fn outdated(&self) -> Vec<(Name, Digest)> {
-        let outdated = self.0.outdated.pin();
-        let pairs = outdated.iter();
-        pairs
-            .map(|(name, presented)| (name.clone(), presented.clone()))
-            .collect()
+        let mut outdated = Vec::new();
+        self.0
+            .outdated
+            .for_each(|name, presented| outdated.push((name.clone(), presented.clone())));
+        outdated
     }
 
     /// Removes a credential that was rehashed, or that cannot be.
     pub(crate) fn forget_outdated(&self, name: &Name) {
-        self.0.outdated.pin().remove(name);
+        self.0.outdated.remove(name);
     }
 }
 
@@ -212,12 +218,9 @@ impl Slot {
         }
     }
 
-    /// Returns the slot with another use, to be written however soon it follows the one before.
-    fn renewed(&self, now: i64, after_rotation: bool) -> Self {
-        Self::new(
-            now.max(self.at.load(Relaxed)), // a retired slot has the least value
-            after_rotation || self.after_rotation,
-        )
+    /// Retires the slot, so that no use is recorded in it while it is replaced. Returns the last.
+    fn retire(&self) -> i64 {
+        self.at.swap(RETIRED, Relaxed)
     }
 
     /// Updates the last use; returns false if the slot is retired and must be replaced.
@@ -266,9 +269,15 @@ impl PartialEq for Name {
 
 impl Eq for Name {}
 
-impl papaya::Equivalent<Name> for Borrowed<'_> {
+impl Equivalent<Name> for Borrowed<'_> {
     fn equivalent(&self, name: &Name) -> bool {
         self.0 == name.kind && self.1 == name.id.as_str()
+    }
+}
+
+impl Default for LastUse {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

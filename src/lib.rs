@@ -135,6 +135,7 @@ pub mod scope;
 pub mod secret;
 mod service;
 pub mod store;
+mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
 #[cfg(feature = "tonic")]

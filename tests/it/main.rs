@@ -2,7 +2,7 @@
 //! PostgreSQL cluster, which is started once, and the crate is linked once.
 //!
 //! Only tests that need a process of their own have another binary: `allocations`, `conformance`
-//! and `loom_cache`, whose docs give the reason.
+//! and `loom`, whose docs give the reason.
 
 #![allow(
     clippy::unwrap_used,
@@ -38,6 +38,7 @@ mod cached_metrics;
 mod cached_outage;
 mod cached_races;
 mod claims;
+mod cancellation;
 mod docs;
 #[cfg(feature = "axum")]
 mod every_route;

@@ -25,12 +25,12 @@ use super::{
     in_flight::{InFlight, Joined, Leader, ResultCell, Waiter},
     key::{Asked, EntryKey},
     subject::Subject,
-    sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock},
     writer::{EntryKind, WriterState},
 };
 use crate::{
     credential::Kind,
     store::{Change, Record, StoreError},
+    sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock},
 };
 
 /// The limits of a core.

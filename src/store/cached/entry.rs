@@ -5,9 +5,11 @@ use std::sync::Arc;
 use super::{
     key::{Asked, EntryKey},
     subject::Validity,
+};
+use crate::{
+    store::{Record, StoreError},
     sync::{AtomicBool, Map, Ordering},
 };
-use crate::store::{Record, StoreError};
 
 /// A moment of the monotonic clock, in nanoseconds.
 pub(super) type Nanos = u64;

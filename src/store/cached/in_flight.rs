@@ -6,10 +6,9 @@ use super::{
     core::{Core, Fill, Known},
     entry::{Answer, Attempts, Moment, Nanos},
     key::EntryKey,
-    sync::lock,
     writer::EntryKind,
 };
-use crate::store::StoreError;
+use crate::{store::StoreError, sync::lock};
 
 /// How many lookups may continue after all their callers have disconnected. Bounds the cost of
 /// clients that send requests and disconnect at once.

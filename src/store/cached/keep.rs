@@ -7,9 +7,9 @@ use super::{
     entry::{Answer, Entry, Moment, Nanos},
     in_flight::InFlight,
     subject::Subject,
-    sync::{AtomicBool, lock},
     writer::{EntryKind, WriterState},
 };
+use crate::sync::{AtomicBool, lock};
 
 /// How long a first failure is cached, so that a burst of requests makes one lookup.
 const FAILURE_LIFE: Nanos = 20_000_000;

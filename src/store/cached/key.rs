@@ -3,10 +3,10 @@
 
 use std::hash::{Hash, Hasher};
 
-use super::sync::Equivalent;
 use crate::{
     credential::Kind,
     id::{CredentialId, OrgId},
+    sync::Equivalent,
 };
 
 /// The key of a cached answer.

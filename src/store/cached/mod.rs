@@ -22,7 +22,6 @@ mod reader;
 mod settings;
 mod shared_error;
 mod subject;
-mod sync;
 mod time;
 mod write;
 mod writer;

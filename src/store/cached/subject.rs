@@ -6,14 +6,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{
-    key::{EntryKey, Name},
-    sync::{AtomicBool, AtomicU64, Ordering},
-};
+use super::key::{EntryKey, Name};
 use crate::{
     credential::Kind,
     id::{CredentialId, OrgId, UserId},
     store::{Change, Record},
+    sync::{AtomicBool, AtomicU64, Ordering},
 };
 
 /// What a change can name.

@@ -34,8 +34,7 @@ impl MemoryStore {
         let taken = match info.kind() {
             Kind::OrgKey => self.key(id).is_some(),
             Kind::PersonalToken => {
-                state.token_digests.contains_key(id)
-                    || self.0.tokens.pin().contains_key(&insert.digest.words())
+                state.token_digests.contains_key(id) || self.token(&insert.digest.words()).is_some()
             }
         };
         let repeated = insert
@@ -99,12 +98,12 @@ impl MemoryStore {
                 id,
                 ..
             } => {
-                let tokens = self.0.tokens.pin();
-                let entry = state
-                    .token_digests
-                    .get(id)
-                    .and_then(|digest| tokens.get(digest));
-                entry.map(|entry| ActorState::of_record(entry.seen_from(organization)))
+                let digest = state.token_digests.get(id);
+                digest.and_then(|digest| {
+                    self.0.tokens.with(digest, |entry| {
+                        ActorState::of_record(entry.seen_from(organization))
+                    })
+                })
             }
             Authority::User { id, .. } => state.users.get(id).map(|user| {
                 let living = organization.and_then(|id| state.living(id).ok());

@@ -76,9 +76,8 @@ impl MemoryStore {
             .users
             .remove_entry(id)
             .ok_or_else(|| UnknownUser(id.into()))?;
-        let tokens = self.0.tokens.pin();
         for digest in &removed.tokens {
-            tokens.remove(digest);
+            self.0.tokens.remove(digest);
         }
         let digests: HashSet<_> = removed.tokens.into_iter().collect();
         let ids = state

@@ -68,7 +68,7 @@ impl MemoryStore {
         }
         check_credential_id(record.kind(), record.id())?;
         let mut state = self.lock();
-        if self.0.tokens.pin().contains_key(&record.digest().words()) {
+        if self.token(&record.digest().words()).is_some() {
             return Err(Taken(record.id().into()));
         }
         self.add_token(&mut state, &record)
@@ -78,7 +78,7 @@ impl MemoryStore {
     pub(super) fn add_token(&self, state: &mut State, record: &Record) -> Result<(), WriteError> {
         state.add_token(record)?;
         if let Some(user) = record.user().and_then(|owner| state.users.get(owner)) {
-            self.0.tokens.pin().insert(
+            self.put_token(
                 record.digest().words(),
                 state.entry(record, user, &self.0.catalogue),
             );

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::store::Record;
+use crate::{store::Record, sync::Equivalent};
 
 /// An id, borrowed from the record that contains it, so that it is not stored twice.
 ///
@@ -48,7 +48,7 @@ impl Hash for ById<'_> {
     }
 }
 
-impl papaya::Equivalent<KeyId> for ById<'_> {
+impl Equivalent<KeyId> for ById<'_> {
     fn equivalent(&self, key: &KeyId) -> bool {
         self.0 == key.bytes()
     }

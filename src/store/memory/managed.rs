@@ -26,12 +26,7 @@ impl MemoryStore {
     fn record_of(&self, state: &State, kind: Kind, id: &str) -> Option<Arc<Record>> {
         match kind {
             Kind::OrgKey => self.key(id),
-            Kind::PersonalToken => self
-                .0
-                .tokens
-                .pin()
-                .get(state.token_digests.get(id)?)
-                .map(|entry| Arc::clone(&entry.alone)),
+            Kind::PersonalToken => self.token(state.token_digests.get(id)?),
         }
     }
 
@@ -48,22 +43,23 @@ impl MemoryStore {
         let complete = |record: &Record| state.metadata.complete(self.info_of(record, owner));
         match owner {
             Owner::Organization(_) => {
-                let keys = self.0.keys.pin();
-                keys.values()
-                    .filter(|key| belongs(key, owner))
-                    .map(|key| complete(key))
-                    .collect()
+                let mut found = Vec::new();
+                self.0.keys.for_each(|_, key| {
+                    if belongs(key, owner) {
+                        found.push(complete(key));
+                    }
+                });
+                found
             }
             Owner::User(user) => {
-                let tokens = self.0.tokens.pin();
                 let digests = state
                     .users
                     .get(user)
                     .into_iter()
                     .flat_map(|user| &user.tokens);
                 digests
-                    .filter_map(|digest| tokens.get(digest))
-                    .map(|entry| complete(&entry.alone))
+                    .filter_map(|digest| self.token(digest))
+                    .map(|token| complete(&token))
                     .collect()
             }
         }
@@ -162,7 +158,6 @@ impl MemoryStore {
         after: &CredentialInfo,
         changed: impl FnOnce(&Record) -> Record,
     ) {
-        let tokens = self.0.tokens.pin();
         let Some((digest, user)) = state
             .token_digests
             .get(&after.id)
@@ -170,10 +165,10 @@ impl MemoryStore {
         else {
             return;
         };
-        if let Some(entry) = tokens.get(digest) {
-            tokens.insert(
+        if let Some(token) = self.token(digest) {
+            self.put_token(
                 *digest,
-                state.entry(&changed(&entry.alone), user, &self.0.catalogue),
+                state.entry(&changed(&token), user, &self.0.catalogue),
             );
         }
     }

@@ -13,10 +13,7 @@ mod managed;
 mod metadata;
 mod state;
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -24,11 +21,10 @@ use super::{CredentialStore, Lookup, Peek, RawKey, Record, Status, StoreError, W
 use crate::{
     clock::{Clock, SystemClock, UnixMillis},
     scope::Catalogue,
+    sync::{Map, Mutex, MutexGuard, lock},
 };
 use key::{ById, KeyId};
 use state::{State, TokenEntry};
-
-type Map<K, V> = papaya::HashMap<K, V, foldhash::fast::RandomState>;
 
 /// A store in memory. It is concurrent, every change takes effect in the next answer, and
 /// everything is lost when the process ends.
@@ -106,8 +102,8 @@ impl MemoryStore {
         Self(Arc::new(Shared {
             catalogue,
             created_at: SystemClock.now(),
-            keys: Map::default(),
-            tokens: Map::default(),
+            keys: Map::new(),
+            tokens: Map::new(),
             state: Mutex::default(),
         }))
     }
@@ -116,11 +112,13 @@ impl MemoryStore {
     fn delete_organization_now(&self, id: &str) -> Result<(), WriteError> {
         let mut state = self.lock();
         let id = state.delete_organization(id)?;
-        let keys = self.0.keys.pin();
-        let of_it = keys
-            .values()
-            .filter(|key| key.organization() == Some(&id) && key.status() == Status::Active);
-        for key in of_it.map(Arc::clone).collect::<Vec<_>>() {
+        let mut of_it = Vec::new();
+        self.0.keys.for_each(|_, key| {
+            if key.organization() == Some(&id) && key.status() == Status::Active {
+                of_it.push(Arc::clone(key));
+            }
+        });
+        for key in of_it {
             self.put_key(Record::clone(&key).with_status(Status::OrganizationGone));
         }
         for user in state.members(&id) {
@@ -150,33 +148,42 @@ impl MemoryStore {
 
     /// Replaces the records of all tokens of a user, except deleted ones, which never change.
     fn refresh(&self, state: &State, user: &state::User) {
-        let tokens = self.0.tokens.pin();
         for digest in &user.tokens {
-            if let Some(entry) = tokens
-                .get(digest)
-                .filter(|entry| entry.alone.status() != Status::Deleted)
+            if let Some(token) = self
+                .token(digest)
+                .filter(|token| token.status() != Status::Deleted)
             {
-                tokens.insert(*digest, state.entry(&entry.alone, user, &self.0.catalogue));
+                self.put_token(*digest, state.entry(&token, user, &self.0.catalogue));
             }
         }
     }
 
     /// Returns the record of a key.
     fn key(&self, id: &str) -> Option<Arc<Record>> {
-        self.0.keys.pin().get(&ById(id.as_bytes())).map(Arc::clone)
+        self.0.keys.with(&ById(id.as_bytes()), Arc::clone)
     }
 
     /// Adds a key, or replaces the record with the same id: readers find either the old or the new
     /// one.
     fn put_key(&self, record: Record) {
         let record = Arc::new(record);
-        self.0.keys.pin().insert(KeyId::of(&record), record);
+        self.0.keys.insert(KeyId::of(&record), record);
+    }
+
+    /// Returns the record of a token, as it is seen from no organization.
+    fn token(&self, digest: &[u64; 4]) -> Option<Arc<Record>> {
+        self.0.tokens.with(digest, |entry| Arc::clone(&entry.alone))
+    }
+
+    /// Adds a token, or replaces all its records at once.
+    fn put_token(&self, digest: [u64; 4], entry: TokenEntry) {
+        self.0.tokens.insert(digest, entry);
     }
 
     /// After a writer's panic the state is as before, or has its whole change: every change is a
     /// single insert.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0.state)
     }
 }
 
@@ -184,13 +191,10 @@ impl MemoryStore {
 impl CredentialStore for MemoryStore {
     fn peek(&self, lookup: &Lookup<'_>) -> Peek {
         let found = match lookup.raw_key() {
-            RawKey::Id(id) => self.0.keys.pin().get(&ById(id)).map(Arc::clone),
-            RawKey::Digest(digest) => self
-                .0
-                .tokens
-                .pin()
-                .get(&digest.words())
-                .map(|entry| Arc::clone(entry.seen_from(lookup.organization()))),
+            RawKey::Id(id) => self.0.keys.with(&ById(id), Arc::clone),
+            RawKey::Digest(digest) => self.0.tokens.with(&digest.words(), |entry| {
+                Arc::clone(entry.seen_from(lookup.organization()))
+            }),
         };
         found.map_or(Peek::NotFound, Peek::Found)
     }

@@ -70,4 +70,65 @@ macro_rules! forward_manage_store {
     };
 }
 
-pub(crate) use forward_manage_store;
+/// Implements [`Directory`](tower_api_key::store::Directory) for such a store.
+macro_rules! forward_directory {
+    ($store:ty) => {
+        #[tower_api_key::async_trait]
+        impl tower_api_key::store::Directory for $store {
+            async fn is_descendant_of(
+                &self,
+                organization: &str,
+                ancestor: &str,
+            ) -> Result<bool, StoreError> {
+                self.read(self.memory.is_descendant_of(organization, ancestor))
+                    .await
+            }
+
+            async fn create_organization(
+                &self,
+                id: &str,
+                parent: Option<&str>,
+            ) -> Result<(), WriteError> {
+                self.write(self.memory.create_organization(id, parent))
+                    .await
+            }
+
+            async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
+                self.write(self.memory.delete_organization(id)).await
+            }
+
+            async fn create_user(&self, id: &str) -> Result<(), WriteError> {
+                self.write(self.memory.create_user(id)).await
+            }
+
+            async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
+                self.write(self.memory.set_user_enabled(id, enabled)).await
+            }
+
+            async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
+                self.write(self.memory.delete_user(id)).await
+            }
+
+            async fn set_member(
+                &self,
+                user: &str,
+                organization: &str,
+                role: &str,
+            ) -> Result<(), WriteError> {
+                self.write(self.memory.set_member(user, organization, role))
+                    .await
+            }
+
+            async fn remove_member(
+                &self,
+                user: &str,
+                organization: &str,
+            ) -> Result<(), WriteError> {
+                self.write(self.memory.remove_member(user, organization))
+                    .await
+            }
+        }
+    };
+}
+
+pub(crate) use {forward_directory, forward_manage_store};

@@ -1,6 +1,9 @@
 //! A store that counts its lookups and can hold, fail or panic in them.
 
-use crate::support::{forward::forward_manage_store, now};
+use crate::support::{
+    forward::{forward_directory, forward_manage_store},
+    now,
+};
 use std::{
     future::poll_fn,
     pin::Pin,
@@ -17,7 +20,7 @@ use tower_api_key::{
     id::CredentialId,
     secret::Digest,
     store::{
-        AuditEvent, Cached, CredentialInfo, CredentialStore, Directory, Lookup, LookupKey,
+        AuditEvent, Cached, CredentialInfo, CredentialStore, Directory as _, Lookup, LookupKey,
         ManageStore, MemoryStore, Owner, Peek, Record, StoreError, Usage, WriteError,
         backend::{Commit, EarlierIssue, Ending, ListQuery},
     },
@@ -147,53 +150,7 @@ impl CredentialStore for HeldStore {
     }
 }
 
-#[async_trait]
-impl Directory for HeldStore {
-    async fn is_descendant_of(
-        &self,
-        organization: &str,
-        ancestor: &str,
-    ) -> Result<bool, StoreError> {
-        self.memory.is_descendant_of(organization, ancestor).await
-    }
-
-    async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
-        self.write(self.memory.create_organization(id, parent))
-            .await
-    }
-
-    async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
-        self.write(self.memory.delete_organization(id)).await
-    }
-
-    async fn create_user(&self, id: &str) -> Result<(), WriteError> {
-        self.write(self.memory.create_user(id)).await
-    }
-
-    async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
-        self.write(self.memory.set_user_enabled(id, enabled)).await
-    }
-
-    async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
-        self.write(self.memory.delete_user(id)).await
-    }
-
-    async fn set_member(
-        &self,
-        user: &str,
-        organization: &str,
-        role: &str,
-    ) -> Result<(), WriteError> {
-        self.write(self.memory.set_member(user, organization, role))
-            .await
-    }
-
-    async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError> {
-        self.write(self.memory.remove_member(user, organization))
-            .await
-    }
-}
-
+forward_directory!(HeldStore);
 forward_manage_store!(HeldStore);
 
 /// How long a first failure is kept.

@@ -13,9 +13,12 @@ pub(crate) mod own_process;
 #[cfg(feature = "testing")]
 #[path = "../../../crates/sqlx/tests/it/support/pg.rs"]
 pub(crate) mod pg;
+pub(crate) mod public_futures;
 #[cfg(feature = "metrics")]
 pub(crate) mod recorder;
 pub(crate) mod remote_store;
+pub(crate) mod world;
+pub(crate) mod yielding_store;
 
 use std::{
     convert::Infallible,

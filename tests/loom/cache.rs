@@ -1,123 +1,83 @@
-//! Every interleaving of a revocation with lookups, up to three preemptions, over the core of the
-//! cache.
-//!
-//! The core is compiled again here, with the locks and atomics of the model checker.
-//! `LOOM_MAX_PREEMPTIONS` raises the bound: `LOOM_MAX_PREEMPTIONS=4 cargo test --release --test
-//! loom_cache`.
-//!
-//! This is a binary and not a module behind `cfg(loom)`, because that flag applies to every crate
-//! of a build: tokio has no network under it, everything would be built twice, and much of it would
-//! not compile. The core names its dependencies from the crate root, which is this file.
+//! A revocation among lookups, over the core of the cache. The core is compiled once more for this
+//! file, which uses what is private to it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test stops at the first failure"
-)]
-#![allow(dead_code, unreachable_pub, reason = "the core is compiled as it is")]
-
-mod credential {
-    pub(crate) use tower_api_key::credential::Kind;
-}
-mod id {
-    pub(crate) use tower_api_key::id::{CredentialId, OrgId, UserId};
-}
-// A copy, because other crates cannot match on a change exhaustively.
-#[allow(unfulfilled_lint_expectations, reason = "it is not public here")]
-#[path = "../src/store/change.rs"]
-mod feed;
-mod store {
-    pub(crate) use crate::feed::Change;
-    pub(crate) use tower_api_key::store::{Record, StoreError};
-}
-
-#[path = "../src/store/cached/changes.rs"]
+#[path = "../../src/store/cached/changes.rs"]
 mod changes;
-
-#[path = "../src/store/cached/core.rs"]
+#[path = "../../src/store/cached/core.rs"]
 mod core;
-#[path = "../src/store/cached/entry.rs"]
+#[path = "../../src/store/cached/entry.rs"]
 mod entry;
-#[path = "../src/store/cached/in_flight.rs"]
+#[path = "../../src/store/cached/in_flight.rs"]
 mod in_flight;
-#[path = "../src/store/cached/keep.rs"]
+#[path = "../../src/store/cached/keep.rs"]
 mod keep;
-#[path = "../src/store/cached/key.rs"]
+#[path = "../../src/store/cached/key.rs"]
 mod key;
-#[path = "../src/store/cached/limit.rs"]
+#[path = "../../src/store/cached/limit.rs"]
 mod limit;
-#[path = "../src/store/cached/subject.rs"]
+#[path = "../../src/store/cached/subject.rs"]
 mod subject;
-#[path = "../src/store/cached/writer.rs"]
+#[path = "../../src/store/cached/writer.rs"]
 mod writer;
-
-/// The primitives of the core, provided by the model checker.
-mod sync {
-    use std::sync::PoisonError;
-
-    pub(crate) use loom::sync::{
-        Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    };
-    pub(crate) use papaya::Equivalent;
-
-    pub(crate) struct Map<K, V>(Mutex<Vec<(K, V)>>);
-
-    impl<K: Eq, V> Map<K, V> {
-        pub(crate) fn new() -> Self {
-            Self(Mutex::new(Vec::new()))
-        }
-
-        pub(crate) fn with<Q: Equivalent<K>, T>(
-            &self,
-            key: &Q,
-            look: impl FnOnce(&V) -> T,
-        ) -> Option<T>
-        where
-            V: Clone,
-        {
-            // Read outside of the lock, as a reader of the real map does.
-            let value = lock(&self.0)
-                .iter()
-                .find(|(own, _)| key.equivalent(own))
-                .map(|(_, value)| value.clone());
-            value.as_ref().map(look)
-        }
-
-        pub(crate) fn insert(&self, key: K, value: V) {
-            let mut entries = lock(&self.0);
-            entries.retain(|(own, _)| *own != key);
-            entries.push((key, value));
-        }
-
-        pub(crate) fn remove(&self, key: &K) {
-            lock(&self.0).retain(|(own, _)| own != key);
-        }
-    }
-
-    pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-        mutex.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 use self::{
     core::{Bounds, Core, Fill},
     entry::{Answer, Moment, NEVER},
     in_flight::{Joined, ResultCell},
     key::{Asked, AskedName},
-    sync::{AtomicBool, Mutex, Ordering, lock},
     writer::EntryKind,
 };
-use credential::Kind;
+use crate::{
+    Model,
+    credential::Kind,
+    explore,
+    secret::Digest,
+    store::{Change, Record, StoreError},
+    sync::{AtomicBool, Mutex, Ordering, lock},
+};
 use loom::{
-    model::Builder,
     sync::{Arc, Condvar},
     thread,
 };
-use store::{Change, Record, StoreError};
-use tower_api_key::secret::Digest;
+
+pub(crate) const ALL: &[Model] = &[
+    (
+        "cache::a_revocation_overrides_a_lookup",
+        a_revocation_overrides_a_lookup,
+    ),
+    (
+        "cache::a_revocation_overrides_a_lookup_with_a_waiter",
+        a_revocation_overrides_a_lookup_with_a_waiter,
+    ),
+    (
+        "cache::a_revocation_overrides_an_existing_entry",
+        a_revocation_overrides_an_existing_entry,
+    ),
+    (
+        "cache::a_creation_overrides_a_miss",
+        a_creation_overrides_a_miss,
+    ),
+    (
+        "cache::two_concurrent_revocations_override_a_lookup",
+        two_concurrent_revocations_override_a_lookup,
+    ),
+    (
+        "cache::a_restored_feed_invalidates_all_earlier_entries",
+        a_restored_feed_invalidates_all_earlier_entries,
+    ),
+    (
+        "cache::a_revocation_overrides_two_lookups_in_flight",
+        a_revocation_overrides_two_lookups_in_flight,
+    ),
+    (
+        "cache::a_failure_ends_with_a_change_and_is_never_an_answer",
+        a_failure_ends_with_a_change_and_is_never_an_answer,
+    ),
+    (
+        "cache::an_aborted_lookup_leaves_no_waiter_behind",
+        an_aborted_lookup_leaves_no_waiter_behind,
+    ),
+];
 
 /// The place where waiters of a lookup receive its result.
 struct Blocking(Mutex<Option<Answer>>, Condvar);
@@ -282,35 +242,29 @@ impl World {
     }
 }
 
-fn explore(model: impl Fn() + Sync + Send + 'static) {
-    let mut builder = Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(3));
-    builder.max_branches = 100_000;
-    builder.check(model);
-}
-
 fn spawn_lookup(world: &Arc<World>) -> thread::JoinHandle<bool> {
     let world = Arc::clone(world);
     thread::spawn(move || world.accepts())
 }
 
-#[test]
-fn a_revocation_overrides_a_lookup() {
-    for kind in [Kind::OrgKey, Kind::PersonalToken] {
-        explore(move || {
-            let world = World::new(kind, true);
-            let early = spawn_lookup(&world);
-            world.live.store(false, Ordering::SeqCst);
-            world.core.apply(&world.change());
-            assert!(!world.accepts(), "accepted after the revocation");
-            early.join().unwrap();
-            assert!(!world.accepts(), "accepted after the lookup ended");
-        });
-    }
+fn a_revocation_overrides_a_lookup() -> usize {
+    [Kind::OrgKey, Kind::PersonalToken]
+        .map(|kind| {
+            explore(move || {
+                let world = World::new(kind, true);
+                let early = spawn_lookup(&world);
+                world.live.store(false, Ordering::SeqCst);
+                world.core.apply(&world.change());
+                assert!(!world.accepts(), "accepted after the revocation");
+                early.join().unwrap();
+                assert!(!world.accepts(), "accepted after the lookup ended");
+            })
+        })
+        .iter()
+        .sum()
 }
 
-#[test]
-fn a_revocation_overrides_a_lookup_with_a_waiter() {
+fn a_revocation_overrides_a_lookup_with_a_waiter() -> usize {
     explore(|| {
         let world = World::new(Kind::OrgKey, true);
         let early = [spawn_lookup(&world), spawn_lookup(&world)];
@@ -321,11 +275,10 @@ fn a_revocation_overrides_a_lookup_with_a_waiter() {
             thread.join().unwrap();
         }
         assert!(!world.accepts());
-    });
+    })
 }
 
-#[test]
-fn a_revocation_overrides_an_existing_entry() {
+fn a_revocation_overrides_an_existing_entry() -> usize {
     explore(|| {
         let world = World::new(Kind::PersonalToken, true);
         assert!(world.accepts());
@@ -335,26 +288,27 @@ fn a_revocation_overrides_an_existing_entry() {
         assert!(!world.accepts());
         early.join().unwrap();
         assert!(!world.accepts());
-    });
+    })
 }
 
-#[test]
-fn a_creation_overrides_a_miss() {
-    for kind in [Kind::OrgKey, Kind::PersonalToken] {
-        explore(move || {
-            let world = World::new(kind, false);
-            let early = spawn_lookup(&world);
-            world.live.store(true, Ordering::SeqCst);
-            world.core.apply(&world.change());
-            assert!(world.accepts());
-            early.join().unwrap();
-            assert!(world.accepts());
-        });
-    }
+fn a_creation_overrides_a_miss() -> usize {
+    [Kind::OrgKey, Kind::PersonalToken]
+        .map(|kind| {
+            explore(move || {
+                let world = World::new(kind, false);
+                let early = spawn_lookup(&world);
+                world.live.store(true, Ordering::SeqCst);
+                world.core.apply(&world.change());
+                assert!(world.accepts());
+                early.join().unwrap();
+                assert!(world.accepts());
+            })
+        })
+        .iter()
+        .sum()
 }
 
-#[test]
-fn two_concurrent_revocations_override_a_lookup() {
+fn two_concurrent_revocations_override_a_lookup() -> usize {
     explore(|| {
         let world = World::new(Kind::PersonalToken, true);
         let early = spawn_lookup(&world);
@@ -368,11 +322,10 @@ fn two_concurrent_revocations_override_a_lookup() {
         early.join().unwrap();
         other.join().unwrap();
         assert!(!world.accepts());
-    });
+    })
 }
 
-#[test]
-fn a_restored_feed_invalidates_all_earlier_entries() {
+fn a_restored_feed_invalidates_all_earlier_entries() -> usize {
     explore(|| {
         let world = World::new(Kind::OrgKey, true);
         let follower = world.core.follow(NEVER);
@@ -384,66 +337,69 @@ fn a_restored_feed_invalidates_all_earlier_entries() {
         assert!(!world.accepts());
         early.join().unwrap();
         assert!(!world.accepts());
-    });
+    })
 }
 
 /// With two lookups in flight, a new caller joins the newer one, whose answer may be outdated.
-#[test]
-fn a_revocation_overrides_two_lookups_in_flight() {
-    for kind in [Kind::OrgKey, Kind::PersonalToken] {
-        explore(move || {
-            let world = World::new(kind, true);
-            let key = world.lookup().to_key().unwrap();
-            let Joined::Leading(leader, waiter) = world.core.join(&key, AT) else {
-                panic!("the first caller")
-            };
-            let old = world.read();
-            world.core.apply(&Change::Organization("org_1".into()));
-            let second = spawn_lookup(&world);
-            world.live.store(false, Ordering::SeqCst);
-            world.core.apply(&world.change());
-            assert!(!world.accepts(), "accepted after the revocation");
-            leader.finish(old, AT, 0);
-            assert!(
-                waiter.accepts(&waiter.result().wait()),
-                "its lookup began before the changes"
-            );
-            second.join().unwrap();
-            assert!(!world.accepts(), "accepted after the lookups ended");
-        });
-    }
+fn a_revocation_overrides_two_lookups_in_flight() -> usize {
+    [Kind::OrgKey, Kind::PersonalToken]
+        .map(|kind| {
+            explore(move || {
+                let world = World::new(kind, true);
+                let key = world.lookup().to_key().unwrap();
+                let Joined::Leading(leader, waiter) = world.core.join(&key, AT) else {
+                    panic!("the first caller")
+                };
+                let old = world.read();
+                world.core.apply(&Change::Organization("org_1".into()));
+                let second = spawn_lookup(&world);
+                world.live.store(false, Ordering::SeqCst);
+                world.core.apply(&world.change());
+                assert!(!world.accepts(), "accepted after the revocation");
+                leader.finish(old, AT, 0);
+                assert!(
+                    waiter.accepts(&waiter.result().wait()),
+                    "its lookup began before the changes"
+                );
+                second.join().unwrap();
+                assert!(!world.accepts(), "accepted after the lookups ended");
+            })
+        })
+        .iter()
+        .sum()
 }
 
-#[test]
-fn a_failure_ends_with_a_change_and_is_never_an_answer() {
-    for live in [true, false] {
-        explore(move || {
-            let world = World::new(Kind::OrgKey, live);
-            world.failing.store(true, Ordering::SeqCst);
-            let early = {
-                let world = Arc::clone(&world);
-                thread::spawn(move || world.ask())
-            };
-            world.failing.store(false, Ordering::SeqCst);
-            world.core.apply(&world.change());
-            let expected = if live {
-                CallerAnswer::Accept
-            } else {
-                CallerAnswer::Refusal
-            };
-            assert_eq!(world.ask(), expected, "the failure from before the change");
-            let answer = early.join().unwrap();
-            assert!(
-                answer == expected || answer == CallerAnswer::Failure,
-                "{answer:?}"
-            );
-            assert_eq!(world.ask(), expected, "the failure was kept");
-        });
-    }
+fn a_failure_ends_with_a_change_and_is_never_an_answer() -> usize {
+    [true, false]
+        .map(|live| {
+            explore(move || {
+                let world = World::new(Kind::OrgKey, live);
+                world.failing.store(true, Ordering::SeqCst);
+                let early = {
+                    let world = Arc::clone(&world);
+                    thread::spawn(move || world.ask())
+                };
+                world.failing.store(false, Ordering::SeqCst);
+                world.core.apply(&world.change());
+                let expected = if live {
+                    CallerAnswer::Accept
+                } else {
+                    CallerAnswer::Refusal
+                };
+                assert_eq!(world.ask(), expected, "the failure from before the change");
+                let answer = early.join().unwrap();
+                assert!(
+                    answer == expected || answer == CallerAnswer::Failure,
+                    "{answer:?}"
+                );
+                assert_eq!(world.ask(), expected, "the failure was kept");
+            })
+        })
+        .iter()
+        .sum()
 }
 
-#[test]
-fn an_aborted_lookup_leaves_no_waiter_behind() {
+fn an_aborted_lookup_leaves_no_waiter_behind() -> usize {
     explore(|| {
         let world = World::new(Kind::OrgKey, true);
         let key = world.lookup().to_key().unwrap();
@@ -459,5 +415,5 @@ fn an_aborted_lookup_leaves_no_waiter_behind() {
         // It counts as a call of the store, so its failure is kept for a moment like any other.
         assert_ne!(other.join().unwrap(), CallerAnswer::Refusal);
         assert_ne!(world.ask(), CallerAnswer::Refusal);
-    });
+    })
 }

@@ -1,0 +1,56 @@
+//! No public future is forgotten: those of `api/tower-api-key.txt` are all dropped somewhere here.
+
+use crate::support::{public_futures::public_futures, world::CALLS};
+
+const API: &str = include_str!("../../../api/tower-api-key.txt");
+
+/// The types that implement the traits of stores, and the traits themselves.
+const STORES: [&str; 7] = [
+    "Arc",
+    "Cached",
+    "MemoryStore",
+    "StoreReader", // passes every call on to its store
+    "CredentialStore",
+    "Directory",
+    "ManageStore",
+];
+
+/// Futures with a test of their own, and those that wait for nothing.
+const OTHERS: [&str; 11] = [
+    "Manager::run_usage_recorder",
+    "Cached::follow",
+    "Feed::next", // of a service; those of the companion crate are dropped in its own tests
+    "ResponseFuture",
+    "PublicFuture",
+    "EveryRouteDecidesFuture",
+    "Principal::from_request_parts", // reads the extensions of the request
+    "Contract::run",                 // for tests of stores
+    "Contract::run_managed",
+    "Contract::run_reading",
+    "Contract::run_tree",
+];
+
+#[test]
+fn every_public_future_is_dropped_by_a_test() {
+    let found = public_futures(API);
+    assert!(found.len() > 60, "{found:?}");
+    let tested = |name: &str| {
+        let (class, method) = name.split_once("::").unwrap_or((name, ""));
+        let of_trait = |call: &&str| {
+            let (of, called) = call.split_once("::").unwrap();
+            STORES.contains(&of) && called == method
+        };
+        CALLS.contains(&name)
+            || OTHERS.contains(&name)
+            || (STORES.contains(&class) && CALLS.iter().any(|call| of_trait(&call)))
+    };
+    let forgotten: Vec<_> = found.iter().filter(|name| !tested(name)).collect();
+    assert!(forgotten.is_empty(), "{forgotten:?}");
+    let named = |name: &&str| !found.contains(*name);
+    let gone: Vec<_> = OTHERS
+        .iter()
+        .chain(&CALLS)
+        .filter(|name| named(name))
+        .collect();
+    assert!(gone.is_empty(), "not in the API: {gone:?}");
+}
