@@ -142,7 +142,7 @@ impl PostgresFeed {
     /// Reconnects. It listens first and reads then: later changes notify, and earlier ones are in
     /// the log.
     async fn reconnect(&mut self) -> Result<(), StoreError> {
-        let mut connection = Connection::open(&self.store).await?;
+        let mut connection = Connection::open(&self.store, false).await?;
         let batch = connection
             .read(&self.store, &self.position, Duration::ZERO)
             .await?;
