@@ -107,7 +107,8 @@
 //!   role, a setting) into the connect options, such as `options([("role", "api_key_service")])`.
 //!   The connection must reach the primary: a standby accepts no listeners.
 //! - A pooler that shares connections (PgBouncer's transaction and statement modes) loses prepared
-//!   statements and notifications. `check`, `migrate` and `feed` refuse it; its session mode works.
+//!   statements and notifications. `check`, `migrate` and `feed` refuse it, and so does a feed that
+//!   connects again; its session mode works.
 //! - A role that a node's catalogue lacks is an outage there: credentials and members with that
 //!   role get 503, since their rights are unknown. So deploy a catalogue with a new role to every
 //!   node before you assign the role, and reassign everyone who has a role before you deploy a

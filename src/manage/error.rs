@@ -120,9 +120,11 @@ pub enum ManageError {
     /// The store failed, or did not answer before the [deadline](super::Manager::with_deadline).
     /// The source gives the cause.
     ///
-    /// Normally nothing was written. The one exception: the connection was lost, or the deadline
+    /// Normally nothing was written. The exception: the connection was lost, or the deadline
     /// passed, while the store was committing; then the change was made as a whole or not at all.
-    /// It is safe to repeat the call:
+    /// Through a [`Cached`](crate::store::Cached) that holds for the deadline whenever the change
+    /// had begun: the change continues, perhaps behind a lock, for as long as the store allows. It
+    /// is safe to repeat the call:
     ///
     /// - to end credentials, to rename and to enable: what is already done stays done, and `delete`
     ///   and `revoke_presented` then return [`Deleted`](Self::Deleted);

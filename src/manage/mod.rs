@@ -189,7 +189,9 @@ impl<S> Manager<S> {
     }
 
     /// Sets how long a call may take as a whole, 5 s by default; after that it fails with
-    /// [`ManageError::Unavailable`].
+    /// [`ManageError::Unavailable`]. Through a [`Cached`](crate::store::Cached), a change that has
+    /// begun continues even then, so that the cache learns when it ends; it may be made after the
+    /// call has failed.
     ///
     /// The deadline uses tokio's timer. A call that has to wait for its store must run inside a
     /// tokio runtime with time enabled, and panics otherwise.

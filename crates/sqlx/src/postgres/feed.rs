@@ -43,6 +43,8 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 /// reconnects, listens again *before* it reads, and yields [`Change::Everything`], the changes that
 /// it has missed, and [`FeedEvent::Restored`] after the last of them. It cannot trust its old
 /// position: after a crash or a restore, transactions can have numbers that others had before.
+/// Whenever it connects, it opens a second connection for a moment, and stays lost if a pooler
+/// shares server connections.
 ///
 /// **Everything.** It also yields [`Change::Everything`] if rows that it had not read were removed
 /// from the log or altered, if more than 10 000 are new at once, and if the log's tables or
@@ -142,7 +144,7 @@ impl PostgresFeed {
     /// Reconnects. It listens first and reads then: later changes notify, and earlier ones are in
     /// the log.
     async fn reconnect(&mut self) -> Result<(), StoreError> {
-        let mut connection = Connection::open(&self.store).await?;
+        let mut connection = Connection::open(&self.store, false).await?;
         let batch = connection
             .read(&self.store, &self.position, Duration::ZERO)
             .await?;
@@ -159,7 +161,8 @@ impl PostgresFeed {
             .rows
             .iter()
             .filter_map(|row| row.lag)
-            .map(Duration::from_secs_f64)
+            // Negative if the server's clock was stepped back.
+            .map(|lag| Duration::try_from_secs_f64(lag).unwrap_or_default())
             .for_each(backend::observe_revocation_lag);
         if everything || batch.missed || batch.is_cut() {
             self.pending

@@ -76,8 +76,7 @@ impl Batch {
 impl Connection {
     /// Connects and finds the end of the log.
     pub(super) async fn begin(store: &PostgresStore) -> Result<(Self, Position), StoreError> {
-        let mut connection = Self::open(store).await?;
-        connection.refuse_pooler(store).await?;
+        let mut connection = Self::open(store, true).await?;
         let fingerprint = connection.check(store).await?;
         connection.checked_at = Some(Instant::now());
         let end = store
@@ -99,19 +98,26 @@ impl Connection {
         ))
     }
 
-    pub(super) async fn open(store: &PostgresStore) -> Result<Self, StoreError> {
-        let listener = listen(&store.pool, &store.schema.channel())
-            .await
-            .map_err(unavailable)?;
-        let (runtime, quiet_until) = (Handle::current(), Instant::now());
-        Ok(Self {
-            listener,
-            runtime,
+    /// Connects and listens, but to no server connection that a pooler shares: its other clients
+    /// would receive the notifications, which the driver does not expect there.
+    ///
+    /// `must_know` makes it an error if a second connection, which finding that out takes, cannot
+    /// be opened: after an outage the service's pool may have taken the last one.
+    pub(super) async fn open(store: &PostgresStore, must_know: bool) -> Result<Self, StoreError> {
+        let channel = store.schema.channel();
+        let listener = connect(&store.pool, &channel).await;
+        let mut connection = Self {
+            listener: listener.map_err(unavailable)?,
+            runtime: Handle::current(),
             needs_read: true,
             checked_at: None,
-            quiet_until,
+            quiet_until: Instant::now(),
             backend: None,
-        })
+        };
+        connection.refuse_pooler(store, must_know).await?;
+        let listening = connection.listener.listen(&channel).await;
+        listening.map_err(unavailable)?;
+        Ok(connection)
     }
 
     /// Waits for a notification, or until `keep_alive` after the last verification. Safe to drop.
@@ -221,24 +227,28 @@ impl Connection {
         Ok(version > Some(newest()))
     }
 
-    async fn refuse_pooler(&mut self, store: &PostgresStore) -> Result<(), StoreError> {
+    async fn refuse_pooler(
+        &mut self,
+        store: &PostgresStore,
+        must_know: bool,
+    ) -> Result<(), StoreError> {
         let other = PgConnection::connect_with(&store.pool.connect_options()).await;
-        let mut other = other.map_err(unavailable)?;
-        let shared = pooler::is_shared(&mut self.listener, &mut other)
-            .await
-            .map_err(unavailable)?;
+        let mut other = match other {
+            Err(_) if !must_know => return Ok(()),
+            other => other.map_err(unavailable)?,
+        };
+        let shared = pooler::is_shared(&mut self.listener, &mut other).await;
         other.close().await.map_err(unavailable)?;
-        if shared {
-            Err(StoreError::unavailable(BrokenAssumption::TransactionPooler))
-        } else {
-            Ok(())
+        match shared.map_err(unavailable)? {
+            true => Err(StoreError::unavailable(BrokenAssumption::TransactionPooler)),
+            false => Ok(()),
         }
     }
 }
 
-/// Connects a listener. It needs a pool, so it gets one of its own with a single connection, with
+/// Connects a listener, which does not listen yet. It needs a pool, so it gets one of its own with a single connection, with
 /// the options that the service's pool has now.
-async fn listen(pool: &PgPool, channel: &str) -> Result<PgListener, sqlx::Error> {
+async fn connect(pool: &PgPool, channel: &str) -> Result<PgListener, sqlx::Error> {
     let options = (*pool.connect_options()).clone().application_name(channel);
     let own = PgPoolOptions::new()
         .max_connections(1)
@@ -249,7 +259,6 @@ async fn listen(pool: &PgPool, channel: &str) -> Result<PgListener, sqlx::Error>
     let own = own.connect_lazy_with(options);
     let mut listener = PgListener::connect_with(&own).await?;
     listener.eager_reconnect(false); // to notice is our work
-    listener.listen(channel).await?;
     Ok(listener)
 }
 

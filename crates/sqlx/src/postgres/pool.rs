@@ -38,7 +38,7 @@ pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
     SET LOCAL enable_bitmapscan = off";
 
 /// Longer than one statement may take, so that usually the server gives up first and says why.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// What a call of management waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,11 +7,18 @@ use sqlx::{
     query::Query,
 };
 
+use tokio::time::timeout;
+
 use super::{
-    PostgresStore, check::Report, error::database_name, migrate::newest, pool::BEGIN, pooler,
+    PostgresStore,
+    check::Report,
+    error::database_name,
+    migrate::newest,
+    pool::{BEGIN, DEADLINE},
+    pooler,
 };
 use crate::{BrokenAssumption, SetupError};
-use tower_api_key::credential::Kind;
+use tower_api_key::{credential::Kind, store::StoreFault};
 
 /// The schema is newer than this version, and no migration says that this version can use it.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +59,7 @@ impl PostgresStore {
     /// what requests run and to follow the log, and what the store relies on must hold: who owns
     /// the schema, that no row is hidden, that the log's triggers work, the encoding, the
     /// durability of commits, and that no pooler shares the connections. For the last one it opens
-    /// a connection beside the pool.
+    /// a connection beside the pool. It gives up after 10 s.
     ///
     /// # Errors
     /// [`SetupError`]; [`SetupError::BrokenAssumptions`] names every assumption that does not hold.
@@ -79,9 +86,15 @@ impl PostgresStore {
     }
 
     async fn try_check(&self) -> Result<(), SetupError> {
-        self.refuse_pooler().await?;
-        let report = self.trusted_report().await?;
-        self.prove(report).await
+        let check = async {
+            self.refuse_pooler().await?;
+            let report = self.trusted_report().await?;
+            self.prove(report).await
+        };
+        // The state of a check is large, and is not a part of its caller's future.
+        timeout(DEADLINE, Box::pin(check))
+            .await
+            .unwrap_or_else(|_| Err(SetupError::cannot_connect(StoreFault::timed_out(DEADLINE))))
     }
 
     async fn prove(&self, report: Report) -> Result<(), SetupError> {
@@ -187,7 +200,7 @@ impl PostgresStore {
     async fn refuse_pooler(&self) -> Result<(), SetupError> {
         let compare = async {
             let mut one = self.pool.acquire().await?;
-            let mut other = PgConnection::connect_with(&self.pool.connect_options()).await?;
+            let mut other = self.connect_beside_the_pool().await?;
             let shared = pooler::is_shared(&mut *one, &mut other).await?;
             other.close().await?;
             Ok(shared)
@@ -198,5 +211,14 @@ impl PostgresStore {
             ])),
             false => Ok(()),
         }
+    }
+
+    /// Opens a connection as the pool does, and waits as long for it.
+    async fn connect_beside_the_pool(&self) -> Result<PgConnection, sqlx::Error> {
+        let options = self.pool.connect_options();
+        let limit = self.pool.options().get_acquire_timeout();
+        timeout(limit, PgConnection::connect_with(&options))
+            .await
+            .unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 }

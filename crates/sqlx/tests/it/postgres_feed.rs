@@ -241,6 +241,19 @@ async fn a_follower_is_notified_only_when_unread_rows_are_pruned() {
     assert_eq!(events_so_far(&store, &mut feed).await, [], "reported once");
 }
 
+/// As after a step of the server's clock: the change was logged a day later than it is read.
+#[tokio::test]
+async fn a_change_from_the_future_is_emitted() {
+    let Some(cluster) = pg::shared() else { return };
+    let (store, schema) = store_in(cluster).await;
+    let mut feed = store.feed().await.unwrap();
+    cluster.psql(&format!(
+        "INSERT INTO {schema}.changes (at, subject, id) \
+         VALUES (clock_timestamp() + interval '1 day', 'user', 'ahead')"
+    ));
+    assert_eq!(events_so_far(&store, &mut feed).await, [user("ahead")]);
+}
+
 #[tokio::test]
 async fn very_many_changes_at_once_are_emitted_as_everything() {
     let Some(cluster) = pg::shared() else { return };
