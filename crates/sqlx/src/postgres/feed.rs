@@ -159,7 +159,8 @@ impl PostgresFeed {
             .rows
             .iter()
             .filter_map(|row| row.lag)
-            .map(Duration::from_secs_f64)
+            // Negative if the server's clock was set back in the meantime.
+            .map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default())
             .for_each(backend::observe_revocation_lag);
         if everything || batch.missed || batch.is_cut() {
             self.pending
