@@ -230,7 +230,7 @@ statements! {
                 WHERE x <= h.pruned_through AND pg_visible_in_snapshot(x, pg_current_snapshot())
             )),
             c.seq, c.subject, c.kind, c.id,
-            extract(epoch FROM clock_timestamp() - c.at)::float8
+            CASE WHEN isfinite(c.at) THEN extract(epoch FROM clock_timestamp() - c.at)::float8 END
         FROM $$.horizon h LEFT JOIN LATERAL (
             SELECT * FROM $$.changes
             WHERE xid >= pg_snapshot_xmin($1::text::pg_snapshot)

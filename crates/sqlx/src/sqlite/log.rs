@@ -13,10 +13,11 @@ use tower_api_key::store::{Change, StoreError};
 const BATCH: usize = 1000;
 
 /// The newest number, and the rows from number `?1` on, read at one moment: row `?1` itself, if it
-/// is still there, and the rows after it. The sixth column is the age of the row in milliseconds.
+/// is still there, and the rows after it. The sixth column is the age of the row in milliseconds, as
+/// far as an integer can say: SQLite subtracts in floating point what is beyond.
 const LOG: &str = "
     SELECT n.newest, c.seq, c.subject, c.kind, c.id,
-        CAST(unixepoch('subsec') * 1000 AS INTEGER) - c.at, c.at
+        CAST(CAST(unixepoch('subsec') * 1000 AS INTEGER) - c.at AS INTEGER), c.at
     FROM (
         SELECT coalesce(max(seq), 0) AS newest FROM sqlite_sequence
         WHERE name = 'tower_api_key_changes'

@@ -143,6 +143,21 @@ async fn a_change_with_a_lower_number_that_commits_later_is_emitted() {
     );
 }
 
+/// A server's clock can be set back between a change and its reading.
+#[tokio::test]
+async fn a_change_is_emitted_whatever_time_it_has() {
+    let Some(cluster) = pg::shared() else { return };
+    let (store, schema) = store_in(cluster).await;
+    let mut feed = store.feed().await.unwrap();
+    for at in ["2300-01-01", "4713-01-01 BC", "infinity", "-infinity"] {
+        cluster.psql(&format!(
+            "INSERT INTO {schema}.changes (at, subject, id) VALUES ('{at}', 'user', '{at}'); \
+             SELECT {schema}.announce('{schema}_changes')"
+        ));
+        assert_eq!(next(&mut feed).await, user(at));
+    }
+}
+
 #[tokio::test]
 async fn changes_during_a_disconnect_are_emitted_before_restored() {
     let Some(cluster) = pg::shared() else { return };

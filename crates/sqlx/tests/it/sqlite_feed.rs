@@ -304,6 +304,16 @@ async fn an_unknown_log_row_is_emitted_as_everything() {
             "INSERT INTO tower_api_key_changes (subject, kind, id) \
              VALUES ('credential', CAST(x'ff' AS TEXT), 'x')",
         ),
+        (
+            "age beyond 64 bits",
+            "INSERT INTO tower_api_key_changes (at, subject, kind, id) \
+             VALUES (-9223372036854775808, 'credential', 'cookie', 'x')",
+        ),
+        (
+            "from the future",
+            "INSERT INTO tower_api_key_changes (at, subject, kind, id) \
+             VALUES (9223372036854775807, 'credential', 'cookie', 'x')",
+        ),
     ] {
         by_hand(&path, sql).await;
         assert_eq!(next(&mut feed).await, Changed(Change::Everything), "{name}");

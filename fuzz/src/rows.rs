@@ -1,0 +1,250 @@
+//! Rows of a database with anything in their columns, and what may be read from them.
+
+use arbitrary::{Arbitrary, Unstructured};
+use tower_api_key::{
+    scope::Catalogue,
+    store::{StoreError, backend::Columns},
+};
+
+use crate::grammar::sha256;
+
+/// The token whose rows are read.
+pub const KEY: &str = "ak_k1.fuzz-secret-1";
+/// The personal token whose rows are read.
+pub const TOKEN: &str = "pat_fuzz-secret-3";
+/// The name of the store's current pepper.
+pub const PEPPER: &str = "2026";
+/// Its secret, a test value.
+pub const PEPPER_SECRET: [u8; 32] = [b't'; 32];
+
+/// A value in a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cell {
+    /// NULL.
+    Null,
+    /// Text.
+    Text(String),
+    /// An integer.
+    Number(i64),
+    /// Bytes.
+    Bytes(Vec<u8>),
+    /// What the driver cannot decode.
+    Unreadable,
+}
+
+/// The columns, each with values that mean something in it.
+const COLUMNS: [(&str, &[&str]); 26] = [
+    ("status", &["active", "disabled", "deleted"]),
+    ("pepper", &[PEPPER, "2025"]),
+    ("organization_id", &["org_a", "org_b", ""]),
+    ("user_id", &["alice", ""]),
+    ("id", &["k1", "t3"]),
+    ("role", &["admin", "viewer", "janitor", ""]),
+    (
+        "scopes",
+        &["[]", r#"["agents:read"]"#, r#"["nothing"]"#, "[1]", "{}"],
+    ),
+    ("name", &["ci"]),
+    ("rotated_from", &["k0"]),
+    ("rotated_to", &["k2"]),
+    ("action", &["issued", "unknown", "used_after_rotation"]),
+    ("credential_id", &["k1"]),
+    ("related_id", &["k2"]),
+    (
+        "actor_kind",
+        &["org_key", "pat", "user", "operator", "bearer", "unknown"],
+    ),
+    ("actor_id", &["k1"]),
+    ("actor_user_id", &["alice"]),
+    ("origin", &["192.0.2.1"]),
+    ("digest", &[]),
+    ("expires_at", &[]),
+    ("created_at", &[]),
+    ("last_used_at", &[]),
+    ("rotated_at", &[]),
+    ("number", &[]),
+    ("at", &[]),
+    ("rotated", &[]),
+    ("enabled", &[]),
+];
+
+/// A row with a value in each column that a store reads.
+#[derive(Clone, Debug)]
+pub struct Row(Vec<(&'static str, Cell)>);
+
+impl<'a> Arbitrary<'a> for Row {
+    fn arbitrary(input: &mut Unstructured<'a>) -> arbitrary::Result<Self> {
+        let columns = COLUMNS.into_iter().chain([("deleted", &[][..])]);
+        let cells = columns.map(|(column, words)| Ok((column, cell(input, column, words)?)));
+        cells.collect::<arbitrary::Result<_>>().map(Self)
+    }
+}
+
+/// Chooses a value: mostly one that means something in its column.
+fn cell(input: &mut Unstructured<'_>, column: &str, words: &[&str]) -> arbitrary::Result<Cell> {
+    Ok(match u8::arbitrary(input)? {
+        0..200 => usual(input, column, words)?,
+        200..210 => Cell::Null,
+        210..225 => Cell::Text(String::arbitrary(input)?),
+        225..240 => Cell::Number(i64::arbitrary(input)?),
+        240..250 => Cell::Bytes(Vec::arbitrary(input)?),
+        _ => Cell::Unreadable,
+    })
+}
+
+fn usual(input: &mut Unstructured<'_>, column: &str, words: &[&str]) -> arbitrary::Result<Cell> {
+    let choice = u8::arbitrary(input)?;
+    if column == "digest" {
+        return Ok(Cell::Bytes(digest(choice).to_vec()));
+    }
+    if !words.is_empty() {
+        let word = words.get(usize::from(choice) % (words.len() + 1));
+        return Ok(word.map_or(Cell::Null, |word| Cell::Text((*word).to_owned())));
+    }
+    Ok(match choice % 4 {
+        0 => Cell::Null,
+        1 => Cell::Number(i64::from(choice / 4 % 3)),
+        _ => Cell::Number(crate::world::NOW + i64::from(choice) - 128),
+    })
+}
+
+/// The digests that a store may hold of the two tokens, and one of another.
+fn digest(choice: u8) -> [u8; 32] {
+    match choice % 5 {
+        0 => sha256(KEY.as_bytes()),
+        1 => sha256(TOKEN.as_bytes()),
+        2 => peppered(KEY),
+        3 => peppered(TOKEN),
+        _ => sha256(b"another"),
+    }
+}
+
+/// Returns HMAC-SHA-256 (RFC 2104) of a token's digest, under the pepper's secret.
+pub fn peppered(token: &str) -> [u8; 32] {
+    let padded = |byte: u8| {
+        let mut block = [byte; 64];
+        for (padding, secret) in block.iter_mut().zip(PEPPER_SECRET) {
+            *padding ^= secret;
+        }
+        block
+    };
+    let inner = [&padded(0x36)[..], &sha256(token.as_bytes())].concat();
+    sha256(&[&padded(0x5c)[..], &sha256(&inner)].concat())
+}
+
+impl Row {
+    /// Returns a value.
+    ///
+    /// # Panics
+    /// If no row has such a column.
+    pub fn cell(&self, column: &str) -> &Cell {
+        let found = self.0.iter().find(|(name, _)| *name == column);
+        &found.unwrap_or_else(|| panic!("no column {column}")).1
+    }
+
+    /// Returns whether each of the columns is NULL or text.
+    pub fn has_texts(&self, columns: &[&str]) -> bool {
+        let text = |cell: &Cell| matches!(cell, Cell::Null | Cell::Text(_));
+        columns.iter().all(|column| text(self.cell(column)))
+    }
+
+    /// Returns whether each of the columns is NULL or a number.
+    pub fn has_numbers(&self, columns: &[&str]) -> bool {
+        let number = |cell: &Cell| matches!(cell, Cell::Null | Cell::Number(_));
+        columns.iter().all(|column| number(self.cell(column)))
+    }
+
+    /// Returns whether each of the columns is NULL, 0 or 1.
+    pub fn has_flags(&self, columns: &[&str]) -> bool {
+        let flag = |cell: &Cell| matches!(cell, Cell::Null | Cell::Number(0 | 1));
+        columns.iter().all(|column| flag(self.cell(column)))
+    }
+
+    /// Returns the text in a column, if there is some.
+    pub fn word(&self, column: &str) -> Option<&str> {
+        match self.cell(column) {
+            Cell::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the column `status` has one of the three words.
+    pub fn has_status(&self) -> bool {
+        matches!(self.word("status"), Some("active" | "disabled" | "deleted"))
+    }
+
+    /// Returns the 32 bytes in the column `digest`.
+    pub fn digest(&self) -> Option<[u8; 32]> {
+        match self.cell("digest") {
+            Cell::Bytes(bytes) => bytes.as_slice().try_into().ok(),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the column `scopes` can be read: NULL, or a list of texts.
+    pub fn has_scopes(&self) -> bool {
+        match self.cell("scopes") {
+            Cell::Null => true,
+            Cell::Text(text) => serde_json::from_str::<Vec<String>>(text).is_ok(),
+            _ => false,
+        }
+    }
+
+    /// Returns whether the column `role` is NULL or has a role of the catalogue.
+    pub fn has_role(&self) -> bool {
+        matches!(self.cell("role"), Cell::Null)
+            || matches!(self.word("role"), Some("admin" | "viewer"))
+    }
+
+    /// Returns whether the credential is unexpired at `now`.
+    pub fn lasts_beyond(&self, now: i64) -> bool {
+        match self.cell("expires_at") {
+            Cell::Number(end) => now < *end,
+            _ => true,
+        }
+    }
+}
+
+impl Columns for Row {
+    fn text(&self, column: &str) -> Result<Option<String>, StoreError> {
+        match self.cell(column) {
+            Cell::Null => Ok(None),
+            Cell::Text(text) => Ok(Some(text.clone())),
+            _ => Err(StoreError::corrupt("not text")),
+        }
+    }
+
+    fn number(&self, column: &str) -> Result<Option<i64>, StoreError> {
+        match self.cell(column) {
+            Cell::Null => Ok(None),
+            Cell::Number(number) => Ok(Some(*number)),
+            _ => Err(StoreError::corrupt("not a number")),
+        }
+    }
+
+    fn flag(&self, column: &str) -> Result<Option<bool>, StoreError> {
+        match self.number(column)? {
+            None => Ok(None),
+            Some(flag @ (0 | 1)) => Ok(Some(flag == 1)),
+            Some(_) => Err(StoreError::corrupt("not a flag")),
+        }
+    }
+
+    fn bytes(&self, column: &str) -> Result<Vec<u8>, StoreError> {
+        match self.cell(column) {
+            Cell::Bytes(bytes) => Ok(bytes.clone()),
+            _ => Err(StoreError::corrupt("not bytes")),
+        }
+    }
+
+    fn scopes(&self) -> Result<Option<Vec<String>>, StoreError> {
+        let scopes = self.text("scopes")?;
+        let scopes = scopes.map(|scopes| serde_json::from_str(&scopes));
+        scopes.transpose().map_err(StoreError::corrupt)
+    }
+}
+
+/// Returns the roles of the rows.
+pub fn catalogue() -> Catalogue {
+    Catalogue::anyreach()
+}
