@@ -29,19 +29,24 @@ const LONGEST: usize = 200;
 
 /// Runs histories until so many steps are made.
 fn check<S: Site>(name: &'static str, open: impl AsyncFnOnce() -> S) {
-    let steps = std::env::var("MODEL_STEPS").ok().and_then(|steps| steps.parse().ok());
+    let steps = std::env::var("MODEL_STEPS")
+        .ok()
+        .and_then(|steps| steps.parse().ok());
     let steps: u64 = steps.unwrap_or(6_000);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let site = RefCell::new(runtime.block_on(open()));
     let (number, total) = (Cell::new(0), Cell::new(Counts::default()));
     let config = Config {
         cases: u32::try_from(steps / (LONGEST as u64 / 2)).unwrap().max(1),
-        failure_persistence: Some(Box::new(FileFailurePersistence::SourceParallel(
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource(
             "proptest-regressions",
         ))),
         source_file: Some(file!()),
-        max_shrink_iters: 3_000,
-        max_shrink_time: 120_000,
+        max_shrink_iters: 1_000,
+        max_shrink_time: 60_000,
         ..Config::default()
     };
     let began = Instant::now();
@@ -61,7 +66,8 @@ fn check<S: Site>(name: &'static str, open: impl AsyncFnOnce() -> S) {
     let rate = total.steps as f64 / took;
     // Bypasses the harness, which captures what a passing test prints.
     let histories = number.get();
-    let told = format!("{name}: {histories} histories in {took:.1} s, {rate:.0} steps/s, {total:?}");
+    let told =
+        format!("{name}: {histories} histories in {took:.1} s, {rate:.0} steps/s, {total:?}");
     let _ = writeln!(std::io::stderr(), "{told}");
     runtime.block_on(async { drop(site) });
     if let Err(failure) = outcome {
@@ -79,7 +85,9 @@ struct Postgres {
 fn cluster() -> Option<&'static pg::Cluster> {
     static SHARED: std::sync::OnceLock<Option<pg::Cluster>> = std::sync::OnceLock::new();
     let settings = "-c fsync=off -c full_page_writes=off";
-    SHARED.get_or_init(|| pg::Cluster::start_with(settings)).as_ref()
+    SHARED
+        .get_or_init(|| pg::Cluster::start_with(settings))
+        .as_ref()
 }
 
 impl Backend for Postgres {
@@ -95,7 +103,8 @@ impl Backend for Postgres {
         let pool = PgPoolOptions::new()
             .max_connections(4)
             .connect_lazy_with(self.cluster.options());
-        PostgresStore::new(pool, Catalogue::anyreach()).with_schema(&self.schema).unwrap()
+        let store = PostgresStore::new(pool, Catalogue::anyreach()).danger_allow_lost_commits();
+        store.with_schema(&self.schema).unwrap()
     }
 
     async fn feed(&self, store: &PostgresStore) -> Option<PostgresFeed> {
@@ -112,7 +121,10 @@ impl Backend for Postgres {
 }
 
 fn postgres() -> Option<Postgres> {
-    cluster().map(|cluster| Postgres { cluster, schema: pg::fresh_schema() })
+    cluster().map(|cluster| Postgres {
+        cluster,
+        schema: pg::fresh_schema(),
+    })
 }
 
 #[test]
@@ -122,7 +134,9 @@ fn histories_over_memory_answer_as_the_model() {
 
 #[test]
 fn histories_over_memory_with_a_cache_answer_as_the_model() {
-    check("memory, cached", async || Caching::new(Memory::default()).await);
+    check("memory, cached", async || {
+        Caching::new(Memory::default()).await
+    });
 }
 
 #[test]

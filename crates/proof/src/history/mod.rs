@@ -8,12 +8,12 @@
 //!
 //! 1. The output ends with the shortest history that still fails: each step, the model's answer and
 //!    the store's.
-//! 2. proptest has written a line `cc …` to `proptest-regressions`; the same test runs it first from
-//!    then on. `PROPTEST_RNG_SEED=<number>` draws the same histories again.
+//! 2. proptest has written a line `cc …` to `tests/model.proptest-regressions`, which every
+//!    test runs first from then on. `PROPTEST_RNG_SEED=<number>` draws the same histories again.
 //! 3. Decide which of the two is wrong. The documented protocol decides, then the documentation of
 //!    the manager.
 //! 4. Mend it. If it was the store, keep the history as a test of the store.
-//! 5. A line that need not stay is removed from `proptest-regressions`.
+//! 5. A line that need not stay is removed from that file.
 
 pub mod node;
 pub mod resolve;

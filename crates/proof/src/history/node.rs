@@ -63,15 +63,21 @@ impl<S: Store> Node<S> {
             .with_clock(clock.clone())
             .with_deadline(Duration::from_secs(60))
             .with_max_credentials(u32::try_from(CAP).unwrap_or(u32::MAX));
-        Self { store, manager, uses, services }
+        Self {
+            store,
+            manager,
+            uses,
+            services,
+        }
     }
 
     /// Makes a request; `notes` says whether a use is noted.
     pub async fn request(&self, request: &Request, notes: bool) -> (Answer, Option<Caller>) {
         let mut http = HttpRequest::new(());
-        for (name, values) in
-            [("authorization", &request.authorization), ("x-anyreach-org", &request.organization)]
-        {
+        for (name, values) in [
+            ("authorization", &request.authorization),
+            ("x-anyreach-org", &request.organization),
+        ] {
             for value in values {
                 if let Ok(value) = value.parse() {
                     http.headers_mut().append(name, value);
@@ -104,14 +110,24 @@ impl<S: Store> Node<S> {
         let manager = &self.manager;
         let info = |info: CredentialInfo| (Outcome::Info(credential(&info)), None);
         Ok(match call {
-            Call::Issue(issue, repeat) => issued(self.issue(actor, issue, repeat.as_deref()).await?),
-            Call::Rotate { target: (kind, id), overlap, expires_at } => {
+            Call::Issue(issue, repeat) => {
+                issued(self.issue(actor, issue, repeat.as_deref()).await?)
+            }
+            Call::Rotate {
+                target: (kind, id),
+                overlap,
+                expires_at,
+            } => {
                 let overlap = Duration::from_millis(overlap.unsigned_abs());
                 let mut rotation = Rotation::default().with_overlap(overlap);
                 if let Some(end) = expires_at {
                     rotation = rotation.expiring_at(end.map(UnixMillis));
                 }
-                issued(manager.rotate(actor, real_kind(*kind), id, rotation).await?)
+                issued(
+                    manager
+                        .rotate(actor, real_kind(*kind), id, rotation)
+                        .await?,
+                )
             }
             Call::Rename(kind, id, name) => {
                 info(manager.rename(actor, real_kind(*kind), id, name).await?)
@@ -120,9 +136,7 @@ impl<S: Store> Node<S> {
             Call::Enable(kind, id) => info(manager.enable(actor, real_kind(*kind), id).await?),
             Call::Delete(kind, id) => info(manager.delete(actor, real_kind(*kind), id).await?),
             Call::Get(kind, id) => info(manager.get(actor, real_kind(*kind), id).await?),
-            Call::RevokePresented(token) => {
-                info(manager.revoke_presented(token, None).await?)
-            }
+            Call::RevokePresented(token) => info(manager.revoke_presented(token, None).await?),
             Call::RevokeAll(kind) => {
                 let ended = manager.revoke_all(actor, real_kind(*kind)).await?;
                 let ids = ended.iter().map(|id| id.as_str().to_owned()).collect();
@@ -180,7 +194,10 @@ impl<S: Store> Node<S> {
         let (kind, filter) = (real_kind(kind), real_filter(filter));
         let (mut listed, mut cursor) = (Vec::new(), None);
         loop {
-            let page = self.manager.list(actor, kind, &filter, cursor.as_ref(), 2).await?;
+            let page = self
+                .manager
+                .list(actor, kind, &filter, cursor.as_ref(), 2)
+                .await?;
             listed.extend(page.items.iter().map(credential));
             let Some(next) = page.next else {
                 return Ok(Outcome::Listed(listed));
@@ -198,7 +215,10 @@ impl<S: Store> Node<S> {
     async fn events(&self, actor: &RealActor, kind: Kind) -> Result<Outcome, ManageError> {
         let (mut trail, mut before) = (Vec::new(), None);
         loop {
-            let page = self.manager.events(actor, real_kind(kind), before, 7).await?;
+            let page = self
+                .manager
+                .events(actor, real_kind(kind), before, 7)
+                .await?;
             let Some(last) = page.last() else {
                 return Ok(Outcome::Trail(trail));
             };
@@ -219,9 +239,7 @@ impl<S: Store> Node<S> {
             }
             Arrangement::DeleteOrganization(id) => store.delete_organization(id).await,
             Arrangement::CreateUser(id) => store.create_user(id).await,
-            Arrangement::SetUserEnabled(id, enabled) => {
-                store.set_user_enabled(id, *enabled).await
-            }
+            Arrangement::SetUserEnabled(id, enabled) => store.set_user_enabled(id, *enabled).await,
             Arrangement::DeleteUser(id) => store.delete_user(id).await,
             Arrangement::SetMember(user, organization, role) => {
                 store.set_member(user, organization, role).await
@@ -235,7 +253,10 @@ impl<S: Store> Node<S> {
 
     /// Asks whether an organization is below another; `None` if the store fails.
     pub async fn is_descendant(&self, organization: &str, ancestor: &str) -> Option<bool> {
-        self.store.is_descendant_of(organization, ancestor).await.ok()
+        self.store
+            .is_descendant_of(organization, ancestor)
+            .await
+            .ok()
     }
 
     /// Writes the collected uses; `None` if the store fails.
@@ -269,7 +290,9 @@ fn service<S: Store>(auth: &AuthLayer<S>, route: Route) -> Service {
         (Route::UserScoped, _) => boxed(auth.clone().user_scoped().layer(echo)),
         (Route::Optional, _) => boxed(auth.clone().optional().layer(echo)),
         (Route::OptionalOrganization, _) => {
-            let inner = RequireOrganizationLayer::new().with_responses_of(auth).layer(echo);
+            let inner = RequireOrganizationLayer::new()
+                .with_responses_of(auth)
+                .layer(echo);
             boxed(auth.clone().optional().layer(inner))
         }
         (_, Ok(scopes)) => boxed(auth.layer(scopes.with_responses_of(auth).layer(echo))),
@@ -298,15 +321,27 @@ fn answer(response: Response<String>) -> (Answer, Option<Caller>) {
         return (answer.map_or(Answer::Anonymous, Answer::Accepted), caller);
     }
     let header = |name| {
-        let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+        let value = response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok());
         value.unwrap_or("absent").to_owned()
     };
     let body = response.body();
-    let text = body.strip_prefix(r#"{"detail":""#).and_then(|rest| rest.strip_suffix(r#""}"#));
-    let is_whole = header("cache-control") == "no-store" && header("content-type") == "application/json";
-    let text = text.filter(|_| is_whole).unwrap_or("not in the form of a refusal");
+    let text = body
+        .strip_prefix(r#"{"detail":""#)
+        .and_then(|rest| rest.strip_suffix(r#""}"#));
+    let is_whole =
+        header("cache-control") == "no-store" && header("content-type") == "application/json";
+    let text = text
+        .filter(|_| is_whole)
+        .unwrap_or("not in the form of a refusal");
     (
-        Answer::Refused { status, text: text.into(), challenge: header("www-authenticate") },
+        Answer::Refused {
+            status,
+            text: text.into(),
+            challenge: header("www-authenticate"),
+        },
         None,
     )
 }
@@ -354,7 +389,11 @@ fn credential(info: &CredentialInfo) -> Credential {
     Credential {
         id: info.id.as_str().into(),
         owner: owner(&info.owner),
-        name: if info.damaged { "damaged".into() } else { (*info.name).into() },
+        name: if info.damaged {
+            "damaged".into()
+        } else {
+            (*info.name).into()
+        },
         grant: match (&info.role, &info.scopes) {
             (Some(role), _) => Grant::Role((**role).into()),
             (None, Some(scopes)) => Grant::Scopes(texts(scopes)),
@@ -376,7 +415,13 @@ fn credential(info: &CredentialInfo) -> Credential {
 
 /// Returns an event as the model has it, of no group.
 fn event(event: &AuditEvent) -> Event {
-    let user = |id: &str| if id.starts_with("erased-") { "erased".into() } else { id.to_owned() };
+    let user = |id: &str| {
+        if id.starts_with("erased-") {
+            "erased".into()
+        } else {
+            id.to_owned()
+        }
+    };
     Event {
         group: 0,
         action: event.action.as_str(),

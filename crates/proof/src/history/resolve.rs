@@ -74,7 +74,9 @@ impl Scene {
             OrganizationForm::Fitting => match owner {
                 Owner::Organization(_) => Vec::new(),
                 Owner::User(user) => vec![
-                    world.organization_of(user).unwrap_or_else(|| self.organization(0)),
+                    world
+                        .organization_of(user)
+                        .unwrap_or_else(|| self.organization(0)),
                 ],
             },
             OrganizationForm::Absent => Vec::new(),
@@ -108,7 +110,9 @@ impl Scene {
                 Call::RevokePresented(token(self, TokenForm::OtherSecret, kind, &minted.token, ""))
             }
             CallForm::RevokePresented => Call::RevokePresented(minted.token),
-            CallForm::RevokeAll => Call::RevokeAll(if a % 2 == 0 { Kind::Key } else { Kind::Token }),
+            CallForm::RevokeAll => {
+                Call::RevokeAll(if a % 2 == 0 { Kind::Key } else { Kind::Token })
+            }
             CallForm::Import => {
                 let kind = if b % 2 == 0 { Kind::Key } else { Kind::Token };
                 let at = Some(now - 5_000).filter(|_| b % 3 == 0);
@@ -131,7 +135,10 @@ impl Scene {
             ActorForm::Session(number) => Actor::Session(self.user(number), None),
             ActorForm::SessionIn(number, scopes) => {
                 let organization = self.organization(number / 4);
-                Actor::Session(self.user(number), Some((organization, session_scopes(scopes))))
+                Actor::Session(
+                    self.user(number),
+                    Some((organization, session_scopes(scopes))),
+                )
             }
             ActorForm::Held(number) => {
                 let at = usize::from(number) % self.held.len().max(1);
@@ -205,7 +212,11 @@ fn token(scene: &Scene, form: TokenForm, kind: Kind, whole: &str, next: &str) ->
         },
         TokenForm::PrefixOnly => if kind == Kind::Key { "ak_" } else { "pat_" }.into(),
         TokenForm::Foreign(number) => {
-            let kind = if number % 2 == 0 { Kind::Key } else { Kind::Token };
+            let kind = if number % 2 == 0 {
+                Kind::Key
+            } else {
+                Kind::Token
+            };
             scene.foreign(kind, number / 2).token
         }
     }
@@ -230,7 +241,11 @@ fn issue(kind: Kind, now: Millis, a: u8, b: u8, c: u8) -> Issue {
     Issue {
         kind,
         name: name(a),
-        grant: if kind == Kind::Key { grant(b) } else { Grant::Nothing },
+        grant: if kind == Kind::Key {
+            grant(b)
+        } else {
+            Grant::Nothing
+        },
         expires_at: match c {
             0..=139 => None,
             140..=149 => Some(now + 1),
@@ -318,9 +333,14 @@ fn new_expiry(now: Millis, b: u8) -> Option<Option<Millis>> {
 
 fn filter(now: Millis, a: u8, b: u8, c: u8) -> Filter {
     Filter {
-        state: [State::Active, State::Disabled, State::Expired, State::Deleted]
-            .get(usize::from(a % 7))
-            .copied(),
+        state: [
+            State::Active,
+            State::Disabled,
+            State::Expired,
+            State::Deleted,
+        ]
+        .get(usize::from(a % 7))
+        .copied(),
         expiring_before: Some(now + 60_000).filter(|_| b % 4 == 0),
         unused_since: Some(now - 1_000).filter(|_| c % 4 == 0),
     }

@@ -56,6 +56,8 @@ pub trait Site {
     type Store: Store;
     /// How many nodes there are.
     const NODES: usize;
+    /// Whether nodes have caches.
+    const CACHED: bool;
     /// Whether nodes have feeds that can be lost.
     const FEEDS: bool;
 
@@ -80,7 +82,9 @@ pub trait Site {
 }
 
 fn clocks(nodes: usize) -> Vec<ManualClock> {
-    (0..nodes).map(|node| ManualClock::at(at_the_beginning(node))).collect()
+    (0..nodes)
+        .map(|node| ManualClock::at(at_the_beginning(node)))
+        .collect()
 }
 
 fn at_the_beginning(node: usize) -> UnixMillis {
@@ -110,13 +114,18 @@ impl<B: Backend> Plain<B> {
         for _ in 0..B::NODES {
             stores.push(backend.open().await);
         }
-        Self { backend, stores, clocks: clocks(B::NODES) }
+        Self {
+            backend,
+            stores,
+            clocks: clocks(B::NODES),
+        }
     }
 }
 
 impl<B: Backend> Site for Plain<B> {
     type Store = B::Store;
     const NODES: usize = B::NODES;
+    const CACHED: bool = false;
     const FEEDS: bool = false;
 
     async fn begin(&mut self) {
@@ -166,7 +175,10 @@ struct Follower<S> {
 }
 
 /// Nodes with a cache each, which follow the store's feed.
-#[allow(missing_debug_implementations, reason = "a cache of any store has none")]
+#[allow(
+    missing_debug_implementations,
+    reason = "a cache of any store has none"
+)]
 pub struct Caching<B: Backend> {
     backend: B,
     nodes: Vec<Follower<B::Store>>,
@@ -178,7 +190,12 @@ impl<B: Backend> Caching<B> {
     /// Creates the nodes.
     pub async fn new(mut backend: B) -> Self {
         backend.begin().await;
-        let mut site = Self { backend, nodes: Vec::new(), clocks: clocks(B::NODES), marks: 0 };
+        let mut site = Self {
+            backend,
+            nodes: Vec::new(),
+            clocks: clocks(B::NODES),
+            marks: 0,
+        };
         for node in 0..B::NODES {
             let follower = site.start(node).await;
             site.nodes.push(follower);
@@ -196,8 +213,13 @@ impl<B: Backend> Caching<B> {
             .with_lookup_deadline(Duration::from_secs(60))
             .with_clock(self.clock(node).clone())
             .with_monotonic_clock(monotonic.clone());
-        let mut follower =
-            Follower { inner, cache, monotonic, control: Arc::default(), task: None };
+        let mut follower = Follower {
+            inner,
+            cache,
+            monotonic,
+            control: Arc::default(),
+            task: None,
+        };
         self.follow(&mut follower).await;
         follower
     }
@@ -218,20 +240,28 @@ impl<B: Backend> Caching<B> {
     async fn mark(&mut self) -> u64 {
         self.marks += 1;
         let id = format!("{MARK}{}", self.marks);
-        self.node(0).inner.create_user(&id).await.expect("the mark is new");
+        self.node(0)
+            .inner
+            .create_user(&id)
+            .await
+            .expect("the mark is new");
         self.marks
     }
 
     async fn wait_for(&self, node: usize, mark: u64) {
         let mut seen = self.node(node).control.seen.subscribe();
         let wait = seen.wait_for(|seen| *seen >= mark);
-        timeout(Duration::from_secs(60), wait).await.expect("the feed tells").expect("it lives");
+        timeout(Duration::from_secs(60), wait)
+            .await
+            .expect("the feed tells")
+            .expect("it lives");
     }
 }
 
 impl<B: Backend> Site for Caching<B> {
     type Store = Cached<B::Store>;
     const NODES: usize = B::NODES;
+    const CACHED: bool = true;
     const FEEDS: bool = B::NODES > 1;
 
     async fn begin(&mut self) {
@@ -300,7 +330,10 @@ impl<B: Backend> Site for Caching<B> {
 
     fn pass_bound(&mut self, node: usize) {
         let more = u64::try_from(BOUND.as_millis()).unwrap_or(u64::MAX) + 1;
-        self.node(node).monotonic.0.fetch_add(more, Ordering::SeqCst);
+        self.node(node)
+            .monotonic
+            .0
+            .fetch_add(more, Ordering::SeqCst);
     }
 
     async fn prune(&mut self) {
@@ -350,7 +383,10 @@ impl Control {
         self.paused.send_replace(Some(None));
         let mut told = self.told.subscribe();
         let wait = told.wait_for(|told| *told);
-        timeout(Duration::from_secs(60), wait).await.expect("it is told").expect("it lives");
+        timeout(Duration::from_secs(60), wait)
+            .await
+            .expect("it is told")
+            .expect("it lives");
     }
 
     fn resume(&self, mark: u64) {
@@ -371,7 +407,13 @@ struct Tap<F> {
 
 impl<F> Tap<F> {
     fn new(inner: F, control: Arc<Control>) -> Self {
-        Self { inner, control, emitted: None, lost: false, told: false }
+        Self {
+            inner,
+            control,
+            emitted: None,
+            lost: false,
+            told: false,
+        }
     }
 }
 
@@ -411,7 +453,10 @@ impl<F: Feed> Feed for Tap<F> {
             }
         };
         if let FeedEvent::Changed(Change::User(id)) = &event {
-            self.emitted = id.as_str().strip_prefix(MARK).and_then(|mark| mark.parse().ok());
+            self.emitted = id
+                .as_str()
+                .strip_prefix(MARK)
+                .and_then(|mark| mark.parse().ok());
         }
         Some(event)
     }
@@ -462,7 +507,11 @@ impl Sqlite {
     #[must_use]
     pub fn new() -> Self {
         let shared = tempfile::tempdir_in("/dev/shm");
-        Self(shared.or_else(|_| tempfile::tempdir()).expect("a directory"))
+        Self(
+            shared
+                .or_else(|_| tempfile::tempdir())
+                .expect("a directory"),
+        )
     }
 }
 
@@ -479,7 +528,9 @@ impl Backend for Sqlite {
 
     async fn open(&self) -> SqliteStore {
         let path = self.0.path().join("model.db");
-        SqliteStore::open(path, Catalogue::anyreach()).await.expect("the file opens")
+        SqliteStore::open(path, Catalogue::anyreach())
+            .await
+            .expect("the file opens")
     }
 
     async fn feed(&self, store: &SqliteStore) -> Option<SqliteFeed> {

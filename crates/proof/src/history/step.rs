@@ -234,8 +234,8 @@ impl Step {
 
 /// Steps of the clocks: to the millisecond around an expiry, over a minute, back, and far.
 fn clock_step(a: u8) -> i64 {
-    match a % 10 {
-        0 => 1,
+    match a % 16 {
+        0 | 10 => 1,
         1 => 999,
         2 => 1_000,
         3 => 30_000,
@@ -244,31 +244,43 @@ fn clock_step(a: u8) -> i64 {
         6 => 86_400_000,
         7 => -1,
         8 => -1_500,
-        _ => -61_000,
+        9 => -61_000,
+        _ => 10,
     }
 }
 
 impl RequestStep {
     fn of(raw: [u8; 10]) -> Self {
-        let [_, node, credential, token, number, line, organization, other, route, hold] = raw;
+        let [
+            _,
+            node,
+            credential,
+            token,
+            number,
+            line,
+            organization,
+            other,
+            route,
+            hold,
+        ] = raw;
         Self {
             node,
             credential,
             token: match token {
-                0..=191 => TokenForm::Whole,
-                192..=205 => TokenForm::OtherSecret,
-                206..=214 => TokenForm::SecretOfNext,
-                215..=219 => TokenForm::Truncated,
-                220..=224 => TokenForm::Longer,
-                225..=229 => TokenForm::UpperPrefix,
-                230..=236 => TokenForm::Unknown,
-                237..=238 => TokenForm::PrefixOnly,
-                239..=255 => TokenForm::Foreign(number),
+                0..=214 => TokenForm::Whole,
+                215..=222 => TokenForm::OtherSecret,
+                223..=228 => TokenForm::SecretOfNext,
+                229..=231 => TokenForm::Truncated,
+                232..=234 => TokenForm::Longer,
+                235..=237 => TokenForm::UpperPrefix,
+                238..=241 => TokenForm::Unknown,
+                242 => TokenForm::PrefixOnly,
+                243..=255 => TokenForm::Foreign(number),
             },
             line: match line {
-                0..=219 => LineForm::Bearer,
-                220..=228 => LineForm::OddCase,
-                229..=234 => LineForm::Absent,
+                0..=229 => LineForm::Bearer,
+                230..=231 => LineForm::OddCase,
+                232..=234 => LineForm::Absent,
                 235..=237 => LineForm::Basic,
                 238..=240 => LineForm::SchemeOnly,
                 241..=243 => LineForm::Tab,
@@ -277,10 +289,10 @@ impl RequestStep {
                 253..=255 => LineForm::Trailing,
             },
             organization: match organization {
-                0..=149 => OrganizationForm::Fitting,
-                150..=189 => OrganizationForm::One(other),
-                190..=219 => OrganizationForm::Absent,
-                220..=229 => OrganizationForm::Empty,
+                0..=189 => OrganizationForm::Fitting,
+                190..=214 => OrganizationForm::One(other),
+                215..=224 => OrganizationForm::Absent,
+                225..=229 => OrganizationForm::Empty,
                 230..=239 => OrganizationForm::Twice(other),
                 240..=249 => OrganizationForm::Unknown,
                 250..=255 => OrganizationForm::Malformed,
@@ -334,9 +346,27 @@ impl CallStep {
     /// A second call beside the first one of the same numbers, often of the same target.
     fn beside(raw: [u8; 10]) -> Self {
         let [kind, node, skew, actor, number, call, target, a, b, c] = raw;
-        let target = if skew % 4 == 0 { target.wrapping_add(1) } else { target };
-        let (actor, call) = (actor.rotate_left(3), call.wrapping_mul(37).wrapping_add(skew));
-        Self::of([kind, node.wrapping_add(1), 0, actor, number, call, target, b, a, c])
+        let target = if skew % 4 == 0 {
+            target.wrapping_add(1)
+        } else {
+            target
+        };
+        let (actor, call) = (
+            actor.rotate_left(3),
+            call.wrapping_mul(37).wrapping_add(skew),
+        );
+        Self::of([
+            kind,
+            node.wrapping_add(1),
+            0,
+            actor,
+            number,
+            call,
+            target,
+            b,
+            a,
+            c,
+        ])
     }
 }
 
@@ -344,11 +374,11 @@ impl ArrangeStep {
     fn of(kind: u8, a: u8, b: u8, c: u8) -> Self {
         match kind {
             0..=39 => Self::CreateOrganization(a, b),
-            40..=59 => Self::DeleteOrganization(a),
-            60..=89 => Self::CreateUser(a),
-            90..=119 => Self::SetUserEnabled(a, b % 3 != 0),
-            120..=134 => Self::DeleteUser(a),
-            135..=204 => Self::SetMember(a, b, c),
+            40..=46 => Self::DeleteOrganization(a),
+            47..=79 => Self::CreateUser(a),
+            80..=114 => Self::SetUserEnabled(a, b % 3 != 0),
+            115..=124 => Self::DeleteUser(a),
+            125..=204 => Self::SetMember(a, b, c),
             205..=229 => Self::RemoveMember(a, b),
             230..=255 => Self::Ask(a, b),
         }

@@ -108,7 +108,10 @@ impl World {
     /// scopes are considered.
     #[must_use]
     pub fn used_by(&self, now: Millis, request: &Request) -> Option<(Kind, String, bool)> {
-        let any = Request { route: without_scopes(request.route), ..request.clone() };
+        let any = Request {
+            route: without_scopes(request.route),
+            ..request.clone()
+        };
         let (stored, principal) = self.decide(now, &any).ok()??;
         let rotated = stored.shown.rotated_to.is_some();
         Some((principal.kind, principal.id, rotated))
@@ -179,7 +182,9 @@ impl World {
         if !names::is_id(organization) {
             return Err(Refusal::OtherOrganization);
         }
-        let role = self.role(user, organization).ok_or(Refusal::OtherOrganization)?;
+        let role = self
+            .role(user, organization)
+            .ok_or(Refusal::OtherOrganization)?;
         Ok(Principal {
             organization: Some(organization.into()),
             role: Some(role.into()),
@@ -229,7 +234,9 @@ fn bearer(lines: &[String]) -> Result<&str, Refusal> {
         [line] => line,
         _ => return Err(Refusal::Invalid),
     };
-    let scheme = line.get(..6).filter(|word| word.eq_ignore_ascii_case("bearer"));
+    let scheme = line
+        .get(..6)
+        .filter(|word| word.eq_ignore_ascii_case("bearer"));
     let rest = scheme.and_then(|_| line.get(6..)).ok_or(Refusal::Missing)?;
     let token = rest.trim_start_matches(' ');
     match rest.chars().next() {
@@ -253,16 +260,26 @@ impl Refusal {
             ),
             Self::Invalid => (401, "Invalid or expired token", invalid),
             Self::NoOrganization => (401, "Token is missing organization claim.", BARE.into()),
-            Self::OtherOrganization => {
-                (403, "Token does not grant access to this organization", insufficient)
-            }
+            Self::OtherOrganization => (
+                403,
+                "Token does not grant access to this organization",
+                insufficient,
+            ),
             Self::NoScope([only]) => (
                 403,
                 "Token does not grant access to this action",
                 format!(r#"{insufficient}, scope="{only}""#),
             ),
-            Self::NoScope(_) => (403, "Token does not grant access to this action", insufficient),
+            Self::NoScope(_) => (
+                403,
+                "Token does not grant access to this action",
+                insufficient,
+            ),
         };
-        Answer::Refused { status, text: text.into(), challenge }
+        Answer::Refused {
+            status,
+            text: text.into(),
+            challenge,
+        }
     }
 }

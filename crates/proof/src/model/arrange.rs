@@ -1,6 +1,6 @@
 //! Organizations, users and memberships. These changes have no rules and no audit trail.
 
-use super::{Organization, Owner, Rejected, User, World, By, catalogue, names};
+use super::{By, Organization, Owner, Rejected, User, World, catalogue, names};
 
 /// A change of organizations, users or memberships.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,9 @@ impl World {
                 if !self.has_organization(organization) {
                     return Err("unknown_organization");
                 }
-                self.user(user)?.roles.insert(organization.clone(), role.clone());
+                self.user(user)?
+                    .roles
+                    .insert(organization.clone(), role.clone());
                 Ok(())
             }
             Arrangement::RemoveMember(user, organization) => {
@@ -72,7 +74,11 @@ impl World {
     pub fn is_descendant(&self, organization: &str, ancestor: &str) -> bool {
         let mut at = organization;
         while self.has_organization(at) {
-            match self.organizations.get(at).and_then(|found| found.parent.as_deref()) {
+            match self
+                .organizations
+                .get(at)
+                .and_then(|found| found.parent.as_deref())
+            {
                 Some(parent) if parent == ancestor => return self.has_organization(parent),
                 Some(parent) => at = parent,
                 None => return false,
@@ -91,7 +97,10 @@ impl World {
         if self.organizations.contains_key(id) {
             return Err("taken");
         }
-        let new = Organization { parent: parent.map(Into::into), deleted: false };
+        let new = Organization {
+            parent: parent.map(Into::into),
+            deleted: false,
+        };
         self.organizations.insert(id.into(), new);
         Ok(())
     }
@@ -108,7 +117,8 @@ impl World {
             let found = self.credentials.get(&(*kind, token.clone()));
             found.is_some_and(|stored| stored.shown.owner != owner)
         });
-        self.credentials.retain(|_, stored| stored.shown.owner != owner);
+        self.credentials
+            .retain(|_, stored| stored.shown.owner != owner);
         self.repeats.retain(|(of, _), _| *of != owner);
         for event in &mut self.trail {
             if event.owner == owner {

@@ -170,9 +170,10 @@ impl Actor {
     /// Returns whether the actor lasts as long as something that ends at `end`.
     pub(super) fn outlives(&self, end: Option<Millis>) -> bool {
         match self {
-            Self::Held(Principal { expires_at: Some(own), .. }) => {
-                end.is_some_and(|end| end <= *own)
-            }
+            Self::Held(Principal {
+                expires_at: Some(own),
+                ..
+            }) => end.is_some_and(|end| end <= *own),
             _ => true,
         }
     }
@@ -182,9 +183,11 @@ impl Actor {
         match self {
             Self::Operator(_) => By::Operator,
             Self::Session(user, _) => By::User(user.clone()),
-            Self::Held(Principal { user: Some(user), id, .. }) => {
-                By::Token(id.clone(), user.clone())
-            }
+            Self::Held(Principal {
+                user: Some(user),
+                id,
+                ..
+            }) => By::Token(id.clone(), user.clone()),
             Self::Held(principal) => By::Key(principal.id.clone()),
         }
     }
@@ -195,15 +198,18 @@ impl Actor {
             Self::Operator(_) => true,
             Self::Session(user, acting) => {
                 let enabled = world.users.get(user).is_some_and(|user| !user.disabled);
-                enabled && acting.as_ref().is_none_or(|(organization, scopes)| {
-                    let holds = world.scopes_there(user, organization);
-                    world.role(user, organization).is_some()
-                        && scopes.iter().all(|scope| holds.contains(scope))
-                })
+                enabled
+                    && acting.as_ref().is_none_or(|(organization, scopes)| {
+                        let holds = world.scopes_there(user, organization);
+                        world.role(user, organization).is_some()
+                            && scopes.iter().all(|scope| holds.contains(scope))
+                    })
             }
             Self::Held(was) => world.principal_now(was, now).is_some_and(|is| {
                 was.scopes.is_subset(&is.scopes)
-                    && is.expires_at.is_none_or(|end| was.expires_at.is_some_and(|old| old <= end))
+                    && is
+                        .expires_at
+                        .is_none_or(|end| was.expires_at.is_some_and(|old| old <= end))
             }),
         }
     }

@@ -35,7 +35,11 @@ pub const ROLES: [&str; 2] = ["admin", "viewer"];
 #[must_use]
 pub fn of_role(role: &str) -> BTreeSet<String> {
     let holds = |scope: &&&str| role == "admin" || (role == "viewer" && scope.ends_with(":read"));
-    SCOPES.iter().filter(holds).map(ToString::to_string).collect()
+    SCOPES
+        .iter()
+        .filter(holds)
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// Returns whether the catalogue has the scope.

@@ -1,8 +1,6 @@
 //! Reading: one credential, a list, the audit trail. Reading needs no more than the actor itself.
 
-use super::{
-    Actor, Call, Credential, Filter, Kind, Millis, Outcome, Rejected, State, World,
-};
+use super::{Actor, Call, Credential, Filter, Kind, Millis, Outcome, Rejected, State, World};
 
 impl World {
     pub(super) fn get(&self, actor: &Actor, kind: Kind, id: &str) -> Result<Outcome, Rejected> {
@@ -35,13 +33,17 @@ impl World {
 impl Filter {
     fn shows(&self, one: &Credential, now: Millis) -> bool {
         let state = one.state(now);
-        let used = one.last_used_at.map_or(one.created_at, |used| used.max(one.created_at));
+        let used = one
+            .last_used_at
+            .map_or(one.created_at, |used| used.max(one.created_at));
         let of_state = match self.state {
             Some(wanted) => state == wanted,
             None => state != State::Deleted,
         };
         of_state
-            && self.expiring_before.is_none_or(|then| one.expires_at.is_some_and(|end| end < then))
+            && self
+                .expiring_before
+                .is_none_or(|then| one.expires_at.is_some_and(|end| end < then))
             && self.unused_since.is_none_or(|then| used < then)
     }
 }

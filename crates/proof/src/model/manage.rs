@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Actor, By, CAP, Call, Credential, Event, Grant, Issue, Kind, LATEST_EXPIRY, MAX_OVERLAP, Millis,
-    Minted, Outcome, Owner, Principal, Rejected, Request, Route, State, Status, Stored, World,
-    answer::Answer, catalogue, has_passed, names,
+    Actor, By, CAP, Call, Credential, Event, Grant, Issue, Kind, LATEST_EXPIRY, MAX_OVERLAP,
+    Millis, Minted, Outcome, Owner, Principal, Rejected, Request, Route, State, Status, Stored,
+    World, answer::Answer, catalogue, has_passed, names,
 };
 
 type Result<T = Outcome> = std::result::Result<T, Rejected>;
@@ -23,9 +23,11 @@ impl World {
         self.changes += 1;
         let outcome = match call {
             Call::Issue(issue, repeat) => self.issue(now, actor, issue, repeat.as_deref(), minted),
-            Call::Rotate { target: (kind, id), overlap, expires_at } => {
-                self.rotate(now, actor, *kind, id, *overlap, *expires_at, minted)
-            }
+            Call::Rotate {
+                target: (kind, id),
+                overlap,
+                expires_at,
+            } => self.rotate(now, actor, *kind, id, *overlap, *expires_at, minted),
             Call::Rename(kind, id, name) => self.rename(now, actor, *kind, id, name),
             Call::Enable(kind, id) => self.enable(now, actor, *kind, id),
             Call::Disable(kind, id) => self.end(now, actor, *kind, id, Status::Disabled),
@@ -75,7 +77,13 @@ impl World {
     }
 
     /// The same request again returns the same credential, while that is active.
-    fn repeat(&self, now: Millis, actor: &Actor, issue: &Issue, earlier: &(Issue, String)) -> Result {
+    fn repeat(
+        &self,
+        now: Millis,
+        actor: &Actor,
+        issue: &Issue,
+        earlier: &(Issue, String),
+    ) -> Result {
         let (before, id) = earlier;
         if before != issue {
             return Err("idempotency_conflict");
@@ -118,13 +126,21 @@ impl World {
         if !self.has_owner(&owner) {
             return Err("unknown_owner");
         }
-        let issue = Issue { kind, name: old.name.clone(), grant: old.grant.clone(), expires_at };
+        let issue = Issue {
+            kind,
+            name: old.name.clone(),
+            grant: old.grant.clone(),
+            expires_at,
+        };
         let mut new = fresh(minted, &owner, &issue, now);
         new.rotated_from = Some(old.id.clone());
         let replaced = replaced(&old, &new.id, overlap, now);
-        let before = old.rotated_from.as_ref().and_then(|id| self.owned(&owner, id).ok());
-        let before = before
-            .filter(|one| one.status != Status::Deleted && !has_passed(one.expires_at, now));
+        let before = old
+            .rotated_from
+            .as_ref()
+            .and_then(|id| self.owned(&owner, id).ok());
+        let before =
+            before.filter(|one| one.status != Status::Deleted && !has_passed(one.expires_at, now));
         // Without an overlap the new one takes the place of the old one.
         if overlap > 0 || old.state(now) != State::Active {
             let others = |one: &Credential| {
@@ -138,7 +154,10 @@ impl World {
         self.add(new.clone(), minted);
         if let Some(before) = before {
             self.note(now, actor, "deleted", &before, None);
-            self.set(Credential { status: Status::Deleted, ..before });
+            self.set(Credential {
+                status: Status::Deleted,
+                ..before
+            });
         }
         Ok(Outcome::Issued(new, true))
     }
@@ -148,7 +167,10 @@ impl World {
         check_name(name)?;
         let before = self.not_deleted(&owner, id)?;
         self.check_actor(now, actor)?;
-        let after = Credential { name: name.into(), ..before.clone() };
+        let after = Credential {
+            name: name.into(),
+            ..before.clone()
+        };
         if after != before {
             self.note(now, actor, "renamed", &after, None);
             self.set(after.clone());
@@ -165,7 +187,10 @@ impl World {
             return Err("expiry_beyond_creator");
         }
         self.check_actor(now, actor)?;
-        let after = Credential { status: Status::Active, ..before.clone() };
+        let after = Credential {
+            status: Status::Active,
+            ..before.clone()
+        };
         if after != before {
             if after.state(now) == State::Active {
                 self.check_cap(now, &owner, |one| one.id != after.id, &[&after])?;
@@ -181,9 +206,16 @@ impl World {
         let owner = actor.manages(kind).ok_or("not_allowed")?;
         self.check_actor(now, actor)?;
         let before = self.not_deleted(&owner, id)?;
-        let after = Credential { status: to, ..before.clone() };
+        let after = Credential {
+            status: to,
+            ..before.clone()
+        };
         if after != before {
-            let action = if to == Status::Deleted { "deleted" } else { "disabled" };
+            let action = if to == Status::Deleted {
+                "deleted"
+            } else {
+                "disabled"
+            };
             self.note(now, actor, action, &after, None);
             self.set(after.clone());
         }
@@ -197,7 +229,10 @@ impl World {
         if stored.shown.status == Status::Deleted {
             return Err("deleted");
         }
-        let after = Credential { status: Status::Deleted, ..stored.shown.clone() };
+        let after = Credential {
+            status: Status::Deleted,
+            ..stored.shown.clone()
+        };
         self.push(now, By::Bearer, "revoked", &after, None);
         self.set(after.clone());
         Ok(Outcome::Info(after))
@@ -206,13 +241,18 @@ impl World {
     fn revoke_all(&mut self, now: Millis, actor: &Actor, kind: Kind) -> Result {
         let owner = actor.manages(kind).ok_or("not_allowed")?;
         self.check_actor(now, actor)?;
-        let all = self.all_of(&owner).filter(|one| one.status != Status::Deleted);
+        let all = self
+            .all_of(&owner)
+            .filter(|one| one.status != Status::Deleted);
         let all: Vec<Credential> = all.cloned().collect();
         let mut ended = BTreeSet::new();
         for one in all {
             self.note(now, actor, "deleted", &one, None);
             ended.insert(one.id.clone());
-            self.set(Credential { status: Status::Deleted, ..one });
+            self.set(Credential {
+                status: Status::Deleted,
+                ..one
+            });
         }
         Ok(Outcome::Ended(ended))
     }
@@ -237,7 +277,9 @@ impl World {
         if !self.has_owner(&owner) {
             return Err("unknown_owner");
         }
-        let same_id = self.credentials.contains_key(&(issue.kind, minted.id.clone()));
+        let same_id = self
+            .credentials
+            .contains_key(&(issue.kind, minted.id.clone()));
         let same_token = issue.kind == Kind::Token && self.by_token.contains_key(&minted.token);
         if same_id || same_token {
             return Err("taken");
@@ -251,7 +293,11 @@ impl World {
     /// Returns the principal that the same request would have now.
     pub(super) fn principal_now(&self, was: &Principal, now: Millis) -> Option<Principal> {
         let stored = self.credentials.get(&(was.kind, was.id.clone()))?;
-        let route = if was.organization.is_none() { Route::UserScoped } else { Route::Plain };
+        let route = if was.organization.is_none() {
+            Route::UserScoped
+        } else {
+            Route::Plain
+        };
         let request = Request {
             authorization: vec![format!("Bearer {}", stored.token)],
             organization: was.organization.iter().cloned().collect(),
@@ -264,7 +310,11 @@ impl World {
     }
 
     fn check_actor(&self, now: Millis, actor: &Actor) -> Result<()> {
-        if actor.stands(self, now) { Ok(()) } else { Err("not_allowed") }
+        if actor.stands(self, now) {
+            Ok(())
+        } else {
+            Err("not_allowed")
+        }
     }
 
     /// Refuses when more than the cap would be usable: those of the owner that `stay`, and `made`.
@@ -276,19 +326,31 @@ impl World {
         made: &[&Credential],
     ) -> Result<()> {
         let staying = self.all_of(owner).filter(|one| stay(one));
-        let usable = staying.chain(made.iter().copied()).filter(|one| one.state(now) == State::Active);
-        if usable.count() <= CAP { Ok(()) } else { Err("cap_reached") }
+        let usable = staying
+            .chain(made.iter().copied())
+            .filter(|one| one.state(now) == State::Active);
+        if usable.count() <= CAP {
+            Ok(())
+        } else {
+            Err("cap_reached")
+        }
     }
 
     /// Returns a credential of the owner. One of another owner is unknown.
     pub(super) fn owned(&self, owner: &Owner, id: &str) -> Result<Credential> {
-        let found = self.credential(owner.kind(), id).filter(|one| one.owner == *owner);
+        let found = self
+            .credential(owner.kind(), id)
+            .filter(|one| one.owner == *owner);
         found.cloned().ok_or("unknown_credential")
     }
 
     fn not_deleted(&self, owner: &Owner, id: &str) -> Result<Credential> {
         let found = self.owned(owner, id)?;
-        if found.status == Status::Deleted { Err("deleted") } else { Ok(found) }
+        if found.status == Status::Deleted {
+            Err("deleted")
+        } else {
+            Ok(found)
+        }
     }
 
     pub(super) fn all_of(&self, owner: &Owner) -> impl Iterator<Item = &Credential> {
@@ -297,14 +359,26 @@ impl World {
     }
 
     fn add(&mut self, new: Credential, minted: Option<&Minted>) {
-        let token = minted.map(|minted| minted.token.clone()).unwrap_or_default();
+        let token = minted
+            .map(|minted| minted.token.clone())
+            .unwrap_or_default();
         let name = (new.owner.kind(), new.id.clone());
         self.by_token.insert(token.clone(), name.clone());
-        self.credentials.insert(name, Stored { shown: new, token, reported: false });
+        self.credentials.insert(
+            name,
+            Stored {
+                shown: new,
+                token,
+                reported: false,
+            },
+        );
     }
 
     fn set(&mut self, after: Credential) {
-        if let Some(stored) = self.credentials.get_mut(&(after.owner.kind(), after.id.clone())) {
+        if let Some(stored) = self
+            .credentials
+            .get_mut(&(after.owner.kind(), after.id.clone()))
+        {
             stored.shown = after;
         }
     }
@@ -363,7 +437,11 @@ fn replaced(old: &Credential, new: &str, overlap: Millis, now: Millis) -> Creden
     Credential {
         rotated_to: Some(new.into()),
         rotated_at: Some(now),
-        status: if overlap == 0 { Status::Deleted } else { Status::Active },
+        status: if overlap == 0 {
+            Status::Deleted
+        } else {
+            Status::Active
+        },
         expires_at: match old.expires_at {
             own if overlap == 0 => own,
             Some(own) => Some(own.min(end)),
@@ -374,7 +452,11 @@ fn replaced(old: &Credential, new: &str, overlap: Millis, now: Millis) -> Creden
 }
 
 fn check_name(name: &str) -> Result<()> {
-    if names::is_name(name) { Ok(()) } else { Err("invalid_name") }
+    if names::is_name(name) {
+        Ok(())
+    } else {
+        Err("invalid_name")
+    }
 }
 
 fn check_unit(expires_at: Option<Millis>) -> Result<()> {

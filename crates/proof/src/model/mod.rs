@@ -224,7 +224,9 @@ impl World {
     /// Returns whether the organization exists.
     #[must_use]
     pub fn has_organization(&self, id: &str) -> bool {
-        self.organizations.get(id).is_some_and(|found| !found.deleted)
+        self.organizations
+            .get(id)
+            .is_some_and(|found| !found.deleted)
     }
 
     /// Returns whether the owner exists.

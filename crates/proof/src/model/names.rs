@@ -11,7 +11,9 @@ const FORBIDDEN: [char; 8] = [
 pub(super) fn is_name(name: &str) -> bool {
     (1..=100).contains(&name.chars().count())
         && name.trim() == name
-        && !name.chars().any(|c| c.is_control() || FORBIDDEN.contains(&c))
+        && !name
+            .chars()
+            .any(|c| c.is_control() || FORBIDDEN.contains(&c))
 }
 
 /// An idempotency key has 1 to 255 visible ASCII characters.

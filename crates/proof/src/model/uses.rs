@@ -24,10 +24,20 @@ struct Use {
 impl Uses {
     /// Notes a use at `now`.
     pub fn note(&mut self, kind: Kind, id: &str, rotated: bool, now: Millis) {
-        let new = Use { at: now, after_rotation: rotated, written: false };
-        let found = self.0.entry((kind, id.into())).or_insert_with(|| new.clone());
+        let new = Use {
+            at: now,
+            after_rotation: rotated,
+            written: false,
+        };
+        let found = self
+            .0
+            .entry((kind, id.into()))
+            .or_insert_with(|| new.clone());
         if rotated && !found.after_rotation {
-            *found = Use { at: now.max(found.at), ..new };
+            *found = Use {
+                at: now.max(found.at),
+                ..new
+            };
         } else if now >= found.at + RESOLUTION {
             (found.at, found.written) = (now, false);
         }
@@ -51,7 +61,10 @@ impl World {
         let Some(stored) = self.credentials.get_mut(&(kind, id.to_owned())) else {
             return;
         };
-        let is_due = stored.shown.last_used_at.is_none_or(|last| at >= last + GRANULARITY);
+        let is_due = stored
+            .shown
+            .last_used_at
+            .is_none_or(|last| at >= last + GRANULARITY);
         let rotated_at = stored.shown.rotated_at.filter(|_| !stored.reported);
         let is_first = rotated_at.is_some_and(|then| after_rotation || at >= then);
         if is_due || is_first {
