@@ -2,12 +2,14 @@
 
 use std::{convert::Infallible, future::ready, time::Duration};
 
-use http::{Request as HttpRequest, Response};
+use http::{Request as HttpRequest, Response, request::Parts};
 use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tower_api_key::{
-    AuthLayer, LastUse, Principal as Caller, RequireOrganizationLayer, RequireScopesLayer,
+    AuthLayer, LastUse, Principal as Caller, RequireDescendantLayer, RequireOrganizationLayer,
+    RequireScopesLayer,
     clock::UnixMillis,
     credential::Kind as RealKind,
+    id::OrgId,
     manage::{
         Actor as RealActor, Import, Issued, ManageError, Manager, NewKey, NewToken, Rotation,
     },
@@ -41,13 +43,14 @@ pub struct Node<S> {
     services: [Vec<Service>; 2],
 }
 
-const ROUTES: [Route; 6] = [
+const ROUTES: [Route; 7] = [
     Route::Plain,
     Route::OneScope,
     Route::TwoScopes,
     Route::UserScoped,
     Route::Optional,
     Route::OptionalOrganization,
+    Route::Descendant,
 ];
 
 impl<S: Store> Node<S> {
@@ -58,7 +61,8 @@ impl<S: Store> Node<S> {
             .with_clock(clock.clone())
             .with_deadline(Duration::from_secs(60));
         let noting = auth.clone().with_last_use(uses.clone());
-        let services = [noting, auth].map(|auth| ROUTES.map(|route| service(&auth, route)).into());
+        let services =
+            [noting, auth].map(|auth| ROUTES.map(|route| service(&auth, &store, route)).into());
         let manager = Manager::new(store.clone())
             .with_clock(clock.clone())
             .with_deadline(Duration::from_secs(60))
@@ -74,6 +78,7 @@ impl<S: Store> Node<S> {
     /// Makes a request; `notes` says whether a use is noted.
     pub async fn request(&self, request: &Request, notes: bool) -> (Answer, Option<Caller>) {
         let mut http = HttpRequest::new(());
+        *http.uri_mut() = format!("/{}", request.target).parse().unwrap_or_default();
         for (name, values) in [
             ("authorization", &request.authorization),
             ("x-anyreach-org", &request.organization),
@@ -277,7 +282,7 @@ fn write_error(error: &WriteError) -> &'static str {
 }
 
 /// Builds a route: the layers around a service that returns the principal.
-fn service<S: Store>(auth: &AuthLayer<S>, route: Route) -> Service {
+fn service<S: Store>(auth: &AuthLayer<S>, store: &S, route: Route) -> Service {
     let echo = service_fn(|request: HttpRequest<()>| {
         let mut response = Response::new(String::new());
         if let Some(principal) = request.extensions().get::<Caller>() {
@@ -294,6 +299,11 @@ fn service<S: Store>(auth: &AuthLayer<S>, route: Route) -> Service {
                 .with_responses_of(auth)
                 .layer(echo);
             boxed(auth.clone().optional().layer(inner))
+        }
+        (Route::Descendant, _) => {
+            let target = |parts: &Parts| parts.uri.path().strip_prefix('/').map(OrgId::from);
+            let below = RequireDescendantLayer::new(store.clone(), target);
+            boxed(auth.layer(below.with_responses_of(auth).layer(echo)))
         }
         (_, Ok(scopes)) => boxed(auth.layer(scopes.with_responses_of(auth).layer(echo))),
         (_, Err(_)) => boxed(auth.layer(echo)),

@@ -66,6 +66,7 @@ impl Scene {
             authorization: lines(step.line, &token),
             organization: self.header(world, step.organization, &owner),
             route: step.route,
+            target: self.organization(step.target),
         }
     }
 
@@ -238,6 +239,12 @@ fn lines(form: LineForm, token: &str) -> Vec<String> {
 }
 
 fn issue(kind: Kind, now: Millis, a: u8, b: u8, c: u8) -> Issue {
+    // Few different requests under an idempotency key, so that some are the same.
+    let (b, c) = if repeat(a).is_some() {
+        (b % 64, c & 0x8f)
+    } else {
+        (b, c)
+    };
     Issue {
         kind,
         name: name(a),
@@ -263,7 +270,8 @@ fn issue(kind: Kind, now: Millis, a: u8, b: u8, c: u8) -> Issue {
 
 fn name(a: u8) -> String {
     match a {
-        0..=229 => format!("name {}", a % 3),
+        0..=79 => format!("name {}", a / 72),
+        80..=229 => format!("name {}", a % 3),
         230..=234 => "é".repeat(100),
         235..=239 => "é".repeat(101),
         240..=242 => String::new(),
@@ -302,9 +310,9 @@ fn session_scopes(number: u8) -> Vec<String> {
 /// Few different keys, so that requests repeat.
 fn repeat(a: u8) -> Option<String> {
     match a {
-        0..=39 => Some(format!("repeat-{}", a % 2)),
-        40..=41 => Some("with a blank".into()),
-        42 => Some(String::new()),
+        0..=79 => Some(format!("repeat-{}", a / 40)),
+        80..=81 => Some("with a blank".into()),
+        82 => Some(String::new()),
         _ => None,
     }
 }

@@ -69,13 +69,52 @@ struct Lost {
 #[derive(Default)]
 struct Beside {
     uses: Uses,
-    /// Whether another node has changed something that it has not heard of yet.
-    behind: bool,
+    /// What other nodes have changed since this one was known to have heard of everything.
+    behind: Behind,
     lost: Option<Lost>,
     /// Tokens that were presented before they were imported. A change of a token does not name what
     /// was presented, so a cache that found nothing twice may say so until the deadline of its
     /// lookups has passed.
     early: BTreeSet<String>,
+}
+
+/// Changes that a node may not have heard of yet.
+#[derive(Default)]
+enum Behind {
+    /// Those of these ids.
+    Ids(BTreeSet<String>),
+    /// Any.
+    Anything,
+    /// None.
+    #[default]
+    Nothing,
+}
+
+impl Behind {
+    fn add(&mut self, what: &Changed) {
+        match (&mut *self, what) {
+            (Self::Anything, _) | (_, Changed::Anything) => *self = Self::Anything,
+            (Self::Ids(ids), Changed::Ids(more)) => ids.extend(more.iter().cloned()),
+            (Self::Nothing, Changed::Ids(ids)) => *self = Self::Ids(ids.iter().cloned().collect()),
+        }
+    }
+
+    /// Returns whether one of these ids may have changed.
+    fn concerns(&self, about: &[String]) -> bool {
+        match self {
+            Self::Ids(ids) => about.iter().any(|id| ids.contains(id)),
+            Self::Anything => true,
+            Self::Nothing => false,
+        }
+    }
+}
+
+/// What a step has changed.
+enum Changed {
+    /// The credentials, users and organizations with these ids.
+    Ids(Vec<String>),
+    /// One cannot tell.
+    Anything,
 }
 
 /// A history that runs.
@@ -212,7 +251,10 @@ impl<'s, S: Site> Run<'s, S> {
             self.number(step.node),
             self.scene.request(&self.world, step),
         );
-        self.catch_up(at).await?;
+        let about = self.about(&request);
+        if self.beside(at)?.behind.concerns(&about) {
+            self.catch_up(at).await?;
+        }
         let now = self.now(at);
         let lost = self.beside(at)?.lost.is_some();
         let (got, caller) = self.node(at)?.request(&request, !lost).await;
@@ -350,7 +392,7 @@ impl<'s, S: Site> Run<'s, S> {
         if call.changes() {
             let changed = self.world.trail().iter().skip(events);
             let changed = changed.map(|event| event.credential.clone()).collect();
-            self.changed(at, changed)?;
+            self.changed(at, &Changed::Ids(changed));
         }
         Ok(())
     }
@@ -400,28 +442,30 @@ impl<'s, S: Site> Run<'s, S> {
             | Arrangement::SetMember(id, ..)
             | Arrangement::RemoveMember(id, _) => id,
         };
-        self.changed(at, vec![subject.clone()])
+        self.changed(at, &Changed::Ids(vec![subject.clone()]));
+        Ok(())
     }
 
     /// A node has changed something: it answers by that at once, the others once they hear of it.
-    fn changed(&mut self, by: usize, what: Vec<String>) -> Checked {
+    fn changed(&mut self, by: usize, what: &Changed) {
         for (at, beside) in self.beside.iter_mut().enumerate() {
-            beside.behind |= at != by;
+            if at != by {
+                beside.behind.add(what);
+            }
             if let Some(lost) = &mut beside.lost {
                 lost.states.push(self.world.clone());
-                if at == by {
+                if let (true, Changed::Ids(what)) = (at == by, what) {
                     let present = lost.states.len() - 1;
                     lost.own.extend(what.iter().map(|id| (id.clone(), present)));
                 }
             }
         }
-        Ok(())
     }
 
     async fn catch_up(&mut self, at: usize) -> Checked {
         let beside = self.beside(at)?;
-        if beside.behind && beside.lost.is_none() {
-            beside.behind = false;
+        if beside.lost.is_none() && !matches!(beside.behind, Behind::Nothing) {
+            beside.behind = Behind::Nothing;
             self.site.catch_up(at).await;
         }
         Ok(())
@@ -466,7 +510,7 @@ impl<'s, S: Site> Run<'s, S> {
     async fn restore(&mut self, at: usize) -> Checked {
         if self.beside(at)?.lost.take().is_some() {
             self.site.restore(at).await;
-            self.beside(at)?.behind = false;
+            self.beside(at)?.behind = Behind::Nothing;
         }
         Ok(())
     }
@@ -531,8 +575,9 @@ impl<'s, S: Site> Run<'s, S> {
             .map_err(|why| format!("{told}\n{why}"))?;
         self.learn(&got_a, &call_a, minted_a);
         self.learn(&got_b, &call_b, minted_b);
-        self.changed(a, Vec::new())?;
-        self.changed(b, Vec::new())
+        self.changed(a, &Changed::Anything);
+        self.changed(b, &Changed::Anything);
+        Ok(())
     }
 
     /// A call is dropped half-way, and its node crashes: all of it happened, or nothing.
@@ -561,7 +606,8 @@ impl<'s, S: Site> Run<'s, S> {
         self.settle(at, candidates, &owners)
             .await
             .map_err(|why| format!("{call:?}\n{why}"))?;
-        self.changed(at, Vec::new())
+        self.changed(at, &Changed::Anything);
+        Ok(())
     }
 
     /// Finds the candidate that the store is now like, and goes on from it.

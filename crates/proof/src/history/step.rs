@@ -52,6 +52,8 @@ pub struct RequestStep {
     pub organization: OrganizationForm,
     /// Where the request goes.
     pub route: Route,
+    /// Which organization it is about.
+    pub target: u8,
     /// Whether to keep the principal, if there is one, for later management calls.
     pub hold: bool,
 }
@@ -302,9 +304,11 @@ impl RequestStep {
                 140..=169 => Route::OneScope,
                 170..=199 => Route::TwoScopes,
                 200..=229 => Route::UserScoped,
-                230..=244 => Route::Optional,
-                245..=255 => Route::OptionalOrganization,
+                230..=234 => Route::Optional,
+                235..=239 => Route::OptionalOrganization,
+                240..=255 => Route::Descendant,
             },
+            target: number,
             hold: hold % 3 == 0,
         }
     }

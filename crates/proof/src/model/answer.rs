@@ -13,6 +13,8 @@ pub struct Request {
     pub organization: Vec<String>,
     /// Where it goes.
     pub route: Route,
+    /// The organization that it is about, on a route for organizations below the caller's.
+    pub target: String,
 }
 
 /// A kind of route.
@@ -30,6 +32,8 @@ pub enum Route {
     Optional,
     /// As `Optional`, but what lies behind needs an organization.
     OptionalOrganization,
+    /// It is about the caller's organization or one below it.
+    Descendant,
 }
 
 impl Route {
@@ -39,6 +43,7 @@ impl Route {
         match self {
             Self::OneScope => &["agents:manage"],
             Self::TwoScopes => &["members:read", "billing:manage"],
+            Self::Descendant => &["child_organizations:manage"],
             _ => &[],
         }
     }
@@ -141,11 +146,15 @@ impl World {
         };
         let accepted = request.route.scopes();
         let holds = |scope: &&str| principal.scopes.contains(*scope);
-        if accepted.is_empty() || accepted.iter().any(holds) {
-            Ok(Some((stored, principal)))
-        } else {
-            Err(Refusal::NoScope(accepted))
+        if !accepted.is_empty() && !accepted.iter().any(holds) {
+            return Err(Refusal::NoScope(accepted));
         }
+        let own = principal.organization.as_deref().unwrap_or_default();
+        let reaches = request.target == own || self.is_descendant(&request.target, own);
+        if request.route == Route::Descendant && !reaches {
+            return Err(Refusal::OtherOrganization);
+        }
+        Ok(Some((stored, principal)))
     }
 
     /// Finds the credential with exactly this token, if it and its owner are live.
@@ -222,7 +231,7 @@ fn key(stored: &Stored, own: &str, request: &Request) -> Result<Principal, Refus
 /// The same route without its scopes.
 fn without_scopes(route: Route) -> Route {
     match route {
-        Route::OneScope | Route::TwoScopes => Route::Plain,
+        Route::OneScope | Route::TwoScopes | Route::Descendant => Route::Plain,
         other => other,
     }
 }

@@ -302,6 +302,7 @@ impl World {
             authorization: vec![format!("Bearer {}", stored.token)],
             organization: was.organization.iter().cloned().collect(),
             route,
+            target: String::new(),
         };
         match self.answer(now, &request) {
             Answer::Accepted(is) => Some(is),
