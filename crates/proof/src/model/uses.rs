@@ -1,0 +1,79 @@
+//! Last uses: each node collects them, and writes them now and then.
+
+use std::collections::BTreeMap;
+
+use super::{By, Kind, Millis, World};
+
+/// Uses of one credential within this time count as one.
+const RESOLUTION: Millis = 1_000;
+/// Writes of one credential are at least this far apart.
+const GRANULARITY: Millis = 60_000;
+
+/// The uses that one node has collected.
+#[derive(Clone, Debug, Default)]
+pub struct Uses(BTreeMap<(Kind, String), Use>);
+
+#[derive(Clone, Debug)]
+struct Use {
+    at: Millis,
+    /// Whether the node knew of the rotation when it accepted the credential.
+    after_rotation: bool,
+    written: bool,
+}
+
+impl Uses {
+    /// Notes a use at `now`.
+    pub fn note(&mut self, kind: Kind, id: &str, rotated: bool, now: Millis) {
+        let new = Use {
+            at: now,
+            after_rotation: rotated,
+            written: false,
+        };
+        let found = self
+            .0
+            .entry((kind, id.into()))
+            .or_insert_with(|| new.clone());
+        if rotated && !found.after_rotation {
+            *found = Use {
+                at: now.max(found.at),
+                ..new
+            };
+        } else if now >= found.at + RESOLUTION {
+            (found.at, found.written) = (now, false);
+        }
+    }
+
+    /// Writes what was not written before, and returns how many credentials that were.
+    pub fn flush(&mut self, world: &mut World) -> usize {
+        world.changes += 1;
+        self.0.retain(|_, used| !used.written);
+        for ((kind, id), used) in &mut self.0 {
+            world.record_use(*kind, id, used.at, used.after_rotation);
+            used.written = true;
+        }
+        self.0.len()
+    }
+}
+
+impl World {
+    /// Records a use. The first one after a rotation is an audit event.
+    fn record_use(&mut self, kind: Kind, id: &str, at: Millis, after_rotation: bool) {
+        let Some(stored) = self.credentials.get_mut(&(kind, id.to_owned())) else {
+            return;
+        };
+        let is_due = stored
+            .shown
+            .last_used_at
+            .is_none_or(|last| at >= last + GRANULARITY);
+        let rotated_at = stored.shown.rotated_at.filter(|_| !stored.reported);
+        let is_first = rotated_at.is_some_and(|then| after_rotation || at >= then);
+        if is_due || is_first {
+            stored.shown.last_used_at = Some(at);
+        }
+        if is_first {
+            stored.reported = true;
+            let (what, to) = (stored.shown.clone(), stored.shown.rotated_to.clone());
+            self.push(at, By::Bearer, "used_after_rotation", &what, to.as_deref());
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Random histories over every store, with and without a cache, against the model.
+//!
+//! `MODEL_STEPS` sets how many steps each test makes; how a failing history is read and replayed is
+//! said in `tower_api_key_proof::history`.
+#![allow(missing_docs, reason = "a test")]
+
+#[path = "../../sqlx/tests/it/support/pg.rs"]
+#[allow(unreachable_pub, reason = "made for another test")]
+mod pg;
+
+use std::{
+    cell::{Cell, RefCell},
+    io::Write,
+    time::{Duration, Instant},
+};
+
+use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
+use sqlx::postgres::PgPoolOptions;
+use tower_api_key::scope::Catalogue;
+use tower_api_key_proof::history::{
+    run::{Counts, run},
+    site::{Backend, Caching, Memory, Plain, Site, Sqlite},
+    step::histories,
+};
+use tower_api_key_sqlx::{PostgresStore, postgres::PostgresFeed};
+
+/// The longest history.
+const LONGEST: usize = 200;
+
+/// Runs histories until so many steps are made.
+fn check<S: Site>(name: &'static str, open: impl AsyncFnOnce() -> S) {
+    let steps = std::env::var("MODEL_STEPS")
+        .ok()
+        .and_then(|steps| steps.parse().ok());
+    let steps: u64 = steps.unwrap_or(6_000);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let site = RefCell::new(runtime.block_on(open()));
+    let (number, total) = (Cell::new(0), Cell::new(Counts::default()));
+    let config = Config {
+        cases: u32::try_from(steps / (LONGEST as u64 / 2)).unwrap().max(1),
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource(
+            "proptest-regressions",
+        ))),
+        source_file: Some(file!()),
+        max_shrink_iters: 1_000,
+        max_shrink_time: 60_000,
+        ..Config::default()
+    };
+    let began = Instant::now();
+    let outcome = TestRunner::new(config).run(&histories(LONGEST), |history| {
+        number.set(number.get() + 1);
+        let mut site = site.borrow_mut();
+        let done = runtime.block_on(run(&mut *site, number.get(), &history));
+        match done {
+            Ok(counts) => {
+                total.set(total.get() + counts);
+                Ok(())
+            }
+            Err(why) => Err(TestCaseError::fail(why)),
+        }
+    });
+    let (took, total) = (began.elapsed().as_secs_f64(), total.get());
+    let rate = total.steps as f64 / took;
+    // Bypasses the harness, which captures what a passing test prints.
+    let histories = number.get();
+    let told =
+        format!("{name}: {histories} histories in {took:.1} s, {rate:.0} steps/s, {total:?}");
+    let _ = writeln!(std::io::stderr(), "{told}");
+    runtime.block_on(async { drop(site) });
+    if let Err(failure) = outcome {
+        panic!("{name}: {failure}");
+    }
+}
+
+/// PostgreSQL: all histories of a site share one schema, with ids of their own.
+struct Postgres {
+    cluster: &'static pg::Cluster,
+    schema: String,
+}
+
+/// A cluster that does not wait for the disk: nothing here is about a power failure.
+fn cluster() -> Option<&'static pg::Cluster> {
+    static SHARED: std::sync::OnceLock<Option<pg::Cluster>> = std::sync::OnceLock::new();
+    let settings = "-c fsync=off -c full_page_writes=off";
+    SHARED
+        .get_or_init(|| pg::Cluster::start_with(settings))
+        .as_ref()
+}
+
+impl Backend for Postgres {
+    type Store = PostgresStore;
+    type Feed = PostgresFeed;
+    const NODES: usize = 2;
+
+    async fn begin(&mut self) {
+        self.open().await.migrate().await.unwrap();
+    }
+
+    async fn open(&self) -> PostgresStore {
+        let pool = PgPoolOptions::new()
+            .max_connections(4)
+            .connect_lazy_with(self.cluster.options());
+        let store = PostgresStore::new(pool, Catalogue::anyreach()).danger_allow_lost_commits();
+        store.with_schema(&self.schema).unwrap()
+    }
+
+    async fn feed(&self, store: &PostgresStore) -> Option<PostgresFeed> {
+        Some(store.feed().await.unwrap())
+    }
+
+    async fn close(&self, store: PostgresStore) {
+        store.close().await;
+    }
+
+    async fn prune(&self, store: &PostgresStore) {
+        store.prune(Duration::ZERO).await.unwrap();
+    }
+}
+
+fn postgres() -> Option<Postgres> {
+    cluster().map(|cluster| Postgres {
+        cluster,
+        schema: pg::fresh_schema(),
+    })
+}
+
+#[test]
+fn histories_over_memory_answer_as_the_model() {
+    check("memory", async || Plain::new(Memory::default()).await);
+}
+
+#[test]
+fn histories_over_memory_with_a_cache_answer_as_the_model() {
+    check("memory, cached", async || {
+        Caching::new(Memory::default()).await
+    });
+}
+
+#[test]
+fn histories_over_sqlite_answer_as_the_model() {
+    check("sqlite", async || Plain::new(Sqlite::new()).await);
+}
+
+#[test]
+fn histories_over_sqlite_with_a_cache_answer_as_the_model() {
+    check("sqlite, cached", async || Caching::new(Sqlite::new()).await);
+}
+
+#[test]
+fn histories_over_postgres_answer_as_the_model() {
+    if let Some(backend) = postgres() {
+        check("postgres", async || Plain::new(backend).await);
+    }
+}
+
+#[test]
+fn histories_over_postgres_with_a_cache_answer_as_the_model() {
+    if let Some(backend) = postgres() {
+        check("postgres, cached", async || Caching::new(backend).await);
+    }
+}
