@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::{
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+    task::JoinSet,
+};
 use tower_api_key::{
     credential::Kind,
     store::{
@@ -100,8 +103,9 @@ async fn kill_while_revoking(
     let (sender, mut receiver) = unbounded_channel();
     // Another store on the same server: only the feed tells the cache.
     let elsewhere = cluster.unmigrated_store(schema);
+    let mut tasks = JoinSet::new();
     for ids in ids.chunks(KEYS / TASKS) {
-        tokio::spawn(revoke(elsewhere.clone(), ids.to_vec(), sender.clone()));
+        tasks.spawn(revoke(elsewhere.clone(), ids.to_vec(), sender.clone()));
     }
     drop(sender);
     let mut acknowledged = Vec::new();
@@ -109,6 +113,7 @@ async fn kill_while_revoking(
         acknowledged.push(receiver.recv().await.expect("the server works"));
     }
     tokio::task::block_in_place(|| cluster.kill());
+    tasks.shutdown().await; // they would wait for the server to come back
     while let Some(id) = receiver.recv().await {
         acknowledged.push(id);
     }
