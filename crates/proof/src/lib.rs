@@ -8,3 +8,5 @@
 
 pub mod history;
 pub mod model;
+
+pub mod rig;

@@ -294,6 +294,38 @@ impl Cluster {
         signal("STOP", &frozen.0);
         frozen
     }
+
+    /// Kills every process of the cluster with SIGKILL, as a machine does that runs out of memory.
+    pub(crate) fn kill(&self) {
+        // The postmaster first, so that it starts no more processes.
+        signal("STOP", &[self.postmaster]);
+        let all: Vec<u32> = std::iter::once(self.postmaster)
+            .chain(children(self.postmaster))
+            .collect();
+        signal("KILL", &all);
+        while all.iter().any(|pid| is_alive(*pid)) {
+            std::thread::yield_now();
+        }
+    }
+
+    /// Starts the cluster again after [`kill`](Self::kill), with the options that it had.
+    pub(crate) fn restart(&mut self) {
+        // A process that was killed and that nobody has waited for looks alive to the server, which
+        // then refuses to start. `kill` has seen all of them end.
+        for lock in ["data/postmaster.pid", ".s.PGSQL.5432.lock"] {
+            let _ = std::fs::remove_file(self.dir.join(lock));
+        }
+        let started = as_owner(&self.bin.join("pg_ctl").to_string_lossy())
+            .args(["-w", "-l", "log", "-D", "data", "restart"])
+            .current_dir(&self.dir)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        assert!(started.is_ok_and(|status| status.success()), "it restarts");
+        let file = std::fs::read_to_string(self.dir.join("data/postmaster.pid"));
+        let pid = file.expect("it runs").lines().next().map(str::parse);
+        self.postmaster = pid.expect("a line").expect("a number");
+    }
 }
 
 /// A running PgBouncer, stopped when dropped.
@@ -344,6 +376,13 @@ fn signal(name: &str, pids: &[u32]) {
         .args(["-c", "kill \"$@\"", "sh", &format!("-{name}")])
         .args(pids)
         .status();
+}
+
+fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state stands after the name, which is in parentheses.
+    stat.rsplit_once(") ")
+        .is_some_and(|(_, rest)| !rest.starts_with('Z'))
 }
 
 fn children(parent: u32) -> Vec<u32> {
