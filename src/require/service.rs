@@ -19,7 +19,8 @@ use crate::{
 /// [`RequireOrganizationLayer`](super::RequireOrganizationLayer) or a
 /// [`RequireDescendantLayer`](super::RequireDescendantLayer).
 ///
-/// The inner service sees a request only once the requirement is met. A request that is decided at
+/// The inner service sees a request only once the requirement is met, unless the layer is observed.
+/// A request that is decided at
 /// once is given to the inner service that was polled ready. While the organization tree is asked,
 /// nothing of the inner service is held.
 #[derive(Clone, Debug)]
@@ -69,6 +70,10 @@ where
                 let asking = ask(self.layer.clone(), question);
                 ResponseFuture::waiting(asking, request, self.inner.clone(), None)
             }
+            Err(denial) if self.layer.is_observed() => {
+                observe(&self.layer, denial);
+                ResponseFuture::forwarded(self.inner.call(request), None)
+            }
             Err(denial) => {
                 self.give_readiness_back();
                 ResponseFuture::answered(refuse(&self.layer, denial, &request), None)
@@ -94,11 +99,23 @@ where
 {
     Box::pin(async move {
         let answer = question.ask().await;
-        let verdict: Verdict<ReqB, ResB> = Box::new(move |request: &mut Request<ReqB>| {
-            answer.map_err(|denial| refuse(&layer, denial, request))
-        });
+        let verdict: Verdict<ReqB, ResB> =
+            Box::new(move |request: &mut Request<ReqB>| match answer {
+                Err(denial) if layer.is_observed() => {
+                    observe(&layer, denial);
+                    Ok(())
+                }
+                answer => answer.map_err(|denial| refuse(&layer, denial, request)),
+            });
         verdict
     })
+}
+
+/// Reports what an observed requirement would have refused.
+#[cold]
+fn observe(layer: &impl Requirement, denial: Denial) {
+    let accepted = layer.accepted().map(|accepted| &**accepted);
+    Rejection::new(denial, &layer.style().messages).report_observed(accepted);
 }
 
 /// Reports a refusal and builds its response.

@@ -60,6 +60,7 @@ mod manage_outage;
 mod manage_rotation;
 #[cfg(feature = "tracing")]
 mod observe;
+mod observed;
 mod other_majors;
 mod prelude;
 mod readiness;
