@@ -43,7 +43,7 @@
 //!
 //! With the feature `testing`, events with the target `tower_api_key::testing` are emitted at
 //! `WARN`, each once per process: at the first verdict, which reports that the feature is compiled
-//! in, at the first forged principal and at the first manual clock. They belong in tests; alert on
+//! in, at the first forged principal, the first manual clock and the first probe of routes. They belong in tests; alert on
 //! them in production.
 //!
 //! # Counters

@@ -110,6 +110,7 @@ impl<R> Requirement for RequireDescendantLayer<R> {
     type Responder = R;
     type Question = IsBelow;
 
+    const KIND: &'static str = "descendant";
 
     fn style(&self) -> &RefusalStyle<R> {
         &self.style

@@ -51,6 +51,8 @@ impl<R> Requirement for RequireOrganizationLayer<R> {
     type Responder = R;
     type Question = Infallible;
 
+    const KIND: &'static str = "organization";
+
     fn style(&self) -> &RefusalStyle<R> {
         &self.style
     }

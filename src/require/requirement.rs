@@ -69,6 +69,8 @@ pub(crate) trait Requirement {
     type Responder;
     /// What may have to be asked about a caller who passes [`check`](Self::check).
     type Question: Question;
+    /// What the requirement is called in the description of a route.
+    const KIND: &'static str;
 
     /// Returns the form of refusals.
     fn style(&self) -> &RefusalStyle<Self::Responder>;

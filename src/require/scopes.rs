@@ -59,6 +59,8 @@ impl<R> Requirement for RequireScopesLayer<R> {
     type Responder = R;
     type Question = Infallible;
 
+    const KIND: &'static str = "scopes";
+
     fn style(&self) -> &RefusalStyle<R> {
         &self.style
     }

@@ -95,8 +95,8 @@ impl AcceptedScopes {
 
     /// Yields the accepted scopes in byte order.
     #[cfg_attr(
-        not(feature = "tracing"),
-        expect(dead_code, reason = "only events name them")
+        not(any(feature = "testing", feature = "tracing")),
+        expect(dead_code, reason = "only events and probes name them")
     )]
     pub(crate) fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.names.iter()

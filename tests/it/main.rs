@@ -74,6 +74,8 @@ mod regression_memory;
 mod require;
 mod require_descendant;
 mod rooms;
+#[cfg(all(feature = "axum", feature = "testing"))]
+mod routes;
 #[cfg(feature = "testing")]
 mod store_contract;
 #[cfg(all(feature = "testing", feature = "tracing"))]
