@@ -44,6 +44,8 @@ mod every_route;
 mod forward_auth;
 #[cfg(all(feature = "axum", feature = "tonic", feature = "tracing"))]
 mod frameworks;
+#[cfg(all(feature = "axum", feature = "testing"))]
+mod incidents;
 #[cfg(feature = "testing")]
 mod last_use;
 #[cfg(feature = "tracing")]
