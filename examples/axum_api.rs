@@ -44,7 +44,7 @@ use tracing_subscriber::EnvFilter;
 
 /// The store that the layers look up in and the manager writes to: one cache, so that a deleted key
 /// is refused at once.
-type Store = Cached<SqliteStore>;
+pub(crate) type Store = Cached<SqliteStore>;
 type Keys = State<Manager<Store>>;
 
 #[tokio::main]
@@ -119,7 +119,7 @@ async fn grace_period_over() {
 
 /// Builds the API. `.layer(…)` is the last call on each router, so that it covers the fallbacks,
 /// which `route_layer` leaves open.
-fn router(manager: Manager<Store>, uses: LastUse) -> Result<Router, Box<dyn Error>> {
+pub(crate) fn router(manager: Manager<Store>, uses: LastUse) -> Result<Router, Box<dyn Error>> {
     let auth = AuthLayer::new(manager.store().clone()).with_last_use(uses);
     let reads = RequireScopesLayer::any(["agents:read", "agents:manage"])?.with_responses_of(&auth);
     let manages = RequireScopesLayer::any(["agents:manage"])?.with_responses_of(&auth);

@@ -15,7 +15,7 @@ use http::{HeaderValue, Request, Response, header::VARY};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use crate::decided::Decided;
+use crate::{decided::Decided, probe::Held};
 
 /// Decides about a request once the answer that it waits for has arrived: prepares the request for
 /// the inner service, or returns the refusal.
@@ -132,6 +132,14 @@ where
         }
     }
 
+    /// The response never comes, because the request is a probe that ends here.
+    pub(crate) fn held() -> Self {
+        Self {
+            state: State::Answered { response: None },
+            additions: None,
+        }
+    }
+
     /// The verdict is awaited first. `service` is a clone that was not polled ready.
     pub(crate) fn waiting(
         asking: Asking<ReqB, ResB>,
@@ -227,13 +235,27 @@ pin_project! {
         #[pin]
         future: F,
         decided: Option<Decided>,
+        held: Held,
     }
 }
 
 impl<F> PublicFuture<F> {
     /// Adds the mark `decided`, if one is asked for, to the response of `future`.
     pub(crate) fn new(future: F, decided: Option<Decided>) -> Self {
-        Self { future, decided }
+        Self {
+            future,
+            decided,
+            held: Held::default(),
+        }
+    }
+
+    /// The response to a probe, which may be held back.
+    pub(crate) fn probed((future, held): (F, Held)) -> Self {
+        Self {
+            future,
+            decided: None,
+            held,
+        }
     }
 }
 
@@ -245,6 +267,9 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        if this.held.is_held() {
+            return Poll::Pending;
+        }
         let mut outcome = ready!(this.future.poll(cx));
         if let (Ok(response), Some(decided)) = (&mut outcome, this.decided.take()) {
             response.extensions_mut().insert(decided);

@@ -96,7 +96,7 @@
 //! | `peppers` | [digests](guide::peppers) that are useless without a key outside the database |
 //! | `tracing` | an event for each verdict, with its private cause: [`observe`] |
 //! | `metrics` | counters and histograms: [`observe`] |
-//! | `testing` | forged principals, a manual clock, and the contract suite for stores: [`TESTING_ENABLED`] |
+//! | `testing` | forged principals, a manual clock, the layers on each route, and the contract suite for stores: [`TESTING_ENABLED`] |
 //!
 //! Other majors of axum and tonic work with a closure: see
 //! [`guide::refusals`](guide::refusals#bodies-of-other-majors).
@@ -128,6 +128,7 @@ pub mod observe;
 mod panics;
 pub mod prelude;
 mod principal;
+mod probe;
 mod public;
 pub mod rejection;
 pub mod require;

@@ -9,6 +9,7 @@ use tower_service::Service;
 use crate::{
     decided::Decided,
     future::PublicFuture,
+    probe::{Probe, Tag},
     service::{pass, remove_credential},
 };
 
@@ -67,6 +68,7 @@ impl<Inner> Layer<Inner> for PublicLayer {
         PublicService {
             inner,
             layer: *self,
+            _tag: Tag,
         }
     }
 }
@@ -77,6 +79,7 @@ impl<Inner> Layer<Inner> for PublicLayer {
 pub struct PublicService<Inner> {
     inner: Inner,
     layer: PublicLayer,
+    _tag: Tag,
 }
 
 impl<Inner, ReqB, ResB> Service<Request<ReqB>> for PublicService<Inner>
@@ -92,6 +95,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
+        if let Some(probe) = Probe::of(request.extensions()) {
+            probe.meets_public();
+            return PublicFuture::probed(probe.call(request, |request| self.inner.call(request)));
+        }
         let decided = Decided::asked_for(request.extensions());
         pass(&mut request);
         if self.layer.removes_authorization {

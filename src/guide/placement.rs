@@ -91,8 +91,8 @@
 //!
 //! The last line exposes a forgotten layer: a response that no `AuthLayer` and no `PublicLayer`
 //! decided becomes a 500, with an event at `ERROR`. It is a safety net for mistakes, not
-//! authentication: the handler has already run. A test that sends a request to every route finds
-//! the mistake before a client does.
+//! authentication: the handler has already run. A test finds the mistake before a client does: see
+//! [what is on each route](crate::guide::testing_services#what-is-on-each-route).
 //!
 //! # tonic
 //!

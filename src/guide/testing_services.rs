@@ -1,4 +1,5 @@
-//! Testing a service that uses the crate: its handlers, its routes, expiry, and an outage.
+//! Testing a service that uses the crate: its handlers, its routes and what is on them, expiry, and
+//! an outage.
 //!
 //! Enable the feature `testing` in `[dev-dependencies]`. Its module shows how to call a handler
 //! with a principal made by hand, without any layer. The tests here go through the layer, as
@@ -33,6 +34,57 @@
 //! # #[cfg(not(feature = "axum"))]
 //! # fn main() {}
 //! ```
+//!
+//! Such a list says little about each route: which scopes it accepts, and what is left open around
+//! it. The next section does.
+//!
+//! # What is on each route
+//!
+//! `testing::routes` (feature `testing`) describes the layers of each route, without a credential
+//! and without running the handlers behind them. Put the description into a file that the test
+//! compares: a reviewer then sees in the diff that a route became public, or demands another scope.
+//!
+//! ```
+//! # #[cfg(all(feature = "axum", feature = "testing"))]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use axum::{Router, body::Body, routing::{get, post}};
+//! use tower_api_key::{
+//!     AuthLayer, PublicLayer, RequireScopesLayer, store::MemoryStore, testing::routes::RouteProbe,
+//! };
+//!
+//! let auth = AuthLayer::new(MemoryStore::new());
+//! let reads = RequireScopesLayer::any(["agents:read", "agents:manage"])?;
+//! let private = Router::new().route("/agents", get(async || "").layer(reads)).layer(auth);
+//! let public = Router::new().route("/hooks", post(async || "")).layer(PublicLayer::new());
+//!
+//! let routes = RouteProbe::new(public.merge(private), Body::empty)
+//!     .with_routes([("GET", "/agents"), ("POST", "/hooks")])
+//!     .describe()
+//!     .await;
+//! routes.assert_decided();
+//! assert_eq!(routes.to_string(), "\
+//! *      /*                               required
+//! GET    /agents                          required  agents:manage | agents:read
+//! POST   /hooks                           public
+//! ");
+//! # Ok(())
+//! # }
+//! # #[cfg(not(all(feature = "axum", feature = "testing")))]
+//! # fn main() {}
+//! ```
+//!
+//! In a test of your own, the last line is `routes.assert_matches("tests/routes.lock")`. If the file
+//! differs, the test fails with the lines that differ; run it with `ROUTES_LOCK=overwrite` to write
+//! the file. It is never written otherwise. The list of routes can be taken from an OpenAPI document;
+//! methods and fallbacks that are left open by mistake are found without being listed.
+//!
+//! # A new requirement
+//!
+//! Before a route demands a scope that callers may lack, let the requirement watch:
+//! `RequireScopesLayer::any(["exports:read"])?.observed()` refuses nothing and counts what it would
+//! refuse ([`require`](crate::require#trying-a-requirement-first)). In the description the route has
+//! `observed(exports:read)`.
 //!
 //! # A key expires
 //!

@@ -28,15 +28,15 @@ mod recorder {
 
     /// One counter per cause; a cause that is missing here would be counted as `other`.
     macro_rules! refusal {
-        ($kind:literal, $cause:expr; $($known:literal)*) => {
+        ($name:literal, $kind:literal, $cause:expr; $($known:literal)*) => {
             match $cause {
-                $($known => counter!("tower_api_key_refused_total", "kind" => $kind, "cause" => $known),)*
-                _ => counter!("tower_api_key_refused_total", "kind" => $kind, "cause" => "other"),
+                $($known => counter!($name, "kind" => $kind, "cause" => $known),)*
+                _ => counter!($name, "kind" => $kind, "cause" => "other"),
             }
             .increment(1)
         };
-        ($kind:literal, $cause:expr) => {
-            refusal!($kind, $cause;
+        ($name:literal, $kind:literal, $cause:expr) => {
+            refusal!($name, $kind, $cause;
                 "no_credential" "other_scheme" "empty_bearer" "several_credentials" "unknown_prefix"
                 "malformed_token" "token_too_long" "wrong_checksum" "unknown_credential" "wrong_secret" "deleted"
                 "disabled" "expired" "owner_gone" "organization_gone" "no_organization" "several_organizations"
@@ -47,14 +47,25 @@ mod recorder {
         };
     }
 
+    macro_rules! by_kind {
+        ($name:literal, $kind:expr, $cause:expr) => {
+            match $kind {
+                Some(Kind::OrgKey) => refusal!($name, "org_key", $cause),
+                Some(Kind::PersonalToken) => refusal!($name, "pat", $cause),
+                None => refusal!($name, "none", $cause),
+            }
+        };
+    }
+
     /// A refused request.
     pub(crate) fn refused(kind: Option<Kind>, cause: &'static str, latency: Option<Duration>) {
         store_latency(latency);
-        match kind {
-            Some(Kind::OrgKey) => refusal!("org_key", cause),
-            Some(Kind::PersonalToken) => refusal!("pat", cause),
-            None => refusal!("none", cause),
-        }
+        by_kind!("tower_api_key_refused_total", kind, cause);
+    }
+
+    /// A request that passed an observed requirement, which would have refused it.
+    pub(crate) fn would_refuse(kind: Option<Kind>, cause: &'static str) {
+        by_kind!("tower_api_key_would_refuse_total", kind, cause);
     }
 
     fn store_latency(latency: Option<Duration>) {
@@ -131,6 +142,9 @@ mod recorder {
 
     #[inline]
     pub(crate) fn refused(_: Option<Kind>, _: &'static str, _: Option<Duration>) {}
+
+    #[inline]
+    pub(crate) fn would_refuse(_: Option<Kind>, _: &'static str) {}
 
     #[inline]
     pub(crate) fn cache_hit(_: bool) {}

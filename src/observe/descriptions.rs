@@ -2,7 +2,7 @@
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
-const COUNTERS: [(&str, &str); 12] = [
+const COUNTERS: [(&str, &str); 13] = [
     (
         "tower_api_key_accepted_total",
         "Requests that a layer let pass with a principal",
@@ -10,6 +10,10 @@ const COUNTERS: [(&str, &str); 12] = [
     (
         "tower_api_key_refused_total",
         "Refusals, by the code of their cause",
+    ),
+    (
+        "tower_api_key_would_refuse_total",
+        "Requests that passed an observed requirement, by the code of the cause to refuse them",
     ),
     (
         "tower_api_key_cache_hits_total",

@@ -11,6 +11,7 @@ mod emitter {
     use crate::{
         credential::Kind,
         observe::{Accepted, Refused, Severity, TARGET},
+        scope::AcceptedScopes,
     };
 
     pub(crate) fn accepted(request: &Accepted<'_>) {
@@ -60,6 +61,31 @@ mod emitter {
         }
     }
 
+    macro_rules! would_refuse_at {
+        ($level:expr, $request:expr, $accepted:expr) => {
+            event!(
+                target: TARGET,
+                $level,
+                outcome = "would_refuse",
+                cause = $request.cause,
+                accepted = $accepted.map(|accepted| field::display(Spaced(accepted))),
+                kind = $request.kind.map(Kind::as_str),
+                credential_id = $request.credential_id,
+                organization = $request.organization,
+                user = $request.user,
+                error = $request.error.map(|error| field::display(Chain(error))),
+                "an observed requirement would have refused the request: {}", $request.text
+            )
+        };
+    }
+
+    pub(crate) fn would_refuse(request: &Refused<'_>, accepted: Option<&AcceptedScopes>) {
+        match request.severity {
+            Severity::Fault => would_refuse_at!(Level::ERROR, request, accepted),
+            _ => would_refuse_at!(Level::INFO, request, accepted),
+        }
+    }
+
     #[cfg(feature = "testing")]
     pub(crate) fn test_double_used(message: &str) {
         event!(target: "tower_api_key::testing", Level::WARN, "{message}");
@@ -81,6 +107,19 @@ mod emitter {
 
     pub(crate) fn feed_lost(error: &(dyn Error + 'static)) {
         event!(target: "tower_api_key::feed", Level::WARN, error = %Chain(error), "the feed is lost");
+    }
+
+    /// Displays scopes as the challenge of RFC 6750 does.
+    struct Spaced<'a>(&'a AcceptedScopes);
+
+    impl fmt::Display for Spaced<'_> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            for (index, name) in self.0.names().enumerate() {
+                let separator = if index == 0 { "" } else { " " };
+                write!(f, "{separator}{name}")?;
+            }
+            Ok(())
+        }
     }
 
     /// Displays an error with its sources: event formatters differ in what they show of an error.
@@ -107,13 +146,19 @@ mod emitter {
 mod emitter {
     use std::error::Error;
 
-    use crate::observe::{Accepted, Refused};
+    use crate::{
+        observe::{Accepted, Refused},
+        scope::AcceptedScopes,
+    };
 
     #[inline]
     pub(crate) fn accepted(_: &Accepted<'_>) {}
 
     #[inline]
     pub(crate) fn refused(_: &Refused<'_>) {}
+
+    #[inline]
+    pub(crate) fn would_refuse(_: &Refused<'_>, _: Option<&AcceptedScopes>) {}
 
     #[cfg(feature = "testing")]
     #[inline]

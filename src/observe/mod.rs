@@ -16,13 +16,18 @@
 //!
 //! | field | |
 //! |---|---|
-//! | `outcome` | `accepted`, or the [code of the reason](crate::Reason::code) |
+//! | `outcome` | `accepted`, the [code of the reason](crate::Reason::code) for a refusal, or `would_refuse` |
 //! | `cause` | the [code of the cause](crate::rejection::Cause::code), for a refusal |
+//! | `accepted` | the scopes that an observed requirement accepts, any one of which is enough |
 //! | `kind` | `org_key` or `pat` |
 //! | `credential_id` | the public id, if the store has such a credential |
 //! | `organization`, `user` | from the store's record, never from the request |
 //! | `store_us` | how long the lookup took, in microseconds, if it was not answered from memory |
 //! | `error` | the store's error with its sources, for an outage |
+//!
+//! An [observed requirement](crate::require#trying-a-requirement-first) lets the request pass. If
+//! it would have refused it, it emits an event of its own, with the outcome `would_refuse` and the
+//! level of a refusal.
 //!
 //! A request that passes without its credential being checked (on a public route, as a preflight,
 //! or without a credential where it is optional) has no verdict and emits no event.
@@ -38,7 +43,7 @@
 //!
 //! With the feature `testing`, events with the target `tower_api_key::testing` are emitted at
 //! `WARN`, each once per process: at the first verdict, which reports that the feature is compiled
-//! in, at the first forged principal and at the first manual clock. They belong in tests; alert on
+//! in, at the first forged principal, the first manual clock and the first probe of routes. They belong in tests; alert on
 //! them in production.
 //!
 //! # Counters
@@ -52,6 +57,7 @@
 //! |---|---|---|---|
 //! | `tower_api_key_accepted_total` | counter | `kind` | requests that a layer let pass with a principal |
 //! | `tower_api_key_refused_total` | counter | `kind`, `cause` | refusals, with the [code of the cause](crate::rejection::Cause::code) |
+//! | `tower_api_key_would_refuse_total` | counter | `kind`, `cause` | requests that passed an observed requirement, which would have refused them |
 //! | `tower_api_key_store_seconds` | histogram | | how long a request waited for its lookup, where `peek` did not answer |
 //! | `tower_api_key_cache_hits_total` | counter | | acceptable answers from the cache |
 //! | `tower_api_key_cache_negative_hits_total` | counter | | other answers from the cache |
@@ -85,7 +91,7 @@ use std::{error::Error, fmt, time::Duration};
 #[cfg(feature = "testing")]
 pub(crate) use test_double::{TestDouble, used as test_double_used};
 
-use crate::{credential::Kind, panics::catch};
+use crate::{credential::Kind, panics::catch, scope::AcceptedScopes};
 
 /// Sends the unit and description of each metric in the table to the installed recorder, for
 /// exporters to show.
@@ -175,6 +181,15 @@ pub(crate) fn refused(request: &Refused<'_>) {
     test_double::used(TestDouble::Feature);
     shielded(|| events::refused(request));
     shielded(|| counters::refused(request.kind, request.cause, request.latency));
+}
+
+/// Reports a request that passed an observed requirement, which would have refused it. `accepted`
+/// is what the requirement accepts.
+pub(crate) fn would_refuse(request: &Refused<'_>, accepted: Option<&AcceptedScopes>) {
+    #[cfg(feature = "testing")]
+    test_double::used(TestDouble::Feature);
+    shielded(|| events::would_refuse(request, accepted));
+    shielded(|| counters::would_refuse(request.kind, request.cause));
 }
 
 /// Reports that a feed of changes is lost because of `error`.

@@ -10,12 +10,13 @@ pub(crate) enum TestDouble {
     Feature,
     Principal,
     Clock,
+    Probe,
 }
 
 /// Reports a use: one event per kind and process, and every forged principal in a counter.
 pub(crate) fn used(double: TestDouble) {
-    static ONCE: [Once; 3] = [const { Once::new() }; 3];
-    let [feature, principal, clock] = &ONCE;
+    static ONCE: [Once; 4] = [const { Once::new() }; 4];
+    let [feature, principal, clock, probe] = &ONCE;
     let once = match double {
         TestDouble::Feature => feature,
         TestDouble::Principal => {
@@ -23,6 +24,7 @@ pub(crate) fn used(double: TestDouble) {
             principal
         }
         TestDouble::Clock => clock,
+        TestDouble::Probe => probe,
     };
     once.call_once(|| events::test_double_used(double.message()));
 }
@@ -39,6 +41,9 @@ impl TestDouble {
             }
             Self::Clock => {
                 "a `testing::ManualClock` is in use: credentials do not expire unless it is moved"
+            }
+            Self::Probe => {
+                "routes are probed with `testing::routes`: handlers of undecided routes run"
             }
         }
     }

@@ -196,7 +196,16 @@ impl Rejection {
 
     /// Reports the refusal to the operator. `latency` is that of the lookup, if there was one.
     pub(crate) fn report(&self, latency: Option<Duration>) {
-        observe::refused(&Refused {
+        observe::refused(&self.refused(latency));
+    }
+
+    /// Reports that an observed requirement would have refused the request.
+    pub(crate) fn report_observed(&self, accepted: Option<&AcceptedScopes>) {
+        observe::would_refuse(&self.refused(None), accepted);
+    }
+
+    fn refused(&self, latency: Option<Duration>) -> Refused<'_> {
+        Refused {
             severity: match self.reason {
                 Reason::Unavailable | Reason::Misconfigured => Severity::Fault,
                 Reason::ExposedCredential => Severity::Exposed,
@@ -215,7 +224,7 @@ impl Rejection {
             organization: self.organization(),
             user: self.user(),
             latency,
-        });
+        }
     }
 
     /// Returns the reason, as far as the client may know.

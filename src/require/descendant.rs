@@ -44,6 +44,8 @@ use http::{Request, request::Parts};
 #[must_use]
 pub struct RequireDescendantLayer<R = JsonResponder> {
     rule: Arc<Rule>,
+    /// Whether it only reports what it would refuse.
+    observed: bool,
     style: Arc<RefusalStyle<R>>,
 }
 
@@ -75,6 +77,7 @@ impl RequireDescendantLayer {
         };
         Self {
             rule: Arc::new(rule),
+            observed: false,
             style: Arc::default(),
         }
     }
@@ -107,8 +110,14 @@ impl<R> Requirement for RequireDescendantLayer<R> {
     type Responder = R;
     type Question = IsBelow;
 
+    const KIND: &'static str = "descendant";
+
     fn style(&self) -> &RefusalStyle<R> {
         &self.style
+    }
+
+    fn is_observed(&self) -> bool {
+        self.observed
     }
 
     fn accepted(&self) -> Option<&Arc<AcceptedScopes>> {
@@ -186,6 +195,7 @@ impl<R> fmt::Debug for RequireDescendantLayer<R> {
         f.debug_struct("RequireDescendantLayer")
             .field("accepted", &self.rule.accepted)
             .field("deadline", &self.rule.deadline)
+            .field("observed", &self.observed)
             .finish_non_exhaustive()
     }
 }

@@ -12,6 +12,28 @@
 //! public layer, it answers 401 to a request without a principal. The service behind each of these
 //! layers is a [`RequireService`].
 //!
+//! # Trying a requirement first
+//!
+//! A new requirement may refuse callers that work today. With `observed()`, a layer of this module
+//! lets every request pass to the inner service, the response is unchanged, and what the layer
+//! would have refused is counted in `tower_api_key_would_refuse_total` (feature `metrics`) and
+//! emitted as an event with its cause (feature `tracing`); see [`observe`](mod@crate::observe).
+//! Remove the call when the counter stands still.
+//!
+//! ```
+//! use tower_api_key::RequireScopesLayer;
+//!
+//! let exports = RequireScopesLayer::any(["exports:read"])?.observed();
+//! # Ok::<(), tower_api_key::ConfigError>(())
+//! ```
+//!
+//! An observed requirement never refuses a request, in whatever way it fails: without an
+//! `AuthLayer` around it, or when the organization tree cannot be asked, the request passes too,
+//! and the event is at `ERROR`. It protects nothing, and it does not decide a route: an
+//! [`EveryRouteDecidesLayer`](crate::EveryRouteDecidesLayer) withholds the response as before.
+//! Other requirements on the route refuse as before. An observed [`RequireDescendantLayer`] waits
+//! for the organization tree as an enforcing one does, up to its deadline.
+//!
 //! ```
 //! use tower::ServiceBuilder;
 //! use tower_api_key::{AuthLayer, RequireScopesLayer, store::MemoryStore};

@@ -22,6 +22,8 @@ use crate::{
 /// ```
 #[must_use]
 pub struct RequireOrganizationLayer<R = JsonResponder> {
+    /// Whether it only reports what it would refuse.
+    observed: bool,
     style: Arc<RefusalStyle<R>>,
 }
 
@@ -29,6 +31,7 @@ impl RequireOrganizationLayer {
     /// Creates a layer that requires an organization.
     pub fn new() -> Self {
         Self {
+            observed: false,
             style: Arc::default(),
         }
     }
@@ -48,8 +51,14 @@ impl<R> Requirement for RequireOrganizationLayer<R> {
     type Responder = R;
     type Question = Infallible;
 
+    const KIND: &'static str = "organization";
+
     fn style(&self) -> &RefusalStyle<R> {
         &self.style
+    }
+
+    fn is_observed(&self) -> bool {
+        self.observed
     }
 
     fn check(&self, principal: &Principal) -> Result<(), Cause> {
@@ -64,6 +73,7 @@ impl<R> Requirement for RequireOrganizationLayer<R> {
 impl<R> fmt::Debug for RequireOrganizationLayer<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequireOrganizationLayer")
+            .field("observed", &self.observed)
             .finish_non_exhaustive()
     }
 }

@@ -18,6 +18,7 @@ macro_rules! require_layer {
             pub fn with_responses_of<S, R2>(self, auth: &AuthLayer<S, R2>) -> $layer<R2> {
                 $layer {
                     $($field: self.$field,)?
+                    observed: self.observed,
                     style: auth.style(),
                 }
             }
@@ -27,6 +28,14 @@ macro_rules! require_layer {
             /// setting from the other layer.
             pub fn with_grpc(mut self) -> Self {
                 Arc::make_mut(&mut self.style).set_grpc();
+                self
+            }
+
+            /// Lets every request pass and reports those that this layer would have refused, so
+            /// that you can try a new requirement on live traffic first
+            /// ([`require`](crate::require#trying-a-requirement-first)).
+            pub fn observed(mut self) -> Self {
+                self.observed = true;
                 self
             }
         }
@@ -44,6 +53,7 @@ macro_rules! require_layer {
             fn clone(&self) -> Self {
                 Self {
                     $($field: Arc::clone(&self.$field),)?
+                    observed: self.observed,
                     style: Arc::clone(&self.style),
                 }
             }
@@ -59,9 +69,14 @@ pub(crate) trait Requirement {
     type Responder;
     /// What may have to be asked about a caller who passes [`check`](Self::check).
     type Question: Question;
+    /// What the requirement is called in the description of a route.
+    const KIND: &'static str;
 
     /// Returns the form of refusals.
     fn style(&self) -> &RefusalStyle<Self::Responder>;
+
+    /// Returns whether it only reports what it would refuse.
+    fn is_observed(&self) -> bool;
 
     /// Returns the scopes of which any one is enough, for the challenge.
     fn accepted(&self) -> Option<&Arc<AcceptedScopes>> {

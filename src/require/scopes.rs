@@ -30,6 +30,8 @@ use crate::{
 #[must_use]
 pub struct RequireScopesLayer<R = JsonResponder> {
     accepted: Arc<AcceptedScopes>,
+    /// Whether it only reports what it would refuse.
+    observed: bool,
     style: Arc<RefusalStyle<R>>,
 }
 
@@ -45,6 +47,7 @@ impl RequireScopesLayer {
     ) -> Result<Self, ConfigError> {
         Ok(Self {
             accepted: Arc::new(AcceptedScopes::any(scopes)?),
+            observed: false,
             style: Arc::default(),
         })
     }
@@ -56,8 +59,14 @@ impl<R> Requirement for RequireScopesLayer<R> {
     type Responder = R;
     type Question = Infallible;
 
+    const KIND: &'static str = "scopes";
+
     fn style(&self) -> &RefusalStyle<R> {
         &self.style
+    }
+
+    fn is_observed(&self) -> bool {
+        self.observed
     }
 
     fn accepted(&self) -> Option<&Arc<AcceptedScopes>> {
@@ -77,6 +86,7 @@ impl<R> fmt::Debug for RequireScopesLayer<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequireScopesLayer")
             .field("accepted", &self.accepted)
+            .field("observed", &self.observed)
             .finish_non_exhaustive()
     }
 }

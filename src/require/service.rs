@@ -12,6 +12,7 @@ use super::requirement::{Question, Requirement};
 use crate::{
     future::{Asking, ResponseFuture, Verdict},
     principal::Principal,
+    probe::{Probe, Tag},
     rejection::{Cause, Denial, Rejection, Responder},
 };
 
@@ -19,18 +20,23 @@ use crate::{
 /// [`RequireOrganizationLayer`](super::RequireOrganizationLayer) or a
 /// [`RequireDescendantLayer`](super::RequireDescendantLayer).
 ///
-/// The inner service sees a request only once the requirement is met. A request that is decided at
-/// once is given to the inner service that was polled ready. While the organization tree is asked,
-/// nothing of the inner service is held.
+/// The inner service sees a request only once the requirement is met, unless the layer is observed.
+/// A request that is decided at once is given to the inner service that was polled ready. While the
+/// organization tree is asked, nothing of the inner service is held.
 #[derive(Clone, Debug)]
 pub struct RequireService<Inner, L> {
     inner: Inner,
     layer: L,
+    _tag: Tag,
 }
 
 impl<Inner, L> RequireService<Inner, L> {
     pub(super) fn new(inner: Inner, layer: L) -> Self {
-        Self { inner, layer }
+        Self {
+            inner,
+            layer,
+            _tag: Tag,
+        }
     }
 }
 
@@ -58,6 +64,9 @@ where
     }
 
     fn call(&mut self, request: Request<ReqB>) -> Self::Future {
+        if let Some(probe) = Probe::of(request.extensions()) {
+            return probed(self, &probe, request);
+        }
         let (request, asked) = match check(&self.layer, request.extensions()) {
             Ok(()) => self.layer.question(request),
             Err(denial) => (request, Err(denial)),
@@ -69,11 +78,35 @@ where
                 let asking = ask(self.layer.clone(), question);
                 ResponseFuture::waiting(asking, request, self.inner.clone(), None)
             }
+            Err(denial) if self.layer.is_observed() => {
+                observe(&self.layer, denial);
+                ResponseFuture::forwarded(self.inner.call(request), None)
+            }
             Err(denial) => {
                 self.give_readiness_back();
                 ResponseFuture::answered(refuse(&self.layer, denial, &request), None)
             }
         }
+    }
+}
+
+/// Notes this layer in a probe, which has no caller.
+#[cold]
+fn probed<Inner, L, ReqB, ResB>(
+    service: &mut RequireService<Inner, L>,
+    probe: &Probe,
+    mut request: Request<ReqB>,
+) -> ResponseFuture<Inner, ReqB, ResB>
+where
+    Inner: Service<Request<ReqB>, Response = Response<ResB>> + Clone,
+    L: Requirement,
+{
+    let accepted = service.layer.accepted().map(|accepted| &**accepted);
+    probe.meets_requirement(L::KIND, accepted, service.layer.is_observed());
+    if probe.goes_past(&service.inner, &mut request) {
+        ResponseFuture::forwarded(service.inner.call(request), None)
+    } else {
+        ResponseFuture::held()
     }
 }
 
@@ -94,11 +127,23 @@ where
 {
     Box::pin(async move {
         let answer = question.ask().await;
-        let verdict: Verdict<ReqB, ResB> = Box::new(move |request: &mut Request<ReqB>| {
-            answer.map_err(|denial| refuse(&layer, denial, request))
-        });
+        let verdict: Verdict<ReqB, ResB> =
+            Box::new(move |request: &mut Request<ReqB>| match answer {
+                Err(denial) if layer.is_observed() => {
+                    observe(&layer, denial);
+                    Ok(())
+                }
+                answer => answer.map_err(|denial| refuse(&layer, denial, request)),
+            });
         verdict
     })
+}
+
+/// Reports what an observed requirement would have refused.
+#[cold]
+fn observe(layer: &impl Requirement, denial: Denial) {
+    let accepted = layer.accepted().map(|accepted| &**accepted);
+    Rejection::new(denial, &layer.style().messages).report_observed(accepted);
 }
 
 /// Reports a refusal and builds its response.

@@ -93,6 +93,15 @@ impl AcceptedScopes {
         (Arc::clone(universe), bits)
     }
 
+    /// Yields the accepted scopes in byte order.
+    #[cfg_attr(
+        not(any(feature = "testing", feature = "tracing")),
+        expect(dead_code, reason = "only events and probes name them")
+    )]
+    pub(crate) fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.names.iter()
+    }
+
     /// Returns the only accepted scope, or `None` if there are several.
     #[must_use]
     pub fn single(&self) -> Option<&str> {

@@ -18,6 +18,7 @@ use tower_service::Service;
 use crate::{
     authenticate::Policy,
     future::ResponseFuture,
+    probe::{Probe, Tag},
     rejection::{RefusalStyle, Responder},
     store::CredentialStore,
 };
@@ -34,6 +35,7 @@ use crate::{
 pub struct AuthService<Inner, S, R> {
     inner: Inner,
     shared: Arc<Shared<S, R>>,
+    tag: Tag,
 }
 
 impl<Inner, S, R> AuthService<Inner, S, R> {
@@ -41,6 +43,7 @@ impl<Inner, S, R> AuthService<Inner, S, R> {
         Self {
             inner,
             shared: Arc::new(Shared::new(store, policy, style)),
+            tag: Tag,
         }
     }
 }
@@ -62,6 +65,9 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
+        if let Some(probe) = Probe::of(request.extensions()) {
+            return self.probed(&probe, request);
+        }
         let additions = self.shared.additions(&request);
         match self.shared.triage(&request) {
             Ok(Triage::Accept(principal)) => {
@@ -98,11 +104,33 @@ impl<Inner: Clone, S, R> AuthService<Inner, S, R> {
     }
 }
 
+impl<Inner, S, R> AuthService<Inner, S, R> {
+    /// Notes this layer in a probe, which has no credential.
+    #[cold]
+    fn probed<ReqB, ResB>(
+        &mut self,
+        probe: &Probe,
+        mut request: Request<ReqB>,
+    ) -> ResponseFuture<Inner, ReqB, ResB>
+    where
+        Inner: Service<Request<ReqB>, Response = Response<ResB>> + Clone,
+    {
+        let policy = self.shared.policy();
+        probe.meets_auth(policy.optional, policy.needs_organization);
+        if probe.goes_past(&self.inner, &mut request) {
+            ResponseFuture::forwarded(self.inner.call(request), None)
+        } else {
+            ResponseFuture::held()
+        }
+    }
+}
+
 impl<Inner: Clone, S, R> Clone for AuthService<Inner, S, R> {
     fn clone(&self) -> Self {
         Self {
             inner: self.inner.clone(),
             shared: Arc::clone(&self.shared),
+            tag: self.tag.counted(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! For the tests of services that embed the crate: a principal without a request, a clock that you
-//! move, and the [`contract`] to test a store of your own against.
+//! move, a description of the service's [`routes`], and the [`contract`] to test a store of your own
+//! against.
 //!
 //! # Testing a handler without a layer
 //!
@@ -46,6 +47,7 @@
 //! [`observe`](mod@crate::observe).
 
 pub mod contract;
+pub mod routes;
 
 use std::{
     sync::{

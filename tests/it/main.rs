@@ -46,6 +46,8 @@ mod every_route;
 mod forward_auth;
 #[cfg(all(feature = "axum", feature = "tonic", feature = "tracing"))]
 mod frameworks;
+#[cfg(all(feature = "axum", feature = "testing"))]
+mod incidents;
 #[cfg(feature = "testing")]
 mod last_use;
 #[cfg(feature = "tracing")]
@@ -62,6 +64,7 @@ mod manage_outage;
 mod manage_rotation;
 #[cfg(feature = "tracing")]
 mod observe;
+mod observed;
 mod other_majors;
 mod prelude;
 mod readiness;
@@ -75,6 +78,8 @@ mod regression_memory;
 mod require;
 mod require_descendant;
 mod rooms;
+#[cfg(all(feature = "axum", feature = "testing"))]
+mod routes;
 #[cfg(feature = "testing")]
 mod store_contract;
 #[cfg(all(feature = "testing", feature = "tracing"))]

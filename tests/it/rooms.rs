@@ -32,6 +32,7 @@ const ROOMS: &[&str] = &[
     "service",
     "future",
     "decided",
+    "probe",
     "manage",
     "authenticate",
     "principal",
