@@ -44,8 +44,8 @@
 //!
 //! > Not applicable. The hashed value is not a password. It is an API credential that the service
 //! > generates with the operating system's random generator, with at least 200 bits of entropy;
-//! > users cannot choose it. CWE-916 is about values that can be guessed; searching 2²⁰⁰ values is
-//! > infeasible for any hash without a preimage attack, and none is known for SHA-256. NIST SP
+//! > users cannot choose it. CWE-916 is about hashes of passwords, which can be guessed; searching
+//! > 2²⁰⁰ values is infeasible for any hash without a preimage attack, and none is known for SHA-256. NIST SP
 //! > 800-63B asks for an approved one-way function, without a key derivation function, for random
 //! > secrets of at least 112 bits (section 5.1.2.2). A deliberately slow hash on each request would
 //! > add a way to exhaust the service. Digests are compared in constant time, and can be keyed with

@@ -17,8 +17,9 @@
 //! (mode 0600), and copies get the permissions that your tools give them. See
 //! [`sqlite`](super::sqlite).
 //!
-//! With [`peppers`](super::peppers) a copy of the database is useless to verify or to plant a
-//! token. Keep the pepper where the database's administrators and backups do not have it.
+//! With [`peppers`](super::peppers) a copy of the database verifies no token, and once plain
+//! digests are refused, no token can be planted in it. Keep the pepper where the database's
+//! administrators and backups do not have it.
 //!
 //! A database can write digests into its own log. PostgreSQL does with `log_statement`,
 //! `log_min_duration_statement` or `auto_explain`, unless parameters are left out
@@ -76,8 +77,10 @@
 //! says that it is valid. It also forgets the keys that were issued since, and brings back digests
 //! under old peppers. So:
 //!
-//! - Keep the audit events outside of the database as well: a
-//!   [hook](crate::manage::Manager::on_event) gets each of them.
+//! - Keep the audit events outside of the database as well. A
+//!   [hook](crate::manage::Manager::on_event) gets them as they happen. It misses those whose
+//!   outcome the call did not learn, and those before a crash, so copy what
+//!   [`events`](crate::manage::Manager::events) lists now and then too.
 //! - Before the restored database serves requests, repeat what ended credentials since the backup.
 //!   Ending one twice does no harm.
 //! - Changes of organizations, users and memberships leave no event here. Take them from the system
@@ -125,8 +128,8 @@
 //!
 //! # Rotating keys and peppers
 //!
-//! - **Keys**: [`with_max_lifetime`](crate::manage::Manager::with_max_lifetime) makes every new
-//!   credential expire. [`rotate`](crate::manage::Manager::rotate) with an overlap window replaces
+//! - **Keys**: [`with_max_lifetime`](crate::manage::Manager::with_max_lifetime) refuses new
+//!   credentials that do not expire, or too late. [`rotate`](crate::manage::Manager::rotate) with an overlap window replaces
 //!   one without an outage, and the audit trail names clients that still use the old one. A
 //!   rotation is not an answer to a leak: with a window, the leaked key stays valid until it ends.
 //! - **Peppers**: every year, or when someone who knew one leaves. [`peppers`](super::peppers) has

@@ -145,9 +145,9 @@
 //! Each change is stored as an [`AuditEvent`](crate::store::AuditEvent) in the same transaction:
 //! who, what, which credential, when, and the origin that the service stated.
 //! [`events`](crate::manage::Manager::events) returns them newest first, up to 200 at a time below
-//! a given number. A [hook](crate::manage::Manager::on_event) is called with each. A hook that
-//! panics does not undo the change or lose a secret: the panic is counted and reported, and the
-//! hook is called with the next event. Changes made to the store by other means, such as
+//! a given number. A [hook](crate::manage::Manager::on_event) is called with each one that the call
+//! knows to be stored. A hook that panics does not undo the change or lose a secret: the panic is
+//! counted and reported, and the hook is called with the next event. Changes made to the store by other means, such as
 //! [`insert`](crate::store::ManageStore::insert), a [`Directory`](crate::store::Directory) or by
 //! hand, leave no event.
 //!
@@ -158,8 +158,7 @@
 //! [`run_usage_recorder`](crate::manage::Manager::run_usage_recorder) in a task. Requests record
 //! their use in memory, and the task writes once a minute. Writes per credential are at least a
 //! minute apart, whichever nodes saw it, except that the first use after a rotation is written by
-//! the next round. A database that cannot be written to does not affect
-//! requests.
+//! the next round. A database that cannot be written to does not affect requests.
 //!
 //! A service with a store of its own and without a manager writes the uses to its own table: about
 //! once a minute it takes what [`unwritten`](crate::LastUse::unwritten) returns, and passes what it

@@ -204,7 +204,9 @@ impl<S> Manager<S> {
     ///
     /// The change is already made by then. If the hook panics, the call still succeeds, the panic
     /// is reported to [`observe`](mod@crate::observe), and the remaining events are passed to the
-    /// hook.
+    /// hook. It is not called for a change whose outcome the call did not learn
+    /// ([`ManageError::Unavailable`]), nor if the process ends between the commit and the hook:
+    /// [`events`](Self::events) lists those too.
     pub fn on_event(self, hook: impl Fn(&AuditEvent) + Send + Sync + 'static) -> Self {
         Self {
             hook: Arc::new(hook),

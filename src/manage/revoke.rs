@@ -48,7 +48,8 @@ impl<S: ManageStore> Manager<S> {
             .map_err(|_| ManageError::UnknownCredential)?;
         let presented = Presented::new(&token);
         let deadline = self.deadline();
-        let lookup = presented.lookup(|| None);
+        // A flood of unknown ids must not delay a revocation, nor what a cache knew a moment ago.
+        let lookup = presented.lookup(|| None).uncached();
         let found = deadline
             .hold(async { Ok(self.store.find(&lookup).await?) })
             .await?;

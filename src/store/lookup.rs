@@ -21,6 +21,8 @@ use crate::{credential::Kind, secret::Digest};
 pub struct Lookup<'a> {
     key: RawKey<'a>,
     organization: Option<&'a str>,
+    /// Whether a cache must pass it on to its store.
+    uncached: bool,
 }
 
 /// What a credential is found by. The bytes of an id are token68; only callers that want text pay
@@ -39,12 +41,30 @@ impl<'a> Lookup<'a> {
             LookupKey::OrgKey { id } => RawKey::Id(id.as_bytes()),
             LookupKey::PersonalToken { digest } => RawKey::Digest(digest),
         };
-        Self { key, organization }
+        Self::by(key, organization)
     }
 
     /// Creates a lookup without a check for UTF-8.
     pub(crate) fn by(key: RawKey<'a>, organization: Option<&'a str>) -> Self {
-        Self { key, organization }
+        Self {
+            key,
+            organization,
+            uncached: false,
+        }
+    }
+
+    /// Makes every cache on the way pass the lookup on: neither what it has cached nor its limit of
+    /// misses applies.
+    pub(crate) fn uncached(self) -> Self {
+        Self {
+            uncached: true,
+            ..self
+        }
+    }
+
+    /// Returns whether a cache must pass the lookup on.
+    pub(crate) fn is_uncached(&self) -> bool {
+        self.uncached
     }
 
     /// Returns what the credential is found by.

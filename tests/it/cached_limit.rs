@@ -1,11 +1,14 @@
 //! The limit on lookups of unknown ids. Cached answers are not limited.
 
 use crate::support::{clocks::ManualMonotonicClock, held_store};
-use tower_api_key::credential::Kind;
+use tower_api_key::credential::{Kind, Minted, TokenFormat};
 use tower_api_key::store::Owner;
 use tower_api_key::{
-    AuthLayer,
-    store::{Cached, Change, ManageStore, StoreError},
+    AuthLayer, CredentialStore,
+    manage::Manager,
+    store::{
+        Cached, Change, Directory, Lookup, LookupKey, ManageStore, MemoryStore, Record, StoreError,
+    },
 };
 
 use std::{error::Error, sync::Arc, time::Duration};
@@ -193,4 +196,39 @@ async fn a_valid_key_over_the_limit_gets_503_and_not_401() {
         StatusCode::UNAUTHORIZED,
         "found, with a wrong secret"
     );
+}
+
+/// A cache that may look nothing up, or has looked too early, in front of a store with a credential
+/// of each kind.
+#[tokio::test]
+async fn neither_the_limit_nor_a_cached_miss_keeps_a_leaked_token_from_being_revoked() {
+    for (name, limit, is_early) in [("limit", 0, false), ("cached miss", 10, true)] {
+        for kind in [Kind::OrgKey, Kind::PersonalToken] {
+            let store = MemoryStore::new();
+            store.create_organization("org_1", None).await.unwrap();
+            store.create_user("alice").await.unwrap();
+            let cache = Cached::new(store.clone()).with_miss_rate_limit(limit);
+            let Minted {
+                id, digest, secret, ..
+            } = TokenFormat::default().mint(kind).unwrap();
+            let key = match kind {
+                Kind::OrgKey => LookupKey::OrgKey { id: id.as_str() },
+                Kind::PersonalToken => LookupKey::PersonalToken { digest: &digest },
+            };
+            let lookup = Lookup::new(key, None);
+            if is_early {
+                assert!(cache.find(&lookup).await.unwrap().is_none());
+            }
+            let record = match kind {
+                Kind::OrgKey => Record::org_key(&id, digest.clone(), "org_1"),
+                Kind::PersonalToken => Record::personal_token(&id, digest.clone(), "alice"),
+            };
+            store.insert(record).await.unwrap(); // which the cache does not hear of
+            let found = cache.find(&lookup).await;
+            assert!(!matches!(found, Ok(Some(_))), "{name}: {kind:?}");
+            let manager = Manager::new(cache);
+            let revoked = manager.revoke_presented(secret.expose_secret(), None).await;
+            assert_eq!(revoked.unwrap().id, id, "{name}: {kind:?}");
+        }
+    }
 }

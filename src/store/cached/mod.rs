@@ -241,6 +241,9 @@ impl<S: CredentialStore> CredentialStore for Cached<S> {
     }
 
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        if lookup.is_uncached() {
+            return self.store.find(lookup).await;
+        }
         let asked = Asked::of(lookup);
         if let Some(answer) = self.get(&asked) {
             return Ok(answer);

@@ -152,7 +152,9 @@ impl<S> Cached<S> {
     /// Beyond the limit the answer is [`StoreError::Unavailable`](crate::store::StoreError), a 503:
     /// whether the credential is good is not known. A lookup that finds a credential does not
     /// count, so a busy service needs no higher limit than a quiet one. What is cached, and what
-    /// was accepted before and not evicted since, is not limited.
+    /// was accepted before and not evicted since, is not limited. Nor are
+    /// [`revoke_presented`](crate::manage::Manager::revoke_presented), which asks the store past the
+    /// cache, and the other calls of a manager.
     ///
     /// The limit protects the store, at a price. A client that sends more unknown ids than the
     /// limit takes the permits from good credentials that the cache does not hold, such as all of
