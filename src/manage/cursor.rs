@@ -83,25 +83,20 @@ impl FromStr for PageCursor {
         let parsed = || {
             let (list, rest) = text.split_once('.')?;
             let (created_at, id) = rest.split_once('.')?;
-            let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
-            if !is_hex(list) || !is_hex(id) || created_at.starts_with('+') {
-                return None;
-            }
-            let digits = id.as_bytes().as_chunks::<2>();
-            let bytes = digits
-                .0
+            let (pairs, _) = id.as_bytes().as_chunks::<2>();
+            let bytes = pairs
                 .iter()
                 .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
             let id = String::from_utf8(bytes.collect::<Option<_>>()?).ok()?;
-            let list = u64::from_str_radix(list, 16).ok()?.to_be_bytes();
-            let created_at = UnixMillis(created_at.parse().ok()?);
-            digits.1.is_empty().then(|| Self {
-                created_at,
+            Some(Self {
+                created_at: UnixMillis(created_at.parse().ok()?),
                 id: id.into(),
-                list,
+                list: u64::from_str_radix(list, 16).ok()?.to_be_bytes(),
             })
         };
-        parsed().ok_or(ManageError::StaleCursor)
+        // Digits have other spellings too, such as `F` and `+5`: a cursor has one text.
+        let only = |cursor: &Self| cursor.to_string() == text;
+        parsed().filter(only).ok_or(ManageError::StaleCursor)
     }
 }
 
@@ -123,6 +118,13 @@ mod tests {
             "0000000000000001.5.+f",
             "+000000000000001.5.0f",
             "0000000000000001.+5.0f",
+            "0000000000000001.5.0F",
+            "000000000000000A.5.0f",
+            "1.5.0f",
+            "00000000000000001.5.0f",
+            "0000000000000001.05.0f",
+            "0000000000000001.-0.0f",
+            ".5.0f",
         ] {
             assert!(text.parse::<PageCursor>().is_err(), "{text}");
         }
