@@ -245,7 +245,7 @@ impl<F> PublicFuture<F> {
         Self {
             future,
             decided,
-            held: Held::default(),
+            held: Held::NO,
         }
     }
 

@@ -45,6 +45,8 @@ impl Probe {
 pub(crate) struct Held;
 
 impl Held {
+    pub(crate) const NO: Self = Self;
+
     #[inline]
     pub(crate) fn is_held(self) -> bool {
         false

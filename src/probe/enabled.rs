@@ -148,6 +148,9 @@ fn remove_caller<B>(request: &mut Request<B>) {
 pub(crate) struct Held(bool);
 
 impl Held {
+    /// The response to any other request.
+    pub(crate) const NO: Self = Self(false);
+
     pub(crate) fn is_held(self) -> bool {
         self.0
     }

@@ -1,7 +1,7 @@
 //! Caches that accepted what was revoked. Every test asserts first that the cache answers, and uses
 //! one whose entries never expire by themselves, so that nothing but the revocation removes them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
@@ -137,21 +137,18 @@ async fn unkey_a_rotated_key_stays_in_the_cache() {
 async fn postgres_listener_misses_what_is_sent_while_it_reconnects() {
     let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
     let cache = cache_without_expiry(&store).with_monotonic_clock(clock.clone());
+    let (changes, feed) = unbounded_channel();
+    tokio::spawn(cache.follow(Channel(feed)));
+    yield_now().await; // it follows
     assert!(key().is_accepted(&cache).await);
-    cache.follow(Ended).await; // it connects, and is lost
-    store.memory.delete(&owner(), "k1").await.unwrap();
-    clock.advance(std::time::Duration::from_secs(11));
+    changes.send(FeedEvent::Lost).unwrap();
+    yield_now().await;
+    store.memory.delete(&owner(), "k1").await.unwrap(); // unheard
+    let lookups = store.lookups();
+    assert!(key().is_accepted(&cache).await, "from the cache");
+    assert_eq!(store.lookups(), lookups);
+    clock.advance(Duration::from_secs(10)); // longer than the default bound
     assert!(!key().is_accepted(&cache).await);
-}
-
-/// A feed that ends at once.
-struct Ended;
-
-#[async_trait]
-impl Feed for Ended {
-    async fn next(&mut self) -> Option<FeedEvent> {
-        None
-    }
 }
 
 /// A feed of what is sent.
