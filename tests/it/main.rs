@@ -37,8 +37,8 @@ mod cached_limit;
 mod cached_metrics;
 mod cached_outage;
 mod cached_races;
-mod claims;
 mod cancellation;
+mod claims;
 mod docs;
 #[cfg(feature = "axum")]
 mod every_route;

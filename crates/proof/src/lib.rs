@@ -8,5 +8,4 @@
 
 pub mod history;
 pub mod model;
-
 pub mod rig;
