@@ -54,6 +54,10 @@ pub(crate) fn check(
             Err(Denial::about(StoreFault::mismatched().into(), record))
         }
         Some(record) if bool::from(same) => Ok(Verified(record)),
+        Some(record) if record.kind() == Kind::PersonalToken => {
+            // A token is found by its digest, so the store has answered for another one.
+            Err(Denial::about(StoreFault::mismatched().into(), record))
+        }
         Some(record) => Err(Denial::about(Cause::WrongSecret, record)),
     }
 }
@@ -72,6 +76,6 @@ fn asked_for(presented: &Presented<'_>, record: &Record) -> bool {
     record.kind() == presented.kind()
         && match presented.kind() {
             Kind::OrgKey => record.id().as_bytes() == presented.id(),
-            Kind::PersonalToken => true, // asked for by digest, which is compared anyway
+            Kind::PersonalToken => true, // asked for by its digest, which `check` compares
         }
 }

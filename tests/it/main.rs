@@ -42,6 +42,10 @@ mod claims;
 mod docs;
 #[cfg(feature = "axum")]
 mod every_route;
+#[cfg(feature = "testing")]
+mod faults;
+#[cfg(feature = "testing")]
+mod faults_lies;
 #[cfg(all(feature = "axum", unix))]
 mod forward_auth;
 #[cfg(all(feature = "axum", feature = "tonic", feature = "tracing"))]

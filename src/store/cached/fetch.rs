@@ -23,9 +23,13 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    credential::Kind,
     observe::counters,
     secret::Digest,
-    store::{CredentialStore, Lookup, RawKey, Record, Status, StoreError, guard::caught, guarded},
+    store::{
+        CredentialStore, Lookup, RawKey, Record, Status, StoreError, StoreFault, guard::caught,
+        guarded,
+    },
 };
 
 /// The result of a lookup, for all callers that wait for it.
@@ -166,7 +170,11 @@ async fn ask<S: CredentialStore>(
 impl Fetch {
     /// Caches the answer and passes it to the waiting callers.
     fn end(self, answer: Result<Option<Arc<Record>>, StoreError>) {
+        let key = self.leader.key();
         let fill = match answer {
+            Ok(Some(record)) if !answers(&record, key) => {
+                Fill::failed(Arc::new(StoreFault::mismatched().into()))
+            }
             Ok(record) => self.fill(record),
             Err(error) => Fill::failed(Arc::new(error)),
         };
@@ -200,4 +208,20 @@ impl Fetch {
             expires: after(left),
         }
     }
+}
+
+/// Returns whether the record is what was asked for. If it is another, the store is broken, and its
+/// answer must not be cached.
+///
+/// A digest that was made under a pepper cannot be compared here; the layer compares it.
+fn answers(record: &Record, key: &EntryKey) -> bool {
+    let named = match &key.name {
+        Name::Id(id) => record.id() == id.as_str(),
+        Name::Digest(words) => record.pepper().is_some() || record.digest().words() == *words,
+    };
+    let elsewhere = key.kind() == Kind::PersonalToken
+        && key.organization.is_some()
+        && record.organization().is_some()
+        && record.organization() != key.organization.as_ref();
+    named && record.kind() == key.kind() && !elsewhere
 }

@@ -4,6 +4,7 @@ use crate::support::forward::forward_manage_store;
 use std::{
     future::pending,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use tower_api_key::{
     credential::Kind,
@@ -31,6 +32,8 @@ pub(crate) enum Behaviour {
     FailsWhenDone,
     /// Makes changes, but cannot read.
     ReadsFail,
+    /// Works after a while.
+    WorksAfter(Duration),
 }
 
 #[derive(Clone, Debug)]
@@ -74,6 +77,10 @@ impl FaultyStore {
             Behaviour::Works | Behaviour::ReadsFail => work.await,
             Behaviour::Fails => Err(outage()),
             Behaviour::Hangs => pending().await,
+            Behaviour::WorksAfter(time) => {
+                tokio::time::sleep(time).await;
+                work.await
+            }
             Behaviour::Panics => panic!("test panic of the store"),
             Behaviour::HangsWhenDone => {
                 let _ = work.await;

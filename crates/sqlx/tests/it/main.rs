@@ -12,6 +12,8 @@
 
 mod support;
 
+#[cfg(unix)]
+mod faults;
 mod feed_lag;
 mod manage_catalogue;
 mod manage_last_use;

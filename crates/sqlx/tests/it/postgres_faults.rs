@@ -285,7 +285,7 @@ async fn a_standby_answers_from_replayed_data_and_refuses_changes() {
 
 /// Stores keys until the table has no room for another: large ones, then small ones in between,
 /// finally one by one.
-async fn fill_disk(cluster: &pg::Cluster, schema: &str) {
+pub(crate) async fn fill_disk(cluster: &pg::Cluster, schema: &str) {
     let (pool, mut stored) = (cluster.pool(), 0);
     for (at_once, scope) in [(200, 1800), (200, 1), (1, 1)] {
         let more = |from: u32| {

@@ -1,5 +1,8 @@
 //! Helpers that the tests of the stores share.
 
+#[path = "../../../../../tests/it/support/clocks.rs"]
+#[allow(dead_code, reason = "the core's tests use the rest")]
+pub(crate) mod clocks;
 pub(crate) mod feeds;
 pub(crate) mod pg;
 pub(crate) mod poll;

@@ -41,7 +41,7 @@ fi
   start >/dev/null || { cat log >&2; exit 1; }
 head -n 1 data/postmaster.pid
 read -r _
-kill -CONT "$(head -n 1 data/postmaster.pid)" 2>/dev/null
+kill -CONT "$(head -n 1 data/postmaster.pid 2>/dev/null)" 2>/dev/null
 "$BIN/pg_ctl" -D data -m immediate -w stop >/dev/null 2>&1
 cd / && rm -rf "$DIR"
 "#;
@@ -268,6 +268,30 @@ impl Cluster {
             process,
             options: self.options().port(port),
         })
+    }
+
+    /// Runs `pg_ctl`, as in `["stop", "-m", "immediate"]`. To start a stopped cluster again with
+    /// the options that it had, `["restart"]` it.
+    pub(crate) fn pg_ctl(&self, arguments: &[&str]) {
+        let ran = as_owner(&self.bin.join("pg_ctl").to_string_lossy())
+            .args(arguments)
+            .args(["-w", "-s", "-D"])
+            .arg(self.dir.join("data"))
+            .arg("-l")
+            .arg(self.dir.join("log"))
+            .current_dir(&self.dir) // to which the options of the last start are relative
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        assert!(ran.expect("pg_ctl starts").success(), "{arguments:?}");
+    }
+
+    /// Stops the process that accepts connections, and none of those that serve them. It resumes
+    /// when the returned guard is dropped.
+    pub(crate) fn freeze_postmaster(&self) -> Frozen {
+        signal("STOP", &[self.postmaster]);
+        Frozen(vec![self.postmaster])
     }
 
     /// Returns whether a statement fails.
