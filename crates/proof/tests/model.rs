@@ -3,6 +3,11 @@
 //! `MODEL_STEPS` sets how many steps each test makes; how a failing history is read and replayed is
 //! said in `tower_api_key_proof::history`.
 #![allow(missing_docs, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
 
 #[path = "../../sqlx/tests/it/support/pg.rs"]
 #[allow(unreachable_pub, reason = "made for another test")]

@@ -153,7 +153,8 @@ impl Metadata {
             self.reported.insert(name.clone());
         }
         if decision.record {
-            self.uses.insert(name, used.at);
+            let last = self.uses.entry(name).or_insert(used.at);
+            *last = used.at.max(*last);
         }
         decision.event.map(|event| self.add_event(&event))
     }

@@ -349,8 +349,8 @@ fn filter(now: Millis, a: u8, b: u8, c: u8) -> Filter {
         ]
         .get(usize::from(a % 7))
         .copied(),
-        expiring_before: Some(now + 60_000).filter(|_| b % 4 == 0),
-        unused_since: Some(now - 1_000).filter(|_| c % 4 == 0),
+        expiring_before: Some(now + 60_000).filter(|_| b.is_multiple_of(4)),
+        unused_since: Some(now - 1_000).filter(|_| c.is_multiple_of(4)),
     }
 }
 

@@ -380,7 +380,7 @@ impl ArrangeStep {
             0..=39 => Self::CreateOrganization(a, b),
             40..=46 => Self::DeleteOrganization(a),
             47..=79 => Self::CreateUser(a),
-            80..=114 => Self::SetUserEnabled(a, b % 3 != 0),
+            80..=114 => Self::SetUserEnabled(a, !b.is_multiple_of(3)),
             115..=124 => Self::DeleteUser(a),
             125..=204 => Self::SetMember(a, b, c),
             205..=229 => Self::RemoveMember(a, b),

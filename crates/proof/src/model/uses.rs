@@ -68,7 +68,7 @@ impl World {
         let rotated_at = stored.shown.rotated_at.filter(|_| !stored.reported);
         let is_first = rotated_at.is_some_and(|then| after_rotation || at >= then);
         if is_due || is_first {
-            stored.shown.last_used_at = Some(at);
+            stored.shown.last_used_at = stored.shown.last_used_at.max(Some(at));
         }
         if is_first {
             stored.reported = true;

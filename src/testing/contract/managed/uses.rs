@@ -107,6 +107,11 @@ where
     };
     let good = event.credential == info.id && event.related.as_ref() == Some(&rotated.info().id);
     ensure(good, format!("{event:?}"))?;
+    let since = manager.get(&actor, KEY, info.id.as_str()).await?;
+    ensure(
+        since.last_used_at == read.last_used_at,
+        format!("an earlier use replaced a later one: {since:?}"),
+    )?;
     let events = store.record_uses(&again).await?;
     ensure(events.is_empty(), format!("reported again: {events:?}"))
 }
