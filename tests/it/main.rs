@@ -27,6 +27,7 @@ mod support;
 
 mod auth;
 mod auth_forms;
+mod auth_headers;
 mod auth_memory;
 mod auth_modes;
 mod auth_store;
@@ -61,6 +62,8 @@ mod manage_rotation;
 #[cfg(feature = "tracing")]
 mod observe;
 mod other_majors;
+#[cfg(feature = "axum")]
+mod paths;
 mod prelude;
 mod readiness;
 mod readiness_requirements;
