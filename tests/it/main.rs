@@ -27,6 +27,7 @@ mod support;
 
 mod auth;
 mod auth_forms;
+mod auth_headers;
 mod auth_memory;
 mod auth_modes;
 mod auth_store;
@@ -70,6 +71,8 @@ mod manage_rotation;
 mod observe;
 mod observed;
 mod other_majors;
+#[cfg(feature = "axum")]
+mod paths;
 mod prelude;
 mod readiness;
 mod readiness_requirements;

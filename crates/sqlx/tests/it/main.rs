@@ -26,6 +26,7 @@ mod postgres_connect;
 mod postgres_faults;
 mod postgres_feed;
 mod postgres_kill;
+mod postgres_logs;
 mod postgres_managed;
 mod postgres_prune;
 mod postgres_rights;
