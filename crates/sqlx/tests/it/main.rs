@@ -12,6 +12,7 @@
 
 mod support;
 
+mod cancellation;
 mod feed_lag;
 mod manage_catalogue;
 mod manage_last_use;
