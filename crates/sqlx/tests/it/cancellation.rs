@@ -142,8 +142,7 @@ fn every_public_future_is_dropped_by_a_test() {
         let call = |call: &&str| call.split_once("::").is_some_and(|it| it.1 == method);
         setup::CALLS.contains(&name)
             || feeds.contains(&name)
-            || (["PostgresStore", "SqliteStore"].contains(&class)
-                && CALLS.iter().any(|it| call(&it)))
+            || (["PostgresStore", "SqliteStore"].contains(&class) && CALLS.iter().any(call))
     };
     let forgotten: Vec<_> = found.iter().filter(|name| !tested(name)).collect();
     assert!(forgotten.is_empty(), "{forgotten:?}");
