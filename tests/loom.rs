@@ -43,6 +43,10 @@
     reason = "a test stops at the first failure"
 )]
 #![allow(
+    clippy::duplicate_mod,
+    reason = "the core of the cache is compiled once more, beside models that use what is private"
+)]
+#![allow(
     dead_code,
     unused_imports,
     unreachable_pub,

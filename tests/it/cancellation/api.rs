@@ -42,7 +42,7 @@ fn every_public_future_is_dropped_by_a_test() {
         };
         CALLS.contains(&name)
             || OTHERS.contains(&name)
-            || (STORES.contains(&class) && CALLS.iter().any(|call| of_trait(&call)))
+            || (STORES.contains(&class) && CALLS.iter().any(of_trait))
     };
     let forgotten: Vec<_> = found.iter().filter(|name| !tested(name)).collect();
     assert!(forgotten.is_empty(), "{forgotten:?}");

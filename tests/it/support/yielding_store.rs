@@ -21,7 +21,7 @@ use super::{
     held_store::poll_within_task,
 };
 
-/// A memory store that waits twice in each call.
+/// A memory store that waits before and after its work in each call.
 #[derive(Clone, Debug)]
 pub(crate) struct YieldingStore {
     pub(crate) memory: MemoryStore,
@@ -40,6 +40,8 @@ impl YieldingStore {
     }
 
     async fn read<T>(&self, work: impl Future<Output = T>) -> T {
+        // Twice, since a deadline's first poll is followed by another at once.
+        yield_now().await;
         yield_now().await;
         let done = work.await;
         yield_now().await;

@@ -14,6 +14,7 @@ mod support;
 
 #[cfg(unix)]
 mod faults;
+mod cancellation;
 mod feed_lag;
 mod manage_catalogue;
 mod manage_last_use;
