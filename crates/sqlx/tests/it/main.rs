@@ -12,9 +12,9 @@
 
 mod support;
 
+mod cancellation;
 #[cfg(unix)]
 mod faults;
-mod cancellation;
 mod feed_lag;
 mod manage_catalogue;
 mod manage_last_use;
