@@ -67,7 +67,7 @@
 //! | no permit while the store is asked | `src/service/mod.rs`, `src/future.rs` |
 //! | gRPC refusals for gRPC calls alone | `src/rejection/{style,grpc}.rs` |
 //! | random secrets, wiped when dropped | `src/credential/mint.rs`, `src/secret/mod.rs` |
-//! | a revocation beats the cache | `src/store/cached/core.rs`, explored by `tests/loom_cache.rs` |
+//! | a revocation beats the cache | `src/store/cached/core.rs`, explored by `tests/loom/cache.rs` |
 //! | a caller grants at most what they hold | `src/manage/rules.rs` |
 //! | the actor is checked in the transaction | `src/store/backend/authority.rs`; in the companion `managed/authority.rs` of each store |
 //! | ending does not depend on the holder | `managed/end.rs` of each store |
