@@ -47,6 +47,7 @@ const ROOMS: &[&str] = &[
     "id",
     "clock",
     "error",
+    "sync",
     "panics",
 ];
 
