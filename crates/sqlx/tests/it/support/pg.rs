@@ -23,8 +23,10 @@ use tower_api_key_sqlx::PostgresStore;
 
 /// Creates the cluster, prints the postmaster's process id, waits for the end of its input, and
 /// removes the cluster. The input ends with the process that holds the other end, so that a killed
-/// process leaves nothing behind. A stopped postmaster is resumed first.
+/// process leaves nothing behind; nor does one that is ended with its whole process group, since the
+/// shell outlives a signal. A stopped postmaster is resumed first.
 const SUPERVISOR: &str = r#"
+trap : HUP INT TERM
 umask 077 && mkdir "$DIR" && cd "$DIR" || exit 1
 if [ -n "$PRIMARY" ]; then
   "$BIN/pg_basebackup" -h "$PRIMARY" -U postgres -D data -R -X stream -c fast --no-sync >&2 ||
