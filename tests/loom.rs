@@ -3,7 +3,9 @@
 //!
 //! The modules of the crate are compiled again here, with `sync` replaced by the model checker's
 //! locks, atomics and a map of its own. Each model is explored up to a bound on preemptions, 3
-//! unless it says otherwise, and prints how many executions that were. To raise the bound:
+//! unless it says otherwise, and prints how many executions that were. A model that takes minutes
+//! without optimization is explored up to 2 in such builds, so that a plain `cargo test` stays
+//! bearable, and up to 3 with `--release`. To set the bound of all models:
 //! `LOOM_MAX_PREEMPTIONS=4 cargo test --release --test loom`; an argument selects models by name.
 //!
 //! This is a binary and not a module behind `cfg(loom)`, because that flag applies to every crate
@@ -120,6 +122,11 @@ fn explore_up_to(preemptions: usize, model: impl Fn() + Sync + Send + 'static) -
 
 fn explore(model: impl Fn() + Sync + Send + 'static) -> usize {
     explore_up_to(3, model)
+}
+
+/// Explores a model that takes minutes without optimization: less far then.
+fn explore_large(model: impl Fn() + Sync + Send + 'static) -> usize {
+    explore_up_to(if cfg!(debug_assertions) { 2 } else { 3 }, model)
 }
 
 /// Runs the models whose names contain an argument; all of them without one.

@@ -36,6 +36,26 @@
 //! deleted one. An attacker who reads the service's memory has the pepper. Minted tokens are safe
 //! in a copied database even without a pepper, since 200 random bits cannot be guessed.
 //!
+//! # Logs of the database server
+//!
+//! A lookup sends what it compares as a bind parameter: the id of a key, and for a token the
+//! SHA-256 digest of what the client presented, valid or not, and that digest under each pepper.
+//! The plain digest is among them until you call
+//! [`without_plain_digests`](crate::secret::Peppers::without_plain_digests), because tokens stored
+//! without a pepper are found by it. A change sends the digest as it is stored. A server that logs
+//! bind parameters, such as PostgreSQL with `log_statement` or `log_min_duration_statement`, has all
+//! these digests in its log.
+//!
+//! A plain digest is not a credential: it verifies nothing by itself, because the layer hashes what
+//! is presented and compares the result. It lets a reader of the log check a guess of the token,
+//! which is of no use against 200 random bits, but is against a weak token that was issued
+//! elsewhere; and it shows which requests presented the same token. A peppered digest does not even
+//! let them check a guess.
+//!
+//! Turn off the logging of parameters (`log_parameter_max_length = 0` and
+//! `log_parameter_max_length_on_error = 0` keep the statements), or use peppers and call
+//! `without_plain_digests`.
+//!
 //! # Changing the pepper
 //!
 //! 1. Give every node both peppers, with the old one current:

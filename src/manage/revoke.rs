@@ -83,7 +83,10 @@ impl<S: ManageStore> Manager<S> {
     /// caller whose own credential is among them has none afterwards.
     ///
     /// # Errors
-    /// [`ManageError::NotAllowed`], [`ManageError::Unavailable`].
+    /// [`ManageError::NotAllowed`], [`ManageError::Unavailable`]. After the latter all, some or none
+    /// may be deleted: call again until it succeeds. The ids that an earlier call deleted are in the
+    /// [audit trail](Self::events), not among those returned, and the
+    /// [hook](Self::on_event) is not called for them.
     pub async fn revoke_all(
         &self,
         actor: &Actor,

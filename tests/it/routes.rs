@@ -308,6 +308,26 @@ async fn no_principal_comes_with_a_probe() {
     assert_eq!(handlers.runs(), 0);
 }
 
+/// What a service does in `call` itself happens for a probe, too.
+#[tokio::test]
+async fn a_plain_service_behind_a_public_layer_is_called_and_not_polled() {
+    let calls = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    let counted = Arc::clone(&calls);
+    let service = PublicLayer::new().layer(tower::service_fn(move |_: Request| {
+        counted[0].fetch_add(1, Ordering::Relaxed);
+        let counted = Arc::clone(&counted);
+        async move {
+            counted[1].fetch_add(1, Ordering::Relaxed);
+            Ok::<_, Infallible>(Response::new(Body::empty()))
+        }
+    }));
+    let probe = RouteProbe::new(service, Body::empty).with_routes([("GET", "/")]);
+    probe.describe().await.assert_decided();
+    let [called, polled] = &*calls;
+    assert!(called.load(Ordering::Relaxed) > 0);
+    assert_eq!(polled.load(Ordering::Relaxed), 0);
+}
+
 #[tokio::test]
 async fn what_cannot_be_a_route_is_refused() {
     for (method, path) in [("G ET", "/"), ("GET", "agents"), ("GET", "/a b"), ("", "/")] {

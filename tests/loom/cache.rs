@@ -30,7 +30,7 @@ use self::{
 use crate::{
     Model,
     credential::Kind,
-    explore,
+    explore, explore_large,
     secret::Digest,
     store::{Change, Record, StoreError},
     sync::{AtomicBool, Mutex, Ordering, lock},
@@ -265,7 +265,7 @@ fn a_revocation_overrides_a_lookup() -> usize {
 }
 
 fn a_revocation_overrides_a_lookup_with_a_waiter() -> usize {
-    explore(|| {
+    explore_large(|| {
         let world = World::new(Kind::OrgKey, true);
         let early = [spawn_lookup(&world), spawn_lookup(&world)];
         world.live.store(false, Ordering::SeqCst);

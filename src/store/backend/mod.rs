@@ -132,6 +132,9 @@ pub trait ManageStore: CredentialStore {
     /// [`WriteError::NotPermitted`], [`WriteError::Store`]. A credential that does not exist,
     /// belongs to another owner or has already been ended is not an error; its id is not among
     /// those returned.
+    ///
+    /// After [`WriteError::Store`] the credentials, or some of them, may have been ended, with their
+    /// audit events. To call again is always safe, and ends the rest.
     async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError>;
 
     /// Lists audit events of credentials of `owner`, newest first: at most `limit`, and only those

@@ -60,6 +60,11 @@
 //!   refuse a request without one. The same holds where a layer is around a service of your own
 //!   that chooses between several others, if only one of them is behind another layer.
 //!
+//! A [`PublicLayer`](crate::PublicLayer) has to call the service inside it to learn whether another
+//! layer of this crate is there. If that is a plain Tower service of yours, the probe invokes its
+//! `call`, but without `through` never polls the future that it returns. So what `call` itself does
+//! happens, and what its future would do does not. A handler of axum is such a future.
+//!
 //! Layers around those of this crate run as they do for every request, for example those that log.
 
 mod lock;

@@ -4,6 +4,7 @@ mod actors;
 mod commits;
 mod damage;
 mod dead_rows;
+mod ending;
 mod erase;
 mod lists;
 mod races;

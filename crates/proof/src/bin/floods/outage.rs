@@ -1,8 +1,13 @@
 //! Many callers on one cold key whose store does not answer: 503 with `Retry-After` in time, and
 //! at most two store calls per deadline.
+//!
+//! A loaded machine wakes every timer late. So as many plain timers of the same length run beside
+//! the callers, on threads of their own that the layer cannot hold up, and an answer is judged by
+//! how much later it is than the latest of them.
 
 use std::{
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -42,6 +47,7 @@ async fn crowd(report: &mut Report, name: &str, behaviour: Behaviour, cached: bo
     let store = RemoteStore::new(memory(&ids), behaviour);
     let token = key(&ids[0]);
     let cache = AuthLayer::new(Cached::new(Arc::clone(&store)));
+    let control = thread::spawn(|| crate::threads().block_on(latest_timer()));
     let answers = match cached {
         true => ask(cache.clone(), &token).await,
         false => ask(AuthLayer::new(Arc::clone(&store)), &token).await,
@@ -52,6 +58,10 @@ async fn crowd(report: &mut Report, name: &str, behaviour: Behaviour, cached: bo
         .count();
     let times: Vec<_> = answers.iter().map(|(time, _)| *time).collect();
     let latest = quantile(&times, 1.0);
+    let control = tokio::task::spawn_blocking(|| control.join())
+        .await
+        .unwrap()
+        .unwrap();
     let place = if cached {
         "behind a cache"
     } else {
@@ -61,25 +71,41 @@ async fn crowd(report: &mut Report, name: &str, behaviour: Behaviour, cached: bo
     let target = "0 without 503 and Retry-After";
     report.row(&format!("{row}: other answers"), wrong, target, wrong == 0);
     let figure = format!(
-        "{} (median {})",
+        "{} (median {}), the latest timer {}",
         millis(latest),
-        millis(quantile(&times, 0.5))
+        millis(quantile(&times, 0.5)),
+        millis(control)
     );
-    let held = latest <= DEADLINE + MARGIN;
-    report.row(&format!("{row}: latest answer"), figure, "≤ 1050 ms", held);
+    let held = latest <= control + MARGIN;
+    let target = "≤ 50 ms after the latest 1 s timer";
+    report.row(&format!("{row}: latest answer"), figure, target, held);
     if cached {
         let calls = store.calls();
         report.row(&format!("{row}: store calls"), calls, "≤ 2", calls <= 2);
         store.set_behaviour(Behaviour::Answers);
         let after = accepted_after(cache, &token).await;
-        let held = after <= DEADLINE + MARGIN;
-        report.row(
-            &format!("{row}: accepted again after"),
-            millis(after),
-            "≤ 1050 ms",
-            held,
-        );
+        let held = after <= control + MARGIN;
+        let row = format!("{row}: accepted again after");
+        report.row(&row, millis(after), target, held);
     }
+}
+
+/// Runs as many timers as there are callers, each in its own task; returns the latest one's time.
+async fn latest_timer() -> Duration {
+    let timers: Vec<_> = (0..CALLERS)
+        .map(|_| {
+            tokio::spawn(async {
+                let began = Instant::now();
+                tokio::time::sleep(DEADLINE).await;
+                began.elapsed()
+            })
+        })
+        .collect();
+    let mut latest = Duration::ZERO;
+    for timer in timers {
+        latest = latest.max(timer.await.unwrap());
+    }
+    latest
 }
 
 /// Returns how long the outage lasts for a client when the store answers again.

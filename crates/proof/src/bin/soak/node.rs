@@ -23,6 +23,10 @@ use tower_api_key_sqlx::{PostgresStore, SqliteStore};
 
 use crate::misses::Misses;
 
+/// Refusals that a node keeps: so few that their table is full within the first minute, and what
+/// grows later is not the table.
+const REFUSALS: usize = 1_000;
+
 type Managed<S> = State<Manager<Cached<S>>>;
 
 /// Serves the database at `place`: a URL and its schema, or a file. Answers each line on standard
@@ -51,7 +55,9 @@ pub(crate) async fn serve(place: &str, schema: Option<&str>) {
 }
 
 async fn start<S: ManageStore>(store: S, feed: impl Feed) {
-    let cache = Cached::new(store).with_ttl(Duration::MAX);
+    let cache = Cached::new(store)
+        .with_ttl(Duration::MAX)
+        .with_negative_capacity(REFUSALS);
     tokio::spawn(cache.follow(feed));
     let (uses, manager) = (LastUse::new(), Manager::new(cache.clone()));
     let manager = manager.with_max_credentials(100_000);

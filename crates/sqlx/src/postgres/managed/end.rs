@@ -37,7 +37,9 @@ impl PostgresStore {
     /// the ended credentials themselves had issued, which exists now, since each commit locks its
     /// actor; what others issue meanwhile counts as issued after the end of all.
     ///
-    /// Once the first sweep is committed, no error keeps its ids from the caller.
+    /// Once the first sweep is committed, an error means that what was issued meanwhile may be
+    /// left. It is returned, although the ids of the first sweep are then only in the audit trail: a
+    /// caller who is told that all is ended would not call again.
     async fn end_all(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
         let mut ended = self.sweep(ending, None).await?;
         let later = match self.sweep_in_turn(ending).await {
@@ -46,7 +48,7 @@ impl PostgresStore {
                 let again = self.transact(Purpose::Prompt, async |db| {
                     self.end_now(db, ending, None).await
                 });
-                again.await.unwrap_or_default()
+                again.await?
             }
         };
         ended.extend(later);

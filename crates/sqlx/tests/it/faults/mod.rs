@@ -13,6 +13,7 @@
 //! The same table for a store of one's own (it fails, hangs, panics, slows, lies) is in the core's
 //! tests, in `faults`.
 
+mod manage;
 mod other_process;
 mod postgres;
 mod scene;

@@ -12,7 +12,7 @@ use tower::{ServiceBuilder, ServiceExt};
 use tower_api_key::{
     AuthLayer,
     credential::Kind,
-    manage::{Actor, ManageError, Manager, Rotation},
+    manage::Manager,
     scope::Catalogue,
     secret::Digest,
     store::{
@@ -21,6 +21,7 @@ use tower_api_key::{
 };
 
 use super::{
+    manage::{operator, rotate},
     table::Cells,
     tested::{Shown, Tested},
     words::{changed, check_word, is_lost, last_word, words},
@@ -62,10 +63,6 @@ fn token(id: &str) -> String {
 /// The owner of every key.
 pub(super) fn owner() -> Owner {
     Owner::of(Kind::OrgKey, ORG)
-}
-
-fn operator() -> Actor {
-    Actor::operator("test", owner())
 }
 
 /// Stores an organization and the keys that the views ask about.
@@ -120,10 +117,9 @@ impl<S: Tested> Scene<S> {
         format!("cold-{number}")
     }
 
-    async fn rotate(&self, id: &str) -> Result<(), ManageError> {
-        let (by, rotation) = (operator(), Rotation::default());
-        let rotated = self.manager.rotate(&by, Kind::OrgKey, id, rotation).await;
-        rotated.map(drop)
+    /// A manager for when there is no fault: a loaded machine may be slow.
+    fn patient_manager(&self) -> Manager<Cached<S>> {
+        self.manager.clone().with_deadline(TEST_TIMEOUT)
     }
 
     /// Asserts that the service works, and fills its cache.
@@ -137,7 +133,7 @@ impl<S: Tested> Scene<S> {
         assert_eq!(self.status("revoked").await, "401", "{name}: before");
         let cold = self.next_cold();
         assert_eq!(self.status(&cold).await, "200", "{name}: {cold}, before");
-        self.rotate("before").await.unwrap();
+        rotate(&self.patient_manager(), "before").await.unwrap();
         self.heard(&changed("before")).await;
         self.store.checked().await.unwrap();
         while self.events.try_recv().is_ok() {}
@@ -184,7 +180,7 @@ impl<S: Tested> Scene<S> {
         let check = check.map_or_else(|_| "hangs".to_owned(), check_word);
         heard.extend(std::iter::from_fn(|| self.events.try_recv().ok()));
         self.lost = is_lost(&heard);
-        let management = match self.rotate("during").await {
+        let management = match rotate(&self.manager, "during").await {
             Ok(()) => "done".to_owned(),
             Err(error) => error.code().to_owned(),
         };
@@ -219,7 +215,7 @@ impl<S: Tested> Scene<S> {
         }
         let cold = self.next_cold();
         self.settles(name, &cold, "200").await;
-        self.rotate("after").await.unwrap();
+        rotate(&self.patient_manager(), "after").await.unwrap();
         self.heard(&changed("after")).await;
         if let Err(refusal) = self.store.checked().await {
             panic!("{name}, healed: {refusal}");
@@ -256,7 +252,10 @@ impl<S: Tested> Scene<S> {
         for id in ["good", "revoked", "leaked"] {
             assert_eq!(self.status(id).await, "503", "{name}: {id}, not restarted");
         }
-        assert!(self.rotate("after").await.is_err(), "{name}: not restarted");
+        assert!(
+            rotate(&self.manager, "after").await.is_err(),
+            "{name}: not restarted"
+        );
         let number = self.cold.get();
         let leaked = self.leaked;
         *self = Self::start(store).await;
@@ -267,9 +266,9 @@ impl<S: Tested> Scene<S> {
     /// What became of the rotation that was asked for during the fault. It was made as a whole or
     /// not at all.
     pub(super) async fn outcome(&self, answer: &str, name: &str) -> String {
-        let (by, kind) = (operator(), Kind::OrgKey);
-        let info = self.manager.get(&by, kind, "during").await.unwrap();
-        let events = self.manager.events(&by, kind, None, 200).await.unwrap();
+        let (by, kind, manager) = (operator(), Kind::OrgKey, self.patient_manager());
+        let info = manager.get(&by, kind, "during").await.unwrap();
+        let events = manager.events(&by, kind, None, 200).await.unwrap();
         let is_its = |event: &&AuditEvent| {
             event.credential.as_str() == "during" && event.action == AuditAction::Rotated
         };
@@ -280,7 +279,7 @@ impl<S: Tested> Scene<S> {
             return format!("{answer}, not made");
         };
         assert_eq!(audited, 1, "{name}: a change without its event");
-        let successor = self.manager.get(&by, kind, successor.as_str()).await;
+        let successor = manager.get(&by, kind, successor.as_str()).await;
         let successor = successor.unwrap();
         let from = successor.rotated_from.as_ref().map(|id| id.as_str());
         assert_eq!(from, Some("during"), "{name}: half a rotation");
