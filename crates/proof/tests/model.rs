@@ -20,17 +20,23 @@ use std::{
 };
 
 use proptest::test_runner::{Config, FileFailurePersistence, TestCaseError, TestRunner};
-use sqlx::postgres::PgPoolOptions;
+use sqlx::{PgPool, postgres::PgPoolOptions};
 use tower_api_key::scope::Catalogue;
-use tower_api_key_proof::history::{
-    run::{Counts, run},
-    site::{Backend, Caching, Memory, Plain, Site, Sqlite},
-    step::histories,
+use tower_api_key_proof::{
+    history::{
+        run::{Counts, run},
+        site::{Backend, Caching, Memory, Plain, Site, Sqlite},
+        step::{
+            ActorForm, CallForm, CallStep, LineForm, OrganizationForm, RequestStep, Step,
+            TokenForm, histories,
+        },
+    },
+    model::Route,
 };
 use tower_api_key_sqlx::{PostgresStore, postgres::PostgresFeed};
 
-/// The longest history.
-const LONGEST: usize = 200;
+/// The longest history. Setting one up takes as long as many steps.
+const LONGEST: usize = 400;
 
 /// Runs histories until so many steps are made.
 fn check<S: Site>(name: &'static str, open: impl AsyncFnOnce() -> S) {
@@ -84,7 +90,12 @@ fn check<S: Site>(name: &'static str, open: impl AsyncFnOnce() -> S) {
 struct Postgres {
     cluster: &'static pg::Cluster,
     schema: String,
+    pool: RefCell<(PgPool, u32)>,
 }
+
+/// After so many restarts of nodes their pool is a new one: connecting takes more time than a
+/// hundred steps, and a store keeps nothing in a connection.
+const RESTARTS_PER_POOL: u32 = 32;
 
 /// A cluster that does not wait for the disk: nothing here is about a power failure.
 fn cluster() -> Option<&'static pg::Cluster> {
@@ -105,19 +116,26 @@ impl Backend for Postgres {
     }
 
     async fn open(&self) -> PostgresStore {
-        let pool = PgPoolOptions::new()
-            .max_connections(4)
-            .connect_lazy_with(self.cluster.options());
+        let pool = {
+            let (pool, opened) = &mut *self.pool.borrow_mut();
+            *opened += 1;
+            if opened.is_multiple_of(RESTARTS_PER_POOL) {
+                *pool = connect(self.cluster);
+            }
+            pool.clone()
+        };
         let store = PostgresStore::new(pool, Catalogue::anyreach()).danger_allow_lost_commits();
         store.with_schema(&self.schema).unwrap()
     }
 
     async fn feed(&self, store: &PostgresStore) -> Option<PostgresFeed> {
-        Some(store.feed().await.unwrap())
+        let feed = store.feed().await.unwrap();
+        // A change is told by its notification or not at all.
+        Some(feed.with_keep_alive(PATIENCE, PATIENCE))
     }
 
     async fn close(&self, store: PostgresStore) {
-        store.close().await;
+        drop(store); // another node may have the same pool
     }
 
     async fn prune(&self, store: &PostgresStore) {
@@ -125,11 +143,24 @@ impl Backend for Postgres {
     }
 }
 
-fn postgres() -> Option<Postgres> {
-    cluster().map(|cluster| Postgres {
+/// How long a feed waits for a notification, and for an answer on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A pool for all nodes of a site.
+fn connect(cluster: &pg::Cluster) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(8)
+        .test_before_acquire(false)
+        .connect_lazy_with(cluster.options())
+}
+
+/// Call it in a runtime.
+fn postgres(cluster: &'static pg::Cluster) -> Postgres {
+    Postgres {
         cluster,
         schema: pg::fresh_schema(),
-    })
+        pool: RefCell::new((connect(cluster), 0)),
+    }
 }
 
 #[test]
@@ -156,14 +187,52 @@ fn histories_over_sqlite_with_a_cache_answer_as_the_model() {
 
 #[test]
 fn histories_over_postgres_answer_as_the_model() {
-    if let Some(backend) = postgres() {
-        check("postgres", async || Plain::new(backend).await);
+    if let Some(cluster) = cluster() {
+        check("postgres", async || Plain::new(postgres(cluster)).await);
     }
 }
 
 #[test]
 fn histories_over_postgres_with_a_cache_answer_as_the_model() {
-    if let Some(backend) = postgres() {
-        check("postgres, cached", async || Caching::new(backend).await);
+    if let Some(cluster) = cluster() {
+        check("postgres, cached", async || {
+            Caching::new(postgres(cluster)).await
+        });
     }
+}
+
+#[test]
+fn a_token_presented_before_its_import_is_accepted_after_the_deadline_of_lookups() {
+    let request = Step::Request(RequestStep {
+        node: 0,
+        credential: 0,
+        token: TokenForm::Foreign(1),
+        line: LineForm::Bearer,
+        organization: OrganizationForm::One(0),
+        route: Route::Plain,
+        target: 0,
+        hold: false,
+    });
+    let call = |actor, call, details| {
+        Step::Call(CallStep {
+            node: 0,
+            actor,
+            call,
+            target: 1,
+            details,
+        })
+    };
+    // A change of another token makes the cache ask twice, and keep the second answer for a while.
+    let rename = call(ActorForm::OperatorOfTarget, CallForm::Rename, [85, 0, 0]);
+    let import = call(ActorForm::OperatorOfUser(0), CallForm::Import, [84, 1, 0]);
+    let history = [request, rename, request, import, request];
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let counts = runtime.block_on(async {
+        let mut site = Caching::new(Memory::default()).await;
+        run(&mut site, 1, &history).await.unwrap()
+    });
+    assert_eq!((counts.early, counts.accepted, counts.refused), (1, 1, 2));
 }

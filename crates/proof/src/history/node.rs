@@ -189,7 +189,7 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Reads the whole list, in pages of two. A cursor of one list must not fit another.
+    /// Reads the whole list. A cursor of one list must not fit another.
     async fn list(
         &self,
         actor: &RealActor,
@@ -198,10 +198,10 @@ impl<S: Store> Node<S> {
     ) -> Result<Outcome, ManageError> {
         let (kind, filter) = (real_kind(kind), real_filter(filter));
         let (mut listed, mut cursor) = (Vec::new(), None);
-        loop {
+        for size in page_sizes(2) {
             let page = self
                 .manager
-                .list(actor, kind, &filter, cursor.as_ref(), 2)
+                .list(actor, kind, &filter, cursor.as_ref(), size)
                 .await?;
             listed.extend(page.items.iter().map(credential));
             let Some(next) = page.next else {
@@ -214,15 +214,16 @@ impl<S: Store> Node<S> {
             }
             cursor = Some(next.to_string().parse()?); // as a client sends it
         }
+        Ok(Outcome::Rejected("the list has no end"))
     }
 
-    /// Reads the whole audit trail, in pages.
+    /// Reads the whole audit trail.
     async fn events(&self, actor: &RealActor, kind: Kind) -> Result<Outcome, ManageError> {
         let (mut trail, mut before) = (Vec::new(), None);
-        loop {
+        for size in page_sizes(7) {
             let page = self
                 .manager
-                .events(actor, real_kind(kind), before, 7)
+                .events(actor, real_kind(kind), before, size)
                 .await?;
             let Some(last) = page.last() else {
                 return Ok(Outcome::Trail(trail));
@@ -230,6 +231,7 @@ impl<S: Store> Node<S> {
             before = last.number;
             trail.extend(page.iter().map(event));
         }
+        Ok(Outcome::Rejected("the trail has no end"))
     }
 
     /// Changes organizations, users or memberships.
@@ -268,6 +270,11 @@ impl<S: Store> Node<S> {
     pub async fn write_uses(&self) -> Option<usize> {
         self.manager.record_uses(&self.uses).await.ok()
     }
+}
+
+/// A few small pages, so that reading goes on several times, and the rest in large ones.
+fn page_sizes(small: u32) -> impl Iterator<Item = u32> {
+    [small; 3].into_iter().chain([100; 1_000])
 }
 
 fn write_error(error: &WriteError) -> &'static str {

@@ -26,8 +26,12 @@ use super::node::Store;
 pub const BEGINNING: i64 = 1_700_000_000_000;
 /// How far the clock of each node is ahead of that of the one before.
 pub const SKEW: i64 = 700;
-/// How long a cache trusts its answers after its feed is lost.
-pub const BOUND: Duration = Duration::from_secs(6);
+/// How long a cache's lookup may take, and how long a second "there is none" may be kept while
+/// changes arrive that do not name what was presented.
+pub const LOOKUP_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a cache trusts its answers after its feed is lost. More than [`LOOKUP_DEADLINE`], so
+/// that what ends then does not end because of this.
+pub const BOUND: Duration = Duration::from_secs(120);
 
 /// Where stores come from.
 pub trait Backend {
@@ -77,6 +81,8 @@ pub trait Site {
     async fn catch_up(&mut self, _node: usize) {}
     /// Lets more time than the bound pass at a node.
     fn pass_bound(&mut self, _node: usize) {}
+    /// Lets more time than a lookup may take pass at a node.
+    fn pass_lookup_deadline(&mut self, _node: usize) {}
     /// Removes the log of changes.
     async fn prune(&mut self);
 }
@@ -159,6 +165,14 @@ impl<B: Backend> Site for Plain<B> {
 #[derive(Clone, Debug, Default)]
 struct Still(Arc<AtomicU64>);
 
+impl Still {
+    /// Moves it by a millisecond more than `time`.
+    fn pass(&self, time: Duration) {
+        let more = u64::try_from(time.as_millis()).unwrap_or(u64::MAX) + 1;
+        self.0.fetch_add(more, Ordering::SeqCst);
+    }
+}
+
 impl MonotonicClock for Still {
     fn elapsed(&self) -> Duration {
         Duration::from_millis(self.0.load(Ordering::SeqCst))
@@ -210,7 +224,7 @@ impl<B: Backend> Caching<B> {
             .with_ttl(Duration::MAX)
             .with_negative_ttl(Duration::MAX)
             .with_max_staleness_after_disconnect(BOUND)
-            .with_lookup_deadline(Duration::from_secs(60))
+            .with_lookup_deadline(LOOKUP_DEADLINE)
             .with_clock(self.clock(node).clone())
             .with_monotonic_clock(monotonic.clone());
         let mut follower = Follower {
@@ -329,11 +343,11 @@ impl<B: Backend> Site for Caching<B> {
     }
 
     fn pass_bound(&mut self, node: usize) {
-        let more = u64::try_from(BOUND.as_millis()).unwrap_or(u64::MAX) + 1;
-        self.node(node)
-            .monotonic
-            .0
-            .fetch_add(more, Ordering::SeqCst);
+        self.node(node).monotonic.pass(BOUND);
+    }
+
+    fn pass_lookup_deadline(&mut self, node: usize) {
+        self.node(node).monotonic.pass(LOOKUP_DEADLINE);
     }
 
     async fn prune(&mut self) {
