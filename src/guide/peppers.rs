@@ -46,8 +46,8 @@
 //! bind parameters, such as PostgreSQL with `log_statement` or `log_min_duration_statement`, has all
 //! these digests in its log.
 //!
-//! A plain digest is not a credential: it verifies nothing by itself, because the layer hashes what
-//! is presented and compares the result. It lets a reader of the log check a guess of the token,
+//! A plain digest is not a credential: the layer hashes what is presented, so that a presented digest is
+//! refused like any other text. It lets a reader of the log check a guess of the token,
 //! which is of no use against 200 random bits, but is against a weak token that was issued
 //! elsewhere; and it shows which requests presented the same token. A peppered digest does not even
 //! let them check a guess.
