@@ -364,13 +364,12 @@ impl<'s, S: Site> Run<'s, S> {
         Ok(())
     }
 
-    /// Returns the ids of what a request is about.
+    /// Returns the ids of what a request is about. An organization that a request with a key names is
+    /// only compared with the key's own.
     fn about(&self, request: &Request) -> Vec<String> {
-        let mut about: Vec<String> = request
-            .organization
-            .iter()
-            .map(|id| id.trim().to_owned())
-            .collect();
+        let has_key = tokens(request).any(|token| token.starts_with("ak_"));
+        let named = request.organization.iter().filter(|_| !has_key);
+        let mut about: Vec<String> = named.map(|id| id.trim().to_owned()).collect();
         for token in tokens(request) {
             for (owner, minted) in &self.scene.issued {
                 if minted.token == token {
