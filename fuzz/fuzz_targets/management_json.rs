@@ -261,6 +261,11 @@ impl Session {
                 !self.works(&self.keys[at].token).await,
                 "a deleted key works"
             );
+        } else if own && status == StatusCode::CONFLICT {
+            // The rotation of its successor may have ended it.
+            let works = self.works(&self.keys[at].token).await;
+            assert!(!works, "a key that cannot be deleted works");
+            self.keys[at].deleted = true;
         } else {
             assert!(!own || self.keys[at].deleted, "{status}");
         }
