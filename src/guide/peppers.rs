@@ -46,11 +46,11 @@
 //! bind parameters, such as PostgreSQL with `log_statement` or `log_min_duration_statement`, has all
 //! these digests in its log.
 //!
-//! A plain digest is not a credential: the layer hashes what is presented, so that a presented digest is
-//! refused like any other text. It lets a reader of the log check a guess of the token,
+//! A plain digest is not a credential: the layer hashes what is presented, so that a presented
+//! digest is refused like any other text. It lets a reader of the log check a guess of the token,
 //! which is of no use against 200 random bits, but is against a weak token that was issued
-//! elsewhere; and it shows which requests presented the same token. A peppered digest does not even
-//! let them check a guess.
+//! elsewhere; and it shows which requests presented the same token. A peppered digest does not
+//! even let them check a guess.
 //!
 //! Turn off the logging of parameters (`log_parameter_max_length = 0` and
 //! `log_parameter_max_length_on_error = 0` keep the statements), or use peppers and call

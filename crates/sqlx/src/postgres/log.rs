@@ -246,8 +246,8 @@ impl Connection {
     }
 }
 
-/// Connects a listener, which does not listen yet. It needs a pool, so it gets one of its own with a single connection, with
-/// the options that the service's pool has now.
+/// Connects a listener, which does not listen yet. It needs a pool, so it gets one of its own with
+/// a single connection, with the options that the service's pool has now.
 async fn connect(pool: &PgPool, channel: &str) -> Result<PgListener, sqlx::Error> {
     let options = (*pool.connect_options()).clone().application_name(channel);
     let own = PgPoolOptions::new()
