@@ -76,8 +76,10 @@
 //!
 //! In a test of your own, the last line is `routes.assert_matches("tests/routes.lock")`. If the file
 //! differs, the test fails with the lines that differ; run it with `ROUTES_LOCK=overwrite` to write
-//! the file. It is never written otherwise. The list of routes can be taken from an OpenAPI document;
-//! methods and fallbacks that are left open by mistake are found without being listed.
+//! the file. It is never written otherwise. The list of routes can be taken from an OpenAPI document.
+//! List each method and path: the probe looks at an unknown method and at fallbacks too, but misses
+//! an open method beside a guarded one, and routes that are not listed. In production an
+//! [`EveryRouteDecidesLayer`](crate::EveryRouteDecidesLayer) withholds those.
 //!
 //! # A new requirement
 //!

@@ -27,9 +27,9 @@
 //! # Ok::<(), tower_api_key::ConfigError>(())
 //! ```
 //!
-//! An observed requirement never refuses a request, in whatever way it fails: without an
-//! `AuthLayer` around it, or when the organization tree cannot be asked, the request passes too,
-//! and the event is at `ERROR`. It protects nothing, and it does not decide a route: an
+//! An observed requirement never refuses a request: without an `AuthLayer` around it, or when the
+//! organization tree cannot be asked, the request passes too, and the event is at `ERROR`. A panic
+//! in a closure of yours ends the request, as anywhere. It protects nothing, and it does not decide a route: an
 //! [`EveryRouteDecidesLayer`](crate::EveryRouteDecidesLayer) withholds the response as before.
 //! Other requirements on the route refuse as before. An observed [`RequireDescendantLayer`] waits
 //! for the organization tree as an enforcing one does, up to its deadline.

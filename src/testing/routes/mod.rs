@@ -25,7 +25,9 @@
 //! Three things are probed besides the routes, because they are what is left open by mistake: a
 //! method that no route has on each path, the fallback, and the fallback below each segment of a
 //! path, which a nested router may have. In the description they have the method `*`, and a
-//! fallback has the path `/*`. They are left out where they are like what is around them.
+//! fallback has the path `/*`. They are left out where they have the same mode as what is around
+//! them, even if their requirements differ. An open method beside a guarded one on the same path, a
+//! fallback below a captured segment, and a route that is not listed are missed.
 //!
 //! # The lock file
 //!
