@@ -1,0 +1,123 @@
+"""Switches each mutant on and runs the tests that reach it, until one fails."""
+
+import collections
+import concurrent.futures
+import json
+import threading
+import time
+
+import process
+from tree import identity
+
+FIRST_BUDGET = 0.5  # seconds of tests in the first process of a mutant; each next one has twice that
+MOST_TESTS = 200  # in a process
+SHORTEST_LIMIT = 20  # seconds
+
+
+class Verdicts:
+    """A file of verdicts, one line each; the last one about a mutant counts."""
+
+    def __init__(self, path):
+        self.path = path
+        self.lock = threading.Lock()
+        self.known = {}
+        if path.exists():
+            for line in path.read_text().splitlines():
+                entry = json.loads(line)
+                self.known[entry["name"], entry["digest"]] = entry
+
+    def add(self, mutant, verdict, test, seconds):
+        entry = {
+            "name": mutant.name,
+            "digest": mutant.digest,
+            "verdict": verdict,
+            "test": test,
+            "seconds": round(seconds, 2),
+        }
+        with self.lock, open(self.path, "a") as file:
+            file.write(json.dumps(entry) + "\n")
+            self.known[identity(mutant)] = entry
+
+    def of(self, mutant):
+        entry = self.known.get(identity(mutant))
+        return entry and entry["verdict"]
+
+
+class Court:
+    """All that is needed to judge a mutant."""
+
+    def __init__(self, binaries, survey, verdicts):
+        self.binaries = binaries
+        self.verdicts = verdicts
+        self.seconds = {}  # (binary, test)
+        self.reaching = collections.defaultdict(list)  # number: (binary, test)
+        self.caught_here = collections.Counter()  # (file, binary, test): mutants caught
+        for binary, tests in survey.items():
+            for test, found in tests.items():
+                self.seconds[binary, test] = found["seconds"]
+                for number in found["reaches"]:
+                    self.reaching[number].append((binary, test))
+
+    def tests_of(self, mutant):
+        """Of the mutant's own package; first what caught mutants of the same file, then the
+        quickest."""
+        own = "sqlx/" if mutant.package.endswith("sqlx") else "core/"
+        tests = [test for test in self.reaching[mutant.number] if test[0].startswith(own)]
+        caught = {test: min(self.caught_here[mutant.file, *test], 3) for test in tests}
+        return sorted(tests, key=lambda test: (-caught[test], self.seconds[test]))
+
+    def processes(self, tests):
+        """The tests in groups that run in one process each: of one binary, the first groups
+        short."""
+        budget = FIRST_BUDGET
+        while tests:
+            binary, chosen, total = tests[0][0], [], 0.0
+            for test in tests:
+                if test[0] != binary or len(chosen) == MOST_TESTS:
+                    continue
+                if chosen and total + self.seconds[test] > budget:
+                    break
+                chosen.append(test)
+                total += self.seconds[test]
+            taken = set(chosen)
+            tests = [test for test in tests if test not in taken]
+            budget *= 2
+            yield binary, [name for _, name in chosen], total
+
+    def judge(self, mutant, room):
+        begun = time.monotonic()
+        verdict, by = self.verdict(mutant, room)
+        self.verdicts.add(mutant, verdict, by, time.monotonic() - begun)
+        return verdict
+
+    def verdict(self, mutant, room):
+        tests = self.tests_of(mutant)
+        if not tests:
+            return "unreached", None
+        for binary, names, total in self.processes(tests):
+            limit = max(SHORTEST_LIMIT, 5 * total)
+            outcome = process.run(self.binaries[binary], names, room, limit, mutant.number)
+            if outcome.passed:
+                continue
+            first = next(iter(outcome.failed), None)
+            if first:
+                self.caught_here[mutant.file, binary, first] += 1
+                return "caught", f"{binary} {first}"
+            left = [name for name in names if name not in outcome.finished]
+            by = f"{binary} {left[0] if left else names[0]}"
+            return ("timeout" if outcome.timed_out else "caught"), by
+        return "missed", None
+
+
+def all_of(mutants, court, jobs):
+    """Judges the mutants, `jobs` at a time."""
+    begun, counts = time.monotonic(), collections.Counter()
+    with process.Room() as room, concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+        verdicts = pool.map(lambda mutant: court.judge(mutant, room), mutants)
+        for done, (mutant, verdict) in enumerate(zip(mutants, verdicts), start=1):
+            counts[verdict] += 1
+            if verdict in {"missed", "unreached"}:
+                print(f"{verdict}: {mutant.name}", flush=True)
+            if done % 50 == 0:
+                spent = time.monotonic() - begun
+                print(f"{done} of {len(mutants)}, {spent:.0f} s: {dict(counts)}", flush=True)

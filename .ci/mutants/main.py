@@ -1,0 +1,85 @@
+"""The steps of mutation testing, see `run`."""
+
+import argparse
+import os
+import pathlib
+import sys
+
+import build
+import judge
+import listing
+import report
+import survey
+from tree import Tree, identity
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+WORK = ROOT / "target/mutants"
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog=".ci/mutants/run")
+    parser.add_argument("prefix", nargs="*", help="only mutants of files that begin like this")
+    parser.add_argument("--build", action="store_true", help="stop after building")
+    parser.add_argument("--survey", action="store_true", help="stop after the survey")
+    parser.add_argument("--report", action="store_true", help="report on verdicts so far")
+    parser.add_argument("--again", action="store_true", help="judge survivors once more")
+    return parser.parse_args()
+
+
+def wanted(mutants, prefixes):
+    """The mutants of the files, in the order of the prefixes."""
+    chosen = {}
+    for prefix in prefixes or [""]:
+        chosen |= {m.number: m for m in mutants if m.file.startswith(prefix)}
+    if not chosen:
+        sys.exit("mutants: no mutant in such a file")
+    return list(chosen.values())
+
+
+def open_cases(chosen, unviable, verdicts, again):
+    settled = {"caught", "timeout"} if again else {"caught", "timeout", "missed", "unreached"}
+    return [
+        mutant
+        for mutant in chosen
+        if not mutant.unplaced
+        and identity(mutant) not in unviable
+        and verdicts.of(mutant) not in settled
+    ]
+
+
+def judged(options, mutants, chosen, tree, verdicts):
+    """Builds, surveys and judges, as far as the options say. Returns whether it went to the end."""
+    jobs = int(os.environ.get("JOBS", "2"))
+    binaries = build.tests(tree, mutants, WORK)
+    placed = [m for m in mutants if not m.unplaced and identity(m) not in tree.unviable]
+    print(f"built with {len(placed)} of {len(mutants)} mutants", flush=True)
+    if options.build:
+        return False
+    packages = {"sqlx" if m.package.endswith("sqlx") else "core" for m in chosen}
+    binaries = {name: b for name, b in binaries.items() if name.split("/")[0] in packages}
+    found = survey.of(binaries, WORK, jobs)
+    if options.survey:
+        return False
+    court = judge.Court(binaries, found, verdicts)
+    judge.all_of(open_cases(chosen, tree.unviable, verdicts, options.again), court, jobs)
+    return True
+
+
+def main():
+    options = arguments()
+    WORK.mkdir(parents=True, exist_ok=True)
+    mutants = listing.of(ROOT)
+    chosen = wanted(mutants, options.prefix)
+    tree, verdicts = Tree(ROOT, WORK), judge.Verdicts(WORK / "verdicts.jsonl")
+    if options.report:
+        tree.remembered()
+        tree.place(mutants)
+    elif not judged(options, mutants, chosen, tree, verdicts):
+        return
+    wrong = report.written(chosen, verdicts, tree.unviable, WORK)
+    print((WORK / "report.md").read_text())
+    if wrong:
+        sys.exit("\n".join(wrong))
+
+
+main()
