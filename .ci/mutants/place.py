@@ -53,11 +53,10 @@ class File:
     def source(self, start, end):
         return self.text[start:end].decode()
 
-    def around(self, node, prefix, suffix):
-        """Of two nodes that begin at the same place the longer one's prefix comes first; of two
+    def around(self, start, end, prefix, suffix):
+        """Of two ranges that begin at the same place the longer one's prefix comes first; of two
         that end at the same place the shorter one's suffix."""
         turn = len(self.insertions)
-        start, end = node.start_byte, node.end_byte
         self.insertions.append(Insertion(start, (2, -end, turn), prefix))
         self.insertions.append(Insertion(end, (0, -start, -turn), suffix))
 
@@ -74,7 +73,7 @@ class File:
     def written(self):
         """The new text and the branches in it."""
         for node, pieces in self.operators.items():
-            self.around(node, ["(", *pieces, "{ "], [" })"])
+            self.around(*node.byte_range, ["(", *pieces, "{ "], [" })"])
         out, branches, done = bytearray(), [], 0
         for insertion in sorted(self.insertions, key=lambda one: (one.at, one.order)):
             out += self.text[done : insertion.at]
@@ -122,9 +121,20 @@ def is_body(node):
 
 def place_value(file, mutant, node, _start):
     body = climb(node, is_body)
+    result = body.parent.child_by_field_name("return_type")
+    if result is not None and result.text.startswith(b"impl ") and b"Iterator" in result.text:
+        place_iterator(file, mutant, body)
+        return
     value = f"return {mutant.replacement};"
     branch = (value, mutant.number)
     file.at(body.start_byte + 1, [f" if {on(mutant)} {{ ", branch, " }"])
+
+
+def place_iterator(file, mutant, body):
+    """The two bodies of a function that returns `impl Iterator` have different types."""
+    first = (f"crate::mutation::Either::Left({mutant.replacement})", mutant.number)
+    prefix = [f" if {on(mutant)} {{ ", first, " } else { crate::mutation::Either::Right({"]
+    file.around(body.start_byte + 1, body.end_byte - 1, prefix, ["}) } "])
 
 
 def place_operator(file, mutant, node, start):
@@ -155,9 +165,9 @@ def place_arm(file, mutant, node, start):
     if guard is None:
         file.at(pattern.end_byte, [f" if !{on(mutant)}"])
     elif has_let(guard):
-        file.around(guard, [f"!{on(mutant)} && "], [])
+        file.around(*guard.byte_range, [f"!{on(mutant)} && "], [])
     else:
-        file.around(guard, [f"!{on(mutant)} && ("], [")"])
+        file.around(*guard.byte_range, [f"!{on(mutant)} && ("], [")"])
 
 
 def place_guard(file, mutant, node, start):
@@ -165,7 +175,7 @@ def place_guard(file, mutant, node, start):
     if has_let(guard):
         raise Unplaced("guard with let")
     test = {"true": f"{on(mutant)} || (", "false": f"!{on(mutant)} && ("}[mutant.replacement]
-    file.around(guard, [test], [")"])
+    file.around(*guard.byte_range, [test], [")"])
 
 
 def place_field(file, mutant, _node, start):
@@ -186,7 +196,7 @@ def place_field(file, mutant, _node, start):
         expression, prefix = field, f"{label}: "
     branch = (f"({value}).{label}", mutant.number)
     condition = f"{prefix}if {on(mutant)} {{ "
-    file.around(expression, [condition, branch, " } else { "], [" }"])
+    file.around(*expression.byte_range, [condition, branch, " } else { "], [" }"])
 
 
 PLACERS = {
