@@ -1,7 +1,6 @@
 """Switches each mutant on and runs the tests that reach it, until one fails."""
 
 import collections
-import concurrent.futures
 import json
 import threading
 import time
@@ -46,7 +45,7 @@ class Verdicts:
 class Court:
     """All that is needed to judge a mutant."""
 
-    def __init__(self, binaries, survey, verdicts):
+    def __init__(self, binaries, survey, verdicts, slow):
         self.binaries = binaries
         self.verdicts = verdicts
         self.seconds = {}  # (binary, test)
@@ -54,6 +53,8 @@ class Court:
         self.caught_here = collections.Counter()  # (file, binary, test): mutants caught
         for binary, tests in survey.items():
             for test, found in tests.items():
+                if found["slow"] and not slow:
+                    continue
                 self.seconds[binary, test] = found["seconds"]
                 for number in found["reaches"]:
                     self.reaching[number].append((binary, test))
@@ -112,8 +113,8 @@ class Court:
 def all_of(mutants, court, jobs):
     """Judges the mutants, `jobs` at a time."""
     begun, counts = time.monotonic(), collections.Counter()
-    with process.Room() as room, concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        verdicts = pool.map(lambda mutant: court.judge(mutant, room), mutants)
+    with process.Room() as room:
+        verdicts = process.in_parallel(lambda one: court.judge(one, room), mutants, jobs)
         for done, (mutant, verdict) in enumerate(zip(mutants, verdicts), start=1):
             counts[verdict] += 1
             if verdict in {"missed", "unreached"}:

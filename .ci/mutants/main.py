@@ -3,6 +3,7 @@
 import argparse
 import os
 import pathlib
+import signal
 import sys
 
 import build
@@ -23,6 +24,7 @@ def arguments():
     parser.add_argument("--survey", action="store_true", help="stop after the survey")
     parser.add_argument("--report", action="store_true", help="report on verdicts so far")
     parser.add_argument("--again", action="store_true", help="judge survivors once more")
+    parser.add_argument("--slow", action="store_true", help="use slow tests as well")
     return parser.parse_args()
 
 
@@ -57,16 +59,17 @@ def judged(options, mutants, chosen, tree, verdicts):
         return False
     packages = {"sqlx" if m.package.endswith("sqlx") else "core" for m in chosen}
     binaries = {name: b for name, b in binaries.items() if name.split("/")[0] in packages}
-    found = survey.of(binaries, WORK, jobs)
+    found = survey.of(binaries, WORK, jobs, options.slow)
     if options.survey:
         return False
-    court = judge.Court(binaries, found, verdicts)
+    court = judge.Court(binaries, found, verdicts, options.slow)
     judge.all_of(open_cases(chosen, tree.unviable, verdicts, options.again), court, jobs)
     return True
 
 
 def main():
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("mutants: stopped"))
     WORK.mkdir(parents=True, exist_ok=True)
     mutants = listing.of(ROOT)
     chosen = wanted(mutants, options.prefix)

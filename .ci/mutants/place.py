@@ -43,7 +43,7 @@ class File:
         self.lines = text.decode().splitlines(keepends=True)
         self.root = PARSER.parse(text).root_node
         self.insertions = []
-        self.operators = {}  # node of an expression: pieces for its mutants
+        self.alternatives = {}  # node of an expression: pieces for its mutants
 
     def offset(self, position):
         line, column = position
@@ -63,6 +63,14 @@ class File:
     def at(self, offset, pieces):
         self.insertions.append(Insertion(offset, (1, len(self.insertions)), pieces))
 
+    def alternative(self, whole, mutant, start):
+        """The expression `whole` with the mutant's replacement in it, if the mutant is on."""
+        before = self.source(whole.start_byte, start)
+        after = self.source(self.offset(mutant.end), whole.end_byte)
+        branch = (before + mutant.replacement + after, mutant.number)
+        pieces = self.alternatives.setdefault(whole, [])
+        pieces += [f"if {on(mutant)} {{ ", branch, " } else "]
+
     def add(self, mutant):
         """Plans one mutant, or raises `Unplaced`."""
         start, end = self.offset(mutant.start), self.offset(mutant.end)
@@ -72,7 +80,7 @@ class File:
 
     def written(self):
         """The new text and the branches in it."""
-        for node, pieces in self.operators.items():
+        for node, pieces in self.alternatives.items():
             self.around(*node.byte_range, ["(", *pieces, "{ "], [" })"])
         out, branches, done = bytearray(), [], 0
         for insertion in sorted(self.insertions, key=lambda one: (one.at, one.order)):
@@ -144,11 +152,7 @@ def place_operator(file, mutant, node, start):
     whole = node.parent
     if whole is None or whole.type not in kinds:
         raise Unplaced("not an expression")
-    after = file.offset(mutant.end)
-    before = file.source(whole.start_byte, start)
-    mutated = before + mutant.replacement + file.source(after, whole.end_byte)
-    pieces = file.operators.setdefault(whole, [])
-    pieces += [f"if {on(mutant)} {{ ", (mutated, mutant.number), " } else "]
+    file.alternative(whole, mutant, start)
 
 
 def arm_of(node, start):
@@ -179,24 +183,10 @@ def place_guard(file, mutant, node, start):
 
 
 def place_field(file, mutant, _node, start):
-    fields = {"field_initializer", "shorthand_field_initializer"}
+    """The whole expression without the field, which then comes from the base."""
     first = file.root.descendant_for_byte_range(start, start + 1)  # the span ends with the comma
-    field = climb(first, lambda one: one.type in fields)
-    siblings = field.parent.children
-    base = next(one for one in siblings if one.type == "base_field_initializer")
-    value = base.text.decode().removeprefix("..").strip()
-    if value == "Default::default()":
-        name = field.parent.parent.child_by_field_name("name").text.decode()
-        value = f"<{name} as Default>::default()"
-    if field.type == "field_initializer":
-        label = field.child_by_field_name("field").text.decode()
-        expression, prefix = field.child_by_field_name("value"), ""
-    else:
-        label = field.text.decode()
-        expression, prefix = field, f"{label}: "
-    branch = (f"({value}).{label}", mutant.number)
-    condition = f"{prefix}if {on(mutant)} {{ "
-    file.around(*expression.byte_range, [condition, branch, " } else { "], [" }"])
+    whole = climb(first, lambda one: one.type == "struct_expression")
+    file.alternative(whole, mutant, start)
 
 
 PLACERS = {

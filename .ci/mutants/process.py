@@ -1,5 +1,6 @@
 """Runs tests of one binary in a process of its own."""
 
+import concurrent.futures
 import dataclasses
 import os
 import pathlib
@@ -93,6 +94,15 @@ def end(process):
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
+
+
+def in_parallel(function, items, jobs):
+    """The results in order, as they come. Whoever stops reading them waits only for what runs."""
+    pool = concurrent.futures.ThreadPoolExecutor(jobs)
+    try:
+        yield from pool.map(function, items)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def listed(binary):

@@ -1,6 +1,5 @@
-"""Which test reaches which mutants, and how long it takes: each test alone, once, without mutant."""
+"""Which test reaches which mutants, and how long it takes: each test alone, without a mutant."""
 
-import concurrent.futures
 import hashlib
 import json
 import pathlib
@@ -8,7 +7,8 @@ import time
 
 import process
 
-LIMIT = 300  # seconds
+SLOW = 15  # seconds; a test that takes longer is stopped, and not used unless asked for
+LIMIT = 600  # seconds, for slow tests
 
 
 def digest(program):
@@ -16,7 +16,7 @@ def digest(program):
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def of(binaries, work, jobs):
+def of(binaries, work, jobs, slow):
     """For each binary a dictionary from test to its seconds and the mutants that it reaches."""
     found = {}
     for name, binary in binaries.items():
@@ -25,26 +25,30 @@ def of(binaries, work, jobs):
         known = json.loads(memory.read_text()) if memory.exists() else {}
         if known.get("program") != current:
             known = {"program": current, "tests": {}, "red": []}
-        examine(name, binary, known, memory, jobs)
+        examine(name, binary, known, memory, jobs, slow)
         for test in known["red"]:
             print(f"mutants: RED WITHOUT A MUTANT, left out: {name} {test}", flush=True)
+        for test, seen in known["tests"].items():
+            if seen["slow"] and not slow:
+                print(f"mutants: slow, left out without --slow: {name} {test}", flush=True)
         found[name] = known["tests"]
     return found
 
 
-def examine(name, binary, known, memory, jobs):
+def examine(name, binary, known, memory, jobs, slow):
     """Runs what has not been run yet, and saves now and then."""
     names = [
         test
         for test in process.listed(binary)
-        if test not in known["tests"] and test not in known["red"]
+        if test not in known["red"] and not settled(known["tests"].get(test), slow)
     ]
     if not names:
         return
+    limit = LIMIT if slow else SLOW
     begun = saved = time.monotonic()
-    with process.Room() as room, concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        results = pool.map(lambda test: (test, alone(binary, test, room)), names)
-        for test, result in results:
+    with process.Room() as room:
+        results = process.in_parallel(lambda test: alone(binary, test, room, limit), names, jobs)
+        for test, result in zip(names, results):
             if result is None:
                 known["red"].append(test)
             else:
@@ -56,13 +60,22 @@ def examine(name, binary, known, memory, jobs):
     print(f"survey: {name}, {len(names)} tests, {time.monotonic() - begun:.0f} s", flush=True)
 
 
-def alone(binary, test, room):
-    """One test; `None` unless it succeeds."""
+def settled(seen, slow):
+    """Whether a test has run to its end, or was stopped and need not."""
+    return seen is not None and not (slow and seen["stopped"])
+
+
+def alone(binary, test, room, limit):
+    """One test; `None` if it fails."""
     label = hashlib.sha256(f"{binary['program']} {test}".encode()).hexdigest()[:16]
     trace = pathlib.Path(room.at, f"trace-{label}")
-    outcome = process.run(binary, [test], room, LIMIT, trace=trace)
-    if not outcome.passed:
+    outcome = process.run(binary, [test], room, limit, trace=trace)
+    if not outcome.passed and not outcome.timed_out:
         return None
     lines = trace.read_text().split() if trace.exists() else []
-    reached = sorted({int(line) for line in lines})
-    return {"seconds": round(outcome.seconds, 3), "reaches": reached}
+    return {
+        "seconds": round(outcome.seconds, 3),
+        "slow": outcome.seconds > SLOW,
+        "stopped": outcome.timed_out,
+        "reaches": sorted({int(line) for line in lines}),
+    }
