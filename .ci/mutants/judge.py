@@ -8,7 +8,7 @@ import time
 import process
 from tree import identity
 
-FIRST_BUDGET = 0.5  # seconds of tests in the first process of a mutant; each next one has twice that
+FIRST_BUDGET = 0.5  # seconds of tests in a mutant's first process; the next one has twice that
 MOST_TESTS = 200  # in a process
 SHORTEST_LIMIT = 20  # seconds
 
