@@ -11,6 +11,7 @@ from tree import identity
 FIRST_BUDGET = 0.5  # seconds of tests in a mutant's first process; the next one has twice that
 MOST_TESTS = 200  # in a process
 SHORTEST_LIMIT = 20  # seconds
+STEADY = 1  # seconds; a longer test that fails is tried without the mutant as well
 
 
 class Verdicts:
@@ -91,6 +92,17 @@ class Court:
         self.verdicts.add(mutant, verdict, by, time.monotonic() - begun)
         return verdict
 
+    def confirmed(self, mutant, binary, test, room):
+        """Whether the test fails by itself too, and a longer one still succeeds without the mutant:
+        what depends on time may fail because the machine is busy."""
+        seconds = self.seconds[binary, test]
+        limit = max(SHORTEST_LIMIT, 5 * seconds)
+        numbers = [mutant.number, None] if seconds > STEADY else [mutant.number]
+        outcomes = [
+            process.run(self.binaries[binary], [test], room, limit, number) for number in numbers
+        ]
+        return not outcomes[0].passed and all(outcome.passed for outcome in outcomes[1:])
+
     def verdict(self, mutant, room):
         tests = self.tests_of(mutant)
         if not tests:
@@ -100,13 +112,16 @@ class Court:
             outcome = process.run(self.binaries[binary], names, room, limit, mutant.number)
             if outcome.passed:
                 continue
-            first = next(iter(outcome.failed), None)
-            if first:
-                self.caught_here[mutant.file, binary, first] += 1
-                return "caught", f"{binary} {first}"
-            left = [name for name in names if name not in outcome.finished]
-            by = f"{binary} {left[0] if left else names[0]}"
-            return ("timeout" if outcome.timed_out else "caught"), by
+            if outcome.timed_out or not outcome.failed:
+                # It hangs, or the process crashed.
+                left = [name for name in names if name not in outcome.finished]
+                by = f"{binary} {left[0] if left else names[0]}"
+                return ("timeout" if outcome.timed_out else "caught"), by
+            for test in outcome.failed:
+                if self.confirmed(mutant, binary, test, room):
+                    self.caught_here[mutant.file, binary, test] += 1
+                    return "caught", f"{binary} {test}"
+                print(f"unsteady: {binary} {test}, with {mutant.name}", flush=True)
         return "missed", None
 
 

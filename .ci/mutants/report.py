@@ -119,7 +119,7 @@ def write(rooms, lists, verdicts, work):
     lines.append(row("all", total))
     lines += ["", "Unplaced: what is evaluated by the compiler, or has no place for a condition."]
     (work / "report.md").write_text("\n".join(lines) + "\n")
-    for column in ("missed", "unviable", "unplaced"):
+    for column in ("missed", "timeout", "unviable", "unplaced"):
         names = [
             f"{mutant.name}{note(mutant, verdicts)}\n" for mutant in lists[column]
         ]
