@@ -6,6 +6,7 @@ import threading
 import time
 
 import process
+from survey import SLOW
 from tree import identity
 
 FIRST_BUDGET = 0.5  # seconds of tests in a mutant's first process; the next one has twice that
@@ -54,7 +55,7 @@ class Court:
         self.caught_here = collections.Counter()  # (file, binary, test): mutants caught
         for binary, tests in survey.items():
             for test, found in tests.items():
-                if found["slow"] and not slow:
+                if found["seconds"] > SLOW and not slow:
                     continue
                 self.seconds[binary, test] = found["seconds"]
                 for number in found["reaches"]:

@@ -9,6 +9,7 @@ import sys
 import build
 import judge
 import listing
+import process
 import report
 import survey
 from tree import Tree, identity
@@ -67,9 +68,15 @@ def judged(options, mutants, chosen, tree, verdicts):
     return True
 
 
+def stop(*_signal):
+    process.stop()
+    sys.exit("mutants: stopped")
+
+
 def main():
     options = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("mutants: stopped"))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
     WORK.mkdir(parents=True, exist_ok=True)
     mutants = listing.of(ROOT)
     chosen = wanted(mutants, options.prefix)

@@ -9,11 +9,20 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 
 MEMORY = 8 << 30  # bytes of address space, for mutants that allocate without end
 GRACE = 10  # seconds that a process group gets to end by itself
 RESULT = re.compile(r"^test (\S+)(?: - should panic)? \.\.\. (ok|FAILED|ignored)", re.M)
+
+
+RUNNING = set()
+STOPPING = threading.Event()
+
+
+class Stopped(Exception):
+    """A test was ended from outside, so that its result says nothing."""
 
 
 @dataclasses.dataclass
@@ -69,10 +78,14 @@ def run(binary, names, room, limit, mutant=None, trace=None):
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        RUNNING.add(process)
         try:
             code, timed_out = process.wait(limit), False
         except subprocess.TimeoutExpired:
             code, timed_out = end(process), True
+        RUNNING.discard(process)
+        if STOPPING.is_set():
+            raise Stopped
         seconds = time.monotonic() - begun
         output.seek(0)
         results = RESULT.findall(output.read().decode(errors="replace"))
@@ -83,6 +96,13 @@ def run(binary, names, room, limit, mutant=None, trace=None):
         failed=[name for name, result in results if result == "FAILED"],
         finished=[name for name, result in results if result != "FAILED"],
     )
+
+
+def stop():
+    """Ends all tests; those who wait for one get `Stopped`."""
+    STOPPING.set()
+    for process in list(RUNNING):
+        os.killpg(process.pid, signal.SIGTERM)
 
 
 def end(process):

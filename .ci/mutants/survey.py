@@ -7,8 +7,9 @@ import time
 
 import process
 
-SLOW = 15  # seconds; a test that takes longer is stopped, and not used unless asked for
-LIMIT = 600  # seconds, for slow tests
+SLOW = 5  # seconds; a test that takes longer is not used unless asked for
+ENOUGH = 15  # seconds after which such a test is stopped
+LIMIT = 600  # seconds, for slow tests that are asked for
 
 
 def digest(program):
@@ -29,7 +30,7 @@ def of(binaries, work, jobs, slow):
         for test in known["red"]:
             print(f"mutants: RED WITHOUT A MUTANT, left out: {name} {test}", flush=True)
         for test, seen in known["tests"].items():
-            if seen["slow"] and not slow:
+            if seen["seconds"] > SLOW and not slow:
                 print(f"mutants: slow, left out without --slow: {name} {test}", flush=True)
         found[name] = known["tests"]
     return found
@@ -44,7 +45,7 @@ def examine(name, binary, known, memory, jobs, slow):
     ]
     if not names:
         return
-    limit = LIMIT if slow else SLOW
+    limit = LIMIT if slow else ENOUGH
     begun = saved = time.monotonic()
     with process.Room() as room:
         results = process.in_parallel(lambda test: alone(binary, test, room, limit), names, jobs)
@@ -75,7 +76,6 @@ def alone(binary, test, room, limit):
     lines = trace.read_text().split() if trace.exists() else []
     return {
         "seconds": round(outcome.seconds, 3),
-        "slow": outcome.seconds > SLOW,
         "stopped": outcome.timed_out,
         "reaches": sorted({int(line) for line in lines}),
     }
