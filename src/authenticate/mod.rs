@@ -157,3 +157,39 @@ impl fmt::Debug for Policy {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::SystemClock, secret::work};
+
+    fn policy() -> Policy {
+        Policy {
+            format: TokenFormat::default(),
+            organization_header: HeaderName::from_static("x-test-org"),
+            clock: Arc::new(SystemClock),
+            deadline: Duration::from_secs(1),
+            needs_organization: true,
+            optional: false,
+            answers_preflights: false,
+            removes_authorization: false,
+            browser_guard: None,
+            last_use: None,
+        }
+    }
+
+    #[test]
+    fn a_token_over_the_length_limit_is_not_hashed() {
+        for prefix in ["ak_a.", "pat_"] {
+            for (length, hashed) in [(512, 1), (513, 0), (50_000, 0)] {
+                let token = format!("Bearer {prefix:A<length$}");
+                let mut headers = HeaderMap::new();
+                headers.insert(header::AUTHORIZATION, token.parse().unwrap());
+                work::take();
+                let read = policy().read_credential(&headers);
+                assert_eq!(read.is_ok(), hashed == 1, "{prefix} {length}");
+                assert_eq!(work::take().hashed, hashed, "{prefix} {length}");
+            }
+        }
+    }
+}

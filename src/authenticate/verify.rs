@@ -79,3 +79,79 @@ fn asked_for(presented: &Presented<'_>, record: &Record) -> bool {
             Kind::PersonalToken => true, // asked for by its digest, which `check` compares
         }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::{SystemClock, UnixMillis},
+        credential::TokenFormat,
+        secret::work::{self, Work},
+        store::Status,
+    };
+
+    const TOKEN: &[u8] = b"ak_known.test-secret";
+
+    /// A record of the token that is presented, and one of another.
+    fn records() -> [Record; 2] {
+        [TOKEN, b"ak_known.test-other"]
+            .map(|token| Record::org_key("known", Digest::of(token), "org_test"))
+    }
+
+    /// Returns what refusing the token costs.
+    fn refusing(found: Option<Record>, decoy: Option<&Pepper>) -> Work {
+        let found = found.map(Arc::new);
+        work::take();
+        let token = TokenFormat::default().classify(TOKEN).unwrap();
+        let presented = Presented::new(&token);
+        let verdict = check(&presented, found, decoy);
+        assert!(
+            verdict
+                .and_then(|verified| verified.live(&SystemClock))
+                .is_err()
+        );
+        work::take()
+    }
+
+    #[test]
+    fn every_refusal_costs_one_digest_and_one_comparison() {
+        let [own, other] = records();
+        let once = Work {
+            hashed: 1,
+            compared: 1,
+            peppered: 0,
+        };
+        for (name, found) in [
+            ("unknown", None),
+            ("wrong secret", Some(other)),
+            ("deleted", Some(own.clone().with_status(Status::Deleted))),
+            ("disabled", Some(own.clone().with_status(Status::Disabled))),
+            ("expired", Some(own.expiring_at(UnixMillis(1)))),
+        ] {
+            assert_eq!(refusing(found, None), once, "{name}");
+        }
+    }
+
+    #[cfg(feature = "peppers")]
+    #[test]
+    fn with_a_pepper_every_refusal_computes_one_peppered_digest_too() {
+        let peppers = crate::secret::Peppers::new("test", &[b't'; 32]).unwrap();
+        let pepper = peppers.current();
+        let [own, other] = records();
+        let peppered = Record::org_key("known", pepper.digest(other.digest()), "org_test")
+            .with_pepper(peppers.named("test").cloned());
+        let once = Work {
+            hashed: 1,
+            compared: 1,
+            peppered: 1,
+        };
+        for (name, found) in [
+            ("unknown", None),
+            ("wrong secret", Some(peppered)),
+            ("wrong secret, plain digest", Some(other)),
+            ("deleted", Some(own.with_status(Status::Deleted))),
+        ] {
+            assert_eq!(refusing(found, Some(pepper)), once, "{name}");
+        }
+    }
+}

@@ -103,3 +103,21 @@ impl<S: ManageStore> Manager<S> {
         self.within_deadline(end).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{secret::work, store::MemoryStore};
+
+    #[tokio::test]
+    async fn a_reported_token_over_the_length_limit_is_not_hashed() {
+        let manager = Manager::new(MemoryStore::new());
+        for (length, hashed) in [(512, 1), (513, 0), (50_000, 0)] {
+            let token = format!("{:A<length$}", "pat_");
+            work::take();
+            let revoked = manager.revoke_presented(&token, None).await;
+            assert!(matches!(revoked, Err(ManageError::UnknownCredential)));
+            assert_eq!(work::take().hashed, hashed, "{length}");
+        }
+    }
+}

@@ -5,7 +5,7 @@ use std::fmt;
 use sha2::{Digest as _, Sha256, block_api::compress256};
 use subtle::{Choice, ConstantTimeEq};
 
-use super::text;
+use super::{text, work};
 
 /// The SHA-256 digest (FIPS 180-4) of a whole token. Prefix and id are included, so that a digest
 /// copied to another row is useless there.
@@ -29,6 +29,7 @@ impl Digest {
     #[must_use]
     #[inline]
     pub fn of(token: &[u8]) -> Self {
+        work::hashed();
         match padded(token) {
             Some(block) => {
                 let mut state = INITIAL;
@@ -168,6 +169,7 @@ fn padded(message: &[u8]) -> Option<[u8; 64]> {
 impl ConstantTimeEq for Digest {
     #[inline]
     fn ct_eq(&self, other: &Self) -> Choice {
+        work::compared();
         self.0.ct_eq(&other.0)
     }
 }

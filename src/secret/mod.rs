@@ -9,6 +9,7 @@
 mod digest;
 mod pepper;
 mod text;
+pub(crate) mod work;
 
 use std::fmt;
 

@@ -1,7 +1,11 @@
 //! The list of claims is complete and true to the texts: each quote stands in its file, each named
-//! test exists, and no sentence with an absolute word is missing from it.
+//! test is found by its name, and no sentence with an absolute word is missing from it.
+
+mod targets;
 
 use std::{collections::BTreeMap, fs, path::Path};
+
+use targets::Targets;
 
 const CLAIMS: &str = include_str!("../claims.md");
 const SECURITY: &str = include_str!("../../SECURITY.md");
@@ -182,18 +186,6 @@ fn sources() -> BTreeMap<String, String> {
     found
 }
 
-/// Whether a test `file::name` is in the sources.
-fn exists(test: &str, sources: &BTreeMap<String, String>) -> bool {
-    let (file, name) = test.rsplit_once("::").unwrap();
-    let declared = format!("fn {name}");
-    sources.iter().any(|(path, text)| {
-        path.ends_with(&format!("/{file}"))
-            && text
-                .match_indices(&declared)
-                .any(|(at, _)| text[at + declared.len()..].starts_with(['(', '<']))
-    })
-}
-
 /// The parts of a cell in backticks.
 fn code(cell: &str) -> impl Iterator<Item = &str> {
     cell.split('`').skip(1).step_by(2)
@@ -215,28 +207,85 @@ fn each_quote_is_in_its_file() {
 }
 
 #[test]
-fn each_claim_has_a_test_that_exists() {
-    let sources = sources();
+fn each_claim_has_a_test_that_its_name_finds() {
+    let targets = Targets::read();
     let rows = rows();
     assert!(rows.iter().filter(|row| !row.is_plain).count() > 80);
+    let mut absent = Vec::<&str>::new();
     for row in rows.iter().filter(|row| !row.is_plain) {
         assert!(code(row.last).next().is_some(), "no test: {}", row.quote);
-        for test in code(row.last) {
-            assert!(exists(test, &sources), "{test}: {}", row.quote);
-        }
+        let is_found = |name: &&str| match name.rsplit_once("--bench ") {
+            Some((_, bench)) => running("bench", bench).contains(name),
+            None => !targets.running(name).is_empty(),
+        };
+        absent.extend(code(row.last).filter(|name| !is_found(name)));
     }
+    assert!(absent.is_empty(), "{absent:#?}");
 }
 
 #[test]
-fn the_tests_that_the_security_policy_names_exist() {
-    let sources = sources();
-    let rows = SECURITY.lines().filter(|line| line.starts_with("| "));
-    let named = rows.flat_map(code).filter(|part| part.contains("::"));
-    let tests: Vec<_> = named.filter(|part| !part.contains(' ')).collect();
-    assert!(tests.len() > 40, "{} tests are named", tests.len());
-    for test in tests {
-        assert!(exists(test, &sources), "{test}");
+fn each_command_of_the_security_policy_finds_what_its_row_names() {
+    let targets = Targets::read();
+    let (_, table) = SECURITY
+        .split_once("| property | test or program |")
+        .unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| "));
+    let mut faults = Vec::new();
+    let mut tests = 0;
+    for row in rows {
+        let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [_, named, commands, _] = cells[..] else {
+            panic!("four cells: {row}");
+        };
+        let mut idle: Vec<_> = commands
+            .split("; ")
+            .map(|it| it.trim_matches('`'))
+            .collect();
+        let commands = idle.clone();
+        for part in named.split("; ") {
+            let runs = |name| match part.split('`').next().unwrap().trim() {
+                "" => targets.running(name),
+                kind => running(kind, name),
+            };
+            tests += code(part).count();
+            for name in code(part) {
+                let runs = runs(name);
+                idle.retain(|command| !runs.contains(command));
+                if !commands.iter().any(|command| runs.contains(command)) {
+                    faults.push(format!("{name}: {runs:?}, not {commands:?}"));
+                }
+            }
+        }
+        idle.retain(|command| !["fuzz/run", "cargo mutants"].contains(command));
+        faults.extend(idle.iter().map(|command| format!("{command}: {named}")));
     }
+    assert!(tests > 60, "{tests} tests are named");
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// The command that runs a program of this kind, if there is one with this name.
+fn running(kind: &str, name: &str) -> Vec<&'static str> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (files, command) = match kind {
+        "program" => (
+            [
+                format!("crates/proof/src/bin/{name}.rs"),
+                format!("crates/proof/src/bin/{name}/main.rs"),
+            ],
+            "proof",
+        ),
+        "bench" => (
+            [format!("benches/{name}.rs"), String::new()],
+            "cargo bench --features axum --bench counted",
+        ),
+        "fuzz targets" => (
+            [format!("fuzz/fuzz_targets/{name}.rs"), String::new()],
+            "fuzz/run",
+        ),
+        kind => panic!("{kind} `{name}`"),
+    };
+    let exists = files.iter().any(|file| root.join(file).is_file());
+    exists.then_some(command).into_iter().collect()
 }
 
 #[test]

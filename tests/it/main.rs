@@ -37,6 +37,8 @@ mod cached_limit;
 #[cfg(feature = "metrics")]
 mod cached_metrics;
 mod cached_outage;
+#[cfg(feature = "peppers")]
+mod cached_pepper;
 mod cached_races;
 mod cancellation;
 mod claims;
@@ -63,6 +65,8 @@ mod manage_escalation;
 mod manage_hooks;
 #[cfg(all(feature = "axum", feature = "testing"))]
 mod manage_http;
+#[cfg(feature = "testing")]
+mod manage_mismatch;
 #[cfg(feature = "testing")]
 mod manage_outage;
 #[cfg(feature = "testing")]

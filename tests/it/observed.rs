@@ -3,18 +3,20 @@
 
 use crate::support;
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use http::{Request, Response};
 use support::{
-    Answer, Inner, KEY, ORG, TOKEN, ask, bearer, bearer_in, grpc_call, memory,
+    Answer, Inner, KEY, ORG, OTHER_ORG, TOKEN, ask, bearer, bearer_in, grpc_call, memory,
     remote_store::{Behaviour, RemoteStore},
     request, with,
 };
 use tower::{Layer, Service, ServiceBuilder, ServiceExt as _};
 use tower_api_key::{
     AuthLayer, EveryRouteDecidesLayer, PublicLayer, RequireDescendantLayer,
-    RequireOrganizationLayer, RequireScopesLayer, id::OrgId, store::MemoryStore,
+    RequireOrganizationLayer, RequireScopesLayer,
+    id::OrgId,
+    store::{Directory as _, MemoryStore},
 };
 
 fn auth() -> AuthLayer<MemoryStore> {
@@ -89,6 +91,43 @@ async fn a_failing_organization_tree_does_not_fail_what_is_observed() {
         inside(auth(), enforced.observed(), sent()).await.status,
         200
     );
+}
+
+#[tokio::test]
+async fn an_observed_requirement_asks_the_organization_tree() {
+    for (target, calls) in [(OTHER_ORG, 1), (ORG, 0)] {
+        let tree = RemoteStore::new(memory(), Behaviour::Answers);
+        let below = RequireDescendantLayer::new(Arc::clone(&tree), header_target);
+        let sent = with(bearer(KEY), "x-target", target);
+        assert_eq!(inside(auth(), below.observed(), sent).await.status, 200);
+        assert_eq!(tree.calls(), calls, "{target}");
+    }
+}
+
+#[cfg(feature = "metrics")]
+#[tokio::test]
+async fn what_the_organization_tree_would_refuse_is_counted() {
+    let recorder = support::recorder::TestRecorder::default();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    let tree = memory();
+    tree.create_organization("org_below", Some(ORG))
+        .await
+        .unwrap();
+    for (behaviour, target) in [
+        (Behaviour::Answers, "org_below"),
+        (Behaviour::Answers, OTHER_ORG),
+        (Behaviour::Fails, "org_below"),
+    ] {
+        let tree = RemoteStore::new(tree.clone(), behaviour);
+        let below = RequireDescendantLayer::new(tree, header_target).observed();
+        inside(auth(), below, with(bearer(KEY), "x-target", target)).await;
+    }
+    let wanted = [
+        "tower_api_key_accepted_total{kind=org_key}",
+        "tower_api_key_would_refuse_total{kind=org_key,cause=not_a_descendant}",
+        "tower_api_key_would_refuse_total{kind=org_key,cause=store_unavailable}",
+    ];
+    assert_eq!(recorder.all(), wanted);
 }
 
 #[tokio::test]

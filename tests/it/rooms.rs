@@ -218,7 +218,9 @@ fn named_in(text: &str, depth: usize) -> Vec<Named> {
         };
         at = code.len() - rest.len();
         if to_root {
-            found.extend(firsts(&code, at + 2));
+            // A macro with such a name is exported, and so at the root, for the use of another.
+            let named = firsts(&code, at + 2).into_iter();
+            found.extend(named.filter(|named| !named.first.starts_with("__")));
         }
     }
     found

@@ -7,22 +7,15 @@ use tower_api_key::{
     testing::contract::Contract,
 };
 
-/// The claims about a store, each a test; `$make` is a closure that makes an empty one.
+/// Each claim about a store is a test, and so are all of them about what wraps it; `$make` is a
+/// closure that makes an empty one.
 macro_rules! keeps_the_contract {
     ($make:expr) => {
-        #[tokio::test(flavor = "multi_thread")]
-        async fn by_itself() {
-            Contract::new().run($make).await;
-        }
+        tower_api_key::contract_tests!(by_itself);
 
-        #[tokio::test(flavor = "multi_thread")]
-        async fn managed() {
-            Contract::new().run_managed($make).await;
-        }
-
-        #[tokio::test(flavor = "multi_thread")]
-        async fn as_a_tree() {
-            Contract::new().run_tree($make).await;
+        #[tokio::main(flavor = "multi_thread")]
+        async fn by_itself(claim: &str) {
+            Contract::new().run_claim(claim, $make).await;
         }
 
         #[tokio::test]
@@ -205,14 +198,11 @@ mod own_tables {
         Keys::open(Catalogue::anyreach()).await.expect("opens")
     }
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn by_itself() {
-        contract().run(make).await;
-    }
+    tower_api_key::contract_tests!(by_itself);
 
-    #[tokio::test(flavor = "multi_thread")]
-    async fn managed() {
-        contract().run_managed(make).await;
+    #[tokio::main(flavor = "multi_thread")]
+    async fn by_itself(claim: &str) {
+        contract().run_claim(claim, make).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]

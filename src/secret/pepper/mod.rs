@@ -23,7 +23,7 @@ use std::{
 use self::hmac::Key;
 #[cfg(not(feature = "peppers"))]
 use self::none::Key;
-use super::Digest;
+use super::{Digest, work};
 
 /// A key for digests, identified by its name. `Debug` shows only the name.
 #[derive(Clone)]
@@ -42,6 +42,7 @@ impl Pepper {
     /// Returns the peppered digest of a token with the plain digest `plain`.
     #[must_use]
     pub fn digest(&self, plain: &Digest) -> Digest {
+        work::peppered();
         self.key.digest(plain)
     }
 }

@@ -40,6 +40,12 @@ pub(super) struct Fixture<S> {
     pub(super) clock: ManualClock,
 }
 
+/// A store that is only read, which holds [`Contract::records`].
+pub(super) struct Reading<'c, P> {
+    pub(super) contract: &'c Contract,
+    pub(super) store: P,
+}
+
 impl<S: ManageStore + Directory> Fixture<S> {
     pub(super) fn empty(store: S, contract: &Contract) -> Self {
         let (store, clock) = (Arc::new(store), ManualClock::at(NOW));

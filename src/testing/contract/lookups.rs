@@ -1,10 +1,12 @@
 //! Claims about lookups: what is found, what is not, and that no id has an alias.
 
+use std::ops::Deref;
+
 use super::{
-    Contract, Feature,
+    Feature,
     fixture::{
-        Fixture, ORG, OTHER_ORG, Outcome, USER, Violation, ensure, is_active, key_of, owner,
-        role_of, same, scopes_of, token_of,
+        Fixture, ORG, OTHER_ORG, Outcome, Reading, USER, Violation, ensure, is_active, key_of,
+        owner, role_of, same, scopes_of, token_of,
     },
 };
 use crate::{
@@ -16,10 +18,11 @@ use crate::{
     },
 };
 
-pub(super) async fn unknown_credentials_are_not_found(
-    _: &Contract,
-    store: &impl CredentialStore,
-) -> Outcome {
+pub(super) async fn unknown_credentials_are_not_found<P>(reading: &Reading<'_, P>) -> Outcome
+where
+    P: Deref<Target: CredentialStore + Sized>,
+{
+    let store = &*reading.store;
     ensure(
         key_of(store, "unknown").await?.is_none(),
         "a key that was never stored was found",
@@ -35,11 +38,12 @@ pub(super) async fn unknown_credentials_are_not_found(
     ensure(found.is_none(), "a key's digest was accepted as a token")
 }
 
-pub(super) async fn keys_are_returned_as_stored(
-    contract: &Contract,
-    store: &impl CredentialStore,
-) -> Outcome {
-    for stored in contract.records() {
+pub(super) async fn keys_are_returned_as_stored<P>(reading: &Reading<'_, P>) -> Outcome
+where
+    P: Deref<Target: CredentialStore + Sized>,
+{
+    let store = &*reading.store;
+    for stored in reading.contract.records() {
         let found = key_of(store, stored.id()).await?;
         let found = found.ok_or_else(|| Violation(format!("{:?} was not found", stored.id())))?;
         // A scope outside the catalogue grants nothing, however it was stored.
@@ -53,10 +57,13 @@ pub(super) async fn keys_are_returned_as_stored(
     Ok(())
 }
 
-pub(super) async fn scopes_outside_the_catalogue_grant_nothing(
-    _: &Contract,
-    store: &impl CredentialStore,
-) -> Outcome {
+pub(super) async fn scopes_outside_the_catalogue_grant_nothing<P>(
+    reading: &Reading<'_, P>,
+) -> Outcome
+where
+    P: Deref<Target: CredentialStore + Sized>,
+{
+    let store = &*reading.store;
     let found = key_of(store, "explicit").await?;
     let held = found
         .as_ref()
@@ -77,7 +84,11 @@ const ALIASES: [&str; 29] = [
     "000", "0.0", "0e0", "+0", // numbers
 ];
 
-pub(super) async fn key_ids_have_no_aliases(_: &Contract, store: &impl CredentialStore) -> Outcome {
+pub(super) async fn key_ids_have_no_aliases<P>(reading: &Reading<'_, P>) -> Outcome
+where
+    P: Deref<Target: CredentialStore + Sized>,
+{
+    let store = &*reading.store;
     let long = "Case".repeat(50_000);
     for alias in ALIASES.into_iter().chain([long.as_str()]) {
         let found = key_of(store, alias).await?;

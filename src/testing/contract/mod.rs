@@ -11,7 +11,21 @@
 //! ```
 //!
 //! A broken claim is a panic with the claim's name. A multi-threaded runtime finds more, because
-//! some claims race.
+//! some claims race. [`contract_tests!`](crate::contract_tests) makes a test of each claim instead,
+//! so that a broken one does not hide the next:
+//!
+//! ```
+//! mod my_store {
+//!     use tower_api_key::{store::MemoryStore, testing::contract::Contract};
+//!
+//!     tower_api_key::contract_tests!(keeps);
+//!
+//!     #[tokio::main] // each test has a runtime of its own
+//!     async fn keeps(claim: &str) {
+//!         Contract::new().run_claim(claim, || async { MemoryStore::new() }).await;
+//!     }
+//! }
+//! ```
 //!
 //! # A store over tables of your own
 //!
@@ -37,6 +51,9 @@
 //! # }
 //! ```
 
+#[macro_use]
+mod claims;
+
 mod changes;
 mod descendants;
 mod directory;
@@ -52,7 +69,7 @@ mod unsupported;
 use std::{ops::RangeInclusive, pin::Pin, time::Duration};
 
 pub use feature::Feature;
-use fixture::{Fixture, Outcome, Violation};
+use fixture::{Fixture, Outcome, Reading, Violation};
 
 use crate::{
     clock::UnixMillis,
@@ -78,19 +95,53 @@ impl Default for Contract {
     }
 }
 
-/// Runs claims, each with a fresh fixture, unless they need a feature that the store lacks.
+/// Runs the claims of one group, each with a fresh fixture, unless they need a feature that the
+/// store lacks or another claim is chosen.
 macro_rules! run_claims {
-    ($contract:expr, $fixture:expr; $($room:ident::$claim:ident $([$($needs:ident)+])?)+) => {$(
-        if $contract.supports(&[$($(crate::testing::contract::Feature::$needs),+)?]) {
+    ($wanted:ident of $contract:expr, $chosen:expr, $fixture:expr; $($room:ident {
+        $($group:ident $claim:ident $([$($needs:ident)+])?,)+
+    })+) => {$($(
+        crate::testing::contract::run_if! {
+            $wanted $group ($contract, $chosen, $fixture) $room $claim [$($($needs)+)?]
+        }
+    )+)+};
+}
+use run_claims;
+
+/// Runs a claim if it is of the wanted group.
+macro_rules! run_if {
+    (reading reading $($claim:tt)+) => { crate::testing::contract::run_one! { $($claim)+ } };
+    (store store $($claim:tt)+) => { crate::testing::contract::run_one! { $($claim)+ } };
+    (tree tree $($claim:tt)+) => { crate::testing::contract::run_one! { $($claim)+ } };
+    (managed managed $($claim:tt)+) => { crate::testing::contract::run_one! { $($claim)+ } };
+    ($wanted:ident $group:ident $($claim:tt)+) => {};
+}
+use run_if;
+
+macro_rules! run_one {
+    (
+        ($contract:expr, $chosen:expr, $fixture:expr)
+        $room:ident $claim:ident [$($needs:ident)*]
+    ) => {
+        let name = concat!(stringify!($room), "::", stringify!($claim));
+        let chosen = $chosen.is_none_or(|chosen: &str| chosen == name);
+        if chosen && $contract.supports(&[$(crate::testing::contract::Feature::$needs),*]) {
             let outcome = match crate::testing::contract::on_heap(|| $fixture).await {
                 Ok(fixture) => crate::testing::contract::on_heap(|| $room::$claim(&fixture)).await,
                 Err(violation) => Err(violation),
             };
-            crate::testing::contract::report(stringify!($claim), outcome);
+            crate::testing::contract::report(name, outcome);
         }
-    )+};
+    };
 }
-use run_claims;
+use run_one;
+
+/// Lists the names of all claims.
+macro_rules! names {
+    ($($room:ident { $($group:ident $claim:ident $([$($needs:ident)+])?,)+ })+) => {
+        [$($(concat!(stringify!($room), "::", stringify!($claim)),)+)+]
+    };
+}
 
 impl Contract {
     /// Creates the whole contract.
@@ -141,35 +192,7 @@ impl Contract {
         S: ManageStore + Directory,
         F: Future<Output = S>,
     {
-        let filled = Fixture::empty(make().await, self);
-        let stored = on_heap(|| filled.store_records()).await;
-        report("every_valid_id_can_be_stored", stored);
-        self.run_reading(&filled.store).await;
-        run_claims! {
-            self, async { Ok(Fixture::empty(make().await, self)) };
-            lookups::a_token_has_its_owners_role_in_the_named_organization [PersonalTokens Memberships]
-            lookups::organization_ids_have_no_aliases [PersonalTokens Memberships]
-            lookups::user_ids_have_no_aliases [Directory PersonalTokens Memberships UserDisabling]
-            lookups::credentials_stored_as_inactive_stay_inactive
-            changes::a_deleted_credential_is_inactive_from_the_next_lookup
-            changes::a_disabled_users_tokens_are_inactive_until_the_user_is_enabled [PersonalTokens UserDisabling]
-            changes::membership_changes_apply_from_the_next_lookup [PersonalTokens Memberships]
-            changes::memberships_are_independent [PersonalTokens Memberships]
-            changes::deleting_an_organization_ends_its_keys_and_memberships [OrganizationDeletion]
-            refusals::an_id_is_never_reused
-            refusals::a_token_digest_is_never_reused [PersonalTokens]
-            refusals::a_key_and_a_token_may_have_the_same_id [PersonalTokens]
-            refusals::refused_credentials_give_the_reason_and_change_nothing
-            directory::owner_ids_are_never_reused [Directory PersonalTokens OrganizationDeletion]
-            directory::refused_directory_changes_give_the_reason_and_change_nothing [Directory Memberships OrganizationDeletion UserDisabling]
-            refusals::unusable_credential_ids_are_refused
-            directory::unusable_directory_ids_are_refused [Directory Memberships OrganizationDeletion UserDisabling]
-            directory::the_longest_ids_are_usable [Directory PersonalTokens Memberships]
-            races::concurrent_inserts_of_one_id_have_one_winner
-            races::concurrent_lookups_never_see_a_partial_record [PersonalTokens Memberships]
-            races::a_credential_deleted_during_lookups_stays_inactive
-            unsupported::a_store_refuses_what_it_does_not_support
-        }
+        self.run_stored(None, make).await;
     }
 
     /// Tests a store together with a [`Manager`](crate::manage::Manager). Each claim gets a fresh,
@@ -182,7 +205,7 @@ impl Contract {
         S: ManageStore + Directory,
         F: Future<Output = S>,
     {
-        managed::run(self, make).await;
+        managed::run(self, None, make).await;
     }
 
     /// Tests which organizations are below which. Each claim gets a fresh, empty store from `make`.
@@ -194,11 +217,25 @@ impl Contract {
         S: ManageStore + Directory,
         F: Future<Output = S>,
     {
-        run_claims! {
-            self, async { Ok(Fixture::empty(make().await, self)) };
-            descendants::an_organization_descends_from_its_ancestors_only
-            descendants::a_deleted_organization_cuts_off_its_descendants [OrganizationDeletion]
-        }
+        self.run_below(None, make).await;
+    }
+
+    /// Tests one claim of [`run`](Self::run), [`run_managed`](Self::run_managed) or
+    /// [`run_tree`](Self::run_tree), by its name. It holds if the store does not support what it is
+    /// about. [`contract_tests!`](crate::contract_tests) makes a test of each.
+    ///
+    /// # Panics
+    /// If the store violates the claim, and if there is no claim with this name.
+    pub async fn run_claim<S, F>(&self, name: &str, make: impl Fn() -> F)
+    where
+        S: ManageStore + Directory,
+        F: Future<Output = S>,
+    {
+        let names = __contract_claims! { [names] };
+        assert!(names.contains(&name), "there is no claim {name:?}");
+        self.run_stored(Some(name), &make).await;
+        managed::run(self, Some(name), &make).await;
+        self.run_below(Some(name), &make).await;
     }
 
     /// Tests lookups of a store that cannot be changed. It must hold exactly
@@ -210,15 +247,9 @@ impl Contract {
     /// # Panics
     /// If the store violates a claim; the message names it.
     pub async fn run_reading(&self, store: &impl CredentialStore) {
-        macro_rules! claims {
-            ($($claim:ident)+) => { $(report(stringify!($claim), lookups::$claim(self, store).await);)+ };
-        }
-        claims! {
-            unknown_credentials_are_not_found
-            keys_are_returned_as_stored
-            scopes_outside_the_catalogue_grant_nothing
-            key_ids_have_no_aliases
-        }
+        let (contract, chosen) = (self, None);
+        let reading = || async { Ok(Reading { contract, store }) };
+        __contract_claims! { [run_claims] reading of contract, chosen, reading(); }
     }
 
     /// Returns the keys that a store must hold for [`run_reading`](Self::run_reading): keys of one
@@ -226,6 +257,31 @@ impl Contract {
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
         records::records(self)
+    }
+
+    async fn run_stored<S, F>(&self, chosen: Option<&str>, make: impl Fn() -> F)
+    where
+        S: ManageStore + Directory,
+        F: Future<Output = S>,
+    {
+        let empty = || async { Ok(Fixture::empty(make().await, self)) };
+        let filled = || async {
+            let fixture = Fixture::empty(make().await, self);
+            fixture.store_records().await?;
+            let (contract, store) = (self, fixture.store);
+            Ok(Reading { contract, store })
+        };
+        __contract_claims! { [run_claims] reading of self, chosen, filled(); }
+        __contract_claims! { [run_claims] store of self, chosen, empty(); }
+    }
+
+    async fn run_below<S, F>(&self, chosen: Option<&str>, make: impl Fn() -> F)
+    where
+        S: ManageStore + Directory,
+        F: Future<Output = S>,
+    {
+        let empty = || async { Ok(Fixture::empty(make().await, self)) };
+        __contract_claims! { [run_claims] tree of self, chosen, empty(); }
     }
 
     /// Returns whether the store supports all of `features`.

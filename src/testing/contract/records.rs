@@ -1,10 +1,14 @@
-//! The records that a store without writers is filled with.
+//! The records that a store without writers is filled with, and the claim that they can be stored.
 
 use super::{
     Contract,
-    fixture::{ORG, digest},
+    fixture::{Fixture, ORG, Outcome, digest},
 };
-use crate::{scope::ScopeSet, secret::Digest, store::Record};
+use crate::{
+    scope::ScopeSet,
+    secret::Digest,
+    store::{Directory, ManageStore, Record},
+};
 
 const IDS: [&str; 6] = ["Case", "case-a", "CASE-A", "0", "00", "~+/_-"];
 
@@ -15,6 +19,13 @@ const EXPIRIES: [(&str, i64); 5] = [
     ("expired-at-0", 0),
     ("expires-in-2026", 1_767_225_600_000),
 ];
+
+pub(super) async fn every_valid_id_can_be_stored<S>(fixture: &Fixture<S>) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    fixture.store_records().await
+}
 
 pub(super) fn records(contract: &Contract) -> Vec<Record> {
     let plain = |id: &str| Record::org_key(id, digest(id), ORG);

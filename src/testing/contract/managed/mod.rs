@@ -38,7 +38,7 @@ use crate::{
     testing::principal,
 };
 
-pub(super) async fn run<S, F>(contract: &Contract, make: impl Fn() -> F)
+pub(super) async fn run<S, F>(contract: &Contract, chosen: Option<&str>, make: impl Fn() -> F)
 where
     S: ManageStore + Directory,
     F: Future<Output = S>,
@@ -48,57 +48,7 @@ where
         fixture.seed_owners().await?;
         Ok(fixture)
     };
-    run_claims! {
-        contract, seeded();
-        issuing::issued_credentials_are_accepted_and_match_the_request
-        issuing::an_actor_cannot_grant_more_than_it_holds
-        issuing::a_user_cannot_grant_more_than_their_role [Memberships]
-        issuing::invalid_requests_give_the_reason_and_change_nothing
-        issuing::a_lifetime_beyond_the_maximum_is_refused
-        issuing::unknown_owners_get_no_credentials
-        idempotency::a_repeated_request_returns_the_first_credential [Idempotency]
-        idempotency::a_repeated_request_never_returns_an_inactive_credential [Idempotency]
-        idempotency::a_repeated_request_during_an_overlap_returns_the_old_credential [Idempotency Rotation]
-        idempotency::concurrent_requests_with_one_idempotency_key_issue_once [Idempotency]
-        limits::concurrent_requests_respect_the_limit
-        limits::the_limit_counts_usable_credentials [Rotation]
-        imports::imported_digests_are_accepted_unchanged
-        imports::invalid_imports_give_the_reason_and_change_nothing
-        inputs::unreadable_names_are_refused
-        inputs::expiries_in_the_wrong_unit_are_refused
-        inputs::actors_with_unusable_ids_are_refused
-        inputs::extreme_clocks_do_not_panic [Rotation]
-        inputs::audit_texts_are_stored_without_invisible_characters [AuditTrail]
-        listing::pages_list_each_credential_once_newest_first
-        listing::filters_match_their_definition
-        listing::a_cursor_works_only_for_its_list
-        lifecycle::renaming_changes_only_the_name
-        lifecycle::a_disabled_credential_is_refused_until_it_is_enabled
-        lifecycle::enabling_does_not_restore_a_credential_whose_owner_is_gone
-        endings::a_deleted_credential_is_refused_and_never_changes
-        endings::only_a_bearer_of_the_whole_token_can_revoke_it
-        lifecycle::a_commit_applies_only_to_what_was_read
-        lifecycle::a_commit_refuses_unusable_ids
-        endings::revoke_all_ends_every_credential_of_one_owner
-        rotation::rotation_without_overlap_ends_the_old_credential_at_once [Rotation]
-        rotation::rotation_with_overlap_ends_the_old_credential_on_time [Rotation]
-        rotation::a_rotation_chain_has_at_most_two_active_credentials [Rotation]
-        rotation::enabling_cannot_outlive_the_actor
-        rotation::rotation_follows_the_rules_of_issuing [Rotation]
-        authority::permitted_changes_are_made
-        authority::an_actor_that_lost_its_rights_changes_nothing
-        authority::an_expired_credential_changes_nothing
-        storms::a_bearer_cannot_prevent_the_end_of_its_credential
-        storms::revoke_all_ends_what_is_issued_meanwhile
-        erasure::a_deleted_user_leaves_only_a_pseudonymous_audit_trail [PersonalTokens Memberships UserErasure AuditTrail LastUse]
-        erasure::the_id_of_a_deleted_user_owns_nothing [PersonalTokens UserErasure]
-        isolation::another_owners_credentials_are_unknown_and_untouched
-        audit::each_change_records_who_made_it_and_from_where [AuditTrail]
-        audit::audit_events_are_paged [AuditTrail]
-        uses::a_use_is_recorded_at_most_once_a_minute [LastUse]
-        uses::a_recorded_use_is_never_in_the_future [LastUse Rotation AuditTrail]
-        uses::the_first_use_after_a_rotation_is_an_event [LastUse Rotation AuditTrail]
-    }
+    __contract_claims! { [run_claims] managed of contract, chosen, seeded(); }
 }
 
 /// A credential with the actor who manages it.

@@ -34,6 +34,9 @@ use tower_api_key_sqlx::PostgresStore;
 const NODES: usize = 3;
 const ORG: &str = "org_test";
 
+/// After this time a key that is still accepted is no longer waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let options = Options::from_args();
@@ -43,7 +46,7 @@ async fn main() -> ExitCode {
     }
     let mut report = Report::new("across_processes");
     let Some(cluster) = pg::Cluster::start() else {
-        return ExitCode::SUCCESS;
+        return report.exit_code();
     };
     let schema = pg::fresh_schema();
     let store = cluster.unmigrated_store(&schema);
@@ -131,6 +134,9 @@ async fn measure(report: &mut Report, store: &PostgresStore, nodes: &mut [Node],
         for watch in watches {
             times.push(watch.await.unwrap());
         }
+        if quantile(&times, 1.0) >= PATIENCE {
+            break;
+        }
     }
     let name = format!("{count} revocations, {NODES} processes, infinite time to live");
     let (p99, max) = (quantile(&times, 0.99), quantile(&times, 1.0));
@@ -141,12 +147,12 @@ async fn measure(report: &mut Report, store: &PostgresStore, nodes: &mut [Node],
     report.row(&format!("{name}: max"), millis(max), "≤ 1 s", held);
 }
 
-/// Repeats a request until the key is refused, and returns when the refusal arrived.
+/// Repeats a request until the key is refused, and returns when the refusal arrived; or gives up.
 async fn refused_after(caller: Caller, token: String, revoked: Instant) -> Duration {
     loop {
         match status(&caller, &token).await {
-            StatusCode::OK => {}
-            StatusCode::UNAUTHORIZED => return revoked.elapsed(),
+            StatusCode::OK if revoked.elapsed() < PATIENCE => {}
+            StatusCode::OK | StatusCode::UNAUTHORIZED => return revoked.elapsed(),
             other => panic!("{other}"),
         }
     }

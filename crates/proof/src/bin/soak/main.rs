@@ -18,6 +18,7 @@
     reason = "a program that prints figures, and ends at the first surprise"
 )]
 
+mod faults;
 mod keys;
 mod misses;
 mod node;

@@ -35,7 +35,11 @@ impl Samples {
         self.0.push(sample);
     }
 
-    pub(crate) fn report(&self, report: &mut Report, name: &str) {
+    pub(crate) fn report(&self, report: &mut Report, name: &str, wanted: usize) {
+        let alive = |sample: &&Sample| sample.resident_kib > 0 && sample.descriptors > 0;
+        let taken = self.0.iter().filter(alive).count();
+        let row = format!("{name}: samples of a living node");
+        report.row(&row, taken, &wanted.to_string(), taken == wanted);
         type Figure = fn(&Sample) -> u64;
         let figures: [(&str, Figure); 2] = [
             ("resident KiB", |sample| sample.resident_kib),

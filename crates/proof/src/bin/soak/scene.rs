@@ -20,11 +20,16 @@ use crate::{
     keys::Keys,
     pg,
     samples::Samples,
-    tally::{Counts, Tally},
+    tally::{Counts, KILLED, Tally},
     traffic::{Traffic, callers},
 };
 
 const TASKS: u64 = 6;
+
+const POSTGRES: &str = "PostgreSQL";
+
+/// The least number of accepts in a second, far below what a busy machine does.
+const ACCEPTS: u64 = 10;
 
 /// The parts of a run in which the second node is killed once, and the server once in two.
 const KILLS: u32 = 10;
@@ -49,6 +54,7 @@ pub(crate) struct Outcome {
     samples: Samples,
     kills: (u32, u32),
     misses: String,
+    time: Duration,
 }
 
 impl Scene {
@@ -77,7 +83,7 @@ impl Scene {
         let store = cluster.unmigrated_store(&schema);
         store.migrate().await.unwrap();
         Some(Self {
-            name: "PostgreSQL",
+            name: POSTGRES,
             place: cluster.url(),
             schema: Some(schema),
             admin: administrator(&store).await,
@@ -118,7 +124,7 @@ impl Scene {
                 kills.0 += 1;
             }
             if step % (2 * SAMPLES / KILLS) == 0 && step < SAMPLES {
-                kills.1 += self.restart_server();
+                kills.1 += self.restart_server(&traffic);
             }
         }
         traffic.over.store(true, SeqCst);
@@ -132,26 +138,31 @@ impl Scene {
             samples,
             kills,
             misses,
+            time,
         }
     }
 
     /// Kills the second node while requests are under way, and starts it again.
     async fn restart_node(&self, node: Node, traffic: &Traffic) -> Node {
+        traffic.tally.node.begin();
         node.kill().await;
         let node = self.node().await;
-        traffic.callers.write().unwrap()[1] = callers(node.address());
+        traffic.callers.write().unwrap()[KILLED] = callers(node.address());
+        traffic.tally.node.end();
         node
     }
 
     /// Kills the server, if there is one, and starts it again. Returns the number of kills.
-    fn restart_server(&mut self) -> u32 {
+    fn restart_server(&mut self, traffic: &Traffic) -> u32 {
         let Some(cluster) = &mut self.cluster else {
             return 0;
         };
+        traffic.tally.server.begin();
         tokio::task::block_in_place(|| {
             cluster.kill();
             cluster.restart();
         });
+        traffic.tally.server.end();
         1
     }
 }
@@ -168,30 +179,50 @@ async fn administrator(store: &(impl ManageStore + Directory)) -> String {
 
 impl Outcome {
     pub(crate) fn report(self, report: &mut Report) {
-        let Self {
-            name,
-            counts,
-            samples,
-            kills,
-            misses,
-        } = self;
-        report.note(&format!("{name}: answers"), &counts);
-        report.note(
-            &format!("{name}: kills of a node, of the server"),
-            format!("{kills:?}"),
-        );
-        report.note(
-            &format!("{name}: lookups that waited for the store, first node"),
-            misses,
-        );
-        for wrong in counts.wrong.iter().take(10) {
+        let name = self.name;
+        report.note(&format!("{name}: answers"), &self.counts);
+        let row = format!("{name}: lookups that waited for the store, first node");
+        report.note(&row, &self.misses);
+        for wrong in self.counts.wrong.iter().take(10) {
             report.note(&format!("{name}: wrong"), wrong);
         }
-        let wrong = counts.wrong.len();
+        let wrong = self.counts.wrong.len();
         report.row(&format!("{name}: wrong decisions"), wrong, "0", wrong == 0);
-        let held = counts.stale <= Duration::from_secs(10);
+        self.report_volume(report);
+        let Counts {
+            stale, elsewhere, ..
+        } = self.counts;
         let row = format!("{name}: longest accept by a node that was not told");
-        report.row(&row, millis(counts.stale), "≤ 10 s", held);
-        samples.report(report, name);
+        let figure = format!("{} in {elsewhere} answers", millis(stale));
+        let held = stale <= Duration::from_secs(10) && elsewhere > 0;
+        report.row(&row, figure, "≤ 10 s, of some answers", held);
+        self.samples.report(report, name, SAMPLES as usize);
+    }
+
+    /// What was not tried has shown nothing.
+    fn report_volume(&self, report: &mut Report) {
+        let seconds = self.time.as_secs();
+        for (kind, least) in [
+            ("200", ACCEPTS * seconds),
+            ("401 for a bad credential", seconds),
+            ("401 for a revoked key", seconds),
+            ("revoked", seconds / 10),
+            ("rotated", seconds / 20),
+        ] {
+            let count = self.counts.of(kind);
+            let row = format!("{}: {kind}", self.name);
+            report.row(&row, count, &format!("≥ {least}"), count >= least.max(1));
+        }
+        let servers = if self.name == POSTGRES {
+            KILLS / 2 - 1
+        } else {
+            0
+        };
+        let row = format!("{}: kills of a node, of the server", self.name);
+        let (figure, target) = (
+            format!("{:?}", self.kills),
+            format!("{:?}", (KILLS, servers)),
+        );
+        report.row(&row, figure, &target, self.kills == (KILLS, servers));
     }
 }

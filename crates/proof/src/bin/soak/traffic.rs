@@ -54,15 +54,15 @@ impl Traffic {
         let node = random.below(self.callers.read().unwrap().len());
         let caller = self.callers.read().unwrap()[node][random.below(2)].clone();
         match random.below(1000) {
-            0..10 => self.revoke(node, &caller, random).await,
-            10..15 => self.rotate(node, &caller, random).await,
+            0..10 => self.revoke(node, random).await,
+            10..15 => self.rotate(node, random).await,
             15..115 => self.bad(node, &caller, random).await,
             115..165 => {
                 if let Some(key) = self.keys.pick_revoked(random) {
                     self.present(node, &caller, &key).await;
                 }
             }
-            _ if self.keys.good() < POPULATION => self.issue(&caller).await,
+            _ if self.keys.good() < POPULATION => self.issue(node).await,
             _ => {
                 if let Some(key) = self.keys.pick(random) {
                     self.present(node, &caller, &key).await;
@@ -95,45 +95,64 @@ impl Traffic {
             .judge(node, Presented::Bad, sent, answer.as_ref());
     }
 
-    async fn manage(&self, method: Method, caller: &Caller, path: &str) -> Option<Answer> {
-        let answer = caller.send(method.clone(), path, &self.admin, "").await;
-        let status = answer.as_ref().map_or(0, |answer| answer.status.as_u16());
-        self.tally.count(format!("{method} {status}"));
-        answer
+    /// Makes a call of management; returns its answer if it succeeded.
+    async fn manage(
+        &self,
+        (node, call): (usize, &str),
+        (method, path): (Method, &str),
+        success: StatusCode,
+    ) -> Option<Answer> {
+        let caller = self.callers.read().unwrap()[node][0].clone();
+        let sent = Instant::now();
+        let answer = caller.send(method, path, &self.admin, "").await;
+        self.tally
+            .judge_call((node, call), success.as_u16(), sent, answer.as_ref());
+        answer.filter(|answer| answer.status == success)
     }
 
-    pub(crate) async fn issue(&self, caller: &Caller) {
-        let answer = self.manage(Method::POST, caller, "/keys").await;
-        self.add(answer);
+    pub(crate) async fn issue(&self, node: usize) {
+        let request = (Method::POST, "/keys");
+        let issued = self.manage((node, "issued"), request, StatusCode::CREATED);
+        self.add(issued.await);
     }
 
-    /// Adds the key in an answer, if there is one. Returns whether the call succeeded.
+    /// Adds the key in an answer, if there is one. Returns whether there is.
     fn add(&self, answer: Option<Answer>) -> bool {
-        let created = answer.filter(|answer| answer.status == StatusCode::CREATED);
-        let key = created.and_then(|answer| Key::parse(&answer.body));
+        let key = answer.and_then(|answer| Key::parse(&answer.body));
         key.map(|key| self.keys.add(key)).is_some()
     }
 
     /// A call that fails leaves its key as it is, or revoked: it is not presented again.
-    async fn revoke(&self, node: usize, caller: &Caller, random: &mut Random) {
+    async fn revoke(&self, node: usize, random: &mut Random) {
         let Some(key) = self.keys.take(random) else {
             return;
         };
         let path = format!("/keys/{}", key.id);
-        let answer = self.manage(Method::DELETE, caller, &path).await;
-        if answer.is_some_and(|answer| answer.status == StatusCode::NO_CONTENT) {
-            self.keys.revoked(key, node);
+        let request = (Method::DELETE, &*path);
+        let revoked = self.manage((node, "revoked"), request, StatusCode::NO_CONTENT);
+        if revoked.await.is_some() {
+            self.ended(node, key).await;
         }
     }
 
-    async fn rotate(&self, node: usize, caller: &Caller, random: &mut Random) {
+    async fn rotate(&self, node: usize, random: &mut Random) {
         let Some(key) = self.keys.take(random) else {
             return;
         };
         let path = format!("/keys/{}/rotate", key.id);
-        let answer = self.manage(Method::POST, caller, &path).await;
-        if self.add(answer) {
-            self.keys.revoked(key, node);
+        let request = (Method::POST, &*path);
+        let rotated = self.manage((node, "rotated"), request, StatusCode::CREATED);
+        if self.add(rotated.await) {
+            self.ended(node, key).await;
+        }
+    }
+
+    /// Notes what a node has ended, and presents it to every node.
+    async fn ended(&self, by: usize, key: Arc<Key>) {
+        self.keys.revoked(Arc::clone(&key), by);
+        let callers = self.callers.read().unwrap().clone();
+        for (node, [caller, _]) in callers.iter().enumerate() {
+            self.present(node, caller, &key).await;
         }
     }
 }

@@ -1,0 +1,162 @@
+//! The crate's types as the model has them, and the reverse.
+
+use tower_api_key::{
+    Principal as Caller,
+    clock::UnixMillis,
+    credential::Kind as RealKind,
+    manage::{Import, Issued},
+    secret::Digest,
+    store::{
+        AuditActor, AuditEvent, CredentialInfo, EffectiveStatus, Filter as RealFilter,
+        Owner as RealOwner, Status as RealStatus, WriteError,
+    },
+};
+
+use crate::model::{
+    By, Credential, Event, Filter, Grant, Issue, Kind, Minted, Outcome, Owner, Principal, State,
+    Status,
+};
+
+pub(super) fn write_error(error: &WriteError) -> &'static str {
+    match error {
+        WriteError::UnknownOrganization(_) => "unknown_organization",
+        WriteError::UnknownUser(_) => "unknown_user",
+        WriteError::UnknownRole(_) => "unknown_role",
+        WriteError::Taken(_) => "taken",
+        WriteError::InvalidId(_) => "invalid_id",
+        _ => "another error",
+    }
+}
+
+/// Returns a principal as the model has it. Its expiry is not public: the caller adds it.
+pub(super) fn principal(caller: &Caller) -> Principal {
+    Principal {
+        kind: kind(caller.kind()),
+        id: caller.credential_id().into(),
+        organization: caller.organization().map(Into::into),
+        user: caller.user().map(Into::into),
+        role: caller.role().map(Into::into),
+        scopes: caller.scopes().iter().map(Into::into).collect(),
+        expires_at: None,
+    }
+}
+
+pub(super) fn issued(issued: Issued) -> (Outcome, Option<Minted>) {
+    let (info, secret) = issued.into_parts();
+    let minted = secret.map(|secret| Minted {
+        id: info.id.as_str().into(),
+        token: secret.expose_secret().into(),
+    });
+    (Outcome::Issued(credential(&info), minted.is_some()), minted)
+}
+
+pub(super) fn import(issue: &Issue, minted: &Minted, created_at: Option<i64>) -> Import {
+    let digest = Digest::of(minted.token.as_bytes());
+    let new = Import::new(minted.id.as_str(), digest, &issue.name);
+    let new = new.expiring_at(issue.expires_at.map(UnixMillis));
+    let new = match created_at {
+        Some(moment) => new.with_created_at(UnixMillis(moment)),
+        None => new,
+    };
+    match &issue.grant {
+        Grant::Role(role) => new.with_role(role),
+        Grant::Scopes(scopes) => new.with_scopes(scopes.iter().map(String::as_str)),
+        Grant::Nothing => new,
+    }
+}
+
+/// Returns a credential as the model has it.
+pub(super) fn credential(info: &CredentialInfo) -> Credential {
+    let texts = |scopes: &[Box<str>]| scopes.iter().map(|scope| (**scope).into()).collect();
+    Credential {
+        id: info.id.as_str().into(),
+        owner: owner(&info.owner),
+        name: if info.damaged {
+            "damaged".into()
+        } else {
+            (*info.name).into()
+        },
+        grant: match (&info.role, &info.scopes) {
+            (Some(role), _) => Grant::Role((**role).into()),
+            (None, Some(scopes)) => Grant::Scopes(texts(scopes)),
+            (None, None) => Grant::Nothing,
+        },
+        status: match info.status {
+            RealStatus::Deleted => Status::Deleted,
+            RealStatus::Active => Status::Active,
+            _ => Status::Disabled,
+        },
+        created_at: info.created_at.0,
+        expires_at: info.expires_at.map(|end| end.0),
+        last_used_at: info.last_used_at.map(|used| used.0),
+        rotated_from: info.rotated_from.as_ref().map(|id| id.as_str().into()),
+        rotated_to: info.rotated_to.as_ref().map(|id| id.as_str().into()),
+        rotated_at: info.rotated_at.map(|then| then.0),
+    }
+}
+
+/// Returns an event as the model has it, of no group.
+pub(super) fn event(event: &AuditEvent) -> Event {
+    let user = |id: &str| {
+        if id.starts_with("erased-") {
+            "erased".into()
+        } else {
+            id.to_owned()
+        }
+    };
+    Event {
+        group: 0,
+        action: event.action.as_str(),
+        credential: event.credential.as_str().into(),
+        owner: owner(&event.owner),
+        at: event.at.0,
+        related: event.related.as_ref().map(|id| id.as_str().into()),
+        by: match &event.by {
+            AuditActor::Key(id) => By::Key(id.as_str().into()),
+            AuditActor::Token { id, user: of } => By::Token(id.as_str().into(), user(of.as_str())),
+            AuditActor::User(id) => By::User(user(id.as_str())),
+            AuditActor::Operator(_) => By::Operator,
+            _ => By::Bearer,
+        },
+    }
+}
+
+pub(super) fn kind(kind: RealKind) -> Kind {
+    match kind {
+        RealKind::OrgKey => Kind::Key,
+        RealKind::PersonalToken => Kind::Token,
+    }
+}
+
+pub(super) fn real_kind(kind: Kind) -> RealKind {
+    match kind {
+        Kind::Key => RealKind::OrgKey,
+        Kind::Token => RealKind::PersonalToken,
+    }
+}
+
+pub(super) fn owner(owner: &RealOwner) -> Owner {
+    match owner {
+        RealOwner::Organization(id) => Owner::Organization(id.as_str().into()),
+        RealOwner::User(id) => Owner::User(id.as_str().into()),
+    }
+}
+
+/// Returns the crate's owner.
+#[must_use]
+pub fn real_owner(owner: &Owner) -> RealOwner {
+    RealOwner::of(real_kind(owner.kind()), owner.id())
+}
+
+pub(super) fn real_filter(filter: &Filter) -> RealFilter {
+    let state = filter.state.map(|state| match state {
+        State::Active => EffectiveStatus::Active,
+        State::Disabled => EffectiveStatus::Disabled,
+        State::Expired => EffectiveStatus::Expired,
+        State::Deleted => EffectiveStatus::Deleted,
+    });
+    RealFilter::default()
+        .with_state(state)
+        .with_expiring_before(filter.expiring_before.map(UnixMillis))
+        .with_unused_since(filter.unused_since.map(UnixMillis))
+}

@@ -1,0 +1,138 @@
+//! A node of a service: the real layers and managers over a store, with a clock of its own.
+
+mod calls;
+mod convert;
+mod service;
+
+use std::time::Duration;
+
+pub use convert::real_owner;
+use convert::write_error;
+use http::Request as HttpRequest;
+use service::{Service, answer, service};
+use tower::ServiceExt as _;
+use tower_api_key::{
+    AuthLayer, LastUse, Principal as Caller,
+    manage::{Actor as RealActor, Manager},
+    store::{CredentialStore, Directory, ManageStore},
+    testing::ManualClock,
+};
+
+use crate::model::{Answer, Arrangement, CAP, Call, Minted, Outcome, Request, Route};
+
+/// Everything that a node needs of a store.
+pub trait Store: CredentialStore + ManageStore + Directory + Clone {}
+
+impl<S: CredentialStore + ManageStore + Directory + Clone> Store for S {}
+
+/// A node.
+#[allow(missing_debug_implementations, reason = "services have none")]
+pub struct Node<S> {
+    store: S,
+    manager: Manager<S>,
+    uses: LastUse,
+    /// By route; with uses, and without.
+    services: [Vec<Service>; 2],
+}
+
+const ROUTES: [Route; 7] = [
+    Route::Plain,
+    Route::OneScope,
+    Route::TwoScopes,
+    Route::UserScoped,
+    Route::Optional,
+    Route::OptionalOrganization,
+    Route::Descendant,
+];
+
+impl<S: Store> Node<S> {
+    /// Creates a node that has collected no uses.
+    pub fn new(store: S, clock: &ManualClock) -> Self {
+        let uses = LastUse::new();
+        let auth = AuthLayer::new(store.clone())
+            .with_clock(clock.clone())
+            .with_deadline(Duration::from_secs(60));
+        let noting = auth.clone().with_last_use(uses.clone());
+        let services =
+            [noting, auth].map(|auth| ROUTES.map(|route| service(&auth, &store, route)).into());
+        let manager = Manager::new(store.clone())
+            .with_clock(clock.clone())
+            .with_deadline(Duration::from_secs(60))
+            .with_max_credentials(u32::try_from(CAP).unwrap_or(u32::MAX));
+        Self {
+            store,
+            manager,
+            uses,
+            services,
+        }
+    }
+
+    /// Makes a request; `notes` says whether a use is noted.
+    pub async fn request(&self, request: &Request, notes: bool) -> (Answer, Option<Caller>) {
+        let mut http = HttpRequest::new(());
+        *http.uri_mut() = format!("/{}", request.target).parse().unwrap_or_default();
+        for (name, values) in [
+            ("authorization", &request.authorization),
+            ("x-anyreach-org", &request.organization),
+        ] {
+            for value in values {
+                if let Ok(value) = value.parse() {
+                    http.headers_mut().append(name, value);
+                }
+            }
+        }
+        let at = ROUTES.iter().position(|route| *route == request.route);
+        let [noting, silent] = &self.services;
+        let of_node = if notes { noting } else { silent };
+        let Some(service) = at.and_then(|at| of_node.get(at)) else {
+            return (Answer::Anonymous, None);
+        };
+        let response = service.clone().oneshot(http).await;
+        response.map_or_else(|never| match never {}, answer)
+    }
+
+    /// Makes a call. Also returns the id and the token of what was issued.
+    pub async fn call(&self, actor: &RealActor, call: &Call) -> (Outcome, Option<Minted>) {
+        match self.try_call(actor, call).await {
+            Ok(done) => done,
+            Err(error) => (Outcome::Rejected(error.code()), None),
+        }
+    }
+
+    /// Changes organizations, users or memberships.
+    ///
+    /// # Errors
+    /// The code of the store's error.
+    pub async fn arrange(&self, change: &Arrangement) -> Result<(), &'static str> {
+        let store = &self.store;
+        let done = match change {
+            Arrangement::CreateOrganization(id, parent) => {
+                store.create_organization(id, parent.as_deref()).await
+            }
+            Arrangement::DeleteOrganization(id) => store.delete_organization(id).await,
+            Arrangement::CreateUser(id) => store.create_user(id).await,
+            Arrangement::SetUserEnabled(id, enabled) => store.set_user_enabled(id, *enabled).await,
+            Arrangement::DeleteUser(id) => store.delete_user(id).await,
+            Arrangement::SetMember(user, organization, role) => {
+                store.set_member(user, organization, role).await
+            }
+            Arrangement::RemoveMember(user, organization) => {
+                store.remove_member(user, organization).await
+            }
+        };
+        done.map_err(|error| write_error(&error))
+    }
+
+    /// Asks whether an organization is below another; `None` if the store fails.
+    pub async fn is_descendant(&self, organization: &str, ancestor: &str) -> Option<bool> {
+        self.store
+            .is_descendant_of(organization, ancestor)
+            .await
+            .ok()
+    }
+
+    /// Writes the collected uses; `None` if the store fails.
+    pub async fn write_uses(&self) -> Option<usize> {
+        self.manager.record_uses(&self.uses).await.ok()
+    }
+}

@@ -1,0 +1,168 @@
+//! The list of claims, and the macro that makes a test of each.
+
+/// Makes a test of each claim about stores, so that a broken one names itself: the test
+/// `isolation::another_owners_credentials_are_unknown_and_untouched` calls the function that you
+/// name with that text.
+///
+/// Pass the text to [`Contract::run_claim`](crate::testing::contract::Contract::run_claim). Put the
+/// macro into a module for each store: it creates a module for each subject. See
+/// [`testing::contract`](crate::testing::contract) for an example.
+#[macro_export]
+macro_rules! contract_tests {
+    ($check:ident) => {
+        $crate::__contract_claims! { [$crate::__contract_tests] [$check] }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __contract_tests {
+    ([$check:ident] $($room:ident {
+        $($group:ident $claim:ident $([$($needs:ident)+])?,)+
+    })+) => {$(
+        mod $room {$(
+            #[test]
+            fn $claim() {
+                super::$check(concat!(stringify!($room), "::", stringify!($claim)));
+            }
+        )+}
+    )+};
+}
+
+/// Calls a macro with what it is given and each claim: the module in which its function is, the
+/// group that it is run with, and the features without which it does not apply.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __contract_claims {
+    ([$($then:tt)+] $($given:tt)*) => { $($then)+! { $($given)*
+        records {
+            store every_valid_id_can_be_stored,
+        }
+        lookups {
+            reading unknown_credentials_are_not_found,
+            reading keys_are_returned_as_stored,
+            reading scopes_outside_the_catalogue_grant_nothing,
+            reading key_ids_have_no_aliases,
+            store a_token_has_its_owners_role_in_the_named_organization
+                [PersonalTokens Memberships],
+            store organization_ids_have_no_aliases [PersonalTokens Memberships],
+            store user_ids_have_no_aliases [Directory PersonalTokens Memberships UserDisabling],
+            store credentials_stored_as_inactive_stay_inactive,
+        }
+        changes {
+            store a_deleted_credential_is_inactive_from_the_next_lookup,
+            store a_disabled_users_tokens_are_inactive_until_the_user_is_enabled
+                [PersonalTokens UserDisabling],
+            store membership_changes_apply_from_the_next_lookup [PersonalTokens Memberships],
+            store memberships_are_independent [PersonalTokens Memberships],
+            store deleting_an_organization_ends_its_keys_and_memberships [OrganizationDeletion],
+        }
+        refusals {
+            store an_id_is_never_reused,
+            store a_token_digest_is_never_reused [PersonalTokens],
+            store a_key_and_a_token_may_have_the_same_id [PersonalTokens],
+            store refused_credentials_give_the_reason_and_change_nothing,
+            store unusable_credential_ids_are_refused,
+        }
+        directory {
+            store owner_ids_are_never_reused [Directory PersonalTokens OrganizationDeletion],
+            store refused_directory_changes_give_the_reason_and_change_nothing
+                [Directory Memberships OrganizationDeletion UserDisabling],
+            store unusable_directory_ids_are_refused
+                [Directory Memberships OrganizationDeletion UserDisabling],
+            store the_longest_ids_are_usable [Directory PersonalTokens Memberships],
+        }
+        races {
+            store concurrent_inserts_of_one_id_have_one_winner,
+            store concurrent_lookups_never_see_a_partial_record [PersonalTokens Memberships],
+            store a_credential_deleted_during_lookups_stays_inactive,
+        }
+        unsupported {
+            store a_store_refuses_what_it_does_not_support,
+        }
+        descendants {
+            tree an_organization_descends_from_its_ancestors_only [Directory],
+            tree a_deleted_organization_cuts_off_its_descendants [Directory OrganizationDeletion],
+        }
+        issuing {
+            managed issued_credentials_are_accepted_and_match_the_request,
+            managed an_actor_cannot_grant_more_than_it_holds,
+            managed a_user_cannot_grant_more_than_their_role [Memberships],
+            managed invalid_requests_give_the_reason_and_change_nothing,
+            managed a_lifetime_beyond_the_maximum_is_refused,
+            managed unknown_owners_get_no_credentials,
+        }
+        idempotency {
+            managed a_repeated_request_returns_the_first_credential [Idempotency],
+            managed a_repeated_request_never_returns_an_inactive_credential [Idempotency],
+            managed a_repeated_request_during_an_overlap_returns_the_old_credential
+                [Idempotency Rotation],
+            managed concurrent_requests_with_one_idempotency_key_issue_once [Idempotency],
+        }
+        limits {
+            managed concurrent_requests_respect_the_limit,
+            managed the_limit_counts_usable_credentials [Rotation],
+        }
+        imports {
+            managed imported_digests_are_accepted_unchanged,
+            managed invalid_imports_give_the_reason_and_change_nothing,
+        }
+        inputs {
+            managed unreadable_names_are_refused,
+            managed expiries_in_the_wrong_unit_are_refused,
+            managed actors_with_unusable_ids_are_refused,
+            managed extreme_clocks_do_not_panic [Rotation],
+            managed audit_texts_are_stored_without_invisible_characters [AuditTrail],
+        }
+        listing {
+            managed pages_list_each_credential_once_newest_first,
+            managed filters_match_their_definition,
+            managed a_cursor_works_only_for_its_list,
+        }
+        lifecycle {
+            managed renaming_changes_only_the_name,
+            managed a_disabled_credential_is_refused_until_it_is_enabled,
+            managed enabling_does_not_restore_a_credential_whose_owner_is_gone,
+            managed a_commit_applies_only_to_what_was_read,
+            managed a_commit_refuses_unusable_ids,
+        }
+        endings {
+            managed a_deleted_credential_is_refused_and_never_changes,
+            managed only_a_bearer_of_the_whole_token_can_revoke_it,
+            managed revoke_all_ends_every_credential_of_one_owner,
+        }
+        rotation {
+            managed rotation_without_overlap_ends_the_old_credential_at_once [Rotation],
+            managed rotation_with_overlap_ends_the_old_credential_on_time [Rotation],
+            managed a_rotation_chain_has_at_most_two_active_credentials [Rotation],
+            managed enabling_cannot_outlive_the_actor,
+            managed rotation_follows_the_rules_of_issuing [Rotation],
+        }
+        authority {
+            managed permitted_changes_are_made,
+            managed an_actor_that_lost_its_rights_changes_nothing,
+            managed an_expired_credential_changes_nothing,
+        }
+        storms {
+            managed a_bearer_cannot_prevent_the_end_of_its_credential,
+            managed revoke_all_ends_what_is_issued_meanwhile,
+        }
+        erasure {
+            managed a_deleted_user_leaves_only_a_pseudonymous_audit_trail
+                [PersonalTokens Memberships UserErasure AuditTrail LastUse],
+            managed the_id_of_a_deleted_user_owns_nothing [PersonalTokens UserErasure],
+        }
+        isolation {
+            managed another_owners_credentials_are_unknown_and_untouched,
+        }
+        audit {
+            managed each_change_records_who_made_it_and_from_where [AuditTrail],
+            managed audit_events_are_paged [AuditTrail],
+        }
+        uses {
+            managed a_use_is_recorded_at_most_once_a_minute [LastUse],
+            managed a_recorded_use_is_never_in_the_future [LastUse Rotation AuditTrail],
+            managed the_first_use_after_a_rotation_is_an_event [LastUse Rotation AuditTrail],
+        }
+    } };
+}
