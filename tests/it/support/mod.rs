@@ -4,7 +4,7 @@
 pub(crate) mod clocks;
 #[cfg(feature = "testing")]
 pub(crate) mod faulty_store;
-mod forward;
+pub(crate) mod forward;
 pub(crate) mod held_store;
 #[cfg(feature = "tracing")]
 pub(crate) mod logs;
