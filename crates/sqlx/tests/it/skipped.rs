@@ -73,7 +73,8 @@ impl<S: ManageStore + Directory + Clone> Scene<S> {
         let key = NewKey::named("key").with_role("viewer");
         let (key, secret) = manager.issue_key(&org(), key).await.unwrap().into_parts();
         let token = Import::new("pat", Digest::of(b"test pat"), "token");
-        let import = manager.import(&user(), Kind::PersonalToken, token);
+        let owner = user();
+        let import = manager.import(&owner, Kind::PersonalToken, token);
         import.await.unwrap();
         Self {
             store,

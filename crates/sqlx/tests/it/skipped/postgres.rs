@@ -181,7 +181,7 @@ async fn no_change_of_rows_that_a_policy_hides_is_reported_as_made() {
 }
 
 /// A use that is not written is kept by the caller.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")] // the rollback must not wait for the test
 async fn no_use_that_postgres_skips_counts_as_recorded() {
     let Some(database) = Database::new().await else {
         return;
