@@ -10,7 +10,8 @@ use crate::{
     credential::Kind,
     id::CredentialId,
     store::{
-        AuditAction, CredentialInfo, EffectiveStatus, ManageStore, Owner, Status, WriteError,
+        AuditAction, CredentialInfo, EffectiveStatus, ManageStore, Owner, Status, StoreError,
+        StoreFault, WriteError,
         backend::{Commit, EndStatus, EndTarget, Ending, Update},
     },
 };
@@ -130,7 +131,8 @@ impl<S: ManageStore> Manager<S> {
     ///
     /// # Errors
     /// [`ManageError::NotAllowed`], [`ManageError::UnknownCredential`], [`ManageError::Deleted`] if
-    /// it is already deleted, [`ManageError::Unavailable`].
+    /// it is already deleted; [`ManageError::Unavailable`], also if the store reports that it ended
+    /// nothing and the credential is still there.
     #[doc(alias = "revoke")]
     pub async fn delete(
         &self,
@@ -150,6 +152,10 @@ impl<S: ManageStore> Manager<S> {
     }
 
     /// Deletes or disables one credential, and returns its info afterwards.
+    ///
+    /// A store that ended nothing is believed only if the credential then has the status. If it has
+    /// not, others disabled and enabled it in between, and it is ended again; or the store does
+    /// nothing.
     pub(super) async fn end_one(
         &self,
         deadline: Deadline,
@@ -161,27 +167,21 @@ impl<S: ManageStore> Manager<S> {
     ) -> Result<CredentialInfo, ManageError> {
         let owner = self.owner(actor, kind)?;
         let id = CredentialId::from(id);
-        let end = self.end(actor, &owner, EndTarget::One(id.clone()), to, action);
-        let ended = deadline.hold(end).await?;
-        if ended.is_empty() {
-            let info = deadline.hold(self.find(&owner, id.as_str())).await?;
-            return if info.status == Status::Deleted {
-                Err(ManageError::Deleted)
-            } else {
-                Ok(info)
-            };
+        for _ in 0..MAX_ATTEMPTS {
+            let end = self.end(actor, &owner, EndTarget::One(id.clone()), to, action);
+            let ended = deadline.hold(end).await?;
+            let known = deadline.hold(self.find(&owner, id.as_str())).await;
+            if !ended.is_empty() {
+                return Ok(after_end(known, owner, id, to));
+            }
+            let info = known?;
+            match info.status {
+                Status::Deleted => return Err(ManageError::Deleted),
+                status if status == to.status() => return Ok(info),
+                _ => {}
+            }
         }
-        // The change is made: a failure to read the credential afterwards must not look like one of
-        // it.
-        let known = deadline.hold(self.find(&owner, id.as_str())).await;
-        let info = known.unwrap_or_else(|_| CredentialInfo {
-            damaged: true,
-            ..CredentialInfo::new(id, owner, UnixMillis(0))
-        });
-        Ok(CredentialInfo {
-            status: to.status(),
-            ..info
-        })
+        Err(StoreError::from(StoreFault::ended_nothing()).into())
     }
 
     /// Ends credentials in one statement, whatever their state, and passes the audit events to the
@@ -256,6 +256,24 @@ impl<S: ManageStore> Manager<S> {
             }
         }
         Err(ManageError::Busy)
+    }
+}
+
+/// Returns the info of a credential that was ended. The change is made: a failure to read the
+/// credential afterwards must not look like one of it.
+fn after_end(
+    known: Result<CredentialInfo, ManageError>,
+    owner: Owner,
+    id: CredentialId,
+    to: EndStatus,
+) -> CredentialInfo {
+    let info = known.unwrap_or_else(|_| CredentialInfo {
+        damaged: true,
+        ..CredentialInfo::new(id, owner, UnixMillis(0))
+    });
+    CredentialInfo {
+        status: to.status(),
+        ..info
     }
 }
 

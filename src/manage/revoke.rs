@@ -8,8 +8,8 @@ use crate::{
     id::CredentialId,
     rejection::Cause,
     store::{
-        AuditAction, CredentialInfo, ManageStore, Owner, StoreError,
-        backend::{EndStatus, EndTarget},
+        AuditAction, CredentialInfo, Filter, ManageStore, Owner, Status, StoreError, StoreFault,
+        backend::{EndStatus, EndTarget, ListQuery},
     },
 };
 
@@ -36,7 +36,8 @@ impl<S: ManageStore> Manager<S> {
     ///
     /// # Errors
     /// [`ManageError::UnknownCredential`] for everything that is not a credential here, however
-    /// close; [`ManageError::Deleted`]; [`ManageError::Unavailable`].
+    /// close; [`ManageError::Deleted`]; [`ManageError::Unavailable`], as for
+    /// [`delete`](Self::delete).
     pub async fn revoke_presented(
         &self,
         token: &str,
@@ -83,8 +84,9 @@ impl<S: ManageStore> Manager<S> {
     /// caller whose own credential is among them has none afterwards.
     ///
     /// # Errors
-    /// [`ManageError::NotAllowed`], [`ManageError::Unavailable`]. After the latter all, some or none
-    /// may be deleted: call again until it succeeds. The ids that an earlier call deleted are in the
+    /// [`ManageError::NotAllowed`], [`ManageError::Unavailable`], also if the store reports that it
+    /// ended nothing and a credential is still there. After the latter all, some or none may be
+    /// deleted: call again until it succeeds. The ids that an earlier call deleted are in the
     /// [audit trail](Self::events), not among those returned, and the
     /// [hook](Self::on_event) is not called for them.
     pub async fn revoke_all(
@@ -93,14 +95,36 @@ impl<S: ManageStore> Manager<S> {
         kind: Kind,
     ) -> Result<Vec<CredentialId>, ManageError> {
         let owner = self.owner(actor, kind)?;
-        let end = self.end(
-            actor,
-            &owner,
-            EndTarget::All,
-            EndStatus::Deleted,
-            AuditAction::Deleted,
-        );
-        self.within_deadline(end).await
+        self.within_deadline(self.end_all(actor, &owner)).await
+    }
+
+    /// Ends all credentials. A store that ended nothing is believed only if nothing is listed, or if
+    /// what is listed ends at the second call: it was issued after the first.
+    async fn end_all(
+        &self,
+        actor: &Actor,
+        owner: &Owner,
+    ) -> Result<Vec<CredentialId>, ManageError> {
+        let (to, action) = (EndStatus::Deleted, AuditAction::Deleted);
+        let ended = self.end(actor, owner, EndTarget::All, to, action).await?;
+        if !ended.is_empty() {
+            return Ok(ended);
+        }
+        let any = ListQuery {
+            filter: Filter::default(),
+            after: None,
+            limit: 1,
+            now: self.clock.now(),
+        };
+        let Some(left) = self.store.credentials(owner, &any).await?.pop() else {
+            return Ok(ended);
+        };
+        let ended = self.end(actor, owner, EndTarget::All, to, action).await?;
+        let after = self.store.credential(owner, left.id.as_str()).await?;
+        if after.is_some_and(|info| info.status != Status::Deleted) {
+            return Err(StoreError::from(StoreFault::ended_nothing()).into());
+        }
+        Ok(ended)
     }
 }
 

@@ -102,7 +102,8 @@ pub enum StoreError {
 }
 
 /// What a layer, a cache or a manager found wrong with a store: it did not answer before a
-/// deadline, panicked, or answered for another credential or organization.
+/// deadline, panicked, answered for another credential or organization, or ended nothing when a
+/// credential was to end.
 ///
 /// You find it as the source of a [`StoreError::Unavailable`] or of a
 /// [`Cause::StoreFault`](crate::rejection::Cause::StoreFault). A cache of your own passes it on by
@@ -130,6 +131,8 @@ enum FaultKind {
     Panicked,
     #[error("the store answered for another credential or organization")]
     Mismatched,
+    #[error("the store ended nothing, although the credential exists")]
+    EndedNothing,
 }
 
 /// Any error that can be sent between threads.
@@ -176,14 +179,20 @@ impl StoreFault {
         Self(FaultKind::Mismatched)
     }
 
-    /// Returns a fixed code for logs and metrics: `store_timed_out`, `store_panicked` or
-    /// `store_mismatched`.
+    /// Creates the fault of a store that reported success and ended nothing.
+    pub(crate) fn ended_nothing() -> Self {
+        Self(FaultKind::EndedNothing)
+    }
+
+    /// Returns a fixed code for logs and metrics: `store_timed_out`, `store_panicked`,
+    /// `store_mismatched` or `store_ended_nothing`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self.0 {
             FaultKind::TimedOut(_) => "store_timed_out",
             FaultKind::Panicked => "store_panicked",
             FaultKind::Mismatched => "store_mismatched",
+            FaultKind::EndedNothing => "store_ended_nothing",
         }
     }
 }

@@ -59,6 +59,7 @@ mod incidents;
 mod last_use;
 #[cfg(feature = "tracing")]
 mod leak;
+mod manage_endings;
 #[cfg(feature = "testing")]
 mod manage_escalation;
 #[cfg(all(feature = "testing", feature = "metrics", feature = "tracing"))]

@@ -50,7 +50,7 @@ pub enum BrokenAssumption {
         /// The right, such as `EXECUTE`.
         right: Box<str>,
     },
-    /// Row-level security is enabled, which hides rows without an error.
+    /// Row-level security is enabled, which hides rows from lookups without an error.
     #[error(
         "row-level security is enabled on {table}, which can hide rows: \
          ALTER TABLE … {table} DISABLE ROW LEVEL SECURITY"
@@ -92,6 +92,18 @@ pub enum BrokenAssumption {
         trigger: Box<str>,
         /// The role that owns the function.
         owner: Box<str>,
+    },
+    /// A table of the store has a trigger that the migrations do not create. It can skip or undo a
+    /// change.
+    #[error(
+        "{table} has the trigger {trigger:?}, which the migrations do not create and which can \
+         skip or undo a change: drop it"
+    )]
+    UnknownTrigger {
+        /// The table.
+        table: Box<str>,
+        /// The trigger.
+        trigger: Box<str>,
     },
     /// A table of the store is not as the migrations create it: it has a rule, is not logged, lacks
     /// a unique index, or the change log has another trigger or another default.

@@ -20,6 +20,32 @@ pub(crate) fn expect_changed(
     }
 }
 
+/// The database reported success without making the change. A trigger, a rule or a policy that is
+/// not the store's does that.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the database skipped a change of {0}: call check(), which names foreign triggers and rules"
+)]
+struct Skipped(&'static str);
+
+/// Returns the error of a change of `table` that the database skipped.
+pub(crate) fn skipped(table: &'static str) -> StoreError {
+    StoreError::unavailable(Skipped(table))
+}
+
+/// Returns an error unless a statement changed as many rows of `table` as it had to.
+pub(crate) fn expect_rows(
+    changed: u64,
+    expected: usize,
+    table: &'static str,
+) -> Result<(), StoreError> {
+    if u64::try_from(expected) == Ok(changed) {
+        Ok(())
+    } else {
+        Err(skipped(table))
+    }
+}
+
 /// Reads the fingerprint of the request that an idempotency key belongs to.
 pub(crate) fn fingerprint(bytes: Option<Vec<u8>>) -> Result<[u8; 32], StoreError> {
     bytes

@@ -131,7 +131,9 @@ pub trait ManageStore: CredentialStore {
     /// # Errors
     /// [`WriteError::NotPermitted`], [`WriteError::Store`]. A credential that does not exist,
     /// belongs to another owner or has already been ended is not an error; its id is not among
-    /// those returned.
+    /// those returned. A credential that the database kept from ending is one: look in the
+    /// transaction whether it has ended. A manager that finds it alive afterwards reports
+    /// [`StoreFault`](super::StoreFault).
     ///
     /// After [`WriteError::Store`] the credentials, or some of them, may have been ended, with their
     /// audit events. To call again is always safe, and ends the rest.

@@ -129,3 +129,6 @@ UNION ALL SELECT 'trigger', e.name, e.trigger, CASE
 UNION ALL SELECT 'altered', t.name, pg_catalog.concat('has the trigger ', t.trigger, ', which can keep the log silent: drop it'), NULL
     FROM trigger t WHERE t.name IN ('changes', 'horizon')
         AND NOT EXISTS (SELECT FROM expected e WHERE e.name = t.name AND e.trigger = t.trigger)
+UNION ALL SELECT 'unknown trigger', t.name, t.trigger, NULL
+    FROM trigger t WHERE t.name NOT IN ('changes', 'horizon')
+        AND NOT EXISTS (SELECT FROM expected e WHERE e.name = t.name AND e.trigger = t.trigger)

@@ -24,10 +24,17 @@ pub(super) struct Report {
 impl BrokenAssumption {
     /// Whether nothing in the schema may be used before this is corrected.
     pub(super) fn forbids_use(&self) -> bool {
-        use BrokenAssumption::{Encoding, ForeignObject, ForeignOwner, OthersMayCreate};
+        use BrokenAssumption::{
+            Encoding, ForeignObject, ForeignOwner, OthersMayCreate, RowSecurity,
+        };
+        // With row security, what the role is not exempt from is an error of every statement.
         matches!(
             self,
-            Encoding { .. } | ForeignOwner { .. } | OthersMayCreate { .. } | ForeignObject { .. }
+            Encoding { .. }
+                | ForeignOwner { .. }
+                | OthersMayCreate { .. }
+                | ForeignObject { .. }
+                | RowSecurity { .. }
         )
     }
 
@@ -116,6 +123,10 @@ impl Report {
             "encoding" => B::Encoding { encoding: first },
             "queue" => B::NotificationQueue,
             "durability" => B::NotDurable { setting: first },
+            "unknown trigger" => B::UnknownTrigger {
+                table: first,
+                trigger: second,
+            },
             "foreign trigger" => B::ForeignTrigger {
                 table: first,
                 trigger: second,

@@ -5,16 +5,21 @@
 //! deleted between the check and the insert.
 
 use async_trait::async_trait;
-use sqlx::{PgConnection, Postgres, Row, postgres::PgArguments, query::Query};
+use sqlx::{
+    PgConnection, Postgres, Row,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
 
 use super::{
     PostgresStore, contains_no_nul,
     pool::Purpose,
-    row::store_error,
+    row::{get, store_error},
     sql::{Statement, Statements},
 };
-use crate::shared::expect_changed;
+use crate::shared::skipped;
 use tower_api_key::{
+    credential::Kind,
     id::{check_organization_id, check_user_id},
     store::{
         Directory, StoreError,
@@ -23,16 +28,53 @@ use tower_api_key::{
 };
 
 impl PostgresStore {
-    /// Executes one statement, and returns how many rows it changed.
-    async fn change(
+    /// Inserts one row of `table`, unless `known` finds it.
+    async fn create(
+        &self,
+        db: &mut PgConnection,
+        insert: Query<'_, Postgres, PgArguments>,
+        known: &Statement,
+        (table, id): (&'static str, &str),
+    ) -> Result<(), WriteError> {
+        let created = insert.execute(&mut *db).await.map_err(store_error)?;
+        if created.rows_affected() > 0 {
+            return Ok(());
+        }
+        let known = known.query().bind(id).fetch_optional(db).await;
+        match known.map_err(store_error)? {
+            Some(_) => Err(Taken(id.into())),
+            None => Err(skipped(table).into()),
+        }
+    }
+
+    /// Updates one row of `table`. If `known` finds the row and it is not updated, that is an error.
+    async fn update(
         &self,
         purpose: Purpose,
-        query: Query<'_, Postgres, PgArguments>,
-    ) -> Result<u64, WriteError> {
-        let run = async |db: &mut PgConnection| {
-            Ok::<_, WriteError>(query.execute(db).await.map_err(store_error)?)
-        };
-        Ok(self.transact(purpose, run).await?.rows_affected())
+        update: Query<'_, Postgres, PgArguments>,
+        known: &Statement,
+        (table, id): (&'static str, &str),
+        unknown: fn(Box<str>) -> WriteError,
+    ) -> Result<(), WriteError> {
+        self.transact(purpose, async |db| {
+            let updated = update.fetch_optional(&mut *db).await.map_err(store_error)?;
+            match updated {
+                Some(row) => expect_made(&row, table),
+                None => {
+                    ensure_exists(db, known, id, unknown).await?;
+                    Err(skipped(table).into())
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// Refuses a row that is not as it was to be, which a statement returns in the column `made`.
+fn expect_made(row: &PgRow, table: &'static str) -> Result<(), WriteError> {
+    match get(row, "made")? {
+        true => Ok(()),
+        false => Err(skipped(table).into()),
     }
 }
 
@@ -90,67 +132,61 @@ impl Directory for PostgresStore {
             if let Some(parent) = parent {
                 ensure_exists(db, living_organization, parent, UnknownOrganization).await?;
             }
-            let created = create_organization
-                .query()
-                .bind(id)
-                .bind(parent)
-                .execute(db)
-                .await
-                .map_err(store_error)?;
-            expect_changed(created.rows_affected(), || Taken(id.into()))
+            let insert = create_organization.query().bind(id).bind(parent);
+            let known = &self.by_owner.of_kind(Kind::OrgKey).known;
+            self.create(db, insert, known, ("organizations", id)).await
         })
         .await
     }
 
     async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
-        let unknown = || UnknownOrganization(id.into());
         if !contains_no_nul(id) {
-            return Err(unknown());
+            return Err(UnknownOrganization(id.into()));
         }
-        expect_changed(
-            self.change(
-                Purpose::Prompt,
-                self.statements.delete_organization.query().bind(id),
-            )
-            .await?,
-            unknown,
+        let Statements {
+            living_organization,
+            delete_organization,
+            ..
+        } = &*self.statements;
+        let delete = delete_organization.query().bind(id);
+        let row = ("organizations", id);
+        self.update(
+            Purpose::Prompt,
+            delete,
+            living_organization,
+            row,
+            UnknownOrganization,
         )
+        .await
     }
 
     async fn create_user(&self, id: &str) -> Result<(), WriteError> {
         check_user_id(id)?;
-        expect_changed(
-            self.change(
-                Purpose::Ordinary,
-                self.statements.create_user.query().bind(id),
-            )
-            .await?,
-            || Taken(id.into()),
-        )
+        let insert = self.statements.create_user.query().bind(id);
+        self.transact(Purpose::Ordinary, async |db| {
+            self.create(db, insert, &self.statements.known_user, ("users", id))
+                .await
+        })
+        .await
     }
 
     async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
-        let unknown = || UnknownUser(id.into());
         let purpose = if enabled {
             Purpose::Ordinary
         } else {
             Purpose::Prompt
         };
         if !contains_no_nul(id) {
-            return Err(unknown());
+            return Err(UnknownUser(id.into()));
         }
-        expect_changed(
-            self.change(
-                purpose,
-                self.statements
-                    .set_user_enabled
-                    .query()
-                    .bind(id)
-                    .bind(enabled),
-            )
-            .await?,
-            unknown,
-        )
+        let Statements {
+            known_user,
+            set_user_enabled,
+            ..
+        } = &*self.statements;
+        let set = set_user_enabled.query().bind(id).bind(enabled);
+        self.update(purpose, set, known_user, ("users", id), UnknownUser)
+            .await
     }
 
     async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
@@ -176,8 +212,11 @@ impl Directory for PostgresStore {
             ensure_exists(db, living_organization, organization, UnknownOrganization).await?;
             ensure_exists(db, known_user, user, UnknownUser).await?;
             let set = set_member.query().bind(user).bind(organization).bind(role);
-            set.execute(db).await.map_err(store_error)?;
-            Ok(())
+            let made = set.fetch_optional(db).await.map_err(store_error)?;
+            made.map_or_else(
+                || Err(skipped("memberships").into()),
+                |row| expect_made(&row, "memberships"),
+            )
         })
         .await
     }
@@ -191,13 +230,9 @@ impl Directory for PostgresStore {
         self.transact(Purpose::Prompt, async |db| {
             ensure_exists(db, known_user, user, UnknownUser).await?;
             if contains_no_nul(organization) {
-                remove_member
-                    .query()
-                    .bind(user)
-                    .bind(organization)
-                    .execute(db)
-                    .await
-                    .map_err(store_error)?;
+                let remove = remove_member.query().bind(user).bind(organization);
+                let found = remove.fetch_optional(db).await.map_err(store_error)?;
+                return found.map_or(Ok(()), |row| expect_made(&row, "memberships"));
             }
             Ok(())
         })

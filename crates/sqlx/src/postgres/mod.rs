@@ -40,9 +40,9 @@
 //! | assumption | otherwise | what to do |
 //! |---|---|---|
 //! | the encoding is UTF8 | ids that it cannot express would be outages | create the database with `ENCODING 'UTF8'` |
-//! | no row-level security on any table | a valid key could be unknown, the feed silent | disable it |
+//! | no row-level security on any table | a valid key could be unknown, the feed silent; a management call that would miss a row fails | disable it |
 //! | every trigger of the log is there and `ENABLE ALWAYS` | changes would not be logged; the feed is lost until then | the statement in the error. `pg_restore --disable-triggers` leaves them otherwise |
-//! | the tables are as the migrations create them: logged, with their unique indexes, without rules; on `changes` and `horizon` no other triggers | changes would be lost or not be logged | what the error says |
+//! | the tables are as the migrations create them: logged, with their unique indexes, without rules and without other triggers | changes would be skipped, undone or not logged | what the error says |
 //! | `fsync` and `full_page_writes` are on | a crash could undo a revocation | turn them on, or [`danger_allow_lost_commits`](PostgresStore::danger_allow_lost_commits) |
 //! | the server's queue of notifications is at most half full | followers see a change up to 2 s later | end the session that blocks it |
 //! | one server process for each connection | prepared statements fail, notifications are lost | a pooler's session mode |

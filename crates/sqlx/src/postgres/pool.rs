@@ -32,8 +32,11 @@ use tower_api_key::store::{StoreError, StoreFault};
 /// Names without a schema are looked up in `pg_catalog` only: in `public`, which is in the path of
 /// most roles, another role may have created a function or an operator whose argument types fit
 /// better.
+///
+/// A row that row-level security would hide is an error: a change that does not find it would
+/// otherwise be reported as made.
 pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
-    SET LOCAL search_path = pg_catalog, pg_temp; \
+    SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL row_security = off; \
     SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '8s'; \
     SET LOCAL enable_bitmapscan = off";
 

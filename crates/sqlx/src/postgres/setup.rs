@@ -57,8 +57,8 @@ impl PostgresStore {
     ///
     /// The schema must be at the migration that this version needs, the role must be able to run
     /// what requests run and to follow the log, and what the store relies on must hold: who owns
-    /// the schema, that no row is hidden, that the log's triggers work, the encoding, the
-    /// durability of commits, and that no pooler shares the connections. For the last one it opens
+    /// the schema, that no row is hidden, that the log's triggers work and that there are no other
+    /// triggers and no rules, the encoding, the durability of commits, and that no pooler shares the connections. For the last one it opens
     /// a connection beside the pool. It gives up after 10 s.
     ///
     /// # Errors
@@ -101,8 +101,11 @@ impl PostgresStore {
         let newer = self.is_newer().await?;
         self.try_statements().await?;
         let mut broken = report.broken;
-        // A newer version may have other functions.
-        broken.retain(|broken| !(newer && matches!(broken, BrokenAssumption::Function { .. })));
+        // A newer version may have other functions and more triggers.
+        broken.retain(|broken| {
+            use BrokenAssumption::{Function, UnknownTrigger};
+            !(newer && matches!(broken, Function { .. } | UnknownTrigger { .. }))
+        });
         let row = self.fetch_one(self.statements.log_facts.query()).await?;
         match row.try_get(0).map_err(SetupError::from_postgres)? {
             1 => {}

@@ -98,13 +98,23 @@ statements! {
     /// Locks the user, who may be changed but not removed.
     known_user = "SELECT 1 FROM $$.users WHERE id = $1 FOR KEY SHARE";
     create_organization = "INSERT INTO $$.organizations (id, parent_id) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-    delete_organization = "UPDATE $$.organizations SET deleted = true WHERE id = $1 AND NOT deleted";
+    delete_organization = "
+        UPDATE $$.organizations SET deleted = true WHERE id = $1 AND NOT deleted RETURNING deleted AS made";
     create_user = "INSERT INTO $$.users (id) VALUES ($1) ON CONFLICT DO NOTHING";
-    set_user_enabled = "UPDATE $$.users SET enabled = $2 WHERE id = $1";
+    set_user_enabled = "UPDATE $$.users SET enabled = $2 WHERE id = $1 RETURNING enabled = $2 AS made";
     set_member = "
         INSERT INTO $$.memberships (user_id, organization_id, role) VALUES ($1, $2, $3)
-        ON CONFLICT (user_id, organization_id) DO UPDATE SET role = excluded.role";
-    remove_member = "DELETE FROM $$.memberships WHERE user_id = $1 AND organization_id = $2";
+        ON CONFLICT (user_id, organization_id) DO UPDATE SET role = excluded.role RETURNING role = $3 AS made";
+    /// Returns whether a membership that was there was removed.
+    remove_member = "
+        WITH held AS (
+            SELECT user_id, organization_id FROM $$.memberships
+            WHERE user_id = $1 AND organization_id = $2 FOR UPDATE
+        ), removed AS (
+            DELETE FROM $$.memberships m USING held
+            WHERE m.user_id = held.user_id AND m.organization_id = held.organization_id RETURNING true
+        )
+        SELECT EXISTS (SELECT FROM removed) AS made FROM held";
     insert = "
         INSERT INTO $$.credentials (kind, id, digest, status, expires_at, organization_id, user_id, role,
             scopes, name, created_at, rotated_from, rotated_to, rotated_at, idempotency_key, request_hash,
@@ -193,6 +203,13 @@ statements! {
     erase_caused_events = "
         UPDATE $$.events SET actor_user_id = $2, origin = NULL
         WHERE number IN (SELECT number FROM $$.events WHERE actor_user_id = $1 ORDER BY number LIMIT $3)";
+    /// Returns a row if anything is left of the user $1.
+    has_traces = "
+        SELECT WHERE EXISTS (SELECT FROM $$.users WHERE id = $1)
+            OR EXISTS (SELECT FROM $$.credentials WHERE user_id = $1)
+            OR EXISTS (SELECT FROM $$.memberships WHERE user_id = $1)
+            OR EXISTS (SELECT FROM $$.events WHERE user_id = $1)
+            OR EXISTS (SELECT FROM $$.events WHERE actor_user_id = $1)";
 
     version = "SELECT max(version) FROM $$._migrations WHERE success";
     /// Returns whether a version that knows the migrations up to $1 can use the schema with those

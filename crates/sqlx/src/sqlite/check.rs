@@ -4,8 +4,8 @@ use std::path::Path;
 
 use sqlx::{FromRow, SqliteConnection};
 
-use super::{SqliteStore, file::DatabaseFile};
-use crate::{BrokenAssumption, SetupError};
+use super::{SqliteStore, file::DatabaseFile, migrate};
+use crate::{BrokenAssumption, SetupError, TriggerProblem};
 
 /// The indexes, triggers and views of the schema; a missing table makes every statement fail. An
 /// index or a trigger that was dropped for a large import and forgotten fails nothing, but changes
@@ -66,6 +66,39 @@ pub(super) async fn missing_objects(db: &mut SqliteConnection) -> Result<Vec<Str
     sqlx::query_scalar(MISSING).bind(names).fetch_all(db).await
 }
 
+/// The triggers on tables of the store that the migrations `?2` do not create, and those of its
+/// names `?1` that they create otherwise, with whether the name is one of those. A schema of a later
+/// migration than `?3` may have others.
+const FOREIGN_TRIGGERS: &str = "
+    SELECT tbl_name, name, name IN (SELECT value FROM json_each(?1)) AS is_ours FROM sqlite_schema
+    WHERE type = 'trigger' AND instr(?2, sql) = 0
+        AND (substr(lower(tbl_name), 1, 14) = 'tower_api_key_' OR is_ours)
+        AND NOT EXISTS (SELECT 1 FROM tower_api_key_migrations WHERE version > ?3)
+    ORDER BY name";
+
+async fn foreign_triggers(db: &mut SqliteConnection) -> Result<Vec<BrokenAssumption>, sqlx::Error> {
+    let (newest, script) = migrate::newest_and_text();
+    let found: Vec<(String, String, bool)> = sqlx::query_as(FOREIGN_TRIGGERS)
+        .bind(serde_json::Value::from_iter(OBJECTS).to_string())
+        .bind(script)
+        .bind(newest)
+        .fetch_all(db)
+        .await?;
+    let named = found.into_iter().map(|(table, trigger, is_ours)| {
+        let (table, trigger) = (table.into(), trigger.into());
+        match is_ours {
+            true => BrokenAssumption::Trigger {
+                table,
+                trigger,
+                problem: TriggerProblem::Replaced,
+                remedy: "create it as the last migration that has it does".into(),
+            },
+            false => BrokenAssumption::UnknownTrigger { table, trigger },
+        }
+    });
+    Ok(named.collect())
+}
+
 /// What is verified whenever a database is opened.
 const PRAGMAS: &str = "
     SELECT (SELECT encoding FROM pragma_encoding) AS encoding,
@@ -99,6 +132,7 @@ async fn cheap(
             mode: pragmas.journal_mode.into(),
         });
     }
+    broken.extend(foreign_triggers(db).await?);
     let missing = missing_objects(db).await?;
     if !missing.is_empty() {
         broken.push(BrokenAssumption::MissingObjects {
@@ -165,7 +199,7 @@ impl SqliteStore {
     /// Verifies what would otherwise make the store answer wrongly without an error.
     ///
     /// It finds files that were replaced, a second name of the file, another encoding or journal
-    /// mode, a missing trigger, index or view, a change log with gaps, and rows whose owner does
+    /// mode, a missing trigger, index or view, a trigger that is not the store's, a change log with gaps, and rows whose owner does
     /// not exist. Opening a store verifies all but the last two.
     ///
     /// Reads all credentials, organizations and memberships once. It does not look for a damaged

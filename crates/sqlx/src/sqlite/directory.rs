@@ -11,7 +11,7 @@ use super::{
     SqliteStore,
     row::{self, store_error},
 };
-use crate::shared::expect_changed;
+use crate::shared::{expect_changed, skipped};
 use tower_api_key::{
     id::{check_organization_id, check_user_id},
     store::{
@@ -34,6 +34,18 @@ macro_rules! execute {
     };
 }
 
+/// Binds the values, and returns whether the statement finds a row.
+macro_rules! finds {
+    ($db:expr, $sql:expr, $($value:expr),+) => {
+        sqlx::query($sql)
+            $(.bind($value))+
+            .fetch_optional(&mut *$db)
+            .await
+            .map_err(store_error)?
+            .is_some()
+    };
+}
+
 async fn create_organization(
     db: &mut SqliteConnection,
     id: &str,
@@ -46,19 +58,35 @@ async fn create_organization(
         SELECT ?1, ?2
         WHERE NOT EXISTS (SELECT 1 FROM tower_api_key_organization_references WHERE id = ?1)
         ON CONFLICT DO NOTHING";
-    expect_changed(execute!(db, sql, id, parent), || Taken(id.into()))
+    let created = execute!(db, sql, id, parent);
+    let known = "SELECT 1 FROM tower_api_key_organization_references WHERE id = ?1
+        UNION ALL SELECT 1 FROM tower_api_key_organizations WHERE id = ?1 LIMIT 1";
+    if created == 0 && !finds!(db, known, id) {
+        return Err(skipped("tower_api_key_organizations").into());
+    }
+    expect_changed(created, || Taken(id.into()))
 }
 
 async fn delete_organization(db: &mut SqliteConnection, id: &str) -> Result<(), WriteError> {
     let sql = "UPDATE tower_api_key_organizations SET deleted = 1 WHERE id = ?1 AND deleted = 0";
-    expect_changed(execute!(db, sql, id), || UnknownOrganization(id.into()))
+    let deleted = execute!(db, sql, id);
+    if finds!(db, LIVING, id) {
+        return Err(skipped("tower_api_key_organizations").into());
+    }
+    expect_changed(deleted, || UnknownOrganization(id.into()))
 }
 
 async fn create_user(db: &mut SqliteConnection, id: &str) -> Result<(), WriteError> {
     let sql = "INSERT INTO tower_api_key_users (id)
         SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM tower_api_key_user_references WHERE id = ?1)
         ON CONFLICT DO NOTHING";
-    expect_changed(execute!(db, sql, id), || Taken(id.into()))
+    let created = execute!(db, sql, id);
+    let known = "SELECT 1 FROM tower_api_key_user_references WHERE id = ?1
+        UNION ALL SELECT 1 FROM tower_api_key_users WHERE id = ?1 LIMIT 1";
+    if created == 0 && !finds!(db, known, id) {
+        return Err(skipped("tower_api_key_users").into());
+    }
+    expect_changed(created, || Taken(id.into()))
 }
 
 async fn set_user_enabled(
@@ -67,9 +95,13 @@ async fn set_user_enabled(
     enabled: bool,
 ) -> Result<(), WriteError> {
     let sql = "UPDATE tower_api_key_users SET enabled = ?2 WHERE id = ?1";
-    expect_changed(execute!(db, sql, id, i64::from(enabled)), || {
-        UnknownUser(id.into())
-    })
+    execute!(db, sql, id, i64::from(enabled));
+    known_user(db, id).await?;
+    let other = "SELECT 1 FROM tower_api_key_users WHERE id = ?1 AND enabled <> ?2";
+    if finds!(db, other, id, i64::from(enabled)) {
+        return Err(skipped("tower_api_key_users").into());
+    }
+    Ok(())
 }
 
 /// Everything stored about user `?1`. Deleted credentials are found by statements of their own,
@@ -89,6 +121,16 @@ const PSEUDONYMS: [&str; 2] = [
     "UPDATE tower_api_key_events SET actor_user_id = ?2, origin = NULL WHERE actor_user_id = ?1",
 ];
 
+/// Whether anything is left of user `?1`.
+const TRACES: &str = "
+    SELECT 1 FROM tower_api_key_users WHERE id = ?1
+    UNION ALL SELECT 1 FROM tower_api_key_credentials WHERE user_id = ?1 AND status <> 'deleted'
+    UNION ALL SELECT 1 FROM tower_api_key_credentials WHERE user_id = ?1 AND status = 'deleted'
+    UNION ALL SELECT 1 FROM tower_api_key_memberships WHERE user_id = ?1
+    UNION ALL SELECT 1 FROM tower_api_key_events WHERE user_id = ?1
+    UNION ALL SELECT 1 FROM tower_api_key_events WHERE actor_user_id = ?1
+    LIMIT 1";
+
 async fn delete_user(
     db: &mut SqliteConnection,
     id: &str,
@@ -100,10 +142,11 @@ async fn delete_user(
     for sql in PSEUDONYMS {
         execute!(db, sql, id, pseudonym);
     }
-    expect_changed(
-        execute!(db, "DELETE FROM tower_api_key_users WHERE id = ?1", id),
-        || UnknownUser(id.into()),
-    )
+    let deleted = execute!(db, "DELETE FROM tower_api_key_users WHERE id = ?1", id);
+    if finds!(db, TRACES, id) {
+        return Err(skipped("tower_api_key_users").into());
+    }
+    expect_changed(deleted, || UnknownUser(id.into()))
 }
 
 async fn set_member(
@@ -118,7 +161,12 @@ async fn set_member(
         "INSERT INTO tower_api_key_memberships (user_id, organization_id, role) VALUES (?1, ?2, ?3)
         ON CONFLICT (user_id, organization_id) DO UPDATE SET role = excluded.role";
     execute!(db, sql, user, organization, role);
-    Ok(())
+    let set = "SELECT 1 FROM tower_api_key_memberships
+        WHERE user_id = ?1 AND organization_id = ?2 AND role = ?3";
+    match finds!(db, set, user, organization, role) {
+        true => Ok(()),
+        false => Err(skipped("tower_api_key_memberships").into()),
+    }
 }
 
 async fn remove_member(
@@ -129,32 +177,31 @@ async fn remove_member(
     known_user(db, user).await?;
     let sql = "DELETE FROM tower_api_key_memberships WHERE user_id = ?1 AND organization_id = ?2";
     execute!(db, sql, user, organization);
-    Ok(())
+    let left =
+        "SELECT 1 FROM tower_api_key_memberships WHERE user_id = ?1 AND organization_id = ?2";
+    match finds!(db, left, user, organization) {
+        true => Err(skipped("tower_api_key_memberships").into()),
+        false => Ok(()),
+    }
 }
+
+const LIVING: &str = "SELECT 1 FROM tower_api_key_organizations WHERE id = ?1 AND deleted = 0";
 
 pub(super) async fn living_organization(
     db: &mut SqliteConnection,
     id: &str,
 ) -> Result<(), WriteError> {
-    let sql = "SELECT 1 FROM tower_api_key_organizations WHERE id = ?1 AND deleted = 0";
-    let found = sqlx::query(sql)
-        .bind(id)
-        .fetch_optional(db)
-        .await
-        .map_err(store_error)?;
-    found
-        .map(drop)
-        .ok_or_else(|| UnknownOrganization(id.into()))
+    match finds!(db, LIVING, id) {
+        true => Ok(()),
+        false => Err(UnknownOrganization(id.into())),
+    }
 }
 
 pub(super) async fn known_user(db: &mut SqliteConnection, id: &str) -> Result<(), WriteError> {
-    let sql = "SELECT 1 FROM tower_api_key_users WHERE id = ?1";
-    let found = sqlx::query(sql)
-        .bind(id)
-        .fetch_optional(db)
-        .await
-        .map_err(store_error)?;
-    found.map(drop).ok_or_else(|| UnknownUser(id.into()))
+    match finds!(db, "SELECT 1 FROM tower_api_key_users WHERE id = ?1", id) {
+        true => Ok(()),
+        false => Err(UnknownUser(id.into())),
+    }
 }
 
 #[async_trait]

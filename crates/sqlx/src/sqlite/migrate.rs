@@ -65,6 +65,14 @@ pub fn migration_sql(applied: Option<i64>) -> String {
     format!("BEGIN IMMEDIATE;\n{CREATE_TABLE}{migrations}COMMIT;\n")
 }
 
+/// Returns the newest migration of this version, and the text of all.
+pub(super) fn newest_and_text() -> (Option<i64>, String) {
+    let migrator = migrator(false);
+    let newest = migrator.iter().map(|one| one.version).max();
+    let texts = migrator.iter().map(|one| one.sql.as_str());
+    (newest, texts.collect::<Vec<_>>().join("\n"))
+}
+
 pub(super) async fn has_schema(connection: &mut SqliteConnection) -> Result<bool, SetupError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)";
     sqlx::query_scalar(sql)
@@ -115,9 +123,8 @@ async fn is_compatible(connection: &mut SqliteConnection) -> Result<bool, sqlx::
     if !known {
         return Ok(false);
     }
-    let newest = migrator(false).iter().map(|one| one.version).max();
     let incompatible: bool = sqlx::query_scalar(INCOMPATIBLE)
-        .bind(newest)
+        .bind(newest_and_text().0)
         .fetch_one(connection)
         .await?;
     Ok(!incompatible)

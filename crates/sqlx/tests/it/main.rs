@@ -31,6 +31,7 @@ mod postgres_logs;
 mod postgres_managed;
 mod postgres_prune;
 mod postgres_rights;
+mod skipped;
 mod sqlite;
 mod sqlite_faults;
 mod sqlite_feed;

@@ -2,21 +2,21 @@
 
 use sqlx::{PgConnection, Row};
 
-use super::{authority::Turn, sql::Owned};
+use super::{authority::Turn, end::expect_ended, sql::Owned};
 use crate::postgres::{
     PostgresStore,
     pool::Purpose,
     row::{get, store_error},
     sql::Statement,
 };
-use crate::shared::expect_changed;
+use crate::shared::{expect_rows, skipped};
 use tower_api_key::{
     clock::UnixMillis,
     credential::{Kind, check_credential_id},
     id::CredentialId,
     secret::Digest,
     store::{
-        AuditEvent, Owner, StoreError,
+        AuditEvent, Owner, Status, StoreError,
         WriteError::{self, CapReached, Changed, Taken, UnknownOrganization, UnknownUser},
         backend::{Cap, Commit, NewCredential, Update},
     },
@@ -104,13 +104,14 @@ impl PostgresStore {
             .as_ref()
             .map(|it| (&*it.key, it.fingerprint.to_vec()))
             .unzip();
+        let digest = stored.digest.to_bytes().to_vec();
         let inserted = self
             .statements
             .insert
             .query()
             .bind(owner.kind().as_str())
             .bind(info.id.as_str())
-            .bind(stored.digest.to_bytes().to_vec())
+            .bind(&digest)
             .bind(info.status.as_str())
             .bind(millis(info.expires_at))
             .bind(owner.organization())
@@ -125,10 +126,19 @@ impl PostgresStore {
             .bind(key)
             .bind(request)
             .bind(stored.pepper)
-            .execute(db)
+            .execute(&mut *db)
             .await
             .map_err(store_error)?;
-        expect_changed(inserted.rows_affected(), || Taken(info.id.as_str().into()))
+        if inserted.rows_affected() > 0 {
+            return Ok(());
+        }
+        let sql = self.by_owner.of_kind(owner.kind());
+        let is_taken = sql.is_taken.query().bind(info.id.as_str()).bind(&digest);
+        let taken = is_taken.bind(key).bind(owner.id()).fetch_optional(db).await;
+        match taken.map_err(store_error)? {
+            Some(_) => Err(Taken(info.id.as_str().into())),
+            None => Err(skipped("credentials").into()),
+        }
     }
 
     /// Whether the token is already stored under another pepper than the current one; the unique
@@ -243,16 +253,21 @@ async fn alter(
         .bind(column(changes, |change| millis(change.after.expires_at)))
         .bind(column(changes, |change| text(&change.after.rotated_to)))
         .bind(column(changes, |change| millis(change.after.rotated_at)));
-    let altered = alter
-        .execute(db)
-        .await
-        .map_err(store_error)?
-        .rows_affected();
-    if altered == changes.len() as u64 {
-        Ok(())
-    } else {
-        Err(Changed)
+    let altered = alter.fetch_all(&mut *db).await.map_err(store_error)?;
+    if altered.len() != changes.len() {
+        return Err(Changed);
     }
+    for row in &altered {
+        if !get::<bool>(row, "made")? {
+            return Err(skipped("credentials").into());
+        }
+    }
+    let deleted: Vec<_> = changes
+        .iter()
+        .filter(|change| change.after.status == Status::Deleted)
+        .map(|change| change.before.id.as_str())
+        .collect();
+    Ok(expect_ended(db, sql, &deleted, Status::Deleted).await?)
 }
 
 /// Inserts events in their order, and returns the numbers that they were given.
@@ -278,6 +293,7 @@ pub(super) async fn insert_events(
         .bind(actors().map(|actor| actor.user).collect::<Vec<_>>())
         .bind(column(events, |event| event.origin.as_deref()));
     let rows = insert.fetch_all(db).await.map_err(store_error)?;
+    expect_rows(rows.len() as u64, events.len(), "events")?;
     rows.iter().map(|row| get(row, "number")).collect()
 }
 

@@ -6,17 +6,21 @@
 
 use sqlx::{PgConnection, postgres::PgRow};
 
-use super::commit::{insert_events, take_turns};
+use super::{
+    commit::{insert_events, take_turns},
+    sql::Owned,
+};
 use crate::postgres::{
     PostgresStore, contains_no_nul,
     pool::Purpose,
     row::{get, store_error},
 };
+use crate::shared::skipped;
 use tower_api_key::{
     credential::Kind,
     id::CredentialId,
     store::{
-        StoreError, WriteError,
+        Status, StoreError, WriteError,
         backend::{Authority, EndTarget, Ending},
     },
 };
@@ -114,9 +118,29 @@ impl PostgresStore {
             .iter()
             .map(id)
             .collect::<Result<Vec<CredentialId>, StoreError>>()?;
+        let ids: Vec<_> = ended.iter().map(CredentialId::as_str).collect();
+        expect_ended(db, sql, &ids, to.status()).await?;
         let events: Vec<_> = ended.iter().map(|id| ending.event(id.clone())).collect();
         insert_events(db, &self.statements.insert_events, &events).await?;
         Ok(ended)
+    }
+}
+
+/// Refuses a change after which one of these credentials, whose rows are locked, has not ended: only
+/// the database itself can have kept it from that.
+pub(super) async fn expect_ended(
+    db: &mut PgConnection,
+    sql: &Owned,
+    ids: &[&str],
+    status: Status,
+) -> Result<(), StoreError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let left = sql.is_left.query().bind(ids).bind(status.as_str());
+    match left.fetch_optional(db).await.map_err(store_error)? {
+        Some(_) => Err(skipped("credentials")),
+        None => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@ use sqlx::PgConnection;
 use crate::postgres::{
     PostgresStore, contains_no_nul, pool::Purpose, row::store_error, sql::Statement,
 };
+use crate::shared::skipped;
 use tower_api_key::{
     id::UserId,
     store::{
@@ -25,10 +26,12 @@ impl PostgresStore {
             return Err(UnknownUser(id.into()));
         }
         while self.has_long_trail(id).await? {
-            self.transact(Purpose::Ordinary, async |db| {
+            let erase = self.transact(Purpose::Ordinary, async |db| {
                 self.erase_events(db, id, &pseudonym).await
-            })
-            .await?;
+            });
+            if erase.await? == 0 {
+                break; // what is left is found below
+            }
         }
         self.transact(Purpose::Prompt, async |db| {
             let sql = &self.statements;
@@ -41,7 +44,10 @@ impl PostgresStore {
                 execute(db, statement, id).await?;
             }
             while self.erase_events(db, id, &pseudonym).await? > 0 {}
-            Ok(execute(db, &sql.erase_user, id).await?)
+            execute(db, &sql.erase_user, id).await?;
+            let left = sql.has_traces.query().bind(id).fetch_optional(db).await;
+            left.map_err(store_error)?
+                .map_or(Ok(()), |_| Err(skipped("users").into()))
         })
         .await
     }

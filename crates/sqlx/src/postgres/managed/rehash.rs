@@ -5,6 +5,7 @@ use crate::postgres::{
     pool::Purpose,
     row::{get, store_error},
 };
+use crate::shared::expect_rows;
 use tower_api_key::{
     credential::Kind,
     secret::Digest,
@@ -41,7 +42,8 @@ impl PostgresStore {
                 .bind(id)
                 .bind(stored.digest.to_bytes().to_vec())
                 .bind(stored.pepper);
-            query.execute(db).await.map_err(store_error)?;
+            let rehashed = query.execute(db).await.map_err(store_error)?;
+            expect_rows(rehashed.rows_affected(), 1, "credentials")?;
             Ok(true)
         })
         .await

@@ -51,6 +51,24 @@ macro_rules! last_used_at {
     };
 }
 
+/// Ends `these` credentials, locked in the order in which a commit locks them, and returns all that
+/// were to be ended: the rows that a trigger keeps the update from changing, too.
+macro_rules! end {
+    ($these:expr) => {
+        concat!(
+            "WITH ending AS (
+                SELECT c.id FROM $$.credentials c WHERE ",
+            $these,
+            " ORDER BY c.id FOR NO KEY UPDATE
+            ), ended AS (
+                UPDATE $$.credentials c SET status = $2 FROM ending
+                WHERE c.kind = '$kind' AND c.id = ending.id AND c.status NOT IN ($2, 'deleted')
+            )
+            SELECT id FROM ending"
+        )
+    };
+}
+
 /// A part of a page: `these` credentials, restricted by the rest of the query.
 macro_rules! part {
     ($these:expr) => {
@@ -101,22 +119,22 @@ statements! {
     /// owner's events are in the order in which they become visible.
     take_turns = "
         SELECT id FROM $$.owner_turns WHERE kind = '$kind' AND id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
-    /// Ends the credential $3, whatever it is otherwise.
-    end_one = "
-        UPDATE $$.credentials c SET status = $2
-        WHERE (c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = $3 AND c.status NOT IN ($2, 'deleted')
-        RETURNING c.id";
-    /// Ends all of them, locked in the order in which a commit locks them.
-    end_all = concat!(
-        "WITH ending AS (
-            SELECT c.id FROM $$.credentials c
-            WHERE c.$owner = $1 AND ", state!(), " IN ('active', 'disabled') AND c.status <> $2
-            ORDER BY c.id FOR NO KEY UPDATE
-        )
-        UPDATE $$.credentials c SET status = $2 FROM ending
-        WHERE c.kind = '$kind' AND c.id = ending.id AND c.status NOT IN ($2, 'deleted')
-        RETURNING c.id"
-    );
+    /// Ends the credential $3, whatever it is otherwise, and returns it if it was to be ended.
+    end_one = end!("(c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = $3 AND c.status NOT IN ($2, 'deleted')");
+    /// Ends all of them, and returns them.
+    end_all = end!(concat!("c.$owner = $1 AND ", state!(), " IN ('active', 'disabled') AND c.status <> $2"));
+    /// Returns a row if one of the credentials $1, which were to be ended, does not have the status
+    /// $2 or is not deleted.
+    is_left = "
+        SELECT FROM $$.credentials c
+        WHERE c.kind = '$kind' AND c.id = ANY ($1) AND c.status NOT IN ($2, 'deleted') LIMIT 1";
+    /// Returns a row if the id $1, the digest $2 of a token, or the idempotency key $3 of the owner
+    /// $4 is taken.
+    is_taken = "
+        SELECT 1 FROM $$.credentials c WHERE c.kind = '$kind' AND c.id = $1
+        UNION ALL SELECT 1 FROM $$.credentials c WHERE c.kind = 'pat' AND '$kind' = 'pat' AND c.digest = $2
+        UNION ALL SELECT 1 FROM $$.credentials c WHERE c.$owner = $4 AND c.idempotency_key = $3
+        LIMIT 1";
     credential = "
         SELECT c.id, c.name, c.role, c.scopes, c.status, c.created_at, c.expires_at, c.rotated_from, c.rotated_to,
             c.rotated_at, u.at AS last_used_at
@@ -163,7 +181,8 @@ statements! {
             ORDER BY ", expiry!(), " LIMIT $3
         ) AS counted"
     );
-    /// Updates the credentials that are still as they were read.
+    /// Updates the credentials that are still as they were read, and returns for each whether it is
+    /// then as it was to be.
     alter = "
         UPDATE $$.credentials c
         SET name = a.name, status = a.status, expires_at = a.expires_at, rotated_to = a.rotated_to,
@@ -174,7 +193,9 @@ statements! {
                 rotated_at)
         WHERE (c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = a.id AND c.name = a.old_name AND c.status = a.old_status
             AND c.expires_at IS NOT DISTINCT FROM a.old_expires_at
-            AND c.rotated_to IS NOT DISTINCT FROM a.old_rotated_to";
+            AND c.rotated_to IS NOT DISTINCT FROM a.old_rotated_to
+        RETURNING c.name = a.name AND c.status = a.status AND c.expires_at IS NOT DISTINCT FROM a.expires_at
+            AND c.rotated_to IS NOT DISTINCT FROM a.rotated_to AS made";
 }
 
 /// The statements for each kind of owner.

@@ -13,6 +13,7 @@ use crate::postgres::{
     pool::Purpose,
     row::{get, store_error},
 };
+use crate::shared::expect_rows;
 use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
@@ -43,6 +44,7 @@ impl PostgresStore {
         }
         self.transact(Purpose::Ordinary, async |db| {
             let due = self.lock_due(db, &uses).await?;
+            let count = due.ids.len();
             let write = self
                 .statements
                 .write_uses
@@ -51,7 +53,8 @@ impl PostgresStore {
                 .bind(due.ids)
                 .bind(due.at)
                 .bind(due.first);
-            write.execute(&mut *db).await.map_err(store_error)?;
+            let written = write.execute(&mut *db).await.map_err(store_error)?;
+            expect_rows(written.rows_affected(), count, "uses")?;
             self.insert_numbered_events(db, due.events).await
         })
         .await

@@ -1,12 +1,18 @@
-//! Ending credentials: one statement that compares nothing but the owner, and the events about it.
+//! Ending credentials: one statement that compares nothing but the owner, one that looks whether the
+//! database made the change, and the events about it.
 
-use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use sqlx::{
+    Sqlite, SqliteConnection,
+    query::Query,
+    sqlite::{SqliteArguments, SqliteRow},
+};
 
 use super::{
     super::{SqliteStore, row::store_error},
     ByOwner, authority,
     read::id_of,
 };
+use crate::shared::{expect_rows, skipped};
 use tower_api_key::{
     id::CredentialId,
     store::{
@@ -15,36 +21,59 @@ use tower_api_key::{
     },
 };
 
-macro_rules! end {
-    ($index:literal, $which:literal) => {
+macro_rules! statement {
+    ([$verb:literal, $set:literal, $end:literal], $index:literal, $which:literal) => {
         concat!(
-            "UPDATE tower_api_key_credentials AS c ",
+            $verb,
+            " tower_api_key_credentials AS c ",
             $index,
-            " SET status = ?2 WHERE ",
+            $set,
+            " WHERE ",
             $which,
-            " AND c.status <> 'deleted' AND c.status <> ?2 RETURNING id"
+            " AND c.status <> 'deleted' AND c.status <> ?2 ",
+            $end
         )
     };
 }
 
-pub(super) const ALL: ByOwner = ByOwner {
-    organization: end!(
-        "INDEXED BY tower_api_key_keys_living",
-        "c.organization_id = ?1 AND +c.kind = 'org_key'"
-    ),
-    user: end!(
-        "INDEXED BY tower_api_key_tokens_living",
-        "c.user_id = ?1 AND +c.kind = 'pat'"
-    ),
-};
+/// About all credentials that are to be ended.
+macro_rules! all {
+    ($form:tt) => {
+        ByOwner {
+            organization: statement!(
+                $form,
+                "INDEXED BY tower_api_key_keys_living",
+                "c.organization_id = ?1 AND +c.kind = 'org_key'"
+            ),
+            user: statement!(
+                $form,
+                "INDEXED BY tower_api_key_tokens_living",
+                "c.user_id = ?1 AND +c.kind = 'pat'"
+            ),
+        }
+    };
+}
 
-pub(super) const ONE: ByOwner = ByOwner {
-    organization: end!(
-        "",
-        "c.kind = 'org_key' AND c.id = ?3 AND c.organization_id = ?1"
-    ),
-    user: end!("", "c.kind = 'pat' AND c.id = ?3 AND c.user_id = ?1"),
-};
+/// About the one that is to be ended.
+macro_rules! one {
+    ($form:tt) => {
+        ByOwner {
+            organization: statement!(
+                $form,
+                "",
+                "c.kind = 'org_key' AND c.id = ?3 AND c.organization_id = ?1"
+            ),
+            user: statement!($form, "", "c.kind = 'pat' AND c.id = ?3 AND c.user_id = ?1"),
+        }
+    };
+}
+
+pub(super) const ALL: ByOwner = all!(["UPDATE", " SET status = ?2", "RETURNING id"]);
+pub(super) const ONE: ByOwner = one!(["UPDATE", " SET status = ?2", "RETURNING id"]);
+
+/// What is left of them, if the database itself keeps them from ending.
+pub(super) const ALL_LEFT: ByOwner = all!(["SELECT 1 FROM", "", "LIMIT 1"]);
+pub(super) const ONE_LEFT: ByOwner = one!(["SELECT 1 FROM", "", "LIMIT 1"]);
 
 const EVENTS: &str = "
     INSERT INTO tower_api_key_events
@@ -69,18 +98,40 @@ async fn update(
     db: &mut SqliteConnection,
     ending: &Ending,
 ) -> Result<Vec<CredentialId>, StoreError> {
-    let (owner, status) = (ending.owner.id(), ending.to.status().as_str());
-    let query = match &ending.target {
-        EndTarget::All => sqlx::query(ALL.of(&ending.owner)).bind(owner).bind(status),
-        EndTarget::One(id) => sqlx::query(ONE.of(&ending.owner))
-            .bind(owner)
-            .bind(status)
-            .bind(id.as_str()),
+    let update = match &ending.target {
+        EndTarget::All => about(&ALL, ending, None),
+        EndTarget::One(id) => about(&ONE, ending, Some(id)),
     };
-    let rows: Vec<SqliteRow> = query.fetch_all(db).await.map_err(store_error)?;
+    let rows: Vec<SqliteRow> = update.fetch_all(&mut *db).await.map_err(store_error)?;
+    let left = match &ending.target {
+        EndTarget::All => about(&ALL_LEFT, ending, None),
+        EndTarget::One(id) => about(&ONE_LEFT, ending, Some(id)),
+    };
+    if left
+        .fetch_optional(db)
+        .await
+        .map_err(store_error)?
+        .is_some()
+    {
+        return Err(skipped("tower_api_key_credentials"));
+    }
     rows.iter()
         .map(|row| id_of(row).map(|(id, _)| id))
         .collect()
+}
+
+fn about<'q>(
+    statement: &ByOwner,
+    ending: &'q Ending,
+    id: Option<&'q CredentialId>,
+) -> Query<'q, Sqlite, SqliteArguments> {
+    let query = sqlx::query(statement.of(&ending.owner))
+        .bind(ending.owner.id())
+        .bind(ending.to.status().as_str());
+    match id {
+        Some(id) => query.bind(id.as_str()),
+        None => query,
+    }
 }
 
 async fn insert_events(
@@ -106,5 +157,10 @@ async fn insert_events(
         .bind(actor.user)
         .bind(ending.origin.as_deref())
         .bind(ids);
-    insert.execute(db).await.map(drop).map_err(store_error)
+    let inserted = insert.execute(db).await.map_err(store_error)?;
+    expect_rows(
+        inserted.rows_affected(),
+        ended.len(),
+        "tower_api_key_events",
+    )
 }

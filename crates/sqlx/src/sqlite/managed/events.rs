@@ -6,6 +6,7 @@ use super::{
     super::row::{SqliteColumns, store_error},
     ByOwner,
 };
+use crate::shared::expect_rows;
 use tower_api_key::store::{AuditEvent, Owner, StoreError, backend::audit_event};
 
 macro_rules! page {
@@ -70,9 +71,7 @@ pub(super) async fn insert(
         .bind(actor.id)
         .bind(actor.user)
         .bind(event.origin.as_deref());
-    Ok(insert
-        .execute(db)
-        .await
-        .map_err(store_error)?
-        .last_insert_rowid())
+    let inserted = insert.execute(db).await.map_err(store_error)?;
+    expect_rows(inserted.rows_affected(), 1, "tower_api_key_events")?;
+    Ok(inserted.last_insert_rowid())
 }

@@ -3,6 +3,7 @@
 use sqlx::SqliteConnection;
 
 use super::super::row::store_error;
+use crate::shared::expect_rows;
 use tower_api_key::{
     credential::Kind,
     secret::Digest,
@@ -45,6 +46,7 @@ pub(super) async fn rehash(
         .bind(id)
         .bind(stored.digest.to_bytes().to_vec())
         .bind(stored.pepper);
-    query.execute(db).await.map_err(store_error)?;
+    let rehashed = query.execute(db).await.map_err(store_error)?;
+    expect_rows(rehashed.rows_affected(), 1, "tower_api_key_credentials")?;
     Ok(true)
 }

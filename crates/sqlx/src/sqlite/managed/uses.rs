@@ -4,6 +4,7 @@
 use sqlx::SqliteConnection;
 
 use super::{super::row::store_error, events};
+use crate::shared::expect_rows;
 use tower_api_key::{
     clock::{Clock, SystemClock, UnixMillis},
     store::{
@@ -77,11 +78,12 @@ async fn record_one(
             .bind(used.kind.as_str())
             .bind(used.id.as_str())
             .bind(at.0);
-        query
+        let recorded = query
             .bind(decision.event.is_some())
             .execute(&mut *db)
             .await
             .map_err(store_error)?;
+        expect_rows(recorded.rows_affected(), 1, "tower_api_key_uses")?;
     }
     match decision.event {
         Some(mut event) => {

@@ -11,7 +11,7 @@ use super::{
     },
     ByOwner, authority, events,
 };
-use crate::shared::expect_changed;
+use crate::shared::{expect_changed, skipped};
 use tower_api_key::{
     credential::{Kind, check_credential_id},
     secret::Digest,
@@ -58,6 +58,22 @@ const INSERT: &str = "
 
 const BY_DIGEST: &str =
     "SELECT 1 FROM tower_api_key_credentials WHERE kind = 'pat' AND digest = ?1";
+
+/// Whether the id `?2`, the digest `?3` of a token, or the idempotency key `?4` is taken.
+const TAKEN: ByOwner = ByOwner {
+    organization: "
+        SELECT 1 FROM tower_api_key_credentials WHERE kind = 'org_key'
+            AND (id = ?2 OR organization_id = ?1 AND idempotency_key = ?4) AND ?3 IS NOT NULL",
+    user: "
+        SELECT 1 FROM tower_api_key_credentials WHERE kind = 'pat'
+            AND (id = ?2 OR digest = ?3 OR user_id = ?1 AND idempotency_key = ?4)",
+};
+
+/// Whether the credential `?2` is as it was to be.
+const ALTERED: &str = "
+    SELECT 1 FROM tower_api_key_credentials
+    WHERE kind = ?1 AND id = ?2 AND name = ?3 AND status = ?4 AND expires_at IS ?5
+        AND rotated_to IS ?6";
 
 /// `IS` treats NULL as equal to NULL.
 pub(super) const ALTER: &str = "
@@ -127,6 +143,7 @@ async fn add(
         return Err(WriteError::Taken(info.id.as_str().into()));
     }
     let stored = digests.store(digest);
+    let digest = stored.digest.to_bytes().to_vec();
     let scopes = info
         .scopes
         .as_ref()
@@ -138,7 +155,7 @@ async fn add(
     let insert = sqlx::query(INSERT)
         .bind(owner.kind().as_str())
         .bind(info.id.as_str())
-        .bind(stored.digest.to_bytes().to_vec())
+        .bind(&digest)
         .bind(owner.organization())
         .bind(owner.user())
         .bind(&*info.name)
@@ -153,12 +170,19 @@ async fn add(
         .bind(key)
         .bind(request)
         .bind(stored.pepper);
-    let added = insert
-        .execute(db)
-        .await
-        .map_err(store_error)?
-        .rows_affected();
-    expect_changed(added, || WriteError::Taken(info.id.as_str().into()))
+    let added = insert.execute(&mut *db).await.map_err(store_error)?;
+    if added.rows_affected() > 0 {
+        return Ok(());
+    }
+    let taken = sqlx::query(TAKEN.of(owner))
+        .bind(owner.id())
+        .bind(info.id.as_str())
+        .bind(digest)
+        .bind(key);
+    match taken.fetch_optional(db).await.map_err(store_error)? {
+        Some(_) => Err(WriteError::Taken(info.id.as_str().into())),
+        None => Err(skipped("tower_api_key_credentials").into()),
+    }
 }
 
 /// Whether the token is already stored under another pepper than the current one; the unique index
@@ -206,10 +230,17 @@ async fn alter(
         .bind(before.status.as_str())
         .bind(before.expires_at.map(|moment| moment.0))
         .bind(before.rotated_to.as_ref().map(|id| id.as_str()));
-    let altered = alter
-        .execute(db)
-        .await
-        .map_err(store_error)?
-        .rows_affected();
-    expect_changed(altered, || WriteError::Changed)
+    let altered = alter.execute(&mut *db).await.map_err(store_error)?;
+    expect_changed(altered.rows_affected(), || WriteError::Changed)?;
+    let is_altered = sqlx::query(ALTERED)
+        .bind(owner.kind().as_str())
+        .bind(before.id.as_str())
+        .bind(&*after.name)
+        .bind(after.status.as_str())
+        .bind(after.expires_at.map(|moment| moment.0))
+        .bind(after.rotated_to.as_ref().map(|id| id.as_str()));
+    match is_altered.fetch_optional(db).await.map_err(store_error)? {
+        Some(_) => Ok(()),
+        None => Err(skipped("tower_api_key_credentials").into()),
+    }
 }

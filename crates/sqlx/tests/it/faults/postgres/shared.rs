@@ -143,7 +143,7 @@ async fn hidden_rows(table: &mut Table, cluster: &pg::Cluster) {
     let expected = Cells {
         cold: "401",
         leaked: "401",
-        management: "unknown_credential, not made",
+        management: "store_unavailable, not made",
         feed: "changed",
         check: "RowSecurity",
         ..UNHARMED
