@@ -35,11 +35,18 @@ impl Routes {
         let undecided = self.iter().filter(|route| !route.is_decided());
         let lines: Vec<_> = undecided.map(|route| format!("  {route}\n")).collect();
         if !lines.is_empty() {
+            let lost = match self.iter().any(Route::is_decided) {
+                true => "",
+                false => {
+                    " No probe reached a layer that decides: a middleware that makes a new request \
+                     must keep its extensions."
+                }
+            };
             panic!(
                 "no layer decides these routes:\n{}Put an AuthLayer around each, or a PublicLayer \
                  if everyone may call it. In axum, call `.layer(…)` last: it covers only what is \
                  already in the router, and `route_layer` does not cover fallbacks. If a CORS \
-                 layer outside answers OPTIONS, see `RouteProbe::without_options`.",
+                 layer outside answers OPTIONS, see `RouteProbe::without_options`.{lost}",
                 lines.concat()
             );
         }

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -9,7 +10,14 @@ use std::{
     task::{Context, Poll},
 };
 
-use axum::{Router, body::Body, extract::Request, response::Response, routing::get};
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    middleware::{Next, from_fn},
+    response::Response,
+    routing::get,
+};
 use http::Method;
 use tower::{Layer as _, Service, util::BoxCloneSyncService};
 use tower_api_key::{
@@ -155,13 +163,41 @@ async fn a_handler_that_holds_a_service_of_the_crate_is_marked() {
 #[tokio::test]
 async fn a_middleware_that_answers_before_the_innermost_layer_is_marked() {
     let handlers = Handlers::default();
-    let answers = axum::middleware::from_fn(async |_: Request, _: axum::middleware::Next| "no");
+    let answers = from_fn(async |_: Request, _: Next| "no");
     let app = Router::new()
         .route("/a", get(handlers.handler()).layer(scopes(&["a"])))
         .layer(answers)
         .layer(auth());
     let found = lines(&describe(app, &[("GET", "/a")]).await);
     assert_eq!(found[found.len() - 1], "GET /a required (answered)");
+    assert_eq!(handlers.runs(), 0);
+}
+
+/// A probe is an extension of the request. Behind a middleware that drops it, layers treat the probe
+/// as a request without a credential.
+#[tokio::test]
+async fn a_middleware_that_drops_the_probe_is_found() {
+    let handlers = Handlers::default();
+    let forwards = from_fn(async |request: Request, next: Next| {
+        let (parts, body) = request.into_parts();
+        let mut new = Request::new(body);
+        (*new.uri_mut(), *new.method_mut()) = (parts.uri, parts.method);
+        next.run(new).await
+    });
+    let inner = Router::new()
+        .route("/a", get(handlers.handler()).layer(scopes(&["a"])))
+        .layer(forwards.clone());
+    let found = lines(&describe(inner.clone().layer(auth()), &[("GET", "/a")]).await);
+    assert_eq!(found[found.len() - 1], "GET /a required (answered)");
+
+    let app = inner.layer(auth()).layer(forwards);
+    let routes = describe(app, &[("GET", "/a")]).await;
+    assert_eq!(lines(&routes), ["* /* undecided", "GET /a undecided"]);
+    let message = *catch_unwind(AssertUnwindSafe(|| routes.assert_decided()))
+        .unwrap_err()
+        .downcast::<String>()
+        .unwrap();
+    assert!(message.contains("No probe reached a layer"), "{message}");
     assert_eq!(handlers.runs(), 0);
 }
 
