@@ -223,6 +223,9 @@ async fn an_observed_requirement_is_described_as_such_and_its_closure_does_not_r
     let app = Router::new()
         .route("/below", get(handlers.handler()))
         .layer(below.observed())
+        .layer(axum::Extension(testing::principal(key_record(
+            "forged", ORG,
+        ))))
         .layer(auth())
         .merge(open);
     let routes = describe(app, &[("GET", "/below"), ("GET", "/open")]).await;

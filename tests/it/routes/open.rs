@@ -182,6 +182,7 @@ async fn routes_that_nobody_listed_are_read_from_the_router() {
         .layer(EveryRouteDecidesLayer::new())
         .route("/late", post(h.clone()))
         .nest("/nested", nested)
+        .nest("/nothing", Router::new().fallback(h.clone()))
         .nest_service("/files", any(h.clone()))
         .layer(RequireOrganizationLayer::new());
     let probe = RouteProbe::new(app, Body::empty).with_routes([("GET", "/listed")]);
@@ -195,6 +196,8 @@ async fn routes_that_nobody_listed_are_read_from_the_router() {
         "* /nested/ required organization",
         "* /nested/* undecided organization",
         "* /nested/inner undecided organization",
+        "* /nothing/ required organization",
+        "* /nothing/* undecided organization",
     ];
     let routes = probe.with_router_paths().describe().await;
     assert_eq!(lines(&routes), wanted);
