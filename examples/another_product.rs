@@ -55,15 +55,16 @@ mod acme {
 /// Sends a request with `headers` to a new service over `store`; returns status and body.
 async fn answer(store: &MemoryStore, headers: HeaderMap) -> Result<(u16, String), Box<dyn Error>> {
     let auth = acme::auth(store.clone())?;
-    let demand = RequireScopesLayer::any(["notes:write"])?.with_responses_of(&auth);
-    let service = ServiceBuilder::new().layer(auth).layer(demand).service_fn(
-        async |request: Request<String>| {
+    let requirement = RequireScopesLayer::any(["notes:write"])?.with_responses_of(&auth);
+    let service = ServiceBuilder::new()
+        .layer(auth)
+        .layer(requirement)
+        .service_fn(async |request: Request<String>| {
             let caller = request.extensions().get::<Principal>();
             let workspace = caller.and_then(Principal::organization);
             let text = format!("written in {}", workspace.unwrap_or("no workspace"));
             Ok::<_, Infallible>(Response::new(text))
-        },
-    );
+        });
     let mut request = Request::new(String::new());
     *request.headers_mut() = headers;
     let response = service.oneshot(request).await?;

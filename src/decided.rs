@@ -29,12 +29,12 @@ impl Decided {
 }
 
 impl DecisionRequired {
-    /// Creates the demand of one request.
+    /// Creates the requirement of one request.
     pub(crate) fn new() -> Self {
         Self(Arc::new(()))
     }
 
-    /// Returns the mark that meets this demand.
+    /// Returns the mark that meets this requirement.
     pub(crate) fn decided(self) -> Decided {
         Decided(self.0)
     }

@@ -22,6 +22,7 @@ use tower_service::Service;
 use crate::{
     decided::DecisionRequired,
     layer::AuthLayer,
+    probe::{Held, Probe},
     rejection::{Cause, JsonResponder, RefusalStyle, Rejection, Responder},
     service::mark_sensitive,
 };
@@ -145,6 +146,10 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqB>) -> Self::Future {
+        if let Some(probe) = Probe::of(request.extensions()) {
+            let (future, held) = probe.call(request, |request| self.inner.call(request));
+            return EveryRouteDecidesFuture::probed(future, held, Arc::clone(&self.style));
+        }
         let required = DecisionRequired::new();
         let outer = request.extensions().get::<DecisionRequired>().cloned();
         let grpc = self.style.grpc_content_type::<ResB, _>(&request);
@@ -153,10 +158,11 @@ where
         let future = self.inner.call(request);
         EveryRouteDecidesFuture {
             future,
-            required,
+            required: Some(required),
             outer,
             grpc,
             style: Arc::clone(&self.style),
+            held: Held::NO,
         }
     }
 }
@@ -166,11 +172,28 @@ pin_project! {
     pub struct EveryRouteDecidesFuture<F, R> {
         #[pin]
         future: F,
-        required: DecisionRequired,
+        // `None` for a probe.
+        required: Option<DecisionRequired>,
         // Set by another layer of this kind around this one.
         outer: Option<DecisionRequired>,
         grpc: Option<HeaderValue>,
         style: Arc<RefusalStyle<R>>,
+        held: Held,
+    }
+}
+
+impl<F, R> EveryRouteDecidesFuture<F, R> {
+    /// The response to a probe, which may be held back and is not examined.
+    #[cold]
+    fn probed(future: F, held: Held, style: Arc<RefusalStyle<R>>) -> Self {
+        Self {
+            future,
+            required: None,
+            outer: None,
+            grpc: None,
+            style,
+            held,
+        }
     }
 }
 
@@ -183,8 +206,12 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
+        if this.held.is_held() {
+            return Poll::Pending;
+        }
         let mut response = ready!(this.future.poll(cx))?;
-        if !this.required.met_by(response.extensions()) {
+        let required = this.required.as_ref();
+        if required.is_some_and(|required| !required.met_by(response.extensions())) {
             let rejection = Rejection::new(Cause::Undecided.into(), &this.style.messages);
             rejection.report(None);
             response = this.style.refuse_in(rejection, this.grpc.take());

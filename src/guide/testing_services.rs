@@ -42,7 +42,8 @@
 //!
 //! `testing::routes` (feature `testing`) describes the layers of each route, without a credential
 //! and without running the handlers behind them. Put the description into a file that the test
-//! compares: a reviewer then sees in the diff that a route became public, or demands another scope.
+//! compares: a reviewer then sees in the diff that a route became public, or requires another
+//! scope.
 //!
 //! ```
 //! # #[cfg(all(feature = "axum", feature = "testing"))]
@@ -59,13 +60,15 @@
 //! let public = Router::new().route("/hooks", post(async || "")).layer(PublicLayer::new());
 //!
 //! let routes = RouteProbe::new(public.merge(private), Body::empty)
+//!     .with_router_paths()
 //!     .with_routes([("GET", "/agents"), ("POST", "/hooks")])
 //!     .describe()
 //!     .await;
 //! routes.assert_decided();
 //! assert_eq!(routes.to_string(), "\
+//! # Paths: those listed and the router's. Others, such as in nested services, have no line.
 //! *      /*                               required
-//! GET    /agents                          required  agents:manage | agents:read
+//! GET    /agents                          required  \"agents:manage\" | \"agents:read\"
 //! POST   /hooks                           public
 //! ");
 //! # Ok(())
@@ -74,19 +77,26 @@
 //! # fn main() {}
 //! ```
 //!
-//! In a test of your own, the last line is `routes.assert_matches("tests/routes.lock")`. If the file
-//! differs, the test fails with the lines that differ; run it with `ROUTES_LOCK=overwrite` to write
-//! the file. It is never written otherwise. The list of routes can be taken from an OpenAPI document.
-//! List each method and path: the probe looks at an unknown method and at fallbacks too, but misses
-//! an open method beside a guarded one, and routes that are not listed. In production an
-//! [`EveryRouteDecidesLayer`](crate::EveryRouteDecidesLayer) withholds those.
+//! In a test of your own, the last line is `routes.assert_matches("tests/routes.lock")`. If the
+//! file differs, the test fails with the lines that differ; run it with `ROUTES_LOCK=overwrite` to
+//! write the file. It is never written otherwise.
+//!
+//! Each path is probed with all standard methods, and so is what is around it: an open method
+//! beside a guarded one and an open fallback at any level have lines of their own, and let
+//! `assert_decided` fail. `with_router_paths` reads the paths of an axum router from its `Debug`
+//! output; without it, list the routes, for example from an OpenAPI document. A route that is
+//! neither listed nor read is not found, and the first line of the file says which paths it has.
+//! The documentation of the module lists what is not found. In production an
+//! [`EveryRouteDecidesLayer`](crate::EveryRouteDecidesLayer) around the route withholds its
+//! response. With a CORS layer outside, which answers each OPTIONS by itself, call
+//! `without_options`.
 //!
 //! # A new requirement
 //!
-//! Before a route demands a scope that callers may lack, let the requirement watch:
+//! Before a route requires a scope that callers may lack, let the requirement watch:
 //! `RequireScopesLayer::any(["exports:read"])?.observed()` refuses nothing and counts what it would
-//! refuse ([`require`](crate::require#trying-a-requirement-first)). In the description the route has
-//! `observed(exports:read)`.
+//! refuse ([`require`](crate::require#trying-a-requirement-first)). In the description the route
+//! has `observed("exports:read")`.
 //!
 //! # A key expires
 //!

@@ -187,9 +187,9 @@ mod tests {
         };
         for accepted in &sets[1..] {
             for first in [&small, &other] {
-                let demand =
+                let required =
                     AcceptedScopes::any(accepted.chars().map(|name| name.to_string())).unwrap();
-                let _ = demand.met_by(&of("").within(first)); // resolves the demand over this catalogue
+                let _ = required.met_by(&of("").within(first)); // resolves it over this catalogue
                 for held in sets {
                     let wanted = held.chars().any(|name| accepted.contains(name));
                     for (how, set) in [
@@ -198,7 +198,7 @@ mod tests {
                         ("other", of(held).within(&other)),
                     ] {
                         assert_eq!(
-                            demand.met_by(&set),
+                            required.met_by(&set),
                             wanted,
                             "{accepted:?} by {held:?} as {how}"
                         );

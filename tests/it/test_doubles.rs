@@ -3,8 +3,16 @@
 
 use crate::support;
 
+use std::convert::Infallible;
+
+use http::{Request, Response};
 use support::{KEY, ask, bearer, key_record, logs, memory, own_process::in_own_process};
-use tower_api_key::{AuthLayer, clock::UnixMillis, testing};
+use tower::Layer;
+use tower_api_key::{
+    AuthLayer,
+    clock::UnixMillis,
+    testing::{self, routes::RouteProbe},
+};
 
 /// The `WARN` messages of the target for test doubles.
 fn warnings() -> Vec<String> {
@@ -45,6 +53,18 @@ async fn each_test_double_warns_once_per_process() {
     };
     assert!(manual.contains("ManualClock"), "{manual}");
 
+    let answers = tower::service_fn(async |_: Request<String>| {
+        Ok::<_, Infallible>(Response::new(String::new()))
+    });
+    let service = AuthLayer::new(memory()).layer(answers);
+    let probe = || RouteProbe::new(service.clone(), String::new).with_routes([("GET", "/")]);
+    let _ = probe().describe().await;
+    let [probed] = &warnings()[..] else {
+        panic!("one event for the probe")
+    };
+    assert!(probed.contains("testing::routes"), "{probed}");
+
+    let _ = probe().describe().await;
     let _ = testing::principal(key_record("again", support::ORG));
     let _ = testing::ManualClock::at(UnixMillis(1));
     ask(&AuthLayer::new(memory()).with_clock(clock), bearer("x")).await;

@@ -2,24 +2,27 @@
 
 use std::fmt;
 
-use super::lock;
+use super::{Requirement, lock};
 use crate::probe::Note;
 
 /// The descriptions of a service's routes, sorted by path. Displayed, it is the text of a lock
 /// file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Routes(Vec<Route>);
+pub struct Routes {
+    /// What was not probed.
+    remarks: Vec<&'static str>,
+    routes: Vec<Route>,
+}
 
 impl Routes {
-    pub(super) fn new(mut routes: Vec<Route>) -> Self {
+    pub(super) fn new(remarks: Vec<&'static str>, mut routes: Vec<Route>) -> Self {
         routes.sort_by(|a, b| (&a.path, &a.method).cmp(&(&b.path, &b.method)));
-        routes.dedup();
-        Self(routes)
+        Self { remarks, routes }
     }
 
     /// Yields the routes, sorted by path and method.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &Route> {
-        self.0.iter()
+        self.routes.iter()
     }
 
     /// Checks that each route is behind an [`AuthLayer`](crate::AuthLayer) or a
@@ -32,10 +35,18 @@ impl Routes {
         let undecided = self.iter().filter(|route| !route.is_decided());
         let lines: Vec<_> = undecided.map(|route| format!("  {route}\n")).collect();
         if !lines.is_empty() {
+            let lost = match self.iter().any(Route::is_decided) {
+                true => "",
+                false => {
+                    " No probe reached a layer that decides: a middleware that makes a new request \
+                     must keep its extensions."
+                }
+            };
             panic!(
                 "no layer decides these routes:\n{}Put an AuthLayer around each, or a PublicLayer \
                  if everyone may call it. In axum, call `.layer(…)` last: it covers only what is \
-                 already in the router, and `route_layer` does not cover fallbacks.",
+                 already in the router, and `route_layer` does not cover fallbacks. If a CORS \
+                 layer outside answers OPTIONS, see `RouteProbe::without_options`.{lost}",
                 lines.concat()
             );
         }
@@ -58,6 +69,9 @@ impl Routes {
 
 impl fmt::Display for Routes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for remark in &self.remarks {
+            writeln!(f, "# {remark}")?;
+        }
         self.iter().try_for_each(|route| writeln!(f, "{route}"))
     }
 }
@@ -68,12 +82,13 @@ pub struct Route {
     method: String,
     path: String,
     modes: Vec<Mode>,
-    demands: Vec<Demand>,
+    requirements: Vec<Requirement>,
+    answered: bool,
 }
 
 impl Route {
-    pub(super) fn new(method: &str, path: &str, notes: Vec<Note>) -> Self {
-        let (mut modes, mut demands) = (Vec::new(), Vec::new());
+    pub(super) fn new(method: &str, path: &str, notes: Vec<Note>, answered: bool) -> Self {
+        let (mut modes, mut requirements) = (Vec::new(), Vec::new());
         for note in notes {
             match note {
                 Note::Auth {
@@ -85,28 +100,26 @@ impl Route {
                     kind,
                     scopes,
                     observed,
-                } => demands.push(Demand {
-                    kind,
-                    scopes,
-                    observed,
-                }),
+                } => requirements.push(Requirement::new(kind, scopes, observed)),
             }
         }
         Self {
             method: method.to_owned(),
             path: path.to_owned(),
             modes,
-            demands,
+            requirements,
+            answered,
         }
     }
 
-    /// Returns the method, or `*` for a method that the path does not have, and for a fallback.
+    /// Returns the method, or `*` for all that have no line of their own.
     #[must_use]
     pub fn method(&self) -> &str {
         &self.method
     }
 
-    /// Returns the path; a fallback's ends in `/*`.
+    /// Returns the path; `*` in it is a segment that no listed path has. For `OPTIONS *` and
+    /// `CONNECT host:port` it is the request's target.
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -126,21 +139,19 @@ impl Route {
         &self.modes
     }
 
-    /// Returns what the route demands of an authenticated caller, from the outermost requirement
+    /// Returns what the route requires of an authenticated caller, from the outermost requirement
     /// inwards. All of them have to be met, but for those that are observed.
     #[must_use]
-    pub fn demands(&self) -> &[Demand] {
-        &self.demands
+    pub fn requirements(&self) -> &[Requirement] {
+        &self.requirements
     }
 
-    /// Whether another route has the same layers.
-    pub(super) fn is_like(&self, other: &Self) -> bool {
-        (&self.modes, &self.demands) == (&other.modes, &other.demands)
-    }
-
-    /// Whether another fallback is below this one.
-    pub(super) fn covers(&self, other: &Self) -> bool {
-        other.path.starts_with(self.path.trim_end_matches('*'))
+    /// Returns whether code of yours answered the probe although a layer of this crate was reached:
+    /// a middleware, behind which nothing was seen, or a
+    /// [handler that ran](super::routes#which-handlers-run).
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.answered
     }
 }
 
@@ -153,10 +164,13 @@ impl fmt::Display for Route {
             true => f.write_str("undecided")?,
             false => f.write_str(&modes.join(" > "))?,
         }
-        for (index, demand) in self.demands.iter().enumerate() {
-            write!(f, "{}{demand}", if index == 0 { "  " } else { " & " })?;
+        for (index, requirement) in self.requirements.iter().enumerate() {
+            write!(f, "{}{requirement}", if index == 0 { "  " } else { " & " })?;
         }
-        Ok(())
+        match self.answered {
+            true => f.write_str("  (answered)"),
+            false => Ok(()),
+        }
     }
 }
 
@@ -196,47 +210,5 @@ impl fmt::Display for Mode {
             Self::OptionalUserScoped => "optional user-scoped",
             Self::Public => "public",
         })
-    }
-}
-
-/// What a `Require…` layer demands of an authenticated caller.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Demand {
-    kind: &'static str,
-    scopes: Vec<String>,
-    observed: bool,
-}
-
-impl Demand {
-    /// Returns what is required: `scopes`, `organization` or `descendant`.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        self.kind
-    }
-
-    /// Yields the accepted scopes, any one of which is enough.
-    pub fn scopes(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.scopes.iter().map(|scope| &**scope)
-    }
-
-    /// Returns whether the requirement refuses nothing, and only reports what it would refuse.
-    #[must_use]
-    pub fn is_observed(&self) -> bool {
-        self.observed
-    }
-}
-
-impl fmt::Display for Demand {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scopes = self.scopes.join(" | ");
-        let text = match (self.kind, self.scopes.is_empty()) {
-            ("scopes", _) => scopes,
-            (kind, true) => kind.to_owned(),
-            (kind, false) => format!("{kind}({scopes})"),
-        };
-        match self.observed {
-            true => write!(f, "observed({text})"),
-            false => f.write_str(&text),
-        }
     }
 }

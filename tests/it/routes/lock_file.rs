@@ -1,0 +1,75 @@
+//! The lines of a lock file.
+
+use axum::{Router, body::Body, routing::any};
+use tower_api_key::{RequireOrganizationLayer, testing::routes::RouteProbe};
+
+use super::{auth, lines, scopes};
+
+#[path = "../../../examples/axum_api.rs"]
+#[allow(dead_code, reason = "its `main` is not called")]
+mod axum_api;
+
+/// A scope may have any name without spaces, quotes and backslashes.
+#[tokio::test]
+async fn a_scope_does_not_read_like_another_requirement() {
+    let names = [
+        "organization",
+        "&",
+        "|",
+        "observed(a)",
+        "(answered)",
+        "public",
+    ];
+    let mut app = Router::new().route(
+        "/real",
+        any(async || "").layer(RequireOrganizationLayer::new()),
+    );
+    for (number, name) in names.iter().enumerate() {
+        let handler = any(async || "").layer(scopes(&[name]));
+        app = app.route(&format!("/{number}"), handler);
+    }
+    let probe = RouteProbe::new(app.layer(auth()), Body::empty).with_router_paths();
+    let wanted = [
+        "* /* required",
+        "* /0 required \"organization\"",
+        "* /1 required \"&\"",
+        "* /2 required \"|\"",
+        "* /3 required \"observed(a)\"",
+        "* /4 required \"(answered)\"",
+        "* /5 required \"public\"",
+        "* /real required organization",
+    ];
+    assert_eq!(lines(&probe.describe().await), wanted);
+}
+
+/// The routes of the example, and the lock file that a review of it reads.
+#[tokio::test]
+async fn the_routes_of_the_axum_example_match_their_lock_file() {
+    use tower_api_key::{LastUse, manage::Manager, scope::Catalogue, store::Cached};
+    use tower_api_key_sqlx::SqliteStore;
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys.db");
+    let store = SqliteStore::open(&file, Catalogue::anyreach())
+        .await
+        .unwrap();
+    let app = axum_api::router(Manager::new(Cached::new(store)), LastUse::new()).unwrap();
+    let keys = "/admin/organization-pats";
+    let rotate = format!("{keys}/{{id}}/rotate");
+    let one = format!("{keys}/{{id}}");
+    let routes = [
+        ("GET", "/agents"),
+        ("POST", "/agents"),
+        ("GET", keys),
+        ("POST", keys),
+        ("DELETE", &one),
+        ("POST", &rotate),
+        ("GET", "/admin/members/me/scopes"),
+        ("GET", "/me"),
+        ("GET", "/status"),
+    ];
+    let probe = RouteProbe::new(app, Body::empty).with_routes(routes);
+    let routes = probe.with_router_paths().describe().await;
+    routes.assert_decided();
+    routes.assert_matches("tests/it/routes/axum_api.lock");
+}
