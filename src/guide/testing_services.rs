@@ -66,7 +66,7 @@
 //!     .await;
 //! routes.assert_decided();
 //! assert_eq!(routes.to_string(), "\
-//! # Paths: those listed and the router's. Others, such as in nested services, have no line.
+//! ## Paths: those listed and the router's. Others, such as in nested services, have no line.
 //! *      /*                               required
 //! GET    /agents                          required  \"agents:manage\" | \"agents:read\"
 //! POST   /hooks                           public

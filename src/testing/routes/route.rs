@@ -148,7 +148,7 @@ impl Route {
 
     /// Returns whether code of yours answered the probe although a layer of this crate was reached:
     /// a middleware, behind which nothing was seen, or a
-    /// [handler that ran](super::routes#which-handlers-run).
+    /// [handler that ran](super#which-handlers-run).
     #[must_use]
     pub fn is_answered(&self) -> bool {
         self.answered
