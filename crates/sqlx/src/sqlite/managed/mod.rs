@@ -153,6 +153,8 @@ mod tests {
             ("counting", write::COUNTING),
             ("end one", end::ONE),
             ("end all", end::ALL),
+            ("one left", end::ONE_LEFT),
+            ("all left", end::ALL_LEFT),
             ("events", events::PAGE),
         ]);
         let single = [
