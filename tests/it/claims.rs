@@ -5,7 +5,7 @@ mod targets;
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use targets::Targets;
+use targets::{Targets, running};
 
 const CLAIMS: &str = include_str!("../claims.md");
 const SECURITY: &str = include_str!("../../SECURITY.md");
@@ -261,31 +261,6 @@ fn each_command_of_the_security_policy_finds_what_its_row_names() {
     }
     assert!(tests > 60, "{tests} tests are named");
     assert!(faults.is_empty(), "{faults:#?}");
-}
-
-/// The command that runs a program of this kind, if there is one with this name.
-fn running(kind: &str, name: &str) -> Vec<&'static str> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (files, command) = match kind {
-        "program" => (
-            [
-                format!("crates/proof/src/bin/{name}.rs"),
-                format!("crates/proof/src/bin/{name}/main.rs"),
-            ],
-            "proof",
-        ),
-        "bench" => (
-            [format!("benches/{name}.rs"), String::new()],
-            "cargo bench --features axum --bench counted",
-        ),
-        "fuzz targets" => (
-            [format!("fuzz/fuzz_targets/{name}.rs"), String::new()],
-            "fuzz/run",
-        ),
-        kind => panic!("{kind} `{name}`"),
-    };
-    let exists = files.iter().any(|file| root.join(file).is_file());
-    exists.then_some(command).into_iter().collect()
 }
 
 #[test]

@@ -59,6 +59,31 @@ impl Targets {
     }
 }
 
+/// The command that runs a program of this kind, if there is one with this name.
+pub(super) fn running(kind: &str, name: &str) -> Vec<&'static str> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (files, command) = match kind {
+        "program" => (
+            [
+                format!("crates/proof/src/bin/{name}.rs"),
+                format!("crates/proof/src/bin/{name}/main.rs"),
+            ],
+            "proof",
+        ),
+        "bench" => (
+            [format!("benches/{name}.rs"), String::new()],
+            "cargo bench --features axum --bench counted",
+        ),
+        "fuzz targets" => (
+            [format!("fuzz/fuzz_targets/{name}.rs"), String::new()],
+            "fuzz/run",
+        ),
+        kind => panic!("{kind} `{name}`"),
+    };
+    let exists = files.iter().any(|file| root.join(file).is_file());
+    exists.then_some(command).into_iter().collect()
+}
+
 /// The models that loom's binary lists, which has no harness: their names are in its lists.
 fn models(folder: &Path) -> Vec<String> {
     let files = fs::read_dir(folder).unwrap();
@@ -89,16 +114,16 @@ impl<'f> Reader<'f> {
         Self { found, macros }
     }
 
-    /// Reads the file of the module `path`, and those of its modules. Those of a target's root, and
-    /// of a `mod.rs`, are beside it.
-    fn read(&mut self, file: &Path, is_root: bool, path: &str) {
+    /// Reads the file of the module `path`, and those of its modules. Those of a target's root, of a
+    /// `mod.rs`, and of a file that an attribute names are beside it.
+    fn read(&mut self, file: &Path, has_beside: bool, path: &str) {
         let text = fs::read_to_string(file);
         let text = text.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let lines: Vec<_> = text.lines().map(str::to_owned).collect();
         let folder = file.parent().unwrap();
         let place = Place {
             beside: folder.to_owned(),
-            below: match is_root || file.ends_with("mod.rs") {
+            below: match has_beside || file.ends_with("mod.rs") {
                 true => folder.to_owned(),
                 false => file.with_extension(""),
             },
@@ -149,14 +174,12 @@ impl<'f> Reader<'f> {
 
     fn module(&mut self, place: &Place, name: &str, attributes: &str, path: &str) {
         let given = attributes.split_once("path = \"");
-        let file = match given.and_then(|(_, rest)| rest.split_once('"')) {
-            Some((given, _)) => place.beside.join(given),
-            None => {
-                let file = place.below.join(name).with_extension("rs");
-                let folder = place.below.join(name).join("mod.rs");
-                if file.exists() { file } else { folder }
-            }
-        };
+        if let Some((given, _)) = given.and_then(|(_, rest)| rest.split_once('"')) {
+            return self.read(&place.beside.join(given), true, path);
+        }
+        let file = place.below.join(name).with_extension("rs");
+        let folder = place.below.join(name).join("mod.rs");
+        let file = if file.exists() { file } else { folder };
         self.read(&file, false, path);
     }
 }

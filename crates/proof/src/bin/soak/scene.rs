@@ -205,8 +205,8 @@ impl Outcome {
         for (kind, least) in [
             ("200", ACCEPTS * seconds),
             ("401 for a bad credential", seconds),
-            ("401 for a revoked key", seconds),
-            ("revoked", seconds / 10),
+            ("401 for a revoked key", seconds / 5),
+            ("revoked", seconds / 20),
             ("rotated", seconds / 20),
         ] {
             let count = self.counts.of(kind);
