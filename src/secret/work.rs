@@ -1,6 +1,8 @@
 //! Counts what a decision computes, for the tests that compare the work of decisions. Without
 //! tests it is nothing.
 
+pub(crate) use counted::*;
+
 #[cfg(not(test))]
 mod counted {
     #[inline]
@@ -50,5 +52,3 @@ mod counted {
         DONE.take()
     }
 }
-
-pub(crate) use counted::*;
