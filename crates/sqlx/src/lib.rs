@@ -51,6 +51,12 @@
 //! Opening, migrating and checking return one type, [`SetupError`]. It names the database without
 //! its password, and says what to do.
 //!
+//! # The tables are the store's own
+//!
+//! A trigger of yours on a table of the store could skip or undo a revocation. `check` names it, and
+//! a SQLite file that has one is not opened. To react to changes, use the manager's
+//! [hook](tower_api_key::manage::Manager::on_event), the audit trail or the feed.
+//!
 //! # More
 //!
 //! - The guide of the core: [operating SQLite](tower_api_key::guide::sqlite),
