@@ -33,8 +33,8 @@ pub struct PageCursor {
     list: [u8; 8],
 }
 
-/// Creates the cursor after `last`, the last item of a page.
 impl PageCursor {
+    /// Creates the cursor after `last`, the last item of a page.
     pub(super) fn behind(last: &CredentialInfo, filter: &Filter) -> Self {
         Self {
             created_at: last.created_at,

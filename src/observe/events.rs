@@ -140,6 +140,12 @@ mod emitter {
     fn micros(latency: Duration) -> u64 {
         u64::try_from(latency.as_micros()).unwrap_or(u64::MAX)
     }
+
+    #[test]
+    fn a_latency_is_in_microseconds() {
+        assert_eq!(micros(Duration::from_millis(250)), 250_000);
+        assert_eq!(micros(Duration::MAX), u64::MAX);
+    }
 }
 
 #[cfg(not(feature = "tracing"))]

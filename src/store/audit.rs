@@ -211,3 +211,27 @@ impl AuditActor {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_actor_is_read_back_from_its_columns() {
+        for actor in [
+            AuditActor::Key("k1".into()),
+            AuditActor::Token {
+                id: "t1".into(),
+                user: "alice".into(),
+            },
+            AuditActor::User("alice".into()),
+            AuditActor::Operator("backoffice".into()),
+            AuditActor::Bearer,
+            AuditActor::Unknown,
+        ] {
+            let columns = actor.columns();
+            let read = AuditActor::from_columns(columns.kind, columns.id, columns.user);
+            assert_eq!(read.as_ref(), Some(&actor));
+        }
+    }
+}

@@ -342,6 +342,33 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_by_state_shows_that_state_alone_and_keeps_the_other_conditions() {
+        use Status::{Active, Deleted, Disabled};
+        let credentials = [
+            credential(Active, Some(20), None),
+            credential(Disabled, Some(20), None),
+            credential(Active, Some(5), None),
+            credential(Deleted, Some(20), None),
+        ];
+        let now = UnixMillis(10);
+        let shown = |filter: Filter| credentials.each_ref().map(|one| filter.shows(one, now));
+        let any = Filter::default();
+        assert_eq!(shown(any), [true, true, true, false]);
+        assert_eq!(shown(any.with_state(None)), shown(any));
+        for (state, wanted) in [
+            (EffectiveStatus::Active, [true, false, false, false]),
+            (EffectiveStatus::Disabled, [false, true, false, false]),
+            (EffectiveStatus::Expired, [false, false, true, false]),
+            (EffectiveStatus::Deleted, [false, false, false, true]),
+        ] {
+            assert_eq!(shown(any.with_state(state)), wanted, "{state:?}");
+            let soon = any.with_expiring_before(UnixMillis(6)).with_state(state);
+            let expired = state == EffectiveStatus::Expired;
+            assert_eq!(shown(soon), [false, false, expired, false], "{state:?}");
+        }
+    }
+
+    #[test]
     fn a_filter_is_exact_to_the_millisecond() {
         let shows = |filter: Filter, expires_at, used_at| {
             filter.shows(

@@ -232,11 +232,13 @@ impl Record {
         self.grant.data.as_ref()?.0.downcast_ref()
     }
 
-    /// Returns the pepper the digest was computed with.
+    /// Returns whether the record names an organization or grants something, as an inserted token's
+    /// must not.
     pub(crate) fn has_grant(&self) -> bool {
         self.organization().is_some() || self.role().is_some() || !self.scopes().is_empty()
     }
 
+    /// Returns the pepper the digest was computed with.
     pub(crate) fn pepper(&self) -> Option<&Pepper> {
         self.grant.pepper.as_deref()
     }
@@ -367,7 +369,11 @@ impl fmt::Debug for Data {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::HashSet, sync::Arc};
+    use std::{
+        collections::HashSet,
+        hash::{BuildHasher, RandomState},
+        sync::Arc,
+    };
 
     use super::*;
     use crate::secret::Peppers;
@@ -381,6 +387,7 @@ mod tests {
             .with_outdated(true)
             .with_outdated(false);
         assert!(record.pepper().is_none() && !record.is_outdated());
+        assert!(record.with_outdated(true).is_outdated());
     }
 
     fn key() -> Record {
@@ -405,6 +412,11 @@ mod tests {
             5,
             "none, `plan`, and three values of their own"
         );
+        let hasher = RandomState::new();
+        let hashes: HashSet<_> = grants.iter().map(|grant| hasher.hash_one(grant)).collect();
+        assert_eq!(hashes.len(), 5, "a table of many values stays fast");
+        let [_, _, plan, _, equal_plan, ..] = &records;
+        assert_ne!(plan.grant(), equal_plan.grant());
     }
 
     #[test]

@@ -80,6 +80,20 @@ async fn an_entry_never_outlives_its_credential() {
 }
 
 #[tokio::test]
+async fn an_expired_credential_is_looked_up_once_per_negative_ttl() {
+    let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
+    let expired = key("expired").expiring_at(UnixMillis(1));
+    store.memory.insert(expired).await.unwrap();
+    let cache = Cached::new(Arc::clone(&store)).with_monotonic_clock(clock.clone());
+    let expired = TestLookup::key("expired");
+    for lookups in [1, 1, 2] {
+        assert!(cache.find(&expired.lookup()).await.unwrap().is_some());
+        assert_eq!(store.lookups(), lookups);
+        clock.advance(SECOND / 2);
+    }
+}
+
+#[tokio::test]
 async fn a_token_is_cached_per_organization() {
     let store = HeldStore::new();
     let cache = cache_without_expiry(&store);
@@ -110,6 +124,7 @@ async fn a_refusal_expires_after_one_second_or_on_creation() {
         assert!(lookup.is_cached(&cache));
     }
     cache.insert(key("k2")).await.unwrap();
+    assert!(t2.is_cached(&cache), "a new key is not the token");
     cache
         .insert(Record::personal_token(
             "t2",
@@ -603,6 +618,19 @@ async fn a_new_feed_replaces_the_old_one() {
     again.abort();
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_earlier_feed_does_not_make_up_for_the_loss_of_the_newer_one() {
+    let following = FollowedCache::start();
+    let (cache, k1) = (&*following.cache, TestLookup::key("k1"));
+    let (send, events) = mpsc::channel(1);
+    let newer = tokio::spawn(cache.follow(ChannelFeed(events)));
+    assert!(k1.is_accepted(cache).await && k1.is_cached(cache));
+    drop(send);
+    newer.await.unwrap();
+    sleep(SECOND * 6).await;
+    assert!(!k1.is_cached(cache), "the earlier follower still runs");
+}
+
 const NIGHT: Duration = Duration::from_secs(8 * 3_600);
 
 #[tokio::test(start_paused = true)]
@@ -679,6 +707,28 @@ async fn a_stalled_follower_counts_as_a_silent_feed() {
         "the stalled follower has not applied recent changes"
     );
     assert!(k1.is_accepted(&*cache).await && k1.is_cached(&*cache));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_of_four_seconds_and_a_suspend_of_one_are_borne() {
+    let (store, clock) = (HeldStore::new(), TokioClock::start());
+    let cache = cache_without_expiry(&store).with_monotonic_clock(clock.clone());
+    let (_send, events) = mpsc::channel(1);
+    let mut follower = Box::pin(cache.follow(ChannelFeed(events)));
+    let (k1, longer) = (TestLookup::key("k1"), Duration::from_millis(1));
+    for (name, passed, slept, is_borne) in [
+        ("a pause", SECOND * 4, Duration::ZERO, true),
+        ("a longer pause", SECOND * 4 + longer, Duration::ZERO, false),
+        ("a suspend", SECOND, SECOND, true),
+        ("a longer suspend", SECOND, SECOND + longer, false),
+    ] {
+        assert!(poll_within_task(follower.as_mut()).await.is_pending());
+        assert!(k1.is_accepted(&cache).await && k1.is_cached(&cache));
+        tokio::time::advance(passed).await;
+        clock.suspend(slept);
+        assert!(poll_within_task(follower.as_mut()).await.is_pending());
+        assert_eq!(k1.is_cached(&cache), is_borne, "{name}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,11 +13,14 @@ use tower_api_key::{
 use std::{
     error::Error as _,
     future::pending,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
-use held_store::{TestLookup, key};
+use held_store::{TestLookup, key, poll_within_task};
 use tokio::time::{Instant, sleep, timeout};
 
 const CALLERS: usize = 10_000;
@@ -43,6 +46,23 @@ struct OutageStore {
     memory: MemoryStore,
     behaviour: Mutex<Behaviour>,
     calls: Mutex<Vec<Instant>>,
+    running: AtomicUsize,
+}
+
+/// A call that has begun and was not dropped.
+struct Running<'a>(&'a AtomicUsize);
+
+impl<'a> Running<'a> {
+    fn begin(running: &'a AtomicUsize) -> Self {
+        running.fetch_add(1, Relaxed);
+        Self(running)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
 }
 
 impl OutageStore {
@@ -51,6 +71,7 @@ impl OutageStore {
             memory: held_store::filled_memory(),
             behaviour: Mutex::new(behaviour),
             calls: Mutex::default(),
+            running: AtomicUsize::new(0),
         })
     }
 
@@ -89,6 +110,7 @@ impl CredentialStore for OutageStore {
             calls.push(Instant::now());
             calls.len()
         };
+        let _running = Running::begin(&self.running);
         let mut behaviour = *self.behaviour.lock().unwrap();
         if behaviour == Behaviour::Alternates {
             behaviour = [Behaviour::Fails, Behaviour::Hangs, Behaviour::Panics][number % 3];
@@ -437,4 +459,22 @@ async fn cancelled_callers_start_no_further_lookups() {
     }
     let calls = store.calls() - before;
     assert!(calls <= 2, "{calls} calls for one key");
+}
+
+#[tokio::test(start_paused = true)]
+async fn beyond_1024_a_lookup_ends_with_its_last_caller() {
+    let store = OutageStore::new(Behaviour::Hangs);
+    let cache = cache_of(&store);
+    for round in ["first", "second"] {
+        for i in 0..1100 {
+            let lookup = TestLookup::key(&format!("{round}{i}"));
+            let mut asking = Box::pin(lookup.ask(&*cache));
+            assert!(poll_within_task(asking.as_mut()).await.is_pending());
+            drop(asking);
+            tokio::task::yield_now().await; // a task that was aborted ends
+            assert_eq!(store.running.load(Relaxed), 1024.min(i + 1), "{round}");
+        }
+        sleep(DEADLINE).await;
+        assert_eq!(store.running.load(Relaxed), 0, "{round}");
+    }
 }

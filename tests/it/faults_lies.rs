@@ -226,6 +226,7 @@ async fn a_lie_is_not_cached() {
         let store = LyingStore::new(&[Some(lie), Some(truth)], false);
         let cache = Cached::new(store)
             .with_ttl(Duration::MAX)
+            .with_negative_ttl(Duration::MAX)
             .with_monotonic_clock(TokioClock::start());
         let auth = AuthLayer::new(cache);
         let first = ask(&auth, bearer_in(token, ORG)).await;

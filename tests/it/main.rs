@@ -70,6 +70,7 @@ mod manage_http;
 mod manage_mismatch;
 #[cfg(feature = "testing")]
 mod manage_outage;
+mod manage_requests;
 #[cfg(feature = "testing")]
 mod manage_rotation;
 #[cfg(feature = "tracing")]
@@ -94,6 +95,8 @@ mod rooms;
 mod routes;
 #[cfg(feature = "testing")]
 mod store_contract;
+mod store_debug;
+mod store_defaults;
 #[cfg(all(feature = "testing", feature = "tracing"))]
 mod test_doubles;
 #[cfg(feature = "tracing")]

@@ -14,7 +14,9 @@ use support::{
 };
 use tower::ServiceBuilder;
 use tower_api_key::{
-    AuthLayer, CredentialStore, PublicLayer, RequireScopesLayer, observe::TARGET, store::Cached,
+    AuthLayer, CredentialStore, PublicLayer, RequireScopesLayer,
+    observe::TARGET,
+    store::{Cached, StoreError, backend::report_feed_lost},
 };
 
 type Auth = AuthLayer<Arc<dyn CredentialStore>>;
@@ -280,6 +282,20 @@ async fn a_requirement_logs_the_principal_and_a_missing_layer_is_an_error() {
     assert_eq!(
         (&event["level"], &event["fields"]["outcome"]),
         (&"ERROR".into(), &"misconfigured".into())
+    );
+}
+
+#[test]
+fn a_lost_feed_is_a_warning_with_its_cause() {
+    logs::start();
+    report_feed_lost(&StoreError::unavailable("test outage"));
+    let event = logs::only_event("tower_api_key::feed");
+    let wanted = json!({
+        "message": "the feed is lost", "error": "the store failed: test outage",
+    });
+    assert_eq!(
+        (&event["level"], &event["fields"]),
+        (&"WARN".into(), &wanted)
     );
 }
 

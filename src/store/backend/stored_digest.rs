@@ -156,4 +156,54 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn a_token_is_verified_under_the_pepper_that_is_stored_with_its_digest() {
+        let peppers = Peppers::new("now", &[7; 32])
+            .and_then(|peppers| peppers.with_other("before", &[8; 32]))
+            .unwrap();
+        let policy = DigestPolicy::new(Some(&peppers));
+        let (token, other) = (Digest::of(b"pat_test"), Digest::of(b"pat_other"));
+        let under = |name| peppers.named(name).unwrap().digest(&token);
+        for (name, pepper, stored) in [
+            ("plain", None, token.clone()),
+            ("current", Some("now"), under("now")),
+            ("older", Some("before"), under("before")),
+        ] {
+            assert!(policy.verifies(&stored, pepper, &token).unwrap(), "{name}");
+            assert!(!policy.verifies(&stored, pepper, &other).unwrap(), "{name}");
+        }
+        let mislabelled = policy.verifies(&under("now"), Some("before"), &token);
+        assert!(!mislabelled.unwrap());
+    }
+
+    #[test]
+    fn every_digest_but_that_under_the_current_pepper_is_outdated() {
+        let peppers = Peppers::new("now", &[7; 32]).unwrap();
+        let policy = DigestPolicy::new(Some(&peppers));
+        for (pepper, outdated) in [(Some("now"), false), (Some("before"), true), (None, true)] {
+            assert_eq!(policy.is_outdated(pepper), outdated, "{pepper:?}");
+        }
+        assert!(
+            !DigestPolicy::new(None).is_outdated(None),
+            "without peppers"
+        );
+    }
+
+    #[test]
+    fn a_deleted_key_is_readable_under_a_pepper_that_is_gone() {
+        let peppers = Peppers::new("now", &[7; 32])
+            .unwrap()
+            .without_plain_digests();
+        let policy = DigestPolicy::new(Some(&peppers));
+        let key = |status| Record::org_key("k1", Digest::of(b"test"), "org_1").with_status(status);
+        for gone in [Some("before"), None] {
+            let deleted = policy.stored_under(key(Status::Deleted), gone).unwrap();
+            assert!(deleted.pepper().is_none(), "{gone:?}");
+            let refused = policy.stored_under(key(Status::Disabled), gone);
+            assert_eq!(refused.unwrap_err().code(), "unknown_pepper", "{gone:?}");
+        }
+        let active = policy.stored_under(key(Status::Active), Some("now"));
+        assert_eq!(active.unwrap().pepper().map(Pepper::name), Some("now"));
+    }
 }

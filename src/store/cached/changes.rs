@@ -115,3 +115,49 @@ impl Changes {
         self.last.get(subject).copied().unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(id: &str) -> EntryKey {
+        EntryKey {
+            name: Name::Id(id.into()),
+            organization: None,
+        }
+    }
+
+    fn record(changes: &mut Changes, id: &str, epoch: u64) {
+        let (kind, id) = (Kind::OrgKey, id.into());
+        changes.record(&Change::Credential { kind, id }, epoch);
+    }
+
+    #[test]
+    fn the_newest_4096_changes_are_remembered_and_no_more() {
+        let mut changes = Changes::default();
+        for epoch in (1..).take(REMEMBERED + 10) {
+            record(&mut changes, &epoch.to_string(), epoch);
+        }
+        assert_eq!(
+            (changes.order.len(), changes.last.len()),
+            (REMEMBERED, REMEMBERED)
+        );
+        let concern = |epoch, id| changes.concern(epoch, &key(id), None);
+        assert!(concern(9, "unchanged"), "the tenth was forgotten");
+        assert!(!concern(10, "unchanged"));
+        assert!(concern(10, "11"), "the oldest that is remembered");
+        assert!(!concern(11, "11"));
+    }
+
+    #[test]
+    fn a_later_change_of_a_subject_is_remembered_when_an_earlier_one_is_forgotten() {
+        let mut changes = Changes::default();
+        record(&mut changes, "k1", 1);
+        record(&mut changes, "k1", 2);
+        for epoch in (3..).take(REMEMBERED - 1) {
+            record(&mut changes, &epoch.to_string(), epoch);
+        }
+        assert_eq!(changes.forgotten, 1);
+        assert!(changes.concern(1, &key("k1"), None));
+    }
+}

@@ -214,3 +214,59 @@ impl ClockRing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::key::Name, *};
+
+    fn entry(slot: usize, used: bool) -> Arc<Entry> {
+        Arc::new(Entry {
+            key: EntryKey {
+                name: Name::Id(slot.to_string().as_str().into()),
+                organization: None,
+            },
+            answer: Answer::Unknown,
+            epoch: 0,
+            valid_until: NEVER,
+            expires: NEVER,
+            attempts: Attempts::again(None, 0),
+            settled: false,
+            retry_at: 0,
+            marks: Box::default(),
+            used: AtomicBool::new(used),
+            slot,
+        })
+    }
+
+    /// Puts an entry into the next place. Returns the place, and that of the evicted entry.
+    fn add(ring: &mut ClockRing, used: bool) -> (usize, Option<usize>) {
+        let (slot, evicted) = ring.claim(|_| false).unwrap();
+        ring.put(entry(slot, used));
+        (slot, evicted.map(|entry| entry.slot))
+    }
+
+    fn full(capacity: usize, used: bool) -> ClockRing {
+        let mut ring = ClockRing::new(capacity);
+        for slot in 0..capacity {
+            assert_eq!(add(&mut ring, used), (slot, None));
+        }
+        ring
+    }
+
+    #[test]
+    fn at_most_64_entries_in_use_are_passed_over() {
+        let mut ring = full(200, true);
+        // The fourth finds no more than five before those that were passed over already.
+        for slot in [64, 129, 194, 0] {
+            assert_eq!(add(&mut ring, true), (slot, Some(slot)));
+        }
+    }
+
+    #[test]
+    fn a_free_place_is_taken_before_an_entry_is_evicted() {
+        let mut ring = full(3, false);
+        ring.free(1);
+        assert_eq!(add(&mut ring, false), (1, None));
+        assert_eq!(add(&mut ring, false), (0, Some(0)));
+    }
+}

@@ -225,3 +225,39 @@ fn answers(record: &Record, key: &EntryKey) -> bool {
         && record.organization() != key.organization.as_ref();
     named && record.kind() == key.kind() && !elsewhere
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_answers_for_the_credential_and_the_organization_that_were_asked_for() {
+        let digest = Digest::of(b"pat_test");
+        let key = |id: &str| Record::org_key(id, digest.clone(), "org_1");
+        let token = || Record::personal_token("t1", digest.clone(), "alice");
+        let here = || token().in_organization("org_1");
+        let other = Record::personal_token("t1", Digest::of(b"pat_other"), "alice");
+        let like_k1 = Record::personal_token("k1", digest.clone(), "alice");
+        let k1 = Name::Id("k1".into());
+        let t1 = Name::Digest(digest.words());
+        for (name, record, asked, organization, expected) in [
+            ("a key", key("k1"), &k1, None, true),
+            ("a key elsewhere", key("k1"), &k1, Some("org_2"), true),
+            ("another key", key("k2"), &k1, None, false),
+            ("a token with a key's id", like_k1, &k1, None, false),
+            ("a token", token(), &t1, None, true),
+            ("no members token", token(), &t1, Some("org_1"), true),
+            ("a member's token", here(), &t1, Some("org_1"), true),
+            ("a token elsewhere", here(), &t1, Some("org_2"), false),
+            ("a token with a place", here(), &t1, None, true),
+            ("another token", other, &t1, None, false),
+            ("a key with a token's digest", key("k1"), &t1, None, false),
+        ] {
+            let asked = EntryKey {
+                name: asked.clone(),
+                organization: organization.map(Into::into),
+            };
+            assert_eq!(answers(&record, &asked), expected, "{name}");
+        }
+    }
+}

@@ -255,3 +255,145 @@ impl<W: ResultCell> Drop for Leader<W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{core::Bounds, key::Name},
+        *,
+    };
+    use crate::{credential::Kind, store::Change};
+
+    const DEADLINE: Nanos = 1_000;
+
+    /// Nobody waits for a result.
+    impl ResultCell for () {
+        fn set(&self, _: Answer) {}
+
+        fn abort(&self) {}
+    }
+
+    fn key(id: &str) -> EntryKey {
+        EntryKey {
+            name: Name::Id(id.into()),
+            organization: None,
+        }
+    }
+
+    fn at(timer: Nanos) -> Moment {
+        Moment { now: timer, timer }
+    }
+
+    fn lookup(id: &str) -> Arc<InFlight<()>> {
+        Arc::new(InFlight {
+            key: key(id),
+            epoch: 0,
+            started: at(0),
+            attempts: Attempts::again(None, 0),
+            limited: false,
+            result: (),
+        })
+    }
+
+    fn core() -> Arc<Core<()>> {
+        Arc::new(Core::new(&Bounds {
+            accepts: 4,
+            refusals: 4,
+            deadline: DEADLINE,
+            miss_rate: None,
+        }))
+    }
+
+    #[test]
+    fn lookups_without_a_waiter_are_counted() {
+        enum Step {
+            Begin,
+            Join,
+            Leave,
+            End,
+        }
+        use Step::{Begin, End, Join, Leave};
+        let (first, second, third) = (lookup("k1"), lookup("k1"), lookup("k1"));
+        let mut lookups = Lookups::default();
+        for (number, (step, lookup, abandoned)) in [
+            (Begin, &first, 0),
+            (Leave, &first, 1),
+            (Join, &first, 0),
+            (Join, &first, 0),
+            (Leave, &first, 0),
+            (Leave, &first, 1),
+            (Begin, &second, 1),
+            (Leave, &second, 2),
+            (Begin, &third, 1), // replaces the first
+            (Leave, &third, 2),
+            (End, &first, 2),
+            (End, &second, 1),
+            (End, &third, 0),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            match step {
+                Begin => lookups.begin(Arc::clone(lookup)),
+                Join => lookups.join(lookup),
+                Leave => assert!(!lookups.leave(lookup)),
+                End => lookups.end(lookup),
+            }
+            assert_eq!(lookups.abandoned, abandoned, "after step {number}");
+        }
+    }
+
+    #[test]
+    fn at_most_1024_lookups_continue_without_a_waiter() {
+        let mut lookups = Lookups::default();
+        for number in 0..MAX_ABANDONED + 2 {
+            let lookup = lookup(&number.to_string());
+            lookups.begin(Arc::clone(&lookup));
+            assert_eq!(lookups.leave(&lookup), number >= MAX_ABANDONED, "{number}");
+        }
+    }
+
+    #[test]
+    fn when_one_of_two_lookups_ends_the_other_can_be_joined() {
+        let (older, newer) = (lookup("k1"), lookup("k1"));
+        for (ended, left) in [(&older, &newer), (&newer, &older)] {
+            let mut lookups = Lookups::default();
+            lookups.begin(Arc::clone(&older));
+            lookups.begin(Arc::clone(&newer));
+            assert!(lookups.are_many(&key("k1")));
+            lookups.end(ended);
+            assert!(!lookups.are_many(&key("k1")));
+            assert!(Arc::ptr_eq(lookups.newest(&key("k1")).unwrap(), left));
+            lookups.end(left);
+            assert!(lookups.newest(&key("k1")).is_none());
+        }
+    }
+
+    #[test]
+    fn while_two_lookups_overrun_their_deadline_no_third_begins() {
+        let (core, key) = (core(), key("k1"));
+        let change = Change::Credential {
+            kind: Kind::OrgKey,
+            id: "k1".into(),
+        };
+        let first = core.join(&key, at(0));
+        core.apply(&change);
+        let second = core.join(&key, at(1));
+        core.apply(&change);
+        assert!(matches!(&first, Joined::Leading(..)));
+        assert!(matches!(&second, Joined::Leading(..)));
+        let third = core.join(&key, at(DEADLINE + 1));
+        assert!(matches!(third, Joined::Waiting(_)));
+    }
+
+    #[test]
+    fn a_lookup_that_never_ends_is_waited_for_until_ten_times_its_deadline() {
+        let (core, key) = (core(), key("k1"));
+        let lost = core.join(&key, at(0));
+        assert!(matches!(&lost, Joined::Leading(..)));
+        let waiting = core.join(&key, at(10 * DEADLINE - 1));
+        assert!(matches!(waiting, Joined::Waiting(_)));
+        let again = core.join(&key, at(10 * DEADLINE));
+        assert!(matches!(again, Joined::Leading(..)));
+    }
+}

@@ -129,9 +129,13 @@ impl<S> Cached<S> {
 
     /// Returns the cached answer, if there is one, and counts the hit.
     fn get(&self, asked: &Asked<'_>) -> Option<Option<Arc<Record>>> {
-        let Known { kind, record } = self.core.get(asked, || self.now())?;
-        counters::cache_hit(kind == EntryKind::Accept);
-        Some(record)
+        self.core.get(asked, || self.now()).map(Self::hit)
+    }
+
+    /// Counts a hit, and returns its answer.
+    fn hit(known: Known) -> Option<Arc<Record>> {
+        counters::cache_hit(known.kind == EntryKind::Accept);
+        known.record
     }
 
     /// Returns an expired accept, if serving stale accepts is enabled.
@@ -165,9 +169,8 @@ impl<S: CredentialStore> Cached<S> {
     /// needed.
     async fn join(&self, key: &EntryKey) -> Result<Answer, Waiter<SharedResult>> {
         let waiter = match self.core.join(key, self.clocks.moment()) {
-            Joined::Known(Known { kind, record }) => {
-                counters::cache_hit(kind == EntryKind::Accept);
-                return Ok(record.map_or(Answer::Unknown, Answer::Found));
+            Joined::Known(known) => {
+                return Ok(Self::hit(known).map_or(Answer::Unknown, Answer::Found));
             }
             Joined::Failed(error) => {
                 counters::kept_failure();

@@ -185,3 +185,21 @@ impl State {
         above.any(|id| id.as_str() == ancestor)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::Digest;
+
+    #[test]
+    fn keys_with_equal_grants_share_one() {
+        let mut state = State::default();
+        let mut shared = |id: &str, organization: &str| {
+            let key = Record::org_key(id, Digest::of(id.as_bytes()), organization);
+            Arc::clone(state.share_grant(key).grant())
+        };
+        let (one, equal) = (shared("k1", "org_1"), shared("k2", "org_1"));
+        assert!(Arc::ptr_eq(&one, &equal));
+        assert!(!Arc::ptr_eq(&one, &shared("k3", "org_2")));
+    }
+}

@@ -16,6 +16,7 @@ use crate::{
 };
 
 const TOKEN: Kind = Kind::PersonalToken;
+const OTHER_ORIGIN: &str = "198.51.100.1";
 
 pub(super) async fn a_deleted_user_leaves_only_a_pseudonymous_audit_trail<S>(
     fixture: &Fixture<S>,
@@ -24,7 +25,9 @@ where
     S: ManageStore + Directory,
 {
     let (store, manager, actor) = (&fixture.store, &fixture.manager, user(USER));
-    store.set_member(USER, ORG, "admin").await?;
+    for member in [USER, OTHER_USER] {
+        store.set_member(member, ORG, "admin").await?;
+    }
     let own = NewToken::named("own");
     let (token, secret) = into_pair(manager.issue_token(&Actor::user(USER), own).await?)?;
     leave_traces(fixture, &token, &secret).await?;
@@ -60,7 +63,8 @@ where
         .await
 }
 
-/// Uses the token, and changes the organization's keys as the user and with their token.
+/// Uses the token, and changes the organization's keys as the user, with their token, and as
+/// another user.
 async fn leave_traces<S: ManageStore + Directory>(
     fixture: &Fixture<S>,
     token: &CredentialInfo,
@@ -87,6 +91,9 @@ async fn leave_traces<S: ManageStore + Directory>(
     manager
         .rename(&with_token, Kind::OrgKey, id, "renamed")
         .await?;
+    let other = Actor::user(OTHER_USER).acting_in(ORG, manages());
+    let other = other.with_origin(OTHER_ORIGIN);
+    manager.disable(&other, Kind::OrgKey, id).await?;
     Ok(())
 }
 
@@ -107,7 +114,8 @@ async fn ensure_nothing_left<S: ManageStore + Directory>(
     )
 }
 
-/// Ensures that what they did to the organization's keys is recorded, without their id and origin.
+/// Ensures that what they did to the organization's keys is recorded, without their id and origin,
+/// and that what another user did is as it was.
 async fn ensure_pseudonymous_trail<S: ManageStore + Directory>(fixture: &Fixture<S>) -> Outcome {
     let events = fixture
         .manager
@@ -122,10 +130,16 @@ async fn ensure_pseudonymous_trail<S: ManageStore + Directory>(fixture: &Fixture
         }
         _ => false,
     };
+    let [other, own @ ..] = &events[..] else {
+        return Err(Violation("the trail is empty".into()));
+    };
     ensure(
-        events.len() == 2 && trace.is_none() && events.iter().all(|event| erased(&event.by)),
+        own.len() == 2 && trace.is_none() && own.iter().all(|event| erased(&event.by)),
         format!("the trail still has {trace:?}: {text}"),
-    )
+    )?;
+    let as_it_was = other.by == AuditActor::User(OTHER_USER.into())
+        && other.origin.as_deref() == Some(OTHER_ORIGIN);
+    ensure(as_it_was, format!("another user's event is now {other:?}"))
 }
 
 pub(super) async fn the_id_of_a_deleted_user_owns_nothing<S>(fixture: &Fixture<S>) -> Outcome

@@ -2,17 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Fixture, NOW, ORG, Outcome, Violation, ensure, into_pair, org};
+use super::{Fixture, Managed, NOW, ORG, Outcome, Violation, ensure, into_pair, org};
 use crate::{
     clock::{Clock, SystemClock, UnixMillis},
     credential::Kind,
     id::CredentialId,
     last_use::LastUse,
     manage::Rotation,
-    secret::Digest,
+    secret::{Digest, Secret},
     store::{
-        AuditAction, AuditActor, AuditEvent, CredentialStore, Directory, Lookup, LookupKey,
-        ManageStore, Owner, Record, Usage,
+        AuditAction, AuditActor, AuditEvent, CredentialInfo, CredentialStore, Directory, Lookup,
+        LookupKey, ManageStore, Owner, Record, Usage,
     },
 };
 
@@ -29,12 +29,18 @@ async fn last_use<S: ManageStore + Directory>(
 
 async fn record_of<S: ManageStore + Directory>(
     fixture: &Fixture<S>,
-    id: &CredentialId,
+    info: &CredentialInfo,
+    secret: &Secret,
 ) -> Result<Arc<Record>, Violation> {
-    let id = id.as_str();
-    let lookup = Lookup::new(LookupKey::OrgKey { id }, None);
-    let found = fixture.store.find(&lookup).await?;
-    found.ok_or_else(|| Violation("a key is not found".into()))
+    let digest = Digest::of(secret.expose_secret().as_bytes());
+    let credential = match info.kind() {
+        Kind::OrgKey => LookupKey::OrgKey {
+            id: info.id.as_str(),
+        },
+        Kind::PersonalToken => LookupKey::PersonalToken { digest: &digest },
+    };
+    let found = fixture.store.find(&Lookup::new(credential, None)).await?;
+    found.ok_or_else(|| Violation("a credential is not found".into()))
 }
 
 pub(super) async fn a_use_is_recorded_at_most_once_a_minute<S>(fixture: &Fixture<S>) -> Outcome
@@ -42,8 +48,8 @@ where
     S: ManageStore + Directory,
 {
     let (manager, uses, presented) = (&fixture.manager, LastUse::new(), Digest::of(b"test"));
-    let (info, _) = into_pair(fixture.issue(KEY, "key").await?)?;
-    let record = record_of(fixture, &info.id).await?;
+    let (info, secret) = into_pair(fixture.issue(KEY, "key").await?)?;
+    let record = record_of(fixture, &info, &secret).await?;
     ensure(
         last_use(fixture, &info.id).await?.is_none(),
         "a new key has been used",
@@ -118,8 +124,10 @@ where
 
 async fn uses_after_rotation<S: ManageStore + Directory>(
     fixture: &Fixture<S>,
+    managed: &Managed,
 ) -> Result<Vec<AuditEvent>, Violation> {
-    let mut events = fixture.manager.events(&org(ORG), KEY, None, 200).await?;
+    let (actor, kind) = (&managed.actor, managed.kind);
+    let mut events = fixture.manager.events(actor, kind, None, 200).await?;
     events.retain(|event| event.action == AuditAction::UsedAfterRotation);
     Ok(events)
 }
@@ -128,39 +136,48 @@ pub(super) async fn the_first_use_after_a_rotation_is_an_event<S>(fixture: &Fixt
 where
     S: ManageStore + Directory,
 {
+    for managed in fixture.one_of_each().await? {
+        ensure_first_use_is_an_event(fixture, &managed).await?;
+    }
+    Ok(())
+}
+
+async fn ensure_first_use_is_an_event<S: ManageStore + Directory>(
+    fixture: &Fixture<S>,
+    managed: &Managed,
+) -> Outcome {
     let (manager, uses, presented) = (&fixture.manager, LastUse::new(), Digest::of(b"test"));
-    let (old, _) = into_pair(fixture.issue(KEY, "key").await?)?;
-    let record = record_of(fixture, &old.id).await?;
+    let old = &managed.info;
+    let record = record_of(fixture, old, &managed.secret).await?;
     uses.note(&record, &presented, fixture.later(0));
     manager.record_uses(&uses).await?;
     fixture.clock.advance_millis(10_000);
     // Recorded only after the rotation.
     uses.note(&record, &presented, fixture.later(-1));
     let overlap = Rotation::default().with_overlap(Duration::from_secs(3600));
-    let (actor, id) = (org(ORG), old.id.as_str());
-    let (new, _) = into_pair(manager.rotate(&actor, KEY, id, overlap).await?)?;
+    let rotated = manager.rotate(&managed.actor, managed.kind, old.id.as_str(), overlap);
+    let (new, secret) = into_pair(rotated.await?)?;
     manager.record_uses(&uses).await?;
     ensure(
-        uses_after_rotation(fixture).await?.is_empty(),
+        uses_after_rotation(fixture, managed).await?.is_empty(),
         "a use before the rotation is an event",
     )?;
     // The first is an event within a minute of the recorded use; the others are not.
+    let first = fixture.later(2000);
     for seconds in [2, 20, 90, 200] {
         uses.note(&record, &presented, fixture.later(seconds * 1000));
         manager.record_uses(&uses).await?;
-        let events = uses_after_rotation(fixture).await?;
+        let events = uses_after_rotation(fixture, managed).await?;
         let [event] = &events[..] else {
             return Err(Violation(format!("there are {} events", events.len())));
         };
-        let good = event.credential == old.id
-            && event.related.as_ref() == Some(&new.id)
-            && event.by == AuditActor::Bearer
-            && event.at == fixture.later(2000);
+        let good = event.credential == old.id && event.related.as_ref() == Some(&new.id);
+        let good = good && event.by == AuditActor::Bearer && event.at == first;
         ensure(good, format!("{event:?}"))?;
     }
-    let successor = record_of(fixture, &new.id).await?;
+    let successor = record_of(fixture, &new, &secret).await?;
     uses.note(&successor, &presented, fixture.later(0));
     manager.record_uses(&uses).await?;
-    let events = uses_after_rotation(fixture).await?;
+    let events = uses_after_rotation(fixture, managed).await?;
     ensure(events.len() == 1, "a use of the successor is an event")
 }

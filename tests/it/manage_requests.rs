@@ -1,0 +1,133 @@
+//! What the builders of management set: the last setter counts, and each setting has an effect.
+
+use std::time::Duration;
+
+use tower_api_key::{
+    clock::UnixMillis,
+    credential::Kind,
+    manage::{Actor, Import, Manager, NewKey, Rotation},
+    scope::ScopeSet,
+    secret::Digest,
+    store::{CredentialInfo, EffectiveStatus, Filter, MemoryStore, Owner},
+};
+
+use crate::support::{ORG, USER, memory};
+
+const KEY: Kind = Kind::OrgKey;
+
+fn manager() -> Manager<MemoryStore> {
+    Manager::new(memory())
+}
+
+fn operator() -> Actor {
+    Actor::operator("test", Owner::Organization(ORG.into()))
+}
+
+fn import(id: &str) -> Import {
+    Import::new(id, Digest::of(id.as_bytes()), "imported")
+}
+
+/// Imports it for the organization, or for the user.
+async fn imported(manager: &Manager<MemoryStore>, kind: Kind, import: Import) -> CredentialInfo {
+    let owner = match kind {
+        Kind::OrgKey => Owner::Organization(ORG.into()),
+        Kind::PersonalToken => Owner::User(USER.into()),
+    };
+    let actor = Actor::operator("test", owner);
+    manager.import(&actor, kind, import).await.unwrap()
+}
+
+/// The role and the scopes.
+fn rights(info: &CredentialInfo) -> (Option<&str>, Option<Vec<&str>>) {
+    let scopes = info.scopes.as_deref();
+    let scopes = scopes.map(|scopes| scopes.iter().map(|scope| &**scope).collect());
+    (info.role.as_deref(), scopes)
+}
+
+#[tokio::test]
+async fn a_role_replaces_scopes_and_scopes_a_role() {
+    let manager = manager();
+    let scopes = || ["agents:read"];
+    for (new, brought, expected) in [
+        (
+            NewKey::named("role")
+                .with_scopes(scopes())
+                .with_role("viewer"),
+            import("role").with_scopes(scopes()).with_role("viewer"),
+            (Some("viewer"), None),
+        ),
+        (
+            NewKey::named("scopes")
+                .with_role("viewer")
+                .with_scopes(scopes()),
+            import("scopes").with_role("viewer").with_scopes(scopes()),
+            (None, Some(vec!["agents:read"])),
+        ),
+    ] {
+        let issued = manager.issue_key(&operator(), new).await.unwrap();
+        assert_eq!(rights(issued.info()), expected, "issued");
+        let info = imported(&manager, KEY, brought).await;
+        assert_eq!(rights(&info), expected, "imported");
+    }
+}
+
+#[tokio::test]
+async fn an_import_without_rights_is_a_key_without_scopes_or_a_token() {
+    let manager = manager();
+    let key = imported(&manager, KEY, import("key")).await;
+    assert_eq!(rights(&key), (None, Some(vec![])));
+    let token = imported(&manager, Kind::PersonalToken, import("t-1")).await;
+    assert_eq!(rights(&token), (None, None));
+}
+
+#[tokio::test]
+async fn an_import_keeps_its_expiry() {
+    let (manager, past) = (manager(), UnixMillis(1));
+    let expired = imported(&manager, KEY, import("expired").expiring_at(past)).await;
+    assert_eq!(expired.expires_at, Some(past));
+    assert_eq!(expired.effective_status(past), EffectiveStatus::Expired);
+    let unset = import("unset").expiring_at(past).expiring_at(None);
+    assert_eq!(imported(&manager, KEY, unset).await.expires_at, None);
+}
+
+#[tokio::test]
+async fn the_scopes_for_managing_keys_are_those_that_were_set() {
+    let manager = manager().with_management_scopes(["agents:read"]).unwrap();
+    let acting = |scope: &str| {
+        let held: ScopeSet = [scope].into_iter().collect();
+        Actor::user(USER).acting_in(ORG, held)
+    };
+    let all = Filter::default();
+    let (reader, other) = (acting("agents:read"), acting("organizations:manage"));
+    let listed = manager.list(&reader, KEY, &all, None, 10).await;
+    assert!(!listed.unwrap().items.is_empty());
+    let refused = manager.list(&other, KEY, &all, None, 10).await;
+    assert_eq!(refused.unwrap_err().code(), "not_allowed");
+}
+
+#[tokio::test]
+async fn the_longest_overlap_is_the_one_that_was_set() {
+    let hour = Duration::from_secs(3600);
+    let manager = manager().with_max_overlap(hour);
+    for (overlap, code) in [
+        (hour + Duration::from_millis(1), Some("overlap_too_long")),
+        (hour, None),
+    ] {
+        let rotation = Rotation::default().with_overlap(overlap);
+        let rotated = manager.rotate(&operator(), KEY, "testkey", rotation).await;
+        assert_eq!(rotated.err().map(|error| error.code()), code);
+    }
+}
+
+#[tokio::test]
+async fn debug_output_of_a_manager_shows_its_limits_and_of_a_cursor_its_text() {
+    let manager = manager().with_max_lifetime(Duration::from_secs(60));
+    let shown = "Manager { accepted: [\"organizations:manage\"], cap: 100, max_life: Some(60s), \
+                 max_overlap: 604800s, deadline: 5s, .. }";
+    assert_eq!(format!("{manager:?}"), shown);
+    let page = manager
+        .list(&operator(), KEY, &Filter::default(), None, 1)
+        .await;
+    let cursor = page.unwrap().next.unwrap();
+    assert_eq!(format!("{cursor:?}"), format!("PageCursor({cursor})"));
+}
