@@ -83,7 +83,7 @@ async fn an_import_without_rights_is_a_key_without_scopes_or_a_token() {
 #[tokio::test]
 async fn an_import_keeps_its_expiry() {
     let (manager, past) = (manager(), UnixMillis(1));
-    let expired = imported(&manager, KEY, import("expired").expiring_at(past)).await;
+    let expired = imported(&manager, KEY, import("late").expiring_at(past)).await;
     assert_eq!(expired.expires_at, Some(past));
     assert_eq!(expired.effective_status(past), EffectiveStatus::Expired);
     let unset = import("unset").expiring_at(past).expiring_at(None);
@@ -122,7 +122,7 @@ async fn the_longest_overlap_is_the_one_that_was_set() {
 #[tokio::test]
 async fn debug_output_of_a_manager_shows_its_limits_and_of_a_cursor_its_text() {
     let manager = manager().with_max_lifetime(Duration::from_secs(60));
-    let shown = "Manager { accepted: [\"organizations:manage\"], cap: 100, max_life: Some(60s), \
+    let shown = "Manager { accepted: {\"organizations:manage\"}, cap: 100, max_life: Some(60s), \
                  max_overlap: 604800s, deadline: 5s, .. }";
     assert_eq!(format!("{manager:?}"), shown);
     let page = manager

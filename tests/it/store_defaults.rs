@@ -107,7 +107,7 @@ async fn no_key_is_issued_under_an_idempotency_key() {
     let owner = Owner::Organization(ORG.into());
     let actor = Actor::operator("test", owner.clone());
     let new = NewKey::named("key").with_idempotency_key("once");
-    let refused = manager.issue_key(&actor, new).await.unwrap_err();
+    let refused = manager.issue_key(&actor, new).await.err().unwrap();
     assert_eq!(refused.code(), "store_unavailable");
     let earlier = manager.store().issued_under(&owner, "once").await.unwrap();
     assert!(earlier.is_none());
