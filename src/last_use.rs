@@ -338,6 +338,32 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_takes_uses_until_it_is_retired() {
+        let slot = Slot::new(5_000, false);
+        let last = || slot.at.load(Relaxed);
+        for (now, kept) in [(4_000, 5_000), (5_999, 5_000), (6_000, 6_000)] {
+            assert!(slot.touch(now, false));
+            assert_eq!(last(), kept);
+        }
+        assert!(!slot.touch(9_000, true), "the first after a rotation");
+        assert_eq!(last(), 6_000);
+        assert_eq!(slot.retire(), 6_000);
+        assert!(!slot.touch(9_000, false));
+        assert_eq!(last(), RETIRED);
+    }
+
+    #[test]
+    fn a_slot_that_another_thread_replaces_is_not_returned() {
+        let (uses, slot) = (LastUse::new(), Slot::new(5_000, false));
+        slot.written.store(5_000, Relaxed);
+        slot.retire();
+        uses.0
+            .slots
+            .insert(Borrowed(Kind::OrgKey, "id").to_name(), slot);
+        assert_eq!(uses.unwritten(), []);
+    }
+
+    #[test]
     fn what_is_marked_and_was_not_returned_changes_nothing() {
         let (uses, digest) = (LastUse::new(), Digest::of(b""));
         let used = |id: &str| Usage::new(Kind::OrgKey, id, UnixMillis(1));

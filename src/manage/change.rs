@@ -282,3 +282,19 @@ fn becomes_accepted(before: &CredentialInfo, after: &CredentialInfo, now: UnixMi
     before.effective_status(now) != EffectiveStatus::Active
         && after.effective_status(now) == EffectiveStatus::Active
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_that_cannot_be_read_after_its_end_is_damaged_and_ended() {
+        let owner = Owner::Organization("org_1".into());
+        for to in [EndStatus::Disabled, EndStatus::Deleted] {
+            let unread = Err(ManageError::Busy);
+            let info = after_end(unread, owner.clone(), "k1".into(), to);
+            assert_eq!((info.id.as_str(), &info.owner), ("k1", &owner));
+            assert_eq!((info.status, info.damaged), (to.status(), true));
+        }
+    }
+}

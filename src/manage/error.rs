@@ -223,3 +223,59 @@ impl From<WriteError> for ManageError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ManageError as E;
+
+    #[test]
+    fn each_error_has_the_status_of_its_kind() {
+        let (end, time) = (UnixMillis(0), Duration::ZERO);
+        for (status, errors) in [
+            (
+                403,
+                vec![
+                    E::NotAllowed,
+                    E::ScopeNotHeld("a".into()),
+                    E::ExpiryBeyondCreator,
+                ],
+            ),
+            (404, vec![E::UnknownCredential, E::UnknownOwner]),
+            (
+                409,
+                vec![
+                    E::Deleted,
+                    E::Disabled,
+                    E::Damaged,
+                    E::AlreadyRotated,
+                    E::IdempotencyConflict,
+                    E::IssuedInactive(EffectiveStatus::Expired),
+                    E::CapReached(1),
+                    E::Taken("a".into()),
+                    E::Busy,
+                ],
+            ),
+            (
+                422,
+                vec![
+                    E::InvalidName,
+                    E::ExpiryInPast(end),
+                    E::ExpiryTooFar(end),
+                    E::ExpiryBeyondPolicy(time),
+                    E::UnknownRole("a".into()),
+                    E::UnknownScope("a".into()),
+                    E::StaleCursor,
+                    E::InvalidIdempotencyKey,
+                    E::OverlapTooLong(time),
+                    E::InvalidId("a".into()),
+                ],
+            ),
+            (503, vec![E::Unavailable(StoreError::unavailable("test"))]),
+        ] {
+            for error in errors {
+                assert_eq!(error.status().as_u16(), status, "{error:?}");
+            }
+        }
+    }
+}

@@ -108,3 +108,29 @@ impl<S: ManageStore> Manager<S> {
             .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        secret::Digest,
+        store::{Directory, MemoryStore, Owner, Record},
+    };
+
+    #[tokio::test]
+    async fn the_last_page_has_no_cursor_even_if_it_is_full() {
+        let store = MemoryStore::new();
+        store.create_organization("org_1", None).await.unwrap();
+        for id in ["a", "b", "c"] {
+            let key = Record::org_key(id, Digest::of(id.as_bytes()), "org_1");
+            store.insert(key).await.unwrap();
+        }
+        let actor = Actor::operator("test", Owner::Organization("org_1".into()));
+        let (manager, all) = (Manager::new(store), Filter::default());
+        for (limit, items, goes_on) in [(1, 1, true), (2, 2, true), (3, 3, false), (4, 3, false)] {
+            let page = manager.list(&actor, Kind::OrgKey, &all, None, limit).await;
+            let page = page.unwrap();
+            assert_eq!((page.items.len(), page.next.is_some()), (items, goes_on));
+        }
+    }
+}

@@ -227,3 +227,83 @@ fn replaced(
     }
     after
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        secret::Digest,
+        store::{Directory, MemoryStore, Owner, Record},
+    };
+
+    const NOW: UnixMillis = UnixMillis(1_000);
+
+    fn owner() -> Owner {
+        Owner::Organization("org_1".into())
+    }
+
+    fn operator() -> Actor {
+        Actor::operator("test", owner())
+    }
+
+    fn info(id: &str) -> CredentialInfo {
+        CredentialInfo::new(id, owner(), NOW)
+    }
+
+    #[test]
+    fn what_cannot_be_rotated_is_refused_with_the_reason() {
+        let manager = Manager::new(MemoryStore::new());
+        let cases: [(fn(&mut CredentialInfo), _); 5] = [
+            (|_| {}, None),
+            (|old| old.damaged = true, Some("damaged")),
+            (
+                |old| old.rotated_to = Some("k2".into()),
+                Some("already_rotated"),
+            ),
+            (|old| old.status = Status::Deleted, Some("deleted")),
+            (|old| old.status = Status::Disabled, Some("disabled")),
+        ];
+        for (change, code) in cases {
+            let mut old = info("k1");
+            change(&mut old);
+            let refused = manager.may_rotate(&operator(), &old, None, NOW).err();
+            assert_eq!(refused.map(|error| error.code()), code);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_predecessor_is_ended_if_it_is_still_valid() {
+        let store = MemoryStore::new();
+        store.create_organization("org_1", None).await.unwrap();
+        let key = |id: &str| Record::org_key(id, Digest::of(id.as_bytes()), "org_1");
+        for record in [
+            key("valid"),
+            key("expiring").expiring_at(UnixMillis(NOW.0 + 1)),
+            key("expired").expiring_at(NOW),
+            key("deleted").with_status(Status::Deleted),
+            key("its_own"),
+        ] {
+            store.insert(record).await.unwrap();
+        }
+        let manager = Manager::new(store);
+        for (id, predecessor, ended) in [
+            ("k1", "valid", 1),
+            ("k1", "expiring", 1),
+            ("k1", "expired", 0),
+            ("k1", "deleted", 0),
+            ("k1", "unknown", 0),
+            ("its_own", "its_own", 0),
+        ] {
+            let old = CredentialInfo {
+                rotated_from: Some(predecessor.into()),
+                ..info(id)
+            };
+            let actor = operator();
+            let mut commit = Commit::new(owner(), actor.authority(NOW));
+            let added = manager.end_predecessor(&actor, &old, &mut commit, NOW);
+            added.await.unwrap();
+            let found = (commit.changes.len(), commit.events.len());
+            assert_eq!(found, (ended, ended), "{predecessor}");
+        }
+    }
+}

@@ -114,6 +114,22 @@ async fn no_label_contains_request_or_store_data() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn answers_without_a_lookup_are_counted_by_their_reason() {
+    let recorder = TestRecorder::default();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    let store = HeldStore::new();
+    store.set_behaviour(Behaviour::Fails);
+    let cache = Cached::new(store)
+        .with_monotonic_clock(ManualMonotonicClock::default())
+        .with_miss_rate_limit(1);
+    for id in ["k1", "k1", "k2", "k3", "k4"] {
+        assert!(TestLookup::key(id).ask(&cache).await.is_err(), "{id}");
+    }
+    assert_eq!(recorder.of("cache_kept_failures_total{}"), 1.0);
+    assert_eq!(recorder.of("cache_limited_total{}"), 3.0);
+}
+
 #[test]
 fn a_feed_records_the_lag_of_a_change() {
     let recorder = TestRecorder::default();

@@ -70,6 +70,7 @@ mod manage_http;
 mod manage_mismatch;
 #[cfg(feature = "testing")]
 mod manage_outage;
+mod manage_rehash;
 mod manage_requests;
 #[cfg(feature = "testing")]
 mod manage_rotation;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tower_api_key::{
     clock::UnixMillis,
-    credential::Kind,
+    credential::{Kind, TokenFormat},
     manage::{Actor, Import, Manager, NewKey, Rotation},
     scope::ScopeSet,
     secret::Digest,
@@ -81,10 +81,13 @@ async fn an_import_without_rights_is_a_key_without_scopes_or_a_token() {
 }
 
 #[tokio::test]
-async fn an_import_keeps_its_expiry() {
+async fn an_import_keeps_its_name_and_its_expiry() {
     let (manager, past) = (manager(), UnixMillis(1));
     let expired = imported(&manager, KEY, import("late").expiring_at(past)).await;
-    assert_eq!(expired.expires_at, Some(past));
+    assert_eq!(
+        (&*expired.name, expired.expires_at),
+        ("imported", Some(past))
+    );
     assert_eq!(expired.effective_status(past), EffectiveStatus::Expired);
     let unset = import("unset").expiring_at(past).expiring_at(None);
     assert_eq!(imported(&manager, KEY, unset).await.expires_at, None);
@@ -117,6 +120,26 @@ async fn the_longest_overlap_is_the_one_that_was_set() {
         let rotated = manager.rotate(&operator(), KEY, "testkey", rotation).await;
         assert_eq!(rotated.err().map(|error| error.code()), code);
     }
+}
+
+#[tokio::test]
+async fn a_key_has_the_prefix_that_was_set() {
+    let format = TokenFormat::default().with_prefixes("k_", "t_").unwrap();
+    let issued = manager().with_token_format(format);
+    let issued = issued.issue_key(&operator(), NewKey::named("key")).await;
+    let secret = issued.unwrap().into_secret().unwrap();
+    assert!(secret.expose_secret().starts_with("k_"));
+}
+
+#[tokio::test]
+async fn beyond_a_lowered_limit_keys_can_be_renamed_and_not_enabled() {
+    let manager = manager().with_max_credentials(0);
+    for id in ["testkey", "disabled", "expired"] {
+        let renamed = manager.rename(&operator(), KEY, id, "new name").await;
+        assert_eq!(&*renamed.unwrap().name, "new name", "{id}");
+    }
+    let enabled = manager.enable(&operator(), KEY, "disabled").await;
+    assert_eq!(enabled.unwrap_err().code(), "cap_reached");
 }
 
 #[tokio::test]

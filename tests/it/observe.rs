@@ -3,20 +3,26 @@
 
 use crate::support;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::Duration,
+};
 
 use http::Request;
 use serde_json::{Map, Value, json};
 use support::{
-    KEY, ORG, OTHER_ORG, TOKEN, USER, ask, bearer, bearer_in, key, logs, memory, pat,
+    KEY, ORG, OTHER_ORG, TOKEN, USER, ask, bearer, bearer_in,
+    held_store::HeldStore,
+    key, key_record, logs, memory, pat,
     remote_store::{Behaviour, OUTAGE, RemoteStore},
     request, with,
 };
 use tower::ServiceBuilder;
 use tower_api_key::{
-    AuthLayer, CredentialStore, PublicLayer, RequireScopesLayer,
+    AuthLayer, CredentialStore, LastUse, PublicLayer, RequireScopesLayer,
+    manage::Manager,
     observe::TARGET,
-    store::{Cached, StoreError, backend::report_feed_lost},
+    store::{Cached, ManageStore as _, StoreError, backend::report_feed_lost},
 };
 
 type Auth = AuthLayer<Arc<dyn CredentialStore>>;
@@ -282,6 +288,29 @@ async fn a_requirement_logs_the_principal_and_a_missing_layer_is_an_error() {
     assert_eq!(
         (&event["level"], &event["fields"]["outcome"]),
         (&"ERROR".into(), &"misconfigured".into())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn uses_that_cannot_be_written_are_an_error_event_a_minute_later() {
+    let (store, uses) = (HeldStore::new(), LastUse::new());
+    let used = key_record("testkey", "org_1");
+    store.memory.insert(used).await.unwrap();
+    let auth = AuthLayer::new(Arc::clone(&store)).with_last_use(uses.clone());
+    assert_eq!(ask(&auth, bearer(KEY)).await.status, 200);
+    store.writes_fail.store(true, SeqCst);
+    logs::start();
+    let recorder = Manager::new(store).run_usage_recorder(uses);
+    let _ = tokio::time::timeout(Duration::from_secs(61), recorder).await;
+    let event = logs::only_event("tower_api_key::manage");
+    let wanted = json!({
+        "message": "management failed",
+        "error": "the credential store is unavailable; try again: the store failed: \
+                  lost during the commit",
+    });
+    assert_eq!(
+        (&event["level"], &event["fields"]),
+        (&"ERROR".into(), &wanted)
     );
 }
 
