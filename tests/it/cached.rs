@@ -776,15 +776,23 @@ async fn wall_clock_steps_neither_extend_a_bound_nor_revive_an_entry() {
 async fn the_inner_store_is_accessible() {
     let store = HeldStore::new();
     let cache = cache_without_expiry(&store);
-    let k1 = TestLookup::key("k1");
-    assert!(k1.is_accepted(&cache).await);
+    let (k1, reader) = (TestLookup::key("k1"), cache.store());
+    assert!(k1.is_accepted(&cache).await && k1.is_accepted(&reader).await);
     store
         .memory
         .delete(&Owner::of(Kind::OrgKey, "org_1"), "k1")
         .await
         .unwrap(); // on another node, without a feed
     assert!(k1.is_accepted(&cache).await);
-    assert!(!k1.is_accepted(&cache.store()).await);
+    assert!(!k1.is_accepted(&reader).await);
+    let below = cache.create_organization("org_below", Some("org_1"));
+    below.await.unwrap();
+    for (organization, ancestor, is_below) in
+        [("org_below", "org_1", true), ("org_1", "org_below", false)]
+    {
+        let answer = reader.is_descendant_of(organization, ancestor).await;
+        assert_eq!(answer.unwrap(), is_below);
+    }
 }
 
 #[tokio::test]

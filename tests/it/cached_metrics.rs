@@ -130,6 +130,34 @@ async fn answers_without_a_lookup_are_counted_by_their_reason() {
     assert_eq!(recorder.of("cache_limited_total{}"), 3.0);
 }
 
+#[tokio::test]
+async fn an_expired_entry_that_makes_room_is_not_counted_as_evicted() {
+    let recorder = TestRecorder::default();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
+    store.memory.insert(key("k2")).await.unwrap();
+    let cache = Cached::new(store)
+        .with_monotonic_clock(clock.clone())
+        .with_capacity(1);
+    for (id, passed, evicted) in [("k1", 0, 0.0), ("k2", 1, 1.0), ("k1", 5, 1.0)] {
+        clock.advance(Duration::from_secs(passed));
+        assert!(TestLookup::key(id).is_accepted(&cache).await);
+        let counted = recorder.of("cache_evictions_total{table=accepts}");
+        assert_eq!(counted, evicted, "{id} after {passed} s");
+    }
+}
+
+#[cfg(feature = "testing")]
+#[test]
+fn every_forged_principal_is_counted() {
+    let recorder = TestRecorder::default();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    for id in ["k1", "k2"] {
+        let _ = tower_api_key::testing::principal(key(id));
+    }
+    assert_eq!(recorder.of("forged_principals_total{}"), 2.0);
+}
+
 #[test]
 fn a_feed_records_the_lag_of_a_change() {
     let recorder = TestRecorder::default();

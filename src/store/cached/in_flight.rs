@@ -262,7 +262,11 @@ mod tests {
         super::{core::Bounds, key::Name},
         *,
     };
-    use crate::{credential::Kind, store::Change};
+    use crate::{
+        credential::Kind,
+        secret::Digest,
+        store::{Change, Record},
+    };
 
     const DEADLINE: Nanos = 1_000;
 
@@ -395,5 +399,37 @@ mod tests {
         assert!(matches!(waiting, Joined::Waiting(_)));
         let again = core.join(&key, at(10 * DEADLINE));
         assert!(matches!(again, Joined::Leading(..)));
+    }
+
+    /// The lookup began before the change, and the caller came after it.
+    #[test]
+    fn a_caller_accepts_no_answer_that_a_change_before_its_arrival_concerns() {
+        let credential = |id: &str| Change::Credential {
+            kind: Kind::OrgKey,
+            id: id.into(),
+        };
+        let record = Record::org_key("k1", Digest::of(b"test"), "org_1");
+        let found = Answer::Found(Arc::new(record));
+        let failed = Answer::Failed(Arc::new(StoreError::unavailable("test")));
+        for (change, accepts_found, accepts_unknown) in [
+            (credential("k1"), false, false),
+            (credential("k2"), true, true),
+            (Change::Organization("org_1".into()), false, false),
+            (Change::Organization("org_2".into()), true, false), // may have created it
+            (Change::User("alice".into()), true, true),
+            (Change::Everything, false, false),
+        ] {
+            let core = core();
+            core.apply(&change);
+            let arrived = |epoch| Waiter::new(Arc::clone(&core), lookup("k1"), epoch);
+            for (answer, accepts) in [
+                (&found, accepts_found),
+                (&Answer::Unknown, accepts_unknown),
+                (&failed, true),
+            ] {
+                assert!(arrived(0).accepts(answer), "{change:?}");
+                assert_eq!(arrived(1).accepts(answer), accepts, "{change:?}");
+            }
+        }
     }
 }

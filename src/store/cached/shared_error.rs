@@ -43,3 +43,33 @@ impl Error for Shared {
         self.original().source()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(error: &StoreError) -> Vec<String> {
+        let mut texts = Vec::new();
+        let mut next: Option<&dyn Error> = Some(error);
+        while let Some(error) = next {
+            texts.push(error.to_string());
+            next = error.source();
+        }
+        texts
+    }
+
+    #[test]
+    fn a_shared_error_has_the_text_and_the_sources_of_the_one_it_shares() {
+        let driver = || StoreError::unavailable("the cause");
+        for error in [
+            StoreError::unavailable(driver()),
+            StoreError::corrupt(driver()),
+            StoreFault::panicked().into(),
+            StoreError::UnknownPepper("before".into()),
+            StoreError::PlainDigest,
+        ] {
+            let shared = Arc::new(error);
+            assert_eq!(texts(&clone_error(&shared)), texts(&shared));
+        }
+    }
+}

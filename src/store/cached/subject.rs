@@ -107,3 +107,64 @@ impl Validities {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            core::{Bounds, Core, Fill},
+            entry::{Answer, Attempts, Moment, NEVER},
+            in_flight::InFlight,
+            writer::EntryKind,
+        },
+        *,
+    };
+    use crate::{secret::Digest, sync::lock};
+
+    #[test]
+    fn a_mark_is_kept_while_an_answer_holds_it() {
+        let mut marks = Validities::default();
+        let subject = || Subject::Organization("org_1".into());
+        let (first, second) = (marks.take(subject()), marks.take(subject()));
+        marks.give_back(&first);
+        assert!(Arc::ptr_eq(&marks.take(subject()), &second));
+        marks.give_back(&second);
+        marks.give_back(&second);
+        assert!(marks.0.is_empty());
+    }
+
+    #[test]
+    fn an_entry_that_is_evicted_leaves_no_mark() {
+        let core: Core<()> = Core::new(&Bounds {
+            accepts: 4,
+            refusals: 4,
+            deadline: 1_000,
+            miss_rate: None,
+        });
+        let at = Moment { now: 0, timer: 0 };
+        for number in 0..10 {
+            let id = format!("k{number}");
+            let record = Record::org_key(id.as_str(), Digest::of(b"test"), "org_1");
+            let lookup = Arc::new(InFlight {
+                key: EntryKey {
+                    name: Name::Id(id.as_str().into()),
+                    organization: None,
+                },
+                epoch: 0,
+                started: at,
+                attempts: Attempts::again(None, 0),
+                limited: false,
+                result: (),
+            });
+            let fill = Fill {
+                kind: EntryKind::Accept,
+                answer: Answer::Found(Arc::new(record)),
+                valid_until: NEVER,
+                expires: NEVER,
+            };
+            core.finish(&lookup, fill, at, 0);
+        }
+        let marks = lock(&core.writer).marks.0.len();
+        assert_eq!(marks, 5, "of four keys and their organization");
+    }
+}

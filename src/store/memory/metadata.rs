@@ -19,8 +19,8 @@ const EVENTS_PER_OWNER: usize = 1000;
 /// The data of management. All of it is behind the lock of the state.
 #[derive(Default)]
 pub(super) struct Metadata {
-    /// The info of each credential when it was last committed. Where the record contains the same
-    /// field, the record is newer.
+    /// The info of each credential when it was last committed. Its record says the same, apart from
+    /// an owner that is gone.
     infos: HashMap<(Kind, CredentialId), CredentialInfo>,
     /// By owner and idempotency key.
     issued: HashMap<(Owner, Box<str>), IssuedId>,
@@ -41,24 +41,13 @@ pub(super) struct IssuedId {
 }
 
 impl Metadata {
-    /// Completes the info from a record with what is kept here.
+    /// Completes the info from a record. That of a credential that was committed is kept here as a
+    /// whole.
     pub(super) fn complete(&self, said: CredentialInfo) -> CredentialInfo {
         let name = (said.kind(), said.id.clone());
-        let last_used_at = self.uses.get(&name).copied();
-        match self.infos.get(&name) {
-            Some(kept) => {
-                let (status, expires_at) = (said.status, said.expires_at);
-                CredentialInfo {
-                    status,
-                    expires_at,
-                    last_used_at,
-                    ..kept.clone()
-                }
-            }
-            None => CredentialInfo {
-                last_used_at,
-                ..said
-            },
+        CredentialInfo {
+            last_used_at: self.uses.get(&name).copied(),
+            ..self.infos.get(&name).cloned().unwrap_or(said)
         }
     }
 
@@ -157,5 +146,41 @@ impl Metadata {
             *last = used.at.max(*last);
         }
         decision.event.map(|event| self.add_event(&event))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn erasing_a_user_removes_what_is_kept_about_their_tokens_alone() {
+        let alice = UserId::from("alice");
+        // The key has the id of the token that goes.
+        let infos = [
+            ("t1", Owner::User(alice.clone())),
+            ("t2", Owner::User("bob".into())),
+            ("t1", Owner::Organization("org_1".into())),
+        ]
+        .map(|(id, owner)| CredentialInfo::new(id, owner, UnixMillis(0)));
+        let name = |info: &CredentialInfo| (info.kind(), info.id.clone());
+        let mut metadata = Metadata::default();
+        for info in &infos {
+            metadata.keep(info);
+            metadata.remember_key(info, &Idempotency::new("once", [0; 32]));
+            metadata.uses.insert(name(info), UnixMillis(1));
+            metadata.reported.insert(name(info));
+        }
+        let tokens = HashSet::from([CredentialId::from("t1")]);
+        metadata.erase(&alice, &tokens, &"erased-1".into());
+        for (info, kept) in infos.iter().zip([false, true, true]) {
+            let found = [
+                metadata.infos.contains_key(&name(info)),
+                metadata.uses.contains_key(&name(info)),
+                metadata.reported.contains(&name(info)),
+                metadata.issued_under(&info.owner, "once").is_some(),
+            ];
+            assert_eq!(found, [kept; 4], "{info:?}");
+        }
     }
 }
