@@ -34,11 +34,12 @@ impl Digest {
             Some(block) => {
                 let mut state = INITIAL;
                 compress256(&mut state, &[block]);
-                let word = |high: u32, low: u32| {
-                    u64::from(high.swap_bytes()) | u64::from(low.swap_bytes()) << 32
-                };
-                let [a, b, c, d, e, f, g, h] = state;
-                Self([word(a, b), word(c, d), word(e, f), word(g, h)])
+                let mut bytes = [0; 32];
+                let (chunks, _) = bytes.as_chunks_mut::<4>();
+                for (chunk, word) in chunks.iter_mut().zip(state) {
+                    *chunk = word.to_be_bytes();
+                }
+                Self::from_bytes(bytes)
             }
             None => Self::from_bytes(Sha256::digest(token).into()),
         }
@@ -204,6 +205,17 @@ mod tests {
                 "{len} bytes"
             );
         }
+    }
+
+    #[test]
+    fn a_message_of_up_to_55_bytes_is_padded_to_one_block() {
+        for len in 0..=55 {
+            let block = padded(&vec![b'm'; len]).unwrap();
+            let (text, bits) = block.split_last_chunk::<8>().unwrap();
+            assert_eq!(text[len], 0x80, "{len} bytes");
+            assert_eq!(u64::from_be_bytes(*bits), 8 * len as u64, "{len} bytes");
+        }
+        assert_eq!(padded(&[b'm'; 56]), None);
     }
 
     #[test]
