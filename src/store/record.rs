@@ -408,6 +408,34 @@ mod tests {
     }
 
     #[test]
+    fn grants_are_shared_only_by_records_with_the_same_rights() {
+        let peppers = Peppers::new("now", &[1; 32])
+            .and_then(|peppers| peppers.with_other("before", &[2; 32]))
+            .unwrap();
+        let catalogue = Catalogue::anyreach();
+        let different = || {
+            [
+                key(),
+                Record::org_key("id", Digest::of(b""), "org_2"),
+                Record::personal_token("id", Digest::of(b""), "alice"),
+                Record::personal_token("id", Digest::of(b""), "bob"),
+                key().with_role("admin", &catalogue).unwrap(),
+                key().with_role("viewer", &catalogue).unwrap(),
+                key().with_scopes(ScopeSet::from_iter(["a"])),
+                key().with_scopes(ScopeSet::from_iter(["b"])),
+                key().with_pepper(peppers.named("now").cloned()),
+                key().with_pepper(peppers.named("before").cloned()),
+                key().with_outdated(true),
+            ]
+        };
+        for (i, one) in different().iter().enumerate() {
+            for (j, other) in different().iter().enumerate() {
+                assert_eq!(one.grant() == other.grant(), i == j, "{one:?}, {other:?}");
+            }
+        }
+    }
+
+    #[test]
     fn data_changes_only_the_record_that_it_is_added_to() {
         let bare = key();
         let first = bare.clone().with_data(Arc::new("first"));
