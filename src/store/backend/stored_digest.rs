@@ -152,6 +152,9 @@ mod tests {
             let accepted = policy.verifies(&plain, None, &plain).ok();
             let wanted = candidates.contains(&plain.to_hex()).then_some(true);
             assert_eq!(accepted, wanted, "{name}");
+            let other = Digest::of(b"ak_test.another-secret");
+            let accepted = policy.verifies(&other, None, &plain).ok();
+            assert_eq!(accepted, wanted.map(|_| false), "{name}");
         }
     }
 
