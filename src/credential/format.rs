@@ -22,8 +22,8 @@ use crate::{anyreach, error::ConfigError};
 #[derive(Clone, Debug)]
 pub struct TokenFormat {
     /// The prefix of organization keys.
-    /// The prefix of personal tokens.
     org_key: Box<str>,
+    /// The prefix of personal tokens.
     personal_token: Box<str>,
     max_len: usize,
     /// Whether a token must end in its checksum.
