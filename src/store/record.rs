@@ -232,11 +232,12 @@ impl Record {
         self.grant.data.as_ref()?.0.downcast_ref()
     }
 
-    /// Returns the pepper the digest was computed with.
+    /// Returns whether it has an organization, a role or scopes.
     pub(crate) fn has_grant(&self) -> bool {
         self.organization().is_some() || self.role().is_some() || !self.scopes().is_empty()
     }
 
+    /// Returns the pepper the digest was computed with.
     pub(crate) fn pepper(&self) -> Option<&Pepper> {
         self.grant.pepper.as_deref()
     }
