@@ -34,12 +34,11 @@ impl Digest {
             Some(block) => {
                 let mut state = INITIAL;
                 compress256(&mut state, &[block]);
-                let mut bytes = [0; 32];
-                let (chunks, _) = bytes.as_chunks_mut::<4>();
-                for (chunk, word) in chunks.iter_mut().zip(state) {
-                    *chunk = word.to_be_bytes();
-                }
-                Self::from_bytes(bytes)
+                let word = |high: u32, low: u32| {
+                    u64::from(high.swap_bytes()) + (u64::from(low.swap_bytes()) << 32)
+                };
+                let [a, b, c, d, e, f, g, h] = state;
+                Self([word(a, b), word(c, d), word(e, f), word(g, h)])
             }
             None => Self::from_bytes(Sha256::digest(token).into()),
         }
