@@ -232,11 +232,12 @@ impl Record {
         self.grant.data.as_ref()?.0.downcast_ref()
     }
 
-    /// Returns the pepper the digest was computed with.
+    /// Returns whether it has an organization, a role or scopes.
     pub(crate) fn has_grant(&self) -> bool {
         self.organization().is_some() || self.role().is_some() || !self.scopes().is_empty()
     }
 
+    /// Returns the pepper the digest was computed with.
     pub(crate) fn pepper(&self) -> Option<&Pepper> {
         self.grant.pepper.as_deref()
     }
@@ -405,6 +406,34 @@ mod tests {
             5,
             "none, `plan`, and three values of their own"
         );
+    }
+
+    #[test]
+    fn grants_are_shared_only_by_records_with_the_same_rights() {
+        let peppers = Peppers::new("now", &[1; 32])
+            .and_then(|peppers| peppers.with_other("before", &[2; 32]))
+            .unwrap();
+        let catalogue = Catalogue::anyreach();
+        let different = || {
+            [
+                key(),
+                Record::org_key("id", Digest::of(b""), "org_2"),
+                Record::personal_token("id", Digest::of(b""), "alice"),
+                Record::personal_token("id", Digest::of(b""), "bob"),
+                key().with_role("admin", &catalogue).unwrap(),
+                key().with_role("viewer", &catalogue).unwrap(),
+                key().with_scopes(ScopeSet::from_iter(["a"])),
+                key().with_scopes(ScopeSet::from_iter(["b"])),
+                key().with_pepper(peppers.named("now").cloned()),
+                key().with_pepper(peppers.named("before").cloned()),
+                key().with_outdated(true),
+            ]
+        };
+        for (i, one) in different().iter().enumerate() {
+            for (j, other) in different().iter().enumerate() {
+                assert_eq!(one.grant() == other.grant(), i == j, "{one:?}, {other:?}");
+            }
+        }
     }
 
     #[test]

@@ -98,3 +98,4 @@ mod store_contract;
 mod test_doubles;
 #[cfg(feature = "tracing")]
 mod tracing_outside;
+mod values;
