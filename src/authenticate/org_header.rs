@@ -99,6 +99,15 @@ mod tests {
     }
 
     #[test]
+    fn another_header_may_be_repeated() {
+        let mut headers = headers(&[b"org_a"]);
+        for cookie in ["a=1", "b=2"] {
+            headers.append("cookie", HeaderValue::from_static(cookie));
+        }
+        assert_eq!(read(&headers, &NAME), OrgHeader::One("org_a"));
+    }
+
+    #[test]
     fn a_key_permits_only_its_own_organization() {
         for (values, wanted) in [
             (&[][..], true),

@@ -241,6 +241,22 @@ mod tests {
     }
 
     #[test]
+    fn random_text_has_the_length_that_was_asked_for() {
+        // One call of the generator yields at most 64 characters.
+        for length in [
+            0,
+            1,
+            ID_CHARS,
+            KEY_SECRET_CHARS,
+            TOKEN_SECRET_CHARS,
+            65,
+            310,
+        ] {
+            assert_eq!(base62(length).unwrap().len(), length);
+        }
+    }
+
+    #[test]
     fn every_character_of_the_alphabet_is_used_about_equally() {
         let text: String = (0..200).map(|_| base62(310).unwrap()).collect();
         for digit in BASE62 {

@@ -133,9 +133,11 @@ mod tests {
     #[test]
     fn what_could_never_be_accepted_is_told_apart() {
         let long = format!("pat_{}", "A".repeat(509));
+        let longest = format!("ak_{}", "A".repeat(509));
         for (token, why) in [
             ("ak_", TokenError::Empty),
             ("ak_id", TokenError::NoDot),
+            (&longest, TokenError::NoDot),
             ("ak_.secret", TokenError::NoDot),
             ("ak_id.", TokenError::NoDot),
             ("ak_id.secret\u{e9}", TokenError::InvalidCharacter(12)),
@@ -155,8 +157,13 @@ mod tests {
         let other = refused("Pat_x").to_string();
         assert_eq!(other, r#"the token begins with neither "ak_" nor "pat_""#);
         let strict = TokenFormat::default().with_required_checksum();
-        let unsigned = strict.parse("pat_x").unwrap_err();
-        assert_eq!(unsigned, TokenError::WrongChecksum);
+        for (token, why) in [
+            ("pat_x", TokenError::WrongChecksum),
+            ("ak_id.secret", TokenError::WrongChecksum),
+            ("ak_id", TokenError::NoDot),
+        ] {
+            assert_eq!(strict.parse(token).unwrap_err(), why, "{token}");
+        }
     }
 
     #[test]

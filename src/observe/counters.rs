@@ -42,7 +42,7 @@ mod recorder {
                 "disabled" "expired" "owner_gone" "organization_gone" "no_organization" "several_organizations"
                 "malformed_organization" "not_a_member" "other_organization" "key_on_user_route" "no_accepted_scope"
                 "not_a_descendant" "sent_by_browser" "anonymous" "no_auth_layer" "undecided" "store_unavailable" "record_corrupt"
-                "store_timed_out" "unknown_pepper" "store_panicked" "store_mismatched"
+                "store_timed_out" "unknown_pepper" "store_panicked" "store_mismatched" "store_ended_nothing"
             )
         };
     }

@@ -56,3 +56,25 @@ fn document(rejection: &Rejection) -> String {
     let status = status.as_u16();
     json + &format!(r#","status":{status},"title":"{title}","type":"about:blank"}}"#)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct GrpcBody;
+
+    impl RefusalBody for GrpcBody {
+        const SPEAKS_GRPC: bool = true;
+
+        fn from_text(_: String) -> Self {
+            Self
+        }
+    }
+
+    #[test]
+    fn a_service_speaks_grpc_if_its_body_does() {
+        let problems = ProblemResponder::new();
+        assert!(Responder::<GrpcBody>::speaks_grpc(&problems));
+        assert!(!Responder::<String>::speaks_grpc(&problems));
+    }
+}

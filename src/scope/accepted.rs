@@ -85,12 +85,8 @@ impl AcceptedScopes {
     /// Returns the accepted scopes as bits. A name outside the universe has no bit: no set within
     /// that universe holds it.
     fn over(&self, universe: &Universe) -> (Universe, u128) {
-        let bits = self
-            .names
-            .iter()
-            .filter_map(|name| bit_of(universe, name))
-            .fold(0, |bits, bit| bits | bit);
-        (Arc::clone(universe), bits)
+        let bits = self.names.iter().filter_map(|name| bit_of(universe, name));
+        (Arc::clone(universe), bits.sum()) // each name has its own bit
     }
 
     /// Yields the accepted scopes in byte order.
@@ -169,14 +165,35 @@ mod tests {
         assert_eq!(AcceptedScopes::any(["a", "b"]).unwrap().single(), None);
     }
 
+    fn universe(names: &[&str]) -> Universe {
+        names.iter().map(|name| Box::from(*name)).collect()
+    }
+
+    #[test]
+    fn accepted_scopes_are_bits_over_the_first_catalogue_that_is_met() {
+        let catalogue = universe(&["a", "b", "c"]);
+        let accepted = AcceptedScopes::any(["a", "c", "x"]).unwrap();
+        let held = |names: &[&str], universe| {
+            let names: ScopeSet = names.iter().copied().collect();
+            names.within(universe)
+        };
+        assert!(accepted.met_by(&held(&["c"], &catalogue)));
+        assert!(accepted.met_by(&held(&["c"], &universe(&["c"]))));
+        let (resolved, bits) = accepted.bits.get().unwrap();
+        assert!(Arc::ptr_eq(resolved, &catalogue));
+        assert_eq!(*bits, 0b101);
+    }
+
+    #[test]
+    fn accepted_scopes_are_compared_and_shown_by_their_names() {
+        let accepted = AcceptedScopes::any(["b", "a"]).unwrap();
+        assert_eq!(accepted, AcceptedScopes::any(["a", "b"]).unwrap());
+        assert_ne!(accepted, AcceptedScopes::any(["a"]).unwrap());
+        assert_eq!(format!("{accepted:?}"), r#"{"a", "b"}"#);
+    }
+
     #[test]
     fn bits_and_names_agree_with_any_catalogue() {
-        let universe = |names: &[&str]| {
-            names
-                .iter()
-                .map(|name| Box::from(*name))
-                .collect::<Universe>()
-        };
         let (small, other) = (universe(&["a", "b", "c"]), universe(&["b", "c", "d"]));
         let sets = ["", "a", "b", "ab", "abc", "bc", "d", "cd", "x", "ax"];
         let of = |names: &str| {

@@ -40,11 +40,9 @@ impl ScopeSet {
         Self::from_iter([""; 0])
     }
 
-    /// Adds the bits if every name is in the universe.
+    /// Adds the bits, each name's own, if every name is in the universe.
     pub(super) fn within(self, universe: &Universe) -> Self {
-        let bits = self
-            .iter()
-            .try_fold(0, |bits, name| Some(bits | bit_of(universe, name)?));
+        let bits: Option<u128> = self.iter().map(|name| bit_of(universe, name)).sum();
         let names = self.0.names.clone();
         Self(Arc::new(Held {
             names,
@@ -121,5 +119,58 @@ impl Hash for ScopeSet {
 impl fmt::Debug for ScopeSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::{BuildHasher as _, RandomState};
+
+    use super::*;
+
+    fn set(names: &str) -> ScopeSet {
+        names.chars().map(String::from).collect()
+    }
+
+    fn universe() -> Universe {
+        ["a", "b", "c"].map(Box::from).into()
+    }
+
+    #[test]
+    fn a_set_within_a_universe_has_a_bit_for_each_name() {
+        for (names, bits) in [
+            ("", Some(0)),
+            ("a", Some(0b001)),
+            ("ac", Some(0b101)),
+            ("bc", Some(0b110)),
+            ("ax", None),
+        ] {
+            let universe = universe();
+            let set = set(names).within(&universe);
+            let found = set.bits().map(|(over, bits)| {
+                assert!(Arc::ptr_eq(over, &universe));
+                *bits
+            });
+            assert_eq!(found, bits, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn sets_are_compared_and_hashed_by_their_names() {
+        let hasher = RandomState::new();
+        let one = set("ab");
+        for equal in [one.clone(), set("bab"), set("ab").within(&universe())] {
+            assert_eq!(one, equal);
+            assert_eq!(hasher.hash_one(&one), hasher.hash_one(&equal));
+        }
+        for other in [set(""), set("a"), set("abc"), set("cb")] {
+            assert_ne!(one, other);
+            assert_ne!(hasher.hash_one(&one), hasher.hash_one(&other));
+        }
+    }
+
+    #[test]
+    fn debug_shows_the_names() {
+        assert_eq!(format!("{:?}", set("ba")), r#"{"a", "b"}"#);
     }
 }

@@ -35,7 +35,7 @@ impl Digest {
                 let mut state = INITIAL;
                 compress256(&mut state, &[block]);
                 let word = |high: u32, low: u32| {
-                    u64::from(high.swap_bytes()) | u64::from(low.swap_bytes()) << 32
+                    u64::from(high.swap_bytes()) + (u64::from(low.swap_bytes()) << 32)
                 };
                 let [a, b, c, d, e, f, g, h] = state;
                 Self([word(a, b), word(c, d), word(e, f), word(g, h)])
@@ -204,6 +204,17 @@ mod tests {
                 "{len} bytes"
             );
         }
+    }
+
+    #[test]
+    fn a_message_of_up_to_55_bytes_is_padded_to_one_block() {
+        for len in 0..=55 {
+            let block = padded(&vec![b'm'; len]).unwrap();
+            let (text, bits) = block.split_last_chunk::<8>().unwrap();
+            assert_eq!(text[len], 0x80, "{len} bytes");
+            assert_eq!(u64::from_be_bytes(*bits), 8 * len as u64, "{len} bytes");
+        }
+        assert_eq!(padded(&[b'm'; 56]), None);
     }
 
     #[test]

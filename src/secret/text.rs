@@ -6,7 +6,7 @@ pub(super) fn from_hex(text: &str) -> Option<[u8; 32]> {
     let pairs: &[[u8; 2]; 32] = pairs.try_into().ok().filter(|_| rest.is_empty())?;
     let mut bytes = [0; 32];
     for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
-        *byte = (hex_digit(*high)? << 4) | hex_digit(*low)?;
+        *byte = 16 * hex_digit(*high)? + hex_digit(*low)?;
     }
     Some(bytes)
 }
@@ -35,7 +35,7 @@ fn decode_base64(digits: &[u8], last_two: [u8; 2]) -> Option<[u8; 32]> {
     let mut unfilled = bytes.iter_mut();
     let (mut bits, mut count) = (0_u16, 0);
     for digit in digits {
-        bits = (bits << 6) | u16::from(base64_digit(*digit, last_two)?);
+        bits = 64 * bits + u16::from(base64_digit(*digit, last_two)?);
         count += 6;
         if count >= 8 {
             count -= 8;

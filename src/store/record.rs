@@ -232,8 +232,7 @@ impl Record {
         self.grant.data.as_ref()?.0.downcast_ref()
     }
 
-    /// Returns whether the record names an organization or grants something, as an inserted token's
-    /// must not.
+    /// Returns whether it has an organization, a role or scopes.
     pub(crate) fn has_grant(&self) -> bool {
         self.organization().is_some() || self.role().is_some() || !self.scopes().is_empty()
     }
@@ -417,6 +416,34 @@ mod tests {
         assert_eq!(hashes.len(), 5, "a table of many values stays fast");
         let [_, _, plan, _, equal_plan, ..] = &records;
         assert_ne!(plan.grant(), equal_plan.grant());
+    }
+
+    #[test]
+    fn grants_are_shared_only_by_records_with_the_same_rights() {
+        let peppers = Peppers::new("now", &[1; 32])
+            .and_then(|peppers| peppers.with_other("before", &[2; 32]))
+            .unwrap();
+        let catalogue = Catalogue::anyreach();
+        let different = || {
+            [
+                key(),
+                Record::org_key("id", Digest::of(b""), "org_2"),
+                Record::personal_token("id", Digest::of(b""), "alice"),
+                Record::personal_token("id", Digest::of(b""), "bob"),
+                key().with_role("admin", &catalogue).unwrap(),
+                key().with_role("viewer", &catalogue).unwrap(),
+                key().with_scopes(ScopeSet::from_iter(["a"])),
+                key().with_scopes(ScopeSet::from_iter(["b"])),
+                key().with_pepper(peppers.named("now").cloned()),
+                key().with_pepper(peppers.named("before").cloned()),
+                key().with_outdated(true),
+            ]
+        };
+        for (i, one) in different().iter().enumerate() {
+            for (j, other) in different().iter().enumerate() {
+                assert_eq!(one.grant() == other.grant(), i == j, "{one:?}, {other:?}");
+            }
+        }
     }
 
     #[test]

@@ -102,3 +102,4 @@ mod store_defaults;
 mod test_doubles;
 #[cfg(feature = "tracing")]
 mod tracing_outside;
+mod values;

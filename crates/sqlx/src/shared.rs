@@ -5,20 +5,8 @@ use std::fmt::Write as _;
 use sqlx::migrate::{Migration, Migrator};
 use tower_api_key::{
     credential::Kind,
-    store::{Change, StoreError, WriteError},
+    store::{Change, StoreError},
 };
-
-/// Returns `otherwise` if a statement changed no row.
-pub(crate) fn expect_changed(
-    changed: u64,
-    otherwise: impl FnOnce() -> WriteError,
-) -> Result<(), WriteError> {
-    if changed == 0 {
-        Err(otherwise())
-    } else {
-        Ok(())
-    }
-}
 
 /// The database reported success without making the change. A trigger, a rule or a policy that is
 /// not the store's does that.

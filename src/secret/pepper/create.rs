@@ -60,6 +60,8 @@ impl Peppers {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::{BuildHasher as _, RandomState};
+
     use super::*;
     use crate::secret::Digest;
 
@@ -98,6 +100,17 @@ mod tests {
             .unwrap()
             .with_other("a", &[2; 32]);
         assert_eq!(twice.unwrap_err(), ConfigError::DuplicatePepper("a".into()));
+    }
+
+    #[test]
+    fn peppers_are_compared_and_hashed_by_their_names() {
+        let hasher = RandomState::new();
+        let pepper = |name, byte| Pepper::new(name, &[byte; 32]).unwrap();
+        let (one, same, other) = (pepper("a", 0), pepper("a", 1), pepper("b", 0));
+        assert_eq!(one, same);
+        assert_eq!(hasher.hash_one(&one), hasher.hash_one(&same));
+        assert_ne!(one, other);
+        assert_ne!(hasher.hash_one(&one), hasher.hash_one(&other));
     }
 
     #[test]

@@ -134,6 +134,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn plain_digests_are_accepted_until_the_peppers_exclude_them() {
+        let plain = Digest::of(b"ak_test.not-a-real-secret");
+        let mixed = Peppers::new("now", &[7; 32]).unwrap();
+        let strict = mixed.clone().without_plain_digests();
+        let peppered = mixed.current().digest(&plain).to_hex();
+        let both = vec![peppered.clone(), plain.to_hex()];
+        for (name, peppers, candidates) in [
+            ("no peppers", None, vec![plain.to_hex()]),
+            ("mixed", Some(&mixed), both),
+            ("strict", Some(&strict), vec![peppered]),
+        ] {
+            let policy = DigestPolicy::new(peppers);
+            let found = policy.candidates(&plain);
+            let found: Vec<_> = found.iter().map(Digest::to_hex).collect();
+            assert_eq!(found, candidates, "{name}");
+            let accepted = policy.verifies(&plain, None, &plain).ok();
+            let wanted = candidates.contains(&plain.to_hex()).then_some(true);
+            assert_eq!(accepted, wanted, "{name}");
+            let other = Digest::of(b"ak_test.another-secret");
+            let accepted = policy.verifies(&other, None, &plain).ok();
+            assert_eq!(accepted, wanted.map(|_| false), "{name}");
+        }
+    }
+
+    #[test]
     fn a_plain_digest_and_an_unknown_pepper_are_told_apart_by_their_texts() {
         let peppers = Peppers::new("now", &[7; 32])
             .unwrap()

@@ -9,9 +9,9 @@ use sqlx::SqliteConnection;
 
 use super::{
     SqliteStore,
-    row::{self, store_error},
+    row::{self, expect_changed, store_error},
 };
-use crate::shared::{expect_changed, skipped};
+use crate::shared::skipped;
 use tower_api_key::{
     id::{check_organization_id, check_user_id},
     store::{

@@ -12,7 +12,7 @@ use super::SqliteStore;
 use tower_api_key::{
     secret::Digest,
     store::{
-        Record, StoreError,
+        Record, StoreError, WriteError,
         backend::{ActorState, Columns, DigestPolicy, RecordReader, read_digest},
     },
 };
@@ -220,6 +220,18 @@ impl Columns for SqliteColumns<'_> {
             let bytes = self.bytes(column)?;
             Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
         })
+    }
+}
+
+/// Returns `otherwise` if a statement changed no row.
+pub(super) fn expect_changed(
+    changed: u64,
+    otherwise: impl FnOnce() -> WriteError,
+) -> Result<(), WriteError> {
+    if changed == 0 {
+        Err(otherwise())
+    } else {
+        Ok(())
     }
 }
 

@@ -7,11 +7,11 @@ use super::{
     super::{
         SqliteStore,
         directory::{known_user, living_organization},
-        row::store_error,
+        row::{expect_changed, store_error},
     },
     ByOwner, authority, events,
 };
-use crate::shared::{expect_changed, skipped};
+use crate::shared::skipped;
 use tower_api_key::{
     credential::{Kind, check_credential_id},
     secret::Digest,
