@@ -6,15 +6,13 @@ use http::HeaderName;
 use tower_layer::Layer;
 
 use crate::{
-    anyreach,
     authenticate::{BrowserGuard, ExposedCredential, Policy},
-    clock::{Clock, SystemClock},
+    clock::Clock,
     credential::TokenFormat,
     error::ConfigError,
     last_use::LastUse,
     rejection::{JsonResponder, Messages, RefusalStyle},
     service::AuthService,
-    store::DEFAULT_DEADLINE,
 };
 
 /// Authenticates every request to the services that it wraps.
@@ -54,18 +52,7 @@ impl<S> AuthLayer<S> {
     pub fn new(store: S) -> Self {
         Self {
             store: Arc::new(store),
-            policy: Policy {
-                format: TokenFormat::default(),
-                organization_header: anyreach::ORGANIZATION_HEADER,
-                clock: Arc::new(SystemClock::default()),
-                deadline: DEFAULT_DEADLINE,
-                needs_organization: true,
-                optional: false,
-                answers_preflights: false,
-                removes_authorization: false,
-                browser_guard: None,
-                last_use: None,
-            },
+            policy: Policy::default(),
             style: RefusalStyle::default(),
         }
     }

@@ -27,13 +27,14 @@ pub(crate) use live::Authorized;
 pub(crate) use presented::Presented;
 
 use crate::{
-    clock::Clock,
+    anyreach,
+    clock::{Clock, SystemClock},
     credential::TokenFormat,
     last_use::LastUse,
     principal::Principal,
     rejection::{Cause, Denial},
     secret::Pepper,
-    store::{Record, StoreError},
+    store::{DEFAULT_DEADLINE, Record, StoreError},
 };
 
 /// A layer's requirements and settings, apart from the store.
@@ -143,6 +144,24 @@ fn is_preflight<B>(request: &Request<B>) -> bool {
         && has(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
+/// The documented defaults.
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            format: TokenFormat::default(),
+            organization_header: anyreach::ORGANIZATION_HEADER,
+            clock: Arc::new(SystemClock::default()),
+            deadline: DEFAULT_DEADLINE,
+            needs_organization: true,
+            optional: false,
+            answers_preflights: false,
+            removes_authorization: false,
+            browser_guard: None,
+            last_use: None,
+        }
+    }
+}
+
 impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Policy")
@@ -161,22 +180,7 @@ impl fmt::Debug for Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::SystemClock, secret::work};
-
-    fn policy() -> Policy {
-        Policy {
-            format: TokenFormat::default(),
-            organization_header: HeaderName::from_static("x-test-org"),
-            clock: Arc::new(SystemClock),
-            deadline: Duration::from_secs(1),
-            needs_organization: true,
-            optional: false,
-            answers_preflights: false,
-            removes_authorization: false,
-            browser_guard: None,
-            last_use: None,
-        }
-    }
+    use crate::secret::work;
 
     #[test]
     fn a_token_over_the_length_limit_is_not_hashed() {
@@ -186,7 +190,7 @@ mod tests {
                 let mut headers = HeaderMap::new();
                 headers.insert(header::AUTHORIZATION, token.parse().unwrap());
                 work::take();
-                let read = policy().read_credential(&headers);
+                let read = Policy::default().read_credential(&headers);
                 assert_eq!(read.is_ok(), hashed == 1, "{prefix} {length}");
                 assert_eq!(work::take().hashed, hashed, "{prefix} {length}");
             }

@@ -85,8 +85,12 @@ impl AcceptedScopes {
     /// Returns the accepted scopes as bits. A name outside the universe has no bit: no set within
     /// that universe holds it.
     fn over(&self, universe: &Universe) -> (Universe, u128) {
-        let bits = self.names.iter().filter_map(|name| bit_of(universe, name));
-        (Arc::clone(universe), bits.sum()) // each name has its own bit
+        let bits = self
+            .names
+            .iter()
+            .filter_map(|name| bit_of(universe, name))
+            .fold(0, |bits, bit| bits | bit);
+        (Arc::clone(universe), bits)
     }
 
     /// Yields the accepted scopes in byte order.

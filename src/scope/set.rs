@@ -40,9 +40,11 @@ impl ScopeSet {
         Self::from_iter([""; 0])
     }
 
-    /// Adds the bits, each name's own, if every name is in the universe.
+    /// Adds the bits if every name is in the universe.
     pub(super) fn within(self, universe: &Universe) -> Self {
-        let bits: Option<u128> = self.iter().map(|name| bit_of(universe, name)).sum();
+        let bits = self
+            .iter()
+            .try_fold(0, |bits, name| Some(bits | bit_of(universe, name)?));
         let names = self.0.names.clone();
         Self(Arc::new(Held {
             names,
