@@ -212,7 +212,7 @@ async fn compare<D: Database>(
         .await;
         for (call, filter) in filters() {
             report(name, kind, size, call, &owners, async |owner, _| {
-                list(store, owner, filter).await
+                list(store, owner, &filter).await
             })
             .await;
         }
@@ -261,9 +261,9 @@ fn filters() -> [(&'static str, Filter); 8] {
     ]
 }
 
-async fn list(store: &(impl ManageStore + Directory), owner: &Owner, filter: Filter) {
+async fn list(store: &(impl ManageStore + Directory), owner: &Owner, filter: &Filter) {
     let query = ListQuery {
-        filter,
+        filter: filter.clone(),
         after: None,
         limit: PAGE,
         now: UnixMillis(NOW),

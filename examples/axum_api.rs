@@ -28,12 +28,13 @@ use serde_json::{Value, json};
 use tower::ServiceBuilder;
 use tower_api_key::{
     AuthLayer, EveryRouteDecidesLayer, LastUse, Principal, PublicLayer, RequireScopesLayer,
+    axum::whoami,
     clock::UnixMillis,
     credential::Kind,
     manage::{Actor, Issued, ManageError, Manager, NewKey, NewToken, PageCursor, Rotation},
     scope::Catalogue,
     secret::Secret,
-    store::{Cached, CredentialInfo, Directory, Filter, Owner, WriteError},
+    store::{Attributes, Cached, CredentialInfo, Directory, Filter, Owner, WriteError},
 };
 use tower_api_key_sqlx::SqliteStore;
 use tower_http::{
@@ -59,7 +60,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let file = arguments
         .next()
         .map_or_else(|| std::env::temp_dir().join("axum_api.db"), PathBuf::from);
-    let listener = tokio::net::TcpListener::bind(&address).await?;
+    let listener = tokio::net::TcpListener::bind(&address).await;
+    let listener =
+        listener.map_err(|error| format!("{address}: {error}; name another [ADDRESS [FILE]]"))?;
     let store = SqliteStore::open(&file, Catalogue::anyreach()).await?;
     let feed = store.feed().await?; // so that the cache sees what other programs change in the file
     let store = Cached::new(store);
@@ -135,12 +138,14 @@ pub(crate) fn router(manager: Manager<Store>, uses: LastUse) -> Result<Router, B
         .route("/admin/organization-pats/{id}", delete(delete_key))
         .route("/admin/organization-pats/{id}/rotate", post(rotate_key))
         .with_state(manager);
-    let scopes = Router::new().route("/admin/members/me/scopes", get(my_scopes));
+    let caller = Router::new()
+        .route("/admin/members/me/scopes", get(my_scopes))
+        .route("/whoami", get(whoami));
     // The fallback is behind the layer, too: without a credential, no one learns which paths exist.
     let organization = Router::new()
         .route("/agents", agents)
         .merge(keys)
-        .merge(scopes)
+        .merge(caller)
         .fallback(not_found);
     let organization = organization
         .method_not_allowed_fallback(not_allowed)
@@ -218,10 +223,6 @@ async fn create_agent(caller: Principal) -> Json<Value> {
     Json(json!({ "organization": caller.organization(), "created_by": caller.credential_id() }))
 }
 
-async fn whoami(caller: Principal) -> Json<Value> {
-    Json(json!({ "user": caller.user() }))
-}
-
 async fn status() -> Json<Value> {
     Json(json!({ "status": "ok" }))
 }
@@ -232,8 +233,9 @@ struct CreateKey {
     expires_at: Option<i64>,
 }
 
-/// Issues a key that may do what its creator may. If the creator has a role, the key gets the role
-/// instead of a copy of its scopes, so that it follows changes of the catalogue.
+/// Issues a key that may do what its creator may, under its creator's conditions. If the creator
+/// has a role, the key gets the role instead of a copy of its scopes, so that it follows changes of
+/// the catalogue.
 async fn create_key(
     State(manager): Keys,
     caller: Principal,
@@ -244,6 +246,9 @@ async fn create_key(
         Some(role) => new.with_role(role),
         None => new.with_scopes(caller.scopes().iter()),
     };
+    let conditions = caller.attributes().map(|own| own.conditions.clone());
+    let attributes = Attributes::default().with_conditions(conditions.unwrap_or_default());
+    let new = new.with_attributes(attributes);
     Ok((
         StatusCode::CREATED,
         shown_once(
@@ -376,6 +381,10 @@ fn print_curl_lines(address: &str, key: &str, token: &str) {
         (
             "200, the token where none is needed",
             format!("-H 'Authorization: Bearer {token}' {address}/me"),
+        ),
+        (
+            "200, who the service says the key is",
+            format!("-H 'Authorization: Bearer {key}' {address}/whoami"),
         ),
         ("401, no credential", format!("{address}/agents")),
         (

@@ -11,8 +11,9 @@
 
 use std::error::Error;
 use tower_api_key::{
-    AuthLayer,
+    AuthLayer, RequireScopesLayer,
     credential::{Kind, TokenFormat},
+    require::GrpcScopes,
     secret::Secret,
     store::{Directory, ManageStore, MemoryStore, Record},
     tonic::RequestExt,
@@ -24,10 +25,11 @@ use tokio_stream::{Empty, wrappers::TcpListenerStream};
 use tonic::{
     Request, Response, Status,
     metadata::MetadataValue,
+    server::NamedService as _,
     transport::{Channel, Server},
 };
 use tonic_health::pb::{
-    HealthCheckRequest, HealthCheckResponse,
+    FILE_DESCRIPTOR_SET, HealthCheckRequest, HealthCheckResponse,
     health_check_response::ServingStatus,
     health_client::HealthClient,
     health_server::{Health, HealthServer},
@@ -70,9 +72,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let key = mint(&store).await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
+    let auth = AuthLayer::new(store);
+    let health = GrpcScopes::new(HealthServer::<OwnHealth>::NAME)
+        .any("Check", ["agents:read", "agents:manage"])
+        .denied("Watch") // this example only checks
+        .with_descriptor_set(FILE_DESCRIPTOR_SET);
+    let scopes = RequireScopesLayer::by_grpc_method([health])?.with_responses_of(&auth);
     let server = Server::builder()
         .layer(SetSensitiveRequestHeadersLayer::new([AUTHORIZATION])) // outside of layers that log headers
-        .layer(AuthLayer::new(store))
+        .layer(auth)
+        .layer(scopes)
         .add_service(HealthServer::new(OwnHealth))
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async {
             let _ = tokio::signal::ctrl_c().await; // calls under way are answered

@@ -152,7 +152,7 @@ impl Keys {
         .await
         .map_err(StoreError::unavailable)?;
         Ok(row.map(|(blocked, role)| {
-            let scopes = role.and_then(|role| self.catalogue.scopes_of(&role).cloned());
+            let scopes = role.and_then(|role| self.catalogue.scopes_of(&role));
             ActorState::user(!blocked, account.map(OrgId::from).zip(scopes))
         }))
     }
@@ -343,10 +343,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     sqlx::raw_sql(people).execute(&keys.db).await?;
 
     // Your sign-in knows that this is Ada; the store checks that she still is an owner of Acme.
-    let scopes = catalogue
-        .scopes_of("owner")
-        .cloned()
-        .ok_or("no such role")?;
+    let scopes = catalogue.scopes_of("owner").ok_or("no such role")?;
     let ada = Actor::user("ada").acting_in("acme", scopes);
     let manager = Manager::new(keys.clone())
         .with_management_scopes(["keys:manage"])?

@@ -1,9 +1,11 @@
 //! Support for axum 0.8: [`Principal`] as an extractor, [`Rejection`] and [`ManageError`] as
-//! responses.
+//! responses, and [`whoami`] as a handler.
 //!
 //! `Principal` requires an authenticated caller. Without an [`AuthLayer`](crate::AuthLayer) around
-//! the route it answers 500, and an event names the fix (feature `tracing`). Behind an optional or public layer it answers 401 if
-//! the request is unauthenticated; `Option<Principal>` is then `None`.
+//! the route it answers 500, and an event names the fix (feature `tracing`). Behind an optional or
+//! public layer it answers 401 if the request is unauthenticated; `Option<Principal>` is then
+//! `None`. The same holds for callers whom [another authenticator](crate::EitherAuthLayer) decided
+//! about.
 //!
 //! Without any layer, `Option<Principal>` is a 500 too: a route without a layer must not answer as
 //! if its caller were anonymous. To test handlers, see the module `testing` (feature `testing`).
@@ -25,6 +27,8 @@
 //! let either = Router::new().route("/", get(home)).layer(auth.optional());
 //! let app: Router = either.merge(private);
 //! ```
+//!
+//! For scopes by route, see [`RouteScopes`](crate::require::RouteScopes).
 //!
 //! Call `.layer(…)` last on each router: it then covers the fallbacks, which `route_layer` leaves
 //! open ([guide](crate::guide::placement#axum)).
@@ -48,8 +52,10 @@ use http::{
 };
 
 use crate::{
+    caller_info::CallerInfo,
     id::OrgId,
     manage::ManageError,
+    oauth::ProtectedResourceMetadata,
     observe,
     principal::Principal,
     rejection::{Cause, Denial, JsonResponder, RefusalBody, RefusalStyle, Rejection},
@@ -75,7 +81,7 @@ impl<S: Sync> OptionalFromRequestParts<S> for Principal {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Rejection> {
         match Principal::of(&parts.extensions) {
             Ok(principal) => Ok(Some(principal.clone())),
-            Err(Cause::Anonymous) => Ok(None),
+            Err(Cause::Anonymous | Cause::OtherCaller) => Ok(None),
             Err(cause) => Err(refused(cause)),
         }
     }
@@ -116,6 +122,37 @@ where
     }
 }
 
+/// Answers who the caller is, as [`CallerInfo::to_json`] in the body, with
+/// `Cache-Control: no-store`: for a client or its support to see what the service takes a
+/// credential for, since refusals do not tell.
+///
+/// It needs a caller, as `Principal` does: behind an optional or public layer an anonymous request
+/// is a 401, and without any layer every request is a 500. It needs no scope, so keep it outside of
+/// the `Require…` layers. On a user-scoped route the organization is `null` and there are no
+/// scopes.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use tower_api_key::{AuthLayer, store::MemoryStore};
+///
+/// let auth = AuthLayer::new(MemoryStore::new());
+/// let app: Router = Router::new()
+///     .route("/whoami", get(tower_api_key::axum::whoami))
+///     .layer(auth);
+/// ```
+pub async fn whoami(caller: Principal) -> Response {
+    json_response(StatusCode::OK, CallerInfo::of(&caller).to_json())
+}
+
+/// Builds a response that no cache may keep.
+fn json_response(status: StatusCode, json: String) -> Response {
+    let mut response = (status, json).into_response();
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
 /// Reports a missing caller and returns it in the default form.
 fn refused(cause: Cause) -> Rejection {
     let rejection = Rejection::new(Denial::from(cause), &Arc::default());
@@ -137,14 +174,20 @@ impl IntoResponse for ManageError {
     fn into_response(self) -> Response {
         let status = self.status();
         let body = JsonResponder::default().body(&self.to_string());
-        let mut response = (status, body).into_response();
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let mut response = json_response(status, body);
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            let retry_after = HeaderValue::from_static("1");
+            response.headers_mut().insert(RETRY_AFTER, retry_after);
             observe::management_failed(&self);
         }
         response
+    }
+}
+
+/// Answers with the document (RFC 9728, section 3.2).
+impl IntoResponse for ProtectedResourceMetadata {
+    fn into_response(self) -> Response {
+        let content_type = HeaderValue::from_static("application/json");
+        ([(CONTENT_TYPE, content_type)], self.to_json()).into_response()
     }
 }

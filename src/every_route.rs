@@ -20,6 +20,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
+    authenticate::Sources,
     decided::DecisionRequired,
     layer::AuthLayer,
     probe::{Held, Probe},
@@ -39,6 +40,9 @@ use crate::{
 /// catches panics. Such responses never reach a route, so no route decided them. If one layer of
 /// this kind is inside another, the inner one decides for both.
 ///
+/// The event does not name the route. It is emitted within the current span, so a `TraceLayer` of
+/// tower-http outside, whose span has the method and the path, shows which one it was.
+///
 /// It does not replace authentication: the handler of an undecided route has already run when its
 /// response is withheld.
 ///
@@ -57,6 +61,7 @@ use crate::{
 #[must_use]
 pub struct EveryRouteDecidesLayer<R = JsonResponder> {
     style: Arc<RefusalStyle<R>>,
+    sources: Sources,
 }
 
 impl EveryRouteDecidesLayer {
@@ -64,6 +69,7 @@ impl EveryRouteDecidesLayer {
     pub fn new() -> Self {
         Self {
             style: Arc::default(),
+            sources: Sources::default(),
         }
     }
 }
@@ -75,10 +81,12 @@ impl Default for EveryRouteDecidesLayer {
 }
 
 impl<R> EveryRouteDecidesLayer<R> {
-    /// Builds refusals as `auth` does: with its texts, its responder and its gRPC form.
+    /// Builds refusals as `auth` does: with its texts, its responder and its gRPC form. The headers
+    /// of its further [sources](crate::CredentialSource) are marked sensitive like `Authorization`.
     pub fn with_responses_of<S, R2>(self, auth: &AuthLayer<S, R2>) -> EveryRouteDecidesLayer<R2> {
         EveryRouteDecidesLayer {
             style: auth.style(),
+            sources: auth.sources(),
         }
     }
 }
@@ -87,6 +95,7 @@ impl<R> Clone for EveryRouteDecidesLayer<R> {
     fn clone(&self) -> Self {
         Self {
             style: Arc::clone(&self.style),
+            sources: self.sources.clone(),
         }
     }
 }
@@ -104,6 +113,7 @@ impl<R, Inner> Layer<Inner> for EveryRouteDecidesLayer<R> {
         EveryRouteDecides {
             inner,
             style: Arc::clone(&self.style),
+            sources: self.sources.clone(),
         }
     }
 }
@@ -113,6 +123,7 @@ impl<R, Inner> Layer<Inner> for EveryRouteDecidesLayer<R> {
 pub struct EveryRouteDecides<Inner, R = JsonResponder> {
     inner: Inner,
     style: Arc<RefusalStyle<R>>,
+    sources: Sources,
 }
 
 impl<Inner: Clone, R> Clone for EveryRouteDecides<Inner, R> {
@@ -120,6 +131,7 @@ impl<Inner: Clone, R> Clone for EveryRouteDecides<Inner, R> {
         Self {
             inner: self.inner.clone(),
             style: Arc::clone(&self.style),
+            sources: self.sources.clone(),
         }
     }
 }
@@ -153,7 +165,7 @@ where
         let required = DecisionRequired::new();
         let outer = request.extensions().get::<DecisionRequired>().cloned();
         let grpc = self.style.grpc_content_type::<ResB, _>(&request);
-        mark_sensitive(&mut request);
+        mark_sensitive(&mut request, &self.sources);
         request.extensions_mut().insert(required.clone());
         let future = self.inner.call(request);
         EveryRouteDecidesFuture {

@@ -7,7 +7,7 @@
 //! or the endpoints' rules for who may issue, list, rotate and revoke which key.
 //!
 //! It is not for users who sign in with a password or through OAuth: sessions and JWTs are other
-//! crates' work, and can be used beside it.
+//! crates' work, and can be used [beside it](guide::recipes#jwts-beside-keys).
 //!
 //! ```text
 //! request ─▶ bearer ─▶ digest ─▶ store ─▶ verify ─▶ organization ─▶ Principal ─▶ service
@@ -62,9 +62,14 @@
 //! | order layers, leave a route open | [`guide::placement`], [`PublicLayer`], [`EveryRouteDecidesLayer`] |
 //! | deploy it, or deal with a leaked key | [`guide::deploying`] |
 //! | require a scope or an organization | [`require`], [`guide::organizations`] |
+//! | accept a key only from its networks, or in its environment | [`condition`] |
 //! | change texts, bodies or headers of refusals | [`rejection`], [`guide::refusals`] |
+//! | serve OAuth clients | [`oauth`] |
+//! | accept JWTs beside keys, limit requests per key | [`EitherAuthLayer`], [`guide::recipes`] |
+//! | move here from another system, and keep its keys | [`guide::moving`], [`CredentialSource`] |
 //! | issue, list, rotate and revoke keys | [`manage`], [`guide::managing`] |
-//! | keep keys in your own tables | [`store`], [`guide::stores`] |
+//! | keep keys in your own tables, or in a configuration file | [`store`], [`guide::stores`] |
+//! | tell callers who they are | [`CallerInfo`] |
 //! | cache lookups and revoke at once | [`store::Cached`], [`guide::many_machines`] |
 //! | see verdicts in logs and metrics | [`observe`] |
 //! | test a service, or a store | [`guide::testing_services`], feature `testing` |
@@ -90,12 +95,14 @@
 //!
 //! | feature | what it brings |
 //! |---|---|
-//! | `axum` | `Principal` and `Option<Principal>` as extractors, `Rejection` as a response (axum 0.8) |
+//! | `axum` | `Principal` and `Option<Principal>` as extractors, `Rejection` as a response, the handler `whoami` (axum 0.8) |
 //! | `tonic` | `request.principal()`, services keep their name behind the layers (tonic 0.14) |
 //! | `http-body-util` | refusals in `Bytes`, `Full<Bytes>` and the boxed bodies, for hyper services |
+//! | `utoipa` | the security scheme and the scopes of each operation for an OpenAPI document (utoipa 6) |
 //! | `peppers` | [digests](guide::peppers) that are useless without a key outside the database |
-//! | `tracing` | an event for each verdict, with its private cause: [`observe`] |
+//! | `tracing` | an event for each verdict, with its private cause; the caller on the span: [`observe`] |
 //! | `metrics` | counters and histograms: [`observe`] |
+//! | `serde` | `StaticStore`, a store over a list in a [configuration file](guide::stores#a-list-in-a-configuration-file); `CallerInfo` in responses |
 //! | `testing` | forged principals, a manual clock, the layers on each route, and the contract suite for stores: [`TESTING_ENABLED`] |
 //!
 //! Other majors of axum and tonic work with a closure: see
@@ -113,9 +120,13 @@ mod anyreach;
 mod authenticate;
 #[cfg(feature = "axum")]
 pub mod axum;
+mod caller_info;
 pub mod clock;
+pub mod condition;
 pub mod credential;
 mod decided;
+mod either_auth;
+mod end_notices;
 mod error;
 mod every_route;
 pub mod future;
@@ -124,6 +135,7 @@ pub mod id;
 mod last_use;
 mod layer;
 pub mod manage;
+pub mod oauth;
 pub mod observe;
 mod panics;
 pub mod prelude;
@@ -141,10 +153,14 @@ mod sync;
 pub mod testing;
 #[cfg(feature = "tonic")]
 pub mod tonic;
+#[cfg(feature = "utoipa")]
+pub mod utoipa;
 
 #[doc(no_inline)]
 pub use async_trait::async_trait;
-pub use authenticate::ExposedCredential;
+pub use authenticate::{CredentialSource, ExposedCredential};
+pub use caller_info::CallerInfo;
+pub use either_auth::{CallerRequired, EitherAuth, EitherAuthFuture, EitherAuthLayer};
 pub use error::ConfigError;
 pub use every_route::{EveryRouteDecides, EveryRouteDecidesFuture, EveryRouteDecidesLayer};
 pub use last_use::LastUse;

@@ -10,12 +10,13 @@ use http::Extensions;
 
 use crate::{
     authenticate::Authorized,
+    clock::UnixMillis,
     credential::Kind,
     id::{OrgId, UserId},
-    observe::{self, Accepted},
+    observe::{self, Accepted, SpanFields},
     rejection::Cause,
     scope::ScopeSet,
-    store::Record,
+    store::{Attributes, Record, Restrictions},
 };
 
 /// The caller of a request. An [`AuthLayer`](crate::AuthLayer) adds it to the request's extensions.
@@ -52,9 +53,10 @@ impl Principal {
 
     /// Returns the caller of a request, or why there is none.
     pub(crate) fn of(extensions: &Extensions) -> Result<&Self, Cause> {
-        match (extensions.get::<Self>(), extensions.get::<Anonymous>()) {
+        match (extensions.get::<Self>(), extensions.get()) {
             (Some(principal), _) => Ok(principal),
-            (None, Some(Anonymous)) => Err(Cause::Anonymous),
+            (None, Some(WithoutPrincipal::Anonymous)) => Err(Cause::Anonymous),
+            (None, Some(WithoutPrincipal::OtherCaller)) => Err(Cause::OtherCaller),
             (None, None) => Err(Cause::NoAuthLayer),
         }
     }
@@ -68,6 +70,18 @@ impl Principal {
             organization: self.organization(),
             user: self.user(),
             latency,
+        });
+    }
+
+    /// Records the caller on the current span, in the fields that the span declares.
+    #[cold]
+    pub(crate) fn record_on_span(&self) {
+        observe::record_on_span(&SpanFields {
+            credential_id: self.credential_id(),
+            organization: self.organization(),
+            user: self.user(),
+            role: self.role(),
+            scopes: self.scopes(),
         });
     }
 
@@ -102,12 +116,15 @@ impl Principal {
         self.0.user().map(UserId::as_str)
     }
 
-    /// Returns the role in that organization, if the scopes come from one; for display, and to
-    /// issue keys with the same role. Decide by [scopes](Self::has), since a role's rights may
-    /// change.
+    /// Returns the role in that organization, if the scopes come from it alone; for display, and to
+    /// issue keys with the same role. There is none for a token that is restricted to scopes of its
+    /// own. Decide by [scopes](Self::has), since a role's rights may change.
     #[must_use]
     pub fn role(&self) -> Option<&str> {
-        self.0.role()
+        let restricted = self
+            .restrictions()
+            .is_some_and(|only| only.scopes().is_some());
+        self.0.role().filter(|_| !restricted)
     }
 
     /// Returns what the caller may do in that organization.
@@ -134,6 +151,40 @@ impl Principal {
     #[must_use]
     pub fn has_any<'a>(&self, scopes: impl IntoIterator<Item = &'a str>) -> bool {
         scopes.into_iter().any(|scope| self.has(scope))
+    }
+
+    /// Returns what the credential may do at most, if that is restricted: for a handler that shows
+    /// a person's organizations, for example. [Scopes](Self::scopes) and
+    /// [organization](Self::organization) respect it already.
+    #[must_use]
+    pub fn restrictions(&self) -> Option<&Restrictions> {
+        self.0.restrictions()
+    }
+
+    /// Returns the description, the metadata and the conditions of the credential; `None` if it has
+    /// none of them.
+    #[must_use]
+    pub fn attributes(&self) -> Option<&Attributes> {
+        self.0.attributes()
+    }
+
+    /// Returns the value of a key in the credential's [metadata](crate::store::Metadata).
+    ///
+    /// ```
+    /// # fn handler(caller: &tower_api_key::Principal) {
+    /// let team = caller.metadata("team").unwrap_or("nobody");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.attributes()?.metadata.get(key)
+    }
+
+    /// Returns when the credential expires; `None` if it does not. It was valid when the request
+    /// was accepted, and a request is not ended by it.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<UnixMillis> {
+        self.0.expires_at()
     }
 
     /// Returns the value that the store added to the credential's record with
@@ -180,7 +231,12 @@ impl fmt::Debug for Principal {
     }
 }
 
-/// Added to a request's extensions where an authentication layer lets it pass without a credential,
-/// so that an inner requirement can distinguish an anonymous request from a missing layer.
+/// Why a request passed an authentication layer without a principal. Added to the request's
+/// extensions, so that an inner requirement can distinguish such a request from a missing layer.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Anonymous;
+pub(crate) enum WithoutPrincipal {
+    /// Its credential was not examined, or it has none where none is needed.
+    Anonymous,
+    /// Its credential is not one of this crate's, and another authenticator decides about it.
+    OtherCaller,
+}

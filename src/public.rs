@@ -7,13 +7,16 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
+    authenticate::Sources,
     decided::Decided,
     future::PublicFuture,
+    layer::AuthLayer,
+    principal::WithoutPrincipal,
     probe::{Probe, Tag},
     service::{pass, remove_credential},
 };
 
-/// Takes the place of an [`AuthLayer`](crate::AuthLayer) on a route that accepts requests without a
+/// Takes the place of an [`AuthLayer`] on a route that accepts requests without a
 /// credential.
 ///
 /// The credential is not examined: there is no lookup and no principal, and the store may be down.
@@ -39,10 +42,11 @@ use crate::{
 /// public.merge(private)
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 #[must_use]
 pub struct PublicLayer {
+    sources: Sources,
     removes_authorization: bool,
 }
 
@@ -59,6 +63,23 @@ impl PublicLayer {
         self.removes_authorization = true;
         self
     }
+
+    /// Treats the headers of the further [sources](crate::CredentialSource) of `auth` like
+    /// `Authorization`: marks them sensitive, or removes them.
+    ///
+    /// ```
+    /// use http::HeaderName;
+    /// use tower_api_key::{AuthLayer, CredentialSource, PublicLayer, store::MemoryStore};
+    ///
+    /// let header = CredentialSource::header(HeaderName::from_static("x-api-key"));
+    /// let auth = AuthLayer::new(MemoryStore::new()).with_source(header)?;
+    /// let open = PublicLayer::new().with_sources_of(&auth);
+    /// # Ok::<(), tower_api_key::ConfigError>(())
+    /// ```
+    pub fn with_sources_of<S, R>(mut self, auth: &AuthLayer<S, R>) -> Self {
+        self.sources = auth.sources();
+        self
+    }
 }
 
 impl<Inner> Layer<Inner> for PublicLayer {
@@ -67,7 +88,7 @@ impl<Inner> Layer<Inner> for PublicLayer {
     fn layer(&self, inner: Inner) -> Self::Service {
         PublicService {
             inner,
-            layer: *self,
+            layer: self.clone(),
             _tag: Tag,
         }
     }
@@ -75,7 +96,7 @@ impl<Inner> Layer<Inner> for PublicLayer {
 
 /// A service behind a [`PublicLayer`]. It needs an inner service that answers with
 /// [`http::Response`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct PublicService<Inner> {
     inner: Inner,
     layer: PublicLayer,
@@ -100,9 +121,10 @@ where
             return PublicFuture::probed(probe.call(request, |request| self.inner.call(request)));
         }
         let decided = Decided::asked_for(request.extensions());
-        pass(&mut request);
+        let sources = &self.layer.sources;
+        pass(&mut request, sources, WithoutPrincipal::Anonymous);
         if self.layer.removes_authorization {
-            remove_credential(&mut request);
+            remove_credential(&mut request, sources);
         }
         PublicFuture::new(self.inner.call(request), decided)
     }

@@ -17,6 +17,8 @@
 //! # }
 //! ```
 //!
+//! For scopes by method, see [`GrpcScopes`](crate::require::GrpcScopes).
+//!
 //! A refused call gets the status `UNAUTHENTICATED`, `PERMISSION_DENIED`, `UNAVAILABLE` or
 //! `INTERNAL`. A request that is not a gRPC call gets an ordinary HTTP refusal
 //! ([guide](crate::guide::refusals#grpc)).
@@ -38,6 +40,7 @@ use tonic::{
 use tower_service::Service;
 
 use crate::{
+    either_auth::{CallerRequired, EitherAuth},
     every_route::EveryRouteDecides,
     principal::Principal,
     public::PublicService,
@@ -108,6 +111,14 @@ impl<Inner: NamedService, S, R> NamedService for AuthService<Inner, S, R> {
     const NAME: &'static str = Inner::NAME;
 }
 
+impl<Ours: NamedService, Other, C> NamedService for EitherAuth<Ours, Other, C> {
+    const NAME: &'static str = Ours::NAME;
+}
+
+impl<Inner: NamedService, C, R> NamedService for CallerRequired<Inner, C, R> {
+    const NAME: &'static str = Inner::NAME;
+}
+
 impl<Inner: NamedService> NamedService for PublicService<Inner> {
     const NAME: &'static str = Inner::NAME;
 }
@@ -135,7 +146,8 @@ pub trait RequestExt {
     /// Returns the caller.
     ///
     /// # Errors
-    /// `UNAUTHENTICATED` behind an optional or public layer when the request is unauthenticated.
+    /// `UNAUTHENTICATED` behind an optional or public layer when the request is unauthenticated,
+    /// and when another authenticator decided about it.
     /// `INTERNAL` when there is no [`AuthLayer`](crate::AuthLayer) around the service; the fix is
     /// logged.
     fn principal(&self) -> Result<&Principal, Status>;

@@ -102,7 +102,7 @@ impl Runner {
             verdict
                 .deviations
                 .iter()
-                .map(|why| format!("DEVIATION {}: {why}", case.id)),
+                .map(|why| format!("ACCEPTED ALTERNATIVE {}: {why}", case.id)),
         );
         if verdict.failures.is_empty() {
             self.passed += 1;

@@ -22,15 +22,17 @@
 //! | what | where | what must hold | checked by |
 //! |---|---|---|---|
 //! | map without locks, mutex of the writers | `store/memory` | a reader finds what exists throughout, and one state of it; a change is whole for the next writer, and final once its call has returned | here, `memory`; over the real map `it/regression_memory.rs` |
+//! | mutex of the tables, flag of each version | `scope` | what is read after a replacement has returned is of the new catalogue, and what was read before is known to be old | over real threads, `it/replaced_catalogue.rs` and the contract |
+//! | map without locks, of one entry; mutex of what replaces it | `store/static_store` | a lookup is answered from one list, and from the new one once a reload has returned | over the real map, `it/static_store.rs` |
 //! | map without locks, mutex, numbers of changes, validity marks | `store/cached/core.rs` and what it uses | a change that was applied overrides every lookup that began before | here, `cache`; with the real parts `it/cached_races.rs` |
-//! | map without locks, slots that are retired | `last_use.rs` | no use and no mark of a use after a rotation is lost; what one writer has marked is not returned again | here, `uses` |
+//! | map without locks, slots that are retired | `last_use/` | no use and no mark of a use after a rotation is lost; what one writer has marked is not returned again | here, `uses` |
 //! | `watch`, `OnceLock` of the task's handle | `store/cached/fetch.rs` | every waiter receives the result, also if the leader is dropped | here, `cache`, with a condition variable instead; `it/cancellation.rs`, `it/cached_races.rs` |
 //! | `Drop` of changes that are being made | `store/cached/write.rs` | a change that may have been made is applied to the cache | `it/cancellation.rs`, `it/regression_cache.rs` |
 //! | follower that is dropped | `store/cached/follow.rs` | the cache trusts a lost feed only for the stated time | here, `cache`; `it/cancellation.rs` |
-//! | clone of the service that waits | `future.rs` | no permit of the inner service is held while a store is asked, and none after a cancellation | `it/readiness.rs`, `it/cancellation.rs` |
+//! | clone of the service that waits | `future/` | no permit of the inner service is held while a store is asked, and none after a cancellation | `it/readiness.rs`, `it/cancellation.rs` |
 //! | `OnceLock` | `scope/accepted.rs` | holds the bits for the first catalogue that asks; others are compared by name | unit tests there |
 //! | `Once` | `observe/test_double.rs` | the warning is emitted once | `it/test_doubles.rs` |
-//! | async mutex of the writing connection | `sqlx/sqlite/writer.rs` | a cancelled change is made or not, and the next one does not wait for it | `sqlx` `it/cancellation.rs` |
+//! | async mutexes of the writing connection, and of the ordinary change that waits for it | `sqlx/sqlite/writer.rs` | a cancelled change is made or not, and the next one does not wait for it; a revocation waits for at most one ordinary change besides the one being made | `sqlx` `it/cancellation.rs`, `it/sqlite_managed/ending.rs` |
 //! | semaphore of management | `sqlx/sqlite/mod.rs` | lookups keep half of the pool; a cancelled call gives its permit back | `sqlx` `it/cancellation.rs` |
 //! | semaphores of management | `sqlx/postgres/pool.rs` | a revocation has a connection while all other calls wait; a cancelled call gives its permits back once the server is done with it | `sqlx` `it/cancellation.rs`, `it/postgres_managed/waiting.rs` |
 //! | `OnceLock` of the first error | `sqlx/sqlite/file.rs` | a file that was replaced stays refused | `sqlx` `it/sqlite_file.rs` |
@@ -67,7 +69,7 @@ mod credential;
 mod error;
 #[path = "../src/id.rs"]
 mod id;
-#[path = "../src/last_use.rs"]
+#[path = "../src/last_use/mod.rs"]
 mod last_use;
 #[path = "../src/observe/mod.rs"]
 mod observe;

@@ -55,6 +55,7 @@ def environment(binary, room, mutant, trace):
         # The same random cases each time.
         "PROPTEST_RNG_SEED": "1",
         "TMPDIR": str(room.at),
+        "PG_TEMPLATE": str(room.at / "pg-template"),
         "RUST_BACKTRACE": "0",
     }
     if mutant:

@@ -3,12 +3,14 @@
 
 #![no_main]
 
+use std::net::IpAddr;
+
 use arbitrary::Arbitrary;
 use http::{Method, Request, Version};
 use libfuzzer_sys::fuzz_target;
 use tower_api_key_fuzz::{
     oracle::Mode,
-    request::{Fixture, append},
+    request::{Fixture, Peer, append},
     world::{Setup, World},
 };
 
@@ -21,6 +23,7 @@ struct Input {
     lines: Vec<Line>,
     organizations: Vec<Organization>,
     others: Vec<Other>,
+    peer: Option<Client>,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -72,9 +75,38 @@ enum Other {
     Origin,
     FetchMode,
     Preflight,
+    Forwarded(Client),
     Grpc,
     GrpcWeb,
     Raw(Vec<u8>, Vec<u8>),
+}
+
+/// An address, in one of the networks or in none.
+#[derive(Arbitrary, Debug)]
+enum Client {
+    Inside,
+    Mapped,
+    Single,
+    V6,
+    Proxy,
+    Outside,
+}
+
+impl Client {
+    fn text(&self) -> &'static str {
+        match self {
+            Self::Inside => "10.1.2.3",
+            Self::Mapped => "::ffff:10.1.2.3",
+            Self::Single => "192.0.2.1",
+            Self::V6 => "2001:db8::1",
+            Self::Proxy => "198.51.100.7",
+            Self::Outside => "203.0.113.1",
+        }
+    }
+
+    fn address(&self) -> IpAddr {
+        self.text().parse().expect("an address")
+    }
 }
 
 fuzz_target!(|input: Input| {
@@ -99,6 +131,9 @@ fuzz_target!(|input: Input| {
         let (name, value) = other.header();
         append(&mut request, name, value);
     }
+    if let Some(peer) = &input.peer {
+        request.extensions_mut().insert(Peer(peer.address()));
+    }
     fixture.assert_decided(&request.into_parts().0);
 });
 
@@ -118,6 +153,7 @@ impl Line {
             "ak_k2.fuzz-secret-2",
             "pat_fuzz-secret-3",
             "pat_fuzz-secret-4==",
+            "ak_k5.fuzz-secret-5",
             "ak_unknown.fuzz-secret",
             "sk_other",
         ];
@@ -164,6 +200,7 @@ impl Other {
         match self {
             Self::Origin => (b"origin", b"https://example.com"),
             Self::FetchMode => (b"sec-fetch-mode", b"cors"),
+            Self::Forwarded(client) => (b"x-forwarded-for", client.text().as_bytes()),
             Self::Preflight => (b"access-control-request-method", b"POST"),
             Self::Grpc => (b"content-type", b"application/grpc+proto"),
             Self::GrpcWeb => (b"content-type", b"application/grpc-web-text"),

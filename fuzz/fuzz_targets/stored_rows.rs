@@ -3,7 +3,7 @@
 
 #![no_main]
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, net::IpAddr, sync::Arc};
 
 use arbitrary::Arbitrary;
 use http::{Request, Response};
@@ -12,11 +12,12 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_api_key::{
     AuthLayer, async_trait,
     clock::UnixMillis,
+    condition::ClientAddress,
     scope::Catalogue,
     secret::Peppers,
     store::{
-        AuditAction, AuditActor, CredentialStore, Lookup, LookupKey, Owner, Record, Status,
-        StoreError,
+        Attributes, AuditAction, AuditActor, CredentialStore, Lookup, LookupKey, Owner, Record,
+        Status, StoreError,
         backend::{DigestPolicy, RecordReader, audit_event, credential_info},
     },
     testing::ManualClock,
@@ -34,6 +35,28 @@ struct Input {
     peppers: Kept,
     personal: bool,
     organization: bool,
+    peer: Peer,
+}
+
+/// Where the request comes from.
+#[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
+enum Peer {
+    Unknown,
+    Inside,
+    V6,
+    Outside,
+}
+
+impl Peer {
+    fn address(self) -> Option<IpAddr> {
+        let text = match self {
+            Self::Unknown => return None,
+            Self::Inside => "10.1.2.3",
+            Self::V6 => "2001:db8::1",
+            Self::Outside => "192.0.2.1",
+        };
+        text.parse().ok()
+    }
 }
 
 /// How the store keeps digests.
@@ -90,7 +113,8 @@ fn key(input: &Input) -> u16 {
         && row.has_texts(&["pepper"])
         && row.has_numbers(&["expires_at"])
         && row.has_role()
-        && row.has_scopes();
+        && row.has_list("scopes")
+        && row.has_attributes();
     let expected = input.peppers.digest(row, KEY);
     let deleted = row.word("status") == Some("deleted");
     if !readable || (expected.is_none() && !deleted) {
@@ -99,10 +123,13 @@ fn key(input: &Input) -> u16 {
     let live = row.word("status") == Some("active")
         && row.cell("deleted") == &Cell::Number(0)
         && row.lasts_beyond(NOW);
-    if live && expected == row.digest() {
-        200
-    } else {
-        401
+    match (
+        live && expected == row.digest(),
+        row.accepts(input.peer.address()),
+    ) {
+        (true, true) => 200,
+        (true, false) => 403,
+        (false, _) => 401,
     }
 }
 
@@ -116,6 +143,9 @@ fn token(input: &Input) -> u16 {
         && row.word("user_id").is_some()
         && row.has_texts(&["pepper", "role"])
         && row.has_numbers(&["expires_at"])
+        && row.has_list("own_scopes")
+        && row.has_list("own_organizations")
+        && row.has_attributes()
         && (!member || row.has_role());
     let expected = input.peppers.digest(row, TOKEN);
     if !readable || expected.is_none() || expected != row.digest() {
@@ -124,9 +154,12 @@ fn token(input: &Input) -> u16 {
     let live = row.word("status") == Some("active")
         && row.cell("enabled") == &Cell::Number(1)
         && row.lasts_beyond(NOW);
-    match (live, input.organization, member) {
+    let listed = row.words("own_organizations");
+    let listed = listed.is_none_or(|listed| listed.iter().any(|one| one == "org_a"));
+    match (live, input.organization, member && listed) {
         (false, ..) | (true, false, _) => 401,
         (true, true, false) => 403,
+        (true, true, true) if !row.accepts(input.peer.address()) => 403,
         (true, true, true) => 200,
     }
 }
@@ -151,7 +184,12 @@ impl CredentialStore for OneRow {
 /// Sends the request of the row's credential, and returns the status of the answer.
 fn answered(input: &Input) -> u16 {
     let store = OneRow(input.row.clone(), input.peppers.peppers(), catalogue());
-    let auth = AuthLayer::new(store).with_clock(ManualClock::at(UnixMillis(NOW)));
+    let peer = input.peer.address();
+    let auth = AuthLayer::new(store)
+        .with_clock(ManualClock::at(UnixMillis(NOW)))
+        .with_client_address(ClientAddress::of_peer(move |_| peer))
+        .with_environment("live")
+        .expect("an environment");
     let service = auth.layer(service_fn(async |_: Request<String>| {
         Ok::<_, Infallible>(Response::new(String::new()))
     }));
@@ -169,21 +207,61 @@ fn answered(input: &Input) -> u16 {
 fn assert_info(row: &Row) {
     let owner = Owner::Organization("org_a".into());
     let info = credential_info(row, "k1".into(), &owner);
-    let texts = ["name", "role", "rotated_from", "rotated_to"];
-    let moments = ["created_at", "expires_at", "last_used_at", "rotated_at"];
-    let sound =
-        row.has_status() && row.has_scopes() && row.has_texts(&texts) && row.has_numbers(&moments);
+    let texts = [
+        "name",
+        "role",
+        "last_user_agent",
+        "rotated_from",
+        "rotated_to",
+    ];
+    let address = row.word("last_address").map(str::parse::<std::net::IpAddr>);
+    let moments = [
+        "created_at",
+        "expires_at",
+        "first_used_at",
+        "last_used_at",
+        "rotated_at",
+    ];
+    let sound = row.has_status()
+        && row.has_list("scopes")
+        && row.has_list("own_organizations")
+        && row.has_attributes()
+        && row.has_texts(&texts)
+        && row.has_texts(&["last_address"])
+        && address.is_none_or(|address| address.is_ok())
+        && row.has_numbers(&moments);
     assert_eq!(info.damaged, !sound, "{row:?}");
     assert_eq!(
         info.status == Status::Active,
         row.word("status") == Some("active")
     );
-    if !row.has_scopes() {
+    if !row.has_list("scopes") {
         assert_eq!(info.scopes.as_deref(), Some(&[][..]), "{row:?}");
     }
+    assert_attributes(row, &info.attributes);
     assert_eq!(&*info.name, row.word("name").unwrap_or_default());
     assert_eq!(info.role.as_deref(), row.word("role"));
     assert_eq!((info.owner, info.id.as_str()), (owner, "k1"));
+}
+
+/// Conditions that cannot be read allow nothing.
+fn assert_attributes(row: &Row, attributes: &Attributes) {
+    let Attributes {
+        description,
+        conditions,
+        ..
+    } = attributes;
+    assert_eq!(description.as_deref(), row.word("description"), "{row:?}");
+    if !row.has_conditions() {
+        assert_eq!(conditions.networks(), Some(&[][..]), "{row:?}");
+        return;
+    }
+    assert_eq!(conditions.environment(), row.word("environment"), "{row:?}");
+    let networks = conditions.networks().map(|networks| {
+        let networks: Vec<String> = networks.iter().map(ToString::to_string).collect();
+        networks.join(" ")
+    });
+    assert_eq!(networks.as_deref(), row.word("allowed_networks"), "{row:?}");
 }
 
 /// An event is read whatever its actor and action are, and is made up of nothing else.
@@ -208,6 +286,7 @@ fn assert_event(row: &Row) {
     };
     assert!(readable, "{row:?}");
     assert_eq!(Some(event.credential.as_str()), row.word("credential_id"));
+    assert_attributes(row, &event.attributes);
     if event.action != AuditAction::Unknown {
         assert_eq!(Some(event.action.as_str()), row.word("action"));
     }

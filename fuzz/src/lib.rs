@@ -7,8 +7,10 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod counting;
 pub mod grammar;
 pub mod management;
+pub mod networks;
 pub mod oracle;
 pub mod refusal;
 pub mod request;

@@ -82,7 +82,7 @@ impl Lists {
         ];
         let expiring = Filter::default().with_expiring_before(UnixMillis(NOW));
         let lists = owners.iter().flat_map(|owner| {
-            [Filter::default(), expiring].map(|filter| List {
+            [Filter::default(), expiring.clone()].map(|filter| List {
                 actor: Actor::operator("fuzz", owner.clone()),
                 owner: owner.clone(),
                 filter,

@@ -5,6 +5,8 @@ use http::{HeaderMap, Method, request::Parts};
 
 use crate::{
     grammar::{Format, NotAToken, Token},
+    networks::{Network, client},
+    request::Peer,
     world::{Answers, Credential, Fate, Owner, World},
 };
 
@@ -23,6 +25,10 @@ pub struct Mode {
     pub removes: bool,
     /// `agents:manage` is required.
     pub scope: bool,
+    /// The addresses of clients are found.
+    pub addresses: bool,
+    /// The service is of the environment `live`.
+    pub live: bool,
     /// The service speaks gRPC.
     pub grpc: bool,
 }
@@ -85,7 +91,7 @@ pub fn decide(world: &World, mode: &Mode, request: &Parts) -> Verdict {
         Ok(Token::Key { .. } | Token::Personal) => {}
     }
     Verdict {
-        decision: match decide_known(world, mode, headers, token) {
+        decision: match decide_known(world, mode, request, token) {
             Ok(decision) => decision,
             Err(reason) => Decision::Refuse(reason),
         },
@@ -132,9 +138,10 @@ fn presented<'h>(lines: &[&'h [u8]]) -> Result<&'h [u8], &'static str> {
 fn decide_known(
     world: &World,
     mode: &Mode,
-    headers: &HeaderMap,
+    request: &Parts,
     token: &[u8],
 ) -> Result<Decision, &'static str> {
+    let headers = &request.headers;
     if matches!(world.answers, Answers::Outage | Answers::Damage) {
         return Err("unavailable");
     }
@@ -149,19 +156,41 @@ fn decide_known(
         return Err("exposed_credential");
     }
     let organization = organization(world, mode, credential, headers)?;
+    if !meets_conditions(credential, mode, request) {
+        return Err("organization_denied");
+    }
     let role = match (credential.owner, &organization) {
         (Owner::Organization(_), _) => Some(credential.role),
         (Owner::User(user), Some(organization)) => role_of(world, user, organization),
         (Owner::User(_), None) => None,
     };
     // Of the two roles, only `admin` holds what does not end in `:read`.
-    if mode.scope && role != Some("admin") {
+    let own = credential.own_scopes;
+    let is_allowed = own.is_none_or(|scopes| scopes.contains(&SCOPE));
+    if mode.scope && !(role == Some("admin") && is_allowed) {
         return Err("insufficient_scope");
     }
     Ok(Decision::Accept {
         credential: credential.id,
         organization,
     })
+}
+
+/// Returns whether a request may be made with a credential from where it comes, to where it goes.
+/// What the layer cannot check is not met.
+fn meets_conditions(credential: &Credential, mode: &Mode, request: &Parts) -> bool {
+    let peer = request.extensions.get::<Peer>().map(|peer| peer.0);
+    let address = client(peer, &values(&request.headers, "x-forwarded-for"));
+    let address = address.filter(|_| mode.addresses);
+    let has_address = |network: &&str| {
+        let network = Network::stored(network).expect("a network");
+        address.is_some_and(|address| network.contains(address))
+    };
+    let networks = credential.networks;
+    networks.is_none_or(|networks| networks.iter().any(has_address))
+        && credential
+            .environment
+            .is_none_or(|environment| mode.live && environment == "live")
 }
 
 /// Returns whether a credential is valid by itself and its owner is still there.
@@ -203,7 +232,9 @@ fn organization(
                 let id = std::str::from_utf8(one).map_err(|_| "organization_denied")?;
                 let live = world.organizations.contains(&(id_of(world, id), true));
                 let member = role_of(world, user, id).is_some();
-                match live && member {
+                let own = credential.own_organizations;
+                let listed = own.is_none_or(|organizations| organizations.contains(&id));
+                match live && member && listed {
                     true => Ok(Some(id.to_owned())),
                     false => Err("organization_denied"),
                 }

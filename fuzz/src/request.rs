@@ -1,21 +1,30 @@
 //! A request through the layers: built from bytes, sent, and compared with the oracle.
 
-use std::{cell::RefCell, convert::Infallible};
+use std::{cell::RefCell, convert::Infallible, net::IpAddr};
 
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri, Version, request::Parts};
 use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tower_api_key::{
-    AuthLayer, Principal, PublicLayer, RequireScopesLayer, clock::UnixMillis, testing::ManualClock,
+    AuthLayer, Principal, PublicLayer, RequireScopesLayer,
+    clock::UnixMillis,
+    condition::{ClientAddress, ProxyHeader},
+    testing::ManualClock,
 };
 
 use crate::{
+    counting::CountingStore,
+    networks::PROXIES,
     oracle::{Decision, Mode, SCOPE, decide},
     refusal::assert_refusal,
     runtime::wait,
-    world::{CountingStore, NOW, World},
+    world::{NOW, World},
 };
 
 type Service = BoxCloneSyncService<Request<String>, Response<String>, Infallible>;
+
+/// The address of the peer, as a server would put it into the extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
 
 /// A world, its store, and the service around it for one mode.
 pub struct Fixture {
@@ -84,8 +93,8 @@ impl Fixture {
         }
     }
 
-    /// No part of a token is in a refusal. A gRPC-Web refusal repeats the client's own content type,
-    /// whatever the client wrote into it.
+    /// No part of a token is in a refusal. A gRPC-Web refusal repeats the client's own content
+    /// type, whatever the client wrote into it.
     fn assert_no_secret(&self, response: &Response<String>) {
         let mut headers = response.headers().clone();
         headers.remove(http::header::CONTENT_TYPE);
@@ -115,6 +124,14 @@ fn layer(store: CountingStore, mode: &Mode) -> AuthLayer<CountingStore> {
     if mode.removes {
         auth = auth.with_authorization_removed();
     }
+    if mode.addresses {
+        let peer = ClientAddress::of_peer(|extensions| Some(extensions.get::<Peer>()?.0));
+        let proxies = [PROXIES.parse().expect("a network")];
+        auth = auth.with_client_address(peer.behind(ProxyHeader::XForwardedFor, proxies));
+    }
+    if mode.live {
+        auth = auth.with_environment("live").expect("an environment");
+    }
     if mode.grpc {
         auth = auth.with_grpc();
     }
@@ -141,12 +158,13 @@ fn answer(request: &Request<String>, mode: &Mode) -> Response<String> {
 }
 
 fn known_id(id: &str) -> &'static str {
-    let known = ["k1", "k2", "t3", "t4"];
+    let known = ["k1", "k2", "t3", "t4", "k5"];
     known.into_iter().find(|known| *known == id).unwrap_or("?")
 }
 
-/// Reads a request from bytes as they would be on a line: the first line has the method, the path
-/// and the version, each further line a header. Lines that cannot be are left out.
+/// Reads a request from bytes as they would be on a line: the first line has the method, the path,
+/// the version and the address of the peer, each further line a header. Lines that cannot be are
+/// left out.
 pub fn parse(bytes: &[u8]) -> Parts {
     let mut lines = bytes.split(|byte| *byte == b'\n');
     let first = lines.next().unwrap_or_default();
@@ -162,6 +180,10 @@ pub fn parse(bytes: &[u8]) -> Parts {
         Some(b"3") => Version::HTTP_3,
         _ => Version::HTTP_2,
     };
+    let peer = words.next().and_then(|word| std::str::from_utf8(word).ok());
+    if let Some(peer) = peer.and_then(|word| word.parse().ok()) {
+        request.extensions_mut().insert(Peer(peer));
+    }
     for line in lines {
         let colon = line.iter().position(|byte| *byte == b':');
         let Some((name, value)) = colon.and_then(|colon| line.split_at_checked(colon)) else {
@@ -223,6 +245,8 @@ pub fn mode_of(bits: u8) -> Mode {
         browser_guard: bits & 8 != 0,
         removes: bits & 16 != 0,
         scope: bits & 32 != 0,
+        addresses: bits & 64 != 0,
+        live: bits & 128 != 0,
         grpc: false,
     }
 }

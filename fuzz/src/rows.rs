@@ -1,12 +1,17 @@
 //! Rows of a database with anything in their columns, and what may be read from them.
 
+use std::{collections::BTreeMap, net::IpAddr};
+
 use arbitrary::{Arbitrary, Unstructured};
 use tower_api_key::{
     scope::Catalogue,
     store::{StoreError, backend::Columns},
 };
 
-use crate::grammar::sha256;
+use crate::{
+    grammar::sha256,
+    networks::{Network, stored_list},
+};
 
 /// The token whose rows are read.
 pub const KEY: &str = "ak_k1.fuzz-secret-1";
@@ -33,7 +38,7 @@ pub enum Cell {
 }
 
 /// The columns, each with values that mean something in it.
-const COLUMNS: [(&str, &[&str]); 26] = [
+const COLUMNS: [(&str, &[&str]); 35] = [
     ("status", &["active", "disabled", "deleted"]),
     ("pepper", &[PEPPER, "2025"]),
     ("organization_id", &["org_a", "org_b", ""]),
@@ -44,7 +49,33 @@ const COLUMNS: [(&str, &[&str]); 26] = [
         "scopes",
         &["[]", r#"["agents:read"]"#, r#"["nothing"]"#, "[1]", "{}"],
     ),
+    (
+        "own_scopes",
+        &["[]", r#"["agents:read"]"#, r#"["nothing"]"#, "[1]", "{}"],
+    ),
+    (
+        "own_organizations",
+        &["[]", r#"["org_a"]"#, r#"["org_b"]"#, "[1]", "{}"],
+    ),
     ("name", &["ci"]),
+    ("description", &["For the nightly export.", ""]),
+    (
+        "metadata",
+        &["{}", r#"{"team":"billing","a":""}"#, r#"{"team":1}"#, "[]"],
+    ),
+    (
+        "allowed_networks",
+        &[
+            "",
+            "10.0.0.0/8",
+            "10.0.0.0/8 2001:db8::/32",
+            "2001:db8::/32 10.0.0.0/8",
+            "10.0.0.1/8",
+            "10.0.0.1",
+            "::ffff:10.0.0.0/104",
+        ],
+    ),
+    ("environment", &["live", "test", ""]),
     ("rotated_from", &["k0"]),
     ("rotated_to", &["k2"]),
     ("action", &["issued", "unknown", "used_after_rotation"]),
@@ -60,7 +91,10 @@ const COLUMNS: [(&str, &[&str]); 26] = [
     ("digest", &[]),
     ("expires_at", &[]),
     ("created_at", &[]),
+    ("first_used_at", &[]),
     ("last_used_at", &[]),
+    ("last_address", &["192.0.2.1", "2001:db8::1", "here"]),
+    ("last_user_agent", &["curl/8.5.0", ""]),
     ("rotated_at", &[]),
     ("number", &[]),
     ("at", &[]),
@@ -181,13 +215,61 @@ impl Row {
         }
     }
 
-    /// Returns whether the column `scopes` can be read: NULL, or a list of texts.
-    pub fn has_scopes(&self) -> bool {
-        match self.cell("scopes") {
+    /// Returns whether a column can be read: NULL, or a list of texts.
+    pub fn has_list(&self, column: &str) -> bool {
+        match self.cell(column) {
             Cell::Null => true,
             Cell::Text(text) => serde_json::from_str::<Vec<String>>(text).is_ok(),
             _ => false,
         }
+    }
+
+    /// Returns the list in a column.
+    pub fn words(&self, column: &str) -> Option<Vec<String>> {
+        serde_json::from_str(self.word(column)?).ok()
+    }
+
+    /// Returns whether the column `metadata` can be read: NULL, or an object of texts.
+    pub fn has_metadata(&self) -> bool {
+        match self.cell("metadata") {
+            Cell::Null => true,
+            Cell::Text(text) => serde_json::from_str::<BTreeMap<String, String>>(text).is_ok(),
+            _ => false,
+        }
+    }
+
+    /// Returns whether the conditions can be read.
+    pub fn has_conditions(&self) -> bool {
+        let networks = match self.cell("allowed_networks") {
+            Cell::Null => true,
+            Cell::Text(text) => stored_list(text).is_some(),
+            _ => false,
+        };
+        let environment = match self.cell("environment") {
+            Cell::Null => true,
+            Cell::Text(name) => {
+                let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+                (1..=64).contains(&name.len()) && name.bytes().all(allowed)
+            }
+            _ => false,
+        };
+        networks && environment
+    }
+
+    /// Returns whether the description, the metadata and the conditions can be read.
+    pub fn has_attributes(&self) -> bool {
+        self.has_texts(&["description"]) && self.has_metadata() && self.has_conditions()
+    }
+
+    /// Returns whether conditions that can be read are met by a request to a service that is `live`
+    /// and finds this address.
+    pub fn accepts(&self, address: Option<IpAddr>) -> bool {
+        let networks = self.word("allowed_networks").and_then(stored_list);
+        let has = |networks: Vec<Network>| {
+            let mut networks = networks.into_iter();
+            networks.any(|network| address.is_some_and(|address| network.contains(address)))
+        };
+        networks.is_none_or(has) && matches!(self.word("environment"), None | Some("live"))
     }
 
     /// Returns whether the column `role` is NULL or has a role of the catalogue.
@@ -237,10 +319,17 @@ impl Columns for Row {
         }
     }
 
-    fn scopes(&self) -> Result<Option<Vec<String>>, StoreError> {
-        let scopes = self.text("scopes")?;
-        let scopes = scopes.map(|scopes| serde_json::from_str(&scopes));
-        scopes.transpose().map_err(StoreError::corrupt)
+    fn list(&self, column: &str) -> Result<Option<Vec<String>>, StoreError> {
+        let list = self.text(column)?;
+        let list = list.map(|list| serde_json::from_str(&list));
+        list.transpose().map_err(StoreError::corrupt)
+    }
+
+    fn pairs(&self, column: &str) -> Result<Option<Vec<(String, String)>>, StoreError> {
+        let pairs = self.text(column)?;
+        let pairs = pairs.map(|pairs| serde_json::from_str::<BTreeMap<_, _>>(&pairs));
+        let pairs = pairs.transpose().map_err(StoreError::corrupt)?;
+        Ok(pairs.map(|pairs| pairs.into_iter().collect()))
     }
 }
 

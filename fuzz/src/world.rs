@@ -1,24 +1,17 @@
 //! A small world: two organizations, two users, a few credentials, and a store that has them all
 //! and counts its lookups.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
-
 use arbitrary::Arbitrary;
 use tower_api_key::{
-    async_trait,
     clock::UnixMillis,
     scope::Catalogue,
     secret::Digest,
     store::{
-        CredentialStore, Directory, Lookup, ManageStore, MemoryStore, Peek, Record, Status,
-        StoreError,
+        Attributes, Conditions, Directory, ManageStore, MemoryStore, Record, Restrictions, Status,
     },
 };
 
-use crate::runtime::wait;
+use crate::{counting::CountingStore, runtime::wait};
 
 /// The time of the world, in milliseconds since 1970.
 pub const NOW: i64 = 1_800_000_000_000;
@@ -60,6 +53,14 @@ pub struct Credential {
     pub role: &'static str,
     /// What became of it.
     pub fate: Fate,
+    /// The only scopes of a token, if it is restricted to some.
+    pub own_scopes: Option<&'static [&'static str]>,
+    /// The only organizations of a token, if it is restricted to some.
+    pub own_organizations: Option<&'static [&'static str]>,
+    /// The only networks from which it is accepted, if there are some.
+    pub networks: Option<&'static [&'static str]>,
+    /// The only environment in which it is accepted, if there is one.
+    pub environment: Option<&'static str>,
 }
 
 /// Everything that a decision depends on, apart from the request.
@@ -93,19 +94,24 @@ pub enum Answers {
 /// What the input decides about a world.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub struct Setup {
-    fates: [Fate; 4],
+    fates: [Fate; 5],
     organizations: [bool; 2],
     enabled: [bool; 2],
     members: [Option<bool>; 4],
     answers: Answers,
+    /// To what the two tokens are restricted.
+    own: [(u8, u8); 2],
+    /// The networks and the environment of each.
+    conditions: [(u8, u8); 5],
 }
 
 /// The credentials, before the input decides what became of them.
-const CREDENTIALS: [Credential; 4] = [
+const CREDENTIALS: [Credential; 5] = [
     key("ak_k1.fuzz-secret-1", "k1", "org_a", "admin"),
     key("ak_k2.fuzz-secret-2", "k2", "org_b", "viewer"),
     token("pat_fuzz-secret-3", "t3", "alice"),
     token("pat_fuzz-secret-4==", "t4", "bob"),
+    key("ak_k5.fuzz-secret-5", "k5", "org_a", "admin"),
 ];
 
 const fn key(
@@ -120,6 +126,10 @@ const fn key(
         owner: Owner::Organization(organization),
         role,
         fate: Fate::Active,
+        own_scopes: None,
+        own_organizations: None,
+        networks: None,
+        environment: None,
     }
 }
 
@@ -130,6 +140,46 @@ const fn token(token: &'static str, id: &'static str, user: &'static str) -> Cre
         owner: Owner::User(user),
         role: "",
         fate: Fate::Active,
+        own_scopes: None,
+        own_organizations: None,
+        networks: None,
+        environment: None,
+    }
+}
+
+fn own_scopes(number: u8) -> Option<&'static [&'static str]> {
+    match number % 8 {
+        0 => Some(&[]),
+        1 => Some(&["agents:manage"]),
+        2 => Some(&["agents:read", "billing:manage"]),
+        _ => None,
+    }
+}
+
+fn own_organizations(number: u8) -> Option<&'static [&'static str]> {
+    match number % 8 {
+        0 => Some(&[]),
+        1 => Some(&["org_a"]),
+        2 => Some(&["org_b", "org_a"]),
+        _ => None,
+    }
+}
+
+fn networks(number: u8) -> Option<&'static [&'static str]> {
+    match number % 8 {
+        0 => Some(&[]),
+        1 => Some(&["10.0.0.0/8"]),
+        2 => Some(&["192.0.2.1/32", "2001:db8::/32"]),
+        3 => Some(&["0.0.0.0/0"]),
+        _ => None,
+    }
+}
+
+fn environment(number: u8) -> Option<&'static str> {
+    match number % 8 {
+        0 => Some("live"),
+        1 => Some("test"),
+        _ => None,
     }
 }
 
@@ -144,10 +194,22 @@ impl World {
             ("bob", "org_b"),
         ];
         let members = pairs.into_iter().zip(setup.members);
-        let fates = CREDENTIALS.into_iter().zip(setup.fates);
+        let [third, fourth] = setup.own;
+        let own = [(7, 7), (7, 7), third, fourth, (7, 7)]; // keys have none
+        let fates = CREDENTIALS.into_iter().zip(setup.fates).zip(own);
+        let fates = fates.zip(setup.conditions);
         Self {
             credentials: fates
-                .map(|(one, fate)| Credential { fate, ..one })
+                .map(
+                    |(((one, fate), (scopes, organizations)), (from, of))| Credential {
+                        fate,
+                        networks: networks(from),
+                        environment: environment(of),
+                        own_scopes: own_scopes(scopes),
+                        own_organizations: own_organizations(organizations),
+                        ..one
+                    },
+                )
                 .collect(),
             organizations: ["org_a", "org_b"]
                 .into_iter()
@@ -163,16 +225,24 @@ impl World {
         }
     }
 
-    /// Builds a world with one credential of each fate and a store that works: `k2` expires, and
-    /// `t4` belongs to a user who is disabled.
+    /// Builds a world with one credential of each fate and a store that works: `k2` expires, `t4`
+    /// belongs to a user who is disabled, and `k5` is accepted live and from a network only.
     pub fn usual() -> Self {
         let admin = Some(true);
         Self::new(&Setup {
-            fates: [Fate::Active, Fate::ExpiresIn(0), Fate::Active, Fate::Active],
+            fates: [
+                Fate::Active,
+                Fate::ExpiresIn(0),
+                Fate::Active,
+                Fate::Active,
+                Fate::Active,
+            ],
             organizations: [true, true],
             enabled: [true, false],
             members: [admin, None, admin, None],
             answers: Answers::AtOnce,
+            own: [(7, 7); 2],
+            conditions: [(7, 7), (7, 7), (7, 7), (7, 7), (1, 0)],
         })
     }
 
@@ -183,11 +253,7 @@ impl World {
     pub fn store(&self) -> CountingStore {
         let store = MemoryStore::new();
         wait(self.fill(&store)).expect("the store takes the world");
-        CountingStore(Arc::new(Counted {
-            store,
-            answers: self.answers,
-            lookups: AtomicUsize::new(0),
-        }))
+        CountingStore::new(store, self.answers)
     }
 
     /// Puts the world into a store.
@@ -222,8 +288,19 @@ fn record(credential: &Credential) -> Result<Record, Box<dyn std::error::Error>>
     let record = match credential.owner {
         Owner::Organization(organization) => Record::org_key(credential.id, digest, organization)
             .with_role(credential.role, &Catalogue::anyreach())?,
-        Owner::User(user) => Record::personal_token(credential.id, digest, user),
+        Owner::User(user) => {
+            let mut only = Restrictions::default();
+            if let Some(scopes) = credential.own_scopes {
+                only = only.with_scopes(scopes.iter().copied().collect());
+            }
+            if let Some(organizations) = credential.own_organizations {
+                only = only.with_organizations(organizations.iter().copied());
+            }
+            Record::personal_token(credential.id, digest, user).restricted_to(only)
+        }
     };
+    let record =
+        record.with_attributes(Attributes::default().with_conditions(conditions(credential)?));
     Ok(match credential.fate {
         Fate::Absent | Fate::Active => record,
         Fate::Disabled => record.with_status(Status::Disabled),
@@ -232,39 +309,14 @@ fn record(credential: &Credential) -> Result<Record, Box<dyn std::error::Error>>
     })
 }
 
-/// A store that counts its lookups, and can fail.
-#[derive(Clone)]
-pub struct CountingStore(Arc<Counted>);
-
-struct Counted {
-    store: MemoryStore,
-    answers: Answers,
-    lookups: AtomicUsize,
-}
-
-impl CountingStore {
-    /// Returns how many lookups there were since the last call.
-    pub fn take_lookups(&self) -> usize {
-        self.0.lookups.swap(0, Ordering::Relaxed)
+fn conditions(credential: &Credential) -> Result<Conditions, Box<dyn std::error::Error>> {
+    let mut conditions = Conditions::default();
+    if let Some(networks) = credential.networks {
+        let networks = networks.iter().map(|network| network.parse());
+        conditions = conditions.with_networks(networks.collect::<Result<Vec<_>, _>>()?);
     }
-}
-
-#[async_trait]
-impl CredentialStore for CountingStore {
-    fn peek(&self, lookup: &Lookup<'_>) -> Peek {
-        if self.0.answers != Answers::AtOnce {
-            return Peek::Unknown;
-        }
-        self.0.lookups.fetch_add(1, Ordering::Relaxed);
-        self.0.store.peek(lookup)
-    }
-
-    async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
-        self.0.lookups.fetch_add(1, Ordering::Relaxed);
-        match self.0.answers {
-            Answers::AtOnce | Answers::Later => self.0.store.find(lookup).await,
-            Answers::Outage => Err(StoreError::unavailable("an outage for the fuzzer")),
-            Answers::Damage => Err(StoreError::corrupt("a damaged row for the fuzzer")),
-        }
-    }
+    Ok(match credential.environment {
+        Some(environment) => conditions.with_environment(environment),
+        None => conditions,
+    })
 }

@@ -4,24 +4,39 @@ use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
 use crate::rejection::Cause;
 
+/// The scheme of RFC 6750.
+const BEARER: &str = "Bearer";
+
 /// Returns the bytes after `Bearer` and its spaces, as sent.
 ///
-/// The scheme is compared case-insensitively (RFC 9110, section 11.1) and ends at one or more
-/// spaces (RFC 6750, section 2.1). Two `Authorization` fields are refused even when they are equal:
-/// the field is a singleton (RFC 9110, section 5.3), and joining them or picking one would disagree
-/// with the next proxy.
+/// Two `Authorization` fields are refused even when they are equal: the field is a singleton (RFC
+/// 9110, section 5.3), and joining them or picking one would disagree with the next proxy.
 #[inline]
 pub(crate) fn token(headers: &HeaderMap) -> Result<&[u8], Cause> {
-    let value = single_value(headers)?.as_bytes();
+    token_of(single_value(headers)?)
+}
+
+/// Returns the bytes after `Bearer` and its spaces in the value of an `Authorization` field.
+#[inline]
+pub(super) fn token_of(value: &HeaderValue) -> Result<&[u8], Cause> {
+    let value = value.as_bytes();
     if let Some(token @ [first, ..]) = value.strip_prefix(b"Bearer ")
         && *first != b' '
     {
         return Ok(token); // as nearly every client writes it
     }
+    after_scheme(value, BEARER)
+}
+
+/// Returns what follows a scheme and its spaces.
+///
+/// The scheme is compared case-insensitively (RFC 9110, section 11.1) and ends at one or more
+/// spaces (RFC 6750, section 2.1).
+pub(super) fn after_scheme<'h>(value: &'h [u8], wanted: &str) -> Result<&'h [u8], Cause> {
     let (scheme, rest) = value
-        .split_at_checked("Bearer".len())
+        .split_at_checked(wanted.len())
         .ok_or(Cause::OtherScheme)?;
-    if !scheme.eq_ignore_ascii_case(b"Bearer") {
+    if !scheme.eq_ignore_ascii_case(wanted.as_bytes()) {
         return Err(Cause::OtherScheme);
     }
     match rest {
@@ -37,6 +52,18 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<&[u8], Cause> {
     }
 }
 
+/// Returns the value of the only `Authorization` field, if it can be a credential of another kind.
+pub(crate) fn other_credential(headers: &HeaderMap) -> Option<&[u8]> {
+    let value = single_value(headers).ok()?;
+    is_credential(value).then_some(value.as_bytes())
+}
+
+/// Returns whether a value of an `Authorization` field can be a credential of whatever kind: it has
+/// another scheme, or a bearer token of whatever form.
+pub(super) fn is_credential(value: &HeaderValue) -> bool {
+    matches!(token_of(value), Ok(_) | Err(Cause::OtherScheme)) && !is_blank(value.as_bytes())
+}
+
 /// Returns the value of the only `Authorization` field.
 #[inline]
 fn single_value(headers: &HeaderMap) -> Result<&HeaderValue, Cause> {
@@ -49,6 +76,11 @@ fn single_value(headers: &HeaderMap) -> Result<&HeaderValue, Cause> {
     } else {
         Ok(value)
     }
+}
+
+/// Returns whether a value has nothing but spaces.
+pub(super) fn is_blank(value: &[u8]) -> bool {
+    without_leading_spaces(value).is_empty()
 }
 
 fn without_leading_spaces(value: &[u8]) -> &[u8] {

@@ -51,7 +51,7 @@ impl Live {
 
     /// Decides where the request acts. A key acts only in its own organization, whatever the header
     /// names. A token acts only in the organization that the header names, if the store found a
-    /// membership there.
+    /// membership there. Restrictions may take either away.
     #[inline]
     pub(crate) fn in_organization(
         self,
@@ -75,6 +75,7 @@ impl Live {
             }
         };
         match cause {
+            None if record.restrictions().is_some() => within_restrictions(record),
             None => Ok(Authorized(record)),
             Some(cause) => Err(Denial::about(cause, record)),
         }
@@ -89,6 +90,17 @@ impl Live {
             Kind::PersonalToken => Err(Denial::about(StoreFault::mismatched().into(), self.0)),
             Kind::OrgKey => Err(Denial::about(Cause::KeyOnUserRoute, self.0)),
         }
+    }
+}
+
+/// Checks that a restricted credential may act in its record's organization. Cold, to keep it off
+/// the path of unrestricted credentials.
+#[cold]
+fn within_restrictions(record: Arc<Record>) -> Result<Authorized, Denial> {
+    let organization = record.organization();
+    match organization.is_some_and(|organization| record.may_act_in(organization)) {
+        true => Ok(Authorized(record)),
+        false => Err(Denial::about(Cause::OrganizationNotAllowed, record)),
     }
 }
 

@@ -2,34 +2,43 @@
 //! refuse.
 //!
 //! ```text
-//! read:    one bearer header → a known prefix and a well-formed body → its digest
+//! read:    one credential → a known prefix and a well-formed body → its digest
 //! lookup:  one question to the store, with the organization that a token names
-//! decide:  right secret → still live → not from a browser → may act there → principal
+//! decide:  right secret → still live → not from a browser → may act there → principal → conditions
 //! ```
 //!
 //! Apart from the store and the clock it is pure. The order is part of the protocol: a bad
 //! credential is refused before organizations are considered, and scopes come last, in
 //! [`require`](crate::require).
 
+mod basic;
 mod bearer;
 mod browser;
+mod conditions;
 mod live;
 mod org_header;
 mod presented;
+mod source;
+mod sources;
 pub(crate) mod verify;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 pub(crate) use browser::BrowserGuard;
 pub use browser::ExposedCredential;
+pub(crate) use conditions::Checks;
 use http::{HeaderMap, HeaderName, Method, Request, header};
 pub(crate) use live::Authorized;
 pub(crate) use presented::Presented;
+pub use source::CredentialSource;
+pub(crate) use sources::Sources;
 
 use crate::{
     anyreach,
     clock::{Clock, SystemClock},
+    condition::RequestHead,
     credential::TokenFormat,
+    end_notices::EndNotices,
     last_use::LastUse,
     principal::Principal,
     rejection::{Cause, Denial},
@@ -41,6 +50,8 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Policy {
     pub(crate) format: TokenFormat,
+    /// Where a credential may be, besides `Authorization: Bearer`.
+    pub(crate) sources: Sources,
     /// Names the organization for a personal token.
     pub(crate) organization_header: HeaderName,
     /// Decides expiry.
@@ -49,22 +60,28 @@ pub(crate) struct Policy {
     pub(crate) deadline: Duration,
     /// `false` on a route that belongs to a person and not to an organization.
     pub(crate) needs_organization: bool,
-    /// Lets a request without any `Authorization` header pass through unauthenticated.
+    /// Lets a request that presents nothing pass through unauthenticated.
     pub(crate) optional: bool,
     /// Answers CORS preflights with a bare 200.
     pub(crate) answers_preflights: bool,
-    /// Removes the `Authorization` header from accepted requests.
+    /// Removes the credential from accepted requests.
     pub(crate) removes_authorization: bool,
     /// Refuses credentials that a browser sends.
     pub(crate) browser_guard: Option<BrowserGuard>,
+    /// Conditions under which credentials are accepted.
+    pub(crate) checks: Checks,
     /// Collects last uses.
     pub(crate) last_use: Option<LastUse>,
+    /// Records the caller on the current span.
+    pub(crate) records_on_span: bool,
+    /// Headers that tell callers when their credential ends.
+    pub(crate) end_notices: EndNotices,
 }
 
 impl Policy {
     /// Returns whether the request passes through unauthenticated.
     pub(crate) fn skips_authentication<B>(&self, request: &Request<B>) -> bool {
-        self.optional && !request.headers().contains_key(header::AUTHORIZATION)
+        self.optional && !self.sources.are_used(request.headers())
     }
 
     /// Returns whether the layer answers the request itself, without examining a credential.
@@ -72,15 +89,21 @@ impl Policy {
         self.answers_preflights && is_preflight(request)
     }
 
-    /// Reads the credential, without the store and without allocation.
+    /// Returns whether the request's only credential is not one of this layer's kinds, so that
+    /// another authenticator may decide about it. A credential of these kinds that is bad in any
+    /// way is not another one.
+    pub(crate) fn presents_other<B>(&self, request: &Request<B>) -> bool {
+        self.sources.present_other(request.headers(), &self.format)
+            && !self.is_answered_preflight(request)
+    }
+
+    /// Reads the credential, without the store.
     #[inline]
     pub(crate) fn read_credential<'h>(
         &self,
         headers: &'h HeaderMap,
     ) -> Result<Presented<'h>, Cause> {
-        let token = bearer::token(headers)?;
-        let token = self.format.classify(token)?;
-        Ok(Presented::new(&token))
+        self.sources.read(headers, &self.format)
     }
 
     /// Returns the organization for the store's lookup.
@@ -95,12 +118,12 @@ impl Policy {
     #[inline]
     pub(crate) fn decide(
         &self,
-        headers: &HeaderMap,
+        request: &RequestHead<'_>,
         presented: &Presented<'_>,
         found: Result<Option<Arc<Record>>, StoreError>,
         decoy: Option<&Pepper>,
     ) -> Result<Principal, Denial> {
-        self.decide_inner(headers, presented, found, decoy)
+        self.decide_inner(request, presented, found, decoy)
             .map_err(|denial| Denial {
                 kind: Some(presented.kind()),
                 ..denial
@@ -112,11 +135,12 @@ impl Policy {
     #[inline]
     fn decide_inner(
         &self,
-        headers: &HeaderMap,
+        request: &RequestHead<'_>,
         presented: &Presented<'_>,
         found: Result<Option<Arc<Record>>, StoreError>,
         decoy: Option<&Pepper>,
     ) -> Result<Principal, Denial> {
+        let headers = request.headers;
         let verified = verify::check(presented, found?, decoy)?; // the same work when the id is unknown
         let live = verified.live(&*self.clock)?;
         if let Some(guard) = &self.browser_guard {
@@ -127,10 +151,28 @@ impl Policy {
             false => live.into_person()?,
         };
         let principal = Principal::new(authorized);
+        self.checks.check(&principal, request)?;
         if let Some(uses) = &self.last_use {
-            uses.note(principal.record(), presented.digest(), self.clock.now());
+            self.note(uses, &principal, presented, request);
         }
         Ok(principal)
+    }
+
+    #[inline]
+    fn note(
+        &self,
+        uses: &LastUse,
+        caller: &Principal,
+        presented: &Presented<'_>,
+        request: &RequestHead<'_>,
+    ) {
+        let (record, digest, now) = (caller.record(), presented.digest(), self.clock.now());
+        match uses.keeps_origin() {
+            false => uses.note(record, digest, now),
+            true => uses.note_from(record, digest, now, || {
+                uses.origin(request.headers, || self.checks.address(request))
+            }),
+        }
     }
 }
 
@@ -149,6 +191,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             format: TokenFormat::default(),
+            sources: Sources::default(),
             organization_header: anyreach::ORGANIZATION_HEADER,
             clock: Arc::new(SystemClock::default()),
             deadline: DEFAULT_DEADLINE,
@@ -157,7 +200,10 @@ impl Default for Policy {
             answers_preflights: false,
             removes_authorization: false,
             browser_guard: None,
+            checks: Checks::default(),
             last_use: None,
+            records_on_span: false,
+            end_notices: EndNotices::default(),
         }
     }
 }
@@ -166,6 +212,7 @@ impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Policy")
             .field("format", &self.format)
+            .field("sources", &self.sources)
             .field("organization_header", &self.organization_header)
             .field("deadline", &self.deadline)
             .field("needs_organization", &self.needs_organization)
@@ -173,6 +220,9 @@ impl fmt::Debug for Policy {
             .field("answers_preflights", &self.answers_preflights)
             .field("removes_authorization", &self.removes_authorization)
             .field("browser_guard", &self.browser_guard)
+            .field("checks", &self.checks)
+            .field("records_on_span", &self.records_on_span)
+            .field("end_notices", &self.end_notices)
             .finish_non_exhaustive()
     }
 }

@@ -20,10 +20,11 @@ impl<'h> Presented<'h> {
     /// Computes the digest of a token. From here on the plain text is not needed.
     #[inline]
     pub(crate) fn new(token: &Token<'h>) -> Self {
+        let digest = Digest::of(token.hashed);
         Self {
             kind: token.kind,
-            id: Cow::Borrowed(token.id),
-            digest: Digest::of(token.whole),
+            id: token.lookup_id(&digest),
+            digest,
         }
     }
 
@@ -32,7 +33,7 @@ impl<'h> Presented<'h> {
         self.kind
     }
 
-    /// Returns the id of a key as it was sent; empty for a token.
+    /// Returns the id of a key, as it was sent or computed; empty for a token.
     pub(crate) fn id(&self) -> &[u8] {
         &self.id
     }

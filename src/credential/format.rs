@@ -1,13 +1,21 @@
 //! The grammar of tokens: prefix, length, alphabet, parts. Parsing needs no lookup and no
 //! allocation.
 
-use super::Kind;
-use crate::{anyreach, error::ConfigError};
+use std::borrow::Cow;
+
+use super::{
+    Kind, key_id_of_digest,
+    shape::{FurtherShapes, TokenShape},
+};
+use crate::{anyreach, error::ConfigError, secret::Digest};
 
 /// The format of tokens: what is minted, and what is refused before any lookup.
 ///
 /// The default is the documented form: `ak_<id>.<secret>` and `pat_…`, at most 512 bytes, checksum
-/// not required. Give the layers and the [`Manager`](crate::manage::Manager) the same format.
+/// not required. Tokens of other systems can be accepted beside them
+/// ([`with_further_prefix`](Self::with_further_prefix),
+/// [`with_unprefixed`](Self::with_unprefixed)). Give the layers and the
+/// [`Manager`](crate::manage::Manager) the same format.
 ///
 /// ```
 /// use tower_api_key::credential::{Kind, TokenFormat};
@@ -25,8 +33,10 @@ pub struct TokenFormat {
     org_key: Box<str>,
     /// The prefix of personal tokens.
     personal_token: Box<str>,
+    /// Tokens of other systems.
+    pub(super) further: FurtherShapes,
     max_len: usize,
-    /// Whether a token must end in its checksum.
+    /// Whether a token with a main prefix must end in its checksum.
     checksum: bool,
 }
 
@@ -34,9 +44,28 @@ pub struct TokenFormat {
 #[derive(Clone, Copy)]
 pub(crate) struct Token<'h> {
     pub(crate) kind: Kind,
-    /// The id of a key; empty for a personal token.
+    /// The id of a key; empty for a personal token, and for a key without an id.
     pub(crate) id: &'h [u8],
-    pub(crate) whole: &'h [u8],
+    /// What the digest is computed of: the whole token, unless its shape says otherwise.
+    pub(crate) hashed: &'h [u8],
+}
+
+impl<'h> Token<'h> {
+    /// Returns the id by which a store finds a key, given the token's digest; empty for a personal
+    /// token.
+    #[inline]
+    pub(crate) fn lookup_id(&self, digest: &Digest) -> Cow<'h, [u8]> {
+        match (self.kind, self.id) {
+            (Kind::OrgKey, []) => id_of_digest(digest),
+            _ => Cow::Borrowed(self.id),
+        }
+    }
+}
+
+#[cold]
+fn id_of_digest(digest: &Digest) -> Cow<'static, [u8]> {
+    let id = key_id_of_digest(digest);
+    Cow::Owned(id.as_str().as_bytes().to_vec())
 }
 
 /// Why a text is not a token of this format.
@@ -56,11 +85,15 @@ pub(crate) enum FormatError {
 /// The length of a minted token with the default prefixes.
 const MINTED_LEN: usize = 55;
 
+/// The scheme of tokens, which some clients write without the space behind it.
+const SCHEME: &[u8] = b"bearer";
+
 impl Default for TokenFormat {
     fn default() -> Self {
         Self {
             org_key: anyreach::ORG_KEY_PREFIX.into(),
             personal_token: anyreach::PERSONAL_TOKEN_PREFIX.into(),
+            further: FurtherShapes::default(),
             max_len: 512,
             checksum: false,
         }
@@ -72,23 +105,36 @@ impl TokenFormat {
     ///
     /// # Errors
     /// [`ConfigError::InvalidPrefix`] for a prefix that is empty or has characters other than
-    /// letters, digits, `-` and `_`, and for two prefixes of which one begins with the other.
+    /// letters, digits, `-` and `_`, and where one prefix begins with another.
     pub fn with_prefixes(
         mut self,
         org_key: &str,
         personal_token: &str,
     ) -> Result<Self, ConfigError> {
         (self.org_key, self.personal_token) = (org_key.into(), personal_token.into());
+        self.checked()
+    }
+
+    /// Checks that all prefixes are valid, and that they can be told apart.
+    pub(super) fn checked(self) -> Result<Self, ConfigError> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        for (prefix, other) in [
-            (&self.org_key, &self.personal_token),
-            (&self.personal_token, &self.org_key),
-        ] {
-            if prefix.is_empty() || !prefix.bytes().all(allowed) || other.starts_with(&**prefix) {
-                return Err(ConfigError::InvalidPrefix(prefix.clone()));
+        for (at, prefix) in self.prefixes().enumerate() {
+            let mut others = self
+                .prefixes()
+                .enumerate()
+                .filter(|(other, _)| *other != at);
+            let is_ambiguous = others.any(|(_, other)| other.starts_with(prefix));
+            if prefix.is_empty() || !prefix.bytes().all(allowed) || is_ambiguous {
+                return Err(ConfigError::InvalidPrefix(prefix.into()));
             }
         }
         Ok(self)
+    }
+
+    /// Returns the main prefixes and all further ones.
+    fn prefixes(&self) -> impl Iterator<Item = &str> {
+        let main = [&*self.org_key, &*self.personal_token];
+        main.into_iter().chain(self.further.prefixes())
     }
 
     /// Refuses tokens longer than `bytes` (default 512) before they are hashed.
@@ -107,7 +153,8 @@ impl TokenFormat {
     /// Refuses tokens whose last six characters are not the checksum of the rest, without a lookup.
     ///
     /// Off by default, so that tokens issued elsewhere work. Turn it on if every token was minted
-    /// by [`mint`](Self::mint): junk without a valid checksum then costs no lookup.
+    /// by [`mint`](Self::mint): junk without a valid checksum then costs no lookup. Tokens with a
+    /// [further prefix](Self::with_further_prefix), or without one, need no checksum.
     #[must_use]
     pub fn with_required_checksum(mut self) -> Self {
         self.checksum = true;
@@ -131,44 +178,91 @@ impl TokenFormat {
         self.max_len
     }
 
+    /// Returns whether a part of `value` begins with one of the prefixes, whatever the scheme and
+    /// the characters around it. A part ends at each byte that no token has, and begins anew after
+    /// an escape such as `%20` and after the scheme. So a token that was sent without its scheme,
+    /// glued to it, in quotes, escaped or beside another one is still recognized. With tokens that
+    /// have no prefix, every value may contain one.
+    pub(crate) fn occurs_in(&self, value: &[u8]) -> bool {
+        if self.further.have_unprefixed() {
+            return true;
+        }
+        let begins = |part: &[u8]| {
+            let mut prefixes = self.prefixes();
+            prefixes.any(|prefix| part.starts_with(prefix.as_bytes()))
+        };
+        let mut escaped = false;
+        let mut parts = value.split_inclusive(|byte| !is_token68_byte(*byte));
+        parts.any(|part| {
+            let after = |length| part.get(length..).unwrap_or_default();
+            let scheme = part.get(..SCHEME.len()).unwrap_or_default();
+            let glued = scheme.eq_ignore_ascii_case(SCHEME) && begins(after(SCHEME.len()));
+            let found = begins(part) || glued || escaped && begins(after(2));
+            escaped = part.ends_with(b"%");
+            found
+        })
+    }
+
     /// Classifies `token`. The prefix is checked first, so a value of neither kind is unrecognized,
     /// whatever else is wrong with it.
     #[inline]
     pub(crate) fn classify<'h>(&self, token: &'h [u8]) -> Result<Token<'h>, FormatError> {
-        let (kind, body) = if let Some(body) = token.strip_prefix(self.org_key.as_bytes()) {
-            (Kind::OrgKey, body)
-        } else if let Some(body) = token.strip_prefix(self.personal_token.as_bytes()) {
-            (Kind::PersonalToken, body)
-        } else {
-            return Err(FormatError::UnknownPrefix);
+        let Some((shape, body)) = self.split_main(token) else {
+            return self.classify_further(token);
         };
+        let read = self.read(token, shape, body)?;
+        if self.checksum && !Self::checksum_holds(token) {
+            return Err(FormatError::WrongChecksum);
+        }
+        Ok(read)
+    }
+
+    /// Classifies a token without a main prefix.
+    #[cold]
+    fn classify_further<'h>(&self, token: &'h [u8]) -> Result<Token<'h>, FormatError> {
+        let split = self.further.split(token);
+        let (shape, body) = split.ok_or(FormatError::UnknownPrefix)?;
+        self.read(token, shape, body)
+    }
+
+    /// Returns the shape of a token with any of the prefixes, and what follows the prefix.
+    pub(super) fn split<'h>(&self, token: &'h [u8]) -> Option<(TokenShape, &'h [u8])> {
+        self.split_main(token).or_else(|| self.further.split(token))
+    }
+
+    #[inline]
+    fn split_main<'h>(&self, token: &'h [u8]) -> Option<(TokenShape, &'h [u8])> {
+        if let Some(body) = token.strip_prefix(self.org_key.as_bytes()) {
+            return Some((TokenShape::OrgKey, body));
+        }
+        let body = token.strip_prefix(self.personal_token.as_bytes())?;
+        Some((TokenShape::PersonalToken, body))
+    }
+
+    /// Reads a token whose shape is known.
+    #[inline]
+    fn read<'h>(
+        &self,
+        token: &'h [u8],
+        shape: TokenShape,
+        body: &'h [u8],
+    ) -> Result<Token<'h>, FormatError> {
         if token.len() > self.max_len {
             return Err(FormatError::TooLong);
         }
         if !is_token68(body) {
             return Err(FormatError::Malformed);
         }
-        let id = match kind {
-            Kind::OrgKey => key_id(body).ok_or(FormatError::Malformed)?,
-            Kind::PersonalToken => &[],
+        let (id, secret) = shape.parts(body).ok_or(FormatError::Malformed)?;
+        let hashed = match shape {
+            TokenShape::OrgKeyHashedBySecret { .. } => secret,
+            _ => token,
         };
-        if self.checksum && !Self::checksum_holds(token) {
-            return Err(FormatError::WrongChecksum);
-        }
         Ok(Token {
-            kind,
+            kind: shape.kind(),
             id,
-            whole: token,
+            hashed,
         })
-    }
-}
-
-/// Returns the part before the first dot, if there is something on both sides of it.
-#[inline]
-fn key_id(body: &[u8]) -> Option<&[u8]> {
-    match body.split_at_checked(body.iter().position(|byte| *byte == b'.')?)? {
-        ([], _) | (_, [b'.']) => None,
-        (id, _) => Some(id),
     }
 }
 
@@ -378,7 +472,7 @@ mod tests {
         fn what_passes_is_token68_and_keeps_every_byte(tail in proptest::collection::vec(any::<u8>(), 0..600), pat: bool) {
             let token = [if pat { &b"pat_"[..] } else { b"ak_" }, &tail].concat();
             if let Ok(parsed) = TokenFormat::default().classify(&token) {
-                prop_assert_eq!(parsed.whole, &token[..]);
+                prop_assert_eq!(parsed.hashed, &token[..]);
                 let foreign = token.iter().find(|b| !b.is_ascii_graphic() || b",;\"\\()<>@[]{}?:".contains(b));
                 prop_assert_eq!(foreign, None);
                 prop_assert!(token.len() <= 512);

@@ -9,8 +9,12 @@
 //! pat_<secret>        a personal access token: found by the digest of the whole token
 //! ```
 //!
+//! Tokens of other systems can be accepted beside them, in other [shapes](TokenShape):
+//! [`moving`](crate::guide::moving).
+//!
 //! A request presents exactly one bearer token, whose kind its prefix shows, and optionally an
-//! organization. Only the `Authorization` header and the organization header are read. A token in
+//! organization. Only the `Authorization` header, the organization header and further
+//! [sources](crate::CredentialSource) that you set are read. A token in
 //! the query, a cookie, the body, the trailers or `Proxy-Authorization` is never read (RFC 9700,
 //! section 4.3.2; RFC 6750, sections 2.2 and 2.3, are not supported).
 
@@ -18,6 +22,7 @@ mod crc;
 mod format;
 mod mint;
 mod parsed;
+mod shape;
 
 pub use format::TokenFormat;
 use format::is_key_id;
@@ -25,6 +30,7 @@ pub(crate) use format::{FormatError, Token};
 pub use mint::{MintError, Minted};
 
 pub use parsed::{ParsedToken, TokenError};
+pub use shape::{TokenShape, key_id_of_digest};
 
 use crate::id::{InvalidId, check_visible};
 

@@ -9,9 +9,11 @@ use crate::{id::CredentialId, secret::Digest};
 pub struct ParsedToken {
     /// The kind of credential.
     pub kind: Kind,
-    /// The id of a key, between prefix and dot; `None` for a personal token, which contains none.
+    /// The id of a key: what is between prefix and dot, or for a key
+    /// [without an id](super::TokenShape::OrgKeyWithoutId) one that is
+    /// [computed](super::key_id_of_digest). `None` for a personal token.
     pub id: Option<CredentialId>,
-    /// The digest of the whole token.
+    /// The digest of the whole token, or of what its [shape](super::TokenShape) says.
     pub digest: Digest,
 }
 
@@ -20,7 +22,7 @@ pub struct ParsedToken {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
-    /// The token begins with neither prefix.
+    /// The token begins with neither main prefix, and with none of further ones.
     #[error("the token begins with neither {org_key:?} nor {personal_token:?}")]
     UnknownPrefix {
         /// The prefix of organization keys.
@@ -46,8 +48,10 @@ pub enum TokenError {
          and `/`, and `=` at the end only"
     )]
     InvalidCharacter(usize),
-    /// The organization key lacks an id, a dot or a secret.
-    #[error("the key has no id and secret with a dot between them, after its prefix")]
+    /// The organization key lacks an id, a dot (or its other separator) or a secret.
+    #[error(
+        "the key has no id and secret with a dot or its separator between them, after its prefix"
+    )]
     NoDot,
     /// The format requires a checksum, and the token does not end in one.
     #[error("the token does not end in its checksum")]
@@ -81,19 +85,20 @@ impl TokenFormat {
         let Ok(read) = read else {
             return Err(self.explain(token));
         };
-        let id = String::from_utf8_lossy(read.id);
+        let digest = Digest::of(read.hashed);
+        let id = read.lookup_id(&digest);
+        let id = String::from_utf8_lossy(&id).into_owned();
         Ok(ParsedToken {
             kind: read.kind,
-            id: (read.kind == Kind::OrgKey).then(|| id.into_owned().into()),
-            digest: Digest::of(read.whole),
+            id: (read.kind == Kind::OrgKey).then(|| id.into()),
+            digest,
         })
     }
 
     /// Returns the step in which `classify` refused the token.
     fn explain(&self, token: &str) -> TokenError {
         let (org_key, personal_token) = (self.org_key_prefix(), self.personal_token_prefix());
-        let key = token.strip_prefix(org_key);
-        let Some(body) = key.or_else(|| token.strip_prefix(personal_token)) else {
+        let Some((shape, body)) = self.split(token.as_bytes()) else {
             return TokenError::UnknownPrefix {
                 org_key: org_key.into(),
                 personal_token: personal_token.into(),
@@ -104,20 +109,14 @@ impl TokenFormat {
             TokenError::TooLong { length, max }
         } else if body.is_empty() {
             TokenError::Empty
-        } else if let Some(at) = first_invalid_byte(body.as_bytes()) {
+        } else if let Some(at) = first_invalid_byte(body) {
             TokenError::InvalidCharacter(length - body.len() + at)
-        } else if key.is_some() && !has_id_and_secret(body) {
+        } else if shape.parts(body).is_none() {
             TokenError::NoDot
         } else {
             TokenError::WrongChecksum
         }
     }
-}
-
-/// Returns whether `body` is `<id>.<secret>` as `classify` accepts it.
-fn has_id_and_secret(body: &str) -> bool {
-    body.split_once('.')
-        .is_some_and(|(id, secret)| !id.is_empty() && !secret.is_empty())
 }
 
 #[cfg(test)]

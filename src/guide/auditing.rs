@@ -59,12 +59,12 @@
 //! | promise | read |
 //! |---|---|
 //! | the decision and its order | `src/authenticate/mod.rs`, one page |
-//! | one `Authorization` header, and nothing else | `src/authenticate/bearer.rs`, `src/credential/format.rs` |
+//! | one `Authorization` header, and nothing else | `src/authenticate/{bearer,sources}.rs`, `src/credential/format.rs` |
 //! | the comparison in constant time, with a decoy | `src/authenticate/verify.rs` |
 //! | a principal only after every check | `src/authenticate/{verify,live}.rs`, `src/principal.rs` |
 //! | same bytes for different causes | `src/rejection/{cause,messages}.rs` |
 //! | an outage is a 503, a panic is caught | `src/store/guard.rs`, `src/panics.rs` |
-//! | no permit while the store is asked | `src/service/mod.rs`, `src/future.rs` |
+//! | no permit while the store is asked | `src/service/mod.rs`, `src/future/mod.rs` |
 //! | gRPC refusals for gRPC calls alone | `src/rejection/{style,grpc}.rs` |
 //! | random secrets, wiped when dropped | `src/credential/mint.rs`, `src/secret/mod.rs` |
 //! | a revocation beats the cache | `src/store/cached/core.rs`, explored by `tests/loom/cache.rs` |
@@ -93,6 +93,7 @@
 //! | `foldhash` | hash of the maps that requests read, keyed at random | github.com/orlp (Orson Peters) |
 //! | `getrandom` | the operating system's randomness | github.com/rust-random (the Rand project) |
 //! | `http` | requests, responses, headers | github.com/hyperium |
+//! | `ipnet` | networks from which a credential is accepted | github.com/krisprice (Kris Price) |
 //! | `papaya` | maps that are read without a lock | github.com/ibraheemdev (Ibraheem Ahmed) |
 //! | `pin-project-lite` | futures without `unsafe` | github.com/taiki-e |
 //! | `sha2` | digests | github.com/RustCrypto |
@@ -103,9 +104,10 @@
 //! | `rustix` (Linux, Android, Apple) | a clock that counts a machine's sleep | github.com/bytecodealliance |
 //!
 //! The features add `axum-core` and `tracing` (github.com/tokio-rs), `bytes` (tokio-rs),
-//! `http-body-util` (hyperium), `hmac` (RustCrypto), `metrics` (metrics-rs) and `tonic`
-//! (github.com/grpc). The companion adds `sqlx` (github.com/launchbadge), which brings SQLite's
-//! source with its feature `sqlite`, and `serde_json` (github.com/serde-rs).
+//! `http-body-util` (hyperium), `hmac` (RustCrypto), `metrics` (metrics-rs), `tonic`
+//! (github.com/grpc) and `utoipa` (github.com/juhaku). The companion adds `sqlx`
+//! (github.com/launchbadge), which brings SQLite's source with its feature `sqlite`, and
+//! `serde_json` (github.com/serde-rs).
 //!
 //! `deny.toml` states which licences and registries are accepted, and `.ci/run` checks it, together
 //! with unused dependencies (`cargo machete`) and the lowest versions that the manifests allow. For

@@ -85,6 +85,23 @@
 //! layer. In two runs it printed 1.63 × and 1.79 × on a single key, whose reference count the
 //! threads contend for, and 1.89 × and 1.87 × on 64 keys.
 //!
+//! # Last uses
+//!
+//! `cargo run -p tower-api-key-proof --bin last_use_model` computes, by a model, how many rows a
+//! database writes a second to keep when 10⁸ keys were last used: 600 nodes, 420 000 requests a
+//! second, one key in a hundred used a hundred times as often as the others, keys that live for 90
+//! days. The first row is a fixed [`Granularity`](crate::store::Granularity) of a minute, the
+//! second the default.
+//!
+//! | granularity | every day | upgrade: first hour | rest of the day | busiest hour later |
+//! |---|---:|---:|---:|---:|
+//! | a minute | 200153 | 197431 | 199867 | 202847 |
+//! | **adaptive** | 1521 | 171931 | 24130 | 21972 |
+//!
+//! The columns on the right are the days after an upgrade from a version that did not keep the
+//! first use. All keys then seem to be new, and those in use are written in the same hour of the
+//! next days.
+//!
 //! # End to end
 //!
 //! `cargo bench --features axum --bench e2e` runs axum over loopback, in one-second slices

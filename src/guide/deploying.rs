@@ -23,10 +23,10 @@
 //!
 //! A database can write digests into its own log. PostgreSQL does with `log_statement`,
 //! `log_min_duration_statement` or `auto_explain`, unless parameters are left out
-//! (`log_parameter_max_length = 0`; `auto_explain` has a setting of its own), and it quotes the row of a failed constraint
-//! unless `log_error_verbosity = terse`. A digest of a random secret cannot be turned into the
-//! token ([`auditing`](super::auditing) has the arithmetic), but treat such logs like a copy of the
-//! table.
+//! (`log_parameter_max_length = 0`; `auto_explain` has a setting of its own), and it quotes the row
+//! of a failed constraint unless `log_error_verbosity = terse`. A digest of a random secret cannot
+//! be turned into the token ([`auditing`](super::auditing) has the arithmetic), but treat such logs
+//! like a copy of the table.
 //!
 //! [`tower_api_key_sqlx::postgres`]: https://docs.rs/tower-api-key-sqlx/latest/tower_api_key_sqlx/postgres/
 //!
@@ -46,7 +46,11 @@
 //!   joined by a comma.
 //! - The crate trusts no header that says who the caller is. If your handlers read one, the proxy
 //!   has to remove what clients send under that name.
-//! - Address limits belong into the proxy, which sees the address. The crate has no rate limit;
+//! - If credentials are to be accepted from some [networks](crate::condition) only, tell the layer
+//!   which proxies it is behind:
+//!   [`ClientAddress::behind`](crate::condition::ClientAddress::behind). Without that, the proxy's
+//!   own address counts.
+//! - Rate limits by address belong in the proxy, which sees the address. The crate has none;
 //!   [`with_miss_rate_limit`](crate::store::Cached::with_miss_rate_limit) protects the database,
 //!   not the callers.
 //! - A proxy or CDN in front that caches responses has to respect `Cache-Control` and `Vary`.
@@ -129,7 +133,9 @@
 //! # Rotating keys and peppers
 //!
 //! - **Keys**: [`with_max_lifetime`](crate::manage::Manager::with_max_lifetime) refuses new
-//!   credentials that do not expire, or too late. [`rotate`](crate::manage::Manager::rotate) with an overlap window replaces
+//!   credentials that do not expire, or too late
+//!   ([`with_max_lifetime_of`](crate::manage::Manager::with_max_lifetime_of): those of one kind).
+//!   [`rotate`](crate::manage::Manager::rotate) with an overlap window replaces
 //!   one without an outage, and the audit trail names clients that still use the old one. A
 //!   rotation is not an answer to a leak: with a window, the leaked key stays valid until it ends.
 //! - **Peppers**: every year, or when someone who knew one leaves. [`peppers`](super::peppers) has
@@ -143,7 +149,9 @@
 //!
 //! 1. **Revoke it.** If you have the token itself, as a secret scanner reports it, pass it to
 //!    [`revoke_presented`](crate::manage::Manager::revoke_presented). It needs no other authority
-//!    and returns whose it was. With the public id alone, as a log or a list shows it, call
+//!    and returns whose it was. `Deleted` is not the end: a thief who has rotated the key has its
+//!    successor, so go on with what [`find_presented`](crate::manage::Manager::find_presented)
+//!    returns. With the public id alone, as a log or a list shows it, call
 //!    [`delete`](crate::manage::Manager::delete) as an operator.
 //! 2. **Find out whose it is, without sending it anywhere.**
 //!    [`TokenFormat::parse`](crate::credential::TokenFormat::parse) reads the kind and a key's
@@ -151,7 +159,7 @@
 //! 3. **See what it did.** Events with the target `tower_api_key::verdict` name its
 //!    `credential_id`. [`events`](crate::manage::Manager::events) lists what was changed on the
 //!    owner's credentials, newest first: a leaked key with `organizations:manage` may have issued
-//!    others.
+//!    others. Read it to its end: renaming a key fills pages.
 //! 4. **If it may have issued others**, or you do not know which one leaked, call
 //!    [`revoke_all`](crate::manage::Manager::revoke_all) for the owner. What the owner's
 //!    credentials issue at the same time is refused or deleted too. A personal token may also have
@@ -166,36 +174,52 @@
 //!
 //! ```
 //! use tower_api_key::{
-//!     credential::TokenFormat,
 //!     manage::*,
-//!     store::{AuditAction, AuditActor, AuditEvent, ManageStore, Owner},
+//!     store::{AuditAction, AuditActor, AuditEvent, CredentialInfo, ManageStore, Owner},
 //! };
 //!
-//! /// Ends a leaked token, and everything of its kind and owner if it has issued others.
+//! /// Ends a leaked token, and everything of its kind and owner if it has issued others. It can be
+//! /// repeated.
 //! async fn leaked(
 //!     manager: &Manager<impl ManageStore>,
-//!     format: &TokenFormat,
 //!     token: &str,
 //! ) -> Result<Option<Owner>, ManageError> {
-//!     let Ok(parsed) = format.parse(token) else {
-//!         return Ok(None); // none of ours; the error does not contain it
-//!     };
-//!     let info = match manager.revoke_presented(token, Some("secret scanning")).await {
-//!         Ok(info) => info,
-//!         Err(ManageError::UnknownCredential | ManageError::Deleted) => return Ok(None),
+//!     match manager.revoke_presented(token, Some("secret scanning")).await {
+//!         // It may have been deleted before: by a colleague, by an earlier call, or by a thief who
+//!         // rotated it and has the successor.
+//!         Ok(_) | Err(ManageError::Deleted) => {}
+//!         Err(ManageError::UnknownCredential) => return Ok(None), // none of ours
 //!         Err(error) => return Err(error), // unavailable: repeat the call
-//!     };
-//!     let operator = Actor::operator("incident", info.owner.clone());
-//!     // The newest 200; pass the last one's number for those before.
-//!     let events = manager.events(&operator, parsed.kind, None, 200).await?;
+//!     }
+//!     let leaked = manager.find_presented(token).await?;
+//!     let operator = Actor::operator("incident", leaked.owner.clone());
+//!     if has_issued_others(manager, &operator, &leaked).await? {
+//!         manager.revoke_all(&operator, leaked.kind()).await?;
+//!     }
+//!     Ok(Some(leaked.owner))
+//! }
+//!
+//! /// Reads the owner's audit trail to its end: what the thief did last may fill many pages.
+//! async fn has_issued_others(
+//!     manager: &Manager<impl ManageStore>,
+//!     operator: &Actor,
+//!     leaked: &CredentialInfo,
+//! ) -> Result<bool, ManageError> {
 //!     let by_it = |event: &AuditEvent| match &event.by {
-//!         AuditActor::Key(id) | AuditActor::Token { id, .. } => *id == info.id,
+//!         AuditActor::Key(id) | AuditActor::Token { id, .. } => *id == leaked.id,
 //!         _ => false,
 //!     };
-//!     if events.iter().any(|event| event.action == AuditAction::Issued && by_it(event)) {
-//!         manager.revoke_all(&operator, parsed.kind).await?;
+//!     let mut before = None;
+//!     loop {
+//!         let page = manager.events(operator, leaked.kind(), before, 200).await?;
+//!         if page.iter().any(|event| event.action == AuditAction::Issued && by_it(event)) {
+//!             return Ok(true);
+//!         }
+//!         match page.last() {
+//!             Some(oldest) => before = oldest.number,
+//!             None => return Ok(false),
+//!         }
 //!     }
-//!     Ok(Some(info.owner))
 //! }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -208,11 +232,29 @@
 //! # let operator = Actor::operator("test", owner.clone());
 //! # let issued = manager.issue_key(&operator, NewKey::named("test")).await?;
 //! # let secret = issued.into_secret().ok_or("issued before")?;
-//! # let format = TokenFormat::default();
-//! # let whose = leaked(&manager, &format, secret.expose_secret()).await?;
-//! # assert_eq!(whose, Some(owner));
-//! # assert_eq!(leaked(&manager, &format, secret.expose_secret()).await?, None);
-//! # assert_eq!(leaked(&manager, &format, "not a token").await?, None);
+//! # for _ in 0..2 {
+//! #     let whose = leaked(&manager, secret.expose_secret()).await?;
+//! #     assert_eq!(whose.as_ref(), Some(&owner));
+//! # }
+//! # assert_eq!(leaked(&manager, "not a token").await?, None);
+//! # #[cfg(feature = "testing")]
+//! # {
+//! #     use tower_api_key::{secret::Digest, store::{Filter, Record}, testing::principal};
+//! #     let new = NewKey::named("leaked").with_role("admin");
+//! #     let (info, secret) = manager.issue_key(&operator, new).await?.into_parts();
+//! #     let (kind, id) = (info.kind(), info.id.as_str());
+//! #     let record = Record::org_key(&info.id, Digest::of(b"test"), "org_1");
+//! #     let record = record.with_role("admin", store.catalogue())?;
+//! #     let thief = Actor::from_principal(&principal(record));
+//! #     manager.issue_key(&thief, NewKey::named("another").with_role("admin")).await?;
+//! #     for number in 0..250 {
+//! #         manager.rename(&thief, kind, id, &format!("name {number}")).await?;
+//! #     }
+//! #     manager.rotate(&thief, kind, id, Rotation::default()).await?;
+//! #     leaked(&manager, secret.ok_or("issued before")?.expose_secret()).await?;
+//! #     let left = manager.list(&operator, kind, &Filter::default(), None, 10).await?;
+//! #     assert!(left.items.is_empty(), "{left:?}");
+//! # }
 //! # Ok(())
 //! # }
 //! ```
@@ -231,8 +273,8 @@
 //! # Several nodes
 //!
 //! - Give every node the same catalogue, peppers and token format, in the order that
-//!   [`many_machines`](super::many_machines#what-to-know) and [`peppers`](super::peppers) describe
-//!   for a change of each.
+//!   [`many_machines`](super::many_machines#roles) and [`peppers`](super::peppers) describe for a
+//!   change of each. Alert on `tower_api_key_unknown_roles_total`.
 //! - Follow the feed on each node, alert on `tower_api_key_feed_up` being 0, and call `prune` from
 //!   one of them.
 //! - Make all changes through the cache that the same node's layers use.

@@ -30,8 +30,9 @@
 //!
 //! Make three routers: for what an organization owns, for what a person owns, and for what is open
 //! to everyone ([`organizations`](super::organizations) has the rules). The last call on each adds
-//! its layer. Add requirements to single routes, and an outermost layer that turns a forgotten
-//! route into an error:
+//! its layer. Add requirements to single routes, and an outermost layer that withholds the response
+//! of a forgotten route, whose handler has run by then ([a test](super::testing_services) finds it
+//! before it is deployed):
 //!
 //! ```
 //! # #[cfg(feature = "axum")]

@@ -8,7 +8,7 @@
 //!
 //! | [`Actor`](crate::manage::Actor) | reaches | can grant at most |
 //! |---|---|---|
-//! | `from_principal(&caller)`, the caller of a request | the keys of the organization that the request acts in, if the caller holds `organizations:manage`; with a personal token also its owner's tokens | what the presented credential holds, for as long as it lasts |
+//! | `from_principal(&caller)`, the caller of a request | the keys of the organization that the request acts in, if the caller holds `organizations:manage`; with a personal token also its owner's tokens | what the presented credential holds, for as long as it lasts, where it is accepted; if it is [restricted](super::organizations#restricted-tokens), tokens that are too |
 //! | `user(id)`, a user whom the service itself has authenticated, such as by a session | that user's tokens; with `acting_in` also that organization's keys, on the same condition | the stated scopes, and what they imply in the store's catalogue |
 //! | `operator(name, owner)`, a command or a job | the credentials of that owner | everything |
 //!
@@ -18,8 +18,9 @@
 //!
 //! The actor is checked when the change is made: the store reads it again in the same transaction.
 //! A caller gets `not_allowed`, and nothing is written, if in the meantime its credential was
-//! deleted, disabled, rotated away or has expired, its membership ended, its role was narrowed, or
-//! the user was disabled. This holds however long the request took.
+//! deleted, disabled, rotated away or has expired, its conditions were narrowed, its membership
+//! ended, its role was narrowed, or the user was disabled. This holds however long the request
+//! took.
 //!
 //! # In code
 //!
@@ -49,41 +50,84 @@
 //! }
 //! ```
 //!
-//! # What may be given
+//! # Limits
 //!
 //! - **Names** have 1 to 100 visible characters. Refused are Unicode's default-ignorable and bidi
 //!   control characters, format characters that show nothing, control characters, line and
 //!   paragraph separators, private-use characters, noncharacters, and blank names. The same
 //!   characters are removed from operators' names and from origins.
 //! - **`expires_at`** is in milliseconds since 1970-01-01T00:00:00Z, in the future, and not after
-//!   2200-01-01. A later value was given in microseconds or nanoseconds.
-//! - **Ids** of organizations, users and credentials to create are 1 to 256 bytes of visible ASCII,
-//!   which is what the organization header can carry. Ids of keys are limited to what a token can
-//!   carry. The functions beside [`check_organization_id`](crate::id::check_organization_id) define
-//!   the rule, and the stores of this project apply them. An entry that already exists under another id can
-//!   still be read, disabled and deleted.
+//!   2200-01-01. A later value is probably in microseconds or nanoseconds.
+//! - **Ids** of new organizations, users and credentials are 1 to 256 bytes of visible ASCII, which
+//!   is what the organization header can carry. Ids of keys are limited to what a token can carry.
+//!   The functions beside [`check_organization_id`](crate::id::check_organization_id) define the
+//!   rule, and the stores of this project apply them. An entry that already exists under another id
+//!   can still be read, disabled and deleted.
+//! - **Descriptions** have 1 to 500 characters, not all of them blank, and the same are refused as
+//!   in names, except line feeds (send `\n` for the `\r\n` of an HTML form).
+//! - **Metadata** has up to 16 pairs, 1024 bytes together. A key has ASCII letters, digits and
+//!   `-./:_`; a value has no control characters. Escape both when you show them, like
+//!   everything that a caller chose.
+//! - **Networks** are up to 100 addresses or networks in CIDR notation with no host bits set.
+//!   **Environments** have 1 to 64 ASCII letters, digits and `-._`.
+//!
+//! # Description, metadata and conditions
+//!
+//! [`with_attributes`](crate::manage::NewKey::with_attributes) sets them when a credential is
+//! issued, [`edit`](crate::manage::Manager::edit) changes them later, with the name if you like, in
+//! one change. A list filters by a pair of the metadata
+//! ([`Filter::with_metadata`](crate::store::Filter::with_metadata)), and handlers read it without
+//! another lookup ([`Principal::metadata`](crate::Principal::metadata)). A list with such a filter
+//! reads the owner's credentials until its page is full.
+//!
+//! [Conditions](crate::condition) limit where a credential is accepted. Everybody who may manage it
+//! may narrow them; to widen them is to grant the credential again, so the actor must hold what it
+//! may do and be accepted there too. A caller whose own credential has networks or an environment
+//! issues, rotates and enables nothing that is accepted elsewhere, and widens no conditions to
+//! elsewhere. An edit replaces conditions as a whole: begin with those in
+//! [`CredentialInfo::attributes`](crate::store::CredentialInfo::attributes). Metadata can be
+//! changed by everyone who may manage the credential.
+//!
+//! ```
+//! use tower_api_key::{Principal, credential::Kind, manage::*, store::*};
+//!
+//! /// A key that works from the office only, until it is edited.
+//! async fn office_key(
+//!     manager: &Manager<impl ManageStore>,
+//!     caller: &Principal,
+//! ) -> Result<Issued, Box<dyn std::error::Error>> {
+//!     let attributes = Attributes::default()
+//!         .with_description("Opens the door.")
+//!         .with_metadata(Metadata::new([("building", "7")])?)
+//!         .with_conditions(Conditions::default().with_networks(["192.0.2.0/24".parse()?]));
+//!     let new = NewKey::named("door").with_scopes(["agents:read"]).with_attributes(attributes);
+//!     Ok(manager.issue_key(&Actor::from_principal(caller), new).await?)
+//! }
+//! ```
 //!
 //! # Roles, or scopes one by one
 //!
-//! A key with a role follows the catalogue: when a deployment narrows the role, the key loses
-//! rights as soon as the first node with the new catalogue starts. Scopes that were granted one by
-//! one stay as they are when a role is narrowed. They lose only scopes that the catalogue no longer
-//! contains at all, and a rotation passes on only scopes that it contains. Give keys the role of
-//! their creator where the two should stay in step, as the example does.
+//! A key with a role follows the catalogue: when a deployment narrows the role, or
+//! [`Catalogue::replace`](crate::scope::Catalogue::replace) does, the key loses rights on each node
+//! that has the new catalogue ([order](super::many_machines#roles)). An actor is checked with the
+//! catalogue in force, when a change is decided and when it is committed. Scopes that were granted
+//! one by one stay as they are when a role is narrowed. They lose only scopes that the catalogue no
+//! longer contains at all, and a rotation passes on only scopes that it contains. Give keys the
+//! role of their creator where the two should stay in step, as the example does.
 //!
 //! # Endpoints
 //!
-//! The example `axum_api` implements them: `POST /admin/organization-pats` returns the whole key once, in `pat_key`; lists show the
-//! truncated `key_id`. With the feature `axum` a [`ManageError`](crate::manage::ManageError) is a
-//! response, `{"detail": "<text>"}` with its status. The layer's `with_body_key` does not apply to
-//! it.
+//! The example `axum_api` implements them: `POST /admin/organization-pats` returns the whole key
+//! once, in `pat_key`; lists show the truncated `key_id`. With the feature `axum` a
+//! [`ManageError`](crate::manage::ManageError) is a response, `{"detail": "<text>"}` with its
+//! status. The layer's `with_body_key` does not apply to it.
 //!
 //! | status | errors |
 //! |---|---|
-//! | 403 | `not_allowed`, `scope_not_held`, `expiry_beyond_creator` |
+//! | 403 | `not_allowed`, `scope_not_held`, `expiry_beyond_creator`, `restrictions_beyond_creator`, `conditions_beyond_creator` |
 //! | 404 | `unknown_credential`, `unknown_owner`: also for what belongs to another owner |
 //! | 409 | `deleted`, `disabled`, `already_rotated`, `idempotency_conflict`, `issued_inactive`, `cap_reached`, `taken`, `busy` |
-//! | 422 | `invalid_name`, `invalid_id`, `expiry_in_past`, `expiry_too_far`, `expiry_beyond_policy`, `unknown_role`, `unknown_scope`, `stale_cursor`, `invalid_idempotency_key`, `overlap_too_long` |
+//! | 422 | `invalid_name`, `invalid_id`, `expiry_in_past`, `expiry_too_far`, `expiry_beyond_policy`, `unknown_role`, `unknown_scope`, `stale_cursor`, `invalid_idempotency_key`, `overlap_too_long`, `too_many_organizations`, `restrictions_unsupported`, `invalid_attributes`, `attributes_unsupported` |
 //! | 503 | [`Unavailable`](crate::manage::ManageError::Unavailable): the store failed, or did not answer in time |
 //!
 //! A client that did not receive the response repeats the request with the same idempotency key.
@@ -99,9 +143,10 @@
 //! nothing was written. The exception is a connection that was lost, or a deadline that passed,
 //! while the store was committing: the change was then made completely or not at all.
 //!
-//! Repeat the call. Disabling, renaming or enabling twice does no harm. A second `delete` returns
+//! Repeat the call. Disabling, editing or enabling twice does no harm. A second `delete` returns
 //! `deleted` (409), which then means success. Issuing needs an idempotency key: with the same key,
-//! the second call creates no second credential.
+//! the second call creates no second credential. With the same key, a second rotation returns the
+//! successor of the first; without one, it returns `already_rotated` or `deleted` (409).
 //!
 //! # Rotation
 //!
@@ -137,8 +182,8 @@
 //! Revocation does not depend on what the holder does: `delete`, `disable`, `revoke_presented` and
 //! `revoke_all` do not compare with an earlier read. As long as the store answers they succeed at
 //! the first call, however often the holder renames, rotates or enables the credential at the same
-//! time. [`deploying`](super::deploying#when-a-key-leaks) has the steps in order. A revoked credential
-//! cannot issue others: its attempts are refused.
+//! time. [`deploying`](super::deploying#when-a-key-leaks) has the steps in order. A revoked
+//! credential cannot issue others: its attempts are refused.
 //!
 //! # The audit trail
 //!
@@ -147,31 +192,49 @@
 //! [`events`](crate::manage::Manager::events) returns them newest first, up to 200 at a time below
 //! a given number. A [hook](crate::manage::Manager::on_event) is called with each one that the call
 //! knows to be stored. A hook that panics does not undo the change or lose a secret: the panic is
-//! counted and reported, and the hook is called with the next event. Changes made to the store by other means, such as
-//! [`insert`](crate::store::ManageStore::insert), a [`Directory`](crate::store::Directory) or by
-//! hand, leave no event.
+//! counted and reported, and the hook is called with the next event. Changes made to the store by
+//! other means, such as [`insert`](crate::store::ManageStore::insert), a
+//! [`Directory`](crate::store::Directory) or by hand, leave no event.
 //!
 //! # The last use
 //!
 //! Give one [`LastUse`](crate::LastUse) to the layers
 //! ([`with_last_use`](crate::AuthLayer::with_last_use)) and run
 //! [`run_usage_recorder`](crate::manage::Manager::run_usage_recorder) in a task. Requests record
-//! their use in memory, and the task writes once a minute. Writes per credential are at least a
-//! minute apart, whichever nodes saw it, except that the first use after a rotation is written by
-//! the next round. A database that cannot be written to does not affect requests.
+//! their use in memory, and the task writes once a minute. A database that cannot be written to
+//! does not affect requests.
 //!
-//! A service with a store of its own and without a manager writes the uses to its own table: about
-//! once a minute it takes what [`unwritten`](crate::LastUse::unwritten) returns, and passes what it
-//! has written to [`mark_written`](crate::LastUse::mark_written). After a failed write it does not
-//! call the latter, and the next round returns the same uses again. With several nodes, keep the
-//! later of two times.
+//! The first use of a credential is written by the next round, and so is the first one after a
+//! rotation. Other writes per credential are at least a minute apart within the first hour after
+//! the first use, an hour within the first day, and a day after that, whichever nodes saw it. So
+//! someone who puts a new key into service sees it at work within a minute, and a key that is used
+//! all day costs the database one write a day. Set another
+//! [`Granularity`](crate::store::Granularity) with
+//! [`with_use_granularity`](crate::manage::Manager::with_use_granularity). A list that shows when a
+//! credential was last used should say how far behind that may be.
+//!
+//! [`LastUse::with_client_address`](crate::LastUse::with_client_address) and
+//! [`with_user_agent`](crate::LastUse::with_user_agent) also keep where the last recorded use came
+//! from, which helps an owner to find a forgotten client. Both are off by default: they are
+//! personal data if persons use the credentials. A later use replaces them, and deleting the user
+//! removes those of the user's tokens.
+//!
+//! To write uses elsewhere, such as to a table of your own or to a queue, run
+//! [`LastUse::run`](crate::LastUse::run) instead, which passes them to a closure once a minute.
+//! What it could not write is passed again by the next round. With several nodes, keep the later of
+//! two times. [`unwritten`](crate::LastUse::unwritten) and
+//! [`mark_written`](crate::LastUse::mark_written) are the parts that it consists of.
+//!
+//! On shutdown, one more call writes what is left:
+//! [`record_uses`](crate::manage::Manager::record_uses) of the manager, or
+//! [`LastUse::flush`](crate::LastUse::flush).
 //!
 //! # Migrating from another system
 //!
 //! Clients keep their credentials: [`import`](crate::manage::Manager::import) takes the SHA-256
 //! digest of a whole token, as the other system stores it, for example in
-//! [hex](crate::secret::Digest::from_hex) or [Base64](crate::secret::Digest::from_base64). Set the
-//! [prefixes](crate::credential::TokenFormat::with_prefixes) to those of its tokens. A key's id is
+//! [hex](crate::secret::Digest::from_hex) or [Base64](crate::secret::Digest::from_base64). Add the
+//! prefixes of its tokens, which may be without an id: see [`moving`](super::moving). A key's id is
 //! the part between prefix and dot. If you have the tokens themselves, parse them with
 //! [`TokenFormat::parse`](crate::credential::TokenFormat::parse), which returns an error for each
 //! that could never be accepted.

@@ -98,6 +98,32 @@
 //! - A disabled trigger, or row-level security on the log, is noticed within 2 s and counts as a
 //!   lost feed until it is fixed.
 //!
+//! # Roles
+//!
+//! The database stores the names of roles. What a role may do is in the
+//! [`Catalogue`](crate::scope::Catalogue) of each process, which you deploy with the service, or
+//! [replace](crate::scope::Catalogue::replace) while it runs, from a file or a table that the
+//! service reads itself. No feed carries it: every node replaces its own. On a node the change is
+//! complete when `replace` has returned. In between, nodes answer by the catalogue that each of
+//! them has:
+//!
+//! | change | order |
+//! |---|---|
+//! | a new role | first the catalogue on every node, then assign the role |
+//! | a wider role | the catalogue on every node; until the last one has it, a request is allowed or refused (403) depending on its node |
+//! | a narrower role | the same; a right is gone for certain when the last node has the new catalogue. If it is urgent, [disable](crate::manage::Manager::disable) what must not have it, or [assign](crate::store::Directory::set_member) another role, which the feed carries |
+//! | a role that goes | first assign another to each key and member that has it, then the catalogue |
+//! | a scope that routes need | first the catalogue, then the routes that accept it |
+//!
+//! A credential whose role the node's catalogue lacks, its own or that of the membership that it is
+//! used with, is refused with 503 (`record_corrupt`), since its rights are unknown there. It keeps
+//! no rights from an earlier catalogue. The node emits an event at `ERROR` with the role's name and
+//! counts `tower_api_key_unknown_roles_total` (see [`observe`](mod@crate::observe)), once for each
+//! call of the store. As an actor in a [`Manager`](crate::manage::Manager) such a credential
+//! changes no others.
+//!
+//! Rolling back a deployment is such a change, too: with the old version the new role goes.
+//!
 //! # What to know
 //!
 //! - Call `prune` regularly, for example hourly with an age of a day: the log grows by a row for
@@ -109,10 +135,8 @@
 //! - A pooler that shares connections (PgBouncer's transaction and statement modes) loses prepared
 //!   statements and notifications. `check`, `migrate` and `feed` refuse it, and so does a feed that
 //!   connects again; its session mode works.
-//! - A role that a node's catalogue lacks is an outage there: credentials and members with that
-//!   role get 503, since their rights are unknown. So deploy a catalogue with a new role to every
-//!   node before you assign the role, and reassign everyone who has a role before you deploy a
-//!   catalogue without it.
+//! - A role that a node's catalogue lacks is an outage there for those who have it: see
+//!   [Roles](#roles).
 //! - While a machine is suspended the feed reads nothing, and the time does not count towards its
 //!   keep-alive. When the machine wakes up, a connection that has died meanwhile is noticed within
 //!   4 s, as any other.

@@ -28,8 +28,8 @@
 //!   against it, and cannot search for weak tokens that were issued [elsewhere](super::managing).
 //!   The public id of a key is in the database as it is, and in the key.
 //! - An attacker who can write to the database cannot create the digest of a new token. This holds
-//!   once you call [`without_plain_digests`](crate::secret::Peppers::without_plain_digests); until then a digest
-//!   without a pepper is accepted.
+//!   once you call [`without_plain_digests`](crate::secret::Peppers::without_plain_digests); until
+//!   then a digest without a pepper is accepted.
 //!
 //! A pepper does not protect against everything. An attacker who can write to the database and
 //! holds *one* good credential can still change its owner, rights and expiry, and restore a
@@ -43,8 +43,8 @@
 //! The plain digest is among them until you call
 //! [`without_plain_digests`](crate::secret::Peppers::without_plain_digests), because tokens stored
 //! without a pepper are found by it. A change sends the digest as it is stored. A server that logs
-//! bind parameters, such as PostgreSQL with `log_statement` or `log_min_duration_statement`, has all
-//! these digests in its log.
+//! bind parameters, such as PostgreSQL with `log_statement` or `log_min_duration_statement`, has
+//! all these digests in its log.
 //!
 //! A plain digest is not a credential: the layer hashes what is presented, so that a presented
 //! digest is refused like any other text. It lets a reader of the log check a guess of the token,
@@ -77,10 +77,10 @@
 //!    ```
 //!
 //! 5. Remove the old pepper once no credential under it is left or still needed. Call
-//!    [`without_plain_digests`](crate::secret::Peppers::without_plain_digests) once no digest without a pepper
-//!    is left. Delete the remaining credentials first, so that they are answered 401 and not 503.
-//!    Deleted credentials are never rehashed and need no pepper: they are refused whatever is
-//!    presented.
+//!    [`without_plain_digests`](crate::secret::Peppers::without_plain_digests) once no digest
+//!    without a pepper is left. Delete the remaining credentials first, so that they are answered
+//!    401 and not 503. Deleted credentials are never rehashed and need no pepper: they are refused
+//!    whatever is presented.
 //!
 //! # Cost
 //!

@@ -17,7 +17,9 @@
 //!       .layer(TraceLayer::new_for_http())
 //!   ```
 //!
-//!   Further in, this crate itself marks every `Authorization` value as sensitive.
+//!   Further in, this crate itself marks every `Authorization` value as sensitive. Name the headers
+//!   of further [sources](crate::CredentialSource) there too; a
+//!   [`PublicLayer`](crate::PublicLayer::with_sources_of) gets them from the `AuthLayer`.
 //! - CORS must be outside: a preflight carries no credential (Fetch, "CORS-preflight request"), so
 //!   the CORS layer must answer it itself. Where a gateway adds the CORS headers,
 //!   [`with_preflight_pass`](crate::AuthLayer::with_preflight_pass) answers preflights with a bare
@@ -26,6 +28,11 @@
 //!   [`Responder`](crate::rejection::Responder).
 //! - Requirements ([`require`](crate::require)) must be inside an `AuthLayer`. Without one they
 //!   answer 500, and an event names the fix (feature `tracing`).
+//! - A limit per key ([recipe](crate::guide::recipes#a-limit-per-key)) must be inside an
+//!   `AuthLayer`, where the key is proven.
+//! - Credentials of another kind, such as JWTs, are for a layer that
+//!   [`with_other_authenticator`](crate::AuthLayer::with_other_authenticator) takes, not for one
+//!   outside or inside.
 //! - In front of a proxy, use
 //!   [`with_authorization_removed`](crate::AuthLayer::with_authorization_removed). It keeps the
 //!   credential from the services that requests are forwarded to.
@@ -34,7 +41,7 @@
 //!
 //! Give each kind of route a router of its own, call `.layer(…)` on it last, and merge the routers.
 //! The table lists what each form covers. The fallbacks and `method_not_allowed_fallback` are set
-//! before the layer, unless the row says otherwise:
+//! before the layer, unless the row states otherwise:
 //!
 //! | | a route | another method of it | a nested route | a nested fallback | the fallback | a route merged after | another method of that |
 //! |---|---|---|---|---|---|---|---|
@@ -94,6 +101,61 @@
 //! authentication: the handler has already run. A test finds the mistake before a client does: see
 //! [what is on each route](crate::guide::testing_services#what-is-on-each-route).
 //!
+//! # A table of scopes
+//!
+//! Instead of a layer on each route, a router can have one layer with a table of its routes
+//! ([`RouteScopes`](crate::require::RouteScopes)), and gRPC services one with a table of their
+//! methods ([`GrpcScopes`](crate::require::GrpcScopes)). The table denies what it does not list, so
+//! a route that was added and forgotten there is closed: it answers 403, with the cause
+//! `unlisted_route`.
+//!
+//! ```
+//! # #[cfg(feature = "axum")]
+//! # fn app() -> Result<axum::Router, tower_api_key::ConfigError> {
+//! use axum::{Router, extract::MatchedPath, routing::get};
+//! use http::Method;
+//! use tower_api_key::{AuthLayer, RequireScopesLayer, require::RouteScopes, store::MemoryStore};
+//!
+//! let routes = RouteScopes::new(MatchedPath::as_str)
+//!     .any(Method::GET, "/api/agents", ["agents:read", "agents:manage"])
+//!     .any(Method::POST, "/api/agents", ["agents:manage"])
+//!     .all(Method::GET, "/api/invoices/{id}", ["agents:read", "billing:manage"])
+//!     .authenticated(Method::GET, "/me");
+//!
+//! let auth = AuthLayer::new(MemoryStore::new());
+//! let api = Router::new()
+//!     .route("/agents", get(|| async {}).post(|| async {}))
+//!     .route("/invoices/{id}", get(|| async {}));
+//! let app = Router::new()
+//!     .nest("/api", api)
+//!     .route("/me", get(|| async {}))
+//!     .layer(RequireScopesLayer::by_route(routes)?.with_responses_of(&auth))
+//!     .layer(auth);
+//! # Ok(app)
+//! # }
+//! ```
+//!
+//! In axum the path that counts is the one that the router matched, with the prefixes of `nest`. It
+//! is known only inside that router. The columns say what each placement does with a route or a
+//! method that is in the table and with others; *open* means open to every authenticated caller.
+//! The fallbacks are set before the layer:
+//!
+//! | | a listed route | an unlisted one | an unlisted method | a listed nested route | a nested fallback | the fallback |
+//! |---|---|---|---|---|---|---|
+//! | `.layer(table).layer(auth)` | its scopes | 403 | 403 | its scopes | 403 | 403 |
+//! | `.route_layer(table).layer(auth)` | its scopes | 403 | 403 | its scopes | **open** | **open** |
+//! | on the router that is nested | **open** | **open** | **open** | its scopes | 403 | **open** |
+//! | around a router with `nest_service` | its scopes | 403 | 403 | 403 | 403 | 403 |
+//! | around the whole router, in a `ServiceBuilder` | 403 | 403 | 403 | 403 | 403 | 403 |
+//!
+//! With `route_layer`, an unknown path without a fallback is answered 404 instead of 403. A HEAD
+//! request has the entry of GET if it has none of its own. OPTIONS has to be listed, unless a CORS
+//! layer outside answers it.
+//!
+//! Do not change the method or the path of a request further in: the table has decided by then.
+//! [`RouteProbe`](crate::guide::testing_services#what-is-on-each-route) shows the entry of each
+//! route, and `denied` where there is none.
+//!
 //! # tonic
 //!
 //! `Server::builder().layer(auth)` covers every service. To leave one open, wrap the others
@@ -102,6 +164,11 @@
 //! an axum router (`Routes::into_axum_router`) the response body is axum's, which does not show
 //! that the service speaks gRPC: add [`with_grpc`](crate::AuthLayer::with_grpc). For other majors
 //! of axum and tonic, see [`refusals`](crate::guide::refusals#bodies-of-other-majors).
+//!
+//! A [table](#a-table-of-scopes) of the methods goes inside: `.layer(auth).layer(scopes)` on the
+//! server. It compares the request's path as tonic's services do, byte for byte, and lists all
+//! services behind it, also those for health checks and reflection. Or wrap the services that it
+//! lists, each with both layers.
 //!
 //! # Limits and buffers
 //!

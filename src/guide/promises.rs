@@ -23,11 +23,14 @@
 //!   long as the store answers. The digest is computed before the lookup and compared in constant
 //!   time, against a decoy when the id is unknown.
 //! - A credential is read from exactly one `Authorization` field: not from the query, a cookie, the
-//!   body, the trailers or `Proxy-Authorization`, and not from the first or last of two fields.
+//!   body, the trailers or `Proxy-Authorization`, and not from the first or last of two fields. A
+//!   layer with [further sources](super::moving#where-clients-put-their-tokens) reads one field of
+//!   them all.
 //! - Malformed tokens cost no lookup, and no allocation before the response. Tokens over the length
 //!   limit are refused before they are hashed.
 //! - `Debug`, errors, events and responses contain no tokens, digests or [peppers](super::peppers).
-//!   The inner service sees the `Authorization` value marked as sensitive.
+//!   The inner service sees the `Authorization` value, and those of further sources, marked as
+//!   sensitive.
 //!
 //! What does not hold:
 //!

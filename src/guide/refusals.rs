@@ -92,7 +92,27 @@
 //! `WWW-Authenticate` follows RFC 6750, section 3. `error="invalid_token"` is sent only for a
 //! credential that was presented and is bad: clients discard a token when they see that error, and
 //! a token that merely lacks its organization is still good. `insufficient_scope` carries
-//! `scope="…"` when exactly one scope is accepted. A 503 has `Retry-After`.
+//! `scope="…"` when there is no choice: one scope is accepted, or all of several are needed. A 503
+//! has `Retry-After`.
+//!
+//! Two further parameters are off by default, since clients with keys do not read them:
+//!
+//! - [`with_resource_metadata`](crate::AuthLayer::with_resource_metadata) adds
+//!   `resource_metadata="<url>"` to the challenges of the layer and of those that take their
+//!   [responses](crate::RequireScopesLayer::with_responses_of) from it (RFC 9728, section 5.1), so
+//!   that OAuth clients find the authorization server. [`oauth`](crate::oauth) has the document for
+//!   that URL.
+//! - [`with_error_description`](crate::AuthLayer::with_error_description) adds
+//!   `error_description="<text>"` to challenges with an `error`. It is the text of the body.
+//!
+//! # What an accepted caller may see
+//!
+//! Refusals are uniform, so a customer who sends the wrong key learns little from them. An endpoint
+//! that shows which caller a credential belongs to answers most of these questions: it shows the
+//! key's id, organization, role, scopes, expiry, restrictions and conditions to whoever presents
+//! it. With axum it is `get(tower_api_key::axum::whoami)`, on a route behind the layer and without
+//! required scopes; elsewhere send [`CallerInfo::to_json`](crate::CallerInfo::to_json). What is
+//! refused on that route is refused in the same words as on every other.
 //!
 //! # In outer middleware
 //!

@@ -30,8 +30,9 @@
 //!   answer, before and after each change, and every 10 ms in its feed. Once they differ, every
 //!   lookup in the store is a 503 and every change an error, the feed is lost, and nothing is
 //!   written to the file that now has the name. A database that was only renamed, or whose volume
-//!   was away, is used again when it comes back. After a replacement, restart the service. On systems other than
-//!   Unix the standard library does not expose inodes: there the store notices only a missing file.
+//!   was away, is used again when it comes back. After a replacement, restart the service. On
+//!   systems other than Unix the standard library does not expose inodes: there the store notices
+//!   only a missing file.
 //! - **The `-wal` or `-shm` is removed.** Never do this while a program has the database open. The
 //!   next program creates new ones, and neither program sees what the other writes, revocations
 //!   included. The store that was open fails from then on. A store opened later cannot know that

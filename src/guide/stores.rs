@@ -1,6 +1,9 @@
-//! How to write your own store, and how to import existing tokens into it.
+//! How to write your own store, how to import existing tokens into it, and how to do without a
+//! database.
 //!
-//! Implement as much as you need:
+//! A small service whose operator hands out a few keys needs no database: see [a list in a
+//! configuration file](#a-list-in-a-configuration-file). For tables of your own, implement as you
+//! need:
 //!
 //! | implement | required methods | to |
 //! |---|---|---|
@@ -9,6 +12,8 @@
 //! | | and `issued_under` | issue under idempotency keys |
 //! | | and `events` | keep an audit trail |
 //! | | and `record_uses` | record the last use |
+//! | | and `supports_restrictions` | restrict tokens to scopes and organizations of their own |
+//! | | and `supports_attributes` | keep descriptions, metadata and conditions |
 //! | [`Directory`](crate::store::Directory) | `is_descendant_of` | restrict routes to parts of a tree of organizations |
 //!
 //! The example `your_own_tables` (`cargo run --example your_own_tables`) does the first two over
@@ -51,6 +56,12 @@
 //! - Add what your handlers need to know of the customer, such as the plan, with
 //!   [`Record::with_data`](crate::store::Record::with_data). They read it with
 //!   [`Principal::data`](crate::Principal::data).
+//! - Resolve roles and stored scopes in each lookup, with the methods of the
+//!   [`Catalogue`](crate::scope::Catalogue) that the store was given: then the store and the caches
+//!   in front of it follow [`Catalogue::replace`](crate::scope::Catalogue::replace). A store that
+//!   keeps finished records, as the one above, asks
+//!   [`Record::is_current`](crate::store::Record::is_current) before it returns one, and makes it
+//!   anew otherwise.
 //! - To keep last uses in your own table, see [managing](super::managing#the-last-use).
 //! - A cache in front of the store looks a credential up again when its [feed](crate::store::Feed)
 //!   emits [`Change::Credential`](crate::store::Change::Credential) for it, or a change to the
@@ -58,12 +69,53 @@
 //!   not name: a store that ties keys to their creator must emit `Change::Credential` for each of
 //!   those keys when the creator leaves.
 //!
+//! # A list in a configuration file
+//!
+//! `StaticStore` of the feature `serde` serves the keys and tokens of a list in TOML, JSON or
+//! another format. The list has digests, so a copy of it is no key:
+//!
+//! ```
+//! # #[cfg(not(feature = "serde"))]
+//! # fn main() {}
+//! # #[cfg(feature = "serde")]
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! use tower_api_key::{AuthLayer, credential::*, scope::Catalogue, store::StaticStore};
+//!
+//! // Once for each key, by the operator of the service: give the secret to the customer …
+//! let key = TokenFormat::default().mint(Kind::OrgKey)?;
+//! println!("{}", key.secret.expose_secret());
+//! // … and write the rest into the list.
+//! let list = format!(
+//!     r#"
+//!         [[keys]]
+//!         id = "{}"
+//!         digest = "{}"
+//!         organization = "org_1"
+//!         role = "viewer"
+//!     "#,
+//!     key.id,
+//!     key.digest.to_hex(),
+//! );
+//! let store = StaticStore::new(toml::from_str(&list)?, Catalogue::anyreach())?;
+//! let auth = AuthLayer::new(store);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The example `static_keys` (`cargo run --features axum,serde --example static_keys`) has both as
+//! a program, and reloads its file on SIGHUP. `StaticStore::reload` takes a list whole or not at
+//! all: a mistake leaves the old list in force. To revoke a key, remove its entry, or disable it,
+//! and reload. `StaticCredentials` describes each field.
+//!
+//! Choose a store with a [`Manager`](crate::manage::Manager) once customers issue keys themselves,
+//! or you need an audit trail, the last use of a key, metadata or conditions.
+//!
 //! # Importing existing tokens
 //!
 //! A token issued elsewhere works as it is, if it has a prefix and a body of token68 characters:
 //! store the [`Digest`](crate::secret::Digest) of the whole token. [Managing
-//! credentials](super::managing#migrating-from-another-system) has the steps, which are the same
-//! without a manager.
+//! credentials](super::managing#migrating-from-another-system) has the steps with a manager;
+//! without one, [`insert`](crate::store::ManageStore::insert) the record.
 //!
 //! # Stores in SQLite and PostgreSQL
 //!

@@ -94,9 +94,10 @@
 //! # A new requirement
 //!
 //! Before a route requires a scope that callers may lack, let the requirement watch:
-//! `RequireScopesLayer::any(["exports:read"])?.observed()` refuses nothing and counts what it would
-//! refuse ([`require`](crate::require#trying-a-requirement-first)). In the description the route
-//! has `observed("exports:read")`.
+//! `RequireScopesLayer::any(["campaigns:read"])?.observed()` refuses nothing and counts what it
+//! would refuse, with the feature `metrics`, or reports it, with `tracing`
+//! ([`require`](crate::require#trying-a-requirement-first)). In the description the route has
+//! `observed("campaigns:read")`.
 //!
 //! # A key expires
 //!

@@ -9,9 +9,9 @@ use crate::{
     credential::Kind,
     id::{OrgId, UserId},
     principal::Principal,
-    scope::{AcceptedScopes, Catalogue, ScopeSet},
+    scope::{AcceptedScopes, ScopeSet, Tables},
     store::{
-        AuditActor, Owner,
+        AuditActor, Conditions, Owner, Restrictions,
         backend::{Authority, Requirements},
     },
 };
@@ -45,6 +45,8 @@ pub struct Actor {
     user: Option<UserId>,
     grants: Grants,
     expires_at: Option<UnixMillis>,
+    restrictions: Restrictions,
+    conditions: Conditions,
 }
 
 /// What an actor may do in its organization.
@@ -61,7 +63,10 @@ impl Actor {
     ///
     /// It manages the keys of the organization that the request acts in and, with a personal token,
     /// its owner's tokens. It grants no more than the presented credential holds, and for no longer
-    /// than that credential lasts.
+    /// than that credential lasts; with a restricted token, only tokens that are restricted as much
+    /// or more; and only what is accepted where the presented credential is. A token that is
+    /// restricted to scopes manages its owner's tokens only if its list has
+    /// one of the [management scopes](super::Manager::with_management_scopes).
     pub fn from_principal(principal: &Principal) -> Self {
         let record = principal.record();
         let who = match (principal.kind(), record.user()) {
@@ -78,6 +83,8 @@ impl Actor {
             user: record.user().cloned(),
             grants: Grants::Only(record.scopes().clone()),
             expires_at: record.expires_at(),
+            restrictions: record.restrictions().cloned().unwrap_or_default(),
+            conditions: record.conditions().cloned().unwrap_or_default(),
         }
     }
 
@@ -97,6 +104,8 @@ impl Actor {
             user,
             grants,
             expires_at: None,
+            restrictions: Restrictions::default(),
+            conditions: Conditions::default(),
         }
     }
 
@@ -148,6 +157,8 @@ impl Actor {
             user,
             grants: Grants::Everything,
             expires_at: None,
+            restrictions: Restrictions::default(),
+            conditions: Conditions::default(),
         }
     }
 
@@ -187,24 +198,27 @@ impl Actor {
     }
 
     /// Returns the owner whose credentials of `kind` the actor manages, if any. Managing an
-    /// organization's keys requires one of the `accepted` scopes.
+    /// organization's keys requires one of the `accepted` scopes. A token that is restricted to
+    /// scopes manages its owner's tokens only if one of these is on its list.
     pub(super) fn owner(
         &self,
         kind: Kind,
         accepted: &AcceptedScopes,
-        catalogue: &Catalogue,
+        tables: &Tables,
     ) -> Option<Owner> {
         match kind {
             Kind::OrgKey => {
-                let allowed = self
-                    .held(catalogue)
-                    .is_none_or(|held| accepted.met_by(&held));
+                let allowed = self.held(tables).is_none_or(|held| accepted.met_by(&held));
                 self.organization
                     .clone()
                     .filter(|_| allowed)
                     .map(Owner::Organization)
             }
-            Kind::PersonalToken => self.user.clone().map(Owner::User),
+            Kind::PersonalToken => {
+                let own = self.restrictions.scopes();
+                let allowed = own.is_none_or(|own| accepted.met_by(own));
+                self.user.clone().filter(|_| allowed).map(Owner::User)
+            }
         }
     }
 
@@ -217,6 +231,7 @@ impl Actor {
             organization: self.organization.clone(),
             scopes: scopes.clone(),
             expires_at: self.expires_at,
+            conditions: self.conditions.clone(),
             ..Requirements::new(at)
         };
         match &self.who {
@@ -249,20 +264,30 @@ impl Actor {
     pub(super) fn first_missing<'s>(
         &self,
         scopes: &'s ScopeSet,
-        catalogue: &Catalogue,
+        tables: &Tables,
     ) -> Option<&'s str> {
-        let held = self.held(catalogue)?;
+        let held = self.held(tables)?;
         scopes.iter().find(|scope| !held.contains(scope))
     }
 
     /// Returns the held scopes with what they imply; `None` for everything. The scopes of
     /// [`acting_in`](Self::acting_in) are those the service passed; only the store's catalogue
     /// knows what they imply.
-    fn held(&self, catalogue: &Catalogue) -> Option<ScopeSet> {
+    fn held(&self, tables: &Tables) -> Option<ScopeSet> {
         match &self.grants {
             Grants::Everything => None,
-            Grants::Only(scopes) => Some(catalogue.expand(scopes.iter())),
+            Grants::Only(scopes) => Some(tables.expand(scopes.iter())),
         }
+    }
+
+    /// Returns what tokens that the actor grants may do at most.
+    pub(super) fn restrictions(&self) -> &Restrictions {
+        &self.restrictions
+    }
+
+    /// Returns where credentials that the actor grants may be accepted at most.
+    pub(super) fn conditions(&self) -> &Conditions {
+        &self.conditions
     }
 
     /// Returns whether the actor lasts at least as long as something that ends at `end`.

@@ -90,6 +90,7 @@ impl<S: ManageStore> Manager<S> {
     ///
     /// # Errors
     /// As for [`delete`](Self::delete), and [`ManageError::ScopeNotHeld`],
+    /// [`ManageError::RestrictionsBeyondCreator`], [`ManageError::ConditionsBeyondCreator`],
     /// [`ManageError::ExpiryBeyondCreator`], [`ManageError::CapReached`], [`ManageError::Busy`].
     pub async fn enable(
         &self,
@@ -98,7 +99,7 @@ impl<S: ManageStore> Manager<S> {
         id: &str,
     ) -> Result<CredentialInfo, ManageError> {
         let enable = |before| {
-            check_regrant(actor, &before, self.store.catalogue())?;
+            check_regrant(actor, &before, &self.store.catalogue().tables())?;
             Ok(CredentialInfo {
                 status: Status::Active,
                 ..before
@@ -200,7 +201,7 @@ impl<S: ManageStore> Manager<S> {
             owner: owner.clone(),
             target,
             to,
-            authority: actor.authority(at),
+            authority: self.authority(actor, at),
             at,
             action,
             by,
@@ -215,7 +216,7 @@ impl<S: ManageStore> Manager<S> {
 
     /// Reads the credential, decides, and commits the decision. If another request changed the
     /// credential in between, it starts again.
-    async fn change(
+    pub(super) async fn change(
         &self,
         actor: &Actor,
         kind: Kind,
@@ -247,7 +248,7 @@ impl<S: ManageStore> Manager<S> {
                     before,
                     after: after.clone(),
                 }],
-                ..Commit::new(owner.clone(), actor.authority(now))
+                ..Commit::new(owner.clone(), self.authority(actor, now))
             };
             match self.commit(&commit).await {
                 Ok(()) => return Ok(after),

@@ -9,7 +9,9 @@ use crate::{
     clock::UnixMillis,
     credential::MintError,
     id::InvalidId,
-    store::{EffectiveStatus, StoreError, WriteError},
+    store::{
+        EffectiveStatus, InvalidAttributes, InvalidMetadata, InvalidNetwork, StoreError, WriteError,
+    },
 };
 
 /// Why a management call was refused. Nothing was changed; only after
@@ -45,7 +47,7 @@ pub enum ManageError {
     /// The credential is disabled.
     #[error("the credential is disabled")]
     Disabled,
-    /// Part of the stored credential cannot be read, so it cannot be renamed, enabled or rotated.
+    /// Part of the stored credential cannot be read, so it cannot be edited, enabled or rotated.
     #[error("the stored credential is damaged; delete it and issue another")]
     Damaged,
     /// The credential has already been replaced by a successor.
@@ -70,6 +72,25 @@ pub enum ManageError {
     /// The expiry, or its absence, exceeds that of the actor's own credential.
     #[error("a credential cannot outlive the one that creates it")]
     ExpiryBeyondCreator,
+    /// The actor is a token that is restricted, and the new or enabled token would be less so.
+    #[error("a token cannot be less restricted than the one that creates it")]
+    RestrictionsBeyondCreator,
+    /// The store does not keep restrictions, so the token would not be restricted.
+    #[error("this service cannot restrict tokens")]
+    RestrictionsUnsupported,
+    /// The description, the metadata or the conditions break a limit.
+    #[error(transparent)]
+    InvalidAttributes(#[from] InvalidAttributes),
+    /// The actor's credential has conditions, and the new or changed one would be accepted where
+    /// that one is not.
+    #[error("a credential cannot be accepted where the one that creates or changes it is not")]
+    ConditionsBeyondCreator,
+    /// The store does not keep attributes.
+    #[error("this service keeps no description, metadata or conditions of credentials")]
+    AttributesUnsupported,
+    /// The list of organizations of a token is too long.
+    #[error("a token can be restricted to at most {MAX_ORGANIZATIONS} organizations, not {0}")]
+    TooManyOrganizations(usize),
     /// The catalogue has no such role.
     #[error("unknown role {0:?}")]
     UnknownRole(Box<str>),
@@ -105,7 +126,8 @@ pub enum ManageError {
     /// Only for imports.
     #[error("the id {0:?}, or the token's digest, is already taken")]
     Taken(Box<str>),
-    /// An id that no header or token could carry: of a credential to import, or of the actor.
+    /// An id that no header or token could carry: of a credential to import, of the actor, or of an
+    /// organization to which a token is restricted.
     #[error(
         "invalid id {0:?}: use 1 to 256 visible ASCII characters, \
          for a key only letters, digits, `-`, `_`, `~`, `+` and `/`"
@@ -126,11 +148,12 @@ pub enum ManageError {
     /// had begun: the change continues, perhaps behind a lock, for as long as the store allows. It
     /// is safe to repeat the call:
     ///
-    /// - to end credentials, to rename and to enable: what is already done stays done, and `delete`
+    /// - to end credentials, to edit and to enable: what is already done stays done, and `delete`
     ///   and `revoke_presented` then return [`Deleted`](Self::Deleted);
     /// - to issue with an [idempotency key](super::NewKey::with_idempotency_key): no second
     ///   credential is created. If you do not have the first one's secret, delete or rotate it;
-    /// - to rotate: a rotation that was made returns [`AlreadyRotated`](Self::AlreadyRotated) or
+    /// - to rotate: with an [idempotency key](super::Rotation::with_idempotency_key) likewise;
+    ///   without one, a rotation that was made returns [`AlreadyRotated`](Self::AlreadyRotated) or
     ///   [`Deleted`](Self::Deleted);
     /// - to import: an import that was made returns [`Taken`](Self::Taken).
     ///
@@ -142,14 +165,19 @@ pub enum ManageError {
 /// Maximum length of an idempotency key, in bytes.
 pub(super) const MAX_IDEMPOTENCY_KEY: usize = 255;
 
+/// Maximum number of organizations to which a token can be restricted.
+pub(super) const MAX_ORGANIZATIONS: usize = 100;
+
 impl ManageError {
     /// Returns the HTTP status for an endpoint to answer with (RFC 9110, section 15).
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
-            Self::NotAllowed | Self::ScopeNotHeld(_) | Self::ExpiryBeyondCreator => {
-                StatusCode::FORBIDDEN
-            }
+            Self::NotAllowed
+            | Self::ScopeNotHeld(_)
+            | Self::ExpiryBeyondCreator
+            | Self::RestrictionsBeyondCreator
+            | Self::ConditionsBeyondCreator => StatusCode::FORBIDDEN,
             Self::UnknownCredential | Self::UnknownOwner => StatusCode::NOT_FOUND,
             Self::Deleted
             | Self::Damaged
@@ -180,6 +208,12 @@ impl ManageError {
             Self::ExpiryTooFar(_) => "expiry_too_far",
             Self::ExpiryBeyondPolicy(_) => "expiry_beyond_policy",
             Self::ExpiryBeyondCreator => "expiry_beyond_creator",
+            Self::RestrictionsBeyondCreator => "restrictions_beyond_creator",
+            Self::RestrictionsUnsupported => "restrictions_unsupported",
+            Self::InvalidAttributes(_) => "invalid_attributes",
+            Self::ConditionsBeyondCreator => "conditions_beyond_creator",
+            Self::AttributesUnsupported => "attributes_unsupported",
+            Self::TooManyOrganizations(_) => "too_many_organizations",
             Self::UnknownRole(_) => "unknown_role",
             Self::UnknownScope(_) => "unknown_scope",
             Self::ScopeNotHeld(_) => "scope_not_held",
@@ -199,6 +233,18 @@ impl ManageError {
     }
 }
 
+impl From<InvalidMetadata> for ManageError {
+    fn from(invalid: InvalidMetadata) -> Self {
+        InvalidAttributes::from(invalid).into()
+    }
+}
+
+impl From<InvalidNetwork> for ManageError {
+    fn from(invalid: InvalidNetwork) -> Self {
+        InvalidAttributes::from(invalid).into()
+    }
+}
+
 impl From<InvalidId> for ManageError {
     fn from(invalid: InvalidId) -> Self {
         Self::InvalidId(invalid.id().into())
@@ -213,9 +259,12 @@ impl From<WriteError> for ManageError {
             WriteError::UnknownRole(role) => Self::UnknownRole(role),
             WriteError::Taken(id) => Self::Taken(id),
             WriteError::InvalidId(id) => id.into(),
+            WriteError::InvalidAttributes(attributes) => attributes.into(),
             WriteError::CapReached(cap) => Self::CapReached(cap),
             WriteError::Changed => Self::Busy,
-            WriteError::GrantOnToken | WriteError::NotPermitted => Self::NotAllowed,
+            WriteError::GrantOnToken
+            | WriteError::OrganizationsOnKey
+            | WriteError::NotPermitted => Self::NotAllowed,
             WriteError::Store(error) => Self::Unavailable(error),
             unsupported @ WriteError::Unsupported => {
                 Self::Unavailable(StoreError::unavailable(unsupported))
@@ -239,6 +288,8 @@ mod tests {
                     E::NotAllowed,
                     E::ScopeNotHeld("a".into()),
                     E::ExpiryBeyondCreator,
+                    E::RestrictionsBeyondCreator,
+                    E::ConditionsBeyondCreator,
                 ],
             ),
             (404, vec![E::UnknownCredential, E::UnknownOwner]),
@@ -269,6 +320,10 @@ mod tests {
                     E::InvalidIdempotencyKey,
                     E::OverlapTooLong(time),
                     E::InvalidId("a".into()),
+                    E::TooManyOrganizations(101),
+                    E::RestrictionsUnsupported,
+                    E::InvalidAttributes(InvalidAttributes::Description),
+                    E::AttributesUnsupported,
                 ],
             ),
             (503, vec![E::Unavailable(StoreError::unavailable("test"))]),

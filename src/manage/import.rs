@@ -2,23 +2,25 @@
 
 use super::{
     Actor, ManageError, Manager,
-    rules::{check_grant, check_name, check_unit},
+    rules::{Rights, check_name, check_unit},
 };
 use crate::{
     clock::UnixMillis,
     credential::{Kind, check_credential_id},
-    id::CredentialId,
+    id::{CredentialId, OrgId},
     secret::Digest,
     store::{
-        AuditAction, CredentialInfo, ManageStore,
+        Attributes, AuditAction, CredentialInfo, ManageStore, Owner,
         backend::{Commit, NewCredential},
+        organization_list,
     },
 };
 
 /// A credential of another system to import: its id, the SHA-256 digest of the whole token, and its
 /// other known properties.
 ///
-/// A key's id is the part of its token between prefix and dot. A key without a role and scopes may
+/// A key's id is the part of its token between prefix and dot, or for a key without one that of
+/// [`key_id_of_digest`](crate::credential::key_id_of_digest). A key without a role and scopes may
 /// do nothing.
 ///
 /// ```
@@ -39,6 +41,8 @@ pub struct Import {
     name: Box<str>,
     role: Option<Box<str>>,
     scopes: Option<Box<[Box<str>]>>,
+    organizations: Option<Box<[OrgId]>>,
+    attributes: Attributes,
     created_at: Option<UnixMillis>,
     expires_at: Option<UnixMillis>,
 }
@@ -53,6 +57,8 @@ impl Import {
             name,
             role: None,
             scopes: None,
+            organizations: None,
+            attributes: Attributes::default(),
             created_at: None,
             expires_at: None,
         }
@@ -67,13 +73,29 @@ impl Import {
         }
     }
 
-    /// Grants a key exactly these scopes and what they imply.
+    /// Grants a key exactly these scopes and what they imply, or restricts a token to them.
     pub fn with_scopes<T: Into<Box<str>>>(self, scopes: impl IntoIterator<Item = T>) -> Self {
         Self {
             role: None,
             scopes: Some(scopes.into_iter().map(Into::into).collect()),
             ..self
         }
+    }
+
+    /// Restricts a token to these organizations, at most 100.
+    pub fn with_organizations<T: Into<OrgId>>(
+        self,
+        organizations: impl IntoIterator<Item = T>,
+    ) -> Self {
+        Self {
+            organizations: Some(organization_list(organizations)),
+            ..self
+        }
+    }
+
+    /// Sets the description, the metadata and the conditions.
+    pub fn with_attributes(self, attributes: Attributes) -> Self {
+        Self { attributes, ..self }
     }
 
     /// Sets when the credential was created; now by default.
@@ -91,6 +113,34 @@ impl Import {
             ..self
         }
     }
+
+    /// Returns whether it has nothing that a credential of `kind` cannot have.
+    fn fits(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::OrgKey => self.organizations.is_none(),
+            Kind::PersonalToken => self.role.is_none(),
+        }
+    }
+
+    /// Returns the new credential, created at `now` unless the import has a time.
+    fn into_credential(self, owner: Owner, now: UnixMillis) -> NewCredential {
+        let grants_nothing = owner.kind() == Kind::OrgKey && self.role.is_none();
+        let nothing = || Some(Box::default()).filter(|_| grants_nothing);
+        let info = CredentialInfo {
+            name: self.name,
+            scopes: self.scopes.or_else(nothing),
+            role: self.role,
+            organizations: self.organizations,
+            attributes: self.attributes,
+            expires_at: self.expires_at,
+            ..CredentialInfo::new(self.id, owner, self.created_at.unwrap_or(now))
+        };
+        NewCredential {
+            info,
+            digest: self.digest,
+            idempotency: None,
+        }
+    }
 }
 
 impl<S: ManageStore> Manager<S> {
@@ -101,9 +151,12 @@ impl<S: ManageStore> Manager<S> {
     /// [guide](crate::guide::managing#migrating-from-another-system) has the steps.
     ///
     /// # Errors
-    /// [`ManageError::NotAllowed`] for every actor except an operator, and for a token with a role
-    /// or scopes; [`ManageError::InvalidId`]; [`ManageError::Taken`] if the id or digest already
-    /// exists; [`ManageError::InvalidName`], [`ManageError::ExpiryTooFar`],
+    /// [`ManageError::NotAllowed`] for every actor except an operator, for a token with a role, and
+    /// for a key with a list of organizations; [`ManageError::InvalidId`];
+    /// [`ManageError::TooManyOrganizations`], [`ManageError::RestrictionsUnsupported`];
+    /// [`ManageError::InvalidAttributes`], [`ManageError::AttributesUnsupported`];
+    /// [`ManageError::Taken`] if the id or digest already exists; [`ManageError::InvalidName`],
+    /// [`ManageError::ExpiryTooFar`],
     /// [`ManageError::UnknownRole`], [`ManageError::UnknownScope`], [`ManageError::UnknownOwner`],
     /// [`ManageError::Unavailable`].
     pub async fn import(
@@ -113,39 +166,21 @@ impl<S: ManageStore> Manager<S> {
         import: Import,
     ) -> Result<CredentialInfo, ManageError> {
         let owner = self.owner(actor, kind)?;
-        let granted = import.role.is_some() || import.scopes.is_some();
-        if !actor.is_operator() || (kind == Kind::PersonalToken && granted) {
+        if !actor.is_operator() || !import.fits(kind) {
             return Err(ManageError::NotAllowed);
         }
         check_credential_id(kind, import.id.as_str())?;
         check_name(&import.name)?;
         check_unit(import.expires_at)?;
-        check_grant(
-            actor,
-            import.role.as_deref(),
-            import.scopes.as_deref(),
-            self.store.catalogue(),
-        )?;
+        self.check_attributes(&import.attributes)?;
         let now = self.clock.now();
-        let nothing =
-            || Some(Box::default()).filter(|_| kind == Kind::OrgKey && import.role.is_none());
-        let info = CredentialInfo {
-            scopes: import.scopes.clone().or_else(nothing),
-            name: import.name,
-            role: import.role,
-            expires_at: import.expires_at,
-            ..CredentialInfo::new(import.id, owner.clone(), import.created_at.unwrap_or(now))
-        };
-        let events = vec![actor.event(now, AuditAction::Imported, &info)];
-        let insert = Some(NewCredential {
-            info: info.clone(),
-            digest: import.digest,
-            idempotency: None,
-        });
+        let new = import.into_credential(owner.clone(), now);
+        let info = new.info.clone();
+        self.check_grant(actor, Rights::of(&info))?;
         let commit = Commit {
-            insert,
-            events,
-            ..Commit::new(owner, actor.authority(now))
+            events: vec![actor.event(now, AuditAction::Imported, &info)],
+            insert: Some(new),
+            ..Commit::new(owner, self.authority(actor, now))
         };
         self.within_deadline(async { Ok(self.commit(&commit).await?) })
             .await?;

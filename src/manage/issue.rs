@@ -1,128 +1,20 @@
 //! Issuing credentials. The secret is returned in [`Issued`] and nowhere else.
 
 use super::{
-    Actor, MAX_ATTEMPTS, ManageError, Manager,
-    fingerprint::fingerprint,
-    rules::{check_expiry, check_grant, check_idempotency_key, check_name},
+    Actor, MAX_ATTEMPTS, ManageError, Manager, NewKey, NewToken,
+    request::IssueRequest,
+    rules::{check_expiry, check_name},
 };
 use crate::{
     clock::UnixMillis,
     credential::Kind,
     id::CredentialId,
-    scope::Catalogue,
     secret::Secret,
     store::{
         AuditAction, CredentialInfo, EffectiveStatus, ManageStore, Owner, WriteError,
         backend::{Commit, EarlierIssue, Idempotency, NewCredential},
     },
 };
-
-/// An organization key to issue. Without a role and scopes it may do nothing; without an expiry it
-/// never expires.
-///
-/// ```
-/// use tower_api_key::{clock::UnixMillis, manage::NewKey};
-///
-/// let key = NewKey::named("ci")
-///     .with_scopes(["agents:read"])
-///     .expiring_at(UnixMillis(1_767_225_600_000))
-///     .with_idempotency_key("3f9a2c"); // sent by the client, so that it may retry
-/// ```
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct NewKey(pub(super) IssueRequest);
-
-/// A personal token to issue. Its rights follow from its owner's memberships; without an expiry it
-/// never expires.
-///
-/// ```
-/// use tower_api_key::manage::NewToken;
-///
-/// let token = NewToken::named("my laptop").expiring_at(None);
-/// ```
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct NewToken(pub(super) IssueRequest);
-
-/// A request to issue a credential.
-#[derive(Clone, Debug)]
-pub(super) struct IssueRequest {
-    pub(super) name: Box<str>,
-    pub(super) role: Option<Box<str>>,
-    pub(super) scopes: Option<Box<[Box<str>]>>,
-    pub(super) expires_at: Option<UnixMillis>,
-    idempotency_key: Option<Box<str>>,
-}
-
-impl IssueRequest {
-    fn named(name: &str, scopes: Option<Box<[Box<str>]>>) -> Self {
-        Self {
-            name: name.into(),
-            role: None,
-            scopes,
-            expires_at: None,
-            idempotency_key: None,
-        }
-    }
-}
-
-macro_rules! common {
-    ($($new:ident)+) => {$(
-        impl $new {
-            /// Sets when the credential expires; `None`, the default, means never.
-            pub fn expiring_at(mut self, moment: impl Into<Option<UnixMillis>>) -> Self {
-                self.0.expires_at = moment.into();
-                self
-            }
-
-            /// Makes it safe to repeat the request.
-            ///
-            /// While the credential that this request issued is active, the owner's next identical
-            /// request with the same key returns it again, without its secret; after that,
-            /// [`ManageError::IssuedInactive`]. Keys are remembered forever.
-            pub fn with_idempotency_key(mut self, key: &str) -> Self {
-                self.0.idempotency_key = Some(key.into());
-                self
-            }
-        }
-    )+};
-}
-
-common!(NewKey NewToken);
-
-impl NewKey {
-    /// Creates a request for a key with this name: 1 to 100 characters.
-    pub fn named(name: &str) -> Self {
-        Self(IssueRequest::named(name, Some(Box::default())))
-    }
-
-    /// Grants the key the rights of a role, following later changes of the catalogue. Replaces
-    /// scopes set before.
-    pub fn with_role(self, role: &str) -> Self {
-        Self(IssueRequest {
-            role: Some(role.into()),
-            scopes: None,
-            ..self.0
-        })
-    }
-
-    /// Grants the key exactly these scopes and what they imply. Replaces a role set before.
-    pub fn with_scopes<T: Into<Box<str>>>(self, scopes: impl IntoIterator<Item = T>) -> Self {
-        let scopes = scopes.into_iter().map(Into::into).collect();
-        Self(IssueRequest {
-            role: None,
-            scopes: Some(scopes),
-            ..self.0
-        })
-    }
-}
-
-impl NewToken {
-    /// Creates a request for a token with this name: 1 to 100 characters.
-    pub fn named(name: &str) -> Self {
-        Self(IssueRequest::named(name, None))
-    }
-}
 
 /// A newly issued credential with its secret, which is available nowhere else. It has neither
 /// `Clone` nor `Debug`, so that the secret is not kept or logged by accident.
@@ -200,17 +92,26 @@ impl<S: ManageStore> Manager<S> {
     ///
     /// # Errors
     /// [`ManageError`]; for the key's rights [`UnknownRole`](ManageError::UnknownRole),
-    /// [`UnknownScope`](ManageError::UnknownScope) and [`ScopeNotHeld`](ManageError::ScopeNotHeld).
+    /// [`UnknownScope`](ManageError::UnknownScope) and [`ScopeNotHeld`](ManageError::ScopeNotHeld);
+    /// for its attributes [`InvalidAttributes`](ManageError::InvalidAttributes),
+    /// [`ConditionsBeyondCreator`](ManageError::ConditionsBeyondCreator) and
+    /// [`AttributesUnsupported`](ManageError::AttributesUnsupported).
     pub async fn issue_key(&self, actor: &Actor, new: NewKey) -> Result<Issued, ManageError> {
         self.within_deadline(self.issue(actor, Kind::OrgKey, new.0))
             .await
     }
 
     /// Issues a personal token for the actor: for the user who signed in, or the owner of the token
-    /// that the request presents.
+    /// that the request presents. A restricted token can issue only tokens that are restricted as
+    /// much or more.
     ///
     /// # Errors
-    /// [`ManageError`].
+    /// As for [`issue_key`](Self::issue_key); for its restrictions
+    /// [`UnknownScope`](ManageError::UnknownScope), [`InvalidId`](ManageError::InvalidId),
+    /// [`TooManyOrganizations`](ManageError::TooManyOrganizations),
+    /// [`ScopeNotHeld`](ManageError::ScopeNotHeld),
+    /// [`RestrictionsBeyondCreator`](ManageError::RestrictionsBeyondCreator) and
+    /// [`RestrictionsUnsupported`](ManageError::RestrictionsUnsupported).
     pub async fn issue_token(&self, actor: &Actor, new: NewToken) -> Result<Issued, ManageError> {
         self.within_deadline(self.issue(actor, Kind::PersonalToken, new.0))
             .await
@@ -224,12 +125,11 @@ impl<S: ManageStore> Manager<S> {
     ) -> Result<Issued, ManageError> {
         let owner = self.owner(actor, kind)?;
         let idempotency = request.idempotency(kind)?;
-        if let Some(issued) = self.issued_before(&owner, idempotency.as_ref()).await? {
-            self.confirm(actor, &owner).await?;
+        if let Some(issued) = self.replay(actor, &owner, idempotency.as_ref()).await? {
             return Ok(issued);
         }
         let now = self.clock.now();
-        self.check(actor, &request, now)?;
+        self.check(actor, kind, &request, now)?;
         for _ in 0..MAX_ATTEMPTS {
             let (insert, secret) = self.mint(&owner, &request, None, now)?;
             let insert = NewCredential {
@@ -241,7 +141,7 @@ impl<S: ManageStore> Manager<S> {
                 events: vec![actor.event(now, AuditAction::Issued, &info)],
                 insert: Some(insert),
                 cap: self.cap_of(now),
-                ..Commit::new(owner.clone(), actor.authority(now))
+                ..Commit::new(owner.clone(), self.authority(actor, now))
             };
             let refusal = match self.commit(&commit).await {
                 Ok(()) => return Ok(Issued::new(info, secret)),
@@ -250,8 +150,7 @@ impl<S: ManageStore> Manager<S> {
             };
             // A concurrent request may have used the idempotency key, or have taken the last place
             // below the cap for it.
-            if let Some(issued) = self.issued_before(&owner, idempotency.as_ref()).await? {
-                self.confirm(actor, &owner).await?;
+            if let Some(issued) = self.replay(actor, &owner, idempotency.as_ref()).await? {
                 return Ok(issued);
             }
             if let WriteError::CapReached(cap) = refusal {
@@ -265,17 +164,14 @@ impl<S: ManageStore> Manager<S> {
     fn check(
         &self,
         actor: &Actor,
+        kind: Kind,
         request: &IssueRequest,
         now: UnixMillis,
     ) -> Result<(), ManageError> {
         check_name(&request.name)?;
-        check_expiry(actor, request.expires_at, now, self.max_life)?;
-        check_grant(
-            actor,
-            request.role.as_deref(),
-            request.scopes.as_deref(),
-            self.store.catalogue(),
-        )
+        check_expiry(actor, request.expires_at, now, self.max_life(kind))?;
+        self.check_attributes(&request.attributes)?;
+        self.check_grant(actor, request.rights(kind))
     }
 
     /// Mints a credential as requested; the caller has checked the request.
@@ -291,6 +187,8 @@ impl<S: ManageStore> Manager<S> {
             name: request.name.clone(),
             role: request.role.clone(),
             scopes: request.scopes.clone(),
+            organizations: request.organizations.clone(),
+            attributes: request.attributes.clone(),
             expires_at: request.expires_at,
             rotated_from,
             ..CredentialInfo::new(minted.id, owner.clone(), now)
@@ -303,6 +201,21 @@ impl<S: ManageStore> Manager<S> {
             },
             minted.secret,
         ))
+    }
+
+    /// Returns what an earlier request issued, or why it cannot be repeated, to an actor that may
+    /// still ask.
+    pub(super) async fn replay(
+        &self,
+        actor: &Actor,
+        owner: &Owner,
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Option<Issued>, ManageError> {
+        let earlier = self.issued_before(owner, idempotency).await;
+        if !matches!(earlier, Ok(None) | Err(ManageError::Unavailable(_))) {
+            self.confirm(actor, owner).await?;
+        }
+        earlier
     }
 
     /// Returns what an earlier request with the same idempotency key issued, if it is still valid.
@@ -324,40 +237,6 @@ impl<S: ManageStore> Manager<S> {
             },
             Some(_) => Err(ManageError::IdempotencyConflict),
             None => Ok(None),
-        }
-    }
-}
-
-impl IssueRequest {
-    /// Returns the idempotency key, with the fingerprint of this request.
-    fn idempotency(&self, kind: Kind) -> Result<Option<Idempotency>, ManageError> {
-        let Some(key) = &self.idempotency_key else {
-            return Ok(None);
-        };
-        check_idempotency_key(key)?;
-        Ok(Some(Idempotency::new(key.clone(), fingerprint(kind, self))))
-    }
-
-    /// Creates a request for another credential like this one, with those of its scopes that the
-    /// catalogue still has.
-    pub(super) fn like(
-        credential: &CredentialInfo,
-        expires_at: Option<UnixMillis>,
-        catalogue: &Catalogue,
-    ) -> Self {
-        let known = |scopes: &[Box<str>]| -> Box<[Box<str>]> {
-            scopes
-                .iter()
-                .filter(|scope| catalogue.knows(scope))
-                .cloned()
-                .collect()
-        };
-        Self {
-            name: credential.name.clone(),
-            role: credential.role.clone(),
-            scopes: credential.scopes.as_deref().map(known),
-            expires_at,
-            idempotency_key: None,
         }
     }
 }

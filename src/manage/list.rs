@@ -60,7 +60,7 @@ impl<S: ManageStore> Manager<S> {
             .transpose()?;
         let limit = limit.clamp(1, MAX_PAGE);
         let query = ListQuery {
-            filter: *filter,
+            filter: filter.clone(),
             after,
             limit: limit + 1,
             now: self.clock.now(),

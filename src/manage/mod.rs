@@ -40,14 +40,19 @@ mod actor;
 mod change;
 mod cursor;
 mod deadline;
+mod edit;
 mod error;
 mod fingerprint;
 mod import;
 mod issue;
 mod list;
+mod request;
 mod revoke;
 mod rotate;
+mod rotation_state;
 mod rules;
+mod settings;
+mod sink;
 mod text;
 mod usage;
 
@@ -55,22 +60,25 @@ use std::{fmt, sync::Arc, time::Duration};
 
 pub use actor::Actor;
 pub use cursor::PageCursor;
+pub use edit::Edit;
 pub use error::ManageError;
 pub use import::Import;
-pub use issue::{Issued, NewKey, NewToken};
+pub use issue::Issued;
 pub use list::Page;
+pub use request::{NewKey, NewToken};
 pub use rotate::Rotation;
+pub use rotation_state::RotationState;
 
 use crate::{
-    clock::{Clock, SystemClock, UnixMillis},
+    clock::{Clock, UnixMillis},
     credential::{Kind, TokenFormat},
-    error::ConfigError,
     observe,
     panics::catch,
     scope::AcceptedScopes,
     store::{
-        AuditAction, AuditEvent, CredentialInfo, ManageStore, Owner, WriteError,
-        backend::{Cap, Commit},
+        Attributes, AuditAction, AuditEvent, CredentialInfo, Granularity, ManageStore, Owner,
+        WriteError,
+        backend::{Authority, Cap, Commit},
     },
 };
 
@@ -103,11 +111,15 @@ pub struct Manager<S> {
     accepted: AcceptedScopes,
     /// Maximum number of usable credentials per owner.
     cap: u32,
-    /// Maximum lifetime; `None` means that a credential may never expire.
-    max_life: Option<Duration>,
+    /// Maximum lifetime of a key; `None` means that a key need not expire.
+    max_key_life: Option<Duration>,
+    /// The same of a personal token.
+    max_token_life: Option<Duration>,
     max_overlap: Duration,
     /// How long a call may take.
     deadline: Duration,
+    /// How far apart recorded uses are.
+    granularity: Granularity,
     /// Called with every stored event.
     hook: Arc<dyn Fn(&AuditEvent) + Send + Sync>,
 }
@@ -116,108 +128,18 @@ pub struct Manager<S> {
 const MAX_ATTEMPTS: usize = 8;
 
 impl<S> Manager<S> {
-    /// Creates a manager over `store`.
-    ///
-    /// Defaults: tokens of the default format, at most 100 credentials per owner, any lifetime,
-    /// overlaps of at most seven days, five seconds per call. Managing an organization's keys
-    /// requires `organizations:manage`.
-    pub fn new(store: S) -> Self {
-        Self {
-            store,
-            format: TokenFormat::default(),
-            clock: Arc::new(SystemClock::default()),
-            accepted: AcceptedScopes::key_management(),
-            cap: 100,
-            max_life: None,
-            max_overlap: Duration::from_secs(7 * 24 * 3600),
-            deadline: Duration::from_secs(5),
-            hook: Arc::new(|_| {}),
-        }
-    }
-
-    /// Sets the token format. Give the layers the same one.
-    pub fn with_token_format(self, format: TokenFormat) -> Self {
-        Self { format, ..self }
-    }
-
-    /// Sets the clock that decides expiry.
-    pub fn with_clock(self, clock: impl Clock) -> Self {
-        Self {
-            clock: Arc::new(clock),
-            ..self
-        }
-    }
-
-    /// Sets the scopes of which any one is required to manage an organization's keys;
-    /// `organizations:manage` by default. Set it if your catalogue has other scopes. All users
-    /// manage their own personal tokens.
-    ///
-    /// # Errors
-    /// [`ConfigError::NoScopes`], [`ConfigError::InvalidScope`].
-    pub fn with_management_scopes<T: Into<Box<str>>>(
-        self,
-        scopes: impl IntoIterator<Item = T>,
-    ) -> Result<Self, ConfigError> {
-        Ok(Self {
-            accepted: AcceptedScopes::any(scopes)?,
-            ..self
-        })
-    }
-
-    /// Sets how many credentials of one owner may be usable at the same time: those that are active
-    /// and not expired, including rotated ones that are still in their overlap. Beyond that,
-    /// issuing, enabling, and rotating with an overlap are refused.
-    pub fn with_max_credentials(self, cap: u32) -> Self {
-        Self { cap, ..self }
-    }
-
-    /// Sets the maximum lifetime of a new credential. There is none by default: a credential may
-    /// never expire.
-    pub fn with_max_lifetime(self, life: Duration) -> Self {
-        Self {
-            max_life: Some(life),
-            ..self
-        }
-    }
-
-    /// Sets the maximum overlap of a rotation.
-    pub fn with_max_overlap(self, overlap: Duration) -> Self {
-        Self {
-            max_overlap: overlap,
-            ..self
-        }
-    }
-
-    /// Sets how long a call may take as a whole, 5 s by default; after that it fails with
-    /// [`ManageError::Unavailable`]. Through a [`Cached`](crate::store::Cached), a change that has
-    /// begun continues even then, so that the cache learns when it ends; it may be made after the
-    /// call has failed.
-    ///
-    /// The deadline uses tokio's timer. A call that has to wait for its store must run inside a
-    /// tokio runtime with time enabled, and panics otherwise.
-    pub fn with_deadline(self, deadline: Duration) -> Self {
-        Self { deadline, ..self }
-    }
-
-    /// Sets the hook that is called with every event once it is stored. It runs within the request,
-    /// so hand the event over and return. The events' numbers are not known yet and are `None`.
-    ///
-    /// The change is already made by then. If the hook panics, the call still succeeds, the panic
-    /// is reported to [`observe`](mod@crate::observe), and the remaining events are passed to the
-    /// hook. It is not called for a change whose outcome the call did not learn
-    /// ([`ManageError::Unavailable`]), nor if the process ends between the commit and the hook:
-    /// [`events`](Self::events) lists those too.
-    pub fn on_event(self, hook: impl Fn(&AuditEvent) + Send + Sync + 'static) -> Self {
-        Self {
-            hook: Arc::new(hook),
-            ..self
-        }
-    }
-
     /// Returns the store.
     #[must_use]
     pub fn store(&self) -> &S {
         &self.store
+    }
+
+    /// Returns the maximum lifetime of a credential of `kind`.
+    fn max_life(&self, kind: Kind) -> Option<Duration> {
+        match kind {
+            Kind::OrgKey => self.max_key_life,
+            Kind::PersonalToken => self.max_token_life,
+        }
     }
 
     /// Returns the cap for a commit at `at`.
@@ -240,7 +162,7 @@ impl<S: ManageStore> Manager<S> {
     fn owner(&self, actor: &Actor, kind: Kind) -> Result<Owner, ManageError> {
         actor.check_ids()?;
         actor
-            .owner(kind, &self.accepted, self.store.catalogue())
+            .owner(kind, &self.accepted, &self.store.catalogue().tables())
             .ok_or(ManageError::NotAllowed)
     }
 
@@ -251,9 +173,15 @@ impl<S: ManageStore> Manager<S> {
         Ok(())
     }
 
+    /// Returns what must still be true of the actor, by this manager's clock, when a change decided
+    /// at `at` is made.
+    fn authority(&self, actor: &Actor, at: UnixMillis) -> Authority {
+        actor.authority(at).with_clock(&self.clock)
+    }
+
     /// Checks that an actor's authority still holds where nothing is to be changed.
     async fn confirm(&self, actor: &Actor, owner: &Owner) -> Result<(), ManageError> {
-        let authority = actor.authority(self.clock.now());
+        let authority = self.authority(actor, self.clock.now());
         match authority.requirements() {
             Some(_) => Ok(self
                 .store
@@ -282,6 +210,12 @@ impl Actor {
     ) -> AuditEvent {
         AuditEvent {
             origin: self.origin.clone(),
+            attributes: match action {
+                AuditAction::Issued | AuditAction::Imported | AuditAction::Edited => {
+                    credential.attributes.clone()
+                }
+                _ => Attributes::default(),
+            },
             ..AuditEvent::new(
                 at,
                 action,
@@ -298,7 +232,8 @@ impl<S> fmt::Debug for Manager<S> {
         f.debug_struct("Manager")
             .field("accepted", &self.accepted)
             .field("cap", &self.cap)
-            .field("max_life", &self.max_life)
+            .field("max_key_life", &self.max_key_life)
+            .field("max_token_life", &self.max_token_life)
             .field("max_overlap", &self.max_overlap)
             .field("deadline", &self.deadline)
             .finish_non_exhaustive()

@@ -1,14 +1,17 @@
 //! Revocation: by bearers who have no right beyond the credential itself, and of all credentials at
 //! once.
 
-use super::{Actor, ManageError, Manager};
+use std::sync::Arc;
+
+use super::{Actor, ManageError, Manager, deadline::Deadline};
 use crate::{
     authenticate::{Presented, verify},
     credential::Kind,
     id::CredentialId,
     rejection::Cause,
     store::{
-        AuditAction, CredentialInfo, Filter, ManageStore, Owner, Status, StoreError, StoreFault,
+        AuditAction, CredentialInfo, Filter, ManageStore, Owner, Record, Status, StoreError,
+        StoreFault,
         backend::{EndStatus, EndTarget, ListQuery},
     },
 };
@@ -28,11 +31,19 @@ impl<S: ManageStore> Manager<S> {
     /// ) -> Result<Option<String>, ManageError> {
     ///     match manager.revoke_presented(token, Some("secret scanning")).await {
     ///         Ok(info) => Ok(Some(info.owner.id().to_owned())),
-    ///         Err(ManageError::UnknownCredential | ManageError::Deleted) => Ok(None),
+    ///         // Rotated away by its thief, perhaps: what it has issued is still there.
+    ///         Err(ManageError::Deleted) => {
+    ///             let info = manager.find_presented(token).await?;
+    ///             Ok(Some(info.owner.id().to_owned()))
+    ///         }
+    ///         Err(ManageError::UnknownCredential) => Ok(None),
     ///         Err(error) => Err(error),
     ///     }
     /// }
     /// ```
+    ///
+    /// It ends this credential and no other: see
+    /// [when a key leaks](crate::guide::deploying#when-a-key-leaks) for those that it has issued.
     ///
     /// # Errors
     /// [`ManageError::UnknownCredential`] for everything that is not a credential here, however
@@ -43,12 +54,47 @@ impl<S: ManageStore> Manager<S> {
         token: &str,
         origin: Option<&str>,
     ) -> Result<CredentialInfo, ManageError> {
+        let deadline = self.deadline();
+        let (owner, record) = self.presented(deadline, token).await?;
+        let bearer = Actor::bearer(owner, origin);
+        self.end_one(
+            deadline,
+            &bearer,
+            record.kind(),
+            record.id(),
+            EndStatus::Deleted,
+            AuditAction::Revoked,
+        )
+        .await
+    }
+
+    /// Returns the credential with this whole plain-text `token`, whatever its status is, also
+    /// when it is deleted. Records no use.
+    ///
+    /// Use it to find out whose a reported token is, and after
+    /// [`revoke_presented`](Self::revoke_presented) to look at what the credential has done. A
+    /// store that does not return deleted credentials from a lookup does not know them here either.
+    ///
+    /// # Errors
+    /// [`ManageError::UnknownCredential`] for everything that is not a credential here, however
+    /// close; [`ManageError::Unavailable`].
+    pub async fn find_presented(&self, token: &str) -> Result<CredentialInfo, ManageError> {
+        let deadline = self.deadline();
+        let (owner, record) = self.presented(deadline, token).await?;
+        deadline.hold(self.find(&owner, record.id())).await
+    }
+
+    /// Finds the record of a token, whose secret it verifies, and its owner.
+    async fn presented(
+        &self,
+        deadline: Deadline,
+        token: &str,
+    ) -> Result<(Owner, Arc<Record>), ManageError> {
         let token = self
             .format
             .classify(token.as_bytes())
             .map_err(|_| ManageError::UnknownCredential)?;
         let presented = Presented::new(&token);
-        let deadline = self.deadline();
         // A flood of unknown ids must not delay a revocation, nor what a cache knew a moment ago.
         let lookup = presented.lookup(|| None).uncached();
         let found = deadline
@@ -63,16 +109,7 @@ impl<S: ManageStore> Manager<S> {
             })?;
         let record = verified.into_record();
         let owner = Owner::of_record(&record).ok_or(ManageError::UnknownCredential)?;
-        let bearer = Actor::bearer(owner, origin);
-        self.end_one(
-            deadline,
-            &bearer,
-            record.kind(),
-            record.id(),
-            EndStatus::Deleted,
-            AuditAction::Revoked,
-        )
-        .await
+        Ok((owner, record))
     }
 
     /// Deletes **all** of the actor's credentials of `kind`, and returns their ids. To revoke a
@@ -98,8 +135,8 @@ impl<S: ManageStore> Manager<S> {
         self.within_deadline(self.end_all(actor, &owner)).await
     }
 
-    /// Ends all credentials. A store that ended nothing is believed only if nothing is listed, or if
-    /// what is listed ends at the second call: it was issued after the first.
+    /// Ends all credentials. A store that ended nothing is believed only if nothing is listed, or
+    /// if what is listed ends at the second call: it was issued after the first.
     async fn end_all(
         &self,
         actor: &Actor,

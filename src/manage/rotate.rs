@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use super::{
-    Actor, Issued, MAX_ATTEMPTS, ManageError, Manager,
-    issue::IssueRequest,
-    rules::{check_expiry, check_rights, later},
+    Actor, Issued, MAX_ATTEMPTS, ManageError, Manager, fingerprint,
+    request::IssueRequest,
+    rules::{check_expiry, check_idempotency_key, check_rights, later},
 };
 use crate::{
     clock::UnixMillis,
@@ -15,7 +15,7 @@ use crate::{
     secret::Secret,
     store::{
         AuditAction, AuditEvent, CredentialInfo, EffectiveStatus, ManageStore, Status, WriteError,
-        backend::{Commit, Update},
+        backend::{Commit, Idempotency, Update},
     },
 };
 
@@ -31,11 +31,12 @@ use crate::{
 ///     .with_overlap(Duration::from_secs(24 * 3600))
 ///     .expiring_at(None);
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct Rotation {
-    overlap: Duration,
-    expires_at: Option<Option<UnixMillis>>,
+    pub(super) overlap: Duration,
+    pub(super) expires_at: Option<Option<UnixMillis>>,
+    idempotency_key: Option<Box<str>>,
 }
 
 impl Rotation {
@@ -51,6 +52,27 @@ impl Rotation {
             ..self
         }
     }
+
+    /// Makes it safe to repeat the request, like
+    /// [`NewKey::with_idempotency_key`](super::NewKey::with_idempotency_key): the owner's next
+    /// identical request with the same key returns the successor again, without its secret. Keys of
+    /// rotations and of new credentials are the same set.
+    pub fn with_idempotency_key(self, key: &str) -> Self {
+        Self {
+            idempotency_key: Some(key.into()),
+            ..self
+        }
+    }
+
+    /// Returns the idempotency key, with the fingerprint of this rotation of the credential `id`.
+    fn idempotency(&self, kind: Kind, id: &str) -> Result<Option<Idempotency>, ManageError> {
+        let Some(key) = &self.idempotency_key else {
+            return Ok(None);
+        };
+        check_idempotency_key(key)?;
+        let fingerprint = fingerprint::of_rotation(kind, id, self);
+        Ok(Some(Idempotency::new(key.clone(), fingerprint)))
+    }
 }
 
 impl<S: ManageStore> Manager<S> {
@@ -65,8 +87,11 @@ impl<S: ManageStore> Manager<S> {
     /// # Errors
     /// As for [`delete`](Self::delete); [`ManageError::Busy`], [`ManageError::CapReached`],
     /// [`ManageError::AlreadyRotated`], [`ManageError::Disabled`], [`ManageError::OverlapTooLong`],
-    /// [`ManageError::ScopeNotHeld`]; for the new expiry, which is the old one unless set,
-    /// [`ManageError::ExpiryInPast`], [`ManageError::ExpiryBeyondPolicy`],
+    /// [`ManageError::ScopeNotHeld`], [`ManageError::RestrictionsBeyondCreator`],
+    /// [`ManageError::ConditionsBeyondCreator`]; for an idempotency key
+    /// [`ManageError::InvalidIdempotencyKey`], [`ManageError::IdempotencyConflict`],
+    /// [`ManageError::IssuedInactive`]; for the new expiry, which is the old one unless
+    /// set, [`ManageError::ExpiryInPast`], [`ManageError::ExpiryBeyondPolicy`],
     /// [`ManageError::ExpiryBeyondCreator`].
     pub async fn rotate(
         &self,
@@ -88,20 +113,29 @@ impl<S: ManageStore> Manager<S> {
         rotation: Rotation,
     ) -> Result<Issued, ManageError> {
         let owner = self.owner(actor, kind)?;
-        if rotation.overlap > self.max_overlap {
-            return Err(ManageError::OverlapTooLong(self.max_overlap));
-        }
+        let idempotency = rotation.idempotency(kind, id)?;
         for _ in 0..MAX_ATTEMPTS {
+            if let Some(issued) = self.replay(actor, &owner, idempotency.as_ref()).await? {
+                return Ok(issued);
+            }
+            if rotation.overlap > self.max_overlap {
+                return Err(ManageError::OverlapTooLong(self.max_overlap));
+            }
             let old = self.find(&owner, id).await?;
             let now = self.clock.now();
             let expires_at = rotation.expires_at.unwrap_or(old.expires_at);
-            self.may_rotate(actor, &old, expires_at, now)?;
+            if let Err(refusal) = self.may_rotate(actor, &old, expires_at, now) {
+                // A concurrent request may have used the idempotency key since.
+                let earlier = self.replay(actor, &owner, idempotency.as_ref()).await?;
+                return earlier.ok_or(refusal);
+            }
             let (mut commit, secret) =
                 self.succession(actor, &old, rotation.overlap, expires_at, now)?;
             self.end_predecessor(actor, &old, &mut commit, now).await?;
-            let Some(insert) = &commit.insert else {
+            let Some(insert) = &mut commit.insert else {
                 return Err(ManageError::Busy);
             };
+            insert.idempotency = idempotency.clone();
             let info = insert.info.clone();
             match self.commit(&commit).await {
                 Ok(()) => return Ok(Issued::new(info, secret)),
@@ -129,8 +163,8 @@ impl<S: ManageStore> Manager<S> {
             Status::Deleted => return Err(ManageError::Deleted),
             _ => return Err(ManageError::Disabled),
         }
-        check_rights(actor, old, self.store.catalogue())?;
-        check_expiry(actor, expires_at, now, self.max_life)
+        check_rights(actor, old, &self.store.catalogue().tables())?;
+        check_expiry(actor, expires_at, now, self.max_life(old.kind()))
     }
 
     /// Returns the successor, the end of its predecessor, and the events of both.
@@ -142,7 +176,7 @@ impl<S: ManageStore> Manager<S> {
         expires_at: Option<UnixMillis>,
         now: UnixMillis,
     ) -> Result<(Commit, Secret), ManageError> {
-        let request = IssueRequest::like(old, expires_at, self.store.catalogue());
+        let request = IssueRequest::like(old, expires_at, &self.store.catalogue().tables());
         let (insert, secret) = self.mint(&old.owner, &request, Some(old.id.clone()), now)?;
         let new = &insert.info;
         let events = vec![
@@ -168,7 +202,7 @@ impl<S: ManageStore> Manager<S> {
             changes,
             events,
             cap,
-            ..Commit::new(old.owner.clone(), actor.authority(now))
+            ..Commit::new(old.owner.clone(), self.authority(actor, now))
         };
         Ok((commit, secret))
     }
@@ -272,7 +306,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_predecessor_is_ended_if_it_is_still_valid() {
+    async fn a_predecessor_is_ended_if_it_is_or_may_become_valid() {
         let store = MemoryStore::new();
         store.create_organization("org_1", None).await.unwrap();
         let key = |id: &str| Record::org_key(id, Digest::of(id.as_bytes()), "org_1");
@@ -280,6 +314,7 @@ mod tests {
             key("valid"),
             key("expiring").expiring_at(UnixMillis(NOW.0 + 1)),
             key("expired").expiring_at(NOW),
+            key("disabled").with_status(Status::Disabled),
             key("deleted").with_status(Status::Deleted),
             key("its_own"),
         ] {
@@ -289,6 +324,7 @@ mod tests {
         for (id, predecessor, ended) in [
             ("k1", "valid", 1),
             ("k1", "expiring", 1),
+            ("k1", "disabled", 1), // it could be enabled again
             ("k1", "expired", 0),
             ("k1", "deleted", 0),
             ("k1", "unknown", 0),

@@ -1,12 +1,18 @@
-//! The rules about what may be created and granted, as pure functions.
+//! The rules about what may be created and granted.
 
 use std::time::Duration;
 
-use super::{Actor, ManageError, error::MAX_IDEMPOTENCY_KEY, text::is_name};
+use super::{
+    Actor, ManageError, Manager,
+    error::{MAX_IDEMPOTENCY_KEY, MAX_ORGANIZATIONS},
+    text::{is_name, is_readable},
+};
 use crate::{
     clock::UnixMillis,
-    scope::{Catalogue, ScopeSet},
-    store::CredentialInfo,
+    credential::Kind,
+    id::{OrgId, check_organization_id},
+    scope::{ScopeSet, Tables},
+    store::{Attributes, Conditions, CredentialInfo, InvalidAttributes, ManageStore},
 };
 
 /// Checks the name of a credential.
@@ -70,21 +76,69 @@ fn check_outlived(actor: &Actor, expires_at: Option<UnixMillis>) -> Result<(), M
     }
 }
 
-/// Checks that the role and the scopes exist, and that the actor holds what they grant.
-pub(super) fn check_grant(
-    actor: &Actor,
-    role: Option<&str>,
-    scopes: Option<&[Box<str>]>,
-    catalogue: &Catalogue,
-) -> Result<(), ManageError> {
-    if let Some(unknown) = scopes
-        .unwrap_or_default()
-        .iter()
-        .find(|scope| !catalogue.knows(scope))
-    {
+/// What a new or a stored credential may do.
+#[derive(Clone, Copy)]
+pub(super) struct Rights<'r> {
+    pub(super) kind: Kind,
+    pub(super) role: Option<&'r str>,
+    pub(super) scopes: Option<&'r [Box<str>]>,
+    pub(super) organizations: Option<&'r [OrgId]>,
+    pub(super) conditions: &'r Conditions,
+}
+
+impl<'r> Rights<'r> {
+    /// Returns whether they restrict a token.
+    fn restrict_a_token(self) -> bool {
+        self.kind == Kind::PersonalToken && (self.scopes.is_some() || self.organizations.is_some())
+    }
+
+    pub(super) fn of(credential: &'r CredentialInfo) -> Self {
+        Self {
+            kind: credential.kind(),
+            role: credential.role.as_deref(),
+            scopes: credential.scopes.as_deref(),
+            organizations: credential.organizations.as_deref(),
+            conditions: &credential.attributes.conditions,
+        }
+    }
+}
+
+impl<S: ManageStore> Manager<S> {
+    /// Checks the rights of a new credential.
+    pub(super) fn check_grant(&self, actor: &Actor, rights: Rights<'_>) -> Result<(), ManageError> {
+        if rights.restrict_a_token() && !self.store.supports_restrictions() {
+            return Err(ManageError::RestrictionsUnsupported);
+        }
+        check_grant(actor, rights, &self.store.catalogue().tables())
+    }
+
+    /// Checks the attributes of a credential. It does not matter who sets them.
+    pub(super) fn check_attributes(&self, attributes: &Attributes) -> Result<(), ManageError> {
+        if !attributes.is_empty() && !self.store.supports_attributes() {
+            return Err(ManageError::AttributesUnsupported);
+        }
+        attributes.check()?;
+        match &attributes.description {
+            Some(text) if !is_readable(text) => Err(InvalidAttributes::Description.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Checks that what the rights name exists, and that the actor may grant them.
+fn check_grant(actor: &Actor, rights: Rights<'_>, tables: &Tables) -> Result<(), ManageError> {
+    let mut scopes = rights.scopes.unwrap_or_default().iter();
+    if let Some(unknown) = scopes.find(|scope| !tables.knows(scope)) {
         return Err(ManageError::UnknownScope(unknown.clone()));
     }
-    check_held(actor, role, scopes, catalogue)
+    let organizations = rights.organizations.unwrap_or_default();
+    if organizations.len() > MAX_ORGANIZATIONS {
+        return Err(ManageError::TooManyOrganizations(organizations.len()));
+    }
+    for organization in organizations {
+        check_organization_id(organization.as_str())?;
+    }
+    check_held(actor, rights, tables)
 }
 
 /// Checks that the actor may enable a credential, which grants it again: the actor must hold what
@@ -92,9 +146,9 @@ pub(super) fn check_grant(
 pub(super) fn check_regrant(
     actor: &Actor,
     credential: &CredentialInfo,
-    catalogue: &Catalogue,
+    tables: &Tables,
 ) -> Result<(), ManageError> {
-    check_rights(actor, credential, catalogue)?;
+    check_rights(actor, credential, tables)?;
     check_unit(credential.expires_at)?;
     check_outlived(actor, credential.expires_at)
 }
@@ -104,34 +158,61 @@ pub(super) fn check_regrant(
 pub(super) fn check_rights(
     actor: &Actor,
     credential: &CredentialInfo,
-    catalogue: &Catalogue,
+    tables: &Tables,
 ) -> Result<(), ManageError> {
-    check_held(
-        actor,
-        credential.role.as_deref(),
-        credential.scopes.as_deref(),
-        catalogue,
-    )
+    check_held(actor, Rights::of(credential), tables)
 }
 
-/// Checks that the actor holds every scope that a role or a list of scopes grants.
-fn check_held(
+fn check_held(actor: &Actor, rights: Rights<'_>, tables: &Tables) -> Result<(), ManageError> {
+    if !actor.conditions().cover(rights.conditions) {
+        return Err(ManageError::ConditionsBeyondCreator);
+    }
+    match rights.kind {
+        Kind::OrgKey => check_scopes_held(actor, rights, tables),
+        Kind::PersonalToken => check_restricted(actor, rights, tables),
+    }
+}
+
+/// Checks that the actor holds every scope that a key gets from its role or its list of scopes.
+fn check_scopes_held(
     actor: &Actor,
-    role: Option<&str>,
-    scopes: Option<&[Box<str>]>,
-    catalogue: &Catalogue,
+    rights: Rights<'_>,
+    tables: &Tables,
 ) -> Result<(), ManageError> {
-    let given = match (scopes, role) {
-        (Some(scopes), _) => catalogue.expand(scopes.iter().cloned()),
-        (None, Some(role)) => catalogue
+    let given = match (rights.scopes, rights.role) {
+        (Some(scopes), _) => tables.expand(scopes.iter().cloned()),
+        (None, Some(role)) => tables
             .scopes_of(role)
             .ok_or_else(|| ManageError::UnknownRole(role.into()))?
             .clone(),
         (None, None) => ScopeSet::empty(),
     };
     actor
-        .first_missing(&given, catalogue)
+        .first_missing(&given, tables)
         .map_or(Ok(()), |scope| Err(ManageError::ScopeNotHeld(scope.into())))
+}
+
+/// Checks that a token is restricted at least as much as the actor. What else it may do follows
+/// from its owner, who is the actor's too.
+fn check_restricted(actor: &Actor, rights: Rights<'_>, tables: &Tables) -> Result<(), ManageError> {
+    let own = actor.restrictions();
+    if let Some(held) = own.scopes() {
+        let scopes = rights
+            .scopes
+            .ok_or(ManageError::RestrictionsBeyondCreator)?;
+        let given = tables.expand(scopes.iter().cloned());
+        if let Some(scope) = given.iter().find(|scope| !held.contains(scope)) {
+            return Err(ManageError::ScopeNotHeld(scope.into()));
+        }
+    }
+    let allowed = own.organizations().is_none()
+        || rights
+            .organizations
+            .is_some_and(|listed| listed.iter().all(|one| own.allow(one)));
+    match allowed {
+        true => Ok(()),
+        false => Err(ManageError::RestrictionsBeyondCreator),
+    }
 }
 
 /// Returns `moment` plus `by`, but at most the latest allowed expiry.

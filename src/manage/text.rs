@@ -54,6 +54,13 @@ pub(super) fn is_name(name: &str) -> bool {
         && name.chars().all(shows)
 }
 
+/// Returns whether a description has no hidden character besides line breaks, and shows something.
+pub(super) fn is_readable(description: &str) -> bool {
+    let shows = |c: char| c != '\n' && !c.is_whitespace();
+    let is_clean = |c: char| c == '\n' || !is_hidden(c) && !is_drawn_blank(c);
+    description.chars().all(is_clean) && description.chars().any(shows)
+}
+
 /// Returns `text` without hidden characters, cut after 200 of the others.
 pub(super) fn visible(text: &str) -> Box<str> {
     text.chars()
@@ -96,6 +103,24 @@ mod tests {
     use regex_syntax::hir::{Class, HirKind};
 
     use super::*;
+
+    #[test]
+    fn a_description_shows_something_and_hides_nothing() {
+        for text in ["a", "two\nlines", "\u{e9} \u{1f511}\n", " a "] {
+            assert!(is_readable(text), "{text:?}");
+        }
+        for text in [
+            " ",
+            "\n\n",
+            "a\u{202e}b",
+            "a\u{200b}",
+            "a\u{2028}b",
+            "a\u{e0041}",
+            "a\tb",
+        ] {
+            assert!(!is_readable(text), "{text:?}");
+        }
+    }
 
     /// Returns the characters of a class of `regex-syntax`, indexed by code point.
     fn class(pattern: &str) -> Vec<bool> {

@@ -1,19 +1,18 @@
 //! Writes the uses that [`LastUse`] has collected to the store.
 
-use std::time::Duration;
-
 use super::{ManageError, Manager};
 use crate::{
     last_use::LastUse,
     observe,
-    store::{ManageStore, StoreError, backend::USE_GRANULARITY_MILLIS},
+    store::{ManageStore, StoreError},
 };
 
 /// Maximum number of uses per transaction, so that a revocation does not wait long behind it.
-const BATCH: usize = 1000;
+pub(super) const BATCH: usize = 1000;
 
 impl<S: ManageStore> Manager<S> {
-    /// Writes the collected uses once a minute, forever. Spawn it as a task, and call
+    /// Writes the collected uses once a minute, forever; more often if the
+    /// [granularity](Self::with_use_granularity) is shorter. Spawn it as a task, and call
     /// [`record_uses`](Self::record_uses) once more when the service stops:
     ///
     /// ```no_run
@@ -30,10 +29,10 @@ impl<S: ManageStore> Manager<S> {
     /// ```
     ///
     /// A failing store, such as a read-only database, affects no request: the uses are kept for the
-    /// next minute, and the failure is reported to [`observe`](mod@crate::observe).
+    /// next round, and the failure is reported to [`observe`](mod@crate::observe).
     pub async fn run_usage_recorder(self, uses: LastUse) {
         loop {
-            tokio::time::sleep(Duration::from_millis(USE_GRANULARITY_MILLIS.unsigned_abs())).await;
+            tokio::time::sleep(self.granularity.round()).await;
             if let Err(error) = self.record_uses(&uses).await {
                 observe::management_failed(&error);
             }
@@ -43,17 +42,21 @@ impl<S: ManageStore> Manager<S> {
     /// Writes the uses collected since the last call, and returns how many credentials were
     /// updated. Call it on shutdown.
     ///
-    /// Writes per credential are at least a minute apart, except for the first use after a rotation,
-    /// which is an audit event. Used credentials whose digest was not
-    /// computed with the store's current [pepper](crate::secret::Peppers) are rehashed.
+    /// Writes per credential are as far apart as the [granularity](Self::with_use_granularity)
+    /// says, except for the first use after a rotation, which is an audit event. Used credentials
+    /// whose digest was not computed with the store's current [pepper](crate::secret::Peppers) are
+    /// rehashed.
     ///
-    /// A service without a manager does the same, apart from the rehashing, with
-    /// [`LastUse::unwritten`] and [`LastUse::mark_written`].
+    /// A service without a manager, or with another place for its uses, does the same apart from
+    /// the rehashing with [`LastUse::flush`].
     ///
     /// # Errors
     /// [`ManageError::Unavailable`]; what was not written is kept.
     pub async fn record_uses(&self, uses: &LastUse) -> Result<usize, ManageError> {
-        let unwritten = uses.unwritten();
+        let mut unwritten = uses.unwritten();
+        for used in &mut unwritten {
+            used.granularity = self.granularity;
+        }
         for some in unwritten.chunks(BATCH) {
             let record = async { Ok(self.store.record_uses(some).await?) };
             let events = self.within_deadline(record).await?;

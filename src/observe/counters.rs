@@ -40,8 +40,11 @@ mod recorder {
                 "no_credential" "other_scheme" "empty_bearer" "several_credentials" "unknown_prefix"
                 "malformed_token" "token_too_long" "wrong_checksum" "unknown_credential" "wrong_secret" "deleted"
                 "disabled" "expired" "owner_gone" "organization_gone" "no_organization" "several_organizations"
-                "malformed_organization" "not_a_member" "other_organization" "key_on_user_route" "no_accepted_scope"
-                "not_a_descendant" "sent_by_browser" "anonymous" "no_auth_layer" "undecided" "store_unavailable" "record_corrupt"
+                "malformed_organization" "not_a_member" "organization_not_allowed" "other_organization"
+                "key_on_user_route" "address_not_allowed" "address_unknown" "other_environment"
+                "condition_unchecked" "condition_not_met" "condition_panicked" "no_accepted_scope"
+                "unlisted_route" "not_a_descendant" "sent_by_browser" "anonymous" "other_caller" "no_auth_layer" "undecided"
+                "no_other_caller" "store_unavailable" "record_corrupt"
                 "store_timed_out" "unknown_pepper" "store_panicked" "store_mismatched" "store_ended_nothing"
             )
         };
@@ -112,6 +115,10 @@ mod recorder {
         counter!("tower_api_key_cache_changes_total", "subject" => subject).increment(1);
     }
 
+    pub(crate) fn unknown_role() {
+        counter!("tower_api_key_unknown_roles_total").increment(1);
+    }
+
     pub(crate) fn hook_panicked() {
         counter!("tower_api_key_hook_panics_total").increment(1);
     }
@@ -166,6 +173,9 @@ mod recorder {
 
     #[inline]
     pub(crate) fn change_applied(_: &'static str) {}
+
+    #[inline]
+    pub(crate) fn unknown_role() {}
 
     #[inline]
     pub(crate) fn hook_panicked() {}

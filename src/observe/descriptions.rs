@@ -2,7 +2,7 @@
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
-const COUNTERS: [(&str, &str); 13] = [
+const COUNTERS: [(&str, &str); 14] = [
     (
         "tower_api_key_accepted_total",
         "Requests that a layer let pass with a principal",
@@ -46,6 +46,10 @@ const COUNTERS: [(&str, &str); 13] = [
     (
         "tower_api_key_cache_changes_total",
         "Changes applied to the cache, by what they are about",
+    ),
+    (
+        "tower_api_key_unknown_roles_total",
+        "Credentials that a store has found with a role which the catalogue does not have",
     ),
     (
         "tower_api_key_hook_panics_total",

@@ -6,12 +6,12 @@ pub(crate) use emitter::*;
 mod emitter {
     use std::{error::Error, fmt, time::Duration};
 
-    use tracing::{Level, event, field};
+    use tracing::{Level, Span, event, field};
 
     use crate::{
         credential::Kind,
-        observe::{Accepted, Refused, Severity, TARGET},
-        scope::AcceptedScopes,
+        observe::{Accepted, Refused, Severity, SpanFields, TARGET},
+        scope::{AcceptedScopes, ScopeSet},
     };
 
     pub(crate) fn accepted(request: &Accepted<'_>) {
@@ -26,6 +26,19 @@ mod emitter {
             store_us = request.latency.map(micros),
             "request accepted"
         );
+    }
+
+    /// Records the fields that the span declares; others are ignored, and so is a missing value.
+    pub(crate) fn record_on_span(caller: &SpanFields<'_>) {
+        let span = Span::current();
+        span.record("credential_id", caller.credential_id)
+            .record("organization", caller.organization)
+            .record("enduser.id", caller.user)
+            .record("enduser.role", caller.role);
+        if span.has_field("enduser.scope") {
+            let scopes: Vec<_> = caller.scopes.iter().collect();
+            span.record("enduser.scope", scopes.join(" "));
+        }
     }
 
     /// Emits one event with every field; a macro because an event's level is part of its call site.
@@ -105,20 +118,29 @@ mod emitter {
         );
     }
 
+    pub(crate) fn unknown_role(kind: Kind, credential: &str, role: &str) {
+        event!(
+            target: "tower_api_key::roles",
+            Level::ERROR,
+            role,
+            kind = kind.as_str(),
+            credential_id = credential,
+            "the catalogue of this process has no such role: add it, or assign another"
+        );
+    }
+
     pub(crate) fn feed_lost(error: &(dyn Error + 'static)) {
         event!(target: "tower_api_key::feed", Level::WARN, error = %Chain(error), "the feed is lost");
     }
 
-    /// Displays scopes as the challenge of RFC 6750 does.
+    /// Displays scopes as the challenge of RFC 6750 does, with ` & ` between sets.
     struct Spaced<'a>(&'a AcceptedScopes);
 
     impl fmt::Display for Spaced<'_> {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            for (index, name) in self.0.names().enumerate() {
-                let separator = if index == 0 { "" } else { " " };
-                write!(f, "{separator}{name}")?;
-            }
-            Ok(())
+            let names = |set: &ScopeSet| set.iter().collect::<Vec<_>>().join(" ");
+            let sets: Vec<_> = self.0.sets().map(names).collect();
+            f.write_str(&sets.join(" & "))
         }
     }
 
@@ -153,12 +175,16 @@ mod emitter {
     use std::error::Error;
 
     use crate::{
-        observe::{Accepted, Refused},
+        credential::Kind,
+        observe::{Accepted, Refused, SpanFields},
         scope::AcceptedScopes,
     };
 
     #[inline]
     pub(crate) fn accepted(_: &Accepted<'_>) {}
+
+    #[inline]
+    pub(crate) fn record_on_span(_: &SpanFields<'_>) {}
 
     #[inline]
     pub(crate) fn refused(_: &Refused<'_>) {}
@@ -175,6 +201,9 @@ mod emitter {
 
     #[inline]
     pub(crate) fn hook_panicked(_: &'static str, _: &str) {}
+
+    #[inline]
+    pub(crate) fn unknown_role(_: Kind, _: &str, _: &str) {}
 
     #[inline]
     pub(crate) fn feed_lost(_: &(dyn Error + 'static)) {}

@@ -18,7 +18,7 @@
 //! |---|---|
 //! | `outcome` | `accepted`, the [code of the reason](crate::Reason::code) for a refusal, or `would_refuse` |
 //! | `cause` | the [code of the cause](crate::rejection::Cause::code), for a refusal |
-//! | `accepted` | the scopes that an observed requirement accepts, any one of which is enough |
+//! | `accepted` | the scopes that an observed requirement accepts, any one of which is enough; between sets that all have to be met, ` & ` |
 //! | `kind` | `org_key` or `pat` |
 //! | `credential_id` | the public id, if the store has such a credential |
 //! | `organization`, `user` | from the store's record, never from the request |
@@ -30,7 +30,9 @@
 //! level of a refusal.
 //!
 //! A request that passes without its credential being checked (on a public route, as a preflight,
-//! or without a credential where it is optional) has no verdict and emits no event.
+//! without a credential where it is optional, or with one that
+//! [another authenticator](crate::EitherAuthLayer) decides about) has no verdict and emits no
+//! event.
 //!
 //! If management fails for a reason other than its input, such as a store that is down, an event
 //! with the target `tower_api_key::manage` is emitted at `ERROR`, with the field `error`: where
@@ -41,10 +43,59 @@
 //! While a PostgreSQL store's feed is lost, an event with the target `tower_api_key::feed` is
 //! emitted at `WARN` for each reason, with the field `error`.
 //!
+//! If a credential, or the membership that it is used with, has a role that the
+//! [catalogue](crate::scope::Catalogue) of this process does not have, an event with the target
+//! `tower_api_key::roles` is emitted at `ERROR`, with the fields `role`, `kind` and
+//! `credential_id`. The request gets a 503, whose verdict has the cause `record_corrupt`. The event
+//! is emitted each time that a store has found such a credential, and not for what a cache keeps of
+//! it.
+//!
 //! With the feature `testing`, events with the target `tower_api_key::testing` are emitted at
 //! `WARN`, each once per process: at the first verdict, which reports that the feature is compiled
-//! in, at the first forged principal, the first manual clock and the first probe of routes. They belong in tests; alert on
-//! them in production.
+//! in, at the first forged principal, the first manual clock and the first probe of routes. They
+//! belong in tests; alert on them in production.
+//!
+//! # Fields on a span
+//!
+//! With [`AuthLayer::with_span_fields`](crate::AuthLayer::with_span_fields), the caller of an
+//! accepted request is recorded on the span that is current when it is accepted, so that all events
+//! of the request name it. A span takes only the fields that it declares:
+//!
+//! | field | |
+//! |---|---|
+//! | `credential_id` | the public id |
+//! | `organization` | the organization that the request acts in |
+//! | `enduser.id` | the user who owns a personal token; a key has none |
+//! | `enduser.role` | the role in that organization |
+//! | `enduser.scope` | the scopes, separated by spaces |
+//!
+//! The names beginning with `enduser` are those of OpenTelemetry's semantic conventions, where
+//! `enduser.id` is current (status: development), and the other two are deprecated: `enduser.role`
+//! in favour of `user.roles`, an array, which a span of `tracing` cannot hold, and `enduser.scope`
+//! without a replacement. Declare only what your traces need: a user's id is personal data.
+//!
+//! ```
+//! # #[cfg(feature = "tracing")]
+//! # fn layers() {
+//! use http::Request;
+//! use tower::ServiceBuilder;
+//! use tower_api_key::{AuthLayer, store::MemoryStore};
+//! use tower_http::trace::TraceLayer;
+//! use tracing::field::Empty;
+//!
+//! let trace = TraceLayer::new_for_http().make_span_with(|request: &Request<String>| {
+//!     tracing::info_span!(
+//!         "request",
+//!         method = %request.method(),
+//!         credential_id = Empty, // filled by the layer further in
+//!         organization = Empty,
+//!         enduser.id = Empty,
+//!     )
+//! });
+//! let auth = AuthLayer::new(MemoryStore::new()).with_span_fields();
+//! let layers = ServiceBuilder::new().layer(trace).layer(auth);
+//! # }
+//! ```
 //!
 //! # Counters
 //!
@@ -69,6 +120,7 @@
 //! | `tower_api_key_cache_changes_total` | counter | `subject` | changes applied: `credential`, `user`, `organization`, `everything` |
 //! | `tower_api_key_revocation_lag_seconds` | histogram | | time between the writing of a change in a database and its being read from the change log |
 //! | `tower_api_key_feed_up` | gauge | | 1 while the followed feed delivers every change, 0 while it is lost |
+//! | `tower_api_key_unknown_roles_total` | counter | | credentials that a store has found with a role which the catalogue does not have |
 //! | `tower_api_key_hook_panics_total` | counter | | panics of a manager's event hook; the changes were made |
 //! | `tower_api_key_forged_principals_total` | counter | | principals made with `testing::principal`; with the feature `testing` |
 //!
@@ -91,7 +143,11 @@ use std::{error::Error, fmt, time::Duration};
 #[cfg(feature = "testing")]
 pub(crate) use test_double::{TestDouble, used as test_double_used};
 
-use crate::{credential::Kind, panics::catch, scope::AcceptedScopes};
+use crate::{
+    credential::Kind,
+    panics::catch,
+    scope::{AcceptedScopes, ScopeSet},
+};
 
 /// Sends the unit and description of each metric in the table to the installed recorder, for
 /// exporters to show.
@@ -175,6 +231,24 @@ pub(crate) fn accepted(request: &Accepted<'_>) {
     shielded(|| counters::accepted(request.kind, request.latency));
 }
 
+/// The caller of an accepted request, for a span.
+#[cfg_attr(
+    not(feature = "tracing"),
+    expect(dead_code, reason = "only spans say it")
+)]
+pub(crate) struct SpanFields<'a> {
+    pub(crate) credential_id: &'a str,
+    pub(crate) organization: Option<&'a str>,
+    pub(crate) user: Option<&'a str>,
+    pub(crate) role: Option<&'a str>,
+    pub(crate) scopes: &'a ScopeSet,
+}
+
+/// Records the caller on the current span.
+pub(crate) fn record_on_span(caller: &SpanFields<'_>) {
+    shielded(|| events::record_on_span(caller));
+}
+
 /// Reports a refused request.
 pub(crate) fn refused(request: &Refused<'_>) {
     #[cfg(feature = "testing")]
@@ -195,6 +269,13 @@ pub(crate) fn would_refuse(request: &Refused<'_>, accepted: Option<&AcceptedScop
 /// Reports that a feed of changes is lost because of `error`.
 pub(crate) fn feed_lost(error: &(dyn Error + 'static)) {
     events::feed_lost(error);
+}
+
+/// Reports that a credential or its owner's membership has a role which the catalogue does not
+/// have.
+pub(crate) fn unknown_role(kind: Kind, credential: &str, role: &str) {
+    shielded(|| events::unknown_role(kind, credential, role));
+    shielded(counters::unknown_role);
 }
 
 /// Reports that management failed for a reason other than its input.

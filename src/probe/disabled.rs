@@ -22,6 +22,10 @@ impl Probe {
         match self {}
     }
 
+    pub(crate) fn meets_either(self) {
+        match self {}
+    }
+
     pub(crate) fn meets_requirement(
         self,
         _kind: &'static str,

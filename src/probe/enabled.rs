@@ -9,7 +9,7 @@ use http::{Extensions, Request};
 use tokio::sync::Notify;
 
 use crate::{
-    principal::{Anonymous, Principal},
+    principal::{Principal, WithoutPrincipal},
     scope::AcceptedScopes,
 };
 
@@ -39,6 +39,8 @@ pub(crate) enum Note {
         needs_organization: bool,
     },
     Public,
+    /// Other credentials go to another authenticator.
+    Either,
     Requirement {
         kind: &'static str,
         scopes: Vec<String>,
@@ -73,18 +75,30 @@ impl Probe {
         self.note(Note::Public);
     }
 
+    pub(crate) fn meets_either(&self) {
+        self.note(Note::Either);
+    }
+
+    /// Notes a requirement; one for each set of which at least one scope has to be held.
     pub(crate) fn meets_requirement(
         &self,
         kind: &'static str,
         accepted: Option<&AcceptedScopes>,
         observed: bool,
     ) {
-        let scopes = accepted.into_iter().flat_map(AcceptedScopes::names);
-        self.note(Note::Requirement {
-            kind,
-            scopes: scopes.map(str::to_owned).collect(),
-            observed,
-        });
+        let note = |scopes| {
+            self.note(Note::Requirement {
+                kind,
+                scopes,
+                observed,
+            });
+        };
+        match accepted {
+            Some(accepted) => accepted
+                .sets()
+                .for_each(|set| note(set.iter().map(str::to_owned).collect())),
+            None => note(Vec::new()),
+        }
     }
 
     fn note(&self, note: Note) {
@@ -98,7 +112,8 @@ impl Probe {
         notes.clone()
     }
 
-    /// Returns whether the request goes on to `inner`, with no caller. Otherwise it is held here.
+    /// Returns whether the request is passed on to `inner`, with no caller. Otherwise it is held
+    /// here.
     pub(crate) fn goes_past<S: Clone, B>(&self, inner: &S, request: &mut Request<B>) -> bool {
         let before = clones();
         drop(inner.clone());
@@ -140,7 +155,7 @@ impl Probe {
 /// Makes sure that a handler that needs to know its caller refuses a probe.
 fn remove_caller<B>(request: &mut Request<B>) {
     request.extensions_mut().remove::<Principal>();
-    request.extensions_mut().remove::<Anonymous>();
+    request.extensions_mut().remove::<WithoutPrincipal>();
 }
 
 /// Whether the response to a probe is held back.

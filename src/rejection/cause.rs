@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Reason;
+use super::{Reason, Unmet};
 use crate::{
     credential::FormatError,
     store::{StoreError, StoreFault},
@@ -17,7 +17,7 @@ use crate::{
 /// | code | look for |
 /// |---|---|
 /// | `no_credential`, `other_scheme`, `empty_bearer` | a client without the header, or a proxy that removes it |
-/// | `several_credentials` | a proxy that adds a second `Authorization` header |
+/// | `several_credentials` | a proxy that adds a second `Authorization` header, or a client that sends the key in two places |
 /// | `unknown_prefix` | a key of another product or environment, or a JWT |
 /// | `malformed_token`, `wrong_checksum`, `token_too_long` | a key that was cut off, quoted, or pasted with a line break |
 /// | `unknown_credential` | a key of another environment, or one that was never issued here |
@@ -25,14 +25,23 @@ use crate::{
 /// | `deleted`, `disabled`, `expired` | the key in the list, and its audit events |
 /// | `owner_gone`, `organization_gone` | the user or the organization, which was deleted or disabled |
 /// | `no_organization`, `several_organizations`, `malformed_organization` | the organization header of a personal token |
+/// | `organization_not_allowed` | the list of organizations to which the personal token is restricted |
 /// | `not_a_member`, `other_organization`, `not_a_descendant` | which organization the request names |
 /// | `key_on_user_route` | a key where a personal token is needed |
+/// | `address_not_allowed`, `address_unknown` | the networks of the key, and the proxies that the layer knows |
+/// | `other_environment` | a key for tests on a live service, or the other way round |
+/// | `condition_unchecked` | a layer without the client's address or the environment, which the key's conditions need |
+/// | `condition_not_met` | the event's `error`, which names the condition |
+/// | `condition_panicked` | a bug in a condition of yours |
 /// | `no_accepted_scope` | the role or the scopes of the key, and what the route accepts |
+/// | `unlisted_route` | the table of scopes, which has no entry for the route, or denies it |
 /// | `sent_by_browser` | a page that contains the key: revoke it |
 /// | `anonymous` | a route behind an optional layer that needs a credential after all |
+/// | `other_caller` | a route that needs a key, called with a credential of the [other authenticator](crate::EitherAuthLayer) |
 /// | `store_unavailable`, `store_timed_out`, `store_panicked` | the database, and the event's `error` |
 /// | `record_corrupt`, `unknown_pepper`, `store_mismatched` | the row of that credential, the peppers, or a bug of the store |
 /// | `no_auth_layer`, `undecided` | a route of yours without a layer |
+/// | `no_other_caller` | the other authenticator, which lets requests pass that it does not accept |
 ///
 /// In code, the cause is in the [`Rejection`](super::Rejection):
 ///
@@ -50,22 +59,26 @@ use crate::{
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The request has no `Authorization` header.
+    /// The request has no `Authorization` header, and none of the layer's further
+    /// [sources](crate::CredentialSource).
     #[error("no Authorization header")]
     NoCredential,
-    /// The `Authorization` header has another scheme than Bearer, or none.
+    /// The `Authorization` header has another scheme than Bearer, or none. HTTP Basic is another
+    /// one unless it is a [source](crate::CredentialSource) of the layer.
     #[error("the Authorization header is not Bearer")]
     OtherScheme,
-    /// The header is `Bearer` with nothing after it.
-    #[error("Bearer without a token")]
+    /// The header is `Bearer` with nothing after it, or a further source has an empty token.
+    #[error("Bearer, or a further source, without a token")]
     EmptyBearer,
-    /// The request has more than one `Authorization` header.
-    #[error("several Authorization headers")]
+    /// The request has more than one `Authorization` header, or more than one header of all
+    /// sources.
+    #[error("several Authorization headers, or headers of further sources")]
     SeveralCredentials,
-    /// The bearer value has neither prefix.
+    /// The bearer value has none of the prefixes.
     #[error("the token has an unknown prefix")]
     UnknownPrefix,
-    /// The token has a known prefix, but its body is not token68 or lacks a part.
+    /// The token has a known prefix, but its body is not token68 or lacks a part; or the value of
+    /// HTTP Basic, as a source, is not padded Base64 of text with a colon (RFC 7617, section 2).
     #[error("the token is malformed")]
     MalformedToken,
     /// The token exceeds the length limit.
@@ -108,15 +121,42 @@ pub enum Cause {
     /// exist.
     #[error("the owner is not a member of the organization")]
     NotAMember,
+    /// The personal token is restricted to other organizations.
+    #[error("the token is restricted to other organizations")]
+    OrganizationNotAllowed,
     /// A key came with another organization than its own.
     #[error("the organization header names another organization than the key's")]
     OtherOrganization,
     /// A key was used on a route that needs a person.
     #[error("a key on a user-scoped route")]
     KeyOnUserRoute,
-    /// The caller holds none of the accepted scopes.
-    #[error("none of the accepted scopes is held")]
+    /// The client's address lies in none of the networks of the credential.
+    #[error("the client's address is in none of the credential's networks")]
+    AddressNotAllowed,
+    /// The credential has networks, and the client's address is not known.
+    #[error("the credential has networks, and the client's address is not known")]
+    AddressUnknown,
+    /// The credential is of another environment than the service.
+    #[error("the credential is of another environment")]
+    OtherEnvironment,
+    /// The credential has a condition that the layer cannot check.
+    #[error(
+        "the credential has a condition that this layer cannot check: see `with_client_address` \
+         and `with_environment`"
+    )]
+    ConditionUnchecked,
+    /// A condition of the service is not met.
+    #[error("the condition {:?} is not met", .0.name())]
+    ConditionNotMet(Unmet),
+    /// A condition of the service panicked.
+    #[error("a condition panicked")]
+    ConditionPanicked,
+    /// The caller does not hold the accepted scopes: none of several, or not all that are needed.
+    #[error("the accepted scopes are not held")]
     NoAcceptedScope,
+    /// The table of a `RequireScopesLayer` does not list the route, or denies it to everyone.
+    #[error("the table of scopes does not list the route")]
+    UnlistedRoute,
     /// The target is neither the acting organization nor below it.
     #[error("the target organization is neither the acting one nor a descendant of it")]
     NotADescendant,
@@ -126,6 +166,10 @@ pub enum Cause {
     /// The request has no credential, on a route that requires one.
     #[error("no credential on a route that requires one")]
     Anonymous,
+    /// The caller was authenticated by another authenticator, on a route that requires a credential
+    /// of this crate.
+    #[error("the caller was authenticated by another authenticator")]
+    OtherCaller,
     /// The store could not answer.
     #[error("the store could not answer")]
     Store(#[source] Arc<StoreError>),
@@ -140,6 +184,13 @@ pub enum Cause {
     /// `EveryRouteDecidesLayer`.
     #[error("no layer decided this request: put an AuthLayer or a PublicLayer around its route")]
     Undecided,
+    /// The other authenticator of an `EitherAuthLayer` let a request pass without adding its
+    /// caller.
+    #[error(
+        "the other authenticator added no caller: let it refuse what it does not accept, and add \
+         the type that `with_other_authenticator` names"
+    )]
+    NoOtherCaller,
 }
 
 impl Cause {
@@ -147,9 +198,11 @@ impl Cause {
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
-            Self::NoCredential | Self::OtherScheme | Self::EmptyBearer | Self::Anonymous => {
-                Reason::MissingCredential
-            }
+            Self::NoCredential
+            | Self::OtherScheme
+            | Self::EmptyBearer
+            | Self::Anonymous
+            | Self::OtherCaller => Reason::MissingCredential,
             Self::UnknownPrefix => Reason::UnrecognizedToken,
             Self::SeveralCredentials
             | Self::MalformedToken
@@ -165,13 +218,20 @@ impl Cause {
             Self::NoOrganization | Self::SeveralOrganizations => Reason::MissingOrganization,
             Self::MalformedOrganization
             | Self::NotAMember
+            | Self::OrganizationNotAllowed
             | Self::OtherOrganization
             | Self::KeyOnUserRoute
-            | Self::NotADescendant => Reason::OrganizationDenied,
-            Self::NoAcceptedScope => Reason::InsufficientScope,
+            | Self::NotADescendant
+            | Self::AddressNotAllowed
+            | Self::AddressUnknown
+            | Self::OtherEnvironment
+            | Self::ConditionUnchecked => Reason::OrganizationDenied,
+            Self::ConditionNotMet(unmet) if unmet.is_unauthorized() => Reason::InvalidToken,
+            Self::ConditionNotMet(_) => Reason::OrganizationDenied,
+            Self::NoAcceptedScope | Self::UnlistedRoute => Reason::InsufficientScope,
             Self::SentByBrowser => Reason::ExposedCredential,
-            Self::Store(_) | Self::StoreFault(_) => Reason::Unavailable,
-            Self::NoAuthLayer | Self::Undecided => Reason::Misconfigured,
+            Self::Store(_) | Self::StoreFault(_) | Self::ConditionPanicked => Reason::Unavailable,
+            Self::NoAuthLayer | Self::Undecided | Self::NoOtherCaller => Reason::Misconfigured,
         }
     }
 
@@ -198,16 +258,26 @@ impl Cause {
             Self::SeveralOrganizations => "several_organizations",
             Self::MalformedOrganization => "malformed_organization",
             Self::NotAMember => "not_a_member",
+            Self::OrganizationNotAllowed => "organization_not_allowed",
             Self::OtherOrganization => "other_organization",
             Self::KeyOnUserRoute => "key_on_user_route",
+            Self::AddressNotAllowed => "address_not_allowed",
+            Self::AddressUnknown => "address_unknown",
+            Self::OtherEnvironment => "other_environment",
+            Self::ConditionUnchecked => "condition_unchecked",
+            Self::ConditionNotMet(_) => "condition_not_met",
+            Self::ConditionPanicked => "condition_panicked",
             Self::NoAcceptedScope => "no_accepted_scope",
+            Self::UnlistedRoute => "unlisted_route",
             Self::NotADescendant => "not_a_descendant",
             Self::SentByBrowser => "sent_by_browser",
             Self::Anonymous => "anonymous",
+            Self::OtherCaller => "other_caller",
             Self::Store(error) => error.code(),
             Self::StoreFault(fault) => fault.code(),
             Self::NoAuthLayer => "no_auth_layer",
             Self::Undecided => "undecided",
+            Self::NoOtherCaller => "no_other_caller",
         }
     }
 }

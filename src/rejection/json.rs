@@ -91,7 +91,7 @@ pub(super) fn json_response<B: RefusalBody>(
 }
 
 /// Appends `text` as a JSON string (RFC 8259, section 7).
-pub(super) fn push_string(json: &mut String, text: &str) {
+pub(crate) fn push_string(json: &mut String, text: &str) {
     json.push('"');
     let mut rest = text;
     while let Some((plain, special, after)) = split_at_special(rest) {

@@ -30,6 +30,7 @@ mod messages;
 mod problem;
 mod responder;
 mod style;
+mod unmet;
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
@@ -37,10 +38,12 @@ pub use cause::Cause;
 pub(crate) use denial::Denial;
 use http::StatusCode;
 pub use json::JsonResponder;
+pub(crate) use json::push_string;
 pub use messages::Messages;
 pub use problem::ProblemResponder;
 pub use responder::{RefusalBody, Responder};
 pub(crate) use style::RefusalStyle;
+pub use unmet::Unmet;
 
 use crate::{
     credential::Kind,
@@ -77,7 +80,7 @@ pub enum Reason {
     /// The credential is good, but may not act in the organization named. The client does not learn
     /// whether that organization exists.
     OrganizationDenied,
-    /// The credential is good, but holds none of the accepted scopes.
+    /// The credential is good, but does not hold the accepted scopes.
     InsufficientScope,
     /// The credential is good, but came from a browser, where it must never be.
     ExposedCredential,
@@ -251,7 +254,8 @@ impl Rejection {
         &self.cause
     }
 
-    /// Returns the accepted scopes, any one of which is enough, for [`Reason::InsufficientScope`].
+    /// Returns the accepted scopes for [`Reason::InsufficientScope`], unless the route accepts none
+    /// ([`Cause::UnlistedRoute`]).
     #[must_use]
     pub fn accepted_scopes(&self) -> Option<&AcceptedScopes> {
         self.accepted.as_deref()

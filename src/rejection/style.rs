@@ -52,9 +52,22 @@ impl<R> RefusalStyle<R> {
     /// Sets the realm of the challenges.
     pub(crate) fn with_realm(self, realm: &str) -> Result<Self, ConfigError> {
         Ok(Self {
-            challenges: Challenges::new(realm)?,
+            challenges: self.challenges.with_realm(realm)?,
             ..self
         })
+    }
+
+    /// Adds the URL of the protected resource's metadata to the challenges.
+    pub(crate) fn with_resource_metadata(self, url: &str) -> Result<Self, ConfigError> {
+        Ok(Self {
+            challenges: self.challenges.with_resource_metadata(url)?,
+            ..self
+        })
+    }
+
+    /// Adds the refusal's text to challenges with an error.
+    pub(crate) fn set_error_description(&mut self) {
+        self.challenges.set_error_description();
     }
 
     /// Sets the responder, which may write into another body type.

@@ -110,8 +110,6 @@ impl<R> Requirement for RequireDescendantLayer<R> {
     type Responder = R;
     type Question = IsBelow;
 
-    const KIND: &'static str = "descendant";
-
     fn style(&self) -> &RefusalStyle<R> {
         &self.style
     }
@@ -120,11 +118,15 @@ impl<R> Requirement for RequireDescendantLayer<R> {
         self.observed
     }
 
-    fn accepted(&self) -> Option<&Arc<AcceptedScopes>> {
+    fn kind<B>(&self, _: &Request<B>) -> &'static str {
+        "descendant"
+    }
+
+    fn accepted<B>(&self, _: &Request<B>) -> Option<&Arc<AcceptedScopes>> {
         Some(&self.rule.accepted)
     }
 
-    fn check(&self, principal: &Principal) -> Result<(), Cause> {
+    fn check<B>(&self, principal: &Principal, _: &Request<B>) -> Result<(), Cause> {
         if principal.organization().is_none() {
             Err(Cause::NoOrganization)
         } else if !self.rule.accepted.met_by(principal.scopes()) {

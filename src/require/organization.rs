@@ -2,6 +2,8 @@
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
+use http::Request;
+
 use super::requirement::{Requirement, require_layer};
 use crate::{
     layer::AuthLayer,
@@ -51,8 +53,6 @@ impl<R> Requirement for RequireOrganizationLayer<R> {
     type Responder = R;
     type Question = Infallible;
 
-    const KIND: &'static str = "organization";
-
     fn style(&self) -> &RefusalStyle<R> {
         &self.style
     }
@@ -61,7 +61,11 @@ impl<R> Requirement for RequireOrganizationLayer<R> {
         self.observed
     }
 
-    fn check(&self, principal: &Principal) -> Result<(), Cause> {
+    fn kind<B>(&self, _: &Request<B>) -> &'static str {
+        "organization"
+    }
+
+    fn check<B>(&self, principal: &Principal, _: &Request<B>) -> Result<(), Cause> {
         if principal.organization().is_some() {
             Ok(())
         } else {

@@ -52,7 +52,7 @@ macro_rules! require_layer {
         impl<R> Clone for $layer<R> {
             fn clone(&self) -> Self {
                 Self {
-                    $($field: Arc::clone(&self.$field),)?
+                    $($field: self.$field.clone(),)?
                     observed: self.observed,
                     style: Arc::clone(&self.style),
                 }
@@ -69,8 +69,6 @@ pub(crate) trait Requirement {
     type Responder;
     /// What may have to be asked about a caller who passes [`check`](Self::check).
     type Question: Question;
-    /// What the requirement is called in the description of a route.
-    const KIND: &'static str;
 
     /// Returns the form of refusals.
     fn style(&self) -> &RefusalStyle<Self::Responder>;
@@ -78,13 +76,16 @@ pub(crate) trait Requirement {
     /// Returns whether it only reports what it would refuse.
     fn is_observed(&self) -> bool;
 
-    /// Returns the scopes of which any one is enough, for the challenge.
-    fn accepted(&self) -> Option<&Arc<AcceptedScopes>> {
+    /// Returns what the request requires, as the description of its route calls it.
+    fn kind<B>(&self, request: &Request<B>) -> &'static str;
+
+    /// Returns the scopes that are accepted for the request, for the challenge.
+    fn accepted<B>(&self, _request: &Request<B>) -> Option<&Arc<AcceptedScopes>> {
         None
     }
 
-    /// Checks what can be decided from the caller's record alone.
-    fn check(&self, principal: &Principal) -> Result<(), Cause>;
+    /// Checks what can be decided from the caller's record and the request's route.
+    fn check<B>(&self, principal: &Principal, request: &Request<B>) -> Result<(), Cause>;
 
     /// Returns what has to be asked about the request, if anything, and the request unchanged.
     #[inline]

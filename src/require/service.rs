@@ -5,11 +5,12 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Extensions, Request, Response};
+use http::{Request, Response};
 use tower_service::Service;
 
 use super::requirement::{Question, Requirement};
 use crate::{
+    end_notices::Fields,
     future::{Asking, ResponseFuture, Verdict},
     principal::Principal,
     probe::{Probe, Tag},
@@ -67,7 +68,7 @@ where
         if let Some(probe) = Probe::of(request.extensions()) {
             return probed(self, &probe, request);
         }
-        let (request, asked) = match check(&self.layer, request.extensions()) {
+        let (request, asked) = match check(&self.layer, &request) {
             Ok(()) => self.layer.question(request),
             Err(denial) => (request, Err(denial)),
         };
@@ -79,7 +80,7 @@ where
                 ResponseFuture::waiting(asking, request, self.inner.clone(), None)
             }
             Err(denial) if self.layer.is_observed() => {
-                observe(&self.layer, denial);
+                observe(&self.layer, denial, &request);
                 ResponseFuture::forwarded(self.inner.call(request), None)
             }
             Err(denial) => {
@@ -101,8 +102,9 @@ where
     Inner: Service<Request<ReqB>, Response = Response<ResB>> + Clone,
     L: Requirement,
 {
-    let accepted = service.layer.accepted().map(|accepted| &**accepted);
-    probe.meets_requirement(L::KIND, accepted, service.layer.is_observed());
+    let layer = &service.layer;
+    let accepted = layer.accepted(&request).map(|accepted| &**accepted);
+    probe.meets_requirement(layer.kind(&request), accepted, layer.is_observed());
     if probe.goes_past(&service.inner, &mut request) {
         ResponseFuture::forwarded(service.inner.call(request), None)
     } else {
@@ -111,10 +113,10 @@ where
 }
 
 /// Checks what can be decided at once.
-fn check(layer: &impl Requirement, extensions: &Extensions) -> Result<(), Denial> {
-    let principal = Principal::of(extensions)?;
+fn check<B>(layer: &impl Requirement, request: &Request<B>) -> Result<(), Denial> {
+    let principal = Principal::of(request.extensions())?;
     layer
-        .check(principal)
+        .check(principal, request)
         .map_err(|cause| Denial::about(cause, Arc::clone(principal.record())))
 }
 
@@ -130,10 +132,12 @@ where
         let verdict: Verdict<ReqB, ResB> =
             Box::new(move |request: &mut Request<ReqB>| match answer {
                 Err(denial) if layer.is_observed() => {
-                    observe(&layer, denial);
-                    Ok(())
+                    observe(&layer, denial, request);
+                    Ok(Fields::new())
                 }
-                answer => answer.map_err(|denial| refuse(&layer, denial, request)),
+                answer => answer
+                    .map(|()| Fields::new())
+                    .map_err(|denial| refuse(&layer, denial, request)),
             });
         verdict
     })
@@ -141,8 +145,8 @@ where
 
 /// Reports what an observed requirement would have refused.
 #[cold]
-fn observe(layer: &impl Requirement, denial: Denial) {
-    let accepted = layer.accepted().map(|accepted| &**accepted);
+fn observe<B>(layer: &impl Requirement, denial: Denial, request: &Request<B>) {
+    let accepted = layer.accepted(request).map(|accepted| &**accepted);
     Rejection::new(denial, &layer.style().messages).report_observed(accepted);
 }
 
@@ -152,7 +156,7 @@ where
     L: Requirement<Responder: Responder<ResB>>,
 {
     let mut rejection = Rejection::new(denial, &layer.style().messages);
-    if let (Cause::NoAcceptedScope, Some(accepted)) = (rejection.cause(), layer.accepted()) {
+    if let (Cause::NoAcceptedScope, Some(accepted)) = (rejection.cause(), layer.accepted(request)) {
         rejection = rejection.accepting(Arc::clone(accepted));
     }
     rejection.report(None);

@@ -1,20 +1,17 @@
 //! The scopes that a route accepts.
 
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::fmt;
 
-use super::{
-    is_scope_token,
-    set::{ScopeSet, Universe, bit_of},
-};
+use super::{any_of::AnyOf, set::ScopeSet};
 use crate::error::ConfigError;
 
-/// The scopes that a route accepts: any one of them is enough. Never empty.
+/// The scopes that a route accepts: [any](Self::any) one of them is enough, or [all](Self::all)
+/// are needed. Never empty.
 ///
-/// [`RequireScopesLayer`](crate::RequireScopesLayer) contains one. Use it directly where a check
-/// depends on the request, for example on a field of its body:
+/// In general, it is a list of sets, of each of which the caller holds at least one scope.
+///
+/// [`RequireScopesLayer`](crate::RequireScopesLayer) contains one, or one for each route. Use it
+/// directly where a check depends on the request, for example on a field of its body:
 ///
 /// ```
 /// use tower_api_key::{Principal, scope::AcceptedScopes};
@@ -27,13 +24,13 @@ use crate::error::ConfigError;
 /// ```
 #[derive(Clone)]
 pub struct AcceptedScopes {
-    names: ScopeSet,
-    /// The same as bits over the names of the first catalogue that was met, usually the only one.
-    bits: OnceLock<(Universe, u128)>,
+    /// Apart from the others, so that the list cannot be empty: anyone would meet that.
+    first: AnyOf,
+    others: Vec<AnyOf>,
 }
 
 impl AcceptedScopes {
-    /// Creates the set of scopes that a route accepts.
+    /// Accepts callers who hold at least one of `scopes`.
     ///
     /// # Errors
     /// [`ConfigError::NoScopes`] for an empty set, which no caller could satisfy;
@@ -41,78 +38,113 @@ impl AcceptedScopes {
     pub fn any<T: Into<Box<str>>>(
         scopes: impl IntoIterator<Item = T>,
     ) -> Result<Self, ConfigError> {
+        AnyOf::new(scopes.into_iter().collect()).map(Self::of)
+    }
+
+    /// Accepts callers who hold each of `scopes`.
+    ///
+    /// # Errors
+    /// Those of [`any`](Self::any).
+    pub fn all<T: Into<Box<str>>>(
+        scopes: impl IntoIterator<Item = T>,
+    ) -> Result<Self, ConfigError> {
         let names: ScopeSet = scopes.into_iter().collect();
-        if names.is_empty() {
-            return Err(ConfigError::NoScopes);
+        let mut each = names.iter().map(|name| ScopeSet::from_iter([name]));
+        let first = AnyOf::new(each.next().unwrap_or_else(ScopeSet::empty))?;
+        let others = each.map(AnyOf::new).collect::<Result<_, _>>()?;
+        Ok(Self { first, others })
+    }
+
+    /// Requires that the caller also holds at least one of `scopes`.
+    ///
+    /// ```
+    /// use tower_api_key::scope::{AcceptedScopes, ScopeSet};
+    ///
+    /// let reads = AcceptedScopes::any(["agents:read", "agents:manage"])?;
+    /// let exports = reads.and_any(["exports:create"])?;
+    /// assert!(!exports.met_by(&ScopeSet::from_iter(["agents:read"])));
+    /// assert!(exports.met_by(&ScopeSet::from_iter(["agents:read", "exports:create"])));
+    /// # Ok::<(), tower_api_key::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`any`](Self::any).
+    pub fn and_any<T: Into<Box<str>>>(
+        mut self,
+        scopes: impl IntoIterator<Item = T>,
+    ) -> Result<Self, ConfigError> {
+        let set = AnyOf::new(scopes.into_iter().collect())?;
+        if self.sets().all(|known| known != set.names()) {
+            self.others.push(set);
         }
-        if let Some(name) = names.iter().find(|name| !is_scope_token(name)) {
-            return Err(ConfigError::InvalidScope(name.into()));
+        Ok(self)
+    }
+
+    fn of(set: AnyOf) -> Self {
+        Self {
+            first: set,
+            others: Vec::new(),
         }
-        Ok(Self {
-            names,
-            bits: OnceLock::new(),
-        })
     }
 
     /// Returns what the partner console's routes accept (organizations/partner-console).
     pub(crate) fn partner_console() -> Self {
-        Self {
-            names: ScopeSet::from_iter(["child_organizations:manage"]),
-            bits: OnceLock::new(),
-        }
+        let names = ScopeSet::from_iter(["child_organizations:manage"]);
+        Self::of(AnyOf::of(names))
     }
 
     /// Returns what managing an organization's keys requires by default.
     pub(crate) fn key_management() -> Self {
-        Self {
-            names: ScopeSet::from_iter(["organizations:manage"]),
-            bits: OnceLock::new(),
-        }
+        Self::of(AnyOf::of(ScopeSet::from_iter(["organizations:manage"])))
     }
 
-    /// Returns whether `held` has at least one of the accepted scopes.
+    /// Returns whether `held` has at least one scope of each set.
     #[must_use]
     pub fn met_by(&self, held: &ScopeSet) -> bool {
-        if let Some((universe, held)) = held.bits() {
-            let (resolved, accepted) = self.bits.get_or_init(|| self.over(universe));
-            if Arc::ptr_eq(resolved, universe) {
-                return held & accepted != 0;
-            }
+        self.first.met_by(held) && self.others.iter().all(|set| set.met_by(held))
+    }
+
+    /// Yields the sets, of each of which at least one scope has to be held.
+    pub(crate) fn sets(&self) -> impl Iterator<Item = &ScopeSet> {
+        self.groups().map(AnyOf::names)
+    }
+
+    fn groups(&self) -> impl Iterator<Item = &AnyOf> {
+        [&self.first].into_iter().chain(&self.others)
+    }
+
+    /// Returns the sets of scopes each of which is enough: one scope of each accepted set, in every
+    /// combination.
+    #[cfg(feature = "utoipa")]
+    pub(crate) fn alternatives(&self) -> Vec<Vec<&str>> {
+        let mut found = vec![Vec::new()];
+        for set in self.sets() {
+            let with_each = |held: &Vec<_>| -> Vec<Vec<_>> {
+                let added = set.iter().map(|scope| [held, &[scope][..]].concat());
+                added.collect()
+            };
+            found = found.iter().flat_map(with_each).collect();
         }
-        self.names.iter().any(|scope| held.contains(scope))
-    }
-
-    /// Returns the accepted scopes as bits. A name outside the universe has no bit: no set within
-    /// that universe holds it.
-    fn over(&self, universe: &Universe) -> (Universe, u128) {
-        let bits = self
-            .names
-            .iter()
-            .filter_map(|name| bit_of(universe, name))
-            .fold(0, |bits, bit| bits | bit);
-        (Arc::clone(universe), bits)
-    }
-
-    /// Yields the accepted scopes in byte order.
-    #[cfg_attr(
-        not(any(feature = "testing", feature = "tracing")),
-        expect(dead_code, reason = "only events and probes name them")
-    )]
-    pub(crate) fn names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.names.iter()
+        found
     }
 
     /// Returns the only accepted scope, or `None` if there are several.
     #[must_use]
     pub fn single(&self) -> Option<&str> {
-        let mut names = self.names.iter();
-        names.next().filter(|_| names.len() == 0)
+        self.first.single().filter(|_| self.others.is_empty())
+    }
+
+    /// Returns the scopes if all of them are needed, or `None` if there is a choice.
+    pub(crate) fn needed(&self) -> Option<Vec<&str>> {
+        self.groups().map(AnyOf::single).collect()
     }
 }
 
 impl PartialEq for AcceptedScopes {
     fn eq(&self, other: &Self) -> bool {
-        self.names == other.names
+        // No set is in a list twice.
+        self.others.len() == other.others.len()
+            && self.sets().all(|set| other.sets().any(|one| one == set))
     }
 }
 
@@ -120,7 +152,10 @@ impl Eq for AcceptedScopes {}
 
 impl fmt::Debug for AcceptedScopes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.names, f)
+        fmt::Debug::fmt(self.first.names(), f)?;
+        self.others
+            .iter()
+            .try_for_each(|set| write!(f, " & {:?}", set.names()))
     }
 }
 
@@ -152,40 +187,56 @@ mod tests {
             AcceptedScopes::any([""; 0]),
             Err(ConfigError::NoScopes)
         ));
+        let any = || AcceptedScopes::any(["a"]).unwrap();
+        for impossible in [AcceptedScopes::all([""; 0]), any().and_any([""; 0])] {
+            assert_eq!(impossible, Err(ConfigError::NoScopes));
+        }
         for name in ["", "a b", "a\"b", "a\\b", "a\tb", "é"] {
-            assert!(
-                matches!(
-                    AcceptedScopes::any([name]),
-                    Err(ConfigError::InvalidScope(_))
-                ),
-                "{name:?}"
-            );
+            for invalid in [
+                AcceptedScopes::any([name]),
+                AcceptedScopes::all(["z", name]),
+                AcceptedScopes::all([name, "z"]),
+                any().and_any(["a", name]),
+            ] {
+                assert_eq!(invalid, Err(ConfigError::InvalidScope(name.into())));
+            }
         }
     }
 
     #[test]
     fn only_a_single_accepted_scope_can_be_named() {
         assert_eq!(AcceptedScopes::any(["a", "a"]).unwrap().single(), Some("a"));
-        assert_eq!(AcceptedScopes::any(["a", "b"]).unwrap().single(), None);
-    }
-
-    fn universe(names: &[&str]) -> Universe {
-        names.iter().map(|name| Box::from(*name)).collect()
+        for several in [
+            AcceptedScopes::any(["a", "b"]),
+            AcceptedScopes::all(["a", "b"]),
+        ] {
+            assert_eq!(several.unwrap().single(), None);
+        }
     }
 
     #[test]
-    fn accepted_scopes_are_bits_over_the_first_catalogue_that_is_met() {
-        let catalogue = universe(&["a", "b", "c"]);
-        let accepted = AcceptedScopes::any(["a", "c", "x"]).unwrap();
-        let held = |names: &[&str], universe| {
-            let names: ScopeSet = names.iter().copied().collect();
-            names.within(universe)
-        };
-        assert!(accepted.met_by(&held(&["c"], &catalogue)));
-        assert!(accepted.met_by(&held(&["c"], &universe(&["c"]))));
-        let (resolved, bits) = accepted.bits.get().unwrap();
-        assert!(Arc::ptr_eq(resolved, &catalogue));
-        assert_eq!(*bits, 0b101);
+    fn scopes_without_a_choice_can_be_listed() {
+        let both = AcceptedScopes::all(["b", "a"]).unwrap();
+        assert_eq!(both.needed(), Some(vec!["a", "b"]));
+        assert_eq!(AcceptedScopes::any(["a", "b"]).unwrap().needed(), None);
+        assert_eq!(both.and_any(["c", "d"]).unwrap().needed(), None);
+    }
+
+    #[test]
+    fn each_set_has_to_be_met() {
+        let held = |names: &[&str]| names.iter().copied().collect::<ScopeSet>();
+        let accepted = AcceptedScopes::all(["a", "b"]).unwrap();
+        let accepted = accepted.and_any(["c", "d"]).unwrap();
+        for names in [
+            &["a", "b", "c"][..],
+            &["a", "b", "d"],
+            &["a", "b", "c", "d"],
+        ] {
+            assert!(accepted.met_by(&held(names)), "{names:?}");
+        }
+        for names in [&["a", "b"][..], &["a", "c"], &["b", "d"], &["c", "d"], &[]] {
+            assert!(!accepted.met_by(&held(names)), "{names:?}");
+        }
     }
 
     #[test]
@@ -194,47 +245,11 @@ mod tests {
         assert_eq!(accepted, AcceptedScopes::any(["a", "b"]).unwrap());
         assert_ne!(accepted, AcceptedScopes::any(["a"]).unwrap());
         assert_eq!(format!("{accepted:?}"), r#"{"a", "b"}"#);
-    }
-
-    #[test]
-    fn bits_and_names_agree_with_any_catalogue() {
-        let (small, other) = (universe(&["a", "b", "c"]), universe(&["b", "c", "d"]));
-        let sets = ["", "a", "b", "ab", "abc", "bc", "d", "cd", "x", "ax"];
-        let of = |names: &str| {
-            names
-                .chars()
-                .map(|name| name.to_string())
-                .collect::<ScopeSet>()
-        };
-        for accepted in &sets[1..] {
-            for first in [&small, &other] {
-                let required =
-                    AcceptedScopes::any(accepted.chars().map(|name| name.to_string())).unwrap();
-                let _ = required.met_by(&of("").within(first)); // resolves it over this catalogue
-                for held in sets {
-                    let wanted = held.chars().any(|name| accepted.contains(name));
-                    for (how, set) in [
-                        ("names", of(held)),
-                        ("small", of(held).within(&small)),
-                        ("other", of(held).within(&other)),
-                    ] {
-                        assert_eq!(
-                            required.met_by(&set),
-                            wanted,
-                            "{accepted:?} by {held:?} as {how}"
-                        );
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_hundred_and_twenty_ninth_name_has_no_bit() {
-        let universe: Universe = (0..129).map(|i| format!("{i:03}").into()).collect();
-        assert_eq!(bit_of(&universe, "127"), Some(1 << 127));
-        assert_eq!(bit_of(&universe, "128"), None);
-        let held = ScopeSet::from_iter(["128"]).within(&universe);
-        assert!(AcceptedScopes::any(["128"]).unwrap().met_by(&held));
+        let both = AcceptedScopes::all(["b", "a", "b"]).unwrap();
+        assert_ne!(both, accepted);
+        assert_eq!(format!("{both:?}"), r#"{"a"} & {"b"}"#);
+        let again = AcceptedScopes::any(["b"]).unwrap();
+        let again = again.and_any(["a"]).unwrap().and_any(["b"]).unwrap();
+        assert_eq!(both, again);
     }
 }

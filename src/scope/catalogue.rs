@@ -1,23 +1,22 @@
 //! Roles: names for sets of scopes, and which scope implies which.
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashSet, fmt, mem, sync::Arc};
 
-use super::{
-    is_scope_token,
-    set::{ScopeSet, Universe},
+use super::{is_scope_token, set::ScopeSet, tables::Tables};
+use crate::{
+    anyreach,
+    error::ConfigError,
+    sync::{Mutex, lock},
 };
-use crate::{anyreach, error::ConfigError};
 
 /// The rights of each role. Clones share the tables.
 ///
 /// A store uses it to turn the role of a credential or membership into scopes; the layer sees only
 /// scopes. [`anyreach`](Self::anyreach) is the default; build your own for another product.
 ///
-/// To change a role, deploy a changed catalogue: keys with that role follow. Deploy a new role to
-/// every node before you assign it, since a node that does not know a role answers 503 for it.
+/// To change a role, deploy a changed catalogue, or [replace](Self::replace) it in the running
+/// process: keys with that role follow. Give a new role to every node before you assign it, since a
+/// node that does not know a role answers 503 for it.
 ///
 /// ```
 /// use tower_api_key::scope::Catalogue;
@@ -29,19 +28,8 @@ use crate::{anyreach, error::ConfigError};
 /// assert!(catalogue.scopes_of("editor").unwrap().contains("posts:read"));
 /// # Ok::<(), tower_api_key::ConfigError>(())
 /// ```
-#[derive(Clone, Debug)]
-pub struct Catalogue(Arc<Tables>);
-
-/// What the clones of a catalogue share.
-#[derive(Debug)]
-struct Tables {
-    /// The scopes of each role, with what they imply.
-    roles: HashMap<Arc<str>, ScopeSet>,
-    /// Pairs of a scope and one that it implies.
-    implied: Vec<(Box<str>, Box<str>)>,
-    /// All scopes, each of which has a bit.
-    universe: Universe,
-}
+#[derive(Clone)]
+pub struct Catalogue(Arc<Mutex<Arc<Tables>>>);
 
 impl Catalogue {
     /// Starts an empty catalogue of your own.
@@ -49,25 +37,72 @@ impl Catalogue {
         CatalogueBuilder::default()
     }
 
+    /// Creates a catalogue of these tables.
+    fn of(tables: Tables) -> Self {
+        Self(Arc::new(Mutex::new(Arc::new(tables))))
+    }
+
+    /// Returns the tables in force. A decision reads them once, so that it is made with the old
+    /// catalogue or with the new one.
+    pub(crate) fn tables(&self) -> Arc<Tables> {
+        Arc::clone(&lock(&self.0))
+    }
+
+    /// Replaces the roles and implications by those of `new`, for all clones, while the process
+    /// runs. Use it when the file or the table that you read roles from has changed.
+    ///
+    /// Once it has returned, lookups that begin are answered with the new catalogue:
+    ///
+    /// - The stores of this project, and stores of your own that call the methods of this catalogue
+    ///   in each lookup, follow it: role of a key, role of a membership, and what scopes imply.
+    /// - Every [`Cached`](crate::store::Cached) drops each answer whose scopes the old catalogue
+    ///   returned, whatever its role is. A lookup in flight that has used the old one is not
+    ///   cached, and a request that arrives later does not get its answer. So each credential in
+    ///   use is looked up again: replace the catalogue while the database answers.
+    /// - A request whose credential was looked up before that is answered, however long its handler
+    ///   takes.
+    /// - A role that `new` does not have is refused with 503, like any
+    ///   [unknown role](crate::guide::many_machines#roles).
+    ///
+    /// A credential that has scopes of its own does not get others by that, except what they imply.
+    /// If `new` says the same as the catalogue in force, nothing changes and nothing is dropped.
+    /// `new` and its clones stay catalogues of their own.
+    ///
+    /// A [`Record`](crate::store::Record) that you keep yourself, outside of these stores, does not
+    /// follow; [`Record::is_current`](crate::store::Record::is_current) returns false for it.
+    /// Reaches the stores of this process only; other nodes replace theirs.
+    ///
+    /// ```
+    /// use tower_api_key::{scope::Catalogue, store::MemoryStore};
+    ///
+    /// let catalogue = Catalogue::builder().role("editor", ["posts:read", "posts:write"]).build()?;
+    /// let store = MemoryStore::with_catalogue(catalogue.clone());
+    ///
+    /// catalogue.replace(Catalogue::builder().role("editor", ["posts:read"]).build()?);
+    /// assert_eq!(catalogue.scopes_of("editor").unwrap().len(), 1); // and so it is in the store
+    /// # Ok::<(), tower_api_key::ConfigError>(())
+    /// ```
+    pub fn replace(&self, new: Self) {
+        let new = new.tables();
+        let mut current = lock(&self.0);
+        if current.equals(&new) {
+            return;
+        }
+        let renewed = Arc::new(new.renewed(&current));
+        mem::replace(&mut *current, renewed).end();
+    }
+
     /// Returns what `role` may do, including implied scopes; `None` if the catalogue has no such
     /// role.
     #[must_use]
-    pub fn scopes_of(&self, role: &str) -> Option<&ScopeSet> {
-        self.0.roles.get(role)
-    }
-
-    /// Returns the role's shared name and its scopes.
-    pub(crate) fn role(&self, role: &str) -> Option<(&Arc<str>, &ScopeSet)> {
-        self.0.roles.get_key_value(role)
+    pub fn scopes_of(&self, role: &str) -> Option<ScopeSet> {
+        self.tables().scopes_of(role).cloned()
     }
 
     /// Returns whether any role holds `scope`, or an implication names it.
     #[must_use]
     pub fn knows(&self, scope: &str) -> bool {
-        self.0
-            .universe
-            .binary_search_by(|known| (**known).cmp(scope))
-            .is_ok()
+        self.tables().knows(scope)
     }
 
     /// Returns those of `scopes` that the catalogue has, and everything they imply.
@@ -84,11 +119,13 @@ impl Catalogue {
     /// ```
     #[must_use]
     pub fn expand<T: Into<Box<str>>>(&self, scopes: impl IntoIterator<Item = T>) -> ScopeSet {
-        let known = scopes
-            .into_iter()
-            .map(Into::into)
-            .filter(|scope| self.knows(scope));
-        expand(&self.0.implied, known.collect()).within(&self.0.universe)
+        self.tables().expand(scopes)
+    }
+}
+
+impl fmt::Debug for Catalogue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Catalogue").field(&self.tables()).finish()
     }
 }
 
@@ -142,23 +179,7 @@ impl CatalogueBuilder {
 
     /// Builds from parts that a test has validated.
     fn build_unchecked(self) -> Catalogue {
-        Catalogue(Arc::new(self.tables()))
-    }
-
-    /// Expands each role once, so that no request has to.
-    fn tables(self) -> Tables {
-        let universe: Universe = self
-            .names()
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .map(Box::from)
-            .collect();
-        let role = |(role, scopes)| (role, expand(&self.implied, scopes).within(&universe));
-        Tables {
-            roles: self.roles.into_iter().map(role).collect(),
-            universe,
-            implied: self.implied,
-        }
+        Catalogue::of(Tables::new(self.roles, self.implied))
     }
 
     /// Returns every scope that a role or an implication names, with repetitions.
@@ -176,21 +197,6 @@ impl CatalogueBuilder {
 /// PostgreSQL cannot store NUL, and people cannot read other control characters.
 fn is_role_name(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(char::is_control)
-}
-
-/// Adds everything that the scopes imply, directly or through others. Ends in cycles, too: each
-/// scope is added once.
-fn expand(implied: &[(Box<str>, Box<str>)], mut scopes: Vec<Box<str>>) -> ScopeSet {
-    let mut next = 0;
-    while let Some(scope) = scopes.get(next).cloned() {
-        let new = implied
-            .iter()
-            .filter(|(from, to)| *from == scope && !scopes.contains(to));
-        let new: Vec<_> = new.map(|(_, to)| to.clone()).collect();
-        scopes.extend(new);
-        next += 1;
-    }
-    scopes.into_iter().collect()
 }
 
 impl Catalogue {
@@ -278,6 +284,70 @@ mod tests {
             Catalogue::builder().role("r", [""]).build(),
             Err(ConfigError::InvalidScope(_))
         ));
+    }
+
+    fn of(roles: &[(&str, &str)]) -> Catalogue {
+        let add =
+            |builder: CatalogueBuilder, (role, scope): &(&str, &str)| builder.role(role, [*scope]);
+        let built = roles.iter().fold(Catalogue::builder(), add);
+        built.implies("a", "b").build().unwrap()
+    }
+
+    #[test]
+    fn a_replaced_catalogue_ends_what_it_returned_for_all_clones() {
+        let catalogue = of(&[("r", "a"), ("s", "c")]);
+        let clone = catalogue.clone();
+        let earlier = [
+            clone.scopes_of("r").unwrap(),
+            clone.scopes_of("s").unwrap(), // which stays as it is
+            clone.expand(["a"]),
+            clone
+                .expand(["a"])
+                .intersection(&ScopeSet::from_iter(["a"])),
+            ScopeSet::from_iter(["a"]).intersection(&clone.expand(["a"])),
+        ];
+        assert!(earlier.iter().all(ScopeSet::is_current));
+        let detached = clone.expand(["a"]).detached();
+        catalogue.replace(of(&[("r", "c"), ("s", "c")]));
+        assert!(!earlier.iter().any(ScopeSet::is_current));
+        assert!(detached.is_current());
+        let now = clone.scopes_of("r").unwrap();
+        assert!(now.is_current() && now.contains("c") && !now.contains("a"));
+        assert!(clone.scopes_of("s").unwrap().is_current());
+    }
+
+    #[test]
+    fn an_equal_catalogue_ends_nothing() {
+        let catalogue = of(&[("r", "a"), ("s", "c")]);
+        let earlier = catalogue.scopes_of("r").unwrap();
+        catalogue.replace(of(&[("s", "c"), ("r", "a")]));
+        catalogue.replace(catalogue.clone());
+        assert!(earlier.is_current());
+    }
+
+    #[test]
+    fn the_new_catalogue_stays_one_of_its_own() {
+        let (catalogue, new) = (of(&[("r", "a")]), of(&[("r", "c")]));
+        let of_new = new.scopes_of("r").unwrap();
+        catalogue.replace(new.clone());
+        let between = catalogue.scopes_of("r").unwrap();
+        catalogue.replace(of(&[]));
+        assert!(of_new.is_current() && !between.is_current());
+        assert!(new.scopes_of("r").is_some() && catalogue.scopes_of("r").is_none());
+    }
+
+    #[test]
+    fn requirements_keep_their_bits_if_the_names_stay() {
+        let catalogue = of(&[("r", "a"), ("s", "c")]);
+        let universe = |catalogue: &Catalogue| {
+            let set = catalogue.scopes_of("r").unwrap();
+            Arc::clone(&set.bits().unwrap().0)
+        };
+        let first = universe(&catalogue);
+        catalogue.replace(of(&[("r", "c"), ("s", "a")]));
+        assert!(Arc::ptr_eq(&first, &universe(&catalogue)));
+        catalogue.replace(of(&[("r", "d")]));
+        assert!(!Arc::ptr_eq(&first, &universe(&catalogue)));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //!
 //! A service with scopes of its own builds a catalogue once and gives it to its store. Everything
 //! else follows: roles become scopes when the store answers, and routes name the scopes that they
-//! accept.
+//! accept. [`Catalogue::replace`] changes the roles of a running service.
 //!
 //! ```
 //! use tower_api_key::{RequireScopesLayer, scope::Catalogue, store::MemoryStore};
@@ -19,12 +19,15 @@
 //! ```
 
 mod accepted;
+mod any_of;
 mod catalogue;
 mod set;
+mod tables;
 
 pub use accepted::AcceptedScopes;
 pub use catalogue::{Catalogue, CatalogueBuilder};
 pub use set::ScopeSet;
+pub(crate) use tables::Tables;
 
 /// Returns whether `name` is a `scope-token` of RFC 6749, section 3.3: one or more printable ASCII
 /// characters except space, `"` and `\`.

@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use crate::sync::{AtomicBool, Ordering};
+
 /// The scopes that a credential holds, sorted and without duplicates. Clones share the list.
 ///
 /// Names are compared byte for byte and in full (RFC 6749, section 3.3: case-sensitive): `*`, a
@@ -24,14 +26,34 @@ use std::{
 pub struct ScopeSet(Arc<Held>);
 
 /// What the clones of a set share.
+#[derive(Clone)]
 struct Held {
     names: Box<[Box<str>]>,
     /// The same as bits over a catalogue's names, if that catalogue has all names of this set.
     bits: Option<(Universe, u128)>,
+    /// The tables that returned the set, if a catalogue did.
+    version: Option<Arc<Version>>,
 }
 
 /// All names in a catalogue, sorted; at most 128, one for each bit.
 pub(super) type Universe = Arc<[Box<str>]>;
+
+/// Whether the tables of a catalogue are in force: until others replace them.
+#[derive(Debug, Default)]
+pub(super) struct Version {
+    replaced: AtomicBool,
+}
+
+impl Version {
+    #[inline]
+    pub(super) fn is_current(&self) -> bool {
+        !self.replaced.load(Ordering::Acquire)
+    }
+
+    pub(super) fn end(&self) {
+        self.replaced.store(true, Ordering::Release);
+    }
+}
 
 impl ScopeSet {
     /// Returns a set that grants nothing.
@@ -40,16 +62,42 @@ impl ScopeSet {
         Self::from_iter([""; 0])
     }
 
+    /// Creates the set of a role that the catalogue does not have: it grants nothing, and is not
+    /// current.
+    pub(crate) fn unresolved() -> Self {
+        let version = Arc::<Version>::default();
+        version.end();
+        Self::empty().of_version(&version)
+    }
+
     /// Adds the bits if every name is in the universe.
-    pub(super) fn within(self, universe: &Universe) -> Self {
+    pub(super) fn within(mut self, universe: &Universe) -> Self {
         let bits = self
             .iter()
             .try_fold(0, |bits, name| Some(bits | bit_of(universe, name)?));
-        let names = self.0.names.clone();
-        Self(Arc::new(Held {
-            names,
-            bits: bits.map(|bits| (Arc::clone(universe), bits)),
-        }))
+        Arc::make_mut(&mut self.0).bits = bits.map(|bits| (Arc::clone(universe), bits));
+        self
+    }
+
+    /// States which tables returned it.
+    pub(super) fn of_version(mut self, version: &Arc<Version>) -> Self {
+        Arc::make_mut(&mut self.0).version = Some(Arc::clone(version));
+        self
+    }
+
+    /// Returns the same scopes as a list of its own, which no catalogue ends.
+    pub(crate) fn detached(mut self) -> Self {
+        if self.0.version.is_some() {
+            Arc::make_mut(&mut self.0).version = None;
+        }
+        self
+    }
+
+    /// Returns whether the catalogue that returned the set, if one did, still says the same.
+    #[inline]
+    pub(crate) fn is_current(&self) -> bool {
+        let version = self.0.version.as_ref();
+        version.is_none_or(|version| version.is_current())
     }
 
     /// Returns the bits with the names that they stand for.
@@ -64,6 +112,22 @@ impl ScopeSet {
             .names
             .binary_search_by(|held| (**held).cmp(scope))
             .is_ok()
+    }
+
+    /// Returns the scopes that are in both sets.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        let both: Self = self.iter().filter(|scope| other.contains(scope)).collect();
+        let both = match self.bits() {
+            Some((universe, _)) => both.within(universe),
+            None => both,
+        };
+        let versions = [self, other].map(|set| set.0.version.as_ref());
+        let replaced = versions.into_iter().flatten().find(|it| !it.is_current());
+        match replaced.or_else(|| versions.into_iter().flatten().next()) {
+            Some(version) => both.of_version(version),
+            None => both,
+        }
     }
 
     /// Yields the scopes in byte order.
@@ -100,6 +164,7 @@ impl<T: Into<Box<str>>> FromIterator<T> for ScopeSet {
         Self(Arc::new(Held {
             names: scopes.into(),
             bits: None,
+            version: None,
         }))
     }
 }

@@ -6,6 +6,7 @@
 //! | [`Digest`] | the SHA-256 of a token | in the store |
 //! | [`Peppers`] | keys for the digests | in the environment or a secret manager, never in the store |
 
+mod bytes;
 mod digest;
 mod pepper;
 mod text;
@@ -15,6 +16,7 @@ use std::fmt;
 
 use sha2::digest::zeroize::Zeroize as _;
 
+pub(crate) use bytes::SecretBytes;
 pub use digest::{Digest, ParseDigestError};
 pub use pepper::{Pepper, Peppers};
 

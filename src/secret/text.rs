@@ -1,4 +1,6 @@
-//! Reading digests written as text: hexadecimal and Base64 (RFC 4648), whole or not at all.
+//! Reading text in hexadecimal and Base64 (RFC 4648), whole or not at all.
+
+use super::SecretBytes;
 
 /// Decodes 64 hexadecimal digits, in either case.
 pub(super) fn from_hex(text: &str) -> Option<[u8; 32]> {
@@ -25,13 +27,29 @@ fn hex_digit(digit: u8) -> Option<u8> {
 /// without the padding after them.
 pub(super) fn from_base64(text: &str) -> Option<[u8; 32]> {
     let digits = text.strip_suffix('=').unwrap_or(text).as_bytes();
-    decode_base64(digits, *b"+/").or_else(|| decode_base64(digits, *b"-_"))
+    decode_digest(digits, *b"+/").or_else(|| decode_digest(digits, *b"-_"))
 }
 
-/// Decodes Base64 whose alphabet ends in `last_two`. The bits that the last digit has to spare must
-/// be zero, so that one digest has one text (RFC 4648, section 3.5).
-fn decode_base64(digits: &[u8], last_two: [u8; 2]) -> Option<[u8; 32]> {
+fn decode_digest(digits: &[u8], last_two: [u8; 2]) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
+    decode_base64(digits, last_two, &mut bytes)?;
+    Some(bytes)
+}
+
+/// Decodes a secret in the standard alphabet of Base64, with its padding (RFC 4648, section 4).
+pub(super) fn secret_from_base64(text: &[u8]) -> Option<SecretBytes> {
+    let digits = text.strip_suffix(b"=").unwrap_or(text);
+    let digits = digits.strip_suffix(b"=").unwrap_or(digits);
+    let mut secret = SecretBytes::zeros(digits.len() * 6 / 8);
+    let padded = text.len().is_multiple_of(4);
+    decode_base64(digits, *b"+/", secret.as_mut()).filter(|()| padded)?;
+    Some(secret)
+}
+
+/// Decodes Base64 whose alphabet ends in `last_two`, to exactly as many bytes as `bytes` has. The
+/// bits that the last digit has to spare must be zero, so that one value has one text (RFC 4648,
+/// section 3.5).
+fn decode_base64(digits: &[u8], last_two: [u8; 2], bytes: &mut [u8]) -> Option<()> {
     let mut unfilled = bytes.iter_mut();
     let (mut bits, mut count) = (0_u16, 0);
     for digit in digits {
@@ -44,8 +62,7 @@ fn decode_base64(digits: &[u8], last_two: [u8; 2]) -> Option<[u8; 32]> {
             bits &= (1 << count) - 1;
         }
     }
-    let whole = unfilled.next().is_none() && bits == 0;
-    whole.then_some(bytes)
+    (unfilled.next().is_none() && bits == 0).then_some(())
 }
 
 /// Returns the value of a Base64 digit, given the two characters that differ between alphabets.
@@ -62,7 +79,7 @@ fn base64_digit(digit: u8, [plus, slash]: [u8; 2]) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
-    use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding};
+    use base64ct::{Base64, Base64Unpadded, Base64UrlUnpadded, Encoding};
     use proptest::prelude::*;
 
     use super::*;
@@ -93,6 +110,33 @@ mod tests {
             ] {
                 assert_eq!(from_base64(&base64), base64_of(&base64), "{base64:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_secret_has_one_text() {
+        for length in 0..40 {
+            let bytes: Vec<u8> = (0..length)
+                .map(|at: u8| at.wrapping_mul(37).wrapping_add(250))
+                .collect();
+            let text = Base64::encode_string(&bytes);
+            let read = |text: &str| secret_from_base64(text.as_bytes());
+            assert_eq!(&*read(&text).unwrap(), &bytes[..], "{text}");
+            let unpadded = text.trim_end_matches('=');
+            for other in [
+                format!("{text}="),
+                format!("{text}=="),
+                format!("{text}===="),
+                format!("{text}A"),
+                format!(" {text}"),
+                format!("{text}\n"),
+            ] {
+                assert!(read(&other).is_none(), "{other:?}");
+            }
+            assert_eq!(read(unpadded).is_some(), text == unpadded, "{unpadded}");
+        }
+        for text in ["AB==", "AAB=", "A===", "=", "====", "-_-_", "AA=A"] {
+            assert!(secret_from_base64(text.as_bytes()).is_none(), "{text}");
         }
     }
 

@@ -17,7 +17,8 @@ use tower_service::Service;
 
 use crate::{
     authenticate::Policy,
-    future::ResponseFuture,
+    future::{Additions, ResponseFuture},
+    principal::WithoutPrincipal,
     probe::{Probe, Tag},
     rejection::{RefusalStyle, Responder},
     store::CredentialStore,
@@ -27,7 +28,8 @@ use crate::{
 ///
 /// It responds with the inner service's own response type. The inner service sees a request only
 /// once it is accepted, with a [`Principal`](crate::Principal) in its extensions and its
-/// `Authorization` value marked sensitive, so that it is not logged.
+/// `Authorization` value, and that of each further [source](crate::CredentialSource), marked
+/// sensitive, so that it is not logged.
 ///
 /// A request that is decided at once is given to the inner service that was polled ready. While the
 /// store is asked, nothing of the inner service is held: its readiness is given back, and polled
@@ -71,11 +73,13 @@ where
         let additions = self.shared.additions(&request);
         match self.shared.triage(&request) {
             Ok(Triage::Accept(principal)) => {
+                let additions = self.shared.with_end_notices(additions, &principal);
                 self.shared.admit(&mut request, principal, None);
                 ResponseFuture::forwarded(self.inner.call(request), additions)
             }
             Ok(Triage::PassThrough) => {
-                pass(&mut request);
+                let sources = &self.shared.policy().sources;
+                pass(&mut request, sources, WithoutPrincipal::Anonymous);
                 ResponseFuture::forwarded(self.inner.call(request), additions)
             }
             Ok(Triage::AnswerPreflight) => {
@@ -99,12 +103,28 @@ where
 impl<Inner: Clone, S, R> AuthService<Inner, S, R> {
     /// Drops the service that was polled ready, which this call does not use. A clone stays, which
     /// is not ready.
-    fn give_readiness_back(&mut self) {
+    pub(crate) fn give_readiness_back(&mut self) {
         self.inner = self.inner.clone();
     }
 }
 
 impl<Inner, S, R> AuthService<Inner, S, R> {
+    /// Returns whether the request's only credential is not one of this layer's.
+    pub(crate) fn presents_other<ReqB>(&self, request: &Request<ReqB>) -> bool {
+        self.shared.policy().presents_other(request)
+    }
+
+    /// Lets a request of another authenticator through.
+    pub(crate) fn pass_other<ReqB>(&self, request: &mut Request<ReqB>) {
+        let sources = &self.shared.policy().sources;
+        pass(request, sources, WithoutPrincipal::OtherCaller);
+    }
+
+    /// Returns what is added to every response to the request.
+    pub(crate) fn additions<ReqB>(&self, request: &Request<ReqB>) -> Option<Box<Additions>> {
+        self.shared.additions(request)
+    }
+
     /// Notes this layer in a probe, which has no credential.
     #[cold]
     fn probed<ReqB, ResB>(

@@ -11,11 +11,13 @@ use http::{
     header::{AUTHORIZATION, CACHE_CONTROL},
 };
 
-use super::remove_credential;
+use super::{mark_sensitive, remove_credential};
 use crate::{
     authenticate::{Policy, Presented},
+    condition::RequestHead,
     decided::Decided,
-    future::{Additions, Asking, Verdict},
+    end_notices::Fields,
+    future::{Additions, Asking, Verdict, with_fields},
     panics::catch,
     principal::Principal,
     rejection::{Denial, RefusalStyle, Rejection, Responder},
@@ -49,7 +51,7 @@ impl<S, R> Shared<S, R> {
     pub(super) fn new(store: Arc<S>, policy: Policy, style: RefusalStyle<R>) -> Self {
         let vary = policy
             .optional
-            .then(|| vary_on(&policy.organization_header))
+            .then(|| vary_on(policy.sources.headers(), &policy.organization_header))
             .flatten();
         Self {
             store,
@@ -90,7 +92,12 @@ impl<S: CredentialStore, R> Shared<S, R> {
             None => Err(StoreFault::panicked().into()),
         };
         self.policy
-            .decide(headers, &presented, found, self.decoy_pepper())
+            .decide(
+                &RequestHead::of(request),
+                &presented,
+                found,
+                self.decoy_pepper(),
+            )
             .map(Triage::Accept)
     }
 
@@ -136,17 +143,16 @@ impl<S: CredentialStore, R> Shared<S, R> {
         presented: &Presented<'_>,
         found: Result<Option<Arc<Record>>, StoreError>,
         latency: Option<Duration>,
-    ) -> Result<(), Response<ResB>>
+    ) -> Result<Fields, Response<ResB>>
     where
         R: Responder<ResB>,
     {
-        match self
-            .policy
-            .decide(request.headers(), presented, found, self.decoy_pepper())
-        {
+        let (head, decoy) = (RequestHead::of(request), self.decoy_pepper());
+        match self.policy.decide(&head, presented, found, decoy) {
             Ok(principal) => {
+                let fields = self.end_notices(&principal);
                 self.admit(request, principal, latency);
-                Ok(())
+                Ok(fields)
             }
             Err(denial) => Err(self.refuse(denial, request, latency)),
         }
@@ -170,7 +176,28 @@ impl<S, R> Shared<S, R> {
         Box::new(Additions {
             decided,
             vary: self.vary.clone(),
+            ..Additions::default()
         })
+    }
+
+    /// Adds the headers about the end of an accepted caller's credential.
+    #[inline]
+    pub(super) fn with_end_notices(
+        &self,
+        additions: Option<Box<Additions>>,
+        principal: &Principal,
+    ) -> Option<Box<Additions>> {
+        match self.policy.end_notices.are_off() {
+            true => additions, // not even an empty list is made
+            false => with_fields(additions, self.end_notices(principal)),
+        }
+    }
+
+    /// Returns the headers about the end of an accepted caller's credential.
+    #[cold]
+    fn end_notices(&self, principal: &Principal) -> Fields {
+        let record = principal.record();
+        self.policy.end_notices.fields(record, &*self.policy.clock)
     }
 
     /// Prepares an accepted request for the inner service: adds the principal, and hides or removes
@@ -183,8 +210,13 @@ impl<S, R> Shared<S, R> {
         latency: Option<Duration>,
     ) {
         principal.report(latency);
+        if self.policy.records_on_span {
+            principal.record_on_span();
+        }
         if self.policy.removes_authorization {
-            remove_credential(request);
+            remove_credential(request, &self.policy.sources);
+        } else if !self.policy.sources.is_empty() {
+            mark_sensitive(request, &self.policy.sources);
         } else if let Some(value) = request.headers_mut().get_mut(AUTHORIZATION) {
             value.set_sensitive(true); // an accepted request has one
         }
@@ -218,9 +250,19 @@ pub(super) fn preflight_answer<ResB>(empty: ResB) -> Response<ResB> {
     response
 }
 
-/// Returns `Authorization, X-Anyreach-Org`: what the response of an optional route depends on (RFC
-/// 9110, section 12.5.5).
-fn vary_on(organization_header: &HeaderName) -> Option<HeaderValue> {
+/// Returns `Authorization, X-Anyreach-Org`, with further sources between them: what the response of
+/// an optional route depends on (RFC 9110, section 12.5.5).
+fn vary_on(sources: &[HeaderName], organization_header: &HeaderName) -> Option<HeaderValue> {
+    let names = [&AUTHORIZATION].into_iter().chain(sources);
+    let names: Vec<_> = names
+        .chain([organization_header])
+        .map(capitalized)
+        .collect();
+    HeaderValue::try_from(names.join(", ")).ok()
+}
+
+/// Returns a header's name as it is usually written.
+fn capitalized(name: &HeaderName) -> String {
     let mut at_start = true;
     let capitalized = |letter: char| {
         let start = std::mem::replace(&mut at_start, letter == '-');
@@ -230,10 +272,5 @@ fn vary_on(organization_header: &HeaderName) -> Option<HeaderValue> {
             letter
         }
     };
-    let name: String = organization_header
-        .as_str()
-        .chars()
-        .map(capitalized)
-        .collect();
-    HeaderValue::try_from(format!("Authorization, {name}")).ok()
+    name.as_str().chars().map(capitalized).collect()
 }

@@ -1,6 +1,6 @@
 //! The audit trail: who did what to which credential, when, and from where.
 
-use super::Owner;
+use super::{Attributes, Owner};
 use crate::{
     clock::UnixMillis,
     id::{CredentialId, UserId},
@@ -42,6 +42,9 @@ pub struct AuditEvent {
     pub by: AuditActor,
     /// Where the actor acted from, as passed by the service, such as the client's address.
     pub origin: Option<Box<str>>,
+    /// What the credential's attributes were set to, if the action set them: when it was issued,
+    /// imported or edited.
+    pub attributes: Attributes,
 }
 
 impl AuditEvent {
@@ -64,10 +67,12 @@ impl AuditEvent {
             related: None,
             by,
             origin: None,
+            attributes: Attributes::default(),
         }
     }
 
-    /// Erases a user: replaces their id with the pseudonym and removes the origin of their actions.
+    /// Erases a user: replaces their id with the pseudonym, and removes the origin of their actions
+    /// and the attributes of their tokens.
     pub(crate) fn erase(&mut self, user: &UserId, pseudonym: &UserId) {
         let owned = matches!(&self.owner, Owner::User(id) if id == user);
         let by = match &mut self.by {
@@ -82,6 +87,9 @@ impl AuditEvent {
         }
         if owned || by {
             self.origin = None;
+        }
+        if owned {
+            self.attributes = Attributes::default();
         }
     }
 }
@@ -118,6 +126,8 @@ actions! {
     Imported = "imported";
     /// It was renamed.
     Renamed = "renamed";
+    /// Its attributes were changed, perhaps with its name.
+    Edited = "edited";
     /// It was disabled.
     Disabled = "disabled";
     /// It was enabled again.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::InvalidAttributes;
 use crate::id::InvalidId;
 
 /// Why a change was refused. Nothing was changed.
@@ -51,6 +52,12 @@ pub enum WriteError {
     /// when the change was decided.
     #[error("the actor may no longer make this change")]
     NotPermitted,
+    /// A key was given a list of organizations, but it belongs to one.
+    #[error("a key belongs to one organization and cannot have a list of them")]
+    OrganizationsOnKey,
+    /// The description, the metadata or the conditions of a credential break a limit.
+    #[error(transparent)]
+    InvalidAttributes(#[from] InvalidAttributes),
     /// The credential was changed by another request since it was read.
     #[error("the credential was changed by another request in the meantime")]
     Changed,

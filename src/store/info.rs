@@ -1,6 +1,8 @@
 //! What management knows about a credential: never its secret or its digest.
 
-use super::{Record, Status};
+use std::net::IpAddr;
+
+use super::{Attributes, Record, Restrictions, Status};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
@@ -108,8 +110,14 @@ pub struct CredentialInfo {
     pub name: Box<str>,
     /// The role of a key.
     pub role: Option<Box<str>>,
-    /// The scopes of a key, without what they imply, unless they come from its role.
+    /// The scopes of a key, without what they imply, unless they come from its role. Of a token,
+    /// the only scopes that it may have, whatever its owner's role is; `None` if all.
     pub scopes: Option<Box<[Box<str>]>>,
+    /// The only organizations in which a token may act; `None` if all of which its owner is a
+    /// member.
+    pub organizations: Option<Box<[OrgId]>>,
+    /// Description, metadata and conditions.
+    pub attributes: Attributes,
     /// [`Active`](Status::Active), [`Disabled`](Status::Disabled) or [`Deleted`](Status::Deleted),
     /// regardless of its owner's state.
     pub status: Status,
@@ -117,8 +125,18 @@ pub struct CredentialInfo {
     pub created_at: UnixMillis,
     /// When it expires; `None` means never.
     pub expires_at: Option<UnixMillis>,
-    /// When it was last used, to the minute; `None` if never, or if uses are not recorded.
+    /// The first use that was recorded; `None` if there was none, or if uses are not recorded.
+    pub first_used_at: Option<UnixMillis>,
+    /// When it was last used; `None` if never, or if uses are not recorded. The
+    /// [granularity](super::Granularity) is how far it may be behind: by default a minute within
+    /// the first hour after the first use, an hour within the first day, and a day after that.
     pub last_used_at: Option<UnixMillis>,
+    /// The address from which it was last used, if
+    /// [`LastUse`](crate::LastUse::with_client_address) keeps it.
+    pub last_address: Option<IpAddr>,
+    /// The user agent with which it was last used, if
+    /// [`LastUse`](crate::LastUse::with_user_agent) keeps it: any text that the client sent.
+    pub last_user_agent: Option<Box<str>>,
     /// The credential this one replaced.
     pub rotated_from: Option<CredentialId>,
     /// The credential that replaced this one.
@@ -145,10 +163,15 @@ impl CredentialInfo {
             name: "".into(),
             role: None,
             scopes: None,
+            organizations: None,
+            attributes: Attributes::default(),
             status: Status::Active,
             created_at,
             expires_at: None,
+            first_used_at: None,
             last_used_at: None,
+            last_address: None,
+            last_user_agent: None,
             rotated_from: None,
             rotated_to: None,
             rotated_at: None,
@@ -156,19 +179,21 @@ impl CredentialInfo {
         }
     }
 
-    /// Creates the info of a credential from what its record says. Scopes that equal those of its
-    /// role, `of_role`, are left out, so that they follow the catalogue.
+    /// Creates the info of a credential from its record, and the scopes that it was given one by
+    /// one. Those of a role are left out, so that they follow the catalogue.
     pub(crate) fn of_record(
         record: &Record,
         owner: Owner,
         created_at: UnixMillis,
-        of_role: Option<&ScopeSet>,
+        own: Option<&ScopeSet>,
     ) -> Self {
-        let own = Some(record.scopes())
-            .filter(|scopes| record.kind() == Kind::OrgKey && of_role != Some(*scopes));
+        let restrictions = record.restrictions();
+        let organizations = restrictions.and_then(Restrictions::organizations);
         Self {
             role: record.role().map(Into::into),
             scopes: own.map(|scopes| scopes.iter().map(Into::into).collect()),
+            organizations: organizations.map(Into::into),
+            attributes: record.attributes().cloned().unwrap_or_default(),
             status: record.status(),
             expires_at: record.expires_at(),
             ..Self::new(record.id(), owner, created_at)
@@ -240,69 +265,6 @@ impl EffectiveStatus {
     }
 }
 
-/// Which credentials a list returns. The default is all that are not deleted.
-///
-/// ```
-/// use tower_api_key::{clock::UnixMillis, store::Filter};
-///
-/// // Keys to ask their owners about: not used since the first of January.
-/// let mut idle = Filter::default();
-/// idle.unused_since = Some(UnixMillis(1_767_225_600_000));
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[must_use]
-pub struct Filter {
-    /// Only those in this state.
-    pub state: Option<EffectiveStatus>,
-    /// Only those that expire before this time, including those already expired.
-    pub expiring_before: Option<UnixMillis>,
-    /// Only those not used since this time and created before it.
-    pub unused_since: Option<UnixMillis>,
-}
-
-impl Filter {
-    /// Limits the list to credentials in this state.
-    pub fn with_state(self, state: impl Into<Option<EffectiveStatus>>) -> Self {
-        Self {
-            state: state.into(),
-            ..self
-        }
-    }
-
-    /// Limits the list to credentials that expire before `moment`.
-    pub fn with_expiring_before(self, moment: impl Into<Option<UnixMillis>>) -> Self {
-        Self {
-            expiring_before: moment.into(),
-            ..self
-        }
-    }
-
-    /// Limits the list to credentials that were created before `moment` and not used since.
-    pub fn with_unused_since(self, moment: impl Into<Option<UnixMillis>>) -> Self {
-        Self {
-            unused_since: moment.into(),
-            ..self
-        }
-    }
-
-    /// Returns whether `credential` matches at `now`. For stores that do not filter by themselves.
-    #[must_use]
-    pub fn shows(&self, credential: &CredentialInfo, now: UnixMillis) -> bool {
-        let state = credential.effective_status(now);
-        let created = credential.created_at;
-        let used = credential
-            .last_used_at
-            .map_or(created, |used| used.max(created));
-        self.state
-            .map_or(state != EffectiveStatus::Deleted, |wanted| wanted == state)
-            && self
-                .expiring_before
-                .is_none_or(|moment| credential.expires_at.is_some_and(|end| end < moment))
-            && self.unused_since.is_none_or(|moment| used < moment)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -337,65 +299,6 @@ mod tests {
                 credential(status, expires_at, None).effective_status(UnixMillis(100)),
                 state,
                 "{status:?} {expires_at:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_filter_by_state_shows_that_state_alone_and_keeps_the_other_conditions() {
-        use Status::{Active, Deleted, Disabled};
-        let credentials = [
-            credential(Active, Some(20), None),
-            credential(Disabled, Some(20), None),
-            credential(Active, Some(5), None),
-            credential(Deleted, Some(20), None),
-        ];
-        let now = UnixMillis(10);
-        let shown = |filter: Filter| credentials.each_ref().map(|one| filter.shows(one, now));
-        let any = Filter::default();
-        assert_eq!(shown(any), [true, true, true, false]);
-        assert_eq!(shown(any.with_state(None)), shown(any));
-        for (state, wanted) in [
-            (EffectiveStatus::Active, [true, false, false, false]),
-            (EffectiveStatus::Disabled, [false, true, false, false]),
-            (EffectiveStatus::Expired, [false, false, true, false]),
-            (EffectiveStatus::Deleted, [false, false, false, true]),
-        ] {
-            assert_eq!(shown(any.with_state(state)), wanted, "{state:?}");
-            let soon = any.with_expiring_before(UnixMillis(6)).with_state(state);
-            let expired = state == EffectiveStatus::Expired;
-            assert_eq!(shown(soon), [false, false, expired, false], "{state:?}");
-        }
-    }
-
-    #[test]
-    fn a_filter_is_exact_to_the_millisecond() {
-        let shows = |filter: Filter, expires_at, used_at| {
-            filter.shows(
-                &credential(Status::Active, expires_at, used_at),
-                UnixMillis(0),
-            )
-        };
-        let expiring = Filter::default().with_expiring_before(UnixMillis(50));
-        for (expires_at, shown) in [(None, false), (Some(49), true), (Some(50), false)] {
-            assert_eq!(
-                shows(expiring, expires_at, None),
-                shown,
-                "expires at {expires_at:?}"
-            );
-        }
-        let unused = |since| Filter::default().with_unused_since(UnixMillis(since));
-        for (used_at, since, shown) in [
-            (None, 10, false),
-            (None, 11, true),
-            (Some(20), 20, false),
-            (Some(20), 21, true),
-            (Some(20), 15, false),
-        ] {
-            assert_eq!(
-                shows(unused(since), None, used_at),
-                shown,
-                "used at {used_at:?}, since {since}"
             );
         }
     }

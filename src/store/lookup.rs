@@ -110,7 +110,9 @@ impl fmt::Debug for Lookup<'_> {
     reason = "a third kind has to be a compile error in every store"
 )]
 pub enum LookupKey<'a> {
-    /// An organization key, found by the part between its prefix and its dot.
+    /// An organization key, found by the part between its prefix and its dot, or for a key
+    /// [without an id](crate::credential::TokenShape::OrgKeyWithoutId) by one that is computed from
+    /// its digest.
     OrgKey {
         /// One or more token68 characters, none of them a dot.
         id: &'a str,

@@ -28,6 +28,7 @@
 //! | store | keeps credentials | use it for |
 //! |---|---|---|
 //! | [`MemoryStore`] | until the process ends | tests, examples, credentials that are loaded at start |
+//! | `StaticStore` (feature `serde`) | in a configuration file, which can be reloaded | small services whose operator issues the keys |
 //! | `SqliteStore` of [`tower-api-key-sqlx`] | in a file | one machine |
 //! | `PostgresStore` of [`tower-api-key-sqlx`] | in a database | many nodes |
 //! | [`Cached`] around any of them | as that one | answers from memory, revoked at once |
@@ -44,36 +45,54 @@
 //!
 //! [`tower-api-key-sqlx`]: https://docs.rs/tower-api-key-sqlx
 
+mod attributes;
 mod audit;
 pub mod backend;
 mod cached;
 mod change;
 mod directory;
 mod error;
+mod filter;
+mod grant;
 mod guard;
 mod info;
 mod lookup;
 mod memory;
 mod record;
+mod resolve;
+mod restrictions;
+#[cfg(feature = "serde")]
+mod static_store;
 mod status;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub(crate) use attributes::is_environment;
+pub use attributes::{
+    Attributes, Conditions, InvalidAttributes, InvalidMetadata, InvalidNetwork, Metadata, Network,
+};
 pub use audit::{AuditAction, AuditActor, AuditEvent};
-pub use backend::{ManageStore, Usage};
+pub use backend::{Granularity, ManageStore, Usage};
 pub use cached::{Cached, MonotonicClock, StoreReader};
 pub use change::{Change, Feed, FeedEvent};
 pub use directory::Directory;
 pub use error::{StoreError, StoreFault, WriteError};
+pub use filter::Filter;
+pub(crate) use grant::Grant;
 pub(crate) use guard::{DEFAULT_DEADLINE, guarded};
-pub use info::{CredentialInfo, EffectiveStatus, Filter, Owner};
+pub use info::{CredentialInfo, EffectiveStatus, Owner};
 pub(crate) use lookup::RawKey;
 pub use lookup::{Lookup, LookupKey, Peek};
 pub use memory::MemoryStore;
-pub(crate) use record::Grant;
+#[cfg(feature = "serde")]
+use memory::TokenEntry;
 pub use record::Record;
+pub use restrictions::Restrictions;
+pub(crate) use restrictions::organization_list;
+#[cfg(feature = "serde")]
+pub use static_store::{StaticCredentials, StaticError, StaticProblem, StaticStore};
 pub use status::Status;
 
 use crate::secret::Pepper;
@@ -137,8 +156,8 @@ pub trait CredentialStore: Send + Sync + 'static {
     }
 
     /// Answers, waiting as long as it takes. The future is dropped when the deadline passes or the
-    /// client disconnects; when called by a [`Cached`], when the cache's deadline passes or too many
-    /// lookups continue for clients that have disconnected.
+    /// client disconnects; when called by a [`Cached`], when the cache's deadline passes or too
+    /// many lookups continue for clients that have disconnected.
     ///
     /// # Errors
     /// [`StoreError`] if the store could not answer.

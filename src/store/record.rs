@@ -1,21 +1,16 @@
 //! Records: what a store knows about a credential.
 
-use std::{
-    any::Any,
-    fmt,
-    hash::{Hash, Hasher},
-    panic::RefUnwindSafe,
-    sync::Arc,
-};
+use std::{any::Any, sync::Arc};
 
+use super::grant::{Data, Grant};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
     error::ConfigError,
     id::{CredentialId, OrgId, UserId},
-    scope::{Catalogue, ScopeSet},
+    scope::{Catalogue, ScopeSet, Tables},
     secret::{Digest, Pepper},
-    store::Status,
+    store::{Attributes, Conditions, Restrictions, Status},
 };
 
 /// A credential as a store knows it, without its secret.
@@ -46,26 +41,6 @@ pub struct Record {
     status: Status,
     grant: Arc<Grant>,
 }
-
-/// What a credential may do, where and for whom, and how its digest was computed. Records share it
-/// when all of it is the same.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Grant {
-    organization: Option<OrgId>,
-    user: Option<UserId>,
-    role: Option<Arc<str>>,
-    scopes: ScopeSet,
-    /// The pepper the digest was computed with.
-    pepper: Option<Arc<Pepper>>,
-    /// Whether to rehash the digest when the token is next presented.
-    outdated: bool,
-    data: Option<Data>,
-}
-
-/// What a store adds to its records. Two are equal only if they are the same value in memory, so
-/// records with other data never share a grant.
-#[derive(Clone)]
-struct Data(Arc<dyn Any + Send + Sync>);
 
 impl Record {
     /// Creates the record of an organization key: its id (between prefix and dot), the digest of
@@ -132,7 +107,11 @@ impl Record {
                 organization,
                 user,
                 role: None,
+                by_role: false,
                 scopes: ScopeSet::empty(),
+                stored: None,
+                restrictions: None,
+                attributes: None,
                 pepper: None,
                 outdated: false,
                 data: None,
@@ -150,23 +129,96 @@ impl Record {
     /// # Errors
     /// [`ConfigError::UnknownRole`] if the catalogue has no such role.
     pub fn with_role(self, role: &str, catalogue: &Catalogue) -> Result<Self, ConfigError> {
-        let (role, scopes) = catalogue
-            .role(role)
-            .ok_or_else(|| ConfigError::UnknownRole(role.into()))?;
+        self.with_role_of(&catalogue.tables(), role)
+    }
+
+    /// Grants what `role` may do according to these tables.
+    pub(crate) fn with_role_of(self, tables: &Tables, role: &str) -> Result<Self, ConfigError> {
+        let (role, scopes) = tables.role(role)?;
         Ok(self.regrant(|grant| {
             grant.role = Some(Arc::clone(role));
-            grant.scopes = scopes.clone();
+            grant.by_role = true;
+            grant.hold(scopes.clone());
         }))
     }
 
     /// Grants exactly `scopes`. A store derives them from stored scopes with [`Catalogue::expand`],
     /// which adds what they imply and drops what the catalogue does not have.
     pub fn with_scopes(self, scopes: ScopeSet) -> Self {
-        self.regrant(|grant| grant.scopes = scopes)
+        self.regrant(|grant| {
+            grant.by_role = false;
+            grant.hold(scopes);
+        })
+    }
+
+    /// Restricts what the credential may do, whatever its role, its scopes and its organization
+    /// are. What an earlier call took away stays away. It makes no difference whether the
+    /// restrictions or the role and scopes are set first.
+    pub fn restricted_to(self, restrictions: Restrictions) -> Self {
+        if restrictions.is_empty() {
+            return self;
+        }
+        self.regrant(|grant| {
+            let all = match &grant.restrictions {
+                Some(earlier) => earlier.and(&restrictions),
+                None => restrictions,
+            };
+            grant.restrictions = Some(Arc::new(all));
+            let held = grant.scopes.clone();
+            grant.hold(held);
+        })
+    }
+
+    /// Returns what the credential may do at most, if that is restricted.
+    #[must_use]
+    pub fn restrictions(&self) -> Option<&Restrictions> {
+        self.grant.restrictions.as_deref()
+    }
+
+    /// Returns whether its restrictions allow it to act in `organization`.
+    pub(crate) fn may_act_in(&self, organization: &OrgId) -> bool {
+        self.restrictions()
+            .is_none_or(|restrictions| restrictions.allow(organization))
+    }
+
+    /// Sets the attributes. Records whose attributes are equal share them, if a store that shares
+    /// what they grant keeps them.
+    pub fn with_attributes(self, attributes: Attributes) -> Self {
+        if attributes.is_empty() && self.grant.attributes.is_none() {
+            return self;
+        }
+        let attributes = Some(attributes).filter(|attributes| !attributes.is_empty());
+        self.regrant(|grant| grant.attributes = attributes.map(Arc::new))
+    }
+
+    /// Returns the attributes; `None` if it has none.
+    #[must_use]
+    pub fn attributes(&self) -> Option<&Attributes> {
+        self.grant.attributes.as_deref()
+    }
+
+    /// Returns the conditions under which it is accepted; `None` if there are none.
+    pub(crate) fn conditions(&self) -> Option<&Conditions> {
+        let conditions = self.attributes().map(|attributes| &attributes.conditions);
+        conditions.filter(|conditions| !conditions.is_empty())
+    }
+
+    /// Returns whether the catalogue that its scopes come from still says the same: false once
+    /// [`Catalogue::replace`] has replaced it.
+    ///
+    /// The stores of this project and a [`Cached`](super::Cached) return no record that is not
+    /// current when they answer. In a store of your own that keeps records, ask before you return
+    /// one, and make it anew otherwise.
+    ///
+    /// It does not know of scopes that you collected yourself, such as a filtered list.
+    #[inline]
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.grant.is_current()
     }
 
     /// Changes the grant, which is copied if other records share it.
-    fn regrant(mut self, change: impl FnOnce(&mut Grant)) -> Self {
+    pub(super) fn regrant(mut self, change: impl FnOnce(&mut Grant)) -> Self {
         change(Arc::make_mut(&mut self.grant));
         self
     }
@@ -220,8 +272,8 @@ impl Record {
     /// assert_eq!(key.data::<String>(), None);
     /// ```
     ///
-    /// The value may be dropped on any thread, also while a cache holds its lock: its `Drop` must not
-    /// call the cache, block or panic.
+    /// The value may be dropped on any thread, also while a cache holds its lock: its `Drop` must
+    /// not call the cache, block or panic.
     pub fn with_data<T: Any + Send + Sync>(self, data: Arc<T>) -> Self {
         self.regrant(|grant| grant.data = Some(Data(data)))
     }
@@ -335,34 +387,11 @@ impl Record {
         self.grant.role.as_deref()
     }
 
-    /// Returns the scopes that the credential has in its organization.
+    /// Returns the scopes that the credential has in its organization: what its role or its scopes
+    /// grant and its restrictions allow.
     #[must_use]
     pub fn scopes(&self) -> &ScopeSet {
         &self.grant.scopes
-    }
-}
-
-impl PartialEq for Data {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-impl Eq for Data {}
-
-impl Hash for Data {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.0).cast::<()>().hash(state);
-    }
-}
-
-// The crate never looks at the value, and hands out shared references only: a `Principal` stays as
-// usable across `catch_unwind` as it is without data.
-impl RefUnwindSafe for Data {}
-
-impl fmt::Debug for Data {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Data(..)")
     }
 }
 
@@ -371,6 +400,7 @@ mod tests {
     use std::{
         collections::HashSet,
         hash::{BuildHasher, RandomState},
+        panic::RefUnwindSafe,
         sync::Arc,
     };
 
@@ -405,6 +435,10 @@ mod tests {
             key().with_data(Arc::new(())),
             key().with_data(Arc::new(())),
         ];
+        #[expect(
+            clippy::mutable_key_type,
+            reason = "what changes is neither compared nor hashed"
+        )]
         let grants: HashSet<_> = records.iter().map(Record::grant).collect();
         assert_eq!(
             grants.len(),

@@ -40,7 +40,7 @@ impl Status {
     }
 
     /// Returns the status of a credential by itself, as a store keeps it. That an owner is gone is
-    /// derived from the owner: a record that says so by itself is disabled, and must not become
+    /// derived from the owner: a record that has it by itself is disabled, and must not become
     /// valid with its owner.
     pub(crate) fn by_itself(self) -> Self {
         match self {

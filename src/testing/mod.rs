@@ -1,6 +1,6 @@
 //! For the tests of services that embed the crate: a principal without a request, a clock that you
-//! move, a description of the service's [`routes`], and the [`contract`] to test a store of your own
-//! against.
+//! move, a description of the service's [`routes`], and the [`contract`] to test a store of your
+//! own against.
 //!
 //! # Testing a handler without a layer
 //!
@@ -66,8 +66,8 @@ use crate::{
 
 /// Creates a principal without authentication, to put into the extensions of a test's request.
 ///
-/// A [`Manager`](crate::manage::Manager) reads its actor from the store again: to let such a principal
-/// manage credentials, insert its record into the store too.
+/// A [`Manager`](crate::manage::Manager) reads its actor from the store again: to let such a
+/// principal manage credentials, insert its record into the store too.
 ///
 /// The first one of a process emits an event at `WARN`, and each is counted
 /// ([`observe`](mod@crate::observe)), so that you notice it in production.

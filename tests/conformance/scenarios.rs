@@ -127,7 +127,7 @@ impl Scenario {
         );
         if !verdict.deviations.is_empty() {
             print_lines(&format!(
-                "DEVIATION {}: {}",
+                "ACCEPTED ALTERNATIVE {}: {}",
                 self.case.id,
                 verdict.deviations.join("; ")
             ));

@@ -13,7 +13,10 @@ use support::{
     request, with,
 };
 use tower_api_key::{
-    AuthLayer, CredentialStore, Reason, Rejection, credential::TokenFormat, store::MemoryStore,
+    AuthLayer, CredentialStore, Principal, Reason, Rejection,
+    condition::{ClientAddress, RequestHead, Unmet},
+    credential::TokenFormat,
+    store::MemoryStore,
 };
 
 type Auth = AuthLayer<Arc<dyn CredentialStore>>;
@@ -64,6 +67,19 @@ struct Case {
     set_up: fn(Auth) -> Auth,
     cause: &'static str,
     reason: Reason,
+}
+
+/// A key whose conditions, or those of the layer, refuse the request.
+fn conditional(
+    name: &'static str,
+    id: &str,
+    cause: &'static str,
+    set_up: fn(Auth) -> Auth,
+) -> Case {
+    Case {
+        set_up,
+        ..case(name, bearer(key(id)), cause, Reason::OrganizationDenied)
+    }
 }
 
 fn case(name: &'static str, request: Request<String>, cause: &'static str, reason: Reason) -> Case {
@@ -294,6 +310,12 @@ fn misused_credentials() -> Vec<Case> {
             Denied,
         ),
         case(
+            "an organization that is not on the token's list",
+            bearer_in(pat("elsewhere"), ORG),
+            "organization_not_allowed",
+            Denied,
+        ),
+        case(
             "a key in another organization",
             bearer_in(KEY, OTHER_ORG),
             "other_organization",
@@ -312,6 +334,56 @@ fn misused_credentials() -> Vec<Case> {
                 bearer(KEY),
                 "key_on_user_route",
                 Denied,
+            )
+        },
+        conditional(
+            "networks that the layer cannot check",
+            "office",
+            "condition_unchecked",
+            |auth| auth,
+        ),
+        conditional(
+            "networks, and nobody knows from where",
+            "office",
+            "address_unknown",
+            |auth| auth.with_client_address(ClientAddress::of_peer(|_| None)),
+        ),
+        conditional("another network", "office", "address_not_allowed", |auth| {
+            auth.with_client_address(ClientAddress::of_peer(|_| Some([192, 0, 2, 1].into())))
+        }),
+        conditional(
+            "an environment that the layer does not know",
+            "staging",
+            "condition_unchecked",
+            |auth| auth,
+        ),
+        conditional(
+            "another environment",
+            "staging",
+            "other_environment",
+            |auth| auth.with_environment("live").unwrap(),
+        ),
+        conditional(
+            "a condition of the service",
+            "testkey",
+            "condition_not_met",
+            |auth| {
+                auth.with_condition(|_: &Principal, _: &RequestHead<'_>| {
+                    Err(Unmet::forbidden("test"))
+                })
+            },
+        ),
+        Case {
+            reason: Reason::InvalidToken,
+            ..conditional(
+                "a hidden condition",
+                "testkey",
+                "condition_not_met",
+                |auth| {
+                    auth.with_condition(|_: &Principal, _: &RequestHead<'_>| {
+                        Err(Unmet::unauthorized("test"))
+                    })
+                },
             )
         },
         Case {
@@ -409,15 +481,19 @@ fn the_cases_cover_every_cause_that_a_request_can_trigger() {
     let codes = code
         .lines()
         .filter_map(|line| line.trim().strip_prefix("Self::")?.split('"').nth(1));
-    // Causes that only other layers report.
-    let requirements = [
+    // Causes that only other layers report, and one that is no refusal: see `conditions`.
+    let elsewhere = [
         "anonymous",
+        "condition_panicked",
         "no_accepted_scope",
         "no_auth_layer",
+        "no_other_caller",
         "not_a_descendant",
+        "other_caller",
         "undecided",
+        "unlisted_route",
     ];
-    let wanted: BTreeSet<_> = codes.filter(|code| !requirements.contains(code)).collect();
+    let wanted: BTreeSet<_> = codes.filter(|code| !elsewhere.contains(code)).collect();
     assert_eq!(covered, wanted);
 }
 

@@ -8,7 +8,7 @@ use tower_api_key::{
     AuthLayer,
     scope::{Catalogue, ScopeSet},
     secret::Digest,
-    store::{Directory, ManageStore, MemoryStore, Record, WriteError as Refused},
+    store::{Directory, ManageStore, MemoryStore, Record, Status, WriteError as Refused},
 };
 
 use http::Request;
@@ -183,7 +183,7 @@ async fn a_new_membership_or_role_applies_at_once() {
         let principal = answer.principal().expect(role);
         assert_eq!(principal.role(), Some(role));
         assert_eq!(
-            principal.scopes(),
+            *principal.scopes(),
             Catalogue::anyreach().scopes_of(role).unwrap()
         );
     }
@@ -467,4 +467,17 @@ async fn a_refused_insert_leaves_the_existing_credential_valid() {
 /// Formats an outcome, because write errors hold a store error and cannot be compared.
 fn formatted(outcome: Result<(), Refused>) -> String {
     format!("{outcome:?}")
+}
+
+/// A credential whose owner is gone is refused, and shown as it is itself.
+#[tokio::test]
+async fn that_an_owner_is_gone_is_not_the_status_of_its_credentials() {
+    let store = memory();
+    for (kind, owner, id) in [
+        (Kind::OrgKey, DELETED_ORG, "orphan"),
+        (Kind::PersonalToken, "user_gone", "ownerless"),
+    ] {
+        let info = store.credential(&Owner::of(kind, owner), id).await.unwrap();
+        assert_eq!(info.unwrap().status, Status::Active, "{id}");
+    }
 }

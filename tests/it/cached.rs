@@ -41,6 +41,36 @@ async fn an_accept_expires_after_five_seconds_even_if_used() {
     assert_eq!(store.lookups(), 2);
 }
 
+/// What changed while the answer was on its way may not be in it.
+#[tokio::test]
+async fn a_late_answer_is_served_only_until_the_question_is_a_ttl_old() {
+    let lookups = [
+        (TestLookup::key("k1"), SECOND * 5),
+        (TestLookup::key("unknown"), SECOND),
+    ];
+    let tick = Duration::from_millis(1);
+    for (lookup, ttl) in lookups {
+        for (late, is_kept) in [(ttl - 2 * tick, true), (ttl, false)] {
+            let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
+            let cache = Cached::new(Arc::clone(&store)).with_monotonic_clock(clock.clone());
+            store.set_behaviour(Behaviour::Held);
+            let asking = tokio::spawn({
+                let (cache, lookup) = (cache.clone(), lookup.clone());
+                async move { lookup.is_accepted(&cache).await }
+            });
+            store.wait_until_read().await;
+            clock.advance(late);
+            store.release();
+            assert_eq!(asking.await.unwrap(), ttl == SECOND * 5);
+            assert_eq!(lookup.is_cached(&cache), is_kept, "{lookup:?} {late:?}");
+            clock.advance(tick);
+            assert_eq!(lookup.is_cached(&cache), is_kept, "{lookup:?} {late:?}");
+            clock.advance(tick);
+            assert!(!lookup.is_cached(&cache), "{lookup:?} {late:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_maximal_ttl_never_expires_and_a_zero_ttl_caches_nothing() {
     let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
@@ -486,6 +516,27 @@ async fn expired_credentials_are_never_served_stale() {
     assert!(short.is_accepted(&cache).await);
     clock.advance(SECOND);
     assert!(short.ask(&cache).await.is_err());
+}
+
+/// As after the clock was set, or after a suspend that the monotonic clock has not counted.
+#[tokio::test]
+async fn a_stale_accept_ends_when_the_wall_clock_passes_its_expiry() {
+    let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
+    let wall = ManualWallClock::default();
+    let mortal = key("mortal").expiring_at(UnixMillis(60_000));
+    store.memory.insert(mortal).await.unwrap();
+    let cache = Cached::new(Arc::clone(&store))
+        .with_monotonic_clock(clock.clone())
+        .with_clock(wall.clone())
+        .danger_with_stale_accepts(SECOND * 100);
+    let mortal = TestLookup::key("mortal");
+    assert!(mortal.is_accepted(&cache).await);
+    store.set_behaviour(Behaviour::Fails);
+    clock.advance(SECOND * 6);
+    for (reads, is_served) in [(59_999, true), (60_000, false)] {
+        wall.set(reads);
+        assert_eq!(mortal.ask(&cache).await.is_ok(), is_served, "{reads}");
+    }
 }
 
 /// A feed that yields the events a test sends.

@@ -157,7 +157,14 @@ fn unlisted(file: &str, words: &[&str], rows: &[Row]) -> Vec<String> {
 fn texts() -> Vec<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let guide = fs::read_dir(root.join("src/guide")).unwrap();
-    let guide = guide.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let guide = guide.map(|entry| {
+        let entry = entry.unwrap();
+        let name = entry.file_name().into_string().unwrap();
+        match entry.file_type().unwrap().is_dir() {
+            true => format!("{name}/mod.rs"), // a chapter with code of its own
+            false => name,
+        }
+    });
     let texts = ["README.md", "SECURITY.md", "crates/sqlx/README.md"];
     let texts = texts.map(str::to_owned).into_iter();
     texts

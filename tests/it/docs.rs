@@ -207,7 +207,7 @@ fn every_required_dependency_has_its_reason() {
     }
     assert_eq!(
         required.len(),
-        12,
+        13,
         "each user compiles these: {required:#?}"
     );
 

@@ -2,8 +2,8 @@
 //! odd expiries or huge scopes, for another organization, or differently each time. No layer
 //! accepts another principal than the one that was asked for.
 //!
-//! What a store alone can know, no layer can contradict: that a credential is revoked by now, and the
-//! organization of a key unless the request names one.
+//! What a store alone can know, no layer can contradict: that a credential is revoked by now, and
+//! the organization of a key unless the request names one.
 
 use crate::support::{
     Answer, KEY, ORG, OTHER_ORG, TOKEN, USER, ask, bearer_in, clocks::TokioClock, key_record,
@@ -212,7 +212,8 @@ async fn no_layer_accepts_another_principal_from_a_store_that_lies() {
     }
 }
 
-/// Whatever the time to live, a cache keeps an answer about something else no longer than a failure.
+/// Whatever the time to live, a cache keeps an answer about something else no longer than a
+/// failure.
 #[tokio::test(start_paused = true)]
 async fn a_lie_is_not_cached() {
     let truth: Lie = |truth| truth;

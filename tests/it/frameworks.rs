@@ -1,13 +1,14 @@
 //! axum and tonic: handlers receive the principal, refusals use the form of each protocol, and both
 //! share one port.
 
+mod by_method;
 mod greeter;
 
 use crate::support;
 use tower_api_key::{
-    AuthLayer, EveryRouteDecidesLayer, Principal, PublicLayer, Rejection, RequireDescendantLayer,
-    RequireOrganizationLayer, RequireScopesLayer, observe::TARGET, store::Directory,
-    tonic::RequestExt as _,
+    AuthLayer, CredentialSource, EveryRouteDecidesLayer, Principal, PublicLayer, Rejection,
+    RequireDescendantLayer, RequireOrganizationLayer, RequireScopesLayer, observe::TARGET,
+    store::Directory, tonic::RequestExt as _,
 };
 
 use std::{net::SocketAddr, sync::Arc};
@@ -267,6 +268,13 @@ async fn a_tonic_client_receives_the_status_and_message() {
         .await
         .unwrap(),
         "token"
+    );
+    let by_header = CredentialSource::header("x-api-key".parse().unwrap());
+    let by_header = AuthLayer::new(Arc::clone(&store)).with_source(by_header);
+    let (_other, further) = serve_tonic(by_header.unwrap()).await;
+    assert_eq!(
+        call(further, &[("x-api-key", KEY)]).await.unwrap(),
+        "testkey"
     );
     for (metadata, code, message) in [
         (&[][..], Code::Unauthenticated, "Missing Bearer token"),

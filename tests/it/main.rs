@@ -42,7 +42,10 @@ mod cached_pepper;
 mod cached_races;
 mod cancellation;
 mod claims;
+mod conditions;
 mod docs;
+#[cfg(feature = "testing")]
+mod end_notices;
 #[cfg(feature = "axum")]
 mod every_route;
 #[cfg(feature = "testing")]
@@ -74,9 +77,13 @@ mod manage_rehash;
 mod manage_requests;
 #[cfg(feature = "testing")]
 mod manage_rotation;
+mod oauth;
 #[cfg(feature = "tracing")]
 mod observe;
 mod observed;
+#[cfg(feature = "utoipa")]
+mod openapi;
+mod other_authenticator;
 mod other_majors;
 #[cfg(feature = "axum")]
 mod paths;
@@ -84,16 +91,37 @@ mod prelude;
 mod readiness;
 mod readiness_requirements;
 mod readiness_types;
+#[cfg(feature = "axum")]
+mod recipes;
 mod record_data;
 mod regression;
 mod regression_auth;
 mod regression_cache;
 mod regression_memory;
+#[cfg(all(
+    feature = "metrics",
+    feature = "serde",
+    feature = "testing",
+    feature = "tracing"
+))]
+mod replaced_catalogue;
 mod require;
+mod require_by_method;
+#[cfg(feature = "axum")]
+mod require_by_route;
 mod require_descendant;
+mod restricted_tokens;
 mod rooms;
+#[cfg(feature = "testing")]
+mod rotation_state;
 #[cfg(all(feature = "axum", feature = "testing"))]
 mod routes;
+mod shapes;
+mod sources;
+#[cfg(feature = "tracing")]
+mod span_fields;
+#[cfg(all(feature = "axum", feature = "serde", feature = "testing"))]
+mod static_store;
 #[cfg(feature = "testing")]
 mod store_contract;
 mod store_debug;
@@ -103,3 +131,5 @@ mod test_doubles;
 #[cfg(feature = "tracing")]
 mod tracing_outside;
 mod values;
+#[cfg(all(feature = "axum", feature = "serde", feature = "testing"))]
+mod whoami;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tower_api_key::{
     clock::UnixMillis,
     credential::{Kind, TokenFormat},
-    manage::{Actor, Import, Manager, NewKey, Rotation},
+    manage::{Actor, Import, Manager, NewKey, NewToken, Rotation},
     scope::ScopeSet,
     secret::Digest,
     store::{CredentialInfo, EffectiveStatus, Filter, MemoryStore, Owner},
@@ -143,10 +143,27 @@ async fn beyond_a_lowered_limit_keys_can_be_renamed_and_not_enabled() {
 }
 
 #[tokio::test]
+async fn a_maximum_lifetime_of_one_kind_is_none_of_the_other() {
+    let minute = Duration::from_secs(60);
+    let user = Actor::user(USER);
+    for (limited, codes) in [
+        (KEY, [Some("expiry_beyond_policy"), None]),
+        (Kind::PersonalToken, [None, Some("expiry_beyond_policy")]),
+    ] {
+        let manager = manager().with_max_lifetime_of(limited, minute);
+        let key = manager.issue_key(&operator(), NewKey::named("key")).await;
+        let token = manager.issue_token(&user, NewToken::named("token")).await;
+        let refused = [key, token].map(|issued| issued.err().map(|error| error.code()));
+        assert_eq!(refused, codes, "{limited:?}");
+    }
+}
+
+#[tokio::test]
 async fn debug_output_of_a_manager_shows_its_limits_and_of_a_cursor_its_text() {
-    let manager = manager().with_max_lifetime(Duration::from_secs(60));
-    let shown = "Manager { accepted: {\"organizations:manage\"}, cap: 100, max_life: Some(60s), \
-                 max_overlap: 604800s, deadline: 5s, .. }";
+    let manager = manager().with_max_lifetime_of(KEY, Duration::from_secs(60));
+    let shown = "Manager { accepted: {\"organizations:manage\"}, cap: 100, \
+                 max_key_life: Some(60s), max_token_life: None, max_overlap: 604800s, \
+                 deadline: 5s, .. }";
     assert_eq!(format!("{manager:?}"), shown);
     let page = manager
         .list(&operator(), KEY, &Filter::default(), None, 1)

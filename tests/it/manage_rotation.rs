@@ -144,7 +144,7 @@ async fn rotate_under_load<S: ManageStore + Directory>(store: S) {
     let (mut id, mut secret) = (info.id, secret);
     for _ in 0..ROTATIONS {
         let new = manager
-            .rotate(&operator, Kind::OrgKey, id.as_str(), rotation)
+            .rotate(&operator, Kind::OrgKey, id.as_str(), rotation.clone())
             .await
             .unwrap();
         let (new, new_secret) = new.into_parts();

@@ -216,7 +216,7 @@ async fn what_would_be_refused_is_an_event_with_its_cause() {
     };
     let wanted = json!({
         "message": "an observed requirement would have refused the request: \
-                    none of the accepted scopes is held",
+                    the accepted scopes are not held",
         "outcome": "would_refuse", "cause": "no_accepted_scope",
         "accepted": "unheld:other unheld:scope",
         "kind": "org_key", "credential_id": "testkey", "organization": ORG,

@@ -1,32 +1,23 @@
 //! Requirements behind the auth layer: scopes and an organization; with its responses, and never
 //! without it.
 
-use crate::support::{self, now};
+use crate::support;
 use tower_api_key::{
     AuthLayer, ConfigError, Messages, PublicLayer, Reason, RequireOrganizationLayer,
     RequireScopesLayer,
     rejection::ProblemResponder,
     scope::{AcceptedScopes, ScopeSet},
-    store::{ManageStore, MemoryStore},
 };
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use proptest::prelude::*;
 use support::{
-    KEY, ORG, OTHER_ORG, TOKEN, ask, bearer, bearer_in, grpc_call, key, key_record, memory,
+    KEY, ORG, OTHER_ORG, TOKEN, ask, bearer, bearer_in, grpc_call, holding, key, memory,
     remote_store::{Behaviour, RemoteStore},
     request,
 };
 use tower::ServiceBuilder;
-
-/// A store with the key `held`, which holds exactly `scopes`.
-fn holding(scopes: &[&str]) -> MemoryStore {
-    let store = memory();
-    now(store.insert(key_record("held", ORG).with_scopes(scopes.iter().copied().collect())))
-        .unwrap();
-    store
-}
 
 fn accepting(scopes: &[&str]) -> RequireScopesLayer {
     RequireScopesLayer::any(scopes.iter().copied()).unwrap()
@@ -86,24 +77,39 @@ async fn any_accepted_scope_is_enough() {
 }
 
 #[tokio::test]
-async fn a_missing_scope_is_named_only_when_exactly_one_is_accepted() {
+async fn missing_scopes_are_named_only_when_no_others_would_do() {
+    let any = |names: &[&str]| AcceptedScopes::any(names.iter().copied()).unwrap();
+    let all = |names: &[&str]| AcceptedScopes::all(names.iter().copied()).unwrap();
     for (accepted, challenge) in [
         (
-            &["billing:manage"][..],
+            any(&["billing:manage"]),
             r#"Bearer realm="api", error="insufficient_scope", scope="billing:manage""#,
         ),
         (
-            &["billing:manage", "billing:manage"],
+            any(&["billing:manage", "billing:manage"]),
             r#"Bearer realm="api", error="insufficient_scope", scope="billing:manage""#,
         ),
         (
-            &["billing:manage", "trunks:read"],
+            any(&["billing:manage", "trunks:read"]),
+            r#"Bearer realm="api", error="insufficient_scope""#,
+        ),
+        (
+            all(&["trunks:read", "billing:manage"]),
+            r#"Bearer realm="api", error="insufficient_scope", scope="billing:manage trunks:read""#,
+        ),
+        (
+            all(&["billing:manage", "billing:manage"]),
+            r#"Bearer realm="api", error="insufficient_scope", scope="billing:manage""#,
+        ),
+        (
+            all(&["billing:manage"]).and_any(["a", "b"]).unwrap(),
             r#"Bearer realm="api", error="insufficient_scope""#,
         ),
     ] {
-        let auth = AuthLayer::new(holding(&[]));
+        let auth = AuthLayer::new(holding(&["agents:read"]));
+        let requirement = RequireScopesLayer::new(accepted.clone());
         let answer = ask(
-            &ServiceBuilder::new().layer(auth).layer(accepting(accepted)),
+            &ServiceBuilder::new().layer(auth).layer(requirement),
             bearer(key("held")),
         )
         .await;
@@ -121,15 +127,45 @@ async fn a_missing_scope_is_named_only_when_exactly_one_is_accepted() {
             (rejection.reason(), rejection.credential_id()),
             (Reason::InsufficientScope, Some("held"))
         );
-        assert_eq!(
-            rejection.accepted_scopes(),
-            Some(&AcceptedScopes::any(accepted.iter().copied()).unwrap())
-        );
+        assert_eq!(rejection.accepted_scopes(), Some(&accepted));
+    }
+}
+
+#[tokio::test]
+async fn all_of_several_scopes_can_be_required() {
+    let all = || RequireScopesLayer::all(["agents:read", "billing:manage"]).unwrap();
+    let reads = AcceptedScopes::any(["agents:read", "agents:manage"]).unwrap();
+    let mixed = || RequireScopesLayer::new(reads.clone().and_any(["billing:manage"]).unwrap());
+    for (held, by_all, by_mixed) in [
+        (&["agents:read", "billing:manage"][..], true, true),
+        (&["agents:read", "billing:manage", "x"], true, true),
+        (&["agents:manage", "billing:manage"], false, true),
+        (&["agents:read", "agents:manage"], false, false),
+        (&["agents:read"], false, false),
+        (&["billing:manage"], false, false),
+        (&["agents:read billing:manage"], false, false),
+        (&[], false, false),
+    ] {
+        let auth = AuthLayer::new(holding(held));
+        for (requirement, passes) in [(all(), by_all), (mixed(), by_mixed)] {
+            let stack = ServiceBuilder::new().layer(auth.clone()).layer(requirement);
+            let answer = ask(&stack, bearer(key("held"))).await;
+            let wanted = if passes {
+                "accepted"
+            } else {
+                "no_accepted_scope"
+            };
+            assert_eq!(answer.cause(), wanted, "{held:?}");
+        }
     }
 }
 
 #[test]
 fn an_impossible_requirement_is_a_config_error() {
+    assert_eq!(
+        RequireScopesLayer::all([""; 0]).unwrap_err(),
+        ConfigError::NoScopes
+    );
     assert_eq!(
         RequireScopesLayer::any([""; 0]).unwrap_err(),
         ConfigError::NoScopes
@@ -375,6 +411,20 @@ proptest! {
             }
             Err(error) => prop_assert!(accepted.is_empty() && error == ConfigError::NoScopes),
         }
+    }
+
+    #[test]
+    fn a_requirement_of_several_sets_passes_exactly_if_each_has_a_scope_that_is_held(
+        held in names(),
+        needed in names(),
+        others in proptest::collection::vec(names(), 0..3),
+    ) {
+        let set: ScopeSet = held.iter().map(String::as_str).collect();
+        let all = AcceptedScopes::all(needed.iter().map(String::as_str));
+        let accepted = others.iter().fold(all, |accepted, names| accepted?.and_any(names.iter().map(String::as_str)));
+        let possible = !needed.is_empty() && others.iter().all(|names| !names.is_empty());
+        let meets = needed.is_subset(&held) && others.iter().all(|names| !names.is_disjoint(&held));
+        prop_assert_eq!(accepted.map(|accepted| accepted.met_by(&set)).ok(), possible.then_some(meets));
     }
 
     #[test]

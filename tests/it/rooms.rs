@@ -25,7 +25,10 @@ const ROOMS: &[&str] = &[
     "testing", // at the top, because it tests every room
     "axum",
     "tonic",
+    "utoipa",
+    "either_auth",
     "every_route", // takes its responses from an `AuthLayer`, as the requirements do
+    "oauth",       // sets what an `AuthLayer` answers
     "require",
     "public",
     "layer",
@@ -34,8 +37,11 @@ const ROOMS: &[&str] = &[
     "decided",
     "probe",
     "manage",
+    "caller_info",
     "authenticate",
+    "condition",
     "principal",
+    "end_notices",
     "last_use",
     "rejection",
     "store",

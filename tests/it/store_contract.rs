@@ -1,10 +1,12 @@
-//! Every store of the crate keeps the contract: by itself, behind a pointer, and behind a cache with any time to live.
+//! Every store of the crate keeps the contract: by itself, behind a pointer, and behind a cache
+//! with any time to live.
 
 use std::{sync::Arc, time::Duration};
 
 use tower_api_key::{
+    clock::UnixMillis,
     store::{Cached, Directory, ManageStore, MemoryStore},
-    testing::contract::Contract,
+    testing::contract::{Contract, Feature},
 };
 
 /// Each claim about a store is a test, and so are all of them about what wraps it; `$make` is a
@@ -61,6 +63,49 @@ async fn cached<S: ManageStore + Directory, F: Future<Output = S>>(
     Contract::new().run(make).await;
     Contract::new().run_managed(make).await;
     Contract::new().run_tree(make).await;
+}
+
+/// The second claim finds what the first has stored, which violates it: a run of no claim passes.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_run_reports_what_a_store_violates() {
+    let stored = || {
+        let store = MemoryStore::new();
+        move || std::future::ready(store.clone())
+    };
+    let runs = [
+        tokio::spawn(async move { Contract::new().run(stored()).await }),
+        tokio::spawn(async move { Contract::new().run_managed(stored()).await }),
+        tokio::spawn(async move { Contract::new().run_tree(stored()).await }),
+    ];
+    for run in runs {
+        let panic = run.await.unwrap_err().into_panic();
+        let message = *panic.downcast::<String>().unwrap();
+        assert!(
+            message.starts_with("the store breaks the contract: "),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn the_records_of_a_contract_fit_its_moments() {
+    let (first, last) = (UnixMillis(1_000), UnixMillis(4_000_000_000_000));
+    let ends = |contract: &Contract| {
+        let records = contract.records().into_iter();
+        let ends: Vec<_> = records.filter_map(|record| record.expires_at()).collect();
+        ends.iter().min().copied().zip(ends.iter().max().copied())
+    };
+    let every = ends(&Contract::new());
+    assert_eq!(every, Some((UnixMillis(i64::MIN), UnixMillis(i64::MAX))));
+    let limited = Contract::new().with_moments(first..=last);
+    assert_eq!(ends(&limited), Some((first, last)));
+    let declared = limited.without(Feature::Roles).with_moments(first..=last);
+    assert!(
+        declared
+            .records()
+            .iter()
+            .all(|record| record.role().is_none())
+    );
 }
 
 mod memory {
@@ -191,6 +236,7 @@ mod own_tables {
             .without(Feature::Idempotency)
             .without(Feature::AuditTrail)
             .without(Feature::LastUse)
+            .without(Feature::Attributes)
             .with_resolution(Duration::from_secs(1))
     }
 

@@ -10,7 +10,7 @@ use tower_api_key::{
     AuthLayer, LastUse, async_trait,
     credential::Kind,
     id::CredentialId,
-    manage::{Actor, Manager, NewKey},
+    manage::{Actor, Manager, NewKey, NewToken},
     scope::Catalogue,
     secret::Digest,
     store::{
@@ -20,7 +20,7 @@ use tower_api_key::{
     },
 };
 
-use crate::support::{ORG, ask, bearer, memory};
+use crate::support::{ORG, USER, ask, bearer, memory};
 
 /// A store without idempotency keys, an audit trail, last uses and peppers, beside tables of users
 /// and organizations that it does not write to.
@@ -141,4 +141,21 @@ async fn users_and_organizations_are_not_written() {
             "{number}: {written:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_know_restrictions_issues_no_restricted_token() {
+    let store = Minimal(memory());
+    let manager = Manager::new(store);
+    let actor = Actor::operator("test", Owner::of(Kind::PersonalToken, USER));
+    for new in [
+        NewToken::named("restricted").with_scopes(["agents:read"]),
+        NewToken::named("restricted").with_scopes([""; 0]),
+        NewToken::named("restricted").with_organizations([ORG]),
+    ] {
+        let refused = manager.issue_token(&actor, new).await.err().unwrap();
+        assert_eq!(refused.code(), "restrictions_unsupported");
+    }
+    let plain = NewToken::named("not restricted");
+    manager.issue_token(&actor, plain).await.unwrap();
 }

@@ -11,7 +11,7 @@ use support::{
 use tower::{Layer as _, Service as _};
 use tower_api_key::{
     AuthLayer, EveryRouteDecidesLayer, Rejection, RequireDescendantLayer, RequireOrganizationLayer,
-    credential::Kind,
+    clock::UnixMillis, credential::Kind, id::check_organization_id,
 };
 
 #[tokio::test]
@@ -22,6 +22,38 @@ async fn a_principal_returns_whether_any_of_several_scopes_is_held() {
     assert!(viewer.has_any(["agents:manage", "agents:read"]));
     assert!(!viewer.has_any(["agents:manage", "billing:manage"]));
     assert!(!viewer.has_any([]));
+}
+
+#[test]
+fn an_invalid_id_names_itself_and_a_moment_has_a_unit() {
+    let invalid = check_organization_id("org 1").unwrap_err();
+    assert_eq!(invalid.id(), "org 1");
+    assert_eq!(UnixMillis(1_500).to_string(), "1500 ms");
+}
+
+#[cfg(feature = "testing")]
+#[test]
+fn a_manual_clock_moves_by_whole_milliseconds() {
+    use tower_api_key::{clock::Clock as _, testing::ManualClock};
+
+    let clock = ManualClock::at(UnixMillis(1_000));
+    clock.advance(Duration::from_micros(1_999));
+    assert_eq!(clock.now(), UnixMillis(1_001));
+}
+
+#[cfg(feature = "axum")]
+#[test]
+fn only_an_outage_of_management_asks_to_retry() {
+    use axum::response::IntoResponse as _;
+    use tower_api_key::{manage::ManageError, store::StoreError};
+
+    let outage = ManageError::from(StoreError::unavailable("test"));
+    for (error, status, retry) in [(outage, 503, Some("1")), (ManageError::Busy, 409, None)] {
+        let response = error.into_response();
+        let after = response.headers().get("retry-after");
+        assert_eq!(after.map(|value| value.to_str().unwrap()), retry);
+        assert_eq!(response.status(), status);
+    }
 }
 
 #[tokio::test]
@@ -148,4 +180,14 @@ fn debug_output_of_the_layer_for_every_route_names_its_types() {
     );
     let future = service.call(bearer(KEY));
     assert_eq!(format!("{future:?}"), "EveryRouteDecidesFuture { .. }");
+}
+
+#[tokio::test]
+async fn debug_output_of_a_response_says_what_it_waits_for() {
+    let service = AuthLayer::new(memory()).layer(Inner::default());
+    for (request, state) in [(bearer(KEY), "Forwarded"), (request(), "Answered")] {
+        let response = service.clone().call(request);
+        let shown = format!("{response:?}");
+        assert_eq!(shown, format!("ResponseFuture {{ state: {state:?}, .. }}"));
+    }
 }

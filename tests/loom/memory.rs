@@ -448,7 +448,7 @@ fn a_revoked_actor_commits_nothing() -> usize {
             organization: Some("org_1".into()),
             scopes: ScopeSet::empty(),
             expires_at: None,
-            at: UnixMillis(1),
+            ..Requirements::new(UnixMillis(1))
         };
         let actor = Authority::Credential {
             kind: Kind::OrgKey,

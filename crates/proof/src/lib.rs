@@ -1,5 +1,5 @@
-//! What attacks `tower-api-key` and its stores: a model of the protocol and of management with random
-//! histories that are run against it, and programs for what takes longer than a test may.
+//! What attacks `tower-api-key` and its stores: a model of the protocol and of management with
+//! random histories that are run against it, and programs for what takes longer than a test may.
 #![allow(
     clippy::exhaustive_enums,
     clippy::exhaustive_structs,

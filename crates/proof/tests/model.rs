@@ -212,6 +212,8 @@ fn a_token_presented_before_its_import_is_accepted_after_the_deadline_of_lookups
         route: Route::Plain,
         target: 0,
         hold: false,
+        at: 0,
+        address: 0,
     });
     let call = |actor, call, details| {
         Step::Call(CallStep {
@@ -220,6 +222,7 @@ fn a_token_presented_before_its_import_is_accepted_after_the_deadline_of_lookups
             call,
             target: 1,
             details,
+            attributes: [0; 2],
         })
     };
     // A change of another token makes the cache ask twice, and keep the second answer for a while.
@@ -235,4 +238,34 @@ fn a_token_presented_before_its_import_is_accepted_after_the_deadline_of_lookups
         run(&mut site, 1, &history).await.unwrap()
     });
     assert_eq!((counts.early, counts.accepted, counts.refused), (1, 1, 2));
+}
+
+#[test]
+fn of_two_changes_at_once_neither_is_lost() {
+    let change = |node, call, a, conditions| CallStep {
+        node,
+        actor: ActorForm::OperatorOfTarget,
+        call,
+        target: 0,
+        details: [a, 16, 0], // of an edit, only the conditions
+        attributes: [conditions, 0],
+    };
+    let history: Vec<Step> = (0..60)
+        .map(|number| {
+            let edit = change(0, CallForm::Edit, 0, 1 + number % 3);
+            let rename = change(1, CallForm::Rename, 80 + number % 3, 0);
+            Step::Both(edit, rename)
+        })
+        .collect();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let outcome = runtime.block_on(async {
+        let mut site = Plain::new(Sqlite::new()).await;
+        run(&mut site, 1, &history).await
+    });
+    if let Err(why) = outcome {
+        panic!("{why}");
+    }
 }

@@ -62,7 +62,7 @@ pub enum SetupError {
     CannotConnect {
         /// The database.
         database: Box<str>,
-        /// What the driver or the system said.
+        /// The error of the driver or the system.
         source: BoxError,
     },
     /// The password is wrong, or the role lacks a right.
@@ -70,7 +70,7 @@ pub enum SetupError {
     Denied {
         /// The database.
         database: Box<str>,
-        /// What the server said.
+        /// The server's error.
         source: BoxError,
     },
     /// The database may be read but not written: file permissions, a standby, or
@@ -79,7 +79,7 @@ pub enum SetupError {
     ReadOnly {
         /// The database.
         database: Box<str>,
-        /// What the database said.
+        /// The database's error.
         source: BoxError,
     },
     /// Another connection held a lock for too long.
@@ -87,7 +87,7 @@ pub enum SetupError {
     Locked {
         /// The database.
         database: Box<str>,
-        /// What the database said.
+        /// The database's error.
         source: BoxError,
     },
     /// The file is not an SQLite database, or the database is damaged.
@@ -95,7 +95,7 @@ pub enum SetupError {
     Damaged {
         /// The database.
         database: Box<str>,
-        /// What the database said.
+        /// The database's error.
         source: BoxError,
     },
     /// The schema does not exist, or is older than this version needs.
@@ -131,7 +131,7 @@ pub enum SetupError {
     Migration {
         /// The database.
         database: Box<str>,
-        /// What the database said.
+        /// The database's error.
         source: BoxError,
     },
     /// The database does not keep what the store relies on.
@@ -147,7 +147,7 @@ pub enum SetupError {
     Failed {
         /// The database.
         database: Box<str>,
-        /// What the database said.
+        /// The database's error.
         source: BoxError,
     },
 }

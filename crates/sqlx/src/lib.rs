@@ -25,8 +25,8 @@
 //! [`MemoryStore`](tower_api_key::store::MemoryStore) of the core instead.
 //!
 //! Both stores verify and manage credentials, know organizations, users and memberships, write an
-//! audit trail, and have a feed that tells a [`Cached`](tower_api_key::store::Cached) store what
-//! has changed, whichever program changed it.
+//! audit trail, and have a feed that informs a [`Cached`](tower_api_key::store::Cached) store of
+//! what has changed, whichever program changed it.
 //!
 #![cfg_attr(feature = "sqlite", doc = include_str!("example_sqlite.md"))]
 #![cfg_attr(feature = "postgres", doc = include_str!("example_postgres.md"))]
@@ -53,8 +53,8 @@
 //!
 //! # The tables are the store's own
 //!
-//! A trigger of yours on a table of the store could skip or undo a revocation. `check` names it, and
-//! a SQLite file that has one is not opened. To react to changes, use the manager's
+//! A trigger of yours on a table of the store could skip or undo a revocation. `check` names it,
+//! and a SQLite file that has one is not opened. To react to changes, use the manager's
 //! [hook](tower_api_key::manage::Manager::on_event), the audit trail or the feed.
 //!
 //! # More

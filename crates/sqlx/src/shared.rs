@@ -1,11 +1,11 @@
 //! What both stores do alike.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use sqlx::migrate::{Migration, Migrator};
 use tower_api_key::{
     credential::Kind,
-    store::{Change, StoreError},
+    store::{Attributes, Change, StoreError, backend::networks_text},
 };
 
 /// The database reported success without making the change. A trigger, a rule or a policy that is
@@ -39,6 +39,34 @@ pub(crate) fn fingerprint(bytes: Option<Vec<u8>>) -> Result<[u8; 32], StoreError
     bytes
         .and_then(|bytes| bytes.try_into().ok())
         .ok_or_else(|| StoreError::corrupt("the fingerprint of a request is not 32 bytes long"))
+}
+
+/// Attributes as their columns have them; metadata is JSON.
+pub(crate) struct AttributeColumns<'a> {
+    pub(crate) description: Option<&'a str>,
+    pub(crate) metadata: Option<String>,
+    pub(crate) networks: Option<String>,
+    pub(crate) environment: Option<&'a str>,
+}
+
+impl<'a> AttributeColumns<'a> {
+    pub(crate) fn of(attributes: &'a Attributes) -> Self {
+        let metadata = &attributes.metadata;
+        let object = || serde_json::Value::from_iter(metadata.iter()).to_string();
+        Self {
+            description: attributes.description.as_deref(),
+            metadata: (!metadata.is_empty()).then(object),
+            networks: networks_text(&attributes.conditions),
+            environment: attributes.conditions.environment(),
+        }
+    }
+}
+
+/// Reads the pairs of a JSON object whose values are texts.
+pub(crate) fn pairs(json: Option<String>) -> Result<Option<Vec<(String, String)>>, StoreError> {
+    let pairs = |json: String| serde_json::from_str::<BTreeMap<_, _>>(&json);
+    let pairs = json.map(pairs).transpose().map_err(StoreError::corrupt)?;
+    Ok(pairs.map(Vec::from_iter))
 }
 
 /// Reads a row of the change log. A row that the triggers did not write may stand for any change.

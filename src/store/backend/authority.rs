@@ -1,11 +1,17 @@
 //! The authority behind a change: that the actor may still make it when it is committed.
 
+use std::{
+    fmt,
+    panic::{RefUnwindSafe, UnwindSafe},
+    sync::Arc,
+};
+
 use crate::{
-    clock::UnixMillis,
+    clock::{Clock, UnixMillis},
     credential::Kind,
     id::{CredentialId, OrgId, UserId},
     scope::ScopeSet,
-    store::{Record, Status},
+    store::{Conditions, Record, Status},
 };
 
 /// On whose behalf a change is made, and what must still be true of that actor.
@@ -78,8 +84,34 @@ pub struct Requirements {
     pub scopes: ScopeSet,
     /// The expiry that the actor was assumed to have; `None` means never.
     pub expires_at: Option<UnixMillis>,
+    /// The conditions that the actor's credential was assumed to have at most.
+    pub conditions: Conditions,
     /// When the decision was made.
     pub at: UnixMillis,
+    /// The clock of the manager that made it, for the time of the check.
+    pub(crate) clock: Option<CheckClock>,
+}
+
+/// A clock that makes no difference between two requirements.
+#[derive(Clone)]
+pub(crate) struct CheckClock(Arc<dyn Clock>);
+
+impl PartialEq for CheckClock {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for CheckClock {}
+
+// The clock is only read: a panic leaves nothing half changed.
+impl UnwindSafe for CheckClock {}
+impl RefUnwindSafe for CheckClock {}
+
+impl fmt::Debug for CheckClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CheckClock")
+    }
 }
 
 /// The current state of an actor.
@@ -94,9 +126,19 @@ pub struct ActorState {
     organization: Option<OrgId>,
     scopes: ScopeSet,
     expires_at: Option<UnixMillis>,
+    conditions: Conditions,
 }
 
 impl Authority {
+    /// Sets the clock that determines whether the actor has expired when the change is made. A
+    /// change may have waited for a lock since the decision.
+    pub(crate) fn with_clock(mut self, clock: &Arc<dyn Clock>) -> Self {
+        if let Self::Credential { requirements, .. } | Self::User { requirements, .. } = &mut self {
+            requirements.clock = Some(CheckClock(Arc::clone(clock)));
+        }
+        self
+    }
+
     /// Returns what must still be true; `None` if nothing must be.
     pub(crate) fn requirements(&self) -> Option<&Requirements> {
         match self {
@@ -116,8 +158,10 @@ impl Authority {
     /// Returns whether the change may be made, given the actor's current state; `None` if the actor
     /// does not exist.
     ///
-    /// The actor must be active and not expired, act in the same organization, hold every scope
-    /// that it was assumed to hold, and last at least as long as assumed.
+    /// The actor must be active and not expired by the time of this call, act in the same
+    /// organization, hold every scope that it was assumed to hold, last at least as long as
+    /// assumed, and be accepted wherever it was assumed to be. Call it after the locks are taken:
+    /// the manager's clock goes on while a change waits for them.
     #[must_use]
     pub fn permits(&self, now: Option<&ActorState>) -> bool {
         let Some(needed) = self.requirements() else {
@@ -125,7 +169,7 @@ impl Authority {
         };
         now.is_some_and(|actor| {
             actor.active
-                && actor.expires_at.is_none_or(|end| needed.at < end)
+                && actor.expires_at.is_none_or(|end| needed.now() < end)
                 && actor.organization == needed.organization
                 && needed
                     .scopes
@@ -134,6 +178,7 @@ impl Authority {
                 && actor
                     .expires_at
                     .is_none_or(|end| needed.expires_at.is_some_and(|taken| taken <= end))
+                && actor.conditions.cover(&needed.conditions)
         })
     }
 }
@@ -147,8 +192,16 @@ impl Requirements {
             organization: None,
             scopes: ScopeSet::empty(),
             expires_at: None,
+            conditions: Conditions::default(),
             at,
+            clock: None,
         }
+    }
+
+    /// Returns the time of the check, at least that of the decision.
+    fn now(&self) -> UnixMillis {
+        let now = self.clock.as_ref().map(|clock| clock.0.now());
+        now.map_or(self.at, |now| now.max(self.at))
     }
 }
 
@@ -158,9 +211,13 @@ impl ActorState {
     pub fn of_record(record: &Record) -> Self {
         Self {
             active: record.status() == Status::Active,
-            organization: record.organization().cloned(),
+            organization: record
+                .organization()
+                .filter(|organization| record.may_act_in(organization))
+                .cloned(),
             scopes: record.scopes().clone(),
             expires_at: record.expires_at(),
+            conditions: record.conditions().cloned().unwrap_or_default(),
         }
     }
 
@@ -174,6 +231,7 @@ impl ActorState {
             organization,
             scopes: scopes.unwrap_or_else(ScopeSet::empty),
             expires_at: None,
+            conditions: Conditions::default(),
         }
     }
 }

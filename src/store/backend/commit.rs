@@ -8,7 +8,7 @@ use crate::{
     secret::Digest,
     store::{
         AuditEvent, CredentialInfo, Owner, Record, StoreError,
-        WriteError::{self, GrantOnToken, UnknownRole},
+        WriteError::{self, UnknownRole},
     },
 };
 
@@ -75,9 +75,7 @@ impl Commit {
             return Err(StoreError::UnknownPepper(pepper.name().into()).into());
         }
         check_credential_id(record.kind(), record.id())?;
-        if record.kind() == Kind::PersonalToken && record.has_grant() {
-            return Err(GrantOnToken);
-        }
+        check_grants(record)?;
         let owner = Owner::of_record(record).unwrap_or_else(|| Owner::of(record.kind(), ""));
         let of_role = match record.role() {
             Some(role) => Some(
@@ -87,7 +85,8 @@ impl Commit {
             ),
             None => None,
         };
-        let info = CredentialInfo::of_record(record, owner.clone(), SystemClock.now(), of_role);
+        let (own, now) = (record.own_scopes(of_role.as_ref()), SystemClock.now());
+        let info = CredentialInfo::of_record(record, owner.clone(), now, own.as_ref());
         let insert = NewCredential {
             info,
             digest: record.digest().clone(),
@@ -97,6 +96,21 @@ impl Commit {
             insert: Some(insert),
             ..Self::new(owner, Authority::Unconditional)
         })
+    }
+}
+
+/// Refuses a record with a field that its kind cannot have.
+pub(in crate::store) fn check_grants(record: &Record) -> Result<(), WriteError> {
+    if let Some(attributes) = record.attributes() {
+        attributes.check()?;
+    }
+    let restrictions = record.restrictions();
+    match record.kind() {
+        Kind::PersonalToken if record.has_grant() => Err(WriteError::GrantOnToken),
+        Kind::OrgKey if restrictions.is_some_and(|only| only.organizations().is_some()) => {
+            Err(WriteError::OrganizationsOnKey)
+        }
+        _ => Ok(()),
     }
 }
 
@@ -159,7 +173,8 @@ impl Idempotency {
     }
 }
 
-/// What was issued under an idempotency key, as [`issued_under`](super::ManageStore::issued_under) returns it.
+/// What was issued under an idempotency key, as [`issued_under`](super::ManageStore::issued_under)
+/// returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EarlierIssue {
@@ -179,8 +194,9 @@ impl EarlierIssue {
 
 /// A change of a credential, made only if the credential is still as it was read.
 ///
-/// Its name, status, expiry and successor are compared and set; the time of its rotation is set
-/// with the successor. In SQL that is one statement, whose count of changed rows must be 1:
+/// Its name, status, expiry, successor and [attributes](crate::store::Attributes) are compared and
+/// set; the time of its rotation is set with the successor. In SQL that is one statement, whose
+/// count of changed rows must be 1 (for a store without attributes):
 ///
 /// ```sql
 /// UPDATE keys

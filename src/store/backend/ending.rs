@@ -10,9 +10,8 @@ use crate::{
 /// Credentials to delete or to disable, with what the audit trail records.
 ///
 /// A store changes every credential of the owner that [`target`](Self::target) selects (to disable:
-/// those that are active; to delete: those that are not deleted), and stores
-/// [`event`](Self::event) for each, in one transaction. What other transactions add meanwhile it may
-/// end in a second one.
+/// those that are active; to delete: those that are not deleted), and stores [`event`](Self::event)
+/// for each, in one transaction. What other transactions add meanwhile it may end in a second one.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::exhaustive_structs,

@@ -16,9 +16,9 @@
 //!    [`WriteError::CapReached`].
 //! 5. Insert the audit events.
 //!
-//! The structs that a store is given to act on, such as [`Commit`] and [`Ending`], can be taken apart
-//! field by field: a field that is added later is a compile error in every store, rather than a
-//! condition that a store ignores. All others are `#[non_exhaustive]`: create them with `new` and
+//! The structs that a store is given to act on, such as [`Commit`] and [`Ending`], can be taken
+//! apart field by field: a field that is added later is a compile error in every store, rather than
+//! a condition that a store ignores. All others are `#[non_exhaustive]`: create them with `new` and
 //! assign the rest.
 //!
 //! Parts that save work in a database: implement [`Columns`] for your driver's row, and
@@ -28,12 +28,15 @@
 //! This module may change in any 0.x release, unlike [`CredentialStore`], which is all that a store
 //! needs to answer requests.
 
+mod attribute_columns;
 mod authority;
 mod commit;
 mod ending;
+mod granularity;
 mod listing;
 mod observed;
 mod pseudonym;
+mod record_reader;
 mod rows;
 mod stored_digest;
 mod usage;
@@ -42,15 +45,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use attribute_columns::networks_text;
 pub use authority::{ActorState, Authority, Requirements};
+pub(super) use commit::check_grants;
 pub use commit::{Cap, Commit, EarlierIssue, Idempotency, NewCredential, Update};
 pub use ending::{EndStatus, EndTarget, Ending};
+pub use granularity::Granularity;
 pub use listing::{ListQuery, Position};
-pub use observed::{observe_revocation_lag, report_feed_lost};
+pub use observed::{observe_revocation_lag, report_feed_lost, report_unknown_role};
 pub use pseudonym::pseudonym;
-pub use rows::{Columns, RecordReader, audit_event, credential_info, read_digest};
+pub use record_reader::RecordReader;
+pub use rows::{Columns, audit_event, credential_info, read_digest};
 pub use stored_digest::{DigestPolicy, StoredDigest};
-pub use usage::{LastUsage, Successor, USE_GRANULARITY_MILLIS, Usage, UsageDecision};
+pub use usage::{LastUsage, Successor, Usage, UsageDecision};
 
 use super::{AuditEvent, CredentialInfo, CredentialStore, Owner, Record, StoreError, WriteError};
 pub use super::{audit::ActorColumns, error::BoxError};
@@ -68,6 +75,28 @@ use crate::{credential::Kind, id::CredentialId, scope::Catalogue, secret::Digest
 pub trait ManageStore: CredentialStore {
     /// Returns the roles, with which the manager checks what may be granted.
     fn catalogue(&self) -> &Catalogue;
+
+    /// Returns whether the store keeps the [restrictions](super::Restrictions) of tokens: in
+    /// [`CredentialInfo`], the `scopes` and the `organizations` of a token, which
+    /// [`find`](CredentialStore::find) adds to the record with
+    /// [`restricted_to`](Record::restricted_to).
+    ///
+    /// By default it does not, and a manager refuses to issue such tokens: a store that does not
+    /// know of restrictions would accept them for everything that their owner may do.
+    fn supports_restrictions(&self) -> bool {
+        false
+    }
+
+    /// Returns whether the store keeps the [attributes](super::Attributes) of credentials: in
+    /// [`CredentialInfo`], in audit events, and in the record that
+    /// [`find`](CredentialStore::find) returns, with
+    /// [`with_attributes`](Record::with_attributes).
+    ///
+    /// By default it does not, and a manager refuses to set them: a store that does not know of
+    /// conditions would accept the credential everywhere.
+    fn supports_attributes(&self) -> bool {
+        false
+    }
 
     /// Returns a credential of `owner`, including a deleted one.
     ///
@@ -135,8 +164,8 @@ pub trait ManageStore: CredentialStore {
     /// transaction whether it has ended. A manager that finds it alive afterwards reports
     /// [`StoreFault`](super::StoreFault).
     ///
-    /// After [`WriteError::Store`] the credentials, or some of them, may have been ended, with their
-    /// audit events. To call again is always safe, and ends the rest.
+    /// After [`WriteError::Store`] the credentials, or some of them, may have been ended, with
+    /// their audit events. To call again is always safe, and ends the rest.
     async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError>;
 
     /// Lists audit events of credentials of `owner`, newest first: at most `limit`, and only those
@@ -158,8 +187,9 @@ pub trait ManageStore: CredentialStore {
         Ok(Vec::new())
     }
 
-    /// Records when credentials were last used. A use that is before the recorded one, or within a
-    /// minute after it, is not written.
+    /// Records when credentials were first and last used. Whether a use is written,
+    /// [`Usage::decide`] says: not if it is before the recorded one, or so soon after it that its
+    /// [granularity](Usage::granularity) counts both as one.
     ///
     /// The first use of a credential since its rotation is also an audit event
     /// ([`UsedAfterRotation`](super::AuditAction::UsedAfterRotation)); these events are returned.
@@ -177,8 +207,8 @@ pub trait ManageStore: CredentialStore {
     /// store, and for tools and tests; issue credentials with a
     /// [`Manager`](crate::manage::Manager) instead.
     ///
-    /// Scopes that the store's [catalogue](Self::catalogue) does not know are not an error, and grant
-    /// nothing: give the store a catalogue with your own scopes.
+    /// Scopes that the store's [catalogue](Self::catalogue) does not know are not an error, and
+    /// grant nothing: give the store a catalogue with your own scopes.
     ///
     /// # Errors
     /// [`WriteError::Taken`]; [`WriteError::InvalidId`] for an id that
@@ -222,6 +252,14 @@ pub trait ManageStore: CredentialStore {
 impl<S: ManageStore + ?Sized> ManageStore for Arc<S> {
     fn catalogue(&self) -> &Catalogue {
         (**self).catalogue()
+    }
+
+    fn supports_restrictions(&self) -> bool {
+        (**self).supports_restrictions()
+    }
+
+    fn supports_attributes(&self) -> bool {
+        (**self).supports_attributes()
     }
 
     async fn credential(

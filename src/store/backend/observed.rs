@@ -1,9 +1,10 @@
-//! What feeds report to operators. A feed of your own calls these, so that its metrics and events
-//! have the names that [`observe`](mod@crate::observe) documents.
+//! What feeds and stores report to operators. Those of your own call these, so that their metrics
+//! and events have the names that [`observe`](mod@crate::observe) documents.
 
 use std::time::Duration;
 
 use crate::{
+    credential::Kind,
     observe::{self, counters},
     store::StoreError,
 };
@@ -17,4 +18,12 @@ pub fn observe_revocation_lag(lag: Duration) {
 /// Reports that a feed lost its connection to the log, and why (feature `tracing`).
 pub fn report_feed_lost(error: &StoreError) {
     observe::feed_lost(error);
+}
+
+/// Reports that the catalogue does not have the role of a credential, or of the membership that it
+/// is looked up with (features `tracing` and `metrics`). [`RecordReader`](super::RecordReader) does
+/// it by itself; call it where your own store gets [`UnknownRole`](crate::ConfigError::UnknownRole)
+/// from [`Record::with_role`](crate::store::Record::with_role) in a lookup, which then fails.
+pub fn report_unknown_role(kind: Kind, credential: &str, role: &str) {
+    observe::unknown_role(kind, credential, role);
 }

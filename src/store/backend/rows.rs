@@ -3,23 +3,22 @@
 //!
 //! A malformed row is [`StoreError::Corrupt`] for its own credential, and never a guess.
 
-use super::{ActorState, DigestPolicy};
+use std::net::IpAddr;
+
+use super::attribute_columns::readable_attributes;
 use crate::{
     clock::UnixMillis,
     id::CredentialId,
-    scope::Catalogue,
     secret::Digest,
-    store::{
-        AuditAction, AuditActor, AuditEvent, CredentialInfo, Owner, Record, Status, StoreError,
-    },
+    store::{AuditAction, AuditActor, AuditEvent, CredentialInfo, Owner, Status, StoreError},
 };
 
 /// A row, read by the names of its columns. `None` is NULL; a value that cannot be read is
 /// [`StoreError::Corrupt`].
 ///
-/// Implement it for your driver's row to use [`RecordReader`], [`credential_info`] and
-/// [`audit_event`]; each lists the columns that it reads. Rename columns of other names in the
-/// query (`SELECT org AS organization_id`).
+/// Implement it for your driver's row to use [`RecordReader`](super::RecordReader),
+/// [`credential_info`] and [`audit_event`]; each lists the columns that it reads. Rename columns of
+/// other names in the query (`SELECT org AS organization_id`).
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -47,9 +46,15 @@ use crate::{
 ///         Ok(text.clone().into_bytes())
 ///     }
 ///
-///     fn scopes(&self) -> Result<Option<Vec<String>>, StoreError> {
-///         let text = self.text("scopes")?;
+///     fn list(&self, column: &str) -> Result<Option<Vec<String>>, StoreError> {
+///         let text = self.text(column)?;
 ///         Ok(text.map(|text| text.split(' ').map(str::to_owned).collect()))
+///     }
+///
+///     fn pairs(&self, column: &str) -> Result<Option<Vec<(String, String)>>, StoreError> {
+///         let list = self.list(column)?;
+///         let pair = |word: &String| word.split_once('=').map(|(k, v)| (k.into(), v.into()));
+///         Ok(list.map(|words| words.iter().filter_map(pair).collect()))
 ///     }
 /// }
 /// ```
@@ -78,11 +83,17 @@ pub trait Columns {
     /// [`StoreError::Corrupt`] if the value is missing or is not bytes.
     fn bytes(&self, column: &str) -> Result<Vec<u8>, StoreError>;
 
-    /// Reads the column `scopes`.
+    /// Reads a list of texts.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] if the value is not a list of scopes.
-    fn scopes(&self) -> Result<Option<Vec<String>>, StoreError>;
+    /// [`StoreError::Corrupt`] if the value is not a list of texts.
+    fn list(&self, column: &str) -> Result<Option<Vec<String>>, StoreError>;
+
+    /// Reads an object whose values are texts, as pairs of a key and a value.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if the value is not such an object.
+    fn pairs(&self, column: &str) -> Result<Option<Vec<(String, String)>>, StoreError>;
 
     /// Reads text, replacing what is not UTF-8. Used where nothing is decided by the content.
     ///
@@ -94,17 +105,17 @@ pub trait Columns {
 }
 
 /// Reads text that must not be NULL.
-fn required(row: &impl Columns, column: &str) -> Result<String, StoreError> {
+pub(super) fn required(row: &impl Columns, column: &str) -> Result<String, StoreError> {
     present(row.text(column)?, column)
 }
 
 /// Reads a time in milliseconds.
-fn moment(row: &impl Columns, column: &str) -> Result<Option<UnixMillis>, StoreError> {
+pub(super) fn moment(row: &impl Columns, column: &str) -> Result<Option<UnixMillis>, StoreError> {
     Ok(row.number(column)?.map(UnixMillis))
 }
 
 /// Reads the column `status`.
-fn status(row: &impl Columns) -> Result<Status, StoreError> {
+pub(super) fn status(row: &impl Columns) -> Result<Status, StoreError> {
     Status::parse(&required(row, "status")?).ok_or_else(|| StoreError::corrupt("unknown status"))
 }
 
@@ -119,139 +130,15 @@ pub fn read_digest(bytes: Vec<u8>) -> Result<Digest, StoreError> {
     Ok(Digest::from_bytes(bytes))
 }
 
-/// Reads the column `digest`.
-fn digest(row: &impl Columns) -> Result<Digest, StoreError> {
-    read_digest(row.bytes("digest")?)
-}
-
 /// Refuses NULL.
 fn present(text: Option<String>, column: &str) -> Result<String, StoreError> {
     text.ok_or_else(|| StoreError::corrupt(format!("`{column}` is missing")))
 }
 
-/// Builds records from rows, with the store's peppers and roles. A store's
-/// [`find`](crate::CredentialStore::find) uses it, and so does its check of an actor.
-#[derive(Clone, Copy, Debug)]
-pub struct RecordReader<'s> {
-    digests: DigestPolicy<'s>,
-    catalogue: &'s Catalogue,
-}
-
-impl<'s> RecordReader<'s> {
-    /// Creates a reader for a store with these digests and roles.
-    #[must_use]
-    pub fn new(digests: DigestPolicy<'s>, catalogue: &'s Catalogue) -> Self {
-        Self { digests, catalogue }
-    }
-
-    /// Reads a key: the columns `status`, `digest`, `pepper`, `organization_id`, `expires_at`,
-    /// `rotated` (whether it has a successor), `role`, `scopes`, and `deleted` (of its
-    /// organization; NULL if there is none).
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`], and what [`DigestPolicy`] refuses.
-    pub fn key(self, row: &impl Columns, id: &str) -> Result<Record, StoreError> {
-        let status = match (status(row)?, row.flag("deleted")?) {
-            (Status::Active, None | Some(true)) => Status::OrganizationGone,
-            (own, _) => own,
-        };
-        let key = Record::org_key(id, digest(row)?, required(row, "organization_id")?)
-            .with_status(status);
-        let key = self
-            .digests
-            .stored_under(key, row.text("pepper")?.as_deref())?
-            .expiring_at(moment(row, "expires_at")?)
-            .with_rotated(row.flag("rotated")? == Some(true));
-        let key = match row.text("role")? {
-            Some(role) => key
-                .with_role(&role, self.catalogue)
-                .map_err(StoreError::corrupt)?,
-            None => key,
-        };
-        // Explicit scopes win over those of the role, as they do in a `Record`.
-        Ok(match row.scopes()? {
-            Some(scopes) => key.with_scopes(self.catalogue.expand(scopes)),
-            None => key,
-        })
-    }
-
-    /// Reads the token that was found by its digest `presented`: the columns of
-    /// [`token_with`](Self::token_with) and `digest`.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`], also if the row's digest is not that of the presented token; and
-    /// what [`DigestPolicy`] refuses.
-    pub fn token(
-        self,
-        row: &impl Columns,
-        presented: &Digest,
-        organization: Option<&str>,
-    ) -> Result<Record, StoreError> {
-        let pepper = row.text("pepper")?;
-        if !self
-            .digests
-            .verifies(&digest(row)?, pepper.as_deref(), presented)?
-        {
-            return Err(StoreError::corrupt(
-                "the digest was not made under the pepper that the row names",
-            ));
-        }
-        // The digest it was found by is the plain one, and so is the record's.
-        self.token_with(row, presented.clone(), organization)
-    }
-
-    /// Reads a token, whatever it was found by: the columns `id`, `user_id`, `status`, `pepper`,
-    /// `expires_at`, `rotated`, `enabled` (of its owner; NULL if there is none), and `role` (of the
-    /// owner in `organization`; NULL if they are not a member).
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`].
-    pub fn token_with(
-        self,
-        row: &impl Columns,
-        digest: Digest,
-        organization: Option<&str>,
-    ) -> Result<Record, StoreError> {
-        let status = match (status(row)?, row.flag("enabled")?) {
-            (Status::Active, None | Some(false)) => Status::OwnerGone,
-            (own, _) => own,
-        };
-        let pepper = row.text("pepper")?;
-        let token = Record::personal_token(required(row, "id")?, digest, required(row, "user_id")?)
-            .with_outdated(self.digests.is_outdated(pepper.as_deref()))
-            .with_status(status)
-            .expiring_at(moment(row, "expires_at")?)
-            .with_rotated(row.flag("rotated")? == Some(true));
-        match (organization, row.text("role")?) {
-            (Some(organization), Some(role)) => token
-                .in_organization(organization)
-                .with_role(&role, self.catalogue)
-                .map_err(StoreError::corrupt),
-            _ => Ok(token),
-        }
-    }
-
-    /// Reads a user: the columns `enabled`, and `role` (in `organization`; NULL if they are not a
-    /// member).
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`].
-    pub fn user(
-        self,
-        row: &impl Columns,
-        organization: Option<&str>,
-    ) -> Result<ActorState, StoreError> {
-        let role = row.text("role")?;
-        let scopes = role.and_then(|role| self.catalogue.scopes_of(&role).cloned());
-        Ok(ActorState::user(
-            row.flag("enabled")? == Some(true),
-            organization.map(Into::into).zip(scopes),
-        ))
-    }
-}
-
-/// Reads a credential of `owner`: the columns `name`, `role`, `status`, `scopes`, `created_at`,
-/// `expires_at`, `last_used_at`, `rotated_at`, `rotated_from` and `rotated_to`.
+/// Reads a credential of `owner`: the columns `name`, `role`, `status`, `scopes` (of a token,
+/// `own_scopes`), `own_organizations`, `created_at`, `expires_at`, `first_used_at`, `last_used_at`,
+/// `last_address`, `last_user_agent`, `rotated_at`, `rotated_from`, `rotated_to`, `description`,
+/// `metadata`, `allowed_networks` and `environment`.
 ///
 /// Parts that cannot be read are left out, and the credential is marked as damaged.
 #[must_use]
@@ -260,32 +147,65 @@ pub fn credential_info(row: &impl Columns, id: CredentialId, owner: &Owner) -> C
     let name = or_none(row.text("name"), &mut damaged);
     let role = or_none(row.text("role"), &mut damaged);
     let status = or_none(status(row).map(Some), &mut damaged);
-    // If they cannot be read, grant none, rather than those of the role.
-    let scopes = row.scopes().unwrap_or_else(|_| {
-        damaged = true;
-        Some(Vec::new())
+    // A list that cannot be read counts as empty, not as absent.
+    let mut list = |read: Result<_, StoreError>| {
+        read.unwrap_or_else(|_| {
+            damaged = true;
+            Some(Vec::new())
+        })
+    };
+    let scopes = list(match owner {
+        Owner::Organization(_) => row.list("scopes"),
+        Owner::User(_) => row.list("own_scopes"),
     });
+    let organizations = list(row.list("own_organizations"));
+    let attributes = readable_attributes(row, &mut damaged);
     let mut moment = |column| or_none(moment(row, column), &mut damaged);
     let (created_at, expires_at) = (moment("created_at"), moment("expires_at"));
-    let (last_used_at, rotated_at) = (moment("last_used_at"), moment("rotated_at"));
+    let rotated_at = moment("rotated_at");
     let mut other = |column| or_none(row.text(column), &mut damaged).map(Into::into);
     let (rotated_from, rotated_to) = (other("rotated_from"), other("rotated_to"));
-    CredentialInfo {
-        id,
-        owner: owner.clone(),
+    let created_at = created_at.unwrap_or(UnixMillis(0));
+    let info = CredentialInfo {
         name: name.unwrap_or_default().into(),
         role: role.map(Into::into),
         scopes: scopes.map(|scopes| scopes.into_iter().map(Into::into).collect()),
+        organizations: organizations.map(|list| list.into_iter().map(Into::into).collect()),
+        attributes,
         // Whatever the status is, the credential is not accepted.
         status: status.unwrap_or(Status::Disabled),
-        created_at: created_at.unwrap_or(UnixMillis(0)),
         expires_at,
-        last_used_at,
         rotated_from,
         rotated_to,
         rotated_at,
         damaged,
+        ..CredentialInfo::new(id, owner.clone(), created_at)
+    };
+    with_uses(row, info)
+}
+
+/// Reads the first and the last use.
+fn with_uses(row: &impl Columns, info: CredentialInfo) -> CredentialInfo {
+    let mut damaged = info.damaged;
+    let mut moment = |column| or_none(moment(row, column), &mut damaged);
+    let (first_used_at, last_used_at) = (moment("first_used_at"), moment("last_used_at"));
+    let last_address = or_none(address(row), &mut damaged);
+    let last_user_agent = or_none(row.text("last_user_agent"), &mut damaged).map(Into::into);
+    CredentialInfo {
+        first_used_at,
+        last_used_at,
+        last_address,
+        last_user_agent,
+        damaged,
+        ..info
     }
+}
+
+/// Reads the address of the last use.
+fn address(row: &impl Columns) -> Result<Option<IpAddr>, StoreError> {
+    let text = row.text("last_address")?;
+    text.map(|text| text.parse().map_err(StoreError::corrupt))
+        .transpose()
 }
 
 /// Replaces what cannot be read with nothing, and notes that the row is damaged.
@@ -297,9 +217,11 @@ fn or_none<T>(read: Result<Option<T>, StoreError>, damaged: &mut bool) -> Option
 }
 
 /// Reads an audit event of a credential of `owner`: the columns `number`, `at`, `action`,
-/// `credential_id`, `related_id`, `actor_kind`, `actor_id`, `actor_user_id` and `origin`.
+/// `credential_id`, `related_id`, `actor_kind`, `actor_id`, `actor_user_id`, `origin`,
+/// `description`, `metadata`, `allowed_networks` and `environment`.
 ///
-/// If its actor or action is unknown, the rest of the event, and of the trail, stays readable.
+/// If its actor, its action or its attributes cannot be read, the rest of the event, and of the
+/// trail, stays readable.
 ///
 /// # Errors
 /// [`StoreError::Corrupt`].
@@ -320,5 +242,6 @@ pub fn audit_event(row: &impl Columns, owner: &Owner) -> Result<AuditEvent, Stor
         related: text("related_id")?.map(Into::into),
         by: by.unwrap_or(AuditActor::Unknown),
         origin: text("origin")?.map(Into::into),
+        attributes: readable_attributes(row, &mut false),
     })
 }

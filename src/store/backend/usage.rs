@@ -1,14 +1,14 @@
 //! Uses of credentials: what of them is recorded.
 
+use std::net::IpAddr;
+
+use super::Granularity;
 use crate::{
     clock::UnixMillis,
     credential::Kind,
     id::CredentialId,
     store::{AuditAction, AuditActor, AuditEvent, Owner},
 };
-
-/// Minimum time between two recorded uses of one credential, in milliseconds.
-pub const USE_GRANULARITY_MILLIS: i64 = 60_000;
 
 /// A use of a credential, as [`LastUse::unwritten`](crate::LastUse::unwritten) returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,12 @@ pub struct Usage {
     /// Whether a lookup that knew of the rotation accepted the credential at least once.
     /// Distinguishes a use after the rotation from one before it, whatever the nodes' clocks show.
     pub after_rotation: bool,
+    /// How far after the recorded use it must be to be recorded.
+    pub granularity: Granularity,
+    /// The address of the client, if [`LastUse`](crate::LastUse::with_client_address) keeps it.
+    pub address: Option<IpAddr>,
+    /// The user agent of the client, if [`LastUse`](crate::LastUse::with_user_agent) keeps it.
+    pub user_agent: Option<Box<str>>,
 }
 
 /// What the store knows about the uses of a credential, for [`Usage::decide`].
@@ -34,6 +40,8 @@ pub struct LastUsage {
     pub owner: Owner,
     /// The last recorded use.
     pub recorded: Option<UnixMillis>,
+    /// The first recorded use. If the store does not know it, the last one counts.
+    pub first: Option<UnixMillis>,
     /// The credential that replaced it.
     pub successor: Option<Successor>,
     /// Whether [`AuditAction::UsedAfterRotation`] has already been recorded.
@@ -67,6 +75,7 @@ impl LastUsage {
         Self {
             owner,
             recorded: None,
+            first: None,
             successor: None,
             reported: false,
         }
@@ -85,13 +94,17 @@ impl Successor {
 }
 
 impl Usage {
-    /// Creates a use at `at`, accepted by lookups that knew of no rotation.
+    /// Creates a use at `at`, accepted by lookups that knew of no rotation, with the default
+    /// granularity.
     pub fn new(kind: Kind, id: impl Into<CredentialId>, at: UnixMillis) -> Self {
         Self {
             kind,
             id: id.into(),
             at,
             after_rotation: false,
+            granularity: Granularity::default(),
+            address: None,
+            user_agent: None,
         }
     }
 
@@ -106,11 +119,20 @@ impl Usage {
 
     /// Decides whether to record the use, and whether it is an audit event. Pass the
     /// [clipped](Self::clipped) use, and do both in one transaction.
+    ///
+    /// What is recorded is the later of the recorded use and this one as the last use, and the
+    /// earlier of the first use and this one as the first. If this one is then the last use, its
+    /// address and its user agent replace those of the one before, also if it has none.
     #[must_use]
     pub fn decide(&self, known: LastUsage) -> UsageDecision {
-        let due = known
-            .recorded
-            .is_none_or(|last| self.at.0 >= last.0.saturating_add(USE_GRANULARITY_MILLIS));
+        let due = known.recorded.is_none_or(|last| {
+            let first = known.first.unwrap_or(last);
+            let apart = match known.successor {
+                Some(_) => self.granularity.of_rotated_millis(),
+                None => self.granularity.millis_at(self.at, first),
+            };
+            self.at.0 >= last.0.saturating_add(apart)
+        });
         let first = known.successor.filter(|successor| {
             !known.reported && (self.after_rotation || self.at >= successor.issued_at)
         });

@@ -11,6 +11,9 @@
 //!   out to be outdated for them.
 //! - A change ends cached answers by invalidating the mark of its subject, which every reader
 //!   checks. It does so before [`Core::apply`] returns.
+//! - A catalogue that is replaced has no number. Each record knows whether its scopes are those
+//!   that the catalogue now says: readers, lookups that end and callers that wait for them check
+//!   it.
 //! - A key that the store does not find, or fails to look up, costs at most two calls of the store
 //!   within the deadline of a lookup: the second failure is cached for the rest of that time. So is
 //!   the second "there is none", unless a change names the key.
@@ -168,11 +171,13 @@ impl<W> Core<W> {
         entry.epoch >= negative_floor_epoch && self.is_unnamed(entry)
     }
 
-    /// Returns whether no change has named what the entry is about.
+    /// Returns whether no change has named what the entry is about, and no other catalogue has
+    /// replaced the one that its scopes come from.
     #[inline]
     fn is_unnamed(&self, entry: &Entry) -> bool {
         entry.epoch >= self.floor.load(Ordering::Acquire)
             && entry.marks.iter().all(|mark| mark.is_valid())
+            && entry.answer.is_current()
     }
 
     /// Returns the epoch before which "there is none" is invalid for credentials of `kind`.

@@ -95,6 +95,12 @@ impl Answer {
             Self::Unknown | Self::Failed(_) => None,
         }
     }
+
+    /// Returns whether the catalogue that its scopes come from still says the same.
+    #[inline]
+    pub(super) fn is_current(&self) -> bool {
+        self.record().is_none_or(|record| record.is_current())
+    }
 }
 
 impl Entry {

@@ -193,8 +193,12 @@ impl<W: ResultCell> Waiter<W> {
     }
 
     /// Returns whether the answer is valid for this caller: no change between the beginning of the
-    /// lookup and the caller's arrival concerns it. A failure is valid for every caller.
+    /// lookup and the caller's arrival concerns it, and the catalogue was not replaced meanwhile. A
+    /// failure is valid for every caller.
     pub(super) fn accepts(&self, answer: &Answer) -> bool {
+        if !answer.is_current() {
+            return false;
+        }
         let (epoch, key) = (self.lookup.epoch, &self.lookup.key);
         if self.arrived == epoch {
             return true;

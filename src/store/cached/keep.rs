@@ -29,7 +29,8 @@ impl<W> Core<W> {
         if lookup.limited && fill.kind == EntryKind::Accept {
             writer.limit(lookup.key.kind()).give_back();
         }
-        let outdated = writer.changes.concern(lookup.epoch, &lookup.key, record);
+        let outdated =
+            writer.changes.concern(lookup.epoch, &lookup.key, record) || !fill.answer.is_current();
         let fill = Fill {
             valid_until: if outdated {
                 0

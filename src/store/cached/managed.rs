@@ -24,6 +24,14 @@ impl<S: ManageStore> ManageStore for Cached<S> {
         self.store.catalogue()
     }
 
+    fn supports_restrictions(&self) -> bool {
+        self.store.supports_restrictions()
+    }
+
+    fn supports_attributes(&self) -> bool {
+        self.store.supports_attributes()
+    }
+
     async fn credential(
         &self,
         owner: &Owner,

@@ -57,6 +57,10 @@ use crate::{observe::counters, secret::Pepper};
 ///   whose credential was looked up before that, or whose lookup was in flight, counts as earlier
 ///   than the revocation: it is answered, however long its handler takes. Changes made elsewhere
 ///   arrive through [`follow`](Self::follow); without a feed they take effect after the TTL.
+/// - A [catalogue that is replaced](crate::scope::Catalogue::replace) ends every answer whose
+///   scopes it returned, in the same way and without a call of the cache, if the store resolves
+///   roles in each lookup, as all stores of this project do. A store that goes on to return records
+///   of the old catalogue has failed (503).
 /// - **Single flight**: concurrent lookups of the same credential share one call of the store,
 ///   unless a change that may concern it came in between. The lookup runs in its own task, which
 ///   ends with the answer or at [its deadline](Self::with_lookup_deadline), even if all clients
@@ -79,8 +83,8 @@ use crate::{observe::counters, secret::Pepper};
 ///   followed, what was cached before a suspend expires at most one second after it.
 ///
 /// The layer checks expiry on every request, whatever is cached. Clones share what is cached: give
-/// one to a layer, make changes through another, follow a feed with a third. Set the cache up before
-/// you clone it: afterwards the methods that set it up panic.
+/// one to a layer, make changes through another, follow a feed with a third. Set the cache up
+/// before you clone it: afterwards the methods that set it up panic.
 ///
 /// ```
 /// use std::time::Duration;
@@ -164,6 +168,15 @@ impl<S> Cached<S> {
 #[error("the limit of lookups of credentials that are not cached is reached")]
 struct Limited;
 
+/// How many answers in a row may come from a catalogue that was replaced while they were looked up.
+/// More of them mean that the store does not follow the catalogue.
+const MAX_REPLACED: u8 = 64;
+
+/// The store keeps records and does not make them anew.
+#[derive(Debug, thiserror::Error)]
+#[error("the scopes of the record come from a catalogue that has been replaced")]
+struct Replaced;
+
 impl<S: CredentialStore> Cached<S> {
     /// Joins the lookup of `key` in flight, or begins one; returns the answer if no lookup is
     /// needed.
@@ -197,6 +210,7 @@ impl<S: CredentialStore> Cached<S> {
             .moment()
             .timer
             .saturating_add(self.settings.lookup_deadline);
+        let mut replaced = 0;
         loop {
             let waiter = match self.join(key).await {
                 Ok(answer) => return answer,
@@ -205,6 +219,10 @@ impl<S: CredentialStore> Cached<S> {
             let answer = waiter.result().wait().await;
             if waiter.accepts(&answer) {
                 return answer;
+            }
+            replaced += u8::from(!answer.is_current());
+            if replaced > MAX_REPLACED {
+                return Answer::Failed(Arc::new(StoreError::corrupt(Replaced)));
             }
             if self.clocks.moment().timer >= deadline {
                 let deadline = Duration::from_nanos(self.settings.lookup_deadline);

@@ -46,8 +46,8 @@ impl Settings {
     }
 }
 
-/// Setting up. Each of these methods panics if the cache has been cloned or follows a feed: set it up
-/// first.
+/// Setting up. Each of these methods panics if the cache has been cloned or follows a feed: set it
+/// up first.
 impl<S> Cached<S> {
     /// Creates an empty cache in front of `store`.
     ///
@@ -153,8 +153,8 @@ impl<S> Cached<S> {
     /// whether the credential is good is not known. A lookup that finds a credential does not
     /// count, so a busy service needs no higher limit than a quiet one. What is cached, and what
     /// was accepted before and not evicted since, is not limited. Nor are
-    /// [`revoke_presented`](crate::manage::Manager::revoke_presented), which asks the store past the
-    /// cache, and the other calls of a manager.
+    /// [`revoke_presented`](crate::manage::Manager::revoke_presented), which asks the store past
+    /// the cache, and the other calls of a manager.
     ///
     /// The limit protects the store, at a price. A client that sends more unknown ids than the
     /// limit takes the permits from good credentials that the cache does not hold, such as all of
@@ -196,7 +196,7 @@ impl<S> Cached<S> {
 
     /// Starts again, empty, with the settings as they are now.
     ///
-    /// A cache that is shared cannot be set up: the new one would not hear of the changes that are
+    /// A cache that is shared cannot be set up: the new one would not receive the changes that are
     /// made through its clones, nor of those that a feed sends them.
     #[track_caller]
     fn renewed(mut self) -> Self {

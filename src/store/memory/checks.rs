@@ -84,6 +84,7 @@ impl MemoryStore {
         authority: &Authority,
     ) -> Result<(), WriteError> {
         let organization = authority.organization().map(OrgId::as_str);
+        let tables = self.tables();
         let state = match authority {
             Authority::Unconditional => None,
             Authority::Credential {
@@ -92,6 +93,7 @@ impl MemoryStore {
                 ..
             } => self
                 .key(id.as_str())
+                .and_then(|key| key.resolved(&tables).ok())
                 .map(|record| ActorState::of_record(&record)),
             Authority::Credential {
                 kind: Kind::PersonalToken,
@@ -100,15 +102,15 @@ impl MemoryStore {
             } => {
                 let digest = state.token_digests.get(id);
                 digest.and_then(|digest| {
-                    self.0.tokens.with(digest, |entry| {
-                        ActorState::of_record(entry.seen_from(organization))
-                    })
+                    let entry = self.0.tokens.with(digest, |entry| entry.resolved(&tables));
+                    let record = entry?.answer(organization, &tables).ok()?;
+                    Some(ActorState::of_record(&record))
                 })
             }
             Authority::User { id, .. } => state.users.get(id).map(|user| {
                 let living = organization.and_then(|id| state.living(id).ok());
                 let member = living.and_then(|org| user.roles.get(&org).map(|role| (org, role)));
-                let scopes = |role: &str| self.0.catalogue.scopes_of(role).cloned();
+                let scopes = |role: &str| tables.scopes_of(role).cloned();
                 ActorState::user(
                     !user.disabled,
                     member.and_then(|(org, role)| Some((org, scopes(role)?))),

@@ -54,7 +54,7 @@ impl Directory for MemoryStore {
         organization: &str,
         role: &str,
     ) -> Result<(), WriteError> {
-        if self.0.catalogue.scopes_of(role).is_none() {
+        if self.tables().scopes_of(role).is_none() {
             return Err(UnknownRole(role.into()));
         }
         let organization = self.lock().living(organization)?;

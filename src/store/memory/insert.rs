@@ -1,21 +1,23 @@
 //! Inserting credentials: checks them, adds them to the state, and puts their records into the
 //! maps that readers use.
 
+use std::sync::Arc;
+
 use super::{MemoryStore, state::State};
 use crate::{
     credential::check_credential_id,
     id::OrgId,
     store::{
         Record, StoreError,
-        WriteError::{self, GrantOnToken, Taken, UnknownRole},
+        WriteError::{self, Taken, UnknownRole},
+        backend::check_grants,
     },
 };
 
 impl MemoryStore {
-    /// Inserts the record of a key as it is, except for scopes outside the catalogue.
+    /// Inserts the record of a key that was checked.
     pub(super) fn insert_key(&self, record: Record) -> Result<(), WriteError> {
         check_credential_id(record.kind(), record.id())?;
-        let record = self.restricted(record);
         let mut state = self.lock();
         state.living(record.organization().map_or("", OrgId::as_str))?;
         if self.key(record.id()).is_some() {
@@ -26,46 +28,28 @@ impl MemoryStore {
     }
 
     /// Refuses a record that no lookup could answer with: a peppered digest would match no token,
-    /// since the store has no peppers. What the record says of its owner becomes its own status.
+    /// since the store has no peppers. The state of the record's owner becomes its own status, and
+    /// its scopes become what the catalogue makes of them.
     pub(super) fn checked(&self, record: Record) -> Result<Record, WriteError> {
         if let Some(pepper) = record.pepper() {
             return Err(StoreError::UnknownPepper(pepper.name().into()).into());
         }
-        match record.role() {
-            Some(role) if self.0.catalogue.scopes_of(role).is_none() => {
-                Err(UnknownRole(role.into()))
-            }
-            _ => {
-                let status = record.status().by_itself();
-                Ok(record.with_status(status))
-            }
-        }
+        check_grants(&record)?;
+        let (tables, status) = (self.tables(), record.status().by_itself());
+        let of_role = record.role().and_then(|role| tables.scopes_of(role));
+        let kept = record.with_status(status).kept(of_role);
+        let unknown = || UnknownRole(kept.role().unwrap_or_default().into());
+        kept.resolved(&tables).map_err(|_| unknown())
     }
 
-    /// Removes the scopes that the catalogue does not know.
-    fn restricted(&self, record: Record) -> Record {
-        if record
-            .scopes()
-            .iter()
-            .all(|scope| self.0.catalogue.knows(scope))
-        {
-            return record;
-        }
-        let known = self.0.catalogue.expand(record.scopes().iter());
-        record.with_scopes(known)
-    }
-
-    /// Adds a key that was checked.
-    pub(super) fn add_key(&self, state: &mut State, record: Record) {
+    /// Adds a key that was checked, or replaces its record.
+    pub(super) fn add_key(&self, state: &mut State, record: Record) -> Arc<Record> {
         let record = state.share_grant(record);
-        self.put_key(record);
+        self.put_key(record)
     }
 
-    /// Inserts the record of a token, which must not have rights of its own.
+    /// Inserts the record of a token.
     pub(super) fn insert_token(&self, record: Record) -> Result<(), WriteError> {
-        if record.has_grant() {
-            return Err(GrantOnToken);
-        }
         check_credential_id(record.kind(), record.id())?;
         let mut state = self.lock();
         if self.token(&record.digest().words()).is_some() {
@@ -80,7 +64,7 @@ impl MemoryStore {
         if let Some(user) = record.user().and_then(|owner| state.users.get(owner)) {
             self.put_token(
                 record.digest().words(),
-                state.entry(record, user, &self.0.catalogue),
+                state.entry(record, user, &self.tables()),
             );
         }
         Ok(())

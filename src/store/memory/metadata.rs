@@ -19,19 +19,25 @@ const EVENTS_PER_OWNER: usize = 1000;
 /// The data of management. All of it is behind the lock of the state.
 #[derive(Default)]
 pub(super) struct Metadata {
-    /// The info of each credential when it was last committed. Its record says the same, apart from
+    /// The info of each credential when it was last committed. Its record has the same, apart from
     /// an owner that is gone.
     infos: HashMap<(Kind, CredentialId), CredentialInfo>,
     /// By owner and idempotency key.
     issued: HashMap<(Owner, Box<str>), IssuedId>,
-    /// When each credential was last used.
-    uses: HashMap<(Kind, CredentialId), UnixMillis>,
+    /// When each credential was used.
+    uses: HashMap<(Kind, CredentialId), Used>,
     /// By owner, so that one tenant's changes do not push out another's.
     events: HashMap<Owner, VecDeque<AuditEvent>>,
     /// The number of the last event.
     last_number: i64,
     /// Credentials whose first use after their rotation has been reported.
     reported: HashSet<(Kind, CredentialId)>,
+}
+
+/// The first recorded use, and the last one.
+struct Used {
+    first: UnixMillis,
+    last: Usage,
 }
 
 /// What was issued under an idempotency key.
@@ -45,8 +51,12 @@ impl Metadata {
     /// whole.
     pub(super) fn complete(&self, said: CredentialInfo) -> CredentialInfo {
         let name = (said.kind(), said.id.clone());
+        let used = self.uses.get(&name);
         CredentialInfo {
-            last_used_at: self.uses.get(&name).copied(),
+            first_used_at: used.map(|used| used.first),
+            last_used_at: used.map(|used| used.last.at),
+            last_address: used.and_then(|used| used.last.address),
+            last_user_agent: used.and_then(|used| used.last.user_agent.clone()),
             ..self.infos.get(&name).cloned().unwrap_or(said)
         }
     }
@@ -135,6 +145,7 @@ impl Metadata {
         let decision = used.decide(LastUsage {
             owner: credential.owner,
             recorded: credential.last_used_at,
+            first: credential.first_used_at,
             successor: successor.map(|(id, issued_at)| Successor::new(id, issued_at)),
             reported,
         });
@@ -142,8 +153,14 @@ impl Metadata {
             self.reported.insert(name.clone());
         }
         if decision.record {
-            let last = self.uses.entry(name).or_insert(used.at);
-            *last = used.at.max(*last);
+            let kept = self.uses.entry(name).or_insert_with(|| Used {
+                first: used.at,
+                last: used.clone(),
+            });
+            kept.first = used.at.min(kept.first);
+            if used.at >= kept.last.at {
+                kept.last = used.clone();
+            }
         }
         decision.event.map(|event| self.add_event(&event))
     }
@@ -168,7 +185,11 @@ mod tests {
         for info in &infos {
             metadata.keep(info);
             metadata.remember_key(info, &Idempotency::new("once", [0; 32]));
-            metadata.uses.insert(name(info), UnixMillis(1));
+            let used = Used {
+                first: UnixMillis(1),
+                last: Usage::new(info.kind(), info.id.clone(), UnixMillis(1)),
+            };
+            metadata.uses.insert(name(info), used);
             metadata.reported.insert(name(info));
         }
         let tokens = HashSet::from([CredentialId::from("t1")]);

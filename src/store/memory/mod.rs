@@ -3,10 +3,13 @@
 //! Two maps that readers use without a lock hold a finished record for every credential, and for
 //! every personal token one more per membership of its owner. The data that records are derived
 //! from (organizations, users, memberships) is kept behind a lock that only writers take; a writer
-//! puts the changed records into the maps before it returns.
+//! puts the changed records into the maps before it returns. Once the catalogue is replaced, the
+//! first lookup of a credential is a writer, too.
 
 mod checks;
+mod credentials;
 mod directory;
+mod follow;
 mod insert;
 mod key;
 mod managed;
@@ -20,11 +23,12 @@ use async_trait::async_trait;
 use super::{CredentialStore, Lookup, Peek, RawKey, Record, Status, StoreError, WriteError};
 use crate::{
     clock::{Clock, SystemClock, UnixMillis},
-    scope::Catalogue,
+    scope::{Catalogue, Tables},
     sync::{Map, Mutex, MutexGuard, lock},
 };
 use key::{ById, KeyId};
-use state::{State, TokenEntry};
+use state::State;
+pub(super) use state::TokenEntry;
 
 /// A store in memory. It is concurrent, every change takes effect in the next answer, and
 /// everything is lost when the process ends.
@@ -153,9 +157,14 @@ impl MemoryStore {
                 .token(digest)
                 .filter(|token| token.status() != Status::Deleted)
             {
-                self.put_token(*digest, state.entry(&token, user, &self.0.catalogue));
+                self.put_token(*digest, state.entry(&token, user, &self.tables()));
             }
         }
+    }
+
+    /// Returns the tables of the catalogue in force.
+    fn tables(&self) -> Arc<Tables> {
+        self.0.catalogue.tables()
     }
 
     /// Returns the record of a key.
@@ -165,9 +174,10 @@ impl MemoryStore {
 
     /// Adds a key, or replaces the record with the same id: readers find either the old or the new
     /// one.
-    fn put_key(&self, record: Record) {
+    fn put_key(&self, record: Record) -> Arc<Record> {
         let record = Arc::new(record);
-        self.0.keys.insert(KeyId::of(&record), record);
+        self.0.keys.insert(KeyId::of(&record), Arc::clone(&record));
+        record
     }
 
     /// Returns the record of a token, as it is seen from no organization.
@@ -190,19 +200,24 @@ impl MemoryStore {
 #[async_trait]
 impl CredentialStore for MemoryStore {
     fn peek(&self, lookup: &Lookup<'_>) -> Peek {
-        let found = match lookup.raw_key() {
-            RawKey::Id(id) => self.0.keys.with(&ById(id), Arc::clone),
+        let found = |record: &Arc<Record>| match record.is_current() {
+            true => Peek::Found(Arc::clone(record)),
+            false => Peek::Unknown,
+        };
+        let peeked = match lookup.raw_key() {
+            RawKey::Id(id) => self.0.keys.with(&ById(id), found),
             RawKey::Digest(digest) => self.0.tokens.with(&digest.words(), |entry| {
-                Arc::clone(entry.seen_from(lookup.organization()))
+                found(entry.seen_from(lookup.organization()))
             }),
         };
-        found.map_or(Peek::NotFound, Peek::Found)
+        peeked.unwrap_or(Peek::NotFound)
     }
 
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
         match self.peek(lookup) {
             Peek::Found(record) => Ok(Some(record)),
-            Peek::NotFound | Peek::Unknown => Ok(None),
+            Peek::NotFound => Ok(None),
+            Peek::Unknown => self.resolve_again(lookup),
         }
     }
 }

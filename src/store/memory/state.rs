@@ -9,10 +9,11 @@ use std::{
 use super::metadata::Metadata;
 use crate::{
     id::{CredentialId, OrgId, UserId},
-    scope::Catalogue,
+    scope::Tables,
     store::{
-        Grant, Record, Status,
+        Grant, Record, Status, StoreError,
         WriteError::{self, Taken, UnknownOrganization, UnknownUser},
+        resolve::unknown_role,
     },
 };
 
@@ -25,6 +26,8 @@ pub(super) struct State {
     pub(super) token_digests: HashMap<CredentialId, [u64; 4]>,
     /// The grants of keys. Keys with equal grants share one.
     grants: HashSet<Arc<Grant>>,
+    /// The tables since which outdated grants have been forgotten.
+    grants_since: Option<Arc<Tables>>,
     pub(super) metadata: Metadata,
 }
 
@@ -47,17 +50,55 @@ pub(super) struct User {
 /// The finished records of a personal token: one without an organization, and one for each
 /// organization of its owner.
 #[derive(Clone)]
-pub(super) struct TokenEntry {
-    pub(super) alone: Arc<Record>,
+pub(in crate::store) struct TokenEntry {
+    pub(in crate::store) alone: Arc<Record>,
     memberships: Box<[Arc<Record>]>,
 }
 
 impl TokenEntry {
+    /// Creates the entry of a token with a record for each membership.
+    pub(in crate::store) fn new(
+        alone: Record,
+        memberships: impl IntoIterator<Item = Arc<Record>>,
+    ) -> Self {
+        Self {
+            alone: Arc::new(alone),
+            memberships: memberships.into_iter().collect(),
+        }
+    }
+
     /// Returns the record for a lookup that names `organization`.
-    pub(super) fn seen_from(&self, organization: Option<&str>) -> &Arc<Record> {
+    pub(in crate::store) fn seen_from(&self, organization: Option<&str>) -> &Arc<Record> {
         let there =
             |record: &&Arc<Record>| record.organization().map(OrgId::as_str) == organization;
         self.memberships.iter().find(there).unwrap_or(&self.alone)
+    }
+
+    /// Returns the same with records that are resolved with other tables.
+    pub(in crate::store) fn resolved(&self, tables: &Tables) -> Self {
+        let alone = self.alone.resolved(tables);
+        let alone = alone.unwrap_or_else(|_| Record::clone(&self.alone));
+        let there = self.memberships.iter().filter_map(|record| {
+            let (organization, role) = record.organization().zip(record.role())?;
+            Some(Arc::new(alone.as_member(organization, role, tables)))
+        });
+        let there: Vec<_> = there.collect();
+        Self::new(alone, there)
+    }
+
+    /// Answers a lookup that names `organization` with records that these tables have resolved.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if they do not have the role in that organization.
+    pub(in crate::store) fn answer(
+        &self,
+        organization: Option<&str>,
+        tables: &Tables,
+    ) -> Result<Arc<Record>, StoreError> {
+        let record = self.seen_from(organization);
+        let role = record.role().map(|role| tables.role(role)).transpose();
+        role.map_err(|error| unknown_role(record, error))?;
+        Ok(Arc::clone(record))
     }
 }
 
@@ -122,11 +163,21 @@ impl State {
     /// Lets a key's record share its grant with those of equal keys. With millions of keys and few
     /// roles, this saves most of the memory.
     pub(super) fn share_grant(&mut self, key: Record) -> Record {
-        if let Some(shared) = self.grants.get(key.grant()) {
+        let shared = self.grants.get(key.grant());
+        if let Some(shared) = shared.filter(|shared| shared.is_current()) {
             return key.sharing(shared);
         }
-        self.grants.insert(Arc::clone(key.grant()));
+        self.grants.replace(Arc::clone(key.grant()));
         key
+    }
+
+    /// Forgets the grants of earlier tables, which no new key shares.
+    pub(super) fn forget_grants_before(&mut self, tables: &Arc<Tables>) {
+        let since = self.grants_since.as_ref();
+        if !since.is_some_and(|since| since.is_current()) {
+            self.grants.retain(|grant| grant.is_current());
+            self.grants_since = Some(Arc::clone(tables));
+        }
     }
 
     /// Returns the shared id of an organization that exists and is not deleted.
@@ -145,7 +196,7 @@ impl State {
     }
 
     /// Creates the records of a token of `user`.
-    pub(super) fn entry(&self, token: &Record, user: &User, catalogue: &Catalogue) -> TokenEntry {
+    pub(super) fn entry(&self, token: &Record, user: &User, tables: &Tables) -> TokenEntry {
         let status = match token.status() {
             Status::Active | Status::OwnerGone if user.disabled => Status::OwnerGone,
             Status::Active | Status::OwnerGone => Status::Active,
@@ -156,18 +207,10 @@ impl State {
             .roles
             .iter()
             .filter(|(organization, _)| self.living(organization.as_str()).is_ok());
-        let there = living.filter_map(|(organization, role)| {
-            alone
-                .clone()
-                .in_organization(organization)
-                .with_role(role, catalogue)
-                .ok()
-                .map(Arc::new)
-        });
-        TokenEntry {
-            memberships: there.collect(),
-            alone: Arc::new(alone),
-        }
+        let there = living
+            .map(|(organization, role)| Arc::new(alone.as_member(organization, role, tables)));
+        let memberships: Vec<_> = there.collect();
+        TokenEntry::new(alone, memberships)
     }
 
     /// Returns whether `organization` is below `ancestor`, walking up through live organizations

@@ -57,6 +57,13 @@ macro_rules! __contract_claims {
             store memberships_are_independent [PersonalTokens Memberships],
             store deleting_an_organization_ends_its_keys_and_memberships [OrganizationDeletion],
         }
+        roles {
+            store a_replaced_catalogue_applies_from_the_next_lookup,
+            store a_replaced_catalogue_decides_what_stored_scopes_grant,
+            store a_role_that_widens_does_not_widen_a_restricted_token
+                [PersonalTokens Memberships TokenRestrictions],
+            store a_role_that_the_catalogue_lacks_grants_nothing,
+        }
         refusals {
             store an_id_is_never_reused,
             store a_token_digest_is_never_reused [PersonalTokens],
@@ -76,6 +83,7 @@ macro_rules! __contract_claims {
             store concurrent_inserts_of_one_id_have_one_winner,
             store concurrent_lookups_never_see_a_partial_record [PersonalTokens Memberships],
             store a_credential_deleted_during_lookups_stays_inactive,
+            store no_lookup_after_a_replacement_uses_the_old_catalogue [PersonalTokens Memberships],
         }
         unsupported {
             store a_store_refuses_what_it_does_not_support,
@@ -92,12 +100,39 @@ macro_rules! __contract_claims {
             managed a_lifetime_beyond_the_maximum_is_refused,
             managed unknown_owners_get_no_credentials,
         }
+        restrictions {
+            managed a_restricted_token_has_what_its_owner_and_its_lists_allow
+                [PersonalTokens Memberships TokenRestrictions],
+            managed restrictions_are_listed_and_survive_rotation
+                [PersonalTokens TokenRestrictions],
+            managed a_restricted_token_issues_only_what_it_may_do
+                [PersonalTokens Memberships TokenRestrictions],
+            managed a_restricted_token_renews_only_what_it_may_do
+                [PersonalTokens Memberships TokenRestrictions],
+            managed a_token_without_a_management_scope_manages_no_tokens
+                [PersonalTokens TokenRestrictions],
+            managed invalid_restrictions_give_the_reason_and_change_nothing
+                [PersonalTokens TokenRestrictions],
+        }
+        attributes {
+            managed attributes_are_returned_as_they_were_set [Attributes],
+            managed an_edit_changes_what_it_names_all_at_once [Attributes],
+            managed invalid_attributes_give_the_reason_and_change_nothing [Attributes],
+        }
+        conditions {
+            managed nothing_is_granted_that_is_accepted_where_its_creator_is_not [Attributes],
+            managed conditions_are_widened_only_by_who_could_grant_the_credential [Attributes],
+        }
         idempotency {
             managed a_repeated_request_returns_the_first_credential [Idempotency],
             managed a_repeated_request_never_returns_an_inactive_credential [Idempotency],
+            managed a_repeated_rotation_returns_the_same_successor [Idempotency Rotation],
             managed a_repeated_request_during_an_overlap_returns_the_old_credential
                 [Idempotency Rotation],
             managed concurrent_requests_with_one_idempotency_key_issue_once [Idempotency],
+            managed a_revoked_caller_cannot_replay_its_request [Idempotency],
+            managed a_key_that_expired_or_lost_a_scope_cannot_replay_its_request [Idempotency],
+            managed a_caller_revoked_while_it_loses_a_race_gets_no_replay [Idempotency],
         }
         limits {
             managed concurrent_requests_respect_the_limit,
@@ -135,6 +170,7 @@ macro_rules! __contract_claims {
             managed rotation_without_overlap_ends_the_old_credential_at_once [Rotation],
             managed rotation_with_overlap_ends_the_old_credential_on_time [Rotation],
             managed a_rotation_chain_has_at_most_two_active_credentials [Rotation],
+            managed a_disabled_credential_does_not_return_after_two_rotations [Rotation],
             managed enabling_cannot_outlive_the_actor,
             managed rotation_follows_the_rules_of_issuing [Rotation],
         }
@@ -142,6 +178,7 @@ macro_rules! __contract_claims {
             managed permitted_changes_are_made,
             managed an_actor_that_lost_its_rights_changes_nothing,
             managed an_expired_credential_changes_nothing,
+            managed an_actor_that_expires_before_the_commit_changes_nothing,
         }
         storms {
             managed a_bearer_cannot_prevent_the_end_of_its_credential,
@@ -160,7 +197,11 @@ macro_rules! __contract_claims {
             managed audit_events_are_paged [AuditTrail],
         }
         uses {
-            managed a_use_is_recorded_at_most_once_a_minute [LastUse],
+            managed uses_are_recorded_as_far_apart_as_their_granularity [LastUse],
+            managed adaptive_uses_of_a_rotated_credential_are_a_minute_apart [LastUse Rotation],
+            managed the_recorder_passes_its_granularity_on [LastUse],
+            managed the_last_use_has_its_own_origin [LastUse],
+            managed a_use_creates_no_credential [LastUse],
             managed a_recorded_use_is_never_in_the_future [LastUse Rotation AuditTrail],
             managed the_first_use_after_a_rotation_is_an_event [LastUse Rotation AuditTrail],
         }

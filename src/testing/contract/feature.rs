@@ -12,6 +12,10 @@ pub enum Feature {
     Roles,
     /// There are personal tokens. Without it, no token is ever found.
     PersonalTokens,
+    /// Tokens can be restricted to scopes and organizations of their own.
+    TokenRestrictions,
+    /// Credentials can have a description, metadata and conditions.
+    Attributes,
     /// Users are members of organizations, with a role. Without it, no user acts in an
     /// organization.
     Memberships,

@@ -183,7 +183,7 @@ impl Contract {
 
 /// Returns what a role may do.
 pub(super) fn scopes_of(role: &str) -> ScopeSet {
-    let scopes = Catalogue::anyreach().scopes_of(role).cloned();
+    let scopes = Catalogue::anyreach().scopes_of(role);
     scopes.unwrap_or_else(ScopeSet::empty)
 }
 

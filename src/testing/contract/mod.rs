@@ -64,6 +64,7 @@ mod managed;
 mod races;
 mod records;
 mod refusals;
+mod roles;
 mod unsupported;
 
 use std::{ops::RangeInclusive, pin::Pin, time::Duration};
@@ -80,8 +81,8 @@ use crate::{scope::Catalogue, store::WriteError};
 
 /// What a store is tested against: every claim, except those about what you declare unsupported.
 ///
-/// The store must use the [documented](Catalogue::anyreach) catalogue during the test. See the
-/// [module](self) for examples.
+/// The store must use the [documented](Catalogue::anyreach) catalogue during the test, one of its
+/// own: some claims [replace](Catalogue::replace) it. See the [module](self) for examples.
 #[derive(Clone, Debug)]
 pub struct Contract {
     unsupported: Vec<Feature>,

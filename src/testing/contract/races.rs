@@ -13,6 +13,7 @@ use super::{
         Fixture, ORG, Outcome, USER, Violation, digest, ensure, is_active, owner, role_of,
         scopes_of,
     },
+    roles::viewer_with,
 };
 use crate::{
     credential::Kind,
@@ -136,6 +137,31 @@ where
             role_of(&found).is_none() && !is_active(&found),
             format!("others look it up, and after its deletion it is {found:?}"),
         )?;
+    }
+    readers.stop().await
+}
+
+pub(super) async fn no_lookup_after_a_replacement_uses_the_old_catalogue<S>(
+    fixture: &Fixture<S>,
+) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    const SETS: [&[&str]; 2] = [&["agents:read"], &["agents:manage", "agents:read"]];
+    fixture.seed("pat").await?;
+    let catalogue = fixture.store.catalogue().clone();
+    catalogue.replace(viewer_with(SETS[1])?);
+    let readers = Readers::start(&fixture.store, |record: &Record| {
+        let known = SETS.map(|set| set.iter().copied().collect());
+        let whole = known.contains(record.scopes());
+        ensure(whole, format!("of neither catalogue: {record:?}"))
+    });
+    for scopes in SETS.iter().cycle().take(CHANGES) {
+        catalogue.replace(viewer_with(scopes)?);
+        let scopes = scopes.iter().copied().collect();
+        fixture
+            .ensure_scopes(Kind::PersonalToken, "pat", &scopes)
+            .await?;
     }
     readers.stop().await
 }

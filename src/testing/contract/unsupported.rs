@@ -19,6 +19,15 @@ where
     fixture.store.create_organization(ORG, None).await?;
     let existing = fixture.record(Kind::OrgKey, "existing");
     fixture.store.insert(existing).await?;
+    // The manager takes its word for it.
+    ensure(
+        fixture.supports(Feature::TokenRestrictions) || !fixture.store.supports_restrictions(),
+        "it says that it supports the restrictions of tokens",
+    )?;
+    ensure(
+        fixture.supports(Feature::Attributes) || !fixture.store.supports_attributes(),
+        "it says that it supports attributes",
+    )?;
     for (feature, commit) in [
         (Feature::Roles, with_role()),
         (Feature::PersonalTokens, of_user()),

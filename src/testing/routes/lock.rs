@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 /// The environment variable that makes a test write the file.
 const VARIABLE: &str = "ROUTES_LOCK";
 
-/// Returns the difference between the file and `found`, or writes the file if the environment says
+/// Returns the difference between the file and `found`, or writes the file if the environment asks
 /// so.
 pub(super) fn compare(path: &Path, found: &str) -> Result<(), String> {
     let overwrites = std::env::var_os(VARIABLE).is_some_and(|value| value == "overwrite");
@@ -17,16 +17,16 @@ fn compare_or_write(path: &Path, found: &str, overwrites: bool) -> Result<(), St
     if overwrites {
         return fs::write(path, found).map_err(|error| format!("cannot write {name}: {error}"));
     }
-    let locked = match fs::read_to_string(path) {
-        Ok(text) => text.replace("\r\n", "\n"),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+    let (state, locked) = match fs::read_to_string(path) {
+        Ok(text) => ("the routes differ from", text.replace("\r\n", "\n")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => ("there is no", String::new()),
         Err(error) => return Err(format!("cannot read {name}: {error}")),
     };
     if locked == found {
         return Ok(());
     }
     Err(format!(
-        "the routes differ from {name}:\n\n--- {name}\n+++ the service\n{}\nIf this is meant, run \
+        "{state} {name}:\n\n--- {name}\n+++ the service\n{}\nIf this is meant, run \
          the test with {VARIABLE}=overwrite, and commit the file.",
         difference(&locked, found)
     ))
@@ -81,6 +81,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("routes.lock");
         let message = compare_or_write(&path, "a\n", false).unwrap_err();
+        assert!(message.starts_with("there is no "), "{message}");
         assert!(message.contains("\n+a\n"), "{message}");
         assert!(message.contains("ROUTES_LOCK=overwrite"), "{message}");
         assert!(!path.exists());
@@ -93,6 +94,7 @@ mod tests {
         compare_or_write(&path, "a\n", true).unwrap();
         assert_eq!(compare_or_write(&path, "a\n", false), Ok(()));
         let message = compare_or_write(&path, "b\n", false).unwrap_err();
+        assert!(message.starts_with("the routes differ from "), "{message}");
         assert!(message.contains("\n-a\n+b\n"), "{message}");
         assert_eq!(fs::read_to_string(&path).unwrap(), "a\n");
         compare_or_write(&path, "b\n", true).unwrap();

@@ -62,7 +62,7 @@
 //! # The lock file
 //!
 //! One line a route, sorted by path. Scopes are quoted. Those of which any one is enough are
-//! separated by `|`, requirements that all have to be met by `&`:
+//! separated by `|`, what has to be met besides by `&`:
 //!
 //! ```text
 //! # Paths: those listed. A route that is not listed has no line.
@@ -78,12 +78,15 @@
 //! | `required`, `optional` | an [`AuthLayer`](crate::AuthLayer), or one that is `optional()` |
 //! | `user-scoped`, `optional user-scoped` | one that is `user_scoped()` |
 //! | `public` | a [`PublicLayer`](crate::PublicLayer) |
+//! | `either > required` | an [`EitherAuthLayer`](crate::EitherAuthLayer), whose own mode comes next |
 //! | `public > required` | several of them, from the outermost inwards |
 //! | `undecided` | none of them |
 //! | `"agents:read"` | a `RequireScopesLayer` that accepts the scope |
+//! | `"a" & "b"` | one that needs both, or two of them |
+//! | `denied`, `authenticated` | one with a table, which does not list the route or denies it; which accepts every authenticated caller |
 //! | `organization`, `descendant(…)` | a `RequireOrganizationLayer`, a `RequireDescendantLayer` |
 //! | `observed(…)` | a requirement that is only [observed] and protects nothing |
-//! | `(answered)` | what the line says; then code of yours answered the probe, see below |
+//! | `(answered)` | what the line shows; then code of yours answered the probe, see below |
 //!
 //! A line ends in `(answered)` if a layer passed the probe on and a middleware of yours answered
 //! it, behind which nothing was seen, or a handler ran.
@@ -102,7 +105,7 @@
 //!   method that is probed, DELETE included. Nothing stops a probe there, as nothing stops a
 //!   client. If one panics, the other routes are still described.
 //! - **Handlers that hold a service of this crate**, such as an `AuthService`, in a closure or in
-//!   their state. The probe takes it for a layer further in, and goes on. The same holds where a
+//!   their state. The probe takes it for a layer further in, and continues. The same holds where a
 //!   layer is around a service of your own that chooses between several others, if only one of them
 //!   is behind another layer. Their lines end in `(answered)`.
 //! - With [`through`](RouteProbe::through), all handlers but those that take a `Principal`, which
@@ -214,14 +217,14 @@ impl<S, F> RouteProbe<S, F> {
 
     /// Leaves out the method OPTIONS where it is not listed, for a service with a CORS layer around
     /// it: that layer answers each OPTIONS by itself, so nothing behind it can be seen or reached.
-    /// The description says so.
+    /// The description shows it.
     pub fn without_options(mut self) -> Self {
         self.probes_options = false;
         self
     }
 
     /// Sends probes past the innermost layer that can be seen from outside, to the handlers; the
-    /// [module](self#which-handlers-run) says which of them run.
+    /// [module](self#which-handlers-run) lists which of them run.
     ///
     /// A layer sees another one inside it through axum's `Router::layer` and `MethodRouter::layer`
     /// and through a `ServiceBuilder`. It does not where the inner one is on a route of a router or

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-/// What a `Require…` layer requires of an authenticated caller. Displayed, scopes are quoted, so
-/// that no scope reads like another requirement.
+/// What a `Require…` layer requires of an authenticated caller, or a part of it: a layer that
+/// requires several sets of scopes is described as several requirements. Displayed, scopes are
+/// quoted, so that no scope reads like another requirement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
     kind: &'static str,
@@ -20,7 +21,8 @@ impl Requirement {
         }
     }
 
-    /// Returns what is required: `scopes`, `organization` or `descendant`.
+    /// Returns what is required: `scopes`, `organization` or `descendant`; for a route in a table
+    /// of scopes also `authenticated`, which every caller is, and `denied`, which none can meet.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         self.kind

@@ -31,6 +31,7 @@ impl Routes {
     /// # Panics
     /// If one is not, with a list of them and what to do.
     #[expect(clippy::panic, reason = "a test stops at the first failure")]
+    #[track_caller]
     pub fn assert_decided(&self) {
         let undecided = self.iter().filter(|route| !route.is_decided());
         let lines: Vec<_> = undecided.map(|route| format!("  {route}\n")).collect();
@@ -60,6 +61,7 @@ impl Routes {
     /// # Panics
     /// If it differs or does not exist, with the lines that differ.
     #[expect(clippy::panic, reason = "a test stops at the first failure")]
+    #[track_caller]
     pub fn assert_matches(&self, path: impl AsRef<std::path::Path>) {
         if let Err(difference) = lock::compare(path.as_ref(), &self.to_string()) {
             panic!("{difference}");
@@ -96,6 +98,7 @@ impl Route {
                     needs_organization,
                 } => modes.push(Mode::of(optional, needs_organization)),
                 Note::Public => modes.push(Mode::Public),
+                Note::Either => modes.push(Mode::Either),
                 Note::Requirement {
                     kind,
                     scopes,
@@ -188,6 +191,9 @@ pub enum Mode {
     OptionalUserScoped,
     /// A [`PublicLayer`](crate::PublicLayer) examines none.
     Public,
+    /// An [`EitherAuthLayer`](crate::EitherAuthLayer) gives other credentials to another
+    /// authenticator. The next mode is that of its own.
+    Either,
 }
 
 impl Mode {
@@ -209,6 +215,7 @@ impl fmt::Display for Mode {
             Self::UserScoped => "user-scoped",
             Self::OptionalUserScoped => "optional user-scoped",
             Self::Public => "public",
+            Self::Either => "either",
         })
     }
 }

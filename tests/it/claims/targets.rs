@@ -114,8 +114,8 @@ impl<'f> Reader<'f> {
         Self { found, macros }
     }
 
-    /// Reads the file of the module `path`, and those of its modules. Those of a target's root, of a
-    /// `mod.rs`, and of a file that an attribute names are beside it.
+    /// Reads the file of the module `path`, and those of its modules. Those of a target's root, of
+    /// a `mod.rs`, and of a file that an attribute names are beside it.
     fn read(&mut self, file: &Path, has_beside: bool, path: &str) {
         let text = fs::read_to_string(file);
         let text = text.unwrap_or_else(|error| panic!("{}: {error}", file.display()));

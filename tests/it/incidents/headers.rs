@@ -74,8 +74,8 @@ async fn janus_3163_two_authorization_lines() {
     }
 }
 
-/// Traefik removed identity headers that a client sent, but servers behind it read `X_Auth_User` and
-/// `X.Auth.User` as the same name. Here no other spelling of a header is read.
+/// Traefik removed identity headers that a client sent, but servers behind it read `X_Auth_User`
+/// and `X.Auth.User` as the same name. Here no other spelling of a header is read.
 #[tokio::test]
 async fn traefik_underscore_and_dot_aliases_of_identity_headers() {
     async fn organization(caller: Principal) -> String {

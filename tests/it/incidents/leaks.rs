@@ -29,8 +29,8 @@ async fn poem_openapi_derived_debug_shows_a_credential() {
     assert!(!seen.contains("test-secret"), "{seen}");
 }
 
-/// An error tracker received the headers of failed requests, cookies and all. Here the inner service
-/// sees the credential marked as sensitive, also on routes where it is not needed.
+/// An error tracker received the headers of failed requests, cookies and all. Here the inner
+/// service sees the credential marked as sensitive, also on routes where it is not needed.
 #[tokio::test]
 async fn cookies_sent_to_an_error_tracker() {
     let optional = AuthLayer::new(memory()).optional();

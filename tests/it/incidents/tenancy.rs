@@ -67,8 +67,8 @@ async fn gitea_ghsa_683j_3ff6_hh2x_a_token_issued_a_wider_one() {
     manager.issue_key(&actor, same).await.unwrap();
 }
 
-/// bigcapital GHSA-2g96: the organization was what a header said. Here it is what the credential may
-/// do, and a header that names another one is refused.
+/// bigcapital GHSA-2g96: the organization was what a header said. Here it is what the credential
+/// may do, and a header that names another one is refused.
 #[tokio::test]
 async fn bigcapital_ghsa_2g96_the_organization_header_is_trusted() {
     let store = memory();

@@ -163,18 +163,21 @@ async fn a_handler_that_holds_a_service_of_the_crate_is_marked() {
 #[tokio::test]
 async fn a_middleware_that_answers_before_the_innermost_layer_is_marked() {
     let handlers = Handlers::default();
-    let answers = from_fn(async |_: Request, _: Next| "no");
-    let app = Router::new()
-        .route("/a", get(handlers.handler()).layer(scopes(&["a"])))
-        .layer(answers)
-        .layer(auth());
-    let found = lines(&describe(app, &[("GET", "/a")]).await);
-    assert_eq!(found[found.len() - 1], "GET /a required (answered)");
+    let app = || Router::new().route("/a", get(handlers.handler()).layer(scopes(&["a"])));
+    let at_once = from_fn(async |_: Request, _: Next| "no");
+    let later = from_fn(async |_: Request, _: Next| {
+        tokio::task::yield_now().await;
+        "no"
+    });
+    for app in [app().layer(at_once), app().layer(later)] {
+        let found = lines(&describe(app.layer(auth()), &[("GET", "/a")]).await);
+        assert_eq!(found[found.len() - 1], "GET /a required (answered)");
+    }
     assert_eq!(handlers.runs(), 0);
 }
 
-/// A probe is an extension of the request. Behind a middleware that drops it, layers treat the probe
-/// as a request without a credential.
+/// A probe is an extension of the request. Behind a middleware that drops it, layers treat the
+/// probe as a request without a credential.
 #[tokio::test]
 async fn a_middleware_that_drops_the_probe_is_found() {
     let handlers = Handlers::default();

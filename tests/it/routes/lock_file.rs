@@ -67,6 +67,7 @@ async fn the_routes_of_the_axum_example_match_their_lock_file() {
         ("GET", "/admin/members/me/scopes"),
         ("GET", "/me"),
         ("GET", "/status"),
+        ("GET", "/whoami"),
     ];
     let probe = RouteProbe::new(app, Body::empty).with_routes(routes);
     let routes = probe.with_router_paths().describe().await;

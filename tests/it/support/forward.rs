@@ -13,6 +13,14 @@ macro_rules! forward_manage_store {
                 self.memory.catalogue()
             }
 
+            fn supports_restrictions(&self) -> bool {
+                self.memory.supports_restrictions()
+            }
+
+            fn supports_attributes(&self) -> bool {
+                self.memory.supports_attributes()
+            }
+
             async fn credential(
                 &self,
                 owner: &Owner,

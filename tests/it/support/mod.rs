@@ -33,7 +33,9 @@ use tower_api_key::{
     Principal, Reason, Rejection,
     clock::UnixMillis,
     secret::Digest,
-    store::{Directory, ManageStore, MemoryStore, Record, Status},
+    store::{
+        Attributes, Conditions, Directory, ManageStore, MemoryStore, Record, Restrictions, Status,
+    },
 };
 
 pub(crate) use now::now;
@@ -89,16 +91,21 @@ pub(crate) fn memory() -> MemoryStore {
         key_record("expired", ORG).expiring_at(past),
         key_record("disabled", ORG).with_status(Status::Disabled),
         key_record("orphan", DELETED_ORG),
+        key_record("office", ORG).with_attributes(under(from("10.0.0.0/8"))),
+        key_record("staging", ORG)
+            .with_attributes(under(Conditions::default().with_environment("staging"))),
     ];
     for record in keys {
         now(store.insert(record.with_role("admin", store.catalogue()).unwrap())).unwrap();
     }
+    let elsewhere = Restrictions::default().with_organizations([OTHER_ORG]);
     let tokens = [
         pat_record("token", USER),
         pat_record("deleted", USER),
         pat_record("expired", USER).expiring_at(past),
         pat_record("disabled", USER).with_status(Status::Disabled),
         pat_record("ownerless", "user_gone"),
+        pat_record("elsewhere", USER).restricted_to(elsewhere),
     ];
     for record in tokens {
         now(store.insert(record)).unwrap();
@@ -107,6 +114,24 @@ pub(crate) fn memory() -> MemoryStore {
     now(store.delete(&Owner::of(Kind::PersonalToken, USER), "deleted")).unwrap();
     now(store.set_user_enabled("user_gone", false)).unwrap();
     now(store.delete_organization(DELETED_ORG)).unwrap();
+    store
+}
+
+/// Attributes with these conditions.
+pub(crate) fn under(conditions: Conditions) -> Attributes {
+    Attributes::default().with_conditions(conditions)
+}
+
+/// The condition that a request comes from a network.
+pub(crate) fn from(network: &str) -> Conditions {
+    Conditions::default().with_networks([network.parse().unwrap()])
+}
+
+/// A store with the key `held`, which holds exactly `scopes`.
+pub(crate) fn holding(scopes: &[&str]) -> MemoryStore {
+    let store = memory();
+    let record = key_record("held", ORG).with_scopes(scopes.iter().copied().collect());
+    now(store.insert(record)).unwrap();
     store
 }
 

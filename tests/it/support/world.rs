@@ -7,7 +7,7 @@ use tower_api_key::{
     LastUse,
     clock::UnixMillis,
     credential::Kind,
-    manage::{Actor, Import, ManageError, Manager, NewKey, NewToken, Rotation},
+    manage::{Actor, Edit, Import, ManageError, Manager, NewKey, NewToken, Rotation},
     secret::Digest,
     store::{
         AuditAction, AuditActor, CredentialStore, Directory, EffectiveStatus, Filter, Lookup,
@@ -19,10 +19,11 @@ use tower_api_key::{
 };
 
 /// The calls that change something, and those that only read.
-pub(crate) const CALLS: [&str; 33] = [
+pub(crate) const CALLS: [&str; 36] = [
     "Manager::issue_key",
     "Manager::issue_token",
     "Manager::rename",
+    "Manager::edit",
     "Manager::disable",
     "Manager::enable",
     "Manager::rotate",
@@ -32,6 +33,8 @@ pub(crate) const CALLS: [&str; 33] = [
     "Manager::revoke_all",
     "Manager::record_uses",
     "Manager::get",
+    "Manager::rotation_state",
+    "Manager::find_presented",
     "Manager::list",
     "Manager::events",
     "ManageStore::commit",
@@ -166,6 +169,10 @@ where
                 manager.issue_token(&user, new).await.map(drop)
             }
             "rename" => manager.rename(org, kind, id, "renamed").await.map(drop),
+            "edit" => {
+                let edit = Edit::default().with_description("edited");
+                manager.edit(org, kind, id, edit).await.map(drop)
+            }
             "disable" => manager.disable(org, kind, id).await.map(drop),
             "enable" => manager.enable(org, kind, off).await.map(drop),
             "rotate" => {
@@ -177,6 +184,10 @@ where
                 let import = Import::new(id, self.digest("imported"), "imported");
                 manager.import(org, kind, import).await.map(drop)
             }
+            "find_presented" => {
+                let token = &self.issued.1;
+                manager.find_presented(token).await.map(drop)
+            }
             "revoke_presented" => {
                 let token = &self.issued.1;
                 manager.revoke_presented(token, None).await.map(drop)
@@ -185,6 +196,7 @@ where
             "revoke_all" => manager.revoke_all(org, kind).await.map(drop),
             "record_uses" => manager.record_uses(&self.uses).await.map(drop),
             "get" => manager.get(org, kind, id).await.map(drop),
+            "rotation_state" => manager.rotation_state(org, kind, id).await.map(drop),
             "list" => {
                 let all = Filter::default();
                 manager.list(org, kind, &all, None, 9).await.map(drop)

@@ -15,6 +15,7 @@
 //! 4. Mend it. If it was the store, keep the history as a test of the store.
 //! 5. A line that need not stay is removed from that file.
 
+pub mod attributes;
 pub mod node;
 pub mod resolve;
 pub mod run;

@@ -1,11 +1,17 @@
 //! Turns the numbers of a step into a request or a call, given what exists.
 
-use super::step::{
-    ActorForm, ArrangeStep, CallForm, CallStep, LineForm, OrganizationForm, RequestStep, TokenForm,
+use std::collections::BTreeSet;
+
+use super::{
+    attributes::{address, attributes, edit, pair, surroundings},
+    step::{
+        ActorForm, ArrangeStep, CallForm, CallStep, LineForm, OrganizationForm, RequestStep,
+        TokenForm,
+    },
 };
 use crate::model::{
     Actor, Arrangement, Call, Filter, Grant, Issue, Kind, LATEST_EXPIRY, MAX_OVERLAP, Millis,
-    Minted, Owner, Principal, Request, Route, State, World, catalogue,
+    Minted, Owner, Principal, Request, Rotate, Route, State, World, catalogue,
 };
 
 /// What exists when a step runs.
@@ -67,6 +73,8 @@ impl Scene {
             organization: self.header(world, step.organization, &owner),
             route: step.route,
             target: self.organization(step.target),
+            address: address(step.address),
+            at: surroundings(step.at),
         }
     }
 
@@ -95,15 +103,23 @@ impl Scene {
         let (kind, owner, minted) = self.target(step.target);
         let (actor, held) = self.actor(step.actor, owner);
         let [a, b, c] = step.details;
+        let kept = step.attributes;
         let call = match step.call {
-            CallForm::IssueKey => Call::Issue(issue(Kind::Key, now, a, b, c), repeat(a)),
-            CallForm::IssueToken => Call::Issue(issue(Kind::Token, now, a, b, c), repeat(a)),
-            CallForm::Rotate => Call::Rotate {
-                target: (kind, minted.id),
-                overlap: overlap(a),
-                expires_at: new_expiry(now, b),
-            },
+            CallForm::IssueKey => Call::Issue(self.issue(Kind::Key, now, step), repeat(a)),
+            CallForm::IssueToken => Call::Issue(self.issue(Kind::Token, now, step), repeat(a)),
+            CallForm::Rotate => {
+                let repeat = repeat(c);
+                // Few different requests under an idempotency key, so that some are the same.
+                let (a, b) = repeat.as_ref().map_or((a, b), |_| (a & 0xc0, b & 0xc0));
+                let rotate = Rotate {
+                    target: (kind, minted.id),
+                    overlap: overlap(a),
+                    expires_at: new_expiry(now, b),
+                };
+                Call::Rotate(rotate, repeat)
+            }
             CallForm::Rename => Call::Rename(kind, minted.id, name(a)),
+            CallForm::Edit => Call::Edit(kind, minted.id, edit(name(a), b, kept)),
             CallForm::Disable => Call::Disable(kind, minted.id),
             CallForm::Enable => Call::Enable(kind, minted.id),
             CallForm::Delete => Call::Delete(kind, minted.id),
@@ -117,13 +133,62 @@ impl Scene {
             CallForm::Import => {
                 let kind = if b % 2 == 0 { Kind::Key } else { Kind::Token };
                 let at = Some(now - 5_000).filter(|_| b % 3 == 0);
-                Call::Import(issue(kind, now, a, b, c), self.foreign(kind, a), at)
+                Call::Import(self.issue(kind, now, step), self.foreign(kind, a), at)
             }
             CallForm::Get => Call::Get(kind, minted.id),
-            CallForm::List => Call::List(kind, filter(now, a, b, c)),
+            CallForm::List => Call::List(kind, filter(now, step)),
             CallForm::Events => Call::Events(kind),
         };
         (actor, held, call)
+    }
+
+    /// The request of a call.
+    fn issue(&self, kind: Kind, now: Millis, step: &CallStep) -> Issue {
+        let ([a, b, c], kept) = (step.details, step.attributes);
+        // Few different requests under an idempotency key, so that some are the same.
+        let (b, c, kept) = if repeat(a).is_some() {
+            (b % 64, c & 0x8f, kept.map(|number| number & 0xc0))
+        } else {
+            (b, c, kept)
+        };
+        Issue {
+            kind,
+            name: name(a),
+            grant: match kind {
+                Kind::Key => grant(b),
+                Kind::Token => own_scopes(b),
+            },
+            organizations: match kind {
+                Kind::Key => None,
+                Kind::Token => self.own_organizations(b),
+            },
+            attributes: attributes(kept),
+            expires_at: match c {
+                0..=139 => None,
+                140..=149 => Some(now + 1),
+                150..=169 => Some(now + 1_000),
+                170..=189 => Some(now + 60_000),
+                190..=229 => Some(now + 86_400_000),
+                230..=235 => Some(now),
+                236..=239 => Some(now - 1),
+                240..=245 => Some(now * 1_000),
+                246..=249 => Some(LATEST_EXPIRY),
+                250..=255 => Some(LATEST_EXPIRY + 1),
+            },
+        }
+    }
+
+    /// The organizations to which a token is restricted, mostly none.
+    fn own_organizations(&self, number: u8) -> Option<BTreeSet<String>> {
+        let those = |numbers: &[u8]| numbers.iter().map(|one| self.organization(*one)).collect();
+        match number % 16 {
+            0 | 1 => Some(those(&[number / 16])),
+            2 | 3 => Some(those(&[number / 16, number / 64])),
+            4 => Some(those(&[])),
+            5 if number > 240 => Some(BTreeSet::from(["not an id".into()])),
+            6 if number > 240 => Some((0..101).map(|one| one.to_string()).collect()),
+            _ => None,
+        }
     }
 
     fn actor(&self, form: ActorForm, of_target: Owner) -> (Actor, Option<usize>) {
@@ -238,36 +303,6 @@ fn lines(form: LineForm, token: &str) -> Vec<String> {
     }
 }
 
-fn issue(kind: Kind, now: Millis, a: u8, b: u8, c: u8) -> Issue {
-    // Few different requests under an idempotency key, so that some are the same.
-    let (b, c) = if repeat(a).is_some() {
-        (b % 64, c & 0x8f)
-    } else {
-        (b, c)
-    };
-    Issue {
-        kind,
-        name: name(a),
-        grant: if kind == Kind::Key {
-            grant(b)
-        } else {
-            Grant::Nothing
-        },
-        expires_at: match c {
-            0..=139 => None,
-            140..=149 => Some(now + 1),
-            150..=169 => Some(now + 1_000),
-            170..=189 => Some(now + 60_000),
-            190..=229 => Some(now + 86_400_000),
-            230..=235 => Some(now),
-            236..=239 => Some(now - 1),
-            240..=245 => Some(now * 1_000),
-            246..=249 => Some(LATEST_EXPIRY),
-            250..=255 => Some(LATEST_EXPIRY + 1),
-        },
-    }
-}
-
 fn name(a: u8) -> String {
     match a {
         0..=79 => format!("name {}", a / 72),
@@ -293,6 +328,19 @@ fn grant(b: u8) -> Grant {
         190..=209 => scopes(&["conversations:read_sensitive"]),
         210..=239 => scopes(&[]),
         240..=247 => Grant::Role("owner".into()),
+        248..=255 => scopes(&["agents:read", "conversations:dial"]),
+    }
+}
+
+/// What a token may do at most, mostly everything.
+fn own_scopes(number: u8) -> Grant {
+    let scopes = |scopes: &[&str]| Grant::Scopes(scopes.iter().map(ToString::to_string).collect());
+    match number {
+        0..=127 => Grant::Nothing,
+        128..=167 => scopes(&["agents:manage", "members:manage"]),
+        168..=207 => scopes(&["organizations:manage", "agents:read"]),
+        208..=229 => scopes(&["members:read"]),
+        230..=247 => scopes(&[]),
         248..=255 => scopes(&["agents:read", "conversations:dial"]),
     }
 }
@@ -339,7 +387,8 @@ fn new_expiry(now: Millis, b: u8) -> Option<Option<Millis>> {
     }
 }
 
-fn filter(now: Millis, a: u8, b: u8, c: u8) -> Filter {
+fn filter(now: Millis, step: &CallStep) -> Filter {
+    let ([a, b, c], [number, _]) = (step.details, step.attributes);
     Filter {
         state: [
             State::Active,
@@ -351,6 +400,7 @@ fn filter(now: Millis, a: u8, b: u8, c: u8) -> Filter {
         .copied(),
         expiring_before: Some(now + 60_000).filter(|_| b.is_multiple_of(4)),
         unused_since: Some(now - 1_000).filter(|_| c.is_multiple_of(4)),
+        metadata: pair(number),
     }
 }
 

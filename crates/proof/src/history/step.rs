@@ -4,7 +4,7 @@
 //! taken modulo what exists when it runs. So every part of a history is a history, and a failing
 //! one shrinks by leaving steps out.
 
-use proptest::{array::uniform10, collection::vec, prelude::*, strategy::Strategy};
+use proptest::{array::uniform12, collection::vec, prelude::*, strategy::Strategy};
 
 use crate::model::Route;
 
@@ -27,7 +27,7 @@ pub enum Step {
     WriteUses(u8),
     /// A node is closed and opened again; `true` writes its uses before.
     Restart(u8, bool),
-    /// A node loses its feed, which is stopped (`true`) or only says so.
+    /// A node loses its feed, which is stopped (`true`) or only reports the loss.
     Lose(u8, bool),
     /// A node has its feed again.
     Restore(u8),
@@ -48,7 +48,7 @@ pub struct RequestStep {
     pub token: TokenForm,
     /// How it is sent.
     pub line: LineForm,
-    /// What the organization header says.
+    /// The value of the organization header.
     pub organization: OrganizationForm,
     /// Where the request goes.
     pub route: Route,
@@ -56,6 +56,10 @@ pub struct RequestStep {
     pub target: u8,
     /// Whether to keep the principal, if there is one, for later management calls.
     pub hold: bool,
+    /// To which service of the node.
+    pub at: u8,
+    /// From which address.
+    pub address: u8,
 }
 
 /// What is sent of a token.
@@ -73,7 +77,7 @@ pub enum TokenForm {
     Longer,
     /// With the prefix in upper case.
     UpperPrefix,
-    /// A well-formed token that nobody has.
+    /// A well-formed token that was never issued.
     Unknown,
     /// A prefix and nothing else.
     PrefixOnly,
@@ -104,7 +108,7 @@ pub enum LineForm {
     Trailing,
 }
 
-/// What the organization header says.
+/// The value of the organization header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrganizationForm {
     /// An organization that the credential can act in, if there is one.
@@ -136,6 +140,8 @@ pub struct CallStep {
     pub target: u8,
     /// Numbers for the call's details.
     pub details: [u8; 3],
+    /// Numbers for attributes: conditions, and texts.
+    pub attributes: [u8; 2],
 }
 
 /// Who calls.
@@ -166,6 +172,8 @@ pub enum CallForm {
     Rotate,
     /// Rename the target.
     Rename,
+    /// Edit the target's name and attributes.
+    Edit,
     /// Disable the target.
     Disable,
     /// Enable the target.
@@ -209,13 +217,13 @@ pub enum ArrangeStep {
 
 /// Histories of at most `longest` steps.
 pub fn histories(longest: usize) -> impl Strategy<Value = Vec<Step>> {
-    vec(uniform10(any::<u8>()).prop_map(Step::of), 1..=longest)
+    vec(uniform12(any::<u8>()).prop_map(Step::of), 1..=longest)
 }
 
 impl Step {
     /// Makes a step of random numbers. Mostly requests: they cost little.
     #[must_use]
-    pub fn of(raw: [u8; 10]) -> Self {
+    pub fn of(raw: [u8; 12]) -> Self {
         let [kind, node, a, b, c, d, ..] = raw;
         match kind {
             0..=182 => Self::Request(RequestStep::of(raw)),
@@ -252,7 +260,7 @@ fn clock_step(a: u8) -> i64 {
 }
 
 impl RequestStep {
-    fn of(raw: [u8; 10]) -> Self {
+    fn of(raw: [u8; 12]) -> Self {
         let [
             _,
             node,
@@ -264,6 +272,8 @@ impl RequestStep {
             other,
             route,
             hold,
+            at,
+            address,
         ] = raw;
         Self {
             node,
@@ -310,13 +320,15 @@ impl RequestStep {
             },
             target: number,
             hold: hold % 3 == 0,
+            at,
+            address,
         }
     }
 }
 
 impl CallStep {
-    fn of(raw: [u8; 10]) -> Self {
-        let [_, node, _, actor, number, call, target, a, b, c] = raw;
+    fn of(raw: [u8; 12]) -> Self {
+        let [_, node, _, actor, number, call, target, a, b, c, d, e] = raw;
         Self {
             node,
             actor: match actor {
@@ -328,14 +340,15 @@ impl CallStep {
                 185..=255 => ActorForm::Held(number),
             },
             call: match call {
-                0..=54 => CallForm::IssueKey,
-                55..=94 => CallForm::IssueToken,
-                95..=129 => CallForm::Rotate,
-                130..=139 => CallForm::Rename,
-                140..=159 => CallForm::Disable,
-                160..=184 => CallForm::Enable,
-                185..=199 => CallForm::Delete,
-                200..=207 => CallForm::RevokePresented,
+                0..=49 => CallForm::IssueKey,
+                50..=84 => CallForm::IssueToken,
+                85..=114 => CallForm::Rotate,
+                115..=122 => CallForm::Rename,
+                123..=154 => CallForm::Edit,
+                155..=169 => CallForm::Disable,
+                170..=189 => CallForm::Enable,
+                190..=201 => CallForm::Delete,
+                202..=207 => CallForm::RevokePresented,
                 208..=211 => CallForm::RevokeAll,
                 212..=225 => CallForm::Import,
                 226..=230 => CallForm::Get,
@@ -344,12 +357,13 @@ impl CallStep {
             },
             target,
             details: [a, b, c],
+            attributes: [d, e],
         }
     }
 
     /// A second call beside the first one of the same numbers, often of the same target.
-    fn beside(raw: [u8; 10]) -> Self {
-        let [kind, node, skew, actor, number, call, target, a, b, c] = raw;
+    fn beside(raw: [u8; 12]) -> Self {
+        let [kind, node, skew, actor, number, call, target, a, b, c, d, e] = raw;
         let target = if skew % 4 == 0 {
             target.wrapping_add(1)
         } else {
@@ -370,6 +384,8 @@ impl CallStep {
             b,
             a,
             c,
+            d.wrapping_add(1),
+            e,
         ])
     }
 }

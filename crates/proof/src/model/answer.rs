@@ -1,8 +1,11 @@
 //! What a request gets: the protocol, from the headers to the principal.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
-use super::{Grant, Kind, Millis, Owner, Status, Stored, World, catalogue, has_passed, names};
+use super::{
+    Attributes, Grant, Kind, Millis, Owner, Status, Stored, Surroundings, World, catalogue,
+    has_passed, names, refusal::Refusal,
+};
 
 /// A request, as far as the layers look at it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +18,10 @@ pub struct Request {
     pub route: Route,
     /// The organization that it is about, on a route for organizations below the caller's.
     pub target: String,
+    /// Where it comes from, if that can be known.
+    pub address: Option<IpAddr>,
+    /// What the service that it goes to can check.
+    pub at: Surroundings,
 }
 
 /// A kind of route.
@@ -51,6 +58,7 @@ impl Route {
 
 /// What a request gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "a history has few at a time")]
 pub enum Answer {
     /// It is refused.
     Refused {
@@ -84,18 +92,31 @@ pub struct Principal {
     pub scopes: BTreeSet<String>,
     /// When the credential ends.
     pub expires_at: Option<Millis>,
+    /// What restricts a token.
+    pub limits: Limits,
+    /// What is kept with the credential.
+    pub attributes: Attributes,
 }
 
-const BARE: &str = r#"Bearer realm="api""#;
+/// What a token may do at most, and where; `None` is no limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The scopes, with what they imply.
+    pub scopes: Option<BTreeSet<String>>,
+    /// The organizations.
+    pub organizations: Option<BTreeSet<String>>,
+}
 
-/// Why a request is refused.
-enum Refusal {
-    Missing,
-    Unrecognized,
-    Invalid,
-    NoOrganization,
-    OtherOrganization,
-    NoScope(&'static [&'static str]),
+impl Limits {
+    fn of(stored: &Stored) -> Self {
+        Self {
+            scopes: match &stored.shown.grant {
+                Grant::Scopes(scopes) => Some(catalogue::expand(scopes)),
+                _ => None,
+            },
+            organizations: stored.shown.organizations.clone(),
+        }
+    }
 }
 
 impl World {
@@ -122,8 +143,40 @@ impl World {
         Some((principal.kind, principal.id, rotated))
     }
 
-    /// The order of the checks is part of the protocol: parse, credential, organization, scope.
+    /// Returns the principal of a request, wherever it comes from and goes to.
+    pub(super) fn principal(&self, now: Millis, request: &Request) -> Option<Principal> {
+        let (_, principal) = self.authenticate(now, request).ok()??;
+        Some(principal)
+    }
+
+    /// The order of the checks is part of the protocol: parse, credential, organization,
+    /// conditions, scope.
     fn decide(
+        &self,
+        now: Millis,
+        request: &Request,
+    ) -> Result<Option<(&Stored, Principal)>, Refusal> {
+        let Some((stored, principal)) = self.authenticate(now, request)? else {
+            return Ok(None);
+        };
+        let conditions = &stored.shown.attributes.conditions;
+        if !conditions.are_met(request.address, request.at) {
+            return Err(Refusal::OtherOrganization); // the client is not told what is wrong
+        }
+        let accepted = request.route.scopes();
+        let holds = |scope: &&str| principal.scopes.contains(*scope);
+        if !accepted.is_empty() && !accepted.iter().any(holds) {
+            return Err(Refusal::NoScope(accepted));
+        }
+        let own = principal.organization.as_deref().unwrap_or_default();
+        let reaches = request.target == own || self.is_descendant(&request.target, own);
+        if request.route == Route::Descendant && !reaches {
+            return Err(Refusal::OtherOrganization);
+        }
+        Ok(Some((stored, principal)))
+    }
+
+    fn authenticate(
         &self,
         now: Millis,
         request: &Request,
@@ -144,16 +197,6 @@ impl World {
             Owner::Organization(own) => key(stored, own, request)?,
             Owner::User(user) => self.token(stored, user, request)?,
         };
-        let accepted = request.route.scopes();
-        let holds = |scope: &&str| principal.scopes.contains(*scope);
-        if !accepted.is_empty() && !accepted.iter().any(holds) {
-            return Err(Refusal::NoScope(accepted));
-        }
-        let own = principal.organization.as_deref().unwrap_or_default();
-        let reaches = request.target == own || self.is_descendant(&request.target, own);
-        if request.route == Route::Descendant && !reaches {
-            return Err(Refusal::OtherOrganization);
-        }
         Ok(Some((stored, principal)))
     }
 
@@ -180,6 +223,8 @@ impl World {
             role: None,
             scopes: BTreeSet::new(),
             expires_at: stored.shown.expires_at,
+            limits: Limits::of(stored),
+            attributes: stored.shown.attributes.clone(),
         };
         if request.route == Route::UserScoped {
             return Ok(alone);
@@ -194,10 +239,18 @@ impl World {
         let role = self
             .role(user, organization)
             .ok_or(Refusal::OtherOrganization)?;
+        let listed = alone.limits.organizations.as_ref();
+        if listed.is_some_and(|listed| !listed.contains(organization)) {
+            return Err(Refusal::OtherOrganization);
+        }
+        let mut scopes = catalogue::of_role(role);
+        if let Some(most) = &alone.limits.scopes {
+            scopes.retain(|scope| most.contains(scope));
+        }
         Ok(Principal {
             organization: Some(organization.into()),
-            role: Some(role.into()),
-            scopes: catalogue::of_role(role),
+            role: Some(role.into()).filter(|_| alone.limits.scopes.is_none()),
+            scopes,
             ..alone
         })
     }
@@ -225,6 +278,8 @@ fn key(stored: &Stored, own: &str, request: &Request) -> Result<Principal, Refus
         role,
         scopes,
         expires_at: stored.shown.expires_at,
+        limits: Limits::default(),
+        attributes: stored.shown.attributes.clone(),
     })
 }
 
@@ -252,43 +307,5 @@ fn bearer(lines: &[String]) -> Result<&str, Refusal> {
         Some(' ') if !token.is_empty() => Ok(token),
         Some('\t') => Err(Refusal::Invalid),
         _ => Err(Refusal::Missing),
-    }
-}
-
-impl Refusal {
-    fn answer(&self) -> Answer {
-        let invalid = format!(r#"{BARE}, error="invalid_token""#);
-        let insufficient = format!(r#"{BARE}, error="insufficient_scope""#);
-        let (status, text, challenge) = match self {
-            Self::Missing => (401, "Missing Bearer token", BARE.into()),
-            Self::Unrecognized => (
-                401,
-                "Unrecognized token format. Expected a personal access token (pat_...) or \
-                 organization API key (ak_...).",
-                invalid,
-            ),
-            Self::Invalid => (401, "Invalid or expired token", invalid),
-            Self::NoOrganization => (401, "Token is missing organization claim.", BARE.into()),
-            Self::OtherOrganization => (
-                403,
-                "Token does not grant access to this organization",
-                insufficient,
-            ),
-            Self::NoScope([only]) => (
-                403,
-                "Token does not grant access to this action",
-                format!(r#"{insufficient}, scope="{only}""#),
-            ),
-            Self::NoScope(_) => (
-                403,
-                "Token does not grant access to this action",
-                insufficient,
-            ),
-        };
-        Answer::Refused {
-            status,
-            text: text.into(),
-            challenge,
-        }
     }
 }

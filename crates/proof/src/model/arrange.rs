@@ -1,6 +1,6 @@
 //! Organizations, users and memberships. These changes have no rules and no audit trail.
 
-use super::{By, Organization, Owner, Rejected, User, World, catalogue, names};
+use super::{Attributes, By, Organization, Owner, Rejected, User, World, catalogue, names};
 
 /// A change of organizations, users or memberships.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub enum Arrangement {
 const ERASED: &str = "erased";
 
 impl World {
-    /// Makes the change, or says why not.
+    /// Makes the change, or returns why not.
     ///
     /// # Errors
     /// What is unknown, taken or invalid. Nothing was changed.
@@ -69,7 +69,8 @@ impl World {
         }
     }
 
-    /// Returns whether an organization is below another, with all between them, both included, live.
+    /// Returns whether an organization is below another, with all between them, both included,
+    /// live.
     #[must_use]
     pub fn is_descendant(&self, organization: &str, ancestor: &str) -> bool {
         let mut at = organization;
@@ -123,6 +124,7 @@ impl World {
         for event in &mut self.trail {
             if event.owner == owner {
                 event.owner = Owner::User(ERASED.into());
+                event.attributes = Attributes::default();
             }
             match &mut event.by {
                 By::Token(_, user) | By::User(user) if user == id => *user = ERASED.into(),

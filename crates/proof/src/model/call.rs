@@ -2,16 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use super::{By, Credential, Event, Kind, Millis, Owner, Principal, World, catalogue};
+use super::{
+    Attributes, By, Conditions, Credential, Edit, Event, Kind, Limits, Millis, Owner, Principal,
+    World, catalogue,
+};
 
-/// What a key may do.
+/// What a key may do, or a token at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grant {
     /// What the role may do.
     Role(String),
     /// These scopes, and what they imply.
     Scopes(Vec<String>),
-    /// A token: its rights follow from memberships.
+    /// A token that is not restricted: its rights follow from memberships.
     Nothing,
 }
 
@@ -35,14 +38,36 @@ pub struct Issue {
     pub kind: Kind,
     /// The name.
     pub name: String,
-    /// What a key may do.
+    /// What a key may do, or a token at most.
     pub grant: Grant,
+    /// The only organizations of a token, if it is restricted to some.
+    pub organizations: Option<BTreeSet<String>>,
+    /// What is kept with it.
+    pub attributes: Attributes,
     /// When it ends.
     pub expires_at: Option<Millis>,
 }
 
+/// A request to replace a credential.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotate {
+    /// Which one.
+    pub target: (Kind, String),
+    /// How long both are valid.
+    pub overlap: Millis,
+    /// When the new one ends; `None` is when the old one would have.
+    pub expires_at: Option<Option<Millis>>,
+}
+
+/// A request that may have an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Repeatable {
+    Issue(Issue),
+    Rotate(Rotate),
+}
+
 /// Which credentials a list has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Only those in this state; by default all but deleted ones.
     pub state: Option<State>,
@@ -50,6 +75,8 @@ pub struct Filter {
     pub expiring_before: Option<Millis>,
     /// Only those that were created before it and not used since.
     pub unused_since: Option<Millis>,
+    /// Only those whose metadata has this pair.
+    pub metadata: Option<(String, String)>,
 }
 
 /// A management call.
@@ -57,17 +84,12 @@ pub struct Filter {
 pub enum Call {
     /// Issues a credential, perhaps under an idempotency key.
     Issue(Issue, Option<String>),
-    /// Replaces a credential.
-    Rotate {
-        /// Which one.
-        target: (Kind, String),
-        /// How long both are valid.
-        overlap: Millis,
-        /// When the new one ends; `None` is when the old one would have.
-        expires_at: Option<Option<Millis>>,
-    },
+    /// Replaces a credential, perhaps under an idempotency key.
+    Rotate(Rotate, Option<String>),
     /// Gives a credential another name.
     Rename(Kind, String, String),
+    /// Changes the name and the attributes of a credential.
+    Edit(Kind, String, Edit),
     /// Disables a credential.
     Disable(Kind, String),
     /// Enables a credential.
@@ -88,7 +110,8 @@ pub enum Call {
     Events(Kind),
 }
 
-/// The id and the token of a credential that was issued. They are random, so the model is told.
+/// The id and the token of a credential that was issued. They are random, so they
+/// are passed to the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Minted {
     /// The public id.
@@ -119,6 +142,7 @@ pub type Rejected = &'static str;
 
 /// Who makes a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "a history has few at a time")]
 pub enum Actor {
     /// An operator, for an owner.
     Operator(Owner),
@@ -136,7 +160,12 @@ impl Actor {
         let may = held.is_none_or(|held| held.contains(super::MANAGEMENT_SCOPE));
         match kind {
             Kind::Key => self.organization().filter(|_| may).map(Owner::Organization),
-            Kind::Token => self.user().map(Owner::User),
+            Kind::Token => {
+                let limits = self.limits();
+                let own = limits.scopes.as_ref();
+                let may = own.is_none_or(|own| own.contains(super::MANAGEMENT_SCOPE));
+                self.user().filter(|_| may).map(Owner::User)
+            }
         }
     }
 
@@ -164,6 +193,22 @@ impl Actor {
             Self::Session(_, None) => Some(BTreeSet::new()),
             Self::Session(_, Some((_, scopes))) => Some(catalogue::expand(scopes)),
             Self::Held(principal) => Some(principal.scopes.clone()),
+        }
+    }
+
+    /// Returns what the tokens that the actor grants may do at most, and where.
+    pub(super) fn limits(&self) -> Limits {
+        match self {
+            Self::Held(principal) => principal.limits.clone(),
+            _ => Limits::default(),
+        }
+    }
+
+    /// Returns where what the actor grants is accepted at most.
+    pub(super) fn conditions(&self) -> Conditions {
+        match self {
+            Self::Held(principal) => principal.attributes.conditions.clone(),
+            _ => Conditions::default(),
         }
     }
 
@@ -207,6 +252,7 @@ impl Actor {
             }
             Self::Held(was) => world.principal_now(was, now).is_some_and(|is| {
                 was.scopes.is_subset(&is.scopes)
+                    && is.attributes.conditions.cover(&was.attributes.conditions)
                     && is
                         .expires_at
                         .is_none_or(|end| was.expires_at.is_some_and(|old| old <= end))

@@ -77,7 +77,7 @@ mod tests {
     fn the_table_of_the_model_is_the_catalogue_of_the_crate() {
         let catalogue = Catalogue::anyreach();
         for role in ROLES {
-            assert_eq!(texts(catalogue.scopes_of(role).unwrap()), of_role(role));
+            assert_eq!(texts(&catalogue.scopes_of(role).unwrap()), of_role(role));
         }
         assert!(catalogue.scopes_of("owner").is_none() && of_role("owner").is_empty());
         for scope in SCOPES {

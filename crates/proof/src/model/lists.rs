@@ -45,6 +45,10 @@ impl Filter {
                 .expiring_before
                 .is_none_or(|then| one.expires_at.is_some_and(|end| end < then))
             && self.unused_since.is_none_or(|then| used < then)
+            && self
+                .metadata
+                .as_ref()
+                .is_none_or(|(key, value)| one.attributes.metadata.get(key) == Some(value))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The model: what the protocol and management promise, as a program that is obviously right.
 //!
-//! [`World`] is everything that a store knows. [`answer`](World::answer) says what a request gets,
-//! [`manage`](World::manage) what a management call returns and changes, and
+//! [`World`] is everything that a store knows. [`answer`](World::answer) returns what a request
+//! gets, [`manage`](World::manage) what a management call returns and changes, and
 //! [`arrange`](World::arrange) the same for organizations, users and memberships. There is no
 //! cache, no concurrency and no clock: the time is an argument. Histories of random steps run
 //! against a real store and against the model, and every answer must be equal: see
@@ -21,6 +21,7 @@
 //! |---|---|
 //! | each call of a `Manager`, by operators, sessions and principals that were accepted earlier | a store that fails, hangs or panics |
 //! | requests with every kind of credential and header, on each kind of route | gRPC, the browser guard, other texts and prefixes |
+//! | requests from a few addresses, to services of an environment | proxies, conditions of a service's own |
 //! | changes of organizations, users and memberships | damaged rows, changes by hand |
 //! | clocks that are moved both ways, and differ between nodes | time that passes while a call waits |
 //! | several nodes with caches of their own, a feed that is lost and restored | a bounded time to live, a cache that evicts |
@@ -29,18 +30,22 @@
 
 mod answer;
 mod arrange;
+mod attributes;
 mod call;
 pub mod catalogue;
 mod lists;
 mod manage;
 mod names;
+mod refusal;
 mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use answer::{Answer, Principal, Request, Route};
+pub use answer::{Answer, Limits, Principal, Request, Route};
 pub use arrange::Arrangement;
-pub use call::{Actor, Call, Filter, Grant, Issue, Minted, Outcome, Rejected, State};
+pub use attributes::{Attributes, Conditions, Edit, Surroundings};
+pub(crate) use call::Repeatable;
+pub use call::{Actor, Call, Filter, Grant, Issue, Minted, Outcome, Rejected, Rotate, State};
 pub use uses::Uses;
 
 /// Milliseconds since 1970.
@@ -52,6 +57,8 @@ pub const CAP: usize = 4;
 pub const MAX_OVERLAP: Millis = 7 * 24 * 3_600_000;
 /// The scope that managing the keys of an organization takes.
 pub const MANAGEMENT_SCOPE: &str = "organizations:manage";
+/// To how many organizations a token can be restricted.
+pub const MAX_ORGANIZATIONS: usize = 100;
 /// 2200-01-01: an expiry after it was given in another unit.
 pub const LATEST_EXPIRY: Millis = 7_258_118_400_000;
 
@@ -94,14 +101,21 @@ pub struct Credential {
     pub owner: Owner,
     /// The name.
     pub name: String,
-    /// What a key may do; a token has [`Grant::Nothing`].
+    /// What a key may do; what a token may do at most, [`Grant::Nothing`] if that is not
+    /// restricted.
     pub grant: Grant,
+    /// The only organizations of a token, if it is restricted to some.
+    pub organizations: Option<BTreeSet<String>>,
+    /// What is kept with it.
+    pub attributes: Attributes,
     /// What was done to it.
     pub status: Status,
     /// When it was created.
     pub created_at: Millis,
     /// When it ends; `None` means never.
     pub expires_at: Option<Millis>,
+    /// The first recorded use.
+    pub first_used_at: Option<Millis>,
     /// The last recorded use.
     pub last_used_at: Option<Millis>,
     /// The credential that it replaced.
@@ -153,6 +167,8 @@ pub struct Event {
     pub related: Option<String>,
     /// Who did it.
     pub by: By,
+    /// What the attributes were set to, if the action set them.
+    pub attributes: Attributes,
 }
 
 /// Who did something, in the audit trail.
@@ -178,7 +194,7 @@ pub struct World {
     pub(crate) credentials: BTreeMap<(Kind, String), Stored>,
     pub(crate) by_token: BTreeMap<String, (Kind, String)>,
     /// What was asked for under an idempotency key, and what was issued.
-    pub(crate) repeats: BTreeMap<(Owner, String), (Issue, String)>,
+    pub(crate) repeats: BTreeMap<(Owner, String), (Repeatable, String)>,
     pub(crate) trail: Vec<Event>,
     pub(crate) changes: u64,
 }
@@ -211,6 +227,18 @@ impl Credential {
             Status::Disabled => State::Disabled,
             Status::Active if has_passed(self.expires_at, now) => State::Expired,
             Status::Active => State::Active,
+        }
+    }
+
+    /// Returns the request that would issue the same again.
+    pub(crate) fn again(&self) -> Issue {
+        Issue {
+            kind: self.owner.kind(),
+            name: self.name.clone(),
+            grant: self.grant.clone(),
+            organizations: self.organizations.clone(),
+            attributes: self.attributes.clone(),
+            expires_at: self.expires_at,
         }
     }
 }
@@ -257,6 +285,13 @@ impl World {
         role.map(catalogue::of_role).unwrap_or_default()
     }
 
+    /// Puts the events after the first `known` into one group, so that their order does not matter.
+    pub(crate) fn stored_at_once(&mut self, known: usize) {
+        for event in self.trail.iter_mut().skip(known) {
+            event.group = self.changes;
+        }
+    }
+
     /// Returns the audit trail, oldest event first.
     #[must_use]
     pub fn trail(&self) -> &[Event] {
@@ -269,7 +304,7 @@ impl World {
         self.by_token.get(token)
     }
 
-    /// Returns a credential, whoever owns it.
+    /// Returns a credential of any owner.
     #[must_use]
     pub fn credential(&self, kind: Kind, id: &str) -> Option<&Credential> {
         let stored = self.credentials.get(&(kind, id.to_owned()))?;

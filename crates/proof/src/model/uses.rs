@@ -6,8 +6,12 @@ use super::{By, Kind, Millis, World};
 
 /// Uses of one credential within this time count as one.
 const RESOLUTION: Millis = 1_000;
-/// Writes of one credential are at least this far apart.
-const GRANULARITY: Millis = 60_000;
+/// Writes of one credential are at least this far apart, from so long after its first use on.
+const APART: [(Millis, Millis); 3] = [
+    (0, 60_000),
+    (3_600_000, 3_600_000),
+    (86_400_000, 86_400_000),
+];
 
 /// The uses that one node has collected.
 #[derive(Clone, Debug, Default)]
@@ -61,13 +65,19 @@ impl World {
         let Some(stored) = self.credentials.get_mut(&(kind, id.to_owned())) else {
             return;
         };
-        let is_due = stored
-            .shown
-            .last_used_at
-            .is_none_or(|last| at >= last + GRANULARITY);
+        let shown = &stored.shown;
+        let is_due = shown.last_used_at.is_none_or(|last| {
+            let age = match shown.rotated_to {
+                Some(_) => 0, // so that it shows whether it is still used
+                None => at - shown.first_used_at.unwrap_or(last),
+            };
+            at >= last + apart(age)
+        });
         let rotated_at = stored.shown.rotated_at.filter(|_| !stored.reported);
         let is_first = rotated_at.is_some_and(|then| after_rotation || at >= then);
         if is_due || is_first {
+            let first = stored.shown.first_used_at.unwrap_or(at);
+            stored.shown.first_used_at = Some(first.min(at));
             stored.shown.last_used_at = stored.shown.last_used_at.max(Some(at));
         }
         if is_first {
@@ -76,4 +86,10 @@ impl World {
             self.push(at, By::Bearer, "used_after_rotation", &what, to.as_deref());
         }
     }
+}
+
+/// How far apart uses must be so long after the first one.
+fn apart(age: Millis) -> Millis {
+    let reached = APART.iter().rev().find(|(from, _)| age >= *from);
+    reached.unwrap_or(&APART[0]).1
 }

@@ -20,7 +20,7 @@ const MAX_CONNECTIONS: u32 = 10;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a call waits for a connection of that pool. Shorter than the deadline of a management
-/// call, so that its error says that the pool was exhausted.
+/// call, so that its error is that the pool was exhausted.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl PostgresStore {

@@ -47,7 +47,8 @@ impl PostgresStore {
         }
     }
 
-    /// Updates one row of `table`. If `known` finds the row and it is not updated, that is an error.
+    /// Updates one row of `table`. If `known` finds the row and it is not updated, that is an
+    /// error.
     async fn update(
         &self,
         purpose: Purpose,

@@ -1,4 +1,4 @@
-//! Following the change log: a notification says *that* something changed, the log says *what*.
+//! Following the change log: a notification means that *something* changed, and the log has *what*.
 //!
 //! A position in the log is a snapshot, not a number. Numbers are assigned before the commit, so a
 //! later one can commit first, and a reader that remembers the highest number skips the other. The

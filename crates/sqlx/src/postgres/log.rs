@@ -21,7 +21,7 @@ const BATCH: usize = 10_000;
 /// How long the next notification waits after a reading that found nothing.
 const QUIET: Duration = Duration::from_millis(20);
 
-/// Has the effect of [`BEGIN`](super::pool::BEGIN) on names, for a connection that nobody else
+/// Has the effect of [`BEGIN`](super::pool::BEGIN) on names, for a connection that nothing else
 /// uses.
 const SET_SEARCH_PATH: &str = "SET search_path = pg_catalog, pg_temp";
 

@@ -125,10 +125,10 @@
 //! once, and then again with the owner's row locked, or without it if the lock is not to be had. An
 //! administrator's open transaction blocks what needs the same rows for five seconds at most.
 
-// A lookup is one statement (`lookup`, `sql`). Changes are transactions (`directory`, `managed`) on a
-// limited part of the pool (`pool`). The schema writes its own change log with triggers, which every
-// node follows (`feed`, over the connection in `log`). `migrate` and `setup` prepare the schema;
-// `check` and `pooler` find out whether what the store relies on holds.
+// A lookup is one statement (`lookup`, `sql`). Changes are transactions (`directory`, `managed`) on
+// a limited part of the pool (`pool`). The schema writes its own change log with triggers, which
+// every node follows (`feed`, over the connection in `log`). `migrate` and `setup` prepare the
+// schema; `check` and `pooler` find out whether what the store relies on holds.
 mod check;
 mod connect;
 mod directory;

@@ -40,15 +40,17 @@ pub(super) const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
     SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '8s'; \
     SET LOCAL enable_bitmapscan = off";
 
-/// Longer than one statement may take, so that usually the server gives up first and says why.
+/// Longer than one statement may take, so that usually the server gives up first, with a reason.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// What a call of management waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// A revocation, or reading a single row. It has a connection even if all other calls wait for
-    /// locks.
+    /// A revocation. It has a connection even if all other calls wait for locks, and waits for a
+    /// bounded number of other calls, however many are waiting.
     Prompt,
+    /// Reading a single row. It has a connection even if all changes wait for locks.
+    Read,
     /// Everything else.
     Ordinary,
 }
@@ -58,6 +60,7 @@ pub(super) enum Purpose {
 pub(super) struct Permits {
     all: Arc<Semaphore>,
     ordinary: Arc<Semaphore>,
+    reads: Arc<Semaphore>,
 }
 
 impl Permits {
@@ -65,17 +68,23 @@ impl Permits {
         let all = usize::try_from(pool.options().get_max_connections() / 2)
             .unwrap_or(1)
             .max(1);
-        let ordinary = all.saturating_sub(1).max(1);
+        let some = all.saturating_sub(1).max(1);
         Self {
             all: Arc::new(Semaphore::new(all)),
-            ordinary: Arc::new(Semaphore::new(ordinary)),
+            ordinary: Arc::new(Semaphore::new(some)),
+            reads: Arc::new(Semaphore::new(some)),
         }
     }
 
     async fn acquire(&self, purpose: Purpose) -> Result<Vec<OwnedSemaphorePermit>, AcquireError> {
         let mut permits = Vec::new();
-        if purpose == Purpose::Ordinary {
-            permits.push(Arc::clone(&self.ordinary).acquire_owned().await?);
+        let of_its_kind = match purpose {
+            Purpose::Prompt => None,
+            Purpose::Read => Some(&self.reads),
+            Purpose::Ordinary => Some(&self.ordinary),
+        };
+        if let Some(of_its_kind) = of_its_kind {
+            permits.push(Arc::clone(of_its_kind).acquire_owned().await?);
         }
         permits.push(Arc::clone(&self.all).acquire_owned().await?);
         Ok(permits)
@@ -157,7 +166,7 @@ impl PostgresStore {
         &self,
         query: Query<'_, Postgres, PgArguments>,
     ) -> Result<Vec<PgRow>, StoreError> {
-        self.transact(Purpose::Prompt, async |db| {
+        self.transact(Purpose::Read, async |db| {
             query.fetch_all(db).await.map_err(store_error)
         })
         .await
@@ -183,4 +192,41 @@ async fn in_time<T, E: From<StoreError>>(work: impl Future<Output = Result<T, E>
     timeout(DEADLINE, Box::pin(work))
         .await
         .unwrap_or_else(|_| Err(StoreError::from(StoreFault::timed_out(DEADLINE)).into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Poll},
+    };
+
+    use sqlx::postgres::PgPoolOptions;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_revocation_does_not_wait_for_a_flood_of_other_calls() {
+        let pool = PgPoolOptions::new().max_connections(8);
+        let pool = pool.connect_lazy("postgres://localhost/unused").unwrap();
+        for purpose in [Purpose::Read, Purpose::Ordinary] {
+            let permits = Permits::of(&pool);
+            let mut flood: Vec<_> = (0..100)
+                .map(|_| Box::pin(permits.acquire(purpose)))
+                .collect();
+            let mut context = Context::from_waker(std::task::Waker::noop());
+            let mut held = Vec::new();
+            for call in &mut flood {
+                if let Poll::Ready(permit) = call.as_mut().poll(&mut context) {
+                    held.push(permit.unwrap());
+                }
+            }
+            assert_eq!(held.len(), 3, "{purpose:?}");
+            let mut revocation = pin!(permits.acquire(Purpose::Prompt));
+            assert!(
+                revocation.as_mut().poll(&mut context).is_ready(),
+                "{purpose:?}"
+            );
+        }
+    }
 }

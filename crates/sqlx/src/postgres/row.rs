@@ -43,14 +43,19 @@ impl Columns for PgColumns<'_> {
     }
 
     /// A scope that the store would not write means a damaged record, which grants nothing.
-    fn scopes(&self) -> Result<Option<Vec<String>>, StoreError> {
-        let scopes: Option<Vec<String>> = get(self.0, "scopes")?;
-        match scopes.iter().flatten().any(|scope| !is_scope_token(scope)) {
+    fn list(&self, column: &str) -> Result<Option<Vec<String>>, StoreError> {
+        let list: Option<Vec<String>> = get(self.0, column)?;
+        let has_scopes = matches!(column, "scopes" | "own_scopes");
+        match has_scopes && list.iter().flatten().any(|scope| !is_scope_token(scope)) {
             true => Err(StoreError::corrupt(
                 "a scope is not one of RFC 6749, section 3.3",
             )),
-            false => Ok(scopes),
+            false => Ok(list),
         }
+    }
+
+    fn pairs(&self, column: &str) -> Result<Option<Vec<(String, String)>>, StoreError> {
+        crate::shared::pairs(self.text(column)?)
     }
 }
 

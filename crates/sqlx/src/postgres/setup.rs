@@ -20,7 +20,7 @@ use super::{
 use crate::{BrokenAssumption, SetupError};
 use tower_api_key::{credential::Kind, store::StoreFault};
 
-/// The schema is newer than this version, and no migration says that this version can use it.
+/// The schema is newer than this version, and no migration allows this version to use it.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "it is at migration {found}, which a version that knows only {known} cannot use: run the \
@@ -58,8 +58,9 @@ impl PostgresStore {
     /// The schema must be at the migration that this version needs, the role must be able to run
     /// what requests run and to follow the log, and what the store relies on must hold: who owns
     /// the schema, that no row is hidden, that the log's triggers work and that there are no other
-    /// triggers and no rules, the encoding, the durability of commits, and that no pooler shares the connections. For the last one it opens
-    /// a connection beside the pool. It gives up after 10 s.
+    /// triggers and no rules, the encoding, the durability of commits, and that no pooler shares
+    /// the connections. For the last one it opens a connection beside the pool. It gives up after
+    /// 10 s.
     ///
     /// # Errors
     /// [`SetupError`]; [`SetupError::BrokenAssumptions`] names every assumption that does not hold.

@@ -17,7 +17,8 @@ impl Statement {
         &self.0
     }
 
-    /// Safe: the text is one of this crate's, and the only foreign thing in it is a [`Schema`](super::schema::Schema).
+    /// Safe: the text is one of this crate's, and the only foreign thing in it is a
+    /// [`Schema`](super::schema::Schema).
     pub(super) fn query(&self) -> Query<'static, Postgres, PgArguments> {
         sqlx::query(AssertSqlSafe(Arc::clone(&self.0)))
     }
@@ -44,7 +45,8 @@ macro_rules! token {
     ($by:literal) => {
         concat!(
             "SELECT c.digest, c.id, c.pepper, c.status, c.expires_at, c.user_id, u.enabled, m.role,
-                c.rotated_to IS NOT NULL AS rotated
+                c.own_scopes, c.own_organizations, c.rotated_to IS NOT NULL AS rotated, c.description,
+                c.metadata::text AS metadata, c.allowed_networks, c.environment
             FROM $$.credentials c
             LEFT JOIN $$.users u ON u.id = c.user_id
             LEFT JOIN $$.organizations o ON o.id = $2 AND NOT o.deleted
@@ -55,6 +57,18 @@ macro_rules! token {
     };
 }
 
+/// How far after the recorded use `u` the use `n` must be, in milliseconds.
+macro_rules! apart {
+    () => {
+        "coalesce(n.every, CASE
+                WHEN c.rotated_to IS NOT NULL THEN 60000
+                WHEN n.at < least(coalesce(u.first_at, u.at), 9223372036768375807) + 3600000 THEN 60000
+                WHEN n.at < least(coalesce(u.first_at, u.at), 9223372036768375807) + 86400000 THEN 3600000
+                ELSE 86400000
+            END)"
+    };
+}
+
 statements! {
     /// The statements of a store.
     Statements:
@@ -62,7 +76,8 @@ statements! {
     /// Finds a key, with the state of its organization: $1 id.
     find_key = "
         SELECT c.digest, c.pepper, c.status, c.expires_at, c.organization_id, o.deleted, c.role, c.scopes,
-            c.rotated_to IS NOT NULL AS rotated
+            c.rotated_to IS NOT NULL AS rotated, c.description, c.metadata::text AS metadata, c.allowed_networks,
+            c.environment
         FROM $$.credentials c LEFT JOIN $$.organizations o ON o.id = c.organization_id
         WHERE c.kind = 'org_key' AND c.id = $1";
     /// Finds a token, with the state of its owner and the membership in an organization that is not
@@ -118,8 +133,10 @@ statements! {
     insert = "
         INSERT INTO $$.credentials (kind, id, digest, status, expires_at, organization_id, user_id, role,
             scopes, name, created_at, rotated_from, rotated_to, rotated_at, idempotency_key, request_hash,
-            pepper)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT DO NOTHING";
+            pepper, own_scopes, own_organizations, description, metadata, allowed_networks, environment)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21::jsonb,
+            $22, $23)
+        ON CONFLICT DO NOTHING";
 
     /// Locks the digest of a credential until it is rehashed.
     lock_digest = "SELECT digest, pepper FROM $$.credentials WHERE kind = $1 AND id = $2 FOR NO KEY UPDATE";
@@ -128,13 +145,15 @@ statements! {
     /// Inserts events, numbered in their order.
     insert_events = "
         INSERT INTO $$.events (at, action, organization_id, user_id, credential_id, related_id,
-            actor_kind, actor_id, actor_user_id, origin)
+            actor_kind, actor_id, actor_user_id, origin, description, metadata, allowed_networks, environment)
         SELECT e.at, e.action, e.organization_id, e.user_id, e.credential_id, e.related_id,
-            e.actor_kind, e.actor_id, e.actor_user_id, e.origin
+            e.actor_kind, e.actor_id, e.actor_user_id, e.origin, e.description, e.metadata::jsonb, e.allowed_networks,
+            e.environment
         FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                $9::text[], $10::text[]) WITH ORDINALITY
+                $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[]) WITH ORDINALITY
             AS e (at, action, organization_id, user_id, credential_id, related_id,
-                actor_kind, actor_id, actor_user_id, origin, place)
+                actor_kind, actor_id, actor_user_id, origin, description, metadata, allowed_networks, environment,
+                place)
         ORDER BY e.place
         RETURNING number";
     /// Locks the users whose tokens these are, so that no user is erased before the uses are
@@ -151,28 +170,38 @@ statements! {
         FROM unnest($1::text[], $2::text[]) AS n (kind, id) JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id
         ORDER BY c.kind, c.id ON CONFLICT DO NOTHING";
     /// Selects and locks the uses to write, of those at $3 in milliseconds, $4 of which came after
-    /// a rotation. None is later than now. The conditions on `u` are evaluated again once the row
-    /// is locked.
-    lock_due_uses = "
-        SELECT u.kind, u.id, n.at, c.organization_id, c.user_id, c.rotated_to,
+    /// a rotation; $5 is their granularity in milliseconds, NULL if it is adaptive; $6 and $7 are
+    /// where they came from. None is later than now. The conditions on `u` are evaluated again once
+    /// the row is locked.
+    ///
+    /// As `Usage::decide`. The numbers are bounded so that no sum overflows.
+    lock_due_uses = concat!("
+        SELECT u.kind, u.id, n.at, n.address, n.user_agent, c.organization_id, c.user_id, c.rotated_to,
             coalesce(c.rotated_to IS NOT NULL AND NOT u.rotation_reported
                 AND (n.after_rotation OR n.at >= c.rotated_at), false) AS first
         FROM (
-            SELECT kind, id, bool_or(after_rotation) AS after_rotation,
+            SELECT kind, id, bool_or(after_rotation) AS after_rotation, min(every) AS every,
+                (array_agg(address ORDER BY at DESC))[1] AS address,
+                (array_agg(user_agent ORDER BY at DESC))[1] AS user_agent,
                 least(max(at), floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS at
-            FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bool[]) AS n (kind, id, at, after_rotation)
+            FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bool[], $5::bigint[], $6::text[], $7::text[])
+                AS n (kind, id, at, after_rotation, every, address, user_agent)
             GROUP BY kind, id
         ) n
         JOIN $$.uses u ON u.kind = n.kind AND u.id = n.id
         JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id
-        WHERE u.at <= greatest(n.at, -9223372036854715808) - 60000
+        WHERE u.at <= greatest(n.at, -9223372036854775807 + ", apart!(), ") - ", apart!(), "
             OR c.rotated_to IS NOT NULL AND NOT u.rotation_reported
                 AND (n.after_rotation OR n.at >= c.rotated_at)
-        ORDER BY u.kind, u.id FOR UPDATE OF u";
+        ORDER BY u.kind, u.id FOR UPDATE OF u");
     write_uses = "
         UPDATE $$.uses u
-        SET at = greatest(u.at, n.at), rotation_reported = u.rotation_reported OR n.first
-        FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bool[]) AS n (kind, id, at, first)
+        SET at = greatest(u.at, n.at), rotation_reported = u.rotation_reported OR n.first,
+            first_at = least(coalesce(u.first_at, nullif(u.at, (-9223372036854775808)::bigint)), n.at),
+            last_address = CASE WHEN n.at >= u.at THEN n.address ELSE u.last_address END,
+            last_user_agent = CASE WHEN n.at >= u.at THEN n.user_agent ELSE u.last_user_agent END
+        FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bool[], $5::text[], $6::text[])
+            AS n (kind, id, at, first, address, user_agent)
         WHERE u.kind = n.kind AND u.id = n.id";
 
     /// Removes the last uses of a user's tokens, locked in the order in which uses are recorded.
@@ -197,7 +226,8 @@ statements! {
     /// Replaces the name $1 of a user by $2 in their events and in those that they caused; at most
     /// $3 of each.
     erase_owned_events = "
-        UPDATE $$.events SET user_id = $2, origin = NULL,
+        UPDATE $$.events SET user_id = $2, origin = NULL, description = NULL, metadata = NULL,
+            allowed_networks = NULL, environment = NULL,
             actor_user_id = CASE WHEN actor_user_id = $1 THEN $2 ELSE actor_user_id END
         WHERE number IN (SELECT number FROM $$.events WHERE user_id = $1 ORDER BY number LIMIT $3)";
     erase_caused_events = "
@@ -236,7 +266,7 @@ statements! {
     /// Returns the end of the log.
     log_end = "SELECT pg_current_snapshot()::text, prunes FROM $$.horizon";
     /// Returns what the snapshot $1 did not see, at most $3 rows, with the snapshot that this
-    /// statement itself reads with. The third column says whether rows were removed since there
+    /// statement itself reads with. The third column is whether rows were removed since there
     /// were $2 prunes that $1 may not have seen. It has seen those of the transactions before it,
     /// and a transaction that was running then can only have lost rows if it has ended. Rows of
     /// transactions to come were restored from a dump of another cluster.

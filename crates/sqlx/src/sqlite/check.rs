@@ -10,16 +10,20 @@ use crate::{BrokenAssumption, SetupError, TriggerProblem};
 /// The indexes, triggers and views of the schema; a missing table makes every statement fail. An
 /// index or a trigger that was dropped for a large import and forgotten fails nothing, but changes
 /// are no longer logged, or no longer refused.
-const OBJECTS: [&str; 43] = [
+const OBJECTS: [&str; 47] = [
     "tower_api_key_changes_kept",
     "tower_api_key_changes_numbers_kept",
     "tower_api_key_changes_pruned",
     "tower_api_key_credential_deleted",
     "tower_api_key_credential_inserted",
+    "tower_api_key_credential_inserted_attributes_sound",
+    "tower_api_key_credential_inserted_lists_sound",
     "tower_api_key_credential_inserted_sound",
     "tower_api_key_credential_replaced_by_insert",
     "tower_api_key_credential_replaced_by_update",
     "tower_api_key_credential_updated",
+    "tower_api_key_credential_updated_attributes_sound",
+    "tower_api_key_credential_updated_lists_sound",
     "tower_api_key_credential_updated_sound",
     "tower_api_key_events_by_user",
     "tower_api_key_events_kept",
@@ -67,8 +71,8 @@ pub(super) async fn missing_objects(db: &mut SqliteConnection) -> Result<Vec<Str
 }
 
 /// The triggers on tables of the store that the migrations `?2` do not create, and those of its
-/// names `?1` that they create otherwise, with whether the name is one of those. A schema of a later
-/// migration than `?3` may have others.
+/// names `?1` that they create otherwise, with whether the name is one of those. A schema of a
+/// later migration than `?3` may have others.
 const FOREIGN_TRIGGERS: &str = "
     SELECT tbl_name, name, name IN (SELECT value FROM json_each(?1)) AS is_ours FROM sqlite_schema
     WHERE type = 'trigger' AND instr(?2, sql) = 0
@@ -199,8 +203,8 @@ impl SqliteStore {
     /// Verifies what would otherwise make the store answer wrongly without an error.
     ///
     /// It finds files that were replaced, a second name of the file, another encoding or journal
-    /// mode, a missing trigger, index or view, a trigger that is not the store's, a change log with gaps, and rows whose owner does
-    /// not exist. Opening a store verifies all but the last two.
+    /// mode, a missing trigger, index or view, a trigger that is not the store's, a change log with
+    /// gaps, and rows whose owner does not exist. Opening a store verifies all but the last two.
     ///
     /// Reads all credentials, organizations and memberships once. It does not look for a damaged
     /// file: run `PRAGMA integrity_check` for that.

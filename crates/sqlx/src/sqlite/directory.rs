@@ -10,6 +10,7 @@ use sqlx::SqliteConnection;
 use super::{
     SqliteStore,
     row::{self, expect_changed, store_error},
+    writer::Purpose,
 };
 use crate::shared::skipped;
 use tower_api_key::{
@@ -117,7 +118,8 @@ const ERASE: [&str; 4] = [
 ];
 
 const PSEUDONYMS: [&str; 2] = [
-    "UPDATE tower_api_key_events SET user_id = ?2, origin = NULL WHERE user_id = ?1",
+    "UPDATE tower_api_key_events SET user_id = ?2, origin = NULL, description = NULL,
+        metadata = NULL, allowed_networks = NULL, environment = NULL WHERE user_id = ?1",
     "UPDATE tower_api_key_events SET actor_user_id = ?2, origin = NULL WHERE actor_user_id = ?1",
 ];
 
@@ -217,29 +219,40 @@ impl Directory for SqliteStore {
 
     async fn create_organization(&self, id: &str, parent: Option<&str>) -> Result<(), WriteError> {
         check_organization_id(id)?;
-        self.write(async |db| create_organization(db, id, parent).await)
-            .await
+        self.write(Purpose::Ordinary, async |db| {
+            create_organization(db, id, parent).await
+        })
+        .await
     }
 
     async fn delete_organization(&self, id: &str) -> Result<(), WriteError> {
-        self.write(async |db| delete_organization(db, id).await)
-            .await
+        self.write(Purpose::Prompt, async |db| {
+            delete_organization(db, id).await
+        })
+        .await
     }
 
     async fn create_user(&self, id: &str) -> Result<(), WriteError> {
         check_user_id(id)?;
-        self.write(async |db| create_user(db, id).await).await
+        self.write(Purpose::Ordinary, async |db| create_user(db, id).await)
+            .await
     }
 
     async fn set_user_enabled(&self, id: &str, enabled: bool) -> Result<(), WriteError> {
-        self.write(async |db| set_user_enabled(db, id, enabled).await)
+        let purpose = match enabled {
+            true => Purpose::Ordinary,
+            false => Purpose::Prompt,
+        };
+        self.write(purpose, async |db| set_user_enabled(db, id, enabled).await)
             .await
     }
 
     async fn delete_user(&self, id: &str) -> Result<(), WriteError> {
         let pseudonym = pseudonym()?;
-        self.write(async |db| delete_user(db, id, pseudonym.as_str()).await)
-            .await
+        self.write(Purpose::Prompt, async |db| {
+            delete_user(db, id, pseudonym.as_str()).await
+        })
+        .await
     }
 
     async fn set_member(
@@ -251,12 +264,16 @@ impl Directory for SqliteStore {
         self.catalogue
             .scopes_of(role)
             .ok_or_else(|| UnknownRole(role.into()))?;
-        self.write(async |db| set_member(db, user, organization, role).await)
-            .await
+        self.write(Purpose::Ordinary, async |db| {
+            set_member(db, user, organization, role).await
+        })
+        .await
     }
 
     async fn remove_member(&self, user: &str, organization: &str) -> Result<(), WriteError> {
-        self.write(async |db| remove_member(db, user, organization).await)
-            .await
+        self.write(Purpose::Prompt, async |db| {
+            remove_member(db, user, organization).await
+        })
+        .await
     }
 }

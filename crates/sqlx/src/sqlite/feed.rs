@@ -20,7 +20,7 @@ use super::{
 };
 use tower_api_key::store::{Change, Feed, FeedEvent, StoreError, backend};
 
-/// How often the feed polls the file, unless it is told otherwise.
+/// How often the feed polls the file by default.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How long one poll may take before the feed counts as lost.

@@ -13,8 +13,8 @@ use tower_api_key::store::{Change, StoreError};
 const BATCH: usize = 1000;
 
 /// The newest number, and the rows from number `?1` on, read at one moment: row `?1` itself, if it
-/// is still there, and the rows after it. The sixth column is the age of the row in milliseconds, as
-/// far as an integer can say: SQLite subtracts in floating point what is beyond.
+/// is still there, and the rows after it. The sixth column is the age of the row in milliseconds,
+/// as far as an integer can say: SQLite subtracts in floating point what is beyond.
 const LOG: &str = "
     SELECT n.newest, c.seq, c.subject, c.kind, c.id,
         CAST(CAST(unixepoch('subsec') * 1000 AS INTEGER) - c.at AS INTEGER), c.at

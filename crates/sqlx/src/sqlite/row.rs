@@ -19,7 +19,8 @@ use tower_api_key::{
 
 const KEY: &str = "
     SELECT c.digest, c.pepper, c.status, c.expires_at, c.organization_id, o.deleted, c.role,
-        c.scopes, c.rotated_to IS NOT NULL AS rotated,
+        c.scopes, c.rotated_to IS NOT NULL AS rotated, c.description, c.metadata,
+        c.allowed_networks, c.environment,
         c.name || ' ' || coalesce(c.rotated_from, '') || ' ' || coalesce(c.rotated_to, '') AS rest
     FROM tower_api_key_credentials c
     LEFT JOIN tower_api_key_organizations o ON o.id = c.organization_id
@@ -30,7 +31,8 @@ macro_rules! token {
     ($from:literal) => {
         concat!(
             "SELECT c.digest, c.id, c.pepper, c.status, c.expires_at, c.user_id, u.enabled, m.role,
-                c.rotated_to IS NOT NULL AS rotated,
+                c.own_scopes, c.own_organizations, c.rotated_to IS NOT NULL AS rotated,
+                c.description, c.metadata, c.allowed_networks, c.environment,
                 c.name || ' ' || coalesce(c.rotated_from, '') || ' ' || coalesce(c.rotated_to, '')
                     AS rest
             FROM tower_api_key_credentials c ",
@@ -208,11 +210,14 @@ impl Columns for SqliteColumns<'_> {
         self.0.try_get(column).map_err(store_error)
     }
 
-    fn scopes(&self) -> Result<Option<Vec<String>>, StoreError> {
-        let scopes = self.text("scopes")?;
-        scopes
-            .map(|scopes| serde_json::from_str(&scopes).map_err(StoreError::corrupt))
+    fn list(&self, column: &str) -> Result<Option<Vec<String>>, StoreError> {
+        let list = self.text(column)?;
+        list.map(|list| serde_json::from_str(&list).map_err(StoreError::corrupt))
             .transpose()
+    }
+
+    fn pairs(&self, column: &str) -> Result<Option<Vec<(String, String)>>, StoreError> {
+        crate::shared::pairs(self.text(column)?)
     }
 
     fn lossy_text(&self, column: &str) -> Result<Option<String>, StoreError> {

@@ -10,7 +10,10 @@ use sqlx::{
     ConnectOptions, Connection, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteSynchronous},
 };
-use tokio::{sync::Mutex, time::timeout};
+use tokio::{
+    sync::{Mutex, MutexGuard},
+    time::timeout,
+};
 
 use super::{SqliteStore, file, row::store_error};
 use tower_api_key::store::{StoreError, WriteError};
@@ -39,7 +42,19 @@ pub(super) fn options(pool: &SqliteConnectOptions) -> SqliteConnectOptions {
 
 pub(super) struct Writer {
     options: SqliteConnectOptions,
+    /// Held by the one ordinary change that waits for the connection or has it.
+    ordinary: Mutex<()>,
     state: Mutex<State>,
+}
+
+/// What a change waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// It takes a right away. It waits for the change that is being made, at most one ordinary one,
+    /// and others of its kind, however many ordinary ones are waiting.
+    Prompt,
+    /// Everything else.
+    Ordinary,
 }
 
 struct State {
@@ -53,11 +68,21 @@ impl Writer {
     pub(super) fn new(options: SqliteConnectOptions, connection: SqliteConnection) -> Self {
         Self {
             options,
+            ordinary: Mutex::new(()),
             state: Mutex::new(State {
                 connection: Some(connection),
                 suspect: false,
             }),
         }
+    }
+
+    /// Waits for the changes before this one.
+    async fn turn(&self, purpose: Purpose) -> (Option<MutexGuard<'_, ()>>, MutexGuard<'_, State>) {
+        let ordinary = match purpose {
+            Purpose::Prompt => None,
+            Purpose::Ordinary => Some(self.ordinary.lock().await),
+        };
+        (ordinary, self.state.lock().await)
     }
 
     pub(super) async fn close(&self) -> Result<(), sqlx::Error> {
@@ -96,10 +121,11 @@ impl SqliteStore {
     /// Runs `work` as one transaction; an error rolls it back.
     pub(super) async fn write<T, E: From<StoreError> + Refusal>(
         &self,
+        purpose: Purpose,
         work: impl AsyncFnOnce(&mut SqliteConnection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let state = timeout(QUEUE_TIMEOUT, self.writer.state.lock()).await;
-        let mut state = state.map_err(|_| StoreError::unavailable(QueueTimeout))?;
+        let turn = timeout(QUEUE_TIMEOUT, self.writer.turn(purpose)).await;
+        let (_ordinary, mut state) = turn.map_err(|_| StoreError::unavailable(QueueTimeout))?;
         self.verify_files_of(&mut state).await?;
         let connection = self.write_connection(&mut state).await?;
         let outcome = transact(connection, work).await;

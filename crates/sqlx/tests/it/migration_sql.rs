@@ -1,4 +1,5 @@
-//! The migrations as SQL, run by an administrator; the store then opens without changing the schema.
+//! The migrations as SQL, run by an administrator; the store then opens without changing the
+//! schema.
 
 use crate::support::pg;
 

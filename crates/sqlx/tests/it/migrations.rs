@@ -28,10 +28,24 @@ fn assert_unchanged_since_release(migrator: &Migrator, released: &[(i64, &str)])
 fn sqlite_migrations_are_unchanged_since_release() {
     assert_unchanged_since_release(
         &sqlx::migrate!("migrations/sqlite"),
-        &[(
-            1,
-            "cb163c005600acb89fc0695815389126401bf535b313be2b602e59b86f7f0580389d925facdda5238a77c0c07d19cd59",
-        )],
+        &[
+            (
+                1,
+                "cb163c005600acb89fc0695815389126401bf535b313be2b602e59b86f7f0580389d925facdda5238a77c0c07d19cd59",
+            ),
+            (
+                2,
+                "a999f19c7806b9828eb81f3772e8a1099abeb8a7791bf1cdeefae86be310c0ab0ba8421c70667f9f1d5a9d0ff944ca7f",
+            ),
+            (
+                3,
+                "5d0033704adafd7e00fc7636111a45f42f2447d6d9a900fce6fe791f252bf8e77f8971320c31a9127281058bf6293264",
+            ),
+            (
+                4,
+                "ac3f18e924a93a4c1ed77127916788498d4818af53870a26240232cd3dd70f85cc75157c4e8847c163753d9237033bd9",
+            ),
+        ],
     );
 }
 
@@ -39,10 +53,24 @@ fn sqlite_migrations_are_unchanged_since_release() {
 fn postgres_migrations_are_unchanged_since_release() {
     assert_unchanged_since_release(
         &sqlx::migrate!("migrations/postgres"),
-        &[(
-            1,
-            "401c52dfda232f5909e53ae5e9cbf6365ce028e01d536fa401b1869cf891f7574f7d06f3541ce5e46d1a7bff5af860ad",
-        )],
+        &[
+            (
+                1,
+                "401c52dfda232f5909e53ae5e9cbf6365ce028e01d536fa401b1869cf891f7574f7d06f3541ce5e46d1a7bff5af860ad",
+            ),
+            (
+                2,
+                "ce1fa46ee82d2be75fe42592fd9c5042fce68f6eb226edf6d109e570df6a82a99b3cf9ff5f7f6be20d8dff9932988b33",
+            ),
+            (
+                3,
+                "3094cebb772aa1aeb4399f33bc4397fcc7d9b74f0783667ccc233f96d22fbb44ab4746053725f72730bc05d706a12d5d",
+            ),
+            (
+                4,
+                "c43f38b558d4939220871d03168f46ea161328d891c8a2cd0fbc23cd28f241e4f8d6a905e4833fce23162422d580587e",
+            ),
+        ],
     );
 }
 

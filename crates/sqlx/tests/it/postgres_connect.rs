@@ -4,7 +4,12 @@ use crate::support::pg;
 
 use std::error::Error;
 
-use tower_api_key::{scope::Catalogue, store::Directory};
+use tower_api_key::{
+    CredentialStore,
+    scope::Catalogue,
+    secret::{Pepper, Peppers},
+    store::Directory,
+};
 use tower_api_key_sqlx::{PostgresStore, SetupError, sqlx::postgres::PgPoolOptions};
 
 #[tokio::test]
@@ -19,6 +24,30 @@ async fn a_store_connects_by_url_and_works() {
     store.create_organization("org_1", None).await.unwrap();
     store.close().await;
     assert!(store.create_organization("org_2", None).await.is_err());
+}
+
+/// A store without its peppers would verify every token against a digest of another kind.
+#[tokio::test]
+async fn settings_are_kept_whatever_their_order() {
+    let store = || {
+        let pool = PgPoolOptions::new().connect_lazy("postgres://localhost/test");
+        PostgresStore::new(pool.unwrap(), Catalogue::anyreach())
+    };
+    let peppers = || Peppers::new("test", &[7; 32]).unwrap();
+    for store in [
+        store()
+            .with_peppers(peppers())
+            .with_schema("of_test")
+            .unwrap(),
+        store()
+            .with_schema("of_test")
+            .unwrap()
+            .with_peppers(peppers()),
+    ] {
+        let pepper = store.decoy_pepper().map(Pepper::name);
+        assert_eq!(pepper, Some("test"));
+        assert!(format!("{store:?}").contains("of_test"), "{store:?}");
+    }
 }
 
 /// All that an error shows, with its sources.

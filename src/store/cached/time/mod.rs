@@ -33,7 +33,7 @@ use super::entry::Nanos;
 /// };
 /// use tower_api_key::store::{Cached, MemoryStore, MonotonicClock};
 ///
-/// /// A clock for tests, which moves when the test says so.
+/// /// A clock for tests, which moves only when the test moves it.
 /// #[derive(Clone, Default)]
 /// struct Manual(Arc<AtomicU64>);
 ///

@@ -69,22 +69,26 @@ pub(super) enum Loss {
     RotatedWithOverlap,
     AllRevoked,
     Presented,
+    ConditionsNarrowed,
     MembershipEnded,
     RoleNarrowed,
+    CatalogueNarrowed,
     UserDisabled,
     UserDeleted,
     OrganizationDeleted,
 }
 
-const LOSSES: [Loss; 11] = [
+const LOSSES: [Loss; 13] = [
     Loss::Deleted,
     Loss::Disabled,
     Loss::Rotated,
     Loss::RotatedWithOverlap,
     Loss::AllRevoked,
     Loss::Presented,
+    Loss::ConditionsNarrowed,
     Loss::MembershipEnded,
     Loss::RoleNarrowed,
+    Loss::CatalogueNarrowed,
     Loss::UserDisabled,
     Loss::UserDeleted,
     Loss::OrganizationDeleted,
@@ -95,6 +99,7 @@ impl Loss {
     pub(super) fn of<S: ManageStore + Directory>(role: Role, fixture: &Fixture<S>) -> Vec<Self> {
         let possible = |loss: &Self| match loss {
             Self::Rotated | Self::RotatedWithOverlap => fixture.supports(Feature::Rotation),
+            Self::ConditionsNarrowed => fixture.supports(Feature::Attributes),
             Self::UserDisabled => fixture.supports(Feature::UserDisabling),
             Self::UserDeleted => fixture.supports(Feature::UserErasure),
             Self::OrganizationDeleted => fixture.supports(Feature::OrganizationDeletion),
@@ -102,6 +107,9 @@ impl Loss {
         };
         let concerns = |loss: &Self| match loss {
             Self::MembershipEnded | Self::RoleNarrowed => role.is_member(),
+            Self::CatalogueNarrowed => {
+                role.is_member() || role == Role::Key && fixture.supports(Feature::Roles)
+            }
             Self::UserDisabled | Self::UserDeleted => role != Role::Key,
             Self::OrganizationDeleted => role == Role::Key || role.is_member(),
             _ => role == Role::Key || role.is_token(),
@@ -112,10 +120,11 @@ impl Loss {
 }
 
 /// What an actor does.
-const CALLS: [&str; 9] = [
+const CALLS: [&str; 10] = [
     "issue",
     "rename",
     "rename to the same",
+    "edit",
     "disable",
     "enable",
     "rotate",
@@ -127,6 +136,10 @@ const CALLS: [&str; 9] = [
 /// Returns the calls that the store supports.
 pub(super) fn calls<S: ManageStore + Directory>(fixture: &Fixture<S>) -> Vec<&'static str> {
     let rotates = fixture.supports(Feature::Rotation);
-    let possible = |call: &&str| rotates || !call.starts_with("rotate");
+    let edits = fixture.supports(Feature::Attributes);
+    let possible = |call: &&str| match *call {
+        "edit" => edits,
+        call => rotates || !call.starts_with("rotate"),
+    };
     CALLS.into_iter().filter(possible).collect()
 }

@@ -12,7 +12,7 @@ use crate::{
     manage::NewKey,
     secret::Digest,
     store::{
-        AuditAction, AuditActor, AuditEvent, Directory, ManageStore, Owner, Record,
+        Attributes, AuditAction, AuditActor, AuditEvent, Directory, ManageStore, Owner, Record,
         backend::Authority,
     },
     testing::principal,
@@ -135,6 +135,7 @@ fn event(
         related: None,
         by,
         origin: origin.map(Into::into),
+        attributes: Attributes::default(),
     }
 }
 

@@ -73,6 +73,10 @@ where
             fixture
                 .assert_refused(what, "unknown_credential", revoked)
                 .await?;
+            let found = manager.find_presented(text);
+            fixture
+                .assert_refused(what, "unknown_credential", found)
+                .await?;
         }
         // A disabled credential can be revoked too.
         manager.disable(&managed.actor, kind, id).await?;
@@ -85,6 +89,12 @@ where
             !fixture.accepts(&managed.secret).await?,
             "a revoked credential is accepted",
         )?;
+        let again = manager.revoke_presented(whole, None);
+        fixture
+            .assert_refused("revoked again", "deleted", again)
+            .await?;
+        let found = manager.find_presented(whole).await?;
+        ensure(found == revoked, format!("{found:?} is not {revoked:?}"))?;
     }
     Ok(())
 }

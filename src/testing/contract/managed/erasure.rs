@@ -1,7 +1,8 @@
 //! Claims about a user who is deleted with everything that is stored about them.
 
 use super::{
-    Actor, Fixture, ORG, OTHER_USER, Outcome, USER, Violation, ensure, into_pair, org, user,
+    Actor, Feature, Fixture, ORG, OTHER_USER, Outcome, USER, Violation, ensure, into_pair, org,
+    user,
 };
 use crate::{
     credential::Kind,
@@ -9,8 +10,9 @@ use crate::{
     manage::{NewKey, NewToken},
     secret::{Digest, Secret},
     store::{
-        AuditActor, CredentialInfo, CredentialStore, Directory, EffectiveStatus, Filter, Lookup,
-        LookupKey, ManageStore, Owner, Record, WriteError,
+        Attributes, AuditActor, AuditEvent, Conditions, CredentialInfo, CredentialStore, Directory,
+        EffectiveStatus, Filter, Lookup, LookupKey, ManageStore, Metadata, Owner, Record,
+        WriteError,
     },
     testing::principal,
 };
@@ -29,6 +31,10 @@ where
         store.set_member(member, ORG, "admin").await?;
     }
     let own = NewToken::named("own");
+    let own = match fixture.supports(Feature::Attributes) {
+        true => own.with_attributes(about_them()),
+        false => own,
+    };
     let (token, secret) = into_pair(manager.issue_token(&Actor::user(USER), own).await?)?;
     leave_traces(fixture, &token, &secret).await?;
     let other = NewToken::named("other");
@@ -63,6 +69,16 @@ where
         .await
 }
 
+fn about_them() -> Attributes {
+    Attributes {
+        description: Some("of a person".into()),
+        metadata: Metadata::from_stored([("name", "of a person")]),
+        conditions: Conditions::default()
+            .with_networks([])
+            .with_environment("theirs"),
+    }
+}
+
 /// Uses the token, and changes the organization's keys as the user, with their token, and as
 /// another user.
 async fn leave_traces<S: ManageStore + Directory>(
@@ -85,7 +101,11 @@ async fn leave_traces<S: ManageStore + Directory>(
     let key = manager.issue_key(&person, NewKey::named("key")).await?;
     let with_token = Record::personal_token(&token.id, digest.clone(), USER)
         .in_organization(ORG)
-        .with_scopes(manages());
+        .with_scopes(manages())
+        .with_attributes(match fixture.supports(Feature::Attributes) {
+            true => about_them(),
+            false => Attributes::default(),
+        });
     let with_token = Actor::from_principal(&principal(with_token)).with_origin("192.0.2.2");
     let id = key.info().id.as_str();
     manager
@@ -139,7 +159,23 @@ async fn ensure_pseudonymous_trail<S: ManageStore + Directory>(fixture: &Fixture
     )?;
     let as_it_was = other.by == AuditActor::User(OTHER_USER.into())
         && other.origin.as_deref() == Some(OTHER_ORIGIN);
-    ensure(as_it_was, format!("another user's event is now {other:?}"))
+    ensure(as_it_was, format!("another user's event is now {other:?}"))?;
+    let pseudonyms = own.iter().filter_map(|event| match &event.by {
+        AuditActor::User(id) | AuditActor::Token { user: id, .. } => Some(id.as_str()),
+        _ => None,
+    });
+    for pseudonym in pseudonyms {
+        let theirs = fixture
+            .manager
+            .events(&user(pseudonym), TOKEN, None, 200)
+            .await?;
+        let erased = |event: &AuditEvent| event.attributes.is_empty();
+        ensure(
+            !theirs.is_empty() && theirs.iter().all(erased),
+            format!("the trail of their tokens is {theirs:?}"),
+        )?;
+    }
+    Ok(())
 }
 
 pub(super) async fn the_id_of_a_deleted_user_owns_nothing<S>(fixture: &Fixture<S>) -> Outcome

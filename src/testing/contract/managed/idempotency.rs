@@ -1,16 +1,24 @@
 //! Claims about repeated requests.
 
 use super::{
-    Actor, Feature, Fixture, NOW, ORG, OTHER_ORG, Outcome, Violation, ensure, into_pair, operator,
-    org,
+    Actor, Feature, Fixture, NOW, ORG, OTHER_ORG, Outcome, Violation,
+    actors::{Loss, Role},
+    ensure, ensure_code,
+    interposed::Interposed,
+    into_pair, operator, org,
+    scene::Scene,
 };
 use crate::{
     clock::UnixMillis,
     credential::Kind,
+    id::CredentialId,
     manage::{Issued, ManageError, Manager, NewKey, NewToken, Rotation},
-    store::{Directory, ManageStore},
+    store::{Directory, ManageStore, Owner, Record},
+    testing::{contract::fixture::digest, principal},
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+const MANAGES: &str = "organizations:manage";
 
 pub(super) async fn a_repeated_request_returns_the_first_credential<S>(
     fixture: &Fixture<S>,
@@ -119,6 +127,58 @@ where
     Ok(())
 }
 
+pub(super) async fn a_repeated_rotation_returns_the_same_successor<S>(
+    fixture: &Fixture<S>,
+) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    let hour = Duration::from_secs(3600);
+    for kind in fixture.kinds() {
+        let actor = operator(kind);
+        for (key, overlap) in [("overlap", hour), ("at-once", Duration::ZERO)] {
+            let old = fixture.issue(kind, key).await?.info().id.clone();
+            let other = fixture.issue(kind, "other").await?.info().id.clone();
+            let rotate = |id, overlap| rotate(&fixture.manager, &actor, kind, id, overlap, key);
+            let (new, secret) = into_pair(rotate(&old, overlap).await?)?;
+            let (again, none) = rotate(&old, overlap).await?.into_parts();
+            ensure(
+                again == new && none.is_none() && fixture.accepts(&secret).await?,
+                format!("{key}: rotated to {new:?}, repeated {again:?}"),
+            )?;
+            for (what, rotated) in [
+                ("another credential", rotate(&other, overlap)),
+                ("another overlap", rotate(&old, hour * 2)),
+            ] {
+                fixture
+                    .assert_refused(what, "idempotency_conflict", rotated)
+                    .await?;
+            }
+            let id = new.id.as_str();
+            fixture.manager.delete(&actor, kind, id).await?;
+            let what = "a deleted successor";
+            fixture
+                .assert_refused(what, "issued_inactive", rotate(&old, overlap))
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Rotates a credential under an idempotency key.
+async fn rotate<S: ManageStore>(
+    manager: &Manager<S>,
+    actor: &Actor,
+    kind: Kind,
+    id: &CredentialId,
+    overlap: Duration,
+    key: &str,
+) -> Result<Issued, ManageError> {
+    let rotation = Rotation::default().with_overlap(overlap);
+    let rotation = rotation.with_idempotency_key(key);
+    manager.rotate(actor, kind, id.as_str(), rotation).await
+}
+
 /// It is still accepted, and names its successor.
 pub(super) async fn a_repeated_request_during_an_overlap_returns_the_old_credential<S>(
     fixture: &Fixture<S>,
@@ -132,7 +192,7 @@ where
         let actor = operator(kind);
         let old = issue(manager, &actor, kind, "overlap").await?;
         let id = old.info().id.as_str();
-        manager.rotate(&actor, kind, id, an_hour).await?;
+        manager.rotate(&actor, kind, id, an_hour.clone()).await?;
         let again = issue(manager, &actor, kind, "overlap").await?;
         let info = again.info();
         ensure(
@@ -167,6 +227,101 @@ where
             secrets == 1 && ids.len() == 1,
             format!("{secrets} secrets, {ids:?}"),
         )?;
+    }
+    Ok(())
+}
+
+/// The response would tell it the id, the name and the rights of the credential.
+pub(super) async fn a_revoked_caller_cannot_replay_its_request<S>(fixture: &Fixture<S>) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    let roles = Role::all(fixture).into_iter();
+    let cases = roles.flat_map(|role| {
+        let losses = Loss::of(role, fixture).into_iter();
+        losses.map(move |loss| (role, loss))
+    });
+    for (number, (role, loss)) in cases.enumerate() {
+        let scene = Scene::new(fixture, role, number).await?;
+        let request = || issue(&scene.manager, &scene.actor, role.manages(), "replay");
+        request().await?;
+        request().await?;
+        scene.lose(loss).await?;
+        let refused = request().await.err().map(|error| error.code());
+        // Some losses end the credential too.
+        ensure(
+            matches!(refused, Some("not_allowed" | "issued_inactive")),
+            format!("{role:?}, {loss:?}: refused with {refused:?}"),
+        )?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_key_that_expired_or_lost_a_scope_cannot_replay_its_request<S>(
+    fixture: &Fixture<S>,
+) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    let (manager, code) = (&fixture.manager, "not_allowed");
+    let new = || NewKey::named("ci").with_idempotency_key("replay");
+    manager.issue_key(&org(ORG), new()).await?;
+    let mortal = fixture.caller(&[MANAGES], Some(fixture.soon(5))).await?;
+    manager.issue_key(&mortal, new()).await?;
+    fixture.wait(5);
+    let expired = manager.issue_key(&mortal, new());
+    fixture
+        .assert_refused("an expired key", code, expired)
+        .await?;
+    // As after a scope was taken in the service's own tables.
+    let holding = |scopes: &[&str]| {
+        let scopes = fixture.store.catalogue().expand(scopes.iter().copied());
+        Record::org_key("narrowed", digest("narrowed"), ORG).with_scopes(scopes)
+    };
+    let narrowed = holding(&[MANAGES]);
+    fixture.store.insert(narrowed.clone()).await?;
+    let now = Actor::from_principal(&principal(narrowed));
+    manager.issue_key(&now, new()).await?;
+    let before = Actor::from_principal(&principal(holding(&[MANAGES, "agents:read"])));
+    let replay = manager.issue_key(&before, new());
+    fixture.assert_refused("a narrowed key", code, replay).await
+}
+
+/// For the idempotency key, or for the last place below the limit.
+pub(super) async fn a_caller_revoked_while_it_loses_a_race_gets_no_replay<S>(
+    fixture: &Fixture<S>,
+) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    // The actor's own key, the scene's other one, and what the race is about.
+    for (number, limit) in [3, 100].into_iter().enumerate() {
+        let scene = Scene::new(fixture, Role::Key, number).await?;
+        let store = Arc::new(Interposed::new(Arc::clone(&fixture.store)));
+        let manager = Manager::new(Arc::clone(&store))
+            .with_clock(fixture.clock.clone())
+            .with_deadline(Duration::from_secs(60))
+            .with_max_credentials(limit);
+        let loser = tokio::spawn({
+            let (store, actor) = (Arc::clone(&store), scene.actor.clone());
+            async move {
+                let outcome = issue(&manager, &actor, Kind::OrgKey, "race").await;
+                store.ended();
+                outcome
+            }
+        });
+        store.decided(1).await;
+        let owner = Owner::of(Kind::OrgKey, &scene.organization);
+        let operator = Actor::operator("test", owner);
+        issue(&fixture.manager, &operator, Kind::OrgKey, "race").await?;
+        // The store refuses the loser, which has now read what the winner was given.
+        store.release_one();
+        store.decided(1).await;
+        scene.lose(Loss::Deleted).await?;
+        store.release();
+        let outcome = loser.await.map_err(|error| Violation(error.to_string()))?;
+        let what = format!("the loser under a limit of {limit}");
+        ensure_code(&what, "not_allowed", outcome)?;
     }
     Ok(())
 }

@@ -216,7 +216,9 @@ where
         let manager = unlimited.clone().with_clock(ManualClock::at(moment));
         let issued = manager.issue_key(&actor, NewKey::named("key")).await?;
         let id = issued.info().id.as_str();
-        manager.rotate(&actor, Kind::OrgKey, id, overlap).await?;
+        manager
+            .rotate(&actor, Kind::OrgKey, id, overlap.clone())
+            .await?;
         let old = manager.get(&actor, Kind::OrgKey, id).await?;
         ensure(
             old.expires_at.is_some_and(|end| end <= LATEST),

@@ -50,10 +50,17 @@ impl<S> Interposed<S> {
         self.released.close();
     }
 
+    /// Lets one change through.
+    pub(super) fn release_one(&self) {
+        self.released.add_permits(1);
+    }
+
     async fn pass(&self) {
         self.waiting.add_permits(1);
-        // Closing the semaphore is the release, so an error is expected.
-        let _ = self.released.acquire().await;
+        // Closing the semaphore releases all, so an error is expected.
+        if let Ok(one) = self.released.acquire().await {
+            one.forget();
+        }
     }
 }
 
@@ -116,6 +123,14 @@ impl<S: Directory> Directory for Interposed<S> {
 impl<S: ManageStore> ManageStore for Interposed<S> {
     fn catalogue(&self) -> &Catalogue {
         self.store.catalogue()
+    }
+
+    fn supports_restrictions(&self) -> bool {
+        self.store.supports_restrictions()
+    }
+
+    fn supports_attributes(&self) -> bool {
+        self.store.supports_attributes()
     }
 
     async fn credential(

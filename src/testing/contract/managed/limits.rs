@@ -64,7 +64,7 @@ where
 {
     let (actor, manager) = (org(ORG), fixture.manager.clone().with_max_credentials(2));
     let overlap = Rotation::default().with_overlap(Duration::from_secs(3600));
-    let secrets = issue_rotate_and_delete(&manager, overlap).await?;
+    let secrets = issue_rotate_and_delete(&manager, overlap.clone()).await?;
     let mut accepted = 0;
     for secret in &secrets {
         accepted += usize::from(fixture.accepts(secret).await?);
@@ -110,7 +110,7 @@ async fn issue_rotate_and_delete<S: ManageStore>(
         };
         let (info, secret) = into_pair(issued)?;
         secrets.push(secret);
-        let rotated = manager.rotate(&actor, KIND, info.id.as_str(), overlap);
+        let rotated = manager.rotate(&actor, KIND, info.id.as_str(), overlap.clone());
         if let Ok(rotated) = rotated.await {
             let (successor, secret) = into_pair(rotated)?;
             secrets.push(secret);

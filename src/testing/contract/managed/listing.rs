@@ -9,7 +9,10 @@ use crate::{
     credential::Kind,
     id::CredentialId,
     manage::{NewKey, PageCursor},
-    store::{CredentialInfo, Directory, EffectiveStatus, Filter, ManageStore, Usage},
+    store::{
+        Attributes, CredentialInfo, Directory, EffectiveStatus, Filter, ManageStore, Metadata,
+        Usage,
+    },
 };
 
 const KIND: Kind = Kind::OrgKey;
@@ -66,6 +69,17 @@ async fn list_by_page<S: ManageStore + Directory>(
     }
 }
 
+/// Returns attributes in some of which `team` is `a`.
+fn paired(number: usize) -> Attributes {
+    let pairs: &[(&str, &str)] = match number % 4 {
+        0 => &[("team", "a")],
+        1 => &[("other", "a"), ("team", "a")],
+        2 => &[("team", "b"), ("te", "xx"), ("a", "team")],
+        _ => &[],
+    };
+    Attributes::default().with_metadata(Metadata::from_stored(pairs.iter().copied()))
+}
+
 /// Issues keys of every effective status, and returns their ids.
 async fn issue_every_status<S: ManageStore + Directory>(
     fixture: &Fixture<S>,
@@ -74,6 +88,10 @@ async fn issue_every_status<S: ManageStore + Directory>(
     for end in [None, Some(fixture.soon(10)), Some(fixture.soon(100_000))] {
         for fate in ["active", "disabled", "deleted"] {
             let key = NewKey::named("key").expiring_at(end);
+            let key = match fixture.supports(Feature::Attributes) {
+                true => key.with_attributes(paired(ids.len())),
+                false => key,
+            };
             let id = manager.issue_key(&actor, key).await?.info().id.clone();
             match fate {
                 "disabled" => drop(manager.disable(&actor, KIND, id.as_str()).await?),
@@ -100,14 +118,27 @@ fn filters<S: ManageStore + Directory>(fixture: &Fixture<S>) -> Vec<Filter> {
         Some(EffectiveStatus::Expired),
         Some(EffectiveStatus::Deleted),
     ];
+    let pairs = match fixture.supports(Feature::Attributes) {
+        true => vec![
+            None,
+            Some(("team", "a")),
+            Some(("team", "A")),
+            Some(("te", "am")),
+        ],
+        false => vec![None],
+    };
     let mut filters = Vec::new();
     for state in states {
-        for expiring_before in ends {
+        for (expiring_before, pair) in ends
+            .iter()
+            .flat_map(|end| pairs.iter().map(move |pair| (end, pair)))
+        {
             for unused_since in uses {
                 filters.push(Filter {
                     state,
-                    expiring_before,
+                    expiring_before: *expiring_before,
                     unused_since,
+                    metadata: pair.map(|(key, value)| (key.into(), value.into())),
                 });
             }
         }
@@ -122,12 +153,7 @@ where
     let (manager, actor) = (&fixture.manager, org(ORG));
     let ids = issue_every_status(fixture).await?;
     if fixture.supports(Feature::LastUse) {
-        let used = |id: &CredentialId| Usage {
-            kind: KIND,
-            id: id.clone(),
-            at: fixture.later(0),
-            after_rotation: false,
-        };
+        let used = |id: &CredentialId| Usage::new(KIND, id.clone(), fixture.later(0));
         let uses: Vec<_> = ids.iter().step_by(2).map(used).collect();
         fixture.store.record_uses(&uses).await?;
     }
@@ -162,7 +188,7 @@ where
     let all = Filter::default();
     let active = Filter {
         state: Some(EffectiveStatus::Active),
-        ..all
+        ..all.clone()
     };
     let page = manager.list(&here, KIND, &all, None, 1).await?;
     let next = page.next;

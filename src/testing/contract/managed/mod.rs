@@ -1,8 +1,10 @@
 //! Claims about management, with the store in the hands of a [`Manager`](crate::manage::Manager).
 
 mod actors;
+mod attributes;
 mod audit;
 mod authority;
+mod conditions;
 mod endings;
 mod erasure;
 mod idempotency;
@@ -14,6 +16,7 @@ mod issuing;
 mod lifecycle;
 mod limits;
 mod listing;
+mod restrictions;
 mod rotation;
 mod scene;
 mod storms;
@@ -24,6 +27,7 @@ use super::{
     fixture::{
         Fixture, NOW, ORG, OTHER_ORG, OTHER_USER, Outcome, USER, Violation, ensure, scopes_of,
     },
+    roles::narrowed,
     run_claims,
 };
 use crate::{

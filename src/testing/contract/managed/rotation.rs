@@ -22,7 +22,7 @@ where
         let (actor, kind, old) = (&managed.actor, managed.kind, &managed.info);
         fixture.wait(1);
         let id = old.id.as_str();
-        let (new, secret) = into_pair(manager.rotate(actor, kind, id, at_once).await?)?;
+        let (new, secret) = into_pair(manager.rotate(actor, kind, id, at_once.clone()).await?)?;
         ensure(
             !fixture.accepts(&managed.secret).await?,
             "the old one is accepted",
@@ -77,7 +77,7 @@ where
     let tick = fixture.contract.resolution;
     for managed in fixture.one_of_each().await? {
         let (actor, kind, id) = (&managed.actor, managed.kind, managed.info.id.as_str());
-        let (new, secret) = into_pair(manager.rotate(actor, kind, id, overlap).await?)?;
+        let (new, secret) = into_pair(manager.rotate(actor, kind, id, overlap.clone()).await?)?;
         for (millis, accepted) in [
             (0, true),
             (3_600_000 - tick, true),
@@ -128,9 +128,9 @@ where
     let issued = manager.issue_key(&actor, NewKey::named("key")).await?;
     let (first, first_secret) = into_pair(issued)?;
     let first = first.id.as_str();
-    let rotated = manager.rotate(&actor, kind, first, overlap).await?;
+    let rotated = manager.rotate(&actor, kind, first, overlap.clone()).await?;
     let (second, second_secret) = into_pair(rotated)?;
-    let again = manager.rotate(&actor, kind, first, overlap);
+    let again = manager.rotate(&actor, kind, first, overlap.clone());
     fixture
         .assert_refused("the first again", "already_rotated", again)
         .await?;
@@ -145,6 +145,38 @@ where
         fixture.accepts(&second_secret).await? && fixture.accepts(&third_secret).await?,
         "the last two are refused",
     )
+}
+
+pub(super) async fn a_disabled_credential_does_not_return_after_two_rotations<S>(
+    fixture: &Fixture<S>,
+) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    let (manager, overlap) = (&fixture.manager, Rotation::default().with_overlap(HOUR));
+    for managed in fixture.one_of_each().await? {
+        let (actor, kind, first) = (&managed.actor, managed.kind, managed.info.id.as_str());
+        let rotated = manager.rotate(actor, kind, first, overlap.clone()).await?;
+        let (second, second_secret) = into_pair(rotated)?;
+        // During its overlap, it can be disabled and enabled again.
+        manager.disable(actor, kind, first).await?;
+        manager.enable(actor, kind, first).await?;
+        manager.disable(actor, kind, first).await?;
+        let rotated = manager.rotate(actor, kind, second.id.as_str(), overlap.clone());
+        let (_, third_secret) = into_pair(rotated.await?)?;
+        let what = format!("enabling a {} that was replaced twice", kind.as_str());
+        let enabled = manager.enable(actor, kind, first);
+        fixture.assert_refused(&what, "deleted", enabled).await?;
+        ensure(
+            !fixture.accepts(&managed.secret).await?,
+            "three of one chain are accepted",
+        )?;
+        ensure(
+            fixture.accepts(&second_secret).await? && fixture.accepts(&third_secret).await?,
+            "the last two are refused",
+        )?;
+    }
+    Ok(())
 }
 
 pub(super) async fn enabling_cannot_outlive_the_actor<S>(fixture: &Fixture<S>) -> Outcome
@@ -183,11 +215,23 @@ where
     let weak = fixture.caller(&[MANAGES], None).await?;
     let end = Some(fixture.soon(5));
     let mortal = fixture.caller(&[MANAGES, "agents:read"], end).await?;
-    let past = at_once.expiring_at(fixture.later(0));
-    let long = at_once.with_overlap(7 * 24 * HOUR + Duration::from_secs(1));
+    let past = at_once.clone().expiring_at(fixture.later(0));
+    let long = at_once
+        .clone()
+        .with_overlap(7 * 24 * HOUR + Duration::from_secs(1));
     for (what, actor, rotation, code) in [
-        ("by an actor with less", &weak, at_once, "scope_not_held"),
-        ("by a mortal with less", &mortal, at_once, "scope_not_held"),
+        (
+            "by an actor with less",
+            &weak,
+            at_once.clone(),
+            "scope_not_held",
+        ),
+        (
+            "by a mortal with less",
+            &mortal,
+            at_once.clone(),
+            "scope_not_held",
+        ),
         ("too long an overlap", &operator, long, "overlap_too_long"),
         ("an expiry now", &operator, past, "expiry_in_past"),
     ] {
@@ -195,17 +239,19 @@ where
         fixture.assert_refused(what, code, rotated).await?;
     }
     let limited = manager.clone().with_max_lifetime(Duration::from_secs(60));
-    let rotated = limited.rotate(&operator, kind, id, at_once);
+    let rotated = limited.rotate(&operator, kind, id, at_once.clone());
     fixture
         .assert_refused("no expiry", "expiry_beyond_policy", rotated)
         .await?;
     let powerless = manager.issue_key(&operator, NewKey::named("none")).await?;
     let powerless = powerless.info().id.as_str();
-    let outlives = manager.rotate(&mortal, kind, powerless, at_once);
+    let outlives = manager.rotate(&mortal, kind, powerless, at_once.clone());
     fixture
         .assert_refused("beyond the actor", "expiry_beyond_creator", outlives)
         .await?;
-    manager.rotate(&weak, kind, powerless, at_once).await?;
+    manager
+        .rotate(&weak, kind, powerless, at_once.clone())
+        .await?;
     manager.disable(&operator, kind, id).await?;
     let rotated = manager.rotate(&operator, kind, id, at_once);
     fixture

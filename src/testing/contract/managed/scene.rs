@@ -3,14 +3,18 @@
 use super::{
     Feature, Fixture, Known, Violation,
     actors::{Loss, Role},
-    into_pair, scopes_of,
+    into_pair, narrowed, scopes_of,
 };
 use crate::{
     credential::Kind,
     id::CredentialId,
-    manage::{Actor, ManageError, Manager, NewKey, NewToken, Rotation},
+    manage::{Actor, Edit, ManageError, Manager, NewKey, NewToken, Rotation},
+    scope::Catalogue,
     secret::{Digest, Secret},
-    store::{CredentialInfo, Directory, Lookup, LookupKey, ManageStore, Owner, Record, Status},
+    store::{
+        Conditions, CredentialInfo, Directory, Lookup, LookupKey, ManageStore, Owner, Record,
+        Status,
+    },
     testing::principal,
 };
 use std::{sync::Arc, time::Duration};
@@ -40,6 +44,7 @@ impl<S: ManageStore + Directory> Scene<S> {
     ) -> Result<Self, Violation> {
         let organization = format!("org_scene_{number}");
         let user = format!("user_scene_{number}");
+        fixture.store.catalogue().replace(Catalogue::anyreach()); // after another case
         fixture
             .store
             .create_organization(&organization, None)
@@ -136,6 +141,7 @@ impl<S: ManageStore + Directory> Scene<S> {
             Loss::RoleNarrowed => {
                 self.store.set_member(user, organization, "viewer").await?;
             }
+            Loss::CatalogueNarrowed => self.store.catalogue().replace(narrowed()?),
             Loss::UserDisabled => self.store.set_user_enabled(user, false).await?,
             Loss::UserDeleted => self.store.delete_user(user).await?,
             Loss::OrganizationDeleted => self.store.delete_organization(organization).await?,
@@ -157,6 +163,11 @@ impl<S: ManageStore + Directory> Scene<S> {
             Loss::RotatedWithOverlap => {
                 let overlap = at_once.with_overlap(OVERLAP);
                 manager.rotate(&owner, kind, id, overlap).await?;
+            }
+            Loss::ConditionsNarrowed => {
+                let nowhere = Conditions::default().with_networks([]);
+                let edit = Edit::default().with_conditions(nowhere);
+                manager.edit(&owner, kind, id, edit).await?;
             }
             Loss::AllRevoked => drop(manager.revoke_all(&owner, kind).await?),
             _ => {
@@ -185,7 +196,7 @@ impl<S: ManageStore + Directory> Scene<S> {
         let (actor, kind) = (&self.actor, self.role.manages());
         let (target, disabled) = (self.target.as_str(), self.disabled.as_str());
         let at_once = Rotation::default();
-        let overlap = at_once.with_overlap(OVERLAP);
+        let overlap = at_once.clone().with_overlap(OVERLAP);
         match (call, kind) {
             ("issue", Kind::OrgKey) => {
                 let new = NewKey::named("new").with_scopes(["agents:read"]);
@@ -202,6 +213,10 @@ impl<S: ManageStore + Directory> Scene<S> {
             ("rename to the same", _) => {
                 let name = manager.get(actor, kind, target).await?.name;
                 manager.rename(actor, kind, target, &name).await.map(drop)
+            }
+            ("edit", _) => {
+                let edit = Edit::default().with_description("edited");
+                manager.edit(actor, kind, target, edit).await.map(drop)
             }
             ("disable", _) => manager.disable(actor, kind, target).await.map(drop),
             ("enable", _) => manager.enable(actor, kind, disabled).await.map(drop),

@@ -45,7 +45,7 @@ async fn resist<S: ManageStore + Directory>(
                 drop(manager.rename(&actor, kind, id, &name).await);
             }
             1 => drop(manager.enable(&actor, kind, id).await),
-            _ => drop(manager.rotate(&actor, kind, id, overlap).await),
+            _ => drop(manager.rotate(&actor, kind, id, overlap.clone()).await),
         }
         tokio::task::yield_now().await;
     }

@@ -1,6 +1,6 @@
 //! Claims about the last use of credentials.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use super::{Fixture, Managed, NOW, ORG, Outcome, Violation, ensure, into_pair, org};
 use crate::{
@@ -11,8 +11,8 @@ use crate::{
     manage::Rotation,
     secret::{Digest, Secret},
     store::{
-        AuditAction, AuditActor, AuditEvent, CredentialInfo, CredentialStore, Directory, Lookup,
-        LookupKey, ManageStore, Owner, Record, Usage,
+        AuditAction, AuditActor, AuditEvent, CredentialInfo, CredentialStore, Directory,
+        Granularity, Lookup, LookupKey, ManageStore, Owner, Record, Usage,
     },
 };
 
@@ -43,25 +43,136 @@ async fn record_of<S: ManageStore + Directory>(
     found.ok_or_else(|| Violation("a credential is not found".into()))
 }
 
-pub(super) async fn a_use_is_recorded_at_most_once_a_minute<S>(fixture: &Fixture<S>) -> Outcome
+/// Uses in milliseconds since the first one, and the one that is recorded after each.
+type Uses = [(i64, i64)];
+
+const SECOND: i64 = 1000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+#[rustfmt::skip]
+const ADAPTIVE: &Uses = &[
+    (0, 0),
+    (MINUTE - 1, 0),
+    (MINUTE, MINUTE),
+    (2 * MINUTE - 1, MINUTE),
+    (HOUR - 1, HOUR - 1), // within the first hour, a minute apart
+    (HOUR + MINUTE, HOUR - 1),
+    (2 * HOUR - 2, HOUR - 1),
+    (2 * HOUR - 1, 2 * HOUR - 1),
+    (DAY - 1, DAY - 1), // within the first day, an hour apart
+    (DAY + HOUR, DAY - 1),
+    (2 * DAY - 2, DAY - 1),
+    (2 * DAY - 1, 2 * DAY - 1),
+    (DAY, 2 * DAY - 1), // an earlier one
+    (30 * DAY, 30 * DAY),
+];
+
+#[rustfmt::skip]
+const EVERY_TEN_SECONDS: &Uses = &[
+    (0, 0),
+    (10 * SECOND - 1, 0),
+    (10 * SECOND, 10 * SECOND),
+    (DAY, DAY),
+    (DAY + 10 * SECOND - 1, DAY),
+    (DAY + 10 * SECOND, DAY + 10 * SECOND),
+];
+
+pub(super) async fn uses_are_recorded_as_far_apart_as_their_granularity<S>(
+    fixture: &Fixture<S>,
+) -> Outcome
 where
     S: ManageStore + Directory,
 {
-    let (manager, uses, presented) = (&fixture.manager, LastUse::new(), Digest::of(b"test"));
-    let (info, secret) = into_pair(fixture.issue(KEY, "key").await?)?;
-    let record = record_of(fixture, &info, &secret).await?;
+    let every = Granularity::every(Duration::from_secs(10));
+    let every = every.map_err(|error| Violation(error.to_string()))?;
+    for (granularity, uses) in [
+        (Granularity::adaptive(), ADAPTIVE),
+        (every, EVERY_TEN_SECONDS),
+    ] {
+        ensure_uses_are_recorded(fixture, granularity, uses).await?;
+    }
+    Ok(())
+}
+
+async fn ensure_uses_are_recorded<S: ManageStore + Directory>(
+    fixture: &Fixture<S>,
+    granularity: Granularity,
+    uses: &Uses,
+) -> Outcome {
+    let (info, _) = into_pair(fixture.issue(KEY, "key").await?)?;
     ensure(
         last_use(fixture, &info.id).await?.is_none(),
         "a new key has been used",
     )?;
-    // A use at the first moment leads to this recorded one.
-    for (at, recorded) in [
-        (0, 0),
-        (30_000, 0),
-        (59_000, 0),
-        (60_000, 60_000),
-        (61_000, 60_000),
-        (200_000, 200_000),
+    ensure_recorded(fixture, &info.id, granularity, uses).await?;
+    let read = fixture
+        .manager
+        .get(&org(ORG), KEY, info.id.as_str())
+        .await?;
+    ensure(
+        read.first_used_at == Some(NOW),
+        format!("not the first use: {read:?}"),
+    )
+}
+
+/// Ensures what is recorded after each use.
+async fn ensure_recorded<S: ManageStore + Directory>(
+    fixture: &Fixture<S>,
+    id: &CredentialId,
+    granularity: Granularity,
+    uses: &Uses,
+) -> Outcome {
+    for (at, recorded) in uses {
+        let mut used = Usage::new(KEY, id.clone(), UnixMillis(NOW.0 + at));
+        used.granularity = granularity;
+        fixture.store.record_uses(&[used]).await?;
+        let found = last_use(fixture, id).await?;
+        ensure(
+            found == Some(*recorded),
+            format!("{granularity:?}: after a use at {at}, {found:?} is recorded"),
+        )?;
+    }
+    Ok(())
+}
+
+/// So that it shows soon whether the old one is still in use.
+pub(super) async fn adaptive_uses_of_a_rotated_credential_are_a_minute_apart<S>(
+    fixture: &Fixture<S>,
+) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    let (info, _) = into_pair(fixture.issue(KEY, "key").await?)?;
+    let (id, adaptive) = (&info.id, Granularity::adaptive());
+    ensure_recorded(fixture, id, adaptive, &[(0, 0), (DAY, DAY)]).await?;
+    let overlap = Rotation::default().with_overlap(Duration::from_secs(3600));
+    let (manager, actor) = (&fixture.manager, org(ORG));
+    manager.rotate(&actor, KEY, id.as_str(), overlap).await?;
+    let first = 2 * DAY;
+    let uses = [
+        (first, first),
+        (first + MINUTE - 1, first),
+        (first + MINUTE, first + MINUTE),
+    ];
+    ensure_recorded(fixture, id, adaptive, &uses).await
+}
+
+pub(super) async fn the_recorder_passes_its_granularity_on<S>(fixture: &Fixture<S>) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    let (uses, presented) = (LastUse::new(), Digest::of(b"test"));
+    let (info, secret) = into_pair(fixture.issue(KEY, "key").await?)?;
+    let record = record_of(fixture, &info, &secret).await?;
+    let every = Granularity::every(Duration::from_secs(1));
+    let every = every.map_err(|error| Violation(error.to_string()))?;
+    let often = fixture.manager.clone().with_use_granularity(every);
+    for (manager, at, recorded) in [
+        (&fixture.manager, 0, 0),
+        (&fixture.manager, 2_000, 0),
+        (&often, 4_000, 4_000),
     ] {
         uses.note(&record, &presented, UnixMillis(NOW.0 + at));
         manager.record_uses(&uses).await?;
@@ -71,11 +182,54 @@ where
             format!("after a use at {at}, {found:?} is recorded"),
         )?;
     }
-    let idle = manager.record_uses(&uses).await?;
-    ensure(idle == 0, "without a use, something is recorded")?;
-    let unknown = Record::org_key("unknown", Digest::of(b"test"), ORG);
-    uses.note(&unknown, &presented, NOW);
-    manager.record_uses(&uses).await?;
+    let idle = often.record_uses(&uses).await?;
+    ensure(idle == 0, "without a use, something is recorded")
+}
+
+pub(super) async fn the_last_use_has_its_own_origin<S>(fixture: &Fixture<S>) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    let (info, _) = into_pair(fixture.issue(KEY, "key").await?)?;
+    let home = IpAddr::from([192, 0, 2, 1]);
+    let away = IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]);
+    for (at, from, recorded) in [
+        (0, Some((home, "one")), Some((home, "one"))),
+        (MINUTE - 1, Some((away, "two")), Some((home, "one"))), // not recorded
+        (
+            MINUTE,
+            Some((away, "\u{e4} two")),
+            Some((away, "\u{e4} two")),
+        ),
+        (0, Some((home, "earlier")), Some((away, "\u{e4} two"))),
+        (2 * MINUTE, None, None),
+    ] {
+        let mut used = Usage::new(KEY, info.id.clone(), UnixMillis(NOW.0 + at));
+        (used.address, used.user_agent) = from.map(|(from, by)| (from, by.into())).unzip();
+        fixture.store.record_uses(&[used]).await?;
+        let read = fixture
+            .manager
+            .get(&org(ORG), KEY, info.id.as_str())
+            .await?;
+        let found = read.last_address.zip(read.last_user_agent.as_deref());
+        ensure(
+            found == recorded,
+            format!("after a use at {at} from {from:?}: {found:?}"),
+        )?;
+        let (listed, _) = fixture.all(&org(ORG), KEY).await?;
+        let listed = listed.iter().find(|one| one.id == info.id);
+        ensure(listed == Some(&read), format!("listed as {listed:?}"))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_use_creates_no_credential<S>(fixture: &Fixture<S>) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    fixture.issue(KEY, "key").await?;
+    let used = Usage::new(KEY, "unknown", NOW);
+    fixture.store.record_uses(&[used]).await?;
     let owner = Owner::Organization(ORG.into());
     let found = fixture.store.credential(&owner, "unknown").await?;
     ensure(found.is_none(), "a use created a credential")
@@ -88,10 +242,8 @@ where
     let (store, manager, actor) = (&fixture.store, &fixture.manager, org(ORG));
     let (info, _) = into_pair(fixture.issue(KEY, "key").await?)?;
     let used = |at, after_rotation| Usage {
-        kind: KEY,
-        id: info.id.clone(),
-        at,
         after_rotation,
+        ..Usage::new(KEY, info.id.clone(), at)
     };
     store
         .record_uses(&[used(UnixMillis(i64::MAX), false)])

@@ -35,7 +35,7 @@ pub(crate) async fn run(report: &mut Report) {
     report.row(&name, figure, "≤ 2", calls <= 2 && accepted == CALLERS - 1);
 }
 
-/// Counts the callers that wait, and tells when all do.
+/// Counts the callers that wait, and signals when all do.
 #[derive(Default)]
 struct Waiting {
     callers: AtomicUsize,

@@ -1,4 +1,4 @@
-//! Well-formed ids that nobody has: bounded memory, store calls within the limit, and every good
+//! Well-formed ids that do not exist: bounded memory, store calls within the limit, and every good
 //! entry stays.
 
 use std::{

@@ -101,7 +101,7 @@ async fn kill_while_revoking(
         warm(cache, id).await;
     }
     let (sender, mut receiver) = unbounded_channel();
-    // Another store on the same server: only the feed tells the cache.
+    // Another store on the same server: only the feed informs the cache.
     let elsewhere = cluster.unmigrated_store(schema);
     let mut tasks = JoinSet::new();
     for ids in ids.chunks(KEYS / TASKS) {

@@ -14,7 +14,7 @@ use crate::{
     keys::{Key, State},
 };
 
-/// How long another node may accept a key whose revocation it was not told of: 4 s until a silent
+/// How long another node may accept a key whose revocation it has not received: 4 s until a silent
 /// feed is noticed, and 6 s for which cached answers are trusted after that.
 const BOUND: Duration = Duration::from_secs(10);
 

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! `NAME` is `memory`, `sqlite` or `postgres`. While 64 tasks rename, rotate and enable the
-//! credential, it is ended once: deleted, disabled, revoked by its token, or with all of its owner's.
+//! credential, it is ended once: deleted, disabled, revoked by its token, or with all of its
+//! owner's.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

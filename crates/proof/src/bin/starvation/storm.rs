@@ -143,7 +143,7 @@ fn resist<S: ManageStore>(
                 1 => target.manager.enable(actor, kind, id).await.is_ok(),
                 _ => target
                     .manager
-                    .rotate(actor, kind, id, overlap)
+                    .rotate(actor, kind, id, overlap.clone())
                     .await
                     .is_ok(),
             };
@@ -153,7 +153,7 @@ fn resist<S: ManageStore>(
     })
 }
 
-/// Calls once. Returns whether the answer says that the credential has ended.
+/// Calls once. Returns whether the answer is that the credential has ended.
 async fn end<S: ManageStore>(target: &Target<S>, how: End) -> Result<bool, ManageError> {
     let (manager, actor) = (&target.manager, &target.actor);
     let (kind, id) = (target.owner.kind(), target.id.as_str());

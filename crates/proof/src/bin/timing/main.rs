@@ -1,4 +1,4 @@
-//! Whether the time of a check tells what was checked: dudect's test, over pairs of classes.
+//! Whether the time of a check reveals what was checked: dudect's test, over pairs of classes.
 //!
 //! ```text
 //! cargo run --release -p tower-api-key-proof --bin timing [-- <samples per class>]
@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use pairs::{Pair, Target};
 
-/// Samples of a class, unless told otherwise.
+/// Samples of a class, by default.
 const SAMPLES: usize = 1_000_000;
 
 fn main() -> ExitCode {

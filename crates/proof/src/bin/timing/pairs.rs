@@ -197,7 +197,7 @@ fn digests(samples: usize, first: Option<usize>, second: Option<usize>) -> Compa
     })
 }
 
-/// Compares bytes as nobody should: until the first that differs.
+/// Compares bytes in the way that leaks: until the first that differs.
 fn bytes(samples: usize, first: usize, second: usize) -> Comparison {
     let stored = wrong_at(None);
     let prepare = |class| {

@@ -21,9 +21,9 @@ pub(crate) struct Plan {
     samples: usize,
     /// How often the code runs in one sample.
     repeats: u32,
-    /// How many inputs are prepared before the first of them is measured. To prepare an input leaves
-    /// traces in the processor, which differ from class to class: with many at a time, they are gone
-    /// before the input's own sample. One at a time, if to prepare it changes the store.
+    /// How many inputs are prepared before the first of them is measured. To prepare an input
+    /// leaves traces in the processor, which differ from class to class: with many at a time, they
+    /// are gone before the input's own sample. One at a time, if to prepare it changes the store.
     batch: usize,
 }
 

@@ -41,8 +41,8 @@ pub(crate) struct Slot {
     pepper: Option<Arc<Pepper>>,
 }
 
-/// Changes one byte, with the same instructions and accesses whichever it is: what prepares a sample
-/// must not differ from class to class.
+/// Changes one byte, with the same instructions and accesses whichever it is: what prepares a
+/// sample must not differ from class to class.
 pub(crate) fn spoiled(mut bytes: [u8; 32], at: Option<usize>) -> [u8; 32] {
     let at = at.unwrap_or(bytes.len());
     for (place, byte) in bytes.iter_mut().enumerate() {

@@ -7,7 +7,7 @@
 /// How many thresholds there are.
 const THRESHOLDS: i32 = 100;
 
-/// A test with fewer samples of a class than this says nothing.
+/// A test with fewer samples of a class than this has no meaning.
 const ENOUGH: f64 = 10_000.0;
 
 /// What two classes of samples have in common.

@@ -10,9 +10,10 @@ use tower_api_key::{
 
 use super::{
     Node, Store,
+    attributes::{real_attributes, real_edit},
     convert::{credential, event, import, issued, real_filter, real_kind},
 };
-use crate::model::{Call, Filter, Grant, Issue, Kind, Minted, Outcome};
+use crate::model::{Call, Filter, Grant, Issue, Kind, Minted, Outcome, Rotate};
 
 impl<S: Store> Node<S> {
     pub(super) async fn try_call(
@@ -26,24 +27,17 @@ impl<S: Store> Node<S> {
             Call::Issue(issue, repeat) => {
                 issued(self.issue(actor, issue, repeat.as_deref()).await?)
             }
-            Call::Rotate {
-                target: (kind, id),
-                overlap,
-                expires_at,
-            } => {
-                let overlap = Duration::from_millis(overlap.unsigned_abs());
-                let mut rotation = Rotation::default().with_overlap(overlap);
-                if let Some(end) = expires_at {
-                    rotation = rotation.expiring_at(end.map(UnixMillis));
-                }
-                issued(
-                    manager
-                        .rotate(actor, real_kind(*kind), id, rotation)
-                        .await?,
-                )
+            Call::Rotate(rotate, repeat) => {
+                let ((kind, id), rotation) = (&rotate.target, rotation(rotate, repeat.as_deref()));
+                let rotated = manager.rotate(actor, real_kind(*kind), id, rotation);
+                issued(rotated.await?)
             }
             Call::Rename(kind, id, name) => {
                 info(manager.rename(actor, real_kind(*kind), id, name).await?)
+            }
+            Call::Edit(kind, id, edit) => {
+                let edit = real_edit(edit);
+                info(manager.edit(actor, real_kind(*kind), id, edit).await?)
             }
             Call::Disable(kind, id) => info(manager.disable(actor, real_kind(*kind), id).await?),
             Call::Enable(kind, id) => info(manager.enable(actor, real_kind(*kind), id).await?),
@@ -72,7 +66,8 @@ impl<S: Store> Node<S> {
     ) -> Result<Issued, ManageError> {
         match issue.kind {
             Kind::Key => {
-                let new = NewKey::named(&issue.name);
+                let new =
+                    NewKey::named(&issue.name).with_attributes(real_attributes(&issue.attributes));
                 let new = match &issue.grant {
                     Grant::Role(role) => new.with_role(role),
                     Grant::Scopes(scopes) => new.with_scopes(scopes.iter().map(String::as_str)),
@@ -86,7 +81,16 @@ impl<S: Store> Node<S> {
                 self.manager.issue_key(actor, new).await
             }
             Kind::Token => {
-                let new = NewToken::named(&issue.name);
+                let new = NewToken::named(&issue.name)
+                    .with_attributes(real_attributes(&issue.attributes));
+                let new = match &issue.grant {
+                    Grant::Scopes(scopes) => new.with_scopes(scopes.iter().map(String::as_str)),
+                    _ => new,
+                };
+                let new = match &issue.organizations {
+                    Some(listed) => new.with_organizations(listed.iter().map(String::as_str)),
+                    None => new,
+                };
                 let new = new.expiring_at(issue.expires_at.map(UnixMillis));
                 let new = match repeat {
                     Some(key) => new.with_idempotency_key(key),
@@ -115,7 +119,7 @@ impl<S: Store> Node<S> {
             let Some(next) = page.next else {
                 return Ok(Outcome::Listed(listed));
             };
-            let other = filter.with_expiring_before(UnixMillis(17));
+            let other = filter.clone().with_expiring_before(UnixMillis(17));
             let misused = self.manager.list(actor, kind, &other, Some(&next), 2).await;
             if !matches!(misused, Err(ManageError::StaleCursor)) {
                 return Ok(Outcome::Rejected("a cursor was taken for another list"));
@@ -143,7 +147,19 @@ impl<S: Store> Node<S> {
     }
 }
 
-/// A few small pages, so that reading goes on several times, and the rest in large ones.
+fn rotation(rotate: &Rotate, repeat: Option<&str>) -> Rotation {
+    let overlap = Duration::from_millis(rotate.overlap.unsigned_abs());
+    let mut rotation = Rotation::default().with_overlap(overlap);
+    if let Some(end) = rotate.expires_at {
+        rotation = rotation.expiring_at(end.map(UnixMillis));
+    }
+    match repeat {
+        Some(key) => rotation.with_idempotency_key(key),
+        None => rotation,
+    }
+}
+
+/// A few small pages, so that reading continues several times, and the rest in large ones.
 fn page_sizes(small: u32) -> impl Iterator<Item = u32> {
     [small; 3].into_iter().chain([100; 1_000])
 }

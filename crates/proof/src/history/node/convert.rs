@@ -1,20 +1,24 @@
 //! The crate's types as the model has them, and the reverse.
 
+use std::collections::BTreeSet;
+
 use tower_api_key::{
     Principal as Caller,
     clock::UnixMillis,
     credential::Kind as RealKind,
+    id::OrgId,
     manage::{Import, Issued},
     secret::Digest,
     store::{
         AuditActor, AuditEvent, CredentialInfo, EffectiveStatus, Filter as RealFilter,
-        Owner as RealOwner, Status as RealStatus, WriteError,
+        Owner as RealOwner, Restrictions, Status as RealStatus, WriteError,
     },
 };
 
+use super::attributes::{attributes, real_attributes};
 use crate::model::{
-    By, Credential, Event, Filter, Grant, Issue, Kind, Minted, Outcome, Owner, Principal, State,
-    Status,
+    By, Credential, Event, Filter, Grant, Issue, Kind, Limits, Minted, Outcome, Owner, Principal,
+    State, Status,
 };
 
 pub(super) fn write_error(error: &WriteError) -> &'static str {
@@ -38,7 +42,24 @@ pub(super) fn principal(caller: &Caller) -> Principal {
         role: caller.role().map(Into::into),
         scopes: caller.scopes().iter().map(Into::into).collect(),
         expires_at: None,
+        limits: limits(caller),
+        attributes: caller.attributes().map(attributes).unwrap_or_default(),
     }
+}
+
+fn limits(caller: &Caller) -> Limits {
+    let only = caller.restrictions();
+    let scopes = only.and_then(Restrictions::scopes);
+    let organizations = only.and_then(Restrictions::organizations);
+    Limits {
+        scopes: scopes.map(|scopes| scopes.iter().map(Into::into).collect()),
+        organizations: organizations.map(texts),
+    }
+}
+
+fn texts(organizations: &[OrgId]) -> BTreeSet<String> {
+    let ids = organizations.iter().map(OrgId::as_str);
+    ids.map(Into::into).collect()
 }
 
 pub(super) fn issued(issued: Issued) -> (Outcome, Option<Minted>) {
@@ -53,9 +74,15 @@ pub(super) fn issued(issued: Issued) -> (Outcome, Option<Minted>) {
 pub(super) fn import(issue: &Issue, minted: &Minted, created_at: Option<i64>) -> Import {
     let digest = Digest::of(minted.token.as_bytes());
     let new = Import::new(minted.id.as_str(), digest, &issue.name);
-    let new = new.expiring_at(issue.expires_at.map(UnixMillis));
+    let new = new
+        .expiring_at(issue.expires_at.map(UnixMillis))
+        .with_attributes(real_attributes(&issue.attributes));
     let new = match created_at {
         Some(moment) => new.with_created_at(UnixMillis(moment)),
+        None => new,
+    };
+    let new = match &issue.organizations {
+        Some(organizations) => new.with_organizations(organizations.iter().map(String::as_str)),
         None => new,
     };
     match &issue.grant {
@@ -67,7 +94,7 @@ pub(super) fn import(issue: &Issue, minted: &Minted, created_at: Option<i64>) ->
 
 /// Returns a credential as the model has it.
 pub(super) fn credential(info: &CredentialInfo) -> Credential {
-    let texts = |scopes: &[Box<str>]| scopes.iter().map(|scope| (**scope).into()).collect();
+    let scopes_of = |scopes: &[Box<str>]| scopes.iter().map(|scope| (**scope).into()).collect();
     Credential {
         id: info.id.as_str().into(),
         owner: owner(&info.owner),
@@ -78,9 +105,11 @@ pub(super) fn credential(info: &CredentialInfo) -> Credential {
         },
         grant: match (&info.role, &info.scopes) {
             (Some(role), _) => Grant::Role((**role).into()),
-            (None, Some(scopes)) => Grant::Scopes(texts(scopes)),
+            (None, Some(scopes)) => Grant::Scopes(scopes_of(scopes)),
             (None, None) => Grant::Nothing,
         },
+        organizations: info.organizations.as_deref().map(texts),
+        attributes: attributes(&info.attributes),
         status: match info.status {
             RealStatus::Deleted => Status::Deleted,
             RealStatus::Active => Status::Active,
@@ -88,6 +117,7 @@ pub(super) fn credential(info: &CredentialInfo) -> Credential {
         },
         created_at: info.created_at.0,
         expires_at: info.expires_at.map(|end| end.0),
+        first_used_at: info.first_used_at.map(|used| used.0),
         last_used_at: info.last_used_at.map(|used| used.0),
         rotated_from: info.rotated_from.as_ref().map(|id| id.as_str().into()),
         rotated_to: info.rotated_to.as_ref().map(|id| id.as_str().into()),
@@ -118,6 +148,7 @@ pub(super) fn event(event: &AuditEvent) -> Event {
             AuditActor::Operator(_) => By::Operator,
             _ => By::Bearer,
         },
+        attributes: attributes(&event.attributes),
     }
 }
 
@@ -155,8 +186,12 @@ pub(super) fn real_filter(filter: &Filter) -> RealFilter {
         State::Expired => EffectiveStatus::Expired,
         State::Deleted => EffectiveStatus::Deleted,
     });
-    RealFilter::default()
+    let real = RealFilter::default()
         .with_state(state)
         .with_expiring_before(filter.expiring_before.map(UnixMillis))
-        .with_unused_since(filter.unused_since.map(UnixMillis))
+        .with_unused_since(filter.unused_since.map(UnixMillis));
+    match &filter.metadata {
+        Some((key, value)) => real.with_metadata(key.as_str(), value.as_str()),
+        None => real,
+    }
 }

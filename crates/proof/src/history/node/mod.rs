@@ -1,5 +1,6 @@
 //! A node of a service: the real layers and managers over a store, with a clock of its own.
 
+mod attributes;
 mod calls;
 mod convert;
 mod service;
@@ -9,7 +10,7 @@ use std::time::Duration;
 pub use convert::real_owner;
 use convert::write_error;
 use http::Request as HttpRequest;
-use service::{Service, answer, service};
+use service::{Peer, Service, answer, checking, service};
 use tower::ServiceExt as _;
 use tower_api_key::{
     AuthLayer, LastUse, Principal as Caller,
@@ -18,6 +19,7 @@ use tower_api_key::{
     testing::ManualClock,
 };
 
+use super::attributes::SURROUNDINGS;
 use crate::model::{Answer, Arrangement, CAP, Call, Minted, Outcome, Request, Route};
 
 /// Everything that a node needs of a store.
@@ -31,8 +33,8 @@ pub struct Node<S> {
     store: S,
     manager: Manager<S>,
     uses: LastUse,
-    /// By route; with uses, and without.
-    services: [Vec<Service>; 2],
+    /// By what they can check, and by route; with uses, and without.
+    services: [Vec<Vec<Service>>; 2],
 }
 
 const ROUTES: [Route; 7] = [
@@ -53,8 +55,11 @@ impl<S: Store> Node<S> {
             .with_clock(clock.clone())
             .with_deadline(Duration::from_secs(60));
         let noting = auth.clone().with_last_use(uses.clone());
-        let services =
-            [noting, auth].map(|auth| ROUTES.map(|route| service(&auth, &store, route)).into());
+        let services = [noting, auth].map(|auth| {
+            let layers = SURROUNDINGS.iter().map(|at| checking(auth.clone(), *at));
+            let routes = |auth| ROUTES.map(|route| service(&auth, &store, route)).into();
+            layers.map(routes).collect()
+        });
         let manager = Manager::new(store.clone())
             .with_clock(clock.clone())
             .with_deadline(Duration::from_secs(60))
@@ -67,7 +72,7 @@ impl<S: Store> Node<S> {
         }
     }
 
-    /// Makes a request; `notes` says whether a use is noted.
+    /// Makes a request; `notes` is whether a use is noted.
     pub async fn request(&self, request: &Request, notes: bool) -> (Answer, Option<Caller>) {
         let mut http = HttpRequest::new(());
         *http.uri_mut() = format!("/{}", request.target).parse().unwrap_or_default();
@@ -81,14 +86,22 @@ impl<S: Store> Node<S> {
                 }
             }
         }
-        let at = ROUTES.iter().position(|route| *route == request.route);
-        let [noting, silent] = &self.services;
-        let of_node = if notes { noting } else { silent };
-        let Some(service) = at.and_then(|at| of_node.get(at)) else {
+        if let Some(address) = request.address {
+            http.extensions_mut().insert(Peer(address));
+        }
+        let Some(service) = self.service(request, notes) else {
             return (Answer::Anonymous, None);
         };
         let response = service.clone().oneshot(http).await;
         response.map_or_else(|never| match never {}, answer)
+    }
+
+    fn service(&self, request: &Request, notes: bool) -> Option<&Service> {
+        let layer = SURROUNDINGS.iter().position(|at| *at == request.at)?;
+        let route = ROUTES.iter().position(|route| *route == request.route)?;
+        let [noting, silent] = &self.services;
+        let of_node = if notes { noting } else { silent };
+        of_node.get(layer)?.get(route)
     }
 
     /// Makes a call. Also returns the id and the token of what was issued.

@@ -1,18 +1,41 @@
 //! The routes of a node, and their answers.
 
-use std::{convert::Infallible, future::ready};
+use std::{convert::Infallible, future::ready, net::IpAddr};
 
 use http::{Request as HttpRequest, Response, request::Parts};
 use tower::{Layer, service_fn, util::BoxCloneSyncService};
 use tower_api_key::{
     AuthLayer, Principal as Caller, RequireDescendantLayer, RequireOrganizationLayer,
-    RequireScopesLayer, id::OrgId,
+    RequireScopesLayer, condition::ClientAddress, id::OrgId,
 };
 
 use super::{Store, convert::principal};
-use crate::model::{Answer, Route};
+use crate::model::{Answer, Route, Surroundings};
 
 pub(super) type Service = BoxCloneSyncService<HttpRequest<()>, Response<String>, Infallible>;
+
+/// Where a request comes from, as a server would put it into the extensions.
+#[derive(Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// Lets a layer check what a service of these surroundings can.
+#[allow(
+    clippy::expect_used,
+    reason = "each environment of histories is a name"
+)]
+pub(super) fn checking<S>(auth: AuthLayer<S>, at: Surroundings) -> AuthLayer<S> {
+    let auth = match at.environment {
+        Some(environment) => auth
+            .with_environment(environment)
+            .expect("an environment of histories is one"),
+        None => auth,
+    };
+    if !at.finds_addresses {
+        return auth;
+    }
+    let peer = ClientAddress::of_peer(|extensions| extensions.get::<Peer>().map(|peer| peer.0));
+    auth.with_client_address(peer)
+}
 
 /// Builds a route: the layers around a service that returns the principal.
 pub(super) fn service<S: Store>(auth: &AuthLayer<S>, store: &S, route: Route) -> Service {

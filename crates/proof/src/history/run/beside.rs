@@ -40,7 +40,7 @@ impl Lost {
 #[derive(Default)]
 pub(super) struct Beside {
     pub(super) uses: Uses,
-    /// What other nodes have changed since this one was known to have heard of everything.
+    /// What other nodes have changed since this one was last known to be up to date.
     pub(super) behind: Behind,
     pub(super) lost: Option<Lost>,
     /// Tokens that were presented before they were imported. A change of a token does not name what
@@ -49,7 +49,7 @@ pub(super) struct Beside {
     pub(super) early: BTreeSet<String>,
 }
 
-/// Changes that a node may not have heard of yet.
+/// Changes that a node may not have received yet.
 #[derive(Default)]
 pub(super) enum Behind {
     /// Those of these ids.

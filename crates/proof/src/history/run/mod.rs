@@ -13,7 +13,7 @@ pub use counts::Counts;
 use tower_api_key::{Principal as Caller, clock::Clock};
 
 use super::{node::Node, resolve::Scene, site::Site, step::Step};
-use crate::model::{Actor, Arrangement, Call, Grant, Issue, Owner, World};
+use crate::model::{Actor, Arrangement, Attributes, Call, Grant, Issue, Owner, World};
 
 /// A history that runs.
 struct Run<'s, S: Site> {
@@ -88,6 +88,8 @@ impl<'s, S: Site> Run<'s, S> {
                 kind: owner.kind(),
                 name,
                 grant,
+                organizations: None,
+                attributes: Attributes::default(),
                 expires_at: None,
             };
             self.make(0, Actor::Operator(owner), None, Call::Issue(issue, None))
@@ -144,7 +146,7 @@ impl<'s, S: Site> Run<'s, S> {
         self.site.clock(node).now().0
     }
 
-    /// A node has changed something: it answers by that at once, the others once they hear of it.
+    /// A node has changed something: it answers by that at once, the others once they receive it.
     fn changed(&mut self, by: usize, what: &Changed) {
         for (at, beside) in self.beside.iter_mut().enumerate() {
             if at != by {

@@ -81,8 +81,8 @@ impl<S: Site> Run<'_, S> {
         ))
     }
 
-    /// Returns whether this is the answer to a token that does not exist, for one that was presented
-    /// before it did.
+    /// Returns whether this is the answer to a token that does not exist, for one that was
+    /// presented before it did.
     pub(super) fn is_early(&mut self, at: usize, request: &Request, got: &Answer) -> Checked<bool> {
         let unknown = World::default().answer(self.now(at), request);
         let early = &self.beside(at)?.early;
@@ -108,11 +108,14 @@ impl<S: Site> Run<'_, S> {
         Ok(())
     }
 
-    /// Returns the ids of what a request is about. An organization that a request with a key names is
-    /// only compared with the key's own.
+    /// Returns the ids of what a request is about. An organization that a request with a key names
+    /// is only compared with the key's own. One that is named twice, or on a route of a person, is
+    /// not looked up.
     pub(super) fn about(&self, request: &Request) -> Vec<String> {
         let has_key = tokens(request).any(|token| token.starts_with("ak_"));
-        let named = request.organization.iter().filter(|_| !has_key);
+        let has_one = request.organization.len() == 1 && request.route != Route::UserScoped;
+        let is_looked_up = has_one && !has_key;
+        let named = request.organization.iter().filter(|_| is_looked_up);
         let mut about: Vec<String> = named.map(|id| id.trim().to_owned()).collect();
         for token in tokens(request) {
             for (owner, minted) in &self.scene.issued {

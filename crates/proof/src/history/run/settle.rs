@@ -22,8 +22,17 @@ impl<S: Site> Run<'_, S> {
             return Ok(());
         }
         // PostgreSQL reads the actor of an ending without a lock, and not again if it has ended
-        // itself: two endings by the credential that they end may both be made.
-        if ends_itself(&actor_a, &call_a) && ends_itself(&actor_b, &call_b) {
+        // itself: two endings by the credential that they end may both be made, and an ending
+        // beside a change that takes something from its actor.
+        let (ends_a, ends_b) = (
+            ends_itself(&actor_a, &call_a),
+            ends_itself(&actor_b, &call_b),
+        );
+        let is_beside = |ends: bool, actor: &Actor, call: &Call| ends && takes_from(call, actor);
+        if ends_a && ends_b
+            || is_beside(ends_a, &actor_a, &call_b)
+            || is_beside(ends_b, &actor_b, &call_a)
+        {
             return Ok(());
         }
         let (real_a, real_b) = (self.real(&actor_a, held_a), self.real(&actor_b, held_b));
@@ -31,6 +40,9 @@ impl<S: Site> Run<'_, S> {
             self.node(a)?.call(&real_a, &call_a),
             self.node(b)?.call(&real_b, &call_b)
         );
+        // Ending all may take two transactions, and the other call's may come between them.
+        let ends_all = |call: &Call| matches!(call, Call::RevokeAll(_));
+        let is_mixed = ends_all(&call_a) || ends_all(&call_b);
         let mut candidates = Vec::new();
         for a_first in [true, false] {
             let mut world = self.world.clone();
@@ -46,7 +58,13 @@ impl<S: Site> Run<'_, S> {
                 true => first(&mut world) && second(&mut world),
                 false => second(&mut world) && first(&mut world),
             };
-            candidates.extend(fits.then_some(world));
+            if !fits {
+                continue;
+            }
+            if is_mixed {
+                world.stored_at_once(self.world.trail().len());
+            }
+            candidates.push(world);
         }
         let owners = self.owners(&[(&actor_a, &call_a), (&actor_b, &call_b)]);
         let told = format!(
@@ -101,7 +119,7 @@ impl<S: Site> Run<'_, S> {
     }
 
     /// Returns the credential of these owners that the store has and the model has not. The model
-    /// gives it a text that nobody can present.
+    /// gives it a text that no client can present.
     async fn unheard_of(&self, at: usize, owners: &[Owner]) -> Checked<Option<Minted>> {
         let mut found = Vec::new();
         for owner in owners {
@@ -143,7 +161,7 @@ impl<S: Site> Run<'_, S> {
         owners
     }
 
-    /// Finds the candidate that the store is now like, goes on from it, and returns its number.
+    /// Finds the candidate that the store is now like, continues from it, and returns its number.
     pub(super) async fn settle(
         &mut self,
         at: usize,
@@ -195,14 +213,25 @@ fn ends_itself(actor: &Actor, call: &Call) -> bool {
     }
 }
 
+/// Returns whether a call can make the credential of an actor less than it was, and leave it.
+fn takes_from(call: &Call, actor: &Actor) -> bool {
+    let Actor::Held(principal) = actor else {
+        return false;
+    };
+    match call {
+        Call::Edit(kind, id, _) => (*kind, id) == (principal.kind, &principal.id),
+        Call::Rotate(rotate, _) => rotate.target == (principal.kind, principal.id.clone()),
+        _ => false,
+    }
+}
+
 /// The kinds of credential that a call can change.
 fn call_kinds(call: &Call) -> Vec<Kind> {
     match call {
         Call::Issue(issue, _) | Call::Import(issue, ..) => vec![issue.kind],
-        Call::Rotate {
-            target: (kind, _), ..
-        }
-        | Call::Rename(kind, ..)
+        Call::Rotate(rotate, _) => vec![rotate.target.0],
+        Call::Rename(kind, ..)
+        | Call::Edit(kind, ..)
         | Call::Disable(kind, _)
         | Call::Enable(kind, _)
         | Call::Delete(kind, _)

@@ -71,7 +71,7 @@ pub trait Site {
     async fn lose(&mut self, _node: usize, _stop: bool) {}
     /// Restores a node's feed.
     async fn restore(&mut self, _node: usize) {}
-    /// Waits until a node has heard of everything so far.
+    /// Waits until a node has applied every change so far.
     async fn catch_up(&mut self, _node: usize) {}
     /// Lets more time than the bound pass at a node.
     fn pass_bound(&mut self, _node: usize) {}

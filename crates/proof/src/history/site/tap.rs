@@ -9,14 +9,14 @@ use tower_api_key::store::{Change, Feed, FeedEvent};
 /// Begins the id of a user who marks a place in the feed.
 pub(super) const MARK: &str = "mark_";
 
-/// What a tap is told, and what it tells.
+/// What a tap receives and reports.
 #[derive(Debug)]
 pub(super) struct Control {
     /// The number of the last mark that the cache has applied.
     pub(super) seen: watch::Sender<u64>,
     /// `Some(None)` while paused; `Some(Some(mark))` when everything up to a mark restores it.
     paused: watch::Sender<Option<Option<u64>>>,
-    /// Whether the cache was told of the loss.
+    /// Whether the loss was reported to the cache.
     told: watch::Sender<bool>,
 }
 

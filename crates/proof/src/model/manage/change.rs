@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use super::{
     Result,
-    checks::{check_held, check_name},
+    checks::{check_attributes, check_held, check_name},
 };
-use crate::model::{Actor, By, Credential, Kind, Millis, Outcome, State, Status, World};
+use crate::model::{
+    Actor, Attributes, By, Credential, Edit, Kind, Millis, Outcome, State, Status, World,
+};
 
 impl World {
     pub(super) fn rename(
@@ -32,14 +34,39 @@ impl World {
         Ok(Outcome::Info(after))
     }
 
+    /// Conditions that allow something that the old ones did not are granted again.
+    pub(super) fn edit(
+        &mut self,
+        now: Millis,
+        actor: &Actor,
+        kind: Kind,
+        id: &str,
+        edit: &Edit,
+    ) -> Result {
+        let owner = actor.manages(kind).ok_or("not_allowed")?;
+        if let Some(name) = &edit.name {
+            check_name(name)?;
+        }
+        let before = self.not_deleted(&owner, id)?;
+        let after = edited(&before, edit);
+        check_attributes(&after.attributes)?;
+        let old = &before.attributes.conditions;
+        if !old.cover(&after.attributes.conditions) {
+            check_regrant(actor, &after)?;
+        }
+        self.check_actor(now, actor)?;
+        if after != before {
+            self.note(now, actor, "edited", &after, None);
+            self.set(after.clone());
+        }
+        Ok(Outcome::Info(after))
+    }
+
     /// Enabling is granting again.
     pub(super) fn enable(&mut self, now: Millis, actor: &Actor, kind: Kind, id: &str) -> Result {
         let owner = actor.manages(kind).ok_or("not_allowed")?;
         let before = self.not_deleted(&owner, id)?;
-        check_held(actor, &before.grant)?;
-        if !actor.outlives(before.expires_at) {
-            return Err("expiry_beyond_creator");
-        }
+        check_regrant(actor, &before)?;
         self.check_actor(now, actor)?;
         let after = Credential {
             status: Status::Active,
@@ -116,5 +143,31 @@ impl World {
             });
         }
         Ok(Outcome::Ended(ended))
+    }
+}
+
+fn check_regrant(actor: &Actor, credential: &Credential) -> Result<()> {
+    check_held(actor, &credential.again())?;
+    if actor.outlives(credential.expires_at) {
+        Ok(())
+    } else {
+        Err("expiry_beyond_creator")
+    }
+}
+
+fn edited(before: &Credential, edit: &Edit) -> Credential {
+    let Attributes {
+        description,
+        metadata,
+        conditions,
+    } = before.attributes.clone();
+    Credential {
+        name: edit.name.clone().unwrap_or_else(|| before.name.clone()),
+        attributes: Attributes {
+            description: edit.description.clone().unwrap_or(description),
+            metadata: edit.metadata.clone().unwrap_or(metadata),
+            conditions: edit.conditions.clone().unwrap_or(conditions),
+        },
+        ..before.clone()
     }
 }

@@ -2,11 +2,11 @@
 
 use super::{
     Result,
-    checks::{check_expiry, check_held, check_known, check_name, check_unit},
+    checks::{check_attributes, check_expiry, check_held, check_known, check_name, check_unit},
 };
 use crate::model::{
     Actor, Credential, Issue, Kind, LATEST_EXPIRY, MAX_OVERLAP, Millis, Minted, Outcome, Owner,
-    State, Status, World, has_passed, names,
+    Rejected, Repeatable, Rotate, State, Status, World, has_passed, names,
 };
 
 impl World {
@@ -19,17 +19,15 @@ impl World {
         minted: Option<&Minted>,
     ) -> Result {
         let owner = actor.manages(issue.kind).ok_or("not_allowed")?;
-        if repeat.is_some_and(|key| !names::is_idempotency_key(key)) {
-            return Err("invalid_idempotency_key");
-        }
-        let repeat = repeat.map(|key| (owner.clone(), key.to_owned()));
-        if let Some(earlier) = repeat.as_ref().and_then(|key| self.repeats.get(key)) {
-            return self.repeat(now, actor, issue, earlier);
+        let asked = Repeatable::Issue(issue.clone());
+        if let Some(earlier) = self.repeated(now, actor, &owner, &asked, repeat)? {
+            return Ok(earlier);
         }
         check_name(&issue.name)?;
         check_expiry(now, actor, issue.expires_at)?;
-        check_known(&issue.grant)?;
-        check_held(actor, &issue.grant)?;
+        check_attributes(&issue.attributes)?;
+        check_known(issue)?;
+        check_held(actor, issue)?;
         self.check_actor(now, actor)?;
         if !self.has_owner(&owner) {
             return Err("unknown_owner");
@@ -38,45 +36,67 @@ impl World {
         self.check_cap(now, &owner, |_| true, &[&new])?;
         self.note(now, actor, "issued", &new, None);
         self.add(new.clone(), minted);
-        if let Some(key) = repeat {
-            self.repeats.insert(key, (issue.clone(), new.id.clone()));
-        }
+        self.remember(owner, repeat, asked, &new);
         Ok(Outcome::Issued(new, true))
     }
 
     /// The same request again returns the same credential, while that is active.
-    pub(super) fn repeat(
+    fn repeated(
         &self,
         now: Millis,
         actor: &Actor,
-        issue: &Issue,
-        earlier: &(Issue, String),
-    ) -> Result {
-        let (before, id) = earlier;
-        if before != issue {
+        owner: &Owner,
+        asked: &Repeatable,
+        repeat: Option<&str>,
+    ) -> std::result::Result<Option<Outcome>, Rejected> {
+        let Some(key) = repeat else {
+            return Ok(None);
+        };
+        if !names::is_idempotency_key(key) {
+            return Err("invalid_idempotency_key");
+        }
+        let Some((before, id)) = self.repeats.get(&(owner.clone(), key.to_owned())) else {
+            return Ok(None);
+        };
+        self.check_actor(now, actor)?;
+        if before != asked {
             return Err("idempotency_conflict");
         }
-        match self.credential(issue.kind, id) {
+        match self.credential(owner.kind(), id) {
             Some(found) if found.state(now) == State::Active => {
-                self.check_actor(now, actor)?;
-                Ok(Outcome::Issued(found.clone(), false))
+                Ok(Some(Outcome::Issued(found.clone(), false)))
             }
             _ => Err("issued_inactive"),
         }
     }
 
-    #[allow(clippy::too_many_arguments, reason = "one for each part of the call")]
+    fn remember(
+        &mut self,
+        owner: Owner,
+        repeat: Option<&str>,
+        asked: Repeatable,
+        new: &Credential,
+    ) {
+        if let Some(key) = repeat {
+            let issued = (asked, new.id.clone());
+            self.repeats.insert((owner, key.to_owned()), issued);
+        }
+    }
+
     pub(super) fn rotate(
         &mut self,
         now: Millis,
         actor: &Actor,
-        kind: Kind,
-        id: &str,
-        overlap: Millis,
-        expires_at: Option<Option<Millis>>,
+        rotate: &Rotate,
+        repeat: Option<&str>,
         minted: Option<&Minted>,
     ) -> Result {
-        let owner = actor.manages(kind).ok_or("not_allowed")?;
+        let ((kind, id), overlap) = (&rotate.target, rotate.overlap);
+        let owner = actor.manages(*kind).ok_or("not_allowed")?;
+        let asked = Repeatable::Rotate(rotate.clone());
+        if let Some(earlier) = self.repeated(now, actor, &owner, &asked, repeat)? {
+            return Ok(earlier);
+        }
         if overlap > MAX_OVERLAP {
             return Err("overlap_too_long");
         }
@@ -87,18 +107,16 @@ impl World {
             Status::Disabled => return Err("disabled"),
             Status::Deleted => return Err("deleted"),
         }
-        let expires_at = expires_at.unwrap_or(old.expires_at);
-        check_held(actor, &old.grant)?;
+        let expires_at = rotate.expires_at.unwrap_or(old.expires_at);
+        check_held(actor, &old.again())?;
         check_expiry(now, actor, expires_at)?;
         self.check_actor(now, actor)?;
         if !self.has_owner(&owner) {
             return Err("unknown_owner");
         }
         let issue = Issue {
-            kind,
-            name: old.name.clone(),
-            grant: old.grant.clone(),
             expires_at,
+            ..old.again()
         };
         let mut new = fresh(minted, &owner, &issue, now);
         new.rotated_from = Some(old.id.clone());
@@ -127,6 +145,7 @@ impl World {
                 ..before
             });
         }
+        self.remember(owner, repeat, asked, &new);
         Ok(Outcome::Issued(new, true))
     }
 
@@ -145,8 +164,9 @@ impl World {
         }
         check_name(&issue.name)?;
         check_unit(issue.expires_at)?;
-        check_known(&issue.grant)?;
-        check_held(actor, &issue.grant)?;
+        check_attributes(&issue.attributes)?;
+        check_known(issue)?;
+        check_held(actor, issue)?;
         if !self.has_owner(&owner) {
             return Err("unknown_owner");
         }
@@ -171,9 +191,12 @@ fn fresh(minted: Option<&Minted>, owner: &Owner, issue: &Issue, now: Millis) -> 
         owner: owner.clone(),
         name: issue.name.clone(),
         grant: issue.grant.clone(),
+        organizations: issue.organizations.clone(),
+        attributes: issue.attributes.clone(),
         status: Status::Active,
         created_at: now,
         expires_at: issue.expires_at,
+        first_used_at: None,
         last_used_at: None,
         rotated_from: None,
         rotated_to: None,

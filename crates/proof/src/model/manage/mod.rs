@@ -5,8 +5,8 @@ mod checks;
 mod issue;
 
 use super::{
-    Actor, By, CAP, Call, Credential, Event, Millis, Minted, Outcome, Owner, Principal, Rejected,
-    Request, Route, State, Status, Stored, World, answer::Answer,
+    Actor, Attributes, By, CAP, Call, Credential, Event, Millis, Minted, Outcome, Owner, Principal,
+    Rejected, Request, Route, State, Status, Stored, Surroundings, World,
 };
 
 type Result<T = Outcome> = std::result::Result<T, Rejected>;
@@ -24,12 +24,11 @@ impl World {
         self.changes += 1;
         let outcome = match call {
             Call::Issue(issue, repeat) => self.issue(now, actor, issue, repeat.as_deref(), minted),
-            Call::Rotate {
-                target: (kind, id),
-                overlap,
-                expires_at,
-            } => self.rotate(now, actor, *kind, id, *overlap, *expires_at, minted),
+            Call::Rotate(rotate, repeat) => {
+                self.rotate(now, actor, rotate, repeat.as_deref(), minted)
+            }
             Call::Rename(kind, id, name) => self.rename(now, actor, *kind, id, name),
+            Call::Edit(kind, id, edit) => self.edit(now, actor, *kind, id, edit),
             Call::Enable(kind, id) => self.enable(now, actor, *kind, id),
             Call::Disable(kind, id) => self.end(now, actor, *kind, id, Status::Disabled),
             Call::Delete(kind, id) => self.end(now, actor, *kind, id, Status::Deleted),
@@ -43,7 +42,7 @@ impl World {
         outcome.unwrap_or_else(Outcome::Rejected)
     }
 
-    /// Returns the principal that the same request would have now.
+    /// Returns the principal that the same request would have now, wherever it comes from.
     pub(super) fn principal_now(&self, was: &Principal, now: Millis) -> Option<Principal> {
         let stored = self.credentials.get(&(was.kind, was.id.clone()))?;
         let route = if was.organization.is_none() {
@@ -56,11 +55,13 @@ impl World {
             organization: was.organization.iter().cloned().collect(),
             route,
             target: String::new(),
+            address: None,
+            at: Surroundings {
+                environment: None,
+                finds_addresses: false,
+            },
         };
-        match self.answer(now, &request) {
-            Answer::Accepted(is) => Some(is),
-            _ => None,
-        }
+        self.principal(now, &request)
     }
 
     fn check_actor(&self, now: Millis, actor: &Actor) -> Result<()> {
@@ -164,6 +165,10 @@ impl World {
             at,
             related: related.map(Into::into),
             by,
+            attributes: match action {
+                "issued" | "imported" | "edited" => what.attributes.clone(),
+                _ => Attributes::default(),
+            },
         });
     }
 }

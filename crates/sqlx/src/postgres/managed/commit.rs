@@ -2,23 +2,21 @@
 
 use sqlx::{PgConnection, Row};
 
-use super::{authority::Turn, end::expect_ended, sql::Owned};
-use crate::postgres::{
-    PostgresStore,
-    pool::Purpose,
-    row::{get, store_error},
-    sql::Statement,
+use super::{
+    authority::Turn,
+    sql::Owned,
+    write::{alter, insert_events, millis, text},
 };
-use crate::shared::{expect_rows, skipped};
+use crate::postgres::{PostgresStore, pool::Purpose, row::store_error};
+use crate::shared::{AttributeColumns, skipped};
 use tower_api_key::{
-    clock::UnixMillis,
     credential::{Kind, check_credential_id},
-    id::CredentialId,
+    id::OrgId,
     secret::Digest,
     store::{
-        AuditEvent, Owner, Status, StoreError,
+        Owner, StoreError,
         WriteError::{self, CapReached, Changed, Taken, UnknownOrganization, UnknownUser},
-        backend::{Cap, Commit, NewCredential, Update},
+        backend::{Cap, Commit, NewCredential},
     },
 };
 
@@ -99,6 +97,14 @@ impl PostgresStore {
             .scopes
             .as_ref()
             .map(|scopes| scopes.iter().map(|scope| &**scope).collect::<Vec<_>>());
+        let (scopes, own_scopes) = match info.kind() {
+            Kind::OrgKey => (scopes, None),
+            Kind::PersonalToken => (None, scopes),
+        };
+        let organizations = info.organizations.as_ref();
+        let organizations =
+            organizations.map(|list| list.iter().map(OrgId::as_str).collect::<Vec<_>>());
+        let attributes = AttributeColumns::of(&info.attributes);
         let (key, request) = new
             .idempotency
             .as_ref()
@@ -126,6 +132,12 @@ impl PostgresStore {
             .bind(key)
             .bind(request)
             .bind(stored.pepper)
+            .bind(own_scopes)
+            .bind(organizations)
+            .bind(attributes.description)
+            .bind(attributes.metadata)
+            .bind(attributes.networks)
+            .bind(attributes.environment)
             .execute(&mut *db)
             .await
             .map_err(store_error)?;
@@ -228,84 +240,4 @@ async fn check_cap(
     } else {
         Err(CapReached(limit))
     }
-}
-
-async fn alter(
-    db: &mut PgConnection,
-    sql: &Owned,
-    owner: &Owner,
-    changes: &[Update],
-) -> Result<(), WriteError> {
-    if changes.is_empty() {
-        return Ok(());
-    }
-    let alter = sql
-        .alter
-        .query()
-        .bind(owner.id())
-        .bind(column(changes, |change| change.before.id.as_str()))
-        .bind(column(changes, |change| &*change.before.name))
-        .bind(column(changes, |change| change.before.status.as_str()))
-        .bind(column(changes, |change| millis(change.before.expires_at)))
-        .bind(column(changes, |change| text(&change.before.rotated_to)))
-        .bind(column(changes, |change| &*change.after.name))
-        .bind(column(changes, |change| change.after.status.as_str()))
-        .bind(column(changes, |change| millis(change.after.expires_at)))
-        .bind(column(changes, |change| text(&change.after.rotated_to)))
-        .bind(column(changes, |change| millis(change.after.rotated_at)));
-    let altered = alter.fetch_all(&mut *db).await.map_err(store_error)?;
-    if altered.len() != changes.len() {
-        return Err(Changed);
-    }
-    for row in &altered {
-        if !get::<bool>(row, "made")? {
-            return Err(skipped("credentials").into());
-        }
-    }
-    let deleted: Vec<_> = changes
-        .iter()
-        .filter(|change| change.after.status == Status::Deleted)
-        .map(|change| change.before.id.as_str())
-        .collect();
-    Ok(expect_ended(db, sql, &deleted, Status::Deleted).await?)
-}
-
-/// Inserts events in their order, and returns the numbers that they were given.
-pub(super) async fn insert_events(
-    db: &mut PgConnection,
-    sql: &Statement,
-    events: &[AuditEvent],
-) -> Result<Vec<i64>, StoreError> {
-    if events.is_empty() {
-        return Ok(Vec::new());
-    }
-    let actors = || events.iter().map(|event| event.by.columns());
-    let insert = sql
-        .query()
-        .bind(column(events, |event| event.at.0))
-        .bind(column(events, |event| event.action.as_str()))
-        .bind(column(events, |event| event.owner.organization()))
-        .bind(column(events, |event| event.owner.user()))
-        .bind(column(events, |event| event.credential.as_str()))
-        .bind(column(events, |event| text(&event.related)))
-        .bind(actors().map(|actor| actor.kind).collect::<Vec<_>>())
-        .bind(actors().map(|actor| actor.id).collect::<Vec<_>>())
-        .bind(actors().map(|actor| actor.user).collect::<Vec<_>>())
-        .bind(column(events, |event| event.origin.as_deref()));
-    let rows = insert.fetch_all(db).await.map_err(store_error)?;
-    expect_rows(rows.len() as u64, events.len(), "events")?;
-    rows.iter().map(|row| get(row, "number")).collect()
-}
-
-/// Returns one value of each item, as an array to bind.
-fn column<'a, T, V>(items: &'a [T], value: impl Fn(&'a T) -> V) -> Vec<V> {
-    items.iter().map(value).collect()
-}
-
-fn millis(moment: Option<UnixMillis>) -> Option<i64> {
-    moment.map(|moment| moment.0)
-}
-
-fn text(id: &Option<CredentialId>) -> Option<&str> {
-    id.as_ref().map(CredentialId::as_str)
 }

@@ -6,10 +6,7 @@
 
 use sqlx::{PgConnection, postgres::PgRow};
 
-use super::{
-    commit::{insert_events, take_turns},
-    sql::Owned,
-};
+use super::{commit::take_turns, sql::Owned, write::insert_events};
 use crate::postgres::{
     PostgresStore, contains_no_nul,
     pool::Purpose,
@@ -36,14 +33,14 @@ impl PostgresStore {
         }
     }
 
-    /// Ends at once what exists, whoever has the owner's row in `owner_turns` locked. Then it locks
-    /// that row and ends what commits issued meanwhile. If the lock is not to be had, it ends what
-    /// the ended credentials themselves had issued, which exists now, since each commit locks its
-    /// actor; what others issue meanwhile counts as issued after the end of all.
+    /// Ends at once what exists, without waiting for the owner's row in `owner_turns`. Then it
+    /// locks that row and ends what commits issued meanwhile. If the lock is not to be had, it ends
+    /// what the ended credentials themselves had issued, which exists now, since each commit locks
+    /// its actor; what others issue meanwhile counts as issued after the end of all.
     ///
     /// Once the first sweep is committed, an error means that what was issued meanwhile may be
-    /// left. It is returned, although the ids of the first sweep are then only in the audit trail: a
-    /// caller who is told that all is ended would not call again.
+    /// left. It is returned, although the ids of the first sweep are then only in the audit trail:
+    /// a caller to whom success is returned would not call again.
     async fn end_all(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
         let mut ended = self.sweep(ending, None).await?;
         let later = match self.sweep_in_turn(ending).await {
@@ -126,8 +123,8 @@ impl PostgresStore {
     }
 }
 
-/// Refuses a change after which one of these credentials, whose rows are locked, has not ended: only
-/// the database itself can have kept it from that.
+/// Refuses a change after which one of these credentials, whose rows are locked, has not ended:
+/// only the database itself can have kept it from that.
 pub(super) async fn expect_ended(
     db: &mut PgConnection,
     sql: &Owned,

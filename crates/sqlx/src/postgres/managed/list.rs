@@ -59,6 +59,7 @@ pub(super) fn bind<'q>(
 ) -> Query<'q, Postgres, PgArguments> {
     let expiry = Expiry::shown_by(&query.filter, query.now);
     let (created_at, id) = behind(query);
+    let [key, value] = pair(query);
     page.bind(owner.id())
         .bind(states(query.filter.state))
         .bind(expiry.from)
@@ -68,6 +69,16 @@ pub(super) fn bind<'q>(
         .bind(id)
         .bind(query.filter.unused_since.map(|moment| moment.0))
         .bind(i64::from(query.limit))
+        .bind(key)
+        .bind(value)
+}
+
+/// Returns the key and the value that the metadata must have.
+pub(super) fn pair(query: &ListQuery) -> [Option<&str>; 2] {
+    match &query.filter.metadata {
+        Some((key, value)) => [Some(key), Some(value)],
+        None => [None, None],
+    }
 }
 
 /// Returns the place after which a page begins. A credential created at a moment or later was not

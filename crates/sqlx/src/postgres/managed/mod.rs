@@ -12,6 +12,7 @@ mod list;
 mod rehash;
 mod sql;
 mod uses;
+mod write;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgRow;
@@ -43,6 +44,14 @@ fn info(row: &PgRow, owner: &Owner) -> Result<CredentialInfo, StoreError> {
 impl ManageStore for PostgresStore {
     fn catalogue(&self) -> &Catalogue {
         &self.catalogue
+    }
+
+    fn supports_restrictions(&self) -> bool {
+        true
+    }
+
+    fn supports_attributes(&self) -> bool {
+        true
     }
 
     async fn credential(
@@ -95,13 +104,12 @@ impl ManageStore for PostgresStore {
         owner: &Owner,
         query: &ListQuery,
     ) -> Result<Vec<CredentialInfo>, StoreError> {
-        if !contains_no_nul(owner.id())
-            || query
-                .after
-                .as_ref()
-                .is_some_and(|after| !contains_no_nul(after.id.as_str()))
-        {
-            return Ok(Vec::new());
+        let texts = [Some(owner.id())]
+            .into_iter()
+            .chain([query.after.as_ref().map(|after| after.id.as_str())])
+            .chain(list::pair(query));
+        if !texts.flatten().all(contains_no_nul) {
+            return Ok(Vec::new()); // nothing that the database has contains it
         }
         let page = self.by_owner.of_kind(owner.kind()).page.query();
         let rows = self.scan(list::bind(page, owner, query)).await?;

@@ -43,11 +43,15 @@ macro_rules! by_expiry {
     };
 }
 
-/// When the credential was last used. Not a join, for which the planner might read and sort
-/// everything that it joins.
-macro_rules! last_used_at {
-    () => {
-        "(SELECT u.at FROM $$.uses u WHERE u.kind = '$kind' AND u.id = c.id)"
+/// What is known of the credential's uses `u`. Not a join, for which the planner might read and
+/// sort everything that it joins.
+macro_rules! of_uses {
+    ($column:literal) => {
+        concat!(
+            "(SELECT ",
+            $column,
+            " FROM $$.uses u WHERE u.kind = '$kind' AND u.id = c.id)"
+        )
     };
 }
 
@@ -78,8 +82,9 @@ macro_rules! part {
             $these,
             " AND (c.created_at, c.id) < ($6, $7)
                 AND ($8::bigint IS NULL OR coalesce(",
-            last_used_at!(),
+            of_uses!("u.at"),
             ", c.created_at) < $8)
+                AND ($10::text IS NULL OR c.metadata ->> $10 = $11)
             ORDER BY c.created_at DESC, c.id DESC LIMIT $9)"
         )
     };
@@ -136,24 +141,35 @@ statements! {
         UNION ALL SELECT 1 FROM $$.credentials c WHERE c.$owner = $4 AND c.idempotency_key = $3
         LIMIT 1";
     credential = "
-        SELECT c.id, c.name, c.role, c.scopes, c.status, c.created_at, c.expires_at, c.rotated_from, c.rotated_to,
-            c.rotated_at, u.at AS last_used_at
+        SELECT c.id, c.name, c.role, c.scopes, c.own_scopes, c.own_organizations, c.description,
+            c.metadata::text AS metadata, c.allowed_networks, c.environment, c.status, c.created_at, c.expires_at,
+            c.rotated_from, c.rotated_to,
+            c.rotated_at, coalesce(u.first_at, u.at) AS first_used_at, u.at AS last_used_at,
+            u.last_address, u.last_user_agent
         FROM $$.credentials c LEFT JOIN $$.uses u ON u.kind = c.kind AND u.id = c.id
         WHERE (c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = $2";
     issued_under = "
-        SELECT c.id, c.name, c.role, c.scopes, c.status, c.created_at, c.expires_at, c.rotated_from, c.rotated_to,
-            c.rotated_at, u.at AS last_used_at, c.request_hash
+        SELECT c.id, c.name, c.role, c.scopes, c.own_scopes, c.own_organizations, c.description,
+            c.metadata::text AS metadata, c.allowed_networks, c.environment, c.status, c.created_at, c.expires_at,
+            c.rotated_from, c.rotated_to,
+            c.rotated_at, coalesce(u.first_at, u.at) AS first_used_at, u.at AS last_used_at,
+            u.last_address, u.last_user_agent, c.request_hash
         FROM $$.credentials c LEFT JOIN $$.uses u ON u.kind = '$kind' AND u.id = c.id
         WHERE c.$owner = $1 AND c.idempotency_key = $2";
     /// A page of the list: $1 owner, $2 states, $3 to $4 expiry, $5 whether that leaves anything
-    /// out, $6 and $7 the place to continue after, $8 unused since, $9 limit.
+    /// out, $6 and $7 the place to continue after, $8 unused since, $9 limit,
+    /// $10 and $11 a pair of the metadata.
     ///
     /// If the filter restricts the expiry and matches few rows, they are read by their expiry and
     /// sorted. If it matches many, they are read in the order of the list, where a match is never
     /// far.
     page = concat!(
-        "SELECT c.id, c.name, c.role, c.scopes, c.status, c.created_at, c.expires_at, c.rotated_from, c.rotated_to,
-            c.rotated_at, ", last_used_at!(), " AS last_used_at
+        "SELECT c.id, c.name, c.role, c.scopes, c.own_scopes, c.own_organizations, c.description,
+            c.metadata::text AS metadata, c.allowed_networks, c.environment, c.status, c.created_at, c.expires_at,
+            c.rotated_from, c.rotated_to,
+            c.rotated_at, ", of_uses!("coalesce(u.first_at, u.at)"), " AS first_used_at, ", of_uses!("u.at"), " AS last_used_at,
+            ",
+            of_uses!("u.last_address"), " AS last_address, ", of_uses!("u.last_user_agent"), " AS last_user_agent
         FROM unnest($2::text[]) AS s (state) CROSS JOIN LATERAL (
             SELECT count(*) AS found FROM (
                 SELECT FROM $$.credentials c
@@ -171,7 +187,9 @@ statements! {
         ORDER BY c.created_at DESC, c.id DESC LIMIT $9"
     );
     events = "
-        SELECT number, at, action, credential_id, related_id, actor_kind, actor_id, actor_user_id, origin FROM $$.events
+        SELECT number, at, action, credential_id, related_id, actor_kind, actor_id, actor_user_id, origin,
+            description, metadata::text AS metadata, allowed_networks, environment
+        FROM $$.events
         WHERE $owner = $1 AND number <= $2 ORDER BY number DESC LIMIT $3";
     /// Counts the credentials that are accepted at $2, up to $3.
     counting = concat!(
@@ -182,20 +200,31 @@ statements! {
         ) AS counted"
     );
     /// Updates the credentials that are still as they were read, and returns for each whether it is
-    /// then as it was to be.
+    /// then as it was to be. Naming the ids once more lets no plan begin with other credentials.
     alter = "
         UPDATE $$.credentials c
         SET name = a.name, status = a.status, expires_at = a.expires_at, rotated_to = a.rotated_to,
-            rotated_at = a.rotated_at
+            rotated_at = a.rotated_at, description = a.description, metadata = a.metadata::jsonb,
+            allowed_networks = a.allowed_networks, environment = a.environment
         FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::bigint[],
-                $10::text[], $11::bigint[])
+                $10::text[], $11::bigint[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
+                $18::text[], $19::text[])
             AS a (id, old_name, old_status, old_expires_at, old_rotated_to, name, status, expires_at, rotated_to,
-                rotated_at)
-        WHERE (c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = a.id AND c.name = a.old_name AND c.status = a.old_status
+                rotated_at, old_description, old_metadata, old_allowed_networks, old_environment, description, metadata,
+                allowed_networks, environment)
+        WHERE (c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = ANY ($2) AND c.id = a.id AND c.name = a.old_name
+            AND c.status = a.old_status
             AND c.expires_at IS NOT DISTINCT FROM a.old_expires_at
             AND c.rotated_to IS NOT DISTINCT FROM a.old_rotated_to
+            AND c.description IS NOT DISTINCT FROM a.old_description
+            AND coalesce(c.metadata, '{}') = coalesce(a.old_metadata::jsonb, '{}')
+            AND c.allowed_networks IS NOT DISTINCT FROM a.old_allowed_networks
+            AND c.environment IS NOT DISTINCT FROM a.old_environment
         RETURNING c.name = a.name AND c.status = a.status AND c.expires_at IS NOT DISTINCT FROM a.expires_at
-            AND c.rotated_to IS NOT DISTINCT FROM a.rotated_to AS made";
+            AND c.rotated_to IS NOT DISTINCT FROM a.rotated_to AND c.description IS NOT DISTINCT FROM a.description
+            AND c.metadata IS NOT DISTINCT FROM a.metadata::jsonb
+            AND c.allowed_networks IS NOT DISTINCT FROM a.allowed_networks
+            AND c.environment IS NOT DISTINCT FROM a.environment AS made";
 }
 
 /// The statements for each kind of owner.

@@ -7,7 +7,7 @@
 
 use sqlx::{PgConnection, postgres::PgRow};
 
-use super::commit::{insert_events, take_turns};
+use super::{commit::take_turns, write::insert_events};
 use crate::postgres::{
     PostgresStore, contains_no_nul,
     pool::Purpose,
@@ -27,6 +27,8 @@ struct Due {
     ids: Vec<String>,
     at: Vec<i64>,
     first: Vec<bool>,
+    addresses: Vec<Option<String>>,
+    user_agents: Vec<Option<String>>,
     events: Vec<AuditEvent>,
 }
 
@@ -52,7 +54,9 @@ impl PostgresStore {
                 .bind(due.kinds)
                 .bind(due.ids)
                 .bind(due.at)
-                .bind(due.first);
+                .bind(due.first)
+                .bind(due.addresses)
+                .bind(due.user_agents);
             let written = write.execute(&mut *db).await.map_err(store_error)?;
             expect_rows(written.rows_affected(), count, "uses")?;
             self.insert_numbered_events(db, due.events).await
@@ -67,6 +71,15 @@ impl PostgresStore {
         let ids: Vec<_> = uses.iter().map(|used| used.id.as_str()).collect();
         let at: Vec<_> = uses.iter().map(|used| used.at.0).collect();
         let after_rotation: Vec<_> = uses.iter().map(|used| used.after_rotation).collect();
+        let granularity: Vec<_> = uses
+            .iter()
+            .map(|used| used.granularity.fixed_millis())
+            .collect();
+        let addresses: Vec<_> = uses
+            .iter()
+            .map(|used| used.address.map(|address| address.to_string()))
+            .collect();
+        let user_agents: Vec<_> = uses.iter().map(|used| user_agent(used)).collect();
         let lock_users = self.statements.lock_users.query().bind(&kinds).bind(&ids);
         lock_users.execute(&mut *db).await.map_err(store_error)?;
         let begin_uses = self.statements.begin_uses.query().bind(&kinds).bind(&ids);
@@ -78,7 +91,10 @@ impl PostgresStore {
             .bind(kinds)
             .bind(ids)
             .bind(at)
-            .bind(after_rotation);
+            .bind(after_rotation)
+            .bind(granularity)
+            .bind(addresses)
+            .bind(user_agents);
         let mut due = Due::default();
         for row in lock.fetch_all(db).await.map_err(store_error)? {
             due.add(&row)?;
@@ -128,11 +144,20 @@ impl Due {
             self.events.push(event);
         }
         self.first.push(first);
+        self.addresses.push(get(row, "address")?);
+        self.user_agents.push(get(row, "user_agent")?);
         self.kinds.push(get(row, "kind")?);
         self.ids.push(id);
         self.at.push(at);
         Ok(())
     }
+}
+
+/// Returns the user agent, if PostgreSQL can store it.
+fn user_agent(used: &Usage) -> Option<&str> {
+    used.user_agent
+        .as_deref()
+        .filter(|text| contains_no_nul(text))
 }
 
 /// Reads the owner of a row.

@@ -1,5 +1,5 @@
-//! Ending credentials: one statement that compares nothing but the owner, one that looks whether the
-//! database made the change, and the events about it.
+//! Ending credentials: one statement that compares nothing but the owner, one that looks whether
+//! the database made the change, and the events about it.
 
 use sqlx::{
     Sqlite, SqliteConnection,

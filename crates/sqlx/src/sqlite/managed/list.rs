@@ -6,7 +6,8 @@
 //! leaves out, or to read those that it shows from the index by expiry, and sort them. The first
 //! costs what is skipped, the second what is shown, and it is not known beforehand which is less.
 //! So both are counted up to a [window](WINDOW), and up to one four times as large as long as
-//! neither fits.
+//! neither fits. A filter by metadata has no index: it is applied to the rows that are read, until
+//! the page is full.
 
 use sqlx::{Row, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
@@ -69,6 +70,9 @@ macro_rules! page {
             " LEFT JOIN tower_api_key_uses u ON u.kind = c.kind AND u.id = c.id WHERE ",
             $where,
             shown!("u.at"),
+            " AND (?14 IS NULL OR EXISTS (
+                SELECT 1 FROM json_each(
+                    iif(json_valid(c.metadata), c.metadata, '{}')) WHERE key = ?14 AND value = ?15))",
             ordered!()
         )
     };
@@ -250,6 +254,8 @@ fn bind<'q>(
         .bind(ends.first)
         .bind(ends.last)
         .bind(i64::from(window))
+        .bind(filter.metadata.as_ref().map(|(key, _)| &**key))
+        .bind(filter.metadata.as_ref().map(|(_, value)| &**value))
 }
 
 /// Returns the place after which a page begins. A credential created at a moment or later was not

@@ -19,7 +19,9 @@ use tower_api_key::{
 /// The columns that [`info_of`] reads, from the credentials `c`.
 macro_rules! columns {
     () => {
-        "c.id, c.name, c.role, c.scopes, c.status, c.created_at, c.expires_at, u.at AS last_used_at,
+        "c.id, c.name, c.role, c.scopes, c.own_scopes, c.own_organizations, c.description, c.metadata,
+            c.allowed_networks, c.environment, c.status, c.created_at, c.expires_at,
+            coalesce(u.first_at, u.at) AS first_used_at, u.at AS last_used_at, u.last_address, u.last_user_agent,
             c.rotated_from, c.rotated_to, c.rotated_at, c.request_hash"
     };
 }

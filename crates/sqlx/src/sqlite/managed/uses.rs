@@ -15,7 +15,8 @@ use tower_api_key::{
 
 pub(super) const KNOWN: &str = "
     SELECT CASE c.kind WHEN 'org_key' THEN c.organization_id ELSE c.user_id END,
-        c.rotated_to, c.rotated_at, u.at, coalesce(u.rotation_reported, 0)
+        c.rotated_to, c.rotated_at, u.at, coalesce(u.first_at, u.at),
+        coalesce(u.rotation_reported, 0)
     FROM tower_api_key_credentials c
     LEFT JOIN tower_api_key_uses u ON u.kind = c.kind AND u.id = c.id
     WHERE c.kind = ?1 AND c.id = ?2";
@@ -25,13 +26,19 @@ type KnownRow = (
     Option<String>,
     Option<i64>,
     Option<i64>,
+    Option<i64>,
     bool,
 );
 
 const RECORD: &str = "
-    INSERT INTO tower_api_key_uses (kind, id, at, rotation_reported) VALUES (?1, ?2, ?3, ?4)
+    INSERT INTO tower_api_key_uses
+        (kind, id, at, rotation_reported, first_at, last_address, last_user_agent)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
     ON CONFLICT (kind, id) DO UPDATE SET at = excluded.at,
-        rotation_reported = max(rotation_reported, excluded.rotation_reported)";
+        rotation_reported = max(rotation_reported, excluded.rotation_reported),
+        first_at = min(coalesce(first_at, at), excluded.first_at),
+        last_address = iif(?5 >= at, excluded.last_address, last_address),
+        last_user_agent = iif(?5 >= at, excluded.last_user_agent, last_user_agent)";
 
 pub(super) async fn record(
     db: &mut SqliteConnection,
@@ -54,7 +61,7 @@ async fn record_one(
         .bind(used.kind.as_str())
         .bind(used.id.as_str());
     let row: Option<KnownRow> = query.fetch_optional(&mut *db).await.map_err(store_error)?;
-    let Some((owner, rotated_to, rotated_at, recorded, reported)) = row else {
+    let Some((owner, rotated_to, rotated_at, recorded, first, reported)) = row else {
         return Ok(None);
     };
     let Some(owner) = owner else {
@@ -68,6 +75,7 @@ async fn record_one(
     let decision = used.decide({
         let mut known = LastUsage::new(Owner::of(used.kind, &owner));
         known.recorded = recorded;
+        known.first = first.map(UnixMillis);
         known.successor = successor;
         known.reported = reported;
         known
@@ -80,6 +88,9 @@ async fn record_one(
             .bind(at.0);
         let recorded = query
             .bind(decision.event.is_some())
+            .bind(used.at.0)
+            .bind(used.address.map(|address| address.to_string()))
+            .bind(used.user_agent.as_deref())
             .execute(&mut *db)
             .await
             .map_err(store_error)?;

@@ -1,7 +1,7 @@
 //! Committing a change: a new credential, updates of credentials that are still as they were read,
 //! and the events about them.
 
-use sqlx::SqliteConnection;
+use sqlx::{Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
 use super::{
     super::{
@@ -11,12 +11,13 @@ use super::{
     },
     ByOwner, authority, events,
 };
-use crate::shared::skipped;
+use crate::shared::{AttributeColumns, skipped};
 use tower_api_key::{
     credential::{Kind, check_credential_id},
+    id::OrgId,
     secret::Digest,
     store::{
-        Owner, StoreError, WriteError,
+        Attributes, Owner, StoreError, WriteError,
         backend::{Cap, Commit, DigestPolicy, NewCredential, Update},
     },
 };
@@ -52,8 +53,10 @@ pub(super) const COUNTING: ByOwner = ByOwner {
 const INSERT: &str = "
     INSERT INTO tower_api_key_credentials
         (kind, id, digest, organization_id, user_id, name, role, scopes, status, created_at,
-         expires_at, rotated_from, rotated_to, rotated_at, idempotency_key, request_hash, pepper)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+         expires_at, rotated_from, rotated_to, rotated_at, idempotency_key, request_hash, pepper,
+         own_scopes, own_organizations, description, metadata, allowed_networks, environment)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
+        ?20, ?21, ?22, ?23)
     ON CONFLICT DO NOTHING";
 
 const BY_DIGEST: &str =
@@ -73,14 +76,32 @@ const TAKEN: ByOwner = ByOwner {
 const ALTERED: &str = "
     SELECT 1 FROM tower_api_key_credentials
     WHERE kind = ?1 AND id = ?2 AND name = ?3 AND status = ?4 AND expires_at IS ?5
-        AND rotated_to IS ?6";
+        AND rotated_to IS ?6 AND description IS ?7 AND metadata IS ?8 AND allowed_networks IS ?9
+        AND environment IS ?10";
+
+/// Metadata in one form, whatever the order and the blanks in which it was written.
+macro_rules! sorted_pairs {
+    ($object:literal) => {
+        concat!(
+            "(SELECT json_group_object(key, value ORDER BY key) FROM json_each(",
+            $object,
+            "))"
+        )
+    };
+}
 
 /// `IS` treats NULL as equal to NULL.
-pub(super) const ALTER: &str = "
-    UPDATE tower_api_key_credentials
-    SET name = ?1, status = ?2, expires_at = ?3, rotated_to = ?4, rotated_at = ?5
+pub(super) const ALTER: &str = concat!(
+    "UPDATE tower_api_key_credentials
+    SET name = ?1, status = ?2, expires_at = ?3, rotated_to = ?4, rotated_at = ?5, description = ?14,
+        metadata = ?15, allowed_networks = ?16, environment = ?17
     WHERE kind = ?6 AND id = ?7 AND organization_id IS ?8 AND user_id IS ?9
-        AND name = ?10 AND status = ?11 AND expires_at IS ?12 AND rotated_to IS ?13";
+        AND name = ?10 AND status = ?11 AND expires_at IS ?12 AND rotated_to IS ?13
+        AND description IS ?18 AND allowed_networks IS ?20 AND environment IS ?21 AND ",
+    sorted_pairs!("metadata"),
+    " = ",
+    sorted_pairs!("?19")
+);
 
 pub(super) async fn commit(
     store: &SqliteStore,
@@ -147,7 +168,13 @@ async fn add(
     let scopes = info
         .scopes
         .as_ref()
-        .map(|scopes| scopes.iter().map(|s| &**s).collect::<serde_json::Value>());
+        .map(|scopes| array(scopes.iter().map(|scope| &**scope)));
+    let (scopes, own_scopes) = match info.kind() {
+        Kind::OrgKey => (scopes, None),
+        Kind::PersonalToken => (None, scopes),
+    };
+    let organizations = info.organizations.as_ref();
+    let organizations = organizations.map(|list| array(list.iter().map(OrgId::as_str)));
     let (key, request) = idempotency
         .as_ref()
         .map(|it| (&*it.key, it.fingerprint.to_vec()))
@@ -160,7 +187,7 @@ async fn add(
         .bind(owner.user())
         .bind(&*info.name)
         .bind(info.role.as_deref())
-        .bind(scopes.map(|scopes| scopes.to_string()))
+        .bind(scopes)
         .bind(info.status.as_str())
         .bind(info.created_at.0)
         .bind(info.expires_at.map(|moment| moment.0))
@@ -169,7 +196,10 @@ async fn add(
         .bind(info.rotated_at.map(|moment| moment.0))
         .bind(key)
         .bind(request)
-        .bind(stored.pepper);
+        .bind(stored.pepper)
+        .bind(own_scopes)
+        .bind(organizations);
+    let insert = bind_attributes(insert, &info.attributes);
     let added = insert.execute(&mut *db).await.map_err(store_error)?;
     if added.rows_affected() > 0 {
         return Ok(());
@@ -183,6 +213,24 @@ async fn add(
         Some(_) => Err(WriteError::Taken(info.id.as_str().into())),
         None => Err(skipped("tower_api_key_credentials").into()),
     }
+}
+
+/// Binds description, metadata, networks and environment.
+pub(super) fn bind_attributes<'q>(
+    query: Query<'q, Sqlite, SqliteArguments>,
+    attributes: &'q Attributes,
+) -> Query<'q, Sqlite, SqliteArguments> {
+    let columns = AttributeColumns::of(attributes);
+    query
+        .bind(columns.description)
+        .bind(columns.metadata)
+        .bind(columns.networks)
+        .bind(columns.environment)
+}
+
+/// Returns a JSON array of texts.
+fn array<'t>(texts: impl Iterator<Item = &'t str>) -> String {
+    texts.collect::<serde_json::Value>().to_string()
 }
 
 /// Whether the token is already stored under another pepper than the current one; the unique index
@@ -230,6 +278,8 @@ async fn alter(
         .bind(before.status.as_str())
         .bind(before.expires_at.map(|moment| moment.0))
         .bind(before.rotated_to.as_ref().map(|id| id.as_str()));
+    let alter = bind_attributes(alter, &after.attributes);
+    let alter = bind_attributes(alter, &before.attributes);
     let altered = alter.execute(&mut *db).await.map_err(store_error)?;
     expect_changed(altered.rows_affected(), || WriteError::Changed)?;
     let is_altered = sqlx::query(ALTERED)
@@ -239,6 +289,7 @@ async fn alter(
         .bind(after.status.as_str())
         .bind(after.expires_at.map(|moment| moment.0))
         .bind(after.rotated_to.as_ref().map(|id| id.as_str()));
+    let is_altered = bind_attributes(is_altered, &after.attributes);
     match is_altered.fetch_optional(db).await.map_err(store_error)? {
         Some(_) => Ok(()),
         None => Err(skipped("tower_api_key_credentials").into()),

@@ -1,4 +1,4 @@
-//! One table of faults: what the four views of a service said while its database was broken.
+//! One table of faults: what the four views of a service returned while its database was broken.
 //!
 //! A [row](run) starts a service (a cache that follows a feed, a layer, a manager), brings a fault
 //! about, asks each view, heals the fault and asks again. Over all rows: an error never becomes an

@@ -127,7 +127,7 @@ impl<S: Tested> Scene<S> {
         for id in ["good", "leaked", "revoked"] {
             assert_eq!(self.status(id).await, "200", "{name}: {id}, before");
         }
-        // As another node: only the feed tells the cache.
+        // As another node: only the feed informs the cache.
         self.store.delete(&owner(), "revoked").await.unwrap();
         self.told_of("revoked").await;
         assert_eq!(self.status("revoked").await, "401", "{name}: before");
@@ -144,8 +144,8 @@ impl<S: Tested> Scene<S> {
         self.following.abort();
     }
 
-    /// Waits until the feed has emitted a change. On a loaded machine it may lose its connection once
-    /// more, and then emits that anything may have changed.
+    /// Waits until the feed has emitted a change. On a loaded machine it may lose its connection
+    /// once more, and then emits that anything may have changed.
     async fn told_of(&mut self, id: &str) {
         let (change, anything) = (changed(id), FeedEvent::Changed(Change::Everything));
         let told = timeout(TEST_TIMEOUT, async {

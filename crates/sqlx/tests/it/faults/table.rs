@@ -1,6 +1,6 @@
-//! The table: what each view said, beside what it must say.
+//! The table: what each view returned, beside what it must return.
 
-/// What each view says during a fault. `|` separates alternatives, of which any may be said.
+/// What each view returns during a fault. `|` separates alternatives, of which any is right.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cells<T> {
     /// The lookup of a good key that is not cached.
@@ -51,7 +51,7 @@ impl Table {
         }
     }
 
-    /// Prints a row: what was said, and what had to be said.
+    /// Prints a row: what was returned, and what had to be.
     pub(super) fn add(
         &mut self,
         name: &str,
@@ -74,7 +74,7 @@ impl Table {
         }
     }
 
-    /// Fails if a view said something else than it must.
+    /// Fails if a view returned something else than it must.
     pub(super) fn finish(self) {
         assert!(self.unexpected.is_empty(), "{}", self.unexpected.join("\n"));
     }

@@ -141,9 +141,9 @@ fn filters() -> Vec<Filter> {
     filters
 }
 
-async fn list_two_pages(store: &PostgresStore, owner: &Owner, filter: Filter) {
+async fn list_two_pages(store: &PostgresStore, owner: &Owner, filter: &Filter) {
     let mut query = ListQuery {
-        filter,
+        filter: filter.clone(),
         after: None,
         limit: 50,
         now: UnixMillis(NOW),
@@ -210,7 +210,7 @@ async fn no_call_reads_in_proportion_to_the_dead_rows() {
                 for filter in filters() {
                     let name = format!("{kind:?} {analyzed} {filter:?}");
                     let call =
-                        async |store: &PostgresStore| list_two_pages(store, owner, filter).await;
+                        async |store: &PostgresStore| list_two_pages(store, owner, &filter).await;
                     assert_reads_little(&fixture, watcher, mode, &name, call).await;
                 }
                 let name = format!("{kind:?} {analyzed} everything else");

@@ -10,7 +10,8 @@ use super::{
     waiting::{ending, finish, in_transaction},
 };
 
-/// Otherwise a key that was issued meanwhile would be left, and the caller told that none is.
+/// Otherwise a key that was issued meanwhile would be left, although the caller was told that none
+/// is.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_end_of_all_that_may_leave_some_is_an_error_and_can_be_repeated() {
     let Some(fixture) = Fixture::new().await else {

@@ -178,6 +178,7 @@ async fn one_of_each(fixture: &Fixture, owner: &Owner) -> Vec<CredentialInfo> {
                     (new.status, new.created_at) = (status, UnixMillis(created_at));
                     (new.expires_at, new.last_used_at) =
                         (expires_at.map(UnixMillis), last_used_at.map(UnixMillis));
+                    new.first_used_at = new.last_used_at;
                     uses.extend(
                         last_used_at
                             .map(|at| format!("('{}', '{}', {at})", owner.kind().as_str(), new.id)),
@@ -228,7 +229,7 @@ async fn filters_match_the_reference() {
                         .cloned()
                         .collect();
                     let query = ListQuery {
-                        filter,
+                        filter: filter.clone(),
                         after: None,
                         limit: 7,
                         now,

@@ -17,7 +17,7 @@ use tower_api_key_sqlx::SqliteStore;
 use super::{File, NOW, add, info, lists, organization, user};
 
 /// Damage that could have been written before the schema refused it.
-const DAMAGED_COLUMNS: [&str; 10] = [
+const DAMAGED_COLUMNS: [&str; 20] = [
     "status = 'maybe'",
     "role = NULL, scopes = NULL",
     "scopes = '['",
@@ -28,7 +28,39 @@ const DAMAGED_COLUMNS: [&str; 10] = [
     "role = CAST(x'c3' AS TEXT)",
     "rotated_to = CAST(x'eda080' AS TEXT)",
     "rotated_from = CAST(x'80' AS TEXT)",
+    "description = CAST(x'80' AS TEXT)",
+    "metadata = '{'",
+    "metadata = '[]'",
+    r#"metadata = '{"a":1}'"#,
+    r#"metadata = '{"a":null}'"#,
+    "allowed_networks = 'everywhere'",
+    "allowed_networks = '10.0.0.1/8'",
+    "allowed_networks = '10.0.0.0/8  192.0.2.0/24'",
+    "environment = ''",
+    "environment = 'a b'",
 ];
+
+#[tokio::test]
+async fn metadata_that_would_be_read_as_something_else_is_refused_from_every_writer() {
+    let file = File::new().await;
+    let store = file.open().await;
+    add(&store, info(&organization("alpha"), "one")).await;
+    let options = SqliteConnectOptions::new().filename(&file.path);
+    let mut db = SqliteConnection::connect_with(&options).await.unwrap();
+    for (metadata, fits) in [
+        (r#"{"a":"1","b":"1"}"#, true),
+        (r#"{}"#, true),
+        (r#"{"a":"1","a":"2"}"#, false),
+        (r#"{"a":["1"]}"#, false),
+        (r#"{"a":{}}"#, false),
+        (r#"["a"]"#, false),
+        ("a", false),
+    ] {
+        let set = "UPDATE tower_api_key_credentials SET metadata = ?1 WHERE id = 'one'";
+        let set = sqlx::query(set).bind(metadata).execute(&mut db).await;
+        assert_eq!(set.is_ok(), fits, "{metadata}: {set:?}");
+    }
+}
 
 fn ending(owner: &Owner, target: EndTarget, to: EndStatus) -> Ending {
     Ending {
@@ -95,16 +127,11 @@ async fn a_damaged_row_affects_only_the_use_of_its_own_credential() {
                 EffectiveStatus::Deleted,
             ] {
                 let filter = Filter::default().with_state(state);
-                store
-                    .credentials(
-                        &alpha,
-                        &ListQuery {
-                            filter,
-                            ..lists::list_all()
-                        },
-                    )
-                    .await
-                    .unwrap();
+                for filter in [filter.clone().with_metadata("team", "x"), filter] {
+                    let all = lists::list_all();
+                    let query = ListQuery { filter, ..all };
+                    store.credentials(&alpha, &query).await.unwrap();
+                }
             }
 
             // Values that could not be read are not copied.

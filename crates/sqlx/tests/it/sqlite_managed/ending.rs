@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use tower_api_key::{
@@ -17,7 +17,8 @@ use tower_api_key::{
 use tower_api_key_sqlx::SqliteStore;
 
 use super::{
-    File, NOW, add, info, insert_commit, lists, new_credential, organization, update_commit, user,
+    File, NOW, add, info, insert_commit, lists, new_credential, organization, raw, update_commit,
+    user,
 };
 
 fn ending(owner: &Owner, target: EndTarget, to: EndStatus, authority: Authority) -> Ending {
@@ -97,6 +98,57 @@ async fn ending_succeeds_on_the_first_call_whatever_the_holder_does() {
         for holder in holders {
             holder.await.unwrap();
         }
+    }
+}
+
+/// One tenant's changes, however many, let another tenant's revocation wait for two of them at
+/// most.
+#[tokio::test]
+async fn a_revocation_does_not_wait_for_a_flood_of_changes() {
+    let file = File::new().await;
+    let store = file.open().await;
+    let busy = organization("alpha");
+    let one = add(&store, info(&busy, "busy")).await;
+    add(&store, info(&organization("beta"), "leaked")).await;
+    let mut other_process = raw(&file.path).await;
+    sqlx::raw_sql("BEGIN IMMEDIATE")
+        .execute(&mut other_process)
+        .await
+        .unwrap();
+
+    let made = Arc::new(AtomicUsize::new(0));
+    let changes = (0..200).map(|number| {
+        let (store, made) = (store.clone(), Arc::clone(&made));
+        let rename = update_commit(&one, |info| info.name = format!("{number}").into());
+        tokio::spawn(async move {
+            _ = store.commit(&rename).await; // all but one conflict
+            made.fetch_add(1, Ordering::SeqCst);
+        })
+    });
+    let changes: Vec<_> = changes.collect();
+    tokio::task::yield_now().await; // each of them has begun
+    let revocation = {
+        let (store, made) = (store.clone(), Arc::clone(&made));
+        tokio::spawn(async move {
+            let leaked = EndTarget::One("leaked".into());
+            let (owner, to) = (organization("beta"), EndStatus::Deleted);
+            let ended = store
+                .end(&ending(&owner, leaked, to, Authority::Unconditional))
+                .await;
+            assert_eq!(ended.unwrap().len(), 1);
+            made.load(Ordering::SeqCst)
+        })
+    };
+    tokio::task::yield_now().await;
+    assert_eq!(made.load(Ordering::SeqCst), 0, "all of them wait");
+    sqlx::raw_sql("COMMIT")
+        .execute(&mut other_process)
+        .await
+        .unwrap();
+    let before = revocation.await.unwrap();
+    assert!(before <= 2, "{before} changes were made before it");
+    for change in changes {
+        change.await.unwrap();
     }
 }
 

@@ -140,6 +140,7 @@ async fn seed_credentials(store: &SqliteStore, owner: &Owner) -> Vec<CredentialI
                 new.created_at = UnixMillis(created_at);
                 add(store, new.clone()).await;
                 new.last_used_at = used_at.map(UnixMillis);
+                new.first_used_at = new.last_used_at;
                 let used =
                     used_at.map(|at| Usage::new(owner.kind(), new.id.clone(), UnixMillis(at)));
                 store.record_uses(used.as_slice()).await.unwrap();
@@ -190,7 +191,7 @@ async fn filters_match_the_reference() {
                     .credentials(
                         &owner,
                         &ListQuery {
-                            filter,
+                            filter: filter.clone(),
                             ..list_all()
                         },
                     )
@@ -244,7 +245,7 @@ async fn matches_behind_many_other_rows_are_listed() {
             expected
                 .sort_by(|a, b| (b.created_at, b.id.as_str()).cmp(&(a.created_at, a.id.as_str())));
             let mut query = ListQuery {
-                filter,
+                filter: filter.clone(),
                 limit: 7,
                 ..list_all()
             };

@@ -23,8 +23,12 @@ use tower_api_key_sqlx::PostgresStore;
 
 /// Creates the cluster, prints the postmaster's process id, waits for the end of its input, and
 /// removes the cluster. The input ends with the process that holds the other end, so that a killed
-/// process leaves nothing behind; nor does one that is ended with its whole process group, since the
-/// shell outlives a signal. A stopped postmaster is resumed first.
+/// process leaves nothing behind; nor does one that is ended with its whole process group, since
+/// the shell outlives a signal. A stopped postmaster is resumed first.
+///
+/// `PG_TEMPLATE`, if set, is a directory for a copy of the new cluster, from which the next ones
+/// are made in less time: for programs that run each test in a process of its own. Such clusters
+/// have the same system identifier.
 const SUPERVISOR: &str = r#"
 trap : HUP INT TERM
 umask 077 && mkdir "$DIR" && cd "$DIR" || exit 1
@@ -32,8 +36,13 @@ if [ -n "$PRIMARY" ]; then
   "$BIN/pg_basebackup" -h "$PRIMARY" -U postgres -D data -R -X stream -c fast --no-sync >&2 ||
     exit 1
 else
-  "$BIN/initdb" -D data -U postgres -A trust --encoding=UTF8 --locale=C --no-sync \
-    >initdb.log 2>&1 || { cat initdb.log >&2; exit 1; }
+  if ! cp -R "$PG_TEMPLATE" data 2>/dev/null; then
+    rm -rf data
+    "$BIN/initdb" -D data -U postgres -A trust --encoding=UTF8 --locale=C --no-sync \
+      >initdb.log 2>&1 || { cat initdb.log >&2; exit 1; }
+    [ -z "$PG_TEMPLATE" ] || { cp -R data copy && mv -T copy "$PG_TEMPLATE"; } 2>/dev/null ||
+      rm -rf copy
+  fi
   printf '%s\n' 'local all locked scram-sha-256' 'local all all trust' \
     'local replication all trust' >data/pg_hba.conf
 fi

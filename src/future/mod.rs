@@ -4,6 +4,9 @@
 //! You name these types only where a service of your own wraps one of this crate's and has to state
 //! its future.
 
+mod additions;
+mod public;
+
 use std::{
     fmt,
     future::Future,
@@ -11,43 +14,23 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderValue, Request, Response, header::VARY};
+use additions::added;
+pub(crate) use additions::{Additions, with_fields};
+use http::{Request, Response};
 use pin_project_lite::pin_project;
+pub use public::PublicFuture;
 use tower_service::Service;
 
-use crate::{decided::Decided, probe::Held};
+use crate::end_notices::Fields;
 
 /// Decides about a request once the answer that it waits for has arrived: prepares the request for
-/// the inner service, or returns the refusal.
+/// the inner service and returns what to set in its response, or returns the refusal.
 pub(crate) type Verdict<ReqB, ResB> =
-    Box<dyn FnOnce(&mut Request<ReqB>) -> Result<(), Response<ResB>> + Send>;
+    Box<dyn FnOnce(&mut Request<ReqB>) -> Result<Fields, Response<ResB>> + Send>;
 
 /// The wait for an answer. It holds nothing of the request, so the request's body need not be
 /// `Send`.
 pub(crate) type Asking<ReqB, ResB> = Pin<Box<dyn Future<Output = Verdict<ReqB, ResB>> + Send>>;
-
-/// What a layer adds to every response that it lets out.
-#[derive(Debug)]
-pub(crate) struct Additions {
-    /// The mark for an [`EveryRouteDecidesLayer`](crate::EveryRouteDecidesLayer).
-    pub(crate) decided: Option<Decided>,
-    /// The value of `Vary`, on optional routes.
-    pub(crate) vary: Option<HeaderValue>,
-}
-
-/// Returns the response with what the layer adds.
-fn added<B>(mut response: Response<B>, additions: Option<Box<Additions>>) -> Response<B> {
-    let Some(additions) = additions else {
-        return response;
-    };
-    if let Some(decided) = additions.decided {
-        response.extensions_mut().insert(decided);
-    }
-    if let Some(vary) = additions.vary {
-        response.headers_mut().append(VARY, vary);
-    }
-    response
-}
 
 pin_project! {
     /// The response of a service behind a check.
@@ -61,7 +44,8 @@ pin_project! {
     {
         #[pin]
         state: State<Inner, ReqB, ResB>,
-        // `None` but for optional layers and under an `EveryRouteDecidesLayer`.
+        // `None` but for optional layers, under an `EveryRouteDecidesLayer`, and for callers whose
+        // credential ends soon.
         additions: Option<Box<Additions>>,
     }
 }
@@ -85,6 +69,8 @@ struct Waiting<Inner, ReqB, ResB> {
     request: Request<ReqB>,
     /// Not polled before the request is accepted, so that it holds no permit of a limit.
     service: Inner,
+    /// Headers about the caller's credential, once the request is accepted.
+    fields: Fields,
 }
 
 impl<Inner, ReqB, ResB> Waiting<Inner, ReqB, ResB>
@@ -100,8 +86,9 @@ where
         if let Some(asking) = &mut self.asking {
             let verdict = ready!(asking.as_mut().poll(cx));
             self.asking = None;
-            if let Err(refusal) = verdict(&mut self.request) {
-                return Poll::Ready(Ok(Some(refusal)));
+            match verdict(&mut self.request) {
+                Ok(fields) => self.fields = fields,
+                Err(refusal) => return Poll::Ready(Ok(Some(refusal))),
             }
         }
         self.service.poll_ready(cx).map_ok(|()| None)
@@ -140,6 +127,24 @@ where
         }
     }
 
+    /// The request is accepted. `service` is a clone that was not polled ready.
+    pub(crate) fn accepted(
+        request: Request<ReqB>,
+        service: Inner,
+        additions: Option<Box<Additions>>,
+    ) -> Self {
+        let waiting = Some(Box::new(Waiting {
+            asking: None,
+            request,
+            service,
+            fields: Fields::new(),
+        }));
+        Self {
+            state: State::Waiting { waiting },
+            additions,
+        }
+    }
+
     /// The verdict is awaited first. `service` is a clone that was not polled ready.
     pub(crate) fn waiting(
         asking: Asking<ReqB, ResB>,
@@ -151,6 +156,7 @@ where
             asking: Some(asking),
             request,
             service,
+            fields: Fields::new(),
         }));
         Self {
             state: State::Waiting { waiting },
@@ -173,13 +179,15 @@ where
         {
             return future.poll(cx); // nearly every request: the response is not even moved
         }
-        poll_state(this.state, cx).map_ok(|response| added(response, this.additions.take()))
+        poll_state(this.state, this.additions, cx)
+            .map_ok(|response| added(response, this.additions.take()))
     }
 }
 
 /// Polls the future through its states. Returns the response before anything is added to it.
 fn poll_state<Inner, ReqB, ResB>(
     mut state: Pin<&mut State<Inner, ReqB, ResB>>,
+    additions: &mut Option<Box<Additions>>,
     cx: &mut Context<'_>,
 ) -> Poll<Result<Response<ResB>, Inner::Error>>
 where
@@ -202,7 +210,10 @@ where
                     return Poll::Pending;
                 };
                 match admitted {
-                    Ok(None) => waited.service.call(waited.request),
+                    Ok(None) => {
+                        *additions = with_fields(additions.take(), waited.fields);
+                        waited.service.call(waited.request)
+                    }
                     Ok(Some(refusal)) => return Poll::Ready(Ok(refusal)),
                     Err(error) => return Poll::Ready(Err(error)),
                 }
@@ -225,55 +236,5 @@ where
         f.debug_struct("ResponseFuture")
             .field("state", &state)
             .finish_non_exhaustive()
-    }
-}
-
-pin_project! {
-    /// The response of a service behind a [`PublicLayer`](crate::PublicLayer).
-    #[derive(Debug)]
-    pub struct PublicFuture<F> {
-        #[pin]
-        future: F,
-        decided: Option<Decided>,
-        held: Held,
-    }
-}
-
-impl<F> PublicFuture<F> {
-    /// Adds the mark `decided`, if one is asked for, to the response of `future`.
-    pub(crate) fn new(future: F, decided: Option<Decided>) -> Self {
-        Self {
-            future,
-            decided,
-            held: Held::NO,
-        }
-    }
-
-    /// The response to a probe, which may be held back.
-    pub(crate) fn probed((future, held): (F, Held)) -> Self {
-        Self {
-            future,
-            decided: None,
-            held,
-        }
-    }
-}
-
-impl<F, B, E> Future for PublicFuture<F>
-where
-    F: Future<Output = Result<Response<B>, E>>,
-{
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        if this.held.is_held() {
-            return Poll::Pending;
-        }
-        let mut outcome = ready!(this.future.poll(cx));
-        if let (Ok(response), Some(decided)) = (&mut outcome, this.decided.take()) {
-            response.extensions_mut().insert(decided);
-        }
-        Poll::Ready(outcome)
     }
 }

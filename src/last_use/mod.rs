@@ -1,26 +1,33 @@
 //! Last uses of credentials: the layers collect them in memory, and a separate task writes them to
 //! the store, or to a table of the service. Verification itself never writes.
 
+mod name;
+mod origin;
+mod slot;
+
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     fmt,
-    hash::{Hash, Hasher},
+    net::IpAddr,
     sync::Arc,
 };
 
+use http::HeaderMap;
+use name::{Borrowed, Name};
+use origin::Keeps;
+pub(crate) use origin::Origin;
+use slot::{RETIRED, Slot};
+
 use crate::{
     clock::UnixMillis,
-    credential::Kind,
-    id::CredentialId,
     secret::Digest,
     store::{Record, Usage},
-    sync::{AtomicI64, Equivalent, Map, Ordering::Relaxed},
+    sync::{Map, Ordering::Relaxed},
 };
 
 /// The uses of credentials that are not yet written. Clones share them: give one to each layer and
 /// one to [`Manager::run_usage_recorder`](crate::manage::Manager::run_usage_recorder). Without a
-/// manager, write what [`unwritten`](Self::unwritten) returns to a table of your own, and
-/// [mark](Self::mark_written) it.
+/// manager, [`run`](Self::run) passes them to a table or a queue of your own.
 ///
 /// Recording a use takes no lock and, except for a credential's first use in a while, no
 /// allocation. There is one entry for each credential that was accepted since the last write or the
@@ -37,7 +44,10 @@ use crate::{
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct LastUse(Arc<Noted>);
+pub struct LastUse {
+    noted: Arc<Noted>,
+    keeps: Keeps,
+}
 
 /// What the clones of a [`LastUse`] share.
 struct Noted {
@@ -47,72 +57,117 @@ struct Noted {
     outdated: Map<Name, Digest>,
 }
 
-/// Identifies a credential.
-#[derive(Clone)]
-pub(crate) struct Name {
-    pub(crate) kind: Kind,
-    pub(crate) id: CredentialId,
-}
-
-/// A name, borrowed from a record.
-struct Borrowed<'a>(Kind, &'a str);
-
-/// The last use, the last written use, and whether a use came after the credential was rotated.
-struct Slot {
-    at: AtomicI64,
-    written: AtomicI64,
-    after_rotation: bool,
-}
-
-/// Replaces the last use in a slot that is being removed.
-const RETIRED: i64 = i64::MIN;
-
-/// Uses of one credential that are closer together count as one, so that cores need not write the
-/// same cache line for each request.
-const RESOLUTION_MILLIS: i64 = 1000;
-
 impl LastUse {
     /// Creates an empty set of uses.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::new(Noted {
+        let noted = Noted {
             slots: Map::new(),
             outdated: Map::new(),
-        }))
+        };
+        Self {
+            noted: Arc::new(noted),
+            keeps: Keeps::default(),
+        }
+    }
+
+    /// Also keeps the address of the client, which the layer finds with
+    /// [`with_client_address`](crate::AuthLayer::with_client_address); without that, none. Off by
+    /// default, since an address is personal data. Applies to the layers that get this value or a
+    /// clone of it.
+    #[must_use]
+    pub fn with_client_address(mut self) -> Self {
+        self.keeps.address = true;
+        self
+    }
+
+    /// Also keeps the `User-Agent` (RFC 9110, section 10.1.5) of the client, without control
+    /// characters and cut after 200 characters. Off by default, since it can identify a person.
+    /// Applies to the layers that get this value or a clone of it.
+    ///
+    /// A client can send any text there: escape it where you show it, and decide nothing by it.
+    #[must_use]
+    pub fn with_user_agent(mut self) -> Self {
+        self.keeps.user_agent = true;
+        self
     }
 
     /// Records a use of an accepted credential.
     pub(crate) fn note(&self, record: &Record, presented: &Digest, now: UnixMillis) {
         let name = Borrowed(record.kind(), record.id());
-        let (outdated, slots) = (&self.0.outdated, &self.0.slots);
-        if record.is_outdated() && outdated.with(&name, |_| ()).is_none() {
+        self.note_outdated(&name, record, presented);
+        let (slots, rotated) = (&self.noted.slots, record.is_rotated());
+        if slots.with(&name, |slot| slot.touch(now.0, rotated)) != Some(true) {
+            self.put_slot(name.to_name(), now, rotated, None);
+        }
+    }
+
+    /// Records a use with its origin, which is looked for at most once a second.
+    #[cold]
+    pub(crate) fn note_from(
+        &self,
+        record: &Record,
+        presented: &Digest,
+        now: UnixMillis,
+        origin: impl FnOnce() -> Origin,
+    ) {
+        let name = Borrowed(record.kind(), record.id());
+        self.note_outdated(&name, record, presented);
+        let (slots, rotated) = (&self.noted.slots, record.is_rotated());
+        if slots.with(&name, |slot| slot.covers(now.0, rotated)) != Some(true) {
+            self.put_slot(name.to_name(), now, rotated, Some(Arc::new(origin())));
+        }
+    }
+
+    fn note_outdated(&self, name: &Borrowed<'_>, record: &Record, presented: &Digest) {
+        let outdated = &self.noted.outdated;
+        if record.is_outdated() && outdated.with(name, |_| ()).is_none() {
             outdated.insert(name.to_name(), presented.clone());
         }
-        let rotated = record.is_rotated();
-        if slots.with(&name, |slot| slot.touch(now.0, rotated)) != Some(true) {
-            self.put_slot(name.to_name(), now, rotated);
-        }
+    }
+
+    /// Returns whether more is kept of a use than its time.
+    pub(crate) fn keeps_origin(&self) -> bool {
+        self.keeps.origins()
+    }
+
+    /// Returns what is kept of the origin of a request.
+    pub(crate) fn origin(
+        &self,
+        headers: &HeaderMap,
+        address: impl FnOnce() -> Option<IpAddr>,
+    ) -> Origin {
+        self.keeps.origin(headers, address)
     }
 
     /// Records a use that no slot has taken: puts a new slot there, with what the one that it
     /// replaces has recorded.
-    fn put_slot(&self, name: Name, now: UnixMillis, rotated: bool) {
+    fn put_slot(&self, name: Name, now: UnixMillis, rotated: bool, from: Option<Arc<Origin>>) {
         // Kept here, since another thread may replace or remove a slot that this one has retired.
         let (at, after_rotation) = (Cell::new(now.0), Cell::new(rotated));
-        let slot = || Slot::new(at.get(), after_rotation.get());
+        let origin = RefCell::new(from);
+        let slot = || Slot {
+            origin: origin.borrow().clone(),
+            ..Slot::new(at.get(), after_rotation.get())
+        };
         let renew = |old: &Slot| {
-            at.set(at.get().max(old.retire())); // a retired slot has the least value
+            let last = old.retire(); // a retired slot has the least value
+            if last > at.get() {
+                at.set(last);
+                origin.replace(old.origin.clone());
+            }
             after_rotation.set(after_rotation.get() || old.after_rotation);
             slot()
         };
-        self.0.slots.update_or_insert_with(name, renew, slot);
+        self.noted.slots.update_or_insert_with(name, renew, slot);
     }
 
     /// Returns the uses to write: the last one of each credential that was used since it was last
     /// [marked](Self::mark_written). Forgets the credentials that were not used since.
     ///
-    /// For a service that keeps last uses in its own table and has no
-    /// [`Manager`](crate::manage::Manager): call it about once a minute, and on shutdown. A use
+    /// For a service that keeps last uses in its own table, has no
+    /// [`Manager`](crate::manage::Manager) and cannot use [`run`](Self::run): call it about once a
+    /// minute, and on shutdown. A use
     /// that is not marked is returned again by the next call, so a write that fails loses nothing,
     /// and one that is repeated writes the same again. Uses of one credential within a second of
     /// each other count as one.
@@ -127,7 +182,7 @@ impl LastUse {
     /// impl Table {
     ///     async fn update(&mut self, uses: &[Usage]) -> io::Result<()> {
     ///         for used in uses {
-    ///             let last = self.0.entry(used.id.as_str().to_owned()).or_default();
+    ///             let last = self.noted.entry(used.id.as_str().to_owned()).or_default();
     ///             *last = used.at.0.max(*last); // another node may have written a later one
     ///         }
     ///         Ok(())
@@ -150,11 +205,14 @@ impl LastUse {
     pub fn unwritten(&self) -> Vec<Usage> {
         self.forget_idle();
         let mut unwritten = Vec::new();
-        self.0.slots.for_each(|name, slot| {
+        self.noted.slots.for_each(|name, slot| {
             let at = slot.at.load(Relaxed);
             if at != RETIRED && at != slot.written.load(Relaxed) {
+                let origin = slot.origin.as_deref();
                 unwritten.push(Usage {
                     after_rotation: slot.after_rotation,
+                    address: origin.and_then(|origin| origin.address),
+                    user_agent: origin.and_then(|origin| origin.user_agent.clone()),
                     ..Usage::new(name.kind, &name.id, UnixMillis(at))
                 });
             }
@@ -167,7 +225,7 @@ impl LastUse {
     pub fn mark_written(&self, uses: &[Usage]) {
         for used in uses {
             let name = Borrowed(used.kind, used.id.as_str());
-            self.0.slots.with(&name, |slot| {
+            self.noted.slots.with(&name, |slot| {
                 // The first use after a rotation may have come in the same millisecond.
                 if slot.after_rotation == used.after_rotation {
                     slot.written.store(used.at.0, Relaxed);
@@ -178,7 +236,7 @@ impl LastUse {
 
     /// Removes the slots that were not used since they were last written.
     fn forget_idle(&self) {
-        let slots = &self.0.slots;
+        let slots = &self.noted.slots;
         slots.for_each(|name, slot| {
             let written = slot.written.load(Relaxed);
             if slot
@@ -195,7 +253,7 @@ impl LastUse {
     /// Returns the credentials to rehash, with the digests of their tokens.
     pub(crate) fn outdated(&self) -> Vec<(Name, Digest)> {
         let mut outdated = Vec::new();
-        self.0
+        self.noted
             .outdated
             .for_each(|name, presented| outdated.push((name.clone(), presented.clone())));
         outdated
@@ -203,75 +261,7 @@ impl LastUse {
 
     /// Removes a credential that was rehashed, or that cannot be.
     pub(crate) fn forget_outdated(&self, name: &Name) {
-        self.0.outdated.remove(name);
-    }
-}
-
-impl Slot {
-    /// Creates a slot with an unwritten use.
-    fn new(now: i64, after_rotation: bool) -> Self {
-        let (at, written) = (AtomicI64::new(now), AtomicI64::new(RETIRED));
-        Self {
-            at,
-            written,
-            after_rotation,
-        }
-    }
-
-    /// Retires the slot, so that no use is recorded in it while it is replaced. Returns the last.
-    fn retire(&self) -> i64 {
-        self.at.swap(RETIRED, Relaxed)
-    }
-
-    /// Updates the last use; returns false if the slot is retired and must be replaced.
-    fn touch(&self, now: i64, after_rotation: bool) -> bool {
-        if after_rotation && !self.after_rotation {
-            return false; // the first such use is written, however soon it follows the one before
-        }
-        let mut last = self.at.load(Relaxed);
-        while last != RETIRED && now >= last.saturating_add(RESOLUTION_MILLIS) {
-            match self.at.compare_exchange_weak(last, now, Relaxed, Relaxed) {
-                Ok(_) => return true,
-                Err(other) => last = other,
-            }
-        }
-        last != RETIRED
-    }
-}
-
-impl Borrowed<'_> {
-    fn to_name(&self) -> Name {
-        Name {
-            kind: self.0,
-            id: self.1.into(),
-        }
-    }
-}
-
-impl Hash for Borrowed<'_> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.hash(state);
-        self.1.hash(state);
-    }
-}
-
-impl Hash for Name {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        Borrowed(self.kind, self.id.as_str()).hash(state);
-    }
-}
-
-impl PartialEq for Name {
-    fn eq(&self, other: &Self) -> bool {
-        self.kind == other.kind && self.id == other.id
-    }
-}
-
-impl Eq for Name {}
-
-impl Equivalent<Name> for Borrowed<'_> {
-    fn equivalent(&self, name: &Name) -> bool {
-        self.0 == name.kind && self.1 == name.id.as_str()
+        self.noted.outdated.remove(name);
     }
 }
 
@@ -284,7 +274,7 @@ impl Default for LastUse {
 impl fmt::Debug for LastUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LastUse")
-            .field("credentials", &self.0.slots.len())
+            .field("credentials", &self.noted.slots.len())
             .finish_non_exhaustive()
     }
 }
@@ -294,6 +284,7 @@ mod tests {
     use std::{sync::Barrier, thread};
 
     use super::*;
+    use crate::credential::Kind;
 
     #[test]
     fn the_first_use_after_a_rotation_is_written_also_in_the_same_millisecond() {
@@ -338,18 +329,36 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_takes_uses_until_it_is_retired() {
-        let slot = Slot::new(5_000, false);
-        let last = || slot.at.load(Relaxed);
-        for (now, kept) in [(4_000, 5_000), (5_999, 5_000), (6_000, 6_000)] {
-            assert!(slot.touch(now, false));
-            assert_eq!(last(), kept);
-        }
-        assert!(!slot.touch(9_000, true), "the first after a rotation");
-        assert_eq!(last(), 6_000);
-        assert_eq!(slot.retire(), 6_000);
-        assert!(!slot.touch(9_000, false));
-        assert_eq!(last(), RETIRED);
+    fn a_use_has_its_own_origin_beside_uses_without_one() {
+        let (uses, digest) = (LastUse::new(), Digest::of(b""));
+        let key = Record::org_key("id", digest.clone(), "org_1");
+        let from = |agent: &str| Origin {
+            user_agent: Some(agent.into()),
+            ..Origin::default()
+        };
+        let last = || {
+            let [used] = &uses.unwritten()[..] else {
+                panic!("one use")
+            };
+            (used.at.0, used.user_agent.as_deref().map(str::to_owned))
+        };
+        let note = |agent: &str, at: i64| {
+            uses.note_from(&key, &digest, UnixMillis(at), || from(agent));
+        };
+        note("one", 5_000);
+        note("same second", 5_999);
+        assert_eq!(last(), (5_000, Some("one".into())));
+        note("two", 6_000);
+        assert_eq!(last(), (6_000, Some("two".into())));
+        note("earlier", 4_000);
+        assert_eq!(last(), (6_000, Some("two".into())));
+        uses.note(&key, &digest, UnixMillis(7_000));
+        assert_eq!(last(), (7_000, None));
+        note("three", 9_000);
+        uses.note_from(&key.with_rotated(true), &digest, UnixMillis(8_500), || {
+            from("late")
+        });
+        assert_eq!(last(), (9_000, Some("three".into())));
     }
 
     #[test]
@@ -357,7 +366,7 @@ mod tests {
         let (uses, slot) = (LastUse::new(), Slot::new(5_000, false));
         slot.written.store(5_000, Relaxed);
         slot.retire();
-        uses.0
+        uses.noted
             .slots
             .insert(Borrowed(Kind::OrgKey, "id").to_name(), slot);
         assert_eq!(uses.unwritten(), []);
@@ -374,6 +383,6 @@ mod tests {
         );
         uses.mark_written(&[used("other")]);
         assert_eq!(uses.unwritten(), [used("id")]);
-        assert_eq!(uses.0.slots.len(), 1);
+        assert_eq!(uses.noted.slots.len(), 1);
     }
 }

@@ -1,0 +1,101 @@
+//! Moving from another system, so that users keep their keys.
+//!
+//! Clients send what they sent before, and the store gets the digests that the other system has.
+//! New keys have the form of this crate. All of this is off by default.
+//!
+//! # Where clients put their tokens
+//!
+//! `Authorization: Bearer` is read in any case. [`with_source`](crate::AuthLayer::with_source) adds
+//! the places of the other API:
+//!
+//! | clients send | the source |
+//! |---|---|
+//! | `X-API-Key: <token>` | [`header`](crate::CredentialSource::header) |
+//! | `curl -u <token>:` | [`basic_username`](crate::CredentialSource::basic_username) |
+//! | `curl -u x:<token>` | [`basic_password`](crate::CredentialSource::basic_password) |
+//!
+//! ```
+//! use http::HeaderName;
+//! use tower_api_key::{AuthLayer, CredentialSource, PublicLayer, store::MemoryStore};
+//!
+//! let header = CredentialSource::header(HeaderName::from_static("x-api-key"));
+//! let auth = AuthLayer::new(MemoryStore::new()).with_source(header)?;
+//! let open = PublicLayer::new().with_sources_of(&auth);
+//! # Ok::<(), tower_api_key::ConfigError>(())
+//! ```
+//!
+//! A request with two of these headers is refused (`several_credentials`), even if both have the
+//! same token: two parties that read one request would otherwise see two callers. Find clients that
+//! send both before you move.
+//!
+//! With HTTP Basic as a source, every `Authorization: Basic` is a credential, and the half that is
+//! not the token is ignored. The challenge of a 401 stays `Bearer`, so browsers show no dialog for
+//! a password. A browser that has such credentials all the same, from the URL of a page, sends them
+//! again by itself, also for pages of other sites: use
+//! [`with_browser_guard`](crate::AuthLayer::with_browser_guard), which refuses them.
+//!
+//! Name the headers in the layer that marks headers as sensitive
+//! ([`placement`](super::placement#outside-inside)) and in what the proxy and the error tracker
+//! leave out of their logs. Do not allow them in `Access-Control-Allow-Headers`: keys do not belong
+//! in a page.
+//!
+//! # Which tokens they have
+//!
+//! The main [prefixes](crate::credential::TokenFormat::with_prefixes) are those of new keys. The
+//! tokens of the other system stand beside them
+//! ([`with_further_prefix`](crate::credential::TokenFormat::with_further_prefix)):
+//!
+//! | a token of the other system | the shape | its id here |
+//! |---|---|---|
+//! | `sk_live_<id>.<secret>`, a key of an organization | [`OrgKey`](crate::credential::TokenShape::OrgKey) | the part before the dot |
+//! | `ghx_<secret>`, a key of an organization | [`OrgKeyWithoutId`](crate::credential::TokenShape::OrgKeyWithoutId) | computed from the digest |
+//! | `mycompany_<id>_<secret>`, a key of which only the secret was hashed | [`OrgKeyHashedBySecret`](crate::credential::TokenShape::OrgKeyHashedBySecret) | the part before the separator |
+//! | `user_<secret>`, a token of a person | [`PersonalToken`](crate::credential::TokenShape::PersonalToken) | any name, such as the number of its row |
+//! | any of them without a prefix | [`with_unprefixed`](crate::credential::TokenFormat::with_unprefixed) | the same |
+//!
+//! ```
+//! use tower_api_key::{AuthLayer, credential::*, manage::*, secret::Digest, store::*};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let format = TokenFormat::default()
+//!     .with_prefixes("acme_key_", "acme_user_")?
+//!     .with_further_prefix("ghx_", TokenShape::OrgKeyWithoutId)?;
+//! let store = MemoryStore::new();
+//! store.create_organization("org_1", None).await?;
+//! let manager = Manager::new(store.clone()).with_token_format(format.clone());
+//!
+//! # let kept = Digest::of(b"ghx_not-a-real-secret").to_hex();
+//! let digest = Digest::from_hex(&kept)?; // as the other system stores it
+//! let import = Import::new(key_id_of_digest(&digest), digest, "billing export");
+//! let operator = Actor::operator("move", Owner::Organization("org_1".into()));
+//! manager.import(&operator, Kind::OrgKey, import.with_role("viewer")).await?;
+//! let auth = AuthLayer::new(store).with_token_format(format);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - A token has the characters of `token68` (RFC 9110, section 11.2) in every source. Issue
+//!   new keys for tokens with others, such as `|`.
+//! - No prefix may begin with another one, because the id of a key would depend on which of them
+//!   counts.
+//! - An id that is computed from a digest is public like every id, so anyone who sees it can check
+//!   a guess of the key. Import such keys only if they have 128 random bits or more.
+//! - Stores find a key by that id as by any other. In [tables of your own](super::stores), add a
+//!   column for it, filled by [`key_id_of_digest`](crate::credential::key_id_of_digest).
+//! - With tokens that have no prefix, every bearer token is looked up, JWTs of other systems
+//!   included, and a [checksum](crate::credential::TokenFormat::with_required_checksum) saves no
+//!   lookups. Secret scanners do not recognize such tokens.
+//! - The texts of refusals name the main prefixes.
+//! - Give the layers and the [`Manager`](crate::manage::Manager::with_token_format) the same
+//!   format.
+//!
+//! # Which digests they have
+//!
+//! [`import`](crate::manage::Manager::import) takes the SHA-256 of the whole token, its prefix
+//! included, or of the secret where the shape says so, in [hex](crate::secret::Digest::from_hex),
+//! [Base64](crate::secret::Digest::from_base64) or [bytes](crate::secret::Digest::from_bytes).
+//! [`managing`](super::managing#migrating-from-another-system) has the steps. Salted digests,
+//! bcrypt and Argon2 are not supported. For a time, put a layer of yours around the `AuthLayer`
+//! that checks an unknown token as the other system does, imports it with
+//! [`Digest::of`](crate::secret::Digest::of), and passes the request on.

@@ -1,0 +1,160 @@
+//! How far a rotation is: whether clients still use the old credential, and when it is safe to end
+//! it.
+
+use super::{Actor, ManageError, Manager};
+use crate::{
+    clock::UnixMillis,
+    credential::Kind,
+    store::{CredentialInfo, EffectiveStatus, Granularity, ManageStore},
+};
+
+/// How far the rotation of a credential is.
+///
+/// It is computed from the recorded [uses](crate::LastUse), so it is as current as they are: a use
+/// shows once the recorder has written it, within a minute unless the store fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RotationState {
+    /// The credential has no successor.
+    NotRotated,
+    /// No client has used the successor yet.
+    SuccessorUnused,
+    /// Clients use the successor, and the old credential has been used since, or may have been
+    /// without a record of it.
+    InUse,
+    /// The old credential was not used since the successor's first use plus the
+    /// [granularity](Manager::with_use_granularity) of recorded uses, which is over: end it with
+    /// [`delete`](Manager::delete).
+    SafeToEnd,
+    /// The old credential is deleted, disabled or expired.
+    Ended,
+}
+
+impl<S: ManageStore> Manager<S> {
+    /// Returns how far the rotation of a credential is. Ask for the old one: the credential that
+    /// [`rotate`](Self::rotate) replaced.
+    ///
+    /// Without [recorded uses](Self::run_usage_recorder) the successor counts as unused.
+    ///
+    /// ```
+    /// # use tower_api_key::{credential::Kind, manage::*, store::ManageStore};
+    /// # async fn end_if_safe(
+    /// #     manager: &Manager<impl ManageStore>,
+    /// #     actor: &Actor,
+    /// #     old: &str,
+    /// # ) -> Result<(), ManageError> {
+    /// if manager.rotation_state(actor, Kind::OrgKey, old).await? == RotationState::SafeToEnd {
+    ///     manager.delete(actor, Kind::OrgKey, old).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`ManageError::NotAllowed`]; [`ManageError::UnknownCredential`];
+    /// [`ManageError::Damaged`] if a moment that matters cannot be read;
+    /// [`ManageError::Unavailable`].
+    pub async fn rotation_state(
+        &self,
+        actor: &Actor,
+        kind: Kind,
+        id: &str,
+    ) -> Result<RotationState, ManageError> {
+        let owner = self.owner(actor, kind)?;
+        self.within_deadline(async {
+            let old = self.find(&owner, id).await?;
+            let Some(successor) = &old.rotated_to else {
+                return Ok(RotationState::NotRotated);
+            };
+            let new = self.store.credential(&owner, successor.as_str()).await?;
+            if old.damaged || new.as_ref().is_some_and(|new| new.damaged) {
+                return Err(ManageError::Damaged);
+            }
+            let first_use = new.and_then(|new| new.first_used_at);
+            Ok(state(&old, first_use, self.granularity, self.clock.now()))
+        })
+        .await
+    }
+}
+
+/// Returns the state of a rotation. `first_use` is that of the successor.
+fn state(
+    old: &CredentialInfo,
+    first_use: Option<UnixMillis>,
+    granularity: Granularity,
+    now: UnixMillis,
+) -> RotationState {
+    if old.effective_status(now) != EffectiveStatus::Active {
+        return RotationState::Ended;
+    }
+    let Some(first_use) = first_use else {
+        return RotationState::SuccessorUnused;
+    };
+    // A use that comes sooner after a recorded one is not recorded itself.
+    let certain = first_use.0.saturating_add(granularity.of_rotated_millis());
+    let is_unused = old.last_used_at.is_none_or(|last| last.0 < certain);
+    match now.0 >= certain && is_unused {
+        true => RotationState::SafeToEnd,
+        false => RotationState::InUse,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Owner, Status};
+
+    const ROTATED: UnixMillis = UnixMillis(1_000_000);
+    /// When the successor was first used.
+    const FIRST: i64 = ROTATED.0 + 5_000;
+    /// From then on, every use of the old one is recorded.
+    const CERTAIN: i64 = FIRST + 60_000;
+
+    fn old(last_used_at: Option<i64>) -> CredentialInfo {
+        CredentialInfo {
+            rotated_to: Some("new".into()),
+            rotated_at: Some(ROTATED),
+            last_used_at: last_used_at.map(UnixMillis),
+            expires_at: Some(UnixMillis(CERTAIN + 1_000_000)),
+            ..CredentialInfo::new("old", Owner::Organization("org_1".into()), UnixMillis(0))
+        }
+    }
+
+    fn at(now: i64, old: &CredentialInfo, first_use: Option<i64>) -> RotationState {
+        let (first_use, adaptive) = (first_use.map(UnixMillis), Granularity::adaptive());
+        state(old, first_use, adaptive, UnixMillis(now))
+    }
+
+    #[test]
+    fn it_is_safe_to_end_exactly_once_no_use_can_be_hidden_and_none_is_recorded() {
+        for (last_used_at, now, expected) in [
+            (None, CERTAIN - 1, RotationState::InUse),
+            (None, CERTAIN, RotationState::SafeToEnd),
+            (Some(FIRST), CERTAIN, RotationState::SafeToEnd),
+            (Some(CERTAIN - 1), CERTAIN, RotationState::SafeToEnd),
+            (Some(CERTAIN), CERTAIN, RotationState::InUse),
+            (Some(CERTAIN), CERTAIN + 900_000, RotationState::InUse),
+        ] {
+            let state = at(now, &old(last_used_at), Some(FIRST));
+            assert_eq!(state, expected, "{last_used_at:?} {now}");
+        }
+        assert_eq!(
+            at(CERTAIN, &old(None), None),
+            RotationState::SuccessorUnused
+        );
+    }
+
+    #[test]
+    fn an_old_credential_that_is_no_longer_accepted_has_ended() {
+        let mut deleted = old(None);
+        deleted.status = Status::Deleted;
+        let expired = old(None);
+        let end = expired.expires_at.unwrap().0;
+        for (old, now) in [(&deleted, CERTAIN), (&expired, end)] {
+            for first_use in [None, Some(FIRST)] {
+                assert_eq!(at(now, old, first_use), RotationState::Ended);
+            }
+        }
+        assert_ne!(at(end - 1, &expired, None), RotationState::Ended);
+    }
+}

@@ -1,0 +1,110 @@
+//! Records that a store keeps: what they are resolved from, so that they follow a catalogue that is
+//! replaced.
+
+use super::{CredentialInfo, Grant, Record, Restrictions, StoreError, grant::StoredRights};
+use crate::{
+    credential::Kind,
+    error::ConfigError,
+    id::OrgId,
+    observe,
+    scope::{ScopeSet, Tables},
+};
+
+impl Record {
+    /// Returns the scopes that it was given one by one: those of a key that are not its role's,
+    /// `of_role`, or the only ones that a token may have.
+    pub(crate) fn own_scopes(&self, of_role: Option<&ScopeSet>) -> Option<ScopeSet> {
+        let allowed = self.restrictions().and_then(Restrictions::scopes);
+        match self.kind() {
+            Kind::PersonalToken => allowed.cloned(),
+            Kind::OrgKey => {
+                // Of a catalogue that was replaced between the making of the record and now.
+                let earlier = self.grant().by_role && allowed.is_none() && !self.is_current();
+                let of_role = earlier || of_role == Some(self.scopes());
+                (!of_role).then(|| self.scopes().clone())
+            }
+        }
+    }
+
+    /// Returns the same of a record that a store keeps, as it was stored.
+    pub(super) fn stored_scopes(&self) -> Option<&ScopeSet> {
+        self.grant().stored.as_ref()?.own.as_ref()
+    }
+
+    /// Keeps what the record says as what to resolve it from.
+    pub(super) fn kept(self, of_role: Option<&ScopeSet>) -> Self {
+        let own = self.own_scopes(of_role).map(ScopeSet::detached);
+        self.regrant(|grant| grant.keep(own))
+    }
+
+    /// Sets what a store keeps of its rights. They grant nothing until they are
+    /// [resolved](Self::resolved).
+    pub(super) fn keeping(self, role: Option<&str>, own: Option<ScopeSet>) -> Self {
+        self.regrant(|grant| {
+            grant.role = role.map(Into::into);
+            grant.keep(own);
+        })
+    }
+
+    /// Keeps what an info says, and resolves it.
+    pub(super) fn with_rights_of(
+        self,
+        info: &CredentialInfo,
+        tables: &Tables,
+    ) -> Result<Self, ConfigError> {
+        let own = info.scopes.as_ref();
+        let own = own.map(|scopes| scopes.iter().cloned().collect());
+        let only = Restrictions::of_lists(None, info.organizations.as_deref());
+        self.restricted_to(only)
+            .keeping(info.role.as_deref(), own)
+            .resolved(tables)
+    }
+
+    /// Resolves what is kept of its rights with the tables of a catalogue.
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownRole`].
+    pub(super) fn resolved(&self, tables: &Tables) -> Result<Self, ConfigError> {
+        let role = self.role().map(|role| tables.role(role)).transpose()?;
+        let of_role = role.map(|(_, scopes)| scopes.clone());
+        let own = self.stored_scopes().map(|own| tables.expand(own.iter()));
+        let kind = self.kind();
+        Ok(self.clone().regrant(|grant| {
+            grant.role = role.map(|(name, _)| name.clone());
+            grant.by_role = role.is_some() && (own.is_none() || kind == Kind::PersonalToken);
+            let held = match kind {
+                Kind::OrgKey => own.or(of_role),
+                Kind::PersonalToken => {
+                    own.into_iter().for_each(|own| grant.allow_only(own));
+                    of_role
+                }
+            };
+            grant.hold(held.unwrap_or_else(ScopeSet::empty));
+        }))
+    }
+
+    /// Returns a token's record as its owner, a member in `role`, has it in an organization. If the
+    /// tables have no such role, the record grants nothing and is not current.
+    pub(super) fn as_member(&self, organization: &OrgId, role: &str, tables: &Tables) -> Self {
+        let there = self.clone().in_organization(organization);
+        let there = there.regrant(|grant| grant.role = Some(role.into()));
+        there
+            .resolved(tables)
+            .unwrap_or_else(|_| there.regrant(|grant| grant.scopes = ScopeSet::unresolved()))
+    }
+}
+
+impl Grant {
+    fn keep(&mut self, own: Option<ScopeSet>) {
+        self.stored = Some(StoredRights { own });
+    }
+}
+
+/// Reports that a record has a role which the catalogue does not have, and returns the error of its
+/// lookup.
+pub(super) fn unknown_role(record: &Record, error: ConfigError) -> StoreError {
+    if let ConfigError::UnknownRole(role) = &error {
+        observe::unknown_role(record.kind(), record.id(), role);
+    }
+    StoreError::corrupt(error)
+}
