@@ -182,7 +182,7 @@ impl LastUse {
     /// impl Table {
     ///     async fn update(&mut self, uses: &[Usage]) -> io::Result<()> {
     ///         for used in uses {
-    ///             let last = self.noted.entry(used.id.as_str().to_owned()).or_default();
+    ///             let last = self.0.entry(used.id.as_str().to_owned()).or_default();
     ///             *last = used.at.0.max(*last); // another node may have written a later one
     ///         }
     ///         Ok(())
