@@ -393,7 +393,8 @@ async fn lists_leave_connections_for_lookups() {
             SELECT i AS number, 0 AS at, 'issued' AS action, iif(i < 0, 'org_1', NULL) AS \
             organization_id,
                 'a' AS credential_id, NULL AS related_id, 'bearer' AS actor_kind, NULL AS \
-                actor_id, NULL AS actor_user_id, NULL AS origin
+                actor_id, NULL AS actor_user_id, NULL AS origin, NULL AS description,
+                NULL AS metadata, NULL AS allowed_networks, NULL AS environment, NULL AS expires_at
             FROM n";
     sqlx::raw_sql(slow).execute(&pool).await.unwrap();
     let owner = Owner::Organization("org_1".into());
