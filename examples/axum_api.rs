@@ -34,7 +34,10 @@ use tower_api_key::{
     manage::{Actor, Issued, ManageError, Manager, NewKey, NewToken, PageCursor, Rotation},
     scope::Catalogue,
     secret::Secret,
-    store::{Attributes, Cached, CredentialInfo, Directory, Filter, Owner, WriteError},
+    store::{
+        Attributes, Cached, CredentialInfo, Directory, ExpiryWatch, Filter, Owner, Retention,
+        WriteError,
+    },
 };
 use tower_api_key_sqlx::SqliteStore;
 use tower_http::{
@@ -70,6 +73,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let manager = Manager::new(store);
     let uses = LastUse::new();
     tokio::spawn(manager.clone().run_usage_recorder(uses.clone()));
+    tokio::spawn(manager.clone().run_expiry_watch(ExpiryWatch::default()));
+    tokio::spawn(manager.clone().run_retention(Retention::default()));
     let address = listener.local_addr()?.to_string();
     println!("# the credentials are in {}", file.display());
     match first_credentials(&manager).await? {

@@ -102,4 +102,8 @@ pub enum ConfigError {
     /// A time between recorded uses that would write too many rows.
     #[error("invalid granularity {0:?}: use at least 1 s, or the adaptive one")]
     GranularityTooFine(Duration),
+    /// A threshold of [`ExpiryWatch::before`](crate::store::ExpiryWatch::before) is below a
+    /// millisecond or above ten years.
+    #[error("a threshold of {0:?} is below a millisecond or above ten years")]
+    InvalidThreshold(Duration),
 }

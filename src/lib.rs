@@ -185,6 +185,9 @@ pub use store::CredentialStore;
 /// );
 /// ```
 ///
+/// `cargo test --release` builds the program with the feature if its tests need it: leave the
+/// assertion out there, for example with a `--cfg` of your own.
+///
 /// With the feature, the first verdict of a process emits an event at `WARN`, and so does the first
 /// forged principal; see [`observe`](mod@observe).
 pub const TESTING_ENABLED: bool = cfg!(feature = "testing");

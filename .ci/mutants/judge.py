@@ -62,10 +62,11 @@ class Court:
                     self.reaching[number].append((binary, test))
 
     def tests_of(self, mutant):
-        """Of the mutant's own package; first what caught mutants of the same file, then the
-        quickest."""
-        own = "sqlx/" if mutant.package.endswith("sqlx") else "core/"
-        tests = [test for test in self.reaching[mutant.number] if test[0].startswith(own)]
+        """First what caught mutants of the same file, then the quickest. A store is tested by the
+        core too, with its contract; the core by its own tests alone."""
+        tests = self.reaching[mutant.number]
+        if not mutant.package.endswith("sqlx"):
+            tests = [test for test in tests if test[0].startswith("core/")]
         caught = {test: min(self.caught_here[mutant.file, *test], 3) for test in tests}
         return sorted(tests, key=lambda test: (-caught[test], self.seconds[test]))
 

@@ -58,8 +58,8 @@ def judged(options, mutants, chosen, tree, verdicts):
     print(f"built with {len(placed)} of {len(mutants)} mutants", flush=True)
     if options.build:
         return False
-    packages = {"sqlx" if m.package.endswith("sqlx") else "core" for m in chosen}
-    binaries = {name: b for name, b in binaries.items() if name.split("/")[0] in packages}
+    if not any(m.package.endswith("sqlx") for m in chosen):
+        binaries = {name: b for name, b in binaries.items() if name.startswith("core/")}
     found = survey.of(binaries, WORK, jobs, options.slow)
     if options.survey:
         return False

@@ -38,7 +38,7 @@ pub enum Cell {
 }
 
 /// The columns, each with values that mean something in it.
-const COLUMNS: [(&str, &[&str]); 35] = [
+const COLUMNS: [(&str, &[&str]); 36] = [
     ("status", &["active", "disabled", "deleted"]),
     ("pepper", &[PEPPER, "2025"]),
     ("organization_id", &["org_a", "org_b", ""]),
@@ -96,6 +96,7 @@ const COLUMNS: [(&str, &[&str]); 35] = [
     ("last_address", &["192.0.2.1", "2001:db8::1", "here"]),
     ("last_user_agent", &["curl/8.5.0", ""]),
     ("rotated_at", &[]),
+    ("deleted_at", &[]),
     ("number", &[]),
     ("at", &[]),
     ("rotated", &[]),

@@ -275,11 +275,39 @@
 //! - Give every node the same catalogue, peppers and token format, in the order that
 //!   [`many_machines`](super::many_machines#roles) and [`peppers`](super::peppers) describe for a
 //!   change of each. Alert on `tower_api_key_unknown_roles_total`.
-//! - Follow the feed on each node, alert on `tower_api_key_feed_up` being 0, and call `prune` from
-//!   one of them.
+//! - Follow the feed on each node, and alert on `tower_api_key_feed_up` being 0.
+//! - Run [`run_expiry_watch`](crate::manage::Manager::run_expiry_watch) and
+//!   [`run_retention`](crate::manage::Manager::run_retention) on each node, or on one: their work is
+//!   done once.
 //! - Make all changes through the cache that the same node's layers use.
 //! - After a failover without synchronous replication, repeat the last revocations: the standby may
 //!   not have received them.
+//!
+//! # What grows
+//!
+//! Every table grows with what is done to credentials, and not with requests.
+//! [`run_retention`](crate::manage::Manager::run_retention) removes what is old:
+//!
+//! | table | what is removed | after |
+//! |---|---|---|
+//! | `credentials` | deleted ones, and expired ones | 90 days, a year |
+//! | `credentials`, two columns | idempotency keys | 24 hours |
+//! | `events` | audit events | two years |
+//! | `uses` | the use of a credential that was not used since | 400 days, or with the credential |
+//! | `changes` | rows of the log | 7 days; SQLite keeps 10 000 rows |
+//! | `tombstones` | they stay: two short texts for each removed credential | |
+//! | `organizations`, `users`, `memberships` | what your service removes | |
+//!
+//! A million deleted credentials took 187.5 MiB in SQLite and 291.7 MiB in PostgreSQL, and their
+//! tombstones 28.4 MiB and 105.3 MiB after a `VACUUM FULL`. Meanwhile the 99th percentile of lookups
+//! rose from 0.9 to 3.4 ms and from 1.0 to 2.6 ms, on two cores that were doing other work as well
+//! (`cargo run --release -p tower-api-key-proof --bin retention`). In PostgreSQL each removal is a
+//! row of the change log until that is swept, too.
+//!
+//! [`Retention`](crate::store::Retention) sets other ages. Removing takes rights in PostgreSQL that
+//! the service does not need for anything else: see
+//! [`tower_api_key_sqlx::postgres`]. Give them to a job of its own that calls
+//! [`sweep`](crate::manage::Manager::sweep), if the service is not to be able to remove audit events.
 //!
 //! # Starting and stopping
 //!

@@ -105,21 +105,23 @@
 //! [the same](crate::manage::Manager::with_token_format): it mints what the layer reads.
 //!
 //! The first key of an organization has no creator: a command or a job creates the organization
-//! and issues the key as an operator, once.
+//! and then issues the key as an operator. Later starts find the organization there, and issue no
+//! other key.
 //!
 //! ```
 //! use tower_api_key::{manage::*, store::*};
 //!
 //! async fn first_key(
 //!     store: impl ManageStore + Directory + Clone,
-//! ) -> Result<Issued, Box<dyn std::error::Error>> {
+//! ) -> Result<Option<Issued>, Box<dyn std::error::Error>> {
 //!     match store.create_organization("org_1", None).await {
-//!         Ok(()) | Err(WriteError::Taken(_)) => {} // created by an earlier start
+//!         Ok(()) => {}
+//!         Err(WriteError::Taken(_)) => return Ok(None), // an earlier start has issued the key
 //!         Err(error) => return Err(error.into()),
 //!     }
 //!     let operator = Actor::operator("set-up", Owner::Organization("org_1".into()));
-//!     let new = NewKey::named("first key").with_role("admin").with_idempotency_key("first-key");
-//!     Ok(Manager::new(store).issue_key(&operator, new).await?)
+//!     let new = NewKey::named("first key").with_role("admin");
+//!     Ok(Some(Manager::new(store).issue_key(&operator, new).await?))
 //! }
 //! ```
 //!
@@ -133,7 +135,9 @@
 //!   [`LastUse`](crate::LastUse) to the layers and to
 //!   [`run_usage_recorder`](crate::manage::Manager::run_usage_recorder), and write the rest when
 //!   the service stops.
+//! - Warn customers before a key expires, and remove old rows, with two tasks: see
+//!   [`life`](super::life#it-ends).
 //! - Put a rate limit by client address in front. Guessing is hopeless, but each unknown key costs
 //!   a lookup.
-//! - Make a release build with the feature `testing` fail:
+//! - See to it that no release is built with the feature `testing`:
 //!   [`TESTING_ENABLED`](crate::TESTING_ENABLED).

@@ -151,7 +151,7 @@
 //! # Rotation
 //!
 //! [`rotate`](crate::manage::Manager::rotate) replaces a credential with a new one that has the
-//! same rights. Without an overlap window the old one ends at once. With one, both are valid until
+//! same rights, and the same expiry unless you set another. Without an overlap window the old one ends at once. With one, both are valid until
 //! the window ends, and not a request longer: the layer checks the expiry on every request,
 //! whatever is cached.
 //!
@@ -204,8 +204,8 @@
 //! their use in memory, and the task writes once a minute. A database that cannot be written to
 //! does not affect requests.
 //!
-//! The first use of a credential is written by the next round, and so is the first one after a
-//! rotation. Other writes per credential are at least a minute apart within the first hour after
+//! The first use of a credential is written by the next round, and so is every round's of one that
+//! was rotated. Other writes per credential are at least a minute apart within the first hour after
 //! the first use, an hour within the first day, and a day after that, whichever nodes saw it. So
 //! someone who puts a new key into service sees it at work within a minute, and a key that is used
 //! all day costs the database one write a day. Set another
@@ -215,7 +215,8 @@
 //!
 //! [`LastUse::with_client_address`](crate::LastUse::with_client_address) and
 //! [`with_user_agent`](crate::LastUse::with_user_agent) also keep where the last recorded use came
-//! from, which helps an owner to find a forgotten client. Both are off by default: they are
+//! from, which helps an owner to find a forgotten client. The address is the one that the layer
+//! knows by [`with_client_address`](crate::AuthLayer::with_client_address). Both are off by default: they are
 //! personal data if persons use the credentials. A later use replaces them, and deleting the user
 //! removes those of the user's tokens.
 //!

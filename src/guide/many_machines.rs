@@ -126,8 +126,9 @@
 //!
 //! # What to know
 //!
-//! - Call `prune` regularly, for example hourly with an age of a day: the log grows by a row for
-//!   each change.
+//! - The log grows by a row for each change:
+//!   [`run_retention`](crate::manage::Manager::run_retention) removes those of more than a week ago,
+//!   and `prune` those of an age that you choose.
 //! - The feed has a connection of its own, outside the pool but with the pool's options. The pool's
 //!   `after_connect` does not run for it. So put whatever a connection needs to reach the schema (a
 //!   role, a setting) into the connect options, such as `options([("role", "api_key_service")])`.

@@ -48,7 +48,7 @@
 //! | a token of the other system | the shape | its id here |
 //! |---|---|---|
 //! | `sk_live_<id>.<secret>`, a key of an organization | [`OrgKey`](crate::credential::TokenShape::OrgKey) | the part before the dot |
-//! | `ghx_<secret>`, a key of an organization | [`OrgKeyWithoutId`](crate::credential::TokenShape::OrgKeyWithoutId) | computed from the digest |
+//! | `ghx_<secret>` or `sk_live_<secret>`, a key of an organization | [`OrgKeyWithoutId`](crate::credential::TokenShape::OrgKeyWithoutId) | computed from the digest |
 //! | `mycompany_<id>_<secret>`, a key of which only the secret was hashed | [`OrgKeyHashedBySecret`](crate::credential::TokenShape::OrgKeyHashedBySecret) | the part before the separator |
 //! | `user_<secret>`, a token of a person | [`PersonalToken`](crate::credential::TokenShape::PersonalToken) | any name, such as the number of its row |
 //! | any of them without a prefix | [`with_unprefixed`](crate::credential::TokenFormat::with_unprefixed) | the same |

@@ -101,7 +101,9 @@
 //!
 //! # A key expires
 //!
-//! Give the layer a clock that the test moves:
+//! Give the layer, and the manager and the cache if there are any, a clock that the test moves. Let
+//! it begin long ago: no store tells of what expires, removes old rows or records uses by a clock
+//! that is ahead of its own.
 //!
 //! ```
 //! # #[cfg(feature = "testing")]

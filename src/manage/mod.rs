@@ -33,7 +33,8 @@
 //! ```
 //!
 //! In the source: `issue` creates credentials, following the `rules`; `change` renames, disables,
-//! enables and deletes; `rotate`, `revoke`, `import` and `list` are what their names suggest.
+//! enables and deletes; `rotate`, `revoke`, `import` and `list` are what their names suggest. What
+//! happens by itself is in `expiry`, `usage` and `retention`.
 //! [`ManageStore`] is what a store has to implement.
 
 mod actor;
@@ -42,11 +43,13 @@ mod cursor;
 mod deadline;
 mod edit;
 mod error;
+mod expiry;
 mod fingerprint;
 mod import;
 mod issue;
 mod list;
 mod request;
+mod retention;
 mod revoke;
 mod rotate;
 mod rotation_state;

@@ -232,6 +232,7 @@ impl<S: ManageStore> Manager<S> {
                 .push(actor.event(now, AuditAction::Deleted, &before));
             let after = CredentialInfo {
                 status: Status::Deleted,
+                deleted_at: Some(now),
                 ..before.clone()
             };
             commit.changes.push(Update { before, after });
@@ -255,6 +256,7 @@ fn replaced(
     };
     if overlap.is_zero() {
         after.status = Status::Deleted;
+        after.deleted_at = Some(now);
     } else {
         let end = later(now, overlap);
         after.expires_at = Some(old.expires_at.map_or(end, |own| own.min(end)));

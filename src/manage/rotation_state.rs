@@ -5,8 +5,12 @@ use super::{Actor, ManageError, Manager};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
-    store::{CredentialInfo, EffectiveStatus, Granularity, ManageStore},
+    store::{CredentialInfo, EffectiveStatus, ManageStore},
 };
+
+/// Within this time each node writes what it has seen, in milliseconds. Of a rotated credential no
+/// use hides a later one.
+const ROUND: i64 = 60_000;
 
 /// How far the rotation of a credential is.
 ///
@@ -22,9 +26,9 @@ pub enum RotationState {
     /// Clients use the successor, and the old credential has been used since, or may have been
     /// without a record of it.
     InUse,
-    /// The old credential was not used since the successor's first use plus the
-    /// [granularity](Manager::with_use_granularity) of recorded uses, which is over: end it with
-    /// [`delete`](Manager::delete).
+    /// The old credential was not used later than a minute after the successor's first use, and
+    /// another minute is over, by the clock of this manager, in which each node has written its uses:
+    /// end it with [`delete`](Manager::delete).
     SafeToEnd,
     /// The old credential is deleted, disabled or expired.
     Ended,
@@ -71,29 +75,23 @@ impl<S: ManageStore> Manager<S> {
                 return Err(ManageError::Damaged);
             }
             let first_use = new.and_then(|new| new.first_used_at);
-            Ok(state(&old, first_use, self.granularity, self.clock.now()))
+            Ok(state(&old, first_use, self.clock.now()))
         })
         .await
     }
 }
 
 /// Returns the state of a rotation. `first_use` is that of the successor.
-fn state(
-    old: &CredentialInfo,
-    first_use: Option<UnixMillis>,
-    granularity: Granularity,
-    now: UnixMillis,
-) -> RotationState {
+fn state(old: &CredentialInfo, first_use: Option<UnixMillis>, now: UnixMillis) -> RotationState {
     if old.effective_status(now) != EffectiveStatus::Active {
         return RotationState::Ended;
     }
     let Some(first_use) = first_use else {
         return RotationState::SuccessorUnused;
     };
-    // A use that comes sooner after a recorded one is not recorded itself.
-    let certain = first_use.0.saturating_add(granularity.of_rotated_millis());
+    let certain = first_use.0.saturating_add(ROUND);
     let is_unused = old.last_used_at.is_none_or(|last| last.0 < certain);
-    match now.0 >= certain && is_unused {
+    match now.0 >= certain.saturating_add(ROUND) && is_unused {
         true => RotationState::SafeToEnd,
         false => RotationState::InUse,
     }
@@ -107,8 +105,10 @@ mod tests {
     const ROTATED: UnixMillis = UnixMillis(1_000_000);
     /// When the successor was first used.
     const FIRST: i64 = ROTATED.0 + 5_000;
-    /// From then on, every use of the old one is recorded.
+    /// From then on, a use of the old one is one of a client that has not switched.
     const CERTAIN: i64 = FIRST + 60_000;
+    /// Then each use before that is recorded.
+    const WRITTEN: i64 = CERTAIN + 60_000;
 
     fn old(last_used_at: Option<i64>) -> CredentialInfo {
         CredentialInfo {
@@ -121,25 +121,24 @@ mod tests {
     }
 
     fn at(now: i64, old: &CredentialInfo, first_use: Option<i64>) -> RotationState {
-        let (first_use, adaptive) = (first_use.map(UnixMillis), Granularity::adaptive());
-        state(old, first_use, adaptive, UnixMillis(now))
+        state(old, first_use.map(UnixMillis), UnixMillis(now))
     }
 
     #[test]
     fn it_is_safe_to_end_exactly_once_no_use_can_be_hidden_and_none_is_recorded() {
         for (last_used_at, now, expected) in [
-            (None, CERTAIN - 1, RotationState::InUse),
-            (None, CERTAIN, RotationState::SafeToEnd),
-            (Some(FIRST), CERTAIN, RotationState::SafeToEnd),
-            (Some(CERTAIN - 1), CERTAIN, RotationState::SafeToEnd),
-            (Some(CERTAIN), CERTAIN, RotationState::InUse),
-            (Some(CERTAIN), CERTAIN + 900_000, RotationState::InUse),
+            (None, WRITTEN - 1, RotationState::InUse),
+            (None, WRITTEN, RotationState::SafeToEnd),
+            (Some(FIRST), WRITTEN, RotationState::SafeToEnd),
+            (Some(CERTAIN - 1), WRITTEN, RotationState::SafeToEnd),
+            (Some(CERTAIN), WRITTEN, RotationState::InUse),
+            (Some(CERTAIN), WRITTEN + 900_000, RotationState::InUse),
         ] {
             let state = at(now, &old(last_used_at), Some(FIRST));
             assert_eq!(state, expected, "{last_used_at:?} {now}");
         }
         assert_eq!(
-            at(CERTAIN, &old(None), None),
+            at(WRITTEN, &old(None), None),
             RotationState::SuccessorUnused
         );
     }
@@ -150,7 +149,7 @@ mod tests {
         deleted.status = Status::Deleted;
         let expired = old(None);
         let end = expired.expires_at.unwrap().0;
-        for (old, now) in [(&deleted, CERTAIN), (&expired, end)] {
+        for (old, now) in [(&deleted, WRITTEN), (&expired, end)] {
             for first_use in [None, Some(FIRST)] {
                 assert_eq!(at(now, old, first_use), RotationState::Ended);
             }

@@ -38,7 +38,10 @@ impl<S> Manager<S> {
         Self { format, ..self }
     }
 
-    /// Sets the clock that decides expiry.
+    /// Sets the clock that decides expiry, and what is old.
+    ///
+    /// What a store removes, tells of and records as a use goes by its own clock if this one is
+    /// ahead, so in a test let a `ManualClock` begin long ago.
     pub fn with_clock(self, clock: impl Clock) -> Self {
         Self {
             clock: Arc::new(clock),

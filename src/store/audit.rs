@@ -35,13 +35,17 @@ pub struct AuditEvent {
     pub owner: Owner,
     /// The credential.
     pub credential: CredentialId,
-    /// For [`Rotated`](AuditAction::Rotated) the successor, for [`Issued`](AuditAction::Issued) the
-    /// credential that this one replaced.
+    /// For [`Issued`](AuditAction::Issued) and [`SuccessorUsed`](AuditAction::SuccessorUsed) the
+    /// credential that this one replaced. For [`Rotated`](AuditAction::Rotated), uses after a
+    /// rotation and [`OverlapEnded`](AuditAction::OverlapEnded) the successor.
     pub related: Option<CredentialId>,
     /// Who did it.
     pub by: AuditActor,
     /// Where the actor acted from, as passed by the service, such as the client's address.
     pub origin: Option<Box<str>>,
+    /// For [`ExpiresSoon`](AuditAction::ExpiresSoon) when it expires, for
+    /// [`OverlapEnded`](AuditAction::OverlapEnded) when the overlap ended.
+    pub expires_at: Option<UnixMillis>,
     /// What the credential's attributes were set to, if the action set them: when it was issued,
     /// imported or edited.
     pub attributes: Attributes,
@@ -67,6 +71,7 @@ impl AuditEvent {
             related: None,
             by,
             origin: None,
+            expires_at: None,
             attributes: Attributes::default(),
         }
     }
@@ -140,6 +145,18 @@ actions! {
     Revoked = "revoked";
     /// It was used for the first time since its successor was issued.
     UsedAfterRotation = "used_after_rotation";
+    /// It was used when at least half of its overlap had passed.
+    UsedAtHalfOfOverlap = "used_at_half_of_overlap";
+    /// It was used when at least nine tenths of its overlap had passed.
+    UsedAtNineTenthsOfOverlap = "used_at_nine_tenths_of_overlap";
+    /// It was used for the first time, and has replaced another credential.
+    SuccessorUsed = "successor_used";
+    /// The overlap after its rotation has ended.
+    OverlapEnded = "overlap_ended";
+    /// It expires soon, at the [`expires_at`](AuditEvent::expires_at) of the event.
+    ExpiresSoon = "expires_soon";
+    /// It expired because it was not used for long.
+    ExpiredUnused = "expired_unused";
     /// The stored action cannot be read: it is damaged, or a newer version wrote it.
     Unknown = "unknown";
 }

@@ -143,6 +143,8 @@ pub struct CredentialInfo {
     pub rotated_to: Option<CredentialId>,
     /// When it was rotated.
     pub rotated_at: Option<UnixMillis>,
+    /// When it was deleted; `None` if it was not, or if that is not known.
+    pub deleted_at: Option<UnixMillis>,
     /// Whether part of the stored data could not be read. That part is empty here, a moment is 0,
     /// and an unreadable status is [`Disabled`](Status::Disabled). The credential may be refused
     /// with a 503, and it can be ended like any other.
@@ -175,6 +177,7 @@ impl CredentialInfo {
             rotated_from: None,
             rotated_to: None,
             rotated_at: None,
+            deleted_at: None,
             damaged: false,
         }
     }

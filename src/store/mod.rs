@@ -74,7 +74,7 @@ pub use attributes::{
     Attributes, Conditions, InvalidAttributes, InvalidMetadata, InvalidNetwork, Metadata, Network,
 };
 pub use audit::{AuditAction, AuditActor, AuditEvent};
-pub use backend::{Granularity, ManageStore, Usage};
+pub use backend::{ExpiryWatch, Granularity, ManageStore, Retention, Swept, Usage};
 pub use cached::{Cached, MonotonicClock, StoreReader};
 pub use change::{Change, Feed, FeedEvent};
 pub use directory::Directory;

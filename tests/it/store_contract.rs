@@ -236,6 +236,9 @@ mod own_tables {
             .without(Feature::Idempotency)
             .without(Feature::AuditTrail)
             .without(Feature::LastUse)
+            .without(Feature::UnusedCredentials)
+            .without(Feature::ExpiryWatch)
+            .without(Feature::Retention)
             .without(Feature::Attributes)
             .with_resolution(Duration::from_secs(1))
     }

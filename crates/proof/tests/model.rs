@@ -115,6 +115,17 @@ impl Backend for Postgres {
         self.open().await.migrate().await.unwrap();
     }
 
+    async fn clear(&self) {
+        let pool = self.pool.borrow().0.clone();
+        let sql = format!(
+            "DELETE FROM {0}.credentials; DELETE FROM {0}.uses;
+            UPDATE {0}.expiry_watch SET through = 0, kind = '', id = ''",
+            self.schema
+        );
+        let cleared = sqlx::raw_sql(sqlx::AssertSqlSafe(sql));
+        cleared.execute(&pool).await.unwrap();
+    }
+
     async fn open(&self) -> PostgresStore {
         let pool = {
             let (pool, opened) = &mut *self.pool.borrow_mut();

@@ -69,15 +69,18 @@ pub(crate) fn pairs(json: Option<String>) -> Result<Option<Vec<(String, String)>
     Ok(pairs.map(Vec::from_iter))
 }
 
+/// Reads the kind of a credential.
+pub(crate) fn kind(word: &str) -> Option<Kind> {
+    [Kind::OrgKey, Kind::PersonalToken]
+        .into_iter()
+        .find(|kind| kind.as_str() == word)
+}
+
 /// Reads a row of the change log. A row that the triggers did not write may stand for any change.
 pub(crate) fn change(subject: Option<&str>, kind: Option<&str>, id: Option<String>) -> Change {
-    match (subject, kind, id) {
-        (Some("credential"), Some("org_key"), Some(id)) => Change::Credential {
-            kind: Kind::OrgKey,
-            id: id.into(),
-        },
-        (Some("credential"), Some("pat"), Some(id)) => Change::Credential {
-            kind: Kind::PersonalToken,
+    match (subject, kind.and_then(self::kind), id) {
+        (Some("credential"), Some(kind), Some(id)) => Change::Credential {
+            kind,
             id: id.into(),
         },
         (Some("user"), _, Some(id)) => Change::User(id.into()),

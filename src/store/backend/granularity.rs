@@ -13,8 +13,8 @@ const LEAST: Duration = Duration::from_secs(1);
 
 /// How far apart the recorded uses of one credential are.
 ///
-/// The first use of a credential is recorded in any case, and so is the first one after its
-/// rotation, from which on an adaptive one is a minute. A later one is recorded if it comes late
+/// The first use of a credential is recorded in any case, and so is what each round writes of one
+/// that was rotated, so that you see whether it is still in use. Any other later one is recorded if it comes late
 /// enough after the recorded one, so [`last_used_at`](crate::store::CredentialInfo::last_used_at)
 /// is that much behind at most.
 ///
@@ -71,17 +71,6 @@ impl Granularity {
             HOUR.. => HOUR,
             _ => MINUTE,
         })
-    }
-
-    /// Returns the time in milliseconds after which a use of a credential that was rotated is
-    /// recorded again: a minute if it is [adaptive](Self::adaptive), so that you see soon whether
-    /// the old credential is still in use.
-    #[must_use]
-    pub const fn of_rotated_millis(self) -> i64 {
-        match self.0 {
-            Some(fixed) => fixed,
-            None => MINUTE,
-        }
     }
 
     /// Returns how often the collected uses are written: every minute, or as often as it says if

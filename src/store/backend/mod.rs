@@ -32,13 +32,16 @@ mod attribute_columns;
 mod authority;
 mod commit;
 mod ending;
+mod expiry;
 mod granularity;
 mod listing;
 mod observed;
 mod pseudonym;
 mod record_reader;
+mod retention;
 mod rows;
 mod stored_digest;
+mod unused;
 mod usage;
 
 use std::sync::Arc;
@@ -50,18 +53,24 @@ pub use authority::{ActorState, Authority, Requirements};
 pub(super) use commit::check_grants;
 pub use commit::{Cap, Commit, EarlierIssue, Idempotency, NewCredential, Update};
 pub use ending::{EndStatus, EndTarget, Ending};
+pub(crate) use expiry::OPERATOR;
+pub use expiry::{ExpiryWatch, ExpiryWindow};
 pub use granularity::Granularity;
 pub use listing::{ListQuery, Position};
 pub use observed::{observe_revocation_lag, report_feed_lost, report_unknown_role};
 pub use pseudonym::pseudonym;
 pub use record_reader::RecordReader;
+pub use retention::{Retention, Sweep, Swept, SweptBatch};
 pub use rows::{Columns, audit_event, credential_info, read_digest};
 pub use stored_digest::{DigestPolicy, StoredDigest};
-pub use usage::{LastUsage, Successor, Usage, UsageDecision};
+pub use unused::{UnusedPage, UnusedQuery};
+pub use usage::{LastUsage, OverlapStage, Successor, Usage, UsageDecision};
 
 use super::{AuditEvent, CredentialInfo, CredentialStore, Owner, Record, StoreError, WriteError};
 pub use super::{audit::ActorColumns, error::BoxError};
-use crate::{credential::Kind, id::CredentialId, scope::Catalogue, secret::Digest};
+use crate::{
+    clock::UnixMillis, credential::Kind, id::CredentialId, scope::Catalogue, secret::Digest,
+};
 
 /// A store whose credentials a [`Manager`](crate::manage::Manager) can manage.
 ///
@@ -191,8 +200,9 @@ pub trait ManageStore: CredentialStore {
     /// [`Usage::decide`] says: not if it is before the recorded one, or so soon after it that its
     /// [granularity](Usage::granularity) counts both as one.
     ///
-    /// The first use of a credential since its rotation is also an audit event
-    /// ([`UsedAfterRotation`](super::AuditAction::UsedAfterRotation)); these events are returned.
+    /// Some uses of both credentials of a rotation are also audit events, which are returned: the
+    /// first use of the new one, and of the old one the first since the rotation, since half of the
+    /// overlap, and since nine tenths of it.
     ///
     /// By default nothing is recorded.
     ///
@@ -201,6 +211,71 @@ pub trait ManageStore: CredentialStore {
     async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
         let _ = uses;
         Ok(Vec::new())
+    }
+
+    /// Tells of credentials that expire soon and of overlaps that have ended: stores an audit event
+    /// for each, and returns the events.
+    ///
+    /// For each [window](ExpiryWatch::windows) at `now`, or at the store's own time if that is
+    /// earlier, a store tells of at most `limit` credentials, and remembers in the same transaction
+    /// how far it has looked, so that it tells of each once, on whichever node. It leaves out what
+    /// is not accepted for another reason, as because its owner is gone.
+    ///
+    /// By default it tells of none.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing was told.
+    async fn watch_expiry(
+        &self,
+        watch: &ExpiryWatch,
+        now: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        let _ = (watch, now, limit);
+        Ok(Vec::new())
+    }
+
+    /// Lists the events of [`watch_expiry`](Self::watch_expiry) of all owners, oldest first: at most
+    /// `limit`, and only those with a number above `after`. Who has read one with a number has read
+    /// all that have a lower number: none is added before it.
+    ///
+    /// By default there are none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn expiry_events(
+        &self,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        let _ = (after, limit);
+        Ok(Vec::new())
+    }
+
+    /// Lists credentials of all owners that were not used since a moment.
+    ///
+    /// By default there are none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn unused(&self, query: &UnusedQuery) -> Result<UnusedPage, StoreError> {
+        let _ = query;
+        Ok(UnusedPage::default())
+    }
+
+    /// Removes a batch of what is old enough, by the store's own time if that is earlier than the
+    /// sweep's. In place of a credential it keeps its kind and id, which stay taken.
+    ///
+    /// Lookups do not wait for it. What was removed stays removed, and a part that
+    /// [fails](SweptBatch::failed) does not keep it from the others.
+    ///
+    /// By default nothing is removed.
+    ///
+    /// # Errors
+    /// [`StoreError`] if nothing could be tried.
+    async fn sweep(&self, sweep: &Sweep) -> Result<SweptBatch, StoreError> {
+        let _ = sweep;
+        Ok(SweptBatch::default())
     }
 
     /// Stores a credential as it is, with no rules applied and no audit event. Use it to set up a
@@ -305,6 +380,31 @@ impl<S: ManageStore + ?Sized> ManageStore for Arc<S> {
 
     async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
         (**self).record_uses(uses).await
+    }
+
+    async fn watch_expiry(
+        &self,
+        watch: &ExpiryWatch,
+        now: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        (**self).watch_expiry(watch, now, limit).await
+    }
+
+    async fn expiry_events(
+        &self,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        (**self).expiry_events(after, limit).await
+    }
+
+    async fn unused(&self, query: &UnusedQuery) -> Result<UnusedPage, StoreError> {
+        (**self).unused(query).await
+    }
+
+    async fn sweep(&self, sweep: &Sweep) -> Result<SweptBatch, StoreError> {
+        (**self).sweep(sweep).await
     }
 
     async fn insert(&self, record: Record) -> Result<(), WriteError> {

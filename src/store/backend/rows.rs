@@ -137,7 +137,7 @@ fn present(text: Option<String>, column: &str) -> Result<String, StoreError> {
 
 /// Reads a credential of `owner`: the columns `name`, `role`, `status`, `scopes` (of a token,
 /// `own_scopes`), `own_organizations`, `created_at`, `expires_at`, `first_used_at`, `last_used_at`,
-/// `last_address`, `last_user_agent`, `rotated_at`, `rotated_from`, `rotated_to`, `description`,
+/// `last_address`, `last_user_agent`, `deleted_at`, `rotated_at`, `rotated_from`, `rotated_to`, `description`,
 /// `metadata`, `allowed_networks` and `environment`.
 ///
 /// Parts that cannot be read are left out, and the credential is marked as damaged.
@@ -162,7 +162,7 @@ pub fn credential_info(row: &impl Columns, id: CredentialId, owner: &Owner) -> C
     let attributes = readable_attributes(row, &mut damaged);
     let mut moment = |column| or_none(moment(row, column), &mut damaged);
     let (created_at, expires_at) = (moment("created_at"), moment("expires_at"));
-    let rotated_at = moment("rotated_at");
+    let (rotated_at, deleted_at) = (moment("rotated_at"), moment("deleted_at"));
     let mut other = |column| or_none(row.text(column), &mut damaged).map(Into::into);
     let (rotated_from, rotated_to) = (other("rotated_from"), other("rotated_to"));
     let created_at = created_at.unwrap_or(UnixMillis(0));
@@ -178,6 +178,7 @@ pub fn credential_info(row: &impl Columns, id: CredentialId, owner: &Owner) -> C
         rotated_from,
         rotated_to,
         rotated_at,
+        deleted_at,
         damaged,
         ..CredentialInfo::new(id, owner.clone(), created_at)
     };
@@ -218,7 +219,7 @@ fn or_none<T>(read: Result<Option<T>, StoreError>, damaged: &mut bool) -> Option
 
 /// Reads an audit event of a credential of `owner`: the columns `number`, `at`, `action`,
 /// `credential_id`, `related_id`, `actor_kind`, `actor_id`, `actor_user_id`, `origin`,
-/// `description`, `metadata`, `allowed_networks` and `environment`.
+/// `expires_at`, `description`, `metadata`, `allowed_networks` and `environment`.
 ///
 /// If its actor, its action or its attributes cannot be read, the rest of the event, and of the
 /// trail, stays readable.
@@ -242,6 +243,7 @@ pub fn audit_event(row: &impl Columns, owner: &Owner) -> Result<AuditEvent, Stor
         related: text("related_id")?.map(Into::into),
         by: by.unwrap_or(AuditActor::Unknown),
         origin: text("origin")?.map(Into::into),
+        expires_at: moment(row, "expires_at")?,
         attributes: readable_attributes(row, &mut false),
     })
 }

@@ -7,7 +7,12 @@ use crate::{
     clock::UnixMillis,
     credential::Kind,
     id::CredentialId,
-    store::{AuditAction, AuditActor, AuditEvent, Owner},
+    store::{
+        AuditAction::{
+            self, SuccessorUsed, UsedAfterRotation, UsedAtHalfOfOverlap, UsedAtNineTenthsOfOverlap,
+        },
+        AuditActor, AuditEvent, Owner,
+    },
 };
 
 /// A use of a credential, as [`LastUse::unwritten`](crate::LastUse::unwritten) returns it.
@@ -42,10 +47,28 @@ pub struct LastUsage {
     pub recorded: Option<UnixMillis>,
     /// The first recorded use. If the store does not know it, the last one counts.
     pub first: Option<UnixMillis>,
+    /// The credential that it replaced.
+    pub predecessor: Option<CredentialId>,
     /// The credential that replaced it.
     pub successor: Option<Successor>,
-    /// Whether [`AuditAction::UsedAfterRotation`] has already been recorded.
-    pub reported: bool,
+    /// The latest part of the overlap of which the trail has a use.
+    pub stage: OverlapStage,
+}
+
+/// How much of the overlap of a rotation had passed at a use of the old credential. The trail has
+/// one event for each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "every store has to keep each")]
+pub enum OverlapStage {
+    /// It was not used since the rotation.
+    #[default]
+    Unused,
+    /// Less than half: [`AuditAction::UsedAfterRotation`].
+    Begun,
+    /// Half: [`AuditAction::UsedAtHalfOfOverlap`].
+    Half,
+    /// Nine tenths: [`AuditAction::UsedAtNineTenthsOfOverlap`].
+    NineTenths,
 }
 
 /// The credential that replaced another.
@@ -56,6 +79,8 @@ pub struct Successor {
     pub id: CredentialId,
     /// When it was issued.
     pub issued_at: UnixMillis,
+    /// When the overlap ends: the expiry of the old credential.
+    pub overlap_ends_at: Option<UnixMillis>,
 }
 
 /// What to store of a use, as [`Usage::decide`] returns it.
@@ -64,8 +89,10 @@ pub struct Successor {
 pub struct UsageDecision {
     /// Whether to record the use.
     pub record: bool,
-    /// The audit event to store with it, and to return.
-    pub event: Option<AuditEvent>,
+    /// The part of the overlap to store with it.
+    pub stage: OverlapStage,
+    /// The audit events to store with it, and to return.
+    pub events: Vec<AuditEvent>,
 }
 
 impl LastUsage {
@@ -76,19 +103,75 @@ impl LastUsage {
             owner,
             recorded: None,
             first: None,
+            predecessor: None,
             successor: None,
-            reported: false,
+            stage: OverlapStage::Unused,
+        }
+    }
+}
+
+impl OverlapStage {
+    /// Every stage, in the order in which they are reached.
+    const ALL: [Self; 4] = [Self::Unused, Self::Begun, Self::Half, Self::NineTenths];
+
+    /// Returns the number that a store keeps: 0 to 3.
+    #[must_use]
+    pub fn number(self) -> i16 {
+        match self {
+            Self::Unused => 0,
+            Self::Begun => 1,
+            Self::Half => 2,
+            Self::NineTenths => 3,
+        }
+    }
+
+    /// Returns the last stage that a stored number reaches.
+    #[must_use]
+    pub fn of_number(number: i64) -> Self {
+        let reached = Self::ALL
+            .into_iter()
+            .rfind(|stage| i64::from(stage.number()) <= number);
+        reached.unwrap_or_default()
+    }
+
+    /// Returns the event of the first use in this stage, after the one of the first use at all.
+    fn later_action(self) -> Option<AuditAction> {
+        match self {
+            Self::Unused | Self::Begun => None,
+            Self::Half => Some(UsedAtHalfOfOverlap),
+            Self::NineTenths => Some(UsedAtNineTenthsOfOverlap),
         }
     }
 }
 
 impl Successor {
-    /// Creates a successor from its public id and when it was issued.
+    /// Creates a successor from its public id, when it was issued, and when the overlap ends.
     #[must_use]
-    pub fn new(id: impl Into<CredentialId>, issued_at: UnixMillis) -> Self {
+    pub fn new(
+        id: impl Into<CredentialId>,
+        issued_at: UnixMillis,
+        overlap_ends_at: Option<UnixMillis>,
+    ) -> Self {
         Self {
             id: id.into(),
             issued_at,
+            overlap_ends_at,
+        }
+    }
+
+    /// Returns how much of the overlap had passed at `at`.
+    fn stage_at(&self, at: UnixMillis) -> OverlapStage {
+        let Some(ends_at) = self.overlap_ends_at else {
+            return OverlapStage::Begun;
+        };
+        let since = |end: UnixMillis| i128::from(end.0) - i128::from(self.issued_at.0);
+        let (passed, whole) = (since(at), since(ends_at));
+        if passed * 10 >= whole * 9 {
+            OverlapStage::NineTenths
+        } else if passed * 2 >= whole {
+            OverlapStage::Half
+        } else {
+            OverlapStage::Begun
         }
     }
 }
@@ -117,7 +200,7 @@ impl Usage {
         }
     }
 
-    /// Decides whether to record the use, and whether it is an audit event. Pass the
+    /// Decides whether to record the use, and which audit events it is. Pass the
     /// [clipped](Self::clipped) use, and do both in one transaction.
     ///
     /// What is recorded is the later of the recorded use and this one as the last use, and the
@@ -125,25 +208,42 @@ impl Usage {
     /// address and its user agent replace those of the one before, also if it has none.
     #[must_use]
     pub fn decide(&self, known: LastUsage) -> UsageDecision {
-        let due = known.recorded.is_none_or(|last| {
-            let first = known.first.unwrap_or(last);
-            let apart = match known.successor {
-                Some(_) => self.granularity.of_rotated_millis(),
-                None => self.granularity.millis_at(self.at, first),
+        let LastUsage {
+            owner,
+            recorded,
+            first,
+            predecessor,
+            successor,
+            stage: told,
+        } = known;
+        let due = recorded.is_none_or(|last| {
+            let apart = match successor {
+                Some(_) => 1, // whether it is still in use must not be hidden by a use before
+                None => self.granularity.millis_at(self.at, first.unwrap_or(last)),
             };
             self.at.0 >= last.0.saturating_add(apart)
         });
-        let first = known.successor.filter(|successor| {
-            !known.reported && (self.after_rotation || self.at >= successor.issued_at)
-        });
-        let action = AuditAction::UsedAfterRotation;
-        let event = first.map(|successor| AuditEvent {
-            related: Some(successor.id),
-            ..AuditEvent::new(self.at, action, known.owner, &self.id, AuditActor::Bearer)
-        });
+        let event = |action, related| AuditEvent {
+            related: Some(related),
+            ..AuditEvent::new(self.at, action, owner.clone(), &self.id, AuditActor::Bearer)
+        };
+        let is_first = recorded.is_none() && first.is_none();
+        let predecessor = predecessor.filter(|_| is_first);
+        let mut events = Vec::from_iter(predecessor.map(|old| event(SuccessorUsed, old)));
+        let mut stage = told;
+        let successor = successor.filter(|new| self.after_rotation || self.at >= new.issued_at);
+        if let Some(successor) = successor {
+            stage = told.max(successor.stage_at(self.at));
+            // Of the parts that passed without a use, only the last one is told.
+            let begun = (told < OverlapStage::Begun).then_some(UsedAfterRotation);
+            let later = (stage > told).then(|| stage.later_action()).flatten();
+            let actions = begun.into_iter().chain(later);
+            events.extend(actions.map(|action| event(action, successor.id.clone())));
+        }
         UsageDecision {
-            record: due || event.is_some(),
-            event,
+            record: due || !events.is_empty(),
+            stage,
+            events,
         }
     }
 }

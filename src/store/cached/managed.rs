@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::Cached;
 use crate::{
+    clock::UnixMillis,
     credential::Kind,
     id::CredentialId,
     scope::Catalogue,
@@ -14,7 +15,10 @@ use crate::{
     store::{
         AuditEvent, Change, CredentialInfo, ManageStore, Owner, Record, StoreError, Usage,
         WriteError,
-        backend::{Commit, EarlierIssue, EndTarget, Ending, ListQuery},
+        backend::{
+            Commit, EarlierIssue, EndTarget, Ending, ExpiryWatch, ListQuery, Sweep, SweptBatch,
+            UnusedPage, UnusedQuery,
+        },
     },
 };
 
@@ -115,6 +119,36 @@ impl<S: ManageStore> ManageStore for Cached<S> {
 
     async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
         self.store.record_uses(uses).await // a use changes no answer
+    }
+
+    async fn watch_expiry(
+        &self,
+        watch: &ExpiryWatch,
+        now: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        self.store.watch_expiry(watch, now, limit).await // an event changes no answer
+    }
+
+    async fn expiry_events(
+        &self,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        self.store.expiry_events(after, limit).await
+    }
+
+    async fn unused(&self, query: &UnusedQuery) -> Result<UnusedPage, StoreError> {
+        self.store.unused(query).await
+    }
+
+    /// What is removed was refused already, but what had expired only by this node's clock.
+    async fn sweep(&self, sweep: &Sweep) -> Result<SweptBatch, StoreError> {
+        let batch = self.store.sweep(sweep).await?;
+        for (kind, id) in batch.expired.iter().cloned() {
+            self.core.apply(&Change::Credential { kind, id });
+        }
+        Ok(batch)
     }
 
     async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {

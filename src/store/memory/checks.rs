@@ -41,7 +41,7 @@ impl MemoryStore {
             .idempotency
             .as_ref()
             .is_some_and(|it| state.metadata.issued_under(&info.owner, &it.key).is_some());
-        if taken || repeated {
+        if taken || repeated || state.is_removed(info.kind(), id, &insert.digest) {
             Err(Taken(id.into()))
         } else {
             Ok(())

@@ -20,7 +20,7 @@ impl MemoryStore {
         check_credential_id(record.kind(), record.id())?;
         let mut state = self.lock();
         state.living(record.organization().map_or("", OrgId::as_str))?;
-        if self.key(record.id()).is_some() {
+        if self.key(record.id()).is_some() || state.is_tombstone(&record) {
             return Err(Taken(record.id().into()));
         }
         self.add_key(&mut state, record);

@@ -10,9 +10,12 @@ use crate::{
     id::CredentialId,
     scope::Catalogue,
     store::{
-        AuditEvent, CredentialInfo, ManageStore, Owner, Record, StoreError, Usage,
+        AuditEvent, CredentialInfo, ManageStore, Owner, Record, Status, StoreError, Usage,
         WriteError::{self, Changed},
-        backend::{Commit, EarlierIssue, EndTarget, Ending, ListQuery, Update},
+        backend::{
+            Commit, EarlierIssue, EndTarget, Ending, ExpiryWatch, ListQuery, Sweep, SweptBatch,
+            UnusedPage, UnusedQuery, Update,
+        },
     },
 };
 
@@ -113,6 +116,7 @@ impl ManageStore for MemoryStore {
         ended.retain(|info| ending.to.applies_to(info.status));
         for info in &mut ended {
             info.status = ending.to.status();
+            info.deleted_at = (info.status == Status::Deleted).then_some(ending.at);
             self.apply_update(&mut state, info);
             state.metadata.add_event(&ending.event(info.id.clone()));
         }
@@ -126,6 +130,31 @@ impl ManageStore for MemoryStore {
         limit: u32,
     ) -> Result<Vec<AuditEvent>, StoreError> {
         Ok(self.lock().metadata.events(owner, before, limit))
+    }
+
+    async fn watch_expiry(
+        &self,
+        watch: &ExpiryWatch,
+        now: UnixMillis,
+        _limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        Ok(self.tell_of_expiry(watch, now.min(SystemClock.now())))
+    }
+
+    async fn expiry_events(
+        &self,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        Ok(self.lock().metadata.expiry_events(after, limit))
+    }
+
+    async fn unused(&self, query: &UnusedQuery) -> Result<UnusedPage, StoreError> {
+        Ok(self.all_unused(query))
+    }
+
+    async fn sweep(&self, sweep: &Sweep) -> Result<SweptBatch, StoreError> {
+        Ok(self.sweep_now(&sweep.clipped(SystemClock.now())))
     }
 
     async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {

@@ -8,8 +8,9 @@ use crate::{
     credential::Kind,
     id::{CredentialId, UserId},
     store::{
+        AuditAction::{ExpiresSoon, OverlapEnded},
         AuditEvent, CredentialInfo, Owner,
-        backend::{Idempotency, LastUsage, Successor, Usage},
+        backend::{Idempotency, LastUsage, OverlapStage, Successor, Sweep, Swept, Usage},
     },
 };
 
@@ -30,14 +31,14 @@ pub(super) struct Metadata {
     events: HashMap<Owner, VecDeque<AuditEvent>>,
     /// The number of the last event.
     last_number: i64,
-    /// Credentials whose first use after their rotation has been reported.
-    reported: HashSet<(Kind, CredentialId)>,
 }
 
 /// The first recorded use, and the last one.
 struct Used {
     first: UnixMillis,
     last: Usage,
+    /// The latest part of an overlap of which the trail has a use.
+    stage: OverlapStage,
 }
 
 /// What was issued under an idempotency key.
@@ -82,6 +83,56 @@ impl Metadata {
             .insert((info.owner.clone(), idempotency.key.clone()), issued);
     }
 
+    /// Forgets these credentials, except in the audit trail.
+    pub(super) fn forget(&mut self, names: &HashSet<(Kind, CredentialId)>) {
+        self.infos.retain(|name, _| !names.contains(name));
+        self.uses.retain(|name, _| !names.contains(name));
+        self.issued
+            .retain(|(owner, _), issued| !names.contains(&(owner.kind(), issued.id.clone())));
+    }
+
+    /// Removes what is old enough, credentials aside.
+    pub(super) fn sweep(&mut self, sweep: &Sweep, swept: &mut Swept) {
+        let is_over =
+            |moment: UnixMillis, last: Option<UnixMillis>| last.is_some_and(|last| moment <= last);
+        let infos = &self.infos;
+        let created_at = |owner: &Owner, issued: &IssuedId| {
+            let info = infos.get(&(owner.kind(), issued.id.clone()));
+            info.map_or(UnixMillis(i64::MIN), |info| info.created_at)
+        };
+        let keys = self.issued.extract_if(|(owner, _), issued| {
+            is_over(created_at(owner, issued), sweep.idempotency_keys)
+        });
+        swept.idempotency_keys += keys.count() as u64;
+        let uses = self
+            .uses
+            .extract_if(|_, used| is_over(used.last.at, sweep.uses));
+        swept.uses += uses.count() as u64;
+        for events in self.events.values_mut() {
+            let before = events.len();
+            events.retain(|event| !is_over(event.at, sweep.events));
+            swept.events += (before - events.len()) as u64;
+        }
+    }
+
+    /// Returns whether a use at or after `moment` is recorded.
+    pub(super) fn has_use_since(&self, moment: UnixMillis) -> bool {
+        self.uses.values().any(|used| used.last.at >= moment)
+    }
+
+    /// Returns the events about what ends by itself, of all owners, with a number above `after`,
+    /// oldest first.
+    pub(super) fn expiry_events(&self, after: Option<i64>, limit: u32) -> Vec<AuditEvent> {
+        let is_one = |event: &&AuditEvent| {
+            matches!(event.action, ExpiresSoon | OverlapEnded) && event.number > after
+        };
+        let events = self.events.values().flatten().filter(is_one);
+        let mut events: Vec<_> = events.cloned().collect();
+        events.sort_unstable_by_key(|event| event.number);
+        events.truncate(limit as usize);
+        events
+    }
+
     /// Numbers an event and appends it to its owner's trail, which loses its oldest event if it is
     /// full.
     pub(super) fn add_event(&mut self, event: &AuditEvent) -> AuditEvent {
@@ -122,7 +173,6 @@ impl Metadata {
             |kind: Kind, id: &CredentialId| kind == Kind::PersonalToken && tokens.contains(id);
         self.infos.retain(|(kind, id), _| !theirs(*kind, id));
         self.uses.retain(|(kind, id), _| !theirs(*kind, id));
-        self.reported.retain(|(kind, id)| !theirs(*kind, id));
         let owner = Owner::User(user.clone());
         self.issued.retain(|(of, _), _| *of != owner);
         if let Some(events) = self.events.remove(&owner) {
@@ -133,36 +183,38 @@ impl Metadata {
         }
     }
 
-    /// Records a use. Returns the audit event, if the use is one.
+    /// Records a use. Returns the audit events that it is.
     pub(super) fn record_use(
         &mut self,
         used: &Usage,
         credential: CredentialInfo,
-    ) -> Option<AuditEvent> {
+    ) -> Vec<AuditEvent> {
         let successor = credential.rotated_to.zip(credential.rotated_at);
         let name = (used.kind, used.id.clone());
-        let reported = self.reported.contains(&name);
+        let kept = self.uses.get(&name);
         let decision = used.decide(LastUsage {
             owner: credential.owner,
             recorded: credential.last_used_at,
             first: credential.first_used_at,
-            successor: successor.map(|(id, issued_at)| Successor::new(id, issued_at)),
-            reported,
+            predecessor: credential.rotated_from,
+            successor: successor
+                .map(|(id, issued_at)| Successor::new(id, issued_at, credential.expires_at)),
+            stage: kept.map_or(OverlapStage::Unused, |kept| kept.stage),
         });
-        if decision.event.is_some() {
-            self.reported.insert(name.clone());
-        }
         if decision.record {
             let kept = self.uses.entry(name).or_insert_with(|| Used {
                 first: used.at,
                 last: used.clone(),
+                stage: OverlapStage::Unused,
             });
+            kept.stage = decision.stage;
             kept.first = used.at.min(kept.first);
             if used.at >= kept.last.at {
                 kept.last = used.clone();
             }
         }
-        decision.event.map(|event| self.add_event(&event))
+        let events = decision.events.iter();
+        events.map(|event| self.add_event(event)).collect()
     }
 }
 
@@ -188,9 +240,9 @@ mod tests {
             let used = Used {
                 first: UnixMillis(1),
                 last: Usage::new(info.kind(), info.id.clone(), UnixMillis(1)),
+                stage: OverlapStage::Unused,
             };
             metadata.uses.insert(name(info), used);
-            metadata.reported.insert(name(info));
         }
         let tokens = HashSet::from([CredentialId::from("t1")]);
         metadata.erase(&alice, &tokens, &"erased-1".into());
@@ -198,10 +250,9 @@ mod tests {
             let found = [
                 metadata.infos.contains_key(&name(info)),
                 metadata.uses.contains_key(&name(info)),
-                metadata.reported.contains(&name(info)),
                 metadata.issued_under(&info.owner, "once").is_some(),
             ];
-            assert_eq!(found, [kept; 4], "{info:?}");
+            assert_eq!(found, [kept; 3], "{info:?}");
         }
     }
 }

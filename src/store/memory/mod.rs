@@ -12,6 +12,7 @@ mod directory;
 mod follow;
 mod insert;
 mod key;
+mod life;
 mod managed;
 mod metadata;
 mod state;

@@ -8,8 +8,11 @@ use std::{
 
 use super::metadata::Metadata;
 use crate::{
+    clock::UnixMillis,
+    credential::Kind,
     id::{CredentialId, OrgId, UserId},
     scope::Tables,
+    secret::Digest,
     store::{
         Grant, Record, Status, StoreError,
         WriteError::{self, Taken, UnknownOrganization, UnknownUser},
@@ -29,6 +32,12 @@ pub(super) struct State {
     /// The tables since which outdated grants have been forgotten.
     grants_since: Option<Arc<Tables>>,
     pub(super) metadata: Metadata,
+    /// The kinds and ids of removed credentials.
+    pub(super) tombstones: HashSet<(Kind, CredentialId)>,
+    /// The digests of removed tokens.
+    pub(super) removed_tokens: HashSet<[u64; 4]>,
+    /// Up to which expiry was looked, by threshold.
+    pub(super) watched: HashMap<i64, UnixMillis>,
 }
 
 /// An organization. A deleted one stays, so that its id is not given out again.
@@ -147,17 +156,30 @@ impl State {
     /// Adds a token to its owner.
     pub(super) fn add_token(&mut self, record: &Record) -> Result<(), WriteError> {
         let owner = record.user().map_or("", UserId::as_str);
+        let removed = self.is_tombstone(record);
         let user = self
             .users
             .get_mut(owner)
             .ok_or_else(|| UnknownUser(owner.into()))?;
-        if self.token_digests.contains_key(record.id()) {
+        if removed || self.token_digests.contains_key(record.id()) {
             return Err(Taken(record.id().into()));
         }
         self.token_digests
             .insert(record.id().into(), record.digest().words());
         user.tokens.push(record.digest().words());
         Ok(())
+    }
+
+    /// Returns whether a removed credential has the kind and the id of this one, or a removed token
+    /// its digest.
+    pub(super) fn is_tombstone(&self, record: &Record) -> bool {
+        self.is_removed(record.kind(), record.id(), record.digest())
+    }
+
+    /// Does the same for a credential without a record.
+    pub(super) fn is_removed(&self, kind: Kind, id: &str, digest: &Digest) -> bool {
+        self.tombstones.contains(&(kind, id.into()))
+            || kind == Kind::PersonalToken && self.removed_tokens.contains(&digest.words())
     }
 
     /// Lets a key's record share its grant with those of equal keys. With millions of keys and few
@@ -232,7 +254,6 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Digest;
 
     #[test]
     fn keys_with_equal_grants_share_one() {

@@ -184,6 +184,20 @@ macro_rules! __contract_claims {
             managed a_bearer_cannot_prevent_the_end_of_its_credential,
             managed revoke_all_ends_what_is_issued_meanwhile,
         }
+        expiry {
+            managed what_expires_soon_is_told_once_for_each_threshold [ExpiryWatch AuditTrail],
+            managed what_is_not_accepted_is_not_told [ExpiryWatch AuditTrail],
+            managed the_end_of_an_overlap_is_told_once [ExpiryWatch AuditTrail Rotation],
+            managed expiry_events_are_an_outbox [ExpiryWatch AuditTrail],
+            managed what_nobody_uses_expires [UnusedCredentials LastUse],
+        }
+        retention {
+            managed what_is_removed_leaves_its_id_taken [Retention],
+            managed only_what_is_old_enough_is_removed [Retention],
+            managed what_is_removed_is_not_accepted_by_a_clock_that_is_behind [Retention],
+            managed a_forgotten_request_issues_another_credential [Retention Idempotency],
+            managed old_events_and_uses_are_removed [Retention AuditTrail LastUse],
+        }
         erasure {
             managed a_deleted_user_leaves_only_a_pseudonymous_audit_trail
                 [PersonalTokens Memberships UserErasure AuditTrail LastUse],
@@ -198,12 +212,14 @@ macro_rules! __contract_claims {
         }
         uses {
             managed uses_are_recorded_as_far_apart_as_their_granularity [LastUse],
-            managed adaptive_uses_of_a_rotated_credential_are_a_minute_apart [LastUse Rotation],
+            managed each_later_use_of_a_rotated_credential_is_recorded [LastUse Rotation],
             managed the_recorder_passes_its_granularity_on [LastUse],
             managed the_last_use_has_its_own_origin [LastUse],
             managed a_use_creates_no_credential [LastUse],
             managed a_recorded_use_is_never_in_the_future [LastUse Rotation AuditTrail],
             managed the_first_use_after_a_rotation_is_an_event [LastUse Rotation AuditTrail],
+            managed uses_in_an_overlap_are_told_at_its_half_and_nine_tenths
+                [LastUse Rotation AuditTrail],
         }
     } };
 }

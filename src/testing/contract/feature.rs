@@ -35,4 +35,10 @@ pub enum Feature {
     AuditTrail,
     /// The last use of credentials is recorded.
     LastUse,
+    /// The store tells of what expires soon, in the audit trail.
+    ExpiryWatch,
+    /// The store finds what was not used for long. Needs [`LastUse`](Self::LastUse).
+    UnusedCredentials,
+    /// The store removes what is over, and keeps the ids of removed credentials taken.
+    Retention,
 }

@@ -70,6 +70,26 @@ mod tests {
         assert_eq!(paths.folders, ["/files", "/", "/api"]);
     }
 
+    /// As of axum, which names the fallbacks last, and of a text that has them first.
+    #[test]
+    fn the_nearest_name_before_a_table_says_whose_it_is() {
+        let table = |path: &str| format!("{TABLE}RouteId(0): \"{path}\"}}");
+        let debug = [
+            "fallback_router: ",
+            &table("/api"),
+            "path_router: ",
+            &table("/a"),
+        ]
+        .concat();
+        let paths = read(&debug).unwrap();
+        assert_eq!(
+            (&paths.routes[..], &paths.folders[..]),
+            (&["/a".into()][..], &["/api".into()][..])
+        );
+        // Neither name: a route, and the table begins after its brace.
+        assert_eq!(read(&table("/a")).unwrap().routes, ["/a"]);
+    }
+
     #[test]
     fn a_text_without_a_table_has_no_paths() {
         assert_eq!(read("BoxCloneSyncService { .. }"), None);

@@ -17,8 +17,10 @@ const STORES: [&str; 8] = [
 ];
 
 /// Futures with a test of their own, and those that wait for nothing.
-const OTHERS: [&str; 17] = [
+const OTHERS: [&str; 19] = [
     "Manager::run_usage_recorder",
+    "Manager::run_expiry_watch",
+    "Manager::run_retention",
     "LastUse::run",
     "LastUse::flush", // marks what its closure has written
     "Cached::follow",

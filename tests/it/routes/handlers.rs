@@ -22,7 +22,10 @@ use http::Method;
 use tower::{Layer as _, Service, util::BoxCloneSyncService};
 use tower_api_key::{
     EveryRouteDecidesLayer, Principal, PublicLayer, RequireDescendantLayer,
-    testing::{self, routes::RouteProbe},
+    testing::{
+        self,
+        routes::{Route, RouteProbe},
+    },
 };
 
 use super::{Handlers, auth, describe, lines, scopes};
@@ -73,6 +76,8 @@ async fn a_requirement_of_another_method_is_not_attributed() {
         "GET /a required \"a\"",
     ];
     assert_eq!(lines(&found), wanted);
+    let answered: Vec<_> = found.iter().map(Route::is_answered).collect();
+    assert_eq!(answered, [true, false, true, false]);
     let found = routes().with_routes([("POST", "/a")]).describe().await;
     assert_eq!(
         lines(&found)[2..],

@@ -66,6 +66,38 @@ macro_rules! forward_manage_store {
                 self.write(self.memory.record_uses(uses)).await
             }
 
+            async fn watch_expiry(
+                &self,
+                watch: &tower_api_key::store::ExpiryWatch,
+                now: tower_api_key::clock::UnixMillis,
+                limit: u32,
+            ) -> Result<Vec<AuditEvent>, StoreError> {
+                self.write(self.memory.watch_expiry(watch, now, limit))
+                    .await
+            }
+
+            async fn expiry_events(
+                &self,
+                after: Option<i64>,
+                limit: u32,
+            ) -> Result<Vec<AuditEvent>, StoreError> {
+                self.read(self.memory.expiry_events(after, limit)).await
+            }
+
+            async fn unused(
+                &self,
+                query: &tower_api_key::store::backend::UnusedQuery,
+            ) -> Result<tower_api_key::store::backend::UnusedPage, StoreError> {
+                self.read(self.memory.unused(query)).await
+            }
+
+            async fn sweep(
+                &self,
+                sweep: &tower_api_key::store::backend::Sweep,
+            ) -> Result<tower_api_key::store::backend::SweptBatch, StoreError> {
+                self.write(self.memory.sweep(sweep)).await
+            }
+
             async fn rehash(
                 &self,
                 kind: Kind,

@@ -1,25 +1,27 @@
 //! A world in which every call of the stores' traits and of a manager can be made, and what a
 //! reader sees of it. The tests of the SQL stores use it, too.
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, time::Duration};
 
 use tower_api_key::{
     LastUse,
-    clock::UnixMillis,
+    clock::{Clock, SystemClock, UnixMillis},
     credential::Kind,
     manage::{Actor, Edit, Import, ManageError, Manager, NewKey, NewToken, Rotation},
     secret::Digest,
     store::{
-        AuditAction, AuditActor, CredentialStore, Directory, EffectiveStatus, Filter, Lookup,
-        LookupKey, ManageStore, Owner, Peek, Record, Status, StoreError, Usage, WriteError,
+        AuditAction, AuditActor, CredentialStore, Directory, EffectiveStatus, ExpiryWatch, Filter,
+        Lookup, LookupKey, ManageStore, Owner, Peek, Record, Retention, Status, StoreError, Usage,
+        WriteError,
         backend::{
-            Authority, Commit, EndStatus, EndTarget, Ending, ListQuery, Requirements, Update,
+            Authority, Commit, EndStatus, EndTarget, Ending, ListQuery, Requirements, Sweep,
+            UnusedQuery, Update,
         },
     },
 };
 
 /// The calls that change something, and those that only read.
-pub(crate) const CALLS: [&str; 36] = [
+pub(crate) const CALLS: [&str; 44] = [
     "Manager::issue_key",
     "Manager::issue_token",
     "Manager::rename",
@@ -32,21 +34,29 @@ pub(crate) const CALLS: [&str; 36] = [
     "Manager::delete",
     "Manager::revoke_all",
     "Manager::record_uses",
+    "Manager::watch_expiry",
+    "Manager::expire_unused",
+    "Manager::sweep",
     "Manager::get",
     "Manager::rotation_state",
     "Manager::find_presented",
     "Manager::list",
     "Manager::events",
+    "Manager::expiry_events",
     "ManageStore::commit",
     "ManageStore::insert",
     "ManageStore::delete",
     "ManageStore::end",
     "ManageStore::record_uses",
+    "ManageStore::watch_expiry",
+    "ManageStore::sweep",
     "ManageStore::rehash",
     "ManageStore::credential",
     "ManageStore::credentials",
     "ManageStore::issued_under",
     "ManageStore::events",
+    "ManageStore::expiry_events",
+    "ManageStore::unused",
     "Directory::create_organization",
     "Directory::delete_organization",
     "Directory::create_user",
@@ -195,6 +205,13 @@ where
             "delete" => manager.delete(org, kind, id).await.map(drop),
             "revoke_all" => manager.revoke_all(org, kind).await.map(drop),
             "record_uses" => manager.record_uses(&self.uses).await.map(drop),
+            "watch_expiry" => {
+                let watch = ExpiryWatch::default();
+                manager.watch_expiry(&watch).await.map(drop)
+            }
+            "expire_unused" => manager.expire_unused(kind, DAY).await.map(drop),
+            "sweep" => manager.sweep(&no_events()).await.map(drop),
+            "expiry_events" => manager.expiry_events(None, 9).await.map(drop),
             "get" => manager.get(org, kind, id).await.map(drop),
             "rotation_state" => manager.rotation_state(org, kind, id).await.map(drop),
             "list" => {
@@ -220,6 +237,14 @@ where
                         let used = Usage::new(Kind::OrgKey, id.as_str(), UnixMillis(1_000));
                         store.record_uses(&[used]).await.map(drop)
                     }
+                    "watch_expiry" => {
+                        let watch = ExpiryWatch::default();
+                        let now = SystemClock::default().now();
+                        store.watch_expiry(&watch, now, 9).await.map(drop)
+                    }
+                    "expiry_events" => store.expiry_events(None, 9).await.map(drop),
+                    "unused" => store.unused(&unused()).await.map(drop),
+                    "sweep" => store.sweep(&sweep()).await.map(drop),
                     "rehash" => {
                         let digest = &self.digest("k1");
                         store.rehash(Kind::OrgKey, id, digest).await.map(drop)
@@ -363,6 +388,39 @@ fn all(state: Option<EffectiveStatus>) -> ListQuery {
         after: None,
         limit: 50,
         now: UnixMillis(1),
+    }
+}
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+fn unused() -> UnusedQuery {
+    UnusedQuery {
+        kind: Kind::OrgKey,
+        before: UnixMillis(1),
+        recorded_since: UnixMillis(1),
+        after: None,
+        limit: 9,
+        now: UnixMillis(1),
+    }
+}
+
+/// Removes every audit event, in one transaction.
+fn no_events() -> Retention {
+    Retention::forever().with_events(Duration::ZERO)
+}
+
+fn sweep() -> Sweep {
+    let now = SystemClock::default().now();
+    Sweep {
+        now,
+        deleted: None,
+        expired: None,
+        idempotency_keys: None,
+        events: Some(now),
+        uses: None,
+        changes: None,
+        uses_after: None,
+        limit: 1000,
     }
 }
 

@@ -6,7 +6,7 @@
 
 use proptest::{array::uniform12, collection::vec, prelude::*, strategy::Strategy};
 
-use crate::model::Route;
+use crate::model::{Kind, Route};
 
 /// One step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,12 @@ pub enum Step {
     PassBound(u8),
     /// The log of changes is pruned.
     Prune,
+    /// A node tells of what ends by itself.
+    WatchExpiry(u8),
+    /// A node lets expire what was not used, of one kind, for so many days.
+    ExpireUnused(u8, Kind, u8),
+    /// A node removes what has been over for so many hours.
+    Sweep(u8, u8),
 }
 
 /// A request.
@@ -228,7 +234,13 @@ impl Step {
         match kind {
             0..=182 => Self::Request(RequestStep::of(raw)),
             183..=229 => Self::Call(CallStep::of(raw)),
-            230..=239 => Self::Arrange(node, ArrangeStep::of(a, b, c, d)),
+            230 => match b % 3 {
+                0 => Self::WatchExpiry(node),
+                1 if a % 2 == 0 => Self::ExpireUnused(node, Kind::Key, c % 3),
+                1 => Self::ExpireUnused(node, Kind::Token, c % 3),
+                _ => Self::Sweep(node, hours(a)),
+            },
+            231..=239 => Self::Arrange(node, ArrangeStep::of(a, b, c, d)),
             240..=244 => Self::Clock(clock_step(a)),
             245..=246 => Self::WriteUses(node),
             247..=248 => Self::Both(CallStep::of(raw), CallStep::beside(raw)),
@@ -239,6 +251,16 @@ impl Step {
             254 => Self::PassBound(node),
             255 => Self::Prune,
         }
+    }
+}
+
+/// How long something must be over to be removed.
+fn hours(a: u8) -> u8 {
+    match a % 4 {
+        0 => 0,
+        1 => 1,
+        2 => 24,
+        _ => 240,
     }
 }
 

@@ -27,12 +27,14 @@
 //! | several nodes with caches of their own, a feed that is lost and restored | a bounded time to live, a cache that evicts |
 //! | a node that restarts, a call that is dropped half-way, two calls at once | more than two calls at once, a power failure |
 //! | last uses, collected by each node | peppers and rehashing |
+//! | what is told before it ends, expires unused, or is removed | a sweep beside other changes |
 
 mod answer;
 mod arrange;
 mod attributes;
 mod call;
 pub mod catalogue;
+mod life;
 mod lists;
 mod manage;
 mod names;
@@ -46,6 +48,8 @@ pub use arrange::Arrangement;
 pub use attributes::{Attributes, Conditions, Edit, Surroundings};
 pub(crate) use call::Repeatable;
 pub use call::{Actor, Call, Filter, Grant, Issue, Minted, Outcome, Rejected, Rotate, State};
+pub use life::THRESHOLDS;
+pub(crate) use uses::Stage;
 pub use uses::Uses;
 
 /// Milliseconds since 1970.
@@ -124,6 +128,8 @@ pub struct Credential {
     pub rotated_to: Option<String>,
     /// When it was replaced.
     pub rotated_at: Option<Millis>,
+    /// When it was deleted.
+    pub deleted_at: Option<Millis>,
 }
 
 /// A credential with what its owner does not see.
@@ -132,8 +138,8 @@ pub(crate) struct Stored {
     pub(crate) shown: Credential,
     /// The whole token.
     pub(crate) token: String,
-    /// Whether its first use after the rotation is in the audit trail.
-    pub(crate) reported: bool,
+    /// The latest part of its overlap of which the audit trail has a use.
+    pub(crate) stage: Stage,
 }
 
 /// An organization. The id of a deleted one stays taken.
@@ -197,6 +203,12 @@ pub struct World {
     pub(crate) repeats: BTreeMap<(Owner, String), (Repeatable, String)>,
     pub(crate) trail: Vec<Event>,
     pub(crate) changes: u64,
+    /// The kinds and ids of removed credentials.
+    pub(crate) tombstones: BTreeSet<(Kind, String)>,
+    /// The removed tokens.
+    pub(crate) removed_tokens: BTreeSet<String>,
+    /// Up to which expiry was looked, by threshold.
+    pub(crate) watched: BTreeMap<Millis, Millis>,
 }
 
 impl Owner {
@@ -227,6 +239,15 @@ impl Credential {
             Status::Disabled => State::Disabled,
             Status::Active if has_passed(self.expires_at, now) => State::Expired,
             Status::Active => State::Active,
+        }
+    }
+
+    /// Returns the same, deleted at `now`.
+    pub(crate) fn deleted(self, now: Millis) -> Self {
+        Self {
+            status: Status::Deleted,
+            deleted_at: Some(now),
+            ..self
         }
     }
 
@@ -263,6 +284,12 @@ impl World {
             Owner::Organization(id) => self.has_organization(id),
             Owner::User(id) => self.users.contains_key(id),
         }
+    }
+
+    /// Returns every owner that ever existed, erased users aside.
+    pub fn owners(&self) -> impl Iterator<Item = Owner> {
+        let organizations = self.organizations.keys().cloned().map(Owner::Organization);
+        organizations.chain(self.users.keys().cloned().map(Owner::User))
     }
 
     /// Returns the role of an enabled user in an organization that exists.

@@ -59,32 +59,76 @@ impl Uses {
     }
 }
 
+/// How much of an overlap had passed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// Nothing: it was not used since the rotation.
+    #[default]
+    Unused,
+    /// Less than half.
+    Begun,
+    /// Half.
+    Half,
+    /// Nine tenths.
+    NineTenths,
+}
+
 impl World {
-    /// Records a use. The first one after a rotation is an audit event.
+    /// Records a use. The first one of a successor, and some of what it replaced, are audit events.
     fn record_use(&mut self, kind: Kind, id: &str, at: Millis, after_rotation: bool) {
         let Some(stored) = self.credentials.get_mut(&(kind, id.to_owned())) else {
             return;
         };
-        let shown = &stored.shown;
+        let shown = stored.shown.clone();
         let is_due = shown.last_used_at.is_none_or(|last| {
-            let age = match shown.rotated_to {
-                Some(_) => 0, // so that it shows whether it is still used
-                None => at - shown.first_used_at.unwrap_or(last),
-            };
-            at >= last + apart(age)
+            let age = at - shown.first_used_at.unwrap_or(last);
+            match shown.rotated_to {
+                Some(_) => at > last, // whether it is still used is never hidden
+                None => at >= last + apart(age),
+            }
         });
-        let rotated_at = stored.shown.rotated_at.filter(|_| !stored.reported);
-        let is_first = rotated_at.is_some_and(|then| after_rotation || at >= then);
-        if is_due || is_first {
-            let first = stored.shown.first_used_at.unwrap_or(at);
+        let told = stored.stage;
+        let rotated_at = shown
+            .rotated_at
+            .filter(|then| after_rotation || at >= *then);
+        let stage = rotated_at.map_or(told, |then| {
+            let whole = shown.expires_at.map(|end| end - then);
+            told.max(whole.map_or(Stage::Begun, |whole| stage_at(at - then, whole)))
+        });
+        let begins = shown.first_used_at.is_none() && shown.rotated_from.is_some();
+        if is_due || stage > told {
+            let first = shown.first_used_at.unwrap_or(at);
             stored.shown.first_used_at = Some(first.min(at));
-            stored.shown.last_used_at = stored.shown.last_used_at.max(Some(at));
+            stored.shown.last_used_at = shown.last_used_at.max(Some(at));
+            stored.stage = stage;
         }
-        if is_first {
-            stored.reported = true;
-            let (what, to) = (stored.shown.clone(), stored.shown.rotated_to.clone());
-            self.push(at, By::Bearer, "used_after_rotation", &what, to.as_deref());
+        let mut event = |action, related: &Option<String>| {
+            self.push(at, By::Bearer, action, &shown, related.as_deref());
+        };
+        if begins {
+            event("successor_used", &shown.rotated_from);
         }
+        if told == Stage::Unused && stage > told {
+            event("used_after_rotation", &shown.rotated_to);
+        }
+        match stage {
+            Stage::Half if stage > told => {
+                event("used_at_half_of_overlap", &shown.rotated_to);
+            }
+            Stage::NineTenths if stage > told => {
+                event("used_at_nine_tenths_of_overlap", &shown.rotated_to);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// How much of an overlap has passed.
+fn stage_at(passed: Millis, whole: Millis) -> Stage {
+    match (10 * passed >= 9 * whole, 2 * passed >= whole) {
+        (true, _) => Stage::NineTenths,
+        (false, true) => Stage::Half,
+        (false, false) => Stage::Begun,
     }
 }
 

@@ -52,6 +52,8 @@ required (name, index) AS (VALUES
     ('credentials', 'credentials_tokens_by_idempotency'),
     ('owner_turns', 'owner_turns_pkey'),
     ('uses', 'uses_pkey'),
+    ('tombstones', 'tombstones_pkey'),
+    ('expiry_watch', 'expiry_watch_pkey'),
     ('changes', 'changes_pkey'),
     ('horizon', 'horizon_pkey')
 ),

@@ -9,7 +9,8 @@
 //! | owner of the schema | run [`migrate`](PostgresStore::migrate) or [`migration_sql`], and everything else | to own the schema, or `CREATE` on the database |
 //! | service | verify, follow the log, manage credentials, [`prune`](PostgresStore::prune) | the first group of statements below |
 //! | eraser, beside the service's rights | remove users with [`delete_user`](tower_api_key::store::Directory::delete_user) | the second group |
-//! | reader | verify and follow the log; on a standby only verify, which takes no listeners | the third group |
+//! | sweeper, beside the service's rights | remove what is over with [`sweep`](tower_api_key::manage::Manager::sweep) or [`run_retention`](tower_api_key::manage::Manager::run_retention) | the third group |
+//! | reader | verify and follow the log; on a standby only verify, which takes no listeners | the fourth group |
 //! | PUBLIC | nothing: `migrate` revokes what PostgreSQL grants by default | |
 //!
 //! One role can be owner and service. Two are safer: the service then cannot disable the log or

@@ -57,11 +57,17 @@ macro_rules! token {
     };
 }
 
+/// The part of the overlap of which the trail has a use, of the recorded use `u`.
+macro_rules! told {
+    () => {
+        "greatest(u.overlap_stage, u.rotation_reported::int)"
+    };
+}
+
 /// How far after the recorded use `u` the use `n` must be, in milliseconds.
 macro_rules! apart {
     () => {
-        "coalesce(n.every, CASE
-                WHEN c.rotated_to IS NOT NULL THEN 60000
+        "coalesce(CASE WHEN c.rotated_to IS NOT NULL THEN 1 END, n.every, CASE
                 WHEN n.at < least(coalesce(u.first_at, u.at), 9223372036768375807) + 3600000 THEN 60000
                 WHEN n.at < least(coalesce(u.first_at, u.at), 9223372036768375807) + 86400000 THEN 3600000
                 ELSE 86400000
@@ -145,15 +151,17 @@ statements! {
     /// Inserts events, numbered in their order.
     insert_events = "
         INSERT INTO $$.events (at, action, organization_id, user_id, credential_id, related_id,
-            actor_kind, actor_id, actor_user_id, origin, description, metadata, allowed_networks, environment)
+            actor_kind, actor_id, actor_user_id, origin, description, metadata, allowed_networks, environment,
+            expires_at)
         SELECT e.at, e.action, e.organization_id, e.user_id, e.credential_id, e.related_id,
             e.actor_kind, e.actor_id, e.actor_user_id, e.origin, e.description, e.metadata::jsonb, e.allowed_networks,
-            e.environment
+            e.environment, e.expires_at
         FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-                $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[]) WITH ORDINALITY
+                $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bigint[])
+            WITH ORDINALITY
             AS e (at, action, organization_id, user_id, credential_id, related_id,
                 actor_kind, actor_id, actor_user_id, origin, description, metadata, allowed_networks, environment,
-                place)
+                expires_at, place)
         ORDER BY e.place
         RETURNING number";
     /// Locks the users whose tokens these are, so that no user is erased before the uses are
@@ -163,22 +171,29 @@ statements! {
             SELECT c.user_id FROM unnest($1::text[], $2::text[]) AS n (kind, id)
                 JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id
         ) ORDER BY u.id FOR KEY SHARE";
-    /// Inserts a row for each credential without one, with the least moment there is.
+    /// Inserts a row for each credential without one, with the least moment there is. The credential
+    /// is locked: whoever removes it would not see the row.
     begin_uses = "
         INSERT INTO $$.uses (kind, id, at)
-        SELECT c.kind, c.id, (-9223372036854775808)::bigint
-        FROM unnest($1::text[], $2::text[]) AS n (kind, id) JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id
-        ORDER BY c.kind, c.id ON CONFLICT DO NOTHING";
+        SELECT unused.kind, unused.id, (-9223372036854775808)::bigint
+        FROM (
+            SELECT c.kind, c.id FROM unnest($1::text[], $2::text[]) AS n (kind, id)
+                JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id
+            WHERE NOT EXISTS (SELECT FROM $$.uses u WHERE u.kind = n.kind AND u.id = n.id)
+            ORDER BY c.kind, c.id FOR KEY SHARE OF c
+        ) AS unused
+        ON CONFLICT DO NOTHING";
     /// Selects and locks the uses to write, of those at $3 in milliseconds, $4 of which came after
     /// a rotation; $5 is their granularity in milliseconds, NULL if it is adaptive; $6 and $7 are
     /// where they came from. None is later than now. The conditions on `u` are evaluated again once
     /// the row is locked.
     ///
-    /// As `Usage::decide`. The numbers are bounded so that no sum overflows.
+    /// What it selects is as `Usage::decide` says, which then decides on the events. The numbers are
+    /// bounded so that no sum overflows.
     lock_due_uses = concat!("
-        SELECT u.kind, u.id, n.at, n.address, n.user_agent, c.organization_id, c.user_id, c.rotated_to,
-            coalesce(c.rotated_to IS NOT NULL AND NOT u.rotation_reported
-                AND (n.after_rotation OR n.at >= c.rotated_at), false) AS first
+        SELECT u.kind, u.id, n.at, n.address, n.user_agent, n.after_rotation, c.organization_id, c.user_id,
+            nullif(u.at, (-9223372036854775808)::bigint) AS recorded, u.first_at, c.rotated_from, c.rotated_to,
+            c.rotated_at, c.expires_at, ", told!(), " AS stage
         FROM (
             SELECT kind, id, bool_or(after_rotation) AS after_rotation, min(every) AS every,
                 (array_agg(address ORDER BY at DESC))[1] AS address,
@@ -191,18 +206,147 @@ statements! {
         JOIN $$.uses u ON u.kind = n.kind AND u.id = n.id
         JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id
         WHERE u.at <= greatest(n.at, -9223372036854775807 + ", apart!(), ") - ", apart!(), "
-            OR c.rotated_to IS NOT NULL AND NOT u.rotation_reported
-                AND (n.after_rotation OR n.at >= c.rotated_at)
+            OR c.rotated_to IS NOT NULL AND (n.after_rotation OR n.at >= c.rotated_at) AND ", told!(), " < CASE
+                WHEN n.at >= c.rotated_at + (c.expires_at::numeric - c.rotated_at) * 0.9 THEN 3
+                WHEN n.at >= c.rotated_at + (c.expires_at::numeric - c.rotated_at) * 0.5 THEN 2
+                ELSE 1
+            END
         ORDER BY u.kind, u.id FOR UPDATE OF u");
     write_uses = "
         UPDATE $$.uses u
-        SET at = greatest(u.at, n.at), rotation_reported = u.rotation_reported OR n.first,
+        SET at = greatest(u.at, n.at), rotation_reported = u.rotation_reported OR n.stage > 0,
+            overlap_stage = greatest(u.overlap_stage, n.stage),
             first_at = least(coalesce(u.first_at, nullif(u.at, (-9223372036854775808)::bigint)), n.at),
             last_address = CASE WHEN n.at >= u.at THEN n.address ELSE u.last_address END,
             last_user_agent = CASE WHEN n.at >= u.at THEN n.user_agent ELSE u.last_user_agent END
-        FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bool[], $5::text[], $6::text[])
-            AS n (kind, id, at, first, address, user_agent)
+        FROM unnest($1::text[], $2::text[], $3::bigint[], $4::smallint[], $5::text[], $6::text[])
+            AS n (kind, id, at, stage, address, user_agent)
         WHERE u.kind = n.kind AND u.id = n.id";
+
+    /// Serializes who tells of expiry.
+    lock_watch = "LOCK TABLE $$.expiry_watch IN SHARE ROW EXCLUSIVE MODE";
+    /// Returns the place that was reached for a threshold $1.
+    watched = "SELECT through, kind, id FROM $$.expiry_watch WHERE threshold = $1";
+    /// Moves it on, and not back where the clock goes back.
+    watch = "
+        INSERT INTO $$.expiry_watch AS w (threshold, through, kind, id) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (threshold) DO UPDATE SET through = excluded.through, kind = excluded.kind, id = excluded.id
+            WHERE (w.through, w.kind, w.id) < (excluded.through, excluded.kind, excluded.id)";
+    /// Returns the accepted credentials that expire after $4 and by $5, after the place $1 to $3, with
+    /// the threshold $6, at most $7. As `ExpiryWindow::tells_of`.
+    ending = "
+        SELECT c.kind, c.id, c.expires_at, c.organization_id, c.user_id, c.rotated_to
+        FROM $$.credentials c
+        WHERE c.expires_at IS NOT NULL AND c.status <> 'deleted' AND c.status = 'active'
+            AND (c.expires_at, c.kind, c.id) > ($1, $2, $3) AND c.expires_at > $4 AND c.expires_at <= $5
+            AND CASE $6::bigint WHEN 0 THEN c.rotated_at < c.expires_at
+                ELSE c.rotated_at IS NULL AND c.created_at <= c.expires_at - $6::bigint END
+            AND NOT EXISTS (SELECT FROM $$.organizations o WHERE o.id = c.organization_id AND o.deleted)
+            AND NOT EXISTS (SELECT FROM $$.users u WHERE u.id = c.user_id AND NOT u.enabled)
+        ORDER BY c.expires_at, c.kind, c.id LIMIT $7";
+    /// Returns which of these are still there and active.
+    still_active = "
+        SELECT c.kind, c.id FROM unnest($1::text[], $2::text[]) AS n (kind, id)
+            JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id AND c.status = 'active'";
+    expiry_events = "
+        SELECT organization_id, user_id, number, at, action, credential_id, related_id, actor_kind, actor_id,
+            actor_user_id, origin, expires_at, description, metadata::text AS metadata, allowed_networks, environment
+        FROM $$.events
+        WHERE action IN ('expires_soon', 'overlap_ended') AND number > $1 ORDER BY number LIMIT $2";
+    has_use_since = "SELECT FROM $$.uses WHERE at >= $1 LIMIT 1";
+    /// Returns credentials of the kind $1 after the id $2, at most $3.
+    in_order = "
+        SELECT c.organization_id, c.user_id, c.id, c.name, c.role, c.scopes, c.own_scopes, c.own_organizations,
+            c.description, c.metadata::text AS metadata, c.allowed_networks, c.environment, c.status, c.created_at,
+            c.expires_at, c.rotated_from, c.rotated_to, c.rotated_at, c.deleted_at,
+            coalesce(u.first_at, u.at) AS first_used_at, u.at AS last_used_at, u.last_address, u.last_user_agent
+        FROM (SELECT * FROM $$.credentials WHERE kind = $1 AND id > $2 ORDER BY id LIMIT $3) AS c
+            LEFT JOIN $$.uses u ON u.kind = c.kind AND u.id = c.id
+        ORDER BY c.id";
+
+    /// Dates at $1 at most $2 deletions by an older program, or by hand.
+    date_deletions = "
+        WITH undated AS (
+            SELECT kind, id FROM $$.credentials WHERE status = 'deleted' AND deleted_at IS NULL
+            LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+        )
+        UPDATE $$.credentials c SET deleted_at = $1 FROM undated WHERE c.kind = undated.kind AND c.id = undated.id";
+    /// Returns what was deleted by $1 and what expired by $2, at most $3 of each.
+    over = "
+        (SELECT kind, id FROM $$.credentials WHERE status = 'deleted' AND deleted_at <= $1
+            ORDER BY deleted_at LIMIT $3)
+        UNION ALL (SELECT kind, id FROM $$.credentials
+            WHERE expires_at IS NOT NULL AND status <> 'deleted' AND expires_at <= $2 ORDER BY expires_at LIMIT $3)";
+    /// Locks those of these that are still over, with their uses, in the order in which a commit and
+    /// the recording of uses lock them; what somebody else has locked is left for the next time.
+    hold_over = "
+        WITH used AS (
+            SELECT u.kind, u.id FROM unnest($3::text[], $4::text[]) AS n (kind, id)
+                JOIN $$.uses u ON u.kind = n.kind AND u.id = n.id
+            ORDER BY u.kind, u.id FOR UPDATE OF u
+        )
+        SELECT c.kind, c.id FROM unnest($3::text[], $4::text[]) AS n (kind, id)
+            JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id
+        WHERE (SELECT count(*) FROM used) >= 0 AND CASE c.status WHEN 'deleted' THEN c.deleted_at <= $1
+            ELSE c.expires_at <= $2 END
+        ORDER BY c.kind, c.id FOR UPDATE OF c SKIP LOCKED";
+    /// Turns these locked credentials into tombstones, with their uses. It sees the uses that were
+    /// begun before the credentials were locked; where somebody else has locked one, the credential
+    /// is left for the next time.
+    bury = "
+        WITH used AS (
+            SELECT u.kind, u.id FROM unnest($1::text[], $2::text[]) AS n (kind, id)
+                JOIN $$.uses u ON u.kind = n.kind AND u.id = n.id
+            FOR UPDATE OF u SKIP LOCKED
+        ), over AS (
+            SELECT n.kind, n.id FROM unnest($1::text[], $2::text[]) AS n (kind, id)
+            WHERE EXISTS (SELECT FROM used u WHERE u.kind = n.kind AND u.id = n.id)
+                OR NOT EXISTS (SELECT FROM $$.uses u WHERE u.kind = n.kind AND u.id = n.id)
+        ), kept AS (
+            INSERT INTO $$.tombstones (kind, id, digest)
+            SELECT c.kind, c.id, CASE c.kind WHEN 'pat' THEN c.digest END
+            FROM over JOIN $$.credentials c ON c.kind = over.kind AND c.id = over.id
+            ON CONFLICT DO NOTHING
+        ), unused AS (
+            DELETE FROM $$.uses u USING over WHERE u.kind = over.kind AND u.id = over.id
+        )
+        DELETE FROM $$.credentials c USING over WHERE c.kind = over.kind AND c.id = over.id
+        RETURNING c.kind, c.id, c.status = 'deleted' AS deleted";
+    forget_keys = "
+        WITH held AS (
+            SELECT kind, id FROM $$.credentials WHERE idempotency_key IS NOT NULL AND created_at <= $1
+            ORDER BY created_at LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+        )
+        UPDATE $$.credentials c SET idempotency_key = NULL, request_hash = NULL FROM held
+        WHERE c.kind = held.kind AND c.id = held.id";
+    sweep_events = "
+        WITH held AS (
+            SELECT number FROM $$.events WHERE at <= $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED
+        )
+        DELETE FROM $$.events e USING held WHERE e.number = held.number";
+    /// Removes the uses at or before $3 among the first $4 after the place $1 and $2; returns how many
+    /// that were, and the last place if there may be more.
+    sweep_uses = "
+        WITH part AS (
+            SELECT kind, id, at FROM $$.uses WHERE (kind, id) > ($1, $2) ORDER BY kind, id LIMIT $4
+        ), held AS (
+            SELECT u.kind, u.id FROM part JOIN $$.uses u ON u.kind = part.kind AND u.id = part.id
+            WHERE part.at <= $3 AND u.at <= $3 ORDER BY u.kind, u.id FOR UPDATE OF u SKIP LOCKED
+        ), removed AS (
+            DELETE FROM $$.uses u USING held WHERE u.kind = held.kind AND u.id = held.id RETURNING 1
+        )
+        SELECT (SELECT count(*) FROM removed) AS removed, last.kind, last.id
+        FROM (SELECT 1) AS one LEFT JOIN LATERAL (
+            SELECT kind, id FROM part WHERE (SELECT count(*) FROM part) = $4 ORDER BY kind DESC, id DESC LIMIT 1
+        ) AS last ON true";
+
+    /// Removes rows of the log at or before $1, or the year 1, at most $2 of them; a trigger counts it as a prune.
+    sweep_changes = "
+        DELETE FROM $$.changes WHERE seq IN (
+            SELECT seq FROM $$.changes
+            WHERE at <= to_timestamp(greatest($1::bigint, -62135596800000) / 1000.0) ORDER BY seq LIMIT $2
+        )";
+    now = "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now";
 
     /// Removes the last uses of a user's tokens, locked in the order in which uses are recorded.
     erase_uses = "

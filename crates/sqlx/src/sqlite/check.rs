@@ -10,7 +10,7 @@ use crate::{BrokenAssumption, SetupError, TriggerProblem};
 /// The indexes, triggers and views of the schema; a missing table makes every statement fail. An
 /// index or a trigger that was dropped for a large import and forgotten fails nothing, but changes
 /// are no longer logged, or no longer refused.
-const OBJECTS: [&str; 47] = [
+const OBJECTS: [&str; 54] = [
     "tower_api_key_changes_kept",
     "tower_api_key_changes_numbers_kept",
     "tower_api_key_changes_pruned",
@@ -19,15 +19,21 @@ const OBJECTS: [&str; 47] = [
     "tower_api_key_credential_inserted_attributes_sound",
     "tower_api_key_credential_inserted_lists_sound",
     "tower_api_key_credential_inserted_sound",
+    "tower_api_key_credential_not_removed",
     "tower_api_key_credential_replaced_by_insert",
     "tower_api_key_credential_replaced_by_update",
     "tower_api_key_credential_updated",
     "tower_api_key_credential_updated_attributes_sound",
     "tower_api_key_credential_updated_lists_sound",
     "tower_api_key_credential_updated_sound",
+    "tower_api_key_credentials_deleted",
+    "tower_api_key_credentials_ending",
+    "tower_api_key_credentials_repeatable",
+    "tower_api_key_events_by_age",
     "tower_api_key_events_by_user",
     "tower_api_key_events_kept",
     "tower_api_key_events_numbers_kept",
+    "tower_api_key_events_of_expiry",
     "tower_api_key_events_of_organization",
     "tower_api_key_events_of_user",
     "tower_api_key_keys_by_end",
@@ -51,6 +57,7 @@ const OBJECTS: [&str; 47] = [
     "tower_api_key_tokens_by_idempotency",
     "tower_api_key_tokens_deleted",
     "tower_api_key_tokens_living",
+    "tower_api_key_tombstones_by_digest",
     "tower_api_key_user_deleted",
     "tower_api_key_user_id_kept",
     "tower_api_key_user_inserted",

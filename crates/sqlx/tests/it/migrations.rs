@@ -45,6 +45,10 @@ fn sqlite_migrations_are_unchanged_since_release() {
                 4,
                 "ac3f18e924a93a4c1ed77127916788498d4818af53870a26240232cd3dd70f85cc75157c4e8847c163753d9237033bd9",
             ),
+            (
+                5,
+                "547c73fb541680ef28786eefeef4001382697626c1c6233de87cf874875138da8bf7cf6da8afc9a71cc959d6a7ec042c",
+            ),
         ],
     );
 }
@@ -69,6 +73,10 @@ fn postgres_migrations_are_unchanged_since_release() {
             (
                 4,
                 "c43f38b558d4939220871d03168f46ea161328d891c8a2cd0fbc23cd28f241e4f8d6a905e4833fce23162422d580587e",
+            ),
+            (
+                5,
+                "52e146562b5aa513fe15207b91809fb408d142c2f3897b5524a79d1a8227d6a211448beb95d2496e22756d02c7893d03",
             ),
         ],
     );

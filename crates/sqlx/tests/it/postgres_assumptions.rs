@@ -419,7 +419,7 @@ async fn a_dump_restored_in_place_is_noticed_by_a_running_feed() {
     }
     // Restoring the rows alone leaves triggers that do not always fire.
     let tables = "organizations, users, memberships, credentials, owner_turns, uses, events, \
-                  changes, horizon, compatibility, _migrations";
+                  changes, horizon, expiry_watch, tombstones, compatibility, _migrations";
     cluster.psql(&format!(
         "SET search_path TO {schema}; TRUNCATE {tables}; {data}"
     ));

@@ -6,6 +6,7 @@ mod damage;
 mod dead_rows;
 mod ending;
 mod erase;
+mod life;
 mod lists;
 mod races;
 mod setup;

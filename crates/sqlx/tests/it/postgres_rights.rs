@@ -1,14 +1,18 @@
 //! Rights in the schema of the PostgreSQL store: the documented rights suffice and allow nothing
 //! more.
 
+use std::{error::Error, time::Duration};
+
 use crate::support::pg;
 
 use sqlx::{Connection, PgConnection, postgres::PgPoolOptions};
 use tower_api_key::{
+    manage::Manager,
     scope::Catalogue,
     secret::Digest,
     store::{
-        Change, CredentialStore, Directory, Feed, FeedEvent, Lookup, LookupKey, ManageStore, Record,
+        Change, CredentialStore, Directory, Feed, FeedEvent, Lookup, LookupKey, ManageStore,
+        Record, Retention, Status,
     },
 };
 use tower_api_key_sqlx::{BrokenAssumption, PostgresStore, SetupError};
@@ -40,7 +44,7 @@ impl Fixture {
             cluster,
             schema: pg::fresh_schema(),
         };
-        for role in ["owner", "service", "eraser", "reader"] {
+        for role in ["owner", "service", "eraser", "sweeper", "reader"] {
             cluster.psql(&format!("CREATE ROLE {} LOGIN", fixture.role(role)));
         }
         let (schema, owner) = (&fixture.schema, fixture.role("owner"));
@@ -66,6 +70,7 @@ impl Fixture {
         let rights = RIGHTS.replace("tower_api_key", &self.schema);
         let rights = rights.replace("api_key_service", &self.role("service"));
         let rights = rights.replace("api_key_eraser", &self.role("eraser"));
+        let rights = rights.replace("api_key_sweeper", &self.role("sweeper"));
         self.psql(
             "owner",
             &rights.replace("api_key_reader", &self.role("reader")),
@@ -73,10 +78,29 @@ impl Fixture {
         .unwrap();
     }
 
+    /// Gives the service the rights of other roles.
+    fn grant_to_service(&self, roles: &[&str]) {
+        for role in roles {
+            self.cluster.psql(&format!(
+                "GRANT {} TO {}",
+                self.role(role),
+                self.role("service")
+            ));
+        }
+    }
+
     /// Runs statements as a role; `@` stands for the schema.
     fn psql(&self, role: &str, sql: &str) -> Result<String, String> {
         self.cluster
             .psql_as(&self.role(role), &sql.replace('@', &self.schema))
+    }
+
+    /// Counts credentials, events, uses and tombstones.
+    fn count_old(&self) -> String {
+        let counts = ["credentials", "events", "uses", "tombstones"]
+            .map(|table| format!("(SELECT count(*) FROM @.{table})"));
+        let counts = format!("SELECT concat_ws(' ', {})", counts.join(", "));
+        self.psql("owner", &counts).unwrap()
     }
 
     /// Every row of the schema, its privileges and its triggers.
@@ -162,8 +186,8 @@ async fn a_reader_can_only_read() {
         .await
         .unwrap();
     let mut attacks = baits();
-    let tables = "organizations users memberships credentials uses events changes horizon \
-                  compatibility _migrations";
+    let tables = "organizations users memberships owner_turns credentials uses tombstones events \
+                  expiry_watch changes horizon compatibility _migrations";
     for table in tables.split(' ') {
         for attack in [
             "INSERT INTO @.% SELECT * FROM @.%",
@@ -258,7 +282,9 @@ async fn a_service_may_prune_the_log_but_not_write_to_it() {
             "UPDATE @.changes SET id = 'x'",
             "UPDATE @.horizon SET prunes = 0",
             "DELETE FROM @.credentials",
+            "DELETE FROM @.uses",
             "DELETE FROM @.events",
+            "INSERT INTO @.tombstones VALUES ('org_key', 'k')",
             "UPDATE @.events SET at = 0",
             "TRUNCATE @.changes",
             "ALTER TABLE @.credentials DISABLE TRIGGER ALL",
@@ -272,7 +298,7 @@ async fn a_service_may_prune_the_log_but_not_write_to_it() {
         );
     }
     assert_eq!(fixture.snapshot(), before);
-    assert_eq!(service.prune(std::time::Duration::ZERO).await.unwrap(), 1);
+    assert_eq!(service.prune(Duration::ZERO).await.unwrap(), 1);
 }
 
 /// Runs everything that management does, as the documented role.
@@ -283,17 +309,62 @@ async fn the_documented_rights_of_a_service_suffice() {
     }
     let make = || async {
         let fixture = Fixture::migrated().await.unwrap();
-        // The contract suite also removes users.
-        fixture.cluster.psql(&format!(
-            "GRANT {} TO {}",
-            fixture.role("eraser"),
-            fixture.role("service")
-        ));
+        // The contract suite also removes users, and what is over.
+        fixture.grant_to_service(&["eraser", "sweeper"]);
         fixture.store("service")
     };
     let contract = tower_api_key::testing::contract::Contract::new();
     contract.run(make).await;
     contract.run_managed(make).await;
+}
+
+/// Not even an eraser, which may delete credentials, but not leave tombstones.
+#[tokio::test]
+async fn only_a_sweeper_removes_credentials_and_events() {
+    let Some(fixture) = Fixture::migrated().await else {
+        return;
+    };
+    let store = fixture.store("service");
+    store.create_organization("org_test", None).await.unwrap();
+    let key = Record::org_key("k_test", Digest::of(b"k"), "org_test");
+    store
+        .insert(key.with_status(Status::Deleted))
+        .await
+        .unwrap();
+    let event = "INSERT INTO @.events (at, action, organization_id, credential_id, actor_kind)
+        VALUES (1, 'issued', 'org_test', 'k_test', 'bearer')";
+    fixture.psql("owner", event).unwrap();
+    let used = "INSERT INTO @.uses (kind, id, at) VALUES ('org_key', 'elsewhere', 1)";
+    fixture.psql("owner", used).unwrap();
+    let manager = Manager::new(store);
+    let day = Duration::from_secs(24 * 3600);
+    let [credentials, events, uses] = [
+        Retention::forever().with_deleted(Duration::ZERO),
+        Retention::forever().with_events(day),
+        Retention::forever().with_uses(day),
+    ];
+    let refused = async |retention, table: &str| {
+        let refused = manager.sweep(retention).await.unwrap_err();
+        let reason = refused.source().and_then(Error::source);
+        let reason = reason.expect("what the server said").to_string();
+        let expected = format!("permission denied for table {table}");
+        assert!(reason.ends_with(&expected), "{table}: {reason}");
+        assert_eq!(fixture.count_old(), "1 1 1 0", "{table}");
+    };
+    refused(&credentials, "credentials").await;
+    refused(&events, "events").await;
+    refused(&uses, "uses").await;
+    fixture.grant_to_service(&["eraser"]);
+    refused(&credentials, "tombstones").await;
+    refused(&events, "events").await;
+    fixture.grant_to_service(&["sweeper"]);
+    let mut removed = Vec::new();
+    for retention in [&credentials, &events, &uses] {
+        let swept = manager.sweep(retention).await.unwrap();
+        removed.push((swept.credentials, swept.events, swept.uses));
+    }
+    assert_eq!(removed, [(1, 0, 0), (0, 1, 0), (0, 0, 1)]);
+    assert_eq!(fixture.count_old(), "0 0 0 1");
 }
 
 #[tokio::test]
@@ -460,11 +531,7 @@ async fn objects_that_another_role_creates_in_public_are_never_called() {
         let fixture = Fixture::empty_in(cluster);
         fixture.store("owner").migrate().await.unwrap();
         fixture.grant();
-        cluster.psql(&format!(
-            "GRANT {} TO {}",
-            fixture.role("eraser"),
-            fixture.role("service")
-        ));
+        fixture.grant_to_service(&["eraser", "sweeper"]);
         fixture.store("service")
     };
     let service = make().await;
@@ -474,7 +541,7 @@ async fn objects_that_another_role_creates_in_public_are_never_called() {
     service.create_organization("org_test", None).await.unwrap();
     let expected = FeedEvent::Changed(Change::Organization("org_test".into()));
     assert_eq!(feed.next().await, Some(expected));
-    service.prune(std::time::Duration::ZERO).await.unwrap();
+    service.prune(Duration::ZERO).await.unwrap();
     let contract = tower_api_key::testing::contract::Contract::new();
     contract.run(make).await;
     contract.run_managed(make).await;
@@ -507,7 +574,7 @@ async fn another_role_cannot_block_a_migration_with_advisory_locks() {
         ];
         let [one, two, three] = nodes.each_ref().map(PostgresStore::migrate);
         let all = async { tokio::try_join!(one, two, three) };
-        tokio::time::timeout(std::time::Duration::from_secs(30), all)
+        tokio::time::timeout(Duration::from_secs(30), all)
             .await
             .expect("the migrations wait for no lock")
             .unwrap();

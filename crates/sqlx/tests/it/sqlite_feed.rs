@@ -489,11 +489,9 @@ async fn every_replaced_row_is_emitted() {
     let keyed =
         "UPDATE tower_api_key_credentials SET idempotency_key = 'x', request_hash = zeroblob(32)";
     let mut cases: Vec<(String, Vec<FeedEvent>)> = Vec::new();
-    for (kind, id, event) in [("org_key", "k", key("k")), ("pat", "t", token("t"))] {
-        cases.push((
-            format!("{keyed} WHERE kind = '{kind}' AND id = '{id}'"),
-            vec![event],
-        ));
+    for (kind, id) in [("org_key", "k"), ("pat", "t")] {
+        let update = format!("{keyed} WHERE kind = '{kind}' AND id = '{id}'");
+        cases.push((update, Vec::new())); // it changes no answer
     }
     let others = "UPDATE OR REPLACE tower_api_key_credentials SET";
     cases.extend([
@@ -502,14 +500,14 @@ async fn every_replaced_row_is_emitted() {
                 "{others} idempotency_key = 'x', request_hash = zeroblob(32) \
                  WHERE kind = 'org_key' AND id = 'other'"
             ),
-            vec![key("k"), key("other")],
+            vec![key("k")],
         ),
         (
             format!(
                 "{others} idempotency_key = 'x', request_hash = zeroblob(32) WHERE kind = 'pat' \
                  AND id = 'other'"
             ),
-            vec![token("t"), token("other")],
+            vec![token("t")],
         ),
         (
             format!(

@@ -6,6 +6,7 @@ mod commits;
 mod damage;
 mod ending;
 mod erasure;
+mod life;
 mod lists;
 mod rows;
 mod uses;
@@ -52,10 +53,15 @@ impl File {
     }
 
     async fn by_hand(&self, sql: &str) {
-        sqlx::raw_sql(AssertSqlSafe(sql))
+        self.try_by_hand(sql).await.unwrap();
+    }
+
+    async fn try_by_hand(&self, sql: &str) -> Result<(), sqlx::Error> {
+        let statement = sqlx::raw_sql(AssertSqlSafe(sql));
+        statement
             .execute(&mut raw(&self.path).await)
             .await
-            .unwrap();
+            .map(drop)
     }
 
     async fn query_number(&self, sql: &'static str) -> i64 {

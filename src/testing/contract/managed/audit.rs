@@ -135,6 +135,7 @@ fn event(
         related: None,
         by,
         origin: origin.map(Into::into),
+        expires_at: None,
         attributes: Attributes::default(),
     }
 }

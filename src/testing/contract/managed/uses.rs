@@ -137,8 +137,8 @@ async fn ensure_recorded<S: ManageStore + Directory>(
     Ok(())
 }
 
-/// So that it shows soon whether the old one is still in use.
-pub(super) async fn adaptive_uses_of_a_rotated_credential_are_a_minute_apart<S>(
+/// So that no use hides that the old one is still in use.
+pub(super) async fn each_later_use_of_a_rotated_credential_is_recorded<S>(
     fixture: &Fixture<S>,
 ) -> Outcome
 where
@@ -153,10 +153,13 @@ where
     let first = 2 * DAY;
     let uses = [
         (first, first),
-        (first + MINUTE - 1, first),
-        (first + MINUTE, first + MINUTE),
+        (first + 1, first + 1),
+        (first, first + 1), // of another node, written later
     ];
-    ensure_recorded(fixture, id, adaptive, &uses).await
+    ensure_recorded(fixture, id, adaptive, &uses).await?;
+    let daily = Granularity::every(Duration::from_secs(24 * 3600));
+    let daily = daily.map_err(|error| Violation(error.to_string()))?;
+    ensure_recorded(fixture, id, daily, &[(first + 2, first + 2)]).await
 }
 
 pub(super) async fn the_recorder_passes_its_granularity_on<S>(fixture: &Fixture<S>) -> Outcome
@@ -332,4 +335,81 @@ async fn ensure_first_use_is_an_event<S: ManageStore + Directory>(
     manager.record_uses(&uses).await?;
     let events = uses_after_rotation(fixture, managed).await?;
     ensure(events.len() == 1, "a use of the successor is an event")
+}
+
+/// Uses of one credential, in milliseconds since its rotation, and the events that each of them is.
+type Told<'a> = &'a [(i64, &'a [AuditAction])];
+
+const OVERLAP: i64 = 1000 * SECOND;
+
+pub(super) async fn uses_in_an_overlap_are_told_at_its_half_and_nine_tenths<S>(
+    fixture: &Fixture<S>,
+) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    use AuditAction::{UsedAfterRotation, UsedAtHalfOfOverlap, UsedAtNineTenthsOfOverlap};
+    let (half, late) = (OVERLAP / 2, OVERLAP / 10 * 9);
+    let in_order: Told<'_> = &[
+        (-1, &[]),
+        (0, &[UsedAfterRotation]),
+        (half - 1, &[]),
+        (half, &[UsedAtHalfOfOverlap]),
+        (half + 1, &[]),
+        (late - 1, &[]),
+        (late, &[UsedAtNineTenthsOfOverlap]),
+        (OVERLAP - 1, &[]),
+    ];
+    let late_at_first: Told<'_> = &[
+        (late, &[UsedAfterRotation, UsedAtNineTenthsOfOverlap]),
+        (half, &[]), // of another node, written later
+        (late + 1, &[]),
+    ];
+    for told in [in_order, late_at_first] {
+        for managed in fixture.one_of_each().await? {
+            ensure_told(fixture, &managed, told).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn ensure_told<S: ManageStore + Directory>(
+    fixture: &Fixture<S>,
+    managed: &Managed,
+    told: Told<'_>,
+) -> Outcome {
+    let Managed {
+        actor, kind, info, ..
+    } = managed;
+    let overlap = Rotation::default().with_overlap(Duration::from_millis(OVERLAP.unsigned_abs()));
+    let rotated = fixture
+        .manager
+        .rotate(actor, *kind, info.id.as_str(), overlap);
+    let (new, _) = into_pair(rotated.await?)?;
+    let successor_used: Told<'_> = &[(1, &[AuditAction::SuccessorUsed]), (OVERLAP, &[])];
+    let mut expected = Vec::new();
+    for (used, other, uses) in [(info, &new, told), (&new, info, successor_used)] {
+        for (after, actions) in uses {
+            let at = fixture.later(*after);
+            let usage = Usage::new(*kind, used.id.clone(), at);
+            let events = fixture.store.record_uses(&[usage]).await?;
+            let found = events.iter().map(|event| event.action);
+            let found: Vec<_> = found.collect();
+            ensure(
+                found == *actions,
+                format!("{} ms after the rotation: {found:?}", *after),
+            )?;
+            for event in &events {
+                let good =
+                    (&event.credential, event.related.as_ref()) == (&used.id, Some(&other.id));
+                let good = good && event.at == at && event.by == AuditActor::Bearer;
+                ensure(good && event.owner == info.owner, format!("{event:?}"))?;
+            }
+            expected.extend(events);
+        }
+    }
+    let mut trail = fixture.manager.events(actor, *kind, None, 200).await?;
+    trail.retain(|event| expected.iter().any(|one| one.number == event.number));
+    trail.reverse();
+    ensure(trail == expected, format!("the trail has {trail:?}"))
 }

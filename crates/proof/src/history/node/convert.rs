@@ -122,6 +122,7 @@ pub(super) fn credential(info: &CredentialInfo) -> Credential {
         rotated_from: info.rotated_from.as_ref().map(|id| id.as_str().into()),
         rotated_to: info.rotated_to.as_ref().map(|id| id.as_str().into()),
         rotated_at: info.rotated_at.map(|then| then.0),
+        deleted_at: info.deleted_at.map(|then| then.0),
     }
 }
 

@@ -8,19 +8,21 @@ mod service;
 use std::time::Duration;
 
 pub use convert::real_owner;
-use convert::write_error;
+use convert::{real_kind, write_error};
 use http::Request as HttpRequest;
 use service::{Peer, Service, answer, checking, service};
 use tower::ServiceExt as _;
 use tower_api_key::{
     AuthLayer, LastUse, Principal as Caller,
     manage::{Actor as RealActor, Manager},
-    store::{CredentialStore, Directory, ManageStore},
+    store::{CredentialStore, Directory, ExpiryWatch, ManageStore, Retention},
     testing::ManualClock,
 };
 
 use super::attributes::SURROUNDINGS;
-use crate::model::{Answer, Arrangement, CAP, Call, Minted, Outcome, Request, Route};
+use crate::model::{
+    Answer, Arrangement, CAP, Call, Kind, Millis, Minted, Outcome, Request, Route, THRESHOLDS,
+};
 
 /// Everything that a node needs of a store.
 pub trait Store: CredentialStore + ManageStore + Directory + Clone {}
@@ -144,8 +146,40 @@ impl<S: Store> Node<S> {
             .ok()
     }
 
+    /// Tells of what ends by itself, and returns how much; `None` if the store fails.
+    pub async fn watch_expiry(&self) -> Option<usize> {
+        let watch = ExpiryWatch::before(THRESHOLDS.map(millis)).ok()?;
+        self.manager.watch_expiry(&watch).await.ok()
+    }
+
+    /// Lets expire what was not used, and returns how many; `None` if the store fails.
+    pub async fn expire_unused(&self, kind: Kind, unused_for: Millis) -> Option<usize> {
+        let expired = self
+            .manager
+            .expire_unused(real_kind(kind), millis(unused_for));
+        expired.await.ok()
+    }
+
+    /// Removes what has been over for `age`, and returns how many credentials that were; `None` if
+    /// the store fails.
+    pub async fn sweep(&self, age: Millis) -> Option<usize> {
+        let age = Some(millis(age));
+        let retention = Retention::forever()
+            .with_deleted(age)
+            .with_expired(age)
+            .with_idempotency_keys(age)
+            .with_events(age)
+            .with_uses(age);
+        let swept = self.manager.sweep(&retention).await.ok()?;
+        swept.credentials.try_into().ok()
+    }
+
     /// Writes the collected uses; `None` if the store fails.
     pub async fn write_uses(&self) -> Option<usize> {
         self.manager.record_uses(&self.uses).await.ok()
     }
+}
+
+fn millis(time: Millis) -> Duration {
+    Duration::from_millis(time.unsigned_abs())
 }

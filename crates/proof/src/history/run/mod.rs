@@ -3,6 +3,7 @@
 mod beside;
 mod call;
 mod counts;
+mod life;
 mod nodes;
 mod request;
 mod same;
@@ -125,6 +126,11 @@ impl<'s, S: Site> Run<'s, S> {
                 self.site.prune().await;
                 Ok(())
             }
+            Step::WatchExpiry(node) => self.watch_expiry(self.number(node)).await,
+            Step::ExpireUnused(node, kind, days) => {
+                self.expire_unused(self.number(node), kind, days).await
+            }
+            Step::Sweep(node, hours) => self.sweep(self.number(node), hours).await,
         }
     }
 

@@ -1,12 +1,13 @@
 //! The stores that need no server.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use tower_api_key::{
     scope::Catalogue,
     store::{Feed, FeedEvent, MemoryStore},
 };
+use tower_api_key_sqlx::sqlx::{self, ConnectOptions as _, Connection as _};
 use tower_api_key_sqlx::{SqliteStore, sqlite::SqliteFeed};
 
 use super::Backend;
@@ -64,6 +65,12 @@ impl Sqlite {
     }
 }
 
+impl Sqlite {
+    fn path(&self) -> PathBuf {
+        self.0.path().join("model.db")
+    }
+}
+
 impl Default for Sqlite {
     fn default() -> Self {
         Self::new()
@@ -75,9 +82,19 @@ impl Backend for Sqlite {
     type Feed = SqliteFeed;
     const NODES: usize = 2;
 
+    async fn clear(&self) {
+        let options = SqliteStore::options(self.path());
+        let mut db = options.connect().await.expect("the file opens");
+        let cleared = sqlx::raw_sql(
+            "DELETE FROM tower_api_key_credentials; DELETE FROM tower_api_key_uses;
+            UPDATE tower_api_key_expiry_watch SET through = 0, kind = '', id = '';",
+        );
+        cleared.execute(&mut db).await.expect("a writer");
+        db.close().await.expect("an open file");
+    }
+
     async fn open(&self) -> SqliteStore {
-        let path = self.0.path().join("model.db");
-        SqliteStore::open(path, Catalogue::anyreach())
+        SqliteStore::open(self.path(), Catalogue::anyreach())
             .await
             .expect("the file opens")
     }

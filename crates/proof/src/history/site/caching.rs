@@ -138,6 +138,7 @@ impl<B: Backend> Site for Caching<B> {
 
     async fn begin(&mut self) {
         reset(&self.clocks);
+        self.backend.clear().await;
         if B::NODES == 1 {
             self.backend.begin().await;
             self.restart(0).await;

@@ -36,8 +36,10 @@ pub trait Backend {
     /// How many nodes can share it.
     const NODES: usize;
 
-    /// Prepares for a history whose ids are new.
+    /// Creates what all histories share, or for a store of one node what a history has.
     async fn begin(&mut self) {}
+    /// Removes the credentials of earlier histories, which what happens by itself would meet.
+    async fn clear(&self) {}
     /// Opens a store over the same data.
     async fn open(&self) -> Self::Store;
     /// Follows the changes of the data, if something else can make them.

@@ -36,6 +36,7 @@ impl<B: Backend> Site for Plain<B> {
 
     async fn begin(&mut self) {
         reset(&self.clocks);
+        self.backend.clear().await;
         if B::NODES == 1 {
             self.backend.begin().await;
             self.restart(0).await;

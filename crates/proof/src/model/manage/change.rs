@@ -94,9 +94,12 @@ impl World {
         let owner = actor.manages(kind).ok_or("not_allowed")?;
         self.check_actor(now, actor)?;
         let before = self.not_deleted(&owner, id)?;
-        let after = Credential {
-            status: to,
-            ..before.clone()
+        let after = match to {
+            Status::Deleted => before.clone().deleted(now),
+            _ => Credential {
+                status: to,
+                ..before.clone()
+            },
         };
         if after != before {
             let action = if to == Status::Deleted {
@@ -117,10 +120,7 @@ impl World {
         if stored.shown.status == Status::Deleted {
             return Err("deleted");
         }
-        let after = Credential {
-            status: Status::Deleted,
-            ..stored.shown.clone()
-        };
+        let after = stored.shown.clone().deleted(now);
         self.push(now, By::Bearer, "revoked", &after, None);
         self.set(after.clone());
         Ok(Outcome::Info(after))
@@ -137,10 +137,7 @@ impl World {
         for one in all {
             self.note(now, actor, "deleted", &one, None);
             ended.insert(one.id.clone());
-            self.set(Credential {
-                status: Status::Deleted,
-                ..one
-            });
+            self.set(one.deleted(now));
         }
         Ok(Outcome::Ended(ended))
     }

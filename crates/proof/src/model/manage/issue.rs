@@ -140,10 +140,7 @@ impl World {
         self.add(new.clone(), minted);
         if let Some(before) = before {
             self.note(now, actor, "deleted", &before, None);
-            self.set(Credential {
-                status: Status::Deleted,
-                ..before
-            });
+            self.set(before.deleted(now));
         }
         self.remember(owner, repeat, asked, &new);
         Ok(Outcome::Issued(new, true))
@@ -174,7 +171,10 @@ impl World {
             .credentials
             .contains_key(&(issue.kind, minted.id.clone()));
         let same_token = issue.kind == Kind::Token && self.by_token.contains_key(&minted.token);
-        if same_id || same_token {
+        let removed = (issue.kind, minted.id.clone());
+        let same_token =
+            same_token || issue.kind == Kind::Token && self.removed_tokens.contains(&minted.token);
+        if same_id || same_token || self.tombstones.contains(&removed) {
             return Err("taken");
         }
         let new = fresh(Some(minted), &owner, issue, created_at.unwrap_or(now));
@@ -201,25 +201,25 @@ fn fresh(minted: Option<&Minted>, owner: &Owner, issue: &Issue, now: Millis) -> 
         rotated_from: None,
         rotated_to: None,
         rotated_at: None,
+        deleted_at: None,
     }
 }
 
 /// The old credential after its rotation: deleted, or valid until the overlap ends.
 fn replaced(old: &Credential, new: &str, overlap: Millis, now: Millis) -> Credential {
     let end = (now + overlap).min(LATEST_EXPIRY);
-    Credential {
+    let replaced = Credential {
         rotated_to: Some(new.into()),
         rotated_at: Some(now),
-        status: if overlap == 0 {
-            Status::Deleted
-        } else {
-            Status::Active
-        },
         expires_at: match old.expires_at {
             own if overlap == 0 => own,
             Some(own) => Some(own.min(end)),
             None => Some(end),
         },
         ..old.clone()
+    };
+    match overlap {
+        0 => replaced.deleted(now),
+        _ => replaced,
     }
 }

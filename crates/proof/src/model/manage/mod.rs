@@ -6,7 +6,7 @@ mod issue;
 
 use super::{
     Actor, Attributes, By, CAP, Call, Credential, Event, Millis, Minted, Outcome, Owner, Principal,
-    Rejected, Request, Route, State, Status, Stored, Surroundings, World,
+    Rejected, Request, Route, Stage, State, Status, Stored, Surroundings, World,
 };
 
 type Result<T = Outcome> = std::result::Result<T, Rejected>;
@@ -124,7 +124,7 @@ impl World {
             Stored {
                 shown: new,
                 token,
-                reported: false,
+                stage: Stage::default(),
             },
         );
     }
@@ -149,7 +149,7 @@ impl World {
         self.push(at, actor.by(), action, what, related);
     }
 
-    pub(super) fn push(
+    pub(in crate::model) fn push(
         &mut self,
         at: Millis,
         by: By,

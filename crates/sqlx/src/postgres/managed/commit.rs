@@ -141,16 +141,26 @@ impl PostgresStore {
             .execute(&mut *db)
             .await
             .map_err(store_error)?;
-        if inserted.rows_affected() > 0 {
-            return Ok(());
-        }
         let sql = self.by_owner.of_kind(owner.kind());
+        if inserted.rows_affected() > 0 {
+            let digests = self.candidates(&new.digest);
+            let removed = sql.is_removed.query().bind(info.id.as_str()).bind(digests);
+            let removed = removed.fetch_optional(db).await.map_err(store_error)?;
+            return removed.map_or(Ok(()), |_| Err(Taken(info.id.as_str().into())));
+        }
         let is_taken = sql.is_taken.query().bind(info.id.as_str()).bind(&digest);
         let taken = is_taken.bind(key).bind(owner.id()).fetch_optional(db).await;
         match taken.map_err(store_error)? {
             Some(_) => Err(Taken(info.id.as_str().into())),
             None => Err(skipped("credentials").into()),
         }
+    }
+
+    /// Returns what may be stored as the digest of a token.
+    fn candidates(&self, digest: &Digest) -> Vec<Vec<u8>> {
+        let candidates = self.digests().candidates(digest);
+        let bytes = candidates.iter().map(|digest| digest.to_bytes().to_vec());
+        bytes.collect()
     }
 
     /// Whether the token is already stored under another pepper than the current one; the unique
@@ -164,11 +174,7 @@ impl PostgresStore {
         if owner.kind() == Kind::OrgKey || self.peppers.is_none() {
             return Ok(false);
         }
-        let candidates = self.digests().candidates(digest);
-        let candidates = candidates
-            .iter()
-            .map(|digest| digest.to_bytes().to_vec())
-            .collect::<Vec<_>>();
+        let candidates = self.candidates(digest);
         let query = self
             .statements
             .find_peppered_token

@@ -102,12 +102,14 @@ impl PostgresStore {
                 .query()
                 .bind(owner.id())
                 .bind(to.status().as_str())
+                .bind(ending.at.0)
                 .bind(id.as_str()),
             None => sql
                 .end_all
                 .query()
                 .bind(owner.id())
-                .bind(to.status().as_str()),
+                .bind(to.status().as_str())
+                .bind(ending.at.0),
         };
         let rows = query.fetch_all(&mut *db).await.map_err(store_error)?;
         let id = |row: &PgRow| Ok(get::<&str>(row, "id")?.into());

@@ -2,15 +2,18 @@
 //!
 //! Reads are single statements about one owner (`sql`). A change is one transaction (`commit`), on
 //! behalf of an actor who may still make it (`authority`). So are ending credentials (`end`),
-//! recording uses (`uses`) and removing a user (`erase`).
+//! recording uses (`uses`), telling of what ends by itself (`expiry`), removing a user (`erase`) and
+//! removing what is over (`sweep`).
 
 mod authority;
 mod commit;
 mod end;
 mod erase;
+mod expiry;
 mod list;
 mod rehash;
 mod sql;
+mod sweep;
 mod uses;
 mod write;
 
@@ -25,13 +28,17 @@ use super::{
 };
 use crate::shared::fingerprint;
 use tower_api_key::{
+    clock::UnixMillis,
     credential::Kind,
     id::CredentialId,
     scope::Catalogue,
     secret::Digest,
     store::{
-        AuditEvent, CredentialInfo, ManageStore, Owner, StoreError, Usage, WriteError,
-        backend::{Commit, EarlierIssue, Ending, ListQuery, audit_event, credential_info},
+        AuditEvent, CredentialInfo, ExpiryWatch, ManageStore, Owner, StoreError, Usage, WriteError,
+        backend::{
+            Commit, EarlierIssue, Ending, ListQuery, Sweep, SweptBatch, UnusedPage, UnusedQuery,
+            audit_event, credential_info,
+        },
     },
 };
 
@@ -150,6 +157,31 @@ impl ManageStore for PostgresStore {
 
     async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
         self.record_uses_in_tx(uses).await
+    }
+
+    async fn watch_expiry(
+        &self,
+        watch: &ExpiryWatch,
+        now: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        self.tell_of_expiry(watch, now, limit).await
+    }
+
+    async fn expiry_events(
+        &self,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        self.read_expiry_events(after, limit).await
+    }
+
+    async fn unused(&self, query: &UnusedQuery) -> Result<UnusedPage, StoreError> {
+        self.find_unused(query).await
+    }
+
+    async fn sweep(&self, sweep: &Sweep) -> Result<SweptBatch, StoreError> {
+        self.sweep_all(sweep).await
     }
 
     async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {

@@ -65,7 +65,8 @@ macro_rules! end {
             $these,
             " ORDER BY c.id FOR NO KEY UPDATE
             ), ended AS (
-                UPDATE $$.credentials c SET status = $2 FROM ending
+                UPDATE $$.credentials c SET status = $2, deleted_at = CASE $2 WHEN 'deleted' THEN $3 END
+                FROM ending
                 WHERE c.kind = '$kind' AND c.id = ending.id AND c.status NOT IN ($2, 'deleted')
             )
             SELECT id FROM ending"
@@ -124,9 +125,9 @@ statements! {
     /// owner's events are in the order in which they become visible.
     take_turns = "
         SELECT id FROM $$.owner_turns WHERE kind = '$kind' AND id = ANY ($1) ORDER BY id FOR NO KEY UPDATE";
-    /// Ends the credential $3, whatever it is otherwise, and returns it if it was to be ended.
-    end_one = end!("(c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = $3 AND c.status NOT IN ($2, 'deleted')");
-    /// Ends all of them, and returns them.
+    /// Ends at $3 the credential $4, whatever it is otherwise, and returns it if it was to be ended.
+    end_one = end!("(c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = $4 AND c.status NOT IN ($2, 'deleted')");
+    /// Ends all of them at $3, and returns them.
     end_all = end!(concat!("c.$owner = $1 AND ", state!(), " IN ('active', 'disabled') AND c.status <> $2"));
     /// Returns a row if one of the credentials $1, which were to be ended, does not have the status
     /// $2 or is not deleted.
@@ -139,12 +140,20 @@ statements! {
         SELECT 1 FROM $$.credentials c WHERE c.kind = '$kind' AND c.id = $1
         UNION ALL SELECT 1 FROM $$.credentials c WHERE c.kind = 'pat' AND '$kind' = 'pat' AND c.digest = $2
         UNION ALL SELECT 1 FROM $$.credentials c WHERE c.$owner = $4 AND c.idempotency_key = $3
+        UNION ALL SELECT 1 FROM $$.tombstones WHERE kind = '$kind' AND id = $1
+        UNION ALL SELECT 1 FROM $$.tombstones WHERE kind = 'pat' AND '$kind' = 'pat' AND digest = $2
+        LIMIT 1";
+    /// Returns a row if a removed credential had the id $1, or a removed token one of the digests
+    /// $2. It is asked after the insertion: until its removal is committed, that waits for it.
+    is_removed = "
+        SELECT 1 FROM $$.tombstones WHERE kind = '$kind' AND id = $1
+        UNION ALL SELECT 1 FROM $$.tombstones WHERE kind = 'pat' AND '$kind' = 'pat' AND digest = ANY ($2)
         LIMIT 1";
     credential = "
         SELECT c.id, c.name, c.role, c.scopes, c.own_scopes, c.own_organizations, c.description,
             c.metadata::text AS metadata, c.allowed_networks, c.environment, c.status, c.created_at, c.expires_at,
             c.rotated_from, c.rotated_to,
-            c.rotated_at, coalesce(u.first_at, u.at) AS first_used_at, u.at AS last_used_at,
+            c.rotated_at, c.deleted_at, coalesce(u.first_at, u.at) AS first_used_at, u.at AS last_used_at,
             u.last_address, u.last_user_agent
         FROM $$.credentials c LEFT JOIN $$.uses u ON u.kind = c.kind AND u.id = c.id
         WHERE (c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = $2";
@@ -152,7 +161,7 @@ statements! {
         SELECT c.id, c.name, c.role, c.scopes, c.own_scopes, c.own_organizations, c.description,
             c.metadata::text AS metadata, c.allowed_networks, c.environment, c.status, c.created_at, c.expires_at,
             c.rotated_from, c.rotated_to,
-            c.rotated_at, coalesce(u.first_at, u.at) AS first_used_at, u.at AS last_used_at,
+            c.rotated_at, c.deleted_at, coalesce(u.first_at, u.at) AS first_used_at, u.at AS last_used_at,
             u.last_address, u.last_user_agent, c.request_hash
         FROM $$.credentials c LEFT JOIN $$.uses u ON u.kind = '$kind' AND u.id = c.id
         WHERE c.$owner = $1 AND c.idempotency_key = $2";
@@ -167,7 +176,7 @@ statements! {
         "SELECT c.id, c.name, c.role, c.scopes, c.own_scopes, c.own_organizations, c.description,
             c.metadata::text AS metadata, c.allowed_networks, c.environment, c.status, c.created_at, c.expires_at,
             c.rotated_from, c.rotated_to,
-            c.rotated_at, ", of_uses!("coalesce(u.first_at, u.at)"), " AS first_used_at, ", of_uses!("u.at"), " AS last_used_at,
+            c.rotated_at, c.deleted_at, ", of_uses!("coalesce(u.first_at, u.at)"), " AS first_used_at, ", of_uses!("u.at"), " AS last_used_at,
             ",
             of_uses!("u.last_address"), " AS last_address, ", of_uses!("u.last_user_agent"), " AS last_user_agent
         FROM unnest($2::text[]) AS s (state) CROSS JOIN LATERAL (
@@ -188,7 +197,7 @@ statements! {
     );
     events = "
         SELECT number, at, action, credential_id, related_id, actor_kind, actor_id, actor_user_id, origin,
-            description, metadata::text AS metadata, allowed_networks, environment
+            expires_at, description, metadata::text AS metadata, allowed_networks, environment
         FROM $$.events
         WHERE $owner = $1 AND number <= $2 ORDER BY number DESC LIMIT $3";
     /// Counts the credentials that are accepted at $2, up to $3.
@@ -204,14 +213,14 @@ statements! {
     alter = "
         UPDATE $$.credentials c
         SET name = a.name, status = a.status, expires_at = a.expires_at, rotated_to = a.rotated_to,
-            rotated_at = a.rotated_at, description = a.description, metadata = a.metadata::jsonb,
+            rotated_at = a.rotated_at, deleted_at = a.deleted_at, description = a.description, metadata = a.metadata::jsonb,
             allowed_networks = a.allowed_networks, environment = a.environment
         FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::bigint[],
                 $10::text[], $11::bigint[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[], $17::text[],
-                $18::text[], $19::text[])
+                $18::text[], $19::text[], $20::bigint[])
             AS a (id, old_name, old_status, old_expires_at, old_rotated_to, name, status, expires_at, rotated_to,
                 rotated_at, old_description, old_metadata, old_allowed_networks, old_environment, description, metadata,
-                allowed_networks, environment)
+                allowed_networks, environment, deleted_at)
         WHERE (c.$owner = $1) IS TRUE AND c.kind = '$kind' AND c.id = ANY ($2) AND c.id = a.id AND c.name = a.old_name
             AND c.status = a.old_status
             AND c.expires_at IS NOT DISTINCT FROM a.old_expires_at

@@ -17,7 +17,10 @@ use crate::shared::expect_rows;
 use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
-    store::{AuditAction, AuditActor, AuditEvent, Owner, StoreError, Usage},
+    store::{
+        AuditEvent, Owner, StoreError, Usage,
+        backend::{LastUsage, OverlapStage, Successor},
+    },
 };
 
 /// The uses to write, and the events about them.
@@ -26,7 +29,7 @@ struct Due {
     kinds: Vec<String>,
     ids: Vec<String>,
     at: Vec<i64>,
-    first: Vec<bool>,
+    stages: Vec<i16>,
     addresses: Vec<Option<String>>,
     user_agents: Vec<Option<String>>,
     events: Vec<AuditEvent>,
@@ -54,7 +57,7 @@ impl PostgresStore {
                 .bind(due.kinds)
                 .bind(due.ids)
                 .bind(due.at)
-                .bind(due.first)
+                .bind(due.stages)
                 .bind(due.addresses)
                 .bind(due.user_agents);
             let written = write.execute(&mut *db).await.map_err(store_error)?;
@@ -103,7 +106,7 @@ impl PostgresStore {
     }
 
     /// Inserts the events, serialized by owner, and numbers them.
-    async fn insert_numbered_events(
+    pub(super) async fn insert_numbered_events(
         &self,
         db: &mut PgConnection,
         mut events: Vec<AuditEvent>,
@@ -131,19 +134,12 @@ impl PostgresStore {
 impl Due {
     fn add(&mut self, row: &PgRow) -> Result<(), StoreError> {
         let (id, at): (String, i64) = (get(row, "id")?, get(row, "at")?);
-        let first = get(row, "first")?;
-        if first {
-            let mut event = AuditEvent::new(
-                UnixMillis(at),
-                AuditAction::UsedAfterRotation,
-                owner_of(row)?,
-                id.as_str(),
-                AuditActor::Bearer,
-            );
-            event.related = get::<Option<&str>>(row, "rotated_to")?.map(Into::into);
-            self.events.push(event);
-        }
-        self.first.push(first);
+        let owner = owner_of(row)?;
+        let mut used = Usage::new(owner.kind(), id.as_str(), UnixMillis(at));
+        used.after_rotation = get(row, "after_rotation")?;
+        let decision = used.decide(known(row, owner)?);
+        self.stages.push(decision.stage.number());
+        self.events.extend(decision.events);
         self.addresses.push(get(row, "address")?);
         self.user_agents.push(get(row, "user_agent")?);
         self.kinds.push(get(row, "kind")?);
@@ -151,6 +147,21 @@ impl Due {
         self.at.push(at);
         Ok(())
     }
+}
+
+/// Reads what is known about the uses of a credential.
+fn known(row: &PgRow, owner: Owner) -> Result<LastUsage, StoreError> {
+    let moment = |column| get::<Option<i64>>(row, column).map(|at| at.map(UnixMillis));
+    let successor = get::<Option<String>>(row, "rotated_to")?.zip(moment("rotated_at")?);
+    let ends_at = moment("expires_at")?;
+    let stage: i32 = get(row, "stage")?;
+    let mut known = LastUsage::new(owner);
+    known.recorded = moment("recorded")?;
+    known.first = moment("first_at")?;
+    known.predecessor = get::<Option<&str>>(row, "rotated_from")?.map(Into::into);
+    known.successor = successor.map(|(id, issued_at)| Successor::new(id, issued_at, ends_at));
+    known.stage = OverlapStage::of_number(stage.into());
+    Ok(known)
 }
 
 /// Returns the user agent, if PostgreSQL can store it.
@@ -161,7 +172,7 @@ fn user_agent(used: &Usage) -> Option<&str> {
 }
 
 /// Reads the owner of a row.
-fn owner_of(row: &PgRow) -> Result<Owner, StoreError> {
+pub(super) fn owner_of(row: &PgRow) -> Result<Owner, StoreError> {
     match (
         get::<Option<&str>>(row, "organization_id")?,
         get::<Option<&str>>(row, "user_id")?,

@@ -50,7 +50,8 @@ pub(super) async fn alter(
             AttributeColumns::of(&change.after.attributes)
         }),
     ];
-    let alter = bind_attributes(bind_attributes(alter, before), after);
+    let alter = bind_attributes(bind_attributes(alter, before), after)
+        .bind(column(changes, |change| millis(change.after.deleted_at)));
     let altered = alter.fetch_all(&mut *db).await.map_err(store_error)?;
     if altered.len() != changes.len() {
         return Err(Changed);
@@ -91,7 +92,8 @@ pub(super) async fn insert_events(
         .bind(actors().map(|actor| actor.user).collect::<Vec<_>>())
         .bind(column(events, |event| event.origin.as_deref()));
     let attributes = column(events, |event| AttributeColumns::of(&event.attributes));
-    let insert = bind_attributes(insert, attributes);
+    let insert =
+        bind_attributes(insert, attributes).bind(column(events, |event| millis(event.expires_at)));
     let rows = insert.fetch_all(db).await.map_err(store_error)?;
     expect_rows(rows.len() as u64, events.len(), "events")?;
     rows.iter().map(|row| get(row, "number")).collect()

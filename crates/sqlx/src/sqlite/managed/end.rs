@@ -68,8 +68,16 @@ macro_rules! one {
     };
 }
 
-pub(super) const ALL: ByOwner = all!(["UPDATE", " SET status = ?2", "RETURNING id"]);
-pub(super) const ONE: ByOwner = one!(["UPDATE", " SET status = ?2", "RETURNING id"]);
+pub(super) const ALL: ByOwner = all!([
+    "UPDATE",
+    " SET status = ?2, deleted_at = iif(?2 = 'deleted', ?4, NULL)",
+    "RETURNING id"
+]);
+pub(super) const ONE: ByOwner = one!([
+    "UPDATE",
+    " SET status = ?2, deleted_at = iif(?2 = 'deleted', ?4, NULL)",
+    "RETURNING id"
+]);
 
 /// What is left of them, if the database itself keeps them from ending.
 pub(super) const ALL_LEFT: ByOwner = all!(["SELECT 1 FROM", "", "LIMIT 1"]);
@@ -125,13 +133,11 @@ fn about<'q>(
     ending: &'q Ending,
     id: Option<&'q CredentialId>,
 ) -> Query<'q, Sqlite, SqliteArguments> {
-    let query = sqlx::query(statement.of(&ending.owner))
+    sqlx::query(statement.of(&ending.owner))
         .bind(ending.owner.id())
-        .bind(ending.to.status().as_str());
-    match id {
-        Some(id) => query.bind(id.as_str()),
-        None => query,
-    }
+        .bind(ending.to.status().as_str())
+        .bind(id.map(CredentialId::as_str))
+        .bind(ending.at.0)
 }
 
 async fn insert_events(

@@ -14,7 +14,7 @@ macro_rules! page {
     ($owner:literal) => {
         concat!(
             "SELECT number, at, action, credential_id, related_id, actor_kind, actor_id,
-                actor_user_id, origin, description, metadata, allowed_networks, environment
+                actor_user_id, origin, expires_at, description, metadata, allowed_networks, environment
             FROM tower_api_key_events WHERE ",
             $owner,
             " = ?1 AND number <= ?2 ORDER BY number DESC LIMIT ?3"
@@ -30,8 +30,8 @@ pub(super) const PAGE: ByOwner = ByOwner {
 const INSERT: &str = "
     INSERT INTO tower_api_key_events
         (at, action, organization_id, user_id, credential_id, related_id, actor_kind, actor_id,
-         actor_user_id, origin, description, metadata, allowed_networks, environment)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+         actor_user_id, origin, description, metadata, allowed_networks, environment, expires_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
 
 pub(super) async fn of(
     db: &mut SqliteConnection,
@@ -72,7 +72,8 @@ pub(super) async fn insert(
         .bind(actor.id)
         .bind(actor.user)
         .bind(event.origin.as_deref());
-    let insert = bind_attributes(insert, &event.attributes);
+    let insert =
+        bind_attributes(insert, &event.attributes).bind(event.expires_at.map(|moment| moment.0));
     let inserted = insert.execute(db).await.map_err(store_error)?;
     expect_rows(inserted.rows_affected(), 1, "tower_api_key_events")?;
     Ok(inserted.last_insert_rowid())

@@ -1,14 +1,16 @@
 //! Management: reads in `read` and `list`, changes in `write` and `end`, recorded uses in `uses`,
-//! the audit trail in `events`.
+//! the audit trail in `events`, what ends by itself in `expiry`, what is removed in `sweep`.
 //!
 //! Every statement names the owner, so it never matches another owner's credential.
 
 mod authority;
 mod end;
 mod events;
+mod expiry;
 mod list;
 mod read;
 mod rehash;
+mod sweep;
 mod uses;
 mod write;
 
@@ -16,13 +18,16 @@ use async_trait::async_trait;
 
 use super::{SqliteStore, writer::Purpose};
 use tower_api_key::{
+    clock::UnixMillis,
     credential::Kind,
     id::CredentialId,
     scope::Catalogue,
     secret::Digest,
     store::{
-        AuditEvent, CredentialInfo, ManageStore, Owner, StoreError, Usage, WriteError,
-        backend::{Commit, EarlierIssue, Ending, ListQuery},
+        AuditEvent, CredentialInfo, ExpiryWatch, ManageStore, Owner, StoreError, Usage, WriteError,
+        backend::{
+            Commit, EarlierIssue, Ending, ListQuery, Sweep, SweptBatch, UnusedPage, UnusedQuery,
+        },
     },
 };
 
@@ -127,6 +132,36 @@ impl ManageStore for SqliteStore {
             .await
     }
 
+    async fn watch_expiry(
+        &self,
+        watch: &ExpiryWatch,
+        now: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        self.write(Purpose::Ordinary, async |db| {
+            expiry::watch(db, watch, now, limit).await
+        })
+        .await
+    }
+
+    async fn expiry_events(
+        &self,
+        after: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        self.read_for_management(async |db| expiry::events(db, after, limit).await)
+            .await
+    }
+
+    async fn unused(&self, query: &UnusedQuery) -> Result<UnusedPage, StoreError> {
+        self.read_for_management(async |db| expiry::unused(db, query).await)
+            .await
+    }
+
+    async fn sweep(&self, sweep: &Sweep) -> Result<SweptBatch, StoreError> {
+        self.sweep_all(sweep).await
+    }
+
     async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
         let digests = self.digests();
         self.write(Purpose::Ordinary, async |db| {
@@ -192,6 +227,48 @@ mod tests {
                     || parts.any(|part| step.starts_with(part))
             };
             assert!(steps.iter().all(bounded), "{name}: {steps:#?}");
+        }
+    }
+
+    /// A round reads what it tells of or removes, however much else there is.
+    #[tokio::test]
+    async fn what_ends_and_what_is_removed_is_read_in_one_range_of_an_index_and_not_sorted() {
+        let store = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
+        let by_deletion = "INDEX tower_api_key_credentials_deleted (deleted_at";
+        let by_expiry = "INDEX tower_api_key_credentials_ending (expires_at>? AND expires_at<?)";
+        let from_a_place = "INDEX tower_api_key_credentials_ending ((expires_at,kind,id)>(?,?,?) \
+                            AND expires_at<?)";
+        for (name, sql, ranges) in [
+            ("ending", expiry::ENDING, &[from_a_place][..]),
+            (
+                "told",
+                expiry::EVENTS,
+                &["INDEX tower_api_key_events_of_expiry (number>?)"],
+            ),
+            ("in order", expiry::SOME, &["PRIMARY KEY (kind=? AND id>?)"]),
+            ("over", sweep::OVER, &[by_deletion, by_expiry]),
+            ("undated", sweep::MARK, &[by_deletion]),
+            (
+                "idempotency keys",
+                sweep::FORGET_KEYS,
+                &["INDEX tower_api_key_credentials_repeatable (created_at<?)"],
+            ),
+            (
+                "events",
+                sweep::EVENTS,
+                &["INDEX tower_api_key_events_by_age (at<?)"],
+            ),
+        ] {
+            let steps = plan(&store, sql).await;
+            for range in ranges {
+                let found = steps.iter().any(|step| step.contains(range));
+                assert!(found, "{name} does not read {range}: {steps:#?}");
+            }
+            let scans = |step: &&String| {
+                step.starts_with("SCAN") && !step.starts_with("SCAN (subquery")
+                    || step.contains("TEMP B-TREE")
+            };
+            assert_eq!(steps.iter().find(scans), None, "{name}: {steps:#?}");
         }
     }
 

@@ -62,6 +62,11 @@ const INSERT: &str = "
 const BY_DIGEST: &str =
     "SELECT 1 FROM tower_api_key_credentials WHERE kind = 'pat' AND digest = ?1";
 
+/// Whether a removed credential had the id, or a removed token the digest.
+const REMOVED: &str = "
+    SELECT 1 FROM tower_api_key_tombstones WHERE kind = ?1 AND id = ?2
+    UNION ALL SELECT 1 FROM tower_api_key_tombstones WHERE ?1 = 'pat' AND digest = ?3";
+
 /// Whether the id `?2`, the digest `?3` of a token, or the idempotency key `?4` is taken.
 const TAKEN: ByOwner = ByOwner {
     organization: "
@@ -94,7 +99,7 @@ macro_rules! sorted_pairs {
 pub(super) const ALTER: &str = concat!(
     "UPDATE tower_api_key_credentials
     SET name = ?1, status = ?2, expires_at = ?3, rotated_to = ?4, rotated_at = ?5, description = ?14,
-        metadata = ?15, allowed_networks = ?16, environment = ?17
+        metadata = ?15, allowed_networks = ?16, environment = ?17, deleted_at = ?22
     WHERE kind = ?6 AND id = ?7 AND organization_id IS ?8 AND user_id IS ?9
         AND name = ?10 AND status = ?11 AND expires_at IS ?12 AND rotated_to IS ?13
         AND description IS ?18 AND allowed_networks IS ?20 AND environment IS ?21 AND ",
@@ -160,7 +165,7 @@ async fn add(
         idempotency,
     } = insert;
     check_credential_id(info.kind(), info.id.as_str())?;
-    if is_kept(db, owner, digest, digests).await? {
+    if is_kept(db, owner, digest, digests).await? || is_removed(db, insert, digests).await? {
         return Err(WriteError::Taken(info.id.as_str().into()));
     }
     let stored = digests.store(digest);
@@ -233,6 +238,24 @@ fn array<'t>(texts: impl Iterator<Item = &'t str>) -> String {
     texts.collect::<serde_json::Value>().to_string()
 }
 
+async fn is_removed(
+    db: &mut SqliteConnection,
+    insert: &NewCredential,
+    digests: DigestPolicy<'_>,
+) -> Result<bool, StoreError> {
+    for digest in &digests.candidates(&insert.digest) {
+        let query = sqlx::query(REMOVED)
+            .bind(insert.info.kind().as_str())
+            .bind(insert.info.id.as_str())
+            .bind(digest.to_bytes().to_vec());
+        let found = query.fetch_optional(&mut *db).await.map_err(store_error)?;
+        if found.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Whether the token is already stored under another pepper than the current one; the unique index
 /// covers the current one.
 async fn is_kept(
@@ -279,7 +302,8 @@ async fn alter(
         .bind(before.expires_at.map(|moment| moment.0))
         .bind(before.rotated_to.as_ref().map(|id| id.as_str()));
     let alter = bind_attributes(alter, &after.attributes);
-    let alter = bind_attributes(alter, &before.attributes);
+    let alter =
+        bind_attributes(alter, &before.attributes).bind(after.deleted_at.map(|moment| moment.0));
     let altered = alter.execute(&mut *db).await.map_err(store_error)?;
     expect_changed(altered.rows_affected(), || WriteError::Changed)?;
     let is_altered = sqlx::query(ALTERED)

@@ -171,14 +171,14 @@ async fn the_first_use_after_a_rotation_is_one_event() {
                 "never used before",
                 &[NOW + 5, NOW + 6][..],
                 Some(NOW + 5),
-                NOW + 5,
+                NOW + 6,
             ),
-            ("at the moment itself", &[NOW, NOW + 1], Some(NOW), NOW),
+            ("at the moment itself", &[NOW, NOW + 1], Some(NOW), NOW + 1),
             (
                 "less than a minute after a recorded use",
                 &[NOW - 1, NOW + 1, NOW + 2],
                 Some(NOW + 1),
-                NOW + 1,
+                NOW + 2,
             ),
             (
                 "only before the rotation",
