@@ -221,6 +221,7 @@ fn assert_info(row: &Row) {
         "first_used_at",
         "last_used_at",
         "rotated_at",
+        "deleted_at",
     ];
     let sound = row.has_status()
         && row.has_list("scopes")
@@ -277,7 +278,7 @@ fn assert_event(row: &Row) {
         "origin",
     ];
     let readable = row.has_texts(&texts)
-        && row.has_numbers(&["number", "at"])
+        && row.has_numbers(&["number", "at", "expires_at"])
         && row.word("credential_id").is_some();
     let event = match audit_event(row, &owner) {
         Ok(event) => event,
