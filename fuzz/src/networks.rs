@@ -74,6 +74,9 @@ pub fn client(peer: Option<IpAddr>, fields: &[&[u8]]) -> Option<IpAddr> {
         _ => joined.split(|byte| *byte == b',').collect(),
     };
     let mut client = peer?;
+    if proxies.contains(client) && fields.is_empty() {
+        return None; // the proxy may have been made to drop it
+    }
     while proxies.contains(client) {
         let Some(hop) = hops.pop() else { break };
         client = address(std::str::from_utf8(hop).ok()?.trim_ascii())?;
