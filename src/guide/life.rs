@@ -35,7 +35,7 @@
 //! conditions; [`disable`](crate::manage::Manager::disable) and
 //! [`enable`](crate::manage::Manager::enable) suspend it. Its scopes and organizations stay as they
 //! are: to change them, issue another. Its expiry can be changed by a rotation, which keeps it unless
-//! told otherwise ([`Rotation::expiring_at`](crate::manage::Rotation::expiring_at)). A change of its
+//! you set another ([`Rotation::expiring_at`](crate::manage::Rotation::expiring_at)). A change of its
 //! owner's role takes effect with the next lookup, and so does a change of what a role may do
 //! ([`Catalogue::replace`](crate::scope::Catalogue::replace)).
 //!
@@ -44,7 +44,7 @@
 //! [`rotate`](crate::manage::Manager::rotate) issues a successor with the same rights and
 //! attributes; each of the two names the other (`rotated_to`, `rotated_from`). During an overlap
 //! both are valid. Where last uses are recorded, the audit trail and the
-//! [hook](crate::manage::Manager::on_event) tell how far the clients are:
+//! [hook](crate::manage::Manager::on_event) show how far clients have switched:
 //!
 //! | event | when |
 //! |---|---|
@@ -52,7 +52,7 @@
 //! | [`UsedAfterRotation`](crate::store::AuditAction::UsedAfterRotation) | the old one is used for the first time since the rotation |
 //! | [`UsedAtHalfOfOverlap`](crate::store::AuditAction::UsedAtHalfOfOverlap) | the old one is used when half of the overlap has passed |
 //! | [`UsedAtNineTenthsOfOverlap`](crate::store::AuditAction::UsedAtNineTenthsOfOverlap) | the old one is used when nine tenths have passed |
-//! | [`OverlapEnded`](crate::store::AuditAction::OverlapEnded) | the overlap is over ([`run_expiry_watch`](crate::manage::Manager::run_expiry_watch) tells it) |
+//! | [`OverlapEnded`](crate::store::AuditAction::OverlapEnded) | the overlap is over; needs [`run_expiry_watch`](crate::manage::Manager::run_expiry_watch) |
 //!
 //! The client itself learns of it from a response header, if the layer has
 //! [`with_rotation_header`](crate::AuthLayer::with_rotation_header).
@@ -71,10 +71,10 @@
 //! deleted. If the secret has leaked, [`deploying`](super::deploying#when-a-key-leaks) has the
 //! steps.
 //!
-//! Before it expires, a task of the service tells of it
-//! ([`run_expiry_watch`](crate::manage::Manager::run_expiry_watch)): thirty days, seven days and a
-//! day before, or as its [`ExpiryWatch`](crate::store::ExpiryWatch) says, as an audit event
-//! [`ExpiresSoon`](crate::store::AuditAction::ExpiresSoon). Run the task on every node: each event
+//! Before it expires, a task of the service
+//! ([`run_expiry_watch`](crate::manage::Manager::run_expiry_watch)) stores the audit event
+//! [`ExpiresSoon`](crate::store::AuditAction::ExpiresSoon): thirty days, seven days and a day
+//! before, or at the thresholds of its [`ExpiryWatch`](crate::store::ExpiryWatch). Run the task on every node: each event
 //! comes once. It sends no messages: send yours from
 //! [`expiry_events`](crate::manage::Manager::expiry_events), which lists these events of all owners,
 //! and the ends of overlaps, in an order in which none is left out.
@@ -95,10 +95,10 @@
 //! trail says who did what to it. No call makes it valid again.
 //!
 //! [`run_retention`](crate::manage::Manager::run_retention) removes what is over after a time that
-//! its [`Retention`](crate::store::Retention) states: deleted and long-expired credentials, audit
+//! its [`Retention`](crate::store::Retention) sets: deleted and long-expired credentials, audit
 //! events, idempotency keys, old uses and the rows of the change log. Of a credential a tombstone is
-//! left: its kind and id, and of a token its digest, so that neither is taken again. To whoever asks
-//! for it, it is then unknown. A message about a key that leaked a year ago still finds its events, which are kept for
+//! left: its kind and id, and of a token its digest, so that neither is taken again. Its
+//! owner then sees it as an unknown id. A message about a key that leaked a year ago still finds its events, which are kept for
 //! longer than the credential.
 //!
 //! When a person is deleted ([`delete_user`](crate::store::Directory::delete_user)), their tokens

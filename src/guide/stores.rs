@@ -12,9 +12,9 @@
 //! | | and `issued_under` | issue under idempotency keys |
 //! | | and `events` | keep an audit trail |
 //! | | and `record_uses` | record the last use |
-//! | | and `watch_expiry`, `expiry_events` | tell of what expires soon |
-//! | | and `unused` | let expire what is not used |
-//! | | and `sweep` | remove what is over |
+//! | | and `watch_expiry`, `expiry_events` | report credentials that expire soon |
+//! | | and `unused` | expire credentials that are no longer used |
+//! | | and `sweep` | remove old rows |
 //! | | and `supports_restrictions` | restrict tokens to scopes and organizations of their own |
 //! | | and `supports_attributes` | keep descriptions, metadata and conditions |
 //! | [`Directory`](crate::store::Directory) | `is_descendant_of` | restrict routes to parts of a tree of organizations |

@@ -101,9 +101,9 @@
 //!
 //! # A key expires
 //!
-//! Give the layer, and the manager and the cache if there are any, a clock that the test moves. Let
-//! it begin long ago: no store tells of what expires, removes old rows or records uses by a clock
-//! that is ahead of its own.
+//! Give the layer, and the manager and the cache if there are any, a clock that the test moves. Start
+//! it in the past: stores report expiry, remove old rows and record uses by their own clock if that
+//! of the manager is ahead.
 //!
 //! ```
 //! # #[cfg(feature = "testing")]

@@ -1,4 +1,4 @@
-//! What ends by itself: tells of it before, and ends what nobody uses.
+//! Reports credentials before they expire, and expires those that are no longer used.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::{
     },
 };
 
-/// How often the expiry of credentials is looked at.
+/// How often expiring credentials are searched for.
 const ROUND: Duration = Duration::from_secs(60);
 
-/// How many credentials one transaction tells of, or one statement looks through.
+/// How many credentials one transaction reports, or one statement searches.
 const BATCH: u32 = 1000;
 
 /// The longest time by which an adaptive granularity lets recorded uses be behind the last one.
@@ -26,7 +26,7 @@ const DAY: i64 = 24 * 3_600_000;
 const HOUR: i64 = 3_600_000;
 
 impl<S: ManageStore> Manager<S> {
-    /// Tells once a minute of credentials that expire soon and of overlaps that have ended, forever.
+    /// Reports credentials that expire soon and overlaps that have ended, once a minute, forever.
     /// Spawn it as a task, on one node or on all of them:
     ///
     /// ```no_run
@@ -39,8 +39,8 @@ impl<S: ManageStore> Manager<S> {
     /// # }
     /// ```
     ///
-    /// A failing store is reported to [`observe`](mod@crate::observe), and the next round tells what
-    /// this one has not.
+    /// A failing store is reported to [`observe`](mod@crate::observe), and the next round catches
+    /// up.
     pub async fn run_expiry_watch(self, watch: ExpiryWatch) {
         loop {
             if let Err(error) = self.watch_expiry(&watch).await {
@@ -50,41 +50,41 @@ impl<S: ManageStore> Manager<S> {
         }
     }
 
-    /// Tells of credentials that expire soon ([`ExpiresSoon`](AuditAction::ExpiresSoon)) and of
-    /// overlaps that have ended ([`OverlapEnded`](AuditAction::OverlapEnded)): stores an audit event
-    /// for each, passes it to the [hook](Self::on_event), and returns how many there were.
+    /// Reports credentials that expire soon ([`ExpiresSoon`](AuditAction::ExpiresSoon)) and overlaps
+    /// that have ended ([`OverlapEnded`](AuditAction::OverlapEnded)): stores an audit event for each,
+    /// passes it to the [hook](Self::on_event), and returns how many there were.
     ///
-    /// Each credential is told of once for each threshold, on whichever node, by the store's own
+    /// Each credential is reported once for each threshold, whichever node calls, by the store's own
     /// clock if this manager's is ahead. If several thresholds have passed since the last call, only
-    /// the shortest is told. A threshold that is longer than the whole life of the credential is
-    /// not told, nor one that passes while the credential is disabled or its owner is gone. The end
-    /// of an overlap is told a minute later, and within a week, unless the old credential was ended
-    /// before.
+    /// the shortest is reported. A threshold that is longer than the whole lifetime of the credential
+    /// is skipped, and so is one that passes while the credential is disabled or its owner is gone.
+    /// The end of an overlap is reported a minute later, and within a week, unless the old credential
+    /// was disabled or deleted before.
     ///
     /// To send messages, read [`expiry_events`](Self::expiry_events): the hook is only called in
     /// this process, and not if it ends at the wrong moment.
     ///
     /// # Errors
-    /// [`ManageError::Unavailable`]; what was told stays told.
+    /// [`ManageError::Unavailable`]; events that were stored stay stored.
     pub async fn watch_expiry(&self, watch: &ExpiryWatch) -> Result<usize, ManageError> {
-        let mut told = 0;
+        let mut reported = 0;
         loop {
             let now = self.clock.now();
-            let tell = async { Ok(self.store.watch_expiry(watch, now, BATCH).await?) };
-            let events = self.within_deadline(tell).await?;
+            let report = async { Ok(self.store.watch_expiry(watch, now, BATCH).await?) };
+            let events = self.within_deadline(report).await?;
             events.iter().for_each(|event| self.notify(event));
-            told += events.len();
+            reported += events.len();
             if events.len() < BATCH as usize {
-                return Ok(told); // no window has more
+                return Ok(reported); // no window has more
             }
         }
     }
 
-    /// Lists what [`watch_expiry`](Self::watch_expiry) has told, of all owners, oldest first: at
-    /// most `limit` (at least 1, at most 1000) events with a number above `after`.
+    /// Lists the events of [`watch_expiry`](Self::watch_expiry) of all owners, oldest first: at most
+    /// `limit` (at least 1, at most 1000) with a number above `after`.
     ///
-    /// A store in memory keeps the last 1000 events of an owner. Others keep them as long as
-    /// [retention](Self::run_retention) says.
+    /// A store in memory keeps the last 1000 events of an owner. Other stores keep events until
+    /// [`run_retention`](Self::run_retention) removes them.
     ///
     /// An outbox: keep the number of the last event that you have dealt with, and go on after it. No
     /// event is left out; if your process ends between a message and keeping its number, that
@@ -112,8 +112,8 @@ impl<S: ManageStore> Manager<S> {
     /// # }
     /// ```
     ///
-    /// How long before the expiry it was told is the difference of the event's
-    /// [`expires_at`](AuditEvent::expires_at) and its [`at`](AuditEvent::at).
+    /// The time that was left is the event's [`expires_at`](AuditEvent::expires_at) minus its
+    /// [`at`](AuditEvent::at).
     ///
     /// # Errors
     /// [`ManageError::Unavailable`].
@@ -127,16 +127,16 @@ impl<S: ManageStore> Manager<S> {
         self.within_deadline(list).await
     }
 
-    /// Lets the credentials of `kind` expire that were last used longer than `unused_for` ago, of
-    /// all owners, and returns how many. Call it once a day, on one node.
+    /// Expires the credentials of `kind`, of all owners, that were last used longer than `unused_for`
+    /// ago, and returns how many. Call it once a day, on one node.
     ///
     /// Each gets the audit event [`ExpiredUnused`](AuditAction::ExpiredUnused), and can be replaced
     /// by [rotating](Self::rotate) it with another expiry. One that was enabled again a moment ago
     /// counts from its last use as well.
     ///
-    /// It goes by recorded uses, and so it errs on the side of keeping:
-    /// - A credential without a recorded use stays: it may be new here, or imported. To find those,
-    ///   list with [`Filter::with_unused_since`](crate::store::Filter::with_unused_since).
+    /// It relies on recorded uses, and errs on the side of keeping credentials:
+    /// - A credential without a recorded use is kept: it may be new or imported. To find those, list
+    ///   with [`Filter::with_unused_since`](crate::store::Filter::with_unused_since).
     /// - Recorded uses may be behind, so a day and an hour are added, or the
     ///   [granularity](Self::with_use_granularity) and an hour if that is longer.
     /// - If no use of any credential was recorded for as long as that, then nothing records
@@ -177,7 +177,7 @@ impl<S: ManageStore> Manager<S> {
         }
     }
 
-    /// Lets one credential expire now, unless somebody has used or changed it.
+    /// Expires one credential now, unless it was used or changed since it was read.
     async fn expire(&self, before: CredentialInfo, now: UnixMillis) -> Result<bool, ManageError> {
         let present = self.store.credential(&before.owner, before.id.as_str());
         if present.await?.as_ref() != Some(&before) {

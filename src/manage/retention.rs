@@ -1,4 +1,4 @@
-//! Removes from the store what is over.
+//! Removes old rows from the store.
 
 use std::time::Duration;
 

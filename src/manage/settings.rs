@@ -40,8 +40,8 @@ impl<S> Manager<S> {
 
     /// Sets the clock that decides expiry, and what is old.
     ///
-    /// What a store removes, tells of and records as a use goes by its own clock if this one is
-    /// ahead, so in a test let a `ManualClock` begin long ago.
+    /// A store removes, reports and records by its own clock if this one is ahead, so a test should
+    /// start a `ManualClock` in the past.
     pub fn with_clock(self, clock: impl Clock) -> Self {
         Self {
             clock: Arc::new(clock),

@@ -4,8 +4,12 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use sqlx::migrate::{Migration, Migrator};
 use tower_api_key::{
+    clock::UnixMillis,
     credential::Kind,
-    store::{Attributes, Change, StoreError, backend::networks_text},
+    store::{
+        Attributes, Change, StoreError,
+        backend::{ExpiryWindow, networks_text},
+    },
 };
 
 /// The database reported success without making the change. A trigger, a rule or a policy that is
@@ -67,6 +71,20 @@ pub(crate) fn pairs(json: Option<String>) -> Result<Option<Vec<(String, String)>
     let pairs = |json: String| serde_json::from_str::<BTreeMap<_, _>>(&json);
     let pairs = json.map(pairs).transpose().map_err(StoreError::corrupt)?;
     Ok(pairs.map(Vec::from_iter))
+}
+
+/// A place in the order of expiry, kind and id, in which expiring credentials are searched.
+pub(crate) type Place = (i64, String, String);
+
+/// Returns the place from which on to search a window, if another search has reached `reached`.
+pub(crate) fn first_place(window: ExpiryWindow, reached: Option<Place>) -> Place {
+    let after = place_after(window.after);
+    reached.map_or(after.clone(), |reached| reached.max(after))
+}
+
+/// Returns the place after all credentials that expire by `moment`.
+pub(crate) fn place_after(moment: UnixMillis) -> Place {
+    (moment.0, "~".to_owned(), String::new()) // greater than both kinds
 }
 
 /// Reads the kind of a credential.

@@ -1,4 +1,4 @@
-//! What ends soon or has just ended, so that somebody can be told: when, and which credentials.
+//! Which credentials are reported before they expire, or once an overlap window has ended, and when.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{
     store::{AuditAction, AuditActor, AuditEvent, CredentialInfo, Owner, Status},
 };
 
-/// Who acts in the audit trail if nobody asked for it.
+/// The name of the operator in audit events that no actor caused.
 pub(crate) const OPERATOR: &str = "tower-api-key";
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -17,14 +17,14 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The longest time before an expiry that can be chosen: ten years.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-/// How long after the end of an overlap it is told, so that a node whose clock is behind cannot
-/// rotate a credential with an overlap that has already been looked through.
+/// How long after the end of an overlap it is reported, so that a node whose clock is behind cannot
+/// rotate a credential with an overlap that has already been searched.
 const SETTLED: i64 = 60_000;
 
-/// How long after the end of an overlap it is no longer told: a week.
+/// How long after the end of an overlap it is no longer reported: a week.
 const FORGOTTEN: i64 = 7 * 24 * 3_600_000;
 
-/// How long before its expiry a credential is told of. See
+/// How long before its expiry a credential is reported. See
 /// [`Manager::watch_expiry`](crate::manage::Manager::watch_expiry).
 ///
 /// 30 days, 7 days and a day by default.
@@ -35,9 +35,8 @@ pub struct ExpiryWatch {
     thresholds: Vec<i64>,
 }
 
-/// Which credentials a store looks through for one threshold.
-///
-/// It looks in the order of expiry, kind and id, from the place on that it has reached before.
+/// The credentials that a store searches for one threshold, in the order of expiry, kind and id,
+/// after the place that it has reached before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExpiryWindow {
@@ -60,7 +59,7 @@ impl Default for ExpiryWatch {
 
 impl ExpiryWatch {
     /// Creates one with other thresholds, in any order. Without any, only the ends of overlaps are
-    /// told.
+    /// reported.
     ///
     /// # Errors
     /// [`ConfigError::InvalidThreshold`] for one below a millisecond or above ten years.
@@ -80,7 +79,7 @@ impl ExpiryWatch {
         Ok(Self { thresholds })
     }
 
-    /// Returns what to look through at `now`: first the ends of overlaps, then each threshold from
+    /// Returns what to search at `now`: first the ends of overlaps, then each threshold from
     /// the shortest to the longest.
     pub fn windows(&self, now: UnixMillis) -> impl Iterator<Item = ExpiryWindow> {
         let later = move |by: i64| UnixMillis(now.0.saturating_add(by));
@@ -102,7 +101,7 @@ impl ExpiryWatch {
 }
 
 impl ExpiryWindow {
-    /// Returns the event that tells of a credential, written at `now`.
+    /// Returns the audit event that reports a credential at `now`.
     #[must_use]
     pub fn event(
         &self,
@@ -129,13 +128,13 @@ impl ExpiryWindow {
         }
     }
 
-    /// Returns whether to tell of `credential`, which is otherwise accepted. For stores that do not
-    /// select by themselves.
+    /// Returns whether to report `credential`, whose owner is still there. For stores that do not
+    /// select in a query.
     ///
-    /// Of what lives shorter than the threshold is told nothing, and of what was replaced only the
-    /// end of its overlap.
+    /// A credential whose whole lifetime is shorter than the threshold is not reported, and of a
+    /// rotated one only the end of its overlap.
     #[must_use]
-    pub fn tells_of(&self, credential: &CredentialInfo) -> bool {
+    pub fn includes(&self, credential: &CredentialInfo) -> bool {
         let Some(expires_at) = credential.expires_at else {
             return false;
         };
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lives_shorter_than_the_threshold_is_not_told() {
+    fn a_lifetime_below_the_threshold_is_not_reported() {
         let watch = ExpiryWatch::before([Duration::from_millis(100)]).unwrap();
         let soon = watch.windows(NOW).last().unwrap();
         let key = |lives: i64| CredentialInfo {
@@ -223,8 +222,8 @@ mod tests {
                 UnixMillis(NOW.0 + 50 - lives),
             )
         };
-        assert!(soon.tells_of(&key(100)));
-        assert!(!soon.tells_of(&key(99)));
+        assert!(soon.includes(&key(100)));
+        assert!(!soon.includes(&key(99)));
         let mut disabled = key(100);
         disabled.status = Status::Disabled;
         let mut rotated = key(100);
@@ -234,17 +233,17 @@ mod tests {
         let mut later = key(100);
         later.expires_at = Some(UnixMillis(NOW.0 + 101));
         for other in [disabled, rotated, lasting, later] {
-            assert!(!soon.tells_of(&other), "{other:?}");
+            assert!(!soon.includes(&other), "{other:?}");
         }
     }
 
     #[test]
-    fn the_end_of_an_overlap_is_told_once_it_is_over() {
+    fn the_end_of_an_overlap_is_reported_once_it_is_over() {
         let overlaps = ExpiryWatch::default().windows(NOW).next().unwrap();
         let mut old = CredentialInfo::new("k", Owner::Organization("o".into()), UnixMillis(0));
         let end = UnixMillis(NOW.0 - 60_000);
         (old.rotated_at, old.expires_at) = (Some(UnixMillis(end.0 - 1)), Some(end));
-        assert!(overlaps.tells_of(&old));
+        assert!(overlaps.includes(&old));
         let long_ago = UnixMillis(NOW.0 - FORGOTTEN);
         for (rotated_at, expires_at) in [
             (None, end),
@@ -253,7 +252,7 @@ mod tests {
             (Some(UnixMillis(0)), UnixMillis(end.0 + 1)),
         ] {
             (old.rotated_at, old.expires_at) = (rotated_at, Some(expires_at));
-            assert!(!overlaps.tells_of(&old), "{old:?}");
+            assert!(!overlaps.includes(&old), "{old:?}");
         }
     }
 }

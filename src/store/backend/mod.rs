@@ -28,6 +28,7 @@
 //! This module may change in any 0.x release, unlike [`CredentialStore`], which is all that a store
 //! needs to answer requests.
 
+mod arc;
 mod attribute_columns;
 mod authority;
 mod commit;
@@ -43,8 +44,6 @@ mod rows;
 mod stored_digest;
 mod unused;
 mod usage;
-
-use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -213,18 +212,18 @@ pub trait ManageStore: CredentialStore {
         Ok(Vec::new())
     }
 
-    /// Tells of credentials that expire soon and of overlaps that have ended: stores an audit event
-    /// for each, and returns the events.
+    /// Reports credentials that expire soon and overlaps that have ended: stores an audit event for
+    /// each, and returns the events.
     ///
     /// For each [window](ExpiryWatch::windows) at `now`, or at the store's own time if that is
-    /// earlier, a store tells of at most `limit` credentials, and remembers in the same transaction
-    /// how far it has looked, so that it tells of each once, on whichever node. It leaves out what
-    /// is not accepted for another reason, as because its owner is gone.
+    /// earlier, a store reports at most `limit` credentials, and stores in the same transaction how
+    /// far it has searched, so that each is reported once, whichever node calls. It leaves out
+    /// credentials that are refused for another reason, such as a disabled owner.
     ///
-    /// By default it tells of none.
+    /// By default it reports none.
     ///
     /// # Errors
-    /// [`StoreError`]; then nothing was told.
+    /// [`StoreError`]; then nothing was reported.
     async fn watch_expiry(
         &self,
         watch: &ExpiryWatch,
@@ -320,102 +319,5 @@ pub trait ManageStore: CredentialStore {
     async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
         let _ = (kind, id, presented);
         Ok(false)
-    }
-}
-
-#[async_trait]
-impl<S: ManageStore + ?Sized> ManageStore for Arc<S> {
-    fn catalogue(&self) -> &Catalogue {
-        (**self).catalogue()
-    }
-
-    fn supports_restrictions(&self) -> bool {
-        (**self).supports_restrictions()
-    }
-
-    fn supports_attributes(&self) -> bool {
-        (**self).supports_attributes()
-    }
-
-    async fn credential(
-        &self,
-        owner: &Owner,
-        id: &str,
-    ) -> Result<Option<CredentialInfo>, StoreError> {
-        (**self).credential(owner, id).await
-    }
-
-    async fn issued_under(
-        &self,
-        owner: &Owner,
-        key: &str,
-    ) -> Result<Option<EarlierIssue>, StoreError> {
-        (**self).issued_under(owner, key).await
-    }
-
-    async fn credentials(
-        &self,
-        owner: &Owner,
-        query: &ListQuery,
-    ) -> Result<Vec<CredentialInfo>, StoreError> {
-        (**self).credentials(owner, query).await
-    }
-
-    async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
-        (**self).commit(commit).await
-    }
-
-    async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
-        (**self).end(ending).await
-    }
-
-    async fn events(
-        &self,
-        owner: &Owner,
-        before: Option<i64>,
-        limit: u32,
-    ) -> Result<Vec<AuditEvent>, StoreError> {
-        (**self).events(owner, before, limit).await
-    }
-
-    async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
-        (**self).record_uses(uses).await
-    }
-
-    async fn watch_expiry(
-        &self,
-        watch: &ExpiryWatch,
-        now: UnixMillis,
-        limit: u32,
-    ) -> Result<Vec<AuditEvent>, StoreError> {
-        (**self).watch_expiry(watch, now, limit).await
-    }
-
-    async fn expiry_events(
-        &self,
-        after: Option<i64>,
-        limit: u32,
-    ) -> Result<Vec<AuditEvent>, StoreError> {
-        (**self).expiry_events(after, limit).await
-    }
-
-    async fn unused(&self, query: &UnusedQuery) -> Result<UnusedPage, StoreError> {
-        (**self).unused(query).await
-    }
-
-    async fn sweep(&self, sweep: &Sweep) -> Result<SweptBatch, StoreError> {
-        (**self).sweep(sweep).await
-    }
-
-    async fn insert(&self, record: Record) -> Result<(), WriteError> {
-        (**self).insert(record).await
-    }
-
-    async fn delete(&self, owner: &Owner, id: &str) -> Result<(), WriteError> {
-        (**self).delete(owner, id).await
-    }
-
-    async fn rehash(&self, kind: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
-        (**self).rehash(kind, id, presented).await
     }
 }

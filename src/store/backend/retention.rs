@@ -1,4 +1,4 @@
-//! What a store removes once it is old enough.
+//! How long a store keeps rows that are no longer needed, and what a sweep has removed.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use crate::{clock::UnixMillis, credential::Kind, id::CredentialId, store::StoreE
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// How long a store keeps what is over. See
+/// How long a store keeps rows that are no longer needed. See
 /// [`Manager::run_retention`](crate::manage::Manager::run_retention).
 ///
 /// | what | kept by default |
@@ -23,7 +23,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// the digest of a token.
 ///
 /// Keep credentials for longer than idempotency keys, which go with them, and uses for longer than
-/// an overlap: without its use, the next one of a successor is told as the first one.
+/// an overlap: without the recorded use, the next use of a successor is reported as its first.
 ///
 /// ```
 /// use std::time::Duration;
@@ -105,8 +105,8 @@ impl Retention {
         Self { uses, ..self }
     }
 
-    /// Sets how long the rows of the change log are kept; `None` means for ever, or as long as the
-    /// store says. A follower of the log that was away for longer drops everything that it has
+    /// Sets how long the rows of the change log are kept; `None` means for ever, unless the store
+    /// bounds the log itself. A follower of the log that was away for longer drops everything that it has
     /// cached.
     pub fn with_changes(self, age: impl Into<Option<Duration>>) -> Self {
         let changes = age.into();

@@ -1,4 +1,4 @@
-//! Credentials that nobody has used for long.
+//! Credentials whose last recorded use is long ago.
 
 use crate::{clock::UnixMillis, credential::Kind, id::CredentialId, store::CredentialInfo};
 

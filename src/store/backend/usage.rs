@@ -51,7 +51,7 @@ pub struct LastUsage {
     pub predecessor: Option<CredentialId>,
     /// The credential that replaced it.
     pub successor: Option<Successor>,
-    /// The latest part of the overlap of which the trail has a use.
+    /// The latest stage of the overlap whose event is in the trail.
     pub stage: OverlapStage,
 }
 
@@ -89,7 +89,7 @@ pub struct Successor {
 pub struct UsageDecision {
     /// Whether to record the use.
     pub record: bool,
-    /// The part of the overlap to store with it.
+    /// The stage of the overlap to store with it.
     pub stage: OverlapStage,
     /// The audit events to store with it, and to return.
     pub events: Vec<AuditEvent>,
@@ -214,7 +214,7 @@ impl Usage {
             first,
             predecessor,
             successor,
-            stage: told,
+            stage: reported,
         } = known;
         let due = recorded.is_none_or(|last| {
             let apart = match successor {
@@ -230,13 +230,13 @@ impl Usage {
         let is_first = recorded.is_none() && first.is_none();
         let predecessor = predecessor.filter(|_| is_first);
         let mut events = Vec::from_iter(predecessor.map(|old| event(SuccessorUsed, old)));
-        let mut stage = told;
+        let mut stage = reported;
         let successor = successor.filter(|new| self.after_rotation || self.at >= new.issued_at);
         if let Some(successor) = successor {
-            stage = told.max(successor.stage_at(self.at));
-            // Of the parts that passed without a use, only the last one is told.
-            let begun = (told < OverlapStage::Begun).then_some(UsedAfterRotation);
-            let later = (stage > told).then(|| stage.later_action()).flatten();
+            stage = reported.max(successor.stage_at(self.at));
+            // Of the stages that passed without a use, only the last one is reported.
+            let begun = (reported < OverlapStage::Begun).then_some(UsedAfterRotation);
+            let later = (stage > reported).then(|| stage.later_action()).flatten();
             let actions = begun.into_iter().chain(later);
             events.extend(actions.map(|action| event(action, successor.id.clone())));
         }

@@ -138,7 +138,7 @@ impl ManageStore for MemoryStore {
         now: UnixMillis,
         _limit: u32,
     ) -> Result<Vec<AuditEvent>, StoreError> {
-        Ok(self.tell_of_expiry(watch, now.min(SystemClock.now())))
+        Ok(self.report_expiry(watch, now.min(SystemClock.now())))
     }
 
     async fn expiry_events(
@@ -160,17 +160,17 @@ impl ManageStore for MemoryStore {
     async fn record_uses(&self, uses: &[Usage]) -> Result<Vec<AuditEvent>, StoreError> {
         let mut state = self.lock();
         let now = SystemClock.now();
-        let mut told = Vec::new();
+        let mut events = Vec::new();
         for used in uses.iter().map(|used| used.clipped(now)) {
             let record = self.record_of(&state, used.kind, used.id.as_str());
             let owner = record.and_then(|record| Owner::of_record(&record));
             if let Some(credential) =
                 owner.and_then(|owner| self.info(&state, &owner, used.id.as_str()))
             {
-                told.extend(state.metadata.record_use(&used, credential));
+                events.extend(state.metadata.record_use(&used, credential));
             }
         }
-        Ok(told)
+        Ok(events)
     }
 }
 

@@ -12,7 +12,7 @@ mod directory;
 mod follow;
 mod insert;
 mod key;
-mod life;
+mod lifecycle;
 mod managed;
 mod metadata;
 mod state;

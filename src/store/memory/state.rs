@@ -36,7 +36,7 @@ pub(super) struct State {
     pub(super) tombstones: HashSet<(Kind, CredentialId)>,
     /// The digests of removed tokens.
     pub(super) removed_tokens: HashSet<[u64; 4]>,
-    /// Up to which expiry was looked, by threshold.
+    /// How far was searched for expiring credentials, by threshold.
     pub(super) watched: HashMap<i64, UnixMillis>,
 }
 

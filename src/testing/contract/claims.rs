@@ -185,14 +185,18 @@ macro_rules! __contract_claims {
             managed revoke_all_ends_what_is_issued_meanwhile,
         }
         expiry {
-            managed what_expires_soon_is_told_once_for_each_threshold [ExpiryWatch AuditTrail],
-            managed what_is_not_accepted_is_not_told [ExpiryWatch AuditTrail],
-            managed the_end_of_an_overlap_is_told_once [ExpiryWatch AuditTrail Rotation],
+            managed what_expires_soon_is_reported_once_for_each_threshold [ExpiryWatch AuditTrail],
+            managed what_is_not_accepted_is_not_reported [ExpiryWatch AuditTrail],
+            managed the_end_of_an_overlap_is_reported_once [ExpiryWatch AuditTrail Rotation],
             managed expiry_events_are_an_outbox [ExpiryWatch AuditTrail],
-            managed what_nobody_uses_expires [UnusedCredentials LastUse],
+        }
+        unused {
+            managed unused_credentials_expire [UnusedCredentials LastUse],
         }
         retention {
-            managed what_is_removed_leaves_its_id_taken [Retention],
+            managed a_removed_credential_is_unknown [Retention],
+            managed the_id_of_a_removed_credential_stays_taken [Retention],
+            managed a_removed_token_stays_taken [Retention PersonalTokens],
             managed only_what_is_old_enough_is_removed [Retention],
             managed what_is_removed_is_not_accepted_by_a_clock_that_is_behind [Retention],
             managed a_forgotten_request_issues_another_credential [Retention Idempotency],
@@ -218,7 +222,9 @@ macro_rules! __contract_claims {
             managed a_use_creates_no_credential [LastUse],
             managed a_recorded_use_is_never_in_the_future [LastUse Rotation AuditTrail],
             managed the_first_use_after_a_rotation_is_an_event [LastUse Rotation AuditTrail],
-            managed uses_in_an_overlap_are_told_at_its_half_and_nine_tenths
+        }
+        overlap {
+            managed uses_in_an_overlap_are_reported_at_its_half_and_nine_tenths
                 [LastUse Rotation AuditTrail],
         }
     } };

@@ -35,10 +35,10 @@ pub enum Feature {
     AuditTrail,
     /// The last use of credentials is recorded.
     LastUse,
-    /// The store tells of what expires soon, in the audit trail.
+    /// Credentials that expire soon are reported in the audit trail.
     ExpiryWatch,
-    /// The store finds what was not used for long. Needs [`LastUse`](Self::LastUse).
+    /// The store finds credentials that are no longer used. Needs [`LastUse`](Self::LastUse).
     UnusedCredentials,
-    /// The store removes what is over, and keeps the ids of removed credentials taken.
+    /// Old rows are removed, and the ids of removed credentials stay taken.
     Retention,
 }

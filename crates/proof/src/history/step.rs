@@ -35,11 +35,11 @@ pub enum Step {
     PassBound(u8),
     /// The log of changes is pruned.
     Prune,
-    /// A node tells of what ends by itself.
+    /// A node reports credentials that expire.
     WatchExpiry(u8),
-    /// A node lets expire what was not used, of one kind, for so many days.
+    /// A node expires credentials of one kind that were not used for this many days.
     ExpireUnused(u8, Kind, u8),
-    /// A node removes what has been over for so many hours.
+    /// A node removes what ended at least this many hours ago.
     Sweep(u8, u8),
 }
 
@@ -254,7 +254,7 @@ impl Step {
     }
 }
 
-/// How long something must be over to be removed.
+/// How old rows must be to be removed.
 fn hours(a: u8) -> u8 {
     match a % 4 {
         0 => 0,

@@ -27,14 +27,14 @@
 //! | several nodes with caches of their own, a feed that is lost and restored | a bounded time to live, a cache that evicts |
 //! | a node that restarts, a call that is dropped half-way, two calls at once | more than two calls at once, a power failure |
 //! | last uses, collected by each node | peppers and rehashing |
-//! | what is told before it ends, expires unused, or is removed | a sweep beside other changes |
+//! | reports of expiry, expiry of unused credentials, removal of old ones | a sweep beside other changes |
 
 mod answer;
 mod arrange;
 mod attributes;
+mod background;
 mod call;
 pub mod catalogue;
-mod life;
 mod lists;
 mod manage;
 mod names;
@@ -46,9 +46,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use answer::{Answer, Limits, Principal, Request, Route};
 pub use arrange::Arrangement;
 pub use attributes::{Attributes, Conditions, Edit, Surroundings};
+pub use background::THRESHOLDS;
 pub(crate) use call::Repeatable;
 pub use call::{Actor, Call, Filter, Grant, Issue, Minted, Outcome, Rejected, Rotate, State};
-pub use life::THRESHOLDS;
 pub(crate) use uses::Stage;
 pub use uses::Uses;
 
@@ -207,7 +207,7 @@ pub struct World {
     pub(crate) tombstones: BTreeSet<(Kind, String)>,
     /// The removed tokens.
     pub(crate) removed_tokens: BTreeSet<String>,
-    /// Up to which expiry was looked, by threshold.
+    /// How far was searched, by threshold.
     pub(crate) watched: BTreeMap<Millis, Millis>,
 }
 

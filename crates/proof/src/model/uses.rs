@@ -87,16 +87,16 @@ impl World {
                 None => at >= last + apart(age),
             }
         });
-        let told = stored.stage;
+        let reported = stored.stage;
         let rotated_at = shown
             .rotated_at
             .filter(|then| after_rotation || at >= *then);
-        let stage = rotated_at.map_or(told, |then| {
+        let stage = rotated_at.map_or(reported, |then| {
             let whole = shown.expires_at.map(|end| end - then);
-            told.max(whole.map_or(Stage::Begun, |whole| stage_at(at - then, whole)))
+            reported.max(whole.map_or(Stage::Begun, |whole| stage_at(at - then, whole)))
         });
         let begins = shown.first_used_at.is_none() && shown.rotated_from.is_some();
-        if is_due || stage > told {
+        if is_due || stage > reported {
             let first = shown.first_used_at.unwrap_or(at);
             stored.shown.first_used_at = Some(first.min(at));
             stored.shown.last_used_at = shown.last_used_at.max(Some(at));
@@ -108,14 +108,14 @@ impl World {
         if begins {
             event("successor_used", &shown.rotated_from);
         }
-        if told == Stage::Unused && stage > told {
+        if reported == Stage::Unused && stage > reported {
             event("used_after_rotation", &shown.rotated_to);
         }
         match stage {
-            Stage::Half if stage > told => {
+            Stage::Half if stage > reported => {
                 event("used_at_half_of_overlap", &shown.rotated_to);
             }
-            Stage::NineTenths if stage > told => {
+            Stage::NineTenths if stage > reported => {
                 event("used_at_nine_tenths_of_overlap", &shown.rotated_to);
             }
             _ => {}

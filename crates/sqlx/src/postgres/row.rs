@@ -66,6 +66,12 @@ pub(super) fn get<'r, T: sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Pos
     row.try_get(column).map_err(StoreError::corrupt)
 }
 
+/// Reads the kinds and the ids of credentials.
+pub(super) fn names(rows: &[PgRow]) -> Result<(Vec<String>, Vec<String>), StoreError> {
+    let name = |row| Ok((get(row, "kind")?, get(row, "id")?));
+    rows.iter().map(name).collect()
+}
+
 /// An error about a damaged page or value means one damaged record; every other error is an outage.
 pub(super) fn store_error(error: sqlx::Error) -> StoreError {
     match &error {

@@ -57,8 +57,8 @@ macro_rules! token {
     };
 }
 
-/// The part of the overlap of which the trail has a use, of the recorded use `u`.
-macro_rules! told {
+/// The latest stage of the overlap whose event is in the trail, of the recorded use `u`.
+macro_rules! reported_stage {
     () => {
         "greatest(u.overlap_stage, u.rotation_reported::int)"
     };
@@ -188,12 +188,12 @@ statements! {
     /// where they came from. None is later than now. The conditions on `u` are evaluated again once
     /// the row is locked.
     ///
-    /// What it selects is as `Usage::decide` says, which then decides on the events. The numbers are
-    /// bounded so that no sum overflows.
+    /// Selects as `Usage::decide` does, which then decides on the events. The numbers are bounded so
+    /// that no sum overflows.
     lock_due_uses = concat!("
         SELECT u.kind, u.id, n.at, n.address, n.user_agent, n.after_rotation, c.organization_id, c.user_id,
             nullif(u.at, (-9223372036854775808)::bigint) AS recorded, u.first_at, c.rotated_from, c.rotated_to,
-            c.rotated_at, c.expires_at, ", told!(), " AS stage
+            c.rotated_at, c.expires_at, ", reported_stage!(), " AS stage
         FROM (
             SELECT kind, id, bool_or(after_rotation) AS after_rotation, min(every) AS every,
                 (array_agg(address ORDER BY at DESC))[1] AS address,
@@ -206,7 +206,7 @@ statements! {
         JOIN $$.uses u ON u.kind = n.kind AND u.id = n.id
         JOIN $$.credentials c ON c.kind = n.kind AND c.id = n.id
         WHERE u.at <= greatest(n.at, -9223372036854775807 + ", apart!(), ") - ", apart!(), "
-            OR c.rotated_to IS NOT NULL AND (n.after_rotation OR n.at >= c.rotated_at) AND ", told!(), " < CASE
+            OR c.rotated_to IS NOT NULL AND (n.after_rotation OR n.at >= c.rotated_at) AND ", reported_stage!(), " < CASE
                 WHEN n.at >= c.rotated_at + (c.expires_at::numeric - c.rotated_at) * 0.9 THEN 3
                 WHEN n.at >= c.rotated_at + (c.expires_at::numeric - c.rotated_at) * 0.5 THEN 2
                 ELSE 1
@@ -223,27 +223,27 @@ statements! {
             AS n (kind, id, at, stage, address, user_agent)
         WHERE u.kind = n.kind AND u.id = n.id";
 
-    /// Serializes who tells of expiry.
+    /// Serializes reporting expiry.
     lock_watch = "LOCK TABLE $$.expiry_watch IN SHARE ROW EXCLUSIVE MODE";
-    /// Returns the place that was reached for a threshold $1.
+    /// Returns how far was searched for a threshold $1.
     watched = "SELECT through, kind, id FROM $$.expiry_watch WHERE threshold = $1";
-    /// Moves it on, and not back where the clock goes back.
-    watch = "
+    /// Stores it, unless another search came further before the clock went back.
+    move_watch = "
         INSERT INTO $$.expiry_watch AS w (threshold, through, kind, id) VALUES ($1, $2, $3, $4)
         ON CONFLICT (threshold) DO UPDATE SET through = excluded.through, kind = excluded.kind, id = excluded.id
             WHERE (w.through, w.kind, w.id) < (excluded.through, excluded.kind, excluded.id)";
-    /// Returns the accepted credentials that expire after $4 and by $5, after the place $1 to $3, with
-    /// the threshold $6, at most $7. As `ExpiryWindow::tells_of`.
+    /// Returns the accepted credentials after the place $1 to $3 that expire by $4, with the
+    /// threshold $5, at most $6. As `ExpiryWindow::includes`.
     ending = "
         SELECT c.kind, c.id, c.expires_at, c.organization_id, c.user_id, c.rotated_to
         FROM $$.credentials c
         WHERE c.expires_at IS NOT NULL AND c.status <> 'deleted' AND c.status = 'active'
-            AND (c.expires_at, c.kind, c.id) > ($1, $2, $3) AND c.expires_at > $4 AND c.expires_at <= $5
-            AND CASE $6::bigint WHEN 0 THEN c.rotated_at < c.expires_at
-                ELSE c.rotated_at IS NULL AND c.created_at <= c.expires_at - $6::bigint END
+            AND (c.expires_at, c.kind, c.id) > ($1, $2, $3) AND c.expires_at <= $4
+            AND CASE $5::bigint WHEN 0 THEN c.rotated_at < c.expires_at
+                ELSE c.rotated_at IS NULL AND c.created_at <= c.expires_at - $5::bigint END
             AND NOT EXISTS (SELECT FROM $$.organizations o WHERE o.id = c.organization_id AND o.deleted)
             AND NOT EXISTS (SELECT FROM $$.users u WHERE u.id = c.user_id AND NOT u.enabled)
-        ORDER BY c.expires_at, c.kind, c.id LIMIT $7";
+        ORDER BY c.expires_at, c.kind, c.id LIMIT $6";
     /// Returns which of these are still there and active.
     still_active = "
         SELECT c.kind, c.id FROM unnest($1::text[], $2::text[]) AS n (kind, id)

@@ -47,7 +47,7 @@ fn sqlite_migrations_are_unchanged_since_release() {
             ),
             (
                 5,
-                "547c73fb541680ef28786eefeef4001382697626c1c6233de87cf874875138da8bf7cf6da8afc9a71cc959d6a7ec042c",
+                "048c44fb52843d7703179b91f6969402d74319b429431c7a4535bf6ca16ad9946d514baa6700e9c694a99dad100b73f5",
             ),
         ],
     );
@@ -76,7 +76,7 @@ fn postgres_migrations_are_unchanged_since_release() {
             ),
             (
                 5,
-                "52e146562b5aa513fe15207b91809fb408d142c2f3897b5524a79d1a8227d6a211448beb95d2496e22756d02c7893d03",
+                "425f10c04b20a6cace11b71b3d769bf0cbcf6ab5be92ca428036e26d05d3777bed957bae5ce90f3f372c237b51355ab4",
             ),
         ],
     );

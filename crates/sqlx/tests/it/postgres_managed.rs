@@ -6,7 +6,7 @@ mod damage;
 mod dead_rows;
 mod ending;
 mod erase;
-mod life;
+mod lifecycle;
 mod lists;
 mod races;
 mod setup;

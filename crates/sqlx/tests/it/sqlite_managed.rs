@@ -6,7 +6,7 @@ mod commits;
 mod damage;
 mod ending;
 mod erasure;
-mod life;
+mod lifecycle;
 mod lists;
 mod rows;
 mod uses;

@@ -1,4 +1,4 @@
-//! Claims about what ends by itself: it is told before, and what nobody uses expires.
+//! Claims about reports of credentials that expire, and of overlaps that have ended.
 
 use std::time::Duration;
 
@@ -6,13 +6,12 @@ use super::{
     Feature, Fixture, ORG, OTHER_ORG, Outcome, USER, Violation, ensure, into_pair, operator, org,
 };
 use crate::{
-    clock::UnixMillis,
     credential::Kind,
     manage::{NewKey, NewToken, Rotation},
     secret::Secret,
     store::{
-        AuditAction::{self, ExpiredUnused, ExpiresSoon, OverlapEnded},
-        AuditActor, AuditEvent, CredentialInfo, Directory, ExpiryWatch, ManageStore, Usage,
+        AuditAction::{self, ExpiresSoon, OverlapEnded},
+        AuditActor, AuditEvent, CredentialInfo, Directory, ExpiryWatch, ManageStore,
     },
 };
 
@@ -50,8 +49,8 @@ async fn expiring<S: ManageStore + Directory>(
     })
 }
 
-/// Lets the store tell of expiry, and returns what it has told since the number `after`.
-async fn told<S: ManageStore + Directory>(
+/// Lets the store report expiry, and returns the events after the number `after`.
+async fn report<S: ManageStore + Directory>(
     fixture: &Fixture<S>,
     after: &mut Option<i64>,
 ) -> Result<Vec<AuditEvent>, Violation> {
@@ -59,7 +58,7 @@ async fn told<S: ManageStore + Directory>(
     let events = fixture.manager.expiry_events(*after, 1000).await?;
     ensure(
         events.len() == count,
-        format!("told {count}, and lists {events:?}"),
+        format!("{count} are reported, and {events:?} are listed"),
     )?;
     if let Some(last) = events.last() {
         *after = last.number;
@@ -67,17 +66,17 @@ async fn told<S: ManageStore + Directory>(
     Ok(events)
 }
 
-/// Ensures that exactly these credentials are told of, in any order.
-async fn ensure_told<S: ManageStore + Directory>(
+/// Ensures that exactly these credentials are reported, in any order.
+async fn ensure_reported<S: ManageStore + Directory>(
     fixture: &Fixture<S>,
     after: &mut Option<i64>,
     action: AuditAction,
     expected: &[&CredentialInfo],
 ) -> Outcome {
-    let events = told(fixture, after).await?;
+    let events = report(fixture, after).await?;
     ensure(
         events.len() == expected.len(),
-        format!("{} are to be told of, and {events:?} are", expected.len()),
+        format!("{} are to be reported, and {events:?} are", expected.len()),
     )?;
     for info in expected {
         let is_it = |event: &&AuditEvent| event.credential == info.id && event.owner == info.owner;
@@ -99,7 +98,7 @@ async fn ensure_told<S: ManageStore + Directory>(
     Ok(())
 }
 
-pub(super) async fn what_expires_soon_is_told_once_for_each_threshold<S>(
+pub(super) async fn what_expires_soon_is_reported_once_for_each_threshold<S>(
     fixture: &Fixture<S>,
 ) -> Outcome
 where
@@ -124,17 +123,17 @@ where
         (DAY, &[]),
     ] {
         fixture.clock.advance_millis(step);
-        ensure_told(fixture, after, ExpiresSoon, expected).await?;
+        ensure_reported(fixture, after, ExpiresSoon, expected).await?;
     }
-    // Of thresholds that passed without a look, only the shortest is told.
+    // Of thresholds that passed without a search, only the shortest is reported.
     let (late, _) = expiring(fixture, KEY, 10 * DAY).await?;
     fixture.clock.advance_millis(10 * DAY - 1);
-    ensure_told(fixture, after, ExpiresSoon, &[&late]).await?;
+    ensure_reported(fixture, after, ExpiresSoon, &[&late]).await?;
     fixture.clock.advance_millis(-HOUR); // another node, whose clock is behind
-    ensure_told(fixture, after, ExpiresSoon, &[]).await
+    ensure_reported(fixture, after, ExpiresSoon, &[]).await
 }
 
-pub(super) async fn what_is_not_accepted_is_not_told<S>(fixture: &Fixture<S>) -> Outcome
+pub(super) async fn what_is_not_accepted_is_not_reported<S>(fixture: &Fixture<S>) -> Outcome
 where
     S: ManageStore + Directory,
 {
@@ -166,23 +165,23 @@ where
         fixture.store.delete_organization(OTHER_ORG).await?;
     }
     fixture.clock.advance_millis(DAY + HOUR);
-    ensure_told(fixture, after, ExpiresSoon, &[]).await?;
+    ensure_reported(fixture, after, ExpiresSoon, &[]).await?;
     fixture.clock.advance_millis(DAY - HOUR - 1);
-    ensure_told(fixture, after, ExpiresSoon, &[&short]).await
+    ensure_reported(fixture, after, ExpiresSoon, &[&short]).await
 }
 
-pub(super) async fn the_end_of_an_overlap_is_told_once<S>(fixture: &Fixture<S>) -> Outcome
+pub(super) async fn the_end_of_an_overlap_is_reported_once<S>(fixture: &Fixture<S>) -> Outcome
 where
     S: ManageStore + Directory,
 {
     let (manager, after) = (&fixture.manager, &mut None);
     let hour = || Rotation::default().with_overlap(millis(HOUR));
-    let (mut told, mut ended) = (Vec::new(), Vec::new());
+    let (mut reported, mut ended) = (Vec::new(), Vec::new());
     for managed in fixture.one_of_each().await? {
         let (actor, kind, old) = (&managed.actor, managed.kind, &managed.info);
         let rotated = manager.rotate(actor, kind, old.id.as_str(), hour());
         let (new, _) = into_pair(rotated.await?)?;
-        told.push((manager.get(actor, kind, old.id.as_str()).await?, new));
+        reported.push((manager.get(actor, kind, old.id.as_str()).await?, new));
     }
     for managed in fixture.one_of_each().await? {
         let (actor, kind, old) = (&managed.actor, managed.kind, &managed.info);
@@ -194,21 +193,21 @@ where
         let at_once = manager.rotate(&managed.actor, managed.kind, id, Rotation::default());
         at_once.await?;
     }
-    let old: Vec<_> = told.iter().map(|(old, _)| old).collect();
+    let old: Vec<_> = reported.iter().map(|(old, _)| old).collect();
     fixture.clock.advance_millis(HOUR + 59_999);
-    ensure_told(fixture, after, OverlapEnded, &[]).await?;
+    ensure_reported(fixture, after, OverlapEnded, &[]).await?;
     fixture.clock.advance_millis(1);
-    ensure_told(fixture, after, OverlapEnded, &old).await?;
+    ensure_reported(fixture, after, OverlapEnded, &old).await?;
     for event in manager.expiry_events(None, 100).await? {
-        let pair = told.iter().find(|(old, _)| old.id == event.credential);
+        let pair = reported.iter().find(|(old, _)| old.id == event.credential);
         ensure(
             pair.is_some_and(|(_, new)| event.related.as_ref() == Some(&new.id)),
             format!("{event:?}"),
         )?;
     }
-    ensure_told(fixture, after, OverlapEnded, &[]).await?;
+    ensure_reported(fixture, after, OverlapEnded, &[]).await?;
     fixture.clock.advance_millis(DAY);
-    ensure_told(fixture, after, OverlapEnded, &[]).await
+    ensure_reported(fixture, after, OverlapEnded, &[]).await
 }
 
 pub(super) async fn expiry_events_are_an_outbox<S>(fixture: &Fixture<S>) -> Outcome
@@ -223,7 +222,7 @@ where
     }
     ensure(
         manager.expiry_events(None, 10).await?.is_empty(),
-        "there are events before any is told",
+        "there are events before any is reported",
     )?;
     let mut read = Vec::new();
     for _ in 0..5 {
@@ -239,93 +238,14 @@ where
         }
         fixture.clock.advance_millis(DAY);
     }
-    let told = read.iter().map(|event| (event.expires_at, event.number));
+    let numbered = read.iter().map(|event| (event.expires_at, event.number));
     let all = manager.expiry_events(None, 0).await?;
     ensure(all.len() == 1, "a limit of 0 is not taken for 1")?;
     let all = manager.expiry_events(None, u32::MAX).await?;
     ensure(
-        read == all && told.clone().is_sorted_by(|one, other| one.1 < other.1),
+        read == all && numbered.clone().is_sorted_by(|one, other| one.1 < other.1),
         format!("read {read:?}, listed {all:?}"),
     )?;
     // Each of the four three days before, and the first three of them a day before as well.
-    ensure(read.len() == 7, format!("told {}", read.len()))
-}
-
-pub(super) async fn what_nobody_uses_expires<S>(fixture: &Fixture<S>) -> Outcome
-where
-    S: ManageStore + Directory,
-{
-    let month = millis(30 * DAY);
-    for kind in fixture.kinds() {
-        let (actor, long_ago) = (operator(kind), fixture.later(0));
-        let (used, _) = into_pair(fixture.issue(kind, "used").await?)?;
-        let (old, secret) = into_pair(fixture.issue(kind, "old").await?)?;
-        let (never, _) = into_pair(fixture.issue(kind, "never").await?)?;
-        let (disabled, _) = into_pair(fixture.issue(kind, "disabled").await?)?;
-        let id = disabled.id.as_str();
-        fixture.manager.disable(&actor, kind, id).await?;
-        record(fixture, &old, long_ago).await?;
-        record(fixture, &disabled, long_ago).await?;
-        record(fixture, &used, UnixMillis(long_ago.0 + 1)).await?;
-        // Recorded uses may be behind, so 25 hours are added.
-        fixture.clock.advance_millis(30 * DAY + 25 * HOUR + 1);
-        ensure_expired(fixture, kind, month, &[]).await?; // none is recorded at present
-        let (recent, _) = into_pair(fixture.issue(kind, "recent").await?)?;
-        record(fixture, &recent, fixture.later(-25 * HOUR)).await?;
-        ensure_expired(fixture, kind, month, &[&old]).await?;
-        ensure(
-            !fixture.accepts(&secret).await?,
-            "a credential is accepted that nobody has used",
-        )?;
-        let now = fixture.manager.get(&actor, kind, old.id.as_str()).await?;
-        ensure(now.expires_at == Some(fixture.later(0)), format!("{now:?}"))?;
-        for other in [&used, &disabled, &never, &recent] {
-            let id = other.id.as_str();
-            let now = fixture.manager.get(&actor, kind, id).await?;
-            ensure(now.expires_at.is_none(), format!("{now:?} has expired"))?;
-        }
-        ensure_expired(fixture, kind, month, &[]).await?;
-    }
-    Ok(())
-}
-
-async fn record<S: ManageStore + Directory>(
-    fixture: &Fixture<S>,
-    info: &CredentialInfo,
-    at: UnixMillis,
-) -> Outcome {
-    let usage = Usage::new(info.kind(), info.id.clone(), at);
-    fixture.store.record_uses(&[usage]).await?;
-    Ok(())
-}
-
-/// Ensures that exactly these credentials expire because nobody uses them, with an event each.
-async fn ensure_expired<S: ManageStore + Directory>(
-    fixture: &Fixture<S>,
-    kind: Kind,
-    unused_for: Duration,
-    expected: &[&CredentialInfo],
-) -> Outcome {
-    let (manager, actor) = (&fixture.manager, operator(kind));
-    let before = manager.events(&actor, kind, None, 1).await?;
-    let before = before.first().and_then(|event| event.number);
-    let expired = manager.expire_unused(kind, unused_for).await?;
-    ensure(
-        expired == expected.len(),
-        format!("{expired} expired instead of {}", expected.len()),
-    )?;
-    if !fixture.supports(Feature::AuditTrail) {
-        return Ok(());
-    }
-    let mut events = manager.events(&actor, kind, None, 200).await?;
-    events.retain(|event| event.number > before);
-    let is_told = |info: &&&CredentialInfo| {
-        events
-            .iter()
-            .any(|event| event.credential == info.id && event.action == ExpiredUnused)
-    };
-    ensure(
-        events.len() == expected.len() && expected.iter().all(|info| is_told(&info)),
-        format!("told {events:?}"),
-    )
+    ensure(read.len() == 7, format!("reported {}", read.len()))
 }

@@ -17,11 +17,13 @@ mod issuing;
 mod lifecycle;
 mod limits;
 mod listing;
+mod overlap;
 mod restrictions;
 mod retention;
 mod rotation;
 mod scene;
 mod storms;
+mod unused;
 mod uses;
 
 use super::{

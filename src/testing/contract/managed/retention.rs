@@ -1,4 +1,4 @@
-//! Claims about what is removed once it is old enough.
+//! Claims about removing old rows.
 
 use std::time::Duration;
 
@@ -21,6 +21,11 @@ fn hours(hours: u64) -> Duration {
     Duration::from_secs(hours * 3600)
 }
 
+/// Removes every deleted credential.
+fn deleted_now() -> Retention {
+    Retention::forever().with_deleted(hours(0))
+}
+
 /// Ensures that a sweep removes so many credentials, and is then at its end.
 async fn ensure_removed<S: ManageStore + Directory>(
     fixture: &Fixture<S>,
@@ -37,17 +42,12 @@ async fn ensure_removed<S: ManageStore + Directory>(
     Ok(())
 }
 
-pub(super) async fn what_is_removed_leaves_its_id_taken<S>(fixture: &Fixture<S>) -> Outcome
+pub(super) async fn a_removed_credential_is_unknown<S>(fixture: &Fixture<S>) -> Outcome
 where
     S: ManageStore + Directory,
 {
-    let (manager, at_once) = (
-        &fixture.manager,
-        Retention::forever().with_deleted(hours(0)),
-    );
+    let manager = &fixture.manager;
     for kind in fixture.kinds() {
-        let stored = fixture.record(kind, "stored").with_status(Status::Deleted);
-        fixture.store.insert(stored).await?;
         let (kept, kept_secret) = into_pair(fixture.issue(kind, "kept").await?)?;
         let (info, secret) = into_pair(fixture.issue(kind, "deleted").await?)?;
         let (actor, id) = (operator(kind), info.id.as_str());
@@ -56,7 +56,7 @@ where
             deleted.deleted_at == Some(fixture.later(0)),
             format!("deleted at {:?}", deleted.deleted_at),
         )?;
-        ensure_removed(fixture, &at_once, 2).await?;
+        ensure_removed(fixture, &deleted_now(), 1).await?;
         let gone = manager.get(&actor, kind, id);
         fixture
             .assert_refused("a removed credential", "unknown_credential", gone)
@@ -72,6 +72,23 @@ where
             !found,
             "the removed credential is accepted, or the other is not",
         )?;
+        let left = manager.get(&actor, kind, kept.id.as_str()).await?;
+        ensure(left == kept, format!("{kept:?} is {left:?}"))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn the_id_of_a_removed_credential_stays_taken<S>(fixture: &Fixture<S>) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    for kind in fixture.kinds() {
+        let stored = fixture.record(kind, "stored").with_status(Status::Deleted);
+        fixture.store.insert(stored).await?;
+        let (info, _) = into_pair(fixture.issue(kind, "issued").await?)?;
+        let id = info.id.as_str();
+        fixture.manager.delete(&operator(kind), kind, id).await?;
+        ensure_removed(fixture, &deleted_now(), 2).await?;
         for id in [id, "stored"] {
             let again = fixture.store.insert(fixture.record(kind, id)).await;
             ensure(
@@ -79,32 +96,35 @@ where
                 format!("its id is given out again: {again:?}"),
             )?;
         }
-        if kind == Kind::PersonalToken {
-            let digest = Digest::of(secret.expose_secret().as_bytes());
-            let other = Record::personal_token("other", digest, USER);
-            let again = fixture.store.insert(other).await;
-            ensure(
-                matches!(again, Err(WriteError::Taken(_))),
-                format!("a removed token is taken again: {again:?}"),
-            )?;
-        }
-        let left = manager.get(&actor, kind, kept.id.as_str()).await?;
-        ensure(left == kept, format!("{kept:?} is {left:?}"))?;
     }
     if fixture.supports(Feature::PersonalTokens) {
         // A key and a token may have the same id.
         let other = fixture.record(Kind::PersonalToken, "elsewhere");
-        fixture
-            .store
-            .insert(other.with_status(Status::Deleted))
-            .await?;
-        ensure_removed(fixture, &at_once, 1).await?;
-        fixture
-            .store
-            .insert(fixture.record(KEY, "elsewhere"))
-            .await?;
+        let other = other.with_status(Status::Deleted);
+        fixture.store.insert(other).await?;
+        ensure_removed(fixture, &deleted_now(), 1).await?;
+        let key = fixture.record(KEY, "elsewhere");
+        fixture.store.insert(key).await?;
     }
     Ok(())
+}
+
+pub(super) async fn a_removed_token_stays_taken<S>(fixture: &Fixture<S>) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    let kind = Kind::PersonalToken;
+    let (info, secret) = into_pair(fixture.issue(kind, "deleted").await?)?;
+    let id = info.id.as_str();
+    fixture.manager.delete(&operator(kind), kind, id).await?;
+    ensure_removed(fixture, &deleted_now(), 1).await?;
+    let digest = Digest::of(secret.expose_secret().as_bytes());
+    let other = Record::personal_token("other", digest, USER);
+    let again = fixture.store.insert(other).await;
+    ensure(
+        matches!(again, Err(WriteError::Taken(_))),
+        format!("a removed token is stored under another id: {again:?}"),
+    )
 }
 
 pub(super) async fn only_what_is_old_enough_is_removed<S>(fixture: &Fixture<S>) -> Outcome

@@ -146,13 +146,13 @@ impl<S: Store> Node<S> {
             .ok()
     }
 
-    /// Tells of what ends by itself, and returns how much; `None` if the store fails.
+    /// Reports credentials that expire, and returns how many; `None` if the store fails.
     pub async fn watch_expiry(&self) -> Option<usize> {
         let watch = ExpiryWatch::before(THRESHOLDS.map(millis)).ok()?;
         self.manager.watch_expiry(&watch).await.ok()
     }
 
-    /// Lets expire what was not used, and returns how many; `None` if the store fails.
+    /// Expires unused credentials, and returns how many; `None` if the store fails.
     pub async fn expire_unused(&self, kind: Kind, unused_for: Millis) -> Option<usize> {
         let expired = self
             .manager
@@ -160,8 +160,8 @@ impl<S: Store> Node<S> {
         expired.await.ok()
     }
 
-    /// Removes what has been over for `age`, and returns how many credentials that were; `None` if
-    /// the store fails.
+    /// Removes what ended at least `age` ago, and returns how many credentials; `None` if the store
+    /// fails.
     pub async fn sweep(&self, age: Millis) -> Option<usize> {
         let age = Some(millis(age));
         let retention = Retention::forever()

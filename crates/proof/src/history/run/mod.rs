@@ -1,9 +1,9 @@
 //! Runs a history against the nodes of a site and against the model, and compares every answer.
 
+mod background;
 mod beside;
 mod call;
 mod counts;
-mod life;
 mod nodes;
 mod request;
 mod same;

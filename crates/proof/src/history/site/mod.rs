@@ -38,7 +38,7 @@ pub trait Backend {
 
     /// Creates what all histories share, or for a store of one node what a history has.
     async fn begin(&mut self) {}
-    /// Removes the credentials of earlier histories, which what happens by itself would meet.
+    /// Removes the credentials of earlier histories, which the background tasks would find.
     async fn clear(&self) {}
     /// Opens a store over the same data.
     async fn open(&self) -> Self::Store;

@@ -1,7 +1,9 @@
-//! What ends by itself: telling of it before, and what nobody uses.
+//! Reporting credentials that expire, and finding those that are no longer used.
 //!
-//! Those who tell take turns, so the numbers of these events are in the order of the commits: who has
-//! read one of them has read all before it.
+//! Reporting is serialized, so the numbers of these events are in the order of the commits: a reader
+//! that has seen one of them has seen all before it.
+
+use std::collections::HashSet;
 
 use sqlx::{PgConnection, postgres::PgRow};
 
@@ -9,8 +11,9 @@ use super::{info, uses::owner_of};
 use crate::postgres::{
     PostgresStore,
     pool::Purpose,
-    row::{PgColumns, get, store_error},
+    row::{PgColumns, get, names, store_error},
 };
+use crate::shared::{Place, first_place, place_after};
 use tower_api_key::{
     clock::UnixMillis,
     store::{
@@ -19,11 +22,8 @@ use tower_api_key::{
     },
 };
 
-/// A place in the order of expiry, kind and id.
-type Place = (i64, String, String);
-
 impl PostgresStore {
-    pub(super) async fn tell_of_expiry(
+    pub(super) async fn report_expiry(
         &self,
         watch: &ExpiryWatch,
         now: UnixMillis,
@@ -35,80 +35,78 @@ impl PostgresStore {
             let now = now.min(self.now(db).await?);
             let mut events = Vec::new();
             for window in watch.windows(now) {
-                events.extend(self.tell(db, window, now, limit).await?);
+                events.extend(self.report_window(db, window, now, limit).await?);
             }
             self.insert_numbered_events(db, events).await
         })
         .await
     }
 
-    /// Returns the events of one window, and moves on to where it has looked.
-    ///
-    /// The users among the owners are locked, as where uses are recorded, so that no event names a
-    /// user who is erased meanwhile.
-    async fn tell(
+    /// Returns the events of one window, and stores how far it was searched.
+    async fn report_window(
         &self,
         db: &mut PgConnection,
         window: ExpiryWindow,
         now: UnixMillis,
         limit: u32,
     ) -> Result<Vec<AuditEvent>, StoreError> {
-        let sql = &self.statements;
-        let watched = sql.watched.query().bind(window.threshold);
-        let watched = watched
-            .fetch_optional(&mut *db)
-            .await
-            .map_err(store_error)?;
-        let place = |row: PgRow| {
-            Ok::<Place, StoreError>((get(&row, "through")?, get(&row, "kind")?, get(&row, "id")?))
-        };
-        let place = watched.map(place).transpose()?;
-        let (through, kind, id) = place.unwrap_or((i64::MIN, String::new(), String::new()));
-        let ending = sql
-            .ending
-            .query()
-            .bind(through)
-            .bind(kind)
-            .bind(id)
-            .bind(window.after.0)
-            .bind(window.through.0)
-            .bind(window.threshold)
-            .bind(i64::from(limit));
-        let rows = ending.fetch_all(&mut *db).await.map_err(store_error)?;
-        let texts = |column| {
-            rows.iter()
-                .map(|row| get(row, column))
-                .collect::<Result<Vec<String>, _>>()
-        };
-        let (kinds, ids) = (texts("kind")?, texts("id")?);
-        let lock = sql.lock_users.query().bind(&kinds).bind(&ids);
-        lock.execute(&mut *db).await.map_err(store_error)?;
-        let active = sql.still_active.query().bind(&kinds).bind(&ids);
-        let active = active.fetch_all(&mut *db).await.map_err(store_error)?;
-        let names = active.iter().map(name).collect::<Result<Vec<_>, _>>()?;
-        let mut reached = (window.through.0, "~".to_owned(), String::new());
+        let rows = self.search(db, window, limit).await?;
+        let active = self.lock_active(db, &rows).await?;
+        let mut reached = place_after(window.through);
         let mut events = Vec::new();
         for row in &rows {
-            let (kind, id) = name(row)?;
-            let expires_at = get(row, "expires_at")?;
-            if names.contains(&(kind, id)) {
+            let name: (String, String) = (get(row, "kind")?, get(row, "id")?);
+            let expires_at = UnixMillis(get(row, "expires_at")?);
+            if active.contains(&name) {
                 let successor = get::<Option<&str>>(row, "rotated_to")?.map(Into::into);
-                events.push(window.event(
-                    now,
-                    owner_of(row)?,
-                    id,
-                    UnixMillis(expires_at),
-                    successor,
-                ));
+                let (owner, id) = (owner_of(row)?, name.1.as_str());
+                events.push(window.event(now, owner, id, expires_at, successor));
             }
             if rows.len() as u64 >= u64::from(limit) {
-                reached = (expires_at, kind.to_owned(), id.to_owned());
+                reached = (expires_at.0, name.0, name.1);
             }
         }
         let (through, kind, id) = reached;
-        let moved = sql.watch.query().bind(window.threshold).bind(through);
+        let sql = &self.statements;
+        let moved = sql.move_watch.query().bind(window.threshold).bind(through);
         let moved = moved.bind(kind).bind(id).execute(db).await;
         moved.map(|_| events).map_err(store_error)
+    }
+
+    /// Returns the credentials of a window that are not yet reported.
+    async fn search(
+        &self,
+        db: &mut PgConnection,
+        window: ExpiryWindow,
+        limit: u32,
+    ) -> Result<Vec<PgRow>, StoreError> {
+        let sql = &self.statements;
+        let watched = sql.watched.query().bind(window.threshold);
+        let watched = watched.fetch_optional(&mut *db).await;
+        let place = |row: PgRow| {
+            Ok::<Place, StoreError>((get(&row, "through")?, get(&row, "kind")?, get(&row, "id")?))
+        };
+        let reached = watched.map_err(store_error)?.map(place).transpose()?;
+        let (through, kind, id) = first_place(window, reached);
+        let ending = sql.ending.query().bind(through).bind(kind).bind(id);
+        let ending = ending.bind(window.through.0).bind(window.threshold);
+        let ending = ending.bind(i64::from(limit)).fetch_all(db).await;
+        ending.map_err(store_error)
+    }
+
+    /// Locks the users among the owners, as where uses are recorded, so that no event names a user
+    /// who is erased meanwhile. Returns which credentials are then still active.
+    async fn lock_active(
+        &self,
+        db: &mut PgConnection,
+        rows: &[PgRow],
+    ) -> Result<HashSet<(String, String)>, StoreError> {
+        let (sql, (kinds, ids)) = (&self.statements, names(rows)?);
+        let lock = sql.lock_users.query().bind(&kinds).bind(&ids);
+        lock.execute(&mut *db).await.map_err(store_error)?;
+        let active = sql.still_active.query().bind(&kinds).bind(&ids);
+        let (kinds, ids) = names(&active.fetch_all(db).await.map_err(store_error)?)?;
+        Ok(kinds.into_iter().zip(ids).collect())
     }
 
     pub(super) async fn read_expiry_events(
@@ -152,8 +150,4 @@ impl PostgresStore {
         let row = self.statements.now.query().fetch_one(db).await;
         get(&row.map_err(store_error)?, "now").map(UnixMillis)
     }
-}
-
-fn name(row: &PgRow) -> Result<(&str, &str), StoreError> {
-    Ok((get(row, "kind")?, get(row, "id")?))
 }

@@ -2,8 +2,8 @@
 //!
 //! Reads are single statements about one owner (`sql`). A change is one transaction (`commit`), on
 //! behalf of an actor who may still make it (`authority`). So are ending credentials (`end`),
-//! recording uses (`uses`), telling of what ends by itself (`expiry`), removing a user (`erase`) and
-//! removing what is over (`sweep`).
+//! recording uses (`uses`), reporting credentials that expire (`expiry`), removing a user (`erase`)
+//! and removing old rows (`sweep`).
 
 mod authority;
 mod commit;
@@ -165,7 +165,7 @@ impl ManageStore for PostgresStore {
         now: UnixMillis,
         limit: u32,
     ) -> Result<Vec<AuditEvent>, StoreError> {
-        self.tell_of_expiry(watch, now, limit).await
+        self.report_expiry(watch, now, limit).await
     }
 
     async fn expiry_events(

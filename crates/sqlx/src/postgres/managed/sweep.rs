@@ -1,14 +1,14 @@
-//! Removing what is over, each part in a transaction of its own.
+//! Removing old rows, each part in a transaction of its own.
 //!
 //! A lookup waits for none of it. Credentials are locked after the users who own them, as where
 //! uses are recorded and users are removed.
 
-use sqlx::{PgConnection, postgres::PgRow};
+use sqlx::PgConnection;
 
 use crate::postgres::{
     PostgresStore,
     pool::Purpose,
-    row::{get, store_error},
+    row::{get, names, store_error},
     sql::Statement,
 };
 use crate::shared;
@@ -109,9 +109,4 @@ impl PostgresStore {
         let removed: i64 = get(&row, "removed")?;
         Ok(removed.unsigned_abs())
     }
-}
-
-fn names(rows: &[PgRow]) -> Result<(Vec<String>, Vec<String>), StoreError> {
-    let name = |row| Ok((get(row, "kind")?, get(row, "id")?));
-    rows.iter().map(name).collect()
 }

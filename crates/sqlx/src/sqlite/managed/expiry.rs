@@ -1,4 +1,4 @@
-//! What ends by itself: telling of it before, and what nobody uses.
+//! Reporting credentials that expire, and finding those that are no longer used.
 
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
@@ -7,6 +7,7 @@ use super::{
     events,
     read::{columns, id_of, info_of},
 };
+use crate::shared::{Place, first_place, place_after};
 use tower_api_key::{
     clock::{Clock, SystemClock, UnixMillis},
     credential::Kind,
@@ -16,19 +17,19 @@ use tower_api_key::{
     },
 };
 
-/// The place that was reached.
+/// How far was searched.
 const PLACE: &str = "
     SELECT through, kind, id FROM tower_api_key_expiry_watch WHERE threshold = ?1";
 
-/// Moves it on, and not back where the clock goes back.
+/// Stores it, unless another search came further before the clock went back.
 const MOVE: &str = "
     INSERT INTO tower_api_key_expiry_watch (threshold, through, kind, id) VALUES (?1, ?2, ?3, ?4)
     ON CONFLICT (threshold) DO UPDATE
         SET through = excluded.through, kind = excluded.kind, id = excluded.id
         WHERE (through, kind, id) < (excluded.through, excluded.kind, excluded.id)";
 
-/// The accepted credentials that expire after `?4` and by `?5`, after the place `?1` to `?3`, with
-/// the threshold `?6`. As `ExpiryWindow::tells_of`.
+/// The accepted credentials after the place `?1` to `?3` that expire by `?4`, with the threshold
+/// `?5`. As `ExpiryWindow::includes`.
 pub(super) const ENDING: &str = "
     SELECT c.kind, c.id, c.expires_at, c.organization_id, c.user_id, c.rotated_to
     FROM tower_api_key_credentials c INDEXED BY tower_api_key_credentials_ending
@@ -36,11 +37,11 @@ pub(super) const ENDING: &str = "
     LEFT JOIN tower_api_key_users u ON u.id = c.user_id
     WHERE c.expires_at IS NOT NULL AND c.status <> 'deleted' AND c.status = 'active'
         AND (c.expires_at, c.kind, c.id) > (?1, ?2, ?3)
-        AND c.expires_at > ?4 AND c.expires_at <= ?5
-        AND iif(?6 = 0, c.rotated_at < c.expires_at,
-            c.rotated_at IS NULL AND c.created_at <= c.expires_at - ?6)
+        AND c.expires_at <= ?4
+        AND iif(?5 = 0, c.rotated_at < c.expires_at,
+            c.rotated_at IS NULL AND c.created_at <= c.expires_at - ?5)
         AND coalesce(o.deleted, 0) = 0 AND coalesce(u.enabled, 1) = 1
-    ORDER BY c.expires_at, c.kind, c.id LIMIT ?7";
+    ORDER BY c.expires_at, c.kind, c.id LIMIT ?6";
 
 pub(super) const EVENTS: &str = "
     SELECT organization_id, user_id, number, at, action, credential_id, related_id, actor_kind,
@@ -67,38 +68,26 @@ pub(super) async fn watch(
     limit: u32,
 ) -> Result<Vec<AuditEvent>, StoreError> {
     let now = now.min(SystemClock::default().now());
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for window in watch.windows(now) {
-        for mut event in tell(db, window, now, limit).await? {
+        for mut event in report(db, window, now, limit).await? {
             event.number = Some(events::insert(db, &event).await?);
-            told.push(event);
+            reported.push(event);
         }
     }
-    Ok(told)
+    Ok(reported)
 }
 
-/// Returns the events of one window, and moves on to where it has looked.
-async fn tell(
+/// Returns the events of one window, and stores how far it was searched.
+async fn report(
     db: &mut SqliteConnection,
     window: ExpiryWindow,
     now: UnixMillis,
     limit: u32,
 ) -> Result<Vec<AuditEvent>, StoreError> {
-    let place = sqlx::query_as(PLACE).bind(window.threshold);
-    let place: Option<(i64, String, String)> =
-        place.fetch_optional(&mut *db).await.map_err(store_error)?;
-    let (through, kind, id) = place.unwrap_or((i64::MIN, String::new(), String::new()));
-    let query = sqlx::query(ENDING)
-        .bind(through)
-        .bind(kind)
-        .bind(id)
-        .bind(window.after.0)
-        .bind(window.through.0)
-        .bind(window.threshold)
-        .bind(limit);
-    let rows = query.fetch_all(&mut *db).await.map_err(store_error)?;
+    let rows = search(db, window, limit).await?;
     let mut events = Vec::new();
-    let mut reached = (window.through.0, "~".to_owned(), String::new());
+    let mut reached = place_after(window.through);
     for row in &rows {
         let (id, _) = id_of(row)?;
         let expires_at: i64 = row.try_get("expires_at").map_err(store_error)?;
@@ -108,16 +97,31 @@ async fn tell(
         }
         let successor: Option<String> = row.try_get("rotated_to").unwrap_or_default();
         let successor = successor.map(Into::into);
-        events.extend(
-            owner_of(row)
-                .map(|owner| window.event(now, owner, id, UnixMillis(expires_at), successor)),
-        );
+        let event = |owner| window.event(now, owner, id, UnixMillis(expires_at), successor);
+        events.extend(owner_of(row).map(event));
     }
     let (through, kind, id) = reached;
     let moved = sqlx::query(MOVE).bind(window.threshold).bind(through);
     let moved = moved.bind(kind).bind(id).execute(db).await;
-    moved.map_err(store_error)?;
-    Ok(events)
+    moved.map(|_| events).map_err(store_error)
+}
+
+/// Returns the credentials of a window that are not yet reported.
+async fn search(
+    db: &mut SqliteConnection,
+    window: ExpiryWindow,
+    limit: u32,
+) -> Result<Vec<SqliteRow>, StoreError> {
+    let reached = sqlx::query_as(PLACE).bind(window.threshold);
+    let reached: Option<Place> = reached
+        .fetch_optional(&mut *db)
+        .await
+        .map_err(store_error)?;
+    let (through, kind, id) = first_place(window, reached);
+    let ending = sqlx::query(ENDING).bind(through).bind(kind).bind(id);
+    let ending = ending.bind(window.through.0).bind(window.threshold);
+    let ending = ending.bind(limit).fetch_all(db).await;
+    ending.map_err(store_error)
 }
 
 pub(super) async fn events(

@@ -1,5 +1,5 @@
 //! Management: reads in `read` and `list`, changes in `write` and `end`, recorded uses in `uses`,
-//! the audit trail in `events`, what ends by itself in `expiry`, what is removed in `sweep`.
+//! the audit trail in `events`, reports of expiry in `expiry`, removals in `sweep`.
 //!
 //! Every statement names the owner, so it never matches another owner's credential.
 
@@ -230,7 +230,7 @@ mod tests {
         }
     }
 
-    /// A round reads what it tells of or removes, however much else there is.
+    /// A round reads what it reports or removes, however many other rows there are.
     #[tokio::test]
     async fn what_ends_and_what_is_removed_is_read_in_one_range_of_an_index_and_not_sorted() {
         let store = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();

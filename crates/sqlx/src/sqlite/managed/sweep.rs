@@ -1,4 +1,4 @@
-//! Removing what is over, each part in a transaction of its own.
+//! Removing old rows, each part in a transaction of its own.
 
 use serde_json::json;
 use sqlx::SqliteConnection;

@@ -101,9 +101,9 @@ async fn record_one(
             .map_err(store_error)?;
         expect_rows(recorded.rows_affected(), 1, "tower_api_key_uses")?;
     }
-    let mut told = decision.events;
-    for event in &mut told {
+    let mut events = decision.events;
+    for event in &mut events {
         event.number = Some(events::insert(db, event).await?);
     }
-    Ok(told)
+    Ok(events)
 }

@@ -1,7 +1,6 @@
--- The end of a credential's life: what is told before it ends, and what is removed after it.
+-- Reports of credentials that expire, and what remains of removed ones.
 --
--- Credentials are neither changed nor inserted while the three indexes on them are built. Lookups
--- are not delayed.
+-- Changes of credentials wait while the three indexes on them are built; lookups do not.
 
 -- When a credential was deleted. In a row that was deleted by an older program or by hand it is
 -- NULL until the first sweep sets it.
@@ -26,14 +25,14 @@ CREATE INDEX tombstones_token_digest ON tombstones (digest) WHERE digest IS NOT 
 -- older programs know: either says that a use is there.
 ALTER TABLE uses ADD COLUMN overlap_stage smallint NOT NULL DEFAULT 0;
 
--- The expiry that an event tells of.
+-- The expiry that an event reports.
 ALTER TABLE events ADD COLUMN expires_at bigint;
 CREATE INDEX events_of_expiry ON events (number) WHERE action IN ('expires_soon', 'overlap_ended');
 CREATE INDEX events_by_age ON events (at);
 
--- The last place that was looked through, in the order of expiry, kind and id, for each threshold
--- in milliseconds, where 0 stands for the end of an overlap. Whoever writes events about expiry locks
--- the table first, so that the numbers of these events are in the order of the commits.
+-- How far was searched, in the order of expiry, kind and id, for each threshold in milliseconds,
+-- where 0 is the end of an overlap. A transaction that reports expiry locks the table first, so
+-- that the numbers of these events are in the order of the commits.
 CREATE TABLE expiry_watch (
     threshold bigint PRIMARY KEY,
     through   bigint NOT NULL,
@@ -41,6 +40,6 @@ CREATE TABLE expiry_watch (
     id        text COLLATE "C" NOT NULL
 );
 
--- Older programs do not tell of expiry and remove nothing. They do not know of tombstones: until the
--- last of them is gone, an import could take the id of one.
+-- Older programs neither report expiry nor remove rows. They do not know tombstones: while one of
+-- them runs, an import could take the id of one.
 INSERT INTO compatibility VALUES (5, 3);

@@ -1,4 +1,4 @@
--- The end of a credential's life: what is told before it ends, and what is removed after it.
+-- Reports of credentials that expire, and what remains of removed ones.
 
 -- When a credential was deleted. In a row that was deleted by an older program or by hand it is
 -- NULL until the first sweep sets it.
@@ -34,8 +34,8 @@ END;
 -- the log: the removal of a deleted credential, and updates of the columns that are not named here.
 DROP TRIGGER tower_api_key_credential_updated;
 CREATE TRIGGER tower_api_key_credential_updated
-AFTER UPDATE OF kind, id, digest, pepper, status, expires_at, organization_id, user_id, role, scopes,
-    name, created_at, rotated_from, rotated_to, rotated_at, own_scopes, own_organizations,
+AFTER UPDATE OF kind, id, digest, pepper, status, expires_at, organization_id, user_id, role,
+    scopes, name, created_at, rotated_from, rotated_to, rotated_at, own_scopes, own_organizations,
     description, metadata, allowed_networks, environment
 ON tower_api_key_credentials BEGIN
     INSERT INTO tower_api_key_changes (subject, kind, id) VALUES ('credential', OLD.kind, OLD.id);
@@ -53,14 +53,14 @@ END;
 -- older programs know: either says that a use is there.
 ALTER TABLE tower_api_key_uses ADD COLUMN overlap_stage INTEGER NOT NULL DEFAULT 0;
 
--- The expiry that an event tells of.
+-- The expiry that an event reports.
 ALTER TABLE tower_api_key_events ADD COLUMN expires_at INTEGER;
 CREATE INDEX tower_api_key_events_of_expiry ON tower_api_key_events (number)
     WHERE action IN ('expires_soon', 'overlap_ended');
 CREATE INDEX tower_api_key_events_by_age ON tower_api_key_events (at);
 
--- The last place that was looked through, in the order of expiry, kind and id, for each threshold
--- in milliseconds. Threshold 0 is the end of an overlap.
+-- How far was searched, in the order of expiry, kind and id, for each threshold in milliseconds,
+-- where 0 is the end of an overlap.
 CREATE TABLE tower_api_key_expiry_watch (
     threshold INTEGER NOT NULL PRIMARY KEY,
     through   INTEGER NOT NULL,
@@ -68,5 +68,5 @@ CREATE TABLE tower_api_key_expiry_watch (
     id        TEXT NOT NULL
 ) STRICT;
 
--- Older programs do not tell of expiry and remove nothing.
+-- Older programs neither report expiry nor remove rows.
 INSERT INTO tower_api_key_compatibility VALUES (5, 3);

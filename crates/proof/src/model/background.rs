@@ -1,21 +1,22 @@
-//! What happens by itself: credentials that end soon are told of, unused ones expire, and what is
-//! over is removed.
+//! The background tasks: reports of credentials that expire, expiry of unused ones, and removal of old
+//! ones.
 
 use super::{By, Credential, Kind, Millis, Owner, Stage, State, Status, Stored, World};
 
 const DAY: Millis = 24 * 3_600_000;
 
-/// How long before their expiry credentials are told of.
+/// How long before their expiry credentials are reported.
 pub const THRESHOLDS: [Millis; 2] = [DAY, 7 * DAY];
 
-/// An overlap is told of so long after its end.
+/// How long after its end an overlap is reported.
 const SETTLED: Millis = 60_000;
 
-/// A recorded use may be so much behind the last one, and the newest one is no older at most.
+/// How far a recorded use may be behind the last one, and how old the newest one may be.
 const BEHIND: Millis = 25 * 3_600_000;
 
 impl World {
-    /// Tells of what ends soon or has ended, each once for each threshold; returns how many.
+    /// Reports what expires soon and overlaps that have ended, once for each threshold; returns how
+    /// many.
     pub fn watch_expiry(&mut self, now: Millis) -> usize {
         self.changes += 1;
         let known = self.trail.len();
@@ -29,14 +30,14 @@ impl World {
             let after = after.max(*before);
             *before = through.max(*before);
             let ends_there = |end: Millis| after < end && end <= through;
-            let told: Vec<_> = self
+            let reported: Vec<_> = self
                 .shown()
                 .filter(|one| one.status == Status::Active && self.has_live_owner(&one.owner))
                 .filter(|one| one.expires_at.is_some_and(ends_there))
-                .filter(|one| is_told(one, threshold))
+                .filter(|one| is_reported(one, threshold))
                 .cloned()
                 .collect();
-            for one in told {
+            for one in reported {
                 let action = if threshold == 0 {
                     "overlap_ended"
                 } else {
@@ -50,8 +51,8 @@ impl World {
         self.trail.len() - known
     }
 
-    /// Lets the credentials of a kind expire that were not used for so long; returns how many.
-    /// Where nothing records uses, none does.
+    /// Expires the credentials of a kind that were not used for this long; returns how many. None
+    /// expires if no use was recorded lately.
     pub fn expire_unused(&mut self, now: Millis, kind: Kind, unused_for: Millis) -> usize {
         self.changes += 1;
         let known = self.trail.len();
@@ -80,7 +81,7 @@ impl World {
         unused.len()
     }
 
-    /// Removes what has been over for `age`; returns how many credentials.
+    /// Removes what ended at least `age` ago; returns how many credentials.
     pub fn sweep(&mut self, now: Millis, age: Millis) -> usize {
         self.changes += 1;
         let is_over = |then: Option<Millis>| then.is_some_and(|then| then <= now - age);
@@ -130,9 +131,9 @@ impl World {
     }
 }
 
-/// Of what was replaced only the end of its overlap is told, and nothing that the whole life of a
-/// credential is shorter than.
-fn is_told(one: &Credential, threshold: Millis) -> bool {
+/// Of a rotated credential only the end of its overlap is reported, and no threshold longer than the
+/// whole lifetime.
+fn is_reported(one: &Credential, threshold: Millis) -> bool {
     let end = one.expires_at.unwrap_or(Millis::MAX);
     match (threshold, one.rotated_at) {
         (0, Some(begin)) => begin < end,

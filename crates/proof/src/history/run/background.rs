@@ -1,4 +1,4 @@
-//! What happens by itself.
+//! The background tasks.
 
 use super::{Changed, Checked, Run, Site};
 use crate::model::{Kind, Millis, Owner};
@@ -9,7 +9,7 @@ impl<S: Site> Run<'_, S> {
     pub(super) async fn watch_expiry(&mut self, at: usize) -> Checked {
         let got = self.node(at)?.watch_expiry().await;
         let expected = self.world.watch_expiry(self.now(at));
-        self.agree("told", at, expected, got).await
+        self.agree("reported", at, expected, got).await
     }
 
     pub(super) async fn expire_unused(&mut self, at: usize, kind: Kind, days: u8) -> Checked {
@@ -20,7 +20,7 @@ impl<S: Site> Run<'_, S> {
         self.agree("expired", at, expected, got).await
     }
 
-    /// What is removed was refused, but for another reason.
+    /// A removed credential was refused before, but for another reason.
     pub(super) async fn sweep(&mut self, at: usize, hours: u8) -> Checked {
         let age = Millis::from(hours) * HOUR;
         let got = self.node(at)?.sweep(age).await;
@@ -29,7 +29,7 @@ impl<S: Site> Run<'_, S> {
         self.agree("removed", at, expected, got).await
     }
 
-    /// Compares how many there were, and all that is known of every owner then.
+    /// Compares how many there were, and everything about every owner afterwards.
     async fn agree(
         &mut self,
         what: &str,

@@ -1,5 +1,5 @@
-//! The end of the credentials' life: what is told before it, what nobody uses, and what is removed
-//! after it. Each looks at all credentials.
+//! Reporting credentials that expire, finding unused ones, and removing old ones. Each call looks at
+//! all credentials.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -13,13 +13,13 @@ use crate::{
 };
 
 impl MemoryStore {
-    /// Tells of all credentials at once.
-    pub(super) fn tell_of_expiry(&self, watch: &ExpiryWatch, now: UnixMillis) -> Vec<AuditEvent> {
+    /// Reports all credentials in one call.
+    pub(super) fn report_expiry(&self, watch: &ExpiryWatch, now: UnixMillis) -> Vec<AuditEvent> {
         let mut state = self.lock();
         let accepted = |record: &Record| record.status() == Status::Active;
         let mut ending: Vec<CredentialInfo> = self.every_info(&state, accepted);
         ending.sort_unstable_by(|one, other| place(one).cmp(&place(other)));
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for window in watch.windows(now) {
             let through = state.watched.get(&window.threshold).copied();
             let reached = through.max(Some(window.through));
@@ -29,16 +29,16 @@ impl MemoryStore {
             let is_new = |info: &&CredentialInfo| info.expires_at > through;
             for info in ending
                 .iter()
-                .filter(|info| window.tells_of(info))
+                .filter(|info| window.includes(info))
                 .filter(is_new)
             {
                 let expires_at = info.expires_at.unwrap_or(now);
                 let successor = info.rotated_to.clone();
                 let event = window.event(now, info.owner.clone(), &info.id, expires_at, successor);
-                told.push(state.metadata.add_event(&event));
+                reported.push(state.metadata.add_event(&event));
             }
         }
-        told
+        reported
     }
 
     /// Looks through all credentials at once.
@@ -120,7 +120,7 @@ impl MemoryStore {
     }
 }
 
-/// Returns the place of a credential in the order in which stores tell of them.
+/// Returns the place of a credential in the order in which stores report them.
 fn place(info: &CredentialInfo) -> (Option<UnixMillis>, &str, &str) {
     (info.expires_at, info.kind().as_str(), info.id.as_str())
 }
