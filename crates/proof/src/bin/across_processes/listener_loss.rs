@@ -52,6 +52,7 @@ impl Scene {
     /// Stops the listeners' connections: they fall silent, which the nodes have to notice.
     async fn stop_listeners(&mut self, report: &mut Report, count: usize) {
         let watched = self.watched_keys(count).await;
+        self.wait_for_listeners().await;
         let stopped = self.signal_listeners("STOP");
         assert_eq!(stopped, self.nodes.len(), "each node listens");
         for key in &watched.keys {
@@ -62,13 +63,18 @@ impl Scene {
         self.signal_listeners("CONT");
     }
 
+    /// Waits until each node listens. After its connection was killed it connects again by itself,
+    /// within moments that grow with each failure.
+    async fn wait_for_listeners(&self) {
+        let begun = Instant::now();
+        while self.listeners().len() != self.nodes.len() && begun.elapsed() < PATIENCE {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Sends a signal to the server's processes for the listeners; returns their number.
     fn signal_listeners(&self, signal: &str) -> usize {
-        let listed = self.cluster.psql(&format!(
-            "SELECT pid FROM pg_stat_activity WHERE application_name = '{}_changes'",
-            self.schema
-        ));
-        let pids: Vec<_> = listed.split_whitespace().collect();
+        let pids = self.listeners();
         if !pids.is_empty() {
             let _ = Command::new("kill")
                 .arg(format!("-{signal}"))
@@ -76,6 +82,15 @@ impl Scene {
                 .status();
         }
         pids.len()
+    }
+
+    /// The process ids of the server's processes for the listeners.
+    fn listeners(&self) -> Vec<String> {
+        let listed = self.cluster.psql(&format!(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = '{}_changes'",
+            self.schema
+        ));
+        listed.split_whitespace().map(str::to_owned).collect()
     }
 
     /// Creates keys that every node has cached, and watches every node.
