@@ -5,6 +5,7 @@ import json
 import threading
 import time
 
+import judged
 import process
 from survey import SLOW
 from tree import identity
@@ -16,11 +17,13 @@ STEADY = 1  # seconds; a longer test that fails is tried without the mutant as w
 
 
 class Verdicts:
-    """A file of verdicts, one line each; the last one about a mutant counts."""
+    """A file of verdicts, one line each; the last one about a mutant counts. What it does not have
+    is taken from those that the repository keeps."""
 
     def __init__(self, path):
         self.path = path
         self.lock = threading.Lock()
+        self.kept = judged.read()
         self.known = {}
         if path.exists():
             for line in path.read_text().splitlines():
@@ -40,8 +43,10 @@ class Verdicts:
             self.known[identity(mutant)] = entry
 
     def of(self, mutant):
-        entry = self.known.get(identity(mutant))
-        return entry and entry["verdict"]
+        if entry := self.known.get(identity(mutant)):
+            return entry["verdict"]
+        others = self.kept.get((mutant.file, mutant.digest))
+        return None if others is None else others.get(judged.local_name(mutant), "caught")
 
 
 class Court:

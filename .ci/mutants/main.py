@@ -8,6 +8,7 @@ import sys
 
 import build
 import judge
+import judged
 import listing
 import process
 import report
@@ -50,7 +51,7 @@ def open_cases(chosen, unviable, verdicts, again):
     ]
 
 
-def judged(options, mutants, chosen, tree, verdicts):
+def judge_all(options, mutants, chosen, tree, verdicts):
     """Builds, surveys and judges, as far as the options say. Returns whether it went to the end."""
     jobs = int(os.environ.get("JOBS", "2"))
     binaries = build.tests(tree, mutants, WORK)
@@ -84,8 +85,9 @@ def main():
     if options.report:
         tree.remembered()
         tree.place(mutants)
-    elif not judged(options, mutants, chosen, tree, verdicts):
+    elif not judge_all(options, mutants, chosen, tree, verdicts):
         return
+    judged.write(mutants, verdicts, tree.unviable)
     wrong = report.written(chosen, verdicts, tree.unviable, WORK)
     print((WORK / "report.md").read_text())
     if wrong:
