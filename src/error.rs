@@ -65,6 +65,9 @@ pub enum ConfigError {
         "invalid token prefix {0:?}: use letters, digits, `-` or `_`; no prefix may start with another"
     )]
     InvalidPrefix(Box<str>),
+    /// A separator between id and secret that no token can have.
+    #[error("invalid separator {0:?}: use `-`, `.`, `_`, `~`, `+` or `/`")]
+    InvalidSeparator(char),
     /// A header that cannot be a source of credentials.
     #[error(
         "invalid source {0:?}: use a header of its own, other than Authorization, \

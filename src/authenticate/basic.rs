@@ -37,16 +37,29 @@ impl BasicCredentials {
         &self.0
     }
 
-    /// Returns the half with the token. A user name has no colon, so the first one ends it.
-    pub(super) fn token(&self, half: Half) -> Result<&[u8], Cause> {
+    /// Returns the half with the token. A user name has no colon, so the first one ends it. If the
+    /// other half is a token as well, there are two credentials.
+    pub(super) fn token(
+        &self,
+        half: Half,
+        is_token: impl Fn(&[u8]) -> bool,
+    ) -> Result<&[u8], Cause> {
         let colon = self.0.iter().position(|byte| *byte == b':');
-        let colon = colon.ok_or(Cause::MalformedToken)?;
-        let token = match half {
-            Half::Username => self.0.get(..colon),
-            Half::Password => self.0.get(colon + 1..),
+        let (user, rest) = colon
+            .and_then(|colon| self.0.split_at_checked(colon))
+            .ok_or(Cause::MalformedToken)?;
+        let password = rest.get(1..).unwrap_or_default();
+        let (token, other) = match half {
+            Half::Username => (user, password),
+            Half::Password => (password, user),
         };
-        let token = token.filter(|token| !token.is_empty());
-        token.ok_or(Cause::EmptyBearer)
+        if token.is_empty() {
+            Err(Cause::EmptyBearer)
+        } else if is_token(token) && is_token(other) {
+            Err(Cause::SeveralCredentials)
+        } else {
+            Ok(token)
+        }
     }
 }
 
@@ -60,7 +73,8 @@ mod tests {
         let value = HeaderValue::from_str(value).unwrap();
         let read = BasicCredentials::of(&value, 512).ok_or("none")?;
         let read = read.map_err(|cause| cause.code())?;
-        let token = read.token(half).map_err(|cause| cause.code())?;
+        let is_token = |half: &[u8]| half.starts_with(b"ak_");
+        let token = read.token(half, is_token).map_err(|cause| cause.code())?;
         Ok(String::from_utf8(token.to_vec()).unwrap())
     }
 
@@ -85,6 +99,25 @@ mod tests {
             ("alone", "Basic".into(), Username, Err("empty_bearer")),
             ("spaces", "Basic  ".into(), Username, Err("empty_bearer")),
             ("no colon", basic("test"), Username, Err("malformed_token")),
+            ("one", basic("ak_1:x"), Username, Ok("ak_1")),
+            (
+                "two tokens",
+                basic("ak_2:ak_1"),
+                Username,
+                Err("several_credentials"),
+            ),
+            (
+                "two, the password",
+                basic("ak_1:ak_2"),
+                Password,
+                Err("several_credentials"),
+            ),
+            (
+                "the other one",
+                basic(":ak_1"),
+                Username,
+                Err("empty_bearer"),
+            ),
             ("unpadded", unpadded, Username, Err("malformed_token")),
             ("tab", "Basic\tx".into(), Username, Err("malformed_token")),
             (

@@ -149,7 +149,8 @@ impl Further {
             Field::Authorization(value) => match self.basic(value, format) {
                 Some((credentials, half)) => {
                     let credentials = credentials?;
-                    presented(credentials.token(half)?, format).map(Presented::into_owned)
+                    let token = credentials.token(half, |other| format.begins(other))?;
+                    presented(token, format).map(Presented::into_owned)
                 }
                 None => presented(bearer::token_of(value)?, format),
             },
@@ -189,7 +190,7 @@ fn is_other_basic(
     format: &TokenFormat,
 ) -> bool {
     credentials.is_ok_and(|credentials| {
-        credentials.token(half).is_ok() && !format.occurs_in(credentials.whole())
+        credentials.token(half, |_| false).is_ok() && !format.occurs_in(credentials.whole())
     })
 }
 

@@ -141,7 +141,7 @@ impl TokenFormat {
     ///
     /// # Errors
     /// [`ConfigError::LengthCapTooSmall`] below 55 bytes, the length of a minted token with the
-    /// default prefixes.
+    /// default prefixes. With longer ones, minted tokens are longer by as much.
     pub fn with_max_len(mut self, bytes: usize) -> Result<Self, ConfigError> {
         if bytes < MINTED_LEN {
             return Err(ConfigError::LengthCapTooSmall(bytes));
@@ -178,6 +178,12 @@ impl TokenFormat {
         self.max_len
     }
 
+    /// Returns whether `value` begins with one of the prefixes.
+    pub(crate) fn begins(&self, value: &[u8]) -> bool {
+        let mut prefixes = self.prefixes();
+        prefixes.any(|prefix| value.starts_with(prefix.as_bytes()))
+    }
+
     /// Returns whether a part of `value` begins with one of the prefixes, whatever the scheme and
     /// the characters around it. A part ends at each byte that no token has, and begins anew after
     /// an escape such as `%20` and after the scheme. So a token that was sent without its scheme,
@@ -187,10 +193,7 @@ impl TokenFormat {
         if self.further.have_unprefixed() {
             return true;
         }
-        let begins = |part: &[u8]| {
-            let mut prefixes = self.prefixes();
-            prefixes.any(|prefix| part.starts_with(prefix.as_bytes()))
-        };
+        let begins = |part: &[u8]| self.begins(part);
         let mut escaped = false;
         let mut parts = value.split_inclusive(|byte| !is_token68_byte(*byte));
         parts.any(|part| {

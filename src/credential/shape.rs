@@ -19,10 +19,12 @@ pub enum TokenShape {
     /// system keeps the SHA-256 digest of the secret alone. The first separator ends the id.
     ///
     /// A digest of the whole token is tied to its id; this one is not: anyone who can write to the
-    /// database can copy it to another row. A key that is minted here is also accepted in this
-    /// shape, with its own id and the whole token as the secret.
+    /// database can copy it to another row. The prefix and the separator are not hashed either: a key
+    /// is accepted with each prefix that has this shape, and with the separator of that prefix. A
+    /// key that is minted here is also accepted in this shape, with its own id and the whole token
+    /// as the secret.
     OrgKeyHashedBySecret {
-        /// What is between id and secret, such as `_` or `.`.
+        /// What is between id and secret: `-`, `.`, `_`, `~`, `+` or `/`.
         separator: char,
     },
     /// `<prefix><secret>`: a personal access token, found by its digest.
@@ -115,12 +117,18 @@ impl TokenFormat {
     ///
     /// # Errors
     /// [`ConfigError::InvalidPrefix`] for a prefix that is empty or has characters other than
-    /// letters, digits, `-` and `_`, and where one prefix begins with another.
+    /// letters, digits, `-` and `_`, and where one prefix begins with another;
+    /// [`ConfigError::InvalidSeparator`].
     pub fn with_further_prefix(
         mut self,
         prefix: &str,
         shape: TokenShape,
     ) -> Result<Self, ConfigError> {
+        if let TokenShape::OrgKeyHashedBySecret { separator } = shape
+            && !SEPARATORS.contains(separator)
+        {
+            return Err(ConfigError::InvalidSeparator(separator));
+        }
         self.further.prefixed.push((prefix.into(), shape));
         self.checked()
     }
@@ -175,6 +183,10 @@ pub fn key_id_of_digest(digest: &Digest) -> CredentialId {
     id.into()
 }
 
+/// The characters of a token that are neither letters nor digits (`token68`, RFC 9110, section
+/// 11.2).
+const SEPARATORS: &str = "-._~+/";
+
 /// Keeps ids apart from digests of tokens: it has characters that no token has.
 const ID_LABEL: &[u8] = b"tower-api-key, id: ";
 
@@ -214,6 +226,23 @@ mod tests {
     fn derived(token: &str) -> Option<String> {
         let id = key_id_of_digest(&Digest::of(token.as_bytes()));
         Some(id.as_str().to_owned())
+    }
+
+    #[test]
+    fn a_separator_is_a_character_of_tokens_and_no_letter() {
+        let with = |separator| {
+            let shape = TokenShape::OrgKeyHashedBySecret { separator };
+            TokenFormat::default().with_further_prefix("x_", shape)
+        };
+        for separator in SEPARATORS.chars() {
+            let format = with(separator).unwrap();
+            let parsed = format.parse(&format!("x_id{separator}secret")).unwrap();
+            assert_eq!(parsed.id, Some("id".into()), "{separator:?}");
+        }
+        for separator in [':', '=', '|', ' ', 'a', '0', '\u{e9}', '\u{1f511}'] {
+            let refused = with(separator).unwrap_err();
+            assert_eq!(refused, ConfigError::InvalidSeparator(separator));
+        }
     }
 
     #[test]

@@ -22,9 +22,10 @@ use crate::{layer::AuthLayer, service::AuthService};
 /// | a token with one of the prefixes, good or bad | this crate |
 /// | no `Authorization` header, several, or `Bearer` without a token | this crate |
 ///
-/// With [further sources](crate::CredentialSource), their headers count like `Authorization`, and
-/// the credentials of HTTP Basic are decoded first: those that have a part of this crate's, or
-/// cannot be decoded, are this crate's to refuse.
+/// With [further sources](crate::CredentialSource), their headers count like `Authorization`. If
+/// HTTP Basic is one of them, its credentials are decoded first: those that have a part of this
+/// crate's, or cannot be decoded, are this crate's to refuse. If it is none, they go to the other
+/// authenticator as they are, even with a token of this crate in them.
 ///
 /// So a key that is expired, revoked or malformed is refused, and the other authenticator never
 /// sees it. Neither does a request without a credential become the other's: it gets the usual 401,

@@ -29,10 +29,12 @@
 //! send both before you move.
 //!
 //! With HTTP Basic as a source, every `Authorization: Basic` is a credential, and the half that is
-//! not the token is ignored. The challenge of a 401 stays `Bearer`, so browsers show no dialog for
+//! not the token is ignored, unless it begins with a prefix of tokens: then there are two
+//! credentials, and they are refused. The challenge of a 401 stays `Bearer`, so browsers show no dialog for
 //! a password. A browser that has such credentials all the same, from the URL of a page, sends them
 //! again by itself, also for pages of other sites: use
-//! [`with_browser_guard`](crate::AuthLayer::with_browser_guard), which refuses them.
+//! [`with_browser_guard`](crate::AuthLayer::with_browser_guard), which refuses them when the browser
+//! says by `Sec-Fetch-Mode` or `Origin` that it is one. Browsers send the former over HTTPS only.
 //!
 //! Name the headers in the layer that marks headers as sensitive
 //! ([`placement`](super::placement#outside-inside)) and in what the proxy and the error tracker

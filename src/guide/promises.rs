@@ -26,7 +26,8 @@
 //!   body, the trailers or `Proxy-Authorization`, and not from the first or last of two fields. A
 //!   layer with [further sources](super::moving#where-clients-put-their-tokens) reads one field of
 //!   them all.
-//! - Malformed tokens cost no lookup, and no allocation before the response. Tokens over the length
+//! - Malformed tokens cost no lookup, and no allocation before the response, unless HTTP Basic is a
+//!   source, which has to be decoded. Tokens over the length
 //!   limit are refused before they are hashed.
 //! - `Debug`, errors, events and responses contain no tokens, digests or [peppers](super::peppers).
 //!   The inner service sees the `Authorization` value, and those of further sources, marked as

@@ -232,6 +232,7 @@ impl Actor {
             scopes: scopes.clone(),
             expires_at: self.expires_at,
             conditions: self.conditions.clone(),
+            restrictions: self.restrictions.clone(),
             ..Requirements::new(at)
         };
         match &self.who {

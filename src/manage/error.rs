@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::text::MAX_NAME;
+use super::text::{MAX_NAME, excerpt};
 use crate::{
     clock::UnixMillis,
     credential::MintError,
@@ -92,13 +92,13 @@ pub enum ManageError {
     #[error("a token can be restricted to at most {MAX_ORGANIZATIONS} organizations, not {0}")]
     TooManyOrganizations(usize),
     /// The catalogue has no such role.
-    #[error("unknown role {0:?}")]
+    #[error("unknown role {:?}", excerpt(.0))]
     UnknownRole(Box<str>),
     /// The catalogue has no such scope.
-    #[error("unknown scope {0:?}")]
+    #[error("unknown scope {:?}", excerpt(.0))]
     UnknownScope(Box<str>),
     /// The actor does not hold this scope, which was requested by itself or through a role.
-    #[error("you cannot grant {0:?} because you do not hold it")]
+    #[error("you cannot grant {:?} because you do not hold it", excerpt(.0))]
     ScopeNotHeld(Box<str>),
     /// The cursor is damaged, or belongs to a list of another owner or with another filter.
     #[error("the cursor belongs to another list; start from the first page")]
@@ -124,13 +124,14 @@ pub enum ManageError {
     UnknownOwner,
     /// The id, or a personal token's digest, is already taken, perhaps by a deleted credential.
     /// Only for imports.
-    #[error("the id {0:?}, or the token's digest, is already taken")]
+    #[error("the id {:?}, or the token's digest, is already taken", excerpt(.0))]
     Taken(Box<str>),
     /// An id that no header or token could carry: of a credential to import, of the actor, or of an
     /// organization to which a token is restricted.
     #[error(
-        "invalid id {0:?}: use 1 to 256 visible ASCII characters, \
-         for a key only letters, digits, `-`, `_`, `~`, `+` and `/`"
+        "invalid id {:?}: use 1 to 256 visible ASCII characters, \
+         for a key only letters, digits, `-`, `_`, `~`, `+` and `/`",
+        excerpt(.0)
     )]
     InvalidId(Box<str>),
     /// Concurrent changes to the same credential kept getting in first.

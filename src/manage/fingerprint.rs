@@ -140,7 +140,6 @@ mod tests {
             with_scopes(&["a\",\"b"]),
             with_scopes(&["a", "", "b"]),
             with_scopes(&[""]),
-            with_scopes(&["", ""]),
             until(0),
             until(1),
             until(256),

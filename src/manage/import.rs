@@ -2,6 +2,7 @@
 
 use super::{
     Actor, ManageError, Manager,
+    request::scope_list,
     rules::{Rights, check_name, check_unit},
 };
 use crate::{
@@ -77,7 +78,7 @@ impl Import {
     pub fn with_scopes<T: Into<Box<str>>>(self, scopes: impl IntoIterator<Item = T>) -> Self {
         Self {
             role: None,
-            scopes: Some(scopes.into_iter().map(Into::into).collect()),
+            scopes: Some(scope_list(scopes)),
             ..self
         }
     }
@@ -155,7 +156,8 @@ impl<S: ManageStore> Manager<S> {
     /// for a key with a list of organizations; [`ManageError::InvalidId`];
     /// [`ManageError::TooManyOrganizations`], [`ManageError::RestrictionsUnsupported`];
     /// [`ManageError::InvalidAttributes`], [`ManageError::AttributesUnsupported`];
-    /// [`ManageError::Taken`] if the id or digest already exists; [`ManageError::InvalidName`],
+    /// [`ManageError::Taken`] if the id of a key, or the id or digest of a token, already exists;
+    /// [`ManageError::InvalidName`],
     /// [`ManageError::ExpiryTooFar`],
     /// [`ManageError::UnknownRole`], [`ManageError::UnknownScope`], [`ManageError::UnknownOwner`],
     /// [`ManageError::Unavailable`].

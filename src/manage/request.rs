@@ -1,5 +1,7 @@
 //! Requests to issue credentials: what a key or a token is to be.
 
+use std::collections::HashSet;
+
 use super::{
     ManageError,
     fingerprint::fingerprint,
@@ -117,10 +119,9 @@ impl NewKey {
 
     /// Grants the key exactly these scopes and what they imply. Replaces a role set before.
     pub fn with_scopes<T: Into<Box<str>>>(self, scopes: impl IntoIterator<Item = T>) -> Self {
-        let scopes = scopes.into_iter().map(Into::into).collect();
         Self(IssueRequest {
             role: None,
-            scopes: Some(scopes),
+            scopes: Some(scope_list(scopes)),
             ..self.0
         })
     }
@@ -137,9 +138,8 @@ impl NewToken {
     /// the list it may do nothing that needs one. By default it may do everything that its owner
     /// may.
     pub fn with_scopes<T: Into<Box<str>>>(self, scopes: impl IntoIterator<Item = T>) -> Self {
-        let scopes = scopes.into_iter().map(Into::into).collect();
         Self(IssueRequest {
-            scopes: Some(scopes),
+            scopes: Some(scope_list(scopes)),
             ..self.0
         })
     }
@@ -156,6 +156,17 @@ impl NewToken {
             ..self.0
         })
     }
+}
+
+/// Returns a list of scopes in the order in which they are named, each once.
+pub(super) fn scope_list<T: Into<Box<str>>>(
+    scopes: impl IntoIterator<Item = T>,
+) -> Box<[Box<str>]> {
+    let mut named = HashSet::new();
+    let scopes = scopes.into_iter().map(Into::into);
+    scopes
+        .filter(|scope: &Box<str>| named.insert(scope.clone()))
+        .collect()
 }
 
 impl IssueRequest {

@@ -1,13 +1,13 @@
 //! Passes the uses that [`LastUse`] has collected to the service, which has no manager or writes
 //! them to something else than its store.
 
-use std::{future::Future, time::Duration};
+use std::{error::Error as _, future::Future, pin::pin, time::Duration};
 
 use super::usage::BATCH;
 use crate::{
     last_use::LastUse,
     observe,
-    store::{Usage, backend::BoxError},
+    store::{StoreError, Usage, backend::BoxError, caught},
 };
 
 impl LastUse {
@@ -15,8 +15,8 @@ impl LastUse {
     /// sink of your own instead of the table of a store, such as a queue. Spawn it as a task, and
     /// call [`flush`](Self::flush) once more when the service stops.
     ///
-    /// Uses whose `write` fails are kept for the next minute, and the failure is reported to
-    /// [`observe`](mod@crate::observe). A use may be passed twice, so a sink keeps the later of two
+    /// Uses whose `write` fails or panics are kept for the next minute, and the failure is reported
+    /// to [`observe`](mod@crate::observe). A use may be passed twice, so a sink keeps the later of two
     /// times. Each node passes its own uses: how often a row is then written is up to the sink,
     /// which may ask [`Usage::decide`]. Give `write` a time limit of its own, since the next minute
     /// waits for it.
@@ -52,9 +52,9 @@ impl LastUse {
     {
         loop {
             tokio::time::sleep(Duration::from_secs(60)).await;
-            if let Err(error) = self.flush(&write).await {
-                let error: BoxError = error.into();
-                observe::management_failed(&*error);
+            let flush = async { self.flush(&write).await.map_err(StoreError::unavailable) };
+            if let Err(error) = caught(pin!(flush)).await {
+                observe::management_failed(error.source().unwrap_or(&error));
             }
         }
     }

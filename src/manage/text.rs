@@ -8,7 +8,8 @@
 /// Maximum length of a name, in characters.
 pub(super) const MAX_NAME: usize = 100;
 
-/// Maximum stored length of an operator's name or an origin, in characters.
+/// Maximum length, in characters, of an operator's name or an origin as it is stored, and of a value
+/// in an error.
 const MAX_KEPT: usize = 200;
 
 /// Characters that are invisible by themselves or reorder others, as the first and last of each
@@ -68,6 +69,12 @@ pub(super) fn visible(text: &str) -> Box<str> {
         .take(MAX_KEPT)
         .collect::<String>()
         .into()
+}
+
+/// Returns what an error shows of a value that may have any length: its first 200 characters.
+pub(super) fn excerpt(value: &str) -> &str {
+    let end = value.char_indices().nth(MAX_KEPT).map(|(at, _)| at);
+    end.and_then(|end| value.get(..end)).unwrap_or(value)
 }
 
 /// Returns whether a character is in the table, or is not a character at all.

@@ -1,11 +1,11 @@
 //! Which URLs may be in public metadata.
 
-use http::Uri;
+use http::{Uri, uri::Authority};
 
 use crate::error::ConfigError;
 
-/// Checks that `text` is an absolute https URL without user information and fragment, and returns
-/// its parts.
+/// Checks that `text` is an absolute https URL without user information and fragment, whose path
+/// can be a route, and returns its parts.
 ///
 /// The metadata and the resource that it describes are https URLs (RFC 9728, sections 1.2 and 3).
 /// The characters are those of RFC 3986, so `text` needs no escapes in a quoted-string.
@@ -14,10 +14,21 @@ pub(super) fn check(text: &str) -> Result<Uri, ConfigError> {
     parsed
         .filter(|url| url.scheme_str() == Some("https") && text.bytes().all(is_url_byte))
         .filter(|url| {
-            url.authority()
-                .is_some_and(|it| !it.host().is_empty() && !it.as_str().contains('@'))
+            let is_host_and_port = |it: &Authority| {
+                let has_user = it.as_str().contains('@');
+                !it.host().is_empty()
+                    && !has_user
+                    && (it.as_str() == it.host() || it.port_u16().is_some())
+            };
+            url.authority().is_some_and(is_host_and_port)
         })
+        .filter(|url| !url.path().split('/').any(is_parameter))
         .ok_or_else(|| ConfigError::InvalidUrl(text.into()))
+}
+
+/// Returns whether routers take a segment of a path for a parameter, or refuse it.
+fn is_parameter(segment: &str) -> bool {
+    segment.starts_with([':', '*'])
 }
 
 /// Returns whether a URL without fragment may contain a byte (RFC 3986, appendix A).
@@ -60,6 +71,13 @@ mod tests {
             "https://api.example.com/\u{7f}",
             "https://api.example.com/é",
             "https://api.example.com/{id}",
+            "https://api.example.com/:id",
+            "https://api.example.com/a/*rest",
+            "https://api.example.com:x",
+            "https://api.example.com:",
+            "https://api.example.com:65536/",
+            "https://[::1]x/",
+            "https://test@api.example.com:443/",
             " https://api.example.com",
         ] {
             assert_eq!(check(url), Err(ConfigError::InvalidUrl(url.into())));

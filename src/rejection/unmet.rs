@@ -18,8 +18,10 @@ impl Unmet {
         }
     }
 
-    /// Refuses with the uniform 401, `Invalid or expired token`: the client cannot distinguish the
-    /// credential from an unknown one.
+    /// Refuses with the uniform 401, `Invalid or expired token`, as an unknown credential is.
+    ///
+    /// Conditions are asked last. A caller with a good credential can still find out that it is
+    /// one, by a request that is refused before: for another organization, or without one.
     #[must_use]
     pub fn unauthorized(name: &'static str) -> Self {
         Self {

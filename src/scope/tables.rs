@@ -110,7 +110,7 @@ impl Tables {
             .into_iter()
             .map(Into::into)
             .filter(|scope| self.knows(scope));
-        let expanded = expand(&self.implied, known.collect());
+        let expanded = expand(&self.implied, known);
         made_of(expanded, &self.universe, &self.version)
     }
 }
@@ -121,16 +121,16 @@ fn made_of(scopes: ScopeSet, universe: &Universe, version: &Arc<Version>) -> Sco
 }
 
 /// Adds everything that the scopes imply, directly or through others. Ends in cycles, too: each
-/// scope is added once.
-fn expand(implied: &Implied, mut scopes: Vec<Box<str>>) -> ScopeSet {
-    let mut next = 0;
-    while let Some(scope) = scopes.get(next).cloned() {
-        let new = implied
-            .iter()
-            .filter(|(from, to)| *from == scope && !scopes.contains(to));
-        let new: Vec<_> = new.map(|(_, to)| to.clone()).collect();
-        scopes.extend(new);
-        next += 1;
+/// scope is looked at once, however often it is listed.
+fn expand(implied: &Implied, scopes: impl IntoIterator<Item = Box<str>>) -> ScopeSet {
+    let mut held: BTreeSet<_> = scopes.into_iter().collect();
+    let mut open: Vec<_> = held.iter().cloned().collect();
+    while let Some(scope) = open.pop() {
+        for (_, to) in implied.iter().filter(|(from, _)| *from == scope) {
+            if held.insert(to.clone()) {
+                open.push(to.clone());
+            }
+        }
     }
-    scopes.into_iter().collect()
+    held.into_iter().collect()
 }

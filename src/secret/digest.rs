@@ -8,7 +8,8 @@ use subtle::{Choice, ConstantTimeEq};
 use super::{text, work};
 
 /// The SHA-256 digest (FIPS 180-4) of a whole token. Prefix and id are included, so that a digest
-/// copied to another row is useless there.
+/// copied to another row is useless there. The exception is a token of another system
+/// [of which only the secret is hashed](crate::credential::TokenShape::OrgKeyHashedBySecret).
 ///
 /// Stores keep it, as [bytes](Self::to_bytes) or as [text](Self::to_hex). You create one yourself
 /// only to import tokens ([`of`](Self::of), [`from_hex`](Self::from_hex),

@@ -81,7 +81,7 @@ pub use directory::Directory;
 pub use error::{StoreError, StoreFault, WriteError};
 pub use filter::Filter;
 pub(crate) use grant::Grant;
-pub(crate) use guard::{DEFAULT_DEADLINE, guarded};
+pub(crate) use guard::{DEFAULT_DEADLINE, caught, guarded};
 pub use info::{CredentialInfo, EffectiveStatus, Owner};
 pub(crate) use lookup::RawKey;
 pub use lookup::{Lookup, LookupKey, Peek};

@@ -18,9 +18,11 @@ impl Record {
         match self.kind() {
             Kind::PersonalToken => allowed.cloned(),
             Kind::OrgKey => {
-                // Of a catalogue that was replaced between the making of the record and now.
-                let earlier = self.grant().by_role && allowed.is_none() && !self.is_current();
-                let of_role = earlier || of_role == Some(self.scopes());
+                // Those of its role, also if they come from a catalogue that was replaced between
+                // the making of the record and now.
+                let of_role = self.grant().by_role
+                    && allowed.is_none()
+                    && (!self.is_current() || of_role == Some(self.scopes()));
                 (!of_role).then(|| self.scopes().clone())
             }
         }
@@ -31,10 +33,17 @@ impl Record {
         self.grant().stored.as_ref()?.own.as_ref()
     }
 
-    /// Keeps what the record says as what to resolve it from.
+    /// Keeps what the record says as what to resolve it from. A key that is restricted to scopes
+    /// has those that are left to it as its own.
     pub(super) fn kept(self, of_role: Option<&ScopeSet>) -> Self {
         let own = self.own_scopes(of_role).map(ScopeSet::detached);
-        self.regrant(|grant| grant.keep(own))
+        let is_key = self.kind() == Kind::OrgKey;
+        self.regrant(|grant| {
+            grant.keep(own);
+            if is_key {
+                grant.restrictions = None; // to organizations it cannot be
+            }
+        })
     }
 
     /// Sets what a store keeps of its rights. They grant nothing until they are

@@ -84,6 +84,19 @@ impl Restrictions {
             .is_none_or(|listed| position(listed, organization).is_some())
     }
 
+    /// Returns whether everything is allowed that `other` allows.
+    pub(crate) fn cover(&self, other: &Self) -> bool {
+        let scopes = self.scopes().is_none_or(|own| {
+            let others = other.scopes();
+            others.is_some_and(|others| others.iter().all(|scope| own.contains(scope)))
+        });
+        let organizations = self.organizations().is_none_or(|_| {
+            let others = other.organizations();
+            others.is_some_and(|others| others.iter().all(|one| self.allow(one)))
+        });
+        scopes && organizations
+    }
+
     /// Returns the restrictions of something to which both apply.
     pub(super) fn and(&self, other: &Self) -> Self {
         let organizations = match (self.organizations(), other.organizations()) {
@@ -135,6 +148,29 @@ mod tests {
             assert_eq!(allowed, expected, "{id:?}");
         }
         assert_eq!(two.organizations().map(<[OrgId]>::len), Some(2));
+    }
+
+    #[test]
+    fn restrictions_cover_what_allows_no_more() {
+        let scopes =
+            |names: &[&str]| Restrictions::default().with_scopes(names.iter().copied().collect());
+        let listed = |ids: &[&str]| Restrictions::default().with_organizations(ids.iter().copied());
+        let free = Restrictions::default();
+        for (one, other, expected) in [
+            (&free, &free, true),
+            (&free, &scopes(&["a"]), true),
+            (&scopes(&["a"]), &free, false),
+            (&scopes(&["a", "b"]), &scopes(&["b"]), true),
+            (&scopes(&["a"]), &scopes(&["a", "b"]), false),
+            (&scopes(&[]), &scopes(&[]), true),
+            (&listed(&["x"]), &free, false),
+            (&listed(&["x", "y"]), &listed(&["y"]), true),
+            (&listed(&["x"]), &listed(&["y"]), false),
+            (&scopes(&["a"]), &listed(&["x"]), false),
+            (&listed(&["x"]), &scopes(&["a"]), false),
+        ] {
+            assert_eq!(one.cover(other), expected, "{one:?} {other:?}");
+        }
     }
 
     #[test]

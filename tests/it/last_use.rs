@@ -1,6 +1,15 @@
 //! Last uses, taken by a service without a manager to be written to its own table or to a queue.
 
-use std::{fs, io, net::IpAddr, path::Path, sync::Mutex, time::Duration};
+use std::{
+    fs, io,
+    net::IpAddr,
+    path::Path,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tower_api_key::{
     AuthLayer, LastUse,
@@ -167,6 +176,24 @@ async fn a_sink_is_written_to_once_a_minute_whatever_fails() {
         assert!(tokio::time::timeout(time, &mut run).await.is_err());
         assert_eq!(sink.written().len(), expected, "after {seconds} s more");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_panics_gets_the_same_uses_a_minute_later() {
+    let (fixture, sink) = (Fixture::new(), Sink::default());
+    let panics = AtomicBool::new(true);
+    fixture.use_key().await;
+    let run = fixture.uses.clone().run(|some| {
+        assert!(
+            !panics.swap(false, Ordering::Relaxed),
+            "the sink panics once"
+        );
+        sink.write(some)
+    });
+    tokio::pin!(run);
+    let minutes = Duration::from_secs(121);
+    assert!(tokio::time::timeout(minutes, &mut run).await.is_err());
+    assert_eq!(sink.written(), [used(Kind::OrgKey, "testkey", 0)]);
 }
 
 /// The address and the user agent that a layer keeps of a use, which has both.

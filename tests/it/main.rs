@@ -98,6 +98,7 @@ mod regression;
 mod regression_auth;
 mod regression_cache;
 mod regression_memory;
+mod regression_rights;
 #[cfg(all(
     feature = "metrics",
     feature = "serde",

@@ -10,15 +10,16 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tower_api_key::Principal;
+use tower_api_key::{Principal, credential::Kind};
 
 /// How many requests each key may send in a window of time.
 #[derive(Clone)]
 pub struct PerKey {
     pub max: u32,
     pub window: Duration,
-    /// When the window of a key began, and its requests since.
-    counts: Arc<Mutex<HashMap<String, (Instant, u32)>>>,
+    /// When the window of a credential began, and its requests since. A key and a token may have
+    /// the same id.
+    counts: Arc<Mutex<HashMap<(Kind, String), (Instant, u32)>>>,
 }
 
 impl PerKey {
@@ -30,9 +31,10 @@ impl PerKey {
         }
     }
 
-    fn admits(&self, key: &str) -> bool {
+    fn admits(&self, caller: &Principal) -> bool {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let (began, count) = counts.entry(key.to_owned()).or_insert((Instant::now(), 0));
+        let key = (caller.kind(), caller.credential_id().to_owned());
+        let (began, count) = counts.entry(key).or_insert((Instant::now(), 0));
         if began.elapsed() >= self.window {
             (*began, *count) = (Instant::now(), 0);
         }
@@ -48,7 +50,7 @@ pub async fn limit_per_key(
     request: Request,
     next: Next,
 ) -> Response {
-    if limit.admits(caller.credential_id()) {
+    if limit.admits(&caller) {
         return next.run(request).await;
     }
     let retry_after = [(RETRY_AFTER, limit.window.as_secs().to_string())];

@@ -17,7 +17,8 @@
 //! handler. What you decide with a key's scopes you decide for JWTs in your own code: a
 //! [`require`](crate::require) layer answers 401 to a caller without a
 //! [`Principal`](crate::Principal). For tokens of another service with keys of its own, pass a
-//! second `AuthLayer` with other prefixes, and `Principal` as the type.
+//! second `AuthLayer` with other prefixes, and `Principal` as the type. Handlers then see callers of
+//! two stores alike: only do so if no organization and no person has the same id in both.
 //!
 //! # A token in the query, for WebSockets of browsers
 //!
@@ -76,7 +77,7 @@
 //!
 //!     fn extract<T>(&self, request: &http::Request<T>) -> Result<String, GovernorError> {
 //!         let caller = request.extensions().get::<Principal>();
-//!         let id = caller.map(|caller| caller.credential_id().to_owned());
+//!         let id = caller.map(|it| format!("{} {}", it.kind().as_str(), it.credential_id()));
 //!         id.ok_or(GovernorError::UnableToExtractKey) // 500: no AuthLayer outside, or no caller
 //!     }
 //! }

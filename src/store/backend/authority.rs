@@ -11,7 +11,7 @@ use crate::{
     credential::Kind,
     id::{CredentialId, OrgId, UserId},
     scope::ScopeSet,
-    store::{Conditions, Record, Status},
+    store::{Conditions, Record, Restrictions, Status},
 };
 
 /// On whose behalf a change is made, and what must still be true of that actor.
@@ -86,6 +86,8 @@ pub struct Requirements {
     pub expires_at: Option<UnixMillis>,
     /// The conditions that the actor's credential was assumed to have at most.
     pub conditions: Conditions,
+    /// What the actor's credential was assumed to be restricted to at most.
+    pub restrictions: Restrictions,
     /// When the decision was made.
     pub at: UnixMillis,
     /// The clock of the manager that made it, for the time of the check.
@@ -127,6 +129,7 @@ pub struct ActorState {
     scopes: ScopeSet,
     expires_at: Option<UnixMillis>,
     conditions: Conditions,
+    restrictions: Restrictions,
 }
 
 impl Authority {
@@ -160,7 +163,8 @@ impl Authority {
     ///
     /// The actor must be active and not expired by the time of this call, act in the same
     /// organization, hold every scope that it was assumed to hold, last at least as long as
-    /// assumed, and be accepted wherever it was assumed to be. Call it after the locks are taken:
+    /// assumed, be accepted wherever it was assumed to be, and be restricted no more than it was
+    /// assumed to be. Call it after the locks are taken:
     /// the manager's clock goes on while a change waits for them.
     #[must_use]
     pub fn permits(&self, now: Option<&ActorState>) -> bool {
@@ -179,6 +183,7 @@ impl Authority {
                     .expires_at
                     .is_none_or(|end| needed.expires_at.is_some_and(|taken| taken <= end))
                 && actor.conditions.cover(&needed.conditions)
+                && actor.restrictions.cover(&needed.restrictions)
         })
     }
 }
@@ -193,6 +198,7 @@ impl Requirements {
             scopes: ScopeSet::empty(),
             expires_at: None,
             conditions: Conditions::default(),
+            restrictions: Restrictions::default(),
             at,
             clock: None,
         }
@@ -218,6 +224,7 @@ impl ActorState {
             scopes: record.scopes().clone(),
             expires_at: record.expires_at(),
             conditions: record.conditions().cloned().unwrap_or_default(),
+            restrictions: record.restrictions().cloned().unwrap_or_default(),
         }
     }
 
@@ -232,6 +239,7 @@ impl ActorState {
             scopes: scopes.unwrap_or_else(ScopeSet::empty),
             expires_at: None,
             conditions: Conditions::default(),
+            restrictions: Restrictions::default(),
         }
     }
 }

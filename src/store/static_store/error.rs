@@ -8,7 +8,8 @@ use crate::{credential::TokenFormat, id::InvalidId};
 ///
 /// A person writes the list, and may have pasted a token into it. The error never shows a text that
 /// has the form of a token, with the default prefixes or a valid checksum, nor a digest in
-/// hexadecimal, whichever field it is in and whatever is around it.
+/// hexadecimal, whichever field it is in. It does not recognize a token of fewer than 16 characters
+/// with a letter or a digit directly before it, which no minted one is.
 ///
 /// ```
 /// use tower_api_key::{scope::Catalogue, store::StaticStore};

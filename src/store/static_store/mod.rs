@@ -95,8 +95,8 @@ impl StaticStore {
     /// # Errors
     /// [`StaticError`] for the first mistake in the list. The old list then stays in force.
     pub fn reload(&self, list: StaticCredentials) -> Result<(), StaticError> {
+        let _writer = lock(&self.0.writer); // so that the list of the later call stays in force
         let snapshot = Snapshot::of(list, self.0.catalogue.tables())?;
-        let _writer = lock(&self.0.writer);
         self.0.current.insert((), snapshot);
         Ok(())
     }

@@ -1,0 +1,171 @@
+//! Rights that grew with a catalogue that was replaced, or with a list that repeats itself.
+
+use std::time::Duration;
+
+use tower_api_key::{
+    AuthLayer, Principal,
+    manage::{Actor, ManageError, Manager, NewKey, NewToken, Rotation},
+    scope::{Catalogue, ScopeSet},
+    secret::Digest,
+    store::{
+        Cached, CredentialStore, Directory, Lookup, LookupKey, ManageStore, MemoryStore, Owner,
+        Record, Restrictions,
+    },
+};
+use tower_api_key_sqlx::SqliteStore;
+
+use crate::support::{ask, bearer};
+
+const ORG: &str = "org_1";
+const USER: &str = "alice";
+const MANAGE: &str = "organizations:manage";
+
+/// A catalogue in which `a` implies `b` and the right to manage.
+fn implying() -> Catalogue {
+    let catalogue = Catalogue::builder()
+        .role("admin", [MANAGE, "a", "b", "c"])
+        .role("viewer", ["c"])
+        .implies("a", "b")
+        .implies("a", MANAGE);
+    catalogue.build().unwrap()
+}
+
+/// The same with a wider `viewer`, in which `a` implies nothing.
+fn not_implying() -> Catalogue {
+    let catalogue = Catalogue::builder()
+        .role("admin", [MANAGE, "a", "b", "c"])
+        .role("viewer", ["b", "c"]);
+    catalogue.build().unwrap()
+}
+
+async fn filled<S: ManageStore + Directory>(store: S) -> S {
+    store.create_organization(ORG, None).await.unwrap();
+    store.create_user(USER).await.unwrap();
+    store.set_member(USER, ORG, "admin").await.unwrap();
+    store
+}
+
+async fn memory() -> MemoryStore {
+    filled(MemoryStore::with_catalogue(implying())).await
+}
+
+async fn sqlite() -> SqliteStore {
+    filled(SqliteStore::in_memory(implying()).await.unwrap()).await
+}
+
+/// Whom a user-scoped route takes the bearer of a token for.
+async fn caller<S: CredentialStore + Clone>(store: &S, token: &str) -> Principal {
+    let auth = AuthLayer::new(store.clone()).user_scoped();
+    ask(&auth, bearer(token)).await.principal().unwrap().clone()
+}
+
+/// A caller who was accepted before an implication ended keeps the request open, and then asks for
+/// what it implied.
+async fn a_slow_caller_grants_nothing_that_ended<S>(store: S)
+where
+    S: ManageStore + Directory + Clone,
+{
+    let (manager, alice) = (Manager::new(store.clone()), Actor::user(USER));
+    let narrow = NewToken::named("narrow").with_scopes(["a"]);
+    let issued = manager.issue_token(&alice, narrow).await.unwrap();
+    let (_, secret) = issued.into_parts();
+    let secret = secret.unwrap();
+    let other = manager.issue_token(&alice, NewToken::named("other")).await;
+    let (other, _) = other.unwrap().into_parts();
+    let token = secret.expose_secret();
+    let early = Actor::from_principal(&caller(&store, token).await);
+    store.catalogue().replace(not_implying());
+    let late = Actor::from_principal(&caller(&store, token).await);
+    for (name, actor) in [("early", early), ("late", late)] {
+        let wider = NewToken::named("wider").with_scopes(["b"]);
+        let issued = manager.issue_token(&actor, wider).await;
+        assert!(issued.is_err(), "{name}");
+        let kind = tower_api_key::credential::Kind::PersonalToken;
+        let deleted = manager.delete(&actor, kind, other.id.as_str()).await;
+        let refused = matches!(deleted, Err(ManageError::NotAllowed));
+        assert!(refused, "{name}: {deleted:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_from_before_a_replacement_grants_nothing_that_ended_with_it() {
+    a_slow_caller_grants_nothing_that_ended(memory().await).await;
+    a_slow_caller_grants_nothing_that_ended(sqlite().await).await;
+}
+
+/// What a key holds according to a lookup.
+async fn held(store: &impl CredentialStore, id: &str) -> Vec<String> {
+    let lookup = Lookup::new(LookupKey::OrgKey { id }, None);
+    let found = store.find(&lookup).await.unwrap().expect("it is stored");
+    assert!(found.is_current(), "{id}");
+    found.scopes().iter().map(str::to_owned).collect()
+}
+
+async fn keys_keep_their_own_scopes<S>(store: S)
+where
+    S: ManageStore + Directory + Clone,
+{
+    let catalogue = store.catalogue().clone();
+    let viewer = |id: &str| {
+        let record = Record::org_key(id, Digest::of(id.as_bytes()), ORG);
+        record.with_role("viewer", &catalogue).unwrap()
+    };
+    let only = |scope| ScopeSet::from_iter([scope]);
+    let restricted = Restrictions::default().with_scopes(only("c"));
+    store.insert(viewer("role")).await.unwrap();
+    for record in [
+        viewer("explicit").with_scopes(only("c")),
+        viewer("restricted").restricted_to(restricted),
+    ] {
+        store.insert(record).await.unwrap();
+    }
+    catalogue.replace(not_implying());
+    let manager = Manager::new(store.clone());
+    let operator = Actor::operator("test", Owner::Organization(ORG.into()));
+    let kind = tower_api_key::credential::Kind::OrgKey;
+    for (id, expected) in [
+        ("role", ["b", "c"].as_slice()),
+        ("explicit", &["c"]),
+        ("restricted", &["c"]),
+    ] {
+        assert_eq!(held(&store, id).await, expected, "{id}");
+        let cached = Cached::new(store.clone()).with_ttl(Duration::MAX);
+        assert_eq!(held(&cached, id).await, expected, "{id}, cached");
+        let rotation = Rotation::default().with_overlap(Duration::from_secs(60));
+        let rotated = manager.rotate(&operator, kind, id, rotation).await.unwrap();
+        let (successor, _) = rotated.into_parts();
+        let successor = successor.id.as_str();
+        assert_eq!(held(&store, successor).await, expected, "after {id}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_given_its_scopes_keeps_them_when_a_role_that_had_the_same_widens() {
+    keys_keep_their_own_scopes(memory().await).await;
+    keys_keep_their_own_scopes(sqlite().await).await;
+}
+
+/// A list may repeat a scope as often as a body has room for it. Each expansion of such a list took
+/// time in proportion to the square of its length, in every lookup that no cache answered.
+#[tokio::test]
+async fn a_scope_that_is_listed_many_times_is_stored_once() {
+    let store = memory().await;
+    let (manager, alice) = (Manager::new(store.clone()), Actor::user(USER));
+    let many = || ["c", "a"].into_iter().cycle().take(100_000);
+    let issued = manager
+        .issue_token(&alice, NewToken::named("t").with_scopes(many()))
+        .await;
+    let (token, _) = issued.unwrap().into_parts();
+    let scopes = token.scopes.unwrap();
+    assert_eq!(*scopes, ["c".into(), "a".into()]);
+    let operator = Actor::operator("test", Owner::Organization(ORG.into()));
+    let key = NewKey::named("k").with_scopes(many());
+    let (key, _) = manager
+        .issue_key(&operator, key)
+        .await
+        .unwrap()
+        .into_parts();
+    assert_eq!(*key.scopes.unwrap(), ["c".into(), "a".into()]);
+    let expanded = store.catalogue().expand(many());
+    assert_eq!(expanded.iter().collect::<Vec<_>>(), ["a", "b", "c", MANAGE]);
+}
