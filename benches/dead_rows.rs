@@ -283,6 +283,7 @@ async fn issue(store: &(impl ManageStore + Directory), owner: &Owner, turn: usiz
     let insert = NewCredential {
         info,
         digest: Digest::of(id.as_bytes()),
+        salt: None,
         idempotency: None,
     };
     let commit = Commit {

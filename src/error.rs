@@ -91,7 +91,9 @@ pub enum ConfigError {
     #[error("invalid resource {0:?}: leave out the query")]
     ResourceWithQuery(Box<str>),
     /// A pepper's name that cannot be stored beside its digests.
-    #[error("invalid pepper name {0:?}: use 1 to 64 letters, digits, `-`, `_` or `.`")]
+    #[error(
+        "invalid pepper name {0:?}: use 1 to 64 letters, digits, `-`, `_` or `.`, no `.` first"
+    )]
     InvalidPepperName(Box<str>),
     /// A pepper whose secret has too few bytes.
     #[error("the pepper's secret has {0} bytes: use at least 32")]
@@ -99,6 +101,12 @@ pub enum ConfigError {
     /// A pepper's name was given twice.
     #[error("there already is a pepper {0:?}")]
     DuplicatePepper(Box<str>),
+    /// A name of a salted digest that cannot be stored beside the salt.
+    #[error("invalid name of a salted digest {0:?}: use 1 to 14 letters, digits, `-` or `_`")]
+    InvalidSaltedDigestName(Box<str>),
+    /// The name of a salted digest was given twice.
+    #[error("there already is a salted digest {0:?}")]
+    DuplicateSaltedDigest(Box<str>),
     /// A length cap below the tokens that the crate mints.
     #[error("invalid length cap {0}: use at least 55 bytes, the length of a minted token")]
     LengthCapTooSmall(usize),

@@ -14,7 +14,7 @@ use tower_api_key::{
     clock::UnixMillis,
     condition::ClientAddress,
     scope::Catalogue,
-    secret::Peppers,
+    secret::{Peppers, SaltedDigests, SaltedSha256},
     store::{
         Attributes, AuditAction, AuditActor, CredentialStore, Lookup, LookupKey, Owner, Record,
         Status, StoreError,
@@ -24,7 +24,7 @@ use tower_api_key::{
 };
 use tower_api_key_fuzz::{
     grammar::sha256,
-    rows::{Cell, KEY, PEPPER, PEPPER_SECRET, Row, TOKEN, catalogue, peppered},
+    rows::{Cell, KEY, PEPPER, PEPPER_SECRET, Row, TOKEN, catalogue, peppered, salt},
     runtime::wait,
     world::NOW,
 };
@@ -33,6 +33,7 @@ use tower_api_key_fuzz::{
 struct Input {
     row: Row,
     peppers: Kept,
+    salted: bool,
     personal: bool,
     organization: bool,
     peer: Peer,
@@ -103,6 +104,18 @@ impl Kept {
     }
 }
 
+/// Returns the digest that a row must have for the key, if the store accepts it.
+fn key_digest(input: &Input) -> Option<[u8; 32]> {
+    match input.row.word("pepper") {
+        Some(column) if column.starts_with('.') => {
+            let accepted = input.salted && input.peppers != Kept::OnlyPeppered;
+            let salt = salt(column).filter(|_| accepted)?;
+            Some(sha256(&[&salt, KEY.as_bytes()].concat()))
+        }
+        _ => input.peppers.digest(&input.row, KEY),
+    }
+}
+
 /// The status of the answer to the key's request, from the meaning of the columns.
 fn key(input: &Input) -> u16 {
     let row = &input.row;
@@ -115,7 +128,7 @@ fn key(input: &Input) -> u16 {
         && row.has_role()
         && row.has_list("scopes")
         && row.has_attributes();
-    let expected = input.peppers.digest(row, KEY);
+    let expected = key_digest(input);
     let deleted = row.word("status") == Some("deleted");
     if !readable || (expected.is_none() && !deleted) {
         return 503;
@@ -165,12 +178,13 @@ fn token(input: &Input) -> u16 {
 }
 
 /// A store with one row.
-struct OneRow(Row, Option<Peppers>, Catalogue);
+struct OneRow(Row, Option<Peppers>, Option<SaltedDigests>, Catalogue);
 
 #[async_trait]
 impl CredentialStore for OneRow {
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
-        let reader = RecordReader::new(DigestPolicy::new(self.1.as_ref()), &self.2);
+        let digests = DigestPolicy::new(self.1.as_ref()).with_salted_digests(self.2.as_ref());
+        let reader = RecordReader::new(digests, &self.3);
         let record = match lookup.key() {
             LookupKey::OrgKey { id } => reader.key(&self.0, id),
             LookupKey::PersonalToken { digest } => {
@@ -179,11 +193,22 @@ impl CredentialStore for OneRow {
         };
         Ok(Some(Arc::new(record?)))
     }
+
+    fn salted_digests(&self) -> Option<&SaltedDigests> {
+        self.2.as_ref()
+    }
 }
 
 /// Sends the request of the row's credential, and returns the status of the answer.
 fn answered(input: &Input) -> u16 {
-    let store = OneRow(input.row.clone(), input.peppers.peppers(), catalogue());
+    let salted = || SaltedDigests::new(SaltedSha256::SaltFirst).expect("a name");
+    let salted = input.salted.then(salted);
+    let store = OneRow(
+        input.row.clone(),
+        input.peppers.peppers(),
+        salted,
+        catalogue(),
+    );
     let peer = input.peer.address();
     let auth = AuthLayer::new(store)
         .with_clock(ManualClock::at(UnixMillis(NOW)))

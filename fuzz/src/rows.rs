@@ -22,6 +22,9 @@ pub const PEPPER: &str = "2026";
 /// Its secret, a test value.
 pub const PEPPER_SECRET: [u8; 32] = [b't'; 32];
 
+/// The name of the store's salted digest: SHA-256 of salt and token.
+pub const SALTED: &str = "sha256-prefix";
+
 /// A value in a column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cell {
@@ -40,7 +43,19 @@ pub enum Cell {
 /// The columns, each with values that mean something in it.
 const COLUMNS: [(&str, &[&str]); 36] = [
     ("status", &["active", "disabled", "deleted"]),
-    ("pepper", &[PEPPER, "2025"]),
+    (
+        "pepper",
+        &[
+            PEPPER,
+            "2025",
+            ".sha256-prefix.dGVzdC1zYWx0", // test-salt
+            ".sha256-prefix.dGVzdC1zYWx",  // bits to spare
+            ".sha256-prefix.dGVzdC1zYWx0=",
+            ".sha256-prefix.",
+            ".sha256-gone.dGVzdC1zYWx0",
+            "sha256-prefix.dGVzdC1zYWx0",
+        ],
+    ),
     ("organization_id", &["org_a", "org_b", ""]),
     ("user_id", &["alice", ""]),
     ("id", &["k1", "t3"]),
@@ -145,11 +160,12 @@ fn usual(input: &mut Unstructured<'_>, column: &str, words: &[&str]) -> arbitrar
 
 /// The digests that a store may hold of the two tokens, and one of another.
 fn digest(choice: u8) -> [u8; 32] {
-    match choice % 5 {
+    match choice % 6 {
         0 => sha256(KEY.as_bytes()),
         1 => sha256(TOKEN.as_bytes()),
         2 => peppered(KEY),
         3 => peppered(TOKEN),
+        4 => sha256(&[b"test-salt", KEY.as_bytes()].concat()),
         _ => sha256(b"another"),
     }
 }
@@ -165,6 +181,30 @@ pub fn peppered(token: &str) -> [u8; 32] {
     };
     let inner = [&padded(0x36)[..], &sha256(token.as_bytes())].concat();
     sha256(&[&padded(0x5c)[..], &sha256(&inner)].concat())
+}
+
+/// Returns the salt in the column `pepper`, in the URL-safe Base64 without padding (RFC 4648,
+/// section 5), if it has 1 to 36 bytes and belongs to the store's salted digest.
+pub fn salt(column: &str) -> Option<Vec<u8>> {
+    let text = column.strip_prefix(&format!(".{SALTED}."))?;
+    let value = |digit: u8| match digit {
+        b'A'..=b'Z' => Some(digit - b'A'),
+        b'a'..=b'z' => Some(digit - b'a' + 26),
+        b'0'..=b'9' => Some(digit - b'0' + 52),
+        b'-' => Some(62),
+        b'_' => Some(63),
+        _ => None,
+    };
+    let mut bits = Vec::new();
+    for digit in text.bytes() {
+        let value = value(digit)?;
+        bits.extend((0..6).rev().map(|bit| value >> bit & 1));
+    }
+    let (bytes, spare) = bits.split_at(bits.len() / 8 * 8);
+    let whole = spare.len() < 6 && !spare.contains(&1);
+    let byte = |bits: &[u8]| bits.iter().fold(0, |byte, bit| 2 * byte + bit);
+    let salt: Vec<u8> = bytes.chunks(8).map(byte).collect();
+    Some(salt).filter(|salt| whole && (1..=36).contains(&salt.len()))
 }
 
 impl Row {

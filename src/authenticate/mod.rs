@@ -18,6 +18,7 @@ mod conditions;
 mod live;
 mod org_header;
 mod presented;
+mod shown;
 mod source;
 mod sources;
 pub(crate) mod verify;
@@ -37,13 +38,12 @@ use crate::{
     anyreach,
     clock::{Clock, SystemClock},
     condition::RequestHead,
-    credential::TokenFormat,
+    credential::{Token, TokenFormat},
     end_notices::EndNotices,
     last_use::LastUse,
     principal::Principal,
     rejection::{Cause, Denial},
-    secret::Pepper,
-    store::{DEFAULT_DEADLINE, Record, StoreError},
+    store::{DEFAULT_DEADLINE, Decoys, Record, StoreError},
 };
 
 /// A layer's requirements and settings, apart from the store.
@@ -113,17 +113,16 @@ impl Policy {
             .flatten()
     }
 
-    /// Decides on what the store found, and adds the kind of the credential to a denial. `decoy` is
-    /// the store's [pepper](crate::CredentialStore::decoy_pepper).
+    /// Decides on what the store found, and adds the kind of the credential to a denial.
     #[inline]
     pub(crate) fn decide(
         &self,
         request: &RequestHead<'_>,
         presented: &Presented<'_>,
         found: Result<Option<Arc<Record>>, StoreError>,
-        decoy: Option<&Pepper>,
+        decoys: Option<&Decoys<'_>>,
     ) -> Result<Principal, Denial> {
-        self.decide_inner(request, presented, found, decoy)
+        self.decide_inner(request, presented, found, decoys)
             .map_err(|denial| Denial {
                 kind: Some(presented.kind()),
                 ..denial
@@ -138,10 +137,14 @@ impl Policy {
         request: &RequestHead<'_>,
         presented: &Presented<'_>,
         found: Result<Option<Arc<Record>>, StoreError>,
-        decoy: Option<&Pepper>,
+        decoys: Option<&Decoys<'_>>,
     ) -> Result<Principal, Denial> {
         let headers = request.headers;
-        let verified = verify::check(presented, found?, decoy)?; // the same work when the id is unknown
+        // The same work when the id is unknown.
+        let verified = verify::check(presented, found?, decoys, |salted| {
+            let token = |token: &Token<'_>| salted(token.hashed);
+            self.sources.with_token(headers, &self.format, token)
+        })?;
         let live = verified.live(&*self.clock)?;
         if let Some(guard) = &self.browser_guard {
             guard.check(headers, live.record())?;

@@ -13,7 +13,11 @@ use super::{
     bearer,
     source::{CredentialSource, Half, Place},
 };
-use crate::{credential::TokenFormat, error::ConfigError, rejection::Cause};
+use crate::{
+    credential::{Token, TokenFormat},
+    error::ConfigError,
+    rejection::Cause,
+};
 
 /// The sources of a layer besides `Authorization: Bearer`; none by default.
 #[derive(Clone, Debug, Default)]
@@ -112,6 +116,21 @@ impl Sources {
         }
     }
 
+    /// Passes the token that was [read](Self::read) to `f`, in plain text. Nothing else needs that,
+    /// so it is looked up again where it is, in the request, and not kept.
+    #[cold]
+    pub(crate) fn with_token<T>(
+        &self,
+        headers: &HeaderMap,
+        format: &TokenFormat,
+        f: impl FnOnce(&Token<'_>) -> T,
+    ) -> Result<T, Cause> {
+        match &self.0 {
+            None => Ok(f(&format.classify(bearer::token(headers)?)?)),
+            Some(further) => further.with_token(headers, format, f),
+        }
+    }
+
     /// Returns whether the request's only credential is not of this format.
     pub(crate) fn present_other(&self, headers: &HeaderMap, format: &TokenFormat) -> bool {
         match &self.0 {
@@ -149,12 +168,32 @@ impl Further {
             Field::Authorization(value) => match self.basic(value, format) {
                 Some((credentials, half)) => {
                     let credentials = credentials?;
-                    let token = credentials.token(half, |other| format.begins(other))?;
+                    let token = credentials.token(half, |part| format.begins(part))?;
                     presented(token, format).map(Presented::into_owned)
                 }
                 None => presented(bearer::token_of(value)?, format),
             },
         }
+    }
+
+    fn with_token<T>(
+        &self,
+        headers: &HeaderMap,
+        format: &TokenFormat,
+        f: impl FnOnce(&Token<'_>) -> T,
+    ) -> Result<T, Cause> {
+        let token = match self.only_field(headers)? {
+            Field::Whole(value) => value.as_bytes(),
+            Field::Authorization(value) => match self.basic(value, format) {
+                Some((credentials, half)) => {
+                    let credentials = credentials?;
+                    let token = credentials.token(half, |part| format.begins(part))?;
+                    return Ok(f(&format.classify(token)?));
+                }
+                None => bearer::token_of(value)?,
+            },
+        };
+        Ok(f(&format.classify(token)?))
     }
 
     #[cold]

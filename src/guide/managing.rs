@@ -127,7 +127,7 @@
 //! | 403 | `not_allowed`, `scope_not_held`, `expiry_beyond_creator`, `restrictions_beyond_creator`, `conditions_beyond_creator` |
 //! | 404 | `unknown_credential`, `unknown_owner`: also for what belongs to another owner |
 //! | 409 | `deleted`, `disabled`, `already_rotated`, `idempotency_conflict`, `issued_inactive`, `cap_reached`, `taken`, `busy` |
-//! | 422 | `invalid_name`, `invalid_id`, `expiry_in_past`, `expiry_too_far`, `expiry_beyond_policy`, `unknown_role`, `unknown_scope`, `stale_cursor`, `invalid_idempotency_key`, `overlap_too_long`, `too_many_organizations`, `restrictions_unsupported`, `invalid_attributes`, `attributes_unsupported` |
+//! | 422 | `invalid_name`, `invalid_id`, `expiry_in_past`, `expiry_too_far`, `expiry_beyond_policy`, `unknown_role`, `unknown_scope`, `stale_cursor`, `invalid_idempotency_key`, `overlap_too_long`, `too_many_organizations`, `restrictions_unsupported`, `invalid_attributes`, `attributes_unsupported`, `salt_needs_id`, `unknown_salted_digest` |
 //! | 503 | [`Unavailable`](crate::manage::ManageError::Unavailable): the store failed, or did not answer in time |
 //!
 //! A client that did not receive the response repeats the request with the same idempotency key.
@@ -235,8 +235,8 @@
 //! Clients keep their credentials: [`import`](crate::manage::Manager::import) takes the SHA-256
 //! digest of a whole token, as the other system stores it, for example in
 //! [hex](crate::secret::Digest::from_hex) or [Base64](crate::secret::Digest::from_base64). Add the
-//! prefixes of its tokens, which may be without an id: see [`moving`](super::moving). A key's id is
-//! the part between prefix and dot. If you have the tokens themselves, parse them with
+//! prefixes of its tokens, which may be without an id: see [`moving`](super::moving), also for
+//! [salted digests](super::moving#salted-digests). A key's id is the part between prefix and dot. If you have the tokens themselves, parse them with
 //! [`TokenFormat::parse`](crate::credential::TokenFormat::parse), which returns an error for each
 //! that could never be accepted.
 //!

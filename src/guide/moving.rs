@@ -97,7 +97,69 @@
 //! [`import`](crate::manage::Manager::import) takes the SHA-256 of the whole token, its prefix
 //! included, or of the secret where the shape says so, in [hex](crate::secret::Digest::from_hex),
 //! [Base64](crate::secret::Digest::from_base64) or [bytes](crate::secret::Digest::from_bytes).
-//! [`managing`](super::managing#migrating-from-another-system) has the steps. Salted digests,
-//! bcrypt and Argon2 are not supported. For a time, put a layer of yours around the `AuthLayer`
-//! that checks an unknown token as the other system does, imports it with
+//! [`managing`](super::managing#migrating-from-another-system) has the steps.
+//!
+//! bcrypt, scrypt and Argon2 are not supported: they take milliseconds of every request, and a
+//! random secret needs none of that. For a time, put a layer of yours around the `AuthLayer` that
+//! checks an unknown token as the other system does, imports it with
 //! [`Digest::of`](crate::secret::Digest::of), and passes the request on.
+//!
+//! # Salted digests
+//!
+//! The other system may have a salt in each row, and keep SHA-256(salt ‖ token) or
+//! HMAC-SHA-256(salt, token):
+//!
+//! | id | salt | hash |
+//! |---|---|---|
+//! | `billing` | `38663361` | `1180…` |
+//!
+//! Tell the store how such a digest is computed, and import each row with its salt:
+//!
+//! ```
+//! use tower_api_key::{AuthLayer, credential::*, manage::*, secret::*, store::*};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let salted = SaltedDigests::new(SaltedSha256::SaltFirst)?; // SHA-256(salt ‖ token)
+//! let format = TokenFormat::default().with_further_prefix("sk_live_", TokenShape::OrgKey)?;
+//! let store = MemoryStore::new().with_salted_digests(salted.clone());
+//! store.create_organization("org_1", None).await?;
+//! let manager = Manager::new(store.clone()).with_token_format(format.clone());
+//! let operator = Actor::operator("move", Owner::Organization("org_1".into()));
+//!
+//! # let hash = Digest::of(b"8f3ask_live_billing.not-a-real-secret").to_hex();
+//! # let export = [("billing", "38663361", hash.as_str())];
+//! for (id, salt, hash) in export {
+//!     let salt = salted.salt("sha256-prefix", &hex::decode(salt)?)?;
+//!     let import = Import::new(id, Digest::from_hex(hash)?, "moved").with_salt(salt);
+//!     manager.import(&operator, Kind::OrgKey, import.with_role("viewer")).await?;
+//! }
+//! let auth = AuthLayer::new(store).with_token_format(format);
+//! # assert!(manager.find_presented("sk_live_billing.not-a-real-secret").await.is_ok());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`SaltedSha256`](crate::secret::SaltedSha256) has the two commonest forms. For another one
+//! implement [`SaltedDigest`](crate::secret::SaltedDigest), which takes the salt and the secret and
+//! returns the digest. With a [shape](crate::credential::TokenShape::OrgKeyHashedBySecret) whose
+//! secret alone was hashed, it gets that secret.
+//!
+//! - Salted keys need an id, by which their row and its salt are found. Personal tokens and keys
+//!   without an id are found by their digest: `import` refuses a salt on them (`salt_needs_id`).
+//!   Issue new ones.
+//! - A salted digest stays as it was imported. [Peppers](super::peppers) are not applied to it, and
+//!   a store that excludes plain digests refuses it, because it is no harder to insert than they
+//!   are.
+//! - [Rotate](super::managing#rotation) such a key to get one without a salt. When the last of them
+//!   is deleted, leave the salted digests out.
+//! - Keep the salted digests in the store as long as there are keys with them, and on every node
+//!   before you import: a node without them, or of a version that knows no salts, answers 503 for
+//!   such a key (`unknown_salted_digest`, `unknown_pepper`).
+//! - Each key that is presented, with a salt or without, costs one salted digest of each kind,
+//!   so that the time does not show which ids there are: for SHA-256 about what the digest of the
+//!   token itself costs.
+//! - A salt has up to 36 bytes. If the other system hashed a longer text, such as 64 hexadecimal
+//!   digits, import the bytes, and write the text in a `SaltedDigest` of yours.
+//! - In [tables of your own](super::stores), return the salt with
+//!   [`Record::with_salt`](crate::store::Record::with_salt).

@@ -29,7 +29,8 @@
 //!   The public id of a key is in the database as it is, and in the key.
 //! - An attacker who can write to the database cannot create the digest of a new token. This holds
 //!   once you call [`without_plain_digests`](crate::secret::Peppers::without_plain_digests); until
-//!   then a digest without a pepper is accepted.
+//!   then a digest without a pepper is accepted. Salted digests are refused with the plain ones, so
+//!   rotate these keys first.
 //!
 //! A pepper does not protect against everything. An attacker who can write to the database and
 //! holds *one* good credential can still change its owner, rights and expiry, and restore a
@@ -72,9 +73,12 @@
 //!    ```sql
 //!    SELECT kind, pepper, count(*)
 //!    FROM tower_api_key_credentials
-//!    WHERE status <> 'deleted'
+//!    WHERE status <> 'deleted' AND coalesce(pepper, '') NOT LIKE '.%'
 //!    GROUP BY kind, pepper;
 //!    ```
+//!
+//!    What begins with a dot is the salt of a [salted digest](super::moving#salted-digests), to
+//!    which no pepper is applied.
 //!
 //! 5. Remove the old pepper once no credential under it is left or still needed. Call
 //!    [`without_plain_digests`](crate::secret::Peppers::without_plain_digests) once no digest

@@ -65,6 +65,10 @@
 //!   keeps finished records, as the one above, asks
 //!   [`Record::is_current`](crate::store::Record::is_current) before it returns one, and makes it
 //!   anew otherwise.
+//! - For keys whose digests another system computed with a salt, set the salt with
+//!   [`Record::with_salt`](crate::store::Record::with_salt), and implement
+//!   [`salted_digests`](crate::CredentialStore::salted_digests), so that unknown ids take as long as
+//!   known ones.
 //! - To keep last uses in your own table, see [managing](super::managing#the-last-use).
 //! - A cache in front of the store looks a credential up again when its [feed](crate::store::Feed)
 //!   emits [`Change::Credential`](crate::store::Change::Credential) for it, or a change to the

@@ -126,6 +126,13 @@ pub enum ManageError {
     /// Only for imports.
     #[error("the id {:?}, or the token's digest, is already taken", excerpt(.0))]
     Taken(Box<str>),
+    /// A salt on a personal token, or on a key without an id: both are found by the digest that a
+    /// salt takes the place of. Issue new ones for them. Only for imports.
+    #[error("a salted digest needs a key with an id; issue a new credential in its place")]
+    SaltNeedsId,
+    /// The store does not have the salted digest of an import, so it could not verify the key.
+    #[error("this service has no salted digest {0:?}")]
+    UnknownSaltedDigest(Box<str>),
     /// An id that no header or token could carry: of a credential to import, of the actor, or of an
     /// organization to which a token is restricted.
     #[error(
@@ -226,6 +233,8 @@ impl ManageError {
             Self::CapReached(_) => "cap_reached",
             Self::UnknownOwner => "unknown_owner",
             Self::Taken(_) => "taken",
+            Self::SaltNeedsId => "salt_needs_id",
+            Self::UnknownSaltedDigest(_) => "unknown_salted_digest",
             Self::InvalidId(_) => "invalid_id",
             Self::Busy => "busy",
             Self::Mint(_) => "no_randomness",
@@ -262,6 +271,7 @@ impl From<WriteError> for ManageError {
             WriteError::InvalidId(id) => id.into(),
             WriteError::InvalidAttributes(attributes) => attributes.into(),
             WriteError::CapReached(cap) => Self::CapReached(cap),
+            WriteError::SaltOnToken => Self::SaltNeedsId,
             WriteError::Changed => Self::Busy,
             WriteError::GrantOnToken
             | WriteError::OrganizationsOnKey
@@ -325,6 +335,8 @@ mod tests {
                     E::RestrictionsUnsupported,
                     E::InvalidAttributes(InvalidAttributes::Description),
                     E::AttributesUnsupported,
+                    E::SaltNeedsId,
+                    E::UnknownSaltedDigest("a".into()),
                 ],
             ),
             (503, vec![E::Unavailable(StoreError::unavailable("test"))]),

@@ -7,9 +7,9 @@ use super::{
 };
 use crate::{
     clock::UnixMillis,
-    credential::{Kind, check_credential_id},
+    credential::{Kind, check_credential_id, key_id_of_digest},
     id::{CredentialId, OrgId},
-    secret::Digest,
+    secret::{Digest, Salt, SaltedDigests},
     store::{
         Attributes, AuditAction, CredentialInfo, ManageStore, Owner,
         backend::{Commit, NewCredential},
@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// A credential of another system to import: its id, the SHA-256 digest of the whole token, and its
-/// other known properties.
+/// A credential of another system to import: its id, the SHA-256 digest of the whole token, or a
+/// [salted digest](Self::with_salt) of it, and its other known properties.
 ///
 /// A key's id is the part of its token between prefix and dot, or for a key without one that of
 /// [`key_id_of_digest`](crate::credential::key_id_of_digest). A key without a role and scopes may
@@ -39,6 +39,7 @@ use crate::{
 pub struct Import {
     id: CredentialId,
     digest: Digest,
+    salt: Option<Salt>,
     name: Box<str>,
     role: Option<Box<str>>,
     scopes: Option<Box<[Box<str>]>>,
@@ -55,6 +56,7 @@ impl Import {
         Self {
             id,
             digest,
+            salt: None,
             name,
             role: None,
             scopes: None,
@@ -62,6 +64,30 @@ impl Import {
             attributes: Attributes::default(),
             created_at: None,
             expires_at: None,
+        }
+    }
+
+    /// States that the digest is a salted one, computed with this salt.
+    ///
+    /// For keys that are found by an id: [`OrgKey`](crate::credential::TokenShape::OrgKey) and
+    /// [`OrgKeyHashedBySecret`](crate::credential::TokenShape::OrgKeyHashedBySecret). The store
+    /// must have the salted digest, and keeps both as they are: no
+    /// [pepper](crate::guide::peppers) is applied, and a use does not change them. A rotation
+    /// issues a key without a salt.
+    ///
+    /// ```
+    /// use tower_api_key::{manage::Import, secret::*};
+    ///
+    /// # let sha256 = "9436e65a7323d7ff4b85984af79b7c5cd708f663c0a1144586111e42952a2b53";
+    /// let salted = SaltedDigests::new(SaltedSha256::SaltFirst)?; // the store has the same
+    /// let salt = salted.salt("sha256-prefix", b"8f3a1c")?;
+    /// let key = Import::new("test", Digest::from_hex(sha256)?, "nightly export").with_salt(salt);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn with_salt(self, salt: Salt) -> Self {
+        Self {
+            salt: Some(salt),
+            ..self
         }
     }
 
@@ -123,6 +149,19 @@ impl Import {
         }
     }
 
+    /// Refuses a salt that could not be used to verify the credential.
+    fn check_salt(&self, kind: Kind, salted: Option<&SaltedDigests>) -> Result<(), ManageError> {
+        let Some(salt) = &self.salt else {
+            return Ok(());
+        };
+        if kind == Kind::PersonalToken || self.id == key_id_of_digest(&self.digest) {
+            return Err(ManageError::SaltNeedsId);
+        }
+        let known = salted.and_then(|salted| salted.named(salt.name()));
+        let unknown = || ManageError::UnknownSaltedDigest(salt.name().into());
+        known.map(drop).ok_or_else(unknown)
+    }
+
     /// Returns the new credential, created at `now` unless the import has a time.
     fn into_credential(self, owner: Owner, now: UnixMillis) -> NewCredential {
         let grants_nothing = owner.kind() == Kind::OrgKey && self.role.is_none();
@@ -139,6 +178,7 @@ impl Import {
         NewCredential {
             info,
             digest: self.digest,
+            salt: self.salt,
             idempotency: None,
         }
     }
@@ -156,6 +196,7 @@ impl<S: ManageStore> Manager<S> {
     /// for a key with a list of organizations; [`ManageError::InvalidId`];
     /// [`ManageError::TooManyOrganizations`], [`ManageError::RestrictionsUnsupported`];
     /// [`ManageError::InvalidAttributes`], [`ManageError::AttributesUnsupported`];
+    /// [`ManageError::SaltNeedsId`], [`ManageError::UnknownSaltedDigest`];
     /// [`ManageError::Taken`] if the id of a key, or the id or digest of a token, already exists;
     /// [`ManageError::InvalidName`],
     /// [`ManageError::ExpiryTooFar`],
@@ -175,6 +216,7 @@ impl<S: ManageStore> Manager<S> {
         check_name(&import.name)?;
         check_unit(import.expires_at)?;
         self.check_attributes(&import.attributes)?;
+        import.check_salt(kind, self.store.salted_digests())?;
         let now = self.clock.now();
         let new = import.into_credential(owner.clone(), now);
         let info = new.info.clone();

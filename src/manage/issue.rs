@@ -133,6 +133,7 @@ impl<S: ManageStore> Manager<S> {
         for _ in 0..MAX_ATTEMPTS {
             let (insert, secret) = self.mint(&owner, &request, None, now)?;
             let insert = NewCredential {
+                salt: None,
                 idempotency: idempotency.clone(),
                 ..insert
             };
@@ -197,6 +198,7 @@ impl<S: ManageStore> Manager<S> {
             NewCredential {
                 info,
                 digest: minted.digest,
+                salt: None,
                 idempotency: None,
             },
             minted.secret,

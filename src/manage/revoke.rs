@@ -10,8 +10,8 @@ use crate::{
     id::CredentialId,
     rejection::Cause,
     store::{
-        AuditAction, CredentialInfo, Filter, ManageStore, Owner, Record, Status, StoreError,
-        StoreFault,
+        AuditAction, CredentialInfo, Decoys, Filter, ManageStore, Owner, Record, Status,
+        StoreError, StoreFault,
         backend::{EndStatus, EndTarget, ListQuery},
     },
 };
@@ -100,13 +100,14 @@ impl<S: ManageStore> Manager<S> {
         let found = deadline
             .hold(async { Ok(self.store.find(&lookup).await?) })
             .await?;
-        let verified =
-            verify::check(&presented, found, self.store.decoy_pepper()).map_err(|denial| {
-                match denial.cause {
-                    Cause::StoreFault(fault) => StoreError::from(fault).into(),
-                    _ => ManageError::UnknownCredential,
-                }
-            })?;
+        let decoys = Decoys::of(&self.store);
+        let verified = verify::check(&presented, found, decoys.as_ref(), |salted| {
+            Ok(salted(token.hashed))
+        });
+        let verified = verified.map_err(|denial| match denial.cause {
+            Cause::StoreFault(fault) => StoreError::from(fault).into(),
+            _ => ManageError::UnknownCredential,
+        })?;
         let record = verified.into_record();
         let owner = Owner::of_record(&record).ok_or(ManageError::UnknownCredential)?;
         Ok((owner, record))

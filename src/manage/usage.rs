@@ -80,7 +80,10 @@ impl<S: ManageStore> Manager<S> {
                 // One bad row must not hold back the others.
                 Ok(_)
                 | Err(ManageError::Unavailable(
-                    StoreError::UnknownPepper(_) | StoreError::PlainDigest | StoreError::Corrupt(_),
+                    StoreError::UnknownPepper(_)
+                    | StoreError::PlainDigest
+                    | StoreError::UnknownSaltedDigest(_)
+                    | StoreError::Corrupt(_),
                 )) => uses.forget_outdated(&name),
                 Err(error) => return Err(error),
             }

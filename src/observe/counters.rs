@@ -45,7 +45,7 @@ mod recorder {
                 "condition_unchecked" "condition_not_met" "condition_panicked" "no_accepted_scope"
                 "unlisted_route" "not_a_descendant" "sent_by_browser" "anonymous" "other_caller" "no_auth_layer" "undecided"
                 "no_other_caller" "store_unavailable" "record_corrupt"
-                "store_timed_out" "unknown_pepper" "store_panicked" "store_mismatched" "store_ended_nothing"
+                "store_timed_out" "unknown_pepper" "unknown_salted_digest" "store_panicked" "store_mismatched" "store_ended_nothing"
             )
         };
     }

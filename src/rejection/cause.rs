@@ -39,7 +39,7 @@ use crate::{
 /// | `anonymous` | a route behind an optional layer that needs a credential after all |
 /// | `other_caller` | a route that needs a key, called with a credential of the [other authenticator](crate::EitherAuthLayer) |
 /// | `store_unavailable`, `store_timed_out`, `store_panicked` | the database, and the event's `error` |
-/// | `record_corrupt`, `unknown_pepper`, `store_mismatched` | the row of that credential, the peppers, or a bug of the store |
+/// | `record_corrupt`, `unknown_pepper`, `unknown_salted_digest`, `store_mismatched` | the row of that credential, the peppers or salted digests of the store, or a bug of it |
 /// | `no_auth_layer`, `undecided` | a route of yours without a layer |
 /// | `no_other_caller` | the other authenticator, which lets requests pass that it does not accept |
 ///

@@ -1,14 +1,16 @@
-//! Secrets: tokens, their digests, and peppers. They are never displayed.
+//! Secrets: tokens, their digests, peppers and salts. They are never displayed.
 //!
 //! | type | what it is | where it may be |
 //! |---|---|---|
 //! | [`Secret`] | a new token in plain text | in the one response that shows it to its owner |
 //! | [`Digest`] | the SHA-256 of a token | in the store |
 //! | [`Peppers`] | keys for the digests | in the environment or a secret manager, never in the store |
+//! | [`Salt`] | what another system hashed with a key that was imported | in the store, beside the digest |
 
 mod bytes;
 mod digest;
 mod pepper;
+mod salted;
 mod text;
 pub(crate) mod work;
 
@@ -19,6 +21,8 @@ use sha2::digest::zeroize::Zeroize as _;
 pub(crate) use bytes::SecretBytes;
 pub use digest::{Digest, ParseDigestError};
 pub use pepper::{Pepper, Peppers};
+pub use salted::{InvalidSalt, Salt, SaltedDigest, SaltedDigests, SaltedSha256};
+pub(crate) use text::{from_base64url, to_base64url};
 
 /// A whole token in plain text, to be shown to its owner once.
 ///

@@ -1,4 +1,4 @@
-//! Reading text in hexadecimal and Base64 (RFC 4648), whole or not at all.
+//! Reading text in hexadecimal and Base64 (RFC 4648), whole or not at all, and writing the latter.
 
 use super::SecretBytes;
 
@@ -45,6 +45,29 @@ pub(super) fn secret_from_base64(text: &[u8]) -> Option<SecretBytes> {
     decode_base64(digits, *b"+/", secret.as_mut()).filter(|()| padded)?;
     Some(secret)
 }
+
+/// Decodes Base64 in the URL-safe alphabet, without padding (RFC 4648, section 5).
+pub(crate) fn from_base64url(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; text.len() * 6 / 8];
+    let whole = text.len() % 4 != 1; // one digit is no byte
+    decode_base64(text.as_bytes(), *b"-_", &mut bytes).filter(|()| whole)?;
+    Some(bytes)
+}
+
+/// Encodes bytes in that form.
+pub(crate) fn to_base64url(bytes: &[u8]) -> String {
+    let digits = |bytes: &[u8]| {
+        let value = bytes.iter().zip([16, 8, 0]);
+        let value: u32 = value.map(|(byte, shift)| u32::from(*byte) << shift).sum();
+        let shifts = [18, 12, 6, 0].into_iter().take(bytes.len() + 1);
+        shifts.filter_map(move |shift| URL_SAFE.get((value >> shift & 63) as usize))
+    };
+    let digits = bytes.chunks(3).flat_map(digits);
+    digits.map(|digit| char::from(*digit)).collect()
+}
+
+/// The URL-safe alphabet of Base64.
+const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Decodes Base64 whose alphabet ends in `last_two`, to exactly as many bytes as `bytes` has. The
 /// bits that the last digit has to spare must be zero, so that one value has one text (RFC 4648,
@@ -168,6 +191,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn base64url_is_written_and_read_as_the_crate_base64ct_does(
+            bytes in prop::collection::vec(any::<u8>(), 0..50),
+            text in "[0-9A-Za-z_=+-]{0,12}"
+        ) {
+            let written = to_base64url(&bytes);
+            prop_assert_eq!(&written, &Base64UrlUnpadded::encode_string(&bytes));
+            prop_assert_eq!(from_base64url(&written), Some(bytes));
+            prop_assert_eq!(from_base64url(&text), Base64UrlUnpadded::decode_vec(&text).ok());
+        }
+
         #[test]
         fn every_digest_is_read_back(bytes: [u8; 32]) {
             prop_assert_eq!(from_hex(&hex::encode(bytes)), Some(bytes));

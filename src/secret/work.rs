@@ -12,6 +12,9 @@ mod counted {
     pub(crate) fn peppered() {}
 
     #[inline]
+    pub(crate) fn salted() {}
+
+    #[inline]
     pub(crate) fn compared() {}
 }
 
@@ -24,6 +27,7 @@ mod counted {
     pub(crate) struct Work {
         pub(crate) hashed: u32,
         pub(crate) peppered: u32,
+        pub(crate) salted: u32,
         pub(crate) compared: u32,
     }
 
@@ -41,6 +45,10 @@ mod counted {
 
     pub(crate) fn peppered() {
         count(|done| done.peppered += 1);
+    }
+
+    pub(crate) fn salted() {
+        count(|done| done.salted += 1);
     }
 
     pub(crate) fn compared() {

@@ -21,8 +21,7 @@ use crate::{
     panics::catch,
     principal::Principal,
     rejection::{Denial, RefusalStyle, Rejection, Responder},
-    secret::Pepper,
-    store::{CredentialStore, Peek, Record, StoreError, StoreFault, guarded},
+    store::{CredentialStore, Decoys, Peek, Record, StoreError, StoreFault, guarded},
 };
 
 /// A layer's store, policy and form of refusals, behind one `Arc` per service.
@@ -96,7 +95,7 @@ impl<S: CredentialStore, R> Shared<S, R> {
                 &RequestHead::of(request),
                 &presented,
                 found,
-                self.decoy_pepper(),
+                self.decoys().as_ref(),
             )
             .map(Triage::Accept)
     }
@@ -130,10 +129,10 @@ impl<S: CredentialStore, R> Shared<S, R> {
         })
     }
 
-    /// Returns the store's decoy pepper. If the store panics here, known and unknown ids may differ
-    /// in timing, but no request is lost.
-    fn decoy_pepper(&self) -> Option<&Pepper> {
-        catch(|| self.store.decoy_pepper()).flatten()
+    /// Returns the store's decoys. If the store panics here, known and unknown ids may differ in
+    /// timing, but no request is lost.
+    fn decoys(&self) -> Option<Decoys<'_>> {
+        catch(|| Decoys::of(&*self.store)).flatten()
     }
 
     /// Decides on what the store found: admits the request, or returns the refusal.
@@ -147,8 +146,8 @@ impl<S: CredentialStore, R> Shared<S, R> {
     where
         R: Responder<ResB>,
     {
-        let (head, decoy) = (RequestHead::of(request), self.decoy_pepper());
-        match self.policy.decide(&head, presented, found, decoy) {
+        let (head, decoys) = (RequestHead::of(request), self.decoys());
+        match self.policy.decide(&head, presented, found, decoys.as_ref()) {
             Ok(principal) => {
                 let fields = self.end_notices(&principal);
                 self.admit(request, principal, latency);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::InvalidAttributes;
-use crate::id::InvalidId;
+use crate::{id::InvalidId, secret::InvalidSalt};
 
 /// Why a change was refused. Nothing was changed.
 ///
@@ -58,6 +58,10 @@ pub enum WriteError {
     /// The description, the metadata or the conditions of a credential break a limit.
     #[error(transparent)]
     InvalidAttributes(#[from] InvalidAttributes),
+    /// A personal token was given a salt, but it is found by the digest that the salt takes the
+    /// place of.
+    #[error("a personal token is found by its digest and cannot have a salt")]
+    SaltOnToken,
     /// The credential was changed by another request since it was read.
     #[error("the credential was changed by another request in the meantime")]
     Changed,
@@ -106,6 +110,10 @@ pub enum StoreError {
     /// [refuses](crate::secret::Peppers::without_plain_digests) such digests.
     #[error("the digest was made without a pepper, which the store does not accept")]
     PlainDigest,
+    /// The record's digest is the [salted digest](crate::secret::SaltedDigest) of this name, which
+    /// the store does not have.
+    #[error("the digest is the salted digest {0:?}, which the store does not have")]
+    UnknownSaltedDigest(Box<str>),
 }
 
 /// What a layer, a cache or a manager found wrong with a store: it did not answer before a
@@ -165,6 +173,7 @@ impl StoreError {
                 .map_or("store_unavailable", StoreFault::code),
             Self::Corrupt(_) => "record_corrupt",
             Self::UnknownPepper(_) | Self::PlainDigest => "unknown_pepper",
+            Self::UnknownSaltedDigest(_) => "unknown_salted_digest",
         }
     }
 }
@@ -200,6 +209,16 @@ impl StoreFault {
             FaultKind::Panicked => "store_panicked",
             FaultKind::Mismatched => "store_mismatched",
             FaultKind::EndedNothing => "store_ended_nothing",
+        }
+    }
+}
+
+/// A salt of a row that cannot be what was stored.
+impl From<InvalidSalt> for StoreError {
+    fn from(invalid: InvalidSalt) -> Self {
+        match invalid {
+            InvalidSalt::UnknownDigest(name) => Self::UnknownSaltedDigest(name),
+            InvalidSalt::Length(_) => Self::corrupt(invalid),
         }
     }
 }

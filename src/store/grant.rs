@@ -8,11 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use super::{Attributes, Restrictions};
+use super::{Attributes, DigestForm, Restrictions};
 use crate::{
     id::{OrgId, UserId},
     scope::ScopeSet,
-    secret::Pepper,
 };
 
 /// What a credential may do, where and for whom, and how its digest was computed. Records share it
@@ -31,8 +30,8 @@ pub(crate) struct Grant {
     pub(super) restrictions: Option<Arc<Restrictions>>,
     /// `None` if it has none.
     pub(super) attributes: Option<Arc<Attributes>>,
-    /// The pepper the digest was computed with.
-    pub(super) pepper: Option<Arc<Pepper>>,
+    /// How the digest was computed. Records with a salt share their grant with no other.
+    pub(super) digest_form: DigestForm,
     /// Whether to rehash the digest when the token is next presented.
     pub(super) outdated: bool,
     pub(super) data: Option<Data>,

@@ -50,6 +50,8 @@ mod audit;
 pub mod backend;
 mod cached;
 mod change;
+mod decoys;
+mod digest_form;
 mod directory;
 mod error;
 mod filter;
@@ -77,6 +79,8 @@ pub use audit::{AuditAction, AuditActor, AuditEvent};
 pub use backend::{ExpiryWatch, Granularity, ManageStore, Retention, Swept, Usage};
 pub use cached::{Cached, MonotonicClock, StoreReader};
 pub use change::{Change, Feed, FeedEvent};
+pub(crate) use decoys::Decoys;
+pub(crate) use digest_form::DigestForm;
 pub use directory::Directory;
 pub use error::{StoreError, StoreFault, WriteError};
 pub use filter::Filter;
@@ -95,7 +99,7 @@ pub(crate) use restrictions::organization_list;
 pub use static_store::{StaticCredentials, StaticError, StaticProblem, StaticStore};
 pub use status::Status;
 
-use crate::secret::Pepper;
+use crate::secret::{Pepper, SaltedDigests};
 
 /// A store that finds the record of a credential. See the [module](self) for the contract.
 ///
@@ -155,6 +159,17 @@ pub trait CredentialStore: Send + Sync + 'static {
         None
     }
 
+    /// Returns the salted digests that the store's keys may have, if any; `None` by default.
+    ///
+    /// For each key that is presented, known or not, every one of them is computed once, with the
+    /// key's own salt or one of 16 bytes, beside one digest under a
+    /// [pepper](Self::decoy_pepper) if the store has one. So what is refused costs the same,
+    /// except that a salt of another length may take one more step of the hash. A
+    /// [`Manager`](crate::manage::Manager) imports only keys whose salted digest is among them.
+    fn salted_digests(&self) -> Option<&SaltedDigests> {
+        None
+    }
+
     /// Answers, waiting as long as it takes. The future is dropped when the deadline passes or the
     /// client disconnects; when called by a [`Cached`], when the cache's deadline passes or too
     /// many lookups continue for clients that have disconnected.
@@ -172,6 +187,10 @@ impl<S: CredentialStore + ?Sized> CredentialStore for Arc<S> {
 
     fn decoy_pepper(&self) -> Option<&Pepper> {
         (**self).decoy_pepper()
+    }
+
+    fn salted_digests(&self) -> Option<&SaltedDigests> {
+        (**self).salted_digests()
     }
 
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {

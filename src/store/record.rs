@@ -9,8 +9,8 @@ use crate::{
     error::ConfigError,
     id::{CredentialId, OrgId, UserId},
     scope::{Catalogue, ScopeSet, Tables},
-    secret::{Digest, Pepper},
-    store::{Attributes, Conditions, Restrictions, Status},
+    secret::{Digest, Pepper, Salt},
+    store::{Attributes, Conditions, DigestForm, Restrictions, Status},
 };
 
 /// A credential as a store knows it, without its secret.
@@ -112,7 +112,7 @@ impl Record {
                 stored: None,
                 restrictions: None,
                 attributes: None,
-                pepper: None,
+                digest_form: DigestForm::Plain,
                 outdated: false,
                 data: None,
             }),
@@ -223,13 +223,42 @@ impl Record {
         self
     }
 
-    /// Sets the pepper the digest was computed with. Without it, the digest is the token's SHA-256
-    /// digest.
+    /// Sets the pepper the digest was computed with, instead of a salt. Without both, the digest is
+    /// the token's SHA-256 digest.
     pub fn with_pepper(self, pepper: Option<Arc<Pepper>>) -> Self {
-        if pepper.is_none() && self.grant.pepper.is_none() {
+        if pepper.is_none() && self.pepper().is_none() {
             self
         } else {
-            self.regrant(|grant| grant.pepper = pepper)
+            self.with_digest_form(pepper.map_or(DigestForm::Plain, DigestForm::Peppered))
+        }
+    }
+
+    /// Sets the salt with which another system computed the digest of a key, instead of a pepper.
+    ///
+    /// For keys that are found by an id. A store over tables of your own sets it in each record that
+    /// it returns, and returns its [`SaltedDigests`](crate::secret::SaltedDigests) from
+    /// [`salted_digests`](crate::CredentialStore::salted_digests):
+    ///
+    /// ```
+    /// use tower_api_key::{secret::*, store::{Record, StoreError}};
+    ///
+    /// # struct Row { organization: String, salt: Vec<u8>, sha256: [u8; 32] }
+    /// fn record(id: &str, row: &Row, salted: &SaltedDigests) -> Result<Record, StoreError> {
+    ///     let salt = salted.salt("sha256-prefix", &row.salt)?;
+    ///     let digest = Digest::from_bytes(row.sha256);
+    ///     Ok(Record::org_key(id, digest, row.organization.as_str()).with_salt(salt))
+    /// }
+    /// ```
+    pub fn with_salt(self, salt: Salt) -> Self {
+        self.with_digest_form(DigestForm::Salted(salt))
+    }
+
+    /// Sets how the digest was computed.
+    pub(crate) fn with_digest_form(self, form: DigestForm) -> Self {
+        if form.is_plain() && self.digest_form().is_plain() {
+            self
+        } else {
+            self.regrant(|grant| grant.digest_form = form)
         }
     }
 
@@ -289,9 +318,20 @@ impl Record {
         self.organization().is_some() || self.role().is_some() || !self.scopes().is_empty()
     }
 
+    /// Returns how the digest was computed.
+    #[inline]
+    pub(crate) fn digest_form(&self) -> &DigestForm {
+        &self.grant.digest_form
+    }
+
     /// Returns the pepper the digest was computed with.
     pub(crate) fn pepper(&self) -> Option<&Pepper> {
-        self.grant.pepper.as_deref()
+        self.digest_form().pepper()
+    }
+
+    /// Returns the salt the digest was computed with.
+    pub(crate) fn salt(&self) -> Option<&Salt> {
+        self.digest_form().salt()
     }
 
     /// Returns whether to rehash the digest.
@@ -351,7 +391,8 @@ impl Record {
     }
 
     /// Returns the digest of the whole token; for a key from a store with
-    /// [peppers](crate::secret::Peppers), the digest under its pepper.
+    /// [peppers](crate::secret::Peppers), the digest under its pepper; for one with a
+    /// [salt](crate::secret::Salt), the salted digest.
     #[must_use]
     pub fn digest(&self) -> &Digest {
         &self.digest
@@ -405,7 +446,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::secret::Peppers;
+    use crate::secret::{Peppers, SaltedDigests, SaltedSha256};
 
     #[test]
     fn the_last_setter_counts() {
@@ -417,6 +458,18 @@ mod tests {
             .with_outdated(false);
         assert!(record.pepper().is_none() && !record.is_outdated());
         assert!(record.with_outdated(true).is_outdated());
+        let pepper = || peppers.named("test").cloned();
+        let salted = key().with_pepper(pepper()).with_salt(salt(b"a"));
+        assert!(salted.salt().is_some() && salted.pepper().is_none());
+        let unpeppered = salted.clone().with_pepper(None);
+        assert!(unpeppered.salt().is_some(), "it has no pepper to take away");
+        let peppered = salted.with_pepper(pepper());
+        assert!(peppered.salt().is_none() && peppered.pepper().is_some());
+    }
+
+    fn salt(bytes: &[u8]) -> Salt {
+        let salted = SaltedDigests::new(SaltedSha256::SaltFirst).unwrap();
+        salted.salt("sha256-prefix", bytes).unwrap()
     }
 
     fn key() -> Record {
@@ -470,6 +523,8 @@ mod tests {
                 key().with_scopes(ScopeSet::from_iter(["b"])),
                 key().with_pepper(peppers.named("now").cloned()),
                 key().with_pepper(peppers.named("before").cloned()),
+                key().with_salt(salt(b"a")),
+                key().with_salt(salt(b"b")),
                 key().with_outdated(true),
             ]
         };

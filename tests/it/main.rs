@@ -117,6 +117,7 @@ mod rooms;
 mod rotation_state;
 #[cfg(all(feature = "axum", feature = "testing"))]
 mod routes;
+mod salted_keys;
 mod shapes;
 mod sources;
 #[cfg(feature = "tracing")]

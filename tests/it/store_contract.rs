@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use tower_api_key::{
     clock::UnixMillis,
+    secret::{SaltedDigests, SaltedSha256},
     store::{Cached, Directory, ManageStore, MemoryStore},
     testing::contract::{Contract, Feature},
 };
@@ -43,6 +44,11 @@ macro_rules! keeps_the_contract {
             cached($make, Duration::MAX).await;
         }
     };
+}
+
+/// Salted digests, for claims about keys that have one; stores without any must refuse them.
+fn salted() -> SaltedDigests {
+    SaltedDigests::new(SaltedSha256::SaltFirst).expect("a name")
 }
 
 /// Everything that a store of the crate is.
@@ -111,7 +117,7 @@ fn the_records_of_a_contract_fit_its_moments() {
 mod memory {
     use super::*;
 
-    keeps_the_contract!(|| async { MemoryStore::new() });
+    keeps_the_contract!(|| async { MemoryStore::new().with_salted_digests(salted()) });
 
     #[tokio::test(flavor = "multi_thread")]
     async fn behind_the_smallest_cache() {
@@ -155,9 +161,8 @@ mod sqlite {
                     .path()
                     .join(next.fetch_add(1, Ordering::Relaxed).to_string());
                 async {
-                    SqliteStore::open(path, Catalogue::anyreach())
-                        .await
-                        .expect("opens")
+                    let store = SqliteStore::open(path, Catalogue::anyreach()).await;
+                    store.expect("opens").with_salted_digests(salted())
                 }
             }
         });
@@ -270,6 +275,6 @@ mod postgres {
 
     keeps_the_contract!({
         let Some(cluster) = pg::shared() else { return };
-        || cluster.store()
+        || async { cluster.store().await.with_salted_digests(salted()) }
     });
 }

@@ -116,7 +116,7 @@ async fn no_key_is_issued_under_an_idempotency_key() {
 #[tokio::test]
 async fn nothing_is_rehashed_without_peppers() {
     let (store, presented) = (Minimal(memory()), Digest::of(b"test"));
-    assert!(store.decoy_pepper().is_none());
+    assert!(store.decoy_pepper().is_none() && store.salted_digests().is_none());
     let rehashed = store.rehash(Kind::OrgKey, "testkey", &presented).await;
     assert!(!rehashed.unwrap());
 }

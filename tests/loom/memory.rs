@@ -190,6 +190,7 @@ fn issuing(rotated: Option<CredentialInfo>, authority: Authority) -> Commit {
     let insert = NewCredential {
         info: CredentialInfo::new("k2", owner(), UnixMillis(1)),
         digest: Digest::of(b"k2"),
+        salt: None,
         idempotency: None,
     };
     let change = |before: CredentialInfo| Update {

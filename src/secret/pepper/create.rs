@@ -15,7 +15,9 @@ impl Pepper {
     /// Creates a pepper, checking its name and the length of its secret.
     fn new(name: &str, secret: &[u8]) -> Result<Self, ConfigError> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(plain) {
+        let known = (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(plain);
+        // A dot first would be a salt: both are kept in one column.
+        if !known || name.starts_with('.') {
             return Err(ConfigError::InvalidPepperName(name.into()));
         }
         if secret.len() < MIN_SECRET {
@@ -31,7 +33,7 @@ impl Pepper {
 
 impl Peppers {
     /// Creates the peppers of a store from the current one: a name of 1 to 64 letters, digits, `-`,
-    /// `_`, `.`, and a random secret of at least 32 bytes.
+    /// `_`, `.`, not beginning with `.`, and a random secret of at least 32 bytes.
     ///
     /// # Errors
     /// [`ConfigError::InvalidPepperName`], [`ConfigError::PepperTooShort`].
@@ -88,7 +90,7 @@ mod tests {
             Peppers::new("a", &[0; 31]).unwrap_err(),
             ConfigError::PepperTooShort(31)
         );
-        for name in ["", "a b", "a\0", "\u{e9}", &"x".repeat(65)] {
+        for name in ["", ".a", "a b", "a\0", "\u{e9}", &"x".repeat(65)] {
             assert_eq!(
                 Peppers::new(name, &[0; 32]).unwrap_err(),
                 ConfigError::InvalidPepperName(name.into())

@@ -5,7 +5,7 @@ use crate::{
     clock::{Clock, SystemClock, UnixMillis},
     credential::{Kind, check_credential_id},
     scope::Catalogue,
-    secret::Digest,
+    secret::{Digest, Salt, SaltedDigests},
     store::{
         AuditEvent, CredentialInfo, Owner, Record, StoreError,
         WriteError::{self, UnknownRole},
@@ -69,11 +69,16 @@ impl Commit {
     /// # Errors
     /// Those of [`ManageStore::insert`](super::ManageStore::insert) that can be detected without
     /// the store.
-    pub(super) fn inserting(record: &Record, catalogue: &Catalogue) -> Result<Self, WriteError> {
+    pub(super) fn inserting(
+        record: &Record,
+        catalogue: &Catalogue,
+        salted: Option<&SaltedDigests>,
+    ) -> Result<Self, WriteError> {
         if let Some(pepper) = record.pepper() {
             // It would be stored under two peppers, which no token matches.
             return Err(StoreError::UnknownPepper(pepper.name().into()).into());
         }
+        check_salt(record.salt(), salted)?;
         check_credential_id(record.kind(), record.id())?;
         check_grants(record)?;
         let owner = Owner::of_record(record).unwrap_or_else(|| Owner::of(record.kind(), ""));
@@ -90,6 +95,7 @@ impl Commit {
         let insert = NewCredential {
             info,
             digest: record.digest().clone(),
+            salt: record.salt().cloned(),
             idempotency: None,
         };
         Ok(Self {
@@ -107,10 +113,23 @@ pub(in crate::store) fn check_grants(record: &Record) -> Result<(), WriteError> 
     let restrictions = record.restrictions();
     match record.kind() {
         Kind::PersonalToken if record.has_grant() => Err(WriteError::GrantOnToken),
+        Kind::PersonalToken if record.salt().is_some() => Err(WriteError::SaltOnToken),
         Kind::OrgKey if restrictions.is_some_and(|only| only.organizations().is_some()) => {
             Err(WriteError::OrganizationsOnKey)
         }
         _ => Ok(()),
+    }
+}
+
+/// Refuses a salt that a store with these salted digests could not verify.
+pub(in crate::store) fn check_salt(
+    salt: Option<&Salt>,
+    salted: Option<&SaltedDigests>,
+) -> Result<(), StoreError> {
+    let known = |salt: &Salt| salted.is_some_and(|salted| salted.named(salt.name()).is_some());
+    match salt.filter(|salt| !known(salt)) {
+        Some(salt) => Err(StoreError::UnknownSaltedDigest(salt.name().into())),
+        None => Ok(()),
     }
 }
 
@@ -145,8 +164,11 @@ impl Cap {
 pub struct NewCredential {
     /// The credential's info.
     pub info: CredentialInfo,
-    /// The digest of the whole token.
+    /// The digest of the whole token, or the salted one if there is a salt.
     pub digest: Digest,
+    /// The salt of an imported key, to be stored beside its digest with its name. There is none
+    /// unless the store has [salted digests](crate::CredentialStore::salted_digests).
+    pub salt: Option<Salt>,
     /// The idempotency key under which it is issued.
     pub idempotency: Option<Idempotency>,
 }

@@ -9,7 +9,7 @@
 //!
 //! 1. Read the actor that the [`Authority`] names, keep it from changing, and call
 //!    [`Authority::permits`]. If it returns false, refuse with [`WriteError::NotPermitted`].
-//! 2. Insert [`Commit::insert`], with its digest as [`DigestPolicy::store`] returns it and its
+//! 2. Insert [`Commit::insert`], with its digest as [`DigestPolicy::store_new`] returns it and its
 //!    idempotency key. A unique index makes a second one [`WriteError::Taken`].
 //! 3. Apply each [`Update`] if the row is still as it was read; else [`WriteError::Changed`].
 //! 4. Count what is usable if there is a [`Cap`]; beyond it, refuse with
@@ -41,6 +41,7 @@ mod pseudonym;
 mod record_reader;
 mod retention;
 mod rows;
+mod salt_text;
 mod stored_digest;
 mod unused;
 mod usage;
@@ -49,8 +50,8 @@ use async_trait::async_trait;
 
 pub use attribute_columns::networks_text;
 pub use authority::{ActorState, Authority, Requirements};
-pub(super) use commit::check_grants;
 pub use commit::{Cap, Commit, EarlierIssue, Idempotency, NewCredential, Update};
+pub(super) use commit::{check_grants, check_salt};
 pub use ending::{EndStatus, EndTarget, Ending};
 pub(crate) use expiry::OPERATOR;
 pub use expiry::{ExpiryWatch, ExpiryWindow};
@@ -287,11 +288,12 @@ pub trait ManageStore: CredentialStore {
     /// # Errors
     /// [`WriteError::Taken`]; [`WriteError::InvalidId`] for an id that
     /// [`check_credential_id`](crate::credential::check_credential_id) refuses;
-    /// [`WriteError::GrantOnToken`]; [`WriteError::UnknownOrganization`] or
+    /// [`WriteError::GrantOnToken`]; [`WriteError::SaltOnToken`]; [`WriteError::UnknownOrganization`] or
     /// [`WriteError::UnknownUser`] for its owner; [`WriteError::UnknownRole`] if the record's role
     /// comes from a catalogue other than the store's.
     async fn insert(&self, record: Record) -> Result<(), WriteError> {
-        self.commit(&Commit::inserting(&record, self.catalogue())?)
+        let salted = self.salted_digests();
+        self.commit(&Commit::inserting(&record, self.catalogue(), salted)?)
             .await
     }
 

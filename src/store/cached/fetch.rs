@@ -213,11 +213,13 @@ impl Fetch {
 /// Returns whether the record is what was asked for. If it is another, the store is broken, and its
 /// answer must not be cached.
 ///
-/// A digest that was made under a pepper cannot be compared here; the layer compares it.
+/// A digest with a pepper or a salt cannot be compared here; the layer compares it.
 fn answers(record: &Record, key: &EntryKey) -> bool {
     let named = match &key.name {
         Name::Id(id) => record.id() == id.as_str(),
-        Name::Digest(words) => record.pepper().is_some() || record.digest().words() == *words,
+        Name::Digest(words) => {
+            !record.digest_form().is_plain() || record.digest().words() == *words
+        }
     };
     let elsewhere = key.kind() == Kind::PersonalToken
         && key.organization.is_some()

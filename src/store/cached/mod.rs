@@ -42,7 +42,10 @@ use self::{
     writer::EntryKind,
 };
 use super::{Change, CredentialStore, Lookup, Peek, RawKey, Record, StoreError, StoreFault};
-use crate::{observe::counters, secret::Pepper};
+use crate::{
+    observe::counters,
+    secret::{Pepper, SaltedDigests},
+};
 
 /// A cache of a store's answers.
 ///
@@ -259,6 +262,10 @@ impl<S: CredentialStore> CredentialStore for Cached<S> {
 
     fn decoy_pepper(&self) -> Option<&Pepper> {
         self.store.decoy_pepper()
+    }
+
+    fn salted_digests(&self) -> Option<&SaltedDigests> {
+        self.store.salted_digests()
     }
 
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::Cached;
 use crate::{
-    secret::Pepper,
+    secret::{Pepper, SaltedDigests},
     store::{CredentialStore, Directory, Lookup, Peek, Record, StoreError},
 };
 
@@ -49,6 +49,10 @@ impl<S: CredentialStore> CredentialStore for StoreReader<S> {
 
     fn decoy_pepper(&self) -> Option<&Pepper> {
         self.0.decoy_pepper()
+    }
+
+    fn salted_digests(&self) -> Option<&SaltedDigests> {
+        self.0.salted_digests()
     }
 
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {

@@ -15,6 +15,7 @@ pub(super) fn clone_error(error: &Arc<StoreError>) -> StoreError {
         StoreError::Corrupt(_) => StoreError::corrupt(Shared(Arc::clone(error))),
         StoreError::UnknownPepper(name) => StoreError::UnknownPepper(name.clone()),
         StoreError::PlainDigest => StoreError::PlainDigest,
+        StoreError::UnknownSaltedDigest(name) => StoreError::UnknownSaltedDigest(name.clone()),
     }
 }
 
@@ -67,6 +68,7 @@ mod tests {
             StoreFault::panicked().into(),
             StoreError::UnknownPepper("before".into()),
             StoreError::PlainDigest,
+            StoreError::UnknownSaltedDigest("theirs".into()),
         ] {
             let shared = Arc::new(error);
             assert_eq!(texts(&clone_error(&shared)), texts(&shared));

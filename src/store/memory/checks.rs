@@ -102,7 +102,10 @@ impl MemoryStore {
             } => {
                 let digest = state.token_digests.get(id);
                 digest.and_then(|digest| {
-                    let entry = self.0.tokens.with(digest, |entry| entry.resolved(&tables));
+                    let entry = self
+                        .shared
+                        .tokens
+                        .with(digest, |entry| entry.resolved(&tables));
                     let record = entry?.answer(organization, &tables).ok()?;
                     Some(ActorState::of_record(&record))
                 })

@@ -12,7 +12,7 @@ use crate::{
     store::{
         CredentialInfo, Owner, Record, Status,
         WriteError::{self, UnknownRole},
-        backend::NewCredential,
+        backend::{NewCredential, check_salt},
     },
 };
 
@@ -39,7 +39,7 @@ impl MemoryStore {
         match owner {
             Owner::Organization(_) => {
                 let mut found = Vec::new();
-                self.0.keys.for_each(|_, key| {
+                self.shared.keys.for_each(|_, key| {
                     if belongs(key, owner) {
                         found.push(complete(key));
                     }
@@ -63,7 +63,7 @@ impl MemoryStore {
     /// Returns the part of the info that the record contains. That an owner is gone is not a status
     /// of the credential itself.
     fn info_of(&self, record: &Record, owner: &Owner) -> CredentialInfo {
-        let (created_at, own) = (self.0.created_at, record.stored_scopes());
+        let (created_at, own) = (self.shared.created_at, record.stored_scopes());
         let info = CredentialInfo::of_record(record, owner.clone(), created_at, own);
         CredentialInfo {
             status: match info.status {
@@ -82,6 +82,12 @@ impl MemoryStore {
                 Record::org_key(&info.id, insert.digest.clone(), organization)
             }
             Owner::User(user) => Record::personal_token(&info.id, insert.digest.clone(), user),
+        };
+        check_salt(insert.salt.as_ref(), self.salted.as_ref())?;
+        let record = match (&insert.salt, record.kind()) {
+            (None, _) => record,
+            (Some(salt), Kind::OrgKey) => record.with_salt(salt.clone()),
+            (Some(_), Kind::PersonalToken) => return Err(WriteError::SaltOnToken),
         };
         let unknown = || UnknownRole(info.role.clone().unwrap_or_default());
         let record = record.with_rights_of(info, &self.tables());

@@ -77,7 +77,7 @@ impl MemoryStore {
             .remove_entry(id)
             .ok_or_else(|| UnknownUser(id.into()))?;
         for digest in &removed.tokens {
-            self.0.tokens.remove(digest);
+            self.shared.tokens.remove(digest);
         }
         let digests: HashSet<_> = removed.tokens.into_iter().collect();
         let ids = state

@@ -31,7 +31,7 @@ impl MemoryStore {
         id: &[u8],
         tables: &Tables,
     ) -> Result<Option<Arc<Record>>, StoreError> {
-        let Some(key) = self.0.keys.with(&ById(id), Arc::clone) else {
+        let Some(key) = self.shared.keys.with(&ById(id), Arc::clone) else {
             return Ok(None);
         };
         let resolved = key.resolved(tables);
@@ -46,7 +46,11 @@ impl MemoryStore {
         tables: &Tables,
     ) -> Result<Option<Arc<Record>>, StoreError> {
         let digest = digest.words();
-        let Some(entry) = self.0.tokens.with(&digest, |entry| entry.resolved(tables)) else {
+        let Some(entry) = self
+            .shared
+            .tokens
+            .with(&digest, |entry| entry.resolved(tables))
+        else {
             return Ok(None);
         };
         self.put_token(digest, entry.clone());

@@ -90,12 +90,12 @@ impl MemoryStore {
         match &info.owner {
             Owner::Organization(_) => {
                 if let Some(key) = self.key(info.id.as_str()) {
-                    self.0.keys.remove(&KeyId::of(&key));
+                    self.shared.keys.remove(&KeyId::of(&key));
                 }
             }
             Owner::User(user) => {
                 if let Some(digest) = state.token_digests.remove(&info.id) {
-                    self.0.tokens.remove(&digest);
+                    self.shared.tokens.remove(&digest);
                     state.removed_tokens.insert(digest);
                     if let Some(user) = state.users.get_mut(user) {
                         user.tokens.retain(|own| *own != digest);
@@ -108,7 +108,9 @@ impl MemoryStore {
     /// Returns the info of every credential whose record is one of `these`, in no order.
     fn every_info(&self, state: &State, these: impl Fn(&Record) -> bool) -> Vec<CredentialInfo> {
         let mut records: Vec<Arc<Record>> = Vec::new();
-        self.0.keys.for_each(|_, key| records.push(Arc::clone(key)));
+        self.shared
+            .keys
+            .for_each(|_, key| records.push(Arc::clone(key)));
         let tokens = state.token_digests.values();
         records.extend(tokens.filter_map(|digest| self.token(digest)));
         records.retain(|record| these(record));

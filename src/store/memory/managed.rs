@@ -22,7 +22,7 @@ use crate::{
 #[async_trait]
 impl ManageStore for MemoryStore {
     fn catalogue(&self) -> &Catalogue {
-        &self.0.catalogue
+        &self.shared.catalogue
     }
 
     fn supports_restrictions(&self) -> bool {

@@ -25,6 +25,7 @@ use super::{CredentialStore, Lookup, Peek, RawKey, Record, Status, StoreError, W
 use crate::{
     clock::{Clock, SystemClock, UnixMillis},
     scope::{Catalogue, Tables},
+    secret::SaltedDigests,
     sync::{Map, Mutex, MutexGuard, lock},
 };
 use key::{ById, KeyId};
@@ -65,7 +66,10 @@ pub(super) use state::TokenEntry;
 /// Clones share their content.
 #[derive(Clone)]
 #[must_use]
-pub struct MemoryStore(Arc<Shared>);
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+    salted: Option<SaltedDigests>,
+}
 
 /// What the clones of a store share.
 struct Shared {
@@ -90,8 +94,8 @@ impl Default for MemoryStore {
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore")
-            .field("keys", &self.0.keys.len())
-            .field("tokens", &self.0.tokens.len())
+            .field("keys", &self.shared.keys.len())
+            .field("tokens", &self.shared.tokens.len())
             .finish_non_exhaustive()
     }
 }
@@ -104,13 +108,25 @@ impl MemoryStore {
 
     /// Creates an empty store with your own roles.
     pub fn with_catalogue(catalogue: Catalogue) -> Self {
-        Self(Arc::new(Shared {
+        let shared = Shared {
             catalogue,
             created_at: SystemClock.now(),
             keys: Map::new(),
             tokens: Map::new(),
             state: Mutex::default(),
-        }))
+        };
+        Self {
+            shared: Arc::new(shared),
+            salted: None,
+        }
+    }
+
+    /// Accepts keys with these salted digests, which another system issued.
+    pub fn with_salted_digests(self, salted: SaltedDigests) -> Self {
+        Self {
+            salted: Some(salted),
+            ..self
+        }
     }
 
     /// Deletes an organization, then changes the records of its keys and of its members' tokens.
@@ -118,7 +134,7 @@ impl MemoryStore {
         let mut state = self.lock();
         let id = state.delete_organization(id)?;
         let mut of_it = Vec::new();
-        self.0.keys.for_each(|_, key| {
+        self.shared.keys.for_each(|_, key| {
             if key.organization() == Some(&id) && key.status() == Status::Active {
                 of_it.push(Arc::clone(key));
             }
@@ -165,36 +181,40 @@ impl MemoryStore {
 
     /// Returns the tables of the catalogue in force.
     fn tables(&self) -> Arc<Tables> {
-        self.0.catalogue.tables()
+        self.shared.catalogue.tables()
     }
 
     /// Returns the record of a key.
     fn key(&self, id: &str) -> Option<Arc<Record>> {
-        self.0.keys.with(&ById(id.as_bytes()), Arc::clone)
+        self.shared.keys.with(&ById(id.as_bytes()), Arc::clone)
     }
 
     /// Adds a key, or replaces the record with the same id: readers find either the old or the new
     /// one.
     fn put_key(&self, record: Record) -> Arc<Record> {
         let record = Arc::new(record);
-        self.0.keys.insert(KeyId::of(&record), Arc::clone(&record));
+        self.shared
+            .keys
+            .insert(KeyId::of(&record), Arc::clone(&record));
         record
     }
 
     /// Returns the record of a token, as it is seen from no organization.
     fn token(&self, digest: &[u64; 4]) -> Option<Arc<Record>> {
-        self.0.tokens.with(digest, |entry| Arc::clone(&entry.alone))
+        self.shared
+            .tokens
+            .with(digest, |entry| Arc::clone(&entry.alone))
     }
 
     /// Adds a token, or replaces all its records at once.
     fn put_token(&self, digest: [u64; 4], entry: TokenEntry) {
-        self.0.tokens.insert(digest, entry);
+        self.shared.tokens.insert(digest, entry);
     }
 
     /// After a writer's panic the state is as before, or has its whole change: every change is a
     /// single insert.
     fn lock(&self) -> MutexGuard<'_, State> {
-        lock(&self.0.state)
+        lock(&self.shared.state)
     }
 }
 
@@ -206,12 +226,16 @@ impl CredentialStore for MemoryStore {
             false => Peek::Unknown,
         };
         let peeked = match lookup.raw_key() {
-            RawKey::Id(id) => self.0.keys.with(&ById(id), found),
-            RawKey::Digest(digest) => self.0.tokens.with(&digest.words(), |entry| {
+            RawKey::Id(id) => self.shared.keys.with(&ById(id), found),
+            RawKey::Digest(digest) => self.shared.tokens.with(&digest.words(), |entry| {
                 found(entry.seen_from(lookup.organization()))
             }),
         };
         peeked.unwrap_or(Peek::NotFound)
+    }
+
+    fn salted_digests(&self) -> Option<&SaltedDigests> {
+        self.salted.as_ref()
     }
 
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {

@@ -140,6 +140,7 @@ macro_rules! __contract_claims {
         }
         imports {
             managed imported_digests_are_accepted_unchanged,
+            managed a_salted_import_is_accepted_with_its_secret_or_refused,
             managed invalid_imports_give_the_reason_and_change_nothing,
         }
         inputs {

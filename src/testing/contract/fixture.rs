@@ -12,8 +12,8 @@ use crate::{
     scope::{Catalogue, ScopeSet},
     secret::{Digest, Secret},
     store::{
-        CredentialStore, Directory, Lookup, LookupKey, ManageStore, Owner, Peek, Record, Status,
-        StoreError, WriteError,
+        CredentialStore, Decoys, Directory, Lookup, LookupKey, ManageStore, Owner, Peek, Record,
+        Status, StoreError, WriteError,
     },
     testing::ManualClock,
 };
@@ -148,7 +148,11 @@ impl<S: ManageStore + Directory> Fixture<S> {
             .map_err(|cause| Violation(cause.to_string()))?;
         let presented = Presented::new(&token);
         let found = self.store.find(&presented.lookup(|| None)).await?;
-        Ok(verify::check(&presented, found, self.store.decoy_pepper())
+        let decoys = Decoys::of(&self.store);
+        let verified = verify::check(&presented, found, decoys.as_ref(), |salted| {
+            Ok(salted(token.hashed))
+        });
+        Ok(verified
             .and_then(|verified| verified.live(&self.clock))
             .is_ok())
     }

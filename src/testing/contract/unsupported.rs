@@ -55,6 +55,7 @@ fn inserting(owner: Owner, change: impl FnOnce(&mut NewCredential)) -> Commit {
     let mut insert = NewCredential {
         info: CredentialInfo::new("new", owner.clone(), NOW),
         digest: digest("new"),
+        salt: None,
         idempotency: None,
     };
     change(&mut insert);

@@ -10,7 +10,10 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
-use tower_api_key::store::{CredentialStore, Directory, Lookup, MemoryStore, Record, StoreError};
+use tower_api_key::{
+    secret::SaltedDigests,
+    store::{CredentialStore, Directory, Lookup, MemoryStore, Record, StoreError},
+};
 
 /// What the store does with a lookup.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +103,10 @@ impl CredentialStore for RemoteStore {
     async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
         self.behave().await?;
         self.memory.find(lookup).await
+    }
+
+    fn salted_digests(&self) -> Option<&SaltedDigests> {
+        self.memory.salted_digests()
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     row::{PgColumns, store_error},
 };
 use tower_api_key::{
-    secret::{Digest, Pepper, Peppers},
+    secret::{Digest, Pepper, Peppers, SaltedDigests},
     store::{CredentialStore, Lookup, LookupKey, Record, StoreError},
 };
 
@@ -32,6 +32,10 @@ impl CredentialStore for PostgresStore {
 
     fn decoy_pepper(&self) -> Option<&Pepper> {
         self.peppers.as_ref().map(Peppers::current)
+    }
+
+    fn salted_digests(&self) -> Option<&SaltedDigests> {
+        self.salted.as_ref()
     }
 }
 

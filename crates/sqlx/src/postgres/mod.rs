@@ -156,7 +156,11 @@ use managed::ByOwner;
 use pool::Permits;
 use schema::Schema;
 use sql::Statements;
-use tower_api_key::{scope::Catalogue, secret::Peppers, store::StoreError};
+use tower_api_key::{
+    scope::Catalogue,
+    secret::{Peppers, SaltedDigests},
+    store::StoreError,
+};
 
 pub use feed::PostgresFeed;
 pub use migrate::migration_sql;
@@ -203,6 +207,7 @@ pub struct PostgresStore {
     pool: PgPool,
     catalogue: Catalogue,
     peppers: Option<Peppers>,
+    salted: Option<SaltedDigests>,
     schema: Schema,
     statements: Arc<Statements>,
     by_owner: Arc<ByOwner>,
@@ -230,6 +235,7 @@ impl PostgresStore {
             pool,
             catalogue,
             peppers: None,
+            salted: None,
             statements,
             by_owner,
             permits,
@@ -248,6 +254,7 @@ impl PostgresStore {
             Schema::new(name).ok_or_else(|| SetupError::InvalidSchema { name: name.into() })?;
         Ok(Self {
             peppers: self.peppers,
+            salted: self.salted,
             lost_commits_allowed: self.lost_commits_allowed,
             ..Self::with_parts(self.pool, self.catalogue, schema)
         })
@@ -271,6 +278,20 @@ impl PostgresStore {
     pub fn with_peppers(self, peppers: Peppers) -> Self {
         Self {
             peppers: Some(peppers),
+            ..self
+        }
+    }
+
+    /// Accepts keys with these salted digests, which another system issued: import them with
+    /// [`Import::with_salt`](tower_api_key::manage::Import::with_salt). Give every node the
+    /// same ones: without them it answers 503 for such keys.
+    ///
+    /// Peppers are not applied to them, and a store whose peppers
+    /// [exclude plain digests](Peppers::without_plain_digests) refuses them.
+    #[must_use]
+    pub fn with_salted_digests(self, salted: SaltedDigests) -> Self {
+        Self {
+            salted: Some(salted),
             ..self
         }
     }

@@ -18,7 +18,7 @@ impl PostgresStore {
 
     /// Returns how digests are stored.
     pub(super) fn digests(&self) -> DigestPolicy<'_> {
-        DigestPolicy::new(self.peppers.as_ref())
+        DigestPolicy::new(self.peppers.as_ref()).with_salted_digests(self.salted.as_ref())
     }
 }
 

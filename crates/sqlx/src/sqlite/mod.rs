@@ -53,7 +53,11 @@ use crate::{IntoPool, SetupError};
 use file::DatabaseFile;
 use open::Opened;
 use reader::ACQUIRE_TIMEOUT;
-use tower_api_key::{scope::Catalogue, secret::Peppers, store::StoreError};
+use tower_api_key::{
+    scope::Catalogue,
+    secret::{Peppers, SaltedDigests},
+    store::StoreError,
+};
 use writer::Writer;
 
 pub use feed::SqliteFeed;
@@ -106,6 +110,7 @@ pub struct SqliteStore {
     pool: SqlitePool,
     catalogue: Catalogue,
     peppers: Option<Peppers>,
+    salted: Option<SaltedDigests>,
     /// The statement that finds a token, with as many candidates for its digest as peppers demand.
     token_query: Arc<str>,
     writer: Arc<Writer>,
@@ -218,6 +223,7 @@ impl SqliteStore {
             pool,
             catalogue,
             peppers: None,
+            salted: None,
             token_query: row::token_query(1).into(),
             writer: Arc::new(Writer::new(opened.options, opened.connection)),
             file: opened.file.map(Arc::new),
@@ -233,6 +239,20 @@ impl SqliteStore {
         Self {
             peppers: Some(peppers),
             token_query: row::token_query(candidates).into(),
+            ..self
+        }
+    }
+
+    /// Accepts keys with these salted digests, which another system issued: import them with
+    /// [`Import::with_salt`](tower_api_key::manage::Import::with_salt). Give every store over the same file the
+    /// same ones: without them it answers 503 for such keys.
+    ///
+    /// Peppers are not applied to them, and a store whose peppers
+    /// [exclude plain digests](Peppers::without_plain_digests) refuses them.
+    #[must_use]
+    pub fn with_salted_digests(self, salted: SaltedDigests) -> Self {
+        Self {
+            salted: Some(salted),
             ..self
         }
     }

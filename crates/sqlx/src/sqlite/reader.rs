@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::SqliteStore;
 use tower_api_key::{
-    secret::{Pepper, Peppers},
+    secret::{Pepper, Peppers, SaltedDigests},
     store::{CredentialStore, Lookup, LookupKey, Record, StoreError},
 };
 
@@ -39,6 +39,10 @@ impl CredentialStore for SqliteStore {
 
     fn decoy_pepper(&self) -> Option<&Pepper> {
         self.peppers.as_ref().map(Peppers::current)
+    }
+
+    fn salted_digests(&self) -> Option<&SaltedDigests> {
+        self.salted.as_ref()
     }
 }
 

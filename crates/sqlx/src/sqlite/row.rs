@@ -89,7 +89,7 @@ impl SqliteStore {
 
     /// Returns how digests are stored.
     pub(super) fn digests(&self) -> DigestPolicy<'_> {
-        DigestPolicy::new(self.peppers.as_ref())
+        DigestPolicy::new(self.peppers.as_ref()).with_salted_digests(self.salted.as_ref())
     }
 
     /// Finds a key, with the state of its organization.

@@ -31,6 +31,7 @@ mod postgres_logs;
 mod postgres_managed;
 mod postgres_prune;
 mod postgres_rights;
+mod salted;
 mod skipped;
 mod sqlite;
 mod sqlite_faults;

@@ -140,6 +140,7 @@ fn insert_commit(info: CredentialInfo) -> Commit {
     let insert = Some(NewCredential {
         info,
         digest,
+        salt: None,
         idempotency: None,
     });
     Commit {

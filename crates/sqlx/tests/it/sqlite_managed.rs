@@ -152,6 +152,7 @@ fn new_credential(info: CredentialInfo) -> NewCredential {
     NewCredential {
         info,
         digest,
+        salt: None,
         idempotency: None,
     }
 }

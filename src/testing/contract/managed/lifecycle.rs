@@ -167,6 +167,7 @@ fn deleting(before: &CredentialInfo, read: &CredentialInfo, events: &[AuditEvent
     commit.insert = Some(NewCredential {
         info: fresh,
         digest: Digest::of(b"fresh"),
+        salt: None,
         idempotency: None,
     });
     commit.changes.push(Update {
@@ -188,6 +189,7 @@ where
         commit.insert = Some(NewCredential {
             info: CredentialInfo::new(id, owner, UnixMillis(0)),
             digest: Digest::of(b"a digest of a test"),
+            salt: None,
             idempotency: None,
         });
         let outcome = fixture.store.commit(&commit).await;

@@ -92,7 +92,7 @@ impl PostgresStore {
         if self.is_kept(db, owner, &new.digest).await? {
             return Err(Taken(info.id.as_str().into()));
         }
-        let stored = self.digests().store(&new.digest);
+        let stored = self.digests().store_new(new)?;
         let scopes = info
             .scopes
             .as_ref()
@@ -131,7 +131,7 @@ impl PostgresStore {
             .bind(millis(info.rotated_at))
             .bind(key)
             .bind(request)
-            .bind(stored.pepper)
+            .bind(stored.pepper.as_deref())
             .bind(own_scopes)
             .bind(organizations)
             .bind(attributes.description)

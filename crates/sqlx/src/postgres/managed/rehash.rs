@@ -41,7 +41,7 @@ impl PostgresStore {
                 .bind(kind.as_str())
                 .bind(id)
                 .bind(stored.digest.to_bytes().to_vec())
-                .bind(stored.pepper);
+                .bind(stored.pepper.as_deref());
             let rehashed = query.execute(db).await.map_err(store_error)?;
             expect_rows(rehashed.rows_affected(), 1, "credentials")?;
             Ok(true)

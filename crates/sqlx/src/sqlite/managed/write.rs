@@ -162,13 +162,14 @@ async fn add(
     let NewCredential {
         info,
         digest,
+        salt: _, // `store_new` knows it
         idempotency,
     } = insert;
     check_credential_id(info.kind(), info.id.as_str())?;
     if is_kept(db, owner, digest, digests).await? || is_removed(db, insert, digests).await? {
         return Err(WriteError::Taken(info.id.as_str().into()));
     }
-    let stored = digests.store(digest);
+    let stored = digests.store_new(insert)?;
     let digest = stored.digest.to_bytes().to_vec();
     let scopes = info
         .scopes
@@ -201,7 +202,7 @@ async fn add(
         .bind(info.rotated_at.map(|moment| moment.0))
         .bind(key)
         .bind(request)
-        .bind(stored.pepper)
+        .bind(stored.pepper.as_deref())
         .bind(own_scopes)
         .bind(organizations);
     let insert = bind_attributes(insert, &info.attributes);
