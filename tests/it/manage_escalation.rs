@@ -1,6 +1,13 @@
 //! Management never grants more than its caller holds: random creators request random credentials.
 
-use std::{net::IpAddr, sync::Arc};
+mod calls;
+
+use crate::support::now;
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, LazyLock},
+};
 use tower_api_key::{
     clock::UnixMillis,
     credential::Kind,
@@ -14,9 +21,15 @@ use tower_api_key::{
     testing::{ManualClock, principal},
 };
 
-use proptest::{prelude::*, test_runner::FileFailurePersistence};
+use proptest::{
+    prelude::*,
+    test_runner::{FileFailurePersistence, RngAlgorithm},
+};
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
+
+/// Shared by the stores of all cases: to build one takes longer than a case.
+static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(Catalogue::anyreach);
 
 /// What a creator holds or requests.
 #[derive(Clone, Debug)]
@@ -27,10 +40,9 @@ enum Grant {
 
 impl Grant {
     fn scopes(&self) -> ScopeSet {
-        let catalogue = Catalogue::anyreach();
         match self {
-            Self::Role(role) => catalogue.scopes_of(role).unwrap(),
-            Self::Scopes(scopes) => catalogue.expand(scopes.iter().map(String::as_str)),
+            Self::Role(role) => CATALOGUE.scopes_of(role).unwrap(),
+            Self::Scopes(scopes) => CATALOGUE.expand(scopes.iter().map(String::as_str)),
         }
     }
 }
@@ -45,7 +57,7 @@ enum IssueRequest {
 
 /// The scopes of an administrator, which are all scopes.
 fn every_scope() -> Vec<String> {
-    let every = Catalogue::anyreach().scopes_of("admin").unwrap();
+    let every = CATALOGUE.scopes_of("admin").unwrap();
     every.iter().map(str::to_owned).collect()
 }
 
@@ -98,7 +110,7 @@ async fn run(
     request: &IssueRequest,
     end: Option<UnixMillis>,
 ) -> Result<Arc<Record>, ManageError> {
-    let store = MemoryStore::new();
+    let store = MemoryStore::with_catalogue(CATALOGUE.clone());
     store.create_organization("org_own", None).await.unwrap();
     store.create_organization("org_other", None).await.unwrap();
     let manager = Manager::new(store.clone()).with_clock(ManualClock::at(NOW));
@@ -213,7 +225,7 @@ enum TokenRequest {
 
 /// A store with Alice, who is a member of all organizations, in some as an admin.
 async fn alice(admin: [bool; 3]) -> Manager<MemoryStore> {
-    let store = MemoryStore::new();
+    let store = MemoryStore::with_catalogue(CATALOGUE.clone());
     store.create_user("alice").await.unwrap();
     for (organization, admin) in ORGANIZATIONS.into_iter().zip(admin) {
         store.create_organization(organization, None).await.unwrap();
@@ -348,7 +360,7 @@ async fn run_conditional(
     asked: &Conditions,
     request: ConditionRequest,
 ) -> Result<Conditions, ManageError> {
-    let store = MemoryStore::new();
+    let store = MemoryStore::with_catalogue(CATALOGUE.clone());
     store.create_organization("org_own", None).await.unwrap();
     let manager = Manager::new(store.clone()).with_clock(ManualClock::at(NOW));
     let under = |conditions: &Conditions| Attributes::default().with_conditions(conditions.clone());
@@ -391,12 +403,17 @@ async fn run_conditional(
     Ok(granted.attributes.conditions)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 100_000,
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
         failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
+        rng_algorithm: RngAlgorithm::XorShift, // the default takes a quarter of the time
         ..ProptestConfig::default()
-    })]
+    }
+}
+
+proptest! {
+    #![proptest_config(config(100_000))]
 
     /// Everything that is granted is within what the creator holds, and everything within it is
     /// granted.
@@ -404,8 +421,7 @@ proptest! {
     fn a_child_never_holds_more_than_its_creator(
         held in creator(), own_end in expiry(), request in request(), end in expiry(),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let outcome = runtime.block_on(run(&held, own_end, &request, end));
+        let outcome = now(run(&held, own_end, &request, end));
         let creator = held.scopes();
         let lasts = |end: Option<UnixMillis>| {
             own_end.is_none_or(|own| end.is_some_and(|end| end <= own))
@@ -444,11 +460,10 @@ proptest! {
         ],
         acting in proptest::option::of(0..3_usize),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         // Where it may not act it makes no request, so there it is no actor.
         let listed = |at: usize| both.0.1.as_ref().is_none_or(|all| all.contains(&ORGANIZATIONS[at]));
         let acting = acting.filter(|at| listed(*at));
-        let (own, granted) = runtime.block_on(run_token(admin, &both, request, acting));
+        let (own, granted) = now(run_token(admin, &both, request, acting));
         let (creator, child) = &both;
         let expand = |scopes: &Vec<String>| Grant::Scopes(scopes.clone()).scopes();
         let scopes = creator.0.as_ref().is_none_or(|most| {
@@ -483,8 +498,7 @@ proptest! {
             ConditionRequest::Edit,
         ]),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let granted = runtime.block_on(run_conditional(&own, &asked, request));
+        let granted = now(run_conditional(&own, &asked, request));
         let nowhere = Conditions::default().with_networks([]);
         let narrows = request == ConditionRequest::Edit && nowhere.cover(&asked);
         prop_assert_eq!(granted.is_ok(), own.cover(&asked) || narrows, "{:?}", granted.as_ref().err());

@@ -1,7 +1,7 @@
 //! Every store of the crate keeps the contract: by itself, behind a pointer, and behind a cache
 //! with any time to live.
 
-use std::{sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use tower_api_key::{
     clock::UnixMillis,
@@ -277,4 +277,48 @@ mod postgres {
         let Some(cluster) = pg::shared() else { return };
         || async { cluster.store().await.with_salted_digests(salted()) }
     });
+}
+
+/// A new call that takes an id, a key or a cursor is tried with those of other owners too.
+#[test]
+fn the_isolation_matrix_has_every_call() {
+    // They ask for no actor, and find what they change by themselves.
+    let of_the_service = [
+        "expire_unused",
+        "expiry_events",
+        "flush",
+        "insert",
+        "record_uses",
+        "rehash",
+        "run",
+        "run_expiry_watch",
+        "run_retention",
+        "run_usage_recorder",
+        "sweep",
+        "unused",
+        "watch_expiry",
+    ];
+    let read = |folder: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let files = fs::read_dir(path).unwrap().map(|file| file.unwrap().path());
+        files
+            .map(|file| fs::read_to_string(file).unwrap())
+            .collect::<String>()
+    };
+    let matrix = read("src/testing/contract/managed/isolation");
+    let store = include_str!("../../src/store/backend/mod.rs");
+    let mut counted = 0;
+    for (source, begin, receiver) in [
+        (read("src/manage").as_str(), "    pub async fn ", "manager"),
+        (store, "    async fn ", "store"),
+    ] {
+        let names = source.lines().filter_map(|line| line.strip_prefix(begin));
+        for name in names.map(|rest| rest.split(['(', '<']).next().unwrap()) {
+            let is_tried = matrix.contains(&format!("{receiver}.{name}("));
+            let is_excepted = of_the_service.contains(&name);
+            assert!(is_tried != is_excepted, "{receiver}.{name}");
+            counted += 1;
+        }
+    }
+    assert!(counted > 30, "{counted}");
 }

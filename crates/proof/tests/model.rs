@@ -225,6 +225,7 @@ fn a_token_presented_before_its_import_is_accepted_after_the_deadline_of_lookups
         hold: false,
         at: 0,
         address: 0,
+        agent: 0,
     });
     let call = |actor, call, details| {
         Step::Call(CallStep {

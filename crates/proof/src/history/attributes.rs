@@ -1,8 +1,12 @@
-//! Turns the numbers of a step into attributes, edits, and where a request comes from and goes to.
+//! Turns the numbers of a step into attributes, edits, thresholds, and where a request comes from and
+//! goes to.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
-use crate::model::{Attributes, Conditions, Edit, Surroundings};
+use crate::model::{Attributes, Conditions, Edit, Keeps, Millis, Surroundings};
 
 /// What the layers of a node can check: each node has one of each.
 pub const SURROUNDINGS: [Surroundings; 5] = [
@@ -18,6 +22,48 @@ const fn at(environment: Option<&'static str>, finds_addresses: bool) -> Surroun
         environment,
         finds_addresses,
     }
+}
+
+/// What a service of a node keeps of last uses, in some services nothing: of each two nodes mostly the
+/// first one keeps both.
+pub fn keeps(node: usize, at: Surroundings) -> Keeps {
+    let [live, test, no_environment, no_addresses, _] = SURROUNDINGS;
+    let first = node.is_multiple_of(2);
+    let finds = if first { live } else { test };
+    Keeps {
+        address: at == finds || at == no_addresses,
+        user_agent: at == live && first || at == no_environment,
+    }
+}
+
+/// Few user agents: some of which only a part is kept, or nothing.
+pub(super) fn user_agent(number: u8) -> Option<Vec<u8>> {
+    Some(match number % 8 {
+        0 => return None,
+        1..=3 => b"curl/8.5.0".to_vec(),
+        4 => "é".repeat(201).into_bytes(),
+        5 => b"tab\tand \xff".to_vec(),
+        6 => b"\t".to_vec(),
+        _ => b"Mozilla/5.0 'quoted' \"twice\" {}".to_vec(),
+    })
+}
+
+/// Some of these thresholds, or none.
+pub(super) fn thresholds(number: u8) -> BTreeSet<Millis> {
+    const DAY: Millis = 86_400_000;
+    let all = [
+        1,
+        1_000,
+        60_000,
+        3_600_000,
+        DAY,
+        DAY + 1,
+        7 * DAY,
+        365 * DAY,
+    ];
+    let chosen = all.into_iter().enumerate();
+    let chosen = chosen.filter(|(bit, _)| number >> bit & 1 == 1);
+    chosen.map(|(_, threshold)| threshold).collect()
 }
 
 /// Mostly a service that can check everything.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    attributes::{address, attributes, edit, pair, surroundings},
+    attributes::{address, attributes, edit, pair, surroundings, user_agent},
     step::{
         ActorForm, ArrangeStep, CallForm, CallStep, LineForm, OrganizationForm, RequestStep,
         TokenForm,
@@ -74,6 +74,7 @@ impl Scene {
             route: step.route,
             target: self.organization(step.target),
             address: address(step.address),
+            user_agent: user_agent(step.agent),
             at: surroundings(step.at),
         }
     }

@@ -35,8 +35,8 @@ pub enum Step {
     PassBound(u8),
     /// The log of changes is pruned.
     Prune,
-    /// A node reports credentials that expire.
-    WatchExpiry(u8),
+    /// A node reports credentials that expire, before some of the thresholds.
+    WatchExpiry(u8, u8),
     /// A node expires credentials of one kind that were not used for this many days.
     ExpireUnused(u8, Kind, u8),
     /// A node removes what ended at least this many hours ago.
@@ -66,6 +66,8 @@ pub struct RequestStep {
     pub at: u8,
     /// From which address.
     pub address: u8,
+    /// With which user agent.
+    pub agent: u8,
 }
 
 /// What is sent of a token.
@@ -233,9 +235,9 @@ impl Step {
         let [kind, node, a, b, c, d, ..] = raw;
         match kind {
             0..=182 => Self::Request(RequestStep::of(raw)),
-            183..=229 => Self::Call(CallStep::of(raw)),
-            230 => match b % 3 {
-                0 => Self::WatchExpiry(node),
+            183..=227 => Self::Call(CallStep::of(raw)),
+            228..=230 => match b % 3 {
+                0 => Self::WatchExpiry(node, c),
                 1 if a % 2 == 0 => Self::ExpireUnused(node, Kind::Key, c % 3),
                 1 => Self::ExpireUnused(node, Kind::Token, c % 3),
                 _ => Self::Sweep(node, hours(a)),
@@ -344,6 +346,7 @@ impl RequestStep {
             hold: hold % 3 == 0,
             at,
             address,
+            agent: hold / 3,
         }
     }
 }

@@ -20,6 +20,8 @@ pub struct Request {
     pub target: String,
     /// Where it comes from, if that can be known.
     pub address: Option<IpAddr>,
+    /// The bytes of its `User-Agent`.
+    pub user_agent: Option<Vec<u8>>,
     /// What the service that it goes to can check.
     pub at: Surroundings,
 }

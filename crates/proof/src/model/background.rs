@@ -1,12 +1,11 @@
 //! The background tasks: reports of credentials that expire, expiry of unused ones, and removal of old
 //! ones.
 
-use super::{By, Credential, Kind, Millis, Owner, Stage, State, Status, Stored, World};
+use std::collections::BTreeSet;
+
+use super::{By, Credential, Kind, Millis, Origin, Owner, Stage, State, Status, Stored, World};
 
 const DAY: Millis = 24 * 3_600_000;
-
-/// How long before their expiry credentials are reported.
-pub const THRESHOLDS: [Millis; 2] = [DAY, 7 * DAY];
 
 /// How long after its end an overlap is reported.
 const SETTLED: Millis = 60_000;
@@ -15,17 +14,18 @@ const SETTLED: Millis = 60_000;
 const BEHIND: Millis = 25 * 3_600_000;
 
 impl World {
-    /// Reports what expires soon and overlaps that have ended, once for each threshold; returns how
-    /// many.
-    pub fn watch_expiry(&mut self, now: Millis) -> usize {
+    /// Reports what expires within one of the thresholds, and overlaps that have ended, once for
+    /// each threshold; returns how many. If several thresholds have passed, only the shortest counts.
+    pub fn watch_expiry(&mut self, now: Millis, thresholds: &BTreeSet<Millis>) -> usize {
         self.changes += 1;
         let known = self.trail.len();
-        let [day, week] = THRESHOLDS;
-        for (threshold, after, through) in [
-            (0, now - 7 * DAY, now - SETTLED),
-            (day, now, now + day),
-            (week, now + day, now + week),
-        ] {
+        let mut windows = vec![(0, now - 7 * DAY, now - SETTLED)];
+        let mut shorter = 0;
+        for threshold in thresholds {
+            windows.push((*threshold, now + shorter, now + threshold));
+            shorter = *threshold;
+        }
+        for (threshold, after, through) in windows {
             let before = self.watched.entry(threshold).or_insert(Millis::MIN);
             let after = after.max(*before);
             *before = through.max(*before);
@@ -112,6 +112,7 @@ impl World {
         for stored in self.credentials.values_mut() {
             if is_over(stored.shown.last_used_at) {
                 (stored.shown.first_used_at, stored.shown.last_used_at) = (None, None);
+                stored.shown.last_origin = Origin::default();
                 stored.stage = Stage::default();
             }
         }

@@ -21,13 +21,13 @@
 //! |---|---|
 //! | each call of a `Manager`, by operators, sessions and principals that were accepted earlier | a store that fails, hangs or panics |
 //! | requests with every kind of credential and header, on each kind of route | gRPC, the browser guard, other texts and prefixes |
-//! | requests from a few addresses, to services of an environment | proxies, conditions of a service's own |
+//! | requests from a few addresses and with a few user agents, to services of an environment | proxies, conditions of a service's own |
 //! | changes of organizations, users and memberships | damaged rows, changes by hand |
 //! | clocks that are moved both ways, and differ between nodes | time that passes while a call waits |
 //! | several nodes with caches of their own, a feed that is lost and restored | a bounded time to live, a cache that evicts |
 //! | a node that restarts, a call that is dropped half-way, two calls at once | more than two calls at once, a power failure |
-//! | last uses, collected by each node | peppers and rehashing |
-//! | reports of expiry, expiry of unused credentials, removal of old ones | a sweep beside other changes |
+//! | last uses, collected by each node, with an address and a user agent from some services | peppers and rehashing |
+//! | reports of expiry before thresholds that change, expiry of unused credentials, removal of old ones | a sweep or a report beside other changes, and the outbox of the reports |
 
 mod answer;
 mod arrange;
@@ -46,11 +46,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use answer::{Answer, Limits, Principal, Request, Route};
 pub use arrange::Arrangement;
 pub use attributes::{Attributes, Conditions, Edit, Surroundings};
-pub use background::THRESHOLDS;
 pub(crate) use call::Repeatable;
 pub use call::{Actor, Call, Filter, Grant, Issue, Minted, Outcome, Rejected, Rotate, State};
 pub(crate) use uses::Stage;
-pub use uses::Uses;
+pub use uses::{Keeps, Origin, Uses};
 
 /// Milliseconds since 1970.
 pub type Millis = i64;
@@ -122,6 +121,8 @@ pub struct Credential {
     pub first_used_at: Option<Millis>,
     /// The last recorded use.
     pub last_used_at: Option<Millis>,
+    /// Where it came from.
+    pub last_origin: Origin,
     /// The credential that it replaced.
     pub rotated_from: Option<String>,
     /// The credential that replaced it.

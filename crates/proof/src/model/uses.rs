@@ -1,8 +1,8 @@
 //! Last uses: each node collects them, and writes them now and then.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
-use super::{By, Kind, Millis, World};
+use super::{By, Kind, Millis, Request, World};
 
 /// Uses of one credential within this time count as one.
 const RESOLUTION: Millis = 1_000;
@@ -13,6 +13,43 @@ const APART: [(Millis, Millis); 3] = [
     (86_400_000, 86_400_000),
 ];
 
+/// What a service keeps of a use beside its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keeps {
+    /// The address, if the service finds it.
+    pub address: bool,
+    /// The user agent.
+    pub user_agent: bool,
+}
+
+/// Where a use came from, as far as that is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The client's address.
+    pub address: Option<IpAddr>,
+    /// The beginning of the user agent, without control characters.
+    pub user_agent: Option<String>,
+}
+
+impl Origin {
+    /// Returns what a service keeps of a request.
+    #[must_use]
+    pub fn of(request: &Request, keeps: Keeps) -> Self {
+        let address = request.address.filter(|_| request.at.finds_addresses);
+        let agent = request.user_agent.as_deref().map(String::from_utf8_lossy);
+        let shown = agent.map(|agent| -> String {
+            let visible = agent.chars().filter(|c| !c.is_control());
+            visible.take(200).collect()
+        });
+        Self {
+            address: address
+                .filter(|_| keeps.address)
+                .map(|it| it.to_canonical()),
+            user_agent: shown.filter(|text| keeps.user_agent && !text.is_empty()),
+        }
+    }
+}
+
 /// The uses that one node has collected.
 #[derive(Clone, Debug, Default)]
 pub struct Uses(BTreeMap<(Kind, String), Use>);
@@ -22,15 +59,17 @@ struct Use {
     at: Millis,
     /// Whether the node knew of the rotation when it accepted the credential.
     after_rotation: bool,
+    origin: Origin,
     written: bool,
 }
 
 impl Uses {
     /// Notes a use at `now`.
-    pub fn note(&mut self, kind: Kind, id: &str, rotated: bool, now: Millis) {
+    pub fn note(&mut self, kind: Kind, id: &str, rotated: bool, now: Millis, origin: Origin) {
         let new = Use {
             at: now,
             after_rotation: rotated,
+            origin,
             written: false,
         };
         let found = self
@@ -38,12 +77,12 @@ impl Uses {
             .entry((kind, id.into()))
             .or_insert_with(|| new.clone());
         if rotated && !found.after_rotation {
-            *found = Use {
-                at: now.max(found.at),
-                ..new
-            };
+            (found.after_rotation, found.written) = (true, false);
+            if now >= found.at {
+                (found.at, found.origin) = (now, new.origin);
+            }
         } else if now >= found.at + RESOLUTION {
-            (found.at, found.written) = (now, false);
+            (found.at, found.origin, found.written) = (now, new.origin, false);
         }
     }
 
@@ -52,7 +91,7 @@ impl Uses {
         world.changes += 1;
         self.0.retain(|_, used| !used.written);
         for ((kind, id), used) in &mut self.0 {
-            world.record_use(*kind, id, used.at, used.after_rotation);
+            world.record_use(*kind, id, used);
             used.written = true;
         }
         self.0.len()
@@ -75,7 +114,8 @@ pub(crate) enum Stage {
 
 impl World {
     /// Records a use. The first one of a successor, and some of what it replaced, are audit events.
-    fn record_use(&mut self, kind: Kind, id: &str, at: Millis, after_rotation: bool) {
+    fn record_use(&mut self, kind: Kind, id: &str, used: &Use) {
+        let (at, after_rotation) = (used.at, used.after_rotation);
         let Some(stored) = self.credentials.get_mut(&(kind, id.to_owned())) else {
             return;
         };
@@ -99,7 +139,10 @@ impl World {
         if is_due || stage > reported {
             let first = shown.first_used_at.unwrap_or(at);
             stored.shown.first_used_at = Some(first.min(at));
-            stored.shown.last_used_at = shown.last_used_at.max(Some(at));
+            if shown.last_used_at.is_none_or(|last| at >= last) {
+                stored.shown.last_used_at = Some(at);
+                stored.shown.last_origin = used.origin.clone();
+            }
             stored.stage = stage;
         }
         let mut event = |action, related: &Option<String>| {

@@ -17,8 +17,8 @@ use tower_api_key::{
 
 use super::attributes::{attributes, real_attributes};
 use crate::model::{
-    By, Credential, Event, Filter, Grant, Issue, Kind, Limits, Minted, Outcome, Owner, Principal,
-    State, Status,
+    By, Credential, Event, Filter, Grant, Issue, Kind, Limits, Minted, Origin, Outcome, Owner,
+    Principal, State, Status,
 };
 
 pub(super) fn write_error(error: &WriteError) -> &'static str {
@@ -119,6 +119,10 @@ pub(super) fn credential(info: &CredentialInfo) -> Credential {
         expires_at: info.expires_at.map(|end| end.0),
         first_used_at: info.first_used_at.map(|used| used.0),
         last_used_at: info.last_used_at.map(|used| used.0),
+        last_origin: Origin {
+            address: info.last_address,
+            user_agent: info.last_user_agent.as_deref().map(Into::into),
+        },
         rotated_from: info.rotated_from.as_ref().map(|id| id.as_str().into()),
         rotated_to: info.rotated_to.as_ref().map(|id| id.as_str().into()),
         rotated_at: info.rotated_at.map(|then| then.0),

@@ -5,11 +5,11 @@ mod calls;
 mod convert;
 mod service;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 pub use convert::real_owner;
 use convert::{real_kind, write_error};
-use http::Request as HttpRequest;
+use http::{HeaderValue, Request as HttpRequest, header::USER_AGENT};
 use service::{Peer, Service, answer, checking, service};
 use tower::ServiceExt as _;
 use tower_api_key::{
@@ -19,9 +19,9 @@ use tower_api_key::{
     testing::ManualClock,
 };
 
-use super::attributes::SURROUNDINGS;
+use super::attributes::{SURROUNDINGS, keeps};
 use crate::model::{
-    Answer, Arrangement, CAP, Call, Kind, Millis, Minted, Outcome, Request, Route, THRESHOLDS,
+    Answer, Arrangement, CAP, Call, Keeps, Kind, Millis, Minted, Outcome, Request, Route,
 };
 
 /// Everything that a node needs of a store.
@@ -50,15 +50,20 @@ const ROUTES: [Route; 7] = [
 ];
 
 impl<S: Store> Node<S> {
-    /// Creates a node that has collected no uses.
-    pub fn new(store: S, clock: &ManualClock) -> Self {
+    /// Creates a node that has collected no uses. Its number is for what it keeps of them.
+    pub fn new(number: usize, store: S, clock: &ManualClock) -> Self {
         let uses = LastUse::new();
         let auth = AuthLayer::new(store.clone())
             .with_clock(clock.clone())
             .with_deadline(Duration::from_secs(60));
-        let noting = auth.clone().with_last_use(uses.clone());
-        let services = [noting, auth].map(|auth| {
-            let layers = SURROUNDINGS.iter().map(|at| checking(auth.clone(), *at));
+        let services = [true, false].map(|notes| {
+            let layers = SURROUNDINGS.iter().map(|at| {
+                let auth = checking(auth.clone(), *at);
+                match notes {
+                    true => auth.with_last_use(keeping(&uses, keeps(number, *at))),
+                    false => auth,
+                }
+            });
             let routes = |auth| ROUTES.map(|route| service(&auth, &store, route)).into();
             layers.map(routes).collect()
         });
@@ -87,6 +92,11 @@ impl<S: Store> Node<S> {
                     http.headers_mut().append(name, value);
                 }
             }
+        }
+        if let Some(agent) = &request.user_agent
+            && let Ok(agent) = HeaderValue::from_bytes(agent)
+        {
+            http.headers_mut().insert(USER_AGENT, agent);
         }
         if let Some(address) = request.address {
             http.extensions_mut().insert(Peer(address));
@@ -147,8 +157,9 @@ impl<S: Store> Node<S> {
     }
 
     /// Reports credentials that expire, and returns how many; `None` if the store fails.
-    pub async fn watch_expiry(&self) -> Option<usize> {
-        let watch = ExpiryWatch::before(THRESHOLDS.map(millis)).ok()?;
+    pub async fn watch_expiry(&self, thresholds: &BTreeSet<Millis>) -> Option<usize> {
+        let descending = thresholds.iter().rev().copied();
+        let watch = ExpiryWatch::before(descending.map(millis)).ok()?;
         self.manager.watch_expiry(&watch).await.ok()
     }
 
@@ -178,6 +189,18 @@ impl<S: Store> Node<S> {
     pub async fn write_uses(&self) -> Option<usize> {
         self.manager.record_uses(&self.uses).await.ok()
     }
+}
+
+/// Returns uses that keep so much of each.
+fn keeping(uses: &LastUse, keeps: Keeps) -> LastUse {
+    let mut keeping = uses.clone();
+    if keeps.address {
+        keeping = keeping.with_client_address();
+    }
+    if keeps.user_agent {
+        keeping = keeping.with_user_agent();
+    }
+    keeping
 }
 
 fn millis(time: Millis) -> Duration {

@@ -1,14 +1,19 @@
 //! The background tasks.
 
 use super::{Changed, Checked, Run, Site};
-use crate::model::{Kind, Millis, Owner};
+use crate::{
+    history::attributes::thresholds,
+    model::{Kind, Millis, Owner},
+};
 
 const HOUR: Millis = 3_600_000;
 
 impl<S: Site> Run<'_, S> {
-    pub(super) async fn watch_expiry(&mut self, at: usize) -> Checked {
-        let got = self.node(at)?.watch_expiry().await;
-        let expected = self.world.watch_expiry(self.now(at));
+    /// The thresholds of another node, or of this one before, may have been others.
+    pub(super) async fn watch_expiry(&mut self, at: usize, thresholds: u8) -> Checked {
+        let thresholds = self::thresholds(thresholds);
+        let got = self.node(at)?.watch_expiry(&thresholds).await;
+        let expected = self.world.watch_expiry(self.now(at), &thresholds);
         self.agree("reported", at, expected, got).await
     }
 

@@ -49,7 +49,7 @@ pub async fn run<S: Site>(site: &mut S, number: u64, history: &[Step]) -> Checke
 impl<'s, S: Site> Run<'s, S> {
     fn new(site: &'s mut S, number: u64) -> Self {
         let nodes = (0..S::NODES)
-            .map(|at| Node::new(site.store(at), site.clock(at)))
+            .map(|at| Node::new(at, site.store(at), site.clock(at)))
             .collect();
         Self {
             nodes,
@@ -126,7 +126,9 @@ impl<'s, S: Site> Run<'s, S> {
                 self.site.prune().await;
                 Ok(())
             }
-            Step::WatchExpiry(node) => self.watch_expiry(self.number(node)).await,
+            Step::WatchExpiry(node, thresholds) => {
+                self.watch_expiry(self.number(node), thresholds).await
+            }
             Step::ExpireUnused(node, kind, days) => {
                 self.expire_unused(self.number(node), kind, days).await
             }

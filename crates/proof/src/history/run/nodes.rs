@@ -18,7 +18,7 @@ impl<S: Site> Run<'_, S> {
 
     pub(super) async fn restart(&mut self, at: usize) {
         self.site.restart(at).await;
-        let node = Node::new(self.site.store(at), self.site.clock(at));
+        let node = Node::new(at, self.site.store(at), self.site.clock(at));
         if let (Some(old), Some(beside)) = (self.nodes.get_mut(at), self.beside.get_mut(at)) {
             *old = node;
             *beside = Beside::default();

@@ -4,8 +4,8 @@ use tower_api_key::Principal as Caller;
 
 use super::{Checked, Run, Site, same::looks_like};
 use crate::{
-    history::{resolve::MOST_HELD, step::RequestStep},
-    model::{Answer, Principal, Request, Route, World},
+    history::{attributes::keeps, resolve::MOST_HELD, step::RequestStep},
+    model::{Answer, Origin, Principal, Request, Route, World},
 };
 
 impl<S: Site> Run<'_, S> {
@@ -41,7 +41,9 @@ impl<S: Site> Run<'_, S> {
             return Ok(());
         }
         if let Some((kind, id, rotated)) = self.world.used_by(now, &request) {
-            self.beside(at)?.uses.note(kind, &id, rotated, now);
+            let origin = Origin::of(&request, keeps(at, request.at));
+            let uses = &mut self.beside(at)?.uses;
+            uses.note(kind, &id, rotated, now, origin);
         }
         if let (Answer::Accepted(principal), Some(caller), true) = (expected, caller, step.holds())
         {

@@ -5,8 +5,8 @@ use super::{
     checks::{check_attributes, check_expiry, check_held, check_known, check_name, check_unit},
 };
 use crate::model::{
-    Actor, Credential, Issue, Kind, LATEST_EXPIRY, MAX_OVERLAP, Millis, Minted, Outcome, Owner,
-    Rejected, Repeatable, Rotate, State, Status, World, has_passed, names,
+    Actor, Credential, Issue, Kind, LATEST_EXPIRY, MAX_OVERLAP, Millis, Minted, Origin, Outcome,
+    Owner, Rejected, Repeatable, Rotate, State, Status, World, has_passed, names,
 };
 
 impl World {
@@ -198,6 +198,7 @@ fn fresh(minted: Option<&Minted>, owner: &Owner, issue: &Issue, now: Millis) -> 
         expires_at: issue.expires_at,
         first_used_at: None,
         last_used_at: None,
+        last_origin: Origin::default(),
         rotated_from: None,
         rotated_to: None,
         rotated_at: None,

@@ -56,6 +56,7 @@ impl World {
             route,
             target: String::new(),
             address: None,
+            user_agent: None,
             at: Surroundings {
                 environment: None,
                 finds_addresses: false,
