@@ -30,6 +30,7 @@ pub use browser::ExposedCredential;
 pub(crate) use conditions::Checks;
 use http::{HeaderMap, HeaderName, Method, Request, header};
 pub(crate) use live::Authorized;
+use live::Live;
 pub(crate) use presented::Presented;
 pub use source::CredentialSource;
 pub(crate) use sources::Sources;
@@ -140,12 +141,11 @@ impl Policy {
         decoys: Option<&Decoys<'_>>,
     ) -> Result<Principal, Denial> {
         let headers = request.headers;
-        // The same work when the id is unknown.
-        let verified = verify::check(presented, found?, decoys, |salted| {
-            let token = |token: &Token<'_>| salted(token.hashed);
-            self.sources.with_token(headers, &self.format, token)
-        })?;
-        let live = verified.live(&*self.clock)?;
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => return Err(self.failed(headers, presented, error, decoys)),
+        };
+        let live = self.prove(headers, presented, found, decoys)?;
         if let Some(guard) = &self.browser_guard {
             guard.check(headers, live.record())?;
         }
@@ -159,6 +159,42 @@ impl Policy {
             self.note(uses, &principal, presented, request);
         }
         Ok(principal)
+    }
+
+    /// Checks the secret, and that the credential may be used.
+    #[inline]
+    fn prove(
+        &self,
+        headers: &HeaderMap,
+        presented: &Presented<'_>,
+        found: Option<Arc<Record>>,
+        decoys: Option<&Decoys<'_>>,
+    ) -> Result<Live, Denial> {
+        // The same work when the id is unknown.
+        let verified = verify::check(presented, found, decoys, |salted| {
+            let token = |token: &Token<'_>| salted(token.hashed);
+            self.sources.with_token(headers, &self.format, token)
+        })?;
+        verified.live(&*self.clock)
+    }
+
+    /// Returns the denial of a request whose lookup failed. That a credential is there, and only its
+    /// role is unknown, is told to nobody who does not have it.
+    #[cold]
+    fn failed(
+        &self,
+        headers: &HeaderMap,
+        presented: &Presented<'_>,
+        error: StoreError,
+        decoys: Option<&Decoys<'_>>,
+    ) -> Denial {
+        let Some(record) = error.found().cloned() else {
+            return error.into();
+        };
+        match self.prove(headers, presented, Some(Arc::clone(&record)), decoys) {
+            Ok(_) => Denial::about(error.into(), record),
+            Err(denial) => denial,
+        }
     }
 
     #[inline]

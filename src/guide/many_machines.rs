@@ -116,8 +116,9 @@
 //! | a scope that routes need | first the catalogue, then the routes that accept it |
 //!
 //! A credential whose role the node's catalogue lacks, its own or that of the membership that it is
-//! used with, is refused with 503 (`record_corrupt`), since its rights are unknown there. It keeps
-//! no rights from an earlier catalogue. The node emits an event at `ERROR` with the role's name and
+//! used with, is refused with 503 (`record_corrupt`), since its rights are unknown there. A wrong
+//! secret, and a credential that has ended, get the same 401 as ever. It keeps no rights from an
+//! earlier catalogue. The node emits an event at `ERROR` with the role's name and
 //! counts `tower_api_key_unknown_roles_total` (see [`observe`](mod@crate::observe)), once for each
 //! call of the store. As an actor in a [`Manager`](crate::manage::Manager) such a credential
 //! changes no others.

@@ -98,7 +98,16 @@ impl<S: ManageStore> Manager<S> {
         // A flood of unknown ids must not delay a revocation, nor what a cache knew a moment ago.
         let lookup = presented.lookup(|| None).uncached();
         let found = deadline
-            .hold(async { Ok(self.store.find(&lookup).await?) })
+            .hold(async {
+                match self.store.find(&lookup).await {
+                    // One whose role is unknown can be ended, too.
+                    Err(error) => match error.found() {
+                        Some(record) => Ok(Some(Arc::clone(record))),
+                        None => Err(error.into()),
+                    },
+                    Ok(found) => Ok(found),
+                }
+            })
             .await?;
         let decoys = Decoys::of(&self.store);
         let verified = verify::check(&presented, found, decoys.as_ref(), |salted| {

@@ -1,6 +1,8 @@
 //! Records that a store keeps: what they are resolved from, so that they follow a catalogue that is
 //! replaced.
 
+use std::sync::Arc;
+
 use super::{CredentialInfo, Grant, Record, Restrictions, StoreError, grant::StoredRights};
 use crate::{
     credential::Kind,
@@ -109,11 +111,35 @@ impl Grant {
     }
 }
 
+/// Why a credential that was found cannot be returned: the catalogue does not have its role.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{error}")]
+pub(super) struct WithoutRole {
+    error: ConfigError,
+    record: Arc<Record>,
+}
+
 /// Reports that a record has a role which the catalogue does not have, and returns the error of its
-/// lookup.
+/// lookup. The error [knows](StoreError::found) the record, without its rights.
 pub(super) fn unknown_role(record: &Record, error: ConfigError) -> StoreError {
     if let ConfigError::UnknownRole(role) = &error {
         observe::unknown_role(record.kind(), record.id(), role);
     }
-    StoreError::corrupt(error)
+    let record = Arc::new(record.clone());
+    StoreError::corrupt(WithoutRole { error, record })
+}
+
+impl StoreError {
+    /// Returns the credential that a failed lookup has found, if only its role is unknown. It grants
+    /// nothing; who presents it is refused as with any other until the secret is proved.
+    pub(crate) fn found(&self) -> Option<&Arc<Record>> {
+        Some(&self.without_role()?.record)
+    }
+
+    pub(super) fn without_role(&self) -> Option<&WithoutRole> {
+        match self {
+            Self::Corrupt(source) => source.downcast_ref(),
+            _ => None,
+        }
+    }
 }

@@ -169,3 +169,70 @@ async fn a_scope_that_is_listed_many_times_is_stored_once() {
     let expanded = store.catalogue().expand(many());
     assert_eq!(expanded.iter().collect::<Vec<_>>(), ["a", "b", "c", MANAGE]);
 }
+
+/// Asks with each of these tokens, and returns the answers without those parts that differ between
+/// any two requests.
+async fn answers<S: CredentialStore + Clone>(store: &S, tokens: &[&str]) -> Vec<(u16, String)> {
+    let auth = AuthLayer::new(store.clone());
+    let mut answers = Vec::new();
+    for token in tokens {
+        let answer = ask(&auth, bearer(token)).await;
+        answers.push((answer.status, answer.body));
+    }
+    answers
+}
+
+/// Whether a credential exists is told to nobody who does not have it, also while its role is
+/// missing; and a leaked one can be revoked.
+async fn an_unknown_role_shows_no_credential<S>(store: S)
+where
+    S: ManageStore + Directory + Clone,
+{
+    let catalogue = store.catalogue().clone();
+    for id in ["known", "dead", "leaked"] {
+        let record = Record::org_key(id, Digest::of(format!("ak_{id}.test").as_bytes()), ORG);
+        let record = record.with_role("viewer", &catalogue).unwrap();
+        store.insert(record).await.unwrap();
+    }
+    let owner = Owner::Organization(ORG.into());
+    store.delete(&owner, "dead").await.unwrap();
+    let cached = Cached::new(store.clone()).with_ttl(Duration::MAX);
+    let without = Catalogue::builder().role("admin", ["a"]).build().unwrap();
+    catalogue.replace(without);
+    let tokens = [
+        "ak_unknown.x",
+        "ak_known.x",
+        "ak_dead.x",
+        "ak_dead.test",
+        "ak_known.test",
+    ];
+    for answers in [
+        answers(&store, &tokens).await,
+        answers(&cached, &tokens).await,
+    ] {
+        let [unknown, others @ .., good] = &answers[..] else {
+            panic!("{answers:?}");
+        };
+        assert_eq!(unknown.0, 401);
+        assert!(others.iter().all(|answer| answer == unknown), "{answers:?}");
+        assert_eq!(good.0, 503);
+    }
+    let manager = Manager::new(cached.clone());
+    let found = manager.find_presented("ak_leaked.test").await.unwrap();
+    assert_eq!(found.id.as_str(), "leaked");
+    let wrong = manager.revoke_presented("ak_leaked.x", None).await;
+    assert!(matches!(wrong, Err(ManageError::UnknownCredential)));
+    manager
+        .revoke_presented("ak_leaked.test", None)
+        .await
+        .unwrap();
+    catalogue.replace(implying());
+    let revoked = answers(&store, &["ak_leaked.test", "ak_known.test"]).await;
+    assert_eq!((revoked[0].0, revoked[1].0), (401, 200));
+}
+
+#[tokio::test]
+async fn a_credential_with_an_unknown_role_is_shown_to_its_bearer_alone_and_can_be_revoked() {
+    an_unknown_role_shows_no_credential(memory().await).await;
+    an_unknown_role_shows_no_credential(sqlite().await).await;
+}

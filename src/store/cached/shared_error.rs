@@ -12,7 +12,10 @@ pub(super) fn clone_error(error: &Arc<StoreError>) -> StoreError {
             Some(fault) => fault.clone().into(),
             None => StoreError::unavailable(Shared(Arc::clone(error))),
         },
-        StoreError::Corrupt(_) => StoreError::corrupt(Shared(Arc::clone(error))),
+        StoreError::Corrupt(_) => match error.without_role() {
+            Some(without_role) => StoreError::corrupt(without_role.clone()),
+            None => StoreError::corrupt(Shared(Arc::clone(error))),
+        },
         StoreError::UnknownPepper(name) => StoreError::UnknownPepper(name.clone()),
         StoreError::PlainDigest => StoreError::PlainDigest,
         StoreError::UnknownSaltedDigest(name) => StoreError::UnknownSaltedDigest(name.clone()),
