@@ -61,7 +61,7 @@ pub(crate) fn check(
     }
 }
 
-/// Compares like [`matches`], after the digests with peppers and salts were computed.
+/// Compares like [`matches()`], after the digests with peppers and salts were computed.
 #[inline(never)] // most stores have plain digests alone
 fn matches_computed(
     presented: &Presented<'_>,

@@ -21,7 +21,7 @@ use crate::{
 /// [salted digest](Self::with_salt) of it, and its other known properties.
 ///
 /// A key's id is the part of its token between prefix and dot, or for a key without one that of
-/// [`key_id_of_digest`](crate::credential::key_id_of_digest). A key without a role and scopes may
+/// [`key_id_of_digest`]. A key without a role and scopes may
 /// do nothing.
 ///
 /// ```

@@ -162,11 +162,9 @@ impl NewToken {
 pub(super) fn scope_list<T: Into<Box<str>>>(
     scopes: impl IntoIterator<Item = T>,
 ) -> Box<[Box<str>]> {
-    let mut named = HashSet::new();
+    let mut named = HashSet::<Box<str>>::new();
     let scopes = scopes.into_iter().map(Into::into);
-    scopes
-        .filter(|scope: &Box<str>| named.insert(scope.clone()))
-        .collect()
+    scopes.filter(|scope| named.insert(scope.clone())).collect()
 }
 
 impl IssueRequest {

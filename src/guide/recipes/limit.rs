@@ -12,14 +12,16 @@ use axum::{
 };
 use tower_api_key::{Principal, credential::Kind};
 
+/// A key and a token may have the same id.
+type Credential = (Kind, String);
+
 /// How many requests each key may send in a window of time.
 #[derive(Clone)]
 pub struct PerKey {
     pub max: u32,
     pub window: Duration,
-    /// When the window of a credential began, and its requests since. A key and a token may have
-    /// the same id.
-    counts: Arc<Mutex<HashMap<(Kind, String), (Instant, u32)>>>,
+    /// When the window of a credential began, and its requests since.
+    counts: Arc<Mutex<HashMap<Credential, (Instant, u32)>>>,
 }
 
 impl PerKey {
