@@ -123,10 +123,8 @@ fn key(input: &Input) -> u16 {
         && row.has_flags(&["deleted", "rotated"])
         && row.digest().is_some()
         && row.word("organization_id").is_some()
-        && row.has_texts(&["pepper"])
+        && row.has_texts(&["pepper", "role"])
         && row.has_numbers(&["expires_at"])
-        && row.has_role()
-        && row.has_list("scopes")
         && row.has_attributes();
     let expected = key_digest(input);
     let deleted = row.word("status") == Some("deleted");
@@ -136,10 +134,14 @@ fn key(input: &Input) -> u16 {
     let live = row.word("status") == Some("active")
         && row.cell("deleted") == &Cell::Number(0)
         && row.lasts_beyond(NOW);
-    match (
-        live && expected == row.digest(),
-        row.accepts(input.peer.address()),
-    ) {
+    let proved = live && expected == row.digest();
+    if !row.has_role() {
+        return if proved { 503 } else { 401 };
+    }
+    if !row.has_list("scopes") {
+        return 503;
+    }
+    match (proved, row.accepts(input.peer.address())) {
         (true, true) => 200,
         (true, false) => 403,
         (false, _) => 401,
@@ -158,8 +160,7 @@ fn token(input: &Input) -> u16 {
         && row.has_numbers(&["expires_at"])
         && row.has_list("own_scopes")
         && row.has_list("own_organizations")
-        && row.has_attributes()
-        && (!member || row.has_role());
+        && row.has_attributes();
     let expected = input.peppers.digest(row, TOKEN);
     if !readable || expected.is_none() || expected != row.digest() {
         return 503; // found by a digest that the row does not have
@@ -167,6 +168,9 @@ fn token(input: &Input) -> u16 {
     let live = row.word("status") == Some("active")
         && row.cell("enabled") == &Cell::Number(1)
         && row.lasts_beyond(NOW);
+    if member && !row.has_role() {
+        return if live { 503 } else { 401 };
+    }
     let listed = row.words("own_organizations");
     let listed = listed.is_none_or(|listed| listed.iter().any(|one| one == "org_a"));
     match (live, input.organization, member && listed) {
