@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tokio::time::timeout;
 use tower_api_key::{
     scope::Catalogue,
@@ -133,8 +132,8 @@ async fn a_postgres_store_can_be_opened_again_after_a_dropped_close() {
 
 #[tokio::test]
 async fn a_sqlite_file_can_be_opened_after_a_dropped_call() {
-    let files: Vec<TempDir> = (0..100).map(|_| tempfile::tempdir().unwrap()).collect();
-    let path = |polls: usize| files[polls].path().join("keys.db");
+    let directory = tempfile::tempdir().unwrap();
+    let path = |polls: usize| directory.path().join(format!("{polls}.db"));
     let works = async |polls: usize| {
         let store = SqliteStore::open(path(polls), Catalogue::anyreach()).await;
         let store = store.unwrap();
