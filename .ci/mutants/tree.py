@@ -1,6 +1,7 @@
 """The copy of the repository that has the mutants in it."""
 
 import collections
+import itertools
 import json
 import pathlib
 import subprocess
@@ -72,8 +73,8 @@ class Tree:
 
     def blamed(self, message, mutants):
         """The numbers of the mutants that an error of the compiler is about: whose code has the
-        error's place, or else a place that the error mentions, or else those in the same
-        function."""
+        error's place, or else a place that the error mentions, or else those in the block that
+        begins on its line: the arms of a `match`."""
         primary = [span for span in message["spans"] if span["is_primary"]]
         everywhere = list(message["spans"])
         for child in message["children"]:
@@ -99,12 +100,17 @@ class Tree:
         return {max(found, key=lambda branch: branch.start).number} if found else set()
 
     def nearby(self, mutant, span):
-        """Whether the mutant is on a line of the span, in the tree."""
+        """Whether the mutant is on a line of the span or of the block that begins there, in the
+        tree."""
         if mutant.file != span["file_name"] or mutant.unplaced:
             return False
-        text = (self.at / mutant.file).read_text().splitlines()
-        lines = text[span["line_start"] - 1 : span["line_end"]]
-        return any(f"::on({mutant.number})" in line for line in lines)
+        first, *others = (self.at / mutant.file).read_text().splitlines()[span["line_start"] - 1 :]
+        block = itertools.takewhile(lambda line: indent(line) > indent(first), others)
+        return any(f"::on({mutant.number})" in line for line in [first, *block])
+
+
+def indent(line):
+    return len(line) - len(line.lstrip()) if line.strip() else 1000
 
 
 def outermost(span):

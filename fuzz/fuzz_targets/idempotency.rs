@@ -149,6 +149,7 @@ impl Request {
         let grant = match &self.grant {
             _ if OWNERS[owner].0 == Kind::PersonalToken => Grant::Nothing,
             Grant::Scopes(none) if none.is_empty() => Grant::Nothing,
+            Grant::Scopes(scopes) => Grant::Scopes(each_once(scopes)),
             grant => grant.clone(),
         };
         Self {
@@ -194,4 +195,15 @@ impl Request {
             .issue_key(&actor(owner), new.with_idempotency_key(key))
             .await
     }
+}
+
+/// Returns the list that a request has: in the order given, each scope once.
+fn each_once(scopes: &[bool]) -> Vec<bool> {
+    let mut list = Vec::new();
+    for scope in scopes {
+        if !list.contains(scope) {
+            list.push(*scope);
+        }
+    }
+    list
 }
