@@ -57,9 +57,10 @@
 //! The client itself learns of it from a response header, if the layer has
 //! [`with_rotation_header`](crate::AuthLayer::with_rotation_header).
 //!
-//! [`rotation_state`](crate::manage::Manager::rotation_state) returns when it is
-//! [safe to end](crate::manage::RotationState::SafeToEnd) the old one before that. An edit reaches
-//! one of the two alone: to narrow their conditions, edit both, or delete the old one.
+//! [`rotation_state`](crate::manage::Manager::rotation_state) tells whether the old one is still
+//! used: [`SafeToEnd`](crate::manage::RotationState::SafeToEnd) if it was not used after the first
+//! use of the new one. Ask once your slowest client must have called. An edit reaches one of the two
+//! alone: to narrow their conditions, edit both, or delete the old one.
 //!
 //! # It ends
 //!

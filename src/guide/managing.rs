@@ -127,7 +127,7 @@
 //! | 403 | `not_allowed`, `scope_not_held`, `expiry_beyond_creator`, `restrictions_beyond_creator`, `conditions_beyond_creator` |
 //! | 404 | `unknown_credential`, `unknown_owner`: also for what belongs to another owner |
 //! | 409 | `deleted`, `disabled`, `already_rotated`, `idempotency_conflict`, `issued_inactive`, `cap_reached`, `taken`, `busy` |
-//! | 422 | `invalid_name`, `invalid_id`, `expiry_in_past`, `expiry_too_far`, `expiry_beyond_policy`, `unknown_role`, `unknown_scope`, `stale_cursor`, `invalid_idempotency_key`, `overlap_too_long`, `too_many_organizations`, `restrictions_unsupported`, `invalid_attributes`, `attributes_unsupported`, `salt_needs_id`, `unknown_salted_digest` |
+//! | 422 | `invalid_name`, `invalid_id`, `expiry_in_past`, `expiry_too_far`, `expiry_beyond_policy`, `unknown_role`, `unknown_scope`, `stale_cursor`, `invalid_idempotency_key`, `overlap_too_long`, `too_many_organizations`, `restrictions_unsupported`, `invalid_attributes`, `attributes_unsupported`, `salt_needs_id`, `salt_without_pepper`, `unknown_salted_digest` |
 //! | 503 | [`Unavailable`](crate::manage::ManageError::Unavailable): the store failed, or did not answer in time |
 //!
 //! A client that did not receive the response repeats the request with the same idempotency key.

@@ -106,14 +106,14 @@
 //!
 //! # Salted digests
 //!
-//! The other system may have a salt in each row, and keep SHA-256(salt ‖ token) or
-//! HMAC-SHA-256(salt, token):
+//! The other system may have a salt in each row, and keep SHA-256(salt ‖ token):
 //!
 //! | id | salt | hash |
 //! |---|---|---|
-//! | `billing` | `38663361` | `1180…` |
+//! | `billing` | `d1f0a7c2` | `1180…` |
 //!
-//! Tell the store how such a digest is computed, and import each row with its salt:
+//! Tell the store how such a digest is computed, import each row with its salt, and try a key that
+//! you have: a wrong guess about salts or their order shows only there. With the crate `hex`:
 //!
 //! ```
 //! use tower_api_key::{AuthLayer, credential::*, manage::*, secret::*, store::*};
@@ -127,35 +127,41 @@
 //! let manager = Manager::new(store.clone()).with_token_format(format.clone());
 //! let operator = Actor::operator("move", Owner::Organization("org_1".into()));
 //!
-//! # let hash = Digest::of(b"8f3ask_live_billing.not-a-real-secret").to_hex();
-//! # let export = [("billing", "38663361", hash.as_str())];
-//! for (id, salt, hash) in export {
+//! # let hash = Digest::of(b"\xd1\xf0\xa7\xc2sk_live_billing.not-a-real-secret").to_hex();
+//! let rows = [("billing", "d1f0a7c2", hash)];
+//! for (id, salt, hash) in rows {
 //!     let salt = salted.salt("sha256-prefix", &hex::decode(salt)?)?;
-//!     let import = Import::new(id, Digest::from_hex(hash)?, "moved").with_salt(salt);
+//!     let import = Import::new(id, Digest::from_hex(&hash)?, "moved").with_salt(salt);
 //!     manager.import(&operator, Kind::OrgKey, import.with_role("viewer")).await?;
 //! }
+//! let found = manager.find_presented("sk_live_billing.not-a-real-secret").await?;
+//! assert_eq!(found.id.as_str(), "billing");
 //! let auth = AuthLayer::new(store).with_token_format(format);
-//! # assert!(manager.find_presented("sk_live_billing.not-a-real-secret").await.is_ok());
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! [`SaltedSha256`](crate::secret::SaltedSha256) has the two commonest forms. For another one
-//! implement [`SaltedDigest`](crate::secret::SaltedDigest), which takes the salt and the secret and
-//! returns the digest. With a [shape](crate::credential::TokenShape::OrgKeyHashedBySecret) whose
-//! secret alone was hashed, it gets that secret.
+//! [`SaltedSha256`](crate::secret::SaltedSha256) has SHA-256 with the salt first and with the salt
+//! last. For HMAC or anything else implement [`SaltedDigest`](crate::secret::SaltedDigest), which
+//! takes the salt and the token and returns the digest. For tokens of the shape
+//! [`OrgKeyHashedBySecret`](crate::credential::TokenShape::OrgKeyHashedBySecret) it gets the secret
+//! alone; a system that has its own separator and hashed the whole token has no shape here.
 //!
+//! - Did the other system hash the bytes of a salt, or the text that it keeps of them? The latter is
+//!   usual where salts are hexadecimal: then the salt is `b"d1f0a7c2"`.
 //! - Salted keys need an id, by which their row and its salt are found. Personal tokens and keys
-//!   without an id are found by their digest: `import` refuses a salt on them (`salt_needs_id`).
-//!   Issue new ones.
+//!   without an id are found by their digest: `import` refuses a salt on a token, and on a key whose
+//!   id is [that of its digest](crate::credential::key_id_of_digest) (`salt_needs_id`). Issue new
+//!   ones.
 //! - A salted digest stays as it was imported. [Peppers](super::peppers) are not applied to it, and
-//!   a store that excludes plain digests refuses it, because it is no harder to insert than they
-//!   are.
-//! - [Rotate](super::managing#rotation) such a key to get one without a salt. When the last of them
-//!   is deleted, leave the salted digests out.
-//! - Keep the salted digests in the store as long as there are keys with them, and on every node
-//!   before you import: a node without them, or of a version that knows no salts, answers 503 for
-//!   such a key (`unknown_salted_digest`, `unknown_pepper`).
+//!   a store that excludes plain digests refuses it (`salt_without_pepper`), because it is no harder
+//!   to insert than they are.
+//! - [Rotate](super::managing#rotation) such a key to get one without a salt. Once
+//!   `SELECT count(*) FROM credentials WHERE pepper LIKE '.%'` is 0, deleted keys included, leave
+//!   the salted digests out; `expired` and `disabled` ones would be a 503, and a leaked one that was
+//!   deleted would be unknown to [`find_presented`](crate::manage::Manager::find_presented).
+//! - Have the salted digests on every node before you import: a node without them, or of a version
+//!   that knows no salts, answers 503 for such a key (`unknown_salted_digest`, `unknown_pepper`).
 //! - Each key that is presented, with a salt or without, costs one salted digest of each kind,
 //!   so that the time does not show which ids there are: for SHA-256 about what the digest of the
 //!   token itself costs.

@@ -130,6 +130,10 @@ pub enum ManageError {
     /// salt takes the place of. Issue new ones for them. Only for imports.
     #[error("a salted digest needs a key with an id; issue a new credential in its place")]
     SaltNeedsId,
+    /// The store [refuses](crate::secret::Peppers::without_plain_digests) digests without a pepper,
+    /// which a salted one is. Only for imports.
+    #[error("this service accepts no digests without a pepper, so none with a salt")]
+    SaltWithoutPepper,
     /// The store does not have the salted digest of an import, so it could not verify the key.
     #[error("this service has no salted digest {0:?}")]
     UnknownSaltedDigest(Box<str>),
@@ -237,6 +241,7 @@ impl ManageError {
             Self::UnknownSaltedDigest(_) => "unknown_salted_digest",
             Self::InvalidId(_) => "invalid_id",
             Self::Busy => "busy",
+            Self::SaltWithoutPepper => "salt_without_pepper",
             Self::Mint(_) => "no_randomness",
             Self::Unavailable(error) => error.code(),
         }

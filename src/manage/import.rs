@@ -11,7 +11,7 @@ use crate::{
     id::{CredentialId, OrgId},
     secret::{Digest, Salt, SaltedDigests},
     store::{
-        Attributes, AuditAction, CredentialInfo, ManageStore, Owner,
+        Attributes, AuditAction, CredentialInfo, ManageStore, Owner, StoreError,
         backend::{Commit, NewCredential},
         organization_list,
     },
@@ -196,7 +196,8 @@ impl<S: ManageStore> Manager<S> {
     /// for a key with a list of organizations; [`ManageError::InvalidId`];
     /// [`ManageError::TooManyOrganizations`], [`ManageError::RestrictionsUnsupported`];
     /// [`ManageError::InvalidAttributes`], [`ManageError::AttributesUnsupported`];
-    /// [`ManageError::SaltNeedsId`], [`ManageError::UnknownSaltedDigest`];
+    /// [`ManageError::SaltNeedsId`], [`ManageError::UnknownSaltedDigest`],
+    /// [`ManageError::SaltWithoutPepper`];
     /// [`ManageError::Taken`] if the id of a key, or the id or digest of a token, already exists;
     /// [`ManageError::InvalidName`],
     /// [`ManageError::ExpiryTooFar`],
@@ -226,8 +227,14 @@ impl<S: ManageStore> Manager<S> {
             insert: Some(new),
             ..Commit::new(owner, self.authority(actor, now))
         };
-        self.within_deadline(async { Ok(self.commit(&commit).await?) })
-            .await?;
-        Ok(info)
+        let made = self.within_deadline(async { Ok(self.commit(&commit).await?) });
+        match made.await {
+            Ok(()) => Ok(info),
+            // Only a salted digest is stored without a pepper.
+            Err(ManageError::Unavailable(StoreError::PlainDigest)) => {
+                Err(ManageError::SaltWithoutPepper)
+            }
+            Err(error) => Err(error),
+        }
     }
 }

@@ -133,7 +133,6 @@ impl<S: ManageStore> Manager<S> {
         for _ in 0..MAX_ATTEMPTS {
             let (insert, secret) = self.mint(&owner, &request, None, now)?;
             let insert = NewCredential {
-                salt: None,
                 idempotency: idempotency.clone(),
                 ..insert
             };

@@ -73,7 +73,8 @@ impl<S: ManageStore> Manager<S> {
     ///
     /// Use it to find out whose a reported token is, and after
     /// [`revoke_presented`](Self::revoke_presented) to look at what the credential has done. A
-    /// store that does not return deleted credentials from a lookup does not know them here either.
+    /// store that does not return deleted credentials from a lookup does not know them here either,
+    /// nor one that no longer has the pepper or the salted digest of a deleted credential.
     ///
     /// # Errors
     /// [`ManageError::UnknownCredential`] for everything that is not a credential here, however

@@ -28,7 +28,9 @@ pub enum RotationState {
     InUse,
     /// The old credential was not used later than a minute after the successor's first use, and
     /// another minute is over, by the clock of this manager, in which each node has written its uses:
-    /// end it with [`delete`](Manager::delete).
+    /// end it with [`delete`](Manager::delete). A client that has not called since the successor's
+    /// first use shows only at its next call, and the state is [`InUse`](Self::InUse) again: wait as
+    /// long as your slowest client takes between two calls.
     SafeToEnd,
     /// The old credential is deleted, disabled or expired.
     Ended,
@@ -39,6 +41,8 @@ impl<S: ManageStore> Manager<S> {
     /// [`rotate`](Self::rotate) replaced.
     ///
     /// Without [recorded uses](Self::run_usage_recorder) the successor counts as unused.
+    ///
+    /// For clients that call at least once a day, asked a day after the rotation:
     ///
     /// ```
     /// # use tower_api_key::{credential::Kind, manage::*, store::ManageStore};

@@ -179,13 +179,14 @@ fn check_scopes_held(
     rights: Rights<'_>,
     tables: &Tables,
 ) -> Result<(), ManageError> {
-    let given = match (rights.scopes, rights.role) {
-        (Some(scopes), _) => tables.expand(scopes.iter().cloned()),
-        (None, Some(role)) => tables
-            .scopes_of(role)
-            .ok_or_else(|| ManageError::UnknownRole(role.into()))?
-            .clone(),
-        (None, None) => ScopeSet::empty(),
+    let of_role = |role: &str| {
+        let scopes = tables.scopes_of(role).cloned();
+        scopes.ok_or_else(|| ManageError::UnknownRole(role.into()))
+    };
+    let of_role = rights.role.map(of_role).transpose()?;
+    let given = match rights.scopes {
+        Some(scopes) => tables.expand(scopes.iter().cloned()),
+        None => of_role.unwrap_or_else(ScopeSet::empty),
     };
     actor
         .first_missing(&given, tables)

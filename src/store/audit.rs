@@ -44,6 +44,7 @@ pub struct AuditEvent {
     /// Where the actor acted from, as passed by the service, such as the client's address.
     pub origin: Option<Box<str>>,
     /// For [`ExpiresSoon`](AuditAction::ExpiresSoon) when it expires, for
+    /// [`ExpiredUnused`](AuditAction::ExpiredUnused) when it expired, for
     /// [`OverlapEnded`](AuditAction::OverlapEnded) when the overlap ended.
     pub expires_at: Option<UnixMillis>,
     /// What the credential's attributes were set to, if the action set them: when it was issued,

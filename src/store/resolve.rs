@@ -119,13 +119,18 @@ pub(super) struct WithoutRole {
     record: Arc<Record>,
 }
 
-/// Reports that a record has a role which the catalogue does not have, and returns the error of its
-/// lookup. The error [knows](StoreError::found) the record, without its rights.
-pub(super) fn unknown_role(record: &Record, error: ConfigError) -> StoreError {
+/// Reports that a record has a role which the tables do not have, and returns the error of its
+/// lookup. The error [knows](StoreError::found) the record, without its rights; that it has none is
+/// current as long as the tables are.
+pub(super) fn unknown_role(record: &Record, error: ConfigError, tables: &Tables) -> StoreError {
     if let ConfigError::UnknownRole(role) = &error {
         observe::unknown_role(record.kind(), record.id(), role);
     }
-    let record = Arc::new(record.clone());
+    let nothing = tables.expand([""; 0]);
+    let record = Arc::new(record.clone().regrant(|grant| {
+        grant.allow_only(nothing.clone());
+        grant.hold(nothing);
+    }));
     StoreError::corrupt(WithoutRole { error, record })
 }
 

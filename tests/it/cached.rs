@@ -489,6 +489,22 @@ async fn revoked_or_refused_credentials_are_never_served_stale() {
     }
 }
 
+/// A store that cannot read one record works: what it said of it before is out of date.
+#[tokio::test]
+async fn an_unreadable_record_ends_the_stale_accept() {
+    let k1 = TestLookup::key("k1");
+    let (store, clock) = (HeldStore::new(), ManualMonotonicClock::default());
+    let cache = Cached::new(Arc::clone(&store)).with_monotonic_clock(clock.clone());
+    let cache = cache.danger_with_stale_accepts(SECOND * 100);
+    assert!(k1.is_accepted(&cache).await);
+    clock.advance(SECOND * 6);
+    for behaviour in [Behaviour::IsDamaged, Behaviour::Fails] {
+        store.set_behaviour(behaviour);
+        clock.advance(SECOND);
+        assert!(k1.ask(&cache).await.is_err(), "{behaviour:?}");
+    }
+}
+
 #[tokio::test]
 async fn expired_credentials_are_never_served_stale() {
     #[derive(Clone)]

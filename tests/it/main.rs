@@ -62,6 +62,8 @@ mod incidents;
 mod last_use;
 #[cfg(feature = "tracing")]
 mod leak;
+#[cfg(feature = "testing")]
+mod manage_background;
 mod manage_endings;
 #[cfg(feature = "testing")]
 mod manage_escalation;

@@ -3,15 +3,19 @@
 use std::time::Duration;
 
 use tower_api_key::{
-    clock::UnixMillis,
+    clock::{Clock as _, SystemClock, UnixMillis},
     credential::{Kind, TokenFormat},
-    manage::{Actor, Import, Manager, NewKey, NewToken, Rotation},
+    id::OrgId,
+    manage::{Actor, Import, ManageError, Manager, NewKey, NewToken, Rotation},
     scope::ScopeSet,
     secret::Digest,
-    store::{CredentialInfo, EffectiveStatus, Filter, MemoryStore, Owner},
+    store::{
+        Attributes, CredentialInfo, EffectiveStatus, Filter, InvalidAttributes, MemoryStore, Owner,
+        Status,
+    },
 };
 
-use crate::support::{ORG, USER, memory};
+use crate::support::{ORG, OTHER_ORG, USER, memory};
 
 const KEY: Kind = Kind::OrgKey;
 
@@ -94,6 +98,58 @@ async fn an_import_keeps_its_name_and_its_expiry() {
 }
 
 #[tokio::test]
+async fn an_import_keeps_its_attributes_and_the_organizations_of_a_token() {
+    let manager = manager();
+    let attributes = Attributes::default().with_description("of the other system");
+    for kind in [KEY, Kind::PersonalToken] {
+        let brought = import("described").with_attributes(attributes.clone());
+        let info = imported(&manager, kind, brought).await;
+        assert_eq!(
+            (info.attributes, info.organizations),
+            (attributes.clone(), None)
+        );
+    }
+    let brought = import("restricted").with_organizations([OTHER_ORG]);
+    let info = imported(&manager, Kind::PersonalToken, brought).await;
+    let expected: [OrgId; 1] = [OTHER_ORG.into()];
+    assert_eq!(info.organizations.as_deref(), Some(&expected[..]));
+}
+
+#[tokio::test]
+async fn a_description_is_refused_that_reorders_what_is_around_it() {
+    let described = |text: &str| {
+        NewKey::named("key").with_attributes(Attributes::default().with_description(text))
+    };
+    for (text, refused) in [
+        ("first line\nsecond line", false),
+        ("\u{202e}reordered", true),
+        ("with\ttab", true),
+        ("\n", true),
+    ] {
+        let issued = manager().issue_key(&operator(), described(text)).await;
+        let invalid = matches!(
+            issued,
+            Err(ManageError::InvalidAttributes(
+                InvalidAttributes::Description
+            ))
+        );
+        assert_eq!(invalid, refused, "{text:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_error_shows_the_first_200_characters_of_what_is_unknown() {
+    for (characters, shown) in [(1, 1), (200, 200), (201, 200)] {
+        let role = "\u{e4}".repeat(characters);
+        let new = NewKey::named("key").with_role(&role);
+        let issued = manager().issue_key(&operator(), new).await;
+        let error = issued.map(drop).unwrap_err();
+        let expected = format!("unknown role {:?}", "\u{e4}".repeat(shown));
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[tokio::test]
 async fn the_scopes_for_managing_keys_are_those_that_were_set() {
     let manager = manager().with_management_scopes(["agents:read"]).unwrap();
     let acting = |scope: &str| {
@@ -120,6 +176,23 @@ async fn the_longest_overlap_is_the_one_that_was_set() {
         let rotated = manager.rotate(&operator(), KEY, "testkey", rotation).await;
         assert_eq!(rotated.err().map(|error| error.code()), code);
     }
+}
+
+/// At most two of a chain are valid.
+#[tokio::test]
+async fn a_second_rotation_within_the_overlap_ends_the_first_key_and_records_when() {
+    let manager = manager();
+    let hour = || Rotation::default().with_overlap(Duration::from_secs(3600));
+    let second = manager.rotate(&operator(), KEY, "testkey", hour()).await;
+    let second = second.unwrap().info().id.clone();
+    let before = SystemClock::default().now();
+    let third = manager
+        .rotate(&operator(), KEY, second.as_str(), hour())
+        .await;
+    third.unwrap();
+    let first = manager.get(&operator(), KEY, "testkey").await.unwrap();
+    assert_eq!(first.status, Status::Deleted);
+    assert!(first.deleted_at.is_some_and(|at| at >= before), "{first:?}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tower_api_key::{
     AuthLayer, Principal,
+    credential::Kind,
     manage::{Actor, ManageError, Manager, NewKey, NewToken, Rotation},
     scope::{Catalogue, ScopeSet},
     secret::Digest,
@@ -122,7 +123,7 @@ where
     catalogue.replace(not_implying());
     let manager = Manager::new(store.clone());
     let operator = Actor::operator("test", Owner::Organization(ORG.into()));
-    let kind = tower_api_key::credential::Kind::OrgKey;
+    let kind = Kind::OrgKey;
     for (id, expected) in [
         ("role", ["b", "c"].as_slice()),
         ("explicit", &["c"]),
@@ -235,4 +236,38 @@ where
 async fn a_credential_with_an_unknown_role_is_shown_to_its_bearer_alone_and_can_be_revoked() {
     an_unknown_role_shows_no_credential(memory().await).await;
     an_unknown_role_shows_no_credential(sqlite().await).await;
+}
+
+/// A key that may manage, and one with scopes beside its role, after both roles are gone.
+async fn a_role_that_is_gone_grants_no_change<S>(store: S)
+where
+    S: ManageStore + Directory + Clone,
+{
+    let catalogue = store.catalogue().clone();
+    let of_role = |id: &str, role: &str| {
+        let record = Record::org_key(id, Digest::of(format!("ak_{id}.test").as_bytes()), ORG);
+        record.with_role(role, &catalogue).unwrap()
+    };
+    store.insert(of_role("actor", "admin")).await.unwrap();
+    let own = of_role("own", "viewer").with_scopes(ScopeSet::from_iter(["a"]));
+    store.insert(own).await.unwrap();
+    let auth = AuthLayer::new(store.clone());
+    let answer = ask(&auth, bearer("ak_actor.test")).await;
+    let actor = Actor::from_principal(answer.principal().unwrap());
+    let others = Catalogue::builder().role("other", [MANAGE, "a", "b", "c"]);
+    catalogue.replace(others.build().unwrap());
+
+    let (manager, kind) = (Manager::new(store), Kind::OrgKey);
+    let renamed = manager.rename(&actor, kind, "own", "renamed").await;
+    assert_eq!(renamed.unwrap_err().code(), "not_allowed");
+    let operator = Actor::operator("test", Owner::Organization(ORG.into()));
+    let rotated = manager.rotate(&operator, kind, "own", Rotation::default());
+    let refused = rotated.await.map(drop).unwrap_err();
+    assert_eq!(refused.code(), "unknown_role");
+}
+
+#[tokio::test]
+async fn an_actor_or_a_key_whose_role_is_gone_is_refused_alike_by_every_store() {
+    a_role_that_is_gone_grants_no_change(memory().await).await;
+    a_role_that_is_gone_grants_no_change(sqlite().await).await;
 }

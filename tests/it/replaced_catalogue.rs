@@ -14,17 +14,18 @@ use std::{
 use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 use tower_api_key::{
-    async_trait,
+    AuthLayer, async_trait,
     scope::{Catalogue, ScopeSet},
     secret::Digest,
     store::{
-        Cached, CredentialStore, Directory, Lookup, ManageStore, MemoryStore, Peek, Record,
+        Cached, CredentialStore, Directory, Lookup, ManageStore, MemoryStore, Owner, Peek, Record,
         Restrictions, StaticCredentials, StaticStore, StoreError,
     },
 };
 use tower_api_key_sqlx::SqliteStore;
 
 use crate::support::{
+    ask, bearer_in,
     held_store::{Behaviour, HeldStore, TestLookup, cache_without_expiry, filled_memory},
     logs,
     recorder::TestRecorder,
@@ -137,6 +138,67 @@ async fn a_stale_accept_is_none_of_an_old_catalogue() {
     store.memory.catalogue().replace(viewer(&[READ]));
     store.set_behaviour(Behaviour::Fails);
     held(&cache, &key).await.unwrap_err();
+}
+
+/// Refuses the token's role a few times, so that the cache keeps the failure.
+async fn refused(cache: &Cached<MemoryStore>) -> AuthLayer<Cached<MemoryStore>> {
+    let auth = AuthLayer::new(cache.clone());
+    cache.catalogue().replace(without_viewer());
+    for _ in 0..4 {
+        let answer = ask(&auth, bearer_in("pat_test_t1", "org_1")).await;
+        assert_eq!((answer.status, answer.cause()), (503, "record_corrupt"));
+    }
+    auth
+}
+
+#[tokio::test]
+async fn a_role_that_is_back_is_answered_at_once() {
+    let cache = Cached::new(filled_memory());
+    let auth = refused(&cache).await;
+    cache.catalogue().replace(viewer(&[READ]));
+    let answer = ask(&auth, bearer_in("pat_test_t1", "org_1")).await;
+    assert_eq!(answer.status, 200, "{}", answer.cause());
+}
+
+#[tokio::test]
+async fn a_member_who_is_given_a_known_role_is_answered_at_once() {
+    let cache = Cached::new(filled_memory());
+    let auth = refused(&cache).await;
+    cache.set_member("alice", "org_1", "admin").await.unwrap();
+    let answer = ask(&auth, bearer_in("pat_test_t1", "org_1")).await;
+    assert_eq!(answer.status, 200, "{}", answer.cause());
+}
+
+#[tokio::test]
+async fn a_token_that_ends_while_its_role_is_unknown_is_a_401_at_once() {
+    let cache = Cached::new(filled_memory());
+    let auth = refused(&cache).await;
+    let owner = Owner::User("alice".into());
+    cache.delete(&owner, "t1").await.unwrap();
+    let answer = ask(&auth, bearer_in("pat_test_t1", "org_1")).await;
+    assert_eq!(answer.status, 401, "{}", answer.cause());
+}
+
+/// A lookup that began before a change answers no one who came after it, also when it failed.
+#[tokio::test]
+async fn a_failed_lookup_that_began_before_a_change_is_repeated() {
+    let store = HeldStore::new();
+    let cache = cache_without_expiry(&store);
+    let key = TestLookup::key("k1");
+    let catalogue = store.memory.catalogue().clone();
+    catalogue.replace(without_viewer());
+    store.set_behaviour(Behaviour::Held);
+    let ask = || {
+        let (cache, key) = (cache.clone(), key.clone());
+        tokio::spawn(async move { held(&cache, &key).await })
+    };
+    let early = ask();
+    store.wait_until_read().await;
+    catalogue.replace(viewer(&[READ]));
+    let late = ask();
+    store.release();
+    assert_eq!(late.await.unwrap().unwrap(), [READ]);
+    assert!(early.await.unwrap().is_ok_and(|scopes| scopes == [READ]));
 }
 
 fn runtime() -> Runtime {

@@ -1,13 +1,19 @@
 //! How far a rotation is, from the recorded uses of both credentials.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tower_api_key::{
-    AuthLayer, LastUse,
+    AuthLayer, LastUse, async_trait,
     clock::{Clock as _, SystemClock},
     credential::Kind,
+    id::CredentialId,
     manage::{Actor, Manager, NewKey, Rotation, RotationState},
-    store::{Directory as _, MemoryStore, Owner},
+    scope::Catalogue,
+    store::{
+        CredentialInfo, CredentialStore, Directory as _, Lookup, ManageStore, MemoryStore, Owner,
+        Record, StoreError, WriteError,
+        backend::{Commit, Ending, ListQuery},
+    },
     testing::ManualClock,
 };
 
@@ -133,5 +139,69 @@ async fn an_old_key_that_is_used_every_second_is_in_use_all_the_time() {
         }
         assert_ne!(at.state(id).await, RotationState::SafeToEnd, "{second}");
         at.clock.advance_millis(1000);
+    }
+}
+
+/// A memory store that cannot read all of one credential.
+struct Damaged {
+    memory: MemoryStore,
+    id: CredentialId,
+}
+
+#[async_trait]
+impl CredentialStore for Damaged {
+    async fn find(&self, lookup: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        self.memory.find(lookup).await
+    }
+}
+
+#[async_trait]
+impl ManageStore for Damaged {
+    fn catalogue(&self) -> &Catalogue {
+        self.memory.catalogue()
+    }
+
+    async fn credential(
+        &self,
+        owner: &Owner,
+        id: &str,
+    ) -> Result<Option<CredentialInfo>, StoreError> {
+        let mut found = self.memory.credential(owner, id).await?;
+        if let Some(info) = &mut found {
+            info.damaged = info.id == self.id;
+        }
+        Ok(found)
+    }
+
+    async fn credentials(
+        &self,
+        owner: &Owner,
+        query: &ListQuery,
+    ) -> Result<Vec<CredentialInfo>, StoreError> {
+        self.memory.credentials(owner, query).await
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
+        self.memory.commit(commit).await
+    }
+
+    async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
+        self.memory.end(ending).await
+    }
+}
+
+#[tokio::test]
+async fn the_state_of_a_rotation_with_a_damaged_key_is_unknown() {
+    let at = Fixture::new().await;
+    let issued = at.manager.issue_key(&at.actor, NewKey::named("ci")).await;
+    let old = issued.unwrap().info().id.clone();
+    let hours = Rotation::default().with_overlap(Duration::from_secs(6 * 3600));
+    let rotated = at.manager.rotate(&at.actor, KEY, old.as_str(), hours).await;
+    let new = rotated.unwrap().info().id.clone();
+    for id in [old.clone(), new] {
+        let memory = at.manager.store().clone();
+        let manager = Manager::new(Damaged { memory, id });
+        let state = manager.rotation_state(&at.actor, KEY, old.as_str()).await;
+        assert_eq!(state.unwrap_err().code(), "damaged");
     }
 }

@@ -299,16 +299,49 @@ async fn a_store_of_ones_own_verifies_salted_keys_and_an_unknown_salted_digest_i
 
 /// Counts how often it is computed.
 #[derive(Debug)]
-struct Counting(Arc<AtomicUsize>);
+struct Counting(&'static str, Arc<AtomicUsize>);
 
 impl SaltedDigest for Counting {
     fn name(&self) -> &str {
-        "counting"
+        self.0
     }
 
     fn digest(&self, _: &[u8], secret: &[u8]) -> Digest {
-        self.0.fetch_add(1, SeqCst);
+        self.1.fetch_add(1, SeqCst);
         Digest::of(secret)
+    }
+}
+
+/// A key with one of the digests costs what an unknown one does.
+#[tokio::test]
+async fn each_salted_digest_of_the_store_is_computed_once_for_each_key() {
+    let names = ["first", "second", "third"];
+    let computed = names.map(|_| Arc::new(AtomicUsize::new(0)));
+    let [first, second, third] = [0, 1, 2].map(|at| Counting(names[at], Arc::clone(&computed[at])));
+    let salted = SaltedDigests::new(first)
+        .and_then(|salted| salted.with(second))
+        .and_then(|salted| salted.with(third))
+        .unwrap();
+    let store = memory().with_salted_digests(salted.clone());
+    let manager = manager(store.clone());
+    let secret = Digest::of(b"ak_second.not-a-real-secret");
+    let import =
+        Import::new("second", secret, "moved").with_salt(salted.salt("second", SALT).unwrap());
+    manager
+        .import(&operator(), Kind::OrgKey, import)
+        .await
+        .unwrap();
+    let auth = auth(store);
+    for token in [
+        "ak_second.not-a-real-secret",
+        "ak_second.wrong",
+        "ak_unknown.test",
+        KEY,
+    ] {
+        computed.iter().for_each(|count| count.store(0, SeqCst));
+        ask(&auth, bearer(token)).await;
+        let counts = computed.each_ref().map(|count| count.load(SeqCst));
+        assert_eq!(counts, [1, 1, 1], "{token}");
     }
 }
 
@@ -317,7 +350,7 @@ impl SaltedDigest for Counting {
 #[tokio::test]
 async fn an_unknown_id_computes_the_salted_digests_of_the_store_behind_a_cache() {
     let computed = Arc::new(AtomicUsize::new(0));
-    let salted = SaltedDigests::new(Counting(Arc::clone(&computed))).unwrap();
+    let salted = SaltedDigests::new(Counting("counting", Arc::clone(&computed))).unwrap();
     let store = memory().with_salted_digests(salted);
     let cache = Cached::new(Arc::new(RemoteStore::new(store, Behaviour::Answers)));
     assert!(cache.store().salted_digests().is_some());
@@ -328,5 +361,82 @@ async fn an_unknown_id_computes_the_salted_digests_of_the_store_behind_a_cache()
             ask(&auth, bearer(token)).await;
             assert_eq!(computed.load(SeqCst), 1, "{token}, {request}");
         }
+    }
+}
+
+/// As another system names it, which hashes in another way.
+#[derive(Debug)]
+struct Imitation;
+
+impl SaltedDigest for Imitation {
+    fn name(&self) -> &str {
+        "sha256-prefix"
+    }
+
+    fn digest(&self, _: &[u8], secret: &[u8]) -> Digest {
+        Digest::of(secret)
+    }
+}
+
+/// As a SQL store does, which keeps the name and the salt.
+#[tokio::test]
+async fn a_store_verifies_with_its_own_salted_digest_of_a_name() {
+    let store = memory().with_salted_digests(salted());
+    let foreign = SaltedDigests::new(Imitation).unwrap();
+    let foreign = || foreign.salt("sha256-prefix", SALT).unwrap();
+    let (right, wrong) = (digest(SALT, "ak_right.test"), Digest::of(b"ak_wrong.test"));
+    let import = Import::new("right", right.clone(), "moved").with_salt(foreign());
+    let manager = manager(store.clone());
+    manager
+        .import(&operator(), Kind::OrgKey, import)
+        .await
+        .unwrap();
+    store
+        .insert(Record::org_key("wrong", wrong, ORG).with_salt(foreign()))
+        .await
+        .unwrap();
+    let auth = auth(store);
+    assert_eq!(ask(&auth, bearer("ak_right.test")).await.status, 200);
+    assert_eq!(
+        ask(&auth, bearer("ak_wrong.test")).await.cause(),
+        "wrong_secret"
+    );
+}
+
+/// Takes only the salts of its own system.
+#[derive(Debug)]
+struct OfEightBytes;
+
+impl SaltedDigest for OfEightBytes {
+    fn name(&self) -> &str {
+        "eight"
+    }
+
+    fn digest(&self, salt: &[u8], secret: &[u8]) -> Digest {
+        let salt: [u8; 8] = salt.try_into().expect("test panic about a salt");
+        digest(&salt, std::str::from_utf8(secret).unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_digest_that_panics_about_other_salts_refuses_no_other_key() {
+    let salted = SaltedDigests::new(OfEightBytes).unwrap();
+    let store = memory().with_salted_digests(salted.clone());
+    let own = |salt: &[u8]| salted.salt("eight", salt).unwrap();
+    for (id, salt) in [("own", b"8-bytes." as &[u8]), ("other", b"another")] {
+        let digest = digest(salt, &format!("ak_{id}.test"));
+        let key = Record::org_key(id, digest, ORG).with_salt(own(salt));
+        store.insert(key).await.unwrap();
+    }
+    let auth = auth(store);
+    for (token, status) in [
+        (KEY, 200),
+        ("ak_unknown.test", 401),
+        ("ak_testkey.wrong", 401),
+        ("ak_own.test", 200),
+        ("ak_own.wrong", 401),
+        ("ak_other.test", 503), // its own salt makes it panic
+    ] {
+        assert_eq!(ask(&auth, bearer(token)).await.status, status, "{token}");
     }
 }

@@ -340,6 +340,13 @@ async fn the_organization_header_is_no_source_any_more() {
     assert_eq!(ask(&auth, in_header(KEY)).await.cause(), "no_credential");
     let named = ask(&auth, with(bearer(TOKEN), HEADER, ORG)).await;
     assert_eq!(id(&named), Some("token"));
+    let other = HeaderName::from_static("x-other-key");
+    let auth = auth
+        .with_source(CredentialSource::header(other.clone()))
+        .unwrap();
+    let auth = auth.with_organization_header(HeaderName::from_static(ORG_HEADER));
+    let in_other = with(request(), other.as_str(), KEY);
+    assert_eq!(id(&ask(&auth, in_other).await), Some("testkey"));
 }
 
 /// What the other authenticator adds.

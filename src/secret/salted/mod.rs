@@ -51,6 +51,11 @@ pub trait SaltedDigest: fmt::Debug + Send + Sync + 'static {
 
     /// Returns the digest that the other system keeps for a key with this salt, of 1 to 36 bytes.
     ///
+    /// It is also called, and the result ignored, with a salt of 16 zero bytes: for unknown keys,
+    /// and for those that another digest belongs to, so that all of them take equally long. Take
+    /// that length even if the other system's salts have another one; a panic would be ignored, but
+    /// also reported by the panic hook at each request.
+    ///
     /// `secret` is the whole token as it was sent, or the secret alone if the token's
     /// [shape](crate::credential::TokenShape) says so.
     fn digest(&self, salt: &[u8], secret: &[u8]) -> Digest;

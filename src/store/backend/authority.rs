@@ -11,7 +11,7 @@ use crate::{
     credential::Kind,
     id::{CredentialId, OrgId, UserId},
     scope::ScopeSet,
-    store::{Conditions, Record, Restrictions, Status},
+    store::{Conditions, Record, Restrictions, Status, StoreError},
 };
 
 /// On whose behalf a change is made, and what must still be true of that actor.
@@ -118,8 +118,8 @@ impl fmt::Debug for CheckClock {
 
 /// The current state of an actor.
 ///
-/// A store creates it: with [`of_record`](Self::of_record) for a credential, with
-/// [`user`](Self::user) for a user.
+/// A store creates it: with [`of_record`](Self::of_record) or [`of_lookup`](Self::of_lookup) for a
+/// credential, with [`user`](Self::user) for a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct ActorState {
@@ -225,6 +225,23 @@ impl ActorState {
             expires_at: record.expires_at(),
             conditions: record.conditions().cloned().unwrap_or_default(),
             restrictions: record.restrictions().cloned().unwrap_or_default(),
+        }
+    }
+
+    /// Creates the state of a credential from what its lookup returned. One whose role the catalogue
+    /// does not have holds nothing, which is not an outage.
+    ///
+    /// # Errors
+    /// Any other failure of the lookup.
+    pub fn of_lookup(
+        found: Result<Option<Record>, StoreError>,
+    ) -> Result<Option<Self>, StoreError> {
+        match found {
+            Ok(record) => Ok(record.as_ref().map(Self::of_record)),
+            Err(error) => match error.found() {
+                Some(record) => Ok(Some(Self::of_record(record))),
+                None => Err(error),
+            },
         }
     }
 

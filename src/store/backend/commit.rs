@@ -78,7 +78,8 @@ impl Commit {
             // It would be stored under two peppers, which no token matches.
             return Err(StoreError::UnknownPepper(pepper.name().into()).into());
         }
-        check_salt(record.salt(), salted)?;
+        let salt = record.salt().map(|salt| own_salt(salt, salted));
+        let salt = salt.transpose()?;
         check_credential_id(record.kind(), record.id())?;
         check_grants(record)?;
         let owner = Owner::of_record(record).unwrap_or_else(|| Owner::of(record.kind(), ""));
@@ -95,7 +96,7 @@ impl Commit {
         let insert = NewCredential {
             info,
             digest: record.digest().clone(),
-            salt: record.salt().cloned(),
+            salt,
             idempotency: None,
         };
         Ok(Self {
@@ -121,15 +122,17 @@ pub(in crate::store) fn check_grants(record: &Record) -> Result<(), WriteError> 
     }
 }
 
-/// Refuses a salt that a store with these salted digests could not verify.
-pub(in crate::store) fn check_salt(
-    salt: Option<&Salt>,
+/// Returns a salt with the store's own salted digest of its name, which verifies it from now on.
+///
+/// # Errors
+/// [`StoreError::UnknownSaltedDigest`].
+pub(in crate::store) fn own_salt(
+    salt: &Salt,
     salted: Option<&SaltedDigests>,
-) -> Result<(), StoreError> {
-    let known = |salt: &Salt| salted.is_some_and(|salted| salted.named(salt.name()).is_some());
-    match salt.filter(|salt| !known(salt)) {
-        Some(salt) => Err(StoreError::UnknownSaltedDigest(salt.name().into())),
-        None => Ok(()),
+) -> Result<Salt, StoreError> {
+    match salted {
+        Some(salted) => Ok(salted.salt(salt.name(), salt.bytes())?),
+        None => Err(StoreError::UnknownSaltedDigest(salt.name().into())),
     }
 }
 

@@ -51,7 +51,7 @@ use async_trait::async_trait;
 pub use attribute_columns::networks_text;
 pub use authority::{ActorState, Authority, Requirements};
 pub use commit::{Cap, Commit, EarlierIssue, Idempotency, NewCredential, Update};
-pub(super) use commit::{check_grants, check_salt};
+pub(super) use commit::{check_grants, own_salt};
 pub use ending::{EndStatus, EndTarget, Ending};
 pub(crate) use expiry::OPERATOR;
 pub use expiry::{ExpiryWatch, ExpiryWindow};

@@ -144,7 +144,7 @@ impl<'s> RecordReader<'s> {
 /// Grants what the row's role may do.
 fn with_role(record: Record, role: &str, tables: &Tables) -> Result<Record, StoreError> {
     let known = record.clone().with_role_of(tables, role);
-    known.map_err(|error| unknown_role(&record, error))
+    known.map_err(|error| unknown_role(&record, error, tables))
 }
 
 /// Reads what a token may do at most.

@@ -88,11 +88,21 @@ pub(super) struct Entry {
 }
 
 impl Answer {
-    /// Returns the record, if one was found.
+    /// Returns the record, if one was found; also that of a credential whose role is unknown.
     pub(super) fn record(&self) -> Option<&Arc<Record>> {
         match self {
             Self::Found(record) => Some(record),
-            Self::Unknown | Self::Failed(_) => None,
+            Self::Unknown => None,
+            Self::Failed(error) => error.found(),
+        }
+    }
+
+    /// Returns whether the store could not be asked. Any other answer says something about the
+    /// credential: also the failure to read its record, which a store returns that works.
+    pub(super) fn is_outage(&self) -> bool {
+        match self {
+            Self::Found(_) | Self::Unknown => false,
+            Self::Failed(error) => matches!(**error, StoreError::Unavailable(_)),
         }
     }
 

@@ -193,24 +193,22 @@ impl<W: ResultCell> Waiter<W> {
     }
 
     /// Returns whether the answer is valid for this caller: no change between the beginning of the
-    /// lookup and the caller's arrival concerns it, and the catalogue was not replaced meanwhile. A
-    /// failure is valid for every caller.
+    /// lookup and the caller's arrival concerns it, and the catalogue was not replaced meanwhile. An
+    /// outage is valid for every caller.
     pub(super) fn accepts(&self, answer: &Answer) -> bool {
         if !answer.is_current() {
             return false;
         }
         let (epoch, key) = (self.lookup.epoch, &self.lookup.key);
-        if self.arrived == epoch {
+        if self.arrived == epoch || answer.is_outage() {
             return true;
         }
         let changes = &lock(&self.core.writer).changes;
-        match answer {
-            Answer::Found(record) => !changes.concern(epoch, key, Some(record)),
-            Answer::Unknown => {
-                !changes.concern(epoch, key, None) && changes.may_create(key.kind()) <= epoch
-            }
-            Answer::Failed(_) => true,
-        }
+        let created = match answer {
+            Answer::Unknown => changes.may_create(key.kind()) > epoch,
+            Answer::Found(_) | Answer::Failed(_) => false,
+        };
+        !created && !changes.concern(epoch, key, answer.record().map(|record| &**record))
     }
 }
 

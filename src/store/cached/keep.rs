@@ -53,7 +53,7 @@ impl<W> Core<W> {
                 .valid_until
                 .min(on_our_clock(lookup.attempts.next_at(self.deadline))),
             Answer::Found(_) | Answer::Unknown => fill.valid_until,
-            Answer::Failed(_) => on_our_clock(self.retry_at(lookup, at)),
+            Answer::Failed(_) => on_our_clock(self.retry_at(lookup, &fill.answer, at)),
         }
     }
 
@@ -63,11 +63,13 @@ impl<W> Core<W> {
     }
 
     /// Returns when a lookup that failed at this moment may be repeated, on the clock of the
-    /// timers.
-    fn retry_at(&self, lookup: &InFlight<W>, at: Moment) -> Nanos {
-        at.timer
-            .saturating_add(FAILURE_LIFE)
-            .max(lookup.attempts.next_at(self.deadline))
+    /// timers. A store that works needs no rest.
+    fn retry_at(&self, lookup: &InFlight<W>, answer: &Answer, at: Moment) -> Nanos {
+        let soon = at.timer.saturating_add(FAILURE_LIFE);
+        match answer.is_outage() {
+            true => soon.max(lookup.attempts.next_at(self.deadline)),
+            false => soon,
+        }
     }
 
     /// Replaces what is cached for the key with the new answer. Returns the table in which a useful
@@ -86,12 +88,12 @@ impl<W> Core<W> {
             return None; // a lookup that began later has answered sooner
         }
         // Also when the new answer is not cached: what the store has answered differently since is
-        // not served, stale or otherwise. A failure leaves accepts alone.
-        let failed = matches!(fill.answer, Answer::Failed(_));
+        // not served, stale or otherwise. An outage leaves accepts alone.
+        let outage = fill.answer.is_outage();
         for (kind, entry) in kinds
             .into_iter()
             .zip(old)
-            .filter(|(kind, _)| !failed || *kind == EntryKind::Refusal)
+            .filter(|(kind, _)| !outage || *kind == EntryKind::Refusal)
         {
             self.evict(writer, kind, entry.as_deref());
         }
@@ -127,13 +129,13 @@ impl<W> Core<W> {
         let entry = Arc::new(Entry {
             key: lookup.key.clone(),
             marks,
+            retry_at: self.retry_at(lookup, &fill.answer, at),
             answer: fill.answer,
             epoch: lookup.epoch,
             valid_until: fill.valid_until,
             expires: fill.expires,
             attempts: lookup.attempts,
             settled: self.may_not_repeat(lookup, at),
-            retry_at: self.retry_at(lookup, at),
             used: AtomicBool::new(false),
             slot,
         });

@@ -77,6 +77,10 @@ use crate::{
 ///   again once this time is over, or when a change names it. The same holds for "there is none"
 ///   while changes arrive that may be the credential's creation and do not name it, such as changes
 ///   of other tokens.
+/// - A **record that cannot be read** is not an outage: it is damaged, its role is unknown, or its
+///   pepper is missing. It ends what was cached of the credential, is kept for 20 milliseconds at
+///   most, and is looked up again at once when a change names it, or another catalogue replaces the
+///   one without its role.
 /// - What cannot be accepted (unknown, deleted, disabled, expired, not a member) has a **table of
 ///   its own** with a short TTL, so that a flood of it uses bounded memory and evicts no accepted
 ///   credential. Each unknown id is looked up once per negative TTL, or more often if that table

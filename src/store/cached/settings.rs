@@ -173,7 +173,8 @@ impl<S> Cached<S> {
     /// credential that was revoked elsewhere is accepted. Entries invalidated by a change, entries
     /// that the store has since answered differently, and expired credentials are never served.
     /// Each stale answer is counted, see [`observe`](mod@crate::observe). A store that hangs has
-    /// not failed: give its driver a timeout below the layer's deadline.
+    /// not failed: give its driver a timeout below the layer's deadline. Nor has one that cannot
+    /// read the credential's record.
     #[track_caller]
     pub fn danger_with_stale_accepts(mut self, grace: Duration) -> Self {
         self.settings.grace = Some(nanos(grace));

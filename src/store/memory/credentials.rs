@@ -12,7 +12,7 @@ use crate::{
     store::{
         CredentialInfo, Owner, Record, Status,
         WriteError::{self, UnknownRole},
-        backend::{NewCredential, check_salt},
+        backend::{NewCredential, own_salt},
     },
 };
 
@@ -83,10 +83,9 @@ impl MemoryStore {
             }
             Owner::User(user) => Record::personal_token(&info.id, insert.digest.clone(), user),
         };
-        check_salt(insert.salt.as_ref(), self.salted.as_ref())?;
         let record = match (&insert.salt, record.kind()) {
             (None, _) => record,
-            (Some(salt), Kind::OrgKey) => record.with_salt(salt.clone()),
+            (Some(salt), Kind::OrgKey) => record.with_salt(own_salt(salt, self.salted.as_ref())?),
             (Some(_), Kind::PersonalToken) => return Err(WriteError::SaltOnToken),
         };
         let unknown = || UnknownRole(info.role.clone().unwrap_or_default());

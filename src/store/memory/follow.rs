@@ -35,7 +35,7 @@ impl MemoryStore {
             return Ok(None);
         };
         let resolved = key.resolved(tables);
-        let resolved = resolved.map_err(|error| unknown_role(&key, error))?;
+        let resolved = resolved.map_err(|error| unknown_role(&key, error, tables))?;
         Ok(Some(self.add_key(state, resolved)))
     }
 

@@ -10,7 +10,7 @@ use crate::{
     store::{
         Record, StoreError,
         WriteError::{self, Taken, UnknownRole},
-        backend::{check_grants, check_salt},
+        backend::{check_grants, own_salt},
     },
 };
 
@@ -34,7 +34,13 @@ impl MemoryStore {
         if let Some(pepper) = record.pepper() {
             return Err(StoreError::UnknownPepper(pepper.name().into()).into());
         }
-        check_salt(record.salt(), self.salted.as_ref())?;
+        let record = match record.salt() {
+            Some(salt) => {
+                let own = own_salt(salt, self.salted.as_ref())?;
+                record.with_salt(own)
+            }
+            None => record,
+        };
         check_grants(&record)?;
         let (tables, status) = (self.tables(), record.status().by_itself());
         let of_role = record.role().and_then(|role| tables.scopes_of(role));

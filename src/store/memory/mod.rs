@@ -121,7 +121,9 @@ impl MemoryStore {
         }
     }
 
-    /// Accepts keys with these salted digests, which another system issued.
+    /// Accepts keys with these salted digests, which another system issued. Set them before you
+    /// clone the store: a clone from before computes none of them for an unknown id, and so shows
+    /// which ids are known.
     pub fn with_salted_digests(self, salted: SaltedDigests) -> Self {
         Self {
             salted: Some(salted),

@@ -106,7 +106,7 @@ impl TokenEntry {
     ) -> Result<Arc<Record>, StoreError> {
         let record = self.seen_from(organization);
         let role = record.role().map(|role| tables.role(role)).transpose();
-        role.map_err(|error| unknown_role(record, error))?;
+        role.map_err(|error| unknown_role(record, error, tables))?;
         Ok(Arc::clone(record))
     }
 }

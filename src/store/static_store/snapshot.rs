@@ -98,7 +98,7 @@ impl Snapshot {
             RawKey::Id(id) => {
                 let found = self.keys.get(id).map(|key| {
                     let resolved = key.resolved(&self.tables).map(Arc::new);
-                    resolved.map_err(|error| unknown_role(key, error))
+                    resolved.map_err(|error| unknown_role(key, error, &self.tables))
                 });
                 found.transpose()
             }

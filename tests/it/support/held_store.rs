@@ -35,6 +35,8 @@ pub(crate) enum Behaviour {
     /// Waits, holding its answer, until it is released.
     Held,
     Fails,
+    /// Cannot read the record.
+    IsDamaged,
     /// Waits as if held, then fails.
     HeldThenFails,
     /// Waits as if held, then panics.
@@ -146,6 +148,7 @@ impl CredentialStore for HeldStore {
                 }
             }
             Behaviour::Fails => Err(StoreError::unavailable("test outage")),
+            Behaviour::IsDamaged => Err(StoreError::corrupt("test damage")),
         }
     }
 }

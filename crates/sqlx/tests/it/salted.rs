@@ -127,7 +127,7 @@ async fn without_its_salted_digest_a_key_is_an_outage_until_it_is_deleted(fixtur
         );
         let refused = import(store, "new").await.unwrap_err();
         let code = match *name {
-            "strict" => "unknown_pepper",
+            "strict" => "salt_without_pepper",
             _ => "unknown_salted_digest",
         };
         assert_eq!(refused.code(), code, "{name}");

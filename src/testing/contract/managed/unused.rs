@@ -83,7 +83,8 @@ async fn ensure_expired<S: ManageStore + Directory>(
     let is_reported = |info: &&&CredentialInfo| {
         events
             .iter()
-            .any(|event| event.credential == info.id && event.action == ExpiredUnused)
+            .filter(|event| event.credential == info.id && event.action == ExpiredUnused)
+            .any(|event| event.expires_at == Some(event.at))
     };
     ensure(
         events.len() == expected.len() && expected.iter().all(|info| is_reported(&info)),

@@ -116,8 +116,10 @@ impl PostgresStore {
             false => query.bind(id).bind(organization),
         };
         let row = query.fetch_optional(db).await.map_err(store_error)?;
-        row.map(|row| self.actor_state(&row, authority, id, organization))
-            .transpose()
+        match row {
+            Some(row) => self.actor_state(&row, authority, id, organization),
+            None => Ok(None),
+        }
     }
 
     fn actor_state(
@@ -126,17 +128,17 @@ impl PostgresStore {
         authority: &Authority,
         id: &str,
         organization: Option<&str>,
-    ) -> Result<ActorState, StoreError> {
+    ) -> Result<Option<ActorState>, StoreError> {
         let (reader, columns) = (self.reader(), PgColumns(row));
         match authority {
-            Authority::User { .. } => reader.user(&columns, organization),
+            Authority::User { .. } => reader.user(&columns, organization).map(Some),
             Authority::Credential {
                 kind: Kind::OrgKey, ..
-            } => Ok(ActorState::of_record(&reader.key(&columns, id)?)),
+            } => ActorState::of_lookup(reader.key(&columns, id).map(Some)),
             _ => {
                 let digest = read_digest(get(row, "digest")?)?;
-                let token = reader.token_with(&columns, digest, organization)?;
-                Ok(ActorState::of_record(&token))
+                let token = reader.token_with(&columns, digest, organization);
+                ActorState::of_lookup(token.map(Some))
             }
         }
     }

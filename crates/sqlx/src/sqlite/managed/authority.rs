@@ -25,18 +25,12 @@ pub(super) async fn check(
             kind: Kind::OrgKey,
             id,
             ..
-        } => store
-            .key(db, id.as_str())
-            .await?
-            .map(|record| ActorState::of_record(&record)),
+        } => ActorState::of_lookup(store.key(db, id.as_str()).await)?,
         Authority::Credential {
             kind: Kind::PersonalToken,
             id,
             ..
-        } => {
-            let token = store.token_by_id(db, id.as_str(), organization).await?;
-            token.map(|record| ActorState::of_record(&record))
-        }
+        } => ActorState::of_lookup(store.token_by_id(db, id.as_str(), organization).await)?,
         Authority::User { id, .. } => store.user(db, id.as_str(), organization).await?,
     };
     if authority.permits(state.as_ref()) {
