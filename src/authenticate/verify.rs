@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_salted_digest_that_panics_is_an_outage() {
+    fn a_salted_digest_that_panics_is_an_outage_for_its_own_keys_alone() {
         #[derive(Debug)]
         struct Panics;
 
@@ -324,11 +324,22 @@ mod tests {
         };
         let token = TokenFormat::default().classify(TOKEN).unwrap();
         let presented = Presented::new(&token);
+        let verdict = |found: Option<Record>| {
+            let found = found.map(Arc::new);
+            check(&presented, found, Some(&decoys), |of| Ok(of(token.hashed)))
+        };
         let [own, _] = records();
-        for found in [None, Some(Arc::new(own))] {
-            let denial =
-                check(&presented, found, Some(&decoys), |of| Ok(of(token.hashed))).unwrap_err();
-            assert_eq!(denial.cause.code(), "store_panicked");
-        }
+        let salted = own
+            .clone()
+            .with_salt(salted.salt("panics", b"salt").unwrap());
+        assert_eq!(
+            verdict(Some(salted)).unwrap_err().cause.code(),
+            "store_panicked"
+        );
+        assert_eq!(
+            verdict(None).unwrap_err().cause.code(),
+            "unknown_credential"
+        );
+        assert!(verdict(Some(own)).is_ok());
     }
 }

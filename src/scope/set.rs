@@ -237,6 +237,18 @@ mod tests {
     }
 
     #[test]
+    fn an_intersection_is_current_while_both_sets_are() {
+        let of = |version: &Arc<Version>| set("ab").of_version(version);
+        let (current, ended) = (Arc::<Version>::default(), Arc::<Version>::default());
+        ended.end();
+        let other = Arc::default();
+        assert!(of(&current).intersection(&of(&other)).is_current());
+        assert!(!of(&current).intersection(&of(&ended)).is_current());
+        assert!(!of(&ended).intersection(&of(&current)).is_current());
+        assert!(!set("a").intersection(&of(&ended)).is_current());
+    }
+
+    #[test]
     fn debug_shows_the_names() {
         assert_eq!(format!("{:?}", set("ba")), r#"{"a", "b"}"#);
     }

@@ -164,6 +164,13 @@ mod tests {
     }
 
     #[test]
+    fn one_digit_more_than_whole_bytes_is_refused() {
+        for text in ["A", "AAAAA", "AAAAAAAAA"] {
+            assert_eq!(from_base64url(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn spare_bits_must_be_zero() {
         let zeros = "A".repeat(42);
         for (last, read) in [

@@ -129,6 +129,22 @@ mod tests {
     }
 
     #[test]
+    fn a_filter_by_metadata_shows_what_has_the_pair() {
+        let mut tagged = credential(Status::Active, None, None);
+        let pairs = crate::store::Metadata::new([("team", "red"), ("stage", "blue")]);
+        tagged.attributes.metadata = pairs.unwrap();
+        for (key, value, shown) in [
+            ("team", "red", true),
+            ("team", "blue", false),
+            ("stage", "blue", true),
+            ("other", "red", false),
+        ] {
+            let filter = Filter::default().with_metadata(key, value);
+            assert_eq!(filter.shows(&tagged, UnixMillis(0)), shown, "{key}={value}");
+        }
+    }
+
+    #[test]
     fn a_filter_is_exact_to_the_millisecond() {
         let shows = |filter: &Filter, expires_at, used_at| {
             filter.shows(

@@ -79,11 +79,10 @@ impl Record {
         let role = self.role().map(|role| tables.role(role)).transpose()?;
         let of_role = role.map(|(_, scopes)| scopes.clone());
         let own = self.stored_scopes().map(|own| tables.expand(own.iter()));
-        let kind = self.kind();
         Ok(self.clone().regrant(|grant| {
             grant.role = role.map(|(name, _)| name.clone());
-            grant.by_role = role.is_some() && (own.is_none() || kind == Kind::PersonalToken);
-            let held = match kind {
+            grant.by_role = role.is_some() && own.is_none();
+            let held = match self.kind() {
                 Kind::OrgKey => own.or(of_role),
                 Kind::PersonalToken => {
                     own.into_iter().for_each(|own| grant.allow_only(own));

@@ -151,6 +151,15 @@ mod tests {
     }
 
     #[test]
+    fn restrictions_are_empty_if_they_restrict_nothing() {
+        let free = Restrictions::default();
+        assert!(free.is_empty());
+        let no_organization = free.clone().with_organizations([""; 0]);
+        let no_scope = free.with_scopes(ScopeSet::empty());
+        assert!(!no_organization.is_empty() && !no_scope.is_empty());
+    }
+
+    #[test]
     fn restrictions_cover_what_allows_no_more() {
         let scopes =
             |names: &[&str]| Restrictions::default().with_scopes(names.iter().copied().collect());

@@ -11,21 +11,21 @@ use std::{
 
 use tokio::{sync::mpsc, time::Instant};
 use tower_api_key::{
-    async_trait,
+    AuthLayer, async_trait,
     clock::UnixMillis,
     credential::Kind,
     id::CredentialId,
-    manage::{Actor, Manager, NewKey},
+    manage::{Actor, Manager, NewKey, NewToken},
     scope::Catalogue,
     store::{
-        AuditAction, AuditEvent, CredentialInfo, CredentialStore, ExpiryWatch, Lookup, ManageStore,
-        MemoryStore, Owner, Record, Retention, StoreError, WriteError,
+        AuditAction, AuditEvent, CredentialInfo, CredentialStore, Directory, ExpiryWatch, Lookup,
+        ManageStore, MemoryStore, Owner, Record, Retention, StoreError, WriteError,
         backend::{Commit, Ending, ListQuery, Sweep, SweptBatch},
     },
     testing::ManualClock,
 };
 
-use crate::support::{ORG, memory};
+use crate::support::{ORG, USER, ask, bearer_in, memory};
 
 const DAY: i64 = 24 * 3_600_000;
 const NOW: UnixMillis = UnixMillis(1_000_000);
@@ -90,6 +90,72 @@ async fn the_expiry_watch_reports_at_once_and_once_a_minute() {
     }
     assert!(!task.is_finished());
     task.abort();
+}
+
+#[tokio::test]
+async fn keys_that_expire_soon_are_reported_in_the_order_of_their_ends() {
+    let (manager, clock, mut events) = manager();
+    let mut ends = Vec::new();
+    for minutes in [3, 1, 4, 2, 5, 9, 7] {
+        ends.push((
+            minutes,
+            expiring(&manager, 2 * DAY + 60_000 * minutes).await,
+        ));
+    }
+    ends.sort_by_key(|(minutes, _)| *minutes);
+    clock.advance_millis(2 * DAY);
+    manager.watch_expiry(&ExpiryWatch::default()).await.unwrap();
+    for (minutes, id) in ends {
+        assert_eq!(next_report(&mut events).await.credential, id, "{minutes}");
+    }
+}
+
+/// Its user's other tokens stay under the user.
+#[tokio::test]
+async fn retention_of_one_token_leaves_the_others_to_their_user() {
+    let (manager, clock, _events) = manager();
+    let user = Actor::user(USER);
+    let mut tokens = Vec::new();
+    for name in ["kept", "removed"] {
+        let issued = manager.issue_token(&user, NewToken::named(name)).await;
+        let (info, secret) = issued.unwrap().into_parts();
+        tokens.push((info.id, secret.unwrap()));
+    }
+    let kind = Kind::PersonalToken;
+    manager
+        .delete(&user, kind, tokens[1].0.as_str())
+        .await
+        .unwrap();
+    clock.advance_millis(DAY);
+    let retention = Retention::forever().with_deleted(Duration::ZERO);
+    assert_eq!(manager.sweep(&retention).await.unwrap().credentials, 1);
+    let auth = AuthLayer::new(manager.store().clone());
+    let request = || bearer_in(tokens[0].1.expose_secret(), ORG);
+    assert_eq!(ask(&auth, request()).await.status, 200);
+    manager.store().set_user_enabled(USER, false).await.unwrap();
+    assert_eq!(ask(&auth, request()).await.status, 401);
+}
+
+/// Also where idempotency keys are kept for longer.
+#[tokio::test]
+async fn an_idempotency_key_ends_with_its_removed_credential() {
+    let (manager, clock, _events) = manager();
+    let issue = async || {
+        let new = NewKey::named("once").with_idempotency_key("order-1");
+        let issued = manager.issue_key(&operator(), new).await;
+        issued.map(|issued| issued.info().id.clone())
+    };
+    let first = issue().await.unwrap();
+    assert_eq!(issue().await.unwrap(), first);
+    manager
+        .delete(&operator(), Kind::OrgKey, first.as_str())
+        .await
+        .unwrap();
+    assert_eq!(issue().await.unwrap_err().code(), "issued_inactive");
+    clock.advance_millis(DAY);
+    let retention = Retention::forever().with_deleted(Duration::ZERO);
+    manager.sweep(&retention).await.unwrap();
+    assert_ne!(issue().await.unwrap(), first);
 }
 
 /// A store reports a thousand at a time.

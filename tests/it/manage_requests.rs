@@ -10,8 +10,8 @@ use tower_api_key::{
     scope::ScopeSet,
     secret::Digest,
     store::{
-        Attributes, CredentialInfo, EffectiveStatus, Filter, InvalidAttributes, MemoryStore, Owner,
-        Status,
+        Attributes, CredentialInfo, EffectiveStatus, Filter, InvalidAttributes, ManageStore as _,
+        MemoryStore, Owner, Record, Restrictions, Status,
     },
 };
 
@@ -147,6 +147,27 @@ async fn an_error_shows_the_first_200_characters_of_what_is_unknown() {
         let expected = format!("unknown role {:?}", "\u{e4}".repeat(shown));
         assert_eq!(error.to_string(), expected);
     }
+}
+
+/// As a lookup returns it, so that credentials can be copied from one store to another.
+#[tokio::test]
+async fn a_record_is_managed_with_all_that_it_has() {
+    let store = memory();
+    let attributes = Attributes::default().with_description("of another store");
+    let organizations = Restrictions::default().with_organizations([OTHER_ORG]);
+    let token = Record::personal_token("copied", Digest::of(b"pat_copied"), USER)
+        .restricted_to(organizations)
+        .with_attributes(attributes.clone());
+    store.insert(token).await.unwrap();
+    let user = Actor::user(USER);
+    let manager = Manager::new(store);
+    let info = manager
+        .get(&user, Kind::PersonalToken, "copied")
+        .await
+        .unwrap();
+    assert_eq!(info.attributes, attributes);
+    let expected: [OrgId; 1] = [OTHER_ORG.into()];
+    assert_eq!(info.organizations.as_deref(), Some(&expected[..]));
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::{
     error::Error as _,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -246,12 +246,13 @@ fn after_a_replacement_no_thread_gets_the_old_scopes() {
     });
 }
 
-/// Keeps a record that it made once.
-struct Kept(Arc<Record>);
+/// Keeps a record that it made once, and counts how often it is asked.
+struct Kept(Arc<Record>, Arc<AtomicUsize>);
 
 #[async_trait]
 impl CredentialStore for Kept {
     async fn find(&self, _: &Lookup<'_>) -> Result<Option<Arc<Record>>, StoreError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
         Ok(Some(Arc::clone(&self.0)))
     }
 }
@@ -261,18 +262,21 @@ async fn a_cache_fails_over_a_store_that_keeps_old_records() {
     let catalogue = viewer(&[MANAGE]);
     let record = Record::org_key("k1", Digest::of(b"k1"), "org_1");
     let record = Arc::new(record.with_role("viewer", &catalogue).unwrap());
-    let cache = Cached::new(Kept(Arc::clone(&record)));
+    let asked = Arc::new(AtomicUsize::new(0));
+    let cache = Cached::new(Kept(Arc::clone(&record), Arc::clone(&asked)));
     let key = TestLookup::key("k1");
     assert_eq!(held(&cache, &key).await.unwrap(), [MANAGE]);
     assert!(record.is_current());
     catalogue.replace(viewer(&[READ]));
     assert!(!record.is_current());
+    asked.store(0, Ordering::Relaxed);
     let error = held(&cache, &key).await.unwrap_err();
     let source = error.source().unwrap().to_string();
     assert!(
         source.contains("a catalogue that has been replaced"),
         "{source}"
     );
+    assert_eq!(asked.load(Ordering::Relaxed), 65);
 }
 
 /// The credentials of [`lookups`], in which the token may read at most.

@@ -131,6 +131,15 @@ async fn each_route_is_described_without_running_its_handler() {
         "GET /tried required observed(\"b\")",
     ];
     assert_eq!(lines(&routes), wanted);
+    for route in routes.iter() {
+        let observed = route.requirements().iter().map(|it| it.is_observed());
+        let is_tried = (route.method(), route.path()) == ("GET", "/tried");
+        assert_eq!(
+            observed.filter(|it| *it).count(),
+            usize::from(is_tried),
+            "{route}"
+        );
+    }
     routes.assert_decided();
     assert_eq!(handlers.runs(), 0);
 }

@@ -213,12 +213,13 @@ async fn the_contract_of_lookups_is_kept() {
 
 #[test]
 fn debug_shows_how_many_credentials_there_are() {
-    let list = json!({ "keys": [key_entry("k", "viewer")], "tokens": [token_entry("t")] });
+    let keys = [key_entry("k", "viewer"), key_entry("other", "viewer")];
+    let list = json!({ "keys": keys, "tokens": [token_entry("t")] });
     let list: tower_api_key::store::StaticCredentials = serde_json::from_value(list).unwrap();
     assert_eq!(format!("{list:?}"), "StaticCredentials(..)");
     let store = StaticStore::new(list, Catalogue::anyreach()).unwrap();
     assert_eq!(
         format!("{store:?}"),
-        "StaticStore { keys: 1, tokens: 1, .. }"
+        "StaticStore { keys: 2, tokens: 1, .. }"
     );
 }

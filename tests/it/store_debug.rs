@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use tower_api_key::{
+    scope::Catalogue,
     secret::Digest,
     store::{Cached, Lookup, LookupKey, MemoryStore},
 };
@@ -33,6 +34,14 @@ fn a_lookup_shows_the_kind_of_credential_alone() {
 fn a_store_in_memory_shows_how_many_credentials_it_has() {
     let shown = format!("{:?}", filled_memory());
     assert_eq!(shown, "MemoryStore { keys: 1, tokens: 1, .. }");
+}
+
+#[test]
+fn a_catalogue_shows_its_roles() {
+    let builder = Catalogue::builder().role("viewer", ["agents:read"]);
+    let shown = format!("{:?}", builder.build().unwrap());
+    assert!(shown.starts_with("Catalogue(Tables {"), "{shown}");
+    assert!(shown.contains(r#""viewer": {"agents:read"}"#), "{shown}");
 }
 
 #[test]

@@ -14,8 +14,8 @@ use tower_api_key::{
     scope::Catalogue,
     secret::Digest,
     store::{
-        CredentialInfo, CredentialStore, Directory, Lookup, ManageStore, MemoryStore, Owner,
-        Record, StoreError, WriteError,
+        Cached, CredentialInfo, CredentialStore, Directory, Lookup, ManageStore, MemoryStore,
+        Owner, Record, StoreError, WriteError,
         backend::{Commit, Ending, ListQuery},
     },
 };
@@ -145,7 +145,12 @@ async fn users_and_organizations_are_not_written() {
 
 #[tokio::test]
 async fn a_store_that_does_not_know_restrictions_issues_no_restricted_token() {
-    let store = Minimal(memory());
+    issues_no_restricted_token(Minimal(memory())).await;
+    issues_no_restricted_token(Arc::new(Minimal(memory()))).await;
+    issues_no_restricted_token(Cached::new(Minimal(memory()))).await;
+}
+
+async fn issues_no_restricted_token(store: impl ManageStore) {
     let manager = Manager::new(store);
     let actor = Actor::operator("test", Owner::of(Kind::PersonalToken, USER));
     for new in [

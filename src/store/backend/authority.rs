@@ -279,6 +279,20 @@ mod tests {
     }
 
     #[test]
+    fn requirements_are_compared_and_shown_without_their_clock() {
+        let requirements = |change: fn(&mut Requirements)| {
+            let clock: Arc<dyn Clock> = Arc::new(crate::clock::SystemClock::default());
+            let needed = authority(change).with_clock(&clock);
+            needed.requirements().unwrap().clone()
+        };
+        let one = requirements(|_| ());
+        assert_eq!(one, requirements(|_| ()));
+        assert_ne!(one, requirements(|needed| needed.organization = None));
+        let shown = format!("{one:?}");
+        assert!(shown.contains("clock: Some(CheckClock)"), "{shown}");
+    }
+
+    #[test]
     fn an_actor_must_be_what_the_decision_took_it_for() {
         let member =
             |scopes: &[&str]| Some(("org".into(), scopes.iter().copied().collect::<ScopeSet>()));

@@ -247,3 +247,43 @@ impl Usage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage() -> Usage {
+        Usage {
+            kind: Kind::OrgKey,
+            id: "new".into(),
+            at: UnixMillis(1_000),
+            granularity: Granularity::default(),
+            after_rotation: false,
+            address: None,
+            user_agent: None,
+        }
+    }
+
+    /// Retention removes the last use of a credential, but the first one is known for longer.
+    #[test]
+    fn a_successor_is_reported_at_its_first_use_alone() {
+        for (recorded, first, reported) in [
+            (None, None, true),
+            (None, Some(10), false),
+            (Some(10), None, false),
+            (Some(10), Some(10), false),
+        ] {
+            let known = LastUsage {
+                owner: Owner::Organization("org_1".into()),
+                recorded: recorded.map(UnixMillis),
+                first: first.map(UnixMillis),
+                predecessor: Some("old".into()),
+                successor: None,
+                stage: OverlapStage::default(),
+            };
+            let events = usage().decide(known).events;
+            let is_reported = events.iter().any(|event| event.action == SuccessorUsed);
+            assert_eq!(is_reported, reported, "{recorded:?}, {first:?}");
+        }
+    }
+}

@@ -254,6 +254,24 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scope::Catalogue;
+
+    #[test]
+    fn grants_of_earlier_tables_are_forgotten_once() {
+        let catalogue = Catalogue::anyreach();
+        let mut state = State::default();
+        let key = |id: &str| {
+            let key = Record::org_key(id, Digest::of(id.as_bytes()), "org_1");
+            key.with_role("viewer", &catalogue).unwrap()
+        };
+        state.forget_grants_before(&catalogue.tables());
+        let _shared = state.share_grant(key("k1"));
+        state.forget_grants_before(&catalogue.tables());
+        assert_eq!(state.grants.len(), 1, "in force");
+        catalogue.replace(Catalogue::builder().role("viewer", ["x"]).build().unwrap());
+        state.forget_grants_before(&catalogue.tables());
+        assert_eq!(state.grants.len(), 0, "replaced");
+    }
 
     #[test]
     fn keys_with_equal_grants_share_one() {

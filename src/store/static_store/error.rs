@@ -196,10 +196,7 @@ pub(super) fn has_token(text: &str) -> bool {
             let is_apart = !before.ends_with(|c: char| c.is_ascii_alphanumeric());
             token.len() >= LONG || is_apart && format.classify(token.as_bytes()).is_ok()
         };
-        word.split(['/', '-', '~', '+']).any(is_minted)
-            || is_minted(word)
-            || has_long_run(word)
-            || starts.any(|(at, _)| is_token(at))
+        has_long_run(word) || starts.any(|(at, _)| is_token(at))
     })
 }
 

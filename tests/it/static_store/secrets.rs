@@ -62,6 +62,15 @@ fn a_token_in_the_place_of_its_digest_is_recognized_and_not_shown() {
             assert_hidden(&error, &token);
         }
     }
+    // Beside another digest, only one that has a checksum.
+    let minted = TokenFormat::default().mint(Kind::PersonalToken).unwrap();
+    let minted = minted.secret.expose_secret();
+    let error = of_token(with(token_entry("t"), "id", json!(minted)));
+    assert_eq!(error.problem(), &StaticProblem::PlainToken("id"));
+    assert_hidden(&error, minted);
+    // A prefix inside of a short word begins no token.
+    let error = of_key(with(key_entry("k", "viewer"), "digest", json!("xak_a.b")));
+    assert_eq!(error.problem(), &StaticProblem::InvalidDigest(7));
     let unknown = "acme_imported.test-secret"; // not known to be a token
     for field in ["digest", "id"] {
         let error = of_key(with(key_entry("k", "viewer"), field, json!(unknown)));
