@@ -1,0 +1,135 @@
+//! `api-keys key import` and `api-keys token import`: credentials of another system by their
+//! digests, a line for each.
+//!
+//! Each line is a change of its own. A bad one is reported by its number, without what is in it,
+//! and the others are imported all the same. A database that fails ends the import.
+
+mod line;
+mod lines;
+mod progress;
+
+use std::io;
+
+use clap::ValueEnum;
+use serde_json::json;
+use tower_api_key::{
+    manage::{Import, ManageError},
+    store::Owner,
+};
+
+use self::{line::BadLine, progress::Progress};
+use super::credential::args::{Import as Arguments, OwnerArgs};
+use crate::{database::Backend, failure::Failure, session::Session};
+
+pub(crate) const HELP: &str = "\
+Fields of a line, as a JSON object (jsonl) or in the columns that the first line names (csv):
+  id             a key's is the part of the token between prefix and dot; if a key has none, it is
+                 computed from the digest. Tokens need one; any name will do
+  digest         SHA-256 of the whole token, in hexadecimal or Base64; required
+  name           required
+  org or user    the owner, unless --owner names it
+  role           of a key
+  scopes         of a key, or to which a token is restricted: a list, or separated by blanks
+  organizations  to which a token is restricted
+  description
+  created_at     RFC 3339, or milliseconds since 1970
+  expires_at     the same; absent means never
+  salt, salted   if the digest is one of salt and token: the salt in hexadecimal, and sha256-prefix
+                 (the salt comes first) or sha256-suffix
+
+Each line is imported by itself. Bad lines are reported by their numbers, and the exit code is then
+3. A second run reports what the first one imported as taken; with --skip-taken it counts as done.
+
+Examples:
+  api-keys key import --owner org_1 <keys.jsonl
+  api-keys key import --format csv --skip-taken <keys.csv
+  echo '{\"id\":\"billing\",\"digest\":\"9436…\",\"name\":\"export\",\"role\":\"viewer\"}' |
+    api-keys key import --owner org_1";
+
+/// The format of an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A JSON object a line
+    Jsonl,
+    /// Comma-separated values; the first line names the columns
+    Csv,
+}
+
+/// How many lines ended how.
+#[derive(Debug, Default)]
+struct Counts {
+    imported: u64,
+    taken: u64,
+    refused: u64,
+}
+
+pub(crate) async fn run<O: OwnerArgs, S: Backend>(
+    session: &Session<S>,
+    arguments: &Arguments,
+) -> Result<(), Failure> {
+    let (mut counts, progress) = (Counts::default(), Progress::start());
+    let input = progress.reading(io::stdin().lock());
+    let default = arguments.owner.as_deref();
+    for next in lines::read(arguments.format, input) {
+        let (line, fields) = next.map_err(Failure::Input)?;
+        let parsed = fields.and_then(|fields| line::parse::<O>(fields, default));
+        let imported = match parsed {
+            Ok((owner, import)) => import_one(session, owner, import).await,
+            Err(bad) => Err(bad),
+        };
+        match imported {
+            Ok(()) => counts.imported += 1,
+            Err(BadLine::Refused(ManageError::Taken(_))) if arguments.skip_taken => {
+                counts.taken += 1
+            }
+            Err(BadLine::Refused(source)) if is_outage(&source) => {
+                progress.end();
+                return Err(Failure::ImportStopped { line, source });
+            }
+            Err(bad) => {
+                counts.add(&bad);
+                progress.report(line, &bad);
+            }
+        }
+        progress.count();
+    }
+    progress.end();
+    session.output.record(&vec![
+        ("imported", json!(counts.imported)),
+        ("taken", json!(counts.taken)),
+        ("refused", json!(counts.refused)),
+    ])?;
+    counts.result(arguments.skip_taken)
+}
+
+async fn import_one<S: Backend>(
+    session: &Session<S>,
+    owner: Owner,
+    import: Import,
+) -> Result<(), BadLine> {
+    let (kind, actor) = (owner.kind(), session.actor(owner));
+    session.manager.import(&actor, kind, import).await?;
+    Ok(())
+}
+
+fn is_outage(error: &ManageError) -> bool {
+    matches!(error, ManageError::Unavailable(_))
+}
+
+impl Counts {
+    fn add(&mut self, bad: &BadLine) {
+        match bad {
+            BadLine::Refused(ManageError::Taken(_)) => self.taken += 1,
+            _ => self.refused += 1,
+        }
+    }
+
+    /// Returns whether all lines are imported, now or before.
+    fn result(&self, skip_taken: bool) -> Result<(), Failure> {
+        let (taken, refused) = (self.taken, self.refused);
+        match refused == 0 && (taken == 0 || skip_taken) {
+            true => Ok(()),
+            false => Err(Failure::Import { refused, taken }),
+        }
+    }
+}
