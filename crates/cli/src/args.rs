@@ -15,8 +15,8 @@ use crate::{
 const ABOUT: &str = "\
 Manages the API keys and personal access tokens in a store of tower-api-key.
 
-It works beside the services that use the store: they see each change at once. Each change of a
-credential is in the audit trail, under the name of the operator and the name of the host.
+It works beside the services that use the store. Those that follow its feed see each change at once.
+Each change of a credential is in the audit trail, with the name of the operator and of the host.
 
 The result is on standard output, remarks and errors are on standard error. A new secret is shown
 once, alone on standard output. Tokens are read from standard input. There are no prompts: a
@@ -188,7 +188,7 @@ pub(crate) enum Command {
     /// Says what the token on standard input is; records no use
     #[command(after_help = "Example:\n  api-keys whois <leaked.txt")]
     Whois(FromInput),
-    /// Revokes the token on standard input, whose ever it is
+    /// Revokes the token on standard input, whoever owns it
     #[command(after_help = "Example:\n  api-keys revoke <leaked.txt")]
     Revoke(FromInput),
     /// Checks what the store relies on in its database

@@ -1,0 +1,14 @@
+//! `api-keys` as a process, over SQLite and PostgreSQL.
+
+mod check;
+mod credentials;
+mod directory;
+mod events;
+mod exit_codes;
+mod import;
+mod presented;
+mod prints;
+mod secrets;
+mod service;
+mod settings;
+mod support;
