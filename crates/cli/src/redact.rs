@@ -43,7 +43,8 @@ pub(crate) fn hide(text: String, arguments: &[OsString]) -> String {
 
 fn may_be_secret(argument: &str) -> bool {
     let is_long = argument.len() >= LONG && !argument.contains(char::is_whitespace);
-    is_long || argument.contains("://") || looks_like_token(argument)
+    let has_password = argument.contains('@') || argument.contains("://");
+    is_long || has_password || looks_like_token(argument.trim_start_matches('-'))
 }
 
 #[cfg(test)]
@@ -62,7 +63,8 @@ mod tests {
     fn an_argument_that_may_be_a_secret_is_not_repeated() {
         for secret in [
             "ak_test.not-a-real-secret",
-            "pat_not-a-real-secret",
+            "--pat_not-a-real-secret",
+            "postgres:app:s3cret@db",
             "postgres://app:s3cret@db/service",
             "--datbase=postgres://app:s3cret@db/service",
             "0123456789abcdef0123456789abcdef",

@@ -170,10 +170,19 @@ fn keys_without_an_id_and_with_a_salt_are_imported() {
 
 #[test]
 fn an_import_stops_when_the_database_fails() {
-    let database = Database::each().next().unwrap();
-    crate::check::sqlite_statement(&database, "DROP TABLE tower_api_key_events");
+    let Some(database) = Database::each().nth(1) else {
+        return;
+    };
+    let schema = database.schema.as_deref().unwrap();
+    let cluster = crate::support::pg::shared().unwrap();
+    cluster.psql(&format!("DROP TABLE {schema}.events CASCADE"));
     let input = line("a") + &line("b");
-    let ended = database.run_with("key import --owner org_1", &input);
-    assert_eq!((ended.code, ended.out.as_str()), (1, ""));
-    assert!(ended.err.contains("line 1"), "{}", ended.err);
+    let err = database
+        .run_with("key import --owner org_1", &input)
+        .refused(1);
+    assert!(
+        err.contains("stopped at line 1") && !err.contains("line 2"),
+        "{err}"
+    );
+    assert!(err.contains("a check of the database found: "), "{err}");
 }

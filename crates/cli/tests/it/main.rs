@@ -8,7 +8,10 @@ mod exit_codes;
 mod import;
 mod presented;
 mod prints;
+mod readme;
 mod secrets;
 mod service;
 mod settings;
 mod support;
+#[cfg(unix)]
+mod terminal;
