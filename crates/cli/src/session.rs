@@ -24,7 +24,7 @@ impl<S: Backend> Session<S> {
         Ok(Self {
             manager,
             output: Output::new(global.json),
-            operator: global.operator.clone(),
+            operator: operator(&global.operator),
             host: host(),
         })
     }
@@ -49,6 +49,14 @@ impl<S: Backend> Session<S> {
             Some(host) => format!("operator {} on {host}", self.operator),
             None => format!("operator {}", self.operator),
         }
+    }
+}
+
+/// Returns the operator's name. A variable may be empty.
+fn operator(name: &str) -> String {
+    match name.trim() {
+        "" => "operator".to_owned(),
+        name => name.to_owned(),
     }
 }
 

@@ -30,10 +30,25 @@ pub(crate) struct KeyRights {
     scopes: Option<Vec<String>>,
 }
 
+/// The organization for whom keys are imported.
+#[derive(Args)]
+pub(crate) struct KeyOfImport {
+    /// The organization of those whose line names none
+    #[arg(long, value_name = "ORG")]
+    org: Option<String>,
+}
+
+impl From<KeyOfImport> for Option<String> {
+    fn from(KeyOfImport { org }: KeyOfImport) -> Self {
+        org
+    }
+}
+
 impl OwnerArgs for KeyOf {
     const KIND: Kind = Kind::OrgKey;
     const FIELD: &'static str = "org";
     type Rights = KeyRights;
+    type OfImport = KeyOfImport;
 
     fn owner(&self) -> Owner {
         Owner::of(Self::KIND, &self.org)

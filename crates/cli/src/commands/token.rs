@@ -29,10 +29,25 @@ pub(crate) struct TokenRights {
     orgs: Option<Vec<String>>,
 }
 
+/// The user for whom tokens are imported.
+#[derive(Args)]
+pub(crate) struct TokenOfImport {
+    /// The user of those whose line names none
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+}
+
+impl From<TokenOfImport> for Option<String> {
+    fn from(TokenOfImport { user }: TokenOfImport) -> Self {
+        user
+    }
+}
+
 impl OwnerArgs for TokenOf {
     const KIND: Kind = Kind::PersonalToken;
     const FIELD: &'static str = "user";
     type Rights = TokenRights;
+    type OfImport = TokenOfImport;
 
     fn owner(&self) -> Owner {
         Owner::of(Self::KIND, &self.user)

@@ -112,7 +112,7 @@ fn a_list_of_several_pages_is_complete() {
         let lines: String = (0..205)
             .map(|n| crate::import::line(&format!("k{n}")))
             .collect();
-        database.run_with("key import --owner org_1", &lines).done();
+        database.run_with("key import --org org_1", &lines).done();
         assert_eq!(
             database.run("key list --org org_1 --json").json().len(),
             205

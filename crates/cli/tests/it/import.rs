@@ -71,7 +71,7 @@ fn bad_lines_are_reported_by_number_and_keep_none_of_the_good_ones_out() {
         ];
         let bad_lines: String = bad.iter().map(|(_, line)| format!("{line}\n")).collect();
         let input = format!("{}{bad_lines}{}", line("first"), line("last"));
-        let ended = database.run_with("key import --owner org_1 --json", &input);
+        let ended = database.run_with("key import --org org_1 --json", &input);
         assert_eq!(ended.code, 3);
         let summary: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
         assert_eq!(
@@ -98,12 +98,12 @@ fn bad_lines_are_reported_by_number_and_keep_none_of_the_good_ones_out() {
 fn a_second_run_reports_what_is_taken_and_changes_nothing() {
     for database in Database::each() {
         let input = line("a") + &line("b");
-        database.run_with("key import --owner org_1", &input).done();
-        let again = database.run_with("key import --owner org_1 --json", &input);
+        database.run_with("key import --org org_1", &input).done();
+        let again = database.run_with("key import --org org_1 --json", &input);
         assert_eq!(again.code, 3);
         assert!(again.out.contains("\"imported\":0,\"taken\":2") && again.err.contains("line 2"));
         let more = input + &line("c");
-        let resumed = database.run_with("key import --owner org_1 --json --skip-taken", &more);
+        let resumed = database.run_with("key import --org org_1 --json --skip-taken", &more);
         assert_eq!(resumed.err, "");
         assert_eq!(
             resumed.object(),
@@ -156,7 +156,7 @@ fn keys_without_an_id_and_with_a_salt_are_imported() {
             }),
         ];
         let input: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        database.run_with("key import --owner org_1", &input).done();
+        database.run_with("key import --org org_1", &input).done();
         let whois =
             "whois --json --further-prefix ghx_=key-without-id --further-prefix sk_live_=key";
         for (token, name) in [
@@ -178,7 +178,7 @@ fn an_import_stops_when_the_database_fails() {
     cluster.psql(&format!("DROP TABLE {schema}.events CASCADE"));
     let input = line("a") + &line("b");
     let err = database
-        .run_with("key import --owner org_1", &input)
+        .run_with("key import --org org_1", &input)
         .refused(1);
     assert!(
         err.contains("stopped at line 1") && !err.contains("line 2"),

@@ -1,4 +1,6 @@
 //! `api-keys` as a process, over SQLite and PostgreSQL.
+#![allow(clippy::expect_used, reason = "a test fails at the first surprise")]
+#![allow(clippy::indexing_slicing, reason = "likewise")]
 
 mod check;
 mod credentials;

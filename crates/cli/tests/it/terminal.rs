@@ -65,7 +65,7 @@ fn an_import_from_a_file_has_a_bar_on_a_terminal() {
     let lines: String = (0..3).map(|n| line(&format!("k{n}"))).collect();
     std::fs::write(&path, lines + "{\n").unwrap();
     let input = File::open(&path).unwrap();
-    let import = database.command("key import --owner org_1");
+    let import = database.command("key import --org org_1");
     let text = received(import, input.into(), false);
     assert!(
         text.contains("lines") && text.contains("line 4: "),

@@ -2,19 +2,19 @@
 
 use std::{future::Future, time::Duration};
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use tower_api_key::{
-    clock::UnixMillis,
     credential::Kind,
     manage::Issued,
-    store::{Attributes, Conditions, EffectiveStatus, Filter, Metadata, Owner},
+    store::{Attributes, Owner},
 };
 
+use super::{attributes::AttributeArgs, list::List};
 use crate::{
     commands::import::Format,
     database::Backend,
     failure::Failure,
-    moment::{Expiry, ago, ahead, duration, expiry},
+    moment::{Expiry, duration, expiry},
     session::Session,
 };
 
@@ -26,6 +26,8 @@ pub(crate) trait OwnerArgs: Args {
     const FIELD: &'static str;
     /// The arguments for what a new credential may do.
     type Rights: Args;
+    /// The argument for the owner of imported credentials, which their lines may name, too.
+    type OfImport: Args + Into<Option<String>>;
 
     fn owner(&self) -> Owner;
 
@@ -60,7 +62,7 @@ pub(crate) enum Command<O: OwnerArgs> {
     Revoke(Revoke<O>),
     /// Imports those of another system by their digests, from standard input
     #[command(after_long_help = crate::commands::import::HELP)]
-    Import(Import),
+    Import(Import<O>),
 }
 
 #[derive(Args)]
@@ -86,100 +88,6 @@ pub(crate) struct Common {
     /// Makes it safe to repeat the command: no second one is issued under the same key
     #[arg(long, value_name = "KEY")]
     pub(crate) idempotency_key: Option<String>,
-}
-
-#[derive(Args)]
-pub(crate) struct AttributeArgs {
-    /// What it is for
-    #[arg(long, value_name = "TEXT")]
-    description: Option<String>,
-    /// A pair of its metadata; may be repeated
-    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
-    metadata: Vec<(String, String)>,
-    /// The networks from which it is accepted, in CIDR notation, separated by commas
-    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
-    networks: Option<Vec<String>>,
-    /// The environment in which it is accepted
-    #[arg(long, value_name = "NAME")]
-    environment: Option<String>,
-}
-
-impl AttributeArgs {
-    /// Returns the attributes.
-    pub(crate) fn attributes(self) -> Result<Attributes, Failure> {
-        let metadata = Metadata::new(self.metadata);
-        let metadata = metadata.map_err(|error| Failure::Argument("--metadata", error.into()))?;
-        let mut conditions = Conditions::default();
-        if let Some(networks) = self.networks {
-            let networks: Result<Vec<_>, _> = networks.iter().map(|text| text.parse()).collect();
-            let invalid = |error| Failure::Argument("--networks", Box::new(error));
-            conditions = conditions.with_networks(networks.map_err(invalid)?);
-        }
-        if let Some(environment) = self.environment {
-            conditions = conditions.with_environment(environment);
-        }
-        let attributes = Attributes::default()
-            .with_metadata(metadata)
-            .with_conditions(conditions);
-        Ok(match self.description {
-            Some(description) => attributes.with_description(description),
-            None => attributes,
-        })
-    }
-}
-
-#[derive(Args)]
-pub(crate) struct List<O: OwnerArgs> {
-    #[command(flatten)]
-    pub(crate) owner: O,
-    /// Only those in this state; all but deleted ones by default
-    #[arg(long, value_enum)]
-    state: Option<State>,
-    /// Only those that expire before this: a date, or a duration from now on
-    #[arg(long, value_name = "WHEN", value_parser = ahead)]
-    expiring_before: Option<UnixMillis>,
-    /// Only those not used since this: a date, or a duration before now
-    #[arg(long, value_name = "WHEN", value_parser = ago)]
-    unused_since: Option<UnixMillis>,
-    /// Only those with this pair in their metadata
-    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
-    metadata: Option<(String, String)>,
-    /// At most so many; all by default
-    #[arg(long, value_name = "COUNT")]
-    pub(crate) limit: Option<usize>,
-}
-
-impl<O: OwnerArgs> List<O> {
-    /// Returns the filter.
-    pub(crate) fn filter(&self) -> Filter {
-        let filter = Filter::default()
-            .with_state(self.state.map(EffectiveStatus::from))
-            .with_expiring_before(self.expiring_before)
-            .with_unused_since(self.unused_since);
-        match &self.metadata {
-            Some((key, value)) => filter.with_metadata(key.as_str(), value.as_str()),
-            None => filter,
-        }
-    }
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum State {
-    Active,
-    Disabled,
-    Expired,
-    Deleted,
-}
-
-impl From<State> for EffectiveStatus {
-    fn from(state: State) -> Self {
-        match state {
-            State::Active => Self::Active,
-            State::Disabled => Self::Disabled,
-            State::Expired => Self::Expired,
-            State::Deleted => Self::Deleted,
-        }
-    }
 }
 
 #[derive(Args)]
@@ -218,19 +126,13 @@ pub(crate) struct Revoke<O: OwnerArgs> {
 }
 
 #[derive(Args)]
-pub(crate) struct Import {
-    /// The owner of those whose line names none
-    #[arg(long, visible_aliases = ["org", "user"], value_name = "ID")]
-    pub(crate) owner: Option<String>,
+pub(crate) struct Import<O: OwnerArgs> {
+    #[command(flatten)]
+    pub(crate) owner: O::OfImport,
     /// The format of standard input
     #[arg(long, value_enum, default_value = "jsonl")]
     pub(crate) format: Format,
     /// Counts what is already taken as done, for a second run
     #[arg(long)]
     pub(crate) skip_taken: bool,
-}
-
-fn pair(text: &str) -> Result<(String, String), &'static str> {
-    let (key, value) = text.split_once('=').ok_or("use KEY=VALUE")?;
-    Ok((key.to_owned(), value.to_owned()))
 }

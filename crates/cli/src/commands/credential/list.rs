@@ -1,10 +1,19 @@
 //! Lists of credentials, page by page.
 
-use super::{
-    args::{List, OwnerArgs},
-    view,
+use clap::{Args, ValueEnum};
+use tower_api_key::{
+    clock::UnixMillis,
+    store::{EffectiveStatus, Filter},
 };
-use crate::{database::Backend, failure::Failure, output::Table, session::Session};
+
+use super::{args::OwnerArgs, attributes::pair, view};
+use crate::{
+    database::Backend,
+    failure::Failure,
+    moment::{ago, ahead},
+    output::Table,
+    session::Session,
+};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -14,6 +23,60 @@ Examples:
 
 /// Credentials of a page, which is the most that the manager returns.
 const PAGE: usize = 200;
+
+#[derive(Args)]
+pub(crate) struct List<O: OwnerArgs> {
+    #[command(flatten)]
+    owner: O,
+    /// Only those in this state; all but deleted ones by default
+    #[arg(long, value_enum)]
+    state: Option<State>,
+    /// Only those that expire before this: a date, or a duration from now on
+    #[arg(long, value_name = "WHEN", value_parser = ahead)]
+    expiring_before: Option<UnixMillis>,
+    /// Only those not used since this: a date, or a duration before now
+    #[arg(long, value_name = "WHEN", value_parser = ago)]
+    unused_since: Option<UnixMillis>,
+    /// Only those with this pair in their metadata
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    metadata: Option<(String, String)>,
+    /// At most so many; all by default
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<usize>,
+}
+
+impl<O: OwnerArgs> List<O> {
+    /// Returns the filter.
+    fn filter(&self) -> Filter {
+        let filter = Filter::default()
+            .with_state(self.state.map(EffectiveStatus::from))
+            .with_expiring_before(self.expiring_before)
+            .with_unused_since(self.unused_since);
+        match &self.metadata {
+            Some((key, value)) => filter.with_metadata(key.as_str(), value.as_str()),
+            None => filter,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum State {
+    Active,
+    Disabled,
+    Expired,
+    Deleted,
+}
+
+impl From<State> for EffectiveStatus {
+    fn from(state: State) -> Self {
+        match state {
+            State::Active => Self::Active,
+            State::Disabled => Self::Disabled,
+            State::Expired => Self::Expired,
+            State::Deleted => Self::Deleted,
+        }
+    }
+}
 
 pub(super) async fn run<O: OwnerArgs, S: Backend>(
     session: &Session<S>,

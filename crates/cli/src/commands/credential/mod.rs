@@ -1,6 +1,7 @@
 //! `api-keys key` and `api-keys token`: what both kinds of credentials have in common.
 
 pub(crate) mod args;
+mod attributes;
 mod change;
 mod create;
 mod list;
@@ -23,6 +24,6 @@ pub(crate) async fn run<O: OwnerArgs, S: Backend>(
         Command::Disable(one) => change::disable(session, &one).await,
         Command::Enable(one) => change::enable(session, &one).await,
         Command::Revoke(arguments) => change::revoke(session, &arguments).await,
-        Command::Import(arguments) => import::run::<O, S>(session, &arguments).await,
+        Command::Import(arguments) => import::run(session, arguments).await,
     }
 }

@@ -27,7 +27,7 @@ Fields of a line, as a JSON object (jsonl) or in the columns that the first line
                  computed from the digest. Tokens need one; any name will do
   digest         SHA-256 of the whole token, in hexadecimal or Base64; required
   name           required
-  org or user    the owner, unless --owner names it
+  org or user    the owner, unless --org or --user names it
   role           of a key
   scopes         of a key, or to which a token is restricted: a list, or separated by blanks
   organizations  to which a token is restricted
@@ -41,10 +41,10 @@ Each line is imported by itself. Bad lines are reported by their numbers, and th
 3. A second run reports what the first one imported as taken; with --skip-taken it counts as done.
 
 Examples:
-  api-keys key import --owner org_1 <keys.jsonl
+  api-keys key import --org org_1 <keys.jsonl
   api-keys key import --format csv --skip-taken <keys.csv
   echo '{\"id\":\"billing\",\"digest\":\"9436…\",\"name\":\"export\",\"role\":\"viewer\"}' |
-    api-keys key import --owner org_1";
+    api-keys key import --org org_1";
 
 /// The format of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -65,14 +65,14 @@ struct Counts {
 
 pub(crate) async fn run<O: OwnerArgs, S: Backend>(
     session: &Session<S>,
-    arguments: &Arguments,
+    arguments: Arguments<O>,
 ) -> Result<(), Failure> {
     let (mut counts, progress) = (Counts::default(), Progress::start());
     let input = progress.reading(io::stdin().lock());
-    let default = arguments.owner.as_deref();
+    let default: Option<String> = arguments.owner.into();
     for next in lines::read(arguments.format, input) {
         let (line, fields) = next.map_err(Failure::Input)?;
-        let parsed = fields.and_then(|fields| line::parse::<O>(fields, default));
+        let parsed = fields.and_then(|fields| line::parse::<O>(fields, default.as_deref()));
         let imported = match parsed {
             Ok((owner, import)) => import_one(session, owner, import).await,
             Err(bad) => Err(bad),
