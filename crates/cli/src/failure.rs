@@ -59,16 +59,18 @@ pub(crate) enum Failure {
     #[error("the token on standard input is not a credential here")]
     UnknownToken,
     #[error(
-        "this request issued {id} before, and its secret was shown then: rotate it for another"
+        "this request has already issued {id}, whose secret was shown then: rotate it to get another"
     )]
     IssuedBefore { id: Box<str> },
     #[error("{id} was issued, but its secret could not be written: revoke or rotate it")]
     SecretLost { id: Box<str>, source: io::Error },
-    #[error("{refused} lines were refused and {taken} were taken already; the others are imported")]
+    #[error(
+        "{refused} lines were refused and {taken} were already taken; the others were imported"
+    )]
     Import { refused: u64, taken: u64 },
     #[error("the import stopped at line {line}; run it again with --skip-taken")]
     ImportStopped { line: u64, source: ManageError },
-    #[error("{0} of what the store relies on does not hold")]
+    #[error("assumptions of the store that do not hold: {0}")]
     Check(usize),
     #[error("cannot read standard input")]
     Input(#[source] io::Error),

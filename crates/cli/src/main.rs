@@ -58,5 +58,7 @@ fn usage(error: &clap::Error, arguments: &[OsString]) -> ExitCode {
         output::remark_raw(&redact::hide(text, arguments));
         return Exit::Usage.into();
     }
-    end(output::Output::default().styled(&text))
+    end(output::Output::default()
+        .styled(&text)
+        .map_err(Failure::from))
 }

@@ -18,8 +18,7 @@ It works beside the services that use the store. Those that follow its feed see 
 Each change of a credential is in the audit trail, with the name of the operator and of the host.
 
 The result is on standard output, remarks and errors are on standard error. A new secret is shown
-once, alone on standard output. Tokens are read from standard input. There are no prompts: a
-command does what it says.";
+once, alone on standard output. Tokens are read from standard input. Commands never prompt.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -79,7 +78,7 @@ pub(crate) enum Command {
     /// Personal access tokens of users
     #[command(subcommand)]
     Token(CredentialCommand<TokenOf>),
-    /// Says what the token on standard input is; records no use
+    /// Shows what the token on standard input is; records no use
     #[command(after_help = "Example:\n  api-keys whois <leaked.txt")]
     Whois(FromInput),
     /// Revokes the token on standard input, whoever owns it
@@ -90,7 +89,7 @@ pub(crate) enum Command {
     /// Lists the audit trail of an owner, newest first
     #[command(after_help = crate::commands::events::EXAMPLES)]
     Events(Events),
-    /// Removes what ended long ago: credentials, audit events, rows of the change log
+    /// Removes old rows: ended credentials, audit events, the change log
     #[command(after_help = crate::commands::prune::EXAMPLES)]
     Prune(Prune),
     /// Creates or updates the store's schema; creates a missing SQLite file

@@ -11,7 +11,7 @@ use crate::{
     database::Backend,
     failure::Failure,
     moment,
-    output::{Cell, Fields, Table},
+    output::{Cell, Fields},
     session::Session,
 };
 
@@ -23,11 +23,14 @@ Examples:
 /// Events of a page, which is the most that the manager returns.
 const PAGE: u32 = 200;
 
+/// The columns of the list.
+const HEADINGS: &[&str] = &["AT", "ACTION", "CREDENTIAL", "BY", "ORIGIN", "RELATED"];
+
 #[derive(Args)]
 pub(crate) struct Events {
     #[command(flatten)]
     owner: AnyOwner,
-    /// At most so many; all by default
+    /// Maximum number to list; all by default
     #[arg(long, value_name = "COUNT")]
     limit: Option<usize>,
 }
@@ -53,10 +56,9 @@ impl AnyOwner {
 }
 
 pub(crate) async fn run<S: Backend>(session: &Session<S>, args: &Events) -> Result<(), Failure> {
-    let (owner, output) = (args.owner.owner(), session.output);
+    let owner = args.owner.owner();
     let (kind, actor) = (owner.kind(), session.actor(owner));
-    let mut table =
-        Table::with_headings(&["AT", "ACTION", "CREDENTIAL", "BY", "ORIGIN", "RELATED"]);
+    let mut list = session.output.list(HEADINGS);
     let (mut left, mut before) = (args.limit.unwrap_or(usize::MAX), None);
     while left > 0 {
         let size = PAGE.min(left.try_into().unwrap_or(PAGE));
@@ -64,19 +66,13 @@ pub(crate) async fn run<S: Backend>(session: &Session<S>, args: &Events) -> Resu
         left -= page.len().min(left);
         before = page.last().and_then(|event| event.number);
         for event in &page {
-            match output.is_json() {
-                true => output.json_line(&fields(event))?,
-                false => table.push(row(event)),
-            }
+            list.push(event, fields, row)?;
         }
         if page.len() < size as usize || before.is_none() {
             break;
         }
     }
-    match output.is_json() {
-        true => Ok(()),
-        false => Ok(table.write(&mut anstream::stdout().lock())?),
-    }
+    Ok(list.end()?)
 }
 
 fn row(event: &AuditEvent) -> Vec<Cell> {

@@ -33,7 +33,7 @@ pub(crate) struct KeyRights {
 /// The organization for whom keys are imported.
 #[derive(Args)]
 pub(crate) struct KeyOfImport {
-    /// The organization of those whose line names none
+    /// The organization for lines that name none
     #[arg(long, value_name = "ORG")]
     org: Option<String>,
 }

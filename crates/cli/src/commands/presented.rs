@@ -12,7 +12,7 @@ use tower_api_key::{
 use super::credential::view;
 use crate::{database::Backend, failure::Failure, session::Session, stdin};
 
-/// Says what a token is. Records no use.
+/// Shows what a token is. Records no use.
 pub(crate) async fn whois<S: Backend>(session: &Session<S>) -> Result<(), Failure> {
     let token = stdin::token()?;
     let info = session

@@ -32,7 +32,7 @@ pub(crate) struct TokenRights {
 /// The user for whom tokens are imported.
 #[derive(Args)]
 pub(crate) struct TokenOfImport {
-    /// The user of those whose line names none
+    /// The user for lines that name none
     #[arg(long, value_name = "USER")]
     user: Option<String>,
 }

@@ -3,6 +3,7 @@
 //! A result is a table for people, or JSON with `--json`: one object, or one object a line for a
 //! list. Standard output has nothing else, so that it can be piped.
 
+mod list;
 mod table;
 mod text;
 
@@ -11,7 +12,9 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 
-pub(crate) use table::{Cell, Table};
+pub(crate) use list::List;
+pub(crate) use table::Cell;
+use table::Table;
 pub(crate) use text::{json_text, visible};
 
 /// The fields of a result, in the order in which they are shown. `Null` is left out of tables.
@@ -33,6 +36,11 @@ impl Output {
         self.json
     }
 
+    /// Begins a list.
+    pub(crate) fn list(self, headings: &[&str]) -> List {
+        List::new(self, headings)
+    }
+
     /// Writes one result, with a line for each field.
     pub(crate) fn record(self, fields: &Fields) -> io::Result<()> {
         match self.json {
@@ -41,7 +49,7 @@ impl Output {
         }
     }
 
-    /// Writes what has changed as JSON. For people, a remark says it.
+    /// Writes what has changed as JSON. For people, writes a remark.
     pub(crate) fn changed(self, what: &str, fields: &Fields) -> io::Result<()> {
         if self.json {
             return self.json_line(fields);
@@ -63,10 +71,10 @@ impl Output {
     }
 
     /// Writes a text with the colours that are in it.
-    pub(crate) fn styled(self, text: &str) -> Result<(), crate::Failure> {
+    pub(crate) fn styled(self, text: &str) -> io::Result<()> {
         let mut out = anstream::stdout().lock();
         out.write_all(text.as_bytes())?;
-        Ok(out.flush()?)
+        out.flush()
     }
 }
 

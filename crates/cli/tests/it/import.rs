@@ -50,7 +50,7 @@ fn an_imported_key_is_found_by_its_token() {
 }
 
 #[test]
-fn bad_lines_are_reported_by_number_and_keep_none_of_the_good_ones_out() {
+fn bad_lines_are_reported_by_number_and_the_good_ones_imported() {
     for database in Database::each() {
         let secret = "pat_not-a-real-secret";
         let bad = [

@@ -3,7 +3,7 @@
 use crate::support::Database;
 
 #[test]
-fn whois_says_whose_a_token_is_and_records_no_use() {
+fn whois_shows_whose_a_token_is_and_records_no_use() {
     for database in Database::each() {
         let (id, secret) = database.key("ci");
         let before = database.run("events --org org_1").done();

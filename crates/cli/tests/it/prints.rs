@@ -8,7 +8,7 @@ use crate::{
 };
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_reader_that_goes_away_is_not_an_error() {
     for database in Database::each() {
         let (_, secret) = database.key("ci");
         for words in [
@@ -44,7 +44,7 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 #[test]
-fn standard_error_that_is_closed_is_no_error() {
+fn closed_standard_error_is_not_an_error() {
     let database = Database::each().next().unwrap();
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

@@ -1,4 +1,4 @@
-//! The README says what the command does.
+//! The README agrees with the command.
 
 use std::{env, path::Path, process::Command};
 

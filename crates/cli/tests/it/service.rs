@@ -44,7 +44,7 @@ async fn status<S: ManageStore + Clone>(auth: &AuthLayer<S>, secret: &str) -> St
 }
 
 /// Serves from a cache of the store, and lets the command change each key.
-async fn hears_of_each_change<S: ManageStore + Clone>(
+async fn refuses_after_each_change<S: ManageStore + Clone>(
     database: &Database,
     store: S,
     feed: impl Feed,
@@ -76,8 +76,8 @@ async fn a_running_service_refuses_what_the_command_ended_in_sqlite() {
     let store = SqliteStore::open_existing(database.file(), Catalogue::anyreach());
     let store = store.await.unwrap();
     let feed = store.feed().await.unwrap();
-    let heard = hears_of_each_change(&database, store, feed);
-    timeout(Duration::from_secs(60), heard)
+    let refused = refuses_after_each_change(&database, store, feed);
+    timeout(Duration::from_secs(60), refused)
         .await
         .expect("each change arrives");
 }
@@ -90,8 +90,8 @@ async fn a_running_service_refuses_what_the_command_ended_in_postgres() {
     let cluster = pg::shared().unwrap();
     let store = cluster.unmigrated_store(database.schema.as_deref().unwrap());
     let feed = store.feed().await.unwrap();
-    let heard = hears_of_each_change(&database, store, feed);
-    timeout(Duration::from_secs(60), heard)
+    let refused = refuses_after_each_change(&database, store, feed);
+    timeout(Duration::from_secs(60), refused)
         .await
         .expect("each change arrives");
 }

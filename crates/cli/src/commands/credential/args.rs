@@ -43,24 +43,24 @@ pub(crate) trait OwnerArgs: Args {
 
 #[derive(Subcommand)]
 pub(crate) enum Command<O: OwnerArgs> {
-    /// Issues one, and prints its secret once, alone on standard output
+    /// Issues a new one, and prints its secret once, alone on standard output
     #[command(after_help = super::create::EXAMPLES)]
     Create(Create<O>),
     /// Lists them, newest first
     #[command(after_help = super::list::EXAMPLES)]
     List(List<O>),
-    /// Shows one, also if it is deleted
+    /// Shows one, even if it is deleted
     Show(One<O>),
-    /// Replaces one with another of the same rights, and prints the new secret once
+    /// Replaces one with a new one that has the same rights, and prints the new secret once
     #[command(after_help = super::change::ROTATE_EXAMPLES)]
     Rotate(Rotate<O>),
     /// Disables one until it is enabled again
     Disable(One<O>),
     /// Enables a disabled one
     Enable(One<O>),
-    /// Revokes one, or all of the owner, forever
+    /// Revokes one, or all of the owner's, forever
     Revoke(Revoke<O>),
-    /// Imports those of another system by their digests, from standard input
+    /// Imports credentials of another system by their digests, from standard input
     #[command(after_long_help = crate::commands::import::HELP)]
     Import(Import<O>),
 }
@@ -94,7 +94,7 @@ pub(crate) struct Common {
 pub(crate) struct One<O: OwnerArgs> {
     #[command(flatten)]
     pub(crate) owner: O,
-    /// Its id, as in lists
+    /// The id, as lists show it
     pub(crate) id: String,
 }
 
@@ -117,10 +117,10 @@ pub(crate) struct Rotate<O: OwnerArgs> {
 pub(crate) struct Revoke<O: OwnerArgs> {
     #[command(flatten)]
     pub(crate) owner: O,
-    /// Its id, as in lists
+    /// The id, as lists show it
     #[arg(required_unless_present = "all")]
     pub(crate) id: Option<String>,
-    /// All of the owner
+    /// Revokes all of the owner's
     #[arg(long, conflicts_with = "id")]
     pub(crate) all: bool,
 }
@@ -132,7 +132,7 @@ pub(crate) struct Import<O: OwnerArgs> {
     /// The format of standard input
     #[arg(long, value_enum, default_value = "jsonl")]
     pub(crate) format: Format,
-    /// Counts what is already taken as done, for a second run
+    /// Counts what is already taken as done, to run an import again
     #[arg(long)]
     pub(crate) skip_taken: bool,
 }

@@ -11,7 +11,6 @@ use crate::{
     database::Backend,
     failure::Failure,
     moment::{ago, ahead},
-    output::Table,
     session::Session,
 };
 
@@ -40,7 +39,7 @@ pub(crate) struct List<O: OwnerArgs> {
     /// Only those with this pair in their metadata
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     metadata: Option<(String, String)>,
-    /// At most so many; all by default
+    /// Maximum number to list; all by default
     #[arg(long, value_name = "COUNT")]
     limit: Option<usize>,
 }
@@ -82,29 +81,21 @@ pub(super) async fn run<O: OwnerArgs, S: Backend>(
     session: &Session<S>,
     arguments: &List<O>,
 ) -> Result<(), Failure> {
-    let (output, manager) = (session.output, &session.manager);
     let (actor, filter) = (session.actor(arguments.owner.owner()), arguments.filter());
-    let mut table = Table::with_headings(view::HEADINGS);
+    let mut list = session.output.list(view::HEADINGS);
     let (mut left, mut cursor) = (arguments.limit.unwrap_or(usize::MAX), None);
     while left > 0 {
         let size = u32::try_from(left.min(PAGE)).unwrap_or(u32::MAX);
-        let page = manager
-            .list(&actor, O::KIND, &filter, cursor.as_ref(), size)
-            .await?;
+        let (manager, after) = (&session.manager, cursor.as_ref());
+        let page = manager.list(&actor, O::KIND, &filter, after, size).await?;
         left -= page.items.len().min(left);
         for info in &page.items {
-            match output.is_json() {
-                true => output.json_line(&view::fields(info))?,
-                false => table.push(view::row(info)),
-            }
+            list.push(info, view::fields, view::row)?;
         }
-        cursor = page.next;
-        if cursor.is_none() {
-            break;
+        match page.next {
+            Some(next) => cursor = Some(next),
+            None => break,
         }
     }
-    match output.is_json() {
-        true => Ok(()),
-        false => Ok(table.write(&mut anstream::stdout().lock())?),
-    }
+    Ok(list.end()?)
 }

@@ -16,40 +16,47 @@ use crate::{commands::credential::args::OwnerArgs, moment, settings};
 /// Why a line is not imported.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BadLine {
-    #[error("it is not JSON from column {column} on")]
+    #[error("invalid JSON at column {column}")]
     NotJson { column: usize },
-    #[error("it is not a JSON object")]
+    #[error("not a JSON object")]
     NotObject,
-    #[error("it has another number of columns than the first line, or is not UTF-8")]
+    #[error("not as many columns as in the first line, or not UTF-8")]
     NotCsv,
     #[error("{0} is missing")]
     Missing(&'static str),
-    #[error("{0} is not a text")]
+    #[error("{0} must be a string")]
     NotText(&'static str),
-    #[error("{0} is not a list of texts")]
+    #[error("{0} must be a list of strings")]
     NotList(&'static str),
-    #[error("{0} is neither a date as RFC 3339 writes it nor milliseconds since 1970")]
+    #[error("{0} must be an RFC 3339 date, or milliseconds since 1970")]
     NotMoment(&'static str),
-    #[error("digest is not 32 bytes in hexadecimal or Base64")]
+    #[error("digest must be 32 bytes in hexadecimal or Base64")]
     Digest,
-    #[error("salt and salted are not bytes in hexadecimal and sha256-prefix or sha256-suffix")]
+    #[error("salt must be in hexadecimal, with salted: sha256-prefix or sha256-suffix")]
     Salt,
-    #[error("role and scopes exclude each other")]
+    #[error("role and scopes cannot be combined")]
     RoleAndScopes,
-    #[error("a field is unknown: see --help for the fields")]
+    #[error("unknown field: see --help for the fields")]
     UnknownField,
     #[error("{}", refusal(.0))]
     Refused(#[from] ManageError),
+}
+
+impl BadLine {
+    /// Returns whether the credential is there already, or another in its place.
+    pub(super) fn is_taken(&self) -> bool {
+        matches!(self, Self::Refused(ManageError::Taken(_)))
+    }
 }
 
 /// Returns the text of a refusal, without the values that some of them repeat.
 fn refusal(error: &ManageError) -> String {
     match error {
         ManageError::Taken(_) => "the id or the token's digest is already taken".to_owned(),
-        ManageError::InvalidId(_) => "the id is not one that a token can carry".to_owned(),
-        ManageError::UnknownRole(_) => "there is no such role".to_owned(),
-        ManageError::UnknownScope(_) => "there is no such scope".to_owned(),
-        ManageError::NotAllowed => "a token has no role, and a key no organizations".to_owned(),
+        ManageError::InvalidId(_) => "invalid id: use one that a token can carry".to_owned(),
+        ManageError::UnknownRole(_) => "unknown role".to_owned(),
+        ManageError::UnknownScope(_) => "unknown scope".to_owned(),
+        ManageError::NotAllowed => "a token cannot have a role, nor a key organizations".to_owned(),
         other => other.to_string(),
     }
 }

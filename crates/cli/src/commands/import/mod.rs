@@ -19,7 +19,7 @@ use tower_api_key::{
 
 use self::{line::BadLine, progress::Progress};
 use super::credential::args::{Import as Arguments, OwnerArgs};
-use crate::{database::Backend, failure::Failure, session::Session};
+use crate::{database::Backend, failure::Failure, output::Fields, session::Session};
 
 pub(crate) const HELP: &str = "\
 Fields of a line, as a JSON object (jsonl) or in the columns that the first line names (csv):
@@ -67,9 +67,23 @@ pub(crate) async fn run<O: OwnerArgs, S: Backend>(
     session: &Session<S>,
     arguments: Arguments<O>,
 ) -> Result<(), Failure> {
-    let (mut counts, progress) = (Counts::default(), Progress::start());
-    let input = progress.reading(io::stdin().lock());
+    let (progress, skip_taken) = (Progress::start(), arguments.skip_taken);
+    let counts = import_all(session, arguments, &progress).await;
+    progress.end();
+    let counts = counts?;
+    session.output.record(&counts.fields())?;
+    counts.result(skip_taken)
+}
+
+/// Imports each line, and reports the bad ones.
+async fn import_all<O: OwnerArgs, S: Backend>(
+    session: &Session<S>,
+    arguments: Arguments<O>,
+    progress: &Progress,
+) -> Result<Counts, Failure> {
     let default: Option<String> = arguments.owner.into();
+    let input = progress.reading(io::stdin().lock());
+    let mut counts = Counts::default();
     for next in lines::read(arguments.format, input) {
         let (line, fields) = next.map_err(Failure::Input)?;
         let parsed = fields.and_then(|fields| line::parse::<O>(fields, default.as_deref()));
@@ -77,29 +91,17 @@ pub(crate) async fn run<O: OwnerArgs, S: Backend>(
             Ok((owner, import)) => import_one(session, owner, import).await,
             Err(bad) => Err(bad),
         };
+        counts.add(&imported);
+        progress.show(counts.total());
         match imported {
-            Ok(()) => counts.imported += 1,
-            Err(BadLine::Refused(ManageError::Taken(_))) if arguments.skip_taken => {
-                counts.taken += 1
-            }
-            Err(BadLine::Refused(source)) if is_outage(&source) => {
-                progress.end();
+            Err(BadLine::Refused(source @ ManageError::Unavailable(_))) => {
                 return Err(Failure::ImportStopped { line, source });
             }
-            Err(bad) => {
-                counts.add(&bad);
-                progress.report(line, &bad);
-            }
+            Err(bad) if !(bad.is_taken() && arguments.skip_taken) => progress.report(line, &bad),
+            _ => {}
         }
-        progress.count();
     }
-    progress.end();
-    session.output.record(&vec![
-        ("imported", json!(counts.imported)),
-        ("taken", json!(counts.taken)),
-        ("refused", json!(counts.refused)),
-    ])?;
-    counts.result(arguments.skip_taken)
+    Ok(counts)
 }
 
 async fn import_one<S: Backend>(
@@ -112,16 +114,25 @@ async fn import_one<S: Backend>(
     Ok(())
 }
 
-fn is_outage(error: &ManageError) -> bool {
-    matches!(error, ManageError::Unavailable(_))
-}
-
 impl Counts {
-    fn add(&mut self, bad: &BadLine) {
-        match bad {
-            BadLine::Refused(ManageError::Taken(_)) => self.taken += 1,
-            _ => self.refused += 1,
+    fn add(&mut self, imported: &Result<(), BadLine>) {
+        match imported {
+            Ok(()) => self.imported += 1,
+            Err(bad) if bad.is_taken() => self.taken += 1,
+            Err(_) => self.refused += 1,
         }
+    }
+
+    fn total(&self) -> u64 {
+        self.imported + self.taken + self.refused
+    }
+
+    fn fields(&self) -> Fields {
+        vec![
+            ("imported", json!(self.imported)),
+            ("taken", json!(self.taken)),
+            ("refused", json!(self.refused)),
+        ]
     }
 
     /// Returns whether all lines are imported, now or before.

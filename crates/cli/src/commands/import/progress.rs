@@ -28,10 +28,9 @@ impl Progress {
         self.0.wrap_read(input)
     }
 
-    /// Counts a line.
-    pub(super) fn count(&self) {
-        let lines = self.0.message().parse::<u64>().unwrap_or_default();
-        self.0.set_message((lines + 1).to_string());
+    /// Shows how many lines were read.
+    pub(super) fn show(&self, lines: u64) {
+        self.0.set_message(lines.to_string());
     }
 
     /// Reports a line that was not imported, above the bar.

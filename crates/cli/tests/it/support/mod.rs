@@ -39,7 +39,7 @@ impl Ended {
         self.json().pop().expect("an object")
     }
 
-    /// What a command that is refused says, which has no result.
+    /// The error of a command that is refused, which has no result.
     pub(crate) fn refused(self, code: i32) -> String {
         assert_eq!((self.code, self.out.as_str()), (code, ""), "{self:?}");
         self.err
