@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, reason = "a test fails at the first surprise")]
 #![allow(clippy::indexing_slicing, reason = "likewise")]
 
+mod changes;
 mod check;
 mod credentials;
 mod directory;

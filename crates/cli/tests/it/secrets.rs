@@ -87,6 +87,23 @@ fn the_password_of_a_url_is_never_printed() {
 }
 
 #[test]
+fn a_wrong_password_is_an_error_that_does_not_repeat_it() {
+    let Some(database) = Database::each().nth(1) else {
+        return;
+    };
+    let cluster = crate::support::pg::shared().unwrap();
+    cluster.psql("CREATE ROLE locked LOGIN PASSWORD 'not-a-real-password'");
+    let url = database.url.replace("postgres@", "locked:s3cret@");
+    let mut check = database.command("check");
+    check.env("API_KEYS_DATABASE", url);
+    let err = end(check, "").refused(1);
+    assert!(
+        err.contains("denied access") && !err.contains("s3cret"),
+        "{err}"
+    );
+}
+
+#[test]
 fn lists_and_events_contain_neither_secrets_nor_digests() {
     for database in Database::each() {
         let (id, secret) = database.key("ci");

@@ -9,7 +9,7 @@ use tower_api_key::{
     store::{Attributes, Owner},
 };
 
-use super::{attributes::AttributeArgs, list::List};
+use super::{attributes::AttributeArgs, edit::Edit, list::List};
 use crate::{
     commands::import::Format,
     database::Backend,
@@ -51,6 +51,9 @@ pub(crate) enum Command<O: OwnerArgs> {
     List(List<O>),
     /// Shows one, even if it is deleted
     Show(One<O>),
+    /// Changes the name, the description, the metadata or the conditions of one
+    #[command(after_help = super::edit::EXAMPLES)]
+    Edit(Edit<O>),
     /// Replaces one with a new one that has the same rights, and prints the new secret once
     #[command(after_help = super::change::ROTATE_EXAMPLES)]
     Rotate(Rotate<O>),

@@ -1,7 +1,7 @@
 //! The arguments for descriptions, metadata and conditions.
 
 use clap::Args;
-use tower_api_key::store::{Attributes, Conditions, Metadata};
+use tower_api_key::store::{Attributes, Conditions, Metadata, Network};
 
 use crate::failure::Failure;
 
@@ -24,25 +24,33 @@ pub(crate) struct AttributeArgs {
 impl AttributeArgs {
     /// Returns the attributes.
     pub(crate) fn attributes(self) -> Result<Attributes, Failure> {
-        let metadata = Metadata::new(self.metadata);
-        let metadata = metadata.map_err(|error| Failure::Argument("--metadata", error.into()))?;
         let mut conditions = Conditions::default();
-        if let Some(networks) = self.networks {
-            let networks: Result<Vec<_>, _> = networks.iter().map(|text| text.parse()).collect();
-            let invalid = |error| Failure::Argument("--networks", Box::new(error));
-            conditions = conditions.with_networks(networks.map_err(invalid)?);
+        if let Some(named) = &self.networks {
+            conditions = conditions.with_networks(networks(named)?);
         }
         if let Some(environment) = self.environment {
             conditions = conditions.with_environment(environment);
         }
         let attributes = Attributes::default()
-            .with_metadata(metadata)
+            .with_metadata(metadata(self.metadata)?)
             .with_conditions(conditions);
         Ok(match self.description {
             Some(description) => attributes.with_description(description),
             None => attributes,
         })
     }
+}
+
+/// Parses networks in CIDR notation.
+pub(super) fn networks(named: &[String]) -> Result<Vec<Network>, Failure> {
+    let networks = named.iter().map(|text| text.parse());
+    let invalid = |error| Failure::Argument("--networks", Box::new(error));
+    networks.collect::<Result<_, _>>().map_err(invalid)
+}
+
+/// Checks pairs of metadata.
+pub(super) fn metadata(pairs: Vec<(String, String)>) -> Result<Metadata, Failure> {
+    Metadata::new(pairs).map_err(|error| Failure::Argument("--metadata", error.into()))
 }
 
 /// Parses a pair of metadata.

@@ -94,7 +94,8 @@ fn ended_line(output: Output, id: &str) -> std::io::Result<()> {
     }
 }
 
-fn changed(output: Output, did: &str, info: &CredentialInfo) -> Result<(), Failure> {
+/// Reports a change of a credential.
+pub(super) fn changed(output: Output, did: &str, info: &CredentialInfo) -> Result<(), Failure> {
     let what = format!("{did} {} ({}) of {}", info.id, info.name, info.owner.id());
     Ok(output.changed(&what, &view::fields(info))?)
 }

@@ -4,6 +4,7 @@ pub(crate) mod args;
 mod attributes;
 mod change;
 mod create;
+mod edit;
 mod list;
 pub(crate) mod view;
 
@@ -20,6 +21,7 @@ pub(crate) async fn run<O: OwnerArgs, S: Backend>(
         Command::Create(arguments) => create::run(session, arguments).await,
         Command::List(arguments) => list::run(session, &arguments).await,
         Command::Show(one) => change::show(session, &one).await,
+        Command::Edit(arguments) => edit::run(session, arguments).await,
         Command::Rotate(arguments) => change::rotate(session, &arguments).await,
         Command::Disable(one) => change::disable(session, &one).await,
         Command::Enable(one) => change::enable(session, &one).await,
