@@ -15,11 +15,12 @@ use serde_json::json;
 use tokio::runtime::{Builder, Runtime};
 use tower_api_key::{
     AuthLayer, async_trait,
+    credential::Kind,
     scope::{Catalogue, ScopeSet},
     secret::Digest,
     store::{
         Cached, CredentialStore, Directory, Lookup, ManageStore, MemoryStore, Owner, Peek, Record,
-        Restrictions, StaticCredentials, StaticStore, StoreError,
+        Restrictions, StaticCredentials, StaticStore, StoreError, backend,
     },
 };
 use tower_api_key_sqlx::SqliteStore;
@@ -430,4 +431,17 @@ async fn an_unknown_role_is_reported_once_for_each_call_of_the_store() {
     assert!(calls < 100, "a failure is kept");
     assert_eq!(logs::events(ROLES).len(), calls);
     assert_eq!(recorder.of(UNKNOWN), calls as f64);
+}
+
+#[test]
+fn a_store_of_ones_own_reports_an_unknown_role_in_the_same_form() {
+    let recorder = TestRecorder::default();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    logs::start();
+    backend::report_unknown_role(Kind::OrgKey, "k1", "viewer");
+    let events = logs::events(ROLES);
+    assert_eq!(events.len(), 1);
+    let shown = events[0]["fields"].to_string();
+    assert!(shown.contains("k1") && shown.contains("viewer"), "{shown}");
+    assert_eq!(recorder.of(UNKNOWN), 1.0);
 }

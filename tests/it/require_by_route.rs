@@ -462,3 +462,11 @@ fn debug_shows_the_entries() {
         format!("RouteScopes {{ entries: [{entry}], .. }}")
     );
 }
+
+#[test]
+fn debug_output_of_a_table_shows_its_routes() {
+    let shown = format!("{:?}", table());
+    for part in ["/agents/{id}", "billing:manage", "DELETE"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+}

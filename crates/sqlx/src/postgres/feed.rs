@@ -255,3 +255,64 @@ impl fmt::Debug for PostgresFeed {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::postgres::PgPoolOptions;
+    use tower_api_key::scope::Catalogue;
+
+    use super::*;
+
+    /// A feed without a connection.
+    fn lost() -> PostgresFeed {
+        let pool = PgPoolOptions::new().connect_lazy("postgres://localhost/unused");
+        PostgresFeed {
+            store: PostgresStore::new(pool.unwrap(), Catalogue::anyreach()),
+            connection: None,
+            position: Position {
+                snapshot: String::new(),
+                prunes: 0,
+                fingerprint: String::new(),
+            },
+            keep_alive: KEEP_ALIVE,
+            read_timeout: READ_TIMEOUT,
+            fault: None,
+            retry: (Instant::now(), RETRY.0),
+            pending: VecDeque::new(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_attempt_to_reconnect_waits_twice_as_long_up_to_a_second() {
+        let mut feed = lost();
+        for millis in [50, 100, 200, 400, 800, 1000, 1000] {
+            feed.back_off(StoreError::unavailable("refused"));
+            let pause = feed.retry.0.duration_since(Instant::now());
+            assert_eq!(pause, Duration::from_millis(millis));
+        }
+        feed.mark_lost(StoreError::unavailable("lost again"));
+        assert_eq!(feed.retry, (Instant::now(), RETRY.0));
+    }
+
+    #[tokio::test]
+    async fn a_fault_is_shown_with_its_source() {
+        let mut feed = lost();
+        assert!(feed.fault().is_none());
+        feed.back_off(StoreError::unavailable("refused"));
+        let fault = feed.fault().unwrap();
+        assert_eq!(text(fault), "the store failed: refused");
+        assert_eq!(
+            text(&StoreError::PlainDigest),
+            StoreError::PlainDigest.to_string()
+        );
+        let shown = format!("{feed:?}");
+        let start = format!(
+            "PostgresFeed {{ channel: {:?}, fault: Some(",
+            feed.store.schema.channel()
+        );
+        assert!(
+            shown.starts_with(&start) && shown.contains("refused"),
+            "{shown}"
+        );
+    }
+}
