@@ -110,7 +110,7 @@
 //!
 //! | id | salt | hash |
 //! |---|---|---|
-//! | `billing` | `d1f0a7c2` | `1180…` |
+//! | `billing` | `d1f0a7c2` | `e380…` |
 //!
 //! Tell the store how such a digest is computed, import each row with its salt, and try a key that
 //! you have: a wrong guess about salts or their order shows only there. With the crate `hex`:
@@ -156,9 +156,9 @@
 //! - A salted digest stays as it was imported. [Peppers](super::peppers) are not applied to it, and
 //!   a store that excludes plain digests refuses it (`salt_without_pepper`), because it is no harder
 //!   to insert than they are.
-//! - [Rotate](super::managing#rotation) such a key to get one without a salt. Once
-//!   `SELECT count(*) FROM credentials WHERE pepper LIKE '.%'` is 0, deleted keys included, leave
-//!   the salted digests out; `expired` and `disabled` ones would be a 503, and a leaked one that was
+//! - [Rotate](super::managing#rotation) such a key to get one without a salt. Leave the salted
+//!   digests out once no row of the table of credentials has a `pepper` that begins with a dot,
+//!   deleted keys included: expired and disabled ones would be a 503, and a leaked one that was
 //!   deleted would be unknown to [`find_presented`](crate::manage::Manager::find_presented).
 //! - Have the salted digests on every node before you import: a node without them, or of a version
 //!   that knows no salts, answers 503 for such a key (`unknown_salted_digest`, `unknown_pepper`).

@@ -16,16 +16,15 @@ use tower_api_key::{
     credential::Kind,
     id::CredentialId,
     manage::{Actor, Manager, NewKey, NewToken},
-    scope::Catalogue,
     store::{
-        AuditAction, AuditEvent, CredentialInfo, CredentialStore, Directory, ExpiryWatch, Lookup,
-        ManageStore, MemoryStore, Owner, Record, Retention, StoreError, WriteError,
-        backend::{Commit, Ending, ListQuery, Sweep, SweptBatch},
+        AuditAction, AuditActor, AuditEvent, CredentialStore, Directory, ExpiryWatch, Lookup,
+        MemoryStore, Owner, Record, Retention, StoreError,
+        backend::{Sweep, SweptBatch},
     },
     testing::ManualClock,
 };
 
-use crate::support::{ORG, USER, ask, bearer_in, memory};
+use crate::support::{ORG, USER, ask, bearer_in, forward::forward_required, memory};
 
 const DAY: i64 = 24 * 3_600_000;
 const NOW: UnixMillis = UnixMillis(1_000_000);
@@ -173,10 +172,12 @@ async fn one_call_reports_every_key_that_expires_soon() {
     }
 }
 
-/// A store whose sweeps end as they were listed, and that is otherwise a memory store.
+/// A store whose sweeps end, and whose reports are as long, as they were listed, and that is
+/// otherwise a memory store.
 struct Scripted {
     memory: MemoryStore,
     batches: Mutex<Vec<SweptBatch>>,
+    reports: Mutex<Vec<usize>>,
     asked: Arc<Mutex<Vec<Sweep>>>,
     rounds: Arc<AtomicUsize>,
 }
@@ -188,6 +189,7 @@ impl Scripted {
         Self {
             memory: memory(),
             batches: Mutex::new(batches),
+            reports: Mutex::default(),
             asked: Arc::default(),
             rounds: Arc::default(),
         }
@@ -201,40 +203,41 @@ impl CredentialStore for Scripted {
     }
 }
 
-#[async_trait]
-impl ManageStore for Scripted {
-    fn catalogue(&self) -> &Catalogue {
-        self.memory.catalogue()
-    }
-
-    async fn credential(
+forward_required!(Scripted {
+    async fn watch_expiry(
         &self,
-        owner: &Owner,
-        id: &str,
-    ) -> Result<Option<CredentialInfo>, StoreError> {
-        self.memory.credential(owner, id).await
-    }
-
-    async fn credentials(
-        &self,
-        owner: &Owner,
-        query: &ListQuery,
-    ) -> Result<Vec<CredentialInfo>, StoreError> {
-        self.memory.credentials(owner, query).await
-    }
-
-    async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
-        self.memory.commit(commit).await
-    }
-
-    async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
-        self.memory.end(ending).await
+        _: &ExpiryWatch,
+        now: UnixMillis,
+        limit: u32,
+    ) -> Result<Vec<AuditEvent>, StoreError> {
+        let count = self.reports.lock().unwrap().pop().unwrap_or_default();
+        assert!(count <= limit as usize);
+        let owner = Owner::of(Kind::OrgKey, ORG);
+        let by = AuditActor::Operator("test".into());
+        let event = AuditEvent::new(now, AuditAction::ExpiresSoon, owner, "key", by);
+        Ok(vec![event; count])
     }
 
     async fn sweep(&self, sweep: &Sweep) -> Result<SweptBatch, StoreError> {
         self.rounds.fetch_add(1, SeqCst);
         self.asked.lock().unwrap().push(sweep.clone());
         Ok(self.batches.lock().unwrap().pop().unwrap_or_default())
+    }
+});
+
+#[tokio::test]
+async fn the_watch_goes_on_while_a_report_is_as_long_as_it_may_be() {
+    for (mut reports, reported) in [
+        (vec![999, 5], 999),
+        (vec![1000, 5, 7], 1005),
+        (vec![1000, 1000, 0, 7], 2000),
+    ] {
+        reports.reverse();
+        let store = Scripted::new([]);
+        *store.reports.lock().unwrap() = reports;
+        let watch = ExpiryWatch::default();
+        let count = Manager::new(store).watch_expiry(&watch).await;
+        assert_eq!(count.unwrap(), reported);
     }
 }
 

@@ -8,18 +8,12 @@ use std::{
 use tower_api_key::{
     AuthLayer, LastUse, async_trait,
     credential::Kind,
-    id::CredentialId,
     manage::Manager,
-    scope::Catalogue,
     secret::Digest,
-    store::{
-        CredentialInfo, CredentialStore, Lookup, ManageStore, MemoryStore, Owner, Record,
-        StoreError, WriteError,
-        backend::{Commit, Ending, ListQuery},
-    },
+    store::{CredentialStore, Lookup, MemoryStore, Record, StoreError},
 };
 
-use crate::support::{KEY, ORG, TOKEN, ask, bearer, bearer_in, memory};
+use crate::support::{KEY, ORG, TOKEN, ask, bearer, bearer_in, forward::forward_required, memory};
 
 /// A store in front of digests that are all outdated, or all up to date.
 struct Peppered {
@@ -40,42 +34,13 @@ impl CredentialStore for Peppered {
     }
 }
 
-#[async_trait]
-impl ManageStore for Peppered {
-    fn catalogue(&self) -> &Catalogue {
-        self.memory.catalogue()
-    }
-
-    async fn credential(
-        &self,
-        owner: &Owner,
-        id: &str,
-    ) -> Result<Option<CredentialInfo>, StoreError> {
-        self.memory.credential(owner, id).await
-    }
-
-    async fn credentials(
-        &self,
-        owner: &Owner,
-        query: &ListQuery,
-    ) -> Result<Vec<CredentialInfo>, StoreError> {
-        self.memory.credentials(owner, query).await
-    }
-
-    async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
-        self.memory.commit(commit).await
-    }
-
-    async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
-        self.memory.end(ending).await
-    }
-
+forward_required!(Peppered {
     async fn rehash(&self, _: Kind, id: &str, presented: &Digest) -> Result<bool, StoreError> {
         let call = (id.to_owned(), presented.to_bytes());
         self.calls.lock().unwrap().push(call);
         self.error.lock().unwrap().take().map_or(Ok(true), Err)
     }
-}
+});
 
 struct Fixture {
     store: Arc<Peppered>,

@@ -146,6 +146,22 @@ async fn a_key_that_was_given_its_scopes_keeps_them_when_a_role_that_had_the_sam
     keys_keep_their_own_scopes(sqlite().await).await;
 }
 
+/// The scopes of its own are those of its role, as long as the role has no others.
+#[tokio::test]
+async fn a_key_that_is_copied_to_another_store_keeps_its_own_scopes() {
+    let (one, other) = (memory().await, memory().await);
+    let record = Record::org_key("copied", Digest::of(b"ak_copied.test"), ORG);
+    let record = record.with_role("viewer", one.catalogue()).unwrap();
+    one.insert(record.with_scopes(ScopeSet::from_iter(["c"])))
+        .await
+        .unwrap();
+    let lookup = Lookup::new(LookupKey::OrgKey { id: "copied" }, None);
+    let found = one.find(&lookup).await.unwrap().unwrap();
+    other.insert(Record::clone(&found)).await.unwrap();
+    other.catalogue().replace(not_implying());
+    assert_eq!(held(&other, "copied").await, ["c"]);
+}
+
 /// A list may repeat a scope as often as a body has room for it. Each expansion of such a list took
 /// time in proportion to the square of its length, in every lookup that no cache answered.
 #[tokio::test]

@@ -8,16 +8,14 @@ use tower_api_key::{
     credential::Kind,
     id::CredentialId,
     manage::{Actor, Manager, NewKey, Rotation, RotationState},
-    scope::Catalogue,
     store::{
-        CredentialInfo, CredentialStore, Directory as _, Lookup, ManageStore, MemoryStore, Owner,
-        Record, StoreError, WriteError,
-        backend::{Commit, Ending, ListQuery},
+        CredentialInfo, CredentialStore, Directory as _, Lookup, MemoryStore, Owner, Record,
+        StoreError,
     },
     testing::ManualClock,
 };
 
-use crate::support::{ORG, ask, bearer};
+use crate::support::{ORG, ask, bearer, forward::forward_required};
 
 const KEY: Kind = Kind::OrgKey;
 
@@ -155,12 +153,7 @@ impl CredentialStore for Damaged {
     }
 }
 
-#[async_trait]
-impl ManageStore for Damaged {
-    fn catalogue(&self) -> &Catalogue {
-        self.memory.catalogue()
-    }
-
+forward_required!(Damaged, without credential {
     async fn credential(
         &self,
         owner: &Owner,
@@ -172,23 +165,7 @@ impl ManageStore for Damaged {
         }
         Ok(found)
     }
-
-    async fn credentials(
-        &self,
-        owner: &Owner,
-        query: &ListQuery,
-    ) -> Result<Vec<CredentialInfo>, StoreError> {
-        self.memory.credentials(owner, query).await
-    }
-
-    async fn commit(&self, commit: &Commit) -> Result<(), WriteError> {
-        self.memory.commit(commit).await
-    }
-
-    async fn end(&self, ending: &Ending) -> Result<Vec<CredentialId>, WriteError> {
-        self.memory.end(ending).await
-    }
-}
+});
 
 #[tokio::test]
 async fn the_state_of_a_rotation_with_a_damaged_key_is_unknown() {

@@ -43,7 +43,7 @@ const MAX_NAME: usize = 14;
 /// It is computed for every key that is presented, also on a hit of a cache, and blocks the
 /// executor meanwhile: use it only for hashes that take microseconds. bcrypt, scrypt and Argon2
 /// take a thousand times longer ([what to do with them](crate::guide::moving)). A panic in it is a
-/// 503.
+/// 503 for the keys that it belongs to.
 pub trait SaltedDigest: fmt::Debug + Send + Sync + 'static {
     /// Returns the name, which is stored with each salt: 1 to 14 letters, digits, `-` and `_`. It
     /// must stay the same as long as there are such digests.
@@ -51,10 +51,10 @@ pub trait SaltedDigest: fmt::Debug + Send + Sync + 'static {
 
     /// Returns the digest that the other system keeps for a key with this salt, of 1 to 36 bytes.
     ///
-    /// It is also called, and the result ignored, with a salt of 16 zero bytes: for unknown keys,
-    /// and for those that another digest belongs to, so that all of them take equally long. Take
-    /// that length even if the other system's salts have another one; a panic would be ignored, but
-    /// also reported by the panic hook at each request.
+    /// It is also called with a salt of 16 zero bytes, for keys that are unknown or have no such
+    /// salt, so that they take as long; the result is ignored. Accept that length even if the other
+    /// system's salts have another one: a panic is ignored too, but costs time and is reported by the
+    /// panic hook at each request.
     ///
     /// `secret` is the whole token as it was sent, or the secret alone if the token's
     /// [shape](crate::credential::TokenShape) says so.

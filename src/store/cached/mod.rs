@@ -78,9 +78,9 @@ use crate::{
 ///   while changes arrive that may be the credential's creation and do not name it, such as changes
 ///   of other tokens.
 /// - A **record that cannot be read** is not an outage: it is damaged, its role is unknown, or its
-///   pepper is missing. It ends what was cached of the credential, is kept for 20 milliseconds at
-///   most, and is looked up again at once when a change names it, or another catalogue replaces the
-///   one without its role.
+///   pepper is missing. It ends what was cached of the credential, and is kept for 20 milliseconds;
+///   if its role is unknown, only until a change names the credential or its owner, or another
+///   catalogue is in force.
 /// - What cannot be accepted (unknown, deleted, disabled, expired, not a member) has a **table of
 ///   its own** with a short TTL, so that a flood of it uses bounded memory and evicts no accepted
 ///   credential. Each unknown id is looked up once per negative TTL, or more often if that table

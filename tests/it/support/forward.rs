@@ -110,6 +110,64 @@ macro_rules! forward_manage_store {
     };
 }
 
+/// Implements the required methods of [`ManageStore`](tower_api_key::store::ManageStore), and those
+/// in braces, for a store around the field `memory`. `without credential` leaves that method to the
+/// braces.
+macro_rules! forward_required {
+    ($store:ty, without credential { $($own:tt)* }) => {
+        #[tower_api_key::async_trait]
+        impl tower_api_key::store::ManageStore for $store {
+            fn catalogue(&self) -> &tower_api_key::scope::Catalogue {
+                self.memory.catalogue()
+            }
+
+            async fn credentials(
+                &self,
+                owner: &tower_api_key::store::Owner,
+                query: &tower_api_key::store::backend::ListQuery,
+            ) -> Result<
+                Vec<tower_api_key::store::CredentialInfo>,
+                tower_api_key::store::StoreError,
+            > {
+                self.memory.credentials(owner, query).await
+            }
+
+            async fn commit(
+                &self,
+                commit: &tower_api_key::store::backend::Commit,
+            ) -> Result<(), tower_api_key::store::WriteError> {
+                self.memory.commit(commit).await
+            }
+
+            async fn end(
+                &self,
+                ending: &tower_api_key::store::backend::Ending,
+            ) -> Result<Vec<tower_api_key::id::CredentialId>, tower_api_key::store::WriteError>
+            {
+                self.memory.end(ending).await
+            }
+
+            $($own)*
+        }
+    };
+    ($store:ty { $($own:tt)* }) => {
+        $crate::support::forward::forward_required!($store, without credential {
+            async fn credential(
+                &self,
+                owner: &tower_api_key::store::Owner,
+                id: &str,
+            ) -> Result<
+                Option<tower_api_key::store::CredentialInfo>,
+                tower_api_key::store::StoreError,
+            > {
+                self.memory.credential(owner, id).await
+            }
+
+            $($own)*
+        });
+    };
+}
+
 /// Implements [`Directory`](tower_api_key::store::Directory) for such a store.
 macro_rules! forward_directory {
     ($store:ty) => {
@@ -171,4 +229,4 @@ macro_rules! forward_directory {
     };
 }
 
-pub(crate) use {forward_directory, forward_manage_store};
+pub(crate) use {forward_directory, forward_manage_store, forward_required};

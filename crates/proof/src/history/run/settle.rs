@@ -43,7 +43,7 @@ impl<S: Site> Run<'_, S> {
         // Ending all may take two transactions, and the other call's may come between them. The actor
         // of any ending is read without a lock, so the trail may have the actor's own end before what
         // the actor has ended at the same time.
-        let is_mixed = ends(&actor_a, &call_a) || ends(&actor_b, &call_b);
+        let is_mixed = is_order_open(&actor_a, &call_a) || is_order_open(&actor_b, &call_b);
         let mut candidates = Vec::new();
         for a_first in [true, false] {
             let mut world = self.world.clone();
@@ -200,8 +200,9 @@ impl<S: Site> Run<'_, S> {
     }
 }
 
-/// Returns whether a call ends all credentials of an owner, or a credential makes it to end one.
-fn ends(actor: &Actor, call: &Call) -> bool {
+/// Returns whether a call may come between the parts of another one: it ends all credentials of an
+/// owner, or a credential makes it to end one.
+fn is_order_open(actor: &Actor, call: &Call) -> bool {
     match call {
         Call::RevokeAll(_) => true,
         Call::Disable(..) | Call::Delete(..) => matches!(actor, Actor::Held(_)),

@@ -83,6 +83,24 @@ async fn find(store: &SqliteStore, id: &str) -> Result<Option<Status>, StoreErro
 }
 
 #[tokio::test]
+async fn a_use_that_cannot_be_read_damages_its_own_credential_alone() {
+    let (file, alpha) = (File::new().await, organization("alpha"));
+    let store = file.open().await;
+    for id in ["bad", "good"] {
+        add(&store, info(&alpha, id)).await;
+    }
+    file.by_hand(
+        "INSERT INTO tower_api_key_uses (kind, id, at, last_address) \
+         VALUES ('org_key', 'bad', 1, 'nowhere'), ('org_key', 'good', 1, '192.0.2.1')",
+    )
+    .await;
+    for (id, damaged) in [("bad", true), ("good", false)] {
+        let info = store.credential(&alpha, id).await.unwrap().unwrap();
+        assert_eq!(info.damaged, damaged, "{info:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_damaged_row_affects_only_the_use_of_its_own_credential() {
     let alpha = organization("alpha");
     for damage in DAMAGED_COLUMNS {
