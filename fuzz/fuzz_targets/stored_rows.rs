@@ -269,6 +269,8 @@ fn assert_info(row: &Row) {
         assert_eq!(info.scopes.as_deref(), Some(&[][..]), "{row:?}");
     }
     assert_attributes(row, &info.attributes);
+    let unknown = matches!(row.cell("created_by_kind"), Cell::Null);
+    assert_eq!(info.created_by.is_none(), unknown, "{row:?}");
     assert_eq!(&*info.name, row.word("name").unwrap_or_default());
     assert_eq!(info.role.as_deref(), row.word("role"));
     assert_eq!((info.owner, info.id.as_str()), (owner, "k1"));

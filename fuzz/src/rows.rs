@@ -103,6 +103,12 @@ const COLUMNS: [(&str, &[&str]); 36] = [
     ("actor_id", &["k1"]),
     ("actor_user_id", &["alice"]),
     ("origin", &["192.0.2.1"]),
+    (
+        "created_by_kind",
+        &["org_key", "pat", "user", "operator", "bearer", "unknown"],
+    ),
+    ("created_by_id", &["k1"]),
+    ("created_by_user_id", &["alice"]),
     ("digest", &[]),
     ("expires_at", &[]),
     ("created_at", &[]),

@@ -105,4 +105,5 @@
 //! When a person is deleted ([`delete_user`](crate::store::Directory::delete_user)), their tokens
 //! are removed, with when, from where and with what these were last used. What they did stays in
 //! the trail under a pseudonym, without the origins of their requests and without the attributes of
-//! their tokens.
+//! their tokens, and so do the keys that they issued
+//! ([`created_by`](crate::store::CredentialInfo::created_by)).

@@ -163,7 +163,7 @@ impl Import {
     }
 
     /// Returns the new credential, created at `now` unless the import has a time.
-    fn into_credential(self, owner: Owner, now: UnixMillis) -> NewCredential {
+    fn into_credential(self, actor: &Actor, owner: Owner, now: UnixMillis) -> NewCredential {
         let grants_nothing = owner.kind() == Kind::OrgKey && self.role.is_none();
         let nothing = || Some(Box::default()).filter(|_| grants_nothing);
         let info = CredentialInfo {
@@ -172,6 +172,7 @@ impl Import {
             role: self.role,
             organizations: self.organizations,
             attributes: self.attributes,
+            created_by: Some(actor.who.clone()),
             expires_at: self.expires_at,
             ..CredentialInfo::new(self.id, owner, self.created_at.unwrap_or(now))
         };
@@ -219,7 +220,7 @@ impl<S: ManageStore> Manager<S> {
         self.check_attributes(&import.attributes)?;
         import.check_salt(kind, self.store.salted_digests())?;
         let now = self.clock.now();
-        let new = import.into_credential(owner.clone(), now);
+        let new = import.into_credential(actor, owner.clone(), now);
         let info = new.info.clone();
         self.check_grant(actor, Rights::of(&info))?;
         let commit = Commit {

@@ -131,7 +131,7 @@ impl<S: ManageStore> Manager<S> {
         let now = self.clock.now();
         self.check(actor, kind, &request, now)?;
         for _ in 0..MAX_ATTEMPTS {
-            let (insert, secret) = self.mint(&owner, &request, None, now)?;
+            let (insert, secret) = self.mint(actor, &owner, &request, None, now)?;
             let insert = NewCredential {
                 idempotency: idempotency.clone(),
                 ..insert
@@ -177,6 +177,7 @@ impl<S: ManageStore> Manager<S> {
     /// Mints a credential as requested; the caller has checked the request.
     pub(super) fn mint(
         &self,
+        actor: &Actor,
         owner: &Owner,
         request: &IssueRequest,
         rotated_from: Option<CredentialId>,
@@ -189,6 +190,7 @@ impl<S: ManageStore> Manager<S> {
             scopes: request.scopes.clone(),
             organizations: request.organizations.clone(),
             attributes: request.attributes.clone(),
+            created_by: Some(actor.who.clone()),
             expires_at: request.expires_at,
             rotated_from,
             ..CredentialInfo::new(minted.id, owner.clone(), now)

@@ -177,7 +177,7 @@ impl<S: ManageStore> Manager<S> {
         now: UnixMillis,
     ) -> Result<(Commit, Secret), ManageError> {
         let request = IssueRequest::like(old, expires_at, &self.store.catalogue().tables());
-        let (insert, secret) = self.mint(&old.owner, &request, Some(old.id.clone()), now)?;
+        let (insert, secret) = self.mint(actor, &old.owner, &request, Some(old.id.clone()), now)?;
         let new = &insert.info;
         let events = vec![
             AuditEvent {

@@ -81,13 +81,7 @@ impl AuditEvent {
     /// and the attributes of their tokens.
     pub(crate) fn erase(&mut self, user: &UserId, pseudonym: &UserId) {
         let owned = matches!(&self.owner, Owner::User(id) if id == user);
-        let by = match &mut self.by {
-            AuditActor::Token { user: id, .. } | AuditActor::User(id) if id == user => {
-                *id = pseudonym.clone();
-                true
-            }
-            _ => false,
-        };
+        let by = self.by.erase(user, pseudonym);
         if owned {
             self.owner = Owner::User(pseudonym.clone());
         }
@@ -220,6 +214,17 @@ impl AuditActor {
             Self::Unknown => ("unknown", None, None),
         };
         ActorColumns { kind, id, user }
+    }
+
+    /// Replaces the id of a user with the pseudonym. Returns whether it was there.
+    pub(crate) fn erase(&mut self, user: &UserId, pseudonym: &UserId) -> bool {
+        match self {
+            Self::Token { user: id, .. } | Self::User(id) if id == user => {
+                *id = pseudonym.clone();
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Parses what [`columns`](Self::columns) returned.

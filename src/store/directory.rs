@@ -93,8 +93,8 @@ pub trait Directory: Send + Sync + 'static {
     /// uses. Their tokens are refused from the next request on.
     ///
     /// The audit trail stays, without their data: a pseudonym, `erased-` and random characters,
-    /// replaces their id, and origins are removed. The id may be created again; the new user
-    /// inherits nothing from the earlier one.
+    /// replaces their id, there and in the keys that they issued, and origins are removed. The id may
+    /// be created again; the new user inherits nothing from the earlier one.
     ///
     /// # Errors
     /// [`WriteError::UnknownUser`].

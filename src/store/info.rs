@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Attributes, Record, Restrictions, Status};
+use super::{Attributes, AuditActor, Record, Restrictions, Status};
 use crate::{
     clock::UnixMillis,
     credential::Kind,
@@ -121,6 +121,9 @@ pub struct CredentialInfo {
     /// [`Active`](Status::Active), [`Disabled`](Status::Disabled) or [`Deleted`](Status::Deleted),
     /// regardless of its owner's state.
     pub status: Status,
+    /// Who issued it, imported it, or made it by a rotation; `None` if that is not known, as of a
+    /// credential that was stored without management.
+    pub created_by: Option<AuditActor>,
     /// When it was created.
     pub created_at: UnixMillis,
     /// When it expires; `None` means never.
@@ -168,6 +171,7 @@ impl CredentialInfo {
             organizations: None,
             attributes: Attributes::default(),
             status: Status::Active,
+            created_by: None,
             created_at,
             expires_at: None,
             first_used_at: None,

@@ -245,6 +245,7 @@ mod own_tables {
             .without(Feature::Rotation)
             .without(Feature::Idempotency)
             .without(Feature::AuditTrail)
+            .without(Feature::Creator)
             .without(Feature::LastUse)
             .without(Feature::UnusedCredentials)
             .without(Feature::ExpiryWatch)

@@ -137,10 +137,12 @@ fn present(text: Option<String>, column: &str) -> Result<String, StoreError> {
 
 /// Reads a credential of `owner`: the columns `name`, `role`, `status`, `scopes` (of a token,
 /// `own_scopes`), `own_organizations`, `created_at`, `expires_at`, `first_used_at`, `last_used_at`,
-/// `last_address`, `last_user_agent`, `deleted_at`, `rotated_at`, `rotated_from`, `rotated_to`, `description`,
-/// `metadata`, `allowed_networks` and `environment`.
+/// `last_address`, `last_user_agent`, `deleted_at`, `rotated_at`, `rotated_from`, `rotated_to`,
+/// `description`, `metadata`, `allowed_networks`, `environment`, `created_by_kind`, `created_by_id`
+/// and `created_by_user_id`.
 ///
-/// Parts that cannot be read are left out, and the credential is marked as damaged.
+/// Parts that cannot be read are left out, and the credential is marked as damaged. Only a creator
+/// is [`Unknown`](AuditActor::Unknown), without such a mark.
 #[must_use]
 pub fn credential_info(row: &impl Columns, id: CredentialId, owner: &Owner) -> CredentialInfo {
     let mut damaged = false;
@@ -174,6 +176,7 @@ pub fn credential_info(row: &impl Columns, id: CredentialId, owner: &Owner) -> C
         attributes,
         // Whatever the status is, the credential is not accepted.
         status: status.unwrap_or(Status::Disabled),
+        created_by: creator(row),
         expires_at,
         rotated_from,
         rotated_to,
@@ -183,6 +186,20 @@ pub fn credential_info(row: &impl Columns, id: CredentialId, owner: &Owner) -> C
         ..CredentialInfo::new(id, owner.clone(), created_at)
     };
     with_uses(row, info)
+}
+
+/// Reads who created a credential. Nothing is decided by it, so what cannot be read harms nobody.
+fn creator(row: &impl Columns) -> Option<AuditActor> {
+    let read = || {
+        let Some(kind) = row.lossy_text("created_by_kind")? else {
+            return Ok(None);
+        };
+        let id = row.lossy_text("created_by_id")?;
+        let user = row.lossy_text("created_by_user_id")?;
+        let actor = AuditActor::from_columns(&kind, id.as_deref(), user.as_deref());
+        Ok::<_, StoreError>(Some(actor.unwrap_or(AuditActor::Unknown)))
+    };
+    read().unwrap_or(Some(AuditActor::Unknown))
 }
 
 /// Reads the first and the last use.

@@ -162,7 +162,7 @@ impl Metadata {
     }
 
     /// Erases a user: removes what is kept about their tokens, and replaces their id in the audit
-    /// trail with `pseudonym`.
+    /// trail and in what they created with `pseudonym`.
     pub(super) fn erase(
         &mut self,
         user: &UserId,
@@ -180,6 +180,11 @@ impl Metadata {
         }
         for event in self.events.values_mut().flatten() {
             event.erase(user, pseudonym);
+        }
+        for info in self.infos.values_mut() {
+            if let Some(creator) = &mut info.created_by {
+                creator.erase(user, pseudonym);
+            }
         }
     }
 

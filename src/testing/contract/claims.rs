@@ -94,6 +94,7 @@ macro_rules! __contract_claims {
         }
         issuing {
             managed issued_credentials_are_accepted_and_match_the_request,
+            managed a_credential_shows_who_created_it [Creator],
             managed an_actor_cannot_grant_more_than_it_holds,
             managed a_user_cannot_grant_more_than_their_role [Memberships],
             managed invalid_requests_give_the_reason_and_change_nothing,

@@ -33,6 +33,8 @@ pub enum Feature {
     /// [`events`](crate::store::ManageStore::events) returns none, and only the manager's
     /// [hook](crate::manage::Manager::on_event) sees them.
     AuditTrail,
+    /// The store keeps who created a credential.
+    Creator,
     /// The last use of credentials is recorded.
     LastUse,
     /// Credentials that expire soon are reported in the audit trail.

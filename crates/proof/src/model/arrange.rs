@@ -126,7 +126,12 @@ impl World {
                 event.owner = Owner::User(ERASED.into());
                 event.attributes = Attributes::default();
             }
-            match &mut event.by {
+        }
+        let by = self.trail.iter_mut().map(|event| &mut event.by);
+        let stored = self.credentials.values_mut();
+        let creators = stored.filter_map(|stored| stored.shown.created_by.as_mut());
+        for by in by.chain(creators) {
+            match by {
                 By::Token(_, user) | By::User(user) if user == id => *user = ERASED.into(),
                 _ => {}
             }

@@ -113,6 +113,8 @@ pub struct Credential {
     pub attributes: Attributes,
     /// What was done to it.
     pub status: Status,
+    /// Who issued it, imported it, or made it by a rotation.
+    pub created_by: Option<By>,
     /// When it was created.
     pub created_at: Millis,
     /// When it ends; `None` means never.

@@ -139,9 +139,10 @@ statements! {
     insert = "
         INSERT INTO $$.credentials (kind, id, digest, status, expires_at, organization_id, user_id, role,
             scopes, name, created_at, rotated_from, rotated_to, rotated_at, idempotency_key, request_hash,
-            pepper, own_scopes, own_organizations, description, metadata, allowed_networks, environment)
+            pepper, own_scopes, own_organizations, description, metadata, allowed_networks, environment,
+            created_by_kind, created_by_id, created_by_user_id)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21::jsonb,
-            $22, $23)
+            $22, $23, $24, $25, $26)
         ON CONFLICT DO NOTHING";
 
     /// Locks the digest of a credential until it is rehashed.
@@ -258,7 +259,8 @@ statements! {
     in_order = "
         SELECT c.organization_id, c.user_id, c.id, c.name, c.role, c.scopes, c.own_scopes, c.own_organizations,
             c.description, c.metadata::text AS metadata, c.allowed_networks, c.environment, c.status, c.created_at,
-            c.expires_at, c.rotated_from, c.rotated_to, c.rotated_at, c.deleted_at,
+            c.expires_at, c.rotated_from, c.rotated_to, c.rotated_at, c.deleted_at, c.created_by_kind,
+            c.created_by_id, c.created_by_user_id,
             coalesce(u.first_at, u.at) AS first_used_at, u.at AS last_used_at, u.last_address, u.last_user_agent
         FROM (SELECT * FROM $$.credentials WHERE kind = $1 AND id > $2 ORDER BY id LIMIT $3) AS c
             LEFT JOIN $$.uses u ON u.kind = c.kind AND u.id = c.id
@@ -363,10 +365,12 @@ statements! {
         DELETE FROM $$.credentials c USING held WHERE c.kind = 'pat' AND c.id = held.id";
     /// Removes the user, and the memberships with them.
     erase_user = "DELETE FROM $$.users WHERE id = $1";
-    /// Returns a row if there are more than $2 events of a user $1, or of what they did to others.
+    /// Returns a row if there are more than $2 events of a user $1, or of what they did to others, or
+    /// credentials that they created.
     has_long_trail = "
         SELECT 1 WHERE EXISTS (SELECT FROM $$.events WHERE user_id = $1 ORDER BY number OFFSET $2)
-            OR EXISTS (SELECT FROM $$.events WHERE actor_user_id = $1 ORDER BY number OFFSET $2)";
+            OR EXISTS (SELECT FROM $$.events WHERE actor_user_id = $1 ORDER BY number OFFSET $2)
+            OR EXISTS (SELECT FROM $$.credentials WHERE created_by_user_id = $1 OFFSET $2)";
     /// Replaces the name $1 of a user by $2 in their events and in those that they caused; at most
     /// $3 of each.
     erase_owned_events = "
@@ -377,10 +381,19 @@ statements! {
     erase_caused_events = "
         UPDATE $$.events SET actor_user_id = $2, origin = NULL
         WHERE number IN (SELECT number FROM $$.events WHERE actor_user_id = $1 ORDER BY number LIMIT $3)";
+    /// Replaces the name $1 of a user by $2 in at most $3 credentials that they created.
+    erase_creations = "
+        WITH held AS (
+            SELECT kind, id FROM $$.credentials WHERE created_by_user_id = $1
+            ORDER BY kind, id LIMIT $3 FOR NO KEY UPDATE
+        )
+        UPDATE $$.credentials c SET created_by_user_id = $2
+        FROM held WHERE c.kind = held.kind AND c.id = held.id";
     /// Returns a row if anything is left of the user $1.
     has_traces = "
         SELECT WHERE EXISTS (SELECT FROM $$.users WHERE id = $1)
             OR EXISTS (SELECT FROM $$.credentials WHERE user_id = $1)
+            OR EXISTS (SELECT FROM $$.credentials WHERE created_by_user_id = $1)
             OR EXISTS (SELECT FROM $$.memberships WHERE user_id = $1)
             OR EXISTS (SELECT FROM $$.events WHERE user_id = $1)
             OR EXISTS (SELECT FROM $$.events WHERE actor_user_id = $1)";

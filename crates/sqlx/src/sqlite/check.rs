@@ -10,7 +10,7 @@ use crate::{BrokenAssumption, SetupError, TriggerProblem};
 /// The indexes, triggers and views of the schema; a missing table makes every statement fail. An
 /// index or a trigger that was dropped for a large import and forgotten fails nothing, but changes
 /// are no longer logged, or no longer refused.
-const OBJECTS: [&str; 54] = [
+const OBJECTS: [&str; 55] = [
     "tower_api_key_changes_kept",
     "tower_api_key_changes_numbers_kept",
     "tower_api_key_changes_pruned",
@@ -26,6 +26,7 @@ const OBJECTS: [&str; 54] = [
     "tower_api_key_credential_updated_attributes_sound",
     "tower_api_key_credential_updated_lists_sound",
     "tower_api_key_credential_updated_sound",
+    "tower_api_key_credentials_by_creator",
     "tower_api_key_credentials_deleted",
     "tower_api_key_credentials_ending",
     "tower_api_key_credentials_repeatable",

@@ -117,10 +117,11 @@ const ERASE: [&str; 4] = [
     "DELETE FROM tower_api_key_memberships WHERE user_id = ?1",
 ];
 
-const PSEUDONYMS: [&str; 2] = [
+const PSEUDONYMS: [&str; 3] = [
     "UPDATE tower_api_key_events SET user_id = ?2, origin = NULL, description = NULL,
         metadata = NULL, allowed_networks = NULL, environment = NULL WHERE user_id = ?1",
     "UPDATE tower_api_key_events SET actor_user_id = ?2, origin = NULL WHERE actor_user_id = ?1",
+    "UPDATE tower_api_key_credentials SET created_by_user_id = ?2 WHERE created_by_user_id = ?1",
 ];
 
 /// Whether anything is left of user `?1`.
@@ -128,6 +129,7 @@ const TRACES: &str = "
     SELECT 1 FROM tower_api_key_users WHERE id = ?1
     UNION ALL SELECT 1 FROM tower_api_key_credentials WHERE user_id = ?1 AND status <> 'deleted'
     UNION ALL SELECT 1 FROM tower_api_key_credentials WHERE user_id = ?1 AND status = 'deleted'
+    UNION ALL SELECT 1 FROM tower_api_key_credentials WHERE created_by_user_id = ?1
     UNION ALL SELECT 1 FROM tower_api_key_memberships WHERE user_id = ?1
     UNION ALL SELECT 1 FROM tower_api_key_events WHERE user_id = ?1
     UNION ALL SELECT 1 FROM tower_api_key_events WHERE actor_user_id = ?1

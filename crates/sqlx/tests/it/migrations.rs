@@ -49,6 +49,10 @@ fn sqlite_migrations_are_unchanged_since_release() {
                 5,
                 "048c44fb52843d7703179b91f6969402d74319b429431c7a4535bf6ca16ad9946d514baa6700e9c694a99dad100b73f5",
             ),
+            (
+                6,
+                "9c73a77a0bf1477944ee387533ca5b3e3c6e3a3619e815181c4c8716b162ffe0d8362ffd5263212af440f79c07b7890b",
+            ),
         ],
     );
 }
@@ -77,6 +81,10 @@ fn postgres_migrations_are_unchanged_since_release() {
             (
                 5,
                 "425f10c04b20a6cace11b71b3d769bf0cbcf6ab5be92ca428036e26d05d3777bed957bae5ce90f3f372c237b51355ab4",
+            ),
+            (
+                6,
+                "741488861575cdef326a39416b97f3309009cd5035111d7ff291c7e5c24ec3a009549f433926832544d6ba055709b2e2",
             ),
         ],
     );

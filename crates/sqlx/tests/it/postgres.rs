@@ -42,7 +42,7 @@ fn key(id: &str) -> Record {
 }
 
 /// The number of migrations.
-const MIGRATIONS: &str = "5";
+const MIGRATIONS: &str = "6";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_nodes_migrate_at_once_and_each_migration_runs_once() {
@@ -179,7 +179,7 @@ async fn each_setup_fault_has_its_own_error() {
             missing,
             SetupError::MissingMigration {
                 found: None,
-                needed: 5,
+                needed: 6,
                 ..
             }
         ),

@@ -101,7 +101,7 @@ impl<S: ManageStore + Directory> Fixture<S> {
         let read = self.manager.get(&actor, kind, info.id.as_str()).await?;
         let found = self.found(secret).await?;
         ensure(
-            read == *info && read.attributes == *wanted,
+            read == self.as_kept(info) && read.attributes == *wanted,
             format!("{what}: {info:?} is read as {read:?}; wanted {wanted:?}"),
         )?;
         ensure(

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     credential::Kind,
+    id::UserId,
     last_use::LastUse,
     manage::{NewKey, NewToken},
     secret::{Digest, Secret},
@@ -53,6 +54,18 @@ where
         format!("deleting them again is {again:?}"),
     )?;
     ensure_pseudonymous_trail(fixture).await?;
+    let (keys, _) = fixture.all(&org(ORG), Kind::OrgKey).await?;
+    let creators: Vec<_> = keys.into_iter().map(|key| key.created_by).collect();
+    let erased = |id: &UserId| id.as_str().starts_with("erased-");
+    let pseudonymous = match &creators[..] {
+        [Some(AuditActor::User(id))] => erased(id),
+        [None] => !fixture.supports(Feature::Creator),
+        _ => false,
+    };
+    ensure(
+        pseudonymous,
+        format!("the creator of their key is {creators:?}"),
+    )?;
     ensure(
         fixture.accepts(&other).await?,
         "another user's token was deleted too",

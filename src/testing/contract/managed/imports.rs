@@ -61,7 +61,7 @@ where
         .get(&org(ORG), Kind::OrgKey, info.id.as_str())
         .await?;
     ensure(
-        info.created_at == fixture.contract.fit(5000) && read == info,
+        info.created_at == fixture.contract.fit(5000) && read == fixture.as_kept(&info),
         format!("imported {info:?}, read {read:?}"),
     )?;
     let mut imported = vec![key];

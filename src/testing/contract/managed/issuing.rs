@@ -7,8 +7,9 @@ use super::{
 use crate::{
     clock::UnixMillis,
     credential::{Kind, TokenFormat},
-    manage::{NewKey, NewToken},
-    store::{CredentialStore, Directory, Lookup, LookupKey, ManageStore},
+    manage::{Import, NewKey, NewToken, Rotation},
+    secret::Digest,
+    store::{AuditActor, CredentialStore, Directory, Lookup, LookupKey, ManageStore},
 };
 
 const MANAGES: &str = "organizations:manage";
@@ -42,7 +43,7 @@ where
         .get(&user(USER), Kind::PersonalToken, info.id.as_str())
         .await?;
     ensure(
-        read == info && &*read.name == "laptop",
+        read == fixture.as_kept(&info) && &*read.name == "laptop",
         format!("issued {info:?}, read {read:?}"),
     )
 }
@@ -74,9 +75,60 @@ async fn issue_and_read<S: ManageStore + Directory>(
     )?;
     let read = fixture.manager.get(&org(ORG), Kind::OrgKey, id).await?;
     ensure(
-        read == info && read.created_at == NOW,
+        read == fixture.as_kept(&info) && read.created_at == NOW,
         format!("issued {info:?}, read {read:?}"),
     )
+}
+
+pub(super) async fn a_credential_shows_who_created_it<S>(fixture: &Fixture<S>) -> Outcome
+where
+    S: ManageStore + Directory,
+{
+    let manager = &fixture.manager;
+    let import = Import::new("imported", Digest::of(b"ak_imported.test"), "imported");
+    manager.import(&org(ORG), Kind::OrgKey, import).await?;
+    let by_operator = manager.issue_key(&org(ORG), NewKey::named("one")).await?;
+    let of_operator = by_operator.info().created_by.clone();
+    ensure(
+        matches!(of_operator, Some(AuditActor::Operator(_))),
+        format!("an operator issued {:?}", by_operator.info()),
+    )?;
+    let person = Actor::user(USER).acting_in(ORG, [MANAGES].into_iter().collect());
+    let mut created = vec![
+        ("imported".into(), of_operator.clone()),
+        (by_operator.info().id.clone(), of_operator),
+    ];
+    if fixture.supports(Feature::Memberships) {
+        fixture.store.set_member(USER, ORG, "admin").await?;
+        let by_person = manager.issue_key(&person, NewKey::named("two")).await?;
+        let user = Some(AuditActor::User(USER.into()));
+        created.push((by_person.info().id.clone(), user));
+    }
+    let caller = fixture.caller(&[MANAGES], None).await?;
+    let by_key = manager.issue_key(&caller, NewKey::named("three")).await?;
+    let of_key = by_key.info().created_by.clone();
+    ensure(
+        matches!(of_key, Some(AuditActor::Key(_))),
+        format!("a key issued {:?}", by_key.info()),
+    )?;
+    created.push((by_key.info().id.clone(), of_key.clone()));
+    if fixture.supports(Feature::Rotation) {
+        let old = by_operator.info().id.as_str();
+        let new = manager
+            .rotate(&caller, Kind::OrgKey, old, Rotation::default())
+            .await?;
+        created.push((new.info().id.clone(), of_key));
+    }
+    let (listed, _) = fixture.all(&org(ORG), Kind::OrgKey).await?;
+    for (id, creator) in created {
+        let read = manager.get(&org(ORG), Kind::OrgKey, id.as_str()).await?;
+        let listed = listed.iter().find(|info| info.id == id);
+        ensure(
+            read.created_by == creator && listed.is_none_or(|info| info.created_by == creator),
+            format!("{creator:?} created {read:?}, listed as {listed:?}"),
+        )?;
+    }
+    Ok(())
 }
 
 pub(super) async fn an_actor_cannot_grant_more_than_it_holds<S>(fixture: &Fixture<S>) -> Outcome

@@ -124,6 +124,15 @@ impl<S: ManageStore + Directory> Fixture<S> {
         Ok(Actor::from_principal(&principal(record)))
     }
 
+    /// Returns the info as the store keeps it.
+    fn as_kept(&self, info: &CredentialInfo) -> CredentialInfo {
+        let creator = info.created_by.clone();
+        CredentialInfo {
+            created_by: creator.filter(|_| self.supports(Feature::Creator)),
+            ..info.clone()
+        }
+    }
+
     /// Returns all that the store knows of the credentials of `owner`.
     async fn all(&self, owner: &Actor, kind: Kind) -> Result<Known, Violation> {
         let mut found = Vec::new();

@@ -114,7 +114,7 @@ where
     let (actor, kind) = (user(USER), Kind::PersonalToken);
     let read = fixture.manager.get(&actor, kind, info.id.as_str()).await?;
     ensure(
-        read == info && as_requested(&read),
+        read == fixture.as_kept(&info) && as_requested(&read),
         format!("issued {info:?}, read {read:?}"),
     )?;
     let mut restrictions = vec![fixture.seen(&secret, None).await?];

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tower_api_key::{
     clock::{Clock, SystemClock, UnixMillis},
     credential::Kind,
-    store::CredentialInfo,
+    store::{AuditActor, CredentialInfo},
 };
 
 use crate::{
@@ -77,7 +77,11 @@ fn attributes(info: &CredentialInfo) -> Fields {
 
 fn history(info: &CredentialInfo) -> Fields {
     let moment = |at: Option<UnixMillis>| json!(at.map(moment::show));
+    let by = info.created_by.as_ref().map(AuditActor::columns);
     vec![
+        ("created_by_kind", json!(by.map(|by| by.kind))),
+        ("created_by_id", json!(by.and_then(|by| by.id))),
+        ("created_by_user", json!(by.and_then(|by| by.user))),
         ("created_at", moment(Some(info.created_at))),
         ("expires_at", moment(info.expires_at)),
         ("first_used_at", moment(info.first_used_at)),

@@ -6,7 +6,7 @@ use tower_api_key::{
     Principal as Caller,
     clock::UnixMillis,
     credential::Kind as RealKind,
-    id::OrgId,
+    id::{OrgId, UserId},
     manage::{Import, Issued},
     secret::Digest,
     store::{
@@ -115,6 +115,7 @@ pub(super) fn credential(info: &CredentialInfo) -> Credential {
             RealStatus::Active => Status::Active,
             _ => Status::Disabled,
         },
+        created_by: info.created_by.as_ref().map(by),
         created_at: info.created_at.0,
         expires_at: info.expires_at.map(|end| end.0),
         first_used_at: info.first_used_at.map(|used| used.0),
@@ -132,13 +133,6 @@ pub(super) fn credential(info: &CredentialInfo) -> Credential {
 
 /// Returns an event as the model has it, of no group.
 pub(super) fn event(event: &AuditEvent) -> Event {
-    let user = |id: &str| {
-        if id.starts_with("erased-") {
-            "erased".into()
-        } else {
-            id.to_owned()
-        }
-    };
     Event {
         group: 0,
         action: event.action.as_str(),
@@ -146,14 +140,22 @@ pub(super) fn event(event: &AuditEvent) -> Event {
         owner: owner(&event.owner),
         at: event.at.0,
         related: event.related.as_ref().map(|id| id.as_str().into()),
-        by: match &event.by {
-            AuditActor::Key(id) => By::Key(id.as_str().into()),
-            AuditActor::Token { id, user: of } => By::Token(id.as_str().into(), user(of.as_str())),
-            AuditActor::User(id) => By::User(user(id.as_str())),
-            AuditActor::Operator(_) => By::Operator,
-            _ => By::Bearer,
-        },
+        by: by(&event.by),
         attributes: attributes(&event.attributes),
+    }
+}
+
+fn by(actor: &AuditActor) -> By {
+    let user = |id: &UserId| match id.as_str() {
+        id if id.starts_with("erased-") => "erased".into(),
+        id => id.to_owned(),
+    };
+    match actor {
+        AuditActor::Key(id) => By::Key(id.as_str().into()),
+        AuditActor::Token { id, user: of } => By::Token(id.as_str().into(), user(of)),
+        AuditActor::User(id) => By::User(user(id)),
+        AuditActor::Operator(_) => By::Operator,
+        _ => By::Bearer,
     }
 }
 

@@ -32,7 +32,7 @@ impl World {
         if !self.has_owner(&owner) {
             return Err("unknown_owner");
         }
-        let new = fresh(minted, &owner, issue, now);
+        let new = fresh(actor, minted, &owner, issue, now);
         self.check_cap(now, &owner, |_| true, &[&new])?;
         self.note(now, actor, "issued", &new, None);
         self.add(new.clone(), minted);
@@ -118,7 +118,7 @@ impl World {
             expires_at,
             ..old.again()
         };
-        let mut new = fresh(minted, &owner, &issue, now);
+        let mut new = fresh(actor, minted, &owner, &issue, now);
         new.rotated_from = Some(old.id.clone());
         let replaced = replaced(&old, &new.id, overlap, now);
         let before = old
@@ -177,7 +177,13 @@ impl World {
         if same_id || same_token || self.tombstones.contains(&removed) {
             return Err("taken");
         }
-        let new = fresh(Some(minted), &owner, issue, created_at.unwrap_or(now));
+        let new = fresh(
+            actor,
+            Some(minted),
+            &owner,
+            issue,
+            created_at.unwrap_or(now),
+        );
         self.note(now, actor, "imported", &new, None);
         self.add(new.clone(), Some(minted));
         Ok(Outcome::Info(new))
@@ -185,7 +191,13 @@ impl World {
 }
 
 /// A new credential.
-fn fresh(minted: Option<&Minted>, owner: &Owner, issue: &Issue, now: Millis) -> Credential {
+fn fresh(
+    actor: &Actor,
+    minted: Option<&Minted>,
+    owner: &Owner,
+    issue: &Issue,
+    now: Millis,
+) -> Credential {
     Credential {
         id: minted.map(|minted| minted.id.clone()).unwrap_or_default(),
         owner: owner.clone(),
@@ -194,6 +206,7 @@ fn fresh(minted: Option<&Minted>, owner: &Owner, issue: &Issue, now: Millis) -> 
         organizations: issue.organizations.clone(),
         attributes: issue.attributes.clone(),
         status: Status::Active,
+        created_by: Some(actor.by()),
         created_at: now,
         expires_at: issue.expires_at,
         first_used_at: None,

@@ -14,7 +14,7 @@ use tower_api_key::{
     id::OrgId,
     secret::Digest,
     store::{
-        Owner, StoreError,
+        AuditActor, Owner, StoreError,
         WriteError::{self, CapReached, Changed, Taken, UnknownOrganization, UnknownUser},
         backend::{Cap, Commit, NewCredential},
     },
@@ -105,6 +105,7 @@ impl PostgresStore {
         let organizations =
             organizations.map(|list| list.iter().map(OrgId::as_str).collect::<Vec<_>>());
         let attributes = AttributeColumns::of(&info.attributes);
+        let creator = info.created_by.as_ref().map(AuditActor::columns);
         let (key, request) = new
             .idempotency
             .as_ref()
@@ -138,6 +139,9 @@ impl PostgresStore {
             .bind(attributes.metadata)
             .bind(attributes.networks)
             .bind(attributes.environment)
+            .bind(creator.map(|creator| creator.kind))
+            .bind(creator.and_then(|creator| creator.id))
+            .bind(creator.and_then(|creator| creator.user))
             .execute(&mut *db)
             .await
             .map_err(store_error)?;

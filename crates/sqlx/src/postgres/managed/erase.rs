@@ -1,4 +1,4 @@
-//! Removing a user, whose name the audit trail forgets.
+//! Removing a user, whose name the audit trail and the credentials that they created forget.
 
 use sqlx::PgConnection;
 
@@ -15,8 +15,8 @@ use tower_api_key::{
     },
 };
 
-/// How many events of a user, and as many caused by them, one transaction alters before the last
-/// one, which alters the rest.
+/// How many events of a user, as many caused by them, and as many credentials that they created one
+/// transaction alters before the last one, which alters the rest.
 const BATCH: i64 = 10_000;
 
 impl PostgresStore {
@@ -27,7 +27,7 @@ impl PostgresStore {
         }
         while self.has_long_trail(id).await? {
             let erase = self.transact(Purpose::Ordinary, async |db| {
-                self.erase_events(db, id, &pseudonym).await
+                self.erase_name(db, id, &pseudonym).await
             });
             if erase.await? == 0 {
                 break; // what is left is found below
@@ -43,7 +43,7 @@ impl PostgresStore {
             for statement in [&sql.erase_uses, &sql.erase_turn, &sql.erase_tokens] {
                 execute(db, statement, id).await?;
             }
-            while self.erase_events(db, id, &pseudonym).await? > 0 {}
+            while self.erase_name(db, id, &pseudonym).await? > 0 {}
             execute(db, &sql.erase_user, id).await?;
             let left = sql.has_traces.query().bind(id).fetch_optional(db).await;
             left.map_err(store_error)?
@@ -65,7 +65,7 @@ impl PostgresStore {
             .is_empty())
     }
 
-    /// Whether the events of a user may be too many for one transaction.
+    /// Whether what names a user may be too much for one transaction.
     async fn has_long_trail(&self, id: &str) -> Result<bool, StoreError> {
         Ok(!self
             .read(self.statements.has_long_trail.query().bind(id).bind(BATCH))
@@ -73,7 +73,7 @@ impl PostgresStore {
             .is_empty())
     }
 
-    async fn erase_events(
+    async fn erase_name(
         &self,
         db: &mut PgConnection,
         id: &str,
@@ -83,6 +83,7 @@ impl PostgresStore {
         for sql in [
             &self.statements.erase_owned_events,
             &self.statements.erase_caused_events,
+            &self.statements.erase_creations,
         ] {
             let query = sql.query().bind(id).bind(pseudonym.as_str()).bind(BATCH);
             erased += query

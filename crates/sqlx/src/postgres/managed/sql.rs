@@ -152,7 +152,7 @@ statements! {
     credential = "
         SELECT c.id, c.name, c.role, c.scopes, c.own_scopes, c.own_organizations, c.description,
             c.metadata::text AS metadata, c.allowed_networks, c.environment, c.status, c.created_at, c.expires_at,
-            c.rotated_from, c.rotated_to,
+            c.rotated_from, c.rotated_to, c.created_by_kind, c.created_by_id, c.created_by_user_id,
             c.rotated_at, c.deleted_at, coalesce(u.first_at, u.at) AS first_used_at, u.at AS last_used_at,
             u.last_address, u.last_user_agent
         FROM $$.credentials c LEFT JOIN $$.uses u ON u.kind = c.kind AND u.id = c.id
@@ -160,7 +160,7 @@ statements! {
     issued_under = "
         SELECT c.id, c.name, c.role, c.scopes, c.own_scopes, c.own_organizations, c.description,
             c.metadata::text AS metadata, c.allowed_networks, c.environment, c.status, c.created_at, c.expires_at,
-            c.rotated_from, c.rotated_to,
+            c.rotated_from, c.rotated_to, c.created_by_kind, c.created_by_id, c.created_by_user_id,
             c.rotated_at, c.deleted_at, coalesce(u.first_at, u.at) AS first_used_at, u.at AS last_used_at,
             u.last_address, u.last_user_agent, c.request_hash
         FROM $$.credentials c LEFT JOIN $$.uses u ON u.kind = '$kind' AND u.id = c.id
@@ -175,7 +175,7 @@ statements! {
     page = concat!(
         "SELECT c.id, c.name, c.role, c.scopes, c.own_scopes, c.own_organizations, c.description,
             c.metadata::text AS metadata, c.allowed_networks, c.environment, c.status, c.created_at, c.expires_at,
-            c.rotated_from, c.rotated_to,
+            c.rotated_from, c.rotated_to, c.created_by_kind, c.created_by_id, c.created_by_user_id,
             c.rotated_at, c.deleted_at, ", of_uses!("coalesce(u.first_at, u.at)"), " AS first_used_at, ", of_uses!("u.at"), " AS last_used_at,
             ",
             of_uses!("u.last_address"), " AS last_address, ", of_uses!("u.last_user_agent"), " AS last_user_agent

@@ -22,8 +22,8 @@ macro_rules! columns {
         "c.id, c.name, c.role, c.scopes, c.own_scopes, c.own_organizations, c.description, c.metadata,
             c.allowed_networks, c.environment, c.status, c.created_at, c.expires_at,
             coalesce(u.first_at, u.at) AS first_used_at, u.at AS last_used_at, u.last_address, u.last_user_agent,
-            c.rotated_from, c.rotated_to, c.rotated_at, c.deleted_at,
-            c.request_hash"
+            c.rotated_from, c.rotated_to, c.rotated_at, c.deleted_at, c.created_by_kind, c.created_by_id,
+            c.created_by_user_id, c.request_hash"
     };
 }
 pub(super) use columns;

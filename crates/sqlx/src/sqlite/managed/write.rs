@@ -17,7 +17,7 @@ use tower_api_key::{
     id::OrgId,
     secret::Digest,
     store::{
-        Attributes, Owner, StoreError, WriteError,
+        Attributes, AuditActor, Owner, StoreError, WriteError,
         backend::{Cap, Commit, DigestPolicy, NewCredential, Update},
     },
 };
@@ -54,9 +54,10 @@ const INSERT: &str = "
     INSERT INTO tower_api_key_credentials
         (kind, id, digest, organization_id, user_id, name, role, scopes, status, created_at,
          expires_at, rotated_from, rotated_to, rotated_at, idempotency_key, request_hash, pepper,
-         own_scopes, own_organizations, description, metadata, allowed_networks, environment)
+         own_scopes, own_organizations, description, metadata, allowed_networks, environment,
+         created_by_kind, created_by_id, created_by_user_id)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-        ?20, ?21, ?22, ?23)
+        ?20, ?21, ?22, ?23, ?24, ?25, ?26)
     ON CONFLICT DO NOTHING";
 
 const BY_DIGEST: &str =
@@ -205,7 +206,11 @@ async fn add(
         .bind(stored.pepper.as_deref())
         .bind(own_scopes)
         .bind(organizations);
-    let insert = bind_attributes(insert, &info.attributes);
+    let creator = info.created_by.as_ref().map(AuditActor::columns);
+    let insert = bind_attributes(insert, &info.attributes)
+        .bind(creator.map(|creator| creator.kind))
+        .bind(creator.and_then(|creator| creator.id))
+        .bind(creator.and_then(|creator| creator.user));
     let added = insert.execute(&mut *db).await.map_err(store_error)?;
     if added.rows_affected() > 0 {
         return Ok(());
