@@ -1,6 +1,6 @@
 //! The statements of a store, with the schema's name written into each once.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, Postgres, postgres::PgArguments, query::Query};
 
@@ -443,10 +443,4 @@ statements! {
             ORDER BY seq LIMIT $3
         ) c ON true
         ORDER BY c.seq";
-}
-
-impl fmt::Debug for Statements {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Statements(..)")
-    }
 }

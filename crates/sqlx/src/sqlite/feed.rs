@@ -242,3 +242,75 @@ impl fmt::Debug for SqliteFeed {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tower_api_key::{scope::Catalogue, store::Directory};
+
+    use super::*;
+    use crate::SqliteStore;
+
+    async fn feed() -> (SqliteStore, SqliteFeed) {
+        let store = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
+        store.create_user("alice").await.unwrap();
+        let feed = store.feed().await.unwrap();
+        (store, feed)
+    }
+
+    fn row(seq: i64, at: i64) -> LogRow {
+        LogRow {
+            seq,
+            change: Change::User("alice".into()),
+            age_millis: 0,
+            at,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_feed_remembers_the_row_where_it_begins() {
+        let (_store, feed) = feed().await;
+        assert_eq!((feed.position.seq, feed.position.at.is_some()), (1, true));
+    }
+
+    #[tokio::test]
+    async fn a_row_that_replaces_the_one_after_a_gap_is_noticed() {
+        let (_store, mut feed) = feed().await;
+        let schema = feed.position.schema;
+        let everything = FeedEvent::Changed(Change::Everything);
+        for (rows, told) in [
+            (vec![], Some(&everything)),
+            (vec![row(5, 1)], None),
+            (vec![row(5, 1)], None),
+            (vec![row(5, 2)], Some(&everything)),
+        ] {
+            let newest = 5;
+            feed.apply(Batch {
+                newest,
+                rows,
+                schema,
+            });
+            assert_eq!(feed.pending.pop_front().as_ref(), told);
+            assert!(feed.pending.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_feed_waits_unless_there_is_more_to_read() {
+        let (_store, feed) = feed().await;
+        let mut feed = feed.with_poll_interval(Duration::from_millis(7));
+        assert_eq!(feed.pause(), Duration::ZERO);
+        feed.poll().await.unwrap();
+        assert_eq!(feed.pause(), Duration::from_millis(7));
+        feed.mark_lost();
+        assert_eq!(feed.pause(), RECONNECT_DELAY);
+    }
+
+    #[tokio::test]
+    async fn a_feed_that_has_read_everything_waits_for_its_interval() {
+        let (store, feed) = feed().await;
+        let mut feed = feed.with_poll_interval(Duration::from_secs(3600));
+        store.create_user("bob").await.unwrap();
+        feed.next().await;
+        assert!(feed.next_poll > Instant::now() + Duration::from_secs(1800));
+    }
+}

@@ -4,7 +4,7 @@
 //! lookups need, and the settings of the pool's connections are the service's choice. It stays open
 //! as long as the store, and so do the files beside the database.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use sqlx::{
     ConnectOptions, Connection, SqliteConnection,
@@ -90,13 +90,6 @@ impl Writer {
             Some(connection) => connection.close().await,
             None => Ok(()),
         }
-    }
-}
-
-impl fmt::Debug for Writer {
-    /// Omits the options: a pragma may be the key of an encrypted file.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Writer").finish_non_exhaustive()
     }
 }
 

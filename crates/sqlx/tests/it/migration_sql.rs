@@ -65,6 +65,19 @@ async fn the_script_for_sqlite_does_what_opening_does() {
     assert_eq!(schema_of(&mut other).await, before);
 }
 
+#[test]
+fn a_script_has_the_migrations_that_were_not_run() {
+    for applied in 0..=6 {
+        let postgres = postgres::migration_sql("keys", Some(applied)).unwrap();
+        for script in [sqlite::migration_sql(Some(applied)), postgres] {
+            for version in 1..=6 {
+                let is_recorded = script.contains(&format!("VALUES ({version}, '"));
+                assert_eq!(is_recorded, version > applied, "{version} after {applied}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_file_whose_recorded_checksum_is_another_is_refused() {
     let directory = tempfile::tempdir().unwrap();

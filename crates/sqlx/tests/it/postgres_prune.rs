@@ -54,6 +54,17 @@ async fn a_revocation_pruned_after_a_later_change_is_noticed() {
     }
 }
 
+#[tokio::test]
+async fn a_long_log_is_pruned_to_its_end() {
+    let Some(cluster) = pg::shared() else { return };
+    let (store, schema) = store_in(cluster).await;
+    store.prune(Duration::ZERO).await.unwrap();
+    cluster.psql(&format!(
+        "INSERT INTO {schema}.changes (subject, id) SELECT 'user', 'many' FROM generate_series(1, 20001)"
+    ));
+    assert_eq!(store.prune(Duration::ZERO).await.unwrap(), 20_001);
+}
+
 /// Three writers, prunes and reads run in an order that a seed decides. Each change must be emitted
 /// after its commit, by itself or covered by `Everything`.
 #[tokio::test(flavor = "multi_thread")]

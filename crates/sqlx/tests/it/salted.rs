@@ -3,14 +3,17 @@
 use std::{convert::Infallible, future::ready, pin::Pin, sync::Arc};
 
 use http::{Request, Response};
+use sqlx::{PgPool, postgres::PgConnectOptions};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_api_key::{
     AuthLayer, LastUse,
     credential::Kind,
     manage::{Actor, Import, ManageError, Manager},
+    scope::Catalogue,
     secret::{Digest, Peppers, SaltedDigests, SaltedSha256},
     store::{Cached, CredentialStore, Directory, ManageStore, Owner, StoreError},
 };
+use tower_api_key_sqlx::{PostgresStore, SqliteStore};
 
 /// All traits that a store of this crate implements.
 trait FullStore: ManageStore + Directory {}
@@ -68,6 +71,22 @@ async fn status_of<S: CredentialStore>(auth: &AuthLayer<S>, token: &str) -> u16 
     let request = Request::builder().header("authorization", format!("Bearer {token}"));
     let answer = auth.layer(inner).oneshot(request.body(()).unwrap()).await;
     answer.unwrap().status().as_u16()
+}
+
+/// Without them, an unknown id would take less time than a known one.
+#[tokio::test]
+async fn every_store_says_with_what_it_verifies() {
+    let pool = PgPool::connect_lazy_with(PgConnectOptions::new_without_pgpass());
+    let postgres = PostgresStore::new(pool, Catalogue::anyreach())
+        .with_peppers(peppers())
+        .with_salted_digests(salted())
+        .with_schema("another")
+        .unwrap();
+    let sqlite = SqliteStore::in_memory(Catalogue::anyreach()).await.unwrap();
+    let sqlite = sqlite.with_peppers(peppers()).with_salted_digests(salted());
+    for store in [Arc::new(postgres) as Store, Arc::new(sqlite)] {
+        assert!(store.decoy_pepper().is_some() && store.salted_digests().is_some());
+    }
 }
 
 /// The digest is stored as it was imported, whatever the peppers; uses change nothing.
@@ -223,8 +242,6 @@ macro_rules! opened {
 
 mod sqlite {
     use sqlx::{AssertSqlSafe, ConnectOptions};
-    use tower_api_key::scope::Catalogue;
-    use tower_api_key_sqlx::SqliteStore;
 
     use super::*;
 

@@ -586,10 +586,11 @@ async fn debug_output_contains_no_pragma() {
         .await
         .unwrap();
     let feed = store.feed().await.unwrap();
-    for output in [
-        format!("{store:?} {store:#?}"),
-        format!("{feed:?} {feed:#?}"),
+    for (name, output) in [
+        ("SqliteStore {", format!("{store:?} {store:#?}")),
+        ("SqliteFeed {", format!("{feed:?} {feed:#?}")),
     ] {
+        assert!(output.starts_with(name), "{output}");
         assert!(!output.contains("canary"), "{output}");
     }
 }

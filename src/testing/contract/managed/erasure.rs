@@ -197,6 +197,8 @@ where
 {
     let token = fixture.issue(TOKEN, "token").await?;
     fixture.store.delete_user(USER).await?;
+    fixture.store.create_user("newcomer").await?;
+    fixture.store.delete_user("newcomer").await?;
     let (owner, id) = (Owner::User(USER.into()), token.info().id.as_str());
     let found = fixture.store.credential(&owner, id).await?;
     ensure(found.is_none(), format!("{found:?} is left"))?;

@@ -1,8 +1,6 @@
 //! The statements about the credentials of one owner: the same for an organization and a user, with
 //! other columns.
 
-use std::fmt;
-
 use crate::postgres::{
     schema::Schema,
     sql::{Statement, statements},
@@ -261,11 +259,5 @@ impl ByOwner {
             Kind::OrgKey => &self.organization,
             Kind::PersonalToken => &self.user,
         }
-    }
-}
-
-impl fmt::Debug for ByOwner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ByOwner(..)")
     }
 }
