@@ -85,7 +85,7 @@ where
     S: ManageStore + Directory,
 {
     let manager = &fixture.manager;
-    let import = Import::new("imported", Digest::of(b"ak_imported.test"), "imported");
+    let import = Import::new("imported", Digest::of(b"imported"), "imported");
     manager.import(&org(ORG), Kind::OrgKey, import).await?;
     let by_operator = manager.issue_key(&org(ORG), NewKey::named("one")).await?;
     let of_operator = by_operator.info().created_by.clone();
