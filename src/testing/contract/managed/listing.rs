@@ -29,7 +29,7 @@ where
     let mut issued = Vec::new();
     for number in 0..25 {
         let key = manager.issue_key(&org(ORG), NewKey::named("key")).await?;
-        issued.push(key.info().clone());
+        issued.push(fixture.as_kept(key.info()));
         let other = NewKey::named("other");
         manager.issue_key(&org(OTHER_ORG), other).await?;
         fixture.wait(i64::from(number % 3 == 0)); // several are created at one moment

@@ -101,7 +101,7 @@ impl<S: ManageStore + Directory> Fixture<S> {
             issued.push(Managed {
                 actor: operator(kind),
                 kind,
-                info,
+                info: self.as_kept(&info),
                 secret,
             });
         }
