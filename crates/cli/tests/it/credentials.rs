@@ -44,6 +44,7 @@ fn a_key_has_what_it_was_created_with() {
             ("metadata", json!({ "building": "7", "floor": "2" })),
             ("networks", json!(["192.0.2.0/24", "2001:db8::/32"])),
             ("environment", json!("live")),
+            ("created_by_kind", json!("operator")),
             ("expires_at", json!("2150-01-01T00:00:00Z")),
             ("last_used_at", Value::Null),
             ("secret", Value::Null),
