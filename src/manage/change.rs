@@ -260,7 +260,7 @@ impl<S: ManageStore> Manager<S> {
     }
 }
 
-/// Returns the info of a credential that was ended. The change is made: a failure to read the
+/// Returns the info of a credential as its end left it. The change is made: a failure to read the
 /// credential afterwards must not look like one of it.
 fn after_end(
     known: Result<CredentialInfo, ManageError>,
@@ -274,6 +274,8 @@ fn after_end(
     });
     CredentialInfo {
         status: to.status(),
+        // Another request may have deleted it after this one disabled it.
+        deleted_at: info.deleted_at.filter(|_| to == EndStatus::Deleted),
         ..info
     }
 }
@@ -296,6 +298,22 @@ mod tests {
             let info = after_end(unread, owner.clone(), "k1".into(), to);
             assert_eq!((info.id.as_str(), &info.owner), ("k1", &owner));
             assert_eq!((info.status, info.damaged), (to.status(), true));
+        }
+    }
+
+    #[test]
+    fn a_credential_that_is_deleted_while_it_is_disabled_is_returned_as_disabled() {
+        let deleted = || CredentialInfo {
+            status: Status::Deleted,
+            deleted_at: Some(UnixMillis(7)),
+            ..CredentialInfo::new("k1", Owner::Organization("org_1".into()), UnixMillis(0))
+        };
+        for (to, deleted_at) in [
+            (EndStatus::Disabled, None),
+            (EndStatus::Deleted, Some(UnixMillis(7))),
+        ] {
+            let info = after_end(Ok(deleted()), deleted().owner, "k1".into(), to);
+            assert_eq!((info.status, info.deleted_at), (to.status(), deleted_at));
         }
     }
 }
