@@ -41,7 +41,7 @@ pub enum Cell {
 }
 
 /// The columns, each with values that mean something in it.
-const COLUMNS: [(&str, &[&str]); 36] = [
+const COLUMNS: [(&str, &[&str]); 39] = [
     ("status", &["active", "disabled", "deleted"]),
     (
         "pepper",
