@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{
     credential::Kind,
-    id::UserId,
     last_use::LastUse,
     manage::{NewKey, NewToken},
     secret::{Digest, Secret},
@@ -54,18 +53,7 @@ where
         format!("deleting them again is {again:?}"),
     )?;
     ensure_pseudonymous_trail(fixture).await?;
-    let (keys, _) = fixture.all(&org(ORG), Kind::OrgKey).await?;
-    let creators: Vec<_> = keys.into_iter().map(|key| key.created_by).collect();
-    let erased = |id: &UserId| id.as_str().starts_with("erased-");
-    let pseudonymous = match &creators[..] {
-        [Some(AuditActor::User(id))] => erased(id),
-        [None] => !fixture.supports(Feature::Creator),
-        _ => false,
-    };
-    ensure(
-        pseudonymous,
-        format!("the creator of their key is {creators:?}"),
-    )?;
+    ensure_pseudonymous_creator(fixture).await?;
     ensure(
         fixture.accepts(&other).await?,
         "another user's token was deleted too",
@@ -144,6 +132,21 @@ async fn ensure_nothing_left<S: ManageStore + Directory>(
     ensure(
         tokens.is_empty() && events.is_empty(),
         format!("{tokens:?} and {events:?} are left"),
+    )
+}
+
+/// Ensures that the key that they issued has a creator without their id.
+async fn ensure_pseudonymous_creator<S: ManageStore + Directory>(fixture: &Fixture<S>) -> Outcome {
+    let (keys, _) = fixture.all(&org(ORG), Kind::OrgKey).await?;
+    let creators: Vec<_> = keys.into_iter().map(|key| key.created_by).collect();
+    let pseudonymous = match &creators[..] {
+        [Some(AuditActor::User(id))] => id.as_str().starts_with("erased-"),
+        [None] => !fixture.supports(Feature::Creator),
+        _ => false,
+    };
+    ensure(
+        pseudonymous,
+        format!("the creator of their key is {creators:?}"),
     )
 }
 
