@@ -6,18 +6,18 @@ use super::{
 };
 use crate::{
     credential::Kind,
-    store::{Attributes, AuditAction, Conditions, CredentialInfo, ManageStore, Metadata},
+    store::{Attributes, AuditAction, Conditions, CredentialInfo, ManageStore, Metadata, Network},
 };
 
 /// A change of a credential's name and attributes. What it does not set stays as it is.
 ///
 /// ```
-/// use tower_api_key::{manage::Edit, store::{Conditions, Metadata}};
+/// use tower_api_key::{manage::Edit, store::Metadata};
 ///
 /// let edit = Edit::default()
 ///     .with_description("Exports the calls of the day before.")
 ///     .with_metadata(Metadata::new([("team", "reporting")])?)
-///     .with_conditions(Conditions::default().with_networks(["192.0.2.0/24".parse()?]));
+///     .with_networks(["192.0.2.0/24".parse()?]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -26,7 +26,8 @@ pub struct Edit {
     name: Option<Box<str>>,
     description: Option<Option<Box<str>>>,
     metadata: Option<Metadata>,
-    conditions: Option<Conditions>,
+    networks: Option<Option<Box<[Network]>>>,
+    environment: Option<Option<Box<str>>>,
 }
 
 impl Edit {
@@ -62,21 +63,43 @@ impl Edit {
         }
     }
 
-    /// Replaces the conditions as a whole: what they leave out no longer holds. To change one of
-    /// them, begin with those of the credential:
-    ///
-    /// ```
-    /// use tower_api_key::{manage::Edit, store::{CredentialInfo, InvalidNetwork}};
-    ///
-    /// fn to_the_office(key: &CredentialInfo) -> Result<Edit, InvalidNetwork> {
-    ///     let conditions = key.attributes.conditions.clone();
-    ///     let office = ["192.0.2.0/24".parse()?];
-    ///     Ok(Edit::default().with_conditions(conditions.with_networks(office)))
-    /// }
-    /// ```
+    /// Replaces the conditions as a whole: what they leave out no longer holds.
     pub fn with_conditions(self, conditions: Conditions) -> Self {
         Self {
-            conditions: Some(conditions),
+            networks: Some(conditions.networks().map(Into::into)),
+            environment: Some(conditions.environment().map(Into::into)),
+            ..self
+        }
+    }
+
+    /// Accepts the credential from these networks alone. Without any it is accepted from nowhere.
+    pub fn with_networks(self, networks: impl IntoIterator<Item = Network>) -> Self {
+        Self {
+            networks: Some(Some(networks.into_iter().collect())),
+            ..self
+        }
+    }
+
+    /// Accepts the credential from every network.
+    pub fn without_networks(self) -> Self {
+        Self {
+            networks: Some(None),
+            ..self
+        }
+    }
+
+    /// Accepts the credential in this environment alone: 1 to 64 letters, digits and `-._`.
+    pub fn with_environment(self, environment: impl Into<Box<str>>) -> Self {
+        Self {
+            environment: Some(Some(environment.into())),
+            ..self
+        }
+    }
+
+    /// Accepts the credential in every environment.
+    pub fn without_environment(self) -> Self {
+        Self {
+            environment: Some(None),
             ..self
         }
     }
@@ -98,10 +121,22 @@ impl Edit {
         if let Some(edited) = &self.metadata {
             *metadata = edited.clone();
         }
-        if let Some(edited) = &self.conditions {
-            *conditions = edited.clone();
-        }
+        *conditions = self.conditions(std::mem::take(conditions));
         after
+    }
+
+    /// Returns the conditions after the change.
+    fn conditions(&self, before: Conditions) -> Conditions {
+        let changed = match &self.networks {
+            Some(Some(networks)) => before.with_networks(networks.iter().copied()),
+            Some(None) => before.without_networks(),
+            None => before,
+        };
+        match &self.environment {
+            Some(Some(environment)) => changed.with_environment(environment.clone()),
+            Some(None) => changed.without_environment(),
+            None => changed,
+        }
     }
 }
 

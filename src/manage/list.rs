@@ -6,8 +6,8 @@ use crate::{
     store::{AuditEvent, CredentialInfo, Filter, ManageStore, backend::ListQuery},
 };
 
-/// Maximum page size.
-const MAX_PAGE: u32 = 200;
+/// Maximum page size of [`Manager::list`] and [`Manager::events`].
+pub const MAX_PAGE: u32 = 200;
 
 /// One page of a list. Send `next` to the client as text, and pass it back for the page after.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub struct Page<T> {
 
 impl<S: ManageStore> Manager<S> {
     /// Lists the actor's credentials of `kind`, newest first: those that match `filter`, after
-    /// `cursor`, at most `limit` (clamped to 1 to 200).
+    /// `cursor`, at most `limit` (clamped to 1 to [`MAX_PAGE`]).
     ///
     /// ```
     /// use tower_api_key::{credential::Kind, manage::*, store::{Filter, ManageStore}};
@@ -77,8 +77,8 @@ impl<S: ManageStore> Manager<S> {
         Ok(Page { items, next })
     }
 
-    /// Lists audit events of the actor's credentials of `kind`, newest first: at most `limit` (1 to
-    /// 200) events with a number below `before`, such as that of the previous page's last event.
+    /// Lists audit events of the actor's credentials of `kind`, newest first: at most `limit` (clamped
+    /// to 1 to [`MAX_PAGE`]) events with a number below `before`, such as that of the previous page's last event.
     ///
     /// ```
     /// # use tower_api_key::{credential::Kind, manage::*, store::ManageStore};

@@ -67,7 +67,7 @@ pub use edit::Edit;
 pub use error::ManageError;
 pub use import::Import;
 pub use issue::Issued;
-pub use list::Page;
+pub use list::{MAX_PAGE, Page};
 pub use request::{NewKey, NewToken};
 pub use rotate::Rotation;
 pub use rotation_state::RotationState;

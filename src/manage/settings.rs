@@ -38,6 +38,18 @@ impl<S> Manager<S> {
         Self { format, ..self }
     }
 
+    /// Returns the token format.
+    #[must_use]
+    pub fn token_format(&self) -> &TokenFormat {
+        &self.format
+    }
+
+    /// Returns the clock that decides expiry.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
     /// Sets the clock that decides expiry, and what is old.
     ///
     /// A store removes, reports and records by its own clock if this one is ahead, so a test should

@@ -22,6 +22,8 @@ pub struct Filter {
     pub expiring_before: Option<UnixMillis>,
     /// Only those not used since this time and created before it.
     pub unused_since: Option<UnixMillis>,
+    /// Only those whose name contains this text. Letters of ASCII match in either case.
+    pub name: Option<Box<str>>,
     /// Only those whose metadata has this pair.
     pub metadata: Option<(Box<str>, Box<str>)>,
 }
@@ -53,6 +55,15 @@ impl Filter {
         }
     }
 
+    /// Limits the list to credentials whose name contains `text`. Letters of ASCII match in either
+    /// case, all others as they are.
+    pub fn with_name(self, text: impl Into<Box<str>>) -> Self {
+        Self {
+            name: Some(text.into()),
+            ..self
+        }
+    }
+
     /// Limits the list to credentials whose metadata has this value under this key.
     pub fn with_metadata(self, key: impl Into<Box<str>>, value: impl Into<Box<str>>) -> Self {
         Self {
@@ -75,6 +86,10 @@ impl Filter {
                 .expiring_before
                 .is_none_or(|moment| credential.expires_at.is_some_and(|end| end < moment))
             && self.unused_since.is_none_or(|moment| used < moment)
+            && self.name.as_ref().is_none_or(|text| {
+                let name = credential.name.to_ascii_lowercase();
+                name.contains(&text.to_ascii_lowercase())
+            })
             && self.metadata.as_ref().is_none_or(|(key, value)| {
                 credential.attributes.metadata.get(key) == Some(&**value)
             })
@@ -125,6 +140,25 @@ mod tests {
             let soon = stated.with_expiring_before(UnixMillis(6));
             let expired = state == EffectiveStatus::Expired;
             assert_eq!(shown(&soon), [false, false, expired, false], "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_filter_by_name_shows_names_that_contain_the_text() {
+        let mut named = credential(Status::Active, None, None);
+        named.name = "CI d\u{c9}ploy_1".into();
+        for (text, shown) in [
+            ("", true),
+            ("ci", true),
+            ("I D", true),
+            ("d\u{c9}PLOY", true),
+            ("d\u{e9}ploy", false),
+            ("_1", true),
+            ("%", false),
+            ("deploy", false),
+        ] {
+            let filter = Filter::default().with_name(text);
+            assert_eq!(filter.shows(&named, UnixMillis(0)), shown, "{text}");
         }
     }
 

@@ -40,11 +40,27 @@ impl Conditions {
         }
     }
 
+    /// Accepts the credential from every network.
+    pub fn without_networks(self) -> Self {
+        Self {
+            networks: None,
+            ..self
+        }
+    }
+
     /// Accepts the credential only on a service that declares this environment, such as `test` or
     /// `live`: 1 to 64 letters, digits and `-._` of ASCII.
     pub fn with_environment(self, environment: impl Into<Box<str>>) -> Self {
         Self {
             environment: Some(environment.into()),
+            ..self
+        }
+    }
+
+    /// Accepts the credential in every environment.
+    pub fn without_environment(self) -> Self {
+        Self {
+            environment: None,
             ..self
         }
     }

@@ -95,6 +95,8 @@ fn a_list_is_filtered_and_limited() {
             ("--unused-since 1d", ""),
             ("--unused-since 2150-01-01", "cba"),
             ("--metadata team=ops", "b"),
+            ("--name B", "b"),
+            ("--name c --state active", ""),
             ("--limit 2", "cb"),
             ("--limit 0", ""),
         ] {

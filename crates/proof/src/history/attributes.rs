@@ -108,11 +108,16 @@ pub(super) fn attributes([conditions, texts]: [u8; 2]) -> Attributes {
 /// An edit of one or several parts.
 pub(super) fn edit(name: String, parts: u8, [conditions, texts]: [u8; 2]) -> Edit {
     let when = |bits: u8| parts & bits != 0;
+    let Conditions {
+        networks,
+        environment,
+    } = self::conditions(conditions);
     Edit {
         name: Some(name).filter(|_| parts & 3 == 3),
         description: when(4).then(|| description(texts)),
         metadata: when(8).then(|| metadata(texts)),
-        conditions: when(16 | 32).then(|| self::conditions(conditions)),
+        networks: Some(networks).filter(|_| when(16)),
+        environment: Some(environment).filter(|_| when(32)),
     }
 }
 

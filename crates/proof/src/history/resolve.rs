@@ -318,6 +318,20 @@ fn name(a: u8) -> String {
     }
 }
 
+/// What the names in a list contain, if it asks for something.
+fn name_part(number: u8) -> Option<String> {
+    let part = match number % 16 {
+        0 => "",
+        1 => "name 1",
+        2 => "AME 2",
+        3 => "\u{e9}\u{e9}",
+        4 => "\u{c9}",
+        5 => "%",
+        _ => return None,
+    };
+    Some(part.into())
+}
+
 fn grant(b: u8) -> Grant {
     let scopes = |scopes: &[&str]| Grant::Scopes(scopes.iter().map(ToString::to_string).collect());
     match b {
@@ -389,7 +403,7 @@ fn new_expiry(now: Millis, b: u8) -> Option<Option<Millis>> {
 }
 
 fn filter(now: Millis, step: &CallStep) -> Filter {
-    let ([a, b, c], [number, _]) = (step.details, step.attributes);
+    let ([a, b, c], [number, part]) = (step.details, step.attributes);
     Filter {
         state: [
             State::Active,
@@ -401,6 +415,7 @@ fn filter(now: Millis, step: &CallStep) -> Filter {
         .copied(),
         expiring_before: Some(now + 60_000).filter(|_| b.is_multiple_of(4)),
         unused_since: Some(now - 1_000).filter(|_| c.is_multiple_of(4)),
+        name: name_part(part),
         metadata: pair(number),
     }
 }

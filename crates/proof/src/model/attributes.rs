@@ -35,8 +35,10 @@ pub struct Edit {
     pub description: Option<Option<String>>,
     /// All of the metadata.
     pub metadata: Option<BTreeMap<String, String>>,
-    /// All of the conditions.
-    pub conditions: Option<Conditions>,
+    /// The networks; `Some(None)` removes the limit.
+    pub networks: Option<Option<BTreeSet<String>>>,
+    /// The environment; `Some(None)` removes the limit.
+    pub environment: Option<Option<String>>,
 }
 
 /// What a layer can check.

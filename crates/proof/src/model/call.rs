@@ -75,6 +75,8 @@ pub struct Filter {
     pub expiring_before: Option<Millis>,
     /// Only those that were created before it and not used since.
     pub unused_since: Option<Millis>,
+    /// Only those whose name contains it, in either case.
+    pub name: Option<String>,
     /// Only those whose metadata has this pair.
     pub metadata: Option<(String, String)>,
 }

@@ -45,6 +45,11 @@ impl Filter {
                 .expiring_before
                 .is_none_or(|then| one.expires_at.is_some_and(|end| end < then))
             && self.unused_since.is_none_or(|then| used < then)
+            && self.name.as_ref().is_none_or(|text| {
+                one.name
+                    .to_ascii_lowercase()
+                    .contains(&text.to_ascii_lowercase())
+            })
             && self
                 .metadata
                 .as_ref()

@@ -161,6 +161,9 @@ where
     Ok(())
 }
 
+/// Edits of [`an_edit_changes_what_it_names_all_at_once`].
+const EDITS: usize = 10;
+
 pub(super) async fn an_edit_changes_what_it_names_all_at_once<S>(fixture: &Fixture<S>) -> Outcome
 where
     S: ManageStore + Directory,
@@ -177,22 +180,26 @@ where
             Edit::default().with_description("new"),
             Edit::default().without_description(),
             Edit::default().with_metadata(paired(&[("new", "1")])),
-            Edit::default().with_conditions(networks(&["10.1.0.0/16"])?.with_environment("live")),
+            Edit::default().with_conditions(conditions(Some("10.1.0.0/16"), Some("live"))),
+            Edit::default().with_networks("10.2.0.0/16".parse()),
+            Edit::default().with_environment("test"),
+            Edit::default().without_networks(),
+            Edit::default().without_environment(),
             Edit::default()
                 .with_name("both")
                 .with_metadata(Metadata::default()),
         ];
         let mut wanted = of.info;
-        let apply: [fn(&mut CredentialInfo); 6] = [
+        let apply: [fn(&mut CredentialInfo); EDITS] = [
             |info| info.name = "new name".into(),
             |info| info.attributes.description = Some("new".into()),
             |info| info.attributes.description = None,
             |info| info.attributes.metadata = paired(&[("new", "1")]),
-            |info| {
-                let network = "10.1.0.0/16".parse().into_iter();
-                let conditions = Conditions::default().with_networks(network);
-                info.attributes.conditions = conditions.with_environment("live");
-            },
+            |info| info.attributes.conditions = conditions(Some("10.1.0.0/16"), Some("live")),
+            |info| info.attributes.conditions = conditions(Some("10.2.0.0/16"), Some("live")),
+            |info| info.attributes.conditions = conditions(Some("10.2.0.0/16"), Some("test")),
+            |info| info.attributes.conditions = conditions(None, Some("test")),
+            |info| info.attributes.conditions = conditions(None, None),
             |info| {
                 info.name = "both".into();
                 info.attributes.metadata = Metadata::default();
@@ -216,6 +223,17 @@ where
     Ok(())
 }
 
+fn conditions(network: Option<&str>, environment: Option<&str>) -> Conditions {
+    let mut conditions = Conditions::default();
+    if let Some(network) = network {
+        conditions = conditions.with_networks(network.parse());
+    }
+    match environment {
+        Some(environment) => conditions.with_environment(environment),
+        None => conditions,
+    }
+}
+
 /// Ensures that the trail has what the attributes were set to, at first and at last, and nothing in
 /// an event of another kind.
 async fn ensure_edits_are_audited<S: ManageStore + Directory>(
@@ -230,7 +248,7 @@ async fn ensure_edits_are_audited<S: ManageStore + Directory>(
     let mut events = manager.events(actor, kind, None, 200).await?;
     events.retain(|event| event.credential == last.id);
     let actions: Vec<_> = events.iter().map(|event| event.action).rev().collect();
-    let edited = std::iter::repeat_n(AuditAction::Edited, 6);
+    let edited = std::iter::repeat_n(AuditAction::Edited, EDITS);
     let expected: Vec<_> = [AuditAction::Issued].into_iter().chain(edited).collect();
     ensure(
         actions.strip_suffix(&[AuditAction::Deleted]) == Some(&expected[..]),
@@ -238,7 +256,7 @@ async fn ensure_edits_are_audited<S: ManageStore + Directory>(
     )?;
     let said = |place: usize| events.get(place).map(|event| &event.attributes);
     ensure(
-        said(7) == Some(first)
+        said(EDITS + 1) == Some(first)
             && said(1) == Some(&last.attributes)
             && said(0) == Some(&Attributes::default()),
         format!("the trail says {events:?}"),

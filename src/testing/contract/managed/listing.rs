@@ -80,14 +80,21 @@ fn paired(number: usize) -> Attributes {
     Attributes::default().with_metadata(Metadata::from_stored(pairs.iter().copied()))
 }
 
+/// Names, in some of which a list looks for [`PARTS`].
+const NAMES: [&str; 4] = ["Deploy", "d\u{c9}ploy_1", "ci deploy 100%", "key"];
+
+/// What a name is asked to contain.
+const PARTS: [&str; 7] = ["", "deploy", "D\u{c9}P", "\u{e9}", "_", "0%", "keys"];
+
 /// Issues keys of every effective status, and returns their ids.
 async fn issue_every_status<S: ManageStore + Directory>(
     fixture: &Fixture<S>,
 ) -> Result<Vec<CredentialId>, Violation> {
     let (manager, actor, mut ids) = (&fixture.manager, org(ORG), Vec::new());
+    let mut names = NAMES.into_iter().cycle();
     for end in [None, Some(fixture.soon(10)), Some(fixture.soon(100_000))] {
         for fate in ["active", "disabled", "deleted"] {
-            let key = NewKey::named("key").expiring_at(end);
+            let key = NewKey::named(names.next().unwrap_or("key")).expiring_at(end);
             let key = match fixture.supports(Feature::Attributes) {
                 true => key.with_attributes(paired(ids.len())),
                 false => key,
@@ -106,7 +113,7 @@ async fn issue_every_status<S: ManageStore + Directory>(
     Ok(ids)
 }
 
-/// Every combination of the values that a filter's parts may have.
+/// Every combination of the values that a filter's parts may have, and each part of a name.
 fn filters<S: ManageStore + Directory>(fixture: &Fixture<S>) -> Vec<Filter> {
     let at = |ticks: i64| Some(fixture.soon(ticks));
     let uses: [Option<UnixMillis>; 5] = [None, Some(NOW), at(-500), at(0), at(1)];
@@ -138,9 +145,14 @@ fn filters<S: ManageStore + Directory>(fixture: &Fixture<S>) -> Vec<Filter> {
                     state,
                     expiring_before: *expiring_before,
                     unused_since,
+                    name: None,
                     metadata: pair.map(|(key, value)| (key.into(), value.into())),
                 });
             }
+        }
+        for part in PARTS {
+            let named = Filter::default().with_state(state).with_name(part);
+            filters.extend(ends.map(|end| named.clone().with_expiring_before(end)));
         }
     }
     filters

@@ -1,10 +1,7 @@
 //! Editing: the name, the description, the metadata and the conditions.
 
 use clap::Args;
-use tower_api_key::{
-    manage::Edit as Change,
-    store::{Conditions, Metadata},
-};
+use tower_api_key::{manage::Edit as Change, store::Metadata};
 
 use super::{
     args::{One, OwnerArgs},
@@ -63,55 +60,37 @@ pub(super) async fn run<O: OwnerArgs, S: Backend>(
     Edit { one, changes }: Edit<O>,
 ) -> Result<(), Failure> {
     let (manager, actor) = (&session.manager, session.actor(one.owner.owner()));
-    let mut change = changes.texts()?;
-    if changes.has_conditions() {
-        let before = manager.get(&actor, O::KIND, &one.id).await?;
-        change = change.with_conditions(changes.conditions(&before.attributes.conditions)?);
-    }
+    let change = changes.into_edit()?;
     let info = manager.edit(&actor, O::KIND, &one.id, change).await?;
     changed(session.output, "edited", &info)
 }
 
 impl Changes {
-    /// Returns the change of all but the conditions.
-    fn texts(&self) -> Result<Change, Failure> {
+    fn into_edit(self) -> Result<Change, Failure> {
         let mut change = Change::default();
-        if let Some(name) = &self.name {
-            change = change.with_name(name.as_str());
+        if let Some(name) = self.name {
+            change = change.with_name(name);
         }
-        match &self.description {
-            Some(description) => change = change.with_description(description.as_str()),
+        match self.description {
+            Some(description) => change = change.with_description(description),
             None if self.no_description => change = change.without_description(),
             None => {}
         }
         if self.no_metadata {
             change = change.with_metadata(Metadata::default());
         } else if !self.metadata.is_empty() {
-            change = change.with_metadata(metadata(self.metadata.clone())?);
+            change = change.with_metadata(metadata(self.metadata)?);
+        }
+        match self.networks {
+            Some(named) => change = change.with_networks(networks(&named)?),
+            None if self.no_networks => change = change.without_networks(),
+            None => {}
+        }
+        match self.environment {
+            Some(environment) => change = change.with_environment(environment),
+            None if self.no_environment => change = change.without_environment(),
+            None => {}
         }
         Ok(change)
-    }
-
-    fn has_conditions(&self) -> bool {
-        self.networks.is_some()
-            || self.environment.is_some()
-            || self.no_networks
-            || self.no_environment
-    }
-
-    /// Returns the new conditions: the old ones, where nothing else is named.
-    fn conditions(&self, before: &Conditions) -> Result<Conditions, Failure> {
-        let mut conditions = Conditions::default();
-        let kept = before.networks().filter(|_| !self.no_networks);
-        match (&self.networks, kept) {
-            (Some(named), _) => conditions = conditions.with_networks(networks(named)?),
-            (None, Some(kept)) => conditions = conditions.with_networks(kept.iter().copied()),
-            (None, None) => {}
-        }
-        let kept = before.environment().filter(|_| !self.no_environment);
-        Ok(match self.environment.as_deref().or(kept) {
-            Some(environment) => conditions.with_environment(environment),
-            None => conditions,
-        })
     }
 }

@@ -18,6 +18,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   api-keys key list --org org_1 --expiring-before 30d
   api-keys key list --org org_1 --unused-since 90d --json | jq -r .id
+  api-keys key list --org org_1 --name deploy
   api-keys token list --user user_1 --state deleted";
 
 /// Credentials of a page, which is the most that the manager returns.
@@ -36,6 +37,9 @@ pub(crate) struct List<O: OwnerArgs> {
     /// Only those not used since this: a date, or a duration before now
     #[arg(long, value_name = "WHEN", value_parser = ago)]
     unused_since: Option<UnixMillis>,
+    /// Only those whose name contains this, in upper or lower case
+    #[arg(long, value_name = "TEXT")]
+    name: Option<String>,
     /// Only those with this pair in their metadata
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     metadata: Option<(String, String)>,
@@ -47,14 +51,17 @@ pub(crate) struct List<O: OwnerArgs> {
 impl<O: OwnerArgs> List<O> {
     /// Returns the filter.
     fn filter(&self) -> Filter {
-        let filter = Filter::default()
+        let mut filter = Filter::default()
             .with_state(self.state.map(EffectiveStatus::from))
             .with_expiring_before(self.expiring_before)
             .with_unused_since(self.unused_since);
-        match &self.metadata {
-            Some((key, value)) => filter.with_metadata(key.as_str(), value.as_str()),
-            None => filter,
+        if let Some(name) = &self.name {
+            filter = filter.with_name(name.as_str());
         }
+        if let Some((key, value)) = &self.metadata {
+            filter = filter.with_metadata(key.as_str(), value.as_str());
+        }
+        filter
     }
 }
 

@@ -1,8 +1,10 @@
 //! Attributes as the model has them, and the reverse.
 
+use std::collections::BTreeSet;
+
 use tower_api_key::{
     manage::Edit as RealEdit,
-    store::{Attributes as RealAttributes, Conditions as RealConditions, Metadata},
+    store::{Attributes as RealAttributes, Conditions as RealConditions, Metadata, Network},
 };
 
 use crate::model::{Attributes, Conditions, Edit};
@@ -18,11 +20,16 @@ pub(super) fn real_attributes(attributes: &Attributes) -> RealAttributes {
     }
 }
 
-/// Returns the crate's conditions. Histories have only networks that are some.
+/// Parses networks. Those of histories can be parsed.
+fn real_networks(texts: &BTreeSet<String>) -> impl Iterator<Item = Network> {
+    texts.iter().filter_map(|text| text.parse().ok())
+}
+
+/// Returns the crate's conditions.
 fn real_conditions(conditions: &Conditions) -> RealConditions {
     let mut real = RealConditions::default();
     if let Some(networks) = &conditions.networks {
-        real = real.with_networks(networks.iter().filter_map(|text| text.parse().ok()));
+        real = real.with_networks(real_networks(networks));
     }
     match &conditions.environment {
         Some(environment) => real.with_environment(environment.as_str()),
@@ -39,8 +46,15 @@ pub(super) fn real_edit(edit: &Edit) -> RealEdit {
     if let Some(metadata) = &edit.metadata {
         real = real.with_metadata(Metadata::from_stored(metadata.clone()));
     }
-    if let Some(conditions) = &edit.conditions {
-        real = real.with_conditions(real_conditions(conditions));
+    match &edit.networks {
+        Some(Some(networks)) => real = real.with_networks(real_networks(networks)),
+        Some(None) => real = real.without_networks(),
+        None => {}
+    }
+    match &edit.environment {
+        Some(Some(environment)) => real = real.with_environment(environment.as_str()),
+        Some(None) => real = real.without_environment(),
+        None => {}
     }
     match &edit.description {
         Some(Some(text)) => real.with_description(text.as_str()),

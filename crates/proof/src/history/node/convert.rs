@@ -193,10 +193,13 @@ pub(super) fn real_filter(filter: &Filter) -> RealFilter {
         State::Expired => EffectiveStatus::Expired,
         State::Deleted => EffectiveStatus::Deleted,
     });
-    let real = RealFilter::default()
+    let mut real = RealFilter::default()
         .with_state(state)
         .with_expiring_before(filter.expiring_before.map(UnixMillis))
         .with_unused_since(filter.unused_since.map(UnixMillis));
+    if let Some(name) = &filter.name {
+        real = real.with_name(name.as_str());
+    }
     match &filter.metadata {
         Some((key, value)) => real.with_metadata(key.as_str(), value.as_str()),
         None => real,

@@ -7,7 +7,8 @@ use super::{
     checks::{check_attributes, check_held, check_name},
 };
 use crate::model::{
-    Actor, Attributes, By, Credential, Edit, Kind, Millis, Outcome, State, Status, World,
+    Actor, Attributes, By, Conditions, Credential, Edit, Kind, Millis, Outcome, State, Status,
+    World,
 };
 
 impl World {
@@ -163,7 +164,10 @@ fn edited(before: &Credential, edit: &Edit) -> Credential {
         attributes: Attributes {
             description: edit.description.clone().unwrap_or(description),
             metadata: edit.metadata.clone().unwrap_or(metadata),
-            conditions: edit.conditions.clone().unwrap_or(conditions),
+            conditions: Conditions {
+                networks: edit.networks.clone().unwrap_or(conditions.networks),
+                environment: edit.environment.clone().unwrap_or(conditions.environment),
+            },
         },
         ..before.clone()
     }

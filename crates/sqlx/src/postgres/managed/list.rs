@@ -71,6 +71,7 @@ pub(super) fn bind<'q>(
         .bind(i64::from(query.limit))
         .bind(key)
         .bind(value)
+        .bind(query.filter.name.as_deref())
 }
 
 /// Returns the key and the value that the metadata must have.

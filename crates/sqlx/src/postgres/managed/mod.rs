@@ -114,7 +114,8 @@ impl ManageStore for PostgresStore {
         let texts = [Some(owner.id())]
             .into_iter()
             .chain([query.after.as_ref().map(|after| after.id.as_str())])
-            .chain(list::pair(query));
+            .chain(list::pair(query))
+            .chain([query.filter.name.as_deref()]);
         if !texts.flatten().all(contains_no_nul) {
             return Ok(Vec::new()); // nothing that the database has contains it
         }

@@ -84,6 +84,8 @@ macro_rules! part {
             of_uses!("u.at"),
             ", c.created_at) < $8)
                 AND ($10::text IS NULL OR c.metadata ->> $10 = $11)
+                AND ($12::text IS NULL
+                    OR strpos(lower(c.name COLLATE \"C\"), lower($12 COLLATE \"C\")) > 0)
             ORDER BY c.created_at DESC, c.id DESC LIMIT $9)"
         )
     };
@@ -165,7 +167,8 @@ statements! {
         WHERE c.$owner = $1 AND c.idempotency_key = $2";
     /// A page of the list: $1 owner, $2 states, $3 to $4 expiry, $5 whether that leaves anything
     /// out, $6 and $7 the place to continue after, $8 unused since, $9 limit,
-    /// $10 and $11 a pair of the metadata.
+    /// $10 and $11 a pair of the metadata, $12 a part of the name. The collation "C" knows the
+    /// letters of ASCII alone.
     ///
     /// If the filter restricts the expiry and matches few rows, they are read by their expiry and
     /// sorted. If it matches many, they are read in the order of the list, where a match is never

@@ -72,7 +72,8 @@ macro_rules! page {
             shown!("u.at"),
             " AND (?14 IS NULL OR EXISTS (
                 SELECT 1 FROM json_each(
-                    iif(json_valid(c.metadata), c.metadata, '{}')) WHERE key = ?14 AND value = ?15))",
+                    iif(json_valid(c.metadata), c.metadata, '{}')) WHERE key = ?14 AND value = ?15))
+            AND (?16 IS NULL OR instr(lower(c.name), lower(?16)) > 0)",
             ordered!()
         )
     };
@@ -256,6 +257,7 @@ fn bind<'q>(
         .bind(i64::from(window))
         .bind(filter.metadata.as_ref().map(|(key, _)| &**key))
         .bind(filter.metadata.as_ref().map(|(_, value)| &**value))
+        .bind(filter.name.as_deref())
 }
 
 /// Returns the place after which a page begins. A credential created at a moment or later was not

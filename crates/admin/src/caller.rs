@@ -1,0 +1,77 @@
+//! What the handlers read from the head of a request besides the query.
+
+use axum::extract::{FromRequestParts, Path};
+use http::request::Parts;
+use tower_api_key::{
+    Principal,
+    manage::{Actor, ManageError},
+    store::ManageStore,
+};
+
+use crate::{error::Fault, routes::Shared};
+
+/// The caller, whom the layer has authenticated.
+pub(crate) struct Caller {
+    pub(crate) principal: Principal,
+    pub(crate) actor: Actor,
+    /// Where the request came from, if the service names it.
+    pub(crate) origin: Option<String>,
+}
+
+impl<S: ManageStore> FromRequestParts<Shared<S>> for Caller {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared<S>) -> Result<Self, Fault> {
+        let extracted =
+            <Principal as FromRequestParts<Shared<S>>>::from_request_parts(parts, shared);
+        let principal = extracted.await?;
+        let origin = (shared.origin)(parts);
+        let actor = Actor::from_principal(&principal);
+        let actor = match &origin {
+            Some(origin) => actor.with_origin(origin),
+            None => actor,
+        };
+        Ok(Self {
+            principal,
+            actor,
+            origin,
+        })
+    }
+}
+
+/// The id in the path, percent-decoded.
+pub(crate) struct Id(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
+        let Path(id) = Path::from_request_parts(parts, state).await?;
+        Ok(Self(id))
+    }
+}
+
+/// The header `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header), taken as it is.
+pub(crate) struct IdempotencyKey(pub(crate) Option<String>);
+
+/// The name of the header.
+pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
+        let mut values = parts.headers.get_all(IDEMPOTENCY_KEY).iter();
+        let key = match (values.next(), values.next()) {
+            (None, _) => None,
+            (Some(key), None) => {
+                let key = key
+                    .to_str()
+                    .map_err(|_| ManageError::InvalidIdempotencyKey)?;
+                Some(key.to_owned())
+            }
+            (Some(_), Some(_)) => return Err(ManageError::InvalidIdempotencyKey.into()),
+        };
+        Ok(Self(key))
+    }
+}

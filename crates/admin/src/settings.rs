@@ -1,0 +1,171 @@
+//! [`Admin`]: what the endpoints need, and their settings.
+
+use std::{fmt, sync::Arc};
+
+use http::request::Parts;
+use tower_api_key::{ConfigError, credential::Kind, manage::Manager};
+
+/// Names where a request came from, for the audit trail.
+pub(crate) type Origin = dyn Fn(&Parts) -> Option<String> + Send + Sync;
+
+/// Makes the routers of the management endpoints, and their OpenAPI documents. See the
+/// [crate](crate).
+///
+/// Give the manager the store of the layers, including its cache, so that a revocation takes effect
+/// at once.
+///
+/// ```
+/// use tower_api_key::{credential::Kind, manage::Manager, store::MemoryStore};
+/// use tower_api_key_admin::Admin;
+///
+/// let admin = Admin::new(Manager::new(MemoryStore::new()))
+///     .with_path(Kind::PersonalToken, "/tokens")?
+///     .with_origin(|request| {
+///         let agent = request.headers.get("user-agent")?;
+///         Some(agent.to_str().ok()?.to_owned())
+///     });
+/// let routes: axum::Router = admin.personal_routes();
+/// # Ok::<(), tower_api_key_admin::InvalidPath>(())
+/// ```
+#[must_use]
+pub struct Admin<S> {
+    pub(crate) manager: Arc<Manager<S>>,
+    /// The same, under the scopes for reading.
+    pub(crate) reader: Arc<Manager<S>>,
+    pub(crate) origin: Arc<Origin>,
+    key_path: Box<str>,
+    token_path: Box<str>,
+}
+
+impl<S> Admin<S> {
+    /// Creates the endpoints of what `manager` manages.
+    ///
+    /// Defaults: the paths `/organization-pats` (organizations/api-keys-and-tokens) and
+    /// `/personal-tokens`, no origin in the audit trail.
+    pub fn new(manager: Manager<S>) -> Self {
+        let manager = Arc::new(manager);
+        Self {
+            reader: Arc::clone(&manager),
+            manager,
+            origin: Arc::new(|_| None),
+            key_path: "/organization-pats".into(),
+            token_path: "/personal-tokens".into(),
+        }
+    }
+
+    /// Sets how the [origin](tower_api_key::manage::Actor::with_origin) of a change is read from the
+    /// head of its request, such as the client's address or a request id. It is stored in the audit
+    /// trail and shown in the events. A header that the client sets proves nothing.
+    pub fn with_origin(
+        self,
+        origin: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        let origin = Arc::new(origin);
+        Self { origin, ..self }
+    }
+
+    /// Sets the scopes of which any one is required to read: one credential, lists and events. By
+    /// default they are the manager's
+    /// [management scopes](Manager::with_management_scopes), which changes always require. Name
+    /// those too, unless they imply the others in the store's catalogue.
+    ///
+    /// ```
+    /// use tower_api_key::{manage::Manager, store::MemoryStore};
+    /// use tower_api_key_admin::Admin;
+    ///
+    /// let admin = Admin::new(Manager::new(MemoryStore::new()))
+    ///     .with_read_scopes(["organizations:manage", "members:read"])?;
+    /// # Ok::<(), tower_api_key::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ConfigError::NoScopes`], [`ConfigError::InvalidScope`].
+    pub fn with_read_scopes<T: Into<Box<str>>>(
+        self,
+        scopes: impl IntoIterator<Item = T>,
+    ) -> Result<Self, ConfigError>
+    where
+        S: Clone,
+    {
+        let reader = Manager::clone(&self.manager).with_management_scopes(scopes)?;
+        let reader = Arc::new(reader);
+        Ok(Self { reader, ..self })
+    }
+
+    /// Sets the path of the credentials of `kind`, below the path where the router is nested.
+    ///
+    /// # Errors
+    /// [`InvalidPath`] if it is not one or more segments of letters, digits and `-._~`, each after a
+    /// `/`. Those need no percent-encoding (RFC 3986, section 2.3).
+    pub fn with_path(mut self, kind: Kind, path: &str) -> Result<Self, InvalidPath> {
+        if !is_path(path) {
+            return Err(InvalidPath(path.into()));
+        }
+        match kind {
+            Kind::OrgKey => self.key_path = path.into(),
+            Kind::PersonalToken => self.token_path = path.into(),
+        }
+        Ok(self)
+    }
+
+    /// Returns the path of the credentials of `kind`.
+    pub(crate) fn path(&self, kind: Kind) -> &str {
+        match kind {
+            Kind::OrgKey => &self.key_path,
+            Kind::PersonalToken => &self.token_path,
+        }
+    }
+}
+
+fn is_path(path: &str) -> bool {
+    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let is_segment =
+        |segment: &str| !matches!(segment, "" | "." | "..") && segment.bytes().all(unreserved);
+    path.strip_prefix('/')
+        .is_some_and(|rest| rest.split('/').all(is_segment))
+}
+
+/// A text that cannot be the path of an endpoint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid path {0:?}: use segments of letters, digits and `-._~`, each after a `/`")]
+pub struct InvalidPath(Box<str>);
+
+// Written by hand: a derived impl would require `S: Clone`.
+impl<S> Clone for Admin<S> {
+    fn clone(&self) -> Self {
+        Self {
+            manager: Arc::clone(&self.manager),
+            reader: Arc::clone(&self.reader),
+            origin: Arc::clone(&self.origin),
+            key_path: self.key_path.clone(),
+            token_path: self.token_path.clone(),
+        }
+    }
+}
+
+impl<S> fmt::Debug for Admin<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admin")
+            .field("key_path", &self.key_path)
+            .field("token_path", &self.token_path)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_has_segments_that_need_no_encoding() {
+        for path in ["/a", "/organization-pats", "/v1/keys", "/a.b~c_d"] {
+            assert!(is_path(path), "{path:?}");
+        }
+        for path in [
+            "", "/", "a", "/a/", "//a", "/a//b", "/.", "/a/..", "/{id}", "/*", "/a b", "/\u{e9}",
+            "/a?b", "/%41",
+        ] {
+            assert!(!is_path(path), "{path:?}");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The endpoints over HTTP requests in memory, over each store.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails at the first surprise"
+)]
+
+#[macro_use]
+mod support;
+
+mod changes;
+mod errors;
+mod events;
+mod issue;
+mod lists;
+mod members;
+mod openapi;
+mod outages;
+mod settings;
+mod tenancy;
+mod tokens;
