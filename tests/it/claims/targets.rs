@@ -71,8 +71,8 @@ pub(super) fn running(kind: &str, name: &str) -> Vec<&'static str> {
             "proof",
         ),
         "bench" => (
-            [format!("benches/{name}.rs"), String::new()],
-            "cargo bench --features axum --bench counted",
+            [format!("crates/counted/benches/{name}.rs"), String::new()],
+            "cargo bench -p tower-api-key-counted --bench counted",
         ),
         "fuzz targets" => (
             [format!("fuzz/fuzz_targets/{name}.rs"), String::new()],

@@ -1,7 +1,7 @@
 //! Instructions per call, counted by callgrind and compared with `counted.limits`: growth by more
 //! than 3 % fails.
 //!
-//! `cargo bench --features axum --bench counted` needs `valgrind`. `-- --write` stores the current
+//! `cargo bench -p tower-api-key-counted --bench counted` needs `valgrind`. `-- --write` stores the current
 //! counts as limits.
 //!
 //! The binary runs itself under callgrind, which dumps and clears its counter whenever [`mark`]
@@ -25,6 +25,7 @@
 use std::{fs, hint::black_box, path::Path, process::Command, process::ExitCode};
 
 mod cases;
+#[path = "../../../benches/support/mod.rs"]
 mod support;
 
 use cases::Case;
@@ -32,7 +33,7 @@ use support::service::with_timer;
 
 const CALLS: u32 = 100;
 const INSIDE: &str = "--under-callgrind";
-const LIMITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/counted.limits");
+const LIMITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/counted.limits");
 const DUMPS: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/counted");
 
 /// Callgrind dumps when this function returns, which it finds by name.

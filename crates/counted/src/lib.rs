@@ -1,0 +1,1 @@
+//! Counts what `tower-api-key` costs: see the bench `counted`.
