@@ -113,6 +113,8 @@
 //! | crate | what it adds | depends on |
 //! |---|---|---|
 //! | [`tower-api-key-sqlx`](https://docs.rs/tower-api-key-sqlx) | `SqliteStore` and `PostgresStore`, each with migrations and a change log | sqlx 0.9; a pool that you pass in has to come from the same major |
+//! | [`tower-api-key-admin`](https://docs.rs/tower-api-key-admin) | endpoints that manage keys and tokens, with an OpenAPI document | axum 0.8, utoipa 6 |
+//! | [`tower-api-key-cli`](https://docs.rs/tower-api-key-cli) | the same as a command, `api-keys` | |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -35,7 +35,7 @@ mod client_address;
 use std::fmt;
 
 pub use client_address::{ClientAddress, ProxyHeader};
-use http::{Extensions, HeaderMap, Method, Request, Uri, Version};
+use http::{Extensions, HeaderMap, Method, Request, Uri, Version, request::Parts};
 
 use crate::principal::Principal;
 #[doc(no_inline)]
@@ -103,6 +103,18 @@ impl<'r> RequestHead<'r> {
             version: request.version(),
             headers: request.headers(),
             extensions: request.extensions(),
+        }
+    }
+}
+
+impl<'r> From<&'r Parts> for RequestHead<'r> {
+    fn from(parts: &'r Parts) -> Self {
+        Self {
+            method: &parts.method,
+            uri: &parts.uri,
+            version: parts.version,
+            headers: &parts.headers,
+            extensions: &parts.extensions,
         }
     }
 }

@@ -84,8 +84,7 @@
 //! may narrow them; to widen them is to grant the credential again, so the actor must hold what it
 //! may do and be accepted there too. A caller whose own credential has networks or an environment
 //! issues, rotates and enables nothing that is accepted elsewhere, and widens no conditions to
-//! elsewhere. An edit replaces conditions as a whole: begin with those in
-//! [`CredentialInfo::attributes`](crate::store::CredentialInfo::attributes). Metadata can be
+//! elsewhere. An edit changes the networks and the environment each by itself. Metadata can be
 //! changed by everyone who may manage the credential.
 //!
 //! ```
@@ -117,16 +116,17 @@
 //!
 //! # Endpoints
 //!
-//! The example `axum_api` implements them: `POST /admin/organization-pats` returns the whole key
-//! once, in `pat_key`; lists show the truncated `key_id`. With the feature `axum` a
-//! [`ManageError`](crate::manage::ManageError) is a response, `{"detail": "<text>"}` with its
-//! status. The layer's `with_body_key` does not apply to it.
+//! [`tower-api-key-admin`](https://docs.rs/tower-api-key-admin) has them as routers of axum, with
+//! their OpenAPI document: `POST /admin/organization-pats` returns the whole key once, in `pat_key`;
+//! lists show the `key_id`. The example `axum_api` has a few, written by hand. With the feature
+//! `axum` a [`ManageError`](crate::manage::ManageError) is a response, `{"detail": "<text>"}` with
+//! its status. The layer's `with_body_key` does not apply to it.
 //!
 //! | status | errors |
 //! |---|---|
 //! | 403 | `not_allowed`, `scope_not_held`, `expiry_beyond_creator`, `restrictions_beyond_creator`, `conditions_beyond_creator` |
 //! | 404 | `unknown_credential`, `unknown_owner`: also for what belongs to another owner |
-//! | 409 | `deleted`, `disabled`, `already_rotated`, `idempotency_conflict`, `issued_inactive`, `cap_reached`, `taken`, `busy` |
+//! | 409 | `deleted`, `disabled`, `already_rotated`, `idempotency_conflict`, `issued_inactive`, `cap_reached`, `taken`, `busy`, `damaged` |
 //! | 422 | `invalid_name`, `invalid_id`, `expiry_in_past`, `expiry_too_far`, `expiry_beyond_policy`, `unknown_role`, `unknown_scope`, `stale_cursor`, `invalid_idempotency_key`, `overlap_too_long`, `too_many_organizations`, `restrictions_unsupported`, `invalid_attributes`, `attributes_unsupported`, `salt_needs_id`, `salt_without_pepper`, `unknown_salted_digest` |
 //! | 503 | [`Unavailable`](crate::manage::ManageError::Unavailable): the store failed, or did not answer in time |
 //!

@@ -104,6 +104,9 @@ macro_rules! actions {
         }
 
         impl AuditAction {
+            /// Every action, in the order of this page.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
             /// Returns the fixed word that a store keeps.
             #[must_use]
             pub fn as_str(self) -> &'static str {

@@ -1,9 +1,10 @@
 //! What the handlers read from the head of a request besides the query.
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRequestParts, RawPathParams};
 use http::request::Parts;
 use tower_api_key::{
     Principal,
+    condition::RequestHead,
     manage::{Actor, ManageError},
     store::ManageStore,
 };
@@ -25,7 +26,7 @@ impl<S: ManageStore> FromRequestParts<Shared<S>> for Caller {
         let extracted =
             <Principal as FromRequestParts<Shared<S>>>::from_request_parts(parts, shared);
         let principal = extracted.await?;
-        let origin = (shared.origin)(parts);
+        let origin = (shared.origin)(&RequestHead::from(&*parts));
         let actor = Actor::from_principal(&principal);
         let actor = match &origin {
             Some(origin) => actor.with_origin(origin),
@@ -39,15 +40,17 @@ impl<S: ManageStore> FromRequestParts<Shared<S>> for Caller {
     }
 }
 
-/// The id in the path, percent-decoded.
+/// The id in the path, percent-decoded: its last parameter, as the prefix may have some too.
 pub(crate) struct Id(pub(crate) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
-        let Path(id) = Path::from_request_parts(parts, state).await?;
-        Ok(Self(id))
+        let parameters = RawPathParams::from_request_parts(parts, state).await;
+        let parameters = parameters.map_err(|_| Fault::INVALID_PATH)?;
+        let last = parameters.iter().last().map(|(_, value)| value.to_owned());
+        last.map(Self).ok_or(Fault::NOT_FOUND)
     }
 }
 
@@ -70,7 +73,7 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
                     .map_err(|_| ManageError::InvalidIdempotencyKey)?;
                 Some(key.to_owned())
             }
-            (Some(_), Some(_)) => return Err(ManageError::InvalidIdempotencyKey.into()),
+            (Some(_), Some(_)) => return Err(Fault::REPEATED_KEY),
         };
         Ok(Self(key))
     }

@@ -87,7 +87,7 @@ pub(crate) async fn events<S: ManageStore>(
     EventListing { before, limit }: EventListing,
 ) -> Answer<EventPageView> {
     let events = shared
-        .reader
+        .auditor
         .events(&caller.actor, shared.kind, before, limit)
         .await?;
     Ok(Json(shared.views.events(&events, limit)))

@@ -18,18 +18,39 @@
 //! ```
 //!
 //! The routers do not authenticate. Put each behind an [`AuthLayer`](tower_api_key::AuthLayer);
-//! without one, every route answers 500. Both have a fallback, so nest each under a prefix of its
-//! own: axum cannot merge two routers with fallbacks. A nested router does not answer its prefix
-//! with a slash behind (`/admin/`); that path is your router's.
+//! without one, every route answers 500. The first key of an organization, and the first token of a
+//! person, come from your own code or from the command `api-keys`
+//! ([first service](tower_api_key::guide::first_service)); a console with sessions issues that token
+//! through the manager, as [`Actor::user`](tower_api_key::manage::Actor::user).
+//!
+//! # Where to put them
+//!
+//! Nest them under any prefix, also one with parameters. Each answers every path below its prefix,
+//! so the two cannot be merged into one, and a nested router does not answer its prefix with a slash
+//! behind (`/admin/`); that path is your router's. Routes of your own may have the same prefix:
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use tower_api_key::{AuthLayer, ConfigError, RequireScopesLayer, store::MemoryStore};
+//! use tower_api_key_admin::Admin;
+//!
+//! # async fn reports() {}
+//! fn api(auth: AuthLayer<MemoryStore>, admin: &Admin<MemoryStore>) -> Result<Router, ConfigError> {
+//!     let reads = RequireScopesLayer::any(["agents:read"])?;
+//!     let routes = admin.organization_routes().route("/reports", get(reports).layer(reads));
+//!     Ok(Router::new().nest("/v1", routes.layer(auth)))
+//! }
+//! ```
 //!
 //! # Who may do what
 //!
 //! The manager decides, by its own rules, and nothing here adds to them: managing an organization's
 //! keys requires one of the
 //! [management scopes](tower_api_key::manage::Manager::with_management_scopes), and users manage
-//! their own tokens. Callers who may read but not change are a
-//! [setting](Admin::with_read_scopes). Every accepted caller may read who it is, and may revoke a
-//! credential whose secret it presents.
+//! their own tokens; a [restricted](tower_api_key::guide::organizations#restricted-tokens) token
+//! needs one of those scopes too. Callers who may [read](Admin::with_read_scopes) but not change
+//! anything, and those who may read [events](Admin::with_event_scopes), are settings. Every accepted
+//! caller may read who it is, and may revoke a credential whose secret it presents.
 //!
 //! # Endpoints
 //!
@@ -52,21 +73,44 @@
 //! Of personal tokens, in [`personal_routes`](Admin::personal_routes), the first nine under
 //! `/personal-tokens`. Their owner is the user of the token that the request presents.
 //!
-//! Moments are integers: milliseconds since 1970-01-01T00:00:00Z. Ids are public. `key_id` is the
-//! id with the prefix of keys, as it begins the key itself.
+//! Moments are integers: milliseconds since 1970-01-01T00:00:00Z. Ids are public.
+//!
+//! # Answers
+//!
+//! A credential has these members, all of them in every answer:
+//!
+//! | member | |
+//! |---|---|
+//! | `id` | by which it is managed |
+//! | `key_id` | as logs show it: of a key with its prefix, as the key begins; of a token the same as `id` |
+//! | `name`, `description`, `metadata`, `allowed_networks`, `environment` | as they were set; `null` where there is none |
+//! | `status` | `active`, `disabled`, `expired` or `deleted` |
+//! | `role`, `scopes` | of a key: one of them is `null`; of a token: no `role`, and in `scopes` the only ones that it may have |
+//! | `organizations` | of a token alone: the only ones in which it may act; `null`: all of its owner's |
+//! | `created_by` | `{"kind", "id", "user"}`, see below; `null` if that is not known |
+//! | `created_at`, `expires_at`, `deleted_at`, `rotated_at` | moments; `null`: never, or not yet |
+//! | `first_used_at`, `last_used_at` | moments, if the service [records uses](tower_api_key::LastUse); they may be behind |
+//! | `rotated_from`, `rotated_to` | the ids before and after it |
+//! | `damaged` | whether a part of it cannot be read; that part is empty or 0 |
+//!
+//! An event has `number`, `at`, `action` ([words](tower_api_key::store::AuditAction)),
+//! `credential_id`, `key_id`, `related` (the id before or after it), `by`, `origin`
+//! ([setting](Admin::with_origin)), `expires_at` (of an end), and what an edit has set. Who did
+//! something is a `kind` with an id: `org_key` and `pat` with the credential, `user`, `operator` with
+//! its name, `bearer` for whoever presented the credential to revoke it, `unknown`.
 //!
 //! # Bodies
 //!
 //! JSON objects of at most 64 KiB. Members that are not listed here, and members that are there
-//! twice, are refused with 422.
+//! twice, are refused with 422. When issuing, `null` is the same as an absent member.
 //!
 //! | body | member | form |
 //! |---|---|---|
 //! | issue | `name` | 1 to 100 characters |
-//! | | `expires_at` | a moment; `null` or absent: never |
+//! | | `expires_at` | a moment; `null` or absent: never, which a caller whose credential expires cannot grant |
 //! | | `description` | 1 to 500 characters; may be absent |
 //! | | `metadata` | an object of strings; may be absent |
-//! | | `allowed_networks` | a list of networks (CIDR); absent: those of the caller's credential |
+//! | | `allowed_networks` | a list of networks (CIDR), an empty one: none; absent: those of the caller's credential |
 //! | | `environment` | 1 to 64 letters, digits and `-._`; absent: that of the caller's credential |
 //! | of a key | `role` or `scopes` | a role, or a list of scopes; neither: the caller's role, or a copy of its scopes |
 //! | of a token | `scopes` | the only scopes it may have; absent: those of the caller's token |
@@ -77,6 +121,9 @@
 //! | | `expires_at` | a moment; `null`: never; absent: as the old one |
 //! | revoke | `pat_key` | the whole secret; the bearer of a credential may revoke it, whoever owns it |
 //!
+//! A service that does not check networks or environments
+//! ([conditions](tower_api_key::condition)) refuses credentials that have them.
+//!
 //! The answer 201 names the place of the new credential in `Location`, relative to the request.
 //!
 //! Issuing and rotating take the header `Idempotency-Key`, 1 to 255 visible ASCII characters. A
@@ -85,8 +132,8 @@
 //!
 //! Lists take the query parameters `limit` (1 to 200, 50 by default), `cursor`
 //! (`next` of the page before), `state` (`active`, `disabled`, `expired` or `deleted`; by default
-//! all but deleted ones), `expires_before` and `unused_since` (moments), `name` (a part of it, in
-//! upper or lower case), and one `metadata[key]`.
+//! all but deleted ones), `expires_before` and `unused_since` (moments), `name` (a part of it,
+//! letters of ASCII in either case), and one `metadata[key]`.
 //! Events take `limit`, and `before` (`next` of the page before).
 //!
 //! # Errors
@@ -95,14 +142,17 @@
 //!
 //! | status | code |
 //! |---|---|
-//! | 400 | `invalid_json`, `invalid_query`, `invalid_path` |
-//! | 401, 403, 500, 503 | of the layers: [`Reason::code`](tower_api_key::Reason::code), with [`refusal`] as their responder |
+//! | 400 | `invalid_json`, `unreadable_body`, `invalid_query`, `invalid_path` |
+//! | 401, 403, 500, 503 | of the layers: [`Reason::code`](tower_api_key::Reason::code), with [`refusal()`] as their responder |
 //! | 404 | `not_found` for an unknown path |
 //! | 405 | `method_not_allowed` |
 //! | 413 | `body_too_large` |
-//! | 415 | `unsupported_media_type`: the body is not `application/json` |
+//! | 415 | `unsupported_media_type`: the body is not `application/json`, or `application/…+json` |
 //! | 422 | `invalid_body` |
-//! | 403, 404, 409, 422, 503 | of the manager: [`ManageError::code`](tower_api_key::manage::ManageError::code) |
+//! | 403, 404, 409, 422, 503 | of the manager, [in a table](tower_api_key::guide::managing#endpoints) |
+//!
+//! Texts have at most 400 characters. What may be a secret that was sent in the wrong place, 32
+//! letters and digits in a row, is shown as `…`.
 //!
 //! Another owner's id is answered with the same bytes as one that does not exist. No answer may be
 //! cached: all have `Cache-Control: no-store`.

@@ -1,13 +1,13 @@
 //! Query parameters. Which there are is fixed, except for the key in `metadata[key]`.
 
-use std::{fmt::Display, str::FromStr};
+use std::fmt::Display;
 
 use axum::extract::{FromRequestParts, Query};
 use http::request::Parts;
 use tower_api_key::{
     clock::UnixMillis,
     manage::{MAX_PAGE, PageCursor},
-    store::{EffectiveStatus, Filter},
+    store::{EffectiveStatus, Filter, Metadata},
 };
 
 use crate::error::Fault;
@@ -38,8 +38,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Listing {
         let state = parameters.take("state")?.map(|word| parse_state(&word));
         let mut filter = Filter::default()
             .with_state(state.transpose()?)
-            .with_expiring_before(parameters.parse("expires_before")?.map(UnixMillis))
-            .with_unused_since(parameters.parse("unused_since")?.map(UnixMillis));
+            .with_expiring_before(parameters.integer("expires_before")?.map(UnixMillis))
+            .with_unused_since(parameters.integer("unused_since")?.map(UnixMillis));
         if let Some(text) = parameters.take("name")? {
             filter = filter.with_name(text);
         }
@@ -69,7 +69,7 @@ impl<S: Send + Sync> FromRequestParts<S> for EventListing {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
         let mut parameters = Parameters::from_request_parts(parts, state).await?;
         let listing = Self {
-            before: parameters.parse("before")?,
+            before: parameters.integer("before")?,
             limit: parameters.take_limit()?,
         };
         parameters.finish()?;
@@ -110,7 +110,10 @@ impl Parameters {
     fn take_if(&mut self, named: impl Fn(&str) -> bool) -> Result<Option<(String, String)>, Fault> {
         let mut found = self.0.extract_if(.., |(name, _)| named(name));
         match (found.next(), found.next()) {
-            (Some(_), Some((name, _))) => Err(invalid(&name, "it is there more than once")),
+            (Some((one, _)), Some((other, _))) => Err(match one == other {
+                true => invalid(&one, "it is there more than once"),
+                false => invalid(&other, format!("there is {one:?} already")),
+            }),
             (found, _) => Ok(found),
         }
     }
@@ -120,25 +123,33 @@ impl Parameters {
         Ok(found.map(|(_, value)| value))
     }
 
-    fn parse<T: FromStr<Err: Display>>(&mut self, name: &str) -> Result<Option<T>, Fault> {
+    fn integer(&mut self, name: &str) -> Result<Option<i64>, Fault> {
         let value = self.take(name)?.map(|value| value.parse());
-        value.transpose().map_err(|error| invalid(name, error))
+        let value = value.transpose();
+        value.map_err(|_| invalid(name, "use an integer of at most 64 bits"))
     }
 
     /// Removes the page size.
     fn take_limit(&mut self) -> Result<u32, Fault> {
-        let limit = self.parse("limit")?.unwrap_or(DEFAULT_LIMIT);
-        match limit {
-            1..=MAX_PAGE => Ok(limit),
-            _ => Err(invalid("limit", format!("use 1 to {MAX_PAGE}"))),
-        }
+        let Some(limit) = self.take("limit")? else {
+            return Ok(DEFAULT_LIMIT);
+        };
+        let limit = limit.parse().ok();
+        limit
+            .filter(|limit| (1..=MAX_PAGE).contains(limit))
+            .ok_or_else(|| invalid("limit", format!("use 1 to {MAX_PAGE}")))
     }
 
     /// Removes the pair of metadata that the list is limited to, `metadata[key]=value`. The store
     /// filters by one.
     fn take_metadata(&mut self) -> Result<Option<(String, String)>, Fault> {
         let found = self.take_if(|name| metadata_key(name).is_some())?;
-        Ok(found.and_then(|(name, value)| Some((metadata_key(&name)?.to_owned(), value))))
+        let found = found.and_then(|(name, value)| Some((metadata_key(&name)?.to_owned(), value)));
+        if let Some((key, value)) = &found {
+            let pair = Metadata::new([(key.as_str(), value.as_str())]);
+            let _ = pair.map_err(|error| invalid("metadata", error))?;
+        }
+        Ok(found)
     }
 
     /// Refuses a parameter that the endpoint does not have.

@@ -8,7 +8,7 @@ use axum::{
     handler::Handler,
     middleware::map_response,
     response::Response,
-    routing::{get, post},
+    routing::{any, get, post},
 };
 use http::{HeaderValue, header::CACHE_CONTROL};
 use tower_api_key::{credential::Kind, manage::Manager, store::ManageStore};
@@ -30,6 +30,8 @@ pub(crate) struct Endpoints<S> {
     pub(crate) manager: Arc<Manager<S>>,
     /// The manager that decides who may read.
     pub(crate) reader: Arc<Manager<S>>,
+    /// The manager that decides who may read events.
+    pub(crate) auditor: Arc<Manager<S>>,
     pub(crate) kind: Kind,
     /// The last segment of the path of the credentials.
     pub(crate) collection: Box<str>,
@@ -93,7 +95,7 @@ impl<S: ManageStore> Admin<S> {
             )
     }
 
-    /// Adds what every route has: the fallbacks, the limit of bodies, and `no-store`.
+    /// Adds what every route has: the answers to other paths and methods, the limit of bodies, and `no-store`.
     fn finish<T>(&self, kind: Kind, routes: Router<Shared<S>>) -> Router<T>
     where
         T: Clone + Send + Sync + 'static,
@@ -101,6 +103,7 @@ impl<S: ManageStore> Admin<S> {
         let endpoints = Endpoints {
             manager: Arc::clone(&self.manager),
             reader: Arc::clone(&self.reader),
+            auditor: Arc::clone(&self.auditor),
             kind,
             collection: self
                 .path(kind)
@@ -111,13 +114,19 @@ impl<S: ManageStore> Admin<S> {
             views: Views::new(&self.manager),
             origin: Arc::clone(&self.origin),
         };
+        // Not a fallback of the router, which axum drops from a router that is nested twice.
         routes
-            .fallback(async || Fault::NOT_FOUND)
+            .route("/", any(unknown))
+            .route("/{*rest}", any(unknown))
             .method_not_allowed_fallback(async || Fault::METHOD_NOT_ALLOWED)
             .layer(DefaultBodyLimit::max(MAX_BODY))
             .layer(map_response(no_store))
             .with_state(Arc::new(endpoints))
     }
+}
+
+async fn unknown() -> Fault {
+    Fault::NOT_FOUND
 }
 
 /// Forbids caches to keep an answer: it may contain a secret (RFC 9111, section 5.2.2.5).

@@ -9,9 +9,14 @@ use tower_api_key::{
     id::{CredentialId, OrgId},
     manage::{Manager, Page},
     secret::Secret,
-    store::{Attributes, AuditActor, AuditEvent, CredentialInfo},
+    store::{Attributes, AuditAction, AuditActor, AuditEvent, CredentialInfo, EffectiveStatus},
 };
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::{ObjectBuilder, Type},
+};
+
+use crate::query::STATES;
 
 /// A credential, without its secret.
 #[derive(Serialize, ToSchema)]
@@ -23,8 +28,8 @@ pub(crate) struct CredentialView {
     key_id: String,
     /// The name.
     name: String,
-    /// `active`, `disabled`, `expired` or `deleted`.
-    #[schema(pattern = "^(active|disabled|expired|deleted)$")]
+    /// Its state.
+    #[schema(schema_with = states)]
     status: &'static str,
     /// The role of a key; `null` if it has scopes of its own. Absent for a token.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,9 +76,24 @@ pub(crate) struct CredentialView {
     damaged: bool,
 }
 
+/// Returns the schema of one of some words.
+pub(crate) fn word(words: impl IntoIterator<Item = &'static str>) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(words))
+}
+
+fn states() -> ObjectBuilder {
+    word(STATES.map(EffectiveStatus::as_str))
+}
+
+fn actions() -> ObjectBuilder {
+    word(AuditAction::ALL.iter().map(|action| action.as_str()))
+}
+
 /// Description, metadata and conditions.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Attributes)]
+#[schema(as = CredentialAttributes)]
 struct AttributesView {
     /// What the credential is for.
     #[schema(required = true)]
@@ -90,7 +110,7 @@ struct AttributesView {
 
 /// Who did something.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Actor)]
+#[schema(as = CredentialActor)]
 struct ActorView {
     /// `org_key`, `pat`, `user`, `operator`, `bearer` or `unknown`.
     kind: &'static str,
@@ -132,17 +152,18 @@ pub(crate) struct PageView {
 
 /// Something that happened to a credential.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Event)]
+#[schema(as = CredentialEvent)]
 pub(crate) struct EventView {
     /// The number of the event, increasing per owner.
     #[schema(required = true)]
     number: Option<i64>,
     /// When it happened, in milliseconds since 1970-01-01T00:00:00Z.
     at: i64,
-    /// What happened: `issued`, `edited`, `rotated`, `deleted` and so on.
+    /// What happened.
+    #[schema(schema_with = actions)]
     action: &'static str,
     /// The credential's id.
-    id: String,
+    credential_id: String,
     /// The credential's id as logs show it.
     key_id: String,
     /// The id of the predecessor or the successor.
@@ -162,13 +183,71 @@ pub(crate) struct EventView {
 
 /// A page of events, newest first.
 #[derive(Serialize, ToSchema)]
-#[schema(as = EventPage)]
+#[schema(as = CredentialEventPage)]
 pub(crate) struct EventPageView {
     /// The events.
     items: Vec<EventView>,
     /// The `before` of the next page, which may be empty; `null` on the last.
     #[schema(required = true)]
     next: Option<i64>,
+}
+
+/// Who a caller is: what [`CallerInfo::to_json`](tower_api_key::CallerInfo::to_json) writes.
+#[derive(ToSchema)]
+#[schema(as = CredentialCaller)]
+#[expect(dead_code, reason = "for the schema alone")]
+pub(crate) struct CallerView {
+    /// The kind of the credential.
+    #[schema(schema_with = caller_kinds)]
+    kind: &'static str,
+    /// The credential's id.
+    credential_id: String,
+    /// The organization that the request acts in.
+    #[schema(required = true)]
+    organization: Option<String>,
+    /// The id of the user who owns a token.
+    #[schema(required = true)]
+    user: Option<String>,
+    /// The role, if the scopes come from it alone.
+    #[schema(required = true)]
+    role: Option<String>,
+    /// The scopes that the caller holds.
+    scopes: Vec<String>,
+    /// When the credential expires, in milliseconds since 1970-01-01T00:00:00Z; `null`: never.
+    #[schema(required = true)]
+    expires_at: Option<i64>,
+    /// What the credential may do at most.
+    #[schema(required = true)]
+    restrictions: Option<RestrictionsView>,
+    /// Where the credential is accepted at most.
+    #[schema(required = true)]
+    conditions: Option<ConditionsView>,
+}
+
+/// What a token may do at most.
+#[derive(ToSchema)]
+#[schema(as = CredentialRestrictions)]
+#[expect(dead_code, reason = "for the schema alone")]
+struct RestrictionsView {
+    #[schema(required = true)]
+    scopes: Option<Vec<String>>,
+    #[schema(required = true)]
+    organizations: Option<Vec<String>>,
+}
+
+/// Where a credential is accepted at most.
+#[derive(ToSchema)]
+#[schema(as = CredentialConditions)]
+#[expect(dead_code, reason = "for the schema alone")]
+struct ConditionsView {
+    #[schema(required = true)]
+    networks: Option<Vec<String>>,
+    #[schema(required = true)]
+    environment: Option<String>,
+}
+
+fn caller_kinds() -> ObjectBuilder {
+    word(["organization_api_key", "personal_access_token"])
 }
 
 /// Makes views, with what the core's types do not know by themselves.
@@ -247,7 +326,7 @@ impl Views {
             number: event.number,
             at: event.at.0,
             action: event.action.as_str(),
-            id: event.credential.to_string(),
+            credential_id: event.credential.to_string(),
             key_id: self.key_id(event.owner.kind(), &event.credential),
             related: id(event.related.as_ref()),
             by: ActorView::of(&event.by),

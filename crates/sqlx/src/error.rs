@@ -227,3 +227,55 @@ impl SetupError {
         self
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::{borrow::Cow, error::Error as StdError};
+
+    use sqlx::error::{DatabaseError, ErrorKind};
+
+    /// What a database says with this code, and with nothing else.
+    #[derive(Debug, thiserror::Error)]
+    #[error("code {0}")]
+    struct Told(&'static str);
+
+    impl DatabaseError for Told {
+        fn message(&self) -> &str {
+            self.0
+        }
+
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.0.into())
+        }
+
+        fn as_error(&self) -> &(dyn StdError + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn StdError + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn StdError + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Other
+        }
+    }
+
+    pub(crate) fn told(code: &'static str) -> sqlx::Error {
+        sqlx::Error::Database(Box::new(Told(code)))
+    }
+
+    /// Returns the name of an error's variant.
+    pub(crate) fn variant(error: &super::SetupError) -> String {
+        let shown = format!("{error:?}");
+        shown
+            .split([' ', '('])
+            .next()
+            .unwrap_or_default()
+            .to_owned()
+    }
+}

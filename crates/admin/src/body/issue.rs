@@ -50,6 +50,7 @@ pub(crate) struct NewKeyBody {
     allowed_networks: Option<Vec<String>>,
     /// The only environment in which it is accepted; `null` or absent: that of the creator's
     /// credential.
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     environment: Option<String>,
 }
 
@@ -102,12 +103,14 @@ pub(crate) struct NewTokenBody {
     scopes: Option<Vec<String>>,
     /// The only organizations in which it may act; `null` or absent: those of the token that
     /// creates it.
+    #[schema(max_items = 100)]
     organizations: Option<Vec<String>>,
     /// The only networks (CIDR) from which it is accepted; `null` or absent: those of the token
     /// that creates it.
     allowed_networks: Option<Vec<String>>,
     /// The only environment in which it is accepted; `null` or absent: that of the token that
     /// creates it.
+    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
     environment: Option<String>,
 }
 

@@ -64,6 +64,6 @@ impl PartialSchema for Pairs {
 
 impl ToSchema for Pairs {
     fn name() -> Cow<'static, str> {
-        "Metadata".into()
+        "CredentialMetadata".into()
     }
 }

@@ -2,9 +2,10 @@
 
 mod parts;
 
+use http::HeaderName;
 use parts::{
-    BAD_BODY, BAD_QUERY, CONFLICT, EVERYWHERE, STALE_CURSOR, UNKNOWN, errors, id, idempotency_key,
-    integer, json, limit, listing, location, no_content,
+    BAD_BODY, BAD_ID, BAD_QUERY, CONFLICT, EVERYWHERE, STALE_CURSOR, UNKNOWN, errors, id,
+    idempotency_key, integer, json, limit, listing, location, no_content, organization,
 };
 use tower_api_key::{credential::Kind, utoipa::security_scheme};
 use utoipa::{
@@ -23,11 +24,11 @@ use crate::{
     Admin,
     body::{EditBody, NewKeyBody, NewTokenBody, RevokeBody, RotateBody},
     error::Envelope,
-    view::{CredentialView, EventPageView, IssuedView, PageView},
+    view::{CallerView, CredentialView, EventPageView, IssuedView, PageView},
 };
 
 /// The name of the security scheme in the documents.
-const SCHEME: &str = "credential";
+const SCHEME: &str = "tower-api-key";
 
 type Schemas = Vec<(String, RefOr<Schema>)>;
 
@@ -36,7 +37,7 @@ impl<S> Admin<S> {
     /// [`organization_routes`](Self::organization_routes), with paths relative to where the router
     /// is nested.
     ///
-    /// Each operation requires the security scheme `credential`, which is
+    /// Each operation requires the security scheme `tower-api-key`, which is
     /// [that of the token format](tower_api_key::utoipa::security_scheme). It names no scopes, as
     /// the manager decides. Add the document to your own:
     ///
@@ -57,6 +58,7 @@ impl<S> Admin<S> {
     #[must_use]
     pub fn organization_openapi(&self) -> OpenApi {
         let mut document = Document::new("OrganizationKey", "organization keys");
+        document.organization_header = Some(self.organization_header.clone());
         document.credentials::<NewKeyBody>(self.path(Kind::OrgKey));
         document.members();
         document.build("Organization keys", self)
@@ -77,6 +79,8 @@ struct Document {
     /// The end of each operation's id.
     noun: &'static str,
     tag: &'static str,
+    /// The header in which a personal token names the organization, where one is needed.
+    organization_header: Option<HeaderName>,
     paths: Paths,
     schemas: Schemas,
 }
@@ -86,6 +90,7 @@ impl Document {
         let mut document = Self {
             noun,
             tag,
+            organization_header: None,
             paths: Paths::new(),
             schemas: Vec::new(),
         };
@@ -117,11 +122,21 @@ impl Document {
         RefOr::Ref(Ref::from_schema_name(name))
     }
 
+    /// Begins an operation on credentials, whose id is the verb and the noun.
     fn operation(&self, verb: &str, summary: &str) -> OperationBuilder {
+        self.named(&format!("{verb}{}", self.noun), summary)
+    }
+
+    fn named(&self, id: &str, summary: &str) -> OperationBuilder {
         let operation = OperationBuilder::new()
-            .operation_id(Some(format!("{verb}{}", self.noun)))
+            .operation_id(Some(id))
             .summary(Some(summary))
             .tag(self.tag)
+            .parameters(
+                self.organization_header
+                    .as_ref()
+                    .map(|name| [organization(name)]),
+            )
             .security(SecurityRequirement::new(SCHEME, [""; 0]));
         errors(operation, EVERYWHERE)
     }
@@ -177,11 +192,15 @@ impl Document {
     }
 
     fn lists(&mut self, path: &str) {
-        let list = self.operation("list", "Lists credentials, newest first");
+        let list = format!("list{}s", self.noun);
+        let list = self.named(&list, "Lists credentials, newest first");
         let list = errors(list, &[BAD_QUERY, STALE_CURSOR]).parameters(Some(listing()));
         let list = list.response("200", self.json::<PageView>("A page of credentials."));
         self.add(HttpMethod::Get, path, list);
-        let events = self.operation("listEventsOf", "Lists audit events, newest first");
+        let events = self.named(
+            &format!("list{}Events", self.noun),
+            "Lists audit events, newest first",
+        );
         let before = integer("before", "`next` of the page before.");
         let events = errors(events, &[BAD_QUERY]).parameters(Some([before, limit()]));
         let events = events.response("200", self.json::<EventPageView>("A page of events."));
@@ -191,14 +210,14 @@ impl Document {
     /// Adds the operations on one credential.
     fn one(&mut self, path: &str) {
         let read = self.operation("read", "Returns a credential");
-        let read = self.changed(errors(read, &[UNKNOWN]));
+        let read = self.changed(errors(read, &[BAD_ID, UNKNOWN]));
         self.add(HttpMethod::Get, path, read);
         let edit = self.operation("edit", "Changes the name and the attributes");
         let edit = self.body::<EditBody>(errors(edit, &[UNKNOWN, CONFLICT]));
         let edit = self.changed(edit);
         self.add(HttpMethod::Patch, path, edit);
         let delete = self.operation("delete", "Deletes a credential");
-        let delete = errors(delete, &[UNKNOWN]).parameter(id());
+        let delete = errors(delete, &[BAD_ID, UNKNOWN]).parameter(id());
         self.add(
             HttpMethod::Delete,
             path,
@@ -208,7 +227,7 @@ impl Document {
             ("disable", "Disables a credential until it is enabled again"),
             ("enable", "Enables a disabled credential"),
         ] {
-            let change = errors(self.operation(verb, summary), &[UNKNOWN, CONFLICT]);
+            let change = errors(self.operation(verb, summary), &[BAD_ID, UNKNOWN, CONFLICT]);
             let change = self.changed(change);
             self.add(HttpMethod::Post, &format!("{path}/{verb}"), change);
         }
@@ -225,14 +244,10 @@ impl Document {
     }
 
     fn members(&mut self) {
-        let who = self.operation("readCallerOf", "Returns who the caller is");
-        let caller = ObjectBuilder::new().description(Some(
-            "What the service takes the caller's credential for: `kind`, `credential_id`, \
-             `organization`, `user`, `role`, `scopes`, `expires_at`, `restrictions`, `conditions`.",
-        ));
-        let who = who.response("200", json(caller.into(), "The caller."));
+        let who = self.named("readCaller", "Returns who the caller is");
+        let who = who.response("200", self.json::<CallerView>("The caller."));
         self.add(HttpMethod::Get, "/members/me", who);
-        let scopes = self.operation("listScopesOf", "Lists the scopes that the caller holds");
+        let scopes = self.named("listCallerScopes", "Lists the scopes that the caller holds");
         let list = ArrayBuilder::new().items(ObjectBuilder::new().schema_type(Type::String));
         let scopes = scopes.response("200", json(list.into(), "The scopes."));
         self.add(HttpMethod::Get, "/members/me/scopes", scopes);

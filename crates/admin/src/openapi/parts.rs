@@ -10,18 +10,21 @@ use utoipa::{
     },
 };
 
-use tower_api_key::manage::MAX_PAGE;
+use http::HeaderName;
+use tower_api_key::{manage::MAX_PAGE, store::EffectiveStatus};
 
 use crate::{
     caller::IDEMPOTENCY_KEY,
     error::Envelope,
     query::{DEFAULT_LIMIT, STATES},
+    view::word,
 };
 
 /// The errors of every operation: of the layers, and of the manager.
 pub(super) const EVERYWHERE: &[(&str, &str)] = &[
     ("401", "The credential is missing or not valid."),
     ("403", "The caller may not do this."),
+    ("500", "The service is not set up correctly."),
     (
         "503",
         "The store failed. It is not known whether something was changed.",
@@ -29,6 +32,8 @@ pub(super) const EVERYWHERE: &[(&str, &str)] = &[
 ];
 
 pub(super) const UNKNOWN: (&str, &str) = ("404", "The owner has no such credential.");
+
+pub(super) const BAD_ID: (&str, &str) = ("400", "The id is not UTF-8.");
 
 pub(super) const CONFLICT: (&str, &str) = (
     "409",
@@ -43,7 +48,10 @@ pub(super) const BAD_QUERY: (&str, &str) = (
 pub(super) const STALE_CURSOR: (&str, &str) = ("422", "The cursor belongs to another list.");
 
 pub(super) const BAD_BODY: &[(&str, &str)] = &[
-    ("400", "The body is not JSON."),
+    (
+        "400",
+        "The body is not JSON, or an id in the path not UTF-8.",
+    ),
     ("413", "The body has more than 64 KiB."),
     ("415", "The body is not `application/json`."),
     ("422", "A member of the body, or a header, is not allowed."),
@@ -81,6 +89,17 @@ pub(super) fn id() -> Parameter {
         .parameter_in(ParameterIn::Path)
         .required(Required::True)
         .description(Some("The credential's id."))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build()
+}
+
+/// The header in which a personal token names the organization.
+pub(super) fn organization(header: &HeaderName) -> Parameter {
+    ParameterBuilder::new()
+        .name(header.as_str())
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("The organization; required with a personal token."))
         .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
         .build()
 }
@@ -146,9 +165,7 @@ pub(super) fn limit() -> Parameter {
 }
 
 pub(super) fn listing() -> [Parameter; 7] {
-    let states = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(STATES.map(|state| state.as_str())));
+    let states = word(STATES.map(EffectiveStatus::as_str));
     let expires = "Only those that expire before this, in milliseconds since 1970-01-01T00:00:00Z.";
     let unused = "Only those created before this and not used since, in milliseconds since \
                   1970-01-01T00:00:00Z.";

@@ -95,7 +95,7 @@ where
         .await;
     let path = format!("{KEYS}/{}/rotate", key.id);
     let rows = world.rows().await;
-    let no_overlap = r#"{"detail":"Failed to deserialize the JSON body into the target type: missing field `overlap_seconds` at line 1 column 2","code":"invalid_body"}"#;
+    let no_overlap = r#"{"detail":"the body is not as expected: missing field `overlap_seconds` at line 1 column 2","code":"invalid_body"}"#;
     let answer = world.send("POST", &path, &world.admin, "{}").await;
     assert_eq!(answer.seen(), (422, no_overlap));
     let long = r#"{"overlap_seconds": 604801}"#;

@@ -17,6 +17,7 @@ use crate::support::{KEYS, NOT_ALLOWED, TOKENS, World, request, send};
 over_each_store! {
     a_viewer_may_not_manage_keys
     a_request_without_a_good_credential_is_refused_by_the_layer
+    what_may_be_a_secret_is_not_repeated
 }
 
 /// Every endpoint of keys: method, path below the list, body.
@@ -110,7 +111,7 @@ async fn a_body_that_is_not_json_is_a_400() {
         assert_eq!(answer.status, status, "{body} {answer:?}");
     }
     let exact = world.send("POST", KEYS, &world.admin, "{").await;
-    let text = r#"{"detail":"Failed to parse the request body as JSON: EOF while parsing an object at line 1 column 1","code":"invalid_json"}"#;
+    let text = r#"{"detail":"the body is not JSON: EOF while parsing an object at line 1 column 1","code":"invalid_json"}"#;
     assert_eq!(exact.seen(), (400, text));
     let mut bytes = request("POST", KEYS, &world.admin.secret, "x");
     *bytes.body_mut() = Body::from(b"{\"name\": \"\xff\"}".to_vec());
@@ -245,7 +246,7 @@ async fn a_body_has_at_most_64_kib() {
     let answer = world
         .send("POST", KEYS, &world.admin, &padded(64 * 1024 + 1))
         .await;
-    let text = r#"{"detail":"Failed to buffer the request body: length limit exceeded","code":"body_too_large"}"#;
+    let text = r#"{"detail":"the body has more than 64 KiB","code":"body_too_large"}"#;
     assert_eq!(answer.seen(), (413, text));
     assert_eq!(world.rows().await, rows);
     let answer = world
@@ -258,7 +259,8 @@ async fn a_body_has_at_most_64_kib() {
 async fn a_body_without_the_content_type_of_json_is_a_415() {
     let world = world().await;
     let rows = world.rows().await;
-    let text = r#"{"detail":"Expected request with `Content-Type: application/json`","code":"unsupported_media_type"}"#;
+    let text =
+        r#"{"detail":"use the content type `application/json`","code":"unsupported_media_type"}"#;
     for content_type in [
         "",
         "text/plain",
@@ -371,4 +373,62 @@ async fn the_layers_default_form_has_no_code() {
         answer.json(),
         json!({ "detail": "Invalid or expired token" })
     );
+}
+
+async fn what_may_be_a_secret_is_not_repeated<S>(world: World<S>)
+where
+    S: ManageStore + Directory + Clone,
+{
+    let (id, secret) = (&world.admin.id, &world.viewer.secret);
+    let (_, hidden) = secret.split_once('.').unwrap();
+    let rotate = format!("/{id}/rotate");
+    let many = "r".repeat(60_000);
+    for (method, below, body) in [
+        ("POST", "", format!("{secret:?}")),
+        ("POST", "", format!(r#"{{"name": "a", "{secret}": 1}}"#)),
+        (
+            "POST",
+            "",
+            format!(r#"{{"name": "a", "expires_at": "{secret}"}}"#),
+        ),
+        (
+            "POST",
+            "",
+            format!(r#"{{"name": "a", "scopes": ["{secret}"]}}"#),
+        ),
+        (
+            "POST",
+            "",
+            format!(r#"{{"name": "a", "role": "{secret}"}}"#),
+        ),
+        (
+            "POST",
+            "",
+            format!(r#"{{"name": "a", "allowed_networks": ["{secret}"]}}"#),
+        ),
+        (
+            "POST",
+            "",
+            format!(r#"{{"name": "a", "allowed_networks": ["{many}"]}}"#),
+        ),
+        (
+            "POST",
+            "",
+            format!(r#"{{"name": "a", "environment": "{many}"}}"#),
+        ),
+        (
+            "POST",
+            &rotate,
+            format!(r#"{{"overlap_seconds": "{secret}"}}"#),
+        ),
+        ("GET", &format!("?{secret}=1"), String::new()),
+        ("GET", &format!("?state={secret}"), String::new()),
+        ("GET", &format!("?limit={secret}"), String::new()),
+    ] {
+        let path = format!("{KEYS}{below}");
+        let answer = world.send(method, &path, &world.admin, &body).await;
+        assert!((400..500).contains(&answer.status), "{answer:?}");
+        let text = &answer.text;
+        assert!(!text.contains(hidden) && text.len() < 600, "{path}: {text}");
+    }
 }

@@ -35,7 +35,9 @@ where
         .await
         .json();
     let events = page["items"].as_array().unwrap();
-    let own = events.iter().filter(|event| event["id"] == json!(key.id));
+    let own = events
+        .iter()
+        .filter(|event| event["credential_id"] == json!(key.id));
     let own = own.collect::<Vec<_>>();
     let actions = own.iter().map(|event| event["action"].as_str().unwrap());
     let wanted = [
@@ -48,7 +50,7 @@ where
         "number": own[5]["number"],
         "at": START,
         "action": "issued",
-        "id": key.id,
+        "credential_id": key.id,
         "key_id": format!("ak_{}", key.id),
         "related": null,
         "by": by,
@@ -70,7 +72,7 @@ where
         .json();
     let newest = &page["items"][0];
     assert_eq!(
-        (&newest["action"], &newest["id"]),
+        (&newest["action"], &newest["credential_id"]),
         (&json!("revoked"), &json!(world.viewer.id))
     );
     assert_eq!(

@@ -123,8 +123,8 @@ where
     S: ManageStore + Directory + Clone,
 {
     for (path, query, detail) in [
-        ("", "limit=x", r#""limit": invalid digit found in string"#),
-        ("", "limit=-1", r#""limit": invalid digit found in string"#),
+        ("", "limit=x", r#""limit": use 1 to 200"#),
+        ("", "limit=-1", r#""limit": use 1 to 200"#),
         (
             "",
             "limit=1&limit=2",
@@ -133,17 +133,27 @@ where
         (
             "",
             "expires_before=soon",
-            r#""expires_before": invalid digit found in string"#,
+            r#""expires_before": use an integer of at most 64 bits"#,
         ),
         (
             "",
             "unused_since=1.5",
-            r#""unused_since": invalid digit found in string"#,
+            r#""unused_since": use an integer of at most 64 bits"#,
         ),
         (
             "",
             "state=gone",
             r#""state": "gone" is not one of active, disabled, expired, deleted"#,
+        ),
+        (
+            "",
+            "metadata[]=1",
+            r#""metadata": "" is not a key of metadata: use letters, digits and `-./:_`"#,
+        ),
+        (
+            "",
+            "metadata[a][b]=1",
+            r#""metadata": "a][b" is not a key of metadata: use letters, digits and `-./:_`"#,
         ),
         ("", "limit=0", r#""limit": use 1 to 200"#),
         ("/events", "limit=201", r#""limit": use 1 to 200"#),
@@ -160,12 +170,12 @@ where
         (
             "",
             "metadata[a]=1&metadata[b]=2",
-            r#""metadata[b]": it is there more than once"#,
+            r#""metadata[b]": there is "metadata[a]" already"#,
         ),
         (
             "/events",
             "before=x",
-            r#""before": invalid digit found in string"#,
+            r#""before": use an integer of at most 64 bits"#,
         ),
         (
             "/events",

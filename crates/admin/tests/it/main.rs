@@ -17,6 +17,7 @@ mod events;
 mod issue;
 mod lists;
 mod members;
+mod mounting;
 mod openapi;
 mod outages;
 mod settings;

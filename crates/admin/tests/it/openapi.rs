@@ -61,12 +61,12 @@ fn every_operation_has_an_id_of_its_own_and_the_envelope_of_errors() {
                 assert!(ids.insert(id), "{method} {path}");
                 assert_eq!(
                     operation["security"],
-                    serde_json::json!([{ "credential": [] }])
+                    serde_json::json!([{ "tower-api-key": [] }])
                 );
                 for (status, answer) in operation["responses"].as_object().unwrap() {
                     let schema = &answer["content"]["application/json"]["schema"]["$ref"];
-                    let is_error = schema == "#/components/schemas/Error";
-                    assert_eq!(is_error, status.starts_with('4') || status == "503");
+                    let is_error = schema == "#/components/schemas/CredentialError";
+                    assert_eq!(is_error, status.starts_with(['4', '5']));
                 }
             }
         }
@@ -130,7 +130,7 @@ async fn the_schemas_have_the_members_of_the_answers() {
     }
     for (path, page, item) in [
         ("", "CredentialPage", "Credential"),
-        ("/events", "EventPage", "Event"),
+        ("/events", "CredentialEventPage", "CredentialEvent"),
     ] {
         let answer = world
             .send("GET", &format!("{KEYS}{path}"), &world.admin, "")
@@ -143,9 +143,11 @@ async fn the_schemas_have_the_members_of_the_answers() {
         }
         assert_eq!(members(&keys, item), shown);
     }
+    let caller = world.send("GET", "/admin/members/me", &world.admin, "");
+    assert_eq!(members(&keys, "CredentialCaller"), of(&caller.await.json()));
     // What is always there is required, also where it may be null.
     let required = &keys["components"]["schemas"]["CredentialPage"]["required"];
     assert_eq!(required, &serde_json::json!(["items", "next"]));
     let error = world.send("GET", "/admin/x", &world.admin, "").await.json();
-    assert_eq!(members(&keys, "Error"), of(&error));
+    assert_eq!(members(&keys, "CredentialError"), of(&error));
 }

@@ -57,3 +57,43 @@ pub(super) fn database_name(options: &PgConnectOptions) -> String {
     let database = options.get_database().unwrap_or(user);
     format!("{user}@{host}:{port}/{database}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::tests::{told, variant};
+
+    #[test]
+    fn a_code_of_the_server_says_what_to_do() {
+        for (code, wanted) in [
+            ("28000", "Denied"),
+            ("28P01", "Denied"),
+            ("42501", "Denied"),
+            ("3D000", "Missing"),
+            ("25006", "ReadOnly"),
+            ("55P03", "Locked"),
+            ("XX001", "Damaged"),
+            ("XX002", "Damaged"),
+            ("26000", "BrokenAssumptions"),
+            ("42P05", "BrokenAssumptions"),
+            ("42703", "UnknownSchema"),
+            ("42P01", "UnknownSchema"),
+            ("42883", "UnknownSchema"),
+            ("42804", "UnknownSchema"),
+            ("57014", "Failed"),
+        ] {
+            let shown = variant(&SetupError::from_postgres(told(code)));
+            assert_eq!(shown, wanted, "{code}");
+            let wanted = if wanted == "Failed" {
+                "Migration"
+            } else {
+                wanted
+            };
+            let migration = MigrateError::Execute(told(code));
+            let shown = variant(&SetupError::from_postgres_migration(migration));
+            assert_eq!(shown, wanted, "{code}");
+        }
+        let closed = SetupError::from_postgres(sqlx::Error::PoolClosed);
+        assert_eq!(variant(&closed), "CannotConnect");
+    }
+}

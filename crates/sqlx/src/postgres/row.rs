@@ -109,3 +109,29 @@ impl ServerError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::tests::told;
+
+    #[test]
+    fn a_damaged_page_or_value_is_one_damaged_record_and_all_else_an_outage() {
+        for (error, is_corrupt) in [
+            (told("XX001"), true),
+            (told("XX002"), true),
+            (told("XX000"), false),
+            (told("57P01"), false),
+            (sqlx::Error::Decode("no number".into()), true),
+            (sqlx::Error::PoolTimedOut, false),
+        ] {
+            let shown = error.to_string();
+            let told = store_error(error);
+            assert_eq!(
+                matches!(told, StoreError::Corrupt(_)),
+                is_corrupt,
+                "{shown}"
+            );
+        }
+    }
+}

@@ -45,3 +45,35 @@ pub(super) fn primary_code(error: &sqlx::Error) -> Option<u32> {
     let code = error.as_database_error()?.code()?;
     Some(code.parse::<u32>().ok()? & 0xff)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::tests::{told, variant};
+
+    #[test]
+    fn a_result_code_says_what_to_do_whatever_its_extension() {
+        for (code, wanted) in [
+            ("5", "Locked"),
+            ("6", "Locked"),
+            ("517", "Locked"), // SQLITE_BUSY_SNAPSHOT
+            ("8", "ReadOnly"),
+            ("11", "Damaged"),
+            ("26", "Damaged"),
+            ("14", "CannotConnect"),
+            ("no number", "CannotConnect"),
+        ] {
+            let shown = variant(&SetupError::from_sqlite(told(code)));
+            assert_eq!(shown, wanted, "{code}");
+            let wanted = match wanted {
+                "CannotConnect" => "Migration",
+                other => other,
+            };
+            let migration = MigrateError::Execute(told(code));
+            let shown = variant(&SetupError::from_sqlite_migration(migration));
+            assert_eq!(shown, wanted, "{code}");
+        }
+        let dirty = SetupError::from_sqlite_migration(MigrateError::Dirty(1));
+        assert_eq!(variant(&dirty), "UnknownSchema");
+    }
+}
