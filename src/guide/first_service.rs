@@ -64,7 +64,9 @@
 //! # 3. Let customers manage their keys
 //!
 //! Put a [`Manager`](crate::manage::Manager) over a clone of the same store, so that a deleted key
-//! is refused by the next request. The actor comes from the principal, never from the body:
+//! is refused by the next request. [`tower-api-key-admin`](https://docs.rs/tower-api-key-admin)
+//! turns it into endpoints, with lists, rotation, an audit trail and an OpenAPI document. Of your
+//! own, they look like this. The actor comes from the principal, never from the body:
 //!
 //! ```
 //! # #[cfg(feature = "axum")]

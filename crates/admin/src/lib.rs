@@ -90,6 +90,7 @@
 //! | `created_by` | `{"kind", "id", "user"}`, see below; `null` if that is not known |
 //! | `created_at`, `expires_at`, `deleted_at`, `rotated_at` | moments; `null`: never, or not yet |
 //! | `first_used_at`, `last_used_at` | moments, if the service [records uses](tower_api_key::LastUse); they may be behind |
+//! | `last_address`, `last_user_agent` | the client of the last use, if the service keeps it |
 //! | `rotated_from`, `rotated_to` | the ids before and after it |
 //! | `damaged` | whether a part of it cannot be read; that part is empty or 0 |
 //!

@@ -60,6 +60,12 @@ pub(crate) struct CredentialView {
     /// The last recorded use, in milliseconds since 1970-01-01T00:00:00Z. It may be behind.
     #[schema(required = true)]
     last_used_at: Option<i64>,
+    /// The client's address at that use, if the service keeps it.
+    #[schema(required = true)]
+    last_address: Option<String>,
+    /// The client's user agent at that use, if the service keeps it: any text that the client sent.
+    #[schema(required = true)]
+    last_user_agent: Option<String>,
     /// The id of the credential that this one replaced.
     #[schema(required = true)]
     rotated_from: Option<String>,
@@ -285,6 +291,8 @@ impl Views {
             expires_at: millis(info.expires_at),
             first_used_at: millis(info.first_used_at),
             last_used_at: millis(info.last_used_at),
+            last_address: info.last_address.map(|address| address.to_string()),
+            last_user_agent: owned(info.last_user_agent.as_deref()),
             rotated_from: id(info.rotated_from.as_ref()),
             rotated_to: id(info.rotated_to.as_ref()),
             rotated_at: millis(info.rotated_at),

@@ -51,6 +51,8 @@ where
         "expires_at": 1_767_225_600_000_i64,
         "first_used_at": null,
         "last_used_at": null,
+        "last_address": null,
+        "last_user_agent": null,
         "rotated_from": null,
         "rotated_to": null,
         "rotated_at": null,

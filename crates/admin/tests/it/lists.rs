@@ -1,7 +1,11 @@
 //! Lists of keys.
 
 use serde_json::{Value, json};
-use tower_api_key::store::{Directory, ManageStore};
+use tower_api_key::{
+    clock::UnixMillis,
+    credential::Kind,
+    store::{Directory, ManageStore, Usage},
+};
 
 use crate::support::{KEYS, START, World};
 
@@ -9,6 +13,7 @@ over_each_store! {
     pages_show_every_key_once_newest_first
     filters_limit_the_list
     a_query_that_the_list_does_not_have_is_refused
+    a_use_is_shown_with_its_client
 }
 
 fn names(page: &Value) -> Vec<&str> {
@@ -189,4 +194,28 @@ where
         let body = format!(r#"{{"detail":{},"code":"invalid_query"}}"#, json!(detail));
         assert_eq!(answer.seen(), (400, &*body), "{query}");
     }
+}
+
+async fn a_use_is_shown_with_its_client<S: ManageStore + Directory + Clone>(world: World<S>) {
+    let at = UnixMillis(START + 5);
+    let mut used = Usage::new(Kind::OrgKey, world.viewer.id.clone(), at);
+    used.address = Some("192.0.2.7".parse().unwrap());
+    used.user_agent = Some("client/1".into());
+    world.manager.store().record_uses(&[used]).await.unwrap();
+    let page = world.send("GET", KEYS, &world.admin, "").await.json();
+    let items = page["items"].as_array().unwrap();
+    let uses = |name: &str| {
+        let key = items.iter().find(|key| key["name"] == name).unwrap();
+        [
+            "first_used_at",
+            "last_used_at",
+            "last_address",
+            "last_user_agent",
+        ]
+        .map(|member| key[member].clone())
+    };
+    let at = json!(START + 5);
+    let wanted = [at.clone(), at, json!("192.0.2.7"), json!("client/1")];
+    assert_eq!(uses("viewer"), wanted);
+    assert_eq!(uses("admin"), [const { json!(null) }; 4]);
 }

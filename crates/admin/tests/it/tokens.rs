@@ -41,6 +41,8 @@ async fn a_user_manages_their_own_tokens<S: ManageStore + Directory + Clone>(wor
         "expires_at": null,
         "first_used_at": null,
         "last_used_at": null,
+        "last_address": null,
+        "last_user_agent": null,
         "rotated_from": null,
         "rotated_to": null,
         "rotated_at": null,
