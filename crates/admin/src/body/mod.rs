@@ -14,6 +14,8 @@ use serde::de::DeserializeOwned;
 pub(crate) use change::{EditBody, RevokeBody, RotateBody};
 pub(crate) use issue::{Issue, NewKeyBody, NewTokenBody};
 
+pub(crate) use pairs::Pairs;
+
 use object::Object;
 
 use crate::error::Fault;

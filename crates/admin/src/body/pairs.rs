@@ -14,7 +14,7 @@ use utoipa::{
 
 /// The pairs as the body has them. A map would keep only the last of two with the same key, which
 /// [`Metadata::new`] refuses.
-pub(super) struct Pairs(Vec<(String, String)>);
+pub(crate) struct Pairs(Vec<(String, String)>);
 
 impl Pairs {
     pub(super) fn metadata(self) -> Result<Metadata, InvalidMetadata> {
@@ -46,18 +46,25 @@ impl<'de> Visitor<'de> for PairsVisitor {
     }
 }
 
-impl PartialSchema for Pairs {
-    fn schema() -> RefOr<Schema> {
+impl Pairs {
+    /// Returns the schema of so many pairs.
+    pub(crate) fn schema_of(most: usize) -> ObjectBuilder {
         let matching = |pattern| {
             ObjectBuilder::new()
                 .schema_type(Type::String)
                 .pattern(Some(pattern))
         };
         ObjectBuilder::new()
-            .description(Some("At most 1024 bytes of UTF-8 together."))
             .property_names(Some(matching("^[A-Za-z0-9./:_-]+$")))
             .additional_properties(Some(matching(r"^[^\u0000-\u001f\u007f-\u009f]*$")))
-            .max_properties(Some(16))
+            .max_properties(Some(most))
+    }
+}
+
+impl PartialSchema for Pairs {
+    fn schema() -> RefOr<Schema> {
+        Self::schema_of(16)
+            .description(Some("At most 1024 bytes of UTF-8 together."))
             .into()
     }
 }

@@ -14,6 +14,7 @@ use http::HeaderName;
 use tower_api_key::{manage::MAX_PAGE, store::EffectiveStatus};
 
 use crate::{
+    body::Pairs,
     caller::IDEMPOTENCY_KEY,
     error::Envelope,
     query::{DEFAULT_LIMIT, STATES},
@@ -141,9 +142,6 @@ pub(super) fn integer(name: &str, text: &str) -> Parameter {
 
 /// One pair of metadata, `metadata[key]=value`.
 fn metadata() -> Parameter {
-    let pair = ObjectBuilder::new()
-        .additional_properties(Some(ObjectBuilder::new().schema_type(Type::String)))
-        .max_properties(Some(1));
     ParameterBuilder::new()
         .name("metadata")
         .parameter_in(ParameterIn::Query)
@@ -151,7 +149,7 @@ fn metadata() -> Parameter {
         .description(Some("Only those whose metadata has this pair."))
         .style(Some(ParameterStyle::DeepObject))
         .explode(Some(true))
-        .schema(Some(pair))
+        .schema(Some(Pairs::schema_of(1)))
         .build()
 }
 
