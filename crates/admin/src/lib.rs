@@ -21,7 +21,8 @@
 //! without one, every route answers 500. The first key of an organization, and the first token of a
 //! person, come from your own code or from the command `api-keys`
 //! ([first service](tower_api_key::guide::first_service)); a console with sessions issues that token
-//! through the manager, as [`Actor::user`](tower_api_key::manage::Actor::user).
+//! through the manager, as [`Actor::user`](tower_api_key::manage::Actor::user), or has the pages of
+//! the module `pages` (feature `pages`).
 //!
 //! # Where to put them
 //!
@@ -163,11 +164,15 @@
 //! A credential that was imported under the id `events` or `revoke` cannot be read, edited or
 //! deleted by id here, as its path is another endpoint's. It can be revoked by its secret.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod body;
 mod caller;
 mod error;
 mod handlers;
 mod openapi;
+#[cfg(feature = "pages")]
+pub mod pages;
 mod query;
 mod refusal;
 mod routes;
@@ -177,6 +182,6 @@ mod view;
 pub use refusal::refusal;
 pub use settings::{Admin, InvalidPath};
 
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "pages"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -146,9 +146,7 @@ impl<S> Admin<S> {
     /// `/`, or begins with `/members`, which is the path of other endpoints. Those characters need
     /// no percent-encoding (RFC 3986, section 2.3).
     pub fn with_path(mut self, kind: Kind, path: &str) -> Result<Self, InvalidPath> {
-        if !is_path(path) {
-            return Err(InvalidPath(path.into()));
-        }
+        check_path(path)?;
         match kind {
             Kind::OrgKey => self.key_path = path.into(),
             Kind::PersonalToken => self.token_path = path.into(),
@@ -162,6 +160,14 @@ impl<S> Admin<S> {
             Kind::OrgKey => &self.key_path,
             Kind::PersonalToken => &self.token_path,
         }
+    }
+}
+
+/// Checks the path of credentials.
+pub(crate) fn check_path(path: &str) -> Result<(), InvalidPath> {
+    match is_path(path) {
+        true => Ok(()),
+        false => Err(InvalidPath(path.into())),
     }
 }
 

@@ -20,6 +20,8 @@ mod members;
 mod mounting;
 mod openapi;
 mod outages;
+#[cfg(feature = "pages")]
+mod pages;
 mod settings;
 mod tenancy;
 mod tokens;

@@ -1,0 +1,167 @@
+// Makes the pages of credentials more comfortable. Without it everything works, in UTC.
+(() => {
+  "use strict";
+
+  const language = document.documentElement.lang || undefined;
+  const zone = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+  /** Writes a moment in the local time zone, with the zone. */
+  function localText(moment) {
+    const parts = { year: "numeric", month: "short", day: "numeric", hour: "2-digit" };
+    const format = new Intl.DateTimeFormat(language, {
+      ...parts, minute: "2-digit", timeZoneName: "short",
+    });
+    return format.format(moment);
+  }
+
+  /** Fills the place of a text. A function, as a `$` in the value has no meaning then. */
+  function fill(text, name, value) {
+    return text.replace(`{${name}}`, () => value);
+  }
+
+  function showLocalTimes() {
+    for (const time of document.querySelectorAll("time[datetime]")) {
+      const moment = new Date(time.dateTime);
+      if (Number.isNaN(moment.getTime())) continue;
+      time.title = time.textContent;
+      time.textContent = localText(moment);
+    }
+  }
+
+  /** Writes a local day as a date field has it. */
+  function dayText(date) {
+    const two = (number) => String(number).padStart(2, "0");
+    const year = String(date.getFullYear()).padStart(4, "0");
+    return `${year}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  }
+
+  /** Returns when the last minute of a day begins here. */
+  function lastMinute(day) {
+    const [year, month, date] = day.split("-").map(Number);
+    const end = new Date(0);
+    end.setFullYear(year, month - 1, date);
+    end.setHours(23, 59, 0, 0);
+    return end;
+  }
+
+  /** The chosen day ends here, not in UTC. */
+  function useLocalDays() {
+    for (const field of document.querySelectorAll("[data-expiry]")) {
+      const day = field.querySelector("input[type=date]");
+      const endsAt = field.querySelector("input[name=ends_at]");
+      const hint = field.querySelector("[data-moment]");
+      const tomorrow = new Date();
+      tomorrow.setDate(tomorrow.getDate() + 1);
+      day.min = dayText(tomorrow);
+      const update = () => {
+        const end = day.value && lastMinute(day.value);
+        endsAt.value = end ? String(end.getTime()) : "";
+        hint.textContent = end
+          ? fill(hint.dataset.moment, "time", localText(end))
+          : fill(hint.dataset.zone, "zone", zone);
+      };
+      day.addEventListener("input", update);
+      update();
+    }
+  }
+
+  /** Puts the focus where the URL says: on the row of what was changed. */
+  function focusTarget() {
+    let id;
+    try {
+      id = decodeURIComponent(location.hash.slice(1));
+    } catch {
+      return;
+    }
+    const target = id && document.getElementById(id);
+    if (target) target.focus();
+  }
+
+  function select(element) {
+    const range = document.createRange();
+    range.selectNodeContents(element);
+    const selection = getSelection();
+    selection.removeAllRanges();
+    selection.addRange(range);
+  }
+
+  /** Guards a new secret: it can be copied, and is not lost by accident. */
+  function guardSecret() {
+    const dialog = document.getElementById("secret-dialog");
+    if (!dialog) return;
+    const [secret, copy, status, done, question, stay, leave] = [
+      "secret", "copy", "copy-status", "done", "question", "stay", "leave",
+    ].map((id) => document.getElementById(id));
+    const example = document.getElementById("example");
+    const text = secret.textContent;
+    let isKept = false;
+    let isLeaving = false;
+
+    const goAway = () => {
+      isLeaving = true;
+      location.replace(done.href); // so that the history has no page with the secret
+    };
+    const tryToGoAway = () => {
+      if (isKept || !question.hidden) return goAway();
+      question.hidden = false;
+      stay.focus();
+    };
+
+    dialog.removeAttribute("open");
+    dialog.showModal();
+    copy.hidden = false;
+
+    copy.addEventListener("click", async () => {
+      status.textContent = "";
+      let isCopied = true;
+      try {
+        await navigator.clipboard.writeText(text);
+      } catch {
+        select(secret);
+        isCopied = document.execCommand("copy");
+      }
+      isKept ||= isCopied;
+      status.textContent = isCopied ? copy.dataset.copied : copy.dataset.failed;
+    });
+    dialog.addEventListener("copy", () => {
+      isKept ||= getSelection().toString().includes(text);
+    });
+    secret.addEventListener("focus", () => select(secret));
+
+    done.addEventListener("click", (event) => {
+      event.preventDefault();
+      tryToGoAway();
+    });
+    dialog.addEventListener("cancel", (event) => {
+      event.preventDefault();
+      tryToGoAway();
+    });
+    // A browser may close it in spite of that.
+    dialog.addEventListener("close", goAway);
+    dialog.addEventListener("pointerdown", (event) => {
+      if (event.target === dialog) tryToGoAway();
+    });
+    stay.addEventListener("click", () => {
+      question.hidden = true;
+      copy.focus();
+    });
+    leave.addEventListener("click", goAway);
+
+    addEventListener("beforeunload", (event) => {
+      if (!isKept && !isLeaving) event.preventDefault();
+    });
+    // Nothing stays in a page that the browser keeps for the way back.
+    addEventListener("pagehide", () => {
+      secret.textContent = "";
+      if (example) example.textContent = "";
+    });
+    addEventListener("pageshow", (event) => {
+      if (event.persisted) location.replace(done.href);
+    });
+  }
+
+  showLocalTimes();
+  useLocalDays();
+  focusTarget();
+  guardSecret();
+})();

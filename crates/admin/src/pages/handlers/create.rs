@@ -1,0 +1,83 @@
+//! Creating a credential.
+
+use axum::extract::State;
+use tower_api_key::{
+    manage::{Actor, Issued},
+    store::ManageStore,
+};
+
+use super::Answer;
+use crate::pages::{
+    fields::Fields,
+    forms::{Draft, FormError, Offer, Refusal, Stamp},
+    site::{Shared, Site},
+    views,
+    visit::{Submission, Visit},
+};
+
+/// Shows the form, filled in with the parameters of the URL.
+pub(in crate::pages) async fn form<S: ManageStore>(
+    State(site): State<Shared<S>>,
+    visit: Visit,
+) -> Answer {
+    visit.refuse_impersonation()?;
+    let actor = visit.actor(&site)?;
+    site.require_manager(&actor).await?;
+    show(&site, &visit, &Draft::read(&visit.query), None)
+}
+
+fn show<S: ManageStore>(
+    site: &Site<S>,
+    visit: &Visit,
+    draft: &Draft,
+    error: Option<&FormError>,
+) -> Answer {
+    let offer = offer(site, visit);
+    let stamp = site.stamp(visit.now)?;
+    Ok(views::new::page(
+        &site.frame,
+        visit,
+        &views::new::Shown {
+            draft,
+            offer: &offer,
+            stamp: &stamp,
+            error,
+        },
+    ))
+}
+
+fn offer<S: ManageStore>(site: &Site<S>, visit: &Visit) -> Offer {
+    let catalogue = site.manager.store().catalogue();
+    Offer::of(&visit.session, site.frame.kind, catalogue)
+}
+
+/// Creates a credential, and shows its secret. The same form once more creates nothing, and says
+/// so.
+pub(in crate::pages) async fn create<S: ManageStore>(
+    State(site): State<Shared<S>>,
+    submission: Submission,
+) -> Answer {
+    let Submission { visit, fields } = submission;
+    let actor = visit.actor(&site)?;
+    let draft = Draft::read(&fields);
+    let filled = draft.add_to(visit.place.query());
+    visit.require_recent_sign_in(&site, &visit.urls.new_form(&filled))?;
+    match issue(&site, &visit, &actor, &draft, &fields).await {
+        Ok(issued) => Ok(views::secret::page(&site.frame, &visit, issued, None)),
+        Err(Refusal::Form(error)) => show(&site, &visit, &draft, Some(&error)),
+        Err(Refusal::Fault(fault)) => Err(fault),
+    }
+}
+
+async fn issue<S: ManageStore>(
+    site: &Site<S>,
+    visit: &Visit,
+    actor: &Actor,
+    draft: &Draft,
+    fields: &Fields,
+) -> Result<Issued, Refusal> {
+    let stamp = Stamp::read(fields)?;
+    let kind = site.frame.kind;
+    let new = draft.request(kind, &offer(site, visit), &stamp, visit.now)?;
+    Ok(site.issue(actor, new).await?)
+}

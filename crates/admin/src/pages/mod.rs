@@ -1,0 +1,107 @@
+//! Pages for people: the API keys of an organization, and the personal access tokens of a person.
+//!
+//! You need this module (feature `pages`) if your customers manage their keys in a console of
+//! yours, and you do not want to write that part of it. The pages are made on the server and work
+//! without JavaScript; the rules are those of the [`Manager`](tower_api_key::manage::Manager).
+//!
+//! ```
+//! use axum::Router;
+//! use tower_api_key::{manage::Manager, store::MemoryStore};
+//! use tower_api_key_admin::pages::{Pages, SessionReader};
+//!
+//! fn console(manager: Manager<MemoryStore>, sessions: impl SessionReader) -> Router {
+//!     let pages = Pages::new(manager, sessions);
+//!     Router::new()
+//!         .merge(pages.organization_routes()) // /api-keys
+//!         .merge(pages.personal_routes()) // /account/tokens
+//! }
+//! ```
+//!
+//! The service says who is signed in, by a [`SessionReader`]. Put no
+//! [`AuthLayer`](tower_api_key::AuthLayer) around the routers: the pages are for sessions, and a
+//! credential opens none of them. Merge the routers, or nest them under any prefix; a proxy must
+//! not change the path.
+//!
+//! # Pages
+//!
+//! | path | page |
+//! |---|---|
+//! | `/api-keys` | the list, with filters in the URL and pages by cursor; creates with POST |
+//! | `/api-keys/new` | the form for a new key; parameters of the URL fill it in |
+//! | `/api-keys/{id}/edit` | name and description |
+//! | `/api-keys/{id}/rotate` | replaces the key |
+//! | `/api-keys/{id}/delete` | asks before it deletes |
+//! | `/api-keys/{id}/disable`, `…/enable` | POST alone, from the list |
+//!
+//! Personal tokens have the same under `/account/tokens`, or another
+//! [path](Pages::with_path).
+//!
+//! A new secret is in the answer to the form that created it (201), and nowhere else: not in a URL,
+//! a cookie or a storage of the browser. A form that is sent twice creates one credential; the
+//! second answer (200) says what happened, without the secret. Every other change ends in a
+//! redirect (303) to the list.
+//!
+//! # Who may do what
+//!
+//! The manager decides, as for [`Actor::user`](tower_api_key::manage::Actor::user): users manage
+//! their own tokens, and the keys of their current organization if their role holds one of the
+//! [management scopes](tower_api_key::manage::Manager::with_management_scopes). Who may only
+//! [look](Pages::with_read_scopes) sees the list without buttons. A key gets the role of its
+//! creator, or some of the creator's scopes; a token may be limited to some scopes and
+//! organizations.
+//!
+//! Whatever grants something requires a sign-in of at most [ten
+//! minutes](Pages::with_max_sign_in_age) ago. Who signed in earlier is asked to do so again, and
+//! comes back to the form, filled in. Ending something requires nothing but the session. While
+//! somebody else [acts as the user](Session::impersonated_by), nothing can be changed.
+//!
+//! # Requests from other sites
+//!
+//! Each form carries a digest of the session's id, which another site can neither read nor guess
+//! (the synchronizer token pattern). Besides, a request that changes something is refused if
+//! `Sec-Fetch-Site` or `Origin` says that it comes from elsewhere.
+//!
+//! Every answer has a Content-Security-Policy that allows files of this site alone, and forms that
+//! stay on it; it forbids to be framed or cached. As that policy also holds for redirects after a
+//! form, a sign-in on another site is a link in a page there, and a redirect everywhere else.
+//!
+//! # Looks and language
+//!
+//! The style sheet has one class, `credentials`, around everything, and these variables, which a
+//! style sheet of your [layout](Pages::with_layout) may set: `--credentials-accent`,
+//! `--credentials-on-accent`, `--credentials-text`, `--credentials-muted`,
+//! `--credentials-background`, `--credentials-line`, `--credentials-danger` and
+//! `--credentials-font`. [`Texts`] has all texts.
+//!
+//! # Limits
+//!
+//! Metadata, networks and environments are not in the forms; what a credential has of them stays.
+//! Without JavaScript the server does not know the browser's time zone: times are in UTC, and the
+//! pages say so.
+
+mod assets;
+mod fault;
+mod fields;
+mod forms;
+mod handlers;
+mod headers;
+mod layout;
+mod moment;
+mod place;
+mod routes;
+mod same_origin;
+mod sentence;
+mod session;
+mod settings;
+mod site;
+mod texts;
+mod urls;
+mod views;
+mod visit;
+
+pub use layout::Page;
+pub use session::{Membership, Session, SessionReader};
+pub use settings::Pages;
+pub use texts::{
+    EndingTexts, FormTexts, KindTexts, ListTexts, ProblemTexts, SecretTexts, StateTexts, Texts,
+};
