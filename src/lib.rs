@@ -65,6 +65,7 @@
 //! | accept a key only from its networks, or in its environment | [`condition`] |
 //! | change texts, bodies or headers of refusals | [`rejection`], [`guide::refusals`] |
 //! | serve OAuth clients | [`oauth`] |
+//! | let the pages of some sites call a public route | [`guide::widgets`], feature `origins` |
 //! | accept JWTs beside keys, limit requests per key | [`EitherAuthLayer`], [`guide::recipes`] |
 //! | move here from another system, and keep its keys | [`guide::moving`], [`CredentialSource`] |
 //! | issue, list, rotate and revoke keys | [`manage`], [`guide::managing`] |
@@ -99,6 +100,7 @@
 //! | `tonic` | `request.principal()`, services keep their name behind the layers (tonic 0.14) |
 //! | `http-body-util` | refusals in `Bytes`, `Full<Bytes>` and the boxed bodies, for hyper services |
 //! | `utoipa` | the security scheme and the scopes of each operation for an OpenAPI document (utoipa 6) |
+//! | `origins` | [lists of the sites](guide::widgets) whose pages may call a public route |
 //! | `peppers` | [digests](guide::peppers) that are useless without a key outside the database |
 //! | `tracing` | an event for each verdict, with its private cause; the caller on the span: [`observe`] |
 //! | `metrics` | counters and histograms: [`observe`] |
@@ -139,6 +141,8 @@ mod layer;
 pub mod manage;
 pub mod oauth;
 pub mod observe;
+#[cfg(feature = "origins")]
+pub mod origins;
 mod panics;
 pub mod prelude;
 mod principal;

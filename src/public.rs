@@ -24,6 +24,9 @@ use crate::{
 /// value is marked sensitive. Under an [`EveryRouteDecidesLayer`](crate::EveryRouteDecidesLayer)
 /// the response is marked as decided.
 ///
+/// To accept requests from the pages of some sites only, see
+/// [`guide::widgets`](crate::guide::widgets).
+///
 /// There are no path patterns, since a pattern would have to read a path exactly as the router
 /// does. Instead, each route declares itself public.
 ///

@@ -9,7 +9,7 @@ use crate::{decided::Decided, end_notices::Fields};
 pub(crate) struct Additions {
     /// The mark for an [`EveryRouteDecidesLayer`](crate::EveryRouteDecidesLayer).
     pub(crate) decided: Option<Decided>,
-    /// The value of `Vary`, on optional routes.
+    /// The value of `Vary`, on optional routes and those for listed origins.
     pub(crate) vary: Option<HeaderValue>,
     /// Headers about the caller's credential, if the request is accepted.
     pub(crate) fields: Fields,

@@ -44,8 +44,8 @@ pin_project! {
     {
         #[pin]
         state: State<Inner, ReqB, ResB>,
-        // `None` but for optional layers, under an `EveryRouteDecidesLayer`, and for callers whose
-        // credential ends soon.
+        // `None` but for optional layers, under an `EveryRouteDecidesLayer`, for callers whose
+        // credential ends soon, and for lists of origins.
         additions: Option<Box<Additions>>,
     }
 }

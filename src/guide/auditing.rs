@@ -105,7 +105,8 @@
 //!
 //! The features add `axum-core` and `tracing` (github.com/tokio-rs), `bytes` (tokio-rs),
 //! `http-body-util` (hyperium), `hmac` (RustCrypto), `metrics` (metrics-rs), `tonic`
-//! (github.com/grpc) and `utoipa` (github.com/juhaku). The companion adds `sqlx`
+//! (github.com/grpc), `url` (github.com/servo), which brings Unicode's tables for domain names
+//! (github.com/unicode-org), and `utoipa` (github.com/juhaku). The companion adds `sqlx`
 //! (github.com/launchbadge), which brings SQLite's source with its feature `sqlite`, and
 //! `serde_json` (github.com/serde-rs).
 //!

@@ -217,6 +217,10 @@
 //! them: it would have to parse a path exactly as the router does, and that has gone wrong too
 //! often (gRPC-Go CVE-2026-33186, oauth2-proxy CVE-2025-54576, Envoy CVE-2019-9901).
 //!
+//! Some public routes are for the pages of your customers' sites. An `AllowedOriginsLayer` (feature
+//! `origins`) inside the `PublicLayer` refuses requests from other pages: see
+//! [`widgets`](crate::guide::widgets).
+//!
 //! Public is not optional: a public route ignores credentials, an optional route checks a
 //! credential if there is one. Responses of an optional route have a `Vary` field with
 //! `Authorization` and the organization header, so that a cache does not serve one caller's

@@ -43,7 +43,8 @@ mod recorder {
                 "malformed_organization" "not_a_member" "organization_not_allowed" "other_organization"
                 "key_on_user_route" "address_not_allowed" "address_unknown" "other_environment"
                 "condition_unchecked" "condition_not_met" "condition_panicked" "no_accepted_scope"
-                "unlisted_route" "not_a_descendant" "sent_by_browser" "anonymous" "other_caller" "no_auth_layer" "undecided"
+                "unlisted_route" "not_a_descendant" "sent_by_browser"
+                "no_origin" "several_origins" "null_origin" "origin_not_listed" "anonymous" "other_caller" "no_auth_layer" "undecided"
                 "no_other_caller" "store_unavailable" "record_corrupt"
                 "store_timed_out" "unknown_pepper" "unknown_salted_digest" "store_panicked" "store_mismatched" "store_ended_nothing"
             )

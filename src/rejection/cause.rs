@@ -36,6 +36,9 @@ use crate::{
 /// | `no_accepted_scope` | the role or the scopes of the key, and what the route accepts |
 /// | `unlisted_route` | the table of scopes, which has no entry for the route, or denies it |
 /// | `sent_by_browser` | a page that contains the key: revoke it |
+/// | `origin_not_listed` | the site that embeds the page, and its list: the scheme, `www.` and the port count |
+/// | `null_origin` | a page in a sandboxed frame or in a file, or a form on a page with `Referrer-Policy: no-referrer` |
+/// | `no_origin`, `several_origins` | a client that is not a browser, a GET request without CORS, or a proxy that changes the header |
 /// | `anonymous` | a route behind an optional layer that needs a credential after all |
 /// | `other_caller` | a route that needs a key, called with a credential of the [other authenticator](crate::EitherAuthLayer) |
 /// | `store_unavailable`, `store_timed_out`, `store_panicked` | the database, and the event's `error` |
@@ -163,6 +166,19 @@ pub enum Cause {
     /// The credential came from a browser.
     #[error("the credential was sent by a browser")]
     SentByBrowser,
+    /// The request has no `Origin` header, on a route for the pages of some origins.
+    #[error("no Origin header")]
+    NoOrigin,
+    /// The request has more than one `Origin` header.
+    #[error("several Origin headers")]
+    SeveralOrigins,
+    /// The `Origin` header is `null`: the page has no origin, or its browser does not state it (RFC
+    /// 6454, section 7.3; Fetch, "append a request `Origin` header").
+    #[error("the Origin header is null")]
+    NullOrigin,
+    /// The origin is not on the route's list.
+    #[error("the origin is not listed")]
+    OriginNotListed,
     /// The request has no credential, on a route that requires one.
     #[error("no credential on a route that requires one")]
     Anonymous,
@@ -230,6 +246,9 @@ impl Cause {
             Self::ConditionNotMet(_) => Reason::OrganizationDenied,
             Self::NoAcceptedScope | Self::UnlistedRoute => Reason::InsufficientScope,
             Self::SentByBrowser => Reason::ExposedCredential,
+            Self::NoOrigin | Self::SeveralOrigins | Self::NullOrigin | Self::OriginNotListed => {
+                Reason::OriginDenied
+            }
             Self::Store(_) | Self::StoreFault(_) | Self::ConditionPanicked => Reason::Unavailable,
             Self::NoAuthLayer | Self::Undecided | Self::NoOtherCaller => Reason::Misconfigured,
         }
@@ -271,6 +290,10 @@ impl Cause {
             Self::UnlistedRoute => "unlisted_route",
             Self::NotADescendant => "not_a_descendant",
             Self::SentByBrowser => "sent_by_browser",
+            Self::NoOrigin => "no_origin",
+            Self::SeveralOrigins => "several_origins",
+            Self::NullOrigin => "null_origin",
+            Self::OriginNotListed => "origin_not_listed",
             Self::Anonymous => "anonymous",
             Self::OtherCaller => "other_caller",
             Self::Store(error) => error.code(),

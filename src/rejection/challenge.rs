@@ -89,7 +89,10 @@ impl Challenges {
             Reason::OrganizationDenied | Reason::InsufficientScope => {
                 Some(self.explained(&self.insufficient_scope, rejection))
             }
-            Reason::ExposedCredential | Reason::Unavailable | Reason::Misconfigured => None,
+            Reason::ExposedCredential
+            | Reason::OriginDenied
+            | Reason::Unavailable
+            | Reason::Misconfigured => None,
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Messages {
     pub insufficient_scope: Cow<'static, str>,
     /// The text for [`Reason::ExposedCredential`].
     pub exposed_credential: Cow<'static, str>,
+    /// The text for [`Reason::OriginDenied`].
+    pub origin_denied: Cow<'static, str>,
     /// The text for [`Reason::Unavailable`].
     pub unavailable: Cow<'static, str>,
     /// The text for [`Reason::Misconfigured`].
@@ -51,6 +53,7 @@ impl Default for Messages {
             organization_denied: "Token does not grant access to this organization".into(),
             insufficient_scope: "Token does not grant access to this action".into(),
             exposed_credential: "Tokens must not be sent from a browser".into(),
+            origin_denied: "Origin is not allowed".into(),
             unavailable: "Authentication is temporarily unavailable".into(),
             misconfigured: "Internal server error".into(),
         }
@@ -80,6 +83,7 @@ impl Messages {
             Reason::OrganizationDenied => &self.organization_denied,
             Reason::InsufficientScope => &self.insufficient_scope,
             Reason::ExposedCredential => &self.exposed_credential,
+            Reason::OriginDenied => &self.origin_denied,
             Reason::Unavailable => &self.unavailable,
             Reason::Misconfigured => &self.misconfigured,
         }

@@ -84,6 +84,8 @@ pub enum Reason {
     InsufficientScope,
     /// The credential is good, but came from a browser, where it must never be.
     ExposedCredential,
+    /// The request does not come from a page whose origin the route allows.
+    OriginDenied,
     /// The service could not determine whether the credential is valid.
     Unavailable,
     /// The service is set up incorrectly.
@@ -92,7 +94,7 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order in which they are checked.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::MissingCredential,
         Self::UnrecognizedToken,
         Self::InvalidToken,
@@ -100,6 +102,7 @@ impl Reason {
         Self::OrganizationDenied,
         Self::InsufficientScope,
         Self::ExposedCredential,
+        Self::OriginDenied,
         Self::Unavailable,
         Self::Misconfigured,
     ];
@@ -112,9 +115,10 @@ impl Reason {
             | Self::UnrecognizedToken
             | Self::InvalidToken
             | Self::MissingOrganization => StatusCode::UNAUTHORIZED,
-            Self::OrganizationDenied | Self::InsufficientScope | Self::ExposedCredential => {
-                StatusCode::FORBIDDEN
-            }
+            Self::OrganizationDenied
+            | Self::InsufficientScope
+            | Self::ExposedCredential
+            | Self::OriginDenied => StatusCode::FORBIDDEN,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -144,6 +148,7 @@ impl Reason {
             Self::OrganizationDenied => "organization_denied",
             Self::InsufficientScope => "insufficient_scope",
             Self::ExposedCredential => "exposed_credential",
+            Self::OriginDenied => "origin_denied",
             Self::Unavailable => "unavailable",
             Self::Misconfigured => "misconfigured",
         }

@@ -487,9 +487,13 @@ fn the_cases_cover_every_cause_that_a_request_can_trigger() {
         "condition_panicked",
         "no_accepted_scope",
         "no_auth_layer",
+        "no_origin",
         "no_other_caller",
         "not_a_descendant",
+        "null_origin",
+        "origin_not_listed",
         "other_caller",
+        "several_origins",
         "undecided",
         "unlisted_route",
     ];

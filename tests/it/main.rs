@@ -85,6 +85,8 @@ mod observe;
 mod observed;
 #[cfg(feature = "utoipa")]
 mod openapi;
+#[cfg(feature = "origins")]
+mod origins;
 mod other_authenticator;
 mod other_majors;
 #[cfg(feature = "axum")]

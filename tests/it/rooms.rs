@@ -29,6 +29,7 @@ const ROOMS: &[&str] = &[
     "either_auth",
     "every_route", // takes its responses from an `AuthLayer`, as the requirements do
     "oauth",       // sets what an `AuthLayer` answers
+    "origins",     // takes its responses from an `AuthLayer`, too
     "require",
     "public",
     "layer",

@@ -43,7 +43,8 @@
 //!   minutes.
 //! - A handshake of a browser has an `Origin` field, so
 //!   [`with_browser_guard`](crate::AuthLayer::with_browser_guard) would refuse it. Leave the guard
-//!   off on this route only, and compare `Origin` with your own sites.
+//!   off on this route only, and compare `Origin` with your own sites: an `AllowedOriginsLayer` does
+//!   that ([`widgets`](crate::guide::widgets)).
 //! - Two credentials, such as a header beside the query, are refused.
 //!
 //! # A limit per key

@@ -85,6 +85,7 @@
 //! | `"a" & "b"` | one that needs both, or two of them |
 //! | `denied`, `authenticated` | one with a table, which does not list the route or denies it; which accepts every authenticated caller |
 //! | `organization`, `descendant(…)` | a `RequireOrganizationLayer`, a `RequireDescendantLayer` |
+//! | `origin` | an `AllowedOriginsLayer` with a list that is not empty |
 //! | `observed(…)` | a requirement that is only [observed] and protects nothing |
 //! | `(answered)` | what the line shows; then code of yours answered the probe, see below |
 //!

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-/// What a `Require…` layer requires of an authenticated caller, or a part of it: a layer that
-/// requires several sets of scopes is described as several requirements. Displayed, scopes are
+/// What a `Require…` layer requires of an authenticated caller, or an `AllowedOriginsLayer` of any
+/// request, or a part of it: a layer that requires several sets of scopes is described as several
+/// requirements. Displayed, scopes are
 /// quoted, so that no scope reads like another requirement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
@@ -22,7 +23,8 @@ impl Requirement {
     }
 
     /// Returns what is required: `scopes`, `organization` or `descendant`; for a route in a table
-    /// of scopes also `authenticated`, which every caller is, and `denied`, which none can meet.
+    /// of scopes also `authenticated`, which every caller is, and `denied`, which none can meet; and
+    /// `origin`, if only the pages of listed origins may call the route.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         self.kind
