@@ -271,12 +271,11 @@ async fn a_preflight_without_a_cors_layer_is_a_request_like_any_other() {
 }
 
 type Limited = ConcurrencyLimit<Mock<Request<String>, Response<String>>>;
+type Checked = <AllowedOriginsLayer as Layer<Limited>>::Service;
+type Handle = mock::Handle<Request<String>, Response<String>>;
 
 /// Two clones of a service behind the layer, of which one at a time can be ready.
-fn two_for_one() -> (
-    [Spawn<<AllowedOriginsLayer as Layer<Limited>>::Service>; 2],
-    mock::Handle<Request<String>, Response<String>>,
-) {
+fn two_for_one() -> ([Spawn<Checked>; 2], Handle) {
     let (mock, handle) = mock::pair();
     let service = layer().layer(ConcurrencyLimit::new(mock, 1));
     ([Spawn::new(service.clone()), Spawn::new(service)], handle)
