@@ -47,6 +47,7 @@ pub struct Pages<S> {
     organization_header: HeaderName,
     shows_uses: bool,
     max_sign_in_age: Duration,
+    revocation_bound: Duration,
     allowed_origins: Arc<[Box<str>]>,
 }
 
@@ -71,6 +72,7 @@ impl<S> Pages<S> {
             organization_header: HeaderName::from_static("x-anyreach-org"),
             shows_uses: true,
             max_sign_in_age: Duration::from_secs(600),
+            revocation_bound: Duration::ZERO,
             allowed_origins: Arc::default(),
         }
     }
@@ -173,6 +175,18 @@ impl<S> Pages<S> {
         }
     }
 
+    /// Sets how long another server of yours may go on accepting a credential after its end, as you
+    /// have set them up ([many machines](tower_api_key::guide::many_machines)). The pages say it
+    /// before a credential is deleted and afterwards, in whole seconds. By default they say that it
+    /// is refused from the next request on, which holds for one server, and for several without a
+    /// cache.
+    pub fn with_revocation_bound(self, bound: Duration) -> Self {
+        Self {
+            revocation_bound: bound,
+            ..self
+        }
+    }
+
     /// Leaves out the last use, for a service that does not
     /// [record uses](tower_api_key::LastUse): there nothing would ever look used.
     pub fn without_last_use(self) -> Self {
@@ -188,6 +202,7 @@ impl<S: ManageStore> Pages<S> {
     pub(super) fn site(&self, kind: Kind) -> Site<S> {
         let store = self.manager.store();
         let age = self.max_sign_in_age.as_millis();
+        let bound = self.revocation_bound.as_millis().div_ceil(1_000);
         let path = match kind {
             Kind::OrgKey => &self.key_path,
             Kind::PersonalToken => &self.token_path,
@@ -203,6 +218,7 @@ impl<S: ManageStore> Pages<S> {
             organization_header: self.organization_header.clone(),
             shows_uses: self.shows_uses,
             max_sign_in_age: i64::try_from(age).unwrap_or(i64::MAX),
+            revocation_bound: u64::try_from(bound).unwrap_or(u64::MAX),
             allowed_origins: Arc::clone(&self.allowed_origins),
             has_descriptions: store.supports_attributes(),
             has_restrictions: kind == Kind::OrgKey || store.supports_restrictions(),
@@ -233,6 +249,7 @@ impl<S> Clone for Pages<S> {
             organization_header: self.organization_header.clone(),
             shows_uses: self.shows_uses,
             max_sign_in_age: self.max_sign_in_age,
+            revocation_bound: self.revocation_bound,
             allowed_origins: Arc::clone(&self.allowed_origins),
         }
     }

@@ -1,6 +1,6 @@
 //! What the handlers of one kind of credential share.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use http::HeaderName;
 use maud::Markup;
@@ -17,6 +17,7 @@ use super::{
     fault::{Fault, Problem},
     forms::{NewCredential, Stamp},
     layout::Page,
+    sentence::fill,
     session::SessionReader,
     texts::{KindTexts, Texts},
 };
@@ -44,6 +45,8 @@ pub(super) struct Frame {
     pub(super) shows_uses: bool,
     /// In milliseconds.
     pub(super) max_sign_in_age: i64,
+    /// In seconds, rounded up.
+    pub(super) revocation_bound: u64,
     pub(super) allowed_origins: Arc<[Box<str>]>,
     /// Whether the store keeps descriptions.
     pub(super) has_descriptions: bool,
@@ -55,6 +58,18 @@ impl Frame {
     /// Returns the texts about this kind.
     pub(super) fn words(&self) -> &KindTexts {
         self.texts.of(self.kind)
+    }
+
+    /// Says by when a credential that was ended is refused.
+    pub(super) fn end_note(&self) -> Cow<'_, str> {
+        let words = self.words();
+        match self.revocation_bound {
+            0 => Cow::Borrowed(&words.refused),
+            seconds => {
+                let seconds = seconds.to_string();
+                fill(&words.refused_within, &[("seconds", &seconds)]).into()
+            }
+        }
     }
 
     /// Returns the whole public id as logs show it: of a key as the key begins, of a token the id,

@@ -160,10 +160,14 @@ table! {
         old_ended = "The old key has ended.", "The old token has ended.";
         old_ends = "The old key works until {time}.", "The old token works until {time}.";
         delete_note =
-            "Programs that use this key are refused from the next request on. A deleted key \
-             cannot be restored.",
-            "Programs that use this token are refused from the next request on. A deleted token \
-             cannot be restored.";
+            "A deleted key cannot be restored.",
+            "A deleted token cannot be restored.";
+        refused =
+            "Programs that use this key are refused from the next request on.",
+            "Programs that use this token are refused from the next request on.";
+        refused_within =
+            "Programs that use this key are refused within {seconds} s on every server.",
+            "Programs that use this token are refused within {seconds} s on every server.";
         delete_recent =
             "A program used this key in the last 7 days and will probably stop working. If you \
              are not sure, disable the key instead: you can enable it again.",

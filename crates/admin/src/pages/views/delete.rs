@@ -22,7 +22,7 @@ pub(in crate::pages) fn page(frame: &Frame, visit: &Visit, info: &CredentialInfo
     let body = html! {
         h1 { (title) }
         p { code { (frame.key_id(&info.id)) } }
-        p { (words.delete_note) }
+        p { (frame.end_note()) " " (words.delete_note) }
         @if frame.shows_uses { p { (last_use(frame, info)) } }
         @if recent { p.credentials-warning role="note" { (words.delete_recent) } }
         (buttons(frame, visit, info, recent))

@@ -84,6 +84,9 @@ fn notes(frame: &Frame, visit: &Visit, shown: &Shown) -> Markup {
             @let state = state(&frame.texts.states, changed, visit.now);
             p.credentials-notice role="status" {
                 (fill_with(&list.now, &[("name", &name), ("state", &state)]))
+                @if changed.effective_status(visit.now) != EffectiveStatus::Active {
+                    " " (frame.end_note())
+                }
             }
         }
         @if let Some(impersonator) = visit.session.impersonator() {

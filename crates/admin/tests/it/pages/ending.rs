@@ -1,5 +1,7 @@
 //! Editing, disabling, enabling and deleting: points 22 and 24.
 
+use std::time::Duration;
+
 use tower_api_key::{credential::Kind, manage::NewKey, store::Status};
 
 use super::support::{Console, DAY, KEYS};
@@ -89,6 +91,37 @@ async fn point_24_after_deleting_the_key_is_refused_at_the_first_try() {
                 .text()
                 .contains("The credential is deleted.")
         );
+    }
+}
+
+#[tokio::test]
+async fn the_pages_say_by_when_a_key_that_ended_is_refused() {
+    for (bound, said) in [
+        (None, "are refused from the next request on."),
+        (Some(4_000), "are refused within 4 s on every server."),
+        (Some(4_001), "are refused within 5 s on every server."),
+    ] {
+        let console = Console::with(|pages| match bound {
+            Some(millis) => pages.with_revocation_bound(Duration::from_millis(millis)),
+            None => pages,
+        });
+        let console = console.await;
+        let alice = console.browser("alice");
+        let new = NewKey::named("ci").with_role("viewer");
+        let id = console.key("org_1", new).await.id;
+        let path = |page: &str| format!("{KEYS}/{id}/{page}");
+        for (page, ended) in [("disable", true), ("enable", false), ("delete", true)] {
+            let from = match page {
+                "delete" => path(page),
+                _ => KEYS.to_owned(),
+            };
+            let form = alice.open(&from, &path(page)).await;
+            let before = alice.get(&path("delete")).await.document().text();
+            assert!(before.contains(said), "{before}");
+            let list = alice.submit(&form).await;
+            let after = alice.get(list.location()).await.document().text();
+            assert_eq!(after.contains(said), ended, "{page}: {after}");
+        }
     }
 }
 
