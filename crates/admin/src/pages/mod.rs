@@ -17,7 +17,8 @@
 //! }
 //! ```
 //!
-//! The service says who is signed in, by a [`SessionReader`]. Put no
+//! The service says who is signed in, by a [`SessionReader`]; for axum-login there is one ready, in
+//! the module `axum_login` (feature `axum-login`). Put no
 //! [`AuthLayer`](tower_api_key::AuthLayer) around the routers: the pages are for sessions, and a
 //! credential opens none of them. Merge the routers, or nest them under any prefix; a proxy must
 //! not change the path.
@@ -80,6 +81,8 @@
 //! pages say so.
 
 mod assets;
+#[cfg(feature = "axum-login")]
+pub mod axum_login;
 mod fault;
 mod fields;
 mod forms;

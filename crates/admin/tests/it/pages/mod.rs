@@ -1,5 +1,7 @@
 //! The pages over HTTP requests in memory, as a browser without JavaScript sends them.
 
+#[cfg(feature = "axum-login")]
+mod axum_login;
 mod creating;
 mod document;
 mod ending;

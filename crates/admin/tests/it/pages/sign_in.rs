@@ -6,7 +6,7 @@ use tower_api_key_admin::pages::Pages;
 use super::support::{Browser, Console, KEYS, Sessions, TOKENS};
 
 /// Returns where a location leads back to.
-fn return_to(location: &str) -> String {
+pub(crate) fn return_to(location: &str) -> String {
     let (_, encoded) = location.split_once("return_to=").unwrap();
     let mut bytes = Vec::new();
     let mut rest = encoded.bytes();
