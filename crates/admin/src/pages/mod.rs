@@ -68,11 +68,21 @@
 //!
 //! # Looks and language
 //!
-//! The style sheet has one class, `credentials`, around everything, and these variables, which a
-//! style sheet of your [layout](Pages::with_layout) may set: `--credentials-accent`,
-//! `--credentials-on-accent`, `--credentials-text`, `--credentials-muted`,
-//! `--credentials-background`, `--credentials-line`, `--credentials-danger` and
-//! `--credentials-font`. [`Texts`] has all texts.
+//! All elements are within one of the class `credentials`. A style sheet of your
+//! [layout](Pages::with_layout) that is loaded after this one may set these variables on `:root`,
+//! for light and, in `@media (prefers-color-scheme: dark)`, for dark:
+//!
+//! | variable | what has it |
+//! |---|---|
+//! | `--credentials-background`, `--credentials-surface` | the page; what stands out from it a little |
+//! | `--credentials-text`, `--credentials-muted` | text; hints and headings of columns |
+//! | `--credentials-line` | borders of fields and buttons; a lighter shade of it separates rows |
+//! | `--credentials-accent`, `--credentials-on-accent` | links, the focus and the main button; the text on it |
+//! | `--credentials-danger`, `--credentials-on-danger` | errors and the button that deletes; the text on it |
+//! | `--credentials-warning`, `--credentials-good` | the states "expires" and "active"; their backgrounds are a light shade |
+//! | `--credentials-font` | the font family |
+//!
+//! [`Texts`] has all texts.
 //!
 //! # Limits
 //!

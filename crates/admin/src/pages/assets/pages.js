@@ -77,6 +77,21 @@
     if (target) target.focus();
   }
 
+  /** A menu closes when something else is clicked, and with Escape. */
+  function closeMenus() {
+    const open = () => document.querySelector(".credentials-menu[open]");
+    addEventListener("click", (event) => {
+      const menu = open();
+      if (menu && !menu.contains(event.target)) menu.open = false;
+    });
+    addEventListener("keydown", (event) => {
+      const menu = open();
+      if (!menu || event.key !== "Escape") return;
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    });
+  }
+
   function select(element) {
     const range = document.createRange();
     range.selectNodeContents(element);
@@ -163,5 +178,6 @@
   showLocalTimes();
   useLocalDays();
   focusTarget();
+  closeMenus();
   guardSecret();
 })();

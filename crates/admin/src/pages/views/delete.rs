@@ -49,16 +49,14 @@ fn buttons(frame: &Frame, visit: &Visit, info: &CredentialInfo, recent: bool) ->
     let name = super::label(frame, info);
     let is_active = info.effective_status(visit.now) == EffectiveStatus::Active;
     let disable = html! {
-        button.credentials-quiet type="submit" { (ending.disable) (unseen(&name)) }
+        button type="submit" { (ending.disable) (unseen(&name)) }
     };
     let delete = html! {
         button.credentials-danger type="submit" { (ending.delete) (unseen(&name)) }
     };
     html! {
         div.credentials-buttons {
-            a.credentials-button href=(visit.urls.row(&visit.place, id)) autofocus {
-                (ending.cancel)
-            }
+            a href=(visit.urls.row(&visit.place, id)) autofocus { (ending.cancel) }
             @if recent && is_active {
                 (post_form(visit, &visit.urls.of_one(id, "disable", &query), &disable))
             }

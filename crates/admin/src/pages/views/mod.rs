@@ -70,7 +70,7 @@ fn title(text: &str, frame: &Frame, info: &CredentialInfo) -> String {
 /// A form that changes something.
 fn post_form(visit: &Visit, action: &str, content: &Markup) -> Markup {
     html! {
-        form method="post" action=(action) autocomplete="off" novalidate {
+        form.credentials-form method="post" action=(action) autocomplete="off" novalidate {
             input type="hidden" name=(FORM_TOKEN) value=(visit.session.form_token());
             (content)
         }

@@ -58,15 +58,17 @@ fn everything(frame: &Frame, offer: &Offer) -> String {
 fn held(frame: &Frame, offer: &Offer) -> Markup {
     let form = &frame.texts.form;
     html! {
-        p.credentials-hint { (form.rights_held) }
-        @for place in &offer.places {
-            @if frame.kind == Kind::PersonalToken {
-                p.credentials-hint {
-                    (fill(&form.rights_held_in, &[("organization", &place.name)]))
+        div.credentials-held {
+            p.credentials-hint { (form.rights_held) }
+            @for place in &offer.places {
+                @if frame.kind == Kind::PersonalToken {
+                    p.credentials-hint {
+                        (fill(&form.rights_held_in, &[("organization", &place.name)]))
+                    }
                 }
-            }
-            ul.credentials-scopes {
-                @for scope in &place.scopes { li { code { (scope) } } }
+                ul.credentials-scopes {
+                    @for scope in &place.scopes { li { code { (scope) } } }
+                }
             }
         }
     }
@@ -84,11 +86,18 @@ fn ticks(frame: &Frame, offer: &Offer, draft: &RightsDraft) -> Markup {
                             checked[draft.scopes.contains(&scope.name)];
                         code { (scope.name) }
                         @if !scope.implied.is_empty() {
-                            " " (fill(&form.implies, &[("scopes", &scope.implied.join(", "))]))
+                            " "
+                            span.credentials-includes {
+                                (fill(&form.implies, &[("scopes", &scope.implied.join(", "))]))
+                            }
                         }
                         @if frame.kind == Kind::PersonalToken {
                             " "
-                            (fill(&form.held_in, &[("organizations", &scope.held_in.join(", "))]))
+                            span.credentials-includes {
+                                (fill(&form.held_in, &[
+                                    ("organizations", &scope.held_in.join(", ")),
+                                ]))
+                            }
                         }
                     }
                 }

@@ -33,12 +33,12 @@ impl Rows<'_> {
         let texts = &self.frame.texts;
         let list = &texts.list;
         let cell = |name: &str, content: &Markup| {
-            html! { td role="cell" data-label=(name) { (content) } }
+            html! { td role="cell" data-label=(name) { div { (content) } } }
         };
         html! {
             tr id=(row_id(info.id.as_str())) tabindex="-1" role="row" {
                 th scope="row" role="rowheader" { (self.name(info)) }
-                (cell(&self.frame.words().id, &self.id(info)))
+                (cell(&self.frame.words().id, &html! { div.credentials-key { (self.id(info)) } }))
                 (cell(&list.rights, &self.rights(info)))
                 (cell(&list.state, &state(&texts.states, info, self.visit.now)))
                 (cell(&list.created, &self.created(info)))
@@ -47,7 +47,9 @@ impl Rows<'_> {
                     (cell(&list.last_used, &self.last_used(info)))
                 }
                 @if self.may_change {
-                    (cell(&list.actions, &self.actions(info)))
+                    td.credentials-last role="cell" data-label=(list.actions) {
+                        (self.actions(info))
+                    }
                 }
             }
         }
@@ -166,19 +168,27 @@ impl Rows<'_> {
             && matches!(status, EffectiveStatus::Active | EffectiveStatus::Expired);
         html! {
             @if status != EffectiveStatus::Deleted {
-                div.credentials-actions {
-                    @if can_change { (self.link(info, "edit", &list.edit)) }
-                    @if can_rotate { (self.link(info, "rotate", &list.rotate)) }
-                    @match status {
-                        EffectiveStatus::Disabled if can_change => {
-                            (self.button(info, "enable", &list.enable))
+                details.credentials-menu name="actions" {
+                    summary {
+                        span.credentials-unseen {
+                            (list.actions) " " (label(self.frame, info))
                         }
-                        EffectiveStatus::Active => {
-                            (self.button(info, "disable", &list.disable))
-                        }
-                        _ => {}
                     }
-                    (self.link(info, "delete", &list.delete))
+                    div.credentials-actions {
+                        @if can_change { (self.link(info, "edit", &list.edit)) }
+                        @if can_rotate { (self.link(info, "rotate", &list.rotate)) }
+                        @match status {
+                            EffectiveStatus::Disabled if can_change => {
+                                (self.button(info, "enable", &list.enable))
+                            }
+                            EffectiveStatus::Active => {
+                                (self.button(info, "disable", &list.disable))
+                            }
+                            _ => {}
+                        }
+                        hr;
+                        (self.link(info, "delete", &list.delete))
+                    }
                 }
             }
         }
@@ -191,7 +201,7 @@ impl Rows<'_> {
 
     fn button(&self, info: &CredentialInfo, page: &str, text: &str) -> Markup {
         let button = html! {
-            button.credentials-quiet type="submit" { (text) (unseen(&label(self.frame, info))) }
+            button type="submit" { (text) (unseen(&label(self.frame, info))) }
         };
         post_form(self.visit, &self.url(info, page), &button)
     }

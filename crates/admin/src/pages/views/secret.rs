@@ -90,23 +90,27 @@ fn dialog(
             div.credentials-inside {
                 h1 id="secret-title" tabindex="-1" autofocus { (title) }
                 p id="secret-once" { (words.shown_once) }
-                p id="secret-label" { (fill_with(&words.secret, &[("name", &name)])) }
-                // Not an input: no browser offers to save it, or fills it in again.
-                code.credentials-secret id="secret" role="textbox" aria-readonly="true"
-                    aria-labelledby="secret-label" tabindex="0" translate="no" {
-                    (secret.expose_secret())
+                p.credentials-label id="secret-label" {
+                    (fill_with(&words.secret, &[("name", &name)]))
                 }
-                p id="copy-status" role="status" {}
-                (what_became_of(frame, old))
-                (example(frame, &visit.session, info, secret))
-                div.credentials-buttons {
+                div.credentials-copy {
+                    // Not an input: no browser offers to save it, or fills it in again.
+                    code.credentials-secret id="secret" role="textbox" aria-readonly="true"
+                        aria-labelledby="secret-label" tabindex="0" translate="no" {
+                        (secret.expose_secret())
+                    }
                     button.credentials-button type="button" id="copy" hidden
                         data-copied=(texts.copied) data-failed=(texts.not_copied) {
                         (texts.copy)
                     }
+                }
+                p.credentials-status id="copy-status" role="status" {}
+                (what_became_of(frame, old))
+                (example(frame, &visit.session, info, secret))
+                div.credentials-buttons {
                     a id="done" href=(done_url(visit, info)) { (texts.done) }
                 }
-                div.credentials-warning id="question" role="alert" hidden {
+                div.credentials-warning.credentials-question id="question" role="alert" hidden {
                     p { (words.question) }
                     button type="button" id="stay" { (texts.stay) }
                     button.credentials-danger type="button" id="leave" { (texts.leave) }
@@ -133,8 +137,10 @@ fn what_became_of(frame: &Frame, old: Option<OldOne>) -> Markup {
 fn example(frame: &Frame, session: &Session, info: &CredentialInfo, secret: &Secret) -> Markup {
     html! {
         @if let Some(line) = curl(frame, session, info, secret) {
-            p { (frame.texts.secret.example) }
-            pre { code id="example" tabindex="0" translate="no" { (line) } }
+            p.credentials-label { (frame.texts.secret.example) }
+            pre {
+                code.credentials-example id="example" tabindex="0" translate="no" { (line) }
+            }
         }
     }
 }

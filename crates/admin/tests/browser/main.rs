@@ -1,0 +1,15 @@
+//! The pages in a real browser, with JavaScript and without.
+//!
+//! Needs `chromium` and `chromedriver`, and axe-core, which `.ci/axe` fetches. Without them the
+//! tests print that they were skipped; if `REQUIRE_CHROMIUM` is set they fail instead.
+
+#![cfg(unix)]
+
+mod creating;
+mod ending;
+mod list;
+mod looks;
+mod safety;
+mod secret;
+mod states;
+mod support;

@@ -1,0 +1,212 @@
+//! Every state in which people see the pages.
+
+use tower_api_key::{
+    credential::Kind,
+    manage::{NewKey, NewToken, Rotation},
+    store::Attributes,
+};
+
+use crate::support::{Console, DAY, HOUR, KEYS, Settings, TOKENS, Tab, operator};
+
+/// The names of the states.
+pub(crate) const STATES: [&str; 24] = [
+    "list-full",
+    "list-empty",
+    "list-none-left",
+    "list-no-match",
+    "list-pages",
+    "list-viewer",
+    "list-impersonated",
+    "list-after-rotation",
+    "list-tokens",
+    "new-key",
+    "new-key-errors",
+    "new-key-some-rights",
+    "new-token",
+    "secret",
+    "secret-copied",
+    "secret-question",
+    "secret-repeated",
+    "edit",
+    "rotate",
+    "delete",
+    "delete-recently-used",
+    "problem-not-found",
+    "problem-outdated",
+    "problem-sign-in",
+];
+
+/// Returns the settings of the console for a state.
+pub(crate) fn settings(state: &str) -> Settings {
+    match state {
+        "problem-sign-in" => Settings {
+            sign_in: "https://sign-in.example/",
+            ..Settings::default()
+        },
+        _ => Settings::default(),
+    }
+}
+
+/// Leads alice's browser to a state.
+pub(crate) async fn show(state: &str, console: &Console, tab: &Tab) {
+    match state.split('-').next() {
+        Some("list") => show_list(state, console, tab).await,
+        Some("new") => show_form(state, tab).await,
+        Some("secret") => show_secret(state, tab).await,
+        Some("problem") => show_problem(state, tab).await,
+        _ => show_one(state, console, tab).await,
+    }
+}
+
+async fn show_list(state: &str, console: &Console, tab: &Tab) {
+    let mut path = KEYS.to_owned();
+    match state {
+        "list-empty" => {}
+        "list-none-left" => {
+            let key = console.key("org_1", NewKey::named("ci-deploy")).await;
+            let actor = operator(Kind::OrgKey, "org_1");
+            let deleted = console.manager.delete(&actor, Kind::OrgKey, &key.id);
+            deleted.await.unwrap();
+        }
+        "list-pages" => {
+            for number in 0..60 {
+                console.key("org_1", NewKey::named(&format!("worker-{number:02}"))).await;
+                console.clock.advance_millis(1);
+            }
+        }
+        "list-tokens" => {
+            some_tokens(console).await;
+            path = TOKENS.into();
+        }
+        _ => some_keys(console).await,
+    }
+    match state {
+        "list-no-match" => path += "?q=nothing-like-it&unused=on",
+        "list-viewer" => tab.sign_in("vera").await,
+        "list-impersonated" => tab.sign_in("impersonated").await,
+        _ => {}
+    }
+    tab.open(&path).await;
+    if state == "list-after-rotation" {
+        tab.click("tbody tr summary").await;
+        tab.click("tbody tr a[href*='/rotate']").await;
+        tab.press("Rotate API key").await;
+        tab.leave_secret().await;
+    }
+    tab.until("document.title").await;
+}
+
+async fn show_form(state: &str, tab: &Tab) {
+    let list = if state == "new-token" { TOKENS } else { KEYS };
+    tab.open(&format!("{list}/new")).await;
+    match state {
+        "new-key-errors" => {
+            tab.type_into("#description", "Runs after each merge.").await;
+            tab.choose("#expiry", "90").await;
+            tab.click("form button[type=submit]").await;
+            tab.find("#name-error").await;
+        }
+        "new-key-some-rights" => {
+            tab.type_into("#name", "ci-deploy").await;
+            tab.click("input[name=rights][value=some]").await;
+            tab.click("input[value='agents:read']").await;
+            tab.choose("#expiry", "custom").await;
+        }
+        _ => {}
+    }
+}
+
+async fn show_secret(state: &str, tab: &Tab) {
+    if state == "secret-repeated" {
+        tab.open(&format!("{KEYS}/new")).await;
+        tab.type_into("#name", "ci-deploy").await;
+        let send = "fetch(document.querySelector('main form').action, { method: 'POST', \
+                    body: new URLSearchParams(new FormData(document.querySelector('main form'))) \
+                    }).then((answer) => { document.title = answer.status; }) && 0";
+        tab.eval(send).await;
+        tab.until("document.title === '201'").await;
+        tab.click("form button[type=submit]").await;
+        tab.see("already been created").await;
+        return;
+    }
+    tab.create(KEYS, "ci-deploy").await;
+    match state {
+        "secret-copied" => {
+            tab.allow_clipboard().await;
+            tab.click("#copy").await;
+            tab.see("Copied.").await;
+        }
+        "secret-question" => tab.click("#done").await,
+        _ => {}
+    }
+}
+
+async fn show_problem(state: &str, tab: &Tab) {
+    match state {
+        "problem-not-found" => tab.open(&format!("{KEYS}/unknown/edit")).await,
+        "problem-outdated" => {
+            tab.open(&format!("{KEYS}/new")).await;
+            tab.eval("document.querySelector('[name=form_token]').value = 'old'").await;
+            tab.click("form button[type=submit]").await;
+        }
+        _ => {
+            tab.open(&format!("{KEYS}/new")).await;
+            tab.type_into("#name", "ci-deploy").await;
+            tab.sign_in_beside("stale").await;
+            tab.click("form button[type=submit]").await;
+        }
+    }
+    tab.find(".credentials > h1").await;
+}
+
+async fn show_one(state: &str, console: &Console, tab: &Tab) {
+    let new = NewKey::named("ci-deploy").with_role("viewer");
+    let key = console.key("org_1", new).await;
+    let page = match state {
+        "delete-recently-used" => {
+            console.use_key(&key).await;
+            console.clock.advance_millis(2 * DAY);
+            "delete"
+        }
+        page => page,
+    };
+    tab.open(&key.page(KEYS, page)).await;
+}
+
+/// Creates keys in every state, and one with a name that is made to break the page.
+async fn some_keys(console: &Console) {
+    let now = tower_api_key::clock::Clock::now(&console.clock).0;
+    let at = |moment: i64| Some(tower_api_key::clock::UnixMillis(moment));
+    let actor = operator(Kind::OrgKey, "org_1");
+    let kind = Kind::OrgKey;
+    let new = |name: &str| NewKey::named(name).with_role("viewer");
+    let expired = new("trial-import").expiring_at(at(now + DAY));
+    console.key("org_1", expired).await;
+    console.clock.advance_millis(2 * DAY);
+    let hostile = "<img src=x onerror=alert(1)> a name as long as a name can be";
+    console.key("org_1", new(hostile)).await;
+    let disabled = console.key("org_1", new("old-dashboard")).await;
+    console.manager.disable(&actor, kind, &disabled.id).await.unwrap();
+    let ending = console.key("org_1", new("nightly-report")).await;
+    let overlap = Rotation::default().with_overlap(std::time::Duration::from_secs(24 * 3600));
+    console.manager.rotate(&actor, kind, &ending.id, overlap).await.unwrap();
+    console.clock.advance_millis(HOUR);
+    let soon = new("phone-provisioning").expiring_at(at(now + 8 * DAY));
+    console.key("org_1", soon).await;
+    let scopes = ["agents:read", "campaigns:read", "conversations:read"];
+    let some = NewKey::named("analytics").with_scopes(scopes);
+    let some = some.expiring_at(at(now + 90 * DAY));
+    let used = console.key("org_1", some).await;
+    let described = Attributes::default().with_description("Deploys after each merge to main.");
+    let admin = NewKey::named("ci-deploy").with_role("admin").with_attributes(described);
+    let ci = console.key("org_1", admin).await;
+    console.use_key(&ci).await;
+    console.use_key(&used).await;
+}
+
+async fn some_tokens(console: &Console) {
+    let scopes = ["agents:read", "members:read"];
+    let some = NewToken::named("laptop").with_scopes(scopes);
+    console.token("alice", some.with_organizations(["org_1"])).await;
+    console.token("alice", NewToken::named("experiments")).await;
+}
