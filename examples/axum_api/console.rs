@@ -1,0 +1,227 @@
+//! What people open in a browser: the pages of the crate, and signing in and out around them.
+
+use std::sync::Arc;
+
+use axum::{
+    Form, Router,
+    extract::{Query, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::map_response,
+    response::{Html, IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use axum_login::AuthManagerLayerBuilder;
+use maud::{DOCTYPE, Markup, html};
+use serde::Deserialize;
+use tower_api_key::{clock::Clock, manage::Manager, store::ManageStore};
+use tower_api_key_admin::pages::{
+    Page, Pages,
+    axum_login::{AuthSessions, sign_in, with_auth_manager},
+};
+use tower_http::csrf::CsrfLayer;
+use tower_sessions::{MemoryStore, SessionManagerLayer};
+
+use super::accounts::{Accounts, CURRENT, Credentials, ORGANIZATIONS};
+
+type AuthSession = axum_login::AuthSession<Accounts>;
+
+const HOME: &str = "/api-keys";
+
+/// Of what this file answers itself; the crate's pages have a policy of their own. Only the style
+/// sheet is loaded, and forms stay on this site.
+const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; \
+     frame-ancestors 'none'; base-uri 'none'";
+
+const STYLE: &str = include_str!("console.css");
+
+/// Returns the pages and what is around them. `address` is where the node listens.
+pub(super) fn routes<S: ManageStore + Clone>(
+    manager: Manager<S>,
+    address: &str,
+    accounts: Accounts,
+) -> super::Result<Router> {
+    let clock = Arc::clone(manager.clock());
+    let pages = Pages::new(manager, AuthSessions::<Accounts>::new("/sign-in"))
+        .with_read_scopes(["organizations:manage", "members:read"])?
+        .with_layout(layout)
+        .with_example_url(&format!("http://{address}/whoami"));
+    let around = Router::new()
+        .route("/", get(async || Redirect::to(HOME)))
+        .route("/sign-in", get(ask).post(check))
+        .route("/sign-out", post(leave))
+        .route("/organization", post(choose))
+        .route("/console.css", get(style))
+        .with_state(clock)
+        .layer(CsrfLayer::new()) // a form of another site signs nobody in or out
+        .layer(map_response(secure));
+    let routes = around
+        .merge(pages.organization_routes())
+        .merge(pages.personal_routes());
+    // Each node has sessions of its own, in memory. A cookie is sent to every port of a host, so
+    // its name has the port. Behind TLS, leave out `with_secure`; behind a load balancer, take a
+    // store that all nodes share.
+    let port = address.rsplit(':').next().unwrap_or_default();
+    let sessions = SessionManagerLayer::new(MemoryStore::default())
+        .with_name(format!("demo_{port}"))
+        .with_secure(false);
+    let layer = AuthManagerLayerBuilder::new(accounts, sessions).build();
+    Ok(with_auth_manager(routes, layer))
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    #[serde(default)]
+    return_to: String,
+}
+
+/// Shows the form, also to who is signed in and has to prove it again.
+async fn ask(Query(asked): Query<Asked>) -> Response {
+    form(StatusCode::OK, "", &asked.return_to)
+}
+
+async fn check(
+    State(clock): State<Arc<dyn Clock>>,
+    mut auth: AuthSession,
+    Form(credentials): Form<Credentials>,
+) -> Result<Response, StatusCode> {
+    let (name, return_to) = (credentials.name.clone(), credentials.return_to.clone());
+    let user = auth.authenticate(credentials).await;
+    let Some(user) = user.map_err(unavailable)? else {
+        return Ok(form(StatusCode::FORBIDDEN, &name, &return_to));
+    };
+    let signed_in = sign_in(&mut auth, &user, &clock).await;
+    signed_in.map_err(unavailable)?;
+    let return_to = if is_path(&return_to) {
+        &*return_to
+    } else {
+        HOME
+    };
+    Ok(Redirect::to(return_to).into_response())
+}
+
+async fn leave(mut auth: AuthSession) -> Result<Redirect, StatusCode> {
+    auth.logout().await.map_err(unavailable)?;
+    Ok(Redirect::to("/sign-in"))
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    organization: String,
+}
+
+/// Changes the organization whose keys are shown. The pages refuse one of which the user is not a
+/// member.
+async fn choose(auth: AuthSession, Form(choice): Form<Choice>) -> Result<Redirect, StatusCode> {
+    let is_known = ORGANIZATIONS
+        .iter()
+        .any(|(id, _)| *id == choice.organization);
+    if auth.user.is_some() && is_known {
+        let session = &auth.session;
+        let stored = session.insert(CURRENT, choice.organization).await;
+        stored.map_err(unavailable)?;
+    }
+    Ok(Redirect::to(HOME))
+}
+
+async fn style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE).into_response()
+}
+
+fn unavailable<E>(_: E) -> StatusCode {
+    StatusCode::SERVICE_UNAVAILABLE
+}
+
+/// Returns whether it is a path of this site. A browser reads `\` as `/`, and what begins with two
+/// of them as the address of another site.
+fn is_path(text: &str) -> bool {
+    text.starts_with('/') && !text.starts_with("//") && !text.contains(['\\', '\r', '\n', '\t'])
+}
+
+/// The form, after a wrong name or password with a sentence that says so.
+fn form(status: StatusCode, name: &str, return_to: &str) -> Response {
+    let body = html! {
+        main.credentials {
+            h1 { "Sign in" }
+            p { "This is an example. Its accounts are printed where it was started." }
+            @if status != StatusCode::OK {
+                p.wrong role="alert" { "Wrong name or password." }
+            }
+            form method="post" action="/sign-in" {
+                label for="name" { "Name" }
+                input id="name" name="name" value=(name) autocomplete="username" required autofocus;
+                label for="password" { "Password" }
+                input id="password" name="password" type="password"
+                    autocomplete="current-password" required;
+                input type="hidden" name="return_to" value=(return_to);
+                button { "Sign in" }
+            }
+        }
+    };
+    (
+        status,
+        Html(document("en", "Sign in", &html! {}, &body).into_string()),
+    )
+        .into_response()
+}
+
+/// The document around each of the crate's pages.
+fn layout(page: &Page<'_>) -> Markup {
+    let current = page.session.and_then(|session| session.organization());
+    let current = current.map(|membership| membership.id());
+    let body = html! {
+        nav {
+            a href="/api-keys" { "API keys" }
+            a href="/account/tokens" { "Tokens" }
+            a href="/docs/" { "API" }
+            @if let Some(session) = page.session {
+                form method="post" action="/organization" {
+                    select name="organization" aria-label="Organization" {
+                        @for one in session.memberships() {
+                            option value=(one.id().as_str()) selected[Some(one.id()) == current] {
+                                (one.name())
+                            }
+                        }
+                    }
+                    button { "Switch" }
+                }
+                form method="post" action="/sign-out" {
+                    button { "Sign out " (session.user_name()) }
+                }
+            }
+        }
+        (page.main)
+    };
+    document(page.language, page.title, &page.head, &body)
+}
+
+fn document(language: &str, title: &str, head: &Markup, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang=(language) {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (title) " · Example" }
+                (head)
+                link rel="stylesheet" href="/console.css";
+            }
+            body { (body) }
+        }
+    }
+}
+
+/// Sets the headers of what this file answers: what a browser may do with it.
+async fn secure(mut response: Response) -> Response {
+    let headers: &mut HeaderMap = response.headers_mut();
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
